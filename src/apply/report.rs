@@ -1,0 +1,80 @@
+//! What came of a plan. Not the plan with ticks: every step has an outcome of its own.
+
+use crate::model::address::Address;
+use crate::plan::change::Action;
+
+/// What came of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// One for each step, in plan order.
+    pub outcomes: Vec<StepOutcome>,
+    /// The signal that ended the run early.
+    pub interrupted: Option<Interrupt>,
+}
+
+/// What came of one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepOutcome {
+    /// The object.
+    pub address: Address,
+    /// What was to happen to it.
+    pub action: Action,
+    /// What did.
+    pub outcome: Outcome,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything was written.
+    Applied,
+    /// It was found as it should be.
+    AlreadyDone,
+    /// It was not begun, for this reason.
+    Skipped(String),
+    /// It was begun, or refused at the last look.
+    Failed(Failure),
+}
+
+/// Where a step failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The operation that failed.
+    pub operation: String,
+    /// The service's code, if it gave one.
+    pub code: Option<String>,
+    /// What was said.
+    pub why: String,
+    /// The request id.
+    pub request_id: Option<String>,
+    /// What to do next, if there is something.
+    pub hint: Option<String>,
+    /// Whether the object had changed since the plan.
+    pub stale: bool,
+    /// The operations that were done before.
+    pub done: Vec<String>,
+    /// The operations that are left.
+    pub left: Vec<String>,
+}
+
+/// The signal that ended a run early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupt {
+    /// SIGINT: 130
+    Interrupt,
+    /// SIGTERM: 143
+    Terminate,
+}
+
+impl Report {
+    /// Whether every step ended well.
+    pub fn succeeded(&self) -> bool {
+        self.interrupted.is_none()
+            && self.outcomes.iter().all(|step| matches!(step.outcome, Outcome::Applied | Outcome::AlreadyDone))
+    }
+
+    /// How many steps ended well.
+    pub fn applied(&self) -> usize {
+        self.outcomes.iter().filter(|step| matches!(step.outcome, Outcome::Applied | Outcome::AlreadyDone)).count()
+    }
+}

@@ -1,0 +1,1 @@
+//! Arguments, settings, dispatch; one file per command.

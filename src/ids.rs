@@ -1,0 +1,418 @@
+//! The names that AWS and Kubernetes give to things, each as a type that cannot hold a wrong one.
+//!
+//! Every type here is made by `parse`, which checks the character set and the length that the service documents, so
+//! the rest of the program never asks again. This room knows nothing but `std`.
+
+use std::fmt;
+
+/// Why a text is not the name that it should be: a lower-case fragment that fits behind "`text`: ".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct IdError(pub String);
+
+fn fail<T>(text: impl Into<String>) -> Result<T, IdError> {
+    Err(IdError(text.into()))
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $check:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks `text` and keeps it.
+            pub fn parse(text: impl Into<String>) -> Result<Self, IdError> {
+                let text = text.into();
+                $check(&text)?;
+                Ok(Self(text))
+            }
+
+            /// The text as it was given.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::parse(text)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+id! {
+    /// The owner of a configuration, and the key of an account, cluster, policy or role in it:
+    /// `[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?`, so that it fits in a tag, a label and a path.
+    Key, check_key
+}
+id! {
+    /// An AWS account id: twelve digits.
+    AccountId, check_account_id
+}
+id! {
+    /// An AWS partition: `aws`, `aws-cn`, `aws-us-gov`, `aws-iso`, …
+    Partition, check_partition
+}
+id! {
+    /// An AWS region, for example `eu-west-1`.
+    Region, check_region
+}
+id! {
+    /// An IAM role name: 1-64 characters of `[A-Za-z0-9+=,.@_-]`, unique in an account without regard to case
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
+    RoleName, check_role_name
+}
+id! {
+    /// The name of a customer managed or inline policy: 1-128 characters of `[A-Za-z0-9+=,.@_-]`
+    /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html>).
+    PolicyName, check_policy_name
+}
+id! {
+    /// An IAM path: begins and ends with `/`, 1-512 printable ASCII characters
+    /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>).
+    IamPath, check_path
+}
+id! {
+    /// The ARN of an IAM role: `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`.
+    RoleArn, check_role_arn
+}
+id! {
+    /// The ARN of a managed policy: `arn:PARTITION:iam::ACCOUNT|aws:policy/PATH/NAME`.
+    PolicyArn, check_policy_arn
+}
+id! {
+    /// The ARN of an IAM OIDC provider: `arn:PARTITION:iam::ACCOUNT:oidc-provider/HOST/PATH`.
+    ProviderArn, check_provider_arn
+}
+id! {
+    /// The issuer of a cluster's tokens: `https://HOST[/PATH]`, without port, query or fragment
+    /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html>).
+    IssuerUrl, check_issuer
+}
+id! {
+    /// The name of an EKS cluster: 1-100 of `[0-9A-Za-z_-]`, beginning with a letter or digit
+    /// (<https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html>).
+    ClusterName, check_cluster_name
+}
+id! {
+    /// A Kubernetes namespace: a DNS label of at most 63 characters.
+    Namespace, check_namespace
+}
+id! {
+    /// The name of a Kubernetes `ServiceAccount`: a DNS subdomain of at most 253 characters.
+    ServiceAccountName, check_service_account
+}
+
+fn check_key(text: &str) -> Result<(), IdError> {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let edge = |c: char| c.is_ascii_alphanumeric();
+    let good =
+        (1..=63).contains(&text.len()) && text.chars().all(inner) && text.starts_with(edge) && text.ends_with(edge);
+    if good {
+        return Ok(());
+    }
+    fail("must be 1-63 characters of `A-Z a-z 0-9 . _ -`, beginning and ending with a letter or digit")
+}
+
+fn check_account_id(text: &str) -> Result<(), IdError> {
+    if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(());
+    }
+    fail("must be an account id of twelve digits")
+}
+
+fn check_partition(text: &str) -> Result<(), IdError> {
+    let rest = text.strip_prefix("aws");
+    let good = rest.is_some_and(|rest| {
+        rest.is_empty()
+            || (rest.starts_with('-')
+                && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
+    });
+    if good { Ok(()) } else { fail("must be an AWS partition such as `aws`, `aws-cn` or `aws-us-gov`") }
+}
+
+fn check_region(text: &str) -> Result<(), IdError> {
+    let good = (4..=32).contains(&text.len())
+        && text.contains('-')
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if good { Ok(()) } else { fail("must be an AWS region such as `eu-west-1`") }
+}
+
+fn iam_name(text: &str, limit: usize) -> Result<(), IdError> {
+    if text.is_empty() || text.len() > limit {
+        return fail(format!("must be 1-{limit} characters long, this has {}", text.chars().count()));
+    }
+    match text.chars().find(|c| !(c.is_ascii_alphanumeric() || "+=,.@_-".contains(*c))) {
+        Some(bad) => fail(format!("must be made of `A-Z a-z 0-9 + = , . @ _ -`, this has `{}`", bad.escape_default())),
+        None => Ok(()),
+    }
+}
+
+fn check_role_name(text: &str) -> Result<(), IdError> {
+    iam_name(text, 64)
+}
+
+fn check_policy_name(text: &str) -> Result<(), IdError> {
+    iam_name(text, 128)
+}
+
+fn check_path(text: &str) -> Result<(), IdError> {
+    let good = (1..=512).contains(&text.len())
+        && text.starts_with('/')
+        && text.ends_with('/')
+        && text.bytes().all(|b| (0x21..=0x7e).contains(&b));
+    if good { Ok(()) } else { fail("must begin and end with `/` and be at most 512 printable ASCII characters") }
+}
+
+/// The six parts of an ARN; the resource part may hold colons.
+fn arn_parts(text: &str) -> Option<[&str; 6]> {
+    let mut parts = text.splitn(6, ':');
+    let array = [parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+    (array[0] == "arn").then_some(array)
+}
+
+fn check_iam_arn(text: &str, kind: &str, aws_account: bool) -> Result<(), IdError> {
+    let wanted = format!("must look like `arn:aws:iam::111122223333:{kind}/NAME`");
+    let Some([_, partition, service, region, account, resource]) = arn_parts(text) else {
+        return fail(wanted);
+    };
+    let name = resource.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/'));
+    let account_good = check_account_id(account).is_ok() || (aws_account && account == "aws");
+    if service != "iam" || !region.is_empty() || !account_good || check_partition(partition).is_err() {
+        return fail(wanted);
+    }
+    match name {
+        Some(name) if !name.is_empty() && name.bytes().all(|b| (0x21..=0x7e).contains(&b)) => Ok(()),
+        _ => fail(wanted),
+    }
+}
+
+fn check_role_arn(text: &str) -> Result<(), IdError> {
+    check_iam_arn(text, "role", false)?;
+    check_role_name(last_segment(text))
+}
+
+fn check_policy_arn(text: &str) -> Result<(), IdError> {
+    check_iam_arn(text, "policy", true)?;
+    check_policy_name(last_segment(text))
+}
+
+fn check_provider_arn(text: &str) -> Result<(), IdError> {
+    check_iam_arn(text, "oidc-provider", false)
+}
+
+fn last_segment(text: &str) -> &str {
+    text.rsplit('/').next().unwrap_or(text)
+}
+
+fn check_issuer(text: &str) -> Result<(), IdError> {
+    let Some(rest) = text.strip_prefix("https://") else {
+        return fail("must begin with `https://`");
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    if host.is_empty() || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-') {
+        return fail("must have a host name, without port or user");
+    }
+    if rest.ends_with('/') {
+        return fail("must not end with `/`");
+    }
+    if text.len() > 255 {
+        return fail(format!("must be at most 255 characters long, this has {}", text.len()));
+    }
+    if rest.bytes().any(|b| !(0x21..=0x7e).contains(&b) || b"?#*:\"".contains(&b)) {
+        return fail("must have no port, query or fragment");
+    }
+    Ok(())
+}
+
+fn check_cluster_name(text: &str) -> Result<(), IdError> {
+    let good = (1..=100).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if good { Ok(()) } else { fail("must be 1-100 characters of `A-Z a-z 0-9 _ -`, beginning with a letter or digit") }
+}
+
+fn dns_label(text: &str) -> bool {
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    !text.is_empty() && text.starts_with(edge) && text.ends_with(edge) && text.chars().all(|c| edge(c) || c == '-')
+}
+
+fn check_namespace(text: &str) -> Result<(), IdError> {
+    if text.len() <= 63 && dns_label(text) {
+        return Ok(());
+    }
+    fail("must be a DNS label: 1-63 of `a-z 0-9 -`, beginning and ending with a letter or digit")
+}
+
+fn check_service_account(text: &str) -> Result<(), IdError> {
+    if (1..=253).contains(&text.len()) && text.split('.').all(dns_label) {
+        return Ok(());
+    }
+    fail("must be a DNS subdomain: 1-253 of `a-z 0-9 - .`, each part beginning and ending with a letter or digit")
+}
+
+impl RoleName {
+    /// The form under which AWS holds role names unique: lower case.
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl PolicyName {
+    /// The form under which AWS holds policy names unique: lower case.
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl Default for IamPath {
+    fn default() -> Self {
+        Self("/".into())
+    }
+}
+
+fn account_of(arn: &str) -> &str {
+    arn_parts(arn).map_or("", |parts| parts[4])
+}
+
+fn partition_of(arn: &str) -> &str {
+    arn_parts(arn).map_or("", |parts| parts[1])
+}
+
+impl RoleArn {
+    /// Puts the ARN together, as AWS does when it makes the role.
+    pub fn of(partition: &Partition, account: &AccountId, path: &IamPath, name: &RoleName) -> Self {
+        Self(format!("arn:{partition}:iam::{account}:role{path}{name}"))
+    }
+
+    /// The role's name, the last part of the ARN.
+    pub fn name(&self) -> &str {
+        last_segment(&self.0)
+    }
+
+    /// The account id.
+    pub fn account(&self) -> &str {
+        account_of(&self.0)
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> &str {
+        partition_of(&self.0)
+    }
+}
+
+impl PolicyArn {
+    /// The ARN of a customer managed policy.
+    pub fn of(partition: &Partition, account: &AccountId, path: &IamPath, name: &PolicyName) -> Self {
+        Self(format!("arn:{partition}:iam::{account}:policy{path}{name}"))
+    }
+
+    /// The ARN of an AWS managed policy from its path and name, for example `service-role/AWSLambdaRole`.
+    pub fn aws_managed(partition: &Partition, path_and_name: &str) -> Result<Self, IdError> {
+        Self::parse(format!("arn:{partition}:iam::aws:policy/{path_and_name}"))
+    }
+
+    /// The policy's name, the last part of the ARN.
+    pub fn name(&self) -> &str {
+        last_segment(&self.0)
+    }
+
+    /// The account id, or `aws`.
+    pub fn account(&self) -> &str {
+        account_of(&self.0)
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> &str {
+        partition_of(&self.0)
+    }
+}
+
+impl ProviderArn {
+    /// The ARN that IAM gives the provider of an issuer
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html>).
+    pub fn of(partition: &Partition, account: &AccountId, issuer: &IssuerUrl) -> Self {
+        Self(format!("arn:{partition}:iam::{account}:oidc-provider/{}", issuer.host_path()))
+    }
+
+    /// Host and path of the issuer: what follows `oidc-provider/`.
+    pub fn host_path(&self) -> &str {
+        self.0.split_once(":oidc-provider/").map_or("", |(_, rest)| rest)
+    }
+
+    /// The account id.
+    pub fn account(&self) -> &str {
+        account_of(&self.0)
+    }
+}
+
+impl IssuerUrl {
+    /// The issuer without its scheme, as it stands in provider ARNs and condition keys.
+    pub fn host_path(&self) -> &str {
+        self.0.strip_prefix("https://").unwrap_or(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked_at_their_documented_limits() {
+        assert!(RoleName::parse("a".repeat(64)).is_ok());
+        assert!(RoleName::parse("a".repeat(65)).is_err());
+        assert!(RoleName::parse("a b").is_err());
+        assert!(PolicyName::parse("a".repeat(128)).is_ok());
+        assert!(PolicyName::parse("a".repeat(129)).is_err());
+        assert!(AccountId::parse("11112222333").is_err());
+        assert!(IamPath::parse("/a/b/").is_ok());
+        assert!(IamPath::parse("/a").is_err());
+        assert!(Key::parse("prod-eu").is_ok());
+        assert!(Key::parse("-prod").is_err());
+        assert!(Key::parse("a".repeat(64)).is_err());
+        assert!(Namespace::parse("a.b").is_err());
+        assert!(ServiceAccountName::parse("a").is_ok());
+        assert!(ServiceAccountName::parse("a..b").is_err());
+        assert!(ClusterName::parse("_x").is_err());
+    }
+
+    #[test]
+    fn issuers_have_no_port_query_or_trailing_slash() {
+        assert!(IssuerUrl::parse("https://oidc.eks.eu-west-1.amazonaws.com/id/ABC").is_ok());
+        for bad in ["http://a/b", "https://", "https://a:443/b", "https://a/b?c", "https://a/", "https://a b/"] {
+            assert!(IssuerUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn arns_are_put_together_and_taken_apart() {
+        let partition = Partition::parse("aws-cn").unwrap();
+        let account = AccountId::parse("111122223333").unwrap();
+        let role = RoleArn::of(&partition, &account, &IamPath::parse("/a/").unwrap(), &RoleName::parse("r").unwrap());
+        assert_eq!(role.as_str(), "arn:aws-cn:iam::111122223333:role/a/r");
+        assert_eq!(RoleArn::parse(role.as_str()).unwrap().name(), "r");
+        assert_eq!(role.account(), "111122223333");
+        let issuer = IssuerUrl::parse("https://oidc.example.com/metal").unwrap();
+        let provider = ProviderArn::of(&partition, &account, &issuer);
+        assert_eq!(provider.host_path(), "oidc.example.com/metal");
+        assert!(PolicyArn::parse("arn:aws:iam::aws:policy/service-role/AWSLambdaRole").is_ok());
+        assert!(PolicyArn::parse("arn:aws:s3:::bucket").is_err());
+        assert!(RoleArn::parse("AROAEXAMPLEID").is_err());
+    }
+}

@@ -1,0 +1,1 @@
+//! Findings on declared and live trust and permissions. Pure.

@@ -1,0 +1,3 @@
+//! The `irsa` program: see `irsa::cli`.
+
+fn main() {}

@@ -1,0 +1,72 @@
+//! Globs over names and tags, written `*` and `?`, as in `ignore-tags` and `ignore-attached`.
+
+/// A pattern in which `*` stands for any text and `?` for any one character; everything else is itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pattern(String);
+
+impl Pattern {
+    /// Keeps the text; every text is a pattern.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the whole of `text` matches.
+    pub fn matches(&self, text: &str) -> bool {
+        let pattern: Vec<char> = self.0.chars().collect();
+        let text: Vec<char> = text.chars().collect();
+        let (mut p, mut t) = (0, 0);
+        let mut retry: Option<(usize, usize)> = None;
+        while t < text.len() {
+            match pattern.get(p) {
+                Some('*') => {
+                    retry = Some((p + 1, t));
+                    p += 1;
+                }
+                Some(c) if *c == '?' || *c == text[t] => {
+                    p += 1;
+                    t += 1;
+                }
+                _ => match retry {
+                    Some((after_star, from)) => {
+                        retry = Some((after_star, from + 1));
+                        p = after_star;
+                        t = from + 1;
+                    }
+                    None => return false,
+                },
+            }
+        }
+        pattern[p..].iter().all(|c| *c == '*')
+    }
+}
+
+/// Whether any of `patterns` matches `text`.
+pub fn any_matches(patterns: &[Pattern], text: &str) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_and_question_marks_match_as_in_a_shell() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("cost:*", "cost:team", true),
+            ("cost:*", "cos", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-b-b", false),
+            ("?", "x", true),
+            ("?", "", false),
+            ("arn:aws:iam::*:policy/audit-*", "arn:aws:iam::111122223333:policy/audit-x", true),
+        ] {
+            assert_eq!(Pattern::new(pattern).matches(text), expected, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The comparable fields of every kind of object: what irsa manages, and nothing else.
+//!
+//! Both sides of a comparison have these types, so that apply can compare like with like. Account ids, ARNs, dates and
+//! other facts that AWS assigns stand beside them in `live`.
+
+use crate::ids::{IamPath, IssuerUrl, Namespace, PolicyArn, PolicyName, RoleName, ServiceAccountName};
+use crate::policy::PolicyDocument;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Tags, labels or annotations.
+pub type Pairs = BTreeMap<String, String>;
+
+/// An IAM OIDC provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// The issuer.
+    pub url: IssuerUrl,
+    /// The client ids.
+    pub audiences: BTreeSet<String>,
+    /// All tags.
+    pub tags: Pairs,
+}
+
+/// A customer managed policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagedPolicy {
+    /// The name.
+    pub name: PolicyName,
+    /// The path: never changed after creation.
+    pub path: IamPath,
+    /// The description: never changed after creation.
+    pub description: String,
+    /// The default version.
+    pub document: PolicyDocument,
+    /// All tags.
+    pub tags: Pairs,
+}
+
+/// An IAM role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// The name.
+    pub name: RoleName,
+    /// The path: never changed after creation.
+    pub path: IamPath,
+    /// The description, empty when there is none.
+    pub description: String,
+    /// The longest session, in seconds: 3,600-43,200.
+    pub max_session_duration: u32,
+    /// The managed policy that bounds its permissions.
+    pub permissions_boundary: Option<PolicyArn>,
+    /// All tags.
+    pub tags: Pairs,
+    /// The trust policy.
+    pub trust: PolicyDocument,
+    /// The attached managed policies.
+    pub attached: BTreeSet<PolicyArn>,
+    /// The inline policies by name.
+    pub inline: BTreeMap<PolicyName, PolicyDocument>,
+}
+
+/// The part of a `ServiceAccount` that irsa manages: some of its labels and annotations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceAccount {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// The name.
+    pub name: ServiceAccountName,
+    /// The labels that are ours (`irsa/owner`).
+    pub labels: Pairs,
+    /// The annotations that are ours (`eks.amazonaws.com/*`, `irsa/address`, `irsa/created`).
+    pub annotations: Pairs,
+}

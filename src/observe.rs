@@ -1,0 +1,1 @@
+//! Chooses the cheapest way to read, and gathers World into Live.

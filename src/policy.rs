@@ -1,0 +1,11 @@
+//! The meaning of IAM policies: parsing, equality by meaning, trust policies, size budgets.
+//!
+//! Pure: no IO, no clock. Everything here is what irsa exists for, so it is our own code.
+
+mod canonical;
+pub mod document;
+pub mod parse;
+pub mod trust;
+
+pub use document::{PolicyDocument, Statement};
+pub use parse::ParseError;

@@ -1,0 +1,1 @@
+//! One small file per format: a view in, bytes out, no decisions.

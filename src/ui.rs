@@ -1,0 +1,1 @@
+//! Streams, colour, prompt and progress.

@@ -1,0 +1,226 @@
+//! The ports to AWS and Kubernetes, and the only files that name `aws_sdk_*` or `kube`.
+//!
+//! Reading and writing are two capabilities: `plan`, `drift` and `validate` never build a writer. The ports speak model
+//! types only. A read answers `Ok(None)` when the service says that there is no such thing; every other failure is a
+//! `CallError`, which is never taken for absence.
+
+use crate::ids::{IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, ServiceAccountName};
+use crate::model::call::{IamCall, KubernetesCall};
+use crate::model::live::{
+    Access, Identity, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Quotas, RoleSummary,
+};
+use crate::model::resource::Pairs;
+use crate::policy::PolicyDocument;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::future::Future;
+
+/// A call that did not give what it was made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallError {
+    /// `iam:GetRole`, `eks:DescribeCluster`, `list ServiceAccounts`, …
+    pub operation: String,
+    /// What to make of it.
+    pub kind: CallErrorKind,
+    /// The service's own code, for example `AccessDenied`.
+    pub code: Option<String>,
+    /// The service's own words, freed of secrets and control characters.
+    pub message: String,
+    /// The request id, to give to AWS support.
+    pub request_id: Option<String>,
+}
+
+/// What to make of a failed call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallErrorKind {
+    /// The credentials may not do this.
+    Denied,
+    /// The credentials are expired or unknown.
+    Credentials,
+    /// There is no such object.
+    NotFound,
+    /// There is one already.
+    AlreadyExists,
+    /// Someone else changed or holds it (IAM's ConcurrentModification, Kubernetes' 409).
+    Conflict,
+    /// Too fast, and the budget for waiting is spent.
+    Throttled,
+    /// The service or the way to it failed, and the budget for waiting is spent.
+    Unavailable,
+    /// A quota.
+    Limit,
+    /// The request itself is wrong.
+    Invalid,
+    /// Anything else.
+    Other,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.operation)?;
+        if let Some(code) = &self.code {
+            write!(f, "{code}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(id) = &self.request_id {
+            write!(f, " (request id {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CallError {}
+
+/// The answer of a read.
+pub type Answer<T> = Result<T, CallError>;
+
+/// What identifies a cluster, as DescribeCluster tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterFacts {
+    /// `identity.oidc.issuer`, verbatim.
+    pub issuer: Option<IssuerUrl>,
+    /// The API server.
+    pub endpoint: Option<String>,
+    /// The certificate authority, base64 of PEM.
+    pub certificate_authority: Option<String>,
+    /// `ACTIVE`, `CREATING`, `DELETING`, …
+    pub status: String,
+}
+
+/// A policy as ListPolicies shows it: no tags, no document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicySummary {
+    /// The ARN.
+    pub arn: PolicyArn,
+    /// The name.
+    pub name: PolicyName,
+    /// The path.
+    pub path: String,
+}
+
+/// A role as GetRole shows it: no policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleHead {
+    /// What ListRoles has too.
+    pub summary: RoleSummary,
+    /// Tags.
+    pub tags: Pairs,
+    /// The permissions boundary.
+    pub permissions_boundary: Option<PolicyArn>,
+    /// When it was last used, in seconds since 1970.
+    pub last_used: Option<i64>,
+}
+
+/// Reads from STS, IAM and EKS. `account` and `cluster` are keys of the configuration.
+pub trait ReadAws: Send + Sync {
+    /// sts:GetCallerIdentity
+    fn identity(&self, account: &Key) -> impl Future<Output = Answer<Identity>> + Send;
+    /// iam:GetAccountSummary
+    fn quotas(&self, account: &Key) -> impl Future<Output = Answer<Quotas>> + Send;
+    /// iam:ListRoles, all pages.
+    fn roles(&self, account: &Key) -> impl Future<Output = Answer<Vec<RoleSummary>>> + Send;
+    /// iam:GetAccountAuthorizationDetails(Filter=Role), all pages. Description and session come from `roster`, since
+    /// the operation lacks them; roles not in `roster` are left out.
+    fn roles_in_bulk(
+        &self,
+        account: &Key,
+        roster: &[RoleSummary],
+    ) -> impl Future<Output = Answer<Vec<LiveRole>>> + Send;
+    /// iam:GetRole
+    fn role_head(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Option<RoleHead>>> + Send;
+    /// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies and GetRolePolicy in as few round trips as can be:
+    /// `inline` are the names to ask for beside the list.
+    fn role(
+        &self,
+        account: &Key,
+        name: &RoleName,
+        inline: &BTreeSet<PolicyName>,
+    ) -> impl Future<Output = Answer<Option<LiveRole>>> + Send;
+    /// iam:ListRoleTags
+    fn role_tags(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Option<Pairs>>> + Send;
+    /// iam:ListAttachedRolePolicies
+    fn attached(
+        &self,
+        account: &Key,
+        name: &RoleName,
+    ) -> impl Future<Output = Answer<Option<BTreeSet<PolicyArn>>>> + Send;
+    /// iam:ListRolePolicies
+    fn inline_names(
+        &self,
+        account: &Key,
+        name: &RoleName,
+    ) -> impl Future<Output = Answer<Option<BTreeSet<PolicyName>>>> + Send;
+    /// iam:GetRolePolicy
+    fn inline(
+        &self,
+        account: &Key,
+        name: &RoleName,
+        policy: &PolicyName,
+    ) -> impl Future<Output = Answer<Option<PolicyDocument>>> + Send;
+    /// iam:ListInstanceProfilesForRole: the names.
+    fn instance_profiles(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Vec<String>>> + Send;
+    /// iam:ListPolicies(Scope=Local), all pages.
+    fn policies(&self, account: &Key) -> impl Future<Output = Answer<Vec<PolicySummary>>> + Send;
+    /// iam:GetPolicy, GetPolicyVersion and ListPolicyVersions.
+    fn policy(&self, account: &Key, arn: &PolicyArn) -> impl Future<Output = Answer<Option<LivePolicy>>> + Send;
+    /// iam:ListPolicyTags
+    fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> impl Future<Output = Answer<Option<Pairs>>> + Send;
+    /// iam:ListOpenIDConnectProviders
+    fn providers(&self, account: &Key) -> impl Future<Output = Answer<Vec<ProviderArn>>> + Send;
+    /// iam:GetOpenIDConnectProvider
+    fn provider(&self, account: &Key, arn: &ProviderArn) -> impl Future<Output = Answer<Option<LiveProvider>>> + Send;
+    /// eks:DescribeCluster
+    fn cluster(&self, cluster: &Key) -> impl Future<Output = Answer<Option<ClusterFacts>>> + Send;
+}
+
+/// Reads from the Kubernetes APIs.
+pub trait ReadKubernetes: Send + Sync {
+    /// Connects and checks that the API is the declared cluster's. `facts` are DescribeCluster's, or hold only the
+    /// declared issuer.
+    fn verify(&self, cluster: &Key, facts: &ClusterFacts) -> impl Future<Output = Access<()>> + Send;
+    /// Every ServiceAccount of the cluster, or of one namespace; all pages.
+    fn service_accounts(
+        &self,
+        cluster: &Key,
+        namespace: Option<&Namespace>,
+    ) -> impl Future<Output = Answer<Vec<LiveServiceAccount>>> + Send;
+    /// One ServiceAccount.
+    fn service_account(
+        &self,
+        cluster: &Key,
+        namespace: &Namespace,
+        name: &ServiceAccountName,
+    ) -> impl Future<Output = Answer<Option<LiveServiceAccount>>> + Send;
+    /// All namespaces.
+    fn namespaces(&self, cluster: &Key) -> impl Future<Output = Answer<BTreeSet<Namespace>>> + Send;
+    /// Whether a namespace is there and not being deleted.
+    fn namespace(&self, cluster: &Key, namespace: &Namespace) -> impl Future<Output = Answer<bool>> + Send;
+    /// The names of the pods that run under a ServiceAccount.
+    fn pods(
+        &self,
+        cluster: &Key,
+        namespace: &Namespace,
+        name: &ServiceAccountName,
+    ) -> impl Future<Output = Answer<Vec<String>>> + Send;
+}
+
+/// A write that was acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Written {
+    /// The request id.
+    pub request_id: Option<String>,
+    /// The object was there already, just as it should be: our own lost reply, or an earlier run.
+    pub already_done: bool,
+}
+
+/// Writes to IAM.
+pub trait WriteAws: Send + Sync {
+    /// Makes one call.
+    fn write(&self, account: &Key, call: &IamCall) -> impl Future<Output = Answer<Written>> + Send;
+}
+
+/// Writes to the Kubernetes APIs.
+pub trait WriteKubernetes: Send + Sync {
+    /// Makes one change.
+    fn write(&self, cluster: &Key, call: &KubernetesCall) -> impl Future<Output = Answer<Written>> + Send;
+}
