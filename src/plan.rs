@@ -4,17 +4,77 @@
 //! choice: every step is a list of calls, and what must not be done is refused here.
 
 pub mod change;
+mod confirm;
+mod draft;
+mod fields;
 pub mod file;
+mod guard;
+mod order;
+mod orphans;
+mod parts;
+mod places;
+mod policies;
+mod providers;
+mod release;
+mod roles;
+pub mod saved;
+mod select;
+mod service_accounts;
+mod site;
 pub mod step;
+mod weave;
 
 pub use change::{Change, FieldChange, ResourceChange};
+pub use confirm::confirm;
+pub use file::PlanV1;
 pub use step::{Options, Part, Plan, Refused, Step, Summary, Unseen};
 
 use crate::model::desired::Desired;
 use crate::model::live::Live;
+use crate::model::note::Note;
+use draft::Draft;
+use site::Site;
 
-/// Compares `desired` with `live`.
-pub fn plan(desired: &Desired, live: &Live, options: &Options) -> Plan {
-    let _ = live;
-    Plan::new(desired.owner.clone(), desired.config_digest.clone(), options.clone())
+/// Compares `desired` with `live`. `findings` are the linter's, kept among the notes.
+pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
+    let site = Site::new(desired, live, options);
+    let mut draft = Draft::default();
+    places::plan(&site, &mut draft);
+    if !options.destroy {
+        providers::plan(&site, &mut draft);
+        policies::plan(&site, &mut draft);
+        roles::plan(&site, &mut draft);
+        service_accounts::plan(&site, &mut draft);
+    }
+    release::plan(&site, &mut draft);
+    orphans::plan(&site, &mut draft);
+    roles::note_strangers(&site, &mut draft);
+    draft.notes.extend(findings);
+    let unmatched = select::select(&site, &mut draft);
+    guard::guard(&site, &mut draft);
+    weave::weave(&mut draft);
+    order::hold_dependents(&mut draft);
+    finish(&site, draft, unmatched)
+}
+
+fn finish(site: &Site<'_>, draft: Draft, unmatched: Vec<String>) -> Plan {
+    let Draft { steps, refused, unknown, mut notes, waiting, matching, .. } = draft;
+    notes.sort_by(|a, b| {
+        (b.severity, &a.address, &a.rule, &a.origin, &a.text)
+            .cmp(&(a.severity, &b.address, &b.rule, &b.origin, &b.text))
+    });
+    notes.dedup();
+    Plan {
+        owner: site.desired.owner.clone(),
+        config_digest: site.desired.config_digest.clone(),
+        options: site.options.clone(),
+        steps: order::ordered(steps),
+        refused: refused.into_iter().collect(),
+        unknown: unknown.into_iter().collect(),
+        notes,
+        unchanged: matching.len(),
+        settled: matching.iter().map(ToString::to_string).collect(),
+        waiting: waiting.into_iter().collect(),
+        unmatched,
+    }
 }

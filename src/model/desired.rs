@@ -56,7 +56,7 @@ pub struct Guard {
 
 impl Default for Guard {
     fn default() -> Self {
-        Self { max_change_percent: 30, min_existing: 10, max_delete: 5, recent_use: Duration::from_secs(24 * 3600) }
+        Self { max_change_percent: 30, min_existing: 10, max_delete: 5, recent_use: Duration::from_hours(24) }
     }
 }
 

@@ -78,6 +78,8 @@ pub struct LiveAccount {
     /// Every role of the account as ListRoles has it, or why the list could not be read. Orphans cannot be searched
     /// and roles and providers cannot be deleted without it.
     pub roster: Observed<Vec<RoleSummary>>,
+    /// Whether the roster is unknown because the credentials may not list roles.
+    pub roster_denied: bool,
     /// The declared roles and the candidates for deletion, by folded name: read in full. A name that is not here was
     /// neither declared nor a candidate.
     pub roles: BTreeMap<String, Observed<LiveRole>>,

@@ -98,6 +98,7 @@ impl Action {
 }
 
 /// A change of one of the kinds of object.
+#[expect(clippy::large_enum_variant, reason = "one for each step: boxing all four would only hide the fields")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResourceChange {
     /// Of an OIDC provider.
@@ -111,6 +112,11 @@ pub enum ResourceChange {
 }
 
 impl ResourceChange {
+    /// Whether the object is there before and after the change.
+    pub fn stays(&self) -> bool {
+        matches!(self.action(), Action::Update | Action::Adopt)
+    }
+
     /// The verb.
     pub fn action(&self) -> Action {
         match self {

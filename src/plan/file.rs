@@ -1,8 +1,12 @@
 //! The plan as JSON: frozen, versioned structs. Changing them is changing what other programs rely on.
 
-use super::step::Plan;
+use super::fields;
+use super::step::{Options, Plan, Refused, Step, Summary, Unseen};
+use crate::model::note::Note;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
 
 /// The format that this program writes: the minor grows when keys are added, the major when they change.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -130,10 +134,123 @@ pub struct NoteV1 {
     pub text: String,
 }
 
+/// Why a plan file was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// It is no plan file at all.
+    #[error("it is no plan file: {0}")]
+    Malformed(String),
+    /// It was written in a form that this program does not know.
+    #[error("its format is `{0}`, this program reads `{FORMAT_VERSION}`")]
+    Format(String),
+    /// It is not as it was written.
+    #[error("it was changed since it was written")]
+    Changed,
+}
+
 impl PlanV1 {
     /// The file for `plan`; `created_at` is RFC 3339.
     pub fn of(plan: &Plan, created_at: &str) -> Self {
-        let _ = (plan, created_at);
-        unimplemented!("written by the plan room")
+        let Options { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, now: _ } =
+            plan.options.clone();
+        let Summary { create, update, delete, adopt: adopted, unchanged, refused, waiting } = plan.summary();
+        let mut file = Self {
+            format_version: FORMAT_VERSION.to_owned(),
+            irsa_version: env!("CARGO_PKG_VERSION").to_owned(),
+            created_at: created_at.to_owned(),
+            owner: plan.owner.to_string(),
+            config_digest: plan.config_digest.clone(),
+            options: OptionsV1 { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused },
+            complete: plan.complete(),
+            summary: SummaryV1 { create, update, delete, adopt: adopted, unchanged, refused, waiting },
+            changes: plan.steps.iter().map(change).collect(),
+            refused: plan.refused.iter().map(refusal).collect(),
+            unknown: plan.unknown.iter().map(unseen).collect(),
+            notes: plan.notes.iter().map(note).collect(),
+            plan_digest: String::new(),
+            digest: String::new(),
+        };
+        file.plan_digest = file.computed_plan_digest();
+        file.digest = file.computed_digest();
+        file
     }
+
+    /// The text of the file: the same plan gives the same bytes.
+    pub fn to_text(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Reads a file and checks that it is, byte for byte, as it was written.
+    ///
+    /// # Errors
+    /// If it is no plan, of another format, or changed.
+    pub fn read(text: &str) -> Result<Self, FileError> {
+        let value: Value = serde_json::from_str(text).map_err(|error| FileError::Malformed(error.to_string()))?;
+        match value.get("format-version").and_then(Value::as_str) {
+            Some(FORMAT_VERSION) => {}
+            Some(other) => return Err(FileError::Format(other.to_owned())),
+            None => return Err(FileError::Malformed("`format-version` is missing".to_owned())),
+        }
+        let file: Self = serde_json::from_str(text).map_err(|error| FileError::Malformed(error.to_string()))?;
+        let whole = file.to_text() == text
+            && file.plan_digest == file.computed_plan_digest()
+            && file.digest == file.computed_digest();
+        if whole { Ok(file) } else { Err(FileError::Changed) }
+    }
+
+    /// The digest of what the plan asks for, whenever and by whichever version it was made.
+    fn computed_plan_digest(&self) -> String {
+        let blank = || String::new();
+        let file =
+            Self { created_at: blank(), irsa_version: blank(), plan_digest: blank(), digest: blank(), ..self.clone() };
+        sha256(&file)
+    }
+
+    fn computed_digest(&self) -> String {
+        sha256(&Self { digest: String::new(), ..self.clone() })
+    }
+}
+
+fn sha256(file: &PlanV1) -> String {
+    let bytes = serde_json::to_vec(file).unwrap_or_default();
+    let digest = Sha256::digest(&bytes);
+    let mut text = String::from("sha256:");
+    for byte in digest {
+        // writing to a String cannot fail
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+fn change(step: &Step) -> ChangeV1 {
+    let (before, after) = fields::sides(&step.change);
+    ChangeV1 {
+        address: step.address.to_string(),
+        action: step.change.action().as_str().to_owned(),
+        reasons: step.reasons.clone(),
+        before,
+        after,
+        fields: step
+            .fields
+            .iter()
+            .map(|field| FieldV1 { path: field.path.clone(), before: field.before.clone(), after: field.after.clone() })
+            .collect(),
+    }
+}
+
+fn refusal(item: &Refused) -> RefusedV1 {
+    let Refused { address, why, hint } = item.clone();
+    RefusedV1 { address, why, hint }
+}
+
+fn unseen(item: &Unseen) -> UnknownV1 {
+    let Unseen { address, why } = item.clone();
+    UnknownV1 { address, why }
+}
+
+fn note(item: &Note) -> NoteV1 {
+    let Note { address, severity, rule, origin, text } = item.clone();
+    NoteV1 { address, severity: severity.as_str().to_owned(), rule, origin, text }
 }

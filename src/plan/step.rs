@@ -48,6 +48,10 @@ pub struct Plan {
     pub unchanged: usize,
     /// The `ServiceAccount`s that wait for their namespace or their maker; sorted.
     pub waiting: Vec<Address>,
+    /// The addresses of the declared objects that are as they should be.
+    pub settled: std::collections::BTreeSet<String>,
+    /// The globs of `--only` that select nothing.
+    pub unmatched: Vec<String>,
 }
 
 /// One change and the calls that make it.
@@ -126,6 +130,8 @@ impl Plan {
             notes: Vec::new(),
             unchanged: 0,
             waiting: Vec::new(),
+            settled: std::collections::BTreeSet::new(),
+            unmatched: Vec::new(),
         }
     }
 

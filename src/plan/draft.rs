@@ -1,0 +1,119 @@
+//! A plan in the making: steps, and what holds others back.
+
+use super::change::ResourceChange;
+use super::fields;
+use super::step::{Part, Refused, Step, Unseen};
+use crate::model::address::Address;
+use crate::model::call::Call;
+use crate::model::note::{Note, Severity};
+use crate::model::origin::Origin;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why an object that others may depend on is not brought to its declared state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// It is refused.
+    Refused,
+    /// It could not be seen.
+    Unknown,
+}
+
+/// What has been decided so far.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pub steps: BTreeMap<Address, Step>,
+    pub refused: BTreeSet<Refused>,
+    pub unknown: BTreeSet<Unseen>,
+    pub notes: Vec<Note>,
+    pub waiting: BTreeSet<Address>,
+    /// Declared objects that are as they should be.
+    pub matching: BTreeSet<Address>,
+    /// Objects that are not brought to their declared state.
+    pub held: BTreeMap<Address, Hold>,
+    /// Everything that has an address, for `--only`.
+    pub known: BTreeSet<Address>,
+    /// Live objects that are ours,
+    /// and the account or cluster that holds them.
+    pub ours: BTreeMap<Address, String>,
+    /// Whether any declared object exists live and is ours.
+    pub declared_live: bool,
+    /// What an address depends on, whether or not that changes in this plan.
+    pub dependencies: BTreeMap<Address, BTreeSet<Address>>,
+}
+
+impl Draft {
+    /// Adds a step; the needs that do not change in this plan fall away when the plan is put in order.
+    pub(crate) fn step(
+        &mut self,
+        address: &Address,
+        change: ResourceChange,
+        calls: impl IntoIterator<Item = Call>,
+        needs: impl IntoIterator<Item = Address>,
+        reasons: Vec<String>,
+    ) {
+        self.known.insert(address.clone());
+        let fields = fields::changes(&change);
+        let step = Step {
+            address: address.clone(),
+            change,
+            fields,
+            reasons,
+            parts: calls.into_iter().map(|call| Part { call }).collect(),
+            needs: needs.into_iter().filter(|need| need != address).collect(),
+        };
+        self.steps.insert(address.clone(), step);
+    }
+
+    /// Refuses an object.
+    pub(crate) fn refuse(&mut self, address: &Address, why: impl Into<String>, hint: impl Into<String>) {
+        self.known.insert(address.clone());
+        self.held.insert(address.clone(), Hold::Refused);
+        self.refused.insert(Refused { address: address.to_string(), why: why.into(), hint: hint.into() });
+    }
+
+    /// Refuses an account or a cluster.
+    pub(crate) fn refuse_place(&mut self, place: String, why: impl Into<String>, hint: impl Into<String>) {
+        self.refused.insert(Refused { address: place, why: why.into(), hint: hint.into() });
+    }
+
+    /// Says that an object could not be seen.
+    pub(crate) fn unseen(&mut self, address: &Address, why: impl Into<String>) {
+        self.hold(address, Hold::Unknown);
+        self.unknown.insert(Unseen { address: address.to_string(), why: why.into() });
+    }
+
+    /// Holds an object back whose account or cluster has its own entry.
+    pub(crate) fn hold(&mut self, address: &Address, hold: Hold) {
+        self.known.insert(address.clone());
+        self.held.insert(address.clone(), hold);
+    }
+
+    /// Counts a declared object as it should be.
+    pub(crate) fn matches(&mut self, address: &Address) {
+        self.known.insert(address.clone());
+        self.matching.insert(address.clone());
+    }
+
+    /// Says something about an object.
+    pub(crate) fn note(
+        &mut self,
+        address: &impl ToString,
+        severity: Severity,
+        rule: &str,
+        origin: Option<&Origin>,
+        text: impl Into<String>,
+    ) {
+        self.notes.push(Note {
+            address: address.to_string(),
+            severity,
+            rule: rule.to_owned(),
+            origin: origin.map(ToString::to_string).unwrap_or_default(),
+            text: text.into(),
+        });
+    }
+
+    /// Records what an object depends on.
+    pub(crate) fn depends(&mut self, address: &Address, on: impl IntoIterator<Item = Address>) {
+        self.dependencies.entry(address.clone()).or_default().extend(on);
+    }
+}

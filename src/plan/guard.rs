@@ -1,0 +1,104 @@
+//! Refuses a plan that is too big to be meant. `--force` overrules the limits of `[guard]`, `--destroy` that everything
+//! in an account or cluster goes; neither overrules `irsa/prevent-destroy`.
+
+use super::change::Action;
+use super::draft::Draft;
+use super::site::Site;
+use super::step::{Part, Step};
+use crate::model::address::Address;
+use crate::model::call::{Call, KubernetesCall};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Takes the guarded steps out of the draft and refuses them.
+pub(crate) fn guard(site: &Site<'_>, draft: &mut Draft) {
+    if !site.options.destroy {
+        reused_owner(draft);
+        emptied_places(draft);
+    }
+    if !site.options.force {
+        too_many_deletes(site, draft);
+        too_many_changes(site, draft);
+    }
+}
+
+/// Whether the step takes something of ours away: a delete, or the release of a ServiceAccount.
+fn takes_away(step: &Step) -> bool {
+    let released = |part: &Part| matches!(part.call, Call::Kubernetes(_, KubernetesCall::Release { .. }));
+    step.change.action() == Action::Delete || step.parts.iter().any(released)
+}
+
+fn deletes(draft: &Draft) -> Vec<Address> {
+    let steps = draft.steps.values().filter(|step| step.change.action() == Action::Delete);
+    steps.map(|step| step.address.clone()).collect()
+}
+
+fn refuse(draft: &mut Draft, addresses: impl IntoIterator<Item = Address>, why: &str, hint: &str) {
+    for address in addresses {
+        draft.steps.remove(&address);
+        draft.refuse(&address, why, hint);
+    }
+}
+
+/// Deletes, while nothing that is declared exists: the `owner` is probably another configuration's.
+fn reused_owner(draft: &mut Draft) {
+    let taken: BTreeSet<Address> =
+        draft.steps.values().filter(|step| takes_away(step)).map(|step| step.address.clone()).collect();
+    if taken.is_empty() || draft.declared_live {
+        return;
+    }
+    let why = "nothing that is declared exists, yet objects of this owner do: `owner` may be another configuration's";
+    refuse(draft, taken, why, "use an `owner` of your own; if all of it is to go, use `--destroy`");
+}
+
+fn place(step: &Step) -> Option<String> {
+    step.parts.first().map(|part| match &part.call {
+        Call::Iam(account, _) => format!("account/{account}"),
+        Call::Kubernetes(cluster, _) => format!("cluster/{cluster}"),
+    })
+}
+
+/// Everything owned in an account or a cluster goes, and nothing comes in its place.
+fn emptied_places(draft: &mut Draft) {
+    let mut owned: BTreeMap<String, Vec<Address>> = BTreeMap::new();
+    for (address, place) in &draft.ours {
+        owned.entry(place.clone()).or_default().push(address.clone());
+    }
+    for (name, addresses) in owned {
+        let all_go = addresses.iter().all(|address| draft.steps.get(address).is_some_and(takes_away));
+        let some_come = draft.steps.values().any(|step| !takes_away(step) && place(step).as_ref() == Some(&name));
+        if all_go && !some_come {
+            let why = format!("everything that is ours in {name} would go");
+            refuse(draft, addresses, &why, "if that is meant, use `--destroy` (with `--only` for a part)");
+        }
+    }
+}
+
+fn too_many_deletes(site: &Site<'_>, draft: &mut Draft) {
+    let limit = site.desired.guard.max_delete;
+    let deletes = deletes(draft);
+    if deletes.len() > limit {
+        let why = format!("{} deletes are more than `guard.max-delete` = {limit}", deletes.len());
+        refuse(draft, deletes, &why, "check that they are meant, then use `--force`");
+    }
+}
+
+fn too_many_changes(site: &Site<'_>, draft: &mut Draft) {
+    let guard = &site.desired.guard;
+    let existing = draft.ours.len();
+    let changing: Vec<Address> = draft
+        .steps
+        .values()
+        .filter(|step| matches!(step.change.action(), Action::Update | Action::Delete))
+        .filter(|step| draft.ours.contains_key(&step.address))
+        .map(|step| step.address.clone())
+        .collect();
+    let limit = u64::from(guard.max_change_percent) * existing as u64;
+    if existing >= guard.min_existing && changing.len() as u64 * 100 > limit {
+        let why = format!(
+            "{} of our {existing} live objects would change, more than `guard.max-change-percent` = {}",
+            changing.len(),
+            guard.max_change_percent
+        );
+        refuse(draft, changing, &why, "check that they are meant, then use `--force`");
+    }
+}

@@ -1,0 +1,319 @@
+//! IAM objects that carry our owner and are not declared (or all of ours, when everything goes away): deleted, unless
+//! something speaks against it.
+
+use super::change::{Change, ResourceChange};
+use super::draft::Draft;
+use super::parts;
+use super::policies::PolicyTags;
+use super::providers::{self, ProviderTags};
+use super::roles::{documents, iam};
+use super::site::{Issuer, Owner, Site};
+use crate::ids::{Key, PolicyArn, ProviderArn};
+use crate::model::address::{Address, Place};
+use crate::model::call::IamCall;
+use crate::model::live::{LiveAccount, LivePolicy, LiveProvider, LiveRole, Observed};
+use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, ROLE_ARN};
+use crate::model::resource::Pairs;
+use std::collections::BTreeSet;
+
+/// Plans roles, then policies, then providers: each waits for the steps that let go of it.
+pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
+    for key in site.desired.accounts.keys() {
+        let Some(account) = site.account(key) else { continue };
+        for (folded, live) in &account.roles {
+            let Some(live) = live.present() else { continue };
+            let declared = site.declared_role(key, folded).is_some() && !site.options.destroy;
+            if !declared && site.owner(&live.role.tags) == Owner::Ours {
+                role(site, draft, (key, account), folded, live);
+            }
+        }
+        for (arn, live) in &account.policies {
+            let Some(live) = live.present() else { continue };
+            let address = site.policy_address(key, arn);
+            let declared = matches!(address, Address::Policy { .. }) && !site.options.destroy;
+            if !declared && site.owner(&live.policy.tags) == Owner::Ours {
+                policy(site, draft, key, &address, arn, live);
+            }
+        }
+        let wanted: BTreeSet<Address> = providers::wanted(site)
+            .into_keys()
+            .filter(|_| !site.options.destroy)
+            .map(|(account, cluster)| Address::OidcProvider { account: account.clone(), cluster: cluster.clone() })
+            .collect();
+        for (arn, live) in &account.providers {
+            let Some(live) = live.present() else { continue };
+            let address = site.provider_address(key, arn.host_path());
+            if !wanted.contains(&address) && site.owner(&live.provider.tags) == Owner::Ours {
+                provider(site, draft, (key, account), &address, arn, live);
+            }
+        }
+    }
+}
+
+/// Whether the object is to be let go of: by its address or by the one that it is marked with.
+fn forgotten(site: &Site<'_>, address: &Address, tags: &Pairs) -> bool {
+    let mark = tags.get(ADDRESS);
+    site.desired.forget.iter().any(|(item, _)| item == address || mark == Some(&item.to_string()))
+}
+
+/// The tags without our marks.
+fn unmarked(tags: &Pairs) -> Pairs {
+    tags.iter()
+        .filter(|(key, _)| ![OWNER, ADDRESS, PREVENT_DESTROY].contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+const FORGET: &str = "let go by `forget`: the marks go, the rest stays";
+
+/// What speaks against deleting any object that is ours.
+fn objection(site: &Site<'_>, tags: &Pairs) -> Option<(String, String)> {
+    if tags.get(PREVENT_DESTROY).is_some_and(|value| value != "false") {
+        return Some((
+            format!("its live tag `{PREVENT_DESTROY}` forbids it"),
+            format!("declare it again, or take the tag `{PREVENT_DESTROY}` off by hand"),
+        ));
+    }
+    let marked = tags.get(ADDRESS)?.parse::<Address>().ok()?;
+    let clusters = match (&marked, marked.place()) {
+        (Address::OidcProvider { cluster, .. }, _) | (_, Some(Place::Cluster(cluster))) => Some(cluster),
+        _ => None,
+    };
+    let accounts = match marked.place() {
+        Some(Place::Account(account)) => Some(account),
+        _ => None,
+    };
+    let lacking = match (clusters, accounts) {
+        (Some(cluster), _) if !site.desired.clusters.contains_key(cluster) => format!("cluster `{cluster}`"),
+        (_, Some(account)) if !site.desired.accounts.contains_key(account) => format!("account `{account}`"),
+        _ => return None,
+    };
+    let hint = match marked {
+        Address::OidcProvider { cluster, .. } => {
+            format!("declare `[clusters.{cluster}]` with `state = \"gone\"` if it is no more")
+        }
+        _ => "check that `owner` is this configuration's alone, and the key of the account".to_owned(),
+    };
+    Some((format!("it is marked as of {lacking}, which this configuration lacks"), hint))
+}
+
+fn role(site: &Site<'_>, draft: &mut Draft, (key, account): (&Key, &LiveAccount), folded: &str, live: &LiveRole) {
+    let before = &live.role;
+    let address = site.role_address(key, folded, before.name.as_str());
+    draft.ours.insert(address.clone(), format!("account/{key}"));
+    if forgotten(site, &address, &before.tags) {
+        let mut after = before.clone();
+        after.tags = unmarked(&before.tags);
+        let made = parts::update_role(before, &after, &account.quotas, &documents(site, key));
+        let change = Change::Update { before: before.clone(), after };
+        return draft.step(
+            &address,
+            ResourceChange::Role(Box::new(change)),
+            iam(key, made.calls),
+            [],
+            vec![FORGET.into()],
+        );
+    }
+    let against = objection(site, &before.tags)
+        .or_else(|| recent(site, live))
+        .or_else(|| in_profiles(live))
+        .or_else(|| unseen(account))
+        .or_else(|| hidden(site, key, live));
+    if let Some((why, hint)) = against {
+        return draft.refuse(&address, format!("it is not deleted: {why}"), hint);
+    }
+    match still_pointing(site, draft, live) {
+        Ok(needs) => {
+            let calls = parts::delete_role(before, &documents(site, key));
+            let change = ResourceChange::Role(Box::new(Change::Delete { before: before.clone() }));
+            draft.step(&address, change, iam(key, calls), needs, vec![reason(site)]);
+        }
+        Err((why, hint)) => draft.refuse(&address, format!("it is not deleted: {why}"), hint),
+    }
+}
+
+fn reason(site: &Site<'_>) -> String {
+    if site.options.destroy { "everything is to go (`--destroy`)".into() } else { "no longer declared".into() }
+}
+
+fn recent(site: &Site<'_>, live: &LiveRole) -> Option<(String, String)> {
+    let since = site.options.now - live.last_used?;
+    let limit = i64::try_from(site.desired.guard.recent_use.as_secs()).unwrap_or(i64::MAX);
+    (since < limit && !site.options.force).then(|| {
+        (
+            format!("it was used {} minutes ago, within `guard.recent-use`", since.max(0) / 60),
+            "find out who uses it; delete it all the same with `--force`".to_owned(),
+        )
+    })
+}
+
+fn in_profiles(live: &LiveRole) -> Option<(String, String)> {
+    (!live.instance_profiles.is_empty()).then(|| {
+        (
+            format!("it is in instance profiles: {}", live.instance_profiles.join(", ")),
+            "take it out of them first".to_owned(),
+        )
+    })
+}
+
+fn unseen(account: &LiveAccount) -> Option<(String, String)> {
+    match &account.roster {
+        Observed::Unknown(why) => Some((format!("the account's roles could not be listed: {why}"), ALLOW_LIST.into())),
+        Observed::Present(_) | Observed::Absent => None,
+    }
+}
+
+const ALLOW_LIST: &str =
+    "allow `iam:ListRoles`, `iam:ListPolicies` and `iam:ListOpenIDConnectProviders`, then plan again";
+
+/// A cluster that the role trusts and that was not read whole: a ServiceAccount there may still point at it.
+fn hidden(site: &Site<'_>, key: &Key, live: &LiveRole) -> Option<(String, String)> {
+    for issuer in live.role.trust.federated_issuers() {
+        match site.cluster_of(&issuer) {
+            Some((_, Issuer::Gone(_))) => {}
+            Some((cluster, _)) => {
+                if !site.cluster(cluster).is_some_and(|seen| seen.whole) {
+                    let why = format!("cluster `{cluster}`, which its trust names, was not read whole");
+                    return Some((
+                        why,
+                        "allow listing ServiceAccounts in all namespaces there, then plan again".into(),
+                    ));
+                }
+            }
+            None => {
+                if let Some(stray) = site.stray(key, &issuer) {
+                    return Some(stray);
+                }
+                if let Some(cluster) = site.unseen_cluster() {
+                    let why = format!(
+                        "its trust names issuer `{issuer}`, which may be that of cluster `{cluster}`, not seen"
+                    );
+                    return Some((why, format!("make `{cluster}` readable, or declare it `state = \"gone\"`")));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// The steps that take the role's annotation off ServiceAccounts; or the one on which it stays.
+fn still_pointing(site: &Site<'_>, draft: &Draft, live: &LiveRole) -> Result<Vec<Address>, (String, String)> {
+    let mut needs = Vec::new();
+    for (key, cluster) in &site.live.clusters {
+        for item in cluster.service_accounts.values().filter_map(Observed::present) {
+            if item.annotations.get(ROLE_ARN).map(String::as_str) != Some(live.arn.as_str()) {
+                continue;
+            }
+            let address = Address::ServiceAccount {
+                cluster: key.clone(),
+                namespace: item.namespace.clone(),
+                name: item.name.clone(),
+            };
+            let goes = draft.steps.get(&address).is_some_and(|step| match &step.change {
+                ResourceChange::ServiceAccount(change) => change
+                    .after()
+                    .is_none_or(|after| after.annotations.get(ROLE_ARN).map(String::as_str) != Some(live.arn.as_str())),
+                _ => false,
+            });
+            if !goes {
+                return Err((
+                    format!("`{address}` still points at it"),
+                    format!("take `{ROLE_ARN}` off it, where it is made (Helm values, Git), then plan again"),
+                ));
+            }
+            needs.push(address);
+        }
+    }
+    Ok(needs)
+}
+
+fn policy(site: &Site<'_>, draft: &mut Draft, key: &Key, address: &Address, arn: &PolicyArn, live: &LivePolicy) {
+    draft.ours.insert(address.clone(), format!("account/{key}"));
+    let before = &live.policy;
+    if forgotten(site, address, &before.tags) {
+        let mut after = before.clone();
+        after.tags = unmarked(&before.tags);
+        let calls = parts::tags(&before.tags, &after.tags, &PolicyTags(arn));
+        let change = Change::Update { before: before.clone(), after };
+        return draft.step(address, ResourceChange::Policy(change), iam(key, calls), [], vec![FORGET.into()]);
+    }
+    if let Some((why, hint)) = objection(site, &before.tags) {
+        return draft.refuse(address, format!("it is not deleted: {why}"), hint);
+    }
+    let detaching: Vec<Address> = draft
+        .steps
+        .values()
+        .filter(|step| match &step.change {
+            ResourceChange::Role(change) => {
+                change.before().is_some_and(|role| uses(role, arn))
+                    && !change.after().is_some_and(|role| uses(role, arn))
+            }
+            _ => false,
+        })
+        .map(|step| step.address.clone())
+        .collect();
+    if usize::try_from(live.attachments).unwrap_or(usize::MAX) > detaching.len() {
+        let why = format!(
+            "it is not deleted: it is attached {} times, this plan detaches {}",
+            live.attachments,
+            detaching.len()
+        );
+        return draft.refuse(address, why, "see `aws iam list-entities-for-policy`, and detach it there");
+    }
+    let versions = live.other_versions.iter();
+    let calls = versions
+        .map(|version| IamCall::DeletePolicyVersion { arn: arn.clone(), version: version.clone() })
+        .chain([IamCall::DeletePolicy { arn: arn.clone() }]);
+    let change = ResourceChange::Policy(Change::Delete { before: before.clone() });
+    draft.step(address, change, iam(key, calls), detaching, vec![reason(site)]);
+}
+
+/// Whether a role has the policy attached or as boundary.
+fn uses(role: &crate::model::resource::Role, arn: &PolicyArn) -> bool {
+    role.attached.contains(arn) || role.permissions_boundary.as_ref() == Some(arn)
+}
+
+fn provider(
+    site: &Site<'_>,
+    draft: &mut Draft,
+    (key, account): (&Key, &LiveAccount),
+    address: &Address,
+    arn: &ProviderArn,
+    live: &LiveProvider,
+) {
+    draft.ours.insert(address.clone(), format!("account/{key}"));
+    let before = &live.provider;
+    if forgotten(site, address, &before.tags) {
+        let mut after = before.clone();
+        after.tags = unmarked(&before.tags);
+        let calls = parts::tags(&before.tags, &after.tags, &ProviderTags(arn));
+        let change = Change::Update { before: before.clone(), after };
+        return draft.step(address, ResourceChange::Provider(change), iam(key, calls), [], vec![FORGET.into()]);
+    }
+    let against =
+        objection(site, &before.tags).or_else(|| unseen(account)).or_else(|| site.stray(key, arn.host_path()));
+    if let Some((why, hint)) = against {
+        return draft.refuse(address, format!("it is not deleted: {why}"), hint);
+    }
+    let mut needs = Vec::new();
+    for summary in account.roster.present().into_iter().flatten() {
+        if !summary.trust.federated_issuers().contains(arn.host_path()) {
+            continue;
+        }
+        let role = site.role_address(key, &summary.name.folded(), summary.name.as_str());
+        let goes = draft.steps.get(&role).is_some_and(|step| match &step.change {
+            ResourceChange::Role(change) => {
+                !change.after().is_some_and(|after| after.trust.federated_issuers().contains(arn.host_path()))
+            }
+            _ => false,
+        });
+        if !goes {
+            let why = format!("it is not deleted: role `{}` trusts it", summary.name);
+            return draft.refuse(address, why, "change that role's trust first");
+        }
+        needs.push(role);
+    }
+    let call = IamCall::DeleteProvider { arn: arn.clone() };
+    let change = ResourceChange::Provider(Change::Delete { before: before.clone() });
+    draft.step(address, change, iam(key, [call]), needs, vec![reason(site)]);
+}

@@ -1,0 +1,82 @@
+//! Accounts and clusters that cannot be used: one entry each, instead of one for every object in them.
+
+use super::draft::Draft;
+use super::site::{Issuer, Site};
+use super::step::Unseen;
+use crate::model::live::{Access, Observed};
+use crate::model::note::Severity;
+
+/// Says which accounts and clusters are refused or could not be seen.
+pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
+    accounts(site, draft);
+    clusters(site, draft);
+}
+
+fn unseen(draft: &mut Draft, place: String, why: &str) {
+    draft.unknown.insert(Unseen { address: place, why: why.to_owned() });
+}
+
+fn accounts(site: &Site<'_>, draft: &mut Draft) {
+    for key in site.desired.accounts.keys() {
+        let place = format!("account/{key}");
+        let Some(account) = site.live.accounts.get(key) else {
+            unseen(draft, place, "it was not read");
+            continue;
+        };
+        match &account.identity {
+            Access::Granted(_) => {}
+            Access::Wrong(why, hint) => {
+                draft.refuse_place(place, why.clone(), hint.clone());
+                continue;
+            }
+            Access::Unknown(why) => {
+                unseen(draft, place, why);
+                continue;
+            }
+        }
+        if let Observed::Unknown(why) = &account.roster {
+            let text = format!("roles that are no longer declared were not searched: {why}");
+            draft.note(&place, Severity::Medium, "orphans-unseen", None, text);
+            if !account.roster_denied {
+                unseen(draft, place.clone(), why);
+            }
+        }
+        for (listed, what) in [(&account.policies_listed, "policies"), (&account.providers_listed, "OIDC providers")] {
+            if let Observed::Unknown(why) = listed {
+                unseen(draft, place.clone(), &format!("{what} could not be listed: {why}"));
+            }
+        }
+    }
+}
+
+fn clusters(site: &Site<'_>, draft: &mut Draft) {
+    for (key, cluster) in &site.desired.clusters {
+        let place = format!("cluster/{key}");
+        if let Some(other) = site.doubles.get(key) {
+            let why = format!("it has the same issuer as cluster `{other}`");
+            draft.refuse_place(place, why, "declare each cluster once");
+            continue;
+        }
+        match site.issuer(key) {
+            Issuer::Gone(_) => continue,
+            Issuer::Known(_) => {}
+            Issuer::Missing => {
+                let name = cluster.name.as_ref().map_or_else(|| key.to_string(), ToString::to_string);
+                let why = format!("EKS has no cluster `{name}` in account `{}`", cluster.account);
+                let hint = "correct `name`, `region` and `account`, or declare it `state = \"gone\"`";
+                draft.refuse_place(place, why, hint);
+                continue;
+            }
+            Issuer::Unknown(why) => {
+                unseen(draft, place, why);
+                continue;
+            }
+        }
+        match site.live.clusters.get(key).map(|live| &live.api) {
+            Some(Access::Granted(())) => {}
+            Some(Access::Wrong(why, hint)) => draft.refuse_place(place, why.clone(), hint.clone()),
+            Some(Access::Unknown(why)) => unseen(draft, place, why),
+            None => unseen(draft, place, "it was not read"),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Declared customer managed policies against live ones.
+
+use super::change::{Change, ResourceChange};
+use super::draft::{Draft, Hold};
+use super::parts::{self, TagCalls};
+use super::roles::{iam, refuse_foreign};
+use super::site::{Owner, Site};
+use crate::ids::{Key, PolicyArn};
+use crate::model::address::Address;
+use crate::model::call::IamCall;
+use crate::model::desired;
+use crate::model::live::{LiveAccount, LivePolicy, Observed};
+use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, address_mark};
+use crate::model::note::Severity;
+use crate::model::resource::{ManagedPolicy, Pairs};
+
+pub(crate) struct PolicyTags<'a>(pub &'a PolicyArn);
+
+impl TagCalls for PolicyTags<'_> {
+    fn tag(&self, from: Pairs, to: Pairs) -> IamCall {
+        IamCall::TagPolicy { arn: self.0.clone(), from, to }
+    }
+
+    fn untag(&self, from: Pairs) -> IamCall {
+        IamCall::UntagPolicy { arn: self.0.clone(), from }
+    }
+}
+
+/// Plans every declared policy.
+pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
+    for ((key, name), policy) in &site.desired.policies {
+        let address = Address::Policy { account: key.clone(), key: name.clone() };
+        let Some(account) = site.account(key) else {
+            draft.hold(&address, Hold::Unknown);
+            continue;
+        };
+        match site.policy_by_name(key, &policy.name.folded()) {
+            Some((arn, Observed::Present(live))) => {
+                existing(site, draft, &address, (key, policy), account, (arn, live))
+            }
+            Some((_, Observed::Unknown(why))) => draft.unseen(&address, why.clone()),
+            Some((_, Observed::Absent)) => missing(site, draft, &address, key, policy),
+            None => match &account.policies_listed {
+                Observed::Unknown(why) => draft.unseen(&address, why.clone()),
+                Observed::Present(()) | Observed::Absent => missing(site, draft, &address, key, policy),
+            },
+        }
+    }
+}
+
+fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, policy: &desired::Policy) {
+    let Some(place) = site.desired.accounts.get(key) else { return };
+    let after = ManagedPolicy {
+        name: policy.name.clone(),
+        path: policy.path.clone(),
+        description: policy.description.clone(),
+        document: policy.document.clone(),
+        tags: marked(site, address, policy, policy.tags.clone()),
+    };
+    let arn = PolicyArn::of(&place.partition, &place.id, &policy.path, &policy.name);
+    let call = IamCall::CreatePolicy { arn, policy: after.clone() };
+    let reasons = vec![format!("declared at {}, not there", policy.origin)];
+    draft.step(address, ResourceChange::Policy(Change::Create { after }), iam(key, [call]), [], reasons);
+}
+
+fn existing(
+    site: &Site<'_>,
+    draft: &mut Draft,
+    address: &Address,
+    (key, policy): (&Key, &desired::Policy),
+    account: &LiveAccount,
+    (arn, live): (&PolicyArn, &LivePolicy),
+) {
+    let before = &live.policy;
+    let owner = site.owner(&before.tags);
+    let adopted = site.may_adopt(&owner, &policy.adopt);
+    if owner == Owner::Ours {
+        draft.ours.insert(address.clone(), format!("account/{key}"));
+        draft.declared_live = true;
+    } else if !adopted {
+        return refuse_foreign(draft, address, &format!("policy `{}`", before.name), &owner);
+    }
+    if policy.path != before.path {
+        let text = format!("the live policy keeps its path `{}`; new ones get `{}`", before.path, policy.path);
+        draft.note(address, Severity::Info, "path-kept", Some(&policy.origin), text);
+    }
+    let ManagedPolicy { name, path, description, document: _, tags } = before;
+    let mut wanted = tags.clone();
+    wanted.extend(policy.tags.clone());
+    let after = ManagedPolicy {
+        name: name.clone(),
+        path: path.clone(),
+        description: description.clone(),
+        document: policy.document.clone(),
+        tags: marked(site, address, policy, wanted),
+    };
+    if after.document.size() > account.quotas.managed_size {
+        let why = format!("it has {} characters, the quota is {}", after.document.size(), account.quotas.managed_size);
+        return draft.refuse(address, why, "split it into two policies");
+    }
+    let change = match (adopted, Change::between(Some(before.clone()), Some(after.clone()))) {
+        (false, None) => return draft.matches(address),
+        (false, Some(change)) => change,
+        (true, _) => Change::Adopt { before: before.clone(), after: after.clone() },
+    };
+    let verb = if adopted { "taken over" } else { "differs from its declaration" };
+    let mut reasons = vec![format!("{verb}, declared at {}", policy.origin)];
+    let mut calls = parts::tags(&before.tags, &after.tags, &PolicyTags(arn));
+    if before.document != after.document {
+        // the default version counts too; only as many go as must, the oldest first
+        let keep = account.quotas.versions_per_policy.saturating_sub(2);
+        let surplus = live.other_versions.len().saturating_sub(keep);
+        for version in live.other_versions.iter().take(surplus) {
+            reasons.push(format!("version `{version}` goes: IAM keeps {}", account.quotas.versions_per_policy));
+            calls.push(IamCall::DeletePolicyVersion { arn: arn.clone(), version: version.clone() });
+        }
+        let (from, to) = (before.document.clone(), after.document.clone());
+        calls.push(IamCall::CreatePolicyVersion { arn: arn.clone(), from, to });
+    }
+    draft.step(address, ResourceChange::Policy(change), iam(key, calls), [], reasons);
+}
+
+fn marked(site: &Site<'_>, address: &Address, policy: &desired::Policy, mut tags: Pairs) -> Pairs {
+    tags.insert(OWNER.to_owned(), site.desired.owner.to_string());
+    tags.insert(ADDRESS.to_owned(), address_mark(address));
+    if policy.prevent_destroy {
+        tags.insert(PREVENT_DESTROY.to_owned(), "true".to_owned());
+    } else {
+        tags.remove(PREVENT_DESTROY);
+    }
+    tags
+}

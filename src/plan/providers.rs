@@ -1,0 +1,129 @@
+//! Derived OIDC providers against live ones: one for each account that holds a role and issuer that it trusts.
+
+use super::change::{Change, ResourceChange};
+use super::draft::{Draft, Hold};
+use super::parts::{self, TagCalls};
+use super::roles::iam;
+use super::site::{Issuer, Owner, Site};
+use crate::ids::{IssuerUrl, Key, ProviderArn};
+use crate::model::address::Address;
+use crate::model::call::IamCall;
+use crate::model::live::{LiveAccount, LiveProvider, Observed};
+use crate::model::marks::{ADDRESS, OWNER, address_mark};
+use crate::model::resource::{Pairs, Provider};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) struct ProviderTags<'a>(pub &'a ProviderArn);
+
+impl TagCalls for ProviderTags<'_> {
+    fn tag(&self, from: Pairs, to: Pairs) -> IamCall {
+        IamCall::TagProvider { arn: self.0.clone(), from, to }
+    }
+
+    fn untag(&self, from: Pairs) -> IamCall {
+        IamCall::UntagProvider { arn: self.0.clone(), from }
+    }
+}
+
+/// The (account, cluster) pairs that need a provider, and the audiences that it must have.
+pub(crate) fn wanted<'a>(site: &Site<'a>) -> BTreeMap<(&'a Key, &'a Key), BTreeSet<String>> {
+    let mut wanted: BTreeMap<(&Key, &Key), BTreeSet<String>> = BTreeMap::new();
+    for role in site.desired.roles.values() {
+        for binding in &role.bindings {
+            if !matches!(site.issuer(&binding.cluster), Issuer::Gone(_)) {
+                wanted
+                    .entry((&role.account, &binding.cluster))
+                    .or_default()
+                    .insert(binding.effective_audience().to_owned());
+            }
+        }
+    }
+    wanted
+}
+
+/// Plans every derived provider.
+pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
+    for ((key, cluster), audiences) in wanted(site) {
+        let address = Address::OidcProvider { account: key.clone(), cluster: cluster.clone() };
+        let (Some(account), Issuer::Known(issuer)) = (site.account(key), site.issuer(cluster)) else {
+            draft.hold(&address, Hold::Unknown);
+            continue;
+        };
+        let Some(arn) = site.provider_arn(key, issuer) else { continue };
+        match account.providers.get(&arn) {
+            Some(Observed::Present(live)) => existing(site, draft, &address, (key, &arn), audiences, live),
+            Some(Observed::Unknown(why)) => draft.unseen(&address, why.clone()),
+            Some(Observed::Absent) => missing(site, draft, &address, (key, &arn), audiences, issuer),
+            None => unlisted(site, draft, &address, (key, &arn), audiences, (issuer, account)),
+        }
+    }
+}
+
+fn unlisted(
+    site: &Site<'_>,
+    draft: &mut Draft,
+    address: &Address,
+    place: (&Key, &ProviderArn),
+    audiences: BTreeSet<String>,
+    (issuer, account): (&IssuerUrl, &LiveAccount),
+) {
+    match &account.providers_listed {
+        Observed::Unknown(why) => draft.unseen(address, why.clone()),
+        Observed::Present(()) | Observed::Absent => missing(site, draft, address, place, audiences, issuer),
+    }
+}
+
+fn missing(
+    site: &Site<'_>,
+    draft: &mut Draft,
+    address: &Address,
+    (key, arn): (&Key, &ProviderArn),
+    audiences: BTreeSet<String>,
+    issuer: &IssuerUrl,
+) {
+    let after = Provider { url: issuer.clone(), audiences, tags: marked(site, address, Pairs::new()) };
+    let call = IamCall::CreateProvider { arn: arn.clone(), provider: after.clone() };
+    let reasons = vec!["roles of this account trust the cluster".to_owned()];
+    draft.step(address, ResourceChange::Provider(Change::Create { after }), iam(key, [call]), [], reasons);
+}
+
+fn existing(
+    site: &Site<'_>,
+    draft: &mut Draft,
+    address: &Address,
+    (key, arn): (&Key, &ProviderArn),
+    audiences: BTreeSet<String>,
+    live: &LiveProvider,
+) {
+    let before = &live.provider;
+    let ours = site.owner(&before.tags) == Owner::Ours;
+    if ours {
+        draft.ours.insert(address.clone(), format!("account/{key}"));
+        draft.declared_live = true;
+    }
+    let missing: Vec<String> = audiences.difference(&before.audiences).cloned().collect();
+    let Provider { url, audiences: live_audiences, tags } = before;
+    let after = Provider {
+        url: url.clone(),
+        audiences: live_audiences.iter().cloned().chain(audiences).collect(),
+        // one that is not ours is used as it is: it gets an audience, never a mark
+        tags: if ours { marked(site, address, tags.clone()) } else { tags.clone() },
+    };
+    let Some(change) = Change::between(Some(before.clone()), Some(after.clone())) else {
+        return draft.matches(address);
+    };
+    let mut calls = parts::tags(&before.tags, &after.tags, &ProviderTags(arn));
+    calls.extend(missing.iter().map(|audience| IamCall::AddAudience { arn: arn.clone(), audience: audience.clone() }));
+    let mut reasons: Vec<String> =
+        missing.iter().map(|audience| format!("roles of this account need audience `{audience}`")).collect();
+    if !ours {
+        reasons.push("it is not ours: it keeps all that it has, and is never deleted".to_owned());
+    }
+    draft.step(address, ResourceChange::Provider(change), iam(key, calls), [], reasons);
+}
+
+fn marked(site: &Site<'_>, address: &Address, mut tags: Pairs) -> Pairs {
+    tags.insert(OWNER.to_owned(), site.desired.owner.to_string());
+    tags.insert(ADDRESS.to_owned(), address_mark(address));
+    tags
+}

@@ -1,0 +1,335 @@
+//! Declared roles against live ones.
+
+use super::change::{Change, ResourceChange};
+use super::draft::{Draft, Hold};
+use super::parts::{self, Documents};
+use super::site::{Blocked, Issuer, Owner, Site};
+use crate::ids::Key;
+use crate::model::address::Address;
+use crate::model::call::Call;
+use crate::model::desired::{self, Attachment, Boundary};
+use crate::model::live::{LiveAccount, LiveRole, Observed};
+use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, address_mark};
+use crate::model::note::Severity;
+use crate::model::pattern::any_matches;
+use crate::model::resource::{Pairs, Role};
+use crate::policy::{PolicyDocument, budget, trust};
+use std::collections::BTreeSet;
+
+/// Plans every declared role.
+pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
+    for (key, role) in &site.desired.roles {
+        let address = Address::role(key);
+        draft.depends(&address, dependencies(site, role));
+        let Some(account) = site.account(&role.account) else {
+            draft.hold(&address, Hold::Unknown);
+            continue;
+        };
+        match account.roles.get(&role.name.folded()) {
+            Some(Observed::Present(live)) => existing(site, draft, &address, role, account, live),
+            Some(Observed::Absent) => missing(site, draft, &address, role, account),
+            Some(Observed::Unknown(why)) => draft.unseen(&address, why.clone()),
+            None => draft.unseen(&address, "it was not read"),
+        }
+    }
+}
+
+/// The providers and policies that a role needs.
+fn dependencies(site: &Site<'_>, role: &desired::Role) -> Vec<Address> {
+    let providers = site
+        .bindings(role)
+        .map(|binding| Address::OidcProvider { account: role.account.clone(), cluster: binding.cluster.clone() });
+    providers.chain(policies(role)).collect()
+}
+
+fn policies(role: &desired::Role) -> impl Iterator<Item = Address> {
+    role.attach.iter().filter_map(|attachment| match attachment {
+        Attachment::Declared(key) => Some(Address::Policy { account: role.account.clone(), key: key.clone() }),
+        Attachment::Arn(_) => None,
+    })
+}
+
+fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, role: &desired::Role, account: &LiveAccount) {
+    let trust = match site.grants(role) {
+        Ok(grants) => trust::build(&grants, &role.extra_trust),
+        Err(Blocked::Unknown(why)) => return draft.unseen(address, why),
+        Err(Blocked::Missing(why)) => return draft.refuse(address, why, GONE_HINT),
+    };
+    let after = Role {
+        name: role.name.clone(),
+        path: role.path.clone(),
+        description: role.description.clone(),
+        max_session_duration: role.max_session_duration,
+        permissions_boundary: match &role.permissions_boundary {
+            Boundary::Policy(arn) => Some(arn.clone()),
+            Boundary::Undeclared | Boundary::None => None,
+        },
+        tags: marked(site, address, role, role.tags.clone()),
+        trust,
+        attached: role.attach.iter().filter_map(|item| site.attachment_arn(&role.account, item)).collect(),
+        inline: role.inline.clone(),
+    };
+    if over_quota(draft, address, &after, account) {
+        return;
+    }
+    let documents = documents(site, &role.account);
+    let calls = parts::create_role(&after, &documents);
+    let reasons = vec![format!("declared at {}, not there", role.origin), budget_line(&after, account)];
+    let change = ResourceChange::Role(Box::new(Change::Create { after }));
+    draft.step(address, change, iam(&role.account, calls), dependencies(site, role), reasons);
+}
+
+const GONE_HINT: &str = "correct the cluster's `name`, `region` and `account`, or declare it `state = \"gone\"`";
+
+fn existing(
+    site: &Site<'_>,
+    draft: &mut Draft,
+    address: &Address,
+    role: &desired::Role,
+    account: &LiveAccount,
+    live: &LiveRole,
+) {
+    let before = &live.role;
+    let owner = site.owner(&before.tags);
+    let adopted = site.may_adopt(&owner, &role.adopt);
+    if owner == Owner::Ours {
+        draft.ours.insert(address.clone(), format!("account/{}", role.account));
+        draft.declared_live = true;
+    } else if !adopted {
+        return refuse_foreign(draft, address, &format!("role `{}`", before.name), &owner);
+    }
+    if role.path_declared && role.path != before.path {
+        let why = format!(
+            "the live role has path `{}`, declared is `{}`, and IAM cannot move a role",
+            before.path, role.path
+        );
+        return draft.refuse(address, why, "declare the live path, or give the role a new `name`");
+    }
+    if role.path != before.path {
+        let text = format!("the live role keeps its path `{}`; new roles get `{}`", before.path, role.path);
+        draft.note(address, Severity::Info, "path-kept", Some(&role.origin), text);
+    }
+    let trust = match site.grants(role) {
+        Ok(grants) => trust::build(&grants, &role.extra_trust),
+        // while an issuer is unknown or its cluster is not found, trust stays as it is
+        Err(_) => before.trust.clone(),
+    };
+    let after = wanted(site, address, role, before, trust);
+    if let Some((why, hint)) = lost_issuer(site, role, &before.trust, &after.trust) {
+        return draft.refuse(address, why, hint);
+    }
+    if over_quota(draft, address, &after, account) {
+        return;
+    }
+    let trust_changes = before.trust != after.trust;
+    if site.grants(role).is_err() {
+        draft.hold(address, Hold::Unknown);
+    }
+    let change = match (adopted, Change::between(Some(before.clone()), Some(after.clone()))) {
+        (false, None) => {
+            draft.known.insert(address.clone());
+            if !draft.held.contains_key(address) {
+                draft.matches(address);
+            }
+            return;
+        }
+        (false, Some(change)) => change,
+        (true, _) => Change::Adopt { before: before.clone(), after: after.clone() },
+    };
+    let made = parts::update_role(before, &after, &account.quotas, &documents(site, &role.account));
+    let verb = if adopted { "taken over" } else { "differs from its declaration" };
+    let mut reasons = vec![format!("{verb}, declared at {}", role.origin)];
+    reasons.extend(trust_changes.then(|| budget_line(&after, account)));
+    reasons.extend(made.remarks);
+    let needs = needs(site, role, before, &after);
+    draft.step(address, ResourceChange::Role(Box::new(change)), iam(&role.account, made.calls), needs, reasons);
+}
+
+/// The role as it should be, given what it is.
+fn wanted(site: &Site<'_>, address: &Address, role: &desired::Role, before: &Role, trust: PolicyDocument) -> Role {
+    let Role {
+        name,
+        path,
+        description: _,
+        max_session_duration: _,
+        permissions_boundary,
+        tags,
+        trust: _,
+        attached,
+        inline: _,
+    } = before;
+    let ignored = |key: &str| key.starts_with("aws:") || any_matches(&site.desired.ignore_tags, key);
+    let mut wanted_tags = role.tags.clone();
+    wanted_tags.extend(tags.iter().filter(|(key, _)| ignored(key)).map(|(key, value)| (key.clone(), value.clone())));
+    let kept = attached.iter().filter(|arn| any_matches(&role.ignore_attached, arn.as_str())).cloned();
+    Role {
+        name: name.clone(),
+        path: path.clone(),
+        description: role.description.clone(),
+        max_session_duration: role.max_session_duration,
+        permissions_boundary: match &role.permissions_boundary {
+            Boundary::Undeclared => permissions_boundary.clone(),
+            Boundary::None => None,
+            Boundary::Policy(arn) => Some(arn.clone()),
+        },
+        tags: marked(site, address, role, wanted_tags),
+        trust,
+        attached: role
+            .attach
+            .iter()
+            .filter_map(|item| site.attachment_arn(&role.account, item))
+            .chain(kept)
+            .collect::<BTreeSet<_>>(),
+        inline: role.inline.clone(),
+    }
+}
+
+/// Tags with our marks.
+fn marked(site: &Site<'_>, address: &Address, role: &desired::Role, mut tags: Pairs) -> Pairs {
+    tags.insert(OWNER.to_owned(), site.desired.owner.to_string());
+    tags.insert(ADDRESS.to_owned(), address_mark(address));
+    if role.prevent_destroy {
+        tags.insert(PREVENT_DESTROY.to_owned(), "true".to_owned());
+    } else {
+        tags.remove(PREVENT_DESTROY);
+    }
+    tags
+}
+
+/// An issuer of ours, which no declared cluster has, that the role would cease to trust.
+fn lost_issuer(
+    site: &Site<'_>,
+    role: &desired::Role,
+    before: &PolicyDocument,
+    after: &PolicyDocument,
+) -> Option<(String, String)> {
+    let kept = after.federated_issuers();
+    before
+        .federated_issuers()
+        .into_iter()
+        .filter(|issuer| !kept.contains(issuer))
+        .find_map(|issuer| site.stray(&role.account, &issuer))
+}
+
+/// Refuses an object that exists and is not ours.
+pub(crate) fn refuse_foreign(draft: &mut Draft, address: &Address, what: &str, owner: &Owner) {
+    match owner {
+        Owner::Other(owner) => draft.refuse(
+            address,
+            format!("{what} exists and belongs to owner `{owner}`"),
+            format!("use another `name`, or set `adopt-from = \"{owner}\"` once that configuration has let it go"),
+        ),
+        Owner::Ours | Owner::Nobody => draft.refuse(
+            address,
+            format!("{what} exists and carries no owner"),
+            "use another `name`, or take it over with `adopt = true` or `--adopt`",
+        ),
+    }
+}
+
+/// Refuses what AWS would refuse.
+fn over_quota(draft: &mut Draft, address: &Address, after: &Role, account: &LiveAccount) -> bool {
+    let quotas = &account.quotas;
+    let size = after.trust.size();
+    if after.trust.statements().is_empty() && after.trust.is_parsed() {
+        draft.refuse(
+            address,
+            "its trust policy would have no statement",
+            "bind it to a ServiceAccount, or remove the role",
+        );
+        return true;
+    }
+    if let Some(advice) = budget::trust_advice(size, quotas.trust_size) {
+        draft.refuse(
+            address,
+            format!("its trust policy has {size} characters, the quota is {}", quotas.trust_size),
+            advice,
+        );
+        return true;
+    }
+    if after.attached.len() > quotas.attached_per_role {
+        let why =
+            format!("it has {} attached policies, the quota is {}", after.attached.len(), quotas.attached_per_role);
+        draft.refuse(address, why, "merge policies, or ask AWS for a higher quota");
+        return true;
+    }
+    let inline: usize = after.inline.values().map(PolicyDocument::size).sum();
+    if inline > quotas.inline_size {
+        let why = format!("its inline policies have {inline} characters, the quota is {}", quotas.inline_size);
+        draft.refuse(address, why, "move statements into a policy under `[policies]`");
+        return true;
+    }
+    false
+}
+
+fn budget_line(after: &Role, account: &LiveAccount) -> String {
+    format!("trust policy: {} of {} characters", after.trust.size(), account.quotas.trust_size)
+}
+
+/// The steps that must come before an update: providers that it begins to trust, policies that it begins to attach.
+fn needs(site: &Site<'_>, role: &desired::Role, before: &Role, after: &Role) -> Vec<Address> {
+    let trusted = before.trust.federated_issuers();
+    let providers = site.bindings(role).filter_map(|binding| {
+        let Issuer::Known(issuer) = site.issuer(&binding.cluster) else { return None };
+        let new = !trusted.contains(issuer.host_path()) || before.trust != after.trust;
+        new.then(|| Address::OidcProvider { account: role.account.clone(), cluster: binding.cluster.clone() })
+    });
+    let policies = role.attach.iter().filter_map(|attachment| {
+        let Attachment::Declared(key) = attachment else { return None };
+        let arn = site.attachment_arn(&role.account, attachment)?;
+        (!before.attached.contains(&arn)).then(|| Address::Policy { account: role.account.clone(), key: key.clone() })
+    });
+    providers.chain(policies).collect()
+}
+
+/// The documents of the policies of this account that are ours or were read: as they are.
+pub(crate) fn documents<'a>(site: &Site<'a>, account: &Key) -> Documents<'a> {
+    let live = site.account(account).into_iter().flat_map(|account| &account.policies);
+    let mut documents: Documents<'a> = live
+        .filter_map(|(arn, policy)| policy.present().map(|policy| (arn.clone(), &policy.policy.document)))
+        .collect();
+    for ((owner, key), policy) in &site.desired.policies {
+        if owner == account
+            && let Some(arn) = site.attachment_arn(account, &Attachment::Declared(key.clone()))
+        {
+            documents.entry(arn).or_insert(&policy.document);
+        }
+    }
+    documents
+}
+
+/// Calls of one account.
+pub(crate) fn iam(
+    account: &Key,
+    calls: impl IntoIterator<Item = crate::model::call::IamCall>,
+) -> impl Iterator<Item = Call> {
+    calls.into_iter().map(move |call| Call::Iam(account.clone(), call))
+}
+
+/// Undeclared, unowned roles that trust our clusters: worth knowing, never touched.
+pub(crate) fn note_strangers(site: &Site<'_>, draft: &mut Draft) {
+    for key in site.desired.accounts.keys() {
+        let Some(account) = site.account(key) else { continue };
+        for summary in account.roster.present().into_iter().flatten() {
+            let folded = summary.name.folded();
+            let owned = account.roles.get(&folded).and_then(Observed::present);
+            if site.declared_role(key, &folded).is_some()
+                || owned.is_some_and(|role| site.owner(&role.role.tags) == Owner::Ours)
+            {
+                continue;
+            }
+            let clusters: BTreeSet<String> = summary
+                .trust
+                .federated_issuers()
+                .iter()
+                .filter_map(|issuer| site.cluster_of(issuer).map(|(cluster, _)| format!("`{cluster}`")))
+                .collect();
+            if !clusters.is_empty() {
+                let clusters: Vec<String> = clusters.into_iter().collect();
+                let text =
+                    format!("role `{}` is not ours and can be assumed from {}", summary.name, clusters.join(", "));
+                draft.note(&format!("account/{key}"), Severity::Info, "foreign-trust", None, text);
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A saved plan held against a fresh one: only what both ask for is done, and nothing that has changed meanwhile.
+
+use super::change::{Action, FieldChange};
+use super::file::{ChangeV1, FieldV1, PlanV1};
+use super::step::{Plan, Step};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// A saved change that no longer holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stale {
+    /// The object.
+    pub address: String,
+    /// What is different.
+    pub why: String,
+}
+
+/// The steps of `fresh` that `saved` asks for. A field that is already as the saved plan wants it is left out; a field
+/// that is neither as before nor as after, and a change that the configuration does not give, make it stale. What is
+/// written comes from `fresh` alone: a forged file can ask for less, never for more.
+///
+/// # Errors
+/// Everything that is stale, sorted by address.
+pub fn recheck(saved: &PlanV1, fresh: Plan) -> Result<Plan, Vec<Stale>> {
+    let mut stale = BTreeSet::new();
+    for change in &saved.changes {
+        if let Err(why) = check(change, &fresh) {
+            stale.insert(Stale { address: change.address.clone(), why });
+        }
+    }
+    let wanted: BTreeSet<&str> = saved.changes.iter().map(|change| change.address.as_str()).collect();
+    let mut plan = fresh;
+    let (kept, others): (Vec<Step>, Vec<Step>) = std::mem::take(&mut plan.steps)
+        .into_iter()
+        .partition(|step| wanted.contains(step.address.to_string().as_str()));
+    for step in &kept {
+        if let Some(need) = step.needs.iter().find(|need| others.iter().any(|other| other.address == **need)) {
+            let why = format!("it now depends on a change of `{need}` that the saved plan does not make");
+            stale.insert(Stale { address: step.address.to_string(), why });
+        }
+    }
+    plan.steps = kept;
+    if stale.is_empty() { Ok(plan) } else { Err(stale.into_iter().collect()) }
+}
+
+fn check(change: &ChangeV1, fresh: &Plan) -> Result<(), String> {
+    let Some(step) = fresh.steps.iter().find(|step| step.address.to_string() == change.address) else {
+        return gone(change, fresh);
+    };
+    let action = step.change.action();
+    let made_since = change.action == Action::Create.as_str() && action == Action::Update;
+    let adopted_since = change.action == Action::Adopt.as_str() && action == Action::Update;
+    if change.action != action.as_str() && !made_since && !adopted_since {
+        return Err(format!("the saved plan says {}, now it would be {}", change.action, action.as_str()));
+    }
+    if action == Action::Delete {
+        // the whole object must be the one that was shown, or less of it
+        let known = |field: &FieldChange| empty(&field.before) || find(change, field).is_some();
+        return if step.fields.iter().all(known) { Ok(()) } else { Err("it has changed since".to_owned()) };
+    }
+    for field in &step.fields {
+        match find(change, field) {
+            Some(_) => {}
+            None => return Err(format!("field `{}` has changed since", field.path)),
+        }
+    }
+    Ok(())
+}
+
+/// The saved form of a field that differs now as it did then; nothing counts as the empty value of a field.
+fn find<'a>(change: &'a ChangeV1, field: &FieldChange) -> Option<&'a FieldV1> {
+    change.fields.iter().find(|saved| {
+        saved.path == field.path && same(&saved.before, &field.before) && same(&saved.after, &field.after)
+    })
+}
+
+fn same(one: &Value, other: &Value) -> bool {
+    one == other || (empty(one) && empty(other))
+}
+
+fn empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// A saved change that the fresh plan does not have: done already, or no longer possible.
+fn gone(change: &ChangeV1, fresh: &Plan) -> Result<(), String> {
+    if let Some(refused) = fresh.refused.iter().find(|item| item.address == change.address) {
+        return Err(refused.why.clone());
+    }
+    if let Some(unseen) = fresh.unknown.iter().find(|item| item.address == change.address) {
+        return Err(format!("it could not be seen: {}", unseen.why));
+    }
+    if !fresh.complete() {
+        return Err("it could not be seen".to_owned());
+    }
+    if fresh.settled.contains(&change.address) {
+        return Ok(());
+    }
+    // an object that is neither there nor declared was deleted, or let go of, as the plan wanted
+    let releases = change.action == Action::Delete.as_str()
+        || change.fields.iter().all(|field| field.after.is_null() || field.path == "tags");
+    if releases { Ok(()) } else { Err("the configuration no longer asks for it".to_owned()) }
+}

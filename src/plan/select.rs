@@ -1,0 +1,94 @@
+//! `--only`: the selected objects with their dependencies, and what a delete among them would leave dangling.
+
+use super::change::Action;
+use super::draft::Draft;
+use super::site::Site;
+use crate::model::address::{Address, Place};
+use crate::model::pattern::Pattern;
+use std::collections::BTreeSet;
+
+/// Leaves only what the globs select, and names the globs that select nothing.
+pub(crate) fn select(site: &Site<'_>, draft: &mut Draft) -> Vec<String> {
+    if site.options.only.is_empty() {
+        return Vec::new();
+    }
+    let patterns: Vec<Pattern> = site.options.only.iter().map(Pattern::new).collect();
+    let unmatched = patterns
+        .iter()
+        .filter(|pattern| !draft.known.iter().any(|address| pattern.matches(&address.to_string())))
+        .map(|pattern| pattern.as_str().to_owned())
+        .collect();
+    let direct: Vec<Address> = draft
+        .known
+        .iter()
+        .filter(|address| patterns.iter().any(|pattern| pattern.matches(&address.to_string())))
+        .cloned()
+        .collect();
+    let selected = closure(draft, direct);
+    refuse_dangling(draft, &selected);
+    draft.steps.retain(|address, _| selected.contains(address));
+    draft.matching.retain(|address| selected.contains(address));
+    draft.waiting.retain(|address| selected.contains(address));
+    let places = places(site, &selected);
+    let names: BTreeSet<String> = selected.iter().map(ToString::to_string).collect();
+    let kept = |address: &str| names.contains(address) || places.contains(address);
+    draft.refused.retain(|item| kept(&item.address));
+    draft.unknown.retain(|item| kept(&item.address));
+    draft.notes.retain(|note| kept(&note.address));
+    unmatched
+}
+
+/// What is selected, and all that it depends on. What is to be deleted depends on nothing.
+fn closure(draft: &Draft, direct: Vec<Address>) -> BTreeSet<Address> {
+    let mut selected = BTreeSet::new();
+    let mut open = direct;
+    while let Some(address) = open.pop() {
+        let deleted = draft.steps.get(&address).is_some_and(|step| step.change.action() == Action::Delete);
+        if !deleted {
+            open.extend(draft.dependencies.get(&address).into_iter().flatten().cloned());
+        }
+        selected.insert(address);
+    }
+    selected
+}
+
+/// A selected step whose needs are not: a delete would leave them dangling, so it is refused.
+fn refuse_dangling(draft: &mut Draft, selected: &BTreeSet<Address>) {
+    let dangling: Vec<(Address, Address)> = draft
+        .steps
+        .values()
+        .filter(|step| selected.contains(&step.address) && step.change.action() == Action::Delete)
+        .filter_map(|step| {
+            let need = step.needs.iter().find(|need| draft.steps.contains_key(*need) && !selected.contains(*need))?;
+            Some((step.address.clone(), need.clone()))
+        })
+        .collect();
+    for (address, need) in dangling {
+        draft.steps.remove(&address);
+        draft.refuse(&address, format!("`{need}` depends on it and is not selected"), format!("add `--only '{need}'`"));
+    }
+}
+
+/// The accounts and clusters that the selected objects lie in.
+fn places(site: &Site<'_>, selected: &BTreeSet<Address>) -> BTreeSet<String> {
+    let mut places = BTreeSet::new();
+    for address in selected {
+        match address.place() {
+            Some(Place::Account(account)) => places.insert(format!("account/{account}")),
+            Some(Place::Cluster(cluster)) => places.insert(format!("cluster/{cluster}")),
+            None => false,
+        };
+        match address {
+            Address::OidcProvider { cluster, .. } => {
+                places.insert(format!("cluster/{cluster}"));
+            }
+            Address::Role { key } => {
+                let Some(role) = site.desired.roles.get(key) else { continue };
+                places.insert(format!("account/{}", role.account));
+                places.extend(role.bindings.iter().map(|binding| format!("cluster/{}", binding.cluster)));
+            }
+            _ => {}
+        }
+    }
+    places
+}

@@ -1,0 +1,237 @@
+//! Declared ServiceAccounts against live ones: some labels and annotations on objects that others may share.
+
+use super::change::{Change, ResourceChange};
+use super::draft::{Draft, Hold};
+use super::site::{Issuer, Site};
+use crate::ids::Key;
+use crate::model::address::Address;
+use crate::model::call::{Call, KubernetesCall};
+use crate::model::desired::{self, Binding, Manage, Subject};
+use crate::model::live::{LiveCluster, LiveServiceAccount, Observed};
+use crate::model::marks::{
+    ADDRESS, AUDIENCE, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark, field_manager,
+};
+use crate::model::note::Severity;
+use crate::model::resource::{Pairs, ServiceAccount};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One declared object that irsa looks after.
+pub(crate) struct Managed<'a> {
+    pub role_key: &'a Key,
+    pub role: &'a desired::Role,
+    pub binding: &'a Binding,
+}
+
+/// The declared objects that irsa looks after, in clusters that are there.
+pub(crate) fn managed<'a>(site: &Site<'a>) -> BTreeMap<Address, Managed<'a>> {
+    site.exact_bindings()
+        .filter(|(_, _, binding, _)| {
+            binding.manage != Manage::None && !matches!(site.issuer(&binding.cluster), Issuer::Gone(_))
+        })
+        .map(|(role_key, role, binding, address)| (address, Managed { role_key, role, binding }))
+        .collect()
+}
+
+/// Plans every declared ServiceAccount.
+pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
+    for (address, item) in managed(site) {
+        draft.depends(&address, [Address::role(item.role_key)]);
+        let Some(cluster) = site.cluster(&item.binding.cluster) else {
+            draft.hold(&address, Hold::Unknown);
+            continue;
+        };
+        match look(cluster, &item.binding.subject) {
+            Look::Present(live) => existing(site, draft, &address, &item, live),
+            Look::Absent => missing(site, draft, &address, &item),
+            Look::NoNamespace => wait(draft, &address, &item, "its namespace is not there yet"),
+            Look::Unknown(why) => draft.unseen(&address, why),
+        }
+    }
+}
+
+enum Look<'a> {
+    Present(&'a LiveServiceAccount),
+    Absent,
+    NoNamespace,
+    Unknown(String),
+}
+
+fn look<'a>(cluster: &'a LiveCluster, subject: &Subject) -> Look<'a> {
+    let Subject::Exact(namespace, name) = subject else {
+        return Look::Unknown("it is a pattern".to_owned());
+    };
+    let namespace_seen = cluster.namespaces.get(namespace);
+    match cluster.service_accounts.get(&(namespace.clone(), name.clone())) {
+        Some(Observed::Present(live)) => Look::Present(live),
+        Some(Observed::Unknown(why)) => Look::Unknown(why.clone()),
+        _ if matches!(namespace_seen, Some(Observed::Absent)) => Look::NoNamespace,
+        Some(Observed::Absent) => Look::Absent,
+        None if cluster.whole => Look::Absent,
+        None => Look::Unknown(match namespace_seen {
+            Some(Observed::Unknown(why)) => why.clone(),
+            _ => format!("namespace `{namespace}` was not read"),
+        }),
+    }
+}
+
+fn wait(draft: &mut Draft, address: &Address, item: &Managed<'_>, why: &str) {
+    draft.known.insert(address.clone());
+    draft.waiting.insert(address.clone());
+    draft.note(address, Severity::Info, "waiting", Some(&item.binding.origin), why);
+}
+
+fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed<'_>) {
+    if item.binding.manage == Manage::Annotate {
+        return wait(draft, address, item, "it is annotated once its maker has made it");
+    }
+    let Some(mut after) = wanted(site, address, item) else { return };
+    after.annotations.insert(CREATED.to_owned(), "true".to_owned());
+    let call =
+        Call::Kubernetes(item.binding.cluster.clone(), KubernetesCall::Create { service_account: after.clone() });
+    let reasons = vec![format!("declared at {}, not there", item.binding.origin)];
+    let change = ResourceChange::ServiceAccount(Change::Create { after });
+    draft.step(address, change, [call], [Address::role(item.role_key)], reasons);
+}
+
+/// The labels and annotations that it should have from us.
+fn wanted(site: &Site<'_>, address: &Address, item: &Managed<'_>) -> Option<ServiceAccount> {
+    let Subject::Exact(namespace, name) = &item.binding.subject else { return None };
+    let arn = site.role_arn(item.role)?;
+    let Binding { audience, token_expiration, sts_regional_endpoints, .. } = item.binding;
+    let mut annotations =
+        Pairs::from([(ROLE_ARN.to_owned(), arn.to_string()), (ADDRESS.to_owned(), address_mark(address))]);
+    let optional = [
+        (AUDIENCE, audience.clone()),
+        (TOKEN_EXPIRATION, token_expiration.map(|seconds| seconds.to_string())),
+        (STS_REGIONAL_ENDPOINTS, sts_regional_endpoints.map(|on| on.to_string())),
+    ];
+    annotations.extend(optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    Some(ServiceAccount {
+        namespace: namespace.clone(),
+        name: name.clone(),
+        labels: Pairs::from([(OWNER.to_owned(), site.desired.owner.to_string())]),
+        annotations,
+    })
+}
+
+fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed<'_>, live: &LiveServiceAccount) {
+    let Some(mut after) = wanted(site, address, item) else { return };
+    let owner = site.desired.owner.as_str();
+    let labelled = live.labels.get(OWNER).map(String::as_str);
+    let ours = labelled == Some(owner);
+    if ours {
+        draft.ours.insert(address.clone(), format!("cluster/{}", item.binding.cluster));
+        draft.declared_live = true;
+    } else if let Some(other) = labelled {
+        let hint = format!("let the configuration of owner `{other}` go of it first (`forget`)");
+        return draft.refuse(address, format!("it carries the label of owner `{other}`"), hint);
+    }
+    let held = Held::of(site, live);
+    // ours alone and without the mark: an earlier run ended between its two applies
+    if held.by_us(CREATED) || (ours && held.alone) {
+        after.annotations.insert(CREATED.to_owned(), "true".to_owned());
+    }
+    let before = view(live, &held, &after);
+    let conflicts = held.conflicts(live, &after);
+    let (drifted, foreign): (Vec<&Conflict>, Vec<&Conflict>) =
+        conflicts.iter().partition(|conflict| ours && conflict.manager.starts_with("kubectl"));
+    if let Some(conflict) = foreign.first()
+        && !site.options.force_conflicts
+    {
+        let why =
+            format!("manager `{}` holds {} with the value `{}`", conflict.manager, conflict.field, conflict.value);
+        let hint = "take the field out of what that manager applies, or take it with `--force-conflicts`";
+        return draft.refuse(address, why, hint);
+    }
+    let mut reasons = vec![format!("differs from its declaration at {}", item.binding.origin)];
+    let taken = if drifted.is_empty() { &foreign } else { &drifted };
+    reasons
+        .extend(taken.iter().map(|conflict| format!("{} is taken back from `{}`", conflict.field, conflict.manager)));
+    let Some(change) = Change::between(Some(before.clone()), Some(after.clone())) else {
+        return draft.matches(address);
+    };
+    let call = KubernetesCall::Apply { uid: live.uid.clone(), from: before, to: after, force: !conflicts.is_empty() };
+    let call = Call::Kubernetes(item.binding.cluster.clone(), call);
+    draft.step(address, ResourceChange::ServiceAccount(change), [call], [Address::role(item.role_key)], reasons);
+}
+
+/// Our part of a live object: what we want to set and what we hold.
+fn view(live: &LiveServiceAccount, held: &Held, after: &ServiceAccount) -> ServiceAccount {
+    let annotations = live
+        .annotations
+        .iter()
+        .filter(|(key, _)| after.annotations.contains_key(*key) || held.annotations.contains(*key));
+    ServiceAccount {
+        namespace: live.namespace.clone(),
+        name: live.name.clone(),
+        labels: live.labels.iter().filter(|(key, _)| *key == OWNER).map(clone).collect(),
+        annotations: annotations.map(clone).collect(),
+    }
+}
+
+fn clone((key, value): (&String, &String)) -> (String, String) {
+    (key.clone(), value.clone())
+}
+
+/// A field of ours that another manager holds with another value.
+struct Conflict {
+    manager: String,
+    field: String,
+    value: String,
+}
+
+/// What our field manager holds on an object, and what the others do.
+pub(crate) struct Held<'a> {
+    pub labels: BTreeSet<&'a String>,
+    pub annotations: BTreeSet<&'a String>,
+    /// Whether nobody else holds anything.
+    pub alone: bool,
+    others: Vec<&'a crate::model::live::FieldManager>,
+}
+
+impl<'a> Held<'a> {
+    pub(crate) fn of(site: &Site<'_>, live: &'a LiveServiceAccount) -> Self {
+        let us = field_manager(&site.desired.owner);
+        let (ours, others): (Vec<_>, Vec<_>) = live.managers.iter().partition(|manager| manager.name == us);
+        Self {
+            labels: ours.iter().flat_map(|manager| &manager.labels).collect(),
+            annotations: ours.iter().flat_map(|manager| &manager.annotations).collect(),
+            alone: others.is_empty() && !ours.is_empty() && !ours.iter().any(|manager| manager.others),
+            others,
+        }
+    }
+
+    fn by_us(&self, annotation: &str) -> bool {
+        self.annotations.iter().any(|held| *held == annotation)
+    }
+
+    /// Whether another manager holds the annotation too, so that it stays when we give it up.
+    pub(crate) fn shared(&self, annotation: &str) -> bool {
+        self.others.iter().any(|manager| manager.annotations.contains(annotation))
+    }
+
+    /// Whether another manager holds the label too.
+    pub(crate) fn shared_label(&self, label: &str) -> bool {
+        self.others.iter().any(|manager| manager.labels.contains(label))
+    }
+
+    /// The names of the other managers.
+    pub(crate) fn others(&self) -> Vec<&str> {
+        self.others.iter().map(|manager| manager.name.as_str()).collect()
+    }
+
+    fn conflicts(&self, live: &LiveServiceAccount, after: &ServiceAccount) -> Vec<Conflict> {
+        let mut conflicts = Vec::new();
+        for (key, value) in &after.annotations {
+            let Some(current) = live.annotations.get(key).filter(|current| *current != value) else { continue };
+            for manager in self.others.iter().filter(|manager| manager.annotations.contains(key)) {
+                conflicts.push(Conflict {
+                    manager: manager.name.clone(),
+                    field: format!("annotation `{key}`"),
+                    value: current.clone(),
+                });
+            }
+        }
+        conflicts
+    }
+}

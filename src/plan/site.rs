@@ -1,0 +1,324 @@
+//! Both sides of the comparison at one table, and the questions that every kind of object asks of them: which account
+//! may be used, which issuer a cluster has, whose an object is.
+
+use super::step::Options;
+use crate::ids::{IssuerUrl, Key, PolicyArn, ProviderArn, RoleArn};
+use crate::model::address::{Address, OrphanKind};
+use crate::model::desired::{Adopt, Attachment, Binding, ClusterState, Desired, Role, Subject};
+use crate::model::live::{Access, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, Observed};
+use crate::model::marks::{ADDRESS, OWNER};
+use crate::model::resource::Pairs;
+use crate::policy::trust::Grant;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known of a cluster's issuer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Issuer {
+    /// The cluster is there and this is its issuer.
+    Known(IssuerUrl),
+    /// EKS has no such cluster.
+    Missing,
+    /// It could not be told.
+    Unknown(String),
+    /// The cluster is declared gone; host and path of its issuer, where that can still be told.
+    Gone(Option<String>),
+}
+
+/// Whose an object is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// This configuration's.
+    Ours,
+    /// Nobody's.
+    Nobody,
+    /// Another configuration's.
+    Other(String),
+}
+
+/// Why a role's trust cannot be told in full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Blocked {
+    /// The cluster could not be read.
+    Unknown(String),
+    /// The cluster does not exist.
+    Missing(String),
+}
+
+/// The two sides, and what was asked.
+pub(crate) struct Site<'a> {
+    pub desired: &'a Desired,
+    pub live: &'a Live,
+    pub options: &'a Options,
+    issuers: BTreeMap<Key, Issuer>,
+    /// Clusters that turned out to have the issuer of another one.
+    pub doubles: BTreeMap<Key, Key>,
+}
+
+impl<'a> Site<'a> {
+    pub(crate) fn new(desired: &'a Desired, live: &'a Live, options: &'a Options) -> Self {
+        let mut site = Self { desired, live, options, issuers: BTreeMap::new(), doubles: BTreeMap::new() };
+        for (key, cluster) in &desired.clusters {
+            let issuer = match cluster.state {
+                ClusterState::Gone => Issuer::Gone(
+                    cluster
+                        .issuer
+                        .as_ref()
+                        .map(|issuer| issuer.host_path().to_owned())
+                        .or_else(|| site.issuer_by_mark(key)),
+                ),
+                ClusterState::Active => match live.clusters.get(key).map(|cluster| &cluster.issuer) {
+                    Some(Observed::Present(issuer)) => Issuer::Known(issuer.clone()),
+                    Some(Observed::Absent) => Issuer::Missing,
+                    Some(Observed::Unknown(why)) => Issuer::Unknown(why.clone()),
+                    None => Issuer::Unknown("it was not read".to_owned()),
+                },
+            };
+            site.issuers.insert(key.clone(), issuer);
+        }
+        site.find_doubles();
+        site
+    }
+
+    /// Two keys of one cluster would fight over its provider and its ServiceAccounts.
+    fn find_doubles(&mut self) {
+        let mut first: BTreeMap<String, Key> = BTreeMap::new();
+        let mut doubles = BTreeMap::new();
+        for (key, issuer) in &self.issuers {
+            let Issuer::Known(url) = issuer else { continue };
+            if let Some(other) = first.get(url.host_path()) {
+                doubles.insert(key.clone(), other.clone());
+                doubles.insert(other.clone(), key.clone());
+            } else {
+                first.insert(url.host_path().to_owned(), key.clone());
+            }
+        }
+        for (key, other) in &doubles {
+            let why = format!("it has the issuer of `{other}`");
+            self.issuers.insert(key.clone(), Issuer::Unknown(why));
+        }
+        self.doubles = doubles;
+    }
+
+    /// Host and path of the issuer of the provider of ours that is marked as this cluster's.
+    fn issuer_by_mark(&self, cluster: &Key) -> Option<String> {
+        self.live.accounts.values().flat_map(|account| &account.providers).find_map(|(arn, provider)| {
+            let provider = provider.present()?;
+            (self.owner(&provider.provider.tags) == Owner::Ours
+                && marked_cluster(&provider.provider.tags).as_ref() == Some(cluster))
+            .then(|| arn.host_path().to_owned())
+        })
+    }
+
+    pub(crate) fn issuer(&self, cluster: &Key) -> &Issuer {
+        static UNDECLARED: Issuer = Issuer::Missing;
+        self.issuers.get(cluster).unwrap_or(&UNDECLARED)
+    }
+
+    /// The declared cluster, active or gone, that has this issuer.
+    pub(crate) fn cluster_of(&self, host_path: &str) -> Option<(&Key, &Issuer)> {
+        self.issuers.iter().find(|(_, issuer)| match issuer {
+            Issuer::Known(url) => url.host_path() == host_path,
+            Issuer::Gone(Some(gone)) => gone == host_path,
+            Issuer::Gone(None) | Issuer::Missing | Issuer::Unknown(_) => false,
+        })
+    }
+
+    /// A cluster whose issuer could not be told.
+    pub(crate) fn unseen_cluster(&self) -> Option<&Key> {
+        self.issuers
+            .iter()
+            .find(|(_, issuer)| matches!(issuer, Issuer::Missing | Issuer::Unknown(_)))
+            .map(|(key, _)| key)
+    }
+
+    /// The account, if its credentials are the right ones.
+    pub(crate) fn account(&self, key: &Key) -> Option<&'a LiveAccount> {
+        self.live.accounts.get(key).filter(|account| matches!(account.identity, Access::Granted(_)))
+    }
+
+    /// The cluster, if its API may be used.
+    pub(crate) fn cluster(&self, key: &Key) -> Option<&'a LiveCluster> {
+        let usable = |cluster: &&LiveCluster| matches!(cluster.api, Access::Granted(()));
+        self.live.clusters.get(key).filter(usable).filter(|_| matches!(self.issuer(key), Issuer::Known(_)))
+    }
+
+    pub(crate) fn owner(&self, tags: &Pairs) -> Owner {
+        match tags.get(OWNER) {
+            None => Owner::Nobody,
+            Some(owner) if owner == self.desired.owner.as_str() => Owner::Ours,
+            Some(owner) => Owner::Other(owner.clone()),
+        }
+    }
+
+    /// Whether an object of `owner` may be taken over.
+    pub(crate) fn may_adopt(&self, owner: &Owner, adopt: &Adopt) -> bool {
+        match (owner, adopt) {
+            (Owner::Nobody, Adopt::No) => self.options.adopt,
+            (Owner::Nobody, Adopt::Unowned | Adopt::From(_)) => true,
+            (Owner::Other(owner), Adopt::From(named)) => owner == named.as_str(),
+            (Owner::Ours, _) | (Owner::Other(_), Adopt::No | Adopt::Unowned) => false,
+        }
+    }
+
+    pub(crate) fn provider_arn(&self, account: &Key, issuer: &IssuerUrl) -> Option<ProviderArn> {
+        let account = self.desired.accounts.get(account)?;
+        Some(ProviderArn::of(&account.partition, &account.id, issuer))
+    }
+
+    /// A role's ARN: with the path that it has, or else the one that it will be made with.
+    pub(crate) fn role_arn(&self, role: &Role) -> Option<RoleArn> {
+        let account = self.desired.accounts.get(&role.account)?;
+        let live = self.account(&role.account).and_then(|live| live.roles.get(&role.name.folded()));
+        Some(match live.and_then(Observed::present) {
+            Some(live) => RoleArn::of(&account.partition, &account.id, &live.role.path, &live.role.name),
+            None => RoleArn::of(&account.partition, &account.id, &role.path, &role.name),
+        })
+    }
+
+    /// The live policy of this name, under whatever path: names are unique in an account.
+    pub(crate) fn policy_by_name(
+        &self,
+        account: &Key,
+        folded: &str,
+    ) -> Option<(&'a PolicyArn, &'a Observed<LivePolicy>)> {
+        self.account(account)?.policies.iter().find(|(arn, _)| arn.name().to_lowercase() == folded)
+    }
+
+    pub(crate) fn attachment_arn(&self, account: &Key, attachment: &Attachment) -> Option<PolicyArn> {
+        match attachment {
+            Attachment::Arn(arn) => Some(arn.clone()),
+            Attachment::Declared(key) => {
+                let policy = self.desired.policies.get(&(account.clone(), key.clone()))?;
+                let place = self.desired.accounts.get(account)?;
+                Some(match self.policy_by_name(account, &policy.name.folded()) {
+                    Some((arn, _)) => arn.clone(),
+                    None => PolicyArn::of(&place.partition, &place.id, &policy.path, &policy.name),
+                })
+            }
+        }
+    }
+
+    /// The bindings of a role in clusters that are there.
+    pub(crate) fn bindings<'r>(&self, role: &'r Role) -> impl Iterator<Item = &'r Binding> {
+        role.bindings.iter().filter(|binding| !matches!(self.issuer(&binding.cluster), Issuer::Gone(_)))
+    }
+
+    /// Who may assume the role, by its bindings.
+    pub(crate) fn grants(&self, role: &Role) -> Result<BTreeSet<Grant>, Blocked> {
+        let mut grants = BTreeSet::new();
+        for binding in self.bindings(role) {
+            let issuer = match self.issuer(&binding.cluster) {
+                Issuer::Known(issuer) => issuer,
+                Issuer::Unknown(why) => {
+                    return Err(Blocked::Unknown(format!(
+                        "the issuer of cluster `{}` is unknown: {why}",
+                        binding.cluster
+                    )));
+                }
+                Issuer::Missing | Issuer::Gone(_) => {
+                    return Err(Blocked::Missing(format!("cluster `{}` does not exist", binding.cluster)));
+                }
+            };
+            let Some(provider) = self.provider_arn(&role.account, issuer) else { continue };
+            let audience = binding.effective_audience().to_owned();
+            grants.insert(Grant { provider, audience, subject: binding.subject.claim() });
+        }
+        Ok(grants)
+    }
+
+    /// The provider of this issuer in the account, if it is there.
+    pub(crate) fn provider(&self, account: &Key, host_path: &str) -> Option<&'a LiveProvider> {
+        let providers = &self.account(account)?.providers;
+        providers.iter().find(|(arn, _)| arn.host_path() == host_path)?.1.present()
+    }
+
+    /// Why trust in this issuer must not be taken away: it is ours, and no declared cluster has it.
+    pub(crate) fn stray(&self, account: &Key, host_path: &str) -> Option<(String, String)> {
+        if self.cluster_of(host_path).is_some() {
+            return None;
+        }
+        let provider = self.provider(account, host_path)?;
+        if self.owner(&provider.provider.tags) != Owner::Ours {
+            return None;
+        }
+        let cluster = marked_cluster(&provider.provider.tags);
+        match cluster.as_ref().and_then(|cluster| self.issuers.get(cluster).map(|issuer| (cluster, issuer))) {
+            Some((_, Issuer::Known(_) | Issuer::Gone(_))) => None,
+            Some((cluster, Issuer::Missing | Issuer::Unknown(_))) => Some((
+                format!("trust in issuer `{host_path}` would go while its cluster `{cluster}` cannot be seen"),
+                format!("make `{cluster}` readable, or declare it `state = \"gone\"` if it is no more"),
+            )),
+            None => {
+                let cluster = cluster.map_or_else(|| "NAME".to_owned(), |cluster| cluster.to_string());
+                Some((
+                    format!("trust in issuer `{host_path}`, which no declared cluster has, would go"),
+                    format!(
+                        "declare `[clusters.{cluster}]` with `state = \"gone\"` and `issuer = \"https://{host_path}\"` first"
+                    ),
+                ))
+            }
+        }
+    }
+
+    /// The declared role of this IAM name in the account.
+    pub(crate) fn declared_role(&self, account: &Key, folded: &str) -> Option<(&'a Key, &'a Role)> {
+        self.desired.roles.iter().find(|(_, role)| &role.account == account && role.name.folded() == folded)
+    }
+
+    /// The printed name of a live role: its declared address, or that of an orphan.
+    pub(crate) fn role_address(&self, account: &Key, folded: &str, name: &str) -> Address {
+        match self.declared_role(account, folded) {
+            Some((key, _)) => Address::role(key),
+            None => Address::Orphan { account: account.clone(), kind: OrphanKind::Role, name: name.to_owned() },
+        }
+    }
+
+    /// The printed name of a live policy.
+    pub(crate) fn policy_address(&self, account: &Key, arn: &PolicyArn) -> Address {
+        let folded = arn.name().to_lowercase();
+        let declared = self
+            .desired
+            .policies
+            .iter()
+            .find(|((owner, _), policy)| owner == account && policy.name.folded() == folded);
+        match declared {
+            Some(((account, key), _)) => Address::Policy { account: account.clone(), key: key.clone() },
+            None => Address::Orphan { account: account.clone(), kind: OrphanKind::Policy, name: arn.name().to_owned() },
+        }
+    }
+
+    /// The printed name of a live provider: the declared, active cluster's, or that of an orphan.
+    pub(crate) fn provider_address(&self, account: &Key, host_path: &str) -> Address {
+        match self.cluster_of(host_path) {
+            Some((cluster, Issuer::Known(_))) => {
+                Address::OidcProvider { account: account.clone(), cluster: cluster.clone() }
+            }
+            _ => {
+                Address::Orphan { account: account.clone(), kind: OrphanKind::OidcProvider, name: host_path.to_owned() }
+            }
+        }
+    }
+
+    /// The bindings to one ServiceAccount object, whoever looks after it.
+    pub(crate) fn exact_bindings(&self) -> impl Iterator<Item = (&'a Key, &'a Role, &'a Binding, Address)> {
+        self.desired.roles.iter().flat_map(|(key, role)| {
+            role.bindings.iter().filter_map(move |binding| {
+                let Subject::Exact(namespace, name) = &binding.subject else { return None };
+                let address = Address::ServiceAccount {
+                    cluster: binding.cluster.clone(),
+                    namespace: namespace.clone(),
+                    name: name.clone(),
+                };
+                Some((key, role, binding, address))
+            })
+        })
+    }
+}
+
+/// The cluster of the provider address that an object is marked with.
+fn marked_cluster(tags: &Pairs) -> Option<Key> {
+    match tags.get(ADDRESS)?.parse::<Address>().ok()? {
+        Address::OidcProvider { cluster, .. } => Some(cluster),
+        _ => None,
+    }
+}
