@@ -78,3 +78,6 @@ fn finish(site: &Site<'_>, draft: Draft, unmatched: Vec<String>) -> Plan {
         unmatched,
     }
 }
+
+#[cfg(test)]
+mod tests;

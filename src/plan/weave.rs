@@ -5,7 +5,7 @@ use super::change::ResourceChange;
 use super::draft::Draft;
 use super::order::reaches;
 use super::step::Part;
-use crate::ids::PolicyArn;
+use crate::ids::{Key, PolicyArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
 use crate::model::resource::Role;
@@ -14,110 +14,186 @@ use crate::policy::narrow::{self, Way};
 
 /// Orders policy changes among role changes, moving calls from role to policy steps where order alone is not enough.
 pub(crate) fn weave(draft: &mut Draft) {
-    let policies: Vec<(Address, PolicyArn)> = draft
-        .steps
-        .values()
-        .filter_map(|step| {
-            step.parts.iter().find_map(|part| match &part.call {
-                Call::Iam(_, IamCall::CreatePolicyVersion { arn, .. }) => Some((step.address.clone(), arn.clone())),
-                _ => None,
-            })
-        })
-        .collect();
-    for (policy, arn) in policies {
-        let roles: Vec<Address> = draft
-            .steps
-            .values()
-            .filter(|step| matches!(&step.change, ResourceChange::Role(change) if change.before().is_some_and(|role| role.attached.contains(&arn))))
-            .map(|step| step.address.clone())
-            .collect();
-        for role in roles {
-            weave_one(draft, &policy, &arn, &role);
+    let pairs = pairs(draft);
+    // first the orders that cannot be had otherwise: they only make roles wait for policies, so they close no circle
+    for pair in &pairs {
+        match pair.way() {
+            Some(Way::Widens) => need(draft, &pair.role, &pair.policy),
+            Some(Way::Through(common)) => {
+                ahead(draft, pair, pair.narrow_to(&common));
+                start_from(draft, &pair.role, &common);
+                need(draft, &pair.role, &pair.policy);
+            }
+            Some(Way::Apart) => {
+                ahead(draft, pair, pair.detach());
+                attach_at_the_end(draft, pair);
+                need(draft, &pair.role, &pair.policy);
+            }
+            Some(Way::Narrows) | None => {}
+        }
+    }
+    for pair in &pairs {
+        match (pair.way(), &pair.after) {
+            (Some(Way::Narrows), Some(after)) => {
+                if !need_if_open(draft, &pair.policy, &pair.role) {
+                    ahead(draft, pair, pair.narrow_to(&after.trust));
+                    forget_call(draft, &pair.role, |call| matches!(call, IamCall::UpdateTrust { .. }));
+                }
+            }
+            // it lets go of the policy: before the policy can give more
+            (None, Some(after)) if !after.attached.contains(&pair.arn) => {
+                if !need_if_open(draft, &pair.policy, &pair.role) {
+                    ahead(draft, pair, pair.detach());
+                    forget_call(
+                        draft,
+                        &pair.role,
+                        |call| matches!(call, IamCall::Detach { arn, .. } if *arn == pair.arn),
+                    );
+                }
+            }
+            (None, None) => {
+                let alone = pairs.iter().filter(|other| other.role == pair.role).count() == 1;
+                deleted(draft, pair, alone);
+            }
+            _ => {}
         }
     }
 }
 
-fn weave_one(draft: &mut Draft, policy: &Address, arn: &PolicyArn, role: &Address) {
-    let Some(ResourceChange::Role(change)) = draft.steps.get(role).map(|step| step.change.clone()) else { return };
-    let keeps = |role: &Role| role.attached.contains(arn);
-    let (Some(before), after) = (change.before(), change.after()) else { return };
-    match after {
-        Some(after) if keeps(after) => match narrow::way(&before.trust, &after.trust) {
-            _ if before.trust == after.trust => {}
-            Way::Narrows => need(draft, policy, role),
-            Way::Widens => need(draft, role, policy),
-            Way::Through(common) => {
-                let leading = narrowing(before, &common);
-                move_ahead(draft, policy, role, leading, &common);
-            }
-            Way::Apart => detach_around(draft, policy, role, before, arn),
-        },
-        // it lets go of the policy: before the policy can give more
-        Some(_) | None => need(draft, policy, role),
+/// A policy that changes, and a role that changes and has it attached before.
+struct Pair {
+    policy: Address,
+    arn: PolicyArn,
+    account: Key,
+    role: Address,
+    before: Role,
+    after: Option<Role>,
+}
+
+impl Pair {
+    /// How trust changes while the policy stays attached; nothing if it does not.
+    fn way(&self) -> Option<Way> {
+        let after = self.after.as_ref().filter(|after| after.attached.contains(&self.arn))?;
+        (self.before.trust != after.trust).then(|| narrow::way(&self.before.trust, &after.trust))
+    }
+
+    fn narrow_to(&self, trust: &PolicyDocument) -> IamCall {
+        IamCall::UpdateTrust { name: self.before.name.clone(), from: self.before.trust.clone(), to: trust.clone() }
+    }
+
+    fn detach(&self) -> IamCall {
+        IamCall::Detach { name: self.before.name.clone(), arn: self.arn.clone() }
     }
 }
 
-/// `later` waits for `earlier`, unless `earlier` already waits for `later`.
+fn pairs(draft: &Draft) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for step in draft.steps.values() {
+        let changed = step.parts.iter().find_map(|part| match &part.call {
+            Call::Iam(account, IamCall::CreatePolicyVersion { arn, .. }) => Some((account, arn)),
+            _ => None,
+        });
+        let Some((account, arn)) = changed else { continue };
+        for other in draft.steps.values() {
+            let ResourceChange::Role(change) = &other.change else { continue };
+            let Some(before) = change.before().filter(|before| before.attached.contains(arn)) else { continue };
+            pairs.push(Pair {
+                policy: step.address.clone(),
+                arn: arn.clone(),
+                account: account.clone(),
+                role: other.address.clone(),
+                before: before.clone(),
+                after: change.after().cloned(),
+            });
+        }
+    }
+    pairs
+}
+
+/// `later` waits for `earlier`.
 fn need(draft: &mut Draft, later: &Address, earlier: &Address) {
-    if !reaches(&draft.steps, earlier, later)
-        && let Some(step) = draft.steps.get_mut(later)
+    if let Some(step) = draft.steps.get_mut(later)
         && !step.needs.contains(earlier)
     {
         step.needs.push(earlier.clone());
     }
 }
 
-fn narrowing(before: &Role, common: &PolicyDocument) -> IamCall {
-    IamCall::UpdateTrust { name: before.name.clone(), from: before.trust.clone(), to: common.clone() }
+/// `later` waits for `earlier`, unless `earlier` already waits for `later`.
+fn need_if_open(draft: &mut Draft, later: &Address, earlier: &Address) -> bool {
+    let open = !reaches(&draft.steps, earlier, later);
+    if open {
+        need(draft, later, earlier);
+    }
+    open
 }
 
-/// The role's trust narrows as the first call of the policy's step, and widens in its own.
-fn move_ahead(draft: &mut Draft, policy: &Address, role: &Address, leading: IamCall, common: &PolicyDocument) {
-    if reaches(&draft.steps, policy, role) {
-        return;
+/// Puts a call on the role before the policy's own; once, also when several policies of the role change.
+fn ahead(draft: &mut Draft, pair: &Pair, call: IamCall) {
+    let call = Call::Iam(pair.account.clone(), call);
+    let earlier = draft
+        .steps
+        .values()
+        .find(|step| {
+            step.address != pair.policy && step.address != pair.role && step.parts.iter().any(|part| part.call == call)
+        })
+        .map(|step| step.address.clone());
+    if let Some(earlier) = earlier {
+        return need(draft, &pair.policy, &earlier);
     }
+    if let Some(step) = draft.steps.get_mut(&pair.policy) {
+        step.parts.insert(0, Part { call });
+        step.reasons.push(format!("`{}` is narrowed first: not all who have it keep it", pair.role));
+    }
+}
+
+/// The role's step begins where the calls ahead of it have left its trust.
+fn start_from(draft: &mut Draft, role: &Address, common: &PolicyDocument) {
     let Some(step) = draft.steps.get_mut(role) else { return };
-    let mut account = None;
-    let mut moved = false;
-    step.parts.retain_mut(|part| {
-        let Call::Iam(key, IamCall::UpdateTrust { from, to, .. }) = &mut part.call else { return true };
-        account = Some(key.clone());
-        if to == common {
-            moved = true;
-            return false;
-        }
-        if !moved {
+    step.parts.retain(|part| !matches!(&part.call, Call::Iam(_, IamCall::UpdateTrust { to, .. }) if to == common));
+    for part in &mut step.parts {
+        if let Call::Iam(_, IamCall::UpdateTrust { from, .. }) = &mut part.call {
             *from = common.clone();
-            moved = true;
         }
-        true
-    });
-    let Some(account) = account else { return };
-    if let Some(step) = draft.steps.get_mut(policy) {
-        step.parts.insert(0, Part { call: Call::Iam(account, leading) });
-        step.reasons.push(format!("`{role}` first trusts only those who keep it"));
     }
-    need(draft, role, policy);
 }
 
-/// Nobody keeps the role: it does without the policy while both change.
-fn detach_around(draft: &mut Draft, policy: &Address, role: &Address, before: &Role, arn: &PolicyArn) {
-    if reaches(&draft.steps, policy, role) {
+fn attach_at_the_end(draft: &mut Draft, pair: &Pair) {
+    if let Some(step) = draft.steps.get_mut(&pair.role) {
+        let call = IamCall::Attach { name: pair.before.name.clone(), arn: pair.arn.clone() };
+        step.parts.push(Part { call: Call::Iam(pair.account.clone(), call) });
+    }
+}
+
+fn forget_call(draft: &mut Draft, role: &Address, which: impl Fn(&IamCall) -> bool) {
+    if let Some(step) = draft.steps.get_mut(role) {
+        step.parts.retain(|part| !matches!(&part.call, Call::Iam(_, call) if which(call)));
+    }
+}
+
+/// The role goes. Where its ServiceAccounts move to a role that waits for the policy, the old one cannot go before
+/// the policy changes: it keeps only those who have the policy afterwards too, or, where several of its policies
+/// change, does without them.
+fn deleted(draft: &mut Draft, pair: &Pair, alone: bool) {
+    if need_if_open(draft, &pair.policy, &pair.role) {
         return;
     }
-    let Some(step) = draft.steps.get_mut(role) else { return };
-    let Some(account) = step.parts.iter().find_map(|part| match &part.call {
-        Call::Iam(account, _) => Some(account.clone()),
-        Call::Kubernetes(..) => None,
-    }) else {
-        return;
-    };
-    let attach = IamCall::Attach { name: before.name.clone(), arn: arn.clone() };
-    step.parts.push(Part { call: Call::Iam(account.clone(), attach) });
-    let detach = IamCall::Detach { name: before.name.clone(), arn: arn.clone() };
-    if let Some(step) = draft.steps.get_mut(policy) {
-        step.parts.insert(0, Part { call: Call::Iam(account, detach) });
-        step.reasons.push(format!("`{role}` changes hands: it does without the policy meanwhile"));
+    let heirs: Vec<&PolicyDocument> = draft
+        .steps
+        .values()
+        .filter_map(|step| match &step.change {
+            ResourceChange::Role(change) => change.after(),
+            _ => None,
+        })
+        .filter(|role| role.attached.contains(&pair.arn))
+        .map(|role| &role.trust)
+        .collect();
+    match narrow::kept(&pair.before.trust, &heirs).filter(|_| alone) {
+        None => {
+            ahead(draft, pair, pair.detach());
+            forget_call(draft, &pair.role, |call| matches!(call, IamCall::Detach { arn, .. } if *arn == pair.arn));
+        }
+        Some(kept) if kept != pair.before.trust => ahead(draft, pair, pair.narrow_to(&kept)),
+        Some(_) => {}
     }
-    need(draft, role, policy);
 }

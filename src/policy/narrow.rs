@@ -47,6 +47,15 @@ pub fn way(before: &PolicyDocument, after: &PolicyDocument) -> Way {
     Way::Through(trust::build(&grants, &others))
 }
 
+/// The part of a trust policy whose grants others have too; nothing if there is none.
+pub fn kept(trust: &PolicyDocument, others: &[&PolicyDocument]) -> Option<PolicyDocument> {
+    let own = Atoms::of(trust);
+    let others: Vec<Atoms> = others.iter().map(|other| Atoms::of(other)).collect();
+    let grants: BTreeSet<Grant> =
+        own.grants.into_iter().filter(|grant| others.iter().any(|other| other.grants.contains(grant))).collect();
+    if grants.is_empty() { None } else { Some(trust::build(&grants, &own.denies)) }
+}
+
 /// A trust policy taken apart.
 #[derive(Default)]
 struct Atoms {

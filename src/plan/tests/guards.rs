@@ -1,0 +1,273 @@
+//! One test for each guard, for incomplete views, clusters that are gone, selection, confirmation and saved plans.
+
+use super::kit::{Kit, NOW, allow, binding, key};
+use super::rules::{applied, apply, live_account, live_role, names, refused, step};
+use super::simulate;
+use crate::ids::{IssuerUrl, RoleName};
+use crate::model::desired::ClusterState;
+use crate::model::live::{Access, Observed};
+use crate::model::marks::ROLE_ARN;
+use crate::plan::change::Action;
+use crate::plan::{PlanV1, confirm, saved};
+
+/// `count` roles beside those of `applied`.
+fn crowd(count: usize) -> Kit {
+    let mut kit = applied();
+    for index in 0..count {
+        kit.role(&format!("r{index}"), |role| role.bindings = vec![binding("east", &format!("s{index}"))]);
+    }
+    apply(&mut kit);
+    kit
+}
+
+#[test]
+fn too_many_deletes_are_refused_until_forced() {
+    let mut kit = crowd(20);
+    for index in 0..3 {
+        kit.desired.roles.remove(&key(&format!("r{index}")));
+    }
+    // three roles and three ServiceAccounts
+    refused(&kit.plan(), "orphan/default/role/r0", "`guard.max-delete` = 5");
+    kit.desired.guard.max_delete = 6;
+    assert_eq!(kit.plan().refused, []);
+    kit.desired.guard.max_delete = 0;
+    kit.options.force = true;
+    assert_eq!(kit.plan().summary().delete, 6);
+}
+
+#[test]
+fn too_many_changes_are_refused_once_there_is_something_to_lose() {
+    let mut kit = crowd(4);
+    for index in 0..4 {
+        live_role(&mut kit, &format!("r{index}")).role.description = "edited".into();
+    }
+    assert_eq!(kit.plan().refused, [], "4 of 14 are 28 %");
+    live_role(&mut kit, "keep").role.description = "edited".into();
+    refused(&kit.plan(), "role/keep", "`guard.max-change-percent` = 30");
+    kit.desired.guard.min_existing = 100;
+    assert_eq!(kit.plan().refused, []);
+    kit.desired.guard.min_existing = 10;
+    kit.options.force = true;
+    assert_eq!(kit.plan().summary().update, 5);
+}
+
+#[test]
+fn a_role_in_use_is_not_deleted() {
+    let mut kit = applied();
+    live_role(&mut kit, "reports").last_used = Some(NOW - 3600);
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    refused(&kit.plan(), "orphan/default/role/reports", "`guard.recent-use`");
+    kit.options.force = true;
+    assert_eq!(step(&kit.plan(), "orphan/default/role/reports").change.action(), Action::Delete);
+    live_role(&mut kit, "reports").instance_profiles = vec!["nodes".into()];
+    refused(&kit.plan(), "orphan/default/role/reports", "instance profiles");
+}
+
+#[test]
+fn an_emptied_account_or_cluster_needs_destroy() {
+    let mut kit = applied();
+    kit.role("elsewhere", |role| role.bindings = vec![binding("west", "worker")]);
+    apply(&mut kit);
+    kit.desired.roles.retain(|name, _| name == &key("elsewhere"));
+    kit.desired.policies.clear();
+    kit.options.force = true;
+    refused(&kit.plan(), "service-account/east/apps/worker", "everything that is ours in cluster/east");
+    kit.desired.roles.clear();
+    kit.options.destroy = true;
+    assert_eq!(kit.plan().refused, []);
+}
+
+#[test]
+fn deletes_while_nothing_declared_exists_are_refused() {
+    let mut kit = applied();
+    kit.desired.roles.clear();
+    kit.desired.policies.clear();
+    kit.role("fresh", |role| role.bindings = vec![binding("west", "fresh")]);
+    kit.options.force = true;
+    refused(&kit.plan(), "orphan/default/role/reports", "another configuration's");
+}
+
+#[test]
+fn an_object_marked_with_a_place_that_is_not_declared_is_refused() {
+    let mut kit = applied();
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    for policy in kit.account().policies.values_mut() {
+        if let Observed::Present(policy) = policy {
+            policy.policy.tags.insert("irsa/address".into(), "policy/elsewhere/bucket".into());
+        }
+    }
+    refused(&kit.plan(), "orphan/default/policy/bucket", "account `elsewhere`");
+    live_account(&mut kit, "east", "worker")
+        .annotations
+        .insert("irsa/address".into(), "service-account/north/apps/worker".into());
+    refused(&kit.plan(), "service-account/east/apps/worker", "cluster `north`");
+}
+
+#[test]
+fn trust_in_an_issuer_of_ours_stays_until_its_cluster_is_declared_gone() {
+    let mut kit = applied();
+    kit.role("reports", |role| role.bindings = vec![binding("east", "worker"), binding("west", "worker")]);
+    kit.desired.policies.clear();
+    apply(&mut kit);
+    // the cluster leaves the file
+    kit.desired.clusters.remove(&key("west"));
+    kit.live.clusters.remove(&key("west"));
+    kit.role("reports", |role| role.bindings = vec![binding("east", "worker")]);
+    let plan = kit.plan();
+    refused(&plan, "role/reports", "which no declared cluster has");
+    refused(&plan, "orphan/default/oidc-provider/oidc.example.com/id/west", "cluster `west`");
+    // declared gone: its trust, provider and bindings are taken away without talking to it
+    let mut gone = Kit::new().desired.clusters[&key("west")].clone();
+    gone.state = ClusterState::Gone;
+    kit.desired.clusters.insert(key("west"), gone);
+    kit.role("reports", |role| role.bindings = vec![binding("east", "worker"), binding("west", "worker")]);
+    let plan = kit.plan();
+    assert_eq!(plan.refused, []);
+    assert_eq!(names(&plan), ["update role/reports", "delete orphan/default/oidc-provider/oidc.example.com/id/west"]);
+    simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+    assert_eq!(kit.plan().steps, []);
+}
+
+#[test]
+fn a_cluster_made_anew_has_its_issuer_swapped_in_every_role() {
+    let mut kit = applied();
+    kit.cluster("east").issuer = Observed::Present(IssuerUrl::parse("https://oidc.example.com/id/new").unwrap());
+    let plan = kit.plan();
+    assert_eq!(plan.refused, []);
+    assert_eq!(
+        names(&plan),
+        [
+            "create oidc-provider/default/east",
+            "update role/keep",
+            "update role/reports",
+            "delete orphan/default/oidc-provider/oidc.example.com/id/east"
+        ]
+    );
+    simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+    assert_eq!(kit.plan().steps, []);
+}
+
+#[test]
+fn what_could_not_be_seen_is_neither_changed_nor_deleted() {
+    let mut kit = applied();
+    kit.role("reports", |role| role.bindings = vec![binding("east", "worker"), binding("west", "worker")]);
+    kit.cluster("west").issuer = Observed::Unknown("eks:DescribeCluster: timeout".into());
+    kit.cluster("west").api = Access::Unknown("not reached".into());
+    let plan = kit.plan();
+    assert!(!plan.complete());
+    assert!(plan.unknown.iter().any(|item| item.address == "cluster/west" && item.why.contains("timeout")));
+    let trust_changes = plan.steps.iter().any(|step| step.fields.iter().any(|field| field.path == "trust"));
+    assert!(!trust_changes, "while an issuer is unknown the role's trust is not changed");
+    // a role that goes is kept while a cluster that its trust names was not read whole
+    let mut kit = applied();
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    kit.cluster("east").whole = false;
+    refused(&kit.plan(), "orphan/default/role/reports", "was not read whole");
+    // a cluster that does not exist is refused by name
+    let mut kit = applied();
+    kit.cluster("east").issuer = Observed::Absent;
+    refused(&kit.plan(), "cluster/east", "EKS has no cluster");
+}
+
+#[test]
+fn the_wrong_account_or_cluster_is_refused_and_the_rest_goes_on() {
+    let mut kit = applied();
+    kit.cluster("east").api = Access::Wrong("another server".into(), "check the context".into());
+    kit.role("other", |role| role.bindings = vec![binding("west", "other")]);
+    let plan = kit.plan();
+    refused(&plan, "cluster/east", "another server");
+    assert!(names(&plan).contains(&"create service-account/west/apps/other".to_owned()));
+    kit.account().identity = Access::Wrong("account 999999999999".into(), "use another profile".into());
+    let plan = kit.plan();
+    refused(&plan, "account/default", "999999999999");
+    assert_eq!(plan.steps, []);
+}
+
+#[test]
+fn a_role_stays_while_an_annotation_points_at_it_through_someone_else() {
+    let mut kit = applied();
+    let item = live_account(&mut kit, "east", "worker");
+    item.managers.push(super::rules::manager("helm", ROLE_ARN));
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    refused(&kit.plan(), "orphan/default/role/reports", "still points at it");
+}
+
+#[test]
+fn a_service_account_waits_for_its_role_and_falls_with_it() {
+    let mut kit = applied();
+    kit.role("taken", |role| role.bindings = vec![binding("east", "taken")]);
+    let mut foreign = live_role(&mut kit, "keep").clone();
+    foreign.role.name = RoleName::parse("taken").unwrap();
+    foreign.role.tags.clear();
+    kit.account().roles.insert("taken".into(), Observed::Present(foreign));
+    let plan = kit.plan();
+    refused(&plan, "role/taken", "carries no owner");
+    refused(&plan, "service-account/east/apps/taken", "`role/taken`, which it depends on, is refused");
+}
+
+#[test]
+fn only_selects_with_dependencies_and_refuses_dangling_deletes() {
+    let mut kit = Kit::new();
+    kit.role("one", |role| role.bindings = vec![binding("east", "one")]);
+    kit.role("two", |role| role.bindings = vec![binding("west", "two")]);
+    kit.options.only = vec!["service-account/east/*".into()];
+    let plan = kit.plan();
+    assert_eq!(
+        names(&plan),
+        ["create oidc-provider/default/east", "create role/one", "create service-account/east/apps/one"]
+    );
+    kit.options.only = vec!["role/nothing".into()];
+    assert_eq!(kit.plan().unmatched, ["role/nothing"]);
+    let mut kit = applied();
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    kit.options.only = vec!["orphan/default/role/*".into()];
+    refused(&kit.plan(), "orphan/default/role/reports", "is not selected");
+    kit.options.only.push("service-account/east/apps/worker".into());
+    assert_eq!(kit.plan().refused, []);
+}
+
+#[test]
+fn a_difference_that_the_second_look_does_not_show_does_not_count() {
+    let mut kit = applied();
+    live_role(&mut kit, "reports").role.description = "edited".into();
+    let first = kit.plan();
+    live_role(&mut kit, "reports").role.description = String::new();
+    live_role(&mut kit, "keep").role.description = "edited".into();
+    let second = kit.plan();
+    assert_eq!((names(&first).len(), names(&second).len()), (1, 1));
+    let confirmed = confirm(&first, second);
+    assert_eq!((names(&confirmed).len(), confirmed.unchanged), (0, 6));
+    let first = kit.plan();
+    let second = kit.plan();
+    assert_eq!(names(&confirm(&first, second)), ["update role/keep"]);
+}
+
+#[test]
+fn a_saved_plan_is_done_where_it_is_done_and_stale_where_it_has_changed() {
+    let mut kit = applied();
+    kit.policy("bucket", allow("s3:PutObject"));
+    live_role(&mut kit, "reports").role.description = "edited".into();
+    let text = PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z").to_text();
+    let file = PlanV1::read(&text).unwrap();
+    assert_eq!(names(&saved::recheck(&file, kit.plan()).unwrap()).len(), 2);
+    // done already
+    live_role(&mut kit, "reports").role.description = String::new();
+    assert_eq!(names(&saved::recheck(&file, kit.plan()).unwrap()), ["update policy/default/bucket"]);
+    // an object beside it has changed: not its business
+    live_role(&mut kit, "keep").role.description = "edited".into();
+    assert_eq!(names(&saved::recheck(&file, kit.plan()).unwrap()), ["update policy/default/bucket"]);
+    // neither before nor after
+    live_role(&mut kit, "reports").role.description = "third".into();
+    let stale = saved::recheck(&file, kit.plan()).unwrap_err();
+    assert_eq!((stale.len(), stale[0].address.as_str()), (1, "role/reports"));
+    // one changed byte, also with both digests made anew, is refused or asks for less
+    let at = text.find("PutObject").unwrap();
+    let forged = format!("{}Get{}", &text[..at], &text[at + 3..]);
+    assert!(PlanV1::read(&forged).is_err());
+    assert!(PlanV1::read(&text.replace('\n', "\n ")).is_err());
+}

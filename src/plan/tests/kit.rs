@@ -1,0 +1,195 @@
+//! A small configuration and a small world to plan with.
+
+use crate::ids::{
+    AccountId, IamPath, IssuerUrl, Key, Namespace, Partition, PolicyArn, PolicyName, RoleName, ServiceAccountName,
+};
+use crate::model::desired::{
+    Account, Adopt, Attachment, Binding, Boundary, Cluster, ClusterState, Desired, Guard, KubernetesAccess, Manage,
+    Policy, Role, Subject,
+};
+use crate::model::live::{Access, Identity, Live, LiveAccount, LiveCluster, Observed, Quotas};
+use crate::model::origin::Origin;
+use crate::model::resource::Pairs;
+use crate::plan::{Options, Plan, plan};
+use crate::policy::{PolicyDocument, document::Kind};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) const NOW: i64 = 1_800_000_000;
+
+pub(super) fn key(text: &str) -> Key {
+    Key::parse(text).unwrap()
+}
+
+pub(super) fn origin() -> Origin {
+    Origin { file: "irsa.toml".into(), line: 7, column: 1, span: 0..1 }
+}
+
+/// A permission document that allows `action`.
+pub(super) fn allow(action: &str) -> PolicyDocument {
+    let text =
+        format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"{action}","Resource":"*"}}]}}"#);
+    PolicyDocument::parse(&text, Kind::Permissions).unwrap()
+}
+
+pub(super) fn aws(name: &str) -> PolicyArn {
+    PolicyArn::parse(format!("arn:aws:iam::aws:policy/{name}")).unwrap()
+}
+
+/// Both sides, and what is asked.
+#[derive(Clone)]
+pub(super) struct Kit {
+    pub desired: Desired,
+    pub live: Live,
+    pub options: Options,
+}
+
+impl Kit {
+    /// Owner `team`, account `default`, clusters `east` and `west` with namespace `apps`; nothing declared.
+    pub(super) fn new() -> Self {
+        let account = Account {
+            declared_id: None,
+            id: AccountId::parse("111122223333").unwrap(),
+            partition: Partition::parse("aws").unwrap(),
+            profile: None,
+            assume_role: None,
+            external_id: None,
+            origin: None,
+        };
+        let desired = Desired {
+            owner: key("team"),
+            config_digest: "sha256:0".into(),
+            accounts: BTreeMap::from([(key("default"), account)]),
+            clusters: ["east", "west"].into_iter().map(|name| (key(name), cluster(name))).collect(),
+            policies: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            forget: Vec::new(),
+            ignore_tags: Vec::new(),
+            guard: Guard::default(),
+            prune_paths: BTreeSet::new(),
+        };
+        let live = Live {
+            accounts: BTreeMap::from([(key("default"), live_account())]),
+            clusters: ["east", "west"].into_iter().map(|name| (key(name), live_cluster(name))).collect(),
+        };
+        let options = Options { now: NOW, ..Options::default() };
+        Self { desired, live, options }
+    }
+
+    pub(super) fn role(&mut self, name: &str, change: impl FnOnce(&mut Role)) {
+        let mut role = role(name);
+        change(&mut role);
+        self.desired.roles.insert(key(name), role);
+    }
+
+    pub(super) fn policy(&mut self, name: &str, document: PolicyDocument) {
+        self.desired.policies.insert((key("default"), key(name)), policy(name, document));
+    }
+
+    pub(super) fn plan(&mut self) -> Plan {
+        // what observe does: everything declared has a look, if only to say that it is absent
+        let account = self.live.accounts.get_mut(&key("default")).unwrap();
+        for role in self.desired.roles.values() {
+            account.roles.entry(role.name.folded()).or_insert(Observed::Absent);
+        }
+        plan(&self.desired, &self.live, &self.options, Vec::new())
+    }
+
+    pub(super) fn account(&mut self) -> &mut LiveAccount {
+        self.live.accounts.get_mut(&key("default")).unwrap()
+    }
+
+    pub(super) fn cluster(&mut self, name: &str) -> &mut LiveCluster {
+        self.live.clusters.get_mut(&key(name)).unwrap()
+    }
+}
+
+fn cluster(name: &str) -> Cluster {
+    Cluster {
+        account: key("default"),
+        region: None,
+        name: None,
+        issuer: None,
+        state: ClusterState::Active,
+        kubernetes: KubernetesAccess { kubeconfig: None, context: Some(name.into()), unverified: false },
+        origin: origin(),
+    }
+}
+
+fn live_account() -> LiveAccount {
+    LiveAccount {
+        identity: Access::Granted(Identity {
+            account: AccountId::parse("111122223333").unwrap(),
+            partition: Partition::parse("aws").unwrap(),
+            caller: "arn:aws:iam::111122223333:user/test".into(),
+        }),
+        quotas: Quotas::default(),
+        roster: Observed::Present(Vec::new()),
+        roster_denied: false,
+        roles: BTreeMap::new(),
+        policies: BTreeMap::new(),
+        policies_listed: Observed::Present(()),
+        providers: BTreeMap::new(),
+        providers_listed: Observed::Present(()),
+    }
+}
+
+fn live_cluster(name: &str) -> LiveCluster {
+    LiveCluster {
+        issuer: Observed::Present(IssuerUrl::parse(format!("https://oidc.example.com/id/{name}")).unwrap()),
+        api: Access::Granted(()),
+        whole: true,
+        namespaces: BTreeMap::from([(Namespace::parse("apps").unwrap(), Observed::Present(()))]),
+        service_accounts: BTreeMap::new(),
+    }
+}
+
+pub(super) fn role(name: &str) -> Role {
+    Role {
+        name: RoleName::parse(name).unwrap(),
+        account: key("default"),
+        path: IamPath::parse("/irsa/team/").unwrap(),
+        path_declared: false,
+        description: String::new(),
+        max_session_duration: 3600,
+        permissions_boundary: Boundary::Undeclared,
+        tags: Pairs::new(),
+        attach: BTreeSet::new(),
+        ignore_attached: Vec::new(),
+        inline: BTreeMap::new(),
+        extra_trust: Vec::new(),
+        bindings: Vec::new(),
+        adopt: Adopt::No,
+        prevent_destroy: false,
+        origin: origin(),
+    }
+}
+
+fn policy(name: &str, document: PolicyDocument) -> Policy {
+    Policy {
+        name: PolicyName::parse(name).unwrap(),
+        path: IamPath::parse("/irsa/team/").unwrap(),
+        description: String::new(),
+        document,
+        tags: Pairs::new(),
+        adopt: Adopt::No,
+        prevent_destroy: false,
+        origin: origin(),
+    }
+}
+
+/// A binding to `apps/<name>` in `cluster`.
+pub(super) fn binding(cluster: &str, name: &str) -> Binding {
+    Binding {
+        cluster: key(cluster),
+        subject: Subject::Exact(Namespace::parse("apps").unwrap(), ServiceAccountName::parse(name).unwrap()),
+        manage: Manage::Create,
+        audience: None,
+        token_expiration: None,
+        sts_regional_endpoints: None,
+        origin: origin(),
+    }
+}
+
+pub(super) fn declared(name: &str) -> Attachment {
+    Attachment::Declared(key(name))
+}
