@@ -11,6 +11,7 @@ mod gate;
 mod list;
 mod manage;
 mod patch;
+mod protobuf;
 mod resource;
 mod route;
 mod selector;

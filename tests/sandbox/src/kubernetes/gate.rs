@@ -242,8 +242,8 @@ impl Gate {
     }
 
     fn next(&self, stage: Stage, call: &Call) -> Option<Fault> {
-        let mut state = self.state();
-        let rule = state
+        let mut held = self.state();
+        let rule = held
             .rules
             .iter_mut()
             .find(|rule| rule.stage == stage && rule.left != Some(0) && rule.what.matches(call))?;
@@ -254,9 +254,9 @@ impl Gate {
     }
 
     pub(crate) async fn pass(&self, stage: Stage, call: &Call, outcome: Option<u16>) -> Passed {
-        let admission = self.state().admission.clone();
-        let decided = match admission {
-            Some(admission) => admission.decide(stage, call, outcome).await,
+        let watcher = self.state().admission.clone();
+        let decided = match watcher {
+            Some(watcher) => watcher.decide(stage, call, outcome).await,
             None => None,
         };
         match decided.or_else(|| self.next(stage, call)) {

@@ -36,7 +36,7 @@ impl Entry {
     fn print(&self) -> String {
         let mut text = format!("{:?}", self.manager);
         if !self.subresource.is_empty() {
-            text.push_str(&format!(" with subresource {:?}", self.subresource));
+            text = format!("{text} with subresource {:?}", self.subresource);
         }
         match (self.operation, &self.time) {
             (Operation::Apply, _) => text,

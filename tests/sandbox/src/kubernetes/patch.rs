@@ -41,11 +41,9 @@ pub(crate) fn strategic(schema: &Schema, target: &mut Value, patch: &Value) {
                     if let Some(old) = map.get_mut(list).and_then(Value::as_array_mut) {
                         old.retain(|one| !gone.contains(one));
                     }
-                } else if name.starts_with('$') {
-                    continue;
                 } else if change.is_null() {
                     map.remove(name);
-                } else {
+                } else if !name.starts_with('$') {
                     let below = schema.child(name).unwrap_or(&Schema::Open);
                     strategic(below, map.entry(name.clone()).or_insert(Value::Null), change);
                 }
@@ -95,12 +93,12 @@ fn add(target: &mut Value, path: &str, value: Value) -> Result<(), Refusal> {
         Value::Object(map) => {
             map.insert(unescape(last), value);
         }
-        Value::Array(list) => {
-            let place = if last == "-" { list.len() } else { last.parse().map_err(|_| missing())? };
-            if place > list.len() {
+        Value::Array(items) => {
+            let place = if last == "-" { items.len() } else { last.parse().map_err(|_| missing())? };
+            if place > items.len() {
                 return Err(missing());
             }
-            list.insert(place, value);
+            items.insert(place, value);
         }
         _ => return Err(missing()),
     }
@@ -112,17 +110,18 @@ fn remove(target: &mut Value, path: &str) -> Result<Value, Refusal> {
     let (parent, last) = path.rsplit_once('/').ok_or_else(missing)?;
     match target.pointer_mut(parent).ok_or_else(missing)? {
         Value::Object(map) => map.remove(&unescape(last)).ok_or_else(missing),
-        Value::Array(list) => {
+        Value::Array(items) => {
             let place: usize = last.parse().map_err(|_| missing())?;
-            if place < list.len() { Ok(list.remove(place)) } else { Err(missing()) }
+            if place < items.len() { Ok(items.remove(place)) } else { Err(missing()) }
         }
         _ => Err(missing()),
     }
 }
 
 /// RFC 6902.
-pub(crate) fn json_patch(target: &mut Value, patch: &Value) -> Result<(), Refusal> {
-    let operations = patch.as_array().ok_or_else(|| Refusal::bad_request("error decoding patch: it is no array"))?;
+pub(crate) fn json_patch(target: &mut Value, operations: &Value) -> Result<(), Refusal> {
+    let operations =
+        operations.as_array().ok_or_else(|| Refusal::bad_request("error decoding patch: it is no array"))?;
     for operation in operations {
         let text = |name: &str| operation.get(name).and_then(Value::as_str);
         let path = text("path").ok_or_else(|| invalid("missing path"))?;

@@ -131,8 +131,13 @@ impl Schema {
             Self::Scalar | Self::Atomic => Shape::Leaf,
             Self::Struct { .. } | Self::Map => Shape::Map,
             Self::Keyed(..) | Self::Set => Shape::List,
-            Self::Open if value.is_object() => Shape::Map,
-            Self::Open => Shape::Leaf,
+            Self::Open => {
+                if value.is_object() {
+                    Shape::Map
+                } else {
+                    Shape::Leaf
+                }
+            }
         }
     }
 

@@ -35,7 +35,7 @@ impl Request {
             // For authorization a namespace lies in itself.
             ["namespaces", name] => Some(("namespaces", name, std::slice::from_ref(name))),
             ["namespaces", name, subresource @ ("status" | "finalize")] => {
-                request.subresource = (*subresource).to_owned();
+                (*subresource).clone_into(&mut request.subresource);
                 Some(("namespaces", name, std::slice::from_ref(name)))
             }
             ["namespaces", namespace, resource, rest @ ..] => Some((resource, namespace, rest)),
@@ -44,10 +44,10 @@ impl Request {
         };
         if let Some((resource, namespace, rest)) = place {
             request.resource = Some(resource.to_owned());
-            request.namespace = namespace.to_owned();
-            request.name = rest.first().copied().unwrap_or_default().to_owned();
+            namespace.clone_into(&mut request.namespace);
+            rest.first().copied().unwrap_or_default().clone_into(&mut request.name);
             if let Some(subresource) = rest.get(1) {
-                request.subresource = (*subresource).to_owned();
+                (*subresource).clone_into(&mut request.subresource);
             }
         }
         request.verb = request.verb_of(method);

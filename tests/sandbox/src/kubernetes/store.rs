@@ -194,7 +194,8 @@ impl Store {
         let mut bytes = self.digest("uid");
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
-        let hex: String = bytes[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let number = bytes[..16].iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+        let hex = format!("{number:032x}");
         format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
 

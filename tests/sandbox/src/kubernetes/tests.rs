@@ -22,7 +22,8 @@ fn store() -> Store {
 }
 
 fn applied(metadata: Value) -> Value {
-    let mut body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata});
+    let mut body = json!({"apiVersion": "v1", "kind": "ServiceAccount"});
+    body["metadata"] = metadata;
     body["metadata"]["name"] = json!("worker");
     body
 }

@@ -3,6 +3,7 @@
 use crate::kubernetes::access::{self, User};
 use crate::kubernetes::discovery;
 use crate::kubernetes::list::ListOptions;
+use crate::kubernetes::protobuf;
 use crate::kubernetes::resource::Resource;
 use crate::kubernetes::route::Request;
 use crate::kubernetes::status::{FieldError, Refusal};
@@ -104,10 +105,8 @@ fn path(request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
 
 /// JSON is tried first: it is what almost every client sends, whatever it calls it.
 fn read(sent: &Sent<'_>) -> Result<Value, Refusal> {
-    if sent.content_type.contains("protobuf") || sent.content_type.contains("cbor") {
-        let text = "the body of the request was in an unknown format - accepted media types include: \
-                    application/json, application/yaml";
-        return Err(Refusal::new(415, "UnsupportedMediaType", text));
+    if sent.content_type.contains("protobuf") {
+        return protobuf::decode(sent.body);
     }
     let yaml = sent.content_type.contains("yaml");
     match serde_json::from_slice(sent.body) {

@@ -105,7 +105,7 @@ impl Store {
         }
         validate::normalize(resource, &mut body);
         if metadata(&body, "name").is_empty() && !metadata(&body, "generateName").is_empty() {
-            let name = self.generate_name(&metadata(&body, "generateName").to_owned());
+            let name = self.generate_name(metadata(&body, "generateName"));
             body["metadata"]["name"] = json!(name);
             validate::normalize(resource, &mut body);
         }
@@ -262,7 +262,7 @@ impl Store {
             let missing = FieldError::required("fieldManager", "is required for apply patch");
             return Err(Refusal::invalid("PatchOptions.meta.k8s.io", "", &[missing]));
         }
-        self.check_applied(resource, namespace, name, &mut body)?;
+        check_applied(resource, namespace, name, &mut body)?;
         let live = self.get(resource, namespace, name).cloned();
         let now = self.now();
         let mut object = manage::apply(resource, live.as_ref(), &body, &options.manager, options.force, &now)?;
@@ -285,28 +285,6 @@ impl Store {
         validate::normalize(resource, &mut object);
         let object = self.store_changed(resource, namespace, name, &live, object, options.dry_run)?;
         Ok(Written { object, created: false, warnings: Vec::new() })
-    }
-
-    /// The checks that an applied object passes before it is merged.
-    fn check_applied(&self, resource: Resource, namespace: &str, name: &str, body: &mut Value) -> Result<(), Refusal> {
-        let said = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default();
-        let (version, kind) = (said("apiVersion"), said("kind"));
-        if version != "v1" || kind != resource.kind() {
-            return Err(Refusal::bad_request(format!("invalid object type: /{version}, Kind={kind}")));
-        }
-        let mut unknown = Vec::new();
-        resource.schema().unknown(body, "", &mut unknown);
-        if let Some(path) = unknown.first() {
-            return Err(Refusal::plain(format!(
-                "failed to create typed patch object ({namespace}/{name}; /v1, Kind={kind}): .{path}: field not \
-                 declared in schema"
-            )));
-        }
-        validate::decode(resource, &mut body.clone(), Strictness::Ignore)?;
-        if body.get("metadata").is_none_or(|metadata| metadata.get("name").is_none()) {
-            body["metadata"]["name"] = json!(name);
-        }
-        Ok(())
     }
 
     fn live(&self, resource: Resource, namespace: &str, name: &str) -> Result<Value, Refusal> {
@@ -431,6 +409,28 @@ impl Store {
         }
         self.settle(namespace)
     }
+}
+
+/// The checks that an applied object passes before it is merged.
+fn check_applied(resource: Resource, namespace: &str, name: &str, body: &mut Value) -> Result<(), Refusal> {
+    let said = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default();
+    let (version, kind) = (said("apiVersion"), said("kind"));
+    if version != "v1" || kind != resource.kind() {
+        return Err(Refusal::bad_request(format!("invalid object type: /{version}, Kind={kind}")));
+    }
+    let mut unknown = Vec::new();
+    resource.schema().unknown(body, "", &mut unknown);
+    if let Some(path) = unknown.first() {
+        return Err(Refusal::plain(format!(
+            "failed to create typed patch object ({namespace}/{name}; /v1, Kind={kind}): .{path}: field not \
+             declared in schema"
+        )));
+    }
+    validate::decode(resource, &mut body.clone(), Strictness::Ignore)?;
+    if body.get("metadata").is_none_or(|metadata| metadata.get("name").is_none()) {
+        body["metadata"]["name"] = json!(name);
+    }
+    Ok(())
 }
 
 fn other_name(object: &str, path: &str) -> Refusal {
