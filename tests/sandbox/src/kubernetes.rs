@@ -5,6 +5,7 @@
 //! Every request passes [`Gate`], where tests read the log and set faults.
 
 mod access;
+mod delete;
 mod discovery;
 mod fields;
 mod gate;
@@ -27,6 +28,7 @@ mod walk;
 mod write;
 
 pub use access::{Access, Authenticate, Grant, User};
+pub use delete::Preconditions;
 pub use gate::{Admission, Call, Decision, Fault, Gate, Match, Record, Stage};
 pub use list::ListOptions;
 pub use resource::Resource;
@@ -34,4 +36,4 @@ pub use server::{Cluster, ClusterOptions, KubeconfigEntry, kubeconfig};
 pub use status::Refusal;
 pub use store::{Clock, Store};
 pub use validate::Strictness;
-pub use write::{PatchType, Preconditions, WriteOptions, Written};
+pub use write::{PatchType, WriteOptions, Written};

@@ -13,7 +13,7 @@ use crate::kubernetes::verbs::{self, Answer, Body, Sent};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER, USER_AGENT, WARNING};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER, USER_AGENT, WARNING};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -292,6 +292,7 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
                     user: &user,
                     user_agent: &call.user_agent,
                     content_type: &call.content_type,
+                    accept: &header(&parts.headers, &ACCEPT),
                     body: &body,
                     issuer: &shared.issuer,
                 };

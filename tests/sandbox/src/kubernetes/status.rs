@@ -196,6 +196,22 @@ impl Refusal {
         Self::new(415, "UnsupportedMediaType", message)
     }
 
+    /// 429, as priority and fairness answers.
+    pub fn too_many_requests(seconds: u32) -> Self {
+        Self::new(429, "TooManyRequests", "Too many requests, please try again later.").retry_after(seconds)
+    }
+
+    /// 503.
+    pub fn unavailable() -> Self {
+        Self::new(503, "ServiceUnavailable", "the server is currently unable to handle the request")
+    }
+
+    /// 504, of which the client cannot know whether it was carried out.
+    pub fn timeout() -> Self {
+        let text = "Timeout: request did not complete within the allotted timeout";
+        Self::new(504, "Timeout", text).retry_after(0)
+    }
+
     /// 500 with the plain text of an error that the server has no reason for.
     pub fn plain(message: impl Into<String>) -> Self {
         Self::new(500, "", message)

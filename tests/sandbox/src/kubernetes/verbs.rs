@@ -1,6 +1,7 @@
 //! From a request over HTTP to a verb of the store, and from its result to an answer.
 
 use crate::kubernetes::access::{self, User};
+use crate::kubernetes::delete::Preconditions;
 use crate::kubernetes::discovery;
 use crate::kubernetes::list::ListOptions;
 use crate::kubernetes::protobuf;
@@ -9,7 +10,7 @@ use crate::kubernetes::route::Request;
 use crate::kubernetes::status::{FieldError, Refusal};
 use crate::kubernetes::store::Store;
 use crate::kubernetes::validate::Strictness;
-use crate::kubernetes::write::{PatchType, Preconditions, WriteOptions, Written};
+use crate::kubernetes::write::{PatchType, WriteOptions, Written};
 use serde_json::{Value, json};
 
 /// An answer that is no refusal.
@@ -45,6 +46,7 @@ pub(crate) struct Sent<'a> {
     pub(crate) user: &'a User,
     pub(crate) user_agent: &'a str,
     pub(crate) content_type: &'a str,
+    pub(crate) accept: &'a str,
     pub(crate) body: &'a [u8],
     pub(crate) issuer: &'a str,
 }
@@ -67,9 +69,13 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
     match request.verb {
         "get" => {
             let found = store.get(resource, namespace, name).cloned();
-            found.map(|object| Answer::json(200, object)).ok_or_else(|| Refusal::not_found(resource, name))
+            let found = found.ok_or_else(|| Refusal::not_found(resource, name))?;
+            Ok(Answer::json(200, as_asked(found, sent)))
         }
-        "list" => store.list(resource, &list_options(resource, request)?).map(|list| Answer::json(200, list)),
+        "list" => {
+            let list = store.list(resource, &list_options(resource, request)?)?;
+            Ok(Answer::json(200, as_asked(list, sent)))
+        }
         "create" => {
             let options = write_options("CreateOptions", request, sent)?;
             store.create(resource, namespace, read(sent)?, &options).map(Answer::from)
@@ -87,6 +93,21 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
         "deletecollection" => delete_collection(store, resource, request, sent),
         _ => Err(Refusal::method_not_allowed()),
     }
+}
+
+/// An object or list as the client wants it: whole, or its metadata only. A wish for a table is not granted.
+fn as_asked(value: Value, sent: &Sent<'_>) -> Value {
+    let first = sent.accept.split(',').next().unwrap_or_default();
+    if !first.split(';').any(|part| part.trim().starts_with("as=PartialObjectMetadata")) {
+        return value;
+    }
+    let one = |object: &Value| json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]});
+    let Some(items) = value.get("items").and_then(Value::as_array) else { return one(&value) };
+    let items: Vec<Value> = items.iter().map(one).collect();
+    json!({
+        "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": value["metadata"],
+        "items": items,
+    })
 }
 
 fn nowhere() -> Answer {

@@ -41,6 +41,17 @@ async fn send(
     kind: &str,
     body: &str,
 ) -> Option<(u16, Value)> {
+    send_accepting(cluster, method, path, token, [kind, "application/json"], body).await
+}
+
+async fn send_accepting(
+    cluster: &Cluster,
+    method: &str,
+    path: &str,
+    token: &str,
+    [kind, accept]: [&str; 2],
+    body: &str,
+) -> Option<(u16, Value)> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(cluster.certificate_authority_pem().as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -61,6 +72,7 @@ async fn send(
         .header("host", &address)
         .header("user-agent", "irsa/0.1.0 (linux)")
         .header("content-type", kind)
+        .header("accept", accept)
         .header("authorization", format!("Bearer {token}"))
         .body(Full::new(Bytes::from(body.to_owned())))
         .unwrap();
@@ -155,8 +167,7 @@ async fn faults_strike_before_or_after_the_deed() {
         cluster.with(|store| store.service_account("reporting", "worker").unwrap()["metadata"]["labels"]["l"].clone())
     };
     cluster.gate().fault(Stage::Before, writes.clone(), Fault::Deny, Some(1));
-    let unavailable = Refusal::new(503, "ServiceUnavailable", "try again").retry_after(1);
-    cluster.gate().fault(Stage::Before, writes.clone(), Fault::Refuse(unavailable), Some(1));
+    cluster.gate().fault(Stage::Before, writes.clone(), Fault::Refuse(Refusal::unavailable()), Some(1));
     cluster.gate().fault(Stage::Before, writes.clone(), Fault::Drop, Some(1));
     cluster.gate().fault(Stage::After, writes.clone(), Fault::Drop, Some(1));
     let (code, status) = send(&cluster, "PATCH", WORKER, "root", kind, &patch("1")).await.unwrap();
@@ -193,4 +204,18 @@ async fn deletes_carry_their_preconditions_in_the_body() {
     let gone = cluster
         .with(|store| store.delete(Resource::ServiceAccounts, "reporting", "worker", &Preconditions::default(), false));
     assert_eq!(gone.unwrap_err().code, 404);
+}
+
+#[tokio::test]
+async fn metadata_can_be_had_alone() {
+    let cluster = cluster().await;
+    cluster.with(|store| store.seed_service_account("reporting", "worker", &[(ROLE, "r")], "t")).unwrap();
+    let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+    let path = "/api/v1/namespaces/reporting/serviceaccounts?fieldSelector=metadata.name%3Dworker";
+    let kinds = ["application/json", accept];
+    let (code, list) = send_accepting(&cluster, "GET", path, "root", kinds, "").await.unwrap();
+    assert_eq!((code, &list["kind"]), (200, &json!("PartialObjectMetadataList")));
+    let items = list["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]["kind"]), (1, &json!("PartialObjectMetadata")));
+    assert_eq!(items[0]["metadata"]["annotations"][ROLE], "r");
 }
