@@ -3,6 +3,7 @@
 mod apply;
 mod http;
 mod objects;
+mod ownership;
 
 use crate::kubernetes::{Refusal, Resource, Store, WriteOptions, Written};
 use jiff::Timestamp;
