@@ -1,0 +1,39 @@
+//! A Kubernetes API server of one's own: namespaces, ServiceAccounts and pods, in process, over TLS on a loopback port.
+//!
+//! It keeps what matters to a client that writes: server-side apply with field ownership, versions and preconditions,
+//! paged lists, RBAC, and errors in the real server's words. There are no watches, no other kinds and no kubelets.
+//! Every request passes [`Gate`], where tests read the log and set faults.
+
+mod access;
+mod delete;
+mod discovery;
+mod fields;
+mod gate;
+mod list;
+mod manage;
+mod patch;
+mod protobuf;
+mod resource;
+mod route;
+mod selector;
+mod server;
+mod status;
+mod store;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod validate;
+mod verbs;
+mod walk;
+mod write;
+
+pub use access::{Access, Authenticate, Grant, User};
+pub use delete::Preconditions;
+pub use gate::{Admission, Call, Decision, Fault, Gate, Match, Record, Stage};
+pub use list::ListOptions;
+pub use resource::Resource;
+pub use server::{Cluster, ClusterOptions, KubeconfigEntry, kubeconfig};
+pub use status::Refusal;
+pub use store::{Clock, Store};
+pub use validate::Strictness;
+pub use write::{PatchType, WriteOptions, Written};

@@ -1,0 +1,191 @@
+//! Who is asking, and what they may do: bearer tokens and a small RBAC.
+//!
+//! <https://kubernetes.io/docs/reference/access-authn-authz/rbac/>. A token that nobody knows is 401, a request that no
+//! grant covers is 403.
+
+use crate::kubernetes::route::Request;
+use crate::kubernetes::status::Refusal;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// Turns a token that is not a static one into a user name; for EKS, a `k8s-aws-v1.` token into whom it speaks for.
+pub type Authenticate = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Someone who may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The user name, as in a 403.
+    pub name: String,
+    /// What they may do.
+    pub access: Access,
+}
+
+impl User {
+    /// A cluster administrator.
+    pub fn admin(name: &str) -> Self {
+        Self { name: name.to_owned(), access: Access::All }
+    }
+
+    /// A user who may do only this.
+    pub fn limited(name: &str, grants: impl IntoIterator<Item = Grant>) -> Self {
+        Self { name: name.to_owned(), access: Access::Only(grants.into_iter().collect()) }
+    }
+}
+
+/// What a user may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Everything.
+    All,
+    /// What one of the grants covers; none is nothing but discovery.
+    Only(Vec<Grant>),
+}
+
+/// One rule of a role, and where it is bound.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// `get`, `list`, `create`, `update`, `patch`, `delete`, `deletecollection` or `*`.
+    pub verbs: BTreeSet<String>,
+    /// Plural names, or `*`.
+    pub resources: BTreeSet<String>,
+    /// Only in these namespaces; None is a ClusterRoleBinding.
+    pub namespaces: Option<BTreeSet<String>>,
+    /// Paths that are no resources, for example `/.well-known/openid-configuration`.
+    pub paths: BTreeSet<String>,
+}
+
+fn set(words: &[&str]) -> BTreeSet<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+impl Grant {
+    /// In these namespaces: a RoleBinding in each.
+    pub fn in_namespaces(namespaces: &[&str], resources: &[&str], verbs: &[&str]) -> Self {
+        let namespaces = Some(set(namespaces));
+        Self { verbs: set(verbs), resources: set(resources), namespaces, paths: BTreeSet::new() }
+    }
+
+    /// In the whole cluster: a ClusterRoleBinding.
+    pub fn everywhere(resources: &[&str], verbs: &[&str]) -> Self {
+        Self { verbs: set(verbs), resources: set(resources), ..Self::default() }
+    }
+
+    /// Reading the issuer's documents, which Kubernetes gives to ServiceAccounts only.
+    pub fn issuer_discovery() -> Self {
+        Self {
+            verbs: set(&["get"]),
+            paths: set(&["/.well-known/openid-configuration", "/openid/v1/jwks"]),
+            ..Self::default()
+        }
+    }
+
+    fn covers(&self, verb: &str, resource: &str, namespace: &str) -> bool {
+        let has = |words: &BTreeSet<String>, word: &str| words.contains("*") || words.contains(word);
+        let here = self.namespaces.as_ref().is_none_or(|all| !namespace.is_empty() && all.contains(namespace));
+        here && has(&self.verbs, verb) && has(&self.resources, resource)
+    }
+}
+
+/// All that decides about a request.
+#[derive(Clone)]
+pub(crate) struct Directory {
+    pub(crate) tokens: BTreeMap<String, User>,
+    pub(crate) authenticate: Option<Authenticate>,
+    pub(crate) access: BTreeMap<String, Access>,
+    pub(crate) otherwise: Access,
+}
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Directory").field("access", &self.access).finish_non_exhaustive()
+    }
+}
+
+impl Directory {
+    pub(crate) fn user(&self, token: &str) -> Option<User> {
+        if let Some(user) = self.tokens.get(token) {
+            return Some(user.clone());
+        }
+        let name = self.authenticate.as_ref()?(token)?;
+        let access = self.access.get(&name).unwrap_or(&self.otherwise).clone();
+        Some(User { name, access })
+    }
+}
+
+impl Access {
+    pub(crate) fn may(&self, verb: &str, resource: &str, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(grants) => grants.iter().any(|grant| grant.covers(verb, resource, namespace)),
+        }
+    }
+
+    fn may_path(&self, verb: &str, path: &str) -> bool {
+        // What `system:discovery` and `system:public-info-viewer` give to everyone who is authenticated.
+        let open = ["/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz"];
+        let under = |root: &str| path == root || path.starts_with(&format!("{root}/"));
+        let discovery = verb == "get" && open.iter().any(|root| under(root));
+        discovery
+            || match self {
+                Self::All => true,
+                Self::Only(grants) => {
+                    grants.iter().any(|grant| grant.verbs.contains(verb) && grant.paths.contains(path))
+                }
+            }
+    }
+}
+
+/// Whether the user may do this on a resource.
+pub(crate) fn check(user: &User, verb: &str, resource: &str, namespace: &str, name: &str) -> Result<(), Refusal> {
+    // `system:basic-user`: everyone may ask what they may do.
+    let basic = ["selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews"];
+    if basic.contains(&resource) || user.access.may(verb, resource, namespace) {
+        return Ok(());
+    }
+    let scope = if namespace.is_empty() {
+        "at the cluster scope".to_owned()
+    } else {
+        format!("in the namespace {namespace:?}")
+    };
+    let why = format!("User {:?} cannot {verb} resource {resource:?} in API group \"\" {scope}", user.name);
+    Err(Refusal::forbidden(resource, name, why))
+}
+
+pub(crate) fn authorize(user: &User, request: &Request) -> Result<(), Refusal> {
+    if let Some(resource) = &request.resource {
+        return check(user, request.verb, resource, &request.namespace, &request.name);
+    }
+    if user.access.may_path(request.verb, &request.path) {
+        return Ok(());
+    }
+    Err(Refusal::forbidden_path(&user.name, request.verb, &request.path))
+}
+
+/// Answers a SelfSubjectAccessReview.
+pub(crate) fn review(user: &User, mut body: Value) -> Value {
+    let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let allowed = if body.pointer("/spec/nonResourceAttributes").is_some() {
+        user.access.may_path(text("/spec/nonResourceAttributes/verb"), text("/spec/nonResourceAttributes/path"))
+    } else {
+        let at = "/spec/resourceAttributes";
+        let (verb, resource) = (text(&format!("{at}/verb")), text(&format!("{at}/resource")));
+        user.access.may(verb, resource, text(&format!("{at}/namespace")))
+    };
+    body["status"] = json!({"allowed": allowed});
+    body["kind"] = json!("SelfSubjectAccessReview");
+    body["apiVersion"] = json!("authorization.k8s.io/v1");
+    if body.get("metadata").is_none() {
+        body["metadata"] = json!({});
+    }
+    body
+}
+
+/// Answers a SelfSubjectReview.
+pub(crate) fn myself(user: &User) -> Value {
+    json!({
+        "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {},
+        "status": {"userInfo": {"username": user.name, "groups": ["system:authenticated"]}},
+    })
+}

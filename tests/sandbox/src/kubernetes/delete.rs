@@ -1,0 +1,88 @@
+//! DELETE: preconditions, finalizers, and a namespace that takes its contents along.
+//!
+//! <https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/>. Propagation is ignored, since nothing
+//! that is served owns anything else; there is no grace.
+
+use crate::kubernetes::resource::Resource;
+use crate::kubernetes::status::Refusal;
+use crate::kubernetes::store::Store;
+use crate::kubernetes::write::metadata;
+use serde_json::{Value, json};
+
+/// What must hold of an object for it to be deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preconditions {
+    /// Its uid.
+    pub uid: Option<String>,
+    /// Its version.
+    pub resource_version: Option<String>,
+}
+
+impl Store {
+    /// DELETE. Gives the object as it was last.
+    pub fn delete(
+        &mut self,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+        preconditions: &Preconditions,
+        dry_run: bool,
+    ) -> Result<Value, Refusal> {
+        let mut object = self.live(resource, namespace, name)?;
+        let has = metadata(&object, "uid").to_owned();
+        if let Some(asked) = preconditions.uid.as_deref().filter(|asked| *asked != has) {
+            let why = format!(
+                "the UID in the precondition ({asked}) does not match the UID in record ({has}). The object might \
+                 have been deleted and then recreated"
+            );
+            return Err(Refusal::conflict(resource.kind(), name, why));
+        }
+        let version = metadata(&object, "resourceVersion").to_owned();
+        if let Some(asked) = preconditions.resource_version.as_deref().filter(|asked| *asked != version) {
+            let why = format!(
+                "the ResourceVersion in the precondition ({asked}) does not match the ResourceVersion in record \
+                 ({version}). The object might have been modified"
+            );
+            return Err(Refusal::conflict(resource.kind(), name, why));
+        }
+        let immortal = ["default", "kube-system", "kube-public"];
+        if resource == Resource::Namespaces && immortal.contains(&name) {
+            return Err(Refusal::forbidden("namespaces", name, "this namespace may not be deleted"));
+        }
+        if dry_run {
+            return Ok(object);
+        }
+        let waits = resource == Resource::Namespaces || object.pointer("/metadata/finalizers").is_some();
+        if !waits {
+            self.take(resource, namespace, name);
+            self.settle(namespace)?;
+            return Ok(object);
+        }
+        if object.pointer("/metadata/deletionTimestamp").is_none() {
+            object["metadata"]["deletionTimestamp"] = json!(self.now());
+            if resource == Resource::Namespaces {
+                object["status"]["phase"] = json!("Terminating");
+            } else {
+                object["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+            }
+            object = self.put(resource, namespace, name, object);
+        }
+        if resource == Resource::Namespaces {
+            self.empty(name)?;
+        }
+        Ok(object)
+    }
+
+    /// Deletes what is in a namespace, and the namespace when nothing is left.
+    fn empty(&mut self, namespace: &str) -> Result<(), Refusal> {
+        for resource in [Resource::Pods, Resource::ServiceAccounts] {
+            for name in self.names(resource, namespace) {
+                self.delete(resource, namespace, &name, &Preconditions::default(), false)?;
+                if self.get(Resource::Namespaces, "", namespace).is_none() {
+                    return Ok(());
+                }
+            }
+        }
+        self.settle(namespace)
+    }
+}

@@ -1,0 +1,279 @@
+//! Reads bodies in Kubernetes' protobuf encoding, which kubectl uses for the kinds it knows by type.
+//!
+//! Four magic bytes, then an envelope with the kind and the object:
+//! <https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding>. Field numbers are those of the
+//! `generated.proto` files of k8s.io/api and k8s.io/apimachinery. Answers are always JSON, which clients accept too. Pure.
+
+use crate::kubernetes::status::Refusal;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+const MAGIC: &[u8] = b"k8s\0";
+
+/// The type of a field.
+enum Sort {
+    Text,
+    Bool,
+    Number,
+    /// Seconds since 1970, in a message.
+    Time,
+    /// Entries of a string and a string.
+    Map,
+    Texts,
+    One(&'static Message),
+    Many(&'static Message),
+}
+
+/// Number, name and type of the fields that are read; others are skipped.
+type Message = [(u64, &'static str, Sort)];
+
+static OWNER: &Message = &[
+    (1, "kind", Sort::Text),
+    (3, "name", Sort::Text),
+    (4, "uid", Sort::Text),
+    (5, "apiVersion", Sort::Text),
+    (6, "controller", Sort::Bool),
+    (7, "blockOwnerDeletion", Sort::Bool),
+];
+
+static METADATA: &Message = &[
+    (1, "name", Sort::Text),
+    (2, "generateName", Sort::Text),
+    (3, "namespace", Sort::Text),
+    (5, "uid", Sort::Text),
+    (6, "resourceVersion", Sort::Text),
+    (8, "creationTimestamp", Sort::Time),
+    (9, "deletionTimestamp", Sort::Time),
+    (11, "labels", Sort::Map),
+    (12, "annotations", Sort::Map),
+    (13, "ownerReferences", Sort::Many(OWNER)),
+    (14, "finalizers", Sort::Texts),
+];
+
+static REFERENCE: &Message = &[
+    (1, "kind", Sort::Text),
+    (2, "namespace", Sort::Text),
+    (3, "name", Sort::Text),
+    (4, "uid", Sort::Text),
+    (5, "apiVersion", Sort::Text),
+];
+
+static LOCAL_REFERENCE: &Message = &[(1, "name", Sort::Text)];
+
+static SERVICE_ACCOUNT: &Message = &[
+    (1, "metadata", Sort::One(METADATA)),
+    (2, "secrets", Sort::Many(REFERENCE)),
+    (3, "imagePullSecrets", Sort::Many(LOCAL_REFERENCE)),
+    (4, "automountServiceAccountToken", Sort::Bool),
+];
+
+static NAMESPACE: &Message = &[(1, "metadata", Sort::One(METADATA))];
+
+static RESOURCE_ATTRIBUTES: &Message = &[
+    (1, "namespace", Sort::Text),
+    (2, "verb", Sort::Text),
+    (3, "group", Sort::Text),
+    (4, "version", Sort::Text),
+    (5, "resource", Sort::Text),
+    (6, "subresource", Sort::Text),
+    (7, "name", Sort::Text),
+];
+
+static PATH_ATTRIBUTES: &Message = &[(1, "path", Sort::Text), (2, "verb", Sort::Text)];
+
+static REVIEW_SPEC: &Message = &[
+    (1, "resourceAttributes", Sort::One(RESOURCE_ATTRIBUTES)),
+    (2, "nonResourceAttributes", Sort::One(PATH_ATTRIBUTES)),
+];
+
+static ACCESS_REVIEW: &Message = &[(2, "spec", Sort::One(REVIEW_SPEC))];
+
+static PRECONDITIONS: &Message = &[(1, "uid", Sort::Text), (2, "resourceVersion", Sort::Text)];
+
+static DELETE_OPTIONS: &Message = &[
+    (1, "gracePeriodSeconds", Sort::Number),
+    (2, "preconditions", Sort::One(PRECONDITIONS)),
+    (4, "propagationPolicy", Sort::Text),
+    (5, "dryRun", Sort::Texts),
+];
+
+enum Wire<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn number(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let (byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    fn field(&mut self) -> Option<(u64, Wire<'a>)> {
+        let tag = self.number()?;
+        let wire = match tag & 7 {
+            0 => Wire::Number(self.number()?),
+            1 => Wire::Bytes(self.take(8)?),
+            2 => {
+                let length = usize::try_from(self.number()?).ok()?;
+                Wire::Bytes(self.take(length)?)
+            }
+            5 => Wire::Bytes(self.take(4)?),
+            _ => return None,
+        };
+        Some((tag >> 3, wire))
+    }
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    String::from_utf8(bytes.to_vec()).ok()
+}
+
+fn append(map: &mut Map<String, Value>, name: &str, item: Value) {
+    if let Value::Array(list) = map.entry(name).or_insert_with(|| json!([])) {
+        list.push(item);
+    }
+}
+
+fn time(bytes: &[u8]) -> Option<Value> {
+    let mut reader = Reader(bytes);
+    let mut value = Value::Null;
+    while !reader.0.is_empty() {
+        if let (1, Wire::Number(seconds)) = reader.field()? {
+            value = json!(Timestamp::from_second(seconds.cast_signed()).ok()?.to_string());
+        }
+    }
+    Some(value)
+}
+
+fn entry(bytes: &[u8]) -> Option<(String, String)> {
+    let mut reader = Reader(bytes);
+    let mut pair = (String::new(), String::new());
+    while !reader.0.is_empty() {
+        match reader.field()? {
+            (1, Wire::Bytes(bytes)) => pair.0 = text(bytes)?,
+            (2, Wire::Bytes(bytes)) => pair.1 = text(bytes)?,
+            _ => {}
+        }
+    }
+    Some(pair)
+}
+
+fn message(of: &Message, bytes: &[u8]) -> Option<Map<String, Value>> {
+    let mut map = Map::new();
+    let mut reader = Reader(bytes);
+    while !reader.0.is_empty() {
+        let (number, wire) = reader.field()?;
+        let Some((_, name, sort)) = of.iter().find(|(known, _, _)| *known == number) else { continue };
+        match (sort, wire) {
+            (Sort::Bool, Wire::Number(value)) => {
+                map.insert((*name).to_owned(), json!(value != 0));
+            }
+            (Sort::Number, Wire::Number(value)) => {
+                map.insert((*name).to_owned(), json!(value.cast_signed()));
+            }
+            (Sort::Text, Wire::Bytes(bytes)) => {
+                map.insert((*name).to_owned(), json!(text(bytes)?));
+            }
+            (Sort::Time, Wire::Bytes(bytes)) => {
+                map.insert((*name).to_owned(), time(bytes)?);
+            }
+            (Sort::One(below), Wire::Bytes(bytes)) => {
+                map.insert((*name).to_owned(), Value::Object(message(below, bytes)?));
+            }
+            (Sort::Texts, Wire::Bytes(bytes)) => append(&mut map, name, json!(text(bytes)?)),
+            (Sort::Many(below), Wire::Bytes(bytes)) => {
+                let mut item = message(below, bytes)?;
+                item.retain(|_, value| *value != "");
+                append(&mut map, name, Value::Object(item));
+            }
+            (Sort::Map, Wire::Bytes(bytes)) => {
+                let (key, value) = entry(bytes)?;
+                if let Value::Object(pairs) = map.entry(*name).or_insert_with(|| json!({})) {
+                    pairs.insert(key, json!(value));
+                }
+            }
+            _ => return None,
+        }
+    }
+    Some(map)
+}
+
+fn envelope(bytes: &[u8]) -> Option<(String, String, &[u8])> {
+    let mut reader = Reader(bytes.strip_prefix(MAGIC)?);
+    let (mut version, mut kind, mut raw) = (String::new(), String::new(), &[][..]);
+    while !reader.0.is_empty() {
+        match reader.field()? {
+            (1, Wire::Bytes(bytes)) => (version, kind) = entry(bytes)?,
+            (2, Wire::Bytes(bytes)) => raw = bytes,
+            _ => {}
+        }
+    }
+    Some((version, kind, raw))
+}
+
+/// The body as the JSON that it stands for.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Value, Refusal> {
+    let unreadable = || Refusal::bad_request("the body is not in Kubernetes' protobuf encoding");
+    let (version, kind, raw) = envelope(bytes).ok_or_else(unreadable)?;
+    let of = match kind.as_str() {
+        "ServiceAccount" => SERVICE_ACCOUNT,
+        "Namespace" => NAMESPACE,
+        "SelfSubjectAccessReview" => ACCESS_REVIEW,
+        "SelfSubjectReview" => &[],
+        "DeleteOptions" => DELETE_OPTIONS,
+        _ => {
+            let text = format!(
+                "the body of the request was in an unknown format - {kind} is taken in: application/json, \
+                 application/yaml"
+            );
+            return Err(Refusal::new(415, "UnsupportedMediaType", text));
+        }
+    };
+    let mut map = message(of, raw).ok_or_else(unreadable)?;
+    map.insert("apiVersion".to_owned(), json!(version));
+    map.insert("kind".to_owned(), json!(kind));
+    Ok(Value::Object(map))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(bytes.len()).unwrap();
+        [&[number << 3 | 2, length], bytes].concat()
+    }
+
+    #[test]
+    fn a_service_account_is_read() {
+        let label = field(11, &[field(1, b"app"), field(2, b"web")].concat());
+        let metadata = [field(1, b"worker"), field(2, b""), field(8, b""), label].concat();
+        let account = [field(1, &metadata), field(3, &field(1, b"pull")), vec![4 << 3, 0]].concat();
+        let kind = [field(1, b"v1"), field(2, b"ServiceAccount")].concat();
+        let body = [MAGIC.to_vec(), field(1, &kind), field(2, &account), field(3, b""), field(4, b"")].concat();
+        let expected = json!({
+            "apiVersion": "v1", "kind": "ServiceAccount", "automountServiceAccountToken": false,
+            "imagePullSecrets": [{"name": "pull"}],
+            "metadata": {"name": "worker", "generateName": "", "creationTimestamp": null, "labels": {"app": "web"}},
+        });
+        assert_eq!(decode(&body).unwrap(), expected);
+        assert_eq!(decode(&body[..body.len() - 9]).unwrap_err().code, 400);
+        assert_eq!(decode(b"{}").unwrap_err().code, 400);
+    }
+}

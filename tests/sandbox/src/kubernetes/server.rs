@@ -1,0 +1,359 @@
+//! One cluster: its store behind TLS and HTTP on a loopback port.
+//!
+//! A request is named, its user found and authorized, passed through the gate, carried out in one step under the
+//! store's lock, passed through the gate again and answered.
+
+use crate::kubernetes::access::{self, Access, Authenticate, Directory, User};
+use crate::kubernetes::gate::{Call, Gate, Passed, Stage};
+use crate::kubernetes::route::Request;
+use crate::kubernetes::status::Refusal;
+use crate::kubernetes::store::{Clock, Store};
+use crate::kubernetes::tls;
+use crate::kubernetes::verbs::{self, Answer, Body, Sent};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER, USER_AGENT, WARNING};
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+/// The largest body that kube-apiserver takes.
+const BODY: usize = 3 * 1024 * 1024;
+
+/// What a cluster is made of.
+#[derive(Clone)]
+pub struct ClusterOptions {
+    /// The cluster's name; its kubeconfig context is called the same.
+    pub name: String,
+    /// The issuer of its ServiceAccount tokens.
+    pub issuer: String,
+    /// The port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// Static bearer tokens.
+    pub tokens: BTreeMap<String, User>,
+    /// Whom any other token speaks for.
+    pub authenticate: Option<Authenticate>,
+    /// What users that `authenticate` names may do.
+    pub access: BTreeMap<String, Access>,
+    /// What those of them may do whom `access` does not list.
+    pub otherwise: Access,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self {
+            name: "cluster".to_owned(),
+            issuer: "https://oidc.example.com/cluster".to_owned(),
+            port: 0,
+            tokens: BTreeMap::from([("admin-token".to_owned(), User::admin("admin"))]),
+            authenticate: None,
+            access: BTreeMap::new(),
+            otherwise: Access::All,
+            clock: Arc::new(jiff::Timestamp::now),
+        }
+    }
+}
+
+impl fmt::Debug for ClusterOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterOptions").field("name", &self.name).field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    issuer: String,
+    directory: Mutex<Directory>,
+    store: Mutex<Store>,
+    gate: Gate,
+}
+
+/// A running cluster. It ends when it is dropped.
+pub struct Cluster {
+    name: String,
+    address: SocketAddr,
+    authority: String,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("name", &self.name).field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Cluster {
+    /// Starts a cluster; needs a tokio runtime.
+    pub async fn start(options: ClusterOptions) -> io::Result<Self> {
+        let identity = tls::identity(&options.name)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
+        let address = listener.local_addr()?;
+        let store = Store::new(&options.name, options.clock).map_err(io::Error::other)?;
+        let directory = Directory {
+            tokens: options.tokens,
+            authenticate: options.authenticate,
+            access: options.access,
+            otherwise: options.otherwise,
+        };
+        let shared = Arc::new(Shared {
+            issuer: options.issuer,
+            directory: Mutex::new(directory),
+            store: Mutex::new(store),
+            gate: Gate::default(),
+        });
+        let task = tokio::spawn(accept(listener, TlsAcceptor::from(identity.server), Arc::clone(&shared)));
+        Ok(Self { name: options.name, address, authority: identity.authority_pem, shared, task })
+    }
+
+    /// The name it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The issuer of its ServiceAccount tokens.
+    pub fn issuer(&self) -> &str {
+        &self.shared.issuer
+    }
+
+    /// `https://127.0.0.1:PORT`
+    pub fn endpoint(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// The authority that signed the server's certificate.
+    pub fn certificate_authority_pem(&self) -> &str {
+        &self.authority
+    }
+
+    /// The same as EKS' DescribeCluster gives it: base64 of PEM.
+    pub fn certificate_authority_data(&self) -> String {
+        STANDARD.encode(&self.authority)
+    }
+
+    /// The log and the faults.
+    pub fn gate(&self) -> &Gate {
+        &self.shared.gate
+    }
+
+    /// Works on the objects themselves, past HTTP, users and the gate; no request runs meanwhile.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
+        work(&mut self.shared.store.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds a static token, or replaces whom it speaks for.
+    pub fn set_token(&self, token: &str, user: User) {
+        let mut directory = self.shared.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        directory.tokens.insert(token.to_owned(), user);
+    }
+
+    /// Takes a static token back.
+    pub fn revoke_token(&self, token: &str) {
+        let mut directory = self.shared.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        directory.tokens.remove(token);
+    }
+
+    /// Says what a user that `authenticate` names may do.
+    pub fn set_access(&self, user: &str, access: Access) {
+        let mut directory = self.shared.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        directory.access.insert(user.to_owned(), access);
+    }
+
+    /// The parts of a kubeconfig that name this cluster and a user with this static token; all three are called as the
+    /// cluster.
+    pub fn kubeconfig_entry(&self, token: &str) -> KubeconfigEntry {
+        let cluster =
+            json!({"server": self.endpoint(), "certificate-authority-data": self.certificate_authority_data()});
+        KubeconfigEntry {
+            name: self.name.clone(),
+            cluster: json!({"name": self.name, "cluster": cluster}),
+            user: json!({"name": self.name, "user": {"token": token}}),
+            context: json!({"name": self.name, "context": {"cluster": self.name, "user": self.name}}),
+        }
+    }
+}
+
+/// One cluster in a kubeconfig.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KubeconfigEntry {
+    /// The context's name.
+    pub name: String,
+    /// An item of `clusters`.
+    pub cluster: Value,
+    /// An item of `users`.
+    pub user: Value,
+    /// An item of `contexts`.
+    pub context: Value,
+}
+
+/// A kubeconfig file; the first entry's context is the current one. It is JSON, which is YAML.
+pub fn kubeconfig(entries: &[KubeconfigEntry]) -> String {
+    let list = |part: fn(&KubeconfigEntry) -> &Value| entries.iter().map(part).cloned().collect::<Vec<_>>();
+    let current = entries.first().map_or("", |entry| entry.name.as_str());
+    let file = json!({
+        "apiVersion": "v1", "kind": "Config", "preferences": {}, "current-context": current,
+        "clusters": list(|entry| &entry.cluster),
+        "users": list(|entry| &entry.user),
+        "contexts": list(|entry| &entry.context),
+    });
+    format!("{file:#}\n")
+}
+
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+    // Dropped with this task, the set ends every connection.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                connections.spawn(connection(stream, acceptor.clone(), Arc::clone(&shared)));
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+    // Without it small answers wait for the client's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let Ok(stream) = acceptor.accept(stream).await else { return };
+    let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+    // An error is a client that left or an answer that was to be lost.
+    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// Ends the connection instead of an answer.
+#[derive(Debug)]
+struct Lost;
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the answer was lost")
+    }
+}
+
+impl std::error::Error for Lost {}
+
+fn header(headers: &HeaderMap, name: &HeaderName) -> String {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
+    let (parts, body) = incoming.into_parts();
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let request = Request::parse(&parts.method, parts.uri.path(), &query);
+    let user = token(&parts.headers)
+        .and_then(|token| shared.directory.lock().unwrap_or_else(PoisonError::into_inner).user(&token));
+    let body = Limited::new(body, BODY).collect().await.map(http_body_util::Collected::to_bytes);
+    let mut call = Call {
+        number: 0,
+        verb: request.verb.to_owned(),
+        resource: request.resource.clone().unwrap_or_default(),
+        namespace: request.namespace.clone(),
+        name: request.name.clone(),
+        user: user.as_ref().map(|user| user.name.clone()).unwrap_or_default(),
+        path: request.path.clone(),
+        query,
+        user_agent: header(&parts.headers, &USER_AGENT),
+        content_type: header(&parts.headers, &CONTENT_TYPE),
+        body: body.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default(),
+    };
+    shared.gate.arrived(&mut call);
+    let result = match admit(user, &request) {
+        Err(refusal) => Err(refusal),
+        Ok(user) => match (shared.gate.pass(Stage::Before, &call, None).await, body) {
+            (Passed::Lost, _) => return Err(Lost),
+            (Passed::Refused(refusal), _) => return Ok(respond(&shared, &call, Err(refusal))),
+            (Passed::On, Err(_)) => {
+                let text = format!("Request entity too large: limit is {BODY}");
+                Err(Refusal::new(413, "RequestEntityTooLarge", text))
+            }
+            (Passed::On, Ok(body)) => {
+                let sent = Sent {
+                    user: &user,
+                    user_agent: &call.user_agent,
+                    content_type: &call.content_type,
+                    accept: &header(&parts.headers, &ACCEPT),
+                    body: &body,
+                    issuer: &shared.issuer,
+                };
+                let mut store = shared.store.lock().unwrap_or_else(PoisonError::into_inner);
+                verbs::carry_out(&mut store, &request, &sent)
+            }
+        },
+    };
+    let code = result.as_ref().map_or_else(|refusal| refusal.code, |answer| answer.code);
+    shared.gate.note(call.number, |record| record.outcome = Some(code));
+    match shared.gate.pass(Stage::After, &call, Some(code)).await {
+        Passed::On => Ok(respond(&shared, &call, result)),
+        Passed::Refused(refusal) => Ok(respond(&shared, &call, Err(refusal))),
+        Passed::Lost => Err(Lost),
+    }
+}
+
+fn token(headers: &HeaderMap) -> Option<String> {
+    let value = header(headers, &AUTHORIZATION);
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+/// Finds out whether the request may go on; the health of the server and its version are for everyone.
+fn admit(user: Option<User>, request: &Request) -> Result<User, Refusal> {
+    let public = ["/healthz", "/livez", "/readyz", "/version"];
+    let user = match user {
+        Some(user) => user,
+        None if public.contains(&request.path.as_str()) => User::limited("system:anonymous", []),
+        None => return Err(Refusal::unauthorized()),
+    };
+    access::authorize(&user, request)?;
+    Ok(user)
+}
+
+fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Response<Full<Bytes>> {
+    let mut headers = HeaderMap::new();
+    let (code, kind, bytes) = match result {
+        Ok(answer) => {
+            for warning in &answer.warnings {
+                if let Ok(value) = format!("299 - {warning:?}").parse() {
+                    headers.append(WARNING, value);
+                }
+            }
+            match answer.body {
+                Body::Json(value) => (answer.code, "application/json", value.to_string()),
+                Body::Text(text) => (answer.code, "text/plain; charset=utf-8", text.to_owned()),
+            }
+        }
+        Err(refusal) => {
+            if let Some(seconds) = refusal.details.get("retryAfterSeconds").and_then(Value::as_u64) {
+                headers.insert(RETRY_AFTER, seconds.into());
+            }
+            (refusal.code, "application/json", refusal.body().to_string())
+        }
+    };
+    shared.gate.note(call.number, |record| record.answer = Some(code));
+    let mut response = Response::new(Full::new(Bytes::from(bytes)));
+    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
+    headers.insert("audit-id", call.number.into());
+    *response.headers_mut() = headers;
+    response
+}

@@ -1,0 +1,242 @@
+//! The objects of one cluster, their versions, and what its controllers do on their own.
+//!
+//! One write is one step: there is no state between two versions. The verbs are in `write`, lists in `list`.
+
+use crate::kubernetes::resource::Resource;
+use crate::kubernetes::status::Refusal;
+use crate::kubernetes::write::WriteOptions;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where the time comes from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+pub(crate) type Table = BTreeMap<String, Arc<Value>>;
+
+/// How many lists can be gone on with at once before the oldest expires.
+const SNAPSHOTS: usize = 64;
+
+/// The objects of one cluster.
+#[derive(Clone)]
+pub struct Store {
+    tables: BTreeMap<Resource, Table>,
+    version: u64,
+    made: u64,
+    seed: String,
+    clock: Clock,
+    snapshots: BTreeMap<(u64, Resource), Table>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("version", &self.version).field("tables", &self.tables).finish_non_exhaustive()
+    }
+}
+
+/// `namespace/name`, or the name alone: the order of etcd's keys is the order of lists.
+pub(crate) fn key(resource: Resource, namespace: &str, name: &str) -> String {
+    if resource.namespaced() { format!("{namespace}/{name}") } else { name.to_owned() }
+}
+
+impl Store {
+    pub(crate) fn new(seed: &str, clock: Clock) -> Result<Self, Refusal> {
+        let mut store = Self {
+            tables: BTreeMap::new(),
+            version: 1000,
+            made: 0,
+            seed: seed.to_owned(),
+            clock,
+            snapshots: BTreeMap::new(),
+        };
+        for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+            store.create(
+                Resource::Namespaces,
+                "",
+                json!({"metadata": {"name": name}}),
+                &WriteOptions::by("kube-apiserver"),
+            )?;
+        }
+        Ok(store)
+    }
+
+    /// The version of the last write.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// One object.
+    pub fn get(&self, resource: Resource, namespace: &str, name: &str) -> Option<&Value> {
+        self.table(resource)?.get(&key(resource, namespace, name)).map(Arc::as_ref)
+    }
+
+    /// All objects of a kind, in the order of lists.
+    pub fn all(&self, resource: Resource) -> impl Iterator<Item = &Value> {
+        self.table(resource).into_iter().flat_map(BTreeMap::values).map(Arc::as_ref)
+    }
+
+    /// A ServiceAccount.
+    pub fn service_account(&self, namespace: &str, name: &str) -> Option<&Value> {
+        self.get(Resource::ServiceAccounts, namespace, name)
+    }
+
+    /// Makes a namespace if there is none, as `kubectl create namespace` would.
+    pub fn ensure_namespace(&mut self, name: &str) -> Result<(), Refusal> {
+        if self.get(Resource::Namespaces, "", name).is_none() {
+            let options = WriteOptions::by("kubectl-create");
+            self.create(Resource::Namespaces, "", json!({"metadata": {"name": name}}), &options)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a ServiceAccount, and its namespace if need be, as `manager` would by a POST.
+    pub fn seed_service_account(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        annotations: &[(&str, &str)],
+        manager: &str,
+    ) -> Result<Value, Refusal> {
+        self.ensure_namespace(namespace)?;
+        let annotations: BTreeMap<&str, &str> = annotations.iter().copied().collect();
+        let body = json!({"metadata": {"name": name, "annotations": annotations}});
+        self.create(Resource::ServiceAccounts, namespace, body, &WriteOptions::by(manager)).map(|made| made.object)
+    }
+
+    /// Makes a running pod under a ServiceAccount, which must be there.
+    pub fn seed_pod(&mut self, namespace: &str, name: &str, service_account: &str) -> Result<Value, Refusal> {
+        let body = json!({
+            "metadata": {"name": name},
+            "spec": {"serviceAccountName": service_account, "containers": [{"name": "main", "image": "pause"}]},
+            "status": {"phase": "Running"},
+        });
+        let options = WriteOptions::by("kube-controller-manager");
+        self.create(Resource::Pods, namespace, body, &options).map(|made| made.object)
+    }
+
+    /// Changes an object as `manager` would by a PUT of what it read.
+    pub fn edit(
+        &mut self,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+        manager: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Value, Refusal> {
+        let mut object =
+            self.get(resource, namespace, name).cloned().ok_or_else(|| Refusal::not_found(resource, name))?;
+        change(&mut object);
+        self.replace(resource, namespace, name, object, &WriteOptions::by(manager)).map(|made| made.object)
+    }
+
+    /// Changes an object in storage, past every check and without a trace in managedFields; the version still moves.
+    pub fn tamper(&mut self, resource: Resource, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) -> bool {
+        let Some(mut object) = self.get(resource, namespace, name).cloned() else { return false };
+        change(&mut object);
+        self.put(resource, namespace, name, object);
+        true
+    }
+
+    /// Forgets old versions, as etcd's compaction does: lists under way can no longer be gone on with.
+    pub fn compact(&mut self) {
+        self.snapshots.clear();
+        self.version += 1;
+    }
+
+    pub(crate) fn now(&self) -> String {
+        let now = (self.clock)();
+        let seconds = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        seconds.to_string()
+    }
+
+    pub(crate) fn table(&self, resource: Resource) -> Option<&Table> {
+        self.tables.get(&resource)
+    }
+
+    pub(crate) fn snapshot(&mut self, resource: Resource) {
+        if let Some(table) = self.tables.get(&resource) {
+            self.snapshots.insert((self.version, resource), table.clone());
+        }
+        while self.snapshots.len() > SNAPSHOTS {
+            self.snapshots.pop_first();
+        }
+    }
+
+    pub(crate) fn snapshot_at(&self, resource: Resource, version: u64) -> Option<&Table> {
+        self.snapshots.get(&(version, resource))
+    }
+
+    /// Stores an object under the next version and gives it back.
+    pub(crate) fn put(&mut self, resource: Resource, namespace: &str, name: &str, mut object: Value) -> Value {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let key = key(resource, namespace, name);
+        self.tables.entry(resource).or_default().insert(key, Arc::new(object.clone()));
+        object
+    }
+
+    pub(crate) fn take(&mut self, resource: Resource, namespace: &str, name: &str) -> Option<Value> {
+        self.version += 1;
+        let key = key(resource, namespace, name);
+        self.tables.get_mut(&resource)?.remove(&key).map(|object| (*object).clone())
+    }
+
+    fn digest(&mut self, what: &str) -> [u8; 32] {
+        self.made += 1;
+        Sha256::digest(format!("{}/{what}/{}", self.seed, self.made)).into()
+    }
+
+    /// A UUID of version 4 in form, the same for the same history of the same cluster.
+    pub(crate) fn uid(&mut self) -> String {
+        let mut bytes = self.digest("uid");
+        bytes[6] = (bytes[6] & 0x0f) | 0x40;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        let number = bytes[..16].iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+        let hex = format!("{number:032x}");
+        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    }
+
+    /// A name from a prefix, as generateName makes it.
+    pub(crate) fn generate_name(&mut self, prefix: &str) -> String {
+        const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+        let bytes = self.digest("name");
+        let suffix = bytes[..5].iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]));
+        prefix.chars().take(58).chain(suffix).collect()
+    }
+
+    /// What the controllers do after a write: every active namespace has a `default` ServiceAccount, and a namespace
+    /// that is being deleted goes when it is empty.
+    pub(crate) fn settle(&mut self, namespace: &str) -> Result<(), Refusal> {
+        let Some(object) = self.get(Resource::Namespaces, "", namespace) else { return Ok(()) };
+        if object.pointer("/metadata/deletionTimestamp").is_none() {
+            if self.service_account(namespace, "default").is_none() {
+                let body = json!({"metadata": {"name": "default"}});
+                let options = WriteOptions::by("kube-controller-manager");
+                self.create(Resource::ServiceAccounts, namespace, body, &options)?;
+            }
+            return Ok(());
+        }
+        let prefix = format!("{namespace}/");
+        let left = [Resource::ServiceAccounts, Resource::Pods]
+            .into_iter()
+            .filter_map(|resource| self.table(resource))
+            .any(|table| table.keys().any(|key| key.starts_with(&prefix)));
+        if !left {
+            self.take(Resource::Namespaces, "", namespace);
+        }
+        Ok(())
+    }
+
+    /// The names of the objects in a namespace.
+    pub(crate) fn names(&self, resource: Resource, namespace: &str) -> Vec<String> {
+        let prefix = format!("{namespace}/");
+        self.table(resource)
+            .into_iter()
+            .flat_map(BTreeMap::keys)
+            .filter_map(|key| key.strip_prefix(&prefix).map(str::to_owned))
+            .collect()
+    }
+}

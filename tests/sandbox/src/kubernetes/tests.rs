@@ -1,0 +1,48 @@
+//! What the stand-in promises, tried on the store and once over TLS and HTTP.
+
+mod apply;
+mod http;
+mod objects;
+mod ownership;
+
+use crate::kubernetes::{Refusal, Resource, Store, WriteOptions, Written};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+const ROLE: &str = "eks.amazonaws.com/role-arn";
+
+/// A store whose clock moves one second a look.
+fn store() -> Store {
+    let seconds = AtomicI64::new(1_700_000_000);
+    let clock = move || Timestamp::from_second(seconds.fetch_add(1, Ordering::SeqCst)).unwrap();
+    let mut store = Store::new("test", Arc::new(clock)).unwrap();
+    store.ensure_namespace("a").unwrap();
+    store
+}
+
+fn applied(metadata: Value) -> Value {
+    let mut body = json!({"apiVersion": "v1", "kind": "ServiceAccount"});
+    body["metadata"] = metadata;
+    body["metadata"]["name"] = json!("worker");
+    body
+}
+
+fn apply_with(store: &mut Store, options: &WriteOptions, body: Value) -> Result<Written, Refusal> {
+    store.apply(Resource::ServiceAccounts, "a", "worker", body, options, || Ok(()))
+}
+
+fn apply(store: &mut Store, manager: &str, metadata: Value) -> Result<Written, Refusal> {
+    apply_with(store, &WriteOptions::by(manager), applied(metadata))
+}
+
+/// The manager's own entry of managedFields.
+fn entry(object: &Value, manager: &str, operation: &str) -> Option<Value> {
+    let entries = object.pointer("/metadata/managedFields")?.as_array()?;
+    entries.iter().find(|entry| entry["manager"] == manager && entry["operation"] == operation).cloned()
+}
+
+fn fields(object: &Value, manager: &str, operation: &str) -> Value {
+    entry(object, manager, operation).map_or(Value::Null, |entry| entry["fieldsV1"].clone())
+}
