@@ -1,0 +1,164 @@
+//! What is wrong with a configuration, all of it at once, each with its place and what to do.
+
+use crate::model::origin::Origin;
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What is wrong: a lower-case fragment.
+    pub message: String,
+    /// Where, and what is there; the first is the main one. Empty where the file itself could not be read.
+    pub labels: Vec<(Origin, String)>,
+    /// What to do, if there is something to say.
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    /// A mistake at one place.
+    pub(crate) fn at(origin: &Origin, message: impl Into<String>) -> Self {
+        Self { message: message.into(), labels: vec![(origin.clone(), String::new())], hint: None }
+    }
+
+    /// A mistake that has no place in a file.
+    pub(crate) fn nowhere(message: impl Into<String>) -> Self {
+        Self { message: message.into(), labels: Vec::new(), hint: None }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says something about the main place.
+    pub(crate) fn label(mut self, text: impl Into<String>) -> Self {
+        if let Some(first) = self.labels.first_mut() {
+            first.1 = text.into();
+        }
+        self
+    }
+
+    /// Adds the other place.
+    pub(crate) fn and(mut self, origin: &Origin, text: impl Into<String>) -> Self {
+        self.labels.push((origin.clone(), text.into()));
+        self
+    }
+
+    fn key(&self) -> (Option<(Arc<str>, usize, usize)>, &str) {
+        let place = self.labels.first().map(|(origin, _)| (origin.file.clone(), origin.line, origin.column));
+        (place, &self.message)
+    }
+}
+
+/// Everything that is wrong, in the order of files and lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+    /// The texts of the files, to show the lines.
+    texts: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl Diagnostics {
+    /// Sorts the mistakes; `texts` are the files that they are in.
+    pub(crate) fn new(mut list: Vec<Diagnostic>, texts: BTreeMap<Arc<str>, Arc<str>>) -> Self {
+        list.sort_by(|a, b| a.key().cmp(&b.key()));
+        list.dedup();
+        Self { list, texts }
+    }
+
+    /// The mistakes.
+    pub fn list(&self) -> &[Diagnostic] {
+        &self.list
+    }
+
+    /// Writes each with its file, line, column, the line itself and the hint.
+    ///
+    /// # Errors
+    /// If writing fails.
+    pub fn render(&self, out: &mut dyn Write, colour: bool) -> io::Result<()> {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        for diagnostic in &self.list {
+            writeln!(out, "{}", self.render_one(diagnostic, &renderer))?;
+            writeln!(out)?;
+        }
+        let count = self.list.len();
+        writeln!(out, "{count} {} in the configuration", if count == 1 { "mistake" } else { "mistakes" })
+    }
+
+    fn render_one(&self, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
+        let message = clean(&diagnostic.message);
+        let mut group = Level::ERROR.primary_title(message).elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
+        let mut files: Vec<&Arc<str>> = Vec::new();
+        for (origin, _) in &diagnostic.labels {
+            if !files.contains(&&origin.file) {
+                files.push(&origin.file);
+            }
+        }
+        for file in files {
+            let Some(text) = self.texts.get(file) else { continue };
+            let main = diagnostic.labels.first().map(|(origin, _)| origin);
+            let labels = diagnostic.labels.iter().filter(|(origin, _)| &origin.file == file).map(|(origin, label)| {
+                let kind = if Some(origin) == main { AnnotationKind::Primary } else { AnnotationKind::Context };
+                let annotation = kind.span(within(&origin.span, text));
+                if label.is_empty() { annotation } else { annotation.label(clean(label)) }
+            });
+            group = group.element(Snippet::source(clean_source(text)).path(file.to_string()).annotations(labels));
+        }
+        if let Some(hint) = &diagnostic.hint {
+            group = group.element(Level::HELP.with_name("hint").message(clean(hint)));
+        }
+        renderer.render(&[group])
+    }
+
+    /// The same for programs: `[{file, line, column, message, hint, also: [{file, line, column, text}]}]`.
+    pub fn to_json(&self) -> Value {
+        let place = |origin: &Origin| (origin.file.to_string(), origin.line, origin.column);
+        let list = self.list.iter().map(|diagnostic| {
+            let main = diagnostic.labels.first().map(|(origin, _)| place(origin));
+            let also: Vec<Value> = diagnostic
+                .labels
+                .iter()
+                .skip(1)
+                .map(|(origin, text)| {
+                    let (file, line, column) = place(origin);
+                    json!({ "file": file, "line": line, "column": column, "text": text })
+                })
+                .collect();
+            let (file, line, column) = main.map_or((None, None, None), |(f, l, c)| (Some(f), Some(l), Some(c)));
+            json!({
+                "severity": "error", "message": diagnostic.message, "hint": diagnostic.hint,
+                "file": file, "line": line, "column": column, "also": also,
+            })
+        });
+        Value::Array(list.collect())
+    }
+}
+
+/// A span that lies in the text and is not empty.
+fn within(span: &std::ops::Range<usize>, text: &str) -> std::ops::Range<usize> {
+    let mut start = span.start.min(text.len());
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    let mut end = span.end.clamp(start, text.len());
+    while !text.is_char_boundary(end) {
+        end += 1;
+    }
+    // a table or a multi-line value is shown by its first line
+    let first_line = text[start..end].find('\n').map_or(end, |newline| start + newline);
+    start..first_line.max(start)
+}
+
+/// Control characters would let a configuration rewrite the terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// As `clean`, but byte for byte, so that spans stay true.
+fn clean_source(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_control() && c != '\n' && c != '\t' && c != '\r' { '?' } else { c }).collect()
+}
