@@ -91,7 +91,8 @@ impl Diagnostics {
 
     fn render_one(&self, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
         let message = clean(&diagnostic.message);
-        let mut group = Level::ERROR.primary_title(message).elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
+        let mut group =
+            Level::ERROR.primary_title(message).elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
         let mut files: Vec<&Arc<str>> = Vec::new();
         for (origin, _) in &diagnostic.labels {
             if !files.contains(&&origin.file) {

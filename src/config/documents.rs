@@ -150,9 +150,9 @@ impl<'a> Documents<'a> {
             Value::String(text) => Value::String(self.fill_text(text, origin, variables)),
             Value::Array(list) => Value::Array(list.iter().map(|item| self.fill(item, origin, variables)).collect()),
             Value::Object(object) => {
-                let entries = object.iter().map(|(key, value)| {
-                    (self.fill_text(key, origin, variables), self.fill(value, origin, variables))
-                });
+                let entries = object
+                    .iter()
+                    .map(|(key, value)| (self.fill_text(key, origin, variables), self.fill(value, origin, variables)));
                 Value::Object(entries.collect::<Map<String, Value>>())
             }
             other => other.clone(),
@@ -252,7 +252,7 @@ fn token(text: &str, start: usize) -> Range<usize> {
 
 /// An element's name as it is written in TOML.
 fn in_toml(message: String) -> String {
-    STATEMENT_KEYS.iter().fold(message, |message, (key, element)| {
-        message.replace(&format!("`{element}`"), &format!("`{key}`"))
-    })
+    STATEMENT_KEYS
+        .iter()
+        .fold(message, |message, (key, element)| message.replace(&format!("`{element}`"), &format!("`{key}`")))
 }

@@ -54,12 +54,7 @@ pub(crate) struct TableReader<'a, 'g> {
 }
 
 impl<'a, 'g> TableReader<'a, 'g> {
-    pub(crate) fn new(
-        gather: &'g mut Gather,
-        table: &'a DeTable<'a>,
-        name: impl Into<String>,
-        origin: Origin,
-    ) -> Self {
+    pub(crate) fn new(gather: &'g mut Gather, table: &'a DeTable<'a>, name: impl Into<String>, origin: Origin) -> Self {
         let before = gather.list.len();
         Self { gather, table, name: name.into(), origin, known: Vec::new(), later: &[], before }
     }
@@ -268,7 +263,9 @@ pub(crate) fn id<T>(
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), strsim::jaro_winkler(word, candidate), candidate))
+        .map(|candidate| {
+            (strsim::damerau_levenshtein(word, candidate), strsim::jaro_winkler(word, candidate), candidate)
+        })
         .filter(|(distance, similarity, candidate)| *distance <= 1 + candidate.len() / 5 || *similarity > 0.87)
         .min_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(b.2)))
         .map(|(_, _, candidate)| candidate)

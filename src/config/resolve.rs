@@ -19,7 +19,6 @@ use super::source::Sources;
 use crate::ids::Key;
 use crate::model::desired::{Account, Cluster, Desired};
 use crate::model::origin::Origin;
-use places::Places;
 use std::collections::{BTreeMap, HashMap};
 
 /// Makes `Desired`, or says everything that is in the way.
@@ -29,14 +28,8 @@ pub(crate) fn resolve(
     digest: &str,
     identities: &Identities,
 ) -> Result<Desired, Vec<Diagnostic>> {
-    let mut resolver = Resolver {
-        raw,
-        sources,
-        identities,
-        owner: placeholder("owner"),
-        list: Vec::new(),
-        slips: HashMap::new(),
-    };
+    let mut resolver =
+        Resolver { raw, sources, identities, owner: placeholder("owner"), list: Vec::new(), slips: HashMap::new() };
     resolver.header();
     let guard = resolver.guard();
     let ignore_tags = resolver.ignore_tags();
@@ -133,7 +126,8 @@ impl<'a> Resolver<'a> {
 
     fn meant<T>(&mut self, kind: Named, text: &str, map: &BTreeMap<Key, T>) -> String {
         let known = || map.keys().map(Key::as_str);
-        let slip = self.slips.entry((kind, text.to_owned())).or_insert_with(|| nearest(text, known()).map(str::to_owned));
+        let slip =
+            self.slips.entry((kind, text.to_owned())).or_insert_with(|| nearest(text, known()).map(str::to_owned));
         if let Some(near) = slip {
             return format!("did you mean `{near}`?");
         }

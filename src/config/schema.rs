@@ -178,8 +178,7 @@ impl Raw {
         }
         if let Some(mut table) = reader.table("prune") {
             let paths = table.texts("paths").unwrap_or_default();
-            self.prune_paths =
-                paths.into_iter().filter_map(|spot| id(table.gather, spot, IamPath::parse)).collect();
+            self.prune_paths = paths.into_iter().filter_map(|spot| id(table.gather, spot, IamPath::parse)).collect();
             table.finish();
         }
         self.read_tables(&mut reader);
@@ -259,4 +258,3 @@ macro_rules! placed {
     ($($name:ident),*) => { $(impl Placed for $name { fn origin(&self) -> &Origin { &self.origin } })* };
 }
 placed!(RawAccount, RawCluster, RawPolicy, RawRole);
-

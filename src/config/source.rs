@@ -225,7 +225,10 @@ mod tests {
             let origin = source.origin(start..start + 1);
             (origin.line, origin.column)
         };
-        assert_eq!([place(0), place(2), place(4), place(6), place(7), place(99)], [(1, 1), (2, 1), (2, 2), (3, 1), (4, 1), (4, 2)]);
+        assert_eq!(
+            [place(0), place(2), place(4), place(6), place(7), place(99)],
+            [(1, 1), (2, 1), (2, 2), (3, 1), (4, 1), (4, 2)]
+        );
         for (line, column, offset) in [(1, 1, 0), (2, 2, 4), (2, 9, 5), (4, 1, 7), (9, 1, 8)] {
             assert_eq!(Source::offset(&source.text, line, column), offset, "{line}:{column}");
         }

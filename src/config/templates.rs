@@ -79,7 +79,6 @@ impl Variables {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_fuel(Some(FUEL));
-        environment.set_keep_trailing_newline(true);
         let template = environment.template_from_str(text).map_err(|error| vec![fault(&error)])?;
         let known: Vec<(&str, &str)> =
             self.known().into_iter().filter_map(|(name, value)| Some((name, value?))).collect();

@@ -120,10 +120,8 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
             let words = [("create", Manage::Create), ("annotate", Manage::Annotate), ("none", Manage::None)];
             Some((self.resolver.word(spot, "way to manage a ServiceAccount", &words)?, &spot.origin))
         });
-        let token_expiration = raw
-            .token_expiration
-            .as_ref()
-            .and_then(|spot| self.resolver.seconds(spot, "token-expiration", TOKEN_LIFE));
+        let token_expiration =
+            raw.token_expiration.as_ref().and_then(|spot| self.resolver.seconds(spot, "token-expiration", TOKEN_LIFE));
         let audience = raw.audience.as_ref().and_then(|spot| self.audience(spot));
         if let Some(reason) = raw.allow_wildcard.as_ref().filter(|reason| reason.value.trim().is_empty()) {
             let message = "`allow-wildcard` gives the reason, and this is none";
@@ -261,7 +259,8 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
             return None;
         }
         let good = |text: &str, more: &str| {
-            !text.is_empty() && text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '*' | '?') || more.contains(c))
+            !text.is_empty()
+                && text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '*' | '?') || more.contains(c))
         };
         if !good(namespace.0, "") || !good(name.0, ".") {
             let message = format!("`{}/{}` can match no ServiceAccount", namespace.0, name.0);
@@ -330,7 +329,8 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
             }
             let message = format!("cluster `{key}` has only an issuer, and nothing says how to reach its API");
             let hint = "add `kubernetes = { context = \"…\" }`, or bind with `manage = \"none\"`";
-            let diagnostic = Diagnostic::at(&cluster.origin, message).and(origin, "this ServiceAccount is to be managed");
+            let diagnostic =
+                Diagnostic::at(&cluster.origin, message).and(origin, "this ServiceAccount is to be managed");
             self.resolver.push(diagnostic.hint(hint));
         }
     }
@@ -359,6 +359,7 @@ fn clash((first_role, first): (&Key, &Binding), (role, binding): (&Key, &Binding
     if keys.is_empty() {
         return None;
     }
-    let message = format!("{what} in cluster `{}` is bound twice, with another {}", binding.cluster, keys.join(" and "));
+    let message =
+        format!("{what} in cluster `{}` is bound twice, with another {}", binding.cluster, keys.join(" and "));
     Some(Diagnostic::at(&binding.origin, message).and(&first.origin, "first bound here").hint("keep one of the two"))
 }

@@ -165,7 +165,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn cluster(&mut self, key: &Key, raw: &'a RawCluster, accounts: &BTreeMap<Key, Account>) -> Option<Cluster> {
-        let RawCluster { origin, flawed, account, region, name, issuer, state, kubernetes } = raw;
+        let RawCluster { origin, flawed, account: _, region, name, issuer, state, kubernetes } = raw;
         let state = match state {
             Some(spot) if spot.value == "retire" => {
                 self.refuse(&spot.origin, "`state = \"retire\"` is not yet supported").hint =
@@ -237,9 +237,7 @@ impl<'a> Resolver<'a> {
             self.push(Diagnostic::at(origin, "`kubeconfig` without `context`").hint(hint));
         }
         // a path that leads out of the folder was refused when the files were read
-        let path = kubeconfig
-            .as_ref()
-            .and_then(|spot| self.sources.path(&beside(&spot.origin.file, &spot.value)).ok());
+        let path = kubeconfig.as_ref().and_then(|spot| self.sources.path(&beside(&spot.origin.file, &spot.value)).ok());
         KubernetesAccess {
             kubeconfig: path,
             context: context.as_ref().map(|spot| spot.value.clone()),

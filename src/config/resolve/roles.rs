@@ -40,7 +40,8 @@ impl<'a> Resolver<'a> {
             if raw.trust.is_empty() && !raw.flawed && !bound.meant.contains(key) {
                 let hint = "add `service-accounts = [\"namespace/name\"]`, a `[[service-accounts]]` entry or \
                             `[[roles.….trust]]`";
-                let message = format!("nobody could assume role `{key}`: it has no ServiceAccount and no trust statement");
+                let message =
+                    format!("nobody could assume role `{key}`: it has no ServiceAccount and no trust statement");
                 self.push(Diagnostic::at(&raw.origin, message).hint(hint));
             }
             let account = self.role_account(key, raw, &bindings, places);
@@ -103,7 +104,8 @@ impl<'a> Resolver<'a> {
                 if raw.service_accounts.is_empty() && !raw.flawed && !raw.trust.is_empty() {
                     let names: Vec<String> = places.accounts.keys().map(|key| format!("`{key}`")).collect();
                     let message = format!("the account of role `{key}` is missing");
-                    self.refuse(&raw.origin, message).hint = Some(format!("add `account`: one of {}", names.join(", ")));
+                    self.refuse(&raw.origin, message).hint =
+                        Some(format!("add `account`: one of {}", names.join(", ")));
                 }
                 None
             }
@@ -273,6 +275,7 @@ impl<'a> Resolver<'a> {
         let slip = self.slips.get(&(Named::Policy, text.to_owned())).is_some_and(Option::is_some);
         if text.starts_with(|c: char| c.is_ascii_uppercase())
             && !slip
+            && !self.raw.dropped.contains(text)
             && let Some(last) = self.list.last_mut()
         {
             last.hint = Some(format!("a policy of AWS's own is written `aws:{text}`"));
@@ -296,8 +299,7 @@ impl<'a> Resolver<'a> {
         let size: usize = inline.values().map(PolicyDocument::size).sum();
         if size > INLINE_SIZE {
             let message = format!("the inline policies of {what} have {size} characters, the limit is {INLINE_SIZE}");
-            self.refuse(&raw.origin, message).hint =
-                Some("make one of them a managed policy: `[policies]`".to_owned());
+            self.refuse(&raw.origin, message).hint = Some("make one of them a managed policy: `[policies]`".to_owned());
         }
         inline
     }
@@ -320,7 +322,8 @@ impl<'a> Resolver<'a> {
         }
         let size = trust::build(&grants, &extra).size();
         if let Some(advice) = budget::trust_advice(size, TRUST_SIZE_MAXIMUM) {
-            let message = format!("the trust policy of {what} has {size} characters, the limit is {TRUST_SIZE_MAXIMUM}");
+            let message =
+                format!("the trust policy of {what} has {size} characters, the limit is {TRUST_SIZE_MAXIMUM}");
             self.push(Diagnostic::at(&raw.origin, message).hint(advice));
         }
         extra

@@ -4,7 +4,7 @@ use crate::config::diagnostics::Diagnostic;
 use crate::config::reader::{Gather, Spot, TableReader, nearest, text, wrong};
 use serde_json::{Map, Value};
 use toml::Spanned;
-use toml::de::{DeArray, DeValue};
+use toml::de::DeValue;
 
 /// The keys of a statement in TOML, and what IAM calls them.
 pub(crate) const STATEMENT_KEYS: [(&str, &str); 9] = [
@@ -47,7 +47,10 @@ fn statement(gather: &mut Gather, item: &Spanned<DeValue<'_>>) -> Option<Spot<Va
             let place = gather.origin(name.span());
             let known = STATEMENT_KEYS.iter().map(|(known, _)| *known);
             let hint = nearest(key, known).map_or_else(
-                || "a statement has `actions`, `resources`, `principals`, `conditions`, `effect`, `sid` and `not-…`".to_owned(),
+                || {
+                    "a statement has `actions`, `resources`, `principals`, `conditions`, `effect`, `sid` and `not-…`"
+                        .to_owned()
+                },
                 |near| format!("did you mean `{near}`?"),
             );
             gather.list.push(Diagnostic::at(&place, format!("unknown key `{key}` in a statement")).hint(hint));
@@ -70,7 +73,8 @@ fn effect(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value> {
     if ["Allow", "Deny"].contains(&spot.value.as_str()) {
         return Some(Value::from(spot.value));
     }
-    let hint = if spot.value.to_ascii_lowercase().starts_with('d') { "did you mean `Deny`?" } else { "did you mean `Allow`?" };
+    let hint =
+        if spot.value.to_ascii_lowercase().starts_with('d') { "did you mean `Deny`?" } else { "did you mean `Allow`?" };
     gather.list.push(Diagnostic::at(&spot.origin, "`effect` must be `Allow` or `Deny`").hint(hint));
     None
 }
@@ -98,7 +102,7 @@ fn one_or_more(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Valu
     match value.get_ref() {
         DeValue::Array(list) => {
             let texts: Vec<Value> =
-                DeArray::iter(list).filter_map(|item| text(gather, item)).map(|spot| Value::from(spot.value)).collect();
+                list.iter().filter_map(|item| text(gather, item)).map(|spot| Value::from(spot.value)).collect();
             Some(match <[Value; 1]>::try_from(texts) {
                 Ok([only]) => only,
                 Err(texts) => Value::Array(texts),
@@ -115,9 +119,7 @@ fn json(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         DeValue::Integer(number) => Value::from(number.to_string()),
         DeValue::Float(number) => Value::from(number.to_string()),
         DeValue::Datetime(time) => Value::from(time.to_string()),
-        DeValue::Array(list) => {
-            Value::Array(DeArray::iter(list).filter_map(|item| json(gather, item)).collect())
-        }
+        DeValue::Array(list) => Value::Array(list.iter().filter_map(|item| json(gather, item)).collect()),
         DeValue::Table(table) => Value::Object(
             table.iter().filter_map(|(key, value)| Some((key.get_ref().to_string(), json(gather, value)?))).collect(),
         ),

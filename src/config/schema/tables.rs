@@ -132,4 +132,3 @@ pub(super) fn binding(table: &mut TableReader<'_, '_>, origin: Origin) -> RawBin
     binding.flawed = table.finish();
     binding
 }
-
