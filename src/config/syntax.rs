@@ -40,17 +40,20 @@ pub(crate) fn mistakes(
 fn first_place(text: &str, table: &DeTable<'_>, span: &Range<usize>) -> Option<(String, Range<usize>)> {
     let before = text.get(..span.start)?;
     let own = line_at(text, before.rfind('\n').map_or(0, |newline| newline + 1));
-    let (name, path) = if let Some(path) = header(own) {
-        (format!("[{}]", path.join(".")), path)
-    } else {
-        let above = before.lines().rev().find_map(header).unwrap_or_default();
-        let key = text.get(span.clone())?.trim_matches(['"', '\'']);
-        (key.to_owned(), above.into_iter().chain([key]).collect())
-    };
-    let (last, parents) = path.split_last()?;
+    if let Some(path) = header(own) {
+        // the parser has moved the table to where it stands again
+        let mut start = 0;
+        let first = before.split_inclusive('\n').find_map(|line| {
+            let here = start;
+            start += line.len();
+            (header(line)? == path && here + line.len() <= span.start).then(|| here..here + line.trim_end().len())
+        })?;
+        return Some((format!("[{}]", path.join(".")), first));
+    }
+    let key = text.get(span.clone())?.trim_matches(['"', '\'']);
     let mut table = table;
-    for part in parents {
-        table = match table.get(*part)?.get_ref() {
+    for part in before.lines().rev().find_map(header).unwrap_or_default() {
+        table = match table.get(part)?.get_ref() {
             DeValue::Table(table) => table,
             DeValue::Array(list) => match list.iter().last()?.get_ref() {
                 DeValue::Table(table) => table,
@@ -59,8 +62,8 @@ fn first_place(text: &str, table: &DeTable<'_>, span: &Range<usize>) -> Option<(
             _ => return None,
         };
     }
-    let first = table.get_key_value(*last)?.0.span();
-    (first.start < span.start).then_some((name, first))
+    let first = table.get_key_value(key)?.0.span();
+    (first.start < span.start).then(|| (key.to_owned(), first))
 }
 
 fn line_at(text: &str, start: usize) -> &str {
@@ -71,4 +74,38 @@ fn line_at(text: &str, start: usize) -> &str {
 fn header(line: &str) -> Option<Vec<&str>> {
     let inside = line.trim_start().strip_prefix('[')?.split(']').next()?;
     Some(inside.trim_start_matches('[').split('.').map(|part| part.trim().trim_matches(['"', '\''])).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::source::Source;
+    use std::sync::Arc;
+
+    fn places(text: &str) -> Vec<(String, Vec<(usize, usize)>)> {
+        let source = Arc::new(Source::new("irsa.toml".into(), text.into()));
+        let gather = Gather { source, list: Vec::new() };
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let (list, _) = mistakes(&gather, table.get_ref(), &errors);
+        let lines = |item: &Diagnostic| item.labels.iter().map(|(origin, _)| (origin.line, origin.column)).collect();
+        list.iter().map(|item| (item.message.clone(), lines(item))).collect()
+    }
+
+    #[test]
+    fn what_stands_twice_is_told_with_both_places() {
+        for (text, name, expected) in [
+            ("a = 1\nb = 2\na = 3\n", "a", [(3, 1), (1, 1)]),
+            ("[roles.x]\n[roles.y]\n[roles.x]\n", "[roles.x]", [(3, 8), (1, 1)]),
+            ("[roles.x]\nname = 1\n[roles.y]\nname = 2\nname = 3\n", "name", [(5, 1), (4, 1)]),
+            ("[[s]]\nname = 1\n[[s]]\nname = 2\nname = 3\n", "name", [(5, 1), (4, 1)]),
+        ] {
+            assert_eq!(places(text), [(format!("`{name}` is defined twice"), expected.to_vec())], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_broken_line_is_told_once() {
+        assert_eq!(places("a = [\"x\",\nb = [\"y\"]\n").len(), 1);
+        assert_eq!(places("a = \nb = \n").len(), 2);
+    }
 }
