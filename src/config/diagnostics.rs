@@ -48,9 +48,9 @@ impl Diagnostic {
         self
     }
 
-    fn key(&self) -> (Option<(Arc<str>, usize, usize)>, &str) {
-        let place = self.labels.first().map(|(origin, _)| (origin.file.clone(), origin.line, origin.column));
-        (place, &self.message)
+    /// By what mistakes are sorted.
+    fn place(&self) -> Option<(&str, usize, usize)> {
+        self.labels.first().map(|(origin, _)| (&*origin.file, origin.line, origin.column))
     }
 }
 
@@ -65,7 +65,7 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// Sorts the mistakes; `texts` are the files that they are in.
     pub(crate) fn new(mut list: Vec<Diagnostic>, texts: BTreeMap<Arc<str>, Arc<str>>) -> Self {
-        list.sort_by(|a, b| a.key().cmp(&b.key()));
+        list.sort_by(|a, b| (a.place(), &a.message).cmp(&(b.place(), &b.message)));
         list.dedup();
         Self { list, texts }
     }

@@ -7,7 +7,8 @@ use crate::ids::{IdError, Key, Namespace, ServiceAccountName};
 use crate::model::desired::{Binding, ClusterState, Manage, Subject};
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// The shortest and longest life of a projected token: Kubernetes' least, and the most that EKS issues
 /// (<https://docs.aws.amazon.com/eks/latest/userguide/service-accounts.html>).
@@ -21,9 +22,9 @@ const WILDCARDS: [char; 2] = ['*', '?'];
 /// The bindings of every role.
 #[derive(Default)]
 pub(super) struct Bound<'a> {
-    pub by_role: BTreeMap<&'a Key, Vec<Binding>>,
+    pub by_role: HashMap<&'a Key, Vec<Binding>>,
     /// Roles that somebody meant to bind, even if that was wrong.
-    pub meant: BTreeSet<&'a Key>,
+    pub meant: HashSet<&'a Key>,
 }
 
 /// What one entry says of all the ServiceAccounts that it names.
@@ -43,7 +44,7 @@ struct Binder<'r, 'a, 'p> {
     places: &'p Places,
     bound: Bound<'a>,
     /// The clusters that a role names for its short forms.
-    role_clusters: BTreeMap<&'a Key, Vec<&'p Key>>,
+    role_clusters: HashMap<&'a Key, Vec<&'p Key>>,
     globs: HashMap<&'a str, Vec<&'p Key>>,
     /// Who has a ServiceAccount already: the role, and the place in its bindings.
     claims: HashMap<(&'p Key, String), (&'a Key, usize)>,
@@ -58,7 +59,7 @@ impl<'a> Resolver<'a> {
             resolver: self,
             places,
             bound: Bound::default(),
-            role_clusters: BTreeMap::new(),
+            role_clusters: HashMap::new(),
             globs: HashMap::new(),
             claims: HashMap::new(),
             managed: BTreeMap::new(),
@@ -300,16 +301,19 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
             };
             // a pattern may be trusted by many roles: it is no object that names one of them
             let claim = if exact { subject.claim() } else { format!("{} {}", subject.claim(), entry.role) };
-            let list = self.bound.by_role.entry(entry.role).or_default();
-            let Some((role, place)) = self.claims.get(&(*cluster, claim.clone())) else {
-                self.claims.insert((cluster, claim), (entry.role, list.len()));
-                list.push(binding);
-                if manage != Manage::None {
-                    self.managed.entry(cluster).or_insert_with(|| entry.origin.clone());
+            let (role, place) = match self.claims.entry((cluster, claim)) {
+                Slot::Occupied(claimed) => *claimed.get(),
+                Slot::Vacant(free) => {
+                    let list = self.bound.by_role.entry(entry.role).or_default();
+                    free.insert((entry.role, list.len()));
+                    list.push(binding);
+                    if manage != Manage::None {
+                        self.managed.entry(cluster).or_insert_with(|| entry.origin.clone());
+                    }
+                    continue;
                 }
-                continue;
             };
-            let other = &self.bound.by_role[role][*place];
+            let other = &self.bound.by_role[role][place];
             let clash = clash((role, other), (entry.role, &binding));
             if let Some(diagnostic) = clash.filter(|_| !told) {
                 told = true;

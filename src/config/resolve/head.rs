@@ -71,14 +71,12 @@ impl Resolver<'_> {
     /// A duration in whole seconds between two others.
     pub(super) fn seconds(&mut self, spot: &Spot<String>, key: &str, (least, most): (u32, u32)) -> Option<u32> {
         let seconds = self.duration(spot, key)?.as_secs();
-        match u32::try_from(seconds).ok().filter(|seconds| (least..=most).contains(seconds)) {
-            Some(seconds) => Some(seconds),
-            None => {
-                let (least, most) = (span(least), span(most));
-                self.refuse(&spot.origin, format!("`{key}` is from {least} to {most}, this is `{}`", spot.value));
-                None
-            }
+        let fits = u32::try_from(seconds).ok().filter(|seconds| (least..=most).contains(seconds));
+        if fits.is_none() {
+            let (least, most) = (span(least), span(most));
+            self.refuse(&spot.origin, format!("`{key}` is from {least} to {most}, this is `{}`", spot.value));
         }
+        fits
     }
 
     pub(super) fn ignore_tags(&mut self) -> Vec<Pattern> {

@@ -195,7 +195,7 @@ impl<'a> Resolver<'a> {
         };
         let mut region = region.as_ref().map(|spot| spot.value.clone());
         if name.is_some() && region.is_none() {
-            region = self.identities.default_region.clone();
+            region.clone_from(&self.identities.default_region);
         }
         if name.is_some() && region.is_none() && state == ClusterState::Active && self.identities.online && !flawed {
             let hint = "add `region`, set AWS_REGION, or give the profile a region";

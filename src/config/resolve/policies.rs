@@ -36,13 +36,13 @@ impl<'a> Resolver<'a> {
         let mut names: BTreeMap<(Key, String), (&Key, &Origin)> = BTreeMap::new();
         for (key, raw) in &self.raw.policies {
             let common = self.policy(key, raw);
-            let Some(users) = uses.get(key) else {
+            let Some(accounts) = uses.get(key) else {
                 // nobody attaches it, so that there is no object to be; its mistakes are told all the same
                 let variables = places.any_variables(&self.owner);
                 self.document(key, raw, &variables, documents);
                 continue;
             };
-            for (account, clusters) in users {
+            for (account, clusters) in accounts {
                 let variables = places.variables(&self.owner, Some(account), clusters.iter());
                 let document = self.document(key, raw, &variables, documents);
                 let identity = (account.clone(), common.name.folded());

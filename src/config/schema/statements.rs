@@ -63,13 +63,13 @@ fn statement(gather: &mut Gather, item: &Spanned<DeValue<'_>>) -> Option<Spot<Va
             "Principal" | "NotPrincipal" => principals(gather, value),
             "Effect" => effect(gather, value),
             "Sid" => text(gather, value).map(|spot| Value::from(spot.value)),
-            "Condition" => json(gather, value),
+            "Condition" => Some(json(value)),
             _ => one_or_more(gather, value),
         };
         wrong |= value.is_none();
         object.extend(value.map(|value| ((*element).to_owned(), value)));
     }
-    (!wrong).then(|| Spot { value: Value::Object(object), origin })
+    (!wrong).then_some(Spot { value: Value::Object(object), origin })
 }
 
 fn effect(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value> {
@@ -122,16 +122,17 @@ fn one_or_more(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Valu
     }
 }
 
-fn json(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value> {
-    Some(match value.get_ref() {
+/// A condition's value; IAM wants numbers and booleans as text.
+fn json(value: &Spanned<DeValue<'_>>) -> Value {
+    match value.get_ref() {
         DeValue::String(text) => Value::from(text.to_string()),
         DeValue::Boolean(flag) => Value::from(flag.to_string()),
         DeValue::Integer(number) => Value::from(number.to_string()),
         DeValue::Float(number) => Value::from(number.to_string()),
         DeValue::Datetime(time) => Value::from(time.to_string()),
-        DeValue::Array(list) => Value::Array(list.iter().filter_map(|item| json(gather, item)).collect()),
-        DeValue::Table(table) => Value::Object(
-            table.iter().filter_map(|(key, value)| Some((key.get_ref().to_string(), json(gather, value)?))).collect(),
-        ),
-    })
+        DeValue::Array(list) => Value::Array(list.iter().map(json).collect()),
+        DeValue::Table(table) => {
+            Value::Object(table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value))).collect())
+        }
+    }
 }
