@@ -9,7 +9,7 @@ use super::source::{Source, Sources, beside};
 use super::templates::{Fault, Variables, is_template};
 use crate::model::origin::Origin;
 use crate::policy::document::Kind;
-use crate::policy::{ParseError, PolicyDocument, Statement};
+use crate::policy::{PolicyDocument, Statement};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -137,7 +137,7 @@ impl<'a> Documents<'a> {
                 Ok(statement) => statements.push(statement),
                 Err(error) => {
                     wrong = true;
-                    self.list.push(refused(&spot.origin, &in_toml(error.message)));
+                    self.list.push(Diagnostic::at(&spot.origin, in_toml(error.message)));
                 }
             }
         }
@@ -216,36 +216,53 @@ fn read(
     } else {
         Cow::Borrowed(text)
     };
-    PolicyDocument::parse(&filled, Kind::Permissions)
-        .map_err(|error| vec![refused(&place(span(&error, &filled, text)), &error.message)])
+    PolicyDocument::parse(&filled, Kind::Permissions).map_err(|_| {
+        let problems = PolicyDocument::problems(&filled, Kind::Permissions);
+        // most templates stand inside strings, so that the text by itself is JSON, with the same mistakes
+        let plain = if filled == text { Vec::new() } else { PolicyDocument::problems(text, Kind::Permissions) };
+        let told = problems.iter().map(|error| {
+            let here = plain.iter().find(|plain| plain.message == error.message);
+            let span = match here.unwrap_or(error).position {
+                Some((line, column)) if here.is_some() || filled == text => {
+                    token(text, Source::offset(text, line, column))
+                }
+                Some((line, _)) if filled.lines().count() == text.lines().count() => {
+                    let start = Source::offset(text, line, 1);
+                    start..start + text[start..].lines().next().unwrap_or_default().len()
+                }
+                _ => 0..0,
+            };
+            refused(&place(span), &error.message)
+        });
+        without_echoes(told.collect())
+    })
 }
 
-/// What the policy reader says, its list of known elements as a hint.
+const ELEMENTS: [&str; 3] = ["Version", "Id", "Statement"];
+
+/// What the policy reader says, with the element that was probably meant.
 fn refused(origin: &Origin, message: &str) -> Diagnostic {
-    let Some((message, known)) = message.split_once("; known are ") else { return Diagnostic::at(origin, message) };
-    let word = message.split('`').nth(1).unwrap_or_default();
-    let hint = nearest(word, known.split('`').skip(1).step_by(2))
-        .map_or_else(|| format!("known are {known}"), |near| format!("did you mean `{near}`?"));
-    Diagnostic::at(origin, message).hint(hint)
+    let diagnostic = Diagnostic::at(origin, message);
+    let Some(word) = message.strip_prefix("unknown element `").and_then(|rest| rest.strip_suffix('`')) else {
+        return diagnostic;
+    };
+    let known = ELEMENTS.into_iter().chain(STATEMENT_KEYS.iter().map(|(_, element)| *element));
+    match nearest(word, known) {
+        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+        None => diagnostic,
+    }
 }
 
-/// Where in `text` the mistake is that was found in `filled`, which was made from it.
-fn span(error: &ParseError, filled: &str, text: &str) -> Range<usize> {
-    let Some((line, column)) = error.position else { return 0..0 };
-    if filled == text {
-        return token(text, Source::offset(text, line, column));
-    }
-    // most templates stand inside strings, so that the text by itself is JSON, with the same mistake
-    if let Err(plain) = PolicyDocument::parse(text, Kind::Permissions)
-        && let Some((line, column)) = plain.position.filter(|_| plain.message == error.message)
-    {
-        return token(text, Source::offset(text, line, column));
-    }
-    if filled.lines().count() == text.lines().count() {
-        let start = Source::offset(text, line, 1);
-        return start..start + text[start..].lines().next().unwrap_or_default().len();
-    }
-    0..0
+/// Without the complaint that an element is missing which is there, with a slip in its name.
+fn without_echoes(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let meant =
+        |item: &Diagnostic| item.hint.as_ref()?.strip_prefix("did you mean ")?.strip_suffix('?').map(str::to_owned);
+    let meant: Vec<String> = list.iter().filter_map(meant).collect();
+    list.retain(|item| {
+        let missing = item.message.split_once(" needs ").map(|(_, missing)| missing);
+        !missing.is_some_and(|missing| meant.iter().any(|name| missing.contains(name.as_str())))
+    });
+    list
 }
 
 /// The string, word or sign that begins at `start`.

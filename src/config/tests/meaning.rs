@@ -86,7 +86,7 @@ fn a_policy_is_one_object_in_each_account_that_attaches_it() {
     let text = "owner = \"me\"\n[accounts.a]\nid = \"111122223333\"\n[accounts.b]\nid = \"444455556666\"\n\
         [clusters.a]\naccount = \"a\"\nregion = \"eu-west-1\"\nname = \"real-a\"\n[clusters.b]\naccount = \"b\"\nregion = \"us-east-1\"\n\
         [policies.p]\nstatements = [{ actions = [\"s3:GetObject\"], resources = [\"arn:{{ partition }}:s3:::{{ owner }}-{{ account_id }}-{{ region }}-{{ cluster }}\"] }]\n\
-        [policies.unused]\nstatements = [{ actions = [\"s3:GetObject\"], resources = [\"{{ region }}\"] }]\n\
+        [policies.unused]\nstatements = [{ actions = [\"s3:GetObject\"], resources = [\"arn:aws:s3:::{{ region }}\"] }]\n\
         [roles.a]\ncluster = \"a\"\nattach = [\"p\"]\nservice-accounts = [\"n/a\"]\n[roles.a2]\ncluster = \"a\"\nattach = [\"p\"]\nservice-accounts = [\"n/a2\"]\n\
         [roles.b]\ncluster = \"b\"\nattach = [\"p\"]\nservice-accounts = [\"n/b\"]\n";
     let desired = desired(text);

@@ -92,7 +92,7 @@ proptest! {
 const TABLES: [&str; 10] = [
     "[clusters.eu]\nregion = \"eu-west-1\"\n",
     "[clusters.us]\nregion = \"us-east-1\"\n",
-    "[policies.p]\nstatements = [{ actions = [\"s3:GetObject\"], resources = [\"{{ account_id }}\"] }]\n",
+    "[policies.p]\nstatements = [{ actions = [\"s3:GetObject\"], resources = [\"arn:aws:s3:::{{ account_id }}\"] }]\n",
     "[roles.a]\ncluster = \"*\"\nservice-accounts = [\"apps/a\", \"apps/b\"]\nattach = [\"p\", \"aws:ReadOnlyAccess\"]\n\
      [[roles.a.trust]]\nprincipals = { service = \"ec2.amazonaws.com\" }\nactions = [\"sts:AssumeRole\"]\n",
     "[roles.b]\ntags = { x = \"1\", y = \"2\" }\nadopt = true\n",
