@@ -1,0 +1,14 @@
+//! The tests of what users rely on: the real binary, over HTTP, against the sandbox and against what others wrote.
+//!
+//! One binary, so that the SDKs are linked once.
+
+mod clients;
+mod clusters;
+mod exits;
+mod house;
+mod life;
+mod ownership;
+mod refused;
+mod rooms;
+mod saved;
+mod support;
