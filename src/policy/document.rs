@@ -1,6 +1,7 @@
 //! A policy document and its statements. Two documents are equal when they mean the same.
 
-use super::canonical::{CanonicalDocument, CanonicalStatement};
+use super::canonical::{self, CanonicalDocument, CanonicalStatement};
+use super::json::{self, Data, Node};
 use super::parse::{self, ParseError};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -10,6 +11,7 @@ use std::collections::BTreeSet;
 pub struct PolicyDocument {
     text: String,
     value: Value,
+    statements: Vec<Statement>,
     body: Body,
 }
 
@@ -56,26 +58,35 @@ impl PolicyDocument {
     /// Reads a declared document strictly: duplicate keys, unknown elements and elements that do not fit `kind` are
     /// errors with a position.
     pub fn parse(text: &str, kind: Kind) -> Result<Self, ParseError> {
-        let value = parse::strict_json(text)?;
-        let canonical = CanonicalDocument::from_value(&value, Some(kind)).map_err(|error| error.locate(text))?;
-        Ok(Self { text: text.to_owned(), value, body: Body::Parsed(canonical) })
+        let node = json::read(text).map_err(|fault| fault.locate(text))?;
+        Self::read(&node, text, Some(kind)).map_err(|fault| fault.locate(text))
+    }
+
+    fn read(node: &Node, text: &str, kind: Option<Kind>) -> Result<Self, json::Fault> {
+        let canonical = CanonicalDocument::read(node, kind)?;
+        let list = match &node.data {
+            Data::Object(members) => members.iter().find(|member| member.key == "Statement"),
+            _ => None,
+        };
+        let statements = list.map(|member| canonical::statements(&member.value)).unwrap_or_default();
+        let statements = statements
+            .into_iter()
+            .map(|item| Ok(Statement { value: item.value(), canonical: CanonicalStatement::read(item, None)? }))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { text: text.to_owned(), value: node.value(), statements, body: Body::Parsed(canonical) })
     }
 
     /// Reads a live document, percent-encoded as IAM sends it (`+` is no space) or already decoded. Never fails: what
     /// cannot be read is kept as it is, and equals nothing else.
     pub fn live(text: &str) -> Self {
         let decoded = parse::percent_decode(text);
-        let read = parse::strict_json(&decoded).and_then(|value| {
-            CanonicalDocument::from_value(&value, None)
-                .map(|canonical| (value, canonical))
-                .map_err(|e| e.locate(&decoded))
-        });
-        match read {
-            Ok((value, canonical)) => Self { text: decoded, value, body: Body::Parsed(canonical) },
-            Err(_) => {
-                Self { value: Value::String(decoded.clone()), body: Body::Opaque(decoded.clone()), text: decoded }
-            }
-        }
+        let read = json::read(&decoded).and_then(|node| Self::read(&node, &decoded, None));
+        read.unwrap_or_else(|_| Self {
+            value: Value::String(decoded.clone()),
+            statements: Vec::new(),
+            body: Body::Opaque(decoded.clone()),
+            text: decoded,
+        })
     }
 
     /// Puts a document (Version 2012-10-17) together from statements, in the order given.
@@ -86,18 +97,12 @@ impl PolicyDocument {
             "2012-10-17",
             statements.iter().map(|statement| statement.canonical.clone()).collect(),
         );
-        Self { text: value.to_string(), value, body: Body::Parsed(canonical) }
+        Self { text: value.to_string(), value, statements: statements.to_vec(), body: Body::Parsed(canonical) }
     }
 
     /// The statements in the order of the text; none if the document is opaque.
-    pub fn statements(&self) -> Vec<Statement> {
-        match &self.body {
-            Body::Opaque(_) => Vec::new(),
-            Body::Parsed(_) => parse::statement_values(&self.value)
-                .into_iter()
-                .filter_map(|value| Statement::parse(value.clone(), None).ok())
-                .collect(),
-        }
+    pub fn statements(&self) -> &[Statement] {
+        &self.statements
     }
 
     /// Whether the strict reader understood it.
@@ -131,7 +136,7 @@ impl PolicyDocument {
     pub fn common(&self, other: &Self) -> Self {
         let theirs = other.statements();
         let both: Vec<Statement> =
-            self.statements().into_iter().filter(|statement| theirs.contains(statement)).collect();
+            self.statements().iter().filter(|statement| theirs.contains(statement)).cloned().collect();
         Self::from_statements(&both)
     }
 
@@ -152,18 +157,13 @@ impl PolicyDocument {
 impl Statement {
     /// Reads one statement; `None` for `kind` takes either.
     pub fn parse(value: Value, kind: Option<Kind>) -> Result<Self, ParseError> {
-        let canonical = CanonicalStatement::from_value(&value, kind).map_err(|error| error.locate(""))?;
+        let canonical = CanonicalStatement::read(&Node::of(&value), kind).map_err(|fault| fault.locate(""))?;
         Ok(Self { value, canonical })
     }
 
     /// The statement as JSON, as it was written.
     pub fn value(&self) -> &Value {
         &self.value
-    }
-
-    /// Its canonical form.
-    pub(crate) fn canonical(&self) -> &CanonicalStatement {
-        &self.canonical
     }
 
     /// Every `Federated` principal, as it stands there.

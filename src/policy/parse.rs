@@ -1,4 +1,4 @@
-//! Strict JSON for policies: duplicate keys refused, positions kept.
+//! Reading policies: strict JSON with places, and the encoding in which IAM sends documents.
 
 use serde_json::Value;
 
@@ -12,28 +12,13 @@ pub struct ParseError {
     pub position: Option<(usize, usize)>,
 }
 
-/// Reads JSON, refusing duplicate keys, depth beyond 32 and trailing text.
-pub(crate) fn strict_json(text: &str) -> Result<Value, ParseError> {
-    // to be made strict
-    serde_json::from_str(text.trim_start_matches('\u{feff}'))
-        .map_err(|error| ParseError { message: error.to_string(), position: Some((error.line(), error.column())) })
-}
-
-/// Percent-decodes once; `+` is no space.
+/// Percent-decodes once; `+` is no space (RFC 3986, as IAM encodes documents:
+/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRolePolicy.html>).
 pub(crate) fn percent_decode(text: &str) -> String {
     if text.trim_start().starts_with('{') {
         return text.to_owned();
     }
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
-}
-
-/// The statements of a document: a list, or a single one.
-pub(crate) fn statement_values(document: &Value) -> Vec<&Value> {
-    match document.get("Statement") {
-        Some(Value::Array(list)) => list.iter().collect(),
-        Some(single) => vec![single],
-        None => Vec::new(),
-    }
 }
 
 /// A string or a list of strings as a list.

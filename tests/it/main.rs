@@ -2,6 +2,8 @@
 //!
 //! One binary, so that the SDKs are linked once.
 
+#![expect(clippy::disallowed_methods, reason = "tests read and write files and their own environment")]
+
 mod clients;
 mod clusters;
 mod exits;
