@@ -8,6 +8,8 @@ mod access;
 mod change;
 mod document;
 mod entry;
+#[cfg(test)]
+pub(crate) mod examples;
 mod plan;
 mod report;
 pub(crate) mod scrub;

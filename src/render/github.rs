@@ -16,10 +16,14 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
     let mut list = Annotations::default();
     for item in &view.refused {
         let hint = if item.hint.is_empty() { String::new() } else { format!("\nhint: {}", item.hint) };
-        list.push(Level::Error, None, "refused", format!("{}: {}{hint}", item.address, item.why));
+        list.push(Level::Error, None, "refused", &format!("{}: {}{hint}", item.address, item.why));
     }
     for item in &view.unknown {
-        list.push(Level::Error, None, "not seen", format!("{}: {}", item.address, item.why));
+        list.push(Level::Error, None, "not seen", &format!("{}: {}", item.address, item.why));
+    }
+    let (deletes, others): (Vec<_>, Vec<_>) = view.changes.iter().partition(|change| change.verb == Verb::Delete);
+    for change in deletes {
+        list.push(Level::Warning, None, "delete", &format!("{} {}", change.address, change.verb.will()));
     }
     for note in &view.notes {
         let level = match note.severity.as_str() {
@@ -29,14 +33,10 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
         };
         list.note(level, note);
     }
-    let (deletes, others): (Vec<_>, Vec<_>) = view.changes.iter().partition(|change| change.verb == Verb::Delete);
-    for change in deletes {
-        list.push(Level::Warning, None, "delete", format!("{} {}", change.address, change.verb.will()));
-    }
-    let remarks: String = view.remarks.iter().map(|remark| format!("\n{remark}")).collect();
-    list.first(Level::Notice, "irsa plan", format!("{}{remarks}", view.summary));
+    let words: Vec<&str> = std::iter::once(&view.summary).chain(&view.remarks).map(String::as_str).collect();
+    list.first(Level::Notice, "irsa plan", &words.join("\n"));
     for change in others {
-        list.push(Level::Notice, None, change.verb.word(), format!("{} {}", change.address, change.verb.will()));
+        list.push(Level::Notice, None, change.verb.word(), &format!("{} {}", change.address, change.verb.will()));
     }
     for note in &view.waiting {
         list.note(Level::Notice, note);
@@ -49,7 +49,7 @@ pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
     let mut list = Annotations::default();
     let level = if view.succeeded { Level::Notice } else { Level::Error };
     let interrupted = view.interrupted.as_ref().map(|words| format!("\n{words}")).unwrap_or_default();
-    list.first(level, "irsa apply", format!("{}{interrupted}", view.summary));
+    list.first(level, "irsa apply", &format!("{}{interrupted}", view.summary));
     for step in &view.steps {
         let level = match step.tick {
             Tick::Failed => Level::Error,
@@ -59,9 +59,11 @@ pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
         let mut text = format!("{} {}", step.address, step.words);
         for (label, detail) in &step.details {
             let label = if label.is_empty() { String::new() } else { format!("{label}: ") };
-            text.push_str(&format!("\n{label}{detail}"));
+            text.push('\n');
+            text.push_str(&label);
+            text.push_str(detail);
         }
-        list.push(level, None, step.verb.word(), text);
+        list.push(level, None, step.verb.word(), &text);
     }
     deliver(&list.text(), out)
 }
@@ -92,18 +94,18 @@ struct Annotations {
 }
 
 impl Annotations {
-    fn push(&mut self, level: Level, place: Option<(&str, &str)>, title: &str, text: String) {
-        self.list.push((level, command(level, place, title, &text)));
+    fn push(&mut self, level: Level, place: Option<(&str, &str)>, title: &str, text: &str) {
+        self.list.push((level, command(level, place, title, text)));
     }
 
-    fn first(&mut self, level: Level, title: &str, text: String) {
-        self.list.insert(0, (level, command(level, None, title, &text)));
+    fn first(&mut self, level: Level, title: &str, text: &str) {
+        self.list.insert(0, (level, command(level, None, title, text)));
     }
 
     fn note(&mut self, level: Level, note: &NoteView) {
         // Windows paths have colons too
         let place = note.origin.rsplit_once(':').filter(|(_, line)| line.parse::<u32>().is_ok());
-        self.push(level, place, &note.rule, format!("{}: {}", note.address, note.text));
+        self.push(level, place, &note.rule, &format!("{}: {}", note.address, note.text));
     }
 
     /// All of it, errors first, at most ten of a kind.

@@ -95,7 +95,12 @@ impl Page {
                 Mark::Changed => "changed",
                 Mark::Same => "same",
             };
-            let _ = write!(self.text, "<li class=\"{class}\"><span>{}</span> {}", entry.mark.sign(), entry_text(&entry.text));
+            let _ = write!(
+                self.text,
+                "<li class=\"{class}\"><span>{}</span> {}",
+                entry.mark.sign(),
+                entry_text(&entry.text)
+            );
             if !entry.children.is_empty() {
                 self.text.push('\n');
             }
@@ -163,7 +168,12 @@ fn entry_text(text: &Text) -> String {
         Text::Item(item) => code(item),
         Text::Pair(name, value) => format!("{}: {}", escape_html(name), code(value)),
         Text::Change(name, before, after) => {
-            format!("{}: <del>{}</del> &rarr; <ins>{}</ins>", escape_html(name), escape_html(before), escape_html(after))
+            format!(
+                "{}: <del>{}</del> &rarr; <ins>{}</ins>",
+                escape_html(name),
+                escape_html(before),
+                escape_html(after)
+            )
         }
     }
 }

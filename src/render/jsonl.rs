@@ -9,7 +9,7 @@ use super::json::{REPORT_FORMAT_VERSION, ReportV1, printable};
 use crate::apply::report::Report;
 use crate::plan::file::PlanV1;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::io::{self, Write};
 
 /// Writes a plan.
@@ -73,16 +73,21 @@ impl Lines<'_> {
         items.iter().try_for_each(|item| self.push(kind, item))
     }
 
-    /// One line: the type, the version, and the keys of `item`.
-    fn push(&mut self, kind: &str, item: &impl Serialize) -> io::Result<()> {
-        let mut line = serde_json::Map::new();
-        line.insert("type".to_owned(), kind.into());
-        line.insert("format-version".to_owned(), self.version.into());
-        if let Value::Object(keys) = serde_json::to_value(item)? {
-            line.extend(keys);
-        }
-        self.text.push_str(&printable(&Value::Object(line).to_string()));
+    /// One line: the type, the version, and the keys of `body`.
+    fn push(&mut self, kind: &str, body: &impl Serialize) -> io::Result<()> {
+        let line = Line { kind, format_version: self.version, body };
+        self.text.push_str(&printable(&serde_json::to_string(&line)?));
         self.text.push('\n');
         Ok(())
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Line<'a, T> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    format_version: &'a str,
+    #[serde(flatten)]
+    body: &'a T,
 }

@@ -4,7 +4,7 @@
 //! does not fit in 60,000 bytes is counted, refusals and the unseen come before changes.
 
 use super::deliver;
-use super::prose::{code, escape_html, markdown};
+use super::prose::{code, escape_html, html, markdown};
 use crate::view::{ChangeView, Entry, Mark, NoteView, PlanView, ReportView, StepView, Text, Tick};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -59,7 +59,10 @@ pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
 
 /// The owner as it may stand in a comment: nothing in it ends the comment.
 fn marker(owner: &str) -> String {
-    owner.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect::<String>()
+    owner
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
+        .collect::<String>()
         .replace("--", "-_")
 }
 
@@ -99,13 +102,55 @@ impl Kind {
     fn counted(self, number: usize) -> String {
         let one = number == 1;
         let word = match self {
-            Self::Change => if one { "change" } else { "changes" },
-            Self::Failure => if one { "failure" } else { "failures" },
-            Self::Step => if one { "step" } else { "steps" },
-            Self::Refused => if one { "refusal" } else { "refusals" },
-            Self::Unknown => if one { "unseen object" } else { "unseen objects" },
-            Self::Note => if one { "note" } else { "notes" },
-            Self::Waiting => if one { "waiting object" } else { "waiting objects" },
+            Self::Change => {
+                if one {
+                    "change"
+                } else {
+                    "changes"
+                }
+            }
+            Self::Failure => {
+                if one {
+                    "failure"
+                } else {
+                    "failures"
+                }
+            }
+            Self::Step => {
+                if one {
+                    "step"
+                } else {
+                    "steps"
+                }
+            }
+            Self::Refused => {
+                if one {
+                    "refusal"
+                } else {
+                    "refusals"
+                }
+            }
+            Self::Unknown => {
+                if one {
+                    "unseen object"
+                } else {
+                    "unseen objects"
+                }
+            }
+            Self::Note => {
+                if one {
+                    "note"
+                } else {
+                    "notes"
+                }
+            }
+            Self::Waiting => {
+                if one {
+                    "waiting object"
+                } else {
+                    "waiting objects"
+                }
+            }
         };
         format!("{number} {word}")
     }
@@ -170,11 +215,17 @@ fn change_block(change: &ChangeView) -> String {
     for entry in &change.entries {
         draw(entry, 0, &mut body);
     }
-    let head = format!("<b>{}</b> <code>{}</code> {}", change.verb.sign(), escape_html(&change.address), escape_html(&change.verb.will()));
-    let reasons: String = change.reasons.iter().map(|reason| format!("{}<br>\n", markdown(reason))).collect();
+    let head = format!(
+        "<b>{}</b> <code>{}</code> {}",
+        change.verb.sign(),
+        escape_html(&change.address),
+        html(&change.verb.will())
+    );
+    let reasons: Vec<String> = change.reasons.iter().map(|reason| markdown(reason)).collect();
+    let reasons = reasons.join("<br>\n");
     let fence = "`".repeat(longest_run(&body).max(2) + 1);
     let body = if body.is_empty() { String::new() } else { format!("{fence}diff\n{body}{fence}\n") };
-    format!("<details><summary>{head}</summary>\n\n{reasons}\n{body}</details>\n")
+    format!("<details><summary>{head}</summary>\n\n{reasons}\n\n{body}</details>\n")
 }
 
 /// The longest run of backticks.

@@ -31,8 +31,8 @@ pub fn plan(view: &PlanView, style: &Style, out: &mut dyn Write) -> io::Result<(
     page.notes("Notes:", &view.notes, true);
     page.notes("Waiting:", &view.waiting, false);
     page.line(&style.paint(Ink::Strong, &view.summary));
-    if !view.remarks.is_empty() {
-        page.prose(0, "", Ink::Plain, &view.remarks.join(" "));
+    for remark in &view.remarks {
+        page.prose(0, "", Ink::Plain, remark);
     }
     deliver(&page.text, out)
 }
@@ -103,10 +103,17 @@ impl<'a> Page<'a> {
         self.gap();
     }
 
+    /// Sign, address and words; the words on a line of their own where they do not fit.
     fn head(&mut self, sign: char, ink: Ink, address: &str, words: &str) {
         let style = self.style;
-        let (sign, address) = (style.paint(ink, &sign.to_string()), style.paint(Ink::Strong, address));
-        self.line(&format!("{sign} {address} {words}"));
+        let fits = style.width().is_none_or(|width| address.width() + words.width() + 3 <= width);
+        let sign = style.paint(ink, &sign.to_string());
+        let address = style.paint(Ink::Strong, address);
+        if fits {
+            return self.line(&format!("{sign} {address} {words}"));
+        }
+        self.line(&format!("{sign} {address}"));
+        self.prose(4, "", Ink::Plain, words);
     }
 
     fn change(&mut self, change: &ChangeView) {
@@ -133,9 +140,7 @@ impl<'a> Page<'a> {
             } else {
                 " ".repeat(column)
             };
-            // a paragraph of one column less than its label would leave is a command to no log
-            let line = if is_command(line) { format!("\\{line}") } else { line.clone() };
-            self.line(&format!("{before}{}", self.style.paint(ink, &line)));
+            self.line(&format!("{before}{}", self.style.paint(ink, line)));
         }
     }
 
@@ -146,7 +151,8 @@ impl<'a> Page<'a> {
     fn entry(&mut self, entry: &Entry, depth: usize) {
         let ink = mark_ink(entry.mark);
         let style = *self.style;
-        let sign = if entry.mark == Mark::Same { " ".to_owned() } else { style.paint(ink, &entry.mark.sign().to_string()) };
+        let sign =
+            if entry.mark == Mark::Same { " ".to_owned() } else { style.paint(ink, &entry.mark.sign().to_string()) };
         let lead = format!("{}{sign} ", "  ".repeat(depth));
         let column = depth * 2 + 2;
         match &entry.text {
@@ -162,12 +168,17 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// A value behind its name; what is longer than the line goes on below its beginning.
+    /// A value behind its name, or below it where its longest word does not fit; its further lines below its first.
     fn value(&mut self, lead: &str, column: usize, name: &str, value: &str, ink: Ink) {
-        let room = self.style.width().map(|width| width.saturating_sub(column + name.width()));
+        let width = self.style.width();
+        let longest = value.split(' ').map(UnicodeWidthStr::width).max().unwrap_or(0);
+        if !name.is_empty() && width.is_some_and(|width| column + name.width() + longest > width) {
+            self.line(&format!("{lead}{name}"));
+            return self.value(&" ".repeat(column + 2), column + 2, "", value, ink);
+        }
+        let room = width.map(|width| width.saturating_sub(column + name.width()));
         for (index, line) in wrap(value, room).iter().enumerate() {
-            let before =
-                if index == 0 { format!("{lead}{name}") } else { " ".repeat(column + name.width()) };
+            let before = if index == 0 { format!("{lead}{name}") } else { " ".repeat(column + name.width()) };
             self.line(&format!("{before}{}", self.style.paint(ink, line)));
         }
     }
@@ -194,7 +205,8 @@ impl<'a> Page<'a> {
         self.line(&self.style.paint(Ink::Strong, title));
         let widest = notes.iter().map(|note| note.severity.width()).max().unwrap_or(0);
         for note in notes {
-            let (ink, word) = if severe { (severity_ink(&note.severity), note.severity.as_str()) } else { (Ink::Plain, "") };
+            let (ink, word) =
+                if severe { (severity_ink(&note.severity), note.severity.as_str()) } else { (Ink::Plain, "") };
             let space = if severe { " ".repeat(widest - word.width() + 2) } else { String::new() };
             let column = 2 + word.width() + space.len();
             let source = note.source();

@@ -38,11 +38,7 @@ mod tests {
         let text = "it trusts arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/east and nobody else at all";
         assert_eq!(
             wrap(text, Some(30)),
-            [
-                "it trusts",
-                "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/east",
-                "and nobody else at all"
-            ]
+            ["it trusts", "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/east", "and nobody else at all"]
         );
         assert_eq!(wrap(text, None), [text]);
     }

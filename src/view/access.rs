@@ -21,7 +21,8 @@ pub(crate) fn of(fields: &[FieldV1]) -> Vec<Entry> {
         if field.path == "trust" {
             list.extend(trust(&field.before, &field.after));
         } else if field.path.strip_prefix("annotations.") == Some(ROLE_ARN) {
-            let role = |value: &Value| if value.is_null() { Vec::new() } else { vec![format!("role {}", shown(value))] };
+            let role =
+                |value: &Value| if value.is_null() { Vec::new() } else { vec![format!("role {}", shown(value))] };
             list.extend(both("its pods gain", &role(&field.after), "its pods lose", &role(&field.before)));
         }
     }
@@ -31,7 +32,8 @@ pub(crate) fn of(fields: &[FieldV1]) -> Vec<Entry> {
 fn trust(before: &Value, after: &Value) -> Vec<Entry> {
     let (old, new) = (Subjects::of(before), Subjects::of(after));
     let less = |one: &BTreeSet<String>, other: &BTreeSet<String>| one.difference(other).cloned().collect::<Vec<_>>();
-    let mut list = both("gains access", &less(&new.allowed, &old.allowed), "loses access", &less(&old.allowed, &new.allowed));
+    let mut list =
+        both("gains access", &less(&new.allowed, &old.allowed), "loses access", &less(&old.allowed, &new.allowed));
     list.extend(both(
         "is no longer denied",
         &less(&old.denied, &new.denied),
@@ -109,7 +111,11 @@ type Condition = (String, String, Vec<String>);
 
 fn conditions(value: Option<&Value>) -> Vec<Condition> {
     let Some(Value::Object(operators)) = value else {
-        return value.filter(|value| !value.is_null()).map(|value| ("?".into(), value.to_string(), Vec::new())).into_iter().collect();
+        return value
+            .filter(|value| !value.is_null())
+            .map(|value| ("?".into(), value.to_string(), Vec::new()))
+            .into_iter()
+            .collect();
     };
     let mut list = Vec::new();
     for (operator, keys) in operators {
@@ -152,7 +158,8 @@ fn federated(host: &str, statement: &Map<String, Value>, conditions: &[Condition
             found.eq_ignore_ascii_case(operator) && found_key.eq_ignore_ascii_case(&key)
         })
     };
-    let subject = claim("sub", "StringEquals").map(|at| (at, false)).or(claim("sub", "StringLike").map(|at| (at, true)));
+    let subject =
+        claim("sub", "StringEquals").map(|at| (at, false)).or(claim("sub", "StringLike").map(|at| (at, true)));
     let audience = claim("aud", "StringEquals");
     let rest: Vec<Condition> = conditions
         .iter()
@@ -171,9 +178,9 @@ fn federated(host: &str, statement: &Map<String, Value>, conditions: &[Condition
         Some((at, pattern)) => conditions[at]
             .2
             .iter()
-            .map(|subject| match pattern && subject.contains(['*', '?']) {
-                true => format!("every subject like {subject} {tail}"),
-                false => format!("{subject} {tail}"),
+            .map(|subject| {
+                let like = if pattern && subject.contains(['*', '?']) { "every subject like " } else { "" };
+                format!("{like}{subject} {tail}")
             })
             .collect(),
     }

@@ -125,14 +125,15 @@ fn rank(address: &str, delete: bool) -> u8 {
 /// The order of fields: what it is, what it may, who may be it, marks last.
 fn place(path: &str) -> u8 {
     match path.split('.').next().unwrap_or_default() {
-        "attached" => 2,
-        "document" | "inline" => 3,
-        "trust" => 4,
-        "annotations" => 5,
-        "labels" => 6,
-        "tags" => 7,
-        "permissions-boundary" => 1,
-        _ => 0,
+        "name" | "namespace" | "path" | "url" => 0,
+        "permissions-boundary" => 2,
+        "attached" => 3,
+        "document" | "inline" => 4,
+        "trust" => 5,
+        "annotations" => 6,
+        "labels" => 7,
+        "tags" => 8,
+        _ => 1,
     }
 }
 

@@ -71,7 +71,8 @@ fn lists(old: &[&Body], new: &[&Body]) -> Vec<Entry> {
     let place = |list: &[&'_ Body]| -> Vec<usize> { (0..list.len()).collect() };
     let (mut left, mut right) = (place(old), place(new));
     let same = pair(&mut left, &mut right, |one, other| equal(old[one], new[other]));
-    let mut pairs = pair(&mut left, &mut right, |one, other| sid(old[one]).is_some() && sid(old[one]) == sid(new[other]));
+    let mut pairs =
+        pair(&mut left, &mut right, |one, other| sid(old[one]).is_some() && sid(old[one]) == sid(new[other]));
     pairs.extend(most_similar(&mut left, &mut right, old, new));
     let mut lines: Vec<(usize, Entry)> = Vec::new();
     for (one, other) in pairs {

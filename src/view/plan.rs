@@ -5,6 +5,9 @@ use super::words::count;
 use super::{ChangeView, PlanView};
 use crate::plan::file::{NoteV1, PlanV1, SummaryV1};
 
+/// The rule of the notes about what waits for others.
+const WAITING: &str = "waiting";
+
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RefusedView {
@@ -44,9 +47,10 @@ impl NoteView {
         }
     }
 
-    /// The rule and the place that it was found at.
+    /// The rule and the place that it was found at; that it waits is said by the title over it.
     pub(crate) fn source(&self) -> String {
-        let parts = [self.rule.as_str(), self.origin.as_str()];
+        let rule = if self.rule == WAITING { "" } else { self.rule.as_str() };
+        let parts = [rule, self.origin.as_str()];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
     }
 }
@@ -58,7 +62,7 @@ impl PlanView {
         let mut changes: Vec<ChangeView> = plan.changes.iter().map(ChangeView::of).collect();
         // stable: within a kind, the order of the plan
         changes.sort_by_key(|change| change.rank);
-        let (waiting, notes) = plan.notes.iter().map(NoteView::of).partition(|note| note.rule == "waiting");
+        let (waiting, notes) = plan.notes.iter().map(NoteView::of).partition(|note| note.rule == WAITING);
         Self {
             owner: clean(&plan.owner),
             changes,
@@ -97,15 +101,17 @@ fn remarks(plan: &PlanV1) -> Vec<String> {
     let mut list = Vec::new();
     let (refused, unknown) = (plan.summary.refused, plan.unknown.len());
     if refused > 0 {
-        list.push(match plan.options.skip_refused {
-            true => format!("{refused} refused and skipped."),
-            false => format!("{refused} refused: `apply` writes nothing, or the rest with `--skip-refused`."),
+        list.push(if plan.options.skip_refused {
+            format!("{refused} refused and skipped.")
+        } else {
+            format!("{refused} refused: `apply` writes nothing, or the rest with `--skip-refused`.")
         });
     }
     if unknown > 0 {
-        list.push(match plan.options.allow_incomplete {
-            true => format!("{unknown} could not be seen."),
-            false => format!("{unknown} could not be seen: `apply` writes nothing without `--allow-incomplete`."),
+        list.push(if plan.options.allow_incomplete {
+            format!("{unknown} could not be seen.")
+        } else {
+            format!("{unknown} could not be seen: `apply` writes nothing without `--allow-incomplete`.")
         });
     } else if !plan.complete {
         list.push("Not everything could be seen.".to_owned());

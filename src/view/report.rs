@@ -88,10 +88,7 @@ impl ReportView {
         let (all, failed, skipped) = (steps.len(), number(Tick::Failed), number(Tick::Skipped));
         let changes = if all == 1 { "change" } else { "changes" };
         Self {
-            summary: format!(
-                "Applied {} of {all} {changes}. {failed} failed, {skipped} skipped.",
-                report.applied()
-            ),
+            summary: format!("Applied {} of {all} {changes}. {failed} failed, {skipped} skipped.", report.applied()),
             interrupted: report.interrupted.map(|signal| {
                 let name = match signal {
                     Interrupt::Interrupt => "SIGINT",

@@ -92,7 +92,10 @@ mod tests {
     #[test]
     fn lines_stay_lines_and_are_no_commands() {
         assert_eq!(scrub_lines("one\r\ntwo\u{7}\n"), "one\ntwo<U+0007>\n");
-        assert_eq!(scrub_lines("it said:\n  ::set-output name=x::y\n##[error]"), "it said:\n\\::set-output name=x::y\n\\##[error]");
+        assert_eq!(
+            scrub_lines("it said:\n  ::set-output name=x::y\n##[error]"),
+            "it said:\n\\::set-output name=x::y\n\\##[error]"
+        );
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) fn shown(value: &Value) -> String {
 }
 
 /// The keys of both maps in reading order.
-pub(crate) fn keys<'a>(maps: [Option<&'a Map<String, Value>>; 2]) -> Vec<&'a str> {
+pub(crate) fn keys(maps: [Option<&Map<String, Value>>; 2]) -> Vec<&str> {
     let all: BTreeSet<&str> = maps.into_iter().flatten().flat_map(|map| map.keys().map(String::as_str)).collect();
     let mut all: Vec<&str> = all.into_iter().collect();
     all.sort_by_key(|key| ORDER.iter().position(|known| known == key).unwrap_or(ORDER.len()));
