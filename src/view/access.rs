@@ -3,12 +3,12 @@
 //! A role is assumed by whom its trust policy names; a pod gets the role that its ServiceAccount names. Nothing is
 //! left out for being strange: what is not understood is said to be so.
 
-use super::document::statements;
+use super::document::{Body, differing, statements};
 use super::entry::{Entry, Mark};
 use super::value::shown;
 use crate::model::marks::{DEFAULT_AUDIENCE, ROLE_ARN};
 use crate::plan::file::FieldV1;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
@@ -30,15 +30,28 @@ pub(crate) fn of(fields: &[FieldV1]) -> Vec<Entry> {
 }
 
 fn trust(before: &Value, after: &Value) -> Vec<Entry> {
-    let (old, new) = (Subjects::of(before), Subjects::of(after));
+    let (old, new) = (statements(before), statements(after));
+    let (all_old, all_new) = (Subjects::of(old.as_deref()), Subjects::of(new.as_deref()));
+    // who is only spelled differently gains and loses nothing; who is named twice loses nothing with one of the two
+    let (gone, come) = match (&old, &new) {
+        (Some(old), Some(new)) => {
+            let (gone, come) = differing(old, new);
+            (Subjects::of(Some(&gone)), Subjects::of(Some(&come)))
+        }
+        _ => (all_old.clone(), all_new.clone()),
+    };
     let less = |one: &BTreeSet<String>, other: &BTreeSet<String>| one.difference(other).cloned().collect::<Vec<_>>();
-    let mut list =
-        both("gains access", &less(&new.allowed, &old.allowed), "loses access", &less(&old.allowed, &new.allowed));
+    let mut list = both(
+        "gains access",
+        &less(&come.allowed, &all_old.allowed),
+        "loses access",
+        &less(&gone.allowed, &all_new.allowed),
+    );
     list.extend(both(
         "is no longer denied",
-        &less(&old.denied, &new.denied),
+        &less(&gone.denied, &all_new.denied),
         "is denied from now on",
-        &less(&new.denied, &old.denied),
+        &less(&come.denied, &all_old.denied),
     ));
     list
 }
@@ -55,34 +68,31 @@ fn both(gain: &str, gaining: &[String], lose: &str, losing: &[String]) -> Vec<En
 }
 
 /// Whom a trust policy lets in, and whom it keeps out.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Subjects {
     allowed: BTreeSet<String>,
     denied: BTreeSet<String>,
 }
 
 impl Subjects {
-    fn of(document: &Value) -> Self {
+    /// Of these statements; `None` for a document that is not understood.
+    fn of(statements: Option<&[&Body]>) -> Self {
         let mut subjects = Self::default();
-        match statements(document) {
-            None => {
-                let text = "whoever its trust policy names, which cannot be read";
-                subjects.allowed.insert(text.to_owned());
-            }
-            Some(list) => {
-                for statement in list {
-                    let denies = statement.get("Effect").is_some_and(|effect| effect == "Deny");
-                    let side = if denies { &mut subjects.denied } else { &mut subjects.allowed };
-                    side.extend(who(statement));
-                }
-            }
+        let Some(list) = statements else {
+            subjects.allowed.insert("whoever its trust policy names, which cannot be read".to_owned());
+            return subjects;
+        };
+        for statement in list {
+            let denies = statement.get("Effect").is_some_and(|effect| effect == "Deny");
+            let side = if denies { &mut subjects.denied } else { &mut subjects.allowed };
+            side.extend(who(statement));
         }
         subjects
     }
 }
 
 /// Everyone whom a statement is about.
-fn who(statement: &Map<String, Value>) -> Vec<String> {
+fn who(statement: &Body) -> Vec<String> {
     let conditions = conditions(statement.get("Condition"));
     let mut list = Vec::new();
     match (statement.get("Principal"), statement.get("NotPrincipal")) {
@@ -136,7 +146,7 @@ fn texts(value: &Value) -> Vec<String> {
     }
 }
 
-fn principals(kind: &str, principal: &str, statement: &Map<String, Value>, conditions: &[Condition]) -> Vec<String> {
+fn principals(kind: &str, principal: &str, statement: &Body, conditions: &[Condition]) -> Vec<String> {
     let tail = |usual: &str| format!("{}{}", by(statement, &[usual]), provided(conditions));
     match kind {
         "Federated" => match principal.split_once(":oidc-provider/") {
@@ -151,7 +161,7 @@ fn principals(kind: &str, principal: &str, statement: &Map<String, Value>, condi
 }
 
 /// The subjects of an issuer's tokens.
-fn federated(host: &str, statement: &Map<String, Value>, conditions: &[Condition]) -> Vec<String> {
+fn federated(host: &str, statement: &Body, conditions: &[Condition]) -> Vec<String> {
     let claim = |name: &str, operator: &str| {
         let key = format!("{host}:{name}");
         conditions.iter().position(|(found, found_key, _)| {
@@ -187,7 +197,7 @@ fn federated(host: &str, statement: &Map<String, Value>, conditions: &[Condition
 }
 
 /// The actions, where they are not the usual one.
-fn by(statement: &Map<String, Value>, usual: &[&str]) -> String {
+fn by(statement: &Body, usual: &[&str]) -> String {
     let actions = statement.get("Action").map(texts).unwrap_or_default();
     if actions.len() == usual.len() && actions.iter().zip(usual).all(|(one, other)| one.eq_ignore_ascii_case(other)) {
         return String::new();

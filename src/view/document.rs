@@ -34,7 +34,7 @@ pub(crate) fn compare(name: &str, before: &Value, after: &Value) -> Option<Entry
 }
 
 /// The statements of a document; none for one that is not there, `None` for one that is not understood.
-pub(crate) fn statements(document: &Value) -> Option<Vec<&Map<String, Value>>> {
+pub(crate) fn statements(document: &Value) -> Option<Vec<&Body>> {
     match document {
         Value::Null => Some(Vec::new()),
         Value::Object(map) => match map.get("Statement")? {
@@ -44,6 +44,13 @@ pub(crate) fn statements(document: &Value) -> Option<Vec<&Map<String, Value>>> {
         },
         _ => None,
     }
+}
+
+/// The statements of each side to which the other has none that means the same.
+pub(crate) fn differing<'a>(old: &[&'a Body], new: &[&'a Body]) -> (Vec<&'a Body>, Vec<&'a Body>) {
+    let (mut left, mut right): (Vec<usize>, Vec<usize>) = ((0..old.len()).collect(), (0..new.len()).collect());
+    pair(&mut left, &mut right, |one, other| equal(old[one], new[other]));
+    (left.into_iter().map(|index| old[index]).collect(), right.into_iter().map(|index| new[index]).collect())
 }
 
 /// What a document has beside its statements; the usual version goes without saying.
@@ -62,7 +69,8 @@ fn elements(before: &Value, after: &Value) -> Vec<Entry> {
     list
 }
 
-type Body = Map<String, Value>;
+/// The elements of a statement.
+pub(crate) type Body = Map<String, Value>;
 
 /// A statement and its place in its document, from 1.
 type Placed<'a> = (usize, &'a Body);

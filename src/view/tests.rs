@@ -265,6 +265,15 @@ fn nobody_who_gains_access_is_left_out() {
 }
 
 #[test]
+fn who_is_named_twice_loses_nothing_with_one_of_the_two() {
+    let one = web_identity(EAST, &["system:serviceaccount:a:x"]);
+    let both = web_identity(EAST, &["system:serviceaccount:a:x", "system:serviceaccount:a:y"]);
+    let lost = access(document(&[one.clone(), both]), document(std::slice::from_ref(&one)));
+    let issuer = "https://oidc.eks.eu-west-1.amazonaws.com/id/EAST";
+    assert_eq!(lost, ["  - loses access", &format!("    - system:serviceaccount:a:y from issuer {issuer}")]);
+}
+
+#[test]
 fn a_deny_is_told_the_other_way_round() {
     let deny = json!({ "Effect": "Deny", "Principal": { "AWS": "arn:aws:iam::1:root" }, "Action": "sts:AssumeRole" });
     let (without, with) = (document(&[]), document(&[deny]));
