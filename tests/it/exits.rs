@@ -148,17 +148,55 @@ fn one_hundred_and_thirty_and_143_for_signals() {
 }
 
 #[test]
-fn only_yes_confirms() {
-    for (answer, code) in [("yes\n", 4), ("no\n", 4), ("", 4)] {
+fn a_pipe_is_no_terminal() {
+    for answer in ["yes\n", "no\n", ""] {
         let scene = Scene::new();
         scene.declare(&role("app"));
-        let mut command = scene.bench.command(&["apply"]);
-        let mut child = command.stdin(Stdio::piped()).spawn().expect("irsa starts");
+        let mut child = scene.bench.command(&["apply"]).stdin(Stdio::piped()).spawn().expect("irsa starts");
         // irsa may end before it has read
         let _ = child.stdin.take().expect("a pipe").write_all(answer.as_bytes());
         let output = child.wait_with_output().expect("irsa ends");
-        assert_eq!(output.status.code(), Some(code), "a pipe is no terminal: {answer:?}");
+        assert_eq!(output.status.code(), Some(4), "{answer:?}");
         assert!(!scene.someone.has_role("app"));
+    }
+}
+
+/// Runs the rest of its arguments on a terminal of its own, and answers the first question with the first argument.
+const ON_A_TERMINAL: &str = r#"
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+seen, answered = b"", False
+while True:
+    try:
+        chunk = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not chunk:
+        break
+    seen += chunk
+    if not answered and b"Do you want to apply these changes?" in seen:
+        os.write(terminal, sys.argv[1].encode() + b"\n")
+        answered = True
+sys.stdout.buffer.write(seen)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"#;
+
+#[test]
+fn only_yes_confirms() {
+    for (answer, code) in [("yes", 0), ("no", 4), ("y", 4), ("", 4)] {
+        let scene = Scene::new();
+        scene.declare(&role("app"));
+        let irsa = scene.bench.command(&["apply"]);
+        let mut command = std::process::Command::new("python3");
+        command.args(["-c", ON_A_TERMINAL, answer]).arg(irsa.get_program()).args(irsa.get_args());
+        let environment = irsa.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        command.env_clear().envs(environment).current_dir(irsa.get_current_dir().expect("a folder"));
+        let output = command.output().expect("python3 runs");
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{answer:?}: {text}");
+        assert_eq!(scene.someone.has_role("app"), code == 0, "{answer:?}: {text}");
     }
 }
 
