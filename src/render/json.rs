@@ -5,10 +5,9 @@
 
 use super::deliver;
 use crate::apply::report::{Failure, Interrupt, Outcome, Report, StepOutcome};
+use crate::model::unseen::printable;
 use crate::plan::file::PlanV1;
-use crate::view::scrub::is_unseen;
 use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// The format of reports that this program writes: the minor grows when keys are added, the major when they change.
@@ -138,7 +137,7 @@ fn failed(failure: &Failure) -> FailureV1 {
 
 /// Writes the plan file.
 pub fn plan(plan: &PlanV1, out: &mut dyn Write) -> io::Result<()> {
-    deliver(&printable(&plan.to_text()), out)
+    deliver(&plan.to_text(), out)
 }
 
 /// Writes the report.
@@ -146,21 +145,4 @@ pub fn report(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let mut text = serde_json::to_string_pretty(&ReportV1::of(report))?;
     text.push('\n');
     deliver(&printable(&text), out)
-}
-
-/// JSON text in which no character is obeyed or hides. Outside strings there is none but line breaks, so that what is
-/// escaped stands in a string.
-pub(crate) fn printable(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for character in json.chars() {
-        if is_unseen(character) && character != '\n' {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                // writing to a String cannot fail
-                let _ = write!(text, "\\u{unit:04x}");
-            }
-        } else {
-            text.push(character);
-        }
-    }
-    text
 }

@@ -5,8 +5,9 @@
 //! `apply_errored` lines, then `apply_summary`. The keys beside `type` are those of the documents that `json` writes.
 
 use super::deliver;
-use super::json::{REPORT_FORMAT_VERSION, ReportV1, printable};
+use super::json::{REPORT_FORMAT_VERSION, ReportV1};
 use crate::apply::report::Report;
+use crate::model::unseen::printable;
 use crate::plan::file::PlanV1;
 use serde::Serialize;
 use serde_json::json;

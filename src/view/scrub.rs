@@ -7,35 +7,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Characters that are seen as nothing or change how others are seen: format characters (Unicode category `Cf`), line
-/// and paragraph separators. Sorted.
-const UNSEEN: [(char, char); 20] = [
-    ('\u{ad}', '\u{ad}'),
-    ('\u{600}', '\u{605}'),
-    ('\u{61c}', '\u{61c}'),
-    ('\u{6dd}', '\u{6dd}'),
-    ('\u{70f}', '\u{70f}'),
-    ('\u{890}', '\u{891}'),
-    ('\u{8e2}', '\u{8e2}'),
-    ('\u{180e}', '\u{180e}'),
-    ('\u{200b}', '\u{200f}'),
-    ('\u{2028}', '\u{202e}'),
-    ('\u{2060}', '\u{206f}'),
-    ('\u{feff}', '\u{feff}'),
-    ('\u{fff9}', '\u{fffb}'),
-    ('\u{110bd}', '\u{110bd}'),
-    ('\u{110cd}', '\u{110cd}'),
-    ('\u{13430}', '\u{1343f}'),
-    ('\u{1bca0}', '\u{1bca3}'),
-    ('\u{1d173}', '\u{1d17a}'),
-    ('\u{e0001}', '\u{e0001}'),
-    ('\u{e0020}', '\u{e007f}'),
-];
-
-/// Whether a character would be obeyed, or hides.
-pub(crate) fn is_unseen(character: char) -> bool {
-    character.is_control() || UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&character))
-}
+pub(crate) use crate::model::unseen::is_unseen;
 
 /// The text on one line, with control, format and bidirectional characters as `<U+202E>`.
 pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
