@@ -3,7 +3,7 @@
 //! controllers.
 
 use super::standin::free_port;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -122,15 +122,26 @@ impl Drop for ApiServer {
 
 /// Writes a serving certificate for 127.0.0.1 and a key for tokens; gives the authority.
 fn identity(folder: &Path) -> String {
-    let mut authority = CertificateParams::new(Vec::<String>::new()).expect("no names");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("an authority");
     let key = KeyPair::generate().expect("a key");
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("two names");
+    let mut authority = CertificateParams::new(Vec::new()).expect("no names");
+    authority.distinguished_name.push(DnType::CommonName, "envtest");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    let authority_pem = authority.self_signed(&key).expect("an authority").pem();
+    let issuer = Issuer::new(authority, key);
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("two names");
+    params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
     let certificate = params.signed_by(&key, &issuer).expect("a certificate");
-    fs::write(folder.join("tls.crt"), certificate.pem()).expect("it is writable");
-    fs::write(folder.join("tls.key"), key.serialize_pem()).expect("it is writable");
     let tokens = KeyPair::generate().expect("a key");
-    fs::write(folder.join("tokens.key"), tokens.serialize_pem()).expect("it is writable");
-    issuer.pem()
+    for (name, text) in [
+        ("tls.crt", certificate.pem()),
+        ("tls.key", key.serialize_pem()),
+        ("tokens.key", tokens.serialize_pem()),
+    ] {
+        fs::write(folder.join(name), text).expect("it is writable");
+    }
+    authority_pem
 }
