@@ -1,7 +1,10 @@
 //! What the tests stand on: the real binary, the sandbox, stand-ins that others wrote, a real API server.
 
+pub(crate) mod apiserver;
+pub(crate) mod clusters;
 pub(crate) mod program;
 pub(crate) mod python;
+pub(crate) mod someone;
 pub(crate) mod standin;
 pub(crate) mod world;
 

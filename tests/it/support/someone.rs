@@ -24,6 +24,7 @@ impl Someone {
                 .region(region)
                 .endpoint_url(endpoint)
                 .credentials_provider(credentials)
+                .app_name(aws_config::AppName::new("tests").expect("a name"))
                 .load(),
         );
         let (iam, eks) = (aws_sdk_iam::Client::new(&config), aws_sdk_eks::Client::new(&config));
