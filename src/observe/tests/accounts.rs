@@ -9,17 +9,20 @@ use crate::plan::tests::kit::{Kit, allow, aws, binding, key};
 use crate::world::CallErrorKind;
 use std::collections::BTreeMap;
 
-/// `count` applied roles, and strangers until the account has `total`.
+/// `count` roles of ours, and strangers until the account has `total`.
 fn crowd(count: usize, total: usize) -> Kit {
     let mut kit = Kit::new();
-    for index in 0..count {
-        kit.role(&format!("r{index}"), |role| role.bindings = vec![binding("east", &format!("s{index}"))]);
-    }
+    kit.role("r0", |role| role.bindings = vec![binding("east", "s0")]);
     apply(&mut kit);
     let pattern = kit.account().roles["r0"].present().unwrap().clone();
-    for index in count..total {
-        let stranger = stranger(&pattern, &format!("stranger{index}"));
-        kit.account().roles.insert(format!("stranger{index}"), Observed::Present(stranger));
+    for index in 1..total {
+        let name = if index < count { format!("r{index}") } else { format!("stranger{index}") };
+        let mut role = if index < count { pattern.clone() } else { stranger(&pattern, &name) };
+        role.role.name = RoleName::parse(&name).unwrap();
+        kit.account().roles.insert(name.clone(), Observed::Present(role));
+        if index < count {
+            kit.role(&name, |role| role.bindings = vec![binding("east", &format!("s{index}"))]);
+        }
     }
     kit
 }
@@ -288,7 +291,7 @@ async fn quotas_are_asked_for_when_a_size_comes_near_the_default() {
     let cases: [(&str, fn(&mut Kit), usize); 5] = [
         ("small", |_| {}, 0),
         ("many subjects", |kit| {
-            kit.role("big", |role| role.bindings = (0..40).map(|index| binding("east", &format!("s{index}"))).collect());
+            kit.role("big", |role| role.bindings = (0..60).map(|index| binding("east", &format!("s{index}"))).collect());
         }, 1),
         ("many attached", |kit| {
             kit.role("big", |role| {
