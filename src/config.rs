@@ -5,22 +5,27 @@
 
 pub mod diagnostics;
 mod documents;
-mod durations;
+pub(crate) mod durations;
 pub mod json_schema;
 mod reader;
 mod resolve;
 mod schema;
 mod source;
+mod templates;
+#[cfg(test)]
+mod tests;
 
 pub use diagnostics::{Diagnostic, Diagnostics};
 
 use crate::ids::{AccountId, Key, Partition, Region};
 use crate::model::desired::Desired;
+use crate::model::origin::Origin;
 use reader::Gather;
 use schema::Raw;
-use source::{Sources, beside, unreadable};
+use source::{Source, Sources, beside, unreadable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use toml::de::DeTable;
 
 /// The files of a configuration, parsed and free of syntax errors.
@@ -45,70 +50,96 @@ pub struct Identities {
 /// Reads the file at `path`, all that it includes and the policy files that they name.
 ///
 /// # Errors
-/// Everything that is wrong with their syntax, keys and types.
+/// Everything that is wrong with their syntax, keys and types; and, so that all mistakes show at once, everything that
+/// `resolve` finds in what could be read.
 pub fn load(path: &Path) -> Result<Configuration, Diagnostics> {
-    let (mut sources, top) = Sources::beside(path);
-    let mut raw = Raw::default();
-    let mut list = Vec::new();
+    let (sources, top) = Sources::beside(path);
+    let mut loading = Loading { sources, raw: Raw::default(), list: Vec::new(), whole: true };
     let shown = path.display().to_string();
-    match sources.read(&top) {
+    match loading.sources.read_top(&top) {
         Err(why) => {
             let hint = "name another file with `--config`, or write one with `irsa init`";
-            list.push(unreadable(&shown, &why).hint(hint));
+            loading.list.push(unreadable(&shown, &why).hint(hint));
+            loading.whole = false;
         }
-        Ok((name, text)) => {
-            let mut read = BTreeSet::from([name.to_string()]);
-            list.extend(parse(&sources, &mut raw, name, &text));
-            include(&mut sources, &mut raw, &mut read, &mut list);
+        Ok(source) => {
+            let name = source.name.to_string();
+            loading.parse(source);
+            loading.include(name);
         }
     }
+    let Loading { mut sources, raw, mut list, whole } = loading;
     list.extend(documents::read_files(&mut sources, &raw));
     if list.is_empty() {
         let digest = sources.digest();
-        Ok(Configuration { sources, raw, digest })
-    } else {
-        Err(Diagnostics::new(list, sources.texts()))
+        return Ok(Configuration { sources, raw, digest });
     }
+    if whole {
+        list.extend(resolve::resolve(&raw, &sources, "", &Identities::default()).err().unwrap_or_default());
+    }
+    Err(Diagnostics::new(list, sources.texts()))
 }
 
-/// Each file is parsed by itself, so that one that is broken does not hide the mistakes of the others.
-fn parse(sources: &Sources, raw: &mut Raw, file: std::sync::Arc<str>, text: &str) -> Vec<Diagnostic> {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    let mut gather = Gather { sources, file, list: Vec::new() };
-    for error in &errors {
-        let origin = gather.origin(error.span().unwrap_or(0..0));
-        gather.list.push(Diagnostic::at(&origin, error.message().trim().to_owned()));
-    }
-    raw.read(&mut gather, table.get_ref());
-    gather.list
+/// The files, while they are being read.
+struct Loading {
+    sources: Sources,
+    raw: Raw,
+    list: Vec<Diagnostic>,
+    /// Whether every file could be read and was TOML; what is missing otherwise may be in the rest.
+    whole: bool,
 }
 
-/// Reads what `include` names, and what that includes.
-fn include(sources: &mut Sources, raw: &mut Raw, read: &mut BTreeSet<String>, list: &mut Vec<Diagnostic>) {
-    let mut next = 0;
-    while let Some(entry) = raw.include.get(next).cloned() {
-        next += 1;
-        let pattern = beside(&entry.origin.file, &entry.value);
-        let names = match sources.glob(&pattern) {
-            Ok(names) => names,
-            Err(why) => {
-                list.push(Diagnostic::at(&entry.origin, format!("cannot include `{}`: {why}", entry.value)));
-                continue;
-            }
-        };
-        if names.is_empty() {
-            let hint = "each entry of `include` must match a file";
-            list.push(Diagnostic::at(&entry.origin, format!("`{}` matches no file", entry.value)).hint(hint));
+impl Loading {
+    /// Each file is parsed by itself, so that one that is broken does not hide the mistakes of the others.
+    fn parse(&mut self, source: Arc<Source>) {
+        let text = source.text.clone();
+        let (table, errors) = DeTable::parse_recoverable(&text);
+        let mut gather = Gather { source, list: Vec::new() };
+        let mut broken = BTreeSet::new();
+        for error in &errors {
+            let origin = gather.origin(error.span().unwrap_or(0..0));
+            broken.insert(origin.line);
+            self.list.push(Diagnostic::at(&origin, error.message().trim().to_owned()));
         }
-        for name in names {
-            if !read.insert(name.clone()) {
-                continue;
+        self.raw.read(&mut gather, table.get_ref());
+        // what the parser made of a broken line says nothing
+        let elsewhere = |item: &Diagnostic| item.labels.iter().all(|(origin, _)| !broken.contains(&origin.line));
+        self.list.extend(gather.list.into_iter().filter(elsewhere));
+        self.whole &= errors.is_empty();
+    }
+
+    /// Reads what `include` names, and what that includes.
+    fn include(&mut self, top: String) {
+        let mut read = BTreeSet::from([top]);
+        let mut next = 0;
+        while let Some(entry) = self.raw.include.get(next).cloned() {
+            next += 1;
+            let names = match self.sources.glob(&beside(&entry.origin.file, &entry.value)) {
+                Ok(names) => names,
+                Err(why) => {
+                    self.refuse(&entry.origin, format!("cannot include `{}`: {why}", entry.value));
+                    continue;
+                }
+            };
+            if names.is_empty() {
+                self.refuse(&entry.origin, format!("`{}` matches no file", entry.value));
             }
-            match sources.read(&name) {
-                Ok((file, text)) => list.extend(parse(sources, raw, file, &text)),
-                Err(why) => list.push(Diagnostic::at(&entry.origin, format!("cannot include `{name}`: {why}"))),
+            for name in names {
+                if !read.insert(name.clone()) {
+                    continue;
+                }
+                match self.sources.read(&name) {
+                    Ok(source) => self.parse(source),
+                    Err(why) => self.refuse(&entry.origin, format!("cannot include `{name}`: {why}")),
+                }
             }
         }
+    }
+
+    fn refuse(&mut self, origin: &Origin, message: String) {
+        let hint = "each entry of `include` must match a file in the folder of the top file, or below it";
+        self.list.push(Diagnostic::at(origin, message).hint(hint));
+        self.whole = false;
     }
 }
 

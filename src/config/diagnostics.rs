@@ -91,7 +91,8 @@ impl Diagnostics {
 
     fn render_one(&self, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
         let message = clean(&diagnostic.message);
-        let mut group = Level::ERROR.primary_title(message).elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
+        let mut group =
+            Level::ERROR.primary_title(message).elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
         let mut files: Vec<&Arc<str>> = Vec::new();
         for (origin, _) in &diagnostic.labels {
             if !files.contains(&&origin.file) {
@@ -100,13 +101,18 @@ impl Diagnostics {
         }
         for file in files {
             let Some(text) = self.texts.get(file) else { continue };
+            let here = || diagnostic.labels.iter().filter(|(origin, _)| &origin.file == file);
+            let shown = lines(here().map(|(origin, _)| &origin.span), text);
+            let first_line = text[..shown.start].matches('\n').count() + 1;
             let main = diagnostic.labels.first().map(|(origin, _)| origin);
-            let labels = diagnostic.labels.iter().filter(|(origin, _)| &origin.file == file).map(|(origin, label)| {
+            let labels = here().map(|(origin, label)| {
                 let kind = if Some(origin) == main { AnnotationKind::Primary } else { AnnotationKind::Context };
-                let annotation = kind.span(within(&origin.span, text));
+                let span = within(&origin.span, text);
+                let annotation = kind.span(span.start - shown.start..span.end - shown.start);
                 if label.is_empty() { annotation } else { annotation.label(clean(label)) }
             });
-            group = group.element(Snippet::source(clean_source(text)).path(file.to_string()).annotations(labels));
+            let snippet = Snippet::source(clean_source(&text[shown.clone()])).line_start(first_line);
+            group = group.element(snippet.path(file.to_string()).annotations(labels));
         }
         if let Some(hint) = &diagnostic.hint {
             group = group.element(Level::HELP.with_name("hint").message(clean(hint)));
@@ -138,16 +144,19 @@ impl Diagnostics {
     }
 }
 
-/// A span that lies in the text and is not empty.
+/// The whole lines that hold all of these spans: the rest of a large file need not be looked at to show one mistake.
+fn lines<'a>(spans: impl Iterator<Item = &'a std::ops::Range<usize>>, text: &str) -> std::ops::Range<usize> {
+    let spans = spans.map(|span| within(span, text)).reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
+    let span = spans.unwrap_or(0..0);
+    let start = text[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
+    let end = text[span.end..].find('\n').map_or(text.len(), |newline| span.end + newline);
+    start..end
+}
+
+/// The part of a span that lies in the text, on one line.
 fn within(span: &std::ops::Range<usize>, text: &str) -> std::ops::Range<usize> {
-    let mut start = span.start.min(text.len());
-    while !text.is_char_boundary(start) {
-        start -= 1;
-    }
-    let mut end = span.end.clamp(start, text.len());
-    while !text.is_char_boundary(end) {
-        end += 1;
-    }
+    let start = text.floor_char_boundary(span.start);
+    let end = text.ceil_char_boundary(span.end).max(start);
     // a table or a multi-line value is shown by its first line
     let first_line = text[start..end].find('\n').map_or(end, |newline| start + newline);
     start..first_line.max(start)
@@ -160,5 +169,13 @@ fn clean(text: &str) -> String {
 
 /// As `clean`, but byte for byte, so that spans stay true.
 fn clean_source(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_control() && c != '\n' && c != '\t' && c != '\r' { '?' } else { c }).collect()
+    let mut cleaned = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && !['\n', '\t', '\r'].contains(&c) {
+            cleaned.extend(std::iter::repeat_n('?', c.len_utf8()));
+        } else {
+            cleaned.push(c);
+        }
+    }
+    cleaned
 }

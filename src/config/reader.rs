@@ -2,10 +2,10 @@
 //! supported becomes a diagnostic, and reading goes on.
 
 use super::diagnostics::Diagnostic;
-use super::source::Sources;
+use super::source::Source;
 use crate::ids::IdError;
 use crate::model::origin::Origin;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -17,51 +17,51 @@ pub(crate) struct Spot<T> {
     pub origin: Origin,
 }
 
-impl<T> Spot<T> {
-    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Spot<U> {
-        Spot { value: f(self.value), origin: self.origin }
-    }
-}
-
-/// Where mistakes are gathered.
-pub(crate) struct Gather<'a> {
-    pub sources: &'a Sources,
-    pub file: Arc<str>,
+/// Where mistakes of one file are gathered.
+pub(crate) struct Gather {
+    pub source: Arc<Source>,
     pub list: Vec<Diagnostic>,
 }
 
-impl Gather<'_> {
+impl Gather {
     pub(crate) fn origin(&self, span: std::ops::Range<usize>) -> Origin {
-        self.sources.origin(&self.file, span)
+        self.source.origin(span)
     }
 
-    fn at(&mut self, span: std::ops::Range<usize>, message: impl Into<String>) -> &mut Diagnostic {
-        let diagnostic = Diagnostic::at(&self.origin(span), message);
+    /// Adds a mistake at these bytes.
+    pub(crate) fn refuse(&mut self, span: std::ops::Range<usize>, message: impl Into<String>, hint: Option<String>) {
+        let mut diagnostic = Diagnostic::at(&self.origin(span), message);
+        diagnostic.hint = hint;
         self.list.push(diagnostic);
-        let last = self.list.len() - 1;
-        &mut self.list[last]
     }
 }
 
+/// Keys that the format keeps for later, wherever they stand.
+pub(crate) const RESERVED: [&str; 8] =
+    ["via", "target-role", "presets", "moved", "overflow", "lock", "ignore", "thumbprints"];
+
 /// One table, being read.
-pub(crate) struct TableReader<'a, 'g, 's> {
-    pub gather: &'g mut Gather<'s>,
+pub(crate) struct TableReader<'a, 'g> {
+    pub gather: &'g mut Gather,
     table: &'a DeTable<'a>,
     /// What the table is called in messages, for example `[roles.reports]`.
     name: String,
     pub origin: Origin,
-    known: BTreeSet<&'static str>,
-    later: BTreeSet<&'static str>,
+    known: Vec<&'static str>,
+    later: &'static [&'static str],
+    /// How many mistakes there were before this table.
+    before: usize,
 }
 
-impl<'a, 'g, 's> TableReader<'a, 'g, 's> {
-    pub(crate) fn new(gather: &'g mut Gather<'s>, table: &'a DeTable<'a>, name: impl Into<String>, origin: Origin) -> Self {
-        Self { gather, table, name: name.into(), origin, known: BTreeSet::new(), later: BTreeSet::new() }
+impl<'a, 'g> TableReader<'a, 'g> {
+    pub(crate) fn new(gather: &'g mut Gather, table: &'a DeTable<'a>, name: impl Into<String>, origin: Origin) -> Self {
+        let before = gather.list.len();
+        Self { gather, table, name: name.into(), origin, known: Vec::new(), later: &[], before }
     }
 
     /// A value that is a table, or says that it is none.
     pub(crate) fn of(
-        gather: &'g mut Gather<'s>,
+        gather: &'g mut Gather,
         value: &'a Spanned<DeValue<'a>>,
         name: impl Into<String>,
         origin: Origin,
@@ -75,8 +75,8 @@ impl<'a, 'g, 's> TableReader<'a, 'g, 's> {
     }
 
     fn raw(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.known.insert(key);
-        self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
+        self.known.push(key);
+        self.table.get(key)
     }
 
     pub(crate) fn text(&mut self, key: &'static str) -> Option<Spot<String>> {
@@ -109,7 +109,7 @@ impl<'a, 'g, 's> TableReader<'a, 'g, 's> {
         };
         let origin = self.gather.origin(value.span());
         if number.is_none() {
-            wrong(self.gather, value, "a whole number");
+            wrong(self.gather, value, "a whole number of 0 or more");
         }
         number.map(|value| Spot { value, origin })
     }
@@ -139,8 +139,15 @@ impl<'a, 'g, 's> TableReader<'a, 'g, 's> {
             wrong(self.gather, value, "a table of strings");
             return None;
         };
-        let pairs = table.iter().filter_map(|(name, value)| Some((name.get_ref().to_string(), text(self.gather, value)?)));
-        Some(pairs.collect())
+        let mut pairs = BTreeMap::new();
+        for (name, value) in table {
+            if let Some(spot) = text(self.gather, value) {
+                // the place is the whole pair: its key may be what is wrong
+                let origin = self.gather.origin(name.span().start..value.span().end);
+                pairs.insert(name.get_ref().to_string(), Spot { value: spot.value, origin });
+            }
+        }
+        Some(pairs)
     }
 
     /// The raw value of a key and its place.
@@ -151,15 +158,16 @@ impl<'a, 'g, 's> TableReader<'a, 'g, 's> {
     }
 
     /// A sub-table.
-    pub(crate) fn table(&mut self, key: &'static str) -> Option<TableReader<'a, '_, 's>> {
+    pub(crate) fn table(&mut self, key: &'static str) -> Option<TableReader<'a, '_>> {
         let value = self.raw(key)?;
         let origin = self.gather.origin(self.span_of(key).unwrap_or_else(|| value.span()));
         let name = format!("{}.{key}", self.name.trim_matches(['[', ']']));
         TableReader::of(self.gather, value, format!("[{}]", name.trim_start_matches('.')), origin)
     }
 
-    fn span_of(&self, key: &str) -> Option<std::ops::Range<usize>> {
-        self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(name, _)| name.span())
+    /// The place of a key.
+    pub(crate) fn span_of(&self, key: &str) -> Option<std::ops::Range<usize>> {
+        self.table.get_key_value(key).map(|(name, _)| name.span())
     }
 
     /// The entries of a sub-table whose keys are the user's, each with the place of its key.
@@ -189,50 +197,44 @@ impl<'a, 'g, 's> TableReader<'a, 'g, 's> {
         }
     }
 
-    /// Keys that the format reserves.
-    pub(crate) fn reserved(&mut self, keys: &[&'static str]) {
-        self.later.extend(keys);
+    /// Keys that the format reserves in this kind of table alone.
+    pub(crate) fn reserved(&mut self, keys: &'static [&'static str]) {
+        self.later = keys;
     }
 
-    /// Whether any key is there.
-    pub(crate) fn has(&self, key: &str) -> bool {
-        self.table.iter().any(|(name, _)| name.get_ref() == key)
-    }
-
-    /// Refuses what nobody asked for. To be called last.
-    pub(crate) fn finish(self) {
+    /// Refuses what nobody asked for. To be called last; says whether anything was wrong with the table.
+    pub(crate) fn finish(&mut self) -> bool {
         for (name, _) in self.table {
             let key = name.get_ref().as_ref();
-            if self.known.contains(key) {
+            if self.known.contains(&key) {
                 continue;
             }
-            let origin = self.gather.origin(name.span());
-            if self.later.contains(key) {
-                let message = format!("`{key}` is not yet supported");
-                self.gather.list.push(Diagnostic::at(&origin, message).hint("remove it; a later version will know it"));
+            if self.later.contains(&key) || RESERVED.contains(&key) {
+                let hint = "remove it: it is reserved for a later version".to_owned();
+                self.gather.refuse(name.span(), format!("`{key}` is not yet supported"), Some(hint));
                 continue;
             }
-            let message = format!("unknown key `{key}` in {}", self.name);
-            let mut diagnostic = Diagnostic::at(&origin, message);
-            if let Some(near) = nearest(key, self.known.iter().copied()) {
-                diagnostic = diagnostic.hint(format!("did you mean `{near}`?"));
-            } else {
-                let known: Vec<String> = self.known.iter().map(|key| format!("`{key}`")).collect();
-                diagnostic = diagnostic.hint(format!("known here are {}", known.join(", ")));
-            }
-            self.gather.list.push(diagnostic);
+            let hint = nearest(key, self.known.iter().copied()).map_or_else(
+                || {
+                    let known: Vec<String> = self.known.iter().map(|key| format!("`{key}`")).collect();
+                    format!("known here are {}", known.join(", "))
+                },
+                |near| format!("did you mean `{near}`?"),
+            );
+            self.gather.refuse(name.span(), format!("unknown key `{key}` in {}", self.name), Some(hint));
         }
+        self.gather.list.len() > self.before
     }
 }
 
 /// Says that a value has the wrong type.
-pub(crate) fn wrong(gather: &mut Gather<'_>, value: &Spanned<DeValue<'_>>, wanted: &str) {
+pub(crate) fn wrong(gather: &mut Gather, value: &Spanned<DeValue<'_>>, wanted: &str) {
     let found = value.get_ref().type_str();
-    gather.at(value.span(), format!("expected {wanted}, found {found}"));
+    gather.refuse(value.span(), format!("expected {wanted}, found {found}"), None);
 }
 
 /// A value that must be a text.
-pub(crate) fn text(gather: &mut Gather<'_>, value: &Spanned<DeValue<'_>>) -> Option<Spot<String>> {
+pub(crate) fn text(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Spot<String>> {
     if let DeValue::String(text) = value.get_ref() {
         let origin = gather.origin(value.span());
         Some(Spot { value: text.to_string(), origin })
@@ -244,7 +246,7 @@ pub(crate) fn text(gather: &mut Gather<'_>, value: &Spanned<DeValue<'_>>) -> Opt
 
 /// A text that must be an id.
 pub(crate) fn id<T>(
-    gather: &mut Gather<'_>,
+    gather: &mut Gather,
     spot: Spot<String>,
     parse: fn(String) -> Result<T, IdError>,
 ) -> Option<Spot<T>> {
@@ -261,7 +263,9 @@ pub(crate) fn id<T>(
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), strsim::jaro_winkler(word, candidate), candidate))
+        .map(|candidate| {
+            (strsim::damerau_levenshtein(word, candidate), strsim::jaro_winkler(word, candidate), candidate)
+        })
         .filter(|(distance, similarity, candidate)| *distance <= 1 + candidate.len() / 5 || *similarity > 0.87)
         .min_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(b.2)))
         .map(|(_, _, candidate)| candidate)

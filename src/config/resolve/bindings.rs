@@ -1,0 +1,365 @@
+//! Which ServiceAccounts may assume which role: the short form of a role and the long form, in every cluster meant.
+
+use super::places::Places;
+use super::{Diagnostic, Named, Resolver, Spot};
+use crate::config::schema::RawBinding;
+use crate::ids::{IdError, Key, Namespace, ServiceAccountName};
+use crate::model::desired::{Binding, ClusterState, Manage, Subject};
+use crate::model::origin::Origin;
+use crate::model::pattern::Pattern;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// The shortest and longest life of a projected token: Kubernetes' least, and the most that EKS issues
+/// (<https://docs.aws.amazon.com/eks/latest/userguide/service-accounts.html>).
+const TOKEN_LIFE: (u32, u32) = (600, 86_400);
+/// The longest audience: a client id of an IAM OIDC provider
+/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html>).
+const AUDIENCE_LIMIT: usize = 255;
+/// What stands for several characters or for one under `StringLike`.
+const WILDCARDS: [char; 2] = ['*', '?'];
+
+/// The bindings of every role.
+#[derive(Default)]
+pub(super) struct Bound<'a> {
+    pub by_role: BTreeMap<&'a Key, Vec<Binding>>,
+    /// Roles that somebody meant to bind, even if that was wrong.
+    pub meant: BTreeSet<&'a Key>,
+}
+
+/// What one entry says of all the ServiceAccounts that it names.
+struct Entry<'a> {
+    role: &'a Key,
+    manage: Option<(Manage, &'a Origin)>,
+    audience: Option<String>,
+    token_expiration: Option<u32>,
+    sts_regional_endpoints: Option<bool>,
+    reason: Option<&'a Spot<String>>,
+    short: bool,
+    origin: &'a Origin,
+}
+
+struct Binder<'r, 'a, 'p> {
+    resolver: &'r mut Resolver<'a>,
+    places: &'p Places,
+    bound: Bound<'a>,
+    /// The clusters that a role names for its short forms.
+    role_clusters: BTreeMap<&'a Key, Vec<&'p Key>>,
+    globs: HashMap<&'a str, Vec<&'p Key>>,
+    /// Who has a ServiceAccount already: the role, and the place in its bindings.
+    claims: HashMap<(&'p Key, String), (&'a Key, usize)>,
+    /// Clusters in which irsa looks after ServiceAccounts, each with a binding that says so.
+    managed: BTreeMap<&'p Key, Origin>,
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn bindings(&mut self, places: &Places) -> Bound<'a> {
+        let raw = self.raw;
+        let mut binder = Binder {
+            resolver: self,
+            places,
+            bound: Bound::default(),
+            role_clusters: BTreeMap::new(),
+            globs: HashMap::new(),
+            claims: HashMap::new(),
+            managed: BTreeMap::new(),
+        };
+        for (key, role) in &raw.roles {
+            if let Some(spots) = &role.cluster {
+                let clusters = binder.clusters(spots, &role.origin);
+                binder.role_clusters.insert(key, clusters);
+            }
+            for spot in &role.service_accounts {
+                binder.short(key, spot);
+            }
+        }
+        for entry in &raw.service_accounts {
+            binder.long(entry);
+        }
+        binder.reachable();
+        let mut bound = binder.bound;
+        for list in bound.by_role.values_mut() {
+            list.sort_by(|a, b| (&a.cluster, &a.subject).cmp(&(&b.cluster, &b.subject)));
+        }
+        bound
+    }
+}
+
+impl<'a, 'p> Binder<'_, 'a, 'p> {
+    /// `namespace/name` in the role's clusters, or the only one.
+    fn short(&mut self, role: &'a Key, spot: &'a Spot<String>) {
+        self.bound.meant.insert(role);
+        let Some((namespace, name)) = spot.value.split_once('/').filter(|(_, name)| !name.contains('/')) else {
+            let message = format!("`{}` is no ServiceAccount", spot.value);
+            self.resolver.refuse(&spot.origin, message).hint = Some("write `namespace/name`".to_owned());
+            return;
+        };
+        let clusters = self.default_clusters(role, &spot.origin);
+        let entry = Entry {
+            role,
+            manage: None,
+            audience: None,
+            token_expiration: None,
+            sts_regional_endpoints: None,
+            reason: None,
+            short: true,
+            origin: &spot.origin,
+        };
+        if let Some(subject) = self.subject(&entry, (namespace, &spot.origin), (name, &spot.origin)) {
+            self.bind(&entry, &subject, &clusters);
+        }
+    }
+
+    fn long(&mut self, raw: &'a RawBinding) {
+        let role = self.role(raw);
+        self.missing(raw, "namespace", raw.namespace.is_none());
+        self.missing(raw, "name", raw.name.is_none());
+        if raw.name.as_ref().is_some_and(Vec::is_empty) {
+            self.missing(raw, "name", true);
+        }
+        let manage = raw.manage.as_ref().and_then(|spot| {
+            let words = [("create", Manage::Create), ("annotate", Manage::Annotate), ("none", Manage::None)];
+            Some((self.resolver.word(spot, "way to manage a ServiceAccount", &words)?, &spot.origin))
+        });
+        let token_expiration =
+            raw.token_expiration.as_ref().and_then(|spot| self.resolver.seconds(spot, "token-expiration", TOKEN_LIFE));
+        let audience = raw.audience.as_ref().and_then(|spot| self.audience(spot));
+        if let Some(reason) = raw.allow_wildcard.as_ref().filter(|reason| reason.value.trim().is_empty()) {
+            let message = "`allow-wildcard` gives the reason, and this is none";
+            self.resolver.refuse(&reason.origin, message);
+        }
+        let clusters = match (&raw.cluster, role) {
+            (Some(spots), _) => self.clusters(spots, &raw.origin),
+            (None, Some(role)) if !raw.flawed => self.default_clusters(role, &raw.origin),
+            (None, _) => Vec::new(),
+        };
+        let (Some(role), Some(namespace), Some(names)) = (role, &raw.namespace, &raw.name) else { return };
+        let entry = Entry {
+            role,
+            manage,
+            audience,
+            token_expiration,
+            sts_regional_endpoints: raw.sts_regional_endpoints.as_ref().map(|spot| spot.value),
+            reason: raw.allow_wildcard.as_ref(),
+            short: false,
+            origin: &raw.origin,
+        };
+        for name in names {
+            let namespace = (namespace.value.as_str(), &namespace.origin);
+            if let Some(subject) = self.subject(&entry, namespace, (&name.value, &name.origin)) {
+                self.bind(&entry, &subject, &clusters);
+            }
+        }
+    }
+
+    fn missing(&mut self, raw: &RawBinding, key: &str, missing: bool) {
+        if missing && !raw.flawed {
+            self.resolver.refuse(&raw.origin, format!("this entry of `service-accounts` has no `{key}`"));
+        }
+    }
+
+    fn role(&mut self, raw: &'a RawBinding) -> Option<&'a Key> {
+        let Some(spot) = &raw.role else {
+            self.missing(raw, "role", true);
+            return None;
+        };
+        let roles = &self.resolver.raw.roles;
+        let found = self.resolver.named(Named::Role, spot, roles).map(|(key, _)| key);
+        // a slip in the name says nothing against the role that was meant
+        let slip = || self.resolver.slips.get(&(Named::Role, spot.value.clone()))?.as_deref();
+        let meant = found.or_else(|| roles.get_key_value(&Key::parse(slip()?).ok()?).map(|(key, _)| key));
+        self.bound.meant.extend(meant);
+        found
+    }
+
+    fn audience(&mut self, spot: &Spot<String>) -> Option<String> {
+        let good = |c: char| !c.is_whitespace() && !c.is_control();
+        if (1..=AUDIENCE_LIMIT).contains(&spot.value.len()) && spot.value.chars().all(good) {
+            return Some(spot.value.clone());
+        }
+        let message = format!("`audience` is 1-{AUDIENCE_LIMIT} characters without white space");
+        self.resolver.refuse(&spot.origin, message);
+        None
+    }
+
+    /// The clusters that a list of keys and globs means.
+    fn clusters(&mut self, spots: &'a [Spot<String>], origin: &Origin) -> Vec<&'p Key> {
+        if spots.is_empty() {
+            self.resolver.refuse(origin, "`cluster` names no cluster");
+        }
+        let mut set: BTreeSet<&'p Key> = BTreeSet::new();
+        for spot in spots {
+            if !spot.value.contains(WILDCARDS) {
+                let raw = &self.resolver.raw.clusters;
+                // a cluster that was refused itself is no further mistake
+                let found = self.resolver.named(Named::Cluster, spot, raw).map(|(key, _)| key);
+                set.extend(found.and_then(|key| self.places.clusters.get_key_value(key)).map(|(key, _)| key));
+                continue;
+            }
+            let active = &self.places.active;
+            let matching = self.globs.entry(&spot.value).or_insert_with(|| {
+                let pattern = Pattern::new(spot.value.as_str());
+                active.iter().filter(|key| pattern.matches(key.as_str())).collect()
+            });
+            if matching.is_empty() {
+                let hint = "a glob is held against the keys of `[clusters]`; clusters that are gone do not count";
+                let message = format!("`{}` matches no cluster", spot.value);
+                self.resolver.refuse(&spot.origin, message).hint = Some(hint.to_owned());
+            }
+            set.extend(matching.iter().copied());
+        }
+        set.into_iter().collect()
+    }
+
+    /// The clusters of an entry that names none: the role's, or the only one.
+    fn default_clusters(&mut self, role: &'a Key, origin: &Origin) -> Vec<&'p Key> {
+        if let Some(clusters) = self.role_clusters.get(role) {
+            return clusters.clone();
+        }
+        let raw = self.resolver.raw;
+        if raw.clusters.len() == 1 {
+            return self.places.clusters.keys().collect();
+        }
+        match &self.places.active[..] {
+            [only] => return vec![only],
+            [] if !raw.dropped.is_empty() => {}
+            [] => {
+                self.resolver.refuse(origin, "there is no cluster to bind in").hint =
+                    Some("declare one: `[clusters.NAME]`".to_owned());
+            }
+            many => {
+                let message = format!("the cluster is missing, and there are {}", many.len());
+                let hint = format!("add `cluster = \"KEY\"` to the role or the entry, for example `{}`", many[0]);
+                self.resolver.refuse(origin, message).hint = Some(hint);
+            }
+        }
+        Vec::new()
+    }
+
+    fn subject(&mut self, entry: &Entry<'_>, namespace: (&str, &Origin), name: (&str, &Origin)) -> Option<Subject> {
+        let wild = [namespace, name].into_iter().find(|(text, _)| text.contains(WILDCARDS));
+        let Some((text, origin)) = wild else {
+            let namespace = self.checked(namespace, Namespace::parse);
+            let name = self.checked(name, ServiceAccountName::parse);
+            return Some(Subject::Exact(namespace?, name?));
+        };
+        let Some(reason) = entry.reason else {
+            let hint = if entry.short {
+                "write it as `[[service-accounts]]` with `allow-wildcard = \"the reason\"`"
+            } else {
+                "add `allow-wildcard = \"the reason\"`, or name each ServiceAccount"
+            };
+            let message = format!("`{text}` would trust every ServiceAccount that matches");
+            self.resolver.refuse(origin, message).hint = Some(hint.to_owned());
+            return None;
+        };
+        if let Some((Manage::Create | Manage::Annotate, place)) = entry.manage {
+            let message = "a wildcard is trust only: no ServiceAccount can be managed by it";
+            let diagnostic = Diagnostic::at(place, message).and(origin, "the wildcard is here");
+            self.resolver.push(diagnostic.hint("take `manage` out, or write an entry of its own for the others"));
+            return None;
+        }
+        let good = |text: &str, more: &str| {
+            !text.is_empty()
+                && text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '*' | '?') || more.contains(c))
+        };
+        if !good(namespace.0, "") || !good(name.0, ".") {
+            let message = format!("`{}/{}` can match no ServiceAccount", namespace.0, name.0);
+            self.resolver.refuse(origin, message).hint =
+                Some("names are made of `a-z 0-9 -`, and `*` stands for any of them".to_owned());
+            return None;
+        }
+        let (namespace, name) = (namespace.0.to_owned(), name.0.to_owned());
+        Some(Subject::Wildcard { namespace, name, reason: reason.value.clone() })
+    }
+
+    fn checked<T>(&mut self, (text, origin): (&str, &Origin), parse: fn(String) -> Result<T, IdError>) -> Option<T> {
+        match parse(text.to_owned()) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.resolver.refuse(origin, format!("`{text}` {error}"));
+                None
+            }
+        }
+    }
+
+    /// Adds one subject in each cluster, unless it is bound already.
+    fn bind(&mut self, entry: &Entry<'a>, subject: &Subject, clusters: &[&'p Key]) {
+        let exact = matches!(subject, Subject::Exact(..));
+        let manage = if exact { entry.manage.map_or(Manage::Create, |(manage, _)| manage) } else { Manage::None };
+        // only the first cluster in which they clash is told
+        let mut told = false;
+        for cluster in clusters {
+            let binding = Binding {
+                cluster: (*cluster).clone(),
+                subject: subject.clone(),
+                manage,
+                audience: entry.audience.clone(),
+                token_expiration: entry.token_expiration,
+                sts_regional_endpoints: entry.sts_regional_endpoints,
+                origin: entry.origin.clone(),
+            };
+            // a pattern may be trusted by many roles: it is no object that names one of them
+            let claim = if exact { subject.claim() } else { format!("{} {}", subject.claim(), entry.role) };
+            let list = self.bound.by_role.entry(entry.role).or_default();
+            let Some((role, place)) = self.claims.get(&(*cluster, claim.clone())) else {
+                self.claims.insert((cluster, claim), (entry.role, list.len()));
+                list.push(binding);
+                if manage != Manage::None {
+                    self.managed.entry(cluster).or_insert_with(|| entry.origin.clone());
+                }
+                continue;
+            };
+            let other = &self.bound.by_role[role][*place];
+            let clash = clash((role, other), (entry.role, &binding));
+            if let Some(diagnostic) = clash.filter(|_| !told) {
+                told = true;
+                self.resolver.push(diagnostic);
+            }
+        }
+    }
+
+    /// A cluster that EKS does not know is reached through a kubeconfig, or not at all.
+    fn reachable(&mut self) {
+        for (key, origin) in &self.managed {
+            let Some(cluster) = self.places.clusters.get(*key) else { continue };
+            let access = &cluster.kubernetes;
+            let reached = cluster.name.is_some() || access.context.is_some() || access.kubeconfig.is_some();
+            if reached || cluster.state == ClusterState::Gone {
+                continue;
+            }
+            let message = format!("cluster `{key}` has only an issuer, and nothing says how to reach its API");
+            let hint = "add `kubernetes = { context = \"…\" }`, or bind with `manage = \"none\"`";
+            let diagnostic =
+                Diagnostic::at(&cluster.origin, message).and(origin, "this ServiceAccount is to be managed");
+            self.resolver.push(diagnostic.hint(hint));
+        }
+    }
+}
+
+/// What two bindings of one ServiceAccount disagree on.
+fn clash((first_role, first): (&Key, &Binding), (role, binding): (&Key, &Binding)) -> Option<Diagnostic> {
+    let what = match &binding.subject {
+        Subject::Exact(namespace, name) => format!("ServiceAccount `{namespace}/{name}`"),
+        Subject::Wildcard { namespace, name, .. } => format!("the pattern `{namespace}/{name}`"),
+    };
+    if first_role != role {
+        let message = format!("{what} in cluster `{}` has two roles, `{first_role}` and `{role}`", binding.cluster);
+        let diagnostic = Diagnostic::at(&binding.origin, message).label(format!("`{role}` here"));
+        let hint = "a ServiceAccount has one role: name another ServiceAccount, or put the permissions into one role";
+        return Some(diagnostic.and(&first.origin, format!("`{first_role}` here")).hint(hint));
+    }
+    let differ = [
+        ("manage", first.manage != binding.manage),
+        ("audience", first.audience != binding.audience),
+        ("token-expiration", first.token_expiration != binding.token_expiration),
+        ("sts-regional-endpoints", first.sts_regional_endpoints != binding.sts_regional_endpoints),
+        ("allow-wildcard", first.subject != binding.subject),
+    ];
+    let keys: Vec<String> = differ.iter().filter(|(_, differ)| *differ).map(|(key, _)| format!("`{key}`")).collect();
+    if keys.is_empty() {
+        return None;
+    }
+    let message =
+        format!("{what} in cluster `{}` is bound twice, with another {}", binding.cluster, keys.join(" and "));
+    Some(Diagnostic::at(&binding.origin, message).and(&first.origin, "first bound here").hint("keep one of the two"))
+}

@@ -1,0 +1,127 @@
+//! Policy statements written in TOML, as the JSON that IAM knows.
+
+use crate::config::diagnostics::Diagnostic;
+use crate::config::reader::{Gather, Spot, TableReader, nearest, text, wrong};
+use serde_json::{Map, Value};
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// The keys of a statement in TOML, and what IAM calls them.
+pub(crate) const STATEMENT_KEYS: [(&str, &str); 9] = [
+    ("sid", "Sid"),
+    ("effect", "Effect"),
+    ("actions", "Action"),
+    ("not-actions", "NotAction"),
+    ("resources", "Resource"),
+    ("not-resources", "NotResource"),
+    ("principals", "Principal"),
+    ("not-principals", "NotPrincipal"),
+    ("conditions", "Condition"),
+];
+
+/// The kinds of principal in TOML, and what IAM calls them.
+const PRINCIPAL_KEYS: [(&str, &str); 4] =
+    [("aws", "AWS"), ("federated", "Federated"), ("service", "Service"), ("canonical-user", "CanonicalUser")];
+
+/// A list of statements as IAM JSON, `Effect` defaulting to `Allow`.
+pub(super) fn statements(table: &mut TableReader<'_, '_>, key: &'static str) -> Option<Spot<Vec<Spot<Value>>>> {
+    let spot = table.any(key)?;
+    let DeValue::Array(list) = spot.value else {
+        table.gather.list.push(Diagnostic::at(&spot.origin, format!("`{key}` must be a list of statements")));
+        return None;
+    };
+    let value = list.iter().filter_map(|item| statement(table.gather, item)).collect();
+    Some(Spot { value, origin: spot.origin })
+}
+
+fn statement(gather: &mut Gather, item: &Spanned<DeValue<'_>>) -> Option<Spot<Value>> {
+    let origin = gather.origin(item.span());
+    let DeValue::Table(table) = item.get_ref() else {
+        wrong(gather, item, "a statement: a table");
+        return None;
+    };
+    let mut object = Map::from_iter([("Effect".to_owned(), Value::from("Allow"))]);
+    for (name, value) in table {
+        let key = name.get_ref().as_ref();
+        let Some((_, element)) = STATEMENT_KEYS.iter().find(|(known, _)| *known == key) else {
+            let place = gather.origin(name.span());
+            let known = STATEMENT_KEYS.iter().map(|(known, _)| *known);
+            let hint = nearest(key, known).map_or_else(
+                || {
+                    "a statement has `actions`, `resources`, `principals`, `conditions`, `effect`, `sid` and `not-…`"
+                        .to_owned()
+                },
+                |near| format!("did you mean `{near}`?"),
+            );
+            gather.list.push(Diagnostic::at(&place, format!("unknown key `{key}` in a statement")).hint(hint));
+            continue;
+        };
+        let value = match *element {
+            "Principal" | "NotPrincipal" => principals(gather, value)?,
+            "Effect" => effect(gather, value)?,
+            "Sid" => Value::from(text(gather, value)?.value),
+            "Condition" => json(gather, value)?,
+            _ => one_or_more(gather, value)?,
+        };
+        object.insert((*element).to_owned(), value);
+    }
+    Some(Spot { value: Value::Object(object), origin })
+}
+
+fn effect(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+    let spot = text(gather, value)?;
+    if ["Allow", "Deny"].contains(&spot.value.as_str()) {
+        return Some(Value::from(spot.value));
+    }
+    let hint =
+        if spot.value.to_ascii_lowercase().starts_with('d') { "did you mean `Deny`?" } else { "did you mean `Allow`?" };
+    gather.list.push(Diagnostic::at(&spot.origin, "`effect` must be `Allow` or `Deny`").hint(hint));
+    None
+}
+
+fn principals(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+    let DeValue::Table(table) = value.get_ref() else {
+        return text(gather, value).map(|spot| Value::from(spot.value));
+    };
+    let mut object = Map::new();
+    for (name, value) in table {
+        let key = name.get_ref().as_ref();
+        if let Some((_, element)) = PRINCIPAL_KEYS.iter().find(|(known, _)| *known == key) {
+            object.insert((*element).to_owned(), one_or_more(gather, value)?);
+        } else {
+            let place = gather.origin(name.span());
+            let hint = "a principal is `aws`, `federated`, `service` or `canonical-user`";
+            gather.list.push(Diagnostic::at(&place, format!("unknown kind of principal `{key}`")).hint(hint));
+        }
+    }
+    Some(Value::Object(object))
+}
+
+/// A text as it is, a list of one as its only text, a longer list as a list.
+fn one_or_more(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+    match value.get_ref() {
+        DeValue::Array(list) => {
+            let texts: Vec<Value> =
+                list.iter().filter_map(|item| text(gather, item)).map(|spot| Value::from(spot.value)).collect();
+            Some(match <[Value; 1]>::try_from(texts) {
+                Ok([only]) => only,
+                Err(texts) => Value::Array(texts),
+            })
+        }
+        _ => text(gather, value).map(|spot| Value::from(spot.value)),
+    }
+}
+
+fn json(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+    Some(match value.get_ref() {
+        DeValue::String(text) => Value::from(text.to_string()),
+        DeValue::Boolean(flag) => Value::from(flag.to_string()),
+        DeValue::Integer(number) => Value::from(number.to_string()),
+        DeValue::Float(number) => Value::from(number.to_string()),
+        DeValue::Datetime(time) => Value::from(time.to_string()),
+        DeValue::Array(list) => Value::Array(list.iter().filter_map(|item| json(gather, item)).collect()),
+        DeValue::Table(table) => Value::Object(
+            table.iter().filter_map(|(key, value)| Some((key.get_ref().to_string(), json(gather, value)?))).collect(),
+        ),
+    })
+}
