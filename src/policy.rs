@@ -5,9 +5,7 @@
 pub mod budget;
 mod canonical;
 pub mod document;
-mod json;
 pub mod narrow;
-pub(crate) mod operators;
 pub mod parse;
 pub mod trust;
 

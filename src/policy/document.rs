@@ -192,6 +192,11 @@ impl Statement {
         &self.value
     }
 
+    /// Its canonical form.
+    pub(crate) fn canonical(&self) -> &CanonicalStatement {
+        &self.canonical
+    }
+
     /// Every `Federated` principal, as it stands there.
     pub fn federated_providers(&self) -> Vec<String> {
         parse::strings(self.value.get("Principal").and_then(|principal| principal.get("Federated")))
