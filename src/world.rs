@@ -8,6 +8,7 @@ pub mod aws;
 mod connect;
 mod eks;
 mod iam;
+pub mod kubernetes;
 mod pace;
 mod retry;
 mod scrub;
