@@ -47,6 +47,7 @@ pub enum Answer {
 const EVERY: Duration = Duration::from_secs(10);
 
 /// The streams of one run.
+#[derive(Clone)]
 pub struct Ui {
     stdout: Style,
     stderr: Style,
@@ -55,6 +56,7 @@ pub struct Ui {
 }
 
 /// How progress is told.
+#[derive(Clone)]
 enum Progress {
     None,
     Bar(Arc<Bar>),

@@ -6,6 +6,8 @@
 /// Characters of a role's trust policy
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
 pub const TRUST_SIZE: usize = 2048;
+/// The most that AWS raises the quota of a trust policy to (same page).
+pub const TRUST_SIZE_MAXIMUM: usize = 4096;
 /// Characters of all inline policies of a role together (same page).
 pub const INLINE_SIZE: usize = 10_240;
 /// Characters of a managed policy (same page).

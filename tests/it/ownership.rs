@@ -37,7 +37,7 @@ impl Scene {
     }
 
     pub(crate) fn service_account(&self, name: &str) -> Option<Value> {
-        world::service_account(self.world.cluster("main"), "apps", name)
+        world::service_account(&self.world.cluster("main"), "apps", name)
     }
 
     pub(crate) fn provider(&self) -> String {
@@ -222,7 +222,7 @@ fn a_service_account_that_a_pod_uses_is_released_not_deleted() {
     let scene = Scene::new();
     scene.declare(&(role("app") + &role("other")));
     scene.bench.converges();
-    world::create_pod(scene.world.cluster("main"), "apps", "runner", "app");
+    world::create_pod(&scene.world.cluster("main"), "apps", "runner", "app");
     scene.declare(&role("other"));
     assert_eq!(scene.apply(&["--force"]).code, 0);
     let account = scene.service_account("app").expect("a pod uses it");
