@@ -27,12 +27,7 @@ pub(super) fn trust<'p>(plan: &'p Plan, account: &'p Key, role: &'p RoleName) ->
 }
 
 /// The writes to an inline policy of a role.
-pub(super) fn inline<'p>(
-    plan: &'p Plan,
-    account: &'p Key,
-    role: &'p RoleName,
-    inline: &'p PolicyName,
-) -> Chain<'p> {
+pub(super) fn inline<'p>(plan: &'p Plan, account: &'p Key, role: &'p RoleName, inline: &'p PolicyName) -> Chain<'p> {
     calls(plan, account)
         .filter_map(|call| match call {
             IamCall::PutInline { name, policy, from, to } if name == role && policy == inline => {

@@ -130,8 +130,8 @@ impl Verdict {
 
 /// Whether the marks still say that the object is ours and may go.
 fn marks(before: &Pairs, live: &Pairs) -> Verdict {
-    let [owner, guard] =
-        [OWNER, PREVENT_DESTROY].map(|key| Verdict::of(&format!("tags.{key}"), &live.get(key), &before.get(key), &before.get(key)));
+    let [owner, guard] = [OWNER, PREVENT_DESTROY]
+        .map(|key| Verdict::of(&format!("tags.{key}"), &live.get(key), &before.get(key), &before.get(key)));
     Verdict::all([owner, guard])
 }
 

@@ -68,13 +68,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         }
     }
 
-    async fn policy(
-        &self,
-        step: &Step,
-        account: &Key,
-        arn: &PolicyArn,
-        call: &IamCall,
-    ) -> Result<Verdict, CallError> {
+    async fn policy(&self, step: &Step, account: &Key, arn: &PolicyArn, call: &IamCall) -> Result<Verdict, CallError> {
         if let IamCall::TagPolicy { from, .. } | IamCall::UntagPolicy { from, .. } = call {
             let none = Pairs::new();
             let to = if let IamCall::TagPolicy { to, .. } = call { to } else { &none };
@@ -82,7 +76,8 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             return Ok(live.map_or_else(gone, |live| tags(&live, from, to)));
         }
         let Some(live) = self.aws.policy(account, arn).await? else {
-            return Ok(if matches!(call, IamCall::DeletePolicy { .. }) { Verdict::Done } else { gone() });
+            let goes = matches!(call, IamCall::DeletePolicy { .. } | IamCall::DeletePolicyVersion { .. });
+            return Ok(if goes { Verdict::Done } else { gone() });
         };
         Ok(match call {
             IamCall::CreatePolicyVersion { from, to, .. } => Verdict::of("document", &live.policy.document, from, to),

@@ -48,7 +48,7 @@ where
     RK: ReadKubernetes,
     WK: WriteKubernetes,
 {
-    let mut lanes = Lanes::new(plan, pace);
+    let mut lanes = Lanes::new(plan, *pace);
     let mut running = FuturesUnordered::new();
     loop {
         for skipped in lanes.skip(runner.interrupt()) {
@@ -76,7 +76,7 @@ fn word(outcome: &Outcome) -> &'static str {
 }
 
 impl<'p> Lanes<'p> {
-    fn new(plan: &'p Plan, pace: &Pace) -> Self {
+    fn new(plan: &'p Plan, pace: Pace) -> Self {
         let positions: BTreeMap<&Address, usize> =
             plan.steps.iter().enumerate().map(|(position, step)| (&step.address, position)).collect();
         // what is not in the plan needs no change; what comes later cannot be waited for

@@ -65,8 +65,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
             if self.interrupt().is_some() {
                 return progress.interrupted();
             }
-            self.listen
-                .on(&Event::CallStarted { address: step.address.clone(), operation: part.call.operation() });
+            self.listen.on(&Event::CallStarted { address: step.address.clone(), operation: part.call.operation() });
             match self.write(&part.call).await {
                 Ok(written) => {
                     progress.done += 1;

@@ -173,9 +173,8 @@ impl<K: ReadKubernetes> Tour<'_, K> {
         if wanted.len() > FEW_NAMESPACES {
             match self.lane.run(self.kubernetes.namespaces(self.key)).await {
                 Ok(there) => {
-                    let look = |namespace: &Namespace| match there.contains(namespace) {
-                        true => Observed::Present(()),
-                        false => Observed::Absent,
+                    let look = |namespace: &Namespace| {
+                        if there.contains(namespace) { Observed::Present(()) } else { Observed::Absent }
                     };
                     live.namespaces = wanted.into_iter().map(|name| (name.clone(), look(name))).collect();
                     return;
@@ -204,9 +203,8 @@ impl<K: ReadKubernetes> Tour<'_, K> {
         let asked = live.service_accounts.iter_mut().filter_map(|(spot, seen)| {
             let Observed::Present(item) = seen else { return None };
             let made = item.annotations.get(CREATED).is_some_and(|value| value == "true");
-            let may_go =
-                made && is_ours(self.desired, &item.labels) && (destroy || !self.declared.contains_key(spot));
-            may_go.then(|| async move {
+            let may_go = made && is_ours(self.desired, &item.labels) && (destroy || !self.declared.contains_key(spot));
+            may_go.then_some(async move {
                 let look = self.kubernetes.pods(self.key, &item.namespace, &item.name);
                 item.pods = match self.lane.run(look).await {
                     Ok(pods) => Observed::Present(pods),

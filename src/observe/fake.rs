@@ -244,7 +244,8 @@ impl ReadAws for World {
     }
 
     async fn roles_in_bulk(&self, account: &Key, roster: &[RoleSummary]) -> Answer<Vec<LiveRole>> {
-        let list = |live: &LiveAccount| roster.iter().filter_map(|summary| role(live, &summary.name)).map(shown).collect();
+        let list =
+            |live: &LiveAccount| roster.iter().filter_map(|summary| role(live, &summary.name)).map(shown).collect();
         self.account("iam:GetAccountAuthorizationDetails", account, list).await
     }
 
@@ -346,11 +347,7 @@ impl ReadKubernetes for World {
         }
     }
 
-    async fn service_accounts(
-        &self,
-        cluster: &Key,
-        namespace: Option<&Namespace>,
-    ) -> Answer<Vec<LiveServiceAccount>> {
+    async fn service_accounts(&self, cluster: &Key, namespace: Option<&Namespace>) -> Answer<Vec<LiveServiceAccount>> {
         let list = |live: &LiveCluster| {
             let all = live.service_accounts.values().filter_map(Observed::present);
             all.filter(|live| namespace.is_none_or(|wanted| live.namespace == *wanted)).map(item).collect()

@@ -9,9 +9,7 @@ use futures::future::join_all;
 use std::collections::BTreeMap;
 
 /// The policies, and whether they could be listed.
-pub(super) async fn read<A: ReadAws>(
-    desk: &Desk<'_, A>,
-) -> (BTreeMap<PolicyArn, Observed<LivePolicy>>, Observed<()>) {
+pub(super) async fn read<A: ReadAws>(desk: &Desk<'_, A>) -> (BTreeMap<PolicyArn, Observed<LivePolicy>>, Observed<()>) {
     let declared = desk.policies();
     match desk.lane.run(desk.aws.policies(desk.key)).await {
         Ok(listed) => {

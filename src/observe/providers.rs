@@ -29,10 +29,7 @@ pub(super) async fn read<A: ReadAws>(
     }
 }
 
-async fn each<A: ReadAws>(
-    desk: &Desk<'_, A>,
-    arns: Vec<ProviderArn>,
-) -> BTreeMap<ProviderArn, Observed<LiveProvider>> {
+async fn each<A: ReadAws>(desk: &Desk<'_, A>, arns: Vec<ProviderArn>) -> BTreeMap<ProviderArn, Observed<LiveProvider>> {
     let asked = arns.into_iter().map(|arn| async move {
         let answer = desk.lane.run(desk.aws.provider(desk.key, &arn)).await;
         (arn, observed(answer))

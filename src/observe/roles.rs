@@ -44,7 +44,8 @@ impl<'a> Search<'a> {
             desk.is_our_path(&summary.path, paths) || !our_issuers.is_disjoint(&summary.trust.federated_issuers())
         };
         let found = roster.map(|roster| {
-            let wanted = |summary: &&RoleSummary| declared.contains_key(&summary.name.folded()) || is_candidate(summary);
+            let wanted =
+                |summary: &&RoleSummary| declared.contains_key(&summary.name.folded()) || is_candidate(summary);
             roster.iter().filter(wanted).collect()
         });
         Self { declared, found, total: roster.map_or(0, <[_]>::len) }
@@ -70,10 +71,7 @@ impl<'a> Search<'a> {
 }
 
 /// Every declared role, and every other one of ours.
-pub(super) async fn read<A: ReadAws>(
-    desk: &Desk<'_, A>,
-    search: &Search<'_>,
-) -> BTreeMap<String, Observed<LiveRole>> {
+pub(super) async fn read<A: ReadAws>(desk: &Desk<'_, A>, search: &Search<'_>) -> BTreeMap<String, Observed<LiveRole>> {
     let mut roles: BTreeMap<String, Observed<LiveRole>>;
     if let Some(found) = &search.found {
         // a declared role that is not listed is not there
@@ -146,7 +144,7 @@ async fn ask_instance_profiles<A: ReadAws>(
         let role = &seen.present()?.role;
         let may_go = is_ours(desk.desired, &role.tags) && (desk.destroy || !search.declared.contains_key(folded));
         let name = role.name.clone();
-        may_go.then(|| async move {
+        may_go.then_some(async move {
             match (desk.lane.run(desk.aws.instance_profiles(desk.key, &name)).await, &mut *seen) {
                 (Ok(profiles), Observed::Present(role)) => role.instance_profiles = profiles,
                 (Ok(_), _) => {}

@@ -34,7 +34,7 @@ type Edit = fn(&mut Live);
 /// What may speak against a delete since the plan; the object stays, untouched.
 fn objections() -> Vec<(&'static str, &'static str, Edit)> {
     vec![
-        (ROLE, "has been attached", |live| role(live, "reports", |it| drop(it.role.attached.insert(aws("New"))))),
+        (ROLE, "has been attached", |live| role(live, "reports", |it| it.role.attached.extend([aws("New")]))),
         (ROLE, "has been put into it", |live| {
             role(live, "reports", |it| drop(it.role.inline.insert("new".parse().unwrap(), allow("s3:New"))));
         }),
@@ -88,7 +88,10 @@ async fn what_speaks_against_a_delete_is_seen_before_anything_of_it_goes() {
 
 #[tokio::test]
 async fn what_is_gone_already_is_done() {
-    let (_, world, plan) = going().await;
+    let (mut kit, world, _) = going().await;
+    world.change(|live| policy(live, |it| it.other_versions.push("v0".into())));
+    kit.options.force = true;
+    let plan = planned(&kit, &world).await;
     assert!(run(&world, &plan).await.succeeded());
     world.take_log();
     let report = run(&world, &plan).await;
@@ -139,7 +142,10 @@ async fn a_provider_stays_while_any_role_trusts_it() {
         account.roles.insert("stranger".into(), Observed::Present(stranger));
     });
     let stale = rechecked(&world, &plan).await;
-    assert!(stale.iter().any(|item| item.address == provider && item.why.contains("`stranger` trusts it")), "{stale:?}");
+    assert!(
+        stale.iter().any(|item| item.address == provider && item.why.contains("`stranger` trusts it")),
+        "{stale:?}"
+    );
     let report = run(&world, &plan).await;
     let failed = failure(&report, provider);
     assert!(failed.stale && failed.why.contains("`stranger` trusts it"), "{failed:?}");

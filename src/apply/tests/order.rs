@@ -2,7 +2,9 @@ use super::{failure, hands, kit, outcome, planned, rechecked, run, world_of, wri
 use crate::apply::report::Outcome;
 use crate::apply::{Pace, apply};
 use crate::event::{Event, Listen, Silence};
+use crate::model::call::{Call, IamCall};
 use crate::observe::fake::World;
+use crate::plan::Part;
 use crate::plan::tests::kit::{Kit, allow, binding, key};
 use crate::world::CallErrorKind;
 use std::sync::Mutex;
@@ -71,6 +73,43 @@ async fn no_more_steps_are_under_way_than_there_is_room() {
         assert!(report.succeeded());
         assert_eq!(world.most_at_once(), most, "in one account");
     }
+}
+
+#[tokio::test]
+async fn two_steps_never_write_to_one_object_side_by_side() {
+    let mut kit = kit();
+    let world = world_of(&kit).await;
+    kit.desired.roles.get_mut(&key("keep")).unwrap().description = "new".into();
+    let mut plan = planned(&kit, &world).await;
+    assert_eq!(plan.steps.len(), 1);
+    let mut beside = plan.steps[0].clone();
+    beside.address = "policy/default/beside".parse().unwrap();
+    let call = IamCall::TagRole {
+        name: "keep".parse().unwrap(),
+        from: [].into(),
+        to: [("beside".to_owned(), "1".to_owned())].into(),
+    };
+    beside.parts = vec![Part { call: Call::Iam(key("default"), call) }];
+    plan.steps.insert(0, beside);
+    // the world panics where two writes to one object meet
+    assert!(run(&world, &plan).await.succeeded());
+    assert_eq!(writes(&world.take_log()), ["iam:TagRole default keep", "iam:UpdateRole default keep"]);
+}
+
+/// Whoever calls may move the work to another thread.
+#[test]
+fn the_work_may_be_sent_to_another_thread() {
+    fn sent<T: Send>(_: &T) {}
+    let kit = Kit::new();
+    let world = World::new(kit.live.clone());
+    let plan = crate::plan::plan(&kit.desired, &kit.live, &kit.options, Vec::new());
+    let (_sender, stop) = watch::channel(None);
+    sent(&apply(&plan, &hands(&world), &Pace { parallelism: 1 }, stop, &Silence));
+    sent(&crate::apply::recheck(&plan, &hands(&world)));
+    sent(&crate::observe::identify(&kit.desired.accounts, &world));
+    let looks = crate::observe::Looks { parallelism: 1, destroy: false };
+    let identities = std::collections::BTreeMap::new();
+    sent(&crate::observe::observe(&kit.desired, &identities, &world, &world, &looks, &Silence));
 }
 
 #[tokio::test]
@@ -165,7 +204,8 @@ async fn applying_is_told_as_it_goes() {
     let calls = plan.steps.iter().map(|step| step.parts.len()).sum();
     assert_eq!(events[0], Event::ApplyStarted { steps: plan.steps.len(), calls });
     let ends = |word: &str| {
-        let ends = events.iter().filter(|event| matches!(event, Event::StepFinished { outcome, .. } if *outcome == word));
+        let ends =
+            events.iter().filter(|event| matches!(event, Event::StepFinished { outcome, .. } if *outcome == word));
         ends.count()
     };
     assert_eq!((ends("applied"), ends("failed"), ends("skipped")), (plan.steps.len() - 3, 1, 2));

@@ -22,6 +22,10 @@ fn crowd(count: usize, total: usize) -> Kit {
         kit.account().roles.insert(name.clone(), Observed::Present(role));
         if index < count {
             kit.role(&name, |role| role.bindings = vec![binding("east", &format!("s{index}"))]);
+            let items = &mut kit.cluster("east").service_accounts;
+            let mut item = items.values().next().unwrap().present().unwrap().clone();
+            item.name = format!("s{index}").parse().unwrap();
+            items.insert((item.namespace.clone(), item.name.clone()), Observed::Present(item));
         }
     }
     kit
@@ -60,12 +64,12 @@ async fn the_cheaper_way_is_taken() {
 }
 
 #[tokio::test]
-async fn a_hundred_roles_take_ten_calls() {
+async fn a_hundred_roles_take_eleven_calls_with_two_clusters() {
     let kit = crowd(100, 100);
     let world = World::new(kit.live.clone());
     look(&kit, &world).await;
     let counts = world.counts();
-    // two clusters: DescribeCluster, verification and the list of ServiceAccounts are made for each
+    // DescribeCluster and the list of ServiceAccounts are made for each cluster; nine with one
     assert_eq!(counts.values().sum::<usize>() - counts["verify"], 11, "{counts:?}");
     assert_eq!(counts["iam:GetAccountSummary"], 1);
 }
@@ -286,25 +290,42 @@ async fn without_the_list_of_providers_those_of_our_clusters_are_read() {
     assert!(matches!(account.providers_listed, Observed::Unknown(_)));
 }
 
+/// A name, what is declared or live beside the rest, and how often quotas are then asked for.
+type Case = (&'static str, fn(&mut Kit), usize);
+
 #[tokio::test]
 async fn quotas_are_asked_for_when_a_size_comes_near_the_default() {
-    let cases: [(&str, fn(&mut Kit), usize); 5] = [
+    let cases: [Case; 5] = [
         ("small", |_| {}, 0),
-        ("many subjects", |kit| {
-            kit.role("big", |role| role.bindings = (0..60).map(|index| binding("east", &format!("s{index}"))).collect());
-        }, 1),
-        ("many attached", |kit| {
-            kit.role("big", |role| {
-                role.bindings = vec![binding("east", "big")];
-                role.attach = (0..9).map(|index| Attachment::Arn(aws(&format!("P{index}")))).collect();
-            });
-        }, 1),
+        (
+            "many subjects",
+            |kit| {
+                kit.role("big", |role| {
+                    role.bindings = (0..60).map(|index| binding("east", &format!("s{index}"))).collect();
+                });
+            },
+            1,
+        ),
+        (
+            "many attached",
+            |kit| {
+                kit.role("big", |role| {
+                    role.bindings = vec![binding("east", "big")];
+                    role.attach = (0..9).map(|index| Attachment::Arn(aws(&format!("P{index}")))).collect();
+                });
+            },
+            1,
+        ),
         ("a long policy", |kit| kit.policy("bucket", allow(&"x".repeat(5000))), 1),
-        ("many attached by others", |kit| {
-            if let Some(Observed::Present(role)) = kit.account().roles.get_mut("reports") {
-                role.role.attached.extend((0..8).map(|index| aws(&format!("P{index}"))));
-            }
-        }, 1),
+        (
+            "many attached by others",
+            |kit| {
+                if let Some(Observed::Present(role)) = kit.account().roles.get_mut("reports") {
+                    role.role.attached.extend((0..8).map(|index| aws(&format!("P{index}"))));
+                }
+            },
+            1,
+        ),
     ];
     for (name, change, asked) in cases {
         let mut kit = applied();

@@ -1,7 +1,8 @@
 //! A small configuration and a small world to plan with.
 
 use crate::ids::{
-    AccountId, ClusterName, IamPath, IssuerUrl, Key, Namespace, Partition, PolicyArn, PolicyName, RoleName, ServiceAccountName,
+    AccountId, ClusterName, IamPath, IssuerUrl, Key, Namespace, Partition, PolicyArn, PolicyName, RoleName,
+    ServiceAccountName,
 };
 use crate::model::desired::{
     Account, Adopt, Attachment, Binding, Boundary, Cluster, ClusterState, Desired, Guard, KubernetesAccess, Manage,
