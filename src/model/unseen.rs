@@ -48,3 +48,14 @@ pub(crate) fn printable(json: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::UNSEEN;
+
+    #[test]
+    fn the_table_is_sorted() {
+        assert!(UNSEEN.windows(2).all(|pair| pair[0].1 < pair[1].0));
+        assert!(UNSEEN.iter().all(|(first, last)| first <= last));
+    }
+}

@@ -70,12 +70,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn the_table_is_sorted() {
-        assert!(UNSEEN.windows(2).all(|pair| pair[0].1 < pair[1].0));
-        assert!(UNSEEN.iter().all(|(first, last)| first <= last));
-    }
-
     proptest! {
         #[test]
         fn what_is_clean_stays_as_it_is(text in "\\PC*") {

@@ -149,7 +149,8 @@ fn an_object_marked_for_a_cluster_that_is_not_declared_is_not_touched() {
     // the cluster's table leaves the file, its role with it
     scene.declare(&role("app"));
     let plan = scene.bench.plan(&["--force"]);
-    assert!(refusals(&plan).join("\n").contains("gone"), "the hint says how: {plan}");
+    assert!(refusals(&plan).join("\n").contains("orphan/default/role/two"), "{plan}");
+    assert!(plan["refused"].to_string().contains("gone"), "the hint says how: {plan}");
     assert!(scene.someone.has_role("two"));
     // declared gone, it is taken away without talking to it
     scene.world.remove_cluster("second");

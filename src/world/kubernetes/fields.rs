@@ -31,6 +31,18 @@ pub(super) fn service_account(object: &Value) -> Result<LiveServiceAccount, Stri
     })
 }
 
+/// Whether the manager's apply is what made the object: its entry is as old as the object. An object that someone made
+/// bare has no entry of its maker, so that being alone in `managedFields` says too little.
+pub(super) fn made_by(object: &Value, name: &str) -> bool {
+    let Some(metadata) = object.get("metadata") else { return false };
+    let Some(created) = metadata.get("creationTimestamp").and_then(Value::as_str) else { return false };
+    let entries = metadata.get("managedFields").and_then(Value::as_array);
+    entries.into_iter().flatten().any(|entry| {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str);
+        text("manager") == Some(name) && text("operation") == Some("Apply") && text("time") == Some(created)
+    })
+}
+
 fn pairs(map: Option<&Value>) -> Pairs {
     let entries = map.and_then(Value::as_object).into_iter().flatten();
     entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()

@@ -59,8 +59,9 @@ impl KubernetesWriter {
         let mark = bare.annotations.remove(CREATED);
         let reply = self.apply(cluster, CREATE, account, &body(&bare), false).await?;
         let made = fields::service_account(&reply.json).map_err(|why| error(CREATE, CallErrorKind::Other, why))?;
+        // a reply that was lost is answered with 200 the second time
         let ours_alone = made.managers.iter().all(|manager| manager.name == self.inner.manager);
-        let ours = reply.status.as_u16() == 201 || ours_alone;
+        let ours = reply.status.as_u16() == 201 || (ours_alone && fields::made_by(&reply.json, &self.inner.manager));
         if mark.is_none() || !ours {
             return Ok(Written { request_id: reply.request_id, already_done: false });
         }
