@@ -9,7 +9,7 @@ mod failure;
 mod memory;
 
 pub(crate) use account::{AccountClient, Asked};
-pub(crate) use failure::{credentials_message, invalid, odd};
+pub(crate) use failure::{invalid, odd, unsigned};
 
 use super::connect::{Clock, Connector};
 use super::{Answer, CallError, ClusterFacts, PolicySummary, ReadAws, RoleHead, WriteAws, Written, eks, iam, sts};

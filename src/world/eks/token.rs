@@ -7,8 +7,7 @@
 
 use crate::ids::{ClusterName, Region};
 use crate::world::Answer;
-use crate::world::aws::{AccountClient, Action, EksToken, credentials_message, invalid, odd};
-use crate::world::{CallError, CallErrorKind};
+use crate::world::aws::{AccountClient, Action, EksToken, invalid, odd, unsigned};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
@@ -23,16 +22,15 @@ use std::time::{Duration, SystemTime};
 pub(crate) const ACTION: Action = Action { service: "sts", name: "GetCallerIdentity" };
 const PREFIX: &str = "k8s-aws-v1.";
 const CLUSTER_HEADER: &str = "x-k8s-aws-id";
-const SIGNED_FOR: Duration = Duration::from_secs(60);
+const SIGNED_FOR: Duration = Duration::from_mins(1);
 const LIFETIME: Duration = Duration::from_mins(14);
 
 /// Makes a token from the credentials of the cluster's account.
 pub(crate) async fn token(account: &AccountClient, region: &Region, name: &ClusterName) -> Answer<EksToken> {
-    let provider = account.sdk.credentials_provider().ok_or_else(|| invalid(ACTION, "no credentials are configured"))?;
-    let credentials = provider.provide_credentials().await.map_err(|error| CallError {
-        kind: CallErrorKind::Credentials,
-        ..odd(ACTION, credentials_message(&error))
-    })?;
+    let provider =
+        account.sdk.credentials_provider().ok_or_else(|| invalid(ACTION, "no credentials are configured"))?;
+    let credentials = provider.provide_credentials().await;
+    let credentials = credentials.map_err(|error| unsigned(&error).into_error(ACTION.to_string()))?;
     let endpoint = endpoint(account, region).await?;
     let now = account.clock.now();
     let url = presigned(&credentials, &endpoint, region, name, now).map_err(|error| odd(ACTION, error.to_string()))?;
@@ -97,8 +95,7 @@ mod tests {
     }
 
     fn sign_at(endpoint: &str, session: Option<&str>) -> String {
-        let credentials =
-            Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", session.map(str::to_owned), None, "test");
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", session.map(str::to_owned), None, "test");
         let region = Region::parse("eu-west-1").unwrap();
         let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         presigned(&credentials, endpoint, &region, &ClusterName::parse("prod").unwrap(), now).unwrap()
