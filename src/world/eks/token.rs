@@ -16,7 +16,7 @@ use aws_sigv4::sign::v4::SigningParams;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What is signed; the permission needs no grant.
 pub(crate) const ACTION: Action = Action { service: "sts", name: "GetCallerIdentity" };
@@ -36,7 +36,12 @@ pub(crate) async fn token(account: &AccountClient, region: &Region, name: &Clust
     let url = presigned(&credentials, &endpoint, region, name, now).map_err(|error| odd(ACTION, error.to_string()))?;
     let token = SecretString::from(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(url)));
     let expires = now + LIFETIME;
-    Ok(EksToken { token, expires: credentials.expiry().map_or(expires, |end| end.min(expires)) })
+    Ok(EksToken { token, expires: seconds(credentials.expiry().map_or(expires, |end| end.min(expires))) })
+}
+
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The STS endpoint of the cluster's region, or the one that the user set. Never the dual-stack one: authenticators
@@ -86,7 +91,6 @@ fn presigned(
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use std::time::UNIX_EPOCH;
 
     fn query(url: &str) -> BTreeMap<String, String> {
         let (_, query) = url.split_once('?').unwrap();
