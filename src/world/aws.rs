@@ -9,7 +9,7 @@ mod failure;
 mod memory;
 
 pub(crate) use account::{AccountClient, Asked};
-pub(crate) use failure::{credentials_message, invalid, odd};
+pub(crate) use failure::{invalid, odd, unsigned};
 
 use super::connect::{Clock, Connector};
 use super::{Answer, CallError, ClusterFacts, PolicySummary, ReadAws, RoleHead, WriteAws, Written, eks, iam, sts};
@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +42,8 @@ pub struct AwsSettings {
 pub struct EksToken {
     /// The token.
     pub token: SecretString,
-    /// When it must be replaced.
-    pub expires: SystemTime,
+    /// When it must be replaced, in seconds since 1970.
+    pub expires: i64,
 }
 
 /// Reads from AWS; cheap to clone.

@@ -19,7 +19,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sdk_iam::config::SharedHttpClient;
+use aws_sdk_iam::config::{RuntimeComponents, SharedHttpClient};
 use remember::Remembered;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,7 +30,7 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 /// How long one attempt may take that reads a page of up to a thousand roles.
 pub(crate) const LONG_ATTEMPT: Duration = Duration::from_secs(30);
 /// How long signing in may take: SSO, a credential process and an assumed role in a row.
-const SIGN_IN: Duration = Duration::from_secs(60);
+const SIGN_IN: Duration = Duration::from_mins(1);
 /// The name of assumed sessions, as CloudTrail shows it.
 const SESSION: &str = "irsa";
 
@@ -225,7 +225,7 @@ fn http_client() -> SharedHttpClient {
             .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
             .proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.build()
     })
 }

@@ -157,11 +157,20 @@ impl Failure {
             "EntityAlreadyExists" | "EntityAlreadyExistsException" | "ResourceInUseException" => {
                 CallErrorKind::AlreadyExists
             }
-            "LimitExceeded" | "LimitExceededException" | "ResourceLimitExceededException"
+            "LimitExceeded"
+            | "LimitExceededException"
+            | "ResourceLimitExceededException"
             | "ServiceQuotaExceededException" => CallErrorKind::Limit,
-            "ValidationError" | "ValidationException" | "InvalidInput" | "InvalidParameterException"
-            | "InvalidParameterValue" | "InvalidRequestException" | "MalformedPolicyDocument"
-            | "PolicyNotAttachable" | "UnmodifiableEntity" | "InvalidAction" => CallErrorKind::Invalid,
+            "ValidationError"
+            | "ValidationException"
+            | "InvalidInput"
+            | "InvalidParameterException"
+            | "InvalidParameterValue"
+            | "InvalidRequestException"
+            | "MalformedPolicyDocument"
+            | "PolicyNotAttachable"
+            | "UnmodifiableEntity"
+            | "InvalidAction" => CallErrorKind::Invalid,
             _ => self.kind_by_status(),
         }
     }
@@ -191,7 +200,7 @@ impl Failure {
 }
 
 /// What to do about a failure.
-pub(crate) fn decide(failure: &Failure, facts: &Facts) -> Verdict {
+pub(crate) fn decide(failure: &Failure, facts: Facts) -> Verdict {
     let retry_if = |condition: bool, because: Because| if condition { Verdict::Retry(because) } else { Verdict::Final };
     match failure.class {
         Class::Credentials | Class::Request => return Verdict::Final,

@@ -34,18 +34,16 @@ pub(crate) fn clean(text: &str) -> String {
             out.push('…');
             break;
         }
-        match boundary.then(|| secret(rest)).flatten() {
-            Some((shown, hidden)) => {
-                out.push_str(&rest[..shown]);
-                out.push_str(HIDDEN);
-                rest = &rest[shown + hidden..];
-                boundary = false;
-            }
-            None => {
-                out.push(next);
-                boundary = !next.is_ascii_alphanumeric();
-                rest = &rest[next.len_utf8()..];
-            }
+        let (shown, hidden) = if boundary { secret(rest).unwrap_or_default() } else { (0, 0) };
+        if hidden > 0 {
+            out.push_str(&rest[..shown]);
+            out.push_str(HIDDEN);
+            rest = &rest[shown + hidden..];
+            boundary = false;
+        } else {
+            out.push(next);
+            boundary = !next.is_ascii_alphanumeric();
+            rest = &rest[next.len_utf8()..];
         }
     }
     out
@@ -77,7 +75,8 @@ fn prefixed(text: &str) -> Option<(usize, usize)> {
 
 /// `NAME=secret`, `"NAME": "secret"`.
 fn named(text: &str) -> Option<(usize, usize)> {
-    let name = NAMES.iter().find(|name| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))?;
+    let name =
+        NAMES.iter().find(|name| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))?;
     let mut at = name.len();
     at += run(&text[at..], |c| matches!(c, '"' | '\''));
     if !text[at..].starts_with(['=', ':']) {

@@ -74,9 +74,9 @@ impl Caller {
         for attempt in 0.. {
             pacer.admit(attempt > 0).await;
             let slot = self.slots.acquire().await;
-            let sent = Instant::now();
-            let deadline = *started.get_or_insert(sent) + self.budget;
-            if sent >= deadline {
+            let departed = Instant::now();
+            let deadline = *started.get_or_insert(departed) + self.budget;
+            if departed >= deadline {
                 break;
             }
             let outcome = tokio::time::timeout_at(deadline, send()).await;
@@ -87,17 +87,17 @@ impl Caller {
                     return Ok(answer);
                 }
                 Ok(Err(error)) => failure::failure(&error),
-                Err(_) => return Err(self.out_of_time().into_error(action.to_string())),
+                Err(_) => break,
             };
             if failure.class == Class::Service {
                 self.answered(action);
             }
             let facts = Facts { reached: self.was_reached(action), ..facts };
-            let Verdict::Retry(because) = retry::decide(&failure, &facts) else {
+            let Verdict::Retry(because) = retry::decide(&failure, facts) else {
                 return Err(failure.into_error(action.to_string()));
             };
             if because == Because::Throttled {
-                pacer.slow_down(sent);
+                pacer.slow_down(departed);
             }
             let wait = self.context.scaled(retry::backoff(attempt, self.random()));
             last = Some(failure);

@@ -6,6 +6,7 @@ use crate::world::scrub::clean;
 use crate::world::{CallError, CallErrorKind};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_iam::operation::RequestId;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -13,6 +14,8 @@ use std::error::Error;
 
 /// What is said when the whole chain of credential sources is empty.
 const NO_CREDENTIALS: &str = "no AWS credentials found";
+/// What is said when STS refuses.
+const NOT_ASSUMED: &str = "the role cannot be assumed";
 
 /// Reads an error of the SDK.
 pub(crate) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
@@ -29,7 +32,6 @@ where
         // half an answer to a call that may have been done
         SdkError::ResponseError(_) => (Class::Network, None, spelled(error)),
         SdkError::TimeoutError(_) => (Class::Network, None, "no answer in time".to_owned()),
-        SdkError::ConstructionFailure(_) => (Class::Request, None, spelled(error)),
         SdkError::DispatchFailure(_) => dispatch(error),
         _ => (Class::Request, None, spelled(error)),
     };
@@ -42,7 +44,8 @@ where
 {
     let chain = chain(error);
     if let Some(credentials) = chain.iter().find_map(|error| error.downcast_ref::<CredentialsError>()) {
-        return (Class::Credentials, None, credentials_message(credentials));
+        let Failure { class, code, message, .. } = unsigned(credentials);
+        return (class, code, message);
     }
     let text = spelled(error);
     let refused = chain.iter().filter_map(|error| error.downcast_ref::<std::io::Error>()).any(|error| {
@@ -57,16 +60,41 @@ where
     (Class::Network, None, text)
 }
 
-/// Why there are no credentials. The output of a credential process is never repeated: it may hold any secret.
-pub(crate) fn credentials_message(error: &CredentialsError) -> String {
-    if let CredentialsError::CredentialsNotLoaded(_) = error {
-        return NO_CREDENTIALS.to_owned();
+/// Why a call could not be signed. A role that could not be assumed for a passing trouble on the way stays a passing
+/// trouble.
+pub(crate) fn unsigned(error: &CredentialsError) -> Failure {
+    let chain = chain(error);
+    let assumed = chain.iter().find_map(|error| error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>());
+    if let Some(assumed) = assumed {
+        let below = failure(assumed);
+        let passing = matches!(below.kind(), CallErrorKind::Throttled | CallErrorKind::Unavailable);
+        if below.class != Class::Service || passing {
+            return below;
+        }
+        let message = format!("{NOT_ASSUMED}: {}", below.message);
+        return Failure { class: Class::Credentials, message, ..below };
     }
+    // the deepest one knows best: a profile's providers are nested
+    let deepest = chain.iter().rev().find_map(|error| error.downcast_ref::<CredentialsError>());
+    let message = credentials_message(deepest.unwrap_or(error));
+    Failure { class: Class::Credentials, status: None, code: None, message, request_id: None }
+}
+
+/// Why there are no credentials. The output of a credential process is never repeated: it may hold any secret.
+fn credentials_message(error: &CredentialsError) -> String {
     let text = spelled(error);
     if text.contains("external process") {
         return "the profile's credential process failed".to_owned();
     }
-    text
+    let nowhere = matches!(error, CredentialsError::CredentialsNotLoaded(_)) || text.contains("IMDS");
+    match (nowhere, error.source()) {
+        (false, _) => text,
+        // the end of the chain: that it was not left out says nothing new
+        (true, Some(source)) if !source.to_string().contains("in chain") => {
+            format!("{NO_CREDENTIALS}: {}", spelled(source))
+        }
+        (true, _) => NO_CREDENTIALS.to_owned(),
+    }
 }
 
 /// An error and everything below it.
@@ -80,6 +108,18 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)>
     all
 }
 
+/// Layers of the SDK that say nothing where something more is said below.
+const LAYERS: [&str; 8] = [
+    "dispatch failure",
+    "io error",
+    "other",
+    "service error",
+    "response error",
+    "unhandled error",
+    "an error occurred while loading credentials",
+    "failed to construct request",
+];
+
 /// The texts of an error and everything below it, each once.
 fn spelled(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
@@ -88,6 +128,9 @@ fn spelled(error: &(dyn Error + 'static)) -> String {
         if !text.is_empty() && !texts.iter().any(|known| known.contains(&text)) {
             texts.push(text);
         }
+    }
+    if texts.iter().any(|text| !LAYERS.contains(&text.as_str())) {
+        texts.retain(|text| !LAYERS.contains(&text.as_str()));
     }
     clean(&texts.join(": "))
 }
@@ -112,8 +155,12 @@ impl CallError {
     /// What the user can do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self.kind {
-            CallErrorKind::Credentials if self.message == NO_CREDENTIALS => Some(
-                "set `AWS_PROFILE`, log in with `aws sso login`, or give the account a `profile`".to_owned(),
+            CallErrorKind::Credentials if self.message.starts_with(NO_CREDENTIALS) => {
+                Some("set `AWS_PROFILE`, log in with `aws sso login`, or give the account a `profile`".to_owned())
+            }
+            CallErrorKind::Credentials if self.message.starts_with(NOT_ASSUMED) => Some(
+                "the role's trust policy and the policies of the credentials below it must both allow `sts:AssumeRole`"
+                    .to_owned(),
             ),
             CallErrorKind::Credentials => Some("log in again, then repeat the command".to_owned()),
             CallErrorKind::Denied if self.operation.contains(':') => {
@@ -149,6 +196,18 @@ mod tests {
     }
 
     #[test]
+    fn a_profile_without_credentials_and_forbidden_metadata_are_told_too() {
+        let failure = dispatch_of(CredentialsError::not_loaded("profile `x` was not defined"));
+        assert_eq!(failure.message, "no AWS credentials found: profile `x` was not defined");
+        let failure = dispatch_of(CredentialsError::provider_error("IMDS is disabled"));
+        assert_eq!(failure.message, "no AWS credentials found: IMDS is disabled");
+        let base = CredentialsError::not_loaded("no providers in chain provided credentials");
+        let below: Sdk = SdkError::dispatch_failure(ConnectorError::other(base.into(), None));
+        let failure = dispatch_of(CredentialsError::provider_error(below));
+        assert_eq!(failure.message, "no AWS credentials found");
+    }
+
+    #[test]
     fn a_credential_process_never_speaks_through_us() {
         let failure = dispatch_of(CredentialsError::provider_error(
             "Error retrieving credentials: external process exited with code 1. Stderr: hunter2",
@@ -159,9 +218,18 @@ mod tests {
 
     #[test]
     fn why_a_role_was_not_assumed_is_told() {
-        let failure = dispatch_of(CredentialsError::provider_error("AccessDenied: not authorized to assume `x`"));
-        assert_eq!(failure.class, Class::Credentials);
-        assert!(failure.message.contains("not authorized to assume"), "{}", failure.message);
+        let refusal = |status: u16, code: &str| {
+            let raw = http::Response::builder().status(status).body(aws_smithy_types::body::SdkBody::empty()).unwrap();
+            let meta = ErrorMetadata::builder().code(code).message("not authorized to perform: sts:AssumeRole").build();
+            let raw = HttpResponse::try_from(raw).unwrap();
+            let below: SdkError<AssumeRoleError, _> = SdkError::service_error(AssumeRoleError::generic(meta), raw);
+            dispatch_of(CredentialsError::provider_error(below)).into_error("iam:GetRole".to_owned())
+        };
+        let error = refusal(403, "AccessDenied");
+        let wanted = "iam:GetRole: AccessDenied: the role cannot be assumed: not authorized to perform: sts:AssumeRole";
+        assert_eq!((error.kind, error.to_string().as_str()), (CallErrorKind::Credentials, wanted));
+        assert!(error.hint().unwrap().contains("trust policy"));
+        assert_eq!(refusal(503, "ServiceUnavailable").kind, CallErrorKind::Unavailable);
     }
 
     #[test]

@@ -72,7 +72,9 @@ impl Memory {
             IamCall::UpdateRole { name, .. } | IamCall::PutInline { name, .. } | IamCall::TagRole { name, .. } => {
                 Facts { made: role(name), ..none }
             }
-            IamCall::PutBoundary { name, to, .. } => Facts { made: role(name), policy: deeds.policies.contains(to), ..none },
+            IamCall::PutBoundary { name, to, .. } => {
+                Facts { made: role(name), policy: deeds.policies.contains(to), ..none }
+            }
             IamCall::Attach { name, arn } => Facts { made: role(name), policy: deeds.policies.contains(arn), ..none },
             IamCall::DeleteRole { name } => Facts { detached: deeds.lightened_roles.contains(&name.folded()), ..none },
             IamCall::CreatePolicyVersion { arn, .. } => {
@@ -133,10 +135,7 @@ impl Memory {
                 deeds.roles.remove(&name.folded());
                 deeds.inline.retain(|(role, _)| *role != name.folded());
             }
-            IamCall::DeleteBoundary { from, .. } => {
-                deeds.lightened_policies.insert(from.clone());
-            }
-            IamCall::PutBoundary { from: Some(from), .. } => {
+            IamCall::DeleteBoundary { from, .. } | IamCall::PutBoundary { from: Some(from), .. } => {
                 deeds.lightened_policies.insert(from.clone());
             }
             IamCall::AddAudience { .. }
@@ -178,10 +177,13 @@ fn names(principal: &Value) -> impl Iterator<Item = &str> {
         Value::Object(kinds) => kinds.values().collect(),
         other => vec![other],
     };
-    values.into_iter().flat_map(|value| match value {
-        Value::Array(list) => list.iter().collect(),
-        other => vec![other],
-    }).filter_map(Value::as_str)
+    values
+        .into_iter()
+        .flat_map(|value| match value {
+            Value::Array(list) => list.iter().collect(),
+            other => vec![other],
+        })
+        .filter_map(Value::as_str)
 }
 
 #[cfg(test)]

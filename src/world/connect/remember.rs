@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 /// Fetched anew when they have less than this left. More than the SDK's own cache allows, so that it never asks for
 /// credentials that are about to end and gets the same again.
-const MARGIN: Duration = Duration::from_secs(5 * 60);
+const MARGIN: Duration = Duration::from_mins(5);
 
 /// A provider that asks another one when it must.
 #[derive(Debug)]

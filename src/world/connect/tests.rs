@@ -35,9 +35,7 @@ fn cluster(account: &str, region: Option<&str>) -> Cluster {
 fn an_account_without_region_is_found_in_its_partition() {
     let key = Key::parse("prod").unwrap();
     let none = BTreeMap::new();
-    let region = |account: &Account, clusters: &BTreeMap<Key, Cluster>| {
-        fallback_region(&key, account, clusters)
-    };
+    let region = |account: &Account, clusters: &BTreeMap<Key, Cluster>| fallback_region(&key, account, clusters);
     assert_eq!(region(&account(None), &none), "us-east-1");
     assert_eq!(region(&account(Some("arn:aws-cn:iam::111122223333:role/a")), &none), "cn-north-1");
     assert_eq!(region(&account(Some("arn:aws-us-gov:iam::111122223333:role/a")), &none), "us-gov-west-1");
@@ -58,13 +56,13 @@ async fn the_default_region_is_the_environments() {
     for (name, wanted) in [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "eu-west-1")] {
         let environment = [(name.to_owned(), wanted.to_owned())].into_iter().collect();
         let context = Context::fixed(environment, 0, 1);
-        let connector = Connector::new(&context, Duration::from_secs(120), clock(&context));
+        let connector = Connector::new(&context, Duration::from_mins(2), clock(&context));
         assert_eq!(connector.default_region().await.unwrap().as_str(), wanted);
     }
     let environment = [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-west-2")];
     let environment = environment.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
     let context = Context::fixed(environment, 0, 1);
-    let connector = Connector::new(&context, Duration::from_secs(120), clock(&context));
+    let connector = Connector::new(&context, Duration::from_mins(2), clock(&context));
     assert_eq!(connector.default_region().await.unwrap().as_str(), "eu-west-1");
 }
 

@@ -7,8 +7,7 @@
 
 use crate::ids::{ClusterName, Region};
 use crate::world::Answer;
-use crate::world::aws::{AccountClient, Action, EksToken, credentials_message, invalid, odd};
-use crate::world::{CallError, CallErrorKind};
+use crate::world::aws::{AccountClient, Action, EksToken, invalid, odd, unsigned};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
@@ -17,28 +16,32 @@ use aws_sigv4::sign::v4::SigningParams;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What is signed; the permission needs no grant.
 pub(crate) const ACTION: Action = Action { service: "sts", name: "GetCallerIdentity" };
 const PREFIX: &str = "k8s-aws-v1.";
 const CLUSTER_HEADER: &str = "x-k8s-aws-id";
-const SIGNED_FOR: Duration = Duration::from_secs(60);
+const SIGNED_FOR: Duration = Duration::from_mins(1);
 const LIFETIME: Duration = Duration::from_mins(14);
 
 /// Makes a token from the credentials of the cluster's account.
 pub(crate) async fn token(account: &AccountClient, region: &Region, name: &ClusterName) -> Answer<EksToken> {
-    let provider = account.sdk.credentials_provider().ok_or_else(|| invalid(ACTION, "no credentials are configured"))?;
-    let credentials = provider.provide_credentials().await.map_err(|error| CallError {
-        kind: CallErrorKind::Credentials,
-        ..odd(ACTION, credentials_message(&error))
-    })?;
+    let provider =
+        account.sdk.credentials_provider().ok_or_else(|| invalid(ACTION, "no credentials are configured"))?;
+    let credentials = provider.provide_credentials().await;
+    let credentials = credentials.map_err(|error| unsigned(&error).into_error(ACTION.to_string()))?;
     let endpoint = endpoint(account, region).await?;
     let now = account.clock.now();
     let url = presigned(&credentials, &endpoint, region, name, now).map_err(|error| odd(ACTION, error.to_string()))?;
     let token = SecretString::from(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(url)));
     let expires = now + LIFETIME;
-    Ok(EksToken { token, expires: credentials.expiry().map_or(expires, |end| end.min(expires)) })
+    Ok(EksToken { token, expires: seconds(credentials.expiry().map_or(expires, |end| end.min(expires))) })
+}
+
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The STS endpoint of the cluster's region, or the one that the user set. Never the dual-stack one: authenticators
@@ -88,7 +91,6 @@ fn presigned(
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use std::time::UNIX_EPOCH;
 
     fn query(url: &str) -> BTreeMap<String, String> {
         let (_, query) = url.split_once('?').unwrap();
@@ -97,8 +99,7 @@ mod tests {
     }
 
     fn sign_at(endpoint: &str, session: Option<&str>) -> String {
-        let credentials =
-            Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", session.map(str::to_owned), None, "test");
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", session.map(str::to_owned), None, "test");
         let region = Region::parse("eu-west-1").unwrap();
         let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         presigned(&credentials, endpoint, &region, &ClusterName::parse("prod").unwrap(), now).unwrap()

@@ -20,12 +20,8 @@ const ACTION: Action = Action::iam("GetAccountAuthorizationDetails");
 pub(crate) async fn roles(account: &AccountClient, roster: &[RoleSummary]) -> Answer<Vec<LiveRole>> {
     let roster: BTreeMap<&str, &RoleSummary> = roster.iter().map(|role| (role.name.as_str(), role)).collect();
     let details = pages(ACTION, |marker| async move {
-        let request = account
-            .iam
-            .get_account_authorization_details()
-            .filter(EntityType::Role)
-            .max_items(PAGE)
-            .set_marker(marker);
+        let request =
+            account.iam.get_account_authorization_details().filter(EntityType::Role).max_items(PAGE).set_marker(marker);
         let send = || request.clone().customize().config_override(shape::patient(account)).send();
         let page = account.caller.call(ACTION, Facts::default(), send).await?;
         let (truncated, marker) = (page.is_truncated(), page.marker().map(str::to_owned));

@@ -50,8 +50,7 @@ pub(crate) async fn whole_knowing(
 ) -> Answer<Option<LivePolicy>> {
     // a version may be replaced while it is read: then once more
     for _ in 0..2 {
-        let (policy, versions) =
-            futures::try_join!(get(account, arn, facts), versions(account, arn, facts))?;
+        let (policy, versions) = futures::try_join!(get(account, arn, facts), versions(account, arn, facts))?;
         let Some(policy) = policy else { return Ok(None) };
         let default = policy.default_version_id().ok_or_else(|| odd(GET, "the answer has no default version"))?;
         let document = version(account, arn, default, facts).await?;
@@ -68,12 +67,7 @@ async fn get(account: &AccountClient, arn: &PolicyArn, facts: Facts) -> Answer<O
     answer.map(|answer| answer.policy.ok_or_else(|| odd(GET, "the answer has no policy"))).transpose()
 }
 
-async fn version(
-    account: &AccountClient,
-    arn: &PolicyArn,
-    id: &str,
-    facts: Facts,
-) -> Answer<Option<PolicyDocument>> {
+async fn version(account: &AccountClient, arn: &PolicyArn, id: &str, facts: Facts) -> Answer<Option<PolicyDocument>> {
     let request = account.iam.get_policy_version().policy_arn(arn.as_str()).version_id(id);
     let answer = optional(account.caller.call(GET_VERSION, facts, || request.clone().send()).await)?;
     let Some(answer) = answer else { return Ok(None) };

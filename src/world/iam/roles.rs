@@ -57,10 +57,11 @@ pub(crate) async fn whole(
     guessed: &BTreeSet<PolicyName>,
 ) -> Answer<Option<LiveRole>> {
     // a role that goes while it is read is read once more, and then is absent or whole
-    match attempt(account, name, guessed).await? {
+    // boxed: four calls at once make a large future
+    match Box::pin(attempt(account, name, guessed)).await? {
         Read::Whole(role) => Ok(Some(*role)),
         Read::Absent => Ok(None),
-        Read::Torn => match attempt(account, name, guessed).await? {
+        Read::Torn => match Box::pin(attempt(account, name, guessed)).await? {
             Read::Whole(role) => Ok(Some(*role)),
             Read::Absent => Ok(None),
             Read::Torn => Err(odd(GET, format!("role `{name}` is there, but its policies cannot be listed"))),

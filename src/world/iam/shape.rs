@@ -51,8 +51,7 @@ where
 /// The settings of a call that reads a page of up to a thousand roles.
 pub(crate) fn patient(account: &AccountClient) -> aws_sdk_iam::config::Builder {
     let attempt = account.context.scaled(LONG_ATTEMPT);
-    aws_sdk_iam::Config::builder()
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(attempt).build())
+    aws_sdk_iam::Config::builder().timeout_config(TimeoutConfig::builder().operation_attempt_timeout(attempt).build())
 }
 
 /// Tags.

@@ -24,11 +24,7 @@ const VERSION_TRIES: u32 = 3;
 
 /// Makes one call.
 pub(crate) async fn write(account: &AccountClient, call: &IamCall) -> Answer<Written> {
-    let sender = Sender {
-        account,
-        action: Action::iam(call.operation()),
-        facts: account.memory.of_write(call),
-    };
+    let sender = Sender { account, action: Action::iam(call.operation()), facts: account.memory.of_write(call) };
     let answer = match call {
         IamCall::CreateProvider { .. }
         | IamCall::AddAudience { .. }
@@ -49,10 +45,9 @@ pub(crate) async fn write(account: &AccountClient, call: &IamCall) -> Answer<Wri
         | IamCall::TagRole { .. }
         | IamCall::UntagRole { .. }
         | IamCall::DeleteRole { .. } => sender.role(call).await,
-        IamCall::PutInline { .. }
-        | IamCall::DeleteInline { .. }
-        | IamCall::Attach { .. }
-        | IamCall::Detach { .. } => sender.permissions(call).await,
+        IamCall::PutInline { .. } | IamCall::DeleteInline { .. } | IamCall::Attach { .. } | IamCall::Detach { .. } => {
+            sender.permissions(call).await
+        }
     };
     let answer = match answer {
         Err(error) if error.kind == CallErrorKind::NotFound && takes_away(call) => {
@@ -242,8 +237,7 @@ impl Sender<'_> {
                 self.send(|| request.clone().send()).await
             }
             IamCall::UpdateTrust { name, from: _, to } => {
-                let request =
-                    iam.update_assume_role_policy().role_name(name.as_str()).policy_document(to.minified());
+                let request = iam.update_assume_role_policy().role_name(name.as_str()).policy_document(to.minified());
                 self.send(|| request.clone().send()).await
             }
             IamCall::PutBoundary { name, from: _, to } => {

@@ -66,7 +66,7 @@ fn the_table_of_decisions() {
         (service(418, "Unheard", ""), all, Verdict::Final),
     ];
     for (failure, facts, wanted) in rows {
-        assert_eq!(decide(&failure, &facts), wanted, "{failure:?} {facts:?}");
+        assert_eq!(decide(&failure, facts), wanted, "{failure:?} {facts:?}");
     }
 }
 

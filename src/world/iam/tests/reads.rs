@@ -91,9 +91,10 @@ async fn a_role_is_read_whole_and_a_wrong_guess_is_no_error() {
     assert_eq!((role.description.as_str(), role.max_session_duration), ("d", 7200));
     assert_eq!(role.permissions_boundary, Some(policy_arn("boundary")));
     assert_eq!(role.tags, pairs(&[("team", "x")]));
-    assert_eq!(role.attached.iter().map(PolicyArn::as_str).collect::<Vec<_>>(), [
-        "arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess"
-    ]);
+    assert_eq!(
+        role.attached.iter().map(PolicyArn::as_str).collect::<Vec<_>>(),
+        ["arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess"]
+    );
     let names: Vec<&str> = role.inline.keys().map(PolicyName::as_str).collect();
     assert_eq!(names, ["known", "stray"]);
     assert_eq!(role.inline[&policy_name("known")], PolicyDocument::live(ALLOW));
@@ -190,7 +191,10 @@ async fn a_policy_is_read_with_its_versions_oldest_first() {
             "GetPolicyVersion" => {
                 assert_eq!(seen.get("VersionId"), "v11");
                 let document = encoded(ALLOW);
-                Reply::result("GetPolicyVersion", &format!("<PolicyVersion><Document>{document}</Document></PolicyVersion>"))
+                Reply::result(
+                    "GetPolicyVersion",
+                    &format!("<PolicyVersion><Document>{document}</Document></PolicyVersion>"),
+                )
             }
             _ => {
                 let versions: String = [11, 10, 9, 8].map(version).concat();

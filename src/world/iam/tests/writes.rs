@@ -50,8 +50,7 @@ async fn a_role_is_ours_and_bounded_from_its_first_instant() {
 #[tokio::test]
 async fn updates_say_all_that_they_must() {
     let stub = Stub::serve(|seen| Reply::done(seen.action())).await;
-    let settings =
-        |text: &str, seconds| RoleSettings { description: text.to_owned(), max_session_duration: seconds };
+    let settings = |text: &str, seconds| RoleSettings { description: text.to_owned(), max_session_duration: seconds };
     let update = IamCall::UpdateRole { name: role_name("a"), from: settings("x", 3600), to: settings("", 7200) };
     write(&stub, &update).await.unwrap();
     let put = IamCall::PutInline {
@@ -64,7 +63,10 @@ async fn updates_say_all_that_they_must() {
     let untag = IamCall::UntagRole { name: role_name("a"), from: pairs(&[("k", "v")]) };
     write(&stub, &untag).await.unwrap();
     let seen = stub.seen();
-    assert_eq!((seen[0].form.get("Description").map(String::as_str), seen[0].get("MaxSessionDuration")), (Some(""), "7200"));
+    assert_eq!(
+        (seen[0].form.get("Description").map(String::as_str), seen[0].get("MaxSessionDuration")),
+        (Some(""), "7200")
+    );
     assert_eq!(seen[1].get("PolicyDocument"), PolicyDocument::live(ALLOW).minified());
     assert_eq!((seen[2].action(), seen[2].get("TagKeys.member.1")), ("UntagRole", "k"));
 }
@@ -75,24 +77,27 @@ async fn a_provider_is_made_with_tags_and_without_thumbprints() {
     write(&stub, &create_provider()).await.unwrap();
     let seen = &stub.seen()[0];
     assert_eq!(seen.action(), "CreateOpenIDConnectProvider");
-    assert_eq!((seen.get("Url"), seen.get("ClientIDList.member.1")), ("https://oidc.example.com/x", "sts.amazonaws.com"));
+    assert_eq!(
+        (seen.get("Url"), seen.get("ClientIDList.member.1")),
+        ("https://oidc.example.com/x", "sts.amazonaws.com")
+    );
     assert_eq!(seen.get("Tags.member.2.Value"), "me");
     assert!(!seen.form.keys().any(|name| name.starts_with("Thumbprint")));
 }
 
 /// A role that is there when it is to be made: with these tags and this boundary.
 async fn role_exists(tags: Pairs, boundary: &'static str) -> (Stub, Answer<Written>) {
-    let stub = Stub::serve(move |seen| match seen.action() {
-        "CreateRole" => Reply::error(409, "EntityAlreadyExists", "Role with name a already exists."),
-        _ => {
-            let boundary = format!(
-                "<PermissionsBoundary><PermissionsBoundaryArn>arn:aws:iam::111122223333:policy/{boundary}\
-                 </PermissionsBoundaryArn></PermissionsBoundary>{}",
-                tags_xml(&tags)
-            );
-            let role = role_xml("a", "arn:aws:iam::111122223333:role/irsa/me/a", &boundary);
-            Reply::result("GetRole", &format!("<Role>{role}</Role>"))
+    let stub = Stub::serve(move |seen| {
+        if seen.action() == "CreateRole" {
+            return Reply::error(409, "EntityAlreadyExists", "Role with name a already exists.");
         }
+        let boundary = format!(
+            "<PermissionsBoundary><PermissionsBoundaryArn>arn:aws:iam::111122223333:policy/{boundary}\
+             </PermissionsBoundaryArn></PermissionsBoundary>{}",
+            tags_xml(&tags)
+        );
+        let role = role_xml("a", "arn:aws:iam::111122223333:role/irsa/me/a", &boundary);
+        Reply::result("GetRole", &format!("<Role>{role}</Role>"))
     })
     .await;
     let answer = write(&stub, &create_role()).await;
@@ -205,11 +210,12 @@ fn version_world(seen: &Seen, live: &str) -> Reply {
         ),
         "GetPolicyVersion" => {
             let document = encoded(live);
-            Reply::result("GetPolicyVersion", &format!("<PolicyVersion><Document>{document}</Document></PolicyVersion>"))
+            Reply::result(
+                "GetPolicyVersion",
+                &format!("<PolicyVersion><Document>{document}</Document></PolicyVersion>"),
+            )
         }
-        "ListPolicyVersions" => {
-            Reply::result("ListPolicyVersions", "<IsTruncated>false</IsTruncated><Versions/>")
-        }
+        "ListPolicyVersions" => Reply::result("ListPolicyVersions", "<IsTruncated>false</IsTruncated><Versions/>"),
         other => panic!("{other}"),
     }
 }
