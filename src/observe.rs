@@ -41,7 +41,10 @@ pub async fn identify(accounts: &BTreeMap<Key, Account>, aws: &impl ReadAws) -> 
     let asked = accounts.iter().map(|(key, account)| async move {
         let access = match aws.identity(key).await {
             Ok(identity) => checked(account, identity),
-            Err(error) => Access::Unknown(error.to_string()),
+            Err(error) => {
+                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                Access::Unknown(format!("{error}{hint}"))
+            }
         };
         (key.clone(), access)
     });

@@ -23,7 +23,6 @@ use futures::FutureExt;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 /// A configuration that is sound, and what the run was asked.
@@ -100,7 +99,7 @@ impl<'a> Session<'a> {
             let aws = aws.clone();
             Arc::new(move |cluster: Key| {
                 let aws = aws.clone();
-                async move { aws.eks_token(&cluster).await.map(|token| (token.token, seconds(token.expires))) }.boxed()
+                async move { aws.eks_token(&cluster).await.map(|token| (token.token, token.expires)) }.boxed()
             })
         };
         let interactive = std::io::stdin().is_terminal();
@@ -138,12 +137,6 @@ impl<'a> Session<'a> {
     pub(crate) fn freeze(&self, plan: &Plan) -> PlanV1 {
         PlanV1::of(plan, &rfc3339(self.context.now()))
     }
-}
-
-/// Seconds since 1970.
-fn seconds(time: SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn rfc3339(seconds: i64) -> String {

@@ -316,7 +316,7 @@ async fn quotas_are_asked_for_when_a_size_comes_near_the_default() {
             },
             1,
         ),
-        ("a long policy", |kit| kit.policy("bucket", allow(&"x".repeat(5000))), 1),
+        ("a long policy", |kit| kit.policy("bucket", allow(&format!("s3:{}", "x".repeat(5000)))), 1),
         (
             "many attached by others",
             |kit| {
