@@ -81,7 +81,7 @@ impl Found {
     }
 
     /// The finding on an object of its own.
-    fn on(self, address: impl ToString) -> Self {
+    fn on(self, address: &impl ToString) -> Self {
         Self { address: Some(address.to_string()), ..self }
     }
 }
@@ -96,7 +96,7 @@ struct Place {
 }
 
 impl Place {
-    fn new(address: impl ToString, origin: Option<&Origin>) -> Self {
+    fn new(address: &impl ToString, origin: Option<&Origin>) -> Self {
         let origin = origin.map(ToString::to_string).unwrap_or_default();
         Self { address: address.to_string(), origin, part: String::new() }
     }
@@ -128,9 +128,8 @@ impl Notes {
 
     /// Sorted, each once.
     fn finish(mut self) -> Vec<Note> {
-        self.0.sort_by(|a, b| {
-            (&a.address, &a.rule, &a.origin, &a.text).cmp(&(&b.address, &b.rule, &b.origin, &b.text))
-        });
+        self.0
+            .sort_by(|a, b| (&a.address, &a.rule, &a.origin, &a.text).cmp(&(&b.address, &b.rule, &b.origin, &b.text)));
         self.0.dedup();
         self.0
     }

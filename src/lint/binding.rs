@@ -82,7 +82,7 @@ pub(super) fn default_subject(site: &Site<'_>) -> Vec<Found> {
         };
         (name.as_str() == "default").then(|| {
             let text = format!("every pod in namespace `{namespace}` that names no ServiceAccount gets the role");
-            Found::new(text).from(&binding.origin).on(address)
+            Found::new(text).from(&binding.origin).on(&address)
         })
     });
     found.collect()

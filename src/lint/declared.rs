@@ -14,12 +14,12 @@ pub fn declared(desired: &Desired) -> Vec<Note> {
     let mut notes = Notes::default();
     for ((account, key), policy) in &desired.policies {
         let address = Address::Policy { account: account.clone(), key: key.clone() };
-        let place = Place::new(address, Some(&policy.origin));
+        let place = Place::new(&address, Some(&policy.origin));
         permissions::check(&mut notes, &place, &policy.document);
         document::check_size(&mut notes, &place, "the policy", policy.document.size(), budget::MANAGED_SIZE);
     }
     for (key, role) in &desired.roles {
-        let place = Place::new(Address::role(key), Some(&role.origin));
+        let place = Place::new(&Address::role(key), Some(&role.origin));
         binding::check(&mut notes, &place, &binding::Site { desired, role });
         check_role(&mut notes, &place, role, desired);
     }

@@ -17,7 +17,7 @@ pub(super) struct Site<'a> {
 pub(super) struct Size {
     /// What, for example `all inline policies together`.
     pub what: &'static str,
-    pub size: usize,
+    pub taken: usize,
     pub quota: usize,
 }
 
@@ -32,7 +32,7 @@ pub(super) fn check(notes: &mut Notes, place: &Place, document: Option<&PolicyDo
 
 /// Runs the rules on quotas.
 pub(super) fn check_size(notes: &mut Notes, place: &Place, what: &'static str, size: usize, quota: usize) {
-    let size = Size { what, size, quota };
+    let size = Size { what, taken: size, quota };
     notes.run(place, |check| match check {
         Check::Size(rule) => rule(&size),
         _ => Vec::new(),
@@ -86,10 +86,10 @@ pub(super) fn duplicate_sid(site: &Site<'_>) -> Vec<Found> {
 
 /// IRSA045
 pub(super) fn near_quota(size: &Size) -> Vec<Found> {
-    let Size { what, size, quota } = size;
-    if size * 5 <= quota * 4 {
+    let Size { what, taken, quota } = size;
+    if taken * 5 <= quota * 4 {
         return Vec::new();
     }
-    let found = Found::new(format!("{what}: {size} of {quota} characters"));
-    vec![if size > quota { found.but(Severity::High) } else { found }]
+    let found = Found::new(format!("{what}: {taken} of {quota} characters"));
+    vec![if taken > quota { found.but(Severity::High) } else { found }]
 }

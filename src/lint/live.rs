@@ -18,7 +18,7 @@ pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
         let Some(account) = live.accounts.get(key) else { continue };
         let Access::Granted(identity) = &account.identity else { continue };
         let site = provider::Site { desired, live, key, account };
-        provider::check(&mut notes, &Place::new(format!("account/{key}"), None), &site);
+        provider::check(&mut notes, &Place::new(&format!("account/{key}"), None), &site);
         for (folded, role) in &account.roles {
             let Some(role) = role.present() else { continue };
             let declared = desired.roles.iter().find(|(_, item)| &item.account == key && &item.name.folded() == folded);
@@ -43,8 +43,8 @@ fn check_role(
     declared: Option<(&Key, &desired::Role)>,
 ) {
     let place = match declared {
-        Some((key, _)) => Place::new(Address::role(key), None),
-        None => Place::new(format!("account/{key}"), None).part(&format!("role `{}`", live.role.name)),
+        Some((key, _)) => Place::new(&Address::role(key), None),
+        None => Place::new(&format!("account/{key}"), None).part(&format!("role `{}`", live.role.name)),
     };
     let declared = declared.map(|(_, role)| role);
     let home = trust::Home {
@@ -87,9 +87,9 @@ fn check_policies(notes: &mut Notes, desired: &Desired, key: &Key, account: &Liv
         let place = match declared {
             Some((_, item)) if item.document == policy.document => continue,
             Some(((account, name), _)) => {
-                Place::new(Address::Policy { account: account.clone(), key: name.clone() }, None).part("live policy")
+                Place::new(&Address::Policy { account: account.clone(), key: name.clone() }, None).part("live policy")
             }
-            None => Place::new(format!("account/{key}"), None).part(&format!("policy `{}`", arn.name())),
+            None => Place::new(&format!("account/{key}"), None).part(&format!("policy `{}`", arn.name())),
         };
         permissions::check(notes, &place, &policy.document);
     }

@@ -33,8 +33,8 @@ pub(super) fn cases() -> Vec<Case> {
     let many = |count: usize| {
         on_live(|kit| {
             (2..count).for_each(|index| {
-                kit.provider(&format!("oidc.example.com/id/{index}"), |provider| provider.tags.clear())
-            })
+                kit.provider(&format!("oidc.example.com/id/{index}"), |provider| provider.tags.clear());
+            });
         })
     };
     let audience = |bound: bool, asked: bool| {

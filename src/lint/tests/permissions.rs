@@ -124,7 +124,7 @@ fn attachments() -> Vec<Case> {
         on_live(|kit| {
             kit.live_role("app", |role| {
                 role.attached.insert(PolicyArn::parse(arn).unwrap());
-            })
+            });
         })
     };
     let (admin, iam) = ("arn:aws:iam::aws:policy/AdministratorAccess", "arn:aws:iam::aws:policy/IAMFullAccess");
