@@ -151,6 +151,7 @@ impl PolicyDocument {
 
     /// The statements that both have, by meaning; nothing in common or an opaque side gives a document of no
     /// statements (`statements()` is empty), which must not be sent.
+    #[must_use]
     pub fn common(&self, other: &Self) -> Self {
         let both: Vec<Statement> =
             self.statements.iter().filter(|statement| other.statements.contains(statement)).cloned().collect();

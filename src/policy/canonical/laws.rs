@@ -292,16 +292,18 @@ fn rendered(document: &CanonicalDocument) -> Value {
     json!({"Version": version, "Statement": statements})
 }
 
+/// An element or its counterpart.
+fn choice<T: Ord>(map: &mut Map<String, Value>, name: &str, choice: &Choice<T>, value: fn(&BTreeSet<T>) -> Value) {
+    match choice {
+        Choice::Only(set) => map.insert(name.to_owned(), value(set)),
+        Choice::AllBut(set) => map.insert(format!("Not{name}"), value(set)),
+    };
+}
+
 fn rendered_statement(statement: &CanonicalStatement) -> Value {
     let CanonicalStatement { effect, principals, actions, resources, conditions } = statement;
     let mut map = Map::new();
     map.insert("Effect".into(), json!(if *effect == Effect::Allow { "Allow" } else { "Deny" }));
-    fn choice<T: Ord>(map: &mut Map<String, Value>, name: &str, choice: &Choice<T>, value: fn(&BTreeSet<T>) -> Value) {
-        match choice {
-            Choice::Only(set) => map.insert(name.to_owned(), value(set)),
-            Choice::AllBut(set) => map.insert(format!("Not{name}"), value(set)),
-        };
-    }
     choice(&mut map, "Action", actions, |set| json!(set));
     if let Some(resources) = resources {
         choice(&mut map, "Resource", resources, |set| json!(set));

@@ -379,8 +379,12 @@ impl Reader {
             Shape::Text(text) => check(text, node.at),
             Shape::List(list) => list.iter().for_each(|item| self.characters(item)),
             Shape::Object(entries) => {
-                entries.iter().for_each(|entry| check(&entry.key, entry.at));
-                entries.iter().for_each(|entry| self.characters(&entry.value));
+                for entry in entries {
+                    check(&entry.key, entry.at);
+                }
+                for entry in entries {
+                    self.characters(&entry.value);
+                }
             }
             Shape::Null | Shape::Bool(_) | Shape::Number(_) => {}
         }
