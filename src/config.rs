@@ -11,6 +11,7 @@ mod reader;
 mod resolve;
 mod schema;
 mod source;
+mod syntax;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -95,12 +96,8 @@ impl Loading {
         let text = source.text.clone();
         let (table, errors) = DeTable::parse_recoverable(&text);
         let mut gather = Gather { source, list: Vec::new() };
-        let mut broken = BTreeSet::new();
-        for error in &errors {
-            let origin = gather.origin(error.span().unwrap_or(0..0));
-            broken.insert(origin.line);
-            self.list.push(Diagnostic::at(&origin, error.message().trim().to_owned()));
-        }
+        let (mistakes, broken) = syntax::mistakes(&gather, table.get_ref(), &errors);
+        self.list.extend(mistakes);
         self.raw.read(&mut gather, table.get_ref());
         // what the parser made of a broken line says nothing
         let elsewhere = |item: &Diagnostic| item.labels.iter().all(|(origin, _)| !broken.contains(&origin.line));

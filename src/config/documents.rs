@@ -3,7 +3,7 @@
 //! A mistake is shown where it was written: in the policy file itself, inside the JSON text, or at the statement.
 
 use super::diagnostics::Diagnostic;
-use super::reader::Spot;
+use super::reader::{Spot, nearest};
 use super::schema::{Raw, RawDocument, STATEMENT_KEYS};
 use super::source::{Source, Sources, beside};
 use super::templates::{Fault, Variables, is_template};
@@ -137,7 +137,7 @@ impl<'a> Documents<'a> {
                 Ok(statement) => statements.push(statement),
                 Err(error) => {
                     wrong = true;
-                    self.list.push(Diagnostic::at(&spot.origin, in_toml(error.message)));
+                    self.list.push(refused(&spot.origin, &in_toml(error.message)));
                 }
             }
         }
@@ -181,8 +181,11 @@ struct Inside<'a> {
 impl<'a> Inside<'a> {
     fn of(sources: &Sources, whole: &'a Origin, text: &str) -> Self {
         let exact = sources.named("", &whole.file).and_then(|source| {
-            let start = source.text.get(whole.span.clone())?.find(text)?;
-            Some((source.clone(), whole.span.start + start))
+            let inside = source.text.get(whole.span.clone())?.find(text);
+            // the place of `[[…]]` is its header; what belongs to it follows, up to the next one
+            let rest = source.text.get(whole.span.start..)?;
+            let below = || rest[..rest.find("\n[").unwrap_or(rest.len())].find(text);
+            Some((source.clone(), whole.span.start + inside.or_else(below)?))
         });
         Self { whole, exact }
     }
@@ -214,7 +217,16 @@ fn read(
         Cow::Borrowed(text)
     };
     PolicyDocument::parse(&filled, Kind::Permissions)
-        .map_err(|error| vec![Diagnostic::at(&place(span(&error, &filled, text)), error.message)])
+        .map_err(|error| vec![refused(&place(span(&error, &filled, text)), &error.message)])
+}
+
+/// What the policy reader says, its list of known elements as a hint.
+fn refused(origin: &Origin, message: &str) -> Diagnostic {
+    let Some((message, known)) = message.split_once("; known are ") else { return Diagnostic::at(origin, message) };
+    let word = message.split('`').nth(1).unwrap_or_default();
+    let hint = nearest(word, known.split('`').skip(1).step_by(2))
+        .map_or_else(|| format!("known are {known}"), |near| format!("did you mean `{near}`?"));
+    Diagnostic::at(origin, message).hint(hint)
 }
 
 /// Where in `text` the mistake is that was found in `filled`, which was made from it.

@@ -109,7 +109,13 @@ impl<'a, 'g> TableReader<'a, 'g> {
         };
         let origin = self.gather.origin(value.span());
         if number.is_none() {
-            wrong(self.gather, value, "a whole number of 0 or more");
+            let wanted = "a whole number of 0 or more";
+            match value.get_ref() {
+                DeValue::Integer(number) => {
+                    self.gather.refuse(value.span(), format!("expected {wanted}, found `{number}`"), None);
+                }
+                _ => wrong(self.gather, value, wanted),
+            }
         }
         number.map(|value| Spot { value, origin })
     }
@@ -161,8 +167,9 @@ impl<'a, 'g> TableReader<'a, 'g> {
     pub(crate) fn table(&mut self, key: &'static str) -> Option<TableReader<'a, '_>> {
         let value = self.raw(key)?;
         let origin = self.gather.origin(self.span_of(key).unwrap_or_else(|| value.span()));
-        let name = format!("{}.{key}", self.name.trim_matches(['[', ']']));
-        TableReader::of(self.gather, value, format!("[{}]", name.trim_start_matches('.')), origin)
+        let outer = self.name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        let name = outer.map_or_else(|| format!("[{key}]"), |outer| format!("[{outer}.{key}]"));
+        TableReader::of(self.gather, value, name, origin)
     }
 
     /// The place of a key.

@@ -21,7 +21,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    fn new(name: Arc<str>, text: Arc<str>) -> Self {
+    pub(crate) fn new(name: Arc<str>, text: Arc<str>) -> Self {
         let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(place, _)| place + 1);
         let lines = std::iter::once(0).chain(starts).collect();
         Self { name, text, lines }

@@ -174,8 +174,8 @@ mod tests {
 
     #[test]
     fn names_are_filled_in() {
-        let text = "arn:{{ partition }}:x:{{ region }}:{{account_id}}:{{ owner }}{% if region == 'x' %}no{% endif %}\n";
-        assert_eq!(variables().render(text).unwrap(), "arn:aws:x:eu-west-1:111122223333:me\n");
+        let text = "arn:{{ partition }}:x:{{ region }}:{{account_id}}:{{ owner }}{% if region == 'x' %}no{% endif %}";
+        assert_eq!(variables().render(text).unwrap(), "arn:aws:x:eu-west-1:111122223333:me");
         assert_eq!(variables().render("${aws:PrincipalTag/team} <&>").unwrap(), "${aws:PrincipalTag/team} <&>");
     }
 

@@ -41,6 +41,8 @@ fn statement(gather: &mut Gather, item: &Spanned<DeValue<'_>>) -> Option<Spot<Va
         return None;
     };
     let mut object = Map::from_iter([("Effect".to_owned(), Value::from("Allow"))]);
+    // what is missing from a statement with a mistake in it is not worth saying
+    let mut wrong = false;
     for (name, value) in table {
         let key = name.get_ref().as_ref();
         let Some((_, element)) = STATEMENT_KEYS.iter().find(|(known, _)| *known == key) else {
@@ -54,18 +56,20 @@ fn statement(gather: &mut Gather, item: &Spanned<DeValue<'_>>) -> Option<Spot<Va
                 |near| format!("did you mean `{near}`?"),
             );
             gather.list.push(Diagnostic::at(&place, format!("unknown key `{key}` in a statement")).hint(hint));
+            wrong = true;
             continue;
         };
         let value = match *element {
-            "Principal" | "NotPrincipal" => principals(gather, value)?,
-            "Effect" => effect(gather, value)?,
-            "Sid" => Value::from(text(gather, value)?.value),
-            "Condition" => json(gather, value)?,
-            _ => one_or_more(gather, value)?,
+            "Principal" | "NotPrincipal" => principals(gather, value),
+            "Effect" => effect(gather, value),
+            "Sid" => text(gather, value).map(|spot| Value::from(spot.value)),
+            "Condition" => json(gather, value),
+            _ => one_or_more(gather, value),
         };
-        object.insert((*element).to_owned(), value);
+        wrong |= value.is_none();
+        object.extend(value.map(|value| ((*element).to_owned(), value)));
     }
-    Some(Spot { value: Value::Object(object), origin })
+    (!wrong).then(|| Spot { value: Value::Object(object), origin })
 }
 
 fn effect(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value> {
@@ -84,17 +88,23 @@ fn principals(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value
         return text(gather, value).map(|spot| Value::from(spot.value));
     };
     let mut object = Map::new();
+    let mut wrong = false;
     for (name, value) in table {
         let key = name.get_ref().as_ref();
         if let Some((_, element)) = PRINCIPAL_KEYS.iter().find(|(known, _)| *known == key) {
-            object.insert((*element).to_owned(), one_or_more(gather, value)?);
+            let value = one_or_more(gather, value);
+            wrong |= value.is_none();
+            object.extend(value.map(|value| ((*element).to_owned(), value)));
         } else {
-            let place = gather.origin(name.span());
-            let hint = "a principal is `aws`, `federated`, `service` or `canonical-user`";
-            gather.list.push(Diagnostic::at(&place, format!("unknown kind of principal `{key}`")).hint(hint));
+            let hint = nearest(key, PRINCIPAL_KEYS.iter().map(|(known, _)| *known)).map_or_else(
+                || "a principal is `aws`, `federated`, `service` or `canonical-user`".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            gather.refuse(name.span(), format!("unknown kind of principal `{key}`"), Some(hint));
+            wrong = true;
         }
     }
-    Some(Value::Object(object))
+    (!wrong).then_some(Value::Object(object))
 }
 
 /// A text as it is, a list of one as its only text, a longer list as a list.

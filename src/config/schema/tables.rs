@@ -67,6 +67,7 @@ pub(super) fn policy(table: &mut TableReader<'_, '_>, origin: Origin) -> RawPoli
         prevent_destroy: table.flag("prevent-destroy"),
     };
     policy.flawed = table.finish();
+    policy.document.flawed = policy.flawed;
     policy
 }
 

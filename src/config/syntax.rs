@@ -1,0 +1,111 @@
+//! What the TOML parser refuses, with the other place where a key stands twice.
+
+use super::diagnostics::Diagnostic;
+use super::reader::Gather;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use toml::de::{DeTable, DeValue};
+
+/// The mistakes of one file, one for each line: what the parser says of the rest of a broken line is guesswork. The
+/// lines come with them.
+pub(crate) fn mistakes(
+    gather: &Gather,
+    table: &DeTable<'_>,
+    errors: &[toml::de::Error],
+) -> (Vec<Diagnostic>, BTreeSet<usize>) {
+    let mut lines = BTreeSet::new();
+    let mut list = Vec::new();
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        let origin = gather.origin(span.clone());
+        if !lines.insert(origin.line) {
+            continue;
+        }
+        let first =
+            first_place(&gather.source.text, table, &span).filter(|_| error.message().starts_with("duplicate key"));
+        list.push(match first {
+            Some((name, first)) => {
+                let first = gather.origin(first);
+                Diagnostic::at(&origin, format!("`{name}` is defined twice"))
+                    .label("again here")
+                    .and(&first, "first here")
+            }
+            None => Diagnostic::at(&origin, error.message().trim().to_owned()),
+        });
+    }
+    (list, lines)
+}
+
+/// What the key at `span` is called in full, and where it stood first.
+fn first_place(text: &str, table: &DeTable<'_>, span: &Range<usize>) -> Option<(String, Range<usize>)> {
+    let before = text.get(..span.start)?;
+    let own = line_at(text, before.rfind('\n').map_or(0, |newline| newline + 1));
+    if let Some(path) = header(own) {
+        // the parser has moved the table to where it stands again
+        let mut start = 0;
+        let first = before.split_inclusive('\n').find_map(|line| {
+            let here = start;
+            start += line.len();
+            (header(line)? == path && here + line.len() <= span.start).then(|| here..here + line.trim_end().len())
+        })?;
+        return Some((format!("[{}]", path.join(".")), first));
+    }
+    let key = text.get(span.clone())?.trim_matches(['"', '\'']);
+    let mut table = table;
+    for part in before.lines().rev().find_map(header).unwrap_or_default() {
+        table = match table.get(part)?.get_ref() {
+            DeValue::Table(table) => table,
+            DeValue::Array(list) => match list.iter().last()?.get_ref() {
+                DeValue::Table(table) => table,
+                _ => return None,
+            },
+            _ => return None,
+        };
+    }
+    let first = table.get_key_value(key)?.0.span();
+    (first.start < span.start).then(|| (key.to_owned(), first))
+}
+
+fn line_at(text: &str, start: usize) -> &str {
+    text[start..].lines().next().unwrap_or_default()
+}
+
+/// The path in a line like `[roles.reports]`.
+fn header(line: &str) -> Option<Vec<&str>> {
+    let inside = line.trim_start().strip_prefix('[')?.split(']').next()?;
+    Some(inside.trim_start_matches('[').split('.').map(|part| part.trim().trim_matches(['"', '\''])).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::source::Source;
+    use std::sync::Arc;
+
+    fn places(text: &str) -> Vec<(String, Vec<(usize, usize)>)> {
+        let source = Arc::new(Source::new("irsa.toml".into(), text.into()));
+        let gather = Gather { source, list: Vec::new() };
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let (list, _) = mistakes(&gather, table.get_ref(), &errors);
+        let lines = |item: &Diagnostic| item.labels.iter().map(|(origin, _)| (origin.line, origin.column)).collect();
+        list.iter().map(|item| (item.message.clone(), lines(item))).collect()
+    }
+
+    #[test]
+    fn what_stands_twice_is_told_with_both_places() {
+        for (text, name, expected) in [
+            ("a = 1\nb = 2\na = 3\n", "a", [(3, 1), (1, 1)]),
+            ("[roles.x]\n[roles.y]\n[roles.x]\n", "[roles.x]", [(3, 8), (1, 1)]),
+            ("[roles.x]\nname = 1\n[roles.y]\nname = 2\nname = 3\n", "name", [(5, 1), (4, 1)]),
+            ("[[s]]\nname = 1\n[[s]]\nname = 2\nname = 3\n", "name", [(5, 1), (4, 1)]),
+        ] {
+            assert_eq!(places(text), [(format!("`{name}` is defined twice"), expected.to_vec())], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_broken_line_is_told_once() {
+        assert_eq!(places("a = [\"x\",\nb = [\"y\"]\n").len(), 1);
+        assert_eq!(places("a = \nb = \n").len(), 2);
+    }
+}

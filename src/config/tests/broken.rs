@@ -1,0 +1,173 @@
+//! Everything that is refused, as it is told.
+
+use super::{Folder, online, rendered, said};
+use crate::config::load;
+use std::fmt::Write as _;
+
+/// Each file of `tests/fixtures/config/broken` is one configuration; what is said of it is a snapshot.
+#[test]
+fn mistakes_are_told_with_place_and_hint() {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/config");
+    let mut cases: Vec<_> =
+        std::fs::read_dir(format!("{fixtures}/broken")).unwrap().map(|entry| entry.unwrap()).collect();
+    cases.sort_by_key(std::fs::DirEntry::file_name);
+    assert!(cases.len() > 10);
+    for case in cases {
+        #[expect(clippy::disallowed_methods, reason = "tests read their fixtures")]
+        let text = std::fs::read_to_string(case.path()).unwrap();
+        let name = case.path().file_stem().unwrap().to_string_lossy().into_owned();
+        let told = said(&Folder::of(&text));
+        insta::with_settings!({ snapshot_path => format!("{fixtures}/snapshots"), prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, told);
+        });
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_has_a_hint() {
+    let folder = Folder::alone("");
+    let diagnostics = load(&folder.path("missing.toml")).unwrap_err();
+    let told = rendered(&diagnostics);
+    assert!(told.contains("missing.toml`: there is no such file") && told.contains("irsa init"), "{told}");
+}
+
+#[test]
+fn programs_get_the_places_too() {
+    let folder = Folder::alone("owner = \"me\"\n[clusters.a]\n[clusters.a]\n[roles.r]\nservice-acounts = [\"a/b\"]\n");
+    let json = folder.resolve().unwrap_err().to_json();
+    let first = &json[0];
+    assert_eq!(
+        (first["file"].as_str(), first["line"].as_u64(), first["column"].as_u64()),
+        (Some("irsa.toml"), Some(3), Some(11))
+    );
+    let last = &json[1];
+    assert_eq!(last["message"], "unknown key `service-acounts` in [roles.r]");
+    assert_eq!(last["hint"], "did you mean `service-accounts`?");
+    assert_eq!(
+        (last["severity"].as_str(), last["line"].as_u64(), last["column"].as_u64()),
+        (Some("error"), Some(5), Some(1))
+    );
+}
+
+/// Links inside the folder are followed, links out of it are not; the top file alone may be one to anywhere.
+#[cfg(unix)]
+#[test]
+fn links_out_of_the_folder_are_refused() {
+    use std::os::unix::fs::symlink;
+    let outside =
+        Folder::of("=== secret.json\n{}\n=== team.toml\n[roles.x]\n=== top.toml\nowner = \"me\"\n[clusters.c]\n");
+    let folder = Folder::of(
+        "=== irsa.toml\nowner = \"me\"\ninclude = [\"teams/*.toml\"]\n[clusters.c]\n\
+         kubernetes = { kubeconfig = \"kube.yaml\", context = \"c\" }\n[policies.p]\nfile = \"policy.json\"\n\
+         === real/ok.toml\n[roles.ok]\nservice-accounts = [\"a/b\"]\n=== teams/readme\nx\n",
+    );
+    symlink(outside.path("secret.json"), folder.path("policy.json")).unwrap();
+    symlink(outside.path("secret.json"), folder.path("kube.yaml")).unwrap();
+    symlink(outside.path("team.toml"), folder.path("teams/out.toml")).unwrap();
+    symlink(folder.path("real/ok.toml"), folder.path("teams/ok.toml")).unwrap();
+    let told = said(&folder);
+    for what in ["cannot read `policy.json`", "cannot read `kube.yaml`", "cannot include `teams/out.toml`"] {
+        assert!(told.contains(&format!("{what}: it leads out of the configuration's folder")), "{told}");
+    }
+    assert!(told.ends_with("3 mistakes in the configuration\n"), "{told}");
+
+    let linked = Folder::of("=== readme\nx\n");
+    symlink(outside.path("top.toml"), linked.path("irsa.toml")).unwrap();
+    assert!(linked.resolve().is_ok());
+}
+
+#[test]
+fn a_region_is_asked_for_when_eks_is() {
+    let folder = Folder::alone(
+        "owner = \"me\"\n[clusters.main]\n[clusters.old]\nstate = \"gone\"\n[clusters.metal]\nissuer = \"https://example.com/metal\"\n",
+    );
+    let configuration = folder.load().unwrap();
+    let mut identities = online("aws");
+    assert!(configuration.resolve(&identities).is_ok());
+    identities.default_region = None;
+    let diagnostics = configuration.resolve(&identities).unwrap_err();
+    let told = rendered(&diagnostics);
+    assert_eq!(diagnostics.list().len(), 1, "{told}");
+    assert!(told.contains("region of cluster `main`") && told.contains("AWS_REGION"), "{told}");
+    identities.online = false;
+    assert!(configuration.resolve(&identities).is_ok());
+}
+
+#[test]
+fn policies_of_another_partition_are_refused_once_it_is_known() {
+    let text = "owner = \"me\"\n[clusters.main]\n[roles.r]\nservice-accounts = [\"a/b\"]\nattach = [\"arn:aws:iam::aws:policy/ReadOnlyAccess\"]\n";
+    let configuration = Folder::alone(text).load().unwrap();
+    assert!(configuration.resolve(&online("aws")).is_ok());
+    let told = rendered(&configuration.resolve(&online("aws-cn")).unwrap_err());
+    assert!(told.contains("it is in partition `aws`, the role in `aws-cn`"), "{told}");
+}
+
+/// The limits of AWS, each with the limit and the value in the text.
+#[test]
+fn sizes_past_a_limit_are_refused() {
+    let statement = |count: usize| {
+        let buckets: Vec<String> =
+            (0..count).map(|i| format!("\"arn:aws:s3:::bucket-with-a-long-name-{i:06}\"")).collect();
+        format!("statements = [{{ actions = [\"s3:GetObject\"], resources = [{}] }}]", buckets.join(", "))
+    };
+    let mut text =
+        String::from("owner = \"me\"\n[clusters.main]\n[clusters.metal]\nissuer = \"https://example.com/metal\"\n");
+    let _ = writeln!(text, "[policies.big]\n{}", statement(200));
+    let tags: Vec<String> = (0..49).map(|i| format!("t{i} = \"x\"")).collect();
+    let aws: Vec<String> = (0..26).map(|i| format!("\"aws:Policy{i}\"")).collect();
+    let names: Vec<String> = (0..90).map(|i| format!("\"service-account-{i:03}\"")).collect();
+    let _ = writeln!(
+        text,
+        "[roles.big]\ncluster = \"main\"\nservice-accounts = [\"apps/big\"]\nattach = [{}]\ntags = {{ {} }}\ndescription = \"{}\"\n",
+        aws.join(", "),
+        tags.join(", "),
+        "x".repeat(1001)
+    );
+    let _ = writeln!(text, "[roles.big.inline.a]\n{}\n[roles.big.inline.b]\n{}", statement(150), statement(150));
+    let _ = writeln!(
+        text,
+        "[roles.many]\n[[service-accounts]]\nrole = \"many\"\ncluster = \"metal\"\nmanage = \"none\"\nnamespace = \"apps\"\nname = [{}]",
+        names.join(", ")
+    );
+    let folder = Folder::alone(&text);
+    let diagnostics = folder.resolve().unwrap_err();
+    let mut messages: Vec<&str> = diagnostics.list().iter().map(|item| item.message.as_str()).collect();
+    messages.sort_unstable();
+    let expected = [
+        "26 managed policies are attached, the limit is 25",
+        "a description is at most 1000 characters long, this has 1001",
+        "policy `big` has 9294 characters, the limit is 6144",
+        "role `big` has 49 tags and 2 marks of irsa's own, together 51; the limit is 50",
+        "the inline policies of role `big` have 13988 characters, the limit is 10240",
+        "the trust policy of role `many` has 4695 characters, the limit is 4096",
+    ];
+    assert_eq!(messages, expected);
+    // one less of each is no mistake
+    let small = text
+        .replace("aws:Policy25", "aws:Policy24")
+        .replace("t48 = \"x\"", "")
+        .replace(&"x".repeat(1001), &"x".repeat(1000));
+    let left = Folder::alone(&small).resolve().unwrap_err();
+    assert_eq!(left.list().len(), diagnostics.list().len() - 3, "{}", rendered(&left));
+}
+
+/// A mistake is told once and not hidden by another one, nor does it make others up.
+#[test]
+fn one_mistake_is_one_mistake() {
+    for text in [
+        "owner = \"me\"\n[clusters.\"b@d\"]\n[roles.r]\ncluster = \"b@d\"\nservice-accounts = [\"a/b\"]\n",
+        "owner = \"me\"\n[clusters.c]\n[roles.r]\nservice-acounts = [\"a/b\"]\n",
+        "owner = \"me\"\n[clusters.c]\n[roles.r]\n[[service-accounts]]\nrole = \"rr\"\nnamespace = \"a\"\nname = \"b\"\n",
+        "owner = \"me\"\n[clusters.c]\n[roles.r]\n[[service-accounts]]\nrole = \"r\"\nnamespac = \"a\"\nname = \"b\"\n",
+        "owner = 5\n[clusters.c]\n",
+        "owner = \"me\"\n[accounts.a]\nidd = \"111122223333\"\n[clusters.c]\n",
+        "owner = \"me\"\n[clusters.c]\n[policies.p]\nfil = \"x\"\n",
+        "owner = \"me\"\ninclude = [\"x.toml\"]\n[clusters.c]\n[roles.r]\nservice-accounts = [\"a/b\"]\nattach = [\"in-x\"]\n",
+        "owner = \"me\"\n[clusters.c]\nacount = \"x\"\n[roles.r]\nservice-accounts = [\"a/b\"]\n",
+        "owner = \"me\"\n[clusters.c]\n[policies.p]\njson = \"{}\"\n[roles.a]\nattach = [\"p\"]\nservice-accounts = [\"a/a\"]\n[roles.b]\nattach = [\"p\"]\nservice-accounts = [\"a/b\"]\n",
+        "owner = \"me\"\n[clusters.c]\n[defaults.role]\nmax-session-duration = \"1x\"\n[roles.a]\nservice-accounts = [\"a/a\"]\n[roles.b]\nservice-accounts = [\"a/b\"]\n",
+    ] {
+        let diagnostics = Folder::alone(text).resolve().unwrap_err();
+        assert_eq!(diagnostics.list().len(), 1, "{text}\n{}", rendered(&diagnostics));
+    }
+}
