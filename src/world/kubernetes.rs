@@ -1,92 +1,108 @@
-//! Kubernetes APIs through `kube`'s client: one connection a cluster, requests and answers as JSON.
+//! The Kubernetes half of the ports: ServiceAccounts, namespaces and pods of every declared cluster.
 //!
-//! Reading and writing are two types. No error text of `kube` is passed on: those of credentials hold what exec plugins
-//! printed and the environment that they were given, so every failure is told in words of our own.
+//! A cluster is connected once, by `verify`, and nothing is read or written before that has shown that its API is the
+//! declared cluster's. Exec plugins, retries and timeouts are our own: kube's would print what a plugin printed, run
+//! it three times, and wait for it for ever. Nothing here decides what is to be written.
 
+mod certificate;
 mod connect;
-mod fields;
-mod reach;
+mod failure;
+mod kubeconfig;
+mod live;
+mod plugin;
+mod proxy;
 mod read;
-mod request;
+mod session;
 #[cfg(test)]
 mod tests;
+mod wire;
 mod write;
 
-use super::{CallError, CallErrorKind};
+use super::{Answer, CallError, ClusterFacts, ReadKubernetes, WriteKubernetes, Written};
 use crate::context::Context;
-use crate::ids::Key;
+use crate::ids::{Key, Namespace, ServiceAccountName};
+use crate::model::call::KubernetesCall;
 use crate::model::desired::Cluster;
+use crate::model::live::{Access, LiveServiceAccount};
 use crate::model::marks::field_manager;
+use connect::Connection;
+use failure::Failure;
 use futures::future::BoxFuture;
-use reach::Link;
+use kube::config::Kubeconfig;
 use secrecy::SecretString;
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{RwLock, Semaphore};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How to talk to clusters.
-#[derive(Debug, Clone, Copy)]
+/// How the Kubernetes APIs are talked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KubernetesSettings {
-    /// The longest that one operation may take, retries included.
+    /// The budget of one operation, retries included.
     pub timeout: Duration,
-    /// Requests at a time for each cluster.
+    /// Requests at once to one cluster.
     pub parallelism: usize,
-    /// Whether stdin is a terminal, so that an exec plugin may ask.
+    /// Whether stdin is a terminal, so that an exec plugin may ask something.
     pub interactive: bool,
 }
 
-/// Makes bearer tokens for EKS clusters: a token and when it expires, in seconds since 1970.
-pub type TokenSource =
-    Arc<dyn Fn(Key) -> BoxFuture<'static, Result<(SecretString, i64), CallError>> + Send + Sync>;
+/// Makes bearer tokens for EKS clusters, each with the time at which it expires, in seconds since 1970.
+pub type TokenSource = Arc<dyn Fn(Key) -> BoxFuture<'static, Result<(SecretString, i64), CallError>> + Send + Sync>;
 
-/// Reads.
+/// Reads from the Kubernetes APIs of all declared clusters.
 #[derive(Clone)]
 pub struct KubernetesReader {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
 }
 
-/// Writes: made from a reader, and the only way to a write.
+/// Writes to the Kubernetes APIs that its reader has verified.
 #[derive(Clone)]
 pub struct KubernetesWriter {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
 }
 
-struct Inner {
-    context: Context,
-    /// `irsa-<owner>`
+struct Shared {
+    run: Arc<Run>,
     manager: String,
     places: BTreeMap<Key, Place>,
-    tokens: TokenSource,
-    settings: KubernetesSettings,
-    requests: AtomicU64,
-    began: Instant,
 }
 
-/// One cluster, and the way to it once it is verified.
+/// A declared cluster and, once it was verified, the way to it.
 struct Place {
     cluster: Cluster,
-    permits: Semaphore,
-    link: RwLock<Option<Arc<Link>>>,
+    connection: Mutex<Option<Arc<Connection>>>,
 }
 
-impl fmt::Debug for KubernetesReader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KubernetesReader").field("manager", &self.inner.manager).finish_non_exhaustive()
+/// What all connections of a run share.
+struct Run {
+    context: Context,
+    started: Instant,
+    settings: KubernetesSettings,
+    tokens: TokenSource,
+    requests: AtomicU64,
+    /// Kubeconfigs by their files: each is read once, since it may be a pipe.
+    kubeconfigs: Mutex<BTreeMap<Vec<PathBuf>, Arc<Kubeconfig>>>,
+    /// Held while a plugin may ask something on the terminal: one question at a time.
+    terminal: Mutex<()>,
+}
+
+impl Run {
+    /// The time of day in seconds since 1970, from the context and the monotonic clock.
+    fn now(&self) -> i64 {
+        self.context.now().saturating_add(i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::MAX))
     }
-}
 
-impl fmt::Debug for KubernetesWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KubernetesWriter").field("manager", &self.inner.manager).finish_non_exhaustive()
+    /// The budget of one operation.
+    fn budget(&self) -> Duration {
+        self.context.scaled(self.settings.timeout)
     }
 }
 
 impl KubernetesReader {
-    /// For these clusters; nothing is connected before `verify`.
+    /// A reader of these clusters; it connects to none yet.
     pub fn new(
         context: &Context,
         owner: &Key,
@@ -94,49 +110,84 @@ impl KubernetesReader {
         tokens: TokenSource,
         settings: KubernetesSettings,
     ) -> Self {
-        let place = |cluster: &Cluster| Place {
-            cluster: cluster.clone(),
-            permits: Semaphore::new(settings.parallelism.max(1)),
-            link: RwLock::new(None),
-        };
-        let inner = Inner {
+        let place = |cluster: &Cluster| Place { cluster: cluster.clone(), connection: Mutex::new(None) };
+        let places = clusters.iter().map(|(key, cluster)| (key.clone(), place(cluster))).collect();
+        let run = Run {
             context: context.clone(),
-            manager: field_manager(owner),
-            places: clusters.iter().map(|(key, cluster)| (key.clone(), place(cluster))).collect(),
-            tokens,
+            started: Instant::now(),
             settings,
+            tokens,
             requests: AtomicU64::new(0),
-            began: Instant::now(),
+            kubeconfigs: Mutex::default(),
+            terminal: Mutex::default(),
         };
-        Self { inner: Arc::new(inner) }
+        Self { shared: Arc::new(Shared { run: Arc::new(run), manager: field_manager(owner), places }) }
     }
 
-    /// The writer that shares the connections.
+    /// A writer over the same connections.
     pub fn writer(&self) -> KubernetesWriter {
-        KubernetesWriter { inner: Arc::clone(&self.inner) }
+        KubernetesWriter { shared: Arc::clone(&self.shared) }
     }
 
-    /// How many requests were sent so far.
+    /// How many requests were sent so far, to all clusters together.
     pub fn requests(&self) -> u64 {
-        self.inner.requests.load(Ordering::Relaxed)
+        self.shared.run.requests.load(Ordering::Relaxed)
     }
 }
 
-impl Inner {
-    fn place(&self, cluster: &Key) -> Result<&Place, CallError> {
-        self.places.get(cluster).ok_or_else(|| {
-            error("reach the cluster", CallErrorKind::Invalid, format!("cluster `{cluster}` is not declared"))
-        })
-    }
-
-    /// The time, in seconds since 1970.
-    fn now(&self) -> i64 {
-        let elapsed = i64::try_from(self.began.elapsed().as_secs()).unwrap_or(i64::MAX);
-        self.context.now().saturating_add(elapsed)
+impl Shared {
+    /// The way to a verified cluster.
+    async fn connection(&self, cluster: &Key, operation: &str) -> Answer<Arc<Connection>> {
+        let held = match self.places.get(cluster) {
+            Some(place) => place.connection.lock().await.clone(),
+            None => None,
+        };
+        held.ok_or_else(|| Failure::other(format!("cluster `{cluster}` was not verified")).at(operation))
     }
 }
 
-/// An error without the service's own code.
-fn error(operation: &str, kind: CallErrorKind, message: impl Into<String>) -> CallError {
-    CallError { operation: operation.to_owned(), kind, code: None, message: message.into(), request_id: None }
+impl ReadKubernetes for KubernetesReader {
+    async fn verify(&self, cluster: &Key, facts: &ClusterFacts) -> Access<()> {
+        match self.shared.places.get(cluster) {
+            Some(place) => connect::verify(&self.shared.run, cluster, place, facts).await,
+            None => Access::Unknown(format!("cluster `{cluster}` is not declared")),
+        }
+    }
+
+    async fn service_accounts(&self, cluster: &Key, namespace: Option<&Namespace>) -> Answer<Vec<LiveServiceAccount>> {
+        let connection = self.shared.connection(cluster, read::LIST).await?;
+        read::service_accounts(&connection, namespace, &self.shared.manager).await
+    }
+
+    async fn service_account(
+        &self,
+        cluster: &Key,
+        namespace: &Namespace,
+        name: &ServiceAccountName,
+    ) -> Answer<Option<LiveServiceAccount>> {
+        let connection = self.shared.connection(cluster, read::GET).await?;
+        read::service_account(&connection, namespace, name, &self.shared.manager).await
+    }
+
+    async fn namespaces(&self, cluster: &Key) -> Answer<BTreeSet<Namespace>> {
+        let connection = self.shared.connection(cluster, read::LIST_NAMESPACES).await?;
+        read::namespaces(&connection).await
+    }
+
+    async fn namespace(&self, cluster: &Key, namespace: &Namespace) -> Answer<bool> {
+        let connection = self.shared.connection(cluster, read::GET_NAMESPACE).await?;
+        read::namespace(&connection, namespace).await
+    }
+
+    async fn pods(&self, cluster: &Key, namespace: &Namespace, name: &ServiceAccountName) -> Answer<Vec<String>> {
+        let connection = self.shared.connection(cluster, read::LIST_PODS).await?;
+        read::pods(&connection, namespace, name).await
+    }
+}
+
+impl WriteKubernetes for KubernetesWriter {
+    async fn write(&self, cluster: &Key, call: &KubernetesCall) -> Answer<Written> {
+        let connection = self.shared.connection(cluster, call.operation()).await?;
+        write::write(&connection, &self.shared.manager, call).await
+    }
 }
