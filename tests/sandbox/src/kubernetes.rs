@@ -27,9 +27,9 @@ mod verbs;
 mod walk;
 mod write;
 
+pub use crate::gate::{Admission, Stage};
 pub use access::{Access, Authenticate, Grant, User};
 pub use delete::Preconditions;
-pub use crate::gate::{Admission, Stage};
 pub use gate::{Call, Decision, Fault, Gate, Match, Record};
 pub use list::ListOptions;
 pub use resource::Resource;

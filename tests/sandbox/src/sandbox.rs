@@ -79,7 +79,9 @@ impl Sandbox {
         let new = NewCluster::named(&spec.name, &place, spec.issuer.clone());
         let cluster = self.aws.add_cluster(&place, new).await.map_err(refused)?;
         for namespace in &spec.namespaces {
-            cluster.with(|store| store.ensure_namespace(namespace)).map_err(|refusal| io::Error::other(refusal.message))?;
+            cluster
+                .with(|store| store.ensure_namespace(namespace))
+                .map_err(|refusal| io::Error::other(refusal.message))?;
         }
         self.clusters.push((place, spec.name.clone()));
         Ok(cluster)
@@ -111,6 +113,8 @@ impl Sandbox {
         [
             ("AWS_ENDPOINT_URL", self.endpoint().as_str()),
             ("AWS_REGION", &self.options.region),
+            // Which boto3 and the aws CLI of version 1 read in its place.
+            ("AWS_DEFAULT_REGION", &self.options.region),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_EC2_METADATA_DISABLED", "true"),

@@ -191,9 +191,8 @@ impl Aws {
         if key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()) {
             return own(key);
         }
-        let unknown = || {
-            AwsError::new(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
-        };
+        let unknown =
+            || AwsError::new(403, "InvalidClientTokenId", "The security token included in the request is invalid.");
         let state = self.credentials.state();
         let session = state.sessions.get(key).filter(|session| token == Some(&session.token)).ok_or_else(unknown)?;
         if session.expires <= (self.clock)() {

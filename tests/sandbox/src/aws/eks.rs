@@ -148,7 +148,8 @@ impl Aws {
         let body: Value = if body.is_empty() {
             json!({})
         } else {
-            serde_json::from_slice(body).map_err(|error| AwsError::new(400, "SerializationException", error.to_string()))?
+            serde_json::from_slice(body)
+                .map_err(|error| AwsError::new(400, "SerializationException", error.to_string()))?
         };
         if route.action == "CreateCluster" {
             return self.create_cluster(place, &body).await;

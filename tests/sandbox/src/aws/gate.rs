@@ -58,7 +58,10 @@ impl Call {
         }
         if self.service == "eks" {
             let cluster = object.split('/').next().unwrap_or_default();
-            return format!("arn:aws:eks:{region}:{account}:cluster/{}", if cluster.is_empty() { "*" } else { cluster });
+            return format!(
+                "arn:aws:eks:{region}:{account}:cluster/{}",
+                if cluster.is_empty() { "*" } else { cluster }
+            );
         }
         if let Some(issuer) = object.strip_prefix("https://") {
             return format!("arn:aws:iam::{account}:oidc-provider/{issuer}");

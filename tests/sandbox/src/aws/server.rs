@@ -80,11 +80,7 @@ enum Answer {
 
 impl Asked {
     fn read(service: Option<&str>, method: &Method, path: &str, query: &str, body: &Bytes) -> Self {
-        let rest = || Self::Eks {
-            route: Route::read(method, path, body),
-            query: query.to_owned(),
-            body: body.clone(),
-        };
+        let rest = || Self::Eks { route: Route::read(method, path, body), query: query.to_owned(), body: body.clone() };
         let form = |service| {
             let params = Params::parse(if method == Method::GET { query.as_bytes() } else { body });
             let action = params.text("Action").unwrap_or_default().to_owned();
@@ -148,8 +144,7 @@ async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Resp
     let query = parts.uri.query().unwrap_or_default();
     let signed = Signed::read(&parts.headers, &Params::parse(query.as_bytes()));
     let scope = signed.as_ref().ok().and_then(Option::as_ref);
-    let asked =
-        Asked::read(scope.map(|signed| signed.service.as_str()), &parts.method, parts.uri.path(), query, &body);
+    let asked = Asked::read(scope.map(|signed| signed.service.as_str()), &parts.method, parts.uri.path(), query, &body);
     let caller = signed.as_ref().map_err(Clone::clone).and_then(|signed| caller(&aws, &asked, signed.as_ref()));
     let known = caller.as_ref().ok().and_then(Option::as_ref);
     let mut call = Call {

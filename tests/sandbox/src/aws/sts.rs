@@ -96,9 +96,7 @@ impl Aws {
             ("AssumeRoleWithWebIdentity", _) => self.assume_role_with_web_identity(params),
             ("GetCallerIdentity", Some(caller)) => {
                 let mut xml = Xml::new();
-                xml.element("Arn", &caller.arn)
-                    .element("UserId", &caller.user_id)
-                    .element("Account", &caller.account);
+                xml.element("Arn", &caller.arn).element("UserId", &caller.user_id).element("Account", &caller.account);
                 Ok(Some(xml))
             }
             ("AssumeRole", Some(caller)) => self.assume_role(caller, params),

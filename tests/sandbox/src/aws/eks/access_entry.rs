@@ -23,9 +23,10 @@ pub(super) struct AccessEntry {
 
 impl EksCluster {
     fn show_entry(&self, principal: &str) -> Result<Value, AwsError> {
-        let entry = self.entries.get(principal).ok_or_else(|| {
-            not_found(format!("The specified access entry resource could not be found: {principal}"))
-        })?;
+        let entry = self
+            .entries
+            .get(principal)
+            .ok_or_else(|| not_found(format!("The specified access entry resource could not be found: {principal}")))?;
         Ok(json!({"accessEntry": {
             "clusterName": self.name,
             "principalArn": principal,

@@ -78,9 +78,8 @@ impl EksCluster {
         let seed = format!("{}/{name}/{}", self.arn, self.made);
         let arn = context.place.arn(format_args!("addon/{}/{name}/{}", self.name, unique_id(&seed)));
         let wanted = body["podIdentityAssociations"].as_array().into_iter().flatten();
-        let wanted: Vec<Association> = wanted
-            .map(|one| Association::read(context, namespace, one, Some(&arn)))
-            .collect::<Result<_, _>>()?;
+        let wanted: Vec<Association> =
+            wanted.map(|one| Association::read(context, namespace, one, Some(&arn))).collect::<Result<_, _>>()?;
         let addon = Addon {
             arn: arn.clone(),
             version: input::text(body, "addonVersion").unwrap_or("v1.0.0-eksbuild.1").to_owned(),

@@ -108,9 +108,8 @@ impl EksCluster {
 
     /// The id of the association that a ServiceAccount has.
     fn association_of(&self, namespace: &str, service_account: &str) -> Option<&String> {
-        let found = |(_, one): &(&String, &Association)| {
-            one.namespace == namespace && one.service_account == service_account
-        };
+        let found =
+            |(_, one): &(&String, &Association)| one.namespace == namespace && one.service_account == service_account;
         self.associations.iter().find(found).map(|(id, _)| id)
     }
 

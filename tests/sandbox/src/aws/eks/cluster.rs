@@ -68,7 +68,9 @@ impl NewCluster {
     fn read(body: &Value) -> Result<Self, AwsError> {
         let name = input::required(body, "name")?;
         let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
-        if name.len() > 100 || !name.starts_with(|first: char| first.is_ascii_alphanumeric()) || !name.chars().all(plain)
+        if name.len() > 100
+            || !name.starts_with(|first: char| first.is_ascii_alphanumeric())
+            || !name.chars().all(plain)
         {
             return Err(invalid(format!(
                 "The cluster name '{name}' must be 1 to 100 characters and match ^[0-9A-Za-z][A-Za-z0-9\\-_]*$."

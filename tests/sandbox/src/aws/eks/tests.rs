@@ -34,7 +34,10 @@ impl Bench {
 async fn a_cluster_is_made_shown_and_deleted() {
     let bench = Bench::new().await;
     let made = bench.ok("POST /clusters", new("shop")).await["cluster"].clone();
-    assert_eq!((&made["status"], &made["endpoint"], &made["identity"]), (&json!("CREATING"), &Value::Null, &Value::Null));
+    assert_eq!(
+        (&made["status"], &made["endpoint"], &made["identity"]),
+        (&json!("CREATING"), &Value::Null, &Value::Null)
+    );
     let shown = bench.ok("GET /clusters/shop", Value::Null).await["cluster"].clone();
     let expected = [
         ("status", json!("ACTIVE")),
@@ -86,7 +89,11 @@ async fn what_cannot_be_a_cluster_is_refused() {
     ] {
         let mut body = new("other");
         body[field] = value.clone();
-        assert_eq!(bench.refused("POST /clusters", body).await, error(400, "InvalidParameterException"), "{field} {value}");
+        assert_eq!(
+            bench.refused("POST /clusters", body).await,
+            error(400, "InvalidParameterException"),
+            "{field} {value}"
+        );
     }
     assert_eq!(bench.ok("GET /clusters", Value::Null).await["clusters"], json!(["by-token", "shop"]));
 }
@@ -125,7 +132,8 @@ async fn furnished() -> Bench {
 async fn associations_live_and_die() {
     let bench = furnished().await;
     let path = "/clusters/shop/pod-identity-associations";
-    let body = |account: &str| json!({"namespace": "shop", "serviceAccount": account, "roleArn": ROLE, "tags": {"a": "b"}});
+    let body =
+        |account: &str| json!({"namespace": "shop", "serviceAccount": account, "roleArn": ROLE, "tags": {"a": "b"}});
     let made = bench.ok(&format!("POST {path}"), body("cart")).await["association"].clone();
     let id = made["associationId"].as_str().unwrap();
     assert!(id.len() == 19 && id.starts_with("a-"), "{id}");
@@ -169,9 +177,7 @@ async fn addons_bring_and_take_their_associations() {
     let bench = furnished().await;
     let path = "/clusters/shop/addons";
     let associations = "/clusters/shop/pod-identity-associations?namespace=kube-system";
-    let body = |name: &str| {
-        json!({"addonName": name, "podIdentityAssociations": [{"serviceAccount": "aws-node", "roleArn": ROLE}]})
-    };
+    let body = |name: &str| json!({"addonName": name, "podIdentityAssociations": [{"serviceAccount": "aws-node", "roleArn": ROLE}]});
     let made = bench.ok(&format!("POST {path}"), body("vpc-cni")).await["addon"].clone();
     assert_eq!((&made["status"], made["podIdentityAssociations"].as_array().unwrap().len()), (&json!("CREATING"), 1));
     assert_eq!(bench.ok(&format!("GET {path}/vpc-cni"), Value::Null).await["addon"]["status"], "ACTIVE");
@@ -179,13 +185,19 @@ async fn addons_bring_and_take_their_associations() {
     assert_eq!((&owned["ownerArn"], &owned["serviceAccount"]), (&made["addonArn"], &json!("aws-node")));
     assert_eq!(bench.refused(&format!("POST {path}"), body("vpc-cni")).await, error(409, "ResourceInUseException"));
     assert_eq!(bench.refused(&format!("POST {path}"), body("coredns")).await, error(409, "ResourceInUseException"));
-    assert_eq!(bench.refused(&format!("POST {path}"), body("unheard-of")).await, error(400, "InvalidParameterException"));
+    assert_eq!(
+        bench.refused(&format!("POST {path}"), body("unheard-of")).await,
+        error(400, "InvalidParameterException")
+    );
     let with_role = json!({"addonName": "aws-ebs-csi-driver", "serviceAccountRoleArn": ROLE});
     assert_eq!(bench.ok(&format!("POST {path}"), with_role).await["addon"]["serviceAccountRoleArn"], ROLE);
     assert_eq!(bench.ok(&format!("GET {path}"), Value::Null).await["addons"], json!(["aws-ebs-csi-driver", "vpc-cni"]));
     bench.ok(&format!("DELETE {path}/vpc-cni"), Value::Null).await;
     assert_eq!(bench.ok(&format!("GET {associations}"), Value::Null).await["associations"], json!([]));
-    assert_eq!(bench.refused(&format!("GET {path}/vpc-cni"), Value::Null).await, error(404, "ResourceNotFoundException"));
+    assert_eq!(
+        bench.refused(&format!("GET {path}/vpc-cni"), Value::Null).await,
+        error(404, "ResourceNotFoundException")
+    );
 }
 
 /// Whom a token speaks for in a cluster's API, asked over TLS.
@@ -229,13 +241,17 @@ async fn other_accounts_are_let_in_by_access_entry() {
     let principal = "arn:aws:iam::444455556666:user/sandbox";
     let made = bench.ok(&format!("POST {path}"), json!({"principalArn": principal})).await["accessEntry"].clone();
     let arn = made["accessEntryArn"].as_str().unwrap();
-    assert!(arn.starts_with("arn:aws:eks:eu-west-1:111122223333:access-entry/shop/user/444455556666/sandbox/"), "{arn}");
+    assert!(
+        arn.starts_with("arn:aws:eks:eu-west-1:111122223333:access-entry/shop/user/444455556666/sandbox/"),
+        "{arn}"
+    );
     assert_eq!(bench.ok(&format!("GET {path}"), Value::Null).await["accessEntries"], json!([principal]));
     let (code, me) = whoami(&bench, "shop", &stranger).await;
     assert_eq!((code, &me["status"]["userInfo"]["username"]), (201, &json!(principal)));
     let again = bench.refused(&format!("POST {path}"), json!({"principalArn": principal})).await;
     assert_eq!(again, error(409, "ResourceInUseException"));
-    let nobody = bench.refused(&format!("POST {path}"), json!({"principalArn": "arn:aws:iam::444455556666:root"})).await;
+    let nobody =
+        bench.refused(&format!("POST {path}"), json!({"principalArn": "arn:aws:iam::444455556666:root"})).await;
     assert_eq!(nobody, error(400, "InvalidParameterException"));
     let encoded = principal.replace(':', "%3A").replace('/', "%2F");
     assert_eq!(bench.ok(&format!("GET {path}/{encoded}"), Value::Null).await["accessEntry"], made);
@@ -257,7 +273,8 @@ async fn a_session_is_known_by_its_role() {
     let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}]}"#;
     bench.query(TEST, "iam", &role("deployer", trust)).await;
     let arn = "arn:aws:iam::111122223333:role/deployer";
-    let session = bench.query(TEST, "sts", &[("Action", "AssumeRole"), ("RoleArn", arn), ("RoleSessionName", "ci")]).await;
+    let session =
+        bench.query(TEST, "sts", &[("Action", "AssumeRole"), ("RoleArn", arn), ("RoleSessionName", "ci")]).await;
     let [key, secret, sent] = ["AccessKeyId", "SecretAccessKey", "SessionToken"].map(|name| session.text(name));
     let (code, me) = whoami(&bench, "shop", &token(key, secret, Some(sent), "shop", bench.now())).await;
     assert_eq!((code, &me["status"]["userInfo"]["username"]), (201, &json!(arn)));

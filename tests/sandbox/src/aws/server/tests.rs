@@ -230,7 +230,8 @@ async fn every_answer_carries_its_request_id_and_is_logged() {
 async fn faults_strike_before_or_after_the_deed() {
     let bench = Bench::new().await;
     let gate = bench.aws.gate();
-    let tag = |value| [("Action", "TagRole"), ("RoleName", "r"), ("Tags.member.1.Key", "k"), ("Tags.member.1.Value", value)];
+    let tag =
+        |value| [("Action", "TagRole"), ("RoleName", "r"), ("Tags.member.1.Key", "k"), ("Tags.member.1.Value", value)];
     let there = || bench.aws.iam_call(FIRST, "ListRoleTags", &[("RoleName", "r")]).unwrap();
     bench.query(TEST, "iam", &role("r", TRUST)).await;
     let tags = Match::on("iam", "TagRole").about("r").from_account(FIRST);
@@ -276,7 +277,12 @@ async fn faults_keep_to_their_account_region_and_service() {
     let gate = bench.aws.gate();
     let list = [("Action", "ListRoles")];
     gate.fault(Stage::Before, Match::service("iam").from_account(SECOND), Fault::Deny, None);
-    gate.fault(Stage::Before, Match::on("eks", "ListClusters").in_region("us-east-1"), Fault::Refuse(Refusal::throttled("eks")), None);
+    gate.fault(
+        Stage::Before,
+        Match::on("eks", "ListClusters").in_region("us-east-1"),
+        Fault::Refuse(Refusal::throttled("eks")),
+        None,
+    );
     gate.fault(Stage::Before, Match::on("eks", "DescribeCluster"), Fault::Deny, None);
     assert_eq!(bench.query(TEST, "iam", &list).await.status, 200);
     assert_eq!(bench.query(Key(SECOND, None), "iam", &list).await.status, 403);

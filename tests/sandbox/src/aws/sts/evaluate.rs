@@ -4,8 +4,8 @@
 //! without permissions of the caller's own. What is not understood here (numbers, dates, addresses, policy variables)
 //! never opens a door: an Allow with it does not count, a Deny with it does.
 
-use crate::aws::credentials::Caller;
 use crate::aws::PARTITION;
+use crate::aws::credentials::Caller;
 use crate::aws::iam::glob;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ impl Facts {
     /// Someone with AWS credentials.
     pub(super) fn of(caller: &Caller) -> Self {
         let root = format!("arn:{PARTITION}:iam::{}:root", caller.account);
-        let names = [&root, &caller.arn, &caller.principal, caller.principal_id()].map(|name| name.to_string());
+        let names = [&root, &caller.arn, &caller.principal, caller.principal_id()].map(str::to_owned);
         let mut facts = Self { kind: "AWS", names: names.to_vec(), ..Self::default() };
         facts.set("aws:PrincipalArn", [caller.principal.as_str()]);
         facts.set("aws:PrincipalAccount", [caller.account.as_str()]);
@@ -228,7 +228,10 @@ mod tests {
             (json!({"ForAllValues:StringEquals": {"missing": "a"}}), true),
             (json!({"ForAnyValue:StringEquals": {"aws:TagKeys": "b"}}), true),
             (json!({"ForAnyValue:StringEquals": {"missing": "b"}}), false),
-            (json!({"StringEquals": {"sts:ExternalId": "secret"}, "Bool": {"aws:MultiFactorAuthPresent": "true"}}), false),
+            (
+                json!({"StringEquals": {"sts:ExternalId": "secret"}, "Bool": {"aws:MultiFactorAuthPresent": "true"}}),
+                false,
+            ),
             (json!({"NumericLessThan": {"aws:MultiFactorAuthAge": "1"}}), false),
             (json!({"StringLike": {"aws:userid": "${aws:userid}*"}}), false),
         ] {

@@ -97,7 +97,13 @@ async fn a_role_trusted_by_its_arn_is_no_longer_trusted_when_it_was_made_anew() 
     let key = Key(session.text("AccessKeyId"), Some(session.text("SessionToken")));
     assert_eq!(bench.assume(TEST, &target, &[]).await.status, 403);
     assert_eq!(bench.assume(key, &target, &[]).await.status, 200);
-    let chained = bench.query(Key(SECOND, None), "iam", &[("Action", "UpdateRole"), ("RoleName", "target"), ("MaxSessionDuration", "43200")]).await;
+    let chained = bench
+        .query(
+            Key(SECOND, None),
+            "iam",
+            &[("Action", "UpdateRole"), ("RoleName", "target"), ("MaxSessionDuration", "43200")],
+        )
+        .await;
     assert_eq!(chained.status, 200);
     assert_eq!(bench.assume(key, &target, &[("DurationSeconds", "7200")]).await.error(), error(400, "ValidationError"));
     bench.query(TEST, "iam", &[("Action", "DeleteRole"), ("RoleName", "runner")]).await;
@@ -136,7 +142,8 @@ async fn a_service_accounts_token_opens_what_trusts_it_and_nothing_else() {
     let cluster = bench.aws.add_cluster(&place, NewCluster::named("shop", &place, None)).await.unwrap();
     let issuer = cluster.issuer().to_owned();
     let host_path = issuer.trim_start_matches("https://").to_owned();
-    let provider = [("Action", "CreateOpenIDConnectProvider"), ("Url", &issuer), ("ClientIDList.member.1", "sts.amazonaws.com")];
+    let provider =
+        [("Action", "CreateOpenIDConnectProvider"), ("Url", &issuer), ("ClientIDList.member.1", "sts.amazonaws.com")];
     let key = bench.aws.eks().issuer_key(&issuer).unwrap();
     let now = bench.now().as_second();
     let claims = json!({"iss": issuer, "sub": SUBJECT, "aud": ["sts.amazonaws.com"], "exp": now + 60});
@@ -152,7 +159,13 @@ async fn a_service_accounts_token_opens_what_trusts_it_and_nothing_else() {
     }});
     let arn = bench.role_in(FIRST, "cart", &json!({"Federated": federated}), &condition).await;
     let become_role = async |token: &str, arn: &str| {
-        let fields = [("Action", "AssumeRoleWithWebIdentity"), ("Version", "2011-06-15"), ("RoleArn", arn), ("RoleSessionName", "pod"), ("WebIdentityToken", token)];
+        let fields = [
+            ("Action", "AssumeRoleWithWebIdentity"),
+            ("Version", "2011-06-15"),
+            ("RoleArn", arn),
+            ("RoleSessionName", "pod"),
+            ("WebIdentityToken", token),
+        ];
         bench.unsigned(&fields).await
     };
     assert_eq!(become_role(&good, &arn).await.error(), error(400, "InvalidIdentityToken"), "no provider yet");

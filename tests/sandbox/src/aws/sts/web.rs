@@ -97,9 +97,10 @@ impl Aws {
         let found = wish.role(self)?;
         let Some((account, role)) = found else { return Err(not_authorized()) };
         let host_path = issuer.trim_start_matches("https://");
-        let provider = account.iam().provider(host_path).ok_or_else(|| {
-            invalid(format!("No OpenIDConnect provider found in your account for {issuer}"))
-        })?;
+        let provider = account
+            .iam()
+            .provider(host_path)
+            .ok_or_else(|| invalid(format!("No OpenIDConnect provider found in your account for {issuer}")))?;
         let key = self.eks.issuer_key(issuer).ok_or_else(|| {
             invalid(
                 "Couldn't retrieve verification key from your identity provider,  please reference \
@@ -115,9 +116,8 @@ impl Aws {
         }
         let (now, expires) = ((self.clock)().as_second(), token.claims["exp"].as_i64().unwrap_or(0));
         if expires <= now {
-            let text = format!(
-                "Token expired: current date/time {now} must be before the expiration date/time {expires}"
-            );
+            let text =
+                format!("Token expired: current date/time {now} must be before the expiration date/time {expires}");
             return Err(AwsError::new(400, "ExpiredTokenException", text));
         }
         let mut facts = Facts::federated(&provider.arn);
