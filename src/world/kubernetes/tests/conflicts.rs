@@ -72,7 +72,7 @@ struct Meddler {
     changes: Mutex<Vec<(&'static str, &'static str)>>,
 }
 
-impl Admission for Meddler {
+impl Admission<Call> for Meddler {
     fn decide<'a>(&'a self, stage: Stage, call: &'a Call, _: Option<u16>) -> Decision<'a> {
         let ours = stage == Stage::Before && call.is_apply();
         if let Some((annotation, value)) = ours.then(|| self.changes.lock().unwrap().pop()).flatten() {
