@@ -1,5 +1,97 @@
 //! Carries a plan out: lanes that run side by side, each object re-read right before it is written.
 //!
-//! Makes no choices: what to write, and in which order, the plan has said. May not know how anything looks.
+//! Makes no choices: what to write, and in which order, the plan has said. May not know how anything looks. Neither IAM
+//! nor this program can compare and swap: between the last look at a field and its write lies one call, and what
+//! someone else writes in that moment is overwritten.
 
+mod chain;
+mod deletes;
+mod hint;
+mod iam;
+mod kubernetes;
+mod lanes;
+mod look;
 pub mod report;
+mod step;
+
+use crate::event::{Event, Listen};
+use crate::plan::Plan;
+use crate::plan::change::Action;
+use crate::plan::saved::Stale;
+use crate::world::{ReadAws, ReadKubernetes, WriteAws, WriteKubernetes};
+use futures::future::join_all;
+use look::{Look, When};
+use report::{Interrupt, Report};
+use std::collections::BTreeSet;
+use tokio::sync::watch;
+
+/// The ports that apply works with.
+pub struct Hands<'a, RA, WA, RK, WK> {
+    /// Reads from AWS.
+    pub read_aws: &'a RA,
+    /// Writes to AWS.
+    pub write_aws: &'a WA,
+    /// Reads from Kubernetes.
+    pub read_kubernetes: &'a RK,
+    /// Writes to Kubernetes.
+    pub write_kubernetes: &'a WK,
+}
+
+/// How fast to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How many steps may be under way at once, in each account and each cluster.
+    pub parallelism: usize,
+}
+
+/// Holds every call of the plan against the world, before the first write: all that is neither as the plan found it nor
+/// as it would leave it, sorted by address. What could not be read counts as stale, for nothing is written on a guess.
+/// Creates are not looked at: that there is such an object already is for the create itself to find out.
+pub async fn recheck<RA, WA, RK, WK>(plan: &Plan, hands: &Hands<'_, RA, WA, RK, WK>) -> Vec<Stale>
+where
+    RA: ReadAws,
+    WA: WriteAws,
+    RK: ReadKubernetes,
+    WK: WriteKubernetes,
+{
+    let look = Look { plan, aws: hands.read_aws, kubernetes: hands.read_kubernetes, when: When::BeforeAll };
+    let mut stale = BTreeSet::new();
+    for steps in plan.steps.chunks(STEPS_AT_ONCE) {
+        let looked = steps.iter().filter(|step| step.change.action() != Action::Create).map(|step| look.step(step));
+        stale.extend(join_all(looked).await.into_iter().flatten());
+    }
+    stale.into_iter().collect()
+}
+
+/// How many steps are looked at side by side; the pace within an account is kept by `world`.
+const STEPS_AT_ONCE: usize = 64;
+
+/// Carries the plan out. A step runs once all that it needs has succeeded; one that fails holds back only what depends
+/// on it. Once `stop` has a signal no write begins any more, and the writes in flight are waited for.
+pub async fn apply<RA, WA, RK, WK>(
+    plan: &Plan,
+    hands: &Hands<'_, RA, WA, RK, WK>,
+    pace: &Pace,
+    stop: watch::Receiver<Option<Interrupt>>,
+    listen: &dyn Listen,
+) -> Report
+where
+    RA: ReadAws,
+    WA: WriteAws,
+    RK: ReadKubernetes,
+    WK: WriteKubernetes,
+{
+    let calls = plan.steps.iter().map(|step| step.parts.len()).sum();
+    listen.on(&Event::ApplyStarted { steps: plan.steps.len(), calls });
+    let runner = step::Runner {
+        look: Look { plan, aws: hands.read_aws, kubernetes: hands.read_kubernetes, when: When::BeforeWrite },
+        write_aws: hands.write_aws,
+        write_kubernetes: hands.write_kubernetes,
+        stop,
+        listen,
+    };
+    lanes::run(plan, &runner, pace).await
+}
+
+#[cfg(test)]
+mod tests;

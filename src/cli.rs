@@ -1,1 +1,114 @@
-//! Arguments, settings, dispatch; one file per command.
+//! Arguments, dispatch, and the way from an error to an exit status; one file per command.
+//!
+//! The only room that knows all others. It decides nothing about AWS or Kubernetes: it loads, looks, plans, shows, asks
+//! and applies, in that order, and ends the run with one of the documented codes.
+
+mod apply;
+mod arguments;
+mod drift;
+mod files;
+mod generate;
+mod init;
+mod log;
+mod metrics;
+mod output;
+mod plan;
+mod session;
+mod show;
+mod signals;
+mod validate;
+
+pub use arguments::Cli;
+
+use crate::context::Context;
+use crate::error::{Error, ExitStatus};
+use crate::ui::Ui;
+use arguments::{Command, Global};
+use clap::Parser;
+use clap::error::ErrorKind;
+use std::process::ExitCode;
+
+/// Runs the program with the arguments and environment of the process.
+pub fn main() -> ExitCode {
+    let context = Context::of_process();
+    match Cli::try_parse() {
+        Ok(cli) => run(&context, cli).into(),
+        Err(error) => usage(&error).into(),
+    }
+}
+
+/// Help and version go to stdout and are no error; everything else is wrong usage, which is 64 and never 2.
+fn usage(error: &clap::Error) -> ExitStatus {
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    // a closed pipe behind help is no failure
+    let _ = error.print();
+    if asked { ExitStatus::Success } else { ExitStatus::Usage }
+}
+
+fn run(context: &Context, cli: Cli) -> ExitStatus {
+    let Cli { global, command } = cli;
+    log::start(&global);
+    let ui = Ui::new(global.color(), global.quiet, !global.no_progress, context);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&ui, &Error::failure(format!("cannot start: {error}"))),
+    };
+    let ended = runtime.block_on(dispatch(context, &ui, &global, command));
+    // a read that hangs must not hold the process back after everything is said
+    runtime.shutdown_background();
+    match ended {
+        Ok(status) => status,
+        Err(error) => fail(&ui, &error),
+    }
+}
+
+async fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Result<ExitStatus, Error> {
+    match command {
+        Command::Init(arguments) => init::run(ui, global, &arguments),
+        Command::Validate(arguments) => validate::run(ui, global, &arguments),
+        Command::Plan(arguments) => plan::run(context, ui, global, &arguments).await,
+        Command::Apply(arguments) => apply::run(context, ui, global, &arguments).await,
+        Command::Drift(arguments) => drift::run(context, ui, global, &arguments).await,
+        Command::Show(arguments) => show::run(ui, global, &arguments),
+        Command::Schema(arguments) => generate::schema(ui, &arguments),
+        Command::Completions(arguments) => generate::completions(ui, &arguments),
+        Command::Man(arguments) => generate::man(ui, &arguments),
+    }
+}
+
+/// Says what went wrong and what to do next.
+fn fail(ui: &Ui, error: &Error) -> ExitStatus {
+    if let Some(diagnostics) = &error.diagnostics {
+        let mut out = ui.stderr();
+        // where stderr is closed there is nobody to tell
+        let _ = diagnostics.render(&mut out, ui.stderr_color());
+    }
+    if !error.message.is_empty() {
+        ui.error(&error.message, &error.hints);
+    }
+    error.status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_64_and_help_is_0() {
+        let status = |line: &[&str]| Cli::try_parse_from(line).map(|_| ()).map_err(|error| usage(&error).code());
+        assert_eq!(status(&["irsa", "--help"]), Err(0));
+        assert_eq!(status(&["irsa", "--version"]), Err(0));
+        assert_eq!(status(&["irsa"]), Err(64));
+        assert_eq!(status(&["irsa", "plan", "--no-such"]), Err(64));
+        assert_eq!(status(&["irsa", "plan", "--parallelism", "0"]), Err(64));
+        assert_eq!(status(&["irsa", "plan", "--timeout", "soon"]), Err(64));
+        assert_eq!(status(&["irsa", "verify"]), Err(64), "what does not work yet is not a command");
+        assert_eq!(status(&["irsa", "plan"]), Ok(()));
+    }
+}

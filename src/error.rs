@@ -1,6 +1,7 @@
-//! Exit codes: the one table of them.
+//! How a run ends: the one table of exit codes, and the error that carries one with its hints.
 
 use crate::apply::report::Interrupt;
+use crate::config::Diagnostics;
 use std::process::ExitCode;
 
 /// How a run ends.
@@ -68,5 +69,83 @@ impl ExitStatus {
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
         Self::from(status.code())
+    }
+}
+
+/// Why a run ended before it was done.
+#[derive(Debug, Clone)]
+pub struct Error {
+    /// What the process ends with.
+    pub status: ExitStatus,
+    /// What went wrong: a lower-case fragment; empty where the diagnostics say it all.
+    pub message: String,
+    /// What to do next.
+    pub hints: Vec<String>,
+    /// The mistakes in the configuration, where that is what is wrong.
+    pub diagnostics: Option<Diagnostics>,
+}
+
+impl Error {
+    /// An error that ends the run with `status`.
+    pub fn new(status: ExitStatus, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), hints: Vec::new(), diagnostics: None }
+    }
+
+    /// An unexpected or service error.
+    pub fn failure(message: impl Into<String>) -> Self {
+        Self::new(ExitStatus::Failure, message)
+    }
+
+    /// Wrong usage.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ExitStatus::Usage, message)
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl From<Diagnostics> for Error {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self { diagnostics: Some(diagnostics), ..Self::new(ExitStatus::Invalid, "") }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::failure(format!("cannot write: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_several_hold_the_contract_says_which() {
+        let order = [
+            ExitStatus::Interrupted(Interrupt::Interrupt),
+            ExitStatus::Usage,
+            ExitStatus::Invalid,
+            ExitStatus::Stale,
+            ExitStatus::Partial,
+            ExitStatus::Refused,
+            ExitStatus::Failure,
+            ExitStatus::Changes,
+            ExitStatus::Success,
+        ];
+        for (place, status) in order.iter().enumerate() {
+            for weaker in &order[place..] {
+                assert_eq!(status.or(*weaker), *status);
+                assert_eq!(weaker.or(*status), *status);
+            }
+        }
+        let codes: Vec<u8> = order.iter().map(|status| status.code()).collect();
+        assert_eq!(codes, [130, 64, 3, 5, 6, 4, 1, 2, 0]);
+        assert_eq!(ExitStatus::Interrupted(Interrupt::Terminate).code(), 143);
     }
 }

@@ -1,3 +1,7 @@
 //! The `irsa` program: see `irsa::cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    irsa::cli::main()
+}

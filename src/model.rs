@@ -12,3 +12,4 @@ pub mod note;
 pub mod origin;
 pub mod pattern;
 pub mod resource;
+pub mod unseen;

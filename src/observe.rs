@@ -1,1 +1,124 @@
-//! Chooses the cheapest way to read, and gathers World into Live.
+//! Gathers World into Live, and chooses the cheapest way to read it.
+//!
+//! Only chooses and gathers: what a look means is for `plan` to say. What could not be read is `Unknown` with its
+//! reason, never absent. An account whose credentials are not the declared account's is not read at all. Accounts and
+//! clusters are read side by side; one that fails does not hide the others, and the result is the same in whichever
+//! order the answers come.
+
+mod account;
+mod clusters;
+mod lane;
+mod policies;
+mod providers;
+mod roles;
+mod sizes;
+
+use crate::event::{Event, Listen};
+use crate::ids::{IssuerUrl, Key};
+use crate::model::desired::{Account, ClusterState, Desired};
+use crate::model::live::{Access, Identity, Live, Observed};
+use crate::model::marks::OWNER;
+use crate::model::resource::Pairs;
+use crate::world::{Answer, ReadAws, ReadKubernetes};
+use account::Desk;
+use futures::FutureExt;
+use futures::future::{join, join_all};
+use lane::Lane;
+use std::collections::BTreeMap;
+
+/// How to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looks {
+    /// How many calls may be under way at once, for each account and each cluster.
+    pub parallelism: usize,
+    /// Whether everything is to go: what speaks against a delete is then asked of all that is ours, not only of what is
+    /// no longer declared.
+    pub destroy: bool,
+}
+
+/// Asks every account who its credentials are. Nothing else of an account may be read before.
+pub async fn identify(accounts: &BTreeMap<Key, Account>, aws: &impl ReadAws) -> BTreeMap<Key, Access<Identity>> {
+    let asked = accounts.iter().map(|(key, account)| async move {
+        let access = match aws.identity(key).await {
+            Ok(identity) => checked(account, identity),
+            Err(error) => {
+                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                Access::Unknown(format!("{error}{hint}"))
+            }
+        };
+        (key.clone(), access)
+    });
+    join_all(asked).await.into_iter().collect()
+}
+
+fn checked(account: &Account, identity: Identity) -> Access<Identity> {
+    match &account.declared_id {
+        Some(declared) if *declared != identity.account => Access::Wrong(
+            format!("its credentials are those of account {}, declared is {declared}", identity.account),
+            format!("they belong to `{}`: use another `profile` or `assume-role`, or correct `id`", identity.caller),
+        ),
+        _ => Access::Granted(identity),
+    }
+}
+
+/// Reads everything that a plan of `desired` needs to know.
+pub async fn observe(
+    desired: &Desired,
+    identities: &BTreeMap<Key, Access<Identity>>,
+    aws: &impl ReadAws,
+    kubernetes: &impl ReadKubernetes,
+    looks: &Looks,
+    listen: &dyn Listen,
+) -> Live {
+    let active = || desired.clusters.iter().filter(|(_, cluster)| cluster.state == ClusterState::Active);
+    listen.on(&Event::ReadStarted { places: desired.accounts.len() + active().count() });
+    // each cluster is described once, for its own sake and for the accounts, whose roles may trust it
+    let facts: BTreeMap<&Key, _> = active()
+        .map(|(key, cluster)| (key, clusters::facts(key, cluster, identities.get(&cluster.account), aws).shared()))
+        .collect();
+    let issuers = async {
+        let known = facts.iter().map(|(key, facts)| async move {
+            let issuer = facts.clone().await.present().and_then(|facts| facts.issuer.clone())?;
+            Some(((*key).clone(), issuer))
+        });
+        let known: BTreeMap<Key, IssuerUrl> = join_all(known).await.into_iter().flatten().collect();
+        known
+    }
+    .shared();
+    let accounts = desired.accounts.iter().map(|(key, account)| {
+        let desk = Desk { key, account, desired, aws, destroy: looks.destroy, lane: Lane::new(looks.parallelism) };
+        let issuers = issuers.clone();
+        async move {
+            let live = account::read(&desk, identities.get(key), issuers).await;
+            listen.on(&Event::PlaceRead { place: format!("account/{key}"), objects: account::ours(&desk, &live) });
+            (key.clone(), live)
+        }
+    });
+    let clusters = facts.iter().map(|(key, facts)| async move {
+        let live = clusters::read(key, desired, facts.clone().await, kubernetes, looks).await;
+        listen.on(&Event::PlaceRead { place: format!("cluster/{key}"), objects: clusters::ours(desired, &live) });
+        ((*key).clone(), live)
+    });
+    let (accounts, clusters) = join(join_all(accounts), join_all(clusters)).await;
+    listen.on(&Event::ReadFinished);
+    Live { accounts: accounts.into_iter().collect(), clusters: clusters.into_iter().collect() }
+}
+
+/// What an answer says of an object.
+fn observed<T>(answer: Answer<Option<T>>) -> Observed<T> {
+    match answer {
+        Ok(Some(value)) => Observed::Present(value),
+        Ok(None) => Observed::Absent,
+        Err(error) => Observed::Unknown(error.to_string()),
+    }
+}
+
+/// Whether tags or labels carry our owner.
+fn is_ours(desired: &Desired, marks: &Pairs) -> bool {
+    marks.get(OWNER).map(String::as_str) == Some(desired.owner.as_str())
+}
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;

@@ -80,4 +80,4 @@ fn finish(site: &Site<'_>, draft: Draft, unmatched: Vec<String>) -> Plan {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

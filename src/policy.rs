@@ -3,7 +3,7 @@
 //! Pure: no IO, no clock. Everything here is what irsa exists for, so it is our own code.
 
 pub mod budget;
-mod canonical;
+pub(crate) mod canonical;
 pub mod document;
 pub mod narrow;
 pub mod parse;

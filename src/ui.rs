@@ -1,1 +1,168 @@
-//! Streams, colour, prompt and progress.
+//! Streams, colour, questions and progress: everything between the program and the person before it.
+//!
+//! Colour, terminals and width are looked at once, when a run begins. Data goes to stdout, everything else to stderr. Knows
+//! neither plans nor reports.
+
+mod choice;
+mod message;
+mod progress;
+mod question;
+mod stream;
+mod tally;
+
+use crate::context::Context;
+use crate::event::{Listen, Silence};
+use crate::render::Style;
+use anstream::AutoStream;
+use choice::Looks;
+use progress::{Bar, Lines};
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ColorChoice {
+    /// On a terminal that can, as `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM` say.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Exactly `yes`.
+    Yes,
+    /// Anything else, or nothing.
+    No,
+    /// Nobody can be asked: stdin is no terminal.
+    NoTerminal,
+}
+
+/// How often a log hears that there is progress.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// The streams of one run.
+#[derive(Clone)]
+pub struct Ui {
+    stdout: Style,
+    stderr: Style,
+    quiet: bool,
+    progress: Progress,
+}
+
+/// How progress is told.
+#[derive(Clone)]
+enum Progress {
+    None,
+    Bar(Arc<Bar>),
+    Lines(Arc<Lines>),
+}
+
+impl Ui {
+    /// Looks at the streams and the environment.
+    pub fn new(color: ColorChoice, quiet: bool, progress: bool, context: &Context) -> Self {
+        let terminal = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let looks = Looks { color, columns: terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)) };
+        let stderr = looks.style(terminal.1, context);
+        let progress = match choice::progress(quiet, progress, terminal.1, context) {
+            choice::Progress::None => Progress::None,
+            choice::Progress::Bar => Progress::Bar(Arc::new(Bar::new(stderr.has_color()))),
+            choice::Progress::Lines => {
+                let began = Instant::now();
+                let lines = Lines::new(context.scaled(EVERY), move || began.elapsed(), Box::new(io::stderr()));
+                Progress::Lines(Arc::new(lines))
+            }
+        };
+        Self { stdout: looks.style(terminal.0, context), stderr, quiet, progress }
+    }
+
+    /// The looks of stdout.
+    pub fn style(&self) -> Style {
+        self.stdout
+    }
+
+    /// Stdout, for data. If the reader has gone away, what is written is dropped and the run goes on to its exit status:
+    /// a broken pipe is an end, not an error.
+    pub fn stdout(&self) -> Box<dyn Write + '_> {
+        self.clear();
+        Box::new(stream::Quiet::new(adapted(io::stdout(), self.stdout)))
+    }
+
+    /// Stderr, for everything else.
+    pub fn stderr(&self) -> Box<dyn Write + '_> {
+        self.clear();
+        Box::new(stream::Quiet::new(adapted(io::stderr(), self.stderr)))
+    }
+
+    /// Whether stderr has colours.
+    pub fn stderr_color(&self) -> bool {
+        self.stderr.has_color()
+    }
+
+    /// Says something, unless told to be quiet.
+    pub fn message(&self, text: &str) {
+        if !self.quiet {
+            self.say(&message::plain(text));
+        }
+    }
+
+    /// Says that something is amiss.
+    pub fn warning(&self, text: &str) {
+        self.say(&message::warning(&self.stderr, text));
+    }
+
+    /// Says what failed and what to do next.
+    pub fn error(&self, text: &str, hints: &[String]) {
+        self.say(&message::error(&self.stderr, text, hints));
+    }
+
+    /// Someone who tells the user of progress: a bar on a terminal, a line now and then in the log of a CI job, nothing
+    /// elsewhere.
+    pub fn listener(&self) -> Arc<dyn Listen> {
+        match &self.progress {
+            Progress::None => Arc::new(Silence),
+            Progress::Bar(bar) => Arc::clone(bar) as Arc<dyn Listen>,
+            Progress::Lines(lines) => Arc::clone(lines) as Arc<dyn Listen>,
+        }
+    }
+
+    /// Asks, on stderr, and waits for a line on stdin. Asks although told to be quiet: nothing goes on without an answer.
+    pub fn confirm(&self, question: &str) -> Answer {
+        let stdin = io::stdin();
+        if !stdin.is_terminal() {
+            return Answer::NoTerminal;
+        }
+        self.clear();
+        // not through `stderr`: a question that nobody sees must not be answered
+        question::ask(question, &self.stderr, &mut stdin.lock(), &mut adapted(io::stderr(), self.stderr))
+    }
+
+    /// Writes a finished text to stderr. A closed stderr leaves nobody to tell.
+    fn say(&self, text: &str) {
+        let write = || {
+            let _ = adapted(io::stderr(), self.stderr).write_all(text.as_bytes());
+        };
+        match &self.progress {
+            Progress::Bar(bar) => bar.suspend(write),
+            Progress::None | Progress::Lines(_) => write(),
+        }
+    }
+
+    /// Takes the bar away, so that nothing is written through it.
+    fn clear(&self) {
+        if let Progress::Bar(bar) = &self.progress {
+            bar.clear();
+        }
+    }
+}
+
+/// The stream, without escape sequences where there are to be none: whoever wrote them.
+fn adapted<S: anstream::stream::RawStream>(stream: S, style: Style) -> AutoStream<S> {
+    let choice = if style.has_color() { anstream::ColorChoice::Always } else { anstream::ColorChoice::Never };
+    AutoStream::new(stream, choice)
+}

@@ -1,1 +1,59 @@
-//! PlanView and ReportView, built once from the frozen plan; the only user of `similar`.
+//! What a reader is told of plans and reports, built once and drawn by every renderer.
+//!
+//! A plan's view is made from the frozen plan file alone: what the text shows, the JSON has. Everything that is worked
+//! out (which statement became which, who gains and who loses access, the words of the summary) is worked out here, and
+//! every string is scrubbed here. Knows nothing of colours, columns or markup, and is the only user of `similar`.
+
+mod access;
+mod change;
+mod document;
+mod entry;
+#[cfg(test)]
+pub(crate) mod examples;
+mod plan;
+mod report;
+pub(crate) mod scrub;
+mod value;
+mod words;
+
+pub(crate) use change::{ChangeView, Verb};
+pub(crate) use entry::{Entry, Mark, Text};
+pub(crate) use plan::{NoteView, RefusedView, SeenView};
+pub(crate) use report::{StepView, Tick};
+
+/// A plan as it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanView {
+    /// The configuration's owner.
+    pub(crate) owner: String,
+    /// The changes, grouped by kind in apply order.
+    pub(crate) changes: Vec<ChangeView>,
+    /// What is refused.
+    pub(crate) refused: Vec<RefusedView>,
+    /// What could not be seen.
+    pub(crate) unknown: Vec<SeenView>,
+    /// Findings and remarks, the gravest first.
+    pub(crate) notes: Vec<NoteView>,
+    /// What waits for something that others make.
+    pub(crate) waiting: Vec<NoteView>,
+    /// `Plan: …` or `No changes. …`
+    pub(crate) summary: String,
+    /// What else the reader should know, in short sentences.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// A report as it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportView {
+    /// The steps in plan order.
+    pub(crate) steps: Vec<StepView>,
+    /// The sentence about the signal that ended the run early.
+    pub(crate) interrupted: Option<String>,
+    /// `Applied 3 of 4 changes. 1 failed, 0 skipped.`
+    pub(crate) summary: String,
+    /// Whether everything ended well.
+    pub(crate) succeeded: bool,
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,16 @@
 //! types only. A read answers `Ok(None)` when the service says that there is no such thing; every other failure is a
 //! `CallError`, which is never taken for absence.
 
+pub mod aws;
+mod connect;
+mod eks;
+mod iam;
+pub mod kubernetes;
+mod pace;
+mod retry;
+mod scrub;
+mod sts;
+
 use crate::ids::{IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, ServiceAccountName};
 use crate::model::call::{IamCall, KubernetesCall};
 use crate::model::live::{

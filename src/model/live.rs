@@ -179,7 +179,8 @@ pub struct LiveCluster {
     pub issuer: Observed<IssuerUrl>,
     /// Whether its Kubernetes API could be used, and is the declared cluster's.
     pub api: Access<()>,
-    /// Whether every ServiceAccount was listed. Without that none that is undeclared is found or deleted.
+    /// Whether every ServiceAccount was listed. Without that those that are undeclared are found only in the namespaces
+    /// that could be listed, and no role that trusts the cluster is deleted.
     pub whole: bool,
     /// The namespaces that are there, as far as they were asked for.
     pub namespaces: BTreeMap<Namespace, Observed<()>>,

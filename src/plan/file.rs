@@ -3,6 +3,7 @@
 use super::fields;
 use super::step::{Options, Plan, Refused, Step, Summary, Unseen};
 use crate::model::note::Note;
+use crate::model::unseen::printable;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -175,11 +176,11 @@ impl PlanV1 {
         file
     }
 
-    /// The text of the file: the same plan gives the same bytes.
+    /// The text of the file: the same plan gives the same bytes, and none of them is obeyed by a terminal.
     pub fn to_text(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
-        text
+        printable(&text)
     }
 
     /// Reads a file and checks that it is, byte for byte, as it was written.

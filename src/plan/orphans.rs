@@ -13,7 +13,7 @@ use crate::model::address::{Address, Place};
 use crate::model::call::IamCall;
 use crate::model::live::{LiveAccount, LivePolicy, LiveProvider, LiveRole, Observed};
 use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, ROLE_ARN};
-use crate::model::resource::Pairs;
+use crate::model::resource::{Pairs, ServiceAccount};
 use std::collections::BTreeSet;
 
 /// Plans roles, then policies, then providers: each waits for the steps that let go of it.
@@ -21,18 +21,26 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
     for key in site.desired.accounts.keys() {
         let Some(account) = site.account(key) else { continue };
         for (folded, live) in &account.roles {
-            let Some(live) = live.present() else { continue };
             let declared = site.declared_role(key, folded).is_some() && !site.options.destroy;
-            if !declared && site.owner(&live.role.tags) == Owner::Ours {
-                role(site, draft, (key, account), folded, live);
+            match live {
+                Observed::Present(live) if !declared && site.owner(&live.role.tags) == Owner::Ours => {
+                    role(site, draft, (key, account), folded, live);
+                }
+                Observed::Unknown(why) if !declared => {
+                    draft.unseen(&site.role_address(key, folded, listed_name(account, folded)), why.clone());
+                }
+                _ => {}
             }
         }
         for (arn, live) in &account.policies {
-            let Some(live) = live.present() else { continue };
             let address = site.policy_address(key, arn);
             let declared = matches!(address, Address::Policy { .. }) && !site.options.destroy;
-            if !declared && site.owner(&live.policy.tags) == Owner::Ours {
-                policy(site, draft, key, &address, arn, live);
+            match live {
+                Observed::Present(live) if !declared && site.owner(&live.policy.tags) == Owner::Ours => {
+                    policy(site, draft, key, &address, arn, live);
+                }
+                Observed::Unknown(why) if !declared => draft.unseen(&address, why.clone()),
+                _ => {}
             }
         }
         let wanted: BTreeSet<Address> = providers::wanted(site)
@@ -41,13 +49,24 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
             .map(|(account, cluster)| Address::OidcProvider { account: account.clone(), cluster: cluster.clone() })
             .collect();
         for (arn, live) in &account.providers {
-            let Some(live) = live.present() else { continue };
             let address = site.provider_address(key, arn.host_path());
-            if !wanted.contains(&address) && site.owner(&live.provider.tags) == Owner::Ours {
-                provider(site, draft, (key, account), &address, arn, live);
+            match live {
+                Observed::Present(live)
+                    if !wanted.contains(&address) && site.owner(&live.provider.tags) == Owner::Ours =>
+                {
+                    provider(site, draft, (key, account), &address, arn, live);
+                }
+                Observed::Unknown(why) if !wanted.contains(&address) => draft.unseen(&address, why.clone()),
+                _ => {}
             }
         }
     }
+}
+
+/// The role's name as it is listed, for one that could not be read.
+fn listed_name<'a>(account: &'a LiveAccount, folded: &'a str) -> &'a str {
+    let mut listed = account.roster.present().into_iter().flatten();
+    listed.find(|summary| summary.name.folded() == folded).map_or(folded, |summary| summary.name.as_str())
 }
 
 /// Whether the object is to be let go of: by its address or by the one that it is marked with.
@@ -210,9 +229,7 @@ fn still_pointing(site: &Site<'_>, draft: &Draft, live: &LiveRole) -> Result<Vec
                 name: item.name.clone(),
             };
             let goes = draft.steps.get(&address).is_some_and(|step| match &step.change {
-                ResourceChange::ServiceAccount(change) => change
-                    .after()
-                    .is_none_or(|after| after.annotations.get(ROLE_ARN).map(String::as_str) != Some(live.arn.as_str())),
+                ResourceChange::ServiceAccount(change) => lets_go(change, live),
                 _ => false,
             });
             if !goes {
@@ -225,6 +242,18 @@ fn still_pointing(site: &Site<'_>, draft: &Draft, live: &LiveRole) -> Result<Vec
         }
     }
     Ok(needs)
+}
+
+/// Whether a change takes the role's annotation off: by deleting the object, by writing another value, or by giving up
+/// one that we hold. One that only others hold stays when we give up what is ours.
+fn lets_go(change: &Change<ServiceAccount>, live: &LiveRole) -> bool {
+    let points = |item: &ServiceAccount| item.annotations.get(ROLE_ARN).map(String::as_str) == Some(live.arn.as_str());
+    match (change.before(), change.after()) {
+        (_, None) => true,
+        (before, Some(after)) => {
+            !points(after) && (after.annotations.contains_key(ROLE_ARN) || before.is_some_and(points))
+        }
+    }
 }
 
 fn policy(site: &Site<'_>, draft: &mut Draft, key: &Key, address: &Address, arn: &PolicyArn, live: &LivePolicy) {

@@ -73,6 +73,11 @@ fn clusters(site: &Site<'_>, draft: &mut Draft) {
             }
         }
         match site.live.clusters.get(key).map(|live| &live.api) {
+            Some(Access::Granted(())) if site.live.clusters.get(key).is_some_and(|live| !live.whole) => {
+                let text = "not every namespace could be listed: ServiceAccounts that are no longer declared were searched \
+                            only where others are";
+                draft.note(&place, Severity::Medium, "orphans-unseen", None, text);
+            }
             Some(Access::Granted(())) => {}
             Some(Access::Wrong(why, hint)) => draft.refuse_place(place, why.clone(), hint.clone()),
             Some(Access::Unknown(why)) => unseen(draft, place, why),

@@ -98,8 +98,8 @@ fn existing(
     let before = &live.provider;
     let ours = site.owner(&before.tags) == Owner::Ours;
     if ours {
+        // derived, not declared: it says nothing of whose `owner` this is
         draft.ours.insert(address.clone(), format!("account/{key}"));
-        draft.declared_live = true;
     }
     let missing: Vec<String> = audiences.difference(&before.audiences).cloned().collect();
     let Provider { url, audiences: live_audiences, tags } = before;

@@ -127,8 +127,8 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
         return draft.refuse(address, format!("it carries the label of owner `{other}`"), hint);
     }
     let held = Held::of(site, live);
-    // ours alone and without the mark: an earlier run ended between its two applies
-    if held.by_us(CREATED) || (ours && held.alone) {
+    // never inferred: an object that someone made bare has no managers but us, and was not made by us all the same
+    if held.by_us(CREATED) {
         after.annotations.insert(CREATED.to_owned(), "true".to_owned());
     }
     let before = view(live, &held, &after);

@@ -1,7 +1,7 @@
 //! The planner's laws and rules, on a world that is simulated in memory.
 
 mod guards;
-mod kit;
-mod laws;
+pub(crate) mod kit;
+pub(crate) mod laws;
 mod rules;
-mod simulate;
+pub(crate) mod simulate;

@@ -1,6 +1,90 @@
-//! (stub for building until the policy branch is merged)
+//! How much a policy may hold, and what to do when it holds more.
+//!
+//! AWS counts characters without white space (`PolicyDocument::size`). The constants are what AWS gives by default; a
+//! live account's own quotas come from `GetAccountSummary` and win where they are known.
 
-/// Advice for a trust policy that does not fit.
+/// Characters of a role's trust policy
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
+pub const TRUST_SIZE: usize = 2048;
+/// The most that AWS raises the quota of a trust policy to (same page).
+pub const TRUST_SIZE_MAXIMUM: usize = 4096;
+/// Characters of all inline policies of a role together (same page).
+pub const INLINE_SIZE: usize = 10_240;
+/// Characters of a managed policy (same page).
+pub const MANAGED_SIZE: usize = 6144;
+/// Managed policies attached to a role (same page).
+pub const ATTACHED_PER_ROLE: usize = 10;
+
+/// What a short subject takes, so that the advice is rather too much than too little: `"system:serviceaccount:NAMESPACE:NAME",`.
+const SUBJECT: usize = 50;
+/// What the statement of an EKS cluster takes at least: its issuer stands in it three times.
+const CLUSTER: usize = 420;
+
+/// Advice for a trust policy that does not fit; nothing if it does.
 pub fn trust_advice(size: usize, limit: usize) -> Option<String> {
-    (size > limit).then(|| "bind fewer".to_owned())
+    let over = size.checked_sub(limit).filter(|over| *over > 0)?;
+    let clusters = match over.div_ceil(CLUSTER) {
+        1 => "one cluster".to_owned(),
+        clusters => format!("{clusters} clusters"),
+    };
+    let subjects = match over.div_ceil(SUBJECT) {
+        1 => "one subject".to_owned(),
+        subjects => format!("{subjects} subjects"),
+    };
+    Some(format!(
+        "it is {over} characters too long: bind it to about {subjects} or {clusters} fewer, split it into several \
+         roles, or ask AWS for a higher quota of `Role trust policy length`"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trust::{self, Grant};
+    use super::*;
+    use crate::ids::ProviderArn;
+
+    fn size(clusters: usize, subjects: usize) -> usize {
+        let grants = (0..clusters).flat_map(|cluster| {
+            (0..subjects).map(move |subject| Grant {
+                provider: ProviderArn::parse(format!(
+                    "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/{cluster:032}"
+                ))
+                .unwrap(),
+                audience: "sts.amazonaws.com".into(),
+                subject: format!("system:serviceaccount:platform-reporting:some-worker-{subject:03}"),
+            })
+        });
+        trust::build(&grants.collect(), &[]).size()
+    }
+
+    #[test]
+    fn what_fits_needs_no_advice() {
+        assert_eq!(trust_advice(2048, 2048), None);
+        assert_eq!(trust_advice(0, 2048), None);
+        assert!(
+            trust_advice(2049, 2048)
+                .unwrap()
+                .starts_with("it is 1 characters too long: bind it to about one subject or one cluster fewer")
+        );
+    }
+
+    #[test]
+    fn the_default_quota_holds_about_four_clusters_or_27_subjects() {
+        assert!(size(4, 1) <= TRUST_SIZE && size(5, 1) > TRUST_SIZE);
+        assert!(size(1, 27) <= TRUST_SIZE && size(1, 29) > TRUST_SIZE);
+    }
+
+    #[test]
+    fn whoever_follows_the_advice_fits() {
+        for (clusters, subjects) in [(1, 40), (6, 1), (12, 1), (3, 20)] {
+            let over = size(clusters, subjects) - TRUST_SIZE;
+            let fewer = |count: usize, each: usize| count.saturating_sub(over.div_ceil(each));
+            if subjects > 1 {
+                let left = fewer(clusters * subjects, SUBJECT) / clusters;
+                assert!(size(clusters, left) <= TRUST_SIZE, "{clusters} clusters, {left} subjects");
+            } else {
+                assert!(size(fewer(clusters, CLUSTER), 1) <= TRUST_SIZE, "{clusters} clusters");
+            }
+        }
+    }
 }

@@ -1,59 +1,88 @@
-//! The canonical form of documents and statements: what equality by meaning compares.
+//! The canonical form of documents and statements: what equality by meaning compares, and what the linter reads.
+//!
+//! Structural, not logical: sets are sets and case falls where AWS ignores it, but no wildcard is weighed and no
+//! statement merged. Two documents of different meaning must never be equal; two of one meaning may be different, which
+//! costs a needless update at worst.
 
-use super::document::Kind;
-use super::parse::ParseError;
-use serde_json::Value;
-use std::collections::BTreeSet;
+mod fold;
+mod read;
 
-/// A refused element, before its place in the text is known.
-#[derive(Debug, Clone)]
-pub(crate) struct ElementError {
-    message: String,
-    /// The key or value to look for in the text.
-    needle: Option<String>,
-}
+pub(crate) use read::{document, statement};
 
-impl ElementError {
-    pub(crate) fn locate(self, text: &str) -> ParseError {
-        let position = self.needle.and_then(|needle| text.find(&format!("\"{needle}\""))).map(|offset| {
-            let before = &text[..offset];
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-            (line, column)
-        });
-        ParseError { message: self.message, position }
-    }
-}
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+/// A document: its version and its statements as a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CanonicalDocument {
-    version: String,
-    statements: BTreeSet<CanonicalStatement>,
+    pub version: Version,
+    pub statements: BTreeSet<Arc<CanonicalStatement>>,
 }
 
+/// The version of the policy language: policy variables are texts in the old one, so the two are never equal
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// 2008-10-17, and what holds where none is named.
+    Old,
+    /// 2012-10-17.
+    Current,
+}
+
+/// A statement without its `Sid`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct CanonicalStatement(String);
-
-impl CanonicalDocument {
-    pub(crate) fn from_parts(version: &str, statements: BTreeSet<CanonicalStatement>) -> Self {
-        Self { version: version.to_owned(), statements }
-    }
-
-    pub(crate) fn from_value(value: &Value, kind: Option<Kind>) -> Result<Self, ElementError> {
-        let version = value.get("Version").and_then(Value::as_str).unwrap_or("2008-10-17").to_owned();
-        let statements = super::parse::statement_values(value)
-            .into_iter()
-            .map(|statement| CanonicalStatement::from_value(statement, kind))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { version, statements })
-    }
+pub(crate) struct CanonicalStatement {
+    pub effect: Effect,
+    /// `Principal` or `NotPrincipal`. None is never equal to everyone.
+    pub principals: Option<Choice<Principal>>,
+    /// `Action` or `NotAction`, in lower case.
+    pub actions: Choice<String>,
+    /// `Resource` or `NotResource`, as written.
+    pub resources: Option<Choice<String>>,
+    /// By operator, then by key.
+    pub conditions: BTreeMap<Operator, BTreeMap<String, BTreeSet<String>>>,
 }
 
-impl CanonicalStatement {
-    pub(crate) fn from_value(value: &Value, _kind: Option<Kind>) -> Result<Self, ElementError> {
-        if !value.is_object() {
-            return Err(ElementError { message: "a statement must be an object".into(), needle: None });
-        }
-        Ok(Self(value.to_string()))
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effect {
+    Allow,
+    Deny,
 }
+
+/// An element, or its counterpart with `Not`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Choice<T: Ord> {
+    Only(BTreeSet<T>),
+    AllBut(BTreeSet<T>),
+}
+
+/// Who is meant. Everyone is `Aws("*")`, an account is its id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Principal {
+    Aws(String),
+    CanonicalUser(String),
+    Federated(String),
+    Service(String),
+}
+
+/// A condition operator, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Operator {
+    pub quantifier: Quantifier,
+    /// In lower case; as written where it is not known, which only a live document may have.
+    pub base: String,
+    pub if_exists: bool,
+}
+
+/// What stands before a condition operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Quantifier {
+    One,
+    ForAllValues,
+    ForAnyValue,
+}
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;

@@ -197,6 +197,45 @@ fn a_role_stays_while_an_annotation_points_at_it_through_someone_else() {
 }
 
 #[test]
+fn a_role_stays_while_only_someone_else_holds_the_annotation() {
+    let mut kit = applied();
+    let item = live_account(&mut kit, "east", "worker");
+    // taken from us by force: what we give up no longer has it
+    for manager in &mut item.managers {
+        manager.annotations.remove(ROLE_ARN);
+    }
+    item.managers.push(super::rules::manager("helm", ROLE_ARN));
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    refused(&kit.plan(), "orphan/default/role/reports", "still points at it");
+}
+
+#[test]
+fn an_undeclared_object_that_could_not_be_read_makes_the_plan_incomplete() {
+    let mut kit = applied();
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    let unknown = "iam:ListRoleTags: timeout";
+    kit.account().roles.insert("reports".into(), Observed::Unknown(unknown.into()));
+    for policy in kit.account().policies.values_mut() {
+        *policy = Observed::Unknown(unknown.into());
+    }
+    let plan = kit.plan();
+    let unseen: Vec<&str> = plan.unknown.iter().map(|item| item.address.as_str()).collect();
+    assert_eq!(unseen, ["orphan/default/policy/bucket", "orphan/default/role/reports"]);
+    assert!(!names(&plan).iter().any(|step| step.contains("orphan/")));
+}
+
+#[test]
+fn a_cluster_that_was_not_listed_whole_is_said_to_be_so() {
+    let mut kit = applied();
+    kit.cluster("east").whole = false;
+    let plan = kit.plan();
+    assert!(plan.notes.iter().any(|note| note.address == "cluster/east" && note.rule == "orphans-unseen"));
+    assert!(plan.complete());
+}
+
+#[test]
 fn a_service_account_waits_for_its_role_and_falls_with_it() {
     let mut kit = applied();
     kit.role("taken", |role| role.bindings = vec![binding("east", "taken")]);

@@ -1,7 +1,8 @@
 //! A small configuration and a small world to plan with.
 
 use crate::ids::{
-    AccountId, IamPath, IssuerUrl, Key, Namespace, Partition, PolicyArn, PolicyName, RoleName, ServiceAccountName,
+    AccountId, ClusterName, IamPath, IssuerUrl, Key, Namespace, Partition, PolicyArn, PolicyName, RoleName,
+    ServiceAccountName,
 };
 use crate::model::desired::{
     Account, Adopt, Attachment, Binding, Boundary, Cluster, ClusterState, Desired, Guard, KubernetesAccess, Manage,
@@ -14,30 +15,30 @@ use crate::plan::{Options, Plan, plan};
 use crate::policy::{PolicyDocument, document::Kind};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) const NOW: i64 = 1_800_000_000;
+pub(crate) const NOW: i64 = 1_800_000_000;
 
-pub(super) fn key(text: &str) -> Key {
+pub(crate) fn key(text: &str) -> Key {
     Key::parse(text).unwrap()
 }
 
-pub(super) fn origin() -> Origin {
+pub(crate) fn origin() -> Origin {
     Origin { file: "irsa.toml".into(), line: 7, column: 1, span: 0..1 }
 }
 
 /// A permission document that allows `action`.
-pub(super) fn allow(action: &str) -> PolicyDocument {
+pub(crate) fn allow(action: &str) -> PolicyDocument {
     let text =
         format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"{action}","Resource":"*"}}]}}"#);
     PolicyDocument::parse(&text, Kind::Permissions).unwrap()
 }
 
-pub(super) fn aws(name: &str) -> PolicyArn {
+pub(crate) fn aws(name: &str) -> PolicyArn {
     PolicyArn::parse(format!("arn:aws:iam::aws:policy/{name}")).unwrap()
 }
 
 /// Both sides, and what is asked.
 #[derive(Clone)]
-pub(super) struct Kit {
+pub(crate) struct Kit {
     pub desired: Desired,
     pub live: Live,
     pub options: Options,
@@ -45,7 +46,7 @@ pub(super) struct Kit {
 
 impl Kit {
     /// Owner `team`, account `default`, clusters `east` and `west` with namespace `apps`; nothing declared.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let account = Account {
             declared_id: None,
             id: AccountId::parse("111122223333").unwrap(),
@@ -75,17 +76,17 @@ impl Kit {
         Self { desired, live, options }
     }
 
-    pub(super) fn role(&mut self, name: &str, change: impl FnOnce(&mut Role)) {
+    pub(crate) fn role(&mut self, name: &str, change: impl FnOnce(&mut Role)) {
         let mut role = role(name);
         change(&mut role);
         self.desired.roles.insert(key(name), role);
     }
 
-    pub(super) fn policy(&mut self, name: &str, document: PolicyDocument) {
+    pub(crate) fn policy(&mut self, name: &str, document: PolicyDocument) {
         self.desired.policies.insert((key("default"), key(name)), policy(name, document));
     }
 
-    pub(super) fn plan(&mut self) -> Plan {
+    pub(crate) fn plan(&mut self) -> Plan {
         // what observe does: everything declared has a look, if only to say that it is absent
         let account = self.live.accounts.get_mut(&key("default")).unwrap();
         for role in self.desired.roles.values() {
@@ -94,11 +95,11 @@ impl Kit {
         plan(&self.desired, &self.live, &self.options, Vec::new())
     }
 
-    pub(super) fn account(&mut self) -> &mut LiveAccount {
+    pub(crate) fn account(&mut self) -> &mut LiveAccount {
         self.live.accounts.get_mut(&key("default")).unwrap()
     }
 
-    pub(super) fn cluster(&mut self, name: &str) -> &mut LiveCluster {
+    pub(crate) fn cluster(&mut self, name: &str) -> &mut LiveCluster {
         self.live.clusters.get_mut(&key(name)).unwrap()
     }
 }
@@ -107,7 +108,7 @@ fn cluster(name: &str) -> Cluster {
     Cluster {
         account: key("default"),
         region: None,
-        name: None,
+        name: Some(ClusterName::parse(name).unwrap()),
         issuer: None,
         state: ClusterState::Active,
         kubernetes: KubernetesAccess { kubeconfig: None, context: Some(name.into()), unverified: false },
@@ -143,7 +144,7 @@ fn live_cluster(name: &str) -> LiveCluster {
     }
 }
 
-pub(super) fn role(name: &str) -> Role {
+pub(crate) fn role(name: &str) -> Role {
     Role {
         name: RoleName::parse(name).unwrap(),
         account: key("default"),
@@ -178,7 +179,7 @@ fn policy(name: &str, document: PolicyDocument) -> Policy {
 }
 
 /// A binding to `apps/<name>` in `cluster`.
-pub(super) fn binding(cluster: &str, name: &str) -> Binding {
+pub(crate) fn binding(cluster: &str, name: &str) -> Binding {
     Binding {
         cluster: key(cluster),
         subject: Subject::Exact(Namespace::parse("apps").unwrap(), ServiceAccountName::parse(name).unwrap()),
@@ -190,6 +191,6 @@ pub(super) fn binding(cluster: &str, name: &str) -> Binding {
     }
 }
 
-pub(super) fn declared(name: &str) -> Attachment {
+pub(crate) fn declared(name: &str) -> Attachment {
     Attachment::Declared(key(name))
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 /// One role of a random configuration.
 #[derive(Debug, Clone)]
-struct RoleSketch {
+pub(crate) struct RoleSketch {
     present: bool,
     renamed: bool,
     description: u8,
@@ -23,13 +23,13 @@ struct RoleSketch {
 
 /// A random configuration: three roles, two policies, and which role each of four ServiceAccounts is bound to.
 #[derive(Debug, Clone)]
-struct Sketch {
+pub(crate) struct Sketch {
     roles: Vec<RoleSketch>,
     policies: Vec<u8>,
     bound: Vec<usize>,
 }
 
-fn sketch() -> impl Strategy<Value = Sketch> {
+pub(crate) fn sketch() -> impl Strategy<Value = Sketch> {
     let role = (any::<bool>(), any::<bool>(), 0_u8..2, vec(any::<bool>(), 4), vec(0_u8..3, 2)).prop_map(
         |(present, renamed, description, attach, inline)| RoleSketch { present, renamed, description, attach, inline },
     );
@@ -41,7 +41,7 @@ fn sketch() -> impl Strategy<Value = Sketch> {
 }
 
 /// Declares a sketch, beside a role that always stays so that no guard against emptying anything speaks up.
-fn declare(kit: &mut Kit, sketch: &Sketch) {
+pub(crate) fn declare(kit: &mut Kit, sketch: &Sketch) {
     kit.desired.roles.clear();
     kit.desired.policies.clear();
     kit.options.force = true;
@@ -114,7 +114,7 @@ fn subjects(role: &LiveRole) -> Vec<String> {
     subjects
 }
 
-fn chooser(seed: u64) -> impl FnMut(usize) -> usize {
+pub(crate) fn chooser(seed: u64) -> impl FnMut(usize) -> usize {
     let mut state = seed | 1;
     move |count| {
         state ^= state << 13;

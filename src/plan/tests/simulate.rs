@@ -12,11 +12,11 @@ use crate::model::resource::{Pairs, Role, ServiceAccount};
 use crate::plan::Plan;
 use std::collections::BTreeSet;
 
-pub(super) const US: &str = "irsa-team";
+pub(crate) const US: &str = "irsa-team";
 
 /// Runs a plan: steps in an order that `choose` picks among those that are ready, one call at a time; `look` sees the
 /// world after every call.
-pub(super) fn run(live: &mut Live, plan: &Plan, mut choose: impl FnMut(usize) -> usize, mut look: impl FnMut(&Live)) {
+pub(crate) fn run(live: &mut Live, plan: &Plan, mut choose: impl FnMut(usize) -> usize, mut look: impl FnMut(&Live)) {
     let mut done: BTreeSet<String> = BTreeSet::new();
     let mut next: Vec<usize> = vec![0; plan.steps.len()];
     loop {
@@ -41,7 +41,7 @@ pub(super) fn run(live: &mut Live, plan: &Plan, mut choose: impl FnMut(usize) ->
     assert_eq!(done.len(), plan.steps.len(), "every step comes to its turn");
 }
 
-pub(super) fn call(live: &mut Live, call: &Call) -> Result<(), String> {
+pub(crate) fn call(live: &mut Live, call: &Call) -> Result<(), String> {
     match call {
         Call::Iam(account, call) => {
             let account = live.accounts.get_mut(account).ok_or("no such account")?;
@@ -269,7 +269,7 @@ fn kubernetes(live: &mut Live, cluster: &Key, call: &KubernetesCall) -> Result<(
 }
 
 /// A ServiceAccount that irsa made.
-pub(super) fn made(item: &ServiceAccount, uid: &str) -> LiveServiceAccount {
+pub(crate) fn made(item: &ServiceAccount, uid: &str) -> LiveServiceAccount {
     let mut live = LiveServiceAccount {
         namespace: item.namespace.clone(),
         name: item.name.clone(),

@@ -20,16 +20,17 @@ mod server;
 mod status;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 mod validate;
 mod verbs;
 mod walk;
 mod write;
 
+pub use crate::gate::{Admission, Stage};
 pub use access::{Access, Authenticate, Grant, User};
 pub use delete::Preconditions;
-pub use gate::{Admission, Call, Decision, Fault, Gate, Match, Record, Stage};
+pub use gate::{Call, Decision, Fault, Gate, Match, Record};
 pub use list::ListOptions;
 pub use resource::Resource;
 pub use server::{Cluster, ClusterOptions, KubeconfigEntry, kubeconfig};

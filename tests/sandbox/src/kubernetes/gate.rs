@@ -1,15 +1,19 @@
-//! The one place that every request passes, twice: before it is carried out and before it is answered.
-//!
-//! Here requests are logged, held, delayed, refused or lost. A fault before leaves the cluster as it was; a fault after
-//! loses or replaces the answer to something that has happened.
+//! What the gate of a cluster sees: requests by verb and object.
 
+use crate::gate;
 use crate::kubernetes::status::Refusal;
-use std::collections::VecDeque;
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+
+/// Where requests are logged and faults are set.
+pub type Gate = gate::Gate<Call>;
+
+/// A request and what came of it.
+pub type Record = gate::Record<Call>;
+
+/// What goes wrong.
+pub type Fault = gate::Fault<Refusal>;
+
+/// What an admission comes to.
+pub type Decision<'a> = gate::Decision<'a, Call>;
 
 /// One request, as it is known once the caller is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,41 +53,6 @@ impl Call {
         ["create", "update", "patch", "delete", "deletecollection"].contains(&self.verb.as_str())
             && !self.resource.starts_with("selfsubject")
     }
-}
-
-/// A request and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// The request.
-    pub call: Call,
-    /// The status that was sent; None while it is under way, or when the answer was lost.
-    pub answer: Option<u16>,
-    /// The status that the cluster itself gave; None where a fault came first.
-    pub outcome: Option<u16>,
-}
-
-/// When a fault strikes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Before anything is done.
-    Before,
-    /// When it is done, before the answer goes out.
-    After,
-}
-
-/// What goes wrong.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Fault {
-    /// 403, as if RBAC did not allow it.
-    Deny,
-    /// This refusal.
-    Refuse(Refusal),
-    /// Takes so long, then goes on.
-    Delay(Duration),
-    /// Never answers.
-    Hang,
-    /// Closes the connection (under HTTP/2, resets the stream) without an answer.
-    Drop,
 }
 
 /// Which requests a fault is for; what is None matches all.
@@ -132,144 +101,35 @@ impl Match {
         self.user = Some(user.to_owned());
         self
     }
+}
 
-    fn matches(&self, call: &Call) -> bool {
+impl gate::Asked for Call {
+    type Match = Match;
+    type Refusal = Refusal;
+
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn set_number(&mut self, number: u64) {
+        self.number = number;
+    }
+
+    fn fits(&self, what: &Match) -> bool {
         let fits = |asked: &Option<String>, has: &str| asked.as_deref().is_none_or(|asked| asked == has);
-        fits(&self.verb, &call.verb)
-            && fits(&self.resource, &call.resource)
-            && fits(&self.namespace, &call.namespace)
-            && fits(&self.name, &call.name)
-            && fits(&self.user, &call.user)
-    }
-}
-
-/// A future that can be kept in a box.
-pub type Decision<'a> = Pin<Box<dyn Future<Output = Option<Fault>> + Send + 'a>>;
-
-/// Something of the test's own that decides about requests; it may wait as long as it likes.
-pub trait Admission: Send + Sync {
-    /// Called at both stages. `outcome` is the cluster's status, known at the second.
-    fn decide<'a>(&'a self, stage: Stage, call: &'a Call, outcome: Option<u16>) -> Decision<'a>;
-}
-
-struct Rule {
-    what: Match,
-    stage: Stage,
-    fault: Fault,
-    left: Option<u32>,
-}
-
-#[derive(Default)]
-struct State {
-    log: VecDeque<Record>,
-    count: u64,
-    rules: Vec<Rule>,
-    admission: Option<Arc<dyn Admission>>,
-}
-
-/// Where requests are logged and faults are set.
-#[derive(Default)]
-pub struct Gate {
-    state: Mutex<State>,
-}
-
-impl fmt::Debug for Gate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate").field("log", &self.log().len()).finish_non_exhaustive()
-    }
-}
-
-/// What remains of a request at a stage.
-pub(crate) enum Passed {
-    On,
-    Refused(Refusal),
-    Lost,
-}
-
-const LOG: usize = 100_000;
-
-impl Gate {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        fits(&what.verb, &self.verb)
+            && fits(&what.resource, &self.resource)
+            && fits(&what.namespace, &self.namespace)
+            && fits(&what.name, &self.name)
+            && fits(&what.user, &self.user)
     }
 
-    /// Sets a fault, for so many requests or, with None, for all. Of several that match, the first set strikes.
-    pub fn fault(&self, stage: Stage, what: Match, fault: Fault, times: Option<u32>) {
-        self.state().rules.push(Rule { what, stage, fault, left: times });
+    fn changes(&self) -> bool {
+        self.is_write() && !self.query.contains("dryRun=All")
     }
 
-    /// Takes all faults away.
-    pub fn heal(&self) {
-        self.state().rules.clear();
-    }
-
-    /// Puts something in charge that sees every request, before the faults.
-    pub fn admit_by(&self, admission: Option<Arc<dyn Admission>>) {
-        self.state().admission = admission;
-    }
-
-    /// All requests, in order of arrival.
-    pub fn log(&self) -> Vec<Record> {
-        self.state().log.iter().cloned().collect()
-    }
-
-    /// The requests that changed something or tried to, without dry runs.
-    pub fn writes(&self) -> Vec<Record> {
-        let mut log = self.log();
-        log.retain(|record| record.call.is_write() && !record.call.query.contains("dryRun=All"));
-        log
-    }
-
-    /// Empties the log.
-    pub fn forget(&self) {
-        self.state().log.clear();
-    }
-
-    pub(crate) fn arrived(&self, call: &mut Call) {
-        let mut state = self.state();
-        state.count += 1;
-        call.number = state.count;
-        if state.log.len() == LOG {
-            state.log.pop_front();
-        }
-        state.log.push_back(Record { call: call.clone(), answer: None, outcome: None });
-    }
-
-    pub(crate) fn note(&self, number: u64, change: impl FnOnce(&mut Record)) {
-        if let Some(record) = self.state().log.iter_mut().rev().find(|record| record.call.number == number) {
-            change(record);
-        }
-    }
-
-    fn next(&self, stage: Stage, call: &Call) -> Option<Fault> {
-        let mut held = self.state();
-        let rule = held
-            .rules
-            .iter_mut()
-            .find(|rule| rule.stage == stage && rule.left != Some(0) && rule.what.matches(call))?;
-        if let Some(left) = &mut rule.left {
-            *left -= 1;
-        }
-        Some(rule.fault.clone())
-    }
-
-    pub(crate) async fn pass(&self, stage: Stage, call: &Call, outcome: Option<u16>) -> Passed {
-        let watcher = self.state().admission.clone();
-        let decided = match watcher {
-            Some(watcher) => watcher.decide(stage, call, outcome).await,
-            None => None,
-        };
-        match decided.or_else(|| self.next(stage, call)) {
-            None => Passed::On,
-            Some(Fault::Deny) => Passed::Refused(denied(call)),
-            Some(Fault::Refuse(refusal)) => Passed::Refused(refusal),
-            Some(Fault::Delay(time)) => {
-                tokio::time::sleep(time).await;
-                Passed::On
-            }
-            Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Drop) => Passed::Lost,
-        }
+    fn denied(&self) -> Refusal {
+        denied(self)
     }
 }
 

@@ -3,17 +3,19 @@
 //! A request is named, its user found and authorized, passed through the gate, carried out in one step under the
 //! store's lock, passed through the gate again and answered.
 
+use crate::gate::{Passed, Stage};
 use crate::kubernetes::access::{self, Access, Authenticate, Directory, User};
-use crate::kubernetes::gate::{Call, Gate, Passed, Stage};
+use crate::kubernetes::gate::{Call, Gate};
 use crate::kubernetes::route::Request;
 use crate::kubernetes::status::Refusal;
 use crate::kubernetes::store::{Clock, Store};
 use crate::kubernetes::tls;
 use crate::kubernetes::verbs::{self, Answer, Body, Sent};
+use crate::wire::{self, Lost, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER, USER_AGENT, WARNING};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WARNING};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -27,7 +29,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 /// The largest body that kube-apiserver takes.
@@ -122,7 +124,10 @@ impl Cluster {
             store: Mutex::new(store),
             gate: Gate::default(),
         });
-        let task = tokio::spawn(accept(listener, TlsAcceptor::from(identity.server), Arc::clone(&shared)));
+        let (acceptor, serving) = (TlsAcceptor::from(identity.server), Arc::clone(&shared));
+        let task = tokio::spawn(wire::accept(listener, move |stream| {
+            connection(stream, acceptor.clone(), Arc::clone(&serving))
+        }));
         Ok(Self { name: options.name, address, authority: identity.authority_pem, shared, task })
     }
 
@@ -149,6 +154,11 @@ impl Cluster {
     /// The same as EKS' DescribeCluster gives it: base64 of PEM.
     pub fn certificate_authority_data(&self) -> String {
         STANDARD.encode(&self.authority)
+    }
+
+    /// Ends it before it is dropped: connections break and no other is taken.
+    pub fn stop(&self) {
+        self.task.abort();
     }
 
     /// The log and the faults.
@@ -219,42 +229,11 @@ pub fn kubeconfig(entries: &[KubeconfigEntry]) -> String {
     format!("{file:#}\n")
 }
 
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, shared: Arc<Shared>) {
-    // Dropped with this task, the set ends every connection.
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                connections.spawn(connection(stream, acceptor.clone(), Arc::clone(&shared)));
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
-    // Without it small answers wait for the client's delayed acknowledgement.
-    let _ = stream.set_nodelay(true);
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let service = service_fn(move |request| answer(Arc::clone(&shared), request));
     // An error is a client that left or an answer that was to be lost.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
-}
-
-/// Ends the connection instead of an answer.
-#[derive(Debug)]
-struct Lost;
-
-impl fmt::Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the answer was lost")
-    }
-}
-
-impl std::error::Error for Lost {}
-
-fn header(headers: &HeaderMap, name: &HeaderName) -> String {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {

@@ -1,7 +1,7 @@
 //! What the stand-in promises, tried on the store and once over TLS and HTTP.
 
 mod apply;
-mod http;
+pub(crate) mod http;
 mod objects;
 mod ownership;
 

@@ -33,7 +33,7 @@ async fn cluster() -> Cluster {
 }
 
 /// One request on a connection of its own; None when the connection ends without an answer.
-async fn send(
+pub(crate) async fn send(
     cluster: &Cluster,
     method: &str,
     path: &str,

@@ -1,0 +1,58 @@
+//! `serve`: a sandbox that stays until it is interrupted.
+
+use irsa_sandbox::{Sandbox, SandboxOptions};
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+
+/// Not one of the demo's: the account of AWS's own examples.
+const EMPTY: &str = "123456789012";
+
+/// Starts, tells the environment on stdout, and waits for SIGINT or SIGTERM.
+pub(crate) async fn run(port: u16, empty: bool) -> io::Result<()> {
+    let options = if empty {
+        SandboxOptions { accounts: vec![EMPTY.to_owned()], ..SandboxOptions::empty() }
+    } else {
+        SandboxOptions::demo()
+    };
+    let ended = interrupted()?;
+    let sandbox = Sandbox::start(SandboxOptions { port, ..options }).await?;
+    io::stdout().lock().write_all(exports(&sandbox.environment()).as_bytes())?;
+    io::stdout().flush()?;
+    // Where stderr is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "sandbox: AWS is at {}; end it with ctrl-c", sandbox.endpoint());
+    ended.await;
+    Ok(())
+}
+
+/// What a shell can take in, and `# ready`.
+fn exports(environment: &BTreeMap<String, String>) -> String {
+    let lines = environment.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value)));
+    lines.chain(["# ready\n".to_owned()]).collect()
+}
+
+/// A value as a shell reads it back.
+fn quoted(value: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@%+,".contains(letter);
+    if value.chars().all(plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }
+}
+
+/// Ends at the first SIGINT or SIGTERM from now on.
+#[cfg(unix)]
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Ends at ctrl-c.
+#[cfg(not(unix))]
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}

@@ -1,0 +1,160 @@
+//! What must still hold right before something is deleted: it is ours, it is what the plan showed, and nobody has come
+//! to depend on it.
+
+use super::chain;
+use super::look::{Look, Verdict, When};
+use crate::ids::{Key, ProviderArn, RoleName};
+use crate::model::address::Address;
+use crate::model::call::{Call, IamCall};
+use crate::model::marks::{OWNER, PREVENT_DESTROY, ROLE_ARN};
+use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role};
+use crate::plan::change::{Change, ResourceChange};
+use crate::plan::{Plan, Step};
+use crate::world::{CallError, ReadAws, ReadKubernetes, RoleHead};
+
+impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
+    /// Before the first call of a step: a role that goes loses its permissions first, so all that speaks against its
+    /// end must be known before them.
+    pub(super) async fn before_step(&self, step: &Step) -> Result<Verdict, CallError> {
+        let ResourceChange::Role(change) = &step.change else { return Ok(Verdict::Write) };
+        let Change::Delete { before } = &**change else { return Ok(Verdict::Write) };
+        let Some(account) = account_of(step) else { return Ok(Verdict::Write) };
+        let Some(head) = self.aws.role_head(account, &before.name).await? else { return Ok(Verdict::Write) };
+        let mut verdicts = vec![self.unchanged(account, before, &head)];
+        for arn in self.aws.attached(account, &before.name).await?.unwrap_or_default().difference(&before.attached) {
+            verdicts.push(Verdict::stale(format!("policy `{arn}` has been attached to it")));
+        }
+        for name in self.aws.inline_names(account, &before.name).await?.unwrap_or_default() {
+            if !before.inline.contains_key(&name) {
+                verdicts.push(Verdict::stale(format!("inline policy `{name}` has been put into it")));
+            }
+        }
+        if self.when == When::BeforeWrite {
+            verdicts.extend(self.still_pointing(step, before).await?);
+        }
+        Ok(Verdict::all(verdicts))
+    }
+
+    fn unchanged(&self, account: &Key, before: &Role, live: &RoleHead) -> Verdict {
+        let mut verdicts = vec![marks(&before.tags, &live.tags)];
+        let chain = chain::trust(self.plan, account, &before.name);
+        let trust = &live.summary.trust;
+        if *trust != before.trust && !chain.iter().any(|(_, to)| *to == Some(trust)) {
+            verdicts.push(Verdict::stale("field `trust` is not as planned"));
+        }
+        Verdict::all(verdicts)
+    }
+
+    /// The ServiceAccounts that were to let go of the role, and have not: someone else holds the annotation too.
+    async fn still_pointing(&self, step: &Step, role: &Role) -> Result<Vec<Verdict>, CallError> {
+        let mut verdicts = Vec::new();
+        for need in &step.needs {
+            let Address::ServiceAccount { cluster, namespace, name } = need else { continue };
+            let Some(live) = self.kubernetes.service_account(cluster, namespace, name).await? else { continue };
+            let Some(arn) = live.annotations.get(ROLE_ARN) else { continue };
+            let wanted = self.step_of(need).and_then(|step| match &step.change {
+                ResourceChange::ServiceAccount(change) => change.after()?.annotations.get(ROLE_ARN),
+                _ => None,
+            });
+            if wanted != Some(arn) && arn.ends_with(&format!(":role{}{}", role.path, role.name)) {
+                verdicts.push(Verdict::stale(format!("`{need}` still points at it, through another manager")));
+            }
+        }
+        Ok(verdicts)
+    }
+
+    /// Right before DeleteRole: the role is still ours. What was attached meanwhile IAM tells by DeleteConflict.
+    pub(super) async fn role_that_goes(
+        &self,
+        step: &Step,
+        account: &Key,
+        name: &RoleName,
+    ) -> Result<Verdict, CallError> {
+        let Some(head) = self.aws.role_head(account, name).await? else { return Ok(Verdict::Done) };
+        Ok(match role_before(step) {
+            Some(before) => self.unchanged(account, before, &head).or_write(),
+            None => Verdict::Write,
+        })
+    }
+
+    /// Right before DeleteOpenIDConnectProvider: it is still ours and no role of the account trusts it.
+    pub(super) async fn provider_that_goes(
+        &self,
+        step: &Step,
+        account: &Key,
+        arn: &ProviderArn,
+        live: &Provider,
+    ) -> Result<Verdict, CallError> {
+        let mut verdicts = Vec::new();
+        if let ResourceChange::Provider(change) = &step.change
+            && let Some(before) = change.before()
+        {
+            verdicts.push(marks(&before.tags, &live.tags));
+        }
+        for summary in self.aws.roles(account).await? {
+            if !summary.trust.federated_issuers().contains(arn.host_path()) {
+                continue;
+            }
+            if lets_go(self.plan, account, &summary.name, arn) {
+                // the list may be some seconds old, and this run has just changed the role: ask for the role itself
+                let asked = self.when == When::BeforeWrite;
+                let head = if asked { self.aws.role_head(account, &summary.name).await? } else { None };
+                if !head.is_some_and(|head| head.summary.trust.federated_issuers().contains(arn.host_path())) {
+                    continue;
+                }
+            }
+            verdicts.push(Verdict::stale(format!("role `{}` trusts it", summary.name)));
+        }
+        Ok(Verdict::all(verdicts).or_write())
+    }
+
+    /// Right before DeletePolicy: it is still ours and says what it said. Whether it is attached IAM tells by
+    /// DeleteConflict.
+    pub(super) fn policy_that_goes(step: &Step, live: &ManagedPolicy) -> Verdict {
+        let ResourceChange::Policy(change) = &step.change else { return Verdict::Write };
+        let Some(before) = change.before() else { return Verdict::Write };
+        let document = Verdict::of("document", &live.document, &before.document, &before.document);
+        Verdict::all([marks(&before.tags, &live.tags), document]).or_write()
+    }
+}
+
+impl Verdict {
+    /// For what is deleted as it is: nothing of it is done before it is gone.
+    fn or_write(self) -> Self {
+        match self {
+            Self::Write | Self::Done => Self::Write,
+            stale @ Self::Stale(_) => stale,
+        }
+    }
+}
+
+/// Whether the marks still say that the object is ours and may go.
+fn marks(before: &Pairs, live: &Pairs) -> Verdict {
+    let [owner, guard] = [OWNER, PREVENT_DESTROY]
+        .map(|key| Verdict::of(&format!("tags.{key}"), &live.get(key), &before.get(key), &before.get(key)));
+    Verdict::all([owner, guard])
+}
+
+fn account_of(step: &Step) -> Option<&Key> {
+    step.parts.iter().find_map(|part| match &part.call {
+        Call::Iam(account, IamCall::DeleteRole { .. }) => Some(account),
+        _ => None,
+    })
+}
+
+fn role_before(step: &Step) -> Option<&Role> {
+    match &step.change {
+        ResourceChange::Role(change) => change.before(),
+        _ => None,
+    }
+}
+
+/// Whether the plan takes the role's trust in the provider away.
+fn lets_go(plan: &Plan, account: &Key, name: &RoleName, arn: &ProviderArn) -> bool {
+    plan.steps.iter().any(|step| {
+        let ResourceChange::Role(change) = &step.change else { return false };
+        let here = step.parts.iter().any(|part| matches!(&part.call, Call::Iam(key, _) if key == account));
+        here && change.before().is_some_and(|role| role.name == *name)
+            && !change.after().is_some_and(|after| after.trust.federated_issuers().contains(arn.host_path()))
+    })
+}

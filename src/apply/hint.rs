@@ -1,0 +1,86 @@
+//! What to do next when a call has failed.
+
+use crate::model::call::{Call, IamCall, KubernetesCall};
+use crate::world::{CallError, CallErrorKind};
+
+/// Advice for a failed read or write on the way of `call`.
+pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
+    match error.kind {
+        CallErrorKind::Denied => Some(denied(error, call)),
+        CallErrorKind::Credentials => Some("sign in again, then apply again: it goes on from here".to_owned()),
+        CallErrorKind::Limit => Some(limit(call)),
+        CallErrorKind::AlreadyExists => Some("it was made since the plan: plan again".to_owned()),
+        CallErrorKind::NotFound => Some(match call {
+            Call::Kubernetes(_, KubernetesCall::Create { service_account }) => {
+                format!("make namespace `{}` first, then apply again", service_account.namespace)
+            }
+            Call::Kubernetes(..) | Call::Iam(..) => "it was deleted since the plan: plan again".to_owned(),
+        }),
+        CallErrorKind::Conflict => Some(match call {
+            Call::Kubernetes(..) => {
+                "plan again; take the field out of what that manager applies, or take it with `--force-conflicts`"
+                    .to_owned()
+            }
+            Call::Iam(_, IamCall::DeleteRole { .. } | IamCall::DeletePolicy { .. }) => {
+                "something was attached to it since the plan: plan again".to_owned()
+            }
+            Call::Iam(..) => "someone else writes to it at the same time: apply again".to_owned(),
+        }),
+        CallErrorKind::Throttled | CallErrorKind::Unavailable => Some("apply again: it goes on from here".to_owned()),
+        CallErrorKind::Invalid | CallErrorKind::Other => None,
+    }
+}
+
+fn denied(error: &CallError, call: &Call) -> String {
+    match call {
+        Call::Iam(..) => format!("allow these credentials `{}`", error.operation),
+        Call::Kubernetes(cluster, call) => {
+            let verbs = match call {
+                KubernetesCall::Create { .. } => "`get`, `create` and `patch`",
+                KubernetesCall::Apply { .. } | KubernetesCall::Release { .. } => "`get` and `patch`",
+                KubernetesCall::Delete { .. } => "`get` and `delete` (and `list` on `pods`)",
+            };
+            format!("allow these credentials {verbs} on `serviceaccounts` in cluster `{cluster}`")
+        }
+    }
+}
+
+fn limit(call: &Call) -> String {
+    let quota = match call {
+        Call::Iam(_, IamCall::CreateRole { .. }) => "the roles or the trust policy length of an account",
+        Call::Iam(_, IamCall::CreatePolicy { .. }) => "the customer managed policies of an account",
+        Call::Iam(_, IamCall::CreatePolicyVersion { .. }) => "the versions of a policy: delete one by hand",
+        Call::Iam(_, IamCall::CreateProvider { .. }) => "the OIDC providers of an account",
+        Call::Iam(_, IamCall::AddAudience { .. }) => "the audiences of an OIDC provider",
+        Call::Iam(_, IamCall::Attach { .. }) => "the managed policies of a role",
+        Call::Iam(_, IamCall::UpdateTrust { .. }) => "the length of a trust policy",
+        Call::Iam(_, IamCall::PutInline { .. }) => "the length of a role's inline policies",
+        Call::Iam(..) => "the tags of an object, or another one",
+        Call::Kubernetes(..) => return "a ResourceQuota of the namespace is used up".to_owned(),
+    };
+    format!("a quota is used up ({quota}): see Service Quotas, then apply again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Key, PolicyArn, RoleName};
+
+    #[test]
+    fn a_missing_permission_and_a_quota_are_named() {
+        let name = RoleName::parse("r").unwrap();
+        let arn = PolicyArn::parse("arn:aws:iam::aws:policy/A").unwrap();
+        let call = Call::Iam(Key::parse("prod").unwrap(), IamCall::Attach { name, arn });
+        let error = |kind| CallError {
+            operation: "iam:AttachRolePolicy".into(),
+            kind,
+            code: None,
+            message: "no".into(),
+            request_id: None,
+        };
+        assert!(hint(&error(CallErrorKind::Denied), &call).unwrap().contains("`iam:AttachRolePolicy`"));
+        assert!(hint(&error(CallErrorKind::Limit), &call).unwrap().contains("managed policies of a role"));
+        assert!(hint(&error(CallErrorKind::Credentials), &call).unwrap().contains("sign in"));
+        assert_eq!(hint(&error(CallErrorKind::Invalid), &call), None);
+    }
+}

@@ -1,0 +1,176 @@
+//! The last look at IAM: one read for each call, of the field that the call replaces.
+
+use super::chain::{self, Chain};
+use super::look::{Look, Verdict};
+use crate::ids::{Key, PolicyArn, ProviderArn, RoleName};
+use crate::model::call::{IamCall, RoleSettings};
+use crate::model::resource::Pairs;
+use crate::plan::Step;
+use crate::policy::PolicyDocument;
+use crate::world::{CallError, ReadAws, ReadKubernetes, RoleHead};
+
+const GONE: &str = "it is gone";
+
+impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
+    pub(super) async fn iam(&self, step: &Step, account: &Key, call: &IamCall) -> Result<Verdict, CallError> {
+        match call {
+            IamCall::CreateProvider { .. } | IamCall::CreatePolicy { .. } | IamCall::CreateRole { .. } => {
+                Ok(Verdict::Write)
+            }
+            IamCall::AddAudience { arn, .. }
+            | IamCall::TagProvider { arn, .. }
+            | IamCall::UntagProvider { arn, .. }
+            | IamCall::DeleteProvider { arn } => self.provider(step, account, arn, call).await,
+            IamCall::CreatePolicyVersion { arn, .. }
+            | IamCall::DeletePolicyVersion { arn, .. }
+            | IamCall::TagPolicy { arn, .. }
+            | IamCall::UntagPolicy { arn, .. }
+            | IamCall::DeletePolicy { arn } => self.policy(step, account, arn, call).await,
+            IamCall::UpdateRole { name, .. }
+            | IamCall::UpdateTrust { name, .. }
+            | IamCall::PutBoundary { name, .. }
+            | IamCall::DeleteBoundary { name, .. } => {
+                let head = self.aws.role_head(account, name).await?;
+                Ok(head.map_or_else(gone, |head| self.head(account, &head, call)))
+            }
+            IamCall::PutInline { .. } | IamCall::DeleteInline { .. } => self.inline(account, call).await,
+            IamCall::Attach { name, arn } => self.attached(account, name, arn, true).await,
+            IamCall::Detach { name, arn } => self.attached(account, name, arn, false).await,
+            IamCall::TagRole { name, from, to } => {
+                let live = self.aws.role_tags(account, name).await?;
+                Ok(live.map_or_else(gone, |live| tags(&live, from, to)))
+            }
+            IamCall::UntagRole { name, from } => {
+                let live = self.aws.role_tags(account, name).await?;
+                Ok(live.map_or_else(gone, |live| tags(&live, from, &Pairs::new())))
+            }
+            IamCall::DeleteRole { name } => self.role_that_goes(step, account, name).await,
+        }
+    }
+
+    async fn provider(
+        &self,
+        step: &Step,
+        account: &Key,
+        arn: &ProviderArn,
+        call: &IamCall,
+    ) -> Result<Verdict, CallError> {
+        let live = self.aws.provider(account, arn).await?;
+        let Some(live) = live.map(|live| live.provider) else {
+            return Ok(if matches!(call, IamCall::DeleteProvider { .. }) { Verdict::Done } else { gone() });
+        };
+        match call {
+            IamCall::AddAudience { audience, .. } if live.audiences.contains(audience) => Ok(Verdict::Done),
+            IamCall::TagProvider { from, to, .. } => Ok(tags(&live.tags, from, to)),
+            IamCall::UntagProvider { from, .. } => Ok(tags(&live.tags, from, &Pairs::new())),
+            IamCall::DeleteProvider { .. } => self.provider_that_goes(step, account, arn, &live).await,
+            _ => Ok(Verdict::Write),
+        }
+    }
+
+    async fn policy(&self, step: &Step, account: &Key, arn: &PolicyArn, call: &IamCall) -> Result<Verdict, CallError> {
+        if let IamCall::TagPolicy { from, .. } | IamCall::UntagPolicy { from, .. } = call {
+            let none = Pairs::new();
+            let to = if let IamCall::TagPolicy { to, .. } = call { to } else { &none };
+            let live = self.aws.policy_tags(account, arn).await?;
+            return Ok(live.map_or_else(gone, |live| tags(&live, from, to)));
+        }
+        let Some(live) = self.aws.policy(account, arn).await? else {
+            let goes = matches!(call, IamCall::DeletePolicy { .. } | IamCall::DeletePolicyVersion { .. });
+            return Ok(if goes { Verdict::Done } else { gone() });
+        };
+        Ok(match call {
+            IamCall::CreatePolicyVersion { from, to, .. } => Verdict::of("document", &live.policy.document, from, to),
+            IamCall::DeletePolicyVersion { version, .. } if live.default_version == *version => {
+                Verdict::stale(format!("version `{version}` has become the default"))
+            }
+            IamCall::DeletePolicyVersion { version, .. } if !live.other_versions.contains(version) => Verdict::Done,
+            IamCall::DeletePolicy { .. } => Self::policy_that_goes(step, &live.policy),
+            _ => Verdict::Write,
+        })
+    }
+
+    /// The fields that GetRole shows.
+    fn head(&self, account: &Key, live: &RoleHead, call: &IamCall) -> Verdict {
+        match call {
+            IamCall::UpdateRole { from, to, .. } => settings(live, from, to),
+            IamCall::UpdateTrust { name, from, to } => {
+                let chain = chain::trust(self.plan, account, name);
+                document("trust", &chain, Some(&live.summary.trust), (Some(from), Some(to)))
+            }
+            IamCall::PutBoundary { from, to, .. } => {
+                Verdict::of("permissions-boundary", &live.permissions_boundary.as_ref(), &from.as_ref(), &Some(to))
+            }
+            IamCall::DeleteBoundary { from, .. } => {
+                Verdict::of("permissions-boundary", &live.permissions_boundary.as_ref(), &Some(from), &None)
+            }
+            _ => Verdict::Write,
+        }
+    }
+
+    async fn inline(&self, account: &Key, call: &IamCall) -> Result<Verdict, CallError> {
+        let (name, policy, link) = match call {
+            IamCall::PutInline { name, policy, from, to } => (name, policy, (from.as_ref(), Some(to))),
+            IamCall::DeleteInline { name, policy, from } => (name, policy, (Some(from), None)),
+            _ => return Ok(Verdict::Write),
+        };
+        let live = self.aws.inline(account, name, policy).await?;
+        let chain = chain::inline(self.plan, account, name, policy);
+        Ok(document(&format!("inline.{policy}"), &chain, live.as_ref(), link))
+    }
+
+    async fn attached(
+        &self,
+        account: &Key,
+        name: &RoleName,
+        arn: &PolicyArn,
+        wanted: bool,
+    ) -> Result<Verdict, CallError> {
+        let live = self.aws.attached(account, name).await?;
+        Ok(match live {
+            None if wanted => gone(),
+            None => Verdict::Done,
+            Some(live) if live.contains(arn) == wanted => Verdict::Done,
+            Some(_) => Verdict::Write,
+        })
+    }
+}
+
+fn gone() -> Verdict {
+    Verdict::stale(GONE)
+}
+
+/// Tags, key by key: those in `from` had these values, those in `to` get them, those in `from` alone go.
+fn tags(live: &Pairs, from: &Pairs, to: &Pairs) -> Verdict {
+    Verdict::all(from.keys().chain(to.keys()).map(|key| {
+        let field = format!("tags.{key}");
+        Verdict::of(&field, &live.get(key), &from.get(key), &to.get(key))
+    }))
+}
+
+fn settings(live: &RoleHead, from: &RoleSettings, to: &RoleSettings) -> Verdict {
+    let RoleSettings { description, max_session_duration } = to;
+    Verdict::all([
+        Verdict::of("description", &live.summary.description, &from.description, description),
+        Verdict::of(
+            "max-session-duration",
+            &live.summary.max_session_duration,
+            &from.max_session_duration,
+            max_session_duration,
+        ),
+    ])
+}
+
+/// A document that the plan may write more than once.
+fn document(
+    field: &str,
+    chain: &Chain<'_>,
+    live: Option<&PolicyDocument>,
+    (from, to): (Option<&PolicyDocument>, Option<&PolicyDocument>),
+) -> Verdict {
+    match Verdict::of(field, &live, &from, &to) {
+        Verdict::Stale(_) if chain::is_later(chain, (from, to), live) => Verdict::Done,
+        Verdict::Stale(_) if chain::is_earlier(chain, (from, to), live) => Verdict::Write,
+        verdict => verdict,
+    }
+}

@@ -1,0 +1,75 @@
+//! The last look at a ServiceAccount: the same object, and our fields as the plan found or would leave them.
+
+use super::look::{Look, Verdict};
+use crate::ids::Key;
+use crate::model::call::KubernetesCall;
+use crate::model::live::LiveServiceAccount;
+use crate::model::marks::field_manager;
+use crate::model::resource::{Pairs, ServiceAccount};
+use crate::world::{CallError, ReadAws, ReadKubernetes};
+
+impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
+    pub(super) async fn service_account(&self, cluster: &Key, call: &KubernetesCall) -> Result<Verdict, CallError> {
+        let (uid, from) = match call {
+            KubernetesCall::Create { .. } => return Ok(Verdict::Write),
+            KubernetesCall::Apply { uid, from, .. }
+            | KubernetesCall::Release { uid, from }
+            | KubernetesCall::Delete { uid, from } => (uid, from),
+        };
+        let Some(live) = self.kubernetes.service_account(cluster, &from.namespace, &from.name).await? else {
+            return Ok(if matches!(call, KubernetesCall::Apply { .. }) {
+                Verdict::stale("it is gone")
+            } else {
+                Verdict::Done
+            });
+        };
+        if live.uid != *uid {
+            return Ok(Verdict::stale("it was deleted and made anew"));
+        }
+        let none = ServiceAccount { labels: Pairs::new(), annotations: Pairs::new(), ..from.clone() };
+        match call {
+            KubernetesCall::Apply { to, .. } => Ok(fields(&live, from, to)),
+            KubernetesCall::Release { .. } => Ok(fields(&live, from, &none)),
+            KubernetesCall::Create { .. } => Ok(Verdict::Write),
+            KubernetesCall::Delete { .. } => self.deletable(cluster, &live, from).await,
+        }
+    }
+
+    /// Whether the object is still ours alone, as it was, and used by nobody.
+    async fn deletable(
+        &self,
+        cluster: &Key,
+        live: &LiveServiceAccount,
+        from: &ServiceAccount,
+    ) -> Result<Verdict, CallError> {
+        let us = field_manager(&self.plan.owner);
+        let mut verdicts = vec![fields(live, from, from)];
+        let others = live.managers.iter().filter(|manager| manager.name != us);
+        verdicts.extend(others.map(|manager| Verdict::stale(format!("`{}` manages it too now", manager.name))));
+        let owners = live.owner_references.iter();
+        verdicts.extend(owners.map(|owner| Verdict::stale(format!("it is owned by `{owner}` now"))));
+        let pods = self.kubernetes.pods(cluster, &live.namespace, &live.name).await?;
+        if let Some(pod) = pods.first() {
+            verdicts.push(Verdict::stale(format!("pod `{pod}` uses it now")));
+        }
+        Ok(match Verdict::all(verdicts) {
+            Verdict::Write | Verdict::Done => Verdict::Write,
+            stale @ Verdict::Stale(_) => stale,
+        })
+    }
+}
+
+/// Our labels and annotations, key by key.
+fn fields(live: &LiveServiceAccount, from: &ServiceAccount, to: &ServiceAccount) -> Verdict {
+    let labels = pairs("labels", &live.labels, &from.labels, &to.labels);
+    let annotations = pairs("annotations", &live.annotations, &from.annotations, &to.annotations);
+    Verdict::all([labels, annotations])
+}
+
+fn pairs(what: &str, live: &Pairs, from: &Pairs, to: &Pairs) -> Verdict {
+    Verdict::all(
+        from.keys()
+            .chain(to.keys())
+            .map(|key| Verdict::of(&format!("{what}.{key}"), &live.get(key), &from.get(key), &to.get(key))),
+    )
+}

@@ -1,0 +1,220 @@
+//! Which step runs when: after all that it needs, beside the others of its account or cluster as far as there is room,
+//! and never beside one that writes to the same object.
+
+use super::Pace;
+use super::report::{Interrupt, Outcome, Report, StepOutcome};
+use super::step::{INTERRUPTED, Runner};
+use crate::event::Event;
+use crate::ids::Key;
+use crate::model::address::Address;
+use crate::model::call::{Call, IamCall, KubernetesCall};
+use crate::plan::{Plan, Step};
+use crate::world::{ReadAws, ReadKubernetes, WriteAws, WriteKubernetes};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where a step stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stand {
+    Waiting,
+    Running,
+    Over(Outcome),
+}
+
+/// A cluster or else an account, whose room a step takes.
+type Lane = (bool, Key);
+
+/// All steps, and who is under way.
+struct Lanes<'p> {
+    plan: &'p Plan,
+    stands: Vec<Stand>,
+    /// For each step the positions of those that it needs.
+    needs: Vec<Vec<usize>>,
+    /// For each step the objects that its calls write to.
+    objects: Vec<BTreeSet<String>>,
+    /// The objects that are being written to.
+    busy: BTreeSet<String>,
+    /// How many steps are under way in each account and cluster.
+    taken: BTreeMap<Option<Lane>, usize>,
+    room: usize,
+}
+
+/// Runs all steps.
+pub(super) async fn run<RA, WA, RK, WK>(plan: &Plan, runner: &Runner<'_, RA, WA, RK, WK>, pace: &Pace) -> Report
+where
+    RA: ReadAws,
+    WA: WriteAws,
+    RK: ReadKubernetes,
+    WK: WriteKubernetes,
+{
+    let mut lanes = Lanes::new(plan, *pace);
+    let mut running = FuturesUnordered::new();
+    loop {
+        for skipped in lanes.skip(runner.interrupt()) {
+            runner.listen.on(&Event::StepFinished { address: skipped, outcome: "skipped" });
+        }
+        for position in lanes.start() {
+            let step = &plan.steps[position];
+            running.push(async move { (position, runner.run(step).await) });
+        }
+        let Some((position, outcome)) = running.next().await else { break };
+        let address = plan.steps[position].address.clone();
+        runner.listen.on(&Event::StepFinished { address, outcome: word(&outcome) });
+        lanes.end(position, outcome);
+    }
+    lanes.report(runner.interrupt())
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Applied => "applied",
+        Outcome::AlreadyDone => "already done",
+        Outcome::Skipped(_) => "skipped",
+        Outcome::Failed(_) => "failed",
+    }
+}
+
+impl<'p> Lanes<'p> {
+    fn new(plan: &'p Plan, pace: Pace) -> Self {
+        let positions: BTreeMap<&Address, usize> =
+            plan.steps.iter().enumerate().map(|(position, step)| (&step.address, position)).collect();
+        // what is not in the plan needs no change; what comes later cannot be waited for
+        let needs = |(position, step): (usize, &Step)| {
+            let needed = step.needs.iter().filter_map(|need| positions.get(need).copied());
+            needed.filter(|need| *need < position).collect()
+        };
+        Self {
+            plan,
+            stands: vec![Stand::Waiting; plan.steps.len()],
+            needs: plan.steps.iter().enumerate().map(needs).collect(),
+            objects: plan.steps.iter().map(objects).collect(),
+            busy: BTreeSet::new(),
+            taken: BTreeMap::new(),
+            room: pace.parallelism.max(1),
+        }
+    }
+
+    fn waiting(&self) -> Vec<usize> {
+        let waiting = self.stands.iter().enumerate().filter(|(_, stand)| **stand == Stand::Waiting);
+        waiting.map(|(position, _)| position).collect()
+    }
+
+    /// Ends the steps that will not be begun: all after a signal, else those that need one that did not succeed. They
+    /// come in an order in which each comes after what it needs, so one pass finds all.
+    fn skip(&mut self, interrupt: Option<Interrupt>) -> Vec<Address> {
+        let mut skipped = Vec::new();
+        for position in self.waiting() {
+            let why = if interrupt.is_some() { Some(INTERRUPTED.to_owned()) } else { self.obstacle(position) };
+            if let Some(why) = why {
+                self.stands[position] = Stand::Over(Outcome::Skipped(why));
+                skipped.push(self.plan.steps[position].address.clone());
+            }
+        }
+        skipped
+    }
+
+    /// Why a step cannot be begun any more.
+    fn obstacle(&self, position: usize) -> Option<String> {
+        self.needs[position].iter().find_map(|need| match &self.stands[*need] {
+            Stand::Over(Outcome::Failed(_)) => {
+                Some(format!("`{}`, which it depends on, failed", self.plan.steps[*need].address))
+            }
+            // names the step that failed, not those between
+            Stand::Over(Outcome::Skipped(why)) => Some(why.clone()),
+            Stand::Over(Outcome::Applied | Outcome::AlreadyDone) | Stand::Waiting | Stand::Running => None,
+        })
+    }
+
+    /// The steps that begin now, in plan order.
+    fn start(&mut self) -> Vec<usize> {
+        let mut started = Vec::new();
+        for position in self.waiting() {
+            let ready = self.needs[position].iter().all(|need| matches!(self.stands[*need], Stand::Over(_)));
+            let free = self.objects[position].is_disjoint(&self.busy);
+            let taken = self.taken.entry(lane(&self.plan.steps[position])).or_default();
+            if ready && free && *taken < self.room {
+                *taken += 1;
+                self.busy.extend(self.objects[position].iter().cloned());
+                self.stands[position] = Stand::Running;
+                started.push(position);
+            }
+        }
+        started
+    }
+
+    fn end(&mut self, position: usize, outcome: Outcome) {
+        for object in &self.objects[position] {
+            self.busy.remove(object);
+        }
+        if let Some(taken) = self.taken.get_mut(&lane(&self.plan.steps[position])) {
+            *taken -= 1;
+        }
+        self.stands[position] = Stand::Over(outcome);
+    }
+
+    fn report(self, interrupted: Option<Interrupt>) -> Report {
+        let outcomes = self.plan.steps.iter().zip(self.stands).map(|(step, stand)| StepOutcome {
+            address: step.address.clone(),
+            action: step.change.action(),
+            outcome: match stand {
+                Stand::Over(outcome) => outcome,
+                // every step has its turn: it needs only earlier ones
+                Stand::Waiting | Stand::Running => Outcome::Skipped("it was never begun".to_owned()),
+            },
+        });
+        Report { outcomes: outcomes.collect(), interrupted }
+    }
+}
+
+/// The account or cluster of a step; one of no calls needs no room.
+fn lane(step: &Step) -> Option<Lane> {
+    step.parts.first().map(|part| match &part.call {
+        Call::Iam(account, _) => (false, account.clone()),
+        Call::Kubernetes(cluster, _) => (true, cluster.clone()),
+    })
+}
+
+/// The objects that a step's calls write to.
+fn objects(step: &Step) -> BTreeSet<String> {
+    step.parts.iter().map(|part| object(&part.call)).collect()
+}
+
+fn object(call: &Call) -> String {
+    match call {
+        Call::Iam(account, call) => match call {
+            IamCall::CreateProvider { arn, .. }
+            | IamCall::AddAudience { arn, .. }
+            | IamCall::TagProvider { arn, .. }
+            | IamCall::UntagProvider { arn, .. }
+            | IamCall::DeleteProvider { arn } => arn.to_string(),
+            IamCall::CreatePolicy { arn, .. }
+            | IamCall::CreatePolicyVersion { arn, .. }
+            | IamCall::DeletePolicyVersion { arn, .. }
+            | IamCall::TagPolicy { arn, .. }
+            | IamCall::UntagPolicy { arn, .. }
+            | IamCall::DeletePolicy { arn } => arn.to_string(),
+            IamCall::CreateRole { role } => format!("{account} {}", role.name.folded()),
+            IamCall::UpdateRole { name, .. }
+            | IamCall::UpdateTrust { name, .. }
+            | IamCall::PutBoundary { name, .. }
+            | IamCall::DeleteBoundary { name, .. }
+            | IamCall::PutInline { name, .. }
+            | IamCall::DeleteInline { name, .. }
+            | IamCall::Attach { name, .. }
+            | IamCall::Detach { name, .. }
+            | IamCall::TagRole { name, .. }
+            | IamCall::UntagRole { name, .. }
+            | IamCall::DeleteRole { name } => format!("{account} {}", name.folded()),
+        },
+        Call::Kubernetes(cluster, call) => {
+            let item = match call {
+                KubernetesCall::Create { service_account } => service_account,
+                KubernetesCall::Apply { from, .. }
+                | KubernetesCall::Release { from, .. }
+                | KubernetesCall::Delete { from, .. } => from,
+            };
+            format!("{cluster} {}/{}", item.namespace, item.name)
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! One step: its calls in order, each after a last look, until one fails or a signal comes.
+
+use super::hint::hint;
+use super::look::{Look, Verdict};
+use super::report::{Failure, Interrupt, Outcome};
+use crate::event::{Event, Listen};
+use crate::model::call::{Call, IamCall, KubernetesCall};
+use crate::plan::Step;
+use crate::world::{Answer, CallError, ReadAws, ReadKubernetes, WriteAws, WriteKubernetes, Written};
+use tokio::sync::watch;
+
+/// The reason on all that was not begun because of a signal.
+pub(super) const INTERRUPTED: &str = "interrupted";
+
+/// What running a step takes.
+pub(super) struct Runner<'a, RA, WA, RK, WK> {
+    pub look: Look<'a, RA, RK>,
+    pub write_aws: &'a WA,
+    pub write_kubernetes: &'a WK,
+    pub stop: watch::Receiver<Option<Interrupt>>,
+    pub listen: &'a dyn Listen,
+}
+
+/// How far a step has come.
+struct Progress<'s> {
+    step: &'s Step,
+    /// How many calls are done, or were not needed.
+    done: usize,
+    /// Whether any was sent.
+    wrote: bool,
+    /// Whether this very step has made the object, so that there is nothing to look at.
+    fresh: bool,
+}
+
+impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<'_, RA, WA, RK, WK> {
+    /// The signal that has come, if one has.
+    pub(super) fn interrupt(&self) -> Option<Interrupt> {
+        *self.stop.borrow()
+    }
+
+    /// Runs the step to its end.
+    pub(super) async fn run(&self, step: &Step) -> Outcome {
+        let mut progress = Progress { step, done: 0, wrote: false, fresh: false };
+        let first = step.parts.first().map(|part| &part.call);
+        match self.looked(self.look.before_step(step)).await {
+            None => return progress.interrupted(),
+            Some(Err(error)) => return progress.failed(&error, first),
+            Some(Ok(Verdict::Stale(why))) => return progress.stale(why),
+            Some(Ok(Verdict::Write | Verdict::Done)) => {}
+        }
+        for part in &step.parts {
+            if !progress.fresh {
+                match self.looked(self.look.call(step, &part.call)).await {
+                    None => return progress.interrupted(),
+                    Some(Err(error)) => return progress.failed(&error, Some(&part.call)),
+                    Some(Ok(Verdict::Stale(why))) => return progress.stale(why),
+                    Some(Ok(Verdict::Done)) => {
+                        progress.done += 1;
+                        self.finished(step, &part.call);
+                        continue;
+                    }
+                    Some(Ok(Verdict::Write)) => {}
+                }
+            }
+            if self.interrupt().is_some() {
+                return progress.interrupted();
+            }
+            self.listen.on(&Event::CallStarted { address: step.address.clone(), operation: part.call.operation() });
+            match self.write(&part.call).await {
+                Ok(written) => {
+                    progress.done += 1;
+                    progress.wrote |= !written.already_done;
+                    progress.fresh |= makes(&part.call) && !written.already_done;
+                    self.finished(step, &part.call);
+                }
+                Err(error) => return progress.failed(&error, Some(&part.call)),
+            }
+        }
+        // a step whose calls were all moved ahead into another one has been made by that
+        if progress.wrote || step.parts.is_empty() { Outcome::Applied } else { Outcome::AlreadyDone }
+    }
+
+    fn finished(&self, step: &Step, call: &Call) {
+        self.listen.on(&Event::CallFinished { address: step.address.clone(), operation: call.operation() });
+    }
+
+    /// A look, given up when a signal comes: only writes are waited for.
+    async fn looked(&self, look: impl Future<Output = Answer<Verdict>>) -> Option<Answer<Verdict>> {
+        let mut stop = self.stop.clone();
+        let stopped = async {
+            if stop.wait_for(Option::is_some).await.is_err() {
+                // nobody is left who could send a signal
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopped => None,
+            verdict = look => Some(verdict),
+        }
+    }
+
+    /// Sends a write; never given up once it is sent.
+    async fn write(&self, call: &Call) -> Answer<Written> {
+        match call {
+            Call::Iam(account, call) => self.write_aws.write(account, call).await,
+            Call::Kubernetes(cluster, call) => self.write_kubernetes.write(cluster, call).await,
+        }
+    }
+}
+
+/// Whether the call makes an object.
+fn makes(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::Iam(_, IamCall::CreateRole { .. } | IamCall::CreatePolicy { .. } | IamCall::CreateProvider { .. })
+            | Call::Kubernetes(_, KubernetesCall::Create { .. })
+    )
+}
+
+impl Progress<'_> {
+    fn operations(&self) -> Vec<String> {
+        self.step.parts.iter().map(|part| part.call.operation()).collect()
+    }
+
+    fn failure(&self, why: String) -> Failure {
+        let mut done = self.operations();
+        let left = done.split_off(self.done);
+        Failure {
+            operation: left.first().cloned().unwrap_or_default(),
+            code: None,
+            why,
+            request_id: None,
+            hint: None,
+            stale: false,
+            done,
+            left,
+        }
+    }
+
+    fn failed(&self, error: &CallError, call: Option<&Call>) -> Outcome {
+        Outcome::Failed(Failure {
+            operation: error.operation.clone(),
+            code: error.code.clone(),
+            request_id: error.request_id.clone(),
+            hint: call.and_then(|call| hint(error, call)),
+            ..self.failure(error.message.clone())
+        })
+    }
+
+    fn stale(&self, why: std::collections::BTreeSet<String>) -> Outcome {
+        let why = why.into_iter().collect::<Vec<_>>().join("; ");
+        Outcome::Failed(Failure { stale: true, hint: Some("plan again".to_owned()), ..self.failure(why) })
+    }
+
+    /// Not begun, or broken off between two calls.
+    fn interrupted(&self) -> Outcome {
+        if !self.wrote {
+            return Outcome::Skipped(INTERRUPTED.to_owned());
+        }
+        let hint = Some("apply again: it goes on from here".to_owned());
+        Outcome::Failed(Failure { hint, ..self.failure(INTERRUPTED.to_owned()) })
+    }
+}

@@ -1,0 +1,87 @@
+//! That a plan is carried out in its order, on what is still as it was, and to a clean end whatever happens.
+
+mod deletes;
+mod interrupt;
+mod laws;
+mod order;
+mod stale;
+
+use super::report::{Failure, Outcome, Report};
+use super::{Hands, Pace, apply, recheck};
+use crate::event::Silence;
+use crate::observe::fake::World;
+use crate::observe::{Looks, identify, observe};
+use crate::plan::Plan;
+use crate::plan::saved::Stale;
+use crate::plan::tests::kit::{Kit, allow, aws, binding, declared};
+use tokio::sync::watch;
+
+fn hands(world: &World) -> Hands<'_, World, World, World, World> {
+    Hands { read_aws: world, write_aws: world, read_kubernetes: world, write_kubernetes: world }
+}
+
+/// The plan for the world as it is.
+async fn planned(kit: &Kit, world: &World) -> Plan {
+    let looks = Looks { parallelism: 10, destroy: kit.options.destroy };
+    let identities = identify(&kit.desired.accounts, world).await;
+    let live = observe(&kit.desired, &identities, world, world, &looks, &Silence).await;
+    world.take_log();
+    crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new())
+}
+
+async fn run(world: &World, plan: &Plan) -> Report {
+    let (_sender, stop) = watch::channel(None);
+    apply(plan, &hands(world), &Pace { parallelism: 4 }, stop, &Silence).await
+}
+
+async fn rechecked(world: &World, plan: &Plan) -> Vec<Stale> {
+    recheck(plan, &hands(world)).await
+}
+
+/// Everything that is declared, applied to a world.
+async fn world_of(kit: &Kit) -> World {
+    let world = World::new(kit.live.clone());
+    let plan = planned(kit, &world).await;
+    assert_eq!(plan.refused, []);
+    let report = run(&world, &plan).await;
+    assert!(report.succeeded(), "{report:#?}");
+    world.take_log();
+    world
+}
+
+/// Roles `keep` and `reports` with everything that a role can have.
+fn kit() -> Kit {
+    let mut kit = Kit::new();
+    kit.role("keep", |role| role.bindings = vec![binding("east", "keep"), binding("west", "keep")]);
+    kit.role("reports", |role| {
+        role.bindings = vec![binding("east", "worker")];
+        role.attach = [crate::model::desired::Attachment::Arn(aws("ReadOnly")), declared("bucket")].into();
+        role.inline.insert("queue".parse().unwrap(), allow("sqs:SendMessage"));
+        role.description = "reads reports".into();
+        role.tags.insert("team".into(), "reports".into());
+        role.permissions_boundary = crate::model::desired::Boundary::Policy(aws("Boundary"));
+    });
+    kit.policy("bucket", allow("s3:GetObject"));
+    kit
+}
+
+fn outcome<'a>(report: &'a Report, address: &str) -> &'a Outcome {
+    let found = report.outcomes.iter().find(|step| step.address.to_string() == address);
+    &found.unwrap_or_else(|| panic!("no step {address}: {report:#?}")).outcome
+}
+
+fn failure<'a>(report: &'a Report, address: &str) -> &'a Failure {
+    match outcome(report, address) {
+        Outcome::Failed(failure) => failure,
+        other => panic!("{address} did not fail: {other:?}"),
+    }
+}
+
+/// The writes among the lines of a log.
+fn writes(log: &[String]) -> Vec<&str> {
+    let read = |line: &&str| {
+        let operation = line.split(' ').next().unwrap_or_default();
+        ["iam:Get", "iam:List", "list:", "get", "verify", "sts:", "eks:"].iter().any(|read| operation.starts_with(read))
+    };
+    log.iter().map(String::as_str).filter(|line| !read(line)).collect()
+}

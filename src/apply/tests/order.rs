@@ -1,0 +1,215 @@
+use super::{failure, hands, kit, outcome, planned, rechecked, run, world_of, writes};
+use crate::apply::report::Outcome;
+use crate::apply::{Pace, apply};
+use crate::event::{Event, Listen, Silence};
+use crate::model::call::{Call, IamCall};
+use crate::observe::fake::World;
+use crate::plan::Part;
+use crate::plan::tests::kit::{Kit, allow, binding, key};
+use crate::world::CallErrorKind;
+use std::sync::Mutex;
+use tokio::sync::watch;
+
+#[tokio::test]
+async fn what_is_new_is_made_without_a_look_and_leaves_nothing_to_do() {
+    let kit = kit();
+    let world = World::new(kit.live.clone());
+    let plan = planned(&kit, &world).await;
+    assert_eq!(rechecked(&world, &plan).await, []);
+    assert_eq!(world.take_log(), [""; 0], "creates are not rechecked");
+    let report = run(&world, &plan).await;
+    assert!(report.succeeded() && report.applied() == plan.steps.len(), "{report:#?}");
+    assert!(report.outcomes.iter().zip(&plan.steps).all(|(outcome, step)| outcome.address == step.address));
+    let log = world.take_log();
+    assert_eq!(writes(&log).len(), log.len(), "{log:#?}");
+    assert_eq!(planned(&kit, &world).await.steps, []);
+}
+
+#[tokio::test]
+async fn everything_comes_after_what_it_needs_and_goes_before_it() {
+    let mut kit = kit();
+    let world = World::new(kit.live.clone());
+    let plan = planned(&kit, &world).await;
+    run(&world, &plan).await;
+    let log = world.take_log();
+    let at = |log: &[String], line: &str| {
+        log.iter().position(|other| other == line).unwrap_or_else(|| panic!("no {line} in {log:#?}"))
+    };
+    let role = at(&log, "iam:CreateRole default reports");
+    let policy = "arn:aws:iam::111122223333:policy/irsa/team/bucket";
+    let provider = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/east";
+    assert!(at(&log, &format!("iam:CreateOpenIDConnectProvider default {provider}")) < role);
+    assert!(at(&log, &format!("iam:CreatePolicy default {policy}")) < role);
+    assert!(at(&log, "iam:PutRolePolicy default reports") > role);
+    assert!(at(&log, "create:ServiceAccount east apps/worker") > at(&log, "iam:PutRolePolicy default reports"));
+    kit.options.destroy = true;
+    kit.options.force = true;
+    let plan = planned(&kit, &world).await;
+    let report = run(&world, &plan).await;
+    assert!(report.succeeded(), "{report:#?}");
+    let log = world.take_log();
+    let role = at(&log, "iam:DeleteRole default reports");
+    assert!(at(&log, "delete:ServiceAccount east apps/worker") < at(&log, "iam:DeleteRolePolicy default reports"));
+    assert!(at(&log, &format!("iam:DeletePolicy default {policy}")) > role);
+    assert!(at(&log, &format!("iam:DeleteOpenIDConnectProvider default {provider}")) > role);
+    let live = world.live();
+    assert!(live.accounts.values().all(|account| account.roles.is_empty() && account.providers.is_empty()));
+}
+
+#[tokio::test]
+async fn no_more_steps_are_under_way_than_there_is_room() {
+    let mut kit = Kit::new();
+    for index in 0..30 {
+        kit.role(&format!("r{index}"), |role| {
+            role.bindings = vec![binding("east", &format!("s{index}"))];
+            role.inline.insert("in".parse().unwrap(), allow("s3:GetObject"));
+        });
+    }
+    for (parallelism, most) in [(1, 1), (4, 4), (10, 10), (0, 1)] {
+        let world = World::new(kit.live.clone());
+        let plan = planned(&kit, &world).await;
+        let (_sender, stop) = watch::channel(None);
+        let report = apply(&plan, &hands(&world), &Pace { parallelism }, stop, &Silence).await;
+        assert!(report.succeeded());
+        assert_eq!(world.most_at_once(), most, "in one account");
+    }
+}
+
+#[tokio::test]
+async fn two_steps_never_write_to_one_object_side_by_side() {
+    let mut kit = kit();
+    let world = world_of(&kit).await;
+    kit.desired.roles.get_mut(&key("keep")).unwrap().description = "new".into();
+    let mut plan = planned(&kit, &world).await;
+    assert_eq!(plan.steps.len(), 1);
+    let mut beside = plan.steps[0].clone();
+    beside.address = "policy/default/beside".parse().unwrap();
+    let call = IamCall::TagRole {
+        name: "keep".parse().unwrap(),
+        from: [].into(),
+        to: [("beside".to_owned(), "1".to_owned())].into(),
+    };
+    beside.parts = vec![Part { call: Call::Iam(key("default"), call) }];
+    plan.steps.insert(0, beside);
+    // the world panics where two writes to one object meet
+    assert!(run(&world, &plan).await.succeeded());
+    assert_eq!(writes(&world.take_log()), ["iam:TagRole default keep", "iam:UpdateRole default keep"]);
+}
+
+/// Whoever calls may move the work to another thread.
+#[test]
+fn the_work_may_be_sent_to_another_thread() {
+    fn sent<T: Send>(_: &T) {}
+    let kit = Kit::new();
+    let world = World::new(kit.live.clone());
+    let plan = crate::plan::plan(&kit.desired, &kit.live, &kit.options, Vec::new());
+    let (_sender, stop) = watch::channel(None);
+    sent(&apply(&plan, &hands(&world), &Pace { parallelism: 1 }, stop, &Silence));
+    sent(&crate::apply::recheck(&plan, &hands(&world)));
+    sent(&crate::observe::identify(&kit.desired.accounts, &world));
+    let looks = crate::observe::Looks { parallelism: 1, destroy: false };
+    let identities = std::collections::BTreeMap::new();
+    sent(&crate::observe::observe(&kit.desired, &identities, &world, &world, &looks, &Silence));
+}
+
+#[tokio::test]
+async fn a_failure_holds_back_what_depends_on_it_and_nothing_else() {
+    let kit = kit();
+    let world = World::new(kit.live.clone());
+    let plan = planned(&kit, &world).await;
+    world.fail("iam:PutRolePolicy default reports", CallErrorKind::Denied);
+    let report = run(&world, &plan).await;
+    let failed = failure(&report, "role/reports");
+    assert_eq!(failed.operation, "iam:PutRolePolicy");
+    assert_eq!((failed.code.as_deref(), failed.request_id.as_deref()), (Some("Denied"), Some("request-1")));
+    assert!(failed.hint.as_ref().unwrap().contains("allow these credentials `iam:PutRolePolicy`"));
+    assert!(!failed.stale);
+    assert_eq!(failed.done.first().map(String::as_str), Some("iam:CreateRole"));
+    assert_eq!(failed.left.first().map(String::as_str), Some("iam:PutRolePolicy"));
+    let step = plan.steps.iter().find(|step| step.address.to_string() == "role/reports").unwrap();
+    assert_eq!(failed.done.len() + failed.left.len(), step.parts.len());
+    let skipped = "`role/reports`, which it depends on, failed";
+    assert_eq!(outcome(&report, "service-account/east/apps/worker"), &Outcome::Skipped(skipped.into()));
+    assert_eq!(report.applied(), plan.steps.len() - 2);
+    assert!(!report.succeeded());
+    // the next run goes on from there
+    world.heal();
+    let plan = planned(&kit, &world).await;
+    assert_eq!(plan.steps.len(), 2);
+    assert!(run(&world, &plan).await.succeeded());
+    assert_eq!(planned(&kit, &world).await.steps, []);
+}
+
+#[tokio::test]
+async fn the_step_that_failed_is_named_on_all_that_follow() {
+    let kit = kit();
+    let world = World::new(kit.live.clone());
+    let plan = planned(&kit, &world).await;
+    world.fail("iam:CreatePolicy ", CallErrorKind::Limit);
+    let report = run(&world, &plan).await;
+    assert!(failure(&report, "policy/default/bucket").hint.as_ref().unwrap().contains("managed policies"));
+    let skipped = Outcome::Skipped("`policy/default/bucket`, which it depends on, failed".into());
+    assert_eq!(outcome(&report, "role/reports"), &skipped);
+    assert_eq!(outcome(&report, "service-account/east/apps/worker"), &skipped);
+    assert_eq!(outcome(&report, "role/keep"), &Outcome::Applied);
+    assert!(!writes(&world.take_log()).iter().any(|line| line.contains("reports")));
+}
+
+#[tokio::test]
+async fn a_failed_look_fails_the_step_and_writes_nothing() {
+    let mut kit = kit();
+    let world = world_of(&kit).await;
+    kit.desired.roles.get_mut(&key("reports")).unwrap().description = "new".into();
+    let plan = planned(&kit, &world).await;
+    world.fail("iam:GetRole default reports", CallErrorKind::Unavailable);
+    let report = run(&world, &plan).await;
+    let failed = failure(&report, "role/reports");
+    assert_eq!((failed.operation.as_str(), &failed.left[..]), ("iam:GetRole", &["iam:UpdateRole".to_owned()][..]));
+    assert!(!failed.stale);
+    assert_eq!(writes(&world.take_log()), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_lost_reply_is_found_by_the_next_run() {
+    let kit = kit();
+    for call in ["iam:CreateRole default reports", "iam:CreatePolicy", "iam:AttachRolePolicy", "iam:PutRolePolicy"] {
+        let world = World::new(kit.live.clone());
+        let plan = planned(&kit, &world).await;
+        world.lose(call);
+        assert!(!run(&world, &plan).await.succeeded());
+        world.heal();
+        let plan = planned(&kit, &world).await;
+        assert!(run(&world, &plan).await.succeeded());
+        assert_eq!(planned(&kit, &world).await.steps, [], "{call}");
+    }
+}
+
+#[tokio::test]
+async fn applying_is_told_as_it_goes() {
+    #[derive(Default)]
+    struct Ear(Mutex<Vec<Event>>);
+    impl Listen for Ear {
+        fn on(&self, event: &Event) {
+            self.0.lock().unwrap().push(event.clone());
+        }
+    }
+    let kit = kit();
+    let world = World::new(kit.live.clone());
+    let plan = planned(&kit, &world).await;
+    world.fail("iam:CreateRole default keep", CallErrorKind::Other);
+    let ear = Ear::default();
+    let (_sender, stop) = watch::channel(None);
+    apply(&plan, &hands(&world), &Pace { parallelism: 1 }, stop, &ear).await;
+    let events = ear.0.into_inner().unwrap();
+    let calls = plan.steps.iter().map(|step| step.parts.len()).sum();
+    assert_eq!(events[0], Event::ApplyStarted { steps: plan.steps.len(), calls });
+    let ends = |word: &str| {
+        let ends =
+            events.iter().filter(|event| matches!(event, Event::StepFinished { outcome, .. } if *outcome == word));
+        ends.count()
+    };
+    assert_eq!((ends("applied"), ends("failed"), ends("skipped")), (plan.steps.len() - 3, 1, 2));
+    let started = events.iter().filter(|event| matches!(event, Event::CallStarted { .. })).count();
+    let finished = events.iter().filter(|event| matches!(event, Event::CallFinished { .. })).count();
+    assert_eq!(started, finished + 1, "the one that failed is not finished");
+}

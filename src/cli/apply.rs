@@ -1,0 +1,242 @@
+//! `irsa apply`: plans, or takes a saved plan; asks; applies. The only command that builds writers.
+
+use super::arguments::{Apply, FormatName, Global};
+use super::session::{Connected, Session, verdict};
+use super::{output, show, signals};
+use crate::apply::report::{Outcome, Report};
+use crate::apply::{self, Hands, Pace};
+use crate::context::Context;
+use crate::error::{Error, ExitStatus};
+use crate::plan::saved::{self, Stale};
+use crate::plan::{Options, Plan, PlanV1};
+use crate::ui::{Answer, Ui};
+use crate::world::aws::{AwsReader, AwsWriter};
+use crate::world::kubernetes::{KubernetesReader, KubernetesWriter};
+use std::time::Duration;
+
+/// How long a write in flight may take after a signal.
+const GRACE: Duration = Duration::from_secs(10);
+
+type World<'a> = Hands<'a, AwsReader, AwsWriter, KubernetesReader, KubernetesWriter>;
+
+pub(crate) async fn run(context: &Context, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
+    output::allow(global, "apply", &[FormatName::Text, FormatName::Json, FormatName::Jsonl])?;
+    match &arguments.file {
+        Some(path) => {
+            let saved = show::read(path)?;
+            apply_saved(context, ui, global, arguments, &saved).await
+        }
+        None => apply_now(context, ui, global, arguments).await,
+    }
+}
+
+async fn apply_now(context: &Context, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
+    let session = Session::open(context, ui, global)?;
+    let connected = session.connect().await?;
+    let plan = session.plan(&connected, &session.options(&arguments.shape)).await?;
+    let verdict = verdict(&plan)?;
+    let frozen = session.freeze(&plan);
+    expect(arguments, &frozen)?;
+    if global.format == FormatName::Text {
+        output::plan(ui, FormatName::Text, &frozen)?;
+    }
+    if verdict != ExitStatus::Success {
+        return Err(held_back(&plan, verdict));
+    }
+    if plan.is_empty() {
+        return end(ui, global, &Report::default());
+    }
+    if !arguments.auto_approve {
+        ask(&session).await?;
+    }
+    carry_out(&session, &connected, &plan).await
+}
+
+async fn apply_saved(
+    context: &Context,
+    ui: &Ui,
+    global: &Global,
+    arguments: &Apply,
+    saved: &PlanV1,
+) -> Result<ExitStatus, Error> {
+    if !global.only.is_empty() {
+        return Err(Error::usage("`--only` and a saved plan do not go together")
+            .hint("the saved plan says what is selected; make another with `irsa plan --only GLOB -o FILE`"));
+    }
+    expect(arguments, saved)?;
+    let session = Session::open(context, ui, global)?;
+    if saved.config_digest != session.digest() {
+        return Err(Error::new(ExitStatus::Stale, "the saved plan is of another configuration, or it was changed since")
+            .hint("make a new one with `irsa plan -o FILE`"));
+    }
+    if !saved.refused.is_empty() && !saved.options.skip_refused {
+        return Err(Error::new(ExitStatus::Refused, "the saved plan has refusals; nothing was written")
+            .hint("see `irsa show FILE`; plan with `--skip-refused` to leave them out"));
+    }
+    if !saved.complete && !saved.options.allow_incomplete {
+        return Err(Error::new(ExitStatus::Refused, "the saved plan is incomplete; nothing was written")
+            .hint("see `irsa show FILE`; plan with `--allow-incomplete` to go on all the same"));
+    }
+    let connected = session.connect().await?;
+    let fresh = session.plan(&connected, &options_of(saved, context.now())).await?;
+    let plan = saved::recheck(saved, fresh).map_err(|list| stale(&list))?;
+    if plan.is_empty() {
+        return end(ui, global, &Report::default());
+    }
+    {
+        let (write_aws, write_kubernetes) = (connected.aws.writer(), connected.kubernetes.writer());
+        let hands = hands(&connected, &write_aws, &write_kubernetes);
+        let list = session.unless_interrupted(apply::recheck(&plan, &hands)).await?;
+        if !list.is_empty() {
+            return Err(stale(&list));
+        }
+    }
+    carry_out(&session, &connected, &plan).await
+}
+
+/// The options that the saved plan was made with.
+fn options_of(saved: &PlanV1, now: i64) -> Options {
+    let options = saved.options.clone();
+    Options {
+        only: options.only,
+        destroy: options.destroy,
+        adopt: options.adopt,
+        force: options.force,
+        force_conflicts: options.force_conflicts,
+        allow_incomplete: options.allow_incomplete,
+        skip_refused: options.skip_refused,
+        now,
+    }
+}
+
+fn expect(arguments: &Apply, plan: &PlanV1) -> Result<(), Error> {
+    match &arguments.expect {
+        Some(expected) if expected != &plan.plan_digest => {
+            Err(Error::new(ExitStatus::Stale, format!("the plan has digest `{}`, not the expected one", plan.plan_digest))
+                .hint("something has changed since that plan was made; review the new one"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn stale(list: &[Stale]) -> Error {
+    let lines: Vec<String> = list.iter().map(|item| format!("  {}: {}", item.address, item.why)).collect();
+    Error::new(ExitStatus::Stale, format!("the saved plan is stale; nothing was written\n{}", lines.join("\n")))
+        .hint("make a new one with `irsa plan -o FILE`")
+}
+
+fn held_back(plan: &Plan, verdict: ExitStatus) -> Error {
+    let refused = !plan.refused.is_empty() && !plan.options.skip_refused;
+    let (what, hint) = if refused {
+        ("the plan has refusals", "resolve them, or apply the rest with `--skip-refused`")
+    } else {
+        ("a part of the live state could not be read", "make it readable, or go on with `--allow-incomplete`")
+    };
+    Error::new(verdict, format!("{what}; nothing was written")).hint(hint)
+}
+
+async fn ask(session: &Session<'_>) -> Result<(), Error> {
+    let question = "Do you want to apply these changes?";
+    let ui = session.ui.clone();
+    // a signal must be heard while the prompt waits for a line
+    let answer = tokio::task::spawn_blocking(move || ui.confirm(question));
+    let answer = session.unless_interrupted(answer).await?;
+    match answer.map_err(|error| Error::failure(format!("the prompt failed: {error}")))? {
+        Answer::Yes => Ok(()),
+        Answer::No => Err(Error::new(ExitStatus::Refused, "not confirmed; nothing was written")),
+        Answer::NoTerminal => Err(Error::new(ExitStatus::Refused, "there is no terminal to confirm on; nothing was written")
+            .hint("use `--auto-approve`, or apply a saved plan")),
+    }
+}
+
+fn hands<'a>(
+    connected: &'a Connected,
+    write_aws: &'a AwsWriter,
+    write_kubernetes: &'a KubernetesWriter,
+) -> World<'a> {
+    Hands { read_aws: &connected.aws, write_aws, read_kubernetes: &connected.kubernetes, write_kubernetes }
+}
+
+async fn carry_out(session: &Session<'_>, connected: &Connected, plan: &Plan) -> Result<ExitStatus, Error> {
+    let (write_aws, write_kubernetes) = (connected.aws.writer(), connected.kubernetes.writer());
+    let hands = hands(connected, &write_aws, &write_kubernetes);
+    let pace = Pace { parallelism: usize::from(session.global.parallelism) };
+    let applying = apply::apply(plan, &hands, &pace, session.stop.clone(), session.listener());
+    tokio::pin!(applying);
+    let report = tokio::select! {
+        report = &mut applying => report,
+        interrupt = signals::first(&session.stop) => {
+            session.ui.warning("interrupted: the writes in flight end, no other starts");
+            let grace = session.context.scaled(GRACE);
+            let ended = tokio::time::timeout(grace, &mut applying).await;
+            ended.map_err(|_| {
+                Error::new(ExitStatus::Interrupted(interrupt), "a write did not end within 10 s; what came of it is unknown")
+                    .hint("run `irsa plan` to see what is left")
+            })?
+        }
+    };
+    end(session.ui, session.global, &report)
+}
+
+fn end(ui: &Ui, global: &Global, report: &Report) -> Result<ExitStatus, Error> {
+    let empty = report.outcomes.is_empty() && report.interrupted.is_none();
+    if !(empty && global.format == FormatName::Text) {
+        output::report(ui, global.format, report)?;
+    }
+    Ok(status(report))
+}
+
+/// 0, 1 if nothing was written, 6 if something was; a signal stands above both.
+fn status(report: &Report) -> ExitStatus {
+    let written = report.outcomes.iter().any(|step| match &step.outcome {
+        Outcome::Applied => true,
+        Outcome::Failed(failure) => failure.stale || !failure.done.is_empty(),
+        Outcome::AlreadyDone | Outcome::Skipped(_) => false,
+    });
+    let status = match (report.succeeded(), written) {
+        (true, _) => ExitStatus::Success,
+        (false, true) => ExitStatus::Partial,
+        (false, false) => ExitStatus::Failure,
+    };
+    report.interrupted.map_or(status, |interrupt| status.or(ExitStatus::Interrupted(interrupt)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::report::{Failure, Interrupt, StepOutcome};
+    use crate::plan::change::Action;
+
+    fn report(outcomes: Vec<Outcome>) -> Report {
+        let address = "role/a".parse().unwrap();
+        let step = |outcome| StepOutcome { address: Clone::clone(&address), action: Action::Update, outcome };
+        Report { outcomes: outcomes.into_iter().map(step).collect(), interrupted: None }
+    }
+
+    fn failure(stale: bool, done: &[&str]) -> Outcome {
+        Outcome::Failed(Failure {
+            operation: "iam:TagRole".into(),
+            code: None,
+            why: "no".into(),
+            request_id: None,
+            hint: None,
+            stale,
+            done: done.iter().map(|name| (*name).to_owned()).collect(),
+            left: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn a_report_ends_the_run_with_what_was_written() {
+        let skipped = || Outcome::Skipped("role/b failed".into());
+        assert_eq!(status(&report(vec![])), ExitStatus::Success);
+        assert_eq!(status(&report(vec![Outcome::Applied, Outcome::AlreadyDone])), ExitStatus::Success);
+        assert_eq!(status(&report(vec![failure(false, &[]), skipped()])), ExitStatus::Failure);
+        assert_eq!(status(&report(vec![failure(false, &["iam:CreateRole"])])), ExitStatus::Partial);
+        assert_eq!(status(&report(vec![failure(true, &[])])), ExitStatus::Partial);
+        assert_eq!(status(&report(vec![Outcome::Applied, failure(false, &[])])), ExitStatus::Partial);
+        let mut interrupted = report(vec![Outcome::Applied, skipped()]);
+        interrupted.interrupted = Some(Interrupt::Terminate);
+        assert_eq!(status(&interrupted).code(), 143);
+    }
+}

@@ -1,0 +1,278 @@
+//! The command line: what may be said, with its help. Values are checked here, meanings elsewhere.
+
+use crate::config::durations;
+use crate::model::note::Severity;
+use crate::render::Format;
+use crate::ui::ColorChoice;
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, or nothing to do       5  the saved plan is stale or was changed
+  1  unexpected or service error  6  applied in part
+  2  changes pending              64 wrong usage
+  3  configuration invalid        130/143 interrupted
+  4  refused";
+
+/// Declarative AWS permissions for Kubernetes pods: one TOML file, diffed against live IAM, EKS and Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "irsa", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true, infer_long_args = false)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a commented starter file
+    Init(Init),
+    /// Check the configuration, offline: syntax, references, AWS limits, lint rules
+    Validate(Validate),
+    /// Read live state and show what `apply` would do
+    Plan(Plan),
+    /// Plan (or take a saved plan), ask, and apply
+    Apply(Apply),
+    /// `plan` for cron: quiet when clean, exit 2 when something differs
+    Drift(Drift),
+    /// Show a saved plan
+    Show(Show),
+    /// Print a JSON Schema (draft-07)
+    Schema(Schema),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print the man page, or write all of them into a folder
+    Man(Man),
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The configuration
+    #[arg(short, long, global = true, env = "IRSA_CONFIG", value_name = "FILE", default_value = "irsa.toml")]
+    pub config: PathBuf,
+    /// Only the objects whose address matches, with their dependencies; repeatable
+    #[arg(long, global = true, value_name = "GLOB")]
+    pub only: Vec<String>,
+    /// Requests at a time, for each account and each cluster
+    #[arg(long, global = true, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub parallelism: u16,
+    /// The longest that one operation may take, retries included
+    #[arg(long, global = true, value_name = "DURATION", default_value = "120s", value_parser = duration)]
+    pub timeout: Duration,
+    /// Go on although a part of the live state could not be read
+    #[arg(long, global = true)]
+    pub allow_incomplete: bool,
+    /// Lint findings on what is declared, from this severity on, are errors
+    #[arg(long, global = true, value_name = "SEVERITY", default_value = "high")]
+    pub deny: Deny,
+    /// The form of the output, where a command has more than one
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub format: FormatName,
+    /// When to colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more on stderr; repeatable
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// The form of what `--verbose` says
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// No progress on stderr
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+}
+
+impl Global {
+    pub(crate) fn color(&self) -> ColorChoice {
+        match self.color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        }
+    }
+
+    pub(crate) fn deny(&self) -> Severity {
+        match self.deny {
+            Deny::Info => Severity::Info,
+            Deny::Low => Severity::Low,
+            Deny::Medium => Severity::Medium,
+            Deny::High => Severity::High,
+            Deny::Critical => Severity::Critical,
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    durations::parse(text)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Deny {
+    Info,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatName {
+    Text,
+    Json,
+    Jsonl,
+    Markdown,
+    Github,
+    Html,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Text => Self::Text,
+            FormatName::Json => Self::Json,
+            FormatName::Jsonl => Self::Jsonl,
+            FormatName::Markdown => Self::Markdown,
+            FormatName::Github => Self::Github,
+            FormatName::Html => Self::Html,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// `irsa init`
+#[derive(Debug, Args)]
+pub(crate) struct Init {}
+
+/// `irsa validate`
+#[derive(Debug, Args)]
+pub(crate) struct Validate {}
+
+/// `irsa plan`
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// Save the plan for `irsa apply FILE`
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Exit with 2 when there are changes
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// What shapes a plan.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Shape {
+    /// Plan that everything of this configuration's owner goes away
+    #[arg(long)]
+    pub destroy: bool,
+    /// Take over existing objects that carry no owner
+    #[arg(long)]
+    pub adopt: bool,
+    /// Past the limits of `[guard]`
+    #[arg(long)]
+    pub force: bool,
+    /// Take fields of ServiceAccounts from whichever manager holds them
+    #[arg(long)]
+    pub force_conflicts: bool,
+    /// Leave out what is refused and go on with the rest
+    #[arg(long)]
+    pub skip_refused: bool,
+}
+
+/// `irsa apply`
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// A plan saved by `irsa plan -o FILE`; it asks nothing
+    #[arg(value_name = "FILE", conflicts_with_all = ["destroy", "adopt", "force", "force_conflicts", "skip_refused"])]
+    pub file: Option<PathBuf>,
+    /// Do not ask
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// Apply only if the plan has this `plan-digest`
+    #[arg(long, value_name = "DIGEST")]
+    pub expect: Option<String>,
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// `irsa drift`
+#[derive(Debug, Args)]
+pub(crate) struct Drift {
+    /// A difference counts if a second look this much later shows it too
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    pub confirm_after: Duration,
+    /// Write metrics for Prometheus' textfile collector
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
+}
+
+/// `irsa show`
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// A plan saved by `irsa plan -o FILE`
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `irsa schema`
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Of what
+    #[arg(value_name = "WHAT", default_value = "config")]
+    pub of: SchemaOf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// `irsa.toml`
+    Config,
+    /// A plan, as saved and as `--format json` prints it
+    Plan,
+    /// What `irsa apply --format json` prints
+    Report,
+}
+
+/// `irsa completions`
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `irsa man`
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page for each command into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+}

@@ -1,0 +1,52 @@
+//! `irsa schema`, `completions` and `man`: what the program knows of itself, for editors, shells and packagers.
+
+use super::arguments::{Cli, Completions, Man, Schema, SchemaOf};
+use super::files;
+use crate::config::json_schema;
+use crate::error::{Error, ExitStatus};
+use crate::render;
+use crate::ui::Ui;
+use clap::CommandFactory;
+use std::io::Write;
+
+pub(crate) fn schema(ui: &Ui, arguments: &Schema) -> Result<ExitStatus, Error> {
+    let schema = match arguments.of {
+        SchemaOf::Config => json_schema::json_schema(),
+        SchemaOf::Plan => render::schema::plan_schema(),
+        SchemaOf::Report => render::schema::report_schema(),
+    };
+    writeln!(ui.stdout(), "{schema:#}")?;
+    Ok(ExitStatus::Success)
+}
+
+pub(crate) fn completions(ui: &Ui, arguments: &Completions) -> Result<ExitStatus, Error> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "irsa", &mut script);
+    ui.stdout().write_all(&script)?;
+    Ok(ExitStatus::Success)
+}
+
+pub(crate) fn man(ui: &Ui, arguments: &Man) -> Result<ExitStatus, Error> {
+    let page = |command: clap::Command| -> Result<Vec<u8>, Error> {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command).render(&mut page)?;
+        Ok(page)
+    };
+    let Some(folder) = &arguments.out else {
+        ui.stdout().write_all(&page(Cli::command())?)?;
+        return Ok(ExitStatus::Success);
+    };
+    let mut top = Cli::command();
+    top.build();
+    let subcommands = top.get_subcommands().filter(|command| command.get_name() != "help");
+    let mut pages = vec![("irsa".to_owned(), page(Cli::command())?)];
+    for command in subcommands {
+        let name = format!("irsa-{}", command.get_name());
+        pages.push((name.clone(), page(command.clone().name(name))?));
+    }
+    for (name, page) in pages {
+        let text = String::from_utf8_lossy(&page);
+        files::replace(&folder.join(format!("{name}.1")), &text, files::SHARED)?;
+    }
+    Ok(ExitStatus::Success)
+}

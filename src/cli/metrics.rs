@@ -1,0 +1,56 @@
+//! What `irsa drift --metrics-file` writes: Prometheus' text format, for the textfile collector
+//! (<https://github.com/prometheus/node_exporter#textfile-collector>).
+
+use crate::plan::PlanV1;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The metrics of one run that ended with `code` at `now`, in seconds since 1970.
+pub(crate) fn text(plan: &PlanV1, now: i64, code: u8) -> String {
+    let owner = label(&plan.owner);
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for change in &plan.changes {
+        let kind = change.address.split('/').next().unwrap_or_default();
+        *counts.entry((label(kind), label(&change.action))).or_default() += 1;
+    }
+    let mut text = String::new();
+    head(&mut text, "irsa_drift_objects", "Objects that differ from their declaration.");
+    if counts.is_empty() {
+        line(&mut text, "irsa_drift_objects", &format!("owner=\"{owner}\",kind=\"\",action=\"\""), 0);
+    }
+    for ((kind, action), count) in counts {
+        line(&mut text, "irsa_drift_objects", &format!("owner=\"{owner}\",kind=\"{kind}\",action=\"{action}\""), count);
+    }
+    let own = format!("owner=\"{owner}\"");
+    let numbers = [
+        ("irsa_unchanged_objects", "Declared objects that match.", plan.summary.unchanged),
+        ("irsa_refused_objects", "Objects that irsa refuses to bring to their declaration.", plan.summary.refused),
+        ("irsa_waiting_objects", "ServiceAccounts that wait for their namespace or maker.", plan.summary.waiting),
+        ("irsa_unknown_objects", "Objects, accounts and clusters that could not be read.", plan.unknown.len()),
+    ];
+    for (name, help, value) in numbers {
+        head(&mut text, name, help);
+        line(&mut text, name, &own, value);
+    }
+    head(&mut text, "irsa_complete", "Whether everything could be read.");
+    line(&mut text, "irsa_complete", &own, u8::from(plan.complete));
+    head(&mut text, "irsa_last_run_timestamp_seconds", "When irsa last ran.");
+    line(&mut text, "irsa_last_run_timestamp_seconds", &own, now);
+    head(&mut text, "irsa_last_run_exit_code", "What the last run ended with.");
+    line(&mut text, "irsa_last_run_exit_code", &own, code);
+    text
+}
+
+fn head(text: &mut String, name: &str, help: &str) {
+    // writing to a String cannot fail
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+}
+
+fn line(text: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
+    // writing to a String cannot fail
+    let _ = writeln!(text, "{name}{{{labels}}} {value}");
+}
+
+fn label(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

@@ -1,0 +1,63 @@
+//! Results on stdout, in the form that was asked for.
+
+use super::arguments::{FormatName, Global};
+use crate::apply::report::Report;
+use crate::error::Error;
+use crate::model::note::Note;
+use crate::plan::PlanV1;
+use crate::render;
+use crate::ui::Ui;
+use crate::view::{PlanView, ReportView};
+
+/// All forms of a plan.
+pub(crate) const PLAN: &[FormatName] = &[
+    FormatName::Text,
+    FormatName::Json,
+    FormatName::Jsonl,
+    FormatName::Markdown,
+    FormatName::Github,
+    FormatName::Html,
+];
+
+/// Refuses a form that the command does not have.
+pub(crate) fn allow(global: &Global, command: &str, forms: &[FormatName]) -> Result<(), Error> {
+    use clap::ValueEnum;
+    if forms.contains(&global.format) {
+        return Ok(());
+    }
+    let name = |form: &FormatName| form.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let known: Vec<String> = forms.iter().map(|form| format!("`{}`", name(form))).collect();
+    Err(Error::usage(format!("`irsa {command}` has no `--format {}`", name(&global.format)))
+        .hint(format!("it has {}", known.join(", "))))
+}
+
+/// Prints a plan.
+pub(crate) fn plan(ui: &Ui, format: FormatName, plan: &PlanV1) -> Result<(), Error> {
+    let mut out = ui.stdout();
+    match format {
+        FormatName::Text => render::terminal::plan(&PlanView::of(plan), &ui.style(), &mut out)?,
+        FormatName::Json => render::json::plan(plan, &mut out)?,
+        FormatName::Jsonl => render::jsonl::plan(plan, &mut out)?,
+        FormatName::Markdown => render::markdown::plan(&PlanView::of(plan), &mut out)?,
+        FormatName::Github => render::github::plan(&PlanView::of(plan), &mut out)?,
+        FormatName::Html => render::html::plan(&PlanView::of(plan), &mut out)?,
+    }
+    Ok(out.flush()?)
+}
+
+/// Prints what came of a plan.
+pub(crate) fn report(ui: &Ui, format: FormatName, report: &Report) -> Result<(), Error> {
+    let mut out = ui.stdout();
+    match format {
+        FormatName::Json => render::json::report(report, &mut out)?,
+        FormatName::Jsonl => render::jsonl::report(report, &mut out)?,
+        _ => render::terminal::report(&ReportView::of(report), &ui.style(), &mut out)?,
+    }
+    Ok(out.flush()?)
+}
+
+/// One finding in one line.
+pub(crate) fn finding(note: &Note) -> String {
+    let origin = if note.origin.is_empty() { String::new() } else { format!("{}: ", note.origin) };
+    format!("  {origin}{} {} {}: {}", note.severity.as_str(), note.rule, note.address, note.text)
+}

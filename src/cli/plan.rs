@@ -1,0 +1,26 @@
+//! `irsa plan`: reads live state and shows what `apply` would do. Writes nothing but the file of `-o`.
+
+use super::arguments::{Global, Plan};
+use super::session::{Session, verdict};
+use super::{files, output};
+use crate::context::Context;
+use crate::error::{Error, ExitStatus};
+use crate::ui::Ui;
+
+pub(crate) async fn run(context: &Context, ui: &Ui, global: &Global, arguments: &Plan) -> Result<ExitStatus, Error> {
+    output::allow(global, "plan", output::PLAN)?;
+    let session = Session::open(context, ui, global)?;
+    let connected = session.connect().await?;
+    let plan = session.plan(&connected, &session.options(&arguments.shape)).await?;
+    let verdict = verdict(&plan)?;
+    let frozen = session.freeze(&plan);
+    if let Some(path) = &arguments.out {
+        files::replace(path, &frozen.to_text(), files::PRIVATE)?;
+    }
+    output::plan(ui, global.format, &frozen)?;
+    if let Some(path) = &arguments.out {
+        ui.message(&format!("saved; apply exactly this with `irsa apply {}`", path.display()));
+    }
+    let changes = arguments.detailed_exitcode && !plan.is_empty();
+    Ok(verdict.or(if changes { ExitStatus::Changes } else { ExitStatus::Success }))
+}

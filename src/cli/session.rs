@@ -1,0 +1,180 @@
+//! What plan, apply and drift have in common: load, resolve, lint, find out who the credentials are, read, plan.
+//!
+//! Builds no writer: `apply` asks the connected readers for one when everything is decided.
+
+use super::arguments::{Global, Shape};
+use super::signals;
+use crate::apply::report::Interrupt;
+use crate::config::{self, Configuration, Identities};
+use crate::context::Context;
+use crate::error::{Error, ExitStatus};
+use crate::event::Listen;
+use crate::ids::Key;
+use crate::lint;
+use crate::model::desired::Desired;
+use crate::model::live::{Access, Identity};
+use crate::model::note::{Note, Severity};
+use crate::observe::{self, Looks};
+use crate::plan::{self, Options, Plan, PlanV1};
+use crate::ui::Ui;
+use crate::world::aws::{AwsReader, AwsSettings};
+use crate::world::kubernetes::{KubernetesReader, KubernetesSettings, TokenSource};
+use futures::FutureExt;
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// A configuration that is sound, and what the run was asked.
+pub(crate) struct Session<'a> {
+    pub context: &'a Context,
+    pub ui: &'a Ui,
+    pub global: &'a Global,
+    pub stop: watch::Receiver<Option<Interrupt>>,
+    configuration: Configuration,
+    listener: Arc<dyn Listen>,
+}
+
+/// The readers, and the configuration as it is for these accounts.
+pub(crate) struct Connected {
+    pub desired: Desired,
+    pub aws: AwsReader,
+    pub kubernetes: KubernetesReader,
+    identities: BTreeMap<Key, Access<Identity>>,
+}
+
+impl<'a> Session<'a> {
+    /// Loads, resolves and lints, offline.
+    pub(crate) fn open(context: &'a Context, ui: &'a Ui, global: &'a Global) -> Result<Self, Error> {
+        let configuration = config::load(&global.config)?;
+        let desired = configuration.resolve(&Identities::default())?;
+        deny(&lint::declared(&desired), global.deny())?;
+        let stop = signals::listen()?;
+        Ok(Self { context, ui, global, stop, configuration, listener: ui.listener() })
+    }
+
+    pub(crate) fn listener(&self) -> &dyn Listen {
+        self.listener.as_ref()
+    }
+
+    /// `sha256:…` of the configuration.
+    pub(crate) fn digest(&self) -> &str {
+        self.configuration.digest()
+    }
+
+    /// The options of a plan made now.
+    pub(crate) fn options(&self, shape: &Shape) -> Options {
+        let Shape { destroy, adopt, force, force_conflicts, skip_refused } = *shape;
+        Options {
+            only: self.global.only.clone(),
+            destroy,
+            adopt,
+            force,
+            force_conflicts,
+            allow_incomplete: self.global.allow_incomplete,
+            skip_refused,
+            now: self.context.now(),
+        }
+    }
+
+    /// Finds out who the credentials are, and resolves the configuration for them.
+    pub(crate) async fn connect(&self) -> Result<Connected, Error> {
+        self.unless_interrupted(self.connect_now()).await?
+    }
+
+    async fn connect_now(&self) -> Result<Connected, Error> {
+        let draft = self.configuration.resolve(&Identities::default())?;
+        let parallelism = usize::from(self.global.parallelism);
+        let settings = AwsSettings { timeout: self.global.timeout, parallelism };
+        let listener = Arc::clone(&self.listener);
+        let aws = AwsReader::connect(self.context, &draft.accounts, &draft.clusters, settings, listener).await;
+        let identities = observe::identify(&draft.accounts, &aws).await;
+        let known = identities.iter().filter_map(|(key, identity)| match identity {
+            Access::Granted(identity) => Some((key.clone(), (identity.account.clone(), identity.partition.clone()))),
+            Access::Wrong(..) | Access::Unknown(_) => None,
+        });
+        let facts = Identities { accounts: known.collect(), default_region: aws.default_region(), online: true };
+        let desired = self.configuration.resolve(&facts)?;
+        let tokens: TokenSource = {
+            let aws = aws.clone();
+            Arc::new(move |cluster: Key| {
+                let aws = aws.clone();
+                async move { aws.eks_token(&cluster).await.map(|token| (token.token, token.expires)) }.boxed()
+            })
+        };
+        let interactive = std::io::stdin().is_terminal();
+        let settings = KubernetesSettings { timeout: self.global.timeout, parallelism, interactive };
+        let kubernetes = KubernetesReader::new(self.context, &desired.owner, &desired.clusters, tokens, settings);
+        Ok(Connected { desired, aws, kubernetes, identities })
+    }
+
+    /// Reads everything and plans.
+    pub(crate) async fn plan(&self, connected: &Connected, options: &Options) -> Result<Plan, Error> {
+        let looks = Looks { parallelism: usize::from(self.global.parallelism), destroy: options.destroy };
+        let Connected { desired, aws, kubernetes, identities } = connected;
+        let reading = observe::observe(desired, identities, aws, kubernetes, &looks, self.listener());
+        let live = self.unless_interrupted(reading).await?;
+        tracing::info!(aws = aws.requests(), kubernetes = kubernetes.requests(), "requests sent");
+        if options.allow_incomplete && identities.values().all(|identity| matches!(identity, Access::Unknown(_))) {
+            return Err(no_account(identities));
+        }
+        let mut findings = lint::declared(desired);
+        findings.extend(lint::live(desired, &live));
+        Ok(plan::plan(desired, &live, options, findings))
+    }
+
+    /// Runs `work` unless a signal ends the run first; to be used for reading only.
+    pub(crate) async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        tokio::select! {
+            done = work => Ok(done),
+            interrupt = signals::first(&self.stop) => {
+                Err(Error::new(ExitStatus::Interrupted(interrupt), "interrupted; nothing was written"))
+            }
+        }
+    }
+
+    /// The frozen form of a plan.
+    pub(crate) fn freeze(&self, plan: &Plan) -> PlanV1 {
+        PlanV1::of(plan, &rfc3339(self.context.now()))
+    }
+}
+
+fn rfc3339(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
+}
+
+/// Nothing at all could be read: an empty plan would look like good news.
+fn no_account(identities: &BTreeMap<Key, Access<Identity>>) -> Error {
+    let whys = identities.iter().filter_map(|(key, identity)| match identity {
+        Access::Unknown(why) => Some(format!("account `{key}`: {why}")),
+        Access::Granted(_) | Access::Wrong(..) => None,
+    });
+    let whys: Vec<String> = whys.collect();
+    Error::failure(format!("no account could be used: {}", whys.join("; ")))
+}
+
+/// Refuses findings at or above the severity.
+pub(crate) fn deny(findings: &[Note], severity: Severity) -> Result<(), Error> {
+    let denied: Vec<&Note> = findings.iter().filter(|finding| finding.severity >= severity).collect();
+    if denied.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = denied.iter().map(|finding| super::output::finding(finding)).collect();
+    let count = if list.len() == 1 { "a lint finding is".to_owned() } else { format!("{} lint findings are", list.len()) };
+    let message = format!("{count} at or above `--deny {}`\n{}", severity.as_str(), list.join("\n"));
+    Err(Error::new(ExitStatus::Invalid, message).hint("docs/lint-rules.md says what each rule wants"))
+}
+
+/// What a plan alone says of how the run ends: refused, incomplete, or a selection that selects nothing.
+///
+/// # Errors
+/// Wrong usage, if a glob of `--only` matches nothing.
+pub(crate) fn verdict(plan: &Plan) -> Result<ExitStatus, Error> {
+    if let Some(glob) = plan.unmatched.first() {
+        return Err(Error::usage(format!("`--only '{glob}'` matches no object"))
+            .hint("addresses look like `role/KEY` or `service-account/CLUSTER/NAMESPACE/NAME`; `irsa plan` shows them"));
+    }
+    let refused = !plan.refused.is_empty() && !plan.options.skip_refused;
+    let incomplete = !plan.complete() && !plan.options.allow_incomplete;
+    Ok(if refused || incomplete { ExitStatus::Refused } else { ExitStatus::Success })
+}

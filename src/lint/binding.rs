@@ -1,0 +1,101 @@
+//! Rules on declared roles and the ServiceAccounts that they are bound to.
+
+use super::claim::{self, Open};
+use super::{Check, Found, Notes, Place};
+use crate::ids::Key;
+use crate::model::address::Address;
+use crate::model::desired::{Binding, ClusterState, Desired, Role, Subject};
+use crate::model::note::Severity;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A declared role.
+pub(super) struct Site<'a> {
+    pub desired: &'a Desired,
+    pub role: &'a Role,
+}
+
+/// Runs the rules on roles.
+pub(super) fn check(notes: &mut Notes, place: &Place, site: &Site<'_>) {
+    notes.run(place, |check| match check {
+        Check::Role(rule) => rule(site),
+        _ => Vec::new(),
+    });
+}
+
+/// The bindings whose subject leaves so much open. Their findings are milder than those on the same subject in a trust
+/// statement: somebody has written down why.
+fn wild(site: &Site<'_>, open: Open, severity: Severity, what: &str) -> Vec<Found> {
+    let found = site.role.bindings.iter().filter_map(|binding| {
+        let Subject::Wildcard { namespace, name, reason } = &binding.subject else { return None };
+        (claim::open(&binding.subject.claim()) == open).then(|| {
+            let text = format!("`{namespace}/{name}` in cluster `{}` {what}, because: {reason}", binding.cluster);
+            Found::new(text).but(severity).from(&binding.origin)
+        })
+    });
+    found.collect()
+}
+
+/// IRSA004
+pub(super) fn every_subject(site: &Site<'_>) -> Vec<Found> {
+    wild(site, Open::Everything, Severity::High, "is every ServiceAccount of the cluster")
+}
+
+/// IRSA005
+pub(super) fn wild_namespace(site: &Site<'_>) -> Vec<Found> {
+    wild(site, Open::Namespace, Severity::Medium, "leaves the namespace open")
+}
+
+/// IRSA006
+pub(super) fn wild_name(site: &Site<'_>) -> Vec<Found> {
+    wild(site, Open::Name, Severity::Low, "leaves the name open")
+}
+
+/// IRSA021
+pub(super) fn several_accounts(site: &Site<'_>) -> Vec<Found> {
+    let mut accounts: BTreeMap<&Key, BTreeSet<&Key>> = BTreeMap::new();
+    for binding in &site.role.bindings {
+        let Some(cluster) = site.desired.clusters.get(&binding.cluster) else { continue };
+        if cluster.state == ClusterState::Active {
+            accounts.entry(&cluster.account).or_default().insert(&binding.cluster);
+        }
+    }
+    if accounts.len() < 2 {
+        return Vec::new();
+    }
+    let places = accounts.iter().map(|(account, clusters)| {
+        let clusters: Vec<String> = clusters.iter().map(|cluster| format!("`{cluster}`")).collect();
+        format!("{} (account `{account}`)", clusters.join(", "))
+    });
+    let text =
+        format!("whoever rules one of these clusters has the role in all: {}", places.collect::<Vec<_>>().join(", "));
+    vec![Found::new(text)]
+}
+
+/// IRSA023
+pub(super) fn default_subject(site: &Site<'_>) -> Vec<Found> {
+    let found = site.role.bindings.iter().filter_map(|binding: &Binding| {
+        let Subject::Exact(namespace, name) = &binding.subject else { return None };
+        let address = Address::ServiceAccount {
+            cluster: binding.cluster.clone(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+        };
+        (name.as_str() == "default").then(|| {
+            let text = format!("every pod in namespace `{namespace}` that names no ServiceAccount gets the role");
+            Found::new(text).from(&binding.origin).on(&address)
+        })
+    });
+    found.collect()
+}
+
+/// IRSA041
+pub(super) fn long_sessions(site: &Site<'_>) -> Vec<Found> {
+    let seconds = site.role.max_session_duration;
+    if seconds <= 3600 {
+        return Vec::new();
+    }
+    let text = format!(
+        "`max-session-duration` is {seconds} seconds: stolen credentials last as long, and pods renew theirs anyway"
+    );
+    vec![Found::new(text)]
+}

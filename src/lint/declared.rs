@@ -1,0 +1,68 @@
+//! Walks over what is declared. The trust that irsa generates is right by construction; what is looked at is what
+//! people wrote: extra trust, bindings, documents, attachments.
+
+use super::{Notes, Place, binding, document, permissions, trust};
+use crate::model::address::Address;
+use crate::model::desired::{Account, Attachment, Binding, Desired, Role, Subject};
+use crate::model::marks::DEFAULT_AUDIENCE;
+use crate::model::note::Note;
+use crate::policy::{PolicyDocument, budget};
+use std::collections::BTreeSet;
+
+/// Findings on what is declared, sorted.
+pub fn declared(desired: &Desired) -> Vec<Note> {
+    let mut notes = Notes::default();
+    for ((account, key), policy) in &desired.policies {
+        let address = Address::Policy { account: account.clone(), key: key.clone() };
+        let place = Place::new(&address, Some(&policy.origin));
+        permissions::check(&mut notes, &place, &policy.document);
+        document::check_size(&mut notes, &place, "the policy", policy.document.size(), budget::MANAGED_SIZE);
+    }
+    for (key, role) in &desired.roles {
+        let place = Place::new(&Address::role(key), Some(&role.origin));
+        binding::check(&mut notes, &place, &binding::Site { desired, role });
+        check_role(&mut notes, &place, role, desired);
+    }
+    notes.finish()
+}
+
+fn check_role(notes: &mut Notes, place: &Place, role: &Role, desired: &Desired) {
+    if let Some(account) = desired.accounts.get(&role.account) {
+        let part = place.part("extra trust");
+        trust::check(notes, &part, document::named(&role.extra_trust), &home(account, role));
+        document::check(notes, &part, None, &role.extra_trust);
+    }
+    for (name, policy) in &role.inline {
+        permissions::check(notes, &place.part(&format!("inline policy `{name}`")), policy);
+    }
+    let inline = role.inline.values().map(PolicyDocument::size).sum();
+    document::check_size(notes, place, "all inline policies together", inline, budget::INLINE_SIZE);
+    for attachment in &role.attach {
+        if let Attachment::Arn(arn) = attachment {
+            permissions::check_attached(notes, place, arn);
+        }
+    }
+}
+
+fn home<'a>(account: &'a Account, role: &'a Role) -> trust::Home<'a> {
+    trust::Home {
+        account: account.id.as_str(),
+        partition: account.partition.as_str(),
+        certain: account.declared_id.is_some(),
+        providers: None,
+        audiences: audiences(role),
+        // an extra statement is not what a binding gave its reason for
+        reasoned: BTreeSet::new(),
+    }
+}
+
+/// The audiences that a role's bindings ask for.
+pub(super) fn audiences(role: &Role) -> BTreeSet<&str> {
+    role.bindings.iter().map(Binding::effective_audience).chain([DEFAULT_AUDIENCE]).collect()
+}
+
+/// The wildcard subjects of a role's bindings.
+pub(super) fn reasoned(role: &Role) -> BTreeSet<String> {
+    let wild = role.bindings.iter().filter(|binding| matches!(binding.subject, Subject::Wildcard { .. }));
+    wild.map(|binding| binding.subject.claim()).collect()
+}

@@ -1,0 +1,96 @@
+//! Walks over what is live: declared roles and what carries our owner, where it is not as declared.
+
+use super::declared::{audiences, reasoned};
+use super::{Notes, Place, document, permissions, provider, trust};
+use crate::ids::Key;
+use crate::model::address::Address;
+use crate::model::desired::{self, Attachment, Desired};
+use crate::model::live::{Access, Identity, Live, LiveAccount, LiveRole, Observed};
+use crate::model::marks::OWNER;
+use crate::model::note::Note;
+use crate::model::resource::Pairs;
+use std::collections::BTreeSet;
+
+/// Findings on what is live, sorted. What is there as it is declared was found by `declared`.
+pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
+    let mut notes = Notes::default();
+    for key in desired.accounts.keys() {
+        let Some(account) = live.accounts.get(key) else { continue };
+        let Access::Granted(identity) = &account.identity else { continue };
+        let site = provider::Site { desired, live, key, account };
+        provider::check(&mut notes, &Place::new(&format!("account/{key}"), None), &site);
+        for (folded, role) in &account.roles {
+            let Some(role) = role.present() else { continue };
+            let declared = desired.roles.iter().find(|(_, item)| &item.account == key && &item.name.folded() == folded);
+            if declared.is_some() || ours(desired, &role.role.tags) {
+                check_role(&mut notes, (key, account), identity, role, declared);
+            }
+        }
+        check_policies(&mut notes, desired, key, account);
+    }
+    notes.finish()
+}
+
+fn ours(desired: &Desired, tags: &Pairs) -> bool {
+    tags.get(OWNER).is_some_and(|owner| owner == desired.owner.as_str())
+}
+
+fn check_role(
+    notes: &mut Notes,
+    (key, account): (&Key, &LiveAccount),
+    identity: &Identity,
+    live: &LiveRole,
+    declared: Option<(&Key, &desired::Role)>,
+) {
+    let place = match declared {
+        Some((key, _)) => Place::new(&Address::role(key), None),
+        None => Place::new(&format!("account/{key}"), None).part(&format!("role `{}`", live.role.name)),
+    };
+    let declared = declared.map(|(_, role)| role);
+    let home = trust::Home {
+        account: identity.account.as_str(),
+        partition: identity.partition.as_str(),
+        certain: true,
+        providers: matches!(account.providers_listed, Observed::Present(())).then_some(&account.providers),
+        audiences: declared.map(audiences).unwrap_or_default(),
+        reasoned: declared.map(reasoned).unwrap_or_default(),
+    };
+    let part = place.part("live trust");
+    let statements = live.role.trust.statements();
+    let undeclared = document::named(&statements)
+        .filter(|(_, statement)| !declared.is_some_and(|role| role.extra_trust.contains(statement)));
+    trust::check(notes, &part, undeclared, &home);
+    document::check(notes, &part, Some(&live.role.trust), &statements);
+    document::check_size(notes, &place, "live trust policy", live.role.trust.size(), account.quotas.trust_size);
+    for (name, policy) in &live.role.inline {
+        if declared.and_then(|role| role.inline.get(name)) != Some(policy) {
+            permissions::check(notes, &place.part(&format!("live inline policy `{name}`")), policy);
+        }
+    }
+    let attached: BTreeSet<_> = declared.into_iter().flat_map(|role| &role.attach).collect();
+    for arn in live.role.attached.iter().filter(|arn| !attached.contains(&Attachment::Arn((*arn).clone()))) {
+        permissions::check_attached(notes, &place, arn);
+    }
+}
+
+/// Policies of ours whose live document is not the declared one.
+fn check_policies(notes: &mut Notes, desired: &Desired, key: &Key, account: &LiveAccount) {
+    for (arn, policy) in &account.policies {
+        let Some(policy) = policy.present().map(|live| &live.policy).filter(|policy| ours(desired, &policy.tags))
+        else {
+            continue;
+        };
+        let declared = desired
+            .policies
+            .iter()
+            .find(|((account, _), item)| account == key && item.name.folded() == policy.name.folded());
+        let place = match declared {
+            Some((_, item)) if item.document == policy.document => continue,
+            Some(((account, name), _)) => {
+                Place::new(&Address::Policy { account: account.clone(), key: name.clone() }, None).part("live policy")
+            }
+            None => Place::new(&format!("account/{key}"), None).part(&format!("policy `{}`", arn.name())),
+        };
+        permissions::check(notes, &place, &policy.document);
+    }
+}

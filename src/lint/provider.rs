@@ -1,0 +1,122 @@
+//! Rules on the OIDC providers of a live account.
+
+use super::{Check, Found, Notes, Place};
+use crate::ids::Key;
+use crate::model::address::Address;
+use crate::model::desired::{ClusterState, Desired};
+use crate::model::live::{Live, LiveAccount, Observed};
+use crate::model::marks::{ADDRESS, DEFAULT_AUDIENCE, OWNER};
+use crate::model::resource::Pairs;
+use std::collections::BTreeSet;
+
+/// An account may have 100 providers
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
+const PROVIDERS: usize = 100;
+
+/// A live account.
+pub(super) struct Site<'a> {
+    pub desired: &'a Desired,
+    pub live: &'a Live,
+    pub key: &'a Key,
+    pub account: &'a LiveAccount,
+}
+
+/// Runs the rules on providers.
+pub(super) fn check(notes: &mut Notes, place: &Place, site: &Site<'_>) {
+    notes.run(place, |check| match check {
+        Check::Providers(rule) => rule(site),
+        _ => Vec::new(),
+    });
+}
+
+/// What is known of a declared cluster's issuer.
+enum Issuer<'a> {
+    Is(&'a str),
+    /// The cluster is no more.
+    Gone,
+    Unknown,
+}
+
+impl<'a> Site<'a> {
+    fn issuer(&self, cluster: &Key) -> Option<Issuer<'a>> {
+        let declared = self.desired.clusters.get(cluster)?;
+        if declared.state == ClusterState::Gone {
+            return Some(Issuer::Gone);
+        }
+        Some(match self.live.clusters.get(cluster).map(|cluster| &cluster.issuer) {
+            Some(Observed::Present(issuer)) => Issuer::Is(issuer.host_path()),
+            Some(Observed::Absent) => Issuer::Gone,
+            Some(Observed::Unknown(_)) | None => Issuer::Unknown,
+        })
+    }
+
+    /// The declared cluster that has this issuer.
+    fn cluster_of(&self, host_path: &str) -> Option<&'a Key> {
+        self.desired
+            .clusters
+            .keys()
+            .find(|key| matches!(self.issuer(key), Some(Issuer::Is(issuer)) if issuer == host_path))
+    }
+
+    /// Whether any cluster's issuer could not be told.
+    fn unsure(&self) -> bool {
+        self.desired.clusters.keys().any(|key| matches!(self.issuer(key), Some(Issuer::Unknown)))
+    }
+
+    fn ours(&self, tags: &Pairs) -> bool {
+        tags.get(OWNER).is_some_and(|owner| owner == self.desired.owner.as_str())
+    }
+}
+
+/// IRSA017: only of providers that irsa made; it knows nothing of what others are for.
+pub(super) fn stale(site: &Site<'_>) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (arn, provider) in &site.account.providers {
+        let Some(provider) = provider.present() else { continue };
+        if !site.ours(&provider.provider.tags) || site.cluster_of(arn.host_path()).is_some() {
+            continue;
+        }
+        let marked = match provider.provider.tags.get(ADDRESS).and_then(|mark| mark.parse().ok()) {
+            Some(Address::OidcProvider { cluster, .. }) => Some(cluster),
+            _ => None,
+        };
+        let why = match marked.as_ref().map(|cluster| (cluster, site.issuer(cluster))) {
+            Some((_, Some(Issuer::Unknown))) => continue,
+            Some((cluster, Some(Issuer::Gone))) => format!("cluster `{cluster}` is no more"),
+            Some((cluster, Some(Issuer::Is(_)))) => format!("cluster `{cluster}` has another issuer now"),
+            Some((_, None)) | None if site.unsure() => continue,
+            Some((_, None)) | None => "no declared cluster has its issuer".to_owned(),
+        };
+        found.push(Found::new(format!("provider `{}` stands for nothing: {why}", arn.host_path())));
+    }
+    found
+}
+
+/// IRSA019
+pub(super) fn crowded(site: &Site<'_>) -> Vec<Found> {
+    let count = site.account.providers.values().filter(|provider| !matches!(provider, Observed::Absent)).count();
+    let near = count * 5 > PROVIDERS * 4;
+    near.then(|| Found::new(format!("{count} OIDC providers, the default quota is {PROVIDERS}"))).into_iter().collect()
+}
+
+/// IRSA020: of the providers that roles of this account need.
+pub(super) fn audiences(site: &Site<'_>) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (arn, provider) in &site.account.providers {
+        let (Some(provider), Some(cluster)) = (provider.present(), site.cluster_of(arn.host_path())) else { continue };
+        let bindings = site.desired.roles.values().flat_map(|role| role.bindings.iter().map(move |item| (role, item)));
+        let bindings: Vec<_> = bindings.filter(|(_, binding)| &binding.cluster == cluster).collect();
+        if !bindings.iter().any(|(role, _)| &role.account == site.key) {
+            continue;
+        }
+        let mut known: BTreeSet<&str> = bindings.iter().map(|(_, binding)| binding.effective_audience()).collect();
+        known.insert(DEFAULT_AUDIENCE);
+        let address = Address::OidcProvider { account: site.key.clone(), cluster: cluster.clone() };
+        let others = provider.provider.audiences.iter().filter(|audience| !known.contains(audience.as_str()));
+        found.extend(others.map(|audience| {
+            Found::new(format!("it also takes tokens for audience `{audience}`, which no binding asks for"))
+                .on(&address)
+        }));
+    }
+    found
+}

@@ -1,0 +1,256 @@
+//! Rules on the statements of trust policies. Only statements that allow are looked at.
+
+use super::claim::{self, Claim, Open};
+use super::{Check, Found, Notes, Place};
+use crate::ids::ProviderArn;
+use crate::model::live::{LiveProvider, Observed};
+use crate::model::marks::DEFAULT_AUDIENCE;
+use crate::model::note::Severity;
+use crate::policy::Statement;
+use crate::policy::canonical::{CanonicalStatement, Choice, Effect, Principal, Quantifier};
+use std::collections::{BTreeMap, BTreeSet};
+
+mod who;
+
+pub(super) use who::{dangling_provider, everyone, foreign_provider, mismatch, orphaned_principal, whole_account};
+
+/// A statement that allows, and what is known of the role that has it.
+pub(super) struct Site<'a> {
+    pub body: &'a CanonicalStatement,
+    pub home: &'a Home<'a>,
+}
+
+/// What is known of the role and of its account.
+pub(super) struct Home<'a> {
+    /// The id and partition, as far as the configuration knows them.
+    pub account: &'a str,
+    pub partition: &'a str,
+    /// Whether they are certain: offline the ambient account is not.
+    pub certain: bool,
+    /// The account's OIDC providers, if they were listed.
+    pub providers: Option<&'a BTreeMap<ProviderArn, Observed<LiveProvider>>>,
+    /// The audiences that bindings ask for.
+    pub audiences: BTreeSet<&'a str>,
+    /// The wildcard subjects that bindings of the role give a reason for: they have findings of their own.
+    pub reasoned: BTreeSet<String>,
+}
+
+/// Runs the rules on statements, each with its name.
+pub(super) fn check<'a>(
+    notes: &mut Notes,
+    place: &Place,
+    statements: impl Iterator<Item = (String, &'a Statement)>,
+    home: &Home<'_>,
+) {
+    for (name, statement) in statements {
+        let body = statement.canonical();
+        if body.effect == Effect::Allow {
+            let site = Site { body, home };
+            notes.run(&place.part(&name), |check| match check {
+                Check::Trust(rule) => rule(&site),
+                _ => Vec::new(),
+            });
+        }
+    }
+}
+
+impl Site<'_> {
+    /// The conditions on claims, if the statement trusts an OIDC provider.
+    fn claims(&self) -> Vec<Claim<'_>> {
+        if claim::providers(self.body).is_empty() { Vec::new() } else { Claim::all(self.body) }
+    }
+
+    /// The subject patterns that nobody gave a reason for and that leave as much open.
+    fn subjects(&self, open: Open) -> Vec<String> {
+        let claims = self.claims();
+        let patterns = claims.iter().filter(|claim| claim.name == "sub" && claim.like()).flat_map(|claim| claim.values);
+        let asked = patterns.filter(|value| claim::open(value) == open && !self.home.reasoned.contains(*value));
+        asked.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+/// IRSA001
+pub(super) fn other_issuer(site: &Site<'_>) -> Vec<Found> {
+    let issuers: Vec<String> = claim::providers(site.body).into_iter().map(claim::issuer_of).collect();
+    let claims = site.claims();
+    let known = |issuer: &str| issuers.iter().any(|known| known.eq_ignore_ascii_case(issuer));
+    let others = claims.iter().filter(|claim| !known(&claim.issuer));
+    others
+        .map(|claim| {
+            Found::new(format!(
+                "the condition on `{}` is about issuer `{}`, but the provider is that of `{}`",
+                claim.key,
+                claim.issuer,
+                issuers.join("`, `")
+            ))
+        })
+        .collect()
+}
+
+/// IRSA002
+pub(super) fn no_subject(site: &Site<'_>) -> Vec<Found> {
+    let providers = claim::providers(site.body);
+    if providers.is_empty() || site.claims().iter().any(|claim| claim.name == "sub") {
+        return Vec::new();
+    }
+    let text = "no condition on `sub`: every token of the issuer is good enough";
+    vec![Found::new(format!("{text} (`{}`)", providers.join("`, `")))]
+}
+
+/// IRSA003
+pub(super) fn audience(site: &Site<'_>) -> Vec<Found> {
+    let providers = claim::providers(site.body);
+    let claims: Vec<Claim<'_>> = site.claims().into_iter().filter(|claim| claim.name == "aud").collect();
+    if !providers.is_empty() && claims.is_empty() {
+        return vec![Found::new("no condition on `aud`: tokens made for other services are good enough")];
+    }
+    let mut found = Vec::new();
+    for claim in claims.iter().filter(|claim| claim::names(claim.operator)) {
+        for value in claim.values {
+            if claim.like() && value.contains(['*', '?']) {
+                found.push(Found::new(format!("audience `{value}` takes tokens made for other services")));
+                continue;
+            }
+            let taken = taken_audiences(site, &providers, &claim.issuer);
+            if let Some(taken) = taken
+                && !taken.contains(value)
+            {
+                let text = format!("audience `{value}` is none of the provider's, which takes");
+                let list: Vec<String> = taken.iter().map(|audience| format!("`{audience}`")).collect();
+                found.push(Found::new(format!("{text} {}", list.join(", "))));
+            } else if value != DEFAULT_AUDIENCE && !site.home.audiences.contains(value.as_str()) {
+                let text = format!("audience `{value}` is not `{DEFAULT_AUDIENCE}` and no binding asks for it");
+                found.push(Found::new(text).but(Severity::Medium));
+            }
+        }
+    }
+    found
+}
+
+/// The audiences of the live provider of this issuer, if it was read.
+fn taken_audiences<'a>(site: &Site<'a>, providers: &[&str], issuer: &str) -> Option<&'a BTreeSet<String>> {
+    let arn = providers.iter().find(|arn| claim::issuer_of(arn) == issuer)?;
+    let arn = ProviderArn::parse(*arn).ok()?;
+    Some(&site.home.providers?.get(&arn)?.present()?.provider.audiences)
+}
+
+/// IRSA004
+pub(super) fn every_subject(site: &Site<'_>) -> Vec<Found> {
+    let text = |value| Found::new(format!("subject `{value}` is every ServiceAccount of the cluster"));
+    site.subjects(Open::Everything).into_iter().map(text).collect()
+}
+
+/// IRSA005
+pub(super) fn wild_namespace(site: &Site<'_>) -> Vec<Found> {
+    let text = |value| Found::new(format!("subject `{value}` leaves the namespace open"));
+    site.subjects(Open::Namespace).into_iter().map(text).collect()
+}
+
+/// IRSA006
+pub(super) fn wild_name(site: &Site<'_>) -> Vec<Found> {
+    let text = |value| Found::new(format!("subject `{value}` leaves the name of the ServiceAccount open"));
+    site.subjects(Open::Name).into_iter().map(text).collect()
+}
+
+/// IRSA007
+pub(super) fn literal_wildcard(site: &Site<'_>) -> Vec<Found> {
+    let mut found = Vec::new();
+    for claim in site.claims().iter().filter(|claim| claim.decides()) {
+        for value in claim.values {
+            let wild = value.contains(['*', '?']);
+            if wild && matches!(claim.operator.base.as_str(), "stringequals" | "stringequalsignorecase") {
+                let text =
+                    format!("`{value}` stands under `StringEquals`, where a wildcard is a letter: it matches nobody");
+                found.push(Found::new(text));
+            } else if !wild && claim.operator.base == "stringlike" {
+                let text = format!("`{value}` has no wildcard, so `StringEquals` would do on `{}`", claim.key);
+                found.push(Found::new(text).but(Severity::Info));
+            }
+        }
+    }
+    found
+}
+
+/// IRSA008
+pub(super) fn set_operator(site: &Site<'_>) -> Vec<Found> {
+    let claims = site.claims();
+    let deciding = claims.iter().filter(|claim| claim.decides());
+    deciding
+        .filter_map(|claim| match claim.operator.quantifier {
+            Quantifier::One => None,
+            Quantifier::ForAllValues => Some(Found::new(format!(
+                "`ForAllValues` on `{}`, which has one value: it also holds for a token without the claim",
+                claim.key
+            ))),
+            Quantifier::ForAnyValue => {
+                Some(Found::new(format!("`ForAnyValue` on `{}`, which has one value", claim.key)).but(Severity::Medium))
+            }
+        })
+        .collect()
+}
+
+/// IRSA009
+pub(super) fn if_exists(site: &Site<'_>) -> Vec<Found> {
+    let claims = site.claims();
+    let deciding = claims.iter().filter(|claim| claim.decides() && claim.operator.if_exists);
+    deciding
+        .map(|claim| Found::new(format!("`IfExists` on `{}`: it also holds for a token without the claim", claim.key)))
+        .collect()
+}
+
+/// IRSA010
+pub(super) fn only_negated(site: &Site<'_>) -> Vec<Found> {
+    let claims = site.claims();
+    let mut found = Vec::new();
+    for name in ["sub", "aud"] {
+        let about: Vec<&Claim<'_>> = claims.iter().filter(|claim| claim.name == name).collect();
+        if !about.is_empty() && about.iter().all(|claim| claim::excludes(claim.operator)) {
+            found.push(Found::new(format!(
+                "the only condition on `{name}` excludes some and lets in all others (`{}`)",
+                about[0].key
+            )));
+        }
+    }
+    found
+}
+
+/// IRSA011. AWS says that key names have no case, so another case in the path may work; it is not to be relied on.
+pub(super) fn malformed_key(site: &Site<'_>) -> Vec<Found> {
+    let issuers: Vec<String> = claim::providers(site.body).into_iter().map(claim::issuer_of).collect();
+    let mut found = Vec::new();
+    for claim in site.claims() {
+        if let Some(dress) = claim.dress {
+            let text = format!("condition key `{}` {dress}: it never matches, and should be", claim.key);
+            found.push(Found::new(format!("{text} `{}:{}`", claim.issuer, claim.name)));
+        } else if !issuers.contains(&claim.issuer)
+            && let Some(issuer) = issuers.iter().find(|issuer| issuer.eq_ignore_ascii_case(&claim.issuer))
+        {
+            let text = format!("condition key `{}` writes issuer `{issuer}` in another case", claim.key);
+            found.push(Found::new(text).but(Severity::Medium));
+        }
+    }
+    found
+}
+
+/// IRSA023
+pub(super) fn default_subject(site: &Site<'_>) -> Vec<Found> {
+    let claims = site.claims();
+    let values: BTreeSet<&String> = claims
+        .iter()
+        .filter(|claim| claim.name == "sub" && claim::names(claim.operator))
+        .flat_map(|claim| claim.values)
+        .collect();
+    values
+        .into_iter()
+        .filter(|value| !site.home.reasoned.contains(*value))
+        .filter_map(|value| match claim::subject(value)? {
+            (_, "default") => Some(Found::new(format!(
+                "subject `{value}` is the ServiceAccount of every pod in its namespace that names none"
+            ))),
+            ("kube-system", name) if name.contains('*') => {
+                Some(Found::new(format!("subject `{value}` covers the cluster's own components")).but(Severity::High))
+            }
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,174 @@
+//! Rules on the principals of trust statements.
+
+use super::{CanonicalStatement, Choice, Found, Principal, Severity, Site, claim};
+use crate::ids::ProviderArn;
+use crate::model::live::Observed;
+
+/// IRSA012
+pub(in crate::lint) fn mismatch(site: &Site<'_>) -> Vec<Found> {
+    let mut found = Vec::new();
+    if matches!(site.body.principals, Some(Choice::AllBut(_))) {
+        found.push(Found::new("`NotPrincipal` under `Allow` trusts everyone else in the world"));
+    }
+    let actions = match &site.body.actions {
+        Choice::Only(actions) => actions,
+        Choice::AllBut(_) => {
+            found.push(Found::new("`NotAction` allows every other way to assume the role"));
+            return found;
+        }
+    };
+    for action in actions.iter().filter(|action| action.contains(['*', '?'])) {
+        found.push(Found::new(format!("action `{action}` allows more than one way to assume the role")));
+    }
+    if actions.iter().any(|action| action.contains(['*', '?'])) {
+        return found;
+    }
+    let kinds: Vec<(&Principal, Option<&str>)> =
+        claim::principals(site.body).map(|principal| (principal, needed(principal))).collect();
+    for (principal, needed) in &kinds {
+        if let Some(needed) = needed
+            && !actions.iter().any(|action| action.eq_ignore_ascii_case(needed))
+        {
+            let text = format!("{} can assume a role by `{needed}` only, which is not allowed", shown(principal));
+            found.push(Found::new(text));
+        }
+    }
+    let asked = ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"];
+    for way in asked.into_iter().filter(|way| actions.contains(&way.to_ascii_lowercase())) {
+        if !kinds.is_empty() && kinds.iter().all(|(_, needed)| needed.is_some_and(|needed| needed != way)) {
+            found.push(Found::new(format!("no principal can use `{way}`")));
+        }
+    }
+    found
+}
+
+/// The way in which a principal assumes a role; none for one that may be any.
+fn needed(principal: &Principal) -> Option<&'static str> {
+    match principal {
+        Principal::Aws(text) if text == "*" => None,
+        Principal::Aws(_) | Principal::Service(_) => Some("sts:AssumeRole"),
+        Principal::Federated(text) if text == "*" => None,
+        Principal::Federated(text) if text.contains(":saml-provider/") => Some("sts:AssumeRoleWithSAML"),
+        Principal::Federated(_) => Some("sts:AssumeRoleWithWebIdentity"),
+        Principal::CanonicalUser(_) => None,
+    }
+}
+
+fn shown(principal: &Principal) -> String {
+    match principal {
+        Principal::Aws(text)
+        | Principal::CanonicalUser(text)
+        | Principal::Federated(text)
+        | Principal::Service(text) => format!("`{text}`"),
+    }
+}
+
+/// The condition keys that tell who someone is, or whose behalf a service acts on
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>).
+const IDENTITY_KEYS: [&str; 8] = [
+    "aws:principalaccount",
+    "aws:principalarn",
+    "aws:principalorgid",
+    "aws:principalorgpaths",
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:sourceorgid",
+    "aws:sourceorgpaths",
+];
+
+/// Whether a condition names who is let in.
+fn guarded(body: &CanonicalStatement) -> bool {
+    body.conditions.iter().filter(|(operator, _)| claim::names(operator)).flat_map(|(_, block)| block).any(
+        |(key, values)| {
+            IDENTITY_KEYS.contains(&key.as_str())
+                && !values.iter().any(|value| value.chars().all(|c| matches!(c, '*' | '?' | ':')))
+        },
+    )
+}
+
+/// IRSA013
+pub(in crate::lint) fn everyone(site: &Site<'_>) -> Vec<Found> {
+    let anyone =
+        |principal: &Principal| matches!(principal, Principal::Aws(text) | Principal::Federated(text) if text == "*");
+    if !claim::principals(site.body).any(anyone) || guarded(site.body) {
+        return Vec::new();
+    }
+    vec![Found::new("principal `*` is everyone in every account, and no condition says who")]
+}
+
+/// IRSA014
+pub(in crate::lint) fn whole_account(site: &Site<'_>) -> Vec<Found> {
+    if !site.body.conditions.is_empty() {
+        return Vec::new();
+    }
+    claim::principals(site.body)
+        .filter_map(|principal| match principal {
+            Principal::Aws(id) if id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit()) => Some(id),
+            _ => None,
+        })
+        .map(|id| {
+            let text =
+                format!("everyone in account `{id}` whom its administrators let is trusted, without a condition");
+            let own = id == site.home.account;
+            let found = Found::new(text);
+            if own || !site.home.certain { found.but(Severity::Medium) } else { found }
+        })
+        .collect()
+}
+
+/// IRSA015: IAM looks a provider up in the role's own account
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-idp_oidc.html>).
+pub(in crate::lint) fn foreign_provider(site: &Site<'_>) -> Vec<Found> {
+    if !site.home.certain {
+        return Vec::new();
+    }
+    claim::principals(site.body)
+        .filter_map(|principal| match principal {
+            Principal::Federated(arn) => Some(arn),
+            _ => None,
+        })
+        .filter_map(|arn| {
+            let mut parts = arn.strip_prefix("arn:")?.splitn(4, ':');
+            let (partition, _, _, rest) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+            let account = rest.split(':').next()?;
+            let (home, own) = (site.home.account, site.home.partition);
+            if account != home {
+                Some(Found::new(format!("provider `{arn}` is of account `{account}`, the role of `{home}`")))
+            } else if partition != own {
+                Some(Found::new(format!("provider `{arn}` is of partition `{partition}`, the role of `{own}`")))
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+/// IRSA016
+pub(in crate::lint) fn dangling_provider(site: &Site<'_>) -> Vec<Found> {
+    let Some(known) = site.home.providers else { return Vec::new() };
+    claim::providers(site.body)
+        .into_iter()
+        .filter_map(|arn| ProviderArn::parse(arn).ok())
+        .filter(|arn| arn.account() == site.home.account)
+        .filter(|arn| matches!(known.get(arn), None | Some(Observed::Absent)))
+        .map(|arn| Found::new(format!("provider `{arn}` does not exist")))
+        .collect()
+}
+
+/// IRSA050: a principal that was deleted shows as its unique id, and one of the same name is not trusted
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>).
+pub(in crate::lint) fn orphaned_principal(site: &Site<'_>) -> Vec<Found> {
+    const PREFIXES: [&str; 6] = ["AROA", "AIDA", "AGPA", "AIPA", "ANPA", "ASCA"];
+    claim::principals(site.body)
+        .filter_map(|principal| match principal {
+            Principal::Aws(id) => Some(id),
+            _ => None,
+        })
+        .filter(|id| {
+            id.len() >= 16
+                && PREFIXES.iter().any(|prefix| id.starts_with(prefix))
+                && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        })
+        .map(|id| Found::new(format!("principal `{id}` is the id of a user or role that no longer exists")))
+        .collect()
+}

@@ -1,0 +1,143 @@
+//! One account: its lists at once, then what they leave to ask.
+
+use super::lane::Lane;
+use super::roles::Search;
+use super::{is_ours, policies, providers, roles, sizes};
+use crate::ids::{IamPath, IssuerUrl, Key, ProviderArn};
+use crate::model::desired::{self, Desired, Role};
+use crate::model::live::{Access, Identity, LiveAccount, LiveProvider, Observed, Quotas};
+use crate::world::{CallErrorKind, ReadAws};
+use futures::future::{join, join3};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All that the reading of one account needs at hand.
+pub(super) struct Desk<'a, A> {
+    pub key: &'a Key,
+    pub account: &'a desired::Account,
+    pub desired: &'a Desired,
+    pub aws: &'a A,
+    pub destroy: bool,
+    pub lane: Lane,
+}
+
+impl<'a, A> Desk<'a, A> {
+    /// The declared roles of this account, by folded name.
+    pub(super) fn roles(&self) -> BTreeMap<String, &'a Role> {
+        let roles = self.desired.roles.values().filter(|role| &role.account == self.key);
+        roles.map(|role| (role.name.folded(), role)).collect()
+    }
+
+    /// The declared policies of this account, by folded name.
+    pub(super) fn policies(&self) -> BTreeMap<String, &'a desired::Policy> {
+        let policies = self.desired.policies.iter().filter(|((account, _), _)| account == self.key);
+        policies.map(|(_, policy)| (policy.name.folded(), policy)).collect()
+    }
+
+    /// Whether a path is one under which objects of ours are made: `/irsa/<owner>/` or one of `declared`.
+    pub(super) fn is_our_path<'p>(&self, path: &str, mut declared: impl Iterator<Item = &'p IamPath>) -> bool {
+        // what lies here was made by AWS services and can be neither tagged nor deleted by anyone else
+        // (<https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html>)
+        !path.starts_with("/aws-service-role/")
+            && (path.starts_with(&format!("/irsa/{}/", self.desired.owner))
+                || declared.any(|ours| path.starts_with(ours.as_str())))
+    }
+}
+
+/// Reads the account. `issuers` are those of the declared clusters that could be told.
+pub(super) async fn read<A: ReadAws>(
+    desk: &Desk<'_, A>,
+    identity: Option<&Access<Identity>>,
+    issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>> + Clone,
+) -> LiveAccount {
+    let identity = identity.cloned().unwrap_or_else(|| Access::Unknown("it was not asked for its identity".to_owned()));
+    match &identity {
+        Access::Granted(_) => granted(desk, identity, issuers).await,
+        Access::Wrong(why, _) | Access::Unknown(why) => closed(why.clone(), identity),
+    }
+}
+
+/// An account of which nothing is read.
+fn closed(why: String, identity: Access<Identity>) -> LiveAccount {
+    LiveAccount {
+        identity,
+        quotas: Quotas::default(),
+        roster: Observed::Unknown(why.clone()),
+        roster_denied: false,
+        roles: BTreeMap::new(),
+        policies: BTreeMap::new(),
+        policies_listed: Observed::Unknown(why.clone()),
+        providers: BTreeMap::new(),
+        providers_listed: Observed::Unknown(why),
+    }
+}
+
+async fn granted<A: ReadAws>(
+    desk: &Desk<'_, A>,
+    identity: Access<Identity>,
+    issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>> + Clone,
+) -> LiveAccount {
+    let roles = async {
+        let roster = desk.lane.run(desk.aws.roles(desk.key));
+        let (roster, issuers, (providers, listed)) =
+            join3(roster, issuers.clone(), providers::read(desk, issuers.clone())).await;
+        let ours = our_issuers(desk, &issuers, &providers);
+        let search = Search::new(desk, roster.as_ref().ok().map(Vec::as_slice), &ours);
+        let early = search.is_large() || sizes::declared_near_quota(desk, &issuers);
+        let asked = async { if early { quotas(desk).await } else { None } };
+        let (roles, mut quotas_read) = join(roles::read(desk, &search), asked).await;
+        if !early && sizes::live_near_quota(desk, &roles) {
+            quotas_read = quotas(desk).await;
+        }
+        (roster, roles, providers, listed, quotas_read.unwrap_or_default())
+    };
+    let ((roster, roles, providers, providers_listed, quotas), (policies, policies_listed)) =
+        join(roles, policies::read(desk)).await;
+    let roster_denied = roster.as_ref().is_err_and(|error| error.kind == CallErrorKind::Denied);
+    let roster = match roster {
+        Ok(list) => Observed::Present(list),
+        Err(error) => Observed::Unknown(error.to_string()),
+    };
+    LiveAccount {
+        identity,
+        quotas,
+        roster,
+        roster_denied,
+        roles,
+        policies,
+        policies_listed,
+        providers,
+        providers_listed,
+    }
+}
+
+/// The account's own quotas. AWS's defaults hold where they cannot be read: they are never higher.
+async fn quotas<A: ReadAws>(desk: &Desk<'_, A>) -> Option<Quotas> {
+    desk.lane.run(desk.aws.quotas(desk.key)).await.ok()
+}
+
+/// Host and path of every issuer of ours: of the declared clusters, gone ones too, and of the providers that carry our
+/// mark, whose clusters may no longer be declared.
+fn our_issuers<A>(
+    desk: &Desk<'_, A>,
+    known: &BTreeMap<Key, IssuerUrl>,
+    providers: &BTreeMap<ProviderArn, Observed<LiveProvider>>,
+) -> BTreeSet<String> {
+    let declared = desk.desired.clusters.values().filter_map(|cluster| cluster.issuer.as_ref());
+    let marked = providers.iter().filter(|(_, provider)| {
+        provider.present().is_some_and(|provider| is_ours(desk.desired, &provider.provider.tags))
+    });
+    known
+        .values()
+        .chain(declared)
+        .map(|issuer| issuer.host_path().to_owned())
+        .chain(marked.map(|(arn, _)| arn.host_path().to_owned()))
+        .collect()
+}
+
+/// How many live objects of the account are ours.
+pub(super) fn ours<A>(desk: &Desk<'_, A>, live: &LiveAccount) -> usize {
+    let roles = live.roles.values().filter_map(Observed::present).map(|role| &role.role.tags);
+    let policies = live.policies.values().filter_map(Observed::present).map(|policy| &policy.policy.tags);
+    let providers = live.providers.values().filter_map(Observed::present).map(|provider| &provider.provider.tags);
+    roles.chain(policies).chain(providers).filter(|tags| is_ours(desk.desired, tags)).count()
+}

@@ -1,0 +1,227 @@
+//! Clusters: what identifies them, and their ServiceAccounts.
+
+use super::lane::Lane;
+use super::{Looks, is_ours, observed};
+use crate::ids::{Key, Namespace, ServiceAccountName};
+use crate::model::desired::{Cluster, Desired, Manage, Subject};
+use crate::model::live::{Access, Identity, LiveCluster, LiveServiceAccount, Observed};
+use crate::model::marks::CREATED;
+use crate::world::{CallErrorKind, ClusterFacts, ReadAws, ReadKubernetes};
+use futures::future::join_all;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Above so many namespaces to ask for, one list is cheaper than a look at each.
+const FEW_NAMESPACES: usize = 3;
+
+/// What identifies a cluster: from EKS, or from the file where the cluster has only an issuer.
+pub(super) async fn facts(
+    key: &Key,
+    cluster: &Cluster,
+    identity: Option<&Access<Identity>>,
+    aws: &impl ReadAws,
+) -> Observed<ClusterFacts> {
+    if cluster.name.is_none() {
+        return match &cluster.issuer {
+            Some(issuer) => Observed::Present(ClusterFacts {
+                issuer: Some(issuer.clone()),
+                endpoint: None,
+                certificate_authority: None,
+                status: String::new(),
+            }),
+            None => Observed::Unknown("it has neither a name nor an issuer".to_owned()),
+        };
+    }
+    match identity {
+        Some(Access::Granted(_)) => {}
+        Some(Access::Wrong(why, _) | Access::Unknown(why)) => {
+            return Observed::Unknown(format!("its account `{}` was not read: {why}", cluster.account));
+        }
+        None => return Observed::Unknown(format!("its account `{}` was not read", cluster.account)),
+    }
+    match observed(aws.cluster(key).await) {
+        Observed::Present(facts) => checked(cluster, facts),
+        other => other,
+    }
+}
+
+fn checked(cluster: &Cluster, facts: ClusterFacts) -> Observed<ClusterFacts> {
+    match (&facts.issuer, &cluster.issuer) {
+        (None, _) => Observed::Unknown(format!("EKS shows no issuer for it, its status is `{}`", facts.status)),
+        (Some(told), Some(declared)) if told != declared => {
+            Observed::Unknown(format!("EKS says that its issuer is `{told}`, declared is `{declared}`"))
+        }
+        _ => Observed::Present(facts),
+    }
+}
+
+/// A ServiceAccount's place in a cluster.
+type Spot = (Namespace, ServiceAccountName);
+
+/// Everything that one cluster's API is asked for.
+struct Tour<'a, K> {
+    key: &'a Key,
+    desired: &'a Desired,
+    kubernetes: &'a K,
+    lane: Lane,
+    /// The declared ServiceAccounts, and whether irsa looks after the object.
+    declared: BTreeMap<Spot, bool>,
+}
+
+/// Reads the cluster. Every active one is listed, whether or not a binding names it: what is left over must be found.
+pub(super) async fn read<K: ReadKubernetes>(
+    key: &Key,
+    desired: &Desired,
+    facts: Observed<ClusterFacts>,
+    kubernetes: &K,
+    looks: &Looks,
+) -> LiveCluster {
+    let mut live = LiveCluster {
+        issuer: Observed::Absent,
+        api: Access::Unknown("EKS has no such cluster".to_owned()),
+        whole: false,
+        namespaces: BTreeMap::new(),
+        service_accounts: BTreeMap::new(),
+    };
+    let facts = match facts {
+        Observed::Present(facts) => facts,
+        Observed::Absent => return live,
+        Observed::Unknown(why) => {
+            live.issuer = Observed::Unknown(why.clone());
+            live.api = Access::Unknown(why);
+            return live;
+        }
+    };
+    if let Some(issuer) = &facts.issuer {
+        live.issuer = Observed::Present(issuer.clone());
+    }
+    live.api = kubernetes.verify(key, &facts).await;
+    if live.api != Access::Granted(()) {
+        return live;
+    }
+    let lane = Lane::new(looks.parallelism);
+    let tour = Tour { key, desired, kubernetes, lane, declared: declared(key, desired) };
+    tour.service_accounts(&mut live).await;
+    if live.api == Access::Granted(()) {
+        tour.namespaces(&mut live).await;
+        tour.pods(&mut live, looks.destroy).await;
+    }
+    live
+}
+
+fn declared(key: &Key, desired: &Desired) -> BTreeMap<Spot, bool> {
+    let bindings = desired.roles.values().flat_map(|role| &role.bindings).filter(|binding| &binding.cluster == key);
+    bindings
+        .filter_map(|binding| match &binding.subject {
+            Subject::Exact(namespace, name) => {
+                Some(((namespace.clone(), name.clone()), binding.manage != Manage::None))
+            }
+            Subject::Wildcard { .. } => None,
+        })
+        .collect()
+}
+
+impl<K: ReadKubernetes> Tour<'_, K> {
+    /// All ServiceAccounts; where that is forbidden, those of the declared namespaces, or the declared ones one by one.
+    async fn service_accounts(&self, live: &mut LiveCluster) {
+        match self.lane.run(self.kubernetes.service_accounts(self.key, None)).await {
+            Ok(list) => {
+                live.whole = true;
+                live.service_accounts = by_spot(list).collect();
+            }
+            Err(error) if error.kind == CallErrorKind::Denied => {
+                let namespaces: BTreeSet<&Namespace> = self.declared.keys().map(|(namespace, _)| namespace).collect();
+                let asked = namespaces.into_iter().map(|namespace| self.namespaced(namespace));
+                live.service_accounts = join_all(asked).await.into_iter().flatten().collect();
+            }
+            Err(error) => live.api = Access::Unknown(error.to_string()),
+        }
+    }
+
+    /// The ServiceAccounts of one declared namespace.
+    async fn namespaced(&self, namespace: &Namespace) -> BTreeMap<Spot, Observed<LiveServiceAccount>> {
+        let declared = self.declared.keys().filter(|(declared, _)| declared == namespace);
+        match self.lane.run(self.kubernetes.service_accounts(self.key, Some(namespace))).await {
+            Ok(list) => {
+                let absent = declared.map(|spot| (spot.clone(), Observed::Absent));
+                let mut read: BTreeMap<Spot, Observed<LiveServiceAccount>> = absent.collect();
+                read.extend(by_spot(list));
+                read
+            }
+            Err(error) if error.kind == CallErrorKind::Denied => {
+                let asked = declared.map(|spot| async move {
+                    let (namespace, name) = spot;
+                    let look = self.kubernetes.service_account(self.key, namespace, name);
+                    (spot.clone(), observed(self.lane.run(look).await))
+                });
+                join_all(asked).await.into_iter().collect()
+            }
+            Err(error) => declared.map(|spot| (spot.clone(), Observed::Unknown(error.to_string()))).collect(),
+        }
+    }
+
+    /// Whether the namespaces are there in which a ServiceAccount is missing.
+    async fn namespaces(&self, live: &mut LiveCluster) {
+        let missing = self.declared.iter().filter(|(spot, managed)| {
+            **managed
+                && match live.service_accounts.get(*spot) {
+                    Some(Observed::Absent) => true,
+                    Some(Observed::Present(_) | Observed::Unknown(_)) => false,
+                    None => live.whole,
+                }
+        });
+        let wanted: BTreeSet<&Namespace> = missing.map(|((namespace, _), _)| namespace).collect();
+        if wanted.len() > FEW_NAMESPACES {
+            match self.lane.run(self.kubernetes.namespaces(self.key)).await {
+                Ok(there) => {
+                    let look = |namespace: &Namespace| {
+                        if there.contains(namespace) { Observed::Present(()) } else { Observed::Absent }
+                    };
+                    live.namespaces = wanted.into_iter().map(|name| (name.clone(), look(name))).collect();
+                    return;
+                }
+                Err(error) if error.kind == CallErrorKind::Denied => {}
+                Err(error) => {
+                    let unknown = || Observed::Unknown(error.to_string());
+                    live.namespaces = wanted.into_iter().map(|name| (name.clone(), unknown())).collect();
+                    return;
+                }
+            }
+        }
+        let asked = wanted.into_iter().map(|namespace| async move {
+            let look = match self.lane.run(self.kubernetes.namespace(self.key, namespace)).await {
+                Ok(true) => Observed::Present(()),
+                Ok(false) => Observed::Absent,
+                Err(error) => Observed::Unknown(error.to_string()),
+            };
+            (namespace.clone(), look)
+        });
+        live.namespaces = join_all(asked).await.into_iter().collect();
+    }
+
+    /// Which pods run under the ServiceAccounts that may be deleted: ours, made by irsa, and no longer declared.
+    async fn pods(&self, live: &mut LiveCluster, destroy: bool) {
+        let asked = live.service_accounts.iter_mut().filter_map(|(spot, seen)| {
+            let Observed::Present(item) = seen else { return None };
+            let made = item.annotations.get(CREATED).is_some_and(|value| value == "true");
+            let may_go = made && is_ours(self.desired, &item.labels) && (destroy || !self.declared.contains_key(spot));
+            may_go.then_some(async move {
+                let look = self.kubernetes.pods(self.key, &item.namespace, &item.name);
+                item.pods = match self.lane.run(look).await {
+                    Ok(pods) => Observed::Present(pods),
+                    Err(error) => Observed::Unknown(error.to_string()),
+                };
+            })
+        });
+        join_all(asked).await;
+    }
+}
+
+fn by_spot(list: Vec<LiveServiceAccount>) -> impl Iterator<Item = (Spot, Observed<LiveServiceAccount>)> {
+    list.into_iter().map(|item| ((item.namespace.clone(), item.name.clone()), Observed::Present(item)))
+}
+
+/// How many ServiceAccounts of the cluster are ours.
+pub(super) fn ours(desired: &Desired, live: &LiveCluster) -> usize {
+    let seen = live.service_accounts.values().filter_map(Observed::present);
+    seen.filter(|item| is_ours(desired, &item.labels)).count()
+}

@@ -1,0 +1,343 @@
+use super::{applied, apply, look};
+use crate::ids::{AccountId, IamPath, IssuerUrl, PolicyArn, RoleName};
+use crate::model::desired::{Attachment, Cluster, ClusterState};
+use crate::model::live::{Access, LiveRole, Observed};
+use crate::model::marks::OWNER;
+use crate::observe::fake::World;
+use crate::observe::identify;
+use crate::plan::tests::kit::{Kit, allow, aws, binding, key};
+use crate::world::CallErrorKind;
+use std::collections::BTreeMap;
+
+/// `count` roles of ours, and strangers until the account has `total`.
+fn crowd(count: usize, total: usize) -> Kit {
+    let mut kit = Kit::new();
+    kit.role("r0", |role| role.bindings = vec![binding("east", "s0")]);
+    apply(&mut kit);
+    let pattern = kit.account().roles["r0"].present().unwrap().clone();
+    for index in 1..total {
+        let name = if index < count { format!("r{index}") } else { format!("stranger{index}") };
+        let mut role = if index < count { pattern.clone() } else { stranger(&pattern, &name) };
+        role.role.name = RoleName::parse(&name).unwrap();
+        kit.account().roles.insert(name.clone(), Observed::Present(role));
+        if index < count {
+            kit.role(&name, |role| role.bindings = vec![binding("east", &format!("s{index}"))]);
+            let items = &mut kit.cluster("east").service_accounts;
+            let mut item = items.values().next().unwrap().present().unwrap().clone();
+            item.name = format!("s{index}").parse().unwrap();
+            items.insert((item.namespace.clone(), item.name.clone()), Observed::Present(item));
+        }
+    }
+    kit
+}
+
+/// A role that has nothing to do with us.
+fn stranger(pattern: &LiveRole, name: &str) -> LiveRole {
+    let mut stranger = pattern.clone();
+    stranger.role.name = RoleName::parse(name).unwrap();
+    stranger.role.path = IamPath::parse("/").unwrap();
+    stranger.role.tags.clear();
+    stranger.role.trust = crate::policy::PolicyDocument::live(
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#,
+    );
+    stranger
+}
+
+fn roles(counts: &BTreeMap<String, usize>) -> (usize, usize) {
+    let count = |operation: &str| counts.get(operation).copied().unwrap_or_default();
+    (count("iam:GetAccountAuthorizationDetails"), count("iam:GetWholeRole") + count("iam:ListRoleTags"))
+}
+
+#[tokio::test]
+async fn the_cheaper_way_is_taken() {
+    // (ours, in the account, bulk, by role)
+    for (ours, total, bulk, single) in
+        [(20, 5000, 0, 20), (30, 30, 0, 30), (100, 100, 1, 0), (100, 5000, 1, 0), (40, 5000, 0, 40), (1000, 1000, 1, 0)]
+    {
+        let kit = crowd(ours, total);
+        let world = World::new(kit.live.clone());
+        let live = look(&kit, &world).await;
+        assert_eq!(roles(&world.counts()), (bulk, single), "{ours} of {total}: {:?}", world.counts());
+        assert_eq!(live.accounts[&key("default")].roles.len(), ours);
+        assert_eq!(live.accounts[&key("default")].roster.present().unwrap().len(), total);
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_roles_take_eleven_calls_with_two_clusters() {
+    let kit = crowd(100, 100);
+    let world = World::new(kit.live.clone());
+    look(&kit, &world).await;
+    let counts = world.counts();
+    // DescribeCluster and the list of ServiceAccounts are made for each cluster; nine with one
+    assert_eq!(counts.values().sum::<usize>() - counts["verify"], 11, "{counts:?}");
+    assert_eq!(counts["iam:GetAccountSummary"], 1);
+}
+
+#[tokio::test]
+async fn bulk_and_single_reads_show_the_same() {
+    let mut kit = crowd(60, 80);
+    kit.desired.roles.remove(&key("r7"));
+    let mut lost = kit.account().roles["r8"].present().unwrap().clone();
+    lost.role.name = RoleName::parse("lost").unwrap();
+    lost.role.tags.insert(OWNER.into(), "others".into());
+    kit.account().roles.insert("lost".into(), Observed::Present(lost));
+    let world = World::new(kit.live.clone());
+    let bulk = look(&kit, &world).await;
+    assert_eq!(roles(&world.counts()), (1, 0));
+    world.take_log();
+    world.fail("iam:GetAccountAuthorizationDetails", CallErrorKind::Denied);
+    let single = look(&kit, &world).await;
+    // 59 declared roles in full; the tags of `r7` and `lost`, and `r7` in full for it is ours
+    assert_eq!(roles(&world.counts()), (1, 59 + 2 + 1));
+    assert_eq!(bulk, single);
+    assert!(bulk.accounts[&key("default")].roles.contains_key("r7"));
+    assert!(!bulk.accounts[&key("default")].roles.contains_key("lost"));
+}
+
+#[tokio::test]
+async fn candidates_are_found_by_trust_and_by_path() {
+    let mut kit = applied();
+    let pattern = kit.account().roles["keep"].present().unwrap().clone();
+    let mut add = |name: &str, path: &str, trusting: bool, owner: &str| {
+        let mut role = if trusting { pattern.clone() } else { stranger(&pattern, name) };
+        role.role.name = RoleName::parse(name).unwrap();
+        role.role.path = IamPath::parse(path).unwrap();
+        role.role.tags.insert(OWNER.into(), owner.into());
+        kit.live.accounts.get_mut(&key("default")).unwrap().roles.insert(name.into(), Observed::Present(role));
+    };
+    add("by-trust", "/", true, "team");
+    add("by-trust-of-others", "/", true, "others");
+    add("by-path", "/irsa/team/deep/", false, "team");
+    add("by-prune-path", "/legacy/", false, "team");
+    add("nowhere", "/elsewhere/", false, "team");
+    add("service", "/aws-service-role/x/", false, "team");
+    kit.desired.prune_paths.insert(IamPath::parse("/legacy/").unwrap());
+    let world = World::new(kit.live.clone());
+    let live = look(&kit, &world).await;
+    let names: Vec<&String> = live.accounts[&key("default")].roles.keys().collect();
+    assert_eq!(names, ["by-path", "by-prune-path", "by-trust", "keep", "reports"]);
+    let counts = world.counts();
+    assert_eq!((counts["iam:ListRoleTags"], counts["iam:GetWholeRole"]), (4, 5));
+    // profiles are asked of those alone that may go
+    assert_eq!(counts["iam:ListInstanceProfilesForRole"], 3);
+    kit.options.destroy = true;
+    world.take_log();
+    look(&kit, &world).await;
+    assert_eq!(world.counts()["iam:ListInstanceProfilesForRole"], 5);
+}
+
+#[tokio::test]
+async fn a_role_that_trusts_a_cluster_no_longer_declared_is_found_by_our_provider() {
+    let mut kit = applied();
+    let mut old = kit.account().roles["keep"].present().unwrap().clone();
+    old.role.name = RoleName::parse("old").unwrap();
+    old.role.path = IamPath::parse("/").unwrap();
+    kit.account().roles.insert("old".into(), Observed::Present(old));
+    kit.desired.roles.remove(&key("keep"));
+    kit.desired.clusters.remove(&key("west"));
+    // it trusts east and west, and east is not described
+    let world = World::new(kit.live.clone());
+    world.fail("eks:DescribeCluster", CallErrorKind::Unavailable);
+    let live = look(&kit, &world).await;
+    assert!(live.accounts[&key("default")].roles.contains_key("old"));
+    // a gone cluster's declared issuer counts too
+    kit.account().providers.clear();
+    let gone = Cluster {
+        state: ClusterState::Gone,
+        issuer: Some(IssuerUrl::parse("https://oidc.example.com/id/west").unwrap()),
+        ..Kit::new().desired.clusters[&key("west")].clone()
+    };
+    kit.desired.clusters.insert(key("west"), gone);
+    let world = World::new(kit.live.clone());
+    world.fail("eks:DescribeCluster", CallErrorKind::Unavailable);
+    let live = look(&kit, &world).await;
+    assert!(live.accounts[&key("default")].roles.contains_key("old"));
+    assert!(!live.clusters.contains_key(&key("west")));
+    assert!(!world.take_log().iter().any(|line| line.contains(" west")), "a gone cluster is not talked to");
+}
+
+#[tokio::test]
+async fn an_account_of_another_id_is_not_read_at_all() {
+    let mut kit = applied();
+    let account = kit.desired.accounts.get_mut(&key("default")).unwrap();
+    account.declared_id = Some(AccountId::parse("999999999999").unwrap());
+    let world = World::new(kit.live.clone());
+    let live = look(&kit, &world).await;
+    assert_eq!(world.take_log(), ["sts:GetCallerIdentity default"]);
+    let Access::Wrong(why, hint) = &live.accounts[&key("default")].identity else { panic!("{live:?}") };
+    assert!(why.contains("111122223333") && why.contains("999999999999") && hint.contains("profile"));
+    assert!(matches!(live.clusters[&key("east")].issuer, Observed::Unknown(_)), "its clusters lie in it");
+    // nor one that cannot say who it is
+    kit.desired.accounts.get_mut(&key("default")).unwrap().declared_id = None;
+    world.fail("sts:GetCallerIdentity", CallErrorKind::Credentials);
+    let live = look(&kit, &world).await;
+    assert_eq!(world.take_log().len(), 1);
+    assert!(matches!(&live.accounts[&key("default")].identity, Access::Unknown(why) if why.contains("Credentials")));
+    assert!(matches!(live.accounts[&key("default")].roster, Observed::Unknown(_)));
+}
+
+#[tokio::test]
+async fn one_account_that_fails_does_not_hide_the_other() {
+    let mut kit = applied();
+    let other = kit.desired.accounts[&key("default")].clone();
+    kit.desired.accounts.insert(key("other"), other);
+    let live = kit.live.accounts[&key("default")].clone();
+    kit.live.accounts.insert(key("other"), live);
+    let world = World::new(kit.live.clone());
+    world.fail("sts:GetCallerIdentity other", CallErrorKind::Unavailable);
+    let identities = identify(&kit.desired.accounts, &world).await;
+    assert!(matches!(identities[&key("other")], Access::Unknown(_)));
+    assert!(matches!(identities[&key("default")], Access::Granted(_)));
+    let live = look(&kit, &world).await;
+    assert_eq!(live.accounts[&key("default")].roles.len(), 2);
+    assert!(live.accounts[&key("other")].roles.is_empty());
+}
+
+#[tokio::test]
+async fn without_the_list_of_roles_the_declared_ones_are_read() {
+    let mut kit = applied();
+    kit.desired.roles.remove(&key("keep"));
+    kit.role("missing", |role| role.bindings = vec![binding("east", "missing")]);
+    for (kind, denied) in [(CallErrorKind::Denied, true), (CallErrorKind::Unavailable, false)] {
+        let world = World::new(kit.live.clone());
+        world.fail("iam:ListRoles", kind);
+        let live = look(&kit, &world).await;
+        let account = &live.accounts[&key("default")];
+        assert_eq!(account.roster_denied, denied);
+        assert!(matches!(&account.roster, Observed::Unknown(why) if why.contains("iam:ListRoles")));
+        let names: Vec<&String> = account.roles.keys().collect();
+        assert_eq!(names, ["missing", "reports"]);
+        assert_eq!(account.roles["missing"], Observed::Absent);
+        assert!(account.roles["reports"].present().is_some());
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_unknown_with_its_reason() {
+    let mut kit = applied();
+    kit.desired.roles.remove(&key("keep"));
+    let find = |call: &'static str, kit: &Kit| {
+        let world = World::new(kit.live.clone());
+        world.fail(call, CallErrorKind::Unavailable);
+        let kit = kit.clone();
+        async move { look(&kit, &world).await.accounts.remove(&key("default")).unwrap() }
+    };
+    let account = find("iam:GetWholeRole default reports", &kit).await;
+    assert!(matches!(&account.roles["reports"], Observed::Unknown(why) if why.contains("told to fail")));
+    assert!(account.roles["keep"].present().is_some(), "the others are read");
+    let account = find("iam:ListRoleTags default keep", &kit).await;
+    assert!(matches!(account.roles["keep"], Observed::Unknown(_)), "whose it is is not known");
+    let account = find("iam:ListInstanceProfilesForRole default keep", &kit).await;
+    assert!(matches!(account.roles["keep"], Observed::Unknown(_)), "what speaks against its end is not known");
+    let account = find("iam:GetPolicy default bucket", &kit).await;
+    assert!(matches!(account.policies.values().next(), Some(Observed::Unknown(_))));
+    let account = find("iam:GetOpenIDConnectProvider default oidc.example.com/id/east", &kit).await;
+    assert_eq!(account.providers.values().filter(|provider| provider.present().is_none()).count(), 1);
+    let account = find("iam:ListPolicies", &kit).await;
+    assert!(matches!(account.policies_listed, Observed::Unknown(_)) && account.policies.is_empty());
+}
+
+#[tokio::test]
+async fn a_declared_role_that_is_not_listed_is_absent() {
+    let mut kit = applied();
+    kit.role("missing", |role| role.bindings = vec![binding("east", "missing")]);
+    let world = World::new(kit.live.clone());
+    let live = look(&kit, &world).await;
+    assert_eq!(live.accounts[&key("default")].roles["missing"], Observed::Absent);
+    assert!(!world.take_log().iter().any(|line| line.contains("missing") && line.starts_with("iam:")));
+}
+
+#[tokio::test]
+async fn policies_are_found_by_name_and_under_our_paths() {
+    let mut kit = applied();
+    let pattern = kit.account().policies.values().next().unwrap().present().unwrap().clone();
+    let mut add = |name: &str, path: &str, owner: &str| {
+        let mut policy = pattern.clone();
+        policy.policy.name = name.parse().unwrap();
+        policy.policy.path = path.parse().unwrap();
+        policy.policy.tags.insert(OWNER.into(), owner.into());
+        let arn = PolicyArn::parse(format!("arn:aws:iam::111122223333:policy{path}{name}")).unwrap();
+        kit.account().policies.insert(arn, Observed::Present(policy));
+    };
+    add("ours", "/irsa/team/", "team");
+    add("theirs", "/irsa/team/", "others");
+    add("elsewhere", "/x/", "team");
+    add("moved", "/x/", "team");
+    kit.policy("moved", allow("s3:ListBucket"));
+    let world = World::new(kit.live.clone());
+    let live = look(&kit, &world).await;
+    let names: Vec<&str> = live.accounts[&key("default")].policies.keys().map(PolicyArn::name).collect();
+    assert_eq!(names, ["bucket", "ours", "moved"]);
+    let counts = world.counts();
+    assert_eq!((counts["iam:ListPolicyTags"], counts["iam:GetPolicy"], counts["iam:ListPolicies"]), (2, 3, 1));
+    // without the list only what lies where it was declared is known
+    world.fail("iam:ListPolicies", CallErrorKind::Denied);
+    let live = look(&kit, &world).await;
+    let account = &live.accounts[&key("default")];
+    assert_eq!(account.policies.keys().map(PolicyArn::name).collect::<Vec<_>>(), ["bucket"]);
+    assert!(matches!(account.policies_listed, Observed::Unknown(_)));
+}
+
+#[tokio::test]
+async fn without_the_list_of_providers_those_of_our_clusters_are_read() {
+    let kit = applied();
+    let world = World::new(kit.live.clone());
+    world.fail("iam:ListOpenIDConnectProviders", CallErrorKind::Denied);
+    let live = look(&kit, &world).await;
+    let account = &live.accounts[&key("default")];
+    assert_eq!(account.providers.values().filter(|provider| provider.present().is_some()).count(), 2);
+    assert!(matches!(account.providers_listed, Observed::Unknown(_)));
+}
+
+/// A name, what is declared or live beside the rest, and how often quotas are then asked for.
+type Case = (&'static str, fn(&mut Kit), usize);
+
+#[tokio::test]
+async fn quotas_are_asked_for_when_a_size_comes_near_the_default() {
+    let cases: [Case; 5] = [
+        ("small", |_| {}, 0),
+        (
+            "many subjects",
+            |kit| {
+                kit.role("big", |role| {
+                    role.bindings = (0..60).map(|index| binding("east", &format!("s{index}"))).collect();
+                });
+            },
+            1,
+        ),
+        (
+            "many attached",
+            |kit| {
+                kit.role("big", |role| {
+                    role.bindings = vec![binding("east", "big")];
+                    role.attach = (0..9).map(|index| Attachment::Arn(aws(&format!("P{index}")))).collect();
+                });
+            },
+            1,
+        ),
+        ("a long policy", |kit| kit.policy("bucket", allow(&format!("s3:{}", "x".repeat(5000)))), 1),
+        (
+            "many attached by others",
+            |kit| {
+                if let Some(Observed::Present(role)) = kit.account().roles.get_mut("reports") {
+                    role.role.attached.extend((0..8).map(|index| aws(&format!("P{index}"))));
+                }
+            },
+            1,
+        ),
+    ];
+    for (name, change, asked) in cases {
+        let mut kit = applied();
+        change(&mut kit);
+        kit.account().quotas.trust_size = 4096;
+        let world = World::new(kit.live.clone());
+        let live = look(&kit, &world).await;
+        assert_eq!(world.counts().get("iam:GetAccountSummary").copied().unwrap_or_default(), asked, "{name}");
+        let expected = if asked == 1 { 4096 } else { 2048 };
+        assert_eq!(live.accounts[&key("default")].quotas.trust_size, expected, "{name}");
+        // the defaults where they may not be read
+        world.fail("iam:GetAccountSummary", CallErrorKind::Denied);
+        assert_eq!(look(&kit, &world).await.accounts[&key("default")].quotas.trust_size, 2048);
+    }
+}

@@ -1,0 +1,195 @@
+use super::{applied, look};
+use crate::ids::{IssuerUrl, Key, Namespace, ServiceAccountName};
+use crate::model::desired::{Manage, Subject};
+use crate::model::live::{Access, LiveCluster, Observed};
+use crate::observe::fake::World;
+use crate::plan::tests::kit::{Kit, binding, key};
+use crate::world::CallErrorKind;
+
+fn spot(namespace: &str, name: &str) -> (Namespace, ServiceAccountName) {
+    (Namespace::parse(namespace).unwrap(), ServiceAccountName::parse(name).unwrap())
+}
+
+fn kubernetes(world: &World, cluster: &str) -> Vec<String> {
+    let lines = world.take_log();
+    let of_cluster = format!(" {cluster}");
+    let mut lines: Vec<String> = lines
+        .into_iter()
+        .filter(|line| line.contains(&of_cluster) && !line.starts_with("iam:") && !line.starts_with("eks:"))
+        .collect();
+    lines.sort();
+    lines
+}
+
+async fn east(kit: &Kit, world: &World) -> LiveCluster {
+    look(kit, world).await.clusters.remove(&key("east")).unwrap()
+}
+
+#[tokio::test]
+async fn one_list_is_enough() {
+    let kit = applied();
+    let world = World::new(kit.live.clone());
+    let live = east(&kit, &world).await;
+    assert!(live.whole && live.service_accounts.len() == 2 && live.namespaces.is_empty());
+    assert_eq!(kubernetes(&world, "east"), ["list:all east", "verify east"]);
+}
+
+#[tokio::test]
+async fn where_a_list_is_forbidden_the_next_narrower_is_tried() {
+    let mut kit = applied();
+    kit.role("missing", |role| role.bindings = vec![binding("east", "missing")]);
+    let world = World::new(kit.live.clone());
+    world.fail("list:all", CallErrorKind::Denied);
+    let live = east(&kit, &world).await;
+    assert!(!live.whole && live.api == Access::Granted(()));
+    assert_eq!(live.service_accounts[&spot("apps", "missing")], Observed::Absent);
+    assert!(live.service_accounts[&spot("apps", "worker")].present().is_some());
+    assert_eq!(
+        kubernetes(&world, "east"),
+        ["get:namespace east apps", "list:all east", "list:namespace east apps", "verify east"]
+    );
+    world.fail("list:namespace ", CallErrorKind::Denied);
+    world.fail("get east apps/keep", CallErrorKind::Denied);
+    let live = east(&kit, &world).await;
+    assert_eq!(live.service_accounts[&spot("apps", "missing")], Observed::Absent);
+    assert!(live.service_accounts[&spot("apps", "worker")].present().is_some());
+    assert!(matches!(&live.service_accounts[&spot("apps", "keep")], Observed::Unknown(why) if why.contains("Denied")));
+    assert_eq!(kubernetes(&world, "east").iter().filter(|line| line.starts_with("get ")).count(), 3);
+}
+
+#[tokio::test]
+async fn a_list_that_fails_is_not_a_list_of_nothing() {
+    let kit = applied();
+    let world = World::new(kit.live.clone());
+    world.fail("list:all east", CallErrorKind::Unavailable);
+    let live = look(&kit, &world).await;
+    let east = &live.clusters[&key("east")];
+    assert!(matches!(&east.api, Access::Unknown(why) if why.contains("told to fail")));
+    assert!(!east.whole && east.issuer.present().is_some());
+    assert!(live.clusters[&key("west")].whole, "the other cluster is read");
+    let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
+    assert!(plan.steps.is_empty() && !plan.complete());
+    // of one namespace
+    let world = World::new(kit.live.clone());
+    world.fail("list:all east", CallErrorKind::Denied);
+    world.fail("list:namespace east", CallErrorKind::Unavailable);
+    let live = look(&kit, &world).await;
+    assert!(matches!(live.clusters[&key("east")].service_accounts[&spot("apps", "worker")], Observed::Unknown(_)));
+}
+
+#[tokio::test]
+async fn another_clusters_api_is_not_read_and_its_issuer_is_still_known() {
+    let mut kit = applied();
+    for access in [Access::Wrong("another server".into(), "check".into()), Access::Unknown("refused".into())] {
+        kit.cluster("east").api = access.clone();
+        let world = World::new(kit.live.clone());
+        let live = east(&kit, &world).await;
+        assert_eq!(live.api, access);
+        assert_eq!(live.issuer, kit.cluster("east").issuer);
+        assert!(!live.whole && live.service_accounts.is_empty());
+        assert_eq!(kubernetes(&world, "east"), ["verify east"]);
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_not_described_is_not_talked_to() {
+    let mut kit = applied();
+    let world = World::new(kit.live.clone());
+    world.fail("eks:DescribeCluster default", CallErrorKind::Unavailable);
+    world.fail("eks:DescribeCluster east", CallErrorKind::Unavailable);
+    let live = east(&kit, &world).await;
+    assert!(matches!(live.issuer, Observed::Unknown(_)) && matches!(live.api, Access::Unknown(_)));
+    assert_eq!(kubernetes(&world, "east"), [""; 0]);
+    kit.cluster("east").issuer = Observed::Absent;
+    let world = World::new(kit.live.clone());
+    assert_eq!(east(&kit, &world).await.issuer, Observed::Absent);
+    assert_eq!(kubernetes(&world, "east"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_cluster_of_an_issuer_alone_asks_nothing_of_aws() {
+    let mut kit = applied();
+    let issuer = IssuerUrl::parse("https://oidc.example.com/id/east").unwrap();
+    let cluster = kit.desired.clusters.get_mut(&key("east")).unwrap();
+    cluster.name = None;
+    cluster.issuer = Some(issuer.clone());
+    let world = World::new(kit.live.clone());
+    let live = east(&kit, &world).await;
+    assert_eq!(live.issuer, Observed::Present(issuer));
+    assert!(live.whole);
+    assert!(!world.take_log().contains(&"eks:DescribeCluster east".to_owned()));
+    // declared beside a name, it must be what EKS says
+    let cluster = kit.desired.clusters.get_mut(&key("east")).unwrap();
+    cluster.name = Some("east".parse().unwrap());
+    cluster.issuer = Some(IssuerUrl::parse("https://oidc.example.com/id/other").unwrap());
+    assert!(matches!(east(&kit, &world).await.issuer, Observed::Unknown(why) if why.contains("id/other")));
+}
+
+#[tokio::test]
+async fn namespaces_are_asked_for_where_something_is_missing() {
+    let bind = |kit: &mut Kit, namespaces: &[&str], manage: Manage| {
+        kit.role("new", |role| {
+            role.bindings = namespaces.iter().map(|namespace| binding("east", namespace)).collect();
+            for (binding, namespace) in role.bindings.iter_mut().zip(namespaces) {
+                binding.subject = Subject::Exact(spot(namespace, "new").0, spot(namespace, "new").1);
+                binding.manage = manage;
+            }
+        });
+    };
+    let apps = Namespace::parse("apps").unwrap();
+    let nowhere = Namespace::parse("nowhere").unwrap();
+    let mut kit = applied();
+    bind(&mut kit, &["apps", "nowhere"], Manage::Create);
+    let world = World::new(kit.live.clone());
+    let live = east(&kit, &world).await;
+    assert_eq!(live.namespaces[&apps], Observed::Present(()));
+    assert_eq!(live.namespaces[&nowhere], Observed::Absent);
+    assert_eq!(world.counts()["get:namespace"], 2);
+    // many: one list
+    bind(&mut kit, &["apps", "nowhere", "a", "b"], Manage::Create);
+    world.take_log();
+    let live = east(&kit, &world).await;
+    assert_eq!((live.namespaces[&apps].clone(), live.namespaces.len()), (Observed::Present(()), 4));
+    assert_eq!((world.counts()["list:namespaces"], world.counts().get("get:namespace")), (1, None));
+    // which may be forbidden
+    world.fail("list:namespaces", CallErrorKind::Denied);
+    world.fail("get:namespace east nowhere", CallErrorKind::Denied);
+    let live = east(&kit, &world).await;
+    assert_eq!(live.namespaces[&apps], Observed::Present(()));
+    assert!(matches!(live.namespaces[&nowhere], Observed::Unknown(_)));
+    // trust only: nothing is missing
+    bind(&mut kit, &["nowhere"], Manage::None);
+    assert!(east(&kit, &world).await.namespaces.is_empty());
+}
+
+#[tokio::test]
+async fn pods_are_asked_for_before_a_delete_alone() {
+    let pods = |world: &World| {
+        let mut lines = world.take_log();
+        lines.retain(|line| line.starts_with("list:pods"));
+        lines
+    };
+    let mut kit = applied();
+    let world = World::new(kit.live.clone());
+    east(&kit, &world).await;
+    assert_eq!(pods(&world), [""; 0]);
+    kit.desired.roles.remove(&key("reports"));
+    world.change(|live| {
+        let east = live.clusters.get_mut(&key("east")).unwrap();
+        if let Some(Observed::Present(item)) = east.service_accounts.get_mut(&spot("apps", "worker")) {
+            item.pods = Observed::Present(vec!["pod-1".into()]);
+        }
+    });
+    let live = east(&kit, &world).await;
+    assert_eq!(pods(&world), ["list:pods east apps/worker"]);
+    let pods_of = |live: &LiveCluster| live.service_accounts[&spot("apps", "worker")].present().unwrap().pods.clone();
+    assert_eq!(pods_of(&live), Observed::Present(vec!["pod-1".into()]));
+    world.fail("list:pods", CallErrorKind::Denied);
+    assert!(matches!(pods_of(&east(&kit, &world).await), Observed::Unknown(_)));
+    world.heal();
+    world.take_log();
+    kit.options.destroy = true;
+    east(&kit, &world).await;
+    assert_eq!(pods(&world).len(), 3, "everything that irsa made, in both clusters");
+    let _: Key = key("east");
+}

@@ -1,0 +1,95 @@
+//! The spelling under which names of one meaning are the same.
+
+use super::{Operator, Principal, Quantifier};
+
+/// Every condition operator
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>).
+const OPERATORS: [&str; 27] = [
+    "StringEquals",
+    "StringNotEquals",
+    "StringEqualsIgnoreCase",
+    "StringNotEqualsIgnoreCase",
+    "StringLike",
+    "StringNotLike",
+    "NumericEquals",
+    "NumericNotEquals",
+    "NumericLessThan",
+    "NumericLessThanEquals",
+    "NumericGreaterThan",
+    "NumericGreaterThanEquals",
+    "DateEquals",
+    "DateNotEquals",
+    "DateLessThan",
+    "DateLessThanEquals",
+    "DateGreaterThan",
+    "DateGreaterThanEquals",
+    "Bool",
+    "BinaryEquals",
+    "IpAddress",
+    "NotIpAddress",
+    "ArnEquals",
+    "ArnLike",
+    "ArnNotEquals",
+    "ArnNotLike",
+    "Null",
+];
+
+/// A known operator with its prefix and suffix, whatever their case.
+pub(super) fn operator(name: &str) -> Option<Operator> {
+    let lower = name.to_ascii_lowercase();
+    let (quantifier, rest) = if let Some(rest) = lower.strip_prefix("forallvalues:") {
+        (Quantifier::ForAllValues, rest)
+    } else if let Some(rest) = lower.strip_prefix("foranyvalue:") {
+        (Quantifier::ForAnyValue, rest)
+    } else {
+        (Quantifier::One, lower.as_str())
+    };
+    let (base, if_exists) = match rest.strip_suffix("ifexists") {
+        // `Null` asks whether the key is there: with `IfExists` it would ask nothing
+        Some("null") | None => (rest, false),
+        Some(base) => (base, true),
+    };
+    OPERATORS.iter().any(|known| known.eq_ignore_ascii_case(base)).then(|| Operator {
+        quantifier,
+        base: base.to_owned(),
+        if_exists,
+    })
+}
+
+/// A condition key. The case of key names does not count
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html>), but what stands
+/// behind a `/` is somebody's own name: the key of a tag as in `aws:ResourceTag/Team`, or the path of an issuer as in
+/// `oidc.example.com/id/ABC:sub`.
+pub(super) fn condition_key(key: &str) -> String {
+    let Some((head, tail)) = key.split_once('/') else {
+        return key.to_ascii_lowercase();
+    };
+    let head_folded = head.to_ascii_lowercase();
+    if !head.contains(':')
+        && let Some((path, claim)) = tail.rsplit_once(':')
+    {
+        return format!("{head_folded}/{path}:{}", claim.to_ascii_lowercase());
+    }
+    format!("{head_folded}/{tail}")
+}
+
+/// An `AWS` principal: an account's root ARN and its id are the same
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>). An account id is
+/// unique in its partition, and a role cannot trust across partitions, so the partition does not count.
+pub(super) fn aws_principal(text: &str) -> Principal {
+    Principal::Aws(root_account(text).unwrap_or(text).to_owned())
+}
+
+/// The id in `arn:PARTITION:iam::ID:root`.
+fn root_account(arn: &str) -> Option<&str> {
+    let rest = arn.strip_prefix("arn:aws")?;
+    let (partition, rest) = rest.split_once(':')?;
+    let known = partition.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let id = rest.strip_prefix("iam::")?.strip_suffix(":root")?;
+    (known && (partition.is_empty() || partition.starts_with('-')) && account_id(id)).then_some(id)
+}
+
+/// Twelve digits.
+pub(super) fn account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}

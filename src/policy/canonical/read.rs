@@ -1,0 +1,414 @@
+//! From JSON to the canonical form, collecting everything that is wrong on the way.
+//!
+//! A declared document is held to what IAM would refuse anyway; a live one only to what can be understood without doubt.
+
+use super::super::document::Kind;
+use super::super::parse::{Entry, Fault, Node, Shape};
+use super::{CanonicalDocument, CanonicalStatement, Choice, Effect, Operator, Principal, Quantifier, Version, fold};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+const DOCUMENT: [&str; 3] = ["Version", "Id", "Statement"];
+const STATEMENT: [&str; 9] =
+    ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
+const PRINCIPALS: [&str; 4] = ["AWS", "Service", "Federated", "CanonicalUser"];
+
+/// Reads a document; `None` for `kind` is a live one. The statements come in the order of the text.
+pub(crate) fn document(node: &Node, kind: Option<Kind>) -> Result<(CanonicalDocument, Vec<Read>), Vec<Fault>> {
+    let mut reader = Reader { kind, faults: Vec::new() };
+    let read = reader.document(node);
+    match read {
+        Some((version, list)) if reader.faults.is_empty() => {
+            let statements = list.iter().cloned().collect();
+            Ok((CanonicalDocument { version, statements }, list))
+        }
+        _ => Err(reader.in_order()),
+    }
+}
+
+/// Reads one statement; `None` for `kind` is one that may stand anywhere.
+pub(crate) fn statement(node: &Node, kind: Option<Kind>) -> Result<Read, Vec<Fault>> {
+    let mut reader = Reader { kind, faults: Vec::new() };
+    reader.characters(node);
+    let read = reader.statement(node);
+    match read {
+        Some(statement) if reader.faults.is_empty() => Ok(statement),
+        _ => Err(reader.in_order()),
+    }
+}
+
+type Read = Arc<CanonicalStatement>;
+
+struct Reader {
+    kind: Option<Kind>,
+    faults: Vec<Fault>,
+}
+
+impl Reader {
+    fn fault<T>(&mut self, at: Option<usize>, message: impl Into<String>) -> Option<T> {
+        self.faults.push(Fault { message: message.into(), at });
+        None
+    }
+
+    fn in_order(mut self) -> Vec<Fault> {
+        self.faults.sort_by_key(|fault| fault.at);
+        self.faults
+    }
+
+    fn declared(&self) -> bool {
+        self.kind.is_some()
+    }
+
+    fn document(&mut self, node: &Node) -> Option<(Version, Vec<Read>)> {
+        self.characters(node);
+        let Some(entries) = node.object() else {
+            return self.fault(node.at, "a policy must be an object");
+        };
+        self.known(entries, &DOCUMENT);
+        self.label(entries, "Id");
+        let version = match find(entries, "Version") {
+            Some(entry) => self.version(&entry.value),
+            None => Some(Version::Old),
+        };
+        let statements = match find(entries, "Statement").map(|entry| &entry.value) {
+            Some(Node { shape: Shape::List(list), at }) if list.is_empty() => {
+                self.fault(*at, "`Statement` must not be empty")
+            }
+            Some(Node { shape: Shape::List(list), .. }) => {
+                let read: Vec<Option<Read>> = list.iter().map(|item| self.statement(item)).collect();
+                read.into_iter().collect()
+            }
+            Some(single) => self.statement(single).map(|read| vec![read]),
+            None => self.fault(node.at, "a policy needs `Statement`"),
+        };
+        Some((version?, statements?))
+    }
+
+    fn version(&mut self, node: &Node) -> Option<Version> {
+        match &node.shape {
+            Shape::Text(text) if text == "2012-10-17" => Some(Version::Current),
+            Shape::Text(text) if text == "2008-10-17" => Some(Version::Old),
+            _ => self.fault(node.at, "`Version` must be `2012-10-17` or `2008-10-17`"),
+        }
+    }
+
+    fn statement(&mut self, node: &Node) -> Option<Read> {
+        let Some(entries) = node.object() else {
+            return self.fault(node.at, "a statement must be an object");
+        };
+        self.known(entries, &STATEMENT);
+        self.label(entries, "Sid");
+        let effect = self.effect(node, entries);
+        let principals = self.pair(entries, "Principal", "NotPrincipal", Self::principals);
+        let actions = self.pair(entries, "Action", "NotAction", Self::actions);
+        let resources = self.pair(entries, "Resource", "NotResource", Self::resources);
+        let conditions = match find(entries, "Condition") {
+            Some(entry) => self.conditions(&entry.value),
+            None => Some(BTreeMap::new()),
+        };
+        self.fits(node, entries, effect);
+        if find(entries, "Action").or_else(|| find(entries, "NotAction")).is_none() {
+            return self.fault(node.at, "a statement needs `Action` or `NotAction`");
+        }
+        Some(Arc::new(CanonicalStatement {
+            effect: effect?,
+            principals,
+            actions: actions?,
+            resources,
+            conditions: conditions?,
+        }))
+    }
+
+    /// Whether the elements are those of the kind of document.
+    fn fits(&mut self, node: &Node, entries: &[Entry], effect: Option<Effect>) {
+        let principal = find(entries, "Principal").or_else(|| find(entries, "NotPrincipal"));
+        let resource = find(entries, "Resource").or_else(|| find(entries, "NotResource"));
+        match self.kind {
+            None => {}
+            Some(Kind::Permissions) => {
+                if let Some(entry) = principal {
+                    self.fault::<()>(entry.at, format!("a permission policy must not have `{}`", entry.key));
+                }
+                if resource.is_none() {
+                    self.fault::<()>(node.at, "a statement needs `Resource` or `NotResource`");
+                }
+            }
+            Some(Kind::Trust) => {
+                match principal {
+                    None => self.fault::<()>(node.at, "a statement of a trust policy needs `Principal`"),
+                    Some(entry) if entry.key == "NotPrincipal" && effect == Some(Effect::Allow) => {
+                        self.fault(entry.at, "`NotPrincipal` goes with `Deny` only")
+                    }
+                    Some(_) => None,
+                };
+                if let Some(entry) = resource {
+                    self.fault::<()>(entry.at, format!("a trust policy must not have `{}`", entry.key));
+                }
+            }
+        }
+    }
+
+    /// Element names count with their case.
+    fn known(&mut self, entries: &[Entry], names: &[&str]) {
+        for entry in entries.iter().filter(|entry| !names.contains(&entry.key.as_str())) {
+            let message = match names.iter().find(|name| name.eq_ignore_ascii_case(&entry.key)) {
+                Some(name) => format!("unknown element `{}`: it is written `{name}`", entry.key),
+                None => format!("unknown element `{}`", entry.key),
+            };
+            self.fault::<()>(entry.at, message);
+        }
+    }
+
+    /// `Sid` and `Id` mean nothing, but IAM takes only letters and digits in the `Sid` of a permission policy
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html>).
+    fn label(&mut self, entries: &[Entry], name: &str) {
+        let Some(entry) = find(entries, name) else { return };
+        match &entry.value.shape {
+            Shape::Text(text)
+                if name == "Sid"
+                    && self.kind == Some(Kind::Permissions)
+                    && !text.bytes().all(|b| b.is_ascii_alphanumeric()) =>
+            {
+                self.fault::<()>(entry.value.at, format!("`Sid` must be made of letters and digits, this is `{text}`"));
+            }
+            Shape::Text(_) => {}
+            _ => {
+                self.fault::<()>(entry.value.at, format!("`{name}` must be a string"));
+            }
+        }
+    }
+
+    fn effect(&mut self, node: &Node, entries: &[Entry]) -> Option<Effect> {
+        let Some(entry) = find(entries, "Effect") else {
+            return self.fault(node.at, "a statement needs `Effect`");
+        };
+        match &entry.value.shape {
+            Shape::Text(text) if text == "Allow" => Some(Effect::Allow),
+            Shape::Text(text) if text == "Deny" => Some(Effect::Deny),
+            _ => self.fault(entry.value.at, "`Effect` must be `Allow` or `Deny`"),
+        }
+    }
+
+    /// An element and its `Not` counterpart, which exclude each other.
+    fn pair<T: Ord>(
+        &mut self,
+        entries: &[Entry],
+        plain: &str,
+        not: &str,
+        read: fn(&mut Self, &Entry) -> Option<BTreeSet<T>>,
+    ) -> Option<Choice<T>> {
+        match (find(entries, plain), find(entries, not)) {
+            (Some(_), Some(entry)) => self.fault(entry.at, format!("`{plain}` and `{not}` exclude each other")),
+            (Some(entry), None) => read(self, entry).map(Choice::Only),
+            (None, Some(entry)) => read(self, entry).map(Choice::AllBut),
+            (None, None) => None,
+        }
+    }
+
+    /// One string or a list of them, with their places.
+    fn texts<'n>(&mut self, name: &str, node: &'n Node) -> Option<Vec<(&'n str, Option<usize>)>> {
+        let items = match &node.shape {
+            Shape::List(list) if list.is_empty() => return self.fault(node.at, format!("`{name}` must not be empty")),
+            Shape::List(list) => list.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for item in items {
+            let Shape::Text(text) = &item.shape else {
+                return self.fault(item.at, format!("`{name}` must be a string or a list of strings"));
+            };
+            texts.push((text.as_str(), item.at));
+        }
+        Some(texts)
+    }
+
+    /// The case of actions does not count
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html>).
+    fn actions(&mut self, entry: &Entry) -> Option<BTreeSet<String>> {
+        let texts = self.texts(&entry.key, &entry.value)?;
+        let declared = self.declared();
+        for (text, at) in texts.iter().filter(|_| declared) {
+            let formed = match text.split_once(':') {
+                None | Some(("*", _)) => matches!(*text, "*" | "*:*"),
+                Some((service, name)) => {
+                    !service.is_empty()
+                        && service.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                        && !name.is_empty()
+                        && !name.contains(char::is_whitespace)
+                }
+            };
+            let sts = text.split_once(':').is_some_and(|(service, _)| service.eq_ignore_ascii_case("sts"));
+            if !formed {
+                self.fault::<()>(*at, format!("`{text}` is no action: expected `*` or `SERVICE:NAME`"));
+            } else if self.kind == Some(Kind::Trust) && !sts {
+                self.fault::<()>(*at, format!("a trust policy takes `sts:` actions only, not `{text}`"));
+            }
+        }
+        Some(texts.into_iter().map(|(text, _)| text.to_ascii_lowercase()).collect())
+    }
+
+    fn resources(&mut self, entry: &Entry) -> Option<BTreeSet<String>> {
+        let texts = self.texts(&entry.key, &entry.value)?;
+        for (text, at) in &texts {
+            if self.declared() && *text != "*" && !text.starts_with("arn:") {
+                self.fault::<()>(*at, format!("`{text}` is no resource: expected an ARN or `*`"));
+            }
+        }
+        Some(texts.into_iter().map(|(text, _)| text.to_owned()).collect())
+    }
+
+    /// Everyone is `"*"` and `{"AWS": "*"}` alike
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>).
+    fn principals(&mut self, entry: &Entry) -> Option<BTreeSet<Principal>> {
+        let name = &entry.key;
+        let kinds = match &entry.value.shape {
+            Shape::Text(text) if text == "*" => return Some(BTreeSet::from([Principal::Aws("*".into())])),
+            Shape::Object(kinds) if kinds.is_empty() => {
+                return self.fault(entry.value.at, format!("`{name}` must not be empty"));
+            }
+            Shape::Object(kinds) => kinds,
+            _ => {
+                let message = format!("`{name}` must be `*` or an object of `AWS`, `Service`, `Federated`");
+                return self.fault(entry.value.at, message);
+            }
+        };
+        self.known(kinds, &PRINCIPALS);
+        let mut set = BTreeSet::new();
+        for kind in kinds {
+            for (text, at) in self.texts(&kind.key, &kind.value)? {
+                if let Some(message) = self.declared().then(|| misnamed(&kind.key, text)).flatten() {
+                    self.fault::<()>(at, message);
+                }
+                set.insert(match kind.key.as_str() {
+                    "AWS" => fold::aws_principal(text),
+                    "Service" => Principal::Service(text.to_ascii_lowercase()),
+                    "Federated" => Principal::Federated(text.to_owned()),
+                    _ => Principal::CanonicalUser(text.to_owned()),
+                });
+            }
+        }
+        Some(set)
+    }
+
+    fn conditions(&mut self, node: &Node) -> Option<BTreeMap<Operator, BTreeMap<String, BTreeSet<String>>>> {
+        let Some(entries) = node.object() else {
+            return self.fault(node.at, "`Condition` must be an object");
+        };
+        let mut conditions = BTreeMap::new();
+        for entry in entries {
+            let operator = match fold::operator(&entry.key) {
+                Some(operator) => operator,
+                None if self.declared() => {
+                    self.fault::<()>(entry.at, format!("unknown condition operator `{}`", entry.key));
+                    continue;
+                }
+                // AWS may know more operators than we do; nothing of an unknown one is folded
+                None => Operator { quantifier: Quantifier::One, base: entry.key.clone(), if_exists: false },
+            };
+            let Some(block) = self.block(entry, &operator) else { continue };
+            if conditions.insert(operator, block).is_some() {
+                let message = format!("condition operator `{}` is there twice, but for its case", entry.key);
+                self.fault::<()>(entry.at, message);
+            }
+        }
+        Some(conditions)
+    }
+
+    /// The keys and values under one operator.
+    fn block(&mut self, entry: &Entry, operator: &Operator) -> Option<BTreeMap<String, BTreeSet<String>>> {
+        let keys = match entry.value.object() {
+            Some([]) => return self.fault(entry.value.at, format!("`{}` must not be empty", entry.key)),
+            Some(keys) => keys,
+            None => return self.fault(entry.value.at, format!("`{}` must be an object of condition keys", entry.key)),
+        };
+        let mut block = BTreeMap::new();
+        for key in keys {
+            if self.declared() && !key.key.contains(':') {
+                self.fault::<()>(key.at, format!("`{}` is no condition key: expected `SERVICE:NAME`", key.key));
+            }
+            let Some(mut values) = self.values(key) else { continue };
+            if operator.base == "bool" {
+                values = values.into_iter().map(|value| value.to_ascii_lowercase()).collect();
+            }
+            if block.insert(fold::condition_key(&key.key), values).is_some() {
+                let message =
+                    format!("condition key `{}` is there twice under `{}`, but for its case", key.key, entry.key);
+                self.fault::<()>(key.at, message);
+            }
+        }
+        Some(block)
+    }
+
+    /// Booleans and numbers stand for their text.
+    fn values(&mut self, key: &Entry) -> Option<BTreeSet<String>> {
+        let items = match &key.value.shape {
+            Shape::List(list) if list.is_empty() => {
+                return self.fault(key.value.at, format!("`{}` must not be empty", key.key));
+            }
+            Shape::List(list) => list.as_slice(),
+            _ => std::slice::from_ref(&key.value),
+        };
+        let mut values = BTreeSet::new();
+        for item in items {
+            values.insert(match &item.shape {
+                Shape::Text(text) => text.clone(),
+                Shape::Bool(bool) => bool.to_string(),
+                Shape::Number(number) => number.to_string(),
+                Shape::Null | Shape::List(_) | Shape::Object(_) => {
+                    let message = format!("`{}` must be a string, number or boolean, or a list of them", key.key);
+                    return self.fault(item.at, message);
+                }
+            });
+        }
+        Some(values)
+    }
+
+    /// IAM takes tab, line feed, carriage return and U+0020 to U+00FF in a policy, nothing else
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
+    fn characters(&mut self, node: &Node) {
+        if !self.declared() {
+            return;
+        }
+        let mut check = |text: &str, at: Option<usize>| {
+            if let Some(bad) = text.chars().find(|c| *c > '\u{ff}') {
+                let message = format!("IAM takes no character beyond U+00FF, this has U+{:04X}", u32::from(bad));
+                self.faults.push(Fault { message, at });
+            }
+        };
+        match &node.shape {
+            Shape::Text(text) => check(text, node.at),
+            Shape::List(list) => list.iter().for_each(|item| self.characters(item)),
+            Shape::Object(entries) => {
+                for entry in entries {
+                    check(&entry.key, entry.at);
+                }
+                for entry in entries {
+                    self.characters(&entry.value);
+                }
+            }
+            Shape::Null | Shape::Bool(_) | Shape::Number(_) => {}
+        }
+    }
+}
+
+fn find<'a>(entries: &'a [Entry], name: &str) -> Option<&'a Entry> {
+    entries.iter().find(|entry| entry.key == name)
+}
+
+/// What IAM would refuse in a principal
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>).
+fn misnamed(kind: &str, text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some("a principal must not be empty".to_owned());
+    }
+    if kind != "AWS" || text == "*" || fold::account_id(text) {
+        return None;
+    }
+    if text.contains(['*', '?']) {
+        return Some(format!("`{text}`: a wildcard cannot stand for a part of a principal"));
+    }
+    // a unique id stands where its user or role is gone, and is the linter's business
+    let unique = text.len() >= 16 && text.starts_with('A') && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    (!text.starts_with("arn:") && !unique)
+        .then(|| format!("`{text}` is no AWS principal: expected an account id, an ARN or `*`"))
+}

@@ -1,0 +1,256 @@
+//! A JSON reader that keeps where everything stands.
+//!
+//! serde_json keeps the last of two equal keys without a word, and has no positions once a value is read; the errors
+//! that `canonical` finds need them. Strings and numbers are still read by serde_json.
+
+use super::{Fault, ParseError, position, without_mark};
+use serde_json::{Map, Number, Value};
+use std::collections::BTreeMap;
+
+/// Nobody nests a policy deeper than five; the limit keeps the recursion of every reader small.
+const DEPTH_LIMIT: usize = 32;
+
+/// A JSON value and where it begins.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Node {
+    pub at: Option<usize>,
+    pub shape: Shape,
+}
+
+/// What a JSON value is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Shape {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Node>),
+    Object(Vec<Entry>),
+}
+
+/// A key, where it stands, and its value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub key: String,
+    pub at: Option<usize>,
+    pub value: Node,
+}
+
+/// Reads JSON, refusing duplicate keys, depth beyond 32, text behind the document and numbers that cannot be kept.
+pub(crate) fn strict_json(text: &str) -> Result<Node, ParseError> {
+    let mut reader = Reader { text: without_mark(text), at: 0, depth: 0 };
+    reader.document().map_err(|fault| fault.locate(text))
+}
+
+impl Node {
+    /// The tree of a value that came from no text.
+    pub(crate) fn of(value: &Value) -> Self {
+        let shape = match value {
+            Value::Null => Shape::Null,
+            Value::Bool(bool) => Shape::Bool(*bool),
+            Value::Number(number) => Shape::Number(number.clone()),
+            Value::String(text) => Shape::Text(text.clone()),
+            Value::Array(list) => Shape::List(list.iter().map(Self::of).collect()),
+            Value::Object(map) => Shape::Object(
+                map.iter().map(|(key, value)| Entry { key: key.clone(), at: None, value: Self::of(value) }).collect(),
+            ),
+        };
+        Self { at: None, shape }
+    }
+
+    /// The value without positions.
+    pub(crate) fn into_value(self) -> Value {
+        match self.shape {
+            Shape::Null => Value::Null,
+            Shape::Bool(bool) => Value::Bool(bool),
+            Shape::Number(number) => Value::Number(number),
+            Shape::Text(text) => Value::String(text),
+            Shape::List(list) => Value::Array(list.into_iter().map(Self::into_value).collect()),
+            Shape::Object(entries) => {
+                let map: Map<String, Value> =
+                    entries.into_iter().map(|entry| (entry.key, entry.value.into_value())).collect();
+                Value::Object(map)
+            }
+        }
+    }
+
+    /// The entries, if it is an object.
+    pub(crate) fn object(&self) -> Option<&[Entry]> {
+        match &self.shape {
+            Shape::Object(entries) => Some(entries),
+            _ => None,
+        }
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+impl Reader<'_> {
+    fn document(&mut self) -> Result<Node, Fault> {
+        self.blank();
+        if self.peek().is_none() {
+            return fault(self.at, "the document is empty");
+        }
+        let node = self.value()?;
+        self.blank();
+        match self.peek() {
+            None => Ok(node),
+            Some(_) => fault(self.at, "there is text behind the document"),
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn blank(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self) -> Result<Node, Fault> {
+        let at = self.at;
+        let shape = match self.peek() {
+            Some(b'{') => self.nested(Self::object)?,
+            Some(b'[') => self.nested(Self::list)?,
+            Some(b'"') => Shape::Text(self.string()?),
+            Some(b'-' | b'0'..=b'9') => Shape::Number(self.number()?),
+            Some(_) => self.word()?,
+            None => return fault(at, "the document ends too early"),
+        };
+        Ok(Node { at: Some(at), shape })
+    }
+
+    fn nested(&mut self, read: fn(&mut Self) -> Result<Shape, Fault>) -> Result<Shape, Fault> {
+        if self.depth == DEPTH_LIMIT {
+            return fault(self.at, format!("nested deeper than {DEPTH_LIMIT}"));
+        }
+        self.depth += 1;
+        self.at += 1;
+        let shape = read(self)?;
+        self.depth -= 1;
+        Ok(shape)
+    }
+
+    fn object(&mut self) -> Result<Shape, Fault> {
+        let mut entries = Vec::new();
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        self.blank();
+        if self.took(b'}') {
+            return Ok(Shape::Object(entries));
+        }
+        loop {
+            self.blank();
+            let at = self.at;
+            if self.peek() != Some(b'"') {
+                return self.expected("a key in double quotes");
+            }
+            let key = self.string()?;
+            if let Some(first) = seen.insert(key.clone(), at) {
+                let (line, column) = position(self.text, first);
+                return fault(at, format!("duplicate key `{key}`, first at line {line}, column {column}"));
+            }
+            self.blank();
+            if !self.took(b':') {
+                return self.expected("`:`");
+            }
+            self.blank();
+            let value = self.value()?;
+            entries.push(Entry { key, at: Some(at), value });
+            self.blank();
+            if self.took(b'}') {
+                return Ok(Shape::Object(entries));
+            }
+            if !self.took(b',') {
+                return self.expected("`,` or `}`");
+            }
+        }
+    }
+
+    fn list(&mut self) -> Result<Shape, Fault> {
+        let mut items = Vec::new();
+        self.blank();
+        if self.took(b']') {
+            return Ok(Shape::List(items));
+        }
+        loop {
+            self.blank();
+            items.push(self.value()?);
+            self.blank();
+            if self.took(b']') {
+                return Ok(Shape::List(items));
+            }
+            if !self.took(b',') {
+                return self.expected("`,` or `]`");
+            }
+        }
+    }
+
+    fn string(&mut self) -> Result<String, Fault> {
+        let start = self.at;
+        let bytes = self.text.as_bytes();
+        let mut end = start + 1;
+        loop {
+            match bytes.get(end) {
+                Some(b'"') => break,
+                Some(b'\\') => end += 2,
+                Some(_) => end += 1,
+                None => return fault(start, "the string does not end"),
+            }
+        }
+        self.at = end + 1;
+        // both ends are quotes, so the slice begins and ends between characters
+        serde_json::from_str(&self.text[start..=end])
+            .or_else(|_| fault(start, "the string has a control character or an escape that JSON does not know"))
+    }
+
+    fn number(&mut self) -> Result<Number, Fault> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
+            self.at += 1;
+        }
+        let token = &self.text[start..self.at];
+        let Ok(number) = serde_json::from_str::<Number>(token) else {
+            return fault(start, format!("`{token}` is no JSON number"));
+        };
+        if number.to_string() != token {
+            return fault(start, format!("number `{token}` cannot be kept exactly: write it in double quotes"));
+        }
+        Ok(number)
+    }
+
+    fn word(&mut self) -> Result<Shape, Fault> {
+        let words = [("true", Shape::Bool(true)), ("false", Shape::Bool(false)), ("null", Shape::Null)];
+        for (word, shape) in words {
+            if self.text[self.at..].starts_with(word) {
+                self.at += word.len();
+                return Ok(shape);
+            }
+        }
+        self.expected("a value")
+    }
+
+    fn took(&mut self, byte: u8) -> bool {
+        let there = self.peek() == Some(byte);
+        self.at += usize::from(there);
+        there
+    }
+
+    fn expected<T>(&self, what: &str) -> Result<T, Fault> {
+        // between tokens the reader always stands at the beginning of a character
+        match self.text[self.at..].chars().next() {
+            Some(found) if found.is_ascii_graphic() => fault(self.at, format!("expected {what}, found `{found}`")),
+            Some(found) => fault(self.at, format!("expected {what}, found `{}`", found.escape_debug())),
+            None => fault(self.at, format!("expected {what}, found the end")),
+        }
+    }
+}
+
+fn fault<T>(at: usize, message: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault { message: message.into(), at: Some(at) })
+}

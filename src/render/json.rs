@@ -1,0 +1,148 @@
+//! Plans and reports as one JSON document.
+//!
+//! A plan is the plan file itself; a report has a frozen, versioned struct of its own here. Characters that a terminal
+//! would obey are written as JSON escapes: the same document, safe to look at.
+
+use super::deliver;
+use crate::apply::report::{Failure, Interrupt, Outcome, Report, StepOutcome};
+use crate::model::unseen::printable;
+use crate::plan::file::PlanV1;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Write};
+
+/// The format of reports that this program writes: the minor grows when keys are added, the major when they change.
+pub const REPORT_FORMAT_VERSION: &str = "1.0";
+
+/// A report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReportV1 {
+    /// `1.0`
+    pub format_version: String,
+    /// The program's version.
+    pub irsa_version: String,
+    /// Whether every step ended well.
+    pub succeeded: bool,
+    /// `SIGINT` or `SIGTERM`, if a signal ended the run early.
+    pub interrupted: Option<String>,
+    /// The counts.
+    pub summary: ReportSummaryV1,
+    /// One for each step, in plan order.
+    pub outcomes: Vec<OutcomeV1>,
+}
+
+/// The counts of a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReportSummaryV1 {
+    /// All steps.
+    pub changes: usize,
+    /// Written.
+    pub applied: usize,
+    /// Found as they should be.
+    pub already_done: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Not begun.
+    pub skipped: usize,
+}
+
+/// What came of one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct OutcomeV1 {
+    /// The object.
+    pub address: String,
+    /// `create`, `update`, `delete` or `adopt`.
+    pub action: String,
+    /// `applied`, `already-done`, `skipped` or `failed`.
+    pub outcome: String,
+    /// Why it was skipped, or null.
+    pub why: Option<String>,
+    /// Where it failed, or null.
+    pub failure: Option<FailureV1>,
+}
+
+/// Where a step failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FailureV1 {
+    /// The operation that failed.
+    pub operation: String,
+    /// The service's code, or null.
+    pub code: Option<String>,
+    /// What was said.
+    pub why: String,
+    /// The request id, or null.
+    pub request_id: Option<String>,
+    /// What to do next, or null.
+    pub hint: Option<String>,
+    /// Whether the object had changed since the plan.
+    pub stale: bool,
+    /// The operations that were done before.
+    pub done: Vec<String>,
+    /// The operations that are left.
+    pub left: Vec<String>,
+}
+
+impl ReportV1 {
+    /// The document for `report`.
+    pub fn of(report: &Report) -> Self {
+        let outcomes: Vec<OutcomeV1> = report.outcomes.iter().map(outcome).collect();
+        let number = |word: &str| outcomes.iter().filter(|step| step.outcome == word).count();
+        Self {
+            format_version: REPORT_FORMAT_VERSION.to_owned(),
+            irsa_version: env!("CARGO_PKG_VERSION").to_owned(),
+            succeeded: report.succeeded(),
+            interrupted: report.interrupted.map(|signal| {
+                let name = match signal {
+                    Interrupt::Interrupt => "SIGINT",
+                    Interrupt::Terminate => "SIGTERM",
+                };
+                name.to_owned()
+            }),
+            summary: ReportSummaryV1 {
+                changes: outcomes.len(),
+                applied: number("applied"),
+                already_done: number("already-done"),
+                failed: number("failed"),
+                skipped: number("skipped"),
+            },
+            outcomes,
+        }
+    }
+}
+
+fn outcome(step: &StepOutcome) -> OutcomeV1 {
+    let StepOutcome { address, action, outcome } = step;
+    let (word, why, failure) = match outcome {
+        Outcome::Applied => ("applied", None, None),
+        Outcome::AlreadyDone => ("already-done", None, None),
+        Outcome::Skipped(why) => ("skipped", Some(why.clone()), None),
+        Outcome::Failed(failure) => ("failed", None, Some(failed(failure))),
+    };
+    OutcomeV1 {
+        address: address.to_string(),
+        action: action.as_str().to_owned(),
+        outcome: word.to_owned(),
+        why,
+        failure,
+    }
+}
+
+fn failed(failure: &Failure) -> FailureV1 {
+    let Failure { operation, code, why, request_id, hint, stale, done, left } = failure.clone();
+    FailureV1 { operation, code, why, request_id, hint, stale, done, left }
+}
+
+/// Writes the plan file.
+pub fn plan(plan: &PlanV1, out: &mut dyn Write) -> io::Result<()> {
+    deliver(&plan.to_text(), out)
+}
+
+/// Writes the report.
+pub fn report(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let mut text = serde_json::to_string_pretty(&ReportV1::of(report))?;
+    text.push('\n');
+    deliver(&printable(&text), out)
+}

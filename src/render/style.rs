@@ -1,0 +1,94 @@
+//! How text looks on a terminal: colour and width, decided once by `ui`.
+//!
+//! Colour is never the only signal: every sign and word is there without it.
+
+use anstyle::{AnsiColor, Color};
+
+/// The looks of one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Style {
+    color: bool,
+    width: Option<usize>,
+}
+
+/// What a piece of text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ink {
+    Plain,
+    Strong,
+    Dim,
+    Added,
+    Removed,
+    Changed,
+    Adopted,
+    Refused,
+    Warning,
+    Note,
+}
+
+impl Style {
+    /// Text alone, lines as long as they are.
+    pub const fn plain() -> Self {
+        Self { color: false, width: None }
+    }
+
+    /// With colours, lines as long as they are.
+    pub const fn colored() -> Self {
+        Self { color: true, width: None }
+    }
+
+    /// The same for a terminal of so many columns; `None` breaks no lines.
+    #[must_use]
+    pub const fn with_width(self, width: Option<usize>) -> Self {
+        Self { width, ..self }
+    }
+
+    /// Whether there are colours.
+    pub const fn has_color(&self) -> bool {
+        self.color
+    }
+
+    pub(crate) fn width(&self) -> Option<usize> {
+        self.width
+    }
+
+    /// The text in its colour. Only text that is scrubbed may come here.
+    pub(crate) fn paint(&self, ink: Ink, text: &str) -> String {
+        if !self.color || ink == Ink::Plain || text.is_empty() {
+            return text.to_owned();
+        }
+        let style = ink.style();
+        format!("{style}{text}{style:#}")
+    }
+}
+
+impl Ink {
+    fn style(self) -> anstyle::Style {
+        let plain = anstyle::Style::new();
+        let color = |color: AnsiColor| plain.fg_color(Some(Color::Ansi(color)));
+        match self {
+            Self::Plain => plain,
+            Self::Strong => plain.bold(),
+            Self::Dim => plain.dimmed(),
+            Self::Added => color(AnsiColor::Green),
+            Self::Removed => color(AnsiColor::Red),
+            Self::Changed => color(AnsiColor::Yellow),
+            Self::Adopted => color(AnsiColor::Magenta),
+            Self::Refused => color(AnsiColor::Red).bold(),
+            Self::Warning => color(AnsiColor::Yellow).bold(),
+            Self::Note => color(AnsiColor::Cyan),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_has_no_escape_sequence() {
+        assert_eq!(Style::plain().paint(Ink::Added, "+"), "+");
+        assert_eq!(Style::colored().paint(Ink::Added, "+"), "\u{1b}[32m+\u{1b}[0m");
+        assert_eq!(Style::colored().paint(Ink::Dim, ""), "");
+    }
+}

@@ -1,0 +1,268 @@
+//! Text for people: on a terminal, in a log, in a file.
+//!
+//! One block for each object, a sign before every line that matters. Without a width no line is broken, so that logs can
+//! be searched; with one, prose is wrapped and long values stand below each other.
+
+use super::wrap::wrap;
+use super::{Ink, Style, deliver};
+use crate::view::scrub::is_command;
+use crate::view::{ChangeView, Entry, Mark, NoteView, PlanView, ReportView, StepView, Text, Tick, Verb};
+use std::io::{self, Write};
+use unicode_width::UnicodeWidthStr;
+
+/// Writes a plan.
+pub fn plan(view: &PlanView, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = Page::new(style);
+    page.legend(view);
+    for change in &view.changes {
+        page.change(change);
+    }
+    for item in &view.refused {
+        page.head('x', Ink::Refused, &item.address, "is refused");
+        page.prose(4, "", Ink::Plain, &item.why);
+        page.hint(&item.hint);
+        page.gap();
+    }
+    for item in &view.unknown {
+        page.head('?', Ink::Warning, &item.address, "could not be seen");
+        page.prose(4, "", Ink::Plain, &item.why);
+        page.gap();
+    }
+    page.notes("Notes:", &view.notes, true);
+    page.notes("Waiting:", &view.waiting, false);
+    page.line(&style.paint(Ink::Strong, &view.summary));
+    for remark in &view.remarks {
+        page.prose(0, "", Ink::Plain, remark);
+    }
+    deliver(&page.text, out)
+}
+
+/// Writes a report.
+pub fn report(view: &ReportView, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = Page::new(style);
+    for step in &view.steps {
+        page.step(step);
+    }
+    if !view.steps.is_empty() {
+        page.gap();
+    }
+    if let Some(words) = &view.interrupted {
+        page.line(&style.paint(Ink::Warning, words));
+    }
+    let ink = if view.succeeded { Ink::Strong } else { Ink::Refused };
+    page.line(&style.paint(ink, &view.summary));
+    deliver(&page.text, out)
+}
+
+/// Text in the making.
+struct Page<'a> {
+    style: &'a Style,
+    text: String,
+}
+
+impl<'a> Page<'a> {
+    fn new(style: &'a Style) -> Self {
+        Self { style, text: String::new() }
+    }
+
+    fn line(&mut self, text: &str) {
+        // the log of a CI job would take such a line for a command
+        if is_command(text) {
+            self.text.push('\\');
+        }
+        self.text.push_str(text.trim_end());
+        self.text.push('\n');
+    }
+
+    /// An empty line, but never two.
+    fn gap(&mut self) {
+        if !self.text.is_empty() && !self.text.ends_with("\n\n") {
+            self.text.push('\n');
+        }
+    }
+
+    /// The signs that the reader is about to see.
+    fn legend(&mut self, view: &PlanView) {
+        if view.changes.is_empty() {
+            return;
+        }
+        let known = [Verb::Create, Verb::Update, Verb::Delete, Verb::Adopt];
+        let used = known.iter().filter(|verb| view.changes.iter().any(|change| change.verb == **verb));
+        let mut signs: Vec<(char, Ink, &str)> = used.map(|verb| (verb.sign(), ink(verb), verb.word())).collect();
+        if !view.refused.is_empty() {
+            signs.push(('x', Ink::Refused, "refused"));
+        }
+        if !view.unknown.is_empty() {
+            signs.push(('?', Ink::Warning, "not seen"));
+        }
+        let signs: Vec<String> = signs
+            .into_iter()
+            .map(|(sign, ink, word)| format!("{} {word}", self.style.paint(ink, &sign.to_string())))
+            .collect();
+        self.line(&format!("Legend:  {}", signs.join("   ")));
+        self.gap();
+    }
+
+    /// Sign, address and words; the words on a line of their own where they do not fit.
+    fn head(&mut self, sign: char, ink: Ink, address: &str, words: &str) {
+        let style = self.style;
+        let fits = style.width().is_none_or(|width| address.width() + words.width() + 3 <= width);
+        let sign = style.paint(ink, &sign.to_string());
+        let address = style.paint(Ink::Strong, address);
+        if fits {
+            return self.line(&format!("{sign} {address} {words}"));
+        }
+        self.line(&format!("{sign} {address}"));
+        self.prose(4, "", Ink::Plain, words);
+    }
+
+    fn change(&mut self, change: &ChangeView) {
+        self.head(change.verb.sign(), ink(&change.verb), &change.address, &change.verb.will());
+        for reason in &change.reasons {
+            self.prose(4, "", Ink::Dim, reason);
+        }
+        for entry in &change.entries {
+            self.entry(entry, 1);
+        }
+        self.gap();
+    }
+
+    /// A paragraph: the label once, its lines below each other.
+    fn prose(&mut self, indent: usize, label: &str, ink: Ink, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let column = indent + label.width();
+        let lines = wrap(text, self.style.width().map(|width| width.saturating_sub(column)));
+        for (index, line) in lines.iter().enumerate() {
+            let before = if index == 0 {
+                format!("{}{}", " ".repeat(indent), self.style.paint(Ink::Note, label))
+            } else {
+                " ".repeat(column)
+            };
+            self.line(&format!("{before}{}", self.style.paint(ink, line)));
+        }
+    }
+
+    fn hint(&mut self, hint: &str) {
+        self.prose(4, "hint: ", Ink::Plain, hint);
+    }
+
+    fn entry(&mut self, entry: &Entry, depth: usize) {
+        let ink = mark_ink(entry.mark);
+        let style = *self.style;
+        let sign =
+            if entry.mark == Mark::Same { " ".to_owned() } else { style.paint(ink, &entry.mark.sign().to_string()) };
+        let lead = format!("{}{sign} ", "  ".repeat(depth));
+        let column = depth * 2 + 2;
+        match &entry.text {
+            Text::Heading(words) => self.line(&format!("{lead}{}", style.paint(ink, words))),
+            Text::Name(name) => self.line(&format!("{lead}{name}")),
+            Text::Item(item) => self.value(&lead, column, "", item, ink),
+            Text::Folded(words) => self.line(&format!("{lead}{}", style.paint(Ink::Dim, words))),
+            Text::Pair(name, value) => self.value(&lead, column, &format!("{name}: "), value, Ink::Plain),
+            Text::Change(name, before, after) => self.exchange(&lead, depth, name, before, after),
+        }
+        for child in &entry.children {
+            self.entry(child, depth + 1);
+        }
+    }
+
+    /// A value behind its name, or below it where its longest word does not fit; its further lines below its first.
+    fn value(&mut self, lead: &str, column: usize, name: &str, value: &str, ink: Ink) {
+        let width = self.style.width();
+        let longest = value.split(' ').map(UnicodeWidthStr::width).max().unwrap_or(0);
+        if !name.is_empty() && width.is_some_and(|width| column + name.width() + longest > width) {
+            self.line(&format!("{lead}{name}"));
+            return self.value(&" ".repeat(column + 2), column + 2, "", value, ink);
+        }
+        let room = width.map(|width| width.saturating_sub(column + name.width()));
+        for (index, line) in wrap(value, room).iter().enumerate() {
+            let before = if index == 0 { format!("{lead}{name}") } else { " ".repeat(column + name.width()) };
+            self.line(&format!("{before}{}", self.style.paint(ink, line)));
+        }
+    }
+
+    fn exchange(&mut self, lead: &str, depth: usize, name: &str, before: &str, after: &str) {
+        let length = depth * 2 + 2 + name.width() + 2 + before.width() + 4 + after.width();
+        let style = *self.style;
+        if style.width().is_none_or(|width| length <= width) {
+            let (before, after) = (style.paint(Ink::Removed, before), style.paint(Ink::Added, after));
+            return self.line(&format!("{lead}{name}: {before} -> {after}"));
+        }
+        self.line(&format!("{lead}{name}"));
+        for (mark, value) in [(Mark::Removed, before), (Mark::Added, after)] {
+            let ink = mark_ink(mark);
+            let lead = format!("{}{} ", "  ".repeat(depth + 1), style.paint(ink, &mark.sign().to_string()));
+            self.value(&lead, depth * 2 + 4, "", value, ink);
+        }
+    }
+
+    fn notes(&mut self, title: &str, notes: &[NoteView], severe: bool) {
+        if notes.is_empty() {
+            return;
+        }
+        self.line(&self.style.paint(Ink::Strong, title));
+        let widest = notes.iter().map(|note| note.severity.width()).max().unwrap_or(0);
+        for note in notes {
+            let (ink, word) =
+                if severe { (severity_ink(&note.severity), note.severity.as_str()) } else { (Ink::Plain, "") };
+            let space = if severe { " ".repeat(widest - word.width() + 2) } else { String::new() };
+            let column = 2 + word.width() + space.len();
+            let source = note.source();
+            let behind = if source.is_empty() { String::new() } else { format!(" ({source})") };
+            let text = format!("{}: {}{behind}", note.address, note.text);
+            let room = self.style.width().map(|width| width.saturating_sub(column));
+            for (index, line) in wrap(&text, room).iter().enumerate() {
+                let before = match index {
+                    0 => format!("  {}{space}", self.style.paint(ink, word)),
+                    _ => " ".repeat(column),
+                };
+                self.line(&format!("{before}{line}"));
+            }
+        }
+        self.gap();
+    }
+
+    fn step(&mut self, step: &StepView) {
+        let ink = match step.tick {
+            Tick::Done => ink(&step.verb),
+            Tick::Same => Ink::Dim,
+            Tick::Skipped => Ink::Warning,
+            Tick::Failed => Ink::Refused,
+        };
+        self.head(step.sign(), ink, &step.address, &step.words);
+        for (label, text) in &step.details {
+            let label = if label.is_empty() { String::new() } else { format!("{label}: ") };
+            self.prose(4, &label, Ink::Plain, text);
+        }
+    }
+}
+
+fn ink(verb: &Verb) -> Ink {
+    match verb {
+        Verb::Create => Ink::Added,
+        Verb::Update => Ink::Changed,
+        Verb::Delete => Ink::Removed,
+        Verb::Adopt => Ink::Adopted,
+        Verb::Other(_) => Ink::Warning,
+    }
+}
+
+fn mark_ink(mark: Mark) -> Ink {
+    match mark {
+        Mark::Added => Ink::Added,
+        Mark::Removed => Ink::Removed,
+        Mark::Changed => Ink::Changed,
+        Mark::Same => Ink::Plain,
+    }
+}
+
+fn severity_ink(severity: &str) -> Ink {
+    match severity {
+        "critical" | "high" => Ink::Refused,
+        "medium" => Ink::Warning,
+        "low" => Ink::Note,
+        _ => Ink::Dim,
+    }
+}

@@ -1,0 +1,165 @@
+//! Every renderer on the same plans and reports, and on plans that nobody would write.
+
+mod hostile;
+mod schema;
+
+use super::*;
+use crate::view::examples;
+
+const ALL: [Format; 6] = [Format::Text, Format::Json, Format::Jsonl, Format::Markdown, Format::Github, Format::Html];
+
+/// A plan in one form.
+fn drawn(format: Format, style: &Style, file: &PlanV1) -> String {
+    let mut out = Vec::new();
+    plan(format, file, style, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// A report in one form.
+fn told(format: Format, style: &Style, result: &Report) -> String {
+    let mut out = Vec::new();
+    report(format, result, style, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn everything(format: Format) -> String {
+    drawn(format, &Style::plain(), &examples::everything())
+}
+
+fn result(format: Format) -> String {
+    told(format, &Style::plain(), &examples::report())
+}
+
+#[test]
+fn text() {
+    insta::assert_snapshot!("plan_text", everything(Format::Text));
+    insta::assert_snapshot!("report_text", result(Format::Text));
+}
+
+#[test]
+fn text_on_a_narrow_terminal() {
+    let style = Style::plain().with_width(Some(72));
+    insta::assert_snapshot!("plan_text_narrow", drawn(Format::Text, &style, &examples::everything()));
+    insta::assert_snapshot!("report_text_narrow", told(Format::Text, &style, &examples::report()));
+}
+
+#[test]
+fn text_in_colour_is_the_same_text() {
+    for (plain, colored) in [
+        (everything(Format::Text), drawn(Format::Text, &Style::colored(), &examples::everything())),
+        (result(Format::Text), told(Format::Text, &Style::colored(), &examples::report())),
+    ] {
+        assert_ne!(plain, colored);
+        assert_eq!(plain, without_color(&colored));
+    }
+    let one = examples::plan(vec![examples::taken_back_service_account()]);
+    insta::assert_snapshot!("plan_text_color", drawn(Format::Text, &Style::colored(), &one).replace('\u{1b}', "^"));
+}
+
+/// The text without the sequences that `Style` writes.
+fn without_color(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_once('m').unwrap();
+        assert!(code.chars().all(|c| c.is_ascii_digit() || c == ';'), "{code:?}");
+        plain.push_str(rest);
+    }
+    plain
+}
+
+#[test]
+fn json_is_the_plan_file() {
+    let file = examples::everything();
+    assert_eq!(drawn(Format::Json, &Style::plain(), &file), file.to_text());
+    insta::assert_snapshot!("report_json", result(Format::Json));
+}
+
+#[test]
+fn jsonl() {
+    insta::assert_snapshot!("plan_jsonl", everything(Format::Jsonl));
+    insta::assert_snapshot!("report_jsonl", result(Format::Jsonl));
+    for line in everything(Format::Jsonl).lines().chain(result(Format::Jsonl).lines()) {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(value["type"].is_string() && value["format-version"] == "1.0", "{line}");
+    }
+}
+
+#[test]
+fn markdown() {
+    insta::assert_snapshot!("plan_markdown", everything(Format::Markdown));
+    insta::assert_snapshot!("report_markdown", result(Format::Markdown));
+}
+
+#[test]
+fn markdown_is_cut_and_says_so() {
+    let mut file = examples::everything();
+    let role = examples::updated_role();
+    file.changes = (0..100)
+        .map(|index| crate::plan::file::ChangeV1 { address: format!("role/r{index}"), ..role.clone() })
+        .collect();
+    let text = drawn(Format::Markdown, &Style::plain(), &file);
+    assert!(text.len() <= 60_000, "{}", text.len());
+    let shown = text.matches("<details>").count();
+    assert!(shown > 10, "{shown}");
+    assert!(text.contains(&format!("Left out, for a comment may be only so long: {} changes", 100 - shown)), "{shown}");
+    assert!(text.contains("`role/billing` is refused") && text.contains("`cluster/metal` could not be seen"));
+}
+
+#[test]
+fn github() {
+    insta::assert_snapshot!("plan_github", everything(Format::Github));
+    insta::assert_snapshot!("report_github", result(Format::Github));
+}
+
+#[test]
+fn github_shows_ten_of_a_kind() {
+    let mut file = examples::everything();
+    file.refused = (0..25)
+        .map(|index| crate::plan::file::RefusedV1 { address: format!("role/r{index}"), ..file.refused[0].clone() })
+        .collect();
+    let text = drawn(Format::Github, &Style::plain(), &file);
+    assert_eq!(text.lines().filter(|line| line.starts_with("::error ")).count(), 10);
+    // 25 refusals, one unseen, one grave finding
+    assert!(text.contains("::error title=irsa::18 more, not shown as annotations\n"), "{text}");
+    assert!(text.starts_with("::error "));
+}
+
+#[test]
+fn html() {
+    insta::assert_snapshot!("plan_html", everything(Format::Html));
+    insta::assert_snapshot!("report_html", result(Format::Html));
+}
+
+#[test]
+fn an_empty_plan_is_short() {
+    let file = examples::plan(Vec::new());
+    assert_eq!(drawn(Format::Text, &Style::plain(), &file), "No changes. 39 objects match.\n");
+    assert_eq!(
+        drawn(Format::Github, &Style::plain(), &file),
+        "::notice title=irsa plan::No changes. 39 objects match.\n"
+    );
+    assert_eq!(
+        drawn(Format::Markdown, &Style::plain(), &file),
+        "<!-- irsa:platform -->\n### irsa: No changes. 39 objects match.\n\n"
+    );
+    let nothing = Report::default();
+    assert_eq!(told(Format::Text, &Style::plain(), &nothing), "Applied 0 of 0 changes. 0 failed, 0 skipped.\n");
+}
+
+#[test]
+fn an_error_of_the_stream_is_told() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    for format in ALL {
+        assert!(plan(format, &examples::everything(), &Style::plain(), &mut Full).is_err(), "{format:?}");
+        assert!(report(format, &examples::report(), &Style::plain(), &mut Full).is_err(), "{format:?}");
+    }
+}

@@ -1,0 +1,85 @@
+//! The one question: whether to go on.
+
+use super::Answer;
+use crate::render::{Ink, Style};
+use crate::view::scrub::scrub_lines;
+use std::io::{BufRead, Write};
+
+/// Asks and reads one line. Only the three letters `yes` are yes: no space, no capital, no `y`.
+pub(crate) fn ask(question: &str, style: &Style, input: &mut dyn BufRead, out: &mut dyn Write) -> Answer {
+    let prompt = format!(
+        "\n{}\n  Only `yes` goes on.\n\n  {} ",
+        style.paint(Ink::Strong, &scrub_lines(question)),
+        style.paint(Ink::Note, "Answer:")
+    );
+    if out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).is_err() {
+        // who cannot read the question has not answered it
+        return Answer::No;
+    }
+    let mut line = String::new();
+    let read = input.read_line(&mut line);
+    let _ = out.write_all(b"\n");
+    match read {
+        Ok(1..) if line.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)) == Some("yes") => {
+            Answer::Yes
+        }
+        _ => Answer::No,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    fn answer(typed: &[u8]) -> Answer {
+        ask("Apply?", &Style::plain(), &mut io::Cursor::new(typed), &mut Vec::new())
+    }
+
+    #[test]
+    fn only_yes_is_yes() {
+        assert_eq!(answer(b"yes\n"), Answer::Yes);
+        assert_eq!(answer(b"yes\r\n"), Answer::Yes);
+        for typed in [
+            "",
+            "\n",
+            "y\n",
+            "Yes\n",
+            "YES\n",
+            " yes\n",
+            "yes \n",
+            "yes please\n",
+            "no\n",
+            "no\nyes\n",
+            "yes",
+            "yes\r\r\n",
+        ] {
+            assert_eq!(answer(typed.as_bytes()), Answer::No, "{typed:?}");
+        }
+        assert_eq!(answer(b"\xff\xfe\n"), Answer::No);
+    }
+
+    #[test]
+    fn the_question_is_seen_before_the_answer_is_read() {
+        let mut out = Vec::new();
+        ask("Apply 3 changes?\u{1b}[8m", &Style::plain(), &mut io::Cursor::new(b"yes\n"), &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "\nApply 3 changes?<U+001B>[8m\n  Only `yes` goes on.\n\n  Answer: \n"
+        );
+    }
+
+    #[test]
+    fn an_unseen_question_is_not_answered() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        assert_eq!(ask("?", &Style::plain(), &mut io::Cursor::new(b"yes\n"), &mut Closed), Answer::No);
+    }
+}

@@ -1,0 +1,222 @@
+//! Who gains and who loses access, in plain words: what a reader of a plan must not have to work out.
+//!
+//! A role is assumed by whom its trust policy names; a pod gets the role that its ServiceAccount names. Nothing is
+//! left out for being strange: what is not understood is said to be so.
+
+use super::document::{Body, differing, statements};
+use super::entry::{Entry, Mark};
+use super::value::shown;
+use crate::model::marks::{DEFAULT_AUDIENCE, ROLE_ARN};
+use crate::plan::file::FieldV1;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
+const ASSUME: &str = "sts:AssumeRole";
+
+/// The lines about access that the changed fields of one object amount to.
+pub(crate) fn of(fields: &[FieldV1]) -> Vec<Entry> {
+    let mut list = Vec::new();
+    for field in fields {
+        if field.path == "trust" {
+            list.extend(trust(&field.before, &field.after));
+        } else if field.path.strip_prefix("annotations.") == Some(ROLE_ARN) {
+            let role =
+                |value: &Value| if value.is_null() { Vec::new() } else { vec![format!("role {}", shown(value))] };
+            list.extend(both("its pods gain", &role(&field.after), "its pods lose", &role(&field.before)));
+        }
+    }
+    list
+}
+
+fn trust(before: &Value, after: &Value) -> Vec<Entry> {
+    let (old, new) = (statements(before), statements(after));
+    let (all_old, all_new) = (Subjects::of(old.as_deref()), Subjects::of(new.as_deref()));
+    // who is only spelled differently gains and loses nothing; who is named twice loses nothing with one of the two
+    let (gone, come) = match (&old, &new) {
+        (Some(old), Some(new)) => {
+            let (gone, come) = differing(old, new);
+            (Subjects::of(Some(&gone)), Subjects::of(Some(&come)))
+        }
+        _ => (all_old.clone(), all_new.clone()),
+    };
+    let less = |one: &BTreeSet<String>, other: &BTreeSet<String>| one.difference(other).cloned().collect::<Vec<_>>();
+    let mut list = both(
+        "gains access",
+        &less(&come.allowed, &all_old.allowed),
+        "loses access",
+        &less(&gone.allowed, &all_new.allowed),
+    );
+    list.extend(both(
+        "is no longer denied",
+        &less(&gone.denied, &all_new.denied),
+        "is denied from now on",
+        &less(&come.denied, &all_old.denied),
+    ));
+    list
+}
+
+/// Those who gain, then those who lose.
+fn both(gain: &str, gaining: &[String], lose: &str, losing: &[String]) -> Vec<Entry> {
+    [(Mark::Added, gain, gaining), (Mark::Removed, lose, losing)]
+        .into_iter()
+        .filter(|(_, _, who)| !who.is_empty())
+        .map(|(mark, words, who)| {
+            Entry::heading(mark, words, who.iter().map(|subject| Entry::item(mark, subject)).collect())
+        })
+        .collect()
+}
+
+/// Whom a trust policy lets in, and whom it keeps out.
+#[derive(Clone, Default)]
+struct Subjects {
+    allowed: BTreeSet<String>,
+    denied: BTreeSet<String>,
+}
+
+impl Subjects {
+    /// Of these statements; `None` for a document that is not understood.
+    fn of(statements: Option<&[&Body]>) -> Self {
+        let mut subjects = Self::default();
+        let Some(list) = statements else {
+            subjects.allowed.insert("whoever its trust policy names, which cannot be read".to_owned());
+            return subjects;
+        };
+        for statement in list {
+            let denies = statement.get("Effect").is_some_and(|effect| effect == "Deny");
+            let side = if denies { &mut subjects.denied } else { &mut subjects.allowed };
+            side.extend(who(statement));
+        }
+        subjects
+    }
+}
+
+/// Everyone whom a statement is about.
+fn who(statement: &Body) -> Vec<String> {
+    let conditions = conditions(statement.get("Condition"));
+    let mut list = Vec::new();
+    match (statement.get("Principal"), statement.get("NotPrincipal")) {
+        (Some(Value::Object(kinds)), _) => {
+            for (kind, values) in kinds {
+                for principal in texts(values) {
+                    list.extend(principals(kind, &principal, statement, &conditions));
+                }
+            }
+        }
+        (Some(other), _) => {
+            for principal in texts(other) {
+                list.extend(principals("AWS", &principal, statement, &conditions));
+            }
+        }
+        (None, Some(other)) => {
+            list.push(format!("everyone but {other}{}{}", by(statement, &[ASSUME]), provided(&conditions)));
+        }
+        (None, None) => list.push(format!("a principal that is not named{}", provided(&conditions))),
+    }
+    list
+}
+
+/// One condition: operator, key, values.
+type Condition = (String, String, Vec<String>);
+
+fn conditions(value: Option<&Value>) -> Vec<Condition> {
+    let Some(Value::Object(operators)) = value else {
+        return value
+            .filter(|value| !value.is_null())
+            .map(|value| ("?".into(), value.to_string(), Vec::new()))
+            .into_iter()
+            .collect();
+    };
+    let mut list = Vec::new();
+    for (operator, keys) in operators {
+        match keys {
+            Value::Object(keys) => {
+                list.extend(keys.iter().map(|(key, values)| (operator.clone(), key.clone(), texts(values))));
+            }
+            other => list.push((operator.clone(), other.to_string(), Vec::new())),
+        }
+    }
+    list
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(list) => list.iter().map(shown).collect(),
+        other => vec![shown(other)],
+    }
+}
+
+fn principals(kind: &str, principal: &str, statement: &Body, conditions: &[Condition]) -> Vec<String> {
+    let tail = |usual: &str| format!("{}{}", by(statement, &[usual]), provided(conditions));
+    match kind {
+        "Federated" => match principal.split_once(":oidc-provider/") {
+            Some((_, host)) => federated(host, statement, conditions),
+            None => vec![format!("federated {principal}{}", tail(WEB_IDENTITY))],
+        },
+        "AWS" if principal == "*" => vec![format!("anyone at all{}", tail(ASSUME))],
+        "AWS" => vec![format!("{principal}{}", tail(ASSUME))],
+        "Service" => vec![format!("service {principal}{}", tail(ASSUME))],
+        other => vec![format!("{other} {principal}{}", tail(ASSUME))],
+    }
+}
+
+/// The subjects of an issuer's tokens.
+fn federated(host: &str, statement: &Body, conditions: &[Condition]) -> Vec<String> {
+    let claim = |name: &str, operator: &str| {
+        let key = format!("{host}:{name}");
+        conditions.iter().position(|(found, found_key, _)| {
+            found.eq_ignore_ascii_case(operator) && found_key.eq_ignore_ascii_case(&key)
+        })
+    };
+    let subject =
+        claim("sub", "StringEquals").map(|at| (at, false)).or(claim("sub", "StringLike").map(|at| (at, true)));
+    let audience = claim("aud", "StringEquals");
+    let rest: Vec<Condition> = conditions
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| Some(*at) != audience && Some(*at) != subject.map(|(at, _)| at))
+        .map(|(_, condition)| condition.clone())
+        .collect();
+    let audience = match audience.map(|at| conditions[at].2.as_slice()) {
+        None => ", for any audience".to_owned(),
+        Some([only]) if only == DEFAULT_AUDIENCE => String::new(),
+        Some(several) => format!(", for audience {}", several.join(" or ")),
+    };
+    let tail = format!("from issuer https://{host}{audience}{}{}", by(statement, &[WEB_IDENTITY]), provided(&rest));
+    match subject {
+        None => vec![format!("every subject {tail}")],
+        Some((at, pattern)) => conditions[at]
+            .2
+            .iter()
+            .map(|subject| {
+                let like = if pattern && subject.contains(['*', '?']) { "every subject like " } else { "" };
+                format!("{like}{subject} {tail}")
+            })
+            .collect(),
+    }
+}
+
+/// The actions, where they are not the usual one.
+fn by(statement: &Body, usual: &[&str]) -> String {
+    let actions = statement.get("Action").map(texts).unwrap_or_default();
+    if actions.len() == usual.len() && actions.iter().zip(usual).all(|(one, other)| one.eq_ignore_ascii_case(other)) {
+        return String::new();
+    }
+    match statement.get("NotAction") {
+        Some(except) => format!(", by everything but {}", texts(except).join(", ")),
+        None if actions.is_empty() => String::new(),
+        None => format!(", by {}", actions.join(", ")),
+    }
+}
+
+/// The conditions that were not told otherwise.
+fn provided(conditions: &[Condition]) -> String {
+    let told: Vec<String> = conditions
+        .iter()
+        .map(|(operator, key, values)| match values.as_slice() {
+            [] => format!("{operator} {key}"),
+            values => format!("{operator} {key} = {}", values.join(" or ")),
+        })
+        .collect();
+    if told.is_empty() { String::new() } else { format!(", if {}", told.join(" and ")) }
+}

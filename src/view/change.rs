@@ -1,0 +1,167 @@
+//! One change as it is told: its verb, its place in the order, its reasons and its lines.
+
+use super::entry::Entry;
+use super::scrub::scrub;
+use super::words::duration;
+use super::{access, document, value};
+use crate::plan::file::{ChangeV1, FieldV1};
+use serde_json::{Value, json};
+
+/// What happens to an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Create,
+    Update,
+    Delete,
+    Adopt,
+    /// A word of a later program.
+    Other(String),
+}
+
+impl Verb {
+    pub(crate) fn of(word: &str) -> Self {
+        match word {
+            "create" => Self::Create,
+            "update" => Self::Update,
+            "delete" => Self::Delete,
+            "adopt" => Self::Adopt,
+            other => Self::Other(scrub(other).into_owned()),
+        }
+    }
+
+    /// The sign before the address.
+    pub(crate) fn sign(&self) -> char {
+        match self {
+            Self::Create => '+',
+            Self::Update => '~',
+            Self::Delete => '-',
+            Self::Adopt => '!',
+            Self::Other(_) => '?',
+        }
+    }
+
+    /// The word in the legend.
+    pub(crate) fn word(&self) -> &str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Adopt => "adopt",
+            Self::Other(word) => word,
+        }
+    }
+
+    /// What is said behind the address.
+    pub(crate) fn will(&self) -> String {
+        match self {
+            Self::Create => "will be created".to_owned(),
+            Self::Update => "will be updated".to_owned(),
+            Self::Delete => "will be deleted".to_owned(),
+            Self::Adopt => "will be adopted".to_owned(),
+            Self::Other(word) => format!("will see `{word}`"),
+        }
+    }
+
+    /// What is said once it is done.
+    pub(crate) fn done(&self) -> String {
+        match self {
+            Self::Create => "created".to_owned(),
+            Self::Update => "updated".to_owned(),
+            Self::Delete => "deleted".to_owned(),
+            Self::Adopt => "adopted".to_owned(),
+            Self::Other(word) => format!("saw `{word}`"),
+        }
+    }
+}
+
+/// One change as it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChangeView {
+    pub verb: Verb,
+    pub address: String,
+    pub reasons: Vec<String>,
+    /// Access first, then the fields.
+    pub entries: Vec<Entry>,
+    /// The group that it stands in: by kind, in the order in which changes are made.
+    pub rank: u8,
+}
+
+impl ChangeView {
+    pub(crate) fn of(change: &ChangeV1) -> Self {
+        let verb = Verb::of(&change.action);
+        let mut fields: Vec<&FieldV1> = change.fields.iter().collect();
+        fields.sort_by_key(|field| place(&field.path));
+        let mut entries = access::of(&change.fields);
+        entries.extend(fields.into_iter().filter_map(entry));
+        Self {
+            rank: rank(&change.address, verb == Verb::Delete),
+            verb,
+            address: scrub(&change.address).into_owned(),
+            reasons: change.reasons.iter().map(|reason| scrub(reason).into_owned()).collect(),
+            entries,
+        }
+    }
+}
+
+/// Makers first, deletes in reverse.
+fn rank(address: &str, delete: bool) -> u8 {
+    let mut parts = address.split('/');
+    let kind = match parts.next() {
+        Some("orphan") => parts.nth(1),
+        other => other,
+    };
+    match (kind, delete) {
+        (Some("oidc-provider"), false) => 0,
+        (Some("policy"), false) => 1,
+        (Some("role"), false) => 2,
+        (Some("service-account" | "pod-identity"), _) => 3,
+        (Some("role"), true) => 4,
+        (Some("policy"), true) => 5,
+        (Some("oidc-provider"), true) => 6,
+        _ => 7,
+    }
+}
+
+/// The order of fields: what it is, what it may, who may be it, marks last.
+fn place(path: &str) -> u8 {
+    match path.split('.').next().unwrap_or_default() {
+        "name" | "namespace" | "path" | "url" => 0,
+        "permissions-boundary" => 2,
+        "attached" => 3,
+        "document" | "inline" => 4,
+        "trust" => 5,
+        "annotations" => 6,
+        "labels" => 7,
+        "tags" => 8,
+        _ => 1,
+    }
+}
+
+fn entry(field: &FieldV1) -> Option<Entry> {
+    let FieldV1 { path, before, after } = field;
+    // a new object's empty fields say nothing, but an empty tag is a tag
+    if !path.contains('.') && is_empty(before) && is_empty(after) && (before.is_null() || after.is_null()) {
+        return None;
+    }
+    if path == "trust" || path == "document" || path.starts_with("inline.") {
+        return document::compare(path, before, after);
+    }
+    if path == "max-session-duration" {
+        return value::compare(path, &as_duration(before), &as_duration(after));
+    }
+    value::compare(path, before, after)
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn as_duration(value: &Value) -> Value {
+    value.as_u64().map_or_else(|| value.clone(), |seconds| json!(duration(seconds)))
+}

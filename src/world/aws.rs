@@ -1,0 +1,274 @@
+//! The AWS half of the world: one reader and one writer over all accounts and clusters of a configuration.
+//!
+//! Here is only who is asked; how a service is asked stands in `iam`, `eks` and `sts`, how often and how fast in
+//! `caller`. A writer comes from a reader alone, and shares its clients, its pace and its memory of what this run did.
+
+mod account;
+mod caller;
+mod failure;
+mod memory;
+
+pub(crate) use account::{AccountClient, Asked};
+pub(crate) use failure::{invalid, odd, unsigned};
+
+use super::connect::{Clock, Connector};
+use super::{Answer, CallError, ClusterFacts, PolicySummary, ReadAws, RoleHead, WriteAws, Written, eks, iam, sts};
+use crate::context::Context;
+use crate::event::Listen;
+use crate::ids::{ClusterName, Key, PolicyArn, PolicyName, ProviderArn, Region, RoleName};
+use crate::model::call::IamCall;
+use crate::model::desired::{Account, Cluster};
+use crate::model::live::{Identity, LivePolicy, LiveProvider, LiveRole, Quotas, RoleSummary};
+use crate::model::resource::Pairs;
+use crate::policy::PolicyDocument;
+use secrecy::SecretString;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AwsSettings {
+    /// How long one operation may take, retries included.
+    pub timeout: Duration,
+    /// How many calls may be under way at once, per account.
+    pub parallelism: usize,
+}
+
+/// A bearer token for the API of an EKS cluster.
+#[derive(Debug, Clone)]
+pub struct EksToken {
+    /// The token.
+    pub token: SecretString,
+    /// When it must be replaced, in seconds since 1970.
+    pub expires: i64,
+}
+
+/// Reads from AWS; cheap to clone.
+#[derive(Clone)]
+pub struct AwsReader {
+    shared: Arc<Shared>,
+}
+
+/// Writes to AWS; made by [`AwsReader::writer`] alone.
+#[derive(Clone)]
+pub struct AwsWriter {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    accounts: BTreeMap<Key, AccountClient>,
+    clusters: BTreeMap<Key, Place>,
+    default_region: Option<Region>,
+    requests: Arc<AtomicU64>,
+}
+
+/// Where a cluster is.
+#[derive(Debug, Clone)]
+struct Place {
+    account: Key,
+    region: Option<Region>,
+    name: Option<ClusterName>,
+}
+
+/// The name of an API operation, as IAM policies write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Action {
+    /// The prefix.
+    pub(crate) service: &'static str,
+    /// The operation.
+    pub(crate) name: &'static str,
+}
+
+impl Action {
+    pub(crate) const fn iam(name: &'static str) -> Self {
+        Self { service: "iam", name }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.service, self.name)
+    }
+}
+
+impl fmt::Debug for AwsReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsReader").field("accounts", &self.shared.accounts.keys()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AwsWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsWriter").field("accounts", &self.shared.accounts.keys()).finish_non_exhaustive()
+    }
+}
+
+impl AwsReader {
+    /// Prepares to talk to these accounts and clusters. Sends nothing yet, unless credentials must be looked for.
+    pub async fn connect(
+        context: &Context,
+        accounts: &BTreeMap<Key, Account>,
+        clusters: &BTreeMap<Key, Cluster>,
+        settings: AwsSettings,
+        listen: Arc<dyn Listen>,
+    ) -> Self {
+        let clock = Clock::new(context);
+        let mut connector = Connector::new(context, settings.timeout, clock);
+        let requests = Arc::new(AtomicU64::new(0));
+        let mut clients = BTreeMap::new();
+        for (key, account) in accounts {
+            let connection = connector.connect(key, account, clusters).await;
+            let asked = Asked { context, settings, listen: &listen, requests: &requests, clock };
+            clients.insert(key.clone(), AccountClient::new(key, connection, &asked));
+        }
+        Self::over(clients, clusters, connector.default_region().await, requests)
+    }
+
+    fn over(
+        accounts: BTreeMap<Key, AccountClient>,
+        clusters: &BTreeMap<Key, Cluster>,
+        default_region: Option<Region>,
+        requests: Arc<AtomicU64>,
+    ) -> Self {
+        let place = |cluster: &Cluster| Place {
+            account: cluster.account.clone(),
+            region: cluster.region.clone(),
+            name: cluster.name.clone(),
+        };
+        let clusters = clusters.iter().map(|(key, cluster)| (key.clone(), place(cluster))).collect();
+        Self { shared: Arc::new(Shared { accounts, clusters, default_region, requests }) }
+    }
+
+    /// The region of the ambient settings: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the ambient profile's.
+    pub fn default_region(&self) -> Option<Region> {
+        self.shared.default_region.clone()
+    }
+
+    /// The capability to write.
+    pub fn writer(&self) -> AwsWriter {
+        AwsWriter { shared: Arc::clone(&self.shared) }
+    }
+
+    /// A token for the Kubernetes API of an EKS cluster, made in process from the credentials of its account.
+    pub async fn eks_token(&self, cluster: &Key) -> Answer<EksToken> {
+        let (account, region, name) = self.shared.cluster(cluster, eks::token::ACTION)?;
+        eks::token::token(account, &region, &name).await
+    }
+
+    /// How many requests were sent so far, the SDK's own retries included.
+    pub fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn account(&self, key: &Key, action: Action) -> Answer<&AccountClient> {
+        self.accounts.get(key).ok_or_else(|| invalid(action, format!("there is no account `{key}`")))
+    }
+
+    fn cluster(&self, key: &Key, action: Action) -> Answer<(&AccountClient, Region, ClusterName)> {
+        let missing = |what: &str| invalid(action, format!("{what} `{key}`"));
+        let place = self.clusters.get(key).ok_or_else(|| missing("there is no cluster"))?;
+        let name = place.name.clone().ok_or_else(|| missing("no EKS name is known of cluster"))?;
+        let account = self.account(&place.account, action)?;
+        let region = place.region.clone().or_else(|| account.region.clone());
+        let region = region.ok_or_else(|| missing("no region is known of cluster"))?;
+        Ok((account, region, name))
+    }
+
+    fn iam(&self, key: &Key) -> Answer<&AccountClient> {
+        self.account(key, Action { service: "iam", name: "*" })
+    }
+}
+
+impl ReadAws for AwsReader {
+    async fn identity(&self, account: &Key) -> Answer<Identity> {
+        self.shared.account(account, sts::ACTION)?.identity().await
+    }
+
+    async fn quotas(&self, account: &Key) -> Answer<Quotas> {
+        iam::quotas(self.shared.iam(account)?).await
+    }
+
+    async fn roles(&self, account: &Key) -> Answer<Vec<RoleSummary>> {
+        iam::roles::list(self.shared.iam(account)?).await
+    }
+
+    async fn roles_in_bulk(&self, account: &Key, roster: &[RoleSummary]) -> Answer<Vec<LiveRole>> {
+        iam::bulk::roles(self.shared.iam(account)?, roster).await
+    }
+
+    async fn role_head(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleHead>> {
+        iam::roles::head(self.shared.iam(account)?, name).await
+    }
+
+    async fn role(&self, account: &Key, name: &RoleName, inline: &BTreeSet<PolicyName>) -> Answer<Option<LiveRole>> {
+        iam::roles::whole(self.shared.iam(account)?, name, inline).await
+    }
+
+    async fn role_tags(&self, account: &Key, name: &RoleName) -> Answer<Option<Pairs>> {
+        iam::roles::tags(self.shared.iam(account)?, name).await
+    }
+
+    async fn attached(&self, account: &Key, name: &RoleName) -> Answer<Option<BTreeSet<PolicyArn>>> {
+        iam::roles::attached(self.shared.iam(account)?, name).await
+    }
+
+    async fn inline_names(&self, account: &Key, name: &RoleName) -> Answer<Option<BTreeSet<PolicyName>>> {
+        iam::roles::inline_names(self.shared.iam(account)?, name).await
+    }
+
+    async fn inline(&self, account: &Key, name: &RoleName, policy: &PolicyName) -> Answer<Option<PolicyDocument>> {
+        iam::roles::inline(self.shared.iam(account)?, name, policy).await
+    }
+
+    async fn instance_profiles(&self, account: &Key, name: &RoleName) -> Answer<Vec<String>> {
+        iam::roles::instance_profiles(self.shared.iam(account)?, name).await
+    }
+
+    async fn policies(&self, account: &Key) -> Answer<Vec<PolicySummary>> {
+        iam::policies::list(self.shared.iam(account)?).await
+    }
+
+    async fn policy(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<LivePolicy>> {
+        iam::policies::whole(self.shared.iam(account)?, arn).await
+    }
+
+    async fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<Pairs>> {
+        iam::policies::tags(self.shared.iam(account)?, arn).await
+    }
+
+    async fn providers(&self, account: &Key) -> Answer<Vec<ProviderArn>> {
+        iam::providers::list(self.shared.iam(account)?).await
+    }
+
+    async fn provider(&self, account: &Key, arn: &ProviderArn) -> Answer<Option<LiveProvider>> {
+        iam::providers::whole(self.shared.iam(account)?, arn).await
+    }
+
+    async fn cluster(&self, cluster: &Key) -> Answer<Option<ClusterFacts>> {
+        let (account, region, name) = self.shared.cluster(cluster, eks::ACTION)?;
+        eks::cluster(account, &region, &name).await
+    }
+}
+
+impl WriteAws for AwsWriter {
+    async fn write(&self, account: &Key, call: &IamCall) -> Answer<Written> {
+        iam::write::write(self.shared.account(account, Action::iam(call.operation()))?, call).await
+    }
+}
+
+/// `Ok(None)` for what the service says is not there.
+pub(crate) fn optional<T>(answer: Answer<T>) -> Answer<Option<T>> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(CallError { kind: super::CallErrorKind::NotFound, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

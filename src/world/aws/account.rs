@@ -1,0 +1,150 @@
+//! The clients of one account, and what they share.
+//!
+//! The SDK retries what is transient, three attempts a call; throttles it hands up at once, so that the pace follows
+//! the first refusal and not the third, and its client-wide retry quota is not drained by them.
+
+use super::AwsSettings;
+use super::caller::Caller;
+use super::memory::Memory;
+use crate::context::Context;
+use crate::event::Listen;
+use crate::ids::{Key, Region};
+use crate::model::live::Identity;
+use crate::world::connect::{Clock, Connection, in_region};
+use crate::world::{Answer, sts};
+use aws_config::SdkConfig;
+use aws_sdk_iam::config::Intercept;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{BeforeTransmitInterceptorContextRef, InterceptorContext};
+use aws_smithy_runtime_api::client::retries::classifiers::{
+    ClassifyRetry, RetryAction, RetryClassifierPriority, RetryReason,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::retry::ErrorKind;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
+
+/// What an account's clients are made with, beside its connection.
+pub(crate) struct Asked<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) settings: AwsSettings,
+    pub(crate) listen: &'a Arc<dyn Listen>,
+    pub(crate) requests: &'a Arc<AtomicU64>,
+    pub(crate) clock: Clock,
+}
+
+/// One account, ready to be asked.
+pub(crate) struct AccountClient {
+    pub(crate) context: Context,
+    pub(crate) sdk: SdkConfig,
+    /// The region of its settings, for clusters that name none.
+    pub(crate) region: Option<Region>,
+    pub(crate) iam: aws_sdk_iam::Client,
+    pub(crate) sts: aws_sdk_sts::Client,
+    pub(crate) caller: Caller,
+    pub(crate) memory: Memory,
+    pub(crate) clock: Clock,
+    counter: Counter,
+    eks: Mutex<BTreeMap<Region, aws_sdk_eks::Client>>,
+    identity: OnceCell<Identity>,
+}
+
+impl AccountClient {
+    pub(crate) fn new(key: &Key, connection: Connection, asked: &Asked<'_>) -> Self {
+        let Asked { context, settings, listen, requests, clock } = *asked;
+        let counter = Counter { requests: Arc::clone(requests) };
+        let sdk = connection.sdk;
+        let iam = aws_sdk_iam::config::Builder::from(&sdk)
+            .retry_classifier(ThrottlesAreOurs)
+            .interceptor(counter.clone())
+            .build();
+        let sts = aws_sdk_sts::config::Builder::from(&sdk)
+            .retry_classifier(ThrottlesAreOurs)
+            .interceptor(counter.clone())
+            .build();
+        let AwsSettings { timeout, parallelism } = settings;
+        Self {
+            context: context.clone(),
+            region: connection.region,
+            iam: aws_sdk_iam::Client::from_conf(iam),
+            sts: aws_sdk_sts::Client::from_conf(sts),
+            caller: Caller::new(key.clone(), context.clone(), timeout, parallelism, Arc::clone(listen)),
+            memory: Memory::default(),
+            clock,
+            counter,
+            eks: Mutex::default(),
+            identity: OnceCell::new(),
+            sdk,
+        }
+    }
+
+    /// Who the credentials are; asked once.
+    pub(crate) async fn identity(&self) -> Answer<Identity> {
+        self.identity.get_or_try_init(|| sts::identity(self)).await.cloned()
+    }
+
+    /// The EKS client of a region.
+    pub(crate) fn eks(&self, region: &Region) -> aws_sdk_eks::Client {
+        let mut clients = self.eks.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || {
+            let config = aws_sdk_eks::config::Builder::from(&in_region(&self.sdk, region.as_str()))
+                .retry_classifier(ThrottlesAreOurs)
+                .interceptor(self.counter.clone())
+                .build();
+            aws_sdk_eks::Client::from_conf(config)
+        };
+        clients.entry(region.clone()).or_insert_with(new).clone()
+    }
+}
+
+/// Counts what is sent, the SDK's own retries included.
+#[derive(Debug, Clone)]
+struct Counter {
+    requests: Arc<AtomicU64>,
+}
+
+impl Intercept for Counter {
+    fn name(&self) -> &'static str {
+        "irsa request counter"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Keeps the SDK from retrying a throttle by itself.
+#[derive(Debug)]
+struct ThrottlesAreOurs;
+
+impl ClassifyRetry for ThrottlesAreOurs {
+    fn classify_retry(&self, _context: &InterceptorContext) -> RetryAction {
+        RetryAction::NoActionIndicated
+    }
+
+    fn classify_retry_v2(&self, _context: &InterceptorContext, previous: &RetryAction) -> RetryAction {
+        match previous {
+            RetryAction::RetryIndicated(RetryReason::RetryableError { kind: ErrorKind::ThrottlingError, .. }) => {
+                RetryAction::RetryForbidden
+            }
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "irsa throttles"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+}

@@ -1,0 +1,173 @@
+use super::*;
+use crate::world::CallErrorKind;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::error::ErrorMetadata;
+use std::sync::atomic::AtomicUsize;
+
+/// A second lasts two and a half milliseconds here.
+const SPEED: u32 = 400;
+
+type Outcome = Result<u32, SdkError<ErrorMetadata, HttpResponse>>;
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Listen for Heard {
+    fn on(&self, event: &Event) {
+        if let Event::Waiting { what } = event {
+            self.0.lock().unwrap().push(what.clone());
+        }
+    }
+}
+
+fn caller(parallelism: usize) -> (Caller, Arc<Heard>) {
+    let heard = Arc::new(Heard::default());
+    let context = Context::fixed(BTreeMap::new(), 0, SPEED);
+    let key = Key::parse("prod").unwrap();
+    (Caller::new(key, context, Duration::from_mins(2), parallelism, Arc::clone(&heard) as Arc<dyn Listen>), heard)
+}
+
+#[expect(clippy::result_large_err, reason = "the SDK's own error")]
+fn refusal(status: u16, code: &str) -> Outcome {
+    let raw = http::Response::builder().status(status).body(SdkBody::empty()).unwrap();
+    let meta = ErrorMetadata::builder().code(code).message("no").build();
+    Err(SdkError::service_error(meta, HttpResponse::try_from(raw).unwrap()))
+}
+
+#[expect(clippy::result_large_err, reason = "the SDK's own error")]
+fn reset() -> Outcome {
+    let reset = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset");
+    Err(SdkError::dispatch_failure(ConnectorError::io(reset.into())))
+}
+
+const GET_ROLE: Action = Action::iam("GetRole");
+
+#[tokio::test]
+async fn a_throttle_is_paced_and_retried_until_it_passes() {
+    let (caller, heard) = caller(10);
+    let tries = AtomicUsize::new(0);
+    let answer = caller
+        .call(GET_ROLE, Facts::default(), || {
+            let number = tries.fetch_add(1, Ordering::Relaxed);
+            async move { if number < 4 { refusal(400, "Throttling") } else { Ok(7) } }
+        })
+        .await;
+    assert_eq!(answer, Ok(7));
+    assert_eq!(tries.load(Ordering::Relaxed), 5);
+    assert_eq!(heard.0.lock().unwrap()[0], "iam:GetRole in account `prod`: throttled");
+}
+
+#[tokio::test]
+async fn the_budget_ends_it() {
+    let (caller, _) = caller(10);
+    let start = Instant::now();
+    let answer = caller.call(GET_ROLE, Facts::default(), || async { refusal(400, "Throttling") }).await;
+    let error = answer.unwrap_err();
+    assert_eq!((error.kind, error.operation.as_str()), (CallErrorKind::Throttled, "iam:GetRole"));
+    // two throttled calls a second at the slowest, and a wait of up to five seconds that would have been too long
+    assert!(start.elapsed() >= Duration::from_secs(110) / SPEED, "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_hang_ends_with_the_budget() {
+    let (caller, _) = caller(10);
+    let start = Instant::now();
+    let answer = caller.call(GET_ROLE, Facts::default(), std::future::pending::<Outcome>).await;
+    assert_eq!(answer.unwrap_err().kind, CallErrorKind::Unavailable);
+    assert!(start.elapsed() >= Duration::from_mins(2) / SPEED);
+}
+
+#[tokio::test]
+async fn what_is_final_fails_at_once() {
+    let (caller, heard) = caller(10);
+    let tries = AtomicUsize::new(0);
+    for (status, code, kind) in [
+        (403, "AccessDenied", CallErrorKind::Denied),
+        (409, "LimitExceeded", CallErrorKind::Limit),
+        (400, "MalformedPolicyDocument", CallErrorKind::Invalid),
+        (404, "NoSuchEntity", CallErrorKind::NotFound),
+    ] {
+        let send = || {
+            tries.fetch_add(1, Ordering::Relaxed);
+            async move { refusal(status, code) }
+        };
+        assert_eq!(caller.call(GET_ROLE, Facts::default(), send).await.unwrap_err().kind, kind);
+    }
+    assert_eq!(tries.load(Ordering::Relaxed), 4);
+    assert!(heard.0.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_this_run_made_is_waited_for() {
+    let (caller, _) = caller(10);
+    let tries = AtomicUsize::new(0);
+    let facts = Facts { made: true, ..Facts::default() };
+    let answer = caller
+        .call(GET_ROLE, facts, || {
+            let number = tries.fetch_add(1, Ordering::Relaxed);
+            async move { if number < 2 { refusal(404, "NoSuchEntity") } else { Ok(1) } }
+        })
+        .await;
+    assert_eq!(answer, Ok(1));
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_is_told_at_once_but_a_lost_one_is_waited_for() {
+    let (caller, heard) = caller(10);
+    let refused = || async {
+        let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "refused");
+        Outcome::Err(SdkError::dispatch_failure(ConnectorError::io(refused.into())))
+    };
+    assert_eq!(caller.call(GET_ROLE, Facts::default(), refused).await.unwrap_err().kind, CallErrorKind::Unavailable);
+    assert!(heard.0.lock().unwrap().is_empty());
+    caller.call(GET_ROLE, Facts::default(), || async { Outcome::Ok(1) }).await.unwrap();
+    assert!(caller.call(GET_ROLE, Facts::default(), refused).await.is_err());
+    assert!(heard.0.lock().unwrap().len() > 5);
+}
+
+#[tokio::test]
+async fn what_must_not_be_done_twice_goes_back_unclear() {
+    let (caller, _) = caller(10);
+    let tries = AtomicUsize::new(0);
+    let facts = Facts { once: true, ..Facts::default() };
+    let answer = caller
+        .call(Action::iam("CreatePolicyVersion"), facts, || {
+            tries.fetch_add(1, Ordering::Relaxed);
+            async { reset() }
+        })
+        .await;
+    assert_eq!(answer.unwrap_err().kind, CallErrorKind::Unavailable);
+    assert_eq!(tries.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn no_more_are_under_way_than_asked_for() {
+    let (caller, _) = caller(3);
+    let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let one = || async {
+        let running = now.fetch_add(1, Ordering::Relaxed) + 1;
+        most.fetch_max(running, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        now.fetch_sub(1, Ordering::Relaxed);
+        Outcome::Ok(1)
+    };
+    futures::future::join_all((0..12).map(|_| caller.call(GET_ROLE, Facts::default(), one))).await;
+    assert_eq!(most.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn each_operation_has_a_pace_of_its_own() {
+    let (caller, _) = caller(100);
+    assert!(Arc::ptr_eq(&caller.pacer(GET_ROLE), &caller.pacer(GET_ROLE)));
+    assert!(!Arc::ptr_eq(&caller.pacer(GET_ROLE), &caller.pacer(Action::iam("ListRoles"))));
+}
+
+#[test]
+fn jitter_is_spread_between_nothing_and_all() {
+    let (caller, _) = caller(1);
+    let drawn: Vec<f64> = (0..1000).map(|_| caller.random()).collect();
+    assert!(drawn.iter().all(|x| (0.0..1.0).contains(x)));
+    let mean = drawn.iter().sum::<f64>() / 1000.0;
+    assert!((0.4..0.6).contains(&mean), "{mean}");
+}

@@ -1,0 +1,270 @@
+//! From an error of the SDK to a `Failure` or a `CallError`: what the services say, and nothing that must not be said.
+
+use super::Action;
+use crate::world::retry::{Class, Failure};
+use crate::world::scrub::clean;
+use crate::world::{CallError, CallErrorKind};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_iam::operation::RequestId;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::error::Error;
+
+/// What is said when the whole chain of credential sources is empty.
+const NO_CREDENTIALS: &str = "no AWS credentials found";
+/// What is said when STS refuses.
+const NOT_ASSUMED: &str = "the role cannot be assumed";
+
+/// Reads an error of the SDK.
+pub(crate) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let request_id = error.request_id().map(clean);
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let (class, code, message) = match error {
+        SdkError::ServiceError(service) => {
+            let meta = service.err().meta();
+            (Class::Service, meta.code().map(clean), clean(meta.message().unwrap_or_default()))
+        }
+        // half an answer to a call that may have been done
+        SdkError::ResponseError(_) => (Class::Network, None, spelled(error)),
+        SdkError::TimeoutError(_) => (Class::Network, None, "no answer in time".to_owned()),
+        SdkError::DispatchFailure(_) => dispatch(error),
+        _ => (Class::Request, None, spelled(error)),
+    };
+    Failure { class, status, code, message, request_id }
+}
+
+fn dispatch<E>(error: &SdkError<E, HttpResponse>) -> (Class, Option<String>, String)
+where
+    E: Error + 'static,
+{
+    let chain = chain(error);
+    if let Some(credentials) = chain.iter().find_map(|error| error.downcast_ref::<CredentialsError>()) {
+        let Failure { class, code, message, .. } = unsigned(credentials);
+        return (class, code, message);
+    }
+    let text = spelled(error);
+    let refused = chain.iter().filter_map(|error| error.downcast_ref::<std::io::Error>()).any(|error| {
+        matches!(error.kind(), std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NetworkUnreachable)
+    });
+    if refused || text.contains("dns error") || text.contains("failed to lookup address") {
+        return (Class::Unreachable, None, text);
+    }
+    if text.contains("identity cache") || text.contains("identity resolver") {
+        return (Class::Credentials, None, text);
+    }
+    (Class::Network, None, text)
+}
+
+/// Why a call could not be signed. A role that could not be assumed for a passing trouble on the way stays a passing
+/// trouble.
+pub(crate) fn unsigned(error: &CredentialsError) -> Failure {
+    let chain = chain(error);
+    let assumed = chain.iter().find_map(|error| error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>());
+    if let Some(assumed) = assumed {
+        let below = failure(assumed);
+        let passing = matches!(below.kind(), CallErrorKind::Throttled | CallErrorKind::Unavailable);
+        if below.class != Class::Service || passing {
+            return below;
+        }
+        let message = format!("{NOT_ASSUMED}: {}", below.message);
+        return Failure { class: Class::Credentials, message, ..below };
+    }
+    // the deepest one knows best: a profile's providers are nested
+    let deepest = chain.iter().rev().find_map(|error| error.downcast_ref::<CredentialsError>());
+    let message = credentials_message(deepest.unwrap_or(error));
+    Failure { class: Class::Credentials, status: None, code: None, message, request_id: None }
+}
+
+/// Why there are no credentials. The output of a credential process is never repeated: it may hold any secret.
+fn credentials_message(error: &CredentialsError) -> String {
+    let text = spelled(error);
+    if text.contains("external process") {
+        return "the profile's credential process failed".to_owned();
+    }
+    let nowhere = matches!(error, CredentialsError::CredentialsNotLoaded(_)) || text.contains("IMDS");
+    match (nowhere, error.source()) {
+        (false, _) => text,
+        // the end of the chain: that it was not left out says nothing new
+        (true, Some(source)) if !source.to_string().contains("in chain") => {
+            format!("{NO_CREDENTIALS}: {}", spelled(source))
+        }
+        (true, _) => NO_CREDENTIALS.to_owned(),
+    }
+}
+
+/// An error and everything below it.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    let mut all = vec![error];
+    let mut below = error.source();
+    while let Some(error) = below {
+        all.push(error);
+        below = error.source();
+    }
+    all
+}
+
+/// Layers of the SDK that say nothing where something more is said below.
+const LAYERS: [&str; 8] = [
+    "dispatch failure",
+    "io error",
+    "other",
+    "service error",
+    "response error",
+    "unhandled error",
+    "an error occurred while loading credentials",
+    "failed to construct request",
+];
+
+/// The texts of an error and everything below it, each once.
+fn spelled(error: &(dyn Error + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for error in chain(error) {
+        let text = clean(&error.to_string());
+        if !text.is_empty() && !texts.iter().any(|known| known.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    if texts.iter().any(|text| !LAYERS.contains(&text.as_str())) {
+        texts.retain(|text| !LAYERS.contains(&text.as_str()));
+    }
+    clean(&texts.join(": "))
+}
+
+/// An answer that cannot be what the service documents.
+pub(crate) fn odd(action: Action, what: impl AsRef<str>) -> CallError {
+    CallError {
+        operation: action.to_string(),
+        kind: CallErrorKind::Other,
+        code: None,
+        message: clean(what.as_ref()),
+        request_id: None,
+    }
+}
+
+/// A call that cannot be made for what the configuration says.
+pub(crate) fn invalid(action: Action, what: impl Into<String>) -> CallError {
+    CallError { kind: CallErrorKind::Invalid, message: what.into(), ..odd(action, "") }
+}
+
+impl CallError {
+    /// What the user can do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self.kind {
+            CallErrorKind::Credentials if self.message.starts_with(NO_CREDENTIALS) => {
+                Some("set `AWS_PROFILE`, log in with `aws sso login`, or give the account a `profile`".to_owned())
+            }
+            CallErrorKind::Credentials if self.message.starts_with(NOT_ASSUMED) => Some(
+                "the role's trust policy and the policies of the credentials below it must both allow `sts:AssumeRole`"
+                    .to_owned(),
+            ),
+            CallErrorKind::Credentials => Some("log in again, then repeat the command".to_owned()),
+            CallErrorKind::Denied if self.operation.contains(':') => {
+                Some(format!("allow `{}` to these credentials", self.operation))
+            }
+            CallErrorKind::Limit => Some("an AWS quota is reached: see Service Quotas for the account".to_owned()),
+            CallErrorKind::Throttled => Some("a lower `--parallelism` or a longer `--timeout` may help".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    type Sdk = SdkError<ErrorMetadata, HttpResponse>;
+
+    fn dispatch_of(source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
+        let error: Sdk = SdkError::dispatch_failure(ConnectorError::other(source.into(), None));
+        failure(&error)
+    }
+
+    #[test]
+    fn missing_credentials_are_told_plainly_and_with_a_hint() {
+        let failure = dispatch_of(CredentialsError::not_loaded("no providers in chain provided credentials"));
+        assert_eq!(failure.class, Class::Credentials);
+        let error = failure.into_error("sts:GetCallerIdentity".to_owned());
+        assert_eq!(error.to_string(), "sts:GetCallerIdentity: no AWS credentials found");
+        assert!(error.hint().unwrap().contains("AWS_PROFILE"));
+    }
+
+    #[test]
+    fn a_profile_without_credentials_and_forbidden_metadata_are_told_too() {
+        let failure = dispatch_of(CredentialsError::not_loaded("profile `x` was not defined"));
+        assert_eq!(failure.message, "no AWS credentials found: profile `x` was not defined");
+        let failure = dispatch_of(CredentialsError::provider_error("IMDS is disabled"));
+        assert_eq!(failure.message, "no AWS credentials found: IMDS is disabled");
+        let base = CredentialsError::not_loaded("no providers in chain provided credentials");
+        let below: Sdk = SdkError::dispatch_failure(ConnectorError::other(base.into(), None));
+        let failure = dispatch_of(CredentialsError::provider_error(below));
+        assert_eq!(failure.message, "no AWS credentials found");
+    }
+
+    #[test]
+    fn a_credential_process_never_speaks_through_us() {
+        let failure = dispatch_of(CredentialsError::provider_error(
+            "Error retrieving credentials: external process exited with code 1. Stderr: hunter2",
+        ));
+        assert_eq!(failure.class, Class::Credentials);
+        assert!(!failure.message.contains("hunter2"), "{}", failure.message);
+    }
+
+    #[test]
+    fn why_a_role_was_not_assumed_is_told() {
+        let refusal = |status: u16, code: &str| {
+            let raw = http::Response::builder().status(status).body(aws_smithy_types::body::SdkBody::empty()).unwrap();
+            let meta = ErrorMetadata::builder().code(code).message("not authorized to perform: sts:AssumeRole").build();
+            let raw = HttpResponse::try_from(raw).unwrap();
+            let below: SdkError<AssumeRoleError, _> = SdkError::service_error(AssumeRoleError::generic(meta), raw);
+            dispatch_of(CredentialsError::provider_error(below)).into_error("iam:GetRole".to_owned())
+        };
+        let error = refusal(403, "AccessDenied");
+        let wanted = "iam:GetRole: AccessDenied: the role cannot be assumed: not authorized to perform: sts:AssumeRole";
+        assert_eq!((error.kind, error.to_string().as_str()), (CallErrorKind::Credentials, wanted));
+        assert!(error.hint().unwrap().contains("trust policy"));
+        assert_eq!(refusal(503, "ServiceUnavailable").kind, CallErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn refused_is_not_reset() {
+        let io = |kind| std::io::Error::new(kind, "tcp");
+        let refused: Sdk =
+            SdkError::dispatch_failure(ConnectorError::io(io(std::io::ErrorKind::ConnectionRefused).into()));
+        assert_eq!(failure(&refused).class, Class::Unreachable);
+        let reset: Sdk = SdkError::dispatch_failure(ConnectorError::io(io(std::io::ErrorKind::ConnectionReset).into()));
+        assert_eq!(failure(&reset).class, Class::Network);
+        let hang: Sdk = SdkError::timeout_error("operation timed out");
+        assert_eq!(failure(&hang).class, Class::Network);
+    }
+
+    #[test]
+    fn the_services_words_come_without_secrets() {
+        let raw = http::Response::builder()
+            .status(403)
+            .header("x-amzn-requestid", "r-1")
+            .body(aws_smithy_types::body::SdkBody::empty())
+            .unwrap();
+        let meta = ErrorMetadata::builder()
+            .code("SignatureDoesNotMatch")
+            .message("canonical:\nx-amz-security-token:IQoJb3JpZ2luEXAMPLE\nend")
+            .build();
+        let error: Sdk = SdkError::service_error(meta, HttpResponse::try_from(raw).unwrap());
+        let failure = failure(&error);
+        assert_eq!((failure.status, failure.request_id.as_deref()), (Some(403), Some("r-1")));
+        assert_eq!(failure.message, "canonical: x-amz-security-token:*** end");
+        assert_eq!(failure.kind(), CallErrorKind::Credentials);
+    }
+
+    #[test]
+    fn a_denied_call_names_the_permission() {
+        let error = CallError { kind: CallErrorKind::Denied, ..odd(Action::iam("ListRoles"), "no") };
+        assert_eq!(error.hint().unwrap(), "allow `iam:ListRoles` to these credentials");
+    }
+}

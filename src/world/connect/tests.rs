@@ -1,0 +1,101 @@
+use super::*;
+use crate::ids::{AccountId, ClusterName, Partition};
+use crate::model::desired::{ClusterState, KubernetesAccess};
+use crate::model::origin::Origin;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+fn account(assume_role: Option<&str>) -> Account {
+    Account {
+        declared_id: None,
+        id: AccountId::parse("111122223333").unwrap(),
+        partition: Partition::parse("aws").unwrap(),
+        profile: None,
+        assume_role: assume_role.map(str::to_owned),
+        external_id: None,
+        origin: None,
+    }
+}
+
+fn cluster(account: &str, region: Option<&str>) -> Cluster {
+    Cluster {
+        account: Key::parse(account).unwrap(),
+        region: region.map(|region| Region::parse(region).unwrap()),
+        name: Some(ClusterName::parse("c").unwrap()),
+        issuer: None,
+        state: ClusterState::Active,
+        kubernetes: KubernetesAccess { kubeconfig: None, context: None, unverified: false },
+        origin: Origin { file: "irsa.toml".into(), line: 1, column: 1, span: 0..0 },
+    }
+}
+
+#[test]
+fn an_account_without_region_is_found_in_its_partition() {
+    let key = Key::parse("prod").unwrap();
+    let none = BTreeMap::new();
+    let region = |account: &Account, clusters: &BTreeMap<Key, Cluster>| fallback_region(&key, account, clusters);
+    assert_eq!(region(&account(None), &none), "us-east-1");
+    assert_eq!(region(&account(Some("arn:aws-cn:iam::111122223333:role/a")), &none), "cn-north-1");
+    assert_eq!(region(&account(Some("arn:aws-us-gov:iam::111122223333:role/a")), &none), "us-gov-west-1");
+    let clusters: BTreeMap<Key, Cluster> = [
+        ("a", cluster("other", Some("eu-west-1"))),
+        ("b", cluster("prod", None)),
+        ("c", cluster("prod", Some("cn-northwest-1"))),
+    ]
+    .into_iter()
+    .map(|(key, cluster)| (Key::parse(key).unwrap(), cluster))
+    .collect();
+    assert_eq!(region(&account(None), &clusters), "cn-northwest-1");
+}
+
+#[tokio::test]
+async fn the_default_region_is_the_environments() {
+    let clock = |context: &Context| Clock::new(context);
+    for (name, wanted) in [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "eu-west-1")] {
+        let environment = [(name.to_owned(), wanted.to_owned())].into_iter().collect();
+        let context = Context::fixed(environment, 0, 1);
+        let connector = Connector::new(&context, Duration::from_mins(2), clock(&context));
+        assert_eq!(connector.default_region().await.unwrap().as_str(), wanted);
+    }
+    let environment = [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-west-2")];
+    let environment = environment.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+    let context = Context::fixed(environment, 0, 1);
+    let connector = Connector::new(&context, Duration::from_mins(2), clock(&context));
+    assert_eq!(connector.default_region().await.unwrap().as_str(), "eu-west-1");
+}
+
+#[derive(Debug)]
+struct Counting {
+    asked: Arc<AtomicU32>,
+    expiry: Option<SystemTime>,
+}
+
+impl ProvideCredentials for Counting {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        future::ProvideCredentials::ready(Ok(Credentials::new("a", "b", None, self.expiry, "test")))
+    }
+}
+
+async fn asked_in(expiry: Option<Duration>) -> u32 {
+    let clock = Clock::new(&Context::fixed(BTreeMap::new(), 1_000_000, 1));
+    let asked = Arc::new(AtomicU32::new(0));
+    let expiry = expiry.map(|left| clock.now() + left);
+    let provider = Remembered::new(Counting { asked: Arc::clone(&asked), expiry }, clock);
+    for _ in 0..3 {
+        provider.provide_credentials().await.unwrap();
+    }
+    asked.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn credentials_are_fetched_once_until_they_are_about_to_end() {
+    assert_eq!(asked_in(None).await, 1);
+    assert_eq!(asked_in(Some(Duration::from_hours(1))).await, 1);
+    assert_eq!(asked_in(Some(Duration::from_mins(4))).await, 3);
+}

@@ -1,0 +1,32 @@
+//! EKS: what identifies a cluster, and tokens for its API.
+
+pub(crate) mod token;
+
+use super::aws::{AccountClient, Action, odd, optional};
+use super::retry::Facts;
+use super::{Answer, ClusterFacts};
+use crate::ids::{ClusterName, IssuerUrl, Region};
+
+pub(crate) const ACTION: Action = Action { service: "eks", name: "DescribeCluster" };
+
+/// eks:DescribeCluster; nothing if there is no such cluster.
+pub(crate) async fn cluster(
+    account: &AccountClient,
+    region: &Region,
+    name: &ClusterName,
+) -> Answer<Option<ClusterFacts>> {
+    let request = account.eks(region).describe_cluster().name(name.as_str());
+    let answer = account.caller.call(ACTION, Facts::default(), || request.clone().send()).await;
+    let Some(answer) = optional(answer)? else { return Ok(None) };
+    let cluster = answer.cluster().ok_or_else(|| odd(ACTION, "the answer has no cluster"))?;
+    let issuer = cluster.identity().and_then(|identity| identity.oidc()).and_then(|oidc| oidc.issuer());
+    let issuer = issuer
+        .map(|issuer| IssuerUrl::parse(issuer).map_err(|error| odd(ACTION, format!("issuer `{issuer}`: {error}"))))
+        .transpose()?;
+    Ok(Some(ClusterFacts {
+        issuer,
+        endpoint: cluster.endpoint().map(str::to_owned),
+        certificate_authority: cluster.certificate_authority().and_then(|ca| ca.data()).map(str::to_owned),
+        status: cluster.status().map(|status| status.as_str().to_owned()).unwrap_or_default(),
+    }))
+}

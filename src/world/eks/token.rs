@@ -1,0 +1,131 @@
+//! Bearer tokens for the API of an EKS cluster: a presigned sts:GetCallerIdentity that names the cluster.
+//!
+//! The format is that of the authenticator on the other side
+//! (<https://github.com/kubernetes-sigs/aws-iam-authenticator#api-authorization-from-outside-a-cluster>): `k8s-aws-v1.`
+//! and the URL in base64url without padding, signed over the header `x-k8s-aws-id`. The server takes it for 15 minutes
+//! whatever `X-Amz-Expires` says; it is given out for 14. Nothing is sent here.
+
+use crate::ids::{ClusterName, Region};
+use crate::world::Answer;
+use crate::world::aws::{AccountClient, Action, EksToken, invalid, odd, unsigned};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
+use aws_sigv4::sign::v4::SigningParams;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::SecretString;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What is signed; the permission needs no grant.
+pub(crate) const ACTION: Action = Action { service: "sts", name: "GetCallerIdentity" };
+const PREFIX: &str = "k8s-aws-v1.";
+const CLUSTER_HEADER: &str = "x-k8s-aws-id";
+const SIGNED_FOR: Duration = Duration::from_mins(1);
+const LIFETIME: Duration = Duration::from_mins(14);
+
+/// Makes a token from the credentials of the cluster's account.
+pub(crate) async fn token(account: &AccountClient, region: &Region, name: &ClusterName) -> Answer<EksToken> {
+    let provider =
+        account.sdk.credentials_provider().ok_or_else(|| invalid(ACTION, "no credentials are configured"))?;
+    let credentials = provider.provide_credentials().await;
+    let credentials = credentials.map_err(|error| unsigned(&error).into_error(ACTION.to_string()))?;
+    let endpoint = endpoint(account, region).await?;
+    let now = account.clock.now();
+    let url = presigned(&credentials, &endpoint, region, name, now).map_err(|error| odd(ACTION, error.to_string()))?;
+    let token = SecretString::from(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(url)));
+    let expires = now + LIFETIME;
+    Ok(EksToken { token, expires: seconds(credentials.expiry().map_or(expires, |end| end.min(expires))) })
+}
+
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The STS endpoint of the cluster's region, or the one that the user set. Never the dual-stack one: authenticators
+/// in the field do not know it.
+async fn endpoint(account: &AccountClient, region: &Region) -> Answer<String> {
+    let ignored = account.context.variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|value| value == "true");
+    let of_service = account.context.variable("AWS_ENDPOINT_URL_STS").filter(|_| !ignored);
+    if let Some(url) = of_service.or_else(|| account.sdk.endpoint_url()) {
+        return Ok(url.to_owned());
+    }
+    let params = Params::builder().region(region.as_str()).use_fips(account.sdk.use_fips().unwrap_or(false));
+    let params = params.build().map_err(|error| odd(ACTION, error.to_string()))?;
+    let resolver = DefaultResolver::new();
+    let endpoint = ResolveEndpoint::resolve_endpoint(&resolver, &params).await;
+    endpoint.map(|endpoint| endpoint.url().to_owned()).map_err(|error| odd(ACTION, error.to_string()))
+}
+
+fn presigned(
+    credentials: &Credentials,
+    endpoint: &str,
+    region: &Region,
+    name: &ClusterName,
+    now: SystemTime,
+) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let url = format!("{}/?Action=GetCallerIdentity&Version=2011-06-15", endpoint.trim_end_matches('/'));
+    let mut settings = SigningSettings::default();
+    settings.signature_location = SignatureLocation::QueryParams;
+    settings.expires_in = Some(SIGNED_FOR);
+    let identity = credentials.clone().into();
+    let params = SigningParams::builder()
+        .identity(&identity)
+        .region(region.as_str())
+        .name("sts")
+        .time(now)
+        .settings(settings)
+        .build()?
+        .into();
+    let headers = std::iter::once((CLUSTER_HEADER, name.as_str()));
+    let request = SignableRequest::new("GET", url.as_str(), headers, SignableBody::Bytes(&[]))?;
+    let (instructions, _) = sign(request, &params)?.into_parts();
+    let mut request = http::Request::builder().uri(url).body(())?;
+    instructions.apply_to_request_http1x(&mut request);
+    Ok(request.uri().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn query(url: &str) -> BTreeMap<String, String> {
+        let (_, query) = url.split_once('?').unwrap();
+        let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned();
+        query.split('&').map(|pair| pair.split_once('=').unwrap()).map(|(k, v)| (decode(k), decode(v))).collect()
+    }
+
+    fn sign_at(endpoint: &str, session: Option<&str>) -> String {
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", session.map(str::to_owned), None, "test");
+        let region = Region::parse("eu-west-1").unwrap();
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        presigned(&credentials, endpoint, &region, &ClusterName::parse("prod").unwrap(), now).unwrap()
+    }
+
+    #[test]
+    fn the_url_is_what_the_authenticator_checks() {
+        let url = sign_at("https://sts.eu-west-1.amazonaws.com", Some("tok/en+=="));
+        assert!(url.starts_with("https://sts.eu-west-1.amazonaws.com/?"), "{url}");
+        let query = query(&url);
+        assert_eq!(query["Action"], "GetCallerIdentity");
+        assert_eq!(query["Version"], "2011-06-15");
+        assert_eq!(query["X-Amz-Algorithm"], "AWS4-HMAC-SHA256");
+        assert_eq!(query["X-Amz-Credential"], "AKIAIOSFODNN7EXAMPLE/20231114/eu-west-1/sts/aws4_request");
+        assert_eq!(query["X-Amz-Date"], "20231114T221320Z");
+        assert_eq!(query["X-Amz-Expires"], "60");
+        assert_eq!(query["X-Amz-SignedHeaders"], "host;x-k8s-aws-id");
+        assert_eq!(query["X-Amz-Security-Token"], "tok/en+==");
+        assert_eq!(query["X-Amz-Signature"].len(), 64);
+    }
+
+    #[test]
+    fn the_signature_covers_the_cluster_and_the_host() {
+        let one = query(&sign_at("https://sts.eu-west-1.amazonaws.com", None));
+        let other = query(&sign_at("http://127.0.0.1:4566/", None));
+        assert_ne!(one["X-Amz-Signature"], other["X-Amz-Signature"]);
+        assert!(!one.contains_key("X-Amz-Security-Token"));
+    }
+}

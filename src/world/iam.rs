@@ -1,0 +1,39 @@
+//! IAM: how each of our questions and writes is put into API calls.
+//!
+//! `shape` turns what IAM sends into model types. Nothing here decides what should be there.
+
+pub(crate) mod bulk;
+pub(crate) mod policies;
+pub(crate) mod providers;
+pub(crate) mod roles;
+mod shape;
+mod twin;
+pub(crate) mod write;
+
+use super::Answer;
+use super::aws::{AccountClient, Action};
+use super::retry::Facts;
+use crate::model::live::Quotas;
+
+/// iam:GetAccountSummary; a quota that it does not name keeps AWS's default.
+pub(crate) async fn quotas(account: &AccountClient) -> Answer<Quotas> {
+    let request = account.iam.get_account_summary();
+    let action = Action::iam("GetAccountSummary");
+    let answer = account.caller.call(action, Facts::default(), || request.clone().send()).await?;
+    let mut quotas = Quotas::default();
+    for (key, value) in answer.summary_map().into_iter().flatten() {
+        let Ok(value) = usize::try_from(*value) else { continue };
+        match key.as_str() {
+            "AssumeRolePolicySizeQuota" => quotas.trust_size = value,
+            "RolePolicySizeQuota" => quotas.inline_size = value,
+            "PolicySizeQuota" => quotas.managed_size = value,
+            "AttachedPoliciesPerRoleQuota" => quotas.attached_per_role = value,
+            "VersionsPerPolicyQuota" => quotas.versions_per_policy = value,
+            _ => {}
+        }
+    }
+    Ok(quotas)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! From what IAM sends to model types. What our types refuse is an error of the call, never left out: a role that is
+//! not seen would be taken for absent.
+
+use crate::ids::{AccountId, IamPath, IdError, Partition, PolicyArn, PolicyName, RoleArn, RoleName};
+use crate::model::live::{Identity, RoleSummary};
+use crate::model::resource::{Pairs, Role};
+use crate::policy::PolicyDocument;
+use crate::world::aws::{AccountClient, Action, odd};
+use crate::world::connect::LONG_ATTEMPT;
+use crate::world::{Answer, RoleHead};
+use aws_sdk_iam::types;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+/// The session length of a role that none was set for.
+const DEFAULT_SESSION: i32 = 3_600;
+
+/// Reads a name, path or ARN that IAM sent.
+pub(crate) fn parsed<T>(action: Action, text: Option<&str>, parse: impl Fn(String) -> Result<T, IdError>) -> Answer<T> {
+    let text = text.ok_or_else(|| odd(action, "the answer lacks a name, path or ARN"))?;
+    parse(text.to_owned()).map_err(|error| odd(action, format!("`{text}`: {error}")))
+}
+
+/// One page of a list.
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) truncated: bool,
+    pub(crate) marker: Option<String>,
+}
+
+/// Reads a list to its end. A page that says that there is more and not where is an error: half a list would make
+/// the other half look absent.
+pub(crate) async fn pages<T, Fetched>(action: Action, fetch: impl Fn(Option<String>) -> Fetched) -> Answer<Vec<T>>
+where
+    Fetched: Future<Output = Answer<Page<T>>>,
+{
+    let mut all = Vec::new();
+    let mut marker = None;
+    loop {
+        let page = fetch(marker.clone()).await?;
+        all.extend(page.items);
+        if !page.truncated {
+            return Ok(all);
+        }
+        if page.marker.is_none() || page.marker == marker {
+            return Err(odd(action, "a page of the list is missing"));
+        }
+        marker = page.marker;
+    }
+}
+
+/// The settings of a call that reads a page of up to a thousand roles.
+pub(crate) fn patient(account: &AccountClient) -> aws_sdk_iam::config::Builder {
+    let attempt = account.context.scaled(LONG_ATTEMPT);
+    aws_sdk_iam::Config::builder().timeout_config(TimeoutConfig::builder().operation_attempt_timeout(attempt).build())
+}
+
+/// Tags.
+pub(crate) fn pairs(tags: &[types::Tag]) -> Pairs {
+    tags.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect()
+}
+
+/// The boundary. Its type reads `Policy` or `PermissionsBoundaryPolicy` depending on who answers; only the ARN matters.
+pub(crate) fn boundary(
+    action: Action,
+    boundary: Option<&types::AttachedPermissionsBoundary>,
+) -> Answer<Option<PolicyArn>> {
+    let arn = boundary.and_then(types::AttachedPermissionsBoundary::permissions_boundary_arn);
+    arn.map(|arn| parsed(action, Some(arn), PolicyArn::parse)).transpose()
+}
+
+/// When a role was last used.
+pub(crate) fn last_used(used: Option<&types::RoleLastUsed>) -> Option<i64> {
+    used.and_then(types::RoleLastUsed::last_used_date).map(aws_smithy_types::DateTime::secs)
+}
+
+/// What ListRoles and GetRole have in common.
+pub(crate) fn summary(action: Action, role: &types::Role) -> Answer<RoleSummary> {
+    let session = role.max_session_duration().unwrap_or(DEFAULT_SESSION);
+    Ok(RoleSummary {
+        name: parsed(action, Some(role.role_name()), RoleName::parse)?,
+        path: role.path().to_owned(),
+        trust: PolicyDocument::live(role.assume_role_policy_document().unwrap_or_default()),
+        description: role.description().unwrap_or_default().to_owned(),
+        max_session_duration: u32::try_from(session).unwrap_or_default(),
+    })
+}
+
+/// A role as GetRole shows it.
+pub(crate) fn head(action: Action, role: &types::Role) -> Answer<RoleHead> {
+    Ok(RoleHead {
+        summary: summary(action, role)?,
+        tags: pairs(role.tags()),
+        permissions_boundary: boundary(action, role.permissions_boundary())?,
+        last_used: last_used(role.role_last_used()),
+    })
+}
+
+/// A role without its policies, from its head.
+pub(crate) fn bare(action: Action, head: RoleHead) -> Answer<Role> {
+    let RoleHead { summary, tags, permissions_boundary, last_used: _ } = head;
+    let RoleSummary { name, path, trust, description, max_session_duration } = summary;
+    Ok(Role {
+        name,
+        path: parsed(action, Some(&path), IamPath::parse)?,
+        description,
+        max_session_duration,
+        permissions_boundary,
+        tags,
+        trust,
+        attached: std::collections::BTreeSet::new(),
+        inline: std::collections::BTreeMap::new(),
+    })
+}
+
+/// The ARN of a role. A young role may read back with its unique id (`AROA…`) in place of the ARN, so what is none is
+/// put together from the identity, as AWS does.
+pub(crate) async fn role_arn(account: &AccountClient, read: Option<&str>, role: &Role) -> Answer<RoleArn> {
+    if let Some(arn) = read.and_then(|read| RoleArn::parse(read).ok()) {
+        return Ok(arn);
+    }
+    let Identity { account: id, partition, .. } = account.identity().await?;
+    Ok(arn_of(&partition, &id, role))
+}
+
+fn arn_of(partition: &Partition, account: &AccountId, role: &Role) -> RoleArn {
+    RoleArn::of(partition, account, &role.path, &role.name)
+}
+
+/// The ARNs of attached policies.
+pub(crate) fn attached(action: Action, policies: &[types::AttachedPolicy]) -> Answer<Vec<PolicyArn>> {
+    policies.iter().map(|policy| parsed(action, policy.policy_arn(), PolicyArn::parse)).collect()
+}
+
+/// The names of inline policies.
+pub(crate) fn inline_names(action: Action, names: &[String]) -> Answer<Vec<PolicyName>> {
+    names.iter().map(|name| parsed(action, Some(name), PolicyName::parse)).collect()
+}

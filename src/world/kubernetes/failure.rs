@@ -1,0 +1,311 @@
+//! What went wrong with a request, freed of kube's types, and what to make of it.
+//!
+//! kube's own error texts are never used as they are: those of its credentials print a plugin's output and environment.
+//! An answer's `Status` is told by its code, reason and causes
+//! (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/>).
+
+use crate::world::{CallError, CallErrorKind};
+use kube::core::Status;
+use kube::core::response::StatusCause;
+use std::fmt::Write;
+
+/// The longest text that is passed on.
+const LIMIT: usize = 1_000;
+
+/// A request that did not give what it was made for.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) kind: CallErrorKind,
+    /// The HTTP status, where there was an answer.
+    pub(crate) status: Option<u16>,
+    pub(crate) code: Option<String>,
+    pub(crate) message: String,
+    pub(crate) request_id: Option<String>,
+    pub(crate) causes: Vec<StatusCause>,
+    /// The seconds after which the server wants to be asked again.
+    pub(crate) retry_after: u32,
+    /// Whether asking again may go better.
+    pub(crate) transient: bool,
+}
+
+impl Failure {
+    fn new(kind: CallErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            status: None,
+            code: None,
+            message: message.into(),
+            request_id: None,
+            causes: Vec::new(),
+            retry_after: 0,
+            transient: false,
+        }
+    }
+
+    /// The request or the configuration is wrong.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(CallErrorKind::Invalid, message)
+    }
+
+    /// There are no credentials to ask with.
+    pub(crate) fn credentials(message: impl Into<String>) -> Self {
+        Self::new(CallErrorKind::Credentials, message)
+    }
+
+    /// The way there or back is broken.
+    pub(crate) fn broken(message: impl Into<String>) -> Self {
+        Self { transient: true, ..Self::new(CallErrorKind::Unavailable, message) }
+    }
+
+    /// Someone else changed it.
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(CallErrorKind::Conflict, message)
+    }
+
+    /// There is no such object.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(CallErrorKind::NotFound, message)
+    }
+
+    /// Anything else.
+    pub(crate) fn other(message: impl Into<String>) -> Self {
+        Self::new(CallErrorKind::Other, message)
+    }
+
+    /// The error of `operation`.
+    pub(crate) fn at(self, operation: &str) -> CallError {
+        let Self { kind, code, message, request_id, .. } = self;
+        CallError { operation: operation.to_owned(), kind, code, message, request_id }
+    }
+
+    /// An answer with an HTTP status of 400 or more. A body that is no `Status` comes from something in between, and is
+    /// not repeated.
+    pub(crate) fn of_answer(code: u16, body: &[u8], request_id: Option<String>, retry_after: u32) -> Self {
+        let status = serde_json::from_slice::<Status>(body).ok();
+        let status = status.filter(|status| !status.message.is_empty() || !status.reason.is_empty());
+        let status = status.unwrap_or_else(|| Status::failure(&format!("HTTP status {code}"), ""));
+        let (causes, told) =
+            status.details.map_or((Vec::new(), 0), |details| (details.causes, details.retry_after_seconds));
+        let reason = Some(clean(&status.reason)).filter(|reason| !reason.is_empty());
+        let mut failure = Self {
+            kind: CallErrorKind::Other,
+            status: Some(code),
+            code: reason,
+            message: clean(&status.message),
+            request_id,
+            causes,
+            retry_after: retry_after.max(told),
+            transient: matches!(code, 429 | 500 | 502 | 503 | 504),
+        };
+        failure.kind = failure.kind_of(code, &status.reason);
+        if failure.is_field_conflict() {
+            failure.code = Some(FIELD_CONFLICT.to_owned());
+            failure.message = failure.holders();
+        }
+        failure
+    }
+
+    fn kind_of(&self, code: u16, reason: &str) -> CallErrorKind {
+        match code {
+            401 => CallErrorKind::Credentials,
+            // the NamespaceLifecycle admission plugin: for us a namespace that goes is not there
+            403 if self.has_cause("NamespaceTerminating") => CallErrorKind::NotFound,
+            // the ResourceQuota admission plugin
+            403 if self.message.contains("exceeded quota") => CallErrorKind::Limit,
+            403 => CallErrorKind::Denied,
+            // anything in between may say 404 too: that is no word on the object
+            404 if reason == "NotFound" => CallErrorKind::NotFound,
+            409 if reason == "AlreadyExists" => CallErrorKind::AlreadyExists,
+            409 => CallErrorKind::Conflict,
+            // an object that was made anew has another uid, and the uid cannot be changed
+            422 if self.causes.iter().any(|cause| cause.field == "metadata.uid") => CallErrorKind::Conflict,
+            400 | 405 | 406 | 413 | 415 | 422 => CallErrorKind::Invalid,
+            429 => CallErrorKind::Throttled,
+            500.. => CallErrorKind::Unavailable,
+            _ => CallErrorKind::Other,
+        }
+    }
+
+    fn has_cause(&self, reason: &str) -> bool {
+        self.causes.iter().any(|cause| cause.reason == reason)
+    }
+
+    /// A 409 since another manager holds a field that was applied
+    /// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts>).
+    pub(crate) fn is_field_conflict(&self) -> bool {
+        self.status == Some(409) && self.has_cause(FIELD_CONFLICT)
+    }
+
+    /// A 409 since the object has another version than the one that was sent.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.status == Some(409) && self.kind == CallErrorKind::Conflict && !self.has_cause(FIELD_CONFLICT)
+    }
+
+    /// Who holds which field, from the causes of a field conflict.
+    fn holders(&self) -> String {
+        let mut text = String::new();
+        for cause in self.causes.iter().filter(|cause| cause.reason == FIELD_CONFLICT) {
+            if !text.is_empty() {
+                text.push_str(", ");
+            }
+            let (manager, field) = (quoted(&cause.message), field(&cause.field));
+            // writing to a String cannot fail
+            let _ = write!(text, "manager `{}` holds {}", clean(&manager), clean(&field));
+        }
+        text
+    }
+}
+
+/// The reason of a cause that names another manager.
+const FIELD_CONFLICT: &str = "FieldManagerConflict";
+
+/// The manager in `conflict with "kubectl" using v1 at …`, or the whole text if it has no such form.
+fn quoted(text: &str) -> String {
+    let Some(start) = text.find('"') else { return text.to_owned() };
+    // Go quotes nearly as JSON does
+    let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<String>();
+    match values.next() {
+        Some(Ok(name)) => name,
+        _ => text.to_owned(),
+    }
+}
+
+/// `.metadata.annotations.KEY` as "annotation `KEY`".
+fn field(path: &str) -> String {
+    for (prefix, word) in [(".metadata.annotations.", "annotation"), (".metadata.labels.", "label")] {
+        if let Some(key) = path.strip_prefix(prefix) {
+            return format!("{word} `{key}`");
+        }
+    }
+    format!("`{path}`")
+}
+
+/// The text on one line, without control characters, and not too long.
+pub(crate) fn clean(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LIMIT) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// An error that kube gave instead of an answer. Our sessions are built without plugins, so that only the way to the
+/// server and a token's file can fail here.
+pub(crate) fn of_kube(error: &kube::Error) -> Failure {
+    match error {
+        kube::Error::Auth(_) => Failure::credentials("the token's file cannot be read"),
+        kube::Error::ProxyProtocolDisabled { .. } | kube::Error::ProxyProtocolUnsupported { .. } => Failure::invalid(
+            "its API is behind a proxy (`proxy-url` of the kubeconfig, or `HTTPS_PROXY`), which irsa cannot use for \
+             Kubernetes; `NO_PROXY` exempts a host",
+        ),
+        kube::Error::InferKubeconfig(_) => Failure::credentials("its client certificate or key cannot be read"),
+        kube::Error::RustlsTls(_) => Failure::credentials("its authority, client certificate or key cannot be used"),
+        kube::Error::HyperError(source) => of_source(source),
+        kube::Error::Service(source) if source.is::<kube::client::AuthError>() => {
+            Failure::credentials("the token's file cannot be read")
+        }
+        kube::Error::Service(source) => of_source(source.as_ref()),
+        _ => Failure::other("the request could not be made"),
+    }
+}
+
+/// A failed connection: the whole chain of causes, since the outer ones say little.
+fn of_source(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = clean(&error.to_string());
+        if texts.last().is_none_or(|last| !last.contains(&text)) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    let text = texts.join(": ");
+    // a certificate does not get better by asking again
+    let transient = !text.contains("invalid peer certificate");
+    Failure { transient, ..Failure::broken(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn answer(code: u16, body: &Value) -> Failure {
+        Failure::of_answer(code, body.to_string().as_bytes(), Some("id".into()), 0)
+    }
+
+    #[test]
+    fn a_field_conflict_names_each_manager_and_field() {
+        let cause = |message: &str, field: &str| json!({"reason": FIELD_CONFLICT, "message": message, "field": field});
+        let failure = answer(
+            409,
+            &json!({
+                "kind": "Status", "reason": "Conflict", "message": "Apply failed with 2 conflicts: …",
+                "details": {"causes": [
+                    cause(r#"conflict with "helm" using v1 at 2026-01-02T03:04:05Z"#, ".metadata.annotations.eks.amazonaws.com/role-arn"),
+                    cause(r#"conflict with "a \"b\"""#, ".metadata.labels.irsa/owner"),
+                    cause("conflict with nobody", ".secrets"),
+                ]},
+            }),
+        );
+        assert!(failure.is_field_conflict() && !failure.is_stale());
+        assert_eq!(
+            failure.message,
+            "manager `helm` holds annotation `eks.amazonaws.com/role-arn`, manager `a \"b\"` holds label `irsa/owner`, \
+             manager `conflict with nobody` holds `.secrets`"
+        );
+        let error = failure.at("apply ServiceAccount");
+        assert_eq!((error.kind, error.code.as_deref()), (CallErrorKind::Conflict, Some(FIELD_CONFLICT)));
+        assert_eq!(error.request_id.as_deref(), Some("id"));
+    }
+
+    #[test]
+    fn each_status_has_its_kind() {
+        let status = |reason: &str, message: &str| json!({"reason": reason, "message": message});
+        let terminating = json!({"reason": "Forbidden", "message": "x", "details": {"causes": [
+            {"reason": "NamespaceTerminating", "message": "namespace a is being terminated", "field": "metadata.namespace"},
+        ]}});
+        let uid = json!({"reason": "Invalid", "message": "x", "details": {"causes": [
+            {"reason": "FieldValueInvalid", "message": "field is immutable", "field": "metadata.uid"},
+        ]}});
+        for (code, body, kind, transient) in [
+            (401, status("Unauthorized", "Unauthorized"), CallErrorKind::Credentials, false),
+            (403, status("Forbidden", "no"), CallErrorKind::Denied, false),
+            (403, status("Forbidden", "x is forbidden: exceeded quota: q"), CallErrorKind::Limit, false),
+            (403, terminating, CallErrorKind::NotFound, false),
+            (404, status("NotFound", "no"), CallErrorKind::NotFound, false),
+            (409, status("AlreadyExists", "no"), CallErrorKind::AlreadyExists, false),
+            (409, status("Conflict", "the object has been modified"), CallErrorKind::Conflict, false),
+            (404, json!({}), CallErrorKind::Other, false),
+            (404, status("", "not here"), CallErrorKind::Other, false),
+            (410, status("Expired", "too old"), CallErrorKind::Other, false),
+            (422, status("Invalid", "no"), CallErrorKind::Invalid, false),
+            (422, uid, CallErrorKind::Conflict, false),
+            (429, status("TooManyRequests", "slow down"), CallErrorKind::Throttled, true),
+            (500, status("InternalError", "no"), CallErrorKind::Unavailable, true),
+            (503, status("ServiceUnavailable", "no"), CallErrorKind::Unavailable, true),
+        ] {
+            let failure = answer(code, &body);
+            assert_eq!((failure.kind, failure.transient), (kind, transient), "{code} {body}");
+            assert!(!failure.is_field_conflict(), "{code}");
+        }
+        assert!(answer(409, &status("Conflict", "modified")).is_stale());
+        assert!(!answer(409, &status("AlreadyExists", "no")).is_stale());
+    }
+
+    #[test]
+    fn a_body_that_is_no_status_is_not_repeated() {
+        for body in ["<html>secret</html>", r#"{"secret": 1}"#, ""] {
+            let failure = Failure::of_answer(502, body.as_bytes(), None, 7);
+            assert_eq!((failure.message.as_str(), failure.code, failure.retry_after), ("HTTP status 502", None, 7));
+        }
+    }
+
+    #[test]
+    fn texts_are_tamed() {
+        assert_eq!(clean("a\u{1b}[31m\r\n  b"), "a [31m b");
+        assert_eq!(clean(&"ä".repeat(2_000)).chars().count(), LIMIT + 1);
+    }
+}

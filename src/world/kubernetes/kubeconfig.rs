@@ -1,0 +1,251 @@
+//! From a kubeconfig and a context to where the API is and who asks.
+//!
+//! Which files, and how they are merged, is as
+//! <https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/> has it. kube reads and merges
+//! them; the choice is made here, since kube takes the environment from the process. What a file contains is never
+//! repeated, only names in it are.
+
+use super::Run;
+use super::certificate;
+use super::failure::{Failure, clean};
+use super::proxy;
+use crate::context::Context;
+use http::Uri;
+use http::header::{HeaderValue, USER_AGENT};
+use kube::Config;
+use kube::config::{AuthInfo, Cluster, ExecAuthCluster, ExecConfig, Kubeconfig, KubeconfigError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where an API is and how one signs in.
+pub(crate) struct Target {
+    /// All but what changes in the course of a run.
+    pub(crate) config: Config,
+    pub(crate) credentials: Credentials,
+}
+
+/// Where credentials come from.
+pub(crate) enum Credentials {
+    /// They are in `config`, or there are none.
+    Fixed,
+    /// A program prints them.
+    Plugin(Box<ExecConfig>),
+    /// They are made in process.
+    Tokens,
+}
+
+/// The files to read: the declared one, else those of `KUBECONFIG`, else the one in the home directory.
+fn files(declared: Option<&Path>, context: &Context) -> Vec<PathBuf> {
+    if let Some(path) = declared {
+        return vec![path.to_owned()];
+    }
+    let listed = context.variable("KUBECONFIG").map(std::env::split_paths);
+    let listed: Vec<PathBuf> = listed.into_iter().flatten().filter(|path| !path.as_os_str().is_empty()).collect();
+    if !listed.is_empty() {
+        return listed;
+    }
+    let home = context.variable("HOME").or_else(|| context.variable("USERPROFILE"));
+    home.map(|home| Path::new(home).join(".kube").join("config")).into_iter().collect()
+}
+
+/// The merged content of the files.
+pub(crate) async fn read(declared: Option<&Path>, run: &Run) -> Result<Arc<Kubeconfig>, Failure> {
+    let files = files(declared, &run.context);
+    if files.is_empty() {
+        return Err(Failure::invalid("there is no kubeconfig: neither `KUBECONFIG` nor `HOME` is set"));
+    }
+    let mut known = run.kubeconfigs.lock().await;
+    if let Some(kubeconfig) = known.get(&files) {
+        return Ok(Arc::clone(kubeconfig));
+    }
+    let list = files.clone();
+    let merged = tokio::task::spawn_blocking(move || merge(&list)).await;
+    let merged = Arc::new(merged.map_err(|_| Failure::other("the kubeconfig could not be read"))??);
+    known.insert(files, Arc::clone(&merged));
+    Ok(merged)
+}
+
+/// As kubectl does, files of a list that are not there are passed over, as long as one is.
+fn merge(files: &[PathBuf]) -> Result<Kubeconfig, Failure> {
+    let mut merged: Option<Kubeconfig> = None;
+    for file in files {
+        let next = match Kubeconfig::read_from(file) {
+            Ok(next) => next,
+            Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(unreadable(file, &error)),
+        };
+        merged = Some(match merged {
+            Some(before) => before.merge(next).map_err(|error| unreadable(file, &error))?,
+            None => next,
+        });
+    }
+    merged.ok_or_else(|| {
+        let names: Vec<String> = files.iter().map(|file| format!("`{}`", file.display())).collect();
+        Failure::invalid(format!("kubeconfig {} is not there", names.join(", ")))
+    })
+}
+
+fn unreadable(file: &Path, error: &KubeconfigError) -> Failure {
+    let why = match error {
+        KubeconfigError::ReadConfig(error, _) => clean(&error.to_string()),
+        // the parser's own words quote the line
+        KubeconfigError::Parse(error) => match error.location() {
+            Some(place) => format!("it is no kubeconfig, see line {}", place.line()),
+            None => "it is no kubeconfig".to_owned(),
+        },
+        _ => "it does not go together with the other files".to_owned(),
+    };
+    Failure::invalid(format!("kubeconfig `{}` cannot be used: {why}", file.display()))
+}
+
+/// What a context leads to.
+pub(crate) async fn target(kubeconfig: &Kubeconfig, name: &str, context: &Context) -> Result<Target, Failure> {
+    let found = kubeconfig.contexts.iter().find(|known| known.name == name);
+    let chosen = found.and_then(|found| found.context.as_ref()).ok_or_else(|| no_context(kubeconfig, name))?;
+    let cluster = kubeconfig.clusters.iter().find(|cluster| cluster.name == chosen.cluster);
+    let cluster = cluster.and_then(|cluster| cluster.cluster.as_ref()).ok_or_else(|| {
+        Failure::invalid(format!("context `{name}` names cluster `{}`, which the kubeconfig lacks", chosen.cluster))
+    })?;
+    let user = chosen.user.as_deref().and_then(|user| kubeconfig.auth_infos.iter().find(|info| info.name == user));
+    let user = user.and_then(|user| user.auth_info.clone()).unwrap_or_default();
+    let server = cluster.server.as_deref().unwrap_or_default();
+    let mut config = base(server, cluster.proxy_url.as_deref(), context)?;
+    config.root_cert = authority(cluster).await?;
+    config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
+    config.tls_server_name = cluster.tls_server_name.clone().filter(|name| !name.is_empty());
+    let (auth_info, credentials) = who(user, cluster)?;
+    config.auth_info = auth_info;
+    Ok(Target { config, credentials })
+}
+
+fn no_context(kubeconfig: &Kubeconfig, name: &str) -> Failure {
+    let mut known: Vec<String> =
+        kubeconfig.contexts.iter().map(|context| format!("`{}`", clean(&context.name))).collect();
+    known.sort();
+    let others = if known.is_empty() { "nor any other".to_owned() } else { format!("but {}", known.join(", ")) };
+    Failure::invalid(format!("the kubeconfig has no context `{name}`, {others}"))
+}
+
+/// A configuration without authority and user.
+pub(crate) fn base(server: &str, proxy_url: Option<&str>, context: &Context) -> Result<Config, Failure> {
+    let url: Option<Uri> = server
+        .parse()
+        .ok()
+        .filter(|url: &Uri| url.host().is_some() && matches!(url.scheme_str(), Some("https" | "http")));
+    let url = url.ok_or_else(|| Failure::invalid("the address of the API is no URL"))?;
+    let mut config = Config::new(url);
+    config.default_retry = false;
+    config.proxy_url = proxy::choose(proxy_url, &config.cluster_url, context)?;
+    let agent = concat!("irsa/", env!("CARGO_PKG_VERSION"));
+    config.headers.push((USER_AGENT, HeaderValue::from_static(agent)));
+    Ok(config)
+}
+
+async fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Failure> {
+    let certificates = match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
+        (Some(data), _) if !data.is_empty() => certificate::from_base64(data),
+        (_, Some(file)) if !file.is_empty() => {
+            let why = |error: io::Error| Failure::invalid(format!("authority `{file}` cannot be read: {error}"));
+            let bytes = tokio::fs::read(file).await.map_err(why)?;
+            certificate::from_pem(&String::from_utf8_lossy(&bytes))
+        }
+        _ => return Ok(None),
+    };
+    certificates.map(Some).ok_or_else(|| Failure::invalid("the certificate authority of the kubeconfig is no PEM"))
+}
+
+/// Whom the context speaks for; what is sent as it stands comes before a plugin.
+fn who(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo, Credentials), Failure> {
+    if let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
+        let text = format!(
+            "auth provider `{}` is no more (https://kubernetes.io/blog/2022/05/03/kubernetes-1-24-release-announcement/); \
+             an exec plugin takes its place",
+            clean(&provider.name)
+        );
+        return Err(Failure::invalid(text));
+    }
+    let plugin = user.exec.take();
+    let fixed = user.token.is_some()
+        || user.token_file.is_some()
+        || user.auth_provider.is_some()
+        || (user.username.is_some() && user.password.is_some());
+    let Some(mut plugin) = plugin.filter(|_| !fixed) else { return Ok((user, Credentials::Fixed)) };
+    if plugin.provide_cluster_info {
+        let told = ExecAuthCluster::try_from(cluster);
+        plugin.cluster = Some(told.map_err(|_| Failure::invalid("the authority for the exec plugin cannot be read"))?);
+    }
+    Ok((user, Credentials::Plugin(Box::new(plugin))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn context(environment: &[(&str, &str)]) -> Context {
+        let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Context::fixed(pairs.collect::<BTreeMap<_, _>>(), 0, 1)
+    }
+
+    #[test]
+    fn the_declared_file_comes_before_the_environment_and_the_home() {
+        let all = context(&[("KUBECONFIG", "/a::/b"), ("HOME", "/home/me")]);
+        assert_eq!(files(Some(Path::new("/c")), &all), [PathBuf::from("/c")]);
+        assert_eq!(files(None, &all), [PathBuf::from("/a"), PathBuf::from("/b")]);
+        let home = context(&[("KUBECONFIG", ":"), ("HOME", "/home/me")]);
+        assert_eq!(files(None, &home), [PathBuf::from("/home/me/.kube/config")]);
+        assert!(files(None, &context(&[])).is_empty());
+    }
+
+    async fn refused(text: &str, name: &str) -> String {
+        let kubeconfig = Kubeconfig::from_yaml(text).unwrap();
+        match target(&kubeconfig, name, &context(&[])).await {
+            Ok(_) => panic!("{text}"),
+            Err(failure) => failure.message,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_named() {
+        let text = "{contexts: [{name: b, context: {cluster: c}}, {name: a, context: {cluster: c}}]}";
+        assert_eq!(refused(text, "x").await, "the kubeconfig has no context `x`, but `a`, `b`");
+        assert_eq!(refused("{contexts: []}", "x").await, "the kubeconfig has no context `x`, nor any other");
+        assert_eq!(refused(text, "a").await, "context `a` names cluster `c`, which the kubeconfig lacks");
+        let with = |cluster: &str, user: &str| {
+            format!(
+                "{{contexts: [{{name: a, context: {{cluster: c, user: u}}}}], clusters: [{{name: c, cluster: {cluster}}}], \
+                 users: [{{name: u, user: {user}}}]}}"
+            )
+        };
+        assert_eq!(refused(&with("{}", "{}"), "a").await, "the address of the API is no URL");
+        assert_eq!(refused(&with("{server: 'ftp://x'}", "{}"), "a").await, "the address of the API is no URL");
+        let authority = with("{server: 'https://x', certificate-authority-data: eA==}", "{}");
+        assert_eq!(refused(&authority, "a").await, "the certificate authority of the kubeconfig is no PEM");
+        let gone = with("{server: 'https://x', certificate-authority: /not/there}", "{}");
+        assert!(refused(&gone, "a").await.starts_with("authority `/not/there` cannot be read"));
+        let provider = with("{server: 'https://x'}", "{auth-provider: {name: gcp, config: {cmd-path: /bin/false}}}");
+        assert!(refused(&provider, "a").await.starts_with("auth provider `gcp` is no more"));
+    }
+
+    #[tokio::test]
+    async fn a_token_comes_before_a_plugin() {
+        let text = |token: &str| {
+            format!(
+                "{{contexts: [{{name: a, context: {{cluster: c, user: u}}}}], clusters: [{{name: c, cluster: {{server: \
+                 'https://x'}}}}], users: [{{name: u, user: {{{token} exec: {{command: aws, provideClusterInfo: true}}}}}}]}}"
+            )
+        };
+        let of = async |token: &str| {
+            let kubeconfig = Kubeconfig::from_yaml(&text(token)).unwrap();
+            target(&kubeconfig, "a", &context(&[])).await.ok().unwrap()
+        };
+        let fixed = of("token: t,").await;
+        assert!(matches!(fixed.credentials, Credentials::Fixed) && fixed.config.auth_info.exec.is_none());
+        let plugin = of("").await;
+        assert!(plugin.config.auth_info.exec.is_none(), "kube must not run it");
+        let Credentials::Plugin(exec) = plugin.credentials else { panic!("a plugin") };
+        assert_eq!(exec.cluster.and_then(|cluster| cluster.server).as_deref(), Some("https://x"));
+        assert!(!plugin.config.default_retry);
+    }
+}

@@ -1,0 +1,140 @@
+//! Runs a kubeconfig's exec plugin
+//! (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins>).
+//!
+//! Once for each set of credentials, for a limited time, and without a terminal unless there is one. What it prints, its
+//! arguments and its environment are never part of a text.
+
+use super::failure::Failure;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::config::{ExecConfig, ExecInteractiveMode, Kubeconfig};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+
+/// More is no credential.
+const OUTPUT: u64 = 1024 * 1024;
+
+/// What a plugin gave.
+pub(crate) struct Issued {
+    pub(crate) token: Option<SecretString>,
+    /// A certificate and its key, both PEM.
+    pub(crate) identity: Option<(String, SecretString)>,
+    /// In seconds since 1970.
+    pub(crate) expires: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    token: Option<String>,
+    client_certificate_data: Option<String>,
+    client_key_data: Option<String>,
+    expiration_timestamp: Option<Time>,
+}
+
+/// Whether the plugin may ask something on the terminal.
+pub(crate) fn may_ask(exec: &ExecConfig, interactive: bool) -> bool {
+    interactive && exec.interactive_mode != Some(ExecInteractiveMode::Never)
+}
+
+/// Runs the plugin.
+pub(crate) async fn run(exec: &ExecConfig, interactive: bool, limit: Duration) -> Result<Issued, Failure> {
+    let Some(program) = exec.command.as_deref().filter(|program| !program.is_empty()) else {
+        return Err(Failure::credentials("the kubeconfig's exec plugin names no command"));
+    };
+    let name = Path::new(program).file_name().map_or_else(|| program.into(), |name| name.to_string_lossy());
+    let fail = |why: String| Failure::credentials(format!("exec plugin `{name}` {why}"));
+    if exec.interactive_mode == Some(ExecInteractiveMode::Always) && !interactive {
+        return Err(fail("wants to ask something, and there is no terminal".to_owned()));
+    }
+    let started = async {
+        let mut child = command(program, exec, interactive)?.kill_on_drop(true).spawn()?;
+        let mut output = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            stdout.take(OUTPUT).read_to_end(&mut output).await?;
+        }
+        Ok::<_, io::Error>((child.wait().await?, output))
+    };
+    match tokio::time::timeout(limit, started).await {
+        Err(_) => Err(fail("did not end in time".to_owned())),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => Err(fail("is not there".to_owned())),
+        Ok(Err(error)) => Err(fail(format!("could not be run: {}", error.kind()))),
+        Ok(Ok((status, _))) if !status.success() => {
+            Err(fail(format!("failed ({status}); run it by hand to see what it says")))
+        }
+        Ok(Ok((_, output))) => issued(&output).ok_or_else(|| fail("printed no credentials".to_owned())),
+    }
+}
+
+fn command(program: &str, exec: &ExecConfig, interactive: bool) -> io::Result<Command> {
+    let asks = may_ask(exec, interactive);
+    let mut spec = json!({"interactive": asks});
+    if let Some(cluster) = &exec.cluster {
+        spec["cluster"] = serde_json::to_value(cluster)?;
+    }
+    let info = json!({"apiVersion": exec.api_version, "kind": "ExecCredential", "spec": spec});
+    let mut command = Command::new(program);
+    command.args(exec.args.iter().flatten());
+    let pairs = exec.env.iter().flatten().filter_map(|pair| Some((pair.get("name")?, pair.get("value")?)));
+    command.envs(pairs).env("KUBERNETES_EXEC_INFO", info.to_string()).stdout(Stdio::piped());
+    if asks {
+        command.stdin(Stdio::inherit()).stderr(Stdio::inherit());
+    } else {
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+    }
+    Ok(command)
+}
+
+fn issued(output: &[u8]) -> Option<Issued> {
+    let text = std::str::from_utf8(output).ok()?;
+    let status = match serde_json::from_str::<Value>(text) {
+        Ok(mut answer) => answer.get_mut("status").map(Value::take)?,
+        // kubectl takes YAML too; a kubeconfig keeps what it does not know
+        Err(_) => Kubeconfig::from_yaml(text).ok()?.other.remove("status")?,
+    };
+    let status: Status = serde_json::from_value(status).ok()?;
+    let token = status.token.map(SecretString::from);
+    let identity = status.client_certificate_data.zip(status.client_key_data.map(SecretString::from));
+    if token.is_none() && identity.is_none() {
+        return None;
+    }
+    Some(Issued { token, identity, expires: status.expiration_timestamp.map(|time| time.0.as_second()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    #[test]
+    fn credentials_are_read_from_json_and_yaml() {
+        let json = br#"{"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1",
+            "status": {"token": "abc", "expirationTimestamp": "2026-01-02T03:04:05Z"}}"#;
+        let yaml = b"kind: ExecCredential\napiVersion: client.authentication.k8s.io/v1\nstatus:\n  token: abc\n  \
+            expirationTimestamp: \"2026-01-02T03:04:05Z\"\n";
+        for output in [&json[..], &yaml[..]] {
+            let issued = issued(output).unwrap();
+            assert_eq!(issued.token.unwrap().expose_secret(), "abc");
+            assert_eq!(issued.expires, Some(1_767_323_045));
+            assert!(issued.identity.is_none());
+        }
+        let identity = br#"{"status": {"clientCertificateData": "C", "clientKeyData": "K"}}"#;
+        let (certificate, key) = issued(identity).unwrap().identity.unwrap();
+        assert_eq!((certificate.as_str(), key.expose_secret()), ("C", "K"));
+    }
+
+    #[test]
+    fn anything_else_is_no_credential() {
+        for output in
+            ["", "{}", "please sign in", r#"{"status": {}}"#, r#"{"status": {"clientCertificateData": "C"}}"#, "\u{0}"]
+        {
+            assert!(issued(output.as_bytes()).is_none(), "{output}");
+        }
+    }
+}

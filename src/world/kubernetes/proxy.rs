@@ -1,0 +1,128 @@
+//! Which proxy leads to a Kubernetes API: the kubeconfig's own, or the environment's, as Go programs choose it
+//! (<https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>). Pure.
+
+use super::failure::Failure;
+use crate::context::Context;
+use http::Uri;
+use std::net::IpAddr;
+
+/// The proxy for `url`, if there is one.
+pub(crate) fn choose(own: Option<&str>, url: &Uri, context: &Context) -> Result<Option<Uri>, Failure> {
+    let either =
+        |upper: &str, lower: &str| context.variable(upper).or_else(|| context.variable(lower)).map(str::to_owned);
+    let chosen = match own.filter(|own| !own.is_empty()) {
+        Some(own) => Some(own.to_owned()),
+        None if exempt(url, either("NO_PROXY", "no_proxy").as_deref().unwrap_or_default()) => None,
+        None if url.scheme_str() == Some("https") => either("HTTPS_PROXY", "https_proxy"),
+        None => either("HTTP_PROXY", "http_proxy"),
+    };
+    let Some(text) = chosen else { return Ok(None) };
+    // the text may hold a password
+    text.parse().map(Some).map_err(|_| Failure::invalid("the address of its proxy is no URL"))
+}
+
+/// Whether NO_PROXY or the nature of the host exempts it.
+fn exempt(url: &Uri, list: &str) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
+    let address: Option<IpAddr> = host.parse().ok();
+    if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
+        return true;
+    }
+    let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
+    list.split(',').map(|entry| entry.trim().to_ascii_lowercase()).any(|entry| covers(&entry, &host, address, port))
+}
+
+fn covers(entry: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool {
+    if entry.is_empty() {
+        return false;
+    }
+    if entry == "*" {
+        return true;
+    }
+    if let (Some((network, bits)), Some(address)) = (entry.split_once('/'), address) {
+        let (network, bits) = (network.parse().ok(), bits.parse().ok());
+        return network.zip(bits).is_some_and(|(network, bits)| within(address, network, bits));
+    }
+    let entry = match entry.rsplit_once(':') {
+        Some((name, number)) if !name.contains(':') && number.parse() == Ok(port) => name,
+        Some((name, number)) if !name.contains(':') && number.parse::<u16>().is_ok() => return false,
+        _ => entry,
+    };
+    if let Some(address) = address {
+        return entry.parse() == Ok(address);
+    }
+    let domain = entry.trim_start_matches('*');
+    match domain.strip_prefix('.') {
+        Some(_) => host.ends_with(domain),
+        None => host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
+    }
+}
+
+fn within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
+    match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) if bits <= 32 => {
+            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+            u32::from(address) & mask == u32::from(network) & mask
+        }
+        (IpAddr::V6(address), IpAddr::V6(network)) if bits <= 128 => {
+            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+            u128::from(address) & mask == u128::from(network) & mask
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn chosen(own: Option<&str>, url: &str, environment: &[(&str, &str)]) -> Option<String> {
+        let environment: BTreeMap<String, String> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let context = Context::fixed(environment, 0, 1);
+        choose(own, &url.parse().unwrap(), &context).unwrap().map(|uri| uri.to_string())
+    }
+
+    const EKS: &str = "https://ABC.gr7.eu-west-1.eks.amazonaws.com";
+    const PROXY: (&str, &str) = ("HTTPS_PROXY", "http://proxy:3128/");
+
+    #[test]
+    fn the_kubeconfigs_own_comes_first() {
+        assert_eq!(chosen(None, EKS, &[]), None);
+        assert_eq!(chosen(None, EKS, &[PROXY]).as_deref(), Some("http://proxy:3128/"));
+        assert_eq!(chosen(Some(""), EKS, &[PROXY]).as_deref(), Some("http://proxy:3128/"));
+        assert_eq!(chosen(Some("http://own:1/"), EKS, &[PROXY]).as_deref(), Some("http://own:1/"));
+        let everywhere = [PROXY, ("NO_PROXY", "*")];
+        assert_eq!(chosen(Some("http://own:1/"), EKS, &everywhere).as_deref(), Some("http://own:1/"));
+        assert_eq!(chosen(None, "http://a.example", &[PROXY]), None);
+        assert_eq!(chosen(None, "http://a.example", &[("http_proxy", "http://p/")]).as_deref(), Some("http://p/"));
+    }
+
+    #[test]
+    fn no_proxy_exempts_hosts_domains_and_networks() {
+        for (list, url, exempt) in [
+            ("", EKS, false),
+            ("*", EKS, true),
+            ("eks.amazonaws.com", EKS, true),
+            (".eks.amazonaws.com", EKS, true),
+            ("*.eks.amazonaws.com", EKS, true),
+            ("other, .amazonaws.com:443", EKS, true),
+            (".amazonaws.com:8443", EKS, false),
+            ("ks.amazonaws.com", EKS, false),
+            (".example.com", "https://example.com", false),
+            ("10.0.0.0/8", "https://10.1.2.3:6443", true),
+            ("10.0.0.0/16", "https://10.1.2.3:6443", false),
+            ("0.0.0.0/0", "https://10.1.2.3", true),
+            ("10.1.2.3", "https://10.1.2.3", true),
+            ("fd00::/8", "https://[fd12::1]:6443", true),
+            ("fd00::/8", "https://10.1.2.3", false),
+            ("", "https://127.0.0.1:6443", true),
+            ("", "https://localhost:6443", true),
+            ("", "https://[::1]:6443", true),
+        ] {
+            let proxy = chosen(None, url, &[PROXY, ("NO_PROXY", list)]);
+            assert_eq!(proxy.is_none(), exempt, "{list} {url}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Gets and paged lists, of metadata alone: it is all that is compared
+//! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches>).
+
+use super::connect::Connection;
+use super::failure::Failure;
+use super::live;
+use super::wire::{Reply, Request};
+use crate::ids::{Namespace, ServiceAccountName};
+use crate::model::live::LiveServiceAccount;
+use crate::world::{Answer, CallErrorKind};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ListMeta, ObjectMeta};
+use kube::core::Request as Builder;
+use kube::core::params::{GetParams, ListParams};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+
+pub(crate) const LIST: &str = "list ServiceAccounts";
+pub(crate) const GET: &str = "get ServiceAccount";
+pub(crate) const LIST_NAMESPACES: &str = "list Namespaces";
+pub(crate) const GET_NAMESPACE: &str = "get Namespace";
+pub(crate) const LIST_PODS: &str = "list Pods";
+
+/// Objects in one page, as kubectl asks for them.
+const PAGE: u32 = 500;
+
+#[derive(Deserialize)]
+struct Object {
+    metadata: ObjectMeta,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    metadata: ListMeta,
+    /// Go writes an empty list as `null` at times.
+    items: Option<Vec<Object>>,
+}
+
+/// The path of a collection in the core group.
+pub(crate) fn collection(namespace: Option<&Namespace>, plural: &str) -> Builder {
+    Builder::new(match namespace {
+        Some(namespace) => format!("/api/v1/namespaces/{namespace}/{plural}"),
+        None => format!("/api/v1/{plural}"),
+    })
+}
+
+/// The metadata in the body of an answer.
+pub(crate) fn metadata(reply: &Reply) -> Result<ObjectMeta, Failure> {
+    decode::<Object>(reply).map(|object| object.metadata)
+}
+
+fn decode<T: DeserializeOwned>(reply: &Reply) -> Result<T, Failure> {
+    serde_json::from_slice(&reply.body).map_err(|_| Failure::other("the API's answer is not what it should be"))
+}
+
+/// A request that kube has put together.
+pub(crate) fn built(request: Result<Request, kube::core::request::Error>) -> Result<Request, Failure> {
+    request.map_err(|_| Failure::invalid("the request could not be put together"))
+}
+
+/// All objects of a collection. A list whose token has expired is begun anew, once: the pages would be of two states
+/// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks>).
+async fn list(connection: &Connection, collection: &Builder, fields: Option<&str>) -> Result<Vec<ObjectMeta>, Failure> {
+    let (mut all, mut token, mut again) = (Vec::new(), None::<String>, false);
+    loop {
+        let mut params = ListParams::default().limit(PAGE);
+        params.field_selector = fields.map(str::to_owned);
+        params.continue_token.clone_from(&token);
+        let reply = match connection.send(&built(collection.list_metadata(&params))?).await {
+            Ok(reply) => reply,
+            Err(failure) if failure.status == Some(410) && token.is_some() && !again => {
+                (again, token) = (true, None);
+                all.clear();
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
+        let page: Page = decode(&reply)?;
+        all.extend(page.items.into_iter().flatten().map(|object| object.metadata));
+        token = page.metadata.continue_.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// One object; nothing if there is none.
+pub(crate) async fn get(
+    connection: &Connection,
+    collection: &Builder,
+    name: &str,
+) -> Result<Option<ObjectMeta>, Failure> {
+    match connection.send(&built(collection.get_metadata(name, &GetParams::default()))?).await {
+        Ok(reply) => metadata(&reply).map(Some),
+        Err(failure) if failure.kind == CallErrorKind::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+pub(crate) async fn service_accounts(
+    connection: &Connection,
+    namespace: Option<&Namespace>,
+    us: &str,
+) -> Answer<Vec<LiveServiceAccount>> {
+    let objects = list(connection, &collection(namespace, "serviceaccounts"), None).await;
+    let objects = objects.and_then(|objects| {
+        objects.into_iter().map(|object| live::service_account(object, us)).collect::<Result<Vec<_>, _>>()
+    });
+    objects.map_err(|failure| failure.at(LIST))
+}
+
+pub(crate) async fn service_account(
+    connection: &Connection,
+    namespace: &Namespace,
+    name: &ServiceAccountName,
+    us: &str,
+) -> Answer<Option<LiveServiceAccount>> {
+    let found = get(connection, &collection(Some(namespace), "serviceaccounts"), name.as_str()).await;
+    let found = found.and_then(|found| found.map(|object| live::service_account(object, us)).transpose());
+    found.map_err(|failure| failure.at(GET))
+}
+
+pub(crate) async fn namespaces(connection: &Connection) -> Answer<BTreeSet<Namespace>> {
+    let objects = list(connection, &collection(None, "namespaces"), None).await;
+    let objects = objects.map_err(|failure| failure.at(LIST_NAMESPACES))?;
+    let there = objects.into_iter().filter(|object| object.deletion_timestamp.is_none());
+    Ok(there.filter_map(|object| Namespace::parse(object.name?).ok()).collect())
+}
+
+pub(crate) async fn namespace(connection: &Connection, namespace: &Namespace) -> Answer<bool> {
+    let found = get(connection, &collection(None, "namespaces"), namespace.as_str()).await;
+    let found = found.map_err(|failure| failure.at(GET_NAMESPACE))?;
+    Ok(found.is_some_and(|object| object.deletion_timestamp.is_none()))
+}
+
+/// Pods that ended use nothing any more
+/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/>).
+pub(crate) async fn pods(
+    connection: &Connection,
+    namespace: &Namespace,
+    name: &ServiceAccountName,
+) -> Answer<Vec<String>> {
+    let fields = format!("spec.serviceAccountName={name},status.phase!=Succeeded,status.phase!=Failed");
+    let objects = list(connection, &collection(Some(namespace), "pods"), Some(&fields)).await;
+    let objects = objects.map_err(|failure| failure.at(LIST_PODS))?;
+    let mut names: Vec<String> = objects.into_iter().filter_map(|object| object.name).collect();
+    names.sort();
+    Ok(names)
+}

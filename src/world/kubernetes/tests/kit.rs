@@ -1,0 +1,166 @@
+//! A cluster, a declaration of it, and a reader of it.
+
+use crate::context::Context;
+use crate::ids::{ClusterName, IssuerUrl, Key, Namespace, ServiceAccountName};
+use crate::model::desired::{self, ClusterState, KubernetesAccess};
+use crate::model::live::{Access, LiveServiceAccount};
+use crate::model::origin::Origin;
+use crate::model::resource::{Pairs, ServiceAccount};
+use crate::world::kubernetes::{KubernetesReader, KubernetesSettings, TokenSource};
+use crate::world::{ClusterFacts, ReadKubernetes};
+use irsa_sandbox::kubernetes::{Cluster, ClusterOptions, Resource, User, kubeconfig};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) const ROLE: &str = "eks.amazonaws.com/role-arn";
+pub(super) const US: &str = "irsa-me";
+pub(super) const SETTINGS: KubernetesSettings =
+    KubernetesSettings { timeout: Duration::from_mins(2), parallelism: 4, interactive: false };
+
+pub(super) fn key(text: &str) -> Key {
+    Key::parse(text).unwrap()
+}
+
+pub(super) fn namespace(text: &str) -> Namespace {
+    Namespace::parse(text).unwrap()
+}
+
+pub(super) fn name(text: &str) -> ServiceAccountName {
+    ServiceAccountName::parse(text).unwrap()
+}
+
+pub(super) async fn cluster(called: &str) -> Cluster {
+    let options = ClusterOptions {
+        name: called.to_owned(),
+        issuer: format!("https://oidc.example.com/{called}"),
+        ..ClusterOptions::default()
+    };
+    Cluster::start(options).await.unwrap()
+}
+
+/// What DescribeCluster says.
+pub(super) fn facts(cluster: &Cluster) -> ClusterFacts {
+    ClusterFacts {
+        issuer: Some(IssuerUrl::parse(cluster.issuer()).unwrap()),
+        endpoint: Some(cluster.endpoint()),
+        certificate_authority: Some(cluster.certificate_authority_data()),
+        status: "ACTIVE".into(),
+    }
+}
+
+/// What the file says of a cluster that has only an issuer.
+pub(super) fn issuer_only(cluster: &Cluster) -> ClusterFacts {
+    ClusterFacts { endpoint: None, certificate_authority: None, ..facts(cluster) }
+}
+
+/// A declaration: an EKS cluster by endpoint, or with a context.
+pub(super) fn declared(access: KubernetesAccess) -> desired::Cluster {
+    desired::Cluster {
+        account: key("default"),
+        region: None,
+        name: Some(ClusterName::parse("prod").unwrap()),
+        issuer: None,
+        state: ClusterState::Active,
+        kubernetes: access,
+        origin: Origin { file: "irsa.toml".into(), line: 1, column: 1, span: 0..0 },
+    }
+}
+
+pub(super) fn access(kubeconfig: Option<PathBuf>, context: Option<&str>) -> KubernetesAccess {
+    KubernetesAccess { kubeconfig, context: context.map(str::to_owned), unverified: false }
+}
+
+/// Always the same token, good for an hour from the beginning of the run.
+pub(super) fn tokens(token: &'static str) -> TokenSource {
+    Arc::new(move |_| Box::pin(async move { Ok((token.into(), 3_600)) }))
+}
+
+/// The environment of a run; `speed` divides its waits.
+pub(super) fn context(environment: &[(&str, &str)], speed: u32) -> Context {
+    let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Context::fixed(pairs.collect(), 0, speed)
+}
+
+pub(super) fn reader_of(access: KubernetesAccess, context: &Context, tokens: TokenSource) -> KubernetesReader {
+    let clusters = BTreeMap::from([(key("prod"), declared(access))]);
+    KubernetesReader::new(context, &key("me"), &clusters, tokens, SETTINGS)
+}
+
+/// A verified reader of the cluster, by its endpoint, with this static token.
+pub(super) async fn reader_with(cluster: &Cluster, token: &'static str, speed: u32) -> KubernetesReader {
+    let reader = reader_of(access(None, None), &context(&[], speed), tokens(token));
+    assert_eq!(reader.verify(&key("prod"), &facts(cluster)).await, Access::Granted(()));
+    reader
+}
+
+pub(super) async fn reader(cluster: &Cluster) -> KubernetesReader {
+    reader_with(cluster, "admin-token", 1).await
+}
+
+/// Writes a kubeconfig for the clusters, each with this user, into a folder; gives its path.
+pub(super) async fn kubeconfig_in(folder: &Path, clusters: &[&Cluster], user: &Value) -> PathBuf {
+    let entries: Vec<_> = clusters
+        .iter()
+        .map(|cluster| {
+            let mut entry = cluster.kubeconfig_entry("unused");
+            entry.user = json!({"name": cluster.name(), "user": user});
+            entry
+        })
+        .collect();
+    let path = folder.join("config");
+    tokio::fs::write(&path, kubeconfig(&entries)).await.unwrap();
+    path
+}
+
+pub(super) fn admin() -> Value {
+    json!({"token": "admin-token"})
+}
+
+pub(super) fn limit(cluster: &Cluster, grants: impl IntoIterator<Item = irsa_sandbox::kubernetes::Grant>) {
+    cluster.set_token("less", User::limited("less", grants));
+}
+
+pub(super) fn pairs(list: &[(&str, &str)]) -> Pairs {
+    list.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Ours in namespace `a`, called `worker`, with our label and these annotations.
+pub(super) fn ours(annotations: &[(&str, &str)]) -> ServiceAccount {
+    let labels = pairs(&[("irsa/owner", "me")]);
+    ServiceAccount { namespace: namespace("a"), name: name("worker"), labels, annotations: pairs(annotations) }
+}
+
+/// Nothing of ours, in the same place.
+pub(super) fn nothing() -> ServiceAccount {
+    ServiceAccount { labels: Pairs::new(), ..ours(&[]) }
+}
+
+pub(super) fn object(cluster: &Cluster) -> Option<Value> {
+    cluster.with(|store| store.service_account("a", "worker").cloned())
+}
+
+pub(super) fn managers(object: &Value) -> Vec<String> {
+    let list = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+    list.iter().map(|entry| entry["manager"].as_str().unwrap().to_owned()).collect()
+}
+
+pub(super) fn uid(cluster: &Cluster) -> String {
+    object(cluster).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned()
+}
+
+/// Makes the namespace `a`.
+pub(super) fn with_namespace(cluster: &Cluster) {
+    cluster.with(|store| store.ensure_namespace("a")).unwrap();
+}
+
+/// Changes the ServiceAccount `a/worker` as `manager` would.
+pub(super) fn edit(cluster: &Cluster, manager: &str, change: impl FnOnce(&mut Value)) {
+    cluster.with(|store| store.edit(Resource::ServiceAccounts, "a", "worker", manager, change)).unwrap();
+}
+
+pub(super) async fn read(reader: &KubernetesReader) -> Option<LiveServiceAccount> {
+    reader.service_account(&key("prod"), &namespace("a"), &name("worker")).await.unwrap()
+}

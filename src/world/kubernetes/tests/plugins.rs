@@ -1,0 +1,159 @@
+//! Exec plugins of a kubeconfig: run once, never for ever, and never repeated.
+
+use super::kit::*;
+use crate::model::live::Access;
+use crate::world::kubernetes::{KubernetesReader, KubernetesSettings};
+use crate::world::{CallErrorKind, ReadKubernetes};
+use irsa_sandbox::kubernetes::Cluster;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A user whose plugin is this shell script; it is given the folder.
+async fn script(folder: &Path, mode: &str, text: &str) -> Value {
+    let path = folder.join("plugin");
+    tokio::fs::write(&path, text).await.unwrap();
+    json!({"exec": {
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/sh", "args": [path, folder],
+        "env": [{"name": "PLUGIN_SECRET", "value": "hunter2-env"}], "interactiveMode": mode,
+    }})
+}
+
+async fn scene(folder: &Path, cluster: &Cluster, user: &Value, interactive: bool, speed: u32) -> KubernetesReader {
+    let path = kubeconfig_in(folder, &[cluster], user).await;
+    let clusters = BTreeMap::from([(key("prod"), declared(access(Some(path), Some("prod"))))]);
+    let settings = KubernetesSettings { interactive, ..SETTINGS };
+    KubernetesReader::new(&context(&[], speed), &key("me"), &clusters, tokens("unused"), settings)
+}
+
+const TOKEN: &str = r#"
+echo run >> "$1/runs"
+printf '%s' "$KUBERNETES_EXEC_INFO" > "$1/info"
+test "$PLUGIN_SECRET" = hunter2-env || exit 1
+echo '{"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "status": {"token": "admin-token"}}'
+"#;
+
+async fn runs(folder: &Path) -> usize {
+    tokio::fs::read_to_string(folder.join("runs")).await.unwrap().lines().count()
+}
+
+#[tokio::test]
+async fn a_plugin_is_run_once() {
+    let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
+    let user = script(folder.path(), "IfAvailable", TOKEN).await;
+    let reader = scene(folder.path(), &cluster, &user, false, 1).await;
+    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
+    reader.namespaces(&key("prod")).await.unwrap();
+    reader.namespaces(&key("prod")).await.unwrap();
+    assert_eq!(runs(folder.path()).await, 1);
+    let info: Value = serde_json::from_slice(&tokio::fs::read(folder.path().join("info")).await.unwrap()).unwrap();
+    assert_eq!(info["spec"], json!({"interactive": false}));
+    assert_eq!(info["apiVersion"], json!("client.authentication.k8s.io/v1"));
+}
+
+#[tokio::test]
+async fn a_plugin_is_run_again_when_its_token_is_refused() {
+    let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
+    let user = script(folder.path(), "Never", TOKEN).await;
+    let reader = scene(folder.path(), &cluster, &user, false, 1).await;
+    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
+    cluster.revoke_token("admin-token");
+    assert_eq!(reader.namespaces(&key("prod")).await.unwrap_err().kind, CallErrorKind::Credentials);
+    assert_eq!(runs(folder.path()).await, 2);
+}
+
+#[tokio::test]
+async fn the_cluster_is_told_to_a_plugin_that_asks_for_it() {
+    let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
+    let mut user = script(folder.path(), "Never", TOKEN).await;
+    user["exec"]["provideClusterInfo"] = json!(true);
+    let reader = scene(folder.path(), &cluster, &user, true, 1).await;
+    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
+    let info: Value = serde_json::from_slice(&tokio::fs::read(folder.path().join("info")).await.unwrap()).unwrap();
+    assert_eq!(info["spec"]["cluster"]["server"], json!(cluster.endpoint()));
+    assert_eq!(info["spec"]["interactive"], json!(false), "`Never` is never");
+}
+
+async fn refused(mode: &str, text: &str, speed: u32) -> String {
+    let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
+    let user = script(folder.path(), mode, text).await;
+    let reader = scene(folder.path(), &cluster, &user, false, speed).await;
+    let verdict = reader.verify(&key("prod"), &facts(&cluster)).await;
+    assert_eq!(reader.requests(), 0);
+    match verdict {
+        Access::Unknown(text) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_a_failing_plugin_prints_is_not_repeated() {
+    let text = refused("Never", "echo hunter2-out; echo hunter2-err >&2; exit 7", 1).await;
+    assert_eq!(text, "exec plugin `sh` failed (exit status: 7); run it by hand to see what it says");
+    for output in ["echo hunter2-out", "echo '{\"status\": {\"token\": [\"hunter2-out\"]}}'", "true"] {
+        assert_eq!(refused("Never", output, 1).await, "exec plugin `sh` printed no credentials", "{output}");
+    }
+    // a token that no header takes
+    let line = r#"printf '%s' '{"status": {"token": "hunter2\nout"}}'"#;
+    assert_eq!(refused("Never", line, 1).await, "the token has characters that no header takes");
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_used_is_not_repeated() {
+    let output =
+        r#"printf '%s' '{"status": {"clientCertificateData": "hunter2-out", "clientKeyData": "hunter2-key"}}'"#;
+    let text = refused("Never", output, 1).await;
+    assert_eq!(text, "its authority, client certificate or key cannot be used");
+}
+
+#[tokio::test]
+async fn a_plugin_that_wants_a_terminal_gets_none() {
+    let text = refused("Always", TOKEN, 1).await;
+    assert_eq!(text, "exec plugin `sh` wants to ask something, and there is no terminal");
+    let text = refused("IfAvailable", "read -r answer || exit 3", 1).await;
+    assert!(text.contains("exit status: 3"), "its standard input is empty: {text}");
+}
+
+#[tokio::test]
+async fn a_plugin_does_not_hang_for_ever() {
+    let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
+    let user = script(folder.path(), "Never", "echo $$ > \"$1/pid\"; exec sleep 1000").await;
+    let reader = scene(folder.path(), &cluster, &user, false, 50).await;
+    let verdict = reader.verify(&key("prod"), &facts(&cluster)).await;
+    assert_eq!(verdict, Access::Unknown("exec plugin `sh` did not end in time".into()));
+    let pid = tokio::fs::read_to_string(folder.path().join("pid")).await.unwrap();
+    let stat = Path::new("/proc").join(pid.trim()).join("stat");
+    // it was killed; what is left of it is at most waited for
+    let killed = async || match tokio::fs::read_to_string(&stat).await {
+        Ok(text) => text.contains(") Z ") || text.contains(") X "),
+        Err(_) => true,
+    };
+    while !killed().await {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_not_there_is_named() {
+    let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
+    let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/not/there/aws"}});
+    let reader = scene(folder.path(), &cluster, &user, false, 1).await;
+    let verdict = reader.verify(&key("prod"), &facts(&cluster)).await;
+    assert_eq!(verdict, Access::Unknown("exec plugin `aws` is not there".into()));
+    let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1"}});
+    let reader = scene(folder.path(), &cluster, &user, false, 1).await;
+    let verdict = reader.verify(&key("prod"), &facts(&cluster)).await;
+    assert_eq!(verdict, Access::Unknown("the kubeconfig's exec plugin names no command".into()));
+}
+
+#[tokio::test]
+async fn the_file_of_a_token_is_read_and_named_only_by_its_kind() {
+    let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
+    tokio::fs::write(folder.path().join("token"), "admin-token").await.unwrap();
+    let reader = scene(folder.path(), &cluster, &json!({"tokenFile": "token"}), false, 1).await;
+    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
+    reader.namespaces(&key("prod")).await.unwrap();
+    let reader = scene(folder.path(), &cluster, &json!({"tokenFile": "gone"}), false, 1).await;
+    let verdict = reader.verify(&key("prod"), &facts(&cluster)).await;
+    assert_eq!(verdict, Access::Unknown("the token's file cannot be read".into()));
+}

@@ -1,0 +1,179 @@
+//! What is read, and what is not taken for absent.
+
+use super::kit::*;
+use crate::model::live::Observed;
+use crate::world::{CallErrorKind, ReadKubernetes};
+use irsa_sandbox::kubernetes::{Fault, Grant, Match, Preconditions, Refusal, Resource, Stage};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+#[tokio::test]
+async fn two_thousand_service_accounts_come_in_pages() {
+    let cluster = cluster("prod").await;
+    cluster.with(|store| {
+        for number in 0..2_000 {
+            store.seed_service_account("many", &format!("sa-{number:04}"), &[], "kubectl-create").unwrap();
+        }
+    });
+    let reader = reader(&cluster).await;
+    let all = reader.service_accounts(&key("prod"), None).await.unwrap();
+    let many: BTreeSet<&str> = all
+        .iter()
+        .filter(|live| live.namespace.as_str() == "many" && live.name.as_str() != "default")
+        .map(|live| live.name.as_str())
+        .collect();
+    assert_eq!(many.len(), 2_000);
+    assert_eq!(reader.requests(), 5, "2,005 objects in pages of 500");
+    let one = reader.service_accounts(&key("prod"), Some(&namespace("kube-system"))).await.unwrap();
+    assert_eq!(one.iter().map(|live| live.name.as_str()).collect::<Vec<_>>(), ["default"]);
+}
+
+#[tokio::test]
+async fn a_list_whose_token_expired_is_begun_anew_once() {
+    let cluster = cluster("prod").await;
+    cluster.with(|store| {
+        for number in 0..600 {
+            store.seed_service_account("many", &format!("sa-{number:04}"), &[], "kubectl-create").unwrap();
+        }
+    });
+    let reader = reader(&cluster).await;
+    let expired = |times| {
+        let refusal = Refusal::new(410, "Expired", "The provided continue parameter is too old");
+        cluster.gate().heal();
+        // the first page passes: the fault is after a request that is delayed by nothing
+        let pass = Fault::Delay(std::time::Duration::ZERO);
+        for _ in 0..times {
+            cluster.gate().fault(Stage::Before, Match::on("list", "serviceaccounts"), pass.clone(), Some(1));
+            cluster.gate().fault(
+                Stage::Before,
+                Match::on("list", "serviceaccounts"),
+                Fault::Refuse(refusal.clone()),
+                Some(1),
+            );
+        }
+    };
+    expired(1);
+    let all = reader.service_accounts(&key("prod"), Some(&namespace("many"))).await.unwrap();
+    assert_eq!(all.len(), 601);
+    let names: BTreeSet<&str> = all.iter().map(|live| live.name.as_str()).collect();
+    assert_eq!(names.len(), all.len(), "none twice");
+    assert_eq!(reader.requests(), 4);
+    expired(2);
+    let error = reader.service_accounts(&key("prod"), Some(&namespace("many"))).await.unwrap_err();
+    assert_eq!((error.operation.as_str(), error.code.as_deref()), ("list ServiceAccounts", Some("Expired")));
+}
+
+#[tokio::test]
+async fn one_service_account_with_who_holds_what() {
+    let cluster = cluster("prod").await;
+    cluster
+        .with(|store| store.seed_service_account("a", "worker", &[("meta.helm.sh/release-name", "shop")], "helm"))
+        .unwrap();
+    edit(&cluster, "kubectl-edit", |object| {
+        object["metadata"]["labels"] = json!({"tier": "web"});
+        object["imagePullSecrets"] = json!([{"name": "registry"}]);
+        object["metadata"]["ownerReferences"] =
+            json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop", "uid": "1-2-3"}]);
+    });
+    let reader = reader(&cluster).await;
+    let live = read(&reader).await.unwrap();
+    assert_eq!(live.uid, uid(&cluster));
+    assert_eq!(json!(live.resource_version), object(&cluster).unwrap()["metadata"]["resourceVersion"]);
+    assert_eq!(live.labels, pairs(&[("tier", "web")]));
+    assert_eq!(live.annotations, pairs(&[("meta.helm.sh/release-name", "shop")]));
+    assert_eq!(live.owner_references, ["Deployment/shop"]);
+    assert!(matches!(live.pods, Observed::Unknown(_)));
+    let told: Vec<_> = live
+        .managers
+        .iter()
+        .map(|manager| (manager.name.as_str(), manager.operation.as_str(), manager.others))
+        .collect();
+    assert_eq!(told, [("helm", "Update", false), ("kubectl-edit", "Update", true)]);
+    assert!(live.managers[0].annotations.contains("meta.helm.sh/release-name"));
+    assert!(live.managers[1].labels.contains("tier"));
+    let missing = reader.service_account(&key("prod"), &namespace("a"), &name("nobody")).await.unwrap();
+    assert_eq!(missing, None);
+}
+
+#[tokio::test]
+async fn namespaces_that_go_are_not_there() {
+    let cluster = cluster("prod").await;
+    cluster.with(|store| {
+        store.seed_service_account("going", "held", &[], "kubectl-create").unwrap();
+        store
+            .edit(Resource::ServiceAccounts, "going", "held", "x", |object| {
+                object["metadata"]["finalizers"] = json!(["example.com/hold"]);
+            })
+            .unwrap();
+        store.delete(Resource::Namespaces, "", "going", &Preconditions::default(), false).unwrap();
+        store.ensure_namespace("here").unwrap();
+    });
+    let reader = reader(&cluster).await;
+    let all = reader.namespaces(&key("prod")).await.unwrap();
+    assert!(all.contains(&namespace("here")) && !all.contains(&namespace("going")));
+    for (text, there) in [("here", true), ("going", false), ("nowhere", false)] {
+        assert_eq!(reader.namespace(&key("prod"), &namespace(text)).await, Ok(there), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn only_pods_that_run_under_it_count() {
+    let cluster = cluster("prod").await;
+    cluster.with(|store| {
+        store.seed_service_account("a", "worker", &[], "kubectl-create").unwrap();
+        for (pod, account) in
+            [("b", "worker"), ("a", "worker"), ("done", "worker"), ("failed", "worker"), ("x", "default")]
+        {
+            store.seed_pod("a", pod, account).unwrap();
+        }
+        for (pod, phase) in [("done", "Succeeded"), ("failed", "Failed"), ("a", "Pending")] {
+            assert!(store.tamper(Resource::Pods, "a", pod, |object| object["status"]["phase"] = json!(phase)));
+        }
+    });
+    let reader = reader(&cluster).await;
+    let pods = reader.pods(&key("prod"), &namespace("a"), &name("worker")).await.unwrap();
+    assert_eq!(pods, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn rights_in_one_namespace_read_that_namespace() {
+    let cluster = cluster("prod").await;
+    with_namespace(&cluster);
+    limit(&cluster, [Grant::in_namespaces(&["a"], &["serviceaccounts", "namespaces"], &["get", "list"])]);
+    let reader = reader_with(&cluster, "less", 1).await;
+    assert_eq!(reader.service_accounts(&key("prod"), Some(&namespace("a"))).await.unwrap().len(), 1);
+    assert_eq!(reader.namespace(&key("prod"), &namespace("a")).await, Ok(true));
+    let error = reader.service_accounts(&key("prod"), None).await.unwrap_err();
+    assert_eq!((error.operation.as_str(), error.kind), ("list ServiceAccounts", CallErrorKind::Denied));
+    assert!(error.message.contains("User \"less\" cannot list resource \"serviceaccounts\""), "{error}");
+    assert!(error.request_id.is_some());
+    for (operation, error) in [
+        ("list Namespaces", reader.namespaces(&key("prod")).await.unwrap_err()),
+        ("get Namespace", reader.namespace(&key("prod"), &namespace("b")).await.unwrap_err()),
+        ("list Pods", reader.pods(&key("prod"), &namespace("a"), &name("worker")).await.unwrap_err()),
+        ("get ServiceAccount", reader.service_account(&key("prod"), &namespace("b"), &name("x")).await.unwrap_err()),
+    ] {
+        assert_eq!((error.operation.as_str(), error.kind), (operation, CallErrorKind::Denied));
+    }
+    assert_eq!(cluster.gate().log().len(), 7, "a refusal is not asked again");
+}
+
+#[tokio::test]
+async fn a_404_that_does_not_speak_of_the_object_is_no_absence() {
+    let cluster = cluster("prod").await;
+    let nowhere = Refusal::new(404, "", "404 page not found");
+    cluster.gate().fault(Stage::Before, Match::any(), Fault::Refuse(nowhere), None);
+    let reader = reader(&cluster).await;
+    let error = reader.service_account(&key("prod"), &namespace("a"), &name("worker")).await.unwrap_err();
+    assert_eq!((error.kind, error.message.as_str()), (CallErrorKind::Other, "404 page not found"));
+    assert!(reader.namespace(&key("prod"), &namespace("a")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_cluster_that_was_not_verified_is_not_read() {
+    let reader = reader_of(access(None, None), &context(&[], 1), tokens("admin-token"));
+    for cluster in ["prod", "other"] {
+        let error = reader.namespaces(&key(cluster)).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("list Namespaces: cluster `{cluster}` was not verified"));
+    }
+}

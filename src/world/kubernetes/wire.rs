@@ -1,0 +1,142 @@
+//! Sends a request until there is an answer that counts, or the budget is spent.
+//!
+//! All requests that are sent here may be sent twice: reads, applies and deletes with preconditions. An answer that was
+//! lost on the way is told, so that a writer can make sure of what it did.
+
+use super::connect::Connection;
+use super::failure::{Failure, of_kube};
+use super::session::Session;
+use http::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER};
+use kube::client::Body;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::SemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(10);
+/// The first and the longest wait before the next attempt, before jitter.
+const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// A server that never answered is not waited for as long as one that did: its address may be wrong.
+const UNREACHED: u32 = 4;
+
+/// A request as kube builds it.
+pub(crate) type Request = http::Request<Vec<u8>>;
+
+/// An answer with an HTTP status below 400.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+    /// The server's name of the request, as its audit log has it
+    /// (<https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/>).
+    pub(crate) request_id: Option<String>,
+    /// An earlier attempt may have been carried out, and its answer lost.
+    pub(crate) lost: bool,
+}
+
+impl Connection {
+    /// Sends the request. The budget begins when it is its turn.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Reply, Failure> {
+        let mut session = self.session().await?;
+        let mut permit = self.permit().await?;
+        let end = Instant::now() + self.run.budget();
+        let whole = self.run.context.scaled(ATTEMPT);
+        let (mut tries, mut lost, mut renewed) = (0, false, false);
+        let mut earlier: Option<Failure> = None;
+        loop {
+            tries += 1;
+            let limit = whole.min(end.saturating_duration_since(Instant::now()));
+            let failure = match self.attempt(&session, request, limit).await {
+                Ok(reply) => return Ok(Reply { lost, ..reply }),
+                Err(failure) => failure,
+            };
+            drop(permit);
+            // an attempt that the end of the budget cut short says less than the one before it
+            if let Some(earlier) = earlier.filter(|_| limit < whole && failure.status.is_none()) {
+                return Err(earlier);
+            }
+            if failure.status == Some(401) && !renewed && self.refuse(&session) {
+                renewed = true;
+            } else {
+                let patient = self.reached.load(Ordering::Relaxed) || tries < UNREACHED;
+                let wait = self.run.context.scaled(wait(tries, failure.retry_after));
+                if !failure.transient || !patient || Instant::now() + wait >= end {
+                    return Err(failure);
+                }
+                lost |= failure.status != Some(429);
+                tokio::time::sleep(wait).await;
+            }
+            session = self.session().await?;
+            permit = match timeout_at(end, self.permit()).await {
+                Ok(permit) => permit?,
+                Err(_) => return Err(failure),
+            };
+            earlier = Some(failure);
+        }
+    }
+
+    /// One of the requests that may be under way at once.
+    async fn permit(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        self.permits.acquire().await.map_err(|_| Failure::other("the cluster was closed"))
+    }
+
+    async fn attempt(&self, session: &Session, request: &Request, limit: Duration) -> Result<Reply, Failure> {
+        self.run.requests.fetch_add(1, Ordering::Relaxed);
+        let mut request = request.clone();
+        if let Some(value) = &session.authorization {
+            request.headers_mut().insert(AUTHORIZATION, value.clone());
+        }
+        let exchange = async {
+            let response = session.client.send(request.map(Body::from)).await.map_err(|error| of_kube(&error))?;
+            let (head, body) = response.into_parts();
+            let body = body.collect_bytes().await.map_err(|error| of_kube(&error))?;
+            Ok((head.status.as_u16(), head.headers, body.to_vec()))
+        };
+        let answer: Result<_, Failure> =
+            timeout(limit, exchange).await.unwrap_or_else(|_| Err(Failure::broken("the API did not answer in time")));
+        let (status, headers, body) = answer?;
+        self.reached.store(true, Ordering::Relaxed);
+        let request_id = text(&headers, "audit-id").map(super::failure::clean);
+        if status >= 400 {
+            let seconds = text(&headers, RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).unwrap_or(0);
+            return Err(Failure::of_answer(status, &body, request_id, seconds));
+        }
+        Ok(Reply { status, body, request_id, lost: false })
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Full jitter, but no sooner than the server asks.
+fn wait(tries: u32, retry_after: u32) -> Duration {
+    let (first, longest) = WAIT;
+    let most = first.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(longest);
+    most.mul_f64(fraction()).max(Duration::from_secs(retry_after.into()))
+}
+
+/// Between 0 and 1; jitter is there to set processes apart, so its seed is the process's own.
+fn fraction() -> f64 {
+    let bits = RandomState::new().build_hasher().finish() >> 32;
+    f64::from(u32::try_from(bits).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_a_limit_and_heed_the_server() {
+        for (tries, most) in [(1, 200), (2, 400), (3, 800), (7, 10_000), (40, 10_000)] {
+            let waits: Vec<Duration> = (0..200).map(|_| wait(tries, 0)).collect();
+            let longest = waits.iter().max().unwrap();
+            assert!(*longest <= Duration::from_millis(most), "{tries}: {longest:?}");
+            assert!(*longest > Duration::from_millis(most / 2), "{tries}: spread, {longest:?}");
+            assert!(*waits.iter().min().unwrap() < Duration::from_millis(most / 2), "{tries}");
+        }
+        assert!(wait(1, 3) >= Duration::from_secs(3));
+    }
+}

@@ -1,0 +1,151 @@
+//! Frees what a service says of secrets and of characters that a terminal would obey.
+//!
+//! Error texts may repeat what was sent: `SignatureDoesNotMatch` quotes the whole canonical request with its session
+//! token. Nothing that came from afar becomes a `CallError` without passing through here.
+
+/// Longer texts are cut: no error needs more to be understood.
+const LIMIT: usize = 1_000;
+/// What stands for something hidden.
+const HIDDEN: &str = "***";
+/// Names after which, behind `=` or `:`, a secret stands; lower case.
+const NAMES: [&str; 11] = [
+    "x-amz-security-token",
+    "x-amz-signature",
+    "signature",
+    "secretaccesskey",
+    "secret_access_key",
+    "sessiontoken",
+    "session_token",
+    "securitytoken",
+    "client_secret",
+    "password",
+    "authorization",
+];
+
+/// The text on one line, without secrets, control characters and runs of white space.
+pub(crate) fn clean(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line.as_str();
+    let mut boundary = true;
+    while let Some(next) = rest.chars().next() {
+        if out.len() > LIMIT {
+            out.push('…');
+            break;
+        }
+        let (shown, hidden) = if boundary { secret(rest).unwrap_or_default() } else { (0, 0) };
+        if hidden > 0 {
+            out.push_str(&rest[..shown]);
+            out.push_str(HIDDEN);
+            rest = &rest[shown + hidden..];
+            boundary = false;
+        } else {
+            out.push(next);
+            boundary = !next.is_ascii_alphanumeric();
+            rest = &rest[next.len_utf8()..];
+        }
+    }
+    out
+}
+
+/// If a secret begins here: how many bytes of it may be shown, and how many follow that may not.
+fn secret(text: &str) -> Option<(usize, usize)> {
+    prefixed(text).or_else(|| named(text)).or_else(|| bearer(text))
+}
+
+/// Access key ids, EKS tokens and JSON web tokens know themselves by how they begin.
+fn prefixed(text: &str) -> Option<(usize, usize)> {
+    let key = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    let token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');
+    for prefix in ["AKIA", "ASIA"] {
+        let length = text.strip_prefix(prefix).map_or(0, |rest| run(rest, key));
+        if length >= 12 {
+            return Some((prefix.len(), length));
+        }
+    }
+    for (prefix, least) in [("k8s-aws-v1.", 1), ("eyJ", 16)] {
+        let length = text.strip_prefix(prefix).map_or(0, |rest| run(rest, token));
+        if length >= least {
+            return Some((prefix.len(), length));
+        }
+    }
+    None
+}
+
+/// `NAME=secret`, `"NAME": "secret"`.
+fn named(text: &str) -> Option<(usize, usize)> {
+    let name =
+        NAMES.iter().find(|name| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))?;
+    let mut at = name.len();
+    at += run(&text[at..], |c| matches!(c, '"' | '\''));
+    if !text[at..].starts_with(['=', ':']) {
+        return None;
+    }
+    at += 1;
+    at += run(&text[at..], |c| matches!(c, ' ' | '"' | '\''));
+    let length = run(&text[at..], |c| !c.is_whitespace() && !matches!(c, '"' | '\'' | '&' | ',' | '}' | ')'));
+    // `Authorization: Bearer TOKEN` and `Authorization: AWS4-HMAC-SHA256 Credential=…` have a word in between
+    let word = &text[at..at + length];
+    if ["bearer", "basic"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme)) {
+        let more = run(&text[at + length..], |c| c == ' ');
+        at += length + more;
+        let length = run(&text[at..], |c| !c.is_whitespace() && !matches!(c, '"' | '\''));
+        return (length > 0).then_some((at, length));
+    }
+    if name.eq_ignore_ascii_case("authorization") && word.starts_with("AWS4-") {
+        return None;
+    }
+    (length > 0).then_some((at, length))
+}
+
+fn bearer(text: &str) -> Option<(usize, usize)> {
+    let scheme = "bearer ";
+    let start = text.get(..scheme.len())?;
+    let length = run(&text[scheme.len()..], |c| !c.is_whitespace() && !matches!(c, '"' | '\''));
+    (start.eq_ignore_ascii_case(scheme) && length >= 16).then_some((scheme.len(), length))
+}
+
+/// How many bytes from the start on are of one kind.
+fn run(text: &str, kind: impl Fn(char) -> bool) -> usize {
+    text.find(|c| !kind(c)).unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_hidden_wherever_they_stand() {
+        for (dirty, wanted) in [
+            ("key AKIAIOSFODNN7EXAMPLE is unknown", "key AKIA*** is unknown"),
+            ("x-amz-security-token:IQoJb3JpZ2luX2VjEXAMPLE//// host", "x-amz-security-token:*** host"),
+            ("a&X-Amz-Signature=deadbeef&b=c", "a&X-Amz-Signature=***&b=c"),
+            ("Credential=ASIAIOSFODNN7EXAMPLE/2024, Signature=abc", "Credential=ASIA***/2024, Signature=***"),
+            ("{\"SecretAccessKey\": \"abc/def+g\"}", "{\"SecretAccessKey\": \"***\"}"),
+            ("Authorization: Bearer abc", "Authorization: Bearer ***"),
+            ("token k8s-aws-v1.aHR0cHM6Ly9z refused", "token k8s-aws-v1.*** refused"),
+            ("jwt eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln here", "jwt eyJ*** here"),
+        ] {
+            assert_eq!(clean(dirty), wanted);
+        }
+    }
+
+    #[test]
+    fn ordinary_words_stay() {
+        for text in [
+            "Signature expired: 20240101T000000Z is now earlier than 20240101T000500Z",
+            "User: arn:aws:iam::111122223333:user/a is not authorized to perform: iam:GetRole",
+            "The role with name AKIA cannot be found.",
+        ] {
+            assert_eq!(clean(text), text);
+        }
+    }
+
+    #[test]
+    fn control_characters_and_length_are_tamed() {
+        assert_eq!(clean("a\u{1b}[31m\r\n b\tc"), "a [31m b c");
+        let long = clean(&"ä ".repeat(4_000));
+        assert!(long.len() < LIMIT + 8, "{}", long.len());
+    }
+}

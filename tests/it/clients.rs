@@ -1,0 +1,108 @@
+//! The clients of docs/sandbox.md against the sandbox: each line that stands there is run.
+
+use crate::support::python;
+use crate::support::world::World;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+/// The fenced blocks of a language in docs/sandbox.md.
+fn blocks(language: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/sandbox.md");
+    let text = std::fs::read_to_string(path).expect("docs/sandbox.md");
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).filter_map(|rest| rest.split("\n```").next()).map(str::to_owned).collect()
+}
+
+/// The sandbox's environment, with the clients first on PATH.
+fn environment(world: &World, home: &Path) -> BTreeMap<String, String> {
+    let mut environment = world.environment();
+    let path = std::env::var("PATH").unwrap_or_default();
+    environment.insert("PATH".to_owned(), format!("{}:{path}", python::bin().display()));
+    environment.insert("HOME".to_owned(), home.display().to_string());
+    environment.insert("AWS_PAGER".to_owned(), String::new());
+    environment
+}
+
+#[track_caller]
+fn run(command: &mut Command, environment: &BTreeMap<String, String>, folder: &Path, what: &str) -> String {
+    let output = command.env_clear().envs(environment).current_dir(folder).output().expect("it runs");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{what}\n{out}{err}");
+    out.into_owned()
+}
+
+#[test]
+fn the_aws_cli_and_kubectl() {
+    let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
+    let environment = environment(&world, home.path());
+    let blocks = blocks("sh");
+    assert_eq!(blocks.len(), 2, "one for aws, one for kubectl");
+    let mut count = 0;
+    for line in blocks.iter().flat_map(|block| block.lines()) {
+        run(Command::new("sh").args(["-c", line]), &environment, home.path(), line);
+        count += 1;
+    }
+    assert!(count > 30, "the lines were read");
+}
+
+#[test]
+fn boto3() {
+    let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
+    let environment = environment(&world, home.path());
+    for block in blocks("python") {
+        run(Command::new(python::program("python")).args(["-c", &block]), &environment, home.path(), &block);
+    }
+}
+
+/// What `aws eks get-token` prints is taken by the cluster that it names, and by no other.
+#[test]
+fn an_eks_token_opens_its_own_cluster() {
+    let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
+    let environment = environment(&world, home.path());
+    let token = |cluster: &str| {
+        let line = format!("aws eks get-token --cluster-name {cluster} --query status.token --output text");
+        run(Command::new("sh").args(["-c", &line]), &environment, home.path(), &line).trim().to_owned()
+    };
+    let clusters = world.first_clusters();
+    // a kubeconfig without users, so that no other token is sent
+    std::fs::write(home.path().join("none.yaml"), "apiVersion: v1\nkind: Config\n").expect("a file");
+    let first = world.cluster(&clusters[0]);
+    std::fs::write(home.path().join("ca.pem"), first.certificate_authority_pem()).expect("a file");
+    let get = |token: &str| {
+        let mut command = Command::new(python::program("kubectl"));
+        command.args(["--kubeconfig", "none.yaml", "--server", &first.endpoint(), "--certificate-authority", "ca.pem"]);
+        command.args(["--token", token, "get", "namespaces"]).env_clear().envs(&environment).current_dir(home.path());
+        command.output().expect("it runs").status.success()
+    };
+    assert!(get(&token(&clusters[0])));
+    assert!(!get(&token(&clusters[1])));
+    assert!(!get("k8s-aws-v1.nonsense"));
+}
+
+#[test]
+fn terraform() {
+    let terraform = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .map(|folder| folder.join("terraform"))
+        .find(|path| path.is_file());
+    let Some(terraform) = terraform else {
+        // past the capture of test output
+        let _ = std::io::stderr().write_all(b"skipped: terraform against the sandbox: no terraform in PATH\n");
+        return;
+    };
+    let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
+    let mut environment = environment(&world, home.path());
+    if let Ok(configuration) = std::env::var("TF_CLI_CONFIG_FILE") {
+        environment.insert("TF_CLI_CONFIG_FILE".to_owned(), configuration);
+    }
+    std::fs::write(home.path().join("main.tf"), blocks("hcl").concat()).expect("a file");
+    for arguments in [
+        &["init", "-input=false"][..],
+        &["apply", "-auto-approve", "-input=false"],
+        &["plan", "-detailed-exitcode", "-input=false"],
+        &["destroy", "-auto-approve", "-input=false"],
+    ] {
+        run(Command::new(&terraform).args(arguments), &environment, home.path(), &arguments.join(" "));
+    }
+}

@@ -1,0 +1,99 @@
+//! What the documents promise: README's commands, the commands of the help, the examples.
+
+use crate::support::program::Bench;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn readme_has_the_two_commands() {
+    let readme = read("README.md");
+    for command in ["cargo run --example sandbox", "cargo test --workspace --locked"] {
+        assert!(readme.lines().any(|line| line == command), "`{command}` is a line of README.md");
+        assert!(read(".ci/run").contains(command), "`{command}` is run by .ci/run");
+    }
+}
+
+/// `docs/commands.md` is the help of every command, word for word. `IRSA_BLESS=1` writes it anew.
+#[test]
+fn the_command_reference_is_the_help() {
+    let bench = Bench::new(BTreeMap::new());
+    let mut text = "# Commands\n\nWhat `irsa --help` and `irsa COMMAND --help` say.\n".to_owned();
+    let top = bench.ends(0, &["--help"]).stdout;
+    let names: Vec<String> = top
+        .split("Commands:\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\n\n").next())
+        .expect("the list of commands")
+        .lines()
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .filter(|name| name != "help")
+        .collect();
+    assert_eq!(names, ["init", "validate", "plan", "apply", "drift", "show", "schema", "completions", "man"]);
+    text.push_str(&format!("\n## irsa\n\n```\n{}\n```\n", trimmed(&top)));
+    for name in &names {
+        let help = bench.ends(0, &[name, "--help"]).stdout;
+        let own = help.split("\nGlobal options:").next().unwrap_or(&help);
+        text.push_str(&format!("\n## irsa {name}\n\n```\n{}\n```\n", trimmed(own)));
+    }
+    let path = root().join("docs/commands.md");
+    if std::env::var_os("IRSA_BLESS").is_some() {
+        fs::write(&path, &text).expect("docs/ is writable");
+    }
+    assert_eq!(read("docs/commands.md"), text, "docs/commands.md is not the help: run the test with IRSA_BLESS=1");
+}
+
+fn trimmed(text: &str) -> String {
+    text.trim_end().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+/// Every folder under examples/ that has an `irsa.toml`.
+fn examples() -> Vec<PathBuf> {
+    let folders = fs::read_dir(root().join("examples")).expect("examples/");
+    let mut list: Vec<PathBuf> = folders
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.join("irsa.toml").is_file())
+        .collect();
+    list.sort();
+    list
+}
+
+#[test]
+fn every_example_is_valid_and_is_explained() {
+    let examples = examples();
+    assert!(examples.len() >= 3, "{examples:?}");
+    let bench = Bench::new(BTreeMap::new());
+    for example in examples {
+        let file = example.join("irsa.toml").display().to_string();
+        bench.ends(0, &["validate", "--config", &file]).says("is valid");
+        assert!(example.join("README.md").is_file(), "{file} has a README.md beside it");
+    }
+    bench.ends(0, &["validate", "--config", &root().join("irsa.toml.example").display().to_string()]);
+}
+
+#[test]
+fn links_in_the_documents_lead_somewhere() {
+    let mut broken = Vec::new();
+    let mut documents = vec!["README.md".to_owned(), "ARCHITECTURE.md".to_owned(), "CONTRIBUTING.md".to_owned()];
+    for entry in fs::read_dir(root().join("docs")).expect("docs/") {
+        documents.push(format!("docs/{}", entry.expect("an entry").file_name().to_string_lossy()));
+    }
+    for document in documents.iter().filter(|name| name.ends_with(".md")) {
+        let folder = Path::new(document).parent().expect("a folder");
+        for link in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next().map(str::to_owned)) {
+            let file = link.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !file.contains("://") && !root().join(folder).join(file).exists() {
+                broken.push(format!("{document}: {link}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}

@@ -1,0 +1,16 @@
+//! The tests of what users rely on: the real binary, over HTTP, against the sandbox and against what others wrote.
+//!
+//! One binary, so that the SDKs are linked once.
+
+#![expect(clippy::disallowed_methods, reason = "tests read and write files and their own environment")]
+
+mod clients;
+mod clusters;
+mod exits;
+mod house;
+mod life;
+mod ownership;
+mod refused;
+mod rooms;
+mod saved;
+mod support;

@@ -1,0 +1,173 @@
+//! The second guard of the walls: reads the `use` lines of src and holds them against ARCHITECTURE.md's table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+struct Row {
+    rooms: BTreeSet<String>,
+    crates: BTreeSet<String>,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn words(cell: &str) -> BTreeSet<String> {
+    cell.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// The table "Who may know whom".
+fn table() -> BTreeMap<String, Row> {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let section = text.split("## Who may know whom").nth(1).expect("the section").split("\n## ").next();
+    let rows = section.into_iter().flat_map(str::lines).filter(|line| line.starts_with("| "));
+    let cells = rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>());
+    cells
+        .filter(|cells| cells.len() == 3 && cells[0] != "room" && !cells[0].starts_with('-'))
+        .map(|cells| (cells[0].to_owned(), Row { rooms: words(cells[1]), crates: words(cells[2]) }))
+        .collect()
+}
+
+/// Every file of src with its room, without tests and comments.
+fn sources() -> Vec<(PathBuf, String, String)> {
+    let mut files = Vec::new();
+    let mut open = vec![root().join("src")];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).expect("src") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    let mut list = Vec::new();
+    for path in files {
+        let inside = path.strip_prefix(root().join("src")).expect("in src").to_owned();
+        let room = inside.iter().next().expect("a name").to_string_lossy().trim_end_matches(".rs").to_owned();
+        let is_test = inside.iter().any(|part| ["tests", "tests.rs"].contains(&&*part.to_string_lossy()));
+        if is_test || room == "lib" || room == "main" {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a source file");
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let code: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        list.push((inside, room, code.join("\n")));
+    }
+    list.sort();
+    list
+}
+
+/// The first names behind every `prefix::`, also where several stand in braces.
+fn names_behind(code: &str, prefix: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (place, _) in code.match_indices(prefix) {
+        let before = code[..place].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+            continue;
+        }
+        let rest = &code[place + prefix.len()..];
+        let list = match rest.strip_prefix('{') {
+            Some(inside) => {
+                let mut depth = 0;
+                let end = inside.find(|c| {
+                    depth += i32::from(c == '{') - i32::from(c == '}');
+                    depth < 0
+                });
+                let mut flat = String::new();
+                let mut depth = 0;
+                for c in inside[..end.unwrap_or(inside.len())].chars() {
+                    depth += i32::from(c == '{');
+                    if depth == 0 {
+                        flat.push(c);
+                    }
+                    depth -= i32::from(c == '}');
+                }
+                flat.split(',').map(|name| name.trim().to_owned()).collect()
+            }
+            None => vec![rest.to_owned()],
+        };
+        for name in list {
+            let word: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if !word.is_empty() {
+                names.insert(word);
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn no_room_knows_a_room_that_it_may_not() {
+    let table = table();
+    assert!(table.len() >= 15, "the table was not read");
+    let mut wrong = Vec::new();
+    for (file, room, code) in sources() {
+        let Some(row) = table.get(&room) else {
+            wrong.push(format!("{}: room `{room}` is not in the table", file.display()));
+            continue;
+        };
+        for name in names_behind(&code, "crate::") {
+            if name != room && table.contains_key(&name) && !row.rooms.contains(&name) {
+                wrong.push(format!("{}: `{room}` may not know `{name}`", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_room_names_a_crate_that_is_others() {
+    let table = table();
+    let guarded: BTreeSet<&String> = table.values().flat_map(|row| &row.crates).collect();
+    let mut wrong = Vec::new();
+    for (file, room, code) in sources() {
+        for name in &guarded {
+            let used = code.match_indices(&format!("{name}::")).any(|(place, _)| {
+                !code[..place].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+            });
+            if used && table.get(&room).is_some_and(|row| !row.crates.contains(*name)) {
+                wrong.push(format!("{}: `{room}` may not name crate `{name}`", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A circle is two rooms that come to know each other.
+#[test]
+fn the_rooms_make_no_circle() {
+    let table = table();
+    for start in table.keys() {
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<&String> = table[start].rooms.iter().collect();
+        while let Some(room) = open.pop() {
+            assert_ne!(room, start, "`{start}` comes to know itself");
+            if seen.insert(room) {
+                open.extend(table.get(room).into_iter().flat_map(|row| &row.rooms));
+            }
+        }
+    }
+}
+
+#[test]
+fn no_file_of_src_is_too_long() {
+    let long: Vec<String> = sources()
+        .into_iter()
+        .filter_map(|(file, _, _)| {
+            let text = fs::read_to_string(root().join("src").join(&file)).expect("a source file");
+            let lines = text.lines().count();
+            (lines > 460).then(|| format!("{}: {lines} lines", file.display()))
+        })
+        .collect();
+    assert!(long.is_empty(), "about 450 lines are the most:\n{}", long.join("\n"));
+}
+
+#[test]
+fn the_guard_sees_what_it_should() {
+    let code = "use crate::{ids::Key, model::{live, desired}};\nlet x = crate::world::iam::y;\nuse other_crate::zzz;";
+    let names: Vec<String> = names_behind(code, "crate::").into_iter().collect();
+    assert_eq!(names, ["ids", "model", "world"]);
+}

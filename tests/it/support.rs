@@ -1,0 +1,17 @@
+//! What the tests stand on: the real binary, the sandbox, stand-ins that others wrote, a real API server.
+
+pub(crate) mod apiserver;
+pub(crate) mod clusters;
+pub(crate) mod program;
+pub(crate) mod python;
+pub(crate) mod someone;
+pub(crate) mod standin;
+pub(crate) mod world;
+
+use std::path::PathBuf;
+
+/// The folder `target`, wherever it is.
+pub(crate) fn target() -> PathBuf {
+    let binary = program::irsa();
+    binary.ancestors().nth(2).expect("target/debug/irsa").to_owned()
+}

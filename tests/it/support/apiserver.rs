@@ -1,0 +1,147 @@
+//! A real kube-apiserver with its etcd, from `KUBEBUILDER_ASSETS` or PATH, as envtest starts them
+//! (<https://book.kubebuilder.io/reference/envtest>): RBAC on, ServiceAccount issuer and keys set, a token file, no
+//! controllers.
+
+use super::standin::free_port;
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running API server; it and its etcd end when it is dropped.
+pub(crate) struct ApiServer {
+    children: Vec<Child>,
+    folder: tempfile::TempDir,
+    pub(crate) port: u16,
+    pub(crate) authority_pem: String,
+    pub(crate) issuer: String,
+}
+
+/// The tokens of its token file, and whom they speak for.
+pub(crate) const ADMIN: &str = "admin-token";
+pub(crate) const LIMITED: &str = "limited-token";
+
+/// The two programs, if this machine has them.
+pub(crate) fn assets() -> Option<(PathBuf, PathBuf)> {
+    let folders: Vec<PathBuf> = match std::env::var_os("KUBEBUILDER_ASSETS") {
+        Some(folder) => vec![folder.into()],
+        None => std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect(),
+    };
+    let find = |name: &str| folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
+    Some((find("etcd")?, find("kube-apiserver")?))
+}
+
+/// Says, past the capture of test output, that something was not run.
+pub(crate) fn skipped(what: &str) {
+    let line = format!("skipped: {what}: no kube-apiserver and etcd in KUBEBUILDER_ASSETS or PATH\n");
+    // where stderr is closed there is nobody to tell
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+impl ApiServer {
+    /// Starts one; `name` goes into its issuer.
+    pub(crate) fn start((etcd, apiserver): &(PathBuf, PathBuf), name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (authority_pem, port) = (identity(folder.path()), free_port());
+        let etcd_url = format!("http://127.0.0.1:{}", free_port());
+        let issuer = format!("https://oidc.example.com/{name}");
+        let mut server = Self { children: Vec::new(), folder, port, authority_pem, issuer };
+        server.run("etcd", Command::new(etcd).args([
+            format!("--data-dir={}", server.path("etcd")),
+            format!("--listen-client-urls={etcd_url}"),
+            format!("--advertise-client-urls={etcd_url}"),
+            format!("--listen-peer-urls=http://127.0.0.1:{}", free_port()),
+            "--unsafe-no-fsync=true".to_owned(),
+        ]));
+        let users = format!("{ADMIN},admin,admin,\"system:masters\"\n{LIMITED},limited,limited\n");
+        fs::write(server.path("tokens.csv"), users).expect("it is writable");
+        server.run("kube-apiserver", Command::new(apiserver).args([
+            format!("--etcd-servers={etcd_url}"),
+            "--bind-address=127.0.0.1".to_owned(),
+            "--advertise-address=127.0.0.1".to_owned(),
+            format!("--secure-port={port}"),
+            format!("--tls-cert-file={}", server.path("tls.crt")),
+            format!("--tls-private-key-file={}", server.path("tls.key")),
+            format!("--cert-dir={}", server.path("certificates")),
+            format!("--token-auth-file={}", server.path("tokens.csv")),
+            "--authorization-mode=RBAC".to_owned(),
+            "--disable-admission-plugins=ServiceAccount".to_owned(),
+            "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+            format!("--service-account-issuer={}", server.issuer),
+            format!("--service-account-key-file={}", server.path("tokens.key")),
+            format!("--service-account-signing-key-file={}", server.path("tokens.key")),
+        ]));
+        server
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn run(&mut self, name: &str, command: &mut Command) {
+        let log = fs::File::create(self.path(&format!("{name}.log"))).expect("it is writable");
+        let errors = log.try_clone().expect("a second handle");
+        let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
+        self.children.push(child.unwrap_or_else(|error| panic!("{name} does not start: {error}")));
+    }
+
+    /// `https://127.0.0.1:PORT`
+    pub(crate) fn endpoint(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// Waits until `ready` says so; an end of one of the two processes is shown with its log.
+    pub(crate) fn wait(&mut self, mut ready: impl FnMut() -> bool) {
+        let begin = Instant::now();
+        while !ready() {
+            for (child, name) in self.children.iter_mut().zip(["etcd", "kube-apiserver"]) {
+                if let Ok(Some(status)) = child.try_wait() {
+                    let log = fs::read_to_string(self.folder.path().join(format!("{name}.log"))).unwrap_or_default();
+                    let tail: Vec<&str> = log.lines().rev().take(30).collect();
+                    panic!("{name} ended: {status}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+                }
+            }
+            assert!(begin.elapsed() < Duration::from_secs(120), "kube-apiserver was not ready within two minutes");
+            // a process of its own: there is no clock to pause
+            std::thread::park_timeout(Duration::from_millis(200));
+        }
+    }
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        for child in self.children.iter_mut().rev() {
+            // it has nothing to lose; if it is gone already, so much the better
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Writes a serving certificate for 127.0.0.1 and a key for tokens; gives the authority.
+fn identity(folder: &Path) -> String {
+    let key = KeyPair::generate().expect("a key");
+    let mut authority = CertificateParams::new(Vec::new()).expect("no names");
+    authority.distinguished_name.push(DnType::CommonName, "envtest");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    let authority_pem = authority.self_signed(&key).expect("an authority").pem();
+    let issuer = Issuer::new(authority, key);
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("two names");
+    params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    let certificate = params.signed_by(&key, &issuer).expect("a certificate");
+    let tokens = KeyPair::generate().expect("a key");
+    for (name, text) in [
+        ("tls.crt", certificate.pem()),
+        ("tls.key", key.serialize_pem()),
+        ("tokens.key", tokens.serialize_pem()),
+    ] {
+        fs::write(folder.join(name), text).expect("it is writable");
+    }
+    authority_pem
+}

@@ -1,0 +1,199 @@
+//! Clusters for the Kubernetes scenarios: the sandbox's own, or a real kube-apiserver. The scenarios cannot tell which.
+
+use super::apiserver::{self, ADMIN, ApiServer, LIMITED};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use irsa_sandbox::kubernetes::{Cluster, ClusterOptions, Grant, User};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tokio::runtime::Runtime;
+
+/// One cluster, and an administrator's way into it.
+pub(crate) struct TestCluster {
+    pub(crate) name: String,
+    backend: Backend,
+    client: kube::Client,
+}
+
+enum Backend {
+    Sandbox(Cluster),
+    Real(Box<ApiServer>),
+}
+
+/// The scenarios run on the sandbox every time, and on a real server where this machine has one.
+pub(crate) fn on_every_backend(scenario: &str, names: &[&str], run: impl Fn(&Runtime, &[TestCluster])) {
+    let runtime = Runtime::new().expect("a runtime");
+    let start = |name: &&str| TestCluster::sandbox(&runtime, name);
+    run(&runtime, &names.iter().map(start).collect::<Vec<_>>());
+    match apiserver::assets() {
+        None => apiserver::skipped(&format!("scenario `{scenario}` on a real kube-apiserver")),
+        Some(assets) => {
+            let start = |name: &&str| TestCluster::real(&runtime, &assets, name);
+            run(&runtime, &names.iter().map(start).collect::<Vec<_>>());
+        }
+    }
+}
+
+impl TestCluster {
+    fn sandbox(runtime: &Runtime, name: &str) -> Self {
+        let options = ClusterOptions {
+            name: name.to_owned(),
+            issuer: format!("https://oidc.example.com/{name}"),
+            tokens: BTreeMap::from([(ADMIN.to_owned(), User::admin("admin"))]),
+            ..ClusterOptions::default()
+        };
+        let cluster = runtime.block_on(Cluster::start(options)).expect("a cluster");
+        let client = runtime.block_on(client(&kubeconfig(&[(
+            name,
+            &cluster.endpoint(),
+            cluster.certificate_authority_pem(),
+            ADMIN,
+        )])));
+        Self { name: name.to_owned(), backend: Backend::Sandbox(cluster), client }
+    }
+
+    fn real(runtime: &Runtime, assets: &(std::path::PathBuf, std::path::PathBuf), name: &str) -> Self {
+        let mut server = ApiServer::start(assets, name);
+        let config = kubeconfig(&[(name, &server.endpoint(), &server.authority_pem, ADMIN)]);
+        let client = runtime.block_on(client(&config));
+        server.wait(|| {
+            runtime.block_on(async {
+                let request = http::Request::get("/readyz").body(Vec::new()).expect("a request");
+                client.request_text(request).await.is_ok_and(|text| text == "ok")
+            })
+        });
+        Self { name: name.to_owned(), backend: Backend::Real(Box::new(server)), client }
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        match &self.backend {
+            Backend::Sandbox(cluster) => cluster.issuer(),
+            Backend::Real(server) => &server.issuer,
+        }
+    }
+
+    fn place(&self, token: &str) -> (String, String, String, String) {
+        let (endpoint, authority) = match &self.backend {
+            Backend::Sandbox(cluster) => (cluster.endpoint(), cluster.certificate_authority_pem().to_owned()),
+            Backend::Real(server) => (server.endpoint(), server.authority_pem.clone()),
+        };
+        (self.name.clone(), endpoint, authority, token.to_owned())
+    }
+
+    /// Lets the user of the token `LIMITED` manage ServiceAccounts of one namespace and read the issuer, nothing else.
+    pub(crate) fn limit_to(&self, runtime: &Runtime, namespace: &str) {
+        match &self.backend {
+            Backend::Sandbox(cluster) => {
+                let verbs = ["get", "list", "create", "patch", "delete"];
+                let grants = [
+                    Grant::in_namespaces(&[namespace], &["serviceaccounts"], &verbs),
+                    Grant::in_namespaces(&[namespace], &["namespaces", "pods"], &["get", "list"]),
+                    Grant::issuer_discovery(),
+                ];
+                cluster.set_token(LIMITED, User::limited("limited", grants));
+            }
+            Backend::Real(_) => {
+                let rbac = "/apis/rbac.authorization.k8s.io/v1";
+                let subjects = json!([{"kind": "User", "name": "limited", "apiGroup": "rbac.authorization.k8s.io"}]);
+                let reference =
+                    |kind: &str, name: &str| json!({"kind": kind, "name": name, "apiGroup": "rbac.authorization.k8s.io"});
+                self.post(runtime, &format!("{rbac}/namespaces/{namespace}/roles"), &json!({
+                    "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "irsa"},
+                    "rules": [
+                        {"apiGroups": [""], "resources": ["serviceaccounts"],
+                         "verbs": ["get", "list", "create", "patch", "delete"]},
+                        {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["get", "list"]},
+                    ],
+                }));
+                self.post(runtime, &format!("{rbac}/namespaces/{namespace}/rolebindings"), &json!({
+                    "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+                    "metadata": {"name": "irsa"}, "subjects": subjects, "roleRef": reference("Role", "irsa"),
+                }));
+                self.post(runtime, &format!("{rbac}/clusterrolebindings"), &json!({
+                    "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+                    "metadata": {"name": "irsa-issuer"}, "subjects": subjects,
+                    "roleRef": reference("ClusterRole", "system:service-account-issuer-discovery"),
+                }));
+            }
+        }
+    }
+
+    fn send(&self, runtime: &Runtime, request: http::Request<Vec<u8>>) -> Result<Value, kube::Error> {
+        runtime.block_on(self.client.request::<Value>(request))
+    }
+
+    #[track_caller]
+    fn post(&self, runtime: &Runtime, path: &str, body: &Value) {
+        let request = http::Request::post(path).header("content-type", "application/json");
+        let request = request.body(body.to_string().into_bytes()).expect("a request");
+        self.send(runtime, request).unwrap_or_else(|error| panic!("POST {path}: {error}"));
+    }
+
+    #[track_caller]
+    pub(crate) fn create_namespace(&self, runtime: &Runtime, name: &str) {
+        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        self.post(runtime, "/api/v1/namespaces", &body);
+    }
+
+    /// Creates a ServiceAccount as a plain client does.
+    #[track_caller]
+    pub(crate) fn create(&self, runtime: &Runtime, namespace: &str, name: &str) {
+        let body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
+        self.post(runtime, &format!("/api/v1/namespaces/{namespace}/serviceaccounts"), &body);
+    }
+
+    /// Applies labels and annotations to a ServiceAccount as the field manager `manager`, taking what it wants.
+    #[track_caller]
+    pub(crate) fn apply(&self, runtime: &Runtime, manager: &str, namespace: &str, name: &str, metadata: Value) -> Value {
+        let mut body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata});
+        body["metadata"]["name"] = name.into();
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}?fieldManager={manager}&force=true");
+        let request = http::Request::patch(&path).header("content-type", "application/apply-patch+yaml");
+        let request = request.body(body.to_string().into_bytes()).expect("a request");
+        self.send(runtime, request).unwrap_or_else(|error| panic!("PATCH {path}: {error}"))
+    }
+
+    /// A ServiceAccount, if it is there.
+    pub(crate) fn get(&self, runtime: &Runtime, namespace: &str, name: &str) -> Option<Value> {
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}");
+        self.send(runtime, http::Request::get(path).body(Vec::new()).expect("a request")).ok()
+    }
+
+    /// The value of an annotation of a ServiceAccount.
+    pub(crate) fn annotation(&self, runtime: &Runtime, namespace: &str, name: &str, key: &str) -> Option<String> {
+        self.get(runtime, namespace, name)?["metadata"]["annotations"][key].as_str().map(str::to_owned)
+    }
+}
+
+/// A kubeconfig with a context called as each cluster.
+pub(crate) fn kubeconfig_of(clusters: &[TestCluster], token: &str) -> String {
+    let places: Vec<_> = clusters.iter().map(|cluster| cluster.place(token)).collect();
+    let places: Vec<_> = places.iter().map(|(a, b, c, d)| (a.as_str(), b.as_str(), c.as_str(), d.as_str())).collect();
+    kubeconfig(&places)
+}
+
+/// The token of the user that `limit_to` is about.
+pub(crate) const LIMITED_TOKEN: &str = LIMITED;
+/// An administrator's token.
+pub(crate) const ADMIN_TOKEN: &str = ADMIN;
+
+fn kubeconfig(places: &[(&str, &str, &str, &str)]) -> String {
+    let list = |entry: fn(&(&str, &str, &str, &str)) -> Value| places.iter().map(entry).collect::<Vec<_>>();
+    json!({
+        "apiVersion": "v1", "kind": "Config",
+        "clusters": list(|(name, endpoint, authority, _)| json!({"name": name, "cluster": {
+            "server": endpoint, "certificate-authority-data": STANDARD.encode(authority)}})),
+        "users": list(|(name, _, _, token)| json!({"name": name, "user": {"token": token}})),
+        "contexts": list(|(name, ..)| json!({"name": name, "context": {"cluster": name, "user": name}})),
+    })
+    .to_string()
+}
+
+async fn client(kubeconfig: &str) -> kube::Client {
+    let kubeconfig = Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig");
+    let context = kubeconfig.contexts.first().map(|context| context.name.clone());
+    let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("a configuration");
+    kube::Client::try_from(config).expect("a client")
+}

@@ -1,0 +1,75 @@
+//! moto and ministack: AWS stand-ins that others wrote, each a process of its own on a loopback port.
+
+use super::python;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running stand-in; it ends when it is dropped.
+pub(crate) struct StandIn {
+    child: Child,
+    port: u16,
+    _home: tempfile::TempDir,
+}
+
+impl StandIn {
+    /// `moto_server`, with the AWS-managed policies.
+    pub(crate) fn moto() -> Self {
+        Self::start(|port| {
+            let mut command = Command::new(python::program("moto_server"));
+            command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
+            command
+        })
+    }
+
+    /// `ministack`
+    pub(crate) fn ministack() -> Self {
+        Self::start(|port| {
+            let mut command = Command::new(python::program("ministack"));
+            command.env("GATEWAY_PORT", port.to_string());
+            command
+        })
+    }
+
+    fn start(command: impl Fn(u16) -> Command) -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let port = free_port();
+        let mut command = command(port);
+        command.env("HOME", home.path()).current_dir(home.path());
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut standin = Self { child: child.expect("the stand-in starts"), port, _home: home };
+        standin.wait();
+        standin
+    }
+
+    fn wait(&mut self) {
+        let begin = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("the stand-in ended at once: {status}");
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60), "the stand-in did not listen within a minute");
+            // a process of its own: there is no clock to pause
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        // it has nothing to lose; if it is gone already, so much the better
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port");
+    listener.local_addr().expect("its address").port()
+}

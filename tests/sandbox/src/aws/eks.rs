@@ -1,0 +1,201 @@
+//! EKS: clusters, each with a Kubernetes API that runs, and what hangs on them.
+//!
+//! State is kept by account and region. A cluster is ready as soon as it is made, where AWS takes ten minutes; its API
+//! takes the tokens of its account's users and roles, who are all administrators there, and of guests by access entry.
+
+mod access_entry;
+mod addon;
+mod association;
+mod cluster;
+mod input;
+mod page;
+mod route;
+mod tagging;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cluster::NewCluster;
+pub(crate) use route::Route;
+
+use crate::aws::query::{AwsError, Params};
+use crate::aws::sts::IssuerKey;
+use crate::aws::{Aws, PARTITION};
+use crate::kubernetes::Cluster;
+use bytes::Bytes;
+use cluster::EksCluster;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// One account in one region.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) account: String,
+    pub(crate) region: String,
+}
+
+impl Place {
+    pub(crate) fn new(account: &str, region: &str) -> Self {
+        Self { account: account.to_owned(), region: region.to_owned() }
+    }
+
+    fn arn(&self, resource: fmt::Arguments<'_>) -> String {
+        format!("arn:{PARTITION}:eks:{}:{}:{resource}", self.region, self.account)
+    }
+}
+
+/// Principals of other accounts who may use a cluster's API.
+type Guests = Arc<RwLock<BTreeSet<String>>>;
+
+#[derive(Debug, Default)]
+struct Region {
+    made: u64,
+    clusters: BTreeMap<String, EksCluster>,
+}
+
+type Regions = BTreeMap<Place, Region>;
+
+/// All clusters.
+#[derive(Debug, Default)]
+pub(crate) struct Eks {
+    regions: Mutex<Regions>,
+}
+
+fn not_found(message: impl Into<String>) -> AwsError {
+    AwsError::new(404, "ResourceNotFoundException", message)
+}
+
+fn in_use(message: impl Into<String>) -> AwsError {
+    AwsError::new(409, "ResourceInUseException", message)
+}
+
+fn invalid(message: impl Into<String>) -> AwsError {
+    AwsError::new(400, "InvalidParameterException", message)
+}
+
+fn no_cluster(name: &str) -> AwsError {
+    not_found(format!("No cluster found for name: {name}."))
+}
+
+/// Times are seconds since 1970 with a fraction.
+fn seconds(time: Timestamp) -> Value {
+    json!(time.as_duration().as_secs_f64())
+}
+
+/// So many letters that follow from a text.
+fn letters(seed: &str, alphabet: &[u8], count: usize) -> String {
+    let digest = Sha256::digest(seed);
+    digest.iter().take(count).map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()])).collect()
+}
+
+/// Such as stand at the end of an add-on's or an access entry's ARN.
+fn unique_id(seed: &str) -> String {
+    let text = letters(seed, b"0123456789abcdef", 32);
+    [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
+}
+
+impl Eks {
+    fn regions(&self) -> MutexGuard<'_, Regions> {
+        self.regions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The Kubernetes API of a cluster.
+    pub(crate) fn kubernetes(&self, place: &Place, name: &str) -> Option<Arc<Cluster>> {
+        self.regions().get(place)?.clusters.get(name).map(|cluster| Arc::clone(&cluster.kubernetes))
+    }
+
+    /// The names of all clusters, by place.
+    pub(crate) fn names(&self) -> Vec<(Place, String)> {
+        let regions = self.regions();
+        let names = |(place, region): (&Place, &Region)| -> Vec<_> {
+            region.clusters.keys().map(|name| (place.clone(), name.clone())).collect()
+        };
+        regions.iter().flat_map(names).collect()
+    }
+
+    /// The key of a running cluster's issuer.
+    pub(crate) fn issuer_key(&self, issuer: &str) -> Option<Arc<IssuerKey>> {
+        let regions = self.regions();
+        let mut clusters = regions.values().flat_map(|region| region.clusters.values());
+        clusters.find(|cluster| cluster.kubernetes.issuer() == issuer).map(|cluster| Arc::clone(&cluster.key))
+    }
+
+    /// Lets a principal of another account use a cluster's API; false if there is no such cluster.
+    pub(crate) fn welcome(&self, place: &Place, name: &str, principal: &str) -> bool {
+        let regions = self.regions();
+        let cluster = regions.get(place).and_then(|region| region.clusters.get(name));
+        cluster.map(|cluster| cluster.welcome(principal)).is_some()
+    }
+
+    /// Takes a cluster away, which ends its API; false if there is none.
+    pub(crate) fn remove(&self, place: &Place, name: &str) -> bool {
+        self.regions().get_mut(place).is_some_and(|region| region.delete(name).is_ok())
+    }
+}
+
+impl Aws {
+    /// One EKS operation.
+    pub(crate) async fn eks_call(
+        self: &Arc<Self>,
+        place: &Place,
+        route: &Route,
+        query: &str,
+        body: &Bytes,
+    ) -> Result<Value, AwsError> {
+        let body: Value = if body.is_empty() {
+            json!({})
+        } else {
+            serde_json::from_slice(body)
+                .map_err(|error| AwsError::new(400, "SerializationException", error.to_string()))?
+        };
+        if route.action == "CreateCluster" {
+            return self.create_cluster(place, &body).await;
+        }
+        let now = (self.clock)();
+        let role_exists = |arn: &str| self.has_role(place, arn);
+        let context = Context { place, now, role_exists: &role_exists };
+        let parameters = Params::parse(query.as_bytes());
+        let mut regions = self.eks.regions();
+        let region = regions.entry(place.clone()).or_default();
+        match route.action {
+            "ListClusters" => return region.list(&parameters),
+            "DescribeCluster" => return Ok(json!({"cluster": region.cluster(&route.cluster)?.show()})),
+            "DeleteCluster" => return region.delete(&route.cluster),
+            "TagResource" | "UntagResource" | "ListTagsForResource" => return region.tagging(route, query, &body),
+            _ => {}
+        }
+        let cluster = region.cluster(&route.cluster)?;
+        match route.action {
+            "CreatePodIdentityAssociation" => cluster.create_association(&context, &body),
+            "ListPodIdentityAssociations" => cluster.list_associations(&parameters),
+            "DescribePodIdentityAssociation" => cluster.describe_association(&route.item),
+            "UpdatePodIdentityAssociation" => cluster.update_association(&context, &route.item, &body),
+            "DeletePodIdentityAssociation" => cluster.delete_association(&route.item),
+            "CreateAddon" => cluster.create_addon(&context, &body),
+            "ListAddons" => cluster.list_addons(&parameters),
+            "DescribeAddon" => cluster.describe_addon(&route.item),
+            "DeleteAddon" => cluster.delete_addon(&route.item, &parameters),
+            "CreateAccessEntry" => cluster.create_entry(&context, &body),
+            "ListAccessEntries" => cluster.list_entries(&parameters),
+            "DescribeAccessEntry" => cluster.describe_entry(&route.item),
+            _ => cluster.delete_entry(&route.item),
+        }
+    }
+
+    /// Whether an account's role of this name exists; EKS does not look at the path.
+    fn has_role(&self, place: &Place, arn: &str) -> bool {
+        let own = arn.starts_with(&format!("arn:{PARTITION}:iam::{}:role/", place.account));
+        let name = arn.rsplit('/').next().unwrap_or_default();
+        own && self.account(&place.account).iam().role_trust(name).is_some()
+    }
+}
+
+/// What an operation on a cluster must know of the rest.
+struct Context<'a> {
+    place: &'a Place,
+    now: Timestamp,
+    role_exists: &'a dyn Fn(&str) -> bool,
+}

@@ -1,0 +1,262 @@
+//! Clusters: made, shown, listed and deleted.
+
+use super::access_entry::AccessEntry;
+use super::addon::Addon;
+use super::association::Association;
+use super::page::page;
+use super::{Guests, Place, Region, in_use, input, invalid, letters, no_cluster, seconds};
+use crate::aws::query::{AwsError, Params};
+use crate::aws::sts::IssuerKey;
+use crate::aws::{Aws, PARTITION};
+use crate::kubernetes::{Authenticate, Cluster, ClusterOptions};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, PoisonError};
+
+/// The version of a cluster that asks for none.
+const VERSION: &str = "1.33";
+
+/// A cluster.
+#[derive(Debug)]
+pub(super) struct EksCluster {
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) arn: String,
+    created: Timestamp,
+    new: NewCluster,
+    pub(super) kubernetes: Arc<Cluster>,
+    pub(super) key: Arc<IssuerKey>,
+    guests: Guests,
+    /// How many associations, add-ons and access entries were ever made.
+    pub(super) made: u64,
+    pub(super) associations: BTreeMap<String, Association>,
+    pub(super) addons: BTreeMap<String, Addon>,
+    pub(super) entries: BTreeMap<String, AccessEntry>,
+}
+
+/// What one must say to make a cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NewCluster {
+    name: String,
+    /// None has one made up.
+    issuer: Option<String>,
+    version: String,
+    role_arn: String,
+    network: Value,
+    mode: String,
+    tags: BTreeMap<String, String>,
+    request_token: Option<String>,
+}
+
+impl NewCluster {
+    /// A usual cluster.
+    pub(crate) fn named(name: &str, place: &Place, issuer: Option<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            issuer,
+            version: VERSION.to_owned(),
+            role_arn: format!("arn:{PARTITION}:iam::{}:role/eks-cluster", place.account),
+            network: json!({"subnetIds": ["subnet-0a", "subnet-0b"]}),
+            mode: "API_AND_CONFIG_MAP".to_owned(),
+            tags: BTreeMap::new(),
+            request_token: None,
+        }
+    }
+
+    fn read(body: &Value) -> Result<Self, AwsError> {
+        let name = input::required(body, "name")?;
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+        if name.len() > 100
+            || !name.starts_with(|first: char| first.is_ascii_alphanumeric())
+            || !name.chars().all(plain)
+        {
+            return Err(invalid(format!(
+                "The cluster name '{name}' must be 1 to 100 characters and match ^[0-9A-Za-z][A-Za-z0-9\\-_]*$."
+            )));
+        }
+        let role_arn = input::required(body, "roleArn")?;
+        if !(role_arn.starts_with("arn:") && role_arn.contains(":role/")) {
+            return Err(invalid("The roleArn is invalid."));
+        }
+        let subnets = body["resourcesVpcConfig"]["subnetIds"].as_array().map_or(0, Vec::len);
+        if subnets < 2 {
+            return Err(invalid("Subnets specified must be in at least two different AZs."));
+        }
+        let mode = input::text(&body["accessConfig"], "authenticationMode").unwrap_or("CONFIG_MAP");
+        if !["API", "API_AND_CONFIG_MAP", "CONFIG_MAP"].contains(&mode) {
+            return Err(invalid(format!("The authenticationMode {mode} is invalid.")));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            issuer: None,
+            version: input::text(body, "version").unwrap_or(VERSION).to_owned(),
+            role_arn: role_arn.to_owned(),
+            network: body["resourcesVpcConfig"].clone(),
+            mode: mode.to_owned(),
+            tags: input::tags(body)?,
+            request_token: input::text(body, "clientRequestToken").map(str::to_owned),
+        })
+    }
+}
+
+impl EksCluster {
+    pub(super) fn show(&self) -> Value {
+        let mut shown = self.show_creating();
+        shown["status"] = json!("ACTIVE");
+        shown["endpoint"] = json!(self.kubernetes.endpoint());
+        shown["certificateAuthority"] = json!({"data": self.kubernetes.certificate_authority_data()});
+        shown["identity"] = json!({"oidc": {"issuer": self.kubernetes.issuer()}});
+        shown
+    }
+
+    /// As CreateCluster answers: what takes its time is not there.
+    fn show_creating(&self) -> Value {
+        let NewCluster { version, role_arn, network, mode, tags, .. } = &self.new;
+        let list = |name: &str| network[name].as_array().cloned().unwrap_or_default();
+        let switch = |name: &str, otherwise: bool| network[name].as_bool().unwrap_or(otherwise);
+        json!({
+            "name": self.name,
+            "arn": self.arn,
+            "createdAt": seconds(self.created),
+            "version": version,
+            "roleArn": role_arn,
+            "resourcesVpcConfig": {
+                "subnetIds": list("subnetIds"),
+                "securityGroupIds": list("securityGroupIds"),
+                "vpcId": format!("vpc-{}", letters(&self.arn, b"0123456789abcdef", 17)),
+                "endpointPublicAccess": switch("endpointPublicAccess", true),
+                "endpointPrivateAccess": switch("endpointPrivateAccess", false),
+                "publicAccessCidrs": ["0.0.0.0/0"],
+            },
+            "kubernetesNetworkConfig": {"serviceIpv4Cidr": "10.100.0.0/16", "ipFamily": "ipv4"},
+            "logging": {"clusterLogging": []},
+            "status": "CREATING",
+            "platformVersion": "eks.1",
+            "tags": tags,
+            "accessConfig": {"authenticationMode": mode},
+        })
+    }
+
+    pub(super) fn tags(&mut self) -> &mut BTreeMap<String, String> {
+        &mut self.new.tags
+    }
+
+    pub(super) fn mode(&self) -> &str {
+        &self.new.mode
+    }
+
+    pub(super) fn welcome(&self, principal: &str) {
+        self.guests.write().unwrap_or_else(PoisonError::into_inner).insert(principal.to_owned());
+    }
+
+    pub(super) fn turn_away(&self, principal: &str) {
+        self.guests.write().unwrap_or_else(PoisonError::into_inner).remove(principal);
+    }
+}
+
+impl Region {
+    pub(super) fn cluster(&mut self, name: &str) -> Result<&mut EksCluster, AwsError> {
+        self.clusters.get_mut(name).ok_or_else(|| no_cluster(name))
+    }
+
+    fn vacant(&self, name: &str) -> Result<(), AwsError> {
+        match self.clusters.get(name) {
+            None => Ok(()),
+            Some(_) => Err(in_use(format!("Cluster already exists with name: {name}"))),
+        }
+    }
+
+    pub(super) fn list(&self, query: &Params) -> Result<Value, AwsError> {
+        page("clusters", &self.clusters, query, |name, _| Some(json!(name)))
+    }
+
+    pub(super) fn delete(&mut self, name: &str) -> Result<Value, AwsError> {
+        let cluster = self.clusters.remove(name).ok_or_else(|| no_cluster(name))?;
+        cluster.kubernetes.stop();
+        let mut shown = cluster.show();
+        shown["status"] = json!("DELETING");
+        Ok(json!({"cluster": shown}))
+    }
+}
+
+impl Aws {
+    pub(super) async fn create_cluster(self: &Arc<Self>, place: &Place, body: &Value) -> Result<Value, AwsError> {
+        let new = NewCluster::read(body)?;
+        let name = new.name.clone();
+        // The same request once more, by its token, is answered as the first time was.
+        let again = |cluster: &&mut EksCluster| cluster.new.request_token.is_some() && cluster.new == new;
+        if let Some(made) = self.eks.regions().entry(place.clone()).or_default().cluster(&name).ok().filter(again) {
+            return Ok(json!({"cluster": made.show_creating()}));
+        }
+        self.add_cluster(place, new).await?;
+        let mut regions = self.eks.regions();
+        let made = regions.entry(place.clone()).or_default().cluster(&name)?;
+        Ok(json!({"cluster": made.show_creating()}))
+    }
+
+    /// Makes a cluster and starts its API.
+    pub(crate) async fn add_cluster(
+        self: &Arc<Self>,
+        place: &Place,
+        new: NewCluster,
+    ) -> Result<Arc<Cluster>, AwsError> {
+        let arn = place.arn(format_args!("cluster/{}", new.name));
+        let issuer = {
+            let mut regions = self.eks.regions();
+            let region = regions.entry(place.clone()).or_default();
+            region.vacant(&new.name)?;
+            region.made += 1;
+            let id = letters(&format!("{arn}/{}", region.made), b"0123456789ABCDEF", 32);
+            let made_up = || format!("https://oidc.eks.{}.amazonaws.com/id/{id}", place.region);
+            new.issuer.clone().unwrap_or_else(made_up)
+        };
+        let guests = Guests::default();
+        let started = self.start_kubernetes(place, &new.name, issuer, Arc::clone(&guests)).await;
+        let kubernetes = Arc::new(started.map_err(|error| AwsError::new(500, "ServerException", error.to_string()))?);
+        let cluster = EksCluster {
+            name: new.name.clone(),
+            place: place.clone(),
+            arn,
+            created: (self.clock)(),
+            kubernetes: Arc::clone(&kubernetes),
+            key: Arc::default(),
+            guests,
+            made: 0,
+            associations: BTreeMap::new(),
+            addons: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            new,
+        };
+        let mut regions = self.eks.regions();
+        let region = regions.entry(place.clone()).or_default();
+        // Someone may have come first while the API was started.
+        region.vacant(&cluster.name)?;
+        region.clusters.insert(cluster.name.clone(), cluster);
+        Ok(kubernetes)
+    }
+
+    async fn start_kubernetes(
+        self: &Arc<Self>,
+        place: &Place,
+        name: &str,
+        issuer: String,
+        guests: Guests,
+    ) -> io::Result<Cluster> {
+        let (aws, account, own_name) = (Arc::downgrade(self), place.account.clone(), name.to_owned());
+        let authenticate: Authenticate = Arc::new(move |token| {
+            let caller = aws.upgrade()?.token_holder(token, &own_name)?;
+            let guest = || guests.read().unwrap_or_else(PoisonError::into_inner).contains(&caller.principal);
+            (caller.account == account || guest()).then_some(caller.principal)
+        });
+        let options = ClusterOptions {
+            name: name.to_owned(),
+            issuer,
+            authenticate: Some(authenticate),
+            clock: Arc::clone(&self.clock),
+            ..ClusterOptions::default()
+        };
+        Cluster::start(options).await
+    }
+}

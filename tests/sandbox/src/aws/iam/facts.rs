@@ -1,0 +1,116 @@
+//! The door for STS and for tests: what is there, past the wire.
+
+use super::trust::Known;
+use super::{Iam, fold, role::Role};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// What STS must know of a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleFacts {
+    /// The ARN.
+    pub arn: String,
+    /// The unique id, `AROA…`.
+    pub role_id: String,
+    /// The trust policy as it reads back.
+    pub trust: Value,
+    /// The longest session, in seconds.
+    pub max_session_duration: u32,
+}
+
+/// What STS must know of an OpenID Connect provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderFacts {
+    /// The ARN.
+    pub arn: String,
+    /// The audiences that it accepts.
+    pub client_ids: Vec<String>,
+}
+
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| json!(text))
+}
+
+impl Iam {
+    /// A role by its name or its ARN.
+    pub fn role_trust(&self, role_name_or_arn: &str) -> Option<RoleFacts> {
+        let name = role_name_or_arn.rsplit('/').next()?;
+        let role = self.roles.get(&fold(name))?;
+        if role_name_or_arn.starts_with("arn:") && role.arn != role_name_or_arn {
+            return None;
+        }
+        Some(RoleFacts {
+            arn: role.arn.clone(),
+            role_id: role.id.clone(),
+            trust: value(&role.trust.text(&self.own_view())),
+            max_session_duration: role.max_session,
+        })
+    }
+
+    /// A provider by its issuer's host and path.
+    pub fn provider(&self, issuer_host_path: &str) -> Option<ProviderFacts> {
+        let provider = self.providers.get(issuer_host_path)?;
+        Some(ProviderFacts { arn: provider.arn.clone(), client_ids: provider.clients.clone() })
+    }
+
+    /// The names of all roles, in the order of their folded names.
+    pub fn role_names(&self) -> Vec<String> {
+        self.roles.values().map(|role| role.name.clone()).collect()
+    }
+
+    /// Says when a role was last used; false if there is no such role.
+    pub fn set_last_used(&mut self, role: &str, when: Timestamp) -> bool {
+        self.roles.get_mut(&fold(role)).map(|role| role.last_used = Some(when)).is_some()
+    }
+
+    /// Everything in the account, without times and ids: equal exactly when nothing that a user can set differs.
+    pub fn snapshot(&self) -> Value {
+        let known = self.own_view();
+        let roles = self.roles.values().map(|role| (role.name.clone(), snapshot(role, &known)));
+        let policies = self.policies.values().map(|policy| {
+            let versions =
+                policy.versions.iter().map(|(number, version)| (format!("v{number}"), json!(version.document.text)));
+            let shown = json!({
+                "arn": policy.arn, "description": policy.description, "tags": policy.tags.snapshot(),
+                "default": format!("v{}", policy.default), "versions": versions.collect::<BTreeMap<_, _>>(),
+            });
+            (policy.name.clone(), shown)
+        });
+        let providers = self.providers.values().map(|provider| {
+            let shown = json!({
+                "client-ids": provider.clients, "thumbprints": provider.thumbprints,
+                "tags": provider.tags.snapshot(),
+            });
+            (provider.url.clone(), shown)
+        });
+        let users =
+            self.users.values().map(|user| (user.name.clone(), json!({"arn": user.arn, "tags": user.tags.snapshot()})));
+        let profiles = self.profiles.values().map(|profile| {
+            let shown = json!({"arn": profile.arn, "role": profile.role, "tags": profile.tags.snapshot()});
+            (profile.name.clone(), shown)
+        });
+        json!({
+            "roles": roles.collect::<Map<_, _>>(),
+            "policies": policies.collect::<Map<_, _>>(),
+            "providers": providers.collect::<Map<_, _>>(),
+            "users": users.collect::<Map<_, _>>(),
+            "instance-profiles": profiles.collect::<Map<_, _>>(),
+        })
+    }
+}
+
+fn snapshot(role: &Role, known: &dyn Known) -> Value {
+    let inline = role.inline.iter().map(|(name, stored)| (name.clone(), json!(stored.text)));
+    json!({
+        "arn": role.arn,
+        "description": role.description,
+        "max-session-duration": role.max_session,
+        "trust": value(&role.trust.text(known)),
+        "boundary": role.boundary,
+        "tags": role.tags.snapshot(),
+        "attached": role.attached,
+        "inline": inline.collect::<Map<_, _>>(),
+        "instance-profiles": role.profiles,
+    })
+}

@@ -1,0 +1,142 @@
+//! AWS's own managed policies: those that workloads on Kubernetes commonly use, each cut to the gist of its document.
+//!
+//! What each allows is AWS's (<https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>), but no
+//! document is the whole of AWS's: conditions and rare actions are left out. There is one version of each.
+
+use super::document::Stored;
+use crate::aws::query::Xml;
+use serde_json::json;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// A managed policy of AWS's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AwsPolicy {
+    pub(super) name: String,
+    pub(super) path: String,
+    pub(super) id: String,
+    pub(super) version: String,
+    pub(super) created: String,
+    pub(super) updated: String,
+    document: Stored,
+}
+
+/// Path, name, and what it allows on every resource.
+type Row = (&'static str, &'static str, &'static [&'static str]);
+
+const TABLE: &[Row] = &[
+    ("/", "AWSXRayDaemonWriteAccess", &["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSampling*"]),
+    ("/", "AWSXrayWriteOnlyAccess", &["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSampling*"]),
+    ("/", "AdministratorAccess", &["*"]),
+    ("/", "AmazonDynamoDBFullAccess", &["dynamodb:*", "dax:*"]),
+    ("/", "AmazonDynamoDBReadOnlyAccess", &[
+        "dynamodb:BatchGetItem", "dynamodb:Describe*", "dynamodb:GetItem", "dynamodb:List*", "dynamodb:Query",
+        "dynamodb:Scan",
+    ]),
+    ("/", "AmazonEC2ContainerRegistryReadOnly", &[
+        "ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage",
+        "ecr:Describe*", "ecr:List*",
+    ]),
+    ("/", "AmazonEC2ReadOnlyAccess", &["ec2:Describe*", "elasticloadbalancing:Describe*", "autoscaling:Describe*"]),
+    ("/", "AmazonEKSClusterPolicy", &["autoscaling:Describe*", "ec2:Describe*", "elasticloadbalancing:*"]),
+    ("/", "AmazonEKSWorkerNodePolicy", &["ec2:Describe*", "eks:DescribeCluster"]),
+    ("/", "AmazonEKS_CNI_Policy", &[
+        "ec2:AssignPrivateIpAddresses", "ec2:AttachNetworkInterface", "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface", "ec2:Describe*", "ec2:DetachNetworkInterface",
+        "ec2:ModifyNetworkInterfaceAttribute", "ec2:UnassignPrivateIpAddresses",
+    ]),
+    ("/", "AmazonPrometheusRemoteWriteAccess", &["aps:RemoteWrite"]),
+    ("/", "AmazonRoute53ReadOnlyAccess", &["route53:Get*", "route53:List*"]),
+    ("/", "AmazonS3FullAccess", &["s3:*", "s3-object-lambda:*"]),
+    ("/", "AmazonS3ReadOnlyAccess", &["s3:Get*", "s3:List*", "s3:Describe*"]),
+    ("/", "AmazonSNSReadOnlyAccess", &["sns:GetTopicAttributes", "sns:List*"]),
+    ("/", "AmazonSQSFullAccess", &["sqs:*"]),
+    ("/", "AmazonSQSReadOnlyAccess", &["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:List*"]),
+    ("/", "AmazonSSMReadOnlyAccess", &["ssm:Describe*", "ssm:Get*", "ssm:List*"]),
+    ("/", "CloudWatchAgentServerPolicy", &[
+        "cloudwatch:PutMetricData", "ec2:DescribeTags", "ec2:DescribeVolumes", "logs:CreateLogGroup",
+        "logs:CreateLogStream", "logs:DescribeLog*", "logs:PutLogEvents", "xray:Put*",
+    ]),
+    ("/", "CloudWatchReadOnlyAccess", &["cloudwatch:Describe*", "cloudwatch:Get*", "cloudwatch:List*", "logs:Get*"]),
+    ("/", "IAMFullAccess", &["iam:*"]),
+    ("/", "IAMReadOnlyAccess", &["iam:Get*", "iam:List*"]),
+    ("/", "PowerUserAccess", &["ec2:*", "s3:*", "sqs:*", "sns:*", "dynamodb:*", "eks:*"]),
+    ("/", "ReadOnlyAccess", &["ec2:Describe*", "eks:Describe*", "iam:Get*", "s3:Get*", "s3:List*", "sqs:List*"]),
+    ("/", "SecretsManagerReadWrite", &["secretsmanager:*", "kms:ListKeys", "kms:DescribeKey"]),
+    ("/", "SecurityAudit", &["iam:Get*", "iam:List*", "s3:GetBucket*", "ec2:Describe*"]),
+    ("/aws-service-role/", "AmazonEKSServiceRolePolicy", &["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"]),
+    ("/job-function/", "ViewOnlyAccess", &["ec2:Describe*", "iam:List*", "s3:ListAllMyBuckets"]),
+    ("/service-role/", "AWSLambdaBasicExecutionRole", &["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]),
+    ("/service-role/", "AWSLambdaRole", &["lambda:InvokeFunction"]),
+    ("/service-role/", "AmazonEBSCSIDriverPolicy", &[
+        "ec2:AttachVolume", "ec2:CreateSnapshot", "ec2:CreateTags", "ec2:CreateVolume", "ec2:DeleteSnapshot",
+        "ec2:DeleteVolume", "ec2:Describe*", "ec2:DetachVolume", "ec2:ModifyVolume",
+    ]),
+    ("/service-role/", "AmazonEFSCSIDriverPolicy", &[
+        "ec2:DescribeAvailabilityZones", "elasticfilesystem:CreateAccessPoint", "elasticfilesystem:DeleteAccessPoint",
+        "elasticfilesystem:Describe*", "elasticfilesystem:TagResource",
+    ]),
+];
+
+/// When AWS is taken to have written them.
+const WRITTEN: &str = "2015-02-06T18:40:58Z";
+
+/// All of them, by path and name.
+pub(super) static POLICIES: LazyLock<BTreeMap<String, AwsPolicy>> = LazyLock::new(|| {
+    let rows = TABLE.iter().enumerate();
+    rows.map(|(number, row)| (format!("{}{}", row.0, row.1), AwsPolicy::of(number, row))).collect()
+});
+
+impl AwsPolicy {
+    fn of(number: usize, (path, name, actions): &Row) -> Self {
+        let statement = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
+        let document = json!({"Version": "2012-10-17", "Statement": [statement]});
+        Self {
+            name: (*name).to_owned(),
+            path: (*path).to_owned(),
+            id: format!("ANPAAWSMANAGED{number:07}"),
+            version: "v1".to_owned(),
+            created: WRITTEN.to_owned(),
+            updated: WRITTEN.to_owned(),
+            document: Stored::of(&document.to_string()),
+        }
+    }
+
+    /// By path and name, for example `/service-role/AWSLambdaRole`.
+    pub(super) fn find(resource: &str) -> Option<&'static Self> {
+        POLICIES.get(resource)
+    }
+
+    pub(super) fn arn(&self, partition: &str) -> String {
+        format!("arn:{partition}:iam::aws:policy{}{}", self.path, self.name)
+    }
+
+    /// Policies for service-linked roles are for these alone.
+    pub(super) fn attachable(&self) -> bool {
+        !self.path.starts_with("/aws-service-role/")
+    }
+
+    /// The version, as GetPolicyVersion and, without the document, ListPolicyVersions show it.
+    pub(super) fn write_version(&self, xml: &mut Xml, document: Option<&str>) {
+        xml.optional("Document", document)
+            .element("VersionId", &self.version)
+            .element("IsDefaultVersion", "true")
+            .element("CreateDate", &self.updated);
+    }
+
+    /// All versions that there are here: the one.
+    pub(super) fn write_versions(&self, xml: &mut Xml, partition: &str) {
+        xml.members("PolicyVersionList", [self], |xml, policy| {
+            policy.write_version(xml, Some(&policy.encoded(partition)));
+        });
+    }
+
+    /// The document as responses carry it; ARNs in it are of the partition that it is read in.
+    pub(super) fn encoded(&self, partition: &str) -> Cow<'_, str> {
+        if partition == "aws" {
+            return Cow::Borrowed(&self.document.encoded);
+        }
+        Cow::Owned(self.document.encoded.replace("arn%3Aaws%3A", &format!("arn%3A{partition}%3A")))
+    }
+}

@@ -1,0 +1,98 @@
+//! Lists a page at a time, with `Marker`, `MaxItems` and `IsTruncated`.
+//!
+//! A marker names the last thing that was given out, not a position: what comes and goes between two pages neither
+//! repeats nor hides the rest. It is good for the operation that gave it alone.
+
+use super::check::Checks;
+use crate::aws::query::{AwsError, Params, Xml};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+/// Where a page begins and how long it may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    action: &'static str,
+    after: Option<String>,
+    limit: usize,
+}
+
+/// One page.
+#[derive(Debug)]
+pub(crate) struct Window<T> {
+    action: &'static str,
+    items: Vec<(String, T)>,
+    more: bool,
+}
+
+impl Page {
+    /// From a request; 100 things unless it says otherwise, 1,000 at most.
+    pub(crate) fn read(params: &Params, action: &'static str) -> Result<Self, AwsError> {
+        let mut checks = Checks::on(params);
+        let limit = checks.integer("MaxItems", 1, 1000).unwrap_or(100);
+        let marker = checks.optional("Marker", 1, 10_240);
+        checks.finish()?;
+        let after = match marker {
+            None => None,
+            Some(marker) => Some(
+                STANDARD
+                    .decode(marker)
+                    .ok()
+                    .and_then(|bytes| String::from_utf8(bytes).ok())
+                    .and_then(|text| Some(text.strip_prefix(action)?.strip_prefix('\n')?.to_owned()))
+                    .ok_or_else(|| AwsError::new(400, "ValidationError", "Invalid Marker."))?,
+            ),
+        };
+        Ok(Self { action, after, limit: usize::try_from(limit).unwrap_or(100) })
+    }
+
+    /// The page of one table.
+    pub(crate) fn of<'a, T>(&self, table: &'a BTreeMap<String, T>, wanted: impl Fn(&T) -> bool) -> Window<&'a T> {
+        self.through(self.rest(table, "").filter(|(_, item)| wanted(item)))
+    }
+
+    /// The page of several tables, one after the other: give each `rest` under a prefix, in the order of the prefixes.
+    pub(crate) fn through<T>(&self, items: impl Iterator<Item = (String, T)>) -> Window<T> {
+        let mut items: Vec<_> = items.take(self.limit + 1).collect();
+        let more = items.len() > self.limit;
+        items.truncate(self.limit);
+        Window { action: self.action, items, more }
+    }
+
+    /// What of a table is on this page or behind it.
+    pub(crate) fn rest<'a, T>(
+        &self,
+        table: &'a BTreeMap<String, T>,
+        prefix: &'static str,
+    ) -> impl Iterator<Item = (String, &'a T)> + use<'a, T> {
+        let begin = match self.after.as_deref() {
+            None => Some(Bound::Unbounded),
+            Some(after) => match after.strip_prefix(prefix) {
+                Some(key) => Some(Bound::Excluded(key.to_owned())),
+                None if after < prefix => Some(Bound::Unbounded),
+                None => None,
+            },
+        };
+        begin
+            .map(|begin| table.range::<String, _>((begin, Bound::Unbounded)))
+            .into_iter()
+            .flatten()
+            .map(move |(key, item)| (format!("{prefix}{key}"), item))
+    }
+}
+
+impl<T> Window<T> {
+    /// The keys and things of the page.
+    pub(crate) fn items(&self) -> impl Iterator<Item = &(String, T)> {
+        self.items.iter()
+    }
+
+    /// `IsTruncated`, and `Marker` where there is more.
+    pub(crate) fn write_end(&self, xml: &mut Xml) {
+        xml.element("IsTruncated", if self.more { "true" } else { "false" });
+        if let (true, Some((key, _))) = (self.more, self.items.last()) {
+            xml.element("Marker", STANDARD.encode(format!("{}\n{key}", self.action)));
+        }
+    }
+}

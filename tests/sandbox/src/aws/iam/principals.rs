@@ -1,0 +1,97 @@
+//! Which roles and users there are, over all accounts: what trust policies are checked against and read back by.
+//!
+//! One directory serves all accounts; each IAM enters and takes out its own. An account that never was called is out of
+//! sight, and whoever is said to be in it is believed.
+
+use super::trust::{Found, Known};
+use super::{Iam, fold};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// The directory of all accounts.
+#[derive(Debug, Default)]
+pub(crate) struct Principals {
+    state: RwLock<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    accounts: BTreeSet<String>,
+    ids: HashMap<String, String>,
+    arns: BTreeMap<String, String>,
+}
+
+impl Principals {
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on this account is in sight, empty if nothing was entered.
+    pub(crate) fn add_account(&self, account: &str) {
+        if !self.read().accounts.contains(account) {
+            self.write().accounts.insert(account.to_owned());
+        }
+    }
+
+    pub(super) fn enter(&self, arn: &str, id: &str) {
+        let mut state = self.write();
+        state.ids.insert(arn.to_owned(), id.to_owned());
+        state.arns.insert(id.to_owned(), arn.to_owned());
+    }
+
+    pub(super) fn leave(&self, arn: &str) {
+        let mut state = self.write();
+        if let Some(id) = state.ids.remove(arn) {
+            state.arns.remove(&id);
+        }
+    }
+}
+
+/// What one account can see.
+pub(super) struct View<'a> {
+    iam: &'a Iam,
+    directory: Option<&'a Principals>,
+}
+
+impl Iam {
+    pub(super) fn view<'a>(&'a self, directory: &'a Principals) -> View<'a> {
+        View { iam: self, directory: Some(directory) }
+    }
+
+    /// The view of its own account alone.
+    pub(super) fn own_view(&self) -> View<'_> {
+        View { iam: self, directory: None }
+    }
+
+    fn own_entity(&self, arn: &str) -> Option<&str> {
+        let name = fold(arn.rsplit('/').next()?);
+        let role = self.roles.get(&name).filter(|role| role.arn == arn).map(|role| role.id.as_str());
+        role.or_else(|| self.users.get(&name).filter(|user| user.arn == arn).map(|user| user.id.as_str()))
+    }
+}
+
+impl Known for View<'_> {
+    fn partition(&self) -> &str {
+        &self.iam.partition
+    }
+
+    fn entity(&self, account: &str, arn: &str) -> Found {
+        if account == self.iam.account {
+            return self.iam.own_entity(arn).map_or(Found::Nowhere, |id| Found::There(id.to_owned()));
+        }
+        let Some(state) = self.directory.map(Principals::read) else { return Found::OutOfSight };
+        match state.ids.get(arn) {
+            Some(id) => Found::There(id.clone()),
+            None if state.accounts.contains(account) => Found::Nowhere,
+            None => Found::OutOfSight,
+        }
+    }
+
+    fn arn_of(&self, id: &str) -> Option<String> {
+        self.directory?.read().arns.get(id).cloned()
+    }
+}

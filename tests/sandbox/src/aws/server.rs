@@ -1,0 +1,242 @@
+//! The HTTP front: one loopback port for IAM, STS and EKS.
+//!
+//! The service is what the credential scope names, or else what the request looks like. A request is named, its caller
+//! found, passed through the gate, carried out in one step under the account's lock, passed through the gate again and
+//! answered in the service's own protocol: XML for IAM and STS, JSON for EKS.
+
+use crate::aws::credentials::{Caller, Signed};
+use crate::aws::eks::Route;
+use crate::aws::gate::Call;
+use crate::aws::query::{AwsError, Params, Xml, respond};
+use crate::aws::{Aws, Iam};
+use crate::gate::{Passed, Stage};
+use crate::wire::{self, Lost, header};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+pub(crate) const IAM_NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+/// Larger than any request of these services.
+const BODY: usize = 1024 * 1024;
+
+/// A running front. It ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Server {
+    /// Starts on a port of 127.0.0.1; 0 takes a free one.
+    pub(crate) async fn start(aws: Arc<Aws>, port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let address = listener.local_addr()?;
+        let task = tokio::spawn(wire::accept(listener, move |stream| connection(stream, Arc::clone(&aws))));
+        Ok(Self { address, task })
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+async fn connection(stream: TcpStream, aws: Arc<Aws>) {
+    let service = service_fn(move |request| answer(Arc::clone(&aws), request));
+    // An error is a client that left or an answer that was to be lost.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// What is asked of which service.
+enum Asked {
+    Query { service: &'static str, action: String, params: Params },
+    Eks { route: Option<Route>, query: String, body: Bytes },
+}
+
+/// What comes of it.
+enum Answer {
+    Query(Option<Xml>),
+    Json(Value),
+}
+
+impl Asked {
+    fn read(service: Option<&str>, method: &Method, path: &str, query: &str, body: &Bytes) -> Self {
+        let rest = || Self::Eks { route: Route::read(method, path, body), query: query.to_owned(), body: body.clone() };
+        let form = |service| {
+            let params = Params::parse(if method == Method::GET { query.as_bytes() } else { body });
+            let action = params.text("Action").unwrap_or_default().to_owned();
+            Self::Query { service, action, params }
+        };
+        match service {
+            Some("eks") => rest(),
+            Some("sts") => form("sts"),
+            Some(_) => form("iam"),
+            None if path != "/" => rest(),
+            // Without a signature there is no scope: the version tells, and only STS has an operation to tell of.
+            None => match form("sts") {
+                Self::Query { params, action, .. } if params.text("Version") == Some("2010-05-08") => {
+                    Self::Query { service: "iam", action, params }
+                }
+                other => other,
+            },
+        }
+    }
+
+    fn service(&self) -> &'static str {
+        match self {
+            Self::Query { service, .. } => service,
+            Self::Eks { .. } => "eks",
+        }
+    }
+
+    fn action(&self) -> &str {
+        match self {
+            Self::Query { action, .. } => action,
+            Self::Eks { route, .. } => route.as_ref().map_or("", |route| route.action),
+        }
+    }
+
+    fn object(&self) -> String {
+        match self {
+            Self::Query { service: "iam", action, params } => Iam::object_of(action, params),
+            Self::Query { params, .. } => params.text("RoleArn").unwrap_or_default().to_owned(),
+            Self::Eks { route, .. } => route.as_ref().map(Route::object).unwrap_or_default(),
+        }
+    }
+
+    fn needs_caller(&self) -> bool {
+        self.service() != "sts" || self.action() != "AssumeRoleWithWebIdentity"
+    }
+}
+
+/// Whose request it is, if that is known and needed.
+fn caller(aws: &Aws, asked: &Asked, signed: Option<&Signed>) -> Result<Option<Caller>, AwsError> {
+    match signed {
+        _ if !asked.needs_caller() => Ok(None),
+        None => Err(AwsError::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token")),
+        Some(signed) => aws.holder(&signed.key, signed.token.as_deref()).map(|holder| Some(holder.caller)),
+    }
+}
+
+async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
+    let (parts, body) = incoming.into_parts();
+    let body = Limited::new(body, BODY).collect().await.map(http_body_util::Collected::to_bytes);
+    let (body, too_large) = body.map_or_else(|_| (Bytes::new(), true), |body| (body, false));
+    let query = parts.uri.query().unwrap_or_default();
+    let signed = Signed::read(&parts.headers, &Params::parse(query.as_bytes()));
+    let scope = signed.as_ref().ok().and_then(Option::as_ref);
+    let asked = Asked::read(scope.map(|signed| signed.service.as_str()), &parts.method, parts.uri.path(), query, &body);
+    let caller = signed.as_ref().map_err(Clone::clone).and_then(|signed| caller(&aws, &asked, signed.as_ref()));
+    let known = caller.as_ref().ok().and_then(Option::as_ref);
+    let mut call = Call {
+        number: 0,
+        account: known.map(|caller| caller.account.clone()).unwrap_or_default(),
+        region: scope.map(|signed| signed.region.clone()).unwrap_or_default(),
+        service: asked.service().to_owned(),
+        action: asked.action().to_owned(),
+        object: asked.object(),
+        caller: known.map(|caller| caller.arn.clone()).unwrap_or_default(),
+        user_agent: header(&parts.headers, &USER_AGENT),
+        body: if parts.method == Method::GET { query.to_owned() } else { String::from_utf8_lossy(&body).into_owned() },
+    };
+    aws.gate.arrived(&mut call);
+    let result = match caller {
+        Err(error) => Err(error),
+        Ok(_) if too_large => Err(AwsError::new(413, "RequestEntityTooLarge", "Request entity too large")),
+        Ok(caller) => match aws.gate.pass(Stage::Before, &call, None).await {
+            Passed::Lost => return Err(Lost),
+            Passed::Refused(refusal) => return Ok(send(&aws, &call, Err(refusal.into()))),
+            Passed::On => carry_out(&aws, caller.as_ref(), &call, &asked).await,
+        },
+    };
+    let status = result.as_ref().map_or_else(|error| error.status, |_| 200);
+    aws.gate.note(call.number, |record| record.outcome = Some(status));
+    match aws.gate.pass(Stage::After, &call, Some(status)).await {
+        Passed::On => Ok(send(&aws, &call, result)),
+        Passed::Refused(refusal) => Ok(send(&aws, &call, Err(refusal.into()))),
+        Passed::Lost => Err(Lost),
+    }
+}
+
+async fn carry_out(aws: &Arc<Aws>, caller: Option<&Caller>, call: &Call, asked: &Asked) -> Result<Answer, AwsError> {
+    match (asked, caller) {
+        (Asked::Query { service: "iam", action, params }, Some(caller)) => {
+            let account = aws.account(&caller.account);
+            let result = account.iam().call(action, params, &aws.principals);
+            result.map(Answer::Query)
+        }
+        (Asked::Query { action, params, .. }, caller) => aws.sts(caller, action, params).map(Answer::Query),
+        (Asked::Eks { route: Some(route), query, body }, Some(caller)) => {
+            let place = crate::aws::Place { account: caller.account.clone(), region: call.region.clone() };
+            aws.eks_call(&place, route, query, body).await.map(Answer::Json)
+        }
+        (Asked::Eks { .. }, _) => Err(AwsError::new(404, "UnknownOperationException", "Not Found")),
+    }
+}
+
+/// A request id that follows from the request's number.
+fn request_id(number: u64) -> String {
+    format!("00000000-0000-4000-8000-{number:012x}")
+}
+
+fn send(aws: &Aws, call: &Call, result: Result<Answer, AwsError>) -> Response<Full<Bytes>> {
+    let id = request_id(call.number);
+    let mut headers = HeaderMap::new();
+    let namespace = if call.service == "sts" { STS_NAMESPACE } else { IAM_NAMESPACE };
+    let (status, kind, body) = match result {
+        Ok(Answer::Query(xml)) => (200, "text/xml", respond(&call.action, namespace, xml, &id)),
+        Ok(Answer::Json(value)) => (200, "application/json", value.to_string()),
+        Err(error) if call.service == "eks" => {
+            let error = in_json(error);
+            if let Ok(value) = HeaderValue::from_str(&error.code) {
+                headers.insert("x-amzn-errortype", value);
+            }
+            (error.status, "application/json", json!({"message": error.message}).to_string())
+        }
+        Err(error) => (error.status, "text/xml", error.to_query_xml(namespace, &id)),
+    };
+    aws.gate.note(call.number, |record| record.answer = Some(status));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert("x-amzn-requestid", value);
+    }
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = headers;
+    response
+}
+
+/// What is the caller's fault before any service is asked has other names in JSON
+/// (<https://docs.aws.amazon.com/eks/latest/APIReference/CommonErrors.html>).
+fn in_json(error: AwsError) -> AwsError {
+    let code = match error.code.as_str() {
+        "InvalidClientTokenId" => "UnrecognizedClientException",
+        "MissingAuthenticationToken" => "MissingAuthenticationTokenException",
+        "ExpiredToken" => "ExpiredTokenException",
+        "IncompleteSignature" => "IncompleteSignatureException",
+        _ => return error,
+    };
+    AwsError { code: code.to_owned(), ..error }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
