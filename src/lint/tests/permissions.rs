@@ -97,6 +97,12 @@ fn broad() -> Vec<Pair> {
             allow(&json!("secretsmanager:Get*"), &any_secret),
             allow(&json!("secretsmanager:Get*"), &secret),
         ),
+        (
+            "IRSA035",
+            Medium,
+            allow(&json!("s3:*Object"), &json!("arn:aws:s3:::*/*")),
+            allow(&json!("s3:*"), &json!("arn:aws:s3:::secret/*")),
+        ),
         ("IRSA035", Medium, all(&json!("ssm:GetParameter*")), all(&json!("ssm:DescribeParameters"))),
         ("IRSA036", Medium, all(&json!("sqs:*")), all(&json!(["sqs:ListQueues", "sqs:Get*"]))),
         (

@@ -180,6 +180,8 @@ fn principals() -> Vec<Pair> {
             assume(&json!({"AWS": ["*"]})),
             other(&json!("*"), "sts:AssumeRole", &org("StringEquals")),
         ),
+        ("IRSA013", Critical, other(&json!("*"), "sts:AssumeRole", &org("ForAllValues:StringEquals")), assume(&admin)),
+        ("IRSA013", Critical, other(&json!("*"), "sts:AssumeRole", &org("StringNotEquals")), assume(&admin)),
         (
             "IRSA013",
             Critical,

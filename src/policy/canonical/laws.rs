@@ -341,8 +341,6 @@ fn canonical(text: &str) -> CanonicalDocument {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn spelling_does_not_count(document in document(), seed in 1u64..) {
         let mut dice = Dice(seed);

@@ -218,6 +218,7 @@ fn principals_are_a_set_and_an_account_is_its_root() {
     ]);
     // what looks like a root ARN and is none keeps its text
     let statement = |aws: &str| Statement::parse(trust(json!({"Principal": {"AWS": aws}})), None).unwrap();
+    assert_ne!(statement("11112222333"), statement("arn:aws:iam::11112222333:root"));
     for other in ["arn:awsx:iam::111122223333:root", "arn:aws:sts::111122223333:root", "arn:aws:iam::11112222333:root"]
     {
         assert_ne!(statement("111122223333"), statement(other), "{other}");
