@@ -108,13 +108,15 @@ impl Global {
         }
     }
 
-    pub(crate) fn deny(&self) -> Severity {
+    /// From which severity on a finding is an error; nothing if none is.
+    pub(crate) fn deny(&self) -> Option<Severity> {
         match self.deny {
-            Deny::Info => Severity::Info,
-            Deny::Low => Severity::Low,
-            Deny::Medium => Severity::Medium,
-            Deny::High => Severity::High,
-            Deny::Critical => Severity::Critical,
+            Deny::Info => Some(Severity::Info),
+            Deny::Low => Some(Severity::Low),
+            Deny::Medium => Some(Severity::Medium),
+            Deny::High => Some(Severity::High),
+            Deny::Critical => Some(Severity::Critical),
+            Deny::None => None,
         }
     }
 }
@@ -130,6 +132,8 @@ pub(crate) enum Deny {
     Medium,
     High,
     Critical,
+    /// No finding is an error
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

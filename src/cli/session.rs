@@ -154,7 +154,8 @@ fn no_account(identities: &BTreeMap<Key, Access<Identity>>) -> Error {
 }
 
 /// Refuses findings at or above the severity.
-pub(crate) fn deny(findings: &[Note], severity: Severity) -> Result<(), Error> {
+pub(crate) fn deny(findings: &[Note], severity: Option<Severity>) -> Result<(), Error> {
+    let Some(severity) = severity else { return Ok(()) };
     let denied: Vec<&Note> = findings.iter().filter(|finding| finding.severity >= severity).collect();
     if denied.is_empty() {
         return Ok(());

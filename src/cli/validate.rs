@@ -29,7 +29,7 @@ pub(crate) fn run(ui: &Ui, global: &Global, arguments: &Validate) -> Result<Exit
                 print_json(ui, denied.is_ok(), &Diagnostics::default(), &findings)?;
                 return Ok(denied.map_or(ExitStatus::Invalid, |()| ExitStatus::Success));
             }
-            for finding in findings.iter().filter(|finding| finding.severity < global.deny()) {
+            for finding in findings.iter().filter(|finding| global.deny().is_none_or(|deny| finding.severity < deny)) {
                 ui.message(output::finding(finding).trim_start());
             }
             denied?;

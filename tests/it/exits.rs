@@ -65,6 +65,7 @@ fn three_for_a_wrong_configuration() {
     );
     bench.ends(3, &["validate"]).says("IRSA030").says("irsa.toml:3");
     bench.ends(3, &["plan"]);
+    bench.ends(0, &["validate", "--deny", "none"]).says("IRSA030");
 }
 
 #[test]

@@ -46,10 +46,6 @@ impl Bench {
         self.environment.insert(name.to_owned(), value.to_owned());
     }
 
-    pub(crate) fn unset(&mut self, name: &str) {
-        self.environment.remove(name);
-    }
-
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -117,12 +113,6 @@ impl Run {
     #[track_caller]
     pub(crate) fn says(&self, text: &str) -> &Self {
         assert!(self.stdout.contains(text) || self.stderr.contains(text), "`{text}` is not in {self}");
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn never_says(&self, text: &str) -> &Self {
-        assert!(!self.stdout.contains(text) && !self.stderr.contains(text), "`{text}` is in {self}");
         self
     }
 }
