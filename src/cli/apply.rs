@@ -66,8 +66,11 @@ async fn apply_saved(
     expect(arguments, saved)?;
     let session = Session::open(context, ui, global)?;
     if saved.config_digest != session.digest() {
-        return Err(Error::new(ExitStatus::Stale, "the saved plan is of another configuration, or it was changed since")
-            .hint("make a new one with `irsa plan -o FILE`"));
+        return Err(Error::new(
+            ExitStatus::Stale,
+            "the saved plan is of another configuration, or it was changed since",
+        )
+        .hint("make a new one with `irsa plan -o FILE`"));
     }
     if !saved.refused.is_empty() && !saved.options.skip_refused {
         return Err(Error::new(ExitStatus::Refused, "the saved plan has refusals; nothing was written")
@@ -111,10 +114,11 @@ fn options_of(saved: &PlanV1, now: i64) -> Options {
 
 fn expect(arguments: &Apply, plan: &PlanV1) -> Result<(), Error> {
     match &arguments.expect {
-        Some(expected) if expected != &plan.plan_digest => {
-            Err(Error::new(ExitStatus::Stale, format!("the plan has digest `{}`, not the expected one", plan.plan_digest))
-                .hint("something has changed since that plan was made; review the new one"))
-        }
+        Some(expected) if expected != &plan.plan_digest => Err(Error::new(
+            ExitStatus::Stale,
+            format!("the plan has digest `{}`, not the expected one", plan.plan_digest),
+        )
+        .hint("something has changed since that plan was made; review the new one")),
         _ => Ok(()),
     }
 }
@@ -144,16 +148,14 @@ async fn ask(session: &Session<'_>) -> Result<(), Error> {
     match answer.map_err(|error| Error::failure(format!("the prompt failed: {error}")))? {
         Answer::Yes => Ok(()),
         Answer::No => Err(Error::new(ExitStatus::Refused, "not confirmed; nothing was written")),
-        Answer::NoTerminal => Err(Error::new(ExitStatus::Refused, "there is no terminal to confirm on; nothing was written")
-            .hint("use `--auto-approve`, or apply a saved plan")),
+        Answer::NoTerminal => {
+            Err(Error::new(ExitStatus::Refused, "there is no terminal to confirm on; nothing was written")
+                .hint("use `--auto-approve`, or apply a saved plan"))
+        }
     }
 }
 
-fn hands<'a>(
-    connected: &'a Connected,
-    write_aws: &'a AwsWriter,
-    write_kubernetes: &'a KubernetesWriter,
-) -> World<'a> {
+fn hands<'a>(connected: &'a Connected, write_aws: &'a AwsWriter, write_kubernetes: &'a KubernetesWriter) -> World<'a> {
     Hands { read_aws: &connected.aws, write_aws, read_kubernetes: &connected.kubernetes, write_kubernetes }
 }
 

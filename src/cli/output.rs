@@ -25,7 +25,8 @@ pub(crate) fn allow(global: &Global, command: &str, forms: &[FormatName]) -> Res
     if forms.contains(&global.format) {
         return Ok(());
     }
-    let name = |form: &FormatName| form.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let name =
+        |form: &FormatName| form.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
     let known: Vec<String> = forms.iter().map(|form| format!("`{}`", name(form))).collect();
     Err(Error::usage(format!("`irsa {command}` has no `--format {}`", name(&global.format)))
         .hint(format!("it has {}", known.join(", "))))

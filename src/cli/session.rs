@@ -161,7 +161,8 @@ pub(crate) fn deny(findings: &[Note], severity: Option<Severity>) -> Result<(), 
         return Ok(());
     }
     let list: Vec<String> = denied.iter().map(|finding| super::output::finding(finding)).collect();
-    let count = if list.len() == 1 { "a lint finding is".to_owned() } else { format!("{} lint findings are", list.len()) };
+    let count =
+        if list.len() == 1 { "a lint finding is".to_owned() } else { format!("{} lint findings are", list.len()) };
     let message = format!("{count} at or above `--deny {}`\n{}", severity.as_str(), list.join("\n"));
     Err(Error::new(ExitStatus::Invalid, message).hint("docs/lint-rules.md says what each rule wants"))
 }
@@ -172,8 +173,9 @@ pub(crate) fn deny(findings: &[Note], severity: Option<Severity>) -> Result<(), 
 /// Wrong usage, if a glob of `--only` matches nothing.
 pub(crate) fn verdict(plan: &Plan) -> Result<ExitStatus, Error> {
     if let Some(glob) = plan.unmatched.first() {
-        return Err(Error::usage(format!("`--only '{glob}'` matches no object"))
-            .hint("addresses look like `role/KEY` or `service-account/CLUSTER/NAMESPACE/NAME`; `irsa plan` shows them"));
+        return Err(Error::usage(format!("`--only '{glob}'` matches no object")).hint(
+            "addresses look like `role/KEY` or `service-account/CLUSTER/NAMESPACE/NAME`; `irsa plan` shows them",
+        ));
     }
     let refused = !plan.refused.is_empty() && !plan.options.skip_refused;
     let incomplete = !plan.complete() && !plan.options.allow_incomplete;

@@ -203,7 +203,8 @@ fn rights_in_one_namespace_are_enough_for_that_namespace() {
         scene.bench.converges();
         assert!(cluster.get(runtime, "mine", "worker").is_some());
 
-        let both = entry("create", "mine", "worker", "") + &entry("create", "theirs", "worker", "").replace("[roles.app]\n", "");
+        let both = entry("create", "mine", "worker", "")
+            + &entry("create", "theirs", "worker", "").replace("[roles.app]\n", "");
         scene.declare(&both);
         let plan = scene.bench.plan(&[]);
         assert_eq!(plan["complete"], false);
@@ -247,7 +248,10 @@ fn several_clusters_at_once() {
         }
         let trust = scene.world.role_trust("app").to_string();
         for cluster in clusters {
-            assert!(trust.contains(cluster.issuer()) || trust.contains(&cluster.issuer()["https://".len()..]), "{trust}");
+            assert!(
+                trust.contains(cluster.issuer()) || trust.contains(&cluster.issuer()["https://".len()..]),
+                "{trust}"
+            );
         }
     });
 }
@@ -260,7 +264,10 @@ fn a_context_that_leads_to_another_cluster_is_refused() {
             cluster.create_namespace(runtime, "shop");
         }
         let swapped = scene.head.replace("context = \"alpha\"", "context = \"beta\"");
-        scene.bench.write("irsa.toml", &format!("{swapped}{}", entry("create", "shop", "cart", "").replace("\"*\"", "\"alpha\"")));
+        scene.bench.write(
+            "irsa.toml",
+            &format!("{swapped}{}", entry("create", "shop", "cart", "").replace("\"*\"", "\"alpha\"")),
+        );
         let plan = scene.bench.plan(&[]);
         assert!(refusals(&plan).join("\n").contains("cluster/alpha"), "{plan}");
         scene.bench.ends(4, &["apply", "--auto-approve"]);

@@ -46,7 +46,9 @@ fn two_for_changes() {
     scene.bench.ends(2, &["plan", "--detailed-exitcode"]);
     scene.bench.ends(2, &["drift", "--confirm-after", "0s"]);
     scene.bench.ends(2, &["drift", "--confirm-after", "0s", "--metrics-file", "irsa.prom"]);
-    assert!(scene.bench.read("irsa.prom").contains("irsa_drift_objects{owner=\"me\",kind=\"role\",action=\"create\"} 1"));
+    assert!(
+        scene.bench.read("irsa.prom").contains("irsa_drift_objects{owner=\"me\",kind=\"role\",action=\"create\"} 1")
+    );
 }
 
 #[test]
@@ -133,7 +135,8 @@ fn one_hundred_and_thirty_and_143_for_signals() {
         let roles: String = (0..6).map(|number| role(&format!("app{number}"))).collect();
         scene.declare(&roles);
         let (reached, release) = scene.world.hold("CreateRole");
-        let child = scene.bench.command(&["apply", "--auto-approve", "--parallelism", "1"]).spawn().expect("irsa starts");
+        let child =
+            scene.bench.command(&["apply", "--auto-approve", "--parallelism", "1"]).spawn().expect("irsa starts");
         reached.recv().expect("a CreateRole was sent");
         let kill = std::process::Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
         assert!(kill.expect("kill runs").success());

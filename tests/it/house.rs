@@ -58,10 +58,8 @@ fn trimmed(text: &str) -> String {
 /// Every folder under examples/ that has an `irsa.toml`.
 fn examples() -> Vec<PathBuf> {
     let folders = fs::read_dir(root().join("examples")).expect("examples/");
-    let mut list: Vec<PathBuf> = folders
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.join("irsa.toml").is_file())
-        .collect();
+    let mut list: Vec<PathBuf> =
+        folders.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("irsa.toml").is_file()).collect();
     list.sort();
     list
 }

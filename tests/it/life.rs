@@ -132,7 +132,8 @@ fn tamper(stage: &Stage<'_>) {
     stage.someone.attach("reports", ADMINISTRATOR);
     world::wipe_annotation(stage.kubernetes, "reporting", "worker", "eks.amazonaws.com/role-arn");
     if stage.audiences {
-        let provider = stage.someone.providers().into_iter().find(|arn| arn.ends_with(&stage.issuer["https://".len()..]));
+        let provider =
+            stage.someone.providers().into_iter().find(|arn| arn.ends_with(&stage.issuer["https://".len()..]));
         stage.someone.remove_audience(&provider.expect("the provider"), "sts.amazonaws.com");
     }
 }
@@ -224,7 +225,10 @@ fn two_accounts_three_clusters_fifty_roles_two_hundred_service_accounts() {
     let mut text = world.clusters_toml("scale");
     for role in 0..50 {
         let attach = ["AmazonS3ReadOnlyAccess", "AmazonSQSReadOnlyAccess"][role % 2];
-        text.push_str(&format!("[roles.role-{role:02}]\nattach = [\"aws:{attach}\"]\naccount = \"{}\"\n", ["one", "two"][role / 40]));
+        text.push_str(&format!(
+            "[roles.role-{role:02}]\nattach = [\"aws:{attach}\"]\naccount = \"{}\"\n",
+            ["one", "two"][role / 40]
+        ));
         let cluster = if role < 40 { world.first_clusters()[role % 2].clone() } else { world.second_cluster() };
         let names: Vec<String> = (0..4).map(|name| format!("\"sa-{role:02}-{name}\"")).collect();
         text.push_str(&format!(

@@ -122,7 +122,10 @@ fn forget_takes_the_marks_off_and_deletes_nothing() {
     let scene = Scene::new();
     scene.declare(&(role("app") + &role("other")));
     scene.bench.converges();
-    scene.bench.write("irsa.toml", &format!("forget = [\"role/app\", \"service-account/main/apps/app\"]\n{HEAD}{}", role("other")));
+    scene.bench.write(
+        "irsa.toml",
+        &format!("forget = [\"role/app\", \"service-account/main/apps/app\"]\n{HEAD}{}", role("other")),
+    );
     assert_eq!(scene.apply(&["--force"]).code, 0);
     assert!(scene.someone.has_role("app"));
     assert!(scene.someone.attached("app").contains(S3));
@@ -156,7 +159,8 @@ fn a_live_role_is_exclusive_but_for_what_is_ignored() {
     let text = role("app") + "ignore-attached = [\"arn:aws:iam::*:policy/audit-*\"]\n";
     scene.bench.write("irsa.toml", &format!("{head}{HEAD}{text}"));
     scene.bench.converges();
-    let document = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]});
+    let document =
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]});
     let audit = scene.someone.create_policy("audit-all", &document, &[]);
     let other = scene.someone.create_policy("other", &document, &[]);
     scene.someone.attach("app", &audit);
@@ -179,7 +183,8 @@ fn an_undeclared_boundary_stays_and_none_removes_it() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     scene.bench.converges();
-    let document = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]});
+    let document =
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]});
     let boundary = scene.someone.create_policy("boundary", &document, &[]);
     scene.someone.set_boundary("app", &boundary);
     scene.bench.ends(0, &["plan", "--detailed-exitcode"]).says("No changes.");
@@ -194,7 +199,11 @@ fn an_address_that_changed_is_updated_on_the_same_object() {
     scene.declare(&role("app"));
     scene.bench.converges();
     let id = scene.someone.role_id("app");
-    scene.declare(&role("renamed").replace("apps/renamed", "apps/app").replace("[roles.renamed]", "[roles.renamed]\nname = \"app\""));
+    scene.declare(
+        &role("renamed")
+            .replace("apps/renamed", "apps/app")
+            .replace("[roles.renamed]", "[roles.renamed]\nname = \"app\""),
+    );
     scene.bench.converges();
     assert_eq!(scene.someone.role_id("app"), id);
     assert_eq!(scene.someone.role_tags("app")["irsa/address"], "role/renamed");
@@ -234,7 +243,8 @@ fn a_service_account_that_a_pod_uses_is_released_not_deleted() {
 #[test]
 fn foreign_objects_are_never_touched() {
     let scene = Scene::new();
-    let document = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]});
+    let document =
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]});
     scene.someone.create_role("foreign", &trust(), &[("team", "x")]);
     scene.someone.create_role("theirs", &trust(), &[("irsa/owner", "them"), ("irsa/address", "role/theirs")]);
     scene.someone.create_policy("foreign", &document, &[]);

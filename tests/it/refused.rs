@@ -48,9 +48,13 @@ fn many(range: std::ops::Range<usize>) -> String {
 #[test]
 fn too_many_deletes_are_refused_and_force_overrules() {
     let scene = Scene::new();
-    scene.bench.write("irsa.toml", &format!("owner = \"me\"\n[guard]\nmax-delete = 1\n[clusters.main]\n{}", many(0..4)));
+    scene
+        .bench
+        .write("irsa.toml", &format!("owner = \"me\"\n[guard]\nmax-delete = 1\n[clusters.main]\n{}", many(0..4)));
     scene.bench.converges();
-    scene.bench.write("irsa.toml", &format!("owner = \"me\"\n[guard]\nmax-delete = 1\n[clusters.main]\n{}", many(0..3)));
+    scene
+        .bench
+        .write("irsa.toml", &format!("owner = \"me\"\n[guard]\nmax-delete = 1\n[clusters.main]\n{}", many(0..3)));
     let run = scene.apply(&[]);
     assert_eq!(run.code, 4, "{run}");
     run.says("max-delete");
@@ -124,7 +128,9 @@ fn everything_of_an_account_goes_only_with_destroy() {
         let mut text = world.clusters_toml("me");
         text.push_str(&format!("[roles.a]\naccount = \"one\"\ncluster = \"{one}\"\nservice-accounts = [\"apps/a\"]\n"));
         if both {
-            text.push_str(&format!("[roles.b]\naccount = \"two\"\ncluster = \"{two}\"\nservice-accounts = [\"apps/b\"]\n"));
+            text.push_str(&format!(
+                "[roles.b]\naccount = \"two\"\ncluster = \"{two}\"\nservice-accounts = [\"apps/b\"]\n"
+            ));
         }
         text
     };
@@ -142,7 +148,10 @@ fn an_object_marked_for_a_cluster_that_is_not_declared_is_not_touched() {
     scene.world.add_cluster("second");
     let both = format!("owner = \"me\"\n[clusters.main]\n[clusters.second]\n{}{}", role("app"), role("two"))
         .replace("service-accounts", "cluster = \"main\"\nservice-accounts")
-        .replace("[roles.two]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\ncluster = \"main\"", "[roles.two]\ncluster = \"second\"");
+        .replace(
+            "[roles.two]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\ncluster = \"main\"",
+            "[roles.two]\ncluster = \"second\"",
+        );
     scene.bench.write("irsa.toml", &both);
     scene.world.cluster("second").with(|store| world::create_namespace(store, "apps"));
     scene.bench.converges();
@@ -154,7 +163,13 @@ fn an_object_marked_for_a_cluster_that_is_not_declared_is_not_touched() {
     assert!(scene.someone.has_role("two"));
     // declared gone, it is taken away without talking to it
     scene.world.remove_cluster("second");
-    scene.bench.write("irsa.toml", &format!("{HEAD}[clusters.second]\nstate = \"gone\"\n{}", role("app").replace("service-accounts", "cluster = \"main\"\nservice-accounts")));
+    scene.bench.write(
+        "irsa.toml",
+        &format!(
+            "{HEAD}[clusters.second]\nstate = \"gone\"\n{}",
+            role("app").replace("service-accounts", "cluster = \"main\"\nservice-accounts")
+        ),
+    );
     let run = scene.apply(&["--force"]);
     assert_eq!(run.code, 0, "{run}");
     assert!(!scene.someone.has_role("two"));

@@ -38,8 +38,20 @@ fn the_json_has_the_keys_of_the_contract() {
     let plan = scene.bench.plan(&[]);
     let keys: Vec<&str> = plan.as_object().expect("an object").keys().map(String::as_str).collect();
     let mut wanted = vec![
-        "format-version", "irsa-version", "created-at", "owner", "config-digest", "options", "complete", "summary",
-        "changes", "refused", "unknown", "notes", "plan-digest", "digest",
+        "format-version",
+        "irsa-version",
+        "created-at",
+        "owner",
+        "config-digest",
+        "options",
+        "complete",
+        "summary",
+        "changes",
+        "refused",
+        "unknown",
+        "notes",
+        "plan-digest",
+        "digest",
     ];
     wanted.sort_unstable();
     let mut sorted = keys.clone();
@@ -128,7 +140,8 @@ fn a_stale_plan_is_refused_and_writes_nothing() {
     scene.bench.converges();
     scene.declare(&(role("app") + "description = \"new\"\n"));
     scene.bench.ends(0, &["plan", "-o", "plan.json"]);
-    let document = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]});
+    let document =
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]});
     scene.someone.put_inline("app", "since", &document);
     scene.world.clear_log();
     let run = scene.bench.ends(5, &["apply", "plan.json"]);
@@ -140,7 +153,9 @@ fn a_stale_plan_is_refused_and_writes_nothing() {
 fn a_field_that_is_as_it_should_be_already_is_done() {
     let scene = scene();
     scene.bench.converges();
-    scene.bench.write("irsa.toml", &format!("{HEAD}{}", role("app") + "tags = { team = \"x\" }\ndescription = \"new\"\n"));
+    scene
+        .bench
+        .write("irsa.toml", &format!("{HEAD}{}", role("app") + "tags = { team = \"x\" }\ndescription = \"new\"\n"));
     scene.bench.ends(0, &["plan", "-o", "plan.json"]);
     scene.someone.tag_role("app", "team", "x");
     scene.bench.ends(0, &["apply", "plan.json"]);

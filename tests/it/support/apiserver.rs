@@ -3,7 +3,9 @@
 //! controllers.
 
 use super::standin::free_port;
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -48,31 +50,37 @@ impl ApiServer {
         let etcd_url = format!("http://127.0.0.1:{}", free_port());
         let issuer = format!("https://oidc.example.com/{name}");
         let mut server = Self { children: Vec::new(), folder, port, authority_pem, issuer };
-        server.run("etcd", Command::new(etcd).args([
-            format!("--data-dir={}", server.path("etcd")),
-            format!("--listen-client-urls={etcd_url}"),
-            format!("--advertise-client-urls={etcd_url}"),
-            format!("--listen-peer-urls=http://127.0.0.1:{}", free_port()),
-            "--unsafe-no-fsync=true".to_owned(),
-        ]));
+        server.run(
+            "etcd",
+            Command::new(etcd).args([
+                format!("--data-dir={}", server.path("etcd")),
+                format!("--listen-client-urls={etcd_url}"),
+                format!("--advertise-client-urls={etcd_url}"),
+                format!("--listen-peer-urls=http://127.0.0.1:{}", free_port()),
+                "--unsafe-no-fsync=true".to_owned(),
+            ]),
+        );
         let users = format!("{ADMIN},admin,admin,\"system:masters\"\n{LIMITED},limited,limited\n");
         fs::write(server.path("tokens.csv"), users).expect("it is writable");
-        server.run("kube-apiserver", Command::new(apiserver).args([
-            format!("--etcd-servers={etcd_url}"),
-            "--bind-address=127.0.0.1".to_owned(),
-            "--advertise-address=127.0.0.1".to_owned(),
-            format!("--secure-port={port}"),
-            format!("--tls-cert-file={}", server.path("tls.crt")),
-            format!("--tls-private-key-file={}", server.path("tls.key")),
-            format!("--cert-dir={}", server.path("certificates")),
-            format!("--token-auth-file={}", server.path("tokens.csv")),
-            "--authorization-mode=RBAC".to_owned(),
-            "--disable-admission-plugins=ServiceAccount".to_owned(),
-            "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
-            format!("--service-account-issuer={}", server.issuer),
-            format!("--service-account-key-file={}", server.path("tokens.key")),
-            format!("--service-account-signing-key-file={}", server.path("tokens.key")),
-        ]));
+        server.run(
+            "kube-apiserver",
+            Command::new(apiserver).args([
+                format!("--etcd-servers={etcd_url}"),
+                "--bind-address=127.0.0.1".to_owned(),
+                "--advertise-address=127.0.0.1".to_owned(),
+                format!("--secure-port={port}"),
+                format!("--tls-cert-file={}", server.path("tls.crt")),
+                format!("--tls-private-key-file={}", server.path("tls.key")),
+                format!("--cert-dir={}", server.path("certificates")),
+                format!("--token-auth-file={}", server.path("tokens.csv")),
+                "--authorization-mode=RBAC".to_owned(),
+                "--disable-admission-plugins=ServiceAccount".to_owned(),
+                "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+                format!("--service-account-issuer={}", server.issuer),
+                format!("--service-account-key-file={}", server.path("tokens.key")),
+                format!("--service-account-signing-key-file={}", server.path("tokens.key")),
+            ]),
+        );
         server
     }
 
@@ -136,11 +144,9 @@ fn identity(folder: &Path) -> String {
     params.use_authority_key_identifier_extension = true;
     let certificate = params.signed_by(&key, &issuer).expect("a certificate");
     let tokens = KeyPair::generate().expect("a key");
-    for (name, text) in [
-        ("tls.crt", certificate.pem()),
-        ("tls.key", key.serialize_pem()),
-        ("tokens.key", tokens.serialize_pem()),
-    ] {
+    for (name, text) in
+        [("tls.crt", certificate.pem()), ("tls.key", key.serialize_pem()), ("tokens.key", tokens.serialize_pem())]
+    {
         fs::write(folder.join(name), text).expect("it is writable");
     }
     authority_pem

@@ -96,25 +96,36 @@ impl TestCluster {
             Backend::Real(_) => {
                 let rbac = "/apis/rbac.authorization.k8s.io/v1";
                 let subjects = json!([{"kind": "User", "name": "limited", "apiGroup": "rbac.authorization.k8s.io"}]);
-                let reference =
-                    |kind: &str, name: &str| json!({"kind": kind, "name": name, "apiGroup": "rbac.authorization.k8s.io"});
-                self.post(runtime, &format!("{rbac}/namespaces/{namespace}/roles"), &json!({
-                    "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "irsa"},
-                    "rules": [
-                        {"apiGroups": [""], "resources": ["serviceaccounts"],
-                         "verbs": ["get", "list", "create", "patch", "delete"]},
-                        {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["get", "list"]},
-                    ],
-                }));
-                self.post(runtime, &format!("{rbac}/namespaces/{namespace}/rolebindings"), &json!({
-                    "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-                    "metadata": {"name": "irsa"}, "subjects": subjects, "roleRef": reference("Role", "irsa"),
-                }));
-                self.post(runtime, &format!("{rbac}/clusterrolebindings"), &json!({
-                    "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-                    "metadata": {"name": "irsa-issuer"}, "subjects": subjects,
-                    "roleRef": reference("ClusterRole", "system:service-account-issuer-discovery"),
-                }));
+                let reference = |kind: &str, name: &str| json!({"kind": kind, "name": name, "apiGroup": "rbac.authorization.k8s.io"});
+                self.post(
+                    runtime,
+                    &format!("{rbac}/namespaces/{namespace}/roles"),
+                    &json!({
+                        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "irsa"},
+                        "rules": [
+                            {"apiGroups": [""], "resources": ["serviceaccounts"],
+                             "verbs": ["get", "list", "create", "patch", "delete"]},
+                            {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["get", "list"]},
+                        ],
+                    }),
+                );
+                self.post(
+                    runtime,
+                    &format!("{rbac}/namespaces/{namespace}/rolebindings"),
+                    &json!({
+                        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+                        "metadata": {"name": "irsa"}, "subjects": subjects, "roleRef": reference("Role", "irsa"),
+                    }),
+                );
+                self.post(
+                    runtime,
+                    &format!("{rbac}/clusterrolebindings"),
+                    &json!({
+                        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+                        "metadata": {"name": "irsa-issuer"}, "subjects": subjects,
+                        "roleRef": reference("ClusterRole", "system:service-account-issuer-discovery"),
+                    }),
+                );
             }
         }
     }
@@ -145,7 +156,14 @@ impl TestCluster {
 
     /// Applies labels and annotations to a ServiceAccount as the field manager `manager`, taking what it wants.
     #[track_caller]
-    pub(crate) fn apply(&self, runtime: &Runtime, manager: &str, namespace: &str, name: &str, metadata: Value) -> Value {
+    pub(crate) fn apply(
+        &self,
+        runtime: &Runtime,
+        manager: &str,
+        namespace: &str,
+        name: &str,
+        metadata: Value,
+    ) -> Value {
         let mut body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata});
         body["metadata"]["name"] = name.into();
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}?fieldManager={manager}&force=true");

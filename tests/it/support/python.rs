@@ -34,7 +34,10 @@ fn install() -> PathBuf {
         // the remains of an installation that was cut off
         let _ = fs::remove_dir_all(&folder);
         let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/requirements.txt");
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder), "install Python 3 with venv (Debian: python3-venv)");
+        run(
+            Command::new("python3").args(["-m", "venv"]).arg(&folder),
+            "install Python 3 with venv (Debian: python3-venv)",
+        );
         run(
             Command::new(folder.join("bin/python")).args(["-m", "pip", "install", "--quiet", "-r"]).arg(&requirements),
             "the package registry must be reachable",

@@ -103,12 +103,14 @@ impl World {
 
     /// The head of a configuration for the demo's accounts (`one`, `two`) and clusters.
     pub(crate) fn clusters_toml(&self, owner: &str) -> String {
-        let mut text = format!("owner = \"{owner}\"\n[accounts.one]\nid = \"{FIRST}\"\n[accounts.two]\nid = \"{SECOND}\"\n");
+        let mut text =
+            format!("owner = \"{owner}\"\n[accounts.one]\nid = \"{FIRST}\"\n[accounts.two]\nid = \"{SECOND}\"\n");
         writeln!(text, "assume-role = \"arn:aws:iam::{SECOND}:role/OrganizationAccountAccessRole\"").expect("a string");
         for cluster in self.first_clusters() {
             writeln!(text, "[clusters.{cluster}]\naccount = \"one\"\nregion = \"{REGION}\"").expect("a string");
         }
-        writeln!(text, "[clusters.{}]\naccount = \"two\"\nregion = \"us-east-1\"", self.second_cluster()).expect("a string");
+        writeln!(text, "[clusters.{}]\naccount = \"two\"\nregion = \"us-east-1\"", self.second_cluster())
+            .expect("a string");
         text
     }
 
@@ -131,7 +133,10 @@ impl World {
     /// The role was used just now.
     pub(crate) fn use_role(&self, role: &str) {
         let now = jiff::Timestamp::now();
-        assert!(self.with(|sandbox| sandbox.iam(FIRST, |iam| iam.set_last_used(role, now))), "there is no role `{role}`");
+        assert!(
+            self.with(|sandbox| sandbox.iam(FIRST, |iam| iam.set_last_used(role, now))),
+            "there is no role `{role}`"
+        );
     }
 
     /// Everything in an account's IAM that is not marked as of owner `me`.
