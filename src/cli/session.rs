@@ -79,7 +79,8 @@ impl<'a> Session<'a> {
 
     /// Finds out who the credentials are, and resolves the configuration for them.
     pub(crate) async fn connect(&self) -> Result<Connected, Error> {
-        self.unless_interrupted(self.connect_now()).await?
+        // on the heap: what the SDKs keep is large
+        Box::pin(self.unless_interrupted(self.connect_now())).await?
     }
 
     async fn connect_now(&self) -> Result<Connected, Error> {

@@ -36,7 +36,7 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
         };
         match site.policy_by_name(key, &policy.name.folded()) {
             Some((arn, Observed::Present(live))) => {
-                existing(site, draft, &address, (key, policy), account, (arn, live))
+                existing(site, draft, &address, (key, policy), account, (arn, live));
             }
             Some((_, Observed::Unknown(why))) => draft.unseen(&address, why.clone()),
             Some((_, Observed::Absent)) => missing(site, draft, &address, key, policy),

@@ -98,7 +98,7 @@ fn beside_helm_only_our_fields_are_ours() {
             "labels": {"app.kubernetes.io/managed-by": "Helm", "tier": "web"},
             "annotations": {"meta.helm.sh/release-name": "shop", "meta.helm.sh/release-namespace": "shop"},
         });
-        cluster.apply(runtime, "helm", "shop", "cart", helm.clone());
+        cluster.apply(runtime, "helm", "shop", "cart", &helm);
         scene.bench.converges();
         let object = cluster.get(runtime, "shop", "cart").expect("it is there");
         assert_eq!(object["metadata"]["labels"]["tier"], "web");
@@ -107,7 +107,7 @@ fn beside_helm_only_our_fields_are_ours() {
         assert!(object["metadata"]["annotations"]["irsa/created"].is_null(), "Helm made it");
 
         // an upgrade by Helm leaves ours alone
-        cluster.apply(runtime, "helm", "shop", "cart", helm);
+        cluster.apply(runtime, "helm", "shop", "cart", &helm);
         let plan = scene.bench.ends(0, &["plan", "--detailed-exitcode"]);
         plan.says("No changes.");
 
@@ -129,7 +129,7 @@ fn a_field_that_another_manager_holds_is_refused_and_names_it() {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
         let theirs = "arn:aws:iam::111122223333:role/theirs";
-        cluster.apply(runtime, "argocd", "shop", "cart", json!({"annotations": {ROLE_ARN: theirs}}));
+        cluster.apply(runtime, "argocd", "shop", "cart", &json!({"annotations": {ROLE_ARN: theirs}}));
         scene.declare(&entry("create", "shop", "cart", ""));
         let plan = scene.bench.plan(&[]);
         let refused = refusals(&plan).join("\n");
@@ -149,7 +149,7 @@ fn a_foreign_owner_label_is_refused_even_with_force() {
     on_every_backend("foreign owner", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
-        cluster.apply(runtime, "irsa-them", "shop", "cart", json!({"labels": {"irsa/owner": "them"}}));
+        cluster.apply(runtime, "irsa-them", "shop", "cart", &json!({"labels": {"irsa/owner": "them"}}));
         scene.declare(&entry("create", "shop", "cart", ""));
         scene.bench.ends(4, &["apply", "--auto-approve", "--force-conflicts"]).says("them");
         let object = cluster.get(runtime, "shop", "cart").expect("it is there");
@@ -166,7 +166,7 @@ fn what_kubectl_changed_on_ours_is_drift_and_taken_back() {
         scene.declare(&entry("create", "shop", "cart", ""));
         scene.bench.converges();
         let other = "arn:aws:iam::111122223333:role/other";
-        cluster.apply(runtime, "kubectl-annotate", "shop", "cart", json!({"annotations": {ROLE_ARN: other}}));
+        cluster.apply(runtime, "kubectl-annotate", "shop", "cart", &json!({"annotations": {ROLE_ARN: other}}));
         let drift = scene.bench.ends(2, &["drift", "--confirm-after", "0s"]);
         drift.says("service-account/alpha/shop/cart").says("kubectl-annotate");
         scene.bench.converges();

@@ -38,11 +38,13 @@ fn the_command_reference_is_the_help() {
         .filter(|name| name != "help")
         .collect();
     assert_eq!(names, ["init", "validate", "plan", "apply", "drift", "show", "schema", "completions", "man"]);
-    text.push_str(&format!("\n## irsa\n\n```\n{}\n```\n", trimmed(&top)));
+    let block = format!("\n## irsa\n\n```\n{}\n```\n", trimmed(&top));
+    text.push_str(&block);
     for name in &names {
         let help = bench.ends(0, &[name, "--help"]).stdout;
         let own = help.split("\nGlobal options:").next().unwrap_or(&help);
-        text.push_str(&format!("\n## irsa {name}\n\n```\n{}\n```\n", trimmed(own)));
+        let block = format!("\n## irsa {name}\n\n```\n{}\n```\n", trimmed(own));
+        text.push_str(&block);
     }
     let path = root().join("docs/commands.md");
     if std::env::var_os("IRSA_BLESS").is_some() {
@@ -84,7 +86,9 @@ fn links_in_the_documents_lead_somewhere() {
     for entry in fs::read_dir(root().join("docs")).expect("docs/") {
         documents.push(format!("docs/{}", entry.expect("an entry").file_name().to_string_lossy()));
     }
-    for document in documents.iter().filter(|name| name.ends_with(".md")) {
+    for document in
+        documents.iter().filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "md"))
+    {
         let folder = Path::new(document).parent().expect("a folder");
         for link in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next().map(str::to_owned)) {
             let file = link.split('#').next().unwrap_or_default();

@@ -225,16 +225,18 @@ fn two_accounts_three_clusters_fifty_roles_two_hundred_service_accounts() {
     let mut text = world.clusters_toml("scale");
     for role in 0..50 {
         let attach = ["AmazonS3ReadOnlyAccess", "AmazonSQSReadOnlyAccess"][role % 2];
-        text.push_str(&format!(
+        let block = format!(
             "[roles.role-{role:02}]\nattach = [\"aws:{attach}\"]\naccount = \"{}\"\n",
             ["one", "two"][role / 40]
-        ));
+        );
+        text.push_str(&block);
         let cluster = if role < 40 { world.first_clusters()[role % 2].clone() } else { world.second_cluster() };
         let names: Vec<String> = (0..4).map(|name| format!("\"sa-{role:02}-{name}\"")).collect();
-        text.push_str(&format!(
+        let block = format!(
             "[[service-accounts]]\nrole = \"role-{role:02}\"\ncluster = \"{cluster}\"\nnamespace = \"apps\"\nname = [{}]\n",
             names.join(", ")
-        ));
+        );
+        text.push_str(&block);
     }
     world.create_namespaces("apps");
     let bench = Bench::with(world.environment(), &text);

@@ -126,11 +126,11 @@ fn everything_of_an_account_goes_only_with_destroy() {
     let (one, two) = (world.first_clusters()[0].clone(), world.second_cluster());
     let text = |both: bool| {
         let mut text = world.clusters_toml("me");
-        text.push_str(&format!("[roles.a]\naccount = \"one\"\ncluster = \"{one}\"\nservice-accounts = [\"apps/a\"]\n"));
+        let block = format!("[roles.a]\naccount = \"one\"\ncluster = \"{one}\"\nservice-accounts = [\"apps/a\"]\n");
+        text.push_str(&block);
         if both {
-            text.push_str(&format!(
-                "[roles.b]\naccount = \"two\"\ncluster = \"{two}\"\nservice-accounts = [\"apps/b\"]\n"
-            ));
+            let block = format!("[roles.b]\naccount = \"two\"\ncluster = \"{two}\"\nservice-accounts = [\"apps/b\"]\n");
+            text.push_str(&block);
         }
         text
     };
@@ -249,8 +249,10 @@ fn a_denied_account_does_not_hide_the_others() {
     world.create_namespaces("apps");
     let (one, two) = (world.first_clusters()[0].clone(), world.second_cluster());
     let mut text = world.clusters_toml("me");
-    text.push_str(&format!("[roles.a]\naccount = \"one\"\ncluster = \"{one}\"\nservice-accounts = [\"apps/a\"]\n"));
-    text.push_str(&format!("[roles.b]\naccount = \"two\"\ncluster = \"{two}\"\nservice-accounts = [\"apps/b\"]\n"));
+    let block = format!("[roles.a]\naccount = \"one\"\ncluster = \"{one}\"\nservice-accounts = [\"apps/a\"]\n");
+    text.push_str(&block);
+    let block = format!("[roles.b]\naccount = \"two\"\ncluster = \"{two}\"\nservice-accounts = [\"apps/b\"]\n");
+    text.push_str(&block);
     let bench = Bench::with(world.environment(), &text);
     world.deny_account(SECOND);
     let plan = bench.plan(&[]);

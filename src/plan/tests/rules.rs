@@ -244,7 +244,7 @@ fn a_service_account_of_someone_else_keeps_everything_and_is_released_not_delete
     let released = step(&plan, "service-account/east/apps/worker");
     assert_eq!(released.change.action(), Action::Update);
     assert!(released.reasons.iter().any(|why| why.contains("not deleted")));
-    assert_eq!(step(&plan, "orphan/default/role/reports").needs, [released.address.clone()]);
+    assert_eq!(step(&plan, "orphan/default/role/reports").needs, std::slice::from_ref(&released.address));
     simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
     let item = live_account(&mut kit, "east", "worker");
     assert_eq!(item.annotations.keys().collect::<Vec<_>>(), ["meta.helm.sh/release-name"]);
@@ -256,7 +256,7 @@ fn each_thing_that_forbids_deleting_a_service_account_makes_it_a_release() {
     let spoils: [(&str, Spoil); 8] = [
         ("made by someone else", |item| drop(item.annotations.remove(CREATED))),
         ("another address", |item| {
-            drop(item.annotations.insert(ADDRESS.into(), "service-account/west/apps/worker".into()))
+            drop(item.annotations.insert(ADDRESS.into(), "service-account/west/apps/worker".into()));
         }),
         ("another manager", |item| item.managers.push(manager("terraform", "x"))),
         ("owner reference", |item| item.owner_references.push("App/x".into())),

@@ -111,7 +111,7 @@ impl ApiServer {
                     panic!("{name} ended: {status}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
                 }
             }
-            assert!(begin.elapsed() < Duration::from_secs(120), "kube-apiserver was not ready within two minutes");
+            assert!(begin.elapsed() < Duration::from_mins(2), "kube-apiserver was not ready within two minutes");
             // a process of its own: there is no clock to pause
             std::thread::park_timeout(Duration::from_millis(200));
         }

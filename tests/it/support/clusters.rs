@@ -162,9 +162,9 @@ impl TestCluster {
         manager: &str,
         namespace: &str,
         name: &str,
-        metadata: Value,
+        metadata: &Value,
     ) -> Value {
-        let mut body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata});
+        let mut body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata.clone()});
         body["metadata"]["name"] = name.into();
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}?fieldManager={manager}&force=true");
         let request = http::Request::patch(&path).header("content-type", "application/apply-patch+yaml");

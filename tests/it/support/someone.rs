@@ -172,7 +172,7 @@ fn deep(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
-        text.push_str(&format!(": {source}"));
+        text = format!("{text}: {source}");
         next = source.source();
     }
     text

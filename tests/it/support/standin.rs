@@ -48,7 +48,7 @@ impl StandIn {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("the stand-in ended at once: {status}");
             }
-            assert!(begin.elapsed() < Duration::from_secs(60), "the stand-in did not listen within a minute");
+            assert!(begin.elapsed() < Duration::from_mins(1), "the stand-in did not listen within a minute");
             // a process of its own: there is no clock to pause
             std::thread::park_timeout(Duration::from_millis(50));
         }
