@@ -84,6 +84,7 @@ async fn apply_saved(
     let fresh = session.plan(&connected, &options_of(saved, context.now())).await?;
     let plan = saved::recheck(saved, fresh).map_err(|list| stale(&list))?;
     if plan.is_empty() {
+        ui.message("nothing to do: all that the saved plan asks for is done already");
         return end(ui, global, &Report::default());
     }
     {
