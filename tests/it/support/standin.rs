@@ -3,6 +3,7 @@
 use super::python;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// A running stand-in; it ends when it is dropped.
@@ -68,8 +69,17 @@ impl Drop for StandIn {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port for a process that cannot be asked which one it took. Below the range from which the system gives out ports
+/// by itself, so that nothing that asks for any port can take it in between.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a loopback port");
-    listener.local_addr().expect("its address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let offset = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(offset < 200, "no port is free");
+        // other test processes begin elsewhere
+        let first = u16::try_from(std::process::id() % 50).unwrap_or(0) * 200 + 20_000;
+        if TcpListener::bind(("127.0.0.1", first + offset)).is_ok() {
+            return first + offset;
+        }
+    }
 }
