@@ -310,3 +310,20 @@ fn a_saved_plan_is_done_where_it_is_done_and_stale_where_it_has_changed() {
     assert!(PlanV1::read(&forged).is_err());
     assert!(PlanV1::read(&text.replace('\n', "\n ")).is_err());
 }
+
+#[test]
+fn a_role_that_is_held_back_is_not_touched_by_the_step_of_its_policy() {
+    let mut kit = applied();
+    kit.policy("bucket", allow("s3:PutObject"));
+    kit.role("reports", |role| {
+        role.bindings = vec![binding("west", "worker")];
+        role.attach = [super::kit::declared("bucket")].into();
+    });
+    let calls = |kit: &mut Kit| step(&kit.plan(), "policy/default/bucket").parts.len();
+    assert_eq!(calls(&mut kit), 2, "nobody keeps the role: it is detached first");
+    let arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/west";
+    kit.account().providers.insert(arn.parse().unwrap(), Observed::Unknown("timeout".into()));
+    let plan = kit.plan();
+    assert!(plan.unknown.iter().any(|item| item.address == "role/reports"), "{:?}", plan.unknown);
+    assert_eq!(calls(&mut kit), 1, "the role would be left without its policy");
+}
