@@ -327,3 +327,23 @@ fn a_role_that_is_held_back_is_not_touched_by_the_step_of_its_policy() {
     assert!(plan.unknown.iter().any(|item| item.address == "role/reports"), "{:?}", plan.unknown);
     assert_eq!(calls(&mut kit), 1, "the role would be left without its policy");
 }
+
+#[test]
+fn a_role_trusted_by_a_cluster_that_nobody_read_stays() {
+    let mut kit = applied();
+    kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
+    apply(&mut kit);
+    for provider in kit.account().providers.values_mut() {
+        if let Observed::Present(live) = provider {
+            live.provider.tags.clear();
+        }
+    }
+    kit.desired.roles.remove(&key("far"));
+    let mut gone = kit.desired.clusters.remove(&key("west")).unwrap();
+    kit.live.clusters.remove(&key("west"));
+    refused(&kit.plan(), "orphan/default/role/far", "a cluster which was not read");
+    gone.state = ClusterState::Gone;
+    gone.issuer = Some(IssuerUrl::parse("https://oidc.example.com/id/west").unwrap());
+    kit.desired.clusters.insert(key("west"), gone);
+    assert_eq!(names(&kit.plan()), ["delete orphan/default/role/far"]);
+}
