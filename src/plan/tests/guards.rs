@@ -347,3 +347,24 @@ fn a_role_trusted_by_a_cluster_that_nobody_read_stays() {
     kit.desired.clusters.insert(key("west"), gone);
     assert_eq!(names(&kit.plan()), ["delete orphan/default/role/far"]);
 }
+
+#[test]
+fn an_issuer_whose_provider_could_not_be_read_may_be_ours() {
+    for listed in [true, false] {
+        let mut kit = applied();
+        kit.role("reports", |role| role.bindings = vec![binding("east", "worker"), binding("west", "worker")]);
+        apply(&mut kit);
+        kit.role("reports", |role| role.bindings = vec![binding("east", "worker")]);
+        kit.desired.clusters.remove(&key("west"));
+        kit.live.clusters.remove(&key("west"));
+        kit.options.allow_incomplete = true;
+        let arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/west".parse().unwrap();
+        if listed {
+            kit.account().providers.insert(arn, Observed::Unknown("timeout".into()));
+        } else {
+            kit.account().providers.remove(&arn);
+            kit.account().providers_listed = Observed::Unknown("timeout".into());
+        }
+        refused(&kit.plan(), "role/reports", "unknown whose its provider is: timeout");
+    }
+}
