@@ -368,3 +368,16 @@ fn an_issuer_whose_provider_could_not_be_read_may_be_ours() {
         refused(&kit.plan(), "role/reports", "unknown whose its provider is: timeout");
     }
 }
+
+#[test]
+fn a_saved_delete_in_an_account_or_cluster_that_became_another_is_not_done() {
+    let mut kit = applied();
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    let file = PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z");
+    assert_eq!(file.summary.delete, 3);
+    kit.account().identity = Access::Wrong("account 999999999999".into(), "use another profile".into());
+    let stale = saved::recheck(&file, kit.plan()).unwrap_err();
+    assert_eq!(stale.len(), 2, "the role and the policy, while the cluster is as it was");
+    assert!(stale.iter().all(|item| item.why.contains("999999999999")), "{stale:?}");
+}
