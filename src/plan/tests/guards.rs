@@ -6,7 +6,7 @@ use super::simulate;
 use crate::ids::{IssuerUrl, RoleName};
 use crate::model::desired::ClusterState;
 use crate::model::live::{Access, Observed};
-use crate::model::marks::ROLE_ARN;
+use crate::model::marks::{ADDRESS, ROLE_ARN, address_mark};
 use crate::plan::change::Action;
 use crate::plan::{PlanV1, confirm, saved};
 
@@ -380,4 +380,17 @@ fn a_saved_delete_in_an_account_or_cluster_that_became_another_is_not_done() {
     let stale = saved::recheck(&file, kit.plan()).unwrap_err();
     assert_eq!(stale.len(), 2, "the role and the policy, while the cluster is as it was");
     assert!(stale.iter().all(|item| item.why.contains("999999999999")), "{stale:?}");
+}
+
+#[test]
+fn a_service_account_marked_as_of_an_unknown_cluster_is_left_alone_however_long_its_mark() {
+    for name in ["worker".to_owned(), format!("{}.{}", "n".repeat(60), "m".repeat(180))] {
+        let mut kit = applied();
+        let item = live_account(&mut kit, "east", "worker");
+        let far = format!("service-account/far/{}/{name}", "s".repeat(60)).parse().unwrap();
+        item.annotations.insert(ADDRESS.into(), address_mark(&far));
+        kit.desired.roles.remove(&key("reports"));
+        kit.desired.policies.clear();
+        refused(&kit.plan(), "service-account/east/apps/worker", "cluster `far`");
+    }
 }
