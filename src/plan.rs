@@ -5,6 +5,7 @@
 
 pub mod change;
 mod confirm;
+mod denies;
 mod draft;
 mod fields;
 pub mod file;
