@@ -5,6 +5,7 @@
 
 pub mod change;
 mod confirm;
+mod denies;
 mod draft;
 mod fields;
 pub mod file;
@@ -52,9 +53,24 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
     draft.notes.extend(findings);
     let unmatched = select::select(&site, &mut draft);
     guard::guard(&site, &mut draft);
-    weave::weave(&mut draft);
-    order::hold_dependents(&mut draft);
+    arrange(&mut draft);
     finish(&site, draft, unmatched)
+}
+
+/// Holds back what depends on something that is held back, and orders policy changes among role changes. A call that
+/// was moved into a step that is then held back belongs where it was: so the rest is ordered anew.
+fn arrange(draft: &mut Draft) {
+    order::hold_dependents(draft);
+    loop {
+        let before = draft.steps.clone();
+        weave::weave(draft);
+        let held = order::hold_dependents(draft);
+        if held.is_empty() {
+            return;
+        }
+        draft.steps = before;
+        draft.steps.retain(|address, _| !held.contains(address));
+    }
 }
 
 fn finish(site: &Site<'_>, draft: Draft, unmatched: Vec<String>) -> Plan {

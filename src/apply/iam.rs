@@ -80,7 +80,9 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             return Ok(if goes { Verdict::Done } else { gone() });
         };
         Ok(match call {
-            IamCall::CreatePolicyVersion { from, to, .. } => Verdict::of("document", &live.policy.document, from, to),
+            IamCall::CreatePolicyVersion { from, to, .. } => {
+                Self::written_policy(step, &live.policy, Verdict::of("document", &live.policy.document, from, to))
+            }
             IamCall::DeletePolicyVersion { version, .. } if live.default_version == *version => {
                 Verdict::stale(format!("version `{version}` has become the default"))
             }

@@ -31,6 +31,10 @@ pub(crate) async fn run(context: &Context, ui: &Ui, global: &Global, arguments: 
 }
 
 async fn apply_now(context: &Context, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
+    if global.format != FormatName::Text && !arguments.auto_approve {
+        return Err(Error::usage("only `--format text` shows the plan that is to be confirmed")
+            .hint("use `--auto-approve`, or apply a saved plan"));
+    }
     let session = Session::open(context, ui, global)?;
     let connected = session.connect().await?;
     let plan = session.plan(&connected, &session.options(&arguments.shape)).await?;

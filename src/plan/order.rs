@@ -6,15 +6,17 @@ use super::step::Step;
 use crate::model::address::Address;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Holds back every step that needs an object that is not brought to its declared state.
-pub(crate) fn hold_dependents(draft: &mut Draft) {
+/// Holds back every step that needs an object that is not brought to its declared state, and tells which.
+pub(crate) fn hold_dependents(draft: &mut Draft) -> BTreeSet<Address> {
+    let mut held = BTreeSet::new();
     loop {
         let next = draft.steps.values().find_map(|step| {
             let need = step.needs.iter().find(|need| draft.held.contains_key(*need))?;
             Some((step.address.clone(), need.clone()))
         });
-        let Some((address, need)) = next else { return };
+        let Some((address, need)) = next else { return held };
         draft.steps.remove(&address);
+        held.insert(address.clone());
         match draft.held.get(&need) {
             Some(Hold::Refused) => {
                 let why = format!("`{need}`, which it depends on, is refused");

@@ -14,6 +14,7 @@ use crate::model::call::IamCall;
 use crate::model::live::{LiveAccount, LivePolicy, LiveProvider, LiveRole, Observed};
 use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, ROLE_ARN};
 use crate::model::resource::{Pairs, ServiceAccount};
+use crate::policy::PolicyDocument;
 use std::collections::BTreeSet;
 
 /// Plans roles, then policies, then providers: each waits for the steps that let go of it.
@@ -209,10 +210,32 @@ fn hidden(site: &Site<'_>, key: &Key, live: &LiveRole) -> Option<(String, String
                     );
                     return Some((why, format!("make `{cluster}` readable, or declare it `state = \"gone\"`")));
                 }
+                let foreign = site
+                    .provider(key, &issuer)
+                    .is_some_and(|provider| site.owner(&provider.provider.tags) != Owner::Ours);
+                if foreign && trusts_service_accounts(&live.role.trust, &issuer) {
+                    let why = format!("its trust names issuer `{issuer}`, that of a cluster which was not read");
+                    let hint = format!(
+                        "declare the cluster with `issuer = \"https://{issuer}\"`, and `state = \"gone\"` if it is no more"
+                    );
+                    return Some((why, hint));
+                }
             }
         }
     }
     None
+}
+
+/// Whether the issuer is that of a cluster, by the subjects that are trusted: others have providers too.
+fn trusts_service_accounts(trust: &PolicyDocument, issuer: &str) -> bool {
+    const SUBJECT: &str = "system:serviceaccount:";
+    if !trust.is_parsed() {
+        return trust.text().contains(SUBJECT);
+    }
+    let of_issuer = |arn: &String| arn.split_once(":oidc-provider/").is_some_and(|(_, named)| named == issuer);
+    trust.statements().iter().any(|statement| {
+        statement.federated_providers().iter().any(of_issuer) && statement.value().to_string().contains(SUBJECT)
+    })
 }
 
 /// The steps that take the role's annotation off ServiceAccounts; or the one on which it stays.

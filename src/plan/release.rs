@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::service_accounts::{Held, managed};
 use super::site::Site;
 use crate::ids::Key;
-use crate::model::address::{Address, Place};
+use crate::model::address::Address;
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::Manage;
 use crate::model::live::{LiveServiceAccount, Observed};
@@ -87,9 +87,8 @@ fn forget(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live
 }
 
 fn remove(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live: &LiveServiceAccount, trusted: bool) {
-    let marked = live.annotations.get(ADDRESS).and_then(|mark| mark.parse::<Address>().ok());
-    if let Some(Place::Cluster(cluster)) = marked.as_ref().and_then(Address::place)
-        && !site.desired.clusters.contains_key(cluster)
+    if let Some(cluster) = live.annotations.get(ADDRESS).and_then(|mark| marked_cluster(mark))
+        && !site.desired.clusters.contains_key(&cluster)
     {
         let why = format!("it is marked as of cluster `{cluster}`, which this configuration lacks");
         return draft.refuse(
@@ -122,6 +121,12 @@ fn remove(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live
     let call = KubernetesCall::Release { uid: live.uid.clone(), from: before };
     let change = ResourceChange::ServiceAccount(change);
     draft.step(address, change, [Call::Kubernetes(key.clone(), call)], [], reasons);
+}
+
+/// The cluster of the address that a ServiceAccount is marked with, also where the mark is too long to be whole.
+fn marked_cluster(mark: &str) -> Option<Key> {
+    let (cluster, _) = mark.strip_prefix("service-account/")?.split_once('/')?;
+    Key::parse(cluster).ok()
 }
 
 /// Says that our label is held by others alone, so that nothing of it can be given up by us.

@@ -24,7 +24,7 @@ pub struct Stale {
 pub fn recheck(saved: &PlanV1, fresh: Plan) -> Result<Plan, Vec<Stale>> {
     let mut stale = BTreeSet::new();
     for change in &saved.changes {
-        if let Err(why) = check(change, &fresh) {
+        if let Err(why) = check(change, saved, &fresh) {
             stale.insert(Stale { address: change.address.clone(), why });
         }
     }
@@ -43,9 +43,9 @@ pub fn recheck(saved: &PlanV1, fresh: Plan) -> Result<Plan, Vec<Stale>> {
     if stale.is_empty() { Ok(plan) } else { Err(stale.into_iter().collect()) }
 }
 
-fn check(change: &ChangeV1, fresh: &Plan) -> Result<(), String> {
+fn check(change: &ChangeV1, saved: &PlanV1, fresh: &Plan) -> Result<(), String> {
     let Some(step) = fresh.steps.iter().find(|step| step.address.to_string() == change.address) else {
-        return gone(change, fresh);
+        return gone(change, saved, fresh);
     };
     let action = step.change.action();
     let made_since = change.action == Action::Create.as_str() && action == Action::Update;
@@ -89,9 +89,15 @@ fn empty(value: &Value) -> bool {
 }
 
 /// A saved change that the fresh plan does not have: done already, or no longer possible.
-fn gone(change: &ChangeV1, fresh: &Plan) -> Result<(), String> {
+fn gone(change: &ChangeV1, saved: &PlanV1, fresh: &Plan) -> Result<(), String> {
     if let Some(refused) = fresh.refused.iter().find(|item| item.address == change.address) {
         return Err(refused.why.clone());
+    }
+    // nothing is planned in an account or cluster that turned out to be another one since
+    let known = |address: &str| saved.refused.iter().any(|item| item.address == address);
+    let is_place = |address: &str| ["account/", "cluster/"].iter().any(|prefix| address.starts_with(prefix));
+    if let Some(place) = fresh.refused.iter().find(|item| is_place(&item.address) && !known(&item.address)) {
+        return Err(format!("`{}` cannot be used: {}", place.address, place.why));
     }
     if let Some(unseen) = fresh.unknown.iter().find(|item| item.address == change.address) {
         return Err(format!("it could not be seen: {}", unseen.why));

@@ -237,7 +237,22 @@ impl<'a> Site<'a> {
         if self.cluster_of(host_path).is_some() {
             return None;
         }
-        let provider = self.provider(account, host_path)?;
+        let live = self.account(account)?;
+        let unread = |why: &str| {
+            Some((
+                format!("trust in issuer `{host_path}` would go while it is unknown whose its provider is: {why}"),
+                "allow `iam:ListOpenIDConnectProviders` and `iam:GetOpenIDConnectProvider`, then plan again".to_owned(),
+            ))
+        };
+        let provider = match live.providers.iter().find(|(arn, _)| arn.host_path() == host_path) {
+            Some((_, Observed::Present(provider))) => provider,
+            Some((_, Observed::Unknown(why))) => return unread(why),
+            Some((_, Observed::Absent)) => return None,
+            None => match &live.providers_listed {
+                Observed::Unknown(why) => return unread(why),
+                Observed::Present(()) | Observed::Absent => return None,
+            },
+        };
         if self.owner(&provider.provider.tags) != Owner::Ours {
             return None;
         }

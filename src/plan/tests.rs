@@ -1,5 +1,6 @@
 //! The planner's laws and rules, on a world that is simulated in memory.
 
+mod denies;
 mod guards;
 pub(crate) mod kit;
 pub(crate) mod laws;

@@ -122,6 +122,8 @@ fn sixty_four_for_wrong_usage() {
     bench.ends(64, &[]);
     bench.ends(64, &["plan", "--no-such-flag"]);
     bench.ends(64, &["validate", "--format", "html"]);
+    // nobody can confirm what is not shown
+    bench.ends(64, &["apply", "--format", "json"]).says("--auto-approve");
     let scene = Scene::new();
     scene.declare(&role("app"));
     scene.bench.ends(64, &["plan", "--only", "role/no-such"]).says("role/no-such");

@@ -64,6 +64,16 @@ fn edits() -> Vec<(&'static str, &'static str, Edit)> {
         ("role/reports", "`inline.queue`", |live| {
             role(live, "reports", |it| drop(it.role.inline.insert("queue".parse().unwrap(), allow("sqs:Theirs"))));
         }),
+        ("role/reports", "`tags.irsa/owner`", |live| {
+            role(live, "reports", |it| drop(it.role.tags.insert("irsa/owner".into(), "theirs".into())));
+        }),
+        ("policy/default/bucket", "`tags.irsa/owner`", |live| {
+            for policy in live.accounts.get_mut(&key("default")).unwrap().policies.values_mut() {
+                if let Observed::Present(policy) = policy {
+                    policy.policy.tags.insert("irsa/owner".into(), "theirs".into());
+                }
+            }
+        }),
         ("role/reports", "it is gone", |live| {
             live.accounts.get_mut(&key("default")).unwrap().roles.remove("reports");
         }),

@@ -6,7 +6,7 @@ use super::simulate;
 use crate::ids::{IssuerUrl, RoleName};
 use crate::model::desired::ClusterState;
 use crate::model::live::{Access, Observed};
-use crate::model::marks::ROLE_ARN;
+use crate::model::marks::{ADDRESS, ROLE_ARN, address_mark};
 use crate::plan::change::Action;
 use crate::plan::{PlanV1, confirm, saved};
 
@@ -309,4 +309,88 @@ fn a_saved_plan_is_done_where_it_is_done_and_stale_where_it_has_changed() {
     let forged = format!("{}Get{}", &text[..at], &text[at + 3..]);
     assert!(PlanV1::read(&forged).is_err());
     assert!(PlanV1::read(&text.replace('\n', "\n ")).is_err());
+}
+
+#[test]
+fn a_role_that_is_held_back_is_not_touched_by_the_step_of_its_policy() {
+    let mut kit = applied();
+    kit.policy("bucket", allow("s3:PutObject"));
+    kit.role("reports", |role| {
+        role.bindings = vec![binding("west", "worker")];
+        role.attach = [super::kit::declared("bucket")].into();
+    });
+    let calls = |kit: &mut Kit| step(&kit.plan(), "policy/default/bucket").parts.len();
+    assert_eq!(calls(&mut kit), 2, "nobody keeps the role: it is detached first");
+    let arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/west";
+    kit.account().providers.insert(arn.parse().unwrap(), Observed::Unknown("timeout".into()));
+    let plan = kit.plan();
+    assert!(plan.unknown.iter().any(|item| item.address == "role/reports"), "{:?}", plan.unknown);
+    assert_eq!(calls(&mut kit), 1, "the role would be left without its policy");
+}
+
+#[test]
+fn a_role_trusted_by_a_cluster_that_nobody_read_stays() {
+    let mut kit = applied();
+    kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
+    apply(&mut kit);
+    for provider in kit.account().providers.values_mut() {
+        if let Observed::Present(live) = provider {
+            live.provider.tags.clear();
+        }
+    }
+    kit.desired.roles.remove(&key("far"));
+    let mut gone = kit.desired.clusters.remove(&key("west")).unwrap();
+    kit.live.clusters.remove(&key("west"));
+    refused(&kit.plan(), "orphan/default/role/far", "a cluster which was not read");
+    gone.state = ClusterState::Gone;
+    gone.issuer = Some(IssuerUrl::parse("https://oidc.example.com/id/west").unwrap());
+    kit.desired.clusters.insert(key("west"), gone);
+    assert_eq!(names(&kit.plan()), ["delete orphan/default/role/far"]);
+}
+
+#[test]
+fn an_issuer_whose_provider_could_not_be_read_may_be_ours() {
+    for listed in [true, false] {
+        let mut kit = applied();
+        kit.role("reports", |role| role.bindings = vec![binding("east", "worker"), binding("west", "worker")]);
+        apply(&mut kit);
+        kit.role("reports", |role| role.bindings = vec![binding("east", "worker")]);
+        kit.desired.clusters.remove(&key("west"));
+        kit.live.clusters.remove(&key("west"));
+        kit.options.allow_incomplete = true;
+        let arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/west".parse().unwrap();
+        if listed {
+            kit.account().providers.insert(arn, Observed::Unknown("timeout".into()));
+        } else {
+            kit.account().providers.remove(&arn);
+            kit.account().providers_listed = Observed::Unknown("timeout".into());
+        }
+        refused(&kit.plan(), "role/reports", "unknown whose its provider is: timeout");
+    }
+}
+
+#[test]
+fn a_saved_delete_in_an_account_or_cluster_that_became_another_is_not_done() {
+    let mut kit = applied();
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    let file = PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z");
+    assert_eq!(file.summary.delete, 3);
+    kit.account().identity = Access::Wrong("account 999999999999".into(), "use another profile".into());
+    let stale = saved::recheck(&file, kit.plan()).unwrap_err();
+    assert_eq!(stale.len(), 2, "the role and the policy, while the cluster is as it was");
+    assert!(stale.iter().all(|item| item.why.contains("999999999999")), "{stale:?}");
+}
+
+#[test]
+fn a_service_account_marked_as_of_an_unknown_cluster_is_left_alone_however_long_its_mark() {
+    for name in ["worker".to_owned(), format!("{}.{}", "n".repeat(60), "m".repeat(180))] {
+        let mut kit = applied();
+        let item = live_account(&mut kit, "east", "worker");
+        let far = format!("service-account/far/{}/{name}", "s".repeat(60)).parse().unwrap();
+        item.annotations.insert(ADDRESS.into(), address_mark(&far));
+        kit.desired.roles.remove(&key("reports"));
+        kit.desired.policies.clear();
+        refused(&kit.plan(), "service-account/east/apps/worker", "cluster `far`");
+    }
 }

@@ -62,8 +62,9 @@ async fn connect(run: &Arc<Run>, key: &Key, place: &Place, facts: &ClusterFacts)
     let access = &place.cluster.kubernetes;
     let target = match &access.context {
         Some(context) => {
-            let kubeconfig = kubeconfig::read(access.kubeconfig.as_deref(), run).await?;
-            kubeconfig::target(&kubeconfig, context, &run.context).await?
+            let declared = access.kubeconfig.as_deref();
+            let kubeconfig = kubeconfig::read(declared, run).await?;
+            kubeconfig::target(&kubeconfig, context, &run.context, declared).await?
         }
         None if place.cluster.name.is_none() => {
             let text = "it is declared by its issuer alone: `kubernetes = { context = \"…\" }` names a way to its API";

@@ -4,13 +4,11 @@
 //! An answer's `Status` is told by its code, reason and causes
 //! (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/>).
 
+pub(crate) use crate::world::scrub::clean;
 use crate::world::{CallError, CallErrorKind};
 use kube::core::Status;
 use kube::core::response::StatusCause;
 use std::fmt::Write;
-
-/// The longest text that is passed on.
-const LIMIT: usize = 1_000;
 
 /// A request that did not give what it was made for.
 #[derive(Debug, Clone)]
@@ -180,16 +178,6 @@ fn field(path: &str) -> String {
     format!("`{path}`")
 }
 
-/// The text on one line, without control characters, and not too long.
-pub(crate) fn clean(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(LIMIT) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
-}
-
 /// An error that kube gave instead of an answer. Our sessions are built without plugins, so that only the way to the
 /// server and a token's file can fail here.
 pub(crate) fn of_kube(error: &kube::Error) -> Failure {
@@ -304,8 +292,12 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_tamed() {
-        assert_eq!(clean("a\u{1b}[31m\r\n  b"), "a [31m b");
-        assert_eq!(clean(&"ä".repeat(2_000)).chars().count(), LIMIT + 1);
+    fn what_an_answer_says_comes_without_secrets() {
+        let message = "a\u{1b}[31m\r\n  webhook: Authorization: Bearer abc, token k8s-aws-v1.aHR0cHM6Ly9z refused";
+        let failure = answer(500, &json!({"reason": "InternalError", "message": message}));
+        assert_eq!(failure.message, "a [31m webhook: Authorization: Bearer *** token k8s-aws-v1.*** refused");
+        let cause = json!({"reason": FIELD_CONFLICT, "message": "conflict with \"eyJhbGciOiJSUzI1NiJ9.eyJzdWIi\"", "field": ".x"});
+        let failure = answer(409, &json!({"reason": "Conflict", "message": "x", "details": {"causes": [cause]}}));
+        assert_eq!(failure.message, "manager `eyJ***` holds `.x`");
     }
 }

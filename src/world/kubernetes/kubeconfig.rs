@@ -3,7 +3,8 @@
 //! Which files, and how they are merged, is as
 //! <https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/> has it. kube reads and merges
 //! them; the choice is made here, since kube takes the environment from the process. What a file contains is never
-//! repeated, only names in it are.
+//! repeated, only names in it are. One that the configuration names is no more trusted than the configuration: it runs
+//! no program, and reads no file outside its folder.
 
 use super::Run;
 use super::certificate;
@@ -99,8 +100,13 @@ fn unreadable(file: &Path, error: &KubeconfigError) -> Failure {
     Failure::invalid(format!("kubeconfig `{}` cannot be used: {why}", file.display()))
 }
 
-/// What a context leads to.
-pub(crate) async fn target(kubeconfig: &Kubeconfig, name: &str, context: &Context) -> Result<Target, Failure> {
+/// What a context leads to; `declared` is the file, if the configuration names it.
+pub(crate) async fn target(
+    kubeconfig: &Kubeconfig,
+    name: &str,
+    context: &Context,
+    declared: Option<&Path>,
+) -> Result<Target, Failure> {
     let found = kubeconfig.contexts.iter().find(|known| known.name == name);
     let chosen = found.and_then(|found| found.context.as_ref()).ok_or_else(|| no_context(kubeconfig, name))?;
     let cluster = kubeconfig.clusters.iter().find(|cluster| cluster.name == chosen.cluster);
@@ -109,6 +115,9 @@ pub(crate) async fn target(kubeconfig: &Kubeconfig, name: &str, context: &Contex
     })?;
     let user = chosen.user.as_deref().and_then(|user| kubeconfig.auth_infos.iter().find(|info| info.name == user));
     let user = user.and_then(|user| user.auth_info.clone()).unwrap_or_default();
+    if let Some(file) = declared {
+        harmless(file, &user, cluster).await?;
+    }
     let server = cluster.server.as_deref().unwrap_or_default();
     let mut config = base(server, cluster.proxy_url.as_deref(), context)?;
     config.root_cert = authority(cluster).await?;
@@ -155,6 +164,53 @@ async fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Failure> {
     certificates.map(Some).ok_or_else(|| Failure::invalid("the certificate authority of the kubeconfig is no PEM"))
 }
 
+/// Refuses what a kubeconfig could do to whoever runs a configuration that names it: run a program, or send a file of
+/// this machine, as a token, to a server of its own choice.
+async fn harmless(file: &Path, user: &AuthInfo, cluster: &Cluster) -> Result<(), Failure> {
+    let refused = |what: &str| {
+        Failure::invalid(format!(
+            "kubeconfig `{}` {what}, which is not done for a kubeconfig that the configuration names; name it in \
+             `KUBECONFIG` instead, and leave only `context` in the configuration",
+            file.display()
+        ))
+    };
+    if user.exec.is_some() && !is_fixed(user) {
+        return Err(refused("wants to run an exec plugin"));
+    }
+    if user.auth_provider.is_some() {
+        return Err(refused("wants to use an auth provider"));
+    }
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let root = tokio::fs::canonicalize(folder).await;
+    let root = root.map_err(|_| refused("lies in a folder that cannot be found"))?;
+    for (name, path) in [
+        ("tokenFile", &user.token_file),
+        ("client-certificate", &user.client_certificate),
+        ("client-key", &user.client_key),
+        ("certificate-authority", &cluster.certificate_authority),
+    ] {
+        let Some(path) = path.as_ref().filter(|path| !path.is_empty()) else { continue };
+        let inside = match tokio::fs::canonicalize(folder.join(path)).await {
+            Ok(real) => real.starts_with(&root),
+            // what is not there is told by whoever reads it
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if !inside {
+            return Err(refused(&format!("has a `{name}` outside its folder")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether what is sent stands in the kubeconfig or in a file that it names.
+fn is_fixed(user: &AuthInfo) -> bool {
+    user.token.is_some()
+        || user.token_file.is_some()
+        || user.auth_provider.is_some()
+        || (user.username.is_some() && user.password.is_some())
+}
+
 /// Whom the context speaks for; what is sent as it stands comes before a plugin.
 fn who(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo, Credentials), Failure> {
     if let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
@@ -166,10 +222,7 @@ fn who(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo, Credentials),
         return Err(Failure::invalid(text));
     }
     let plugin = user.exec.take();
-    let fixed = user.token.is_some()
-        || user.token_file.is_some()
-        || user.auth_provider.is_some()
-        || (user.username.is_some() && user.password.is_some());
+    let fixed = is_fixed(&user);
     let Some(mut plugin) = plugin.filter(|_| !fixed) else { return Ok((user, Credentials::Fixed)) };
     if plugin.provide_cluster_info {
         let told = ExecAuthCluster::try_from(cluster);
@@ -200,7 +253,7 @@ mod tests {
 
     async fn refused(text: &str, name: &str) -> String {
         let kubeconfig = Kubeconfig::from_yaml(text).unwrap();
-        match target(&kubeconfig, name, &context(&[])).await {
+        match target(&kubeconfig, name, &context(&[]), None).await {
             Ok(_) => panic!("{text}"),
             Err(failure) => failure.message,
         }
@@ -238,7 +291,7 @@ mod tests {
         };
         let of = async |token: &str| {
             let kubeconfig = Kubeconfig::from_yaml(&text(token)).unwrap();
-            target(&kubeconfig, "a", &context(&[])).await.ok().unwrap()
+            target(&kubeconfig, "a", &context(&[]), None).await.ok().unwrap()
         };
         let fixed = of("token: t,").await;
         assert!(matches!(fixed.credentials, Credentials::Fixed) && fixed.config.auth_info.exec.is_none());

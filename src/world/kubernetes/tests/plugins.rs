@@ -21,9 +21,67 @@ async fn script(folder: &Path, mode: &str, text: &str) -> Value {
 
 async fn scene(folder: &Path, cluster: &Cluster, user: &Value, interactive: bool, speed: u32) -> KubernetesReader {
     let path = kubeconfig_in(folder, &[cluster], user).await;
-    let clusters = BTreeMap::from([(key("prod"), declared(access(Some(path), Some("prod"))))]);
+    let clusters = BTreeMap::from([(key("prod"), declared(access(None, Some("prod"))))]);
     let settings = KubernetesSettings { interactive, ..SETTINGS };
-    KubernetesReader::new(&context(&[], speed), &key("me"), &clusters, tokens("unused"), settings)
+    // only the user's own kubeconfigs may have a plugin
+    let environment = context(&[("KUBECONFIG", path.to_str().unwrap())], speed);
+    KubernetesReader::new(&environment, &key("me"), &clusters, tokens("unused"), settings)
+}
+
+/// The verdict on a kubeconfig that the configuration names.
+async fn named_by_the_configuration(folder: &Path, cluster: &Cluster, user: &Value) -> Access<()> {
+    let path = kubeconfig_in(folder, &[cluster], user).await;
+    let reader = reader_of(access(Some(path), Some("prod")), &context(&[], 1), tokens("unused"));
+    reader.verify(&key("prod"), &facts(cluster)).await
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_the_configuration_names_runs_no_program() {
+    let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
+    let user = script(folder.path(), "Never", TOKEN).await;
+    match named_by_the_configuration(folder.path(), &cluster, &user).await {
+        Access::Unknown(text) => {
+            assert!(text.contains("wants to run an exec plugin") && text.contains("`KUBECONFIG`"), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(!folder.path().join("runs").exists(), "it was not run");
+    let provider = json!({"auth-provider": {"name": "oidc", "config": {"idp-issuer-url": "https://idp.example.com"}}});
+    let verdict = named_by_the_configuration(folder.path(), &cluster, &provider).await;
+    assert!(matches!(&verdict, Access::Unknown(text) if text.contains("auth provider")), "{verdict:?}");
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_the_configuration_names_reads_only_files_of_its_folder() {
+    let (cluster, folder, outside) =
+        (cluster("prod").await, tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let secret = outside.path().join("token");
+    tokio::fs::write(&secret, "admin-token").await.unwrap();
+    tokio::fs::symlink(&secret, folder.path().join("link")).await.unwrap();
+    for (field, path) in [
+        ("tokenFile", secret.to_str().unwrap()),
+        ("tokenFile", "link"),
+        ("client-certificate", secret.to_str().unwrap()),
+        ("client-key", "link"),
+    ] {
+        match named_by_the_configuration(folder.path(), &cluster, &json!({field: path})).await {
+            Access::Unknown(text) => {
+                let wanted = format!("has a `{field}` outside its folder");
+                assert!(text.contains(&wanted) && text.contains("`KUBECONFIG`"), "{field} {path}: {text}");
+            }
+            other => panic!("{field} {path}: {other:?}"),
+        }
+    }
+    tokio::fs::write(folder.path().join("token"), "admin-token").await.unwrap();
+    let user = json!({"tokenFile": "token"});
+    assert_eq!(named_by_the_configuration(folder.path(), &cluster, &user).await, Access::Granted(()));
+    let mut entry = cluster.kubeconfig_entry("admin-token");
+    entry.cluster["cluster"] = json!({"server": cluster.endpoint(), "certificate-authority": secret});
+    let path = folder.path().join("other");
+    tokio::fs::write(&path, irsa_sandbox::kubernetes::kubeconfig(&[entry])).await.unwrap();
+    let reader = reader_of(access(Some(path), Some("prod")), &context(&[], 1), tokens("unused"));
+    let verdict = reader.verify(&key("prod"), &facts(&cluster)).await;
+    assert!(matches!(&verdict, Access::Unknown(text) if text.contains("`certificate-authority`")), "{verdict:?}");
 }
 
 const TOKEN: &str = r#"
