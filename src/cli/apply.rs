@@ -31,18 +31,15 @@ pub(crate) async fn run(context: &Context, ui: &Ui, global: &Global, arguments: 
 }
 
 async fn apply_now(context: &Context, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
-    if global.format != FormatName::Text && !arguments.auto_approve {
-        return Err(Error::usage("only `--format text` shows the plan that is to be confirmed")
-            .hint("use `--auto-approve`, or apply a saved plan"));
-    }
     let session = Session::open(context, ui, global)?;
     let connected = session.connect().await?;
     let plan = session.plan(&connected, &session.options(&arguments.shape)).await?;
     let verdict = verdict(&plan)?;
     let frozen = session.freeze(&plan);
     expect(arguments, &frozen)?;
-    if global.format == FormatName::Text {
-        output::plan(ui, FormatName::Text, &frozen)?;
+    // to a program the plan is said only where it is all that comes of the run
+    if global.format == FormatName::Text || verdict != ExitStatus::Success {
+        output::plan(ui, global.format, &frozen)?;
     }
     if verdict != ExitStatus::Success {
         return Err(held_back(&plan, verdict));
@@ -50,8 +47,13 @@ async fn apply_now(context: &Context, ui: &Ui, global: &Global, arguments: &Appl
     if plan.is_empty() {
         return end(ui, global, &Report::default());
     }
-    if !arguments.auto_approve {
-        ask(&session).await?;
+    match (arguments.auto_approve, global.format) {
+        (true, _) => {}
+        (false, FormatName::Text) => ask(&session).await?,
+        (false, _) => {
+            let message = "only `--format text` shows the plan that is to be confirmed; nothing was written";
+            return Err(Error::new(ExitStatus::Refused, message).hint("use `--auto-approve`, or apply a saved plan"));
+        }
     }
     carry_out(&session, &connected, &plan).await
 }

@@ -77,6 +77,8 @@ fn four_for_a_refusal() {
     // no terminal to confirm on
     let run = scene.bench.ends(4, &["apply"]);
     run.says("--auto-approve");
+    // nobody can confirm what is not shown
+    scene.bench.ends(4, &["apply", "--format", "json"]).says("--auto-approve");
     assert!(scene.world.writes().is_empty());
     // an incomplete view
     scene.world.deny_kubernetes("main");
@@ -122,8 +124,6 @@ fn sixty_four_for_wrong_usage() {
     bench.ends(64, &[]);
     bench.ends(64, &["plan", "--no-such-flag"]);
     bench.ends(64, &["validate", "--format", "html"]);
-    // nobody can confirm what is not shown
-    bench.ends(64, &["apply", "--format", "json"]).says("--auto-approve");
     let scene = Scene::new();
     scene.declare(&role("app"));
     scene.bench.ends(64, &["plan", "--only", "role/no-such"]).says("role/no-such");
