@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -34,6 +34,11 @@ impl Bench {
         let folder = tempfile::Builder::new().prefix("irsa-life-").tempdir()?;
         environment.insert("HOME".to_owned(), folder.path().display().to_string());
         environment.extend(env::var("PATH").map(|path| ("PATH".to_owned(), path)));
+        // What irsa prints goes through a pipe, which would have no colours; NO_COLOR overrules this.
+        if io::stdout().is_terminal() {
+            environment.insert("CLICOLOR_FORCE".to_owned(), "1".to_owned());
+        }
+        environment.extend(env::var("NO_COLOR").map(|value| ("NO_COLOR".to_owned(), value)));
         Ok(Self { folder, environment, program: build()? })
     }
 
@@ -60,7 +65,9 @@ impl Bench {
     }
 }
 
-/// Builds the program in this example's own profile, since `cargo run --example` does not, and finds it beside.
+/// Builds the program in this example's own profile, since `cargo run --example` does not, and finds it beside. The
+/// example is named too: without it cargo leaves the features of the dev-dependencies out, and compiles nearly
+/// everything a second time.
 fn build() -> io::Result<PathBuf> {
     let own = env::current_exe()?;
     let lost = || io::Error::other("this example is not where cargo puts it");
@@ -73,7 +80,18 @@ fn build() -> io::Result<PathBuf> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let _ = writeln!(io::stderr(), "sandbox: building irsa ...");
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--bin", "irsa", "--profile", profile, "--manifest-path", manifest]);
+    command.args([
+        "build",
+        "--quiet",
+        "--bin",
+        "irsa",
+        "--example",
+        "sandbox",
+        "--profile",
+        profile,
+        "--manifest-path",
+        manifest,
+    ]);
     let output = command.stdin(Stdio::null()).output()?;
     if !output.status.success() {
         io::stderr().write_all(&output.stderr)?;

@@ -14,6 +14,9 @@ pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
             Call::Kubernetes(_, KubernetesCall::Create { service_account }) => {
                 format!("make namespace `{}` first, then apply again", service_account.namespace)
             }
+            Call::Iam(_, IamCall::Attach { arn, .. }) => {
+                format!("look whether `{arn}` exists, in this spelling and path, and plan again")
+            }
             Call::Kubernetes(..) | Call::Iam(..) => "it was deleted since the plan: plan again".to_owned(),
         }),
         CallErrorKind::Conflict => Some(match call {
@@ -81,6 +84,7 @@ mod tests {
         assert!(hint(&error(CallErrorKind::Denied), &call).unwrap().contains("`iam:AttachRolePolicy`"));
         assert!(hint(&error(CallErrorKind::Limit), &call).unwrap().contains("managed policies of a role"));
         assert!(hint(&error(CallErrorKind::Credentials), &call).unwrap().contains("sign in"));
+        assert!(hint(&error(CallErrorKind::NotFound), &call).unwrap().contains("`arn:aws:iam::aws:policy/A` exists"));
         assert_eq!(hint(&error(CallErrorKind::Invalid), &call), None);
     }
 }

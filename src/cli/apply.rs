@@ -12,6 +12,7 @@ use crate::plan::{Options, Plan, PlanV1};
 use crate::ui::{Answer, Ui};
 use crate::world::aws::{AwsReader, AwsWriter};
 use crate::world::kubernetes::{KubernetesReader, KubernetesWriter};
+use std::io::Write as _;
 use std::time::Duration;
 
 /// How long a write in flight may take after a signal.
@@ -48,6 +49,7 @@ async fn apply_now(context: &Context, ui: &Ui, global: &Global, arguments: &Appl
         return end(ui, global, &Report::default());
     }
     match (arguments.auto_approve, global.format) {
+        (true, FormatName::Text) => writeln!(ui.stdout())?,
         (true, _) => {}
         (false, FormatName::Text) => ask(&session).await?,
         (false, _) => {
@@ -151,7 +153,10 @@ async fn ask(session: &Session<'_>) -> Result<(), Error> {
     let ui = session.ui.clone();
     // a signal must be heard while the prompt waits for a line
     let answer = tokio::task::spawn_blocking(move || ui.confirm(question));
-    let answer = session.unless_interrupted(answer).await?;
+    let answer = session.unless_interrupted(answer).await.inspect_err(|_| {
+        // the cursor still stands behind the question and the terminal's `^C`
+        session.ui.message("");
+    })?;
     match answer.map_err(|error| Error::failure(format!("the prompt failed: {error}")))? {
         Answer::Yes => Ok(()),
         Answer::No => Err(Error::new(ExitStatus::Refused, "not confirmed; nothing was written")),

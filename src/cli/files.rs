@@ -35,7 +35,11 @@ pub(crate) fn create(path: &Path, text: &str) -> Result<(), Error> {
 /// Reads a saved plan.
 pub(crate) fn read(path: &Path) -> Result<String, Error> {
     #[expect(clippy::disallowed_methods, reason = "a saved plan is no part of the configuration")]
-    std::fs::read_to_string(path).map_err(|error| Error::failure(format!("cannot read `{}`: {error}", path.display())))
+    std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::failure(format!("`{}`: there is no such file", path.display()))
+            .hint("make a plan file with `irsa plan -o FILE`"),
+        _ => Error::failure(format!("cannot read `{}`: {error}", path.display())),
+    })
 }
 
 fn beside(path: &Path) -> PathBuf {

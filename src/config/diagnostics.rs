@@ -114,6 +114,12 @@ impl Diagnostics {
             let snippet = Snippet::source(clean_source(&text[shown.clone()])).line_start(first_line);
             group = group.element(snippet.path(file.to_string()).annotations(labels));
         }
+        if diagnostic.labels.is_empty()
+            && let Some(hint) = &diagnostic.hint
+        {
+            // below a line of a file it hangs on that; alone it is a line like that of every other error
+            return format!("{}\nhint: {}", renderer.render(&[group]), clean(hint));
+        }
         if let Some(hint) = &diagnostic.hint {
             group = group.element(Level::HELP.with_name("hint").message(clean(hint)));
         }

@@ -237,7 +237,9 @@ impl<'a, 'g> TableReader<'a, 'g> {
 /// Says that a value has the wrong type.
 pub(crate) fn wrong(gather: &mut Gather, value: &Spanned<DeValue<'_>>, wanted: &str) {
     let found = value.get_ref().type_str();
-    gather.refuse(value.span(), format!("expected {wanted}, found {found}"), None);
+    let account = matches!(value.get_ref(), DeValue::Integer(number) if number.as_str().len() == 12);
+    let hint = account.then(|| "an account id is written in quotes".to_owned());
+    gather.refuse(value.span(), format!("expected {wanted}, found {found}"), hint);
 }
 
 /// A value that must be a text.

@@ -3,7 +3,7 @@
 
 use super::{Notes, Place, binding, document, permissions, trust};
 use crate::model::address::Address;
-use crate::model::desired::{Account, Attachment, Binding, Desired, Role, Subject};
+use crate::model::desired::{Account, Attachment, Binding, Desired, Role};
 use crate::model::marks::DEFAULT_AUDIENCE;
 use crate::model::note::Note;
 use crate::policy::{PolicyDocument, budget};
@@ -52,7 +52,7 @@ fn home<'a>(account: &'a Account, role: &'a Role) -> trust::Home<'a> {
         providers: None,
         audiences: audiences(role),
         // an extra statement is not what a binding gave its reason for
-        reasoned: BTreeSet::new(),
+        subjects: BTreeSet::new(),
     }
 }
 
@@ -61,8 +61,7 @@ pub(super) fn audiences(role: &Role) -> BTreeSet<&str> {
     role.bindings.iter().map(Binding::effective_audience).chain([DEFAULT_AUDIENCE]).collect()
 }
 
-/// The wildcard subjects of a role's bindings.
-pub(super) fn reasoned(role: &Role) -> BTreeSet<String> {
-    let wild = role.bindings.iter().filter(|binding| matches!(binding.subject, Subject::Wildcard { .. }));
-    wild.map(|binding| binding.subject.claim()).collect()
+/// The subjects of a role's bindings, which are looked at as bindings and not again in the live trust.
+pub(super) fn subjects(role: &Role) -> BTreeSet<String> {
+    role.bindings.iter().map(|binding| binding.subject.claim()).collect()
 }

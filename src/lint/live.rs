@@ -1,6 +1,6 @@
 //! Walks over what is live: declared roles and what carries our owner, where it is not as declared.
 
-use super::declared::{audiences, reasoned};
+use super::declared::{audiences, subjects};
 use super::{Notes, Place, document, permissions, provider, trust};
 use crate::ids::Key;
 use crate::model::address::Address;
@@ -53,7 +53,7 @@ fn check_role(
         certain: true,
         providers: matches!(account.providers_listed, Observed::Present(())).then_some(&account.providers),
         audiences: declared.map(audiences).unwrap_or_default(),
-        reasoned: declared.map(reasoned).unwrap_or_default(),
+        subjects: declared.map(subjects).unwrap_or_default(),
     };
     let part = place.part("live trust");
     let statements = live.role.trust.statements();

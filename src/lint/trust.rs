@@ -31,8 +31,8 @@ pub(super) struct Home<'a> {
     pub providers: Option<&'a BTreeMap<ProviderArn, Observed<LiveProvider>>>,
     /// The audiences that bindings ask for.
     pub audiences: BTreeSet<&'a str>,
-    /// The wildcard subjects that bindings of the role give a reason for: they have findings of their own.
-    pub reasoned: BTreeSet<String>,
+    /// The subjects of the bindings of the role: they have findings of their own.
+    pub subjects: BTreeSet<String>,
 }
 
 /// Runs the rules on statements, each with its name.
@@ -64,7 +64,7 @@ impl Site<'_> {
     fn subjects(&self, open: Open) -> Vec<String> {
         let claims = self.claims();
         let patterns = claims.iter().filter(|claim| claim.name == "sub" && claim.like()).flat_map(|claim| claim.values);
-        let asked = patterns.filter(|value| claim::open(value) == open && !self.home.reasoned.contains(*value));
+        let asked = patterns.filter(|value| claim::open(value) == open && !self.home.subjects.contains(*value));
         asked.cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
@@ -115,9 +115,9 @@ pub(super) fn audience(site: &Site<'_>) -> Vec<Found> {
             if let Some(taken) = taken
                 && !taken.contains(value)
             {
-                let text = format!("audience `{value}` is none of the provider's, which takes");
                 let list: Vec<String> = taken.iter().map(|audience| format!("`{audience}`")).collect();
-                found.push(Found::new(format!("{text} {}", list.join(", "))));
+                let list = if list.is_empty() { "none at all".to_owned() } else { list.join(", ") };
+                found.push(Found::new(format!("audience `{value}` is none of the provider's, which takes {list}")));
             } else if value != DEFAULT_AUDIENCE && !site.home.audiences.contains(value.as_str()) {
                 let text = format!("audience `{value}` is not `{DEFAULT_AUDIENCE}` and no binding asks for it");
                 found.push(Found::new(text).but(Severity::Medium));
@@ -242,7 +242,7 @@ pub(super) fn default_subject(site: &Site<'_>) -> Vec<Found> {
         .collect();
     values
         .into_iter()
-        .filter(|value| !site.home.reasoned.contains(*value))
+        .filter(|value| !site.home.subjects.contains(*value))
         .filter_map(|value| match claim::subject(value)? {
             (_, "default") => Some(Found::new(format!(
                 "subject `{value}` is the ServiceAccount of every pod in its namespace that names none"

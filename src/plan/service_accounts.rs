@@ -150,7 +150,9 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
     let Some(change) = Change::between(Some(before.clone()), Some(after.clone())) else {
         return draft.matches(address);
     };
-    let call = KubernetesCall::Apply { uid: live.uid.clone(), from: before, to: after, force: !conflicts.is_empty() };
+    let force = site.options.force_conflicts;
+    let call =
+        KubernetesCall::Apply { uid: live.uid.clone(), from: before, to: after, force: force || !conflicts.is_empty() };
     let call = Call::Kubernetes(item.binding.cluster.clone(), call);
     draft.step(address, ResourceChange::ServiceAccount(change), [call], [Address::role(item.role_key)], reasons);
 }
@@ -172,6 +174,10 @@ fn view(live: &LiveServiceAccount, held: &Held, after: &ServiceAccount) -> Servi
 fn clone((key, value): (&String, &String)) -> (String, String) {
     (key.clone(), value.clone())
 }
+
+/// The manager to which the API server gives all that an object without `managedFields` has, when it is first applied
+/// to (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#upgrading-from-client-side-apply-to-server-side-apply>).
+const UNTRACKED: &str = "before-first-apply";
 
 /// A field of ours that another manager holds with another value.
 struct Conflict {
@@ -224,13 +230,16 @@ impl<'a> Held<'a> {
         let mut conflicts = Vec::new();
         for (key, value) in &after.annotations {
             let Some(current) = live.annotations.get(key).filter(|current| *current != value) else { continue };
-            for manager in self.others.iter().filter(|manager| manager.annotations.contains(key)) {
-                conflicts.push(Conflict {
-                    manager: manager.name.clone(),
-                    field: format!("annotation `{key}`"),
-                    value: current.clone(),
-                });
+            let holders = self.others.iter().filter(|manager| manager.annotations.contains(key));
+            let mut holders: Vec<String> = holders.map(|manager| manager.name.clone()).collect();
+            if live.managers.is_empty() {
+                holders.push(UNTRACKED.to_owned());
             }
+            conflicts.extend(holders.into_iter().map(|manager| Conflict {
+                manager,
+                field: format!("annotation `{key}`"),
+                value: current.clone(),
+            }));
         }
         conflicts
     }

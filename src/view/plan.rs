@@ -91,7 +91,13 @@ impl PlanView {
 fn summary(plan: &PlanV1) -> String {
     let SummaryV1 { create, update, delete, adopt, unchanged, refused: _, waiting: _ } = plan.summary;
     if plan.changes.is_empty() {
-        return format!("No changes. {}.", count(unchanged, "object matches", "objects match"));
+        // that nothing differs is not known of what was not seen, and not true of what is refused
+        let but = match (plan.complete && plan.unknown.is_empty(), plan.summary.refused) {
+            (true, 0) => "",
+            (true, _) => " but what is refused",
+            (false, _) => " in what could be seen",
+        };
+        return format!("No changes{but}. {}.", count(unchanged, "object matches", "objects match"));
     }
     let adopted = if adopt > 0 { format!("{adopt} to adopt, ") } else { String::new() };
     format!("Plan: {create} to create, {update} to update, {adopted}{delete} to delete.")

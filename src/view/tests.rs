@@ -39,6 +39,10 @@ fn the_last_line_counts() {
     assert_eq!(text(&empty), "No changes. 42 objects match.\n");
     empty.summary.unchanged = 1;
     assert_eq!(text(&empty), "No changes. 1 object matches.\n");
+    empty.summary.refused = 1;
+    assert!(text(&empty).starts_with("No changes but what is refused. 1 object matches.\n"));
+    empty.complete = false;
+    assert!(text(&empty).starts_with("No changes in what could be seen. 1 object matches.\n"));
     let all = [("create", 2), ("update", 1)];
     let changes = all.iter().flat_map(|(action, number)| {
         (0..*number).map(move |index| change(&format!("role/{action}-{index}"), action, &[], Vec::new()))

@@ -144,6 +144,26 @@ fn a_field_that_another_manager_holds_is_refused_and_names_it() {
     });
 }
 
+/// As AWS's own guide has it: made bare, annotated by hand. Nobody is known to hold the annotation, and somebody meant it.
+#[test]
+fn an_annotation_by_hand_is_refused_until_forced() {
+    on_every_backend("annotation by hand", &["alpha"], |runtime, clusters| {
+        let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
+        cluster.create_namespace(runtime, "shop");
+        cluster.create(runtime, "shop", "cart");
+        let theirs = "arn:aws:iam::111122223333:role/theirs";
+        cluster.annotate(runtime, "shop", "cart", ROLE_ARN, theirs);
+        scene.declare(&entry("create", "shop", "cart", ""));
+        scene.bench.ends(4, &["apply", "--auto-approve"]).says(theirs);
+        assert_eq!(cluster.annotation(runtime, "shop", "cart", ROLE_ARN).as_deref(), Some(theirs));
+        scene.bench.ends(0, &["apply", "--auto-approve", "--force-conflicts"]);
+        let ours = "arn:aws:iam::111122223333:role/irsa/it/app";
+        assert_eq!(cluster.annotation(runtime, "shop", "cart", ROLE_ARN).as_deref(), Some(ours));
+        scene.bench.ends(0, &["plan", "--detailed-exitcode"]);
+        assert!(cluster.annotation(runtime, "shop", "cart", "irsa/created").is_none(), "irsa did not make it");
+    });
+}
+
 #[test]
 fn a_foreign_owner_label_is_refused_even_with_force() {
     on_every_backend("foreign owner", &["alpha"], |runtime, clusters| {

@@ -191,7 +191,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 #[test]
 fn only_yes_confirms() {
-    for (answer, code) in [("yes", 0), ("no", 4), ("y", 4), ("", 4)] {
+    for (answer, code) in [("yes", 0), ("no", 4), ("y", 4), ("", 4), ("\u{3}", 130)] {
         let scene = Scene::new();
         scene.declare(&role("app"));
         let irsa = scene.bench.command(&["apply"]);
@@ -203,6 +203,8 @@ fn only_yes_confirms() {
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{answer:?}: {text}");
         assert_eq!(scene.someone.has_role("app"), code == 0, "{answer:?}: {text}");
+        let error_begins_a_line = |line: &str| !line.contains("error:") || line.starts_with("error:");
+        assert!(text.lines().all(error_begins_a_line), "{answer:?}: {text}");
     }
 }
 

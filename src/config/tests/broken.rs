@@ -28,7 +28,17 @@ fn a_file_that_is_not_there_has_a_hint() {
     let folder = Folder::alone("");
     let diagnostics = load(&folder.path("missing.toml")).unwrap_err();
     let told = rendered(&diagnostics);
-    assert!(told.contains("missing.toml`: there is no such file") && told.contains("irsa init"), "{told}");
+    assert!(told.contains("missing.toml`: there is no such file\nhint: name another file with"), "{told}");
+    assert!(told.contains("irsa init"), "{told}");
+}
+
+#[test]
+fn an_account_id_without_quotes_wants_them() {
+    let told = said(&Folder::alone("owner = \"me\"\n[accounts.a]\nid = 111122223333\n"));
+    assert!(
+        told.contains("expected a string, found integer") && told.contains("hint: an account id is written in quotes"),
+        "{told}"
+    );
 }
 
 #[test]

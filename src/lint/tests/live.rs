@@ -90,6 +90,32 @@ fn declared_and_owned_roles_are_looked_at_and_no_others() {
 }
 
 #[test]
+fn a_binding_of_the_default_service_account_is_found_once() {
+    let mut kit = Kit::new();
+    kit.provider(EAST, |_| {});
+    kit.app().bindings = vec![binding("east", exact("apps", "default"))];
+    kit.live_role("app", |_| {});
+    assert_eq!(kit.live(), []);
+    let of_default = kit.declared().into_iter().filter(|note| note.rule == "IRSA023").count();
+    assert_eq!(of_default, 1);
+    kit.app().bindings = vec![binding("east", exact("apps", "web"))];
+    let told: Vec<String> = kit.live().into_iter().map(|note| note.rule).collect();
+    assert_eq!(told, ["IRSA023"], "what is live and not declared is found");
+}
+
+#[test]
+fn a_provider_that_takes_no_audience_is_told_as_such() {
+    let mut kit = Kit::new();
+    kit.live_role("app", |_| {});
+    for issuer in [EAST, super::kit::WEST] {
+        kit.provider(issuer, |provider| provider.audiences.clear());
+    }
+    let notes = kit.live();
+    let found = notes.iter().find(|note| note.rule == "IRSA003").expect("a finding");
+    assert!(found.text.ends_with("audience `sts.amazonaws.com` is none of the provider's, which takes none at all"));
+}
+
+#[test]
 fn what_could_not_be_seen_is_not_judged() {
     let mut kit = Kit::new();
     kit.live_role("app", |_| {});

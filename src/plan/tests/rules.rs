@@ -303,6 +303,21 @@ fn a_field_that_another_manager_holds_is_refused_naming_it_unless_it_is_kubectl(
 }
 
 #[test]
+fn what_nobody_is_known_to_hold_is_held_all_the_same() {
+    let mut kit = applied();
+    // made bare and annotated by hand: the API server keeps no managedFields of it
+    let item = live_account(&mut kit, "east", "worker");
+    item.annotations = [(ROLE_ARN.to_owned(), "arn:aws:iam::111122223333:role/x".to_owned())].into();
+    item.labels.clear();
+    item.managers.clear();
+    refused(&kit.plan(), "service-account/east/apps/worker", "manager `before-first-apply`");
+    kit.options.force_conflicts = true;
+    let plan = kit.plan();
+    let part = &step(&plan, "service-account/east/apps/worker").parts[0];
+    assert!(matches!(&part.call, Call::Kubernetes(_, KubernetesCall::Apply { force: true, .. })), "{part:?}");
+}
+
+#[test]
 fn a_missing_namespace_and_annotate_without_an_object_wait() {
     let mut kit = applied();
     kit.role("late", |role| {

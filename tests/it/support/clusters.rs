@@ -172,6 +172,16 @@ impl TestCluster {
         self.send(runtime, request).unwrap_or_else(|error| panic!("PATCH {path}: {error}"))
     }
 
+    /// Annotates a ServiceAccount as `kubectl annotate` does.
+    #[track_caller]
+    pub(crate) fn annotate(&self, runtime: &Runtime, namespace: &str, name: &str, key: &str, value: &str) {
+        let body = json!({"metadata": {"annotations": {key: value}}});
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}?fieldManager=kubectl-annotate");
+        let request = http::Request::patch(&path).header("content-type", "application/merge-patch+json");
+        let request = request.body(body.to_string().into_bytes()).expect("a request");
+        self.send(runtime, request).unwrap_or_else(|error| panic!("PATCH {path}: {error}"));
+    }
+
     /// A ServiceAccount, if it is there.
     pub(crate) fn get(&self, runtime: &Runtime, namespace: &str, name: &str) -> Option<Value> {
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}");
