@@ -3,6 +3,7 @@
 use super::kit::{Kit, allow, aws, binding, declared, key};
 use super::simulate::{self, US};
 use crate::ids::{IamPath, Namespace, PolicyName, RoleName, ServiceAccountName};
+use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{Adopt, Attachment, Boundary, Manage};
 use crate::model::live::{FieldManager, LiveRole, LiveServiceAccount, Observed};
 use crate::model::marks::{ADDRESS, CREATED, OWNER, PREVENT_DESTROY, ROLE_ARN};
