@@ -183,7 +183,9 @@ while True:
         break
     seen += chunk
     if not answered and b"Do you want to apply these changes?" in seen:
-        os.write(terminal, sys.argv[1].encode() + b"\n")
+        # a line, or Ctrl-C alone: a line behind it would be an answer too
+        end = "" if sys.argv[1] == "\x03" else "\n"
+        os.write(terminal, (sys.argv[1] + end).encode())
         answered = True
 sys.stdout.buffer.write(seen)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

@@ -74,8 +74,8 @@ fn given(live: &Live) -> BTreeSet<(String, String)> {
     for document in role.inline.values() {
         let statements = document.statements();
         let names: BTreeSet<&str> = statements.iter().filter_map(|it| it.value()["Sid"].as_str()).collect();
-        let named = statements.iter().filter(|it| it.value().get("Sid").is_some()).count();
-        assert_eq!(names.len(), named, "IAM takes each `Sid` once: {}", document.text());
+        let count = statements.iter().filter(|it| it.value().get("Sid").is_some()).count();
+        assert_eq!(names.len(), count, "IAM takes each `Sid` once: {}", document.text());
         for statement in statements {
             let value = statement.value();
             let list = if value["Effect"] == "Allow" { &mut allowed } else { &mut denied };
