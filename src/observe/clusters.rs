@@ -33,10 +33,10 @@ pub(super) async fn facts(
     }
     match identity {
         Some(Access::Granted(_)) => {}
-        Some(Access::Wrong(why, _) | Access::Unknown(why)) => {
-            return Observed::Unknown(format!("its account `{}` was not read: {why}", cluster.account));
+        // why, the account's own entry says
+        Some(Access::Wrong(..) | Access::Unknown(_)) | None => {
+            return Observed::Unknown(format!("its account `{}` was not read", cluster.account));
         }
-        None => return Observed::Unknown(format!("its account `{}` was not read", cluster.account)),
     }
     match observed(aws.cluster(key).await) {
         Observed::Present(facts) => checked(cluster, facts),

@@ -124,7 +124,7 @@ const LAYERS: [&str; 8] = [
 fn spelled(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     for error in chain(error) {
-        let text = clean(&error.to_string());
+        let text = clean(without_request(&error.to_string()));
         if !text.is_empty() && !texts.iter().any(|known| known.contains(&text)) {
             texts.push(text);
         }
@@ -133,6 +133,11 @@ fn spelled(error: &(dyn Error + 'static)) -> String {
         texts.retain(|text| !LAYERS.contains(&text.as_str()));
     }
     clean(&texts.join(": "))
+}
+
+/// The text of an endpoint that is no URL, without the whole request that the SDK prints in it.
+fn without_request(text: &str) -> &str {
+    text.split_once(" to request `Request {").map_or(text, |(head, _)| head)
 }
 
 /// An answer that cannot be what the service documents.
@@ -193,6 +198,13 @@ mod tests {
         let error = failure.into_error("sts:GetCallerIdentity".to_owned());
         assert_eq!(error.to_string(), "sts:GetCallerIdentity: no AWS credentials found");
         assert!(error.hint().unwrap().contains("AWS_PROFILE"));
+    }
+
+    #[test]
+    fn an_endpoint_that_is_no_url_is_told_without_the_request() {
+        let text = "failed to apply endpoint `foo` to request `Request { body: \"x\", headers: {} }`";
+        assert_eq!(without_request(text), "failed to apply endpoint `foo`");
+        assert_eq!(without_request("anything else"), "anything else");
     }
 
     #[test]
