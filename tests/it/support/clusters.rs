@@ -222,6 +222,8 @@ async fn client(kubeconfig: &str) -> kube::Client {
     let kubeconfig = Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig");
     let context = kubeconfig.contexts.first().map(|context| context.name.clone());
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("a configuration");
+    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("a configuration");
+    // a server that is not ready yet is asked again by the one who waits for it
+    config.default_retry = false;
     kube::Client::try_from(config).expect("a client")
 }
