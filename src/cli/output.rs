@@ -7,7 +7,6 @@ use crate::model::note::Note;
 use crate::plan::PlanV1;
 use crate::render;
 use crate::ui::Ui;
-use crate::view::{PlanView, ReportView};
 
 /// All forms of a plan.
 pub(crate) const PLAN: &[FormatName] = &[
@@ -34,27 +33,12 @@ pub(crate) fn allow(global: &Global, command: &str, forms: &[FormatName]) -> Res
 
 /// Prints a plan.
 pub(crate) fn plan(ui: &Ui, format: FormatName, plan: &PlanV1) -> Result<(), Error> {
-    let mut out = ui.stdout();
-    match format {
-        FormatName::Text => render::terminal::plan(&PlanView::of(plan), &ui.style(), &mut out)?,
-        FormatName::Json => render::json::plan(plan, &mut out)?,
-        FormatName::Jsonl => render::jsonl::plan(plan, &mut out)?,
-        FormatName::Markdown => render::markdown::plan(&PlanView::of(plan), &mut out)?,
-        FormatName::Github => render::github::plan(&PlanView::of(plan), &mut out)?,
-        FormatName::Html => render::html::plan(&PlanView::of(plan), &mut out)?,
-    }
-    Ok(out.flush()?)
+    Ok(render::plan(format.into(), plan, &ui.style(), &mut ui.stdout())?)
 }
 
 /// Prints what came of a plan.
 pub(crate) fn report(ui: &Ui, format: FormatName, report: &Report) -> Result<(), Error> {
-    let mut out = ui.stdout();
-    match format {
-        FormatName::Json => render::json::report(report, &mut out)?,
-        FormatName::Jsonl => render::jsonl::report(report, &mut out)?,
-        _ => render::terminal::report(&ReportView::of(report), &ui.style(), &mut out)?,
-    }
-    Ok(out.flush()?)
+    Ok(render::report(format.into(), report, &ui.style(), &mut ui.stdout())?)
 }
 
 /// One finding in one line.

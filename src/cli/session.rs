@@ -32,6 +32,8 @@ pub(crate) struct Session<'a> {
     pub global: &'a Global,
     pub stop: watch::Receiver<Option<Interrupt>>,
     configuration: Configuration,
+    /// As it is offline, with placeholders for what only AWS can tell.
+    declared: Desired,
     listener: Arc<dyn Listen>,
 }
 
@@ -47,10 +49,10 @@ impl<'a> Session<'a> {
     /// Loads, resolves and lints, offline.
     pub(crate) fn open(context: &'a Context, ui: &'a Ui, global: &'a Global) -> Result<Self, Error> {
         let configuration = config::load(&global.config)?;
-        let desired = configuration.resolve(&Identities::default())?;
-        deny(&lint::declared(&desired), global.deny())?;
+        let declared = configuration.resolve(&Identities::default())?;
+        deny(&lint::declared(&declared), global.deny())?;
         let stop = signals::listen()?;
-        Ok(Self { context, ui, global, stop, configuration, listener: ui.listener() })
+        Ok(Self { context, ui, global, stop, configuration, declared, listener: ui.listener() })
     }
 
     pub(crate) fn listener(&self) -> &dyn Listen {
@@ -84,12 +86,12 @@ impl<'a> Session<'a> {
     }
 
     async fn connect_now(&self) -> Result<Connected, Error> {
-        let draft = self.configuration.resolve(&Identities::default())?;
+        let Desired { accounts, clusters, .. } = &self.declared;
         let parallelism = usize::from(self.global.parallelism);
         let settings = AwsSettings { timeout: self.global.timeout, parallelism };
         let listener = Arc::clone(&self.listener);
-        let aws = AwsReader::connect(self.context, &draft.accounts, &draft.clusters, settings, listener).await;
-        let identities = observe::identify(&draft.accounts, &aws).await;
+        let aws = AwsReader::connect(self.context, accounts, clusters, settings, listener).await;
+        let identities = observe::identify(accounts, &aws).await;
         let known = identities.iter().filter_map(|(key, identity)| match identity {
             Access::Granted(identity) => Some((key.clone(), (identity.account.clone(), identity.partition.clone()))),
             Access::Wrong(..) | Access::Unknown(_) => None,

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, all of it at once, each with its place and what to do.
 
 use crate::model::origin::Origin;
+use crate::model::unseen::is_unseen;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -168,20 +169,38 @@ fn within(span: &std::ops::Range<usize>, text: &str) -> std::ops::Range<usize> {
     start..first_line.max(start)
 }
 
-/// Control characters would let a configuration rewrite the terminal.
+/// Control and bidirectional characters would let a configuration rewrite what the reader sees.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_unseen(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 /// As `clean`, but byte for byte, so that spans stay true.
 fn clean_source(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && !['\n', '\t', '\r'].contains(&c) {
+        if is_unseen(c) && !['\n', '\t', '\r'].contains(&c) {
             cleaned.extend(std::iter::repeat_n('?', c.len_utf8()));
         } else {
             cleaned.push(c);
         }
     }
     cleaned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_mistake_is_obeyed_by_the_terminal() {
+        let text: Arc<str> = "owner = \"a\u{202e}b\u{1b}[31m\"\n".into();
+        let file: Arc<str> = "irsa.toml".into();
+        let origin = Origin { file: file.clone(), line: 1, column: 9, span: 8..text.len() - 1 };
+        let diagnostic = Diagnostic::at(&origin, "`a\u{202e}b` is wrong").hint("not \u{2066}this\u{2069}");
+        let mut shown = Vec::new();
+        Diagnostics::new(vec![diagnostic], BTreeMap::from([(file, text)])).render(&mut shown, false).unwrap();
+        let shown = String::from_utf8(shown).unwrap();
+        assert!(shown.contains("is wrong") && shown.contains("owner = "), "{shown}");
+        assert!(!shown.chars().any(|c| is_unseen(c) && c != '\n'), "{shown:?}");
+    }
 }
