@@ -10,7 +10,7 @@ use crate::model::live::{
     Quotas, RoleSummary,
 };
 use crate::model::resource::Pairs;
-use crate::plan::tests::simulate;
+use crate::plan::tests::simulate::{self, summary};
 use crate::policy::PolicyDocument;
 use crate::world::{
     Answer, CallError, CallErrorKind, ClusterFacts, PolicySummary, ReadAws, ReadKubernetes, RoleHead, WriteAws,
@@ -200,16 +200,6 @@ fn refusal(call: &Call, why: String) -> CallError {
         _ => CallErrorKind::Other,
     };
     CallError { operation: call.operation(), kind, code: None, message: why, request_id: None }
-}
-
-fn summary(role: &LiveRole) -> RoleSummary {
-    RoleSummary {
-        name: role.role.name.clone(),
-        path: role.role.path.to_string(),
-        trust: role.role.trust.clone(),
-        description: role.role.description.clone(),
-        max_session_duration: role.role.max_session_duration,
-    }
 }
 
 /// A role as a read shows it: instance profiles are another call.

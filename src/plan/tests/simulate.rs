@@ -55,7 +55,8 @@ pub(crate) fn call(live: &mut Live, call: &Call) -> Result<(), String> {
     }
 }
 
-fn summary(role: &LiveRole) -> RoleSummary {
+/// A role as ListRoles shows it.
+pub(crate) fn summary(role: &LiveRole) -> RoleSummary {
     RoleSummary {
         name: role.role.name.clone(),
         path: role.role.path.to_string(),
