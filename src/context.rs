@@ -1,6 +1,7 @@
 //! Clock, randomness and environment: all that a run knows of the machine comes in through one `Context`.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What a run may know of the machine.
@@ -11,6 +12,8 @@ pub struct Context {
     now: i64,
     /// All durations are divided by this: 1 in life, more in tests over sockets.
     speed: u32,
+    /// What all randomness of the run follows from.
+    seed: u64,
 }
 
 impl Context {
@@ -22,12 +25,25 @@ impl Context {
             .collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let speed = environment.get("IRSA_TEST_SPEED").and_then(|text| text.parse().ok()).unwrap_or(1).max(1);
-        Self { environment, now: i64::try_from(now).unwrap_or(0), speed }
+        // randomness is there to set processes apart
+        let seed = RandomState::new().build_hasher().finish();
+        Self { environment, now: i64::try_from(now).unwrap_or(0), speed, seed }
     }
 
     /// A machine for tests.
     pub fn fixed(environment: BTreeMap<String, String>, now: i64, speed: u32) -> Self {
-        Self { environment, now, speed: speed.max(1) }
+        Self { environment, now, speed: speed.max(1), seed: 0 }
+    }
+
+    /// The same machine with another seed.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// What all randomness of the run follows from.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// An environment variable; an empty one counts as missing.

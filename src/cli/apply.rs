@@ -1,11 +1,11 @@
 //! `irsa apply`: plans, or takes a saved plan; asks; applies. The only command that builds writers.
 
+use super::Machine;
 use super::arguments::{Apply, FormatName, Global};
 use super::session::{Connected, Session, verdict};
 use super::{output, show, signals};
 use crate::apply::report::{Outcome, Report};
 use crate::apply::{self, Hands, Pace};
-use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::plan::saved::{self, Stale};
 use crate::plan::{Options, Plan, PlanV1};
@@ -20,19 +20,19 @@ const GRACE: Duration = Duration::from_secs(10);
 
 type World<'a> = Hands<'a, AwsReader, AwsWriter, KubernetesReader, KubernetesWriter>;
 
-pub(crate) async fn run(context: &Context, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
+pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
     output::allow(global, "apply", &[FormatName::Text, FormatName::Json, FormatName::Jsonl])?;
     match &arguments.file {
         Some(path) => {
             let saved = show::read(path)?;
-            apply_saved(context, ui, global, arguments, &saved).await
+            apply_saved(machine, ui, global, arguments, &saved).await
         }
-        None => apply_now(context, ui, global, arguments).await,
+        None => apply_now(machine, ui, global, arguments).await,
     }
 }
 
-async fn apply_now(context: &Context, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
-    let session = Session::open(context, ui, global)?;
+async fn apply_now(machine: &Machine, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
+    let session = Session::open(machine, ui, global)?;
     let connected = session.connect().await?;
     let plan = session.plan(&connected, &session.options(&arguments.shape)).await?;
     let verdict = verdict(&plan)?;
@@ -61,7 +61,7 @@ async fn apply_now(context: &Context, ui: &Ui, global: &Global, arguments: &Appl
 }
 
 async fn apply_saved(
-    context: &Context,
+    machine: &Machine,
     ui: &Ui,
     global: &Global,
     arguments: &Apply,
@@ -72,7 +72,7 @@ async fn apply_saved(
             .hint("the saved plan says what is selected; make another with `irsa plan --only GLOB -o FILE`"));
     }
     expect(arguments, saved)?;
-    let session = Session::open(context, ui, global)?;
+    let session = Session::open(machine, ui, global)?;
     if saved.config_digest != session.digest() {
         return Err(Error::new(
             ExitStatus::Stale,
@@ -89,7 +89,7 @@ async fn apply_saved(
             .hint("see `irsa show FILE`; plan with `--allow-incomplete` to go on all the same"));
     }
     let connected = session.connect().await?;
-    let fresh = session.plan(&connected, &options_of(saved, context.now())).await?;
+    let fresh = session.plan(&connected, &options_of(saved, machine.context.now())).await?;
     let plan = saved::recheck(saved, fresh).map_err(|list| stale(&list))?;
     if plan.is_empty() {
         ui.message("nothing to do: all that the saved plan asks for is done already");

@@ -7,6 +7,7 @@
 mod clients;
 mod clusters;
 mod exits;
+mod fire;
 mod house;
 mod life;
 mod ownership;

@@ -16,7 +16,7 @@ pub use gate::{Call, Decision, Fault, Gate, Match, Record, Refusal};
 pub use iam::{Iam, ProviderFacts, RoleFacts};
 
 pub(crate) use eks::{NewCluster, Place};
-pub(crate) use server::Server;
+pub(crate) use server::{Server, connection};
 
 use crate::kubernetes::Clock;
 use credentials::{Caller, Credentials};

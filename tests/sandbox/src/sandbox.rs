@@ -9,13 +9,15 @@ mod tests;
 
 pub use options::{ClusterSpec, SandboxOptions};
 
-use crate::aws::{Aws, Gate, Iam, NewCluster, Place, Record, Refusal, Server};
+use crate::aws::{self, Aws, Gate, Iam, NewCluster, Place, Record, Refusal, Server};
 use crate::kubernetes::{Cluster, KubeconfigEntry, kubeconfig};
+use crate::wire;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::io::DuplexStream;
 
 /// The static token of every cluster's administrator, which the kubeconfig holds.
 const ADMIN: &str = "admin-token";
@@ -122,6 +124,19 @@ impl Sandbox {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into()
+    }
+
+    /// A connection to the AWS endpoint in memory: the way in for a client on a paused clock.
+    pub fn connect(&self) -> DuplexStream {
+        let aws = Arc::clone(&self.aws);
+        wire::in_memory(|stream| aws::connection(stream, aws))
+    }
+
+    /// The Kubernetes API that is served at this `host:port`.
+    pub fn cluster_at(&self, address: &str) -> Option<Arc<Cluster>> {
+        let names = self.clusters.iter().cloned().chain(self.aws.eks().names());
+        let mut clusters = names.filter_map(|(place, name)| self.aws.eks().kubernetes(&place, &name));
+        clusters.find(|cluster| cluster.endpoint().strip_prefix("https://") == Some(address))
     }
 
     fn place_of(&self, name: &str) -> Option<Place> {

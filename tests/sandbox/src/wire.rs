@@ -4,6 +4,7 @@ use http::HeaderMap;
 use http::header::HeaderName;
 use std::fmt;
 use std::future::Future;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -23,6 +24,24 @@ where
             Some(_) = connections.join_next() => {}
         }
     }
+}
+
+/// What a server can be spoken to over.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// How many bytes may be under way in memory; more than most messages here have.
+const UNDER_WAY: usize = 64 * 1024;
+
+/// A connection in memory whose other end is served until one of the two leaves.
+pub(crate) fn in_memory<F>(serve: impl FnOnce(DuplexStream) -> F) -> DuplexStream
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (near, far) = tokio::io::duplex(UNDER_WAY);
+    tokio::spawn(serve(far));
+    near
 }
 
 /// Ends the connection instead of an answer.

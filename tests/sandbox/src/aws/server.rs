@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub(crate) const IAM_NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
@@ -60,7 +60,7 @@ impl Server {
     }
 }
 
-async fn connection(stream: TcpStream, aws: Arc<Aws>) {
+pub(crate) async fn connection(stream: impl wire::Stream, aws: Arc<Aws>) {
     let service = service_fn(move |request| answer(Arc::clone(&aws), request));
     // An error is a client that left or an answer that was to be lost.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;

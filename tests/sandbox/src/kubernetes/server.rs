@@ -28,6 +28,7 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -126,7 +127,7 @@ impl Cluster {
         });
         let (acceptor, serving) = (TlsAcceptor::from(identity.server), Arc::clone(&shared));
         let task = tokio::spawn(wire::accept(listener, move |stream| {
-            connection(stream, acceptor.clone(), Arc::clone(&serving))
+            secure_connection(stream, acceptor.clone(), Arc::clone(&serving))
         }));
         Ok(Self { name: options.name, address, authority: identity.authority_pem, shared, task })
     }
@@ -159,6 +160,12 @@ impl Cluster {
     /// Ends it before it is dropped: connections break and no other is taken.
     pub fn stop(&self) {
         self.task.abort();
+    }
+
+    /// A connection in memory, without TLS: the way in for a client on a paused clock.
+    pub fn connect(&self) -> DuplexStream {
+        let shared = Arc::clone(&self.shared);
+        wire::in_memory(|stream| connection(stream, shared))
     }
 
     /// The log and the faults.
@@ -229,8 +236,12 @@ pub fn kubeconfig(entries: &[KubeconfigEntry]) -> String {
     format!("{file:#}\n")
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+async fn secure_connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
     let Ok(stream) = acceptor.accept(stream).await else { return };
+    connection(stream, shared).await;
+}
+
+async fn connection(stream: impl wire::Stream, shared: Arc<Shared>) {
     let service = service_fn(move |request| answer(Arc::clone(&shared), request));
     // An error is a client that left or an answer that was to be lost.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
