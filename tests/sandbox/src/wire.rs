@@ -1,5 +1,9 @@
 //! What every server here does alike on its loopback port.
 
+mod payload;
+
+pub(crate) use payload::{Payload, page, truncated};
+
 use http::HeaderMap;
 use http::header::HeaderName;
 use std::fmt;

@@ -10,11 +10,11 @@ use crate::aws::gate::Call;
 use crate::aws::query::{AwsError, Params, Xml, respond};
 use crate::aws::{Aws, Iam};
 use crate::gate::{Passed, Stage};
-use crate::wire::{self, Lost, header};
+use crate::wire::{self, Lost, Payload, header};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -137,7 +137,7 @@ fn caller(aws: &Aws, asked: &Asked, signed: Option<&Signed>) -> Result<Option<Ca
     }
 }
 
-async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
+async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Response<Payload>, Lost> {
     let (parts, body) = incoming.into_parts();
     let body = Limited::new(body, BODY).collect().await.map(http_body_util::Collected::to_bytes);
     let (body, too_large) = body.map_or_else(|_| (Bytes::new(), true), |body| (body, false));
@@ -159,13 +159,15 @@ async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Resp
         body: if parts.method == Method::GET { query.to_owned() } else { String::from_utf8_lossy(&body).into_owned() },
     };
     aws.gate.arrived(&mut call);
+    aws.gate.travel().await;
     let result = match caller {
         Err(error) => Err(error),
         Ok(_) if too_large => Err(AwsError::new(413, "RequestEntityTooLarge", "Request entity too large")),
         Ok(caller) => match aws.gate.pass(Stage::Before, &call, None).await {
             Passed::Lost => return Err(Lost),
             Passed::Refused(refusal) => return Ok(send(&aws, &call, Err(refusal.into()))),
-            Passed::On => carry_out(&aws, caller.as_ref(), &call, &asked).await,
+            Passed::Page(status, body) => return Ok(aws.gate.page(&call, status, body)),
+            Passed::On | Passed::Cut => carry_out(&aws, caller.as_ref(), &call, &asked).await,
         },
     };
     let status = result.as_ref().map_or_else(|error| error.status, |_| 200);
@@ -173,6 +175,8 @@ async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Resp
     match aws.gate.pass(Stage::After, &call, Some(status)).await {
         Passed::On => Ok(send(&aws, &call, result)),
         Passed::Refused(refusal) => Ok(send(&aws, &call, Err(refusal.into()))),
+        Passed::Page(status, body) => Ok(aws.gate.page(&call, status, body)),
+        Passed::Cut => Ok(wire::truncated(send(&aws, &call, result))),
         Passed::Lost => Err(Lost),
     }
 }
@@ -198,7 +202,7 @@ fn request_id(number: u64) -> String {
     format!("00000000-0000-4000-8000-{number:012x}")
 }
 
-fn send(aws: &Aws, call: &Call, result: Result<Answer, AwsError>) -> Response<Full<Bytes>> {
+fn send(aws: &Aws, call: &Call, result: Result<Answer, AwsError>) -> Response<Payload> {
     let id = request_id(call.number);
     let mut headers = HeaderMap::new();
     let namespace = if call.service == "sts" { STS_NAMESPACE } else { IAM_NAMESPACE };
@@ -219,7 +223,7 @@ fn send(aws: &Aws, call: &Call, result: Result<Answer, AwsError>) -> Response<Fu
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert("x-amzn-requestid", value);
     }
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let mut response = Response::new(Payload::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = headers;
     response
@@ -240,3 +244,6 @@ fn in_json(error: AwsError) -> AwsError {
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+#[cfg(test)]
+mod faults;

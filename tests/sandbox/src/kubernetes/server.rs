@@ -11,13 +11,12 @@ use crate::kubernetes::status::Refusal;
 use crate::kubernetes::store::{Clock, Store};
 use crate::kubernetes::tls;
 use crate::kubernetes::verbs::{self, Answer, Body, Sent};
-use crate::wire::{self, Lost, header};
+use crate::wire::{self, Lost, Payload, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WARNING};
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -236,7 +235,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
+async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Result<Response<Payload>, Lost> {
     let (parts, body) = incoming.into_parts();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let request = Request::parse(&parts.method, parts.uri.path(), &query);
@@ -257,16 +256,18 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
         body: body.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default(),
     };
     shared.gate.arrived(&mut call);
+    shared.gate.travel().await;
     let result = match admit(user, &request) {
         Err(refusal) => Err(refusal),
         Ok(user) => match (shared.gate.pass(Stage::Before, &call, None).await, body) {
             (Passed::Lost, _) => return Err(Lost),
             (Passed::Refused(refusal), _) => return Ok(respond(&shared, &call, Err(refusal))),
-            (Passed::On, Err(_)) => {
+            (Passed::Page(status, body), _) => return Ok(shared.gate.page(&call, status, body)),
+            (Passed::On | Passed::Cut, Err(_)) => {
                 let text = format!("Request entity too large: limit is {BODY}");
                 Err(Refusal::new(413, "RequestEntityTooLarge", text))
             }
-            (Passed::On, Ok(body)) => {
+            (Passed::On | Passed::Cut, Ok(body)) => {
                 let sent = Sent {
                     user: &user,
                     user_agent: &call.user_agent,
@@ -285,6 +286,8 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     match shared.gate.pass(Stage::After, &call, Some(code)).await {
         Passed::On => Ok(respond(&shared, &call, result)),
         Passed::Refused(refusal) => Ok(respond(&shared, &call, Err(refusal))),
+        Passed::Page(status, body) => Ok(shared.gate.page(&call, status, body)),
+        Passed::Cut => Ok(wire::truncated(respond(&shared, &call, result))),
         Passed::Lost => Err(Lost),
     }
 }
@@ -307,7 +310,7 @@ fn admit(user: Option<User>, request: &Request) -> Result<User, Refusal> {
     Ok(user)
 }
 
-fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Response<Full<Bytes>> {
+fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Response<Payload> {
     let mut headers = HeaderMap::new();
     let (code, kind, bytes) = match result {
         Ok(answer) => {
@@ -329,7 +332,7 @@ fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Res
         }
     };
     shared.gate.note(call.number, |record| record.answer = Some(code));
-    let mut response = Response::new(Full::new(Bytes::from(bytes)));
+    let mut response = Response::new(Payload::from(bytes));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
     headers.insert("audit-id", call.number.into());
