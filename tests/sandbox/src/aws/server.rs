@@ -10,7 +10,7 @@ use crate::aws::gate::Call;
 use crate::aws::query::{AwsError, Params, Xml, respond};
 use crate::aws::{Aws, Iam};
 use crate::gate::{Passed, Stage};
-use crate::wire::{self, Lost, Payload, header};
+use crate::wire::{self, Door, Lost, Payload, header};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -21,10 +21,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::net::TcpStream;
 
 pub(crate) const IAM_NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -35,28 +33,24 @@ const BODY: usize = 1024 * 1024;
 /// A running front. It ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
-    address: SocketAddr,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    door: Door,
 }
 
 impl Server {
     /// Starts on a port of 127.0.0.1; 0 takes a free one.
     pub(crate) async fn start(aws: Arc<Aws>, port: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        let address = listener.local_addr()?;
-        let task = tokio::spawn(wire::accept(listener, move |stream| connection(stream, Arc::clone(&aws))));
-        Ok(Self { address, task })
+        let door = Door::open(port, move |stream| connection(stream, Arc::clone(&aws))).await?;
+        Ok(Self { door })
     }
 
     /// `http://127.0.0.1:PORT`
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.door.address())
+    }
+
+    /// Ends all connections and refuses new ones, or takes them again.
+    pub(crate) async fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
+        self.door.refuse(refuse).await
     }
 }
 
@@ -184,14 +178,12 @@ async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Resp
 async fn carry_out(aws: &Arc<Aws>, caller: Option<&Caller>, call: &Call, asked: &Asked) -> Result<Answer, AwsError> {
     match (asked, caller) {
         (Asked::Query { service: "iam", action, params }, Some(caller)) => {
-            let account = aws.account(&caller.account);
-            let result = account.iam().call(action, params, &aws.principals);
-            result.map(Answer::Query)
+            aws.iam_request(&caller.account, call, action, params).map(Answer::Query)
         }
         (Asked::Query { action, params, .. }, caller) => aws.sts(caller, action, params).map(Answer::Query),
         (Asked::Eks { route: Some(route), query, body }, Some(caller)) => {
             let place = crate::aws::Place { account: caller.account.clone(), region: call.region.clone() };
-            aws.eks_call(&place, route, query, body).await.map(Answer::Json)
+            aws.eks_call(call.number, &place, route, query, body).await.map(Answer::Json)
         }
         (Asked::Eks { .. }, _) => Err(AwsError::new(404, "UnknownOperationException", "Not Found")),
     }

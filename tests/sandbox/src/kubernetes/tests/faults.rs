@@ -55,3 +55,54 @@ async fn the_bucket_is_a_users_own() {
     }
     assert_eq!(cluster.gate().throttled(), 2);
 }
+
+#[tokio::test]
+async fn a_write_is_not_shown_to_so_many_reads() {
+    let cluster = cluster().await;
+    cluster.stale_reads(3);
+    let body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "worker"}}).to_string();
+    let kinds = ["application/json"; 2];
+    let dry = format!("{LIST}?dryRun=All");
+    assert_eq!(send_accepting(&cluster, "POST", &dry, "root", kinds, &body).await.unwrap().0, 201);
+    assert_eq!(get(&cluster, &format!("{LIST}/default"), "root").await.0, 200);
+    assert_eq!(cluster.gate().log().iter().filter(|record| record.fault.is_some()).count(), 0);
+    assert_eq!(send_accepting(&cluster, "POST", LIST, "root", kinds, &body).await.unwrap().0, 201);
+    assert_eq!(get(&cluster, WORKER, "root").await.0, 404);
+    assert_eq!(send_accepting(&cluster, "POST", LIST, "root", kinds, &body).await.unwrap().0, 409);
+    assert_eq!(get(&cluster, "/version", "root").await.0, 200);
+    let (_, list) = get(&cluster, "/api/v1/serviceaccounts?limit=2", "root").await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 2);
+    assert_eq!(get(&cluster, WORKER, "root").await.0, 404);
+    assert_eq!(get(&cluster, WORKER, "root").await.0, 200);
+    let rest = format!("/api/v1/serviceaccounts?continue={}", list["metadata"]["continue"].as_str().unwrap());
+    let (code, rest) = get(&cluster, &rest, "root").await;
+    assert_eq!((code, &rest["metadata"]["resourceVersion"]), (200, &list["metadata"]["resourceVersion"]));
+    let worker = |list: &Value| list["items"].as_array().unwrap().iter().any(|i| i["metadata"]["name"] == "worker");
+    assert!(!worker(&list) && !worker(&rest), "a list that began before the write ends before it");
+    cluster.stale_reads(0);
+    assert_eq!(send_accepting(&cluster, "DELETE", WORKER, "root", kinds, "").await.unwrap().0, 200);
+    assert_eq!(get(&cluster, WORKER, "root").await.0, 404);
+}
+
+#[tokio::test]
+async fn connections_are_refused_and_taken_again() {
+    let cluster = cluster().await;
+    let address = cluster.endpoint().trim_start_matches("https://").to_owned();
+    for _ in 0..3 {
+        let mut open = tokio::net::TcpStream::connect(&address).await.unwrap();
+        assert_eq!(get(&cluster, LIST, "root").await.0, 200);
+        cluster.refuse_connections(true).await.unwrap();
+        cluster.refuse_connections(true).await.unwrap();
+        let mut byte = [0];
+        let ended = tokio::io::AsyncReadExt::read(&mut open, &mut byte).await;
+        assert!(matches!(ended, Ok(0) | Err(_)), "what was open ends: {ended:?}");
+        let refused = tokio::net::TcpStream::connect(&address).await.unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        cluster.refuse_connections(false).await.unwrap();
+    }
+    assert_eq!(get(&cluster, LIST, "root").await.0, 200);
+    cluster.stop();
+    cluster.refuse_connections(false).await.unwrap();
+    let gone = tokio::net::TcpStream::connect(&address).await;
+    assert!(gone.is_err(), "what has ended does not come back");
+}
