@@ -318,7 +318,7 @@ impl Admission<kubernetes::Call> for Watch {
             Fault::Hang | Fault::HangAfter => kubernetes::Fault::Hang,
             Fault::Stale(_) => unreachable!("it is no fault of one request"),
             Fault::Denied => kubernetes::Fault::Deny,
-            Fault::Busy => kubernetes::Fault::Refuse(kubernetes::Refusal::field_conflict("someone")),
+            Fault::Busy => kubernetes::Fault::Refuse(kubernetes::Refusal::apply_conflict(vec![("\"someone\"".to_owned(), ".metadata.annotations".to_owned())])),
             Fault::Expired => kubernetes::Fault::Refuse(kubernetes::Refusal::unauthorized()),
         });
         Box::pin(ready(decided))

@@ -10,20 +10,27 @@ mod gate;
 mod iam;
 mod query;
 mod server;
+mod snapshot;
+mod stale;
 mod sts;
 
 pub use gate::{Call, Decision, Fault, Gate, Match, Record, Refusal};
 pub use iam::{Iam, ProviderFacts, RoleFacts};
 
+#[cfg(test)]
+pub(crate) use eks::Route;
 pub(crate) use eks::{NewCluster, Place};
 pub(crate) use server::{Server, connection};
+pub use snapshot::Snapshot;
 
+use crate::gate::Stale;
 use crate::kubernetes::Clock;
 use credentials::{Caller, Credentials};
 use iam::Principals;
 use query::{Params, respond};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// The only partition there is.
@@ -34,6 +41,7 @@ const USER: &str = "sandbox";
 
 struct Account {
     iam: Mutex<Iam>,
+    stale: Mutex<Stale<Iam>>,
     user: Caller,
 }
 
@@ -46,6 +54,8 @@ pub(crate) struct Aws {
     principals: Principals,
     accounts: RwLock<BTreeMap<String, Arc<Account>>>,
     eks: eks::Eks,
+    /// How many reads after a write do not see it.
+    stale_reads: AtomicU32,
 }
 
 impl fmt::Debug for Aws {
@@ -70,7 +80,7 @@ impl Account {
         let made = iam.call("CreateUser", &form(&[("UserName", USER)]), principals);
         let answer = respond("CreateUser", "", made.ok().flatten(), "");
         let user_id = element(&answer, "UserId").unwrap_or_default();
-        Self { iam: Mutex::new(iam), user: Caller::user(id, USER, user_id) }
+        Self { iam: Mutex::new(iam), stale: Mutex::default(), user: Caller::user(id, USER, user_id) }
     }
 
     fn iam(&self) -> MutexGuard<'_, Iam> {
@@ -89,6 +99,7 @@ impl Aws {
             principals: Principals::default(),
             accounts: RwLock::default(),
             eks: eks::Eks::default(),
+            stale_reads: AtomicU32::new(0),
         };
         aws.account(&aws.first);
         for id in accounts {

@@ -10,4 +10,5 @@ pub mod kubernetes;
 mod sandbox;
 mod wire;
 
+pub use aws::Snapshot;
 pub use sandbox::{ClusterSpec, Sandbox, SandboxOptions};

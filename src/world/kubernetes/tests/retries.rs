@@ -38,7 +38,7 @@ async fn the_budget_is_the_end_of_it() {
     let settings = KubernetesSettings { timeout: Duration::from_secs(12), ..SETTINGS };
     let reader = KubernetesReader::new(
         &context(&[], 20),
-        &Wires::default(),
+        &crate::world::Wires::default(),
         &key("me"),
         &clusters,
         tokens("admin-token"),

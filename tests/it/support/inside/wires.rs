@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use tokio::io::DuplexStream;
-use tower::{Layer, Service};
+use tower::Service;
 
 /// Where connections come from.
 pub(crate) struct Dials {
@@ -80,9 +80,12 @@ impl Dials {
         let dials = Arc::clone(self);
         let kubernetes = move |config: kube::Config| {
             let client: Client<Connector, Body> = Client::builder(TokioExecutor::new()).build(dials.connector());
-            let service = config.extra_headers_layer()?.layer(client);
-            let service = tower::util::option_layer(config.auth_layer()?).layer(service);
-            let service = config.base_uri_layer().layer(service);
+            let service = tower::ServiceBuilder::new()
+                .layer(config.base_uri_layer())
+                .option_layer(config.auth_layer()?)
+                .layer(config.extra_headers_layer()?)
+                .map_err(tower::BoxError::from)
+                .service(client);
             Ok(kube::Client::new(service, config.default_namespace))
         };
         Wires { aws: Some(aws), kubernetes: Some(Arc::new(kubernetes)) }

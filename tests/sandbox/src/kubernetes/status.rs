@@ -86,7 +86,10 @@ impl Refusal {
     /// Adds a cause.
     #[must_use]
     pub fn cause(mut self, reason: &str, message: &str, field: &str) -> Self {
-        let mut cause = json!({"reason": reason, "message": message});
+        let mut cause = json!({"message": message});
+        if !reason.is_empty() {
+            cause["reason"] = json!(reason);
+        }
         if !field.is_empty() {
             cause["field"] = json!(field);
         }
@@ -121,7 +124,7 @@ impl Refusal {
     }
 
     /// 409 for fields that other managers hold: (manager as printed, path).
-    pub(crate) fn apply_conflict(mut conflicts: Vec<(String, String)>) -> Self {
+    pub fn apply_conflict(mut conflicts: Vec<(String, String)>) -> Self {
         conflicts.sort();
         let message = if let [(manager, path)] = conflicts.as_slice() {
             format!("Apply failed with 1 conflict: conflict with {manager}: {path}")
@@ -172,6 +175,11 @@ impl Refusal {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
 
+    /// 401 for a token that is over: the server does not tell why.
+    pub fn expired() -> Self {
+        Self::unauthorized()
+    }
+
     /// 403 on an object or a collection.
     pub fn forbidden(resource: &str, name: &str, why: impl fmt::Display) -> Self {
         let what = if name.is_empty() { resource.to_owned() } else { format!("{resource} {name:?}") };
@@ -199,6 +207,11 @@ impl Refusal {
     /// 429, as priority and fairness answers.
     pub fn too_many_requests(seconds: u32) -> Self {
         Self::new(429, "TooManyRequests", "Too many requests, please try again later.").retry_after(seconds)
+    }
+
+    /// 500 of a server that cannot go on.
+    pub fn internal(why: &str) -> Self {
+        Self::new(500, "InternalError", format!("Internal error occurred: {why}")).cause("", why, "")
     }
 
     /// 503.
