@@ -31,6 +31,9 @@ pub(crate) fn triples(accounts: &BTreeMap<&'static str, Value>) -> BTreeSet<Trip
     for (account, iam) in accounts {
         for (name, role) in iam["roles"].as_object().into_iter().flatten() {
             let who = subjects(&role["trust"], iam);
+            if who.is_empty() {
+                continue;
+            }
             let can: Vec<&str> = ACTIONS.into_iter().filter(|action| allowed(role, iam, action)).collect();
             for who in &who {
                 for action in &can {
@@ -59,6 +62,9 @@ fn subjects(trust: &Value, iam: &Value) -> BTreeSet<String> {
     let mut who = BTreeSet::new();
     for statement in list(&trust["Statement"]) {
         assert_eq!(statement["Effect"], "Allow", "{statement}");
+        if statement["Action"] != "sts:AssumeRoleWithWebIdentity" {
+            continue;
+        }
         for federated in texts(&statement["Principal"]["Federated"]) {
             let host = federated.split_once(":oidc-provider/").expect("a provider").1;
             let exists = iam["providers"].as_object().into_iter().flatten().any(|(url, _)| url.ends_with(host));

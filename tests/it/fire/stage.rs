@@ -8,7 +8,7 @@ use crate::support::inside::{Ended, Inside};
 use crate::support::world::{FIRST, SECOND, create_namespace};
 use irsa_sandbox::SandboxOptions;
 use irsa_sandbox::kubernetes::Resource;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The clusters of the stage.
@@ -262,8 +262,8 @@ fn set_others(inside: &Inside) {
             store.seed_service_account("shop", "foreign", &role, "someone").expect("a ServiceAccount");
         });
     }
-    let statement = |action: &str| {
-        json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": action, "Resource": "*"}}).to_string()
+    let statement = |actions: &[&str]| {
+        json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": actions, "Resource": "*"}}).to_string()
     };
     let issuer = inside.sandbox.cluster("shop-eu").issuer().to_owned();
     let host = issuer.trim_start_matches("https://");
@@ -276,9 +276,9 @@ fn set_others(inside: &Inside) {
     let ec2 = json!({"Version": "2012-10-17", "Statement": {
         "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}});
     for account in [FIRST, SECOND] {
-        let bound = [("PolicyName", "bound"), ("PolicyDocument", &statement("s*:*"))];
+        let bound = [("PolicyName", "bound"), ("PolicyDocument", &statement(&["s3:*", "sqs:*"]))];
         call(inside, account, "CreatePolicy", &bound);
-        let foreign = [("PolicyName", "foreign"), ("PolicyDocument", &statement("ec2:*"))];
+        let foreign = [("PolicyName", "foreign"), ("PolicyDocument", &statement(&["ec2:*"]))];
         call(inside, account, "CreatePolicy", &foreign);
     }
     let provider = [("Url", "https://foreign.example.com/id"), ("ClientIDList.member.1", "sts.amazonaws.com")];
@@ -361,9 +361,4 @@ pub(crate) fn differences(one: &BTreeMap<String, Value>, other: &BTreeMap<String
     let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
     let differ = keys.into_iter().filter(|key| one.get(*key) != other.get(*key));
     differ.map(|key| format!("{key}: {} is {}", shown(one.get(key)), shown(other.get(key)))).collect()
-}
-
-/// A map as an object, for the evaluator.
-pub(crate) fn object(value: &Value) -> Map<String, Value> {
-    value.as_object().cloned().unwrap_or_default()
 }

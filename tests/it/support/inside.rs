@@ -5,7 +5,7 @@
 
 mod wires;
 
-pub(crate) use wires::Dials;
+pub(crate) use wires::{Dials, Time};
 
 use clap::Parser;
 use irsa::cli::{Cli, Machine, run_on};
@@ -71,7 +71,7 @@ impl Inside {
         };
         let options = SandboxOptions { clock: Arc::new(clock), ..options };
         let sandbox = Arc::new(Sandbox::start(options).await.expect("a sandbox"));
-        let dials = Arc::new(Dials::new(Arc::clone(&sandbox)));
+        let dials = Arc::new(Dials::new(Arc::clone(&sandbox), Time { began: UNIX_EPOCH + Duration::from_secs(now), started }));
         Self { sandbox, dials, folder: tempfile::tempdir().expect("a folder"), began, started }
     }
 

@@ -3,6 +3,8 @@
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -27,11 +29,27 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 use tokio::io::DuplexStream;
+use tokio::time::Instant;
 use tower::Service;
+
+/// The time of day on a clock that may stand still.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Time {
+    pub(crate) began: SystemTime,
+    pub(crate) started: Instant,
+}
+
+impl TimeSource for Time {
+    fn now(&self) -> SystemTime {
+        self.began + self.started.elapsed()
+    }
+}
 
 /// Where connections come from.
 pub(crate) struct Dials {
+    time: Time,
     sandbox: Arc<Sandbox>,
     /// How many more connections to AWS and to Kubernetes are refused.
     refused: [AtomicU32; 2],
@@ -44,8 +62,8 @@ impl fmt::Debug for Dials {
 }
 
 impl Dials {
-    pub(crate) fn new(sandbox: Arc<Sandbox>) -> Self {
-        Self { sandbox, refused: [AtomicU32::new(0), AtomicU32::new(0)] }
+    pub(crate) fn new(sandbox: Arc<Sandbox>, time: Time) -> Self {
+        Self { sandbox, time, refused: [AtomicU32::new(0), AtomicU32::new(0)] }
     }
 
     /// The next so many connections to the Kubernetes APIs, or else to AWS, are refused. Those that are there stay.
@@ -75,6 +93,8 @@ impl Dials {
             .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
             .endpoint_url(self.sandbox.endpoint())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .time_source(self.time)
             .http_client(SharedHttpClient::new(Http(Client::builder(TokioExecutor::new()).build(self.connector()))))
             .build();
         let dials = Arc::clone(self);
