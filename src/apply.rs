@@ -11,6 +11,7 @@ mod iam;
 mod kubernetes;
 mod lanes;
 mod look;
+mod ownership;
 pub mod report;
 mod step;
 

@@ -115,8 +115,8 @@ fn matches(document: &Value, effect: &str, action: &str) -> bool {
 fn like(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
-        Some((head, rest)) => text.strip_prefix(head).is_some_and(|tail| {
-            (0..=tail.len()).any(|from| tail.is_char_boundary(from) && like(rest, &tail[from..]))
-        }),
+        Some((head, rest)) => text
+            .strip_prefix(head)
+            .is_some_and(|tail| (0..=tail.len()).any(|from| tail.is_char_boundary(from) && like(rest, &tail[from..]))),
     }
 }

@@ -263,7 +263,8 @@ fn set_others(inside: &Inside) {
         });
     }
     let statement = |actions: &[&str]| {
-        json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": actions, "Resource": "*"}}).to_string()
+        json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": actions, "Resource": "*"}})
+            .to_string()
     };
     let issuer = inside.sandbox.cluster("shop-eu").issuer().to_owned();
     let host = issuer.trim_start_matches("https://");
@@ -305,16 +306,14 @@ fn disturb(inside: &Inside) {
     let arn = format!("arn:aws:iam::{FIRST}:oidc-provider/{host}");
     let audience = [("OpenIDConnectProviderArn", arn.as_str()), ("ClientID", "sts.amazonaws.com")];
     call(inside, FIRST, "RemoveClientIDFromOpenIDConnectProvider", &audience);
-    let tag = [("OpenIDConnectProviderArn", arn.as_str()), ("Tags.member.1.Key", "by"), ("Tags.member.1.Value", "hand")];
+    let tag =
+        [("OpenIDConnectProviderArn", arn.as_str()), ("Tags.member.1.Key", "by"), ("Tags.member.1.Value", "hand")];
     call(inside, FIRST, "TagOpenIDConnectProvider", &tag);
     let policy = format!("arn:aws:iam::{SECOND}:policy/irsa/fire/versions");
     let current = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]});
     for _ in 0..4 {
-        let version = [
-            ("PolicyArn", policy.as_str()),
-            ("PolicyDocument", &current.to_string()),
-            ("SetAsDefault", "true"),
-        ];
+        let version =
+            [("PolicyArn", policy.as_str()), ("PolicyDocument", &current.to_string()), ("SetAsDefault", "true")];
         call(inside, SECOND, "CreatePolicyVersion", &version);
     }
 }

@@ -309,8 +309,12 @@ impl Admission<kubernetes::Call> for Watch {
             self.look(&seen, outcome);
         }
         let decided = self.strikes(moment, &seen).map(|fault| match fault {
-            Fault::Throttling | Fault::TooManyRequests => kubernetes::Fault::Refuse(kubernetes::Refusal::too_many_requests(1)),
-            Fault::InternalError => kubernetes::Fault::Refuse(kubernetes::Refusal::internal("etcdserver: request timed out")),
+            Fault::Throttling | Fault::TooManyRequests => {
+                kubernetes::Fault::Refuse(kubernetes::Refusal::too_many_requests(1))
+            }
+            Fault::InternalError => {
+                kubernetes::Fault::Refuse(kubernetes::Refusal::internal("etcdserver: request timed out"))
+            }
             Fault::BadGateway => kubernetes::Fault::bad_gateway(),
             Fault::Unavailable => kubernetes::Fault::Refuse(kubernetes::Refusal::unavailable()),
             Fault::ConnectionRefused | Fault::ResetBefore | Fault::ResetAfter => kubernetes::Fault::Drop,
@@ -318,7 +322,10 @@ impl Admission<kubernetes::Call> for Watch {
             Fault::Hang | Fault::HangAfter => kubernetes::Fault::Hang,
             Fault::Stale(_) => unreachable!("it is no fault of one request"),
             Fault::Denied => kubernetes::Fault::Deny,
-            Fault::Busy => kubernetes::Fault::Refuse(kubernetes::Refusal::apply_conflict(vec![("\"someone\"".to_owned(), ".metadata.annotations".to_owned())])),
+            Fault::Busy => kubernetes::Fault::Refuse(kubernetes::Refusal::apply_conflict(vec![(
+                "\"someone\"".to_owned(),
+                ".metadata.annotations".to_owned(),
+            )])),
             Fault::Expired => kubernetes::Fault::Refuse(kubernetes::Refusal::unauthorized()),
         });
         Box::pin(ready(decided))

@@ -71,7 +71,8 @@ impl Inside {
         };
         let options = SandboxOptions { clock: Arc::new(clock), ..options };
         let sandbox = Arc::new(Sandbox::start(options).await.expect("a sandbox"));
-        let dials = Arc::new(Dials::new(Arc::clone(&sandbox), Time { began: UNIX_EPOCH + Duration::from_secs(now), started }));
+        let dials =
+            Arc::new(Dials::new(Arc::clone(&sandbox), Time { began: UNIX_EPOCH + Duration::from_secs(now), started }));
         Self { sandbox, dials, folder: tempfile::tempdir().expect("a folder"), began, started }
     }
 
@@ -83,22 +84,27 @@ impl Inside {
         std::fs::write(self.path(name), text).expect("it is writable");
     }
 
-    /// A machine with the first account's credentials.
-    pub(crate) fn machine(&self, seed: u64) -> Machine {
+    /// A machine with the first account's credentials; the actor stands in the user agent.
+    pub(crate) fn machine(&self, actor: &str, seed: u64) -> Machine {
         let environment: BTreeMap<String, String> = self.sandbox.environment();
         let now = self.began + i64::try_from(self.started.elapsed().as_secs()).unwrap_or(0);
         let context = Context::fixed(environment, now, 1).with_seed(seed);
-        Machine { context, wires: self.dials.wires() }
+        Machine { context, wires: self.dials.wires(actor) }
     }
 
     /// Runs irsa with the configuration `file` of the folder.
     pub(crate) async fn irsa(&self, seed: u64, file: &str, arguments: &[&str]) -> Ended {
+        self.irsa_as("irsa", seed, file, arguments).await
+    }
+
+    /// The same under a name of its own.
+    pub(crate) async fn irsa_as(&self, actor: &str, seed: u64, file: &str, arguments: &[&str]) -> Ended {
         let (ui, kept) = Ui::keeping();
         let path = self.path(file).display().to_string();
         let mut line = vec!["irsa", "--config", &path];
         line.extend(arguments);
         let cli = Cli::try_parse_from(&line).unwrap_or_else(|error| panic!("{error}"));
-        let machine = self.machine(seed);
+        let machine = self.machine(actor, seed);
         let started = Instant::now();
         // on the heap, since the SDKs' futures are large
         let status = Box::pin(run_on(&machine, &ui, cli)).await;

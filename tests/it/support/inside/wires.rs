@@ -1,6 +1,6 @@
 //! Clients whose connections are memory: what a TCP stack would do, without one.
 
-use aws_config::SdkConfig;
+use aws_config::{AppName, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
@@ -14,7 +14,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
 use futures::future::BoxFuture;
-use http::Uri;
+use http::header::USER_AGENT;
+use http::{HeaderValue, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::client::legacy::{Client, Error};
@@ -86,8 +87,9 @@ impl Dials {
         Ok(Wire(TokioIo::new(stream)))
     }
 
-    /// Everything that irsa sends, by these connections; the access key is the first account's.
-    pub(crate) fn wires(self: &Arc<Self>) -> Wires {
+    /// Everything that irsa sends, by these connections; the access key is the first account's, and the user agent
+    /// names the actor.
+    pub(crate) fn wires(self: &Arc<Self>, actor: &str) -> Wires {
         let credentials = Credentials::new("test", "test", None, None, "test");
         let aws = SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
@@ -95,10 +97,13 @@ impl Dials {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .time_source(self.time)
+            .app_name(AppName::new(actor.to_owned()).expect("a name"))
             .http_client(SharedHttpClient::new(Http(Client::builder(TokioExecutor::new()).build(self.connector()))))
             .build();
         let dials = Arc::clone(self);
-        let kubernetes = move |config: kube::Config| {
+        let agent = HeaderValue::try_from(format!("irsa app/{actor}")).expect("a header");
+        let kubernetes = move |mut config: kube::Config| {
+            config.headers = vec![(USER_AGENT, agent.clone())];
             let client: Client<Connector, Body> = Client::builder(TokioExecutor::new()).build(dials.connector());
             let service = tower::ServiceBuilder::new()
                 .layer(config.base_uri_layer())
