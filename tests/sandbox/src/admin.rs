@@ -74,7 +74,7 @@ async fn route(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Result<Value, Wro
     let asked = fields::query(parts.uri.query().unwrap_or_default());
     let sent = if body.is_empty() { json!({}) } else { serde_json::from_slice(body).map_err(Wrong::json)? };
     match (path, parts.method.as_str()) {
-        ("requests", "GET") => log::show(cluster(aws, &Fields::read(&asked, PLACE)?)?.as_deref(), aws.gate()),
+        ("requests", "GET") => Ok(log::show(cluster(aws, &Fields::read(&asked, PLACE)?)?.as_deref(), aws.gate())),
         ("requests", _) => each(aws, &asked, |aws| aws.gate().forget(), |cluster| cluster.gate().forget()),
         ("faults", "POST") => faults::set(aws, &sent),
         ("faults", _) => each(aws, &asked, |aws| aws.gate().heal(), |cluster| cluster.gate().heal()),
