@@ -9,7 +9,7 @@ mod eks;
 mod gate;
 mod iam;
 mod query;
-mod server;
+pub(crate) mod server;
 mod snapshot;
 mod stale;
 mod sts;
@@ -56,6 +56,8 @@ pub(crate) struct Aws {
     eks: eks::Eks,
     /// How many reads after a write do not see it.
     stale_reads: AtomicU32,
+    /// Those that were taken over HTTP.
+    snapshots: Mutex<Vec<Snapshot>>,
 }
 
 impl fmt::Debug for Aws {
@@ -65,7 +67,7 @@ impl fmt::Debug for Aws {
 }
 
 /// The text between the first two tags of this name.
-fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
@@ -100,6 +102,7 @@ impl Aws {
             accounts: RwLock::default(),
             eks: eks::Eks::default(),
             stale_reads: AtomicU32::new(0),
+            snapshots: Mutex::default(),
         };
         aws.account(&aws.first);
         for id in accounts {

@@ -4,6 +4,7 @@
 //! [`Sandbox`] holds all of it: accounts, clusters and one AWS endpoint. Nothing is kept when it is dropped, and
 //! nothing outside the machine is reached.
 
+mod admin;
 pub mod aws;
 pub mod gate;
 pub mod kubernetes;

@@ -4,6 +4,7 @@
 //! found, passed through the gate, carried out in one step under the account's lock, passed through the gate again and
 //! answered in the service's own protocol: XML for IAM and STS, JSON for EKS.
 
+use crate::admin;
 use crate::aws::credentials::{Caller, Signed};
 use crate::aws::eks::Route;
 use crate::aws::gate::Call;
@@ -134,6 +135,9 @@ async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Resp
     let (parts, body) = incoming.into_parts();
     let body = Limited::new(body, BODY).collect().await.map(http_body_util::Collected::to_bytes);
     let (body, too_large) = body.map_or_else(|_| (Bytes::new(), true), |body| (body, false));
+    if parts.uri.path().starts_with(admin::PREFIX) {
+        return Ok(admin::answer(&aws, &parts, &body).await);
+    }
     let query = parts.uri.query().unwrap_or_default();
     let signed = Signed::read(&parts.headers, &Params::parse(query.as_bytes()));
     let scope = signed.as_ref().ok().and_then(Option::as_ref);

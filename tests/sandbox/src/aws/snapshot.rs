@@ -48,4 +48,18 @@ impl Aws {
         self.eks.restore(&snapshot.eks);
         self.forget_stale();
     }
+
+    /// Takes one that is kept, and gives its number, from 1.
+    pub(crate) fn keep_snapshot(&self) -> usize {
+        let snapshot = self.snapshot();
+        let mut kept = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push(snapshot);
+        kept.len()
+    }
+
+    /// The one of this number.
+    pub(crate) fn kept_snapshot(&self, number: usize) -> Option<Snapshot> {
+        let kept = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(number.checked_sub(1)?).cloned()
+    }
 }

@@ -154,21 +154,6 @@ async fn what_hangs_on_clusters_comes_back_and_clusters_run_on() {
 }
 
 #[tokio::test]
-async fn thousands_of_restores_take_little_time() {
-    let sandbox = Sandbox::start(SandboxOptions::demo()).await.unwrap();
-    for number in 0..30 {
-        make_role(&sandbox, FIRST, &format!("role-{number}"), TRUST);
-    }
-    let snapshot = sandbox.snapshot();
-    let start = std::time::Instant::now();
-    for _ in 0..2000 {
-        sandbox.restore(&snapshot);
-    }
-    let took = start.elapsed();
-    assert!(took < std::time::Duration::from_secs(10), "{took:?}");
-}
-
-#[tokio::test]
 async fn aws_refuses_connections_and_takes_them_again() {
     let sandbox = Sandbox::start(SandboxOptions::empty()).await.unwrap();
     let address = sandbox.endpoint().trim_start_matches("http://").to_owned();
