@@ -2,6 +2,7 @@
 //!
 //! The probe's checks are counted here too, so that none can be left out in silence.
 
+use crate::support::program::Bench;
 use crate::support::python;
 use crate::support::world::FIRST;
 use irsa_sandbox::{ClusterSpec, Sandbox, SandboxOptions};
@@ -74,4 +75,35 @@ fn the_sandbox_is_as_aws_documents_itself() {
     assert!(output.status.success(), "the probe ended early:\n{out}{err}");
     let different: BTreeSet<_> = passed.iter().collect();
     assert_eq!((passed.len(), different.len()), (CHECKS, CHECKS), "checks came or went, or two are called the same");
+}
+
+/// A role of the run is trusted by another, and IAM does not know it everywhere at once: it shows the id in place of
+/// the ARN, and refuses to have it named.
+#[test]
+fn a_new_role_that_takes_its_time_is_waited_for() {
+    let runtime = Runtime::new().expect("a runtime");
+    let sandbox = runtime.block_on(Sandbox::start(SandboxOptions::empty())).expect("a sandbox");
+    sandbox.iam(FIRST, |iam| iam.unsettled(2));
+    let configuration = format!(
+        r#"
+owner = "me"
+[roles.runner]
+attach = ["aws:AmazonS3ReadOnlyAccess"]
+[[roles.runner.trust]]
+principals = {{ aws = ["arn:aws:iam::{FIRST}:root"] }}
+actions = ["sts:AssumeRole"]
+[roles.target]
+attach = ["aws:AmazonSQSReadOnlyAccess"]
+[[roles.target.trust]]
+principals = {{ aws = ["arn:aws:iam::{FIRST}:role/irsa/me/runner"] }}
+actions = ["sts:AssumeRole"]
+"#
+    );
+    let bench = Bench::with(sandbox.environment(), &configuration);
+    bench.ends(0, &["apply", "--auto-approve"]);
+    let refused = |record: &irsa_sandbox::aws::Record| {
+        record.call.action == "CreateRole" && record.call.object == "target" && record.outcome == Some(400)
+    };
+    assert!(sandbox.log().iter().filter(|record| refused(record)).count() >= 2, "it had to wait");
+    bench.ends(0, &["plan", "--detailed-exitcode"]);
 }
