@@ -6,6 +6,7 @@
 
 mod clients;
 mod clusters;
+mod conformance;
 mod exits;
 mod fire;
 mod house;

@@ -202,6 +202,12 @@ impl Sandbox {
         }))
     }
 
+    /// Clusters and add-ons that are made from now on are CREATING for so many DescribeCluster or DescribeAddon; 0, the
+    /// default, makes them ACTIVE at once.
+    pub fn eks_takes(&self, describes: u32) {
+        self.aws.eks().take_time(describes);
+    }
+
     /// Works on an account's IAM itself; no request of the account runs meanwhile.
     pub fn iam<T>(&self, account: &str, work: impl FnOnce(&mut Iam) -> T) -> T {
         self.aws.with_iam(account, work)

@@ -1,7 +1,7 @@
 //! EKS: clusters, each with a Kubernetes API that runs, and what hangs on them.
 //!
-//! State is kept by account and region. A cluster is ready as soon as it is made, where AWS takes ten minutes; its API
-//! takes the tokens of its account's users and roles, who are all administrators there, and of guests by access entry.
+//! State is kept by account and region. A cluster is ready as soon as it is made, where AWS takes ten minutes, unless a
+//! test asks for a while that is counted in looks; its API takes the tokens of its account's users and roles, who are all administrators there, and of guests by access entry.
 
 mod access_entry;
 mod addon;
@@ -31,6 +31,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// One account in one region.
@@ -66,6 +67,27 @@ type Regions = BTreeMap<Place, Region>;
 pub(crate) struct Eks {
     regions: Mutex<Regions>,
     stale: Mutex<BTreeMap<Place, Stale<Region>>>,
+    /// How many looks show what is new as CREATING.
+    looks: AtomicU32,
+}
+
+/// Something that is being made, for so many looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Making(u32);
+
+impl Making {
+    /// The status that this look shows.
+    fn look(&mut self) -> &'static str {
+        if !self.goes_on() {
+            return "ACTIVE";
+        }
+        self.0 -= 1;
+        "CREATING"
+    }
+
+    fn goes_on(self) -> bool {
+        self.0 > 0
+    }
 }
 
 fn not_found(message: impl Into<String>) -> AwsError {
@@ -102,6 +124,15 @@ fn unique_id(seed: &str) -> String {
 }
 
 impl Eks {
+    /// Clusters and add-ons that are made from now on are CREATING for so many describes.
+    pub(crate) fn take_time(&self, looks: u32) {
+        self.looks.store(looks, Ordering::SeqCst);
+    }
+
+    fn making(&self) -> Making {
+        Making(self.looks.load(Ordering::SeqCst))
+    }
+
     fn regions(&self) -> MutexGuard<'_, Regions> {
         self.regions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -161,12 +192,12 @@ impl Aws {
         }
         let now = (self.clock)();
         let role_exists = |arn: &str| self.has_role(place, arn);
-        let context = Context { place, now, role_exists: &role_exists };
+        let context = Context { place, now, making: self.eks.making(), role_exists: &role_exists };
         let mut regions = self.eks.regions();
         let region = regions.entry(place.clone()).or_default();
         match route.action {
             "ListClusters" => return region.list(&Params::parse(query.as_bytes())),
-            "DescribeCluster" => return Ok(json!({"cluster": region.cluster(&route.cluster)?.show()})),
+            "DescribeCluster" => return region.describe(&route.cluster),
             "DeleteCluster" => return region.delete(&route.cluster),
             _ => {}
         }
@@ -191,7 +222,8 @@ impl Aws {
     fn has_role(&self, place: &Place, arn: &str) -> bool {
         let own = arn.starts_with(&format!("arn:{PARTITION}:iam::{}:role/", place.account));
         let name = arn.rsplit('/').next().unwrap_or_default();
-        own && self.account(&place.account).iam().role_trust(name).is_some()
+        let found = if own { self.account(&place.account).iam().role_trust(name) } else { None };
+        found.is_some_and(|role| !self.principals.is_unsettled(&role.arn))
     }
 }
 
@@ -199,6 +231,7 @@ impl Aws {
 struct Context<'a> {
     place: &'a Place,
     now: Timestamp,
+    making: Making,
     role_exists: &'a dyn Fn(&str) -> bool,
 }
 
@@ -216,6 +249,10 @@ impl Region {
         }
         let parameters = Params::parse(query.as_bytes());
         let cluster = self.cluster(&route.cluster)?;
+        if cluster.making.goes_on() && route.action.starts_with("Create") {
+            let text = format!("Cluster '{}' is not in ACTIVE status", route.cluster);
+            return Err(AwsError::new(400, "InvalidRequestException", text));
+        }
         match route.action {
             "CreatePodIdentityAssociation" => cluster.create_association(context, body),
             "ListPodIdentityAssociations" => cluster.list_associations(&parameters),
@@ -224,6 +261,7 @@ impl Region {
             "DeletePodIdentityAssociation" => cluster.delete_association(&route.item),
             "CreateAddon" => cluster.create_addon(context, body),
             "ListAddons" => cluster.list_addons(&parameters),
+            "UpdateAddon" => cluster.update_addon(context, &route.item, body),
             "DescribeAddon" => cluster.describe_addon(&route.item),
             "DeleteAddon" => cluster.delete_addon(&route.item, &parameters),
             "CreateAccessEntry" => cluster.create_entry(context, body),

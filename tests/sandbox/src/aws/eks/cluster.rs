@@ -4,7 +4,7 @@ use super::access_entry::AccessEntry;
 use super::addon::Addon;
 use super::association::Association;
 use super::page::page;
-use super::{Guests, Place, Region, in_use, input, invalid, letters, no_cluster, seconds};
+use super::{Guests, Making, Place, Region, in_use, input, invalid, letters, no_cluster, seconds};
 use crate::aws::query::{AwsError, Params};
 use crate::aws::sts::IssuerKey;
 use crate::aws::{Aws, PARTITION};
@@ -29,6 +29,7 @@ pub(super) struct EksCluster {
     pub(super) kubernetes: Arc<Cluster>,
     pub(super) key: Arc<IssuerKey>,
     guests: Guests,
+    pub(super) making: Making,
     /// How many associations, add-ons and access entries were ever made.
     pub(super) made: u64,
     pub(super) associations: BTreeMap<String, Association>,
@@ -176,11 +177,21 @@ impl Region {
         }
     }
 
+    /// As DescribeCluster shows it: one look that counts.
+    pub(super) fn describe(&mut self, name: &str) -> Result<Value, AwsError> {
+        let cluster = self.cluster(name)?;
+        let shown = if cluster.making.look() == "ACTIVE" { cluster.show() } else { cluster.show_creating() };
+        Ok(json!({"cluster": shown}))
+    }
+
     pub(super) fn list(&self, query: &Params) -> Result<Value, AwsError> {
         page("clusters", &self.clusters, query, |name, _| Some(json!(name)))
     }
 
     pub(super) fn delete(&mut self, name: &str) -> Result<Value, AwsError> {
+        if self.cluster(name)?.making.goes_on() {
+            return Err(in_use(format!("Cannot delete because cluster {name} currently is being created")));
+        }
         let cluster = self.clusters.remove(name).ok_or_else(|| no_cluster(name))?;
         cluster.kubernetes.stop();
         let mut shown = cluster.show();
@@ -232,6 +243,7 @@ impl Aws {
             kubernetes: Arc::clone(&kubernetes),
             key: Arc::default(),
             guests,
+            making: self.eks.making(),
             made: 0,
             associations: BTreeMap::new(),
             addons: BTreeMap::new(),

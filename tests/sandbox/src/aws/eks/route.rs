@@ -28,6 +28,7 @@ const PARTS: &[(&str, [&str; 5])] = &[
             "DeletePodIdentityAssociation",
         ],
     ),
+    // its update has a path of its own
     ("addons", ["CreateAddon", "ListAddons", "DescribeAddon", "", "DeleteAddon"]),
     ("access-entries", ["CreateAccessEntry", "ListAccessEntries", "DescribeAccessEntry", "", "DeleteAccessEntry"]),
 ];
@@ -71,6 +72,9 @@ impl Route {
                     _ => String::new(),
                 };
                 (action, (*name).to_owned(), item)
+            }
+            ("POST", ["clusters", name, "addons", item, "update"]) => {
+                ("UpdateAddon", (*name).to_owned(), (*item).to_owned())
             }
             (_, ["clusters", name, kind, item]) => (part(method, kind, true)?, (*name).to_owned(), (*item).to_owned()),
             _ => return None,

@@ -63,6 +63,10 @@ fn invalid(message: impl Into<String>) -> AwsError {
     AwsError::new(400, "InvalidIdentityToken", message)
 }
 
+fn missing(claim: &str) -> AwsError {
+    invalid(format!("Missing a required claim: {claim}"))
+}
+
 impl<'a> Token<'a> {
     fn read(token: &'a str) -> Option<Self> {
         let (text, signature) = token.rsplit_once('.')?;
@@ -73,13 +77,36 @@ impl<'a> Token<'a> {
     }
 
     fn claim(&self, name: &str) -> Result<&str, AwsError> {
-        self.claims[name].as_str().ok_or_else(|| invalid(format!("Missing a required claim: {name}")))
+        self.claims[name].as_str().ok_or_else(|| missing(name))
     }
 
-    fn audiences(&self) -> Vec<&str> {
-        match &self.claims["aud"] {
+    /// Times are whole numbers.
+    fn time(&self, name: &str) -> Result<i64, AwsError> {
+        self.claims[name].as_i64().ok_or_else(|| missing(name))
+    }
+
+    fn audiences(&self) -> Result<Vec<&str>, AwsError> {
+        let audiences: Vec<&str> = match &self.claims["aud"] {
             Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
             one => one.as_str().into_iter().collect(),
+        };
+        if audiences.is_empty() { Err(missing("aud")) } else { Ok(audiences) }
+    }
+
+    /// AWS documents IDPRejectedClaim as a claim that is not valid, and does not say which ones it means; here it is a
+    /// token before its time.
+    fn in_force(&self, now: i64) -> Result<(), AwsError> {
+        let expires = self.time("exp")?;
+        if expires <= now {
+            let text =
+                format!("Token expired: current date/time {now} must be before the expiration date/time {expires}");
+            return Err(AwsError::new(400, "ExpiredTokenException", text));
+        }
+        match self.claims["nbf"].as_i64() {
+            Some(begins) if begins > now => {
+                Err(AwsError::new(403, "IDPRejectedClaim", format!("The token is not valid before {begins}")))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -93,10 +120,12 @@ impl Aws {
         let token = Token::read(token).ok_or_else(|| {
             invalid("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
         })?;
-        let (issuer, subject) = (token.claim("iss")?, token.claim("sub")?);
+        let (issuer, subject, audiences) = (token.claim("iss")?, token.claim("sub")?, token.audiences()?);
+        let host_path = issuer
+            .strip_prefix("https://")
+            .ok_or_else(|| invalid("Issuer must be a valid URL that begins with https"))?;
         let found = wish.role(self)?;
         let Some((account, role)) = found else { return Err(not_authorized()) };
-        let host_path = issuer.trim_start_matches("https://");
         let provider = account
             .iam()
             .provider(host_path)
@@ -110,15 +139,9 @@ impl Aws {
         if !key.verifies(&token) {
             return Err(invalid("The ID Token provided is not signed by the identity provider"));
         }
-        let audiences = token.audiences();
+        token.in_force((self.clock)().as_second())?;
         if !audiences.iter().any(|audience| provider.client_ids.iter().any(|known| known == audience)) {
             return Err(invalid("Incorrect token audience"));
-        }
-        let (now, expires) = ((self.clock)().as_second(), token.claims["exp"].as_i64().unwrap_or(0));
-        if expires <= now {
-            let text =
-                format!("Token expired: current date/time {now} must be before the expiration date/time {expires}");
-            return Err(AwsError::new(400, "ExpiredTokenException", text));
         }
         let mut facts = Facts::federated(&provider.arn);
         facts.set(&format!("{host_path}:sub"), [subject]);
