@@ -30,6 +30,12 @@ struct Entry {
     unsettled: AtomicU32,
 }
 
+impl Clone for Entry {
+    fn clone(&self) -> Self {
+        Self { id: self.id.clone(), unsettled: AtomicU32::new(self.unsettled.load(Ordering::SeqCst)) }
+    }
+}
+
 impl Principals {
     fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
