@@ -2,6 +2,7 @@
 
 mod access;
 mod crowd;
+mod drift;
 mod matrix;
 mod order;
 mod stage;

@@ -6,10 +6,11 @@
 use super::access::{self, Triple};
 use crate::support::inside::{Ended, Inside};
 use crate::support::world::{FIRST, SECOND, create_namespace};
-use irsa_sandbox::SandboxOptions;
+use irsa_sandbox::{SandboxOptions, Snapshot};
 use irsa_sandbox::kubernetes::Resource;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 /// The clusters of the stage.
 pub(crate) const CLUSTERS: [&str; 3] = ["data-eu", "shop-eu", "shop-us"];
@@ -184,7 +185,7 @@ pub(crate) struct Stage {
     pub(crate) after: View,
     /// Who may do what before or after.
     pub(crate) meant: BTreeSet<Triple>,
-    pub(crate) start: irsa_sandbox::Snapshot,
+    start: Mutex<Snapshot>,
 }
 
 /// What others have, whose names say so.
@@ -202,7 +203,7 @@ impl Stage {
         let ended = inside.irsa(1, "before.toml", &["apply", "--auto-approve"]).await;
         assert_eq!(ended.code, 0, "{ended}");
         disturb(&inside);
-        let start = inside.sandbox.snapshot();
+        let start = Mutex::new(inside.sandbox.snapshot());
         let before = view(&inside);
         let mut meant = access::triples(&iam(&inside));
         let ended = inside.irsa(1, "after.toml", &["apply", "--auto-approve"]).await;
@@ -218,7 +219,7 @@ impl Stage {
 
     /// Everything as it was before the change.
     pub(crate) fn reset(&self) {
-        self.inside.sandbox.restore(&self.start);
+        self.inside.sandbox.restore(&self.start.lock().expect("nobody fails while holding it"));
         self.inside.dials.refuse(false, 0);
         self.inside.dials.refuse(true, 0);
         self.inside.sandbox.stale_reads(0);

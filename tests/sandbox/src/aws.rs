@@ -142,7 +142,7 @@ impl Aws {
 
     /// One IAM operation past HTTP and the gate; the answer's XML.
     pub(crate) fn iam_call(&self, account: &str, action: &str, fields: &[(&str, &str)]) -> Result<String, Refusal> {
-        let result = self.account(account).iam().call(action, &form(fields), &self.principals)?;
+        let result = self.iam_console(account, action, &form(fields))?;
         Ok(respond(action, server::IAM_NAMESPACE, result, "none"))
     }
 }

@@ -1,6 +1,6 @@
 //! Reads that do not see the last write yet: IAM's by account, those of what hangs on clusters by account and region.
 //!
-//! Only requests over HTTP count. STS, and EKS where it asks whether a role exists, see the state as it is.
+//! Only reads over HTTP count. STS, and EKS where it asks whether a role exists, see the state as it is.
 
 use crate::aws::gate::Call;
 use crate::aws::iam::Answer;
@@ -38,6 +38,15 @@ impl Aws {
             account.stale().clear();
         }
         self.eks.forget_stale();
+    }
+
+    /// One IAM operation past HTTP: its writes are not seen at once either, its reads see all.
+    pub(super) fn iam_console(&self, account: &str, action: &str, params: &Params) -> Answer {
+        let account = self.account(account);
+        let mut iam = account.iam();
+        let reads = ["Get", "List"].iter().any(|verb| action.starts_with(verb));
+        let later = if reads { 0 } else { self.stale_reads() };
+        account.stale().write(later, &mut iam, |iam| iam.call(action, params, &self.principals))
     }
 
     /// One IAM operation of a client.
