@@ -5,5 +5,6 @@ mod crowd;
 mod drift;
 mod matrix;
 mod order;
+mod process;
 mod stage;
 mod watch;

@@ -34,7 +34,7 @@ pub(crate) fn triples(accounts: &BTreeMap<&'static str, Value>) -> BTreeSet<Trip
             if who.is_empty() {
                 continue;
             }
-            let can: Vec<&str> = ACTIONS.into_iter().filter(|action| allowed(role, iam, action)).collect();
+            let can = allowed(role, iam);
             for who in &who {
                 for action in &can {
                     all.insert((who.clone(), format!("{account}/{name}"), (*action).to_owned()));
@@ -95,13 +95,16 @@ fn managed(iam: &Value, arn: &str) -> Value {
     document(&policy["versions"][policy["default"].as_str().expect("a default")])
 }
 
-fn allowed(role: &Value, iam: &Value, action: &str) -> bool {
+/// The actions that a role may do.
+fn allowed(role: &Value, iam: &Value) -> Vec<&'static str> {
     let inline = role["inline"].as_object().into_iter().flatten().map(|(_, text)| document(text));
     let attached = texts(&role["attached"]).into_iter().map(|arn| managed(iam, arn));
     let own: Vec<Value> = inline.chain(attached).collect();
-    let says = |effect: &str| own.iter().any(|document| matches(document, effect, action));
-    let bound = role["boundary"].as_str().is_none_or(|arn| matches(&managed(iam, arn), "Allow", action));
-    says("Allow") && !says("Deny") && bound
+    let bound = role["boundary"].as_str().map(|arn| managed(iam, arn));
+    let says = |effect: &str, action: &str| own.iter().any(|document| matches(document, effect, action));
+    let within = |action: &str| bound.as_ref().is_none_or(|document| matches(document, "Allow", action));
+    let may = |action: &&str| within(action) && says("Allow", action) && !says("Deny", action);
+    ACTIONS.into_iter().filter(may).collect()
 }
 
 fn matches(document: &Value, effect: &str, action: &str) -> bool {

@@ -235,9 +235,11 @@ impl Stage {
         self.inside.irsa(seed, "after.toml", &["plan", "--detailed-exitcode"]).await
     }
 
-    /// Who may do what right now.
-    pub(crate) fn triples(&self) -> BTreeSet<Triple> {
-        access::triples(&iam(&self.inside))
+    /// Who may do what right now, and what belongs to others.
+    pub(crate) fn look(&self) -> (BTreeSet<Triple>, BTreeMap<String, Value>) {
+        let iam = iam(&self.inside);
+        let triples = access::triples(&iam);
+        (triples, view_of(&self.inside, iam, &is_others).others)
     }
 
     pub(crate) fn view(&self) -> View {
@@ -320,14 +322,19 @@ fn disturb(inside: &Inside) {
 }
 
 fn view(inside: &Inside) -> View {
+    view_of(inside, iam(inside), &|_| true)
+}
+
+/// What can be seen of the objects whose names are asked for.
+fn view_of(inside: &Inside, iam: BTreeMap<&'static str, Value>, asked: &dyn Fn(&str) -> bool) -> View {
     let mut view = View { ours: BTreeMap::new(), others: BTreeMap::new() };
     let mut put = |place: String, name: &str, value: Value| {
         let whose = if is_others(name) { &mut view.others } else { &mut view.ours };
         whose.insert(place, value);
     };
-    for (account, iam) in iam(inside) {
+    for (account, iam) in iam {
         for (kind, objects) in iam.as_object().into_iter().flatten() {
-            for (name, object) in objects.as_object().into_iter().flatten() {
+            for (name, object) in objects.as_object().into_iter().flatten().filter(|(name, _)| asked(name)) {
                 let mut object = object.clone();
                 if kind == "policies" {
                     // the numbers tell how often it was tried
@@ -346,6 +353,9 @@ fn view(inside: &Inside) -> View {
             for object in store.all(Resource::ServiceAccounts) {
                 let meta = &object["metadata"];
                 let name = meta["name"].as_str().unwrap_or_default();
+                if !asked(name) {
+                    continue;
+                }
                 let shown = json!({"labels": meta["labels"], "annotations": meta["annotations"]});
                 let place = format!("{cluster} {}/{name}", meta["namespace"].as_str().unwrap_or_default());
                 put(place, name, shown);

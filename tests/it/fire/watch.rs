@@ -239,12 +239,12 @@ impl Watch {
     fn look(&self, seen: &Seen, answer: Option<u16>) {
         let Some(stage) = self.stage.upgrade() else { return };
         let mut wrong = Vec::new();
-        let extra: Vec<_> = stage.triples().into_iter().filter(|triple| !self.meant.contains(triple)).collect();
+        let (triples, others) = stage.look();
+        let extra: Vec<_> = triples.into_iter().filter(|triple| !self.meant.contains(triple)).collect();
         let what = format!("{} {} ({answer:?})", seen.operation.name, seen.object);
         if let Some((who, role, action)) = extra.first() {
             wrong.push(format!("after {what}, {who} may {action} as {role} (and {} more)", extra.len() - 1));
         }
-        let others = stage.view().others;
         if others != stage.before.others {
             let list = super::stage::differences(&stage.before.others, &others);
             wrong.push(format!("after {what}, what belongs to others differs: {list:?}"));
