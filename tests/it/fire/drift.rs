@@ -146,8 +146,11 @@ type Tampering = (&'static str, &'static str, fn(&Watched));
 const TAMPERINGS: [Tampering; 46] = [
     ("a subject more in the trust policy", "role/app", |w| {
         w.trust(|trust, host| {
-            trust["Statement"][0]["Condition"]["StringEquals"][format!("{host}:sub")] =
-                json!(["system:serviceaccount:shop:app", "system:serviceaccount:shop:worker", "system:serviceaccount:x:y"]);
+            trust["Statement"][0]["Condition"]["StringEquals"][format!("{host}:sub")] = json!([
+                "system:serviceaccount:shop:app",
+                "system:serviceaccount:shop:worker",
+                "system:serviceaccount:x:y"
+            ]);
         });
     }),
     ("a subject less", "role/app", |w| {
@@ -198,7 +201,8 @@ const TAMPERINGS: [Tampering; 46] = [
     }),
     ("a trust policy of something else", "role/app", |w| {
         w.trust(|trust, _| {
-            trust["Statement"] = json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}});
+            trust["Statement"] =
+                json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}});
         });
     }),
     ("a wider action inline", "role/app", |w| w.inline(|own| own["Statement"][0]["Action"] = json!("s3:*"))),
@@ -233,9 +237,14 @@ const TAMPERINGS: [Tampering; 46] = [
     }),
     ("no boundary", "role/app", |w| w.iam("DeleteRolePermissionsBoundary", &[APP])),
     ("another boundary", "role/app", |w| {
-        w.iam("PutRolePermissionsBoundary", &[APP, ("PermissionsBoundary", "arn:aws:iam::aws:policy/AdministratorAccess")]);
+        w.iam(
+            "PutRolePermissionsBoundary",
+            &[APP, ("PermissionsBoundary", "arn:aws:iam::aws:policy/AdministratorAccess")],
+        );
     }),
-    ("another description", "role/app", |w| w.iam("UpdateRole", &[APP, ("Description", "of nobody"), ("MaxSessionDuration", "7200")])),
+    ("another description", "role/app", |w| {
+        w.iam("UpdateRole", &[APP, ("Description", "of nobody"), ("MaxSessionDuration", "7200")])
+    }),
     ("longer sessions", "role/app", |w| {
         w.iam("UpdateRole", &[APP, ("Description", "of the shop"), ("MaxSessionDuration", "43200")]);
     }),
@@ -269,7 +278,9 @@ const TAMPERINGS: [Tampering; 46] = [
         w.iam("DeleteOpenIDConnectProvider", &[("OpenIDConnectProviderArn", &w.provider())]);
     }),
     ("an annotation points elsewhere", "service-account/main/shop/app", |w| {
-        w.edit("app", |meta| meta["annotations"]["eks.amazonaws.com/role-arn"] = json!("arn:aws:iam::111122223333:role/x"));
+        w.edit("app", |meta| {
+            meta["annotations"]["eks.amazonaws.com/role-arn"] = json!("arn:aws:iam::111122223333:role/x")
+        });
     }),
     ("an annotation is gone", "service-account/main/shop/app", |w| {
         w.edit("app", |meta| {
@@ -319,7 +330,8 @@ fn every_tampering_is_found_and_named() {
 /// the replicas say for a while.
 #[test]
 fn stale_reads_are_no_drift() {
-    let runs = std::env::var("IRSA_TEST_DRIFTS").map_or(RUNS, |text| text.parse().expect("IRSA_TEST_DRIFTS is a number"));
+    let runs =
+        std::env::var("IRSA_TEST_DRIFTS").map_or(RUNS, |text| text.parse().expect("IRSA_TEST_DRIFTS is a number"));
     inside::runtime().block_on(async {
         let watched = Watched::set().await;
         let sandbox = &watched.inside.sandbox;
@@ -364,7 +376,10 @@ fn stale_reads_are_no_drift() {
             }
         }
         sandbox.stale_reads(0);
-        println!("drift: {} false alarms in {runs} runs, {alone} of which were shown something stale first", wrong.len());
+        println!(
+            "drift: {} false alarms in {runs} runs, {alone} of which were shown something stale first",
+            wrong.len()
+        );
         assert!(wrong.is_empty(), "{:?}", wrong.first_key_value());
         assert!(alone as u64 * 4 > runs, "stale reads hardly ever showed: {alone} of {runs}");
     });

@@ -205,6 +205,7 @@ fn work(next: &AtomicUsize, only: Option<&str>) -> (usize, BTreeMap<String, Vec<
             }
             let wrong = play(&stage, &watch, cell).await;
             if !wrong.is_empty() {
+                eprintln!("{name}: {}", wrong[0]);
                 failures.insert(name, wrong);
             }
         }

@@ -60,7 +60,10 @@ fn the_binary_survives_each_fault_once() {
         if run.code == 6 {
             run.says("iam:CreateRole").says("role/app");
         }
-        assert!(world.has_role(crate::support::world::FIRST, "other"), "{what}: what has nothing to do with it is lost");
+        assert!(
+            world.has_role(crate::support::world::FIRST, "other"),
+            "{what}: what has nothing to do with it is lost"
+        );
         bench.converges();
     }
     println!("process: {} faults, once each", faults.len());
@@ -77,7 +80,10 @@ fn the_binary_ends_in_time_whatever_lasts() {
         if matches!(fault, Fault::Refuse(_) | Fault::Deny) {
             run.says("request id: 00000000-0000-4000-8000-");
         }
-        assert!(world.has_role(crate::support::world::FIRST, "other"), "{what}: what has nothing to do with it is lost");
+        assert!(
+            world.has_role(crate::support::world::FIRST, "other"),
+            "{what}: what has nothing to do with it is lost"
+        );
         world.allow_all();
         bench.converges();
     }

@@ -6,8 +6,8 @@
 use super::access::{self, Triple};
 use crate::support::inside::{Ended, Inside};
 use crate::support::world::{FIRST, SECOND, create_namespace};
-use irsa_sandbox::{SandboxOptions, Snapshot};
 use irsa_sandbox::kubernetes::Resource;
+use irsa_sandbox::{SandboxOptions, Snapshot};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
