@@ -1,7 +1,8 @@
 //! EKS: clusters, each with a Kubernetes API that runs, and what hangs on them.
 //!
 //! State is kept by account and region. A cluster is ready as soon as it is made, where AWS takes ten minutes, unless a
-//! test asks for a while that is counted in looks; its API takes the tokens of its account's users and roles, who are all administrators there, and of guests by access entry.
+//! test asks for a while that is counted in looks. Its API takes the tokens of its account's users and roles, who are
+//! all administrators there, and of guests by access entry.
 
 mod access_entry;
 mod addon;

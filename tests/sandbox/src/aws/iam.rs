@@ -2,7 +2,8 @@
 //! the ways in which things read back otherwise than they were written.
 //!
 //! It is plain state behind one call; who may call, over which wire and with which faults is not its business. Reads
-//! are consistent at once, unless a test asks for AWS's delays. Every id follows from the account and the order of creation.
+//! are consistent at once, unless a test asks for AWS's delays. Every id follows from the account and the order of
+//! creation.
 
 mod account;
 mod attach;
@@ -236,7 +237,7 @@ impl Iam {
     }
 
     /// Roles that are made from now on take their time to be known everywhere, as AWS's do
-    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>).
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html>, "not always immediately visible").
     /// Of each, the first `count` GetRole show the unique id in place of the ARN, and the first `count` requests that
     /// name it, in a trust policy of any account or to EKS, are refused as if there were no such role.
     pub fn unsettled(&mut self, count: u32) {

@@ -250,7 +250,11 @@ async fn a_policy_narrows_an_association_without_session_tags() {
     let bench = furnished().await;
     let path = "/clusters/shop/pod-identity-associations";
     let policy = r#"{"Version":"2012-10-17","Statement":[]}"#;
-    let body = |policy: &str, disable: bool| json!({"namespace": "shop", "serviceAccount": "cart", "roleArn": ROLE, "policy": policy, "disableSessionTags": disable});
+    let body = |policy: &str, disable: bool| {
+        let mut body = json!({"namespace": "shop", "serviceAccount": "cart", "roleArn": ROLE, "policy": policy});
+        body["disableSessionTags"] = json!(disable);
+        body
+    };
     for (policy, disable) in [(policy, false), ("{no", true), ("[]", true)] {
         let answer = bench.refused(&format!("POST {path}"), body(policy, disable)).await;
         assert_eq!(answer, error(400, "InvalidParameterException"), "{policy} {disable}");
