@@ -17,6 +17,8 @@ pub use iam::{Iam, ProviderFacts, RoleFacts};
 
 pub(crate) use eks::{NewCluster, Place};
 pub(crate) use server::Server;
+#[cfg(test)]
+pub(crate) use server::tests as bench;
 
 use crate::kubernetes::Clock;
 use credentials::{Caller, Credentials};

@@ -10,12 +10,14 @@ mod delete;
 mod discovery;
 mod fields;
 mod gate;
+mod issuer;
 mod lease;
 mod list;
 mod manage;
 mod patch;
 mod protobuf;
 mod resource;
+mod review;
 mod route;
 mod selector;
 mod server;
@@ -24,6 +26,7 @@ mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tls;
+mod token;
 mod validate;
 mod verbs;
 mod walk;
@@ -40,3 +43,5 @@ pub use status::Refusal;
 pub use store::{Clock, Store};
 pub use validate::Strictness;
 pub use write::{PatchType, WriteOptions, Written};
+
+pub(crate) use issuer::{IssuerKey, Token};

@@ -18,9 +18,8 @@ pub(crate) use cluster::NewCluster;
 pub(crate) use route::Route;
 
 use crate::aws::query::{AwsError, Params};
-use crate::aws::sts::IssuerKey;
 use crate::aws::{Aws, PARTITION};
-use crate::kubernetes::Cluster;
+use crate::kubernetes::{Cluster, IssuerKey};
 use bytes::Bytes;
 use cluster::EksCluster;
 use jiff::Timestamp;
@@ -120,7 +119,7 @@ impl Eks {
     pub(crate) fn issuer_key(&self, issuer: &str) -> Option<Arc<IssuerKey>> {
         let regions = self.regions();
         let mut clusters = regions.values().flat_map(|region| region.clusters.values());
-        clusters.find(|cluster| cluster.kubernetes.issuer() == issuer).map(|cluster| Arc::clone(&cluster.key))
+        clusters.find(|cluster| cluster.kubernetes.issuer() == issuer).map(|cluster| cluster.kubernetes.issuer_key())
     }
 
     /// Lets a principal of another account use a cluster's API; false if there is no such cluster.

@@ -6,10 +6,12 @@
 use crate::gate::{Passed, Stage};
 use crate::kubernetes::access::{self, Access, Authenticate, Directory, User};
 use crate::kubernetes::gate::{Call, Gate};
+use crate::kubernetes::issuer::{Issuer, IssuerKey};
 use crate::kubernetes::route::Request;
 use crate::kubernetes::status::Refusal;
 use crate::kubernetes::store::{Clock, Store};
 use crate::kubernetes::tls;
+use crate::kubernetes::token;
 use crate::kubernetes::verbs::{self, Answer, Body, Sent};
 use crate::wire::{self, Lost, header};
 use base64::Engine;
@@ -78,10 +80,25 @@ impl fmt::Debug for ClusterOptions {
 }
 
 struct Shared {
-    issuer: String,
+    issuer: Issuer,
     directory: Mutex<Directory>,
     store: Mutex<Store>,
     gate: Gate,
+}
+
+impl Shared {
+    /// Whom a bearer token speaks for.
+    fn user(&self, token: &str) -> Option<User> {
+        let directory = || self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        // One lock at a time: whoever works on the objects may change what users may do.
+        let known = directory().user(token);
+        known.or_else(|| {
+            let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+            let name = token::user_name(&store, &self.issuer, token);
+            drop(store);
+            name.map(|name| directory().service_account(name))
+        })
+    }
 }
 
 /// A running cluster. It ends when it is dropped.
@@ -119,7 +136,7 @@ impl Cluster {
             otherwise: options.otherwise,
         };
         let shared = Arc::new(Shared {
-            issuer: options.issuer,
+            issuer: Issuer { url: options.issuer, endpoint: format!("https://{address}"), key: Arc::default() },
             directory: Mutex::new(directory),
             store: Mutex::new(store),
             gate: Gate::default(),
@@ -138,7 +155,12 @@ impl Cluster {
 
     /// The issuer of its ServiceAccount tokens.
     pub fn issuer(&self) -> &str {
-        &self.shared.issuer
+        &self.shared.issuer.url
+    }
+
+    /// The key that its tokens are signed with.
+    pub(crate) fn issuer_key(&self) -> Arc<IssuerKey> {
+        Arc::clone(&self.shared.issuer.key)
     }
 
     /// `https://127.0.0.1:PORT`
@@ -240,13 +262,12 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     let (parts, body) = incoming.into_parts();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let request = Request::parse(&parts.method, parts.uri.path(), &query);
-    let user = token(&parts.headers)
-        .and_then(|token| shared.directory.lock().unwrap_or_else(PoisonError::into_inner).user(&token));
+    let user = bearer(&parts.headers).and_then(|token| shared.user(&token));
     let body = Limited::new(body, BODY).collect().await.map(http_body_util::Collected::to_bytes);
     let mut call = Call {
         number: 0,
         verb: request.verb.to_owned(),
-        resource: request.resource.clone().unwrap_or_default(),
+        resource: request.full_resource(),
         namespace: request.namespace.clone(),
         name: request.name.clone(),
         user: user.as_ref().map(|user| user.name.clone()).unwrap_or_default(),
@@ -289,7 +310,7 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     }
 }
 
-fn token(headers: &HeaderMap) -> Option<String> {
+fn bearer(headers: &HeaderMap) -> Option<String> {
     let value = header(headers, &AUTHORIZATION);
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
@@ -318,6 +339,7 @@ fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Res
             }
             match answer.body {
                 Body::Json(value) => (answer.code, "application/json", value.to_string()),
+                Body::Keys(value) => (answer.code, "application/jwk-set+json", value.to_string()),
                 Body::Text(text) => (answer.code, "text/plain; charset=utf-8", text.to_owned()),
             }
         }

@@ -113,8 +113,12 @@ impl Refusal {
 
     /// 404 for an object.
     pub fn not_found(resource: Resource, name: &str) -> Self {
-        let what = resource.qualified();
-        Self::new(404, "NotFound", format!("{what} {name:?} not found")).about(&what, name)
+        Self::missing(&resource.qualified(), name)
+    }
+
+    /// 404 for an object of any resource.
+    pub(crate) fn missing(what: &str, name: &str) -> Self {
+        Self::new(404, "NotFound", format!("{what} {name:?} not found")).about(what, name)
     }
 
     /// 409 for an object that is there already.

@@ -146,8 +146,12 @@ impl Store {
         self.version += 1;
     }
 
+    pub(crate) fn time(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     pub(crate) fn now(&self) -> String {
-        let now = (self.clock)();
+        let now = self.time();
         let seconds = Timestamp::from_second(now.as_second()).unwrap_or(now);
         seconds.to_string()
     }

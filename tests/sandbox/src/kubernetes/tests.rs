@@ -5,6 +5,8 @@ pub(crate) mod http;
 mod leases;
 mod objects;
 mod ownership;
+mod reviews;
+mod tokens;
 
 use crate::kubernetes::{Refusal, Resource, Store, WriteOptions, Written};
 use jiff::Timestamp;

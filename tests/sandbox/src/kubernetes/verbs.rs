@@ -3,12 +3,15 @@
 use crate::kubernetes::access::{self, User};
 use crate::kubernetes::delete::Preconditions;
 use crate::kubernetes::discovery;
+use crate::kubernetes::issuer::Issuer;
 use crate::kubernetes::list::ListOptions;
 use crate::kubernetes::protobuf;
 use crate::kubernetes::resource::Resource;
+use crate::kubernetes::review;
 use crate::kubernetes::route::Request;
 use crate::kubernetes::status::{FieldError, Refusal};
 use crate::kubernetes::store::Store;
+use crate::kubernetes::token;
 use crate::kubernetes::validate::Strictness;
 use crate::kubernetes::write::{PatchType, WriteOptions, Written};
 use serde_json::{Value, json};
@@ -24,6 +27,8 @@ pub(crate) struct Answer {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Body {
     Json(Value),
+    /// A set of keys, which has a type of its own.
+    Keys(Value),
     Text(&'static str),
 }
 
@@ -48,7 +53,7 @@ pub(crate) struct Sent<'a> {
     pub(crate) content_type: &'a str,
     pub(crate) accept: &'a str,
     pub(crate) body: &'a [u8],
-    pub(crate) issuer: &'a str,
+    pub(crate) issuer: &'a Issuer,
 }
 
 /// Carries a request out.
@@ -56,11 +61,15 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
     let Some(plural) = &request.resource else { return path(request, sent) };
     match (request.group.as_str(), plural.as_str(), request.verb) {
         ("authorization.k8s.io", "selfsubjectaccessreviews", "create") => {
-            return Ok(Answer::json(201, access::review(sent.user, read(sent)?)));
+            return Ok(Answer::json(201, review::access(sent.user, read(sent)?)?));
+        }
+        ("authorization.k8s.io", "selfsubjectrulesreviews", "create") => {
+            return Ok(Answer::json(201, review::rules(sent.user, read(sent)?)?));
         }
         ("authentication.k8s.io", "selfsubjectreviews", "create") => {
-            return Ok(Answer::json(201, access::myself(sent.user)));
+            return Ok(Answer::json(201, review::myself(sent.user, store, read(sent)?)?));
         }
+        ("", "serviceaccounts", _) if request.subresource == "token" => return token_request(store, request, sent),
         _ => {}
     }
     let resource = Resource::from_plural(plural)
@@ -96,6 +105,14 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
     }
 }
 
+fn token_request(store: &mut Store, request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
+    if request.verb != "create" {
+        return Err(Refusal::method_not_allowed());
+    }
+    let (answer, warning) = token::request(store, sent.issuer, &request.namespace, &request.name, &read(sent)?)?;
+    Ok(Answer { code: 201, body: Body::Json(answer), warnings: warning.into_iter().collect() })
+}
+
 /// An object or list as the client wants it: whole, or its metadata only. A wish for a table is not granted.
 fn as_asked(value: Value, sent: &Sent<'_>) -> Value {
     let first = sent.accept.split(',').next().unwrap_or_default();
@@ -122,7 +139,10 @@ fn path(request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
     if ["/healthz", "/livez", "/readyz"].contains(&request.path.as_str()) {
         return Ok(Answer { code: 200, body: Body::Text("ok"), warnings: Vec::new() });
     }
-    Ok(discovery::document(&request.path, sent.issuer).map_or_else(nowhere, |value| Answer::json(200, value)))
+    let Some(document) = discovery::document(&request.path, sent.issuer) else { return Ok(nowhere()) };
+    let keys = request.path.trim_end_matches('/') == discovery::KEYS;
+    let body = if keys { Body::Keys(document) } else { Body::Json(document) };
+    Ok(Answer { code: 200, body, warnings: Vec::new() })
 }
 
 /// JSON is tried first: it is what almost every client sends, whatever it calls it.
