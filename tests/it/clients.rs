@@ -47,6 +47,25 @@ fn the_aws_cli_and_kubectl() {
     assert!(count > 30, "the lines were read");
 }
 
+/// Where curl was installed; the other clients come with the tests.
+#[test]
+fn curl_on_the_admin_pages() {
+    let curl = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|it| it.join("curl").is_file());
+    if !curl {
+        // past the capture of test output
+        let _ = std::io::stderr().write_all(b"skipped: the sandbox's admin pages by hand: no curl in PATH\n");
+        return;
+    }
+    let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
+    let environment = environment(&world, home.path());
+    let lines = blocks("bash").concat();
+    assert!(lines.lines().count() > 10, "the lines were read");
+    for line in lines.lines() {
+        let answer = run(Command::new("sh").args(["-c", line]), &environment, home.path(), line);
+        serde_json::from_str::<serde_json::Value>(&answer).unwrap_or_else(|_| panic!("{line}\n{answer}"));
+    }
+}
+
 #[test]
 fn boto3() {
     let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));

@@ -9,7 +9,7 @@ mod tests;
 
 pub use options::{ClusterSpec, SandboxOptions};
 
-use crate::aws::{Aws, Gate, Iam, NewCluster, Place, Record, Refusal, Server};
+use crate::aws::{Aws, Gate, Iam, NewCluster, Place, Record, Refusal, Server, Snapshot};
 use crate::kubernetes::{Cluster, KubeconfigEntry, kubeconfig};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -195,6 +195,30 @@ impl Sandbox {
     /// One IAM operation as someone else would do it, past HTTP and the gate; the answer's XML.
     pub fn iam_call(&self, account: &str, action: &str, fields: &[(&str, &str)]) -> Result<String, Refusal> {
         self.aws.iam_call(account, action, fields)
+    }
+
+    /// After every write over HTTP from now on, so many reads do not see it: IAM's in the account, EKS' of what hangs on
+    /// the clusters of the account and region, Kubernetes' in the cluster. Writes always see what there is. 0 turns it
+    /// off.
+    pub fn stale_reads(&self, reads: u32) {
+        self.aws.set_stale_reads(reads);
+    }
+
+    /// The state of all accounts, of EKS and of the objects in all clusters. Nothing should be under way.
+    pub fn snapshot(&self) -> Snapshot {
+        self.aws.snapshot()
+    }
+
+    /// Goes back to a state of this sandbox; new accounts are gone. Clusters are neither made nor ended: one that was
+    /// added or replaced since stays as it is, one that was removed stays away. Faults, logs, stale reads' number and
+    /// sessions stay as they are.
+    pub fn restore(&self, snapshot: &Snapshot) {
+        self.aws.restore(snapshot);
+    }
+
+    /// Ends all connections to AWS and refuses new ones, or takes them again on the same port.
+    pub async fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
+        self.server.refuse_connections(refuse).await
     }
 
     /// Where AWS' faults are set.

@@ -1,5 +1,11 @@
 //! What every server here does alike on its loopback port.
 
+mod door;
+mod payload;
+
+pub(crate) use door::Door;
+pub(crate) use payload::{Payload, page, truncated};
+
 use http::HeaderMap;
 use http::header::HeaderName;
 use std::fmt;
@@ -8,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// Serves every connection until it is dropped, which ends them all.
-pub(crate) async fn accept<F>(listener: TcpListener, serve: impl Fn(TcpStream) -> F)
+async fn accept<F>(listener: TcpListener, serve: impl Fn(TcpStream) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -10,15 +10,18 @@ mod cluster;
 mod input;
 mod page;
 mod route;
+mod saved;
 mod tagging;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cluster::NewCluster;
 pub(crate) use route::Route;
+pub(crate) use saved::Saved;
 
 use crate::aws::query::{AwsError, Params};
 use crate::aws::{Aws, PARTITION};
+use crate::gate::Stale;
 use crate::kubernetes::{Cluster, IssuerKey};
 use bytes::Bytes;
 use cluster::EksCluster;
@@ -49,7 +52,7 @@ impl Place {
 /// Principals of other accounts who may use a cluster's API.
 type Guests = Arc<RwLock<BTreeSet<String>>>;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Region {
     made: u64,
     clusters: BTreeMap<String, EksCluster>,
@@ -61,6 +64,7 @@ type Regions = BTreeMap<Place, Region>;
 #[derive(Debug, Default)]
 pub(crate) struct Eks {
     regions: Mutex<Regions>,
+    stale: Mutex<BTreeMap<Place, Stale<Region>>>,
 }
 
 fn not_found(message: impl Into<String>) -> AwsError {
@@ -139,6 +143,7 @@ impl Aws {
     /// One EKS operation.
     pub(crate) async fn eks_call(
         self: &Arc<Self>,
+        number: u64,
         place: &Place,
         route: &Route,
         query: &str,
@@ -156,31 +161,28 @@ impl Aws {
         let now = (self.clock)();
         let role_exists = |arn: &str| self.has_role(place, arn);
         let context = Context { place, now, role_exists: &role_exists };
-        let parameters = Params::parse(query.as_bytes());
         let mut regions = self.eks.regions();
         let region = regions.entry(place.clone()).or_default();
         match route.action {
-            "ListClusters" => return region.list(&parameters),
+            "ListClusters" => return region.list(&Params::parse(query.as_bytes())),
             "DescribeCluster" => return Ok(json!({"cluster": region.cluster(&route.cluster)?.show()})),
             "DeleteCluster" => return region.delete(&route.cluster),
-            "TagResource" | "UntagResource" | "ListTagsForResource" => return region.tagging(route, query, &body),
             _ => {}
         }
-        let cluster = region.cluster(&route.cluster)?;
-        match route.action {
-            "CreatePodIdentityAssociation" => cluster.create_association(&context, &body),
-            "ListPodIdentityAssociations" => cluster.list_associations(&parameters),
-            "DescribePodIdentityAssociation" => cluster.describe_association(&route.item),
-            "UpdatePodIdentityAssociation" => cluster.update_association(&context, &route.item, &body),
-            "DeletePodIdentityAssociation" => cluster.delete_association(&route.item),
-            "CreateAddon" => cluster.create_addon(&context, &body),
-            "ListAddons" => cluster.list_addons(&parameters),
-            "DescribeAddon" => cluster.describe_addon(&route.item),
-            "DeleteAddon" => cluster.delete_addon(&route.item, &parameters),
-            "CreateAccessEntry" => cluster.create_entry(&context, &body),
-            "ListAccessEntries" => cluster.list_entries(&parameters),
-            "DescribeAccessEntry" => cluster.describe_entry(&route.item),
-            _ => cluster.delete_entry(&route.item),
+        let part = |region: &mut Region| region.part_call(&context, route, query, &body);
+        let mut stale = self.eks.stale();
+        let stale = stale.entry(place.clone()).or_default();
+        if route.changes() {
+            return stale.write(self.stale_reads(), region, part);
+        }
+        // A cluster that is not there, or was not there yet, is as it is.
+        let known = |region: &Region| route.cluster.starts_with("arn:") || region.clusters.contains_key(&route.cluster);
+        match stale.read().filter(|before| known(before) && known(region)) {
+            None => part(region),
+            Some(before) => {
+                self.gate.struck(number, "stale");
+                part(before)
+            }
         }
     }
 
@@ -197,4 +199,36 @@ struct Context<'a> {
     place: &'a Place,
     now: Timestamp,
     role_exists: &'a dyn Fn(&str) -> bool,
+}
+
+impl Region {
+    /// An operation on what hangs on a cluster.
+    fn part_call(
+        &mut self,
+        context: &Context<'_>,
+        route: &Route,
+        query: &str,
+        body: &Value,
+    ) -> Result<Value, AwsError> {
+        if matches!(route.action, "TagResource" | "UntagResource" | "ListTagsForResource") {
+            return self.tagging(route, query, body);
+        }
+        let parameters = Params::parse(query.as_bytes());
+        let cluster = self.cluster(&route.cluster)?;
+        match route.action {
+            "CreatePodIdentityAssociation" => cluster.create_association(context, body),
+            "ListPodIdentityAssociations" => cluster.list_associations(&parameters),
+            "DescribePodIdentityAssociation" => cluster.describe_association(&route.item),
+            "UpdatePodIdentityAssociation" => cluster.update_association(context, &route.item, body),
+            "DeletePodIdentityAssociation" => cluster.delete_association(&route.item),
+            "CreateAddon" => cluster.create_addon(context, body),
+            "ListAddons" => cluster.list_addons(&parameters),
+            "DescribeAddon" => cluster.describe_addon(&route.item),
+            "DeleteAddon" => cluster.delete_addon(&route.item, &parameters),
+            "CreateAccessEntry" => cluster.create_entry(context, body),
+            "ListAccessEntries" => cluster.list_entries(&parameters),
+            "DescribeAccessEntry" => cluster.describe_entry(&route.item),
+            _ => cluster.delete_entry(&route.item),
+        }
+    }
 }

@@ -29,7 +29,7 @@ mod version;
 
 pub(crate) use check::Checks;
 pub use facts::{ProviderFacts, RoleFacts};
-pub(crate) use principals::Principals;
+pub(crate) use principals::{Principals, State as PrincipalsState};
 pub(crate) use trust::glob;
 
 use crate::aws::query::{AwsError, Params, Xml};
@@ -47,6 +47,7 @@ pub(crate) type Answer = Result<Option<Xml>, AwsError>;
 type Table<T> = BTreeMap<String, T>;
 
 /// The IAM of one account.
+#[derive(Clone)]
 pub struct Iam {
     partition: String,
     account: String,

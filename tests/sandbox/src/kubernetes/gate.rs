@@ -132,6 +132,14 @@ impl gate::Asked for Call {
     fn denied(&self) -> Refusal {
         denied(self)
     }
+
+    fn lane(&self) -> String {
+        self.user.clone()
+    }
+
+    fn throttled(&self) -> Refusal {
+        Refusal::too_many_requests(1)
+    }
 }
 
 fn denied(call: &Call) -> Refusal {

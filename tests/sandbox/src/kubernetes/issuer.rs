@@ -20,16 +20,26 @@ use std::sync::{Arc, OnceLock};
 pub(crate) struct Issuer {
     /// What tokens say in `iss`.
     pub(crate) url: String,
-    /// The API server that publishes the key.
-    pub(crate) endpoint: String,
     pub(crate) key: Arc<IssuerKey>,
+    /// The API server that publishes the key; known once it listens.
+    endpoint: OnceLock<String>,
 }
 
 impl Issuer {
+    pub(crate) fn new(url: String) -> Self {
+        Self { url, key: Arc::default(), endpoint: OnceLock::new() }
+    }
+
+    /// Says once where the key is published.
+    pub(crate) fn publish_at(&self, endpoint: String) {
+        self.endpoint.get_or_init(|| endpoint);
+    }
+
     /// `/.well-known/openid-configuration`
     pub(crate) fn configuration(&self) -> Value {
+        let endpoint = self.endpoint.get().map_or("", String::as_str);
         json!({
-            "issuer": self.url, "jwks_uri": format!("{}/openid/v1/jwks", self.endpoint),
+            "issuer": self.url, "jwks_uri": format!("{endpoint}/openid/v1/jwks"),
             "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
         })

@@ -3,7 +3,7 @@
 //! A request is named, its user found and authorized, passed through the gate, carried out in one step under the
 //! store's lock, passed through the gate again and answered.
 
-use crate::gate::{Passed, Stage};
+use crate::gate::{Asked, Passed, Stage, Stale};
 use crate::kubernetes::access::{self, Access, Authenticate, Directory, User};
 use crate::kubernetes::gate::{Call, Gate};
 use crate::kubernetes::issuer::{Issuer, IssuerKey};
@@ -13,13 +13,12 @@ use crate::kubernetes::store::{Clock, Store};
 use crate::kubernetes::tls;
 use crate::kubernetes::token;
 use crate::kubernetes::verbs::{self, Answer, Body, Sent};
-use crate::wire::{self, Lost, header};
+use crate::wire::{self, Door, Lost, Payload, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WARNING};
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -28,10 +27,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 /// The largest body that kube-apiserver takes.
@@ -83,6 +81,8 @@ struct Shared {
     issuer: Issuer,
     directory: Mutex<Directory>,
     store: Mutex<Store>,
+    stale: Mutex<Stale<Store>>,
+    stale_reads: AtomicU32,
     gate: Gate,
 }
 
@@ -104,21 +104,42 @@ impl Shared {
 /// A running cluster. It ends when it is dropped.
 pub struct Cluster {
     name: String,
-    address: SocketAddr,
     authority: String,
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    door: Door,
 }
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster").field("name", &self.name).field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Cluster").field("name", &self.name).field("door", &self.door).finish_non_exhaustive()
     }
 }
 
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        self.task.abort();
+impl Shared {
+    fn stale(&self) -> MutexGuard<'_, Stale<Store>> {
+        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One step under the store's lock.
+    fn carry_out(&self, call: &Call, request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut stale, reads) = (self.stale(), self.stale_reads.load(Ordering::SeqCst));
+        if call.changes() {
+            return stale.write(reads, &mut store, |store| verbs::carry_out(store, request, sent));
+        }
+        let reads_objects = request.resource.is_some() && ["get", "list"].contains(&request.verb);
+        let owed = if reads_objects { stale.read() } else { None };
+        match owed {
+            None => verbs::carry_out(&mut store, request, sent),
+            Some(before) => {
+                self.gate.struck(call.number, "stale");
+                // Lists under way are gone on with whichever state their next page is read from.
+                before.swap_pages(&mut store);
+                let answer = verbs::carry_out(before, request, sent);
+                before.swap_pages(&mut store);
+                answer
+            }
+        }
     }
 }
 
@@ -126,8 +147,6 @@ impl Cluster {
     /// Starts a cluster; needs a tokio runtime.
     pub async fn start(options: ClusterOptions) -> io::Result<Self> {
         let identity = tls::identity(&options.name)?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
-        let address = listener.local_addr()?;
         let store = Store::new(&options.name, options.clock).map_err(io::Error::other)?;
         let directory = Directory {
             tokens: options.tokens,
@@ -136,16 +155,18 @@ impl Cluster {
             otherwise: options.otherwise,
         };
         let shared = Arc::new(Shared {
-            issuer: Issuer { url: options.issuer, endpoint: format!("https://{address}"), key: Arc::default() },
+            issuer: Issuer::new(options.issuer),
             directory: Mutex::new(directory),
             store: Mutex::new(store),
+            stale: Mutex::default(),
+            stale_reads: AtomicU32::new(0),
             gate: Gate::default(),
         });
         let (acceptor, serving) = (TlsAcceptor::from(identity.server), Arc::clone(&shared));
-        let task = tokio::spawn(wire::accept(listener, move |stream| {
-            connection(stream, acceptor.clone(), Arc::clone(&serving))
-        }));
-        Ok(Self { name: options.name, address, authority: identity.authority_pem, shared, task })
+        let serve = move |stream| connection(stream, acceptor.clone(), Arc::clone(&serving));
+        let door = Door::open(options.port, serve).await?;
+        shared.issuer.publish_at(format!("https://{}", door.address()));
+        Ok(Self { name: options.name, authority: identity.authority_pem, shared, door })
     }
 
     /// The name it was given.
@@ -165,7 +186,7 @@ impl Cluster {
 
     /// `https://127.0.0.1:PORT`
     pub fn endpoint(&self) -> String {
-        format!("https://{}", self.address)
+        format!("https://{}", self.door.address())
     }
 
     /// The authority that signed the server's certificate.
@@ -180,7 +201,12 @@ impl Cluster {
 
     /// Ends it before it is dropped: connections break and no other is taken.
     pub fn stop(&self) {
-        self.task.abort();
+        self.door.close();
+    }
+
+    /// Ends all connections and refuses new ones, or takes them again on the same port.
+    pub async fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
+        self.door.refuse(refuse).await
     }
 
     /// The log and the faults.
@@ -191,6 +217,18 @@ impl Cluster {
     /// Works on the objects themselves, past HTTP, users and the gate; no request runs meanwhile.
     pub fn with<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
         work(&mut self.shared.store.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// After every write from now on, so many reads do not see it; 0 turns it off.
+    pub fn stale_reads(&self, reads: u32) {
+        self.shared.stale_reads.store(reads, Ordering::SeqCst);
+        self.shared.stale().clear();
+    }
+
+    /// Puts all objects back.
+    pub(crate) fn restore(&self, store: &Store) {
+        self.with(|now| now.clone_from(store));
+        self.shared.stale().clear();
     }
 
     /// Adds a static token, or replaces whom it speaks for.
@@ -258,7 +296,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
+async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Result<Response<Payload>, Lost> {
     let (parts, body) = incoming.into_parts();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let request = Request::parse(&parts.method, parts.uri.path(), &query);
@@ -278,16 +316,18 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
         body: body.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default(),
     };
     shared.gate.arrived(&mut call);
+    shared.gate.travel().await;
     let result = match admit(user, &request) {
         Err(refusal) => Err(refusal),
         Ok(user) => match (shared.gate.pass(Stage::Before, &call, None).await, body) {
             (Passed::Lost, _) => return Err(Lost),
             (Passed::Refused(refusal), _) => return Ok(respond(&shared, &call, Err(refusal))),
-            (Passed::On, Err(_)) => {
+            (Passed::Page(status, body), _) => return Ok(shared.gate.page(&call, status, body)),
+            (Passed::On | Passed::Cut, Err(_)) => {
                 let text = format!("Request entity too large: limit is {BODY}");
                 Err(Refusal::new(413, "RequestEntityTooLarge", text))
             }
-            (Passed::On, Ok(body)) => {
+            (Passed::On | Passed::Cut, Ok(body)) => {
                 let sent = Sent {
                     user: &user,
                     user_agent: &call.user_agent,
@@ -296,8 +336,7 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
                     body: &body,
                     issuer: &shared.issuer,
                 };
-                let mut store = shared.store.lock().unwrap_or_else(PoisonError::into_inner);
-                verbs::carry_out(&mut store, &request, &sent)
+                shared.carry_out(&call, &request, &sent)
             }
         },
     };
@@ -306,6 +345,8 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     match shared.gate.pass(Stage::After, &call, Some(code)).await {
         Passed::On => Ok(respond(&shared, &call, result)),
         Passed::Refused(refusal) => Ok(respond(&shared, &call, Err(refusal))),
+        Passed::Page(status, body) => Ok(shared.gate.page(&call, status, body)),
+        Passed::Cut => Ok(wire::truncated(respond(&shared, &call, result))),
         Passed::Lost => Err(Lost),
     }
 }
@@ -328,7 +369,7 @@ fn admit(user: Option<User>, request: &Request) -> Result<User, Refusal> {
     Ok(user)
 }
 
-fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Response<Full<Bytes>> {
+fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Response<Payload> {
     let mut headers = HeaderMap::new();
     let (code, kind, bytes) = match result {
         Ok(answer) => {
@@ -351,7 +392,7 @@ fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Res
         }
     };
     shared.gate.note(call.number, |record| record.answer = Some(code));
-    let mut response = Response::new(Full::new(Bytes::from(bytes)));
+    let mut response = Response::new(Payload::from(bytes));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
     headers.insert("audit-id", call.number.into());

@@ -100,7 +100,10 @@ impl Refusal {
     /// Adds a cause.
     #[must_use]
     pub fn cause(mut self, reason: &str, message: &str, field: &str) -> Self {
-        let mut cause = json!({"reason": reason, "message": message});
+        let mut cause = json!({"message": message});
+        if !reason.is_empty() {
+            cause["reason"] = json!(reason);
+        }
         if !field.is_empty() {
             cause["field"] = json!(field);
         }
@@ -190,6 +193,11 @@ impl Refusal {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
 
+    /// 401 for a token that is over: the server does not tell why.
+    pub fn expired() -> Self {
+        Self::unauthorized()
+    }
+
     /// 403 on an object or a collection.
     pub fn forbidden(resource: &str, name: &str, why: impl fmt::Display) -> Self {
         let what = if name.is_empty() { resource.to_owned() } else { format!("{resource} {name:?}") };
@@ -217,6 +225,11 @@ impl Refusal {
     /// 429, as priority and fairness answers.
     pub fn too_many_requests(seconds: u32) -> Self {
         Self::new(429, "TooManyRequests", "Too many requests, please try again later.").retry_after(seconds)
+    }
+
+    /// 500 of a server that cannot go on.
+    pub fn internal(why: &str) -> Self {
+        Self::new(500, "InternalError", format!("Internal error occurred: {why}")).cause("", why, "")
     }
 
     /// 503.

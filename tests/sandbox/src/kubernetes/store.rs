@@ -169,6 +169,11 @@ impl Store {
         }
     }
 
+    /// Exchanges the lists that can be gone on with.
+    pub(crate) fn swap_pages(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.snapshots, &mut other.snapshots);
+    }
+
     pub(crate) fn snapshot_at(&self, resource: Resource, version: u64) -> Option<&Table> {
         self.snapshots.get(&(version, resource))
     }

@@ -1,6 +1,7 @@
 //! What the stand-in promises, tried on the store and once over TLS and HTTP.
 
 mod apply;
+mod faults;
 pub(crate) mod http;
 mod leases;
 mod objects;

@@ -148,7 +148,7 @@ pub(crate) fn request(
         "iss": issuer.url, "sub": format!("{PREFIX}{namespace}:{name}"), "aud": wish.audiences,
         "iat": now, "nbf": now, "exp": now + wish.seconds, "jti": store.uid(), "kubernetes.io": about,
     });
-    let failed = || Refusal::new(500, "InternalError", "Internal error occurred: failed to generate token");
+    let failed = || Refusal::internal("failed to generate token");
     let token = issuer.key.sign(&claims).ok_or_else(failed)?;
     let show = |seconds| Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default();
     let answer = json!({

@@ -10,7 +10,7 @@ use crate::aws::{Aws, PARTITION};
 use crate::kubernetes::{Authenticate, Cluster, ClusterOptions};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, PoisonError};
 
@@ -18,7 +18,7 @@ use std::sync::{Arc, PoisonError};
 const VERSION: &str = "1.33";
 
 /// A cluster.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct EksCluster {
     pub(super) name: String,
     pub(super) place: Place,
@@ -149,6 +149,14 @@ impl EksCluster {
         self.guests.write().unwrap_or_else(PoisonError::into_inner).insert(principal.to_owned());
     }
 
+    pub(super) fn guests(&self) -> BTreeSet<String> {
+        self.guests.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_guests(&self, guests: BTreeSet<String>) {
+        *self.guests.write().unwrap_or_else(PoisonError::into_inner) = guests;
+    }
+
     pub(super) fn turn_away(&self, principal: &str) {
         self.guests.write().unwrap_or_else(PoisonError::into_inner).remove(principal);
     }
@@ -213,6 +221,7 @@ impl Aws {
         let guests = Guests::default();
         let started = self.start_kubernetes(place, &new.name, issuer, Arc::clone(&guests)).await;
         let kubernetes = Arc::new(started.map_err(|error| AwsError::new(500, "ServerException", error.to_string()))?);
+        kubernetes.stale_reads(self.stale_reads());
         let cluster = EksCluster {
             name: new.name.clone(),
             place: place.clone(),

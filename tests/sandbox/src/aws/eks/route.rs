@@ -78,6 +78,11 @@ impl Route {
         Some(Self { action, cluster, item })
     }
 
+    /// Whether it would change something.
+    pub(crate) fn changes(&self) -> bool {
+        !["Get", "List", "Describe"].iter().any(|verb| self.action.starts_with(verb))
+    }
+
     /// What it is about, for the log and the faults.
     pub(crate) fn object(&self) -> String {
         if self.item.is_empty() { self.cluster.clone() } else { format!("{}/{}", self.cluster, self.item) }

@@ -14,8 +14,9 @@ pub(crate) struct Principals {
     state: RwLock<State>,
 }
 
-#[derive(Debug, Default)]
-struct State {
+/// What is in it.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct State {
     accounts: BTreeSet<String>,
     ids: HashMap<String, String>,
     arns: BTreeMap<String, String>,
@@ -28,6 +29,14 @@ impl Principals {
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn save(&self) -> State {
+        self.read().clone()
+    }
+
+    pub(crate) fn restore(&self, state: &State) {
+        self.write().clone_from(state);
     }
 
     /// From now on this account is in sight, empty if nothing was entered.

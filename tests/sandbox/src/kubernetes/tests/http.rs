@@ -44,7 +44,7 @@ pub(crate) async fn send(
     send_accepting(cluster, method, path, token, [kind, "application/json"], body).await
 }
 
-async fn send_accepting(
+pub(super) async fn send_accepting(
     cluster: &Cluster,
     method: &str,
     path: &str,
