@@ -2,7 +2,7 @@
 //! port.
 //!
 //! It keeps what matters to a client that writes: server-side apply with field ownership, versions and preconditions,
-//! paged lists, RBAC, and errors in the real server's words. There are no watches, no other kinds and no kubelets.
+//! paged lists, RBAC, and errors in the real server's words. There are no other kinds and no kubelets.
 //! Every request passes [`Gate`], where tests read the log and set faults.
 
 mod access;
@@ -30,6 +30,7 @@ mod token;
 mod validate;
 mod verbs;
 mod walk;
+mod watch;
 mod write;
 
 pub use crate::gate::{Admission, Stage};

@@ -37,7 +37,7 @@ fn of_group(group: &str) -> impl Iterator<Item = Resource> {
 
 /// The kinds of a group that are stored.
 fn stored(group: &str) -> Vec<Value> {
-    let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update"];
+    let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     let one = |resource: Resource| {
         let mut entry = json!({
             "name": resource.plural(), "singularName": resource.kind().to_lowercase(), "kind": resource.kind(),

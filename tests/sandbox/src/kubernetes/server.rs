@@ -13,6 +13,7 @@ use crate::kubernetes::store::{Clock, Store};
 use crate::kubernetes::tls;
 use crate::kubernetes::token;
 use crate::kubernetes::verbs::{self, Answer, Body, Sent};
+use crate::kubernetes::watch::Watch;
 use crate::wire::{self, Door, Lost, Payload, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -30,6 +31,7 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 /// The largest body that kube-apiserver takes.
@@ -227,7 +229,7 @@ impl Cluster {
 
     /// Puts all objects back.
     pub(crate) fn restore(&self, store: &Store) {
-        self.with(|now| now.clone_from(store));
+        self.with(|now| now.go_back_to(store));
         self.shared.stale().clear();
     }
 
@@ -369,9 +371,19 @@ fn admit(user: Option<User>, request: &Request) -> Result<User, Refusal> {
     Ok(user)
 }
 
-fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Response<Payload> {
+/// The events of a watch, which go on when the answer has begun.
+fn stream(shared: &Arc<Shared>, watch: Watch) -> Payload {
+    let (client, events) = mpsc::channel(64);
+    let objects = Arc::clone(shared);
+    let look = move |watch: &mut Watch| watch.look(&objects.store.lock().unwrap_or_else(PoisonError::into_inner));
+    let bell = shared.store.lock().unwrap_or_else(PoisonError::into_inner).changes.bell();
+    tokio::spawn(watch.drive(look, bell, client));
+    Payload::from(events)
+}
+
+fn respond(shared: &Arc<Shared>, call: &Call, result: Result<Answer, Refusal>) -> Response<Payload> {
     let mut headers = HeaderMap::new();
-    let (code, kind, bytes) = match result {
+    let (code, kind, payload) = match result {
         Ok(answer) => {
             for warning in &answer.warnings {
                 if let Ok(value) = format!("299 - {warning:?}").parse() {
@@ -379,20 +391,21 @@ fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Res
                 }
             }
             match answer.body {
-                Body::Json(value) => (answer.code, "application/json", value.to_string()),
-                Body::Keys(value) => (answer.code, "application/jwk-set+json", value.to_string()),
-                Body::Text(text) => (answer.code, "text/plain; charset=utf-8", text.to_owned()),
+                Body::Json(value) => (answer.code, "application/json", Payload::from(value.to_string())),
+                Body::Keys(value) => (answer.code, "application/jwk-set+json", Payload::from(value.to_string())),
+                Body::Text(text) => (answer.code, "text/plain; charset=utf-8", Payload::from(text.to_owned())),
+                Body::Watch(watch) => (answer.code, "application/json", stream(shared, *watch)),
             }
         }
         Err(refusal) => {
             if let Some(seconds) = refusal.details.get("retryAfterSeconds").and_then(Value::as_u64) {
                 headers.insert(RETRY_AFTER, seconds.into());
             }
-            (refusal.code, "application/json", refusal.body().to_string())
+            (refusal.code, "application/json", Payload::from(refusal.body().to_string()))
         }
     };
     shared.gate.note(call.number, |record| record.answer = Some(code));
-    let mut response = Response::new(Payload::from(bytes));
+    let mut response = Response::new(payload);
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
     headers.insert("audit-id", call.number.into());

@@ -86,7 +86,9 @@ impl Refusal {
         if !group.is_empty() {
             self.details.insert("group".to_owned(), json!(group));
         }
-        self.details.insert("kind".to_owned(), json!(kind));
+        if !kind.is_empty() {
+            self.details.insert("kind".to_owned(), json!(kind));
+        }
         self
     }
 

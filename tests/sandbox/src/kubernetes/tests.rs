@@ -8,6 +8,8 @@ mod objects;
 mod ownership;
 mod reviews;
 mod tokens;
+mod watches;
+mod writes;
 
 use crate::kubernetes::{Refusal, Resource, Store, WriteOptions, Written};
 use jiff::Timestamp;
