@@ -21,6 +21,8 @@ pub use iam::{Iam, ProviderFacts, RoleFacts};
 pub(crate) use eks::Route;
 pub(crate) use eks::{NewCluster, Place};
 pub(crate) use server::{Server, connection};
+#[cfg(test)]
+pub(crate) use server::tests as bench;
 pub use snapshot::Snapshot;
 
 use crate::gate::Stale;

@@ -21,10 +21,9 @@ pub(crate) use route::Route;
 pub(crate) use saved::Saved;
 
 use crate::aws::query::{AwsError, Params};
-use crate::aws::sts::IssuerKey;
 use crate::aws::{Aws, PARTITION};
 use crate::gate::Stale;
-use crate::kubernetes::Cluster;
+use crate::kubernetes::{Cluster, IssuerKey};
 use bytes::Bytes;
 use cluster::EksCluster;
 use jiff::Timestamp;
@@ -156,7 +155,7 @@ impl Eks {
     pub(crate) fn issuer_key(&self, issuer: &str) -> Option<Arc<IssuerKey>> {
         let regions = self.regions();
         let mut clusters = regions.values().flat_map(|region| region.clusters.values());
-        clusters.find(|cluster| cluster.kubernetes.issuer() == issuer).map(|cluster| Arc::clone(&cluster.key))
+        clusters.find(|cluster| cluster.kubernetes.issuer() == issuer).map(|cluster| cluster.kubernetes.issuer_key())
     }
 
     /// Lets a principal of another account use a cluster's API; false if there is no such cluster.

@@ -6,11 +6,14 @@
 use crate::gate::{Asked, Passed, Stage, Stale};
 use crate::kubernetes::access::{self, Access, Authenticate, Directory, User};
 use crate::kubernetes::gate::{Call, Gate};
+use crate::kubernetes::issuer::{Issuer, IssuerKey};
 use crate::kubernetes::route::Request;
 use crate::kubernetes::status::Refusal;
 use crate::kubernetes::store::{Clock, Store};
 use crate::kubernetes::tls;
+use crate::kubernetes::token;
 use crate::kubernetes::verbs::{self, Answer, Body, Sent};
+use crate::kubernetes::watch::Watch;
 use crate::wire::{self, Door, Lost, Payload, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -29,6 +32,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 /// The largest body that kube-apiserver takes.
@@ -77,12 +81,27 @@ impl fmt::Debug for ClusterOptions {
 }
 
 struct Shared {
-    issuer: String,
+    issuer: Issuer,
     directory: Mutex<Directory>,
     store: Mutex<Store>,
     stale: Mutex<Stale<Store>>,
     stale_reads: AtomicU32,
     gate: Gate,
+}
+
+impl Shared {
+    /// Whom a bearer token speaks for.
+    fn user(&self, token: &str) -> Option<User> {
+        let directory = || self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        // One lock at a time: whoever works on the objects may change what users may do.
+        let known = directory().user(token);
+        known.or_else(|| {
+            let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+            let name = token::user_name(&store, &self.issuer, token);
+            drop(store);
+            name.map(|name| directory().service_account(name))
+        })
+    }
 }
 
 /// A running cluster. It ends when it is dropped.
@@ -139,7 +158,7 @@ impl Cluster {
             otherwise: options.otherwise,
         };
         let shared = Arc::new(Shared {
-            issuer: options.issuer,
+            issuer: Issuer::new(options.issuer),
             directory: Mutex::new(directory),
             store: Mutex::new(store),
             stale: Mutex::default(),
@@ -149,6 +168,7 @@ impl Cluster {
         let (acceptor, serving) = (TlsAcceptor::from(identity.server), Arc::clone(&shared));
         let serve = move |stream| secure_connection(stream, acceptor.clone(), Arc::clone(&serving));
         let door = Door::open(options.port, serve).await?;
+        shared.issuer.publish_at(format!("https://{}", door.address()));
         Ok(Self { name: options.name, authority: identity.authority_pem, shared, door })
     }
 
@@ -159,7 +179,12 @@ impl Cluster {
 
     /// The issuer of its ServiceAccount tokens.
     pub fn issuer(&self) -> &str {
-        &self.shared.issuer
+        &self.shared.issuer.url
+    }
+
+    /// The key that its tokens are signed with.
+    pub(crate) fn issuer_key(&self) -> Arc<IssuerKey> {
+        Arc::clone(&self.shared.issuer.key)
     }
 
     /// `https://127.0.0.1:PORT`
@@ -211,7 +236,7 @@ impl Cluster {
 
     /// Puts all objects back.
     pub(crate) fn restore(&self, store: &Store) {
-        self.with(|now| now.clone_from(store));
+        self.with(|now| now.go_back_to(store));
         self.shared.stale().clear();
     }
 
@@ -288,13 +313,12 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     let (parts, body) = incoming.into_parts();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let request = Request::parse(&parts.method, parts.uri.path(), &query);
-    let user = token(&parts.headers)
-        .and_then(|token| shared.directory.lock().unwrap_or_else(PoisonError::into_inner).user(&token));
+    let user = bearer(&parts.headers).and_then(|token| shared.user(&token));
     let body = Limited::new(body, BODY).collect().await.map(http_body_util::Collected::to_bytes);
     let mut call = Call {
         number: 0,
         verb: request.verb.to_owned(),
-        resource: request.resource.clone().unwrap_or_default(),
+        resource: request.full_resource(),
         namespace: request.namespace.clone(),
         name: request.name.clone(),
         user: user.as_ref().map(|user| user.name.clone()).unwrap_or_default(),
@@ -340,7 +364,7 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     }
 }
 
-fn token(headers: &HeaderMap) -> Option<String> {
+fn bearer(headers: &HeaderMap) -> Option<String> {
     let value = header(headers, &AUTHORIZATION);
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
@@ -358,9 +382,19 @@ fn admit(user: Option<User>, request: &Request) -> Result<User, Refusal> {
     Ok(user)
 }
 
-fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Response<Payload> {
+/// The events of a watch, which go on when the answer has begun.
+fn stream(shared: &Arc<Shared>, watch: Watch) -> Payload {
+    let (client, events) = mpsc::channel(64);
+    let objects = Arc::clone(shared);
+    let look = move |watch: &mut Watch| watch.look(&objects.store.lock().unwrap_or_else(PoisonError::into_inner));
+    let bell = shared.store.lock().unwrap_or_else(PoisonError::into_inner).changes.bell();
+    tokio::spawn(watch.drive(look, bell, client));
+    Payload::from(events)
+}
+
+fn respond(shared: &Arc<Shared>, call: &Call, result: Result<Answer, Refusal>) -> Response<Payload> {
     let mut headers = HeaderMap::new();
-    let (code, kind, bytes) = match result {
+    let (code, kind, payload) = match result {
         Ok(answer) => {
             for warning in &answer.warnings {
                 if let Ok(value) = format!("299 - {warning:?}").parse() {
@@ -368,19 +402,21 @@ fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Res
                 }
             }
             match answer.body {
-                Body::Json(value) => (answer.code, "application/json", value.to_string()),
-                Body::Text(text) => (answer.code, "text/plain; charset=utf-8", text.to_owned()),
+                Body::Json(value) => (answer.code, "application/json", Payload::from(value.to_string())),
+                Body::Keys(value) => (answer.code, "application/jwk-set+json", Payload::from(value.to_string())),
+                Body::Text(text) => (answer.code, "text/plain; charset=utf-8", Payload::from(text.to_owned())),
+                Body::Watch(watch) => (answer.code, "application/json", stream(shared, *watch)),
             }
         }
         Err(refusal) => {
             if let Some(seconds) = refusal.details.get("retryAfterSeconds").and_then(Value::as_u64) {
                 headers.insert(RETRY_AFTER, seconds.into());
             }
-            (refusal.code, "application/json", refusal.body().to_string())
+            (refusal.code, "application/json", Payload::from(refusal.body().to_string()))
         }
     };
     shared.gate.note(call.number, |record| record.answer = Some(code));
-    let mut response = Response::new(Payload::from(bytes));
+    let mut response = Response::new(payload);
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
     headers.insert("audit-id", call.number.into());

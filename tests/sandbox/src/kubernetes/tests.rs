@@ -3,8 +3,13 @@
 mod apply;
 mod faults;
 pub(crate) mod http;
+mod leases;
 mod objects;
 mod ownership;
+mod reviews;
+mod tokens;
+mod watches;
+mod writes;
 
 use crate::kubernetes::{Refusal, Resource, Store, WriteOptions, Written};
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! The body of an answer: whole, or cut short after half of what its headers promise.
+//! The body of an answer: whole, cut short after half of what its headers promise, or a stream that goes on.
 
 use crate::wire::Lost;
 use bytes::Bytes;
@@ -8,6 +8,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
 /// What lies between the half that is sent and the end of the connection: the time to flush it.
@@ -17,6 +18,7 @@ const FLUSH: Duration = Duration::from_millis(10);
 enum End {
     Whole,
     Cut(Option<Pin<Box<Sleep>>>),
+    Open(mpsc::Receiver<Bytes>),
 }
 
 /// An answer's body.
@@ -33,6 +35,12 @@ impl From<String> for Payload {
     }
 }
 
+impl From<mpsc::Receiver<Bytes>> for Payload {
+    fn from(stream: mpsc::Receiver<Bytes>) -> Self {
+        Self { bytes: Bytes::new(), promised: 0, end: End::Open(stream) }
+    }
+}
+
 impl Body for Payload {
     type Data = Bytes;
     type Error = Lost;
@@ -43,9 +51,14 @@ impl Body for Payload {
             self.promised -= bytes.len() as u64;
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
-        let End::Cut(pause) = &mut self.end else { return Poll::Ready(None) };
-        ready!(pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSH))).as_mut().poll(cx));
-        Poll::Ready(Some(Err(Lost)))
+        match &mut self.end {
+            End::Whole => Poll::Ready(None),
+            End::Cut(pause) => {
+                ready!(pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSH))).as_mut().poll(cx));
+                Poll::Ready(Some(Err(Lost)))
+            }
+            End::Open(stream) => stream.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -53,15 +66,17 @@ impl Body for Payload {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.promised)
+        if matches!(self.end, End::Open(_)) { SizeHint::default() } else { SizeHint::with_exact(self.promised) }
     }
 }
 
-/// The same headers, among them the full length, but only half of the body, after which the connection ends.
+/// The same headers, among them the full length, but only half of the body, after which the connection ends; of a
+/// stream, whose length is not known, nothing at all.
 pub(crate) fn truncated(answer: Response<Payload>) -> Response<Payload> {
     answer.map(|body| {
         let half = body.bytes.len() / 2;
-        Payload { bytes: body.bytes.slice(..half), promised: body.promised, end: End::Cut(None) }
+        let promised = if matches!(body.end, End::Open(_)) { 1 } else { body.promised };
+        Payload { bytes: body.bytes.slice(..half), promised, end: End::Cut(None) }
     })
 }
 

@@ -6,7 +6,6 @@ use super::association::Association;
 use super::page::page;
 use super::{Guests, Making, Place, Region, in_use, input, invalid, letters, no_cluster, seconds};
 use crate::aws::query::{AwsError, Params};
-use crate::aws::sts::IssuerKey;
 use crate::aws::{Aws, PARTITION};
 use crate::kubernetes::{Authenticate, Cluster, ClusterOptions};
 use jiff::Timestamp;
@@ -27,7 +26,6 @@ pub(super) struct EksCluster {
     created: Timestamp,
     new: NewCluster,
     pub(super) kubernetes: Arc<Cluster>,
-    pub(super) key: Arc<IssuerKey>,
     guests: Guests,
     pub(super) making: Making,
     /// How many associations, add-ons and access entries were ever made.
@@ -241,7 +239,6 @@ impl Aws {
             arn,
             created: (self.clock)(),
             kubernetes: Arc::clone(&kubernetes),
-            key: Arc::default(),
             guests,
             making: self.eks.making(),
             made: 0,
