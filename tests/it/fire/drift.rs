@@ -381,6 +381,6 @@ fn stale_reads_are_no_drift() {
             wrong.len()
         );
         assert!(wrong.is_empty(), "{:?}", wrong.first_key_value());
-        assert!(alone as u64 * 4 > runs, "stale reads hardly ever showed: {alone} of {runs}");
+        assert!(alone as u64 * 10 > runs, "stale reads hardly ever showed: {alone} of {runs}");
     });
 }

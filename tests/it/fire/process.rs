@@ -94,7 +94,7 @@ fn the_binary_ends_in_time_whatever_lasts() {
 fn an_endpoint_that_nobody_listens_at_is_named() {
     let (world, bench) = bench();
     world.refuse_connections(true);
-    bench.ends(1, &["apply", "--auto-approve"]).says("sts:GetCallerIdentity");
+    bench.ends(4, &["apply", "--auto-approve"]).says("sts:GetCallerIdentity").says("Connection refused");
     world.refuse_connections(false);
     bench.converges();
     world.cluster("main").stop();
@@ -109,10 +109,10 @@ fn a_mistake_fails_at_once() {
     let trust = "[[roles.app.trust]]\nprincipals = { aws = [\"arn:aws:iam::111122223333:user/nobody\"] }\nactions = [\"sts:AssumeRole\"]";
     bench.write("irsa.toml", &format!("{CONFIGURATION}\n{trust}"));
     world.clear_log();
-    bench.ends(6, &["apply", "--auto-approve"]).says("MalformedPolicyDocument").says("role/app");
+    bench.ends(1, &["apply", "--auto-approve"]).says("MalformedPolicyDocument").says("role/app");
     assert_eq!(world.requests("UpdateAssumeRolePolicy").len(), 1, "{:?}", world.actions());
     bench.write("irsa.toml", &CONFIGURATION.replace("[roles.other]", "[roles.other]\nattach = [\"aws:NoSuchPolicy\"]"));
     world.clear_log();
-    bench.ends(6, &["apply", "--auto-approve"]).says("aws:policy/NoSuchPolicy").says("role/other");
+    bench.ends(1, &["apply", "--auto-approve"]).says("aws:policy/NoSuchPolicy").says("role/other");
     assert_eq!(world.requests("AttachRolePolicy").len(), 1, "{:?}", world.actions());
 }
