@@ -15,6 +15,7 @@ mod orphans;
 mod parts;
 mod places;
 mod policies;
+mod principals;
 mod providers;
 mod release;
 mod roles;
@@ -53,6 +54,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
     draft.notes.extend(findings);
     let unmatched = select::select(&site, &mut draft);
     guard::guard(&site, &mut draft);
+    principals::wait(&site, &mut draft);
     arrange(&mut draft);
     finish(&site, draft, unmatched)
 }

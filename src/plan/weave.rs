@@ -121,7 +121,7 @@ fn need(draft: &mut Draft, later: &Address, earlier: &Address) {
 }
 
 /// `later` waits for `earlier`, unless `earlier` already waits for `later`.
-fn need_if_open(draft: &mut Draft, later: &Address, earlier: &Address) -> bool {
+pub(crate) fn need_if_open(draft: &mut Draft, later: &Address, earlier: &Address) -> bool {
     let open = !reaches(&draft.steps, earlier, later);
     if open {
         need(draft, later, earlier);

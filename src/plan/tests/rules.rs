@@ -10,6 +10,9 @@ use crate::model::marks::{ADDRESS, CREATED, OWNER, PREVENT_DESTROY, ROLE_ARN};
 use crate::model::pattern::Pattern;
 use crate::plan::change::Action;
 use crate::plan::{Plan, Step};
+use crate::policy::Statement;
+use crate::policy::document::Kind;
+use serde_json::json;
 
 /// One role `reports` for `east/apps/worker` with an attached and an inline policy, applied.
 pub(super) fn applied() -> Kit {
@@ -355,4 +358,46 @@ fn prevent_destroy_is_kept_as_a_tag_and_the_live_tag_decides() {
     kit.desired.policies.clear();
     kit.options.force = true;
     refused(&kit.plan(), "orphan/default/role/reports", PREVENT_DESTROY);
+}
+
+/// Trust in a role of the kit, by its ARN.
+fn trusts(name: &str) -> Statement {
+    let value = json!({
+        "Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"AWS": [format!("arn:aws:iam::111122223333:role/irsa/team/{name}"), "arn:aws:iam::111122223333:root"]},
+    });
+    Statement::parse(value, Some(Kind::Trust)).unwrap()
+}
+
+#[test]
+fn a_role_waits_for_the_new_roles_that_it_trusts() {
+    let mut kit = applied();
+    kit.role("agent", |role| role.extra_trust = vec![trusts("runner")]);
+    kit.role("runner", |role| role.extra_trust = vec![trusts("source"), trusts("runner")]);
+    kit.role("source", |role| role.bindings = vec![binding("east", "source")]);
+    if let Some(role) = kit.desired.roles.get_mut(&key("keep")) {
+        role.extra_trust = vec![trusts("agent"), trusts("reports")];
+    }
+    let plan = kit.plan();
+    let needs = |name: &str| step(&plan, name).needs.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(needs("role/agent"), ["role/runner"]);
+    assert_eq!(needs("role/runner"), ["role/source"], "not for itself");
+    assert_eq!(needs("role/keep"), ["role/agent"], "not for what is there");
+    let roles: Vec<String> = names(&plan).into_iter().filter(|name| name.contains(" role/")).collect();
+    assert_eq!(roles, ["create role/source", "create role/runner", "create role/agent", "update role/keep"]);
+}
+
+#[test]
+fn new_roles_that_trust_each_other_keep_what_else_they_wait_for() {
+    let mut kit = applied();
+    for (name, other) in [("a", "b"), ("b", "a")] {
+        kit.role(name, |role| {
+            role.extra_trust = vec![trusts(other)];
+            role.attach = [declared("fresh")].into();
+        });
+    }
+    kit.policy("fresh", allow("s3:GetObject"));
+    let plan = kit.plan();
+    let waits: Vec<usize> = ["role/a", "role/b"].map(|name| step(&plan, name).needs.len()).into();
+    assert_eq!(waits, [2, 1], "one waits for the other, both for the policy");
 }

@@ -1,0 +1,59 @@
+//! Roles that trust other roles of the same plan.
+//!
+//! IAM refuses a trust policy that names a role that is not there
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>), so whoever is named is
+//! made first. Only what this plan makes is waited for, and never in a circle: of two new roles that trust each other
+//! neither can be first, and IAM says so.
+
+use super::change::{Change, ResourceChange};
+use super::draft::Draft;
+use super::site::Site;
+use super::weave::need_if_open;
+use crate::model::address::Address;
+use crate::policy::PolicyDocument;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Has every role wait for the new roles that it trusts.
+pub(crate) fn wait(site: &Site<'_>, draft: &mut Draft) {
+    let made: BTreeMap<String, Address> = site
+        .desired
+        .roles
+        .iter()
+        .filter_map(|(key, role)| {
+            let address = Address::role(key);
+            let change = &draft.steps.get(&address)?.change;
+            let new = matches!(change, ResourceChange::Role(change) if matches!(**change, Change::Create { .. }));
+            new.then(|| Some((site.role_arn(role)?.to_string(), address)))?
+        })
+        .collect();
+    if made.is_empty() {
+        return;
+    }
+    let mut pairs = Vec::new();
+    for step in draft.steps.values() {
+        let ResourceChange::Role(change) = &step.change else { continue };
+        let Some(after) = change.after() else { continue };
+        let named = named(&after.trust).into_iter().filter_map(|name| made.get(&name));
+        pairs.extend(named.filter(|earlier| **earlier != step.address).map(|earlier| (step.address.clone(), earlier)));
+    }
+    for (later, earlier) in pairs {
+        need_if_open(draft, &later, earlier);
+    }
+}
+
+/// Whatever stands in the principals of a trust policy.
+fn named(trust: &PolicyDocument) -> Vec<String> {
+    let mut names = Vec::new();
+    for statement in trust.statements() {
+        let Some(Value::Object(kinds)) = statement.value().get("Principal") else { continue };
+        for value in kinds.values() {
+            match value {
+                Value::String(name) => names.push(name.clone()),
+                Value::Array(list) => names.extend(list.iter().filter_map(Value::as_str).map(str::to_owned)),
+                _ => {}
+            }
+        }
+    }
+    names
+}
