@@ -10,6 +10,7 @@
 
 mod conditions;
 
+use conditions::Condition;
 use serde_json::{Map, Value};
 
 /// What a document says to a request.
@@ -97,6 +98,7 @@ pub(super) struct Document {
 /// One statement; what it says of each part of a request can be asked alone.
 pub(super) struct Statement {
     value: Map<String, Value>,
+    conditions: Vec<Condition>,
     variables: bool,
 }
 
@@ -111,7 +113,7 @@ impl Document {
             single => vec![single.clone()],
         };
         let statements = list.into_iter().map(|value| match value {
-            Value::Object(value) => Statement { value, variables },
+            Value::Object(value) => Statement { conditions: conditions(&value), value, variables },
             other => panic!("a statement is an object, this is {other}"),
         });
         Self { statements: statements.collect() }
@@ -180,12 +182,7 @@ impl Statement {
 
     /// Whether all of its conditions hold.
     pub(super) fn holds(&self, context: &Context) -> bool {
-        let Some(blocks) = self.value.get("Condition") else { return true };
-        let blocks = blocks.as_object().expect("conditions");
-        blocks.iter().all(|(operator, keys)| {
-            let keys = keys.as_object().expect("condition keys");
-            keys.iter().all(|(key, values)| conditions::holds(self, operator, key, &list(values), context))
-        })
+        self.conditions.iter().all(|condition| condition.holds(self, context))
     }
 
     /// The pattern that a text stands for in this request; nothing if it has a variable that the request lacks, with
@@ -216,6 +213,16 @@ impl Statement {
         tokens.extend(pattern(rest));
         Some(tokens)
     }
+}
+
+fn conditions(statement: &Map<String, Value>) -> Vec<Condition> {
+    let Some(blocks) = statement.get("Condition") else { return Vec::new() };
+    let blocks = blocks.as_object().expect("conditions").iter();
+    let keys = blocks.flat_map(|(operator, keys)| {
+        let keys = keys.as_object().expect("condition keys").iter();
+        keys.map(move |(key, values)| Condition::of(operator, key, list(values)))
+    });
+    keys.collect()
 }
 
 /// A piece of a pattern.

@@ -9,7 +9,7 @@ use super::{cases, read};
 use serde_json::Value;
 
 /// Two documents of a case; whether they mean the same is not known.
-type Pair = fn(&Words, &mut Dice) -> (Value, Value);
+type Pair = fn(&mut Dice) -> (Value, Value);
 
 /// Tries every case; gives how many of the pairs were equal.
 fn try_all(salt: u64, pair: Pair) -> u32 {
@@ -17,14 +17,15 @@ fn try_all(salt: u64, pair: Pair) -> u32 {
     let mut alike = 0;
     for case in 0..cases() {
         let mut dice = Dice::new(u64::from(case) | salt << 32);
-        let words = Words::some(&mut dice);
-        let (one, other) = pair(&words, &mut dice);
+        let (one, other) = pair(&mut dice);
         let (text, other_text) = (one.to_string(), other.to_string());
         let (read_one, read_other) = (read(&text), read(&other_text));
         let same = read_one == read_other;
         assert_eq!(same, read_other == read_one, "case {case}: {text} {other_text}");
-        // the spelling takes no part in it
-        assert_eq!(same, read_one == read(&anew(&other, &mut dice)), "case {case}: {text} {other_text}");
+        // the spelling takes no part in it, which `laws` tries on others
+        if case % 4 == 0 {
+            assert_eq!(same, read_one == read(&anew(&other, &mut dice)), "case {case}: {text} {other_text}");
+        }
         if same {
             equal += 1;
             let [table, other_table] = tables(&text, &other_text);
@@ -38,7 +39,8 @@ fn try_all(salt: u64, pair: Pair) -> u32 {
 
 #[test]
 fn what_was_exchanged_for_an_equal_means_the_same() {
-    let alike = try_all(0, |words, dice| {
+    let alike = try_all(0, |dice| {
+        let words = Words::some(dice);
         let one = words.document(dice);
         let mut other = one.clone();
         for _ in 0..=dice.below(2) {
@@ -46,18 +48,22 @@ fn what_was_exchanged_for_an_equal_means_the_same() {
         }
         (one, other)
     });
-    assert!(alike > cases() / 50, "the words collide too seldom for the law to say anything");
+    assert!(cases() < 1_000 || alike > cases() / 50, "the words collide too seldom for the law to say anything");
 }
 
 #[test]
 fn what_was_made_apart_and_is_equal_means_the_same() {
-    try_all(1, |words, dice| (words.document(dice), words.document(dice)));
+    let alike = try_all(1, |dice| {
+        let words = Words::few(dice);
+        (words.document(dice), words.document(dice))
+    });
+    assert!(cases() < 1_000 || alike > cases() / 1_000, "the words collide too seldom for the law to say anything");
 }
 
 #[test]
 fn what_was_spelled_anew_means_the_same() {
     let mut equal = 0;
-    for case in 0..cases() {
+    for case in 0..cases() / 4 {
         let mut dice = Dice::new(u64::from(case) | 2 << 32);
         let words = Words::some(&mut dice);
         let document = words.document(&mut dice);

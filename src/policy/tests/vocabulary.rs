@@ -66,6 +66,7 @@ const ASKED_BY: [Who; 9] = [
 ];
 
 /// Conditions of one kind.
+#[derive(Clone, Copy)]
 struct Group {
     operators: &'static [&'static str],
     /// The names of the keys, in several spellings.
@@ -186,18 +187,45 @@ const ASKED_WITH: [(Key, &[&[&str]]); 11] = [
 
 /// What the documents of one case are made of: two kinds of conditions, so that every request can be tried.
 pub(super) struct Words {
-    groups: [&'static Group; 2],
+    groups: Vec<Group>,
+    actions: Vec<&'static str>,
+    resources: Vec<&'static str>,
     principals: Vec<Value>,
+    statements: usize,
 }
 
 impl Words {
     pub(super) fn some(dice: &mut Dice) -> Self {
-        let groups: &'static [Group] = &GROUPS;
-        Self { groups: [dice.pick(groups), dice.pick(groups)], principals: principals() }
+        Self {
+            groups: vec![*dice.pick(&GROUPS), *dice.pick(&GROUPS)],
+            actions: ACTIONS.to_vec(),
+            resources: RESOURCES.to_vec(),
+            principals: principals(),
+            statements: 2,
+        }
+    }
+
+    /// So few that two documents which know nothing of each other may mean the same.
+    pub(super) fn few(dice: &mut Dice) -> Self {
+        let mut words = Self { statements: 1, ..Self::some(dice) };
+        words.groups.truncate(1);
+        let few = |range: std::ops::Range<usize>, dice: &mut Dice| {
+            let start = dice.below(range.len() - 1);
+            start..start + 2
+        };
+        words.actions = words.actions[few(0..ACTIONS.len(), dice)].to_vec();
+        words.resources = words.resources[few(0..RESOURCES.len(), dice)].to_vec();
+        words.principals = words.principals[few(0..words.principals.len(), dice)].to_vec();
+        for group in &mut words.groups {
+            group.operators = &group.operators[few(0..group.operators.len(), dice)];
+            group.keys = &group.keys[few(0..group.keys.len(), dice)];
+            group.values = &group.values[few(0..group.values.len(), dice)];
+        }
+        words
     }
 
     pub(super) fn document(&self, dice: &mut Dice) -> Value {
-        let count = 1 + dice.below(2);
+        let count = 1 + dice.below(self.statements);
         let statements: Vec<Value> = (0..count).map(|_| self.statement(dice)).collect();
         let mut document = json!({"Statement": statements});
         match dice.below(4) {
@@ -211,13 +239,13 @@ impl Words {
     fn statement(&self, dice: &mut Dice) -> Value {
         let mut map = Map::new();
         map.insert("Effect".into(), json!(dice.pick(&["Allow", "Allow", "Deny"])));
-        map.insert((*dice.pick(&["Action", "Action", "NotAction"])).into(), some(&ACTIONS, dice));
+        map.insert((*dice.pick(&["Action", "Action", "NotAction"])).into(), some(&self.actions, dice));
         let principal = *dice.pick(&["", "Principal", "Principal", "NotPrincipal"]);
         if !principal.is_empty() {
             map.insert(principal.into(), dice.pick(&self.principals).clone());
         }
         if principal.is_empty() || dice.coin() {
-            map.insert((*dice.pick(&["Resource", "Resource", "NotResource"])).into(), some(&RESOURCES, dice));
+            map.insert((*dice.pick(&["Resource", "Resource", "NotResource"])).into(), some(&self.resources, dice));
         }
         if dice.below(3) > 0 {
             map.insert("Condition".into(), self.conditions(dice));
@@ -256,8 +284,13 @@ impl Words {
         }
         let statement = list[index].as_object_mut().unwrap();
         match dice.below(8) {
-            0 => exchange(statement, &["Action", "NotAction"], |value, dice| *value = some(&ACTIONS, dice), dice),
-            1 => exchange(statement, &["Resource", "NotResource"], |value, dice| *value = some(&RESOURCES, dice), dice),
+            0 => exchange(statement, &["Action", "NotAction"], |value, dice| *value = some(&self.actions, dice), dice),
+            1 => exchange(
+                statement,
+                &["Resource", "NotResource"],
+                |value, dice| *value = some(&self.resources, dice),
+                dice,
+            ),
             2 | 3 => exchange(
                 statement,
                 &["Principal", "NotPrincipal"],
@@ -278,7 +311,7 @@ impl Words {
     fn exchange_condition(&self, conditions: &mut Value, dice: &mut Dice) {
         let blocks = conditions.as_object_mut().unwrap();
         let Some((operator, mut block)) = blocks.clone().into_iter().next() else { return };
-        let of = |group: &&&'static Group| group.operators.contains(&operator.as_str());
+        let of = |group: &&Group| group.operators.contains(&operator.as_str());
         let Some(group) = self.groups.iter().find(of) else { return };
         let Some((key, values)) = block.as_object().and_then(|block| block.clone().into_iter().next()) else { return };
         // the operators of two kinds may be the same, but their keys are not
@@ -321,7 +354,7 @@ fn exchange(
 }
 
 /// One word or several.
-fn some(words: &[&str], dice: &mut Dice) -> Value {
+fn some(words: &[&'static str], dice: &mut Dice) -> Value {
     match dice.below(4) {
         0 => json!([dice.pick(words), dice.pick(words)]),
         1 => json!([dice.pick(words)]),

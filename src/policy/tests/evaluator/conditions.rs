@@ -12,41 +12,60 @@ enum Quantifier {
     Some,
 }
 
-/// Whether the condition `key` under `operator` holds.
-pub(super) fn holds(statement: &Statement, operator: &str, key: &str, wanted: &[String], context: &Context) -> bool {
-    let name = operator.to_lowercase();
-    let (quantifier, name) = match name.split_once(':') {
-        Some(("forallvalues", rest)) => (Quantifier::Every, rest),
-        Some(("foranyvalue", rest)) => (Quantifier::Some, rest),
-        _ => (Quantifier::One, name.as_str()),
-    };
-    let given = context.values(key);
-    if name == "null" {
-        let missing = given.is_none().to_string();
-        return wanted.iter().any(|value| literal(statement, value, context).is_some_and(|value| value == missing));
+/// One operator and one key, taken apart.
+pub(super) struct Condition {
+    quantifier: Quantifier,
+    /// Without `Not`.
+    operator: String,
+    negated: bool,
+    if_exists: bool,
+    key: String,
+    wanted: Vec<String>,
+}
+
+impl Condition {
+    pub(super) fn of(operator: &str, key: &str, wanted: Vec<String>) -> Self {
+        let name = operator.to_lowercase();
+        let (quantifier, name) = match name.split_once(':') {
+            Some(("forallvalues", rest)) => (Quantifier::Every, rest),
+            Some(("foranyvalue", rest)) => (Quantifier::Some, rest),
+            _ => (Quantifier::One, name.as_str()),
+        };
+        let (name, if_exists) = match name.strip_suffix("ifexists") {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        let (operator, negated) = positive(name);
+        Self { quantifier, operator: operator.to_owned(), negated, if_exists, key: key.to_owned(), wanted }
     }
-    let (name, if_exists) = match name.strip_suffix("ifexists") {
-        Some(name) => (name, true),
-        None => (name, false),
-    };
-    let (base, negated) = positive(name);
-    let Some(given) = given else {
-        return if_exists
-            || match quantifier {
-                Quantifier::One => negated,
-                Quantifier::Every => true,
-                Quantifier::Some => false,
-            };
-    };
-    // of a negated operator, a value passes that fits none of the policy's
-    let passes =
-        |value: &&str| wanted.iter().any(|wanted| fits_one(statement, base, wanted, value, context)) != negated;
-    match quantifier {
-        Quantifier::Every => given.iter().all(passes),
-        Quantifier::Some => given.iter().any(passes),
-        // of several values none may be excluded
-        Quantifier::One if negated => given.iter().all(passes),
-        Quantifier::One => given.iter().any(passes),
+
+    /// Whether it holds in a statement.
+    pub(super) fn holds(&self, statement: &Statement, context: &Context) -> bool {
+        let Self { quantifier, operator, negated, if_exists, key, wanted } = self;
+        let given = context.values(key);
+        if operator == "null" {
+            let missing = given.is_none().to_string();
+            return wanted.iter().any(|value| literal(statement, value, context).is_some_and(|value| value == missing));
+        }
+        let Some(given) = given else {
+            return *if_exists
+                || match quantifier {
+                    Quantifier::One => *negated,
+                    Quantifier::Every => true,
+                    Quantifier::Some => false,
+                };
+        };
+        // of a negated operator, a value passes that fits none of the policy's
+        let passes = |value: &&str| {
+            wanted.iter().any(|wanted| fits_one(statement, operator, wanted, value, context)) != *negated
+        };
+        match quantifier {
+            Quantifier::Every => given.iter().all(passes),
+            Quantifier::Some => given.iter().any(passes),
+            // of several values none may be excluded
+            Quantifier::One if *negated => given.iter().all(passes),
+            Quantifier::One => given.iter().any(passes),
+        }
     }
 }
 
