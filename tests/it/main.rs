@@ -6,6 +6,7 @@
 
 mod clients;
 mod clusters;
+mod corpus;
 mod exits;
 mod house;
 mod life;
