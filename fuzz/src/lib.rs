@@ -120,7 +120,9 @@ pub fn policy(data: &[u8]) {
             }
             Err(error) => {
                 assert_eq!(problems.first(), Some(&error));
-                problems.iter().for_each(|problem| placed(problem, text));
+                for problem in &problems {
+                    placed(problem, text);
+                }
             }
         }
     }
