@@ -11,3 +11,6 @@ pub mod trust;
 
 pub use document::{PolicyDocument, Statement};
 pub use parse::ParseError;
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,26 @@ mod tests {
     }
 
     #[test]
+    fn advice_grows_where_one_less_is_no_longer_enough() {
+        for (over, subjects, clusters) in [
+            (50, "one subject", "one cluster"),
+            (51, "2 subjects", "one cluster"),
+            (420, "9 subjects", "one cluster"),
+            (421, "9 subjects", "2 clusters"),
+            (841, "17 subjects", "3 clusters"),
+        ] {
+            let advice = trust_advice(TRUST_SIZE + over, TRUST_SIZE).unwrap();
+            assert_eq!(
+                advice,
+                format!(
+                    "it is {over} characters too long: bind it to about {subjects} or {clusters} fewer, split it into \
+                     several roles, or ask AWS for a higher quota of `Role trust policy length`"
+                )
+            );
+        }
+    }
+
+    #[test]
     fn the_default_quota_holds_about_four_clusters_or_27_subjects() {
         assert!(size(4, 1) <= TRUST_SIZE && size(5, 1) > TRUST_SIZE);
         assert!(size(1, 27) <= TRUST_SIZE && size(1, 29) > TRUST_SIZE);

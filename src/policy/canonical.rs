@@ -83,6 +83,4 @@ pub(crate) enum Quantifier {
 }
 
 #[cfg(test)]
-mod laws;
-#[cfg(test)]
 mod tests;

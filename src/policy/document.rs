@@ -122,6 +122,12 @@ impl PolicyDocument {
         matches!(&self.body, Body::Parsed(CanonicalDocument { version: Version::Current, .. }))
     }
 
+    /// Whether its statements mean the same in a document of the current version: in one of the old version `${…}` is
+    /// a text (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>).
+    pub(crate) fn carries_over(&self) -> bool {
+        self.is_parsed() && (self.is_current() || !self.value.to_string().contains("${"))
+    }
+
     /// Whether the strict reader understood it.
     pub fn is_parsed(&self) -> bool {
         matches!(self.body, Body::Parsed(_))
@@ -147,15 +153,6 @@ impl PolicyDocument {
     /// so; of any other blank IAM takes only U+0085 and U+00A0, which are counted, to be safe.
     pub fn size(&self) -> usize {
         self.minified().chars().filter(|c| !matches!(c, ' ' | '\t' | '\n' | '\r')).count()
-    }
-
-    /// The statements that both have, by meaning; nothing in common or an opaque side gives a document of no
-    /// statements (`statements()` is empty), which must not be sent.
-    #[must_use]
-    pub fn common(&self, other: &Self) -> Self {
-        let both: Vec<Statement> =
-            self.statements.iter().filter(|statement| other.statements.contains(statement)).cloned().collect();
-        Self::from_statements(&both)
     }
 
     /// Host and path of every issuer that a `Federated` principal of this (trust) policy names.

@@ -18,13 +18,13 @@ pub enum Way {
     Widens,
     /// Some go and some come: this policy trusts those who stay.
     Through(PolicyDocument),
-    /// Nobody stays, or one of them cannot be read.
+    /// Nobody stays, or the statements of one of them cannot be read or would not mean the same in the other.
     Apart,
 }
 
 /// The way from `before` to `after`.
 pub fn way(before: &PolicyDocument, after: &PolicyDocument) -> Way {
-    if !before.is_parsed() || !after.is_parsed() {
+    if !before.carries_over() || !after.carries_over() {
         return Way::Apart;
     }
     let (old, new) = (Atoms::of(before), Atoms::of(after));
@@ -49,8 +49,12 @@ pub fn way(before: &PolicyDocument, after: &PolicyDocument) -> Way {
 
 /// The part of a trust policy whose grants others have too; nothing if there is none.
 pub fn kept(trust: &PolicyDocument, others: &[&PolicyDocument]) -> Option<PolicyDocument> {
+    if !trust.carries_over() {
+        return None;
+    }
     let own = Atoms::of(trust);
-    let others: Vec<Atoms> = others.iter().map(|other| Atoms::of(other)).collect();
+    let others = others.iter().filter(|other| other.carries_over());
+    let others: Vec<Atoms> = others.map(|other| Atoms::of(other)).collect();
     let grants: BTreeSet<Grant> =
         own.grants.into_iter().filter(|grant| others.iter().any(|other| other.grants.contains(grant))).collect();
     if grants.is_empty() { None } else { Some(trust::build(&grants, &own.denies)) }
@@ -199,5 +203,82 @@ mod tests {
     fn nothing_in_common_is_apart() {
         assert_eq!(way(&document(&["a:a"], &[]), &document(&["b:b"], &[])), Way::Apart);
         assert_eq!(way(&PolicyDocument::live("not json"), &document(&["b:b"], &[])), Way::Apart);
+    }
+
+    #[test]
+    fn a_text_that_would_become_a_variable_is_not_carried_over() {
+        let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"StringNotEquals": {"aws:SourceVpc": "${aws:PrincipalTag/vpc}"}}});
+        let current = document(&["a:a"], std::slice::from_ref(&deny));
+        let of_old =
+            |document: &PolicyDocument| PolicyDocument::live(&document.text().replace("2012-10-17", "2008-10-17"));
+        assert_eq!(way(&of_old(&current), &document(&["a:a"], &[])), Way::Apart);
+        assert_eq!(way(&current, &of_old(&current)), Way::Apart);
+        assert_eq!(kept(&of_old(&current), &[&current]), None);
+        assert_eq!(kept(&current, &[&of_old(&current)]), None);
+        // without a variable the version changes nothing
+        let (two, one) = (document(&["a:a", "b:b"], &[]), document(&["a:a"], &[]));
+        assert_eq!(way(&of_old(&two), &one), Way::Narrows);
+        assert_eq!(kept(&of_old(&two), &[&one]), Some(one));
+    }
+
+    #[test]
+    fn what_others_have_is_kept_with_the_denies() {
+        let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "sts:*",
+            "Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}});
+        let own = document(&["a:a", "b:b", "c:*"], std::slice::from_ref(&deny));
+        let (first, second) = (document(&["b:b"], &[]), document(&["c:*", "d:d"], &[]));
+        assert_eq!(kept(&own, &[&first, &second]), Some(document(&["b:b", "c:*"], std::slice::from_ref(&deny))));
+        assert_eq!(kept(&own, &[&document(&["d:d"], &[])]), None);
+        assert_eq!(kept(&own, &[]), None);
+        assert_eq!(kept(&PolicyDocument::live("not json"), &[&first]), None);
+    }
+
+    /// The grants of a statement of another form cannot be told: each of these is taken as a whole.
+    #[test]
+    fn only_statements_of_the_built_form_are_taken_apart() {
+        let built = document(&["a:a"], &[]).statements()[0].value().clone();
+        assert!(grants_of(&built).is_some());
+        let issuer = "oidc.example.com/a";
+        let (aud, sub) = (format!("{issuer}:aud"), format!("{issuer}:sub"));
+        let subject = "system:serviceaccount:a:a";
+        let provider = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/a";
+        for (element, value) in [
+            ("Action", json!("sts:AssumeRole")),
+            ("Action", json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"])),
+            ("Action", json!("sts:*")),
+            ("Resource", json!("*")),
+            ("NotPrincipal", json!({"AWS": "111122223333"})),
+            ("Principal", json!("*")),
+            ("Principal", json!({"Federated": provider, "AWS": "111122223333"})),
+            ("Principal", json!({"Federated": [provider, provider]})),
+            ("Principal", json!({"Federated": "cognito-identity.amazonaws.com"})),
+            ("Principal", json!({"Federated": provider.replace("example", "example2")})),
+            ("Condition", json!({})),
+            ("Condition", json!({"StringEquals": {&aud: "x"}})),
+            ("Condition", json!({"StringEquals": {&sub: subject}})),
+            ("Condition", json!({"StringEquals": {&aud: "x", &sub: subject, "aws:SourceVpc": "vpc-1"}})),
+            ("Condition", json!({"StringEquals": {&aud: "x", &sub: "system:serviceaccount:a:*"}})),
+            ("Condition", json!({"StringEquals": {&aud: "x", &sub: [subject, "system:serviceaccount:a:?"]}})),
+            ("Condition", json!({"StringEquals": {&aud: "x"}, "StringLike": {&sub: subject}})),
+            ("Condition", json!({"StringEquals": {&aud: "x"}, "StringLike": {&sub: ["a*", subject]}})),
+            ("Condition", json!({"StringEquals": {&aud: "x"}, "StringLike": {&sub: "a*", "aws:SourceVpc": "vpc-*"}})),
+            ("Condition", json!({"StringEquals": {&aud: "x", "aws:SourceVpc": "v"}, "StringLike": {&sub: "a*"}})),
+            ("Condition", json!({"StringEquals": {&aud: "x", &sub: subject}, "Bool": {"aws:SecureTransport": true}})),
+            ("Condition", json!({"StringEquals": {&aud: "x"}, "StringLike": {&sub: "a*"}, "Null": {&aud: false}})),
+            ("Condition", json!({"StringEquals": {&aud: "x"}, "StringNotLike": {&sub: "a*"}})),
+            ("Condition", json!({"StringEqualsIfExists": {&aud: "x", &sub: subject}})),
+        ] {
+            let mut other = built.clone();
+            other[element] = value;
+            assert_eq!(grants_of(&other), None, "{other}");
+        }
+        // a list of one, several of each, and what means nothing
+        let mut other = built.clone();
+        other["Sid"] = json!("x");
+        other["Action"] = json!(["STS:assumeRoleWithWebIdentity"]);
+        other["Principal"]["Federated"] = json!([provider]);
+        other["Condition"]["StringEquals"] = json!({&aud: ["sts.amazonaws.com", "x"], &sub: [subject, "b"]});
+        assert_eq!(grants_of(&other).unwrap().len(), 4);
     }
 }

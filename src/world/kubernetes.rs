@@ -102,6 +102,11 @@ impl Run {
     }
 }
 
+/// The error that an answer of an API becomes.
+pub(super) fn refusal(status: u16, body: &[u8]) -> CallError {
+    Failure::of_answer(status, body, None, 0).at("list ServiceAccounts")
+}
+
 impl KubernetesReader {
     /// A reader of these clusters; it connects to none yet.
     pub fn new(

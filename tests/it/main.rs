@@ -7,6 +7,7 @@
 mod clients;
 mod clusters;
 mod conformance;
+mod corpus;
 mod exits;
 mod fire;
 mod house;

@@ -68,9 +68,17 @@ pub(super) fn condition_key(key: &str) -> String {
     if !head.contains(':')
         && let Some((path, claim)) = tail.rsplit_once(':')
     {
-        return format!("{head_folded}/{path}:{}", claim.to_ascii_lowercase());
+        let (claim, name) = claim.find('/').map_or((claim, ""), |slash| claim.split_at(slash));
+        return format!("{head_folded}/{path}:{}{name}", claim.to_ascii_lowercase());
     }
     format!("{head_folded}/{tail}")
+}
+
+/// A value of `Bool`. Only the two words have no case: a policy variable may stand there too, and holds the key of a tag
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>).
+pub(super) fn boolean(text: String) -> String {
+    let word = ["true", "false"].into_iter().find(|word| text.eq_ignore_ascii_case(word));
+    word.map_or(text, str::to_owned)
 }
 
 /// An `AWS` principal: an account's root ARN and its id are the same

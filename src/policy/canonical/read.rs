@@ -281,7 +281,9 @@ impl Reader {
                 }
                 set.insert(match kind.key.as_str() {
                     "AWS" => fold::aws_principal(text),
-                    "Service" => Principal::Service(text.to_ascii_lowercase()),
+                    // case-sensitive, unlike other host names
+                    // (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceLinkedRole.html>)
+                    "Service" => Principal::Service(text.to_owned()),
                     "Federated" => Principal::Federated(text.to_owned()),
                     _ => Principal::CanonicalUser(text.to_owned()),
                 });
@@ -328,7 +330,7 @@ impl Reader {
             }
             let Some(mut values) = self.values(key) else { continue };
             if operator.base == "bool" {
-                values = values.into_iter().map(|value| value.to_ascii_lowercase()).collect();
+                values = values.into_iter().map(fold::boolean).collect();
             }
             if block.insert(fold::condition_key(&key.key), values).is_some() {
                 let message =

@@ -1,0 +1,473 @@
+//! Documents over few words, so that two of them often mean the same, and every request over the same words.
+
+use super::dice::Dice;
+use super::evaluator::Piece::{Exact, Folded};
+use super::evaluator::{Context, Document, Key, Place, Statement, Who, names};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+const ACTIONS: [&str; 7] = ["s3:GetObject", "s3:getobject", "s3:Get*", "S3:*", "*", "sts:AssumeRole", "s3:GetObjec?"];
+const ASKED_ACTIONS: [&str; 4] = ["s3:GetObject", "s3:GetObjects", "s3:PutObject", "sts:AssumeRole"];
+
+const RESOURCES: [&str; 8] = [
+    "*",
+    "arn:aws:s3:::b/x",
+    "arn:aws:s3:::b/X",
+    "arn:aws:s3:::b/*",
+    "arn:aws:s3:::b/?",
+    "arn:aws:s3:::b/${aws:username}",
+    "arn:aws:s3:::b/${AWS:UserName}",
+    "arn:aws:s3:::B/x",
+];
+const ASKED_RESOURCES: [&str; 8] = [
+    "arn:aws:s3:::b/x",
+    "arn:aws:s3:::b/X",
+    "arn:aws:s3:::b/ann",
+    "arn:aws:s3:::b/Ann",
+    "arn:aws:s3:::b/${aws:username}",
+    "arn:aws:s3:::b/${AWS:UserName}",
+    "arn:aws:s3:::B/x",
+    "arn:aws:sqs:eu-west-1:111122223333:q",
+];
+
+const PROVIDER: &str = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/A";
+const OTHER_PROVIDER: &str = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/a";
+
+fn principals() -> Vec<Value> {
+    vec![
+        json!("*"),
+        json!({"AWS": "*"}),
+        json!({"AWS": "111122223333"}),
+        json!({"AWS": "arn:aws:iam::111122223333:root"}),
+        json!({"AWS": ["arn:aws:iam::111122223333:root", "111122223333"]}),
+        json!({"AWS": ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::444455556666:root"]}),
+        json!({"AWS": "arn:aws:iam::111122223333:role/a"}),
+        json!({"AWS": "arn:aws:iam::111122223333:role/A"}),
+        json!({"AWS": "arn:aws:iam::111122223333:user/root"}),
+        json!({"Service": "ec2.amazonaws.com"}),
+        json!({"Service": "EC2.amazonaws.com"}),
+        json!({"Service": ["ec2.amazonaws.com"], "AWS": "444455556666"}),
+        json!({"Federated": PROVIDER}),
+        json!({"Federated": OTHER_PROVIDER}),
+        json!({"CanonicalUser": "111122223333"}),
+    ]
+}
+
+const ASKED_BY: [Who; 9] = [
+    Who::Aws("111122223333", "arn:aws:iam::111122223333:role/a"),
+    Who::Aws("111122223333", "arn:aws:iam::111122223333:role/A"),
+    Who::Aws("111122223333", "arn:aws:iam::111122223333:user/root"),
+    Who::Aws("444455556666", "arn:aws:iam::444455556666:role/a"),
+    Who::Service("ec2.amazonaws.com"),
+    Who::Service("EC2.amazonaws.com"),
+    Who::Federated(PROVIDER),
+    Who::Federated(OTHER_PROVIDER),
+    Who::Canonical("111122223333"),
+];
+
+/// Conditions of one kind.
+#[derive(Clone, Copy)]
+struct Group {
+    operators: &'static [&'static str],
+    /// The names of the keys, in several spellings.
+    keys: &'static [&'static str],
+    /// The values of a policy, as JSON.
+    values: &'static [&'static str],
+}
+
+const GROUPS: [Group; 9] = [
+    Group {
+        operators: &[
+            "StringEquals",
+            "stringequals",
+            "StringNotEquals",
+            "StringLike",
+            "StringEqualsIgnoreCase",
+            "StringEqualsIfExists",
+            "ForAnyValue:StringEquals",
+            "ForAllValues:StringEquals",
+            "Null",
+        ],
+        keys: &["aws:username", "AWS:UserName"],
+        values: &[r#""ann""#, r#""Ann""#, r#""a*""#, r#""*""#, r#""${aws:PrincipalTag/Team}""#, r#""true""#, "true"],
+    },
+    Group {
+        operators: &["StringEquals", "StringLike", "STRINGLIKE", "StringNotLike", "StringNotEqualsIfExists"],
+        keys: &["aws:PrincipalTag/Team", "AWS:principaltag/Team", "aws:PrincipalTag/team"],
+        values: &[r#""x""#, r#""X""#, r#""true""#, "true", r#""${aws:username}""#, r#""${aws:PrincipalTag/team}""#],
+    },
+    Group {
+        operators: &["StringEquals", "StringLike", "stringlike"],
+        keys: &["oidc.example.com/id/A:sub", "OIDC.example.com/id/A:SUB", "oidc.example.com/id/a:sub"],
+        values: &[r#""n:a""#, r#""n:*""#, r#""N:a""#],
+    },
+    Group {
+        operators: &["Bool", "bool", "BoolIfExists", "Null", "ForAnyValue:Bool"],
+        keys: &["aws:SecureTransport", "aws:securetransport"],
+        values: &[
+            "true",
+            r#""true""#,
+            r#""TRUE""#,
+            "false",
+            r#""False""#,
+            r#""${aws:PrincipalTag/Team}""#,
+            r#""${aws:PrincipalTag/team}""#,
+        ],
+    },
+    Group {
+        operators: &[
+            "NumericLessThan",
+            "numericlessthan",
+            "NumericLessThanEquals",
+            "NumericEquals",
+            "NumericNotEquals",
+            "NumericGreaterThanIfExists",
+        ],
+        keys: &["aws:MultiFactorAuthAge", "aws:multifactorauthage"],
+        values: &["10", r#""10""#, "10.5", r#""10.5""#, "20"],
+    },
+    Group {
+        operators: &["DateLessThan", "datelessthan", "DateGreaterThanEquals", "DateNotEquals"],
+        keys: &["aws:CurrentTime", "AWS:currenttime"],
+        values: &[r#""2024-01-01T00:00:00Z""#, "1704067200", r#""1704067200""#, r#""2025-01-01T00:00:00Z""#],
+    },
+    Group {
+        operators: &["IpAddress", "ipaddress", "NotIpAddress", "IpAddressIfExists"],
+        keys: &["aws:SourceIp", "AWS:SourceIP"],
+        values: &[r#""203.0.113.0/24""#, r#""203.0.113.0/25""#, r#""203.0.113.7""#, r#""203.0.113.7/32""#],
+    },
+    Group {
+        operators: &["ArnLike", "ArnEquals", "arnequals", "ArnNotLike", "StringLike"],
+        keys: &["aws:SourceArn", "aws:sourcearn"],
+        values: &[
+            r#""arn:aws:sns:*:111122223333:t""#,
+            r#""arn:aws:sns:*:111122223333:T""#,
+            r#""arn:aws:sns:eu-west-1:111122223333:t""#,
+            r#""arn:aws:sns:*:t""#,
+        ],
+    },
+    Group {
+        operators: &[
+            "ForAllValues:StringEquals",
+            "forallvalues:stringequals",
+            "ForAnyValue:StringEquals",
+            "ForAllValues:StringNotEquals",
+            "ForAnyValue:StringLikeIfExists",
+        ],
+        keys: &["aws:TagKeys", "aws:tagkeys"],
+        values: &[r#""a""#, r#""A""#, r#""b""#, r#""*""#],
+    },
+];
+
+/// The keys that a request may have, each with the values that it may have.
+const ASKED_WITH: [(Key, &[&[&str]]); 11] = [
+    (&[Folded("aws:username")], &[&["ann"], &["Ann"], &["x"]]),
+    (&[Folded("aws:PrincipalTag/"), Exact("Team")], &[&["x"], &["X"], &["true"]]),
+    (&[Folded("aws:PrincipalTag/"), Exact("team")], &[&["x"], &["false"]]),
+    (&[Folded("oidc.example.com"), Exact("/id/A"), Folded(":sub")], &[&["n:a"], &["n:b"], &["N:a"]]),
+    (&[Folded("oidc.example.com"), Exact("/id/a"), Folded(":sub")], &[&["n:a"], &["n:b"]]),
+    (&[Folded("aws:SecureTransport")], &[&["true"], &["false"]]),
+    (&[Folded("aws:MultiFactorAuthAge")], &[&["5"], &["10"], &["10.5"], &["15"], &["20"], &["30"]]),
+    (
+        &[Folded("aws:CurrentTime")],
+        &[&["2023-01-01T00:00:00Z"], &["2024-01-01T00:00:00Z"], &["2024-06-01T00:00:00Z"], &["2025-01-01T00:00:00Z"]],
+    ),
+    (&[Folded("aws:SourceIp")], &[&["203.0.113.7"], &["203.0.113.8"], &["203.0.113.200"], &["198.51.100.1"]]),
+    (
+        &[Folded("aws:SourceArn")],
+        &[
+            &["arn:aws:sns:eu-west-1:111122223333:t"],
+            &["arn:aws:sns:us-east-1:111122223333:t"],
+            &["arn:aws:sns:us-east-1:111122223333:T"],
+            &["arn:aws:sns:us-east-1:444455556666:t"],
+        ],
+    ),
+    (&[Folded("aws:TagKeys")], &[&["a"], &["a", "b"], &["A"], &["a", "c"], &["c"], &[]]),
+];
+
+/// What the documents of one case are made of: two kinds of conditions, so that every request can be tried.
+pub(super) struct Words {
+    groups: Vec<Group>,
+    actions: Vec<&'static str>,
+    resources: Vec<&'static str>,
+    principals: Vec<Value>,
+    statements: usize,
+}
+
+impl Words {
+    pub(super) fn some(dice: &mut Dice) -> Self {
+        Self {
+            groups: vec![*dice.pick(&GROUPS), *dice.pick(&GROUPS)],
+            actions: ACTIONS.to_vec(),
+            resources: RESOURCES.to_vec(),
+            principals: principals(),
+            statements: 2,
+        }
+    }
+
+    /// So few that two documents which know nothing of each other may mean the same.
+    pub(super) fn few(dice: &mut Dice) -> Self {
+        let mut words = Self { statements: 1, ..Self::some(dice) };
+        words.groups.truncate(1);
+        let few = |range: std::ops::Range<usize>, dice: &mut Dice| {
+            let start = dice.below(range.len() - 1);
+            start..start + 2
+        };
+        words.actions = words.actions[few(0..ACTIONS.len(), dice)].to_vec();
+        words.resources = words.resources[few(0..RESOURCES.len(), dice)].to_vec();
+        words.principals = words.principals[few(0..words.principals.len(), dice)].to_vec();
+        for group in &mut words.groups {
+            group.operators = &group.operators[few(0..group.operators.len(), dice)];
+            group.keys = &group.keys[few(0..group.keys.len(), dice)];
+            group.values = &group.values[few(0..group.values.len(), dice)];
+        }
+        words
+    }
+
+    pub(super) fn document(&self, dice: &mut Dice) -> Value {
+        let count = 1 + dice.below(self.statements);
+        let statements: Vec<Value> = (0..count).map(|_| self.statement(dice)).collect();
+        let mut document = json!({"Statement": statements});
+        match dice.below(4) {
+            0 => {}
+            1 => document["Version"] = json!("2008-10-17"),
+            _ => document["Version"] = json!("2012-10-17"),
+        }
+        document
+    }
+
+    fn statement(&self, dice: &mut Dice) -> Value {
+        let mut map = Map::new();
+        map.insert("Effect".into(), json!(dice.pick(&["Allow", "Allow", "Deny"])));
+        map.insert((*dice.pick(&["Action", "Action", "NotAction"])).into(), some(&self.actions, dice));
+        let principal = *dice.pick(&["", "Principal", "Principal", "NotPrincipal"]);
+        if !principal.is_empty() {
+            map.insert(principal.into(), dice.pick(&self.principals).clone());
+        }
+        if principal.is_empty() || dice.coin() {
+            map.insert((*dice.pick(&["Resource", "Resource", "NotResource"])).into(), some(&self.resources, dice));
+        }
+        if dice.below(3) > 0 {
+            map.insert("Condition".into(), self.conditions(dice));
+        }
+        Value::Object(map)
+    }
+
+    fn conditions(&self, dice: &mut Dice) -> Value {
+        let mut blocks = Map::new();
+        for _ in 0..dice.below(3) {
+            let group = dice.pick(&self.groups);
+            let operator = group.operators[dice.below(group.operators.len())];
+            // a block that is there twice, but for its case, is refused
+            if blocks.keys().any(|other: &String| other.eq_ignore_ascii_case(operator)) {
+                continue;
+            }
+            let key = group.keys[dice.below(group.keys.len())];
+            blocks.insert(operator.into(), json!({key: value(group, operator, dice)}));
+        }
+        Value::Object(blocks)
+    }
+
+    /// The document with something in it exchanged for another word, which may mean the same.
+    pub(super) fn exchanged(&self, document: &Value, dice: &mut Dice) -> Value {
+        let mut other = document.clone();
+        if dice.below(12) == 0 {
+            other["Version"] = json!(dice.pick(&["2008-10-17", "2012-10-17"]));
+            return other;
+        }
+        let list = other["Statement"].as_array_mut().unwrap();
+        let index = dice.below(list.len());
+        if dice.below(12) == 0 {
+            let again = list[index].clone();
+            list.push(if dice.coin() { again } else { self.statement(dice) });
+            return other;
+        }
+        let statement = list[index].as_object_mut().unwrap();
+        match dice.below(8) {
+            0 => exchange(statement, &["Action", "NotAction"], |value, dice| *value = some(&self.actions, dice), dice),
+            1 => exchange(
+                statement,
+                &["Resource", "NotResource"],
+                |value, dice| *value = some(&self.resources, dice),
+                dice,
+            ),
+            2 | 3 => exchange(
+                statement,
+                &["Principal", "NotPrincipal"],
+                |value, dice| *value = dice.pick(&self.principals).clone(),
+                dice,
+            ),
+            4 => {
+                statement.insert("Effect".into(), json!(dice.pick(&["Allow", "Deny"])));
+            }
+            5 => {
+                statement.remove("Condition");
+            }
+            _ => exchange(statement, &["Condition"], |value, dice| self.exchange_condition(value, dice), dice),
+        }
+        other
+    }
+
+    fn exchange_condition(&self, conditions: &mut Value, dice: &mut Dice) {
+        let blocks = conditions.as_object_mut().unwrap();
+        let Some((operator, mut block)) = blocks.clone().into_iter().next() else { return };
+        let of = |group: &&Group| group.operators.contains(&operator.as_str());
+        let Some(group) = self.groups.iter().find(of) else { return };
+        let Some((key, values)) = block.as_object().and_then(|block| block.clone().into_iter().next()) else { return };
+        // the operators of two kinds may be the same, but their keys are not
+        if !group.keys.contains(&key.as_str()) {
+            return;
+        }
+        match dice.below(3) {
+            0 => {
+                let new = group.operators[dice.below(group.operators.len())];
+                let taken = blocks.keys().any(|other| *other != operator && other.eq_ignore_ascii_case(new));
+                // each operator has values of its own
+                if !taken && (new == "Null") == (operator == "Null") {
+                    blocks.remove(&operator);
+                    blocks.insert(new.into(), block);
+                }
+            }
+            1 => {
+                let new = group.keys[dice.below(group.keys.len())];
+                blocks.insert(operator, json!({new: values}));
+            }
+            _ => {
+                block[&key] = value(group, &operator, dice);
+                blocks.insert(operator, block);
+            }
+        }
+    }
+}
+
+fn exchange(
+    statement: &mut Map<String, Value>,
+    names: &[&str],
+    mut change: impl FnMut(&mut Value, &mut Dice),
+    dice: &mut Dice,
+) {
+    for name in names {
+        if let Some(value) = statement.get_mut(*name) {
+            change(value, dice);
+        }
+    }
+}
+
+/// One word or several.
+fn some(words: &[&'static str], dice: &mut Dice) -> Value {
+    match dice.below(4) {
+        0 => json!([dice.pick(words), dice.pick(words)]),
+        1 => json!([dice.pick(words)]),
+        _ => json!(dice.pick(words)),
+    }
+}
+
+fn value(group: &Group, operator: &str, dice: &mut Dice) -> Value {
+    if operator == "Null" {
+        return json!(dice.pick(&[json!(true), json!("true"), json!(false), json!("false")]));
+    }
+    let mut one = || serde_json::from_str::<Value>(group.values[dice.below(group.values.len())]).unwrap();
+    let (first, second) = (one(), one());
+    match dice.below(4) {
+        0 => json!([first, second]),
+        1 => json!([first]),
+        _ => first,
+    }
+}
+
+/// Every context that differs in what one of the documents asks of it.
+fn contexts(texts: [&str; 2]) -> Vec<Context> {
+    let mut named = BTreeSet::new();
+    for text in texts {
+        let document: Value = serde_json::from_str(text).unwrap();
+        name_keys(&document, &mut named);
+    }
+    let mut list = vec![Context::default()];
+    for (key, choices) in ASKED_WITH.iter().filter(|(key, _)| named.iter().any(|name| names(key, name))) {
+        let with = |context: &Context, values: &[&'static str]| {
+            let mut context = context.clone();
+            context.0.push((key, values.to_vec()));
+            context
+        };
+        let more: Vec<Context> =
+            list.iter().flat_map(|context| choices.iter().map(|values| with(context, values))).collect();
+        list.extend(more);
+    }
+    list
+}
+
+/// Condition keys, and what stands in variables.
+fn name_keys(value: &Value, named: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            named.extend(map.keys().cloned());
+            map.values().for_each(|value| name_keys(value, named));
+        }
+        Value::Array(list) => list.iter().for_each(|value| name_keys(value, named)),
+        Value::String(text) => {
+            let variables = text.split("${").skip(1).filter_map(|rest| rest.split_once('}'));
+            named.extend(variables.map(|(name, _)| name.to_owned()));
+        }
+        _ => {}
+    }
+}
+
+/// What a document says to every request of the vocabulary, as far as one of the two documents asks of it: for each
+/// context, place, principal and action, the resources that are allowed and those that are denied.
+pub(super) struct Table(pub(super) Vec<(u8, u8)>);
+
+/// The tables of two documents over the same requests.
+pub(super) fn tables(one: &str, other: &str) -> [Table; 2] {
+    let contexts = contexts([one, other]);
+    [one, other].map(|text| table(&Document::of(text), &contexts))
+}
+
+fn table(document: &Document, contexts: &[Context]) -> Table {
+    let rows: Vec<Row<'_>> = document.statements().iter().map(Row::of).collect();
+    let mut cells = Vec::new();
+    for context in contexts {
+        let held: Vec<&Row<'_>> = rows.iter().filter(|row| row.statement.holds(context)).collect();
+        for (index, place) in PLACES.into_iter().enumerate() {
+            let mut line = vec![(0, 0); ASKED_BY.len() * ASKED_ACTIONS.len()];
+            for row in &held {
+                let bits = row.fixed.map_or_else(|| covered(row.statement, place, context), |fixed| fixed[index]);
+                for (cell, asked) in line.iter_mut().zip(&row.asked[index]) {
+                    let bits = if *asked { bits } else { 0 };
+                    *cell = if row.statement.denies() { (cell.0, cell.1 | bits) } else { (cell.0 | bits, cell.1) };
+                }
+            }
+            // what is denied is not allowed
+            cells.extend(line.into_iter().map(|(allowed, denied): (u8, u8)| (allowed & !denied, denied)));
+        }
+    }
+    Table(cells)
+}
+
+const PLACES: [Place; 2] = [Place::Trust, Place::Identity];
+
+/// A statement with what does not depend on the context, by place.
+struct Row<'a> {
+    statement: &'a Statement,
+    /// Whether it speaks of a principal and an action.
+    asked: [Vec<bool>; 2],
+    /// The resources, if they have no variables.
+    fixed: Option<[u8; 2]>,
+}
+
+impl<'a> Row<'a> {
+    fn of(statement: &'a Statement) -> Self {
+        let actions = ASKED_ACTIONS.map(|action| statement.covers_action(action));
+        let asked = PLACES.map(|place| {
+            let meant = ASKED_BY.map(|who| statement.means(place, who));
+            meant.iter().flat_map(|meant| actions.iter().map(move |covered| *meant && *covered)).collect()
+        });
+        let fixed = statement.is_fixed().then(|| PLACES.map(|place| covered(statement, place, &Context::default())));
+        Self { statement, asked, fixed }
+    }
+}
+
+/// The resources that a statement covers, a bit each.
+fn covered(statement: &Statement, place: Place, context: &Context) -> u8 {
+    let covers = ASKED_RESOURCES.map(|resource| statement.covers_resource(place, resource, context));
+    covers.iter().rev().fold(0, |bits, covers| bits << 1 | u8::from(*covers))
+}
