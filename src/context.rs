@@ -1,6 +1,7 @@
 //! Clock, randomness and environment: all that a run knows of the machine comes in through one `Context`.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What a run may know of the machine.
@@ -11,6 +12,12 @@ pub struct Context {
     now: i64,
     /// All durations are divided by this: 1 in life, more in tests over sockets.
     speed: u32,
+    /// What the machine is called.
+    host: String,
+    /// The id of the process.
+    process: u32,
+    /// Like no other run's.
+    random: u64,
 }
 
 impl Context {
@@ -22,12 +29,20 @@ impl Context {
             .collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let speed = environment.get("IRSA_TEST_SPEED").and_then(|text| text.parse().ok()).unwrap_or(1).max(1);
-        Self { environment, now: i64::try_from(now).unwrap_or(0), speed }
+        let host = environment.get("HOSTNAME").cloned().or_else(kernel_name).unwrap_or_default();
+        Self {
+            environment,
+            now: i64::try_from(now).unwrap_or(0),
+            speed,
+            host,
+            process: std::process::id(),
+            random: random(),
+        }
     }
 
     /// A machine for tests.
     pub fn fixed(environment: BTreeMap<String, String>, now: i64, speed: u32) -> Self {
-        Self { environment, now, speed: speed.max(1) }
+        Self { environment, now, speed: speed.max(1), host: "host".to_owned(), process: 1, random: 1 }
     }
 
     /// An environment variable; an empty one counts as missing.
@@ -40,8 +55,47 @@ impl Context {
         self.now
     }
 
+    /// A name for this run that no other one has: machine, process and a random part. It holds nothing secret, and no
+    /// character but letters, digits, `.`, `-`, `_` and the `/` between.
+    pub fn identity(&self) -> String {
+        let good = |c: &char| c.is_ascii_alphanumeric() || ".-_".contains(*c);
+        let host: String = self.host.chars().filter(good).take(253).collect();
+        let host = if host.is_empty() { "unknown" } else { &host };
+        format!("{host}/{}/{:016x}", self.process, self.random)
+    }
+
     /// A duration as long as it is to last in this run.
     pub fn scaled(&self, duration: Duration) -> Duration {
         duration / self.speed
+    }
+}
+
+/// What the kernel calls the machine, where that can be read: in a pod this is the pod's name.
+#[expect(clippy::disallowed_methods, reason = "this is the one place where the machine comes in")]
+fn kernel_name() -> Option<String> {
+    let read = |path: &&str| std::fs::read_to_string(path).ok();
+    let name = ["/proc/sys/kernel/hostname", "/etc/hostname"].iter().find_map(read)?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Seeded by the operating system, anew in every process.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_a_name_of_its_own() {
+        let mut context = Context::of_process();
+        let identity = context.identity();
+        assert!(identity.contains(&format!("/{}/", std::process::id())), "{identity}");
+        assert_ne!(Context::of_process().identity(), identity);
+        context.host = "a b\u{1b}[2J\n".into();
+        assert!(context.identity().starts_with("ab2J/"), "{}", context.identity());
+        context.host.clear();
+        assert!(context.identity().starts_with("unknown/"));
     }
 }

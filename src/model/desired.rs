@@ -8,8 +8,8 @@ use super::origin::Origin;
 use super::pattern::Pattern;
 use super::resource::Pairs;
 use crate::ids::{
-    AccountId, ClusterName, IamPath, IssuerUrl, Key, LeaseName, Namespace, Partition, PolicyArn, PolicyName, Region, RoleName,
-    ServiceAccountName,
+    AccountId, ClusterName, IamPath, IssuerUrl, Key, LeaseName, Namespace, Partition, PolicyArn, PolicyName, Region,
+    RoleName, ServiceAccountName,
 };
 use crate::policy::{PolicyDocument, Statement};
 use std::collections::{BTreeMap, BTreeSet};
