@@ -1,4 +1,5 @@
-//! A Kubernetes API server of one's own: namespaces, ServiceAccounts and pods, in process, over TLS on a loopback port.
+//! A Kubernetes API server of one's own: namespaces, ServiceAccounts, pods and Leases, in process, over TLS on a loopback
+//! port.
 //!
 //! It keeps what matters to a client that writes: server-side apply with field ownership, versions and preconditions,
 //! paged lists, RBAC, and errors in the real server's words. There are no watches, no other kinds and no kubelets.
@@ -9,6 +10,7 @@ mod delete;
 mod discovery;
 mod fields;
 mod gate;
+mod lease;
 mod list;
 mod manage;
 mod patch;

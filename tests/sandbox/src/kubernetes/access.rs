@@ -3,6 +3,7 @@
 //! <https://kubernetes.io/docs/reference/access-authn-authz/rbac/>. A token that nobody knows is 401, a request that no
 //! grant covers is 403.
 
+use crate::kubernetes::resource::Resource;
 use crate::kubernetes::route::Request;
 use crate::kubernetes::status::Refusal;
 use serde_json::{Value, json};
@@ -137,7 +138,12 @@ impl Access {
     }
 }
 
-/// Whether the user may do this on a resource.
+/// The group of a resource, or of one of its subresources.
+fn group_of(resource: &str) -> &'static str {
+    Resource::from_plural(resource.split('/').next().unwrap_or_default()).map_or("", Resource::group)
+}
+
+/// Whether the user may do this on a resource, or on a subresource, as in `serviceaccounts/token`.
 pub(crate) fn check(user: &User, verb: &str, resource: &str, namespace: &str, name: &str) -> Result<(), Refusal> {
     // `system:basic-user`: everyone may ask what they may do.
     let basic = ["selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews"];
@@ -149,8 +155,11 @@ pub(crate) fn check(user: &User, verb: &str, resource: &str, namespace: &str, na
     } else {
         format!("in the namespace {namespace:?}")
     };
-    let why = format!("User {:?} cannot {verb} resource {resource:?} in API group \"\" {scope}", user.name);
-    Err(Refusal::forbidden(resource, name, why))
+    let group = group_of(resource);
+    let why = format!("User {:?} cannot {verb} resource {resource:?} in API group {group:?} {scope}", user.name);
+    let what = resource.split('/').next().unwrap_or_default();
+    let what = if group.is_empty() { what.to_owned() } else { format!("{what}.{group}") };
+    Err(Refusal::forbidden(&what, name, why))
 }
 
 pub(crate) fn authorize(user: &User, request: &Request) -> Result<(), Refusal> {

@@ -35,7 +35,7 @@ impl Store {
                 "the UID in the precondition ({asked}) does not match the UID in record ({has}). The object might \
                  have been deleted and then recreated"
             );
-            return Err(Refusal::conflict(resource.kind(), name, why));
+            return Err(Refusal::conflict(&resource.qualified_kind(), name, why));
         }
         let version = metadata(&object, "resourceVersion").to_owned();
         if let Some(asked) = preconditions.resource_version.as_deref().filter(|asked| *asked != version) {
@@ -43,7 +43,7 @@ impl Store {
                 "the ResourceVersion in the precondition ({asked}) does not match the ResourceVersion in record \
                  ({version}). The object might have been modified"
             );
-            return Err(Refusal::conflict(resource.kind(), name, why));
+            return Err(Refusal::conflict(&resource.qualified_kind(), name, why));
         }
         let immortal = ["default", "kube-system", "kube-public"];
         if resource == Resource::Namespaces && immortal.contains(&name) {
@@ -75,7 +75,7 @@ impl Store {
 
     /// Deletes what is in a namespace, and the namespace when nothing is left.
     fn empty(&mut self, namespace: &str) -> Result<(), Refusal> {
-        for resource in [Resource::Pods, Resource::ServiceAccounts] {
+        for resource in Resource::in_namespaces() {
             for name in self.names(resource, namespace) {
                 self.delete(resource, namespace, &name, &Preconditions::default(), false)?;
                 if self.get(Resource::Namespaces, "", namespace).is_none() {

@@ -6,9 +6,11 @@
 use crate::kubernetes::resource::Resource;
 use serde_json::{Map, Value, json};
 
-const GROUPS: [(&str, &[(&str, &str)]); 2] = [
+/// The groups beside the core one, with those of their kinds that are only ever created.
+const GROUPS: [(&str, &[(&str, &str)]); 3] = [
     ("authentication.k8s.io", &[("selfsubjectreviews", "SelfSubjectReview")]),
     ("authorization.k8s.io", &[("selfsubjectaccessreviews", "SelfSubjectAccessReview")]),
+    ("coordination.k8s.io", &[]),
 ];
 
 fn group(name: &str) -> Value {
@@ -16,15 +18,24 @@ fn group(name: &str) -> Value {
     json!({"name": name, "versions": [version], "preferredVersion": version})
 }
 
-fn core_resources() -> Vec<Value> {
+fn of_group(group: &str) -> impl Iterator<Item = Resource> {
+    Resource::ALL.into_iter().filter(move |resource| resource.group() == group)
+}
+
+/// The kinds of a group that are stored.
+fn stored(group: &str) -> Vec<Value> {
     let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update"];
     let one = |resource: Resource| {
-        json!({
+        let mut entry = json!({
             "name": resource.plural(), "singularName": resource.kind().to_lowercase(), "kind": resource.kind(),
-            "namespaced": resource.namespaced(), "shortNames": [resource.short()], "verbs": verbs,
-        })
+            "namespaced": resource.namespaced(), "verbs": verbs,
+        });
+        if !resource.short().is_empty() {
+            entry["shortNames"] = json!(resource.short());
+        }
+        entry
     };
-    Resource::ALL.into_iter().map(one).collect()
+    of_group(group).map(one).collect()
 }
 
 /// The document at a path; None where there is none.
@@ -40,17 +51,33 @@ pub(crate) fn document(path: &str, issuer: &str) -> Option<Value> {
             let groups: Vec<Value> = GROUPS.iter().map(|(name, _)| group(name)).collect();
             json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         }
-        "/api/v1" => json!({"kind": "APIResourceList", "groupVersion": "v1", "resources": core_resources()}),
-        "/openapi/v3" => json!({"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1?hash=1"}}}),
-        "/openapi/v3/api/v1" => open_api(),
+        "/api/v1" => json!({"kind": "APIResourceList", "groupVersion": "v1", "resources": stored("")}),
+        "/openapi/v3" => {
+            let paths = open_api_paths().map(|(path, _)| {
+                let place = json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash=1")});
+                (path, place)
+            });
+            json!({"paths": paths.collect::<Map<String, Value>>()})
+        }
         "/.well-known/openid-configuration" => json!({
             "issuer": issuer, "jwks_uri": format!("{issuer}/keys"), "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["RS256"],
         }),
         "/openid/v1/jwks" => json!({"keys": []}),
-        _ => return in_groups(path),
+        _ => return in_groups(path).or_else(|| open_api_at(path)),
     };
     Some(value)
+}
+
+/// The versions with stored kinds: the path below `/openapi/v3/`, and the group.
+fn open_api_paths() -> impl Iterator<Item = (String, &'static str)> {
+    let others = GROUPS.iter().map(|(name, _)| *name).filter(|name| of_group(name).next().is_some());
+    [("api/v1".to_owned(), "")].into_iter().chain(others.map(|name| (format!("apis/{name}/v1"), name)))
+}
+
+fn open_api_at(path: &str) -> Option<Value> {
+    let path = path.strip_prefix("/openapi/v3/")?;
+    open_api_paths().find(|(known, _)| known == path).map(|(path, group)| open_api(&path, group))
 }
 
 fn in_groups(path: &str) -> Option<Value> {
@@ -62,35 +89,37 @@ fn in_groups(path: &str) -> Option<Value> {
         answer["apiVersion"] = json!("v1");
         return Some(answer);
     }
-    let resources: Vec<Value> = resources
-        .iter()
-        .map(|(plural, kind)| json!({"name": plural, "singularName": "", "namespaced": false, "kind": kind, "verbs": ["create"]}))
-        .collect();
+    let reviews = resources.iter().map(|(plural, kind)| {
+        let singular = kind.to_lowercase();
+        json!({"name": plural, "singularName": singular, "namespaced": false, "kind": kind, "verbs": ["create"]})
+    });
+    let resources: Vec<Value> = reviews.chain(stored(name)).collect();
     Some(json!({
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": format!("{name}/v1"), "resources": resources,
     }))
 }
 
 /// As much of OpenAPI as kubectl needs to find out that the server checks fields itself.
-fn open_api() -> Value {
+fn open_api(root: &str, group: &str) -> Value {
     let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation"]
         .into_iter()
         .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}}))
         .collect();
     let mut paths = Map::new();
     let mut schemas = Map::new();
-    for resource in Resource::ALL {
-        let kind = json!({"group": "", "version": "v1", "kind": resource.kind()});
+    for resource in of_group(group) {
+        let kind = json!({"group": group, "version": "v1", "kind": resource.kind()});
         let operation = json!({
             "parameters": parameters, "responses": {"200": {"description": "OK"}},
             "x-kubernetes-group-version-kind": kind,
         });
         let namespace = if resource.namespaced() { "namespaces/{namespace}/" } else { "" };
-        let path = format!("/api/v1/{namespace}{}", resource.plural());
+        let path = format!("/{root}/{namespace}{}", resource.plural());
         paths.insert(format!("{path}/{{name}}"), json!({"patch": operation, "put": operation}));
         paths.insert(path, json!({"post": operation}));
         let schema = json!({"type": "object", "x-kubernetes-group-version-kind": [kind]});
-        schemas.insert(format!("io.k8s.api.core.v1.{}", resource.kind()), schema);
+        let package = if group.is_empty() { "core" } else { group.trim_end_matches(".k8s.io") };
+        schemas.insert(format!("io.k8s.api.{package}.v1.{}", resource.kind()), schema);
     }
     json!({
         "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.33.5"}, "paths": paths,

@@ -125,7 +125,8 @@ impl Store {
             }
         }
         Ok(json!({
-            "kind": format!("{}List", resource.kind()), "apiVersion": "v1", "metadata": metadata, "items": page.items,
+            "kind": format!("{}List", resource.kind()), "apiVersion": resource.api_version(), "metadata": metadata,
+            "items": page.items,
         }))
     }
 }

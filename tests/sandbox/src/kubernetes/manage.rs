@@ -21,6 +21,7 @@ enum Operation {
 struct Entry {
     manager: String,
     operation: Operation,
+    version: String,
     subresource: String,
     time: Option<String>,
     fields: FieldSet,
@@ -40,8 +41,8 @@ impl Entry {
         }
         match (self.operation, &self.time) {
             (Operation::Apply, _) => text,
-            (Operation::Update, None) => format!("{text} using v1"),
-            (Operation::Update, Some(time)) => format!("{text} using v1 at {time}"),
+            (Operation::Update, None) => format!("{text} using {}", self.version),
+            (Operation::Update, Some(time)) => format!("{text} using {} at {time}", self.version),
         }
     }
 
@@ -51,7 +52,7 @@ impl Entry {
             Operation::Update => "Update",
         };
         let mut entry = json!({
-            "manager": self.manager, "operation": operation, "apiVersion": "v1",
+            "manager": self.manager, "operation": operation, "apiVersion": self.version,
             "fieldsType": "FieldsV1", "fieldsV1": self.fields.to_json(),
         });
         if let Some(time) = &self.time {
@@ -75,7 +76,14 @@ impl Entry {
         }
         let fields = value.get("fieldsV1").map_or_else(|| Some(FieldSet::default()), FieldSet::from_json)?;
         let time = value.get("time").and_then(Value::as_str).map(str::to_owned);
-        Some(Self { manager: text("manager"), operation, subresource: text("subresource"), time, fields })
+        Some(Self {
+            manager: text("manager"),
+            operation,
+            version: text("apiVersion"),
+            subresource: text("subresource"),
+            time,
+            fields,
+        })
     }
 }
 
@@ -172,6 +180,7 @@ fn record(resource: Resource, before: &Value, new: &Value, entries: &mut Vec<Ent
             entries.push(Entry {
                 manager: manager.to_owned(),
                 operation: Operation::Update,
+                version: resource.api_version().to_owned(),
                 subresource: String::new(),
                 time: Some(now.to_owned()),
                 fields: own,
@@ -195,6 +204,7 @@ fn cap(entries: &mut Vec<Entry>) {
     let mut bucket = Entry {
         manager: "ancient-changes".to_owned(),
         operation: Operation::Update,
+        version: updaters.first().map(|entry| entry.version.clone()).unwrap_or_default(),
         subresource: String::new(),
         time: None,
         fields: FieldSet::default(),
@@ -221,7 +231,7 @@ pub(crate) fn apply(
         return Err(Refusal::bad_request("metadata.managedFields must be nil"));
     }
     let schema = resource.schema();
-    let empty = json!({"apiVersion": "v1", "kind": resource.kind(), "metadata": {}});
+    let empty = json!({"apiVersion": resource.api_version(), "kind": resource.kind(), "metadata": {}});
     let mut before = live.cloned().unwrap_or(empty);
     let mut entries =
         decode(&before).ok_or_else(|| Refusal::plain("failed to decode managed fields: an entry cannot be read"))?;
@@ -238,6 +248,7 @@ pub(crate) fn apply(
     let mine = Entry {
         manager: manager.to_owned(),
         operation: Operation::Apply,
+        version: resource.api_version().to_owned(),
         subresource: String::new(),
         time: previous.as_ref().and_then(|entry| entry.time.clone()),
         fields: claimed,

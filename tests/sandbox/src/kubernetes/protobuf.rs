@@ -4,6 +4,7 @@
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding>. Field numbers are those of the
 //! `generated.proto` files of k8s.io/api and k8s.io/apimachinery. Answers are always JSON, which clients accept too. Pure.
 
+use crate::kubernetes::lease;
 use crate::kubernetes::status::Refusal;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -17,6 +18,8 @@ enum Sort {
     Number,
     /// Seconds since 1970, in a message.
     Time,
+    /// The same with nanoseconds beside them.
+    MicroTime,
     /// Entries of a string and a string.
     Map,
     Texts,
@@ -68,6 +71,18 @@ static SERVICE_ACCOUNT: &Message = &[
 ];
 
 static NAMESPACE: &Message = &[(1, "metadata", Sort::One(METADATA))];
+
+static LEASE_SPEC: &Message = &[
+    (1, "holderIdentity", Sort::Text),
+    (2, "leaseDurationSeconds", Sort::Number),
+    (3, "acquireTime", Sort::MicroTime),
+    (4, "renewTime", Sort::MicroTime),
+    (5, "leaseTransitions", Sort::Number),
+    (6, "strategy", Sort::Text),
+    (7, "preferredHolder", Sort::Text),
+];
+
+static LEASE: &Message = &[(1, "metadata", Sort::One(METADATA)), (2, "spec", Sort::One(LEASE_SPEC))];
 
 static RESOURCE_ATTRIBUTES: &Message = &[
     (1, "namespace", Sort::Text),
@@ -161,6 +176,19 @@ fn time(bytes: &[u8]) -> Option<Value> {
     Some(value)
 }
 
+fn micro_time(bytes: &[u8]) -> Option<Value> {
+    let mut reader = Reader(bytes);
+    let (mut seconds, mut nanoseconds) = (0, 0);
+    while !reader.0.is_empty() {
+        match reader.field()? {
+            (1, Wire::Number(number)) => seconds = number.cast_signed(),
+            (2, Wire::Number(number)) => nanoseconds = i32::try_from(number).ok()?,
+            _ => {}
+        }
+    }
+    Some(json!(lease::show(Timestamp::new(seconds, nanoseconds).ok()?)))
+}
+
 fn entry(bytes: &[u8]) -> Option<(String, String)> {
     let mut reader = Reader(bytes);
     let mut pair = (String::new(), String::new());
@@ -192,6 +220,9 @@ fn message(of: &Message, bytes: &[u8]) -> Option<Map<String, Value>> {
             }
             (Sort::Time, Wire::Bytes(bytes)) => {
                 map.insert((*name).to_owned(), time(bytes)?);
+            }
+            (Sort::MicroTime, Wire::Bytes(bytes)) => {
+                map.insert((*name).to_owned(), micro_time(bytes)?);
             }
             (Sort::One(below), Wire::Bytes(bytes)) => {
                 map.insert((*name).to_owned(), Value::Object(message(below, bytes)?));
@@ -234,6 +265,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Value, Refusal> {
     let of = match kind.as_str() {
         "ServiceAccount" => SERVICE_ACCOUNT,
         "Namespace" => NAMESPACE,
+        "Lease" => LEASE,
         "SelfSubjectAccessReview" => ACCESS_REVIEW,
         "SelfSubjectReview" => &[],
         "DeleteOptions" => DELETE_OPTIONS,

@@ -14,11 +14,13 @@ pub enum Resource {
     ServiceAccounts,
     /// `pods`
     Pods,
+    /// `leases` of `coordination.k8s.io`
+    Leases,
 }
 
 impl Resource {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Namespaces, Self::Pods, Self::ServiceAccounts];
+    pub const ALL: [Self; 4] = [Self::Namespaces, Self::Pods, Self::ServiceAccounts, Self::Leases];
 
     /// The name in a path.
     pub fn plural(self) -> &'static str {
@@ -26,7 +28,34 @@ impl Resource {
             Self::Namespaces => "namespaces",
             Self::ServiceAccounts => "serviceaccounts",
             Self::Pods => "pods",
+            Self::Leases => "leases",
         }
+    }
+
+    /// The API group; empty for the core one.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::Namespaces | Self::ServiceAccounts | Self::Pods => "",
+            Self::Leases => "coordination.k8s.io",
+        }
+    }
+
+    /// The `apiVersion` of its objects.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::Namespaces | Self::ServiceAccounts | Self::Pods => "v1",
+            Self::Leases => "coordination.k8s.io/v1",
+        }
+    }
+
+    /// As errors name the resource: with its group, if it has one.
+    pub(crate) fn qualified(self) -> String {
+        qualify(self.plural(), self.group())
+    }
+
+    /// As errors name the kind.
+    pub(crate) fn qualified_kind(self) -> String {
+        qualify(self.kind(), self.group())
     }
 
     /// The kind of one object.
@@ -35,15 +64,17 @@ impl Resource {
             Self::Namespaces => "Namespace",
             Self::ServiceAccounts => "ServiceAccount",
             Self::Pods => "Pod",
+            Self::Leases => "Lease",
         }
     }
 
     /// What kubectl also takes.
-    pub(crate) fn short(self) -> &'static str {
+    pub(crate) fn short(self) -> &'static [&'static str] {
         match self {
-            Self::Namespaces => "ns",
-            Self::ServiceAccounts => "sa",
-            Self::Pods => "po",
+            Self::Namespaces => &["ns"],
+            Self::ServiceAccounts => &["sa"],
+            Self::Pods => &["po"],
+            Self::Leases => &[],
         }
     }
 
@@ -52,9 +83,20 @@ impl Resource {
         self != Self::Namespaces
     }
 
-    /// From the name in a path.
+    /// From the name in a path; no name is served by two groups.
     pub fn from_plural(plural: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|resource| resource.plural() == plural)
+    }
+
+    /// Those that live in namespaces, in the order in which a deleted namespace loses them.
+    pub(crate) fn in_namespaces() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|resource| resource.namespaced())
+    }
+
+    /// Whether a PUT may leave out the version that it replaces (`AllowUnconditionalUpdate`); where it may not, a PUT of
+    /// a name that is not there creates (`AllowCreateOnUpdate`).
+    pub(crate) fn unconditional(self) -> bool {
+        self != Self::Leases
     }
 
     pub(crate) fn schema(self) -> &'static Schema {
@@ -62,13 +104,18 @@ impl Resource {
             Self::Namespaces => &NAMESPACE,
             Self::ServiceAccounts => &SERVICE_ACCOUNT,
             Self::Pods => &POD,
+            Self::Leases => &LEASE,
         }
     }
 
     /// Fields that an apply or update of the object itself may not own, because a subresource has them.
     pub(crate) fn reset(self) -> Option<&'static str> {
-        (self != Self::ServiceAccounts).then_some("status")
+        matches!(self, Self::Namespaces | Self::Pods).then_some("status")
     }
+}
+
+fn qualify(name: &str, group: &str) -> String {
+    if group.is_empty() { name.to_owned() } else { format!("{name}.{group}") }
 }
 
 /// The structure of a value.
@@ -244,5 +291,29 @@ static POD: Schema = Schema::Struct {
             },
         ),
         ("status", Schema::Open),
+    ],
+};
+
+static LEASE: Schema = Schema::Struct {
+    open: false,
+    fields: &[
+        ("apiVersion", Schema::Scalar),
+        ("kind", Schema::Scalar),
+        ("metadata", METADATA),
+        (
+            "spec",
+            Schema::Struct {
+                open: false,
+                fields: &[
+                    ("holderIdentity", Schema::Scalar),
+                    ("leaseDurationSeconds", Schema::Scalar),
+                    ("acquireTime", Schema::Scalar),
+                    ("renewTime", Schema::Scalar),
+                    ("leaseTransitions", Schema::Scalar),
+                    ("strategy", Schema::Scalar),
+                    ("preferredHolder", Schema::Scalar),
+                ],
+            },
+        ),
     ],
 };

@@ -110,7 +110,7 @@ impl Fields {
                     &["metadata.name", "metadata.namespace", "spec.nodeName", "spec.serviceAccountName", "status.phase"]
                 }
                 Resource::Namespaces => &["metadata.name", "status.phase"],
-                Resource::ServiceAccounts => &["metadata.name", "metadata.namespace"],
+                Resource::ServiceAccounts | Resource::Leases => &["metadata.name", "metadata.namespace"],
             };
             let key = key.trim();
             if !known.contains(&key) {

@@ -36,6 +36,15 @@ impl FieldError {
         Self { reason: "FieldValueInvalid", field: field.into(), body }
     }
 
+    /// The same of a number, which is not quoted.
+    pub(crate) fn invalid_number(field: impl Into<String>, value: i64, why: impl fmt::Display) -> Self {
+        Self { reason: "FieldValueInvalid", field: field.into(), body: format!("Invalid value: {value}: {why}") }
+    }
+
+    pub(crate) fn unsigned(field: impl Into<String>, value: u64, why: impl fmt::Display) -> Self {
+        Self { reason: "FieldValueInvalid", field: field.into(), body: format!("Invalid value: {value:#x}: {why}") }
+    }
+
     pub(crate) fn required(field: impl Into<String>, why: &str) -> Self {
         let body = if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
         Self { reason: "FieldValueRequired", field: field.into(), body }
@@ -68,9 +77,14 @@ impl Refusal {
         Self { code, reason: reason.to_owned(), message: message.into(), details: Map::new(), continue_token: None }
     }
 
-    fn about(mut self, kind: &str, name: &str) -> Self {
+    /// What it is about: a resource or kind, qualified by its group, and a name.
+    fn about(mut self, qualified: &str, name: &str) -> Self {
         if !name.is_empty() {
             self.details.insert("name".to_owned(), json!(name));
+        }
+        let (kind, group) = qualified.split_once('.').unwrap_or((qualified, ""));
+        if !group.is_empty() {
+            self.details.insert("group".to_owned(), json!(group));
         }
         self.details.insert("kind".to_owned(), json!(kind));
         self
@@ -99,14 +113,14 @@ impl Refusal {
 
     /// 404 for an object.
     pub fn not_found(resource: Resource, name: &str) -> Self {
-        let plural = resource.plural();
-        Self::new(404, "NotFound", format!("{plural} {name:?} not found")).about(plural, name)
+        let what = resource.qualified();
+        Self::new(404, "NotFound", format!("{what} {name:?} not found")).about(&what, name)
     }
 
     /// 409 for an object that is there already.
     pub fn already_exists(resource: Resource, name: &str) -> Self {
-        let plural = resource.plural();
-        Self::new(409, "AlreadyExists", format!("{plural} {name:?} already exists")).about(plural, name)
+        let what = resource.qualified();
+        Self::new(409, "AlreadyExists", format!("{what} {name:?} already exists")).about(&what, name)
     }
 
     /// 409 for a write that does not fit what is there.
@@ -117,7 +131,7 @@ impl Refusal {
     /// 409 for a stale resourceVersion.
     pub fn stale(resource: Resource, name: &str) -> Self {
         let why = "the object has been modified; please apply your changes to the latest version and try again";
-        Self::conflict(resource.plural(), name, why)
+        Self::conflict(&resource.qualified(), name, why)
     }
 
     /// 409 for fields that other managers hold: (manager as printed, path).

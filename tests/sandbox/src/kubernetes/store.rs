@@ -220,8 +220,7 @@ impl Store {
             return Ok(());
         }
         let prefix = format!("{namespace}/");
-        let left = [Resource::ServiceAccounts, Resource::Pods]
-            .into_iter()
+        let left = Resource::in_namespaces()
             .filter_map(|resource| self.table(resource))
             .any(|table| table.keys().any(|key| key.starts_with(&prefix)));
         if !left {

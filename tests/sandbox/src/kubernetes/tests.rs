@@ -2,6 +2,7 @@
 
 mod apply;
 pub(crate) mod http;
+mod leases;
 mod objects;
 mod ownership;
 

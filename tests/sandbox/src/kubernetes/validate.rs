@@ -2,6 +2,7 @@
 //!
 //! <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/> and `…/labels/`, `…/annotations/`. Pure.
 
+use crate::kubernetes::lease;
 use crate::kubernetes::resource::Resource;
 use crate::kubernetes::status::{FieldError, Refusal};
 use serde_json::{Map, Value};
@@ -181,8 +182,10 @@ pub(crate) fn object(resource: Resource, new: &Value, old: Option<&Value>) -> Re
     let mut errors = Vec::new();
     let metadata = new.get("metadata").unwrap_or(&Value::Null);
     metadata_errors(resource, metadata, &mut errors);
-    if resource == Resource::Pods {
-        pod_errors(new, &mut errors);
+    match resource {
+        Resource::Pods => pod_errors(new, &mut errors),
+        Resource::Leases => lease::errors(new, &mut errors),
+        Resource::Namespaces | Resource::ServiceAccounts => {}
     }
     if let Some(old) = old {
         let before = old.get("metadata").unwrap_or(&Value::Null);
@@ -198,7 +201,7 @@ pub(crate) fn object(resource: Resource, new: &Value, old: Option<&Value>) -> Re
         return Ok(());
     }
     let name = metadata.get("name").and_then(Value::as_str).unwrap_or_default();
-    Err(Refusal::invalid(resource.kind(), name, &errors))
+    Err(Refusal::invalid(&resource.qualified_kind(), name, &errors))
 }
 
 fn new_finalizers(metadata: &Value, before: &Value, errors: &mut Vec<FieldError>) {
@@ -218,7 +221,7 @@ fn new_finalizers(metadata: &Value, before: &Value, errors: &mut Vec<FieldError>
     }
 }
 
-fn go_type(value: &Value) -> &'static str {
+pub(crate) fn go_type(value: &Value) -> &'static str {
     match value {
         Value::Bool(_) => "bool",
         Value::Number(_) => "number",
@@ -229,7 +232,7 @@ fn go_type(value: &Value) -> &'static str {
 }
 
 /// The first value of a wrong JSON type, in the decoder's words.
-fn wrong_type(object: &Value) -> Option<String> {
+fn wrong_type(resource: Resource, object: &Value) -> Option<String> {
     let words = |value: &Value, field: &str, kind: &str| {
         format!("json: cannot unmarshal {} into Go struct field {field} of type {kind}", go_type(value))
     };
@@ -237,6 +240,9 @@ fn wrong_type(object: &Value) -> Option<String> {
         object.get("automountServiceAccountToken").filter(|value| !value.is_null() && !value.is_boolean())
     {
         return Some(words(value, "ServiceAccount.automountServiceAccountToken", "bool"));
+    }
+    if let Some(wrong) = Some(object).filter(|_| resource == Resource::Leases).and_then(lease::wrong_type) {
+        return Some(wrong);
     }
     let metadata = object.get("metadata")?;
     if !metadata.is_object() && !metadata.is_null() {
@@ -284,14 +290,14 @@ pub(crate) fn decode(resource: Resource, body: &mut Value, strictness: Strictnes
     }
     let said = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
     let (version, named) = (said("apiVersion"), said("kind"));
-    if (!version.is_empty() && version != "v1") || (!named.is_empty() && named != kind) {
+    if (!version.is_empty() && version != resource.api_version()) || (!named.is_empty() && named != kind) {
         let text = format!(
             "{named} in version {version:?} cannot be handled as a {kind}: no kind {named:?} is registered for version \
              {version:?} in scheme"
         );
         return Err(Refusal::bad_request(text));
     }
-    if let Some(wrong) = wrong_type(body) {
+    if let Some(wrong) = wrong_type(resource, body) {
         return Err(Refusal::bad_request(format!("{kind} in version \"v1\" cannot be handled as a {kind}: {wrong}")));
     }
     let mut unknown = Vec::new();
@@ -323,7 +329,7 @@ pub(crate) fn normalize(resource: Resource, object: &mut Value) {
         Value::Bool(_) | Value::Number(_) => false,
     };
     map.retain(|_, value| !empty(value));
-    map.insert("apiVersion".to_owned(), Value::from("v1"));
+    map.insert("apiVersion".to_owned(), Value::from(resource.api_version()));
     map.insert("kind".to_owned(), Value::from(resource.kind()));
     let metadata = map.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
     if let Some(metadata) = metadata.as_object_mut() {
@@ -338,6 +344,9 @@ pub(crate) fn normalize(resource: Resource, object: &mut Value) {
         // `[]` in managedFields is an order to forget them, so it survives until it is obeyed.
         metadata.retain(|name, value| name == "managedFields" && value.is_array() || !empty(value));
     }
+    if resource == Resource::Leases {
+        lease::normalize(map);
+    }
     match resource {
         Resource::Namespaces => {
             let name = object.pointer("/metadata/name").cloned().unwrap_or_default();
@@ -351,6 +360,6 @@ pub(crate) fn normalize(resource: Resource, object: &mut Value) {
             }
             object["spec"]["serviceAccount"] = object["spec"]["serviceAccountName"].clone();
         }
-        Resource::ServiceAccounts => {}
+        Resource::ServiceAccounts | Resource::Leases => {}
     }
 }

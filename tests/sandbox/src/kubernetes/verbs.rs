@@ -63,7 +63,8 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
         }
         _ => {}
     }
-    let resource = Resource::from_plural(plural).filter(|_| request.group.is_empty() && request.subresource.is_empty());
+    let resource = Resource::from_plural(plural)
+        .filter(|resource| request.group == resource.group() && request.subresource.is_empty());
     let Some(resource) = resource else { return Ok(nowhere()) };
     let (namespace, name) = (request.namespace.as_str(), request.name.as_str());
     match request.verb {

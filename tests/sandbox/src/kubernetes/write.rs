@@ -158,7 +158,7 @@ impl Store {
         if home.pointer("/metadata/deletionTimestamp").is_some() {
             let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
             let cause = format!("namespace {namespace} is being terminated");
-            return Err(Refusal::forbidden(resource.plural(), name, why).cause(
+            return Err(Refusal::forbidden(&resource.qualified(), name, why).cause(
                 "NamespaceTerminating",
                 &cause,
                 "metadata.namespace",
@@ -193,7 +193,12 @@ impl Store {
             _ => {}
         }
         in_namespace(resource, namespace, &mut body)?;
-        let live = self.live(resource, namespace, name)?;
+        let now = self.now();
+        let live = match self.get(resource, namespace, name) {
+            Some(live) => live.clone(),
+            None if resource.unconditional() => return Err(Refusal::not_found(resource, name)),
+            None => Value::Null,
+        };
         let (asked, has) = (metadata(&body, "uid"), metadata(&live, "uid"));
         if !asked.is_empty() && asked != has {
             let key = crate::kubernetes::store::key(resource, namespace, name);
@@ -202,9 +207,18 @@ impl Store {
                  AdditionalErrorMsg: Precondition failed: UID in precondition: {asked}, UID in object meta: {has}",
                 resource.plural()
             );
-            return Err(Refusal::conflict(resource.plural(), name, why));
+            return Err(Refusal::conflict(&resource.qualified(), name, why));
         }
-        let now = self.now();
+        if live.is_null() {
+            manage::update(resource, None, &mut body, &options.manager, &now);
+            let object = self.store_new(resource, namespace, body, options.dry_run)?;
+            return Ok(Written { object, created: true, warnings });
+        }
+        if metadata(&body, "resourceVersion").is_empty() && !resource.unconditional() {
+            // An unsigned number, which the server prints in Go's syntax; and it names the resource, not the kind.
+            let wrong = FieldError::unsigned("metadata.resourceVersion", 0, "must be specified for an update");
+            return Err(Refusal::invalid(&resource.qualified(), name, &[wrong]));
+        }
         manage::update(resource, Some(&live), &mut body, &options.manager, &now);
         let object = self.store_changed(resource, namespace, name, &live, body, options.dry_run)?;
         Ok(Written { object, created: false, warnings })
@@ -266,7 +280,7 @@ impl Store {
             if !uid.is_empty() {
                 let why =
                     format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
-                return Err(Refusal::conflict(resource.plural(), name, why));
+                return Err(Refusal::conflict(&resource.qualified(), name, why));
             }
             validate::normalize(resource, &mut object);
             may_create()?;
@@ -296,7 +310,7 @@ impl Store {
         if !asked.is_empty() && asked != has {
             if asked.parse::<u64>().is_err() {
                 let wrong = FieldError::invalid("metadata.resourceVersion", asked, "must be a number");
-                return Err(Refusal::invalid(resource.kind(), name, &[wrong]));
+                return Err(Refusal::invalid(&resource.qualified_kind(), name, &[wrong]));
             }
             return Err(Refusal::stale(resource, name));
         }
@@ -339,14 +353,16 @@ impl Store {
 fn check_applied(resource: Resource, namespace: &str, name: &str, body: &mut Value) -> Result<(), Refusal> {
     let said = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default();
     let (version, kind) = (said("apiVersion"), said("kind"));
-    if version != "v1" || kind != resource.kind() {
-        return Err(Refusal::bad_request(format!("invalid object type: /{version}, Kind={kind}")));
+    // As Go shows a group, a version and a kind: `/v1, Kind=Pod`.
+    let slashed = if version.contains('/') { version.to_owned() } else { format!("/{version}") };
+    if version != resource.api_version() || kind != resource.kind() {
+        return Err(Refusal::bad_request(format!("invalid object type: {slashed}, Kind={kind}")));
     }
     let mut unknown = Vec::new();
     resource.schema().unknown(body, "", &mut unknown);
     if let Some(path) = unknown.first() {
         return Err(Refusal::plain(format!(
-            "failed to create typed patch object ({namespace}/{name}; /v1, Kind={kind}): .{path}: field not \
+            "failed to create typed patch object ({namespace}/{name}; {slashed}, Kind={kind}): .{path}: field not \
              declared in schema"
         )));
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-async fn cluster() -> Cluster {
+pub(super) async fn cluster() -> Cluster {
     let reporting = Grant::in_namespaces(&["reporting"], &["serviceaccounts"], &["get", "list", "patch"]);
     let options = ClusterOptions {
         name: "prod".to_owned(),
@@ -83,7 +83,7 @@ async fn send_accepting(
     Some((code, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
 }
 
-async fn get(cluster: &Cluster, path: &str, token: &str) -> (u16, Value) {
+pub(super) async fn get(cluster: &Cluster, path: &str, token: &str) -> (u16, Value) {
     send(cluster, "GET", path, token, "application/json", "").await.unwrap()
 }
 
