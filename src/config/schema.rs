@@ -195,7 +195,8 @@ impl Raw {
             table.finish();
         }
         if let Some(mut table) = reader.table("lock") {
-            self.lock = Some(tables::lock(&mut table));
+            let lock = tables::lock(&mut table);
+            self.lock.get_or_insert(lock);
         }
         self.read_tables(&mut reader);
         reader.finish();

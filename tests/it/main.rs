@@ -9,6 +9,7 @@ mod clusters;
 mod exits;
 mod house;
 mod life;
+mod lock;
 mod ownership;
 mod refused;
 mod rooms;

@@ -60,6 +60,8 @@ impl<R: ReadLease, W: WriteLease> Keeper<R, W> {
                 }
                 Renewal::Unsure(error) if Instant::now() >= over => {
                     self.lose.send_replace(Some(format!("it could not be renewed in time: {error}")));
+                    // our name may still stand there, and may be taken out once the run is over
+                    let _ = ended.await;
                     break;
                 }
                 // four tries in the time until the next one would have been due
