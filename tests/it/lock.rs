@@ -257,32 +257,43 @@ fn a_run_that_was_killed_holds_nobody_up_for_long() {
 }
 
 #[test]
-fn a_run_that_loses_the_lock_writes_nothing_more() {
-    for stolen in [true, false] {
-        let scene = Scene::locked(&format!("duration = \"15s\"\n{}{}", role("app"), role("other")));
-        let (reached, release) = scene.world.hold("CreateRole");
-        let mut run = scene.start(&[]);
-        reached.recv().expect("a CreateRole was sent");
-        if stolen {
-            scene.held_by_them(60, 0);
-        } else {
-            let hang = Match { resource: Some("leases".to_owned()), ..Match::any() };
-            scene.world.cluster("main").gate().fault(Stage::Before, hang, Fault::Hang, None);
-        }
-        run.says("the lock was lost");
-        scene.world.cluster("main").gate().heal();
-        release.send(()).expect("the sandbox listens");
-        let said = run.ends(6);
-        let why = if stolen { "The lock was lost: `them` holds it now." } else { "it could not be renewed in time" };
-        assert!(said.contains(why) && said.contains("skipped: the lock was lost"), "{said}");
-        let writes = scene.world.writes();
-        assert!(writes.last().is_some_and(|write| write.starts_with("CreateRole ")), "{writes:?}");
-        assert_eq!(scene.holder(), if stolen { "them" } else { "" }, "only one's own is given back");
-        if stolen {
-            scene.freed_by_them();
-        }
-        scene.bench.converges();
-    }
+fn a_run_whose_lock_is_taken_writes_nothing_more() {
+    let scene = Scene::locked(&format!("duration = \"15s\"\n{}{}", role("app"), role("other")));
+    let (reached, release) = scene.world.hold("CreateRole");
+    let mut run = scene.start(&[]);
+    reached.recv().expect("a CreateRole was sent");
+    scene.held_by_them(60, 0);
+    run.says("the lock was lost");
+    release.send(()).expect("the sandbox listens");
+    let said = run.ends(6);
+    assert!(said.contains("The lock was lost: `them` holds it now."), "{said}");
+    assert!(said.contains("skipped: the lock was lost"), "{said}");
+    let writes = scene.world.writes();
+    assert!(writes.last().is_some_and(|write| write.starts_with("CreateRole ")), "{writes:?}");
+    assert_eq!(scene.holder(), "them", "what is another's is not given back");
+    scene.freed_by_them();
+    scene.bench.converges();
+}
+
+#[test]
+fn a_run_that_cannot_renew_the_lock_writes_nothing_more() {
+    let scene = Scene::locked(&format!("duration = \"15s\"\n{}{}", role("app"), role("other")));
+    // one write is under way all the time
+    scene.world.throttle("CreateRole");
+    let hang = Match::on("update", "leases");
+    scene.world.cluster("main").gate().fault(Stage::Before, hang, Fault::Hang, None);
+    let mut run = scene.start(&["--format", "json"]);
+    run.says("the lock was lost");
+    scene.world.cluster("main").gate().heal();
+    scene.world.allow_all();
+    let said = run.ends(6);
+    assert!(said.contains("\"lock-lost\": \"it could not be renewed in time: "), "{said}");
+    assert!(said.contains("\"why\": \"the lock was lost\""), "{said}");
+    let roles = scene.world.writes().into_iter().filter(|write| !write.starts_with("CreateOpenIDConnectProvider"));
+    let roles: std::collections::BTreeSet<String> = roles.collect();
+    assert_eq!(roles.len(), 1, "only the one that was under way: {roles:?}");
+    assert_eq!(scene.holder(), "", "once it can be reached it is given back");
+    scene.bench.converges();
 }
 
 #[test]
