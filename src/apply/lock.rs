@@ -40,7 +40,7 @@ pub struct Terms {
     pub context: Context,
 }
 
-/// The time of day in microseconds since 1970, from the moment at which it was last known.
+/// The time of day in microseconds since 1970, from the beginning of the run.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     then: i64,
@@ -63,16 +63,22 @@ pub enum Refusal {
 pub struct Held {
     /// Why it was lost, once it is.
     pub lost: watch::Receiver<Option<String>>,
-    /// Whether someone else held it when it was first looked at.
-    pub waited: bool,
+    /// Whether another run may have held it since this one began, so that what was planned may have changed.
+    pub overtaken: bool,
     end: oneshot::Sender<()>,
     keeper: JoinHandle<Answer<()>>,
 }
 
 impl Clock {
-    /// A clock that showed so many seconds since 1970 at that moment.
+    /// A clock that showed so many seconds since 1970 at that moment, when the run began.
     pub fn new(seconds: i64, since: Instant) -> Self {
         Self { then: seconds.saturating_mul(1_000_000), since }
+    }
+
+    /// Whether a hold was written since the clock was set, as far as clocks agree.
+    fn saw(self, hold: &Hold) -> bool {
+        let skew = i64::try_from(judge::SKEW.as_micros()).unwrap_or(i64::MAX);
+        hold.renewed.is_some_and(|renewed| renewed.saturating_add(skew) >= self.then)
     }
 
     fn now(self) -> i64 {
@@ -113,10 +119,10 @@ where
     W: WriteLease + 'static,
 {
     let mut taker = Taker { read: &read, write: &write, terms: &terms, stop, sight: Sight::default(), races: 0 };
-    let (lease, sent, waited) = taker.take(told).await?;
-    let ((end, ended), (lose, lost)) = (oneshot::channel(), watch::channel(None));
-    let keeper = Keeper { read, write, terms, lease, sent, lose };
-    Ok(Held { lost, waited, end, keeper: tokio::spawn(keeper.keep(ended)) })
+    let (lease, sent, overtaken) = taker.take(told).await?;
+    let ((end, ended), (teller, lost)) = (oneshot::channel(), watch::channel(None));
+    let keeper = Keeper { read, write, terms, lease, sent, lose: teller };
+    Ok(Held { lost, overtaken, end, keeper: tokio::spawn(keeper.keep(ended)) })
 }
 
 impl Held {
@@ -151,10 +157,11 @@ struct Taker<'a, R, W> {
 }
 
 impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
-    /// The Lease as this run's, when it was last written at the latest, and whether another one held it before.
+    /// The Lease as this run's, when it was last written at the latest, and whether another one may have held it since
+    /// this one began.
     async fn take(&mut self, told: &(dyn Fn(&Hold) + Send + Sync)) -> Result<(Lease, Instant, bool), Refusal> {
         let end = Instant::now() + self.terms.context.scaled(self.terms.patience);
-        let mut waiting: Option<String> = None;
+        let (mut waiting, mut overtaken): (Option<String>, bool) = (None, false);
         // when our name was first sent: the lost answer of an early try counts from there
         let mut sent: Option<Instant> = None;
         loop {
@@ -166,13 +173,14 @@ impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
             match found.as_ref().map_or(Standing::Free, |lease| self.judge(lease, now)) {
                 Standing::Free => {
                     let sent = *sent.get_or_insert(now);
+                    overtaken |= found.as_ref().is_some_and(|lease| self.terms.clock.saw(&lease.hold));
                     if let Some(lease) = self.claim(found.as_ref()).await? {
-                        return Ok((lease, sent, waiting.is_some()));
+                        return Ok((lease, sent, overtaken));
                     }
                 }
                 Standing::Ours => {
                     if let Some(lease) = found {
-                        return Ok((lease, sent.unwrap_or(now), waiting.is_some()));
+                        return Ok((lease, sent.unwrap_or(now), overtaken));
                     }
                 }
                 Standing::Held => {
@@ -180,7 +188,7 @@ impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
                     if now >= end {
                         return Err(Refusal::Held(hold));
                     }
-                    (self.races, sent) = (0, None);
+                    (self.races, sent, overtaken) = (0, None, true);
                     if waiting.as_ref() != Some(&hold.holder) {
                         told(&hold);
                         waiting = Some(hold.holder);

@@ -68,8 +68,8 @@ async fn apply_now(
         }
     }
     let held = lock::take(&session, &connected, arguments, started).await?;
-    // who waited for another run finds what that one has done
-    let look = if held.as_ref().is_some_and(|held| held.waited) { Some(changed as Staleness) } else { None };
+    let overtaken = held.as_ref().is_some_and(|held| held.overtaken);
+    let look = if overtaken { Some(changed as Staleness) } else { None };
     under_lock(&session, &connected, &plan, held, look).await
 }
 
@@ -147,7 +147,10 @@ fn stale(list: &[Stale]) -> Error {
 
 fn changed(list: &[Stale]) -> Error {
     let lines: Vec<String> = list.iter().map(|item| format!("  {}: {}", item.address, item.why)).collect();
-    let message = format!("the plan is stale after waiting for the lock; nothing was written\n{}", lines.join("\n"));
+    let message = format!(
+        "the plan is stale: another run held the lock since it was made; nothing was written\n{}",
+        lines.join("\n")
+    );
     Error::new(ExitStatus::Stale, message).hint("apply again: what the other run has done is no longer planned then")
 }
 
@@ -195,8 +198,8 @@ async fn under_lock(
     held: Option<Held>,
     look: Option<Staleness>,
 ) -> Result<ExitStatus, Error> {
-    let lost = held.as_ref().map(|held| held.lost.clone());
-    let report = carry_out(session, connected, plan, lost, look).await;
+    let keeper = held.as_ref().map(|held| held.lost.clone());
+    let report = carry_out(session, connected, plan, keeper, look).await;
     if let Some(held) = held {
         lock::release(session, connected, held).await;
     }
@@ -207,7 +210,7 @@ async fn carry_out(
     session: &Session<'_>,
     connected: &Connected,
     plan: &Plan,
-    lost: Option<watch::Receiver<Option<String>>>,
+    keeper: Option<watch::Receiver<Option<String>>>,
     look: Option<Staleness>,
 ) -> Result<Report, Error> {
     let (write_aws, write_kubernetes) = (connected.aws.writer(), connected.kubernetes.writer());
@@ -226,7 +229,7 @@ async fn carry_out(
         // before a write may begin, what speaks against it is heard
         biased;
         interrupt = signals::first(&session.stop) => interrupt,
-        why = loss(lost) => {
+        why = loss(keeper) => {
             session.ui.warning(&format!("the lock was lost: {why}; the writes in flight end, no other starts"));
             halt.send_replace(Some(Stop::LockLost(why)));
             tokio::select! {
@@ -243,13 +246,13 @@ async fn carry_out(
 }
 
 /// Comes back when the lock is lost.
-async fn loss(lost: Option<watch::Receiver<Option<String>>>) -> String {
-    let Some(mut lost) = lost else { return std::future::pending().await };
+async fn loss(keeper: Option<watch::Receiver<Option<String>>>) -> String {
+    let Some(mut keeper) = keeper else { return std::future::pending().await };
     loop {
-        if let Some(why) = lost.borrow_and_update().clone() {
+        if let Some(why) = keeper.borrow_and_update().clone() {
             return why;
         }
-        if lost.changed().await.is_err() {
+        if keeper.changed().await.is_err() {
             // nobody is left who could lose it
             std::future::pending::<()>().await;
         }

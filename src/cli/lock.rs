@@ -63,16 +63,13 @@ fn name(lock: &Lock) -> String {
 
 /// `is held by … since … until …`
 fn holder(hold: &Hold) -> String {
-    let mut text = format!("is held by `{}`", hold.holder);
-    if let Some(since) = hold.acquired.and_then(time) {
-        text.push_str(&format!(" since {since}"));
-    }
-    match (hold.seconds, end(hold)) {
-        (None, _) => text.push_str(", without an end"),
-        (Some(_), Some(end)) => text.push_str(&format!(" until {end}, unless it is renewed")),
-        (Some(seconds), None) => text.push_str(&format!(", {seconds}s at a time")),
-    }
-    text
+    let since = hold.acquired.and_then(time).map(|since| format!(" since {since}")).unwrap_or_default();
+    let until = match (hold.seconds, end(hold)) {
+        (None, _) => ", without an end".to_owned(),
+        (Some(_), Some(end)) => format!(" until {end}, unless it is renewed"),
+        (Some(seconds), None) => format!(", {seconds}s at a time"),
+    };
+    format!("is held by `{}`{since}{until}", hold.holder)
 }
 
 fn end(hold: &Hold) -> Option<Timestamp> {

@@ -233,7 +233,7 @@ fn what_another_run_has_changed_is_stale_after_the_wait() {
     scene.world.clear_log();
     scene.freed_by_them();
     let said = run.ends(5);
-    assert!(said.contains("stale after waiting for the lock") && said.contains("role/app"), "{said}");
+    assert!(said.contains("the plan is stale: another run held the lock") && said.contains("role/app"), "{said}");
     assert!(scene.world.writes().is_empty());
     assert_eq!(scene.holder(), "", "it is given back after an error");
 }

@@ -146,7 +146,7 @@ async fn it_is_taken_renewed_at_a_third_of_its_time_and_given_back() {
     let first = board.hold().unwrap();
     assert_eq!((first.holder.as_str(), first.seconds, first.transitions), ("us", Some(60), 0));
     assert_eq!((first.acquired, first.renewed), (Some(NOW * SECOND), Some(NOW * SECOND)));
-    assert!(!held.waited);
+    assert!(!held.overtaken);
     for (after, updates) in [(19, 0), (2, 1), (20, 2), (20, 3), (600, 33)] {
         pass(after).await;
         assert_eq!(board.calls("update"), updates, "renewed every 20 s");
@@ -160,6 +160,7 @@ async fn it_is_taken_renewed_at_a_third_of_its_time_and_given_back() {
     assert_eq!((left.holder.as_str(), left.seconds, left.transitions), ("", Some(1), 0));
     // and the next one has it at once
     let next = taken(&board, terms("next", 0)).await.unwrap();
+    assert!(next.overtaken, "another run held it just now");
     assert_eq!((board.hold().unwrap().holder.as_str(), board.hold().unwrap().transitions), ("next", 1));
     assert_eq!(board.calls("create"), 1);
     drop(next);
@@ -184,9 +185,9 @@ async fn a_holder_that_stands_still_for_its_time_is_taken_over() {
     let before = Instant::now();
     let held = taken(&board, terms("us", 300)).await.unwrap();
     assert_eq!(before.elapsed(), Duration::from_secs(30));
-    assert!(held.waited);
-    let hold = board.hold().unwrap();
-    assert_eq!((hold.holder.as_str(), hold.transitions, hold.seconds), ("us", 5, Some(60)));
+    assert!(held.overtaken);
+    let ours = board.hold().unwrap();
+    assert_eq!((ours.holder.as_str(), ours.transitions, ours.seconds), ("us", 5, Some(60)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,7 +195,7 @@ async fn a_holder_that_is_clearly_over_is_taken_over_at_first_sight() {
     let board = Board::default();
     board.set(Some(Hold { renewed: Some((NOW - 121) * SECOND), ..theirs(60) }));
     let held = taken(&board, terms("us", 0)).await.unwrap();
-    assert!(!held.waited);
+    assert!(!held.overtaken);
     assert_eq!(board.hold().unwrap().transitions, 5);
 }
 
@@ -211,14 +212,14 @@ async fn a_living_holder_is_waited_for_as_long_as_one_has_patience() {
         living.set(Some(judge::released(&theirs(30), (NOW + 100) * SECOND)));
     });
     let before = Instant::now();
-    let Err(Refusal::Held(hold)) = taken(&board, terms("hasty", 55)).await else { panic!("it is held") };
-    assert_eq!((before.elapsed().as_secs(), hold.holder.as_str()), (55, "them"));
+    let Err(Refusal::Held(seen)) = taken(&board, terms("hasty", 55)).await else { panic!("it is held") };
+    assert_eq!((before.elapsed().as_secs(), seen.holder.as_str()), (55, "them"));
     let told = Mutex::new(Vec::new());
     let (_sender, stop) = watch::channel(None);
     let tell = |hold: &Hold| told.lock().unwrap().push(hold.holder.clone());
     let held = take(board.clone(), board.clone(), terms("patient", 300), stop, &tell).await.unwrap();
     assert!((100..=102).contains(&before.elapsed().as_secs()), "{:?}", before.elapsed());
-    assert!(held.waited);
+    assert!(held.overtaken);
     assert_eq!(*told.lock().unwrap(), ["them"], "a holder is told of once");
 }
 
