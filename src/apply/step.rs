@@ -40,7 +40,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         let mut progress = Progress { step, done: 0, wrote: false, fresh: false };
         let first = step.parts.first().map(|part| &part.call);
         match self.looked(self.look.before_step(step)).await {
-            Err(stop) => return progress.stopped(&stop),
+            Err(reason) => return progress.stopped(&reason),
             Ok(Err(error)) => return progress.failed(&error, first),
             Ok(Ok(Verdict::Stale(why))) => return progress.stale(why),
             Ok(Ok(Verdict::Write | Verdict::Done)) => {}
@@ -48,7 +48,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         for part in &step.parts {
             if !progress.fresh {
                 match self.looked(self.look.call(step, &part.call)).await {
-                    Err(stop) => return progress.stopped(&stop),
+                    Err(reason) => return progress.stopped(&reason),
                     Ok(Err(error)) => return progress.failed(&error, Some(&part.call)),
                     Ok(Ok(Verdict::Stale(why))) => return progress.stale(why),
                     Ok(Ok(Verdict::Done)) => {
@@ -59,8 +59,8 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
                     Ok(Ok(Verdict::Write)) => {}
                 }
             }
-            if let Some(stop) = self.stopped() {
-                return progress.stopped(&stop);
+            if let Some(reason) = self.stopped() {
+                return progress.stopped(&reason);
             }
             self.listen.on(&Event::CallStarted { address: step.address.clone(), operation: part.call.operation() });
             match self.write(&part.call).await {

@@ -3,6 +3,7 @@
 use crate::ownership::{Scene, role};
 use irsa_sandbox::kubernetes::{Fault, Match, Resource, Stage, WriteOptions};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output};
 
@@ -72,6 +73,20 @@ impl Scene {
     fn deny_leases(&self, verb: &str) {
         let what = Match::on(verb, "leases");
         self.world.cluster("main").gate().fault(Stage::Before, what, Fault::Deny, None);
+    }
+
+    /// A run that holds the lock and has come to this action of IAM, which does not get through.
+    fn start_and_stay_at(&self, action: &str, arguments: &[&str]) -> Started {
+        self.world.throttle(action);
+        let mut line = vec!["--timeout", "30m"];
+        line.extend(arguments);
+        let mut run = self.start(&line);
+        while self.world.requests(action).is_empty() {
+            let ended = run.child.try_wait().expect("it can be asked");
+            assert!(ended.is_none(), "it ended before it came to {action}: {ended:?}");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        run
     }
 
     fn start(&self, arguments: &[&str]) -> Started {
@@ -203,16 +218,13 @@ fn a_lock_that_is_clearly_over_is_taken_over() {
 #[test]
 fn of_two_runs_one_waits_for_the_other() {
     let scene = Scene::locked(&role("app"));
-    let (reached, release) = scene.world.hold("CreateRole");
-    let first = scene.start(&[]);
-    reached.recv().expect("a CreateRole was sent");
+    let first = scene.start_and_stay_at("CreateRole", &[]);
     let pid = first.child.id();
     scene.bench.ends(4, &["apply", "--auto-approve"]).says(&format!("/{pid}/"));
-    let mut second = scene.start(&["--lock-timeout", "10m"]);
+    let mut second = scene.start(&["--lock-timeout", "30m"]);
     second.says("waiting");
     assert!(second.said.contains(&format!("/{pid}/")), "{}", second.said);
-    assert_eq!(scene.world.requests("CreateRole").len(), 1);
-    release.send(()).expect("the sandbox listens");
+    scene.world.allow_all();
     first.ends(0);
     let said = second.ends(0);
     assert!(said.contains("was as planned already"), "{said}");
@@ -227,7 +239,7 @@ fn what_another_run_has_changed_is_stale_after_the_wait() {
     scene.bench.converges();
     scene.declare(&format!("{LOCK}{}tags = {{ team = \"ours\" }}\n", role("app")));
     scene.held_by_them(600, 0);
-    let mut run = scene.start(&["--lock-timeout", "10m"]);
+    let mut run = scene.start(&["--lock-timeout", "30m"]);
     run.says("waiting");
     scene.someone.tag_role("app", "team", "theirs");
     scene.world.clear_log();
@@ -251,49 +263,37 @@ fn a_run_that_was_killed_holds_nobody_up_for_long() {
     assert!(scene.holder().contains(&format!("/{pid}/")), "nobody gave it back");
     scene.bench.ends(4, &["apply", "--auto-approve"]).says(&format!("/{pid}/")).says("--lock-timeout");
     // as long as it is watched without being renewed, whatever the clocks say
-    scene.bench.ends(0, &["apply", "--auto-approve", "--lock-timeout", "10m"]).says("waiting");
+    scene.bench.ends(0, &["apply", "--auto-approve", "--lock-timeout", "30m"]).says("waiting");
     assert_eq!((scene.holder().as_str(), &scene.spec()["leaseTransitions"]), ("", &json!(1)));
     scene.bench.converges();
 }
 
 #[test]
-fn a_run_whose_lock_is_taken_writes_nothing_more() {
-    let scene = Scene::locked(&format!("duration = \"15s\"\n{}{}", role("app"), role("other")));
-    let (reached, release) = scene.world.hold("CreateRole");
-    let mut run = scene.start(&[]);
-    reached.recv().expect("a CreateRole was sent");
-    scene.held_by_them(60, 0);
-    run.says("the lock was lost");
-    release.send(()).expect("the sandbox listens");
-    let said = run.ends(6);
-    assert!(said.contains("The lock was lost: `them` holds it now."), "{said}");
-    assert!(said.contains("skipped: the lock was lost"), "{said}");
-    let writes = scene.world.writes();
-    assert!(writes.last().is_some_and(|write| write.starts_with("CreateRole ")), "{writes:?}");
-    assert_eq!(scene.holder(), "them", "what is another's is not given back");
-    scene.freed_by_them();
-    scene.bench.converges();
-}
-
-#[test]
-fn a_run_that_cannot_renew_the_lock_writes_nothing_more() {
-    let scene = Scene::locked(&format!("duration = \"15s\"\n{}{}", role("app"), role("other")));
-    // one write is under way all the time
-    scene.world.throttle("CreateRole");
-    let hang = Match::on("update", "leases");
-    scene.world.cluster("main").gate().fault(Stage::Before, hang, Fault::Hang, None);
-    let mut run = scene.start(&["--format", "json"]);
-    run.says("the lock was lost");
-    scene.world.cluster("main").gate().heal();
-    scene.world.allow_all();
-    let said = run.ends(6);
-    assert!(said.contains("\"lock-lost\": \"it could not be renewed in time: "), "{said}");
-    assert!(said.contains("\"why\": \"the lock was lost\""), "{said}");
-    let roles = scene.world.writes().into_iter().filter(|write| !write.starts_with("CreateOpenIDConnectProvider"));
-    let roles: std::collections::BTreeSet<String> = roles.collect();
-    assert_eq!(roles.len(), 1, "only the one that was under way: {roles:?}");
-    assert_eq!(scene.holder(), "", "once it can be reached it is given back");
-    scene.bench.converges();
+fn a_run_that_loses_the_lock_writes_nothing_more() {
+    for stolen in [true, false] {
+        let scene = Scene::locked(&format!("duration = \"30s\"\n{}{}", role("app"), role("other")));
+        let mut run = scene.start_and_stay_at("CreateRole", &["--format", "json"]);
+        if stolen {
+            scene.held_by_them(60, 0);
+        } else {
+            scene.world.cluster("main").gate().fault(Stage::Before, Match::on("update", "leases"), Fault::Hang, None);
+        }
+        run.says("the lock was lost");
+        scene.world.cluster("main").gate().heal();
+        scene.world.allow_all();
+        let said = run.ends(6);
+        let why = if stolen { "`them` holds it now" } else { "it could not be renewed in time: " };
+        assert!(said.contains(&format!("\"lock-lost\": \"{why}")), "{said}");
+        assert!(said.contains("\"why\": \"the lock was lost\""), "{said}");
+        let writes: BTreeSet<String> = scene.world.writes().into_iter().collect();
+        let roles: Vec<&String> = writes.iter().filter(|write| !write.starts_with("CreateOpenIDConnect")).collect();
+        assert_eq!(roles.len(), 1, "only the one that was under way: {writes:?}");
+        assert_eq!(scene.holder(), if stolen { "them" } else { "" }, "only one's own is given back");
+        if stolen {
+            scene.freed_by_them();
+        }
+        scene.bench.converges();
+    }
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn the_lock_is_given_back_after_signals_and_errors() {
     // a signal ends the waiting, and what another holds stays theirs
     scene.held_by_them(600, 0);
     scene.world.clear_log();
-    let mut run = scene.start(&["--lock-timeout", "10m"]);
+    let mut run = scene.start(&["--lock-timeout", "30m"]);
     run.says("waiting");
     run.signal("INT");
     assert!(run.ends(130).contains("nothing was written"));
