@@ -12,6 +12,7 @@ mod kubernetes;
 mod lanes;
 pub mod lock;
 mod look;
+mod ownership;
 pub mod report;
 mod step;
 

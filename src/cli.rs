@@ -24,16 +24,26 @@ pub use arguments::Cli;
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::ui::Ui;
+use crate::world::Wires;
 use arguments::{Command, Global};
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::process::ExitCode;
 
+/// What a run has of the machine that it is on.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Clock, randomness and environment.
+    pub context: Context,
+    /// What requests travel on.
+    pub wires: Wires,
+}
+
 /// Runs the program with the arguments and environment of the process.
 pub fn main() -> ExitCode {
-    let context = Context::of_process();
+    let machine = Machine { context: Context::of_process(), wires: Wires::default() };
     match Cli::try_parse() {
-        Ok(cli) => run(&context, cli).into(),
+        Ok(cli) => run(&machine, cli).into(),
         Err(error) => usage(&error).into(),
     }
 }
@@ -46,30 +56,39 @@ fn usage(error: &clap::Error) -> ExitStatus {
     if asked { ExitStatus::Success } else { ExitStatus::Usage }
 }
 
-fn run(context: &Context, cli: Cli) -> ExitStatus {
+fn run(machine: &Machine, cli: Cli) -> ExitStatus {
     let Cli { global, command } = cli;
     log::start(&global);
-    let ui = Ui::new(global.color(), global.quiet, !global.no_progress, context);
+    let ui = Ui::new(global.color(), global.quiet, !global.no_progress, &machine.context);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&ui, &Error::failure(format!("cannot start: {error}"))),
     };
-    let ended = runtime.block_on(dispatch(context, &ui, &global, command));
+    let ended = runtime.block_on(carry_out(machine, &ui, &global, command));
     // a read that hangs must not hold the process back after everything is said
     runtime.shutdown_background();
-    match ended {
+    ended
+}
+
+/// Runs one command line on a runtime that is there already, and writes to the streams of `ui` alone.
+pub async fn run_on(machine: &Machine, ui: &Ui, cli: Cli) -> ExitStatus {
+    carry_out(machine, ui, &cli.global, cli.command).await
+}
+
+async fn carry_out(machine: &Machine, ui: &Ui, global: &Global, command: Command) -> ExitStatus {
+    match dispatch(machine, ui, global, command).await {
         Ok(status) => status,
-        Err(error) => fail(&ui, &error),
+        Err(error) => fail(ui, &error),
     }
 }
 
-async fn dispatch(context: &Context, ui: &Ui, global: &Global, command: Command) -> Result<ExitStatus, Error> {
+async fn dispatch(machine: &Machine, ui: &Ui, global: &Global, command: Command) -> Result<ExitStatus, Error> {
     match command {
         Command::Init(arguments) => init::run(ui, global, &arguments),
         Command::Validate(arguments) => validate::run(ui, global, &arguments),
-        Command::Plan(arguments) => plan::run(context, ui, global, &arguments).await,
-        Command::Apply(arguments) => apply::run(context, ui, global, &arguments).await,
-        Command::Drift(arguments) => drift::run(context, ui, global, &arguments).await,
+        Command::Plan(arguments) => plan::run(machine, ui, global, &arguments).await,
+        Command::Apply(arguments) => apply::run(machine, ui, global, &arguments).await,
+        Command::Drift(arguments) => drift::run(machine, ui, global, &arguments).await,
         Command::Show(arguments) => show::run(ui, global, &arguments),
         Command::Schema(arguments) => generate::schema(ui, &arguments),
         Command::Completions(arguments) => generate::completions(ui, &arguments),

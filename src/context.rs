@@ -12,12 +12,12 @@ pub struct Context {
     now: i64,
     /// All durations are divided by this: 1 in life, more in tests over sockets.
     speed: u32,
+    /// What all randomness of the run follows from.
+    seed: u64,
     /// What the machine is called.
     host: String,
     /// The id of the process.
     process: u32,
-    /// Like no other run's.
-    random: u64,
 }
 
 impl Context {
@@ -29,20 +29,26 @@ impl Context {
             .collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let speed = environment.get("IRSA_TEST_SPEED").and_then(|text| text.parse().ok()).unwrap_or(1).max(1);
+        // randomness is there to set processes apart
+        let seed = RandomState::new().build_hasher().finish();
         let host = environment.get("HOSTNAME").cloned().or_else(kernel_name).unwrap_or_default();
-        Self {
-            environment,
-            now: i64::try_from(now).unwrap_or(0),
-            speed,
-            host,
-            process: std::process::id(),
-            random: random(),
-        }
+        Self { environment, now: i64::try_from(now).unwrap_or(0), speed, seed, host, process: std::process::id() }
     }
 
     /// A machine for tests.
     pub fn fixed(environment: BTreeMap<String, String>, now: i64, speed: u32) -> Self {
-        Self { environment, now, speed: speed.max(1), host: "host".to_owned(), process: 1, random: 1 }
+        Self { environment, now, speed: speed.max(1), seed: 0, host: "host".to_owned(), process: 1 }
+    }
+
+    /// The same machine with another seed.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// What all randomness of the run follows from.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// An environment variable; an empty one counts as missing.
@@ -55,13 +61,13 @@ impl Context {
         self.now
     }
 
-    /// A name for this run that no other one has: machine, process and a random part. It holds nothing secret, and no
-    /// character but letters, digits, `.`, `-`, `_` and the `/` between.
+    /// A name that nobody else has: machine, process and a part that is drawn anew each time, whatever the seed. It holds
+    /// nothing secret, and no character but letters, digits, `.`, `-`, `_` and the `/` between.
     pub fn identity(&self) -> String {
         let good = |c: &char| c.is_ascii_alphanumeric() || ".-_".contains(*c);
         let host: String = self.host.chars().filter(good).take(253).collect();
         let host = if host.is_empty() { "unknown" } else { &host };
-        format!("{host}/{}/{:016x}", self.process, self.random)
+        format!("{host}/{}/{:016x}", self.process, RandomState::new().build_hasher().finish())
     }
 
     /// A duration as long as it is to last in this run.
@@ -78,11 +84,6 @@ fn kernel_name() -> Option<String> {
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-/// Seeded by the operating system, anew in every process.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,7 +93,7 @@ mod tests {
         let mut context = Context::of_process();
         let identity = context.identity();
         assert!(identity.contains(&format!("/{}/", std::process::id())), "{identity}");
-        assert_ne!(Context::of_process().identity(), identity);
+        assert_ne!(context.identity(), identity, "two runs in one process are two");
         context.host = "a b\u{1b}[2J\n".into();
         assert!(context.identity().starts_with("ab2J/"), "{}", context.identity());
         context.host.clear();

@@ -4,11 +4,14 @@
 //! neither plans nor reports.
 
 mod choice;
+mod kept;
 mod message;
 mod progress;
 mod question;
 mod stream;
 mod tally;
+
+pub use kept::Kept;
 
 use crate::context::Context;
 use crate::event::{Listen, Silence};
@@ -53,6 +56,8 @@ pub struct Ui {
     stderr: Style,
     quiet: bool,
     progress: Progress,
+    /// In place of the streams of the process.
+    kept: Option<Kept>,
 }
 
 /// How progress is told.
@@ -78,7 +83,16 @@ impl Ui {
                 Progress::Lines(Arc::new(lines))
             }
         };
-        Self { stdout: looks.style(terminal.0, context), stderr, quiet, progress }
+        Self { stdout: looks.style(terminal.0, context), stderr, quiet, progress, kept: None }
+    }
+
+    /// One without colours and progress that keeps what is written, for runs inside another program.
+    pub fn keeping() -> (Self, Kept) {
+        let kept = Kept::default();
+        let style = Style::plain();
+        let ui =
+            Self { stdout: style, stderr: style, quiet: false, progress: Progress::None, kept: Some(kept.clone()) };
+        (ui, kept)
     }
 
     /// The looks of stdout.
@@ -89,12 +103,18 @@ impl Ui {
     /// Stdout, for data. If the reader has gone away, what is written is dropped and the run goes on to its exit status:
     /// a broken pipe is an end, not an error.
     pub fn stdout(&self) -> Box<dyn Write + '_> {
+        if let Some(kept) = &self.kept {
+            return Box::new(kept.stdout.clone());
+        }
         self.clear();
         Box::new(stream::Quiet::new(adapted(io::stdout(), self.stdout)))
     }
 
     /// Stderr, for everything else.
     pub fn stderr(&self) -> Box<dyn Write + '_> {
+        if let Some(kept) = &self.kept {
+            return Box::new(kept.stderr.clone());
+        }
         self.clear();
         Box::new(stream::Quiet::new(adapted(io::stderr(), self.stderr)))
     }
@@ -145,7 +165,10 @@ impl Ui {
     /// Writes a finished text to stderr. A closed stderr leaves nobody to tell.
     fn say(&self, text: &str) {
         let write = || {
-            let _ = adapted(io::stderr(), self.stderr).write_all(text.as_bytes());
+            let _ = match &self.kept {
+                Some(kept) => kept.stderr.clone().write_all(text.as_bytes()),
+                None => adapted(io::stderr(), self.stderr).write_all(text.as_bytes()),
+            };
         };
         match &self.progress {
             Progress::Bar(bar) => bar.suspend(write),

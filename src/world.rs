@@ -13,6 +13,9 @@ mod pace;
 mod retry;
 mod scrub;
 mod sts;
+mod wires;
+
+pub use wires::{KubernetesClients, Wires};
 
 use crate::ids::{IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, ServiceAccountName};
 use crate::model::call::{IamCall, KubernetesCall};

@@ -19,7 +19,9 @@ pub(crate) async fn run(port: u16, empty: bool) -> io::Result<()> {
     io::stdout().lock().write_all(exports(&sandbox.environment()).as_bytes())?;
     io::stdout().flush()?;
     // Where stderr is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "sandbox: AWS is at {}; end it with ctrl-c", sandbox.endpoint());
+    let endpoint = sandbox.endpoint();
+    let _ = writeln!(io::stderr(), "sandbox: AWS is at {endpoint}, its faults and log under {endpoint}/_sandbox/");
+    let _ = writeln!(io::stderr(), "sandbox: end it with ctrl-c");
     ended.await;
     Ok(())
 }

@@ -17,7 +17,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
     /// end must be known before them.
     pub(super) async fn before_step(&self, step: &Step) -> Result<Verdict, CallError> {
         let ResourceChange::Role(change) = &step.change else { return Ok(Verdict::Write) };
-        let Change::Delete { before } = &**change else { return self.still_ours(step, change).await };
+        let Change::Delete { before } = &**change else { return Ok(Verdict::Write) };
         let Some(account) = account_of(step) else { return Ok(Verdict::Write) };
         let Some(head) = self.aws.role_head(account, &before.name).await? else { return Ok(Verdict::Write) };
         let mut verdicts = vec![self.unchanged(account, before, &head)];
@@ -33,21 +33,6 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             verdicts.extend(self.still_pointing(step, before).await?);
         }
         Ok(Verdict::all(verdicts))
-    }
-
-    /// Before the first call of a step that changes a role: a role of this name that someone else has made or taken over
-    /// meanwhile is not the one that was planned for, whichever of its fields are to be written.
-    async fn still_ours(&self, step: &Step, change: &Change<Role>) -> Result<Verdict, CallError> {
-        let (Some(before), Some(after)) = (change.before(), change.after()) else { return Ok(Verdict::Write) };
-        let account = step.parts.iter().find_map(|part| match &part.call {
-            Call::Iam(account, _) => Some(account),
-            Call::Kubernetes(..) => None,
-        });
-        let Some(account) = account else { return Ok(Verdict::Write) };
-        let Some(head) = self.aws.role_head(account, &before.name).await? else { return Ok(Verdict::Write) };
-        let owner = |tags: &Pairs| tags.get(OWNER).cloned();
-        let field = format!("tags.{OWNER}");
-        Ok(Verdict::of(&field, &owner(&head.tags), &owner(&before.tags), &owner(&after.tags)))
     }
 
     fn unchanged(&self, account: &Key, before: &Role, live: &RoleHead) -> Verdict {
@@ -121,17 +106,6 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             verdicts.push(Verdict::stale(format!("role `{}` trusts it", summary.name)));
         }
         Ok(Verdict::all(verdicts).or_write())
-    }
-
-    /// Right before a new version of a policy: nobody else has taken it over meanwhile.
-    pub(super) fn written_policy(step: &Step, live: &ManagedPolicy, document: Verdict) -> Verdict {
-        let ResourceChange::Policy(change) = &step.change else { return document };
-        let (Some(before), Some(after)) = (change.before(), change.after()) else { return document };
-        let owner = |item: &ManagedPolicy| item.tags.get(OWNER).cloned();
-        match Verdict::of(&format!("tags.{OWNER}"), &owner(live), &owner(before), &owner(after)) {
-            stale @ Verdict::Stale(_) => Verdict::all([document, stale]),
-            Verdict::Write | Verdict::Done => document,
-        }
     }
 
     /// Right before DeletePolicy: it is still ours and says what it said. Whether it is attached IAM tells by

@@ -2,12 +2,15 @@
 
 use super::chain::{self, Chain};
 use super::look::{Look, Verdict};
+use super::ownership;
 use crate::ids::{Key, PolicyArn, ProviderArn, RoleName};
 use crate::model::call::{IamCall, RoleSettings};
 use crate::model::resource::Pairs;
 use crate::plan::Step;
+use crate::plan::change::ResourceChange;
 use crate::policy::PolicyDocument;
 use crate::world::{CallError, ReadAws, ReadKubernetes, RoleHead};
+use futures::future::join;
 
 const GONE: &str = "it is gone";
 
@@ -31,18 +34,30 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             | IamCall::PutBoundary { name, .. }
             | IamCall::DeleteBoundary { name, .. } => {
                 let head = self.aws.role_head(account, name).await?;
-                Ok(head.map_or_else(gone, |head| self.head(account, &head, call)))
+                Ok(head.map_or_else(gone, |head| {
+                    self.role_owner(account, name, &head.tags).unless_stale(self.head(account, &head, call))
+                }))
             }
-            IamCall::PutInline { .. } | IamCall::DeleteInline { .. } => self.inline(account, call).await,
-            IamCall::Attach { name, arn } => self.attached(account, name, arn, true).await,
-            IamCall::Detach { name, arn } => self.attached(account, name, arn, false).await,
+            IamCall::PutInline { name, .. } | IamCall::DeleteInline { name, .. } => {
+                self.while_ours(account, name, self.inline(account, call)).await
+            }
+            IamCall::Attach { name, arn } => {
+                self.while_ours(account, name, self.attached(account, name, arn, true)).await
+            }
+            IamCall::Detach { name, arn } => {
+                self.while_ours(account, name, self.attached(account, name, arn, false)).await
+            }
             IamCall::TagRole { name, from, to } => {
                 let live = self.aws.role_tags(account, name).await?;
-                Ok(live.map_or_else(gone, |live| tags(&live, from, to)))
+                Ok(live.map_or_else(gone, |live| {
+                    self.role_owner(account, name, &live).unless_stale(tags(&live, from, to))
+                }))
             }
             IamCall::UntagRole { name, from } => {
                 let live = self.aws.role_tags(account, name).await?;
-                Ok(live.map_or_else(gone, |live| tags(&live, from, &Pairs::new())))
+                Ok(live.map_or_else(gone, |live| {
+                    self.role_owner(account, name, &live).unless_stale(tags(&live, from, &Pairs::new()))
+                }))
             }
             IamCall::DeleteRole { name } => self.role_that_goes(step, account, name).await,
         }
@@ -59,6 +74,13 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         let Some(live) = live.map(|live| live.provider) else {
             return Ok(if matches!(call, IamCall::DeleteProvider { .. }) { Verdict::Done } else { gone() });
         };
+        let owner = match &step.change {
+            ResourceChange::Provider(change) => ownership::owner(change, |provider| &provider.tags, &live.tags),
+            _ => Verdict::Write,
+        };
+        if matches!(owner, Verdict::Stale(_)) {
+            return Ok(owner);
+        }
         match call {
             IamCall::AddAudience { audience, .. } if live.audiences.contains(audience) => Ok(Verdict::Done),
             IamCall::TagProvider { from, to, .. } => Ok(tags(&live.tags, from, to)),
@@ -73,23 +95,34 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             let none = Pairs::new();
             let to = if let IamCall::TagPolicy { to, .. } = call { to } else { &none };
             let live = self.aws.policy_tags(account, arn).await?;
-            return Ok(live.map_or_else(gone, |live| tags(&live, from, to)));
+            return Ok(live.map_or_else(gone, |live| policy_owner(step, &live).unless_stale(tags(&live, from, to))));
         }
         let Some(live) = self.aws.policy(account, arn).await? else {
             let goes = matches!(call, IamCall::DeletePolicy { .. } | IamCall::DeletePolicyVersion { .. });
             return Ok(if goes { Verdict::Done } else { gone() });
         };
-        Ok(match call {
-            IamCall::CreatePolicyVersion { from, to, .. } => {
-                Self::written_policy(step, &live.policy, Verdict::of("document", &live.policy.document, from, to))
-            }
+        let owner = policy_owner(step, &live.policy.tags);
+        Ok(owner.unless_stale(match call {
+            IamCall::CreatePolicyVersion { from, to, .. } => Verdict::of("document", &live.policy.document, from, to),
             IamCall::DeletePolicyVersion { version, .. } if live.default_version == *version => {
                 Verdict::stale(format!("version `{version}` has become the default"))
             }
             IamCall::DeletePolicyVersion { version, .. } if !live.other_versions.contains(version) => Verdict::Done,
             IamCall::DeletePolicy { .. } => Self::policy_that_goes(step, &live.policy),
             _ => Verdict::Write,
-        })
+        }))
+    }
+
+    /// A look at what GetRole does not show, with one at whose the role is beside it.
+    async fn while_ours(
+        &self,
+        account: &Key,
+        name: &RoleName,
+        look: impl Future<Output = Result<Verdict, CallError>>,
+    ) -> Result<Verdict, CallError> {
+        let (verdict, tags) = join(look, self.aws.role_tags(account, name)).await;
+        let owner = tags?.map_or(Verdict::Write, |tags| self.role_owner(account, name, &tags));
+        Ok(owner.unless_stale(verdict?))
     }
 
     /// The fields that GetRole shows.
@@ -135,6 +168,13 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             Some(live) if live.contains(arn) == wanted => Verdict::Done,
             Some(_) => Verdict::Write,
         })
+    }
+}
+
+fn policy_owner(step: &Step, live: &Pairs) -> Verdict {
+    match &step.change {
+        ResourceChange::Policy(change) => ownership::owner(change, |policy| &policy.tags, live),
+        _ => Verdict::Write,
     }
 }
 

@@ -34,6 +34,11 @@ impl Verdict {
         }
     }
 
+    /// `other`, unless this one is stale.
+    pub(super) fn unless_stale(self, other: Self) -> Self {
+        if matches!(self, Self::Stale(_)) { self } else { other }
+    }
+
     /// The verdict on a call that touches several fields; one of none has nothing to write.
     pub(super) fn all(verdicts: impl IntoIterator<Item = Self>) -> Self {
         verdicts.into_iter().fold(Self::Done, |all, next| match (all, next) {

@@ -1,12 +1,12 @@
 //! `irsa apply`: plans, or takes a saved plan; asks; applies. The only command that builds writers.
 
+use super::Machine;
 use super::arguments::{Apply, FormatName, Global};
 use super::session::{Connected, Session, verdict};
 use super::{lock, output, show, signals};
 use crate::apply::lock::Held;
 use crate::apply::report::{Interrupt, Outcome, Report, Stop};
 use crate::apply::{self, Hands, Pace};
-use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::plan::saved::{self, Stale};
 use crate::plan::{Options, Plan, PlanV1};
@@ -23,26 +23,26 @@ const GRACE: Duration = Duration::from_secs(10);
 
 type World<'a> = Hands<'a, AwsReader, AwsWriter, KubernetesReader, KubernetesWriter>;
 
-pub(crate) async fn run(context: &Context, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
+pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
     let started = Instant::now();
     output::allow(global, "apply", &[FormatName::Text, FormatName::Json, FormatName::Jsonl])?;
     match &arguments.file {
         Some(path) => {
             let saved = show::read(path)?;
-            apply_saved(context, ui, global, arguments, &saved, started).await
+            apply_saved(machine, ui, global, arguments, &saved, started).await
         }
-        None => apply_now(context, ui, global, arguments, started).await,
+        None => apply_now(machine, ui, global, arguments, started).await,
     }
 }
 
 async fn apply_now(
-    context: &Context,
+    machine: &Machine,
     ui: &Ui,
     global: &Global,
     arguments: &Apply,
     started: Instant,
 ) -> Result<ExitStatus, Error> {
-    let session = Session::open(context, ui, global)?;
+    let session = Session::open(machine, ui, global)?;
     let connected = session.connect().await?;
     let plan = session.plan(&connected, &session.options(&arguments.shape)).await?;
     let verdict = verdict(&plan)?;
@@ -74,7 +74,7 @@ async fn apply_now(
 }
 
 async fn apply_saved(
-    context: &Context,
+    machine: &Machine,
     ui: &Ui,
     global: &Global,
     arguments: &Apply,
@@ -86,7 +86,7 @@ async fn apply_saved(
             .hint("the saved plan says what is selected; make another with `irsa plan --only GLOB -o FILE`"));
     }
     expect(arguments, saved)?;
-    let session = Session::open(context, ui, global)?;
+    let session = Session::open(machine, ui, global)?;
     if saved.config_digest != session.digest() {
         return Err(Error::new(
             ExitStatus::Stale,
@@ -103,7 +103,7 @@ async fn apply_saved(
             .hint("see `irsa show FILE`; plan with `--allow-incomplete` to go on all the same"));
     }
     let connected = session.connect().await?;
-    let fresh = session.plan(&connected, &options_of(saved, context.now())).await?;
+    let fresh = session.plan(&connected, &options_of(saved, machine.context.now())).await?;
     let plan = saved::recheck(saved, fresh).map_err(|list| stale(&list))?;
     if plan.is_empty() {
         ui.message("nothing to do: all that the saved plan asks for is done already");

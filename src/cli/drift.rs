@@ -1,22 +1,22 @@
 //! `irsa drift`: `plan` for cron. Quiet when clean; a difference counts only if a second look shows it too, since IAM
 //! answers from replicas that lag behind (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>).
 
+use super::Machine;
 use super::arguments::{Drift, FormatName, Global, Shape};
 use super::session::{Session, verdict};
 use super::{files, metrics, output};
-use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::plan;
 use crate::ui::Ui;
 
-pub(crate) async fn run(context: &Context, ui: &Ui, global: &Global, arguments: &Drift) -> Result<ExitStatus, Error> {
+pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) -> Result<ExitStatus, Error> {
     output::allow(global, "drift", output::PLAN)?;
-    let session = Session::open(context, ui, global)?;
+    let session = Session::open(machine, ui, global)?;
     let connected = session.connect().await?;
     let options = session.options(&Shape::default());
     let mut plan = session.plan(&connected, &options).await?;
     if !plan.is_empty() || !plan.refused.is_empty() {
-        let pause = tokio::time::sleep(context.scaled(arguments.confirm_after));
+        let pause = tokio::time::sleep(machine.context.scaled(arguments.confirm_after));
         session.unless_interrupted(pause).await?;
         // credentials and clusters may be found anew, so that nothing of the first look is taken over
         let connected = session.connect().await?;
@@ -27,7 +27,7 @@ pub(crate) async fn run(context: &Context, ui: &Ui, global: &Global, arguments: 
     let status = verdict.or(if plan.is_empty() { ExitStatus::Success } else { ExitStatus::Changes });
     let frozen = session.freeze(&plan);
     if let Some(path) = &arguments.metrics_file {
-        files::replace(path, &metrics::text(&frozen, context.now(), status.code()), files::SHARED)?;
+        files::replace(path, &metrics::text(&frozen, machine.context.now(), status.code()), files::SHARED)?;
     }
     if status != ExitStatus::Success || global.format != FormatName::Text {
         output::plan(ui, global.format, &frozen)?;

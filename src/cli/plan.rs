@@ -1,15 +1,15 @@
 //! `irsa plan`: reads live state and shows what `apply` would do. Writes nothing but the file of `-o`.
 
+use super::Machine;
 use super::arguments::{Global, Plan};
 use super::session::{Session, verdict};
 use super::{files, output};
-use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::ui::Ui;
 
-pub(crate) async fn run(context: &Context, ui: &Ui, global: &Global, arguments: &Plan) -> Result<ExitStatus, Error> {
+pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Plan) -> Result<ExitStatus, Error> {
     output::allow(global, "plan", output::PLAN)?;
-    let session = Session::open(context, ui, global)?;
+    let session = Session::open(machine, ui, global)?;
     let connected = session.connect().await?;
     let plan = session.plan(&connected, &session.options(&arguments.shape)).await?;
     let verdict = verdict(&plan)?;

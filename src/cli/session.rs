@@ -3,7 +3,7 @@
 //! Builds no writer: `apply` asks the connected readers for one when everything is decided.
 
 use super::arguments::{Global, Shape};
-use super::signals;
+use super::{Machine, signals};
 use crate::apply::report::Interrupt;
 use crate::config::{self, Configuration, Identities};
 use crate::context::Context;
@@ -17,6 +17,7 @@ use crate::model::note::{Note, Severity};
 use crate::observe::{self, Looks};
 use crate::plan::{self, Options, Plan, PlanV1};
 use crate::ui::Ui;
+use crate::world::Wires;
 use crate::world::aws::{AwsReader, AwsSettings};
 use crate::world::kubernetes::{KubernetesReader, KubernetesSettings, TokenSource};
 use futures::FutureExt;
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 /// A configuration that is sound, and what the run was asked.
 pub(crate) struct Session<'a> {
     pub context: &'a Context,
+    wires: &'a Wires,
     pub ui: &'a Ui,
     pub global: &'a Global,
     pub stop: watch::Receiver<Option<Interrupt>>,
@@ -47,12 +49,13 @@ pub(crate) struct Connected {
 
 impl<'a> Session<'a> {
     /// Loads, resolves and lints, offline.
-    pub(crate) fn open(context: &'a Context, ui: &'a Ui, global: &'a Global) -> Result<Self, Error> {
+    pub(crate) fn open(machine: &'a Machine, ui: &'a Ui, global: &'a Global) -> Result<Self, Error> {
+        let Machine { context, wires } = machine;
         let configuration = config::load(&global.config)?;
         let declared = configuration.resolve(&Identities::default())?;
         deny(&lint::declared(&declared), global.deny())?;
         let stop = signals::listen()?;
-        Ok(Self { context, ui, global, stop, configuration, declared, listener: ui.listener() })
+        Ok(Self { context, wires, ui, global, stop, configuration, declared, listener: ui.listener() })
     }
 
     pub(crate) fn listener(&self) -> &dyn Listen {
@@ -90,7 +93,7 @@ impl<'a> Session<'a> {
         let parallelism = usize::from(self.global.parallelism);
         let settings = AwsSettings { timeout: self.global.timeout, parallelism };
         let listener = Arc::clone(&self.listener);
-        let aws = AwsReader::connect(self.context, accounts, clusters, settings, listener).await;
+        let aws = AwsReader::connect(self.context, self.wires, accounts, clusters, settings, listener).await;
         let identities = observe::identify(accounts, &aws).await;
         let known = identities.iter().filter_map(|(key, identity)| match identity {
             Access::Granted(identity) => Some((key.clone(), (identity.account.clone(), identity.partition.clone()))),
@@ -107,7 +110,8 @@ impl<'a> Session<'a> {
         };
         let interactive = std::io::stdin().is_terminal();
         let settings = KubernetesSettings { timeout: self.global.timeout, parallelism, interactive };
-        let kubernetes = KubernetesReader::new(self.context, &desired.owner, &desired.clusters, tokens, settings);
+        let kubernetes =
+            KubernetesReader::new(self.context, self.wires, &desired.owner, &desired.clusters, tokens, settings);
         Ok(Connected { desired, aws, kubernetes, identities })
     }
 

@@ -12,7 +12,9 @@ pub(crate) use account::{AccountClient, Asked};
 pub(crate) use failure::{invalid, odd, unsigned};
 
 use super::connect::{Clock, Connector};
-use super::{Answer, CallError, ClusterFacts, PolicySummary, ReadAws, RoleHead, WriteAws, Written, eks, iam, sts};
+use super::{
+    Answer, CallError, ClusterFacts, PolicySummary, ReadAws, RoleHead, Wires, WriteAws, Written, eks, iam, sts,
+};
 use crate::context::Context;
 use crate::event::Listen;
 use crate::ids::{ClusterName, Key, PolicyArn, PolicyName, ProviderArn, Region, RoleName};
@@ -110,13 +112,14 @@ impl AwsReader {
     /// Prepares to talk to these accounts and clusters. Sends nothing yet, unless credentials must be looked for.
     pub async fn connect(
         context: &Context,
+        wires: &Wires,
         accounts: &BTreeMap<Key, Account>,
         clusters: &BTreeMap<Key, Cluster>,
         settings: AwsSettings,
         listen: Arc<dyn Listen>,
     ) -> Self {
         let clock = Clock::new(context);
-        let mut connector = Connector::new(context, settings.timeout, clock);
+        let mut connector = Connector::new(context, wires, settings.timeout, clock);
         let requests = Arc::new(AtomicU64::new(0));
         let mut clients = BTreeMap::new();
         for (key, account) in accounts {

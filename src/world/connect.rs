@@ -9,6 +9,7 @@ mod remember;
 use crate::context::Context;
 use crate::ids::{Key, Region};
 use crate::model::desired::{Account, Cluster};
+use crate::world::Wires;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::identity::IdentityCache;
 use aws_config::meta::region::ProvideRegion;
@@ -64,6 +65,7 @@ pub(crate) struct Connection {
 /// Makes connections, sharing what can be shared.
 pub(crate) struct Connector<'a> {
     context: &'a Context,
+    wires: &'a Wires,
     timeout: Duration,
     clock: Clock,
     http: SharedHttpClient,
@@ -72,8 +74,10 @@ pub(crate) struct Connector<'a> {
 }
 
 impl<'a> Connector<'a> {
-    pub(crate) fn new(context: &'a Context, timeout: Duration, clock: Clock) -> Self {
-        Self { context, timeout, clock, http: http_client(), bases: BTreeMap::new() }
+    pub(crate) fn new(context: &'a Context, wires: &'a Wires, timeout: Duration, clock: Clock) -> Self {
+        let given = wires.aws.as_ref().and_then(SdkConfig::http_client);
+        let http = given.unwrap_or_else(http_client);
+        Self { context, wires, timeout, clock, http, bases: BTreeMap::new() }
     }
 
     /// The connection of one account.
@@ -123,6 +127,12 @@ impl<'a> Connector<'a> {
         }
         let region = self.region(profile).await;
         let used = aws_config::Region::new(region.as_ref().map_or("us-east-1", Region::as_str).to_owned());
+        if let Some(given) = &self.wires.aws {
+            let given = given.clone().into_builder();
+            let sdk = given.region(used).retry_config(self.retries()).timeout_config(self.timeouts()).build();
+            self.bases.insert(key, (sdk.clone(), region.clone()));
+            return (sdk, region);
+        }
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(self.http.clone())
             .region(used.clone())

@@ -19,7 +19,7 @@ mod tests;
 mod wire;
 mod write;
 
-use super::{Answer, CallError, ClusterFacts, ReadKubernetes, WriteKubernetes, Written};
+use super::{Answer, CallError, ClusterFacts, ReadKubernetes, Wires, WriteKubernetes, Written};
 use crate::context::Context;
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::call::KubernetesCall;
@@ -80,6 +80,7 @@ struct Place {
 /// What all connections of a run share.
 struct Run {
     context: Context,
+    wires: Wires,
     started: Instant,
     settings: KubernetesSettings,
     tokens: TokenSource,
@@ -106,6 +107,7 @@ impl KubernetesReader {
     /// A reader of these clusters; it connects to none yet.
     pub fn new(
         context: &Context,
+        wires: &Wires,
         owner: &Key,
         clusters: &BTreeMap<Key, Cluster>,
         tokens: TokenSource,
@@ -115,6 +117,7 @@ impl KubernetesReader {
         let places = clusters.iter().map(|(key, cluster)| (key.clone(), place(cluster))).collect();
         let run = Run {
             context: context.clone(),
+            wires: wires.clone(),
             started: Instant::now(),
             settings,
             tokens,

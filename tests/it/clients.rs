@@ -2,10 +2,14 @@
 
 use crate::support::python;
 use crate::support::world::World;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use irsa_sandbox::kubernetes::{Preconditions, Resource, Store};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The fenced blocks of a language in docs/sandbox.md.
 fn blocks(language: &str) -> Vec<String> {
@@ -47,6 +51,25 @@ fn the_aws_cli_and_kubectl() {
     assert!(count > 30, "the lines were read");
 }
 
+/// Where curl was installed; the other clients come with the tests.
+#[test]
+fn curl_on_the_admin_pages() {
+    let curl = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|it| it.join("curl").is_file());
+    if !curl {
+        // past the capture of test output
+        let _ = std::io::stderr().write_all(b"skipped: the sandbox's admin pages by hand: no curl in PATH\n");
+        return;
+    }
+    let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
+    let environment = environment(&world, home.path());
+    let lines = blocks("bash").concat();
+    assert!(lines.lines().count() > 10, "the lines were read");
+    for line in lines.lines() {
+        let answer = run(Command::new("sh").args(["-c", line]), &environment, home.path(), line);
+        serde_json::from_str::<Value>(&answer).unwrap_or_else(|_| panic!("{line}\n{answer}"));
+    }
+}
+
 #[test]
 fn boto3() {
     let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
@@ -79,6 +102,81 @@ fn an_eks_token_opens_its_own_cluster() {
     assert!(get(&token(&clusters[0])));
     assert!(!get(&token(&clusters[1])));
     assert!(!get("k8s-aws-v1.nonsense"));
+}
+
+/// What the lines for kubectl show, where the documentation says it.
+#[test]
+fn kubectl_shows_what_is_documented() {
+    let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
+    let environment = environment(&world, home.path());
+    let sh = |line: &str| run(Command::new("sh").args(["-c", line]), &environment, home.path(), line);
+    let kubectl = |line: &str| sh(&format!("kubectl --context shop-eu -n shop {line}"));
+    assert_eq!(kubectl("create sa tried --dry-run=server"), "serviceaccount/tried created (server dry run)\n");
+    assert_eq!(kubectl("create sa worker"), "serviceaccount/worker created\n");
+    assert_eq!(kubectl("get sa -o name"), "serviceaccount/default\nserviceaccount/worker\n");
+    assert!(kubectl("get sa worker -o yaml").contains("\n  resourceVersion: \""));
+    assert_eq!(kubectl("auth can-i create serviceaccounts/token"), "yes\n");
+    assert!(kubectl("auth can-i --list").contains("selfsubjectrulesreviews.authorization.k8s.io"));
+    let issuer = world.issuer("shop-eu");
+    let configuration: Value =
+        serde_json::from_str(&kubectl("get --raw /.well-known/openid-configuration")).expect("JSON");
+    assert_eq!(configuration["issuer"], issuer.as_str());
+    let claims = |token: &str| -> Value {
+        let part = token.split('.').nth(1).expect("a token has three parts");
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64")).expect("JSON")
+    };
+    let token = kubectl("create token worker --audience sts.amazonaws.com --duration 15m");
+    let told = claims(&token);
+    assert_eq!((&told["iss"], &told["aud"]), (&json!(issuer), &json!(["sts.amazonaws.com"])));
+    assert_eq!(told["exp"].as_i64().expect("a time") - told["iat"].as_i64().expect("a time"), 15 * 60);
+    let own = kubectl("create token worker");
+    let as_worker = |line: &str| kubectl(&format!("--token '{}' {line}", own.trim()));
+    assert!(as_worker("auth whoami").contains("system:serviceaccount:shop:worker"));
+    assert_eq!(as_worker("auth can-i list sa || true"), "no\n");
+}
+
+/// What `kubectl get -w` shows of changes while it runs.
+#[test]
+fn kubectl_watches() {
+    let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
+    let environment = environment(&world, home.path());
+    let mut child = Command::new(python::program("kubectl"))
+        .args([
+            "--context",
+            "shop-eu",
+            "-n",
+            "shop",
+            "get",
+            "serviceaccounts",
+            "-w",
+            "--output-watch-events",
+            "--no-headers",
+        ])
+        .env_clear()
+        .envs(&environment)
+        .current_dir(home.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    let mut next = || -> Vec<String> {
+        let line = lines.next().expect("it goes on").expect("text");
+        // the third column is the age
+        line.split_whitespace().take(2).map(str::to_owned).collect()
+    };
+    assert_eq!(next(), ["ADDED", "default"]);
+    let cluster = world.cluster("shop-eu");
+    cluster.with(|store| store.seed_service_account("shop", "worker", &[], "t")).expect("it is made");
+    assert_eq!(next(), ["ADDED", "worker"]);
+    let annotate = |object: &mut Value| object["metadata"]["annotations"] = json!({"a": "b"});
+    cluster.with(|store| store.edit(Resource::ServiceAccounts, "shop", "worker", "t", annotate)).expect("it is there");
+    assert_eq!(next(), ["MODIFIED", "worker"]);
+    let gone =
+        |store: &mut Store| store.delete(Resource::ServiceAccounts, "shop", "worker", &Preconditions::default(), false);
+    cluster.with(gone).expect("it is there");
+    assert_eq!(next(), ["DELETED", "worker"]);
+    child.kill().expect("it still runs");
+    child.wait().expect("it ends");
 }
 
 /// A CLI configuration by which terraform finds the AWS provider on this machine, and asks no registry: the one that

@@ -6,7 +6,9 @@
 
 mod clients;
 mod clusters;
+mod conformance;
 mod exits;
+mod fire;
 mod house;
 mod life;
 mod lock;

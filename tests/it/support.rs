@@ -2,6 +2,7 @@
 
 pub(crate) mod apiserver;
 pub(crate) mod clusters;
+pub(crate) mod inside;
 pub(crate) mod program;
 pub(crate) mod python;
 pub(crate) mod someone;

@@ -15,7 +15,6 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,12 +45,11 @@ impl Caller {
         Self {
             account,
             budget: context.scaled(timeout),
+            random: AtomicU64::new(context.seed() | 1),
             context,
             slots: Semaphore::new(parallelism.max(1)),
             pacers: Mutex::default(),
             reached: ["iam", "eks", "sts"].map(|service| (service, AtomicBool::new(false))).into(),
-            // jitter is there to set processes apart, so its seed is the process's own
-            random: AtomicU64::new(RandomState::new().build_hasher().finish() | 1),
             listen,
         }
     }

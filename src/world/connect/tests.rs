@@ -53,16 +53,17 @@ fn an_account_without_region_is_found_in_its_partition() {
 #[tokio::test]
 async fn the_default_region_is_the_environments() {
     let clock = |context: &Context| Clock::new(context);
+    let wires = Wires::default();
     for (name, wanted) in [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "eu-west-1")] {
         let environment = [(name.to_owned(), wanted.to_owned())].into_iter().collect();
         let context = Context::fixed(environment, 0, 1);
-        let connector = Connector::new(&context, Duration::from_mins(2), clock(&context));
+        let connector = Connector::new(&context, &wires, Duration::from_mins(2), clock(&context));
         assert_eq!(connector.default_region().await.unwrap().as_str(), wanted);
     }
     let environment = [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-west-2")];
     let environment = environment.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
     let context = Context::fixed(environment, 0, 1);
-    let connector = Connector::new(&context, Duration::from_mins(2), clock(&context));
+    let connector = Connector::new(&context, &wires, Duration::from_mins(2), clock(&context));
     assert_eq!(connector.default_region().await.unwrap().as_str(), "eu-west-1");
 }
 

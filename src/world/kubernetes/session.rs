@@ -54,7 +54,7 @@ impl Connection {
     async fn sign_in(&self, last: Option<&Session>) -> Result<Session, Failure> {
         let config = &self.target.config;
         // a client keeps its connections: one that adds nothing to requests is used again
-        let plain = |config: &Config| last.map_or_else(|| client(config.clone()), |last| Ok(last.client.clone()));
+        let plain = |config: &Config| last.map_or_else(|| self.client(config.clone()), |last| Ok(last.client.clone()));
         let session = |client, token: Option<&SecretString>, expires| {
             let authorization = token.map(bearer).transpose()?;
             Ok(Session { client, authorization, expires, refused: AtomicBool::new(false) })
@@ -76,17 +76,17 @@ impl Connection {
                         let mut config = config.clone();
                         config.auth_info.client_certificate_data = Some(STANDARD.encode(certificate));
                         config.auth_info.client_key_data = Some(STANDARD.encode(key.expose_secret()).into());
-                        client(config)?
+                        self.client(config)?
                     }
                 };
                 session(client, issued.token.as_ref(), issued.expires)
             }
         }
     }
-}
 
-fn client(config: Config) -> Result<Client, Failure> {
-    Client::try_from(config).map_err(|error| of_kube(&error))
+    fn client(&self, config: Config) -> Result<Client, Failure> {
+        self.run.wires.kubernetes(config).map_err(|error| of_kube(&error))
+    }
 }
 
 async fn token(run: &Run, key: &Key) -> Result<(SecretString, i64), Failure> {

@@ -178,7 +178,17 @@ impl World {
     }
 
     fn refuse(&self, what: Match) {
-        self.with(|sandbox| sandbox.gate().fault(Stage::Before, what, Fault::Deny, None));
+        self.fault(Stage::Before, what, Fault::Deny, None);
+    }
+
+    /// This goes wrong from now on, so many times or for ever.
+    pub(crate) fn fault(&self, stage: Stage, what: Match, fault: Fault, times: Option<u32>) {
+        self.with(|sandbox| sandbox.gate().fault(stage, what, fault, times));
+    }
+
+    /// Nobody listens at AWS' port any more, or somebody does again.
+    pub(crate) fn refuse_connections(&self, refuse: bool) {
+        self.with(|sandbox| self.runtime.block_on(sandbox.refuse_connections(refuse))).expect("the port");
     }
 
     /// AccessDenied for this action of IAM.
@@ -267,6 +277,11 @@ fn ours(object: &Value) -> bool {
 
 pub(crate) fn create_namespace(store: &mut Store, name: &str) {
     store.ensure_namespace(name).expect("a namespace");
+}
+
+/// The same for several, in one cluster.
+pub(crate) fn create_namespaces_in(cluster: &Cluster, names: &[&str]) {
+    cluster.with(|store| names.iter().for_each(|name| create_namespace(store, name)));
 }
 
 /// A running pod under a ServiceAccount.

@@ -9,21 +9,30 @@ mod eks;
 mod gate;
 mod iam;
 mod query;
-mod server;
+pub(crate) mod server;
+mod snapshot;
+mod stale;
 mod sts;
 
 pub use gate::{Call, Decision, Fault, Gate, Match, Record, Refusal};
 pub use iam::{Iam, ProviderFacts, RoleFacts};
 
+#[cfg(test)]
+pub(crate) use eks::Route;
 pub(crate) use eks::{NewCluster, Place};
-pub(crate) use server::Server;
+#[cfg(test)]
+pub(crate) use server::tests as bench;
+pub(crate) use server::{Server, connection};
+pub use snapshot::Snapshot;
 
+use crate::gate::Stale;
 use crate::kubernetes::Clock;
 use credentials::{Caller, Credentials};
 use iam::Principals;
 use query::{Params, respond};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// The only partition there is.
@@ -34,6 +43,7 @@ const USER: &str = "sandbox";
 
 struct Account {
     iam: Mutex<Iam>,
+    stale: Mutex<Stale<Iam>>,
     user: Caller,
 }
 
@@ -46,6 +56,10 @@ pub(crate) struct Aws {
     principals: Principals,
     accounts: RwLock<BTreeMap<String, Arc<Account>>>,
     eks: eks::Eks,
+    /// How many reads after a write do not see it.
+    stale_reads: AtomicU32,
+    /// Those that were taken over HTTP.
+    snapshots: Mutex<Vec<Snapshot>>,
 }
 
 impl fmt::Debug for Aws {
@@ -55,7 +69,7 @@ impl fmt::Debug for Aws {
 }
 
 /// The text between the first two tags of this name.
-fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
@@ -70,7 +84,7 @@ impl Account {
         let made = iam.call("CreateUser", &form(&[("UserName", USER)]), principals);
         let answer = respond("CreateUser", "", made.ok().flatten(), "");
         let user_id = element(&answer, "UserId").unwrap_or_default();
-        Self { iam: Mutex::new(iam), user: Caller::user(id, USER, user_id) }
+        Self { iam: Mutex::new(iam), stale: Mutex::default(), user: Caller::user(id, USER, user_id) }
     }
 
     fn iam(&self) -> MutexGuard<'_, Iam> {
@@ -89,6 +103,8 @@ impl Aws {
             principals: Principals::default(),
             accounts: RwLock::default(),
             eks: eks::Eks::default(),
+            stale_reads: AtomicU32::new(0),
+            snapshots: Mutex::default(),
         };
         aws.account(&aws.first);
         for id in accounts {
@@ -128,7 +144,7 @@ impl Aws {
 
     /// One IAM operation past HTTP and the gate; the answer's XML.
     pub(crate) fn iam_call(&self, account: &str, action: &str, fields: &[(&str, &str)]) -> Result<String, Refusal> {
-        let result = self.account(account).iam().call(action, &form(fields), &self.principals)?;
+        let result = self.iam_console(account, action, &form(fields))?;
         Ok(respond(action, server::IAM_NAMESPACE, result, "none"))
     }
 }

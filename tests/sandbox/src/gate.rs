@@ -1,9 +1,21 @@
 //! The one place that every request passes, twice: before it is carried out and before it is answered.
 //!
-//! Here requests are logged, held, delayed, refused or lost. A fault before leaves the state as it was; a fault after
-//! loses or replaces the answer to something that has happened. What a request is, each server says for itself.
+//! Here requests are logged, held, delayed, throttled, refused or lost. A fault before leaves the state as it was; a
+//! fault after loses or replaces the answer to something that has happened. What a request is, each server says for
+//! itself.
 
-use std::collections::VecDeque;
+mod bucket;
+mod stale;
+#[cfg(test)]
+mod tests;
+
+pub use bucket::Bucket;
+pub(crate) use stale::Stale;
+
+use crate::wire::{self, Payload};
+use bucket::Buckets;
+use http::Response;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -27,6 +39,10 @@ pub trait Asked: Clone + Send + Sync + 'static {
     fn changes(&self) -> bool;
     /// What is said when it is not allowed.
     fn denied(&self) -> Self::Refusal;
+    /// Requests of one lane share a bucket.
+    fn lane(&self) -> String;
+    /// What is said when the bucket is empty.
+    fn throttled(&self) -> Self::Refusal;
 }
 
 /// A request and what came of it.
@@ -38,6 +54,8 @@ pub struct Record<C> {
     pub answer: Option<u16>,
     /// The status that the server itself gave; None where a fault came first.
     pub outcome: Option<u16>,
+    /// The last fault that struck, as [`Fault::name`] calls it; or `throttle` or `stale`.
+    pub fault: Option<&'static str>,
 }
 
 /// When a fault strikes.
@@ -62,6 +80,50 @@ pub enum Fault<R> {
     Hang,
     /// Closes the connection (under HTTP/2, resets the stream) without an answer.
     Drop,
+    /// An answer that is not in the service's protocol, as something between the client and the service gives it.
+    Page {
+        /// The HTTP status.
+        status: u16,
+        /// HTML.
+        body: String,
+    },
+    /// The real answer's headers and half of its body, then the connection ends. The request is always carried out,
+    /// whatever the stage.
+    Truncate,
+}
+
+impl<R> Fault<R> {
+    /// 502, as a load balancer says it.
+    pub fn bad_gateway() -> Self {
+        Self::page(502, "Bad Gateway")
+    }
+
+    /// 504, as a load balancer says it.
+    pub fn gateway_timeout() -> Self {
+        Self::page(504, "Gateway Time-out")
+    }
+
+    /// A load balancer's page of this status and title.
+    pub fn page(status: u16, title: &str) -> Self {
+        let body = format!(
+            "<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n<center><h1>{status} {title}</h1>\
+             </center>\r\n</body>\r\n</html>\r\n"
+        );
+        Self::Page { status, body }
+    }
+
+    /// What the log calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Refuse(_) => "refuse",
+            Self::Delay(_) => "delay",
+            Self::Hang => "hang",
+            Self::Drop => "drop",
+            Self::Page { .. } => "page",
+            Self::Truncate => "truncate",
+        }
+    }
 }
 
 /// A future that can be kept in a box.
@@ -85,6 +147,10 @@ struct State<C: Asked> {
     count: u64,
     rules: Vec<Rule<C>>,
     admission: Option<Arc<dyn Admission<C>>>,
+    latency: Duration,
+    buckets: Buckets,
+    /// The requests under way whose answers will be cut short.
+    cut: BTreeSet<u64>,
 }
 
 /// Where requests are logged and faults are set.
@@ -94,7 +160,17 @@ pub struct Gate<C: Asked> {
 
 impl<C: Asked> Default for Gate<C> {
     fn default() -> Self {
-        Self { state: Mutex::new(State { log: VecDeque::new(), count: 0, rules: Vec::new(), admission: None }) }
+        Self {
+            state: Mutex::new(State {
+                log: VecDeque::new(),
+                count: 0,
+                rules: Vec::new(),
+                admission: None,
+                latency: Duration::ZERO,
+                buckets: Buckets::default(),
+                cut: BTreeSet::new(),
+            }),
+        }
     }
 }
 
@@ -108,6 +184,9 @@ impl<C: Asked> fmt::Debug for Gate<C> {
 pub(crate) enum Passed<R> {
     On,
     Refused(R),
+    Page(u16, String),
+    /// Of the answer only half goes out.
+    Cut,
     Lost,
 }
 
@@ -124,7 +203,7 @@ impl<C: Asked> Gate<C> {
         self.state().rules.push(Rule { what, stage, fault, left: times });
     }
 
-    /// Takes all faults away.
+    /// Takes all faults away; the latency and the bucket stay.
     pub fn heal(&self) {
         self.state().rules.clear();
     }
@@ -132,6 +211,22 @@ impl<C: Asked> Gate<C> {
     /// Puts something in charge that sees every request, before the faults.
     pub fn admit_by(&self, admission: Option<Arc<dyn Admission<C>>>) {
         self.state().admission = admission;
+    }
+
+    /// From now on every request takes so long, before anything else is done about it.
+    pub fn latency(&self, time: Duration) {
+        self.state().latency = time;
+    }
+
+    /// From now on so many requests are taken and the others refused, each lane by itself: an account's calls of one
+    /// action, or a cluster's user. Full at first; None takes them all.
+    pub fn bucket(&self, size: Option<Bucket>) {
+        self.state().buckets.set(size);
+    }
+
+    /// How many requests the buckets have refused.
+    pub fn throttled(&self) -> u64 {
+        self.state().buckets.refused()
     }
 
     /// All requests, in order of arrival.
@@ -156,7 +251,7 @@ impl<C: Asked> Gate<C> {
         if state.log.len() == LOG {
             state.log.pop_front();
         }
-        state.log.push_back(Record { call: call.clone(), answer: None, outcome: None });
+        state.log.push_back(Record { call: call.clone(), answer: None, outcome: None, fault: None });
     }
 
     pub(crate) fn note(&self, number: u64, change: impl FnOnce(&mut Record<C>)) {
@@ -175,22 +270,53 @@ impl<C: Asked> Gate<C> {
         Some(rule.fault.clone())
     }
 
+    /// Notes a fault that struck.
+    pub(crate) fn struck(&self, number: u64, fault: &'static str) {
+        self.note(number, |record| record.fault = Some(fault));
+    }
+
+    /// The time that the request takes to arrive.
+    pub(crate) async fn travel(&self) {
+        let latency = self.state().latency;
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+    }
+
+    /// A page in place of the answer.
+    pub(crate) fn page(&self, call: &C, status: u16, body: String) -> Response<Payload> {
+        self.note(call.number(), |record| record.answer = Some(status));
+        wire::page(status, body)
+    }
+
     pub(crate) async fn pass(&self, stage: Stage, call: &C, outcome: Option<u16>) -> Passed<C::Refusal> {
+        if stage == Stage::Before && !self.state().buckets.take(|| call.lane()) {
+            self.struck(call.number(), "throttle");
+            return Passed::Refused(call.throttled());
+        }
         let watcher = self.state().admission.clone();
         let decided = match watcher {
             Some(watcher) => watcher.decide(stage, call, outcome).await,
             None => None,
         };
-        match decided.or_else(|| self.next(stage, call)) {
-            None => Passed::On,
-            Some(Fault::Deny) => Passed::Refused(call.denied()),
-            Some(Fault::Refuse(refusal)) => Passed::Refused(refusal),
-            Some(Fault::Delay(time)) => {
+        let cut = || self.state().cut.remove(&call.number()).then_some(Fault::Truncate);
+        let Some(fault) = decided.or_else(cut).or_else(|| self.next(stage, call)) else { return Passed::On };
+        self.struck(call.number(), fault.name());
+        match fault {
+            Fault::Deny => Passed::Refused(call.denied()),
+            Fault::Refuse(refusal) => Passed::Refused(refusal),
+            Fault::Delay(time) => {
                 tokio::time::sleep(time).await;
                 Passed::On
             }
-            Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Drop) => Passed::Lost,
+            Fault::Hang => std::future::pending().await,
+            Fault::Drop => Passed::Lost,
+            Fault::Page { status, body } => Passed::Page(status, body),
+            Fault::Truncate if stage == Stage::Before => {
+                self.state().cut.insert(call.number());
+                Passed::On
+            }
+            Fault::Truncate => Passed::Cut,
         }
     }
 }

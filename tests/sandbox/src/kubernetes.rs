@@ -2,7 +2,7 @@
 //! port.
 //!
 //! It keeps what matters to a client that writes: server-side apply with field ownership, versions and preconditions,
-//! paged lists, RBAC, and errors in the real server's words. There are no watches, no other kinds and no kubelets.
+//! paged lists, RBAC, and errors in the real server's words. There are no other kinds and no kubelets.
 //! Every request passes [`Gate`], where tests read the log and set faults.
 
 mod access;
@@ -10,12 +10,14 @@ mod delete;
 mod discovery;
 mod fields;
 mod gate;
+mod issuer;
 mod lease;
 mod list;
 mod manage;
 mod patch;
 mod protobuf;
 mod resource;
+mod review;
 mod route;
 mod selector;
 mod server;
@@ -24,9 +26,11 @@ mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tls;
+mod token;
 mod validate;
 mod verbs;
 mod walk;
+mod watch;
 mod write;
 
 pub use crate::gate::{Admission, Stage};
@@ -40,3 +44,5 @@ pub use status::Refusal;
 pub use store::{Clock, Store};
 pub use validate::Strictness;
 pub use write::{PatchType, WriteOptions, Written};
+
+pub(crate) use issuer::{IssuerKey, Token};

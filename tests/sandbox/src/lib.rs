@@ -4,10 +4,12 @@
 //! [`Sandbox`] holds all of it: accounts, clusters and one AWS endpoint. Nothing is kept when it is dropped, and
 //! nothing outside the machine is reached.
 
+mod admin;
 pub mod aws;
 pub mod gate;
 pub mod kubernetes;
 mod sandbox;
 mod wire;
 
+pub use aws::Snapshot;
 pub use sandbox::{ClusterSpec, Sandbox, SandboxOptions};

@@ -9,13 +9,15 @@ mod tests;
 
 pub use options::{ClusterSpec, SandboxOptions};
 
-use crate::aws::{Aws, Gate, Iam, NewCluster, Place, Record, Refusal, Server};
+use crate::aws::{self, Aws, Gate, Iam, NewCluster, Place, Record, Refusal, Server, Snapshot};
 use crate::kubernetes::{Cluster, KubeconfigEntry, kubeconfig};
+use crate::wire;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::io::DuplexStream;
 
 /// The static token of every cluster's administrator, which the kubeconfig holds.
 const ADMIN: &str = "admin-token";
@@ -124,6 +126,19 @@ impl Sandbox {
         .into()
     }
 
+    /// A connection to the AWS endpoint in memory: the way in for a client on a paused clock.
+    pub fn connect(&self) -> DuplexStream {
+        let aws = Arc::clone(&self.aws);
+        wire::in_memory(|stream| aws::connection(stream, aws))
+    }
+
+    /// The Kubernetes API that is served at this `host:port`.
+    pub fn cluster_at(&self, address: &str) -> Option<Arc<Cluster>> {
+        let names = self.clusters.iter().cloned().chain(self.aws.eks().names());
+        let mut clusters = names.filter_map(|(place, name)| self.aws.eks().kubernetes(&place, &name));
+        clusters.find(|cluster| cluster.endpoint().strip_prefix("https://") == Some(address))
+    }
+
     fn place_of(&self, name: &str) -> Option<Place> {
         let known = self.clusters.iter().chain(&self.aws.eks().names()).find(|(_, one)| one == name).cloned();
         known.map(|(place, _)| place)
@@ -187,6 +202,12 @@ impl Sandbox {
         }))
     }
 
+    /// Clusters and add-ons that are made from now on are CREATING for so many DescribeCluster or DescribeAddon; 0, the
+    /// default, makes them ACTIVE at once.
+    pub fn eks_takes(&self, describes: u32) {
+        self.aws.eks().take_time(describes);
+    }
+
     /// Works on an account's IAM itself; no request of the account runs meanwhile.
     pub fn iam<T>(&self, account: &str, work: impl FnOnce(&mut Iam) -> T) -> T {
         self.aws.with_iam(account, work)
@@ -195,6 +216,30 @@ impl Sandbox {
     /// One IAM operation as someone else would do it, past HTTP and the gate; the answer's XML.
     pub fn iam_call(&self, account: &str, action: &str, fields: &[(&str, &str)]) -> Result<String, Refusal> {
         self.aws.iam_call(account, action, fields)
+    }
+
+    /// After every write over HTTP from now on, so many reads do not see it: IAM's in the account, EKS' of what hangs on
+    /// the clusters of the account and region, Kubernetes' in the cluster. Writes always see what there is. 0 turns it
+    /// off.
+    pub fn stale_reads(&self, reads: u32) {
+        self.aws.set_stale_reads(reads);
+    }
+
+    /// The state of all accounts, of EKS and of the objects in all clusters. Nothing should be under way.
+    pub fn snapshot(&self) -> Snapshot {
+        self.aws.snapshot()
+    }
+
+    /// Goes back to a state of this sandbox; new accounts are gone. Clusters are neither made nor ended: one that was
+    /// added or replaced since stays as it is, one that was removed stays away. Faults, logs, stale reads' number and
+    /// sessions stay as they are.
+    pub fn restore(&self, snapshot: &Snapshot) {
+        self.aws.restore(snapshot);
+    }
+
+    /// Ends all connections to AWS and refuses new ones, or takes them again on the same port.
+    pub async fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
+        self.server.refuse_connections(refuse).await
     }
 
     /// Where AWS' faults are set.

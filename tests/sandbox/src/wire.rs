@@ -1,14 +1,21 @@
 //! What every server here does alike on its loopback port.
 
+mod door;
+mod payload;
+
+pub(crate) use door::Door;
+pub(crate) use payload::{Payload, page, truncated};
+
 use http::HeaderMap;
 use http::header::HeaderName;
 use std::fmt;
 use std::future::Future;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// Serves every connection until it is dropped, which ends them all.
-pub(crate) async fn accept<F>(listener: TcpListener, serve: impl Fn(TcpStream) -> F)
+async fn accept<F>(listener: TcpListener, serve: impl Fn(TcpStream) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -23,6 +30,24 @@ where
             Some(_) = connections.join_next() => {}
         }
     }
+}
+
+/// What a server can be spoken to over.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// How many bytes may be under way in memory; more than most messages here have.
+const UNDER_WAY: usize = 64 * 1024;
+
+/// A connection in memory whose other end is served until one of the two leaves.
+pub(crate) fn in_memory<F>(serve: impl FnOnce(DuplexStream) -> F) -> DuplexStream
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (near, far) = tokio::io::duplex(UNDER_WAY);
+    tokio::spawn(serve(far));
+    near
 }
 
 /// Ends the connection instead of an answer.

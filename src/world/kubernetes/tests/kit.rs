@@ -86,7 +86,7 @@ pub(super) fn context(environment: &[(&str, &str)], speed: u32) -> Context {
 
 pub(super) fn reader_of(access: KubernetesAccess, context: &Context, tokens: TokenSource) -> KubernetesReader {
     let clusters = BTreeMap::from([(key("prod"), declared(access))]);
-    KubernetesReader::new(context, &key("me"), &clusters, tokens, SETTINGS)
+    KubernetesReader::new(context, &crate::world::Wires::default(), &key("me"), &clusters, tokens, SETTINGS)
 }
 
 /// A verified reader of the cluster, by its endpoint, with this static token.

@@ -25,7 +25,14 @@ async fn scene(folder: &Path, cluster: &Cluster, user: &Value, interactive: bool
     let settings = KubernetesSettings { interactive, ..SETTINGS };
     // only the user's own kubeconfigs may have a plugin
     let environment = context(&[("KUBECONFIG", path.to_str().unwrap())], speed);
-    KubernetesReader::new(&environment, &key("me"), &clusters, tokens("unused"), settings)
+    KubernetesReader::new(
+        &environment,
+        &crate::world::Wires::default(),
+        &key("me"),
+        &clusters,
+        tokens("unused"),
+        settings,
+    )
 }
 
 /// The verdict on a kubeconfig that the configuration names.

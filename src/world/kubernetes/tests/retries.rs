@@ -36,7 +36,14 @@ async fn the_budget_is_the_end_of_it() {
     let clusters = BTreeMap::from([(key("prod"), declared(access(None, None)))]);
     // an attempt has half a second, the budget is a little more
     let settings = KubernetesSettings { timeout: Duration::from_secs(12), ..SETTINGS };
-    let reader = KubernetesReader::new(&context(&[], 20), &key("me"), &clusters, tokens("admin-token"), settings);
+    let reader = KubernetesReader::new(
+        &context(&[], 20),
+        &crate::world::Wires::default(),
+        &key("me"),
+        &clusters,
+        tokens("admin-token"),
+        settings,
+    );
     assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
     assert!(reader.namespaces(&key("prod")).await.is_ok());
     for (fault, kind, text) in [

@@ -1,7 +1,8 @@
 //! EKS: clusters, each with a Kubernetes API that runs, and what hangs on them.
 //!
-//! State is kept by account and region. A cluster is ready as soon as it is made, where AWS takes ten minutes; its API
-//! takes the tokens of its account's users and roles, who are all administrators there, and of guests by access entry.
+//! State is kept by account and region. A cluster is ready as soon as it is made, where AWS takes ten minutes, unless a
+//! test asks for a while that is counted in looks. Its API takes the tokens of its account's users and roles, who are
+//! all administrators there, and of guests by access entry.
 
 mod access_entry;
 mod addon;
@@ -10,17 +11,19 @@ mod cluster;
 mod input;
 mod page;
 mod route;
+mod saved;
 mod tagging;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cluster::NewCluster;
 pub(crate) use route::Route;
+pub(crate) use saved::Saved;
 
 use crate::aws::query::{AwsError, Params};
-use crate::aws::sts::IssuerKey;
 use crate::aws::{Aws, PARTITION};
-use crate::kubernetes::Cluster;
+use crate::gate::Stale;
+use crate::kubernetes::{Cluster, IssuerKey};
 use bytes::Bytes;
 use cluster::EksCluster;
 use jiff::Timestamp;
@@ -28,6 +31,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// One account in one region.
@@ -50,7 +54,7 @@ impl Place {
 /// Principals of other accounts who may use a cluster's API.
 type Guests = Arc<RwLock<BTreeSet<String>>>;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Region {
     made: u64,
     clusters: BTreeMap<String, EksCluster>,
@@ -62,6 +66,28 @@ type Regions = BTreeMap<Place, Region>;
 #[derive(Debug, Default)]
 pub(crate) struct Eks {
     regions: Mutex<Regions>,
+    stale: Mutex<BTreeMap<Place, Stale<Region>>>,
+    /// How many looks show what is new as CREATING.
+    looks: AtomicU32,
+}
+
+/// Something that is being made, for so many looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Making(u32);
+
+impl Making {
+    /// The status that this look shows.
+    fn look(&mut self) -> &'static str {
+        if !self.goes_on() {
+            return "ACTIVE";
+        }
+        self.0 -= 1;
+        "CREATING"
+    }
+
+    fn goes_on(self) -> bool {
+        self.0 > 0
+    }
 }
 
 fn not_found(message: impl Into<String>) -> AwsError {
@@ -98,6 +124,15 @@ fn unique_id(seed: &str) -> String {
 }
 
 impl Eks {
+    /// Clusters and add-ons that are made from now on are CREATING for so many describes.
+    pub(crate) fn take_time(&self, looks: u32) {
+        self.looks.store(looks, Ordering::SeqCst);
+    }
+
+    fn making(&self) -> Making {
+        Making(self.looks.load(Ordering::SeqCst))
+    }
+
     fn regions(&self) -> MutexGuard<'_, Regions> {
         self.regions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -120,7 +155,7 @@ impl Eks {
     pub(crate) fn issuer_key(&self, issuer: &str) -> Option<Arc<IssuerKey>> {
         let regions = self.regions();
         let mut clusters = regions.values().flat_map(|region| region.clusters.values());
-        clusters.find(|cluster| cluster.kubernetes.issuer() == issuer).map(|cluster| Arc::clone(&cluster.key))
+        clusters.find(|cluster| cluster.kubernetes.issuer() == issuer).map(|cluster| cluster.kubernetes.issuer_key())
     }
 
     /// Lets a principal of another account use a cluster's API; false if there is no such cluster.
@@ -140,6 +175,7 @@ impl Aws {
     /// One EKS operation.
     pub(crate) async fn eks_call(
         self: &Arc<Self>,
+        number: u64,
         place: &Place,
         route: &Route,
         query: &str,
@@ -156,32 +192,29 @@ impl Aws {
         }
         let now = (self.clock)();
         let role_exists = |arn: &str| self.has_role(place, arn);
-        let context = Context { place, now, role_exists: &role_exists };
-        let parameters = Params::parse(query.as_bytes());
+        let context = Context { place, now, making: self.eks.making(), role_exists: &role_exists };
         let mut regions = self.eks.regions();
         let region = regions.entry(place.clone()).or_default();
         match route.action {
-            "ListClusters" => return region.list(&parameters),
-            "DescribeCluster" => return Ok(json!({"cluster": region.cluster(&route.cluster)?.show()})),
+            "ListClusters" => return region.list(&Params::parse(query.as_bytes())),
+            "DescribeCluster" => return region.describe(&route.cluster),
             "DeleteCluster" => return region.delete(&route.cluster),
-            "TagResource" | "UntagResource" | "ListTagsForResource" => return region.tagging(route, query, &body),
             _ => {}
         }
-        let cluster = region.cluster(&route.cluster)?;
-        match route.action {
-            "CreatePodIdentityAssociation" => cluster.create_association(&context, &body),
-            "ListPodIdentityAssociations" => cluster.list_associations(&parameters),
-            "DescribePodIdentityAssociation" => cluster.describe_association(&route.item),
-            "UpdatePodIdentityAssociation" => cluster.update_association(&context, &route.item, &body),
-            "DeletePodIdentityAssociation" => cluster.delete_association(&route.item),
-            "CreateAddon" => cluster.create_addon(&context, &body),
-            "ListAddons" => cluster.list_addons(&parameters),
-            "DescribeAddon" => cluster.describe_addon(&route.item),
-            "DeleteAddon" => cluster.delete_addon(&route.item, &parameters),
-            "CreateAccessEntry" => cluster.create_entry(&context, &body),
-            "ListAccessEntries" => cluster.list_entries(&parameters),
-            "DescribeAccessEntry" => cluster.describe_entry(&route.item),
-            _ => cluster.delete_entry(&route.item),
+        let part = |region: &mut Region| region.part_call(&context, route, query, &body);
+        let mut stale = self.eks.stale();
+        let stale = stale.entry(place.clone()).or_default();
+        if route.changes() {
+            return stale.write(self.stale_reads(), region, part);
+        }
+        // A cluster that is not there, or was not there yet, is as it is.
+        let known = |region: &Region| route.cluster.starts_with("arn:") || region.clusters.contains_key(&route.cluster);
+        match stale.read().filter(|before| known(before) && known(region)) {
+            None => part(region),
+            Some(before) => {
+                self.gate.struck(number, "stale");
+                part(before)
+            }
         }
     }
 
@@ -189,7 +222,8 @@ impl Aws {
     fn has_role(&self, place: &Place, arn: &str) -> bool {
         let own = arn.starts_with(&format!("arn:{PARTITION}:iam::{}:role/", place.account));
         let name = arn.rsplit('/').next().unwrap_or_default();
-        own && self.account(&place.account).iam().role_trust(name).is_some()
+        let found = if own { self.account(&place.account).iam().role_trust(name) } else { None };
+        found.is_some_and(|role| !self.principals.is_unsettled(&role.arn))
     }
 }
 
@@ -197,5 +231,43 @@ impl Aws {
 struct Context<'a> {
     place: &'a Place,
     now: Timestamp,
+    making: Making,
     role_exists: &'a dyn Fn(&str) -> bool,
+}
+
+impl Region {
+    /// An operation on what hangs on a cluster.
+    fn part_call(
+        &mut self,
+        context: &Context<'_>,
+        route: &Route,
+        query: &str,
+        body: &Value,
+    ) -> Result<Value, AwsError> {
+        if matches!(route.action, "TagResource" | "UntagResource" | "ListTagsForResource") {
+            return self.tagging(route, query, body);
+        }
+        let parameters = Params::parse(query.as_bytes());
+        let cluster = self.cluster(&route.cluster)?;
+        if cluster.making.goes_on() && route.action.starts_with("Create") {
+            let text = format!("Cluster '{}' is not in ACTIVE status", route.cluster);
+            return Err(AwsError::new(400, "InvalidRequestException", text));
+        }
+        match route.action {
+            "CreatePodIdentityAssociation" => cluster.create_association(context, body),
+            "ListPodIdentityAssociations" => cluster.list_associations(&parameters),
+            "DescribePodIdentityAssociation" => cluster.describe_association(&route.item),
+            "UpdatePodIdentityAssociation" => cluster.update_association(context, &route.item, body),
+            "DeletePodIdentityAssociation" => cluster.delete_association(&route.item),
+            "CreateAddon" => cluster.create_addon(context, body),
+            "ListAddons" => cluster.list_addons(&parameters),
+            "UpdateAddon" => cluster.update_addon(context, &route.item, body),
+            "DescribeAddon" => cluster.describe_addon(&route.item),
+            "DeleteAddon" => cluster.delete_addon(&route.item, &parameters),
+            "CreateAccessEntry" => cluster.create_entry(context, body),
+            "ListAccessEntries" => cluster.list_entries(&parameters),
+            "DescribeAccessEntry" => cluster.describe_entry(&route.item),
+            _ => cluster.delete_entry(&route.item),
+        }
+    }
 }

@@ -164,6 +164,16 @@ impl gate::Asked for Call {
         );
         Refusal::new(403, if service == "eks" { "AccessDeniedException" } else { "AccessDenied" }, &text)
     }
+
+    fn lane(&self) -> String {
+        // IAM has no regions.
+        let region = if self.service == "iam" { "" } else { &self.region };
+        [&self.account, region, &self.service, &self.action].join("/")
+    }
+
+    fn throttled(&self) -> Refusal {
+        Refusal::throttled(&self.service)
+    }
 }
 
 /// A refusal in AWS's terms.
@@ -192,9 +202,44 @@ impl Refusal {
         }
     }
 
+    /// Too many requests, as 429: <https://docs.aws.amazon.com/eks/latest/userguide/troubleshooting.html>.
+    pub fn too_many(service: &str) -> Self {
+        let text = if service == "eks" { "Too Many Requests" } else { "Rate exceeded" };
+        Self::new(429, "TooManyRequestsException", text)
+    }
+
     /// 503.
     pub fn unavailable() -> Self {
         Self::new(503, "ServiceUnavailable", "Service is unavailable")
+    }
+
+    /// 500, under the name that this service has for it
+    /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html#API_CreateRole_Errors>,
+    /// <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>,
+    /// <https://docs.aws.amazon.com/eks/latest/APIReference/API_DescribeCluster.html#API_DescribeCluster_Errors>).
+    pub fn internal(service: &str) -> Self {
+        let code = match service {
+            "iam" => "ServiceFailure",
+            "eks" => "ServerException",
+            _ => "InternalFailure",
+        };
+        Self::new(500, code, "An internal error has occurred")
+    }
+
+    /// A session that is over, as this service says it.
+    pub fn expired(service: &str) -> Self {
+        let code = if service == "eks" { "ExpiredTokenException" } else { "ExpiredToken" };
+        Self::new(403, code, "The security token included in the request is expired")
+    }
+
+    /// IAM's answer to two changes of one object at once.
+    pub fn concurrent_modification() -> Self {
+        Self::new(409, "ConcurrentModification", "The previous operation on this entity is still ongoing.")
+    }
+
+    /// IAM's answer to a change of what it is still making.
+    pub fn unmodifiable() -> Self {
+        Self::new(409, "EntityTemporarilyUnmodifiable", "The entity cannot be modified while it is being created.")
     }
 }
 

@@ -2,7 +2,8 @@
 //! the ways in which things read back otherwise than they were written.
 //!
 //! It is plain state behind one call; who may call, over which wire and with which faults is not its business. Reads
-//! are consistent at once. Every id follows from the account and the order of creation.
+//! are consistent at once, unless a test asks for AWS's delays. Every id follows from the account and the order of
+//! creation.
 
 mod account;
 mod attach;
@@ -29,7 +30,7 @@ mod version;
 
 pub(crate) use check::Checks;
 pub use facts::{ProviderFacts, RoleFacts};
-pub(crate) use principals::Principals;
+pub(crate) use principals::{Principals, State as PrincipalsState};
 pub(crate) use trust::glob;
 
 use crate::aws::query::{AwsError, Params, Xml};
@@ -47,6 +48,7 @@ pub(crate) type Answer = Result<Option<Xml>, AwsError>;
 type Table<T> = BTreeMap<String, T>;
 
 /// The IAM of one account.
+#[derive(Clone)]
 pub struct Iam {
     partition: String,
     account: String,
@@ -65,6 +67,8 @@ pub struct Iam {
     boundaries: BTreeMap<String, BTreeSet<String>>,
     /// The deletions of service-linked roles that were asked for.
     deletions: BTreeSet<String>,
+    /// How long a new role takes to be known everywhere.
+    unsettled: u32,
 }
 
 impl fmt::Debug for Iam {
@@ -125,6 +129,7 @@ impl Iam {
             attachments: BTreeMap::new(),
             boundaries: BTreeMap::new(),
             deletions: BTreeSet::new(),
+            unsettled: 0,
         }
     }
 
@@ -229,6 +234,14 @@ impl Iam {
     /// Sets a quota by its name in GetAccountSummary, or `OpenIDConnectProvidersQuota`; false if there is none.
     pub fn set_quota(&mut self, name: &str, value: u32) -> bool {
         self.quotas.set(name, value)
+    }
+
+    /// Roles that are made from now on take their time to be known everywhere, as AWS's do
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html>, "not always immediately visible").
+    /// Of each, the first `count` GetRole show the unique id in place of the ARN, and the first `count` requests that
+    /// name it, in a trust policy of any account or to EKS, are refused as if there were no such role.
+    pub fn unsettled(&mut self, count: u32) {
+        self.unsettled = count;
     }
 
     fn arn(&self, kind: &str, path: &str, name: &str) -> String {

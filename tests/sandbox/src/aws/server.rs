@@ -4,27 +4,25 @@
 //! found, passed through the gate, carried out in one step under the account's lock, passed through the gate again and
 //! answered in the service's own protocol: XML for IAM and STS, JSON for EKS.
 
+use crate::admin;
 use crate::aws::credentials::{Caller, Signed};
 use crate::aws::eks::Route;
 use crate::aws::gate::Call;
 use crate::aws::query::{AwsError, Params, Xml, respond};
 use crate::aws::{Aws, Iam};
 use crate::gate::{Passed, Stage};
-use crate::wire::{self, Lost, header};
+use crate::wire::{self, Door, Lost, Payload, header};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 
 pub(crate) const IAM_NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -35,32 +33,28 @@ const BODY: usize = 1024 * 1024;
 /// A running front. It ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
-    address: SocketAddr,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    door: Door,
 }
 
 impl Server {
     /// Starts on a port of 127.0.0.1; 0 takes a free one.
     pub(crate) async fn start(aws: Arc<Aws>, port: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        let address = listener.local_addr()?;
-        let task = tokio::spawn(wire::accept(listener, move |stream| connection(stream, Arc::clone(&aws))));
-        Ok(Self { address, task })
+        let door = Door::open(port, move |stream| connection(stream, Arc::clone(&aws))).await?;
+        Ok(Self { door })
     }
 
     /// `http://127.0.0.1:PORT`
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.door.address())
+    }
+
+    /// Ends all connections and refuses new ones, or takes them again.
+    pub(crate) async fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
+        self.door.refuse(refuse).await
     }
 }
 
-async fn connection(stream: TcpStream, aws: Arc<Aws>) {
+pub(crate) async fn connection(stream: impl wire::Stream, aws: Arc<Aws>) {
     let service = service_fn(move |request| answer(Arc::clone(&aws), request));
     // An error is a client that left or an answer that was to be lost.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -137,10 +131,13 @@ fn caller(aws: &Aws, asked: &Asked, signed: Option<&Signed>) -> Result<Option<Ca
     }
 }
 
-async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
+async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Response<Payload>, Lost> {
     let (parts, body) = incoming.into_parts();
     let body = Limited::new(body, BODY).collect().await.map(http_body_util::Collected::to_bytes);
     let (body, too_large) = body.map_or_else(|_| (Bytes::new(), true), |body| (body, false));
+    if parts.uri.path().starts_with(admin::PREFIX) {
+        return Ok(admin::answer(&aws, &parts, &body).await);
+    }
     let query = parts.uri.query().unwrap_or_default();
     let signed = Signed::read(&parts.headers, &Params::parse(query.as_bytes()));
     let scope = signed.as_ref().ok().and_then(Option::as_ref);
@@ -159,13 +156,15 @@ async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Resp
         body: if parts.method == Method::GET { query.to_owned() } else { String::from_utf8_lossy(&body).into_owned() },
     };
     aws.gate.arrived(&mut call);
+    aws.gate.travel().await;
     let result = match caller {
         Err(error) => Err(error),
         Ok(_) if too_large => Err(AwsError::new(413, "RequestEntityTooLarge", "Request entity too large")),
         Ok(caller) => match aws.gate.pass(Stage::Before, &call, None).await {
             Passed::Lost => return Err(Lost),
             Passed::Refused(refusal) => return Ok(send(&aws, &call, Err(refusal.into()))),
-            Passed::On => carry_out(&aws, caller.as_ref(), &call, &asked).await,
+            Passed::Page(status, body) => return Ok(aws.gate.page(&call, status, body)),
+            Passed::On | Passed::Cut => carry_out(&aws, caller.as_ref(), &call, &asked).await,
         },
     };
     let status = result.as_ref().map_or_else(|error| error.status, |_| 200);
@@ -173,6 +172,8 @@ async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Resp
     match aws.gate.pass(Stage::After, &call, Some(status)).await {
         Passed::On => Ok(send(&aws, &call, result)),
         Passed::Refused(refusal) => Ok(send(&aws, &call, Err(refusal.into()))),
+        Passed::Page(status, body) => Ok(aws.gate.page(&call, status, body)),
+        Passed::Cut => Ok(wire::truncated(send(&aws, &call, result))),
         Passed::Lost => Err(Lost),
     }
 }
@@ -180,14 +181,12 @@ async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Resp
 async fn carry_out(aws: &Arc<Aws>, caller: Option<&Caller>, call: &Call, asked: &Asked) -> Result<Answer, AwsError> {
     match (asked, caller) {
         (Asked::Query { service: "iam", action, params }, Some(caller)) => {
-            let account = aws.account(&caller.account);
-            let result = account.iam().call(action, params, &aws.principals);
-            result.map(Answer::Query)
+            aws.iam_request(&caller.account, call, action, params).map(Answer::Query)
         }
         (Asked::Query { action, params, .. }, caller) => aws.sts(caller, action, params).map(Answer::Query),
         (Asked::Eks { route: Some(route), query, body }, Some(caller)) => {
             let place = crate::aws::Place { account: caller.account.clone(), region: call.region.clone() };
-            aws.eks_call(&place, route, query, body).await.map(Answer::Json)
+            aws.eks_call(call.number, &place, route, query, body).await.map(Answer::Json)
         }
         (Asked::Eks { .. }, _) => Err(AwsError::new(404, "UnknownOperationException", "Not Found")),
     }
@@ -198,7 +197,7 @@ fn request_id(number: u64) -> String {
     format!("00000000-0000-4000-8000-{number:012x}")
 }
 
-fn send(aws: &Aws, call: &Call, result: Result<Answer, AwsError>) -> Response<Full<Bytes>> {
+fn send(aws: &Aws, call: &Call, result: Result<Answer, AwsError>) -> Response<Payload> {
     let id = request_id(call.number);
     let mut headers = HeaderMap::new();
     let namespace = if call.service == "sts" { STS_NAMESPACE } else { IAM_NAMESPACE };
@@ -219,7 +218,7 @@ fn send(aws: &Aws, call: &Call, result: Result<Answer, AwsError>) -> Response<Fu
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert("x-amzn-requestid", value);
     }
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    let mut response = Response::new(Payload::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = headers;
     response
@@ -240,3 +239,6 @@ fn in_json(error: AwsError) -> AwsError {
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+#[cfg(test)]
+mod faults;

@@ -8,8 +8,6 @@ mod evaluate;
 mod tests;
 mod web;
 
-pub(crate) use web::IssuerKey;
-
 use crate::aws::credentials::{Caller, Session};
 use crate::aws::iam::{Answer, Checks, RoleFacts, date};
 use crate::aws::query::{AwsError, Params, Xml};

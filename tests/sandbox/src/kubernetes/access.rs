@@ -3,10 +3,10 @@
 //! <https://kubernetes.io/docs/reference/access-authn-authz/rbac/>. A token that nobody knows is 401, a request that no
 //! grant covers is 403.
 
+use crate::kubernetes::discovery::{CONFIGURATION, KEYS};
 use crate::kubernetes::resource::Resource;
 use crate::kubernetes::route::Request;
 use crate::kubernetes::status::Refusal;
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +27,14 @@ impl User {
     /// A cluster administrator.
     pub fn admin(name: &str) -> Self {
         Self { name: name.to_owned(), access: Access::All }
+    }
+
+    pub(crate) fn may(&self, verb: &str, resource: &str, namespace: &str) -> bool {
+        (verb == "create" && BASIC.contains(&resource)) || self.access.may(verb, resource, namespace)
+    }
+
+    pub(crate) fn may_path(&self, verb: &str, path: &str) -> bool {
+        self.access.may_path(verb, path)
     }
 
     /// A user who may do only this.
@@ -57,6 +65,9 @@ pub struct Grant {
     pub paths: BTreeSet<String>,
 }
 
+/// What `system:discovery` and `system:public-info-viewer` give to everyone who is authenticated, with all below.
+pub(crate) const OPEN: [&str; 7] = ["/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz"];
+
 fn set(words: &[&str]) -> BTreeSet<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
@@ -77,7 +88,7 @@ impl Grant {
     pub fn issuer_discovery() -> Self {
         Self {
             verbs: set(&["get"]),
-            paths: set(&["/.well-known/openid-configuration", "/openid/v1/jwks"]),
+            paths: [CONFIGURATION, KEYS].iter().flat_map(|path| [(*path).to_owned(), format!("{path}/")]).collect(),
             ..Self::default()
         }
     }
@@ -85,7 +96,9 @@ impl Grant {
     fn covers(&self, verb: &str, resource: &str, namespace: &str) -> bool {
         let has = |words: &BTreeSet<String>, word: &str| words.contains("*") || words.contains(word);
         let here = self.namespaces.as_ref().is_none_or(|all| !namespace.is_empty() && all.contains(namespace));
-        here && has(&self.verbs, verb) && has(&self.resources, resource)
+        // `*/token` is that subresource of every resource.
+        let part = resource.split_once('/').is_some_and(|(_, part)| self.resources.contains(&format!("*/{part}")));
+        here && has(&self.verbs, verb) && (has(&self.resources, resource) || part)
     }
 }
 
@@ -113,10 +126,17 @@ impl Directory {
         let access = self.access.get(&name).unwrap_or(&self.otherwise).clone();
         Some(User { name, access })
     }
+
+    /// A ServiceAccount: without a grant of its own it may do what every one of them may.
+    pub(crate) fn service_account(&self, name: String) -> User {
+        let usual = || Access::Only(vec![Grant::issuer_discovery()]);
+        let access = self.access.get(&name).cloned().unwrap_or_else(usual);
+        User { name, access }
+    }
 }
 
 impl Access {
-    pub(crate) fn may(&self, verb: &str, resource: &str, namespace: &str) -> bool {
+    fn may(&self, verb: &str, resource: &str, namespace: &str) -> bool {
         match self {
             Self::All => true,
             Self::Only(grants) => grants.iter().any(|grant| grant.covers(verb, resource, namespace)),
@@ -124,10 +144,8 @@ impl Access {
     }
 
     fn may_path(&self, verb: &str, path: &str) -> bool {
-        // What `system:discovery` and `system:public-info-viewer` give to everyone who is authenticated.
-        let open = ["/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz"];
         let under = |root: &str| path == root || path.starts_with(&format!("{root}/"));
-        let discovery = verb == "get" && open.iter().any(|root| under(root));
+        let discovery = verb == "get" && OPEN.iter().any(|root| under(root));
         discovery
             || match self {
                 Self::All => true,
@@ -139,15 +157,16 @@ impl Access {
 }
 
 /// The group of a resource, or of one of its subresources.
-fn group_of(resource: &str) -> &'static str {
+pub(crate) fn group_of(resource: &str) -> &'static str {
     Resource::from_plural(resource.split('/').next().unwrap_or_default()).map_or("", Resource::group)
 }
 
+/// `system:basic-user`: everyone who is authenticated may ask who they are and what they may do.
+pub(crate) const BASIC: [&str; 3] = ["selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews"];
+
 /// Whether the user may do this on a resource, or on a subresource, as in `serviceaccounts/token`.
 pub(crate) fn check(user: &User, verb: &str, resource: &str, namespace: &str, name: &str) -> Result<(), Refusal> {
-    // `system:basic-user`: everyone may ask what they may do.
-    let basic = ["selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews"];
-    if basic.contains(&resource) || user.access.may(verb, resource, namespace) {
+    if user.may(verb, resource, namespace) {
         return Ok(());
     }
     let scope = if namespace.is_empty() {
@@ -163,38 +182,11 @@ pub(crate) fn check(user: &User, verb: &str, resource: &str, namespace: &str, na
 }
 
 pub(crate) fn authorize(user: &User, request: &Request) -> Result<(), Refusal> {
-    if let Some(resource) = &request.resource {
-        return check(user, request.verb, resource, &request.namespace, &request.name);
+    if request.resource.is_some() {
+        return check(user, request.verb, &request.full_resource(), &request.namespace, &request.name);
     }
-    if user.access.may_path(request.verb, &request.path) {
+    if user.may_path(request.verb, &request.path) {
         return Ok(());
     }
     Err(Refusal::forbidden_path(&user.name, request.verb, &request.path))
-}
-
-/// Answers a SelfSubjectAccessReview.
-pub(crate) fn review(user: &User, mut body: Value) -> Value {
-    let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let allowed = if body.pointer("/spec/nonResourceAttributes").is_some() {
-        user.access.may_path(text("/spec/nonResourceAttributes/verb"), text("/spec/nonResourceAttributes/path"))
-    } else {
-        let at = "/spec/resourceAttributes";
-        let (verb, resource) = (text(&format!("{at}/verb")), text(&format!("{at}/resource")));
-        user.access.may(verb, resource, text(&format!("{at}/namespace")))
-    };
-    body["status"] = json!({"allowed": allowed});
-    body["kind"] = json!("SelfSubjectAccessReview");
-    body["apiVersion"] = json!("authorization.k8s.io/v1");
-    if body.get("metadata").is_none() {
-        body["metadata"] = json!({});
-    }
-    body
-}
-
-/// Answers a SelfSubjectReview.
-pub(crate) fn myself(user: &User) -> Value {
-    json!({
-        "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {},
-        "status": {"userInfo": {"username": user.name, "groups": ["system:authenticated"]}},
-    })
 }

@@ -49,11 +49,11 @@ impl Store {
         if resource == Resource::Namespaces && immortal.contains(&name) {
             return Err(Refusal::forbidden("namespaces", name, "this namespace may not be deleted"));
         }
-        if dry_run {
-            return Ok(object);
-        }
         let waits = resource == Resource::Namespaces || object.pointer("/metadata/finalizers").is_some();
         if !waits {
+            if dry_run {
+                return Ok(object);
+            }
             self.take(resource, namespace, name);
             self.settle(namespace)?;
             return Ok(object);
@@ -65,9 +65,12 @@ impl Store {
             } else {
                 object["metadata"]["deletionGracePeriodSeconds"] = json!(0);
             }
+            if dry_run {
+                return Ok(object);
+            }
             object = self.put(resource, namespace, name, object);
         }
-        if resource == Resource::Namespaces {
+        if resource == Resource::Namespaces && !dry_run {
             self.empty(name)?;
         }
         Ok(object)

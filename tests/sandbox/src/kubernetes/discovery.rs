@@ -3,15 +3,28 @@
 //! <https://kubernetes.io/docs/concepts/overview/kubernetes-api/>. Only the unaggregated form is given; clients that ask
 //! for the aggregated one fall back to it.
 
+use crate::kubernetes::issuer::Issuer;
 use crate::kubernetes::resource::Resource;
 use serde_json::{Map, Value, json};
 
 /// The groups beside the core one, with those of their kinds that are only ever created.
 const GROUPS: [(&str, &[(&str, &str)]); 3] = [
     ("authentication.k8s.io", &[("selfsubjectreviews", "SelfSubjectReview")]),
-    ("authorization.k8s.io", &[("selfsubjectaccessreviews", "SelfSubjectAccessReview")]),
+    (
+        "authorization.k8s.io",
+        &[
+            ("selfsubjectaccessreviews", "SelfSubjectAccessReview"),
+            ("selfsubjectrulesreviews", "SelfSubjectRulesReview"),
+        ],
+    ),
     ("coordination.k8s.io", &[]),
 ];
+
+/// Where the issuer describes itself.
+pub(crate) const CONFIGURATION: &str = "/.well-known/openid-configuration";
+
+/// Where the issuer's keys are.
+pub(crate) const KEYS: &str = "/openid/v1/jwks";
 
 fn group(name: &str) -> Value {
     let version = json!({"groupVersion": format!("{name}/v1"), "version": "v1"});
@@ -24,7 +37,7 @@ fn of_group(group: &str) -> impl Iterator<Item = Resource> {
 
 /// The kinds of a group that are stored.
 fn stored(group: &str) -> Vec<Value> {
-    let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update"];
+    let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     let one = |resource: Resource| {
         let mut entry = json!({
             "name": resource.plural(), "singularName": resource.kind().to_lowercase(), "kind": resource.kind(),
@@ -35,11 +48,18 @@ fn stored(group: &str) -> Vec<Value> {
         }
         entry
     };
-    of_group(group).map(one).collect()
+    let mut all: Vec<Value> = of_group(group).map(one).collect();
+    if group.is_empty() {
+        all.push(json!({
+            "name": "serviceaccounts/token", "singularName": "", "namespaced": true, "kind": "TokenRequest",
+            "group": "authentication.k8s.io", "version": "v1", "verbs": ["create"],
+        }));
+    }
+    all
 }
 
 /// The document at a path; None where there is none.
-pub(crate) fn document(path: &str, issuer: &str) -> Option<Value> {
+pub(crate) fn document(path: &str, issuer: &Issuer) -> Option<Value> {
     let path = path.trim_end_matches('/');
     let value = match path {
         "/version" => json!({
@@ -59,11 +79,8 @@ pub(crate) fn document(path: &str, issuer: &str) -> Option<Value> {
             });
             json!({"paths": paths.collect::<Map<String, Value>>()})
         }
-        "/.well-known/openid-configuration" => json!({
-            "issuer": issuer, "jwks_uri": format!("{issuer}/keys"), "response_types_supported": ["id_token"],
-            "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["RS256"],
-        }),
-        "/openid/v1/jwks" => json!({"keys": []}),
+        CONFIGURATION => issuer.configuration(),
+        KEYS => issuer.key.key_set(),
         _ => return in_groups(path).or_else(|| open_api_at(path)),
     };
     Some(value)

@@ -22,7 +22,7 @@ pub struct Call {
     pub number: u64,
     /// `get`, `list`, `create`, `update`, `patch`, `delete`, …
     pub verb: String,
-    /// `serviceaccounts`, …; empty for paths that are no resources.
+    /// `serviceaccounts`, `serviceaccounts/token`, …; empty for paths that are no resources.
     pub resource: String,
     /// The namespace; of a namespace, its own name.
     pub namespace: String,
@@ -52,6 +52,7 @@ impl Call {
     pub fn is_write(&self) -> bool {
         ["create", "update", "patch", "delete", "deletecollection"].contains(&self.verb.as_str())
             && !self.resource.starts_with("selfsubject")
+            && self.resource != "serviceaccounts/token"
     }
 }
 
@@ -130,6 +131,14 @@ impl gate::Asked for Call {
 
     fn denied(&self) -> Refusal {
         denied(self)
+    }
+
+    fn lane(&self) -> String {
+        self.user.clone()
+    }
+
+    fn throttled(&self) -> Refusal {
+        Refusal::too_many_requests(1)
     }
 }
 

@@ -26,15 +26,35 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// Strategic merge: as a merge patch, but lists that have a merge key are merged by it, honouring `$patch: delete`
-/// and `$deleteFromPrimitiveList/…`.
+/// A value without the directives of strategic merge, and without the nulls that would remove what is not there.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let kept = map.iter().filter(|(name, value)| !name.starts_with('$') && !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name.clone(), plain(value))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn directive(value: &Value) -> Option<&str> {
+    value.get("$patch").and_then(Value::as_str)
+}
+
+/// Strategic merge: as a merge patch, but lists that have a merge key are merged by it, honouring `$patch: delete` and
+/// `replace`, `$retainKeys` and `$deleteFromPrimitiveList/…`; `$setElementOrder/…` orders nothing here.
 pub(crate) fn strategic(schema: &Schema, target: &mut Value, patch: &Value) {
     match (patch, schema) {
+        (Value::Object(_), _) if directive(patch) == Some("replace") => *target = plain(patch),
+        (Value::Object(_), _) if directive(patch) == Some("delete") => *target = Value::Object(Map::new()),
         (Value::Object(changes), _) => {
             if !target.is_object() {
                 *target = Value::Object(Map::new());
             }
             let Some(map) = target.as_object_mut() else { return };
+            if let Some(retained) = changes.get("$retainKeys").and_then(Value::as_array) {
+                map.retain(|name, _| retained.iter().any(|one| one == name));
+            }
             for (name, change) in changes {
                 if let Some(list) = name.strip_prefix("$deleteFromPrimitiveList/") {
                     let gone = change.as_array().map_or(&[][..], Vec::as_slice);
@@ -51,17 +71,20 @@ pub(crate) fn strategic(schema: &Schema, target: &mut Value, patch: &Value) {
         }
         (Value::Array(changes), Schema::Keyed(keys, item)) => {
             let key = keys.first().copied().unwrap_or_default();
-            let mut list = target.as_array().cloned().unwrap_or_default();
+            // An item that is nothing but this directive has the others replace the list.
+            let (replace, changes): (Vec<&Value>, Vec<&Value>) =
+                changes.iter().partition(|change| directive(change) == Some("replace") && change.get(key).is_none());
+            let mut list = target.as_array().filter(|_| replace.is_empty()).cloned().unwrap_or_default();
             for change in changes {
                 let place = list.iter().position(|old| old.get(key) == change.get(key));
-                let delete = change.get("$patch").and_then(Value::as_str) == Some("delete");
+                let delete = directive(change) == Some("delete");
                 match (place, delete) {
                     (Some(place), true) => {
                         list.remove(place);
                     }
                     (Some(place), false) => strategic(item, &mut list[place], change),
                     (None, true) => {}
-                    (None, false) => list.push(change.clone()),
+                    (None, false) => list.push(plain(change)),
                 }
             }
             *target = Value::Array(list);
@@ -72,6 +95,21 @@ pub(crate) fn strategic(schema: &Schema, target: &mut Value, patch: &Value) {
             *target = Value::Array(list);
         }
         _ => *target = patch.clone(),
+    }
+}
+
+/// A patch as Go prints a map, which is how the server names one that leads to no object of the kind.
+pub(crate) fn printed(patch: &Value) -> String {
+    match patch {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(printed).collect::<Vec<_>>().join(" ")),
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().map(|(name, value)| format!("{name}:{}", printed(value))).collect();
+            entries.sort();
+            format!("map[{}]", entries.join(" "))
+        }
+        other => other.to_string(),
     }
 }
 

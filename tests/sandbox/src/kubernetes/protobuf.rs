@@ -103,6 +103,16 @@ static REVIEW_SPEC: &Message = &[
 
 static ACCESS_REVIEW: &Message = &[(2, "spec", Sort::One(REVIEW_SPEC))];
 
+static RULES_REVIEW: &Message = &[(2, "spec", Sort::One(&[(1, "namespace", Sort::Text)]))];
+
+static BOUND: &Message =
+    &[(1, "kind", Sort::Text), (2, "apiVersion", Sort::Text), (3, "name", Sort::Text), (4, "uid", Sort::Text)];
+
+static TOKEN_SPEC: &Message =
+    &[(1, "audiences", Sort::Texts), (3, "boundObjectRef", Sort::One(BOUND)), (4, "expirationSeconds", Sort::Number)];
+
+static TOKEN_REQUEST: &Message = &[(1, "metadata", Sort::One(METADATA)), (2, "spec", Sort::One(TOKEN_SPEC))];
+
 static PRECONDITIONS: &Message = &[(1, "uid", Sort::Text), (2, "resourceVersion", Sort::Text)];
 
 static DELETE_OPTIONS: &Message = &[
@@ -267,7 +277,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Value, Refusal> {
         "Namespace" => NAMESPACE,
         "Lease" => LEASE,
         "SelfSubjectAccessReview" => ACCESS_REVIEW,
+        "SelfSubjectRulesReview" => RULES_REVIEW,
         "SelfSubjectReview" => &[],
+        "TokenRequest" => TOKEN_REQUEST,
         "DeleteOptions" => DELETE_OPTIONS,
         _ => {
             let text = format!(

@@ -54,6 +54,12 @@ impl Request {
         request
     }
 
+    /// The resource as a role's rule names it: with the subresource, as in `serviceaccounts/token`.
+    pub(crate) fn full_resource(&self) -> String {
+        let resource = self.resource.as_deref().unwrap_or_default();
+        if self.subresource.is_empty() { resource.to_owned() } else { format!("{resource}/{}", self.subresource) }
+    }
+
     fn verb_of(&self, method: &Method) -> &'static str {
         let one = !self.name.is_empty();
         let resource = self.resource.is_some();

@@ -88,6 +88,26 @@ impl Labels {
     }
 }
 
+/// The fields that a kind can be selected by.
+fn known(resource: Resource) -> &'static [&'static str] {
+    match resource {
+        Resource::Pods => &[
+            "metadata.name",
+            "metadata.namespace",
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ],
+        Resource::Namespaces => &["metadata.name", "status.phase"],
+        Resource::ServiceAccounts | Resource::Leases => &["metadata.name", "metadata.namespace"],
+    }
+}
+
 /// A parsed field selector.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Fields(Vec<(String, String, bool)>);
@@ -105,17 +125,14 @@ impl Fields {
                 let text = format!("invalid field selector: {text:?}; can't understand '{part}'");
                 return Err(Refusal::bad_request(text));
             };
-            let known: &[&str] = match resource {
-                Resource::Pods => {
-                    &["metadata.name", "metadata.namespace", "spec.nodeName", "spec.serviceAccountName", "status.phase"]
-                }
-                Resource::Namespaces => &["metadata.name", "status.phase"],
-                Resource::ServiceAccounts | Resource::Leases => &["metadata.name", "metadata.namespace"],
-            };
             let key = key.trim();
-            if !known.contains(&key) {
-                let text = format!("field label not supported: {key}");
-                return Err(Refusal::bad_request(text));
+            if !known(resource).contains(&key) {
+                return Err(Refusal::bad_request(match resource {
+                    Resource::Pods | Resource::Namespaces => format!("field label not supported: {key}"),
+                    Resource::ServiceAccounts | Resource::Leases => {
+                        format!("{key:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+                    }
+                }));
             }
             all.push((format!("/{}", key.replace('.', "/")), value.trim().to_owned(), equal));
         }
@@ -124,7 +141,12 @@ impl Fields {
 
     pub(crate) fn matches(&self, object: &Value) -> bool {
         self.0.iter().all(|(pointer, value, equal)| {
-            let found = object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            let found = match object.pointer(pointer) {
+                Some(Value::String(text)) => text,
+                Some(Value::Bool(true)) => "true",
+                _ if pointer == "/spec/hostNetwork" => "false",
+                _ => "",
+            };
             (found == value) == *equal
         })
     }
@@ -167,6 +189,10 @@ mod tests {
         let parse = |text| Fields::parse(Resource::Pods, text);
         assert!(parse("spec.serviceAccountName=worker,metadata.name=a").unwrap().matches(&pod));
         assert!(!parse("spec.serviceAccountName!=worker").unwrap().matches(&pod));
+        assert!(parse("spec.hostNetwork=false,spec.hostNetwork!=true").unwrap().matches(&pod));
         assert_eq!(parse("spec.other=1").unwrap_err().message, "field label not supported: spec.other");
+        let text = "\"spec.other\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"";
+        let refusal = Fields::parse(Resource::ServiceAccounts, "spec.other=1").unwrap_err();
+        assert_eq!((refusal.code, refusal.message.as_str()), (400, text));
     }
 }

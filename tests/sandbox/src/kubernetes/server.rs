@@ -3,21 +3,23 @@
 //! A request is named, its user found and authorized, passed through the gate, carried out in one step under the
 //! store's lock, passed through the gate again and answered.
 
-use crate::gate::{Passed, Stage};
+use crate::gate::{Asked, Passed, Stage, Stale};
 use crate::kubernetes::access::{self, Access, Authenticate, Directory, User};
 use crate::kubernetes::gate::{Call, Gate};
+use crate::kubernetes::issuer::{Issuer, IssuerKey};
 use crate::kubernetes::route::Request;
 use crate::kubernetes::status::Refusal;
 use crate::kubernetes::store::{Clock, Store};
 use crate::kubernetes::tls;
+use crate::kubernetes::token;
 use crate::kubernetes::verbs::{self, Answer, Body, Sent};
-use crate::wire::{self, Lost, header};
+use crate::kubernetes::watch::Watch;
+use crate::wire::{self, Door, Lost, Payload, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WARNING};
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -26,10 +28,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::io::DuplexStream;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 /// The largest body that kube-apiserver takes.
@@ -78,30 +81,68 @@ impl fmt::Debug for ClusterOptions {
 }
 
 struct Shared {
-    issuer: String,
+    issuer: Issuer,
     directory: Mutex<Directory>,
     store: Mutex<Store>,
+    stale: Mutex<Stale<Store>>,
+    stale_reads: AtomicU32,
     gate: Gate,
+}
+
+impl Shared {
+    /// Whom a bearer token speaks for.
+    fn user(&self, token: &str) -> Option<User> {
+        let directory = || self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        // One lock at a time: whoever works on the objects may change what users may do.
+        let known = directory().user(token);
+        known.or_else(|| {
+            let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+            let name = token::user_name(&store, &self.issuer, token);
+            drop(store);
+            name.map(|name| directory().service_account(name))
+        })
+    }
 }
 
 /// A running cluster. It ends when it is dropped.
 pub struct Cluster {
     name: String,
-    address: SocketAddr,
     authority: String,
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    door: Door,
 }
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster").field("name", &self.name).field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Cluster").field("name", &self.name).field("door", &self.door).finish_non_exhaustive()
     }
 }
 
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        self.task.abort();
+impl Shared {
+    fn stale(&self) -> MutexGuard<'_, Stale<Store>> {
+        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One step under the store's lock.
+    fn carry_out(&self, call: &Call, request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut stale, reads) = (self.stale(), self.stale_reads.load(Ordering::SeqCst));
+        if call.changes() {
+            return stale.write(reads, &mut store, |store| verbs::carry_out(store, request, sent));
+        }
+        let reads_objects = request.resource.is_some() && ["get", "list"].contains(&request.verb);
+        let owed = if reads_objects { stale.read() } else { None };
+        match owed {
+            None => verbs::carry_out(&mut store, request, sent),
+            Some(before) => {
+                self.gate.struck(call.number, "stale");
+                // Lists under way are gone on with whichever state their next page is read from.
+                before.swap_pages(&mut store);
+                let answer = verbs::carry_out(before, request, sent);
+                before.swap_pages(&mut store);
+                answer
+            }
+        }
     }
 }
 
@@ -109,8 +150,6 @@ impl Cluster {
     /// Starts a cluster; needs a tokio runtime.
     pub async fn start(options: ClusterOptions) -> io::Result<Self> {
         let identity = tls::identity(&options.name)?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await?;
-        let address = listener.local_addr()?;
         let store = Store::new(&options.name, options.clock).map_err(io::Error::other)?;
         let directory = Directory {
             tokens: options.tokens,
@@ -119,16 +158,18 @@ impl Cluster {
             otherwise: options.otherwise,
         };
         let shared = Arc::new(Shared {
-            issuer: options.issuer,
+            issuer: Issuer::new(options.issuer),
             directory: Mutex::new(directory),
             store: Mutex::new(store),
+            stale: Mutex::default(),
+            stale_reads: AtomicU32::new(0),
             gate: Gate::default(),
         });
         let (acceptor, serving) = (TlsAcceptor::from(identity.server), Arc::clone(&shared));
-        let task = tokio::spawn(wire::accept(listener, move |stream| {
-            connection(stream, acceptor.clone(), Arc::clone(&serving))
-        }));
-        Ok(Self { name: options.name, address, authority: identity.authority_pem, shared, task })
+        let serve = move |stream| secure_connection(stream, acceptor.clone(), Arc::clone(&serving));
+        let door = Door::open(options.port, serve).await?;
+        shared.issuer.publish_at(format!("https://{}", door.address()));
+        Ok(Self { name: options.name, authority: identity.authority_pem, shared, door })
     }
 
     /// The name it was given.
@@ -138,12 +179,17 @@ impl Cluster {
 
     /// The issuer of its ServiceAccount tokens.
     pub fn issuer(&self) -> &str {
-        &self.shared.issuer
+        &self.shared.issuer.url
+    }
+
+    /// The key that its tokens are signed with.
+    pub(crate) fn issuer_key(&self) -> Arc<IssuerKey> {
+        Arc::clone(&self.shared.issuer.key)
     }
 
     /// `https://127.0.0.1:PORT`
     pub fn endpoint(&self) -> String {
-        format!("https://{}", self.address)
+        format!("https://{}", self.door.address())
     }
 
     /// The authority that signed the server's certificate.
@@ -158,7 +204,18 @@ impl Cluster {
 
     /// Ends it before it is dropped: connections break and no other is taken.
     pub fn stop(&self) {
-        self.task.abort();
+        self.door.close();
+    }
+
+    /// Ends all connections and refuses new ones, or takes them again on the same port.
+    pub async fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
+        self.door.refuse(refuse).await
+    }
+
+    /// A connection in memory, without TLS: the way in for a client on a paused clock.
+    pub fn connect(&self) -> DuplexStream {
+        let shared = Arc::clone(&self.shared);
+        wire::in_memory(|stream| connection(stream, shared))
     }
 
     /// The log and the faults.
@@ -169,6 +226,18 @@ impl Cluster {
     /// Works on the objects themselves, past HTTP, users and the gate; no request runs meanwhile.
     pub fn with<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
         work(&mut self.shared.store.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// After every write from now on, so many reads do not see it; 0 turns it off.
+    pub fn stale_reads(&self, reads: u32) {
+        self.shared.stale_reads.store(reads, Ordering::SeqCst);
+        self.shared.stale().clear();
+    }
+
+    /// Puts all objects back.
+    pub(crate) fn restore(&self, store: &Store) {
+        self.with(|now| now.go_back_to(store));
+        self.shared.stale().clear();
     }
 
     /// Adds a static token, or replaces whom it speaks for.
@@ -229,24 +298,27 @@ pub fn kubeconfig(entries: &[KubeconfigEntry]) -> String {
     format!("{file:#}\n")
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+async fn secure_connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
     let Ok(stream) = acceptor.accept(stream).await else { return };
+    connection(stream, shared).await;
+}
+
+async fn connection(stream: impl wire::Stream, shared: Arc<Shared>) {
     let service = service_fn(move |request| answer(Arc::clone(&shared), request));
     // An error is a client that left or an answer that was to be lost.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
+async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Result<Response<Payload>, Lost> {
     let (parts, body) = incoming.into_parts();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let request = Request::parse(&parts.method, parts.uri.path(), &query);
-    let user = token(&parts.headers)
-        .and_then(|token| shared.directory.lock().unwrap_or_else(PoisonError::into_inner).user(&token));
+    let user = bearer(&parts.headers).and_then(|token| shared.user(&token));
     let body = Limited::new(body, BODY).collect().await.map(http_body_util::Collected::to_bytes);
     let mut call = Call {
         number: 0,
         verb: request.verb.to_owned(),
-        resource: request.resource.clone().unwrap_or_default(),
+        resource: request.full_resource(),
         namespace: request.namespace.clone(),
         name: request.name.clone(),
         user: user.as_ref().map(|user| user.name.clone()).unwrap_or_default(),
@@ -257,16 +329,18 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
         body: body.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default(),
     };
     shared.gate.arrived(&mut call);
+    shared.gate.travel().await;
     let result = match admit(user, &request) {
         Err(refusal) => Err(refusal),
         Ok(user) => match (shared.gate.pass(Stage::Before, &call, None).await, body) {
             (Passed::Lost, _) => return Err(Lost),
             (Passed::Refused(refusal), _) => return Ok(respond(&shared, &call, Err(refusal))),
-            (Passed::On, Err(_)) => {
+            (Passed::Page(status, body), _) => return Ok(shared.gate.page(&call, status, body)),
+            (Passed::On | Passed::Cut, Err(_)) => {
                 let text = format!("Request entity too large: limit is {BODY}");
                 Err(Refusal::new(413, "RequestEntityTooLarge", text))
             }
-            (Passed::On, Ok(body)) => {
+            (Passed::On | Passed::Cut, Ok(body)) => {
                 let sent = Sent {
                     user: &user,
                     user_agent: &call.user_agent,
@@ -275,8 +349,7 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
                     body: &body,
                     issuer: &shared.issuer,
                 };
-                let mut store = shared.store.lock().unwrap_or_else(PoisonError::into_inner);
-                verbs::carry_out(&mut store, &request, &sent)
+                shared.carry_out(&call, &request, &sent)
             }
         },
     };
@@ -285,11 +358,13 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     match shared.gate.pass(Stage::After, &call, Some(code)).await {
         Passed::On => Ok(respond(&shared, &call, result)),
         Passed::Refused(refusal) => Ok(respond(&shared, &call, Err(refusal))),
+        Passed::Page(status, body) => Ok(shared.gate.page(&call, status, body)),
+        Passed::Cut => Ok(wire::truncated(respond(&shared, &call, result))),
         Passed::Lost => Err(Lost),
     }
 }
 
-fn token(headers: &HeaderMap) -> Option<String> {
+fn bearer(headers: &HeaderMap) -> Option<String> {
     let value = header(headers, &AUTHORIZATION);
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
@@ -307,9 +382,19 @@ fn admit(user: Option<User>, request: &Request) -> Result<User, Refusal> {
     Ok(user)
 }
 
-fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Response<Full<Bytes>> {
+/// The events of a watch, which go on when the answer has begun.
+fn stream(shared: &Arc<Shared>, watch: Watch) -> Payload {
+    let (client, events) = mpsc::channel(64);
+    let objects = Arc::clone(shared);
+    let look = move |watch: &mut Watch| watch.look(&objects.store.lock().unwrap_or_else(PoisonError::into_inner));
+    let bell = shared.store.lock().unwrap_or_else(PoisonError::into_inner).changes.bell();
+    tokio::spawn(watch.drive(look, bell, client));
+    Payload::from(events)
+}
+
+fn respond(shared: &Arc<Shared>, call: &Call, result: Result<Answer, Refusal>) -> Response<Payload> {
     let mut headers = HeaderMap::new();
-    let (code, kind, bytes) = match result {
+    let (code, kind, payload) = match result {
         Ok(answer) => {
             for warning in &answer.warnings {
                 if let Ok(value) = format!("299 - {warning:?}").parse() {
@@ -317,19 +402,21 @@ fn respond(shared: &Shared, call: &Call, result: Result<Answer, Refusal>) -> Res
                 }
             }
             match answer.body {
-                Body::Json(value) => (answer.code, "application/json", value.to_string()),
-                Body::Text(text) => (answer.code, "text/plain; charset=utf-8", text.to_owned()),
+                Body::Json(value) => (answer.code, "application/json", Payload::from(value.to_string())),
+                Body::Keys(value) => (answer.code, "application/jwk-set+json", Payload::from(value.to_string())),
+                Body::Text(text) => (answer.code, "text/plain; charset=utf-8", Payload::from(text.to_owned())),
+                Body::Watch(watch) => (answer.code, "application/json", stream(shared, *watch)),
             }
         }
         Err(refusal) => {
             if let Some(seconds) = refusal.details.get("retryAfterSeconds").and_then(Value::as_u64) {
                 headers.insert(RETRY_AFTER, seconds.into());
             }
-            (refusal.code, "application/json", refusal.body().to_string())
+            (refusal.code, "application/json", Payload::from(refusal.body().to_string()))
         }
     };
     shared.gate.note(call.number, |record| record.answer = Some(code));
-    let mut response = Response::new(Full::new(Bytes::from(bytes)));
+    let mut response = Response::new(payload);
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
     headers.insert("audit-id", call.number.into());

@@ -86,7 +86,9 @@ impl Refusal {
         if !group.is_empty() {
             self.details.insert("group".to_owned(), json!(group));
         }
-        self.details.insert("kind".to_owned(), json!(kind));
+        if !kind.is_empty() {
+            self.details.insert("kind".to_owned(), json!(kind));
+        }
         self
     }
 
@@ -100,7 +102,10 @@ impl Refusal {
     /// Adds a cause.
     #[must_use]
     pub fn cause(mut self, reason: &str, message: &str, field: &str) -> Self {
-        let mut cause = json!({"reason": reason, "message": message});
+        let mut cause = json!({"message": message});
+        if !reason.is_empty() {
+            cause["reason"] = json!(reason);
+        }
         if !field.is_empty() {
             cause["field"] = json!(field);
         }
@@ -113,8 +118,12 @@ impl Refusal {
 
     /// 404 for an object.
     pub fn not_found(resource: Resource, name: &str) -> Self {
-        let what = resource.qualified();
-        Self::new(404, "NotFound", format!("{what} {name:?} not found")).about(&what, name)
+        Self::missing(&resource.qualified(), name)
+    }
+
+    /// 404 for an object of any resource.
+    pub(crate) fn missing(what: &str, name: &str) -> Self {
+        Self::new(404, "NotFound", format!("{what} {name:?} not found")).about(what, name)
     }
 
     /// 409 for an object that is there already.
@@ -135,7 +144,7 @@ impl Refusal {
     }
 
     /// 409 for fields that other managers hold: (manager as printed, path).
-    pub(crate) fn apply_conflict(mut conflicts: Vec<(String, String)>) -> Self {
+    pub fn apply_conflict(mut conflicts: Vec<(String, String)>) -> Self {
         conflicts.sort();
         let message = if let [(manager, path)] = conflicts.as_slice() {
             format!("Apply failed with 1 conflict: conflict with {manager}: {path}")
@@ -186,6 +195,11 @@ impl Refusal {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
 
+    /// 401 for a token that is over: the server does not tell why.
+    pub fn expired() -> Self {
+        Self::unauthorized()
+    }
+
     /// 403 on an object or a collection.
     pub fn forbidden(resource: &str, name: &str, why: impl fmt::Display) -> Self {
         let what = if name.is_empty() { resource.to_owned() } else { format!("{resource} {name:?}") };
@@ -213,6 +227,11 @@ impl Refusal {
     /// 429, as priority and fairness answers.
     pub fn too_many_requests(seconds: u32) -> Self {
         Self::new(429, "TooManyRequests", "Too many requests, please try again later.").retry_after(seconds)
+    }
+
+    /// 500 of a server that cannot go on.
+    pub fn internal(why: &str) -> Self {
+        Self::new(500, "InternalError", format!("Internal error occurred: {why}")).cause("", why, "")
     }
 
     /// 503.

@@ -4,6 +4,7 @@
 
 use crate::kubernetes::resource::Resource;
 use crate::kubernetes::status::Refusal;
+use crate::kubernetes::watch::Changes;
 use crate::kubernetes::write::WriteOptions;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -29,6 +30,7 @@ pub struct Store {
     seed: String,
     clock: Clock,
     snapshots: BTreeMap<(u64, Resource), Table>,
+    pub(crate) changes: Changes,
 }
 
 impl fmt::Debug for Store {
@@ -44,13 +46,15 @@ pub(crate) fn key(resource: Resource, namespace: &str, name: &str) -> String {
 
 impl Store {
     pub(crate) fn new(seed: &str, clock: Clock) -> Result<Self, Refusal> {
+        let version = 1000;
         let mut store = Self {
             tables: BTreeMap::new(),
-            version: 1000,
+            version,
             made: 0,
             seed: seed.to_owned(),
             clock,
             snapshots: BTreeMap::new(),
+            changes: Changes::from(version),
         };
         for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             store.create(
@@ -140,14 +144,31 @@ impl Store {
         true
     }
 
-    /// Forgets old versions, as etcd's compaction does: lists under way can no longer be gone on with.
+    /// Forgets old versions, as etcd's compaction does: lists under way can no longer be gone on with, and watches must
+    /// start over.
     pub fn compact(&mut self) {
         self.snapshots.clear();
+        self.changes.compact(self.version);
         self.version += 1;
     }
 
+    /// Goes back to the objects of another state. No version is given twice: what clients know is expired, as after a
+    /// restored etcd that was told of the versions since.
+    pub(crate) fn go_back_to(&mut self, before: &Self) {
+        let (version, made) = (self.version.max(before.version), self.made.max(before.made));
+        let changes = self.changes.clone();
+        self.clone_from(before);
+        (self.version, self.made, self.changes) = (version + 1, made, changes);
+        self.snapshots.clear();
+        self.changes.compact(self.version);
+    }
+
+    pub(crate) fn time(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     pub(crate) fn now(&self) -> String {
-        let now = (self.clock)();
+        let now = self.time();
         let seconds = Timestamp::from_second(now.as_second()).unwrap_or(now);
         seconds.to_string()
     }
@@ -165,6 +186,11 @@ impl Store {
         }
     }
 
+    /// Exchanges the lists that can be gone on with.
+    pub(crate) fn swap_pages(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.snapshots, &mut other.snapshots);
+    }
+
     pub(crate) fn snapshot_at(&self, resource: Resource, version: u64) -> Option<&Table> {
         self.snapshots.get(&(version, resource))
     }
@@ -174,14 +200,18 @@ impl Store {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let key = key(resource, namespace, name);
-        self.tables.entry(resource).or_default().insert(key, Arc::new(object.clone()));
+        let stored = Arc::new(object.clone());
+        let before = self.tables.entry(resource).or_default().insert(key.clone(), Arc::clone(&stored));
+        self.changes.wrote(self.version, resource, key, before, Some(stored));
         object
     }
 
     pub(crate) fn take(&mut self, resource: Resource, namespace: &str, name: &str) -> Option<Value> {
         self.version += 1;
         let key = key(resource, namespace, name);
-        self.tables.get_mut(&resource)?.remove(&key).map(|object| (*object).clone())
+        let object = self.tables.get_mut(&resource)?.remove(&key)?;
+        self.changes.wrote(self.version, resource, key, Some(Arc::clone(&object)), None);
+        Some((*object).clone())
     }
 
     fn digest(&mut self, what: &str) -> [u8; 32] {

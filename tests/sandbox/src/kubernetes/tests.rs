@@ -1,10 +1,15 @@
 //! What the stand-in promises, tried on the store and once over TLS and HTTP.
 
 mod apply;
+mod faults;
 pub(crate) mod http;
 mod leases;
 mod objects;
 mod ownership;
+mod reviews;
+mod tokens;
+mod watches;
+mod writes;
 
 use crate::kubernetes::{Refusal, Resource, Store, WriteOptions, Written};
 use jiff::Timestamp;

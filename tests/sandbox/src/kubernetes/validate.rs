@@ -232,7 +232,7 @@ pub(crate) fn go_type(value: &Value) -> &'static str {
 }
 
 /// The first value of a wrong JSON type, in the decoder's words.
-fn wrong_type(resource: Resource, object: &Value) -> Option<String> {
+pub(crate) fn wrong_type(resource: Resource, object: &Value) -> Option<String> {
     let words = |value: &Value, field: &str, kind: &str| {
         format!("json: cannot unmarshal {} into Go struct field {field} of type {kind}", go_type(value))
     };

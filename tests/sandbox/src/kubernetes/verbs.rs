@@ -3,15 +3,20 @@
 use crate::kubernetes::access::{self, User};
 use crate::kubernetes::delete::Preconditions;
 use crate::kubernetes::discovery;
+use crate::kubernetes::issuer::Issuer;
 use crate::kubernetes::list::ListOptions;
 use crate::kubernetes::protobuf;
 use crate::kubernetes::resource::Resource;
+use crate::kubernetes::review;
 use crate::kubernetes::route::Request;
 use crate::kubernetes::status::{FieldError, Refusal};
 use crate::kubernetes::store::Store;
+use crate::kubernetes::token;
 use crate::kubernetes::validate::Strictness;
+use crate::kubernetes::watch::{Watch, WatchOptions};
 use crate::kubernetes::write::{PatchType, WriteOptions, Written};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// An answer that is no refusal.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +29,11 @@ pub(crate) struct Answer {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Body {
     Json(Value),
+    /// A set of keys, which has a type of its own.
+    Keys(Value),
     Text(&'static str),
+    /// Events that go on.
+    Watch(Box<Watch>),
 }
 
 impl Answer {
@@ -48,7 +57,15 @@ pub(crate) struct Sent<'a> {
     pub(crate) content_type: &'a str,
     pub(crate) accept: &'a str,
     pub(crate) body: &'a [u8],
-    pub(crate) issuer: &'a str,
+    pub(crate) issuer: &'a Issuer,
+}
+
+impl Sent<'_> {
+    /// Whether the client wants no more of objects than their metadata.
+    fn wants_metadata(&self) -> bool {
+        let first = self.accept.split(',').next().unwrap_or_default();
+        first.split(';').any(|part| part.trim().starts_with("as=PartialObjectMetadata"))
+    }
 }
 
 /// Carries a request out.
@@ -56,11 +73,15 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
     let Some(plural) = &request.resource else { return path(request, sent) };
     match (request.group.as_str(), plural.as_str(), request.verb) {
         ("authorization.k8s.io", "selfsubjectaccessreviews", "create") => {
-            return Ok(Answer::json(201, access::review(sent.user, read(sent)?)));
+            return Ok(Answer::json(201, review::access(sent.user, read(sent)?)?));
+        }
+        ("authorization.k8s.io", "selfsubjectrulesreviews", "create") => {
+            return Ok(Answer::json(201, review::rules(sent.user, read(sent)?)?));
         }
         ("authentication.k8s.io", "selfsubjectreviews", "create") => {
-            return Ok(Answer::json(201, access::myself(sent.user)));
+            return Ok(Answer::json(201, review::myself(sent.user, store, read(sent)?)?));
         }
+        ("", "serviceaccounts", _) if request.subresource == "token" => return token_request(store, request, sent),
         _ => {}
     }
     let resource = Resource::from_plural(plural)
@@ -77,6 +98,7 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
             let list = store.list(resource, &list_options(resource, request)?)?;
             Ok(Answer::json(200, as_asked(list, sent)))
         }
+        "watch" => watch(store, resource, request, sent),
         "create" => {
             let options = write_options("CreateOptions", request, sent)?;
             store.create(resource, namespace, read(sent)?, &options).map(Answer::from)
@@ -89,17 +111,52 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
         "delete" => {
             let (preconditions, dry_run) = delete_options(request, sent)?;
             let gone = store.delete(resource, namespace, name, &preconditions, dry_run)?;
-            Ok(Answer::json(200, gone))
+            Ok(Answer::json(200, deleted(resource, name, gone)))
         }
         "deletecollection" => delete_collection(store, resource, request, sent),
         _ => Err(Refusal::method_not_allowed()),
     }
 }
 
+/// What a delete is answered with: most kinds show the object, a Lease that is gone is told by a Status.
+fn deleted(resource: Resource, name: &str, gone: Value) -> Value {
+    if resource != Resource::Leases || gone.pointer("/metadata/deletionTimestamp").is_some() {
+        return gone;
+    }
+    json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "details": {
+            "name": name, "group": resource.group(), "kind": resource.plural(), "uid": gone["metadata"]["uid"],
+        },
+    })
+}
+
+fn watch(store: &Store, resource: Resource, request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
+    let seconds = request.text("timeoutSeconds");
+    let wrong = || Refusal::bad_request(format!("strconv.ParseInt: parsing {seconds:?}: invalid syntax"));
+    let seconds: u64 = if seconds.is_empty() { 0 } else { seconds.parse().map_err(|_| wrong())? };
+    let options = WatchOptions {
+        // Zero is as good as nothing.
+        timeout: Some(Duration::from_secs(seconds)).filter(|time| !time.is_zero()),
+        bookmarks: request.flag("allowWatchBookmarks"),
+        initial: request.query.get("sendInitialEvents").map(|_| request.flag("sendInitialEvents")),
+        partial: sent.wants_metadata(),
+    };
+    let watch = Watch::start(store, resource, &list_options(resource, request)?, options)?;
+    Ok(Answer { code: 200, body: Body::Watch(Box::new(watch)), warnings: Vec::new() })
+}
+
+fn token_request(store: &mut Store, request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
+    if request.verb != "create" {
+        return Err(Refusal::method_not_allowed());
+    }
+    let (answer, warning) = token::request(store, sent.issuer, &request.namespace, &request.name, &read(sent)?)?;
+    Ok(Answer { code: 201, body: Body::Json(answer), warnings: warning.into_iter().collect() })
+}
+
 /// An object or list as the client wants it: whole, or its metadata only. A wish for a table is not granted.
 fn as_asked(value: Value, sent: &Sent<'_>) -> Value {
-    let first = sent.accept.split(',').next().unwrap_or_default();
-    if !first.split(';').any(|part| part.trim().starts_with("as=PartialObjectMetadata")) {
+    if !sent.wants_metadata() {
         return value;
     }
     let one = |object: &Value| json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]});
@@ -122,7 +179,10 @@ fn path(request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
     if ["/healthz", "/livez", "/readyz"].contains(&request.path.as_str()) {
         return Ok(Answer { code: 200, body: Body::Text("ok"), warnings: Vec::new() });
     }
-    Ok(discovery::document(&request.path, sent.issuer).map_or_else(nowhere, |value| Answer::json(200, value)))
+    let Some(document) = discovery::document(&request.path, sent.issuer) else { return Ok(nowhere()) };
+    let keys = request.path.trim_end_matches('/') == discovery::KEYS;
+    let body = if keys { Body::Keys(document) } else { Body::Json(document) };
+    Ok(Answer { code: 200, body, warnings: Vec::new() })
 }
 
 /// JSON is tried first: it is what almost every client sends, whatever it calls it.
@@ -210,6 +270,7 @@ fn patch(store: &mut Store, resource: Resource, request: &Request, sent: &Sent<'
 fn list_options(resource: Resource, request: &Request) -> Result<ListOptions, Refusal> {
     let limit = request.text("limit");
     let wrong = || Refusal::bad_request(format!("strconv.ParseInt: parsing {limit:?}: invalid syntax"));
+    version_match(request)?;
     Ok(ListOptions {
         namespace: (resource.namespaced() && !request.namespace.is_empty()).then(|| request.namespace.clone()),
         labels: request.text("labelSelector").to_owned(),
@@ -220,13 +281,53 @@ fn list_options(resource: Resource, request: &Request) -> Result<ListOptions, Re
     })
 }
 
+/// The checks of `resourceVersionMatch` and `sendInitialEvents`.
+fn version_match(request: &Request) -> Result<(), Refusal> {
+    let (asked, version) = (request.text("resourceVersionMatch"), request.text("resourceVersion"));
+    let initial = request.query.contains_key("sendInitialEvents");
+    let field = "resourceVersionMatch";
+    let mut errors = Vec::new();
+    let forbidden = |why: &str| FieldError::forbidden(field, why);
+    if request.verb == "watch" {
+        if initial && asked.is_empty() {
+            errors.push(forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+        } else if initial && asked != "NotOlderThan" {
+            errors.push(FieldError::not_supported(field, asked, "\"NotOlderThan\""));
+        } else if !initial && !asked.is_empty() {
+            errors.push(forbidden("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
+        }
+    } else {
+        if !asked.is_empty() && version.is_empty() {
+            errors.push(forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"));
+        }
+        if !asked.is_empty() && !request.text("continue").is_empty() {
+            errors.push(forbidden("resourceVersionMatch is forbidden when continue is provided"));
+        }
+        if !["", "Exact", "NotOlderThan"].contains(&asked) {
+            errors.push(FieldError::not_supported(field, asked, "\"Exact\", \"NotOlderThan\", \"\""));
+        }
+        if asked == "Exact" && version == "0" {
+            errors.push(forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
+        }
+        if initial {
+            errors.push(FieldError::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Refusal::invalid("ListOptions.meta.k8s.io", "", &errors)) }
+}
+
 fn delete_options(request: &Request, sent: &Sent<'_>) -> Result<(Preconditions, bool), Refusal> {
     let body = if sent.body.is_empty() { Value::Null } else { read(sent)? };
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let preconditions =
         Preconditions { uid: text("/preconditions/uid"), resource_version: text("/preconditions/resourceVersion") };
-    let dry_run = request.text("dryRun") == "All" || text("/dryRun/0").as_deref() == Some("All");
-    Ok((preconditions, dry_run))
+    // A body's options stand in place of the query's.
+    let asked = if body.is_null() { request.text("dryRun").to_owned() } else { text("/dryRun/0").unwrap_or_default() };
+    if !["", "All"].contains(&asked.as_str()) {
+        let wrong = FieldError::not_supported("dryRun", &asked, "\"All\"");
+        return Err(Refusal::invalid("DeleteOptions.meta.k8s.io", "", &[wrong]));
+    }
+    Ok((preconditions, asked == "All"))
 }
 
 fn delete_collection(

@@ -236,10 +236,20 @@ impl Store {
     ) -> Result<Written, Refusal> {
         let live = self.live(resource, namespace, name)?;
         let mut object = live.clone();
+        if kind != PatchType::Json && !change.is_object() {
+            let found = validate::go_type(change);
+            let text = format!("json: cannot unmarshal {found} into Go value of type map[string]interface {{}}");
+            return Err(Refusal::bad_request(text));
+        }
         match kind {
             PatchType::Merge => patch::merge(&mut object, change),
             PatchType::Strategic => patch::strategic(resource.schema(), &mut object, change),
             PatchType::Json => patch::json_patch(&mut object, change)?,
+        }
+        if let Some(wrong) = validate::wrong_type(resource, &object) {
+            // The server blames the patch, of no kind and name.
+            let shown = if kind == PatchType::Strategic { patch::printed(change) } else { object.to_string() };
+            return Err(Refusal::invalid("", "", &[FieldError::invalid("patch", &shown, wrong)]));
         }
         let warnings = validate::decode(resource, &mut object, options.strictness)?;
         validate::normalize(resource, &mut object);

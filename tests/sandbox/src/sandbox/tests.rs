@@ -75,3 +75,91 @@ async fn someone_else_changes_iam_past_the_gate() {
     assert_eq!(refused, Refusal::new(404, "NoSuchEntity", "The role with name none cannot be found."));
     assert!(sandbox.log().is_empty());
 }
+
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::444455556666:user/sandbox"},"Action":"sts:AssumeRole"}]}"#;
+
+fn make_role(sandbox: &Sandbox, account: &str, name: &str, trust: &str) -> String {
+    let fields = [("RoleName", name), ("AssumeRolePolicyDocument", trust)];
+    sandbox.iam_call(account, "CreateRole", &fields).unwrap()
+}
+
+fn state(sandbox: &Sandbox) -> Value {
+    let cluster = sandbox.cluster("shop-eu");
+    let objects = |store: &mut crate::kubernetes::Store| {
+        store.all(crate::kubernetes::Resource::ServiceAccounts).cloned().collect::<Vec<_>>()
+    };
+    serde_json::json!({
+        "first": sandbox.iam(FIRST, |iam| iam.snapshot()),
+        "second": sandbox.iam(SECOND, |iam| iam.snapshot()),
+        "objects": cluster.with(objects),
+        "role": sandbox.iam_call(FIRST, "GetRole", &[("RoleName", "kept")]).unwrap(),
+    })
+}
+
+#[tokio::test]
+async fn a_snapshot_brings_everything_back_time_and_again() {
+    let sandbox = Sandbox::start(SandboxOptions::demo()).await.unwrap();
+    make_role(&sandbox, FIRST, "kept", TRUST);
+    let before = state(&sandbox);
+    let snapshot = sandbox.snapshot();
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        made.push(make_role(&sandbox, FIRST, "new", TRUST));
+        sandbox.iam_call(FIRST, "DeleteRole", &[("RoleName", "kept")]).unwrap();
+        make_role(&sandbox, "999988887777", "elsewhere", TRUST);
+        sandbox.iam_call(SECOND, "DeleteUser", &[("UserName", "sandbox")]).unwrap();
+        let cluster = sandbox.cluster("shop-eu");
+        cluster.with(|store| store.seed_service_account("shop", "cart", &[], "someone")).unwrap();
+        sandbox.stale_reads(2);
+        sandbox.restore(&snapshot);
+        assert_eq!(state(&sandbox), before);
+        assert!(before["role"].as_str().unwrap().contains("user%2Fsandbox"), "the principal is known again");
+        let names = sandbox.iam("999988887777", |iam| iam.role_names());
+        assert_eq!(names, [""; 0], "an account that is new since is empty again");
+    }
+    let id = |xml: &str| crate::aws::element(xml, "RoleId").unwrap().to_owned();
+    assert_eq!(id(&made[0]), id(&made[2]), "the same history once more");
+}
+
+#[tokio::test]
+async fn what_hangs_on_clusters_comes_back_and_clusters_run_on() {
+    let mut sandbox = Sandbox::start(SandboxOptions::demo()).await.unwrap();
+    sandbox.welcome("shop-eu", "arn:aws:iam::444455556666:role/guest");
+    let snapshot = sandbox.snapshot();
+    let place = crate::aws::Place::new(FIRST, "eu-west-1");
+    let entries = async |method: http::Method, path: &str, body: Value| {
+        let body = bytes::Bytes::from(if body.is_null() { String::new() } else { body.to_string() });
+        let route = crate::aws::Route::read(&method, path, &body).unwrap();
+        sandbox.aws.eks_call(0, &place, &route, "", &body).await
+    };
+    let path = "/clusters/shop-eu/access-entries";
+    let principal = "arn:aws:iam::444455556666:role/late";
+    let made = entries(http::Method::POST, path, serde_json::json!({"principalArn": principal})).await;
+    assert!(made.is_ok(), "{made:?}");
+    sandbox.restore(&snapshot);
+    let listed = entries(http::Method::GET, path, Value::Null).await.unwrap();
+    assert_eq!(listed["accessEntries"], serde_json::json!([]));
+    sandbox.gate().fault(crate::gate::Stage::Before, Match::any(), crate::aws::Fault::Deny, None);
+    sandbox.cluster("data-eu").with(|store| store.ensure_namespace("lost")).unwrap();
+    let replaced = sandbox.replace_cluster("shop-eu").await.unwrap();
+    replaced.with(|store| store.ensure_namespace("its-own")).unwrap();
+    sandbox.remove_cluster("shop-us").unwrap();
+    sandbox.restore(&snapshot);
+    let has = |cluster: &crate::kubernetes::Cluster, namespace: &str| {
+        cluster.with(|store| store.get(crate::kubernetes::Resource::Namespaces, "", namespace).is_some())
+    };
+    assert!(!has(&sandbox.cluster("data-eu"), "lost"));
+    assert!(has(&sandbox.cluster("shop-eu"), "its-own"), "another cluster of the same name is not touched");
+    assert!(sandbox.cluster_in(SECOND, "us-east-1", "shop-us").is_none());
+}
+
+#[tokio::test]
+async fn aws_refuses_connections_and_takes_them_again() {
+    let sandbox = Sandbox::start(SandboxOptions::empty()).await.unwrap();
+    let address = sandbox.endpoint().trim_start_matches("http://").to_owned();
+    sandbox.refuse_connections(true).await.unwrap();
+    let refused = tokio::net::TcpStream::connect(&address).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    sandbox.refuse_connections(false).await.unwrap();
+    tokio::net::TcpStream::connect(&address).await.unwrap();
+}

@@ -4,7 +4,7 @@
 use super::association::Association;
 use super::cluster::EksCluster;
 use super::page::page;
-use super::{Context, in_use, input, invalid, not_found, seconds, unique_id};
+use super::{Context, Making, in_use, input, invalid, not_found, seconds, unique_id};
 use crate::aws::query::{AwsError, Params};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -36,6 +36,10 @@ pub(super) struct Addon {
     role_arn: Option<String>,
     pub(super) tags: BTreeMap<String, String>,
     created: Timestamp,
+    modified: Timestamp,
+    making: Making,
+    /// How often it was updated.
+    updates: u64,
 }
 
 fn no_addon(name: &str) -> AwsError {
@@ -53,7 +57,7 @@ impl EksCluster {
             "health": {"issues": []},
             "addonArn": addon.arn,
             "createdAt": seconds(addon.created),
-            "modifiedAt": seconds(addon.created),
+            "modifiedAt": seconds(addon.modified),
             "tags": addon.tags,
         });
         if let Some(role_arn) = &addon.role_arn {
@@ -86,6 +90,9 @@ impl EksCluster {
             role_arn: input::text(body, "serviceAccountRoleArn").map(str::to_owned),
             tags: input::tags(body)?,
             created: context.now,
+            modified: context.now,
+            making: context.making,
+            updates: 0,
         };
         for association in wanted {
             if let Err(error) = self.add_association(association) {
@@ -101,8 +108,50 @@ impl EksCluster {
         page("addons", &self.addons, query, |name, _| Some(json!(name)))
     }
 
-    pub(super) fn describe_addon(&self, name: &str) -> Result<Value, AwsError> {
-        self.show_addon(name, "ACTIVE")
+    pub(super) fn describe_addon(&mut self, name: &str) -> Result<Value, AwsError> {
+        let addon = self.addons.get_mut(name).ok_or_else(|| no_addon(name))?;
+        let status = addon.making.look();
+        self.show_addon(name, status)
+    }
+
+    /// Associations that are given take the place of all that the add-on has; none given, none changed
+    /// (<https://docs.aws.amazon.com/eks/latest/userguide/update-addon-role.html>).
+    pub(super) fn update_addon(&mut self, context: &Context<'_>, name: &str, body: &Value) -> Result<Value, AwsError> {
+        let addon = self.addons.get(name).ok_or_else(|| no_addon(name))?;
+        if addon.making.goes_on() {
+            return Err(in_use(format!("Addon {name} is being created.")));
+        }
+        let (_, namespace) = NAMES.iter().find(|(known, _)| *known == name).ok_or_else(|| no_addon(name))?;
+        let arn = addon.arn.clone();
+        if let Some(wanted) = body["podIdentityAssociations"].as_array() {
+            let read = |one: &Value| Association::read(context, namespace, one, Some(&arn));
+            let wanted: Vec<Association> = wanted.iter().map(read).collect::<Result<_, _>>()?;
+            let before = self.associations.clone();
+            self.drop_associations_of(&arn, false);
+            for association in wanted {
+                if let Err(error) = self.add_association(association) {
+                    self.associations = before;
+                    return Err(error);
+                }
+            }
+        }
+        let addon = self.addons.get_mut(name).ok_or_else(|| no_addon(name))?;
+        if let Some(version) = input::text(body, "addonVersion") {
+            version.clone_into(&mut addon.version);
+        }
+        if let Some(role_arn) = input::text(body, "serviceAccountRoleArn") {
+            addon.role_arn = Some(role_arn.to_owned());
+        }
+        addon.modified = context.now;
+        addon.updates += 1;
+        Ok(json!({"update": {
+            "id": unique_id(&format!("{arn}/{}", addon.updates)),
+            "status": "InProgress",
+            "type": "AddonUpdate",
+            "params": [],
+            "createdAt": seconds(context.now),
+            "errors": [],
+        }}))
     }
 
     pub(super) fn delete_addon(&mut self, name: &str, query: &Params) -> Result<Value, AwsError> {

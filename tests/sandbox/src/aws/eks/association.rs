@@ -18,6 +18,7 @@ pub(super) struct Association {
     role_arn: String,
     target_role_arn: Option<String>,
     disable_session_tags: bool,
+    policy: Option<String>,
     pub(super) tags: BTreeMap<String, String>,
     created: Timestamp,
     modified: Timestamp,
@@ -37,32 +38,58 @@ impl Association {
         let service_account = input::required(body, "serviceAccount")?;
         let role_arn = input::required(body, "roleArn")?;
         usable(context, role_arn)?;
-        Ok(Self {
+        let association = Self {
             arn: String::new(),
             namespace: namespace.to_owned(),
             service_account: service_account.to_owned(),
             role_arn: role_arn.to_owned(),
             target_role_arn: input::text(body, "targetRoleArn").map(str::to_owned),
             disable_session_tags: body["disableSessionTags"].as_bool().unwrap_or(false),
+            policy: input::text(body, "policy").map(str::to_owned),
             tags: input::tags(body)?,
             created: context.now,
             modified: context.now,
             owner_arn: owner_arn.map(str::to_owned),
             request_token: input::text(body, "clientRequestToken").map(str::to_owned),
-        })
+        };
+        association.check_policy()?;
+        Ok(association)
     }
 
+    /// A policy goes with session tags that are turned off
+    /// (<https://docs.aws.amazon.com/eks/latest/APIReference/API_CreatePodIdentityAssociation.html>).
+    fn check_policy(&self) -> Result<(), AwsError> {
+        let Some(policy) = &self.policy else { return Ok(()) };
+        if !self.disable_session_tags {
+            return Err(invalid("disableSessionTags must be true when policy is specified."));
+        }
+        match serde_json::from_str(policy) {
+            Ok(Value::Object(_)) => Ok(()),
+            _ => Err(invalid("The policy is not a valid JSON policy document.")),
+        }
+    }
+
+    /// Whether this is asked for once more, by its token.
     fn same_request(&self, other: &Self) -> bool {
-        let Self { namespace, service_account, role_arn, target_role_arn, request_token, .. } = self;
-        request_token.is_some()
-            && (namespace, service_account, role_arn, target_role_arn, request_token)
-                == (
-                    &other.namespace,
-                    &other.service_account,
-                    &other.role_arn,
-                    &other.target_role_arn,
-                    &other.request_token,
-                )
+        let asked =
+            |one: &Self| Self { arn: String::new(), created: self.created, modified: self.created, ..one.clone() };
+        self.request_token.is_some() && asked(self) == asked(other)
+    }
+
+    pub(super) fn is_of(&self, namespace: &str, service_account: &str) -> bool {
+        self.namespace == namespace && self.service_account == service_account
+    }
+
+    /// What an add-on owns is changed and deleted by UpdateAddon and DeleteAddon alone.
+    fn open(&self) -> Result<(), AwsError> {
+        match &self.owner_arn {
+            None => Ok(()),
+            Some(owner) => Err(AwsError::new(
+                400,
+                "InvalidRequestException",
+                format!("The pod identity association is owned by the add-on {owner} and cannot be modified directly."),
+            )),
+        }
     }
 }
 
@@ -98,6 +125,9 @@ impl EksCluster {
         shown["createdAt"] = seconds(association.created);
         shown["modifiedAt"] = seconds(association.modified);
         shown["disableSessionTags"] = json!(association.disable_session_tags);
+        if let Some(policy) = &association.policy {
+            shown["policy"] = json!(policy);
+        }
         if let Some(target) = &association.target_role_arn {
             shown["targetRoleArn"] = json!(target);
             // For the target role's trust policy, as `sts:ExternalId`.
@@ -108,8 +138,7 @@ impl EksCluster {
 
     /// The id of the association that a ServiceAccount has.
     fn association_of(&self, namespace: &str, service_account: &str) -> Option<&String> {
-        let found =
-            |(_, one): &(&String, &Association)| one.namespace == namespace && one.service_account == service_account;
+        let found = |(_, one): &(&String, &Association)| one.is_of(namespace, service_account);
         self.associations.iter().find(found).map(|(id, _)| id)
     }
 
@@ -156,23 +185,30 @@ impl EksCluster {
         body: &Value,
     ) -> Result<Value, AwsError> {
         let association = self.associations.get_mut(id).ok_or_else(|| no_association(id))?;
+        association.open()?;
+        let mut changed = association.clone();
         if let Some(role_arn) = input::text(body, "roleArn") {
             usable(context, role_arn)?;
-            role_arn.clone_into(&mut association.role_arn);
+            role_arn.clone_into(&mut changed.role_arn);
         }
-        // An empty target takes it away.
-        if let Some(target) = body["targetRoleArn"].as_str() {
-            association.target_role_arn = Some(target.to_owned()).filter(|target| !target.is_empty());
+        // An empty target or policy takes it away.
+        for (name, field) in [("targetRoleArn", &mut changed.target_role_arn), ("policy", &mut changed.policy)] {
+            if let Some(value) = body[name].as_str() {
+                *field = Some(value.to_owned()).filter(|value| !value.is_empty());
+            }
         }
         if let Some(disable) = body["disableSessionTags"].as_bool() {
-            association.disable_session_tags = disable;
+            changed.disable_session_tags = disable;
         }
-        association.modified = context.now;
+        changed.check_policy()?;
+        changed.modified = context.now;
+        *association = changed;
         self.show_association(id)
     }
 
     pub(super) fn delete_association(&mut self, id: &str) -> Result<Value, AwsError> {
         let shown = self.show_association(id)?;
+        self.associations[id].open()?;
         self.associations.remove(id);
         Ok(shown)
     }

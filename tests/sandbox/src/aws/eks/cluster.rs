@@ -4,14 +4,13 @@ use super::access_entry::AccessEntry;
 use super::addon::Addon;
 use super::association::Association;
 use super::page::page;
-use super::{Guests, Place, Region, in_use, input, invalid, letters, no_cluster, seconds};
+use super::{Guests, Making, Place, Region, in_use, input, invalid, letters, no_cluster, seconds};
 use crate::aws::query::{AwsError, Params};
-use crate::aws::sts::IssuerKey;
 use crate::aws::{Aws, PARTITION};
 use crate::kubernetes::{Authenticate, Cluster, ClusterOptions};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, PoisonError};
 
@@ -19,7 +18,7 @@ use std::sync::{Arc, PoisonError};
 const VERSION: &str = "1.33";
 
 /// A cluster.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct EksCluster {
     pub(super) name: String,
     pub(super) place: Place,
@@ -27,8 +26,8 @@ pub(super) struct EksCluster {
     created: Timestamp,
     new: NewCluster,
     pub(super) kubernetes: Arc<Cluster>,
-    pub(super) key: Arc<IssuerKey>,
     guests: Guests,
+    pub(super) making: Making,
     /// How many associations, add-ons and access entries were ever made.
     pub(super) made: u64,
     pub(super) associations: BTreeMap<String, Association>,
@@ -151,6 +150,14 @@ impl EksCluster {
         self.guests.write().unwrap_or_else(PoisonError::into_inner).insert(principal.to_owned());
     }
 
+    pub(super) fn guests(&self) -> BTreeSet<String> {
+        self.guests.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_guests(&self, guests: BTreeSet<String>) {
+        *self.guests.write().unwrap_or_else(PoisonError::into_inner) = guests;
+    }
+
     pub(super) fn turn_away(&self, principal: &str) {
         self.guests.write().unwrap_or_else(PoisonError::into_inner).remove(principal);
     }
@@ -168,11 +175,21 @@ impl Region {
         }
     }
 
+    /// As DescribeCluster shows it: one look that counts.
+    pub(super) fn describe(&mut self, name: &str) -> Result<Value, AwsError> {
+        let cluster = self.cluster(name)?;
+        let shown = if cluster.making.look() == "ACTIVE" { cluster.show() } else { cluster.show_creating() };
+        Ok(json!({"cluster": shown}))
+    }
+
     pub(super) fn list(&self, query: &Params) -> Result<Value, AwsError> {
         page("clusters", &self.clusters, query, |name, _| Some(json!(name)))
     }
 
     pub(super) fn delete(&mut self, name: &str) -> Result<Value, AwsError> {
+        if self.cluster(name)?.making.goes_on() {
+            return Err(in_use(format!("Cannot delete because cluster {name} currently is being created")));
+        }
         let cluster = self.clusters.remove(name).ok_or_else(|| no_cluster(name))?;
         cluster.kubernetes.stop();
         let mut shown = cluster.show();
@@ -215,14 +232,15 @@ impl Aws {
         let guests = Guests::default();
         let started = self.start_kubernetes(place, &new.name, issuer, Arc::clone(&guests)).await;
         let kubernetes = Arc::new(started.map_err(|error| AwsError::new(500, "ServerException", error.to_string()))?);
+        kubernetes.stale_reads(self.stale_reads());
         let cluster = EksCluster {
             name: new.name.clone(),
             place: place.clone(),
             arn,
             created: (self.clock)(),
             kubernetes: Arc::clone(&kubernetes),
-            key: Arc::default(),
             guests,
+            making: self.eks.making(),
             made: 0,
             associations: BTreeMap::new(),
             addons: BTreeMap::new(),

@@ -28,6 +28,7 @@ const PARTS: &[(&str, [&str; 5])] = &[
             "DeletePodIdentityAssociation",
         ],
     ),
+    // its update has a path of its own
     ("addons", ["CreateAddon", "ListAddons", "DescribeAddon", "", "DeleteAddon"]),
     ("access-entries", ["CreateAccessEntry", "ListAccessEntries", "DescribeAccessEntry", "", "DeleteAccessEntry"]),
 ];
@@ -72,10 +73,18 @@ impl Route {
                 };
                 (action, (*name).to_owned(), item)
             }
+            ("POST", ["clusters", name, "addons", item, "update"]) => {
+                ("UpdateAddon", (*name).to_owned(), (*item).to_owned())
+            }
             (_, ["clusters", name, kind, item]) => (part(method, kind, true)?, (*name).to_owned(), (*item).to_owned()),
             _ => return None,
         };
         Some(Self { action, cluster, item })
+    }
+
+    /// Whether it would change something.
+    pub(crate) fn changes(&self) -> bool {
+        !["Get", "List", "Describe"].iter().any(|verb| self.action.starts_with(verb))
     }
 
     /// What it is about, for the log and the faults.

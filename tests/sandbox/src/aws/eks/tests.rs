@@ -192,12 +192,122 @@ async fn addons_bring_and_take_their_associations() {
     let with_role = json!({"addonName": "aws-ebs-csi-driver", "serviceAccountRoleArn": ROLE});
     assert_eq!(bench.ok(&format!("POST {path}"), with_role).await["addon"]["serviceAccountRoleArn"], ROLE);
     assert_eq!(bench.ok(&format!("GET {path}"), Value::Null).await["addons"], json!(["aws-ebs-csi-driver", "vpc-cni"]));
+    let id = owned["associationId"].as_str().unwrap();
+    let one = format!("/clusters/shop/pod-identity-associations/{id}");
+    for (line, body) in [(format!("DELETE {one}"), Value::Null), (format!("POST {one}"), json!({"roleArn": ROLE}))] {
+        assert_eq!(bench.refused(&line, body).await, error(400, "InvalidRequestException"), "{line}");
+    }
     bench.ok(&format!("DELETE {path}/vpc-cni"), Value::Null).await;
     assert_eq!(bench.ok(&format!("GET {associations}"), Value::Null).await["associations"], json!([]));
     assert_eq!(
         bench.refused(&format!("GET {path}/vpc-cni"), Value::Null).await,
         error(404, "ResourceNotFoundException")
     );
+}
+
+#[tokio::test]
+async fn an_update_puts_associations_in_the_place_of_an_addon_s_own() {
+    let bench = furnished().await;
+    let path = "/clusters/shop/addons/aws-ebs-csi-driver";
+    let associations = "/clusters/shop/pod-identity-associations?namespace=kube-system";
+    let body = |accounts: &[&str]| {
+        let list: Vec<_> = accounts.iter().map(|name| json!({"serviceAccount": name, "roleArn": ROLE})).collect();
+        json!({"podIdentityAssociations": list})
+    };
+    let accounts = async || {
+        let listed = bench.ok(&format!("GET {associations}"), Value::Null).await;
+        let list = listed["associations"].as_array().unwrap().clone();
+        let mut names: Vec<_> = list.iter().map(|one| one["serviceAccount"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    let update = format!("POST {path}/update");
+    assert_eq!(bench.refused(&update, json!({})).await, error(404, "ResourceNotFoundException"));
+    let mut new = body(&["controller"]);
+    new["addonName"] = json!("aws-ebs-csi-driver");
+    bench.ok("POST /clusters/shop/addons", new).await;
+    let taken = json!({"namespace": "kube-system", "serviceAccount": "taken", "roleArn": ROLE});
+    bench.ok("POST /clusters/shop/pod-identity-associations", taken).await;
+    bench.wait(5);
+    let updated = bench.ok(&update, body(&["node", "controller"])).await["update"].clone();
+    assert_eq!((&updated["type"], &updated["status"]), (&json!("AddonUpdate"), &json!("InProgress")));
+    assert_eq!(accounts().await, ["controller", "node", "taken"]);
+    let shown = bench.ok(&format!("GET {path}"), Value::Null).await["addon"].clone();
+    assert_eq!((&shown["createdAt"], &shown["modifiedAt"]), (&json!(1_700_000_000.0), &json!(1_700_000_005.0)));
+    assert_eq!(bench.refused(&update, body(&["third", "taken"])).await, error(409, "ResourceInUseException"));
+    assert_eq!(accounts().await, ["controller", "node", "taken"], "a refused update changes nothing");
+    let role = json!({"serviceAccountRoleArn": ROLE, "addonVersion": "v2"});
+    assert_ne!(bench.ok(&update, role).await["update"]["id"], updated["id"]);
+    assert_eq!(accounts().await, ["controller", "node", "taken"], "none given, none changed");
+    let shown = bench.ok(&format!("GET {path}"), Value::Null).await["addon"].clone();
+    assert_eq!((&shown["serviceAccountRoleArn"], &shown["addonVersion"]), (&json!(ROLE), &json!("v2")));
+    bench.ok(&update, body(&[])).await;
+    assert_eq!(accounts().await, ["taken"]);
+}
+
+#[tokio::test]
+async fn a_policy_narrows_an_association_without_session_tags() {
+    let bench = furnished().await;
+    let path = "/clusters/shop/pod-identity-associations";
+    let policy = r#"{"Version":"2012-10-17","Statement":[]}"#;
+    let body = |policy: &str, disable: bool| {
+        let mut body = json!({"namespace": "shop", "serviceAccount": "cart", "roleArn": ROLE, "policy": policy});
+        body["disableSessionTags"] = json!(disable);
+        body
+    };
+    for (policy, disable) in [(policy, false), ("{no", true), ("[]", true)] {
+        let answer = bench.refused(&format!("POST {path}"), body(policy, disable)).await;
+        assert_eq!(answer, error(400, "InvalidParameterException"), "{policy} {disable}");
+    }
+    let made = bench.ok(&format!("POST {path}"), body(policy, true)).await["association"].clone();
+    assert_eq!(made["policy"], policy);
+    let one = format!("POST {path}/{}", made["associationId"].as_str().unwrap());
+    let tagged = json!({"disableSessionTags": false});
+    assert_eq!(bench.refused(&one, tagged.clone()).await, error(400, "InvalidParameterException"));
+    assert_eq!(bench.ok(&one, json!({"policy": ""})).await["association"]["policy"], Value::Null);
+    assert_eq!(bench.ok(&one, tagged).await["association"]["disableSessionTags"], false);
+}
+
+#[tokio::test]
+async fn what_is_new_takes_its_time_where_that_is_asked_for() {
+    let bench = furnished().await;
+    let status = async |line: &str, kind: &str| bench.ok(line, Value::Null).await[kind]["status"].clone();
+    bench.aws.eks().take_time(2);
+    bench.ok("POST /clusters", new("slow")).await;
+    assert_eq!(status("GET /clusters/shop", "cluster").await, "ACTIVE", "it was there before");
+    assert_eq!(bench.ok("GET /clusters", Value::Null).await["clusters"], json!(["shop", "slow"]));
+    let early = bench.ok("GET /clusters/slow", Value::Null).await["cluster"].clone();
+    assert_eq!(
+        (&early["status"], &early["identity"], &early["endpoint"]),
+        (&json!("CREATING"), &Value::Null, &Value::Null)
+    );
+    let addon = json!({"addonName": "vpc-cni"});
+    let refused = bench.refused("POST /clusters/slow/addons", addon.clone()).await;
+    assert_eq!(refused, error(400, "InvalidRequestException"));
+    assert_eq!(bench.refused("DELETE /clusters/slow", Value::Null).await, error(409, "ResourceInUseException"));
+    assert_eq!(status("GET /clusters/slow", "cluster").await, "CREATING");
+    assert_eq!(status("GET /clusters/slow", "cluster").await, "ACTIVE");
+    bench.ok("POST /clusters/slow/addons", addon).await;
+    let path = "/clusters/slow/addons/vpc-cni";
+    assert_eq!(status(&format!("GET {path}"), "addon").await, "CREATING");
+    assert_eq!(bench.refused(&format!("POST {path}/update"), json!({})).await, error(409, "ResourceInUseException"));
+    assert_eq!(status(&format!("GET {path}"), "addon").await, "CREATING");
+    assert_eq!(status(&format!("GET {path}"), "addon").await, "ACTIVE");
+    bench.aws.eks().take_time(0);
+    bench.ok("POST /clusters", new("fast")).await;
+    assert_eq!(status("GET /clusters/fast", "cluster").await, "ACTIVE");
+}
+
+#[tokio::test]
+async fn a_role_that_is_new_in_iam_is_not_known_here_yet() {
+    let bench = furnished().await;
+    bench.aws.with_iam(FIRST, |iam| iam.unsettled(1));
+    let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"pods.eks.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+    assert_eq!(bench.query(TEST, "iam", &role("young", trust)).await.status, 200);
+    let body = json!({"namespace": "shop", "serviceAccount": "a", "roleArn": "arn:aws:iam::111122223333:role/young"});
+    let line = "POST /clusters/shop/pod-identity-associations";
+    assert_eq!(bench.refused(line, body.clone()).await, error(400, "InvalidParameterException"));
+    bench.ok(line, body).await;
 }
 
 /// Whom a token speaks for in a cluster's API, asked over TLS.

@@ -7,6 +7,7 @@ use super::tags::Tags;
 use super::trust::Trust;
 use super::{Answer, Checks, Iam, fold, invalid_input, no_such_entity};
 use crate::aws::query::{Params, Xml};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a service calls its role, the policy that the role has, and whether a suffix may tell several apart.
@@ -58,6 +59,7 @@ impl Iam {
             profiles: BTreeSet::new(),
             last_used: None,
             linked: true,
+            unsettled: Cell::default(),
             name: name.clone(),
             path,
         };

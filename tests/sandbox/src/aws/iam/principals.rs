@@ -6,6 +6,7 @@
 use super::trust::{Found, Known};
 use super::{Iam, fold};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The directory of all accounts.
@@ -14,11 +15,25 @@ pub(crate) struct Principals {
     state: RwLock<State>,
 }
 
-#[derive(Debug, Default)]
-struct State {
+/// What is in it.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct State {
     accounts: BTreeSet<String>,
-    ids: HashMap<String, String>,
+    ids: HashMap<String, Entry>,
     arns: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: String,
+    /// How many requests that name it are still to be refused.
+    unsettled: AtomicU32,
+}
+
+impl Clone for Entry {
+    fn clone(&self) -> Self {
+        Self { id: self.id.clone(), unsettled: AtomicU32::new(self.unsettled.load(Ordering::SeqCst)) }
+    }
 }
 
 impl Principals {
@@ -30,6 +45,14 @@ impl Principals {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn save(&self) -> State {
+        self.read().clone()
+    }
+
+    pub(crate) fn restore(&self, state: &State) {
+        self.write().clone_from(state);
+    }
+
     /// From now on this account is in sight, empty if nothing was entered.
     pub(crate) fn add_account(&self, account: &str) {
         if !self.read().accounts.contains(account) {
@@ -37,17 +60,25 @@ impl Principals {
         }
     }
 
-    pub(super) fn enter(&self, arn: &str, id: &str) {
+    pub(super) fn enter(&self, arn: &str, id: &str, unsettled: u32) {
         let mut state = self.write();
-        state.ids.insert(arn.to_owned(), id.to_owned());
+        state.ids.insert(arn.to_owned(), Entry { id: id.to_owned(), unsettled: AtomicU32::new(unsettled) });
         state.arns.insert(id.to_owned(), arn.to_owned());
     }
 
     pub(super) fn leave(&self, arn: &str) {
         let mut state = self.write();
-        if let Some(id) = state.ids.remove(arn) {
-            state.arns.remove(&id);
+        if let Some(entry) = state.ids.remove(arn) {
+            state.arns.remove(&entry.id);
         }
+    }
+
+    /// Whether someone who was made is not known everywhere yet; each time that it is asked counts.
+    pub(crate) fn is_unsettled(&self, arn: &str) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        let state = self.read();
+        let entry = state.ids.get(arn);
+        entry.is_some_and(|entry| entry.unsettled.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok())
     }
 }
 
@@ -85,10 +116,17 @@ impl Known for View<'_> {
         }
         let Some(state) = self.directory.map(Principals::read) else { return Found::OutOfSight };
         match state.ids.get(arn) {
-            Some(id) => Found::There(id.clone()),
+            Some(entry) => Found::There(entry.id.clone()),
             None if state.accounts.contains(account) => Found::Nowhere,
             None => Found::OutOfSight,
         }
+    }
+
+    fn named(&self, account: &str, arn: &str) -> Found {
+        if self.directory.is_some_and(|directory| directory.is_unsettled(arn)) {
+            return Found::Nowhere;
+        }
+        self.entity(account, arn)
     }
 
     fn arn_of(&self, id: &str) -> Option<String> {

@@ -13,6 +13,7 @@ use super::trust::{Known, Trust};
 use super::{Answer, Checks, Iam, date, document::Stored, exists, fold, in_use, limit, no_such_entity, quota};
 use crate::aws::query::{AwsError, Params, Xml};
 use jiff::Timestamp;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A role.
@@ -36,6 +37,8 @@ pub(super) struct Role {
     pub(super) last_used: Option<Timestamp>,
     /// Service-linked: only AWS may change it.
     pub(super) linked: bool,
+    /// How many GetRole are still to show the id in place of the ARN.
+    pub(super) unsettled: Cell<u32>,
 }
 
 /// Where a role is shown.
@@ -79,16 +82,22 @@ impl Role {
     }
 
     pub(super) fn write_head(&self, xml: &mut Xml, known: &dyn Known) {
+        self.write_head_as(&self.arn, xml, known);
+    }
+
+    fn write_head_as(&self, arn: &str, xml: &mut Xml, known: &dyn Known) {
         xml.element("Path", &self.path)
             .element("RoleName", &self.name)
             .element("RoleId", &self.id)
-            .element("Arn", &self.arn)
+            .element("Arn", arn)
             .element("CreateDate", date(self.created))
             .element("AssumeRolePolicyDocument", self.trust.encoded(known));
     }
 
     pub(super) fn write(&self, xml: &mut Xml, shown: Shown, known: &dyn Known) {
-        self.write_head(xml, known);
+        let unsettled = if shown == Shown::Alone { self.unsettled.get() } else { 0 };
+        self.unsettled.set(self.unsettled.get() - u32::from(unsettled > 0));
+        self.write_head_as(if unsettled > 0 { &self.id } else { &self.arn }, xml, known);
         if !self.description.is_empty() {
             xml.element("Description", &self.description);
         }
@@ -181,16 +190,17 @@ impl Iam {
             profiles: BTreeSet::new(),
             last_used: None,
             linked: false,
+            unsettled: Cell::new(self.unsettled),
         };
         Ok(Some(self.enter_role(role, boundary, directory)))
     }
 
     /// Takes a new role in and shows it.
     pub(super) fn enter_role(&mut self, role: Role, boundary: Option<&str>, directory: &Principals) -> Xml {
-        let (name, arn, id) = (role.name.clone(), role.arn.clone(), role.id.clone());
+        let (name, arn, id, unsettled) = (role.name.clone(), role.arn.clone(), role.id.clone(), role.unsettled.get());
         self.roles.insert(fold(&name), role);
         self.bound(&name, boundary);
-        directory.enter(&arn, &id);
+        directory.enter(&arn, &id, unsettled);
         let mut xml = Xml::new();
         if let Ok(role) = self.role(&name) {
             xml.nest("Role", |xml| role.write(xml, Shown::Made, &self.view(directory)));

@@ -15,6 +15,8 @@ pub(crate) trait Known {
     fn partition(&self) -> &str;
     /// What is known of a role or user.
     fn entity(&self, account: &str, arn: &str) -> Found;
+    /// The same of one whom a new trust policy names: it may not be known everywhere yet.
+    fn named(&self, account: &str, arn: &str) -> Found;
     /// The ARN of the role or user that has this unique id.
     fn arn_of(&self, id: &str) -> Option<String>;
 }
@@ -243,7 +245,7 @@ fn aws(value: &str, known: &dyn Known) -> Option<Who> {
     let fixed = || Some(Who::Fixed(value.to_owned()));
     match (service, resource.split_once('/')) {
         ("iam", None) if resource == "root" => fixed(),
-        ("iam", Some(("role" | "user", name))) if !name.is_empty() => match known.entity(account, value) {
+        ("iam", Some(("role" | "user", name))) if !name.is_empty() => match known.named(account, value) {
             Found::There(id) => Some(Who::Entity { id, arn: value.to_owned(), account: account.to_owned() }),
             Found::OutOfSight => fixed(),
             Found::Nowhere => None,

@@ -52,7 +52,7 @@ impl Iam {
             created: self.time(),
             tags: Tags::of(tags),
         };
-        directory.enter(&user.arn, &user.id);
+        directory.enter(&user.arn, &user.id, 0);
         let mut xml = Xml::new();
         xml.nest("User", |xml| {
             user.write(xml);

@@ -185,12 +185,21 @@ async fn a_service_accounts_token_opens_what_trusts_it_and_nothing_else() {
         (flipped, error(400, "InvalidIdentityToken")),
         (format!("{head}."), error(400, "InvalidIdentityToken")),
         (other("aud", json!(["vault"])), error(400, "InvalidIdentityToken")),
+        (other("aud", json!([])), error(400, "InvalidIdentityToken")),
+        (other("sub", Value::Null), error(400, "InvalidIdentityToken")),
+        (other("exp", json!("soon")), error(400, "InvalidIdentityToken")),
+        (other("iss", json!(host_path)), error(400, "InvalidIdentityToken")),
+        (other("nbf", json!(now + 1)), error(403, "IDPRejectedClaim")),
         (other("iss", json!("https://other.example.com")), error(400, "InvalidIdentityToken")),
         (other("exp", json!(now)), error(400, "ExpiredTokenException")),
         (other("sub", json!("system:serviceaccount:shop:other")), error(403, "AccessDenied")),
     ] {
         assert_eq!(become_role(&token, &arn).await.error(), expected, "{token}");
     }
+    // what is wrong is told in this order: the signature, the time, the audience, the trust policy
+    let both = key.sign(&json!({"iss": issuer, "sub": "other", "aud": "vault", "exp": now})).unwrap();
+    assert_eq!(become_role(&both, &arn).await.error(), error(400, "ExpiredTokenException"));
+    assert_eq!(become_role(&other("nbf", json!(now)), &arn).await.status, 200);
     assert_eq!(become_role(&good, "arn:aws:iam::111122223333:role/none").await.error(), error(403, "AccessDenied"));
     bench.aws.eks().remove(&place, "shop");
     assert_eq!(become_role(&good, &arn).await.error(), error(400, "InvalidIdentityToken"), "the cluster is gone");

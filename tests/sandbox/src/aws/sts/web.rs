@@ -9,78 +9,33 @@ use super::{Wish, access_denied, write};
 use crate::aws::Aws;
 use crate::aws::iam::{Answer, Checks};
 use crate::aws::query::{AwsError, Params};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
-use std::fmt;
-use std::sync::OnceLock;
-
-/// The key that an issuer signs with, made when it is first needed.
-#[derive(Default)]
-pub(crate) struct IssuerKey(OnceLock<Option<RsaKeyPair>>);
-
-impl fmt::Debug for IssuerKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("IssuerKey")
-    }
-}
-
-impl IssuerKey {
-    fn pair(&self) -> Option<&RsaKeyPair> {
-        self.0.get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).ok()).as_ref()
-    }
-
-    /// A signed token with these claims; None if the machine cannot make one.
-    pub(crate) fn sign(&self, claims: &Value) -> Option<String> {
-        let pair = self.pair()?;
-        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let text = format!("{}.{}", encode(&json!({"alg": "RS256", "typ": "JWT"})), encode(claims));
-        let mut signature = vec![0; pair.public_modulus_len()];
-        pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).ok()?;
-        Some(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
-    }
-
-    fn verifies(&self, token: &Token<'_>) -> bool {
-        self.pair().is_some_and(|pair| {
-            let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref());
-            token.header["alg"] == "RS256" && key.verify(token.text.as_bytes(), &token.signature).is_ok()
-        })
-    }
-}
-
-/// A token, read but not believed.
-struct Token<'a> {
-    text: &'a str,
-    header: Value,
-    claims: Value,
-    signature: Vec<u8>,
-}
+use crate::kubernetes::Token;
 
 fn invalid(message: impl Into<String>) -> AwsError {
     AwsError::new(400, "InvalidIdentityToken", message)
 }
 
-impl<'a> Token<'a> {
-    fn read(token: &'a str) -> Option<Self> {
-        let (text, signature) = token.rsplit_once('.')?;
-        let (header, claims) = text.split_once('.')?;
-        let json = |part: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok();
-        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        Some(Self { text, header: json(header)?, claims: json(claims)?, signature })
-    }
+fn missing(claim: &str) -> AwsError {
+    invalid(format!("Missing a required claim: {claim}"))
+}
 
-    fn claim(&self, name: &str) -> Result<&str, AwsError> {
-        self.claims[name].as_str().ok_or_else(|| invalid(format!("Missing a required claim: {name}")))
-    }
+fn claim<'a>(token: &'a Token<'_>, name: &str) -> Result<&'a str, AwsError> {
+    token.claims[name].as_str().ok_or_else(|| missing(name))
+}
 
-    fn audiences(&self) -> Vec<&str> {
-        match &self.claims["aud"] {
-            Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
-            one => one.as_str().into_iter().collect(),
+/// AWS documents IDPRejectedClaim as a claim that is not valid, and does not say which ones it means; here it is a
+/// token before its time.
+fn in_force(token: &Token<'_>, now: i64) -> Result<(), AwsError> {
+    let expires = token.claims["exp"].as_i64().ok_or_else(|| missing("exp"))?;
+    if expires <= now {
+        let text = format!("Token expired: current date/time {now} must be before the expiration date/time {expires}");
+        return Err(AwsError::new(400, "ExpiredTokenException", text));
+    }
+    match token.claims["nbf"].as_i64() {
+        Some(begins) if begins > now => {
+            Err(AwsError::new(403, "IDPRejectedClaim", format!("The token is not valid before {begins}")))
         }
+        _ => Ok(()),
     }
 }
 
@@ -93,10 +48,15 @@ impl Aws {
         let token = Token::read(token).ok_or_else(|| {
             invalid("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
         })?;
-        let (issuer, subject) = (token.claim("iss")?, token.claim("sub")?);
+        let (issuer, subject, audiences) = (claim(&token, "iss")?, claim(&token, "sub")?, token.audiences());
+        if audiences.is_empty() {
+            return Err(missing("aud"));
+        }
+        let host_path = issuer
+            .strip_prefix("https://")
+            .ok_or_else(|| invalid("Issuer must be a valid URL that begins with https"))?;
         let found = wish.role(self)?;
         let Some((account, role)) = found else { return Err(not_authorized()) };
-        let host_path = issuer.trim_start_matches("https://");
         let provider = account
             .iam()
             .provider(host_path)
@@ -110,15 +70,9 @@ impl Aws {
         if !key.verifies(&token) {
             return Err(invalid("The ID Token provided is not signed by the identity provider"));
         }
-        let audiences = token.audiences();
+        in_force(&token, (self.clock)().as_second())?;
         if !audiences.iter().any(|audience| provider.client_ids.iter().any(|known| known == audience)) {
             return Err(invalid("Incorrect token audience"));
-        }
-        let (now, expires) = ((self.clock)().as_second(), token.claims["exp"].as_i64().unwrap_or(0));
-        if expires <= now {
-            let text =
-                format!("Token expired: current date/time {now} must be before the expiration date/time {expires}");
-            return Err(AwsError::new(400, "ExpiredTokenException", text));
         }
         let mut facts = Facts::federated(&provider.arn);
         facts.set(&format!("{host_path}:sub"), [subject]);

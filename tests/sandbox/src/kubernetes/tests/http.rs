@@ -6,6 +6,7 @@ use crate::kubernetes::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 pub(super) async fn cluster() -> Cluster {
     let reporting = Grant::in_namespaces(&["reporting"], &["serviceaccounts"], &["get", "list", "patch"]);
@@ -44,14 +46,64 @@ pub(crate) async fn send(
     send_accepting(cluster, method, path, token, [kind, "application/json"], body).await
 }
 
-async fn send_accepting(
+pub(super) async fn send_accepting(
+    cluster: &Cluster,
+    method: &str,
+    path: &str,
+    token: &str,
+    kinds: [&str; 2],
+    body: &str,
+) -> Option<(u16, Value)> {
+    let (response, task) = respond(cluster, method, path, token, kinds, body).await?;
+    let code = response.status().as_u16();
+    let bytes = response.into_body().collect().await.ok()?.to_bytes();
+    task.abort();
+    Some((code, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+}
+
+/// A watch under way, on a connection of its own.
+pub(super) struct Events {
+    body: Incoming,
+    left: Vec<u8>,
+    task: JoinHandle<hyper::Result<()>>,
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Events {
+    /// Starts one; the status must be 200.
+    pub(super) async fn of(cluster: &Cluster, path: &str, token: &str, accept: &str) -> Self {
+        let started = respond(cluster, "GET", path, token, ["application/json", accept], "").await;
+        let (response, task) = started.unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        Self { body: response.into_body(), left: Vec::new(), task }
+    }
+
+    /// The next event; None when the stream has ended.
+    pub(super) async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some(end) = self.left.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.left.drain(..=end).collect();
+                return Some(serde_json::from_slice(&line).unwrap());
+            }
+            let frame = self.body.frame().await?.unwrap();
+            self.left.extend(frame.into_data().unwrap());
+        }
+    }
+}
+
+async fn respond(
     cluster: &Cluster,
     method: &str,
     path: &str,
     token: &str,
     [kind, accept]: [&str; 2],
     body: &str,
-) -> Option<(u16, Value)> {
+) -> Option<(http::Response<Incoming>, JoinHandle<hyper::Result<()>>)> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(cluster.certificate_authority_pem().as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -77,10 +129,7 @@ async fn send_accepting(
         .body(Full::new(Bytes::from(body.to_owned())))
         .unwrap();
     let response = sender.send_request(request).await.ok()?;
-    let code = response.status().as_u16();
-    let bytes = response.into_body().collect().await.ok()?.to_bytes();
-    task.abort();
-    Some((code, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+    Some((response, task))
 }
 
 pub(super) async fn get(cluster: &Cluster, path: &str, token: &str) -> (u16, Value) {

@@ -1,5 +1,8 @@
-use super::{ACCOUNT, ANYONE, Bench, POLICY, decoded, error, has, tags, text, texts, with};
+use super::super::Principals;
+use super::{ACCOUNT, ANYONE, Bench, OTHER, POLICY, decoded, error, has, tags, text, texts, with};
+use crate::aws::query::AwsError;
 use jiff::Timestamp;
+use std::sync::Arc;
 
 const S3: &str = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
 
@@ -205,4 +208,37 @@ fn the_account_s_quota_of_roles_holds() {
     bench.ok("CreateServiceLinkedRole", &[("AWSServiceName", "eks.amazonaws.com")]);
     let b = [("RoleName", "b"), ("AssumeRolePolicyDocument", ANYONE)];
     assert_eq!(bench.refused("CreateRole", &b), error(409, "LimitExceeded"));
+}
+
+#[test]
+fn a_new_role_takes_its_time_where_that_is_asked_for() {
+    let directory = Arc::new(Principals::default());
+    let (mut here, mut there) = (Bench::of(ACCOUNT, &directory), Bench::of(OTHER, &directory));
+    here.role("at-once");
+    here.iam.unsettled(2);
+    here.role("young");
+    let arn = |bench: &mut Bench, name: &str| text(&bench.ok("GetRole", &[("RoleName", name)]), "Arn");
+    let young = format!("arn:aws:iam::{ACCOUNT}:role/young");
+    assert_eq!(arn(&mut here, "at-once"), format!("arn:aws:iam::{ACCOUNT}:role/at-once"));
+    let listed = here.ok("ListRoles", &[]);
+    let id = texts(&listed, "RoleId")[1].clone();
+    assert!(listed.contains(&young), "lists are not late");
+    assert_eq!([(); 3].map(|()| arn(&mut here, "young")), [id.clone(), id, young.clone()]);
+    let trust = ANYONE.replace("\"*\"", &format!(r#"{{"AWS":"{young}"}}"#));
+    let made = [("RoleName", "r"), ("AssumeRolePolicyDocument", trust.as_str())];
+    let changed = [("RoleName", "at-once"), ("PolicyDocument", trust.as_str())];
+    let told = |error: AwsError| (error.code, error.message);
+    let expected = ("MalformedPolicyDocument".to_owned(), format!("Invalid principal in policy: \"AWS\":\"{young}\""));
+    assert_eq!(told(there.call("CreateRole", &made).unwrap_err()), expected, "other accounts wait too");
+    assert_eq!(told(here.call("UpdateAssumeRolePolicy", &changed).unwrap_err()), expected);
+    here.ok("UpdateAssumeRolePolicy", &changed);
+    there.ok("CreateRole", &made);
+    // a role made anew is new
+    here.ok("DeleteRole", &[("RoleName", "young")]);
+    here.role("young");
+    assert!(arn(&mut here, "young").starts_with("AROA"));
+    here.iam.unsettled(0);
+    here.role("later");
+    assert!(arn(&mut here, "later").ends_with("role/later"));
+    here.ok("UpdateAssumeRolePolicy", &[("RoleName", "later"), ("PolicyDocument", &trust.replace("young", "later"))]);
 }

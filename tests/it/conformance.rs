@@ -1,0 +1,109 @@
+//! Whether the sandbox is as AWS documents itself, asked by `tests/conformance/aws_probe.py` with boto3.
+//!
+//! The probe's checks are counted here too, so that none can be left out in silence.
+
+use crate::support::program::Bench;
+use crate::support::python;
+use crate::support::world::FIRST;
+use irsa_sandbox::{ClusterSpec, Sandbox, SandboxOptions};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tokio::runtime::Runtime;
+
+/// How many checks the probe makes.
+const CHECKS: usize = 251;
+
+const SUBJECT: (&str, &str) = ("apps", "reader");
+const AUDIENCE: &str = "sts.amazonaws.com";
+
+/// A sandbox with nothing in it, and tokens of a cluster in a region that the probe does not look at.
+async fn start() -> (Sandbox, serde_json::Value) {
+    let shift = Arc::new(AtomicI64::new(0));
+    let late = Arc::clone(&shift);
+    let clock = move || jiff::Timestamp::now() + jiff::SignedDuration::from_secs(late.load(Ordering::SeqCst));
+    let options = SandboxOptions { clock: Arc::new(clock), ..SandboxOptions::empty() };
+    let mut sandbox = Sandbox::start(options).await.expect("a sandbox");
+    let cluster = sandbox.add_cluster(&ClusterSpec::new("signer", FIRST, "eu-west-1")).await.expect("a cluster");
+    let token = |account: &str, audience| sandbox.token("signer", SUBJECT.0, account, audience).expect("a token");
+    shift.store(-7200, Ordering::SeqCst);
+    let expired = token(SUBJECT.1, AUDIENCE);
+    shift.store(0, Ordering::SeqCst);
+    let tokens = json!({
+        "issuer": cluster.issuer(),
+        "audience": AUDIENCE,
+        "subject": format!("system:serviceaccount:{}:{}", SUBJECT.0, SUBJECT.1),
+        "good": token(SUBJECT.1, AUDIENCE),
+        "other-subject": token("writer", AUDIENCE),
+        "other-audience": token(SUBJECT.1, "vault"),
+        "expired": expired,
+    });
+    (sandbox, tokens)
+}
+
+#[test]
+fn the_sandbox_is_as_aws_documents_itself() {
+    let runtime = Runtime::new().expect("a runtime");
+    let (sandbox, tokens) = runtime.block_on(start());
+    let home = tempfile::tempdir().expect("a folder");
+    let file = home.path().join("tokens.json");
+    std::fs::write(&file, tokens.to_string()).expect("it is writable");
+    let probe = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/aws_probe.py");
+    let output = Command::new(python::program("python"))
+        // no compiled files beside the sources
+        .arg("-B")
+        .arg(&probe)
+        .arg(sandbox.endpoint())
+        .arg(&file)
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PYTHONIOENCODING", "utf-8")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .output()
+        .expect("it runs");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let starting = |word: &str| out.lines().filter(|line| line.starts_with(word)).collect::<Vec<_>>();
+    let (passed, failed) = (starting("ok   "), starting("FAIL "));
+    let line = format!("aws conformance: {} of {CHECKS} checks\n", passed.len());
+    // past the capture of test output
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    assert!(failed.is_empty(), "{} checks fail:\n{}", failed.len(), failed.join("\n"));
+    assert!(output.status.success(), "the probe ended early:\n{out}{err}");
+    let different: BTreeSet<_> = passed.iter().collect();
+    assert_eq!((passed.len(), different.len()), (CHECKS, CHECKS), "checks came or went, or two are called the same");
+}
+
+/// A role of the run is trusted by another, and IAM does not know it everywhere at once: it shows the id in place of
+/// the ARN, and refuses to have it named.
+#[test]
+fn a_new_role_that_takes_its_time_is_waited_for() {
+    let runtime = Runtime::new().expect("a runtime");
+    let sandbox = runtime.block_on(Sandbox::start(SandboxOptions::empty())).expect("a sandbox");
+    sandbox.iam(FIRST, |iam| iam.unsettled(2));
+    let configuration = format!(
+        r#"
+owner = "me"
+[roles.runner]
+attach = ["aws:AmazonS3ReadOnlyAccess"]
+[[roles.runner.trust]]
+principals = {{ aws = ["arn:aws:iam::{FIRST}:root"] }}
+actions = ["sts:AssumeRole"]
+[roles.target]
+attach = ["aws:AmazonSQSReadOnlyAccess"]
+[[roles.target.trust]]
+principals = {{ aws = ["arn:aws:iam::{FIRST}:role/irsa/me/runner"] }}
+actions = ["sts:AssumeRole"]
+"#
+    );
+    let bench = Bench::with(sandbox.environment(), &configuration);
+    bench.ends(0, &["apply", "--auto-approve"]);
+    let refused = |record: &irsa_sandbox::aws::Record| {
+        record.call.action == "CreateRole" && record.call.object == "target" && record.outcome == Some(400)
+    };
+    assert!(sandbox.log().iter().filter(|record| refused(record)).count() >= 2, "it had to wait");
+    bench.ends(0, &["plan", "--detailed-exitcode"]);
+}

@@ -1,0 +1,10 @@
+//! irsa under fire: everything that can go wrong, at every request, on a clock that stands still.
+
+mod access;
+mod crowd;
+mod drift;
+mod matrix;
+mod order;
+mod process;
+mod stage;
+mod watch;

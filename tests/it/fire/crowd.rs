@@ -1,0 +1,427 @@
+//! Two runs of irsa at once and a person with a console, in an order that follows from a seed.
+//!
+//! Whatever the order: what belongs to others is not touched, and once the others stop one of the two converges. IAM has
+//! no compare-and-swap, so a change that lands between irsa's last look at an object and its write cannot be seen by
+//! it: those are counted, and every other one is a failure. `IRSA_TEST_SEEDS` says how many seeds, `IRSA_TEST_SEED` plays
+//! one again.
+
+use super::order::{Admitted, Order, Step};
+use crate::support::inside::{self, Inside};
+use crate::support::world::{FIRST, create_namespace};
+use irsa_sandbox::kubernetes::{Preconditions, Resource};
+use irsa_sandbox::{ClusterSpec, SandboxOptions, Snapshot};
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many seeds are played without being told.
+const SEEDS: u64 = 1_000;
+
+const HEAD: &str = r#"
+owner = "crowd"
+[guard]
+max-delete = 50
+max-change-percent = 100
+[accounts.one]
+id = "111122223333"
+[clusters.main]
+account = "one"
+region = "eu-west-1"
+[policies.read]
+statements = [{ actions = ["sqs:ReceiveMessage"], resources = ["*"] }]
+"#;
+
+const OLDER: &str = r#"
+[roles.kept]
+service-accounts = ["shop/kept"]
+attach = ["read"]
+[roles.kept.inline.own]
+statements = [{ actions = ["s3:GetObject"], resources = ["*"] }]
+[roles.gone]
+service-accounts = ["shop/gone"]
+attach = ["read"]
+"#;
+
+const NEWER: &str = r#"
+[roles.kept]
+service-accounts = ["shop/kept", "shop/more"]
+description = "newer"
+attach = ["read"]
+tags = { stage = "newer" }
+[roles.kept.inline.own]
+statements = [{ actions = ["s3:PutObject"], resources = ["*"] }]
+[roles.new]
+service-accounts = ["shop/new"]
+attach = ["read"]
+"#;
+
+const ROLES: [&str; 3] = ["kept", "gone", "new"];
+
+struct Crowd {
+    inside: Inside,
+    start: Snapshot,
+    wanted: BTreeMap<String, Value>,
+}
+
+impl Crowd {
+    async fn gather() -> Self {
+        let clusters = vec![ClusterSpec::new("main", FIRST, "eu-west-1").with_namespaces(&["shop"])];
+        let inside = Inside::start(SandboxOptions { clusters, ..SandboxOptions::empty() }).await;
+        inside.write("older.toml", &format!("{HEAD}{OLDER}"));
+        inside.write("newer.toml", &format!("{HEAD}{NEWER}"));
+        inside.sandbox.cluster("main").with(|store| create_namespace(store, "shop"));
+        let person = Person { inside: &inside };
+        person.make_role("foreign");
+        person
+            .iam("PutRolePolicy", &[("RoleName", "foreign"), ("PolicyName", "own"), ("PolicyDocument", &any("s3:*"))]);
+        person.iam("CreatePolicy", &[("PolicyName", "foreign"), ("PolicyDocument", &any("ec2:*"))]);
+        let ended = inside.irsa(1, "older.toml", &["apply", "--auto-approve"]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        let start = inside.sandbox.snapshot();
+        let ended = inside.irsa(1, "newer.toml", &["apply", "--auto-approve"]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        let wanted = ours(&inside);
+        Self { inside, start, wanted }
+    }
+}
+
+fn any(action: &str) -> String {
+    json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": action, "Resource": "*"}}).to_string()
+}
+
+fn roles(inside: &Inside) -> Value {
+    inside.sandbox.iam(FIRST, |iam| iam.snapshot())["roles"].clone()
+}
+
+/// What is ours, as it matters in the end.
+fn ours(inside: &Inside) -> BTreeMap<String, Value> {
+    let iam = inside.sandbox.iam(FIRST, |iam| iam.snapshot());
+    let mut all = BTreeMap::new();
+    for name in ROLES {
+        all.insert(format!("role {name}"), iam["roles"][name].clone());
+    }
+    inside.sandbox.cluster("main").with(|store| {
+        for name in ["kept", "more", "gone", "new"] {
+            let object = store.get(Resource::ServiceAccounts, "shop", name);
+            let role = object.map(|object| object["metadata"]["annotations"]["eks.amazonaws.com/role-arn"].clone());
+            // one that is not declared may point at whatever somebody wants, but for a role of ours
+            let ours = role.filter(|role| role.as_str().is_some_and(|arn| arn.contains("/irsa/crowd/")));
+            all.insert(format!("ServiceAccount {name}"), json!(ours));
+        }
+    });
+    all
+}
+
+fn others(inside: &Inside) -> Value {
+    let iam = inside.sandbox.iam(FIRST, |iam| iam.snapshot());
+    json!([iam["roles"]["foreign"], iam["policies"]["foreign"], iam["users"]])
+}
+
+fn owner(roles: &Value, name: &str) -> Option<String> {
+    let role = roles.get(name).filter(|role| role.is_object())?;
+    Some(role["tags"]["irsa/owner"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Somebody with a console.
+struct Person<'a> {
+    inside: &'a Inside,
+}
+
+impl Person<'_> {
+    /// What fails here has been changed by somebody else meanwhile, which is as well.
+    fn iam(&self, action: &str, fields: &[(&str, &str)]) {
+        let _ = self.inside.sandbox.iam_call(FIRST, action, fields);
+    }
+
+    fn make_role(&self, name: &str) {
+        let trust = json!({"Version": "2012-10-17", "Statement": {
+            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}});
+        self.iam("CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", &trust.to_string())]);
+    }
+
+    fn delete_role(&self, name: &str) {
+        let role = roles(self.inside)[name].clone();
+        for (policy, _) in role["inline"].as_object().into_iter().flatten() {
+            self.iam("DeleteRolePolicy", &[("RoleName", name), ("PolicyName", policy)]);
+        }
+        for arn in role["attached"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            self.iam("DetachRolePolicy", &[("RoleName", name), ("PolicyArn", arn)]);
+        }
+        self.iam("DeleteRole", &[("RoleName", name)]);
+    }
+
+    fn tag(&self, name: &str, key: &str, value: &str) {
+        self.iam("TagRole", &[("RoleName", name), ("Tags.member.1.Key", key), ("Tags.member.1.Value", value)]);
+    }
+
+    /// Does one thing; gives the role that is someone else's from now on, if that is what it did.
+    fn act(&self, random: &mut fastrand::Rng) -> Option<&'static str> {
+        let name = ROLES[random.usize(..ROLES.len())];
+        match random.u8(..12) {
+            0 => self.iam(
+                "AttachRolePolicy",
+                &[("RoleName", name), ("PolicyArn", "arn:aws:iam::aws:policy/ReadOnlyAccess")],
+            ),
+            1 => {
+                let inline = [("RoleName", name), ("PolicyName", "own"), ("PolicyDocument", &any("s3:DeleteObject"))];
+                self.iam("PutRolePolicy", &inline);
+            }
+            2 => self.iam("DeleteRolePolicy", &[("RoleName", name), ("PolicyName", "own")]),
+            3 => self.tag(name, "by", "hand"),
+            4 => self.tag("foreign", "changed", &random.u32(..).to_string()),
+            5 => {
+                let inline =
+                    [("RoleName", "foreign"), ("PolicyName", "own"), ("PolicyDocument", &any("ec2:RunInstances"))];
+                self.iam("PutRolePolicy", &inline);
+            }
+            6 => self.delete_role(name),
+            7 => self.inside.sandbox.cluster("main").with(|store| {
+                let role = "arn:aws:iam::111122223333:role/foreign";
+                // one that is not there cannot be changed
+                let _ = store.edit(Resource::ServiceAccounts, "shop", name, "kubectl-edit", |object| {
+                    object["metadata"]["annotations"]["eks.amazonaws.com/role-arn"] = json!(role);
+                });
+            }),
+            8 => self.inside.sandbox.cluster("main").with(|store| {
+                let _ = store.delete(Resource::ServiceAccounts, "shop", name, &Preconditions::default(), false);
+            }),
+            9 | 10 => {
+                if owner(&roles(self.inside), name).is_some() {
+                    self.tag(name, "irsa/owner", "somebody-else");
+                    return Some(name);
+                }
+                self.make_role(name);
+                return Some(name);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Gives everything back: what carries a name of ours and another owner goes.
+    fn leave(&self) {
+        for name in ROLES {
+            if owner(&roles(self.inside), name).is_some_and(|owner| owner != "crowd") {
+                self.delete_role(name);
+            }
+        }
+    }
+}
+
+/// What came of one seed.
+#[derive(Default)]
+struct Outcome {
+    wrong: Vec<String>,
+    /// Writes to an object that somebody took over after the last look at it.
+    races: u64,
+    writes: u64,
+    trace: u64,
+}
+
+/// Which role a step is about.
+fn role_of(step: &Step) -> Option<&str> {
+    let name = step.object.rsplit('/').next()?;
+    (ROLES.contains(&name) && !step.operation.contains(' ')).then_some(name)
+}
+
+/// Whether the actor could have seen, by then, that the role is somebody else's.
+fn has_looked(past: &[Step], actor: &str, role: &str, since: usize) -> bool {
+    let tells = ["GetRole", "ListRoleTags", "GetAccountAuthorizationDetails"];
+    past.iter().skip(since).any(|step| {
+        step.actor == actor
+            && !step.done
+            && tells.contains(&step.operation.as_str())
+            && (step.operation.starts_with("GetAccount") || role_of(step) == Some(role))
+    })
+}
+
+async fn play(crowd: &Crowd, seed: u64) -> Outcome {
+    let inside = &crowd.inside;
+    inside.sandbox.restore(&crowd.start);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let order = Arc::new(Order::default());
+    let admitted = Arc::new(Admitted(Arc::clone(&order)));
+    inside.sandbox.gate().admit_by(Some(Arc::clone(&admitted) as Arc<_>));
+    let cluster = inside.sandbox.cluster("main");
+    cluster.gate().admit_by(Some(admitted as Arc<_>));
+
+    let second = if random.bool() { "newer.toml" } else { "older.toml" };
+    let outcome = RefCell::new(Outcome::default());
+    let expected = RefCell::new(others(inside));
+    let taken: RefCell<BTreeMap<&'static str, usize>> = RefCell::default();
+    let person = Person { inside };
+    // in thousandths of the steps
+    let busy = [0, 2, 5, 10, 20, 50, 150][random.usize(..7)];
+    let choose = |waiting: &[Step], past: &[Step]| {
+        let mut outcome = outcome.borrow_mut();
+        let now = others(inside);
+        if now != *expected.borrow() {
+            let text = format!("what belongs to others was changed: {now} was {}", expected.borrow());
+            outcome.wrong.push(text);
+        }
+        if random.u16(..1000) < busy {
+            if let Some(role) = person.act(&mut random) {
+                taken.borrow_mut().insert(role, past.len());
+            }
+        }
+        *expected.borrow_mut() = others(inside);
+        let index = random.usize(..waiting.len());
+        let step = &waiting[index];
+        if step.write && !step.done {
+            outcome.writes += 1;
+            let role = role_of(step).filter(|_| !step.operation.starts_with("Create"));
+            let owner = role.and_then(|role| owner(&roles(inside), role));
+            if let (Some(role), Some(owner)) = (role, owner)
+                && owner != "crowd"
+            {
+                let since = taken.borrow().get(role).copied().unwrap_or(0);
+                if has_looked(past, &step.actor, role, since) {
+                    let text =
+                        format!("{} {} although `{role}` was seen to be `{owner}`'s", step.actor, step.operation);
+                    outcome.wrong.push(text);
+                } else {
+                    outcome.races += 1;
+                }
+            }
+        }
+        index
+    };
+    let both = async {
+        let run = |actor: &'static str, file: &'static str| async move {
+            let ended = inside.irsa_as(actor, seed, file, &["apply", "--auto-approve"]).await;
+            (actor, ended)
+        };
+        tokio::join!(run("first", "newer.toml"), run("second", second))
+    };
+    let ((_, one), (_, two)) = tokio::select! {
+        () = order.run(choose) => unreachable!("it ends with the runs"),
+        ended = both => ended,
+    };
+    inside.sandbox.gate().admit_by(None);
+    cluster.gate().admit_by(None);
+    let mut outcome = outcome.into_inner();
+    for ended in [&one, &two] {
+        if ![0, 1, 4, 6].contains(&ended.code) {
+            outcome.wrong.push(format!("a run among others ended oddly: {ended}"));
+        }
+    }
+    outcome.trace = trace(&order.past());
+    settle(crowd, &person, &mut outcome).await;
+    outcome
+}
+
+/// Once the others have stopped, one run is enough, and leaves nothing to do.
+async fn settle(crowd: &Crowd, person: &Person<'_>, outcome: &mut Outcome) {
+    let inside = &crowd.inside;
+    person.leave();
+    let expected = others(inside);
+    let ended = inside.irsa(5, "newer.toml", &["apply", "--auto-approve", "--force-conflicts"]).await;
+    if ended.code != 0 {
+        outcome.wrong.push(format!("alone again, it does not converge: {ended}"));
+    }
+    let plan = inside.irsa(5, "newer.toml", &["plan", "--detailed-exitcode"]).await;
+    if plan.code != 0 {
+        outcome.wrong.push(format!("then the plan is not empty: {plan}"));
+    }
+    let is = ours(inside);
+    if is != crowd.wanted {
+        outcome.wrong.push(format!("what is live is not what was to be: {is:?}"));
+    }
+    if others(inside) != expected {
+        outcome.wrong.push("the last run changed what belongs to others".to_owned());
+    }
+}
+
+/// A number that differs where the order differs (FNV-1a).
+fn trace(past: &[Step]) -> u64 {
+    past.iter()
+        .flat_map(|step| format!("{}{}{}{}", step.actor, step.operation, step.object, step.done).into_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[derive(Default)]
+struct Sum {
+    seeds: u64,
+    writes: u64,
+    races: u64,
+    orders: BTreeSet<u64>,
+    failures: BTreeMap<u64, Vec<String>>,
+}
+
+fn work(next: &AtomicU64, from: u64, seeds: u64) -> Sum {
+    inside::runtime().block_on(async {
+        let crowd = Crowd::gather().await;
+        let mut sum = Sum::default();
+        loop {
+            let index = next.fetch_add(1, Ordering::SeqCst);
+            if index >= seeds {
+                return sum;
+            }
+            let seed = from + index;
+            let outcome = play(&crowd, seed).await;
+            sum.seeds += 1;
+            sum.writes += outcome.writes;
+            sum.races += outcome.races;
+            sum.orders.insert(outcome.trace);
+            if !outcome.wrong.is_empty() {
+                sum.failures.insert(seed, outcome.wrong);
+            }
+        }
+    })
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+}
+
+#[test]
+fn a_crowd_does_no_harm_and_one_alone_converges() {
+    let (from, seeds) = match number("IRSA_TEST_SEED") {
+        Some(seed) => (seed, 1),
+        None => (0, number("IRSA_TEST_SEEDS").unwrap_or(SEEDS)),
+    };
+    let next = Arc::new(AtomicU64::new(0));
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            let next = Arc::clone(&next);
+            std::thread::spawn(move || work(&next, from, seeds))
+        })
+        .collect();
+    let mut all = Sum::default();
+    for thread in threads {
+        let sum = thread.join().expect("a thread of the crowd");
+        all.seeds += sum.seeds;
+        all.writes += sum.writes;
+        all.races += sum.races;
+        all.orders.extend(sum.orders);
+        all.failures.extend(sum.failures);
+    }
+    let Sum { seeds, writes, races, orders, failures } = all;
+    println!(
+        "crowd: {seeds} seeds, {} orders, {writes} writes, {races} to what was taken over since the last look",
+        orders.len()
+    );
+    let shown: Vec<String> = failures
+        .iter()
+        .take(5)
+        .map(|(seed, wrong)| format!("== IRSA_TEST_SEED={seed}\n{}", wrong.join("\n")))
+        .collect();
+    assert!(failures.is_empty(), "{} of {seeds} seeds failed\n{}", failures.len(), shown.join("\n"));
+}
+
+#[test]
+fn a_seed_plays_the_same_again() {
+    let traces = |_| {
+        inside::runtime().block_on(async {
+            let crowd = Crowd::gather().await;
+            let mut traces = Vec::new();
+            for seed in [3, 17, 99] {
+                traces.push(play(&crowd, seed).await.trace);
+            }
+            traces
+        })
+    };
+    assert_eq!(traces(0), traces(1));
+}

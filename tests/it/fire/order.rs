@@ -1,0 +1,129 @@
+//! Holds every request at the gates, and lets them on one at a time, in an order that follows from a seed.
+//!
+//! On a clock that stands still a sleep ends only when nothing else can go on: then all requests that can be under way
+//! are waiting here, and one of them is chosen.
+
+use irsa_sandbox::aws;
+use irsa_sandbox::gate::{Admission, Stage as Moment};
+use irsa_sandbox::kubernetes;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+
+/// A request as the order knows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Step {
+    /// Who sends it, as the user agent says.
+    pub(crate) actor: String,
+    pub(crate) operation: String,
+    pub(crate) object: String,
+    pub(crate) write: bool,
+    /// Whether it is done already, and its answer is under way.
+    pub(crate) done: bool,
+    /// What the server said.
+    pub(crate) outcome: Option<u16>,
+    number: u64,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<(Step, oneshot::Sender<()>)>,
+    past: Vec<Step>,
+}
+
+/// All that wait.
+#[derive(Default)]
+pub(crate) struct Order {
+    state: Mutex<State>,
+    arrived: Notify,
+}
+
+impl Order {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn wait(&self, step: Step) {
+        let (sender, receiver) = oneshot::channel();
+        self.state().waiting.push((step, sender));
+        self.arrived.notify_one();
+        // an order that has ended holds nobody
+        let _ = receiver.await;
+    }
+
+    /// Lets one on after the other for as long as `chosen` says which; it is asked when nothing else can go on.
+    pub(crate) async fn run(&self, mut chosen: impl FnMut(&[Step], &[Step]) -> usize) {
+        loop {
+            if self.state().waiting.is_empty() {
+                self.arrived.notified().await;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let mut state = self.state();
+            let State { waiting, past } = &mut *state;
+            if waiting.is_empty() {
+                continue;
+            }
+            waiting.sort_by(|(one, _), (other, _)| one.cmp(other));
+            let steps: Vec<Step> = waiting.iter().map(|(step, _)| step.clone()).collect();
+            let index = chosen(&steps, past) % waiting.len();
+            let (step, sender) = waiting.swap_remove(index);
+            past.push(step);
+            // whoever sent it may have given up
+            let _ = sender.send(());
+        }
+    }
+
+    /// What was let on so far, in order.
+    pub(crate) fn past(&self) -> Vec<Step> {
+        self.state().past.clone()
+    }
+}
+
+fn actor(user_agent: &str) -> String {
+    let (_, rest) = user_agent.split_once("app/").unwrap_or_default();
+    rest.split_whitespace().next().unwrap_or_default().to_owned()
+}
+
+/// The order as something that both kinds of gate can be given.
+pub(crate) struct Admitted(pub(crate) Arc<Order>);
+
+impl Admission<aws::Call> for Admitted {
+    fn decide<'a>(&'a self, moment: Moment, call: &'a aws::Call, outcome: Option<u16>) -> aws::Decision<'a> {
+        let step = Step {
+            actor: actor(&call.user_agent),
+            operation: call.action.clone(),
+            object: format!("{}/{}", call.account, call.object),
+            write: call.is_write(),
+            done: moment == Moment::After,
+            outcome,
+            number: call.number,
+        };
+        Box::pin(async move {
+            self.0.wait(step).await;
+            None
+        })
+    }
+}
+
+impl Admission<kubernetes::Call> for Admitted {
+    fn decide<'a>(
+        &'a self,
+        moment: Moment,
+        call: &'a kubernetes::Call,
+        outcome: Option<u16>,
+    ) -> kubernetes::Decision<'a> {
+        let step = Step {
+            actor: actor(&call.user_agent),
+            operation: format!("{} {}", call.verb, call.resource),
+            object: format!("{}/{}", call.namespace, call.name),
+            write: call.is_write(),
+            done: moment == Moment::After,
+            outcome,
+            number: call.number,
+        };
+        Box::pin(async move {
+            self.0.wait(step).await;
+            None
+        })
+    }
+}

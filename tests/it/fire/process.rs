@@ -1,0 +1,118 @@
+//! One cell a fault with everything real: the binary, sockets, and waits that are only shortened.
+
+use crate::support::program::Bench;
+use crate::support::world::World;
+use irsa_sandbox::aws::{Fault, Match, Refusal};
+use irsa_sandbox::gate::Stage;
+
+/// Waits are divided by this.
+const SPEED: &str = "40";
+
+const CONFIGURATION: &str = r#"
+owner = "process"
+[clusters.main]
+region = "eu-west-1"
+[roles.app]
+service-accounts = ["shop/app"]
+[roles.app.inline.own]
+statements = [{ actions = ["s3:GetObject"], resources = ["*"] }]
+[roles.other]
+service-accounts = ["shop/other"]
+"#;
+
+/// What a role's making meets.
+fn faults() -> Vec<(&'static str, Stage, Fault)> {
+    let refuse = |refusal: Refusal| Fault::Refuse(refusal);
+    vec![
+        ("throttling", Stage::Before, refuse(Refusal::throttled("iam"))),
+        ("429", Stage::Before, refuse(Refusal::too_many("iam"))),
+        ("500", Stage::Before, refuse(Refusal::internal("iam"))),
+        ("502 in HTML", Stage::Before, Fault::bad_gateway()),
+        ("503", Stage::Before, refuse(Refusal::unavailable())),
+        ("a reset before", Stage::Before, Fault::Drop),
+        ("a reset after", Stage::After, Fault::Drop),
+        ("half an answer", Stage::After, Fault::Truncate),
+        ("no answer", Stage::Before, Fault::Hang),
+        ("no answer to what was done", Stage::After, Fault::Hang),
+        ("access denied", Stage::Before, Fault::Deny),
+        ("a concurrent change", Stage::Before, refuse(Refusal::concurrent_modification())),
+        ("an object that cannot be changed now", Stage::Before, refuse(Refusal::unmodifiable())),
+        ("expired credentials", Stage::Before, refuse(Refusal::expired("iam"))),
+    ]
+}
+
+fn bench() -> (World, Bench) {
+    let world = World::with_cluster("main");
+    crate::support::world::create_namespaces_in(&world.cluster("main"), &["shop"]);
+    let mut bench = Bench::with(world.environment(), CONFIGURATION);
+    bench.set("IRSA_TEST_SPEED", SPEED);
+    (world, bench)
+}
+
+#[test]
+fn the_binary_survives_each_fault_once() {
+    let faults = faults();
+    for (what, stage, fault) in &faults {
+        let (world, bench) = bench();
+        world.fault(*stage, Match::on("iam", "CreateRole").about("app"), fault.clone(), Some(1));
+        let run = bench.irsa(&["apply", "--auto-approve"]);
+        assert!([0, 6].contains(&run.code), "{what}: {run}");
+        if run.code == 6 {
+            run.says("iam:CreateRole").says("role/app");
+        }
+        assert!(
+            world.has_role(crate::support::world::FIRST, "other"),
+            "{what}: what has nothing to do with it is lost"
+        );
+        bench.converges();
+    }
+    println!("process: {} faults, once each", faults.len());
+}
+
+#[test]
+fn the_binary_ends_in_time_whatever_lasts() {
+    let faults = faults();
+    for (what, stage, fault) in &faults {
+        let (world, bench) = bench();
+        world.fault(*stage, Match::on("iam", "CreateRole").about("app"), fault.clone(), None);
+        let run = bench.ends(6, &["apply", "--auto-approve", "--timeout", "60s"]);
+        run.says("iam:CreateRole").says("role/app");
+        if matches!(fault, Fault::Refuse(_) | Fault::Deny) {
+            run.says("request id: 00000000-0000-4000-8000-");
+        }
+        assert!(
+            world.has_role(crate::support::world::FIRST, "other"),
+            "{what}: what has nothing to do with it is lost"
+        );
+        world.allow_all();
+        bench.converges();
+    }
+    println!("process: {} faults, for ever", faults.len());
+}
+
+#[test]
+fn an_endpoint_that_nobody_listens_at_is_named() {
+    let (world, bench) = bench();
+    world.refuse_connections(true);
+    bench.ends(1, &["apply", "--auto-approve"]).says("sts:GetCallerIdentity");
+    world.refuse_connections(false);
+    bench.converges();
+    world.cluster("main").stop();
+    bench.ends(4, &["plan"]).says("cluster/main");
+}
+
+/// A mistake is told at once: nothing is waited for that will not come.
+#[test]
+fn a_mistake_fails_at_once() {
+    let (world, bench) = bench();
+    bench.converges();
+    let trust = "[[roles.app.trust]]\nprincipals = { aws = [\"arn:aws:iam::111122223333:user/nobody\"] }\nactions = [\"sts:AssumeRole\"]";
+    bench.write("irsa.toml", &format!("{CONFIGURATION}\n{trust}"));
+    world.clear_log();
+    bench.ends(6, &["apply", "--auto-approve"]).says("MalformedPolicyDocument").says("role/app");
+    assert_eq!(world.requests("UpdateAssumeRolePolicy").len(), 1, "{:?}", world.actions());
+    bench.write("irsa.toml", &CONFIGURATION.replace("[roles.other]", "[roles.other]\nattach = [\"aws:NoSuchPolicy\"]"));
+    world.clear_log();
+    bench.ends(6, &["apply", "--auto-approve"]).says("aws:policy/NoSuchPolicy").says("role/other");
+    assert_eq!(world.requests("AttachRolePolicy").len(), 1, "{:?}", world.actions());
+}

@@ -1,0 +1,374 @@
+//! The world that the fire is set to: what is live before, what is to be live after, and what belongs to others.
+//!
+//! Between the two is every kind of change that irsa makes: objects come, change, are adopted, move and go, in two
+//! accounts and three clusters. Others' objects stand beside ours, and must be the same at every moment.
+
+use super::access::{self, Triple};
+use crate::support::inside::{Ended, Inside};
+use crate::support::world::{FIRST, SECOND, create_namespace};
+use irsa_sandbox::kubernetes::Resource;
+use irsa_sandbox::{SandboxOptions, Snapshot};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+/// The clusters of the stage.
+pub(crate) const CLUSTERS: [&str; 3] = ["data-eu", "shop-eu", "shop-us"];
+
+const HEAD: &str = r#"
+owner = "fire"
+[guard]
+max-delete = 50
+max-change-percent = 100
+[accounts.one]
+id = "111122223333"
+[accounts.two]
+id = "444455556666"
+assume-role = "arn:aws:iam::444455556666:role/OrganizationAccountAccessRole"
+[clusters.shop-eu]
+account = "one"
+region = "eu-west-1"
+[clusters.shop-us]
+account = "two"
+region = "us-east-1"
+"#;
+
+const BEFORE: &str = r#"
+[clusters.data-eu]
+account = "one"
+region = "eu-west-1"
+
+[policies.read]
+statements = [{ actions = ["sqs:ReceiveMessage"], resources = ["*"] }]
+[policies.old]
+statements = [{ actions = ["sqs:PurgeQueue"], resources = ["*"] }]
+tags = { stage = "before" }
+[policies.versions]
+statements = [{ actions = ["s3:ListBucket"], resources = ["*"] }]
+tags = { stage = "before", left = "yes" }
+
+[roles.grow]
+account = "one"
+cluster = "shop-eu"
+service-accounts = ["shop/a"]
+attach = ["read"]
+description = "before"
+tags = { stage = "before", left = "yes" }
+[roles.grow.inline.own]
+statements = [{ actions = ["s3:GetObject"], resources = ["*"] }]
+
+[roles.shrink]
+account = "one"
+cluster = "shop-eu"
+service-accounts = ["shop/b", "shop/c"]
+attach = ["read", "old"]
+permissions-boundary = "arn:aws:iam::111122223333:policy/bound"
+[roles.shrink.inline.own]
+statements = [{ actions = ["s3:GetObject", "s3:PutObject"], resources = ["*"] }]
+[roles.shrink.inline.more]
+statements = [{ actions = ["s3:DeleteObject"], resources = ["*"] }]
+
+[roles.gone]
+account = "one"
+cluster = "shop-eu"
+service-accounts = ["shop/g"]
+attach = ["old"]
+[roles.gone.inline.own]
+statements = [{ actions = ["s3:GetObject"], resources = ["*"] }]
+
+[roles.stay]
+account = "one"
+cluster = "shop-eu"
+service-accounts = ["shop/s", "shop/x"]
+[roles.stay.inline.own]
+statements = [{ actions = ["s3:GetObject"], resources = ["*"] }]
+
+[roles.wide]
+account = "one"
+cluster = ["shop-eu", "data-eu"]
+service-accounts = ["shop/w"]
+
+[roles.far]
+account = "two"
+cluster = "shop-us"
+service-accounts = ["shop/f"]
+attach = ["versions"]
+"#;
+
+const AFTER: &str = r#"
+[clusters.data-eu]
+account = "one"
+region = "eu-west-1"
+state = "gone"
+
+[policies.read]
+statements = [{ actions = ["sqs:ReceiveMessage"], resources = ["*"] }]
+[policies.versions]
+statements = [{ actions = ["s3:ListBucket", "s3:GetObject"], resources = ["*"] }]
+tags = { stage = "after" }
+[policies.new]
+statements = [{ actions = ["sqs:SendMessage"], resources = ["*"] }]
+
+[roles.grow]
+account = "one"
+cluster = "shop-eu"
+service-accounts = ["shop/a", "shop/d", "shop/x"]
+attach = ["read", "new"]
+description = "after"
+max-session-duration = "2h"
+permissions-boundary = "arn:aws:iam::111122223333:policy/bound"
+tags = { stage = "after" }
+[roles.grow.inline.own]
+statements = [{ actions = ["s3:PutObject"], resources = ["*"] }]
+
+[roles.shrink]
+account = "one"
+cluster = "shop-eu"
+service-accounts = ["shop/b"]
+attach = ["read"]
+permissions-boundary = "none"
+[roles.shrink.inline.own]
+statements = [{ actions = ["s3:GetObject"], resources = ["*"] }]
+
+[roles.stay]
+account = "one"
+cluster = "shop-eu"
+service-accounts = ["shop/s"]
+[roles.stay.inline.own]
+statements = [{ actions = ["s3:GetObject"], resources = ["*"] }]
+
+[roles.wide]
+account = "one"
+cluster = "shop-eu"
+service-accounts = ["shop/w"]
+
+[roles.adopted]
+account = "one"
+cluster = "shop-eu"
+adopt = true
+path = "/"
+service-accounts = ["shop/o"]
+
+[roles.fresh]
+account = "one"
+cluster = "shop-eu"
+service-accounts = ["shop/n"]
+attach = ["new"]
+permissions-boundary = "arn:aws:iam::111122223333:policy/bound"
+[roles.fresh.inline.own]
+statements = [{ actions = ["sqs:SendMessage"], resources = ["*"] }]
+[[service-accounts]]
+role = "fresh"
+cluster = "shop-eu"
+namespace = "shop"
+name = "bare"
+manage = "annotate"
+
+[roles.far]
+account = "two"
+cluster = "shop-us"
+service-accounts = ["shop/f", "shop/h"]
+attach = ["versions"]
+"#;
+
+/// What can be seen of the world that matters: without times, ids and version numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct View {
+    pub(crate) ours: BTreeMap<String, Value>,
+    pub(crate) others: BTreeMap<String, Value>,
+}
+
+/// The stage.
+pub(crate) struct Stage {
+    pub(crate) inside: Inside,
+    pub(crate) before: View,
+    pub(crate) after: View,
+    /// Who may do what before or after.
+    pub(crate) meant: BTreeSet<Triple>,
+    start: Mutex<Snapshot>,
+}
+
+/// What others have, whose names say so.
+fn is_others(name: &str) -> bool {
+    name.contains("foreign") || name.contains("bound") || name.contains("OrganizationAccountAccessRole")
+}
+
+impl Stage {
+    /// Sets the stage, and plays it once without fire, to know how it is to end.
+    pub(crate) async fn set() -> Self {
+        let inside = Inside::start(SandboxOptions::demo()).await;
+        inside.write("before.toml", &format!("{HEAD}{BEFORE}"));
+        inside.write("after.toml", &format!("{HEAD}{AFTER}"));
+        set_others(&inside);
+        let ended = inside.irsa(1, "before.toml", &["apply", "--auto-approve"]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        disturb(&inside);
+        let start = Mutex::new(inside.sandbox.snapshot());
+        let before = view(&inside);
+        let mut meant = access::triples(&iam(&inside));
+        let ended = inside.irsa(1, "after.toml", &["apply", "--auto-approve"]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        let ended = inside.irsa(1, "after.toml", &["plan", "--detailed-exitcode"]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        let after = view(&inside);
+        meant.extend(access::triples(&iam(&inside)));
+        assert_ne!(before.ours, after.ours);
+        assert_eq!(before.others, after.others);
+        Self { inside, before, after, meant, start }
+    }
+
+    /// Everything as it was before the change.
+    pub(crate) fn reset(&self) {
+        self.inside.sandbox.restore(&self.start.lock().expect("nobody fails while holding it"));
+        self.inside.dials.refuse(false, 0);
+        self.inside.dials.refuse(true, 0);
+        self.inside.sandbox.stale_reads(0);
+    }
+
+    /// Applies what is to be.
+    pub(crate) async fn apply(&self, seed: u64) -> Ended {
+        self.inside.irsa(seed, "after.toml", &["apply", "--auto-approve"]).await
+    }
+
+    /// Plans it.
+    pub(crate) async fn plan(&self, seed: u64) -> Ended {
+        self.inside.irsa(seed, "after.toml", &["plan", "--detailed-exitcode"]).await
+    }
+
+    /// Who may do what right now, and what belongs to others.
+    pub(crate) fn look(&self) -> (BTreeSet<Triple>, BTreeMap<String, Value>) {
+        let iam = iam(&self.inside);
+        let triples = access::triples(&iam);
+        (triples, view_of(&self.inside, iam, &is_others).others)
+    }
+
+    pub(crate) fn view(&self) -> View {
+        view(&self.inside)
+    }
+}
+
+fn iam(inside: &Inside) -> BTreeMap<&'static str, Value> {
+    [FIRST, SECOND].map(|account| (account, inside.sandbox.iam(account, |iam| iam.snapshot()))).into()
+}
+
+fn call(inside: &Inside, account: &str, action: &str, fields: &[(&str, &str)]) {
+    inside.sandbox.iam_call(account, action, fields).unwrap_or_else(|refusal| panic!("{action}: {refusal:?}"));
+}
+
+/// What belongs to others.
+fn set_others(inside: &Inside) {
+    for cluster in CLUSTERS {
+        inside.sandbox.cluster(cluster).with(|store| {
+            create_namespace(store, "shop");
+            store.seed_service_account("shop", "bare", &[], "someone").expect("a ServiceAccount");
+            let role = [("eks.amazonaws.com/role-arn", "arn:aws:iam::111122223333:role/foreign")];
+            store.seed_service_account("shop", "foreign", &role, "someone").expect("a ServiceAccount");
+        });
+    }
+    let statement = |actions: &[&str]| {
+        json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": actions, "Resource": "*"}})
+            .to_string()
+    };
+    let issuer = inside.sandbox.cluster("shop-eu").issuer().to_owned();
+    let host = issuer.trim_start_matches("https://");
+    let trust = json!({"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": format!("arn:aws:iam::{FIRST}:oidc-provider/{host}")},
+        "Condition": {"StringEquals": {
+            format!("{host}:sub"): "system:serviceaccount:shop:foreign", format!("{host}:aud"): "sts.amazonaws.com"}},
+    }});
+    let ec2 = json!({"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}});
+    for account in [FIRST, SECOND] {
+        let bound = [("PolicyName", "bound"), ("PolicyDocument", &statement(&["s3:*", "sqs:*"]))];
+        call(inside, account, "CreatePolicy", &bound);
+        let foreign = [("PolicyName", "foreign"), ("PolicyDocument", &statement(&["ec2:*"]))];
+        call(inside, account, "CreatePolicy", &foreign);
+    }
+    let provider = [("Url", "https://foreign.example.com/id"), ("ClientIDList.member.1", "sts.amazonaws.com")];
+    call(inside, FIRST, "CreateOpenIDConnectProvider", &provider);
+    let role = [("RoleName", "foreign"), ("AssumeRolePolicyDocument", &trust.to_string())];
+    call(inside, FIRST, "CreateRole", &role);
+    let owned = [
+        ("RoleName", "foreign-owned"),
+        ("Path", "/irsa/fire/"),
+        ("AssumeRolePolicyDocument", &ec2.to_string()),
+        ("Tags.member.1.Key", "irsa/owner"),
+        ("Tags.member.1.Value", "another"),
+    ];
+    call(inside, FIRST, "CreateRole", &owned);
+    let arn = format!("arn:aws:iam::{FIRST}:policy/foreign");
+    call(inside, FIRST, "AttachRolePolicy", &[("RoleName", "foreign"), ("PolicyArn", &arn)]);
+    let adopted = [("RoleName", "adopted"), ("AssumeRolePolicyDocument", &ec2.to_string())];
+    call(inside, FIRST, "CreateRole", &adopted);
+}
+
+/// What somebody did by hand since the last apply: the change undoes it on the way.
+fn disturb(inside: &Inside) {
+    let host = inside.sandbox.cluster("shop-eu").issuer().trim_start_matches("https://").to_owned();
+    let arn = format!("arn:aws:iam::{FIRST}:oidc-provider/{host}");
+    let audience = [("OpenIDConnectProviderArn", arn.as_str()), ("ClientID", "sts.amazonaws.com")];
+    call(inside, FIRST, "RemoveClientIDFromOpenIDConnectProvider", &audience);
+    let tag =
+        [("OpenIDConnectProviderArn", arn.as_str()), ("Tags.member.1.Key", "by"), ("Tags.member.1.Value", "hand")];
+    call(inside, FIRST, "TagOpenIDConnectProvider", &tag);
+    let policy = format!("arn:aws:iam::{SECOND}:policy/irsa/fire/versions");
+    let current = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]});
+    for _ in 0..4 {
+        let version =
+            [("PolicyArn", policy.as_str()), ("PolicyDocument", &current.to_string()), ("SetAsDefault", "true")];
+        call(inside, SECOND, "CreatePolicyVersion", &version);
+    }
+}
+
+fn view(inside: &Inside) -> View {
+    view_of(inside, iam(inside), &|_| true)
+}
+
+/// What can be seen of the objects whose names are asked for.
+fn view_of(inside: &Inside, iam: BTreeMap<&'static str, Value>, asked: &dyn Fn(&str) -> bool) -> View {
+    let mut view = View { ours: BTreeMap::new(), others: BTreeMap::new() };
+    let mut put = |place: String, name: &str, value: Value| {
+        let whose = if is_others(name) { &mut view.others } else { &mut view.ours };
+        whose.insert(place, value);
+    };
+    for (account, iam) in iam {
+        for (kind, objects) in iam.as_object().into_iter().flatten() {
+            for (name, object) in objects.as_object().into_iter().flatten().filter(|(name, _)| asked(name)) {
+                let mut object = object.clone();
+                if kind == "policies" {
+                    // the numbers tell how often it was tried
+                    let default = object["default"].as_str().unwrap_or_default().to_owned();
+                    object["document"] = object["versions"][default].clone();
+                    let fields = object.as_object_mut().expect("an object");
+                    fields.remove("versions");
+                    fields.remove("default");
+                }
+                put(format!("{account} {kind} {name}"), name, object);
+            }
+        }
+    }
+    for cluster in CLUSTERS {
+        inside.sandbox.cluster(cluster).with(|store| {
+            for object in store.all(Resource::ServiceAccounts) {
+                let meta = &object["metadata"];
+                let name = meta["name"].as_str().unwrap_or_default();
+                if !asked(name) {
+                    continue;
+                }
+                let shown = json!({"labels": meta["labels"], "annotations": meta["annotations"]});
+                let place = format!("{cluster} {}/{name}", meta["namespace"].as_str().unwrap_or_default());
+                put(place, name, shown);
+            }
+        });
+    }
+    view
+}
+
+/// The difference, for the person who reads a failure.
+pub(crate) fn differences(one: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -> Vec<String> {
+    let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+    let differ = keys.into_iter().filter(|key| one.get(*key) != other.get(*key));
+    differ.map(|key| format!("{key}: {} is {}", shown(one.get(key)), shown(other.get(key)))).collect()
+}

@@ -1,0 +1,333 @@
+//! Sees every request at both gates: strikes one cell's fault, and looks after each write whether anything is wrong.
+
+use super::access::Triple;
+use super::stage::Stage;
+use irsa_sandbox::aws::{self, Refusal};
+use irsa_sandbox::gate::{Admission, Stage as Moment};
+use irsa_sandbox::kubernetes;
+use std::collections::{BTreeSet, VecDeque};
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    Throttling,
+    TooManyRequests,
+    InternalError,
+    BadGateway,
+    Unavailable,
+    ConnectionRefused,
+    ResetBefore,
+    ResetAfter,
+    Truncated,
+    Hang,
+    HangAfter,
+    Stale(u32),
+    Denied,
+    Busy,
+    Expired,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 17] = [
+        Self::Throttling,
+        Self::TooManyRequests,
+        Self::InternalError,
+        Self::BadGateway,
+        Self::Unavailable,
+        Self::ConnectionRefused,
+        Self::ResetBefore,
+        Self::ResetAfter,
+        Self::Truncated,
+        Self::Hang,
+        Self::HangAfter,
+        Self::Stale(1),
+        Self::Stale(3),
+        Self::Stale(10),
+        Self::Denied,
+        Self::Busy,
+        Self::Expired,
+    ];
+
+    /// Whether an answer comes that carries a request id.
+    pub(crate) fn has_request_id(self) -> bool {
+        matches!(
+            self,
+            Self::Throttling
+                | Self::TooManyRequests
+                | Self::InternalError
+                | Self::Unavailable
+                | Self::Denied
+                | Self::Busy
+                | Self::Expired
+        )
+    }
+}
+
+/// An operation, as a fault is aimed at it and as irsa may name it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Operation {
+    /// `iam`, `sts`, `eks` or `kubernetes`.
+    pub(crate) service: String,
+    /// `GetRole`, or `patch serviceaccounts`.
+    pub(crate) name: String,
+    /// Whether it changes something.
+    pub(crate) write: bool,
+}
+
+impl Operation {
+    pub(crate) fn of_aws(call: &aws::Call) -> Self {
+        Self { service: call.service.clone(), name: call.action.clone(), write: call.is_write() }
+    }
+
+    pub(crate) fn of_kubernetes(call: &kubernetes::Call) -> Self {
+        let resource = if call.resource.is_empty() { &call.path } else { &call.resource };
+        let verb = if call.is_apply() { "apply" } else { &call.verb };
+        Self { service: "kubernetes".to_owned(), name: format!("{verb} {resource}"), write: call.is_write() }
+    }
+
+    /// How irsa's own words name it.
+    pub(crate) fn words(&self) -> String {
+        if self.service != "kubernetes" {
+            return format!("{}:{}", self.service, self.name);
+        }
+        let (verb, resource) = self.name.split_once(' ').unwrap_or_default();
+        let kind = match resource {
+            "serviceaccounts" => "ServiceAccount",
+            "namespaces" => "amespace",
+            "pods" => "Pod",
+            _ => "",
+        };
+        match verb {
+            "apply" | "patch" | "delete" => kind.to_owned(),
+            _ => format!("{verb} {kind}"),
+        }
+    }
+}
+
+/// One fault at one operation.
+#[derive(Debug, Clone)]
+pub(crate) struct Cell {
+    pub(crate) operation: Operation,
+    pub(crate) fault: Fault,
+    /// Strikes whenever the operation is about the same object, not only the first time.
+    pub(crate) forever: bool,
+}
+
+/// The object that a fault struck, and how often.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Struck {
+    pub(crate) object: Option<String>,
+    pub(crate) times: u32,
+    /// The number of the first request that was struck.
+    pub(crate) number: u64,
+}
+
+#[derive(Default)]
+struct State {
+    cell: Option<Cell>,
+    struck: Struck,
+    /// AWS, or Kubernetes, is gone: it answers nothing.
+    gone: Option<bool>,
+    /// Reads are stale until the next write.
+    stale: bool,
+    wrong: Vec<String>,
+    last: VecDeque<String>,
+}
+
+/// In charge of both gates.
+pub(crate) struct Watch {
+    stage: Weak<Stage>,
+    meant: BTreeSet<Triple>,
+    state: Mutex<State>,
+}
+
+/// What a request is, for both kinds of gate.
+struct Seen {
+    operation: Operation,
+    object: String,
+    number: u64,
+    by_irsa: bool,
+}
+
+impl Watch {
+    pub(crate) fn new(stage: &Arc<Stage>) -> Arc<Self> {
+        let watch = Arc::new(Self {
+            stage: Arc::downgrade(stage),
+            meant: stage.meant.clone(),
+            state: Mutex::new(State::default()),
+        });
+        stage.inside.sandbox.gate().admit_by(Some(Arc::clone(&watch) as Arc<_>));
+        for cluster in super::stage::CLUSTERS {
+            stage.inside.sandbox.cluster(cluster).gate().admit_by(Some(Arc::clone(&watch) as Arc<_>));
+        }
+        watch
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on this goes wrong.
+    pub(crate) fn set(&self, cell: &Cell) {
+        *self.state() = State { cell: Some(cell.clone()), ..State::default() };
+    }
+
+    /// Nothing goes wrong any more; gives what did, and what was wrong with the world meanwhile.
+    pub(crate) fn heal(&self) -> (Struck, Vec<String>) {
+        let mut state = self.state();
+        state.cell = None;
+        state.gone = None;
+        (state.struck.clone(), std::mem::take(&mut state.wrong))
+    }
+
+    /// What strikes this request.
+    fn strikes(&self, moment: Moment, seen: &Seen) -> Option<Fault> {
+        if !seen.by_irsa {
+            return None;
+        }
+        let mut state = self.state();
+        if moment == Moment::Before && state.gone == Some(seen.operation.service == "kubernetes") {
+            return Some(Fault::ConnectionRefused);
+        }
+        if moment == Moment::Before && seen.operation.write && std::mem::take(&mut state.stale) {
+            self.stale_reads(0);
+        }
+        let cell = state.cell.clone()?;
+        if cell.operation != seen.operation {
+            return None;
+        }
+        let after = matches!(cell.fault, Fault::ResetAfter | Fault::HangAfter | Fault::Truncated);
+        if after != (moment == Moment::After) {
+            return None;
+        }
+        let most = if cell.forever { u32::MAX } else { 1 };
+        if state.struck.times >= most || state.struck.object.as_ref().is_some_and(|object| *object != seen.object) {
+            return None;
+        }
+        if state.struck.times == 0 {
+            state.struck.object = Some(seen.object.clone());
+            state.struck.number = seen.number;
+        }
+        state.struck.times += 1;
+        if let Fault::Stale(reads) = cell.fault {
+            self.stale_reads(reads);
+            state.stale = !cell.forever;
+            return None;
+        }
+        if cell.fault == Fault::ConnectionRefused {
+            if let Some(stage) = self.stage.upgrade() {
+                let kubernetes = seen.operation.service == "kubernetes";
+                stage.inside.dials.refuse(kubernetes, if cell.forever { u32::MAX } else { 1 });
+            }
+            if cell.forever {
+                state.gone = Some(seen.operation.service == "kubernetes");
+            }
+        }
+        Some(cell.fault)
+    }
+
+    /// So many reads after each write are to see what was before it.
+    fn stale_reads(&self, reads: u32) {
+        if let Some(stage) = self.stage.upgrade() {
+            stage.inside.sandbox.stale_reads(reads);
+        }
+    }
+
+    /// Looks at the world after a write.
+    fn look(&self, seen: &Seen, answer: Option<u16>) {
+        let Some(stage) = self.stage.upgrade() else { return };
+        let mut wrong = Vec::new();
+        let (triples, others) = stage.look();
+        let extra: Vec<_> = triples.into_iter().filter(|triple| !self.meant.contains(triple)).collect();
+        let what = format!("{} {} ({answer:?})", seen.operation.name, seen.object);
+        if let Some((who, role, action)) = extra.first() {
+            wrong.push(format!("after {what}, {who} may {action} as {role} (and {} more)", extra.len() - 1));
+        }
+        if others != stage.before.others {
+            let list = super::stage::differences(&stage.before.others, &others);
+            wrong.push(format!("after {what}, what belongs to others differs: {list:?}"));
+        }
+        let mut state = self.state();
+        state.last.push_back(what);
+        if state.last.len() > 6 {
+            state.last.pop_front();
+        }
+        if !wrong.is_empty() && state.wrong.len() < 3 {
+            let last: Vec<String> = state.last.iter().cloned().collect();
+            state.wrong.extend(wrong);
+            state.wrong.push(format!("the last writes were {last:?}"));
+        }
+    }
+}
+
+impl Admission<aws::Call> for Watch {
+    fn decide<'a>(&'a self, moment: Moment, call: &'a aws::Call, outcome: Option<u16>) -> aws::Decision<'a> {
+        let seen = Seen {
+            operation: Operation::of_aws(call),
+            object: format!("{}/{}", call.account, call.object),
+            number: call.number,
+            by_irsa: true,
+        };
+        if moment == Moment::After && call.is_write() && outcome == Some(200) {
+            self.look(&seen, outcome);
+        }
+        let service = &call.service;
+        let decided = self.strikes(moment, &seen).map(|fault| match fault {
+            Fault::Throttling => aws::Fault::Refuse(Refusal::throttled(service)),
+            Fault::TooManyRequests => aws::Fault::Refuse(Refusal::too_many(service)),
+            Fault::InternalError => aws::Fault::Refuse(Refusal::internal(service)),
+            Fault::BadGateway => aws::Fault::bad_gateway(),
+            Fault::Unavailable => aws::Fault::Refuse(Refusal::unavailable()),
+            Fault::ConnectionRefused | Fault::ResetBefore | Fault::ResetAfter => aws::Fault::Drop,
+            Fault::Truncated => aws::Fault::Truncate,
+            Fault::Hang | Fault::HangAfter => aws::Fault::Hang,
+            Fault::Stale(_) => unreachable!("it is no fault of one request"),
+            Fault::Denied => aws::Fault::Deny,
+            Fault::Busy => aws::Fault::Refuse(Refusal::concurrent_modification()),
+            Fault::Expired => aws::Fault::Refuse(Refusal::expired(service)),
+        });
+        Box::pin(ready(decided))
+    }
+}
+
+impl Admission<kubernetes::Call> for Watch {
+    fn decide<'a>(
+        &'a self,
+        moment: Moment,
+        call: &'a kubernetes::Call,
+        outcome: Option<u16>,
+    ) -> kubernetes::Decision<'a> {
+        let seen = Seen {
+            operation: Operation::of_kubernetes(call),
+            object: format!("{}/{}", call.namespace, call.name),
+            number: call.number,
+            by_irsa: true,
+        };
+        if moment == Moment::After && call.is_write() && outcome.is_some_and(|code| code < 300) {
+            self.look(&seen, outcome);
+        }
+        let decided = self.strikes(moment, &seen).map(|fault| match fault {
+            Fault::Throttling | Fault::TooManyRequests => {
+                kubernetes::Fault::Refuse(kubernetes::Refusal::too_many_requests(1))
+            }
+            Fault::InternalError => {
+                kubernetes::Fault::Refuse(kubernetes::Refusal::internal("etcdserver: request timed out"))
+            }
+            Fault::BadGateway => kubernetes::Fault::bad_gateway(),
+            Fault::Unavailable => kubernetes::Fault::Refuse(kubernetes::Refusal::unavailable()),
+            Fault::ConnectionRefused | Fault::ResetBefore | Fault::ResetAfter => kubernetes::Fault::Drop,
+            Fault::Truncated => kubernetes::Fault::Truncate,
+            Fault::Hang | Fault::HangAfter => kubernetes::Fault::Hang,
+            Fault::Stale(_) => unreachable!("it is no fault of one request"),
+            Fault::Denied => kubernetes::Fault::Deny,
+            Fault::Busy => kubernetes::Fault::Refuse(kubernetes::Refusal::apply_conflict(vec![(
+                "\"someone\"".to_owned(),
+                ".metadata.annotations".to_owned(),
+            )])),
+            Fault::Expired => kubernetes::Fault::Refuse(kubernetes::Refusal::unauthorized()),
+        });
+        Box::pin(ready(decided))
+    }
+}

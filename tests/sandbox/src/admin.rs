@@ -1,0 +1,187 @@
+//! The gates, snapshots and ports over HTTP: `/_sandbox/` on the port of AWS, for tests in other languages and for hands.
+//!
+//! Nothing here is signed, passes a gate or is logged. Only this machine may ask, and no web page: a request that names
+//! another host or comes from an origin is refused. What is not known is refused with what would be.
+
+mod faults;
+mod fields;
+mod log;
+#[cfg(test)]
+mod tests;
+
+use crate::aws::{Aws, Place};
+use crate::gate::Bucket;
+use crate::kubernetes::Cluster;
+use crate::wire::{Payload, header};
+use bytes::Bytes;
+use fields::{Fields, Wrong};
+use http::header::{CONTENT_TYPE, HOST, ORIGIN};
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the paths begin with.
+pub(crate) const PREFIX: &str = "/_sandbox/";
+
+/// What there is, for who asks for something else.
+const ROUTES: &[(&str, &[&str])] = &[
+    ("requests", &["GET", "DELETE"]),
+    ("faults", &["POST", "DELETE"]),
+    ("latency", &["PUT"]),
+    ("bucket", &["GET", "PUT", "DELETE"]),
+    ("stale-reads", &["PUT"]),
+    ("connections", &["PUT"]),
+    ("snapshots", &["POST"]),
+    ("snapshots/ID/restore", &["POST"]),
+];
+
+/// Which cluster is meant; none is AWS.
+const PLACE: &[&str] = &["cluster", "account", "region"];
+
+/// Answers a request.
+pub(crate) async fn answer(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Response<Payload> {
+    let (status, value) = match route(aws, parts, body).await {
+        Ok(value) => (StatusCode::OK, value),
+        Err(Wrong { status, text }) => (status, json!({"error": text})),
+    };
+    let mut response = Response::new(Payload::from(format!("{value}\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Whether the request comes from this machine and from no web page.
+fn is_local(parts: &Parts) -> bool {
+    let host = header(&parts.headers, &HOST);
+    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+    !parts.headers.contains_key(ORIGIN) && ["", "127.0.0.1", "localhost", "[::1]"].contains(&name)
+}
+
+async fn route(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Result<Value, Wrong> {
+    if !is_local(parts) {
+        return Err(Wrong::new(StatusCode::FORBIDDEN, "only programs on this machine may ask, by a loopback address"));
+    }
+    let path = parts.uri.path().strip_prefix(PREFIX).unwrap_or_default().trim_end_matches('/');
+    let restored = path.strip_prefix("snapshots/").and_then(|rest| rest.strip_suffix("/restore"));
+    let path = if restored.is_some() { "snapshots/ID/restore" } else { path };
+    let Some((_, methods)) = ROUTES.iter().find(|(known, _)| *known == path) else { return Err(nowhere()) };
+    if !methods.contains(&parts.method.as_str()) {
+        let text = format!("`{PREFIX}{path}` takes {}", fields::list(methods));
+        return Err(Wrong::new(StatusCode::METHOD_NOT_ALLOWED, &text));
+    }
+    let asked = fields::query(parts.uri.query().unwrap_or_default());
+    let sent = if body.is_empty() { json!({}) } else { serde_json::from_slice(body).map_err(Wrong::json)? };
+    match (path, parts.method.as_str()) {
+        ("requests", "GET") => Ok(log::show(cluster(aws, &Fields::read(&asked, PLACE)?)?.as_deref(), aws.gate())),
+        ("requests", _) => each(aws, &asked, |aws| aws.gate().forget(), |cluster| cluster.gate().forget()),
+        ("faults", "POST") => faults::set(aws, &sent),
+        ("faults", _) => each(aws, &asked, |aws| aws.gate().heal(), |cluster| cluster.gate().heal()),
+        ("latency", _) => latency(aws, &sent),
+        ("bucket", "GET") => {
+            let cluster = cluster(aws, &Fields::read(&asked, PLACE)?)?;
+            let throttled = cluster.map_or_else(|| aws.gate().throttled(), |cluster| cluster.gate().throttled());
+            Ok(json!({"throttled": throttled}))
+        }
+        ("bucket", "PUT") => bucket(aws, &sent),
+        ("bucket", _) => each(aws, &asked, |aws| aws.gate().bucket(None), |cluster| cluster.gate().bucket(None)),
+        ("stale-reads", _) => stale_reads(aws, &sent),
+        ("connections", _) => connections(aws, &sent).await,
+        ("snapshots", _) => {
+            Fields::read(&sent, &[])?;
+            Ok(json!({"id": aws.keep_snapshot()}))
+        }
+        _ => {
+            Fields::read(&sent, &[])?;
+            restore(aws, restored.unwrap_or_default())
+        }
+    }
+}
+
+fn nowhere() -> Wrong {
+    let all = ROUTES.iter().map(|(path, methods)| format!("{} {PREFIX}{path}", methods.join("|")));
+    let text = format!("there is no such page; there are {}", fields::list(&all.collect::<Vec<_>>()));
+    Wrong::new(StatusCode::NOT_FOUND, &text)
+}
+
+/// The cluster that is named; None if none is.
+fn cluster(aws: &Aws, fields: &Fields<'_>) -> Result<Option<Arc<Cluster>>, Wrong> {
+    let (account, region) = (fields.text("account")?, fields.text("region")?);
+    let Some(name) = fields.text("cluster")? else { return Ok(None) };
+    let fits = |place: &Place| {
+        account.is_none_or(|account| account == place.account) && region.is_none_or(|region| region == place.region)
+    };
+    let all = aws.eks().names();
+    let found = all.iter().find(|(place, one)| one == name && fits(place));
+    let found = found.and_then(|(place, name)| aws.eks().kubernetes(place, name));
+    found.map(Some).ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|(_, name)| name.as_str()).collect();
+        Wrong::bad(&format!("no cluster is called `{name}`; there are {}", fields::list(&names)))
+    })
+}
+
+/// Does it to the cluster that is named, or else to AWS and all clusters.
+fn each(aws: &Aws, asked: &Value, to_aws: impl Fn(&Aws), to_cluster: impl Fn(&Cluster)) -> Result<Value, Wrong> {
+    if let Some(cluster) = cluster(aws, &Fields::read(asked, PLACE)?)? {
+        to_cluster(&cluster);
+        return Ok(json!({}));
+    }
+    to_aws(aws);
+    for (place, name) in aws.eks().names() {
+        if let Some(cluster) = aws.eks().kubernetes(&place, &name) {
+            to_cluster(&cluster);
+        }
+    }
+    Ok(json!({}))
+}
+
+fn latency(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
+    let fields = Fields::read(sent, &["ms", "cluster", "account", "region"])?;
+    let time = Duration::from_millis(fields.required("ms", Fields::number)?);
+    match cluster(aws, &fields)? {
+        None => aws.gate().latency(time),
+        Some(cluster) => cluster.gate().latency(time),
+    }
+    Ok(json!({}))
+}
+
+fn bucket(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
+    let fields = Fields::read(sent, &["rate", "burst", "cluster", "account", "region"])?;
+    let size =
+        Bucket { rate: fields.required("rate", Fields::amount)?, burst: fields.required("burst", Fields::amount)? };
+    match cluster(aws, &fields)? {
+        None => aws.gate().bucket(Some(size)),
+        Some(cluster) => cluster.gate().bucket(Some(size)),
+    }
+    Ok(json!({}))
+}
+
+fn stale_reads(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
+    let fields = Fields::read(sent, &["reads", "cluster", "account", "region"])?;
+    let reads = fields.required("reads", Fields::count)?;
+    match cluster(aws, &fields)? {
+        None => aws.set_stale_reads(reads),
+        Some(cluster) => cluster.stale_reads(reads),
+    }
+    Ok(json!({}))
+}
+
+/// AWS's own port is not refused from here: nobody could ask for it back.
+async fn connections(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
+    let fields = Fields::read(sent, &["refuse", "cluster", "account", "region"])?;
+    let refuse = fields.required("refuse", Fields::flag)?;
+    fields.required("cluster", Fields::text)?;
+    if let Some(cluster) = cluster(aws, &fields)? {
+        let done = cluster.refuse_connections(refuse).await;
+        done.map_err(|error| Wrong::new(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))?;
+    }
+    Ok(json!({}))
+}
+
+fn restore(aws: &Aws, id: &str) -> Result<Value, Wrong> {
+    let found = id.parse().ok().and_then(|id| aws.kept_snapshot(id));
+    let snapshot = found.ok_or_else(|| Wrong::new(StatusCode::NOT_FOUND, &format!("there is no snapshot `{id}`")))?;
+    aws.restore(&snapshot);
+    Ok(json!({}))
+}

@@ -1,0 +1,123 @@
+//! What is sent to the admin pages, read strictly: a field or a value that is not known is a mistake that is told.
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+use std::fmt::Display;
+
+/// Why a request is not carried out.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) status: StatusCode,
+    pub(super) text: String,
+}
+
+impl Wrong {
+    pub(super) fn new(status: StatusCode, text: &str) -> Self {
+        Self { status, text: text.to_owned() }
+    }
+
+    pub(super) fn bad(text: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+    pub(super) fn json(error: serde_json::Error) -> Self {
+        Self::bad(&format!("the body is no JSON: {error}"))
+    }
+}
+
+/// Words in backticks, the last one after `and`.
+pub(super) fn list(words: &[impl Display]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match words.as_slice() {
+        [] => "none".to_owned(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// A query as an object.
+pub(super) fn query(text: &str) -> Value {
+    let pairs = form_urlencoded::parse(text.as_bytes()).into_owned();
+    Value::Object(pairs.map(|(name, value)| (name, json!(value))).collect())
+}
+
+/// One of the words that are known.
+pub(super) fn one_of<'a>(name: &str, text: &'a str, known: &[&str]) -> Result<&'a str, Wrong> {
+    if known.contains(&text) {
+        return Ok(text);
+    }
+    Err(Wrong::bad(&format!("`{name}` is `{text}`; it can be {}", list(known))))
+}
+
+/// The fields of an object.
+pub(super) struct Fields<'a>(&'a Map<String, Value>);
+
+impl<'a> Fields<'a> {
+    /// Takes only these.
+    pub(super) fn read(value: &'a Value, allowed: &[&str]) -> Result<Self, Wrong> {
+        let Value::Object(map) = value else { return Err(Wrong::bad("it must be a JSON object")) };
+        match map.keys().find(|name| !allowed.contains(&name.as_str())) {
+            None => Ok(Self(map)),
+            Some(unknown) => Err(Wrong::bad(&format!("`{unknown}` is not known; there are {}", list(allowed)))),
+        }
+    }
+
+    fn get<T>(&self, name: &str, kind: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>, Wrong> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let wrong = || Wrong::bad(&format!("`{name}` is `{value}`; it must be {kind}"));
+                read(value).map(Some).ok_or_else(wrong)
+            }
+        }
+    }
+
+    pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, Wrong> {
+        self.get(name, "a text", Value::as_str)
+    }
+
+    pub(super) fn owned(&self, name: &str) -> Result<Option<String>, Wrong> {
+        Ok(self.text(name)?.map(str::to_owned))
+    }
+
+    pub(super) fn word(&self, name: &str, known: &[&str]) -> Result<Option<&'a str>, Wrong> {
+        self.text(name)?.map(|text| one_of(name, text, known)).transpose()
+    }
+
+    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Wrong> {
+        self.get(name, "a whole number that is not negative", Value::as_u64)
+    }
+
+    pub(super) fn count(&self, name: &str) -> Result<Option<u32>, Wrong> {
+        let read = |value: &Value| value.as_u64().and_then(|number| u32::try_from(number).ok());
+        self.get(name, "a whole number below 2^32 that is not negative", read)
+    }
+
+    /// A status with which a request can be answered.
+    pub(super) fn status(&self, name: &str) -> Result<Option<u16>, Wrong> {
+        let read = |value: &Value| value.as_u64().and_then(|number| u16::try_from(number).ok());
+        self.get(name, "a status from 200 to 599", |value| read(value).filter(|code| (200..600).contains(code)))
+    }
+
+    pub(super) fn amount(&self, name: &str) -> Result<Option<f64>, Wrong> {
+        self.get(name, "a number that is not negative", |value| value.as_f64().filter(|number| *number >= 0.0))
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Wrong> {
+        self.get(name, "true or false", Value::as_bool)
+    }
+
+    pub(super) fn value(&self, name: &str) -> Option<&'a Value> {
+        self.0.get(name)
+    }
+
+    /// A field that must be there.
+    pub(super) fn required<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&Self, &str) -> Result<Option<T>, Wrong>,
+    ) -> Result<T, Wrong> {
+        read(self, name)?.ok_or_else(|| Wrong::bad(&format!("`{name}` is missing")))
+    }
+}

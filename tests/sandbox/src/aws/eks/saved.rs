@@ -1,0 +1,59 @@
+//! What hangs on clusters, set aside and put back, with the objects in them. The clusters themselves run on.
+
+use super::cluster::EksCluster;
+use super::{Eks, Place, Region};
+use crate::gate::Stale;
+use crate::kubernetes::Store;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+/// One cluster.
+#[derive(Debug, Clone)]
+struct SavedCluster {
+    cluster: EksCluster,
+    guests: BTreeSet<String>,
+    store: Store,
+}
+
+/// All clusters.
+#[derive(Debug, Clone)]
+pub(crate) struct Saved {
+    clusters: BTreeMap<(Place, String), SavedCluster>,
+}
+
+impl Eks {
+    pub(super) fn stale(&self) -> MutexGuard<'_, BTreeMap<Place, Stale<Region>>> {
+        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn forget_stale(&self) {
+        self.stale().clear();
+    }
+
+    pub(crate) fn save(&self) -> Saved {
+        let mut clusters = BTreeMap::new();
+        for (place, region) in self.regions().iter() {
+            for (name, cluster) in &region.clusters {
+                let saved = SavedCluster {
+                    cluster: cluster.clone(),
+                    guests: cluster.guests(),
+                    store: cluster.kubernetes.with(|store| store.clone()),
+                };
+                clusters.insert((place.clone(), name.clone()), saved);
+            }
+        }
+        Saved { clusters }
+    }
+
+    /// Puts it back into the clusters that are still the same ones.
+    pub(crate) fn restore(&self, saved: &Saved) {
+        let mut regions = self.regions();
+        for ((place, name), saved) in &saved.clusters {
+            let now = regions.get_mut(place).and_then(|region| region.clusters.get_mut(name));
+            let Some(now) = now.filter(|now| Arc::ptr_eq(&now.kubernetes, &saved.cluster.kubernetes)) else { continue };
+            now.clone_from(&saved.cluster);
+            now.set_guests(saved.guests.clone());
+            now.kubernetes.restore(&saved.store);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Watches: the changes since a version, as a stream of events.
+//!
+//! <https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes>. The store keeps its
+//! last changes; a watch that asks for older ones is told 410 in its first event, as kube-apiserver's watch cache tells
+//! it, and starts over from a list. A watch holds no lock between two looks.
+
+use crate::kubernetes::list::ListOptions;
+use crate::kubernetes::resource::Resource;
+use crate::kubernetes::selector::{Fields, Labels};
+use crate::kubernetes::status::Refusal;
+use crate::kubernetes::store::Store;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+/// How many changes are kept.
+const CHANGES: usize = 10_000;
+
+/// How long a watch lasts that names no end; kube-apiserver draws between this and its double.
+const LASTING: Duration = Duration::from_secs(30 * 60);
+
+/// How often a client that wants them is told the version where nothing happens.
+const BOOKMARKS: Duration = Duration::from_secs(60);
+
+/// How long before its end a watch is told the version once more.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// One write: what was and what is.
+#[derive(Debug, Clone)]
+struct Change {
+    version: u64,
+    resource: Resource,
+    key: String,
+    before: Option<Arc<Value>>,
+    after: Option<Arc<Value>>,
+}
+
+/// The last changes of a store, and a bell that rings at each.
+#[derive(Debug, Clone)]
+pub(crate) struct Changes {
+    kept: VecDeque<Change>,
+    /// The oldest version that one can watch from.
+    floor: u64,
+    bell: Arc<watch::Sender<u64>>,
+}
+
+impl Changes {
+    pub(crate) fn from(version: u64) -> Self {
+        Self { kept: VecDeque::new(), floor: version, bell: Arc::new(watch::Sender::new(version)) }
+    }
+
+    pub(crate) fn wrote(
+        &mut self,
+        version: u64,
+        resource: Resource,
+        key: String,
+        before: Option<Arc<Value>>,
+        after: Option<Arc<Value>>,
+    ) {
+        if self.kept.len() == CHANGES
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.floor = oldest.version;
+        }
+        self.kept.push_back(Change { version, resource, key, before, after });
+        self.bell.send_replace(version);
+    }
+
+    /// Forgets all changes up to this version.
+    pub(crate) fn compact(&mut self, version: u64) {
+        self.kept.clear();
+        self.floor = version;
+        self.bell.send_replace(version);
+    }
+
+    pub(crate) fn bell(&self) -> watch::Receiver<u64> {
+        self.bell.subscribe()
+    }
+}
+
+/// What a watch asks for beside what a list does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct WatchOptions {
+    /// `timeoutSeconds`
+    pub(crate) timeout: Option<Duration>,
+    /// `allowWatchBookmarks`
+    pub(crate) bookmarks: bool,
+    /// `sendInitialEvents`
+    pub(crate) initial: Option<bool>,
+    /// Only metadata is wanted.
+    pub(crate) partial: bool,
+}
+
+/// A watch under way.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Watch {
+    resource: Resource,
+    prefix: String,
+    labels: Labels,
+    fields: Fields,
+    options: WatchOptions,
+    /// What has been told.
+    version: u64,
+    /// What is told first.
+    pending: Vec<Value>,
+}
+
+fn event(kind: &str, object: &Value) -> Value {
+    json!({"type": kind, "object": object})
+}
+
+impl Watch {
+    /// Starts a watch of a collection.
+    pub(crate) fn start(
+        store: &Store,
+        resource: Resource,
+        list: &ListOptions,
+        options: WatchOptions,
+    ) -> Result<Self, Refusal> {
+        let from = list.resource_version.as_str();
+        let wrong = || Refusal::bad_request(format!("strconv.ParseUint: parsing {from:?}: invalid syntax"));
+        let asked: u64 = if from.is_empty() { 0 } else { from.parse().map_err(|_| wrong())? };
+        let mut watch = Self {
+            resource,
+            prefix: list.namespace.as_ref().map_or(String::new(), |namespace| format!("{namespace}/")),
+            labels: Labels::parse(&list.labels)?,
+            fields: Fields::parse(resource, &list.fields)?,
+            options,
+            version: if asked == 0 || options.initial == Some(true) { store.version() } else { asked },
+            pending: Vec::new(),
+        };
+        if options.initial.unwrap_or(asked == 0) {
+            watch.pending = store
+                .table(resource)
+                .into_iter()
+                .flatten()
+                .filter(|(key, object)| watch.wants(key, object))
+                .map(|(_, object)| watch.shown("ADDED", object))
+                .collect();
+        }
+        if options.initial == Some(true) && options.bookmarks {
+            let mut end = watch.bookmark();
+            end["object"]["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+            watch.pending.push(end);
+        }
+        Ok(watch)
+    }
+
+    fn wants(&self, key: &str, object: &Value) -> bool {
+        key.starts_with(&self.prefix) && self.labels.matches(object) && self.fields.matches(object)
+    }
+
+    fn shown(&self, kind: &str, object: &Value) -> Value {
+        if self.options.partial {
+            let partial = json!({
+                "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"],
+            });
+            return event(kind, &partial);
+        }
+        event(kind, object)
+    }
+
+    fn bookmark(&self) -> Value {
+        let object = json!({
+            "kind": self.resource.kind(), "apiVersion": self.resource.api_version(),
+            "metadata": {"resourceVersion": self.version.to_string(), "creationTimestamp": null},
+        });
+        self.shown("BOOKMARK", &object)
+    }
+
+    /// A change as this watch sees it: an object that comes to match is added, one that no longer does is deleted.
+    fn told(&self, change: &Change) -> Option<Value> {
+        let wanted = |object: &Option<Arc<Value>>| object.clone().filter(|object| self.wants(&change.key, object));
+        match (wanted(&change.before), wanted(&change.after)) {
+            (None, None) => None,
+            (None, Some(after)) => Some(self.shown("ADDED", &after)),
+            (Some(_), Some(after)) => Some(self.shown("MODIFIED", &after)),
+            (Some(before), None) => {
+                let mut last = (*before).clone();
+                last["metadata"]["resourceVersion"] = json!(change.version.to_string());
+                Some(self.shown("DELETED", &last))
+            }
+        }
+    }
+
+    /// The events since the last look.
+    pub(crate) fn look(&mut self, store: &Store) -> Result<Vec<Value>, Refusal> {
+        let mut events = std::mem::take(&mut self.pending);
+        let changes = &store.changes;
+        if self.version < changes.floor {
+            let text = format!("too old resource version: {} ({})", self.version, changes.floor);
+            return Err(Refusal::new(410, "Expired", text));
+        }
+        let new = changes.kept.partition_point(|change| change.version <= self.version);
+        let theirs = changes.kept.range(new..).filter(|change| change.resource == self.resource);
+        events.extend(theirs.filter_map(|change| self.told(change)));
+        self.version = self.version.max(store.version());
+        Ok(events)
+    }
+
+    /// Sends events until the watch ends or nobody listens. `look` is [`Watch::look`] under the store's lock.
+    pub(crate) async fn drive(
+        mut self,
+        look: impl Fn(&mut Self) -> Result<Vec<Value>, Refusal>,
+        mut bell: watch::Receiver<u64>,
+        client: mpsc::Sender<Bytes>,
+    ) {
+        let line = |event: &Value| Bytes::from(format!("{event}\n"));
+        let end = Instant::now() + self.options.timeout.unwrap_or(LASTING);
+        let mut bookmark = first_bookmark(end);
+        loop {
+            bell.borrow_and_update();
+            let (events, over) = match look(&mut self) {
+                Ok(events) => (events, false),
+                Err(refusal) => (vec![event("ERROR", &refusal.body())], true),
+            };
+            for event in &events {
+                if client.send(line(event)).await.is_err() {
+                    return;
+                }
+            }
+            if over {
+                return;
+            }
+            tokio::select! {
+                rung = bell.changed() => if rung.is_err() { return },
+                () = sleep_until(bookmark), if self.options.bookmarks && bookmark < end => {
+                    if client.send(line(&self.bookmark())).await.is_err() {
+                        return;
+                    }
+                    bookmark = next_bookmark(end);
+                }
+                () = sleep_until(end) => return,
+                () = client.closed() => return,
+            }
+        }
+    }
+}
+
+/// The regular one or the farewell, whichever is sooner.
+fn first_bookmark(end: Instant) -> Instant {
+    let now = Instant::now();
+    (now + BOOKMARKS).min(end.checked_sub(FAREWELL).unwrap_or(now).max(now))
+}
+
+/// After the farewell there is none.
+fn next_bookmark(end: Instant) -> Instant {
+    let farewell = end.checked_sub(FAREWELL).unwrap_or(end);
+    if Instant::now() >= farewell { end } else { (Instant::now() + BOOKMARKS).min(farewell) }
+}
