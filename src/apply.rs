@@ -10,6 +10,7 @@ mod hint;
 mod iam;
 mod kubernetes;
 mod lanes;
+pub mod lock;
 mod look;
 mod ownership;
 pub mod report;
@@ -22,7 +23,7 @@ use crate::plan::saved::Stale;
 use crate::world::{ReadAws, ReadKubernetes, WriteAws, WriteKubernetes};
 use futures::future::join_all;
 use look::{Look, When};
-use report::{Interrupt, Report};
+use report::{Report, Stop};
 use std::collections::BTreeSet;
 use tokio::sync::watch;
 
@@ -68,12 +69,12 @@ where
 const STEPS_AT_ONCE: usize = 64;
 
 /// Carries the plan out. A step runs once all that it needs has succeeded; one that fails holds back only what depends
-/// on it. Once `stop` has a signal no write begins any more, and the writes in flight are waited for.
+/// on it. Once `stop` has a reason no write begins any more, and the writes in flight are waited for.
 pub async fn apply<RA, WA, RK, WK>(
     plan: &Plan,
     hands: &Hands<'_, RA, WA, RK, WK>,
     pace: &Pace,
-    stop: watch::Receiver<Option<Interrupt>>,
+    stop: watch::Receiver<Option<Stop>>,
     listen: &dyn Listen,
 ) -> Report
 where

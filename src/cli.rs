@@ -9,6 +9,7 @@ mod drift;
 mod files;
 mod generate;
 mod init;
+mod lock;
 mod log;
 mod metrics;
 mod output;

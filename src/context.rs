@@ -14,6 +14,10 @@ pub struct Context {
     speed: u32,
     /// What all randomness of the run follows from.
     seed: u64,
+    /// What the machine is called.
+    host: String,
+    /// The id of the process.
+    process: u32,
 }
 
 impl Context {
@@ -27,12 +31,13 @@ impl Context {
         let speed = environment.get("IRSA_TEST_SPEED").and_then(|text| text.parse().ok()).unwrap_or(1).max(1);
         // randomness is there to set processes apart
         let seed = RandomState::new().build_hasher().finish();
-        Self { environment, now: i64::try_from(now).unwrap_or(0), speed, seed }
+        let host = environment.get("HOSTNAME").cloned().or_else(kernel_name).unwrap_or_default();
+        Self { environment, now: i64::try_from(now).unwrap_or(0), speed, seed, host, process: std::process::id() }
     }
 
     /// A machine for tests.
     pub fn fixed(environment: BTreeMap<String, String>, now: i64, speed: u32) -> Self {
-        Self { environment, now, speed: speed.max(1), seed: 0 }
+        Self { environment, now, speed: speed.max(1), seed: 0, host: "host".to_owned(), process: 1 }
     }
 
     /// The same machine with another seed.
@@ -56,8 +61,42 @@ impl Context {
         self.now
     }
 
+    /// A name that nobody else has: machine, process and a part that is drawn anew each time, whatever the seed. It holds
+    /// nothing secret, and no character but letters, digits, `.`, `-`, `_` and the `/` between.
+    pub fn identity(&self) -> String {
+        let good = |c: &char| c.is_ascii_alphanumeric() || ".-_".contains(*c);
+        let host: String = self.host.chars().filter(good).take(253).collect();
+        let host = if host.is_empty() { "unknown" } else { &host };
+        format!("{host}/{}/{:016x}", self.process, RandomState::new().build_hasher().finish())
+    }
+
     /// A duration as long as it is to last in this run.
     pub fn scaled(&self, duration: Duration) -> Duration {
         duration / self.speed
+    }
+}
+
+/// What the kernel calls the machine, where that can be read: in a pod this is the pod's name.
+#[expect(clippy::disallowed_methods, reason = "this is the one place where the machine comes in")]
+fn kernel_name() -> Option<String> {
+    let read = |path: &&str| std::fs::read_to_string(path).ok();
+    let name = ["/proc/sys/kernel/hostname", "/etc/hostname"].iter().find_map(read)?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_a_name_of_its_own() {
+        let mut context = Context::of_process();
+        let identity = context.identity();
+        assert!(identity.contains(&format!("/{}/", std::process::id())), "{identity}");
+        assert_ne!(context.identity(), identity, "two runs in one process are two");
+        context.host = "a b\u{1b}[2J\n".into();
+        assert!(context.identity().starts_with("ab2J/"), "{}", context.identity());
+        context.host.clear();
+        assert!(context.identity().starts_with("unknown/"));
     }
 }

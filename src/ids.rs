@@ -115,7 +115,11 @@ id! {
 }
 id! {
     /// The name of a Kubernetes `ServiceAccount`: a DNS subdomain of at most 253 characters.
-    ServiceAccountName, check_service_account
+    ServiceAccountName, check_subdomain
+}
+id! {
+    /// The name of a Kubernetes Lease: a DNS subdomain of at most 253 characters.
+    LeaseName, check_subdomain
 }
 
 fn check_key(text: &str) -> Result<(), IdError> {
@@ -260,7 +264,7 @@ fn check_namespace(text: &str) -> Result<(), IdError> {
     fail("must be a DNS label: 1-63 of `a-z 0-9 -`, beginning and ending with a letter or digit")
 }
 
-fn check_service_account(text: &str) -> Result<(), IdError> {
+fn check_subdomain(text: &str) -> Result<(), IdError> {
     if (1..=253).contains(&text.len()) && text.split('.').all(dns_label) {
         return Ok(());
     }

@@ -47,8 +47,8 @@ pub struct PlanView {
 pub struct ReportView {
     /// The steps in plan order.
     pub(crate) steps: Vec<StepView>,
-    /// The sentence about the signal that ended the run early.
-    pub(crate) interrupted: Option<String>,
+    /// The sentence about the signal, or the lost lock, that ended the run early.
+    pub(crate) stopped: Option<String>,
     /// `Applied 3 of 4 changes. 1 failed, 0 skipped.`
     pub(crate) summary: String,
     /// Whether everything ended well.

@@ -20,6 +20,7 @@ pub use wires::{KubernetesClients, Wires};
 
 use crate::ids::{IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, ServiceAccountName};
 use crate::model::call::{IamCall, KubernetesCall};
+use crate::model::lease::{Hold, Lease, LeasePlace};
 use crate::model::live::{
     Access, Identity, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Quotas, RoleSummary,
 };
@@ -218,6 +219,12 @@ pub trait ReadKubernetes: Send + Sync {
     ) -> impl Future<Output = Answer<Vec<String>>> + Send;
 }
 
+/// Reads a Lease.
+pub trait ReadLease: Send + Sync {
+    /// The Lease, if it is there.
+    fn lease(&self, place: &LeasePlace) -> impl Future<Output = Answer<Option<Lease>>> + Send;
+}
+
 /// A write that was acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Written {
@@ -237,4 +244,17 @@ pub trait WriteAws: Send + Sync {
 pub trait WriteKubernetes: Send + Sync {
     /// Makes one change.
     fn write(&self, cluster: &Key, call: &KubernetesCall) -> impl Future<Output = Answer<Written>> + Send;
+}
+
+/// Writes a Lease.
+pub trait WriteLease: Send + Sync {
+    /// Makes one; refused if there is one.
+    fn create_lease(&self, place: &LeasePlace, hold: &Hold) -> impl Future<Output = Answer<Lease>> + Send;
+    /// Writes over the one that was read; refused if it is another one by now, or was changed.
+    fn update_lease(
+        &self,
+        place: &LeasePlace,
+        lease: &Lease,
+        hold: &Hold,
+    ) -> impl Future<Output = Answer<Lease>> + Send;
 }

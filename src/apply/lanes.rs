@@ -2,8 +2,8 @@
 //! and never beside one that writes to the same object.
 
 use super::Pace;
-use super::report::{Interrupt, Outcome, Report, StepOutcome};
-use super::step::{INTERRUPTED, Runner};
+use super::report::{Outcome, Report, StepOutcome, Stop};
+use super::step::Runner;
 use crate::event::Event;
 use crate::ids::Key;
 use crate::model::address::Address;
@@ -51,7 +51,7 @@ where
     let mut lanes = Lanes::new(plan, *pace);
     let mut running = FuturesUnordered::new();
     loop {
-        for skipped in lanes.skip(runner.interrupt()) {
+        for skipped in lanes.skip(runner.stopped().as_ref()) {
             runner.listen.on(&Event::StepFinished { address: skipped, outcome: "skipped" });
         }
         for position in lanes.start() {
@@ -63,7 +63,7 @@ where
         runner.listen.on(&Event::StepFinished { address, outcome: word(&outcome) });
         lanes.end(position, outcome);
     }
-    lanes.report(runner.interrupt())
+    lanes.report(runner.stopped())
 }
 
 fn word(outcome: &Outcome) -> &'static str {
@@ -100,12 +100,12 @@ impl<'p> Lanes<'p> {
         waiting.map(|(position, _)| position).collect()
     }
 
-    /// Ends the steps that will not be begun: all after a signal, else those that need one that did not succeed. They
+    /// Ends the steps that will not be begun: all once the run is stopped, else those that need one that did not succeed. They
     /// come in an order in which each comes after what it needs, so one pass finds all.
-    fn skip(&mut self, interrupt: Option<Interrupt>) -> Vec<Address> {
+    fn skip(&mut self, stop: Option<&Stop>) -> Vec<Address> {
         let mut skipped = Vec::new();
         for position in self.waiting() {
-            let why = if interrupt.is_some() { Some(INTERRUPTED.to_owned()) } else { self.obstacle(position) };
+            let why = stop.map(|stop| stop.why().to_owned()).or_else(|| self.obstacle(position));
             if let Some(why) = why {
                 self.stands[position] = Stand::Over(Outcome::Skipped(why));
                 skipped.push(self.plan.steps[position].address.clone());
@@ -153,7 +153,7 @@ impl<'p> Lanes<'p> {
         self.stands[position] = Stand::Over(outcome);
     }
 
-    fn report(self, interrupted: Option<Interrupt>) -> Report {
+    fn report(self, stop: Option<Stop>) -> Report {
         let outcomes = self.plan.steps.iter().zip(self.stands).map(|(step, stand)| StepOutcome {
             address: step.address.clone(),
             action: step.change.action(),
@@ -163,7 +163,12 @@ impl<'p> Lanes<'p> {
                 Stand::Waiting | Stand::Running => Outcome::Skipped("it was never begun".to_owned()),
             },
         });
-        Report { outcomes: outcomes.collect(), interrupted }
+        let (interrupted, lock_lost) = match stop {
+            Some(Stop::Signal(signal)) => (Some(signal), None),
+            Some(Stop::LockLost(why)) => (None, Some(why)),
+            None => (None, None),
+        };
+        Report { outcomes: outcomes.collect(), interrupted, lock_lost }
     }
 }
 

@@ -10,6 +10,8 @@ pub struct Report {
     pub outcomes: Vec<StepOutcome>,
     /// The signal that ended the run early.
     pub interrupted: Option<Interrupt>,
+    /// Why the lock was lost, if it was before the end.
+    pub lock_lost: Option<String>,
 }
 
 /// What came of one step.
@@ -55,6 +57,25 @@ pub struct Failure {
     pub done: Vec<String>,
     /// The operations that are left.
     pub left: Vec<String>,
+}
+
+/// Why no further write begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// A signal came.
+    Signal(Interrupt),
+    /// The lock was lost, for this reason.
+    LockLost(String),
+}
+
+impl Stop {
+    /// The reason on all that was not begun.
+    pub(crate) fn why(&self) -> &'static str {
+        match self {
+            Self::Signal(_) => "interrupted",
+            Self::LockLost(_) => "the lock was lost",
+        }
+    }
 }
 
 /// The signal that ended a run early.

@@ -1,23 +1,20 @@
-//! One step: its calls in order, each after a last look, until one fails or a signal comes.
+//! One step: its calls in order, each after a last look, until one fails, a signal comes or the lock is lost.
 
 use super::hint::hint;
 use super::look::{Look, Verdict};
-use super::report::{Failure, Interrupt, Outcome};
+use super::report::{Failure, Outcome, Stop};
 use crate::event::{Event, Listen};
 use crate::model::call::{Call, IamCall, KubernetesCall};
 use crate::plan::Step;
 use crate::world::{Answer, CallError, ReadAws, ReadKubernetes, WriteAws, WriteKubernetes, Written};
 use tokio::sync::watch;
 
-/// The reason on all that was not begun because of a signal.
-pub(super) const INTERRUPTED: &str = "interrupted";
-
 /// What running a step takes.
 pub(super) struct Runner<'a, RA, WA, RK, WK> {
     pub look: Look<'a, RA, RK>,
     pub write_aws: &'a WA,
     pub write_kubernetes: &'a WK,
-    pub stop: watch::Receiver<Option<Interrupt>>,
+    pub stop: watch::Receiver<Option<Stop>>,
     pub listen: &'a dyn Listen,
 }
 
@@ -33,9 +30,9 @@ struct Progress<'s> {
 }
 
 impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<'_, RA, WA, RK, WK> {
-    /// The signal that has come, if one has.
-    pub(super) fn interrupt(&self) -> Option<Interrupt> {
-        *self.stop.borrow()
+    /// Why no further write begins, if so.
+    pub(super) fn stopped(&self) -> Option<Stop> {
+        self.stop.borrow().clone()
     }
 
     /// Runs the step to its end.
@@ -43,27 +40,27 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         let mut progress = Progress { step, done: 0, wrote: false, fresh: false };
         let first = step.parts.first().map(|part| &part.call);
         match self.looked(self.look.before_step(step)).await {
-            None => return progress.interrupted(),
-            Some(Err(error)) => return progress.failed(&error, first),
-            Some(Ok(Verdict::Stale(why))) => return progress.stale(why),
-            Some(Ok(Verdict::Write | Verdict::Done)) => {}
+            Err(reason) => return progress.stopped(&reason),
+            Ok(Err(error)) => return progress.failed(&error, first),
+            Ok(Ok(Verdict::Stale(why))) => return progress.stale(why),
+            Ok(Ok(Verdict::Write | Verdict::Done)) => {}
         }
         for part in &step.parts {
             if !progress.fresh {
                 match self.looked(self.look.call(step, &part.call)).await {
-                    None => return progress.interrupted(),
-                    Some(Err(error)) => return progress.failed(&error, Some(&part.call)),
-                    Some(Ok(Verdict::Stale(why))) => return progress.stale(why),
-                    Some(Ok(Verdict::Done)) => {
+                    Err(reason) => return progress.stopped(&reason),
+                    Ok(Err(error)) => return progress.failed(&error, Some(&part.call)),
+                    Ok(Ok(Verdict::Stale(why))) => return progress.stale(why),
+                    Ok(Ok(Verdict::Done)) => {
                         progress.done += 1;
                         self.finished(step, &part.call);
                         continue;
                     }
-                    Some(Ok(Verdict::Write)) => {}
+                    Ok(Ok(Verdict::Write)) => {}
                 }
             }
-            if self.interrupt().is_some() {
-                return progress.interrupted();
+            if let Some(reason) = self.stopped() {
+                return progress.stopped(&reason);
             }
             self.listen.on(&Event::CallStarted { address: step.address.clone(), operation: part.call.operation() });
             match self.write(&part.call).await {
@@ -84,19 +81,24 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         self.listen.on(&Event::CallFinished { address: step.address.clone(), operation: call.operation() });
     }
 
-    /// A look, given up when a signal comes: only writes are waited for.
-    async fn looked(&self, look: impl Future<Output = Answer<Verdict>>) -> Option<Answer<Verdict>> {
+    /// A look, given up when the run is stopped: only writes are waited for.
+    async fn looked(&self, look: impl Future<Output = Answer<Verdict>>) -> Result<Answer<Verdict>, Stop> {
         let mut stop = self.stop.clone();
         let stopped = async {
-            if stop.wait_for(Option::is_some).await.is_err() {
-                // nobody is left who could send a signal
-                std::future::pending::<()>().await;
+            loop {
+                if let Some(stop) = stop.borrow_and_update().clone() {
+                    return stop;
+                }
+                if stop.changed().await.is_err() {
+                    // nobody is left who could stop it
+                    std::future::pending::<()>().await;
+                }
             }
         };
         tokio::select! {
             biased;
-            () = stopped => None,
-            verdict = look => Some(verdict),
+            stop = stopped => Err(stop),
+            verdict = look => Ok(verdict),
         }
     }
 
@@ -154,11 +156,11 @@ impl Progress<'_> {
     }
 
     /// Not begun, or broken off between two calls.
-    fn interrupted(&self) -> Outcome {
+    fn stopped(&self, stop: &Stop) -> Outcome {
         if !self.wrote {
-            return Outcome::Skipped(INTERRUPTED.to_owned());
+            return Outcome::Skipped(stop.why().to_owned());
         }
         let hint = Some("apply again: it goes on from here".to_owned());
-        Outcome::Failed(Failure { hint, ..self.failure(INTERRUPTED.to_owned()) })
+        Outcome::Failed(Failure { hint, ..self.failure(stop.why().to_owned()) })
     }
 }

@@ -3,8 +3,9 @@
 use super::Machine;
 use super::arguments::{Apply, FormatName, Global};
 use super::session::{Connected, Session, verdict};
-use super::{output, show, signals};
-use crate::apply::report::{Outcome, Report};
+use super::{lock, output, show, signals};
+use crate::apply::lock::Held;
+use crate::apply::report::{Interrupt, Outcome, Report, Stop};
 use crate::apply::{self, Hands, Pace};
 use crate::error::{Error, ExitStatus};
 use crate::plan::saved::{self, Stale};
@@ -14,6 +15,8 @@ use crate::world::aws::{AwsReader, AwsWriter};
 use crate::world::kubernetes::{KubernetesReader, KubernetesWriter};
 use std::io::Write as _;
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How long a write in flight may take after a signal.
 const GRACE: Duration = Duration::from_secs(10);
@@ -21,17 +24,24 @@ const GRACE: Duration = Duration::from_secs(10);
 type World<'a> = Hands<'a, AwsReader, AwsWriter, KubernetesReader, KubernetesWriter>;
 
 pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
+    let started = Instant::now();
     output::allow(global, "apply", &[FormatName::Text, FormatName::Json, FormatName::Jsonl])?;
     match &arguments.file {
         Some(path) => {
             let saved = show::read(path)?;
-            apply_saved(machine, ui, global, arguments, &saved).await
+            apply_saved(machine, ui, global, arguments, &saved, started).await
         }
-        None => apply_now(machine, ui, global, arguments).await,
+        None => apply_now(machine, ui, global, arguments, started).await,
     }
 }
 
-async fn apply_now(machine: &Machine, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
+async fn apply_now(
+    machine: &Machine,
+    ui: &Ui,
+    global: &Global,
+    arguments: &Apply,
+    started: Instant,
+) -> Result<ExitStatus, Error> {
     let session = Session::open(machine, ui, global)?;
     let connected = session.connect().await?;
     let plan = session.plan(&connected, &session.options(&arguments.shape)).await?;
@@ -57,7 +67,10 @@ async fn apply_now(machine: &Machine, ui: &Ui, global: &Global, arguments: &Appl
             return Err(Error::new(ExitStatus::Refused, message).hint("use `--auto-approve`, or apply a saved plan"));
         }
     }
-    carry_out(&session, &connected, &plan).await
+    let held = lock::take(&session, &connected, arguments, started).await?;
+    let overtaken = held.as_ref().is_some_and(|held| held.overtaken);
+    let look = if overtaken { Some(changed as Staleness) } else { None };
+    under_lock(&session, &connected, &plan, held, look).await
 }
 
 async fn apply_saved(
@@ -66,6 +79,7 @@ async fn apply_saved(
     global: &Global,
     arguments: &Apply,
     saved: &PlanV1,
+    started: Instant,
 ) -> Result<ExitStatus, Error> {
     if !global.only.is_empty() {
         return Err(Error::usage("`--only` and a saved plan do not go together")
@@ -95,15 +109,8 @@ async fn apply_saved(
         ui.message("nothing to do: all that the saved plan asks for is done already");
         return end(ui, global, &Report::default());
     }
-    {
-        let (write_aws, write_kubernetes) = (connected.aws.writer(), connected.kubernetes.writer());
-        let hands = hands(&connected, &write_aws, &write_kubernetes);
-        let list = session.unless_interrupted(apply::recheck(&plan, &hands)).await?;
-        if !list.is_empty() {
-            return Err(stale(&list));
-        }
-    }
-    carry_out(&session, &connected, &plan).await
+    let held = lock::take(&session, &connected, arguments, started).await?;
+    under_lock(&session, &connected, &plan, held, Some(stale)).await
 }
 
 /// The options that the saved plan was made with.
@@ -136,6 +143,15 @@ fn stale(list: &[Stale]) -> Error {
     let lines: Vec<String> = list.iter().map(|item| format!("  {}: {}", item.address, item.why)).collect();
     Error::new(ExitStatus::Stale, format!("the saved plan is stale; nothing was written\n{}", lines.join("\n")))
         .hint("make a new one with `irsa plan -o FILE`")
+}
+
+fn changed(list: &[Stale]) -> Error {
+    let lines: Vec<String> = list.iter().map(|item| format!("  {}: {}", item.address, item.why)).collect();
+    let message = format!(
+        "the plan is stale: another run held the lock since it was made; nothing was written\n{}",
+        lines.join("\n")
+    );
+    Error::new(ExitStatus::Stale, message).hint("apply again: what the other run has done is no longer planned then")
 }
 
 fn held_back(plan: &Plan, verdict: ExitStatus) -> Error {
@@ -171,25 +187,89 @@ fn hands<'a>(connected: &'a Connected, write_aws: &'a AwsWriter, write_kubernete
     Hands { read_aws: &connected.aws, write_aws, read_kubernetes: &connected.kubernetes, write_kubernetes }
 }
 
-async fn carry_out(session: &Session<'_>, connected: &Connected, plan: &Plan) -> Result<ExitStatus, Error> {
+/// What is said of a plan that no longer holds.
+type Staleness = fn(&[Stale]) -> Error;
+
+/// Carries the plan out, after a look at all of it where one is wanted, and gives the lock back however that ends.
+async fn under_lock(
+    session: &Session<'_>,
+    connected: &Connected,
+    plan: &Plan,
+    held: Option<Held>,
+    look: Option<Staleness>,
+) -> Result<ExitStatus, Error> {
+    let keeper = held.as_ref().map(|held| held.lost.clone());
+    let report = carry_out(session, connected, plan, keeper, look).await;
+    if let Some(held) = held {
+        lock::release(session, connected, held).await;
+    }
+    end(session.ui, session.global, &report?)
+}
+
+async fn carry_out(
+    session: &Session<'_>,
+    connected: &Connected,
+    plan: &Plan,
+    keeper: Option<watch::Receiver<Option<String>>>,
+    look: Option<Staleness>,
+) -> Result<Report, Error> {
     let (write_aws, write_kubernetes) = (connected.aws.writer(), connected.kubernetes.writer());
     let hands = hands(connected, &write_aws, &write_kubernetes);
-    let pace = Pace { parallelism: usize::from(session.global.parallelism) };
-    let applying = apply::apply(plan, &hands, &pace, session.stop.clone(), session.listener());
-    tokio::pin!(applying);
-    let report = tokio::select! {
-        report = &mut applying => report,
-        interrupt = signals::first(&session.stop) => {
-            session.ui.warning("interrupted: the writes in flight end, no other starts");
-            let grace = session.context.scaled(GRACE);
-            let ended = tokio::time::timeout(grace, &mut applying).await;
-            ended.map_err(|_| {
-                Error::new(ExitStatus::Interrupted(interrupt), "a write did not end within 10 s; what came of it is unknown")
-                    .hint("run `irsa plan` to see what is left")
-            })?
+    if let Some(stale) = look {
+        let list = session.unless_interrupted(apply::recheck(plan, &hands)).await?;
+        if !list.is_empty() {
+            return Err(stale(&list));
         }
+    }
+    let pace = Pace { parallelism: usize::from(session.global.parallelism) };
+    let (halt, stop) = watch::channel(None);
+    let applying = apply::apply(plan, &hands, &pace, stop, session.listener());
+    tokio::pin!(applying);
+    let interrupt = tokio::select! {
+        // before a write may begin, what speaks against it is heard
+        biased;
+        interrupt = signals::first(&session.stop) => interrupt,
+        why = loss(keeper) => {
+            session.ui.warning(&format!("the lock was lost: {why}; the writes in flight end, no other starts"));
+            halt.send_replace(Some(Stop::LockLost(why)));
+            tokio::select! {
+                biased;
+                interrupt = signals::first(&session.stop) => interrupt,
+                report = &mut applying => return Ok(report),
+            }
+        }
+        report = &mut applying => return Ok(report),
     };
-    end(session.ui, session.global, &report)
+    halt.send_replace(Some(Stop::Signal(interrupt)));
+    session.ui.warning("interrupted: the writes in flight end, no other starts");
+    in_time(session, interrupt, applying).await
+}
+
+/// Comes back when the lock is lost.
+async fn loss(keeper: Option<watch::Receiver<Option<String>>>) -> String {
+    let Some(mut keeper) = keeper else { return std::future::pending().await };
+    loop {
+        if let Some(why) = keeper.borrow_and_update().clone() {
+            return why;
+        }
+        if keeper.changed().await.is_err() {
+            // nobody is left who could lose it
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The report, if the writes in flight end soon after the signal.
+async fn in_time(
+    session: &Session<'_>,
+    interrupt: Interrupt,
+    applying: impl Future<Output = Report>,
+) -> Result<Report, Error> {
+    let ended = tokio::time::timeout(session.context.scaled(GRACE), applying).await;
+    ended.map_err(|_| {
+        Error::new(ExitStatus::Interrupted(interrupt), "a write did not end within 10 s; what came of it is unknown")
+            .hint("run `irsa plan` to see what is left")
+    })
 }
 
 fn end(ui: &Ui, global: &Global, report: &Report) -> Result<ExitStatus, Error> {
@@ -218,13 +298,13 @@ fn status(report: &Report) -> ExitStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::report::{Failure, Interrupt, StepOutcome};
+    use crate::apply::report::{Failure, StepOutcome};
     use crate::plan::change::Action;
 
     fn report(outcomes: Vec<Outcome>) -> Report {
         let address = "role/a".parse().unwrap();
         let step = |outcome| StepOutcome { address: Clone::clone(&address), action: Action::Update, outcome };
-        Report { outcomes: outcomes.into_iter().map(step).collect(), interrupted: None }
+        Report { outcomes: outcomes.into_iter().map(step).collect(), interrupted: None, lock_lost: None }
     }
 
     fn failure(stale: bool, done: &[&str]) -> Outcome {
@@ -249,6 +329,12 @@ mod tests {
         assert_eq!(status(&report(vec![failure(false, &["iam:CreateRole"])])), ExitStatus::Partial);
         assert_eq!(status(&report(vec![failure(true, &[])])), ExitStatus::Partial);
         assert_eq!(status(&report(vec![Outcome::Applied, failure(false, &[])])), ExitStatus::Partial);
+        // what the lock held back
+        let mut lost = report(vec![skipped(), skipped()]);
+        lost.lock_lost = Some("`them` holds it now".into());
+        assert_eq!(status(&lost), ExitStatus::Failure);
+        lost.outcomes.extend(report(vec![Outcome::Applied]).outcomes);
+        assert_eq!(status(&lost), ExitStatus::Partial);
         let mut interrupted = report(vec![Outcome::Applied, skipped()]);
         interrupted.interrupted = Some(Interrupt::Terminate);
         assert_eq!(status(&interrupted).code(), 143);

@@ -225,6 +225,12 @@ pub(crate) struct Apply {
     /// Apply only if the plan has this `plan-digest`
     #[arg(long, value_name = "DIGEST")]
     pub expect: Option<String>,
+    /// How long to wait while another run holds the lock of `[lock]`
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub lock_timeout: Duration,
+    /// Do not take the lock of `[lock]`
+    #[arg(long, conflicts_with = "lock_timeout")]
+    pub no_lock: bool,
     #[command(flatten)]
     pub shape: Shape,
 }

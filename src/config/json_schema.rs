@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 const KEY: &str = "^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$";
 const DURATION: &str = "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$";
 const PATH: &str = "^/([!-~]+/)?$";
+const LABEL: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
+const SUBDOMAIN: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$";
 const NAME: &str = "^[A-Za-z0-9+=,.@_-]+$";
 
 /// The schema.
@@ -105,6 +107,7 @@ fn top() -> Value {
         "prune": table("where to look for what is no longer declared", &json!({
             "paths": { "type": "array", "items": matching(PATH, "an IAM path"), "description": "further role paths to search for owned, undeclared roles" },
         }), &[]),
+        "lock": table("a Lease that lets one `irsa apply` at a time write", &lock(), &["cluster"]),
         "accounts": keyed("account", "the AWS accounts; without any, the ambient credentials' own, called `default`"),
         "clusters": keyed("cluster", "the clusters"),
         "policies": keyed("policy", "customer managed policies: one object in each account that attaches it"),
@@ -114,6 +117,15 @@ fn top() -> Value {
             "items": { "$ref": "#/definitions/service-account" },
             "description": "which ServiceAccounts may assume which role: the long form",
         },
+    })
+}
+
+fn lock() -> Value {
+    json!({
+        "cluster": text("the key of the cluster that holds the Lease"),
+        "namespace": { "type": "string", "pattern": LABEL, "maxLength": 63, "default": "kube-system", "description": "the Lease's namespace, which must be there" },
+        "name": { "type": "string", "pattern": SUBDOMAIN, "maxLength": 253, "description": "the Lease's name; default `irsa-<owner>`" },
+        "duration": { "type": "string", "pattern": DURATION, "default": "60s", "description": "how long it holds without being renewed, 15s to 1h; it is renewed at a third of it" },
     })
 }
 

@@ -37,8 +37,7 @@ impl Gather {
 }
 
 /// Keys that the format keeps for later, wherever they stand.
-pub(crate) const RESERVED: [&str; 8] =
-    ["via", "target-role", "presets", "moved", "overflow", "lock", "ignore", "thumbprints"];
+pub(crate) const RESERVED: [&str; 7] = ["via", "target-role", "presets", "moved", "overflow", "ignore", "thumbprints"];
 
 /// One table, being read.
 pub(crate) struct TableReader<'a, 'g> {

@@ -6,6 +6,7 @@
 mod bindings;
 mod fields;
 mod head;
+mod lock;
 mod places;
 mod policies;
 mod roles;
@@ -34,6 +35,7 @@ pub(crate) fn resolve(
     let guard = resolver.guard();
     let ignore_tags = resolver.ignore_tags();
     let places = resolver.places();
+    let lock = resolver.lock();
     let bound = resolver.bindings(&places);
     let mut documents = Documents::new(sources);
     let (roles, uses) = resolver.roles(&places, bound, &mut documents);
@@ -50,6 +52,7 @@ pub(crate) fn resolve(
         ignore_tags,
         guard,
         prune_paths: raw.prune_paths.iter().map(|spot| spot.value.clone()).collect(),
+        lock,
     };
     desired.forget = resolver.forget(&desired);
     if resolver.list.is_empty() { Ok(desired) } else { Err(resolver.list) }

@@ -8,7 +8,9 @@ pub(crate) use statements::STATEMENT_KEYS;
 
 use super::diagnostics::Diagnostic;
 use super::reader::{Gather, Spot, TableReader, id};
-use crate::ids::{AccountId, ClusterName, IamPath, IssuerUrl, Key, PolicyName, Region, RoleArn, RoleName};
+use crate::ids::{
+    AccountId, ClusterName, IamPath, IssuerUrl, Key, LeaseName, Namespace, PolicyName, Region, RoleArn, RoleName,
+};
 use crate::model::origin::Origin;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +28,7 @@ pub(crate) struct Raw {
     pub role_defaults: Option<RoleDefaults>,
     pub guard: Option<RawGuard>,
     pub prune_paths: Vec<Spot<IamPath>>,
+    pub lock: Option<RawLock>,
     pub accounts: BTreeMap<Key, RawAccount>,
     pub clusters: BTreeMap<Key, RawCluster>,
     pub policies: BTreeMap<Key, RawPolicy>,
@@ -53,6 +56,16 @@ pub(crate) struct RawGuard {
     pub min_existing: Option<Spot<u64>>,
     pub max_delete: Option<Spot<u64>>,
     pub recent_use: Option<Spot<String>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct RawLock {
+    pub origin: Origin,
+    pub flawed: bool,
+    pub cluster: Option<Spot<String>>,
+    pub namespace: Option<Spot<Namespace>>,
+    pub name: Option<Spot<LeaseName>>,
+    pub duration: Option<Spot<String>>,
 }
 
 #[derive(Debug, Clone)]
@@ -152,7 +165,7 @@ impl Raw {
         let origin = gather.origin(0..0);
         self.top.get_or_insert_with(|| origin.clone());
         let mut reader = TableReader::new(gather, root, "the file", origin);
-        for key in ["version", "owner", "forget", "ignore-tags", "defaults", "guard", "prune"] {
+        for key in ["version", "owner", "forget", "ignore-tags", "defaults", "guard", "prune", "lock"] {
             self.once(&mut reader, key);
         }
         self.version = self.version.take().or(reader.number("version"));
@@ -180,6 +193,10 @@ impl Raw {
             let paths = table.texts("paths").unwrap_or_default();
             self.prune_paths = paths.into_iter().filter_map(|spot| id(table.gather, spot, IamPath::parse)).collect();
             table.finish();
+        }
+        if let Some(mut table) = reader.table("lock") {
+            let lock = tables::lock(&mut table);
+            self.lock.get_or_insert(lock);
         }
         self.read_tables(&mut reader);
         reader.finish();

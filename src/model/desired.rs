@@ -8,8 +8,8 @@ use super::origin::Origin;
 use super::pattern::Pattern;
 use super::resource::Pairs;
 use crate::ids::{
-    AccountId, ClusterName, IamPath, IssuerUrl, Key, Namespace, Partition, PolicyArn, PolicyName, Region, RoleName,
-    ServiceAccountName,
+    AccountId, ClusterName, IamPath, IssuerUrl, Key, LeaseName, Namespace, Partition, PolicyArn, PolicyName, Region,
+    RoleName, ServiceAccountName,
 };
 use crate::policy::{PolicyDocument, Statement};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,23 @@ pub struct Desired {
     pub guard: Guard,
     /// Further role paths under which owned, undeclared roles are searched.
     pub prune_paths: BTreeSet<IamPath>,
+    /// The lock that `apply` takes, if one is declared.
+    pub lock: Option<Lock>,
+}
+
+/// A Lease that lets one run at a time apply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    /// The key of the cluster that holds it.
+    pub cluster: Key,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Its name.
+    pub name: LeaseName,
+    /// How long it holds without being renewed, in seconds.
+    pub duration: u32,
+    /// Where it was declared.
+    pub origin: Origin,
 }
 
 /// The limits past which a plan is too big to be meant.

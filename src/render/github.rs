@@ -48,8 +48,8 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
 pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
     let mut list = Annotations::default();
     let level = if view.succeeded { Level::Notice } else { Level::Error };
-    let interrupted = view.interrupted.as_ref().map(|words| format!("\n{words}")).unwrap_or_default();
-    list.first(level, "irsa apply", &format!("{}{interrupted}", view.summary));
+    let stopped = view.stopped.as_ref().map(|words| format!("\n{words}")).unwrap_or_default();
+    list.first(level, "irsa apply", &format!("{}{stopped}", view.summary));
     for step in &view.steps {
         let level = match step.tick {
             Tick::Failed => Level::Error,

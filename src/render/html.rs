@@ -35,7 +35,7 @@ pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page::new("irsa apply");
     page.line("<h1>irsa apply</h1>");
     page.line(&format!("<p class=\"summary\">{}</p>", html(&view.summary)));
-    if let Some(words) = &view.interrupted {
+    if let Some(words) = &view.stopped {
         page.line(&format!("<p>{}</p>", html(words)));
     }
     for step in &view.steps {

@@ -25,6 +25,8 @@ pub struct ReportV1 {
     pub succeeded: bool,
     /// `SIGINT` or `SIGTERM`, if a signal ended the run early.
     pub interrupted: Option<String>,
+    /// Why the lock was lost, if that ended the run early.
+    pub lock_lost: Option<String>,
     /// The counts.
     pub summary: ReportSummaryV1,
     /// One for each step, in plan order.
@@ -101,6 +103,7 @@ impl ReportV1 {
                 };
                 name.to_owned()
             }),
+            lock_lost: report.lock_lost.clone(),
             summary: ReportSummaryV1 {
                 changes: outcomes.len(),
                 applied: number("applied"),

@@ -48,7 +48,8 @@ pub fn plan(plan: &PlanV1, out: &mut dyn Write) -> io::Result<()> {
 
 /// Writes a report.
 pub fn report(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let ReportV1 { format_version: _, irsa_version, succeeded, interrupted, summary, outcomes } = ReportV1::of(report);
+    let ReportV1 { format_version: _, irsa_version, succeeded, interrupted, lock_lost, summary, outcomes } =
+        ReportV1::of(report);
     let mut lines = Lines { version: REPORT_FORMAT_VERSION, text: String::new() };
     lines.push("version", &json!({ "irsa-version": irsa_version }))?;
     for step in &outcomes {
@@ -59,7 +60,7 @@ pub fn report(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         };
         lines.push(kind, step)?;
     }
-    let end = json!({ "succeeded": succeeded, "interrupted": interrupted, "summary": summary });
+    let end = json!({ "succeeded": succeeded, "interrupted": interrupted, "lock-lost": lock_lost, "summary": summary });
     lines.push("apply_summary", &end)?;
     deliver(&lines.text, out)
 }

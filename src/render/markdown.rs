@@ -46,7 +46,7 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
 /// Writes a report.
 pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
     let mut head = format!("<!-- irsa -->\n### irsa: {}\n\n", markdown(&view.summary));
-    if let Some(words) = &view.interrupted {
+    if let Some(words) = &view.stopped {
         let _ = writeln!(head, "{}\n", markdown(words));
     }
     let mut comment = Comment::new(head);

@@ -116,6 +116,7 @@ pub fn report_schema() -> Value {
                 "interrupted",
                 json!({ "enum": ["SIGINT", "SIGTERM", null], "description": "The signal that ended the run early." }),
             ),
+            ("lock-lost", nullable("Why the lock was lost, if that ended the run early; else null.")),
             ("summary", counts("The counts.", &["changes", "applied", "already-done", "failed", "skipped"])),
             ("outcomes", list("One for each step, in plan order.", &outcome)),
         ],

@@ -46,7 +46,7 @@ pub fn report(view: &ReportView, style: &Style, out: &mut dyn Write) -> io::Resu
     if !view.steps.is_empty() {
         page.gap();
     }
-    if let Some(words) = &view.interrupted {
+    if let Some(words) = &view.stopped {
         page.line(&style.paint(Ink::Warning, words));
     }
     let ink = if view.succeeded { Ink::Strong } else { Ink::Refused };

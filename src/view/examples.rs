@@ -296,5 +296,6 @@ pub(crate) fn report() -> Report {
             step("orphan/prod/role/old-reports", Action::Delete, Outcome::Applied),
         ],
         interrupted: Some(Interrupt::Terminate),
+        lock_lost: None,
     }
 }

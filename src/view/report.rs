@@ -89,15 +89,25 @@ impl ReportView {
         let changes = if all == 1 { "change" } else { "changes" };
         Self {
             summary: format!("Applied {} of {all} {changes}. {failed} failed, {skipped} skipped.", report.applied()),
-            interrupted: report.interrupted.map(|signal| {
-                let name = match signal {
-                    Interrupt::Interrupt => "SIGINT",
-                    Interrupt::Terminate => "SIGTERM",
-                };
-                format!("Interrupted by {name}: the write in flight was finished, no other begun.")
-            }),
+            stopped: stopped(report),
             succeeded: report.succeeded(),
             steps,
         }
+    }
+}
+
+fn stopped(report: &Report) -> Option<String> {
+    match (report.interrupted, &report.lock_lost) {
+        (Some(signal), _) => {
+            let name = match signal {
+                Interrupt::Interrupt => "SIGINT",
+                Interrupt::Terminate => "SIGTERM",
+            };
+            Some(format!("Interrupted by {name}: the write in flight was finished, no other begun."))
+        }
+        (None, Some(why)) => {
+            Some(format!("The lock was lost: {}. The write in flight was finished, no other begun.", scrub(why)))
+        }
+        (None, None) => None,
     }
 }

@@ -1,4 +1,4 @@
-//! The Kubernetes half of the ports: ServiceAccounts, namespaces and pods of every declared cluster.
+//! The Kubernetes half of the ports: ServiceAccounts, namespaces, pods and Leases of every declared cluster.
 //!
 //! A cluster is connected once, by `verify`, and nothing is read or written before that has shown that its API is the
 //! declared cluster's. Exec plugins, retries and timeouts are our own: kube's would print what a plugin printed, run
@@ -8,6 +8,7 @@ mod certificate;
 mod connect;
 mod failure;
 mod kubeconfig;
+mod lease;
 mod live;
 mod plugin;
 mod proxy;

@@ -12,6 +12,7 @@ mod exits;
 mod fire;
 mod house;
 mod life;
+mod lock;
 mod ownership;
 mod refused;
 mod rooms;

@@ -1,5 +1,5 @@
 use super::{hands, kit, planned, run, world_of, writes};
-use crate::apply::report::{Interrupt, Outcome, Report};
+use crate::apply::report::{Interrupt, Outcome, Report, Stop};
 use crate::apply::{Pace, apply};
 use crate::event::Silence;
 use crate::observe::fake::World;
@@ -15,7 +15,7 @@ pub(super) async fn interrupted(world: &World, plan: &Plan, at: usize, paralleli
         let line = [line.to_owned()];
         if !writes(&line).is_empty() {
             if seen == at {
-                sender.send_replace(Some(Interrupt::Terminate));
+                sender.send_replace(Some(Stop::Signal(Interrupt::Terminate)));
             }
             seen += 1;
         }
@@ -96,7 +96,7 @@ async fn a_signal_before_the_first_write_writes_nothing() {
     let kit = kit();
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
-    let (_sender, stop) = watch::channel(Some(Interrupt::Interrupt));
+    let (_sender, stop) = watch::channel(Some(Stop::Signal(Interrupt::Interrupt)));
     let report = apply(&plan, &hands(&world), &Pace { parallelism: 4 }, stop, &Silence).await;
     assert_eq!(world.take_log(), [""; 0]);
     assert_eq!(report.interrupted, Some(Interrupt::Interrupt));
@@ -114,9 +114,39 @@ async fn a_look_that_hangs_is_given_up_when_a_signal_comes() {
     let (sender, stop) = watch::channel(None);
     world.hook(move |line, _| {
         if line.starts_with("iam:GetRole") {
-            sender.send_replace(Some(Interrupt::Interrupt));
+            sender.send_replace(Some(Stop::Signal(Interrupt::Interrupt)));
         }
     });
     let report = apply(&plan, &hands(&world), &Pace { parallelism: 4 }, stop, &Silence).await;
     assert_eq!(report.outcomes[0].outcome, Outcome::Skipped("interrupted".into()));
+}
+
+#[tokio::test]
+async fn a_lost_lock_lets_the_write_in_flight_end_and_no_other_begin() {
+    let kit = kit();
+    let world = World::new(kit.live.clone());
+    let plan = planned(&kit, &world).await;
+    let (sender, stop) = watch::channel(None);
+    world.hook(move |line, _| {
+        if line.starts_with("iam:CreateRole") {
+            sender.send_replace(Some(Stop::LockLost("`them` holds it now".into())));
+        }
+    });
+    let report = apply(&plan, &hands(&world), &Pace { parallelism: 1 }, stop, &Silence).await;
+    let log = world.take_log();
+    assert!(writes(&log).last().unwrap().starts_with("iam:CreateRole"), "{log:#?}");
+    assert_eq!((report.interrupted, report.lock_lost.as_deref()), (None, Some("`them` holds it now")));
+    assert!(!report.succeeded());
+    let unfinished = report.outcomes.iter().filter_map(|step| match &step.outcome {
+        Outcome::Applied | Outcome::AlreadyDone => None,
+        Outcome::Skipped(why) => Some(why.as_str()),
+        Outcome::Failed(failure) => Some(failure.why.as_str()),
+    });
+    let unfinished: Vec<&str> = unfinished.collect();
+    assert!(unfinished.len() > 1 && unfinished.iter().all(|why| *why == "the lock was lost"), "{unfinished:?}");
+    // a second run goes on from there
+    world.heal();
+    let plan = planned(&kit, &world).await;
+    assert!(run(&world, &plan).await.succeeded());
+    assert_eq!(planned(&kit, &world).await.steps, []);
 }

@@ -120,7 +120,11 @@ impl Resolver<'_> {
 }
 
 fn span(seconds: u32) -> String {
-    if seconds.is_multiple_of(3600) { format!("{}h", seconds / 3600) } else { format!("{}m", seconds / 60) }
+    match seconds {
+        hours if hours.is_multiple_of(3600) => format!("{}h", hours / 3600),
+        minutes if minutes.is_multiple_of(60) => format!("{}m", minutes / 60),
+        seconds => format!("{seconds}s"),
+    }
 }
 
 /// An address as it is looked up: names of roles and policies are unique without regard to case.

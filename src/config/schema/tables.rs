@@ -1,9 +1,13 @@
 //! Each kind of table, from TOML to its raw form.
 
 use super::statements::statements;
-use super::{RawAccount, RawBinding, RawCluster, RawDocument, RawKubernetes, RawPolicy, RawRole, RoleDefaults};
+use super::{
+    RawAccount, RawBinding, RawCluster, RawDocument, RawKubernetes, RawLock, RawPolicy, RawRole, RoleDefaults,
+};
 use crate::config::reader::{TableReader, id};
-use crate::ids::{AccountId, ClusterName, IamPath, IssuerUrl, Key, PolicyName, Region, RoleArn, RoleName};
+use crate::ids::{
+    AccountId, ClusterName, IamPath, IssuerUrl, Key, LeaseName, Namespace, PolicyName, Region, RoleArn, RoleName,
+};
 use crate::model::origin::Origin;
 
 pub(super) fn role_defaults(table: &mut TableReader<'_, '_>) -> RoleDefaults {
@@ -13,6 +17,19 @@ pub(super) fn role_defaults(table: &mut TableReader<'_, '_>) -> RoleDefaults {
         permissions_boundary: table.text("permissions-boundary"),
         tags: table.pairs("tags").unwrap_or_default(),
     }
+}
+
+pub(super) fn lock(table: &mut TableReader<'_, '_>) -> RawLock {
+    let mut lock = RawLock {
+        origin: table.origin.clone(),
+        flawed: false,
+        cluster: table.text("cluster"),
+        namespace: table.id("namespace", Namespace::parse),
+        name: table.id("name", LeaseName::parse),
+        duration: table.text("duration"),
+    };
+    lock.flawed = table.finish();
+    lock
 }
 
 pub(super) fn account(table: &mut TableReader<'_, '_>, origin: Origin) -> RawAccount {

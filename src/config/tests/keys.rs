@@ -18,6 +18,8 @@ qqqqqqqq = 1
 qqqqqqqq = 1
 [prune]
 qqqqqqqq = 1
+[lock]
+qqqqqqqq = 1
 [accounts.x]
 qqqqqqqq = 1
 [clusters.x]
@@ -65,6 +67,7 @@ fn of_schema() -> Keys {
         ("[defaults.role]", &top["defaults"]["properties"]["role"]),
         ("[guard]", &top["guard"]),
         ("[prune]", &top["prune"]),
+        ("[lock]", &top["lock"]),
         ("[accounts.x]", &definitions["account"]),
         ("[clusters.x]", &definitions["cluster"]),
         ("[clusters.x.kubernetes]", &definitions["kubernetes"]),
@@ -85,7 +88,7 @@ fn of_statements() -> BTreeSet<String> {
 
 #[test]
 fn the_schema_knows_what_the_reader_knows() {
-    assert_eq!(of_reader().len(), 12);
+    assert_eq!(of_reader().len(), 13);
     assert_eq!(of_schema(), of_reader());
     let definitions = &json_schema()["definitions"];
     assert_eq!(properties(&definitions["statement"]), of_statements());

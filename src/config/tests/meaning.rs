@@ -40,6 +40,48 @@ fn the_least_that_works_has_every_default() {
 }
 
 #[test]
+fn a_lock_has_defaults_and_names_a_cluster_that_can_hold_it() {
+    assert_eq!(desired(LEAST).lock, None);
+    let lock = |text: &str| desired(&format!("{LEAST}[lock]\n{text}")).lock.unwrap();
+    let least = lock("cluster = \"prod\"\n");
+    assert_eq!(
+        (least.cluster.as_str(), least.namespace.as_str(), least.name.as_str(), least.duration, least.origin.line),
+        ("prod", "kube-system", "irsa-me", 60, 6)
+    );
+    let full = lock("cluster = \"prod\"\nnamespace = \"ops\"\nname = \"deploys.irsa\"\nduration = \"2m\"\n");
+    assert_eq!((full.namespace.as_str(), full.name.as_str(), full.duration), ("ops", "deploys.irsa", 120));
+}
+
+#[test]
+fn what_is_wrong_with_a_lock_is_said_at_its_place() {
+    let least = LEAST.replace("service-accounts", "cluster = \"prod\"\nservice-accounts");
+    for (head, text, place, said) in [
+        ("", "", "irsa.toml:7:2", "`[lock]` has no `cluster`"),
+        ("", "cluster = \"prd\"\n", "irsa.toml:8:11", "there is no cluster `prd`\n"),
+        ("", "cluster = \"prod\"\nduration = \"14s\"\n", "irsa.toml:9:12", "is from 15s to 1h, this is `14s`"),
+        ("", "cluster = \"prod\"\nduration = \"61m\"\n", "irsa.toml:9:12", "is from 15s to 1h, this is `61m`"),
+        ("[clusters.a]\nstate = \"gone\"\n", "cluster = \"a\"\n", "irsa.toml:10:11", "its state is `gone`"),
+        (
+            "[clusters.a]\nissuer = \"https://example.com/a\"\n",
+            "cluster = \"a\"\n",
+            "irsa.toml:10:11",
+            "without a way to its API",
+        ),
+    ] {
+        let folder = Folder::alone(&format!("{least}{head}[lock]\n{text}"));
+        let diagnostics = folder.resolve().unwrap_err();
+        let told = rendered(&diagnostics);
+        assert_eq!(diagnostics.list().len(), 1, "{told}");
+        assert!(told.contains(place) && told.contains(said), "{place} {said}: {told}");
+    }
+    // an owner that no Lease may be called after needs a name
+    let shouting = LEAST.replace("\"me\"", "\"Me\"") + "[lock]\ncluster = \"prod\"\n";
+    let told = rendered(&Folder::alone(&shouting).resolve().unwrap_err());
+    assert!(told.contains("would be called `irsa-Me`") && told.contains("add `name`"), "{told}");
+    assert!(Folder::alone(&(shouting + "name = \"irsa-me\"\n")).resolve().is_ok());
+}
+
+#[test]
 fn identities_fill_in_what_was_not_known() {
     let configuration = Folder::alone(LEAST).load().unwrap();
     let desired = configuration.resolve(&online("aws-cn")).unwrap();

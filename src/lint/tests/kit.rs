@@ -62,6 +62,7 @@ impl Kit {
             ignore_tags: Vec::new(),
             guard: Guard::default(),
             prune_paths: BTreeSet::new(),
+            lock: None,
         };
         let issuers = [("east", EAST), ("west", WEST), ("far", "oidc.example.com/far")];
         let live = Live {

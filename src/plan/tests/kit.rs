@@ -67,6 +67,7 @@ impl Kit {
             ignore_tags: Vec::new(),
             guard: Guard::default(),
             prune_paths: BTreeSet::new(),
+            lock: None,
         };
         let live = Live {
             accounts: BTreeMap::from([(key("default"), live_account())]),

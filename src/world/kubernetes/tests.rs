@@ -2,6 +2,7 @@
 
 mod conflicts;
 mod kit;
+mod leases;
 mod plugins;
 mod reads;
 mod retries;

@@ -1,7 +1,8 @@
 //! Sends a request until there is an answer that counts, or the budget is spent.
 //!
-//! All requests that are sent here may be sent twice: reads, applies and deletes with preconditions. An answer that was
-//! lost on the way is told, so that a writer can make sure of what it did.
+//! All requests that are sent here may be sent twice: reads, applies, deletes with preconditions, and the writes of a
+//! Lease, which are refused where the first one came through. An answer that was lost on the way is told, so that a
+//! writer can make sure of what it did.
 
 use super::connect::Connection;
 use super::failure::{Failure, of_kube};

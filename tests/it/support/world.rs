@@ -1,7 +1,7 @@
 //! The sandbox, for tests: started in process, seen from outside by the binary and from inside by the test.
 
 use super::someone::Someone;
-use irsa_sandbox::aws::{Call, Decision, Fault, Match, Record};
+use irsa_sandbox::aws::{Call, Decision, Fault, Match, Record, Refusal};
 use irsa_sandbox::gate::{Admission, Stage};
 use irsa_sandbox::kubernetes::{self, Cluster, Resource, Store};
 use irsa_sandbox::{ClusterSpec, Sandbox, SandboxOptions};
@@ -206,6 +206,12 @@ impl World {
         for service in ["iam", "eks"] {
             self.refuse(Match { account: Some(account.to_owned()), ..Match::service(service) });
         }
+    }
+
+    /// This action of IAM is too fast, always.
+    pub(crate) fn throttle(&self, action: &str) {
+        let throttled = Fault::Refuse(Refusal::throttled("iam"));
+        self.with(|sandbox| sandbox.gate().fault(Stage::Before, Match::on("iam", action), throttled, None));
     }
 
     /// 403 for everything in a cluster.

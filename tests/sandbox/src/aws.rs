@@ -20,9 +20,9 @@ pub use iam::{Iam, ProviderFacts, RoleFacts};
 #[cfg(test)]
 pub(crate) use eks::Route;
 pub(crate) use eks::{NewCluster, Place};
-pub(crate) use server::{Server, connection};
 #[cfg(test)]
 pub(crate) use server::tests as bench;
+pub(crate) use server::{Server, connection};
 pub use snapshot::Snapshot;
 
 use crate::gate::Stale;
