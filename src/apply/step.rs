@@ -6,7 +6,9 @@ use super::report::{Failure, Interrupt, Outcome};
 use crate::event::{Event, Listen};
 use crate::model::call::{Call, IamCall, KubernetesCall};
 use crate::plan::Step;
-use crate::world::{Answer, CallError, ReadAws, ReadKubernetes, WriteAws, WriteKubernetes, Written};
+use crate::world::{Answer, CallError, CallErrorKind, ReadAws, ReadKubernetes, WriteAws, WriteKubernetes, Written};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The reason on all that was not begun because of a signal.
@@ -21,11 +23,14 @@ pub(super) struct Runner<'a, RA, WA, RK, WK> {
     pub listen: &'a dyn Listen,
 }
 
+/// The reason on a write that was in flight when a signal came, and did not end in time.
+const UNANSWERED: &str = "it did not end in time after the signal: what came of it is unknown";
+
 /// How far a step has come.
 struct Progress<'s> {
     step: &'s Step,
-    /// How many calls are done, or were not needed.
-    done: usize,
+    /// How many calls are done, or were not needed; told to whoever gives the step up.
+    done: &'s AtomicUsize,
     /// Whether any was sent.
     wrote: bool,
     /// Whether this very step has made the object, so that there is nothing to look at.
@@ -38,9 +43,23 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         *self.stop.borrow()
     }
 
-    /// Runs the step to its end.
-    pub(super) async fn run(&self, step: &Step) -> Outcome {
-        let mut progress = Progress { step, done: 0, wrote: false, fresh: false };
+    /// Comes back when a signal has come and the time for what was in flight then is over.
+    pub(super) async fn over(&self, grace: Duration) {
+        self.stopped().await;
+        tokio::time::sleep(grace).await;
+    }
+
+    /// Comes back when a signal has come.
+    async fn stopped(&self) {
+        if self.stop.clone().wait_for(Option::is_some).await.is_err() {
+            // nobody is left who could send a signal
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Runs the step to its end; `done` counts its calls that are done.
+    pub(super) async fn run(&self, step: &Step, done: &AtomicUsize) -> Outcome {
+        let mut progress = Progress { step, done, wrote: false, fresh: false };
         let first = step.parts.first().map(|part| &part.call);
         match self.looked(self.look.before_step(step)).await {
             None => return progress.interrupted(),
@@ -55,7 +74,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
                     Some(Err(error)) => return progress.failed(&error, Some(&part.call)),
                     Some(Ok(Verdict::Stale(why))) => return progress.stale(why),
                     Some(Ok(Verdict::Done)) => {
-                        progress.done += 1;
+                        progress.one_more();
                         self.finished(step, &part.call);
                         continue;
                     }
@@ -68,11 +87,12 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
             self.listen.on(&Event::CallStarted { address: step.address.clone(), operation: part.call.operation() });
             match self.write(&part.call).await {
                 Ok(written) => {
-                    progress.done += 1;
+                    progress.one_more();
                     progress.wrote |= !written.already_done;
                     progress.fresh |= makes(&part.call) && !written.already_done;
                     self.finished(step, &part.call);
                 }
+                Err(error) if error.kind == CallErrorKind::Stopped => return progress.interrupted(),
                 Err(error) => return progress.failed(&error, Some(&part.call)),
             }
         }
@@ -86,16 +106,9 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
 
     /// A look, given up when a signal comes: only writes are waited for.
     async fn looked(&self, look: impl Future<Output = Answer<Verdict>>) -> Option<Answer<Verdict>> {
-        let mut stop = self.stop.clone();
-        let stopped = async {
-            if stop.wait_for(Option::is_some).await.is_err() {
-                // nobody is left who could send a signal
-                std::future::pending::<()>().await;
-            }
-        };
         tokio::select! {
             biased;
-            () = stopped => None,
+            () = self.stopped() => None,
             verdict = look => Some(verdict),
         }
     }
@@ -118,24 +131,34 @@ fn makes(call: &Call) -> bool {
     )
 }
 
+/// What is told of a step whose write did not end in time after a signal.
+pub(super) fn unanswered(step: &Step, done: usize) -> Outcome {
+    let hint = Some("see what is left with `irsa plan`; apply again: it goes on from there".to_owned());
+    Outcome::Failed(Failure { hint, ..failure(step, done, UNANSWERED.to_owned()) })
+}
+
+fn failure(step: &Step, done: usize, why: String) -> Failure {
+    let mut operations: Vec<String> = step.parts.iter().map(|part| part.call.operation()).collect();
+    let left = operations.split_off(done.min(operations.len()));
+    Failure {
+        operation: left.first().cloned().unwrap_or_default(),
+        code: None,
+        why,
+        request_id: None,
+        hint: None,
+        stale: false,
+        done: operations,
+        left,
+    }
+}
+
 impl Progress<'_> {
-    fn operations(&self) -> Vec<String> {
-        self.step.parts.iter().map(|part| part.call.operation()).collect()
+    fn one_more(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
     }
 
     fn failure(&self, why: String) -> Failure {
-        let mut done = self.operations();
-        let left = done.split_off(self.done);
-        Failure {
-            operation: left.first().cloned().unwrap_or_default(),
-            code: None,
-            why,
-            request_id: None,
-            hint: None,
-            stale: false,
-            done,
-            left,
-        }
+        failure(self.step, self.done.load(Ordering::Relaxed), why)
     }
 
     fn failed(&self, error: &CallError, call: Option<&Call>) -> Outcome {

@@ -14,6 +14,7 @@ use crate::world::aws::{AwsReader, AwsWriter};
 use crate::world::kubernetes::{KubernetesReader, KubernetesWriter};
 use std::io::Write as _;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// How long a write in flight may take after a signal.
 const GRACE: Duration = Duration::from_secs(10);
@@ -172,21 +173,19 @@ fn hands<'a>(connected: &'a Connected, write_aws: &'a AwsWriter, write_kubernete
 }
 
 async fn carry_out(session: &Session<'_>, connected: &Connected, plan: &Plan) -> Result<ExitStatus, Error> {
-    let (write_aws, write_kubernetes) = (connected.aws.writer(), connected.kubernetes.writer());
+    let halt = CancellationToken::new();
+    let write_aws = connected.aws.writer().halted_by(&halt);
+    let write_kubernetes = connected.kubernetes.writer().halted_by(&halt);
     let hands = hands(connected, &write_aws, &write_kubernetes);
-    let pace = Pace { parallelism: usize::from(session.global.parallelism) };
+    let pace = Pace { parallelism: usize::from(session.global.parallelism), grace: session.context.scaled(GRACE) };
     let applying = apply::apply(plan, &hands, &pace, session.stop.clone(), session.listener());
     tokio::pin!(applying);
     let report = tokio::select! {
         report = &mut applying => report,
-        interrupt = signals::first(&session.stop) => {
+        _ = signals::first(&session.stop) => {
+            halt.cancel();
             session.ui.warning("interrupted: the writes in flight end, no other starts");
-            let grace = session.context.scaled(GRACE);
-            let ended = tokio::time::timeout(grace, &mut applying).await;
-            ended.map_err(|_| {
-                Error::new(ExitStatus::Interrupted(interrupt), "a write did not end within 10 s; what came of it is unknown")
-                    .hint("run `irsa plan` to see what is left")
-            })?
+            applying.await
         }
     };
     end(session.ui, session.global, &report)

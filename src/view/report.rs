@@ -94,7 +94,7 @@ impl ReportView {
                     Interrupt::Interrupt => "SIGINT",
                     Interrupt::Terminate => "SIGTERM",
                 };
-                format!("Interrupted by {name}: the write in flight was finished, no other begun.")
+                format!("Interrupted by {name}: no write was begun after it.")
             }),
             succeeded: report.succeeded(),
             steps,
