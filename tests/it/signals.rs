@@ -2,7 +2,7 @@
 
 use crate::ownership::{Scene, role};
 use crate::support::fleet::{CLUSTERS, Fleet, MADE, same};
-use crate::support::moments::{Moment, Others, PATIENCE, Watch, Write};
+use crate::support::moments::{Moment, Others, PATIENCE, Watch, Write, pause};
 use crate::support::program::{Run, changes, tell};
 use irsa_sandbox::aws::{Fault, Match, Refusal};
 use irsa_sandbox::gate::Stage;
@@ -26,10 +26,8 @@ struct Kind {
     others: Others,
 }
 
-const KINDS: [Kind; 2] = [
-    Kind { name: "INT", code: 130, others: Others::GoOn },
-    Kind { name: "TERM", code: 143, others: Others::Wait },
-];
+const KINDS: [Kind; 2] =
+    [Kind { name: "INT", code: 130, others: Others::GoOn }, Kind { name: "TERM", code: 143, others: Others::Wait }];
 
 #[test]
 fn a_signal_at_any_write_ends_the_run_in_order() {
@@ -82,9 +80,9 @@ fn interrupt(fleet: &Fleet, write: &Write, kind: Kind, state: &Value, foreign: &
     let running = scene.bench.start(&["apply", "--auto-approve", "--format", "json"]);
     reached.recv_timeout(PATIENCE).expect("the write comes");
     watch.wait_for_quiet(&running.child);
-    let begun = watch.writes().len();
     running.signal(kind.name);
     running.says("interrupted");
+    let begun = watch.writes().len();
     let heard = Instant::now();
     watch.go_on();
     let run = running.ends();
@@ -114,8 +112,7 @@ fn told(run: &Run, kind: Kind, left: &[String]) {
     let outcomes = report["outcomes"].as_array().expect("a list");
     let undone = outcomes.iter().filter(|step| ["skipped", "failed"].iter().any(|word| step["outcome"] == *word));
     let undone: BTreeSet<String> = undone.map(address).collect();
-    let left: BTreeSet<String> =
-        left.iter().filter_map(|change| Some(change.split_once(' ')?.1.to_owned())).collect();
+    let left: BTreeSet<String> = left.iter().filter_map(|change| Some(change.split_once(' ')?.1.to_owned())).collect();
     assert_eq!(undone, left, "what the report names as undone, and what is: {run}");
     for step in outcomes.iter().filter(|step| step["outcome"] == "failed") {
         assert_eq!(step["failure"]["why"], "interrupted", "{run}");
@@ -135,16 +132,13 @@ fn a_write_that_hangs_is_told_as_unknown() {
         let mut scene = Scene::new();
         scene.bench.set("IRSA_TEST_SPEED", "10");
         scene.declare(&(role("app") + &role("other")));
+        scene.world.with(|sandbox| {
+            let attach = Match::on("iam", "AttachRolePolicy").about("app");
+            sandbox.gate().fault(Stage::Before, attach, Fault::Hang, None);
+        });
         let watch = Watch::over(&scene.world, &["main"]);
-        let attach = Write {
-            place: crate::support::world::FIRST.to_owned(),
-            action: "AttachRolePolicy".to_owned(),
-            object: "app".to_owned(),
-            nth: 1,
-        };
-        let reached = watch.stop_at(&attach, Moment::Arrived, Others::GoOn);
         let running = scene.bench.start(&["apply", "--auto-approve", "--format", "json", "--timeout", "1h"]);
-        reached.recv_timeout(PATIENCE).expect("the write comes");
+        wait_for(&watch, |write| write.action == "AttachRolePolicy" && write.object == "app", 1);
         running.signal(kind.name);
         running.says("interrupted");
         let heard = Instant::now();
@@ -162,9 +156,17 @@ fn a_write_that_hangs_is_told_as_unknown() {
         assert!(app["failure"]["why"].as_str().is_some_and(|why| why.contains("unknown")), "{run}");
         assert_eq!(app["failure"]["done"], serde_json::json!(["iam:CreateRole"]), "{run}");
         assert_eq!(find("service-account/main/apps/app")["outcome"], "skipped", "{run}");
-        watch.cut();
-        watch.lift(&scene.world, &["main"]);
+        scene.world.with(|sandbox| sandbox.gate().heal());
         scene.bench.converges();
+    }
+}
+
+/// Waits until so many writes of a kind have come.
+fn wait_for(watch: &Watch, kind: impl Fn(&Write) -> bool, count: usize) {
+    let begin = Instant::now();
+    while watch.writes().iter().filter(|write| kind(write)).count() < count {
+        assert!(begin.elapsed() < PATIENCE, "the writes do not come");
+        pause();
     }
 }
 
@@ -181,11 +183,7 @@ fn a_write_that_waits_for_its_pace_does_not_start_behind_a_signal() {
         });
         let watch = Watch::over(&scene.world, &["main"]);
         let running = scene.bench.start(&["apply", "--auto-approve", "--format", "json"]);
-        let begin = Instant::now();
-        while watch.writes().iter().filter(|write| write.action == "CreateRole").count() < 10 {
-            assert!(begin.elapsed() < PATIENCE, "the writes do not come");
-            crate::support::moments::pause();
-        }
+        wait_for(&watch, |write| write.action == "CreateRole", 10);
         watch.wait_for_quiet(&running.child);
         running.signal(kind.name);
         running.says("interrupted");

@@ -160,12 +160,13 @@ impl Watch {
         }
     }
 
-    /// Waits until nothing moves: no request comes or is under way, and every thread of the process sleeps.
+    /// Waits until nothing moves: no request comes or is under way, and every thread of the process sleeps; for longer
+    /// than a call waits for its pace.
     pub(crate) fn wait_for_quiet(&self, child: &Child) {
         let begin = Instant::now();
         let mut before = None;
         let mut same = 0;
-        while same < 4 {
+        while same < 15 {
             let now = (self.requests(), self.held());
             let still = before == Some(now) && asleep(child.id());
             same = if still { same + 1 } else { 0 };
