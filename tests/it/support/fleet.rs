@@ -17,7 +17,8 @@ pub(crate) const CLUSTERS: [&str; 2] = ["blue", "green"];
 /// Waits are so much shorter; an attempt must still outlast what a test does while it holds a request.
 const SPEED: &str = "3";
 
-const HEAD: &str = r#"
+/// The accounts, the clusters and the owner `fleet`.
+pub(crate) const HEAD: &str = r#"
 owner = "fleet"
 ignore-tags = ["cost:*"]
 [guard]
