@@ -25,6 +25,7 @@ use futures::future::join_all;
 use look::{Look, When};
 use report::{Report, Stop};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The ports that apply works with.
@@ -44,6 +45,8 @@ pub struct Hands<'a, RA, WA, RK, WK> {
 pub struct Pace {
     /// How many steps may be under way at once, in each account and each cluster.
     pub parallelism: usize,
+    /// How long the writes in flight are waited for once a signal has come.
+    pub grace: Duration,
 }
 
 /// Holds every call of the plan against the world, before the first write: all that is neither as the plan found it nor
@@ -69,7 +72,8 @@ where
 const STEPS_AT_ONCE: usize = 64;
 
 /// Carries the plan out. A step runs once all that it needs has succeeded; one that fails holds back only what depends
-/// on it. Once `stop` has a reason no write begins any more, and the writes in flight are waited for.
+/// on it. Once `stop` has a reason no write begins any more, and the writes in flight are waited for: what came of those
+/// that do not end in time is unknown.
 pub async fn apply<RA, WA, RK, WK>(
     plan: &Plan,
     hands: &Hands<'_, RA, WA, RK, WK>,

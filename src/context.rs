@@ -1,11 +1,12 @@
 //! Clock, randomness and environment: all that a run knows of the machine comes in through one `Context`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What a run may know of the machine.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Context {
     environment: BTreeMap<String, String>,
     /// The time at which the run began, in seconds since 1970.
@@ -18,6 +19,21 @@ pub struct Context {
     host: String,
     /// The id of the process.
     process: u32,
+}
+
+/// The environment has secrets: only its names are shown.
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { environment, now, speed, seed, host, process } = self;
+        f.debug_struct("Context")
+            .field("environment", &environment.keys())
+            .field("now", now)
+            .field("speed", speed)
+            .field("seed", seed)
+            .field("host", host)
+            .field("process", process)
+            .finish()
+    }
 }
 
 impl Context {

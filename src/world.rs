@@ -66,6 +66,8 @@ pub enum CallErrorKind {
     Limit,
     /// The request itself is wrong.
     Invalid,
+    /// It was never sent: its writer was told to stop before that.
+    Stopped,
     /// Anything else.
     Other,
 }

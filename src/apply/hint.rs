@@ -30,7 +30,7 @@ pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
             Call::Iam(..) => "someone else writes to it at the same time: apply again".to_owned(),
         }),
         CallErrorKind::Throttled | CallErrorKind::Unavailable => Some("apply again: it goes on from here".to_owned()),
-        CallErrorKind::Invalid | CallErrorKind::Other => None,
+        CallErrorKind::Invalid | CallErrorKind::Other | CallErrorKind::Stopped => None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::Pace;
 use super::report::{Outcome, Report, StepOutcome, Stop};
-use super::step::Runner;
+use super::step::{self, Runner};
 use crate::event::Event;
 use crate::ids::Key;
 use crate::model::address::Address;
@@ -13,6 +13,7 @@ use crate::world::{ReadAws, ReadKubernetes, WriteAws, WriteKubernetes};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Where a step stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,18 +50,29 @@ where
     WK: WriteKubernetes,
 {
     let mut lanes = Lanes::new(plan, *pace);
+    let done: Vec<AtomicUsize> = plan.steps.iter().map(|_| AtomicUsize::new(0)).collect();
+    let over = runner.over(pace.grace);
+    tokio::pin!(over);
     let mut running = FuturesUnordered::new();
     loop {
-        for skipped in lanes.skip(runner.stopped().as_ref()) {
-            runner.listen.on(&Event::StepFinished { address: skipped, outcome: "skipped" });
-        }
+        lanes.skip_what_will_not_run(runner);
         for position in lanes.start() {
-            let step = &plan.steps[position];
-            running.push(async move { (position, runner.run(step).await) });
+            let (step, done) = (&plan.steps[position], &done[position]);
+            running.push(async move { (position, runner.run(step, done).await) });
         }
-        let Some((position, outcome)) = running.next().await else { break };
+        let ended = tokio::select! {
+            biased;
+            ended = running.next() => ended,
+            () = &mut over => break,
+        };
+        let Some((position, outcome)) = ended else { break };
         let address = plan.steps[position].address.clone();
         runner.listen.on(&Event::StepFinished { address, outcome: word(&outcome) });
+        lanes.end(position, outcome);
+    }
+    lanes.skip_what_will_not_run(runner);
+    for position in lanes.running() {
+        let outcome = step::unanswered(&plan.steps[position], done[position].load(Ordering::Relaxed));
         lanes.end(position, outcome);
     }
     lanes.report(runner.stopped())
@@ -96,8 +108,28 @@ impl<'p> Lanes<'p> {
     }
 
     fn waiting(&self) -> Vec<usize> {
-        let waiting = self.stands.iter().enumerate().filter(|(_, stand)| **stand == Stand::Waiting);
-        waiting.map(|(position, _)| position).collect()
+        self.that_stand(&Stand::Waiting)
+    }
+
+    fn running(&self) -> Vec<usize> {
+        self.that_stand(&Stand::Running)
+    }
+
+    fn that_stand(&self, wanted: &Stand) -> Vec<usize> {
+        let those = self.stands.iter().enumerate().filter(|(_, stand)| *stand == wanted);
+        those.map(|(position, _)| position).collect()
+    }
+
+    fn skip_what_will_not_run<RA, WA, RK, WK>(&mut self, runner: &Runner<'_, RA, WA, RK, WK>)
+    where
+        RA: ReadAws,
+        WA: WriteAws,
+        RK: ReadKubernetes,
+        WK: WriteKubernetes,
+    {
+        for address in self.skip(runner.stopped().as_ref()) {
+            runner.listen.on(&Event::StepFinished { address, outcome: "skipped" });
+        }
     }
 
     /// Ends the steps that will not be begun: all once the run is stopped, else those that need one that did not succeed. They

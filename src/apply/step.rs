@@ -6,7 +6,9 @@ use super::report::{Failure, Outcome, Stop};
 use crate::event::{Event, Listen};
 use crate::model::call::{Call, IamCall, KubernetesCall};
 use crate::plan::Step;
-use crate::world::{Answer, CallError, ReadAws, ReadKubernetes, WriteAws, WriteKubernetes, Written};
+use crate::world::{Answer, CallError, CallErrorKind, ReadAws, ReadKubernetes, WriteAws, WriteKubernetes, Written};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// What running a step takes.
@@ -18,11 +20,14 @@ pub(super) struct Runner<'a, RA, WA, RK, WK> {
     pub listen: &'a dyn Listen,
 }
 
+/// The reason on a write that was in flight when a signal came, and did not end in time.
+const UNANSWERED: &str = "it did not end in time after the signal: what came of it is unknown";
+
 /// How far a step has come.
 struct Progress<'s> {
     step: &'s Step,
-    /// How many calls are done, or were not needed.
-    done: usize,
+    /// How many calls are done, or were not needed; told to whoever gives the step up.
+    done: &'s AtomicUsize,
     /// Whether any was sent.
     wrote: bool,
     /// Whether this very step has made the object, so that there is nothing to look at.
@@ -35,9 +40,33 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         self.stop.borrow().clone()
     }
 
-    /// Runs the step to its end.
-    pub(super) async fn run(&self, step: &Step) -> Outcome {
-        let mut progress = Progress { step, done: 0, wrote: false, fresh: false };
+    /// Comes back when a signal has come and the time for what was in flight then is over.
+    pub(super) async fn over(&self, grace: Duration) {
+        let signal = |stop: &Option<Stop>| matches!(stop, Some(Stop::Signal(_)));
+        if self.stop.clone().wait_for(signal).await.is_err() {
+            // nobody is left who could send one
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(grace).await;
+    }
+
+    /// Comes back when no further write may begin.
+    async fn until_stopped(&self) -> Stop {
+        let mut stop = self.stop.clone();
+        loop {
+            if let Some(stop) = stop.borrow_and_update().clone() {
+                return stop;
+            }
+            if stop.changed().await.is_err() {
+                // nobody is left who could stop it
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Runs the step to its end; `done` counts its calls that are done.
+    pub(super) async fn run(&self, step: &Step, done: &AtomicUsize) -> Outcome {
+        let mut progress = Progress { step, done, wrote: false, fresh: false };
         let first = step.parts.first().map(|part| &part.call);
         match self.looked(self.look.before_step(step)).await {
             Err(reason) => return progress.stopped(&reason),
@@ -52,7 +81,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
                     Ok(Err(error)) => return progress.failed(&error, Some(&part.call)),
                     Ok(Ok(Verdict::Stale(why))) => return progress.stale(why),
                     Ok(Ok(Verdict::Done)) => {
-                        progress.done += 1;
+                        progress.one_more();
                         self.finished(step, &part.call);
                         continue;
                     }
@@ -65,10 +94,13 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
             self.listen.on(&Event::CallStarted { address: step.address.clone(), operation: part.call.operation() });
             match self.write(&part.call).await {
                 Ok(written) => {
-                    progress.done += 1;
+                    progress.one_more();
                     progress.wrote |= !written.already_done;
                     progress.fresh |= makes(&part.call) && !written.already_done;
                     self.finished(step, &part.call);
+                }
+                Err(error) if error.kind == CallErrorKind::Stopped => {
+                    return progress.stopped(&self.until_stopped().await);
                 }
                 Err(error) => return progress.failed(&error, Some(&part.call)),
             }
@@ -83,21 +115,9 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
 
     /// A look, given up when the run is stopped: only writes are waited for.
     async fn looked(&self, look: impl Future<Output = Answer<Verdict>>) -> Result<Answer<Verdict>, Stop> {
-        let mut stop = self.stop.clone();
-        let stopped = async {
-            loop {
-                if let Some(stop) = stop.borrow_and_update().clone() {
-                    return stop;
-                }
-                if stop.changed().await.is_err() {
-                    // nobody is left who could stop it
-                    std::future::pending::<()>().await;
-                }
-            }
-        };
         tokio::select! {
             biased;
-            stop = stopped => Err(stop),
+            stop = self.until_stopped() => Err(stop),
             verdict = look => Ok(verdict),
         }
     }
@@ -120,24 +140,34 @@ fn makes(call: &Call) -> bool {
     )
 }
 
+/// What is told of a step whose write did not end in time after a signal.
+pub(super) fn unanswered(step: &Step, done: usize) -> Outcome {
+    let hint = Some("see what is left with `irsa plan`; apply again: it goes on from there".to_owned());
+    Outcome::Failed(Failure { hint, ..failure(step, done, UNANSWERED.to_owned()) })
+}
+
+fn failure(step: &Step, done: usize, why: String) -> Failure {
+    let mut operations: Vec<String> = step.parts.iter().map(|part| part.call.operation()).collect();
+    let left = operations.split_off(done.min(operations.len()));
+    Failure {
+        operation: left.first().cloned().unwrap_or_default(),
+        code: None,
+        why,
+        request_id: None,
+        hint: None,
+        stale: false,
+        done: operations,
+        left,
+    }
+}
+
 impl Progress<'_> {
-    fn operations(&self) -> Vec<String> {
-        self.step.parts.iter().map(|part| part.call.operation()).collect()
+    fn one_more(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
     }
 
     fn failure(&self, why: String) -> Failure {
-        let mut done = self.operations();
-        let left = done.split_off(self.done);
-        Failure {
-            operation: left.first().cloned().unwrap_or_default(),
-            code: None,
-            why,
-            request_id: None,
-            hint: None,
-            stale: false,
-            done,
-            left,
-        }
+        failure(self.step, self.done.load(Ordering::Relaxed), why)
     }
 
     fn failed(&self, error: &CallError, call: Option<&Call>) -> Outcome {

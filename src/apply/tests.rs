@@ -14,6 +14,7 @@ use crate::observe::{Looks, identify, observe};
 use crate::plan::Plan;
 use crate::plan::saved::Stale;
 use crate::plan::tests::kit::{Kit, allow, aws, binding, declared};
+use std::time::Duration;
 use tokio::sync::watch;
 
 fn hands(world: &World) -> Hands<'_, World, World, World, World> {
@@ -29,9 +30,14 @@ async fn planned(kit: &Kit, world: &World) -> Plan {
     crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new())
 }
 
+/// So many steps side by side, and the grace that there is in life.
+fn pace(parallelism: usize) -> Pace {
+    Pace { parallelism, grace: Duration::from_secs(10) }
+}
+
 async fn run(world: &World, plan: &Plan) -> Report {
     let (_sender, stop) = watch::channel(None);
-    apply(plan, &hands(world), &Pace { parallelism: 4 }, stop, &Silence).await
+    apply(plan, &hands(world), &pace(4), stop, &Silence).await
 }
 
 async fn rechecked(world: &World, plan: &Plan) -> Vec<Stale> {

@@ -17,6 +17,7 @@ use std::io::Write as _;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// How long a write in flight may take after a signal.
 const GRACE: Duration = Duration::from_secs(10);
@@ -213,7 +214,9 @@ async fn carry_out(
     keeper: Option<watch::Receiver<Option<String>>>,
     look: Option<Staleness>,
 ) -> Result<Report, Error> {
-    let (write_aws, write_kubernetes) = (connected.aws.writer(), connected.kubernetes.writer());
+    let idle = CancellationToken::new();
+    let write_aws = connected.aws.writer().halted_by(&idle);
+    let write_kubernetes = connected.kubernetes.writer().halted_by(&idle);
     let hands = hands(connected, &write_aws, &write_kubernetes);
     if let Some(stale) = look {
         let list = session.unless_interrupted(apply::recheck(plan, &hands)).await?;
@@ -221,7 +224,7 @@ async fn carry_out(
             return Err(stale(&list));
         }
     }
-    let pace = Pace { parallelism: usize::from(session.global.parallelism) };
+    let pace = Pace { parallelism: usize::from(session.global.parallelism), grace: session.context.scaled(GRACE) };
     let (halt, stop) = watch::channel(None);
     let applying = apply::apply(plan, &hands, &pace, stop, session.listener());
     tokio::pin!(applying);
@@ -231,6 +234,7 @@ async fn carry_out(
         interrupt = signals::first(&session.stop) => interrupt,
         why = loss(keeper) => {
             session.ui.warning(&format!("the lock was lost: {why}; the writes in flight end, no other starts"));
+            idle.cancel();
             halt.send_replace(Some(Stop::LockLost(why)));
             tokio::select! {
                 biased;
@@ -240,9 +244,10 @@ async fn carry_out(
         }
         report = &mut applying => return Ok(report),
     };
+    idle.cancel();
     halt.send_replace(Some(Stop::Signal(interrupt)));
     session.ui.warning("interrupted: the writes in flight end, no other starts");
-    in_time(session, interrupt, applying).await
+    Ok(applying.await)
 }
 
 /// Comes back when the lock is lost.
@@ -257,19 +262,6 @@ async fn loss(keeper: Option<watch::Receiver<Option<String>>>) -> String {
             std::future::pending::<()>().await;
         }
     }
-}
-
-/// The report, if the writes in flight end soon after the signal.
-async fn in_time(
-    session: &Session<'_>,
-    interrupt: Interrupt,
-    applying: impl Future<Output = Report>,
-) -> Result<Report, Error> {
-    let ended = tokio::time::timeout(session.context.scaled(GRACE), applying).await;
-    ended.map_err(|_| {
-        Error::new(ExitStatus::Interrupted(interrupt), "a write did not end within 10 s; what came of it is unknown")
-            .hint("run `irsa plan` to see what is left")
-    })
 }
 
 fn end(ui: &Ui, global: &Global, report: &Report) -> Result<ExitStatus, Error> {

@@ -1,7 +1,7 @@
 //! Writes files: whole or not at all, and readable by the user alone unless said otherwise. The other of the two places
 //! that touch files.
 
-use crate::error::Error;
+use crate::error::{Error, ExitStatus};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -38,6 +38,11 @@ pub(crate) fn read(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::failure(format!("`{}`: there is no such file", path.display()))
             .hint("make a plan file with `irsa plan -o FILE`"),
+        // a byte of it was changed, or it never was one
+        std::io::ErrorKind::InvalidData => {
+            Error::new(ExitStatus::Stale, format!("`{}`: it is no plan file: it is no text", path.display()))
+                .hint("make a new one with `irsa plan -o FILE`")
+        }
         _ => Error::failure(format!("cannot read `{}`: {error}", path.display())),
     })
 }

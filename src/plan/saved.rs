@@ -3,8 +3,9 @@
 use super::change::{Action, FieldChange};
 use super::file::{ChangeV1, FieldV1, PlanV1};
 use super::step::{Plan, Step};
+use crate::policy::PolicyDocument;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A saved change that no longer holds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +25,7 @@ pub struct Stale {
 pub fn recheck(saved: &PlanV1, fresh: Plan) -> Result<Plan, Vec<Stale>> {
     let mut stale = BTreeSet::new();
     for change in &saved.changes {
-        if let Err(why) = check(change, saved, &fresh) {
+        if let Err(why) = coherent(change).and_then(|()| check(change, saved, &fresh)) {
             stale.insert(Stale { address: change.address.clone(), why });
         }
     }
@@ -67,6 +68,48 @@ fn check(change: &ChangeV1, saved: &PlanV1, fresh: &Plan) -> Result<(), String> 
     Ok(())
 }
 
+/// Whether the whole object, before and after, differs in the fields that are named and in no other: whoever reviews a
+/// plan may look at either.
+fn coherent(change: &ChangeV1) -> Result<(), String> {
+    let (before, after) = (leaves(&change.before), leaves(&change.after));
+    let named: BTreeMap<&str, &FieldV1> = change.fields.iter().map(|field| (field.path.as_str(), field)).collect();
+    let paths: BTreeSet<&str> =
+        before.keys().chain(after.keys()).map(String::as_str).chain(named.keys().copied()).collect();
+    for path in paths {
+        let side = |leaves: &BTreeMap<String, &Value>| leaves.get(path).copied().cloned().unwrap_or_default();
+        let (before, after) = (side(&before), side(&after));
+        let agrees = match named.get(path) {
+            Some(field) => before == field.before && after == field.after,
+            None => before == after || same_document(&before, &after),
+        };
+        if !agrees {
+            return Err(format!("the saved plan contradicts itself about field `{path}`"));
+        }
+    }
+    Ok(())
+}
+
+/// The fields that have a field for each of their keys.
+const MAPS: [&str; 4] = ["tags", "inline", "labels", "annotations"];
+
+/// An object by the paths of its fields.
+fn leaves(object: &Value) -> BTreeMap<String, &Value> {
+    let mut leaves = BTreeMap::new();
+    for (key, value) in object.as_object().into_iter().flatten() {
+        match value.as_object().filter(|_| MAPS.contains(&key.as_str())) {
+            Some(map) => leaves.extend(map.iter().map(|(inner, value)| (format!("{key}.{inner}"), value))),
+            None => drop(leaves.insert(key.clone(), value)),
+        }
+    }
+    leaves
+}
+
+/// Whether both are policy documents of one meaning, which is no difference.
+fn same_document(one: &Value, other: &Value) -> bool {
+    let read = |value: &Value| PolicyDocument::live(&value.to_string());
+    one.is_object() && other.is_object() && read(one) == read(other)
+}
+
 /// The saved form of a field that differs now as it did then; nothing counts as the empty value of a field.
 fn find<'a>(change: &'a ChangeV1, field: &FieldChange) -> Option<&'a FieldV1> {
     change.fields.iter().find(|saved| {
@@ -106,7 +149,9 @@ fn gone(change: &ChangeV1, saved: &PlanV1, fresh: &Plan) -> Result<(), String> {
         return Err("it could not be seen".to_owned());
     }
     if fresh.settled.contains(&change.address) {
-        return Ok(());
+        // what is declared and as it should be is nothing that a plan deletes
+        let deletes = change.action == Action::Delete.as_str();
+        return if deletes { Err("the configuration declares it".to_owned()) } else { Ok(()) };
     }
     // an object that is neither there nor declared was deleted, or let go of, as the plan wanted
     let releases = change.action == Action::Delete.as_str()

@@ -103,11 +103,9 @@ fn stopped(report: &Report) -> Option<String> {
                 Interrupt::Interrupt => "SIGINT",
                 Interrupt::Terminate => "SIGTERM",
             };
-            Some(format!("Interrupted by {name}: the write in flight was finished, no other begun."))
+            Some(format!("Interrupted by {name}: no write was begun after it."))
         }
-        (None, Some(why)) => {
-            Some(format!("The lock was lost: {}. The write in flight was finished, no other begun.", scrub(why)))
-        }
+        (None, Some(why)) => Some(format!("The lock was lost: {}. No write was begun after it.", scrub(why))),
         (None, None) => None,
     }
 }

@@ -29,6 +29,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// How to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,7 @@ pub struct AwsReader {
 #[derive(Clone)]
 pub struct AwsWriter {
     shared: Arc<Shared>,
+    halt: CancellationToken,
 }
 
 struct Shared {
@@ -152,7 +154,7 @@ impl AwsReader {
 
     /// The capability to write.
     pub fn writer(&self) -> AwsWriter {
-        AwsWriter { shared: Arc::clone(&self.shared) }
+        AwsWriter { shared: Arc::clone(&self.shared), halt: CancellationToken::new() }
     }
 
     /// A token for the Kubernetes API of an EKS cluster, made in process from the credentials of its account.
@@ -164,6 +166,14 @@ impl AwsReader {
     /// How many requests were sent so far, the SDK's own retries included.
     pub fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::Relaxed)
+    }
+}
+
+impl AwsWriter {
+    /// Sends nothing any more once `halt` is cancelled: what waits for its turn is given up, and what is under way ends.
+    #[must_use]
+    pub fn halted_by(self, halt: &CancellationToken) -> Self {
+        Self { halt: halt.clone(), ..self }
     }
 }
 
@@ -260,7 +270,8 @@ impl ReadAws for AwsReader {
 
 impl WriteAws for AwsWriter {
     async fn write(&self, account: &Key, call: &IamCall) -> Answer<Written> {
-        iam::write::write(self.shared.account(account, Action::iam(call.operation()))?, call).await
+        let client = self.shared.account(account, Action::iam(call.operation()))?;
+        iam::write::write(client, call, &self.halt).await
     }
 }
 

@@ -38,6 +38,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// How the Kubernetes APIs are talked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,7 @@ pub struct KubernetesReader {
 #[derive(Clone)]
 pub struct KubernetesWriter {
     shared: Arc<Shared>,
+    halt: CancellationToken,
 }
 
 struct Shared {
@@ -135,12 +137,20 @@ impl KubernetesReader {
 
     /// A writer over the same connections.
     pub fn writer(&self) -> KubernetesWriter {
-        KubernetesWriter { shared: Arc::clone(&self.shared) }
+        KubernetesWriter { shared: Arc::clone(&self.shared), halt: CancellationToken::new() }
     }
 
     /// How many requests were sent so far, to all clusters together.
     pub fn requests(&self) -> u64 {
         self.shared.run.requests.load(Ordering::Relaxed)
+    }
+}
+
+impl KubernetesWriter {
+    /// Begins nothing any more once `halt` is cancelled: what waits for its turn is given up, and what is under way ends.
+    #[must_use]
+    pub fn halted_by(self, halt: &CancellationToken) -> Self {
+        Self { halt: halt.clone(), ..self }
     }
 }
 
@@ -197,6 +207,6 @@ impl ReadKubernetes for KubernetesReader {
 impl WriteKubernetes for KubernetesWriter {
     async fn write(&self, cluster: &Key, call: &KubernetesCall) -> Answer<Written> {
         let connection = self.shared.connection(cluster, call.operation()).await?;
-        write::write(&connection, &self.shared.manager, call).await
+        write::write(&connection, &self.shared.manager, call, &self.halt).await
     }
 }

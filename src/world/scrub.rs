@@ -1,7 +1,13 @@
 //! Frees what a service says of secrets and of characters that a terminal would obey.
 //!
 //! Error texts may repeat what was sent: `SignatureDoesNotMatch` quotes the whole canonical request with its session
-//! token. Nothing that came from afar becomes a `CallError` without passing through here.
+//! token. Nothing that came from afar becomes a `CallError` without passing through here. Secrets are told by the names
+//! before them and by their form; those that this process signs in with are known, and are told wherever they stand.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::{ExposeSecret, SecretString};
+use std::cmp::Reverse;
+use std::sync::{PoisonError, RwLock};
 
 /// Longer texts are cut: no error needs more to be understood.
 const LIMIT: usize = 1_000;
@@ -22,10 +28,36 @@ const NAMES: [&str; 11] = [
     "authorization",
 ];
 
+/// What is shorter is no secret that could be kept, and may be an ordinary word.
+const SHORTEST: usize = 8;
+/// The secrets that this process has had in its hands, the longest first.
+static KNOWN: RwLock<Vec<SecretString>> = RwLock::new(Vec::new());
+
+/// Has a secret hidden from now on wherever it stands, as it is and as URLs have it.
+pub(crate) fn hide(secret: &str) {
+    let secret = secret.trim();
+    if secret.len() < SHORTEST {
+        return;
+    }
+    let in_urls = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    for form in [secret, &in_urls] {
+        if known.iter().all(|old| old.expose_secret() != form) {
+            known.push(form.into());
+        }
+    }
+    known.sort_by_key(|secret| Reverse(secret.expose_secret().len()));
+}
+
 /// The text on one line, without secrets, control characters and runs of white space.
 pub(crate) fn clean(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    for secret in KNOWN.read().unwrap_or_else(PoisonError::into_inner).iter().map(ExposeSecret::expose_secret) {
+        if line.contains(secret) {
+            line = line.replace(secret, HIDDEN);
+        }
+    }
     let mut out = String::with_capacity(line.len());
     let mut rest = line.as_str();
     let mut boundary = true;
@@ -34,7 +66,8 @@ pub(crate) fn clean(text: &str) -> String {
             out.push('…');
             break;
         }
-        let (shown, hidden) = if boundary { secret(rest).unwrap_or_default() } else { (0, 0) };
+        let found = userinfo(rest).or_else(|| if boundary { secret(rest) } else { None });
+        let (shown, hidden) = found.unwrap_or_default();
         if hidden > 0 {
             out.push_str(&rest[..shown]);
             out.push_str(HIDDEN);
@@ -52,6 +85,14 @@ pub(crate) fn clean(text: &str) -> String {
 /// If a secret begins here: how many bytes of it may be shown, and how many follow that may not.
 fn secret(text: &str) -> Option<(usize, usize)> {
     prefixed(text).or_else(|| named(text)).or_else(|| bearer(text))
+}
+
+/// What stands before the `@` of an address: mostly a password, or a token in the place of one.
+fn userinfo(text: &str) -> Option<(usize, usize)> {
+    let rest = text.strip_prefix("://")?;
+    let authority = run(rest, |c| !c.is_whitespace() && !matches!(c, '/' | '?' | '#' | '"' | '\'' | '`' | '<' | '>'));
+    let length = rest[..authority].rfind('@')?;
+    (length > 0).then_some((3, length))
 }
 
 /// Access key ids, EKS tokens and JSON web tokens know themselves by how they begin.
@@ -126,9 +167,20 @@ mod tests {
             ("Authorization: Bearer abc", "Authorization: Bearer ***"),
             ("token k8s-aws-v1.aHR0cHM6Ly9z refused", "token k8s-aws-v1.*** refused"),
             ("jwt eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln here", "jwt eyJ*** here"),
+            ("connect http://me:p@ss@proxy:3128/x?y: no", "connect http://***@proxy:3128/x?y: no"),
         ] {
             assert_eq!(clean(dirty), wanted);
         }
+    }
+
+    #[test]
+    fn what_is_signed_in_with_is_hidden_in_any_place_and_form() {
+        hide("opaque+value/of=a-token");
+        hide("opaque+value/of=a-token that is longer");
+        hide("short");
+        let dirty = "xopaque+value/of=a-tokeny, q=opaque%2Bvalue%2Fof%3Da%2Dtoken&, a short one";
+        assert_eq!(clean(dirty), "x***y, q=***&, a short one");
+        assert_eq!(clean("opaque+value/of=a-token that is longer"), "***");
     }
 
     #[test]
@@ -137,6 +189,7 @@ mod tests {
             "Signature expired: 20240101T000000Z is now earlier than 20240101T000500Z",
             "User: arn:aws:iam::111122223333:user/a is not authorized to perform: iam:GetRole",
             "The role with name AKIA cannot be found.",
+            "https://example.com/@scope and user@example.com",
         ] {
             assert_eq!(clean(text), text);
         }

@@ -115,7 +115,7 @@ fn a_forged_plan_with_good_digests_is_refused() {
 }
 
 /// The text with both digests as they should be.
-fn signed(text: &str) -> String {
+pub(crate) fn signed(text: &str) -> String {
     let mut plan: irsa::plan::PlanV1 = serde_json::from_str(text).expect("a plan");
     let blank = String::new;
     (plan.plan_digest, plan.digest) = (blank(), blank());

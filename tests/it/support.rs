@@ -2,7 +2,9 @@
 
 pub(crate) mod apiserver;
 pub(crate) mod clusters;
+pub(crate) mod fleet;
 pub(crate) mod inside;
+pub(crate) mod moments;
 pub(crate) mod program;
 pub(crate) mod python;
 pub(crate) mod someone;

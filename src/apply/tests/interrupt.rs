@@ -1,10 +1,11 @@
-use super::{hands, kit, planned, run, world_of, writes};
+use super::{hands, kit, pace, planned, run, world_of, writes};
 use crate::apply::report::{Interrupt, Outcome, Report, Stop};
 use crate::apply::{Pace, apply};
 use crate::event::Silence;
 use crate::observe::fake::World;
 use crate::plan::Plan;
 use crate::plan::tests::kit::{Kit, allow, aws, binding, key};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Applies with a signal that comes while the write number `at` is in flight.
@@ -20,7 +21,7 @@ pub(super) async fn interrupted(world: &World, plan: &Plan, at: usize, paralleli
             seen += 1;
         }
     });
-    let report = apply(plan, &hands(world), &Pace { parallelism }, stop, &Silence).await;
+    let report = apply(plan, &hands(world), &pace(parallelism), stop, &Silence).await;
     world.heal();
     report
 }
@@ -97,7 +98,7 @@ async fn a_signal_before_the_first_write_writes_nothing() {
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
     let (_sender, stop) = watch::channel(Some(Stop::Signal(Interrupt::Interrupt)));
-    let report = apply(&plan, &hands(&world), &Pace { parallelism: 4 }, stop, &Silence).await;
+    let report = apply(&plan, &hands(&world), &pace(4), stop, &Silence).await;
     assert_eq!(world.take_log(), [""; 0]);
     assert_eq!(report.interrupted, Some(Interrupt::Interrupt));
     assert!(report.outcomes.iter().all(|step| step.outcome == Outcome::Skipped("interrupted".into())));
@@ -117,7 +118,7 @@ async fn a_look_that_hangs_is_given_up_when_a_signal_comes() {
             sender.send_replace(Some(Stop::Signal(Interrupt::Interrupt)));
         }
     });
-    let report = apply(&plan, &hands(&world), &Pace { parallelism: 4 }, stop, &Silence).await;
+    let report = apply(&plan, &hands(&world), &pace(4), stop, &Silence).await;
     assert_eq!(report.outcomes[0].outcome, Outcome::Skipped("interrupted".into()));
 }
 
@@ -132,7 +133,7 @@ async fn a_lost_lock_lets_the_write_in_flight_end_and_no_other_begin() {
             sender.send_replace(Some(Stop::LockLost("`them` holds it now".into())));
         }
     });
-    let report = apply(&plan, &hands(&world), &Pace { parallelism: 1 }, stop, &Silence).await;
+    let report = apply(&plan, &hands(&world), &pace(1), stop, &Silence).await;
     let log = world.take_log();
     assert!(writes(&log).last().unwrap().starts_with("iam:CreateRole"), "{log:#?}");
     assert_eq!((report.interrupted, report.lock_lost.as_deref()), (None, Some("`them` holds it now")));
@@ -149,4 +150,28 @@ async fn a_lost_lock_lets_the_write_in_flight_end_and_no_other_begin() {
     let plan = planned(&kit, &world).await;
     assert!(run(&world, &plan).await.succeeded());
     assert_eq!(planned(&kit, &world).await.steps, []);
+}
+
+#[tokio::test]
+async fn a_write_that_hangs_is_told_as_unknown_with_all_that_is_left() {
+    let kit = kit();
+    let mut world = World::new(kit.live.clone());
+    let plan = planned(&kit, &world).await;
+    // it never answers anything again
+    world.turns = usize::MAX;
+    let (sender, stop) = watch::channel(None);
+    world.hook(move |_, _| {
+        sender.send_replace(Some(Stop::Signal(Interrupt::Interrupt)));
+    });
+    let pace = Pace { grace: Duration::from_millis(20), ..pace(1) };
+    let report = apply(&plan, &hands(&world), &pace, stop, &Silence).await;
+    assert_eq!(report.outcomes.len(), plan.steps.len());
+    assert_eq!(report.interrupted, Some(Interrupt::Interrupt));
+    let begun = report.outcomes.iter().filter(|step| step.outcome != Outcome::Skipped("interrupted".into()));
+    for step in begun {
+        let Outcome::Failed(failure) = &step.outcome else { panic!("{step:?}") };
+        assert!(failure.why.contains("unknown"), "{failure:?}");
+        assert_eq!((failure.done.len(), Some(&failure.operation)), (0, failure.left.first()));
+    }
+    assert!(report.outcomes.iter().any(|step| matches!(step.outcome, Outcome::Failed(_))));
 }

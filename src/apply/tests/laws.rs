@@ -79,7 +79,7 @@ proptest! {
 
     #[test]
     fn from_any_world_and_any_break_a_run_leaves_nothing_to_do(first in sketch(), second in sketch(), at in 0_usize..30) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(converges(&first, &second, at));
     }
 }

@@ -1,6 +1,6 @@
-use super::{failure, hands, kit, outcome, planned, rechecked, run, world_of, writes};
+use super::{failure, hands, kit, outcome, pace, planned, rechecked, run, world_of, writes};
+use crate::apply::apply;
 use crate::apply::report::Outcome;
-use crate::apply::{Pace, apply};
 use crate::event::{Event, Listen, Silence};
 use crate::model::call::{Call, IamCall};
 use crate::observe::fake::World;
@@ -69,7 +69,7 @@ async fn no_more_steps_are_under_way_than_there_is_room() {
         let world = World::new(kit.live.clone());
         let plan = planned(&kit, &world).await;
         let (_sender, stop) = watch::channel(None);
-        let report = apply(&plan, &hands(&world), &Pace { parallelism }, stop, &Silence).await;
+        let report = apply(&plan, &hands(&world), &pace(parallelism), stop, &Silence).await;
         assert!(report.succeeded());
         assert_eq!(world.most_at_once(), most, "in one account");
     }
@@ -104,7 +104,7 @@ fn the_work_may_be_sent_to_another_thread() {
     let world = World::new(kit.live.clone());
     let plan = crate::plan::plan(&kit.desired, &kit.live, &kit.options, Vec::new());
     let (_sender, stop) = watch::channel(None);
-    sent(&apply(&plan, &hands(&world), &Pace { parallelism: 1 }, stop, &Silence));
+    sent(&apply(&plan, &hands(&world), &pace(1), stop, &Silence));
     sent(&crate::apply::recheck(&plan, &hands(&world)));
     sent(&crate::observe::identify(&kit.desired.accounts, &world));
     let looks = crate::observe::Looks { parallelism: 1, destroy: false };
@@ -199,7 +199,7 @@ async fn applying_is_told_as_it_goes() {
     world.fail("iam:CreateRole default keep", CallErrorKind::Other);
     let ear = Ear::default();
     let (_sender, stop) = watch::channel(None);
-    apply(&plan, &hands(&world), &Pace { parallelism: 1 }, stop, &ear).await;
+    apply(&plan, &hands(&world), &pace(1), stop, &ear).await;
     let events = ear.0.into_inner().unwrap();
     let calls = plan.steps.iter().map(|step| step.parts.len()).sum();
     assert_eq!(events[0], Event::ApplyStarted { steps: plan.steps.len(), calls });

@@ -7,9 +7,9 @@ use super::{Action, failure};
 use crate::context::Context;
 use crate::event::{Event, Listen};
 use crate::ids::Key;
-use crate::world::Answer;
 use crate::world::pace::Pacer;
 use crate::world::retry::{self, Because, Class, Facts, Failure, Verdict};
+use crate::world::{Answer, CallError, CallErrorKind};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Sends the calls of one account.
 pub(crate) struct Caller {
@@ -66,12 +67,34 @@ impl Caller {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
         Sent: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
     {
+        self.call_unless(&CancellationToken::new(), action, facts, send).await
+    }
+
+    /// The same, but nothing is sent any more once `halt` is cancelled; what is under way then is waited for.
+    pub(crate) async fn call_unless<T, E, Sent>(
+        &self,
+        halt: &CancellationToken,
+        action: Action,
+        facts: Facts,
+        send: impl Fn() -> Sent + Send + Sync,
+    ) -> Answer<T>
+    where
+        T: Send,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+        Sent: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+    {
         let pacer = self.pacer(action);
         let mut started = None;
         let mut last: Option<Failure> = None;
         for attempt in 0.. {
-            pacer.admit(attempt > 0).await;
-            let slot = self.slots.acquire().await;
+            let admitted = async {
+                pacer.admit(attempt > 0).await;
+                self.slots.acquire().await
+            };
+            let slot = halt.run_until_cancelled(admitted).await;
+            let Some(slot) = slot.filter(|_| !halt.is_cancelled()) else {
+                return Err(last.map_or_else(|| stopped(action), |failure| failure.into_error(action.to_string())));
+            };
             let departed = Instant::now();
             let deadline = *started.get_or_insert(departed) + self.budget;
             if departed >= deadline {
@@ -103,7 +126,8 @@ impl Caller {
                 break;
             }
             self.tell(action, because);
-            tokio::time::sleep(wait).await;
+            // who is told to stop here finds that out above
+            halt.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
         Err(last.unwrap_or_else(|| self.out_of_time()).into_error(action.to_string()))
     }
@@ -144,6 +168,16 @@ impl Caller {
         let before = self.random.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |x| Some(step(x)));
         let drawn = u32::try_from(step(before.unwrap_or(1)) >> 32).unwrap_or(0);
         f64::from(drawn) / (f64::from(u32::MAX) + 1.0)
+    }
+}
+
+fn stopped(action: Action) -> CallError {
+    CallError {
+        operation: action.to_string(),
+        kind: CallErrorKind::Stopped,
+        code: None,
+        message: "it was not sent".to_owned(),
+        request_id: None,
     }
 }
 

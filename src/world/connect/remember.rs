@@ -1,6 +1,7 @@
 //! Credentials that are fetched once and shared, so that ten clusters do not run a credential process ten times.
 
 use super::Clock;
+use crate::world::scrub;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use std::time::Duration;
@@ -31,8 +32,21 @@ impl<P: ProvideCredentials> Remembered<P> {
             return Ok(credentials.clone());
         }
         let fresh = self.inner.provide_credentials().await?;
+        hide(&fresh);
         *kept = Some(fresh.clone());
         Ok(fresh)
+    }
+}
+
+/// Nothing that a service says may repeat them.
+fn hide(credentials: &Credentials) {
+    // an id made of digits is that of an account, as stand-ins for AWS have it, and stands in every ARN
+    if credentials.access_key_id().bytes().any(|byte| byte.is_ascii_alphabetic()) {
+        scrub::hide(credentials.access_key_id());
+    }
+    scrub::hide(credentials.secret_access_key());
+    if let Some(token) = credentials.session_token() {
+        scrub::hide(token);
     }
 }
 

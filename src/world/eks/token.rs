@@ -6,8 +6,8 @@
 //! whatever `X-Amz-Expires` says; it is given out for 14. Nothing is sent here.
 
 use crate::ids::{ClusterName, Region};
-use crate::world::Answer;
 use crate::world::aws::{AccountClient, Action, EksToken, invalid, odd, unsigned};
+use crate::world::{Answer, scrub};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
@@ -34,7 +34,9 @@ pub(crate) async fn token(account: &AccountClient, region: &Region, name: &Clust
     let endpoint = endpoint(account, region).await?;
     let now = account.clock.now();
     let url = presigned(&credentials, &endpoint, region, name, now).map_err(|error| odd(ACTION, error.to_string()))?;
-    let token = SecretString::from(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(url)));
+    let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(url));
+    scrub::hide(&token);
+    let token = SecretString::from(token);
     let expires = now + LIFETIME;
     Ok(EksToken { token, expires: seconds(credentials.expiry().map_or(expires, |end| end.min(expires))) })
 }

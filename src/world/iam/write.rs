@@ -18,13 +18,15 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error;
+use tokio_util::sync::CancellationToken;
 
 /// How often a policy version whose fate is unclear is written.
 const VERSION_TRIES: u32 = 3;
 
-/// Makes one call.
-pub(crate) async fn write(account: &AccountClient, call: &IamCall) -> Answer<Written> {
-    let sender = Sender { account, action: Action::iam(call.operation()), facts: account.memory.of_write(call) };
+/// Makes one call; sends nothing any more once `halt` is cancelled.
+pub(crate) async fn write(account: &AccountClient, call: &IamCall, halt: &CancellationToken) -> Answer<Written> {
+    let (action, facts) = (Action::iam(call.operation()), account.memory.of_write(call));
+    let sender = Sender { account, action, facts, halt };
     let answer = match call {
         IamCall::CreateProvider { .. }
         | IamCall::AddAudience { .. }
@@ -95,6 +97,7 @@ struct Sender<'a> {
     account: &'a AccountClient,
     action: Action,
     facts: Facts,
+    halt: &'a CancellationToken,
 }
 
 impl Sender<'_> {
@@ -104,7 +107,7 @@ impl Sender<'_> {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
         Sent: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
     {
-        let answer = self.account.caller.call(self.action, self.facts, send).await?;
+        let answer = self.account.caller.call_unless(self.halt, self.action, self.facts, send).await?;
         Ok(Written { request_id: answer.request_id().map(str::to_owned), already_done: false })
     }
 

@@ -55,6 +55,11 @@ impl Failure {
         Self { transient: true, ..Self::new(CallErrorKind::Unavailable, message) }
     }
 
+    /// It was never sent.
+    pub(crate) fn stopped() -> Self {
+        Self::new(CallErrorKind::Stopped, "it was not sent")
+    }
+
     /// Someone else changed it.
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::new(CallErrorKind::Conflict, message)

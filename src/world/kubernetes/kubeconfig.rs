@@ -10,11 +10,14 @@ use super::Run;
 use super::certificate;
 use super::failure::{Failure, clean};
 use super::proxy;
+use super::session;
 use crate::context::Context;
+use crate::world::scrub;
 use http::Uri;
 use http::header::{HeaderValue, USER_AGENT};
 use kube::Config;
 use kube::config::{AuthInfo, Cluster, ExecAuthCluster, ExecConfig, Kubeconfig, KubeconfigError};
+use secrecy::ExposeSecret;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -123,6 +126,11 @@ pub(crate) async fn target(
     config.root_cert = authority(cluster).await?;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
     config.tls_server_name = cluster.tls_server_name.clone().filter(|name| !name.is_empty());
+    hide(&user).await;
+    if let Some(token) = &user.token {
+        // kube would panic
+        session::bearer(token)?;
+    }
     let (auth_info, credentials) = who(user, cluster)?;
     config.auth_info = auth_info;
     Ok(Target { config, credentials })
@@ -134,6 +142,19 @@ fn no_context(kubeconfig: &Kubeconfig, name: &str) -> Failure {
     known.sort();
     let others = if known.is_empty() { "nor any other".to_owned() } else { format!("but {}", known.join(", ")) };
     Failure::invalid(format!("the kubeconfig has no context `{name}`, {others}"))
+}
+
+/// Nothing that a server says may repeat what is sent to it.
+async fn hide(user: &AuthInfo) {
+    for secret in [&user.token, &user.password, &user.client_key_data].into_iter().flatten() {
+        scrub::hide(secret.expose_secret());
+    }
+    if let Some(file) = user.token_file.as_ref().filter(|file| !file.is_empty()) {
+        // what cannot be read is told by whoever needs it
+        if let Ok(token) = tokio::fs::read_to_string(file).await {
+            scrub::hide(&token);
+        }
+    }
 }
 
 /// A configuration without authority and user.
@@ -279,6 +300,13 @@ mod tests {
         assert!(refused(&gone, "a").await.starts_with("authority `/not/there` cannot be read"));
         let provider = with("{server: 'https://x'}", "{auth-provider: {name: gcp, config: {cmd-path: /bin/false}}}");
         assert!(refused(&provider, "a").await.starts_with("auth provider `gcp` is no more"));
+    }
+
+    #[tokio::test]
+    async fn a_token_that_no_header_takes_is_refused() {
+        let text = "{contexts: [{name: a, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: \
+                    'https://x'}}], users: [{name: u, user: {token: \"a\\u0007b\"}}]}";
+        assert_eq!(refused(text, "a").await, "the token has characters that no header takes");
     }
 
     #[tokio::test]

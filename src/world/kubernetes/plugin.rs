@@ -5,9 +5,10 @@
 //! arguments and its environment are never part of a text.
 
 use super::failure::Failure;
+use crate::world::scrub;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::config::{ExecConfig, ExecInteractiveMode, Kubeconfig};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io;
@@ -104,13 +105,15 @@ fn issued(output: &[u8]) -> Option<Issued> {
     if token.is_none() && identity.is_none() {
         return None;
     }
+    for secret in [token.as_ref(), identity.as_ref().map(|(_, key)| key)].into_iter().flatten() {
+        scrub::hide(secret.expose_secret());
+    }
     Some(Issued { token, identity, expires: status.expiration_timestamp.map(|time| time.0.as_second()) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
 
     #[test]
     fn credentials_are_read_from_json_and_yaml() {

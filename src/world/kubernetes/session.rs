@@ -97,7 +97,8 @@ async fn token(run: &Run, key: &Key) -> Result<(SecretString, i64), Failure> {
     }
 }
 
-fn bearer(token: &SecretString) -> Result<HeaderValue, Failure> {
+/// The header of a token.
+pub(crate) fn bearer(token: &SecretString) -> Result<HeaderValue, Failure> {
     let value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()));
     let mut value = value.map_err(|_| Failure::credentials("the token has characters that no header takes"))?;
     value.set_sensitive(true);

@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -40,8 +41,14 @@ pub(crate) struct Reply {
 impl Connection {
     /// Sends the request. The budget begins when it is its turn.
     pub(crate) async fn send(&self, request: &Request) -> Result<Reply, Failure> {
-        let mut session = self.session().await?;
-        let mut permit = self.permit().await?;
+        self.send_unless(request, &CancellationToken::new()).await
+    }
+
+    /// The same, but nothing is sent any more once `halt` is cancelled; what is under way then is waited for.
+    pub(crate) async fn send_unless(&self, request: &Request, halt: &CancellationToken) -> Result<Reply, Failure> {
+        let ready = async { Ok::<_, Failure>((self.session().await?, self.permit().await?)) };
+        let ready = halt.run_until_cancelled(ready).await.filter(|_| !halt.is_cancelled());
+        let (mut session, mut permit) = ready.ok_or_else(Failure::stopped)??;
         let end = Instant::now() + self.run.budget();
         let whole = self.run.context.scaled(ATTEMPT);
         let (mut tries, mut lost, mut renewed) = (0, false, false);
@@ -58,7 +65,7 @@ impl Connection {
             if let Some(earlier) = earlier.filter(|_| limit < whole && failure.status.is_none()) {
                 return Err(earlier);
             }
-            if failure.status == Some(401) && !renewed && self.refuse(&session) {
+            if failure.status == Some(401) && !renewed && !halt.is_cancelled() && self.refuse(&session) {
                 renewed = true;
             } else {
                 let patient = self.reached.load(Ordering::Relaxed) || tries < UNREACHED;
@@ -67,7 +74,9 @@ impl Connection {
                     return Err(failure);
                 }
                 lost |= failure.status != Some(429);
-                tokio::time::sleep(wait).await;
+                if halt.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                    return Err(failure);
+                }
             }
             session = self.session().await?;
             permit = match timeout_at(end, self.permit()).await {

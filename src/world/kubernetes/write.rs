@@ -19,10 +19,16 @@ use crate::world::{Answer, CallErrorKind, Written};
 use kube::core::params::{DeleteParams, Patch, PatchParams, Preconditions};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use tokio_util::sync::CancellationToken;
 
-/// Makes one change.
-pub(crate) async fn write(connection: &Connection, manager: &str, call: &KubernetesCall) -> Answer<Written> {
-    let writer = Writer { connection, manager };
+/// Makes one change; begins none any more once `halt` is cancelled.
+pub(crate) async fn write(
+    connection: &Connection,
+    manager: &str,
+    call: &KubernetesCall,
+    halt: &CancellationToken,
+) -> Answer<Written> {
+    let writer = Writer { connection, manager, halt };
     let written = match call {
         KubernetesCall::Create { service_account } => writer.create(service_account).await,
         KubernetesCall::Apply { uid, from, to, force } => writer.apply(uid, from, to, *force).await,
@@ -35,6 +41,7 @@ pub(crate) async fn write(connection: &Connection, manager: &str, call: &Kuberne
 struct Writer<'a> {
     connection: &'a Connection,
     manager: &'a str,
+    halt: &'a CancellationToken,
 }
 
 /// Which object an apply is for, and in which version of it.
@@ -65,7 +72,8 @@ impl Writer<'_> {
             return Ok(Written { request_id: reply.request_id, already_done: false });
         }
         let target = Target { uid: object.uid.as_deref(), ..Target::default() };
-        let marked = self.send(wanted, target).await.map_err(|failure| Failure {
+        // the second half of a write that is under way
+        let marked = self.send_unless(wanted, target, &CancellationToken::new()).await.map_err(|failure| Failure {
             message: format!("it was made, but could not be marked `{CREATED}`: {}", failure.message),
             ..failure
         })?;
@@ -111,7 +119,7 @@ impl Writer<'_> {
         let only = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
         let params = DeleteParams::background().preconditions(only);
         let request = collection(Some(&from.namespace), PLURAL).delete(from.name.as_str(), &params);
-        match self.connection.send(&built(request)?).await {
+        match self.connection.send_unless(&built(request)?, self.halt).await {
             Ok(reply) => Ok(Written { request_id: reply.request_id, already_done: false }),
             Err(failure) if failure.kind == CallErrorKind::NotFound => {
                 Ok(Written { request_id: failure.request_id, already_done: true })
@@ -147,11 +155,20 @@ impl Writer<'_> {
     }
 
     async fn send(&self, item: &ServiceAccount, target: Target<'_>) -> Result<Reply, Failure> {
+        self.send_unless(item, target, self.halt).await
+    }
+
+    async fn send_unless(
+        &self,
+        item: &ServiceAccount,
+        target: Target<'_>,
+        halt: &CancellationToken,
+    ) -> Result<Reply, Failure> {
         let mut params = PatchParams::apply(self.manager);
         params.force = target.force;
         let patch = Patch::Apply(body(item, &target));
         let request = collection(Some(&item.namespace), PLURAL).patch(item.name.as_str(), &params, &patch);
-        self.connection.send(&built(request)?).await
+        self.connection.send_unless(&built(request)?, halt).await
     }
 }
 

@@ -1,10 +1,15 @@
 //! The real `irsa` binary in a folder and an environment of its own.
 
+use super::moments::{PATIENCE, pause};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Instant;
 
 /// A folder with a configuration, and the environment to run `irsa` in.
 pub(crate) struct Bench {
@@ -19,6 +24,15 @@ pub(crate) struct Run {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+/// An `irsa` that runs.
+pub(crate) struct Running {
+    line: String,
+    pub(crate) child: Child,
+    stdout: JoinHandle<String>,
+    stderr: JoinHandle<String>,
+    heard: mpsc::Receiver<String>,
 }
 
 impl Bench {
@@ -79,6 +93,25 @@ impl Bench {
         }
     }
 
+    /// Starts `irsa`, and reads what it says as it says it.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        let mut child = self.command(arguments).spawn().expect("irsa starts");
+        let stdout = child.stdout.take().expect("a pipe");
+        let stdout = std::thread::spawn(move || read_all(stdout));
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let (told, heard) = mpsc::channel();
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            for line in stderr.lines().map_while(Result::ok) {
+                text = text + &line + "\n";
+                // nobody need listen
+                let _ = told.send(line);
+            }
+            text
+        });
+        Running { line: format!("irsa {}", arguments.join(" ")), child, stdout, stderr, heard }
+    }
+
     /// Runs `irsa`, which must end with `code`.
     #[track_caller]
     pub(crate) fn ends(&self, code: i32, arguments: &[&str]) -> Run {
@@ -102,6 +135,63 @@ impl Bench {
         line.extend(arguments);
         self.irsa(&line).json()
     }
+}
+
+fn read_all(mut stream: impl Read) -> String {
+    let mut bytes = Vec::new();
+    // a stream that breaks off ends there
+    let _ = stream.read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl Running {
+    /// Sends `INT`, `TERM` or another signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success(), "{} is gone already", self.line);
+    }
+
+    /// Waits until stderr has a line with this text.
+    pub(crate) fn says(&self, text: &str) {
+        let begin = Instant::now();
+        loop {
+            match self.heard.recv_timeout(PATIENCE.saturating_sub(begin.elapsed())) {
+                Ok(line) if line.contains(text) => return,
+                Ok(_) => {}
+                Err(error) => panic!("{} does not say `{text}`: {error}", self.line),
+            }
+        }
+    }
+
+    /// Kills it; it has no time for anything.
+    pub(crate) fn kill(mut self) -> Run {
+        // it may have ended by itself
+        let _ = self.child.kill();
+        self.ends()
+    }
+
+    /// Waits for its end; -1 is the code of one that was killed.
+    pub(crate) fn ends(mut self) -> Run {
+        let begin = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                break status;
+            }
+            if begin.elapsed() > PATIENCE {
+                let _ = self.child.kill();
+            }
+            pause();
+        };
+        let join = |thread: JoinHandle<String>| thread.join().expect("a reader does not panic");
+        let (stdout, stderr) = (join(self.stdout), join(self.stderr));
+        Run { line: self.line, code: status.code().unwrap_or(-1), stdout, stderr }
+    }
+}
+
+/// Says, past the capture of test output, what was done.
+pub(crate) fn tell(line: &str) {
+    // where stderr is closed there is nobody to tell
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 impl Run {

@@ -11,6 +11,7 @@ pub(crate) struct Someone {
     runtime: Runtime,
     iam: aws_sdk_iam::Client,
     eks: aws_sdk_eks::Client,
+    sts: aws_sdk_sts::Client,
 }
 
 impl Someone {
@@ -28,11 +29,18 @@ impl Someone {
                 .load(),
         );
         let (iam, eks) = (aws_sdk_iam::Client::new(&config), aws_sdk_eks::Client::new(&config));
-        Self { runtime, iam, eks }
+        Self { runtime, iam, eks, sts: aws_sdk_sts::Client::new(&config) }
     }
 
     fn wait<T, E: std::error::Error>(&self, call: impl Future<Output = Result<T, E>>) -> T {
         self.runtime.block_on(call).unwrap_or_else(|error| panic!("{}", deep(&error)))
+    }
+
+    /// A session of a role: its access key id, secret key and token.
+    pub(crate) fn assume(&self, role: &str, session: &str) -> (String, String, String) {
+        let answer = self.wait(self.sts.assume_role().role_arn(role).role_session_name(session).send());
+        let credentials = answer.credentials.expect("credentials");
+        (credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
     }
 
     /// Makes an EKS cluster; gives its issuer.

@@ -26,7 +26,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    fn start(options: SandboxOptions) -> Self {
+    /// As the options say.
+    pub(crate) fn of(options: SandboxOptions) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let sandbox = runtime.block_on(Sandbox::start(options)).expect("a sandbox");
         Self { runtime, sandbox: Mutex::new(sandbox) }
@@ -34,20 +35,21 @@ impl World {
 
     /// Two accounts with nothing in them.
     pub(crate) fn empty() -> Self {
-        Self::start(SandboxOptions::empty())
+        Self::of(SandboxOptions::empty())
     }
 
     /// Two accounts, three clusters.
     pub(crate) fn demo() -> Self {
-        Self::start(SandboxOptions::demo())
+        Self::of(SandboxOptions::demo())
     }
 
     /// One cluster in the first account.
     pub(crate) fn with_cluster(name: &str) -> Self {
-        Self::start(SandboxOptions { clusters: vec![ClusterSpec::new(name, FIRST, REGION)], ..SandboxOptions::empty() })
+        Self::of(SandboxOptions { clusters: vec![ClusterSpec::new(name, FIRST, REGION)], ..SandboxOptions::empty() })
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Sandbox) -> T) -> T {
+    /// Works on the sandbox itself.
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Sandbox) -> T) -> T {
         work(&mut self.sandbox.lock().expect("no test has failed inside"))
     }
 

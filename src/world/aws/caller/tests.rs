@@ -171,3 +171,35 @@ fn jitter_is_spread_between_nothing_and_all() {
     let mean = drawn.iter().sum::<f64>() / 1000.0;
     assert!((0.4..0.6).contains(&mean), "{mean}");
 }
+
+#[tokio::test]
+async fn what_waits_for_its_turn_is_given_up_and_what_is_under_way_ends() {
+    let (caller, _) = caller(1);
+    let halt = CancellationToken::new();
+    let under_way = caller.call_unless(&halt, GET_ROLE, Facts::default(), || async {
+        tokio::task::yield_now().await;
+        halt.cancel();
+        tokio::task::yield_now().await;
+        Outcome::Ok(7)
+    });
+    let waits = caller.call_unless(&halt, GET_ROLE, Facts::default(), || async { panic!("it is sent") as Outcome });
+    let (under_way, waits) = tokio::join!(under_way, waits);
+    assert_eq!(under_way, Ok(7));
+    assert_eq!(waits.unwrap_err().kind, CallErrorKind::Stopped);
+}
+
+#[tokio::test]
+async fn who_is_told_to_stop_does_not_ask_again() {
+    let (caller, _) = caller(1);
+    let halt = CancellationToken::new();
+    let tries = AtomicUsize::new(0);
+    let answer = caller
+        .call_unless(&halt, GET_ROLE, Facts::default(), || {
+            tries.fetch_add(1, Ordering::Relaxed);
+            halt.cancel();
+            async { refusal(400, "Throttling") }
+        })
+        .await;
+    assert_eq!(answer.unwrap_err().kind, CallErrorKind::Throttled, "what was said last");
+    assert_eq!(tries.load(Ordering::Relaxed), 1);
+}

@@ -1,0 +1,155 @@
+//! Killed at every write: whatever a run leaves behind, the next one makes whole, and nobody else's is touched.
+
+use crate::support::fleet::{CLUSTERS, Fleet, MADE, Scene, same};
+use crate::support::moments::{Moment, Others, PATIENCE, Watch, Write, pause};
+use crate::support::program::{Running, tell};
+use irsa_sandbox::kubernetes::Record;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+
+/// How many worlds at a time.
+const THREADS: usize = 3;
+
+/// One kill.
+struct Kill {
+    write: Write,
+    moment: Moment,
+}
+
+/// How things are at the end of a run that nobody disturbs.
+struct Wanted {
+    state: Value,
+    foreign: Value,
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_write_is_made_whole_by_the_next() {
+    let begin = Instant::now();
+    let fleet = Fleet::new();
+    let (writes, wanted) = undisturbed(&fleet);
+    let count = writes.len();
+    assert!((60..=100).contains(&count), "{count} writes");
+    assert_eq!(writes.iter().collect::<BTreeSet<_>>().len(), count, "each has a name of its own");
+    let kills = writes.into_iter().flat_map(|write| Moment::ALL.map(|moment| Kill { write: write.clone(), moment }));
+    let kills = Mutex::new(kills);
+    let outcomes = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let next = kills.lock().expect("no thread has failed here").next();
+                    let Some(kill) = next else { break };
+                    let name = format!("{:?} {}", kill.moment, kill.write);
+                    let outcome = catch_unwind(AssertUnwindSafe(|| strike(&fleet, &kill, &wanted)));
+                    outcomes.lock().expect("no thread has failed here").push((name, outcome.map_err(why)));
+                }
+            });
+        }
+    });
+    let outcomes = outcomes.into_inner().expect("no thread has failed");
+    let failed: Vec<String> =
+        outcomes.iter().filter_map(|(name, outcome)| Some(format!("{name}: {}", outcome.as_ref().err()?))).collect();
+    let unmarked = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Ok(1..))).count();
+    tell(&format!(
+        "kill: {count} writes x {} = {} kills in {:.0?}; after {unmarked} of them a ServiceAccount is left unmarked",
+        Moment::ALL.len(),
+        outcomes.len(),
+        begin.elapsed()
+    ));
+    assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), outcomes.len(), failed.join("\n"));
+    assert_eq!(outcomes.len(), count * Moment::ALL.len());
+    assert!(unmarked > 0, "a kill between the making of a ServiceAccount and its mark is among them");
+}
+
+fn why(panic: Box<dyn std::any::Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => panic.downcast::<&str>().map_or_else(|_| "it panicked".to_owned(), |text| (*text).to_owned()),
+    }
+}
+
+/// The writes of a whole run, and what comes of it.
+fn undisturbed(fleet: &Fleet) -> (Vec<Write>, Wanted) {
+    let scene = fleet.scene();
+    let before = scene.foreign();
+    let watch = Watch::over(&scene.world, &CLUSTERS);
+    scene.bench.ends(0, &["apply", "--auto-approve"]);
+    let writes = watch.writes();
+    let plan = scene.bench.ends(0, &["plan", "--detailed-exitcode"]);
+    plan.says("No changes.");
+    assert_eq!(watch.writes().len(), writes.len(), "a plan writes nothing");
+    assert_eq!(scene.foreign(), before, "the objects of others");
+    (writes, Wanted { state: scene.state(), foreign: before })
+}
+
+/// One kill, and the run after it; how many ServiceAccounts are left without the mark of their making.
+fn strike(fleet: &Fleet, kill: &Kill, wanted: &Wanted) -> usize {
+    let scene = fleet.scene();
+    let watch = Watch::over(&scene.world, &CLUSTERS);
+    let reached = watch.stop_at(&kill.write, kill.moment, Others::GoOn);
+    let mut running = scene.bench.start(&["apply", "--auto-approve"]);
+    let ended = wait(&reached, &mut running);
+    // nothing that is still on its way arrives
+    watch.cut();
+    let killed = running.kill();
+    assert!(!killed.stderr.contains("panicked"), "{killed}");
+    // behind the last answer there is nothing to hold
+    assert_eq!(killed.code, if ended { 0 } else { -1 }, "{killed}");
+    assert!(!ended || kill.moment == Moment::Answered, "it came to its end past the write: {killed}");
+    let writes = watch.writes();
+    assert!(writes.contains(&kill.write), "the write came: {killed}");
+    let unmarked = unmarked(&scene);
+    watch.lift(&scene.world, &CLUSTERS);
+    scene.converges();
+    assert_eq!(scene.foreign(), wanted.foreign, "the objects of others");
+    let mut state = wanted.state.clone();
+    for (cluster, name) in &unmarked {
+        let object = &mut state["service-accounts"][*cluster][format!("apps/{name}")];
+        take_mark(object);
+    }
+    same(&scene.state(), &state);
+    unmarked.len()
+}
+
+/// Waits until the write is where it is to be; whether the run came to its end before.
+fn wait(reached: &Receiver<()>, running: &mut Running) -> bool {
+    let begin = Instant::now();
+    loop {
+        if reached.try_recv().is_ok() {
+            return false;
+        }
+        if running.child.try_wait().expect("it can be waited for").is_some() {
+            return true;
+        }
+        assert!(begin.elapsed() < PATIENCE, "the write does not come");
+        pause();
+    }
+}
+
+/// The ServiceAccounts that were made, and not marked as made by irsa: a kill between the two leaves them like those
+/// that someone else made, and irsa does not guess. They are released, not deleted, once they are no longer declared.
+fn unmarked(scene: &Scene) -> Vec<(&'static str, &'static str)> {
+    let carried_out = |record: &Record, name: &str| {
+        record.call.verb == "patch" && record.call.name == name && record.outcome.is_some_and(|code| code < 300)
+    };
+    let made_only = |(cluster, name): &(&str, &str)| {
+        let log = scene.world.cluster(cluster).gate().log();
+        log.iter().filter(|record| carried_out(record, name)).count() == 1
+    };
+    MADE.into_iter().filter(made_only).collect()
+}
+
+/// Takes the mark of its making out of a ServiceAccount, and out of what we hold of it.
+fn take_mark(object: &mut Value) {
+    let annotations = object["annotations"].as_object_mut().expect("it has annotations");
+    annotations.remove("irsa/created").expect("it has the mark");
+    for fields in object["managers"].as_object_mut().expect("it has managers").values_mut() {
+        if let Some(held) = fields["f:metadata"]["f:annotations"].as_object_mut() {
+            held.remove("f:irsa/created");
+        }
+    }
+}

@@ -1,0 +1,543 @@
+//! Canaries: secrets of every kind, in use, and never in anything that irsa prints or writes.
+
+use crate::ownership::role;
+use crate::support::program::{Bench, Run, tell};
+use crate::support::someone::Someone;
+use crate::support::standin::free_port;
+use crate::support::world::{SECOND, World};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use irsa_sandbox::aws::{Fault, Match, Refusal};
+use irsa_sandbox::gate::Stage as At;
+use irsa_sandbox::kubernetes::{self, User};
+use irsa_sandbox::{ClusterSpec, SandboxOptions};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// A role that only the second account has, so that the caller's session tells that it was used.
+const ADMINISTRATOR: &str = "arn:aws:iam::444455556666:role/OrganizationAccountAccessRole";
+
+/// What `irsa` can be told to print in.
+const FORMATS: [&str; 6] = ["text", "json", "jsonl", "markdown", "github", "html"];
+
+/// How many outputs were searched.
+static SEARCHED: AtomicUsize = AtomicUsize::new(0);
+
+/// A world, the credentials of a session in it, and the secrets to look for.
+struct Stage {
+    world: World,
+    bench: Bench,
+    canaries: BTreeMap<&'static str, String>,
+}
+
+/// How the kubeconfig's user signs in.
+fn with_token(token: &str) -> Value {
+    json!({"token": token})
+}
+
+impl Stage {
+    fn new() -> Self {
+        let cluster = ClusterSpec::new("main", SECOND, "eu-west-1").with_namespaces(&["apps"]);
+        let options = SandboxOptions { clusters: vec![cluster], access_roles: true, ..SandboxOptions::empty() };
+        let world = World::of(options);
+        let session = Someone::at(&world.with(|sandbox| sandbox.endpoint()), "test").assume(ADMINISTRATOR, "canary");
+        let (key, secret, token) = session;
+        let mut bench = Bench::new(world.environment());
+        bench.set("AWS_ACCESS_KEY_ID", &key);
+        bench.set("AWS_SECRET_ACCESS_KEY", &secret);
+        bench.set("AWS_SESSION_TOKEN", &token);
+        bench.set("IRSA_TEST_SPEED", "20");
+        let canaries = BTreeMap::from([("access key id", key), ("secret key", secret), ("session token", token)]);
+        let stage = Self { world, bench, canaries };
+        stage.declare("");
+        stage
+    }
+
+    /// The configuration, with this behind the table of the cluster.
+    fn declare(&self, cluster: &str) {
+        self.bench.write("irsa.toml", &format!("owner = \"me\"\n[clusters.main]\n{cluster}\n{}", role("app")));
+    }
+
+    /// A secret of the test's own.
+    fn canary(&mut self, what: &'static str) -> String {
+        // letters and digits alone: nothing in its form says that it is one
+        let text = format!("canary{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        self.canaries.insert(what, text.clone());
+        text
+    }
+
+    /// Signs in to the cluster as this user of a kubeconfig, from now on.
+    fn kubeconfig(&mut self, user: &Value, change: impl FnOnce(&mut Value)) {
+        let cluster = self.world.cluster("main");
+        let mut file: Value =
+            serde_json::from_str(&kubernetes::kubeconfig(&[cluster.kubeconfig_entry("")])).expect("JSON");
+        file["users"][0]["user"] = user.clone();
+        change(&mut file);
+        self.bench.write("kubeconfig", &file.to_string());
+        let path = self.bench.path("kubeconfig").display().to_string();
+        self.bench.set("KUBECONFIG", &path);
+        self.declare("kubernetes = { context = \"main\" }");
+    }
+
+    /// Lets a token speak for the user `canary`.
+    fn welcome(&self, token: &str) {
+        self.world.cluster("main").set_token(token, User::admin("canary"));
+    }
+
+    /// AWS was asked with the session, and the secret is the one that signed.
+    #[track_caller]
+    fn session_was_used(&self) {
+        let log = self.world.with(|sandbox| sandbox.log());
+        assert!(log.iter().any(|record| record.call.caller.ends_with("/OrganizationAccountAccessRole/canary")));
+    }
+
+    /// The cluster was asked with a token that speaks for the user `canary`.
+    #[track_caller]
+    fn token_was_used(&self) {
+        let log = self.world.cluster("main").gate().log();
+        assert!(log.iter().any(|record| record.call.user == "canary"), "{log:?}");
+    }
+
+    /// Runs irsa as talkative as it gets, in both forms of its log; gives what it printed.
+    #[track_caller]
+    fn runs(&self, code: i32, arguments: &[&str]) -> Vec<Run> {
+        let run = |form: &str| {
+            let mut line = arguments.to_vec();
+            line.extend(["-vvv", "--log-format", form]);
+            let run = self.bench.irsa(&line);
+            self.search(&run.to_string(), &run.stdout);
+            self.search(&run.to_string(), &run.stderr);
+            assert_eq!(run.code, code, "{run}");
+            run
+        };
+        ["text", "json"].map(run).into()
+    }
+
+    /// Looks for every canary in a text, in every form that it may take there.
+    #[track_caller]
+    fn search(&self, whence: &str, text: &str) {
+        SEARCHED.fetch_add(1, Ordering::Relaxed);
+        for (what, canary) in &self.canaries {
+            for form in forms(canary) {
+                assert!(!text.contains(&form), "the {what} (`{form}`) is in {whence}");
+            }
+        }
+    }
+}
+
+/// A secret as it stands, as a URL has it, and as base64 has it.
+fn forms(canary: &str) -> Vec<String> {
+    let encoded: String = form_urlencoded(canary);
+    vec![canary.to_owned(), encoded, STANDARD.encode(canary), URL_SAFE_NO_PAD.encode(canary)]
+}
+
+fn form_urlencoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+#[test]
+fn no_command_in_any_form_prints_what_it_signs_in_with() {
+    let mut stage = Stage::new();
+    // first with a token that is made from the credentials
+    stage.runs(0, &["plan"]);
+    stage.session_was_used();
+    assert!(stage.world.cluster("main").gate().log().iter().any(|record| record.call.user == ADMINISTRATOR));
+    // then with everything that a kubeconfig can hold
+    let token = stage.canary("bearer token");
+    let (certificate, key) = identity();
+    stage.canaries.insert("client key", key.lines().nth(1).expect("a line").to_owned());
+    stage.welcome(&token);
+    let user = json!({"token": token, "client-certificate-data": STANDARD.encode(certificate), "client-key-data": STANDARD.encode(&key)});
+    stage.kubeconfig(&user, |_| {});
+    stage.runs(0, &["validate"]);
+    for format in FORMATS {
+        stage.runs(0, &["plan", "--format", format, "-o", "plan.json"]);
+        stage.runs(0, &["show", "plan.json", "--format", format]);
+        stage.runs(2, &["drift", "--confirm-after", "0s", "--format", format, "--metrics-file", "irsa.prom"]);
+    }
+    stage.token_was_used();
+    for file in ["plan.json", "irsa.prom"] {
+        stage.search(file, &stage.bench.read(file));
+    }
+    stage.runs(0, &["apply", "plan.json"]);
+    for format in ["text", "json", "jsonl"] {
+        stage.runs(0, &["apply", "--auto-approve", "--destroy", "--force", "--format", format]);
+        stage.runs(0, &["apply", "--auto-approve", "--format", format]);
+    }
+    let all = format!(
+        "{:?}{:?}",
+        stage.world.foreign(SECOND),
+        crate::support::world::service_account(&stage.world.cluster("main"), "apps", "app")
+    );
+    stage.search("the live objects", &all);
+    told("commands");
+}
+
+/// A client certificate and its key.
+fn identity() -> (String, String) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = rcgen::CertificateParams::new(Vec::new()).and_then(|params| params.self_signed(&key));
+    (certificate.expect("a certificate").pem(), key.serialize_pem())
+}
+
+fn told(what: &str) {
+    tell(&format!("secrets: {what}: {} outputs searched so far", SEARCHED.load(Ordering::Relaxed)));
+}
+
+/// A shell script as exec plugin, which says everything that it knows on stderr.
+fn plugin(stage: &mut Stage, last: &str) -> (String, Value) {
+    let (variable, argument, token) =
+        (stage.canary("plugin's variable"), stage.canary("plugin's argument"), stage.canary("plugin's token"));
+    let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {"token": token}});
+    let script = format!(
+        "#!/bin/sh\necho \"$SECRET $1 {token}\" >&2\necho called >> \"$0.log\"\ntest \"$SECRET $1\" = '{variable} {argument}' || exit 9\n{}\n",
+        last.replace("CREDENTIAL", &format!("echo '{credential}'")).replace("TOKEN", &token)
+    );
+    stage.bench.write("plugin.sh", &script);
+    let path = stage.bench.path("plugin.sh");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
+    let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "command": path.display().to_string(),
+        "args": [argument], "env": [{"name": "SECRET", "value": variable}], "interactiveMode": "Never"});
+    (token, json!({"exec": exec}))
+}
+
+#[test]
+fn an_exec_plugin_never_speaks_through_us() {
+    let works = "CREDENTIAL";
+    for (last, code) in [
+        (works, 0),
+        ("echo TOKEN; exit 1", 4),
+        ("echo TOKEN", 4),
+        ("echo '{\"status\": {\"token\": \"TOKEN'", 4),
+        ("echo '{\"status\": {\"token\": [\"TOKEN\"]}}'", 4),
+        ("echo '{\"status\": {\"token\": \"TOKEN\\u0007\"}}'", 4),
+        ("echo '{\"status\": {\"clientCertificateData\": \"TOKEN\", \"clientKeyData\": \"TOKEN\"}}'", 4),
+        ("kill -9 $$", 4),
+    ] {
+        let mut stage = Stage::new();
+        let (token, user) = plugin(&mut stage, last);
+        stage.welcome(&token);
+        stage.kubeconfig(&user, |_| {});
+        stage.runs(code, &["plan", "--format", "json", "-o", "plan.json"]);
+        stage.runs(if code == 0 { 2 } else { code }, &["drift", "--confirm-after", "0s"]);
+        stage.runs(code, &["apply", "--auto-approve"]);
+        assert!(stage.bench.read("plugin.sh.log").contains("called"), "{last}");
+        if last == works {
+            stage.token_was_used();
+        }
+        stage.search("plan.json", &stage.bench.read("plan.json"));
+    }
+    told("exec plugins");
+}
+
+/// What a service can say of a secret.
+fn echoes(canary: &str) -> Vec<String> {
+    vec![
+        format!("you sent {canary}, which may not do this"),
+        format!("x-amz-security-token:{canary}\nhost"),
+        format!("Authorization: Bearer {canary}"),
+        format!("https://sts.amazonaws.com/?X-Amz-Security-Token={}", form_urlencoded(canary)),
+        format!("({canary})"),
+        format!("{}{canary}", "x".repeat(990)),
+    ]
+}
+
+#[test]
+fn what_aws_says_of_a_secret_is_not_repeated() {
+    let stage = Stage::new();
+    for what in ["access key id", "secret key", "session token"] {
+        for echo in echoes(&stage.canaries[what]) {
+            for (action, arguments, code) in [
+                ("GetCallerIdentity", &["plan", "--format", "json"][..], 4),
+                ("ListRoles", &["plan", "-o", "plan.json"], 0),
+                ("ListOpenIDConnectProviders", &["drift", "--confirm-after", "0s"], 4),
+                ("CreateRole", &["apply", "--auto-approve", "--format", "json"], 6),
+            ] {
+                let service = if action == "GetCallerIdentity" { "sts" } else { "iam" };
+                let said = Refusal::new(403, "AccessDenied", &echo);
+                let fault = |fault| {
+                    stage.world.with(|sandbox| {
+                        sandbox.gate().heal();
+                        sandbox.gate().fault(At::Before, Match::on(service, action), fault, None);
+                    });
+                };
+                fault(Fault::Refuse(said));
+                let run = stage.bench.irsa(arguments);
+                stage.search(&run.to_string(), &run.to_string());
+                assert!(run.code == code || code == 6 && run.code == 1, "{run}");
+                if code != 0 {
+                    run.says(action);
+                }
+            }
+        }
+    }
+    stage.world.allow_all();
+    stage.session_was_used();
+    stage.search("plan.json", &stage.bench.read("plan.json"));
+    told("what AWS says");
+}
+
+#[test]
+fn what_a_cluster_says_of_a_secret_is_not_repeated() {
+    let mut stage = Stage::new();
+    let token = stage.canary("bearer token");
+    stage.welcome(&token);
+    stage.kubeconfig(&with_token(&token), |_| {});
+    stage.bench.ends(0, &["plan"]);
+    stage.token_was_used();
+    let cluster = stage.world.cluster("main");
+    for echo in echoes(&token) {
+        for code in [401, 403, 409, 422] {
+            for (verb, arguments) in [
+                ("list", &["plan", "-o", "plan.json"][..]),
+                ("patch", &["apply", "--auto-approve", "--format", "json"]),
+            ] {
+                cluster.gate().heal();
+                let refusal =
+                    kubernetes::Refusal::new(code, "Forbidden", &*echo).cause("FieldManagerConflict", &echo, &echo);
+                let refused = kubernetes::Fault::Refuse(refusal);
+                cluster.gate().fault(At::Before, kubernetes::Match::on(verb, "serviceaccounts"), refused, None);
+                let run = stage.bench.irsa(arguments);
+                stage.search(&run.to_string(), &run.to_string());
+                // a list that is refused is not the only way to look
+                assert!(run.code != 0 || verb == "list", "{run}");
+                stage.search("plan.json", &stage.bench.read("plan.json"));
+            }
+        }
+    }
+    told("what a cluster says");
+}
+
+/// A server that answers every request with its own headers, in the form of an error.
+struct Mirror {
+    port: u16,
+}
+
+impl Mirror {
+    fn start(status: &'static str, body: fn(&str) -> String) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        // ends with the process: it waits for the next client
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                std::thread::spawn(move || reflect(stream, status, body));
+            }
+        });
+        Self { port }
+    }
+}
+
+fn reflect(mut stream: TcpStream, status: &str, body: fn(&str) -> String) {
+    // a client that sends nothing is let go
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return,
+        }
+    }
+    let body = body(&String::from_utf8_lossy(&head));
+    let length = body.len();
+    // a client that is gone hears nothing
+    let _ = stream.write_all(
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\nx-amzn-requestid: {}\r\n\r\n{body}",
+            "id"
+        )
+        .as_bytes(),
+    );
+}
+
+fn in_xml(head: &str) -> String {
+    let text = head.replace('&', "&amp;").replace('<', "&lt;");
+    format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{text}</Message></Error></ErrorResponse>"
+    )
+}
+
+fn in_status(head: &str) -> String {
+    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": head, "reason": head}).to_string()
+}
+
+#[test]
+fn a_server_that_mirrors_its_requests_teaches_nobody_anything() {
+    let bodies: [(&'static str, fn(&str) -> String); 5] = [
+        ("403 Forbidden", in_xml),
+        ("403 Forbidden", in_status),
+        ("403 Forbidden", str::to_owned),
+        ("500 Internal Server Error", str::to_owned),
+        ("200 OK", str::to_owned),
+    ];
+    for (status, body) in bodies {
+        let mirror = Mirror::start(status, body);
+        let address = format!("http://127.0.0.1:{}", mirror.port);
+        for variable in ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_EKS"] {
+            let mut stage = Stage::new();
+            stage.bench.set(variable, &address);
+            for run in stage.runs(4, &["plan", "--timeout", "1s"]) {
+                assert!(!run.stdout.is_empty() || !run.stderr.is_empty(), "{run}");
+            }
+        }
+        let mut stage = Stage::new();
+        let token = stage.canary("bearer token");
+        stage.kubeconfig(&with_token(&token), |file| file["clusters"][0]["cluster"] = json!({"server": address}));
+        stage.declare("kubernetes = { context = \"main\", unverified = true }");
+        stage.runs(4, &["plan", "--timeout", "1s"]);
+    }
+    told("mirrors");
+}
+
+#[test]
+fn an_address_with_a_password_is_told_without_it() {
+    let closed = || format!("127.0.0.1:{}", free_port());
+    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_EKS", "HTTP_PROXY", "http_proxy"] {
+        let mut stage = Stage::new();
+        let password = stage.canary("password in an address");
+        let (address, timeout) = (format!("http://user:{password}@{}", closed()), ["--timeout", "1s"]);
+        stage.bench.set(variable, &address);
+        if variable.to_ascii_lowercase().ends_with("proxy") {
+            stage.bench.set("AWS_ENDPOINT_URL", "http://iam.example.com");
+        }
+        stage.runs(4, &["plan", timeout[0], timeout[1]]);
+        // no URL at all
+        stage.bench.set(variable, &format!("http://user:{password}@[::bad"));
+        stage.runs(4, &["plan", timeout[0], timeout[1]]);
+    }
+    let server = |address: String| move |file: &mut Value| file["clusters"][0]["cluster"]["server"] = json!(address);
+    let proxy = |address: String| move |file: &mut Value| file["clusters"][0]["cluster"]["proxy-url"] = json!(address);
+    let both: [&dyn Fn(String) -> Box<dyn FnOnce(&mut Value)>; 2] =
+        [&|address| Box::new(server(address)), &|address| Box::new(proxy(address))];
+    for change in both {
+        for scheme in ["https", "http", "socks5", "nonsense"] {
+            let mut stage = Stage::new();
+            let password = stage.canary("password in an address");
+            let token = stage.canary("bearer token");
+            stage.welcome(&token);
+            let change = change(format!("{scheme}://user:{password}@{}", closed()));
+            stage.kubeconfig(&with_token(&token), |file| change(file));
+            stage.runs(4, &["plan", "--timeout", "1s"]);
+        }
+    }
+    told("addresses");
+}
+
+#[test]
+fn files_with_credentials_are_not_quoted() {
+    let credentials = |stage: &mut Stage, text: &str| {
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+            stage.bench.set(name, "");
+        }
+        stage.bench.write(".aws/credentials", text);
+    };
+    for text in [
+        "[default]\naws_access_key_id = KEY\naws_secret_access_key = SECRET\n",
+        "[default]\naws_access_key_id = KEY\n",
+        "[default\naws_access_key_id = KEY\naws_secret_access_key = SECRET\n",
+        "[default]\nKEY\nSECRET\n",
+        "[default]\n= SECRET\n",
+        "aws_secret_access_key = SECRET\n",
+        "[default]\ncredential_process = sh -c 'echo KEY SECRET >&2; echo KEY SECRET; exit 1'\n",
+        "[default]\ncredential_process = sh -c 'echo KEY SECRET'\n",
+        "[default]\ncredential_process = no-such-program KEY SECRET\n",
+        "[default]\ncredential_process = echo '{\"Version\": 1, \"AccessKeyId\": \"KEY\", \"SecretAccessKey\": [\"SECRET\"]}'\n",
+    ] {
+        let mut stage = Stage::new();
+        let (key, secret) = (stage.canary("file's key id"), stage.canary("file's secret"));
+        credentials(&mut stage, &text.replace("KEY", &key).replace("SECRET", &secret));
+        stage.runs(4, &["plan", "--timeout", "1s"]);
+    }
+    // a token of a pod
+    let mut stage = Stage::new();
+    let token = stage.canary("web identity token");
+    credentials(&mut stage, "");
+    stage.bench.write("token", &token);
+    let path = stage.bench.path("token").display().to_string();
+    stage.bench.set("AWS_WEB_IDENTITY_TOKEN_FILE", &path);
+    stage.bench.set("AWS_ROLE_ARN", ADMINISTRATOR);
+    stage.runs(4, &["plan", "--timeout", "1s"]);
+    let log = stage.world.with(|sandbox| sandbox.log());
+    assert!(log.iter().any(|record| record.call.body.contains(&token)), "it was sent");
+    // a kubeconfig that is none
+    for text in ["users: [{name: main, user: {token: TOKEN", "TOKEN", "- token: TOKEN\n  x\n", "users: TOKEN"] {
+        let mut stage = Stage::new();
+        let token = stage.canary("bearer token");
+        stage.kubeconfig(&with_token(&token), |_| {});
+        stage.bench.write("kubeconfig", &text.replace("TOKEN", &token));
+        stage.runs(4, &["plan", "--timeout", "1s"]);
+    }
+    // a token in a file, one that no header takes, and a password
+    for user in [
+        json!({"tokenFile": "secret"}),
+        json!({"token": "SECRET\u{7}"}),
+        json!({"username": "me", "password": "SECRET"}),
+        json!({"client-certificate-data": "SECRET", "client-key-data": "SECRET"}),
+        json!({"client-certificate-data": "U0VDUkVU", "client-key-data": "SECRET=="}),
+    ] {
+        let mut stage = Stage::new();
+        let secret = stage.canary("kubeconfig's secret");
+        let file = stage.bench.path("secret").display().to_string();
+        stage.bench.write("secret", &secret);
+        let user: Value = serde_json::from_str(
+            &user.to_string().replace("SECRET", &secret).replace("\"secret\"", &format!("{file:?}")),
+        )
+        .expect("JSON");
+        stage.kubeconfig(&user, |_| {});
+        for run in stage.runs(4, &["plan", "--timeout", "1s"]) {
+            run.says("cluster/main");
+        }
+    }
+    told("files");
+}
+
+/// A secret in a policy document is the user's own doing: it is shown like the rest of the document, and nowhere else.
+#[test]
+fn a_document_is_shown_as_it_is() {
+    let mut stage = Stage::new();
+    let canary = stage.canary("word in a document");
+    let inline = format!(
+        "[roles.app.inline.own]\nstatements = [{{ actions = [\"s3:GetObject\"], resources = [\"arn:aws:s3:::{canary}/*\"] }}]\n"
+    );
+    stage.bench.write("irsa.toml", &format!("owner = \"me\"\n[clusters.main]\n{}{inline}", role("app")));
+    let plan = stage.bench.ends(0, &["plan", "-vvv"]);
+    assert!(plan.stdout.contains(&canary), "{plan}");
+    stage.search("stderr", &plan.stderr);
+    let apply = stage.bench.ends(0, &["apply", "--auto-approve", "--format", "json", "-vvv"]);
+    stage.search("the report", &apply.to_string());
+}
+
+/// What programmers print of the public types.
+#[test]
+fn debug_output_has_no_secrets() {
+    use irsa::context::Context;
+    use irsa::event::Silence;
+    use irsa::world::aws::{AwsReader, AwsSettings, EksToken};
+    let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HTTPS_PROXY", "OTHER"];
+    let canary = "canary0123456789";
+    let environment = names.map(|name| (name.to_owned(), canary.to_owned())).into();
+    let context = Context::fixed(environment, 0, 1);
+    assert_eq!(context.variable("OTHER"), Some(canary));
+    let settings = AwsSettings { timeout: Duration::from_secs(1), parallelism: 1 };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let none = (BTreeMap::new(), BTreeMap::new());
+    let reader =
+        runtime.block_on(AwsReader::connect(&context, &none.0, &none.1, settings, std::sync::Arc::new(Silence)));
+    let token = EksToken { token: canary.to_owned().into(), expires: 0 };
+    for text in [
+        format!("{context:?}"),
+        format!("{context:#?}"),
+        format!("{reader:?}"),
+        format!("{:?}", reader.writer()),
+        format!("{token:?}"),
+        format!("{settings:?}"),
+    ] {
+        assert!(!text.contains("canary"), "{text}");
+    }
+}

@@ -1,0 +1,202 @@
+//! SIGINT and SIGTERM at every write: the one in flight ends, no other starts, and the report says what is left.
+
+use crate::ownership::{Scene, role};
+use crate::support::fleet::{CLUSTERS, Fleet, MADE, same};
+use crate::support::moments::{Moment, Others, PATIENCE, Watch, Write, pause};
+use crate::support::program::{Run, changes, tell};
+use irsa_sandbox::aws::{Fault, Match, Refusal};
+use irsa_sandbox::gate::Stage;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How many worlds at a time.
+const THREADS: usize = 3;
+/// The longest that a run may go on behind a signal.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// One signal at one write.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    name: &'static str,
+    code: i32,
+    /// Whether the other lanes have come to their end, or are in the middle of a write too.
+    others: Others,
+}
+
+const KINDS: [Kind; 2] =
+    [Kind { name: "INT", code: 130, others: Others::GoOn }, Kind { name: "TERM", code: 143, others: Others::Wait }];
+
+#[test]
+fn a_signal_at_any_write_ends_the_run_in_order() {
+    let begin = Instant::now();
+    let fleet = Fleet::new();
+    let scene = fleet.scene();
+    let foreign = scene.foreign();
+    let watch = Watch::over(&scene.world, &CLUSTERS);
+    scene.converges();
+    let (writes, state) = (watch.writes(), scene.state());
+    let signals = Mutex::new(writes.iter().flat_map(|write| KINDS.map(|kind| (write, kind))));
+    let outcomes = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let next = signals.lock().expect("no thread has failed here").next();
+                    let Some((write, kind)) = next else { break };
+                    let outcome = catch_unwind(AssertUnwindSafe(|| interrupt(&fleet, write, kind, &state, &foreign)));
+                    let told = outcome.map_err(|panic| format!("SIG{} {write}: {}", kind.name, why(panic)));
+                    outcomes.lock().expect("no thread has failed here").push(told);
+                }
+            });
+        }
+    });
+    let outcomes = outcomes.into_inner().expect("no thread has failed");
+    let failed: Vec<&String> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+    let slowest = outcomes.iter().flatten().max().copied().unwrap_or_default();
+    tell(&format!(
+        "signals: {} writes x {} = {} signals in {:.0?}; the slowest end took {slowest:.0?}",
+        writes.len(),
+        KINDS.len(),
+        outcomes.len(),
+        begin.elapsed()
+    ));
+    let list: Vec<&str> = failed.iter().map(|text| text.as_str()).collect();
+    assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), outcomes.len(), list.join("\n"));
+    assert_eq!(outcomes.len(), writes.len() * KINDS.len());
+}
+
+fn why(panic: Box<dyn std::any::Any + Send>) -> String {
+    panic.downcast::<String>().map_or_else(|_| "it panicked".to_owned(), |text| *text)
+}
+
+/// One signal at one write; how long the run went on behind it.
+fn interrupt(fleet: &Fleet, write: &Write, kind: Kind, state: &Value, foreign: &Value) -> Duration {
+    let scene = fleet.scene();
+    let watch = Watch::over(&scene.world, &CLUSTERS);
+    let reached = watch.stop_at(write, Moment::Arrived, kind.others);
+    let running = scene.bench.start(&["apply", "--auto-approve", "--format", "json"]);
+    reached.recv_timeout(PATIENCE).expect("the write comes");
+    watch.wait_for_quiet(&running.child);
+    running.signal(kind.name);
+    running.says("interrupted");
+    let begun = watch.writes().len();
+    let heard = Instant::now();
+    watch.go_on();
+    let run = running.ends();
+    let took = heard.elapsed();
+    assert_eq!(run.code, kind.code, "{run}");
+    assert!(took < GRACE, "{took:?}: {run}");
+    let late: Vec<Write> = watch.writes().split_off(begun).into_iter().filter(|write| !is_mark(write)).collect();
+    assert!(late.is_empty(), "no write starts behind the signal, but {late:?}: {run}");
+    told(&run, kind, &changes(&scene.bench.plan(&[])));
+    scene.converges();
+    assert_eq!(scene.foreign(), *foreign, "the objects of others");
+    same(&scene.state(), state);
+    took
+}
+
+/// The making of a ServiceAccount is one write of two requests: the second marks it as made by irsa.
+fn is_mark(write: &Write) -> bool {
+    let made = |(cluster, name): &(&str, &str)| write.place == *cluster && write.object == format!("apps/{name}");
+    write.action == "patch" && write.nth == 2 && MADE.iter().any(made)
+}
+
+/// The report and what a plan finds left must be of one mind.
+fn told(run: &Run, kind: Kind, left: &[String]) {
+    let report = run.json();
+    assert_eq!(report["interrupted"], format!("SIG{}", kind.name));
+    assert_eq!(report["succeeded"], false);
+    let outcomes = report["outcomes"].as_array().expect("a list");
+    let undone = outcomes.iter().filter(|step| ["skipped", "failed"].iter().any(|word| step["outcome"] == *word));
+    let undone: BTreeSet<String> = undone.map(address).collect();
+    let left: BTreeSet<String> = left.iter().filter_map(|change| Some(change.split_once(' ')?.1.to_owned())).collect();
+    assert_eq!(undone, left, "what the report names as undone, and what is: {run}");
+    for step in outcomes.iter().filter(|step| step["outcome"] == "failed") {
+        assert_eq!(step["failure"]["why"], "interrupted", "{run}");
+        let left = step["failure"]["left"].as_array().expect("a list");
+        assert!(!left.is_empty(), "{run}");
+    }
+}
+
+fn address(step: &Value) -> String {
+    step["address"].as_str().unwrap_or_default().to_owned()
+}
+
+/// A write that is not answered: the run ends all the same, and says that what came of it is not known.
+#[test]
+fn a_write_that_hangs_is_told_as_unknown() {
+    for kind in KINDS {
+        let mut scene = Scene::new();
+        scene.bench.set("IRSA_TEST_SPEED", "10");
+        scene.declare(&(role("app") + &role("other")));
+        scene.world.with(|sandbox| {
+            let attach = Match::on("iam", "AttachRolePolicy").about("app");
+            sandbox.gate().fault(Stage::Before, attach, Fault::Hang, None);
+        });
+        let watch = Watch::over(&scene.world, &["main"]);
+        let running = scene.bench.start(&["apply", "--auto-approve", "--format", "json", "--timeout", "1h"]);
+        wait_for(&watch, |write| write.action == "AttachRolePolicy" && write.object == "app", 1);
+        running.signal(kind.name);
+        running.says("interrupted");
+        let heard = Instant::now();
+        let run = running.ends();
+        assert!(heard.elapsed() < GRACE, "{run}");
+        assert_eq!(run.code, kind.code, "{run}");
+        run.says("unknown");
+        let report = run.json();
+        let find = |wanted: &str| {
+            let steps = report["outcomes"].as_array().into_iter().flatten();
+            steps.into_iter().find(|step| address(step) == wanted).cloned().unwrap_or_default()
+        };
+        let app = find("role/app");
+        assert_eq!((&app["outcome"], &app["failure"]["operation"]), (&"failed".into(), &"iam:AttachRolePolicy".into()));
+        assert!(app["failure"]["why"].as_str().is_some_and(|why| why.contains("unknown")), "{run}");
+        assert_eq!(app["failure"]["done"], serde_json::json!(["iam:CreateRole"]), "{run}");
+        assert_eq!(find("service-account/main/apps/app")["outcome"], "skipped", "{run}");
+        scene.world.with(|sandbox| sandbox.gate().heal());
+        scene.bench.converges();
+    }
+}
+
+/// Waits until so many writes of a kind have come.
+fn wait_for(watch: &Watch, kind: impl Fn(&Write) -> bool, count: usize) {
+    let begin = Instant::now();
+    while watch.writes().iter().filter(|write| kind(write)).count() < count {
+        assert!(begin.elapsed() < PATIENCE, "the writes do not come");
+        pause();
+    }
+}
+
+/// Writes that wait for their turn are not in flight.
+#[test]
+fn a_write_that_waits_for_its_pace_does_not_start_behind_a_signal() {
+    for kind in KINDS {
+        let scene = Scene::new();
+        let roles: String = (0..12).map(|number| role(&format!("app{number}"))).collect();
+        scene.declare(&roles);
+        scene.world.with(|sandbox| {
+            let throttled = Fault::Refuse(Refusal::throttled("iam"));
+            sandbox.gate().fault(Stage::Before, Match::on("iam", "CreateRole"), throttled, None);
+        });
+        let watch = Watch::over(&scene.world, &["main"]);
+        let running = scene.bench.start(&["apply", "--auto-approve", "--format", "json"]);
+        wait_for(&watch, |write| write.action == "CreateRole", 10);
+        watch.wait_for_quiet(&running.child);
+        running.signal(kind.name);
+        running.says("interrupted");
+        // the service takes everything again: whatever comes now would be carried out
+        scene.world.with(|sandbox| sandbox.gate().heal());
+        let begun = watch.writes().len();
+        let heard = Instant::now();
+        let run = running.ends();
+        assert_eq!(run.code, kind.code, "{run}");
+        assert_eq!(watch.writes().len(), begun, "{:?}: {run}", watch.writes().split_off(begun));
+        assert!(heard.elapsed() < Duration::from_secs(2), "there is nothing to wait for: {run}");
+        let made = (0..12).filter(|number| scene.someone.has_role(&format!("app{number}"))).count();
+        assert_eq!(made, 0, "{run}");
+        scene.bench.converges();
+    }
+}
