@@ -5,7 +5,7 @@ use super::arguments::{Apply, FormatName, Global};
 use super::session::{Connected, Session, verdict};
 use super::{lock, output, show, signals};
 use crate::apply::lock::Held;
-use crate::apply::report::{Interrupt, Outcome, Report, Stop};
+use crate::apply::report::{Outcome, Report, Stop};
 use crate::apply::{self, Hands, Pace};
 use crate::error::{Error, ExitStatus};
 use crate::plan::saved::{self, Stale};
@@ -290,7 +290,7 @@ fn status(report: &Report) -> ExitStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::report::{Failure, StepOutcome};
+    use crate::apply::report::{Failure, Interrupt, StepOutcome};
     use crate::plan::change::Action;
 
     fn report(outcomes: Vec<Outcome>) -> Report {

@@ -528,7 +528,7 @@ fn debug_output_has_no_secrets() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let none = (BTreeMap::new(), BTreeMap::new());
     let reader =
-        runtime.block_on(AwsReader::connect(&context, &none.0, &none.1, settings, std::sync::Arc::new(Silence)));
+        runtime.block_on(AwsReader::connect(&context, &irsa::world::Wires::default(), &none.0, &none.1, settings, std::sync::Arc::new(Silence)));
     let token = EksToken { token: canary.to_owned().into(), expires: 0 };
     for text in [
         format!("{context:?}"),
