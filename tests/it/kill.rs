@@ -103,7 +103,7 @@ fn strike(fleet: &Fleet, kill: &Kill, wanted: &Wanted) -> usize {
     let writes = watch.writes();
     assert!(writes.contains(&kill.write), "the write came: {killed}");
     let unmarked = unmarked(&scene);
-    watch.lift(&scene.world, &CLUSTERS);
+    Watch::lift(&scene.world, &CLUSTERS);
     scene.converges();
     assert_eq!(scene.foreign(), wanted.foreign, "the objects of others");
     let mut state = wanted.state.clone();

@@ -148,7 +148,7 @@ const FORGERIES: [(&str, Forge); 24] = [
     ("a wider policy", |plan| swap(plan, "policy/one/queue", "sqs:SendMessage", "sqs:*")),
     ("a policy for all", |plan| swap(plan, "policy/two/bucket", "arn:aws:s3:::bucket/*", "*")),
     ("a wider trust", |plan| {
-        swap(plan, "role/two-api", "system:serviceaccount:apps:two-api", "system:serviceaccount:*:*")
+        swap(plan, "role/two-api", "system:serviceaccount:apps:two-api", "system:serviceaccount:*:*");
     }),
     ("another issuer", |plan| swap(plan, "role/two-api", "oidc.example.com/green", "oidc.example.com/evil")),
     ("another account", |plan| swap(plan, "policy/two/bucket", "policy/two/", "policy/one/")),

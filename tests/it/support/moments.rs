@@ -8,7 +8,7 @@ use super::world::World;
 use irsa_sandbox::aws;
 use irsa_sandbox::gate::{Admission, Stage};
 use irsa_sandbox::kubernetes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -80,6 +80,8 @@ struct State {
     struck: bool,
     /// The answer to the target is on its way.
     answered: bool,
+    /// The requests that are being carried out: let in, and not yet done.
+    passing: BTreeSet<(usize, u64)>,
 }
 
 struct Shared {
@@ -147,13 +149,22 @@ impl Watch {
         self.shared.order.send_replace(Order::GoOn);
     }
 
-    /// Loses everything that is held or will come, as if the connections were cut.
+    /// Loses everything that is held or will come, as if the connections were cut; what was let in before is done when
+    /// this comes back.
     pub(crate) fn cut(&self) {
-        self.shared.order.send_replace(Order::Lose);
+        {
+            let _state = self.shared.state();
+            self.shared.order.send_replace(Order::Lose);
+        }
+        let begin = Instant::now();
+        while !self.shared.state().passing.is_empty() {
+            assert!(begin.elapsed() < PATIENCE, "what was let in does not come to its end");
+            pause();
+        }
     }
 
     /// Watches no more; requests pass as ever.
-    pub(crate) fn lift(self, world: &World, clusters: &[&str]) {
+    pub(crate) fn lift(world: &World, clusters: &[&str]) {
         world.with(|sandbox| sandbox.gate().admit_by(None));
         for cluster in clusters {
             world.cluster(cluster).gate().admit_by(None);
@@ -203,39 +214,42 @@ struct Door {
 impl Door {
     /// Notes a request at a stage; whether it is to be held.
     fn note(&self, stage: Stage, number: u64, write: Option<(String, String, String)>) -> bool {
-        let mut state = self.shared.state();
-        let state = &mut *state;
+        let mut known = self.shared.state();
+        let known = &mut *known;
         let write = match (stage, write) {
             (Stage::Before, Some(key)) => {
                 self.shared.requests.fetch_add(1, Ordering::SeqCst);
-                let count = state.counts.entry(key.clone()).or_default();
+                let count = known.counts.entry(key.clone()).or_default();
                 *count += 1;
                 let nth = *count;
                 let (place, action, object) = key;
                 let write = Write { place, action, object, nth };
-                state.writes.push(write.clone());
-                state.inside.insert((self.number, number), write.clone());
+                known.writes.push(write.clone());
+                known.inside.insert((self.number, number), write.clone());
                 Some(write)
             }
             (Stage::Before, None) => {
                 self.shared.requests.fetch_add(1, Ordering::SeqCst);
                 None
             }
-            (Stage::After, _) => state.inside.remove(&(self.number, number)),
+            (Stage::After, _) => {
+                known.passing.remove(&(self.number, number));
+                known.inside.remove(&(self.number, number))
+            }
         };
-        let Some((target, moment, others)) = &state.target else { return false };
+        let Some((target, moment, others)) = &known.target else { return false };
         let it = write.as_ref() == Some(target);
         let hold = match (moment, stage) {
             (Moment::Arrived, Stage::Before) | (Moment::Done, Stage::After) if it => true,
             (Moment::Answered, Stage::After) if it => {
-                state.answered = true;
+                known.answered = true;
                 false
             }
-            (Moment::Answered, Stage::Before) => state.answered,
-            (_, Stage::Before) => *others == Others::Wait && state.struck && write.is_some(),
+            (Moment::Answered, Stage::Before) => known.answered,
+            (_, Stage::Before) => *others == Others::Wait && known.struck && write.is_some(),
             _ => false,
         };
-        state.struck |= hold;
+        known.struck |= hold;
         hold
     }
 
@@ -253,7 +267,13 @@ impl Door {
             let _ = order.wait_for(|order| *order != Order::Hold).await;
             self.shared.held.fetch_sub(1, Ordering::SeqCst);
         }
-        *order.borrow() == Order::Lose
+        let mut state = self.shared.state();
+        let lost = *order.borrow() == Order::Lose;
+        if stage == Stage::Before && !lost {
+            // from here to the second stage nothing waits
+            state.passing.insert((self.number, number));
+        }
+        lost
     }
 }
 
