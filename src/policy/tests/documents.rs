@@ -3,13 +3,19 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+/// A pattern that is read once, not for each text.
+fn text(pattern: &str) -> impl Strategy<Value = String> + Clone + use<> {
+    std::sync::Arc::new(prop::string::string_regex(pattern).unwrap())
+}
+
 fn texts(pattern: &'static str) -> impl Strategy<Value = Value> {
-    prop_oneof![pattern.prop_map(Value::from), prop::collection::vec(pattern, 1..4).prop_map(Value::from)]
+    let one = text(pattern);
+    prop_oneof![one.clone().prop_map(Value::from), prop::collection::vec(one, 1..4).prop_map(Value::from)]
 }
 
 fn values() -> impl Strategy<Value = Value> {
     let one = prop_oneof![
-        "[a-zA-Z*?:/ ]{0,8}".prop_map(Value::from),
+        text("[a-zA-Z*?:/ ]{0,8}").prop_map(Value::from),
         any::<bool>().prop_map(Value::from),
         any::<i32>().prop_map(Value::from),
     ];

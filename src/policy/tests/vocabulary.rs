@@ -283,7 +283,7 @@ impl Words {
             return other;
         }
         let statement = list[index].as_object_mut().unwrap();
-        match dice.below(8) {
+        match dice.below(9) {
             0 => exchange(statement, &["Action", "NotAction"], |value, dice| *value = some(&self.actions, dice), dice),
             1 => exchange(
                 statement,
@@ -303,6 +303,7 @@ impl Words {
             5 => {
                 statement.remove("Condition");
             }
+            6 => turn(statement, ["Action", "Resource", "Principal"][dice.below(3)]),
             _ => exchange(statement, &["Condition"], |value, dice| self.exchange_condition(value, dice), dice),
         }
         other
@@ -337,6 +338,16 @@ impl Words {
                 blocks.insert(operator, block);
             }
         }
+    }
+}
+
+/// The element becomes its counterpart, or the other way round.
+fn turn(statement: &mut Map<String, Value>, name: &str) {
+    let not = format!("Not{name}");
+    if let Some(value) = statement.remove(name) {
+        statement.insert(not, value);
+    } else if let Some(value) = statement.remove(&not) {
+        statement.insert(name.to_owned(), value);
     }
 }
 
