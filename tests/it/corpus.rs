@@ -6,6 +6,7 @@
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
 
+use crate::support::program::tell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -124,7 +125,7 @@ fn holds_for_all(name: &str, count: u64) {
         let mut random = fastrand::Rng::with_seed(case);
         holds(name, &format!("input {case}"), target, &mutated(&mut random, &seeds));
     }
-    println!("target `{name}`: {} files, {count} inputs made from them", corpus.len());
+    tell(&format!("target `{name}`: {} files, {count} inputs made from them", corpus.len()));
 }
 
 #[test]

@@ -526,8 +526,14 @@ fn debug_output_has_no_secrets() {
     let settings = AwsSettings { timeout: Duration::from_secs(1), parallelism: 1 };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let none = (BTreeMap::new(), BTreeMap::new());
-    let reader =
-        runtime.block_on(AwsReader::connect(&context, &irsa::world::Wires::default(), &none.0, &none.1, settings, std::sync::Arc::new(Silence)));
+    let reader = runtime.block_on(AwsReader::connect(
+        &context,
+        &irsa::world::Wires::default(),
+        &none.0,
+        &none.1,
+        settings,
+        std::sync::Arc::new(Silence),
+    ));
     let token = EksToken { token: canary.to_owned().into(), expires: 0 };
     for text in [
         format!("{context:?}"),

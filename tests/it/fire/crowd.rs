@@ -7,6 +7,7 @@
 
 use super::order::{Admitted, Order, Step};
 use crate::support::inside::{self, Inside};
+use crate::support::program::tell;
 use crate::support::world::{FIRST, create_namespace};
 use irsa_sandbox::kubernetes::{Preconditions, Resource};
 use irsa_sandbox::{ClusterSpec, SandboxOptions, Snapshot};
@@ -399,10 +400,10 @@ fn a_crowd_does_no_harm_and_one_alone_converges() {
         all.failures.extend(sum.failures);
     }
     let Sum { seeds, writes, races, orders, failures } = all;
-    println!(
+    tell(&format!(
         "crowd: {seeds} seeds, {} orders, {writes} writes, {races} to what was taken over since the last look",
         orders.len()
-    );
+    ));
     let shown: Vec<String> = failures
         .iter()
         .take(5)

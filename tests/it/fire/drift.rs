@@ -1,6 +1,7 @@
 //! `irsa drift` as cron runs it: silent while IAM's replicas lag, and never silent about what somebody changed.
 
 use crate::support::inside::{self, Inside};
+use crate::support::program::tell;
 use crate::support::world::FIRST;
 use irsa_sandbox::kubernetes::{Preconditions, Resource};
 use irsa_sandbox::{ClusterSpec, SandboxOptions, Snapshot};
@@ -321,7 +322,7 @@ fn every_tampering_is_found_and_named() {
                 missed.push(format!("{what}: {ended}"));
             }
         }
-        println!("drift: {} of {} tamperings found", TAMPERINGS.len() - missed.len(), TAMPERINGS.len());
+        tell(&format!("drift: {} of {} tamperings found", TAMPERINGS.len() - missed.len(), TAMPERINGS.len()));
         assert!(missed.is_empty(), "{}", missed.join("\n"));
     });
 }
@@ -376,10 +377,10 @@ fn stale_reads_are_no_drift() {
             }
         }
         sandbox.stale_reads(0);
-        println!(
+        tell(&format!(
             "drift: {} false alarms in {runs} runs, {alone} of which were shown something stale first",
             wrong.len()
-        );
+        ));
         assert!(wrong.is_empty(), "{:?}", wrong.first_key_value());
         assert!(alone as u64 * 10 > runs, "stale reads hardly ever showed: {alone} of {runs}");
     });

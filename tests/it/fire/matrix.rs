@@ -6,6 +6,7 @@
 use super::stage::{Stage, differences};
 use super::watch::{Cell, Fault, Operation, Struck, Watch};
 use crate::support::inside::{self, Ended};
+use crate::support::program::tell;
 use irsa_sandbox::kubernetes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -206,7 +207,7 @@ fn work(next: &AtomicUsize, only: Option<&str>) -> (usize, BTreeMap<String, Vec<
             }
             let wrong = play(&stage, &watch, cell).await;
             if !wrong.is_empty() {
-                eprintln!("{name}: {}", wrong[0]);
+                tell(&format!("{name}: {}", wrong[0]));
                 failures.insert(name, wrong);
             }
         }
@@ -231,7 +232,7 @@ fn every_operation_survives_every_fault() {
         count = cells;
         failures.extend(failed);
     }
-    println!("fault matrix: {count} cells");
+    tell(&format!("fault matrix: {count} cells"));
     let shown: Vec<String> =
         failures.iter().take(12).map(|(cell, wrong)| format!("== {cell}\n{}", wrong.join("\n"))).collect();
     let names: Vec<&String> = failures.keys().collect();

@@ -1,12 +1,12 @@
 //! One cell a fault with everything real: the binary, sockets, and waits that are only shortened.
 
-use crate::support::program::Bench;
+use crate::support::program::{Bench, tell};
 use crate::support::world::World;
 use irsa_sandbox::aws::{Fault, Match, Refusal};
 use irsa_sandbox::gate::Stage;
 
 /// Waits are divided by this.
-const SPEED: &str = "40";
+const SPEED: &str = "20";
 
 const CONFIGURATION: &str = r#"
 owner = "process"
@@ -66,7 +66,7 @@ fn the_binary_survives_each_fault_once() {
         );
         bench.converges();
     }
-    println!("process: {} faults, once each", faults.len());
+    tell(&format!("process: {} faults, once each", faults.len()));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn the_binary_ends_in_time_whatever_lasts() {
         world.allow_all();
         bench.converges();
     }
-    println!("process: {} faults, for ever", faults.len());
+    tell(&format!("process: {} faults, for ever", faults.len()));
 }
 
 #[test]
