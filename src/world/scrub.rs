@@ -30,8 +30,10 @@ const NAMES: [&str; 11] = [
 
 /// What is shorter is no secret that could be kept, and may be an ordinary word.
 const SHORTEST: usize = 8;
-/// The secrets that this process has had in its hands, the longest first.
-static KNOWN: RwLock<Vec<SecretString>> = RwLock::new(Vec::new());
+/// How many secrets are known at once; far more than the credentials of a run.
+const MOST: usize = 512;
+/// The secrets that this process has had in its hands, each with its number in their order, the longest first.
+static KNOWN: RwLock<Vec<(u64, SecretString)>> = RwLock::new(Vec::new());
 
 /// Has a secret hidden from now on wherever it stands, as it is and as URLs have it.
 pub(crate) fn hide(secret: &str) {
@@ -42,18 +44,25 @@ pub(crate) fn hide(secret: &str) {
     let in_urls = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
     for form in [secret, &in_urls] {
-        if known.iter().all(|old| old.expose_secret() != form) {
-            known.push(form.into());
+        if known.iter().any(|(_, old)| old.expose_secret() == form) {
+            continue;
+        }
+        let next = known.iter().map(|(number, _)| number + 1).max().unwrap_or(0);
+        known.push((next, form.into()));
+        if known.len() > MOST {
+            // a process that lives long forgets what has long expired
+            known.retain(|(number, _)| number + MOST as u64 > next);
         }
     }
-    known.sort_by_key(|secret| Reverse(secret.expose_secret().len()));
+    known.sort_by_key(|(_, secret)| Reverse(secret.expose_secret().len()));
 }
 
 /// The text on one line, without secrets, control characters and runs of white space.
 pub(crate) fn clean(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-    for secret in KNOWN.read().unwrap_or_else(PoisonError::into_inner).iter().map(ExposeSecret::expose_secret) {
+    for secret in KNOWN.read().unwrap_or_else(PoisonError::into_inner).iter().map(|(_, secret)| secret.expose_secret())
+    {
         if line.contains(secret) {
             line = line.replace(secret, HIDDEN);
         }
