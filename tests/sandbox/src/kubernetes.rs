@@ -2,7 +2,8 @@
 //! port.
 //!
 //! It keeps what matters to a client that writes: server-side apply with field ownership, versions and preconditions,
-//! paged lists, RBAC, and errors in the real server's words. There are no other kinds and no kubelets.
+//! paged lists, watches, RBAC, tokens of ServiceAccounts, and errors in the real server's words. There are no other kinds
+//! and no kubelets.
 //! Every request passes [`Gate`], where tests read the log and set faults.
 
 mod access;

@@ -21,10 +21,10 @@ use tokio::time::{Instant, sleep_until};
 const CHANGES: usize = 10_000;
 
 /// How long a watch lasts that names no end; kube-apiserver draws between this and its double.
-const LASTING: Duration = Duration::from_secs(30 * 60);
+const LASTING: Duration = Duration::from_mins(30);
 
 /// How often a client that wants them is told the version where nothing happens.
-const BOOKMARKS: Duration = Duration::from_secs(60);
+const BOOKMARKS: Duration = Duration::from_mins(1);
 
 /// How long before its end a watch is told the version once more.
 const FAREWELL: Duration = Duration::from_secs(2);
