@@ -86,7 +86,7 @@ fn spelling_does_not_count() {
         let mut dice = Dice::new(seed);
         let (one, other) = (anew(&document, &mut dice), anew(&document, &mut dice));
         let (original, one_read, other_read) = (of(&document), read(&one), read(&other));
-        prop_assert!(original == one_read && one_read == original, "{document}\n{one}");
+        prop_assert!(original == one_read, "{document}\n{one}");
         prop_assert!(one_read == other_read, "{one}\n{other}");
     });
     println!("{} documents, each spelled anew in two ways", cases());
@@ -102,7 +102,7 @@ fn every_change_counts() {
         let mut dice = Dice::new(seed);
         let other = changed(&document, &mut dice);
         let (other_read, anew) = (of(&other), read(&anew(&other, &mut dice)));
-        prop_assert!(original != other_read && other_read != original, "{document}\n{other}");
+        prop_assert!(original != other_read, "{document}\n{other}");
         prop_assert!(original != anew, "{document}\n{other}");
     });
     println!("{} documents, each changed in one place", cases());

@@ -61,10 +61,9 @@ impl Condition {
         };
         match quantifier {
             Quantifier::Every => given.iter().all(passes),
-            Quantifier::Some => given.iter().any(passes),
             // of several values none may be excluded
             Quantifier::One if *negated => given.iter().all(passes),
-            Quantifier::One => given.iter().any(passes),
+            Quantifier::One | Quantifier::Some => given.iter().any(passes),
         }
     }
 }
