@@ -46,9 +46,16 @@ impl Context {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let speed = environment.get("IRSA_TEST_SPEED").and_then(|text| text.parse().ok()).unwrap_or(1).max(1);
         // randomness is there to set processes apart
-        let seed = RandomState::new().build_hasher().finish();
+        let drawn = RandomState::new().build_hasher().finish();
         let host = environment.get("HOSTNAME").cloned().or_else(kernel_name).unwrap_or_default();
-        Self { environment, now: i64::try_from(now).unwrap_or(0), speed, seed, host, process: std::process::id() }
+        Self {
+            environment,
+            now: i64::try_from(now).unwrap_or(0),
+            speed,
+            seed: drawn,
+            host,
+            process: std::process::id(),
+        }
     }
 
     /// A machine for tests.

@@ -112,7 +112,6 @@ fn holds(name: &str, what: &str, target: Target, input: &[u8]) {
 }
 
 /// Replays the corpus of a target and tries `count` inputs made from it.
-#[expect(clippy::print_stdout, reason = "a test says how much it tried")]
 fn holds_for_all(name: &str, count: u64) {
     let (_, target) = TARGETS.into_iter().find(|(other, _)| *other == name).expect("a target");
     let corpus = corpus(name);

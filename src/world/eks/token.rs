@@ -6,8 +6,8 @@
 //! whatever `X-Amz-Expires` says; it is given out for 14. Nothing is sent here.
 
 use crate::ids::{ClusterName, Region};
-use crate::world::aws::{AccountClient, Action, EksToken, invalid, odd, unsigned};
 use crate::world::Answer;
+use crate::world::aws::{AccountClient, Action, EksToken, invalid, odd, unsigned};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};

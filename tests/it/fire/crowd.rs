@@ -262,10 +262,10 @@ async fn play(crowd: &Crowd, seed: u64) -> Outcome {
             let text = format!("what belongs to others was changed: {now} was {}", expected.borrow());
             outcome.wrong.push(text);
         }
-        if random.u16(..1000) < busy {
-            if let Some(role) = person.act(&mut random) {
-                taken.borrow_mut().insert(role, past.len());
-            }
+        if random.u16(..1000) < busy
+            && let Some(role) = person.act(&mut random)
+        {
+            taken.borrow_mut().insert(role, past.len());
         }
         *expected.borrow_mut() = others(inside);
         let index = random.usize(..waiting.len());

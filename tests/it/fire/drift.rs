@@ -244,7 +244,7 @@ const TAMPERINGS: [Tampering; 46] = [
         );
     }),
     ("another description", "role/app", |w| {
-        w.iam("UpdateRole", &[APP, ("Description", "of nobody"), ("MaxSessionDuration", "7200")])
+        w.iam("UpdateRole", &[APP, ("Description", "of nobody"), ("MaxSessionDuration", "7200")]);
     }),
     ("longer sessions", "role/app", |w| {
         w.iam("UpdateRole", &[APP, ("Description", "of the shop"), ("MaxSessionDuration", "43200")]);
@@ -280,7 +280,7 @@ const TAMPERINGS: [Tampering; 46] = [
     }),
     ("an annotation points elsewhere", "service-account/main/shop/app", |w| {
         w.edit("app", |meta| {
-            meta["annotations"]["eks.amazonaws.com/role-arn"] = json!("arn:aws:iam::111122223333:role/x")
+            meta["annotations"]["eks.amazonaws.com/role-arn"] = json!("arn:aws:iam::111122223333:role/x");
         });
     }),
     ("an annotation is gone", "service-account/main/shop/app", |w| {

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The longest that a run may take on its own clock, whatever hangs: some waits of the default `--timeout`, in a row.
-const BOUND: Duration = Duration::from_secs(15 * 60);
+const BOUND: Duration = Duration::from_mins(15);
 
 /// What a stage knows of its operations.
 struct Plot {

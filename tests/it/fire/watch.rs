@@ -249,15 +249,15 @@ impl Watch {
             let list = super::stage::differences(&stage.before.others, &others);
             wrong.push(format!("after {what}, what belongs to others differs: {list:?}"));
         }
-        let mut state = self.state();
-        state.last.push_back(what);
-        if state.last.len() > 6 {
-            state.last.pop_front();
+        let mut held = self.state();
+        held.last.push_back(what);
+        if held.last.len() > 6 {
+            held.last.pop_front();
         }
-        if !wrong.is_empty() && state.wrong.len() < 3 {
-            let last: Vec<String> = state.last.iter().cloned().collect();
-            state.wrong.extend(wrong);
-            state.wrong.push(format!("the last writes were {last:?}"));
+        if !wrong.is_empty() && held.wrong.len() < 3 {
+            let last: Vec<String> = held.last.iter().cloned().collect();
+            held.wrong.extend(wrong);
+            held.wrong.push(format!("the last writes were {last:?}"));
         }
     }
 }

@@ -267,11 +267,11 @@ impl Door {
             let _ = order.wait_for(|order| *order != Order::Hold).await;
             self.shared.held.fetch_sub(1, Ordering::SeqCst);
         }
-        let mut state = self.shared.state();
+        let mut known = self.shared.state();
         let lost = *order.borrow() == Order::Lose;
         if stage == Stage::Before && !lost {
             // from here to the second stage nothing waits
-            state.passing.insert((self.number, number));
+            known.passing.insert((self.number, number));
         }
         lost
     }
