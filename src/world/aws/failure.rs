@@ -22,6 +22,12 @@ pub(crate) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
+    if let SdkError::DispatchFailure(_) = error
+        && let Some(credentials) = chain(error).iter().find_map(|error| error.downcast_ref::<CredentialsError>())
+    {
+        // with the id of the request that was to bring them
+        return unsigned(credentials);
+    }
     let request_id = error.request_id().map(clean);
     let status = error.raw_response().map(|response| response.status().as_u16());
     let (class, code, message) = match error {
@@ -43,10 +49,6 @@ where
     E: Error + 'static,
 {
     let chain = chain(error);
-    if let Some(credentials) = chain.iter().find_map(|error| error.downcast_ref::<CredentialsError>()) {
-        let Failure { class, code, message, .. } = unsigned(credentials);
-        return (class, code, message);
-    }
     let text = spelled(error);
     let refused = chain.iter().filter_map(|error| error.downcast_ref::<std::io::Error>()).any(|error| {
         matches!(error.kind(), std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NetworkUnreachable)
