@@ -4,6 +4,7 @@
 //! nor this program can compare and swap: between the last look at a field and its write lies one call, and what
 //! someone else writes in that moment is overwritten.
 
+pub(crate) mod awaited;
 mod chain;
 mod deletes;
 mod hint;

@@ -7,6 +7,7 @@
 mod judge;
 mod keep;
 
+use super::awaited;
 use super::report::Interrupt;
 use crate::context::Context;
 use crate::model::lease::{Hold, Lease, LeasePlace};
@@ -234,21 +235,9 @@ impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
 
     /// Only what writes nothing may be given up.
     async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Interrupt> {
-        let mut stop = self.stop.clone();
-        let stopped = async {
-            loop {
-                if let Some(signal) = *stop.borrow_and_update() {
-                    return signal;
-                }
-                if stop.changed().await.is_err() {
-                    // nobody is left who could send a signal
-                    std::future::pending::<()>().await;
-                }
-            }
-        };
         tokio::select! {
             biased;
-            signal = stopped => Err(signal),
+            signal = awaited::first(&self.stop) => Err(signal),
             done = work => Ok(done),
         }
     }

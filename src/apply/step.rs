@@ -1,5 +1,6 @@
 //! One step: its calls in order, each after a last look, until one fails, a signal comes or the lock is lost.
 
+use super::awaited;
 use super::hint::hint;
 use super::look::{Look, Verdict};
 use super::report::{Failure, Outcome, Stop};
@@ -52,16 +53,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
 
     /// Comes back when no further write may begin.
     async fn until_stopped(&self) -> Stop {
-        let mut stop = self.stop.clone();
-        loop {
-            if let Some(stop) = stop.borrow_and_update().clone() {
-                return stop;
-            }
-            if stop.changed().await.is_err() {
-                // nobody is left who could stop it
-                std::future::pending::<()>().await;
-            }
-        }
+        awaited::first(&self.stop).await
     }
 
     /// Runs the step to its end; `done` counts its calls that are done.

@@ -3,7 +3,8 @@
 use super::Machine;
 use super::arguments::{Apply, FormatName, Global};
 use super::session::{Connected, Session, verdict};
-use super::{lock, output, show, signals};
+use super::{lock, output, show};
+use crate::apply::awaited;
 use crate::apply::lock::Held;
 use crate::apply::report::{Outcome, Report, Stop};
 use crate::apply::{self, Hands, Pace};
@@ -231,14 +232,14 @@ async fn carry_out(
     let interrupt = tokio::select! {
         // before a write may begin, what speaks against it is heard
         biased;
-        interrupt = signals::first(&session.stop) => interrupt,
+        interrupt = awaited::first(&session.stop) => interrupt,
         why = loss(keeper) => {
             session.ui.warning(&format!("the lock was lost: {why}; the writes in flight end, no other starts"));
             idle.cancel();
             halt.send_replace(Some(Stop::LockLost(why)));
             tokio::select! {
                 biased;
-                interrupt = signals::first(&session.stop) => interrupt,
+                interrupt = awaited::first(&session.stop) => interrupt,
                 report = &mut applying => return Ok(report),
             }
         }
@@ -252,15 +253,9 @@ async fn carry_out(
 
 /// Comes back when the lock is lost.
 async fn loss(keeper: Option<watch::Receiver<Option<String>>>) -> String {
-    let Some(mut keeper) = keeper else { return std::future::pending().await };
-    loop {
-        if let Some(why) = keeper.borrow_and_update().clone() {
-            return why;
-        }
-        if keeper.changed().await.is_err() {
-            // nobody is left who could lose it
-            std::future::pending::<()>().await;
-        }
+    match keeper {
+        Some(keeper) => awaited::first(&keeper).await,
+        None => std::future::pending().await,
     }
 }
 

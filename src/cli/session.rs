@@ -4,6 +4,7 @@
 
 use super::arguments::{Global, Shape};
 use super::{Machine, signals};
+use crate::apply::awaited;
 use crate::apply::report::Interrupt;
 use crate::config::{self, Configuration, Identities};
 use crate::context::Context;
@@ -134,7 +135,7 @@ impl<'a> Session<'a> {
     pub(crate) async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
         tokio::select! {
             done = work => Ok(done),
-            interrupt = signals::first(&self.stop) => {
+            interrupt = awaited::first(&self.stop) => {
                 Err(Error::new(ExitStatus::Interrupted(interrupt), "interrupted; nothing was written"))
             }
         }

@@ -25,16 +25,3 @@ pub(crate) fn listen() -> Result<watch::Receiver<Option<Interrupt>>, Error> {
 fn unheard(error: &std::io::Error) -> Error {
     Error::failure(format!("cannot listen for signals: {error}"))
 }
-
-/// Comes back when a signal has come.
-pub(crate) async fn first(receiver: &watch::Receiver<Option<Interrupt>>) -> Interrupt {
-    let mut receiver = receiver.clone();
-    loop {
-        if let Some(interrupt) = *receiver.borrow_and_update() {
-            return interrupt;
-        }
-        if receiver.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}

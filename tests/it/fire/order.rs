@@ -43,6 +43,12 @@ impl Order {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits for a turn; strikes nothing.
+    async fn let_on<F>(&self, step: Step) -> Option<F> {
+        self.wait(step).await;
+        None
+    }
+
     async fn wait(&self, step: Step) {
         let (sender, receiver) = oneshot::channel();
         self.state().waiting.push((step, sender));
@@ -98,10 +104,7 @@ impl Admission<aws::Call> for Admitted {
             outcome,
             number: call.number,
         };
-        Box::pin(async move {
-            self.0.wait(step).await;
-            None
-        })
+        Box::pin(self.0.let_on(step))
     }
 }
 
@@ -121,9 +124,6 @@ impl Admission<kubernetes::Call> for Admitted {
             outcome,
             number: call.number,
         };
-        Box::pin(async move {
-            self.0.wait(step).await;
-            None
-        })
+        Box::pin(self.0.let_on(step))
     }
 }

@@ -120,8 +120,6 @@ pub(crate) struct Cell {
 pub(crate) struct Struck {
     pub(crate) object: Option<String>,
     pub(crate) times: u32,
-    /// The number of the first request that was struck.
-    pub(crate) number: u64,
 }
 
 #[derive(Default)]
@@ -147,8 +145,6 @@ pub(crate) struct Watch {
 struct Seen {
     operation: Operation,
     object: String,
-    number: u64,
-    by_irsa: bool,
 }
 
 impl Watch {
@@ -184,9 +180,6 @@ impl Watch {
 
     /// What strikes this request.
     fn strikes(&self, moment: Moment, seen: &Seen) -> Option<Fault> {
-        if !seen.by_irsa {
-            return None;
-        }
         let mut state = self.state();
         if moment == Moment::Before && state.gone == Some(seen.operation.service == "kubernetes") {
             return Some(Fault::ConnectionRefused);
@@ -208,7 +201,6 @@ impl Watch {
         }
         if state.struck.times == 0 {
             state.struck.object = Some(seen.object.clone());
-            state.struck.number = seen.number;
         }
         state.struck.times += 1;
         if let Fault::Stale(reads) = cell.fault {
@@ -264,12 +256,7 @@ impl Watch {
 
 impl Admission<aws::Call> for Watch {
     fn decide<'a>(&'a self, moment: Moment, call: &'a aws::Call, outcome: Option<u16>) -> aws::Decision<'a> {
-        let seen = Seen {
-            operation: Operation::of_aws(call),
-            object: format!("{}/{}", call.account, call.object),
-            number: call.number,
-            by_irsa: true,
-        };
+        let seen = Seen { operation: Operation::of_aws(call), object: format!("{}/{}", call.account, call.object) };
         if moment == Moment::After && call.is_write() && outcome == Some(200) {
             self.look(&seen, outcome);
         }
@@ -299,12 +286,8 @@ impl Admission<kubernetes::Call> for Watch {
         call: &'a kubernetes::Call,
         outcome: Option<u16>,
     ) -> kubernetes::Decision<'a> {
-        let seen = Seen {
-            operation: Operation::of_kubernetes(call),
-            object: format!("{}/{}", call.namespace, call.name),
-            number: call.number,
-            by_irsa: true,
-        };
+        let seen =
+            Seen { operation: Operation::of_kubernetes(call), object: format!("{}/{}", call.namespace, call.name) };
         if moment == Moment::After && call.is_write() && outcome.is_some_and(|code| code < 300) {
             self.look(&seen, outcome);
         }
