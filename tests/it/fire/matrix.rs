@@ -56,10 +56,13 @@ fn cells(plot: &Plot) -> Vec<Cell> {
 }
 
 /// What is wrong with how a cell ended.
-async fn play(stage: &Stage, watch: &Watch, cell: &Cell) -> Vec<String> {
+async fn play(stage: &Stage, watch: &Watch, cell: &Cell, shown: bool) -> Vec<String> {
     stage.reset();
     watch.set(cell);
     let first = stage.apply(7).await;
+    if shown {
+        tell(&format!("the run of {cell}: {first}"));
+    }
     let (struck, mut wrong) = watch.heal();
     stage.inside.dials.refuse(false, 0);
     stage.inside.dials.refuse(true, 0);
@@ -91,8 +94,9 @@ fn named(cell: &Cell, struck: &Struck, ended: &Ended) -> Vec<String> {
     let mut wrong = Vec::new();
     let text = ended.text();
     let words = cell.operation.words();
-    // a server that is gone fails whatever comes next as well; where a list is denied, what is asked in its place is named
-    let listed = cell.operation.name == "list serviceaccounts" && text.contains("ServiceAccount");
+    // a server that is gone fails whatever comes next as well; a list that is denied has a replacement, and what that leaves
+    // open is told
+    let listed = cell.operation.name == "list serviceaccounts" && text.contains("not every namespace could be listed");
     let gone = cell.fault == Fault::ConnectionRefused || listed;
     if !gone && !text.contains(&words) {
         wrong.push(format!("`{words}` is not named"));
@@ -206,16 +210,11 @@ fn work(next: &AtomicUsize, only: Option<&str>) -> (usize, BTreeMap<String, Vec<
         loop {
             let index = next.fetch_add(1, Ordering::SeqCst);
             let Some(cell) = cells.get(index) else { break };
-            let name = format!(
-                "{} {:?} {}",
-                cell.operation.words(),
-                cell.fault,
-                if cell.forever { "for ever" } else { "once" }
-            );
+            let name = cell.to_string();
             if only.is_some_and(|only| !name.contains(only)) {
                 continue;
             }
-            let wrong = play(&stage, &watch, cell).await;
+            let wrong = play(&stage, &watch, cell, only.is_some()).await;
             if !wrong.is_empty() {
                 tell(&format!("{name}: {}", wrong[0]));
                 failures.insert(name, wrong);

@@ -6,6 +6,7 @@ use irsa_sandbox::aws::{self, Refusal};
 use irsa_sandbox::gate::{Admission, Stage as Moment};
 use irsa_sandbox::kubernetes;
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -113,6 +114,13 @@ pub(crate) struct Cell {
     pub(crate) fault: Fault,
     /// Strikes whenever the operation is about the same object, not only the first time.
     pub(crate) forever: bool,
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let often = if self.forever { "for ever" } else { "once" };
+        write!(out, "{} {:?} {often}", self.operation.words(), self.fault)
+    }
 }
 
 /// The object that a fault struck, and how often.
