@@ -1,0 +1,132 @@
+//! A configuration of any size: roles with ServiceAccounts, an inline and an attached policy each, over several files,
+//! accounts and clusters. The same numbers give the same bytes.
+
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How much is declared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fleet {
+    pub roles: usize,
+    /// Of each role.
+    pub service_accounts: usize,
+    /// At least one for each account.
+    pub clusters: usize,
+    pub accounts: usize,
+    /// Included by the top file: a team each.
+    pub files: usize,
+}
+
+impl Fleet {
+    /// So many roles with five ServiceAccounts each: 250 in a file, 100 in a cluster, 1,000 in an account.
+    pub(crate) fn of(roles: usize) -> Self {
+        let per = |share: usize| roles.div_ceil(share).max(1);
+        Self { roles, service_accounts: 5, clusters: per(100), accounts: per(1000), files: per(250) }
+    }
+
+    /// Name and text of every file, the top file first.
+    pub(crate) fn texts(&self) -> Vec<(String, String)> {
+        let mut texts = vec![("irsa.toml".to_owned(), self.top())];
+        for team in 0..self.files {
+            texts.push((format!("teams/team-{team:03}.toml"), self.team(team)));
+            texts.push((format!("teams/policies/team-{team:03}.json"), table_policy(team)));
+        }
+        texts
+    }
+
+    /// Writes the files into a folder, and names the top file.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub(crate) fn write(&self, folder: &Path) -> io::Result<PathBuf> {
+        fs::create_dir_all(folder.join("teams/policies"))?;
+        for (name, text) in self.texts() {
+            fs::write(folder.join(name), text)?;
+        }
+        Ok(folder.join("irsa.toml"))
+    }
+
+    fn top(&self) -> String {
+        let mut text = String::from(
+            "owner = \"fleet\"\ninclude = [\"teams/*.toml\"]\n\n[defaults.role]\ntags = { managed = \"irsa\", cost = \"fleet\" }\n",
+        );
+        for account in 0..self.accounts {
+            let _ = write!(text, "\n[accounts.account-{account:02}]\nid = \"{}\"\n", 100_000_000_001 + account);
+        }
+        for cluster in 0..self.clusters {
+            let account = cluster % self.accounts;
+            let _ = write!(
+                text,
+                "\n[clusters.cluster-{cluster:04}]\naccount = \"account-{account:02}\"\nregion = \"eu-west-1\"\n"
+            );
+        }
+        text
+    }
+
+    /// One team has its roles in the clusters of one account.
+    fn team(&self, team: usize) -> String {
+        let account = team % self.accounts;
+        let clusters = self.clusters / self.accounts;
+        let mut text = format!(
+            "[policies.team-{team:03}-table]\nfile = \"policies/team-{team:03}.json\"\n\n\
+             [policies.team-{team:03}-keys]\nstatements = [\n  {{ actions = [\"kms:Decrypt\", \"kms:DescribeKey\"], \
+             resources = [\"arn:{{{{ partition }}}}:kms:eu-west-1:{{{{ account_id }}}}:key/team-{team:03}\"] }},\n]\n"
+        );
+        for number in (team..self.roles).step_by(self.files) {
+            let cluster = account + self.accounts * (number / self.files % clusters.max(1));
+            self.role(&mut text, team, number, cluster);
+        }
+        text
+    }
+
+    fn role(&self, text: &mut String, team: usize, number: usize, cluster: usize) {
+        let attached = ["aws:AmazonSQSReadOnlyAccess", "team-000-table", "team-000-keys"][number / self.files % 3];
+        let attached = attached.replace("000", &format!("{team:03}"));
+        let _ = write!(
+            text,
+            "\n[roles.role-{number:05}]\ndescription = \"worker {number} of team {team}\"\n\
+             cluster = \"cluster-{cluster:04}\"\nattach = [\"{attached}\"]\ntags = {{ team = \"team-{team:03}\" }}\n\
+             service-accounts = ["
+        );
+        // the last one is written in the long form
+        for account in 1..self.service_accounts {
+            let _ = write!(text, "\n  \"team-{team:03}/worker-{number:05}-{account}\",");
+        }
+        let _ = write!(
+            text,
+            "\n]\n\n[roles.role-{number:05}.inline.queue]\nstatements = [\n  \
+             {{ actions = [\"sqs:SendMessage\", \"sqs:GetQueueUrl\"], \
+             resources = [\"arn:{{{{ partition }}}}:sqs:{{{{ region }}}}:{{{{ account_id }}}}:queue-{number:05}\"] }},\n  \
+             {{ actions = [\"s3:GetObject\"], resources = [\"arn:aws:s3:::team-{team:03}/{number:05}/*\"], \
+             conditions = {{ Bool = {{ \"aws:SecureTransport\" = true }} }} }},\n]\n"
+        );
+        if self.service_accounts > 0 {
+            // every tenth by a glob
+            let key = if number % 10 == 0 { format!("c*-{cluster:04}") } else { format!("cluster-{cluster:04}") };
+            let _ = write!(
+                text,
+                "\n[[service-accounts]]\nrole = \"role-{number:05}\"\ncluster = \"{key}\"\nnamespace = \"team-{team:03}\"\n\
+                 name = \"worker-{number:05}-0\"\ntoken-expiration = \"1h\"\n"
+            );
+        }
+    }
+}
+
+fn table_policy(team: usize) -> String {
+    format!(
+        r#"{{
+  "Version": "2012-10-17",
+  "Statement": [
+    {{
+      "Sid": "ReadTheTable",
+      "Effect": "Allow",
+      "Action": ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem"],
+      "Resource": "arn:{{{{ partition }}}}:dynamodb:eu-west-1:{{{{ account_id }}}}:table/team-{team:03}"
+    }}
+  ]
+}}
+"#
+    )
+}
