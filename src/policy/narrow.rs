@@ -206,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn statements_of_other_forms_count_as_they_stand() {
+        let assume = |who: &str| json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": who}});
+        let (one, two) = (assume("arn:aws:iam::111122223333:root"), assume("arn:aws:iam::444455556666:root"));
+        let with = |extra: &[Value]| document(&["a:a"], extra);
+        let both = with(&[one.clone(), two.clone()]);
+        assert_eq!(way(&both, &with(std::slice::from_ref(&one))), Way::Narrows);
+        assert_eq!(way(&with(std::slice::from_ref(&one)), &both), Way::Widens);
+        assert_eq!(way(&with(&[one.clone()]), &with(&[two.clone()])), Way::Through(document(&["a:a"], &[])));
+        let deny = json!({"Effect": "Deny", "Action": "sts:*", "Principal": "*"});
+        assert_eq!(way(&with(std::slice::from_ref(&deny)), &with(&[])), Way::Widens);
+        assert_eq!(way(&document(&[], &[one]), &document(&[], &[two])), Way::Apart);
+    }
+
+    #[test]
     fn a_text_that_would_become_a_variable_is_not_carried_over() {
         let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRoleWithWebIdentity",
             "Condition": {"StringNotEquals": {"aws:SourceVpc": "${aws:PrincipalTag/vpc}"}}});

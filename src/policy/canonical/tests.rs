@@ -106,6 +106,12 @@ fn a_provider_in_a_policy_that_is_not_understood_is_still_seen() {
     let text = r#"{"Statement":[{"Effect":"Allow","New":1,"Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider\/oidc.example.com\/id/A"}}]}"#;
     let issuers = PolicyDocument::live(text).federated_issuers();
     assert_eq!(issuers.into_iter().collect::<Vec<_>>(), ["oidc.example.com/id/A"]);
+    // whatever stands around it
+    let arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/b";
+    for text in [format!("'{arn}'"), format!("{arn} {arn}"), format!("x\n{arn}\t\"y\"")] {
+        let providers = PolicyDocument::live(&text).federated_providers();
+        assert_eq!(providers.into_iter().collect::<Vec<_>>(), [arn], "{text:?}");
+    }
 }
 
 #[test]

@@ -60,6 +60,26 @@ fn elements_of_permission_policies() {
             44,
         ),
         (
+            r#"{"Effect": "Allow", "Action": "s3:", "Resource": "*"}"#,
+            "`s3:` is no action: expected `*` or `SERVICE:NAME`",
+            35,
+        ),
+        (
+            r#"{"Effect": "Allow", "Action": ":GetObject", "Resource": "*"}"#,
+            "`:GetObject` is no action: expected `*` or `SERVICE:NAME`",
+            35,
+        ),
+        (
+            r#"{"Effect": "Allow", "Action": "s_3:GetObject", "Resource": "*"}"#,
+            "`s_3:GetObject` is no action: expected `*` or `SERVICE:NAME`",
+            35,
+        ),
+        (
+            r#"{"Effect": "Allow", "Action": "s3:Get Object", "Resource": "*"}"#,
+            "`s3:Get Object` is no action: expected `*` or `SERVICE:NAME`",
+            35,
+        ),
+        (
             r#"{"Effect": "Allow", "Action": "*:Get", "Resource": "*"}"#,
             "`*:Get` is no action: expected `*` or `SERVICE:NAME`",
             35,
