@@ -9,6 +9,8 @@
 mod bench;
 #[path = "sandbox/life.rs"]
 mod life;
+#[path = "shared/program.rs"]
+mod program;
 #[path = "sandbox/serve.rs"]
 mod serve;
 

@@ -17,13 +17,22 @@ pub(crate) struct Fleet {
     pub accounts: usize,
     /// Included by the top file: a team each.
     pub files: usize,
+    /// Whether two of three roles attach a policy of their team's; the others, one of AWS's.
+    pub customer_policies: bool,
 }
 
 impl Fleet {
     /// So many roles with five ServiceAccounts each: 250 in a file, 100 in a cluster, 1,000 in an account.
     pub(crate) fn of(roles: usize) -> Self {
         let per = |share: usize| roles.div_ceil(share).max(1);
-        Self { roles, service_accounts: 5, clusters: per(100), accounts: per(1000), files: per(250) }
+        Self {
+            roles,
+            service_accounts: 5,
+            clusters: per(100),
+            accounts: per(1000),
+            files: per(250),
+            customer_policies: true,
+        }
     }
 
     /// Name and text of every file, the top file first.
@@ -53,7 +62,11 @@ impl Fleet {
             "owner = \"fleet\"\ninclude = [\"teams/*.toml\"]\n\n[defaults.role]\ntags = { managed = \"irsa\", cost = \"fleet\" }\n",
         );
         for account in 0..self.accounts {
-            let _ = write!(text, "\n[accounts.account-{account:02}]\nid = \"{}\"\n", 100_000_000_001 + account);
+            let id = account_id(account);
+            let _ = write!(text, "\n[accounts.account-{account:02}]\nid = \"{id}\"\n");
+            if account > 0 {
+                let _ = writeln!(text, "assume-role = \"arn:aws:iam::{id}:role/OrganizationAccountAccessRole\"");
+            }
         }
         for cluster in 0..self.clusters {
             let account = cluster % self.accounts;
@@ -69,11 +82,15 @@ impl Fleet {
     fn team(&self, team: usize) -> String {
         let account = team % self.accounts;
         let clusters = self.clusters / self.accounts;
-        let mut text = format!(
-            "[policies.team-{team:03}-table]\nfile = \"policies/team-{team:03}.json\"\n\n\
-             [policies.team-{team:03}-keys]\nstatements = [\n  {{ actions = [\"kms:Decrypt\", \"kms:DescribeKey\"], \
-             resources = [\"arn:{{{{ partition }}}}:kms:eu-west-1:{{{{ account_id }}}}:key/team-{team:03}\"] }},\n]\n"
-        );
+        let mut text = String::new();
+        if self.customer_policies {
+            let _ = write!(
+                text,
+                "[policies.team-{team:03}-table]\nfile = \"policies/team-{team:03}.json\"\n\n\
+                 [policies.team-{team:03}-keys]\nstatements = [\n  {{ actions = [\"kms:Decrypt\", \"kms:DescribeKey\"], \
+                 resources = [\"arn:{{{{ partition }}}}:kms:eu-west-1:{{{{ account_id }}}}:key/team-{team:03}\"] }},\n]\n"
+            );
+        }
         for number in (team..self.roles).step_by(self.files) {
             let cluster = account + self.accounts * (number / self.files % clusters.max(1));
             self.role(&mut text, team, number, cluster);
@@ -82,7 +99,8 @@ impl Fleet {
     }
 
     fn role(&self, text: &mut String, team: usize, number: usize, cluster: usize) {
-        let attached = ["aws:AmazonSQSReadOnlyAccess", "team-000-table", "team-000-keys"][number / self.files % 3];
+        let choice = if self.customer_policies { number / self.files % 3 } else { 0 };
+        let attached = ["aws:AmazonSQSReadOnlyAccess", "team-000-table", "team-000-keys"][choice];
         let attached = attached.replace("000", &format!("{team:03}"));
         let _ = write!(
             text,
@@ -112,6 +130,11 @@ impl Fleet {
             );
         }
     }
+}
+
+/// The id of an account by its number.
+pub(crate) fn account_id(number: usize) -> String {
+    (100_000_000_001 + number).to_string()
 }
 
 fn table_policy(team: usize) -> String {

@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "an example has no context::Context and writes its own files")]
 
+use crate::program;
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -39,7 +40,7 @@ impl Bench {
             environment.insert("CLICOLOR_FORCE".to_owned(), "1".to_owned());
         }
         environment.extend(env::var("NO_COLOR").map(|value| ("NO_COLOR".to_owned(), value)));
-        Ok(Self { folder, environment, program: build()? })
+        Ok(Self { folder, environment, program: program::build("sandbox")? })
     }
 
     /// Writes a file of the configuration.
@@ -63,40 +64,4 @@ impl Bench {
         }
         Err(io::Error::other(format!("`irsa {}` ended with {code} and not with {expected}", arguments.join(" "))))
     }
-}
-
-/// Builds the program in this example's own profile, since `cargo run --example` does not, and finds it beside. The
-/// example is named too: without it cargo leaves the features of the dev-dependencies out, and compiles nearly
-/// everything a second time.
-fn build() -> io::Result<PathBuf> {
-    let own = env::current_exe()?;
-    let lost = || io::Error::other("this example is not where cargo puts it");
-    let profile_folder = own.parent().and_then(Path::parent).ok_or_else(lost)?;
-    let profile = match profile_folder.file_name().and_then(|name| name.to_str()).ok_or_else(lost)? {
-        "debug" => "dev",
-        other => other,
-    };
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let _ = writeln!(io::stderr(), "sandbox: building irsa ...");
-    let mut command = Command::new(cargo);
-    command.args([
-        "build",
-        "--quiet",
-        "--bin",
-        "irsa",
-        "--example",
-        "sandbox",
-        "--profile",
-        profile,
-        "--manifest-path",
-        manifest,
-    ]);
-    let output = command.stdin(Stdio::null()).output()?;
-    if !output.status.success() {
-        io::stderr().write_all(&output.stderr)?;
-        return Err(io::Error::other("irsa does not build"));
-    }
-    let program = profile_folder.join(format!("irsa{}", env::consts::EXE_SUFFIX));
-    if program.is_file() { Ok(program) } else { Err(io::Error::other(format!("no {}", program.display()))) }
 }

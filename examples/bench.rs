@@ -1,0 +1,88 @@
+//! What a run of irsa costs: calls, time and memory of the real program against the embedded sandbox, beside readers
+//! that ask for one thing at a time, and beside terraform and boto3 where they are.
+//!
+//! ```text
+//! cargo run --release --example bench                            prints the tables
+//! cargo run --release --example bench -- --write                 and writes docs/benchmarks.md and its plot
+//! cargo run --release --example bench -- --terraform --boto3     with terraform (in PATH) and boto3 (python3's)
+//! ```
+//!
+//! Counts of calls are held to their budgets; times are only told.
+
+#![expect(clippy::disallowed_methods, reason = "an example has no context::Context and writes its own files")]
+
+#[path = "bench/figures.rs"]
+mod figures;
+#[path = "../benches/shared/fleet.rs"]
+mod fleet;
+#[path = "bench/naive.rs"]
+mod naive;
+#[path = "bench/peers.rs"]
+mod peers;
+#[path = "bench/plot.rs"]
+mod plot;
+#[path = "shared/program.rs"]
+mod program;
+#[path = "bench/report.rs"]
+mod report;
+#[path = "bench/runs.rs"]
+mod runs;
+#[path = "bench/world.rs"]
+mod world;
+
+use clap::Parser;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What a run of irsa costs, against the embedded sandbox.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+pub(crate) struct Arguments {
+    /// Beside terraform with its AWS provider, for 100 roles
+    #[arg(long)]
+    terraform: bool,
+    /// Beside two boto3 scripts, for the same; with this Python
+    #[arg(long, value_name = "PYTHON", num_args = 0..=1, default_missing_value = "python3")]
+    boto3: Option<PathBuf>,
+    /// Write docs/benchmarks.md and docs/benchmarks.svg
+    #[arg(long)]
+    write: bool,
+    /// Runs of each, of which the middle one is told
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    runs: usize,
+    /// The most roles
+    #[arg(long, value_name = "N", default_value_t = 5000)]
+    roles: usize,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let ended = measure(&Arguments::parse()).await;
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // where stderr is closed there is nobody to tell
+            let _ = writeln!(io::stderr(), "bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(arguments: &Arguments) -> io::Result<()> {
+    let program = program::build("bench")?;
+    let figures = runs::all(arguments, &program).await?;
+    let text = report::markdown(&figures, arguments);
+    io::stdout().lock().write_all(text.as_bytes())?;
+    if arguments.write {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+        plot::growth(&figures, &docs.join("benchmarks.svg"))?;
+        std::fs::write(docs.join("benchmarks.md"), text)?;
+    }
+    Ok(())
+}
+
+/// Says what is being measured.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "bench: {text}");
+}

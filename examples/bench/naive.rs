@@ -1,0 +1,62 @@
+//! Readers without an idea, with the SDK that irsa uses: what its figures are held against.
+
+use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_iam::Client;
+use aws_sdk_iam::config::{Credentials, SharedCredentialsProvider};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// A client as one writes it: the SDK's own defaults, or its standard retry with so many attempts.
+pub(crate) fn client(endpoint: &str, attempts: u32) -> Client {
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(endpoint)
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "bench")))
+        .retry_config(RetryConfig::standard().with_max_attempts(attempts))
+        .build();
+    Client::new(&config)
+}
+
+/// Whether all that belongs to a role could be read: four calls, one after the other.
+async fn role(client: &Client, name: &str) -> bool {
+    if client.get_role().role_name(name).send().await.is_err() {
+        return false;
+    }
+    let Ok(inline) = client.list_role_policies().role_name(name).send().await else { return false };
+    for policy in inline.policy_names() {
+        if client.get_role_policy().role_name(name).policy_name(policy).send().await.is_err() {
+            return false;
+        }
+    }
+    client.list_attached_role_policies().role_name(name).send().await.is_ok()
+}
+
+/// Reads the roles one after the other: how long it took, and how many could be read.
+pub(crate) async fn one_by_one(client: &Client, names: &[String]) -> (Duration, usize) {
+    let started = Instant::now();
+    let mut read = 0;
+    for name in names {
+        read += usize::from(role(client, name).await);
+    }
+    (started.elapsed(), read)
+}
+
+/// Reads them with so many at a time.
+pub(crate) async fn at_once(client: &Client, names: &[String], width: usize) -> (Duration, usize) {
+    let started = Instant::now();
+    let mut running = JoinSet::new();
+    let mut read = 0;
+    for name in names {
+        while running.len() >= width {
+            read += usize::from(matches!(running.join_next().await, Some(Ok(true))));
+        }
+        let (client, name) = (client.clone(), name.clone());
+        running.spawn(async move { role(&client, &name).await });
+    }
+    while let Some(ended) = running.join_next().await {
+        read += usize::from(matches!(ended, Ok(true)));
+    }
+    (started.elapsed(), read)
+}

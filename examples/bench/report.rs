@@ -1,0 +1,192 @@
+//! The page: what was measured, in tables.
+
+use crate::Arguments;
+use crate::figures::{FAR, Figures, Growth};
+use crate::peers::Beside;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Of terraform's kubernetes provider, which is not run here: two GETs a ServiceAccount
+/// (`resource_kubernetes_service_account_v1.go` reads whether it exists, then reads it).
+const GETS: usize = 2;
+
+/// docs/benchmarks.md.
+pub(crate) fn markdown(figures: &Figures, arguments: &Arguments) -> String {
+    let mut page = Page(String::new());
+    page.head(arguments);
+    page.growth(figures);
+    page.peers(&figures.peers);
+    page.throttled(figures);
+    page.applied(figures);
+    page.local(figures);
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, text: &str) {
+        self.0.push_str(text);
+        self.0.push('\n');
+    }
+
+    fn row(&mut self, cells: &[String]) {
+        self.line(&format!("| {} |", cells.join(" | ")));
+    }
+
+    fn table(&mut self, head: &[&str]) {
+        self.line("");
+        self.row(&head.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>());
+        self.row(&vec!["---".to_owned(); head.len()]);
+    }
+
+    fn head(&mut self, arguments: &Arguments) {
+        let mut command = "cargo run --release --example bench -- --write".to_owned();
+        if arguments.terraform {
+            command.push_str(" --terraform");
+        }
+        if arguments.boto3.is_some() {
+            command.push_str(" --boto3");
+        }
+        // writing to a String cannot fail
+        let _ = write!(
+            self.0,
+            "# Benchmarks\n\n\
+             Made by `{command}`: the released program as a whole process, start-up included, against the embedded sandbox \
+             on the same two cores. Each time is the middle one of {} runs, those of one table taken in turn. Times are good \
+             for comparing within a table and not beyond it; calls are counted in the sandbox's log, are the same on every \
+             machine, and are held to their budgets by `tests/it/budgets.rs`. \"+{} ms\" is a latency of that much on every \
+             request, to AWS and to Kubernetes.\n\n\
+             A role here has a trust policy, tags, one inline policy, one of AWS's own policies attached, and one \
+             ServiceAccount.\n",
+            arguments.runs,
+            FAR.as_millis()
+        );
+    }
+
+    fn growth(&mut self, figures: &Figures) {
+        self.line("\n## How a plan without changes grows\n");
+        self.line("![calls and time against the number of roles](benchmarks.svg)");
+        self.table(&[
+            "roles",
+            "clusters",
+            "accounts",
+            "AWS calls",
+            "Kubernetes requests",
+            "time",
+            "time, +50 ms",
+            "one by one: AWS calls",
+            "one by one: time, and +50 ms",
+            "times fewer AWS calls",
+        ]);
+        for growth in &figures.growth {
+            let Growth { roles, clusters, accounts, aws, kubernetes, near, far, naive } = growth;
+            let mut cells = [roles, clusters, accounts, aws, kubernetes].map(ToString::to_string).to_vec();
+            cells.extend([seconds(near.median()), seconds(far.median())]);
+            match naive {
+                Some(naive) => {
+                    let far = naive.far.map_or_else(|| "not run".to_owned(), seconds);
+                    cells.push(naive.calls.to_string());
+                    cells.push(format!("{}, {far}", seconds(naive.near)));
+                    cells.push(times(naive.calls, *aws));
+                }
+                None => cells.extend(["", "", ""].map(str::to_owned)),
+            }
+            self.row(&cells);
+        }
+        self.line(
+            "\n\"One by one\" is a loop over the same SDK in process, without a start of its own: GetRole, ListRolePolicies, \
+             GetRolePolicy and ListAttachedRolePolicies, each after the other.",
+        );
+    }
+
+    fn peers(&mut self, peers: &[Beside]) {
+        if peers.is_empty() {
+            return;
+        }
+        self.line("\n## Beside others, 100 roles without changes\n");
+        self.line(
+            "Run in turn against one sandbox. irsa reads IAM, EKS and the ServiceAccounts of the cluster; terraform (the AWS \
+             provider; roles, inline policies, attachments and an OIDC provider) and the boto3 scripts read IAM alone.",
+        );
+        self.table(&["", "latency", "calls", "time", "irsa is so many times faster"]);
+        for beside in peers {
+            let irsa = peers.iter().find(|other| other.name == "irsa" && other.latency == beside.latency);
+            let ratio = irsa.map_or_else(String::new, |irsa| format!("{:.1}", beside.walls.ratio(&irsa.walls)));
+            let ratio = if beside.name == "irsa" { String::new() } else { ratio };
+            let latency = format!("+{} ms", beside.latency);
+            let time = seconds(beside.walls.median());
+            self.row(&[beside.name.clone(), latency, beside.calls.to_string(), time, ratio]);
+        }
+        let calls = |name: &str| peers.iter().find(|beside| beside.name == name).map(|beside| beside.calls);
+        if let (Some(terraform), Some(irsa)) = (calls("terraform plan"), calls("irsa")) {
+            let all = terraform + GETS * 100;
+            let _ = write!(
+                self.0,
+                "\nWith the 100 ServiceAccounts, which terraform's kubernetes provider reads with {GETS} GETs each (read in its \
+                 source, not run here), terraform makes {all} calls: {} times as many as irsa. Its calls grow with the roles, \
+                 irsa's with pages of 1,000.\n",
+                times(all, irsa)
+            );
+        }
+    }
+
+    fn throttled(&mut self, figures: &Figures) {
+        self.line("\n## Behind a bucket\n");
+        self.line(
+            "100 roles where the bulk read is forbidden, so that each must be asked for, and every action of the account has a \
+             token bucket that holds one second's worth. The bound is what the bucket alone takes.",
+        );
+        self.table(&["who", "calls a second", "roles read", "time", "of the bound", "refused calls"]);
+        for one in &figures.throttled {
+            let refused = format!("{} of {}", one.refused, one.calls);
+            let bound = format!("{:.2}", one.wall.as_secs_f64() / one.bound);
+            let read = format!("{} of {}", one.read, one.of);
+            self.row(&[one.who.clone(), one.rate.to_string(), read, seconds(one.wall), bound, refused]);
+        }
+    }
+
+    fn applied(&mut self, figures: &Figures) {
+        self.line("\n## Making roles\n");
+        for one in &figures.applied {
+            let beyond = one.calls - one.plan;
+            #[expect(clippy::cast_precision_loss, reason = "a few hundred calls")]
+            let each = beyond as f64 / one.roles as f64;
+            let _ = writeln!(
+                self.0,
+                "An apply of {} new roles with their ServiceAccounts at +50 ms takes {beyond} calls beyond the {} of its plan, \
+                 {each:.2} a role: CreateRole, PutRolePolicy and AttachRolePolicy, two applies of the ServiceAccount, and the look \
+                 at the end at what was made. It took {}; at IAM's 15 calls a second of each action nobody makes {} roles in less \
+                 than {:.1} s.",
+                one.roles,
+                one.plan,
+                seconds(one.wall),
+                one.roles,
+                f64::from(u32::try_from(one.roles - 15).unwrap_or_default()) / 15.0
+            );
+        }
+    }
+
+    fn local(&mut self, figures: &Figures) {
+        self.line("\n## What needs no network\n");
+        #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+        let size = figures.program as f64 / 1e6;
+        self.line(&format!("The program is {size:.1} MB."));
+        self.table(&["", "time", "the fastest run", "memory at most"]);
+        for one in &figures.local {
+            let memory = one.memory.map_or_else(String::new, |bytes| format!("{} MiB", bytes >> 20));
+            self.row(&[one.what.clone(), seconds(one.walls.median()), seconds(one.walls.least()), memory]);
+        }
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 1.0 { format!("{:.1} ms", seconds * 1e3) } else { format!("{seconds:.2} s") }
+}
+
+fn times(more: usize, fewer: usize) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "some thousand calls")]
+    let ratio = more as f64 / fewer.max(1) as f64;
+    format!("{ratio:.0}")
+}

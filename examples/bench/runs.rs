@@ -1,0 +1,229 @@
+//! The runs, one kind after the other.
+
+use crate::figures::{Applied, FAR, Figures, Growth, Local, Naive, Throttled, Walls};
+use crate::fleet::Fleet;
+use crate::peers::{self, Beside, Terraform};
+use crate::world::{Cost, World};
+use crate::{Arguments, naive, note};
+use irsa_sandbox::aws::Match;
+use irsa_sandbox::gate::{Bucket, Fault, Stage};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+const PLAN: &[&str] = &["plan", "--detailed-exitcode", "--no-progress"];
+
+/// Everything, with so many runs each.
+pub(crate) async fn all(arguments: &Arguments, program: &Path) -> io::Result<Figures> {
+    let mut figures = Figures { program: std::fs::metadata(program)?.len(), ..Figures::default() };
+    figures.local = local(arguments, program).await?;
+    for roles in [10, 100, 1000, 5000].into_iter().filter(|roles| *roles <= arguments.roles) {
+        figures.growth.push(growth(arguments, program, &small(roles)).await?);
+    }
+    for (clusters, accounts) in [(10, 1), (100, 1), (10, 10)] {
+        let fleet = Fleet { clusters, accounts, ..small(arguments.roles.min(1000)) };
+        figures.growth.push(growth(arguments, program, &fleet).await?);
+    }
+    figures.throttled = throttled(program).await?;
+    figures.applied.push(applied(program).await?);
+    if arguments.terraform || arguments.boto3.is_some() {
+        figures.peers = beside(arguments, program).await?;
+    }
+    budgets(&figures)?;
+    Ok(figures)
+}
+
+/// Roles with one inline and one of AWS's own policies, and a ServiceAccount each, in one account and cluster.
+fn small(roles: usize) -> Fleet {
+    Fleet { service_accounts: 1, clusters: 1, accounts: 1, customer_policies: false, ..Fleet::of(roles) }
+}
+
+/// What the roles of a fleet are called.
+fn names(fleet: &Fleet) -> Vec<String> {
+    (0..fleet.roles).map(|number| format!("role-{number:05}")).collect()
+}
+
+async fn growth(arguments: &Arguments, program: &Path, fleet: &Fleet) -> io::Result<Growth> {
+    let Fleet { roles, clusters, accounts, .. } = *fleet;
+    note(&format!("{roles} roles, clusters: {clusters}, accounts: {accounts}"));
+    let world = World::of(fleet).await?;
+    world.fill(program).await?;
+    let (mut near, mut far) = (Walls::default(), Walls::default());
+    let mut last = None;
+    for _ in 0..arguments.runs {
+        for (walls, latency) in [(&mut near, Duration::ZERO), (&mut far, FAR)] {
+            world.latency(latency);
+            let cost = world.irsa(program, PLAN, 0).await?;
+            walls.add(cost.wall);
+            last = Some(cost);
+        }
+    }
+    let Cost { aws, kubernetes, .. } = last.ok_or_else(|| io::Error::other("`--runs` is at least 1"))?;
+    let naive = if clusters == 1 { Some(one_by_one(&world, &names(fleet)).await?) } else { None };
+    let (aws, kubernetes) = (aws.values().sum(), kubernetes.values().sum());
+    Ok(Growth { roles, clusters, accounts, aws, kubernetes, near, far, naive })
+}
+
+/// One after the other: at a distance only where that is not a matter of minutes.
+async fn one_by_one(world: &World, names: &[String]) -> io::Result<Naive> {
+    let client = naive::client(&world.sandbox.endpoint(), 3);
+    world.latency(Duration::ZERO);
+    world.forget();
+    let (near, read) = naive::one_by_one(&client, names).await;
+    if read != names.len() {
+        return Err(io::Error::other(format!("only {read} of {} roles could be read one by one", names.len())));
+    }
+    let calls = world.calls().0.values().sum();
+    let far = if names.len() <= 100 {
+        world.latency(FAR);
+        Some(naive::one_by_one(&client, names).await.0)
+    } else {
+        None
+    };
+    Ok(Naive { calls, near, far })
+}
+
+/// 100 roles one by one, since the bulk read is forbidden, behind a bucket for each action.
+async fn throttled(program: &Path) -> io::Result<Vec<Throttled>> {
+    let fleet = small(100);
+    let mut all = Vec::new();
+    for rate in [15.0, 5.0] {
+        note(&format!("100 roles by role, {rate} calls a second of each action"));
+        let world = World::of(&fleet).await?;
+        world.fill(program).await?;
+        let bulk = Match { action: Some("GetAccountAuthorizationDetails".to_owned()), ..Match::any() };
+        world.sandbox.gate().fault(Stage::Before, bulk, Fault::Deny, None);
+        let bound = (100.0 - rate) / rate;
+        world.latency(FAR);
+        let bucket = || {
+            let before = world.sandbox.gate().throttled();
+            world.sandbox.gate().bucket(Some(Bucket { rate, burst: rate }));
+            before
+        };
+        let before = bucket();
+        let cost = world.irsa(program, PLAN, 0).await?;
+        let refused = world.sandbox.gate().throttled() - before;
+        let calls = cost.aws.values().sum();
+        let who = "irsa".to_owned();
+        all.push(Throttled { who, rate, read: 100, of: 100, wall: cost.wall, bound, refused, calls });
+        for (attempts, width) in [(3, 16), (20, 16)] {
+            let before = bucket();
+            world.forget();
+            let client = naive::client(&world.sandbox.endpoint(), attempts);
+            let (wall, read) = naive::at_once(&client, &names(&fleet), width).await;
+            let refused = world.sandbox.gate().throttled() - before;
+            let calls = world.calls().0.values().sum();
+            let who = format!("the SDK's standard retry, {attempts} attempts, {width} roles at a time");
+            all.push(Throttled { who, rate, read, of: 100, wall, bound, refused, calls });
+        }
+    }
+    Ok(all)
+}
+
+/// 100 new roles, in irsa's own pace.
+async fn applied(program: &Path) -> io::Result<Applied> {
+    note("100 new roles");
+    let world = World::of(&small(100)).await?;
+    world.latency(FAR);
+    let plan = world.irsa(program, PLAN, 2).await?;
+    let cost = world.irsa(program, &["apply", "--auto-approve", "--no-progress"], 0).await?;
+    Ok(Applied { roles: 100, plan: plan.calls(), calls: cost.calls(), wall: cost.wall })
+}
+
+/// What needs no network, and the memory of a plan.
+async fn local(arguments: &Arguments, program: &Path) -> io::Result<Vec<Local>> {
+    note("what needs no network");
+    let mut all = Vec::new();
+    let world = World::of(&small(1)).await?;
+    let mut version = Local { what: "`irsa --version`".to_owned(), walls: Walls::default(), memory: None };
+    for _ in 0..arguments.runs * 4 {
+        version.walls.add(world.irsa(program, &["--version"], 0).await?.wall);
+    }
+    all.push(version);
+    for roles in [1000, 10_000] {
+        let folder = tempfile::Builder::new().prefix("irsa-bench-").tempdir()?;
+        Fleet::of(roles).write(folder.path())?;
+        let what = format!("`irsa validate`, {roles} roles and {} ServiceAccounts", roles * 5);
+        let mut local = Local { what, walls: Walls::default(), memory: None };
+        for _ in 0..arguments.runs {
+            let mut command = world.command(program, &["validate"]);
+            command.current_dir(folder.path());
+            let cost = world.measured(command, 0).await?;
+            local.walls.add(cost.wall);
+            local.memory = local.memory.max(cost.memory);
+        }
+        all.push(local);
+    }
+    if arguments.roles >= 5000 {
+        note("a plan of 10000 roles and 50000 ServiceAccounts");
+        let world = World::of(&Fleet { clusters: 10, ..Fleet::of(10_000) }).await?;
+        world.fill(program).await?;
+        let what = "`irsa plan`, no change, 10000 roles and 50000 ServiceAccounts, 10 accounts".to_owned();
+        let mut plan = Local { what, walls: Walls::default(), memory: None };
+        for _ in 0..arguments.runs {
+            let cost = world.irsa(program, PLAN, 0).await?;
+            plan.walls.add(cost.wall);
+            plan.memory = plan.memory.max(cost.memory);
+        }
+        all.push(plan);
+    }
+    Ok(all)
+}
+
+/// irsa and the others, run by run, on the same 100 roles.
+async fn beside(arguments: &Arguments, program: &Path) -> io::Result<Vec<Beside>> {
+    note("beside others");
+    let fleet = small(100);
+    let names = names(&fleet);
+    let world = World::of(&fleet).await?;
+    world.fill(program).await?;
+    let terraform = if arguments.terraform { Some(Terraform::with(&world, 100).await?) } else { None };
+    let mut all: Vec<Beside> = Vec::new();
+    for (latency, time) in [(0, Duration::ZERO), (50, FAR)] {
+        world.latency(time);
+        for _ in 0..arguments.runs {
+            add(&mut all, "irsa", latency, &world.irsa(program, PLAN, 0).await?);
+            if let Some(terraform) = &terraform {
+                add(&mut all, "terraform plan", latency, &terraform.plan(&world).await?);
+            }
+            if let Some(python) = &arguments.boto3 {
+                for (way, name) in [("bulk", "boto3, bulk read"), ("one-by-one", "boto3, one by one")] {
+                    add(&mut all, name, latency, &peers::boto3(&world, python, way, &names).await?);
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn add(all: &mut Vec<Beside>, name: &str, latency: u64, cost: &Cost) {
+    let known = all.iter_mut().find(|beside| beside.name == name && beside.latency == latency);
+    if let Some(beside) = known {
+        beside.walls.add(cost.wall);
+        return;
+    }
+    let mut walls = Walls::default();
+    walls.add(cost.wall);
+    all.push(Beside { name: name.to_owned(), latency, calls: cost.calls(), walls });
+}
+
+/// Counts are exact wherever they are counted: who costs more has changed.
+fn budgets(figures: &Figures) -> io::Result<()> {
+    let mut over = Vec::new();
+    for growth in figures.growth.iter().filter(|growth| growth.roles >= 100 && growth.clusters == 1) {
+        let calls = growth.aws + growth.kubernetes;
+        // a page more of two lists for each 1,000 roles, and of one for each 500 ServiceAccounts
+        let pages = 2 * (growth.roles - 1).div_euclid(1000) + (growth.roles - 1).div_euclid(500);
+        if calls > 9 + pages {
+            over.push(format!("{} roles: {calls} calls, the budget is {}", growth.roles, 9 + pages));
+        }
+    }
+    for applied in &figures.applied {
+        let beyond = applied.calls - applied.plan;
+        // a ServiceAccount takes two, made and marked
+        if beyond * 10 > applied.roles * 53 {
+            over.push(format!("an apply of {} roles: {beyond} calls beyond the plan", applied.roles));
+        }
+    }
+    if over.is_empty() { Ok(()) } else { Err(io::Error::other(over.join("; "))) }
+}

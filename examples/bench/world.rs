@@ -1,0 +1,160 @@
+//! A sandbox with a fleet in it, and the real `irsa` run against it: every run is timed and its calls are counted.
+
+use crate::fleet::{Fleet, account_id};
+use irsa_sandbox::{ClusterSpec, Sandbox, SandboxOptions};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+use tokio::process::Command;
+
+/// irsa's own waits while a fleet is made are so much shorter; nothing measured runs like this.
+const FILLING: &str = "20";
+
+/// What a run cost.
+#[derive(Debug, Clone)]
+pub(crate) struct Cost {
+    pub wall: Duration,
+    /// Calls of AWS, by operation.
+    pub aws: BTreeMap<String, usize>,
+    /// Requests to Kubernetes, by verb and resource.
+    pub kubernetes: BTreeMap<String, usize>,
+    /// The most memory that the process had, in bytes; nothing where the system does not tell.
+    pub memory: Option<u64>,
+    /// What it printed on stdout.
+    pub printed: String,
+}
+
+impl Cost {
+    pub(crate) fn calls(&self) -> usize {
+        self.aws.values().chain(self.kubernetes.values()).sum()
+    }
+}
+
+/// The sandbox, and a folder with a configuration.
+pub(crate) struct World {
+    pub sandbox: Sandbox,
+    folder: tempfile::TempDir,
+    clusters: Vec<String>,
+}
+
+impl World {
+    /// An empty sandbox that has the accounts, clusters and namespaces of the fleet, and its configuration.
+    pub(crate) async fn of(fleet: &Fleet) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("irsa-bench-").tempdir()?;
+        fleet.write(folder.path())?;
+        let accounts: Vec<String> = (0..fleet.accounts).map(account_id).collect();
+        let namespaces: Vec<String> = (0..fleet.files).map(|team| format!("team-{team:03}")).collect();
+        let namespaces: Vec<&str> = namespaces.iter().map(String::as_str).collect();
+        let clusters: Vec<String> = (0..fleet.clusters).map(|number| format!("cluster-{number:04}")).collect();
+        let specs = clusters.iter().enumerate().map(|(number, name)| {
+            ClusterSpec::new(name, &accounts[number % accounts.len()], "eu-west-1").with_namespaces(&namespaces)
+        });
+        let options = SandboxOptions {
+            clusters: specs.collect(),
+            accounts: accounts.clone(),
+            access_roles: accounts.len() > 1,
+            ..SandboxOptions::empty()
+        };
+        Ok(Self { sandbox: Sandbox::start(options).await?, folder, clusters })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// From now on every request to AWS and to Kubernetes takes so long.
+    pub(crate) fn latency(&self, time: Duration) {
+        self.sandbox.gate().latency(time);
+        for cluster in &self.clusters {
+            self.sandbox.cluster(cluster).gate().latency(time);
+        }
+    }
+
+    /// Empties the logs.
+    pub(crate) fn forget(&self) {
+        self.sandbox.gate().forget();
+        for cluster in &self.clusters {
+            self.sandbox.cluster(cluster).gate().forget();
+        }
+    }
+
+    /// What was called since the logs were emptied.
+    pub(crate) fn calls(&self) -> (BTreeMap<String, usize>, BTreeMap<String, usize>) {
+        let mut aws = BTreeMap::new();
+        for record in self.sandbox.log() {
+            *aws.entry(record.call.action).or_default() += 1;
+        }
+        let mut kubernetes = BTreeMap::new();
+        for cluster in &self.clusters {
+            for record in self.sandbox.cluster(cluster).gate().log() {
+                *kubernetes.entry(format!("{} {}", record.call.verb, record.call.resource)).or_default() += 1;
+            }
+        }
+        (aws, kubernetes)
+    }
+
+    /// Makes everything that is declared.
+    pub(crate) async fn fill(&self, program: &Path) -> io::Result<()> {
+        let mut command = self.command(program, &["apply", "--auto-approve", "--no-progress", "--parallelism", "64"]);
+        command.env("IRSA_TEST_SPEED", FILLING);
+        ended(&command.output().await?, 0)?;
+        self.forget();
+        Ok(())
+    }
+
+    /// Runs irsa, which must end with `code`.
+    pub(crate) async fn irsa(&self, program: &Path, arguments: &[&str], code: i32) -> io::Result<Cost> {
+        self.measured(self.command(program, arguments), code).await
+    }
+
+    /// Runs a command, which must end with `code`.
+    pub(crate) async fn measured(&self, mut command: Command, code: i32) -> io::Result<Cost> {
+        self.forget();
+        let started = Instant::now();
+        let child = command.spawn()?;
+        let watch = tokio::spawn(memory(child.id()));
+        let output = child.wait_with_output().await?;
+        let wall = started.elapsed();
+        let memory = watch.await.unwrap_or_default();
+        ended(&output, code)?;
+        let (aws, kubernetes) = self.calls();
+        Ok(Cost { wall, aws, kubernetes, memory, printed: String::from_utf8_lossy(&output.stdout).into_owned() })
+    }
+
+    /// A program in the folder, with the sandbox's environment and nothing of ours.
+    pub(crate) fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear().envs(self.sandbox.environment()).current_dir(self.folder.path());
+        command.env("HOME", self.folder.path()).env("AWS_EC2_METADATA_DISABLED", "true").env("NO_COLOR", "1");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+}
+
+/// Fails with what a command printed if it ended with another code.
+pub(crate) fn ended(output: &Output, code: i32) -> io::Result<()> {
+    if output.status.code() == Some(code) {
+        return Ok(());
+    }
+    let printed =
+        [&output.stdout[..], &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
+    let tail: Vec<&str> = printed.lines().rev().take(40).collect();
+    let tail: Vec<&str> = tail.into_iter().rev().collect();
+    Err(io::Error::other(format!("ended with {} and not with {code}:\n{}", output.status, tail.join("\n"))))
+}
+
+/// The high-water mark of a process's memory, as Linux's `/proc/PID/status` has it until it ends
+/// (<https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>).
+async fn memory(process: Option<u32>) -> Option<u64> {
+    let path = format!("/proc/{}/status", process?);
+    let mut most = None;
+    while let Ok(status) = tokio::fs::read_to_string(&path).await {
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let Some(kibibytes) = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()) else { break };
+        most = Some(kibibytes * 1024);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    most
+}
