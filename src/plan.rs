@@ -63,7 +63,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
 /// was moved into a step that is then held back belongs where it was: so the rest is ordered anew.
 fn arrange(draft: &mut Draft) {
     order::hold_dependents(draft);
-    loop {
+    while weave::has_pairs(draft) {
         let before = draft.steps.clone();
         weave::weave(draft);
         let held = order::hold_dependents(draft);

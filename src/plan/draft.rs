@@ -7,7 +7,7 @@ use crate::model::address::Address;
 use crate::model::call::Call;
 use crate::model::note::{Note, Severity};
 use crate::model::origin::Origin;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Why an object that others may depend on is not brought to its declared state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,18 +27,17 @@ pub(crate) struct Draft {
     pub notes: Vec<Note>,
     pub waiting: BTreeSet<Address>,
     /// Declared objects that are as they should be.
-    pub matching: BTreeSet<Address>,
+    pub matching: Vec<Address>,
     /// Objects that are not brought to their declared state.
-    pub held: BTreeMap<Address, Hold>,
+    pub held: HashMap<Address, Hold>,
     /// Everything that has an address, for `--only`.
-    pub known: BTreeSet<Address>,
-    /// Live objects that are ours,
-    /// and the account or cluster that holds them.
-    pub ours: BTreeMap<Address, String>,
+    pub known: HashSet<Address>,
+    /// Live objects that are ours, and the account or cluster that holds them.
+    pub ours: HashMap<Address, String>,
     /// Whether any declared object exists live and is ours.
     pub declared_live: bool,
     /// What an address depends on, whether or not that changes in this plan.
-    pub dependencies: BTreeMap<Address, BTreeSet<Address>>,
+    pub dependencies: HashMap<Address, BTreeSet<Address>>,
 }
 
 impl Draft {
@@ -91,7 +90,7 @@ impl Draft {
     /// Counts a declared object as it should be.
     pub(crate) fn matches(&mut self, address: &Address) {
         self.known.insert(address.clone());
-        self.matching.insert(address.clone());
+        self.matching.push(address.clone());
     }
 
     /// Says something about an object.

@@ -4,19 +4,24 @@ use super::change::{Action, ResourceChange};
 use super::draft::{Draft, Hold};
 use super::step::Step;
 use crate::model::address::Address;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Holds back every step that needs an object that is not brought to its declared state, and tells which.
 pub(crate) fn hold_dependents(draft: &mut Draft) -> BTreeSet<Address> {
     let mut held = BTreeSet::new();
-    loop {
-        let next = draft.steps.values().find_map(|step| {
-            let need = step.needs.iter().find(|need| draft.held.contains_key(*need))?;
-            Some((step.address.clone(), need.clone()))
-        });
-        let Some((address, need)) = next else { return held };
-        draft.steps.remove(&address);
+    let mut dependents: HashMap<Address, Vec<Address>> = HashMap::new();
+    for step in draft.steps.values() {
+        for need in &step.needs {
+            dependents.entry(need.clone()).or_default().push(step.address.clone());
+        }
+    }
+    let is_held = |step: &&Step| step.needs.iter().any(|need| draft.held.contains_key(need));
+    let mut next: BTreeSet<Address> = draft.steps.values().filter(is_held).map(|step| step.address.clone()).collect();
+    while let Some(address) = next.pop_first() {
+        let Some(step) = draft.steps.remove(&address) else { continue };
+        let Some(need) = step.needs.into_iter().find(|need| draft.held.contains_key(need)) else { continue };
         held.insert(address.clone());
+        next.extend(dependents.remove(&address).into_iter().flatten());
         match draft.held.get(&need) {
             Some(Hold::Refused) => {
                 let why = format!("`{need}`, which it depends on, is refused");
@@ -27,6 +32,7 @@ pub(crate) fn hold_dependents(draft: &mut Draft) -> BTreeSet<Address> {
             }
         }
     }
+    held
 }
 
 /// The order of kinds among steps that do not depend on each other: makers first, deletes in reverse.

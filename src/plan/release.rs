@@ -77,7 +77,7 @@ fn forget(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live
     let mut after = before.clone();
     after.labels.remove(OWNER);
     after.annotations.retain(|annotation, _| annotation != ADDRESS && annotation != CREATED);
-    let Some(change) = Change::between(Some(before.clone()), Some(after.clone())) else {
+    let Some(change) = Change::from_to(&before, &after) else {
         return stuck(draft, address, &held);
     };
     let call = KubernetesCall::Apply { uid: live.uid.clone(), from: before, to: after, force: false };

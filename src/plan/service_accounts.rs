@@ -147,7 +147,7 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
     let taken = if drifted.is_empty() { &foreign } else { &drifted };
     reasons
         .extend(taken.iter().map(|conflict| format!("{} is taken back from `{}`", conflict.field, conflict.manager)));
-    let Some(change) = Change::between(Some(before.clone()), Some(after.clone())) else {
+    let Some(change) = Change::from_to(&before, &after) else {
         return draft.matches(address);
     };
     let force = site.options.force_conflicts;
