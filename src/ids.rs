@@ -24,10 +24,10 @@ macro_rules! id {
 
         impl $name {
             /// Checks `text` and keeps it.
-            pub fn parse(text: impl Into<Arc<str>>) -> Result<Self, IdError> {
-                let text = text.into();
-                $check(&text)?;
-                Ok(Self(text))
+            pub fn parse(text: impl AsRef<str>) -> Result<Self, IdError> {
+                let text = text.as_ref();
+                $check(text)?;
+                Ok(Self(text.into()))
             }
 
             /// The text as it was given.

@@ -18,10 +18,11 @@ pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
     for (key, role) in &desired.roles {
         declared_roles.entry((&role.account, role.name.folded())).or_insert((key, role));
     }
+    let asked = provider::asked(desired);
     for key in desired.accounts.keys() {
         let Some(account) = live.accounts.get(key) else { continue };
         let Access::Granted(identity) = &account.identity else { continue };
-        let site = provider::Site { desired, live, key, account };
+        let site = provider::Site { desired, live, key, account, asked: &asked };
         provider::check(&mut notes, &Place::new(&format!("account/{key}"), None), &site);
         for (folded, role) in &account.roles {
             let Some(role) = role.present() else { continue };

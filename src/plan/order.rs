@@ -51,39 +51,32 @@ fn rank(step: &Step) -> u8 {
 
 /// Steps such that each comes after all that it needs; otherwise by kind and address. Needs without a step fall away.
 pub(crate) fn ordered(mut steps: BTreeMap<Address, Step>) -> Vec<Step> {
-    let present: BTreeSet<Address> = steps.keys().cloned().collect();
-    for step in steps.values_mut() {
-        step.needs.retain(|need| present.contains(need));
+    let places: HashMap<Address, usize> = steps.keys().enumerate().map(|(place, key)| (key.clone(), place)).collect();
+    let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    for (place, step) in steps.values_mut().enumerate() {
+        step.needs.retain(|need| places.contains_key(need));
         step.needs.sort();
         step.needs.dedup();
+        step.needs.iter().for_each(|need| dependents[places[need]].push(place));
     }
-    let mut waiting: BTreeMap<Address, BTreeSet<Address>> =
-        steps.values().map(|step| (step.address.clone(), step.needs.iter().cloned().collect())).collect();
-    let mut dependents: BTreeMap<Address, Vec<Address>> = BTreeMap::new();
-    for step in steps.values() {
-        for need in &step.needs {
-            dependents.entry(need.clone()).or_default().push(step.address.clone());
-        }
-    }
-    let key = |step: &Step| (rank(step), step.address.to_string(), step.address.clone());
-    let mut ready: BTreeSet<(u8, String, Address)> =
-        steps.values().filter(|step| step.needs.is_empty()).map(key).collect();
+    let mut steps: Vec<Option<Step>> = steps.into_values().map(Some).collect();
+    let mut waiting: Vec<usize> = steps.iter().flatten().map(|step| step.needs.len()).collect();
+    // the places are in the order of the addresses
+    let mut ready: BTreeSet<(u8, usize)> = BTreeSet::new();
+    let free = |place: usize, steps: &[Option<Step>]| steps[place].as_ref().map(|step| (rank(step), place));
+    ready.extend((0..steps.len()).filter(|place| waiting[*place] == 0).filter_map(|place| free(place, &steps)));
     let mut order = Vec::with_capacity(steps.len());
-    while let Some((_, _, address)) = ready.pop_first() {
-        for dependent in dependents.get(&address).into_iter().flatten() {
-            let Some(left) = waiting.get_mut(dependent) else { continue };
-            left.remove(&address);
-            if left.is_empty()
-                && let Some(step) = steps.get(dependent)
-            {
-                ready.insert(key(step));
+    while let Some((_, place)) = ready.pop_first() {
+        for dependent in &dependents[place] {
+            waiting[*dependent] -= 1;
+            if waiting[*dependent] == 0 {
+                ready.extend(free(*dependent, &steps));
             }
         }
-        waiting.remove(&address);
-        order.extend(steps.remove(&address));
+        order.extend(steps[place].take());
     }
     // no rule makes a circle; should one ever arise, its steps wait for nothing of each other
-    for (_, mut step) in steps {
+    for mut step in steps.into_iter().flatten() {
         step.needs.clear();
         order.push(step);
     }

@@ -13,7 +13,7 @@ use crate::model::live::{LiveServiceAccount, Observed};
 use crate::model::marks::{ADDRESS, CREATED, OWNER, address_mark};
 use crate::model::note::Severity;
 use crate::model::resource::{Pairs, ServiceAccount};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Marks by which other tools know their own objects: Helm, Argo CD and Flux.
 const FOREIGN_MARKS: [&str; 6] = [
@@ -27,9 +27,9 @@ const FOREIGN_MARKS: [&str; 6] = [
 
 /// Plans what is ours and undeclared, or everything that is ours when all goes away.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    let declared: BTreeSet<Address> =
-        if site.options.destroy { BTreeSet::new() } else { managed(site).into_keys().collect() };
-    let trusted: BTreeSet<Address> = site
+    let declared: HashSet<Address> =
+        managed(site).filter(|_| !site.options.destroy).map(|(address, _)| address).collect();
+    let trusted: HashSet<Address> = site
         .exact_bindings()
         .filter(|(_, _, binding, _)| binding.manage == Manage::None && !site.options.destroy)
         .map(|(_, _, _, address)| address)

@@ -383,18 +383,22 @@ impl<'a> Site<'a> {
 
     /// The bindings to one ServiceAccount object, whoever looks after it.
     pub(crate) fn exact_bindings(&self) -> impl Iterator<Item = (&'a Key, &'a Role, &'a Binding, Address)> {
-        self.desired.roles.iter().flat_map(|(key, role)| {
-            role.bindings.iter().filter_map(move |binding| {
-                let Subject::Exact(namespace, name) = &binding.subject else { return None };
-                let address = Address::ServiceAccount {
-                    cluster: binding.cluster.clone(),
-                    namespace: namespace.clone(),
-                    name: name.clone(),
-                };
-                Some((key, role, binding, address))
-            })
-        })
+        let all = self.desired.roles.iter();
+        all.flat_map(|(key, role)| exact(role).map(move |(binding, address)| (key, role, binding, address)))
     }
+}
+
+/// The bindings of a role that mean one ServiceAccount each.
+pub(crate) fn exact(role: &Role) -> impl Iterator<Item = (&Binding, Address)> {
+    role.bindings.iter().filter_map(|binding| {
+        let Subject::Exact(namespace, name) = &binding.subject else { return None };
+        let address = Address::ServiceAccount {
+            cluster: binding.cluster.clone(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+        };
+        Some((binding, address))
+    })
 }
 
 /// The cluster of the provider address that an object is marked with.

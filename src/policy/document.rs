@@ -157,7 +157,12 @@ impl PolicyDocument {
 
     /// The document as JSON, as it was written; a string if it is opaque.
     pub fn value(&self) -> &Value {
-        self.0.value.get_or_init(|| match &self.0.body {
+        self.0.value.get_or_init(|| self.to_value())
+    }
+
+    /// The same for one who keeps it: the document does not.
+    pub(crate) fn to_value(&self) -> Value {
+        match &self.0.body {
             Body::Parsed(_) => {
                 let values = self.0.statements.iter().map(|statement| statement.value().clone());
                 let statements =
@@ -167,7 +172,7 @@ impl PolicyDocument {
                 Value::Object(document)
             }
             Body::Opaque(text) => Value::String(text.clone()),
-        })
+        }
     }
 
     /// The text as it was written.
