@@ -40,7 +40,7 @@ use site::Site;
 /// Compares `desired` with `live`. `findings` are the linter's, kept among the notes.
 pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
     let site = Site::new(desired, live, options);
-    let mut draft = Draft::default();
+    let mut draft = Draft { selecting: !options.only.is_empty(), ..Draft::default() };
     places::plan(&site, &mut draft);
     if !options.destroy {
         providers::plan(&site, &mut draft);

@@ -105,7 +105,6 @@ impl Action {
 }
 
 /// A change of one of the kinds of object.
-#[expect(clippy::large_enum_variant, reason = "one for each step: boxing all four would only hide the fields")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResourceChange {
     /// Of an OIDC provider.

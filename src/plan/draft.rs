@@ -30,13 +30,15 @@ pub(crate) struct Draft {
     pub matching: Vec<Address>,
     /// Objects that are not brought to their declared state.
     pub held: HashMap<Address, Hold>,
-    /// Everything that has an address, for `--only`.
+    /// Whether `--only` is to select among it all.
+    pub selecting: bool,
+    /// Everything that has an address, if it is to be selected from.
     pub known: HashSet<Address>,
     /// Live objects that are ours, and the account or cluster that holds them.
     pub ours: HashMap<Address, String>,
     /// Whether any declared object exists live and is ours.
     pub declared_live: bool,
-    /// What an address depends on, whether or not that changes in this plan.
+    /// What an address depends on, whether or not that changes in this plan, if it is to be selected from.
     pub dependencies: HashMap<Address, BTreeSet<Address>>,
 }
 
@@ -50,7 +52,7 @@ impl Draft {
         needs: impl IntoIterator<Item = Address>,
         reasons: Vec<String>,
     ) {
-        self.known.insert(address.clone());
+        self.know(address);
         let fields = fields::changes(&change);
         let step = Step {
             address: address.clone(),
@@ -65,7 +67,7 @@ impl Draft {
 
     /// Refuses an object.
     pub(crate) fn refuse(&mut self, address: &Address, why: impl Into<String>, hint: impl Into<String>) {
-        self.known.insert(address.clone());
+        self.know(address);
         self.held.insert(address.clone(), Hold::Refused);
         self.refused.insert(Refused { address: address.to_string(), why: why.into(), hint: hint.into() });
     }
@@ -83,13 +85,13 @@ impl Draft {
 
     /// Holds an object back whose account or cluster has its own entry.
     pub(crate) fn hold(&mut self, address: &Address, hold: Hold) {
-        self.known.insert(address.clone());
+        self.know(address);
         self.held.insert(address.clone(), hold);
     }
 
     /// Counts a declared object as it should be.
     pub(crate) fn matches(&mut self, address: &Address) {
-        self.known.insert(address.clone());
+        self.know(address);
         self.matching.push(address.clone());
     }
 
@@ -111,8 +113,17 @@ impl Draft {
         });
     }
 
+    /// Records that there is such an object.
+    pub(crate) fn know(&mut self, address: &Address) {
+        if self.selecting {
+            self.known.insert(address.clone());
+        }
+    }
+
     /// Records what an object depends on.
     pub(crate) fn depends(&mut self, address: &Address, on: impl IntoIterator<Item = Address>) {
-        self.dependencies.entry(address.clone()).or_default().extend(on);
+        if self.selecting {
+            self.dependencies.entry(address.clone()).or_default().extend(on);
+        }
     }
 }

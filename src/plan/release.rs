@@ -132,7 +132,7 @@ fn marked_cluster(mark: &str) -> Option<Key> {
 /// Says that our label is held by others alone, so that nothing of it can be given up by us.
 fn stuck(draft: &mut Draft, address: &Address, held: &Held<'_>) {
     let text = format!("it carries our label, which only {} can take off", held.others().join(", "));
-    draft.known.insert(address.clone());
+    draft.know(address);
     draft.note(address, Severity::Low, "label-held", None, text);
 }
 

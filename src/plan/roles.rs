@@ -127,7 +127,7 @@ fn existing(
     }
     let change = match (adopted, Change::from_to(before, &after)) {
         (false, None) => {
-            draft.known.insert(address.clone());
+            draft.know(address);
             if !draft.held.contains_key(address) {
                 draft.matches(address);
             }
@@ -203,6 +203,9 @@ fn lost_issuer(
     before: &PolicyDocument,
     after: &PolicyDocument,
 ) -> Option<(String, String)> {
+    if before == after {
+        return None;
+    }
     let kept = after.federated_issuers();
     before
         .federated_issuers()

@@ -77,7 +77,7 @@ fn look<'a>(cluster: &'a LiveCluster, subject: &Subject) -> Look<'a> {
 }
 
 fn wait(draft: &mut Draft, address: &Address, item: &Managed<'_>, why: &str) {
-    draft.known.insert(address.clone());
+    draft.know(address);
     draft.waiting.insert(address.clone());
     draft.note(address, Severity::Info, "waiting", Some(&item.binding.origin), why);
 }

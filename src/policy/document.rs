@@ -5,7 +5,6 @@ use super::parse::{self, Fault, Node, ParseError};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::{Arc, OnceLock};
 
 /// A policy document. `==` is equality by meaning; the text is kept for display and for sending. A clone shares all of
@@ -164,9 +163,9 @@ impl PolicyDocument {
     pub(crate) fn to_value(&self) -> Value {
         match &self.0.body {
             Body::Parsed(_) => {
-                let values = self.0.statements.iter().map(|statement| statement.value().clone());
+                let mut values = self.0.statements.iter().map(|statement| statement.value().clone());
                 let statements =
-                    if self.0.single { values.last().unwrap_or_default() } else { Value::Array(values.collect()) };
+                    if self.0.single { values.next().unwrap_or_default() } else { Value::Array(values.collect()) };
                 let mut document = self.0.head.clone();
                 document.insert(STATEMENT.to_owned(), statements);
                 Value::Object(document)
@@ -189,15 +188,9 @@ impl PolicyDocument {
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>). White space is what JSON calls
     /// so; of any other blank IAM takes only U+0085 and U+00A0, which are counted, to be safe.
     pub fn size(&self) -> usize {
-        *self.0.size.get_or_init(|| {
-            let mut count = Count(0);
-            match &self.0.body {
-                // counting does not fail
-                Body::Parsed(_) => drop(serde_json::to_writer(&mut count, &*self.0)),
-                Body::Opaque(text) => count.add(text.as_bytes()),
-            }
-            count.0
-        })
+        // of a character of several bytes the first alone counts
+        let counted = |byte: &u8| !matches!(*byte, b' ' | b'\t' | b'\n' | b'\r' | 0x80..=0xbf);
+        *self.0.size.get_or_init(|| self.minified().bytes().filter(counted).count())
     }
 
     /// Host and path of every issuer that a `Federated` principal of this (trust) policy names.
@@ -246,28 +239,6 @@ impl Serialize for Inner {
 
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|error| unreachable!("{error}"))
-}
-
-/// Counts characters but white space.
-struct Count(usize);
-
-impl Count {
-    fn add(&mut self, text: &[u8]) {
-        // of a character of several bytes the first alone counts
-        let counted = |byte: &&u8| !matches!(**byte, b' ' | b'\t' | b'\n' | b'\r' | 0x80..=0xbf);
-        self.0 += text.iter().filter(counted).count();
-    }
-}
-
-impl io::Write for Count {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.add(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Statement {
