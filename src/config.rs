@@ -21,12 +21,15 @@ pub use diagnostics::{Diagnostic, Diagnostics};
 use crate::ids::{AccountId, Key, Partition, Region};
 use crate::model::desired::Desired;
 use crate::model::origin::Origin;
-use reader::Gather;
+use reader::{Gather, Spot};
 use schema::Raw;
 use source::{Source, Sources, beside, unreadable};
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use toml::de::DeTable;
 
 /// The files of a configuration, parsed and free of syntax errors.
@@ -65,7 +68,7 @@ pub fn load(path: &Path) -> Result<Configuration, Diagnostics> {
         }
         Ok(source) => {
             let name = source.name.to_string();
-            loading.parse(source);
+            loading.add(parse(source));
             loading.include(name);
         }
     }
@@ -91,44 +94,50 @@ struct Loading {
 }
 
 impl Loading {
-    /// Each file is parsed by itself, so that one that is broken does not hide the mistakes of the others.
-    fn parse(&mut self, source: Arc<Source>) {
-        let text = source.text.clone();
-        let (table, errors) = DeTable::parse_recoverable(&text);
-        let mut gather = Gather { source, list: Vec::new() };
-        let (mistakes, broken) = syntax::mistakes(&gather, table.get_ref(), &errors);
+    /// Adds a file that was parsed.
+    fn add(&mut self, parsed: Parsed) {
+        let Parsed { raw, mistakes, mut list, broken, whole } = parsed;
         self.list.extend(mistakes);
-        self.raw.read(&mut gather, table.get_ref());
+        self.raw.add(raw, &mut list);
         // what the parser made of a broken line says nothing
         let elsewhere = |item: &Diagnostic| item.labels.iter().all(|(origin, _)| !broken.contains(&origin.line));
-        self.list.extend(gather.list.into_iter().filter(elsewhere));
-        self.whole &= errors.is_empty();
+        self.list.extend(list.into_iter().filter(elsewhere));
+        self.whole &= whole;
     }
 
     /// Reads what `include` names, and what that includes.
     fn include(&mut self, top: String) {
         let mut read = BTreeSet::from([top]);
         let mut next = 0;
-        while let Some(entry) = self.raw.include.get(next).cloned() {
-            next += 1;
-            let names = match self.sources.glob(&beside(&entry.origin.file, &entry.value)) {
-                Ok(names) => names,
-                Err(why) => {
-                    self.refuse(&entry.origin, format!("cannot include `{}`: {why}", entry.value));
-                    continue;
-                }
-            };
-            if names.is_empty() {
-                self.refuse(&entry.origin, format!("`{}` matches no file", entry.value));
+        while next < self.raw.include.len() {
+            let entries = self.raw.include[next..].to_vec();
+            next = self.raw.include.len();
+            let mut found = Vec::new();
+            for entry in entries {
+                self.find(&entry, &mut read, &mut found);
             }
-            for name in names {
-                if !read.insert(name.clone()) {
-                    continue;
-                }
-                match self.sources.read(&name) {
-                    Ok(source) => self.parse(source),
-                    Err(why) => self.refuse(&entry.origin, format!("cannot include `{name}`: {why}")),
-                }
+            for parsed in parse_all(&found) {
+                self.add(parsed);
+            }
+        }
+    }
+
+    /// Reads the files that one entry of `include` names.
+    fn find(&mut self, entry: &Spot<String>, read: &mut BTreeSet<String>, found: &mut Vec<Arc<Source>>) {
+        let names = match self.sources.glob(&beside(&entry.origin.file, &entry.value)) {
+            Ok(names) => names,
+            Err(why) => return self.refuse(&entry.origin, format!("cannot include `{}`: {why}", entry.value)),
+        };
+        if names.is_empty() {
+            self.refuse(&entry.origin, format!("`{}` matches no file", entry.value));
+        }
+        for name in names {
+            if !read.insert(name.clone()) {
+                continue;
+            }
+            match self.sources.read(&name) {
+                Ok(source) => found.push(source),
+                Err(why) => self.refuse(&entry.origin, format!("cannot include `{name}`: {why}")),
             }
         }
     }
@@ -138,6 +147,52 @@ impl Loading {
         self.list.push(Diagnostic::at(origin, message).hint(hint));
         self.whole = false;
     }
+}
+
+/// One file, parsed by itself, so that one that is broken does not hide the mistakes of the others.
+struct Parsed {
+    raw: Raw,
+    /// What is no TOML.
+    mistakes: Vec<Diagnostic>,
+    /// What is no configuration.
+    list: Vec<Diagnostic>,
+    /// The lines that are no TOML.
+    broken: BTreeSet<usize>,
+    whole: bool,
+}
+
+fn parse(source: Arc<Source>) -> Parsed {
+    let text = source.text.clone();
+    let (table, errors) = DeTable::parse_recoverable(&text);
+    let mut gather = Gather { source, list: Vec::new() };
+    let (mistakes, broken) = syntax::mistakes(&gather, table.get_ref(), &errors);
+    let mut raw = Raw::default();
+    raw.read(&mut gather, table.get_ref());
+    Parsed { raw, mistakes, list: gather.list, broken, whole: errors.is_empty() }
+}
+
+/// Parses files side by side; they come in the order given.
+fn parse_all(sources: &[Arc<Source>]) -> Vec<Parsed> {
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(sources.len());
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut parsed = Vec::new();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(source) = sources.get(place) else { return parsed };
+            parsed.push((place, parse(source.clone())));
+        }
+    };
+    let mut parsed = thread::scope(|scope| {
+        let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+        let mut parsed = work();
+        for other in others {
+            parsed.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        parsed
+    });
+    parsed.sort_by_key(|(place, _)| *place);
+    parsed.into_iter().map(|(_, parsed)| parsed).collect()
 }
 
 impl Configuration {

@@ -1,9 +1,11 @@
 //! The names that AWS and Kubernetes give to things, each as a type that cannot hold a wrong one.
 //!
 //! Every type here is made by `parse`, which checks the character set and the length that the service documents, so
-//! the rest of the program never asks again. This room knows nothing but `std`.
+//! the rest of the program never asks again. A clone shares the text: the same few names stand in very many objects. This
+//! room knows nothing but `std`.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Why a text is not the name that it should be: a lower-case fragment that fits behind "`text`: ".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,14 +20,14 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $check:path) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks `text` and keeps it.
-            pub fn parse(text: impl Into<String>) -> Result<Self, IdError> {
-                let text = text.into();
-                $check(&text)?;
-                Ok(Self(text))
+            pub fn parse(text: impl AsRef<str>) -> Result<Self, IdError> {
+                let text = text.as_ref();
+                $check(text)?;
+                Ok(Self(text.into()))
             }
 
             /// The text as it was given.
@@ -302,7 +304,7 @@ fn partition_of(arn: &str) -> &str {
 impl RoleArn {
     /// Puts the ARN together, as AWS does when it makes the role.
     pub fn of(partition: &Partition, account: &AccountId, path: &IamPath, name: &RoleName) -> Self {
-        Self(format!("arn:{partition}:iam::{account}:role{path}{name}"))
+        Self(format!("arn:{partition}:iam::{account}:role{path}{name}").into())
     }
 
     /// The role's name, the last part of the ARN.
@@ -324,7 +326,7 @@ impl RoleArn {
 impl PolicyArn {
     /// The ARN of a customer managed policy.
     pub fn of(partition: &Partition, account: &AccountId, path: &IamPath, name: &PolicyName) -> Self {
-        Self(format!("arn:{partition}:iam::{account}:policy{path}{name}"))
+        Self(format!("arn:{partition}:iam::{account}:policy{path}{name}").into())
     }
 
     /// The ARN of an AWS managed policy from its path and name, for example `service-role/AWSLambdaRole`.
@@ -352,7 +354,7 @@ impl ProviderArn {
     /// The ARN that IAM gives the provider of an issuer
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html>).
     pub fn of(partition: &Partition, account: &AccountId, issuer: &IssuerUrl) -> Self {
-        Self(format!("arn:{partition}:iam::{account}:oidc-provider/{}", issuer.host_path()))
+        Self(format!("arn:{partition}:iam::{account}:oidc-provider/{}", issuer.host_path()).into())
     }
 
     /// Host and path of the issuer: what follows `oidc-provider/`.

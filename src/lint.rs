@@ -22,6 +22,7 @@ pub use rules::RULES;
 
 use crate::model::note::{Note, Severity};
 use crate::model::origin::Origin;
+use std::sync::Arc;
 
 /// Something that irsa looks for.
 pub struct Rule {
@@ -89,8 +90,8 @@ impl Found {
 /// Where notes go.
 #[derive(Debug, Clone)]
 struct Place {
-    address: String,
-    origin: String,
+    address: Arc<str>,
+    origin: Arc<str>,
     /// What of the object is looked at, for the beginning of the text: `inline policy `x`: `.
     part: String,
 }
@@ -98,7 +99,7 @@ struct Place {
 impl Place {
     fn new(address: &impl ToString, origin: Option<&Origin>) -> Self {
         let origin = origin.map(ToString::to_string).unwrap_or_default();
-        Self { address: address.to_string(), origin, part: String::new() }
+        Self { address: address.to_string().into(), origin: origin.into(), part: String::new() }
     }
 
     /// A part of the same object.
@@ -117,10 +118,10 @@ impl Notes {
         for rule in RULES {
             let found = rule.checks.iter().flat_map(&pick);
             self.0.extend(found.map(|found| Note {
-                address: found.address.unwrap_or_else(|| place.address.clone()),
+                address: found.address.unwrap_or_else(|| place.address.to_string()),
                 severity: found.severity.unwrap_or(rule.severity),
                 rule: rule.id.to_owned(),
-                origin: found.origin.map_or_else(|| place.origin.clone(), |origin| origin.to_string()),
+                origin: found.origin.map_or_else(|| place.origin.to_string(), |origin| origin.to_string()),
                 text: format!("{}{}", place.part, found.text),
             }));
         }

@@ -40,7 +40,7 @@ use site::Site;
 /// Compares `desired` with `live`. `findings` are the linter's, kept among the notes.
 pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
     let site = Site::new(desired, live, options);
-    let mut draft = Draft::default();
+    let mut draft = Draft { selecting: !options.only.is_empty(), ..Draft::default() };
     places::plan(&site, &mut draft);
     if !options.destroy {
         providers::plan(&site, &mut draft);
@@ -63,7 +63,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
 /// was moved into a step that is then held back belongs where it was: so the rest is ordered anew.
 fn arrange(draft: &mut Draft) {
     order::hold_dependents(draft);
-    loop {
+    while weave::has_pairs(draft) {
         let before = draft.steps.clone();
         weave::weave(draft);
         let held = order::hold_dependents(draft);

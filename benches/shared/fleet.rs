@@ -52,6 +52,7 @@ impl Fleet {
     pub(crate) fn write(&self, folder: &Path) -> io::Result<PathBuf> {
         fs::create_dir_all(folder.join("teams/policies"))?;
         for (name, text) in self.texts() {
+            #[expect(clippy::disallowed_methods, reason = "a configuration to measure with, in a folder of its own")]
             fs::write(folder.join(name), text)?;
         }
         Ok(folder.join("irsa.toml"))
@@ -122,7 +123,8 @@ impl Fleet {
         );
         if self.service_accounts > 0 {
             // every tenth by a glob
-            let key = if number % 10 == 0 { format!("c*-{cluster:04}") } else { format!("cluster-{cluster:04}") };
+            let key =
+                if number.is_multiple_of(10) { format!("c*-{cluster:04}") } else { format!("cluster-{cluster:04}") };
             let _ = write!(
                 text,
                 "\n[[service-accounts]]\nrole = \"role-{number:05}\"\ncluster = \"{key}\"\nnamespace = \"team-{team:03}\"\n\

@@ -160,19 +160,48 @@ pub(crate) struct RawBinding {
 }
 
 impl Raw {
-    /// Adds one parsed file.
+    /// Adds what another file has: of what is defined twice the first stays, and the other is a mistake.
+    pub(crate) fn add(&mut self, other: Self, list: &mut Vec<Diagnostic>) {
+        let Self { version, owner, include, forget, ignore_tags, role_defaults, guard, prune_paths, lock, .. } = other;
+        let Self { accounts, clusters, policies, roles, service_accounts, top, defined, dropped, .. } = other;
+        self.top = self.top.take().or(top);
+        for (key, origin) in defined {
+            match self.defined.get(key) {
+                Some(first) => list.push(twice(key, &origin, first)),
+                None => drop(self.defined.insert(key, origin)),
+            }
+        }
+        self.version = self.version.take().or(version);
+        self.owner = self.owner.take().or(owner);
+        self.include.extend(include);
+        self.forget.extend(forget);
+        self.ignore_tags.extend(ignore_tags);
+        self.role_defaults = role_defaults.or(self.role_defaults.take());
+        self.guard = guard.or(self.guard.take());
+        self.prune_paths.extend(prune_paths);
+        self.lock = self.lock.take().or(lock);
+        join(&mut self.accounts, accounts, "accounts", list);
+        join(&mut self.clusters, clusters, "clusters", list);
+        join(&mut self.policies, policies, "policies", list);
+        join(&mut self.roles, roles, "roles", list);
+        self.service_accounts.extend(service_accounts);
+        self.dropped.extend(dropped);
+    }
+
+    /// Reads one parsed file.
     pub(crate) fn read(&mut self, gather: &mut Gather, root: &DeTable<'_>) {
         let origin = gather.origin(0..0);
-        self.top.get_or_insert_with(|| origin.clone());
+        self.top = Some(origin.clone());
         let mut reader = TableReader::new(gather, root, "the file", origin);
         for key in ["version", "owner", "forget", "ignore-tags", "defaults", "guard", "prune", "lock"] {
-            self.once(&mut reader, key);
+            let place = reader.span_of(key).map(|span| reader.gather.origin(span));
+            self.defined.extend(place.map(|place| (key, place)));
         }
-        self.version = self.version.take().or(reader.number("version"));
-        self.owner = self.owner.take().or(reader.id("owner", Key::parse));
-        self.include.extend(reader.texts("include").unwrap_or_default());
-        self.forget.extend(reader.texts("forget").unwrap_or_default());
-        self.ignore_tags.extend(reader.texts("ignore-tags").unwrap_or_default());
+        self.version = reader.number("version");
+        self.owner = reader.id("owner", Key::parse);
+        self.include = reader.texts("include").unwrap_or_default();
+        self.forget = reader.texts("forget").unwrap_or_default();
+        self.ignore_tags = reader.texts("ignore-tags").unwrap_or_default();
         if let Some(mut defaults) = reader.table("defaults") {
             if let Some(mut table) = defaults.table("role") {
                 self.role_defaults = Some(tables::role_defaults(&mut table));
@@ -195,8 +224,7 @@ impl Raw {
             table.finish();
         }
         if let Some(mut table) = reader.table("lock") {
-            let lock = tables::lock(&mut table);
-            self.lock.get_or_insert(lock);
+            self.lock = Some(tables::lock(&mut table));
         }
         self.read_tables(&mut reader);
         reader.finish();
@@ -222,15 +250,14 @@ impl Raw {
             }
         }
     }
+}
 
-    /// A scalar or a single table may be in one file only.
-    fn once(&mut self, reader: &mut TableReader<'_, '_>, key: &'static str) {
-        let Some(span) = reader.span_of(key) else { return };
-        let origin = reader.gather.origin(span);
-        if let Some(first) = self.defined.get(key) {
-            reader.gather.list.push(twice(key, &origin, first));
-        } else {
-            self.defined.insert(key, origin);
+/// Adds the tables of another file; a key that is there already is an error naming both places.
+fn join<T: Placed>(map: &mut BTreeMap<Key, T>, other: BTreeMap<Key, T>, kind: &str, list: &mut Vec<Diagnostic>) {
+    for (key, item) in other {
+        match map.get(&key) {
+            Some(first) => list.push(twice(&format!("[{kind}.{key}]"), item.origin(), first.origin())),
+            None => drop(map.insert(key, item)),
         }
     }
 }
@@ -239,8 +266,8 @@ fn twice(name: &str, again: &Origin, first: &Origin) -> Diagnostic {
     Diagnostic::at(again, format!("`{name}` is defined twice")).label("again here").and(first, "first here")
 }
 
-/// Reads one table of a user's key into its map; a key that is there already is an error naming both places.
-fn keyed<T: Placed>(
+/// Reads one table of a user's key into its map.
+fn keyed<T>(
     gather: &mut Gather,
     (map, dropped): (&mut BTreeMap<Key, T>, &mut BTreeSet<String>),
     kind: &str,
@@ -258,12 +285,9 @@ fn keyed<T: Placed>(
         dropped.insert(text);
         return;
     };
-    let item = read(&mut table, origin.clone());
-    if let Some(first) = map.get(&key.value) {
-        gather.list.push(twice(&format!("[{kind}.{text}]"), &origin, first.origin()));
-    } else {
-        map.insert(key.value, item);
-    }
+    let item = read(&mut table, origin);
+    // TOML itself has no key twice
+    map.insert(key.value, item);
 }
 
 /// Something with a place of its own.

@@ -22,7 +22,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(name: Arc<str>, text: Arc<str>) -> Self {
-        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(place, _)| place + 1);
+        let starts = text.match_indices('\n').map(|(place, _)| place + 1);
         let lines = std::iter::once(0).chain(starts).collect();
         Self { name, text, lines }
     }

@@ -56,7 +56,7 @@ pub(crate) struct Fault {
 
 /// Whether a text is more than itself.
 pub(crate) fn is_template(text: &str) -> bool {
-    ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark))
+    text.as_bytes().windows(2).any(|pair| pair[0] == b'{' && matches!(pair[1], b'{' | b'%' | b'#'))
 }
 
 impl Variables {
@@ -75,6 +75,33 @@ impl Variables {
     /// # Errors
     /// Everything that is wrong with it; names that it does not know also where they are in a branch not taken.
     pub(crate) fn render(&self, text: &str) -> Result<String, Vec<Fault>> {
+        self.replaced(text).map_or_else(|| self.interpreted(text), Ok)
+    }
+
+    /// Fills in a template with nothing but known names between its marks, as most are; what is more needs an
+    /// interpreter.
+    fn replaced(&self, text: &str) -> Option<String> {
+        if text.contains("{%") || text.contains("{#") {
+            return None;
+        }
+        // the interpreter takes the last line for one without an end
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        let known = self.known();
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, mark)) = rest.split_once("{{") {
+            let (name, after) = mark.split_once("}}")?;
+            let (_, value) = known.iter().find(|(known, _)| *known == name.trim_matches(' '))?;
+            filled.push_str(before);
+            filled.push_str((*value)?);
+            rest = after;
+        }
+        filled.push_str(rest);
+        Some(filled)
+    }
+
+    fn interpreted(&self, text: &str) -> Result<String, Vec<Fault>> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
@@ -177,6 +204,23 @@ mod tests {
         let text = "arn:{{ partition }}:x:{{ region }}:{{account_id}}:{{ owner }}{% if region == 'x' %}no{% endif %}";
         assert_eq!(variables().render(text).unwrap(), "arn:aws:x:eu-west-1:111122223333:me");
         assert_eq!(variables().render("${aws:PrincipalTag/team} <&>").unwrap(), "${aws:PrincipalTag/team} <&>");
+    }
+
+    #[test]
+    fn what_is_replaced_is_what_the_interpreter_makes_of_it() {
+        for text in [
+            "{{ owner }}",
+            "a{{owner}}b{{  region  }}}c\n",
+            "{\"a\": \"{{ partition }}\"}\r\n\n",
+            "no mark }} at all\r",
+            "{ {{ account_id }} }",
+        ] {
+            assert_eq!(variables().replaced(text).expect(text), variables().interpreted(text).unwrap(), "{text}");
+        }
+        for text in ["{{{ owner }}", "{{- owner }}", "{{ 'owner' }}", "{{ x }}", "{{ cluster }}", "{# x #}", "{{ owner"]
+        {
+            assert_eq!(variables().replaced(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::model::note::Severity;
 use crate::policy::{PolicyDocument, Statement};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A policy of either kind.
 pub(super) struct Site<'a> {
@@ -40,11 +41,26 @@ pub(super) fn check_size(notes: &mut Notes, place: &Place, what: &'static str, s
 }
 
 /// The statements, by `Sid` or else by their place from 1.
-pub(super) fn named(statements: &[Statement]) -> impl Iterator<Item = (String, &Statement)> {
+pub(super) fn named(statements: &[Statement]) -> impl Iterator<Item = (Name<'_>, &Statement)> {
     statements.iter().enumerate().map(|(index, statement)| match sid(statement) {
-        Some(sid) => (format!("statement `{sid}`"), statement),
-        None => (format!("statement {}", index + 1), statement),
+        Some(sid) => (Name::Sid(sid), statement),
+        None => (Name::Place(index + 1), statement),
     })
+}
+
+/// What a statement is called.
+pub(super) enum Name<'a> {
+    Sid(&'a str),
+    Place(usize),
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sid(sid) => write!(f, "statement `{sid}`"),
+            Self::Place(place) => write!(f, "statement {place}"),
+        }
+    }
 }
 
 fn sid(statement: &Statement) -> Option<&str> {

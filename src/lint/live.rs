@@ -9,19 +9,24 @@ use crate::model::live::{Access, Identity, Live, LiveAccount, LiveRole, Observed
 use crate::model::marks::OWNER;
 use crate::model::note::Note;
 use crate::model::resource::Pairs;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Findings on what is live, sorted. What is there as it is declared was found by `declared`.
 pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
     let mut notes = Notes::default();
+    let mut declared_roles = HashMap::new();
+    for (key, role) in &desired.roles {
+        declared_roles.entry((&role.account, role.name.folded())).or_insert((key, role));
+    }
+    let asked = provider::asked(desired);
     for key in desired.accounts.keys() {
         let Some(account) = live.accounts.get(key) else { continue };
         let Access::Granted(identity) = &account.identity else { continue };
-        let site = provider::Site { desired, live, key, account };
+        let site = provider::Site { desired, live, key, account, asked: &asked };
         provider::check(&mut notes, &Place::new(&format!("account/{key}"), None), &site);
         for (folded, role) in &account.roles {
             let Some(role) = role.present() else { continue };
-            let declared = desired.roles.iter().find(|(_, item)| &item.account == key && &item.name.folded() == folded);
+            let declared = declared_roles.get(&(key, folded.clone())).copied();
             if declared.is_some() || ours(desired, &role.role.tags) {
                 check_role(&mut notes, (key, account), identity, role, declared);
             }
@@ -75,19 +80,19 @@ fn check_role(
 
 /// Policies of ours whose live document is not the declared one.
 fn check_policies(notes: &mut Notes, desired: &Desired, key: &Key, account: &LiveAccount) {
+    let mut declared_policies = HashMap::new();
+    for ((_, name), item) in desired.policies.iter().filter(|((account, _), _)| account == key) {
+        declared_policies.entry(item.name.folded()).or_insert((name, item));
+    }
     for (arn, policy) in &account.policies {
         let Some(policy) = policy.present().map(|live| &live.policy).filter(|policy| ours(desired, &policy.tags))
         else {
             continue;
         };
-        let declared = desired
-            .policies
-            .iter()
-            .find(|((account, _), item)| account == key && item.name.folded() == policy.name.folded());
-        let place = match declared {
+        let place = match declared_policies.get(&policy.name.folded()) {
             Some((_, item)) if item.document == policy.document => continue,
-            Some(((account, name), _)) => {
-                Place::new(&Address::Policy { account: account.clone(), key: name.clone() }, None).part("live policy")
+            Some((name, _)) => {
+                Place::new(&Address::Policy { account: key.clone(), key: (*name).clone() }, None).part("live policy")
             }
             None => Place::new(&format!("account/{key}"), None).part(&format!("policy `{}`", arn.name())),
         };

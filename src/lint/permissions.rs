@@ -1,6 +1,7 @@
 //! Rules on what policies permit. No policy is evaluated: a pattern covers an action or it does not, conditions are taken
 //! for a limit, and denials elsewhere for none.
 
+use super::document::Name;
 use super::{Check, Found, Notes, Place, claim, document, escalation};
 use crate::ids::PolicyArn;
 use crate::model::note::Severity;
@@ -35,14 +36,14 @@ pub(super) fn check_attached(notes: &mut Notes, place: &Place, arn: &PolicyArn) 
 
 impl<'a> Site<'a> {
     /// The statements that allow, with their names.
-    fn allowing(&self) -> impl Iterator<Item = (String, &'a CanonicalStatement)> {
+    fn allowing(&self) -> impl Iterator<Item = (Name<'a>, &'a CanonicalStatement)> {
         document::named(self.statements)
             .map(|(name, statement)| (name, statement.canonical()))
             .filter(|(_, body)| body.effect == Effect::Allow)
     }
 
     /// Those of them that reach every resource and are not every action, which is a finding of its own.
-    fn wide(&self) -> impl Iterator<Item = (String, &'a CanonicalStatement)> {
+    fn wide(&self) -> impl Iterator<Item = (Name<'a>, &'a CanonicalStatement)> {
         self.allowing().filter(|(_, body)| reaches_all(body) && !every_action(body))
     }
 }

@@ -7,7 +7,7 @@ use crate::model::desired::{ClusterState, Desired};
 use crate::model::live::{Live, LiveAccount, Observed};
 use crate::model::marks::{ADDRESS, DEFAULT_AUDIENCE, OWNER};
 use crate::model::resource::Pairs;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An account may have 100 providers
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
@@ -19,6 +19,23 @@ pub(super) struct Site<'a> {
     pub live: &'a Live,
     pub key: &'a Key,
     pub account: &'a LiveAccount,
+    pub asked: &'a Asked<'a>,
+}
+
+/// By cluster: the accounts of the roles that are bound there, and the audiences that the bindings ask for.
+pub(super) type Asked<'a> = BTreeMap<&'a Key, (BTreeSet<&'a Key>, BTreeSet<&'a str>)>;
+
+/// What all bindings ask of providers.
+pub(super) fn asked(desired: &Desired) -> Asked<'_> {
+    let mut asked = Asked::new();
+    for role in desired.roles.values() {
+        for binding in &role.bindings {
+            let (accounts, audiences) = asked.entry(&binding.cluster).or_default();
+            accounts.insert(&role.account);
+            audiences.insert(binding.effective_audience());
+        }
+    }
+    asked
 }
 
 /// Runs the rules on providers.
@@ -104,15 +121,12 @@ pub(super) fn audiences(site: &Site<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     for (arn, provider) in &site.account.providers {
         let (Some(provider), Some(cluster)) = (provider.present(), site.cluster_of(arn.host_path())) else { continue };
-        let bindings = site.desired.roles.values().flat_map(|role| role.bindings.iter().map(move |item| (role, item)));
-        let bindings: Vec<_> = bindings.filter(|(_, binding)| &binding.cluster == cluster).collect();
-        if !bindings.iter().any(|(role, _)| &role.account == site.key) {
+        let Some((_, known)) = site.asked.get(cluster).filter(|(accounts, _)| accounts.contains(site.key)) else {
             continue;
-        }
-        let mut known: BTreeSet<&str> = bindings.iter().map(|(_, binding)| binding.effective_audience()).collect();
-        known.insert(DEFAULT_AUDIENCE);
+        };
+        let known = |audience: &str| known.contains(audience) || audience == DEFAULT_AUDIENCE;
         let address = Address::OidcProvider { account: site.key.clone(), cluster: cluster.clone() };
-        let others = provider.provider.audiences.iter().filter(|audience| !known.contains(audience.as_str()));
+        let others = provider.provider.audiences.iter().filter(|audience| !known(audience));
         found.extend(others.map(|audience| {
             Found::new(format!("it also takes tokens for audience `{audience}`, which no binding asks for"))
                 .on(&address)

@@ -1,6 +1,7 @@
 //! Rules on the statements of trust policies. Only statements that allow are looked at.
 
 use super::claim::{self, Claim, Open};
+use super::document::Name;
 use super::{Check, Found, Notes, Place};
 use crate::ids::ProviderArn;
 use crate::model::live::{LiveProvider, Observed};
@@ -17,6 +18,8 @@ pub(super) use who::{dangling_provider, everyone, foreign_provider, mismatch, or
 /// A statement that allows, and what is known of the role that has it.
 pub(super) struct Site<'a> {
     pub body: &'a CanonicalStatement,
+    /// The conditions on claims, if the statement trusts an OIDC provider.
+    claims: Vec<Claim<'a>>,
     pub home: &'a Home<'a>,
 }
 
@@ -39,14 +42,15 @@ pub(super) struct Home<'a> {
 pub(super) fn check<'a>(
     notes: &mut Notes,
     place: &Place,
-    statements: impl Iterator<Item = (String, &'a Statement)>,
+    statements: impl Iterator<Item = (Name<'a>, &'a Statement)>,
     home: &Home<'_>,
 ) {
     for (name, statement) in statements {
         let body = statement.canonical();
         if body.effect == Effect::Allow {
-            let site = Site { body, home };
-            notes.run(&place.part(&name), |check| match check {
+            let claims = if claim::providers(body).is_empty() { Vec::new() } else { Claim::all(body) };
+            let site = Site { body, claims, home };
+            notes.run(&place.part(&name.to_string()), |check| match check {
                 Check::Trust(rule) => rule(&site),
                 _ => Vec::new(),
             });
@@ -55,15 +59,10 @@ pub(super) fn check<'a>(
 }
 
 impl Site<'_> {
-    /// The conditions on claims, if the statement trusts an OIDC provider.
-    fn claims(&self) -> Vec<Claim<'_>> {
-        if claim::providers(self.body).is_empty() { Vec::new() } else { Claim::all(self.body) }
-    }
-
     /// The subject patterns that nobody gave a reason for and that leave as much open.
     fn subjects(&self, open: Open) -> Vec<String> {
-        let claims = self.claims();
-        let patterns = claims.iter().filter(|claim| claim.name == "sub" && claim.like()).flat_map(|claim| claim.values);
+        let patterns =
+            self.claims.iter().filter(|claim| claim.name == "sub" && claim.like()).flat_map(|claim| claim.values);
         let asked = patterns.filter(|value| claim::open(value) == open && !self.home.subjects.contains(*value));
         asked.cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
@@ -72,7 +71,7 @@ impl Site<'_> {
 /// IRSA001
 pub(super) fn other_issuer(site: &Site<'_>) -> Vec<Found> {
     let issuers: Vec<String> = claim::providers(site.body).into_iter().map(claim::issuer_of).collect();
-    let claims = site.claims();
+    let claims = &site.claims;
     let known = |issuer: &str| issuers.iter().any(|known| known.eq_ignore_ascii_case(issuer));
     let others = claims.iter().filter(|claim| !known(&claim.issuer));
     others
@@ -90,7 +89,7 @@ pub(super) fn other_issuer(site: &Site<'_>) -> Vec<Found> {
 /// IRSA002
 pub(super) fn no_subject(site: &Site<'_>) -> Vec<Found> {
     let providers = claim::providers(site.body);
-    if providers.is_empty() || site.claims().iter().any(|claim| claim.name == "sub") {
+    if providers.is_empty() || site.claims.iter().any(|claim| claim.name == "sub") {
         return Vec::new();
     }
     let text = "no condition on `sub`: every token of the issuer is good enough";
@@ -100,7 +99,7 @@ pub(super) fn no_subject(site: &Site<'_>) -> Vec<Found> {
 /// IRSA003
 pub(super) fn audience(site: &Site<'_>) -> Vec<Found> {
     let providers = claim::providers(site.body);
-    let claims: Vec<Claim<'_>> = site.claims().into_iter().filter(|claim| claim.name == "aud").collect();
+    let claims: Vec<&Claim<'_>> = site.claims.iter().filter(|claim| claim.name == "aud").collect();
     if !providers.is_empty() && claims.is_empty() {
         return vec![Found::new("no condition on `aud`: tokens made for other services are good enough")];
     }
@@ -155,7 +154,7 @@ pub(super) fn wild_name(site: &Site<'_>) -> Vec<Found> {
 /// IRSA007
 pub(super) fn literal_wildcard(site: &Site<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for claim in site.claims().iter().filter(|claim| claim.decides()) {
+    for claim in site.claims.iter().filter(|claim| claim.decides()) {
         for value in claim.values {
             let wild = value.contains(['*', '?']);
             if wild && matches!(claim.operator.base.as_str(), "stringequals" | "stringequalsignorecase") {
@@ -173,7 +172,7 @@ pub(super) fn literal_wildcard(site: &Site<'_>) -> Vec<Found> {
 
 /// IRSA008
 pub(super) fn set_operator(site: &Site<'_>) -> Vec<Found> {
-    let claims = site.claims();
+    let claims = &site.claims;
     let deciding = claims.iter().filter(|claim| claim.decides());
     deciding
         .filter_map(|claim| match claim.operator.quantifier {
@@ -191,7 +190,7 @@ pub(super) fn set_operator(site: &Site<'_>) -> Vec<Found> {
 
 /// IRSA009
 pub(super) fn if_exists(site: &Site<'_>) -> Vec<Found> {
-    let claims = site.claims();
+    let claims = &site.claims;
     let deciding = claims.iter().filter(|claim| claim.decides() && claim.operator.if_exists);
     deciding
         .map(|claim| Found::new(format!("`IfExists` on `{}`: it also holds for a token without the claim", claim.key)))
@@ -200,7 +199,7 @@ pub(super) fn if_exists(site: &Site<'_>) -> Vec<Found> {
 
 /// IRSA010
 pub(super) fn only_negated(site: &Site<'_>) -> Vec<Found> {
-    let claims = site.claims();
+    let claims = &site.claims;
     let mut found = Vec::new();
     for name in ["sub", "aud"] {
         let about: Vec<&Claim<'_>> = claims.iter().filter(|claim| claim.name == name).collect();
@@ -218,7 +217,7 @@ pub(super) fn only_negated(site: &Site<'_>) -> Vec<Found> {
 pub(super) fn malformed_key(site: &Site<'_>) -> Vec<Found> {
     let issuers: Vec<String> = claim::providers(site.body).into_iter().map(claim::issuer_of).collect();
     let mut found = Vec::new();
-    for claim in site.claims() {
+    for claim in &site.claims {
         if let Some(dress) = claim.dress {
             let text = format!("condition key `{}` {dress}: it never matches, and should be", claim.key);
             found.push(Found::new(format!("{text} `{}:{}`", claim.issuer, claim.name)));
@@ -234,7 +233,7 @@ pub(super) fn malformed_key(site: &Site<'_>) -> Vec<Found> {
 
 /// IRSA023
 pub(super) fn default_subject(site: &Site<'_>) -> Vec<Found> {
-    let claims = site.claims();
+    let claims = &site.claims;
     let values: BTreeSet<&String> = claims
         .iter()
         .filter(|claim| claim.name == "sub" && claim::names(claim.operator))

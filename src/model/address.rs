@@ -58,13 +58,19 @@ pub enum OrphanKind {
     Role,
 }
 
-impl fmt::Display for OrphanKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl OrphanKind {
+    fn word(self) -> &'static str {
+        match self {
             Self::OidcProvider => "oidc-provider",
             Self::Policy => "policy",
             Self::Role => "role",
-        })
+        }
+    }
+}
+
+impl fmt::Display for OrphanKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 
@@ -84,6 +90,21 @@ impl Address {
             Self::Role { .. } => None,
         }
     }
+
+    /// What it is printed as, in pieces.
+    fn pieces(&self) -> [&str; 6] {
+        match self {
+            Self::OidcProvider { account, cluster } => {
+                ["oidc-provider/", account.as_str(), "/", cluster.as_str(), "", ""]
+            }
+            Self::Policy { account, key } => ["policy/", account.as_str(), "/", key.as_str(), "", ""],
+            Self::Role { key } => ["role/", key.as_str(), "", "", "", ""],
+            Self::ServiceAccount { cluster, namespace, name } => {
+                ["service-account/", cluster.as_str(), "/", namespace.as_str(), "/", name.as_str()]
+            }
+            Self::Orphan { account, kind, name } => ["orphan/", account.as_str(), "/", kind.word(), "/", name],
+        }
+    }
 }
 
 /// An account or a cluster of the configuration.
@@ -97,15 +118,7 @@ pub enum Place<'a> {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OidcProvider { account, cluster } => write!(f, "oidc-provider/{account}/{cluster}"),
-            Self::Policy { account, key } => write!(f, "policy/{account}/{key}"),
-            Self::Role { key } => write!(f, "role/{key}"),
-            Self::ServiceAccount { cluster, namespace, name } => {
-                write!(f, "service-account/{cluster}/{namespace}/{name}")
-            }
-            Self::Orphan { account, kind, name } => write!(f, "orphan/{account}/{kind}/{name}"),
-        }
+        self.pieces().into_iter().try_for_each(|piece| f.write_str(piece))
     }
 }
 
@@ -117,7 +130,15 @@ impl PartialOrd for Address {
 
 impl Ord for Address {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.to_string().cmp(&other.to_string())
+        let (ours, others) = (self.pieces(), other.pieces());
+        let Some(first) = (0..ours.len()).find(|piece| ours[*piece] != others[*piece]) else { return Ordering::Equal };
+        let (left, right) = (ours[first].as_bytes(), others[first].as_bytes());
+        let shared = left.len().min(right.len());
+        left[..shared].cmp(&right[..shared]).then_with(|| {
+            // where one goes on in its next piece
+            let (ours, others) = (ours[first..].concat(), others[first..].concat());
+            ours.cmp(&others)
+        })
     }
 }
 

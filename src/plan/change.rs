@@ -44,6 +44,13 @@ impl<T: PartialEq> Change<T> {
     }
 }
 
+impl<T: PartialEq + Clone> Change<T> {
+    /// The change from what is there to what is wanted; nothing, and nothing copied, if they are the same.
+    pub(crate) fn from_to(before: &T, after: &T) -> Option<Self> {
+        (before != after).then(|| Self::Update { before: before.clone(), after: after.clone() })
+    }
+}
+
 impl<T> Change<T> {
     /// What the object is, if it is there.
     pub fn before(&self) -> Option<&T> {
@@ -98,7 +105,6 @@ impl Action {
 }
 
 /// A change of one of the kinds of object.
-#[expect(clippy::large_enum_variant, reason = "one for each step: boxing all four would only hide the fields")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResourceChange {
     /// Of an OIDC provider.

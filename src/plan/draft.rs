@@ -7,7 +7,7 @@ use crate::model::address::Address;
 use crate::model::call::Call;
 use crate::model::note::{Note, Severity};
 use crate::model::origin::Origin;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Why an object that others may depend on is not brought to its declared state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,18 +27,19 @@ pub(crate) struct Draft {
     pub notes: Vec<Note>,
     pub waiting: BTreeSet<Address>,
     /// Declared objects that are as they should be.
-    pub matching: BTreeSet<Address>,
+    pub matching: Vec<Address>,
     /// Objects that are not brought to their declared state.
-    pub held: BTreeMap<Address, Hold>,
-    /// Everything that has an address, for `--only`.
-    pub known: BTreeSet<Address>,
-    /// Live objects that are ours,
-    /// and the account or cluster that holds them.
-    pub ours: BTreeMap<Address, String>,
+    pub held: HashMap<Address, Hold>,
+    /// Whether `--only` is to select among it all.
+    pub selecting: bool,
+    /// Everything that has an address, if it is to be selected from.
+    pub known: HashSet<Address>,
+    /// Live objects that are ours, and the account or cluster that holds them.
+    pub ours: HashMap<Address, String>,
     /// Whether any declared object exists live and is ours.
     pub declared_live: bool,
-    /// What an address depends on, whether or not that changes in this plan.
-    pub dependencies: BTreeMap<Address, BTreeSet<Address>>,
+    /// What an address depends on, whether or not that changes in this plan, if it is to be selected from.
+    pub dependencies: HashMap<Address, BTreeSet<Address>>,
 }
 
 impl Draft {
@@ -51,7 +52,7 @@ impl Draft {
         needs: impl IntoIterator<Item = Address>,
         reasons: Vec<String>,
     ) {
-        self.known.insert(address.clone());
+        self.know(address);
         let fields = fields::changes(&change);
         let step = Step {
             address: address.clone(),
@@ -66,7 +67,7 @@ impl Draft {
 
     /// Refuses an object.
     pub(crate) fn refuse(&mut self, address: &Address, why: impl Into<String>, hint: impl Into<String>) {
-        self.known.insert(address.clone());
+        self.know(address);
         self.held.insert(address.clone(), Hold::Refused);
         self.refused.insert(Refused { address: address.to_string(), why: why.into(), hint: hint.into() });
     }
@@ -84,14 +85,14 @@ impl Draft {
 
     /// Holds an object back whose account or cluster has its own entry.
     pub(crate) fn hold(&mut self, address: &Address, hold: Hold) {
-        self.known.insert(address.clone());
+        self.know(address);
         self.held.insert(address.clone(), hold);
     }
 
     /// Counts a declared object as it should be.
     pub(crate) fn matches(&mut self, address: &Address) {
-        self.known.insert(address.clone());
-        self.matching.insert(address.clone());
+        self.know(address);
+        self.matching.push(address.clone());
     }
 
     /// Says something about an object.
@@ -112,8 +113,17 @@ impl Draft {
         });
     }
 
+    /// Records that there is such an object.
+    pub(crate) fn know(&mut self, address: &Address) {
+        if self.selecting {
+            self.known.insert(address.clone());
+        }
+    }
+
     /// Records what an object depends on.
     pub(crate) fn depends(&mut self, address: &Address, on: impl IntoIterator<Item = Address>) {
-        self.dependencies.entry(address.clone()).or_default().extend(on);
+        if self.selecting {
+            self.dependencies.entry(address.clone()).or_default().extend(on);
+        }
     }
 }

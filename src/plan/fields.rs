@@ -44,7 +44,7 @@ fn policy(item: &ManagedPolicy) -> Value {
     let ManagedPolicy { name, path, description, document, tags } = item;
     json!({
         "name": name.as_str(), "path": path.as_str(), "description": description,
-        "document": document.value(), "tags": tags,
+        "document": document.to_value(), "tags": tags,
     })
 }
 
@@ -53,12 +53,12 @@ fn role(item: &Role) -> Value {
         item;
     let attached: Vec<&str> = attached.iter().map(PolicyArn::as_str).collect();
     let inline: Map<String, Value> =
-        inline.iter().map(|(name, document)| (name.to_string(), document.value().clone())).collect();
+        inline.iter().map(|(name, document)| (name.to_string(), document.to_value())).collect();
     json!({
         "name": name.as_str(), "path": path.as_str(), "description": description,
         "max-session-duration": max_session_duration,
         "permissions-boundary": permissions_boundary.as_ref().map(PolicyArn::as_str),
-        "tags": tags, "trust": trust.value(), "attached": attached, "inline": inline,
+        "tags": tags, "trust": trust.to_value(), "attached": attached, "inline": inline,
     })
 }
 
@@ -110,7 +110,7 @@ fn pairs(list: &mut Vec<FieldChange>, path: &str, before: Option<&Pairs>, after:
 }
 
 fn document(document: &PolicyDocument) -> Value {
-    document.value().clone()
+    document.to_value()
 }
 
 fn provider_fields(list: &mut Vec<FieldChange>, before: Option<&Provider>, after: Option<&Provider>) {

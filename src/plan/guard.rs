@@ -65,8 +65,8 @@ fn emptied_places(draft: &mut Draft) {
     }
     for (name, addresses) in owned {
         let all_go = addresses.iter().all(|address| draft.steps.get(address).is_some_and(takes_away));
-        let some_come = draft.steps.values().any(|step| !takes_away(step) && place(step).as_ref() == Some(&name));
-        if all_go && !some_come {
+        let some_come = || draft.steps.values().any(|step| !takes_away(step) && place(step).as_ref() == Some(&name));
+        if all_go && !some_come() {
             let why = format!("everything that is ours in {name} would go");
             refuse(draft, addresses, &why, "if that is meant, use `--destroy` (with `--only` for a part)");
         }

@@ -4,19 +4,24 @@ use super::change::{Action, ResourceChange};
 use super::draft::{Draft, Hold};
 use super::step::Step;
 use crate::model::address::Address;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Holds back every step that needs an object that is not brought to its declared state, and tells which.
 pub(crate) fn hold_dependents(draft: &mut Draft) -> BTreeSet<Address> {
     let mut held = BTreeSet::new();
-    loop {
-        let next = draft.steps.values().find_map(|step| {
-            let need = step.needs.iter().find(|need| draft.held.contains_key(*need))?;
-            Some((step.address.clone(), need.clone()))
-        });
-        let Some((address, need)) = next else { return held };
-        draft.steps.remove(&address);
+    let mut dependents: HashMap<Address, Vec<Address>> = HashMap::new();
+    for step in draft.steps.values() {
+        for need in &step.needs {
+            dependents.entry(need.clone()).or_default().push(step.address.clone());
+        }
+    }
+    let is_held = |step: &&Step| step.needs.iter().any(|need| draft.held.contains_key(need));
+    let mut next: BTreeSet<Address> = draft.steps.values().filter(is_held).map(|step| step.address.clone()).collect();
+    while let Some(address) = next.pop_first() {
+        let Some(step) = draft.steps.remove(&address) else { continue };
+        let Some(need) = step.needs.into_iter().find(|need| draft.held.contains_key(need)) else { continue };
         held.insert(address.clone());
+        next.extend(dependents.remove(&address).into_iter().flatten());
         match draft.held.get(&need) {
             Some(Hold::Refused) => {
                 let why = format!("`{need}`, which it depends on, is refused");
@@ -27,6 +32,7 @@ pub(crate) fn hold_dependents(draft: &mut Draft) -> BTreeSet<Address> {
             }
         }
     }
+    held
 }
 
 /// The order of kinds among steps that do not depend on each other: makers first, deletes in reverse.
@@ -45,39 +51,32 @@ fn rank(step: &Step) -> u8 {
 
 /// Steps such that each comes after all that it needs; otherwise by kind and address. Needs without a step fall away.
 pub(crate) fn ordered(mut steps: BTreeMap<Address, Step>) -> Vec<Step> {
-    let present: BTreeSet<Address> = steps.keys().cloned().collect();
-    for step in steps.values_mut() {
-        step.needs.retain(|need| present.contains(need));
+    let places: HashMap<Address, usize> = steps.keys().enumerate().map(|(place, key)| (key.clone(), place)).collect();
+    let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    for (place, step) in steps.values_mut().enumerate() {
+        step.needs.retain(|need| places.contains_key(need));
         step.needs.sort();
         step.needs.dedup();
+        step.needs.iter().for_each(|need| dependents[places[need]].push(place));
     }
-    let mut waiting: BTreeMap<Address, BTreeSet<Address>> =
-        steps.values().map(|step| (step.address.clone(), step.needs.iter().cloned().collect())).collect();
-    let mut dependents: BTreeMap<Address, Vec<Address>> = BTreeMap::new();
-    for step in steps.values() {
-        for need in &step.needs {
-            dependents.entry(need.clone()).or_default().push(step.address.clone());
-        }
-    }
-    let key = |step: &Step| (rank(step), step.address.to_string(), step.address.clone());
-    let mut ready: BTreeSet<(u8, String, Address)> =
-        steps.values().filter(|step| step.needs.is_empty()).map(key).collect();
+    let mut steps: Vec<Option<Step>> = steps.into_values().map(Some).collect();
+    let mut waiting: Vec<usize> = steps.iter().flatten().map(|step| step.needs.len()).collect();
+    // the places are in the order of the addresses
+    let mut ready: BTreeSet<(u8, usize)> = BTreeSet::new();
+    let free = |place: usize, steps: &[Option<Step>]| steps[place].as_ref().map(|step| (rank(step), place));
+    ready.extend((0..steps.len()).filter(|place| waiting[*place] == 0).filter_map(|place| free(place, &steps)));
     let mut order = Vec::with_capacity(steps.len());
-    while let Some((_, _, address)) = ready.pop_first() {
-        for dependent in dependents.get(&address).into_iter().flatten() {
-            let Some(left) = waiting.get_mut(dependent) else { continue };
-            left.remove(&address);
-            if left.is_empty()
-                && let Some(step) = steps.get(dependent)
-            {
-                ready.insert(key(step));
+    while let Some((_, place)) = ready.pop_first() {
+        for dependent in &dependents[place] {
+            waiting[*dependent] -= 1;
+            if waiting[*dependent] == 0 {
+                ready.extend(free(*dependent, &steps));
             }
         }
-        waiting.remove(&address);
-        order.extend(steps.remove(&address));
+        order.extend(steps[place].take());
     }
     // no rule makes a circle; should one ever arise, its steps wait for nothing of each other
-    for (_, mut step) in steps {
+    for mut step in steps.into_iter().flatten() {
         step.needs.clear();
         order.push(step);
     }

@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::parts;
 use super::policies::PolicyTags;
 use super::providers::{self, ProviderTags};
-use super::roles::{documents, iam};
+use super::roles::iam;
 use super::site::{Issuer, Owner, Site};
 use crate::ids::{Key, PolicyArn, ProviderArn};
 use crate::model::address::{Address, Place};
@@ -19,6 +19,11 @@ use std::collections::BTreeSet;
 
 /// Plans roles, then policies, then providers: each waits for the steps that let go of it.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
+    let wanted: BTreeSet<Address> = providers::wanted(site)
+        .into_keys()
+        .filter(|_| !site.options.destroy)
+        .map(|(account, cluster)| Address::OidcProvider { account: account.clone(), cluster: cluster.clone() })
+        .collect();
     for key in site.desired.accounts.keys() {
         let Some(account) = site.account(key) else { continue };
         for (folded, live) in &account.roles {
@@ -44,11 +49,6 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
                 _ => {}
             }
         }
-        let wanted: BTreeSet<Address> = providers::wanted(site)
-            .into_keys()
-            .filter(|_| !site.options.destroy)
-            .map(|(account, cluster)| Address::OidcProvider { account: account.clone(), cluster: cluster.clone() })
-            .collect();
         for (arn, live) in &account.providers {
             let address = site.provider_address(key, arn.host_path());
             match live {
@@ -124,7 +124,7 @@ fn role(site: &Site<'_>, draft: &mut Draft, (key, account): (&Key, &LiveAccount)
     if forgotten(site, &address, &before.tags) {
         let mut after = before.clone();
         after.tags = unmarked(&before.tags);
-        let made = parts::update_role(before, &after, &account.quotas, &documents(site, key));
+        let made = parts::update_role(before, &after, &account.quotas, site.documents(key));
         let change = Change::Update { before: before.clone(), after };
         return draft.step(
             &address,
@@ -144,7 +144,7 @@ fn role(site: &Site<'_>, draft: &mut Draft, (key, account): (&Key, &LiveAccount)
     }
     match still_pointing(site, draft, live) {
         Ok(needs) => {
-            let calls = parts::delete_role(before, &documents(site, key));
+            let calls = parts::delete_role(before, site.documents(key));
             let change = ResourceChange::Role(Box::new(Change::Delete { before: before.clone() }));
             draft.step(&address, change, iam(key, calls), needs, vec![reason(site)]);
         }
@@ -241,28 +241,23 @@ fn trusts_service_accounts(trust: &PolicyDocument, issuer: &str) -> bool {
 /// The steps that take the role's annotation off ServiceAccounts; or the one on which it stays.
 fn still_pointing(site: &Site<'_>, draft: &Draft, live: &LiveRole) -> Result<Vec<Address>, (String, String)> {
     let mut needs = Vec::new();
-    for (key, cluster) in &site.live.clusters {
-        for item in cluster.service_accounts.values().filter_map(Observed::present) {
-            if item.annotations.get(ROLE_ARN).map(String::as_str) != Some(live.arn.as_str()) {
-                continue;
-            }
-            let address = Address::ServiceAccount {
-                cluster: key.clone(),
-                namespace: item.namespace.clone(),
-                name: item.name.clone(),
-            };
-            let goes = draft.steps.get(&address).is_some_and(|step| match &step.change {
-                ResourceChange::ServiceAccount(change) => lets_go(change, live),
-                _ => false,
-            });
-            if !goes {
-                return Err((
-                    format!("`{address}` still points at it"),
-                    format!("take `{ROLE_ARN}` off it, where it is made (Helm values, Git), then plan again"),
-                ));
-            }
-            needs.push(address);
+    for (key, item) in site.pointing_at(&live.arn) {
+        let address = Address::ServiceAccount {
+            cluster: (*key).clone(),
+            namespace: item.namespace.clone(),
+            name: item.name.clone(),
+        };
+        let goes = draft.steps.get(&address).is_some_and(|step| match &step.change {
+            ResourceChange::ServiceAccount(change) => lets_go(change, live),
+            _ => false,
+        });
+        if !goes {
+            return Err((
+                format!("`{address}` still points at it"),
+                format!("take `{ROLE_ARN}` off it, where it is made (Helm values, Git), then plan again"),
+            ));
         }
+        needs.push(address);
     }
     Ok(needs)
 }

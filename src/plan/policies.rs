@@ -98,7 +98,7 @@ fn existing(
         let why = format!("it has {} characters, the quota is {}", after.document.size(), account.quotas.managed_size);
         return draft.refuse(address, why, "split it into two policies");
     }
-    let change = match (adopted, Change::between(Some(before.clone()), Some(after.clone()))) {
+    let change = match (adopted, Change::from_to(before, &after)) {
         (false, None) => return draft.matches(address),
         (false, Some(change)) => change,
         (true, _) => Change::Adopt { before: before.clone(), after: after.clone() },

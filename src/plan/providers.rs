@@ -31,10 +31,10 @@ pub(crate) fn wanted<'a>(site: &Site<'a>) -> BTreeMap<(&'a Key, &'a Key), BTreeS
     for role in site.desired.roles.values() {
         for binding in &role.bindings {
             if !matches!(site.issuer(&binding.cluster), Issuer::Gone(_)) {
-                wanted
-                    .entry((&role.account, &binding.cluster))
-                    .or_default()
-                    .insert(binding.effective_audience().to_owned());
+                let audiences = wanted.entry((&role.account, &binding.cluster)).or_default();
+                if !audiences.contains(binding.effective_audience()) {
+                    audiences.insert(binding.effective_audience().to_owned());
+                }
             }
         }
     }
@@ -109,7 +109,7 @@ fn existing(
         // one that is not ours is used as it is: it gets an audience, never a mark
         tags: if ours { marked(site, address, tags.clone()) } else { tags.clone() },
     };
-    let Some(change) = Change::between(Some(before.clone()), Some(after.clone())) else {
+    let Some(change) = Change::from_to(before, &after) else {
         return draft.matches(address);
     };
     let mut calls = parts::tags(&before.tags, &after.tags, &ProviderTags(arn));

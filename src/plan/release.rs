@@ -13,7 +13,7 @@ use crate::model::live::{LiveServiceAccount, Observed};
 use crate::model::marks::{ADDRESS, CREATED, OWNER, address_mark};
 use crate::model::note::Severity;
 use crate::model::resource::{Pairs, ServiceAccount};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Marks by which other tools know their own objects: Helm, Argo CD and Flux.
 const FOREIGN_MARKS: [&str; 6] = [
@@ -27,9 +27,9 @@ const FOREIGN_MARKS: [&str; 6] = [
 
 /// Plans what is ours and undeclared, or everything that is ours when all goes away.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    let declared: BTreeSet<Address> =
-        if site.options.destroy { BTreeSet::new() } else { managed(site).into_keys().collect() };
-    let trusted: BTreeSet<Address> = site
+    let declared: HashSet<Address> =
+        managed(site).filter(|_| !site.options.destroy).map(|(address, _)| address).collect();
+    let trusted: HashSet<Address> = site
         .exact_bindings()
         .filter(|(_, _, binding, _)| binding.manage == Manage::None && !site.options.destroy)
         .map(|(_, _, _, address)| address)
@@ -77,7 +77,7 @@ fn forget(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live
     let mut after = before.clone();
     after.labels.remove(OWNER);
     after.annotations.retain(|annotation, _| annotation != ADDRESS && annotation != CREATED);
-    let Some(change) = Change::between(Some(before.clone()), Some(after.clone())) else {
+    let Some(change) = Change::from_to(&before, &after) else {
         return stuck(draft, address, &held);
     };
     let call = KubernetesCall::Apply { uid: live.uid.clone(), from: before, to: after, force: false };
@@ -132,7 +132,7 @@ fn marked_cluster(mark: &str) -> Option<Key> {
 /// Says that our label is held by others alone, so that nothing of it can be given up by us.
 fn stuck(draft: &mut Draft, address: &Address, held: &Held<'_>) {
     let text = format!("it carries our label, which only {} can take off", held.others().join(", "));
-    draft.known.insert(address.clone());
+    draft.know(address);
     draft.note(address, Severity::Low, "label-held", None, text);
 }
 

@@ -72,8 +72,7 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, role: &desired
     if over_quota(draft, address, &after, account) {
         return;
     }
-    let documents = documents(site, &role.account);
-    let calls = parts::create_role(&after, &documents);
+    let calls = parts::create_role(&after, site.documents(&role.account));
     let reasons = vec![format!("declared at {}, not there", role.origin), budget_line(&after, account)];
     let change = ResourceChange::Role(Box::new(Change::Create { after }));
     draft.step(address, change, iam(&role.account, calls), dependencies(site, role), reasons);
@@ -109,8 +108,9 @@ fn existing(
         let text = format!("the live role keeps its path `{}`; new roles get `{}`", before.path, role.path);
         draft.note(address, Severity::Info, "path-kept", Some(&role.origin), text);
     }
-    let trust = match site.grants(role) {
-        Ok(grants) => trust::build(&grants, &role.extra_trust),
+    let grants = site.grants(role);
+    let trust = match &grants {
+        Ok(grants) => trust::build(grants, &role.extra_trust),
         // while an issuer is unknown or its cluster is not found, trust stays as it is
         Err(_) => before.trust.clone(),
     };
@@ -122,12 +122,12 @@ fn existing(
         return;
     }
     let trust_changes = before.trust != after.trust;
-    if site.grants(role).is_err() {
+    if grants.is_err() {
         draft.hold(address, Hold::Unknown);
     }
-    let change = match (adopted, Change::between(Some(before.clone()), Some(after.clone()))) {
+    let change = match (adopted, Change::from_to(before, &after)) {
         (false, None) => {
-            draft.known.insert(address.clone());
+            draft.know(address);
             if !draft.held.contains_key(address) {
                 draft.matches(address);
             }
@@ -136,7 +136,7 @@ fn existing(
         (false, Some(change)) => change,
         (true, _) => Change::Adopt { before: before.clone(), after: after.clone() },
     };
-    let made = parts::update_role(before, &after, &account.quotas, &documents(site, &role.account));
+    let made = parts::update_role(before, &after, &account.quotas, site.documents(&role.account));
     let verb = if adopted { "taken over" } else { "differs from its declaration" };
     let mut reasons = vec![format!("{verb}, declared at {}", role.origin)];
     reasons.extend(trust_changes.then(|| budget_line(&after, account)));
@@ -203,6 +203,9 @@ fn lost_issuer(
     before: &PolicyDocument,
     after: &PolicyDocument,
 ) -> Option<(String, String)> {
+    if before == after {
+        return None;
+    }
     let kept = after.federated_issuers();
     before
         .federated_issuers()

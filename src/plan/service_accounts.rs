@@ -2,11 +2,11 @@
 
 use super::change::{Change, ResourceChange};
 use super::draft::{Draft, Hold};
-use super::site::{Issuer, Site};
-use crate::ids::Key;
+use super::site::{Issuer, Site, exact};
+use crate::ids::{Key, RoleArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, KubernetesCall};
-use crate::model::desired::{self, Binding, Manage, Subject};
+use crate::model::desired::{Binding, Manage, Subject};
 use crate::model::live::{LiveCluster, LiveServiceAccount, Observed};
 use crate::model::marks::{
     ADDRESS, AUDIENCE, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark, field_manager,
@@ -18,23 +18,25 @@ use std::collections::{BTreeMap, BTreeSet};
 /// One declared object that irsa looks after.
 pub(crate) struct Managed<'a> {
     pub role_key: &'a Key,
-    pub role: &'a desired::Role,
     pub binding: &'a Binding,
+    /// The role's; nothing if its account is not declared.
+    pub arn: Option<RoleArn>,
 }
 
 /// The declared objects that irsa looks after, in clusters that are there.
-pub(crate) fn managed<'a>(site: &Site<'a>) -> BTreeMap<Address, Managed<'a>> {
-    site.exact_bindings()
-        .filter(|(_, _, binding, _)| {
-            binding.manage != Manage::None && !matches!(site.issuer(&binding.cluster), Issuer::Gone(_))
-        })
-        .map(|(role_key, role, binding, address)| (address, Managed { role_key, role, binding }))
-        .collect()
+pub(crate) fn managed<'a>(site: &Site<'a>) -> impl Iterator<Item = (Address, Managed<'a>)> {
+    site.desired.roles.iter().flat_map(|(role_key, role)| {
+        let arn = site.role_arn(role);
+        let here = |binding: &Binding| !matches!(site.issuer(&binding.cluster), Issuer::Gone(_));
+        exact(role)
+            .filter(move |(binding, _)| binding.manage != Manage::None && here(binding))
+            .map(move |(binding, address)| (address, Managed { role_key, binding, arn: arn.clone() }))
+    })
 }
 
 /// Plans every declared ServiceAccount.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    for (address, item) in managed(site) {
+    for (address, item) in managed(site).collect::<BTreeMap<_, _>>() {
         draft.depends(&address, [Address::role(item.role_key)]);
         let Some(cluster) = site.cluster(&item.binding.cluster) else {
             draft.hold(&address, Hold::Unknown);
@@ -75,7 +77,7 @@ fn look<'a>(cluster: &'a LiveCluster, subject: &Subject) -> Look<'a> {
 }
 
 fn wait(draft: &mut Draft, address: &Address, item: &Managed<'_>, why: &str) {
-    draft.known.insert(address.clone());
+    draft.know(address);
     draft.waiting.insert(address.clone());
     draft.note(address, Severity::Info, "waiting", Some(&item.binding.origin), why);
 }
@@ -96,7 +98,7 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed
 /// The labels and annotations that it should have from us.
 fn wanted(site: &Site<'_>, address: &Address, item: &Managed<'_>) -> Option<ServiceAccount> {
     let Subject::Exact(namespace, name) = &item.binding.subject else { return None };
-    let arn = site.role_arn(item.role)?;
+    let arn = item.arn.as_ref()?;
     let Binding { audience, token_expiration, sts_regional_endpoints, .. } = item.binding;
     let mut annotations =
         Pairs::from([(ROLE_ARN.to_owned(), arn.to_string()), (ADDRESS.to_owned(), address_mark(address))]);
@@ -143,13 +145,13 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
         let hint = "take the field out of what that manager applies, or take it with `--force-conflicts`";
         return draft.refuse(address, why, hint);
     }
+    let Some(change) = Change::from_to(&before, &after) else {
+        return draft.matches(address);
+    };
     let mut reasons = vec![format!("differs from its declaration at {}", item.binding.origin)];
     let taken = if drifted.is_empty() { &foreign } else { &drifted };
     reasons
         .extend(taken.iter().map(|conflict| format!("{} is taken back from `{}`", conflict.field, conflict.manager)));
-    let Some(change) = Change::between(Some(before.clone()), Some(after.clone())) else {
-        return draft.matches(address);
-    };
     let force = site.options.force_conflicts;
     let call =
         KubernetesCall::Apply { uid: live.uid.clone(), from: before, to: after, force: force || !conflicts.is_empty() };

@@ -1,15 +1,20 @@
 //! Both sides of the comparison at one table, and the questions that every kind of object asks of them: which account
 //! may be used, which issuer a cluster has, whose an object is.
 
+use super::parts::Documents;
+use super::roles;
 use super::step::Options;
 use crate::ids::{IssuerUrl, Key, PolicyArn, ProviderArn, RoleArn};
 use crate::model::address::{Address, OrphanKind};
 use crate::model::desired::{Adopt, Attachment, Binding, ClusterState, Desired, Role, Subject};
-use crate::model::live::{Access, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, Observed};
-use crate::model::marks::{ADDRESS, OWNER};
+use crate::model::live::{
+    Access, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveServiceAccount, Observed,
+};
+use crate::model::marks::{ADDRESS, OWNER, ROLE_ARN};
 use crate::model::resource::Pairs;
 use crate::policy::trust::Grant;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What is known of a cluster's issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +57,35 @@ pub(crate) struct Site<'a> {
     issuers: BTreeMap<Key, Issuer>,
     /// Clusters that turned out to have the issuer of another one.
     pub doubles: BTreeMap<Key, Key>,
+    /// The declared roles by account and folded name.
+    roles: HashMap<(&'a Key, String), (&'a Key, &'a Role)>,
+    /// The keys of the declared policies by account and folded name.
+    policies: HashMap<(&'a Key, String), &'a Key>,
+    /// The live policies by account and folded name.
+    live_policies: HashMap<(&'a Key, String), (&'a PolicyArn, &'a Observed<LivePolicy>)>,
+    /// Clusters by host and path of their issuer.
+    by_issuer: HashMap<String, Key>,
+    /// What is known of the documents of each account's policies.
+    documents: BTreeMap<&'a Key, OnceCell<Documents<'a>>>,
+    /// Every ServiceAccount that names a role, by its ARN.
+    pointing: OnceCell<HashMap<&'a str, Vec<(&'a Key, &'a LiveServiceAccount)>>>,
 }
 
 impl<'a> Site<'a> {
     pub(crate) fn new(desired: &'a Desired, live: &'a Live, options: &'a Options) -> Self {
-        let mut site = Self { desired, live, options, issuers: BTreeMap::new(), doubles: BTreeMap::new() };
+        let mut site = Self {
+            desired,
+            live,
+            options,
+            issuers: BTreeMap::new(),
+            doubles: BTreeMap::new(),
+            roles: HashMap::new(),
+            policies: HashMap::new(),
+            live_policies: HashMap::new(),
+            by_issuer: HashMap::new(),
+            documents: desired.accounts.keys().map(|key| (key, OnceCell::new())).collect(),
+            pointing: OnceCell::new(),
+        };
         for (key, cluster) in &desired.clusters {
             let issuer = match cluster.state {
                 ClusterState::Gone => Issuer::Gone(
@@ -76,7 +105,31 @@ impl<'a> Site<'a> {
             site.issuers.insert(key.clone(), issuer);
         }
         site.find_doubles();
+        site.index();
         site
+    }
+
+    /// Notes what is looked for by name; the first one counts, as in a search from the beginning.
+    fn index(&mut self) {
+        for (key, role) in &self.desired.roles {
+            self.roles.entry((&role.account, role.name.folded())).or_insert((key, role));
+        }
+        for ((account, key), policy) in &self.desired.policies {
+            self.policies.entry((account, policy.name.folded())).or_insert(key);
+        }
+        for (key, account) in &self.live.accounts {
+            for (arn, policy) in &account.policies {
+                self.live_policies.entry((key, arn.name().to_lowercase())).or_insert((arn, policy));
+            }
+        }
+        for (key, issuer) in &self.issuers {
+            let host_path = match issuer {
+                Issuer::Known(url) => url.host_path(),
+                Issuer::Gone(Some(gone)) => gone,
+                Issuer::Gone(None) | Issuer::Missing | Issuer::Unknown(_) => continue,
+            };
+            self.by_issuer.entry(host_path.to_owned()).or_insert_with(|| key.clone());
+        }
     }
 
     /// Two keys of one cluster would fight over its provider and its ServiceAccounts.
@@ -116,11 +169,7 @@ impl<'a> Site<'a> {
 
     /// The declared cluster, active or gone, that has this issuer.
     pub(crate) fn cluster_of(&self, host_path: &str) -> Option<(&Key, &Issuer)> {
-        self.issuers.iter().find(|(_, issuer)| match issuer {
-            Issuer::Known(url) => url.host_path() == host_path,
-            Issuer::Gone(Some(gone)) => gone == host_path,
-            Issuer::Gone(None) | Issuer::Missing | Issuer::Unknown(_) => false,
-        })
+        self.issuers.get_key_value(self.by_issuer.get(host_path)?)
     }
 
     /// A cluster whose issuer could not be told.
@@ -181,7 +230,30 @@ impl<'a> Site<'a> {
         account: &Key,
         folded: &str,
     ) -> Option<(&'a PolicyArn, &'a Observed<LivePolicy>)> {
-        self.account(account)?.policies.iter().find(|(arn, _)| arn.name().to_lowercase() == folded)
+        self.account(account)?;
+        self.live_policies.get(&(account, folded.to_owned())).copied()
+    }
+
+    /// The documents of the account's policies, where they are ours or were read.
+    pub(crate) fn documents(&self, account: &Key) -> &Documents<'a> {
+        static NONE: Documents<'static> = BTreeMap::new();
+        self.documents.get(account).map_or(&NONE, |cell| cell.get_or_init(|| roles::documents(self, account)))
+    }
+
+    /// Every ServiceAccount whose annotation names the role.
+    pub(crate) fn pointing_at(&self, role: &RoleArn) -> &[(&'a Key, &'a LiveServiceAccount)] {
+        let all = self.pointing.get_or_init(|| {
+            let mut all: HashMap<&'a str, Vec<_>> = HashMap::new();
+            for (key, cluster) in &self.live.clusters {
+                for item in cluster.service_accounts.values().filter_map(Observed::present) {
+                    if let Some(arn) = item.annotations.get(ROLE_ARN) {
+                        all.entry(arn).or_default().push((key, item));
+                    }
+                }
+            }
+            all
+        });
+        all.get(role.as_str()).map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn attachment_arn(&self, account: &Key, attachment: &Attachment) -> Option<PolicyArn> {
@@ -277,7 +349,7 @@ impl<'a> Site<'a> {
 
     /// The declared role of this IAM name in the account.
     pub(crate) fn declared_role(&self, account: &Key, folded: &str) -> Option<(&'a Key, &'a Role)> {
-        self.desired.roles.iter().find(|(_, role)| &role.account == account && role.name.folded() == folded)
+        self.roles.get(&(account, folded.to_owned())).copied()
     }
 
     /// The printed name of a live role: its declared address, or that of an orphan.
@@ -291,13 +363,8 @@ impl<'a> Site<'a> {
     /// The printed name of a live policy.
     pub(crate) fn policy_address(&self, account: &Key, arn: &PolicyArn) -> Address {
         let folded = arn.name().to_lowercase();
-        let declared = self
-            .desired
-            .policies
-            .iter()
-            .find(|((owner, _), policy)| owner == account && policy.name.folded() == folded);
-        match declared {
-            Some(((account, key), _)) => Address::Policy { account: account.clone(), key: key.clone() },
+        match self.policies.get(&(account, folded)) {
+            Some(key) => Address::Policy { account: account.clone(), key: (*key).clone() },
             None => Address::Orphan { account: account.clone(), kind: OrphanKind::Policy, name: arn.name().to_owned() },
         }
     }
@@ -316,18 +383,22 @@ impl<'a> Site<'a> {
 
     /// The bindings to one ServiceAccount object, whoever looks after it.
     pub(crate) fn exact_bindings(&self) -> impl Iterator<Item = (&'a Key, &'a Role, &'a Binding, Address)> {
-        self.desired.roles.iter().flat_map(|(key, role)| {
-            role.bindings.iter().filter_map(move |binding| {
-                let Subject::Exact(namespace, name) = &binding.subject else { return None };
-                let address = Address::ServiceAccount {
-                    cluster: binding.cluster.clone(),
-                    namespace: namespace.clone(),
-                    name: name.clone(),
-                };
-                Some((key, role, binding, address))
-            })
-        })
+        let all = self.desired.roles.iter();
+        all.flat_map(|(key, role)| exact(role).map(move |(binding, address)| (key, role, binding, address)))
     }
+}
+
+/// The bindings of a role that mean one ServiceAccount each.
+pub(crate) fn exact(role: &Role) -> impl Iterator<Item = (&Binding, Address)> {
+    role.bindings.iter().filter_map(|binding| {
+        let Subject::Exact(namespace, name) = &binding.subject else { return None };
+        let address = Address::ServiceAccount {
+            cluster: binding.cluster.clone(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+        };
+        Some((binding, address))
+    })
 }
 
 /// The cluster of the provider address that an object is marked with.

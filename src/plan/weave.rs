@@ -87,6 +87,11 @@ impl Pair {
     }
 }
 
+/// Whether there is anything to order.
+pub(crate) fn has_pairs(draft: &Draft) -> bool {
+    !pairs(draft).is_empty()
+}
+
 fn pairs(draft: &Draft) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for step in draft.steps.values() {

@@ -2,20 +2,32 @@
 
 use super::canonical::{self, CanonicalDocument, CanonicalStatement, Version};
 use super::parse::{self, Fault, Node, ParseError};
-use serde_json::Value;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// A policy document. `==` is equality by meaning; the text is kept for display and for sending.
+/// A policy document. `==` is equality by meaning; the text is kept for display and for sending. A clone shares all of
+/// it: one document is held by what is declared, what is live and every call between them.
 #[derive(Debug, Clone)]
-pub struct PolicyDocument {
-    text: String,
-    value: Value,
+pub struct PolicyDocument(Arc<Inner>);
+
+/// What most documents are never asked for is made when they are.
+#[derive(Debug)]
+struct Inner {
+    /// As it was written.
+    text: OnceLock<String>,
+    /// `Id` and `Version`, as they were written.
+    head: Map<String, Value>,
+    /// Whether the only statement was written without a list.
+    single: bool,
     /// In the order of the text; none if it is opaque.
     statements: Vec<Statement>,
     body: Body,
     /// Why it is opaque.
     problem: Option<ParseError>,
+    value: OnceLock<Value>,
+    size: OnceLock<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +55,7 @@ pub struct Statement {
 
 impl PartialEq for PolicyDocument {
     fn eq(&self, other: &Self) -> bool {
-        self.body == other.body
+        Arc::ptr_eq(&self.0, &other.0) || self.0.body == other.0.body
     }
 }
 
@@ -73,12 +85,9 @@ impl PolicyDocument {
     /// cannot be read is kept as it is, and equals nothing else.
     pub fn live(text: &str) -> Self {
         let decoded = parse::percent_decode(text);
-        Self::read(&decoded, None).unwrap_or_else(|mut errors| Self {
-            value: Value::String(decoded.clone()),
-            statements: Vec::new(),
-            body: Body::Opaque(decoded.clone()),
-            problem: Some(errors.swap_remove(0)),
-            text: decoded,
+        Self::read(&decoded, None).unwrap_or_else(|mut errors| {
+            let body = Body::Opaque(decoded.clone());
+            Self::of(Some(decoded), (Map::new(), false), Vec::new(), body, Some(errors.swap_remove(0)))
         })
     }
 
@@ -87,72 +96,101 @@ impl PolicyDocument {
         let node = parse::strict_json(text).map_err(|error| vec![error])?;
         let (document, canonical) = canonical::document(&node, kind)
             .map_err(|faults| faults.into_iter().map(|fault| fault.locate(text)).collect::<Vec<_>>())?;
-        let value = node.into_value();
-        let statements = parse::statement_values(&value)
-            .into_iter()
-            .zip(canonical)
-            .map(|(value, canonical)| Statement { value: Arc::new(value.clone()), canonical })
-            .collect();
-        Ok(Self { text: text.to_owned(), value, statements, body: Body::Parsed(document), problem: None })
+        let Value::Object(mut head) = node.into_value() else { unreachable!("a policy is an object") };
+        let (values, single) = match head.remove(STATEMENT) {
+            Some(Value::Array(list)) => (list, false),
+            only => (only.into_iter().collect(), true),
+        };
+        let statements = values.into_iter().zip(canonical);
+        let statements = statements.map(|(value, canonical)| Statement { value: Arc::new(value), canonical }).collect();
+        Ok(Self::of(Some(text.to_owned()), (head, single), statements, Body::Parsed(document), None))
     }
 
     /// Puts a document (Version 2012-10-17) together from statements, in the order given.
     pub fn from_statements(statements: &[Statement]) -> Self {
-        let list: Vec<&Value> = statements.iter().map(Statement::value).collect();
-        let value = serde_json::json!({ "Version": "2012-10-17", "Statement": list });
         let body = Body::Parsed(CanonicalDocument {
             version: Version::Current,
             statements: statements.iter().map(|statement| Arc::clone(&statement.canonical)).collect(),
         });
-        Self { text: value.to_string(), value, statements: statements.to_vec(), body, problem: None }
+        let head = Map::from_iter([("Version".to_owned(), Value::from("2012-10-17"))]);
+        Self::of(None, (head, false), statements.to_vec(), body, None)
+    }
+
+    fn of(
+        text: Option<String>,
+        (head, single): (Map<String, Value>, bool),
+        statements: Vec<Statement>,
+        body: Body,
+        problem: Option<ParseError>,
+    ) -> Self {
+        let text = text.map_or_else(OnceLock::new, OnceLock::from);
+        let (value, size) = (OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Inner { text, head, single, statements, body, problem, value, size }))
     }
 
     /// The statements in the order of the text; none if the document is opaque.
     pub fn statements(&self) -> Vec<Statement> {
-        self.statements.clone()
+        self.0.statements.clone()
     }
 
     /// Why the strict reader refused it, if it did.
     pub fn problem(&self) -> Option<&ParseError> {
-        self.problem.as_ref()
+        self.0.problem.as_ref()
     }
 
     /// Whether it says the version of the policy language that this program writes.
     pub(crate) fn is_current(&self) -> bool {
-        matches!(&self.body, Body::Parsed(CanonicalDocument { version: Version::Current, .. }))
+        matches!(&self.0.body, Body::Parsed(CanonicalDocument { version: Version::Current, .. }))
     }
 
     /// Whether its statements mean the same in a document of the current version: in one of the old version `${…}` is
     /// a text (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>).
     pub(crate) fn carries_over(&self) -> bool {
-        self.is_parsed() && (self.is_current() || !self.value.to_string().contains("${"))
+        self.is_parsed() && (self.is_current() || !self.minified().contains("${"))
     }
 
     /// Whether the strict reader understood it.
     pub fn is_parsed(&self) -> bool {
-        matches!(self.body, Body::Parsed(_))
+        matches!(self.0.body, Body::Parsed(_))
     }
 
     /// The document as JSON, as it was written; a string if it is opaque.
     pub fn value(&self) -> &Value {
-        &self.value
+        self.0.value.get_or_init(|| self.to_value())
+    }
+
+    /// The same for one who keeps it: the document does not.
+    pub(crate) fn to_value(&self) -> Value {
+        match &self.0.body {
+            Body::Parsed(_) => {
+                let mut values = self.0.statements.iter().map(|statement| statement.value().clone());
+                let statements =
+                    if self.0.single { values.next().unwrap_or_default() } else { Value::Array(values.collect()) };
+                let mut document = self.0.head.clone();
+                document.insert(STATEMENT.to_owned(), statements);
+                Value::Object(document)
+            }
+            Body::Opaque(text) => Value::String(text.clone()),
+        }
     }
 
     /// The text as it was written.
     pub fn text(&self) -> &str {
-        &self.text
+        self.0.text.get_or_init(|| json(&*self.0))
     }
 
     /// The text to send: without white space outside strings.
     pub fn minified(&self) -> String {
-        if self.is_parsed() { self.value.to_string() } else { self.text.clone() }
+        if self.is_parsed() { json(&*self.0) } else { self.text().to_owned() }
     }
 
     /// The size that AWS counts: all characters but white space, wherever that stands
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>). White space is what JSON calls
     /// so; of any other blank IAM takes only U+0085 and U+00A0, which are counted, to be safe.
     pub fn size(&self) -> usize {
-        self.minified().chars().filter(|c| !matches!(c, ' ' | '\t' | '\n' | '\r')).count()
+        // of a character of several bytes the first alone counts
+        let counted = |byte: &u8| !matches!(*byte, b' ' | b'\t' | b'\n' | b'\r' | 0x80..=0xbf);
+        *self.0.size.get_or_init(|| self.minified().bytes().filter(counted).count())
     }
 
     /// Host and path of every issuer that a `Federated` principal of this (trust) policy names.
@@ -166,8 +204,8 @@ impl PolicyDocument {
     /// Every `Federated` principal of this (trust) policy, as it stands there. Of an opaque document, every text in it
     /// that may be one: a provider must not be taken for unused because of a policy that cannot be read.
     pub fn federated_providers(&self) -> BTreeSet<String> {
-        match &self.body {
-            Body::Parsed(_) => self.statements.iter().flat_map(Statement::federated_providers).collect(),
+        match &self.0.body {
+            Body::Parsed(_) => self.0.statements.iter().flat_map(Statement::federated_providers).collect(),
             Body::Opaque(text) => {
                 let plain = text.replace("\\/", "/");
                 let words = plain.split(|c: char| c == '"' || c == '\'' || c.is_whitespace());
@@ -175,6 +213,32 @@ impl PolicyDocument {
             }
         }
     }
+}
+
+const STATEMENT: &str = "Statement";
+
+/// The document without white space, its elements in the order of their names.
+impl Serialize for Inner {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.head.len() + 1))?;
+        let (before, after): (Vec<_>, Vec<_>) = self.head.iter().partition(|(key, _)| key.as_str() < STATEMENT);
+        for (key, value) in before {
+            map.serialize_entry(key, value)?;
+        }
+        let values = || self.statements.iter().map(Statement::value);
+        match values().next().filter(|_| self.single) {
+            Some(only) => map.serialize_entry(STATEMENT, only)?,
+            None => map.serialize_entry(STATEMENT, &values().collect::<Vec<_>>())?,
+        }
+        for (key, value) in after {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
 impl Statement {

@@ -61,15 +61,6 @@ pub(crate) fn percent_decode(text: &str) -> String {
     }
 }
 
-/// The statements of a document: a list, or a single one.
-pub(crate) fn statement_values(document: &Value) -> Vec<&Value> {
-    match document.get("Statement") {
-        Some(Value::Array(list)) => list.iter().collect(),
-        Some(single) => vec![single],
-        None => Vec::new(),
-    }
-}
-
 /// A string or a list of strings as a list.
 pub(crate) fn strings(value: Option<&Value>) -> Vec<String> {
     match value {

@@ -14,7 +14,7 @@ const STATEMENT: [&str; 9] =
 const PRINCIPALS: [&str; 4] = ["AWS", "Service", "Federated", "CanonicalUser"];
 
 /// Reads a document; `None` for `kind` is a live one. The statements come in the order of the text.
-pub(crate) fn document(node: &Node, kind: Option<Kind>) -> Result<(CanonicalDocument, Vec<Read>), Vec<Fault>> {
+pub(crate) fn document(node: &Node<'_>, kind: Option<Kind>) -> Result<(CanonicalDocument, Vec<Read>), Vec<Fault>> {
     let mut reader = Reader { kind, faults: Vec::new() };
     let read = reader.document(node);
     match read {
@@ -27,7 +27,7 @@ pub(crate) fn document(node: &Node, kind: Option<Kind>) -> Result<(CanonicalDocu
 }
 
 /// Reads one statement; `None` for `kind` is one that may stand anywhere.
-pub(crate) fn statement(node: &Node, kind: Option<Kind>) -> Result<Read, Vec<Fault>> {
+pub(crate) fn statement(node: &Node<'_>, kind: Option<Kind>) -> Result<Read, Vec<Fault>> {
     let mut reader = Reader { kind, faults: Vec::new() };
     reader.characters(node);
     let read = reader.statement(node);
@@ -59,7 +59,7 @@ impl Reader {
         self.kind.is_some()
     }
 
-    fn document(&mut self, node: &Node) -> Option<(Version, Vec<Read>)> {
+    fn document(&mut self, node: &Node<'_>) -> Option<(Version, Vec<Read>)> {
         self.characters(node);
         let Some(entries) = node.object() else {
             return self.fault(node.at, "a policy must be an object");
@@ -84,7 +84,7 @@ impl Reader {
         Some((version?, statements?))
     }
 
-    fn version(&mut self, node: &Node) -> Option<Version> {
+    fn version(&mut self, node: &Node<'_>) -> Option<Version> {
         match &node.shape {
             Shape::Text(text) if text == "2012-10-17" => Some(Version::Current),
             Shape::Text(text) if text == "2008-10-17" => Some(Version::Old),
@@ -92,7 +92,7 @@ impl Reader {
         }
     }
 
-    fn statement(&mut self, node: &Node) -> Option<Read> {
+    fn statement(&mut self, node: &Node<'_>) -> Option<Read> {
         let Some(entries) = node.object() else {
             return self.fault(node.at, "a statement must be an object");
         };
@@ -120,7 +120,7 @@ impl Reader {
     }
 
     /// Whether the elements are those of the kind of document.
-    fn fits(&mut self, node: &Node, entries: &[Entry], effect: Option<Effect>) {
+    fn fits(&mut self, node: &Node<'_>, entries: &[Entry<'_>], effect: Option<Effect>) {
         let principal = find(entries, "Principal").or_else(|| find(entries, "NotPrincipal"));
         let resource = find(entries, "Resource").or_else(|| find(entries, "NotResource"));
         match self.kind {
@@ -149,8 +149,8 @@ impl Reader {
     }
 
     /// Element names count with their case.
-    fn known(&mut self, entries: &[Entry], names: &[&str]) {
-        for entry in entries.iter().filter(|entry| !names.contains(&entry.key.as_str())) {
+    fn known(&mut self, entries: &[Entry<'_>], names: &[&str]) {
+        for entry in entries.iter().filter(|entry| !names.contains(&&*entry.key)) {
             let message = match names.iter().find(|name| name.eq_ignore_ascii_case(&entry.key)) {
                 Some(name) => format!("unknown element `{}`: it is written `{name}`", entry.key),
                 None => format!("unknown element `{}`", entry.key),
@@ -161,7 +161,7 @@ impl Reader {
 
     /// `Sid` and `Id` mean nothing, but IAM takes only letters and digits in the `Sid` of a permission policy
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html>).
-    fn label(&mut self, entries: &[Entry], name: &str) {
+    fn label(&mut self, entries: &[Entry<'_>], name: &str) {
         let Some(entry) = find(entries, name) else { return };
         match &entry.value.shape {
             Shape::Text(text)
@@ -178,7 +178,7 @@ impl Reader {
         }
     }
 
-    fn effect(&mut self, node: &Node, entries: &[Entry]) -> Option<Effect> {
+    fn effect(&mut self, node: &Node<'_>, entries: &[Entry<'_>]) -> Option<Effect> {
         let Some(entry) = find(entries, "Effect") else {
             return self.fault(node.at, "a statement needs `Effect`");
         };
@@ -192,10 +192,10 @@ impl Reader {
     /// An element and its `Not` counterpart, which exclude each other.
     fn pair<T: Ord>(
         &mut self,
-        entries: &[Entry],
+        entries: &[Entry<'_>],
         plain: &str,
         not: &str,
-        read: fn(&mut Self, &Entry) -> Option<BTreeSet<T>>,
+        read: fn(&mut Self, &Entry<'_>) -> Option<BTreeSet<T>>,
     ) -> Option<Choice<T>> {
         match (find(entries, plain), find(entries, not)) {
             (Some(_), Some(entry)) => self.fault(entry.at, format!("`{plain}` and `{not}` exclude each other")),
@@ -206,7 +206,7 @@ impl Reader {
     }
 
     /// One string or a list of them, with their places.
-    fn texts<'n>(&mut self, name: &str, node: &'n Node) -> Option<Vec<(&'n str, Option<usize>)>> {
+    fn texts<'n>(&mut self, name: &str, node: &'n Node<'_>) -> Option<Vec<(&'n str, Option<usize>)>> {
         let items = match &node.shape {
             Shape::List(list) if list.is_empty() => return self.fault(node.at, format!("`{name}` must not be empty")),
             Shape::List(list) => list.as_slice(),
@@ -217,14 +217,14 @@ impl Reader {
             let Shape::Text(text) = &item.shape else {
                 return self.fault(item.at, format!("`{name}` must be a string or a list of strings"));
             };
-            texts.push((text.as_str(), item.at));
+            texts.push((&**text, item.at));
         }
         Some(texts)
     }
 
     /// The case of actions does not count
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html>).
-    fn actions(&mut self, entry: &Entry) -> Option<BTreeSet<String>> {
+    fn actions(&mut self, entry: &Entry<'_>) -> Option<BTreeSet<String>> {
         let texts = self.texts(&entry.key, &entry.value)?;
         let declared = self.declared();
         for (text, at) in texts.iter().filter(|_| declared) {
@@ -247,7 +247,7 @@ impl Reader {
         Some(texts.into_iter().map(|(text, _)| text.to_ascii_lowercase()).collect())
     }
 
-    fn resources(&mut self, entry: &Entry) -> Option<BTreeSet<String>> {
+    fn resources(&mut self, entry: &Entry<'_>) -> Option<BTreeSet<String>> {
         let texts = self.texts(&entry.key, &entry.value)?;
         for (text, at) in &texts {
             if self.declared() && *text != "*" && !text.starts_with("arn:") {
@@ -259,7 +259,7 @@ impl Reader {
 
     /// Everyone is `"*"` and `{"AWS": "*"}` alike
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>).
-    fn principals(&mut self, entry: &Entry) -> Option<BTreeSet<Principal>> {
+    fn principals(&mut self, entry: &Entry<'_>) -> Option<BTreeSet<Principal>> {
         let name = &entry.key;
         let kinds = match &entry.value.shape {
             Shape::Text(text) if text == "*" => return Some(BTreeSet::from([Principal::Aws("*".into())])),
@@ -279,7 +279,7 @@ impl Reader {
                 if let Some(message) = self.declared().then(|| misnamed(&kind.key, text)).flatten() {
                     self.fault::<()>(at, message);
                 }
-                set.insert(match kind.key.as_str() {
+                set.insert(match &*kind.key {
                     "AWS" => fold::aws_principal(text),
                     // case-sensitive, unlike other host names
                     // (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceLinkedRole.html>)
@@ -292,7 +292,7 @@ impl Reader {
         Some(set)
     }
 
-    fn conditions(&mut self, node: &Node) -> Option<BTreeMap<Operator, BTreeMap<String, BTreeSet<String>>>> {
+    fn conditions(&mut self, node: &Node<'_>) -> Option<BTreeMap<Operator, BTreeMap<String, BTreeSet<String>>>> {
         let Some(entries) = node.object() else {
             return self.fault(node.at, "`Condition` must be an object");
         };
@@ -305,7 +305,7 @@ impl Reader {
                     continue;
                 }
                 // AWS may know more operators than we do; nothing of an unknown one is folded
-                None => Operator { quantifier: Quantifier::One, base: entry.key.clone(), if_exists: false },
+                None => Operator { quantifier: Quantifier::One, base: entry.key.to_string(), if_exists: false },
             };
             let Some(block) = self.block(entry, &operator) else { continue };
             if conditions.insert(operator, block).is_some() {
@@ -317,7 +317,7 @@ impl Reader {
     }
 
     /// The keys and values under one operator.
-    fn block(&mut self, entry: &Entry, operator: &Operator) -> Option<BTreeMap<String, BTreeSet<String>>> {
+    fn block(&mut self, entry: &Entry<'_>, operator: &Operator) -> Option<BTreeMap<String, BTreeSet<String>>> {
         let keys = match entry.value.object() {
             Some([]) => return self.fault(entry.value.at, format!("`{}` must not be empty", entry.key)),
             Some(keys) => keys,
@@ -342,7 +342,7 @@ impl Reader {
     }
 
     /// Booleans and numbers stand for their text.
-    fn values(&mut self, key: &Entry) -> Option<BTreeSet<String>> {
+    fn values(&mut self, key: &Entry<'_>) -> Option<BTreeSet<String>> {
         let items = match &key.value.shape {
             Shape::List(list) if list.is_empty() => {
                 return self.fault(key.value.at, format!("`{}` must not be empty", key.key));
@@ -353,7 +353,7 @@ impl Reader {
         let mut values = BTreeSet::new();
         for item in items {
             values.insert(match &item.shape {
-                Shape::Text(text) => text.clone(),
+                Shape::Text(text) => text.to_string(),
                 Shape::Bool(bool) => bool.to_string(),
                 Shape::Number(number) => number.to_string(),
                 Shape::Null | Shape::List(_) | Shape::Object(_) => {
@@ -367,7 +367,7 @@ impl Reader {
 
     /// IAM takes tab, line feed, carriage return and U+0020 to U+00FF in a policy, nothing else
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
-    fn characters(&mut self, node: &Node) {
+    fn characters(&mut self, node: &Node<'_>) {
         if !self.declared() {
             return;
         }
@@ -393,7 +393,7 @@ impl Reader {
     }
 }
 
-fn find<'a>(entries: &'a [Entry], name: &str) -> Option<&'a Entry> {
+fn find<'a, 't>(entries: &'a [Entry<'t>], name: &str) -> Option<&'a Entry<'t>> {
     entries.iter().find(|entry| entry.key == name)
 }
 

@@ -5,6 +5,7 @@
 
 use super::{Fault, ParseError, position, without_mark};
 use serde_json::{Map, Number, Value};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Nobody nests a policy deeper than five; the limit keeps the recursion of every reader small.
@@ -12,47 +13,47 @@ const DEPTH_LIMIT: usize = 32;
 
 /// A JSON value and where it begins.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Node {
+pub(crate) struct Node<'a> {
     pub at: Option<usize>,
-    pub shape: Shape,
+    pub shape: Shape<'a>,
 }
 
 /// What a JSON value is.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Shape {
+pub(crate) enum Shape<'a> {
     Null,
     Bool(bool),
     Number(Number),
-    Text(String),
-    List(Vec<Node>),
-    Object(Vec<Entry>),
+    Text(Cow<'a, str>),
+    List(Vec<Node<'a>>),
+    Object(Vec<Entry<'a>>),
 }
 
 /// A key, where it stands, and its value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry {
-    pub key: String,
+pub(crate) struct Entry<'a> {
+    pub key: Cow<'a, str>,
     pub at: Option<usize>,
-    pub value: Node,
+    pub value: Node<'a>,
 }
 
 /// Reads JSON, refusing duplicate keys, depth beyond 32, text behind the document and numbers that cannot be kept.
-pub(crate) fn strict_json(text: &str) -> Result<Node, ParseError> {
+pub(crate) fn strict_json(text: &str) -> Result<Node<'_>, ParseError> {
     let mut reader = Reader { text: without_mark(text), at: 0, depth: 0 };
     reader.document().map_err(|fault| fault.locate(text))
 }
 
-impl Node {
+impl<'a> Node<'a> {
     /// The tree of a value that came from no text.
-    pub(crate) fn of(value: &Value) -> Self {
+    pub(crate) fn of(value: &'a Value) -> Self {
         let shape = match value {
             Value::Null => Shape::Null,
             Value::Bool(bool) => Shape::Bool(*bool),
             Value::Number(number) => Shape::Number(number.clone()),
-            Value::String(text) => Shape::Text(text.clone()),
+            Value::String(text) => Shape::Text(text.into()),
             Value::Array(list) => Shape::List(list.iter().map(Self::of).collect()),
             Value::Object(map) => Shape::Object(
-                map.iter().map(|(key, value)| Entry { key: key.clone(), at: None, value: Self::of(value) }).collect(),
+                map.iter().map(|(key, value)| Entry { key: key.into(), at: None, value: Self::of(value) }).collect(),
             ),
         };
         Self { at: None, shape }
@@ -64,18 +65,18 @@ impl Node {
             Shape::Null => Value::Null,
             Shape::Bool(bool) => Value::Bool(bool),
             Shape::Number(number) => Value::Number(number),
-            Shape::Text(text) => Value::String(text),
+            Shape::Text(text) => Value::String(text.into_owned()),
             Shape::List(list) => Value::Array(list.into_iter().map(Self::into_value).collect()),
             Shape::Object(entries) => {
                 let map: Map<String, Value> =
-                    entries.into_iter().map(|entry| (entry.key, entry.value.into_value())).collect();
+                    entries.into_iter().map(|entry| (entry.key.into_owned(), entry.value.into_value())).collect();
                 Value::Object(map)
             }
         }
     }
 
     /// The entries, if it is an object.
-    pub(crate) fn object(&self) -> Option<&[Entry]> {
+    pub(crate) fn object(&self) -> Option<&[Entry<'a>]> {
         match &self.shape {
             Shape::Object(entries) => Some(entries),
             _ => None,
@@ -89,8 +90,8 @@ struct Reader<'a> {
     depth: usize,
 }
 
-impl Reader<'_> {
-    fn document(&mut self) -> Result<Node, Fault> {
+impl<'a> Reader<'a> {
+    fn document(&mut self) -> Result<Node<'a>, Fault> {
         self.blank();
         if self.peek().is_none() {
             return fault(self.at, "the document is empty");
@@ -113,7 +114,7 @@ impl Reader<'_> {
         }
     }
 
-    fn value(&mut self) -> Result<Node, Fault> {
+    fn value(&mut self) -> Result<Node<'a>, Fault> {
         let at = self.at;
         let shape = match self.peek() {
             Some(b'{') => self.nested(Self::object)?,
@@ -126,7 +127,7 @@ impl Reader<'_> {
         Ok(Node { at: Some(at), shape })
     }
 
-    fn nested(&mut self, read: fn(&mut Self) -> Result<Shape, Fault>) -> Result<Shape, Fault> {
+    fn nested(&mut self, read: fn(&mut Self) -> Result<Shape<'a>, Fault>) -> Result<Shape<'a>, Fault> {
         if self.depth == DEPTH_LIMIT {
             return fault(self.at, format!("nested deeper than {DEPTH_LIMIT}"));
         }
@@ -137,9 +138,9 @@ impl Reader<'_> {
         Ok(shape)
     }
 
-    fn object(&mut self) -> Result<Shape, Fault> {
+    fn object(&mut self) -> Result<Shape<'a>, Fault> {
         let mut entries = Vec::new();
-        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        let mut seen: BTreeMap<Cow<'a, str>, usize> = BTreeMap::new();
         self.blank();
         if self.took(b'}') {
             return Ok(Shape::Object(entries));
@@ -172,7 +173,7 @@ impl Reader<'_> {
         }
     }
 
-    fn list(&mut self) -> Result<Shape, Fault> {
+    fn list(&mut self) -> Result<Shape<'a>, Fault> {
         let mut items = Vec::new();
         self.blank();
         if self.took(b']') {
@@ -191,20 +192,24 @@ impl Reader<'_> {
         }
     }
 
-    fn string(&mut self) -> Result<String, Fault> {
+    fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
         let start = self.at;
         let bytes = self.text.as_bytes();
         let mut end = start + 1;
+        let mut plain = true;
         loop {
             match bytes.get(end) {
                 Some(b'"') => break,
-                Some(b'\\') => end += 2,
-                Some(_) => end += 1,
+                Some(b'\\') => (plain, end) = (false, end + 2),
+                Some(byte) => (plain, end) = (plain && *byte >= b' ', end + 1),
                 None => return fault(start, "the string does not end"),
             }
         }
         self.at = end + 1;
         // both ends are quotes, so the slice begins and ends between characters
+        if plain {
+            return Ok(self.text[start + 1..end].into());
+        }
         serde_json::from_str(&self.text[start..=end])
             .or_else(|_| fault(start, "the string has a control character or an escape that JSON does not know"))
     }
@@ -224,7 +229,7 @@ impl Reader<'_> {
         Ok(number)
     }
 
-    fn word(&mut self) -> Result<Shape, Fault> {
+    fn word(&mut self) -> Result<Shape<'a>, Fault> {
         let words = [("true", Shape::Bool(true)), ("false", Shape::Bool(false)), ("null", Shape::Null)];
         for (word, shape) in words {
             if self.text[self.at..].starts_with(word) {

@@ -1,0 +1,136 @@
+//! The local part of a run: no network, no cluster. `cargo bench` runs all of it, `cargo bench plan` a part.
+//!
+//! What the figures mean is in CONTRIBUTING.md. Times differ from machine to machine; compare two of one run.
+
+#[path = "shared/fleet.rs"]
+mod fleet;
+#[path = "shared/world.rs"]
+mod world;
+
+use divan::{AllocProfiler, Bencher, black_box};
+use fleet::Fleet;
+use irsa::config::{Configuration, Identities, load};
+use irsa::lint;
+use irsa::model::desired::Desired;
+use irsa::model::live::Live;
+use irsa::plan::plan;
+use irsa::policy::PolicyDocument;
+use irsa::policy::document::Kind;
+use tempfile::TempDir;
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+/// Roles; each has five ServiceAccounts.
+const ROLES: [usize; 2] = [1000, 10_000];
+
+fn main() {
+    divan::main();
+}
+
+/// A fleet on disk.
+fn written(roles: usize) -> TempDir {
+    let folder = TempDir::new().expect("a folder");
+    Fleet::of(roles).write(folder.path()).expect("files");
+    folder
+}
+
+fn configuration(roles: usize) -> Configuration {
+    let folder = written(roles);
+    load(&folder.path().join("irsa.toml")).unwrap_or_else(|_| panic!("the fleet is sound"))
+}
+
+/// As it is once the accounts are known.
+fn identities() -> Identities {
+    Identities { online: true, ..Identities::default() }
+}
+
+fn desired(roles: usize) -> Desired {
+    configuration(roles).resolve(&identities()).unwrap_or_else(|_| panic!("the fleet is sound"))
+}
+
+/// What is live when nothing is to be done.
+fn same(desired: &Desired) -> Live {
+    let empty = world::empty(desired);
+    let made = plan(desired, &empty, &world::options(), Vec::new());
+    world::made(desired, empty, &made)
+}
+
+#[divan::bench(args = ROLES)]
+fn a_load(bencher: Bencher<'_, '_>, roles: usize) {
+    let folder = written(roles);
+    let top = folder.path().join("irsa.toml");
+    bencher.bench_local(|| load(black_box(&top)));
+}
+
+#[divan::bench(args = ROLES)]
+fn b_resolve(bencher: Bencher<'_, '_>, roles: usize) {
+    let configuration = configuration(roles);
+    bencher.bench_local(|| black_box(&configuration).resolve(&identities()));
+}
+
+#[divan::bench(args = ROLES)]
+fn c_lint_declared(bencher: Bencher<'_, '_>, roles: usize) {
+    let desired = desired(roles);
+    bencher.bench_local(|| lint::declared(black_box(&desired)));
+}
+
+#[divan::bench(args = ROLES)]
+fn d_lint_live(bencher: Bencher<'_, '_>, roles: usize) {
+    let desired = desired(roles);
+    let live = same(&desired);
+    bencher.bench_local(|| lint::live(black_box(&desired), &live));
+}
+
+#[divan::bench(args = ROLES)]
+fn e_plan_no_change(bencher: Bencher<'_, '_>, roles: usize) {
+    let desired = desired(roles);
+    let live = same(&desired);
+    let options = world::options();
+    assert!(plan(&desired, &live, &options, Vec::new()).is_empty());
+    bencher.bench_local(|| plan(black_box(&desired), &live, &options, Vec::new()));
+}
+
+#[divan::bench(args = ROLES)]
+fn f_plan_all_new(bencher: Bencher<'_, '_>, roles: usize) {
+    let desired = desired(roles);
+    let live = world::empty(&desired);
+    let options = world::options();
+    assert!(plan(&desired, &live, &options, Vec::new()).refused.is_empty());
+    bencher.bench_local(|| plan(black_box(&desired), &live, &options, Vec::new()));
+}
+
+/// All of it, as a run with nothing to do has it: read once, resolved and linted offline and again with the accounts.
+#[divan::bench(args = ROLES)]
+fn g_whole_run(bencher: Bencher<'_, '_>, roles: usize) {
+    let folder = written(roles);
+    let top = folder.path().join("irsa.toml");
+    let live = same(&desired(roles));
+    bencher.bench_local(|| {
+        let configuration = load(black_box(&top)).unwrap_or_else(|_| panic!("the fleet is sound"));
+        let offline = configuration.resolve(&Identities::default()).unwrap_or_else(|_| panic!("the fleet is sound"));
+        let mut findings = lint::declared(&offline);
+        let desired = configuration.resolve(&identities()).unwrap_or_else(|_| panic!("the fleet is sound"));
+        findings.extend(lint::live(&desired, &live));
+        plan(&desired, &live, &world::options(), findings)
+    });
+}
+
+const DOCUMENT: &str = r#"{"Version": "2012-10-17", "Statement": [
+  {"Sid": "Queue", "Effect": "Allow", "Action": ["sqs:SendMessage", "sqs:GetQueueUrl"],
+   "Resource": "arn:aws:sqs:eu-west-1:111122223333:reports"},
+  {"Sid": "Bucket", "Effect": "Allow", "Action": "s3:GetObject", "Resource": ["arn:aws:s3:::reports/*"],
+   "Condition": {"Bool": {"aws:SecureTransport": "true"}}}]}"#;
+
+#[divan::bench]
+fn h_policy_parse() -> PolicyDocument {
+    PolicyDocument::parse(black_box(DOCUMENT), Kind::Permissions).expect("a policy")
+}
+
+#[divan::bench]
+fn i_policy_compare(bencher: Bencher<'_, '_>) {
+    let declared = PolicyDocument::parse(DOCUMENT, Kind::Permissions).expect("a policy");
+    let live = PolicyDocument::live(&DOCUMENT.replace(' ', "%20"));
+    assert_eq!(declared, live);
+    bencher.bench_local(|| black_box(&declared) == black_box(&live));
+}
