@@ -17,11 +17,12 @@ pub(crate) fn hold_dependents(draft: &mut Draft) -> BTreeSet<Address> {
         let Some((address, need)) = next else { return held };
         draft.steps.remove(&address);
         held.insert(address.clone());
-        match draft.held.get(&need) {
+        match draft.held.get(&need).cloned() {
             Some(Hold::Refused) => {
                 let why = format!("`{need}`, which it depends on, is refused");
                 draft.refuse(&address, why, format!("mend `{need}` first"));
             }
+            Some(Hold::Waits(why)) => draft.wait(&address, None, format!("`{need}` comes first: {why}")),
             Some(Hold::Unknown) | None => {
                 draft.unseen(&address, format!("`{need}`, which it depends on, could not be seen"));
             }
