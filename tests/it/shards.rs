@@ -62,7 +62,7 @@ statements = [{{ actions = ["{}"], resources = ["*"] }}]
             );
         }
         for number in 0..CLUSTERS {
-            let (account, region) = if number % 2 == 0 { ("one", "eu-west-1") } else { ("two", "us-east-1") };
+            let (account, region) = if number.is_multiple_of(2) { ("one", "eu-west-1") } else { ("two", "us-east-1") };
             let state = if self.gone.contains(&number) { "gone" } else { "active" };
             let cluster = name(number);
             let _ = write!(
@@ -83,8 +83,8 @@ statements = [{{ actions = ["{}"], resources = ["*"] }}]
                  [roles.own-{cluster}.inline.own]\nstatements = [{{ actions = [\"s3:GetObject\"], resources = [\"*\"] }}]\n"
             );
         }
-        for number in 0..6 {
-            let account = if number % 2 == 0 { "one" } else { "two" };
+        for number in 0..6_usize {
+            let account = if number.is_multiple_of(2) { "one" } else { "two" };
             let bound: Vec<String> = [0, 6, 12, 18].map(|more| name(number + more)).to_vec();
             let bound = if self.narrow { &bound[..2] } else { &bound[..] };
             let _ = write!(
@@ -105,7 +105,7 @@ statements = [{{ actions = ["{}"], resources = ["*"] }}]
 /// Clusters of two accounts, with something of others in each.
 async fn fleet() -> Inside {
     let spec = |number: usize| {
-        let (account, region) = if number % 2 == 0 { (FIRST, "eu-west-1") } else { (SECOND, "us-east-1") };
+        let (account, region) = if number.is_multiple_of(2) { (FIRST, "eu-west-1") } else { (SECOND, "us-east-1") };
         ClusterSpec::new(&name(number), account, region)
     };
     let clusters = (0..CLUSTERS).map(spec).collect();

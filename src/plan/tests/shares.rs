@@ -26,7 +26,7 @@ fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
         }
         account.policies.retain(|arn, _| policies.contains(&arn.name().to_lowercase()));
     }
-    seen.clusters.retain(|key, _| scope.described.contains(key));
+    // issuers of others are asked for where they matter
     for (key, cluster) in &mut seen.clusters {
         if !scope.has_cluster(key) {
             cluster.api = Access::Unknown("it belongs to another share".into());

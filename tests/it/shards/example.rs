@@ -88,11 +88,10 @@ async fn asked() -> (BTreeSet<String>, BTreeSet<(String, String)>) {
         ended[0]
     );
     // so many roles that one share reads in bulk
-    let many: String = (0..60)
-        .map(|number| {
-            format!("[roles.many-{number}]\ncluster = \"c06\"\nservice-accounts = [\"shop/many-{number}\"]\n")
-        })
-        .collect();
+    let many = (0..60).map(|number| {
+        format!("[roles.many-{number}]\ncluster = \"c06\"\nservice-accounts = [\"shop/many-{number}\"]\n")
+    });
+    let many = many.collect::<Vec<_>>().concat();
     inside.write("many.toml", &format!("{}{many}", WHOLE.text()));
     let ended = inside.irsa(9, "many.toml", &["apply", "--auto-approve"]).await;
     assert_eq!(ended.code, 0, "{ended}");

@@ -24,7 +24,7 @@ fn configuration() -> String {
         let id = account(number);
         let _ = write!(text, "[accounts.a{number}]\nid = \"{id}\"\n");
         if number > 0 {
-            let _ = write!(text, "assume-role = \"arn:aws:iam::{id}:role/OrganizationAccountAccessRole\"\n");
+            let _ = writeln!(text, "assume-role = \"arn:aws:iam::{id}:role/OrganizationAccountAccessRole\"");
         }
     }
     for number in 0..CLUSTERS {
