@@ -13,4 +13,5 @@ pub mod note;
 pub mod origin;
 pub mod pattern;
 pub mod resource;
+pub mod share;
 pub mod unseen;

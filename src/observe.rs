@@ -7,11 +7,14 @@
 
 mod account;
 mod clusters;
+mod elsewhere;
 mod lane;
 mod policies;
 mod providers;
 mod roles;
 mod sizes;
+
+pub use elsewhere::reach;
 
 use crate::event::{Event, Listen};
 use crate::ids::{IssuerUrl, Key};
@@ -19,6 +22,7 @@ use crate::model::desired::{Account, ClusterState, Desired};
 use crate::model::live::{Access, Identity, Live, Observed};
 use crate::model::marks::OWNER;
 use crate::model::resource::Pairs;
+use crate::model::share::{Scope, Share};
 use crate::world::{Answer, ReadAws, ReadKubernetes};
 use account::Desk;
 use futures::FutureExt;
@@ -34,6 +38,8 @@ pub struct Looks {
     /// Whether everything is to go: what speaks against a delete is then asked of all that is ours, not only of what is
     /// no longer declared.
     pub destroy: bool,
+    /// Only what this share needs is read, and nothing is searched that is no longer declared in IAM.
+    pub share: Option<Share>,
 }
 
 /// Asks every account who its credentials are. Nothing else of an account may be read before.
@@ -70,8 +76,18 @@ pub async fn observe(
     looks: &Looks,
     listen: &dyn Listen,
 ) -> Live {
-    let active = || desired.clusters.iter().filter(|(_, cluster)| cluster.state == ClusterState::Active);
-    listen.on(&Event::ReadStarted { places: desired.accounts.len() + active().count() });
+    let scope = looks.share.map(|share| Scope::of(share, desired));
+    let scope = scope.as_ref();
+    let narrowed = scope.map(|scope| scope.narrowed(desired));
+    // whose roles and policies are read in full
+    let wanted = narrowed.as_ref().unwrap_or(desired);
+    let active = || {
+        let active = desired.clusters.iter().filter(|(_, cluster)| cluster.state == ClusterState::Active);
+        active.filter(|(key, _)| scope.is_none_or(|scope| scope.described.contains(*key)))
+    };
+    let accounts =
+        || desired.accounts.iter().filter(|(key, _)| scope.is_none_or(|scope| scope.accounts.contains(*key)));
+    listen.on(&Event::ReadStarted { places: accounts().count() + active().count() });
     // each cluster is described once, for its own sake and for the accounts, whose roles may trust it
     let facts: BTreeMap<&Key, _> = active()
         .map(|(key, cluster)| (key, clusters::facts(key, cluster, identities.get(&cluster.account), aws).shared()))
@@ -85,8 +101,9 @@ pub async fn observe(
         known
     }
     .shared();
-    let accounts = desired.accounts.iter().map(|(key, account)| {
-        let desk = Desk { key, account, desired, aws, destroy: looks.destroy, lane: Lane::new(looks.parallelism) };
+    let accounts = accounts().map(|(key, account)| {
+        let lane = Lane::new(looks.parallelism);
+        let desk = Desk { key, account, desired: wanted, aws, destroy: looks.destroy, search: scope.is_none(), lane };
         let issuers = issuers.clone();
         async move {
             let live = account::read(&desk, identities.get(key), issuers).await;
@@ -95,13 +112,22 @@ pub async fn observe(
         }
     });
     let clusters = facts.iter().map(|(key, facts)| async move {
-        let live = clusters::read(key, desired, facts.clone().await, kubernetes, looks).await;
+        let facts = facts.clone().await;
+        let live = if scope.is_none_or(|scope| scope.has_cluster(key)) {
+            clusters::read(key, desired, facts, kubernetes, looks).await
+        } else {
+            elsewhere::described(facts)
+        };
         listen.on(&Event::PlaceRead { place: format!("cluster/{key}"), objects: clusters::ours(desired, &live) });
         ((*key).clone(), live)
     });
     let (accounts, clusters) = join(join_all(accounts), join_all(clusters)).await;
+    let mut live = Live { accounts: accounts.into_iter().collect(), clusters: clusters.into_iter().collect() };
+    if scope.is_some() {
+        elsewhere::describe_marked(wanted, identities, aws, &mut live).await;
+    }
     listen.on(&Event::ReadFinished);
-    Live { accounts: accounts.into_iter().collect(), clusters: clusters.into_iter().collect() }
+    live
 }
 
 /// What an answer says of an object.

@@ -7,6 +7,7 @@ pub mod change;
 mod confirm;
 mod denies;
 mod draft;
+mod elsewhere;
 mod fields;
 pub mod file;
 mod guard;
@@ -45,13 +46,14 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
     if !options.destroy {
         providers::plan(&site, &mut draft);
         policies::plan(&site, &mut draft);
+        elsewhere::plan(&site, &mut draft);
         roles::plan(&site, &mut draft);
         service_accounts::plan(&site, &mut draft);
     }
     release::plan(&site, &mut draft);
     orphans::plan(&site, &mut draft);
     roles::note_strangers(&site, &mut draft);
-    draft.notes.extend(findings);
+    draft.notes.extend(findings.into_iter().filter(|note| elsewhere::is_told_here(&site, note)));
     let unmatched = select::select(&site, &mut draft);
     guard::guard(&site, &mut draft);
     principals::wait(&site, &mut draft);

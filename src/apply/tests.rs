@@ -23,7 +23,7 @@ fn hands(world: &World) -> Hands<'_, World, World, World, World> {
 
 /// The plan for the world as it is.
 async fn planned(kit: &Kit, world: &World) -> Plan {
-    let looks = Looks { parallelism: 10, destroy: kit.options.destroy };
+    let looks = Looks { parallelism: 10, destroy: kit.options.destroy, share: kit.options.share };
     let identities = identify(&kit.desired.accounts, world).await;
     let live = observe(&kit.desired, &identities, world, world, &looks, &Silence).await;
     world.take_log();

@@ -9,6 +9,7 @@ use crate::apply::lock::Held;
 use crate::apply::report::{Outcome, Report, Stop};
 use crate::apply::{self, Hands, Pace};
 use crate::error::{Error, ExitStatus};
+use crate::model::share::NoShare;
 use crate::plan::saved::{self, Stale};
 use crate::plan::{Options, Plan, PlanV1};
 use crate::ui::{Answer, Ui};
@@ -45,8 +46,9 @@ async fn apply_now(
     started: Instant,
 ) -> Result<ExitStatus, Error> {
     let session = Session::open(machine, ui, global)?;
-    let connected = session.connect().await?;
-    let plan = session.plan(&connected, &session.options(&arguments.shape)).await?;
+    let options = session.options(&arguments.shape, arguments.fleet)?;
+    let connected = session.connect(options.share).await?;
+    let plan = session.plan(&connected, &options).await?;
     let verdict = verdict(&plan)?;
     let frozen = session.freeze(&plan);
     expect(arguments, &frozen)?;
@@ -87,6 +89,10 @@ async fn apply_saved(
         return Err(Error::usage("`--only` and a saved plan do not go together")
             .hint("the saved plan says what is selected; make another with `irsa plan --only GLOB -o FILE`"));
     }
+    if arguments.fleet.shard.is_some() {
+        return Err(Error::usage("`--shard` and a saved plan do not go together")
+            .hint("the saved plan says which share it is of; make another with `irsa plan --shard I/N -o FILE`"));
+    }
     expect(arguments, saved)?;
     let session = Session::open(machine, ui, global)?;
     if saved.config_digest != session.digest() {
@@ -104,8 +110,9 @@ async fn apply_saved(
         return Err(Error::new(ExitStatus::Refused, "the saved plan is incomplete; nothing was written")
             .hint("see `irsa show FILE`; plan with `--allow-incomplete` to go on all the same"));
     }
-    let connected = session.connect().await?;
-    let fresh = session.plan(&connected, &options_of(saved, machine.context.now())).await?;
+    let options = options_of(saved, machine.context.now())?;
+    let connected = session.connect(options.share).await?;
+    let fresh = session.plan(&connected, &options).await?;
     let plan = saved::recheck(saved, fresh).map_err(|list| stale(&list))?;
     if plan.is_empty() {
         ui.message("nothing to do: all that the saved plan asks for is done already");
@@ -116,9 +123,13 @@ async fn apply_saved(
 }
 
 /// The options that the saved plan was made with.
-fn options_of(saved: &PlanV1, now: i64) -> Options {
+fn options_of(saved: &PlanV1, now: i64) -> Result<Options, Error> {
     let options = saved.options.clone();
-    Options {
+    let share = options.shard.map(|text| text.parse()).transpose().map_err(|error: NoShare| {
+        Error::new(ExitStatus::Stale, format!("the saved plan names no share: {error}"))
+            .hint("make a new one with `irsa plan --shard I/N -o FILE`")
+    })?;
+    Ok(Options {
         only: options.only,
         destroy: options.destroy,
         adopt: options.adopt,
@@ -126,8 +137,9 @@ fn options_of(saved: &PlanV1, now: i64) -> Options {
         force_conflicts: options.force_conflicts,
         allow_incomplete: options.allow_incomplete,
         skip_refused: options.skip_refused,
+        share,
         now,
-    }
+    })
 }
 
 fn expect(arguments: &Apply, plan: &PlanV1) -> Result<(), Error> {

@@ -2,11 +2,13 @@
 
 use crate::config::durations;
 use crate::model::note::Severity;
+use crate::model::share::Share;
 use crate::render::Format;
 use crate::ui::ColorChoice;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 const STYLES: Styles = Styles::styled()
@@ -190,7 +192,17 @@ pub(crate) struct Plan {
     #[arg(long)]
     pub detailed_exitcode: bool,
     #[command(flatten)]
+    pub fleet: Fleet,
+    #[command(flatten)]
     pub shape: Shape,
+}
+
+/// What is planned of a fleet.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct Fleet {
+    /// Only share I of N: a stable part of the clusters, with what belongs to them
+    #[arg(long, value_name = "I/N", value_parser = Share::from_str)]
+    pub shard: Option<Share>,
 }
 
 /// What shapes a plan.
@@ -232,6 +244,8 @@ pub(crate) struct Apply {
     #[arg(long, conflicts_with = "lock_timeout")]
     pub no_lock: bool,
     #[command(flatten)]
+    pub fleet: Fleet,
+    #[command(flatten)]
     pub shape: Shape,
 }
 
@@ -244,6 +258,8 @@ pub(crate) struct Drift {
     /// Write metrics for Prometheus' textfile collector
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub fleet: Fleet,
 }
 
 /// `irsa show`

@@ -6,25 +6,25 @@ use super::arguments::{Drift, FormatName, Global, Shape};
 use super::session::{Session, verdict};
 use super::{files, metrics, output};
 use crate::error::{Error, ExitStatus};
-use crate::plan;
+use crate::plan::{self, Plan};
 use crate::ui::Ui;
 
 pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) -> Result<ExitStatus, Error> {
     output::allow(global, "drift", output::PLAN)?;
     let session = Session::open(machine, ui, global)?;
-    let connected = session.connect().await?;
-    let options = session.options(&Shape::default());
+    let options = session.options(&Shape::default(), arguments.fleet)?;
+    let connected = session.connect(options.share).await?;
     let mut plan = session.plan(&connected, &options).await?;
-    if !plan.is_empty() || !plan.refused.is_empty() {
+    if differs(&plan) || !plan.refused.is_empty() {
         let pause = tokio::time::sleep(machine.context.scaled(arguments.confirm_after));
         session.unless_interrupted(pause).await?;
         // credentials and clusters may be found anew, so that nothing of the first look is taken over
-        let connected = session.connect().await?;
+        let connected = session.connect(options.share).await?;
         let second = session.plan(&connected, &options).await?;
         plan = plan::confirm(&plan, second);
     }
     let verdict = verdict(&plan)?;
-    let status = verdict.or(if plan.is_empty() { ExitStatus::Success } else { ExitStatus::Changes });
+    let status = verdict.or(if differs(&plan) { ExitStatus::Changes } else { ExitStatus::Success });
     let frozen = session.freeze(&plan);
     if let Some(path) = &arguments.metrics_file {
         files::replace(path, &metrics::text(&frozen, machine.context.now(), status.code()), files::SHARED)?;
@@ -33,4 +33,9 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
         output::plan(ui, global.format, &frozen)?;
     }
     Ok(status)
+}
+
+/// Whether something differs: also what this run could not mend.
+fn differs(plan: &Plan) -> bool {
+    !plan.is_empty() || plan.leaves()
 }

@@ -7,6 +7,8 @@ use crate::apply::lock::{self, Clock, Held, Refusal, Terms};
 use crate::error::{Error, ExitStatus};
 use crate::model::desired::Lock;
 use crate::model::lease::{Hold, LeasePlace};
+use crate::model::live::Access;
+use crate::observe;
 use crate::world::{CallError, CallErrorKind};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -20,6 +22,7 @@ pub(super) async fn take(
     started: Instant,
 ) -> Result<Option<Held>, Error> {
     let Some(lock) = connected.desired.lock.as_ref().filter(|_| !arguments.no_lock) else { return Ok(None) };
+    reach(connected, lock).await?;
     let terms = Terms {
         place: place(lock),
         us: session.context.identity(),
@@ -51,6 +54,20 @@ pub(super) async fn release(session: &Session<'_>, connected: &Connected, held: 
     session
         .ui
         .warning(&format!("{what} could not be given back: {error}; it ends by itself within {}s", lock.duration));
+}
+
+/// A share talks to the clusters of others for the lock alone.
+async fn reach(connected: &Connected, lock: &Lock) -> Result<(), Error> {
+    let Connected { desired, aws, kubernetes, identities } = connected;
+    if kubernetes.is_ready(&lock.cluster).await {
+        return Ok(());
+    }
+    let why = match observe::reach(desired, identities, aws, kubernetes, &lock.cluster).await {
+        Access::Granted(()) => return Ok(()),
+        Access::Wrong(why, _) | Access::Unknown(why) => why,
+    };
+    let message = format!("{} could not be taken: {why}; nothing was written", name(lock));
+    Err(Error::failure(message).hint("`--no-lock` applies without the lock"))
 }
 
 fn place(lock: &Lock) -> LeasePlace {

@@ -7,7 +7,11 @@ use std::fmt::Write;
 
 /// The metrics of one run that ended with `code` at `now`, in seconds since 1970.
 pub(crate) fn text(plan: &PlanV1, now: i64, code: u8) -> String {
-    let owner = label(&plan.owner);
+    let mut own = format!("owner=\"{}\"", label(&plan.owner));
+    if let Some(shard) = &plan.options.shard {
+        // writing to a String cannot fail
+        let _ = write!(own, ",shard=\"{}\"", label(shard));
+    }
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     for change in &plan.changes {
         let kind = change.address.split('/').next().unwrap_or_default();
@@ -16,16 +20,19 @@ pub(crate) fn text(plan: &PlanV1, now: i64, code: u8) -> String {
     let mut text = String::new();
     head(&mut text, "irsa_drift_objects", "Objects that differ from their declaration.");
     if counts.is_empty() {
-        line(&mut text, "irsa_drift_objects", &format!("owner=\"{owner}\",kind=\"\",action=\"\""), 0);
+        line(&mut text, "irsa_drift_objects", &format!("{own},kind=\"\",action=\"\""), 0);
     }
     for ((kind, action), count) in counts {
-        line(&mut text, "irsa_drift_objects", &format!("owner=\"{owner}\",kind=\"{kind}\",action=\"{action}\""), count);
+        line(&mut text, "irsa_drift_objects", &format!("{own},kind=\"{kind}\",action=\"{action}\""), count);
     }
-    let own = format!("owner=\"{owner}\"");
     let numbers = [
         ("irsa_unchanged_objects", "Declared objects that match.", plan.summary.unchanged),
         ("irsa_refused_objects", "Objects that irsa refuses to bring to their declaration.", plan.summary.refused),
-        ("irsa_waiting_objects", "ServiceAccounts that wait for their namespace or maker.", plan.summary.waiting),
+        (
+            "irsa_waiting_objects",
+            "Objects that wait for others, for example ServiceAccounts for their namespace.",
+            plan.summary.waiting,
+        ),
         ("irsa_unknown_objects", "Objects, accounts and clusters that could not be read.", plan.unknown.len()),
     ];
     for (name, help, value) in numbers {

@@ -10,8 +10,9 @@ use crate::ui::Ui;
 pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Plan) -> Result<ExitStatus, Error> {
     output::allow(global, "plan", output::PLAN)?;
     let session = Session::open(machine, ui, global)?;
-    let connected = session.connect().await?;
-    let plan = session.plan(&connected, &session.options(&arguments.shape)).await?;
+    let options = session.options(&arguments.shape, arguments.fleet)?;
+    let connected = session.connect(options.share).await?;
+    let plan = session.plan(&connected, &options).await?;
     let verdict = verdict(&plan)?;
     let frozen = session.freeze(&plan);
     if let Some(path) = &arguments.out {
@@ -21,6 +22,6 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
     if let Some(path) = &arguments.out {
         ui.message(&format!("saved; apply exactly this with `irsa apply {}`", path.display()));
     }
-    let changes = arguments.detailed_exitcode && !plan.is_empty();
+    let changes = arguments.detailed_exitcode && (!plan.is_empty() || plan.leaves());
     Ok(verdict.or(if changes { ExitStatus::Changes } else { ExitStatus::Success }))
 }

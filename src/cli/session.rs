@@ -2,7 +2,7 @@
 //!
 //! Builds no writer: `apply` asks the connected readers for one when everything is decided.
 
-use super::arguments::{Global, Shape};
+use super::arguments::{Fleet, Global, Shape};
 use super::{Machine, signals};
 use crate::apply::awaited;
 use crate::apply::report::Interrupt;
@@ -15,6 +15,7 @@ use crate::lint;
 use crate::model::desired::Desired;
 use crate::model::live::{Access, Identity};
 use crate::model::note::{Note, Severity};
+use crate::model::share::{Scope, Share};
 use crate::observe::{self, Looks};
 use crate::plan::{self, Options, Plan, PlanV1};
 use crate::ui::Ui;
@@ -45,7 +46,7 @@ pub(crate) struct Connected {
     pub desired: Desired,
     pub aws: AwsReader,
     pub kubernetes: KubernetesReader,
-    identities: BTreeMap<Key, Access<Identity>>,
+    pub identities: BTreeMap<Key, Access<Identity>>,
 }
 
 impl<'a> Session<'a> {
@@ -69,9 +70,16 @@ impl<'a> Session<'a> {
     }
 
     /// The options of a plan made now.
-    pub(crate) fn options(&self, shape: &Shape) -> Options {
+    ///
+    /// # Errors
+    /// Wrong usage, if a share of everything is to go.
+    pub(crate) fn options(&self, shape: &Shape, fleet: Fleet) -> Result<Options, Error> {
+        if shape.destroy && fleet.shard.is_some() {
+            return Err(Error::usage("`--shard` and `--destroy` do not go together")
+                .hint("a share never takes roles, policies or providers away: run it without `--shard`"));
+        }
         let Shape { destroy, adopt, force, force_conflicts, skip_refused } = *shape;
-        Options {
+        Ok(Options {
             only: self.global.only.clone(),
             destroy,
             adopt,
@@ -79,23 +87,27 @@ impl<'a> Session<'a> {
             force_conflicts,
             allow_incomplete: self.global.allow_incomplete,
             skip_refused,
+            share: fleet.shard,
             now: self.context.now(),
-        }
+        })
     }
 
-    /// Finds out who the credentials are, and resolves the configuration for them.
-    pub(crate) async fn connect(&self) -> Result<Connected, Error> {
+    /// Finds out who the credentials are, of a share only those of its accounts, and resolves the configuration for them.
+    pub(crate) async fn connect(&self, share: Option<Share>) -> Result<Connected, Error> {
         // on the heap: what the SDKs keep is large
-        Box::pin(self.unless_interrupted(self.connect_now())).await?
+        Box::pin(self.unless_interrupted(self.connect_now(share))).await?
     }
 
-    async fn connect_now(&self) -> Result<Connected, Error> {
+    async fn connect_now(&self, share: Option<Share>) -> Result<Connected, Error> {
         let Desired { accounts, clusters, .. } = &self.declared;
         let parallelism = usize::from(self.global.parallelism);
         let settings = AwsSettings { timeout: self.global.timeout, parallelism };
         let listener = Arc::clone(&self.listener);
         let aws = AwsReader::connect(self.context, self.wires, accounts, clusters, settings, listener).await;
-        let identities = observe::identify(accounts, &aws).await;
+        let scope = share.map(|share| Scope::of(share, &self.declared));
+        let mut asked = accounts.clone();
+        asked.retain(|key, _| scope.as_ref().is_none_or(|scope| scope.accounts.contains(key)));
+        let identities = observe::identify(&asked, &aws).await;
         let known = identities.iter().filter_map(|(key, identity)| match identity {
             Access::Granted(identity) => Some((key.clone(), (identity.account.clone(), identity.partition.clone()))),
             Access::Wrong(..) | Access::Unknown(_) => None,
@@ -116,14 +128,18 @@ impl<'a> Session<'a> {
         Ok(Connected { desired, aws, kubernetes, identities })
     }
 
-    /// Reads everything and plans.
+    /// Reads everything, or what a share needs, and plans.
     pub(crate) async fn plan(&self, connected: &Connected, options: &Options) -> Result<Plan, Error> {
-        let looks = Looks { parallelism: usize::from(self.global.parallelism), destroy: options.destroy };
+        let parallelism = usize::from(self.global.parallelism);
+        let looks = Looks { parallelism, destroy: options.destroy, share: options.share };
         let Connected { desired, aws, kubernetes, identities } = connected;
         let reading = observe::observe(desired, identities, aws, kubernetes, &looks, self.listener());
         let live = self.unless_interrupted(reading).await?;
         tracing::info!(aws = aws.requests(), kubernetes = kubernetes.requests(), "requests sent");
-        if options.allow_incomplete && identities.values().all(|identity| matches!(identity, Access::Unknown(_))) {
+        if options.allow_incomplete
+            && !identities.is_empty()
+            && identities.values().all(|identity| matches!(identity, Access::Unknown(_)))
+        {
             return Err(no_account(identities));
         }
         let mut findings = lint::declared(desired);

@@ -29,6 +29,10 @@ const UNSEEN: [(char, char); 20] = [
 
 /// Whether a character would be obeyed, or hides.
 pub(crate) fn is_unseen(character: char) -> bool {
+    // nearly all of a plan is ASCII
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
     character.is_control() || UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&character))
 }
 

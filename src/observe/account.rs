@@ -17,6 +17,8 @@ pub(super) struct Desk<'a, A> {
     pub desired: &'a Desired,
     pub aws: &'a A,
     pub destroy: bool,
+    /// Whether what carries our mark and is not declared is searched.
+    pub search: bool,
     pub lane: Lane,
 }
 
@@ -35,9 +37,10 @@ impl<'a, A> Desk<'a, A> {
 
     /// Whether a path is one under which objects of ours are made: `/irsa/<owner>/` or one of `declared`.
     pub(super) fn is_our_path<'p>(&self, path: &str, mut declared: impl Iterator<Item = &'p IamPath>) -> bool {
-        // what lies here was made by AWS services and can be neither tagged nor deleted by anyone else
+        self.search
+            // what lies here was made by AWS services and can be neither tagged nor deleted by anyone else
         // (<https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html>)
-        !path.starts_with("/aws-service-role/")
+            && !path.starts_with("/aws-service-role/")
             && (path.starts_with(&format!("/irsa/{}/", self.desired.owner))
                 || declared.any(|ours| path.starts_with(ours.as_str())))
     }
@@ -78,9 +81,12 @@ async fn granted<A: ReadAws>(
 ) -> LiveAccount {
     let roles = async {
         let roster = desk.lane.run(desk.aws.roles(desk.key));
-        let (roster, issuers, (providers, listed)) =
+        let (roster, issuers, (mut providers, listed)) =
             join3(roster, issuers.clone(), providers::read(desk, issuers.clone())).await;
-        let ours = our_issuers(desk, &issuers, &providers);
+        if !desk.search {
+            providers::read_trusted(desk, roster.as_deref().ok(), &mut providers).await;
+        }
+        let ours = if desk.search { our_issuers(desk, &issuers, &providers) } else { BTreeSet::new() };
         let search = Search::new(desk, roster.as_ref().ok().map(Vec::as_slice), &ours);
         let early = search.is_large() || sizes::declared_near_quota(desk, &issuers);
         let asked = async { if early { quotas(desk).await } else { None } };

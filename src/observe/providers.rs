@@ -3,18 +3,23 @@
 use super::account::Desk;
 use super::observed;
 use crate::ids::{IssuerUrl, Key, ProviderArn};
-use crate::model::live::{LiveProvider, Observed};
+use crate::model::live::{LiveProvider, Observed, RoleSummary};
 use crate::world::ReadAws;
 use futures::future::join_all;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// All providers; where they may not be listed, those of the declared clusters' issuers, whose ARNs are known.
+/// All providers, or where nothing is searched those of the known issuers; where they may not be listed, those of the declared clusters' issuers, whose ARNs are known.
 pub(super) async fn read<A: ReadAws>(
     desk: &Desk<'_, A>,
     issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>>,
 ) -> (BTreeMap<ProviderArn, Observed<LiveProvider>>, Observed<()>) {
     match desk.lane.run(desk.aws.providers(desk.key)).await {
-        Ok(listed) => {
+        Ok(mut listed) => {
+            if !desk.search {
+                let known: BTreeSet<String> =
+                    issuers.await.values().map(|issuer| issuer.host_path().to_owned()).collect();
+                listed.retain(|arn| known.contains(arn.host_path()));
+            }
             let mut read = each(desk, listed).await;
             // listed, and gone before it was read
             read.retain(|_, provider| *provider != Observed::Absent);
@@ -27,6 +32,30 @@ pub(super) async fn read<A: ReadAws>(
             (each(desk, declared.collect()).await, Observed::Unknown(error.to_string()))
         }
     }
+}
+
+/// Besides, those that the declared roles trust now: trust in one of ours must not go unseen. All, where it is not known
+/// whom they trust.
+pub(super) async fn read_trusted<A: ReadAws>(
+    desk: &Desk<'_, A>,
+    roster: Option<&[RoleSummary]>,
+    providers: &mut BTreeMap<ProviderArn, Observed<LiveProvider>>,
+) {
+    let declared = desk.roles();
+    let named: Vec<ProviderArn> = match roster {
+        Some(roster) => {
+            let ours = roster.iter().filter(|summary| declared.contains_key(&summary.name.folded()));
+            let named = ours.flat_map(|summary| summary.trust.federated_providers());
+            named.filter_map(|arn| ProviderArn::parse(arn).ok()).collect()
+        }
+        None if declared.is_empty() => Vec::new(),
+        None => desk.lane.run(desk.aws.providers(desk.key)).await.unwrap_or_default(),
+    };
+    let unread: BTreeSet<ProviderArn> = named
+        .into_iter()
+        .filter(|arn| arn.account() == desk.account.id.as_str() && !providers.contains_key(arn))
+        .collect();
+    providers.extend(each(desk, unread.into_iter().collect()).await);
 }
 
 async fn each<A: ReadAws>(desk: &Desk<'_, A>, arns: Vec<ProviderArn>) -> BTreeMap<ProviderArn, Observed<LiveProvider>> {

@@ -12,7 +12,7 @@ use crate::plan::tests::simulate;
 
 /// One look at the world.
 pub(super) async fn look(kit: &Kit, world: &World) -> Live {
-    let looks = Looks { parallelism: 10, destroy: kit.options.destroy };
+    let looks = Looks { parallelism: 10, destroy: kit.options.destroy, share: kit.options.share };
     let identities = identify(&kit.desired.accounts, world).await;
     observe(&kit.desired, &identities, world, world, &looks, &Silence).await
 }
@@ -70,7 +70,7 @@ async fn reading_is_told_as_it_goes() {
     let world = World::new(kit.live.clone());
     let identities = identify(&kit.desired.accounts, &world).await;
     let ear = Ear::default();
-    let looks = Looks { parallelism: 1, destroy: false };
+    let looks = Looks { parallelism: 1, destroy: false, share: None };
     observe(&kit.desired, &identities, &world, &world, &looks, &ear).await;
     let events = ear.0.into_inner().unwrap();
     assert_eq!(events[0], Event::ReadStarted { places: 3 });

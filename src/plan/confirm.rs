@@ -1,6 +1,7 @@
 //! Two looks at the same world: a difference counts only if the second shows it too.
 
 use super::step::{Plan, Step};
+use crate::model::address::Address;
 
 /// The second plan without what the first did not show. IAM answers from replicas that lag behind by seconds
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>), so a single look may show the past.
@@ -12,6 +13,11 @@ pub fn confirm(first: &Plan, second: Plan) -> Plan {
     confirmed.unchanged += passing.iter().filter(|step| step.change.stays()).count();
     confirmed.steps = kept;
     confirmed.refused.retain(|item| first.refused.iter().any(|seen| seen.address == item.address));
+    confirmed.waiting.retain(|address| {
+        matches!(address, Address::ServiceAccount { .. })
+            || first.waiting.contains(address)
+            || first.steps.iter().any(|step| step.address == *address)
+    });
     confirmed
 }
 

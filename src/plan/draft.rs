@@ -16,6 +16,8 @@ pub(crate) enum Hold {
     Refused,
     /// It could not be seen.
     Unknown,
+    /// Others come first: why.
+    Waits(String),
 }
 
 /// What has been decided so far.
@@ -81,6 +83,14 @@ impl Draft {
     pub(crate) fn unseen(&mut self, address: &Address, why: impl Into<String>) {
         self.hold(address, Hold::Unknown);
         self.unknown.insert(Unseen { address: address.to_string(), why: why.into() });
+    }
+
+    /// Has an object wait for others.
+    pub(crate) fn wait(&mut self, address: &Address, origin: Option<&Origin>, why: impl Into<String>) {
+        let why = why.into();
+        self.hold(address, Hold::Waits(why.clone()));
+        self.waiting.insert(address.clone());
+        self.note(address, Severity::Info, "waiting", origin, why);
     }
 
     /// Holds an object back whose account or cluster has its own entry.

@@ -58,6 +58,9 @@ pub struct OptionsV1 {
     pub force_conflicts: bool,
     pub allow_incomplete: bool,
     pub skip_refused: bool,
+    /// `I/N`, where only a share is planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
 }
 
 /// The counts under a plan.
@@ -152,8 +155,9 @@ pub enum FileError {
 impl PlanV1 {
     /// The file for `plan`; `created_at` is RFC 3339.
     pub fn of(plan: &Plan, created_at: &str) -> Self {
-        let Options { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, now: _ } =
+        let Options { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, share, now: _ } =
             plan.options.clone();
+        let shard = share.map(|share| share.to_string());
         let Summary { create, update, delete, adopt: adopted, unchanged, refused, waiting } = plan.summary();
         let mut file = Self {
             format_version: FORMAT_VERSION.to_owned(),
@@ -161,7 +165,7 @@ impl PlanV1 {
             created_at: created_at.to_owned(),
             owner: plan.owner.to_string(),
             config_digest: plan.config_digest.clone(),
-            options: OptionsV1 { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused },
+            options: OptionsV1 { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard },
             complete: plan.complete(),
             summary: SummaryV1 { create, update, delete, adopt: adopted, unchanged, refused, waiting },
             changes: plan.steps.iter().map(change).collect(),

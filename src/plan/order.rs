@@ -22,11 +22,12 @@ pub(crate) fn hold_dependents(draft: &mut Draft) -> BTreeSet<Address> {
         let Some(need) = step.needs.into_iter().find(|need| draft.held.contains_key(need)) else { continue };
         held.insert(address.clone());
         next.extend(dependents.remove(&address).into_iter().flatten());
-        match draft.held.get(&need) {
+        match draft.held.get(&need).cloned() {
             Some(Hold::Refused) => {
                 let why = format!("`{need}`, which it depends on, is refused");
                 draft.refuse(&address, why, format!("mend `{need}` first"));
             }
+            Some(Hold::Waits(why)) => draft.wait(&address, None, format!("`{need}` comes first: {why}")),
             Some(Hold::Unknown) | None => {
                 draft.unseen(&address, format!("`{need}`, which it depends on, could not be seen"));
             }

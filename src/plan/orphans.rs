@@ -19,6 +19,10 @@ use std::collections::BTreeSet;
 
 /// Plans roles, then policies, then providers: each waits for the steps that let go of it.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
+    // what no share has, only a run over all may take away
+    if site.scope.is_some() {
+        return;
+    }
     let wanted: BTreeSet<Address> = providers::wanted(site)
         .into_keys()
         .filter(|_| !site.options.destroy)

@@ -18,6 +18,9 @@ fn unseen(draft: &mut Draft, place: String, why: &str) {
 
 fn accounts(site: &Site<'_>, draft: &mut Draft) {
     for key in site.desired.accounts.keys() {
+        if site.scope.as_ref().is_some_and(|scope| !scope.accounts.contains(key)) {
+            continue;
+        }
         let place = format!("account/{key}");
         let Some(account) = site.live.accounts.get(key) else {
             unseen(draft, place, "it was not read");
@@ -51,6 +54,9 @@ fn accounts(site: &Site<'_>, draft: &mut Draft) {
 
 fn clusters(site: &Site<'_>, draft: &mut Draft) {
     for (key, cluster) in &site.desired.clusters {
+        if site.scope.as_ref().is_some_and(|scope| !scope.described.contains(key)) {
+            continue;
+        }
         let place = format!("cluster/{key}");
         if let Some(other) = site.doubles.get(key) {
             let why = format!("it has the same issuer as cluster `{other}`");
@@ -71,6 +77,9 @@ fn clusters(site: &Site<'_>, draft: &mut Draft) {
                 unseen(draft, place, why);
                 continue;
             }
+        }
+        if site.scope.as_ref().is_some_and(|scope| !scope.has_cluster(key)) {
+            continue;
         }
         match site.live.clusters.get(key).map(|live| &live.api) {
             Some(Access::Granted(())) if site.live.clusters.get(key).is_some_and(|live| !live.whole) => {

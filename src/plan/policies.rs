@@ -2,6 +2,7 @@
 
 use super::change::{Change, ResourceChange};
 use super::draft::{Draft, Hold};
+use super::elsewhere;
 use super::parts::{self, TagCalls};
 use super::roles::{iam, refuse_foreign};
 use super::site::{Owner, Site};
@@ -30,6 +31,9 @@ impl TagCalls for PolicyTags<'_> {
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
     for ((key, name), policy) in &site.desired.policies {
         let address = Address::Policy { account: key.clone(), key: name.clone() };
+        if !site.has(&address) {
+            continue;
+        }
         let Some(account) = site.account(key) else {
             draft.hold(&address, Hold::Unknown);
             continue;
@@ -103,6 +107,11 @@ fn existing(
         (false, Some(change)) => change,
         (true, _) => Change::Adopt { before: before.clone(), after: after.clone() },
     };
+    if before.document != after.document
+        && let Some(why) = elsewhere::shared(site, key, arn, live)
+    {
+        return draft.wait(address, Some(&policy.origin), why);
+    }
     let verb = if adopted { "taken over" } else { "differs from its declaration" };
     let mut reasons = vec![format!("{verb}, declared at {}", policy.origin)];
     let mut calls = parts::tags(&before.tags, &after.tags, &PolicyTags(arn));

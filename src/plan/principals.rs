@@ -6,9 +6,10 @@
 //! neither can be first, and IAM says so.
 
 use super::change::{Change, ResourceChange};
-use super::draft::Draft;
+use super::draft::{Draft, Hold};
+use super::elsewhere;
 use super::site::Site;
-use super::weave::need_if_open;
+use super::weave::{need, need_if_open};
 use crate::model::address::Address;
 use crate::policy::PolicyDocument;
 use serde_json::Value;
@@ -27,18 +28,26 @@ pub(crate) fn wait(site: &Site<'_>, draft: &mut Draft) {
             new.then(|| Some((site.role_arn(role)?.to_string(), address)))?
         })
         .collect();
-    if made.is_empty() {
+    let absent = elsewhere::absent_roles(site);
+    if made.is_empty() && absent.is_empty() {
         return;
     }
-    let mut pairs = Vec::new();
+    let (mut pairs, mut first) = (Vec::new(), Vec::new());
     for step in draft.steps.values() {
         let ResourceChange::Role(change) = &step.change else { continue };
         let Some(after) = change.after() else { continue };
+        let before: Vec<String> = change.before().map(|before| named(&before.trust)).unwrap_or_default();
+        let new = named(&after.trust).into_iter().filter(|name| !before.contains(name));
+        first.extend(new.filter_map(|name| Some((step.address.clone(), absent.get(&name)?.clone()))));
         let named = named(&after.trust).into_iter().filter_map(|name| made.get(&name));
         pairs.extend(named.filter(|earlier| **earlier != step.address).map(|earlier| (step.address.clone(), earlier)));
     }
     for (later, earlier) in pairs {
         need_if_open(draft, &later, earlier);
+    }
+    for (later, (earlier, why)) in first {
+        draft.held.entry(earlier.clone()).or_insert(Hold::Waits(why));
+        need(draft, &later, &earlier);
     }
 }
 

@@ -45,6 +45,9 @@ pub(crate) fn wanted<'a>(site: &Site<'a>) -> BTreeMap<(&'a Key, &'a Key), BTreeS
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
     for ((key, cluster), audiences) in wanted(site) {
         let address = Address::OidcProvider { account: key.clone(), cluster: cluster.clone() };
+        if !site.has(&address) {
+            continue;
+        }
         let (Some(account), Issuer::Known(issuer)) = (site.account(key), site.issuer(cluster)) else {
             draft.hold(&address, Hold::Unknown);
             continue;

@@ -2,6 +2,7 @@
 
 use super::change::{Change, ResourceChange};
 use super::draft::{Draft, Hold};
+use super::elsewhere;
 use super::parts::{self, Documents};
 use super::site::{Blocked, Issuer, Owner, Site};
 use crate::ids::Key;
@@ -20,6 +21,9 @@ use std::collections::BTreeSet;
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
     for (key, role) in &site.desired.roles {
         let address = Address::role(key);
+        if !site.has(&address) {
+            continue;
+        }
         draft.depends(&address, dependencies(site, role));
         let Some(account) = site.account(&role.account) else {
             draft.hold(&address, Hold::Unknown);
@@ -42,7 +46,7 @@ fn dependencies(site: &Site<'_>, role: &desired::Role) -> Vec<Address> {
     providers.chain(policies(role)).collect()
 }
 
-fn policies(role: &desired::Role) -> impl Iterator<Item = Address> {
+pub(crate) fn policies(role: &desired::Role) -> impl Iterator<Item = Address> {
     role.attach.iter().filter_map(|attachment| match attachment {
         Attachment::Declared(key) => Some(Address::Policy { account: role.account.clone(), key: key.clone() }),
         Attachment::Arn(_) => None,
@@ -141,7 +145,8 @@ fn existing(
     let mut reasons = vec![format!("{verb}, declared at {}", role.origin)];
     reasons.extend(trust_changes.then(|| budget_line(&after, account)));
     reasons.extend(made.remarks);
-    let needs = needs(site, role, before, &after);
+    let mut needs = needs(site, role, before, &after);
+    needs.extend(elsewhere::policies_first(draft, role, &before.trust, &after.trust));
     draft.step(address, ResourceChange::Role(Box::new(change)), iam(&role.account, made.calls), needs, reasons);
 }
 
@@ -309,8 +314,11 @@ pub(crate) fn iam(
     calls.into_iter().map(move |call| Call::Iam(account.clone(), call))
 }
 
-/// Undeclared, unowned roles that trust our clusters: worth knowing, never touched.
+/// Undeclared, unowned roles that trust our clusters: worth knowing, never touched. A share does not know whose they are.
 pub(crate) fn note_strangers(site: &Site<'_>, draft: &mut Draft) {
+    if site.scope.is_some() {
+        return;
+    }
     for key in site.desired.accounts.keys() {
         let Some(account) = site.account(key) else { continue };
         for summary in account.roster.present().into_iter().flatten() {

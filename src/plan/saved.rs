@@ -148,6 +148,9 @@ fn gone(change: &ChangeV1, saved: &PlanV1, fresh: &Plan) -> Result<(), String> {
     if !fresh.complete() {
         return Err("it could not be seen".to_owned());
     }
+    if fresh.waiting.iter().any(|address| address.to_string() == change.address) {
+        return Err("it waits for others now".to_owned());
+    }
     if fresh.settled.contains(&change.address) {
         // what is declared and as it should be is nothing that a plan deletes
         let deletes = change.action == Action::Delete.as_str();

@@ -2,6 +2,7 @@
 
 use super::change::Action;
 use super::draft::Draft;
+use super::elsewhere;
 use super::site::Site;
 use crate::model::address::{Address, Place};
 use crate::model::pattern::Pattern;
@@ -16,6 +17,7 @@ pub(crate) fn select(site: &Site<'_>, draft: &mut Draft) -> Vec<String> {
     let unmatched = patterns
         .iter()
         .filter(|pattern| !draft.known.iter().any(|address| pattern.matches(&address.to_string())))
+        .filter(|pattern| !elsewhere::declares(site, pattern))
         .map(|pattern| pattern.as_str().to_owned())
         .collect();
     let direct: Vec<Address> = draft

@@ -2,6 +2,7 @@
 
 use super::change::{Change, ResourceChange};
 use super::draft::{Draft, Hold};
+use super::elsewhere::{self, Ready};
 use super::site::{Issuer, Site, exact};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::Address;
@@ -11,7 +12,6 @@ use crate::model::live::{LiveCluster, LiveServiceAccount, Observed};
 use crate::model::marks::{
     ADDRESS, AUDIENCE, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark, field_manager,
 };
-use crate::model::note::Severity;
 use crate::model::resource::{Pairs, ServiceAccount};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +37,9 @@ pub(crate) fn managed<'a>(site: &Site<'a>) -> impl Iterator<Item = (Address, Man
 /// Plans every declared ServiceAccount.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
     for (address, item) in managed(site).collect::<BTreeMap<_, _>>() {
+        if !site.has(&address) {
+            continue;
+        }
         draft.depends(&address, [Address::role(item.role_key)]);
         let Some(cluster) = site.cluster(&item.binding.cluster) else {
             draft.hold(&address, Hold::Unknown);
@@ -77,9 +80,7 @@ fn look<'a>(cluster: &'a LiveCluster, subject: &Subject) -> Look<'a> {
 }
 
 fn wait(draft: &mut Draft, address: &Address, item: &Managed<'_>, why: &str) {
-    draft.know(address);
-    draft.waiting.insert(address.clone());
-    draft.note(address, Severity::Info, "waiting", Some(&item.binding.origin), why);
+    draft.wait(address, Some(&item.binding.origin), why);
 }
 
 fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed<'_>) {
@@ -92,7 +93,7 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed
         Call::Kubernetes(item.binding.cluster.clone(), KubernetesCall::Create { service_account: after.clone() });
     let reasons = vec![format!("declared at {}, not there", item.binding.origin)];
     let change = ResourceChange::ServiceAccount(Change::Create { after });
-    draft.step(address, change, [call], [Address::role(item.role_key)], reasons);
+    point(site, draft, address, item, (change, call, reasons));
 }
 
 /// The labels and annotations that it should have from us.
@@ -156,7 +157,27 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
     let call =
         KubernetesCall::Apply { uid: live.uid.clone(), from: before, to: after, force: force || !conflicts.is_empty() };
     let call = Call::Kubernetes(item.binding.cluster.clone(), call);
-    draft.step(address, ResourceChange::ServiceAccount(change), [call], [Address::role(item.role_key)], reasons);
+    point(site, draft, address, item, (ResourceChange::ServiceAccount(change), call, reasons));
+}
+
+/// Has the ServiceAccount point at its role: behind the role's own step, or if another share has the role, once it is
+/// ready for it.
+fn point(
+    site: &Site<'_>,
+    draft: &mut Draft,
+    address: &Address,
+    item: &Managed<'_>,
+    (change, call, reasons): (ResourceChange, Call, Vec<String>),
+) {
+    let role = Address::role(item.role_key);
+    let provider = Address::OidcProvider { account: item.role.account.clone(), cluster: item.binding.cluster.clone() };
+    let needs = match elsewhere::ready(site, item.role_key, item.role, item.binding) {
+        Ready::Ours => vec![role],
+        Ready::Yes => vec![role, provider],
+        Ready::No(why) => return draft.wait(address, Some(&item.binding.origin), why),
+        Ready::Unknown(why) => return draft.unseen(address, why),
+    };
+    draft.step(address, change, [call], needs, reasons);
 }
 
 /// Our part of a live object: what we want to set and what we hold.

@@ -4,14 +4,15 @@
 use super::parts::Documents;
 use super::roles;
 use super::step::Options;
-use crate::ids::{IssuerUrl, Key, PolicyArn, ProviderArn, RoleArn};
+use crate::ids::{IamPath, IssuerUrl, Key, PolicyArn, ProviderArn, RoleArn};
 use crate::model::address::{Address, OrphanKind};
 use crate::model::desired::{Adopt, Attachment, Binding, ClusterState, Desired, Role, Subject};
 use crate::model::live::{
-    Access, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveServiceAccount, Observed,
+    Access, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveServiceAccount, Observed, RoleSummary,
 };
 use crate::model::marks::{ADDRESS, OWNER, ROLE_ARN};
 use crate::model::resource::Pairs;
+use crate::model::share::Scope;
 use crate::policy::trust::Grant;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -54,6 +55,8 @@ pub(crate) struct Site<'a> {
     pub desired: &'a Desired,
     pub live: &'a Live,
     pub options: &'a Options,
+    /// What belongs to the share that is planned; nothing if all is.
+    pub scope: Option<Scope>,
     issuers: BTreeMap<Key, Issuer>,
     /// Clusters that turned out to have the issuer of another one.
     pub doubles: BTreeMap<Key, Key>,
@@ -73,10 +76,12 @@ pub(crate) struct Site<'a> {
 
 impl<'a> Site<'a> {
     pub(crate) fn new(desired: &'a Desired, live: &'a Live, options: &'a Options) -> Self {
+        let scope = options.share.map(|share| Scope::of(share, desired));
         let mut site = Self {
             desired,
             live,
             options,
+            scope,
             issuers: BTreeMap::new(),
             doubles: BTreeMap::new(),
             roles: HashMap::new(),
@@ -162,6 +167,11 @@ impl<'a> Site<'a> {
         })
     }
 
+    /// Whether an object is this run's to plan.
+    pub(crate) fn has(&self, address: &Address) -> bool {
+        self.scope.as_ref().is_none_or(|scope| scope.has(address))
+    }
+
     pub(crate) fn issuer(&self, cluster: &Key) -> &Issuer {
         static UNDECLARED: Issuer = Issuer::Missing;
         self.issuers.get(cluster).unwrap_or(&UNDECLARED)
@@ -218,10 +228,20 @@ impl<'a> Site<'a> {
     pub(crate) fn role_arn(&self, role: &Role) -> Option<RoleArn> {
         let account = self.desired.accounts.get(&role.account)?;
         let live = self.account(&role.account).and_then(|live| live.roles.get(&role.name.folded()));
-        Some(match live.and_then(Observed::present) {
-            Some(live) => RoleArn::of(&account.partition, &account.id, &live.role.path, &live.role.name),
-            None => RoleArn::of(&account.partition, &account.id, &role.path, &role.name),
-        })
+        if let Some(live) = live.and_then(Observed::present) {
+            return Some(RoleArn::of(&account.partition, &account.id, &live.role.path, &live.role.name));
+        }
+        // of other shares' roles there is only what the list shows
+        let listed = self.scope.as_ref().and_then(|_| self.listed(role));
+        let path = listed.and_then(|summary| IamPath::parse(&summary.path).ok());
+        Some(RoleArn::of(&account.partition, &account.id, path.as_ref().unwrap_or(&role.path), &role.name))
+    }
+
+    /// A role as the list of its account shows it.
+    pub(crate) fn listed(&self, role: &Role) -> Option<&'a RoleSummary> {
+        let roster = self.account(&role.account)?.roster.present()?;
+        let folded = role.name.folded();
+        roster.iter().find(|summary| summary.name.folded() == folded)
     }
 
     /// The live policy of this name, under whatever path: names are unique in an account.

@@ -5,6 +5,7 @@ use crate::ids::Key;
 use crate::model::address::Address;
 use crate::model::call::Call;
 use crate::model::note::Note;
+use crate::model::share::Share;
 
 /// What the user asked of this run, as far as it shapes the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Options {
     pub allow_incomplete: bool,
     /// `--skip-refused`: refusals do not hold the rest back.
     pub skip_refused: bool,
+    /// `--shard`: only the objects of this share.
+    pub share: Option<Share>,
     /// The time, in seconds since 1970.
     pub now: i64,
 }
@@ -46,7 +49,8 @@ pub struct Plan {
     pub notes: Vec<Note>,
     /// How many declared objects are as they should be.
     pub unchanged: usize,
-    /// The `ServiceAccount`s that wait for their namespace or their maker; sorted.
+    /// What waits for others: `ServiceAccount`s for their namespace or their maker, and in a share whatever needs an
+    /// object of another share first; sorted.
     pub waiting: Vec<Address>,
     /// The addresses of the declared objects that are as they should be.
     pub settled: std::collections::BTreeSet<String>,
@@ -113,7 +117,7 @@ pub struct Summary {
     pub unchanged: usize,
     /// Refusals.
     pub refused: usize,
-    /// ServiceAccounts that wait.
+    /// Objects that wait for others.
     pub waiting: usize,
 }
 
@@ -143,6 +147,11 @@ impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// Whether an IAM object differs and waits for others: a difference that this run leaves.
+    pub fn leaves(&self) -> bool {
+        self.waiting.iter().any(|address| !matches!(address, Address::ServiceAccount { .. }))
     }
 
     /// The counts.

@@ -5,4 +5,5 @@ mod guards;
 pub(crate) mod kit;
 pub(crate) mod laws;
 mod rules;
+mod shares;
 pub(crate) mod simulate;

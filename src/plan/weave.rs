@@ -117,7 +117,7 @@ fn pairs(draft: &Draft) -> Vec<Pair> {
 }
 
 /// `later` waits for `earlier`.
-fn need(draft: &mut Draft, later: &Address, earlier: &Address) {
+pub(crate) fn need(draft: &mut Draft, later: &Address, earlier: &Address) {
     if let Some(step) = draft.steps.get_mut(later)
         && !step.needs.contains(earlier)
     {

@@ -47,6 +47,11 @@ pub fn way(before: &PolicyDocument, after: &PolicyDocument) -> Way {
     Way::Through(trust::build(&grants, &others))
 }
 
+/// Whom a trust policy lets in by statements of the form that irsa writes.
+pub fn grants(trust: &PolicyDocument) -> BTreeSet<Grant> {
+    Atoms::of(trust).grants
+}
+
 /// The part of a trust policy whose grants others have too; nothing if there is none.
 pub fn kept(trust: &PolicyDocument, others: &[&PolicyDocument]) -> Option<PolicyDocument> {
     if !trust.carries_over() {

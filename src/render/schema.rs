@@ -67,7 +67,7 @@ pub fn plan_schema() -> Value {
 }
 
 fn options() -> Value {
-    object(
+    let mut options = object(
         "What was asked.",
         [
             ("only", list("`--only`: globs over addresses.", &string("A glob."))),
@@ -78,7 +78,12 @@ fn options() -> Value {
             ("allow-incomplete", boolean("`--allow-incomplete`")),
             ("skip-refused", boolean("`--skip-refused`")),
         ],
-    )
+    );
+    // only where a share is planned
+    options["properties"]["shard"] = json!({
+        "type": "string", "pattern": "^[0-9]+/[0-9]+$", "description": "`--shard`: which share is planned, counted from 0.",
+    });
+    options
 }
 
 /// The schema of a report.

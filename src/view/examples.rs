@@ -25,6 +25,7 @@ pub(crate) fn plan(changes: Vec<ChangeV1>) -> PlanV1 {
             force_conflicts: false,
             allow_incomplete: false,
             skip_refused: false,
+            shard: None,
         },
         complete: true,
         summary: SummaryV1 {

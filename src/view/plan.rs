@@ -105,6 +105,10 @@ fn summary(plan: &PlanV1) -> String {
 
 fn remarks(plan: &PlanV1) -> Vec<String> {
     let mut list = Vec::new();
+    if let Some(shard) = &plan.options.shard {
+        let shard = scrub(shard);
+        list.push(format!("Share {shard}: what is no longer declared in IAM goes with a run without `--shard`."));
+    }
     let (refused, unknown) = (plan.summary.refused, plan.unknown.len());
     if refused > 0 {
         list.push(if plan.options.skip_refused {

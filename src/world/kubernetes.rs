@@ -140,6 +140,11 @@ impl KubernetesReader {
         KubernetesWriter { shared: Arc::clone(&self.shared), halt: CancellationToken::new() }
     }
 
+    /// Whether a cluster was verified, so that its API may be asked.
+    pub async fn is_ready(&self, cluster: &Key) -> bool {
+        self.shared.connection(cluster, "verify").await.is_ok()
+    }
+
     /// How many requests were sent so far, to all clusters together.
     pub fn requests(&self) -> u64 {
         self.shared.run.requests.load(Ordering::Relaxed)

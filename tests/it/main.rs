@@ -20,6 +20,7 @@ mod refused;
 mod rooms;
 mod saved;
 mod secrets;
+mod shards;
 mod signals;
 mod support;
 mod tampered;

@@ -107,7 +107,7 @@ fn the_work_may_be_sent_to_another_thread() {
     sent(&apply(&plan, &hands(&world), &pace(1), stop, &Silence));
     sent(&crate::apply::recheck(&plan, &hands(&world)));
     sent(&crate::observe::identify(&kit.desired.accounts, &world));
-    let looks = crate::observe::Looks { parallelism: 1, destroy: false };
+    let looks = crate::observe::Looks { parallelism: 1, destroy: false, share: None };
     let identities = std::collections::BTreeMap::new();
     sent(&crate::observe::observe(&kit.desired, &identities, &world, &world, &looks, &Silence));
 }

@@ -37,7 +37,7 @@ pub(crate) fn aws(name: &str) -> PolicyArn {
 }
 
 /// Both sides, and what is asked.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Kit {
     pub desired: Desired,
     pub live: Live,

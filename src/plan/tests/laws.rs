@@ -79,7 +79,7 @@ pub(crate) fn declare(kit: &mut Kit, sketch: &Sketch) {
 }
 
 /// Every (who, what) of the world, through whichever role.
-fn pairs(live: &Live) -> BTreeSet<(String, String)> {
+pub(crate) fn pairs(live: &Live) -> BTreeSet<(String, String)> {
     let account = &live.accounts[&key("default")];
     let mut pairs = BTreeSet::new();
     for role in account.roles.values().filter_map(Observed::present) {

@@ -31,6 +31,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -140,6 +141,13 @@ impl Eks {
     /// The Kubernetes API of a cluster.
     pub(crate) fn kubernetes(&self, place: &Place, name: &str) -> Option<Arc<Cluster>> {
         self.regions().get(place)?.clusters.get(name).map(|cluster| Arc::clone(&cluster.kubernetes))
+    }
+
+    /// The Kubernetes API that is served at an address.
+    pub(crate) fn serving(&self, address: SocketAddr) -> Option<Arc<Cluster>> {
+        let regions = self.regions();
+        let mut clusters = regions.values().flat_map(|region| region.clusters.values());
+        clusters.find(|cluster| cluster.kubernetes.address() == address).map(|cluster| Arc::clone(&cluster.kubernetes))
     }
 
     /// The names of all clusters, by place.

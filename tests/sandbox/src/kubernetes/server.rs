@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::DuplexStream;
@@ -190,6 +191,11 @@ impl Cluster {
     /// `https://127.0.0.1:PORT`
     pub fn endpoint(&self) -> String {
         format!("https://{}", self.door.address())
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.door.address()
     }
 
     /// The authority that signed the server's certificate.

@@ -1,0 +1,206 @@
+//! Shares of a fleet: of N runs side by side, which one looks after an object. Pure and total: every declared object
+//! belongs to exactly one share of every N, and none moves because another cluster comes or goes.
+//!
+//! Decides nothing about what is done to an object, only by whom.
+
+use super::address::Address;
+use super::desired::{Attachment, ClusterState, Desired, Role};
+use crate::ids::Key;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+/// The most shares that a fleet is cut into.
+const MOST: u32 = 10_000;
+
+/// One of so many shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share {
+    index: u32,
+    count: u32,
+}
+
+impl Share {
+    /// The share of this number. Counting begins at 0 or at 1: the last one of a count from 1 is that of number 0.
+    pub fn new(index: u32, count: u32) -> Option<Self> {
+        ((1..=MOST).contains(&count) && index <= count).then(|| Self { index: index % count, count })
+    }
+
+    /// The share of the same fleet that a key belongs to.
+    fn of(self, key: &Key) -> Self {
+        let digest = Sha256::digest(key.as_str().as_bytes());
+        let number = digest.iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+        let index = u32::try_from(number % u64::from(self.count)).unwrap_or_default();
+        Self { index, ..self }
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+/// The text names no share.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected I/N, share I of N: N from 1 to {MOST}, I from 0 to N")]
+pub struct NoShare;
+
+impl FromStr for Share {
+    type Err = NoShare;
+
+    fn from_str(text: &str) -> Result<Self, NoShare> {
+        // a number as one is printed: no sign, no space
+        let number = |text: &str| {
+            let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            if plain { text.parse().map_err(|_| NoShare) } else { Err(NoShare) }
+        };
+        let (index, count) = text.split_once('/').ok_or(NoShare)?;
+        Self::new(number(index)?, number(count)?).ok_or(NoShare)
+    }
+}
+
+/// A share of one configuration: what belongs to it, and what must be read for its sake.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Which share.
+    pub share: Share,
+    clusters: BTreeMap<Key, Share>,
+    roles: BTreeMap<Key, Share>,
+    policies: BTreeMap<(Key, Key), Share>,
+    /// The clusters whose issuer must be known: its own, and those that its roles are bound in.
+    pub described: BTreeSet<Key>,
+    /// The accounts that its objects lie in, depend on, or are reached by.
+    pub accounts: BTreeSet<Key>,
+}
+
+impl Scope {
+    /// The scope of a share.
+    pub fn of(share: Share, desired: &Desired) -> Self {
+        let clusters = desired.clusters.keys().map(|key| (key.clone(), share.of(key))).collect();
+        let roles: BTreeMap<Key, Share> =
+            desired.roles.iter().map(|(key, role)| (key.clone(), share.of(home(key, role)))).collect();
+        let mut attached: BTreeMap<(&Key, &Key), Share> = BTreeMap::new();
+        for (key, role) in &desired.roles {
+            for attachment in &role.attach {
+                if let (Attachment::Declared(policy), Some(share)) = (attachment, roles.get(key)) {
+                    attached.entry((&role.account, policy)).or_insert(*share);
+                }
+            }
+        }
+        let policies = desired.policies.keys().map(|at| {
+            let (account, key) = at;
+            (at.clone(), attached.get(&(account, key)).copied().unwrap_or_else(|| share.of(key)))
+        });
+        let policies = policies.collect();
+        let mut scope =
+            Self { share, clusters, roles, policies, described: BTreeSet::new(), accounts: BTreeSet::new() };
+        scope.look_around(desired);
+        scope
+    }
+
+    fn look_around(&mut self, desired: &Desired) {
+        for (key, role) in &desired.roles {
+            let ours = self.has_role(key);
+            for binding in &role.bindings {
+                let here = self.has_cluster(&binding.cluster);
+                if ours {
+                    self.described.insert(binding.cluster.clone());
+                }
+                if here {
+                    // the role's list shows whether it lets the ServiceAccount in, and the provider is this share's
+                    self.accounts.insert(role.account.clone());
+                }
+            }
+            if ours {
+                self.accounts.insert(role.account.clone());
+            }
+        }
+        for (key, cluster) in &desired.clusters {
+            // an issuer that the file tells costs nothing, and shows two keys of one cluster
+            if self.has_cluster(key) || cluster.name.is_none() {
+                self.described.insert(key.clone());
+            }
+            let asked = cluster.state == ClusterState::Active && cluster.name.is_some();
+            if asked && self.described.contains(key) {
+                self.accounts.insert(cluster.account.clone());
+            }
+        }
+        let policies = self.policies.iter().filter(|(_, share)| **share == self.share);
+        self.accounts.extend(policies.map(|((account, _), _)| account.clone()));
+    }
+
+    /// The share that an object belongs to; nothing for one that is not declared.
+    pub fn owner(&self, address: &Address) -> Option<Share> {
+        match address {
+            Address::OidcProvider { cluster, .. } | Address::ServiceAccount { cluster, .. } => {
+                self.clusters.get(cluster).copied()
+            }
+            Address::Policy { account, key } => self.policies.get(&(account.clone(), key.clone())).copied(),
+            Address::Role { key } => self.roles.get(key).copied(),
+            Address::Orphan { .. } => None,
+        }
+    }
+
+    /// Whether an object belongs to this share.
+    pub fn has(&self, address: &Address) -> bool {
+        self.owner(address) == Some(self.share)
+    }
+
+    /// Whether a cluster belongs to this share.
+    pub fn has_cluster(&self, key: &Key) -> bool {
+        self.clusters.get(key) == Some(&self.share)
+    }
+
+    fn has_role(&self, key: &Key) -> bool {
+        self.roles.get(key) == Some(&self.share)
+    }
+
+    /// The configuration with only those roles and policies that are read in full: this share's, and the policies of
+    /// others that its roles attach.
+    pub fn narrowed(&self, desired: &Desired) -> Desired {
+        let roles: BTreeMap<Key, Role> = desired
+            .roles
+            .iter()
+            .filter(|(key, _)| self.has_role(key))
+            .map(|(key, role)| (key.clone(), role.clone()))
+            .collect();
+        let attached: BTreeSet<(&Key, &Key)> = roles
+            .values()
+            .flat_map(|role| role.attach.iter().map(move |attachment| (&role.account, attachment)))
+            .filter_map(|(account, attachment)| match attachment {
+                Attachment::Declared(key) => Some((account, key)),
+                Attachment::Arn(_) => None,
+            })
+            .collect();
+        let wanted = |at: &(Key, Key)| self.policies.get(at) == Some(&self.share) || attached.contains(&(&at.0, &at.1));
+        let policies = desired
+            .policies
+            .iter()
+            .filter(|(at, _)| wanted(at))
+            .map(|(at, policy)| (at.clone(), policy.clone()))
+            .collect();
+        Desired {
+            owner: desired.owner.clone(),
+            config_digest: desired.config_digest.clone(),
+            accounts: desired.accounts.clone(),
+            clusters: desired.clusters.clone(),
+            policies,
+            roles,
+            forget: desired.forget.clone(),
+            ignore_tags: desired.ignore_tags.clone(),
+            guard: desired.guard.clone(),
+            prune_paths: desired.prune_paths.clone(),
+            lock: desired.lock.clone(),
+        }
+    }
+}
+
+/// The key whose share a role belongs to: that of its first cluster, or its own if it is bound in none.
+fn home<'a>(key: &'a Key, role: &'a Role) -> &'a Key {
+    role.bindings.iter().map(|binding| &binding.cluster).min().unwrap_or(key)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! What holds for shares that run at once, whichever call of whichever share comes next: no object is planned twice,
+//! nothing in IAM goes, nobody ever has more than before or after, and with a run over all the end is the same.
+
+use super::kit::{Kit, key};
+use super::laws::{chooser, declare, pairs, sketch};
+use super::simulate;
+use crate::model::desired::Desired;
+use crate::model::live::{Access, Live};
+use crate::model::share::{Scope, Share};
+use crate::plan::change::{Action, ResourceChange};
+use crate::plan::{Plan, plan};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+/// The world as `observe` shows it to a share.
+fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
+    let mut seen = live.clone();
+    let narrowed = scope.narrowed(desired);
+    let roles: BTreeSet<String> = narrowed.roles.values().map(|role| role.name.folded()).collect();
+    let policies: BTreeSet<String> = narrowed.policies.values().map(|policy| policy.name.folded()).collect();
+    seen.accounts.retain(|key, _| scope.accounts.contains(key));
+    for account in seen.accounts.values_mut() {
+        account.roles.retain(|folded, _| roles.contains(folded));
+        for folded in &roles {
+            account.roles.entry(folded.clone()).or_insert(crate::model::live::Observed::Absent);
+        }
+        account.policies.retain(|arn, _| policies.contains(&arn.name().to_lowercase()));
+    }
+    // issuers of others are asked for where they matter
+    for (key, cluster) in &mut seen.clusters {
+        if !scope.has_cluster(key) {
+            cluster.api = Access::Unknown("it belongs to another share".into());
+            cluster.whole = false;
+            cluster.service_accounts.clear();
+        }
+    }
+    seen
+}
+
+/// The plans of all shares, made at one moment, as one.
+fn at_once(kit: &Kit, count: u32) -> Plan {
+    let mut all = Plan::new(kit.desired.owner.clone(), String::new(), kit.options.clone());
+    let mut addresses = BTreeSet::new();
+    for index in 0..count {
+        let share = Share::new(index, count).unwrap();
+        let mut options = kit.options.clone();
+        options.share = Some(share);
+        let scope = Scope::of(share, &kit.desired);
+        let plan = plan(&kit.desired, &seen(&kit.live, &kit.desired, &scope), &options, Vec::new());
+        assert_eq!(plan.refused, [], "share {share}");
+        assert_eq!(plan.unknown, [], "share {share}");
+        for step in &plan.steps {
+            assert!(addresses.insert(step.address.clone()), "`{}` is planned twice", step.address);
+            let in_iam = !matches!(step.change, ResourceChange::ServiceAccount(_));
+            assert!(!(in_iam && step.change.action() == Action::Delete), "`{}` would go", step.address);
+        }
+        for address in &plan.waiting {
+            assert!(addresses.insert(address.clone()), "`{address}` is planned and waits");
+        }
+        all.steps.extend(plan.steps);
+    }
+    all
+}
+
+/// Runs all shares at once, round after round, until none has anything to do.
+fn rounds(kit: &mut Kit, count: u32, seed: u64, mut look: impl FnMut(&Live)) {
+    for _ in 0..4 {
+        let plan = at_once(kit, count);
+        if plan.steps.is_empty() {
+            return;
+        }
+        simulate::run(&mut kit.live, &plan, chooser(seed), &mut look);
+    }
+    assert_eq!(at_once(kit, count).steps, [], "four rounds are enough");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn shares_at_once_never_widen_and_end_where_one_run_ends(
+        first in sketch(), second in sketch(), count in 1_u32..6, seed in any::<u64>(),
+    ) {
+        let mut kit = Kit::new();
+        declare(&mut kit, &first);
+        rounds(&mut kit, count, seed, |_| ());
+        prop_assert_eq!(&kit.plan().steps, &[], "shares alone make what is new");
+
+        declare(&mut kit, &second);
+        let before = pairs(&kit.live);
+        let mut alone = kit.clone();
+        let plan = alone.plan();
+        simulate::run(&mut alone.live, &plan, |_| 0, |_| ());
+        let allowed: BTreeSet<_> = before.union(&pairs(&alone.live)).cloned().collect();
+        let look = |live: &Live| {
+            let wider: Vec<_> = pairs(live).difference(&allowed).cloned().collect();
+            assert!(wider.is_empty(), "wider than before and after: {wider:?}");
+        };
+        rounds(&mut kit, count, seed, look);
+        let plan = kit.plan();
+        prop_assert_eq!(&plan.refused, &[]);
+        simulate::run(&mut kit.live, &plan, chooser(seed), look);
+        rounds(&mut kit, count, seed, look);
+        prop_assert_eq!(&kit.plan().steps, &[]);
+        prop_assert_eq!(pairs(&kit.live), pairs(&alone.live));
+        prop_assert!(kit.live.accounts[&key("default")].providers.len() <= 2);
+    }
+}

@@ -1,0 +1,441 @@
+//! `--shard`: runs that share a fleet. Side by side they make what one run over all makes, no two write one object, and
+//! none takes away what only a run over all may.
+
+mod example;
+mod simulation;
+
+use crate::support::inside::{self, Ended, Inside};
+use crate::support::program::Bench;
+use crate::support::world::{FIRST, SECOND, create_namespace};
+use futures::future::join_all;
+use irsa_sandbox::kubernetes::Resource;
+use irsa_sandbox::{ClusterSpec, SandboxOptions};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+const CLUSTERS: usize = 24;
+const SHARES: u64 = 4;
+
+fn name(number: usize) -> String {
+    format!("c{number:02}")
+}
+
+/// What a configuration of the fleet declares.
+struct Declared {
+    /// The clusters that are no more.
+    gone: Vec<usize>,
+    /// The clusters whose own role is not declared.
+    without: Vec<usize>,
+    /// Whether the roles over several clusters have lost all clusters but the first two.
+    narrow: bool,
+    /// Whether the policy that one role alone attaches is declared.
+    alone: bool,
+    /// What the shared policy allows.
+    shared: &'static str,
+}
+
+const WHOLE: Declared =
+    Declared { gone: Vec::new(), without: Vec::new(), narrow: false, alone: true, shared: "sqs:ReceiveMessage" };
+
+impl Declared {
+    fn text(&self) -> String {
+        let mut text = format!(
+            r#"
+owner = "fleet"
+[guard]
+max-delete = 100
+max-change-percent = 100
+[accounts.one]
+id = "{FIRST}"
+[accounts.two]
+id = "{SECOND}"
+assume-role = "arn:aws:iam::{SECOND}:role/OrganizationAccountAccessRole"
+[policies.shared]
+statements = [{{ actions = ["{}"], resources = ["*"] }}]
+"#,
+            self.shared
+        );
+        if self.alone {
+            text.push_str(
+                "[policies.alone]\nstatements = [{ actions = [\"sqs:SendMessage\"], resources = [\"*\"] }]\n",
+            );
+        }
+        for number in 0..CLUSTERS {
+            let (account, region) = if number.is_multiple_of(2) { ("one", "eu-west-1") } else { ("two", "us-east-1") };
+            let state = if self.gone.contains(&number) { "gone" } else { "active" };
+            let cluster = name(number);
+            let _ = write!(
+                text,
+                "[clusters.{cluster}]\naccount = \"{account}\"\nregion = \"{region}\"\nstate = \"{state}\"\n"
+            );
+            if self.without.contains(&number) {
+                continue;
+            }
+            let attach = match number {
+                0..=5 => "[\"shared\"]",
+                7 if self.alone => "[\"alone\"]",
+                _ => "[]",
+            };
+            let _ = write!(
+                text,
+                "[roles.own-{cluster}]\ncluster = \"{cluster}\"\nservice-accounts = [\"shop/app\"]\nattach = {attach}\n\
+                 [roles.own-{cluster}.inline.own]\nstatements = [{{ actions = [\"s3:GetObject\"], resources = [\"*\"] }}]\n"
+            );
+        }
+        for number in 0..6_usize {
+            let account = if number.is_multiple_of(2) { "one" } else { "two" };
+            let bound: Vec<String> = [0, 6, 12, 18].map(|more| name(number + more)).to_vec();
+            let bound = if self.narrow { &bound[..2] } else { &bound[..] };
+            let _ = write!(
+                text,
+                "[roles.wide-{number}]\naccount = \"{account}\"\nattach = [\"shared\"]\n\
+                 [[service-accounts]]\nrole = \"wide-{number}\"\ncluster = {bound:?}\nnamespace = \"shop\"\nname = \"wide\"\n"
+            );
+        }
+        text.push_str(
+            "[roles.far]\naccount = \"two\"\n[roles.far.inline.own]\n\
+             statements = [{ actions = [\"s3:ListBucket\"], resources = [\"*\"] }]\n\
+             [[service-accounts]]\nrole = \"far\"\ncluster = [\"c00\", \"c01\", \"c13\"]\nnamespace = \"shop\"\nname = \"far\"\n",
+        );
+        text
+    }
+}
+
+/// Clusters of two accounts, with something of others in each.
+async fn fleet() -> Inside {
+    let spec = |number: usize| {
+        let (account, region) = if number.is_multiple_of(2) { (FIRST, "eu-west-1") } else { (SECOND, "us-east-1") };
+        ClusterSpec::new(&name(number), account, region)
+    };
+    let clusters = (0..CLUSTERS).map(spec).collect();
+    let inside = Inside::start(SandboxOptions { clusters, access_roles: true, ..SandboxOptions::empty() }).await;
+    for number in 0..CLUSTERS {
+        inside.sandbox.cluster(&name(number)).with(|store| {
+            create_namespace(store, "shop");
+            let role = [("eks.amazonaws.com/role-arn", "arn:aws:iam::111122223333:role/foreign")];
+            store.seed_service_account("shop", "foreign", &role, "someone").expect("a ServiceAccount");
+        });
+    }
+    let trust = json!({"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}});
+    let role = [("RoleName", "foreign"), ("AssumeRolePolicyDocument", &trust.to_string())];
+    inside.sandbox.iam_call(FIRST, "CreateRole", &role).expect("a role");
+    inside
+}
+
+/// Runs a command in all shares at once.
+async fn all(inside: &Inside, file: &str, command: &[&str]) -> Vec<Ended> {
+    let runs = (0..SHARES).map(|number| {
+        let shard = format!("--shard={number}/{SHARES}");
+        async move {
+            let mut line = command.to_vec();
+            line.push(&shard);
+            inside.irsa_as(&format!("share{number}"), number, file, &line).await
+        }
+    });
+    join_all(runs).await
+}
+
+/// Applies in all shares at once until none has anything to do, and gives the number of rounds that wrote something.
+async fn converge(inside: &Inside, file: &str, most: usize) -> usize {
+    for round in 0..=most {
+        let ended = all(inside, file, &["apply", "--auto-approve"]).await;
+        for run in &ended {
+            assert_eq!(run.code, 0, "{run}");
+        }
+        if ended.iter().all(|run| run.stdout.contains("No changes.")) {
+            for run in &ended {
+                assert!(!run.stdout.contains("for others"), "nothing waits in the end: {run}");
+            }
+            return round;
+        }
+    }
+    panic!("after {most} rounds there still is something to do");
+}
+
+/// All that is live, ours and others'.
+fn view(inside: &Inside) -> BTreeMap<String, Value> {
+    let mut view = BTreeMap::new();
+    for account in [FIRST, SECOND] {
+        let iam = inside.sandbox.iam(account, |iam| iam.snapshot());
+        for (kind, objects) in iam.as_object().into_iter().flatten() {
+            for (name, object) in objects.as_object().into_iter().flatten() {
+                view.insert(format!("{account} {kind} {name}"), object.clone());
+            }
+        }
+    }
+    for number in 0..CLUSTERS {
+        let cluster = name(number);
+        inside.sandbox.cluster(&cluster).with(|store| {
+            for object in store.all(Resource::ServiceAccounts) {
+                let meta = &object["metadata"];
+                let place = format!("{cluster} {}/{}", meta["namespace"], meta["name"]);
+                view.insert(place, json!({"labels": meta["labels"], "annotations": meta["annotations"]}));
+            }
+        });
+    }
+    view
+}
+
+fn assert_same(is: &BTreeMap<String, Value>, wanted: &BTreeMap<String, Value>) {
+    let keys: BTreeSet<&String> = is.keys().chain(wanted.keys()).collect();
+    let wrong: Vec<String> = keys
+        .into_iter()
+        .filter(|key| is.get(*key) != wanted.get(*key))
+        .map(|key| format!("{key}: {:?} should be {:?}", is.get(key), wanted.get(key)))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Who sent a request, by its user agent.
+fn actor(user_agent: &str) -> String {
+    let name = user_agent.split("app/").nth(1).unwrap_or_default();
+    name.split_whitespace().next().unwrap_or_default().to_owned()
+}
+
+/// The objects that were written, and by whom: of AWS since the record of a number, of Kubernetes ever.
+fn writers(inside: &Inside, since: usize) -> BTreeMap<String, BTreeSet<String>> {
+    let mut writers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for record in inside.sandbox.log().iter().skip(since).filter(|record| record.call.is_write()) {
+        let object = &record.call.object;
+        let object = object.split_once("oidc-provider/").map_or(object.as_str(), |(_, issuer)| issuer);
+        let object = object.trim_start_matches("https://");
+        let object = if object.starts_with("arn:") { object.rsplit('/').next().unwrap_or_default() } else { object };
+        let place = format!("{} {object}", record.call.account);
+        writers.entry(place).or_default().insert(actor(&record.call.user_agent));
+    }
+    for number in 0..CLUSTERS {
+        let cluster = name(number);
+        for record in inside.sandbox.cluster(&cluster).gate().log() {
+            if record.call.is_write() {
+                let place = format!("{cluster} {}/{}", record.call.namespace, record.call.name);
+                writers.entry(place).or_default().insert(actor(&record.call.user_agent));
+            }
+        }
+    }
+    writers
+}
+
+#[test]
+fn shares_side_by_side_make_what_one_run_makes() {
+    inside::runtime().block_on(async {
+        let inside = fleet().await;
+        let start = inside.sandbox.snapshot();
+        inside.write("fleet.toml", &WHOLE.text());
+        let rounds = converge(&inside, "fleet.toml", 3).await;
+        assert!(rounds >= 2, "something of one share needs something of another: {rounds}");
+        let made = view(&inside);
+        let writers = writers(&inside, 0);
+        assert!(writers.len() > 100, "{writers:?}");
+        let several: Vec<_> = writers.iter().filter(|(_, actors)| actors.len() != 1).collect();
+        assert!(several.is_empty(), "written by two shares: {several:?}");
+        let actors: BTreeSet<&String> = writers.values().flatten().collect();
+        assert_eq!(actors.len(), usize::try_from(SHARES).expect("small"), "every share has something: {actors:?}");
+
+        let ended = inside.irsa(9, "fleet.toml", &["plan", "--detailed-exitcode"]).await;
+        assert_eq!(ended.code, 0, "one run over all finds nothing to do: {ended}");
+        inside.sandbox.restore(&start);
+        let ended = inside.irsa(9, "fleet.toml", &["apply", "--auto-approve"]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        assert_same(&made, &view(&inside));
+    });
+}
+
+#[test]
+fn only_a_run_over_all_deletes_in_iam() {
+    inside::runtime().block_on(async {
+        let inside = fleet().await;
+        inside.write("before.toml", &WHOLE.text());
+        let ended = inside.irsa(9, "before.toml", &["apply", "--auto-approve"]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        let since = inside.sandbox.log().len();
+        let less = Declared { gone: vec![23], without: vec![0, 9, 23], narrow: true, alone: false, ..WHOLE };
+        inside.write("after.toml", &less.text());
+        converge(&inside, "after.toml", 2).await;
+
+        let log = inside.sandbox.log();
+        let written: BTreeSet<&str> = log
+            .iter()
+            .skip(since)
+            .filter(|record| record.call.is_write())
+            .map(|record| record.call.action.as_str())
+            .collect();
+        assert_eq!(
+            written,
+            BTreeSet::from(["DetachRolePolicy", "UpdateAssumeRolePolicy"]),
+            "trust narrows, nothing goes"
+        );
+        let service_account = |cluster: &str, name: &str| {
+            inside.sandbox.cluster(cluster).with(|store| store.service_account("shop", name).is_some())
+        };
+        assert!(!service_account("c00", "app"), "a ServiceAccount of the share goes");
+        assert!(!service_account("c12", "wide"));
+        assert!(service_account("c23", "app"), "nobody talks to a cluster that is gone");
+        let shared = writers(&inside, since);
+        assert!(shared.values().all(|actors| actors.iter().filter(|actor| actor.starts_with("share")).count() <= 1));
+        let roles = |account| inside.sandbox.iam(account, |iam| iam.snapshot())["roles"].clone();
+        assert!(roles(FIRST)["own-c00"].is_object() && roles(SECOND)["own-c09"].is_object());
+
+        let ended = inside.irsa(9, "after.toml", &["apply", "--auto-approve"]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        assert!(roles(FIRST)["own-c00"].is_null() && roles(SECOND)["own-c09"].is_null(), "{ended}");
+        let second = inside.sandbox.iam(SECOND, |iam| iam.snapshot());
+        assert!(second["policies"]["alone"].is_null() && second["roles"]["own-c23"].is_null());
+        let ended = inside.irsa(9, "after.toml", &["plan", "--detailed-exitcode"]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        assert_eq!(converge(&inside, "after.toml", 0).await, 0);
+    });
+}
+
+#[test]
+fn a_policy_that_others_have_too_changes_with_a_run_over_all() {
+    inside::runtime().block_on(async {
+        let inside = fleet().await;
+        inside.write("before.toml", &WHOLE.text());
+        let ended = inside.irsa(9, "before.toml", &["apply", "--auto-approve"]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        inside.write("after.toml", &Declared { shared: "sqs:*", ..WHOLE }.text());
+        let since = inside.sandbox.log().len();
+        let ended = all(&inside, "after.toml", &["apply", "--auto-approve"]).await;
+        assert!(ended.iter().all(|run| run.code == 0), "{}", ended[0]);
+        let waits: Vec<&Ended> = ended.iter().filter(|run| run.stdout.contains("policy/one/shared")).collect();
+        assert_eq!(waits.len(), 1, "it is one share's");
+        assert!(waits[0].stdout.contains("a run without `--shard` changes it"), "{}", waits[0]);
+        assert!(!inside.sandbox.log().iter().skip(since).any(|record| record.call.is_write()), "nothing was written");
+        // what this run leaves differs all the same
+        let drift = all(&inside, "after.toml", &["drift"]).await;
+        assert!(drift.iter().any(|run| run.code == 2 && run.stdout.contains("policy/one/shared")));
+        assert!(drift.iter().all(|run| [0, 2].contains(&run.code)));
+        let ended = inside.irsa(9, "after.toml", &["apply", "--auto-approve"]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        assert!(all(&inside, "after.toml", &["drift"]).await.iter().all(|run| run.code == 0));
+    });
+}
+
+#[test]
+fn a_share_is_saved_with_its_plan() {
+    inside::runtime().block_on(async {
+        let inside = fleet().await;
+        inside.write("fleet.toml", &WHOLE.text());
+        let file = inside.path("plan.json").display().to_string();
+        let ended = inside.irsa(1, "fleet.toml", &["plan", "--shard=4/4", "-o", &file]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        assert!(ended.stdout.contains("Share 0/4"), "{ended}");
+        let saved: Value = serde_json::from_str(&std::fs::read_to_string(&file).expect("a plan")).expect("JSON");
+        assert_eq!(saved["options"]["shard"], "0/4");
+        let planned: BTreeSet<String> = addresses(&saved["changes"]);
+        let ended = inside.irsa(1, "fleet.toml", &["apply", &file]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        let ended = inside.irsa(1, "fleet.toml", &["plan", "--format=json"]).await;
+        let left = addresses(&serde_json::from_str::<Value>(&ended.stdout).expect("JSON")["changes"]);
+        assert!(planned.len() > 10 && planned.is_disjoint(&left), "all of the share was made, and nothing else");
+        let ended = inside.irsa(1, "fleet.toml", &["plan", "--shard=0/4"]).await;
+        assert!(ended.stdout.contains("Plan: 0 to create") || ended.stdout.contains("No changes."), "{ended}");
+        let whole = inside.irsa(1, "fleet.toml", &["plan", "--format=json"]).await;
+        assert!(!whole.stdout.contains("\"shard\""), "a plan of everything has no such key: {whole}");
+    });
+}
+
+#[test]
+fn a_share_reads_what_it_needs() {
+    inside::runtime().block_on(async {
+        let inside = fleet().await;
+        inside.write("fleet.toml", &WHOLE.text());
+        let ended = inside.irsa(9, "fleet.toml", &["apply", "--auto-approve"]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        let since = inside.sandbox.log().len();
+        let ended = all(&inside, "fleet.toml", &["plan"]).await;
+        assert!(ended.iter().all(|run| run.code == 0 && run.stdout.contains("No changes.")), "{}", ended[0]);
+        let mut readers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for number in 0..CLUSTERS {
+            for record in inside.sandbox.cluster(&name(number)).gate().log() {
+                let actor = actor(&record.call.user_agent);
+                if actor.starts_with("share") {
+                    readers.entry(name(number)).or_default().insert(actor);
+                }
+            }
+        }
+        assert_eq!(readers.len(), CLUSTERS);
+        assert!(readers.values().all(|actors| actors.len() == 1), "each cluster is one share's: {readers:?}");
+        let mut roles: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+        for record in inside.sandbox.log().into_iter().skip(since).filter(|record| record.call.action == "GetRole") {
+            let actor = actor(&record.call.user_agent);
+            roles.entry((record.call.account, record.call.object)).or_default().insert(actor);
+        }
+        assert!(roles.len() > CLUSTERS && roles.values().all(|actors| actors.len() == 1), "{roles:?}");
+    });
+}
+
+fn addresses(list: &Value) -> BTreeSet<String> {
+    let items = list.as_array().into_iter().flatten();
+    items.filter_map(|item| item["address"].as_str().map(str::to_owned)).collect()
+}
+
+#[test]
+fn an_account_that_a_share_does_not_touch_is_not_asked() {
+    inside::runtime().block_on(async {
+        let clusters = vec![ClusterSpec::new("c00", FIRST, "eu-west-1"), ClusterSpec::new("c01", SECOND, "us-east-1")];
+        let inside = Inside::start(SandboxOptions { clusters, access_roles: true, ..SandboxOptions::empty() }).await;
+        let text = format!(
+            "owner = \"fleet\"\n[accounts.one]\nid = \"{FIRST}\"\n[accounts.two]\nid = \"{SECOND}\"\n\
+             assume-role = \"arn:aws:iam::{SECOND}:role/no-such-role\"\n\
+             [clusters.c00]\naccount = \"one\"\nregion = \"eu-west-1\"\n\
+             [clusters.c01]\naccount = \"two\"\nregion = \"us-east-1\"\n\
+             [roles.a]\ncluster = \"c00\"\nservice-accounts = [\"default/app\"]\n\
+             [roles.b]\ncluster = \"c01\"\nservice-accounts = [\"default/app\"]\n"
+        );
+        inside.write("fleet.toml", &text);
+        let ended = inside.irsa(1, "fleet.toml", &["plan"]).await;
+        assert_eq!(ended.code, 4, "account two cannot be used: {ended}");
+        let (mut fine, mut incomplete, mut empty) = (0, 0, 0);
+        for index in 0..7 {
+            let ended = inside.irsa(1, "fleet.toml", &["plan", &format!("--shard={index}/7")]).await;
+            match ended.code {
+                0 if ended.stdout.contains("0 objects match") => empty += 1,
+                0 if ended.stdout.contains("role/a") && !ended.text().contains("account/two") => fine += 1,
+                4 if ended.text().contains("account/two") && !ended.stdout.contains("role/a") => incomplete += 1,
+                _ => panic!("{ended}"),
+            }
+        }
+        assert_eq!((fine, incomplete, empty), (1, 1, 5));
+        let selected = inside.irsa(1, "fleet.toml", &["plan", "--shard=0/7", "--only=role/*"]).await;
+        assert_ne!(selected.code, 64, "what another share has is declared all the same: {selected}");
+        let selected = inside.irsa(1, "fleet.toml", &["plan", "--shard=0/7", "--only=role/none"]).await;
+        assert_eq!(selected.code, 64, "{selected}");
+    });
+}
+
+#[test]
+fn the_lock_may_lie_in_the_cluster_of_another_share() {
+    inside::runtime().block_on(async {
+        let inside = fleet().await;
+        inside.write("fleet.toml", &format!("{}\n[lock]\ncluster = \"c02\"\n", WHOLE.text()));
+        for index in 0..SHARES {
+            let shard = format!("--shard={index}/{SHARES}");
+            let ended = inside.irsa(index, "fleet.toml", &["apply", "--auto-approve", &shard]).await;
+            assert_eq!(ended.code, 0, "{ended}");
+        }
+        let log = inside.sandbox.cluster("c02").gate().log();
+        let taken = log.iter().filter(|record| record.call.resource == "leases" && record.call.is_write()).count();
+        // each takes it and gives it back
+        assert!(taken >= 8, "{taken}");
+    });
+}
+
+#[test]
+fn wrong_shares_are_wrong_usage() {
+    let text = "owner = \"fleet\"\n[clusters.c]\n[roles.r]\nservice-accounts = [\"a/b\"]\n";
+    let bench = Bench::with(BTreeMap::new(), text);
+    for bad in ["", "1", "0/0", "3/2", "1/10001", "-1/2", "a/b"] {
+        let shard = format!("--shard={bad}");
+        for command in ["plan", "apply", "drift"] {
+            let run = bench.ends(64, &[command, &shard]);
+            assert!(run.stderr.contains("share I of N") || bad.is_empty(), "{run}");
+        }
+    }
+    let run = bench.ends(64, &["plan", "--shard=0/2", "--destroy"]);
+    assert!(run.stderr.contains("hint: ") && run.stderr.contains("without `--shard`"), "{run}");
+    bench.ends(64, &["apply", "--shard=0/2", "--destroy"]);
+    bench.ends(64, &["validate", "--shard=0/2"]);
+}
