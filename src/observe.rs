@@ -6,6 +6,7 @@
 //! order the answers come.
 
 mod account;
+mod bulk;
 mod clusters;
 mod lane;
 mod policies;

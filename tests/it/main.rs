@@ -4,6 +4,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests read and write files and their own environment")]
 
+mod budgets;
 mod clients;
 mod clusters;
 mod conformance;
@@ -15,6 +16,7 @@ mod kill;
 mod life;
 mod lock;
 mod ownership;
+mod pacing;
 mod pairs;
 mod refused;
 mod rooms;

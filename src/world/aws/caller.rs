@@ -105,6 +105,7 @@ impl Caller {
             let failure = match outcome {
                 Ok(Ok(answer)) => {
                     self.answered(action);
+                    pacer.taken(departed);
                     return Ok(answer);
                 }
                 Ok(Err(error)) => failure::failure(&error),
@@ -117,8 +118,11 @@ impl Caller {
             let Verdict::Retry(because) = retry::decide(&failure, facts) else {
                 return Err(failure.into_error(action.to_string()));
             };
-            if because == Because::Throttled {
-                pacer.slow_down(departed);
+            match because {
+                Because::Throttled => pacer.slow_down(departed),
+                Because::Propagation | Because::Busy => pacer.taken(departed),
+                // it may never have got there
+                Because::Unavailable => {}
             }
             let wait = self.context.scaled(retry::backoff(attempt, self.random()));
             last = Some(failure);
@@ -130,6 +134,12 @@ impl Caller {
             halt.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
         Err(last.unwrap_or_else(|| self.out_of_time()).into_error(action.to_string()))
+    }
+
+    /// How long so many calls of each of these actions wait for their turns, side by side.
+    pub(crate) fn time_for(&self, actions: &[Action], calls: usize) -> Duration {
+        let now = Instant::now();
+        actions.iter().map(|action| self.pacer(*action).time_for(calls, now)).max().unwrap_or_default()
     }
 
     fn pacer(&self, action: Action) -> Arc<Pacer> {
