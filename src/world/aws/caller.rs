@@ -18,7 +18,7 @@ use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -87,11 +87,7 @@ impl Caller {
         let mut started = None;
         let mut last: Option<Failure> = None;
         for attempt in 0.. {
-            let admitted = async {
-                pacer.admit(attempt > 0).await;
-                self.slots.acquire().await
-            };
-            let slot = halt.run_until_cancelled(admitted).await;
+            let slot = halt.run_until_cancelled(self.turn(&pacer, attempt > 0)).await;
             let Some(slot) = slot.filter(|_| !halt.is_cancelled()) else {
                 return Err(last.map_or_else(|| stopped(action), |failure| failure.into_error(action.to_string())));
             };
@@ -134,6 +130,20 @@ impl Caller {
             halt.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
         Err(last.unwrap_or_else(|| self.out_of_time()).into_error(action.to_string()))
+    }
+
+    /// Waits for the pace, and then for room.
+    async fn turn(&self, pacer: &Pacer, again: bool) -> Result<SemaphorePermit<'_>, AcquireError> {
+        let mut again = again;
+        loop {
+            let admitted = pacer.admit(again).await;
+            let slot = self.slots.acquire().await?;
+            // others were refused while this one waited for room: it would be next
+            if !pacer.slowed_since(admitted) {
+                return Ok(slot);
+            }
+            again = true;
+        }
     }
 
     /// How long so many calls of each of these actions wait for their turns, side by side.
