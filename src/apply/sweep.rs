@@ -22,7 +22,9 @@ const PAGE: usize = 1000;
 /// When it is looked again, in parts of the time there is.
 const AGAIN: [f64; 3] = [0.1, 0.3, 0.7];
 /// For so many times that long the first look may last: in a large account it reads page after page.
-const PATIENCE: u32 = 6;
+const PATIENCE: u32 = 3;
+/// Up to so many calls are made without a thought: IAM takes them at once.
+const FEW: usize = 15;
 
 /// What is not known of an object after a look.
 type Doubts<'p> = BTreeMap<(&'p Key, Object), String>;
@@ -80,8 +82,7 @@ async fn in_bulk<'w, 'p: 'w, A: ReadAws>(
     aws: &A,
 ) -> Option<Doubts<'p>> {
     let calls: usize = wanted.clone().map(|(_, fields)| fields.calls()).sum();
-    // a list takes two, and to ask how many pages there are is one too
-    if calls <= 3 {
+    if calls <= FEW {
         return None;
     }
     let pages = aws.summary(account).await.ok()?.roles?.div_ceil(PAGE).max(1);

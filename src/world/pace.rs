@@ -15,14 +15,19 @@ use tokio::time::Instant;
 const FULL: f64 = 15.0;
 /// No refusal makes it slower than this.
 const SLOWEST: f64 = 0.5;
-/// How much faster it gets in a second without a refusal.
+/// How much faster it gets in a second without a refusal, and at most which part of itself: a slow service would be
+/// passed at once.
 const CREEP: f64 = 0.5;
+const CREEP_PART: f64 = 0.125;
+/// Up to this part of a pace that was refused it gets faster by that part of it in a second: half was a guess.
+const BACK: f64 = 0.8;
+const BACK_PART: f64 = 0.1;
 /// For so many seconds between two refusals what was taken tells the service's rate.
 const TELLING: f64 = 1.0;
 /// How far below a rate that was learned the pace stays: a call more or less is known of it.
 const MARGIN: f64 = 0.96;
 /// For so many seconds it is kept.
-const KEPT: f64 = 60.0;
+const KEPT: f64 = 30.0;
 
 /// A token bucket whose pace follows what the service bears.
 #[derive(Debug)]
@@ -40,6 +45,8 @@ struct Bucket {
     tokens: f64,
     filled: Instant,
     slowed: Option<Instant>,
+    /// The pace that was refused last.
+    refused: f64,
     /// The calls that were sent since, and taken.
     taken: u32,
     /// A rate that was learned: until then it does not creep up.
@@ -49,7 +56,15 @@ struct Bucket {
 impl Pacer {
     /// A full bucket.
     pub(crate) fn new(second: Duration) -> Self {
-        let bucket = Bucket { rate: FULL, tokens: FULL, filled: Instant::now(), slowed: None, taken: 0, kept: None };
+        let bucket = Bucket {
+            rate: FULL,
+            tokens: FULL,
+            filled: Instant::now(),
+            slowed: None,
+            refused: 0.0,
+            taken: 0,
+            kept: None,
+        };
         Self {
             second: second.max(Duration::from_nanos(1)),
             bucket: Mutex::new(bucket),
@@ -118,7 +133,12 @@ impl Bucket {
         self.tokens = (self.tokens + seconds * self.rate).min(self.rate.max(1.0));
         self.filled = now;
         if self.kept.is_none_or(|kept| now >= kept) {
-            self.rate = (self.rate + seconds * CREEP).min(FULL);
+            let back = self.refused * BACK;
+            self.rate = if self.rate < back {
+                (self.rate + seconds * self.refused * BACK_PART).min(back)
+            } else {
+                (self.rate + seconds * CREEP.min(self.rate * CREEP_PART)).min(FULL)
+            };
         }
     }
 
@@ -133,6 +153,7 @@ impl Bucket {
         let learned = self.slowed.map(|slowed| seconds(slowed, sent, second)).filter(|time| *time >= TELLING);
         let learned = learned.map(|time| f64::from(self.taken) / time * MARGIN).filter(|rate| *rate > half);
         self.kept = learned.map(|_| now + second.mul_f64(KEPT));
+        self.refused = self.rate;
         self.rate = learned.unwrap_or(half).clamp(SLOWEST, self.rate.max(SLOWEST));
         self.tokens = 0.0;
         self.taken = 0;
@@ -213,8 +234,12 @@ mod tests {
         let pacer = Pacer::new(SECOND);
         let start = Instant::now();
         slowed(&pacer, start, start);
-        pacer.take(start + SECOND * 3);
-        assert!((pacer.lock().rate - (FULL / 2.0 + 3.0 * CREEP)).abs() < 0.05);
+        pacer.take(start + SECOND);
+        assert!((pacer.lock().rate - (FULL / 2.0 + FULL * BACK_PART)).abs() < 0.05);
+        pacer.take(start + SECOND * 10);
+        assert!((pacer.lock().rate - FULL * BACK).abs() < 0.05);
+        pacer.take(start + SECOND * 12);
+        assert!((pacer.lock().rate - (FULL * BACK + 2.0 * CREEP)).abs() < 0.05);
         pacer.take(start + SECOND * 600);
         assert!((pacer.lock().rate - FULL).abs() < f64::EPSILON);
         assert!(pacer.lock().tokens <= FULL);
@@ -246,7 +271,7 @@ mod tests {
 
     #[test]
     fn an_unknown_lower_limit_is_found_with_few_refusals() {
-        for (limit, burst) in [(5.0, 5.0), (5.0, 1.0), (3.0, 10.0), (8.0, 8.0), (12.0, 12.0), (1.0, 5.0)] {
+        for (limit, burst) in [1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 12.0, 14.0].map(|limit| (limit, f64::max(limit, 5.0))) {
             let (taken, refused) = against(&Pacer::new(SECOND), 100, limit, burst);
             let bound = (100.0 - burst) / limit;
             assert!(taken <= bound * 1.3, "{limit}/{burst}: {taken} against {bound}");

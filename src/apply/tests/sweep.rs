@@ -56,10 +56,9 @@ async fn what_was_written_is_read_once_each_and_nothing_else() {
     assert_eq!(asked, counts(&[&bulk[..], &others].concat()));
     // a change of one field is a look at that field
     let mut kit = kit;
-    kit.role("reports", |role| {
-        role.inline.insert("queue".parse().unwrap(), allow("sqs:ReceiveMessage"));
-        role.attach.insert(crate::model::desired::Attachment::Arn(aws("Other")));
-    });
+    let role = kit.desired.roles.get_mut(&key("reports")).unwrap();
+    role.inline.insert("queue".parse().unwrap(), allow("sqs:ReceiveMessage"));
+    role.attach.insert(crate::model::desired::Attachment::Arn(aws("Other")));
     let plan = planned(&kit, &world).await;
     let (report, asked) = swept(&world, &plan, |_| ()).await;
     assert_eq!(notes(&report), []);
