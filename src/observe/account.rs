@@ -91,7 +91,7 @@ async fn granted<A: ReadAws>(
             let (search, issuers) = join(search.clone(), issuers.clone()).await;
             search.is_large() || sizes::declared_near_quota(desk, &issuers)
         };
-        if early { summary_of(desk).await } else { None }
+        if early { Some(summary_of(desk).await) } else { None }
     }
     .shared();
     let roles = async {
@@ -101,7 +101,7 @@ async fn granted<A: ReadAws>(
     };
     let (roles, told, (policies, policies_listed)) = join3(roles, summary.clone(), policies::read(desk)).await;
     let (providers, providers_listed) = providers.clone().await;
-    let told = if told.is_none() && sizes::live_near_quota(desk, &roles) { summary_of(desk).await } else { told };
+    let told = if told.is_none() && sizes::live_near_quota(desk, &roles) { Some(summary_of(desk).await) } else { told };
     let quotas = told.unwrap_or_default().quotas;
     drop(summary);
     let roster = Arc::unwrap_or_clone(search.await).roster;
@@ -124,8 +124,8 @@ async fn granted<A: ReadAws>(
 }
 
 /// The account's own quotas. AWS's defaults hold where they cannot be read: they are never higher.
-async fn summary_of<A: ReadAws>(desk: &Desk<'_, A>) -> Option<AccountSummary> {
-    desk.lane.run(desk.aws.summary(desk.key)).await.ok()
+async fn summary_of<A: ReadAws>(desk: &Desk<'_, A>) -> AccountSummary {
+    desk.lane.run(desk.aws.summary(desk.key)).await.unwrap_or_default()
 }
 
 /// Host and path of every issuer of ours: of the declared clusters, gone ones too, and of the providers that carry our

@@ -22,6 +22,7 @@ mod refused;
 mod rooms;
 mod saved;
 mod secrets;
+mod settled;
 mod signals;
 mod support;
 mod tampered;
