@@ -138,11 +138,14 @@ pub struct AccountSummary {
     pub roles: Option<usize>,
 }
 
+/// Makes a role of what ListRoles says of it.
+type Join = Box<dyn FnOnce(&RoleSummary) -> Answer<LiveRole> + Send + Sync>;
+
 /// A role as GetAccountAuthorizationDetails shows it: understood once ListRoles has told what it lacks.
 pub struct RoleDetail {
     /// The name.
     pub name: RoleName,
-    join: Box<dyn FnOnce(&RoleSummary) -> Answer<LiveRole> + Send + Sync>,
+    join: Join,
 }
 
 impl RoleDetail {

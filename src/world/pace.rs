@@ -133,13 +133,16 @@ impl Bucket {
         self.tokens = (self.tokens + seconds * self.rate).min(self.rate.max(1.0));
         self.filled = now;
         if self.kept.is_none_or(|kept| now >= kept) {
-            let back = self.refused * BACK;
-            self.rate = if self.rate < back {
-                (self.rate + seconds * self.refused * BACK_PART).min(back)
-            } else {
-                (self.rate + seconds * CREEP.min(self.rate * CREEP_PART)).min(FULL)
-            };
+            self.quicken(seconds);
         }
+    }
+
+    fn quicken(&mut self, seconds: f64) {
+        let (back, by) = (self.refused * BACK, self.refused * BACK_PART);
+        let until_back = if self.rate < back { seconds.min((back - self.rate) / by) } else { 0.0 };
+        self.rate += until_back * by;
+        let creep = CREEP.min(self.rate * CREEP_PART);
+        self.rate = (self.rate + (seconds - until_back) * creep).min(FULL);
     }
 
     fn slow_down(&mut self, sent: Instant, now: Instant, second: Duration) {

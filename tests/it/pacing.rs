@@ -83,9 +83,10 @@ async fn paced(rate: f64, burst: f64) -> (f64, f64) {
     inside.sandbox.gate().fault(Stage::Before, bulk, Fault::Deny, None);
     inside.sandbox.gate().bucket(Some(Bucket { rate, burst }));
     let ended = read(&inside).await;
-    let (sent, refused) = (inside.sandbox.log().len(), inside.sandbox.gate().throttled());
+    let (sent, refused) = (inside.sandbox.log().len() as u64, inside.sandbox.gate().throttled());
     let bound = (100.0 - burst) / rate;
-    let (slower, share) = (ended.took.as_secs_f64() / bound, refused as f64 / sent as f64);
+    let number = |count: u64| f64::from(u32::try_from(count).expect("not that many"));
+    let (slower, share) = (ended.took.as_secs_f64() / bound, number(refused) / number(sent));
     tell(&format!(
         "100 roles at {rate}/s: {:.2} s, {slower:.2} times the bucket's {bound:.2} s; {refused} of {sent} refused",
         ended.took.as_secs_f64()

@@ -31,12 +31,16 @@ pub(super) struct Fields<'p> {
     /// A role's trust, or a policy's document.
     document: Option<&'p PolicyDocument>,
     settings: Option<RoleSettings>,
-    boundary: Option<Option<&'p PolicyArn>>,
+    boundary: Option<Bound<'p>>,
     tags: BTreeMap<&'p str, Option<&'p str>>,
     inline: BTreeMap<&'p PolicyName, Option<&'p PolicyDocument>>,
     attached: BTreeMap<&'p PolicyArn, bool>,
     audiences: BTreeSet<&'p str>,
 }
+
+/// A boundary, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bound<'p>(Option<&'p PolicyArn>);
 
 /// What the steps of a plan wrote that the report says were done. What was deleted has no fields.
 pub(super) fn of<'p>(plan: &'p Plan, report: &Report) -> Wanted<'p> {
@@ -115,12 +119,12 @@ impl<'p> Fields<'p> {
             IamCall::CreateRole { role } => {
                 self.document = Some(&role.trust);
                 self.settings = Some(settings(role));
-                self.boundary = Some(role.permissions_boundary.as_ref());
+                self.boundary = Some(Bound(role.permissions_boundary.as_ref()));
                 self.tag(&role.tags);
             }
             IamCall::UpdateRole { to, .. } => self.settings = Some(to.clone()),
-            IamCall::PutBoundary { to, .. } => self.boundary = Some(Some(to)),
-            IamCall::DeleteBoundary { .. } => self.boundary = Some(None),
+            IamCall::PutBoundary { to, .. } => self.boundary = Some(Bound(Some(to))),
+            IamCall::DeleteBoundary { .. } => self.boundary = Some(Bound(None)),
             IamCall::PutInline { policy, to, .. } => {
                 self.inline.insert(policy, Some(to));
             }
@@ -230,7 +234,7 @@ impl<'p> Fields<'p> {
             check(wanted.description != *description, "description");
             check(wanted.max_session_duration != *max_session_duration, "max-session-duration");
         }
-        check(self.boundary.is_some_and(|wanted| wanted != boundary), "permissions-boundary");
+        check(self.boundary.is_some_and(|wanted| wanted != Bound(boundary)), "permissions-boundary");
         fields.extend(self.tags_that_differ(tags));
         fields
     }
