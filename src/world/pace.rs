@@ -239,9 +239,9 @@ mod tests {
         slowed(&pacer, start, start);
         pacer.take(start + SECOND);
         assert!((pacer.lock().rate - (FULL / 2.0 + FULL * BACK_PART)).abs() < 0.05);
-        pacer.take(start + SECOND * 10);
+        pacer.take(start + SECOND * 3);
         assert!((pacer.lock().rate - FULL * BACK).abs() < 0.05);
-        pacer.take(start + SECOND * 12);
+        pacer.take(start + SECOND * 5);
         assert!((pacer.lock().rate - (FULL * BACK + 2.0 * CREEP)).abs() < 0.05);
         pacer.take(start + SECOND * 600);
         assert!((pacer.lock().rate - FULL).abs() < f64::EPSILON);
