@@ -16,6 +16,7 @@ mod look;
 mod ownership;
 pub mod report;
 mod step;
+mod sweep;
 
 use crate::event::{Event, Listen};
 use crate::plan::Plan;
@@ -98,6 +99,29 @@ where
         listen,
     };
     lanes::run(plan, &runner, pace).await
+}
+
+/// Looks once more at what was written, unless the run was stopped, and notes in the report what does not show within
+/// `time`. A signal ends the look.
+pub async fn sweep(
+    plan: &Plan,
+    mut report: Report,
+    aws: &impl ReadAws,
+    time: Duration,
+    stop: &watch::Receiver<Option<Stop>>,
+) -> Report {
+    if report.interrupted.is_some() || report.lock_lost.is_some() {
+        return report;
+    }
+    let stopped = tokio::select! {
+        biased;
+        stop = awaited::first(stop) => Some(stop),
+        () = sweep::sweep(plan, &mut report, aws, time) => None,
+    };
+    if let Some(stop) = stopped {
+        report.stopped_by(stop);
+    }
+    report
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! order the answers come.
 
 mod account;
+mod bulk;
 mod clusters;
 mod elsewhere;
 mod lane;

@@ -29,6 +29,7 @@ use crate::policy::PolicyDocument;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 /// A call that did not give what it was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,21 +129,67 @@ pub struct RoleHead {
     pub last_used: Option<i64>,
 }
 
+/// What GetAccountSummary tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AccountSummary {
+    /// The quotas; what is not told is AWS's default.
+    pub quotas: Quotas,
+    /// How many roles the account has.
+    pub roles: Option<usize>,
+}
+
+/// Makes a role of what ListRoles says of it.
+type Join = Box<dyn FnOnce(&RoleSummary) -> Answer<LiveRole> + Send + Sync>;
+
+/// A role as GetAccountAuthorizationDetails shows it: understood once ListRoles has told what it lacks.
+pub struct RoleDetail {
+    /// The name.
+    pub name: RoleName,
+    join: Join,
+}
+
+impl RoleDetail {
+    /// A role that `join` makes of what ListRoles says of it.
+    pub(crate) fn new(
+        name: RoleName,
+        join: impl FnOnce(&RoleSummary) -> Answer<LiveRole> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, join: Box::new(join) }
+    }
+
+    /// The role in full but for its instance profiles, with description and session of `summary`.
+    pub(crate) fn joined(self, summary: &RoleSummary) -> Answer<LiveRole> {
+        (self.join)(summary)
+    }
+}
+
+impl fmt::Debug for RoleDetail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoleDetail").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// One page of GetAccountAuthorizationDetails.
+#[derive(Debug)]
+pub struct BulkPage {
+    /// The roles.
+    pub roles: Vec<RoleDetail>,
+    /// Where the next page begins; nothing after the last one.
+    pub next: Option<String>,
+}
+
 /// Reads from STS, IAM and EKS. `account` and `cluster` are keys of the configuration.
 pub trait ReadAws: Send + Sync {
     /// sts:GetCallerIdentity
     fn identity(&self, account: &Key) -> impl Future<Output = Answer<Identity>> + Send;
     /// iam:GetAccountSummary
-    fn quotas(&self, account: &Key) -> impl Future<Output = Answer<Quotas>> + Send;
+    fn summary(&self, account: &Key) -> impl Future<Output = Answer<AccountSummary>> + Send;
     /// iam:ListRoles, all pages.
     fn roles(&self, account: &Key) -> impl Future<Output = Answer<Vec<RoleSummary>>> + Send;
-    /// iam:GetAccountAuthorizationDetails(Filter=Role), all pages. Description and session come from `roster`, since
-    /// the operation lacks them; roles not in `roster` are left out.
-    fn roles_in_bulk(
-        &self,
-        account: &Key,
-        roster: &[RoleSummary],
-    ) -> impl Future<Output = Answer<Vec<LiveRole>>> + Send;
+    /// iam:GetAccountAuthorizationDetails(Filter=Role), one page: the first, or that which a page before named.
+    fn bulk_page(&self, account: &Key, page: Option<&str>) -> impl Future<Output = Answer<BulkPage>> + Send;
+    /// How long it takes to read so many roles one by one, at the pace that IAM bears right now.
+    fn one_by_one(&self, account: &Key, roles: usize) -> Duration;
     /// iam:GetRole
     fn role_head(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Option<RoleHead>>> + Send;
     /// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies and GetRolePolicy in as few round trips as can be:

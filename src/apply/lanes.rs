@@ -194,13 +194,13 @@ impl<'p> Lanes<'p> {
                 // every step has its turn: it needs only earlier ones
                 Stand::Waiting | Stand::Running => Outcome::Skipped("it was never begun".to_owned()),
             },
+            note: None,
         });
-        let (interrupted, lock_lost) = match stop {
-            Some(Stop::Signal(signal)) => (Some(signal), None),
-            Some(Stop::LockLost(why)) => (None, Some(why)),
-            None => (None, None),
-        };
-        Report { outcomes: outcomes.collect(), interrupted, lock_lost }
+        let mut report = Report { outcomes: outcomes.collect(), ..Report::default() };
+        if let Some(stop) = stop {
+            report.stopped_by(stop);
+        }
+        report
     }
 }
 

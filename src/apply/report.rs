@@ -23,6 +23,8 @@ pub struct StepOutcome {
     pub action: Action,
     /// What did.
     pub outcome: Outcome,
+    /// What a last look did not show of what was written.
+    pub note: Option<String>,
 }
 
 /// How a step ended.
@@ -88,6 +90,14 @@ pub enum Interrupt {
 }
 
 impl Report {
+    /// The run was stopped for this reason.
+    pub(crate) fn stopped_by(&mut self, stop: Stop) {
+        match stop {
+            Stop::Signal(signal) => self.interrupted = Some(signal),
+            Stop::LockLost(why) => self.lock_lost = Some(why),
+        }
+    }
+
     /// Whether every step ended well.
     pub fn succeeded(&self) -> bool {
         self.interrupted.is_none()

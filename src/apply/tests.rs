@@ -5,6 +5,7 @@ mod interrupt;
 mod laws;
 mod order;
 mod stale;
+mod sweep;
 
 use super::report::{Failure, Outcome, Report};
 use super::{Hands, Pace, apply, recheck};

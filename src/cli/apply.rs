@@ -24,6 +24,9 @@ use tokio_util::sync::CancellationToken;
 /// How long a write in flight may take after a signal.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How long what was written is looked for where IAM does not show it at once.
+const SETTLE: Duration = Duration::from_secs(10);
+
 type World<'a> = Hands<'a, AwsReader, AwsWriter, KubernetesReader, KubernetesWriter>;
 
 pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
@@ -239,7 +242,11 @@ async fn carry_out(
     }
     let pace = Pace { parallelism: usize::from(session.global.parallelism), grace: session.context.scaled(GRACE) };
     let (halt, stop) = watch::channel(None);
-    let applying = apply::apply(plan, &hands, &pace, stop, session.listener());
+    let settle = session.context.scaled(SETTLE);
+    let applying = async {
+        let report = apply::apply(plan, &hands, &pace, stop.clone(), session.listener()).await;
+        apply::sweep(plan, report, &connected.aws, settle, &stop).await
+    };
     tokio::pin!(applying);
     let interrupt = tokio::select! {
         // before a write may begin, what speaks against it is heard
@@ -302,7 +309,8 @@ mod tests {
 
     fn report(outcomes: Vec<Outcome>) -> Report {
         let address = "role/a".parse().unwrap();
-        let step = |outcome| StepOutcome { address: Clone::clone(&address), action: Action::Update, outcome };
+        let step =
+            |outcome| StepOutcome { address: Clone::clone(&address), action: Action::Update, outcome, note: None };
         Report { outcomes: outcomes.into_iter().map(step).collect(), interrupted: None, lock_lost: None }
     }
 

@@ -1,14 +1,17 @@
 //! One account: its lists at once, then what they leave to ask.
 
+use super::bulk::FEW;
 use super::lane::Lane;
 use super::roles::Search;
-use super::{is_ours, policies, providers, roles, sizes};
+use super::{bulk, is_ours, policies, providers, roles, sizes};
 use crate::ids::{IamPath, IssuerUrl, Key, ProviderArn};
 use crate::model::desired::{self, Desired, Role};
 use crate::model::live::{Access, Identity, LiveAccount, LiveProvider, Observed, Quotas};
-use crate::world::{CallErrorKind, ReadAws};
-use futures::future::{join, join3};
+use crate::world::{AccountSummary, CallErrorKind, ReadAws};
+use futures::FutureExt;
+use futures::future::{join, join3, join4};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// All that the reading of one account needs at hand.
 pub(super) struct Desk<'a, A> {
@@ -79,25 +82,41 @@ async fn granted<A: ReadAws>(
     identity: Access<Identity>,
     issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>> + Clone,
 ) -> LiveAccount {
-    let roles = async {
+    let providers = providers::read(desk, issuers.clone()).shared();
+    let search = async {
         let roster = desk.lane.run(desk.aws.roles(desk.key));
-        let (roster, issuers, (mut providers, listed)) =
-            join3(roster, issuers.clone(), providers::read(desk, issuers.clone())).await;
-        if !desk.search {
-            providers::read_trusted(desk, roster.as_deref().ok(), &mut providers).await;
-        }
+        let (roster, issuers, (providers, _)) = join3(roster, issuers.clone(), providers.clone()).await;
         let ours = if desk.search { our_issuers(desk, &issuers, &providers) } else { BTreeSet::new() };
-        let search = Search::new(desk, roster.as_ref().ok().map(Vec::as_slice), &ours);
-        let early = search.is_large() || sizes::declared_near_quota(desk, &issuers);
-        let asked = async { if early { quotas(desk).await } else { None } };
-        let (roles, mut quotas_read) = join(roles::read(desk, &search), asked).await;
-        if !early && sizes::live_near_quota(desk, &roles) {
-            quotas_read = quotas(desk).await;
-        }
-        (roster, roles, providers, listed, quotas_read.unwrap_or_default())
+        Arc::new(Search::new(desk, roster, &ours))
+    }
+    .shared();
+    let summary = async {
+        let early = desk.roles().len() > FEW || {
+            let (search, issuers) = join(search.clone(), issuers.clone()).await;
+            search.is_large() || sizes::declared_near_quota(desk, &issuers)
+        };
+        if early { Some(summary_of(desk).await) } else { None }
+    }
+    .shared();
+    let roles = async {
+        let (search, bulk) = join(search.clone(), bulk::read(desk, search.clone(), summary.clone())).await;
+        tracing::info!("account/{}: {}", desk.key, bulk.words(search.len()));
+        roles::read(desk, &search, bulk).await
     };
-    let ((roster, roles, providers, providers_listed, quotas), (policies, policies_listed)) =
-        join(roles, policies::read(desk)).await;
+    let providers = async {
+        let (mut read, listed) = providers.clone().await;
+        if !desk.search {
+            let search = search.clone().await;
+            providers::read_trusted(desk, search.roster.as_deref().ok(), &mut read).await;
+        }
+        (read, listed)
+    };
+    let (roles, told, (policies, policies_listed), (providers, providers_listed)) =
+        join4(roles, summary.clone(), policies::read(desk), providers).await;
+    let told = if told.is_none() && sizes::live_near_quota(desk, &roles) { Some(summary_of(desk).await) } else { told };
+    let quotas = told.unwrap_or_default().quotas;
+    drop(summary);
+    let roster = Arc::unwrap_or_clone(search.await).roster;
     let roster_denied = roster.as_ref().is_err_and(|error| error.kind == CallErrorKind::Denied);
     let roster = match roster {
         Ok(list) => Observed::Present(list),
@@ -117,8 +136,8 @@ async fn granted<A: ReadAws>(
 }
 
 /// The account's own quotas. AWS's defaults hold where they cannot be read: they are never higher.
-async fn quotas<A: ReadAws>(desk: &Desk<'_, A>) -> Option<Quotas> {
-    desk.lane.run(desk.aws.quotas(desk.key)).await.ok()
+async fn summary_of<A: ReadAws>(desk: &Desk<'_, A>) -> AccountSummary {
+    desk.lane.run(desk.aws.summary(desk.key)).await.unwrap_or_default()
 }
 
 /// Host and path of every issuer of ours: of the declared clusters, gone ones too, and of the providers that carry our

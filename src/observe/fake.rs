@@ -7,17 +7,18 @@ use crate::ids::{Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, S
 use crate::model::call::{Call, IamCall, KubernetesCall};
 use crate::model::live::{
     Access, Identity, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Observed,
-    Quotas, RoleSummary,
+    RoleSummary,
 };
-use crate::model::resource::Pairs;
+use crate::model::resource::{Pairs, Role};
 use crate::plan::tests::simulate::{self, summary};
 use crate::policy::PolicyDocument;
 use crate::world::{
-    Answer, CallError, CallErrorKind, ClusterFacts, PolicySummary, ReadAws, ReadKubernetes, RoleHead, WriteAws,
-    WriteKubernetes, Written,
+    AccountSummary, Answer, BulkPage, CallError, CallErrorKind, ClusterFacts, PolicySummary, ReadAws, ReadKubernetes,
+    RoleDetail, RoleHead, WriteAws, WriteKubernetes, Written,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 /// Someone who sees every call right before it is carried out, and may change the world first.
 type Hook = Box<dyn FnMut(&str, &mut Live) + Send>;
@@ -49,6 +50,8 @@ pub(crate) struct World {
     flight: Mutex<Flight>,
     /// How many turns of the scheduler a call takes.
     pub turns: usize,
+    /// How long a page in bulk takes.
+    page: Duration,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -64,7 +67,13 @@ impl World {
             hook: Mutex::default(),
             flight: Mutex::default(),
             turns: 3,
+            page: Duration::ZERO,
         }
+    }
+
+    /// A page in bulk takes so long.
+    pub(crate) fn with_pages_of(self, page: Duration) -> Self {
+        Self { page, ..self }
     }
 
     /// Every call whose line in the log begins so fails in this way.
@@ -224,8 +233,9 @@ impl ReadAws for World {
         }
     }
 
-    async fn quotas(&self, account: &Key) -> Answer<Quotas> {
-        self.account("iam:GetAccountSummary", account, |live| live.quotas).await
+    async fn summary(&self, account: &Key) -> Answer<AccountSummary> {
+        let tell = |live: &LiveAccount| AccountSummary { quotas: live.quotas, roles: Some(live.roles.len()) };
+        self.account("iam:GetAccountSummary", account, tell).await
     }
 
     async fn roles(&self, account: &Key) -> Answer<Vec<RoleSummary>> {
@@ -233,10 +243,29 @@ impl ReadAws for World {
         self.account("iam:ListRoles", account, list).await
     }
 
-    async fn roles_in_bulk(&self, account: &Key, roster: &[RoleSummary]) -> Answer<Vec<LiveRole>> {
-        let list =
-            |live: &LiveAccount| roster.iter().filter_map(|summary| role(live, &summary.name)).map(shown).collect();
-        self.account("iam:GetAccountAuthorizationDetails", account, list).await
+    async fn bulk_page(&self, account: &Key, page: Option<&str>) -> Answer<BulkPage> {
+        let list = |live: &LiveAccount| {
+            let mut rest = live.roles.iter().filter(|(name, _)| page.is_none_or(|page| name.as_str() >= page));
+            let taken: Vec<LiveRole> =
+                rest.by_ref().take(1000).filter_map(|(_, role)| role.present()).map(shown).collect();
+            let next = rest.next().map(|(name, _)| name.clone());
+            let roles = taken.into_iter().map(|role| {
+                RoleDetail::new(role.role.name.clone(), move |summary| {
+                    let RoleSummary { description, max_session_duration, .. } = summary.clone();
+                    Ok(LiveRole { role: Role { description, max_session_duration, ..role.role }, ..role })
+                })
+            });
+            BulkPage { roles: roles.collect(), next }
+        };
+        let answer = self.account("iam:GetAccountAuthorizationDetails", account, list).await;
+        if !self.page.is_zero() {
+            tokio::time::sleep(self.page).await;
+        }
+        answer
+    }
+
+    fn one_by_one(&self, _: &Key, roles: usize) -> Duration {
+        Duration::from_secs_f64(f64::from(u32::try_from(roles.saturating_sub(15)).unwrap()) / 15.0)
     }
 
     async fn role_head(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleHead>> {

@@ -8,7 +8,8 @@ use crate::world::ReadAws;
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All providers, or where nothing is searched those of the known issuers; where they may not be listed, those of the declared clusters' issuers, whose ARNs are known.
+/// All providers, or where nothing is searched those of the known issuers; where they may not be listed, those of the
+/// declared clusters' issuers, whose ARNs are known.
 pub(super) async fn read<A: ReadAws>(
     desk: &Desk<'_, A>,
     issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>>,

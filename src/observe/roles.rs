@@ -1,85 +1,84 @@
-//! Roles: which to read, and whether one by one or in bulk.
+//! Roles: which to read, and the rest of those that `bulk` leaves.
 //!
 //! Read are the declared ones and, among the others, those that carry our mark and may have to be deleted: candidates
-//! are roles that trust an issuer of ours or lie under a path of ours. Which way is taken never shows in the result.
+//! are roles that trust an issuer of ours or lie under a path of ours.
 
 use super::account::Desk;
+use super::bulk::Bulk;
 use super::{is_ours, observed};
 use crate::ids::{PolicyName, RoleName};
 use crate::model::desired::Role;
 use crate::model::live::{LiveRole, Observed, RoleSummary};
-use crate::world::ReadAws;
+use crate::world::{Answer, ReadAws};
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Up to so many roles the way by role is taken unasked: IAM's buckets hold them without a wait.
-const FEW: usize = 30;
-/// The calls of one action that IAM takes in a second.
-const RATE: usize = 15;
-/// The roles on a page of GetAccountAuthorizationDetails
-/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html>).
-const PAGE: usize = 1000;
-/// What a page takes, in seconds.
-const PAGE_SECONDS: usize = 1;
-
 /// The roles to ask for.
+#[derive(Clone)]
 pub(super) struct Search<'a> {
     /// The declared roles, by folded name.
     declared: BTreeMap<String, &'a Role>,
-    /// Of the account's roles the declared ones and the candidates; nothing if the roles could not be listed.
-    found: Option<Vec<&'a RoleSummary>>,
-    /// How many roles the account has.
-    total: usize,
+    /// Every role of the account, or why they could not be listed.
+    pub roster: Answer<Vec<RoleSummary>>,
+    /// The places in it of the declared ones and the candidates.
+    found: Vec<usize>,
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new<A>(
-        desk: &Desk<'a, A>,
-        roster: Option<&'a [RoleSummary]>,
-        our_issuers: &BTreeSet<String>,
-    ) -> Self {
+    pub(super) fn new<A>(desk: &Desk<'a, A>, roster: Answer<Vec<RoleSummary>>, our_issuers: &BTreeSet<String>) -> Self {
         let declared = desk.roles();
         let is_candidate = |summary: &RoleSummary| {
             let paths = declared.values().map(|role| &role.path).chain(&desk.desired.prune_paths);
             desk.is_our_path(&summary.path, paths) || !our_issuers.is_disjoint(&summary.trust.federated_issuers())
         };
-        let found = roster.map(|roster| {
-            let wanted =
-                |summary: &&RoleSummary| declared.contains_key(&summary.name.folded()) || is_candidate(summary);
-            roster.iter().filter(wanted).collect()
-        });
-        Self { declared, found, total: roster.map_or(0, <[_]>::len) }
+        let wanted = |summary: &RoleSummary| declared.contains_key(&summary.name.folded()) || is_candidate(summary);
+        let all = roster.iter().flatten().enumerate();
+        let found = all.filter(|(_, summary)| wanted(summary)).map(|(place, _)| place).collect();
+        Self { declared, roster, found }
     }
 
-    /// The most calls of one action that the way by role takes: declared roles are read, candidates asked for tags.
-    fn calls(&self) -> usize {
-        let Some(found) = &self.found else { return self.declared.len() };
-        let declared = found.iter().filter(|summary| self.declared.contains_key(&summary.name.folded())).count();
-        declared.max(found.len() - declared)
+    /// The declared roles and the candidates that are there; none if the roles could not be listed.
+    fn found(&self) -> impl Iterator<Item = &RoleSummary> {
+        let roster = self.roster.as_deref().unwrap_or_default();
+        self.found.iter().filter_map(|place| roster.get(*place))
     }
 
-    /// Whether there are so many roles that a further call to find the better way does not matter.
-    pub(super) fn is_large(&self) -> bool {
-        self.calls() > FEW
+    /// How many roles are asked for.
+    pub(super) fn len(&self) -> usize {
+        if self.roster.is_ok() { self.found.len() } else { self.declared.len() }
     }
 
-    /// Whether all roles of the account are there sooner than ours one by one.
-    fn is_bulk_cheaper(&self) -> bool {
-        let one_by_one = (self.calls() - RATE.min(self.calls())).div_ceil(RATE);
-        self.found.is_some() && self.is_large() && self.total.div_ceil(PAGE) * PAGE_SECONDS <= one_by_one
+    /// The most calls of one action that what is not in `bulk` takes one by one: of a declared role its inline policies
+    /// are asked for, a candidate is asked for its tags.
+    pub(super) fn calls(&self, bulk: &Bulk) -> usize {
+        if self.roster.is_err() {
+            return self.declared.len();
+        }
+        let (mut declared, mut inline, mut candidates) = (0, 0, 0);
+        for summary in self.found().filter(|summary| !bulk.has(&summary.name.folded())) {
+            match self.declared.get(&summary.name.folded()) {
+                Some(role) => {
+                    declared += 1;
+                    inline += role.inline.len();
+                }
+                None => candidates += 1,
+            }
+        }
+        declared.max(inline).max(candidates)
     }
 }
 
-/// Every declared role, and every other one of ours.
-pub(super) async fn read<A: ReadAws>(desk: &Desk<'_, A>, search: &Search<'_>) -> BTreeMap<String, Observed<LiveRole>> {
+/// Every declared role, and every other one of ours; `bulk` is what was read of them already.
+pub(super) async fn read<A: ReadAws>(
+    desk: &Desk<'_, A>,
+    search: &Search<'_>,
+    bulk: Bulk,
+) -> BTreeMap<String, Observed<LiveRole>> {
     let mut roles: BTreeMap<String, Observed<LiveRole>>;
-    if let Some(found) = &search.found {
+    if search.roster.is_ok() {
         // a declared role that is not listed is not there
         roles = search.declared.keys().map(|folded| (folded.clone(), Observed::Absent)).collect();
-        let mut left = found.clone();
-        if search.is_bulk_cheaper() {
-            left = in_bulk(desk, search, found, &mut roles).await;
-        }
+        let left = from_bulk(desk, search, bulk, &mut roles);
         let asked = left.into_iter().map(|summary| one(desk, search, &summary.name));
         roles.extend(join_all(asked).await.into_iter().flatten());
     } else {
@@ -90,25 +89,26 @@ pub(super) async fn read<A: ReadAws>(desk: &Desk<'_, A>, search: &Search<'_>) ->
     roles
 }
 
-/// Reads in bulk, and gives back what is still to be read: all where that is not allowed or fails, and what was made
-/// so recently that the bulk does not have it.
-async fn in_bulk<'r, A: ReadAws>(
+/// Takes what was read in bulk, and gives back what is still to be read: what the pages did not have or had in a form
+/// that was not understood, be it so recent that only the list knows it.
+fn from_bulk<'r, A>(
     desk: &Desk<'_, A>,
-    search: &Search<'_>,
-    found: &[&'r RoleSummary],
+    search: &'r Search<'_>,
+    mut bulk: Bulk,
     roles: &mut BTreeMap<String, Observed<LiveRole>>,
 ) -> Vec<&'r RoleSummary> {
-    let wanted: Vec<RoleSummary> = found.iter().map(|summary| (*summary).clone()).collect();
-    let Ok(read) = desk.lane.run(desk.aws.roles_in_bulk(desk.key, &wanted)).await else { return found.to_vec() };
-    let mut seen = BTreeSet::new();
-    for role in read {
-        let folded = role.role.name.folded();
-        seen.insert(folded.clone());
-        if search.declared.contains_key(&folded) || is_ours(desk.desired, &role.role.tags) {
-            roles.insert(folded, Observed::Present(role));
+    let mut left = Vec::new();
+    for summary in search.found() {
+        let folded = summary.name.folded();
+        match bulk.take(&folded).map(|detail| detail.joined(summary)) {
+            Some(Ok(role)) if search.declared.contains_key(&folded) || is_ours(desk.desired, &role.role.tags) => {
+                roles.insert(folded, Observed::Present(role));
+            }
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => left.push(summary),
         }
     }
-    found.iter().filter(|summary| !seen.contains(&summary.name.folded())).copied().collect()
+    left
 }
 
 /// One role in full. An undeclared one is first asked whose it is, and left out if it is not ours.

@@ -63,6 +63,8 @@ pub struct OutcomeV1 {
     pub why: Option<String>,
     /// Where it failed, or null.
     pub failure: Option<FailureV1>,
+    /// What a last look did not show of what was written, or null.
+    pub note: Option<String>,
 }
 
 /// Where a step failed.
@@ -117,7 +119,7 @@ impl ReportV1 {
 }
 
 fn outcome(step: &StepOutcome) -> OutcomeV1 {
-    let StepOutcome { address, action, outcome } = step;
+    let StepOutcome { address, action, outcome, note } = step;
     let (word, why, failure) = match outcome {
         Outcome::Applied => ("applied", None, None),
         Outcome::AlreadyDone => ("already-done", None, None),
@@ -130,6 +132,7 @@ fn outcome(step: &StepOutcome) -> OutcomeV1 {
         outcome: word.to_owned(),
         why,
         failure,
+        note: note.clone(),
     }
 }
 

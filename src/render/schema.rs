@@ -109,6 +109,7 @@ pub fn report_schema() -> Value {
             ("outcome", json!({ "enum": ["applied", "already-done", "skipped", "failed"] })),
             ("why", nullable("Why it was skipped, or null.")),
             ("failure", failure),
+            ("note", nullable("What a last look did not show of what was written, or null.")),
         ],
     );
     document(

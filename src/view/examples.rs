@@ -257,7 +257,7 @@ pub(crate) fn taken_back_service_account() -> ChangeV1 {
 }
 
 fn step(address: &str, action: Action, outcome: Outcome) -> StepOutcome {
-    StepOutcome { address: address.parse().unwrap(), action, outcome }
+    StepOutcome { address: address.parse().unwrap(), action, outcome, note: None }
 }
 
 /// A report in which everything happens.
@@ -282,9 +282,13 @@ pub(crate) fn report() -> Report {
         done: Vec::new(),
         left: vec!["iam:UpdateAssumeRolePolicy".into()],
     };
+    let unseen = StepOutcome {
+        note: Some("written, but IAM does not show it yet: `audiences` of `sts.amazonaws.com`".into()),
+        ..step("oidc-provider/prod/prod-eu", Action::Create, Outcome::Applied)
+    };
     Report {
         outcomes: vec![
-            step("oidc-provider/prod/prod-eu", Action::Create, Outcome::Applied),
+            unseen,
             step("role/reports", Action::Create, Outcome::Failed(failure)),
             step("role/ci", Action::Update, Outcome::Failed(stale)),
             step("role/legacy", Action::Adopt, Outcome::Applied),

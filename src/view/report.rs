@@ -48,6 +48,8 @@ impl StepView {
             Outcome::Skipped(why) => (Tick::Skipped, format!("skipped: {}", scrub(why)), Vec::new()),
             Outcome::Failed(failure) => (Tick::Failed, headline(failure), details(failure)),
         };
+        let mut details = details;
+        details.extend(step.note.as_deref().map(|note| ("note", scrub(note).into_owned())));
         Self { tick, verb, address: scrub(&step.address.to_string()).into_owned(), words, details }
     }
 }

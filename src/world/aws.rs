@@ -13,14 +13,15 @@ pub(crate) use failure::{invalid, odd, unsigned};
 
 use super::connect::{Clock, Connector};
 use super::{
-    Answer, CallError, ClusterFacts, PolicySummary, ReadAws, RoleHead, Wires, WriteAws, Written, eks, iam, sts,
+    AccountSummary, Answer, BulkPage, CallError, ClusterFacts, PolicySummary, ReadAws, RoleHead, Wires, WriteAws,
+    Written, eks, iam, sts,
 };
 use crate::context::Context;
 use crate::event::Listen;
 use crate::ids::{ClusterName, Key, PolicyArn, PolicyName, ProviderArn, Region, RoleName};
 use crate::model::call::IamCall;
 use crate::model::desired::{Account, Cluster};
-use crate::model::live::{Identity, LivePolicy, LiveProvider, LiveRole, Quotas, RoleSummary};
+use crate::model::live::{Identity, LivePolicy, LiveProvider, LiveRole, RoleSummary};
 use crate::model::resource::Pairs;
 use crate::policy::PolicyDocument;
 use secrecy::SecretString;
@@ -202,16 +203,21 @@ impl ReadAws for AwsReader {
         self.shared.account(account, sts::ACTION)?.identity().await
     }
 
-    async fn quotas(&self, account: &Key) -> Answer<Quotas> {
-        iam::quotas(self.shared.iam(account)?).await
+    async fn summary(&self, account: &Key) -> Answer<AccountSummary> {
+        iam::summary(self.shared.iam(account)?).await
     }
 
     async fn roles(&self, account: &Key) -> Answer<Vec<RoleSummary>> {
         iam::roles::list(self.shared.iam(account)?).await
     }
 
-    async fn roles_in_bulk(&self, account: &Key, roster: &[RoleSummary]) -> Answer<Vec<LiveRole>> {
-        iam::bulk::roles(self.shared.iam(account)?, roster).await
+    async fn bulk_page(&self, account: &Key, page: Option<&str>) -> Answer<BulkPage> {
+        iam::bulk::page(self.shared.iam(account)?, page).await
+    }
+
+    fn one_by_one(&self, account: &Key, roles: usize) -> Duration {
+        let account = self.shared.accounts.get(account);
+        account.map_or(Duration::ZERO, |account| account.caller.time_for(&iam::roles::ONE_BY_ONE, roles))
     }
 
     async fn role_head(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleHead>> {

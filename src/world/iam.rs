@@ -10,17 +10,18 @@ mod shape;
 mod twin;
 pub(crate) mod write;
 
-use super::Answer;
 use super::aws::{AccountClient, Action};
 use super::retry::Facts;
+use super::{AccountSummary, Answer};
 use crate::model::live::Quotas;
 
 /// iam:GetAccountSummary; a quota that it does not name keeps AWS's default.
-pub(crate) async fn quotas(account: &AccountClient) -> Answer<Quotas> {
+pub(crate) async fn summary(account: &AccountClient) -> Answer<AccountSummary> {
     let request = account.iam.get_account_summary();
     let action = Action::iam("GetAccountSummary");
     let answer = account.caller.call(action, Facts::default(), || request.clone().send()).await?;
     let mut quotas = Quotas::default();
+    let mut roles = None;
     for (key, value) in answer.summary_map().into_iter().flatten() {
         let Ok(value) = usize::try_from(*value) else { continue };
         match key.as_str() {
@@ -29,10 +30,11 @@ pub(crate) async fn quotas(account: &AccountClient) -> Answer<Quotas> {
             "PolicySizeQuota" => quotas.managed_size = value,
             "AttachedPoliciesPerRoleQuota" => quotas.attached_per_role = value,
             "VersionsPerPolicyQuota" => quotas.versions_per_policy = value,
+            "Roles" => roles = Some(value),
             _ => {}
         }
     }
-    Ok(quotas)
+    Ok(AccountSummary { quotas, roles })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests read and write files and their own environment")]
 
+mod budgets;
 mod clients;
 mod clusters;
 mod conformance;
@@ -15,11 +16,13 @@ mod kill;
 mod life;
 mod lock;
 mod ownership;
+mod pacing;
 mod pairs;
 mod refused;
 mod rooms;
 mod saved;
 mod secrets;
+mod settled;
 mod shards;
 mod signals;
 mod support;

@@ -8,6 +8,7 @@ use crate::observe::identify;
 use crate::plan::tests::kit::{Kit, allow, aws, binding, key};
 use crate::world::CallErrorKind;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// `count` roles of ours, and strangers until the account has `total`.
 fn crowd(count: usize, total: usize) -> Kit {
@@ -16,7 +17,7 @@ fn crowd(count: usize, total: usize) -> Kit {
     apply(&mut kit);
     let pattern = kit.account().roles["r0"].present().unwrap().clone();
     for index in 1..total {
-        let name = if index < count { format!("r{index}") } else { format!("stranger{index}") };
+        let name = if index < count { format!("r{index}") } else { format!("a-stranger{index}") };
         let mut role = if index < count { pattern.clone() } else { stranger(&pattern, &name) };
         role.role.name = RoleName::parse(&name).unwrap();
         kit.account().roles.insert(name.clone(), Observed::Present(role));
@@ -48,18 +49,61 @@ fn roles(counts: &BTreeMap<String, usize>) -> (usize, usize) {
     (count("iam:GetAccountAuthorizationDetails"), count("iam:GetWholeRole") + count("iam:ListRoleTags"))
 }
 
-#[tokio::test]
-async fn the_cheaper_way_is_taken() {
-    // (ours, in the account, bulk, by role)
-    for (ours, total, bulk, single) in
-        [(20, 5000, 0, 20), (30, 30, 0, 30), (100, 100, 1, 0), (100, 5000, 1, 0), (40, 5000, 0, 40), (1000, 1000, 1, 0)]
-    {
+#[tokio::test(start_paused = true)]
+async fn the_way_that_is_sooner_is_taken() {
+    // (ours, in the account, a page's milliseconds, pages, by role)
+    for (ours, total, page, pages, single) in [
+        (20, 5000, 100, 0, 20),
+        (30, 30, 100, 0, 30),
+        (100, 100, 400, 1, 0),
+        // a page is there before the way by role is
+        (100, 100, 5_000, 1, 0),
+        (100, 100, 10_000, 1, 100),
+        (100, 5000, 400, 5, 0),
+        // four more pages of so long take longer than 5.7 seconds
+        (100, 5000, 1_500, 1, 100),
+        (40, 5000, 1_000, 1, 40),
+        (1000, 1000, 10_000, 1, 0),
+        (1000, 5000, 10_000, 5, 0),
+        (1000, 5000, 20_000, 1, 1000),
+    ] {
         let kit = crowd(ours, total);
-        let world = World::new(kit.live.clone());
+        let world = World::new(kit.live.clone()).with_pages_of(Duration::from_millis(page));
         let live = look(&kit, &world).await;
-        assert_eq!(roles(&world.counts()), (bulk, single), "{ours} of {total}: {:?}", world.counts());
+        let counts = world.counts();
+        assert_eq!(roles(&counts), (pages, single), "{ours} of {total} at {page} ms: {counts:?}");
+        assert_eq!(counts.get("iam:GetAccountSummary").copied().unwrap_or_default(), usize::from(ours > 30));
         assert_eq!(live.accounts[&key("default")].roles.len(), ours);
         assert_eq!(live.accounts[&key("default")].roster.present().unwrap().len(), total);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_candidates_are_read_in_bulk_too() {
+    for (candidates, total, pages, tags) in [(20, 200, 0, 20), (100, 200, 1, 0), (100, 9_000, 0, 100)] {
+        let mut kit = crowd(candidates + 5, total);
+        for index in 5..candidates + 5 {
+            kit.desired.roles.remove(&key(&format!("r{index}")));
+        }
+        let world = World::new(kit.live.clone()).with_pages_of(Duration::from_millis(400));
+        let live = look(&kit, &world).await;
+        let counts = world.counts();
+        assert_eq!(counts.get("iam:GetAccountAuthorizationDetails").copied().unwrap_or_default(), pages);
+        assert_eq!(counts.get("iam:ListRoleTags").copied().unwrap_or_default(), tags, "{counts:?}");
+        assert_eq!(live.accounts[&key("default")].roles.len(), candidates + 5);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_page_and_the_summary_are_asked_for_beside_the_list() {
+    let kit = crowd(100, 100);
+    let world = World::new(kit.live.clone());
+    look(&kit, &world).await;
+    let log = world.take_log();
+    let place = |operation: &str| log.iter().position(|line| line.starts_with(operation)).unwrap();
+    let after = place("iam:GetOpenIDConnectProvider ");
+    for operation in ["iam:ListRoles", "iam:GetAccountAuthorizationDetails", "iam:GetAccountSummary"] {
+        assert!(place(operation) < after, "{log:?}");
     }
 }
 
@@ -93,6 +137,35 @@ async fn bulk_and_single_reads_show_the_same() {
     assert_eq!(bulk, single);
     assert!(bulk.accounts[&key("default")].roles.contains_key("r7"));
     assert!(!bulk.accounts[&key("default")].roles.contains_key("lost"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_were_dropped_show_the_same() {
+    let mut kit = crowd(60, 1_500);
+    // the strangers' names come first, and these before them
+    for index in 0..20 {
+        let name = format!("0-first{index}");
+        let mut role = kit.account().roles["r8"].present().unwrap().clone();
+        role.role.name = RoleName::parse(&name).unwrap();
+        role.role.description = format!("the {index}th");
+        kit.account().roles.insert(name.clone(), Observed::Present(role));
+        if index % 2 == 0 {
+            kit.role(&name, |role| role.description = "declared".into());
+        }
+    }
+    let fast = World::new(kit.live.clone()).with_pages_of(Duration::from_millis(100));
+    let bulk = look(&kit, &fast).await;
+    assert_eq!(roles(&fast.counts()), (2, 0));
+    let slow = World::new(kit.live.clone()).with_pages_of(Duration::from_millis(3_200));
+    let dropped = look(&kit, &slow).await;
+    // what the first page had is not asked for again
+    assert_eq!(roles(&slow.counts()), (1, 60));
+    let denied = World::new(kit.live.clone());
+    denied.fail("iam:GetAccountAuthorizationDetails", CallErrorKind::Denied);
+    let single = look(&kit, &denied).await;
+    assert_eq!(roles(&denied.counts()), (1, 70 + 10 + 10));
+    assert_eq!(bulk, single);
+    assert_eq!(dropped, single);
 }
 
 #[tokio::test]

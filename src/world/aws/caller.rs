@@ -18,7 +18,7 @@ use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -87,11 +87,7 @@ impl Caller {
         let mut started = None;
         let mut last: Option<Failure> = None;
         for attempt in 0.. {
-            let admitted = async {
-                pacer.admit(attempt > 0).await;
-                self.slots.acquire().await
-            };
-            let slot = halt.run_until_cancelled(admitted).await;
+            let slot = halt.run_until_cancelled(self.turn(&pacer, attempt > 0)).await;
             let Some(slot) = slot.filter(|_| !halt.is_cancelled()) else {
                 return Err(last.map_or_else(|| stopped(action), |failure| failure.into_error(action.to_string())));
             };
@@ -105,6 +101,7 @@ impl Caller {
             let failure = match outcome {
                 Ok(Ok(answer)) => {
                     self.answered(action);
+                    pacer.taken(departed);
                     return Ok(answer);
                 }
                 Ok(Err(error)) => failure::failure(&error),
@@ -117,8 +114,11 @@ impl Caller {
             let Verdict::Retry(because) = retry::decide(&failure, facts) else {
                 return Err(failure.into_error(action.to_string()));
             };
-            if because == Because::Throttled {
-                pacer.slow_down(departed);
+            match because {
+                Because::Throttled => pacer.slow_down(departed),
+                Because::Propagation | Because::Busy => pacer.taken(departed),
+                // it may never have got there
+                Because::Unavailable => {}
             }
             let wait = self.context.scaled(retry::backoff(attempt, self.random()));
             last = Some(failure);
@@ -130,6 +130,26 @@ impl Caller {
             halt.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
         Err(last.unwrap_or_else(|| self.out_of_time()).into_error(action.to_string()))
+    }
+
+    /// Waits for the pace, and then for room.
+    async fn turn(&self, pacer: &Pacer, again: bool) -> Result<SemaphorePermit<'_>, AcquireError> {
+        let mut again = again;
+        loop {
+            let admitted = pacer.admit(again).await;
+            let slot = self.slots.acquire().await?;
+            // others were refused while this one waited for room: it would be next
+            if !pacer.slowed_since(admitted) {
+                return Ok(slot);
+            }
+            again = true;
+        }
+    }
+
+    /// How long so many calls of each of these actions wait for their turns, side by side.
+    pub(crate) fn time_for(&self, actions: &[Action], calls: usize) -> Duration {
+        let now = Instant::now();
+        actions.iter().map(|action| self.pacer(*action).time_for(calls, now)).max().unwrap_or_default()
     }
 
     fn pacer(&self, action: Action) -> Arc<Pacer> {

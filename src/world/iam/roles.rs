@@ -19,6 +19,8 @@ const LIST_INLINE: Action = Action::iam("ListRolePolicies");
 const GET_INLINE: Action = Action::iam("GetRolePolicy");
 const LIST_TAGS: Action = Action::iam("ListRoleTags");
 const LIST_PROFILES: Action = Action::iam("ListInstanceProfilesForRole");
+/// What reading roles one by one calls for each: the slowest of them tells how long that takes.
+pub(crate) const ONE_BY_ONE: [Action; 5] = [GET, LIST_ATTACHED, LIST_INLINE, GET_INLINE, LIST_TAGS];
 /// The most that IAM takes.
 pub(crate) const PAGE: i32 = 1_000;
 

@@ -1,7 +1,7 @@
 //! From what IAM sends to model types. What our types refuse is an error of the call, never left out: a role that is
 //! not seen would be taken for absent.
 
-use crate::ids::{AccountId, IamPath, IdError, Partition, PolicyArn, PolicyName, RoleArn, RoleName};
+use crate::ids::{IamPath, IdError, PolicyArn, PolicyName, RoleArn, RoleName};
 use crate::model::live::{Identity, RoleSummary};
 use crate::model::resource::{Pairs, Role};
 use crate::policy::PolicyDocument;
@@ -115,15 +115,18 @@ pub(crate) fn bare(action: Action, head: RoleHead) -> Answer<Role> {
 /// The ARN of a role. A young role may read back with its unique id (`AROA…`) in place of the ARN, so what is none is
 /// put together from the identity, as AWS does.
 pub(crate) async fn role_arn(account: &AccountClient, read: Option<&str>, role: &Role) -> Answer<RoleArn> {
-    if let Some(arn) = read.and_then(|read| RoleArn::parse(read).ok()) {
+    if let Some(arn) = arn(read, None, role) {
         return Ok(arn);
     }
     let Identity { account: id, partition, .. } = account.identity().await?;
-    Ok(arn_of(&partition, &id, role))
+    Ok(RoleArn::of(&partition, &id, &role.path, &role.name))
 }
 
-fn arn_of(partition: &Partition, account: &AccountId, role: &Role) -> RoleArn {
-    RoleArn::of(partition, account, &role.path, &role.name)
+/// The same with an identity at hand; nothing if that is needed and not there.
+pub(crate) fn arn(read: Option<&str>, identity: Option<&Identity>, role: &Role) -> Option<RoleArn> {
+    read.and_then(|read| RoleArn::parse(read).ok()).or_else(|| {
+        identity.map(|identity| RoleArn::of(&identity.partition, &identity.account, &role.path, &role.name))
+    })
 }
 
 /// The ARNs of attached policies.

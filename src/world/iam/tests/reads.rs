@@ -168,8 +168,12 @@ async fn the_bulk_read_is_joined_with_the_roster() {
         description: "from the roster".to_owned(),
         max_session_duration: 7200,
     };
-    let roles = reader(&stub).roles_in_bulk(&key("prod"), &[summary]).await.unwrap();
-    assert_eq!(roles.len(), 1);
+    let (reader, prod) = (reader(&stub), key("prod"));
+    let first = reader.bulk_page(&prod, None).await.unwrap();
+    assert_eq!((first.roles[0].name.as_str(), first.next.as_deref()), ("stranger", Some("2")));
+    let second = reader.bulk_page(&prod, Some("2")).await.unwrap();
+    assert_eq!((second.roles.len(), second.next), (1, None));
+    let roles: Vec<_> = second.roles.into_iter().map(|role| role.joined(&summary).unwrap()).collect();
     let role = &roles[0].role;
     assert_eq!((role.description.as_str(), role.max_session_duration), ("from the roster", 7200));
     assert_eq!(role.permissions_boundary, Some(policy_arn("boundary")));
@@ -237,6 +241,6 @@ async fn quotas_are_the_accounts_own() {
         Reply::result("GetAccountSummary", &format!("<SummaryMap>{entries}</SummaryMap>"))
     })
     .await;
-    let quotas = reader(&stub).quotas(&key("prod")).await.unwrap();
+    let quotas = reader(&stub).summary(&key("prod")).await.unwrap().quotas;
     assert_eq!(quotas, Quotas { trust_size: 4096, attached_per_role: 20, ..Quotas::default() });
 }

@@ -54,6 +54,8 @@ pub(crate) struct Dials {
     sandbox: Arc<Sandbox>,
     /// How many more connections to AWS and to Kubernetes are refused.
     refused: [AtomicU32; 2],
+    /// How many connections there were to AWS and to Kubernetes.
+    made: [AtomicU32; 2],
 }
 
 impl fmt::Debug for Dials {
@@ -64,7 +66,12 @@ impl fmt::Debug for Dials {
 
 impl Dials {
     pub(crate) fn new(sandbox: Arc<Sandbox>, time: Time) -> Self {
-        Self { sandbox, time, refused: [AtomicU32::new(0), AtomicU32::new(0)] }
+        Self { sandbox, time, refused: Default::default(), made: Default::default() }
+    }
+
+    /// How many connections were made since this was last asked, to the Kubernetes APIs or else to AWS.
+    pub(crate) fn take_made(&self, kubernetes: bool) -> u32 {
+        self.made[usize::from(kubernetes)].swap(0, Ordering::SeqCst)
     }
 
     /// The next so many connections to the Kubernetes APIs, or else to AWS, are refused. Those that are there stay.
@@ -79,6 +86,7 @@ impl Dials {
         if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
+        self.made[usize::from(cluster.is_some())].fetch_add(1, Ordering::SeqCst);
         let stream = match cluster {
             Some(cluster) => cluster.connect(),
             None if self.sandbox.endpoint().ends_with(address) => self.sandbox.connect(),

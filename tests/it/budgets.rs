@@ -1,0 +1,193 @@
+//! How many requests a run sends, counted exactly: a budget that may only be kept would let a saving be lost unseen.
+//!
+//! The clock stands still, so that the pace costs nothing. Only the last test is over sockets, for what `-v` says.
+
+use crate::support::inside::{self, Inside};
+use crate::support::many::{self, Counts, counts};
+use crate::support::program::{Bench, tell};
+use crate::support::world::{FIRST, World};
+use irsa_sandbox::aws::{Fault, Match};
+use irsa_sandbox::gate::Stage;
+use irsa_sandbox::{ClusterSpec, SandboxOptions};
+use std::time::Duration;
+
+const CLUSTERS: [&str; 1] = ["main"];
+
+/// What every no-change plan of one account and one cluster asks, whatever it holds.
+const ALWAYS: [(&str, usize); 5] = [
+    ("eks:DescribeCluster", 1),
+    ("iam:GetOpenIDConnectProvider", 1),
+    ("iam:ListOpenIDConnectProviders", 1),
+    ("iam:ListPolicies", 1),
+    ("sts:GetCallerIdentity", 1),
+];
+
+/// What many roles ask beside it, in an account of up to a thousand.
+const BULK: [(&str, usize); 3] =
+    [("iam:GetAccountAuthorizationDetails", 1), ("iam:GetAccountSummary", 1), ("iam:ListRoles", 1)];
+
+fn head(roles: usize) -> String {
+    format!(
+        "owner = \"many\"\n[accounts.one]\nid = \"{FIRST}\"\n[clusters.main]\naccount = \"one\"\nregion = \"eu-west-1\"\n\
+         {}",
+        many::roles(0..roles, "one", "main")
+    )
+}
+
+fn sandbox() -> SandboxOptions {
+    let clusters = vec![ClusterSpec::new("main", FIRST, "eu-west-1").with_namespaces(&["apps"])];
+    SandboxOptions { clusters, ..SandboxOptions::empty() }
+}
+
+/// A sandbox in which a configuration of so many roles was applied.
+async fn applied(roles: usize) -> Inside {
+    let inside = Inside::start(sandbox()).await;
+    many::strangers(&inside.sandbox, FIRST, 0..0);
+    inside.write("irsa.toml", &head(roles));
+    run(&inside, 0, &["apply", "--auto-approve"]).await;
+    inside
+}
+
+/// What a run asks.
+async fn run(inside: &Inside, code: u8, arguments: &[&str]) -> (Counts, Counts) {
+    many::forget(inside, &CLUSTERS);
+    let ended = inside.irsa(1, "irsa.toml", arguments).await;
+    assert_eq!(ended.code, code, "{ended}");
+    (many::aws(inside), many::kubernetes(inside, "main"))
+}
+
+fn of(tables: &[&[(&str, usize)]]) -> Counts {
+    counts(&tables.concat())
+}
+
+fn sum(asked: &(Counts, Counts)) -> usize {
+    asked.0.values().chain(asked.1.values()).sum()
+}
+
+const PLAN: [&str; 2] = ["plan", "--detailed-exitcode"];
+
+#[test]
+fn a_hundred_roles_and_as_many_service_accounts_take_nine_requests() {
+    inside::runtime().block_on(async {
+        let inside = applied(100).await;
+        let asked = run(&inside, 0, &PLAN).await;
+        assert_eq!(asked.0, of(&[&ALWAYS, &BULK]));
+        assert_eq!(asked.1, counts(&[("list serviceaccounts", 1)]));
+        assert_eq!(sum(&asked), 9);
+        // so does an apply that finds nothing to do, and a look for drift
+        assert_eq!(run(&inside, 0, &["apply", "--auto-approve"]).await, asked);
+        assert_eq!(run(&inside, 0, &["drift"]).await, asked);
+        // a kubeconfig that leads to the server and authority that EKS names is not asked for its issuer
+        let text = head(100)
+            .replace("region = \"eu-west-1\"\n", "region = \"eu-west-1\"\nkubernetes = { context = \"main\" }\n");
+        inside.write("irsa.toml", &text);
+        assert_eq!(run(&inside, 0, &PLAN).await, asked);
+    });
+}
+
+#[test]
+fn a_thousand_roles_take_the_same_and_further_pages() {
+    inside::runtime().block_on(async {
+        let inside = applied(1_000).await;
+        let asked = run(&inside, 0, &PLAN).await;
+        assert_eq!(asked.0, of(&[&ALWAYS, &BULK]));
+        assert_eq!(asked.1, counts(&[("list serviceaccounts", 3)]), "a thousand, and those of every namespace");
+        assert_eq!(sum(&asked), 11);
+        many::strangers(&inside.sandbox, FIRST, 0..1_500);
+        let asked = run(&inside, 0, &PLAN).await;
+        let bulk = [("iam:GetAccountAuthorizationDetails", 1), ("iam:GetAccountSummary", 1), ("iam:ListRoles", 3)];
+        // all of ours are on the first page, which a name decides; nothing is looked for behind them
+        assert_eq!(asked.0, of(&[&ALWAYS, &bulk]));
+        assert_eq!(sum(&asked), 13);
+    });
+}
+
+#[test]
+fn few_roles_in_a_crowded_account_are_read_one_by_one() {
+    inside::runtime().block_on(async {
+        let inside = applied(20).await;
+        many::strangers(&inside.sandbox, FIRST, 0..4_980);
+        let asked = run(&inside, 0, &PLAN).await;
+        let single = [
+            ("iam:GetRole", 20),
+            ("iam:GetRolePolicy", 20),
+            ("iam:ListAttachedRolePolicies", 20),
+            ("iam:ListRolePolicies", 20),
+            ("iam:ListRoles", 5),
+        ];
+        assert_eq!(asked.0, of(&[&ALWAYS, &single]));
+        assert_eq!(asked.1, counts(&[("list serviceaccounts", 1)]));
+        assert!(sum(&asked) <= 92, "{}", sum(&asked));
+    });
+}
+
+#[test]
+fn a_new_role_takes_its_three_writes_and_a_share_of_the_last_look() {
+    inside::runtime().block_on(async {
+        let inside = Inside::start(sandbox()).await;
+        inside.write("irsa.toml", &head(100));
+        let plan = run(&inside, 2, &PLAN).await;
+        inside.dials.take_made(true);
+        let asked = run(&inside, 0, &["apply", "--auto-approve"]).await;
+        let mut beyond = asked.0.clone();
+        for (operation, count) in &plan.0 {
+            *beyond.get_mut(operation).expect("apply plans too") -= count;
+        }
+        beyond.retain(|_, count| *count > 0);
+        let written = [
+            ("iam:AttachRolePolicy", 100),
+            ("iam:CreateOpenIDConnectProvider", 1),
+            ("iam:CreateRole", 100),
+            ("iam:GetOpenIDConnectProvider", 1),
+            ("iam:PutRolePolicy", 100),
+        ];
+        // all that was written is read once more
+        assert_eq!(beyond, of(&[&written, &BULK]));
+        assert!(beyond.values().sum::<usize>() <= 330);
+        // one apply makes a ServiceAccount, another says that we made it
+        let mut applied = plan.1.clone();
+        applied.insert("apply serviceaccounts".to_owned(), 200);
+        assert_eq!(asked.1, applied);
+        let made = inside.dials.take_made(true);
+        // ten are under way at once
+        assert!(made <= 12, "{made} connections for {} requests", asked.1.values().sum::<usize>());
+        assert_eq!(sum(&run(&inside, 0, &PLAN).await), 9);
+        assert_eq!(inside.dials.take_made(true), 1, "a connection carries what comes one after the other");
+    });
+}
+
+#[test]
+fn one_role_is_read_in_one_round_trip() {
+    inside::runtime().block_on(async {
+        let way = Duration::from_millis(50);
+        let inside = applied(1).await;
+        inside.sandbox.gate().latency(way);
+        many::forget(&inside, &CLUSTERS);
+        let ended = inside.irsa(1, "irsa.toml", &PLAN).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        tell(&format!("one role, {way:?} a round trip: {:?}", ended.took));
+        assert_eq!(many::aws(&inside)["iam:GetRolePolicy"], 1);
+        // who we are; the lists; each provider, for who trusts it may be ours; the role
+        assert!(ended.took >= way * 4 && ended.took < way * 5, "{:?}", ended.took);
+    });
+}
+
+#[test]
+fn which_way_was_taken_and_why_is_told_where_it_is_asked_for() {
+    let world = World::of(sandbox());
+    let mut bench = Bench::with(world.environment(), &head(60));
+    bench.set("IRSA_TEST_SPEED", "20");
+    let silent = bench.ends(0, &["apply", "--auto-approve"]);
+    assert!(!silent.stderr.contains("one by one"), "{silent}");
+    bench.set("IRSA_TEST_SPEED", "1");
+    let told = bench.ends(0, &["plan", "-v"]);
+    assert!(told.stderr.contains("account/one: 60 roles in bulk: 1 page of "), "{told}");
+    assert!(told.stderr.contains(" s, one by one 3.0 s"), "{told}");
+    bench.set("IRSA_TEST_SPEED", "20");
+    let bulk = Match::on("iam", "GetAccountAuthorizationDetails");
+    world.with(|sandbox| sandbox.gate().fault(Stage::Before, bulk, Fault::Deny, None));
+    let told = bench.ends(0, &["plan", "-v"]);
+    told.says("account/one: 60 roles one by one: iam:GetAccountAuthorizationDetails: AccessDenied");
+    bench.write("irsa.toml", &head(30));
+    bench.irsa(&["plan", "-v"]).says("account/one: 60 roles one by one: so few need no wait");
+}
