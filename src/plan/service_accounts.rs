@@ -7,7 +7,7 @@ use super::site::{Issuer, Site, exact};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, KubernetesCall};
-use crate::model::desired::{Binding, Manage, Subject};
+use crate::model::desired::{Binding, Manage, Role, Subject};
 use crate::model::live::{LiveCluster, LiveServiceAccount, Observed};
 use crate::model::marks::{
     ADDRESS, AUDIENCE, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark, field_manager,
@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// One declared object that irsa looks after.
 pub(crate) struct Managed<'a> {
     pub role_key: &'a Key,
+    pub role: &'a Role,
     pub binding: &'a Binding,
     /// The role's; nothing if its account is not declared.
     pub arn: Option<RoleArn>,
@@ -30,7 +31,7 @@ pub(crate) fn managed<'a>(site: &Site<'a>) -> impl Iterator<Item = (Address, Man
         let here = |binding: &Binding| !matches!(site.issuer(&binding.cluster), Issuer::Gone(_));
         exact(role)
             .filter(move |(binding, _)| binding.manage != Manage::None && here(binding))
-            .map(move |(binding, address)| (address, Managed { role_key, binding, arn: arn.clone() }))
+            .map(move |(binding, address)| (address, Managed { role_key, role, binding, arn: arn.clone() }))
     })
 }
 
