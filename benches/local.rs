@@ -19,7 +19,7 @@ use irsa::policy::document::Kind;
 use tempfile::TempDir;
 
 #[global_allocator]
-static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+static ALLOCATOR: AllocProfiler<mimalloc::MiMalloc> = AllocProfiler::new(mimalloc::MiMalloc);
 
 /// Roles; each has five ServiceAccounts.
 const ROLES: [usize; 2] = [1000, 10_000];

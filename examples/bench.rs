@@ -15,6 +15,8 @@
 mod figures;
 #[path = "../benches/shared/fleet.rs"]
 mod fleet;
+#[path = "../benches/shared/world.rs"]
+mod live;
 #[path = "bench/naive.rs"]
 mod naive;
 #[path = "bench/peers.rs"]
@@ -34,6 +36,10 @@ use clap::Parser;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What a run of irsa costs, against the embedded sandbox.
 #[derive(Debug, Parser)]

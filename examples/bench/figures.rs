@@ -85,12 +85,24 @@ pub(crate) struct Local {
     pub memory: Option<u64>,
 }
 
+/// The parts of a run that need no network, in process, in the order in which they come.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub roles: usize,
+    pub load: Walls,
+    pub resolve: Walls,
+    pub lint: Walls,
+    /// Of what is live as it is declared.
+    pub plan: Walls,
+}
+
 /// Everything.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     pub growth: Vec<Growth>,
     pub throttled: Vec<Throttled>,
     pub applied: Vec<Applied>,
+    pub parts: Vec<Parts>,
     pub local: Vec<Local>,
     pub peers: Vec<Beside>,
     /// The size of the program, in bytes.

@@ -1,21 +1,24 @@
 //! The runs, one kind after the other.
 
-use crate::figures::{Applied, FAR, Figures, Growth, Local, Naive, Throttled, Walls};
+use crate::figures::{Applied, FAR, Figures, Growth, Local, Naive, Parts, Throttled, Walls};
 use crate::fleet::Fleet;
 use crate::peers::{self, Beside, Terraform};
 use crate::world::{Cost, World};
-use crate::{Arguments, naive, note};
+use crate::{Arguments, live, naive, note};
+use irsa::config::{self, Diagnostics, Identities};
+use irsa::{lint, plan};
 use irsa_sandbox::aws::Match;
 use irsa_sandbox::gate::{Bucket, Fault, Stage};
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PLAN: &[&str] = &["plan", "--detailed-exitcode", "--no-progress"];
 
 /// Everything, with so many runs each.
 pub(crate) async fn all(arguments: &Arguments, program: &Path) -> io::Result<Figures> {
     let mut figures = Figures { program: std::fs::metadata(program)?.len(), ..Figures::default() };
+    figures.parts = [1000, 10_000].into_iter().map(|roles| parts(arguments, roles)).collect::<io::Result<_>>()?;
     figures.local = local(arguments, program).await?;
     for roles in [10, 100, 1000, 5000].into_iter().filter(|roles| *roles <= arguments.roles) {
         figures.growth.push(growth(arguments, program, &small(roles)).await?);
@@ -128,6 +131,45 @@ async fn applied(program: &Path) -> io::Result<Applied> {
     let plan = world.irsa(program, PLAN, 2).await?;
     let cost = world.irsa(program, &["apply", "--auto-approve", "--no-progress"], 0).await?;
     Ok(Applied { roles: 100, plan: plan.calls(), calls: cost.calls(), wall: cost.wall })
+}
+
+/// Loading, resolving, linting and planning, in process and one after the other.
+fn parts(arguments: &Arguments, roles: usize) -> io::Result<Parts> {
+    note(&format!("{roles} roles in process"));
+    let folder = tempfile::Builder::new().prefix("irsa-bench-").tempdir()?;
+    let file = Fleet::of(roles).write(folder.path())?;
+    let identities = Identities { online: true, ..Identities::default() };
+    let flawed = |error: Diagnostics| io::Error::other(format!("{error:?}"));
+    let mut parts = Parts {
+        roles,
+        load: Walls::default(),
+        resolve: Walls::default(),
+        lint: Walls::default(),
+        plan: Walls::default(),
+    };
+    let mut live = None;
+    for _ in 0..arguments.runs {
+        let configuration = timed(&mut parts.load, || config::load(&file)).map_err(flawed)?;
+        let desired = timed(&mut parts.resolve, || configuration.resolve(&identities)).map_err(flawed)?;
+        let notes = timed(&mut parts.lint, || lint::declared(&desired));
+        let live = live.get_or_insert_with(|| {
+            let empty = live::empty(&desired);
+            let all = plan::plan(&desired, &empty, &live::options(), Vec::new());
+            live::made(&desired, empty, &all)
+        });
+        let plan = timed(&mut parts.plan, || plan::plan(&desired, live, &live::options(), notes));
+        if !plan.is_empty() {
+            return Err(io::Error::other("what was made differs from what was declared"));
+        }
+    }
+    Ok(parts)
+}
+
+fn timed<T>(walls: &mut Walls, part: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let done = part();
+    walls.add(started.elapsed());
+    done
 }
 
 /// What needs no network, and the memory of a plan.
