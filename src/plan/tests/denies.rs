@@ -1,5 +1,6 @@
 //! That denies and boundaries hold on the way: what a principal may do is at no moment more than before and after.
 
+use super::super::denies::Guarded;
 use super::kit::{Kit, aws, binding, key};
 use super::laws::chooser;
 use super::simulate;
@@ -151,4 +152,18 @@ fn one_call_is_enough_where_nothing_can_be_wider() {
     assert_eq!(calls((1, 4), (3, 4)), 1, "an allow more");
     assert_eq!(calls((1, 4), (0, 0)), 1, "it goes");
     assert_eq!(calls((0, 0), (1, 4)), 1, "it comes");
+}
+
+#[test]
+fn only_what_can_be_taken_apart_is_led_on_the_way() {
+    let name = PolicyName::parse("queue").unwrap();
+    let (denies, allows) = (document(1, 2).unwrap(), document(1, 0).unwrap());
+    let of_old = PolicyDocument::live(&denies.text().replace("2012-10-17", "2008-10-17"));
+    let odd = PolicyDocument::live("not json");
+    let is_guarded = |old, new| Guarded::of(&name, old, new).is_some();
+    assert!(is_guarded(Some(&denies), None) && is_guarded(Some(&allows), Some(&denies)));
+    assert!(!is_guarded(Some(&allows), None));
+    for cannot in [&of_old, &odd] {
+        assert!(!is_guarded(Some(cannot), Some(&denies)) && !is_guarded(Some(&denies), Some(cannot)));
+    }
 }
