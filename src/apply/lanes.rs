@@ -12,7 +12,7 @@ use crate::plan::{Plan, Step};
 use crate::world::{ReadAws, ReadKubernetes, WriteAws, WriteKubernetes};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Where a step stands.
@@ -26,19 +26,37 @@ enum Stand {
 /// A cluster or else an account, whose room a step takes.
 type Lane = (bool, Key);
 
-/// All steps, and who is under way.
+/// All steps, and who is under way. What is kept beside the stands tells what a step that ends sets free, so that a plan
+/// of many steps takes no longer a step than one of few.
 struct Lanes<'p> {
     plan: &'p Plan,
     stands: Vec<Stand>,
     /// For each step the positions of those that it needs.
     needs: Vec<Vec<usize>>,
+    /// For each step the positions of those that need it, all of them behind it.
+    dependents: Vec<Vec<usize>>,
+    /// For each step how many of those that it needs are not over.
+    pending: Vec<usize>,
+    /// Steps that need one that did not succeed.
+    doomed: BTreeSet<usize>,
     /// For each step the objects that its calls write to.
     objects: Vec<BTreeSet<String>>,
     /// The objects that are being written to.
     busy: BTreeSet<String>,
-    /// How many steps are under way in each account and cluster.
-    taken: BTreeMap<Option<Lane>, usize>,
+    /// For each step the place of its account or cluster in `rooms`.
+    lanes: Vec<usize>,
+    rooms: Vec<Room>,
+    /// How many steps may be under way in each.
     room: usize,
+}
+
+/// An account or cluster.
+#[derive(Debug, Default)]
+struct Room {
+    /// How many of its steps are under way.
+    taken: usize,
+    /// Its steps that wait for nothing but room, or for an object that is being written to.
+    ready: BTreeSet<usize>,
 }
 
 /// Runs all steps.
@@ -89,26 +107,44 @@ fn word(outcome: &Outcome) -> &'static str {
 
 impl<'p> Lanes<'p> {
     fn new(plan: &'p Plan, pace: Pace) -> Self {
-        let positions: BTreeMap<&Address, usize> =
+        let positions: HashMap<&Address, usize> =
             plan.steps.iter().enumerate().map(|(position, step)| (&step.address, position)).collect();
         // what is not in the plan needs no change; what comes later cannot be waited for
         let needs = |(position, step): (usize, &Step)| {
-            let needed = step.needs.iter().filter_map(|need| positions.get(need).copied());
-            needed.filter(|need| *need < position).collect()
+            let needed: BTreeSet<usize> = step.needs.iter().filter_map(|need| positions.get(need).copied()).collect();
+            needed.into_iter().filter(|need| *need < position).collect()
         };
+        let needs: Vec<Vec<usize>> = plan.steps.iter().enumerate().map(needs).collect();
+        let mut dependents = vec![Vec::new(); plan.steps.len()];
+        for (position, needed) in needs.iter().enumerate() {
+            for need in needed {
+                dependents[*need].push(position);
+            }
+        }
+        let mut places: HashMap<Option<Lane>, usize> = HashMap::new();
+        let mut place = |step: &Step| {
+            let next = places.len();
+            *places.entry(lane(step)).or_insert(next)
+        };
+        let lanes: Vec<usize> = plan.steps.iter().map(&mut place).collect();
+        let pending: Vec<usize> = needs.iter().map(Vec::len).collect();
+        let mut rooms: Vec<Room> = places.iter().map(|_| Room::default()).collect();
+        for (position, _) in pending.iter().enumerate().filter(|(_, pending)| **pending == 0) {
+            rooms[lanes[position]].ready.insert(position);
+        }
         Self {
             plan,
             stands: vec![Stand::Waiting; plan.steps.len()],
-            needs: plan.steps.iter().enumerate().map(needs).collect(),
+            needs,
+            dependents,
+            pending,
+            doomed: BTreeSet::new(),
             objects: plan.steps.iter().map(objects).collect(),
             busy: BTreeSet::new(),
-            taken: BTreeMap::new(),
+            lanes,
+            rooms,
             room: pace.parallelism.max(1),
         }
-    }
-
-    fn waiting(&self) -> Vec<usize> {
-        self.that_stand(&Stand::Waiting)
     }
 
     fn running(&self) -> Vec<usize> {
@@ -132,14 +168,22 @@ impl<'p> Lanes<'p> {
         }
     }
 
-    /// Ends the steps that will not be begun: all once the run is stopped, else those that need one that did not succeed. They
-    /// come in an order in which each comes after what it needs, so one pass finds all.
+    /// Ends the steps that will not be begun: all once the run is stopped, else those that need one that did not succeed,
+    /// and those that need them.
     fn skip(&mut self, stop: Option<&Stop>) -> Vec<Address> {
+        if stop.is_some() {
+            self.doomed.extend(self.that_stand(&Stand::Waiting));
+        }
         let mut skipped = Vec::new();
-        for position in self.waiting() {
+        // each comes after what it needs, so that the next one is never before this one
+        while let Some(position) = self.doomed.pop_first() {
+            if self.stands[position] != Stand::Waiting {
+                continue;
+            }
             let why = stop.map(|stop| stop.why().to_owned()).or_else(|| self.obstacle(position));
             if let Some(why) = why {
-                self.stands[position] = Stand::Over(Outcome::Skipped(why));
+                self.rooms[self.lanes[position]].ready.remove(&position);
+                self.over(position, Outcome::Skipped(why));
                 skipped.push(self.plan.steps[position].address.clone());
             }
         }
@@ -161,17 +205,25 @@ impl<'p> Lanes<'p> {
     /// The steps that begin now, in plan order.
     fn start(&mut self) -> Vec<usize> {
         let mut started = Vec::new();
-        for position in self.waiting() {
-            let ready = self.needs[position].iter().all(|need| matches!(self.stands[*need], Stand::Over(_)));
-            let free = self.objects[position].is_disjoint(&self.busy);
-            let taken = self.taken.entry(lane(&self.plan.steps[position])).or_default();
-            if ready && free && *taken < self.room {
-                *taken += 1;
-                self.busy.extend(self.objects[position].iter().cloned());
-                self.stands[position] = Stand::Running;
-                started.push(position);
+        for room in &mut self.rooms {
+            let mut begun = Vec::new();
+            for position in &room.ready {
+                if room.taken == self.room {
+                    break;
+                }
+                if self.objects[*position].is_disjoint(&self.busy) {
+                    room.taken += 1;
+                    self.busy.extend(self.objects[*position].iter().cloned());
+                    self.stands[*position] = Stand::Running;
+                    begun.push(*position);
+                }
             }
+            for position in &begun {
+                room.ready.remove(position);
+            }
+            started.extend(begun);
         }
+        started.sort_unstable();
         started
     }
 
@@ -179,10 +231,26 @@ impl<'p> Lanes<'p> {
         for object in &self.objects[position] {
             self.busy.remove(object);
         }
-        if let Some(taken) = self.taken.get_mut(&lane(&self.plan.steps[position])) {
-            *taken -= 1;
-        }
+        self.rooms[self.lanes[position]].taken -= 1;
+        self.over(position, outcome);
+    }
+
+    /// A step is over: those that needed it are ready, or will not be begun.
+    fn over(&mut self, position: usize, outcome: Outcome) {
+        let good = matches!(outcome, Outcome::Applied | Outcome::AlreadyDone);
         self.stands[position] = Stand::Over(outcome);
+        for dependent in &self.dependents[position] {
+            self.pending[*dependent] -= 1;
+            if self.stands[*dependent] != Stand::Waiting {
+                continue;
+            }
+            if !good {
+                self.doomed.insert(*dependent);
+            }
+            if self.pending[*dependent] == 0 {
+                self.rooms[self.lanes[*dependent]].ready.insert(*dependent);
+            }
+        }
     }
 
     fn report(self, stop: Option<Stop>) -> Report {
