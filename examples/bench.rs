@@ -37,6 +37,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// The most roles of the tables.
+pub(crate) const ALL_ROLES: usize = 5000;
+
 /// As the program has it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -58,7 +61,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 5)]
     runs: usize,
     /// The most roles
-    #[arg(long, value_name = "N", default_value_t = 5000)]
+    #[arg(long, value_name = "N", default_value_t = ALL_ROLES)]
     roles: usize,
 }
 
@@ -85,7 +88,7 @@ async fn measure(arguments: &Arguments) -> io::Result<()> {
         plot::growth(&figures, &docs.join("benchmarks.svg"))?;
         std::fs::write(docs.join("benchmarks.md"), text)?;
     }
-    Ok(())
+    runs::budgets(&figures)
 }
 
 /// Says what is being measured.

@@ -10,7 +10,7 @@ use irsa::{lint, plan};
 use irsa_sandbox::aws::Match;
 use irsa_sandbox::gate::{Bucket, Fault, Stage};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const PLAN: &[&str] = &["plan", "--detailed-exitcode", "--no-progress"];
@@ -32,7 +32,6 @@ pub(crate) async fn all(arguments: &Arguments, program: &Path) -> io::Result<Fig
     if arguments.terraform || arguments.boto3.is_some() {
         figures.peers = beside(arguments, program).await?;
     }
-    budgets(&figures)?;
     Ok(figures)
 }
 
@@ -212,6 +211,12 @@ async fn local(arguments: &Arguments, program: &Path) -> io::Result<Vec<Local>> 
     Ok(all)
 }
 
+/// A program that runs in other folders too: what names a file is looked up here.
+fn anywhere(program: &Path) -> io::Result<PathBuf> {
+    // a link is not followed: a virtual environment is found by it
+    if program.components().count() > 1 { std::path::absolute(program) } else { Ok(program.to_owned()) }
+}
+
 /// irsa and the others, run by run, on the same 100 roles.
 async fn beside(arguments: &Arguments, program: &Path) -> io::Result<Vec<Beside>> {
     note("beside others");
@@ -219,6 +224,7 @@ async fn beside(arguments: &Arguments, program: &Path) -> io::Result<Vec<Beside>
     let names = names(&fleet);
     let world = World::of(&fleet).await?;
     world.fill(program).await?;
+    let python = arguments.boto3.as_ref().map(|python| anywhere(python)).transpose()?;
     let terraform = if arguments.terraform { Some(Terraform::with(&world, 100).await?) } else { None };
     let mut all: Vec<Beside> = Vec::new();
     for (latency, time) in [(0, Duration::ZERO), (50, FAR)] {
@@ -228,7 +234,7 @@ async fn beside(arguments: &Arguments, program: &Path) -> io::Result<Vec<Beside>
             if let Some(terraform) = &terraform {
                 add(&mut all, "terraform plan", latency, &terraform.plan(&world).await?);
             }
-            if let Some(python) = &arguments.boto3 {
+            if let Some(python) = &python {
                 for (way, name) in [("bulk", "boto3, bulk read"), ("one-by-one", "boto3, one by one")] {
                     add(&mut all, name, latency, &peers::boto3(&world, python, way, &names).await?);
                 }
@@ -250,12 +256,13 @@ fn add(all: &mut Vec<Beside>, name: &str, latency: u64, cost: &Cost) {
 }
 
 /// Counts are exact wherever they are counted: who costs more has changed.
-fn budgets(figures: &Figures) -> io::Result<()> {
+pub(crate) fn budgets(figures: &Figures) -> io::Result<()> {
     let mut over = Vec::new();
     for growth in figures.growth.iter().filter(|growth| growth.roles >= 100 && growth.clusters == 1) {
         let calls = growth.aws + growth.kubernetes;
-        // a page more of two lists for each 1,000 roles, and of one for each 500 ServiceAccounts
-        let pages = 2 * (growth.roles - 1).div_euclid(1000) + (growth.roles - 1).div_euclid(500);
+        // a page more of two lists for each 1,000 roles, and of one for each 500 ServiceAccounts, those included that every
+        // namespace has
+        let pages = 2 * ((growth.roles - 1) / 1000) + growth.roles / 500;
         if calls > 9 + pages {
             over.push(format!("{} roles: {calls} calls, the budget is {}", growth.roles, 9 + pages));
         }
