@@ -44,7 +44,7 @@ struct Lanes<'p> {
     /// The objects that are being written to.
     busy: BTreeSet<String>,
     /// For each step the place of its account or cluster in `rooms`.
-    lanes: Vec<usize>,
+    homes: Vec<usize>,
     rooms: Vec<Room>,
     /// How many steps may be under way in each.
     room: usize,
@@ -121,16 +121,16 @@ impl<'p> Lanes<'p> {
                 dependents[*need].push(position);
             }
         }
-        let mut places: HashMap<Option<Lane>, usize> = HashMap::new();
-        let mut place = |step: &Step| {
-            let next = places.len();
-            *places.entry(lane(step)).or_insert(next)
+        let mut known: HashMap<Option<Lane>, usize> = HashMap::new();
+        let mut home_of = |step: &Step| {
+            let next = known.len();
+            *known.entry(lane(step)).or_insert(next)
         };
-        let lanes: Vec<usize> = plan.steps.iter().map(&mut place).collect();
+        let homes: Vec<usize> = plan.steps.iter().map(&mut home_of).collect();
         let pending: Vec<usize> = needs.iter().map(Vec::len).collect();
-        let mut rooms: Vec<Room> = places.iter().map(|_| Room::default()).collect();
+        let mut rooms: Vec<Room> = known.iter().map(|_| Room::default()).collect();
         for (position, _) in pending.iter().enumerate().filter(|(_, pending)| **pending == 0) {
-            rooms[lanes[position]].ready.insert(position);
+            rooms[homes[position]].ready.insert(position);
         }
         Self {
             plan,
@@ -141,7 +141,7 @@ impl<'p> Lanes<'p> {
             doomed: BTreeSet::new(),
             objects: plan.steps.iter().map(objects).collect(),
             busy: BTreeSet::new(),
-            lanes,
+            homes,
             rooms,
             room: pace.parallelism.max(1),
         }
@@ -182,7 +182,7 @@ impl<'p> Lanes<'p> {
             }
             let why = stop.map(|stop| stop.why().to_owned()).or_else(|| self.obstacle(position));
             if let Some(why) = why {
-                self.rooms[self.lanes[position]].ready.remove(&position);
+                self.rooms[self.homes[position]].ready.remove(&position);
                 self.over(position, Outcome::Skipped(why));
                 skipped.push(self.plan.steps[position].address.clone());
             }
@@ -231,7 +231,7 @@ impl<'p> Lanes<'p> {
         for object in &self.objects[position] {
             self.busy.remove(object);
         }
-        self.rooms[self.lanes[position]].taken -= 1;
+        self.rooms[self.homes[position]].taken -= 1;
         self.over(position, outcome);
     }
 
@@ -248,7 +248,7 @@ impl<'p> Lanes<'p> {
                 self.doomed.insert(*dependent);
             }
             if self.pending[*dependent] == 0 {
-                self.rooms[self.lanes[*dependent]].ready.insert(*dependent);
+                self.rooms[self.homes[*dependent]].ready.insert(*dependent);
             }
         }
     }

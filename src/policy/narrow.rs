@@ -218,7 +218,10 @@ mod tests {
         let both = with(&[one.clone(), two.clone()]);
         assert_eq!(way(&both, &with(std::slice::from_ref(&one))), Way::Narrows);
         assert_eq!(way(&with(std::slice::from_ref(&one)), &both), Way::Widens);
-        assert_eq!(way(&with(&[one.clone()]), &with(&[two.clone()])), Way::Through(document(&["a:a"], &[])));
+        assert_eq!(
+            way(&with(std::slice::from_ref(&one)), &with(std::slice::from_ref(&two))),
+            Way::Through(document(&["a:a"], &[]))
+        );
         let deny = json!({"Effect": "Deny", "Action": "sts:*", "Principal": "*"});
         assert_eq!(way(&with(std::slice::from_ref(&deny)), &with(&[])), Way::Widens);
         assert_eq!(way(&document(&[], &[one]), &document(&[], &[two])), Way::Apart);
