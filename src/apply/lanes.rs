@@ -7,7 +7,7 @@ use super::step::{self, Runner};
 use crate::event::Event;
 use crate::ids::Key;
 use crate::model::address::Address;
-use crate::model::call::{Call, IamCall, KubernetesCall};
+use crate::model::call::{Call, KubernetesCall, Target};
 use crate::plan::{Plan, Step};
 use crate::world::{ReadAws, ReadKubernetes, WriteAws, WriteKubernetes};
 use futures::StreamExt;
@@ -287,30 +287,10 @@ fn objects(step: &Step) -> BTreeSet<String> {
 
 fn object(call: &Call) -> String {
     match call {
-        Call::Iam(account, call) => match call {
-            IamCall::CreateProvider { arn, .. }
-            | IamCall::AddAudience { arn, .. }
-            | IamCall::TagProvider { arn, .. }
-            | IamCall::UntagProvider { arn, .. }
-            | IamCall::DeleteProvider { arn } => arn.to_string(),
-            IamCall::CreatePolicy { arn, .. }
-            | IamCall::CreatePolicyVersion { arn, .. }
-            | IamCall::DeletePolicyVersion { arn, .. }
-            | IamCall::TagPolicy { arn, .. }
-            | IamCall::UntagPolicy { arn, .. }
-            | IamCall::DeletePolicy { arn } => arn.to_string(),
-            IamCall::CreateRole { role } => format!("{account} {}", role.name.folded()),
-            IamCall::UpdateRole { name, .. }
-            | IamCall::UpdateTrust { name, .. }
-            | IamCall::PutBoundary { name, .. }
-            | IamCall::DeleteBoundary { name, .. }
-            | IamCall::PutInline { name, .. }
-            | IamCall::DeleteInline { name, .. }
-            | IamCall::Attach { name, .. }
-            | IamCall::Detach { name, .. }
-            | IamCall::TagRole { name, .. }
-            | IamCall::UntagRole { name, .. }
-            | IamCall::DeleteRole { name } => format!("{account} {}", name.folded()),
+        Call::Iam(account, call) => match call.target() {
+            Target::Provider(arn) => arn.to_string(),
+            Target::Policy(arn) => arn.to_string(),
+            Target::Role(name) => format!("{account} {}", name.folded()),
         },
         Call::Kubernetes(cluster, call) => {
             let item = match call {

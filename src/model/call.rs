@@ -93,7 +93,44 @@ pub enum KubernetesCall {
     Delete { uid: String, from: ServiceAccount },
 }
 
+/// The object that a call to IAM writes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    Provider(&'a ProviderArn),
+    Policy(&'a PolicyArn),
+    Role(&'a RoleName),
+}
+
 impl IamCall {
+    /// What it writes to.
+    pub fn target(&self) -> Target<'_> {
+        match self {
+            Self::CreateProvider { arn, .. }
+            | Self::AddAudience { arn, .. }
+            | Self::TagProvider { arn, .. }
+            | Self::UntagProvider { arn, .. }
+            | Self::DeleteProvider { arn } => Target::Provider(arn),
+            Self::CreatePolicy { arn, .. }
+            | Self::CreatePolicyVersion { arn, .. }
+            | Self::DeletePolicyVersion { arn, .. }
+            | Self::TagPolicy { arn, .. }
+            | Self::UntagPolicy { arn, .. }
+            | Self::DeletePolicy { arn } => Target::Policy(arn),
+            Self::CreateRole { role } => Target::Role(&role.name),
+            Self::UpdateRole { name, .. }
+            | Self::UpdateTrust { name, .. }
+            | Self::PutBoundary { name, .. }
+            | Self::DeleteBoundary { name, .. }
+            | Self::PutInline { name, .. }
+            | Self::DeleteInline { name, .. }
+            | Self::Attach { name, .. }
+            | Self::Detach { name, .. }
+            | Self::TagRole { name, .. }
+            | Self::UntagRole { name, .. }
+            | Self::DeleteRole { name } => Target::Role(name),
+        }
+    }
+
     /// The name of the API operation.
     pub fn operation(&self) -> &'static str {
         match self {

@@ -72,8 +72,8 @@ impl Pacer {
         }
     }
 
-    /// Waits until a call may be sent, and tells when that was. First askers are served in the order in which they came; `again` passes them,
-    /// since its budget is running.
+    /// Waits until a call may be sent, and tells when that was. First askers are served in the order in which they came;
+    /// `again` passes them, since its budget is running.
     pub(crate) async fn admit(&self, again: bool) -> Instant {
         let _turn = if again { None } else { Some(self.turn.lock().await) };
         loop {

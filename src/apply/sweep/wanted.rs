@@ -2,7 +2,7 @@
 
 use crate::apply::report::{Outcome, Report};
 use crate::ids::{Key, PolicyArn, PolicyName, ProviderArn, RoleName};
-use crate::model::call::{Call, IamCall, RoleSettings};
+use crate::model::call::{Call, IamCall, RoleSettings, Target};
 use crate::model::resource::{Pairs, Role};
 use crate::plan::Plan;
 use crate::policy::PolicyDocument;
@@ -74,30 +74,10 @@ fn note<'p>(wanted: &mut Wanted<'p>, position: usize, account: &'p Key, call: &'
 }
 
 fn object(call: &IamCall) -> (Object, Option<&RoleName>) {
-    match call {
-        IamCall::CreateProvider { arn, .. }
-        | IamCall::AddAudience { arn, .. }
-        | IamCall::TagProvider { arn, .. }
-        | IamCall::UntagProvider { arn, .. }
-        | IamCall::DeleteProvider { arn } => (Object::Provider(arn.clone()), None),
-        IamCall::CreatePolicy { arn, .. }
-        | IamCall::CreatePolicyVersion { arn, .. }
-        | IamCall::DeletePolicyVersion { arn, .. }
-        | IamCall::TagPolicy { arn, .. }
-        | IamCall::UntagPolicy { arn, .. }
-        | IamCall::DeletePolicy { arn } => (Object::Policy(arn.clone()), None),
-        IamCall::CreateRole { role } => (Object::Role(role.name.folded()), Some(&role.name)),
-        IamCall::UpdateRole { name, .. }
-        | IamCall::UpdateTrust { name, .. }
-        | IamCall::PutBoundary { name, .. }
-        | IamCall::DeleteBoundary { name, .. }
-        | IamCall::PutInline { name, .. }
-        | IamCall::DeleteInline { name, .. }
-        | IamCall::Attach { name, .. }
-        | IamCall::Detach { name, .. }
-        | IamCall::TagRole { name, .. }
-        | IamCall::UntagRole { name, .. }
-        | IamCall::DeleteRole { name } => (Object::Role(name.folded()), Some(name)),
+    match call.target() {
+        Target::Provider(arn) => (Object::Provider(arn.clone()), None),
+        Target::Policy(arn) => (Object::Policy(arn.clone()), None),
+        Target::Role(name) => (Object::Role(name.folded()), Some(name)),
     }
 }
 
