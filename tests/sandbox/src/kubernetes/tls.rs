@@ -33,7 +33,7 @@ pub(crate) fn identity(name: &str) -> io::Result<Identity> {
     params.use_authority_key_identifier_extension = true;
     let certificate = params.signed_by(&key, &issuer).map_err(io::Error::other)?;
     let private = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
