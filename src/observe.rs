@@ -20,7 +20,7 @@ pub use elsewhere::reach;
 use crate::event::{Event, Listen};
 use crate::ids::{IssuerUrl, Key};
 use crate::model::desired::{Account, ClusterState, Desired};
-use crate::model::live::{Access, Identity, Live, Observed};
+use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, Observed};
 use crate::model::marks::OWNER;
 use crate::model::resource::Pairs;
 use crate::model::share::{Scope, Share};
@@ -29,7 +29,7 @@ use account::Desk;
 use futures::FutureExt;
 use futures::future::{join, join_all};
 use lane::Lane;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,11 +124,24 @@ pub async fn observe(
     });
     let (accounts, clusters) = join(join_all(accounts), join_all(clusters)).await;
     let mut live = Live { accounts: accounts.into_iter().collect(), clusters: clusters.into_iter().collect() };
+    if live.accounts.iter().any(|(key, account)| loses_roles(key, account, desired)) {
+        let narrow = live.clusters.iter_mut().filter(|(_, cluster)| cluster.extent == Extent::Ours);
+        join_all(narrow.map(|(key, cluster)| clusters::widen(key, kubernetes, cluster))).await;
+    }
     if scope.is_some() {
         elsewhere::describe_marked(wanted, identities, aws, &mut live).await;
     }
     listen.on(&Event::ReadFinished);
     live
+}
+
+/// Whether a role of ours may be deleted, which must not be while a ServiceAccount of anyone points at it.
+fn loses_roles(key: &Key, account: &LiveAccount, desired: &Desired) -> bool {
+    let declared: BTreeSet<String> =
+        desired.roles.values().filter(|role| role.account == *key).map(|role| role.name.folded()).collect();
+    account.roles.iter().any(|(name, role)| {
+        !declared.contains(name) && role.present().is_some_and(|live| is_ours(desired, &live.role.tags))
+    })
 }
 
 /// What an answer says of an object.

@@ -37,6 +37,8 @@ use crate::model::live::Live;
 use crate::model::note::Note;
 use draft::Draft;
 use site::Site;
+use std::panic::resume_unwind;
+use std::thread;
 
 /// Compares `desired` with `live`. `findings` are the linter's, kept among the notes.
 pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
@@ -47,10 +49,24 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
         providers::plan(&site, &mut draft);
         policies::plan(&site, &mut draft);
         elsewhere::plan(&site, &mut draft);
-        roles::plan(&site, &mut draft);
-        service_accounts::plan(&site, &mut draft);
     }
-    release::plan(&site, &mut draft);
+    let plan_clusters = |mut draft: Draft| {
+        if !options.destroy {
+            service_accounts::plan(&site, &mut draft);
+        }
+        release::plan(&site, &mut draft);
+        draft
+    };
+    // roles and ServiceAccounts are most of a plan, and neither is decided by what the other comes to
+    let of_clusters = thread::scope(|scope| {
+        let empty = Draft { selecting: draft.selecting, ..Draft::default() };
+        let beside = scope.spawn(|| plan_clusters(empty));
+        if !options.destroy {
+            roles::plan(&site, &mut draft);
+        }
+        beside.join().unwrap_or_else(|panic| resume_unwind(panic))
+    });
+    draft.absorb(of_clusters);
     orphans::plan(&site, &mut draft);
     roles::note_strangers(&site, &mut draft);
     draft.notes.extend(findings.into_iter().filter(|note| elsewhere::is_told_here(&site, note)));
@@ -93,7 +109,7 @@ fn finish(site: &Site<'_>, draft: Draft, unmatched: Vec<String>) -> Plan {
         unknown: unknown.into_iter().collect(),
         notes,
         unchanged: matching.len(),
-        settled: matching.iter().map(ToString::to_string).collect(),
+        settled: matching,
         waiting: waiting.into_iter().collect(),
         unmatched,
     }

@@ -237,17 +237,34 @@ pub trait ReadAws: Send + Sync {
     fn cluster(&self, cluster: &Key) -> impl Future<Output = Answer<Option<ClusterFacts>>> + Send;
 }
 
+/// Which ServiceAccounts of a cluster are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Within<'a> {
+    /// All.
+    Cluster,
+    /// Those of a namespace.
+    Namespace(&'a Namespace),
+    /// Those that carry the label of an owner.
+    Owner(&'a Key),
+}
+
 /// Reads from the Kubernetes APIs.
 pub trait ReadKubernetes: Send + Sync {
     /// Connects and checks that the API is the declared cluster's. `facts` are DescribeCluster's, or hold only the
     /// declared issuer.
     fn verify(&self, cluster: &Key, facts: &ClusterFacts) -> impl Future<Output = Access<()>> + Send;
-    /// Every ServiceAccount of the cluster, or of one namespace; all pages.
+    /// Every ServiceAccount of so much; all pages.
     fn service_accounts(
         &self,
         cluster: &Key,
-        namespace: Option<&Namespace>,
+        within: Within<'_>,
     ) -> impl Future<Output = Answer<Vec<LiveServiceAccount>>> + Send;
+    /// Every ServiceAccount of the cluster; nothing if more than `patience` would be left after the first page.
+    fn service_accounts_unless_long(
+        &self,
+        cluster: &Key,
+        patience: i64,
+    ) -> impl Future<Output = Answer<Option<Vec<LiveServiceAccount>>>> + Send;
     /// One ServiceAccount.
     fn service_account(
         &self,

@@ -5,7 +5,7 @@ use irsa::ids::{IssuerUrl, Key, PolicyArn, ProviderArn, RoleArn};
 use irsa::model::address::Address;
 use irsa::model::desired::Desired;
 use irsa::model::live::{
-    Access, FieldManager, Identity, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveRole,
+    Access, Extent, FieldManager, Identity, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveRole,
     LiveServiceAccount, Observed, Quotas, RoleSummary,
 };
 use irsa::model::marks::field_manager;
@@ -52,7 +52,7 @@ pub(crate) fn empty(desired: &Desired) -> Live {
         let cluster = LiveCluster {
             issuer: Observed::Present(issuer),
             api: Access::Granted(()),
-            whole: true,
+            extent: Extent::Whole,
             namespaces: BTreeMap::new(),
             service_accounts: BTreeMap::new(),
         };

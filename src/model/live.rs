@@ -171,6 +171,18 @@ pub struct LiveProvider {
     pub thumbprints: Vec<String>,
 }
 
+/// How far the ServiceAccounts of a cluster were read. A role that trusts a cluster is deleted only if all of them were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Every one.
+    Whole,
+    /// The declared ones and all that carry our label, of too many to read for nothing.
+    Ours,
+    /// The declared ones, and those of the namespaces that could be listed: what is no longer declared is found only
+    /// there.
+    Named,
+}
+
 /// One cluster as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveCluster {
@@ -179,13 +191,12 @@ pub struct LiveCluster {
     pub issuer: Observed<IssuerUrl>,
     /// Whether its Kubernetes API could be used, and is the declared cluster's.
     pub api: Access<()>,
-    /// Whether every ServiceAccount was listed. Without that those that are undeclared are found only in the namespaces
-    /// that could be listed, and no role that trusts the cluster is deleted.
-    pub whole: bool,
+    /// How far its ServiceAccounts were read.
+    pub extent: Extent,
     /// The namespaces that are there, as far as they were asked for.
     pub namespaces: BTreeMap<Namespace, Observed<()>>,
     /// The ServiceAccounts that were read. One that is not here and whose namespace is Absent or in the list is absent
-    /// only if `whole`, or if it is here as `Absent`.
+    /// only if all were read, or if it is here as `Absent`.
     pub service_accounts: BTreeMap<(Namespace, ServiceAccountName), Observed<LiveServiceAccount>>,
 }
 

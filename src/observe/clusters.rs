@@ -4,14 +4,21 @@ use super::lane::Lane;
 use super::{Looks, is_ours, observed};
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::desired::{Cluster, Desired, Manage, Subject};
-use crate::model::live::{Access, Identity, LiveCluster, LiveServiceAccount, Observed};
+use crate::model::live::{Access, Extent, Identity, LiveCluster, LiveServiceAccount, Observed};
 use crate::model::marks::CREATED;
-use crate::world::{CallErrorKind, ClusterFacts, ReadAws, ReadKubernetes};
+use crate::world::{CallErrorKind, ClusterFacts, ReadAws, ReadKubernetes, Within};
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Above so many namespaces to ask for, one list is cheaper than a look at each.
 const FEW_NAMESPACES: usize = 3;
+
+/// So many declared ServiceAccounts are asked for by name where the list of all is long: in two rounds, the label's list
+/// and what it lacks.
+const HANDFUL: usize = 10;
+
+/// A list is long if more than so many objects are left after its first page: ten pages, each after the other.
+const LONG: i64 = 5_000;
 
 /// What identifies a cluster: from EKS, or from the file where the cluster has only an issuer.
 pub(super) async fn facts(
@@ -78,7 +85,7 @@ pub(super) async fn read<K: ReadKubernetes>(
     let mut live = LiveCluster {
         issuer: Observed::Absent,
         api: Access::Unknown("EKS has no such cluster".to_owned()),
-        whole: false,
+        extent: Extent::Named,
         namespaces: BTreeMap::new(),
         service_accounts: BTreeMap::new(),
     };
@@ -100,12 +107,26 @@ pub(super) async fn read<K: ReadKubernetes>(
     }
     let lane = Lane::new(looks.parallelism);
     let tour = Tour { key, desired, kubernetes, lane, declared: declared(key, desired) };
-    tour.service_accounts(&mut live).await;
+    tour.service_accounts(&mut live, looks.destroy).await;
     if live.api == Access::Granted(()) {
         tour.namespaces(&mut live).await;
         tour.pods(&mut live, looks.destroy).await;
     }
     live
+}
+
+/// Reads the rest of a cluster of which ours alone was read.
+pub(super) async fn widen<K: ReadKubernetes>(key: &Key, kubernetes: &K, live: &mut LiveCluster) {
+    match kubernetes.service_accounts(key, Within::Cluster).await {
+        Ok(list) => {
+            // what was read before was looked at closely
+            for (spot, seen) in by_spot(list) {
+                live.service_accounts.entry(spot).or_insert(seen);
+            }
+            live.extent = Extent::Whole;
+        }
+        Err(error) => live.api = Access::Unknown(error.to_string()),
+    }
 }
 
 fn declared(key: &Key, desired: &Desired) -> BTreeMap<Spot, bool> {
@@ -121,13 +142,16 @@ fn declared(key: &Key, desired: &Desired) -> BTreeMap<Spot, bool> {
 }
 
 impl<K: ReadKubernetes> Tour<'_, K> {
-    /// All ServiceAccounts; where that is forbidden, those of the declared namespaces, or the declared ones one by one.
-    async fn service_accounts(&self, live: &mut LiveCluster) {
-        match self.lane.run(self.kubernetes.service_accounts(self.key, None)).await {
-            Ok(list) => {
-                live.whole = true;
+    /// All ServiceAccounts; of a huge cluster in which few are declared, those and ours; where a list of all is
+    /// forbidden, those of the declared namespaces, or the declared ones one by one.
+    async fn service_accounts(&self, live: &mut LiveCluster, destroy: bool) {
+        let patience = if destroy || self.declared.len() > HANDFUL { i64::MAX } else { LONG };
+        match self.lane.run(self.kubernetes.service_accounts_unless_long(self.key, patience)).await {
+            Ok(Some(list)) => {
+                live.extent = Extent::Whole;
                 live.service_accounts = by_spot(list).collect();
             }
+            Ok(None) => self.ours(live).await,
             Err(error) if error.kind == CallErrorKind::Denied => {
                 let namespaces: BTreeSet<&Namespace> = self.declared.keys().map(|(namespace, _)| namespace).collect();
                 let asked = namespaces.into_iter().map(|namespace| self.namespaced(namespace));
@@ -137,10 +161,37 @@ impl<K: ReadKubernetes> Tour<'_, K> {
         }
     }
 
+    /// The ServiceAccounts that carry our label, and the declared ones, which may not carry it yet.
+    async fn ours(&self, live: &mut LiveCluster) {
+        tracing::info!(
+            "cluster/{}: it has more than {LONG} ServiceAccounts: ours are listed, and the {} declared ones",
+            self.key,
+            self.declared.len()
+        );
+        match self.lane.run(self.kubernetes.service_accounts(self.key, Within::Owner(&self.desired.owner))).await {
+            Ok(list) => live.service_accounts = by_spot(list).collect(),
+            Err(error) => {
+                live.api = Access::Unknown(error.to_string());
+                return;
+            }
+        }
+        live.extent = Extent::Ours;
+        let missing = self.declared.keys().filter(|spot| !live.service_accounts.contains_key(spot));
+        let asked: Vec<_> = join_all(missing.map(|spot| self.named(spot))).await;
+        live.service_accounts.extend(asked);
+    }
+
+    /// One declared ServiceAccount.
+    async fn named(&self, spot: &Spot) -> (Spot, Observed<LiveServiceAccount>) {
+        let (namespace, name) = spot;
+        let look = self.kubernetes.service_account(self.key, namespace, name);
+        (spot.clone(), observed(self.lane.run(look).await))
+    }
+
     /// The ServiceAccounts of one declared namespace.
     async fn namespaced(&self, namespace: &Namespace) -> BTreeMap<Spot, Observed<LiveServiceAccount>> {
         let declared = self.declared.keys().filter(|(declared, _)| declared == namespace);
-        match self.lane.run(self.kubernetes.service_accounts(self.key, Some(namespace))).await {
+        match self.lane.run(self.kubernetes.service_accounts(self.key, Within::Namespace(namespace))).await {
             Ok(list) => {
                 let absent = declared.map(|spot| (spot.clone(), Observed::Absent));
                 let mut read: BTreeMap<Spot, Observed<LiveServiceAccount>> = absent.collect();
@@ -148,12 +199,7 @@ impl<K: ReadKubernetes> Tour<'_, K> {
                 read
             }
             Err(error) if error.kind == CallErrorKind::Denied => {
-                let asked = declared.map(|spot| async move {
-                    let (namespace, name) = spot;
-                    let look = self.kubernetes.service_account(self.key, namespace, name);
-                    (spot.clone(), observed(self.lane.run(look).await))
-                });
-                join_all(asked).await.into_iter().collect()
+                join_all(declared.map(|spot| self.named(spot))).await.into_iter().collect()
             }
             Err(error) => declared.map(|spot| (spot.clone(), Observed::Unknown(error.to_string()))).collect(),
         }
@@ -166,7 +212,7 @@ impl<K: ReadKubernetes> Tour<'_, K> {
                 && match live.service_accounts.get(*spot) {
                     Some(Observed::Absent) => true,
                     Some(Observed::Present(_) | Observed::Unknown(_)) => false,
-                    None => live.whole,
+                    None => live.extent == Extent::Whole,
                 }
         });
         let wanted: BTreeSet<&Namespace> = missing.map(|((namespace, _), _)| namespace).collect();

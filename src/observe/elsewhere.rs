@@ -4,7 +4,7 @@ use super::{clusters, identify};
 use crate::ids::Key;
 use crate::model::address::Address;
 use crate::model::desired::{ClusterState, Desired};
-use crate::model::live::{Access, Identity, Live, LiveAccount, LiveCluster, Observed};
+use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluster, Observed};
 use crate::model::marks::ADDRESS;
 use crate::world::{ClusterFacts, ReadAws, ReadKubernetes};
 use futures::future::join_all;
@@ -23,7 +23,7 @@ pub(super) fn described(facts: Observed<ClusterFacts>) -> LiveCluster {
     LiveCluster {
         issuer,
         api: Access::Unknown("it belongs to another share".to_owned()),
-        whole: false,
+        extent: Extent::Named,
         namespaces: BTreeMap::new(),
         service_accounts: BTreeMap::new(),
     }

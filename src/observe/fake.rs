@@ -9,12 +9,13 @@ use crate::model::live::{
     Access, Identity, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Observed,
     RoleSummary,
 };
+use crate::model::marks::OWNER;
 use crate::model::resource::{Pairs, Role};
 use crate::plan::tests::simulate::{self, summary};
 use crate::policy::PolicyDocument;
 use crate::world::{
     AccountSummary, Answer, BulkPage, CallError, CallErrorKind, ClusterFacts, PolicySummary, ReadAws, ReadKubernetes,
-    RoleDetail, RoleHead, WriteAws, WriteKubernetes, Written,
+    RoleDetail, RoleHead, Within, WriteAws, WriteKubernetes, Written,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
@@ -52,6 +53,8 @@ pub(crate) struct World {
     pub turns: usize,
     /// How long a page in bulk takes.
     page: Duration,
+    /// How many ServiceAccounts every cluster says are left after the first page.
+    left: i64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -68,12 +71,18 @@ impl World {
             flight: Mutex::default(),
             turns: 3,
             page: Duration::ZERO,
+            left: 0,
         }
     }
 
     /// A page in bulk takes so long.
     pub(crate) fn with_pages_of(self, page: Duration) -> Self {
         Self { page, ..self }
+    }
+
+    /// Every cluster says that so many ServiceAccounts are left after the first page.
+    pub(crate) fn with_left_to_list(self, left: i64) -> Self {
+        Self { left, ..self }
     }
 
     /// Every call whose line in the log begins so fails in this way.
@@ -366,13 +375,33 @@ impl ReadKubernetes for World {
         }
     }
 
-    async fn service_accounts(&self, cluster: &Key, namespace: Option<&Namespace>) -> Answer<Vec<LiveServiceAccount>> {
+    async fn service_accounts(&self, cluster: &Key, within: Within<'_>) -> Answer<Vec<LiveServiceAccount>> {
+        let is_within = |live: &LiveServiceAccount| match within {
+            Within::Cluster => true,
+            Within::Namespace(namespace) => live.namespace == *namespace,
+            Within::Owner(owner) => live.labels.get(OWNER).is_some_and(|label| label == owner.as_str()),
+        };
         let list = |live: &LiveCluster| {
             let all = live.service_accounts.values().filter_map(Observed::present);
-            all.filter(|live| namespace.is_none_or(|wanted| live.namespace == *wanted)).map(item).collect()
+            all.filter(|live| is_within(live)).map(item).collect()
         };
-        let call = namespace.map_or("list:all".to_owned(), |namespace| format!("list:namespace {namespace}"));
+        let call = match within {
+            Within::Cluster => "list:all".to_owned(),
+            Within::Namespace(namespace) => format!("list:namespace {namespace}"),
+            Within::Owner(owner) => format!("list:owner {owner}"),
+        };
         self.cluster_of(&call, cluster, list).await
+    }
+
+    async fn service_accounts_unless_long(
+        &self,
+        cluster: &Key,
+        patience: i64,
+    ) -> Answer<Option<Vec<LiveServiceAccount>>> {
+        if self.left > patience {
+            return self.cluster_of("list:first-page", cluster, |_| None).await;
+        }
+        self.service_accounts(cluster, Within::Cluster).await.map(Some)
     }
 
     async fn service_account(

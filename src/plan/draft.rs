@@ -37,7 +37,7 @@ pub(crate) struct Draft {
     /// Everything that has an address, if it is to be selected from.
     pub known: HashSet<Address>,
     /// Live objects that are ours, and the account or cluster that holds them.
-    pub ours: HashMap<Address, String>,
+    pub ours: Vec<(Address, String)>,
     /// Whether any declared object exists live and is ours.
     pub declared_live: bool,
     /// What an address depends on, whether or not that changes in this plan, if it is to be selected from.
@@ -121,6 +121,23 @@ impl Draft {
             origin: origin.map(ToString::to_string).unwrap_or_default(),
             text: text.into(),
         });
+    }
+
+    /// Takes in what was decided of other objects.
+    pub(crate) fn absorb(&mut self, mut others: Self) {
+        self.steps.append(&mut others.steps);
+        self.refused.append(&mut others.refused);
+        self.unknown.append(&mut others.unknown);
+        self.notes.append(&mut others.notes);
+        self.waiting.append(&mut others.waiting);
+        self.matching.append(&mut others.matching);
+        self.held.extend(others.held);
+        self.known.extend(others.known);
+        self.ours.append(&mut others.ours);
+        self.declared_live |= others.declared_live;
+        for (address, on) in others.dependencies {
+            self.depends(&address, on);
+        }
     }
 
     /// Records that there is such an object.

@@ -180,6 +180,6 @@ pub(crate) fn declares(site: &Site<'_>, pattern: &Pattern) -> bool {
     let providers = super::providers::wanted(site)
         .into_keys()
         .map(|(account, cluster)| Address::OidcProvider { account: account.clone(), cluster: cluster.clone() });
-    let accounts = site.exact_bindings().map(|(_, _, _, address)| address);
+    let accounts = site.exact_bindings().map(|(_, spot)| spot.address());
     roles.chain(policies).chain(providers).chain(accounts).any(matches)
 }

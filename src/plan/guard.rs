@@ -7,7 +7,7 @@ use super::site::Site;
 use super::step::{Part, Step};
 use crate::model::address::Address;
 use crate::model::call::{Call, KubernetesCall};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Takes the guarded steps out of the draft and refuses them.
 pub(crate) fn guard(site: &Site<'_>, draft: &mut Draft) {
@@ -59,9 +59,12 @@ fn place(step: &Step) -> Option<String> {
 
 /// Everything owned in an account or a cluster goes, and nothing comes in its place.
 fn emptied_places(draft: &mut Draft) {
+    if !draft.steps.values().any(takes_away) {
+        return;
+    }
     let mut owned: BTreeMap<String, Vec<Address>> = BTreeMap::new();
-    for (address, place) in &draft.ours {
-        owned.entry(place.clone()).or_default().push(address.clone());
+    for (address, place) in draft.ours.iter().cloned() {
+        owned.entry(place).or_default().push(address);
     }
     for (name, addresses) in owned {
         let all_go = addresses.iter().all(|address| draft.steps.get(address).is_some_and(takes_away));
@@ -85,11 +88,15 @@ fn too_many_deletes(site: &Site<'_>, draft: &mut Draft) {
 fn too_many_changes(site: &Site<'_>, draft: &mut Draft) {
     let guard = &site.desired.guard;
     let existing = draft.ours.len();
+    if draft.steps.is_empty() {
+        return;
+    }
+    let ours: HashSet<&Address> = draft.ours.iter().map(|(address, _)| address).collect();
     let changing: Vec<Address> = draft
         .steps
         .values()
         .filter(|step| matches!(step.change.action(), Action::Update | Action::Delete))
-        .filter(|step| draft.ours.contains_key(&step.address))
+        .filter(|step| ours.contains(&step.address))
         .map(|step| step.address.clone())
         .collect();
     let limit = u64::from(guard.max_change_percent) * existing as u64;

@@ -11,7 +11,7 @@ use super::site::{Issuer, Owner, Site};
 use crate::ids::{Key, PolicyArn, ProviderArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::IamCall;
-use crate::model::live::{LiveAccount, LivePolicy, LiveProvider, LiveRole, Observed};
+use crate::model::live::{Extent, LiveAccount, LivePolicy, LiveProvider, LiveRole, Observed};
 use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, ROLE_ARN};
 use crate::model::resource::{Pairs, ServiceAccount};
 use crate::policy::PolicyDocument;
@@ -124,7 +124,7 @@ fn objection(site: &Site<'_>, tags: &Pairs) -> Option<(String, String)> {
 fn role(site: &Site<'_>, draft: &mut Draft, (key, account): (&Key, &LiveAccount), folded: &str, live: &LiveRole) {
     let before = &live.role;
     let address = site.role_address(key, folded, before.name.as_str());
-    draft.ours.insert(address.clone(), format!("account/{key}"));
+    draft.ours.push((address.clone(), format!("account/{key}")));
     if forgotten(site, &address, &before.tags) {
         let mut after = before.clone();
         after.tags = unmarked(&before.tags);
@@ -196,7 +196,7 @@ fn hidden(site: &Site<'_>, key: &Key, live: &LiveRole) -> Option<(String, String
         match site.cluster_of(&issuer) {
             Some((_, Issuer::Gone(_))) => {}
             Some((cluster, _)) => {
-                if !site.cluster(cluster).is_some_and(|seen| seen.whole) {
+                if !site.cluster(cluster).is_some_and(|seen| seen.extent == Extent::Whole) {
                     let why = format!("cluster `{cluster}`, which its trust names, was not read whole");
                     return Some((
                         why,
@@ -279,7 +279,7 @@ fn lets_go(change: &Change<ServiceAccount>, live: &LiveRole) -> bool {
 }
 
 fn policy(site: &Site<'_>, draft: &mut Draft, key: &Key, address: &Address, arn: &PolicyArn, live: &LivePolicy) {
-    draft.ours.insert(address.clone(), format!("account/{key}"));
+    draft.ours.push((address.clone(), format!("account/{key}")));
     let before = &live.policy;
     if forgotten(site, address, &before.tags) {
         let mut after = before.clone();
@@ -332,7 +332,7 @@ fn provider(
     arn: &ProviderArn,
     live: &LiveProvider,
 ) {
-    draft.ours.insert(address.clone(), format!("account/{key}"));
+    draft.ours.push((address.clone(), format!("account/{key}")));
     let before = &live.provider;
     if forgotten(site, address, &before.tags) {
         let mut after = before.clone();

@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::site::{Issuer, Site};
 use super::step::Unseen;
-use crate::model::live::{Access, Observed};
+use crate::model::live::{Access, Extent, Observed};
 use crate::model::note::Severity;
 
 /// Says which accounts and clusters are refused or could not be seen.
@@ -81,15 +81,15 @@ fn clusters(site: &Site<'_>, draft: &mut Draft) {
         if site.scope.as_ref().is_some_and(|scope| !scope.has_cluster(key)) {
             continue;
         }
-        match site.live.clusters.get(key).map(|live| &live.api) {
-            Some(Access::Granted(())) if site.live.clusters.get(key).is_some_and(|live| !live.whole) => {
+        match site.live.clusters.get(key).map(|live| (&live.api, live.extent)) {
+            Some((Access::Granted(()), Extent::Named)) => {
                 let text = "not every namespace could be listed: ServiceAccounts that are no longer declared were searched \
                             only where others are";
                 draft.note(&place, Severity::Medium, "orphans-unseen", None, text);
             }
-            Some(Access::Granted(())) => {}
-            Some(Access::Wrong(why, hint)) => draft.refuse_place(place, why.clone(), hint.clone()),
-            Some(Access::Unknown(why)) => unseen(draft, place, why),
+            Some((Access::Granted(()), Extent::Whole | Extent::Ours)) => {}
+            Some((Access::Wrong(why, hint), _)) => draft.refuse_place(place, why.clone(), hint.clone()),
+            Some((Access::Unknown(why), _)) => unseen(draft, place, why),
             None => unseen(draft, place, "it was not read"),
         }
     }

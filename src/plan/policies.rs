@@ -79,7 +79,7 @@ fn existing(
     let owner = site.owner(&before.tags);
     let adopted = site.may_adopt(&owner, &policy.adopt);
     if owner == Owner::Ours {
-        draft.ours.insert(address.clone(), format!("account/{key}"));
+        draft.ours.push((address.clone(), format!("account/{key}")));
         draft.declared_live = true;
     } else if !adopted {
         return refuse_foreign(draft, address, &format!("policy `{}`", before.name), &owner);

@@ -102,7 +102,7 @@ fn existing(
     let ours = site.owner(&before.tags) == Owner::Ours;
     if ours {
         // derived, not declared: it says nothing of whose `owner` this is
-        draft.ours.insert(address.clone(), format!("account/{key}"));
+        draft.ours.push((address.clone(), format!("account/{key}")));
     }
     let missing: Vec<String> = audiences.difference(&before.audiences).cloned().collect();
     let Provider { url, audiences: live_audiences, tags } = before;

@@ -4,7 +4,7 @@
 use super::change::{Change, ResourceChange};
 use super::draft::Draft;
 use super::service_accounts::{Held, managed};
-use super::site::Site;
+use super::site::{Site, Spot};
 use crate::ids::Key;
 use crate::model::address::Address;
 use crate::model::call::{Call, KubernetesCall};
@@ -27,31 +27,27 @@ const FOREIGN_MARKS: [&str; 6] = [
 
 /// Plans what is ours and undeclared, or everything that is ours when all goes away.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    let declared: HashSet<Address> =
-        managed(site).filter(|_| !site.options.destroy).map(|(address, _)| address).collect();
-    let trusted: HashSet<Address> = site
+    let declared: HashSet<Spot<'_>> = managed(site).filter(|_| !site.options.destroy).map(|(spot, _)| spot).collect();
+    let trusted: HashSet<Spot<'_>> = site
         .exact_bindings()
-        .filter(|(_, _, binding, _)| binding.manage == Manage::None && !site.options.destroy)
-        .map(|(_, _, _, address)| address)
+        .filter(|(binding, _)| binding.manage == Manage::None && !site.options.destroy)
+        .map(|(_, spot)| spot)
         .collect();
     let forgotten: BTreeSet<&Address> = site.desired.forget.iter().map(|(address, _)| address).collect();
     for key in site.desired.clusters.keys() {
         let Some(cluster) = site.cluster(key) else { continue };
         for live in cluster.service_accounts.values().filter_map(Observed::present) {
-            let address = Address::ServiceAccount {
-                cluster: key.clone(),
-                namespace: live.namespace.clone(),
-                name: live.name.clone(),
-            };
+            let spot = Spot { cluster: key, namespace: &live.namespace, name: &live.name };
             let ours = live.labels.get(OWNER).map(String::as_str) == Some(site.desired.owner.as_str());
-            if !ours || declared.contains(&address) {
+            if !ours || declared.contains(&spot) {
                 continue;
             }
-            draft.ours.insert(address.clone(), format!("cluster/{key}"));
+            let address = spot.address();
+            draft.ours.push((address.clone(), format!("cluster/{key}")));
             if forgotten.contains(&address) {
                 forget(site, draft, &address, key, live);
             } else {
-                remove(site, draft, &address, key, live, trusted.contains(&address));
+                remove(site, draft, &address, key, live, trusted.contains(&spot));
             }
         }
     }

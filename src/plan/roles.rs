@@ -96,7 +96,7 @@ fn existing(
     let owner = site.owner(&before.tags);
     let adopted = site.may_adopt(&owner, &role.adopt);
     if owner == Owner::Ours {
-        draft.ours.insert(address.clone(), format!("account/{}", role.account));
+        draft.ours.push((address.clone(), format!("account/{}", role.account)));
         draft.declared_live = true;
     } else if !adopted {
         return refuse_foreign(draft, address, &format!("role `{}`", before.name), &owner);

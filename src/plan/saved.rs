@@ -3,9 +3,10 @@
 use super::change::{Action, FieldChange};
 use super::file::{ChangeV1, FieldV1, PlanV1};
 use super::step::{Plan, Step};
+use crate::model::address::Address;
 use crate::policy::PolicyDocument;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A saved change that no longer holds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,8 +25,9 @@ pub struct Stale {
 /// Everything that is stale, sorted by address.
 pub fn recheck(saved: &PlanV1, fresh: Plan) -> Result<Plan, Vec<Stale>> {
     let mut stale = BTreeSet::new();
+    let index = Index::of(&fresh);
     for change in &saved.changes {
-        if let Err(why) = coherent(change).and_then(|()| check(change, saved, &fresh)) {
+        if let Err(why) = coherent(change).and_then(|()| check(change, saved, &index)) {
             stale.insert(Stale { address: change.address.clone(), why });
         }
     }
@@ -34,8 +36,9 @@ pub fn recheck(saved: &PlanV1, fresh: Plan) -> Result<Plan, Vec<Stale>> {
     let (kept, others): (Vec<Step>, Vec<Step>) = std::mem::take(&mut plan.steps)
         .into_iter()
         .partition(|step| wanted.contains(step.address.to_string().as_str()));
+    let others: HashSet<&Address> = others.iter().map(|step| &step.address).collect();
     for step in &kept {
-        if let Some(need) = step.needs.iter().find(|need| others.iter().any(|other| other.address == **need)) {
+        if let Some(need) = step.needs.iter().find(|need| others.contains(need)) {
             let why = format!("it now depends on a change of `{need}` that the saved plan does not make");
             stale.insert(Stale { address: step.address.to_string(), why });
         }
@@ -44,8 +47,22 @@ pub fn recheck(saved: &PlanV1, fresh: Plan) -> Result<Plan, Vec<Stale>> {
     if stale.is_empty() { Ok(plan) } else { Err(stale.into_iter().collect()) }
 }
 
-fn check(change: &ChangeV1, saved: &PlanV1, fresh: &Plan) -> Result<(), String> {
-    let Some(step) = fresh.steps.iter().find(|step| step.address.to_string() == change.address) else {
+/// What is looked up in the fresh plan, by printed address.
+struct Index<'a> {
+    plan: &'a Plan,
+    steps: HashMap<String, &'a Step>,
+    settled: HashSet<String>,
+}
+
+impl<'a> Index<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        let steps = plan.steps.iter().map(|step| (step.address.to_string(), step)).collect();
+        Self { plan, steps, settled: plan.settled.iter().map(ToString::to_string).collect() }
+    }
+}
+
+fn check(change: &ChangeV1, saved: &PlanV1, fresh: &Index<'_>) -> Result<(), String> {
+    let Some(step) = fresh.steps.get(&change.address) else {
         return gone(change, saved, fresh);
     };
     let action = step.change.action();
@@ -132,7 +149,8 @@ fn empty(value: &Value) -> bool {
 }
 
 /// A saved change that the fresh plan does not have: done already, or no longer possible.
-fn gone(change: &ChangeV1, saved: &PlanV1, fresh: &Plan) -> Result<(), String> {
+fn gone(change: &ChangeV1, saved: &PlanV1, index: &Index<'_>) -> Result<(), String> {
+    let fresh = index.plan;
     if let Some(refused) = fresh.refused.iter().find(|item| item.address == change.address) {
         return Err(refused.why.clone());
     }
@@ -151,7 +169,7 @@ fn gone(change: &ChangeV1, saved: &PlanV1, fresh: &Plan) -> Result<(), String> {
     if fresh.waiting.iter().any(|address| address.to_string() == change.address) {
         return Err("it waits for others now".to_owned());
     }
-    if fresh.settled.contains(&change.address) {
+    if index.settled.contains(&change.address) {
         // what is declared and as it should be is nothing that a plan deletes
         let deletes = change.action == Action::Delete.as_str();
         return if deletes { Err("the configuration declares it".to_owned()) } else { Ok(()) };

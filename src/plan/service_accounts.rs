@@ -3,17 +3,17 @@
 use super::change::{Change, ResourceChange};
 use super::draft::{Draft, Hold};
 use super::elsewhere::{self, Ready};
-use super::site::{Issuer, Site, exact};
+use super::site::{Issuer, Site, Spot, exact};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{Binding, Manage, Role, Subject};
-use crate::model::live::{LiveCluster, LiveServiceAccount, Observed};
+use crate::model::live::{Extent, LiveCluster, LiveServiceAccount, Observed};
 use crate::model::marks::{
     ADDRESS, AUDIENCE, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark, field_manager,
 };
 use crate::model::resource::{Pairs, ServiceAccount};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// One declared object that irsa looks after.
 pub(crate) struct Managed<'a> {
@@ -25,19 +25,20 @@ pub(crate) struct Managed<'a> {
 }
 
 /// The declared objects that irsa looks after, in clusters that are there.
-pub(crate) fn managed<'a>(site: &Site<'a>) -> impl Iterator<Item = (Address, Managed<'a>)> {
+pub(crate) fn managed<'a>(site: &Site<'a>) -> impl Iterator<Item = (Spot<'a>, Managed<'a>)> {
     site.desired.roles.iter().flat_map(|(role_key, role)| {
         let arn = site.role_arn(role);
         let here = |binding: &Binding| !matches!(site.issuer(&binding.cluster), Issuer::Gone(_));
         exact(role)
             .filter(move |(binding, _)| binding.manage != Manage::None && here(binding))
-            .map(move |(binding, address)| (address, Managed { role_key, role, binding, arn: arn.clone() }))
+            .map(move |(binding, spot)| (spot, Managed { role_key, role, binding, arn: arn.clone() }))
     })
 }
 
 /// Plans every declared ServiceAccount.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    for (address, item) in managed(site).collect::<BTreeMap<_, _>>() {
+    for (spot, item) in managed(site) {
+        let address = spot.address();
         if !site.has(&address) {
             continue;
         }
@@ -72,7 +73,7 @@ fn look<'a>(cluster: &'a LiveCluster, subject: &Subject) -> Look<'a> {
         Some(Observed::Unknown(why)) => Look::Unknown(why.clone()),
         _ if matches!(namespace_seen, Some(Observed::Absent)) => Look::NoNamespace,
         Some(Observed::Absent) => Look::Absent,
-        None if cluster.whole => Look::Absent,
+        None if cluster.extent == Extent::Whole => Look::Absent,
         None => Look::Unknown(match namespace_seen {
             Some(Observed::Unknown(why)) => why.clone(),
             _ => format!("namespace `{namespace}` was not read"),
@@ -124,7 +125,7 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
     let labelled = live.labels.get(OWNER).map(String::as_str);
     let ours = labelled == Some(owner);
     if ours {
-        draft.ours.insert(address.clone(), format!("cluster/{}", item.binding.cluster));
+        draft.ours.push((address.clone(), format!("cluster/{}", item.binding.cluster)));
         draft.declared_live = true;
     } else if let Some(other) = labelled {
         let hint = format!("let the configuration of owner `{other}` go of it first (`forget`)");

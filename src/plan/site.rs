@@ -4,7 +4,7 @@
 use super::parts::Documents;
 use super::roles;
 use super::step::Options;
-use crate::ids::{IamPath, IssuerUrl, Key, PolicyArn, ProviderArn, RoleArn};
+use crate::ids::{IamPath, IssuerUrl, Key, Namespace, PolicyArn, ProviderArn, RoleArn, ServiceAccountName};
 use crate::model::address::{Address, OrphanKind};
 use crate::model::desired::{Adopt, Attachment, Binding, ClusterState, Desired, Role, Subject};
 use crate::model::live::{
@@ -14,8 +14,8 @@ use crate::model::marks::{ADDRESS, OWNER, ROLE_ARN};
 use crate::model::resource::Pairs;
 use crate::model::share::Scope;
 use crate::policy::trust::Grant;
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 /// What is known of a cluster's issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,24 @@ pub(crate) enum Blocked {
     Missing(String),
 }
 
+/// The place of a ServiceAccount. `Desired` has one binding at most to each that irsa looks after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Spot<'a> {
+    pub cluster: &'a Key,
+    pub namespace: &'a Namespace,
+    pub name: &'a ServiceAccountName,
+}
+
+impl Spot<'_> {
+    pub(crate) fn address(self) -> Address {
+        Address::ServiceAccount {
+            cluster: self.cluster.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+}
+
 /// The two sides, and what was asked.
 pub(crate) struct Site<'a> {
     pub desired: &'a Desired,
@@ -69,9 +87,9 @@ pub(crate) struct Site<'a> {
     /// Clusters by host and path of their issuer.
     by_issuer: HashMap<String, Key>,
     /// What is known of the documents of each account's policies.
-    documents: BTreeMap<&'a Key, OnceCell<Documents<'a>>>,
+    documents: BTreeMap<&'a Key, OnceLock<Documents<'a>>>,
     /// Every ServiceAccount that names a role, by its ARN.
-    pointing: OnceCell<HashMap<&'a str, Vec<(&'a Key, &'a LiveServiceAccount)>>>,
+    pointing: OnceLock<HashMap<&'a str, Vec<(&'a Key, &'a LiveServiceAccount)>>>,
 }
 
 impl<'a> Site<'a> {
@@ -88,8 +106,8 @@ impl<'a> Site<'a> {
             policies: HashMap::new(),
             live_policies: HashMap::new(),
             by_issuer: HashMap::new(),
-            documents: desired.accounts.keys().map(|key| (key, OnceCell::new())).collect(),
-            pointing: OnceCell::new(),
+            documents: desired.accounts.keys().map(|key| (key, OnceLock::new())).collect(),
+            pointing: OnceLock::new(),
         };
         for (key, cluster) in &desired.clusters {
             let issuer = match cluster.state {
@@ -402,22 +420,16 @@ impl<'a> Site<'a> {
     }
 
     /// The bindings to one ServiceAccount object, whoever looks after it.
-    pub(crate) fn exact_bindings(&self) -> impl Iterator<Item = (&'a Key, &'a Role, &'a Binding, Address)> {
-        let all = self.desired.roles.iter();
-        all.flat_map(|(key, role)| exact(role).map(move |(binding, address)| (key, role, binding, address)))
+    pub(crate) fn exact_bindings(&self) -> impl Iterator<Item = (&'a Binding, Spot<'a>)> {
+        self.desired.roles.values().flat_map(exact)
     }
 }
 
 /// The bindings of a role that mean one ServiceAccount each.
-pub(crate) fn exact(role: &Role) -> impl Iterator<Item = (&Binding, Address)> {
-    role.bindings.iter().filter_map(|binding| {
-        let Subject::Exact(namespace, name) = &binding.subject else { return None };
-        let address = Address::ServiceAccount {
-            cluster: binding.cluster.clone(),
-            namespace: namespace.clone(),
-            name: name.clone(),
-        };
-        Some((binding, address))
+pub(crate) fn exact(role: &Role) -> impl Iterator<Item = (&Binding, Spot<'_>)> {
+    role.bindings.iter().filter_map(|binding| match &binding.subject {
+        Subject::Exact(namespace, name) => Some((binding, Spot { cluster: &binding.cluster, namespace, name })),
+        Subject::Wildcard { .. } => None,
     })
 }
 

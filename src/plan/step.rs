@@ -53,7 +53,7 @@ pub struct Plan {
     /// object of another share first; sorted.
     pub waiting: Vec<Address>,
     /// The addresses of the declared objects that are as they should be.
-    pub settled: std::collections::BTreeSet<String>,
+    pub settled: Vec<Address>,
     /// The globs of `--only` that select nothing.
     pub unmatched: Vec<String>,
 }
@@ -134,7 +134,7 @@ impl Plan {
             notes: Vec::new(),
             unchanged: 0,
             waiting: Vec::new(),
-            settled: std::collections::BTreeSet::new(),
+            settled: Vec::new(),
             unmatched: Vec::new(),
         }
     }

@@ -19,7 +19,7 @@ mod tests;
 mod wire;
 mod write;
 
-use super::{Answer, CallError, ClusterFacts, ReadKubernetes, Wires, WriteKubernetes, Written};
+use super::{Answer, CallError, ClusterFacts, ReadKubernetes, Wires, Within, WriteKubernetes, Written};
 use crate::context::Context;
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::call::KubernetesCall;
@@ -178,9 +178,18 @@ impl ReadKubernetes for KubernetesReader {
         }
     }
 
-    async fn service_accounts(&self, cluster: &Key, namespace: Option<&Namespace>) -> Answer<Vec<LiveServiceAccount>> {
+    async fn service_accounts(&self, cluster: &Key, within: Within<'_>) -> Answer<Vec<LiveServiceAccount>> {
         let connection = self.shared.connection(cluster, read::LIST).await?;
-        read::service_accounts(&connection, namespace, &self.shared.manager).await
+        read::service_accounts(&connection, within, &self.shared.manager).await
+    }
+
+    async fn service_accounts_unless_long(
+        &self,
+        cluster: &Key,
+        patience: i64,
+    ) -> Answer<Option<Vec<LiveServiceAccount>>> {
+        let connection = self.shared.connection(cluster, read::LIST).await?;
+        read::service_accounts_unless_long(&connection, patience, &self.shared.manager).await
     }
 
     async fn service_account(

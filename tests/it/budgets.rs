@@ -122,6 +122,28 @@ fn few_roles_in_a_crowded_account_are_read_one_by_one() {
 }
 
 #[test]
+fn few_service_accounts_in_a_crowded_cluster_are_found_by_their_label() {
+    inside::runtime().block_on(async {
+        let inside = applied(10).await;
+        inside.sandbox.cluster("main").with(|store| {
+            for number in 0..5_600 {
+                store.seed_service_account("apps", &format!("other-{number:04}"), &[], "kubectl-create").unwrap();
+            }
+        });
+        let asked = run(&inside, 0, &PLAN).await;
+        assert_eq!(asked.1, counts(&[("list serviceaccounts", 2)]), "the first page, and ours");
+        // one that was made by someone else and is declared now has no label yet
+        inside.write("irsa.toml", &head(10).replace("apps/s0", "apps/other-0000"));
+        let asked = run(&inside, 2, &PLAN).await;
+        assert_eq!(asked.1, counts(&[("get serviceaccounts", 1), ("list pods", 1), ("list serviceaccounts", 2)]));
+        // and before a role goes, all 5,600 are searched for who points at it
+        inside.write("irsa.toml", &head(9));
+        let asked = run(&inside, 2, &PLAN).await;
+        assert_eq!(asked.1, counts(&[("list pods", 1), ("list serviceaccounts", 14)]));
+    });
+}
+
+#[test]
 fn a_new_role_takes_its_three_writes_and_a_share_of_the_last_look() {
     inside::runtime().block_on(async {
         let inside = Inside::start(sandbox()).await;

@@ -10,7 +10,7 @@ use crate::model::desired::{
     Policy, Role, Subject,
 };
 use crate::model::live::{
-    Access, Identity, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveRole, Observed, Quotas,
+    Access, Extent, Identity, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveRole, Observed, Quotas,
 };
 use crate::model::marks::OWNER;
 use crate::model::note::Note;
@@ -250,7 +250,7 @@ fn live_cluster(issuer: &str) -> LiveCluster {
     LiveCluster {
         issuer: Observed::Present(IssuerUrl::parse(format!("https://{issuer}")).unwrap()),
         api: Access::Granted(()),
-        whole: true,
+        extent: Extent::Whole,
         namespaces: BTreeMap::new(),
         service_accounts: BTreeMap::new(),
     }

@@ -1,7 +1,7 @@
 use super::{applied, look};
 use crate::ids::{IssuerUrl, Key, Namespace, ServiceAccountName};
 use crate::model::desired::{Manage, Subject};
-use crate::model::live::{Access, LiveCluster, Observed};
+use crate::model::live::{Access, Extent, LiveCluster, Observed};
 use crate::observe::fake::World;
 use crate::plan::tests::kit::{Kit, binding, key};
 use crate::world::CallErrorKind;
@@ -30,7 +30,7 @@ async fn one_list_is_enough() {
     let kit = applied();
     let world = World::new(kit.live.clone());
     let live = east(&kit, &world).await;
-    assert!(live.whole && live.service_accounts.len() == 2 && live.namespaces.is_empty());
+    assert!(live.extent == Extent::Whole && live.service_accounts.len() == 2 && live.namespaces.is_empty());
     assert_eq!(kubernetes(&world, "east"), ["list:all east", "verify east"]);
 }
 
@@ -41,7 +41,7 @@ async fn where_a_list_is_forbidden_the_next_narrower_is_tried() {
     let world = World::new(kit.live.clone());
     world.fail("list:all", CallErrorKind::Denied);
     let live = east(&kit, &world).await;
-    assert!(!live.whole && live.api == Access::Granted(()));
+    assert!(live.extent == Extent::Named && live.api == Access::Granted(()));
     assert_eq!(live.service_accounts[&spot("apps", "missing")], Observed::Absent);
     assert!(live.service_accounts[&spot("apps", "worker")].present().is_some());
     assert_eq!(
@@ -57,6 +57,75 @@ async fn where_a_list_is_forbidden_the_next_narrower_is_tried() {
     assert_eq!(kubernetes(&world, "east").iter().filter(|line| line.starts_with("get ")).count(), 3);
 }
 
+/// Someone else's ServiceAccount, with the annotation of our role `reports`.
+fn strangers(kit: &mut Kit) {
+    let east = kit.cluster("east");
+    let Observed::Present(mut other) = east.service_accounts[&spot("apps", "worker")].clone() else { panic!() };
+    other.name = "stranger".parse().unwrap();
+    other.labels.clear();
+    east.service_accounts.insert(spot("apps", "stranger"), Observed::Present(other));
+}
+
+#[tokio::test]
+async fn of_a_huge_cluster_ours_and_the_declared_ones_are_read() {
+    let mut kit = applied();
+    strangers(&mut kit);
+    kit.role("missing", |role| role.bindings = vec![binding("east", "missing")]);
+    let world = World::new(kit.live.clone()).with_left_to_list(5_001);
+    let live = look(&kit, &world).await;
+    let east = &live.clusters[&key("east")];
+    assert_eq!(east.extent, Extent::Ours);
+    let read: Vec<_> = east.service_accounts.keys().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(read, ["keep", "missing", "worker"], "and not the stranger's");
+    assert_eq!(
+        kubernetes(&world, "east"),
+        [
+            "get east apps/missing",
+            "get:namespace east apps",
+            "list:first-page east",
+            &format!("list:owner east {}", kit.desired.owner),
+            "verify east"
+        ]
+    );
+    let plan = |live| crate::plan::plan(&kit.desired, live, &kit.options, Vec::new());
+    let whole = look(&kit, &World::new(kit.live.clone()).with_left_to_list(5_000)).await;
+    assert_eq!(whole.clusters[&key("east")].extent, Extent::Whole, "ten pages more are read");
+    assert_eq!(plan(&live), plan(&whole), "either way the plan is the same");
+}
+
+#[tokio::test]
+async fn a_huge_cluster_is_read_whole_where_much_is_declared_or_all_goes() {
+    let mut kit = applied();
+    kit.options.destroy = true;
+    let world = World::new(kit.live.clone()).with_left_to_list(5_001);
+    assert_eq!(east(&kit, &world).await.extent, Extent::Whole);
+    kit.options.destroy = false;
+    let names: Vec<String> = (0..11).map(|number| format!("one-{number}")).collect();
+    kit.role("many", |role| role.bindings = names.iter().map(|name| binding("east", name)).collect());
+    let world = World::new(kit.live.clone()).with_left_to_list(5_001);
+    assert_eq!(east(&kit, &world).await.extent, Extent::Whole);
+}
+
+#[tokio::test]
+async fn before_a_role_goes_a_huge_cluster_is_searched_for_who_points_at_it() {
+    let mut kit = applied();
+    strangers(&mut kit);
+    kit.desired.roles.remove(&key("reports"));
+    let world = World::new(kit.live.clone()).with_left_to_list(5_001);
+    let live = look(&kit, &world).await;
+    assert_eq!(live.clusters[&key("east")].extent, Extent::Whole);
+    let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
+    let stays = |refused: &crate::plan::Refused| refused.why.contains("stranger` still points at it");
+    assert!(plan.refused.iter().any(stays), "{:?}", plan.refused);
+    // and if that cannot be, it stays
+    let world = World::new(kit.live.clone()).with_left_to_list(5_001);
+    world.fail("list:all east", CallErrorKind::Unavailable);
+    let live = look(&kit, &world).await;
+    let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
+    let of_role = |step: &crate::plan::Step| matches!(step.change, crate::plan::ResourceChange::Role(_));
+    assert!(!plan.complete() && !plan.steps.iter().any(of_role));
+}
+
 #[tokio::test]
 async fn a_list_that_fails_is_not_a_list_of_nothing() {
     let kit = applied();
@@ -65,8 +134,8 @@ async fn a_list_that_fails_is_not_a_list_of_nothing() {
     let live = look(&kit, &world).await;
     let east = &live.clusters[&key("east")];
     assert!(matches!(&east.api, Access::Unknown(why) if why.contains("told to fail")));
-    assert!(!east.whole && east.issuer.present().is_some());
-    assert!(live.clusters[&key("west")].whole, "the other cluster is read");
+    assert!(east.extent == Extent::Named && east.issuer.present().is_some());
+    assert!(live.clusters[&key("west")].extent == Extent::Whole, "the other cluster is read");
     let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
     assert!(plan.steps.is_empty() && !plan.complete());
     // of one namespace
@@ -86,7 +155,7 @@ async fn another_clusters_api_is_not_read_and_its_issuer_is_still_known() {
         let live = east(&kit, &world).await;
         assert_eq!(live.api, access);
         assert_eq!(live.issuer, kit.cluster("east").issuer);
-        assert!(!live.whole && live.service_accounts.is_empty());
+        assert!(live.extent == Extent::Named && live.service_accounts.is_empty());
         assert_eq!(kubernetes(&world, "east"), ["verify east"]);
     }
 }
@@ -116,7 +185,7 @@ async fn a_cluster_of_an_issuer_alone_asks_nothing_of_aws() {
     let world = World::new(kit.live.clone());
     let live = east(&kit, &world).await;
     assert_eq!(live.issuer, Observed::Present(issuer));
-    assert!(live.whole);
+    assert!(live.extent == Extent::Whole);
     assert!(!world.take_log().contains(&"eks:DescribeCluster east".to_owned()));
     // declared beside a name, it must be what EKS says
     let cluster = kit.desired.clusters.get_mut(&key("east")).unwrap();

@@ -5,7 +5,7 @@ use super::rules::{applied, apply, live_account, live_role, names, refused, step
 use super::simulate;
 use crate::ids::{IssuerUrl, RoleName};
 use crate::model::desired::ClusterState;
-use crate::model::live::{Access, Observed};
+use crate::model::live::{Access, Extent, Observed};
 use crate::model::marks::{ADDRESS, ROLE_ARN, address_mark};
 use crate::plan::change::Action;
 use crate::plan::{PlanV1, confirm, saved};
@@ -164,7 +164,7 @@ fn what_could_not_be_seen_is_neither_changed_nor_deleted() {
     let mut kit = applied();
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
-    kit.cluster("east").whole = false;
+    kit.cluster("east").extent = Extent::Named;
     refused(&kit.plan(), "orphan/default/role/reports", "was not read whole");
     // a cluster that does not exist is refused by name
     let mut kit = applied();
@@ -229,7 +229,7 @@ fn an_undeclared_object_that_could_not_be_read_makes_the_plan_incomplete() {
 #[test]
 fn a_cluster_that_was_not_listed_whole_is_said_to_be_so() {
     let mut kit = applied();
-    kit.cluster("east").whole = false;
+    kit.cluster("east").extent = Extent::Named;
     let plan = kit.plan();
     assert!(plan.notes.iter().any(|note| note.address == "cluster/east" && note.rule == "orphans-unseen"));
     assert!(plan.complete());

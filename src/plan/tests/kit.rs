@@ -8,7 +8,7 @@ use crate::model::desired::{
     Account, Adopt, Attachment, Binding, Boundary, Cluster, ClusterState, Desired, Guard, KubernetesAccess, Manage,
     Policy, Role, Subject,
 };
-use crate::model::live::{Access, Identity, Live, LiveAccount, LiveCluster, Observed, Quotas};
+use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluster, Observed, Quotas};
 use crate::model::origin::Origin;
 use crate::model::resource::Pairs;
 use crate::plan::{Options, Plan, plan};
@@ -139,7 +139,7 @@ fn live_cluster(name: &str) -> LiveCluster {
     LiveCluster {
         issuer: Observed::Present(IssuerUrl::parse(format!("https://oidc.example.com/id/{name}")).unwrap()),
         api: Access::Granted(()),
-        whole: true,
+        extent: Extent::Whole,
         namespaces: BTreeMap::from([(Namespace::parse("apps").unwrap(), Observed::Present(()))]),
         service_accounts: BTreeMap::new(),
     }

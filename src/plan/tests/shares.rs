@@ -5,7 +5,7 @@ use super::kit::{Kit, key};
 use super::laws::{chooser, declare, pairs, sketch};
 use super::simulate;
 use crate::model::desired::Desired;
-use crate::model::live::{Access, Live};
+use crate::model::live::{Access, Extent, Live};
 use crate::model::share::{Scope, Share};
 use crate::plan::change::{Action, ResourceChange};
 use crate::plan::{Plan, plan};
@@ -30,7 +30,7 @@ fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
     for (key, cluster) in &mut seen.clusters {
         if !scope.has_cluster(key) {
             cluster.api = Access::Unknown("it belongs to another share".into());
-            cluster.whole = false;
+            cluster.extent = Extent::Named;
             cluster.service_accounts.clear();
         }
     }

@@ -7,7 +7,8 @@ use super::live;
 use super::wire::{Reply, Request};
 use crate::ids::{Namespace, ServiceAccountName};
 use crate::model::live::LiveServiceAccount;
-use crate::world::{Answer, CallErrorKind};
+use crate::model::marks::OWNER;
+use crate::world::{Answer, CallErrorKind, Within};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ListMeta, ObjectMeta};
 use kube::core::Request as Builder;
 use kube::core::params::{GetParams, ListParams};
@@ -60,11 +61,23 @@ pub(crate) fn built(request: Result<Request, kube::core::request::Error>) -> Res
 
 /// All objects of a collection. A list whose token has expired is begun anew, once: the pages would be of two states
 /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks>).
-async fn list(connection: &Connection, collection: &Builder, fields: Option<&str>) -> Result<Vec<ObjectMeta>, Failure> {
+async fn list(connection: &Connection, collection: &Builder, select: ListParams) -> Result<Vec<ObjectMeta>, Failure> {
+    // no list is longer than that
+    Ok(list_unless_long(connection, collection, select, i64::MAX).await?.unwrap_or_default())
+}
+
+/// The same; nothing if the API server says that more than `patience` would be left after the first page. It says so of
+/// lists without selectors alone
+/// (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/list-meta/>: `remainingItemCount`).
+async fn list_unless_long(
+    connection: &Connection,
+    collection: &Builder,
+    select: ListParams,
+    patience: i64,
+) -> Result<Option<Vec<ObjectMeta>>, Failure> {
     let (mut all, mut token, mut again) = (Vec::new(), None::<String>, false);
     loop {
-        let mut params = ListParams::default().limit(PAGE);
-        params.field_selector = fields.map(str::to_owned);
+        let mut params = select.clone().limit(PAGE);
         params.continue_token.clone_from(&token);
         let reply = match connection.send(&built(collection.list_metadata(&params))?).await {
             Ok(reply) => reply,
@@ -79,7 +92,10 @@ async fn list(connection: &Connection, collection: &Builder, fields: Option<&str
         all.extend(page.items.into_iter().flatten().map(|object| object.metadata));
         token = page.metadata.continue_.filter(|token| !token.is_empty());
         if token.is_none() {
-            return Ok(all);
+            return Ok(Some(all));
+        }
+        if page.metadata.remaining_item_count.is_some_and(|left| left > patience) {
+            return Ok(None);
         }
     }
 }
@@ -99,14 +115,31 @@ pub(crate) async fn get(
 
 pub(crate) async fn service_accounts(
     connection: &Connection,
-    namespace: Option<&Namespace>,
+    within: Within<'_>,
     us: &str,
 ) -> Answer<Vec<LiveServiceAccount>> {
-    let objects = list(connection, &collection(namespace, "serviceaccounts"), None).await;
-    let objects = objects.and_then(|objects| {
-        objects.into_iter().map(|object| live::service_account(object, us)).collect::<Result<Vec<_>, _>>()
-    });
+    let (namespace, select) = match within {
+        Within::Cluster => (None, ListParams::default()),
+        Within::Namespace(namespace) => (Some(namespace), ListParams::default()),
+        Within::Owner(owner) => (None, ListParams::default().labels(&format!("{OWNER}={owner}"))),
+    };
+    let objects = list(connection, &collection(namespace, "serviceaccounts"), select).await;
+    objects.and_then(|objects| converted(objects, us)).map_err(|failure| failure.at(LIST))
+}
+
+pub(crate) async fn service_accounts_unless_long(
+    connection: &Connection,
+    patience: i64,
+    us: &str,
+) -> Answer<Option<Vec<LiveServiceAccount>>> {
+    let all = collection(None, "serviceaccounts");
+    let objects = list_unless_long(connection, &all, ListParams::default(), patience).await;
+    let objects = objects.and_then(|objects| objects.map(|objects| converted(objects, us)).transpose());
     objects.map_err(|failure| failure.at(LIST))
+}
+
+fn converted(objects: Vec<ObjectMeta>, us: &str) -> Result<Vec<LiveServiceAccount>, Failure> {
+    objects.into_iter().map(|object| live::service_account(object, us)).collect()
 }
 
 pub(crate) async fn service_account(
@@ -121,7 +154,7 @@ pub(crate) async fn service_account(
 }
 
 pub(crate) async fn namespaces(connection: &Connection) -> Answer<BTreeSet<Namespace>> {
-    let objects = list(connection, &collection(None, "namespaces"), None).await;
+    let objects = list(connection, &collection(None, "namespaces"), ListParams::default()).await;
     let objects = objects.map_err(|failure| failure.at(LIST_NAMESPACES))?;
     let there = objects.into_iter().filter(|object| object.deletion_timestamp.is_none());
     Ok(there.filter_map(|object| Namespace::parse(object.name?).ok()).collect())
@@ -141,7 +174,7 @@ pub(crate) async fn pods(
     name: &ServiceAccountName,
 ) -> Answer<Vec<String>> {
     let fields = format!("spec.serviceAccountName={name},status.phase!=Succeeded,status.phase!=Failed");
-    let objects = list(connection, &collection(Some(namespace), "pods"), Some(&fields)).await;
+    let objects = list(connection, &collection(Some(namespace), "pods"), ListParams::default().fields(&fields)).await;
     let objects = objects.map_err(|failure| failure.at(LIST_PODS))?;
     let mut names: Vec<String> = objects.into_iter().filter_map(|object| object.name).collect();
     names.sort();

@@ -2,9 +2,9 @@
 
 use super::kit::*;
 use crate::model::live::Observed;
-use crate::world::{CallErrorKind, ReadKubernetes};
+use crate::world::{CallErrorKind, ReadKubernetes, Within};
 use irsa_sandbox::kubernetes::{Fault, Grant, Match, Preconditions, Refusal, Resource, Stage};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 #[tokio::test]
@@ -16,7 +16,7 @@ async fn two_thousand_service_accounts_come_in_pages() {
         }
     });
     let reader = reader(&cluster).await;
-    let all = reader.service_accounts(&key("prod"), None).await.unwrap();
+    let all = reader.service_accounts(&key("prod"), Within::Cluster).await.unwrap();
     let many: BTreeSet<&str> = all
         .iter()
         .filter(|live| live.namespace.as_str() == "many" && live.name.as_str() != "default")
@@ -24,8 +24,30 @@ async fn two_thousand_service_accounts_come_in_pages() {
         .collect();
     assert_eq!(many.len(), 2_000);
     assert_eq!(reader.requests(), 5, "2,005 objects in pages of 500");
-    let one = reader.service_accounts(&key("prod"), Some(&namespace("kube-system"))).await.unwrap();
+    let one = reader.service_accounts(&key("prod"), Within::Namespace(&namespace("kube-system"))).await.unwrap();
     assert_eq!(one.iter().map(|live| live.name.as_str()).collect::<Vec<_>>(), ["default"]);
+}
+
+#[tokio::test]
+async fn a_long_list_is_left_after_its_first_page_and_a_label_narrows_it() {
+    let cluster = cluster("prod").await;
+    cluster.with(|store| {
+        for number in 0..1_200 {
+            store.seed_service_account("many", &format!("sa-{number:04}"), &[], "kubectl-create").unwrap();
+        }
+    });
+    let label = |object: &mut Value| object["metadata"]["labels"] = json!({"irsa/owner": "team"});
+    cluster.with(|store| store.edit(Resource::ServiceAccounts, "many", "sa-0700", "kubectl-edit", label)).unwrap();
+    let reader = reader(&cluster).await;
+    let all = cluster.with(|store| store.all(Resource::ServiceAccounts).count());
+    let left = i64::try_from(all).unwrap() - 500;
+    assert_eq!(reader.service_accounts_unless_long(&key("prod"), left - 1).await.unwrap(), None);
+    assert_eq!(reader.requests(), 1);
+    assert_eq!(reader.service_accounts_unless_long(&key("prod"), left).await.unwrap().unwrap().len(), all);
+    assert_eq!(reader.requests(), 4, "three pages more");
+    let ours = reader.service_accounts(&key("prod"), Within::Owner(&key("team"))).await.unwrap();
+    assert_eq!(ours.iter().map(|live| live.name.as_str()).collect::<Vec<_>>(), ["sa-0700"]);
+    assert_eq!(reader.requests(), 5);
 }
 
 #[tokio::test]
@@ -53,13 +75,13 @@ async fn a_list_whose_token_expired_is_begun_anew_once() {
         }
     };
     expired(1);
-    let all = reader.service_accounts(&key("prod"), Some(&namespace("many"))).await.unwrap();
+    let all = reader.service_accounts(&key("prod"), Within::Namespace(&namespace("many"))).await.unwrap();
     assert_eq!(all.len(), 601);
     let names: BTreeSet<&str> = all.iter().map(|live| live.name.as_str()).collect();
     assert_eq!(names.len(), all.len(), "none twice");
     assert_eq!(reader.requests(), 4);
     expired(2);
-    let error = reader.service_accounts(&key("prod"), Some(&namespace("many"))).await.unwrap_err();
+    let error = reader.service_accounts(&key("prod"), Within::Namespace(&namespace("many"))).await.unwrap_err();
     assert_eq!((error.operation.as_str(), error.code.as_deref()), ("list ServiceAccounts", Some("Expired")));
 }
 
@@ -141,9 +163,9 @@ async fn rights_in_one_namespace_read_that_namespace() {
     with_namespace(&cluster);
     limit(&cluster, [Grant::in_namespaces(&["a"], &["serviceaccounts", "namespaces"], &["get", "list"])]);
     let reader = reader_with(&cluster, "less", 1).await;
-    assert_eq!(reader.service_accounts(&key("prod"), Some(&namespace("a"))).await.unwrap().len(), 1);
+    assert_eq!(reader.service_accounts(&key("prod"), Within::Namespace(&namespace("a"))).await.unwrap().len(), 1);
     assert_eq!(reader.namespace(&key("prod"), &namespace("a")).await, Ok(true));
-    let error = reader.service_accounts(&key("prod"), None).await.unwrap_err();
+    let error = reader.service_accounts(&key("prod"), Within::Cluster).await.unwrap_err();
     assert_eq!((error.operation.as_str(), error.kind), ("list ServiceAccounts", CallErrorKind::Denied));
     assert!(error.message.contains("User \"less\" cannot list resource \"serviceaccounts\""), "{error}");
     assert!(error.request_id.is_some());
