@@ -1,9 +1,11 @@
 //! The planner's laws and rules, on a world that is simulated in memory.
 
+mod calls;
 mod denies;
 mod guards;
 pub(crate) mod kit;
 pub(crate) mod laws;
 mod rules;
+mod saved;
 mod shares;
 pub(crate) mod simulate;

@@ -177,6 +177,9 @@ fn iam(account: &mut LiveAccount, call: &IamCall) -> Result<(), String> {
             if matches!(account.roles.get(&role.name.folded()), Some(Observed::Present(_))) {
                 return Err("there is one already".into());
             }
+            if !role.attached.is_empty() || !role.inline.is_empty() {
+                return Err("CreateRole gives no permissions".into());
+            }
             for provider in role.trust.federated_issuers() {
                 if !account.providers.keys().any(|arn| arn.host_path() == provider) {
                     return Err(format!("no provider {provider}"));

@@ -1,0 +1,222 @@
+//! In which order the calls of one role stand: what denies holds longest, what stays is never missed.
+
+use super::kit::{Kit, allow, aws, binding, declared, key};
+use super::rules::{applied, apply, live_role, step};
+use super::simulate;
+use crate::ids::PolicyName;
+use crate::model::call::{Call, IamCall};
+use crate::model::desired::{Attachment, Boundary, Role};
+use crate::plan::Plan;
+use crate::policy::PolicyDocument;
+use serde_json::json;
+
+/// The calls of a step, short: the operation and what it names.
+fn calls(plan: &Plan, address: &str) -> Vec<String> {
+    let parts = step(plan, address).parts.iter();
+    parts
+        .map(|part| match &part.call {
+            Call::Iam(_, IamCall::Attach { arn, .. }) => format!("attach {}", arn.name()),
+            Call::Iam(_, IamCall::Detach { arn, .. }) => format!("detach {}", arn.name()),
+            Call::Iam(_, IamCall::DeleteInline { policy, .. }) => format!("delete {policy}"),
+            Call::Iam(_, IamCall::PutInline { policy, .. }) => format!("put {policy}"),
+            call => call.operation(),
+        })
+        .collect()
+}
+
+fn reports(kit: &mut Kit, change: impl FnOnce(&mut Role)) {
+    change(kit.desired.roles.get_mut(&key("reports")).unwrap());
+}
+
+fn arns<const N: usize>(names: [&str; N]) -> impl IntoIterator<Item = Attachment> {
+    names.map(|name| Attachment::Arn(aws(name)))
+}
+
+fn denies(action: &str) -> PolicyDocument {
+    PolicyDocument::live(&allow(action).text().replace("Allow", "Deny"))
+}
+
+/// Allows and denies, each with a long list of actions.
+fn mixed(letter: char, size: usize) -> PolicyDocument {
+    let statement = |effect: &str| json!({"Effect": effect, "Action": format!("s3:{}", letter.to_string().repeat(size)), "Resource": "*"});
+    let text = json!({"Version": "2012-10-17", "Statement": [statement("Allow"), statement("Deny")]}).to_string();
+    PolicyDocument::live(&text)
+}
+
+#[test]
+fn denies_come_first_and_go_last() {
+    let mut kit = applied();
+    kit.policy("a-access", allow("s3:*"));
+    kit.policy("b-fence", denies("s3:DeleteObject"));
+    let both = [declared("a-access"), declared("b-fence")];
+    reports(&mut kit, |role| role.attach.extend(both.clone()));
+    assert_eq!(calls(&kit.plan(), "role/reports"), ["attach b-fence", "attach a-access"]);
+    apply(&mut kit);
+    reports(&mut kit, |role| role.attach.retain(|item| !both.contains(item)));
+    assert_eq!(calls(&kit.plan(), "role/reports"), ["detach a-access", "detach b-fence"]);
+}
+
+#[test]
+fn of_the_denies_that_go_those_with_allows_beside_them_go_first() {
+    let mut kit = applied();
+    let old = PolicyDocument::live(&mixed('a', 3).text().replace("2012-10-17", "2008-10-17"));
+    for (name, document) in [("a-fence", denies("s3:*")), ("b-mixed", old), ("c-access", allow("s3:*"))] {
+        reports(&mut kit, |role| drop(role.inline.insert(PolicyName::parse(name).unwrap(), document)));
+    }
+    apply(&mut kit);
+    reports(&mut kit, |role| role.inline.retain(|name, _| name.as_str() == "queue"));
+    assert_eq!(calls(&kit.plan(), "role/reports"), ["delete c-access", "delete b-mixed", "delete a-fence"]);
+}
+
+#[test]
+fn what_replaces_comes_before_what_goes_unless_a_quota_is_in_the_way() {
+    let mut kit = applied();
+    reports(&mut kit, |role| role.permissions_boundary = Boundary::Policy(aws("Boundary")));
+    apply(&mut kit);
+    reports(&mut kit, |role| role.attach = arns(["Other"]).into_iter().chain([declared("bucket")]).collect());
+    // three policies while both are attached
+    for (quota, order) in [
+        (4, ["attach Other", "detach ReadOnly"]),
+        (3, ["attach Other", "detach ReadOnly"]),
+        (2, ["detach ReadOnly", "attach Other"]),
+    ] {
+        kit.account().quotas.attached_per_role = quota;
+        let plan = kit.plan();
+        assert_eq!(calls(&plan, "role/reports"), order, "quota {quota}");
+        let said = step(&plan, "role/reports").reasons.iter().any(|why| why.contains("at a quota"));
+        assert_eq!(said, quota == 2);
+    }
+}
+
+#[test]
+fn both_ends_of_an_inline_policy_with_denies_must_fit_at_once() {
+    let mut kit = applied();
+    let wide = |kit: &mut Kit, letter: char| {
+        reports(kit, |role| drop(role.inline.insert(PolicyName::parse("wide").unwrap(), mixed(letter, 2_500))));
+        reports(kit, |role| {
+            drop(role.inline.insert(PolicyName::parse("beside").unwrap(), allow(&format!("s3:{letter}"))))
+        });
+    };
+    wide(&mut kit, 'a');
+    apply(&mut kit);
+    wide(&mut kit, 'b');
+    let plan = kit.plan();
+    let step = step(&plan, "role/reports");
+    assert!(step.reasons.iter().any(|why| why.contains("at a quota")), "{:?}", step.reasons);
+    let most = kit.account().quotas.inline_size;
+    simulate::run(
+        &mut kit.live.clone(),
+        &plan,
+        |_| 0,
+        |live| {
+            let role = live.accounts[&key("default")].roles["reports"].present().unwrap();
+            let size: usize = role.role.inline.values().map(PolicyDocument::size).sum();
+            assert!(size <= most, "{size} characters on the way");
+        },
+    );
+}
+
+/// `reports` of `applied` with these boundaries before and after, and another ServiceAccount afterwards.
+fn handed_over(before: &str, after: &str) -> Kit {
+    let mut kit = applied();
+    reports(&mut kit, |role| {
+        role.attach = arns(["ReadOnly", "Stays"]).into_iter().collect();
+        role.inline.clear();
+        role.permissions_boundary = Boundary::Policy(aws(before));
+    });
+    apply(&mut kit);
+    reports(&mut kit, |role| {
+        role.attach = arns(["Other", "Stays"]).into_iter().collect();
+        role.bindings = vec![binding("east", "successor")];
+        role.permissions_boundary = Boundary::Policy(aws(after));
+    });
+    kit
+}
+
+#[test]
+fn who_follows_on_another_has_nothing_under_the_others_boundary() {
+    let mut kit = handed_over("One", "Two");
+    let plan = kit.plan();
+    let order = calls(&plan, "role/reports");
+    assert_eq!(
+        order,
+        [
+            "detach ReadOnly",
+            "detach Stays",
+            "iam:UpdateAssumeRolePolicy",
+            "iam:PutRolePermissionsBoundary",
+            "attach Other",
+            "attach Stays"
+        ]
+    );
+    simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+    assert_eq!(kit.plan().steps, []);
+}
+
+#[test]
+fn what_both_have_stays_where_one_follows_on_another_under_the_same_boundary() {
+    let mut kit = handed_over("One", "One");
+    let order = calls(&kit.plan(), "role/reports");
+    assert_eq!(order, ["detach ReadOnly", "iam:UpdateAssumeRolePolicy", "attach Other"]);
+}
+
+#[test]
+fn tags_that_go_make_room_only_where_it_is_needed() {
+    for (live, order) in [(50, ["iam:UntagRole", "iam:TagRole"]), (49, ["iam:TagRole", "iam:UntagRole"])] {
+        let mut kit = applied();
+        reports(&mut kit, |role| drop(role.tags.insert("new".into(), "1".into())));
+        let tags = &mut live_role(&mut kit, "reports").role.tags;
+        for number in tags.len()..live {
+            tags.insert(format!("stray{number}"), "1".into());
+        }
+        assert_eq!(calls(&kit.plan(), "role/reports"), order, "{live} tags");
+    }
+    // another value takes no room
+    let mut kit = applied();
+    reports(&mut kit, |role| drop(role.tags.insert("team".into(), "new".into())));
+    let tags = &mut live_role(&mut kit, "reports").role.tags;
+    tags.insert("team".into(), "old".into());
+    for number in tags.len()..50 {
+        tags.insert(format!("stray{number}"), "1".into());
+    }
+    assert_eq!(calls(&kit.plan(), "role/reports"), ["iam:TagRole", "iam:UntagRole"]);
+}
+
+#[test]
+fn who_keeps_a_policy_that_changes_is_never_without_it() {
+    // the ServiceAccount moves to a role of another name while the policy changes
+    let mut kit = applied();
+    kit.desired.roles.get_mut(&key("reports")).unwrap().name = "reports-2".parse().unwrap();
+    kit.policy("bucket", allow("s3:PutObject"));
+    assert_eq!(calls(&kit.plan(), "policy/default/bucket"), ["iam:CreatePolicyVersion"]);
+    // one of two leaves, one stays, one comes: the role is narrowed once, before both of its policies
+    let mut kit = applied();
+    let bind = |kit: &mut Kit, names: [&str; 2]| {
+        reports(kit, |role| {
+            role.bindings = names.into_iter().map(|name| binding("east", name)).collect();
+            role.attach = [declared("bucket"), declared("table")].into();
+        });
+    };
+    kit.policy("table", allow("dynamodb:GetItem"));
+    bind(&mut kit, ["leaves", "stays"]);
+    apply(&mut kit);
+    kit.policy("bucket", allow("s3:PutObject"));
+    kit.policy("table", allow("dynamodb:PutItem"));
+    bind(&mut kit, ["stays", "comes"]);
+    let plan = kit.plan();
+    assert_eq!(calls(&plan, "policy/default/bucket"), ["iam:UpdateAssumeRolePolicy", "iam:CreatePolicyVersion"]);
+    assert_eq!(calls(&plan, "policy/default/table"), ["iam:CreatePolicyVersion"]);
+    assert_eq!(calls(&plan, "role/reports"), ["iam:UpdateAssumeRolePolicy"]);
+    simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+    assert_eq!(kit.plan().steps, []);
+}
+
+#[test]
+fn a_policy_does_not_wait_for_a_role_that_only_changes_otherwise() {
+    let mut kit = applied();
+    kit.policy("bucket", allow("s3:PutObject"));
+    reports(&mut kit, |role| role.description = "new".into());
+    let plan = kit.plan();
+    assert_eq!(step(&plan, "policy/default/bucket").needs, []);
+    assert_eq!(calls(&plan, "policy/default/bucket"), ["iam:CreatePolicyVersion"]);
+}

@@ -1,0 +1,206 @@
+//! A saved plan held against the world of later: what has become of each of its changes.
+
+use super::kit::{Kit, allow, key};
+use super::rules::{applied, apply, live_account, live_role, names};
+use crate::ids::PolicyName;
+use crate::model::desired::{Adopt, Manage};
+use crate::model::live::{Access, Observed};
+use crate::model::marks::{ADDRESS, OWNER};
+use crate::plan::saved::{Stale, recheck};
+use crate::plan::{PlanV1, confirm};
+use serde_json::json;
+
+fn saved(kit: &mut Kit) -> PlanV1 {
+    PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z")
+}
+
+/// What is left of the file.
+fn left(file: &PlanV1, kit: &mut Kit) -> Vec<String> {
+    let plan = recheck(file, kit.plan());
+    names(&plan.unwrap_or_else(|stale| panic!("{stale:#?}")))
+}
+
+/// The one reason why the file is stale.
+fn stale(file: &PlanV1, kit: &mut Kit) -> String {
+    let mut list: Vec<Stale> = recheck(file, kit.plan()).expect_err("it is stale");
+    assert_eq!(list.len(), 1, "{list:#?}");
+    list.remove(0).why
+}
+
+/// A kit in which `role/fresh`, with everything that a role has, is declared and not there.
+fn fresh() -> Kit {
+    let mut kit = applied();
+    kit.role("fresh", |role| {
+        role.bindings = vec![super::kit::binding("east", "fresh")];
+        role.description = "new".into();
+        role.attach = [super::kit::declared("bucket")].into();
+        role.inline.insert(PolicyName::parse("queue").unwrap(), allow("sqs:SendMessage"));
+    });
+    kit
+}
+
+#[test]
+fn a_create_that_broke_off_goes_on_from_where_it_is() {
+    let mut kit = fresh();
+    let file = saved(&mut kit);
+    apply(&mut kit);
+    let role = &mut live_role(&mut kit, "fresh").role;
+    role.attached.clear();
+    role.inline.clear();
+    role.description.clear();
+    assert_eq!(left(&file, &mut kit), ["update role/fresh"]);
+    // something else stands there by now
+    live_role(&mut kit, "fresh").role.description = "theirs".into();
+    assert_eq!(stale(&file, &mut kit), "field `description` has changed since");
+    // and it is another's altogether
+    live_role(&mut kit, "fresh").role.tags.clear();
+    let why = recheck(&file, kit.plan()).unwrap_err().remove(0).why;
+    assert!(why.contains("carries no owner"), "{why}");
+}
+
+#[test]
+fn a_takeover_that_broke_off_goes_on_from_where_it_is() {
+    let mut kit = fresh();
+    apply(&mut kit);
+    let role = kit.desired.roles.get_mut(&key("fresh")).unwrap();
+    role.adopt = Adopt::Unowned;
+    role.description = "ours".into();
+    let marks = live_role(&mut kit, "fresh").role.tags.clone();
+    live_role(&mut kit, "fresh").role.tags.clear();
+    let file = saved(&mut kit);
+    assert_eq!(left(&file, &mut kit), ["adopt role/fresh"]);
+    live_role(&mut kit, "fresh").role.tags = marks;
+    assert_eq!(left(&file, &mut kit), ["update role/fresh"]);
+    kit.desired.roles.get_mut(&key("fresh")).unwrap().description = "another".into();
+    assert_eq!(stale(&file, &mut kit), "field `description` has changed since");
+}
+
+#[test]
+fn a_change_of_another_kind_is_stale_and_both_are_named() {
+    let mut kit = fresh();
+    apply(&mut kit);
+    let role = kit.desired.roles.remove(&key("fresh")).unwrap();
+    let mut file = saved(&mut kit);
+    file.changes.retain(|change| change.address.contains("role/"));
+    for change in &mut file.changes {
+        change.address = "role/fresh".into();
+    }
+    kit.desired.roles.insert(key("fresh"), role);
+    live_role(&mut kit, "fresh").role.description = "edited".into();
+    assert_eq!(stale(&file, &mut kit), "the saved plan says delete, now it would be update");
+    live_role(&mut kit, "fresh").role.tags.clear();
+    kit.options.adopt = true;
+    assert_eq!(stale(&file, &mut kit), "the saved plan says delete, now it would be adopt");
+    // made by someone since, and now it would be taken over
+    kit.account().roles.insert("fresh".into(), Observed::Absent);
+    let there = kit.live.clone();
+    let mut file = saved(&mut kit);
+    file.changes.retain(|change| change.address == "role/fresh");
+    kit.live = there;
+    apply(&mut kit);
+    live_role(&mut kit, "fresh").role.tags.clear();
+    assert_eq!(stale(&file, &mut kit), "the saved plan says create, now it would be adopt");
+}
+
+#[test]
+fn a_field_that_was_empty_and_is_filled_by_someone_since_is_stale() {
+    let mut kit = applied();
+    kit.desired.roles.get_mut(&key("reports")).unwrap().description = "ours".into();
+    let file = saved(&mut kit);
+    assert_eq!(left(&file, &mut kit), ["update role/reports"]);
+    live_role(&mut kit, "reports").role.description = "theirs".into();
+    assert_eq!(stale(&file, &mut kit), "field `description` has changed since");
+}
+
+#[test]
+fn a_file_whose_objects_differ_in_more_than_the_named_fields_contradicts_itself() {
+    let mut kit = applied();
+    kit.desired.roles.get_mut(&key("reports")).unwrap().description = "ours".into();
+    let good = saved(&mut kit);
+    let forge = |kit: &mut Kit, field: &str, before: serde_json::Value, after: serde_json::Value| {
+        let mut file = good.clone();
+        file.changes[0].before[field] = before;
+        file.changes[0].after[field] = after;
+        recheck(&file, kit.plan()).err().map(|mut stale| stale.remove(0).why)
+    };
+    let document = |action: &str| serde_json::from_str::<serde_json::Value>(allow(action).text()).unwrap();
+    let said = Some("the saved plan contradicts itself about field `trust`".to_owned());
+    assert_eq!(forge(&mut kit, "trust", document("s3:A"), document("s3:B")), said);
+    assert_eq!(forge(&mut kit, "trust", document("s3:A"), json!("s3:A")), said);
+    assert_eq!(forge(&mut kit, "trust", json!("s3:A"), document("s3:A")), said);
+    let mut listed = document("s3:A");
+    listed["Statement"][0]["Action"] = json!(["s3:A"]);
+    assert_eq!(forge(&mut kit, "trust", document("s3:A"), listed), None, "one meaning is no difference");
+}
+
+#[test]
+fn what_cannot_be_seen_or_waits_now_says_why() {
+    let mut kit = fresh();
+    let mut file = saved(&mut kit);
+    file.changes.retain(|change| change.address == "role/fresh");
+    kit.account().roles.insert("fresh".into(), Observed::Unknown("iam:GetRole: timeout".into()));
+    kit.cluster("west").api = Access::Unknown("not reached".into());
+    assert_eq!(stale(&file, &mut kit), "it could not be seen: iam:GetRole: timeout");
+    kit.account().roles.insert("fresh".into(), Observed::Absent);
+    assert_eq!(left(&file, &mut kit), ["create role/fresh"], "west is not its business");
+    let mut kit = fresh();
+    let mut file = saved(&mut kit);
+    file.changes.retain(|change| change.address == "service-account/east/apps/fresh");
+    let role = kit.desired.roles.get_mut(&key("fresh")).unwrap();
+    role.bindings[0].manage = Manage::Annotate;
+    assert_eq!(stale(&file, &mut kit), "it waits for others now");
+}
+
+#[test]
+fn what_the_configuration_no_longer_asks_for_is_stale_and_what_is_gone_is_done() {
+    let mut kit = applied();
+    let role = kit.desired.roles.get_mut(&key("reports")).unwrap();
+    role.description = "ours".into();
+    role.tags.insert("team".into(), "reports".into());
+    let file = saved(&mut kit);
+    kit.desired.roles.remove(&key("reports"));
+    kit.account().roles.remove("reports");
+    assert_eq!(stale(&file, &mut kit), "the configuration no longer asks for it");
+    // a delete that someone has carried out
+    let mut kit = applied();
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    let file = saved(&mut kit);
+    apply(&mut kit);
+    assert_eq!(left(&file, &mut kit), [""; 0]);
+    // and one of what is declared again
+    let mut kit = applied();
+    let role = kit.desired.roles.remove(&key("keep")).unwrap();
+    let mut file = saved(&mut kit);
+    file.changes.retain(|change| change.address == "service-account/east/apps/keep");
+    kit.desired.roles.insert(key("keep"), role);
+    assert_eq!(stale(&file, &mut kit), "the configuration declares it");
+}
+
+#[test]
+fn the_plan_digest_says_what_is_asked_for_and_not_when() {
+    let mut kit = applied();
+    live_role(&mut kit, "reports").role.description = "edited".into();
+    let plan = kit.plan();
+    let (one, other) = (PlanV1::of(&plan, "2026-01-01T00:00:00Z"), PlanV1::of(&plan, "2026-01-02T00:00:00Z"));
+    assert_eq!(one.plan_digest, other.plan_digest);
+    assert_ne!(one.digest, other.digest);
+    live_role(&mut kit, "reports").role.description = "edited again".into();
+    assert_ne!(saved(&mut kit).plan_digest, one.plan_digest);
+}
+
+#[test]
+fn what_the_second_look_alone_shows_to_be_missing_does_not_count_as_settled() {
+    let mut kit = applied();
+    let first = kit.plan();
+    let there = kit.live.clone();
+    kit.account().roles.insert("reports".into(), Observed::Absent);
+    let confirmed = confirm(&first, kit.plan());
+    assert_eq!(names(&confirmed), [""; 0]);
+    assert_eq!(confirmed.unchanged, 5, "the role is neither changed nor seen to be as declared");
+    kit.live = there;
+    live_account(&mut kit, "east", "worker").annotations.insert(ADDRESS.into(), "x".into());
+    live_role(&mut kit, "reports").role.tags.insert("stray".into(), "x".into());
+    assert!(live_role(&mut kit, "reports").role.tags.contains_key(OWNER));
+    assert_eq!(confirm(&first, kit.plan()).unchanged, 6);
+}
