@@ -1,7 +1,8 @@
 //! Decides: what is wanted against what is there, into a list of changes in the order in which they must be made.
 //!
-//! Pure, synchronous and total: no IO, no clock (the time comes in as an option), no async. A plan leaves apply no
-//! choice: every step is a list of calls, and what must not be done is refused here.
+//! Pure, synchronous and total: no IO, no clock (the time comes in as an option), no async; the one thread beside is
+//! joined, and its part does not depend on the other. A plan leaves apply no choice: every step is a list of calls, and
+//! what must not be done is refused here.
 
 pub mod change;
 mod confirm;

@@ -12,6 +12,7 @@ pub(crate) fn client(endpoint: &str, attempts: u32) -> Client {
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(endpoint)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .region(Region::new("eu-west-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "bench")))
         .retry_config(RetryConfig::standard().with_max_attempts(attempts))

@@ -12,7 +12,7 @@ use crate::error::{Error, ExitStatus};
 use crate::event::Listen;
 use crate::ids::Key;
 use crate::lint;
-use crate::model::desired::Desired;
+use crate::model::desired::{Account, Cluster, Desired};
 use crate::model::live::{Access, Identity};
 use crate::model::note::{Note, Severity};
 use crate::model::share::{Scope, Share};
@@ -36,8 +36,9 @@ pub(crate) struct Session<'a> {
     pub global: &'a Global,
     pub stop: watch::Receiver<Option<Interrupt>>,
     configuration: Configuration,
-    /// As it is offline, with placeholders for what only AWS can tell.
-    declared: Desired,
+    /// The places as they are offline, with placeholders for what only AWS can tell.
+    accounts: BTreeMap<Key, Account>,
+    clusters: BTreeMap<Key, Cluster>,
     listener: Arc<dyn Listen>,
 }
 
@@ -57,7 +58,9 @@ impl<'a> Session<'a> {
         let declared = configuration.resolve(&Identities::default())?;
         deny(&lint::declared(&declared), global.deny())?;
         let stop = signals::listen()?;
-        Ok(Self { context, wires, ui, global, stop, configuration, declared, listener: ui.listener() })
+        // what else is declared is resolved for the accounts that are found: no run needs it twice
+        let Desired { accounts, clusters, .. } = declared;
+        Ok(Self { context, wires, ui, global, stop, configuration, accounts, clusters, listener: ui.listener() })
     }
 
     pub(crate) fn listener(&self) -> &dyn Listen {
@@ -99,12 +102,13 @@ impl<'a> Session<'a> {
     }
 
     async fn connect_now(&self, share: Option<Share>) -> Result<Connected, Error> {
-        let Desired { accounts, clusters, .. } = &self.declared;
+        let Self { accounts, clusters, .. } = self;
         let parallelism = usize::from(self.global.parallelism);
         let settings = AwsSettings { timeout: self.global.timeout, parallelism };
         let listener = Arc::clone(&self.listener);
         let aws = AwsReader::connect(self.context, self.wires, accounts, clusters, settings, listener).await;
-        let scope = share.map(|share| Scope::of(share, &self.declared));
+        let offline = |share| self.configuration.resolve(&Identities::default()).map(|all| Scope::of(share, &all));
+        let scope = share.map(offline).transpose()?;
         let mut asked = accounts.clone();
         asked.retain(|key, _| scope.as_ref().is_none_or(|scope| scope.accounts.contains(key)));
         let identities = observe::identify(&asked, &aws).await;

@@ -91,6 +91,13 @@ impl PolicyDocument {
         })
     }
 
+    /// Reads a live document that was probably read before: one of the same text is the same document.
+    #[must_use]
+    pub fn live_again(&self, text: &str) -> Self {
+        let decoded = parse::percent_decode(text);
+        if decoded == self.text() { self.clone() } else { Self::live(text) }
+    }
+
     /// Never an empty list of errors.
     fn read(text: &str, kind: Option<Kind>) -> Result<Self, Vec<ParseError>> {
         let node = parse::strict_json(text).map_err(|error| vec![error])?;

@@ -186,7 +186,9 @@ fn a_live_role_keeps_its_path_and_a_declared_other_path_is_refused() {
     kit.desired.roles.get_mut(&key("reports")).unwrap().path = IamPath::parse("/other/").unwrap();
     let plan = kit.plan();
     assert_eq!(plan.steps, []);
-    assert!(plan.notes.iter().any(|note| note.rule == "path-kept"));
+    let kept: Vec<&str> =
+        plan.notes.iter().filter(|note| note.rule == "path-kept").map(|note| note.address.as_str()).collect();
+    assert_eq!(kept, ["role/reports"]);
     kit.desired.roles.get_mut(&key("reports")).unwrap().path_declared = true;
     refused(&kit.plan(), "role/reports", "IAM cannot move a role");
 }

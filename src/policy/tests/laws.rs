@@ -120,7 +120,12 @@ proptest! {
         let text = rendered(&once).to_string();
         let again = canonical(&text);
         prop_assert_eq!(&again, &once);
-        prop_assert_eq!(PolicyDocument::live(&text), of(&document));
+        let live = PolicyDocument::live(&text);
+        prop_assert_eq!(&live, &of(&document));
+        // read again it is the same, and of another text it is what that says, also where both mean one thing
+        prop_assert!(live.live_again(&text).text() == text);
+        let spaced = format!(" {text}");
+        prop_assert!(live.live_again(&spaced).text() == spaced);
         prop_assert_eq!(rendered(&again).to_string(), text);
     }
 

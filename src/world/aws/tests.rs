@@ -32,6 +32,7 @@ fn sdk(url: &str, context: &Context) -> SdkConfig {
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(aws_config::Region::from_static("eu-west-1"))
         .endpoint_url(url)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
             "AKIDTEST", "secret", None, None, "test",
         )))

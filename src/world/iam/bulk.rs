@@ -38,7 +38,7 @@ pub(crate) async fn page(account: &AccountClient, marker: Option<&str>) -> Answe
 }
 
 fn joined(identity: Option<&Identity>, summary: &RoleSummary, detail: &types::RoleDetail) -> Answer<LiveRole> {
-    let trust = PolicyDocument::live(detail.assume_role_policy_document().unwrap_or_default());
+    let trust = summary.trust.live_again(detail.assume_role_policy_document().unwrap_or_default());
     let last_used = shape::last_used(detail.role_last_used());
     let head = RoleHead {
         summary: RoleSummary { trust, ..summary.clone() },

@@ -23,6 +23,7 @@ impl Someone {
         let config = runtime.block_on(
             aws_config::defaults(aws_config::BehaviorVersion::latest())
                 .region(region)
+                .http_client(aws_smithy_http_client::Builder::new().build_http())
                 .endpoint_url(endpoint)
                 .credentials_provider(credentials)
                 .app_name(aws_config::AppName::new("tests").expect("a name"))

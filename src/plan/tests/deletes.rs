@@ -1,0 +1,251 @@
+//! What is deleted and what is only let go of: each rule with the case right beside it.
+
+use super::kit::{Kit, NOW, allow, binding, declared, key};
+use super::rules::{applied, apply, live_account, live_role, manager, names, refused, step};
+use crate::ids::IssuerUrl;
+use crate::model::call::{Call, KubernetesCall};
+use crate::model::desired::{ClusterState, Manage};
+use crate::model::live::{LiveProvider, Observed};
+use crate::model::marks::{ADDRESS, CREATED, OWNER, ROLE_ARN};
+use crate::model::resource::Provider;
+use crate::plan::Plan;
+use crate::plan::change::{Action, ResourceChange};
+use crate::policy::Statement;
+use crate::policy::document::Kind;
+use serde_json::json;
+
+const ROLE: &str = "orphan/default/role/reports";
+const ITEM: &str = "service-account/east/apps/worker";
+
+/// `applied`, and `role/reports` with all that it has is no longer declared.
+fn undeclared() -> Kit {
+    let mut kit = applied();
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    kit
+}
+
+/// Trust in a provider that is nobody's, for this subject.
+fn outside(subject: &str) -> Statement {
+    let value = json!({
+        "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/ci.example.com"},
+        "Condition": {"StringEquals": {"ci.example.com:sub": subject}},
+    });
+    Statement::parse(value, Some(Kind::Trust)).unwrap()
+}
+
+fn with_outside(subject: &str) -> Kit {
+    let mut kit = applied();
+    let url = IssuerUrl::parse("https://ci.example.com").unwrap();
+    let provider = Provider { url, audiences: ["sts.amazonaws.com".to_owned()].into(), tags: [].into() };
+    let live = LiveProvider { provider, thumbprints: Vec::new() };
+    let arn = "arn:aws:iam::111122223333:oidc-provider/ci.example.com".parse().unwrap();
+    kit.account().providers.insert(arn, Observed::Present(live));
+    kit.desired.roles.get_mut(&key("reports")).unwrap().extra_trust = vec![outside(subject)];
+    apply(&mut kit);
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    kit
+}
+
+#[test]
+fn a_role_that_also_trusts_something_that_is_no_cluster_goes() {
+    let mut kit = with_outside("repo:example/reports:ref:refs/heads/main");
+    assert_eq!(step(&kit.plan(), ROLE).change.action(), Action::Delete);
+    let mut kit = with_outside("system:serviceaccount:apps:worker");
+    refused(&kit.plan(), ROLE, "that of a cluster which was not read");
+}
+
+#[test]
+fn a_role_of_a_cluster_that_is_gone_goes_while_another_cluster_is_not_seen() {
+    let mut kit = applied();
+    kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
+    apply(&mut kit);
+    kit.desired.roles.remove(&key("far"));
+    // told by the mark of its provider alone
+    kit.desired.clusters.get_mut(&key("west")).unwrap().state = ClusterState::Gone;
+    kit.live.clusters.remove(&key("west"));
+    kit.cluster("east").issuer = Observed::Unknown("timeout".into());
+    let plan = kit.plan();
+    assert_eq!(step(&plan, "orphan/default/role/far").change.action(), Action::Delete);
+    // a provider without our mark tells nothing
+    for provider in kit.account().providers.values_mut() {
+        if let Observed::Present(live) = provider {
+            live.provider.tags.insert(OWNER.into(), "other".into());
+        }
+    }
+    refused(&kit.plan(), "orphan/default/role/far", "may be that of cluster `east`, not seen");
+}
+
+#[test]
+fn nothing_that_roles_may_use_goes_while_they_could_not_be_listed() {
+    let mut kit = undeclared();
+    kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
+    apply_over(&mut kit);
+    kit.desired.roles.remove(&key("far"));
+    kit.account().roster = Observed::Unknown("denied".into());
+    for denied in [true, false] {
+        kit.account().roster_denied = denied;
+        let plan = kit.plan();
+        refused(&plan, "orphan/default/role/far", "could not be listed: denied");
+        refused(&plan, "oidc-provider/default/west", "could not be listed: denied");
+        assert_eq!(plan.complete(), denied, "what may never be listed is only said");
+        assert!(plan.notes.iter().any(|note| note.address == "account/default" && note.rule == "orphans-unseen"));
+    }
+    assert!(applied().plan().notes.iter().all(|note| note.rule != "orphans-unseen"));
+}
+
+/// Runs what is made, and leaves what would go.
+fn apply_over(kit: &mut Kit) {
+    let mut plan = kit.plan();
+    plan.steps.retain(|step| step.change.action() == Action::Create);
+    super::simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+}
+
+#[test]
+fn recent_use_ends_with_the_time_that_the_guard_says() {
+    let mut kit = undeclared();
+    let limit = i64::try_from(kit.desired.guard.recent_use.as_secs()).unwrap();
+    live_role(&mut kit, "reports").last_used = Some(NOW - limit + 1);
+    refused(&kit.plan(), ROLE, "`guard.recent-use`");
+    live_role(&mut kit, "reports").last_used = Some(NOW - limit);
+    let plan = kit.plan();
+    assert_eq!(step(&plan, ROLE).reasons, ["no longer declared"]);
+    kit.options.destroy = true;
+    kit.desired.guard.max_delete = 10;
+    assert_eq!(step(&kit.plan(), ROLE).reasons, ["everything is to go (`--destroy`)"]);
+}
+
+#[test]
+fn a_policy_stays_while_anyone_keeps_it_whatever_else_changes() {
+    let mut kit = undeclared();
+    for policy in kit.account().policies.values_mut() {
+        if let Observed::Present(policy) = policy {
+            policy.attachments += 1;
+        }
+    }
+    // an update beside it detaches nothing
+    live_role(&mut kit, "keep").role.description = "edited".into();
+    refused(&kit.plan(), "orphan/default/policy/bucket", "attached 2 times, this plan detaches 1");
+}
+
+#[test]
+fn forget_lets_go_of_what_it_names_and_of_nothing_else() {
+    let mut kit = undeclared();
+    let origin = super::kit::origin();
+    kit.desired.forget.push(("role/reports".parse().unwrap(), origin.clone()));
+    let plan = kit.plan();
+    assert_eq!(step(&plan, ROLE).change.action(), Action::Update);
+    assert_eq!(step(&plan, ITEM).change.action(), Action::Delete);
+    refused(&plan, "orphan/default/policy/bucket", "attached 1 times, this plan detaches 0");
+    // by the address that it would have today, whatever its mark says
+    kit.desired.forget = vec![(ROLE.parse().unwrap(), origin)];
+    live_role(&mut kit, "reports").role.tags.remove(ADDRESS);
+    assert_eq!(step(&kit.plan(), ROLE).change.action(), Action::Update);
+}
+
+#[test]
+fn a_service_account_whose_trust_is_still_declared_is_released_until_all_goes() {
+    let mut kit = applied();
+    kit.desired.roles.get_mut(&key("reports")).unwrap().bindings[0].manage = Manage::None;
+    let plan = kit.plan();
+    let released = step(&plan, ITEM);
+    assert_eq!(released.change.action(), Action::Update);
+    assert!(released.reasons.contains(&"not deleted: its trust is still declared".to_owned()));
+    let ResourceChange::ServiceAccount(change) = &released.change else { panic!("{released:?}") };
+    assert!(change.after().unwrap().labels.is_empty(), "the label goes with the rest");
+    kit.options.destroy = true;
+    kit.options.force = true;
+    assert_eq!(step(&kit.plan(), ITEM).change.action(), Action::Delete);
+}
+
+#[test]
+fn what_another_manager_holds_too_stays_when_ours_is_released() {
+    let mut kit = undeclared();
+    let mut helm = manager("helm", ROLE_ARN);
+    helm.labels.insert(OWNER.into());
+    live_account(&mut kit, "east", "worker").managers.push(helm);
+    let plan = kit.plan();
+    let released = step(&plan, ITEM);
+    assert!(released.reasons.contains(&"not deleted: others manage it too: helm".to_owned()), "{released:?}");
+    let ResourceChange::ServiceAccount(change) = &released.change else { panic!("{released:?}") };
+    let after = change.after().unwrap();
+    assert_eq!((after.labels.len(), after.annotations.len()), (1, 1));
+    assert!(after.labels.contains_key(OWNER) && after.annotations.contains_key(ROLE_ARN));
+    // once we hold nothing any more there is nothing to release
+    super::simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+    let plan = kit.plan();
+    assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
+    let note = plan.notes.iter().find(|note| note.rule == "label-held").unwrap();
+    assert_eq!((note.address.as_str(), note.text.contains("only helm can take off")), (ITEM, true));
+}
+
+fn applies(plan: &Plan) -> (&crate::model::resource::ServiceAccount, bool) {
+    match &step(plan, ITEM).parts[0].call {
+        Call::Kubernetes(_, KubernetesCall::Apply { to, force, .. }) => (to, *force),
+        call => panic!("{call:?}"),
+    }
+}
+
+#[test]
+fn that_we_made_an_object_is_never_inferred() {
+    let mut kit = applied();
+    kit.desired.roles.get_mut(&key("reports")).unwrap().bindings[0].token_expiration = Some(3600);
+    let plan = kit.plan();
+    let (to, force) = applies(&plan);
+    assert_eq!((to.annotations.get(CREATED).map(String::as_str), force), (Some("true"), false));
+    // made bare by someone else, and nobody is known to hold anything
+    let item = live_account(&mut kit, "east", "worker");
+    item.labels.clear();
+    item.annotations.clear();
+    item.managers = vec![manager("kubectl-create", "x")];
+    let plan = kit.plan();
+    assert!(!applies(&plan).0.annotations.contains_key(CREATED));
+}
+
+#[test]
+fn a_field_that_kubectl_changed_is_taken_back_by_force() {
+    let mut kit = applied();
+    let item = live_account(&mut kit, "east", "worker");
+    item.annotations.insert(ROLE_ARN.into(), "x".into());
+    item.managers[0].annotations.remove(ROLE_ARN);
+    item.managers.push(manager("kubectl-annotate", ROLE_ARN));
+    assert!(applies(&kit.plan()).1);
+}
+
+#[test]
+fn makers_come_before_deletes_and_each_kind_in_its_turn() {
+    let mut kit = undeclared();
+    kit.role("another", |role| {
+        role.bindings = vec![binding("west", "another")];
+        role.attach = [declared("zebra")].into();
+    });
+    kit.policy("zebra", allow("s3:GetObject"));
+    assert_eq!(
+        names(&kit.plan()),
+        [
+            "create oidc-provider/default/west",
+            "create policy/default/zebra",
+            "create role/another",
+            "delete service-account/east/apps/worker",
+            "create service-account/west/apps/another",
+            "delete orphan/default/role/reports",
+            "delete orphan/default/policy/bucket",
+        ]
+    );
+    // also where nothing waits for anything
+    let mut kit = undeclared();
+    kit.cluster("east").service_accounts.retain(|(_, name), _| name.as_str() != "worker");
+    kit.policy("zebra", allow("s3:GetObject"));
+    kit.desired.roles.get_mut(&key("keep")).unwrap().description = "new".into();
+    assert_eq!(
+        names(&kit.plan()),
+        [
+            "create policy/default/zebra",
+            "update role/keep",
+            "delete orphan/default/role/reports",
+            "delete orphan/default/policy/bucket",
+        ]
+    );
+}
