@@ -3,6 +3,7 @@
 mod calls;
 mod deletes;
 mod denies;
+mod elsewhere;
 mod guards;
 pub(crate) mod kit;
 pub(crate) mod laws;

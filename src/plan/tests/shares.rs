@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 /// The world as `observe` shows it to a share.
-fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
+pub(super) fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
     let mut seen = live.clone();
     let narrowed = scope.narrowed(desired);
     let roles: BTreeSet<String> = narrowed.roles.values().map(|role| role.name.folded()).collect();

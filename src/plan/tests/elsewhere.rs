@@ -1,0 +1,225 @@
+//! What a share leaves to the others: each case with the one in which it need not.
+
+use super::kit::{Kit, allow, binding, declared, key};
+use super::rules::{apply, live_role, names, step};
+use super::shares::seen;
+use super::simulate;
+use crate::model::desired::Boundary;
+use crate::model::live::Observed;
+use crate::model::note::{Note, Severity};
+use crate::model::share::{Scope, Share};
+use crate::plan::{Options, Plan, confirm, plan};
+use crate::policy::Statement;
+use crate::policy::document::Kind;
+use serde_json::json;
+
+/// A share that has cluster `east` and one that has `west`.
+fn apart(kit: &Kit) -> (Share, Share) {
+    let home = |count: u32, cluster: &str| {
+        let shares = (0..count).filter_map(|index| Share::new(index, count));
+        shares.into_iter().find(|share| Scope::of(*share, &kit.desired).has_cluster(&key(cluster))).unwrap()
+    };
+    let count = (2..50).find(|count| home(*count, "east") != home(*count, "west")).unwrap();
+    (home(count, "east"), home(count, "west"))
+}
+
+fn with_findings(kit: &Kit, share: Share, findings: Vec<Note>) -> Plan {
+    let options = Options { share: Some(share), ..kit.options.clone() };
+    plan(&kit.desired, &seen(&kit.live, &kit.desired, &Scope::of(share, &kit.desired)), &options, findings)
+}
+
+fn of(kit: &Kit, share: Share) -> Plan {
+    with_findings(kit, share, Vec::new())
+}
+
+fn run(kit: &mut Kit, share: Share) {
+    let plan = of(kit, share);
+    assert_eq!(plan.refused, []);
+    simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+}
+
+fn waiting(plan: &Plan) -> Vec<String> {
+    plan.waiting.iter().map(ToString::to_string).collect()
+}
+
+fn why(plan: &Plan, address: &str) -> String {
+    let note = plan.notes.iter().find(|note| note.address == address && note.rule == "waiting");
+    note.unwrap_or_else(|| panic!("{address} does not wait: {plan:#?}")).text.clone()
+}
+
+fn unseen(plan: &Plan) -> Vec<&str> {
+    plan.unknown.iter().map(|item| item.address.as_str()).collect()
+}
+
+/// Role `a` in east and role `b` in west, both with policy `bucket`, which is the first one's share's.
+fn kit() -> (Kit, Share, Share) {
+    let mut kit = Kit::new();
+    for (name, cluster) in [("a", "east"), ("b", "west")] {
+        kit.role(name, |role| {
+            role.bindings = vec![binding(cluster, name)];
+            role.attach = [declared("bucket")].into();
+        });
+    }
+    kit.policy("bucket", allow("s3:GetObject"));
+    let (east, west) = apart(&kit);
+    (kit, east, west)
+}
+
+#[test]
+fn a_role_waits_for_the_policy_of_another_share() {
+    let (mut kit, east, west) = kit();
+    let first = of(&kit, west);
+    assert_eq!(waiting(&first), ["role/b", "service-account/west/apps/b"]);
+    assert_eq!(
+        why(&first, "role/b"),
+        format!("`policy/default/bucket` comes first: share {east} has it, which must run first")
+    );
+    assert!(first.leaves() && !first.is_empty(), "its provider is made already");
+    // nor is it made where the policy may be there
+    kit.account().policies_listed = Observed::Unknown("denied".into());
+    assert!(unseen(&of(&kit, west)).contains(&"role/b"));
+    kit.account().policies_listed = Observed::Present(());
+    run(&mut kit, east);
+    run(&mut kit, west);
+    assert!(!of(&kit, west).leaves() && of(&kit, west).is_empty());
+    // nor attached while it says something else
+    kit.role("c", |role| {
+        role.bindings = vec![binding("west", "c")];
+        role.attach = [declared("bucket")].into();
+    });
+    kit.policy("bucket", allow("s3:PutObject"));
+    assert_eq!(waiting(&of(&kit, west)), ["role/c", "service-account/west/apps/c"]);
+}
+
+#[test]
+fn a_role_waits_for_the_provider_of_another_share() {
+    let mut kit = Kit::new();
+    let (east, west) = apart(&kit);
+    kit.role("a", |role| role.bindings = vec![binding("east", "a"), binding("west", "a")]);
+    let plan = of(&kit, east);
+    assert!(why(&plan, "role/a").starts_with("`oidc-provider/default/west` comes first: share"));
+    kit.account().providers_listed = Observed::Unknown("denied".into());
+    assert!(unseen(&of(&kit, east)).contains(&"role/a"));
+    kit.account().providers_listed = Observed::Present(());
+    run(&mut kit, west);
+    assert_eq!(waiting(&of(&kit, east)), [""; 0]);
+    // the ServiceAccount in west is the other's, and waits for the role
+    assert!(why(&of(&kit, west), "service-account/west/apps/a").contains(&format!("share {east} has it")));
+}
+
+#[test]
+fn a_policy_changes_in_its_share_only_while_all_who_have_it_are_there() {
+    let (mut kit, east, _) = kit();
+    kit.desired.roles.remove(&key("b"));
+    run(&mut kit, east);
+    kit.policy("bucket", allow("s3:PutObject"));
+    assert_eq!(names(&of(&kit, east)), ["update policy/default/bucket"]);
+    // attached and as boundary are two uses
+    let arn = kit.account().policies.keys().next().unwrap().clone();
+    live_role(&mut kit, "a").role.permissions_boundary = Some(arn.clone());
+    kit.desired.roles.get_mut(&key("a")).unwrap().permissions_boundary = Boundary::Policy(arn.clone());
+    let uses = |kit: &mut Kit, count: u32| match kit.account().policies.get_mut(&arn) {
+        Some(Observed::Present(policy)) => policy.attachments = count,
+        other => panic!("{other:?}"),
+    };
+    uses(&mut kit, 2);
+    assert_eq!(names(&of(&kit, east)), ["update policy/default/bucket"]);
+    uses(&mut kit, 3);
+    assert!(why(&of(&kit, east), "policy/default/bucket").contains("3 uses, 2 of them here"));
+}
+
+/// Trust in a role of the kit.
+fn trusts(name: &str) -> Statement {
+    let value = json!({
+        "Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"AWS": format!("arn:aws:iam::111122223333:role/irsa/team/{name}")},
+    });
+    Statement::parse(value, Some(Kind::Trust)).unwrap()
+}
+
+#[test]
+fn a_role_waits_for_the_roles_of_another_share_that_it_comes_to_trust() {
+    let mut kit = Kit::new();
+    let (east, west) = apart(&kit);
+    kit.role("a", |role| role.bindings = vec![binding("east", "a")]);
+    kit.role("own", |role| role.bindings = vec![binding("east", "own")]);
+    kit.role("b", |role| role.bindings = vec![binding("west", "b")]);
+    let trusting = |kit: &mut Kit, names: &[&str]| {
+        kit.desired.roles.get_mut(&key("a")).unwrap().extra_trust = names.iter().map(|name| trusts(name)).collect();
+    };
+    trusting(&mut kit, &["own"]);
+    assert_eq!(waiting(&of(&kit, east)), [""; 0], "its own are made first");
+    trusting(&mut kit, &["own", "b"]);
+    let plan = of(&kit, east);
+    assert_eq!(waiting(&plan), ["role/a", "service-account/east/apps/a"]);
+    assert!(why(&plan, "role/a").contains(&format!("`role/b` comes first: share {west} has it")));
+    run(&mut kit, west);
+    assert_eq!(waiting(&of(&kit, east)), [""; 0]);
+    run(&mut kit, east);
+    // one that it trusts already and that is gone holds nothing up
+    kit.account().roles.remove("b");
+    kit.account().roster = Observed::Present(Vec::new());
+    kit.desired.roles.get_mut(&key("a")).unwrap().description = "new".into();
+    let plan = of(&kit, east);
+    assert!(!step(&plan, "role/a").fields.is_empty());
+    // where roles could not be listed none is known to be missing
+    trusting(&mut kit, &["own", "b", "a"]);
+    kit.account().roster = Observed::Unknown("denied".into());
+    assert_eq!(waiting(&of(&kit, east)), [""; 0]);
+}
+
+#[test]
+fn a_finding_is_told_by_the_share_that_has_the_object_and_any_other_by_all() {
+    let (kit, east, west) = kit();
+    let note = |address: &str| Note {
+        address: address.into(),
+        severity: Severity::Low,
+        rule: "IRSA000".into(),
+        origin: String::new(),
+        text: "text".into(),
+    };
+    let told = |share| -> Vec<String> {
+        let plan = with_findings(&kit, share, vec![note("role/b"), note("account/default")]);
+        plan.notes.into_iter().filter(|note| note.rule == "IRSA000").map(|note| note.address).collect()
+    };
+    assert_eq!(told(west), ["account/default", "role/b"]);
+    assert_eq!(told(east), ["account/default"]);
+}
+
+#[test]
+fn only_may_name_what_another_share_has() {
+    let (mut kit, east, _) = kit();
+    kit.options.only = vec!["role/b".into(), "service-account/west/*".into(), "role/nothing".into()];
+    let plan = of(&kit, east);
+    assert_eq!((plan.unmatched, plan.steps.len()), (vec!["role/nothing".to_owned()], 0));
+}
+
+#[test]
+fn a_share_says_nothing_of_clusters_that_are_not_its_business() {
+    let (mut kit, east, west) = kit();
+    kit.live.clusters.remove(&key("east"));
+    assert_eq!(unseen(&of(&kit, west)), [""; 0]);
+    assert!(unseen(&of(&kit, east)).contains(&"cluster/east"));
+    let (mut kit, _, west) = self::kit();
+    kit.role("b", |role| role.bindings = vec![binding("west", "b")]);
+    apply(&mut kit);
+    kit.live.clusters.remove(&key("west"));
+    assert!(unseen(&of(&kit, west)).contains(&"cluster/west"));
+}
+
+#[test]
+fn what_waits_counts_once_the_second_look_shows_it_too() {
+    let (kit, _, west) = kit();
+    let second = of(&kit, west);
+    let kept = |first: &Plan| waiting(&confirm(first, second.clone()));
+    assert_eq!(kept(&second), ["role/b", "service-account/west/apps/b"]);
+    let mut first = second.clone();
+    first.waiting.clear();
+    first.steps.clear();
+    assert_eq!(kept(&first), ["service-account/west/apps/b"], "the first look saw no difference");
+    let mut all = kit.clone();
+    first.steps = all.plan().steps;
+    assert_eq!(kept(&first), ["role/b", "service-account/west/apps/b"]);
+    first.steps.retain(|step| step.address.to_string() != "role/b");
+    assert_eq!(kept(&first), ["service-account/west/apps/b"]);
+}
