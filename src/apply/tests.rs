@@ -6,6 +6,7 @@ mod laws;
 mod order;
 mod stale;
 mod sweep;
+mod whose;
 
 use super::report::{Failure, Outcome, Report};
 use super::{Hands, Pace, apply, recheck};
