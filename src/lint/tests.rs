@@ -6,6 +6,7 @@ mod live;
 mod ordinary;
 mod pages;
 mod permissions;
+mod principals;
 mod trust;
 
 use super::RULES;

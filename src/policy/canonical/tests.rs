@@ -312,3 +312,21 @@ fn condition_values_are_a_set_of_texts() {
 }
 
 mod refusals;
+
+#[test]
+fn what_is_sent_has_its_elements_in_order() {
+    let text = r#"{"Version": "2012-10-17", "Statement": [{"Resource": "*", "Effect": "Allow", "Action": "s3:*"}], "Id": "x"}"#;
+    let sent = PolicyDocument::parse(text, Kind::Permissions).unwrap().minified();
+    let at = |element: &str| sent.find(element).unwrap();
+    assert!(at("\"Id\"") < at("\"Statement\"") && at("\"Statement\"") < at("\"Version\""), "{sent}");
+}
+
+#[test]
+fn every_provider_of_a_list_is_seen() {
+    let arns = ["one", "two"].map(|name| format!("arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/{name}"));
+    let statement = trust(json!({"Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": arns}}));
+    let document = PolicyDocument::live(&policy(&json!([statement])).to_string());
+    let issuers: Vec<String> = document.federated_issuers().into_iter().collect();
+    assert_eq!(issuers, ["oidc.example.com/id/one", "oidc.example.com/id/two"]);
+    assert_eq!(document.statements()[0].federated_providers(), arns);
+}

@@ -242,3 +242,32 @@ fn size_is_counted_without_white_space_wherever_it_stands() {
     assert_eq!(read.size(), r#"{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::ab_"}}"#.len());
     assert_eq!(read.text(), text);
 }
+
+/// What is refused of a trust statement with this AWS principal.
+fn named(principal: &str) -> Vec<String> {
+    let statement =
+        format!(r#"{{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {{"AWS": "{principal}"}}}}"#);
+    match PolicyDocument::parse(&format!(r#"{{"Version": "2012-10-17", "Statement": [{statement}]}}"#), Kind::Trust) {
+        Ok(_) => Vec::new(),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+#[test]
+fn a_unique_id_is_told_from_a_word() {
+    assert_eq!(named("AROAEXAMPLEID000"), [""; 0], "16 letters and digits");
+    for word in ["AROAEXAMPLEID00", "BROAEXAMPLEID0000", "AROAEXAMPLE-ID-000", "administrators-of-all"] {
+        assert!(named(word).concat().contains("is no AWS principal"), "{word}: {:?}", named(word));
+    }
+}
+
+#[test]
+fn the_last_character_that_iam_takes_is_taken() {
+    let resource = |c: char| {
+        let statement =
+            format!(r#"{{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::a{c}/*"}}"#);
+        let text = format!(r#"{{"Version": "2012-10-17", "Statement": [{statement}]}}"#);
+        PolicyDocument::parse(&text, Kind::Permissions).is_ok()
+    };
+    assert!(resource('\u{ff}') && !resource('\u{100}'));
+}
