@@ -220,3 +220,13 @@ fn a_policy_does_not_wait_for_a_role_that_only_changes_otherwise() {
     assert_eq!(step(&plan, "policy/default/bucket").needs, []);
     assert_eq!(calls(&plan, "policy/default/bucket"), ["iam:CreatePolicyVersion"]);
 }
+
+#[test]
+fn trust_is_exchanged_in_one_call_where_no_permission_changes() {
+    let mut kit = applied();
+    for names in [["worker", "second"], ["second", "third"]] {
+        reports(&mut kit, |role| role.bindings = names.map(|name| binding("east", name)).into());
+        assert_eq!(calls(&kit.plan(), "role/reports"), ["iam:UpdateAssumeRolePolicy"]);
+        apply(&mut kit);
+    }
+}
