@@ -3,6 +3,7 @@
 use super::change::{Action, ResourceChange};
 use super::draft::{Draft, Hold};
 use super::step::Step;
+use super::weave;
 use crate::model::address::Address;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,7 +20,7 @@ pub(crate) fn hold_dependents(draft: &mut Draft) -> BTreeSet<Address> {
     let mut next: BTreeSet<Address> = draft.steps.values().filter(is_held).map(|step| step.address.clone()).collect();
     while let Some(address) = next.pop_first() {
         let Some(step) = draft.steps.remove(&address) else { continue };
-        let Some(need) = step.needs.into_iter().find(|need| draft.held.contains_key(need)) else { continue };
+        let Some(need) = step.needs.iter().find(|need| draft.held.contains_key(need)).cloned() else { continue };
         held.insert(address.clone());
         next.extend(dependents.remove(&address).into_iter().flatten());
         match draft.held.get(&need).cloned() {
@@ -27,7 +28,10 @@ pub(crate) fn hold_dependents(draft: &mut Draft) -> BTreeSet<Address> {
                 let why = format!("`{need}`, which it depends on, is refused");
                 draft.refuse(&address, why, format!("mend `{need}` first"));
             }
-            Some(Hold::Waits(why)) => draft.wait(&address, None, format!("`{need}` comes first: {why}")),
+            Some(Hold::Waits(why)) => {
+                draft.wait(&address, None, format!("`{need}` comes first: {why}"));
+                next.extend(weave::follow(draft, &step));
+            }
             Some(Hold::Unknown) | None => {
                 draft.unseen(&address, format!("`{need}`, which it depends on, could not be seen"));
             }

@@ -4,7 +4,7 @@
 use super::change::ResourceChange;
 use super::draft::Draft;
 use super::order::reaches;
-use super::step::Part;
+use super::step::{Part, Step};
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
@@ -61,6 +61,25 @@ pub(crate) fn weave(draft: &mut Draft) {
     }
 }
 
+/// Has the policies of a role that waits wait for it, where someone is to leave them: they must not give more before.
+/// Names them.
+pub(crate) fn follow(draft: &mut Draft, waits: &Step) -> Vec<Address> {
+    let ResourceChange::Role(change) = &waits.change else { return Vec::new() };
+    let Some(before) = change.before() else { return Vec::new() };
+    let leaves = |arn: &PolicyArn| {
+        let after = change.after().filter(|after| after.attached.contains(arn)).map(|after| &after.trust);
+        after.is_none_or(|after| before.trust != *after && !matches!(narrow::way(&before.trust, after), Way::Widens))
+    };
+    let left = |step: &&mut Step| changed(step).is_some_and(|(_, arn)| before.attached.contains(arn) && leaves(arn));
+    let steps = draft.steps.values_mut().filter(left);
+    steps
+        .map(|step| {
+            step.needs.push(waits.address.clone());
+            step.address.clone()
+        })
+        .collect()
+}
+
 /// A policy that changes, and a role that changes and has it attached before.
 struct Pair {
     policy: Address,
@@ -95,11 +114,7 @@ pub(crate) fn has_pairs(draft: &Draft) -> bool {
 fn pairs(draft: &Draft) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for step in draft.steps.values() {
-        let changed = step.parts.iter().find_map(|part| match &part.call {
-            Call::Iam(account, IamCall::CreatePolicyVersion { arn, .. }) => Some((account, arn)),
-            _ => None,
-        });
-        let Some((account, arn)) = changed else { continue };
+        let Some((account, arn)) = changed(step) else { continue };
         for other in draft.steps.values() {
             let ResourceChange::Role(change) = &other.change else { continue };
             let Some(before) = change.before().filter(|before| before.attached.contains(arn)) else { continue };
@@ -114,6 +129,14 @@ fn pairs(draft: &Draft) -> Vec<Pair> {
         }
     }
     pairs
+}
+
+/// The policy whose document a step changes.
+fn changed(step: &Step) -> Option<(&Key, &PolicyArn)> {
+    step.parts.iter().find_map(|part| match &part.call {
+        Call::Iam(account, IamCall::CreatePolicyVersion { arn, .. }) => Some((account, arn)),
+        _ => None,
+    })
 }
 
 /// `later` waits for `earlier`.

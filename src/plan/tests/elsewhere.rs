@@ -223,3 +223,39 @@ fn what_waits_counts_once_the_second_look_shows_it_too() {
     first.steps.retain(|step| step.address.to_string() != "role/b");
     assert_eq!(kept(&first), ["service-account/west/apps/b"]);
 }
+
+#[test]
+fn a_policy_waits_with_the_role_that_someone_is_to_leave() {
+    let mut kit = Kit::new();
+    let (east, west) = apart(&kit);
+    kit.role("b", |role| {
+        role.bindings = vec![binding("east", "leaves")];
+        role.attach = [declared("bucket")].into();
+    });
+    kit.policy("bucket", allow("s3:GetObject"));
+    apply(&mut kit);
+    kit.policy("bucket", allow("s3:PutObject"));
+    kit.policy("fresh", allow("sqs:SendMessage"));
+    kit.role("a", |role| {
+        role.bindings = vec![binding("west", "a")];
+        role.attach = [declared("fresh")].into();
+    });
+    let declare = |kit: &mut Kit, names: &[&str]| {
+        let role = kit.desired.roles.get_mut(&key("b")).unwrap();
+        role.bindings = names.iter().map(|name| binding("east", name)).collect();
+        role.attach = [declared("bucket"), declared("fresh")].into();
+    };
+    let held = ["policy/default/bucket", "role/b", "service-account/east/apps/comes"];
+    declare(&mut kit, &["comes"]);
+    let plan = of(&kit, east);
+    assert_eq!(waiting(&plan), held, "who leaves would have what the policy gives from now on");
+    assert!(why(&plan, "policy/default/bucket").contains("`role/b` comes first"));
+    declare(&mut kit, &["comes", "leaves"]);
+    let plan = of(&kit, east);
+    assert_eq!(waiting(&plan), held[1..], "nobody leaves");
+    declare(&mut kit, &["comes"]);
+    run(&mut kit, west);
+    assert_eq!(waiting(&of(&kit, east)), [""; 0]);
+    run(&mut kit, east);
+    assert_eq!(kit.plan().steps, []);
+}
