@@ -195,6 +195,12 @@ fn that_we_made_an_object_is_never_inferred() {
     let plan = kit.plan();
     let (to, force) = applies(&plan);
     assert_eq!((to.annotations.get(CREATED).map(String::as_str), force), (Some("true"), false));
+    // we hold other fields of it, and not that one
+    let item = live_account(&mut kit, "east", "worker");
+    item.annotations.remove(CREATED);
+    item.managers[0].annotations.remove(CREATED);
+    let plan = kit.plan();
+    assert!(!applies(&plan).0.annotations.contains_key(CREATED));
     // made bare by someone else, and nobody is known to hold anything
     let item = live_account(&mut kit, "east", "worker");
     item.labels.clear();

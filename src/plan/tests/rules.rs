@@ -337,6 +337,7 @@ fn a_missing_namespace_and_annotate_without_an_object_wait() {
     assert_eq!(waiting, ["service-account/east/apps/later", "service-account/west/apps/later"]);
     assert!(names(&plan).contains(&"create role/late".to_owned()));
     assert_eq!(plan.summary().waiting, 2);
+    assert!(!plan.leaves(), "no IAM object waits");
 }
 
 #[test]
