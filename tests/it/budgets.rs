@@ -204,7 +204,7 @@ fn which_way_was_taken_and_why_is_told_where_it_is_asked_for() {
     bench.set("IRSA_TEST_SPEED", "1");
     let told = bench.ends(0, &["plan", "-v"]);
     assert!(told.stderr.contains("account/one: 60 roles in bulk: 1 page of "), "{told}");
-    assert!(told.stderr.contains(" s, one by one 3.0 s"), "{told}");
+    assert!(told.stderr.contains(" s, one by one 3.1 s"), "{told}");
     bench.set("IRSA_TEST_SPEED", "20");
     let bulk = Match::on("iam", "GetAccountAuthorizationDetails");
     world.with(|sandbox| sandbox.gate().fault(Stage::Before, bulk, Fault::Deny, None));
