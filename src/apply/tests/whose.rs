@@ -33,12 +33,12 @@ fn policy(live: &mut Live, change: impl FnOnce(&mut LivePolicy)) {
 }
 
 /// The step is stale for this reason, in the look over all and in its own, and nothing of it is written.
-async fn is_stale(world: &World, plan: &Plan, address: &str, word: &str) {
+async fn is_stale(world: &World, plan: &Plan, address: &str, says: &str) {
     let stale = rechecked(world, plan).await;
-    assert!(stale.iter().any(|item| item.address == address && item.why.contains(word)), "{word}: {stale:?}");
+    assert!(stale.iter().any(|item| item.address == address && item.why.contains(says)), "{says}: {stale:?}");
     let report = run(world, plan).await;
     let failed = failure(&report, address);
-    assert!(failed.stale && failed.why.contains(word), "{failed:?}");
+    assert!(failed.stale && failed.why.contains(says), "{failed:?}");
     assert_eq!(failed.done, [""; 0]);
 }
 

@@ -94,7 +94,7 @@ fn both_ends_of_an_inline_policy_with_denies_must_fit_at_once() {
     let wide = |kit: &mut Kit, letter: char| {
         reports(kit, |role| drop(role.inline.insert(PolicyName::parse("wide").unwrap(), mixed(letter, 2_500))));
         reports(kit, |role| {
-            drop(role.inline.insert(PolicyName::parse("beside").unwrap(), allow(&format!("s3:{letter}"))))
+            role.inline.insert(PolicyName::parse("beside").unwrap(), allow(&format!("s3:{letter}")));
         });
     };
     wide(&mut kit, 'a');
