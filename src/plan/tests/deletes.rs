@@ -2,7 +2,7 @@
 
 use super::kit::{Kit, NOW, allow, binding, declared, key};
 use super::rules::{applied, apply, live_account, live_role, manager, names, refused, step};
-use crate::ids::IssuerUrl;
+use crate::ids::{IssuerUrl, ProviderArn};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{ClusterState, Manage};
 use crate::model::live::{LiveProvider, Observed};
@@ -40,7 +40,7 @@ fn with_outside(subject: &str) -> Kit {
     let url = IssuerUrl::parse("https://ci.example.com").unwrap();
     let provider = Provider { url, audiences: ["sts.amazonaws.com".to_owned()].into(), tags: [].into() };
     let live = LiveProvider { provider, thumbprints: Vec::new() };
-    let arn = "arn:aws:iam::111122223333:oidc-provider/ci.example.com".parse().unwrap();
+    let arn = ProviderArn::parse("arn:aws:iam::111122223333:oidc-provider/ci.example.com").unwrap();
     kit.account().providers.insert(arn, Observed::Present(live));
     kit.desired.roles.get_mut(&key("reports")).unwrap().extra_trust = vec![outside(subject)];
     apply(&mut kit);
@@ -254,4 +254,15 @@ fn makers_come_before_deletes_and_each_kind_in_its_turn() {
             "delete orphan/default/policy/bucket",
         ]
     );
+}
+
+#[test]
+fn a_provider_that_cannot_be_read_may_be_one_of_ours() {
+    let mut kit = applied();
+    let arn = ProviderArn::parse("arn:aws:iam::111122223333:oidc-provider/ci.example.com").unwrap();
+    kit.account().providers.insert(arn, Observed::Unknown("AccessDenied".into()));
+    let plan = kit.plan();
+    let unseen: Vec<_> = plan.unknown.iter().map(|item| (item.address.as_str(), item.why.as_str())).collect();
+    assert_eq!(unseen, [("orphan/default/oidc-provider/ci.example.com", "AccessDenied")]);
+    assert!(!plan.complete());
 }
