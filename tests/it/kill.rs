@@ -3,7 +3,6 @@
 use crate::support::fleet::{CLUSTERS, Fleet, MADE, Scene, same};
 use crate::support::moments::{Moment, Others, PATIENCE, Watch, Write, pause};
 use crate::support::program::{Running, tell};
-use irsa_sandbox::kubernetes::Record;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -133,12 +132,10 @@ fn wait(reached: &Receiver<()>, running: &mut Running) -> bool {
 /// The ServiceAccounts that were made, and not marked as made by irsa: a kill between the two leaves them like those
 /// that someone else made, and irsa does not guess. They are released, not deleted, once they are no longer declared.
 fn unmarked(scene: &Scene) -> Vec<(&'static str, &'static str)> {
-    let carried_out = |record: &Record, name: &str| {
-        record.call.verb == "patch" && record.call.name == name && record.outcome.is_some_and(|code| code < 300)
-    };
+    let state = scene.state();
     let made_only = |(cluster, name): &(&str, &str)| {
-        let log = scene.world.cluster(cluster).gate().log();
-        log.iter().filter(|record| carried_out(record, name)).count() == 1
+        let made = state["service-accounts"][*cluster].get(format!("apps/{name}"));
+        made.is_some_and(|object| object["annotations"].get("irsa/created").is_none())
     };
     MADE.into_iter().filter(made_only).collect()
 }
