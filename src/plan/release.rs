@@ -27,7 +27,7 @@ const FOREIGN_MARKS: [&str; 6] = [
 
 /// Plans what is ours and undeclared, or everything that is ours when all goes away.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    let declared: HashSet<Spot<'_>> = managed(site).filter(|_| !site.options.destroy).map(|(spot, _)| spot).collect();
+    let declared: HashSet<Spot<'_>> = managed(site).filter(|_| !site.options.destroy).map(|item| item.spot).collect();
     let trusted: HashSet<Spot<'_>> = site
         .exact_bindings()
         .filter(|(binding, _)| binding.manage == Manage::None && !site.options.destroy)

@@ -7,7 +7,7 @@ use super::site::{Issuer, Site, Spot, exact};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, KubernetesCall};
-use crate::model::desired::{Binding, Manage, Role, Subject};
+use crate::model::desired::{Binding, Manage, Role};
 use crate::model::live::{Extent, LiveCluster, LiveServiceAccount, Observed};
 use crate::model::marks::{
     ADDRESS, AUDIENCE, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark, field_manager,
@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 
 /// One declared object that irsa looks after.
 pub(crate) struct Managed<'a> {
+    pub spot: Spot<'a>,
     pub role_key: &'a Key,
     pub role: &'a Role,
     pub binding: &'a Binding,
@@ -25,20 +26,20 @@ pub(crate) struct Managed<'a> {
 }
 
 /// The declared objects that irsa looks after, in clusters that are there.
-pub(crate) fn managed<'a>(site: &Site<'a>) -> impl Iterator<Item = (Spot<'a>, Managed<'a>)> {
+pub(crate) fn managed<'a>(site: &Site<'a>) -> impl Iterator<Item = Managed<'a>> {
     site.desired.roles.iter().flat_map(|(role_key, role)| {
         let arn = site.role_arn(role);
         let here = |binding: &Binding| !matches!(site.issuer(&binding.cluster), Issuer::Gone(_));
         exact(role)
             .filter(move |(binding, _)| binding.manage != Manage::None && here(binding))
-            .map(move |(binding, spot)| (spot, Managed { role_key, role, binding, arn: arn.clone() }))
+            .map(move |(binding, spot)| Managed { spot, role_key, role, binding, arn: arn.clone() })
     })
 }
 
 /// Plans every declared ServiceAccount.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    for (spot, item) in managed(site) {
-        let address = spot.address();
+    for item in managed(site) {
+        let address = item.spot.address();
         if !site.has(&address) {
             continue;
         }
@@ -47,7 +48,7 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
             draft.hold(&address, Hold::Unknown);
             continue;
         };
-        match look(cluster, &item.binding.subject) {
+        match look(cluster, item.spot) {
             Look::Present(live) => existing(site, draft, &address, &item, live),
             Look::Absent => missing(site, draft, &address, &item),
             Look::NoNamespace => wait(draft, &address, &item, "its namespace is not there yet"),
@@ -63,10 +64,7 @@ enum Look<'a> {
     Unknown(String),
 }
 
-fn look<'a>(cluster: &'a LiveCluster, subject: &Subject) -> Look<'a> {
-    let Subject::Exact(namespace, name) = subject else {
-        return Look::Unknown("it is a pattern".to_owned());
-    };
+fn look<'a>(cluster: &'a LiveCluster, Spot { namespace, name, .. }: Spot<'_>) -> Look<'a> {
     let namespace_seen = cluster.namespaces.get(namespace);
     match cluster.service_accounts.get(&(namespace.clone(), name.clone())) {
         Some(Observed::Present(live)) => Look::Present(live),
@@ -100,7 +98,7 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed
 
 /// The labels and annotations that it should have from us.
 fn wanted(site: &Site<'_>, address: &Address, item: &Managed<'_>) -> Option<ServiceAccount> {
-    let Subject::Exact(namespace, name) = &item.binding.subject else { return None };
+    let Spot { namespace, name, .. } = item.spot;
     let arn = item.arn.as_ref()?;
     let Binding { audience, token_expiration, sts_regional_endpoints, .. } = item.binding;
     let mut annotations =

@@ -67,8 +67,7 @@ pub(crate) fn follow(draft: &mut Draft, waits: &Step) -> Vec<Address> {
     let ResourceChange::Role(change) = &waits.change else { return Vec::new() };
     let Some(before) = change.before() else { return Vec::new() };
     let leaves = |arn: &PolicyArn| {
-        let after = change.after().filter(|after| after.attached.contains(arn)).map(|after| &after.trust);
-        after.is_none_or(|after| before.trust != *after && !matches!(narrow::way(&before.trust, after), Way::Widens))
+        keeps(change.after(), arn).is_none_or(|after| way(before, after).is_some_and(|way| !matches!(way, Way::Widens)))
     };
     let left = |step: &&mut Step| changed(step).is_some_and(|(_, arn)| before.attached.contains(arn) && leaves(arn));
     let steps = draft.steps.values_mut().filter(left);
@@ -93,8 +92,7 @@ struct Pair {
 impl Pair {
     /// How trust changes while the policy stays attached; nothing if it does not.
     fn way(&self) -> Option<Way> {
-        let after = self.after.as_ref().filter(|after| after.attached.contains(&self.arn))?;
-        (self.before.trust != after.trust).then(|| narrow::way(&self.before.trust, &after.trust))
+        keeps(self.after.as_ref(), &self.arn).and_then(|after| way(&self.before, after))
     }
 
     fn narrow_to(&self, trust: &PolicyDocument) -> IamCall {
@@ -104,6 +102,16 @@ impl Pair {
     fn detach(&self) -> IamCall {
         IamCall::Detach { name: self.before.name.clone(), arn: self.arn.clone() }
     }
+}
+
+/// The role as it will be, if it is still there and has the policy attached.
+fn keeps<'r>(after: Option<&'r Role>, arn: &PolicyArn) -> Option<&'r Role> {
+    after.filter(|after| after.attached.contains(arn))
+}
+
+/// How trust changes; nothing if it does not.
+fn way(before: &Role, after: &Role) -> Option<Way> {
+    (before.trust != after.trust).then(|| narrow::way(&before.trust, &after.trust))
 }
 
 /// Whether there is anything to order.
