@@ -262,3 +262,30 @@ async fn a_role_of_the_same_name_in_another_account_is_another_role() {
     assert!(report.succeeded(), "{report:#?}");
     assert!(!copy.live().accounts[&key("default")].roles.contains_key("reports"));
 }
+
+#[tokio::test]
+async fn whose_a_role_may_be_is_told_by_the_change_of_its_own_account() {
+    let mut kit = two_accounts();
+    kit.role("afar", |role| {
+        role.name = "reports".parse().unwrap();
+        role.account = key("other");
+        role.bindings = vec![binding("east", "afar")];
+    });
+    let world = world_of(&kit).await;
+    let theirs = |account: &'static str| {
+        move |live: &mut Live| match live.accounts.get_mut(&key(account)).unwrap().roles.get_mut("reports") {
+            Some(Observed::Present(role)) => drop(role.role.tags.insert(OWNER.into(), "theirs".into())),
+            other => panic!("{other:?}"),
+        }
+    };
+    // the one in the other account is taken over from `theirs`; the one here is not
+    world.change(theirs("other"));
+    kit.desired.roles.get_mut(&key("afar")).unwrap().adopt = Adopt::From(key("theirs"));
+    kit.desired.roles.get_mut(&key("reports")).unwrap().description = "new".into();
+    let plan = planned(&kit, &world).await;
+    let good = World::new(world.live());
+    let report = run(&good, &plan).await;
+    assert!(report.succeeded(), "{report:#?}");
+    world.change(theirs("default"));
+    is_stale(&world, &plan, "role/reports", "it belongs to `theirs` now").await;
+}

@@ -53,6 +53,21 @@ fn only_patterns_of_the_subject_are_taken_for_open_subjects() {
 }
 
 #[test]
+fn only_who_is_let_in_as_the_default_service_account_is_told_of() {
+    let told = |conditions: Value| {
+        let mut statement = allow(&json!({"Federated": provider(EAST)}), "sts:AssumeRoleWithWebIdentity");
+        statement["Condition"] = conditions;
+        found(&statement, "IRSA023")
+    };
+    let (sub, aud) = (format!("{EAST}:sub"), format!("{EAST}:aud"));
+    let (web, default) = ("system:serviceaccount:apps:web", "system:serviceaccount:apps:default");
+    assert!(told(json!({"StringEquals": {&sub: [web, default], &aud: "sts.amazonaws.com"}})));
+    let but = json!({"StringEquals": {&sub: web, &aud: "sts.amazonaws.com"}, "StringNotEquals": {&sub: default}});
+    assert!(!told(but), "all but that one");
+    assert!(!told(json!({"StringEquals": {&sub: web, &aud: default}})), "another claim");
+}
+
+#[test]
 fn a_live_policy_of_ours_that_is_not_as_declared_is_looked_at() {
     let everything = || document(&json!({"Effect": "Allow", "Action": "*", "Resource": "*"}));
     let mut kit = Kit::new();

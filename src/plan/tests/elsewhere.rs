@@ -108,6 +108,21 @@ fn a_role_waits_for_the_provider_of_another_share() {
 }
 
 #[test]
+fn whether_the_provider_of_another_share_is_there_may_be_unknown() {
+    let mut kit = Kit::new();
+    let (east, _) = apart(&kit);
+    kit.role("c", |role| role.bindings = vec![binding("east", "c")]);
+    run(&mut kit, east);
+    kit.role("a", |role| role.bindings = vec![binding("east", "a"), binding("west", "a")]);
+    assert!(why(&of(&kit, east), "role/a").starts_with("`oidc-provider/default/west` comes first: share"));
+    // east's own was read, whatever became of the list
+    kit.account().providers_listed = Observed::Unknown("denied".into());
+    let plan = of(&kit, east);
+    assert!(!unseen(&plan).contains(&"oidc-provider/default/east"));
+    assert!(unseen(&plan).contains(&"role/a"), "{:?}", waiting(&plan));
+}
+
+#[test]
 fn a_policy_changes_in_its_share_only_while_all_who_have_it_are_there() {
     let (mut kit, east, _) = kit();
     kit.desired.roles.remove(&key("b"));

@@ -5,7 +5,7 @@ use super::rules::{applied, apply, live_account, live_role, names};
 use crate::ids::PolicyName;
 use crate::model::desired::{Adopt, Manage};
 use crate::model::live::{Access, Observed};
-use crate::model::marks::{ADDRESS, OWNER};
+use crate::model::marks::{ADDRESS, CREATED, OWNER};
 use crate::plan::saved::{Stale, recheck};
 use crate::plan::{PlanV1, confirm};
 use serde_json::json;
@@ -134,6 +134,45 @@ fn a_file_whose_objects_differ_in_more_than_the_named_fields_contradicts_itself(
 }
 
 #[test]
+fn a_named_field_says_what_the_objects_say_on_both_sides() {
+    let mut kit = applied();
+    kit.desired.roles.get_mut(&key("reports")).unwrap().description = "ours".into();
+    let good = saved(&mut kit);
+    let said = "the saved plan contradicts itself about field `description`";
+    let mut before = good.clone();
+    before.changes[0].before["description"] = json!("shown");
+    assert_eq!(stale(&before, &mut kit), said);
+    let mut after = good.clone();
+    after.changes[0].after["description"] = json!("shown");
+    assert_eq!(stale(&after, &mut kit), said);
+    assert_eq!(left(&good, &mut kit), ["update role/reports"]);
+}
+
+#[test]
+fn of_what_is_refused_since_only_a_place_counts_for_what_is_done_already() {
+    let mut kit = applied();
+    kit.desired.roles.get_mut(&key("reports")).unwrap().description = "ours".into();
+    let file = saved(&mut kit);
+    apply(&mut kit);
+    // a role of another is refused, which says nothing of this one
+    let other = applied();
+    live_role(&mut kit, "keep").role.tags.clear();
+    assert!(kit.plan().refused.iter().any(|item| item.address == "role/keep"));
+    assert_eq!(left(&file, &mut kit), [""; 0]);
+    // nor does a place that was refused when the plan was made
+    *live_role(&mut kit, "keep") = live_role(&mut other.clone(), "keep").clone();
+    let wrong = || Access::Wrong("another server".into(), "check the context".into());
+    kit.cluster("west").api = wrong();
+    kit.role("far", |role| role.bindings = vec![super::kit::binding("west", "far")]);
+    let place = |kit: &mut Kit| kit.plan().refused.into_iter().find(|item| item.address == "cluster/west");
+    let refused = place(&mut kit).expect("west is refused");
+    let mut known = file.clone();
+    known.refused.push(saved(&mut kit).refused.into_iter().find(|item| item.address == refused.address).unwrap());
+    assert_eq!(left(&known, &mut kit), [""; 0]);
+    assert_eq!(stale(&file, &mut kit), format!("`cluster/west` cannot be used: {}", refused.why));
+}
+
+#[test]
 fn what_cannot_be_seen_or_waits_now_says_why() {
     let mut kit = fresh();
     let mut file = saved(&mut kit);
@@ -161,6 +200,16 @@ fn what_the_configuration_no_longer_asks_for_is_stale_and_what_is_gone_is_done()
     kit.desired.roles.remove(&key("reports"));
     kit.account().roles.remove("reports");
     assert_eq!(stale(&file, &mut kit), "the configuration no longer asks for it");
+    // a ServiceAccount that was to be let go, and is gone altogether, has nothing of ours
+    let mut kit = applied();
+    let spot = ("apps".parse().unwrap(), "keep".parse().unwrap());
+    drop(live_account(&mut kit, "east", "keep").annotations.remove(CREATED));
+    kit.desired.roles.remove(&key("keep"));
+    let mut file = saved(&mut kit);
+    file.changes.retain(|change| change.address == "service-account/east/apps/keep");
+    assert_eq!(left(&file, &mut kit), ["update service-account/east/apps/keep"]);
+    kit.cluster("east").service_accounts.remove(&spot);
+    assert_eq!(left(&file, &mut kit), [""; 0]);
     // a delete that someone has carried out
     let mut kit = applied();
     kit.desired.roles.remove(&key("reports"));
