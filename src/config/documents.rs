@@ -9,8 +9,9 @@ use super::source::{Source, Sources, beside};
 use super::templates::{Fault, Variables, is_template};
 use crate::model::origin::Origin;
 use crate::policy::document::Kind;
+use crate::policy::parse::{Entry, Node, Shape};
 use crate::policy::{PolicyDocument, Statement};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -133,7 +134,7 @@ impl<'a> Documents<'a> {
                 wrong = true;
                 continue;
             }
-            match Statement::parse(value, Some(kind)) {
+            match Statement::read(&value, Some(kind)) {
                 Ok(statement) => statements.push(statement),
                 Err(error) => {
                     wrong = true;
@@ -145,29 +146,41 @@ impl<'a> Documents<'a> {
     }
 
     /// A value with its templates filled in.
-    fn fill(&mut self, value: &Value, origin: &Origin, variables: &Variables) -> Value {
-        match value {
-            Value::String(text) => Value::String(self.fill_text(text, origin, variables)),
-            Value::Array(list) => Value::Array(list.iter().map(|item| self.fill(item, origin, variables)).collect()),
+    fn fill<'v>(&mut self, value: &'v Value, origin: &Origin, variables: &Variables) -> Node<'v> {
+        let shape = match value {
+            Value::String(text) => Shape::Text(self.fill_text(text, origin, variables)),
+            Value::Array(list) => Shape::List(list.iter().map(|item| self.fill(item, origin, variables)).collect()),
             Value::Object(object) => {
-                let entries = object
-                    .iter()
-                    .map(|(key, value)| (self.fill_text(key, origin, variables), self.fill(value, origin, variables)));
-                Value::Object(entries.collect::<Map<String, Value>>())
+                let mut entries: Vec<Entry<'v>> = Vec::with_capacity(object.len());
+                for (key, value) in object {
+                    let entry = Entry {
+                        key: self.fill_text(key, origin, variables),
+                        at: None,
+                        value: self.fill(value, origin, variables),
+                    };
+                    if entries.iter().any(|other| other.key == entry.key && !entry.key.is_empty()) {
+                        let message = format!("`{}` is there twice once its template is filled in", entry.key);
+                        self.list.push(Diagnostic::at(origin, message));
+                    }
+                    entries.push(entry);
+                }
+                Shape::Object(entries)
             }
-            other => other.clone(),
-        }
+            other => return Node::of(other),
+        };
+        Node { at: None, shape }
     }
 
-    fn fill_text(&mut self, text: &str, origin: &Origin, variables: &Variables) -> String {
+    fn fill_text<'v>(&mut self, text: &'v str, origin: &Origin, variables: &Variables) -> Cow<'v, str> {
         if !is_template(text) {
-            return text.to_owned();
+            return text.into();
         }
-        variables.render(text).unwrap_or_else(|faults| {
+        let filled = variables.render(text).unwrap_or_else(|faults| {
             let inside = Inside::of(self.sources, origin, text);
             self.list.extend(faults.into_iter().map(|fault| told(fault, |span| inside.origin(span))));
             String::new()
-        })
+        });
+        filled.into()
     }
 }
 

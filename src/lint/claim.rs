@@ -2,7 +2,6 @@
 
 use crate::model::pattern::Pattern;
 use crate::policy::canonical::{CanonicalStatement, Choice, Operator, Principal, Quantifier};
-use std::collections::BTreeSet;
 
 /// How the subject of every `ServiceAccount` begins.
 const SUBJECT: &str = "system:serviceaccount:";
@@ -14,7 +13,7 @@ pub(super) struct Claim<'a> {
     /// Host and path of the issuer, however it is dressed up in the key.
     pub issuer: String,
     pub name: String,
-    pub values: &'a BTreeSet<String>,
+    pub values: &'a [String],
     /// What is wrong with the form of the key.
     pub dress: Option<&'static str>,
 }
@@ -28,7 +27,7 @@ impl<'a> Claim<'a> {
             .collect()
     }
 
-    fn of(operator: &'a Operator, key: &'a str, values: &'a BTreeSet<String>) -> Option<Self> {
+    fn of(operator: &'a Operator, key: &'a str, values: &'a [String]) -> Option<Self> {
         let (dressed, name) = key.rsplit_once(':')?;
         let (issuer, mut dress) = if let Some((_, issuer)) = dressed.split_once(":oidc-provider/") {
             (issuer, Some("begins with an ARN"))

@@ -3,7 +3,6 @@
 use super::{Check, Found, Notes, Place};
 use crate::model::note::Severity;
 use crate::policy::{PolicyDocument, Statement};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -64,7 +63,7 @@ impl fmt::Display for Name<'_> {
 }
 
 fn sid(statement: &Statement) -> Option<&str> {
-    statement.value().get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty())
+    statement.sid().filter(|sid| !sid.is_empty())
 }
 
 /// IRSA042

@@ -8,7 +8,6 @@ use crate::model::note::Severity;
 use crate::model::pattern::Pattern;
 use crate::policy::canonical::{CanonicalStatement, Choice, Effect};
 use crate::policy::{PolicyDocument, Statement};
-use std::collections::BTreeSet;
 
 /// The statements of a policy.
 pub(super) struct Site<'a> {
@@ -96,7 +95,7 @@ fn any_resource(resource: &str) -> bool {
 }
 
 /// The patterns of the actions; none under `NotAction`, which is a finding of its own.
-fn actions(body: &CanonicalStatement) -> Option<&BTreeSet<String>> {
+fn actions(body: &CanonicalStatement) -> Option<&[String]> {
     match &body.actions {
         Choice::Only(set) => Some(set),
         Choice::AllBut(_) => None,
@@ -116,7 +115,7 @@ fn covers(body: &CanonicalStatement, action: &str) -> bool {
 /// Whether a condition on a key of which this is the beginning limits the statement.
 fn limited_by(body: &CanonicalStatement, keys: &[&str]) -> bool {
     let limiting = body.conditions.iter().filter(|(operator, _)| claim::names(operator));
-    limiting.flat_map(|(_, block)| block.keys()).any(|key| keys.iter().any(|begin| key.starts_with(begin)))
+    limiting.flat_map(|(_, block)| block).any(|(key, _)| keys.iter().any(|begin| key.starts_with(begin)))
 }
 
 /// IRSA030

@@ -2,7 +2,6 @@
 //! before the first permission comes until after the last has gone.
 
 use crate::ids::PolicyName;
-use crate::policy::narrow;
 use crate::policy::{PolicyDocument, Statement};
 
 /// When a part of the way is gone.
@@ -98,8 +97,8 @@ fn split(document: &PolicyDocument) -> (Vec<Statement>, Vec<Statement>) {
     let unnamed = |statement: Statement| {
         let mut value = statement.value().clone();
         value.as_object_mut().and_then(|object| object.remove("Sid"));
-        Statement::parse(value, None).unwrap_or(statement)
+        Statement::parse(&value, None).unwrap_or(statement)
     };
-    let statements = document.statements().into_iter().map(unnamed);
-    statements.partition(|statement| !narrow::denies(statement.value()))
+    let statements = document.statements().iter().cloned().map(unnamed);
+    statements.partition(|statement| !statement.denies())
 }

@@ -236,10 +236,11 @@ fn trusts_service_accounts(trust: &PolicyDocument, issuer: &str) -> bool {
     if !trust.is_parsed() {
         return trust.text().contains(SUBJECT);
     }
-    let of_issuer = |arn: &String| arn.split_once(":oidc-provider/").is_some_and(|(_, named)| named == issuer);
-    trust.statements().iter().any(|statement| {
-        statement.federated_providers().iter().any(of_issuer) && statement.value().to_string().contains(SUBJECT)
-    })
+    let of_issuer = |arn: &str| arn.split_once(":oidc-provider/").is_some_and(|(_, named)| named == issuer);
+    trust
+        .statements()
+        .iter()
+        .any(|statement| statement.federated_providers().any(of_issuer) && statement.text().contains(SUBJECT))
 }
 
 /// The steps that take the role's annotation off ServiceAccounts; or the one on which it stays.

@@ -356,7 +356,7 @@ fn take(name: &RoleName, item: &Item<'_>) -> Option<IamCall> {
 /// 0: only denies, 1: denies and allows, 2: only allows.
 fn rank(document: &PolicyDocument) -> u8 {
     let statements = document.statements();
-    let denies = statements.iter().filter(|statement| narrow::denies(statement.value())).count();
+    let denies = statements.iter().filter(|statement| statement.denies()).count();
     match denies {
         0 => 2,
         all if all == statements.len() => 0,

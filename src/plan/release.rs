@@ -55,14 +55,14 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
 
 /// Our fields on a live object: those that our manager holds.
 fn ours(live: &LiveServiceAccount, held: &Held<'_>) -> ServiceAccount {
-    let pick = |pairs: &Pairs, keys: &BTreeSet<&String>| -> Pairs {
-        pairs.iter().filter(|(key, _)| keys.contains(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    let pick = |pairs: &Pairs, is_ours: &dyn Fn(&str) -> bool| -> Pairs {
+        pairs.iter().filter(|(key, _)| is_ours(key)).map(clone).collect()
     };
     ServiceAccount {
         namespace: live.namespace.clone(),
         name: live.name.clone(),
-        labels: pick(&live.labels, &held.labels),
-        annotations: pick(&live.annotations, &held.annotations),
+        labels: pick(&live.labels, &|key| held.label(key)),
+        annotations: pick(&live.annotations, &|key| held.annotation(key)),
     }
 }
 
@@ -148,7 +148,7 @@ fn keep(address: &Address, live: &LiveServiceAccount, held: &Held<'_>, trusted: 
     if live.annotations.get(ADDRESS) != Some(&address_mark(address)) {
         reasons.push(format!("annotation `{ADDRESS}` names another object"));
     }
-    if !held.alone {
+    if !held.alone() {
         reasons.push(match held.others().join(", ") {
             others if others.is_empty() => "nobody is known to manage it".to_owned(),
             others => format!("others manage it too: {others}"),

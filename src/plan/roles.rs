@@ -114,10 +114,12 @@ fn existing(
     }
     let grants = site.grants(role);
     let trust = match &grants {
-        Ok(grants) => trust::build(grants, &role.extra_trust),
+        Ok(grants) => Some(trust::build(grants, &role.extra_trust)),
         // while an issuer is unknown or its cluster is not found, trust stays as it is
-        Err(_) => before.trust.clone(),
+        Err(_) => None,
     };
+    // one that means the same is the same from here on, and compared no more
+    let trust = trust.filter(|trust| *trust != before.trust).unwrap_or_else(|| before.trust.clone());
     let after = wanted(site, address, role, before, trust);
     if let Some((why, hint)) = lost_issuer(site, role, &before.trust, &after.trust) {
         return draft.refuse(address, why, hint);

@@ -8,12 +8,11 @@ use crate::ids::{Key, RoleArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{Binding, Manage, Role};
-use crate::model::live::{Extent, LiveCluster, LiveServiceAccount, Observed};
+use crate::model::live::{Extent, FieldManager, LiveCluster, LiveServiceAccount, Observed};
 use crate::model::marks::{
     ADDRESS, AUDIENCE, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark, field_manager,
 };
 use crate::model::resource::{Pairs, ServiceAccount};
-use std::collections::BTreeSet;
 
 /// One declared object that irsa looks after.
 pub(crate) struct Managed<'a> {
@@ -131,8 +130,11 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
     }
     let held = Held::of(site, live);
     // never inferred: an object that someone made bare has no managers but us, and was not made by us all the same
-    if held.by_us(CREATED) {
+    if held.annotation(CREATED) {
         after.annotations.insert(CREATED.to_owned(), "true".to_owned());
+    }
+    if as_wanted(live, &held, &after) {
+        return draft.matches(address);
     }
     let before = view(live, &held, &after);
     let conflicts = held.conflicts(live, &after);
@@ -146,9 +148,7 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
         let hint = "take the field out of what that manager applies, or take it with `--force-conflicts`";
         return draft.refuse(address, why, hint);
     }
-    let Some(change) = Change::from_to(&before, &after) else {
-        return draft.matches(address);
-    };
+    let change = Change::Update { before: before.clone(), after: after.clone() };
     let mut reasons = vec![format!("differs from its declaration at {}", item.binding.origin)];
     let taken = if drifted.is_empty() { &foreign } else { &drifted };
     reasons
@@ -180,12 +180,19 @@ fn point(
     draft.step(address, change, [call], needs, reasons);
 }
 
+/// Whether our part of a live object is what we want: most are, and need no copy of it.
+fn as_wanted(live: &LiveServiceAccount, held: &Held<'_>, after: &ServiceAccount) -> bool {
+    let set = |after: &Pairs, live: &Pairs| after.iter().all(|(key, value)| live.get(key) == Some(value));
+    let given_up = |key: &String| held.annotation(key) && !after.annotations.contains_key(key);
+    set(&after.labels, &live.labels)
+        && set(&after.annotations, &live.annotations)
+        && !live.annotations.keys().any(given_up)
+}
+
 /// Our part of a live object: what we want to set and what we hold.
 fn view(live: &LiveServiceAccount, held: &Held, after: &ServiceAccount) -> ServiceAccount {
-    let annotations = live
-        .annotations
-        .iter()
-        .filter(|(key, _)| after.annotations.contains_key(*key) || held.annotations.contains(*key));
+    let annotations =
+        live.annotations.iter().filter(|(key, _)| after.annotations.contains_key(*key) || held.annotation(key));
     ServiceAccount {
         namespace: live.namespace.clone(),
         name: live.name.clone(),
@@ -211,27 +218,30 @@ struct Conflict {
 
 /// What our field manager holds on an object, and what the others do.
 pub(crate) struct Held<'a> {
-    pub labels: BTreeSet<&'a String>,
-    pub annotations: BTreeSet<&'a String>,
-    /// Whether nobody else holds anything.
-    pub alone: bool,
-    others: Vec<&'a crate::model::live::FieldManager>,
+    ours: Vec<&'a FieldManager>,
+    others: Vec<&'a FieldManager>,
 }
 
 impl<'a> Held<'a> {
     pub(crate) fn of(site: &Site<'_>, live: &'a LiveServiceAccount) -> Self {
         let us = field_manager(&site.desired.owner);
         let (ours, others): (Vec<_>, Vec<_>) = live.managers.iter().partition(|manager| manager.name == us);
-        Self {
-            labels: ours.iter().flat_map(|manager| &manager.labels).collect(),
-            annotations: ours.iter().flat_map(|manager| &manager.annotations).collect(),
-            alone: others.is_empty() && !ours.is_empty() && !ours.iter().any(|manager| manager.others),
-            others,
-        }
+        Self { ours, others }
     }
 
-    fn by_us(&self, annotation: &str) -> bool {
-        self.annotations.iter().any(|held| *held == annotation)
+    /// Whether we hold the label.
+    pub(crate) fn label(&self, label: &str) -> bool {
+        self.ours.iter().any(|manager| manager.labels.contains(label))
+    }
+
+    /// Whether we hold the annotation.
+    pub(crate) fn annotation(&self, annotation: &str) -> bool {
+        self.ours.iter().any(|manager| manager.annotations.contains(annotation))
+    }
+
+    /// Whether nobody else holds anything, and we nothing but labels and annotations.
+    pub(crate) fn alone(&self) -> bool {
+        self.others.is_empty() && !self.ours.is_empty() && !self.ours.iter().any(|manager| manager.others)
     }
 
     /// Whether another manager holds the annotation too, so that it stays when we give it up.

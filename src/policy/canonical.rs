@@ -9,14 +9,28 @@ mod read;
 
 pub(crate) use read::{document, statement};
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// In order, each once. Most have one or two items, and there is one for every few words of every policy: a tree would
+/// be ten times as large, and slow to compare.
+pub(crate) type Set<T> = Box<[T]>;
+
+/// In the order of the keys, each once.
+pub(crate) type Map<K, V> = Box<[(K, V)]>;
+
+/// A set of these.
+pub(crate) fn set<T: Ord>(items: impl IntoIterator<Item = T>) -> Set<T> {
+    let mut items: Vec<T> = items.into_iter().collect();
+    items.sort_unstable();
+    items.dedup();
+    items.into()
+}
 
 /// A document: its version and its statements as a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CanonicalDocument {
     pub version: Version,
-    pub statements: BTreeSet<Arc<CanonicalStatement>>,
+    pub statements: Set<Arc<CanonicalStatement>>,
 }
 
 /// The version of the policy language: policy variables are texts in the old one, so the two are never equal
@@ -40,7 +54,7 @@ pub(crate) struct CanonicalStatement {
     /// `Resource` or `NotResource`, as written.
     pub resources: Option<Choice<String>>,
     /// By operator, then by key.
-    pub conditions: BTreeMap<Operator, BTreeMap<String, BTreeSet<String>>>,
+    pub conditions: Map<Operator, Map<String, Set<String>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,8 +66,8 @@ pub(crate) enum Effect {
 /// An element, or its counterpart with `Not`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Choice<T: Ord> {
-    Only(BTreeSet<T>),
-    AllBut(BTreeSet<T>),
+    Only(Set<T>),
+    AllBut(Set<T>),
 }
 
 /// Who is meant. Everyone is `Aws("*")`, an account is its id.

@@ -1,9 +1,9 @@
 //! A policy document and its statements. Two documents are equal when they mean the same.
 
-use super::canonical::{self, CanonicalDocument, CanonicalStatement, Version};
-use super::parse::{self, Fault, Node, ParseError};
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::{Map, Value};
+use super::canonical::{self, CanonicalDocument, CanonicalStatement, Choice, Effect, Principal, Version};
+use super::parse::{self, Entry, Fault, Node, ParseError, Shape};
+use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
@@ -17,8 +17,10 @@ pub struct PolicyDocument(Arc<Inner>);
 struct Inner {
     /// As it was written.
     text: OnceLock<String>,
-    /// `Id` and `Version`, as they were written.
-    head: Map<String, Value>,
+    /// As it was written.
+    id: Option<Box<str>>,
+    /// As it was written.
+    version: Option<Box<str>>,
     /// Whether the only statement was written without a list.
     single: bool,
     /// In the order of the text; none if it is opaque.
@@ -49,8 +51,18 @@ pub enum Kind {
 /// One statement. `==` is equality by meaning (the `Sid` is cosmetic).
 #[derive(Debug, Clone)]
 pub struct Statement {
-    value: Arc<Value>,
+    written: Arc<Written>,
     canonical: Arc<CanonicalStatement>,
+}
+
+/// A statement as it was written. Hardly one in a thousand is ever looked at as a tree, which takes ten times as much
+/// room as the text.
+#[derive(Debug)]
+struct Written {
+    /// Without white space, its elements in the order of their names.
+    text: Box<str>,
+    sid: Option<Box<str>>,
+    value: OnceLock<Value>,
 }
 
 impl PartialEq for PolicyDocument {
@@ -87,7 +99,7 @@ impl PolicyDocument {
         let decoded = parse::percent_decode(text);
         Self::read(&decoded, None).unwrap_or_else(|mut errors| {
             let body = Body::Opaque(decoded.clone());
-            Self::of(Some(decoded), (Map::new(), false), Vec::new(), body, Some(errors.swap_remove(0)))
+            Self::new(Inner { problem: Some(errors.swap_remove(0)), ..Inner::of(Vec::new(), body) }, Some(decoded))
         })
     }
 
@@ -103,41 +115,33 @@ impl PolicyDocument {
         let node = parse::strict_json(text).map_err(|error| vec![error])?;
         let (document, canonical) = canonical::document(&node, kind)
             .map_err(|faults| faults.into_iter().map(|fault| fault.locate(text)).collect::<Vec<_>>())?;
-        let Value::Object(mut head) = node.into_value() else { unreachable!("a policy is an object") };
-        let (values, single) = match head.remove(STATEMENT) {
-            Some(Value::Array(list)) => (list, false),
-            only => (only.into_iter().collect(), true),
+        let element = |name: &str| element(&node, name);
+        let word = |name: &str| element(name).and_then(as_text).map(Box::from);
+        let (nodes, single) = match element(STATEMENT) {
+            Some(Node { shape: Shape::List(list), .. }) => (list.as_slice(), false),
+            only => (only.map(std::slice::from_ref).unwrap_or_default(), true),
         };
-        let statements = values.into_iter().zip(canonical);
-        let statements = statements.map(|(value, canonical)| Statement { value: Arc::new(value), canonical }).collect();
-        Ok(Self::of(Some(text.to_owned()), (head, single), statements, Body::Parsed(document), None))
+        let statements = nodes.iter().zip(canonical).map(|(node, canonical)| Statement::of(node, canonical)).collect();
+        let inner = Inner::of(statements, Body::Parsed(document));
+        Ok(Self::new(Inner { id: word("Id"), version: word("Version"), single, ..inner }, Some(text.to_owned())))
     }
 
     /// Puts a document (Version 2012-10-17) together from statements, in the order given.
     pub fn from_statements(statements: &[Statement]) -> Self {
         let body = Body::Parsed(CanonicalDocument {
             version: Version::Current,
-            statements: statements.iter().map(|statement| Arc::clone(&statement.canonical)).collect(),
+            statements: canonical::set(statements.iter().map(|statement| Arc::clone(&statement.canonical))),
         });
-        let head = Map::from_iter([("Version".to_owned(), Value::from("2012-10-17"))]);
-        Self::of(None, (head, false), statements.to_vec(), body, None)
+        Self::new(Inner { version: Some("2012-10-17".into()), ..Inner::of(statements.to_vec(), body) }, None)
     }
 
-    fn of(
-        text: Option<String>,
-        (head, single): (Map<String, Value>, bool),
-        statements: Vec<Statement>,
-        body: Body,
-        problem: Option<ParseError>,
-    ) -> Self {
-        let text = text.map_or_else(OnceLock::new, OnceLock::from);
-        let (value, size) = (OnceLock::new(), OnceLock::new());
-        Self(Arc::new(Inner { text, head, single, statements, body, problem, value, size }))
+    fn new(inner: Inner, text: Option<String>) -> Self {
+        Self(Arc::new(Inner { text: text.map_or_else(OnceLock::new, OnceLock::from), ..inner }))
     }
 
     /// The statements in the order of the text; none if the document is opaque.
-    pub fn statements(&self) -> Vec<Statement> {
-        self.0.statements.clone()
+    pub fn statements(&self) -> &[Statement] {
+        &self.0.statements
     }
 
     /// Why the strict reader refused it, if it did.
@@ -169,26 +173,19 @@ impl PolicyDocument {
     /// The same for one who keeps it: the document does not.
     pub(crate) fn to_value(&self) -> Value {
         match &self.0.body {
-            Body::Parsed(_) => {
-                let mut values = self.0.statements.iter().map(|statement| statement.value().clone());
-                let statements =
-                    if self.0.single { values.next().unwrap_or_default() } else { Value::Array(values.collect()) };
-                let mut document = self.0.head.clone();
-                document.insert(STATEMENT.to_owned(), statements);
-                Value::Object(document)
-            }
+            Body::Parsed(_) => tree(&self.0.minified()),
             Body::Opaque(text) => Value::String(text.clone()),
         }
     }
 
     /// The text as it was written.
     pub fn text(&self) -> &str {
-        self.0.text.get_or_init(|| json(&*self.0))
+        self.0.text.get_or_init(|| self.0.minified())
     }
 
     /// The text to send: without white space outside strings.
     pub fn minified(&self) -> String {
-        if self.is_parsed() { json(&*self.0) } else { self.text().to_owned() }
+        if self.is_parsed() { self.0.minified() } else { self.text().to_owned() }
     }
 
     /// The size that AWS counts: all characters but white space, wherever that stands
@@ -212,7 +209,10 @@ impl PolicyDocument {
     /// that may be one: a provider must not be taken for unused because of a policy that cannot be read.
     pub fn federated_providers(&self) -> BTreeSet<String> {
         match &self.0.body {
-            Body::Parsed(_) => self.0.statements.iter().flat_map(Statement::federated_providers).collect(),
+            Body::Parsed(_) => {
+                let all = self.0.statements.iter().flat_map(Statement::federated_providers);
+                all.map(str::to_owned).collect()
+            }
             Body::Opaque(text) => {
                 let plain = text.replace("\\/", "/");
                 let words = plain.split(|c: char| c == '"' || c == '\'' || c.is_whitespace());
@@ -224,24 +224,47 @@ impl PolicyDocument {
 
 const STATEMENT: &str = "Statement";
 
-/// The document without white space, its elements in the order of their names.
-impl Serialize for Inner {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.head.len() + 1))?;
-        let (before, after): (Vec<_>, Vec<_>) = self.head.iter().partition(|(key, _)| key.as_str() < STATEMENT);
-        for (key, value) in before {
-            map.serialize_entry(key, value)?;
+impl Inner {
+    fn of(statements: Vec<Statement>, body: Body) -> Self {
+        Self {
+            text: OnceLock::new(),
+            id: None,
+            version: None,
+            single: false,
+            statements,
+            body,
+            problem: None,
+            value: OnceLock::new(),
+            size: OnceLock::new(),
         }
-        let values = || self.statements.iter().map(Statement::value);
-        match values().next().filter(|_| self.single) {
-            Some(only) => map.serialize_entry(STATEMENT, only)?,
-            None => map.serialize_entry(STATEMENT, &values().collect::<Vec<_>>())?,
-        }
-        for (key, value) in after {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
     }
+
+    /// The document without white space, its elements in the order of their names.
+    fn minified(&self) -> String {
+        let texts: Vec<&str> = self.statements.iter().map(Statement::text).collect();
+        let statements = if self.single { texts.concat() } else { format!("[{}]", texts.join(",")) };
+        let id = self.id.iter().map(|id| format!("\"Id\":{},", json(id)));
+        let version = self.version.iter().map(|version| format!(",\"Version\":{}", json(version)));
+        format!("{{{}\"{STATEMENT}\":{statements}{}}}", id.collect::<String>(), version.collect::<String>())
+    }
+}
+
+/// What stands there under a name.
+fn element<'n, 'a>(node: &'n Node<'a>, name: &str) -> Option<&'n Node<'a>> {
+    let entry = node.object()?.iter().find(|entry| entry.key == name);
+    entry.map(|Entry { value, .. }| value)
+}
+
+fn as_text<'n>(node: &'n Node<'_>) -> Option<&'n str> {
+    match &node.shape {
+        Shape::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// What is read anew was written here.
+fn tree(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -250,15 +273,34 @@ fn json(value: &impl Serialize) -> String {
 
 impl Statement {
     /// Reads one statement; `None` for `kind` takes either.
-    pub fn parse(value: Value, kind: Option<Kind>) -> Result<Self, ParseError> {
+    pub fn parse(value: &Value, kind: Option<Kind>) -> Result<Self, ParseError> {
+        Self::read(&Node::of(value), kind)
+    }
+
+    pub(crate) fn read(node: &Node<'_>, kind: Option<Kind>) -> Result<Self, ParseError> {
         let refused = |mut faults: Vec<Fault>| faults.swap_remove(0).locate("");
-        let canonical = canonical::statement(&Node::of(&value), kind).map_err(refused)?;
-        Ok(Self { value: Arc::new(value), canonical })
+        Ok(Self::of(node, canonical::statement(node, kind).map_err(refused)?))
+    }
+
+    fn of(node: &Node<'_>, canonical: Arc<CanonicalStatement>) -> Self {
+        let sid = element(node, "Sid").and_then(as_text).map(Box::from);
+        let written = Written { text: json(node).into(), sid, value: OnceLock::new() };
+        Self { written: Arc::new(written), canonical }
     }
 
     /// The statement as JSON, as it was written.
     pub fn value(&self) -> &Value {
-        &self.value
+        self.written.value.get_or_init(|| tree(&self.written.text))
+    }
+
+    /// The same without white space, its elements in the order of their names.
+    pub fn text(&self) -> &str {
+        &self.written.text
+    }
+
+    /// Its name, which means nothing.
+    pub(crate) fn sid(&self) -> Option<&str> {
+        self.written.sid.as_deref()
     }
 
     /// Its canonical form.
@@ -266,8 +308,20 @@ impl Statement {
         &self.canonical
     }
 
+    /// Whether it denies.
+    pub(crate) fn denies(&self) -> bool {
+        self.canonical.effect == Effect::Deny
+    }
+
     /// Every `Federated` principal, as it stands there.
-    pub fn federated_providers(&self) -> Vec<String> {
-        parse::strings(self.value.get("Principal").and_then(|principal| principal.get("Federated")))
+    pub fn federated_providers(&self) -> impl Iterator<Item = &str> {
+        let named = match &self.canonical.principals {
+            Some(Choice::Only(named)) => Some(named),
+            Some(Choice::AllBut(_)) | None => None,
+        };
+        named.into_iter().flat_map(|set| set.iter()).filter_map(|principal| match principal {
+            Principal::Federated(text) => Some(text.as_str()),
+            Principal::Aws(_) | Principal::CanonicalUser(_) | Principal::Service(_) => None,
+        })
     }
 }

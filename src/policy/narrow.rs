@@ -77,7 +77,7 @@ impl Atoms {
     fn of(document: &PolicyDocument) -> Self {
         let mut atoms = Self::default();
         for statement in document.statements() {
-            if denies(statement.value()) {
+            if statement.denies() {
                 atoms.denies.push(statement.clone());
             } else if let Some(grants) = grants_of(statement.value()) {
                 atoms.grants.extend(grants);
@@ -95,11 +95,6 @@ impl Atoms {
 
 fn within(narrow: &[Statement], wide: &[Statement]) -> bool {
     narrow.iter().all(|statement| wide.contains(statement))
-}
-
-/// Whether the statement denies, or cannot be told to allow.
-pub(crate) fn denies(statement: &Value) -> bool {
-    statement.get("Effect").and_then(Value::as_str) != Some("Allow")
 }
 
 /// The grants of a statement of the form that `trust::build` makes; nothing for any other.
@@ -175,7 +170,7 @@ mod tests {
     }
 
     fn document(subjects: &[&str], extra: &[Value]) -> PolicyDocument {
-        let extra: Vec<Statement> = extra.iter().map(|value| Statement::parse(value.clone(), None).unwrap()).collect();
+        let extra: Vec<Statement> = extra.iter().map(|value| Statement::parse(value, None).unwrap()).collect();
         trust::build(&subjects.iter().map(|subject| grant(subject)).collect(), &extra)
     }
 

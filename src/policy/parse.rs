@@ -8,8 +8,6 @@ mod tree;
 
 pub(crate) use tree::{Entry, Node, Shape, strict_json};
 
-use serde_json::Value;
-
 /// Why a policy was refused, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -58,15 +56,6 @@ pub(crate) fn percent_decode(text: &str) -> String {
     match percent_encoding::percent_decode_str(text).decode_utf8() {
         Ok(decoded) => decoded.into_owned(),
         Err(_) => text.to_owned(),
-    }
-}
-
-/// A string or a list of strings as a list.
-pub(crate) fn strings(value: Option<&Value>) -> Vec<String> {
-    match value {
-        Some(Value::String(text)) => vec![text.clone()],
-        Some(Value::Array(list)) => list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
-        _ => Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Builds trust policies: one statement for each (provider, audience), exact and wildcard subjects apart.
 
 use super::document::{PolicyDocument, Statement};
+use super::parse::Node;
 use crate::ids::ProviderArn;
 use std::collections::BTreeSet;
 
@@ -26,15 +27,21 @@ pub fn build(grants: &BTreeSet<Grant>, extra: &[Statement]) -> PolicyDocument {
     let mut list: Vec<Statement> = Vec::new();
     for ((provider, audience, wild), subjects) in parts {
         let host = provider.host_path();
-        let sub = if subjects.len() == 1 { serde_json::json!(subjects[0]) } else { serde_json::json!(subjects) };
+        let aud = (format!("{host}:aud").into(), Node::text(audience));
+        let sub = (format!("{host}:sub").into(), Node::one_or_all(&subjects));
         let condition = if wild {
-            serde_json::json!({"StringEquals": {format!("{host}:aud"): audience}, "StringLike": {format!("{host}:sub"): sub}})
+            let (equals, like) = (Node::entries([aud]), Node::entries([sub]));
+            Node::entries([("StringEquals".into(), equals), ("StringLike".into(), like)])
         } else {
-            serde_json::json!({"StringEquals": {format!("{host}:aud"): audience, format!("{host}:sub"): sub}})
+            Node::entries([("StringEquals".into(), Node::entries([aud, sub]))])
         };
-        let value = serde_json::json!({"Effect": "Allow", "Principal": {"Federated": provider.as_str()},
-            "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition});
-        list.extend(Statement::parse(value, None).ok());
+        let statement = Node::entries([
+            ("Action".into(), Node::text("sts:AssumeRoleWithWebIdentity")),
+            ("Condition".into(), condition),
+            ("Effect".into(), Node::text("Allow")),
+            ("Principal".into(), Node::entries([("Federated".into(), Node::text(provider.as_str()))])),
+        ]);
+        list.extend(Statement::read(&statement, None).ok());
     }
     list.extend(extra.iter().cloned());
     PolicyDocument::from_statements(&list)
@@ -70,7 +77,7 @@ mod tests {
             grant("a.b/2", "x", "n:*"),
         ];
         let extra = Statement::parse(
-            json!({"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"Null": {"a.b/1:sub": true}}}),
+            &json!({"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"Null": {"a.b/1:sub": true}}}),
             None,
         );
         let built = build(&grants.into(), &[extra.unwrap()]);

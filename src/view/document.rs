@@ -168,7 +168,7 @@ fn equal(one: &Body, other: &Body) -> bool {
     if one == other {
         return true;
     }
-    let read = |body: &Body| Statement::parse(Value::Object(body.clone()), None).ok();
+    let read = |body: &Body| Statement::parse(&Value::Object(body.clone()), None).ok();
     matches!((read(one), read(other)), (Some(one), Some(other)) if one == other)
 }
 

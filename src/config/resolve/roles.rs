@@ -315,7 +315,7 @@ impl<'a> Resolver<'a> {
     ) -> Vec<Statement> {
         let mut extra = documents.statements(&raw.trust, Kind::Trust, variables).unwrap_or_default();
         // the order of statements means nothing; this one does not depend on the order of tables
-        extra.sort_by_cached_key(|statement| statement.value().to_string());
+        extra.sort_by(|one, other| one.text().cmp(other.text()));
         let grants = grants(bindings, account, places);
         if extra.is_empty() && grants.is_empty() {
             return extra;

@@ -266,7 +266,7 @@ pub(super) fn document(statement: &Value) -> PolicyDocument {
 /// Findings on a trust statement: as extra trust of `app`, and as its live trust.
 pub(super) fn on_trust(statement: &Value) -> Vec<Note> {
     let mut kit = Kit::new();
-    kit.app().extra_trust = vec![Statement::parse(statement.clone(), None).unwrap()];
+    kit.app().extra_trust = vec![Statement::parse(statement, None).unwrap()];
     let mut notes = kit.declared();
     let mut kit = Kit::new();
     kit.live_role("app", |role| role.trust = document(statement));

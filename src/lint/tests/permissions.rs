@@ -162,7 +162,7 @@ fn documents() -> Vec<Case> {
     let versioned = |version: &str| json!({"Version": version, "Statement": trust("a")}).to_string();
     let sid = |sid: &str| with(read.clone(), json!({"Sid": sid}));
     let extra = |sids: [&str; 2]| {
-        on_role(|role| role.extra_trust = sids.map(|sid| Statement::parse(trust(sid), None).unwrap()).to_vec())
+        on_role(|role| role.extra_trust = sids.map(|sid| Statement::parse(&trust(sid), None).unwrap()).to_vec())
     };
     // resources of 100 characters each
     let long = |count: usize| {

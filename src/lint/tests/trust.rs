@@ -260,7 +260,7 @@ fn known_providers() -> Vec<Case> {
 fn an_audience_that_no_binding_asks_for_is_worth_a_look() {
     let audience = |asked: bool| {
         let mut kit = Kit::new();
-        kit.app().extra_trust = vec![Statement::parse(aud(&json!("vault")), None).unwrap()];
+        kit.app().extra_trust = vec![Statement::parse(&aud(&json!("vault")), None).unwrap()];
         kit.app().bindings[0].audience = asked.then(|| "vault".to_owned());
         kit.declared().into_iter().find(|note| note.rule == "IRSA003").map(|note| note.severity)
     };
@@ -285,7 +285,7 @@ fn offline_the_ambient_account_may_be_any() {
     let on = |statement: Value| {
         let mut kit = Kit::new();
         kit.desired.accounts.get_mut(&super::kit::key("default")).unwrap().declared_id = None;
-        kit.app().extra_trust = vec![Statement::parse(statement, None).unwrap()];
+        kit.app().extra_trust = vec![Statement::parse(&statement, None).unwrap()];
         kit.declared().into_iter().map(|note| (note.rule, note.severity)).collect::<Vec<_>>()
     };
     let whole = json!({"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "sts:AssumeRole"});
@@ -299,8 +299,7 @@ fn notes_say_where_and_what() {
     let mut kit = Kit::new();
     let mut named = like(&json!("*"));
     named["Sid"] = json!("Old");
-    kit.app().extra_trust =
-        vec![Statement::parse(good(), None).unwrap(), Statement::parse(named.clone(), None).unwrap()];
+    kit.app().extra_trust = vec![Statement::parse(&good(), None).unwrap(), Statement::parse(&named, None).unwrap()];
     let notes = kit.declared();
     let [note] = &notes[..] else { panic!("{notes:?}") };
     assert_eq!((note.address.as_str(), note.origin.as_str()), ("role/app", "irsa.toml:5"));

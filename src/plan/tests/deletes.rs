@@ -32,7 +32,7 @@ fn outside(subject: &str) -> Statement {
         "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/ci.example.com"},
         "Condition": {"StringEquals": {"ci.example.com:sub": subject}},
     });
-    Statement::parse(value, Some(Kind::Trust)).unwrap()
+    Statement::parse(&value, Some(Kind::Trust)).unwrap()
 }
 
 fn with_outside(subject: &str) -> Kit {

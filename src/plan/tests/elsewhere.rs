@@ -149,7 +149,7 @@ fn trusts(name: &str) -> Statement {
         "Effect": "Allow", "Action": "sts:AssumeRole",
         "Principal": {"AWS": format!("arn:aws:iam::111122223333:role/irsa/team/{name}")},
     });
-    Statement::parse(value, Some(Kind::Trust)).unwrap()
+    Statement::parse(&value, Some(Kind::Trust)).unwrap()
 }
 
 #[test]

@@ -103,7 +103,7 @@ pub(crate) fn pairs(live: &Live) -> BTreeSet<(String, String)> {
 fn subjects(role: &LiveRole) -> Vec<String> {
     let mut subjects = Vec::new();
     for statement in role.role.trust.statements() {
-        let issuer = statement.federated_providers().join(",");
+        let issuer = statement.federated_providers().collect::<Vec<_>>().join(",");
         let conditions = statement.value()["Condition"]["StringEquals"].as_object().cloned().unwrap_or_default();
         for value in conditions.iter().filter(|(key, _)| key.ends_with(":sub")).map(|(_, value)| value) {
             let list = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);

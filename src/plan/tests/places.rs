@@ -11,7 +11,7 @@ use serde_json::json;
 fn trusts_all() -> Statement {
     let value =
         json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}});
-    Statement::parse(value, Some(Kind::Trust)).unwrap()
+    Statement::parse(&value, Some(Kind::Trust)).unwrap()
 }
 
 #[test]

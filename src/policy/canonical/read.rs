@@ -4,8 +4,10 @@
 
 use super::super::document::Kind;
 use super::super::parse::{Entry, Fault, Node, Shape};
-use super::{CanonicalDocument, CanonicalStatement, Choice, Effect, Operator, Principal, Quantifier, Version, fold};
-use std::collections::{BTreeMap, BTreeSet};
+use super::{
+    CanonicalDocument, CanonicalStatement, Choice, Effect, Map, Operator, Principal, Quantifier, Set, Version, fold,
+    set,
+};
 use std::sync::Arc;
 
 const DOCUMENT: [&str; 3] = ["Version", "Id", "Statement"];
@@ -19,8 +21,7 @@ pub(crate) fn document(node: &Node<'_>, kind: Option<Kind>) -> Result<(Canonical
     let read = reader.document(node);
     match read {
         Some((version, list)) if reader.faults.is_empty() => {
-            let statements = list.iter().cloned().collect();
-            Ok((CanonicalDocument { version, statements }, list))
+            Ok((CanonicalDocument { version, statements: set(list.iter().cloned()) }, list))
         }
         _ => Err(reader.in_order()),
     }
@@ -104,7 +105,7 @@ impl Reader {
         let resources = self.pair(entries, "Resource", "NotResource", Self::resources);
         let conditions = match find(entries, "Condition") {
             Some(entry) => self.conditions(&entry.value),
-            None => Some(BTreeMap::new()),
+            None => Some(Map::default()),
         };
         self.fits(node, entries, effect);
         if find(entries, "Action").or_else(|| find(entries, "NotAction")).is_none() {
@@ -195,7 +196,7 @@ impl Reader {
         entries: &[Entry<'_>],
         plain: &str,
         not: &str,
-        read: fn(&mut Self, &Entry<'_>) -> Option<BTreeSet<T>>,
+        read: fn(&mut Self, &Entry<'_>) -> Option<Set<T>>,
     ) -> Option<Choice<T>> {
         match (find(entries, plain), find(entries, not)) {
             (Some(_), Some(entry)) => self.fault(entry.at, format!("`{plain}` and `{not}` exclude each other")),
@@ -224,7 +225,7 @@ impl Reader {
 
     /// The case of actions does not count
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html>).
-    fn actions(&mut self, entry: &Entry<'_>) -> Option<BTreeSet<String>> {
+    fn actions(&mut self, entry: &Entry<'_>) -> Option<Set<String>> {
         let texts = self.texts(&entry.key, &entry.value)?;
         let declared = self.declared();
         for (text, at) in texts.iter().filter(|_| declared) {
@@ -244,25 +245,25 @@ impl Reader {
                 self.fault::<()>(*at, format!("a trust policy takes `sts:` actions only, not `{text}`"));
             }
         }
-        Some(texts.into_iter().map(|(text, _)| text.to_ascii_lowercase()).collect())
+        Some(set(texts.into_iter().map(|(text, _)| text.to_ascii_lowercase())))
     }
 
-    fn resources(&mut self, entry: &Entry<'_>) -> Option<BTreeSet<String>> {
+    fn resources(&mut self, entry: &Entry<'_>) -> Option<Set<String>> {
         let texts = self.texts(&entry.key, &entry.value)?;
         for (text, at) in &texts {
             if self.declared() && *text != "*" && !text.starts_with("arn:") {
                 self.fault::<()>(*at, format!("`{text}` is no resource: expected an ARN or `*`"));
             }
         }
-        Some(texts.into_iter().map(|(text, _)| text.to_owned()).collect())
+        Some(set(texts.into_iter().map(|(text, _)| text.to_owned())))
     }
 
     /// Everyone is `"*"` and `{"AWS": "*"}` alike
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>).
-    fn principals(&mut self, entry: &Entry<'_>) -> Option<BTreeSet<Principal>> {
+    fn principals(&mut self, entry: &Entry<'_>) -> Option<Set<Principal>> {
         let name = &entry.key;
         let kinds = match &entry.value.shape {
-            Shape::Text(text) if text == "*" => return Some(BTreeSet::from([Principal::Aws("*".into())])),
+            Shape::Text(text) if text == "*" => return Some(set([Principal::Aws("*".into())])),
             Shape::Object(kinds) if kinds.is_empty() => {
                 return self.fault(entry.value.at, format!("`{name}` must not be empty"));
             }
@@ -273,13 +274,13 @@ impl Reader {
             }
         };
         self.known(kinds, &PRINCIPALS);
-        let mut set = BTreeSet::new();
+        let mut named = Vec::new();
         for kind in kinds {
             for (text, at) in self.texts(&kind.key, &kind.value)? {
                 if let Some(message) = self.declared().then(|| misnamed(&kind.key, text)).flatten() {
                     self.fault::<()>(at, message);
                 }
-                set.insert(match &*kind.key {
+                named.push(match &*kind.key {
                     "AWS" => fold::aws_principal(text),
                     // case-sensitive, unlike other host names
                     // (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceLinkedRole.html>)
@@ -289,14 +290,14 @@ impl Reader {
                 });
             }
         }
-        Some(set)
+        Some(set(named))
     }
 
-    fn conditions(&mut self, node: &Node<'_>) -> Option<BTreeMap<Operator, BTreeMap<String, BTreeSet<String>>>> {
+    fn conditions(&mut self, node: &Node<'_>) -> Option<Map<Operator, Map<String, Set<String>>>> {
         let Some(entries) = node.object() else {
             return self.fault(node.at, "`Condition` must be an object");
         };
-        let mut conditions = BTreeMap::new();
+        let mut conditions = Vec::with_capacity(entries.len());
         for entry in entries {
             let operator = match fold::operator(&entry.key) {
                 Some(operator) => operator,
@@ -308,41 +309,40 @@ impl Reader {
                 None => Operator { quantifier: Quantifier::One, base: entry.key.to_string(), if_exists: false },
             };
             let Some(block) = self.block(entry, &operator) else { continue };
-            if conditions.insert(operator, block).is_some() {
-                let message = format!("condition operator `{}` is there twice, but for its case", entry.key);
-                self.fault::<()>(entry.at, message);
-            }
+            conditions.push((operator, block, entry));
         }
-        Some(conditions)
+        Some(in_order(conditions, |entry| {
+            let message = format!("condition operator `{}` is there twice, but for its case", entry.key);
+            self.fault::<()>(entry.at, message);
+        }))
     }
 
     /// The keys and values under one operator.
-    fn block(&mut self, entry: &Entry<'_>, operator: &Operator) -> Option<BTreeMap<String, BTreeSet<String>>> {
+    fn block(&mut self, entry: &Entry<'_>, operator: &Operator) -> Option<Map<String, Set<String>>> {
         let keys = match entry.value.object() {
             Some([]) => return self.fault(entry.value.at, format!("`{}` must not be empty", entry.key)),
             Some(keys) => keys,
             None => return self.fault(entry.value.at, format!("`{}` must be an object of condition keys", entry.key)),
         };
-        let mut block = BTreeMap::new();
+        let mut block = Vec::with_capacity(keys.len());
         for key in keys {
             if self.declared() && !key.key.contains(':') {
                 self.fault::<()>(key.at, format!("`{}` is no condition key: expected `SERVICE:NAME`", key.key));
             }
             let Some(mut values) = self.values(key) else { continue };
             if operator.base == "bool" {
-                values = values.into_iter().map(fold::boolean).collect();
+                values = set(values.into_iter().map(fold::boolean));
             }
-            if block.insert(fold::condition_key(&key.key), values).is_some() {
-                let message =
-                    format!("condition key `{}` is there twice under `{}`, but for its case", key.key, entry.key);
-                self.fault::<()>(key.at, message);
-            }
+            block.push((fold::condition_key(&key.key), values, key));
         }
-        Some(block)
+        Some(in_order(block, |key| {
+            let message = format!("condition key `{}` is there twice under `{}`, but for its case", key.key, entry.key);
+            self.fault::<()>(key.at, message);
+        }))
     }
 
     /// Booleans and numbers stand for their text.
-    fn values(&mut self, key: &Entry<'_>) -> Option<BTreeSet<String>> {
+    fn values(&mut self, key: &Entry<'_>) -> Option<Set<String>> {
         let items = match &key.value.shape {
             Shape::List(list) if list.is_empty() => {
                 return self.fault(key.value.at, format!("`{}` must not be empty", key.key));
@@ -350,9 +350,9 @@ impl Reader {
             Shape::List(list) => list.as_slice(),
             _ => std::slice::from_ref(&key.value),
         };
-        let mut values = BTreeSet::new();
+        let mut values = Vec::with_capacity(items.len());
         for item in items {
-            values.insert(match &item.shape {
+            values.push(match &item.shape {
                 Shape::Text(text) => text.to_string(),
                 Shape::Bool(bool) => bool.to_string(),
                 Shape::Number(number) => number.to_string(),
@@ -362,7 +362,7 @@ impl Reader {
                 }
             });
         }
-        Some(values)
+        Some(set(values))
     }
 
     /// IAM takes tab, line feed, carriage return and U+0020 to U+00FF in a policy, nothing else
@@ -391,6 +391,16 @@ impl Reader {
             Shape::Null | Shape::Bool(_) | Shape::Number(_) => {}
         }
     }
+}
+
+/// In order, with those whose key is there before them told to `twice`.
+fn in_order<K: Ord, V>(mut list: Vec<(K, V, &Entry<'_>)>, mut twice: impl FnMut(&Entry<'_>)) -> Map<K, V> {
+    // equal keys stay in the order of the text
+    list.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    for pair in list.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        twice(pair[1].2);
+    }
+    list.into_iter().map(|(key, value, _)| (key, value)).collect()
 }
 
 fn find<'a, 't>(entries: &'a [Entry<'t>], name: &str) -> Option<&'a Entry<'t>> {

@@ -224,7 +224,7 @@ fn principals_are_a_set_and_an_account_is_its_root() {
         ),
     ]);
     // what looks like a root ARN and is none keeps its text
-    let statement = |aws: &str| Statement::parse(trust(json!({"Principal": {"AWS": aws}})), None).unwrap();
+    let statement = |aws: &str| Statement::parse(&trust(json!({"Principal": {"AWS": aws}})), None).unwrap();
     assert_ne!(statement("11112222333"), statement("arn:aws:iam::11112222333:root"));
     for other in ["arn:awsx:iam::111122223333:root", "arn:aws:sts::111122223333:root", "arn:aws:iam::11112222333:root"]
     {
@@ -328,5 +328,5 @@ fn every_provider_of_a_list_is_seen() {
     let document = PolicyDocument::live(&policy(&json!([statement])).to_string());
     let issuers: Vec<String> = document.federated_issuers().into_iter().collect();
     assert_eq!(issuers, ["oidc.example.com/id/one", "oidc.example.com/id/two"]);
-    assert_eq!(document.statements()[0].federated_providers(), arns);
+    assert_eq!(document.statements()[0].federated_providers().collect::<Vec<_>>(), arns);
 }

@@ -4,7 +4,8 @@
 //! that `canonical` finds need them. Strings and numbers are still read by serde_json.
 
 use super::{Fault, ParseError, position, without_mark};
-use serde_json::{Map, Number, Value};
+use serde::ser::{Serialize, Serializer};
+use serde_json::{Number, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -59,20 +60,23 @@ impl<'a> Node<'a> {
         Self { at: None, shape }
     }
 
-    /// The value without positions.
-    pub(crate) fn into_value(self) -> Value {
-        match self.shape {
-            Shape::Null => Value::Null,
-            Shape::Bool(bool) => Value::Bool(bool),
-            Shape::Number(number) => Value::Number(number),
-            Shape::Text(text) => Value::String(text.into_owned()),
-            Shape::List(list) => Value::Array(list.into_iter().map(Self::into_value).collect()),
-            Shape::Object(entries) => {
-                let map: Map<String, Value> =
-                    entries.into_iter().map(|entry| (entry.key.into_owned(), entry.value.into_value())).collect();
-                Value::Object(map)
-            }
+    /// A string.
+    pub(crate) fn text(text: impl Into<Cow<'a, str>>) -> Self {
+        Self { at: None, shape: Shape::Text(text.into()) }
+    }
+
+    /// A string, or a list of several.
+    pub(crate) fn one_or_all(texts: &[&'a str]) -> Self {
+        match texts {
+            [only] => Self::text(*only),
+            _ => Self { at: None, shape: Shape::List(texts.iter().map(|text| Self::text(*text)).collect()) },
         }
+    }
+
+    /// An object of these entries, whose keys differ.
+    pub(crate) fn entries<const N: usize>(entries: [(Cow<'a, str>, Self); N]) -> Self {
+        let entries = entries.into_iter().map(|(key, value)| Entry { key, at: None, value });
+        Self { at: None, shape: Shape::Object(entries.collect()) }
     }
 
     /// The entries, if it is an object.
@@ -80,6 +84,24 @@ impl<'a> Node<'a> {
         match &self.shape {
             Shape::Object(entries) => Some(entries),
             _ => None,
+        }
+    }
+}
+
+/// An object has its entries in the order of their keys, as serde_json's own has.
+impl Serialize for Node<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.shape {
+            Shape::Null => serializer.serialize_unit(),
+            Shape::Bool(bool) => serializer.serialize_bool(*bool),
+            Shape::Number(number) => number.serialize(serializer),
+            Shape::Text(text) => serializer.serialize_str(text),
+            Shape::List(list) => serializer.collect_seq(list),
+            Shape::Object(entries) => {
+                let mut entries: Vec<&Entry<'_>> = entries.iter().collect();
+                entries.sort_by(|one, other| one.key.cmp(&other.key));
+                serializer.collect_map(entries.into_iter().map(|entry| (&entry.key, &entry.value)))
+            }
         }
     }
 }

@@ -68,8 +68,7 @@ fn grants(dice: &mut Dice) -> BTreeSet<Grant> {
 
 fn document(dice: &mut Dice) -> PolicyDocument {
     let others = others();
-    let extra =
-        (0..dice.below(3)).map(|_| Statement::parse(dice.pick(&others).clone(), None).unwrap()).collect::<Vec<_>>();
+    let extra = (0..dice.below(3)).map(|_| Statement::parse(dice.pick(&others), None).unwrap()).collect::<Vec<_>>();
     let grants = grants(dice);
     if grants.is_empty() && extra.is_empty() {
         return document(dice);
@@ -195,7 +194,7 @@ fn on_the_way_nobody_is_trusted_whom_both_ends_do_not_trust() {
 
 /// The same document with a statement less or in the other version.
 fn neighbour(document: &PolicyDocument, dice: &mut Dice) -> PolicyDocument {
-    let mut statements = document.statements();
+    let mut statements = document.statements().to_vec();
     if statements.len() == 1 || dice.below(3) == 0 {
         let (one, other) = if dice.coin() { ("2012-10-17", "2008-10-17") } else { ("2008-10-17", "2012-10-17") };
         return read(&document.text().replace(one, other));

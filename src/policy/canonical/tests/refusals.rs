@@ -226,12 +226,12 @@ fn all_problems_are_found_in_the_order_of_the_text() {
 #[test]
 fn a_statement_by_itself_is_held_to_its_kind() {
     let permission = permit(json!({}));
-    assert!(Statement::parse(permission.clone(), Some(Kind::Permissions)).is_ok());
-    assert!(Statement::parse(permission.clone(), None).is_ok());
-    let error = Statement::parse(permission, Some(Kind::Trust)).unwrap_err();
+    assert!(Statement::parse(&permission, Some(Kind::Permissions)).is_ok());
+    assert!(Statement::parse(&permission, None).is_ok());
+    let error = Statement::parse(&permission, Some(Kind::Trust)).unwrap_err();
     assert_eq!(error.position, None);
-    assert!(Statement::parse(trust(json!({})), Some(Kind::Trust)).is_ok());
-    assert!(Statement::parse(trust(json!({"Effect": 1})), None).is_err());
+    assert!(Statement::parse(&trust(json!({})), Some(Kind::Trust)).is_ok());
+    assert!(Statement::parse(&trust(json!({"Effect": 1})), None).is_err());
 }
 
 #[test]
