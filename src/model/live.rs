@@ -5,7 +5,7 @@ use crate::ids::{
     AccountId, IssuerUrl, Key, Namespace, Partition, PolicyArn, ProviderArn, RoleArn, RoleName, ServiceAccountName,
 };
 use crate::policy::PolicyDocument;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// One look at an object. What cannot be read is never taken for absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,10 +231,10 @@ pub struct FieldManager {
     pub name: String,
     /// `Apply` or `Update`.
     pub operation: String,
-    /// The labels that it holds.
-    pub labels: BTreeSet<String>,
-    /// The annotations that it holds.
-    pub annotations: BTreeSet<String>,
+    /// The labels that it holds, in order.
+    pub labels: Vec<String>,
+    /// The annotations that it holds, in order.
+    pub annotations: Vec<String>,
     /// Whether it holds anything else (`secrets`, `imagePullSecrets`, finalizers, …).
     pub others: bool,
 }

@@ -7,8 +7,13 @@ use crate::ids::{IamPath, IssuerUrl, Namespace, PolicyArn, PolicyName, RoleName,
 use crate::policy::PolicyDocument;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Tags, labels or annotations.
-pub type Pairs = BTreeMap<String, String>;
+/// Tags, labels or annotations, by key: a sorted list, since there are a few for each of very many objects.
+pub type Pairs = litemap::LiteMap<String, String>;
+
+/// Tags, labels or annotations as a JSON object, which they are also when there are none.
+pub(crate) fn object(pairs: &Pairs) -> serde_json::Value {
+    pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+}
 
 /// An IAM OIDC provider.
 #[derive(Debug, Clone, PartialEq, Eq)]

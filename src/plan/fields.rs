@@ -2,10 +2,10 @@
 
 use super::change::{FieldChange, ResourceChange};
 use crate::ids::PolicyArn;
-use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role, ServiceAccount};
+use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role, ServiceAccount, object};
 use crate::policy::PolicyDocument;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// The whole object before and after; `null` where it is not there.
 pub(crate) fn sides(change: &ResourceChange) -> (Value, Value) {
@@ -37,14 +37,14 @@ pub(crate) fn changes(change: &ResourceChange) -> Vec<FieldChange> {
 
 fn provider(item: &Provider) -> Value {
     let Provider { url, audiences, tags } = item;
-    json!({ "url": url.as_str(), "audiences": audiences, "tags": tags })
+    json!({ "url": url.as_str(), "audiences": audiences, "tags": object(tags) })
 }
 
 fn policy(item: &ManagedPolicy) -> Value {
     let ManagedPolicy { name, path, description, document, tags } = item;
     json!({
         "name": name.as_str(), "path": path.as_str(), "description": description,
-        "document": document.to_value(), "tags": tags,
+        "document": document.to_value(), "tags": object(tags),
     })
 }
 
@@ -58,14 +58,14 @@ fn role(item: &Role) -> Value {
         "name": name.as_str(), "path": path.as_str(), "description": description,
         "max-session-duration": max_session_duration,
         "permissions-boundary": permissions_boundary.as_ref().map(PolicyArn::as_str),
-        "tags": tags, "trust": trust.to_value(), "attached": attached, "inline": inline,
+        "tags": object(tags), "trust": trust.to_value(), "attached": attached, "inline": inline,
     })
 }
 
 fn service_account(item: &ServiceAccount) -> Value {
     let ServiceAccount { namespace, name, labels, annotations } = item;
     json!({
-        "namespace": namespace.as_str(), "name": name.as_str(), "labels": labels, "annotations": annotations,
+        "namespace": namespace.as_str(), "name": name.as_str(), "labels": object(labels), "annotations": object(annotations),
     })
 }
 
@@ -88,16 +88,21 @@ fn field<S, T: PartialEq>(
 }
 
 /// A field for each key of a map.
-fn entries<K: Ord + ToString, V: PartialEq>(
+fn entries<'a, K: Ord + ToString + 'a, V: PartialEq + 'a, M: IntoIterator<Item = (&'a K, &'a V)>>(
     list: &mut Vec<FieldChange>,
     path: &str,
-    before: Option<&std::collections::BTreeMap<K, V>>,
-    after: Option<&std::collections::BTreeMap<K, V>>,
+    before: Option<M>,
+    after: Option<M>,
     value: impl Fn(&V) -> Value,
 ) {
-    let keys: BTreeSet<&K> = before.into_iter().chain(after).flat_map(|map| map.keys()).collect();
-    for key in keys {
-        let (old, new) = (before.and_then(|map| map.get(key)), after.and_then(|map| map.get(key)));
+    let mut sides: BTreeMap<&K, (Option<&V>, Option<&V>)> = BTreeMap::new();
+    for (key, old) in before.into_iter().flatten() {
+        sides.entry(key).or_default().0 = Some(old);
+    }
+    for (key, new) in after.into_iter().flatten() {
+        sides.entry(key).or_default().1 = Some(new);
+    }
+    for (key, (old, new)) in sides {
         if old != new {
             let path = format!("{path}.{}", key.to_string());
             push(list, path, old.map_or(Value::Null, &value), new.map_or(Value::Null, &value));

@@ -100,19 +100,19 @@ fn wanted(site: &Site<'_>, address: &Address, item: &Managed<'_>) -> Option<Serv
     let Spot { namespace, name, .. } = item.spot;
     let arn = item.arn.as_ref()?;
     let Binding { audience, token_expiration, sts_regional_endpoints, .. } = item.binding;
-    let mut annotations =
-        Pairs::from([(ROLE_ARN.to_owned(), arn.to_string()), (ADDRESS.to_owned(), address_mark(address))]);
-    let optional = [
+    let annotations = [
+        (ROLE_ARN, Some(arn.to_string())),
+        (ADDRESS, Some(address_mark(address))),
         (AUDIENCE, audience.clone()),
         (TOKEN_EXPIRATION, token_expiration.map(|seconds| seconds.to_string())),
         (STS_REGIONAL_ENDPOINTS, sts_regional_endpoints.map(|on| on.to_string())),
     ];
-    annotations.extend(optional.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    let annotations = annotations.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
     Some(ServiceAccount {
         namespace: namespace.clone(),
         name: name.clone(),
-        labels: Pairs::from([(OWNER.to_owned(), site.desired.owner.to_string())]),
-        annotations,
+        labels: Pairs::from_iter([(OWNER.to_owned(), site.desired.owner.to_string())]),
+        annotations: annotations.collect(),
     })
 }
 
@@ -231,12 +231,12 @@ impl<'a> Held<'a> {
 
     /// Whether we hold the label.
     pub(crate) fn label(&self, label: &str) -> bool {
-        self.ours.iter().any(|manager| manager.labels.contains(label))
+        holds(&self.ours, |manager| &manager.labels, label)
     }
 
     /// Whether we hold the annotation.
     pub(crate) fn annotation(&self, annotation: &str) -> bool {
-        self.ours.iter().any(|manager| manager.annotations.contains(annotation))
+        holds(&self.ours, |manager| &manager.annotations, annotation)
     }
 
     /// Whether nobody else holds anything, and we nothing but labels and annotations.
@@ -246,12 +246,12 @@ impl<'a> Held<'a> {
 
     /// Whether another manager holds the annotation too, so that it stays when we give it up.
     pub(crate) fn shared(&self, annotation: &str) -> bool {
-        self.others.iter().any(|manager| manager.annotations.contains(annotation))
+        holds(&self.others, |manager| &manager.annotations, annotation)
     }
 
     /// Whether another manager holds the label too.
     pub(crate) fn shared_label(&self, label: &str) -> bool {
-        self.others.iter().any(|manager| manager.labels.contains(label))
+        holds(&self.others, |manager| &manager.labels, label)
     }
 
     /// The names of the other managers.
@@ -276,4 +276,9 @@ impl<'a> Held<'a> {
         }
         conflicts
     }
+}
+
+/// Whether one of them holds the field of this name.
+fn holds(managers: &[&FieldManager], fields: fn(&FieldManager) -> &[String], name: &str) -> bool {
+    managers.iter().any(|manager| fields(manager).iter().any(|field| field == name))
 }

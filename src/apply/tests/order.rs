@@ -3,6 +3,7 @@ use crate::apply::apply;
 use crate::apply::report::Outcome;
 use crate::event::{Event, Listen, Silence};
 use crate::model::call::{Call, IamCall};
+use crate::model::resource::Pairs;
 use crate::observe::fake::World;
 use crate::plan::Part;
 use crate::plan::tests::kit::{Kit, allow, binding, key};
@@ -86,8 +87,8 @@ async fn two_steps_never_write_to_one_object_side_by_side() {
     beside.address = "policy/default/beside".parse().unwrap();
     let call = IamCall::TagRole {
         name: "keep".parse().unwrap(),
-        from: [].into(),
-        to: [("beside".to_owned(), "1".to_owned())].into(),
+        from: Pairs::new(),
+        to: Pairs::from_iter([("beside".to_owned(), "1".to_owned())]),
     };
     beside.parts = vec![Part { call: Call::Iam(key("default"), call) }];
     plan.steps.insert(0, beside);

@@ -119,8 +119,8 @@ fn a_role_takes_the_defaults_that_it_does_not_overrule() {
     assert_eq!((y.path.as_str(), y.path_declared, y.max_session_duration), ("/own/", true, 43_200));
     assert!(matches!(&x.permissions_boundary, Boundary::Policy(arn) if arn.name() == "PowerUserAccess"));
     assert_eq!(y.permissions_boundary, Boundary::None);
-    assert_eq!(x.tags, [("a", "1"), ("b", "2")].map(|(k, v)| (k.to_owned(), v.to_owned())).into());
-    assert_eq!(y.tags, [("a", "1"), ("b", "3")].map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+    assert_eq!(x.tags, [("a", "1"), ("b", "2")].map(|(k, v)| (k.to_owned(), v.to_owned())).into_iter().collect());
+    assert_eq!(y.tags, [("a", "1"), ("b", "3")].map(|(k, v)| (k.to_owned(), v.to_owned())).into_iter().collect());
 }
 
 #[test]

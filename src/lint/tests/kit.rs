@@ -88,7 +88,7 @@ impl Kit {
         let mut made = resource::Provider {
             url: IssuerUrl::parse(format!("https://{issuer}")).unwrap(),
             audiences: BTreeSet::from(["sts.amazonaws.com".to_owned()]),
-            tags: Pairs::from([(OWNER.to_owned(), "team".to_owned())]),
+            tags: Pairs::from_iter([(OWNER.to_owned(), "team".to_owned())]),
         };
         change(&mut made);
         let arn = ProviderArn::parse(provider(issuer)).unwrap();
@@ -123,7 +123,7 @@ impl Kit {
             path: IamPath::default(),
             description: String::new(),
             document,
-            tags: Pairs::from([(OWNER.to_owned(), "team".to_owned())]),
+            tags: Pairs::from_iter([(OWNER.to_owned(), "team".to_owned())]),
         };
         let live = LivePolicy { policy, default_version: "v1".into(), other_versions: Vec::new(), attachments: 0 };
         let arn = PolicyArn::parse(format!("arn:aws:iam::{ACCOUNT}:policy/{name}")).unwrap();

@@ -7,7 +7,7 @@ use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{ClusterState, Manage};
 use crate::model::live::{LiveProvider, Observed};
 use crate::model::marks::{ADDRESS, CREATED, OWNER, ROLE_ARN};
-use crate::model::resource::Provider;
+use crate::model::resource::{Pairs, Provider};
 use crate::plan::Plan;
 use crate::plan::change::{Action, ResourceChange};
 use crate::policy::Statement;
@@ -38,7 +38,7 @@ fn outside(subject: &str) -> Statement {
 fn with_outside(subject: &str) -> Kit {
     let mut kit = applied();
     let url = IssuerUrl::parse("https://ci.example.com").unwrap();
-    let provider = Provider { url, audiences: ["sts.amazonaws.com".to_owned()].into(), tags: [].into() };
+    let provider = Provider { url, audiences: ["sts.amazonaws.com".to_owned()].into(), tags: Pairs::new() };
     let live = LiveProvider { provider, thumbprints: Vec::new() };
     let arn = ProviderArn::parse("arn:aws:iam::111122223333:oidc-provider/ci.example.com").unwrap();
     kit.account().providers.insert(arn, Observed::Present(live));
@@ -164,7 +164,7 @@ fn a_service_account_whose_trust_is_still_declared_is_released_until_all_goes() 
 fn what_another_manager_holds_too_stays_when_ours_is_released() {
     let mut kit = undeclared();
     let mut helm = manager("helm", ROLE_ARN);
-    helm.labels.insert(OWNER.into());
+    helm.labels.push(OWNER.into());
     live_account(&mut kit, "east", "worker").managers.push(helm);
     let plan = kit.plan();
     let released = step(&plan, ITEM);
@@ -198,7 +198,7 @@ fn that_we_made_an_object_is_never_inferred() {
     // we hold other fields of it, and not that one
     let item = live_account(&mut kit, "east", "worker");
     item.annotations.remove(CREATED);
-    item.managers[0].annotations.remove(CREATED);
+    item.managers[0].annotations.retain(|key| key != CREATED);
     let plan = kit.plan();
     assert!(!applies(&plan).0.annotations.contains_key(CREATED));
     // made bare by someone else, and nobody is known to hold anything
@@ -215,7 +215,7 @@ fn a_field_that_kubectl_changed_is_taken_back_by_force() {
     let mut kit = applied();
     let item = live_account(&mut kit, "east", "worker");
     item.annotations.insert(ROLE_ARN.into(), "x".into());
-    item.managers[0].annotations.remove(ROLE_ARN);
+    item.managers[0].annotations.retain(|key| key != ROLE_ARN);
     item.managers.push(manager("kubectl-annotate", ROLE_ARN));
     assert!(applies(&kit.plan()).1);
 }

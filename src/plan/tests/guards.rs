@@ -202,7 +202,7 @@ fn a_role_stays_while_only_someone_else_holds_the_annotation() {
     let item = live_account(&mut kit, "east", "worker");
     // taken from us by force: what we give up no longer has it
     for manager in &mut item.managers {
-        manager.annotations.remove(ROLE_ARN);
+        manager.annotations.retain(|key| key != ROLE_ARN);
     }
     item.managers.push(super::rules::manager("helm", ROLE_ARN));
     kit.desired.roles.remove(&key("reports"));

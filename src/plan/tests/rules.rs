@@ -80,12 +80,13 @@ pub(super) fn manager(name: &str, annotation: &str) -> FieldManager {
 fn what_is_made_carries_our_marks_from_the_first_call() {
     let mut kit = applied();
     let tags = live_role(&mut kit, "reports").role.tags.clone();
-    assert_eq!((tags[OWNER].as_str(), tags[ADDRESS].as_str()), ("team", "role/reports"));
+    assert_eq!((tags.get(OWNER).unwrap().as_str(), tags.get(ADDRESS).unwrap().as_str()), ("team", "role/reports"));
     let item = live_account(&mut kit, "east", "worker");
-    assert_eq!(item.labels[OWNER], "team");
-    assert_eq!(item.annotations[ADDRESS], "service-account/east/apps/worker");
-    assert_eq!(item.annotations[CREATED], "true");
-    assert_eq!(item.annotations[ROLE_ARN], "arn:aws:iam::111122223333:role/irsa/team/reports");
+    assert_eq!(item.labels.get(OWNER).unwrap(), "team");
+    let annotation = |key: &str| item.annotations.get(key).unwrap().as_str();
+    assert_eq!(annotation(ADDRESS), "service-account/east/apps/worker");
+    assert_eq!(annotation(CREATED), "true");
+    assert_eq!(annotation(ROLE_ARN), "arn:aws:iam::111122223333:role/irsa/team/reports");
     let plan = kit.plan();
     assert_eq!((plan.steps, plan.unchanged), (vec![], 6));
 }
@@ -288,7 +289,7 @@ fn a_field_that_another_manager_holds_is_refused_naming_it_unless_it_is_kubectl(
         let item = live_account(kit, "east", "worker");
         item.annotations.insert(ROLE_ARN.into(), "arn:aws:iam::111122223333:role/x".into());
         item.managers.retain(|manager| manager.name == US);
-        item.managers[0].annotations.remove(ROLE_ARN);
+        item.managers[0].annotations.retain(|key| key != ROLE_ARN);
         item.managers.push(manager(name, ROLE_ARN));
     };
     spoil(&mut kit, "argocd-controller");
@@ -313,7 +314,7 @@ fn what_nobody_is_known_to_hold_is_held_all_the_same() {
     let mut kit = applied();
     // made bare and annotated by hand: the API server keeps no managedFields of it
     let item = live_account(&mut kit, "east", "worker");
-    item.annotations = [(ROLE_ARN.to_owned(), "arn:aws:iam::111122223333:role/x".to_owned())].into();
+    item.annotations = [(ROLE_ARN.to_owned(), "arn:aws:iam::111122223333:role/x".to_owned())].into_iter().collect();
     item.labels.clear();
     item.managers.clear();
     refused(&kit.plan(), "service-account/east/apps/worker", "manager `before-first-apply`");
@@ -356,7 +357,7 @@ fn prevent_destroy_is_kept_as_a_tag_and_the_live_tag_decides() {
     let mut kit = applied();
     kit.desired.roles.get_mut(&key("reports")).unwrap().prevent_destroy = true;
     apply(&mut kit);
-    assert_eq!(live_role(&mut kit, "reports").role.tags[PREVENT_DESTROY], "true");
+    assert_eq!(live_role(&mut kit, "reports").role.tags.get(PREVENT_DESTROY).unwrap(), "true");
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
     kit.options.force = true;

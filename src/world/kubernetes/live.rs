@@ -6,7 +6,6 @@ use crate::model::live::{FieldManager, LiveServiceAccount, Observed};
 use crate::model::marks::CREATED;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 /// Stands in the list of managers for whoever made an object without setting a field of it.
 const UNRECORDED: &str = "an unrecorded maker";
@@ -21,12 +20,11 @@ pub(crate) fn service_account(metadata: ObjectMeta, us: &str) -> Result<LiveServ
     let mut managers: Vec<FieldManager> =
         metadata.managed_fields.into_iter().flatten().map(|entry| field_manager(&entry)).collect();
     if made_by_another {
-        let (labels, annotations) = (BTreeSet::new(), BTreeSet::new());
         managers.push(FieldManager {
             name: UNRECORDED.to_owned(),
             operation: "Update".to_owned(),
-            labels,
-            annotations,
+            labels: Vec::new(),
+            annotations: Vec::new(),
             others: true,
         });
     }
@@ -36,8 +34,8 @@ pub(crate) fn service_account(metadata: ObjectMeta, us: &str) -> Result<LiveServ
         name: ServiceAccountName::parse(&name).map_err(|_| wrong(&name))?,
         uid: metadata.uid.ok_or_else(|| missing("uid"))?,
         resource_version: metadata.resource_version.ok_or_else(|| missing("resourceVersion"))?,
-        labels: metadata.labels.unwrap_or_default(),
-        annotations: metadata.annotations.unwrap_or_default(),
+        labels: metadata.labels.unwrap_or_default().into_iter().collect(),
+        annotations: metadata.annotations.unwrap_or_default().into_iter().collect(),
         owner_references: owners.map(|owner| format!("{}/{}", owner.kind, owner.name)).collect(),
         managers,
         pods: Observed::Unknown("they were not asked for".to_owned()),
@@ -70,8 +68,8 @@ fn field_manager(entry: &ManagedFieldsEntry) -> FieldManager {
     let mut manager = FieldManager {
         name: entry.manager.clone().unwrap_or_default(),
         operation: entry.operation.clone().unwrap_or_default(),
-        labels: BTreeSet::new(),
-        annotations: BTreeSet::new(),
+        labels: Vec::new(),
+        annotations: Vec::new(),
         others: false,
     };
     match (entry.fields_type.as_deref(), entry.fields_v1.as_ref().map(|fields| &fields.0)) {
@@ -103,9 +101,7 @@ fn in_metadata(manager: &mut FieldManager, path: &str, below: &Value) {
     // `.` is the map itself, which holds nothing
     for key in below.as_object().into_iter().flat_map(|map| map.keys()).filter(|key| *key != ".") {
         match key.strip_prefix("f:") {
-            Some(key) => {
-                keys.insert(key.to_owned());
-            }
+            Some(key) => keys.push(key.to_owned()),
             None => manager.others = true,
         }
     }
@@ -121,7 +117,7 @@ mod tests {
         field_manager(&serde_json::from_value(entry).unwrap())
     }
 
-    fn keys(list: &[&str]) -> BTreeSet<String> {
+    fn keys(list: &[&str]) -> Vec<String> {
         list.iter().map(|key| (*key).to_owned()).collect()
     }
 

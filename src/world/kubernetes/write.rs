@@ -14,7 +14,7 @@ use crate::ids::{Namespace, ServiceAccountName};
 use crate::model::call::KubernetesCall;
 use crate::model::live::LiveServiceAccount;
 use crate::model::marks::CREATED;
-use crate::model::resource::{Pairs, ServiceAccount};
+use crate::model::resource::{Pairs, ServiceAccount, object};
 use crate::world::{Answer, CallErrorKind, Written};
 use kube::core::params::{DeleteParams, Patch, PatchParams, Preconditions};
 use serde_json::{Value, json};
@@ -181,7 +181,7 @@ fn body(item: &ServiceAccount, target: &Target<'_>) -> Value {
     let mut metadata = json!({"name": name.as_str(), "namespace": namespace.as_str()});
     for (field, pairs) in [("labels", labels), ("annotations", annotations)] {
         if !pairs.is_empty() {
-            metadata[field] = json!(pairs);
+            metadata[field] = object(pairs);
         }
     }
     for (field, value) in [("uid", target.uid), ("resourceVersion", target.version)] {

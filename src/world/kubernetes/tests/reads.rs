@@ -111,8 +111,8 @@ async fn one_service_account_with_who_holds_what() {
         .map(|manager| (manager.name.as_str(), manager.operation.as_str(), manager.others))
         .collect();
     assert_eq!(told, [("helm", "Update", false), ("kubectl-edit", "Update", true)]);
-    assert!(live.managers[0].annotations.contains("meta.helm.sh/release-name"));
-    assert!(live.managers[1].labels.contains("tier"));
+    assert_eq!(live.managers[0].annotations, ["meta.helm.sh/release-name"]);
+    assert_eq!(live.managers[1].labels, ["tier"]);
     let missing = reader.service_account(&key("prod"), &namespace("a"), &name("nobody")).await.unwrap();
     assert_eq!(missing, None);
 }

@@ -3,6 +3,7 @@
 use super::kit::*;
 use crate::model::call::KubernetesCall;
 use crate::model::marks::{ADDRESS, CREATED};
+use crate::model::resource;
 use crate::world::{CallErrorKind, WriteKubernetes, Written};
 use irsa_sandbox::kubernetes::{Fault, Grant, Match, Preconditions, Refusal, Resource, Stage, WriteOptions};
 use serde_json::json;
@@ -226,7 +227,7 @@ async fn nothing_of_an_object_that_was_made_anew_is_touched() {
     let from = ours(&[(ROLE, "r1"), MARK, (CREATED, "true")]);
     cluster.with(|store| {
         store.delete(Resource::ServiceAccounts, "a", "worker", &Preconditions::default(), false).unwrap();
-        let body = json!({"metadata": {"name": "worker", "labels": from.labels, "annotations": from.annotations}});
+        let body = json!({"metadata": {"name": "worker", "labels": resource::object(&from.labels), "annotations": resource::object(&from.annotations)}});
         store.create(Resource::ServiceAccounts, "a", body, &WriteOptions::by("velero")).unwrap();
     });
     let before = object(&cluster);
