@@ -21,15 +21,13 @@ pub use diagnostics::{Diagnostic, Diagnostics};
 use crate::ids::{AccountId, Key, Partition, Region};
 use crate::model::desired::Desired;
 use crate::model::origin::Origin;
+use rayon::prelude::*;
 use reader::{Gather, Spot};
 use schema::Raw;
 use source::{Source, Sources, beside, unreadable};
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use toml::de::DeTable;
 
 /// The files of a configuration, parsed and free of syntax errors.
@@ -116,9 +114,8 @@ impl Loading {
             for entry in entries {
                 self.find(&entry, &mut read, &mut found);
             }
-            for parsed in parse_all(&found) {
-                self.add(parsed);
-            }
+            let parsed: Vec<Parsed> = found.into_par_iter().map(parse).collect();
+            parsed.into_iter().for_each(|parsed| self.add(parsed));
         }
     }
 
@@ -169,30 +166,6 @@ fn parse(source: Arc<Source>) -> Parsed {
     let mut raw = Raw::default();
     raw.read(&mut gather, table.get_ref());
     Parsed { raw, mistakes, list: gather.list, broken, whole: errors.is_empty() }
-}
-
-/// Parses files side by side; they come in the order given.
-fn parse_all(sources: &[Arc<Source>]) -> Vec<Parsed> {
-    let workers = thread::available_parallelism().map_or(1, usize::from).min(sources.len());
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut parsed = Vec::new();
-        loop {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            let Some(source) = sources.get(place) else { return parsed };
-            parsed.push((place, parse(source.clone())));
-        }
-    };
-    let mut parsed = thread::scope(|scope| {
-        let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-        let mut parsed = work();
-        for other in others {
-            parsed.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        }
-        parsed
-    });
-    parsed.sort_by_key(|(place, _)| *place);
-    parsed.into_iter().map(|(_, parsed)| parsed).collect()
 }
 
 impl Configuration {

@@ -22,6 +22,7 @@ pub use rules::RULES;
 
 use crate::model::note::{Note, Severity};
 use crate::model::origin::Origin;
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Something that irsa looks for.
@@ -125,6 +126,15 @@ impl Notes {
                 text: format!("{}{}", place.part, found.text),
             }));
         }
+    }
+
+    /// Looks at all of these, side by side.
+    fn each<T: IntoParallelIterator>(&mut self, items: T, look: impl Fn(&mut Self, T::Item) + Sync + Send) {
+        self.0.par_extend(items.into_par_iter().flat_map_iter(|item| {
+            let mut notes = Self::default();
+            look(&mut notes, item);
+            notes.0
+        }));
     }
 
     /// Sorted, each once.

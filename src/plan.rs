@@ -1,7 +1,7 @@
 //! Decides: what is wanted against what is there, into a list of changes in the order in which they must be made.
 //!
-//! Pure, synchronous and total: no IO, no clock (the time comes in as an option), no async; the one thread beside is
-//! joined, and its part does not depend on the other. A plan leaves apply no choice: every step is a list of calls, and
+//! Pure, synchronous and total: no IO, no clock (the time comes in as an option), no async; what is decided side by side
+//! does not depend on each other. A plan leaves apply no choice: every step is a list of calls, and
 //! what must not be done is refused here.
 
 pub mod change;
@@ -38,8 +38,6 @@ use crate::model::live::Live;
 use crate::model::note::Note;
 use draft::Draft;
 use site::Site;
-use std::panic::resume_unwind;
-use std::thread;
 
 /// Compares `desired` with `live`. `findings` are the linter's, kept among the notes.
 pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
@@ -59,14 +57,13 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
         draft
     };
     // roles and ServiceAccounts are most of a plan, and neither is decided by what the other comes to
-    let of_clusters = thread::scope(|scope| {
-        let empty = Draft { selecting: draft.selecting, ..Draft::default() };
-        let beside = scope.spawn(|| plan_clusters(empty));
+    let empty = Draft { selecting: draft.selecting, ..Draft::default() };
+    let plan_roles = || {
         if !options.destroy {
             roles::plan(&site, &mut draft);
         }
-        beside.join().unwrap_or_else(|panic| resume_unwind(panic))
-    });
+    };
+    let ((), of_clusters) = rayon::join(plan_roles, || plan_clusters(empty));
     draft.absorb(of_clusters);
     orphans::plan(&site, &mut draft);
     roles::note_strangers(&site, &mut draft);

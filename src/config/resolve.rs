@@ -29,6 +29,25 @@ pub(crate) fn resolve(
     digest: &str,
     identities: &Identities,
 ) -> Result<Desired, Vec<Diagnostic>> {
+    // side by side, a mistake that roles share would be told for each part of them
+    attempt(raw, sources, digest, identities, Pace::SideBySide)
+        .or_else(|_| attempt(raw, sources, digest, identities, Pace::OneByOne))
+}
+
+/// How roles are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    SideBySide,
+    OneByOne,
+}
+
+fn attempt(
+    raw: &Raw,
+    sources: &Sources,
+    digest: &str,
+    identities: &Identities,
+    pace: Pace,
+) -> Result<Desired, Vec<Diagnostic>> {
     let mut resolver =
         Resolver { raw, sources, identities, owner: placeholder("owner"), list: Vec::new(), slips: HashMap::new() };
     resolver.header();
@@ -38,7 +57,7 @@ pub(crate) fn resolve(
     let lock = resolver.lock();
     let bound = resolver.bindings(&places);
     let mut documents = Documents::new(sources);
-    let (roles, uses) = resolver.roles(&places, bound, &mut documents);
+    let (roles, uses) = resolver.roles(&places, bound, &mut documents, pace);
     let policies = resolver.policies(&places, &uses, &mut documents);
     resolver.list.append(&mut documents.list);
     let mut desired = Desired {
@@ -103,6 +122,12 @@ struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
+    /// One that knows the same and has found nothing yet.
+    fn beside(&self) -> Self {
+        let Self { raw, sources, identities, owner, list: _, slips: _ } = self;
+        Self { raw, sources, identities, owner: owner.clone(), list: Vec::new(), slips: HashMap::new() }
+    }
+
     fn refuse(&mut self, origin: &Origin, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Diagnostic::at(origin, message))
     }

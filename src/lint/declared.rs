@@ -18,11 +18,11 @@ pub fn declared(desired: &Desired) -> Vec<Note> {
         permissions::check(&mut notes, &place, &policy.document);
         document::check_size(&mut notes, &place, "the policy", policy.document.size(), budget::MANAGED_SIZE);
     }
-    for (key, role) in &desired.roles {
+    notes.each(&desired.roles, |notes, (key, role)| {
         let place = Place::new(&Address::role(key), Some(&role.origin));
-        binding::check(&mut notes, &place, &binding::Site { desired, role });
-        check_role(&mut notes, &place, role, desired);
-    }
+        binding::check(notes, &place, &binding::Site { desired, role });
+        check_role(notes, &place, role, desired);
+    });
     notes.finish()
 }
 

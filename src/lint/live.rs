@@ -24,13 +24,13 @@ pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
         let Access::Granted(identity) = &account.identity else { continue };
         let site = provider::Site { desired, live, key, account, asked: &asked };
         provider::check(&mut notes, &Place::new(&format!("account/{key}"), None), &site);
-        for (folded, role) in &account.roles {
-            let Some(role) = role.present() else { continue };
+        notes.each(&account.roles, |notes, (folded, role)| {
+            let Some(role) = role.present() else { return };
             let declared = declared_roles.get(&(key, folded.clone())).copied();
             if declared.is_some() || ours(desired, &role.role.tags) {
-                check_role(&mut notes, (key, account), identity, role, declared);
+                check_role(notes, (key, account), identity, role, declared);
             }
-        }
+        });
         check_policies(&mut notes, desired, key, account);
     }
     notes.finish()

@@ -3,7 +3,7 @@
 use super::bindings::Bound;
 use super::places::Places;
 use super::policies::Uses;
-use super::{Diagnostic, Documents, Named, Resolver, Spot};
+use super::{Diagnostic, Documents, Named, Pace, Resolver, Spot};
 use crate::config::schema::RawRole;
 use crate::config::templates::Variables;
 use crate::ids::{Key, PolicyArn, PolicyName, ProviderArn, RoleName};
@@ -14,7 +14,9 @@ use crate::policy::budget::{self, INLINE_SIZE, TRUST_SIZE_MAXIMUM};
 use crate::policy::document::Kind;
 use crate::policy::trust::{self, Grant};
 use crate::policy::{PolicyDocument, Statement};
-use std::collections::{BTreeMap, BTreeSet};
+use rayon::prelude::*;
+use std::collections::hash_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The most managed policies that AWS ever lets a role have; the account's own quota is 10 unless it was raised, and is
 /// asked for online (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
@@ -23,41 +25,101 @@ const ATTACHED_MAXIMUM: usize = 25;
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>).
 const SESSION: (u32, u32) = (3600, 43_200);
 
+/// A role to be resolved.
+struct Entry<'a> {
+    key: &'a Key,
+    raw: &'a RawRole,
+    bindings: Vec<Binding>,
+    /// Whether somebody meant to bind it.
+    meant: bool,
+}
+
+/// Roles with the key of each, where their accounts are known.
+type Found<'a> = Vec<(&'a Key, Role)>;
+
 impl<'a> Resolver<'a> {
     pub(super) fn roles(
         &mut self,
         places: &Places,
         mut bound: Bound<'a>,
         documents: &mut Documents<'_>,
+        pace: Pace,
     ) -> (BTreeMap<Key, Role>, Uses<'a>) {
         let raw = self.raw;
         self.defaults();
-        let mut roles = BTreeMap::new();
-        let mut uses = Uses::new();
-        let mut names: BTreeMap<(Key, String), (&Key, &Origin)> = BTreeMap::new();
-        for (key, raw) in &raw.roles {
+        let entries = raw.roles.iter().map(|(key, raw)| {
             let bindings = bound.by_role.remove(key).unwrap_or_default();
-            if raw.trust.is_empty() && !raw.flawed && !bound.meant.contains(key) {
+            Entry { key, raw, bindings, meant: bound.meant.contains(key) }
+        });
+        let mut entries: Vec<Entry<'a>> = entries.collect();
+        let mut uses = Uses::new();
+        let found = match pace {
+            Pace::OneByOne => self.some(&mut entries, places, documents, &mut uses),
+            Pace::SideBySide => self.all(&mut entries, places, &mut uses),
+        };
+        let mut roles = BTreeMap::new();
+        let mut names: HashMap<(&Key, String), (&Key, &Origin)> = HashMap::with_capacity(found.len());
+        for (key, role) in &found {
+            let origin = &raw.roles[*key].origin;
+            match names.entry((&role.account, role.name.folded())) {
+                Slot::Vacant(free) => drop(free.insert((key, origin))),
+                Slot::Occupied(taken) => {
+                    let (other, earlier) = taken.get();
+                    let message = format!("roles `{other}` and `{key}` have one name, `{}`, in one account", role.name);
+                    let hint = "IAM holds names unique without regard to case and path: give one another `name`";
+                    self.push(Diagnostic::at(origin, message).and(earlier, "the other is here").hint(hint));
+                }
+            }
+        }
+        roles.extend(found.into_iter().map(|(key, role)| (key.clone(), role)));
+        (roles, uses)
+    }
+
+    /// All of them, in as many parts as there are processors.
+    fn all(&mut self, entries: &mut [Entry<'a>], places: &Places, uses: &mut Uses<'a>) -> Found<'a> {
+        let part = entries.len().div_ceil(rayon::current_num_threads()).max(1);
+        let here = &*self;
+        let parts = entries.par_chunks_mut(part).map(|entries| {
+            let (mut other, mut documents, mut uses) = (here.beside(), Documents::new(here.sources), Uses::new());
+            let found = other.some(entries, places, &mut documents, &mut uses);
+            other.list.append(&mut documents.list);
+            (found, uses, other.list)
+        });
+        let mut all = Vec::new();
+        for (found, used, list) in parts.collect::<Vec<_>>() {
+            all.extend(found);
+            for (policy, accounts) in used {
+                let known = uses.entry(policy).or_default();
+                accounts.into_iter().for_each(|(account, clusters)| known.entry(account).or_default().extend(clusters));
+            }
+            self.list.extend(list);
+        }
+        all
+    }
+
+    /// Some of them, one after the other.
+    fn some(
+        &mut self,
+        entries: &mut [Entry<'a>],
+        places: &Places,
+        documents: &mut Documents<'_>,
+        uses: &mut Uses<'a>,
+    ) -> Found<'a> {
+        let mut found = Vec::with_capacity(entries.len());
+        for Entry { key, raw, bindings, meant } in entries {
+            if raw.trust.is_empty() && !raw.flawed && !*meant {
                 let hint = "add `service-accounts = [\"namespace/name\"]`, a `[[service-accounts]]` entry or \
                             `[[roles.….trust]]`";
                 let message =
                     format!("nobody could assume role `{key}`: it has no ServiceAccount and no trust statement");
                 self.push(Diagnostic::at(&raw.origin, message).hint(hint));
             }
-            let account = self.role_account(key, raw, &bindings, places);
-            let role = self.role(key, raw, bindings, account.as_ref(), places, documents, &mut uses);
-            let Some(account) = account else { continue };
-            let identity = (account, role.name.folded());
-            if let Some((other, origin)) = names.get(&identity) {
-                let message = format!("roles `{other}` and `{key}` have one name, `{}`, in one account", role.name);
-                let hint = "IAM holds names unique without regard to case and path: give one another `name`";
-                self.push(Diagnostic::at(&raw.origin, message).and(origin, "the other is here").hint(hint));
-            } else {
-                names.insert(identity, (key, &raw.origin));
-            }
-            roles.insert(key.clone(), role);
+            let account = self.role_account(key, raw, bindings, places);
+            let bindings = std::mem::take(bindings);
+            let role = self.role(key, raw, bindings, account.as_ref(), places, documents, uses);
+            found.extend(account.map(|_| (*key, role)));
         }
-        (roles, uses)
+        found
     }
 
     /// What is wrong with the defaults is told once, however many roles take them.
