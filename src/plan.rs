@@ -49,22 +49,11 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
         policies::plan(&site, &mut draft);
         elsewhere::plan(&site, &mut draft);
     }
-    let plan_clusters = |mut draft: Draft| {
-        if !options.destroy {
-            service_accounts::plan(&site, &mut draft);
-        }
-        release::plan(&site, &mut draft);
-        draft
-    };
-    // roles and ServiceAccounts are most of a plan, and neither is decided by what the other comes to
-    let empty = Draft { selecting: draft.selecting, ..Draft::default() };
-    let plan_roles = || {
-        if !options.destroy {
-            roles::plan(&site, &mut draft);
-        }
-    };
-    let ((), of_clusters) = rayon::join(plan_roles, || plan_clusters(empty));
-    draft.absorb(of_clusters);
+    if !options.destroy {
+        roles::plan(&site, &mut draft);
+        service_accounts::plan(&site, &mut draft);
+    }
+    release::plan(&site, &mut draft);
     orphans::plan(&site, &mut draft);
     roles::note_strangers(&site, &mut draft);
     draft.notes.extend(findings.into_iter().filter(|note| elsewhere::is_told_here(&site, note)));

@@ -3,10 +3,13 @@
 use super::change::ResourceChange;
 use super::fields;
 use super::step::{Part, Refused, Step, Unseen};
+use crate::ids::Key;
 use crate::model::address::Address;
 use crate::model::call::Call;
+use crate::model::desired::{Desired, Role};
 use crate::model::note::{Note, Severity};
 use crate::model::origin::Origin;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Why an object that others may depend on is not brought to its declared state.
@@ -123,8 +126,21 @@ impl Draft {
         });
     }
 
+    /// Decides of roles, or of what is theirs, side by side: none may depend on what another comes to.
+    pub(crate) fn each(&mut self, desired: &Desired, decide: impl Fn(&mut Self, &Key, &Role) + Sync) {
+        let roles: Vec<(&Key, &Role)> = desired.roles.iter().collect();
+        let part = roles.len().div_ceil(rayon::current_num_threads()).max(1);
+        let parts = roles.par_chunks(part).map(|roles| {
+            let mut draft = Self { selecting: self.selecting, held: self.held.clone(), ..Self::default() };
+            roles.iter().for_each(|(key, role)| decide(&mut draft, key, role));
+            draft
+        });
+        let parts: Vec<Self> = parts.collect();
+        parts.into_iter().for_each(|part| self.absorb(part));
+    }
+
     /// Takes in what was decided of other objects.
-    pub(crate) fn absorb(&mut self, mut others: Self) {
+    fn absorb(&mut self, mut others: Self) {
         self.steps.append(&mut others.steps);
         self.refused.append(&mut others.refused);
         self.unknown.append(&mut others.unknown);

@@ -19,15 +19,15 @@ use std::collections::BTreeSet;
 
 /// Plans every declared role.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    for (key, role) in &site.desired.roles {
+    draft.each(site.desired, |draft, key, role| {
         let address = Address::role(key);
         if !site.has(&address) {
-            continue;
+            return;
         }
         draft.depends(&address, dependencies(site, role));
         let Some(account) = site.account(&role.account) else {
             draft.hold(&address, Hold::Unknown);
-            continue;
+            return;
         };
         match account.roles.get(&role.name.folded()) {
             Some(Observed::Present(live)) => existing(site, draft, &address, role, account, live),
@@ -35,7 +35,7 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
             Some(Observed::Unknown(why)) => draft.unseen(&address, why.clone()),
             None => draft.unseen(&address, "it was not read"),
         }
-    }
+    });
 }
 
 /// The providers and policies that a role needs.

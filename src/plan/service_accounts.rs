@@ -26,33 +26,39 @@ pub(crate) struct Managed<'a> {
 
 /// The declared objects that irsa looks after, in clusters that are there.
 pub(crate) fn managed<'a>(site: &Site<'a>) -> impl Iterator<Item = Managed<'a>> {
-    site.desired.roles.iter().flat_map(|(role_key, role)| {
-        let arn = site.role_arn(role);
-        let here = |binding: &Binding| !matches!(site.issuer(&binding.cluster), Issuer::Gone(_));
-        exact(role)
-            .filter(move |(binding, _)| binding.manage != Manage::None && here(binding))
-            .map(move |(binding, spot)| Managed { spot, role_key, role, binding, arn: arn.clone() })
-    })
+    site.desired.roles.iter().flat_map(|(role_key, role)| managed_by(site, role_key, role))
+}
+
+/// Those of one role.
+fn managed_by<'a>(site: &Site<'_>, role_key: &'a Key, role: &'a Role) -> impl Iterator<Item = Managed<'a>> {
+    let arn = site.role_arn(role);
+    let here = |binding: &Binding| !matches!(site.issuer(&binding.cluster), Issuer::Gone(_));
+    exact(role)
+        .filter(move |(binding, _)| binding.manage != Manage::None && here(binding))
+        .map(move |(binding, spot)| Managed { spot, role_key, role, binding, arn: arn.clone() })
 }
 
 /// Plans every declared ServiceAccount.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    for item in managed(site) {
-        let address = item.spot.address();
-        if !site.has(&address) {
-            continue;
-        }
-        draft.depends(&address, [Address::role(item.role_key)]);
-        let Some(cluster) = site.cluster(&item.binding.cluster) else {
-            draft.hold(&address, Hold::Unknown);
-            continue;
-        };
-        match look(cluster, item.spot) {
-            Look::Present(live) => existing(site, draft, &address, &item, live),
-            Look::Absent => missing(site, draft, &address, &item),
-            Look::NoNamespace => wait(draft, &address, &item, "its namespace is not there yet"),
-            Look::Unknown(why) => draft.unseen(&address, why),
-        }
+    draft.each(site.desired, |draft, role_key, role| {
+        managed_by(site, role_key, role).for_each(|item| one(site, draft, &item));
+    });
+}
+
+fn one(site: &Site<'_>, draft: &mut Draft, item: &Managed<'_>) {
+    let address = item.spot.address();
+    if !site.has(&address) {
+        return;
+    }
+    draft.depends(&address, [Address::role(item.role_key)]);
+    let Some(cluster) = site.cluster(&item.binding.cluster) else {
+        return draft.hold(&address, Hold::Unknown);
+    };
+    match look(cluster, item.spot) {
+        Look::Present(live) => existing(site, draft, &address, item, live),
+        Look::Absent => missing(site, draft, &address, item),
+        Look::NoNamespace => wait(draft, &address, item, "its namespace is not there yet"),
+        Look::Unknown(why) => draft.unseen(&address, why),
     }
 }
 
