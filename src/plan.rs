@@ -49,11 +49,15 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
         policies::plan(&site, &mut draft);
         elsewhere::plan(&site, &mut draft);
     }
-    if !options.destroy {
-        roles::plan(&site, &mut draft);
-        service_accounts::plan(&site, &mut draft);
-    }
-    release::plan(&site, &mut draft);
+    let mut released = draft.beside();
+    let plan_declared = || {
+        if !options.destroy {
+            roles::plan(&site, &mut draft);
+            service_accounts::plan(&site, &mut draft);
+        }
+    };
+    rayon::join(plan_declared, || release::plan(&site, &mut released));
+    draft.absorb(released);
     orphans::plan(&site, &mut draft);
     roles::note_strangers(&site, &mut draft);
     draft.notes.extend(findings.into_iter().filter(|note| elsewhere::is_told_here(&site, note)));

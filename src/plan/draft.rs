@@ -131,7 +131,7 @@ impl Draft {
         let roles: Vec<(&Key, &Role)> = desired.roles.iter().collect();
         let part = roles.len().div_ceil(rayon::current_num_threads()).max(1);
         let parts = roles.par_chunks(part).map(|roles| {
-            let mut draft = Self { selecting: self.selecting, held: self.held.clone(), ..Self::default() };
+            let mut draft = self.beside();
             roles.iter().for_each(|(key, role)| decide(&mut draft, key, role));
             draft
         });
@@ -139,8 +139,13 @@ impl Draft {
         parts.into_iter().for_each(|part| self.absorb(part));
     }
 
+    /// One for what is decided beside it.
+    pub(crate) fn beside(&self) -> Self {
+        Self { selecting: self.selecting, held: self.held.clone(), ..Self::default() }
+    }
+
     /// Takes in what was decided of other objects.
-    fn absorb(&mut self, mut others: Self) {
+    pub(crate) fn absorb(&mut self, mut others: Self) {
         self.steps.append(&mut others.steps);
         self.refused.append(&mut others.refused);
         self.unknown.append(&mut others.unknown);

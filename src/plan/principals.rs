@@ -17,15 +17,15 @@ use std::collections::BTreeMap;
 
 /// Has every role wait for the new roles that it trusts.
 pub(crate) fn wait(site: &Site<'_>, draft: &mut Draft) {
-    let made: BTreeMap<String, Address> = site
-        .desired
-        .roles
-        .iter()
-        .filter_map(|(key, role)| {
-            let address = Address::role(key);
-            let change = &draft.steps.get(&address)?.change;
-            let new = matches!(change, ResourceChange::Role(change) if matches!(**change, Change::Create { .. }));
-            new.then(|| Some((site.role_arn(role)?.to_string(), address)))?
+    let made: BTreeMap<String, Address> = draft
+        .steps
+        .values()
+        .filter_map(|step| {
+            let (Address::Role { key }, ResourceChange::Role(change)) = (&step.address, &step.change) else {
+                return None;
+            };
+            let new = matches!(**change, Change::Create { .. });
+            new.then(|| Some((site.role_arn(site.desired.roles.get(key)?)?.to_string(), step.address.clone())))?
         })
         .collect();
     let absent = elsewhere::absent_roles(site);

@@ -3,7 +3,7 @@
 
 use super::change::{Change, ResourceChange};
 use super::draft::Draft;
-use super::service_accounts::{Held, managed};
+use super::service_accounts::Held;
 use super::site::{Site, Spot};
 use crate::ids::Key;
 use crate::model::address::Address;
@@ -27,12 +27,14 @@ const FOREIGN_MARKS: [&str; 6] = [
 
 /// Plans what is ours and undeclared, or everything that is ours when all goes away.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    let declared: HashSet<Spot<'_>> = managed(site).filter(|_| !site.options.destroy).map(|item| item.spot).collect();
-    let trusted: HashSet<Spot<'_>> = site
-        .exact_bindings()
-        .filter(|(binding, _)| binding.manage == Manage::None && !site.options.destroy)
-        .map(|(_, spot)| spot)
-        .collect();
+    let (mut declared, mut trusted) = (HashSet::new(), HashSet::new());
+    for (binding, spot) in site.exact_bindings().filter(|_| !site.options.destroy) {
+        if binding.manage == Manage::None {
+            trusted.insert(spot)
+        } else {
+            declared.insert(spot)
+        };
+    }
     let forgotten: BTreeSet<&Address> = site.desired.forget.iter().map(|(address, _)| address).collect();
     for key in site.desired.clusters.keys() {
         let Some(cluster) = site.cluster(key) else { continue };

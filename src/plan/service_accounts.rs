@@ -15,22 +15,17 @@ use crate::model::marks::{
 use crate::model::resource::{Pairs, ServiceAccount};
 
 /// One declared object that irsa looks after.
-pub(crate) struct Managed<'a> {
-    pub spot: Spot<'a>,
-    pub role_key: &'a Key,
-    pub role: &'a Role,
-    pub binding: &'a Binding,
+struct Managed<'a> {
+    spot: Spot<'a>,
+    role_key: &'a Key,
+    role: &'a Role,
+    binding: &'a Binding,
     /// The role's; nothing if its account is not declared.
-    pub arn: Option<RoleArn>,
+    arn: Option<RoleArn>,
 }
 
-/// The declared objects that irsa looks after, in clusters that are there.
-pub(crate) fn managed<'a>(site: &Site<'a>) -> impl Iterator<Item = Managed<'a>> {
-    site.desired.roles.iter().flat_map(|(role_key, role)| managed_by(site, role_key, role))
-}
-
-/// Those of one role.
-fn managed_by<'a>(site: &Site<'_>, role_key: &'a Key, role: &'a Role) -> impl Iterator<Item = Managed<'a>> {
+/// The ServiceAccounts of a role that irsa looks after, in clusters that are there.
+fn managed<'a>(site: &Site<'_>, role_key: &'a Key, role: &'a Role) -> impl Iterator<Item = Managed<'a>> {
     let arn = site.role_arn(role);
     let here = |binding: &Binding| !matches!(site.issuer(&binding.cluster), Issuer::Gone(_));
     exact(role)
@@ -41,7 +36,7 @@ fn managed_by<'a>(site: &Site<'_>, role_key: &'a Key, role: &'a Role) -> impl It
 /// Plans every declared ServiceAccount.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
     draft.each(site.desired, |draft, role_key, role| {
-        managed_by(site, role_key, role).for_each(|item| one(site, draft, &item));
+        managed(site, role_key, role).for_each(|item| one(site, draft, &item));
     });
 }
 
