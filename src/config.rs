@@ -115,7 +115,9 @@ impl Loading {
                 self.find(&entry, &mut read, &mut found);
             }
             let parsed: Vec<Parsed> = found.into_par_iter().map(parse).collect();
-            parsed.into_iter().for_each(|parsed| self.add(parsed));
+            for parsed in parsed {
+                self.add(parsed);
+            }
         }
     }
 

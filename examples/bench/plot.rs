@@ -12,25 +12,35 @@ type Series = (&'static str, RGBColor, Vec<(f64, f64)>);
 const IRSA: RGBColor = RGBColor(0x1b, 0x6a, 0xc9);
 const NAIVE: RGBColor = RGBColor(0xb4, 0x4a, 0x2a);
 const FAR: RGBColor = RGBColor(0x4f, 0x9d, 0x69);
+const TEN: RGBColor = RGBColor(0x7a, 0x4f, 0xb5);
+const HUNDRED: RGBColor = RGBColor(0xd9, 0x9a, 0x1c);
 
 /// Writes the plot.
 pub(crate) fn growth(figures: &Figures, path: &Path) -> io::Result<()> {
-    let rows: Vec<&Growth> = figures.growth.iter().filter(|growth| growth.clusters == 1).collect();
+    let rows = |clusters: usize| -> Vec<&Growth> {
+        figures.growth.iter().filter(|growth| growth.clusters == clusters && growth.accounts == 1).collect()
+    };
+    let (one, ten, hundred) = (rows(1), rows(10), rows(100));
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, (960, 400)).into_drawing_area();
         area.fill(&WHITE).map_err(io::Error::other)?;
         let panels = area.split_evenly((1, 2));
-        let calls = |count: &dyn Fn(&Growth) -> Option<usize>| points(&rows, |row| Some(number(count(row)?)));
+        let calls = |row: &Growth| Some(number(row.aws + row.kubernetes));
         let lines = [
-            ("irsa", IRSA, calls(&|row| Some(row.aws + row.kubernetes))),
-            ("one by one", NAIVE, calls(&|row| Some(row.naive.as_ref()?.calls))),
+            ("irsa, 1 cluster", IRSA, points(&one, calls)),
+            ("irsa, 10 clusters", TEN, points(&ten, calls)),
+            ("irsa, 100 clusters", HUNDRED, points(&hundred, calls)),
+            ("one by one", NAIVE, points(&one, |row| Some(number(row.naive.as_ref()?.calls)))),
         ];
         panel(&panels[0], "Calls of a plan without changes", "calls", &lines)?;
+        let near = |row: &Growth| Some(row.near.median().as_secs_f64());
         let lines = [
-            ("irsa", IRSA, points(&rows, |row| Some(row.near.median().as_secs_f64()))),
-            ("irsa, +50 ms", FAR, points(&rows, |row| Some(row.far.median().as_secs_f64()))),
-            ("one by one", NAIVE, points(&rows, |row| Some(row.naive.as_ref()?.near.as_secs_f64()))),
+            ("irsa, 1 cluster", IRSA, points(&one, near)),
+            ("the same, +50 ms", FAR, points(&one, |row| Some(row.far.median().as_secs_f64()))),
+            ("irsa, 10 clusters", TEN, points(&ten, near)),
+            ("irsa, 100 clusters", HUNDRED, points(&hundred, near)),
+            ("one by one", NAIVE, points(&one, |row| Some(row.naive.as_ref()?.near.as_secs_f64()))),
         ];
         panel(&panels[1], "Its time, in seconds", "seconds", &lines)?;
         area.present().map_err(io::Error::other)?;

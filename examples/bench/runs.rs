@@ -20,13 +20,13 @@ pub(crate) async fn all(arguments: &Arguments, program: &Path) -> io::Result<Fig
     let mut figures = Figures { program: std::fs::metadata(program)?.len(), ..Figures::default() };
     figures.parts = [1000, 10_000].into_iter().map(|roles| parts(arguments, roles)).collect::<io::Result<_>>()?;
     figures.local = local(arguments, program).await?;
-    for roles in [10, 100, 1000, 5000].into_iter().filter(|roles| *roles <= arguments.roles) {
-        figures.growth.push(growth(arguments, program, &small(roles)).await?);
+    for clusters in [1, 10, 100] {
+        for roles in [10, 100, 1000, 5000].into_iter().filter(|roles| *roles <= arguments.roles) {
+            figures.growth.push(growth(arguments, program, &Fleet { clusters, ..small(roles) }).await?);
+        }
     }
-    for (clusters, accounts) in [(10, 1), (100, 1), (10, 10)] {
-        let fleet = Fleet { clusters, accounts, ..small(arguments.roles.min(1000)) };
-        figures.growth.push(growth(arguments, program, &fleet).await?);
-    }
+    let accounts = Fleet { clusters: 10, accounts: 10, ..small(arguments.roles.min(1000)) };
+    figures.growth.push(growth(arguments, program, &accounts).await?);
     figures.throttled = throttled(program).await?;
     figures.applied.push(applied(program).await?);
     if arguments.terraform || arguments.boto3.is_some() {
@@ -61,6 +61,7 @@ async fn growth(arguments: &Arguments, program: &Path, fleet: &Fleet) -> io::Res
         }
     }
     let Cost { aws, kubernetes, .. } = last.ok_or_else(|| io::Error::other("`--runs` is at least 1"))?;
+    // it asks for roles, whatever cluster they are for
     let naive = if clusters == 1 { Some(one_by_one(&world, &names(fleet)).await?) } else { None };
     let (aws, kubernetes) = (aws.values().sum(), kubernetes.values().sum());
     Ok(Growth { roles, clusters, accounts, aws, kubernetes, near, far, naive })

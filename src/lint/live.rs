@@ -62,10 +62,10 @@ fn check_role(
     };
     let part = place.part("live trust");
     let statements = live.role.trust.statements();
-    let undeclared = document::named(&statements)
+    let undeclared = document::named(statements)
         .filter(|(_, statement)| !declared.is_some_and(|role| role.extra_trust.contains(statement)));
     trust::check(notes, &part, undeclared, &home);
-    document::check(notes, &part, Some(&live.role.trust), &statements);
+    document::check(notes, &part, Some(&live.role.trust), statements);
     document::check_size(notes, &place, "live trust policy", live.role.trust.size(), account.quotas.trust_size);
     for (name, policy) in &live.role.inline {
         if declared.and_then(|role| role.inline.get(name)) != Some(policy) {

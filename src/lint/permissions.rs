@@ -17,12 +17,12 @@ pub(super) struct Site<'a> {
 /// Runs the rules on permissions and on documents.
 pub(super) fn check(notes: &mut Notes, place: &Place, policy: &PolicyDocument) {
     let statements = policy.statements();
-    let site = Site { statements: &statements };
+    let site = Site { statements };
     notes.run(place, |check| match check {
         Check::Permissions(rule) => rule(&site),
         _ => Vec::new(),
     });
-    document::check(notes, place, Some(policy), &statements);
+    document::check(notes, place, Some(policy), statements);
 }
 
 /// Runs the rules on an attached policy.

@@ -132,11 +132,15 @@ impl Draft {
         let part = roles.len().div_ceil(rayon::current_num_threads()).max(1);
         let parts = roles.par_chunks(part).map(|roles| {
             let mut draft = self.beside();
-            roles.iter().for_each(|(key, role)| decide(&mut draft, key, role));
+            for (key, role) in roles {
+                decide(&mut draft, key, role);
+            }
             draft
         });
         let parts: Vec<Self> = parts.collect();
-        parts.into_iter().for_each(|part| self.absorb(part));
+        for part in parts {
+            self.absorb(part);
+        }
     }
 
     /// One for what is decided beside it.

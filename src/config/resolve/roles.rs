@@ -90,7 +90,9 @@ impl<'a> Resolver<'a> {
             all.extend(found);
             for (policy, accounts) in used {
                 let known = uses.entry(policy).or_default();
-                accounts.into_iter().for_each(|(account, clusters)| known.entry(account).or_default().extend(clusters));
+                for (account, clusters) in accounts {
+                    known.entry(account).or_default().extend(clusters);
+                }
             }
             self.list.extend(list);
         }

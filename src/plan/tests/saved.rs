@@ -161,8 +161,7 @@ fn of_what_is_refused_since_only_a_place_counts_for_what_is_done_already() {
     assert_eq!(left(&file, &mut kit), [""; 0]);
     // nor does a place that was refused when the plan was made
     *live_role(&mut kit, "keep") = live_role(&mut other.clone(), "keep").clone();
-    let wrong = || Access::Wrong("another server".into(), "check the context".into());
-    kit.cluster("west").api = wrong();
+    kit.cluster("west").api = Access::Wrong("another server".into(), "check the context".into());
     kit.role("far", |role| role.bindings = vec![super::kit::binding("west", "far")]);
     let place = |kit: &mut Kit| kit.plan().refused.into_iter().find(|item| item.address == "cluster/west");
     let refused = place(&mut kit).expect("west is refused");
