@@ -59,22 +59,28 @@ pub(crate) fn built(request: Result<Request, kube::core::request::Error>) -> Res
     request.map_err(|_| Failure::invalid("the request could not be put together"))
 }
 
-/// All objects of a collection. A list whose token has expired is begun anew, once: the pages would be of two states
+/// All objects of a collection, each as `read` has it. A list whose token has expired is begun anew, once: the pages would be of two states
 /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks>).
-async fn list(connection: &Connection, collection: &Builder, select: ListParams) -> Result<Vec<ObjectMeta>, Failure> {
+async fn list<T>(
+    connection: &Connection,
+    collection: &Builder,
+    select: ListParams,
+    read: impl Fn(ObjectMeta) -> Result<T, Failure>,
+) -> Result<Vec<T>, Failure> {
     // no list is longer than that
-    Ok(list_unless_long(connection, collection, select, i64::MAX).await?.unwrap_or_default())
+    Ok(list_unless_long(connection, collection, select, i64::MAX, read).await?.unwrap_or_default())
 }
 
 /// The same; nothing if the API server says that more than `patience` would be left after the first page. It says so of
 /// lists without selectors alone
 /// (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/list-meta/>: `remainingItemCount`).
-async fn list_unless_long(
+async fn list_unless_long<T>(
     connection: &Connection,
     collection: &Builder,
     select: ListParams,
     patience: i64,
-) -> Result<Option<Vec<ObjectMeta>>, Failure> {
+    read: impl Fn(ObjectMeta) -> Result<T, Failure>,
+) -> Result<Option<Vec<T>>, Failure> {
     let (mut all, mut token, mut again) = (Vec::new(), None::<String>, false);
     loop {
         let mut params = select.clone().limit(PAGE);
@@ -89,7 +95,10 @@ async fn list_unless_long(
             Err(failure) => return Err(failure),
         };
         let page: Page = decode(&reply)?;
-        all.extend(page.items.into_iter().flatten().map(|object| object.metadata));
+        // as it is sent, an object takes ten times the room of what is kept of it
+        for object in page.items.into_iter().flatten() {
+            all.push(read(object.metadata)?);
+        }
         token = page.metadata.continue_.filter(|token| !token.is_empty());
         if token.is_none() {
             return Ok(Some(all));
@@ -123,8 +132,9 @@ pub(crate) async fn service_accounts(
         Within::Namespace(namespace) => (Some(namespace), ListParams::default()),
         Within::Owner(owner) => (None, ListParams::default().labels(&format!("{OWNER}={owner}"))),
     };
-    let objects = list(connection, &collection(namespace, "serviceaccounts"), select).await;
-    objects.and_then(|objects| converted(objects, us)).map_err(|failure| failure.at(LIST))
+    let read = |object| live::service_account(object, us);
+    let listed = list(connection, &collection(namespace, "serviceaccounts"), select, read).await;
+    listed.map_err(|failure| failure.at(LIST))
 }
 
 pub(crate) async fn service_accounts_unless_long(
@@ -133,13 +143,9 @@ pub(crate) async fn service_accounts_unless_long(
     us: &str,
 ) -> Answer<Option<Vec<LiveServiceAccount>>> {
     let all = collection(None, "serviceaccounts");
-    let objects = list_unless_long(connection, &all, ListParams::default(), patience).await;
-    let objects = objects.and_then(|objects| objects.map(|objects| converted(objects, us)).transpose());
-    objects.map_err(|failure| failure.at(LIST))
-}
-
-fn converted(objects: Vec<ObjectMeta>, us: &str) -> Result<Vec<LiveServiceAccount>, Failure> {
-    objects.into_iter().map(|object| live::service_account(object, us)).collect()
+    let read = |object| live::service_account(object, us);
+    let listed = list_unless_long(connection, &all, ListParams::default(), patience, read).await;
+    listed.map_err(|failure| failure.at(LIST))
 }
 
 pub(crate) async fn service_account(
@@ -154,10 +160,10 @@ pub(crate) async fn service_account(
 }
 
 pub(crate) async fn namespaces(connection: &Connection) -> Answer<BTreeSet<Namespace>> {
-    let objects = list(connection, &collection(None, "namespaces"), ListParams::default()).await;
-    let objects = objects.map_err(|failure| failure.at(LIST_NAMESPACES))?;
-    let there = objects.into_iter().filter(|object| object.deletion_timestamp.is_none());
-    Ok(there.filter_map(|object| Namespace::parse(object.name?).ok()).collect())
+    let there = |object: ObjectMeta| Ok(object.name.filter(|_| object.deletion_timestamp.is_none()));
+    let names = list(connection, &collection(None, "namespaces"), ListParams::default(), there).await;
+    let names = names.map_err(|failure| failure.at(LIST_NAMESPACES))?;
+    Ok(names.into_iter().flatten().filter_map(|name| Namespace::parse(name).ok()).collect())
 }
 
 pub(crate) async fn namespace(connection: &Connection, namespace: &Namespace) -> Answer<bool> {
@@ -174,9 +180,10 @@ pub(crate) async fn pods(
     name: &ServiceAccountName,
 ) -> Answer<Vec<String>> {
     let fields = format!("spec.serviceAccountName={name},status.phase!=Succeeded,status.phase!=Failed");
-    let objects = list(connection, &collection(Some(namespace), "pods"), ListParams::default().fields(&fields)).await;
-    let objects = objects.map_err(|failure| failure.at(LIST_PODS))?;
-    let mut names: Vec<String> = objects.into_iter().filter_map(|object| object.name).collect();
+    let (pods, select) = (collection(Some(namespace), "pods"), ListParams::default().fields(&fields));
+    let names = list(connection, &pods, select, |object| Ok(object.name)).await;
+    let names = names.map_err(|failure| failure.at(LIST_PODS))?;
+    let mut names: Vec<String> = names.into_iter().flatten().collect();
     names.sort();
     Ok(names)
 }
