@@ -4,8 +4,10 @@ use super::failure::Failure;
 use crate::ids::{Namespace, ServiceAccountName};
 use crate::model::live::{FieldManager, LiveServiceAccount, Observed};
 use crate::model::marks::CREATED;
+use crate::model::resource::Pairs;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Stands in the list of managers for whoever made an object without setting a field of it.
 const UNRECORDED: &str = "an unrecorded maker";
@@ -28,18 +30,28 @@ pub(crate) fn service_account(metadata: ObjectMeta, us: &str) -> Result<LiveServ
             others: true,
         });
     }
+    // there may be tens of thousands of them, with one item in most lists
+    managers.shrink_to_fit();
     let owners = metadata.owner_references.into_iter().flatten();
     Ok(LiveServiceAccount {
         namespace: Namespace::parse(&namespace).map_err(|_| wrong(&namespace))?,
         name: ServiceAccountName::parse(&name).map_err(|_| wrong(&name))?,
         uid: metadata.uid.ok_or_else(|| missing("uid"))?,
         resource_version: metadata.resource_version.ok_or_else(|| missing("resourceVersion"))?,
-        labels: metadata.labels.unwrap_or_default().into_iter().collect(),
-        annotations: metadata.annotations.unwrap_or_default().into_iter().collect(),
+        labels: pairs(metadata.labels),
+        annotations: pairs(metadata.annotations),
         owner_references: owners.map(|owner| format!("{}/{}", owner.kind, owner.name)).collect(),
         managers,
         pods: Observed::Unknown("they were not asked for".to_owned()),
     })
+}
+
+/// In no more room than they need.
+fn pairs(map: Option<BTreeMap<String, String>>) -> Pairs {
+    let map = map.unwrap_or_default();
+    let mut pairs = Pairs::with_capacity(map.len());
+    pairs.extend(map);
+    pairs
 }
 
 /// Whether someone made the object before us and left no trace in managedFields: `kubectl create serviceaccount` sets
@@ -85,6 +97,8 @@ fn field_manager(entry: &ManagedFieldsEntry) -> FieldManager {
         // a form that we cannot read holds we know not what
         _ => manager.others = true,
     }
+    manager.labels.shrink_to_fit();
+    manager.annotations.shrink_to_fit();
     manager
 }
 
