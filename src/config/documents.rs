@@ -4,14 +4,13 @@
 
 use super::diagnostics::Diagnostic;
 use super::reader::{Spot, nearest};
-use super::schema::{Raw, RawDocument, STATEMENT_KEYS};
+use super::schema::{Json, Raw, RawDocument, STATEMENT_KEYS};
 use super::source::{Source, Sources, beside};
 use super::templates::{Fault, Variables, is_template};
 use crate::model::origin::Origin;
 use crate::policy::document::Kind;
 use crate::policy::parse::{Entry, Node, Shape};
 use crate::policy::{PolicyDocument, Statement};
-use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -121,7 +120,7 @@ impl<'a> Documents<'a> {
     /// Statements written in TOML; nothing if one of them is wrong.
     pub(crate) fn statements(
         &mut self,
-        list: &[Spot<Value>],
+        list: &[Spot<Json>],
         kind: Kind,
         variables: &Variables,
     ) -> Option<Vec<Statement>> {
@@ -146,13 +145,13 @@ impl<'a> Documents<'a> {
     }
 
     /// A value with its templates filled in.
-    fn fill<'v>(&mut self, value: &'v Value, origin: &Origin, variables: &Variables) -> Node<'v> {
-        let shape = match value {
-            Value::String(text) => Shape::Text(self.fill_text(text, origin, variables)),
-            Value::Array(list) => Shape::List(list.iter().map(|item| self.fill(item, origin, variables)).collect()),
-            Value::Object(object) => {
+    fn fill<'v>(&mut self, value: &'v Json, origin: &Origin, variables: &Variables) -> Node<'v> {
+        let shape = match &value.shape {
+            Shape::Text(text) => Shape::Text(self.fill_text(text, origin, variables)),
+            Shape::List(list) => Shape::List(list.iter().map(|item| self.fill(item, origin, variables)).collect()),
+            Shape::Object(object) => {
                 let mut entries: Vec<Entry<'v>> = Vec::with_capacity(object.len());
-                for (key, value) in object {
+                for Entry { key, value, at: _ } in object {
                     let entry = Entry {
                         key: self.fill_text(key, origin, variables),
                         at: None,
@@ -166,7 +165,7 @@ impl<'a> Documents<'a> {
                 }
                 Shape::Object(entries)
             }
-            other => return Node::of(other),
+            Shape::Null | Shape::Bool(_) | Shape::Number(_) => value.shape.clone(),
         };
         Node { at: None, shape }
     }

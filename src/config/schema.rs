@@ -4,7 +4,7 @@
 mod statements;
 mod tables;
 
-pub(crate) use statements::STATEMENT_KEYS;
+pub(crate) use statements::{Json, STATEMENT_KEYS};
 
 use super::diagnostics::Diagnostic;
 use super::reader::{Gather, Spot, TableReader, id};
@@ -12,7 +12,7 @@ use crate::ids::{
     AccountId, ClusterName, IamPath, IssuerUrl, Key, LeaseName, Namespace, PolicyName, Region, RoleArn, RoleName,
 };
 use crate::model::origin::Origin;
-use serde_json::Value;
+
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -105,7 +105,7 @@ pub(crate) struct RawDocument {
     pub flawed: bool,
     pub file: Option<Spot<String>>,
     pub json: Option<Spot<String>>,
-    pub statements: Option<Spot<Vec<Spot<Value>>>>,
+    pub statements: Option<Spot<Vec<Spot<Json>>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ pub(crate) struct RawRole {
     pub attach: Vec<Spot<String>>,
     pub ignore_attached: Vec<Spot<String>>,
     pub inline: Vec<(Spot<PolicyName>, RawDocument)>,
-    pub trust: Vec<Spot<Value>>,
+    pub trust: Vec<Spot<Json>>,
     pub service_accounts: Vec<Spot<String>>,
     pub adopt: Option<Spot<bool>>,
     pub adopt_from: Option<Spot<Key>>,

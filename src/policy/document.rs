@@ -15,7 +15,7 @@ pub struct PolicyDocument(Arc<Inner>);
 /// What most documents are never asked for is made when they are.
 #[derive(Debug)]
 struct Inner {
-    /// As it was written.
+    /// As it was written; made when it is asked for, if that is without white space and in the order of names.
     text: OnceLock<String>,
     /// As it was written.
     id: Option<Box<str>>,
@@ -107,7 +107,11 @@ impl PolicyDocument {
     #[must_use]
     pub fn live_again(&self, text: &str) -> Self {
         let decoded = parse::percent_decode(text);
-        if decoded == self.text() { self.clone() } else { Self::live(text) }
+        let same = match self.0.text.get() {
+            Some(own) => *own == decoded,
+            None => self.0.minified() == decoded,
+        };
+        if same { self.clone() } else { Self::live(text) }
     }
 
     /// Never an empty list of errors.
@@ -123,7 +127,10 @@ impl PolicyDocument {
         };
         let statements = nodes.iter().zip(canonical).map(|(node, canonical)| Statement::of(node, canonical)).collect();
         let inner = Inner::of(statements, Body::Parsed(document));
-        Ok(Self::new(Inner { id: word("Id"), version: word("Version"), single, ..inner }, Some(text.to_owned())))
+        let inner = Inner { id: word("Id"), version: word("Version"), single, ..inner };
+        // most are as they are sent, and need no text beside that of their statements
+        let text = (inner.minified() != text).then(|| text.to_owned());
+        Ok(Self::new(inner, text))
     }
 
     /// Puts a document (Version 2012-10-17) together from statements, in the order given.

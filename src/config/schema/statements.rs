@@ -2,7 +2,8 @@
 
 use crate::config::diagnostics::Diagnostic;
 use crate::config::reader::{Gather, Spot, TableReader, nearest, text, wrong};
-use serde_json::{Map, Value};
+use crate::policy::parse::{Entry, Node, Shape};
+use std::borrow::Cow;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -23,8 +24,11 @@ pub(crate) const STATEMENT_KEYS: [(&str, &str); 9] = [
 const PRINCIPAL_KEYS: [(&str, &str); 4] =
     [("aws", "AWS"), ("federated", "Federated"), ("service", "Service"), ("canonical-user", "CanonicalUser")];
 
+/// JSON with no places of its own.
+pub(crate) type Json = Node<'static>;
+
 /// A list of statements as IAM JSON, `Effect` defaulting to `Allow`.
-pub(super) fn statements(table: &mut TableReader<'_, '_>, key: &'static str) -> Option<Spot<Vec<Spot<Value>>>> {
+pub(super) fn statements(table: &mut TableReader<'_, '_>, key: &'static str) -> Option<Spot<Vec<Spot<Json>>>> {
     let spot = table.any(key)?;
     let DeValue::Array(list) = spot.value else {
         table.gather.list.push(Diagnostic::at(&spot.origin, format!("`{key}` must be a list of statements")));
@@ -34,13 +38,13 @@ pub(super) fn statements(table: &mut TableReader<'_, '_>, key: &'static str) -> 
     Some(Spot { value, origin: spot.origin })
 }
 
-fn statement(gather: &mut Gather, item: &Spanned<DeValue<'_>>) -> Option<Spot<Value>> {
+fn statement(gather: &mut Gather, item: &Spanned<DeValue<'_>>) -> Option<Spot<Json>> {
     let origin = gather.origin(item.span());
     let DeValue::Table(table) = item.get_ref() else {
         wrong(gather, item, "a statement: a table");
         return None;
     };
-    let mut object = Map::from_iter([("Effect".to_owned(), Value::from("Allow"))]);
+    let mut entries = Vec::with_capacity(table.len() + 1);
     // what is missing from a statement with a mistake in it is not worth saying
     let mut wrong = false;
     for (name, value) in table {
@@ -62,20 +66,31 @@ fn statement(gather: &mut Gather, item: &Spanned<DeValue<'_>>) -> Option<Spot<Va
         let value = match *element {
             "Principal" | "NotPrincipal" => principals(gather, value),
             "Effect" => effect(gather, value),
-            "Sid" => text(gather, value).map(|spot| Value::from(spot.value)),
-            "Condition" => Some(json(value)),
+            "Sid" => text(gather, value).map(|spot| Json::text(spot.value)),
+            "Condition" => Some(condition(value)),
             _ => one_or_more(gather, value),
         };
         wrong |= value.is_none();
-        object.extend(value.map(|value| ((*element).to_owned(), value)));
+        entries.extend(value.map(|value| entry(*element, value)));
     }
-    (!wrong).then_some(Spot { value: Value::Object(object), origin })
+    if !entries.iter().any(|entry| entry.key == "Effect") {
+        entries.push(entry("Effect", Json::text("Allow")));
+    }
+    (!wrong).then_some(Spot { value: json(Shape::Object(entries)), origin })
 }
 
-fn effect(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+fn json(shape: Shape<'static>) -> Json {
+    Json { at: None, shape }
+}
+
+fn entry(key: impl Into<Cow<'static, str>>, value: Json) -> Entry<'static> {
+    Entry { key: key.into(), at: None, value }
+}
+
+fn effect(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Json> {
     let spot = text(gather, value)?;
     if ["Allow", "Deny"].contains(&spot.value.as_str()) {
-        return Some(Value::from(spot.value));
+        return Some(Json::text(spot.value));
     }
     let hint =
         if spot.value.to_ascii_lowercase().starts_with('d') { "did you mean `Deny`?" } else { "did you mean `Allow`?" };
@@ -83,18 +98,18 @@ fn effect(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value> {
     None
 }
 
-fn principals(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+fn principals(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Json> {
     let DeValue::Table(table) = value.get_ref() else {
-        return text(gather, value).map(|spot| Value::from(spot.value));
+        return text(gather, value).map(|spot| Json::text(spot.value));
     };
-    let mut object = Map::new();
+    let mut entries = Vec::with_capacity(table.len());
     let mut wrong = false;
     for (name, value) in table {
         let key = name.get_ref().as_ref();
         if let Some((_, element)) = PRINCIPAL_KEYS.iter().find(|(known, _)| *known == key) {
             let value = one_or_more(gather, value);
             wrong |= value.is_none();
-            object.extend(value.map(|value| ((*element).to_owned(), value)));
+            entries.extend(value.map(|value| entry(*element, value)));
         } else {
             let hint = nearest(key, PRINCIPAL_KEYS.iter().map(|(known, _)| *known)).map_or_else(
                 || "a principal is `aws`, `federated`, `service` or `canonical-user`".to_owned(),
@@ -104,35 +119,36 @@ fn principals(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value
             wrong = true;
         }
     }
-    (!wrong).then_some(Value::Object(object))
+    (!wrong).then_some(json(Shape::Object(entries)))
 }
 
 /// A text as it is, a list of one as its only text, a longer list as a list.
-fn one_or_more(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+fn one_or_more(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Json> {
     match value.get_ref() {
         DeValue::Array(list) => {
-            let texts: Vec<Value> =
-                list.iter().filter_map(|item| text(gather, item)).map(|spot| Value::from(spot.value)).collect();
-            Some(match <[Value; 1]>::try_from(texts) {
+            let texts: Vec<Json> =
+                list.iter().filter_map(|item| text(gather, item)).map(|spot| Json::text(spot.value)).collect();
+            Some(match <[Json; 1]>::try_from(texts) {
                 Ok([only]) => only,
-                Err(texts) => Value::Array(texts),
+                Err(texts) => json(Shape::List(texts)),
             })
         }
-        _ => text(gather, value).map(|spot| Value::from(spot.value)),
+        _ => text(gather, value).map(|spot| Json::text(spot.value)),
     }
 }
 
 /// A condition's value; IAM wants numbers and booleans as text.
-fn json(value: &Spanned<DeValue<'_>>) -> Value {
+fn condition(value: &Spanned<DeValue<'_>>) -> Json {
     match value.get_ref() {
-        DeValue::String(text) => Value::from(text.to_string()),
-        DeValue::Boolean(flag) => Value::from(flag.to_string()),
-        DeValue::Integer(number) => Value::from(number.to_string()),
-        DeValue::Float(number) => Value::from(number.to_string()),
-        DeValue::Datetime(time) => Value::from(time.to_string()),
-        DeValue::Array(list) => Value::Array(list.iter().map(json).collect()),
+        DeValue::String(text) => Json::text(text.to_string()),
+        DeValue::Boolean(flag) => Json::text(flag.to_string()),
+        DeValue::Integer(number) => Json::text(number.to_string()),
+        DeValue::Float(number) => Json::text(number.to_string()),
+        DeValue::Datetime(time) => Json::text(time.to_string()),
+        DeValue::Array(list) => json(Shape::List(list.iter().map(condition).collect())),
         DeValue::Table(table) => {
-            Value::Object(table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value))).collect())
+            let entries = table.iter().map(|(key, value)| entry(key.get_ref().to_string(), condition(value)));
+            json(Shape::Object(entries.collect()))
         }
     }
 }
