@@ -6,7 +6,7 @@ use super::arguments::{Fleet, Global, Shape};
 use super::{Machine, signals};
 use crate::apply::awaited;
 use crate::apply::report::Interrupt;
-use crate::config::{self, Configuration, Identities};
+use crate::config::{self, Configuration, Diagnostics, Identities};
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::event::Listen;
@@ -50,11 +50,21 @@ pub(crate) struct Connected {
     pub identities: BTreeMap<Key, Access<Identity>>,
 }
 
+/// As large as a main thread's usually is: templates are compiled on these threads, by recursion.
+const STACK: usize = 8 << 20;
+
+/// Reads the configuration, on all processors.
+pub(crate) fn load(global: &Global) -> Result<Configuration, Diagnostics> {
+    // where there are threads already, those will do
+    let _ = rayon::ThreadPoolBuilder::new().stack_size(STACK).build_global();
+    config::load(&global.config)
+}
+
 impl<'a> Session<'a> {
     /// Loads, resolves and lints, offline.
     pub(crate) fn open(machine: &'a Machine, ui: &'a Ui, global: &'a Global) -> Result<Self, Error> {
         let Machine { context, wires } = machine;
-        let configuration = config::load(&global.config)?;
+        let configuration = load(global)?;
         let declared = configuration.resolve(&Identities::default())?;
         deny(&lint::declared(&declared), global.deny())?;
         let stop = signals::listen()?;

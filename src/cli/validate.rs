@@ -2,7 +2,7 @@
 
 use super::arguments::{FormatName, Global, Validate};
 use super::{output, session};
-use crate::config::{self, Diagnostics, Identities};
+use crate::config::{Diagnostics, Identities};
 use crate::error::{Error, ExitStatus};
 use crate::lint;
 use crate::model::desired::Desired;
@@ -14,7 +14,7 @@ use std::io::Write;
 pub(crate) fn run(ui: &Ui, global: &Global, arguments: &Validate) -> Result<ExitStatus, Error> {
     let Validate {} = arguments;
     output::allow(global, "validate", &[FormatName::Text, FormatName::Json])?;
-    let desired = config::load(&global.config).and_then(|loaded| loaded.resolve(&Identities::default()));
+    let desired = session::load(global).and_then(|loaded| loaded.resolve(&Identities::default()));
     let json = global.format == FormatName::Json;
     match desired {
         Err(diagnostics) if json => {

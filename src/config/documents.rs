@@ -12,7 +12,7 @@ use crate::policy::document::Kind;
 use crate::policy::parse::{Entry, Node, Shape};
 use crate::policy::{PolicyDocument, Statement};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -150,18 +150,14 @@ impl<'a> Documents<'a> {
             Shape::Text(text) => Shape::Text(self.fill_text(text, origin, variables)),
             Shape::List(list) => Shape::List(list.iter().map(|item| self.fill(item, origin, variables)).collect()),
             Shape::Object(object) => {
-                let mut entries: Vec<Entry<'v>> = Vec::with_capacity(object.len());
-                for Entry { key, value, at: _ } in object {
-                    let entry = Entry {
-                        key: self.fill_text(key, origin, variables),
-                        at: None,
-                        value: self.fill(value, origin, variables),
-                    };
-                    if entries.iter().any(|other| other.key == entry.key && !entry.key.is_empty()) {
-                        let message = format!("`{}` is there twice once its template is filled in", entry.key);
-                        self.list.push(Diagnostic::at(origin, message));
-                    }
-                    entries.push(entry);
+                let entries = object.iter().map(|Entry { key, value, at: _ }| Entry {
+                    key: self.fill_text(key, origin, variables),
+                    at: None,
+                    value: self.fill(value, origin, variables),
+                });
+                let entries: Vec<Entry<'v>> = entries.collect();
+                if object.iter().any(|entry| is_template(&entry.key)) {
+                    self.list.extend(twice(&entries, origin));
                 }
                 Shape::Object(entries)
             }
@@ -181,6 +177,15 @@ impl<'a> Documents<'a> {
         });
         filled.into()
     }
+}
+
+/// The keys that are there more than once: whoever reads JSON takes the one or the other.
+fn twice(entries: &[Entry<'_>], origin: &Origin) -> Vec<Diagnostic> {
+    let mut seen = HashSet::new();
+    // a template that could not be filled in is told already
+    let again = entries.iter().filter(|entry| !entry.key.is_empty() && !seen.insert(&entry.key));
+    let message = |entry: &Entry<'_>| format!("`{}` is there twice once its template is filled in", entry.key);
+    again.map(|entry| Diagnostic::at(origin, message(entry))).collect()
 }
 
 /// A text inside a TOML file.

@@ -12,7 +12,6 @@ use crate::ids::{
     AccountId, ClusterName, IamPath, IssuerUrl, Key, LeaseName, Namespace, PolicyName, Region, RoleArn, RoleName,
 };
 use crate::model::origin::Origin;
-
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};

@@ -143,9 +143,9 @@ impl Draft {
         }
     }
 
-    /// One for what is decided beside it.
+    /// One for what is decided beside it, in which nothing is decided yet.
     pub(crate) fn beside(&self) -> Self {
-        Self { selecting: self.selecting, held: self.held.clone(), ..Self::default() }
+        Self { selecting: self.selecting, ..Self::default() }
     }
 
     /// Takes in what was decided of other objects.

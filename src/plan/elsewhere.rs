@@ -15,7 +15,7 @@ use crate::model::pattern::Pattern;
 use crate::policy::PolicyDocument;
 use crate::policy::narrow::{self, Way};
 use crate::policy::trust::Grant;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Whether a role is ready to be pointed at.
 pub(crate) enum Ready {
@@ -92,7 +92,7 @@ fn policy(site: &Site<'_>, account: &Key, key: &Key, address: &Address) -> Optio
 
 /// The policies that must be as declared before the role's trust lets anyone else in.
 pub(crate) fn policies_first(
-    draft: &Draft,
+    held: &HashMap<Address, Hold>,
     role: &Role,
     before: &PolicyDocument,
     after: &PolicyDocument,
@@ -100,7 +100,7 @@ pub(crate) fn policies_first(
     if before == after || matches!(narrow::way(before, after), Way::Narrows) {
         return Vec::new();
     }
-    policies(role).filter(|address| matches!(draft.held.get(address), Some(Hold::Waits(_)))).collect()
+    policies(role).filter(|address| matches!(held.get(address), Some(Hold::Waits(_)))).collect()
 }
 
 /// Why the document of a policy must not change in this share: others have it too, and whoever leaves them must have

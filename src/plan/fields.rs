@@ -65,7 +65,8 @@ fn role(item: &Role) -> Value {
 fn service_account(item: &ServiceAccount) -> Value {
     let ServiceAccount { namespace, name, labels, annotations } = item;
     json!({
-        "namespace": namespace.as_str(), "name": name.as_str(), "labels": object(labels), "annotations": object(annotations),
+        "namespace": namespace.as_str(), "name": name.as_str(),
+        "labels": object(labels), "annotations": object(annotations),
     })
 }
 

@@ -11,8 +11,7 @@ use super::elsewhere;
 use super::site::Site;
 use super::weave::{need, need_if_open};
 use crate::model::address::Address;
-use crate::policy::PolicyDocument;
-use serde_json::Value;
+use crate::policy::{PolicyDocument, Statement};
 use std::collections::BTreeMap;
 
 /// Has every role wait for the new roles that it trusts.
@@ -53,16 +52,6 @@ pub(crate) fn wait(site: &Site<'_>, draft: &mut Draft) {
 
 /// Whatever stands in the principals of a trust policy.
 fn named(trust: &PolicyDocument) -> Vec<String> {
-    let mut names = Vec::new();
-    for statement in trust.statements() {
-        let Some(Value::Object(kinds)) = statement.value().get("Principal") else { continue };
-        for value in kinds.values() {
-            match value {
-                Value::String(name) => names.push(name.clone()),
-                Value::Array(list) => names.extend(list.iter().filter_map(Value::as_str).map(str::to_owned)),
-                _ => {}
-            }
-        }
-    }
-    names
+    let principals = trust.statements().iter().flat_map(Statement::principals);
+    principals.map(|principal| principal.text().to_owned()).collect()
 }

@@ -15,10 +15,12 @@ use crate::model::note::Severity;
 use crate::model::pattern::any_matches;
 use crate::model::resource::{Pairs, Role};
 use crate::policy::{PolicyDocument, budget, trust};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Plans every declared role.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
+    // providers and policies
+    let first = draft.held.clone();
     draft.each(site.desired, |draft, key, role| {
         let address = Address::role(key);
         if !site.has(&address) {
@@ -30,7 +32,7 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
             return;
         };
         match account.roles.get(&role.name.folded()) {
-            Some(Observed::Present(live)) => existing(site, draft, &address, role, account, live),
+            Some(Observed::Present(live)) => existing((site, &first), draft, &address, role, account, live),
             Some(Observed::Absent) => missing(site, draft, &address, role, account),
             Some(Observed::Unknown(why)) => draft.unseen(&address, why.clone()),
             None => draft.unseen(&address, "it was not read"),
@@ -85,7 +87,7 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, role: &desired
 const GONE_HINT: &str = "correct the cluster's `name`, `region` and `account`, or declare it `state = \"gone\"`";
 
 fn existing(
-    site: &Site<'_>,
+    (site, first): (&Site<'_>, &HashMap<Address, Hold>),
     draft: &mut Draft,
     address: &Address,
     role: &desired::Role,
@@ -114,20 +116,18 @@ fn existing(
     }
     let grants = site.grants(role);
     let trust = match &grants {
-        Ok(grants) => Some(trust::build(grants, &role.extra_trust)),
+        Ok(grants) => trust::build(grants, &role.extra_trust),
         // while an issuer is unknown or its cluster is not found, trust stays as it is
-        Err(_) => None,
+        Err(_) => before.trust.clone(),
     };
-    // one that means the same is the same from here on, and compared no more
-    let trust = trust.filter(|trust| *trust != before.trust).unwrap_or_else(|| before.trust.clone());
+    let trust_changes = before.trust != trust;
     let after = wanted(site, address, role, before, trust);
-    if let Some((why, hint)) = lost_issuer(site, role, &before.trust, &after.trust) {
+    if trust_changes && let Some((why, hint)) = lost_issuer(site, role, &before.trust, &after.trust) {
         return draft.refuse(address, why, hint);
     }
     if over_quota(draft, address, &after, account) {
         return;
     }
-    let trust_changes = before.trust != after.trust;
     if grants.is_err() {
         draft.hold(address, Hold::Unknown);
     }
@@ -148,7 +148,7 @@ fn existing(
     reasons.extend(trust_changes.then(|| budget_line(&after, account)));
     reasons.extend(made.remarks);
     let mut needs = needs(site, role, before, &after);
-    needs.extend(elsewhere::policies_first(draft, role, &before.trust, &after.trust));
+    needs.extend(elsewhere::policies_first(first, role, &before.trust, &after.trust));
     draft.step(address, ResourceChange::Role(Box::new(change)), iam(&role.account, made.calls), needs, reasons);
 }
 
@@ -210,9 +210,6 @@ fn lost_issuer(
     before: &PolicyDocument,
     after: &PolicyDocument,
 ) -> Option<(String, String)> {
-    if before == after {
-        return None;
-    }
     let kept = after.federated_issuers();
     before
         .federated_issuers()

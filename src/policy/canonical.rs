@@ -79,6 +79,15 @@ pub(crate) enum Principal {
     Service(String),
 }
 
+impl Principal {
+    /// Who, whatever kind it is.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Aws(text) | Self::CanonicalUser(text) | Self::Federated(text) | Self::Service(text) => text,
+        }
+    }
+}
+
 /// A condition operator, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Operator {

@@ -55,8 +55,7 @@ pub struct Statement {
     canonical: Arc<CanonicalStatement>,
 }
 
-/// A statement as it was written. Hardly one in a thousand is ever looked at as a tree, which takes ten times as much
-/// room as the text.
+/// A statement as it was written. Few are ever looked at as a tree, which takes ten times as much room as the text.
 #[derive(Debug)]
 struct Written {
     /// Without white space, its elements in the order of their names.
@@ -322,13 +321,18 @@ impl Statement {
 
     /// Every `Federated` principal, as it stands there.
     pub fn federated_providers(&self) -> impl Iterator<Item = &str> {
-        let named = match &self.canonical.principals {
-            Some(Choice::Only(named)) => Some(named),
-            Some(Choice::AllBut(_)) | None => None,
-        };
-        named.into_iter().flat_map(|set| set.iter()).filter_map(|principal| match principal {
+        self.principals().filter_map(|principal| match principal {
             Principal::Federated(text) => Some(text.as_str()),
             Principal::Aws(_) | Principal::CanonicalUser(_) | Principal::Service(_) => None,
         })
+    }
+
+    /// Whom it names as `Principal`.
+    pub(crate) fn principals(&self) -> impl Iterator<Item = &Principal> {
+        let named = match &self.canonical.principals {
+            Some(Choice::Only(named)) => &named[..],
+            Some(Choice::AllBut(_)) | None => &[],
+        };
+        named.iter()
     }
 }

@@ -181,3 +181,27 @@ fn one_mistake_is_one_mistake() {
         assert_eq!(diagnostics.list().len(), 1, "{text}\n{}", rendered(&diagnostics));
     }
 }
+
+#[test]
+fn a_mistake_that_roles_share_is_told_once_however_many_look_at_them() {
+    let mut text = String::from("=== irsa.toml\nowner = \"me\"\n[clusters.c]\n");
+    for role in ["a", "b", "c", "d"] {
+        let _ = write!(text, "[roles.{role}]\nservice-accounts = [\"n/{role}\"]\ninline.p.file = \"p.json\"\n");
+    }
+    text.push_str("=== p.json\n{\"Version\": \"2012-10-17\"}\n");
+    let folder = Folder::of(&text);
+    let crew = |width: usize| rayon::ThreadPoolBuilder::new().num_threads(width).build().unwrap();
+    let told = |width: usize| crew(width).install(|| said(&folder));
+    assert!(told(1).contains("1 mistake in the configuration"), "{}", told(1));
+    assert_eq!(told(3), told(1));
+}
+
+#[test]
+fn a_key_that_a_template_makes_a_second_time_is_refused() {
+    let told = said(&Folder::alone(
+        "owner = \"me\"\n[clusters.c]\n[roles.r]\nservice-accounts = [\"n/r\"]\n[roles.r.inline.p]\nstatements = [{ actions = [\"s3:*\"], \
+         resources = [\"*\"], conditions.StringEquals = { \"aws:me\" = \"x\", \"aws:{{ owner }}\" = \"y\" } }]\n",
+    ));
+    assert!(told.contains("`aws:me` is there twice once its template is filled in"), "{told}");
+    assert!(told.contains("irsa.toml:6"), "{told}");
+}

@@ -55,12 +55,7 @@ fn needed(principal: &Principal) -> Option<&'static str> {
 }
 
 fn shown(principal: &Principal) -> String {
-    match principal {
-        Principal::Aws(text)
-        | Principal::CanonicalUser(text)
-        | Principal::Federated(text)
-        | Principal::Service(text) => format!("`{text}`"),
-    }
+    format!("`{}`", principal.text())
 }
 
 /// The condition keys that tell who someone is, or whose behalf a service acts on

@@ -5,9 +5,8 @@
 
 use crate::ids::{PolicyArn, PolicyName, ProviderArn, RoleName};
 use crate::model::call::IamCall;
-use crate::policy::PolicyDocument;
+use crate::policy::{PolicyDocument, Statement};
 use crate::world::retry::Facts;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -157,9 +156,7 @@ impl Memory {
 impl Deeds {
     /// Whether a trust policy names a role or provider that this run made.
     fn made_principal(&self, trust: &PolicyDocument) -> bool {
-        let statements = trust.statements();
-        let principals: Vec<&Value> = statements.iter().filter_map(|s| s.value().get("Principal")).collect();
-        principals.iter().any(|principal| names(principal).any(|name| self.made_this(name)))
+        trust.statements().iter().flat_map(Statement::principals).any(|principal| self.made_this(principal.text()))
     }
 
     fn made_this(&self, principal: &str) -> bool {
@@ -169,21 +166,6 @@ impl Deeds {
         let role = principal.split_once(":role/").and_then(|(_, path)| path.rsplit('/').next());
         role.is_some_and(|name| self.roles.contains(&name.to_ascii_lowercase()))
     }
-}
-
-/// The strings of a Principal element: `"*"`, `{"AWS": "…"}` or `{"AWS": ["…"]}`.
-fn names(principal: &Value) -> impl Iterator<Item = &str> {
-    let values: Vec<&Value> = match principal {
-        Value::Object(kinds) => kinds.values().collect(),
-        other => vec![other],
-    };
-    values
-        .into_iter()
-        .flat_map(|value| match value {
-            Value::Array(list) => list.iter().collect(),
-            other => vec![other],
-        })
-        .filter_map(Value::as_str)
 }
 
 #[cfg(test)]

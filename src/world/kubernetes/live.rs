@@ -97,8 +97,10 @@ fn field_manager(entry: &ManagedFieldsEntry) -> FieldManager {
         // a form that we cannot read holds we know not what
         _ => manager.others = true,
     }
-    manager.labels.shrink_to_fit();
-    manager.annotations.shrink_to_fit();
+    for keys in [&mut manager.labels, &mut manager.annotations] {
+        keys.sort_unstable();
+        keys.shrink_to_fit();
+    }
     manager
 }
 

@@ -59,7 +59,8 @@ pub(crate) fn built(request: Result<Request, kube::core::request::Error>) -> Res
     request.map_err(|_| Failure::invalid("the request could not be put together"))
 }
 
-/// All objects of a collection, each as `read` has it. A list whose token has expired is begun anew, once: the pages would be of two states
+/// All objects of a collection, each as `read` has it. A list whose token has expired is begun anew, once: the pages
+/// would be of two states
 /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks>).
 async fn list<T>(
     connection: &Connection,
