@@ -58,17 +58,18 @@ fn points(rows: &[&Growth], value: impl Fn(&Growth) -> Option<f64>) -> Vec<(f64,
 
 fn panel(area: &DrawingArea<SVGBackend<'_>, Shift>, title: &str, unit: &str, lines: &[Series]) -> io::Result<()> {
     let all = || lines.iter().flat_map(|(_, _, points)| points);
-    let bounds = |pick: fn(&(f64, f64)) -> f64| {
+    let bounds = |pick: fn(&(f64, f64)) -> f64, room: f64| {
         let low = all().map(pick).fold(f64::INFINITY, f64::min);
         let high = all().map(pick).fold(0.0, f64::max);
-        (low * 0.8)..(high * 1.25)
+        (low * 0.8)..(high * room)
     };
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 16))
         .margin(14)
         .x_label_area_size(36)
         .y_label_area_size(56)
-        .build_cartesian_2d(bounds(|point| point.0).log_scale(), bounds(|point| point.1).log_scale())
+        // with room for the names above all lines
+        .build_cartesian_2d(bounds(|point| point.0, 1.25).log_scale(), bounds(|point| point.1, 40.0).log_scale())
         .map_err(io::Error::other)?;
     let plain = |value: &f64| format!("{value}");
     chart
