@@ -167,14 +167,15 @@ fn stale_reads(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
     Ok(json!({}))
 }
 
-/// AWS's own port is not refused from here: nobody could ask for it back.
+/// A cluster's port is refused until it is asked for again, AWS's own for a time: nobody could ask for that.
 async fn connections(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
-    let fields = Fields::read(sent, &["refuse", "cluster", "account", "region"])?;
-    let refuse = fields.required("refuse", Fields::flag)?;
-    fields.required("cluster", Fields::text)?;
-    if let Some(cluster) = cluster(aws, &fields)? {
-        let done = cluster.refuse_connections(refuse).await;
-        done.map_err(|error| Wrong::new(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))?;
+    let fields = Fields::read(sent, &["refuse", "refuse-for-ms", "cluster", "account", "region"])?;
+    match cluster(aws, &fields)? {
+        None => aws.shut(Duration::from_millis(fields.required("refuse-for-ms", Fields::number)?)),
+        Some(cluster) => {
+            let done = cluster.refuse_connections(fields.required("refuse", Fields::flag)?).await;
+            done.map_err(|error| Wrong::new(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))?;
+        }
     }
     Ok(json!({}))
 }

@@ -34,6 +34,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// The only partition there is.
 pub(crate) const PARTITION: &str = "aws";
@@ -60,6 +62,8 @@ pub(crate) struct Aws {
     stale_reads: AtomicU32,
     /// Those that were taken over HTTP.
     snapshots: Mutex<Vec<Snapshot>>,
+    /// For how long the port is to refuse connections, each time that it is said.
+    shut: watch::Sender<Duration>,
 }
 
 impl fmt::Debug for Aws {
@@ -105,12 +109,23 @@ impl Aws {
             eks: eks::Eks::default(),
             stale_reads: AtomicU32::new(0),
             snapshots: Mutex::default(),
+            shut: watch::Sender::default(),
         };
         aws.account(&aws.first);
         for id in accounts {
             aws.account(id);
         }
         aws
+    }
+
+    /// Has the port refuse connections for so long.
+    pub(crate) fn shut(&self, time: Duration) {
+        self.shut.send_replace(time);
+    }
+
+    /// What `shut` is told.
+    pub(crate) fn shutting(&self) -> watch::Receiver<Duration> {
+        self.shut.subscribe()
     }
 
     /// An account, made if it is new.

@@ -5,6 +5,7 @@ use crate::aws::{NewCluster, Place, Refusal};
 use crate::kubernetes::Cluster;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 const ME: [(&str, &str); 2] = [("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
 const LIST: [(&str, &str); 1] = [("Action", "ListUsers")];
@@ -177,6 +178,25 @@ async fn latency_and_connections_of_a_cluster() {
 }
 
 #[tokio::test]
+async fn the_port_of_aws_is_refused_for_a_time() {
+    let bench = Bench::new().await;
+    let address = bench.server.endpoint().trim_start_matches("http://").to_owned();
+    let is_open = || async { tokio::net::TcpStream::connect(&address).await.is_ok() };
+    let becomes = async |open: bool| {
+        while is_open().await != open {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let soon = |wait| tokio::time::timeout(Duration::from_secs(20), wait);
+    for _ in 0..2 {
+        assert_eq!(bench.admin("PUT connections", json!({"refuse-for-ms": 300})).await, (200, json!({})));
+        soon(becomes(false)).await.expect("it is shut");
+        soon(becomes(true)).await.expect("it is open again");
+        assert_eq!(bench.query(TEST, "iam", &LIST).await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_known_is_told_with_what_is() {
     let bench = Bench::new().await;
     bench.cluster().await;
@@ -206,7 +226,8 @@ async fn what_is_not_known_is_told_with_what_is() {
         ("PUT latency", json!({}), "`ms` is missing"),
         ("PUT bucket", json!({"rate": -1, "burst": 1}), "`rate` is `-1`; it must be a number that is not negative"),
         ("PUT stale-reads", json!({"reads": true}), "`reads` is `true`"),
-        ("PUT connections", json!({"refuse": true}), "`cluster` is missing"),
+        ("PUT connections", json!({"refuse": true}), "`refuse-for-ms` is missing"),
+        ("PUT connections", json!({"cluster": "shop", "refuse-for-ms": 1}), "`refuse` is missing"),
         ("GET requests?account", Value::Null, ""),
         ("GET requests?bucket=1", Value::Null, "`bucket` is not known; there are `cluster`, `account` and `region`"),
     ];

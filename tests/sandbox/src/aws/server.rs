@@ -23,6 +23,9 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 pub(crate) const IAM_NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -30,17 +33,43 @@ const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 /// Larger than any request of these services.
 const BODY: usize = 1024 * 1024;
 
+/// How long the answer that says that the port will be shut has to leave.
+const ANSWER: Duration = Duration::from_millis(50);
+
 /// A running front. It ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
-    door: Door,
+    door: Arc<Door>,
+    keeper: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.keeper.abort();
+        self.door.close();
+    }
+}
+
+/// Shuts the door for as long as it is told to, and opens it again.
+async fn keep(door: Arc<Door>, mut shutting: watch::Receiver<Duration>) {
+    while shutting.changed().await.is_ok() {
+        let time = *shutting.borrow_and_update();
+        tokio::time::sleep(ANSWER).await;
+        if door.refuse(true).await.is_ok() {
+            tokio::time::sleep(time).await;
+            // a port that cannot be had again is closed, as its door says
+            let _ = door.refuse(false).await;
+        }
+    }
 }
 
 impl Server {
     /// Starts on a port of 127.0.0.1; 0 takes a free one.
     pub(crate) async fn start(aws: Arc<Aws>, port: u16) -> io::Result<Self> {
-        let door = Door::open(port, move |stream| connection(stream, Arc::clone(&aws))).await?;
-        Ok(Self { door })
+        let shutting = aws.shutting();
+        let door = Arc::new(Door::open(port, move |stream| connection(stream, Arc::clone(&aws))).await?);
+        let keeper = tokio::spawn(keep(Arc::clone(&door), shutting));
+        Ok(Self { door, keeper })
     }
 
     /// `http://127.0.0.1:PORT`
