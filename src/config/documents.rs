@@ -150,10 +150,8 @@ impl<'a> Documents<'a> {
             Shape::Text(text) => Shape::Text(self.fill_text(text, origin, variables)),
             Shape::List(list) => Shape::List(list.iter().map(|item| self.fill(item, origin, variables)).collect()),
             Shape::Object(object) => {
-                let entries = object.iter().map(|Entry { key, value, at: _ }| Entry {
-                    key: self.fill_text(key, origin, variables),
-                    at: None,
-                    value: self.fill(value, origin, variables),
+                let entries = object.iter().map(|Entry { key, value, at: _ }| {
+                    Entry::new(self.fill_text(key, origin, variables), self.fill(value, origin, variables))
                 });
                 let entries: Vec<Entry<'v>> = entries.collect();
                 if object.iter().any(|entry| is_template(&entry.key)) {
@@ -163,7 +161,7 @@ impl<'a> Documents<'a> {
             }
             Shape::Null | Shape::Bool(_) | Shape::Number(_) => value.shape.clone(),
         };
-        Node { at: None, shape }
+        shape.into()
     }
 
     fn fill_text<'v>(&mut self, text: &'v str, origin: &Origin, variables: &Variables) -> Cow<'v, str> {

@@ -3,7 +3,7 @@
 
 use super::change::{Change, ResourceChange};
 use super::draft::Draft;
-use super::service_accounts::Held;
+use super::service_accounts::{Held, clone};
 use super::site::{Site, Spot};
 use crate::ids::Key;
 use crate::model::address::Address;
@@ -132,10 +132,6 @@ fn stuck(draft: &mut Draft, address: &Address, held: &Held<'_>) {
     let text = format!("it carries our label, which only {} can take off", held.others().join(", "));
     draft.know(address);
     draft.note(address, Severity::Low, "label-held", None, text);
-}
-
-fn clone((key, value): (&String, &String)) -> (String, String) {
-    (key.clone(), value.clone())
 }
 
 /// Why the object must not be deleted; empty if it may.

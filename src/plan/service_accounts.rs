@@ -202,7 +202,8 @@ fn view(live: &LiveServiceAccount, held: &Held, after: &ServiceAccount) -> Servi
     }
 }
 
-fn clone((key, value): (&String, &String)) -> (String, String) {
+/// A label or annotation of one's own.
+pub(crate) fn clone((key, value): (&String, &String)) -> (String, String) {
     (key.clone(), value.clone())
 }
 

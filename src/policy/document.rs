@@ -1,7 +1,7 @@
 //! A policy document and its statements. Two documents are equal when they mean the same.
 
 use super::canonical::{self, CanonicalDocument, CanonicalStatement, Choice, Effect, Principal, Version};
-use super::parse::{self, Entry, Fault, Node, ParseError, Shape};
+use super::parse::{self, Fault, Node, ParseError, Shape};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -249,16 +249,16 @@ impl Inner {
     fn minified(&self) -> String {
         let texts: Vec<&str> = self.statements.iter().map(Statement::text).collect();
         let statements = if self.single { texts.concat() } else { format!("[{}]", texts.join(",")) };
-        let id = self.id.iter().map(|id| format!("\"Id\":{},", json(id)));
-        let version = self.version.iter().map(|version| format!(",\"Version\":{}", json(version)));
-        format!("{{{}\"{STATEMENT}\":{statements}{}}}", id.collect::<String>(), version.collect::<String>())
+        let id = self.id.as_ref().map(|id| format!("\"Id\":{},", json(id))).unwrap_or_default();
+        let version =
+            self.version.as_ref().map(|version| format!(",\"Version\":{}", json(version))).unwrap_or_default();
+        format!("{{{id}\"{STATEMENT}\":{statements}{version}}}")
     }
 }
 
 /// What stands there under a name.
 fn element<'n, 'a>(node: &'n Node<'a>, name: &str) -> Option<&'n Node<'a>> {
-    let entry = node.object()?.iter().find(|entry| entry.key == name);
-    entry.map(|Entry { value, .. }| value)
+    parse::find(node.object()?, name).map(|entry| &entry.value)
 }
 
 fn as_text<'n>(node: &'n Node<'_>) -> Option<&'n str> {

@@ -6,7 +6,7 @@
 
 mod tree;
 
-pub(crate) use tree::{Entry, Node, Shape, strict_json};
+pub(crate) use tree::{Entry, Node, Shape, find, strict_json};
 
 /// Why a policy was refused, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -28,7 +28,7 @@ pub fn build(grants: &BTreeSet<Grant>, extra: &[Statement]) -> PolicyDocument {
     for ((provider, audience, wild), subjects) in parts {
         let host = provider.host_path();
         let aud = (format!("{host}:aud").into(), Node::text(audience));
-        let sub = (format!("{host}:sub").into(), Node::one_or_all(&subjects));
+        let sub = (format!("{host}:sub").into(), Node::one_or_all(subjects.into_iter().map(Node::text).collect()));
         let condition = if wild {
             let (equals, like) = (Node::entries([aud]), Node::entries([sub]));
             Node::entries([("StringEquals".into(), equals), ("StringLike".into(), like)])

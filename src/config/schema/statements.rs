@@ -3,7 +3,6 @@
 use crate::config::diagnostics::Diagnostic;
 use crate::config::reader::{Gather, Spot, TableReader, nearest, text, wrong};
 use crate::policy::parse::{Entry, Node, Shape};
-use std::borrow::Cow;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -71,20 +70,12 @@ fn statement(gather: &mut Gather, item: &Spanned<DeValue<'_>>) -> Option<Spot<Js
             _ => one_or_more(gather, value),
         };
         wrong |= value.is_none();
-        entries.extend(value.map(|value| entry(*element, value)));
+        entries.extend(value.map(|value| Entry::new(*element, value)));
     }
     if !entries.iter().any(|entry| entry.key == "Effect") {
-        entries.push(entry("Effect", Json::text("Allow")));
+        entries.push(Entry::new("Effect", Json::text("Allow")));
     }
-    (!wrong).then_some(Spot { value: json(Shape::Object(entries)), origin })
-}
-
-fn json(shape: Shape<'static>) -> Json {
-    Json { at: None, shape }
-}
-
-fn entry(key: impl Into<Cow<'static, str>>, value: Json) -> Entry<'static> {
-    Entry { key: key.into(), at: None, value }
+    (!wrong).then_some(Spot { value: Shape::Object(entries).into(), origin })
 }
 
 fn effect(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Json> {
@@ -109,7 +100,7 @@ fn principals(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Json>
         if let Some((_, element)) = PRINCIPAL_KEYS.iter().find(|(known, _)| *known == key) {
             let value = one_or_more(gather, value);
             wrong |= value.is_none();
-            entries.extend(value.map(|value| entry(*element, value)));
+            entries.extend(value.map(|value| Entry::new(*element, value)));
         } else {
             let hint = nearest(key, PRINCIPAL_KEYS.iter().map(|(known, _)| *known)).map_or_else(
                 || "a principal is `aws`, `federated`, `service` or `canonical-user`".to_owned(),
@@ -119,19 +110,15 @@ fn principals(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Json>
             wrong = true;
         }
     }
-    (!wrong).then_some(json(Shape::Object(entries)))
+    (!wrong).then_some(Shape::Object(entries).into())
 }
 
 /// A text as it is, a list of one as its only text, a longer list as a list.
 fn one_or_more(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Json> {
     match value.get_ref() {
         DeValue::Array(list) => {
-            let texts: Vec<Json> =
-                list.iter().filter_map(|item| text(gather, item)).map(|spot| Json::text(spot.value)).collect();
-            Some(match <[Json; 1]>::try_from(texts) {
-                Ok([only]) => only,
-                Err(texts) => json(Shape::List(texts)),
-            })
+            let texts = list.iter().filter_map(|item| text(gather, item)).map(|spot| Json::text(spot.value));
+            Some(Json::one_or_all(texts.collect()))
         }
         _ => text(gather, value).map(|spot| Json::text(spot.value)),
     }
@@ -145,10 +132,10 @@ fn condition(value: &Spanned<DeValue<'_>>) -> Json {
         DeValue::Integer(number) => Json::text(number.to_string()),
         DeValue::Float(number) => Json::text(number.to_string()),
         DeValue::Datetime(time) => Json::text(time.to_string()),
-        DeValue::Array(list) => json(Shape::List(list.iter().map(condition).collect())),
+        DeValue::Array(list) => Shape::List(list.iter().map(condition).collect()).into(),
         DeValue::Table(table) => {
-            let entries = table.iter().map(|(key, value)| entry(key.get_ref().to_string(), condition(value)));
-            json(Shape::Object(entries.collect()))
+            let entries = table.iter().map(|(key, value)| Entry::new(key.get_ref().to_string(), condition(value)));
+            Shape::Object(entries.collect()).into()
         }
     }
 }

@@ -17,6 +17,13 @@ fn allow(principal: &Value, action: &str) -> Value {
     json!({"Effect": "Allow", "Principal": principal, "Action": action})
 }
 
+/// Whether this is said of tokens of the cluster's provider under these conditions.
+fn on_token(conditions: &Value, words: &str) -> bool {
+    let mut statement = allow(&json!({"Federated": provider(EAST)}), "sts:AssumeRoleWithWebIdentity");
+    statement["Condition"] = conditions.clone();
+    found(&statement, words)
+}
+
 #[test]
 fn rules_on_the_claims_of_a_provider_leave_other_federations_alone() {
     let mut saml = allow(&json!({"Federated": SAML}), "sts:AssumeRoleWithSAML");
@@ -40,11 +47,7 @@ fn whoever_may_be_anyone_may_come_in_any_way() {
 
 #[test]
 fn only_patterns_of_the_subject_are_taken_for_open_subjects() {
-    let open = |conditions: Value| {
-        let mut statement = allow(&json!({"Federated": provider(EAST)}), "sts:AssumeRoleWithWebIdentity");
-        statement["Condition"] = conditions;
-        found(&statement, "is every ServiceAccount of the cluster")
-    };
+    let open = |conditions: Value| on_token(&conditions, "is every ServiceAccount of the cluster");
     let (sub, aud) = (format!("{EAST}:sub"), format!("{EAST}:aud"));
     let web = "system:serviceaccount:apps:web";
     assert!(open(json!({"StringLike": {&sub: "*", &aud: "sts.amazonaws.com"}})));
@@ -54,11 +57,7 @@ fn only_patterns_of_the_subject_are_taken_for_open_subjects() {
 
 #[test]
 fn only_who_is_let_in_as_the_default_service_account_is_told_of() {
-    let told = |conditions: Value| {
-        let mut statement = allow(&json!({"Federated": provider(EAST)}), "sts:AssumeRoleWithWebIdentity");
-        statement["Condition"] = conditions;
-        found(&statement, "IRSA023")
-    };
+    let told = |conditions: Value| on_token(&conditions, "IRSA023");
     let (sub, aud) = (format!("{EAST}:sub"), format!("{EAST}:aud"));
     let (web, default) = ("system:serviceaccount:apps:web", "system:serviceaccount:apps:default");
     assert!(told(json!({"StringEquals": {&sub: [web, default], &aud: "sts.amazonaws.com"}})));

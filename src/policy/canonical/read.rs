@@ -3,7 +3,7 @@
 //! A declared document is held to what IAM would refuse anyway; a live one only to what can be understood without doubt.
 
 use super::super::document::Kind;
-use super::super::parse::{Entry, Fault, Node, Shape};
+use super::super::parse::{Entry, Fault, Node, Shape, find};
 use super::{
     CanonicalDocument, CanonicalStatement, Choice, Effect, Map, Operator, Principal, Quantifier, Set, Version, fold,
     set,
@@ -401,10 +401,6 @@ fn in_order<K: Ord, V>(mut list: Vec<(K, V, &Entry<'_>)>, mut twice: impl FnMut(
         twice(pair[1].2);
     }
     list.into_iter().map(|(key, value, _)| (key, value)).collect()
-}
-
-fn find<'a, 't>(entries: &'a [Entry<'t>], name: &str) -> Option<&'a Entry<'t>> {
-    entries.iter().find(|entry| entry.key == name)
 }
 
 /// What IAM would refuse in a principal

@@ -53,30 +53,29 @@ impl<'a> Node<'a> {
             Value::Number(number) => Shape::Number(number.clone()),
             Value::String(text) => Shape::Text(text.into()),
             Value::Array(list) => Shape::List(list.iter().map(Self::of).collect()),
-            Value::Object(map) => Shape::Object(
-                map.iter().map(|(key, value)| Entry { key: key.into(), at: None, value: Self::of(value) }).collect(),
-            ),
+            Value::Object(map) => {
+                Shape::Object(map.iter().map(|(key, value)| Entry::new(key, Self::of(value))).collect())
+            }
         };
-        Self { at: None, shape }
+        shape.into()
     }
 
     /// A string.
     pub(crate) fn text(text: impl Into<Cow<'a, str>>) -> Self {
-        Self { at: None, shape: Shape::Text(text.into()) }
+        Shape::Text(text.into()).into()
     }
 
-    /// A string, or a list of several.
-    pub(crate) fn one_or_all(texts: &[&'a str]) -> Self {
-        match texts {
-            [only] => Self::text(*only),
-            _ => Self { at: None, shape: Shape::List(texts.iter().map(|text| Self::text(*text)).collect()) },
+    /// A list of one as its only item, any other as a list.
+    pub(crate) fn one_or_all(items: Vec<Self>) -> Self {
+        match <[Self; 1]>::try_from(items) {
+            Ok([only]) => only,
+            Err(items) => Shape::List(items).into(),
         }
     }
 
     /// An object of these entries, whose keys differ.
     pub(crate) fn entries<const N: usize>(entries: [(Cow<'a, str>, Self); N]) -> Self {
-        let entries = entries.into_iter().map(|(key, value)| Entry { key, at: None, value });
-        Self { at: None, shape: Shape::Object(entries.collect()) }
+        Shape::Object(entries.into_iter().map(|(key, value)| Entry::new(key, value)).collect()).into()
     }
 
     /// The entries, if it is an object.
@@ -86,6 +85,25 @@ impl<'a> Node<'a> {
             _ => None,
         }
     }
+}
+
+/// A value that came from no text.
+impl<'a> From<Shape<'a>> for Node<'a> {
+    fn from(shape: Shape<'a>) -> Self {
+        Self { at: None, shape }
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// One that came from no text.
+    pub(crate) fn new(key: impl Into<Cow<'a, str>>, value: Node<'a>) -> Self {
+        Self { key: key.into(), at: None, value }
+    }
+}
+
+/// The entry of this key.
+pub(crate) fn find<'n, 'a>(entries: &'n [Entry<'a>], key: &str) -> Option<&'n Entry<'a>> {
+    entries.iter().find(|entry| entry.key == key)
 }
 
 /// An object has its entries in the order of their keys, as serde_json's own has.
