@@ -8,6 +8,7 @@
 mod account;
 mod bulk;
 mod clusters;
+mod early;
 mod elsewhere;
 mod lane;
 mod policies;
@@ -15,6 +16,7 @@ mod providers;
 mod roles;
 mod sizes;
 
+pub use early::Early;
 pub use elsewhere::reach;
 
 use crate::event::{Event, Listen};
@@ -26,6 +28,7 @@ use crate::model::resource::Pairs;
 use crate::model::share::{Scope, Share};
 use crate::world::{Answer, ReadAws, ReadKubernetes};
 use account::Desk;
+use early::Call;
 use futures::FutureExt;
 use futures::future::{join, join_all};
 use lane::Lane;
@@ -43,7 +46,7 @@ pub struct Looks {
     pub share: Option<Share>,
 }
 
-/// Asks every account who its credentials are. Nothing else of an account may be read before.
+/// Asks every account who its credentials are. Nothing else of an account may be asked before, but for what is [`Early`].
 pub async fn identify(accounts: &BTreeMap<Key, Account>, aws: &impl ReadAws) -> BTreeMap<Key, Access<Identity>> {
     let asked = accounts.iter().map(|(key, account)| async move {
         let access = match aws.identity(key).await {
@@ -68,10 +71,11 @@ fn checked(account: &Account, identity: Identity) -> Access<Identity> {
     }
 }
 
-/// Reads everything that a plan of `desired` needs to know.
+/// Reads everything that a plan of `desired` needs to know; `early` is what of it was asked for already.
 pub async fn observe(
     desired: &Desired,
     identities: &BTreeMap<Key, Access<Identity>>,
+    early: Early<'_>,
     aws: &impl ReadAws,
     kubernetes: &impl ReadKubernetes,
     looks: &Looks,
@@ -89,9 +93,13 @@ pub async fn observe(
     let accounts =
         || desired.accounts.iter().filter(|(key, _)| scope.is_none_or(|scope| scope.accounts.contains(*key)));
     listen.on(&Event::ReadStarted { places: accounts().count() + active().count() });
+    let Early { accounts: mut lists, clusters: mut described } = early;
     // each cluster is described once, for its own sake and for the accounts, whose roles may trust it
     let facts: BTreeMap<&Key, _> = active()
-        .map(|(key, cluster)| (key, clusters::facts(key, cluster, identities.get(&cluster.account), aws).shared()))
+        .map(|(key, cluster)| {
+            let described = described.remove(key).unwrap_or_else(|| Call::new(aws.cluster(key)));
+            (key, clusters::facts(cluster, identities.get(&cluster.account), described.answer()).shared())
+        })
         .collect();
     let issuers = async {
         let known = facts.iter().map(|(key, facts)| async move {
@@ -105,9 +113,9 @@ pub async fn observe(
     let accounts = accounts().map(|(key, account)| {
         let lane = Lane::new(looks.parallelism);
         let desk = Desk { key, account, desired: wanted, aws, destroy: looks.destroy, search: scope.is_none(), lane };
-        let issuers = issuers.clone();
+        let (lists, issuers) = (lists.remove(key), issuers.clone());
         async move {
-            let live = account::read(&desk, identities.get(key), issuers).await;
+            let live = account::read(&desk, identities.get(key), lists, issuers).await;
             listen.on(&Event::PlaceRead { place: format!("account/{key}"), objects: account::ours(&desk, &live) });
             (key.clone(), live)
         }

@@ -15,6 +15,8 @@ pub(crate) struct Fleet {
     /// At least one for each account.
     pub clusters: usize,
     pub accounts: usize,
+    /// Whether the one account is the ambient credentials' own, and not declared.
+    pub ambient: bool,
     /// Included by the top file: a team each.
     pub files: usize,
     /// Whether two of three roles attach a policy of their team's; the others, one of AWS's.
@@ -30,6 +32,7 @@ impl Fleet {
             service_accounts: 5,
             clusters: per(100),
             accounts: per(1000),
+            ambient: false,
             files: per(250),
             customer_policies: true,
         }
@@ -62,7 +65,8 @@ impl Fleet {
         let mut text = String::from(
             "owner = \"fleet\"\ninclude = [\"teams/*.toml\"]\n\n[defaults.role]\ntags = { managed = \"irsa\", cost = \"fleet\" }\n",
         );
-        for account in 0..self.accounts {
+        let declared = if self.ambient { 0 } else { self.accounts };
+        for account in 0..declared {
             let id = account_id(account);
             let _ = write!(text, "\n[accounts.account-{account:02}]\nid = \"{id}\"\n");
             if account > 0 {
@@ -70,11 +74,10 @@ impl Fleet {
             }
         }
         for cluster in 0..self.clusters {
-            let account = cluster % self.accounts;
-            let _ = write!(
-                text,
-                "\n[clusters.cluster-{cluster:04}]\naccount = \"account-{account:02}\"\nregion = \"eu-west-1\"\n"
-            );
+            let _ = write!(text, "\n[clusters.cluster-{cluster:04}]\nregion = \"eu-west-1\"\n");
+            if declared > 0 {
+                let _ = writeln!(text, "account = \"account-{:02}\"", cluster % declared);
+            }
         }
         text
     }

@@ -13,6 +13,7 @@ use irsa::model::resource::{ManagedPolicy, Role, ServiceAccount};
 use irsa::plan::{Options, Plan, ResourceChange};
 use irsa::policy::PolicyDocument;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// 2027-01-15, in seconds since 1970.
 const NOW: i64 = 1_800_000_000;
@@ -154,7 +155,7 @@ fn service_account_of(desired: &Desired, item: &ServiceAccount) -> LiveServiceAc
         labels: item.labels.clone(),
         annotations: item.annotations.clone(),
         owner_references: Vec::new(),
-        managers: vec![manager],
+        managers: vec![Arc::new(manager)],
         pods: Observed::Present(Vec::new()),
     }
 }

@@ -1,6 +1,7 @@
 //! What others take for the same roles, beside irsa in one run: terraform with its AWS provider, and boto3 scripts.
 
 use crate::figures::Walls;
+use crate::fleet::{Fleet, account_id};
 use crate::world::{Cost, World, ended};
 use std::fmt::Write as _;
 use std::fs;
@@ -8,11 +9,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
-/// The account that terraform's roles are in: any twelve digits are one of the sandbox's.
-const ACCOUNT: &str = "999999999999";
+/// A plan in the ambient credentials' own account.
+pub(crate) const IRSA: &str = "irsa plan";
+/// The same when nothing was run for a while.
+pub(crate) const COLD: &str = "irsa plan, after two seconds of nothing";
+/// A plan in an account that declares its id, which is checked before anything else is asked.
+pub(crate) const CHECKED: &str = "irsa plan, the account's id declared";
+/// A plan of terraform's.
+pub(crate) const TERRAFORM: &str = "terraform plan";
 
-/// terraform, with a folder of its own and as many roles as it was asked for.
+/// terraform, with a sandbox of its own and as many roles as it was asked for.
 pub(crate) struct Terraform {
+    pub world: World,
     folder: tempfile::TempDir,
     program: PathBuf,
     configuration: Option<std::ffi::OsString>,
@@ -20,25 +28,26 @@ pub(crate) struct Terraform {
 
 impl Terraform {
     /// Makes the roles. It needs `terraform` in PATH, and a mirror of the AWS provider that `TF_CLI_CONFIG_FILE` names.
-    pub(crate) async fn with(world: &World, roles: usize) -> io::Result<Self> {
+    pub(crate) async fn with(roles: usize) -> io::Result<Self> {
+        let world = World::of(&Fleet { files: 0, clusters: 0, ..Fleet::of(0) }).await?;
         let folder = tempfile::Builder::new().prefix("irsa-bench-").tempdir()?;
         fs::write(folder.path().join("main.tf"), source(roles))?;
         let configuration = std::env::var_os("TF_CLI_CONFIG_FILE");
-        let this = Self { folder, program: found("terraform")?, configuration };
+        let this = Self { world, folder, program: found("terraform")?, configuration };
         for arguments in [&["init", "-input=false"][..], &["apply", "-auto-approve", "-input=false"]] {
-            ended(&this.command(world, arguments).output().await?, 0)?;
+            ended(&this.command(arguments).output().await?, 0)?;
         }
         Ok(this)
     }
 
     /// A plan that finds no change: 2 would be changes.
-    pub(crate) async fn plan(&self, world: &World) -> io::Result<Cost> {
-        world.measured(self.command(world, &["plan", "-detailed-exitcode", "-input=false", "-no-color"]), 0).await
+    pub(crate) async fn plan(&self) -> io::Result<Cost> {
+        self.world.measured(self.command(&["plan", "-detailed-exitcode", "-input=false", "-no-color"]), 0).await
     }
 
-    fn command(&self, world: &World, arguments: &[&str]) -> Command {
-        let mut command = world.command(&self.program, arguments);
-        command.current_dir(self.folder.path()).env("AWS_ACCESS_KEY_ID", ACCOUNT).env("CHECKPOINT_DISABLE", "1");
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.world.command(&self.program, arguments);
+        command.current_dir(self.folder.path()).env("CHECKPOINT_DISABLE", "1");
         if let Some(configuration) = &self.configuration {
             command.env("TF_CLI_CONFIG_FILE", configuration);
         }
@@ -59,6 +68,7 @@ resource "aws_iam_openid_connect_provider" "cluster" {
 }
 "#,
     );
+    let account = account_id(0);
     for number in 0..roles {
         // writing to a String cannot fail
         let _ = write!(
@@ -87,7 +97,7 @@ resource "aws_iam_role_policy" "queue_{number}" {{
   role   = aws_iam_role.role_{number}.name
   policy = jsonencode({{
     Version   = "2012-10-17"
-    Statement = [{{ Effect = "Allow", Action = "sqs:SendMessage", Resource = "arn:aws:sqs:eu-west-1:{ACCOUNT}:queue-{number:05}" }}]
+    Statement = [{{ Effect = "Allow", Action = "sqs:SendMessage", Resource = "arn:aws:sqs:eu-west-1:{account}:queue-{number:05}" }}]
   }})
 }}
 

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 
 const PLAN: &[&str] = &["plan", "--detailed-exitcode", "--no-progress"];
 
+/// Of doing nothing, after which the processor's caches hold nothing of ours on a machine that is shared.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// Everything, with so many runs each.
 pub(crate) async fn all(arguments: &Arguments, program: &Path) -> io::Result<Figures> {
     let mut figures = Figures { program: std::fs::metadata(program)?.len(), ..Figures::default() };
@@ -218,26 +221,39 @@ fn anywhere(program: &Path) -> io::Result<PathBuf> {
     if program.components().count() > 1 { std::path::absolute(program) } else { Ok(program.to_owned()) }
 }
 
-/// irsa and the others, run by run, on the same 100 roles.
+/// irsa and the others, run by run, on the same 100 roles; terraform has made its own in another sandbox.
 async fn beside(arguments: &Arguments, program: &Path) -> io::Result<Vec<Beside>> {
     note("beside others");
-    let fleet = small(100);
-    let names = names(&fleet);
-    let world = World::of(&fleet).await?;
-    world.fill(program).await?;
+    let declared = small(100);
+    let names = names(&declared);
+    let ambient = World::of(&Fleet { ambient: true, ..declared }).await?;
+    let declared = World::of(&declared).await?;
+    for world in [&ambient, &declared] {
+        world.fill(program).await?;
+    }
     let python = arguments.boto3.as_ref().map(|python| anywhere(python)).transpose()?;
-    let terraform = if arguments.terraform { Some(Terraform::with(&world, 100).await?) } else { None };
+    let terraform = if arguments.terraform { Some(Terraform::with(100).await?) } else { None };
     let mut all: Vec<Beside> = Vec::new();
     for (latency, time) in [(0, Duration::ZERO), (50, FAR)] {
-        world.latency(time);
+        for world in [&ambient, &declared].into_iter().chain(terraform.as_ref().map(|terraform| &terraform.world)) {
+            world.latency(time);
+        }
         for _ in 0..arguments.runs {
-            add(&mut all, "irsa", latency, &world.irsa(program, PLAN, 0).await?);
+            tokio::time::sleep(PAUSE).await;
+            add(&mut all, peers::COLD, latency, &ambient.irsa(program, PLAN, 0).await?);
+            // each timed run comes after one of the same that is not: whoever comes first finds the processor's caches empty
+            ambient.irsa(program, PLAN, 0).await?;
+            add(&mut all, peers::IRSA, latency, &ambient.irsa(program, PLAN, 0).await?);
+            declared.irsa(program, PLAN, 0).await?;
+            add(&mut all, peers::CHECKED, latency, &declared.irsa(program, PLAN, 0).await?);
             if let Some(terraform) = &terraform {
-                add(&mut all, "terraform plan", latency, &terraform.plan(&world).await?);
+                terraform.plan().await?;
+                add(&mut all, peers::TERRAFORM, latency, &terraform.plan().await?);
             }
             if let Some(python) = &python {
                 for (way, name) in [("bulk", "boto3, bulk read"), ("one-by-one", "boto3, one by one")] {
-                    add(&mut all, name, latency, &peers::boto3(&world, python, way, &names).await?);
+                    peers::boto3(&ambient, python, way, &names).await?;
+                    add(&mut all, name, latency, &peers::boto3(&ambient, python, way, &names).await?);
                 }
             }
         }

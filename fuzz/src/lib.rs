@@ -70,7 +70,8 @@ fn resolves_alike(folder: &Path) -> Option<Vec<PolicyDocument>> {
                 assert!(desired.accounts.contains_key(&role.account));
                 assert!(role.bindings.iter().all(|binding| desired.clusters.contains_key(&binding.cluster)));
             }
-            Some(desired.roles.into_values().flat_map(|role| role.inline.into_values()).collect())
+            let inline = desired.roles.into_values().flat_map(|role| role.inline);
+            Some(inline.map(|(_, document)| document).collect())
         }
         Err(diagnostics) => {
             assert!(!diagnostics.list().is_empty());

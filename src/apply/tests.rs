@@ -12,7 +12,7 @@ use super::report::{Failure, Outcome, Report};
 use super::{Hands, Pace, apply, recheck};
 use crate::event::Silence;
 use crate::observe::fake::World;
-use crate::observe::{Looks, identify, observe};
+use crate::observe::{Early, Looks, identify, observe};
 use crate::plan::Plan;
 use crate::plan::saved::Stale;
 use crate::plan::tests::kit::{Kit, allow, aws, binding, declared};
@@ -27,7 +27,7 @@ fn hands(world: &World) -> Hands<'_, World, World, World, World> {
 async fn planned(kit: &Kit, world: &World) -> Plan {
     let looks = Looks { parallelism: 10, destroy: kit.options.destroy, share: kit.options.share };
     let identities = identify(&kit.desired.accounts, world).await;
-    let live = observe(&kit.desired, &identities, world, world, &looks, &Silence).await;
+    let live = observe(&kit.desired, &identities, Early::default(), world, world, &looks, &Silence).await;
     world.take_log();
     crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new())
 }

@@ -32,12 +32,13 @@ type World<'a> = Hands<'a, AwsReader, AwsWriter, KubernetesReader, KubernetesWri
 pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
     let started = Instant::now();
     output::allow(global, "apply", &[FormatName::Text, FormatName::Json, FormatName::Jsonl])?;
+    // on the heap: what they hold is large
     match &arguments.file {
         Some(path) => {
             let saved = show::read(path)?;
-            apply_saved(machine, ui, global, arguments, &saved, started).await
+            Box::pin(apply_saved(machine, ui, global, arguments, &saved, started)).await
         }
-        None => apply_now(machine, ui, global, arguments, started).await,
+        None => Box::pin(apply_now(machine, ui, global, arguments, started)).await,
     }
 }
 
@@ -50,8 +51,7 @@ async fn apply_now(
 ) -> Result<ExitStatus, Error> {
     let session = Session::open(machine, ui, global)?;
     let options = session.options(&arguments.shape, arguments.fleet)?;
-    let connected = session.connect(options.share).await?;
-    let plan = session.plan(&connected, &options).await?;
+    let (connected, plan) = session.plan(&options).await?;
     let verdict = verdict(&plan)?;
     let frozen = session.freeze(&plan);
     expect(arguments, &frozen)?;
@@ -114,8 +114,7 @@ async fn apply_saved(
             .hint("see `irsa show FILE`; plan with `--allow-incomplete` to go on all the same"));
     }
     let options = options_of(saved, machine.context.now())?;
-    let connected = session.connect(options.share).await?;
-    let fresh = session.plan(&connected, &options).await?;
+    let (connected, fresh) = session.plan(&options).await?;
     let plan = saved::recheck(saved, fresh).map_err(|list| stale(&list))?;
     if plan.is_empty() {
         ui.message("nothing to do: all that the saved plan asks for is done already");

@@ -13,14 +13,12 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
     output::allow(global, "drift", output::PLAN)?;
     let session = Session::open(machine, ui, global)?;
     let options = session.options(&Shape::default(), arguments.fleet)?;
-    let connected = session.connect(options.share).await?;
-    let mut plan = session.plan(&connected, &options).await?;
+    let (_, mut plan) = session.plan(&options).await?;
     if differs(&plan) || !plan.refused.is_empty() {
         let pause = tokio::time::sleep(machine.context.scaled(arguments.confirm_after));
         session.unless_interrupted(pause).await?;
         // credentials and clusters may be found anew, so that nothing of the first look is taken over
-        let connected = session.connect(options.share).await?;
-        let second = session.plan(&connected, &options).await?;
+        let (_, second) = session.plan(&options).await?;
         plan = plan::confirm(&plan, second);
     }
     let verdict = verdict(&plan)?;

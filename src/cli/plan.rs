@@ -11,8 +11,7 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
     output::allow(global, "plan", output::PLAN)?;
     let session = Session::open(machine, ui, global)?;
     let options = session.options(&arguments.shape, arguments.fleet)?;
-    let connected = session.connect(options.share).await?;
-    let plan = session.plan(&connected, &options).await?;
+    let (_, plan) = session.plan(&options).await?;
     let verdict = verdict(&plan)?;
     let frozen = session.freeze(&plan);
     if let Some(path) = &arguments.out {

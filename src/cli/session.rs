@@ -16,7 +16,7 @@ use crate::model::desired::{Account, Cluster, Desired};
 use crate::model::live::{Access, Identity};
 use crate::model::note::{Note, Severity};
 use crate::model::share::{Scope, Share};
-use crate::observe::{self, Looks};
+use crate::observe::{self, Early, Looks};
 use crate::plan::{self, Options, Plan, PlanV1};
 use crate::ui::Ui;
 use crate::world::Wires;
@@ -39,6 +39,8 @@ pub(crate) struct Session<'a> {
     /// The places as they are offline, with placeholders for what only AWS can tell.
     accounts: BTreeMap<Key, Account>,
     clusters: BTreeMap<Key, Cluster>,
+    /// How many roles are declared.
+    roles: usize,
     listener: Arc<dyn Listen>,
 }
 
@@ -69,8 +71,9 @@ impl<'a> Session<'a> {
         deny(&lint::declared(&declared), global.deny())?;
         let stop = signals::listen()?;
         // what else is declared is resolved for the accounts that are found: no run needs it twice
-        let Desired { accounts, clusters, .. } = declared;
-        Ok(Self { context, wires, ui, global, stop, configuration, accounts, clusters, listener: ui.listener() })
+        let Desired { accounts, clusters, roles, .. } = declared;
+        let (roles, listener) = (roles.len(), ui.listener());
+        Ok(Self { context, wires, ui, global, stop, configuration, accounts, clusters, roles, listener })
     }
 
     pub(crate) fn listener(&self) -> &dyn Listen {
@@ -105,29 +108,62 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Finds out who the credentials are, of a share only those of its accounts, and resolves the configuration for them.
-    pub(crate) async fn connect(&self, share: Option<Share>) -> Result<Connected, Error> {
+    /// Finds out who the credentials are, resolves the configuration for them, reads everything and plans; of a share only
+    /// what it needs.
+    pub(crate) async fn plan(&self, options: &Options) -> Result<(Connected, Plan), Error> {
         // on the heap: what the SDKs keep is large
-        Box::pin(self.unless_interrupted(self.connect_now(share))).await?
+        Box::pin(self.unless_interrupted(self.plan_now(options))).await?
     }
 
-    async fn connect_now(&self, share: Option<Share>) -> Result<Connected, Error> {
+    async fn plan_now(&self, options: &Options) -> Result<(Connected, Plan), Error> {
         let Self { accounts, clusters, .. } = self;
         let parallelism = usize::from(self.global.parallelism);
         let settings = AwsSettings { timeout: self.global.timeout, parallelism };
         let listener = Arc::clone(&self.listener);
         let aws = AwsReader::connect(self.context, self.wires, accounts, clusters, settings, listener).await;
+        let mut early = match options.share {
+            // what a share needs is known later
+            Some(_) => Early::default(),
+            None => Early::of(accounts, clusters, self.roles, &aws),
+        };
+        let identities = early.during(self.identify(&aws, options.share)).await?;
+        let desired = self.resolve(&aws, &identities)?;
+        let kubernetes = self.kubernetes(&aws, &desired);
+        let looks = Looks { parallelism, destroy: options.destroy, share: options.share };
+        let live = observe::observe(&desired, &identities, early, &aws, &kubernetes, &looks, self.listener()).await;
+        tracing::info!(aws = aws.requests(), kubernetes = kubernetes.requests(), "requests sent");
+        if options.allow_incomplete
+            && !identities.is_empty()
+            && identities.values().all(|identity| matches!(identity, Access::Unknown(_)))
+        {
+            return Err(no_account(&identities));
+        }
+        let mut findings = lint::declared(&desired);
+        findings.extend(lint::live(&desired, &live));
+        let plan = plan::plan(&desired, &live, options, findings);
+        Ok((Connected { desired, aws, kubernetes, identities }, plan))
+    }
+
+    /// Asks who the credentials are, of a share only in its accounts.
+    async fn identify(&self, aws: &AwsReader, share: Option<Share>) -> Result<BTreeMap<Key, Access<Identity>>, Error> {
         let offline = |share| self.configuration.resolve(&Identities::default()).map(|all| Scope::of(share, &all));
         let scope = share.map(offline).transpose()?;
-        let mut asked = accounts.clone();
+        let mut asked = self.accounts.clone();
         asked.retain(|key, _| scope.as_ref().is_none_or(|scope| scope.accounts.contains(key)));
-        let identities = observe::identify(&asked, &aws).await;
+        Ok(observe::identify(&asked, aws).await)
+    }
+
+    /// The configuration as it is for these accounts.
+    fn resolve(&self, aws: &AwsReader, identities: &BTreeMap<Key, Access<Identity>>) -> Result<Desired, Error> {
         let known = identities.iter().filter_map(|(key, identity)| match identity {
             Access::Granted(identity) => Some((key.clone(), (identity.account.clone(), identity.partition.clone()))),
             Access::Wrong(..) | Access::Unknown(_) => None,
         });
         let facts = Identities { accounts: known.collect(), default_region: aws.default_region(), online: true };
-        let desired = self.configuration.resolve(&facts)?;
+        Ok(self.configuration.resolve(&facts)?)
+    }
+
+    fn kubernetes(&self, aws: &AwsReader, desired: &Desired) -> KubernetesReader {
         let tokens: TokenSource = {
             let aws = aws.clone();
             Arc::new(move |cluster: Key| {
@@ -135,30 +171,10 @@ impl<'a> Session<'a> {
                 async move { aws.eks_token(&cluster).await.map(|token| (token.token, token.expires)) }.boxed()
             })
         };
+        let parallelism = usize::from(self.global.parallelism);
         let interactive = std::io::stdin().is_terminal();
         let settings = KubernetesSettings { timeout: self.global.timeout, parallelism, interactive };
-        let kubernetes =
-            KubernetesReader::new(self.context, self.wires, &desired.owner, &desired.clusters, tokens, settings);
-        Ok(Connected { desired, aws, kubernetes, identities })
-    }
-
-    /// Reads everything, or what a share needs, and plans.
-    pub(crate) async fn plan(&self, connected: &Connected, options: &Options) -> Result<Plan, Error> {
-        let parallelism = usize::from(self.global.parallelism);
-        let looks = Looks { parallelism, destroy: options.destroy, share: options.share };
-        let Connected { desired, aws, kubernetes, identities } = connected;
-        let reading = observe::observe(desired, identities, aws, kubernetes, &looks, self.listener());
-        let live = self.unless_interrupted(reading).await?;
-        tracing::info!(aws = aws.requests(), kubernetes = kubernetes.requests(), "requests sent");
-        if options.allow_incomplete
-            && !identities.is_empty()
-            && identities.values().all(|identity| matches!(identity, Access::Unknown(_)))
-        {
-            return Err(no_account(identities));
-        }
-        let mut findings = lint::declared(desired);
-        findings.extend(lint::live(desired, &live));
-        Ok(plan::plan(desired, &live, options, findings))
+        KubernetesReader::new(self.context, self.wires, &desired.owner, &desired.clusters, tokens, settings)
     }
 
     /// Runs `work` unless a signal ends the run first; to be used for reading only.

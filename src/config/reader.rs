@@ -5,7 +5,6 @@ use super::diagnostics::Diagnostic;
 use super::source::Source;
 use crate::ids::IdError;
 use crate::model::origin::Origin;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -16,6 +15,9 @@ pub(crate) struct Spot<T> {
     pub value: T,
     pub origin: Origin,
 }
+
+/// A table of strings: its keys, each there once, in order.
+pub(crate) type RawPairs = Vec<(String, Spot<String>)>;
 
 /// Where mistakes of one file are gathered.
 pub(crate) struct Gather {
@@ -138,18 +140,18 @@ impl<'a, 'g> TableReader<'a, 'g> {
     }
 
     /// A table of texts.
-    pub(crate) fn pairs(&mut self, key: &'static str) -> Option<BTreeMap<String, Spot<String>>> {
+    pub(crate) fn pairs(&mut self, key: &'static str) -> Option<RawPairs> {
         let value = self.raw(key)?;
         let DeValue::Table(table) = value.get_ref() else {
             wrong(self.gather, value, "a table of strings");
             return None;
         };
-        let mut pairs = BTreeMap::new();
+        let mut pairs = Vec::with_capacity(table.len());
         for (name, value) in table {
             if let Some(spot) = text(self.gather, value) {
                 // the place is the whole pair: its key may be what is wrong
                 let origin = self.gather.origin(name.span().start..value.span().end);
-                pairs.insert(name.get_ref().to_string(), Spot { value: spot.value, origin });
+                pairs.push((name.get_ref().to_string(), Spot { value: spot.value, origin }));
             }
         }
         Some(pairs)

@@ -7,7 +7,7 @@ mod tables;
 pub(crate) use statements::{Json, STATEMENT_KEYS};
 
 use super::diagnostics::Diagnostic;
-use super::reader::{Gather, Spot, TableReader, id};
+use super::reader::{Gather, RawPairs, Spot, TableReader, id};
 use crate::ids::{
     AccountId, ClusterName, IamPath, IssuerUrl, Key, LeaseName, Namespace, PolicyName, Region, RoleArn, RoleName,
 };
@@ -46,7 +46,7 @@ pub(crate) struct RoleDefaults {
     pub path: Option<Spot<IamPath>>,
     pub max_session_duration: Option<Spot<String>>,
     pub permissions_boundary: Option<Spot<String>>,
-    pub tags: BTreeMap<String, Spot<String>>,
+    pub tags: RawPairs,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -114,7 +114,7 @@ pub(crate) struct RawPolicy {
     pub name: Option<Spot<PolicyName>>,
     pub description: Option<Spot<String>>,
     pub path: Option<Spot<IamPath>>,
-    pub tags: BTreeMap<String, Spot<String>>,
+    pub tags: RawPairs,
     pub document: RawDocument,
     pub adopt: Option<Spot<bool>>,
     pub adopt_from: Option<Spot<Key>>,
@@ -132,7 +132,7 @@ pub(crate) struct RawRole {
     pub description: Option<Spot<String>>,
     pub max_session_duration: Option<Spot<String>>,
     pub permissions_boundary: Option<Spot<String>>,
-    pub tags: BTreeMap<String, Spot<String>>,
+    pub tags: RawPairs,
     pub attach: Vec<Spot<String>>,
     pub ignore_attached: Vec<Spot<String>>,
     pub inline: Vec<(Spot<PolicyName>, RawDocument)>,

@@ -6,7 +6,7 @@
 use super::address::Address;
 use super::origin::Origin;
 use super::pattern::Pattern;
-use super::resource::Pairs;
+use super::resource::{InlinePolicies, Pairs};
 use crate::ids::{
     AccountId, ClusterName, IamPath, IssuerUrl, Key, LeaseName, Namespace, Partition, PolicyArn, PolicyName, Region,
     RoleName, ServiceAccountName,
@@ -202,7 +202,7 @@ pub struct Role {
     /// Attachments by others that are left alone.
     pub ignore_attached: Vec<Pattern>,
     /// The inline policies by name.
-    pub inline: BTreeMap<PolicyName, PolicyDocument>,
+    pub inline: InlinePolicies,
     /// Trust statements beside the generated ones.
     pub extra_trust: Vec<Statement>,
     /// The `ServiceAccount`s that may assume it.

@@ -6,6 +6,7 @@ use crate::ids::{
 };
 use crate::policy::PolicyDocument;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One look at an object. What cannot be read is never taken for absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,15 +218,15 @@ pub struct LiveServiceAccount {
     pub annotations: Pairs,
     /// `kind/name` of each owner reference.
     pub owner_references: Vec<String>,
-    /// Who holds which field.
-    pub managers: Vec<FieldManager>,
+    /// Who holds which field. Most objects have the same few entries, which are shared.
+    pub managers: Vec<Arc<FieldManager>>,
     /// Pods that run under it; asked only for ServiceAccounts that may be deleted. `Unknown` forbids the delete.
     pub pods: Observed<Vec<String>>,
 }
 
 /// An entry of `metadata.managedFields`, as far as irsa needs it
 /// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/>).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FieldManager {
     /// The manager's name.
     pub name: String,

@@ -5,10 +5,13 @@
 
 use crate::ids::{IamPath, IssuerUrl, Namespace, PolicyArn, PolicyName, RoleName, ServiceAccountName};
 use crate::policy::PolicyDocument;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Tags, labels or annotations, by key: a sorted list, since there are a few for each of very many objects.
 pub type Pairs = litemap::LiteMap<String, String>;
+
+/// Inline policies by name, in the same way.
+pub type InlinePolicies = litemap::LiteMap<PolicyName, PolicyDocument>;
 
 /// Tags, labels or annotations as a JSON object, which they are also when there are none.
 pub(crate) fn object(pairs: &Pairs) -> serde_json::Value {
@@ -61,7 +64,7 @@ pub struct Role {
     /// The attached managed policies.
     pub attached: BTreeSet<PolicyArn>,
     /// The inline policies by name.
-    pub inline: BTreeMap<PolicyName, PolicyDocument>,
+    pub inline: InlinePolicies,
 }
 
 /// The part of a `ServiceAccount` that irsa manages: some of its labels and annotations.

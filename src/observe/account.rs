@@ -1,6 +1,6 @@
 //! One account: its lists at once, then what they leave to ask.
 
-use super::bulk::FEW;
+use super::early::{Lists, Many};
 use super::lane::Lane;
 use super::roles::Search;
 use super::{bulk, is_ours, policies, providers, roles, sizes};
@@ -49,15 +49,19 @@ impl<'a, A> Desk<'a, A> {
     }
 }
 
-/// Reads the account. `issuers` are those of the declared clusters that could be told.
-pub(super) async fn read<A: ReadAws>(
-    desk: &Desk<'_, A>,
+/// Reads the account. `lists` may be under way; `issuers` are those of the declared clusters that could be told.
+pub(super) async fn read<'a, A: ReadAws>(
+    desk: &Desk<'a, A>,
     identity: Option<&Access<Identity>>,
+    lists: Option<Lists<'a>>,
     issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>> + Clone,
 ) -> LiveAccount {
     let identity = identity.cloned().unwrap_or_else(|| Access::Unknown("it was not asked for its identity".to_owned()));
     match &identity {
-        Access::Granted(_) => granted(desk, identity, issuers).await,
+        Access::Granted(_) => {
+            let lists = lists.unwrap_or_else(|| Lists::ask(desk.key, desk.aws, desk.roles().len()));
+            granted(desk, identity, lists, issuers).await
+        }
         Access::Wrong(why, _) | Access::Unknown(why) => closed(why.clone(), identity),
     }
 }
@@ -77,29 +81,40 @@ fn closed(why: String, identity: Access<Identity>) -> LiveAccount {
     }
 }
 
-async fn granted<A: ReadAws>(
-    desk: &Desk<'_, A>,
+async fn granted<'a, A: ReadAws>(
+    desk: &Desk<'a, A>,
     identity: Access<Identity>,
+    lists: Lists<'a>,
     issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>> + Clone,
 ) -> LiveAccount {
-    let providers = providers::read(desk, issuers.clone()).shared();
+    let (page, told) = lists.many.map(|Many { page, summary }| (page, summary)).unzip();
+    let listed = lists.providers.answer().shared();
+    let providers = providers::read(desk, listed.clone(), issuers.clone()).shared();
     let search = async {
-        let roster = desk.lane.run(desk.aws.roles(desk.key));
-        let (roster, issuers, (providers, _)) = join3(roster, issuers.clone(), providers.clone()).await;
-        let ours = if desk.search { our_issuers(desk, &issuers, &providers) } else { BTreeSet::new() };
+        let (roster, issuers, listed) = join3(lists.roles.answer(), issuers.clone(), listed).await;
+        let mut ours = BTreeSet::new();
+        if desk.search {
+            ours = declared_issuers(desk, &issuers);
+            // another one may be of a cluster that is no longer declared: that its mark tells
+            if listed.iter().flatten().any(|arn| !ours.contains(arn.host_path())) {
+                let (providers, _) = providers.clone().await;
+                ours.extend(marked_issuers(desk, &providers));
+            }
+        }
         Arc::new(Search::new(desk, roster, &ours))
     }
     .shared();
     let summary = async {
-        let early = desk.roles().len() > FEW || {
-            let (search, issuers) = join(search.clone(), issuers.clone()).await;
-            search.is_large() || sizes::declared_near_quota(desk, &issuers)
-        };
-        if early { Some(summary_of(desk).await) } else { None }
+        if let Some(told) = told {
+            return Some(told.answer().await.unwrap_or_default());
+        }
+        let (search, issuers) = join(search.clone(), issuers.clone()).await;
+        let wanted = search.is_large() || sizes::declared_near_quota(desk, &issuers);
+        if wanted { Some(summary_of(desk).await) } else { None }
     }
     .shared();
     let roles = async {
-        let (search, bulk) = join(search.clone(), bulk::read(desk, search.clone(), summary.clone())).await;
+        let (search, bulk) = join(search.clone(), bulk::read(desk, page, search.clone(), summary.clone())).await;
         tracing::info!("account/{}: {}", desk.key, bulk.words(search.len()));
         roles::read(desk, &search, bulk).await
     };
@@ -112,7 +127,7 @@ async fn granted<A: ReadAws>(
         (read, listed)
     };
     let (roles, told, (policies, policies_listed), (providers, providers_listed)) =
-        join4(roles, summary.clone(), policies::read(desk), providers).await;
+        join4(roles, summary.clone(), policies::read(desk, lists.policies), providers).await;
     let told = if told.is_none() && sizes::live_near_quota(desk, &roles) { Some(summary_of(desk).await) } else { told };
     let quotas = told.unwrap_or_default().quotas;
     drop(summary);
@@ -140,23 +155,20 @@ async fn summary_of<A: ReadAws>(desk: &Desk<'_, A>) -> AccountSummary {
     desk.lane.run(desk.aws.summary(desk.key)).await.unwrap_or_default()
 }
 
-/// Host and path of every issuer of ours: of the declared clusters, gone ones too, and of the providers that carry our
-/// mark, whose clusters may no longer be declared.
-fn our_issuers<A>(
-    desk: &Desk<'_, A>,
-    known: &BTreeMap<Key, IssuerUrl>,
-    providers: &BTreeMap<ProviderArn, Observed<LiveProvider>>,
-) -> BTreeSet<String> {
+/// Host and path of the issuer of every declared cluster, gone ones too.
+fn declared_issuers<A>(desk: &Desk<'_, A>, known: &BTreeMap<Key, IssuerUrl>) -> BTreeSet<String> {
     let declared = desk.desired.clusters.values().filter_map(|cluster| cluster.issuer.as_ref());
-    let marked = providers.iter().filter(|(_, provider)| {
-        provider.present().is_some_and(|provider| is_ours(desk.desired, &provider.provider.tags))
-    });
-    known
-        .values()
-        .chain(declared)
-        .map(|issuer| issuer.host_path().to_owned())
-        .chain(marked.map(|(arn, _)| arn.host_path().to_owned()))
-        .collect()
+    known.values().chain(declared).map(|issuer| issuer.host_path().to_owned()).collect()
+}
+
+/// Host and path of the issuers whose providers carry our mark.
+fn marked_issuers<A>(
+    desk: &Desk<'_, A>,
+    providers: &BTreeMap<ProviderArn, Observed<LiveProvider>>,
+) -> impl Iterator<Item = String> {
+    let ours = |provider: &LiveProvider| is_ours(desk.desired, &provider.provider.tags);
+    let marked = providers.iter().filter(move |(_, provider)| provider.present().is_some_and(ours));
+    marked.map(|(arn, _)| arn.host_path().to_owned())
 }
 
 /// How many live objects of the account are ours.

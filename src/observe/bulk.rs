@@ -5,6 +5,7 @@
 //! so far had is kept either way, and which way was taken never shows in the result.
 
 use super::account::Desk;
+use super::early::{FEW, Page};
 use super::roles::Search;
 use crate::world::{AccountSummary, Answer, BulkPage, ReadAws, RoleDetail};
 use std::collections::BTreeMap;
@@ -13,8 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Up to so many roles the way by role is taken unasked: IAM's buckets hold them without a wait.
-pub(super) const FEW: usize = 30;
 /// The roles on a page of GetAccountAuthorizationDetails
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html>).
 const PAGE: usize = 1000;
@@ -124,29 +123,32 @@ impl fmt::Display for Bulk {
     }
 }
 
-/// Reads in bulk as far as that is the better way. `search` and `summary` may come later than the first page.
+/// Reads in bulk as far as that is the better way. `first` is the first page, if it was asked for already; `search` and
+/// `summary` may come later than it.
 pub(super) async fn read<'a, A: ReadAws>(
     desk: &Desk<'a, A>,
+    first: Option<Page<'a>>,
     search: impl Future<Output = Arc<Search<'a>>> + Clone,
     summary: impl Future<Output = Option<AccountSummary>> + Clone,
 ) -> Bulk {
     let mut bulk = Bulk::new();
-    if desk.roles().len() <= FEW {
+    let mut asked = if let Some(first) = first {
+        first
+    } else {
         let search = search.clone().await;
         if let Some(way) = search.is_bulk_hopeless(desk) {
             return bulk.by(way);
         }
-    }
-    let mut next: Option<String> = None;
+        Page::ask(desk.key, desk.aws, None)
+    };
     loop {
-        let begun = Instant::now();
-        let asked = desk.lane.run(desk.aws.bulk_page(desk.key, next.as_deref()));
-        let page = tokio::select! {
+        let begun = asked.begun;
+        let (page, took) = tokio::select! {
             biased;
-            page = asked => page,
+            page = asked.call.answer() => page,
             way = too_slow(desk, &bulk, search.clone(), begun) => return bulk.by(way),
         };
-        next = match taken(&mut bulk, page, begun.elapsed()) {
+        let next = match taken(&mut bulk, page, took) {
             Ok(next) => next,
             Err(way) => return bulk.by(way),
         };
@@ -169,6 +171,7 @@ pub(super) async fn read<'a, A: ReadAws>(
                 }
             }
         }
+        asked = Page::ask(desk.key, desk.aws, next);
     }
 }
 

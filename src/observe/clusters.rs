@@ -6,7 +6,7 @@ use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::desired::{Cluster, Desired, Manage, Subject};
 use crate::model::live::{Access, Extent, Identity, LiveCluster, LiveServiceAccount, Observed};
 use crate::model::marks::CREATED;
-use crate::world::{CallErrorKind, ClusterFacts, ReadAws, ReadKubernetes, Within};
+use crate::world::{Answer, CallErrorKind, ClusterFacts, ReadKubernetes, Within};
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,12 +20,12 @@ const HANDFUL: usize = 10;
 /// A list is long if more than so many objects are left after its first page: ten pages, each after the other.
 const LONG: i64 = 5_000;
 
-/// What identifies a cluster: from EKS, or from the file where the cluster has only an issuer.
+/// What identifies a cluster: from EKS, which is what `described` asks, or from the file where the cluster has only an
+/// issuer.
 pub(super) async fn facts(
-    key: &Key,
     cluster: &Cluster,
     identity: Option<&Access<Identity>>,
-    aws: &impl ReadAws,
+    described: impl Future<Output = Answer<Option<ClusterFacts>>>,
 ) -> Observed<ClusterFacts> {
     if cluster.name.is_none() {
         return match &cluster.issuer {
@@ -45,7 +45,7 @@ pub(super) async fn facts(
             return Observed::Unknown(format!("its account `{}` was not read", cluster.account));
         }
     }
-    match observed(aws.cluster(key).await) {
+    match observed(described.await) {
         Observed::Present(facts) => checked(cluster, facts),
         other => other,
     }

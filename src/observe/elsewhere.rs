@@ -43,7 +43,7 @@ pub(super) async fn describe_marked(
         let cluster = wanted.clusters.get(&key).filter(|cluster| cluster.state == ClusterState::Active)?;
         Some(async move {
             let identity = identity(wanted, identities, aws, &cluster.account).await;
-            let facts = clusters::facts(&key, cluster, identity.as_ref(), aws).await;
+            let facts = clusters::facts(cluster, identity.as_ref(), aws.cluster(&key)).await;
             (key, described(facts))
         })
     });
@@ -91,7 +91,7 @@ pub async fn reach(
         return Access::Unknown(format!("cluster `{key}` is not declared"));
     };
     let identity = identity(desired, identities, aws, &cluster.account).await;
-    match clusters::facts(key, cluster, identity.as_ref(), aws).await {
+    match clusters::facts(cluster, identity.as_ref(), aws.cluster(key)).await {
         Observed::Present(facts) => kubernetes.verify(key, &facts).await,
         Observed::Absent => Access::Unknown("EKS has no such cluster".to_owned()),
         Observed::Unknown(why) => Access::Unknown(why),

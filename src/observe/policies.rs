@@ -1,17 +1,21 @@
 //! Customer managed policies: the declared ones by name, and what lies under a path of ours and carries our mark.
 
 use super::account::Desk;
+use super::early::Call;
 use super::{is_ours, observed};
 use crate::ids::PolicyArn;
 use crate::model::live::{LivePolicy, Observed};
-use crate::world::{CallErrorKind, PolicySummary, ReadAws};
+use crate::world::{Answer, CallErrorKind, PolicySummary, ReadAws};
 use futures::future::join_all;
 use std::collections::BTreeMap;
 
 /// The policies, and whether they could be listed.
-pub(super) async fn read<A: ReadAws>(desk: &Desk<'_, A>) -> (BTreeMap<PolicyArn, Observed<LivePolicy>>, Observed<()>) {
+pub(super) async fn read<A: ReadAws>(
+    desk: &Desk<'_, A>,
+    list: Call<'_, Answer<Vec<PolicySummary>>>,
+) -> (BTreeMap<PolicyArn, Observed<LivePolicy>>, Observed<()>) {
     let declared = desk.policies();
-    match desk.lane.run(desk.aws.policies(desk.key)).await {
+    match list.answer().await {
         Ok(listed) => {
             let asked = listed.iter().filter_map(|summary| {
                 let is_declared = declared.contains_key(&summary.name.folded());

@@ -4,7 +4,7 @@ use super::account::Desk;
 use super::observed;
 use crate::ids::{IssuerUrl, Key, ProviderArn};
 use crate::model::live::{LiveProvider, Observed, RoleSummary};
-use crate::world::ReadAws;
+use crate::world::{Answer, ReadAws};
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// declared clusters' issuers, whose ARNs are known.
 pub(super) async fn read<A: ReadAws>(
     desk: &Desk<'_, A>,
+    list: impl Future<Output = Answer<Vec<ProviderArn>>>,
     issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>>,
 ) -> (BTreeMap<ProviderArn, Observed<LiveProvider>>, Observed<()>) {
-    match desk.lane.run(desk.aws.providers(desk.key)).await {
+    match list.await {
         Ok(mut listed) => {
             if !desk.search {
                 let known: BTreeSet<String> =

@@ -4,7 +4,7 @@ mod accounts;
 mod clusters;
 
 use super::fake::World;
-use super::{Looks, identify, observe};
+use super::{Early, Looks, identify, observe};
 use crate::event::Silence;
 use crate::model::live::Live;
 use crate::plan::tests::kit::{Kit, allow, aws, binding, declared, key};
@@ -14,7 +14,7 @@ use crate::plan::tests::simulate;
 pub(super) async fn look(kit: &Kit, world: &World) -> Live {
     let looks = Looks { parallelism: 10, destroy: kit.options.destroy, share: kit.options.share };
     let identities = identify(&kit.desired.accounts, world).await;
-    observe(&kit.desired, &identities, world, world, &looks, &Silence).await
+    observe(&kit.desired, &identities, Early::default(), world, world, &looks, &Silence).await
 }
 
 /// A role `keep` and a role `reports` with an inline, an attached and a declared policy, applied.
@@ -71,7 +71,7 @@ async fn reading_is_told_as_it_goes() {
     let identities = identify(&kit.desired.accounts, &world).await;
     let ear = Ear::default();
     let looks = Looks { parallelism: 1, destroy: false, share: None };
-    observe(&kit.desired, &identities, &world, &world, &looks, &ear).await;
+    observe(&kit.desired, &identities, Early::default(), &world, &world, &looks, &ear).await;
     let events = ear.0.into_inner().unwrap();
     assert_eq!(events[0], Event::ReadStarted { places: 3 });
     assert_eq!(events[4], Event::ReadFinished);

@@ -2,7 +2,7 @@
 //! in an account or cluster goes; neither overrules `irsa/prevent-destroy`.
 
 use super::change::Action;
-use super::draft::Draft;
+use super::draft::{Draft, Holder};
 use super::site::Site;
 use super::step::{Part, Step};
 use crate::model::address::Address;
@@ -50,10 +50,10 @@ fn reused_owner(draft: &mut Draft) {
     refuse(draft, taken, why, "use an `owner` of your own; if all of it is to go, use `--destroy`");
 }
 
-fn place(step: &Step) -> Option<String> {
+fn holder(step: &Step) -> Option<Holder> {
     step.parts.first().map(|part| match &part.call {
-        Call::Iam(account, _) => format!("account/{account}"),
-        Call::Kubernetes(cluster, _) => format!("cluster/{cluster}"),
+        Call::Iam(account, _) => Holder::Account(account.clone()),
+        Call::Kubernetes(cluster, _) => Holder::Cluster(cluster.clone()),
     })
 }
 
@@ -62,15 +62,16 @@ fn emptied_places(draft: &mut Draft) {
     if !draft.steps.values().any(takes_away) {
         return;
     }
-    let mut owned: BTreeMap<String, Vec<Address>> = BTreeMap::new();
+    let mut owned: BTreeMap<Holder, Vec<Address>> = BTreeMap::new();
     for (address, place) in draft.ours.iter().cloned() {
         owned.entry(place).or_default().push(address);
     }
-    for (name, addresses) in owned {
+    for (emptied, addresses) in owned {
         let all_go = addresses.iter().all(|address| draft.steps.get(address).is_some_and(takes_away));
-        let some_come = || draft.steps.values().any(|step| !takes_away(step) && place(step).as_ref() == Some(&name));
+        let some_come =
+            || draft.steps.values().any(|step| !takes_away(step) && holder(step).as_ref() == Some(&emptied));
         if all_go && !some_come() {
-            let why = format!("everything that is ours in {name} would go");
+            let why = format!("everything that is ours in {emptied} would go");
             refuse(draft, addresses, &why, "if that is meant, use `--destroy` (with `--only` for a part)");
         }
     }

@@ -9,7 +9,7 @@ use super::denies::{Ends, Guarded, Stage};
 use crate::ids::{PolicyArn, PolicyName, RoleName};
 use crate::model::call::{IamCall, RoleSettings};
 use crate::model::live::Quotas;
-use crate::model::resource::{Pairs, Role};
+use crate::model::resource::{InlinePolicies, Pairs, Role};
 use crate::policy::PolicyDocument;
 use crate::policy::narrow::{self, Way};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +30,7 @@ pub(crate) type Documents<'a> = BTreeMap<PolicyArn, &'a PolicyDocument>;
 /// The calls that make a role from nothing.
 pub(crate) fn create_role(after: &Role, documents: &Documents<'_>) -> Vec<IamCall> {
     // permissions come with the calls after it, under the boundary that CreateRole has set
-    let bare = Role { attached: BTreeSet::new(), inline: BTreeMap::new(), ..after.clone() };
+    let bare = Role { attached: BTreeSet::new(), inline: InlinePolicies::new(), ..after.clone() };
     let mut calls = vec![IamCall::CreateRole { role: Box::new(bare.clone()) }];
     let permissions = Permissions::between(&bare, after, documents);
     calls.extend(permissions.shield(false));
@@ -88,7 +88,7 @@ pub(crate) fn update_role(before: &Role, after: &Role, quotas: &Quotas, document
 
 /// The calls that delete a role: permissions first.
 pub(crate) fn delete_role(before: &Role, documents: &Documents<'_>) -> Vec<IamCall> {
-    let bare = Role { attached: BTreeSet::new(), inline: BTreeMap::new(), ..before.clone() };
+    let bare = Role { attached: BTreeSet::new(), inline: InlinePolicies::new(), ..before.clone() };
     let permissions = Permissions::between(before, &bare, documents);
     let mut calls = permissions.shield(false);
     calls.extend(permissions.staged(Stage::Give, false));
@@ -226,7 +226,7 @@ impl<'a> Permissions<'a> {
         match (&self.before.permissions_boundary, &self.after.permissions_boundary) {
             // neither end may have what stays under the other's boundary
             (Some(old), Some(new)) if old != new => {
-                let bare = Role { attached: BTreeSet::new(), inline: BTreeMap::new(), ..self.before.clone() };
+                let bare = Role { attached: BTreeSet::new(), inline: InlinePolicies::new(), ..self.before.clone() };
                 let goes = Permissions::between(self.before, &bare, documents);
                 calls.extend(goes.shield(false));
                 calls.extend(goes.staged(Stage::Give, false));

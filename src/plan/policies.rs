@@ -1,7 +1,7 @@
 //! Declared customer managed policies against live ones.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Hold};
+use super::draft::{Draft, Hold, Holder};
 use super::elsewhere;
 use super::parts::{self, TagCalls};
 use super::roles::{iam, refuse_foreign};
@@ -79,7 +79,7 @@ fn existing(
     let owner = site.owner(&before.tags);
     let adopted = site.may_adopt(&owner, &policy.adopt);
     if owner == Owner::Ours {
-        draft.ours.push((address.clone(), format!("account/{key}")));
+        draft.ours.push((address.clone(), Holder::Account(key.clone())));
         draft.declared_live = true;
     } else if !adopted {
         return refuse_foreign(draft, address, &format!("policy `{}`", before.name), &owner);

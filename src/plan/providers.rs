@@ -1,7 +1,7 @@
 //! Derived OIDC providers against live ones: one for each account that holds a role and issuer that it trusts.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Hold};
+use super::draft::{Draft, Hold, Holder};
 use super::parts::{self, TagCalls};
 use super::roles::iam;
 use super::site::{Issuer, Owner, Site};
@@ -102,7 +102,7 @@ fn existing(
     let ours = site.owner(&before.tags) == Owner::Ours;
     if ours {
         // derived, not declared: it says nothing of whose `owner` this is
-        draft.ours.push((address.clone(), format!("account/{key}")));
+        draft.ours.push((address.clone(), Holder::Account(key.clone())));
     }
     let missing: Vec<String> = audiences.difference(&before.audiences).cloned().collect();
     let Provider { url, audiences: live_audiences, tags } = before;

@@ -2,7 +2,7 @@
 //! elsewhere.
 
 use super::change::{Change, ResourceChange};
-use super::draft::Draft;
+use super::draft::{Draft, Holder};
 use super::service_accounts::{Held, clone};
 use super::site::{Site, Spot};
 use crate::ids::Key;
@@ -45,7 +45,7 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
                 continue;
             }
             let address = spot.address();
-            draft.ours.push((address.clone(), format!("cluster/{key}")));
+            draft.ours.push((address.clone(), Holder::Cluster(key.clone())));
             if forgotten.contains(&address) {
                 forget(site, draft, &address, key, live);
             } else {

@@ -1,7 +1,7 @@
 //! Declared roles against live ones.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Hold};
+use super::draft::{Draft, Hold, Holder};
 use super::elsewhere;
 use super::parts::{self, Documents};
 use super::site::{Blocked, Issuer, Owner, Site};
@@ -98,7 +98,7 @@ fn existing(
     let owner = site.owner(&before.tags);
     let adopted = site.may_adopt(&owner, &role.adopt);
     if owner == Owner::Ours {
-        draft.ours.push((address.clone(), format!("account/{}", role.account)));
+        draft.ours.push((address.clone(), Holder::Account(role.account.clone())));
         draft.declared_live = true;
     } else if !adopted {
         return refuse_foreign(draft, address, &format!("role `{}`", before.name), &owner);

@@ -1,7 +1,7 @@
 //! Declared ServiceAccounts against live ones: some labels and annotations on objects that others may share.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Hold};
+use super::draft::{Draft, Hold, Holder};
 use super::elsewhere::{self, Ready};
 use super::site::{Issuer, Site, Spot, exact};
 use crate::ids::{Key, RoleArn};
@@ -10,9 +10,11 @@ use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{Binding, Manage, Role};
 use crate::model::live::{Extent, FieldManager, LiveCluster, LiveServiceAccount, Observed};
 use crate::model::marks::{
-    ADDRESS, AUDIENCE, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark, field_manager,
+    ADDRESS, AUDIENCE, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark,
 };
 use crate::model::resource::{Pairs, ServiceAccount};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// One declared object that irsa looks after.
 struct Managed<'a> {
@@ -87,8 +89,8 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed
     if item.binding.manage == Manage::Annotate {
         return wait(draft, address, item, "it is annotated once its maker has made it");
     }
-    let Some(mut after) = wanted(site, address, item) else { return };
-    after.annotations.insert(CREATED.to_owned(), "true".to_owned());
+    let Some(wanted) = wanted(address, item, true) else { return };
+    let after = wanted.service_account(site, item);
     let call =
         Call::Kubernetes(item.binding.cluster.clone(), KubernetesCall::Create { service_account: after.clone() });
     let reasons = vec![format!("declared at {}, not there", item.binding.origin)];
@@ -96,47 +98,63 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed
     point(site, draft, address, item, (change, call, reasons));
 }
 
-/// The labels and annotations that it should have from us.
-fn wanted(site: &Site<'_>, address: &Address, item: &Managed<'_>) -> Option<ServiceAccount> {
-    let Spot { namespace, name, .. } = item.spot;
+/// The annotations that it should have from us, beside the label of our owner.
+struct Wanted<'a>([(&'static str, Option<Cow<'a, str>>); 6]);
+
+fn wanted<'a>(address: &Address, item: &'a Managed<'_>, created: bool) -> Option<Wanted<'a>> {
     let arn = item.arn.as_ref()?;
     let Binding { audience, token_expiration, sts_regional_endpoints, .. } = item.binding;
-    let annotations = [
-        (ROLE_ARN, Some(arn.to_string())),
-        (ADDRESS, Some(address_mark(address))),
-        (AUDIENCE, audience.clone()),
-        (TOKEN_EXPIRATION, token_expiration.map(|seconds| seconds.to_string())),
-        (STS_REGIONAL_ENDPOINTS, sts_regional_endpoints.map(|on| on.to_string())),
-    ];
-    let annotations = annotations.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
-    Some(ServiceAccount {
-        namespace: namespace.clone(),
-        name: name.clone(),
-        labels: Pairs::from_iter([(OWNER.to_owned(), site.desired.owner.to_string())]),
-        annotations: annotations.collect(),
-    })
+    Some(Wanted([
+        (ROLE_ARN, Some(arn.as_str().into())),
+        (ADDRESS, Some(address_mark(address).into())),
+        (AUDIENCE, audience.as_deref().map(Cow::from)),
+        (TOKEN_EXPIRATION, token_expiration.map(|seconds| seconds.to_string().into())),
+        (STS_REGIONAL_ENDPOINTS, sts_regional_endpoints.map(|on| on.to_string().into())),
+        (CREATED, created.then(|| "true".into())),
+    ]))
+}
+
+impl Wanted<'_> {
+    fn annotations(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?)))
+    }
+
+    /// Whether our part of a live object that carries our label is so: most are, and need no copy of it.
+    fn is(&self, live: &LiveServiceAccount, held: &Held<'_>) -> bool {
+        let given_up = |key: &String| held.annotation(key) && !self.annotations().any(|(wanted, _)| wanted == key);
+        self.annotations().all(|(key, value)| live.annotations.get(key).is_some_and(|live| live == value))
+            && !live.annotations.keys().any(given_up)
+    }
+
+    fn service_account(&self, site: &Site<'_>, item: &Managed<'_>) -> ServiceAccount {
+        let Spot { namespace, name, .. } = item.spot;
+        ServiceAccount {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            labels: Pairs::from_iter([(OWNER.to_owned(), site.desired.owner.to_string())]),
+            annotations: self.annotations().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        }
+    }
 }
 
 fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed<'_>, live: &LiveServiceAccount) {
-    let Some(mut after) = wanted(site, address, item) else { return };
+    let held = Held::of(site, live);
+    // never inferred: an object that someone made bare has no managers but us, and was not made by us all the same
+    let Some(wanted) = wanted(address, item, held.annotation(CREATED)) else { return };
     let owner = site.desired.owner.as_str();
     let labelled = live.labels.get(OWNER).map(String::as_str);
     let ours = labelled == Some(owner);
     if ours {
-        draft.ours.push((address.clone(), format!("cluster/{}", item.binding.cluster)));
+        draft.ours.push((address.clone(), Holder::Cluster(item.binding.cluster.clone())));
         draft.declared_live = true;
     } else if let Some(other) = labelled {
         let hint = format!("let the configuration of owner `{other}` go of it first (`forget`)");
         return draft.refuse(address, format!("it carries the label of owner `{other}`"), hint);
     }
-    let held = Held::of(site, live);
-    // never inferred: an object that someone made bare has no managers but us, and was not made by us all the same
-    if held.annotation(CREATED) {
-        after.annotations.insert(CREATED.to_owned(), "true".to_owned());
-    }
-    if as_wanted(live, &held, &after) {
+    if ours && wanted.is(live, &held) {
         return draft.matches(address);
     }
+    let after = wanted.service_account(site, item);
     let before = view(live, &held, &after);
     let conflicts = held.conflicts(live, &after);
     let (drifted, foreign): (Vec<&Conflict>, Vec<&Conflict>) =
@@ -181,15 +199,6 @@ fn point(
     draft.step(address, change, [call], needs, reasons);
 }
 
-/// Whether our part of a live object is what we want: most are, and need no copy of it.
-fn as_wanted(live: &LiveServiceAccount, held: &Held<'_>, after: &ServiceAccount) -> bool {
-    let set = |after: &Pairs, live: &Pairs| after.iter().all(|(key, value)| live.get(key) == Some(value));
-    let given_up = |key: &String| held.annotation(key) && !after.annotations.contains_key(key);
-    set(&after.labels, &live.labels)
-        && set(&after.annotations, &live.annotations)
-        && !live.annotations.keys().any(given_up)
-}
-
 /// Our part of a live object: what we want to set and what we hold.
 fn view(live: &LiveServiceAccount, held: &Held, after: &ServiceAccount) -> ServiceAccount {
     let annotations =
@@ -220,52 +229,58 @@ struct Conflict {
 
 /// What our field manager holds on an object, and what the others do.
 pub(crate) struct Held<'a> {
-    ours: Vec<&'a FieldManager>,
-    others: Vec<&'a FieldManager>,
+    us: &'a str,
+    managers: &'a [Arc<FieldManager>],
 }
 
 impl<'a> Held<'a> {
-    pub(crate) fn of(site: &Site<'_>, live: &'a LiveServiceAccount) -> Self {
-        let us = field_manager(&site.desired.owner);
-        let (ours, others): (Vec<_>, Vec<_>) = live.managers.iter().partition(|manager| manager.name == us);
-        Self { ours, others }
+    pub(crate) fn of(site: &'a Site<'_>, live: &'a LiveServiceAccount) -> Self {
+        Self { us: &site.field_manager, managers: &live.managers }
+    }
+
+    fn ours(&self) -> impl Iterator<Item = &'a FieldManager> {
+        self.managers.iter().map(AsRef::as_ref).filter(|manager| manager.name == self.us)
+    }
+
+    fn theirs(&self) -> impl Iterator<Item = &'a FieldManager> {
+        self.managers.iter().map(AsRef::as_ref).filter(|manager| manager.name != self.us)
     }
 
     /// Whether we hold the label.
     pub(crate) fn label(&self, label: &str) -> bool {
-        holds(&self.ours, |manager| &manager.labels, label)
+        holds(self.ours(), |manager| &manager.labels, label)
     }
 
     /// Whether we hold the annotation.
     pub(crate) fn annotation(&self, annotation: &str) -> bool {
-        holds(&self.ours, |manager| &manager.annotations, annotation)
+        holds(self.ours(), |manager| &manager.annotations, annotation)
     }
 
     /// Whether nobody else holds anything, and we nothing but labels and annotations.
     pub(crate) fn alone(&self) -> bool {
-        self.others.is_empty() && !self.ours.is_empty() && !self.ours.iter().any(|manager| manager.others)
+        self.theirs().next().is_none() && self.ours().next().is_some() && !self.ours().any(|manager| manager.others)
     }
 
     /// Whether another manager holds the annotation too, so that it stays when we give it up.
     pub(crate) fn shared(&self, annotation: &str) -> bool {
-        holds(&self.others, |manager| &manager.annotations, annotation)
+        holds(self.theirs(), |manager| &manager.annotations, annotation)
     }
 
     /// Whether another manager holds the label too.
     pub(crate) fn shared_label(&self, label: &str) -> bool {
-        holds(&self.others, |manager| &manager.labels, label)
+        holds(self.theirs(), |manager| &manager.labels, label)
     }
 
     /// The names of the other managers.
     pub(crate) fn others(&self) -> Vec<&str> {
-        self.others.iter().map(|manager| manager.name.as_str()).collect()
+        self.theirs().map(|manager| manager.name.as_str()).collect()
     }
 
     fn conflicts(&self, live: &LiveServiceAccount, after: &ServiceAccount) -> Vec<Conflict> {
         let mut conflicts = Vec::new();
         for (key, value) in &after.annotations {
             let Some(current) = live.annotations.get(key).filter(|current| *current != value) else { continue };
-            let holders = self.others.iter().filter(|manager| manager.annotations.contains(key));
+            let holders = self.theirs().filter(|manager| manager.annotations.contains(key));
             let mut holders: Vec<String> = holders.map(|manager| manager.name.clone()).collect();
             if live.managers.is_empty() {
                 holders.push(UNTRACKED.to_owned());
@@ -281,6 +296,10 @@ impl<'a> Held<'a> {
 }
 
 /// Whether one of them holds the field of this name. Someone may hold very many.
-fn holds(managers: &[&FieldManager], fields: fn(&FieldManager) -> &[String], name: &str) -> bool {
-    managers.iter().any(|manager| fields(manager).binary_search_by(|field| field.as_str().cmp(name)).is_ok())
+fn holds<'a>(
+    mut managers: impl Iterator<Item = &'a FieldManager>,
+    fields: fn(&FieldManager) -> &[String],
+    name: &str,
+) -> bool {
+    managers.any(|manager| fields(manager).binary_search_by(|field| field.as_str().cmp(name)).is_ok())
 }

@@ -10,7 +10,7 @@ use crate::model::desired::{Adopt, Attachment, Binding, ClusterState, Desired, R
 use crate::model::live::{
     Access, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveServiceAccount, Observed, RoleSummary,
 };
-use crate::model::marks::{ADDRESS, OWNER, ROLE_ARN};
+use crate::model::marks::{ADDRESS, OWNER, ROLE_ARN, field_manager};
 use crate::model::resource::Pairs;
 use crate::model::share::Scope;
 use crate::policy::trust::Grant;
@@ -73,6 +73,8 @@ pub(crate) struct Site<'a> {
     pub desired: &'a Desired,
     pub live: &'a Live,
     pub options: &'a Options,
+    /// Our field manager.
+    pub field_manager: String,
     /// What belongs to the share that is planned; nothing if all is.
     pub scope: Option<Scope>,
     issuers: BTreeMap<Key, Issuer>,
@@ -99,6 +101,7 @@ impl<'a> Site<'a> {
             desired,
             live,
             options,
+            field_manager: field_manager(&desired.owner),
             scope,
             issuers: BTreeMap::new(),
             doubles: BTreeMap::new(),

@@ -189,8 +189,51 @@ fn one_role_is_read_in_one_round_trip() {
         assert_eq!(ended.code, 0, "{ended}");
         tell(&format!("one role, {way:?} a round trip: {:?}", ended.took));
         assert_eq!(many::aws(&inside)["iam:GetRolePolicy"], 1);
-        // who we are; the lists; each provider, for who trusts it may be ours; the role
+        // who we are; the lists; the role, and the provider
+        assert!(ended.took >= way * 3 && ended.took < way * 4, "{:?}", ended.took);
+        // a provider that no declared cluster has may be ours, and so who trusts it
+        let other = [("Url", "https://oidc.example.com/other"), ("ClientIDList.member.1", "sts.amazonaws.com")];
+        inside.sandbox.iam_call(FIRST, "CreateOpenIDConnectProvider", &other).expect("a provider");
+        let ended = inside.irsa(1, "irsa.toml", &PLAN).await;
+        assert_eq!(ended.code, 0, "{ended}");
         assert!(ended.took >= way * 4 && ended.took < way * 5, "{:?}", ended.took);
+    });
+}
+
+/// The configuration for an account that is called `default`, and the same for the ambient credentials' own account, which
+/// is called so where none is declared.
+fn defaults(roles: usize) -> [String; 2] {
+    let declared = head(roles).replace("accounts.one", "accounts.default").replace("\"one\"", "\"default\"");
+    let ambient = declared.replace(&format!("[accounts.default]\nid = \"{FIRST}\"\n"), "");
+    [declared, ambient]
+}
+
+#[test]
+fn only_an_account_that_declares_no_id_is_read_while_its_name_is_asked_for() {
+    inside::runtime().block_on(async {
+        let way = Duration::from_millis(50);
+        let inside = Inside::start(sandbox()).await;
+        let [declared, ambient] = defaults(100);
+        inside.write("irsa.toml", &declared);
+        run(&inside, 0, &["apply", "--auto-approve"]).await;
+        inside.sandbox.gate().latency(way);
+        inside.sandbox.cluster("main").gate().latency(way);
+        let rounds = |text: &str, rounds: u32| {
+            inside.write("irsa.toml", text);
+            let inside = &inside;
+            async move {
+                many::forget(inside, &CLUSTERS);
+                let ended = inside.irsa(1, "irsa.toml", &PLAN).await;
+                assert_eq!(ended.code, 0, "{ended}");
+                assert!(ended.took >= way * rounds && ended.took < way * (rounds + 1), "{rounds}: {:?}", ended.took);
+                (many::aws(inside), many::kubernetes(inside, "main"))
+            }
+        };
+        // who we are; all lists and the cluster; the provider and the ServiceAccounts
+        let checked = rounds(&declared, 3).await;
+        // who we are, all lists and the cluster; the provider and the ServiceAccounts
+        assert_eq!(rounds(&ambient, 2).await, checked);
+        assert_eq!(sum(&checked), 9);
     });
 }
 

@@ -59,7 +59,7 @@ fn objections() -> Vec<(&'static str, &'static str, Edit)> {
                 annotations: [].into(),
                 others: true,
             };
-            service_account(live, "worker", |it| it.managers.push(helm));
+            service_account(live, "worker", |it| it.managers.push(helm.into()));
         }),
         (ITEM, "owned by `Deployment/x`", |live| {
             service_account(live, "worker", |it| it.owner_references.push("Deployment/x".into()));

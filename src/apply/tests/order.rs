@@ -111,7 +111,8 @@ fn the_work_may_be_sent_to_another_thread() {
     sent(&crate::observe::identify(&kit.desired.accounts, &world));
     let looks = crate::observe::Looks { parallelism: 1, destroy: false, share: None };
     let identities = std::collections::BTreeMap::new();
-    sent(&crate::observe::observe(&kit.desired, &identities, &world, &world, &looks, &Silence));
+    let early = crate::observe::Early::default();
+    sent(&crate::observe::observe(&kit.desired, &identities, early, &world, &world, &looks, &Silence));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Fields that roles and policies share, held against the limits that AWS documents.
 
 use super::{Diagnostic, Resolver, Spot};
+use crate::config::reader::RawPairs;
 use crate::ids::Key;
 use crate::model::desired::Adopt;
 use crate::model::origin::Origin;
@@ -16,21 +17,17 @@ const TAG_VALUE_LIMIT: usize = 256;
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>).
 const DESCRIPTION_LIMIT: usize = 1000;
 
-/// Tags as they are written.
-pub(super) type RawTags = BTreeMap<String, Spot<String>>;
-
 impl Resolver<'_> {
     /// The tags of `what`, its own before those of `defaults`; `marks` of ours come on top.
     pub(super) fn tags(
         &mut self,
         (what, origin): (&str, &Origin),
-        own: &RawTags,
-        defaults: Option<&RawTags>,
+        own: &RawPairs,
+        defaults: Option<&RawPairs>,
         marks: usize,
     ) -> Pairs {
-        let mut all: BTreeMap<&String, &Spot<String>> = BTreeMap::new();
-        all.extend(defaults.into_iter().flatten());
-        all.extend(own);
+        let written = defaults.into_iter().flatten().chain(own);
+        let all: BTreeMap<&String, &Spot<String>> = written.map(|(key, spot)| (key, spot)).collect();
         let mut folded: BTreeMap<String, (&String, &Origin)> = BTreeMap::new();
         for (key, spot) in &all {
             self.tag(key, spot);

@@ -6,10 +6,11 @@ use super::policies::Uses;
 use super::{Diagnostic, Documents, Named, Pace, Resolver, Spot};
 use crate::config::schema::RawRole;
 use crate::config::templates::Variables;
-use crate::ids::{Key, PolicyArn, PolicyName, ProviderArn, RoleName};
+use crate::ids::{Key, PolicyArn, ProviderArn, RoleName};
 use crate::model::desired::{Attachment, Binding, Boundary, ClusterState, Role};
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
+use crate::model::resource::InlinePolicies;
 use crate::policy::budget::{self, INLINE_SIZE, TRUST_SIZE_MAXIMUM};
 use crate::policy::document::Kind;
 use crate::policy::trust::{self, Grant};
@@ -352,8 +353,8 @@ impl<'a> Resolver<'a> {
         raw: &RawRole,
         variables: &Variables,
         documents: &mut Documents<'_>,
-    ) -> BTreeMap<PolicyName, PolicyDocument> {
-        let mut inline = BTreeMap::new();
+    ) -> InlinePolicies {
+        let mut inline = InlinePolicies::new();
         for (name, document) in &raw.inline {
             let title = format!("inline policy `{}` of {what}", name.value);
             if let Some(document) = documents.permissions(document, &title, &name.origin, variables) {

@@ -15,7 +15,7 @@ use crate::model::live::{
 use crate::model::marks::OWNER;
 use crate::model::note::Note;
 use crate::model::origin::Origin;
-use crate::model::resource::{self, Pairs};
+use crate::model::resource::{self, InlinePolicies, Pairs};
 use crate::policy::document::Kind;
 use crate::policy::trust::{self, Grant};
 use crate::policy::{PolicyDocument, Statement};
@@ -199,7 +199,7 @@ pub(super) fn role(name: &str) -> Role {
         tags: Pairs::new(),
         attach: BTreeSet::new(),
         ignore_attached: Vec::new(),
-        inline: BTreeMap::new(),
+        inline: InlinePolicies::new(),
         extra_trust: Vec::new(),
         bindings: vec![binding("east", exact("apps", "web"))],
         adopt: Adopt::No,

@@ -13,6 +13,7 @@ use crate::plan::change::{Action, ResourceChange};
 use crate::policy::Statement;
 use crate::policy::document::Kind;
 use serde_json::json;
+use std::sync::Arc;
 
 const ROLE: &str = "orphan/default/role/reports";
 const ITEM: &str = "service-account/east/apps/worker";
@@ -164,7 +165,7 @@ fn a_service_account_whose_trust_is_still_declared_is_released_until_all_goes() 
 fn what_another_manager_holds_too_stays_when_ours_is_released() {
     let mut kit = undeclared();
     let mut helm = manager("helm", ROLE_ARN);
-    helm.labels.push(OWNER.into());
+    Arc::make_mut(&mut helm).labels.push(OWNER.into());
     live_account(&mut kit, "east", "worker").managers.push(helm);
     let plan = kit.plan();
     let released = step(&plan, ITEM);
@@ -198,7 +199,7 @@ fn that_we_made_an_object_is_never_inferred() {
     // we hold other fields of it, and not that one
     let item = live_account(&mut kit, "east", "worker");
     item.annotations.remove(CREATED);
-    item.managers[0].annotations.retain(|key| key != CREATED);
+    Arc::make_mut(&mut item.managers[0]).annotations.retain(|key| key != CREATED);
     let plan = kit.plan();
     assert!(!applies(&plan).0.annotations.contains_key(CREATED));
     // made bare by someone else, and nobody is known to hold anything
@@ -215,7 +216,7 @@ fn a_field_that_kubectl_changed_is_taken_back_by_force() {
     let mut kit = applied();
     let item = live_account(&mut kit, "east", "worker");
     item.annotations.insert(ROLE_ARN.into(), "x".into());
-    item.managers[0].annotations.retain(|key| key != ROLE_ARN);
+    Arc::make_mut(&mut item.managers[0]).annotations.retain(|key| key != ROLE_ARN);
     item.managers.push(manager("kubectl-annotate", ROLE_ARN));
     assert!(applies(&kit.plan()).1);
 }

@@ -9,6 +9,7 @@ use crate::model::live::{Access, Extent, Observed};
 use crate::model::marks::{ADDRESS, ROLE_ARN, address_mark};
 use crate::plan::change::Action;
 use crate::plan::{PlanV1, confirm, saved};
+use std::sync::Arc;
 
 /// `count` roles beside those of `applied`.
 fn crowd(count: usize) -> Kit {
@@ -202,7 +203,7 @@ fn a_role_stays_while_only_someone_else_holds_the_annotation() {
     let item = live_account(&mut kit, "east", "worker");
     // taken from us by force: what we give up no longer has it
     for manager in &mut item.managers {
-        manager.annotations.retain(|key| key != ROLE_ARN);
+        Arc::make_mut(manager).annotations.retain(|key| key != ROLE_ARN);
     }
     item.managers.push(super::rules::manager("helm", ROLE_ARN));
     kit.desired.roles.remove(&key("reports"));

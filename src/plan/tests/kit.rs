@@ -10,7 +10,7 @@ use crate::model::desired::{
 };
 use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluster, Observed, Quotas};
 use crate::model::origin::Origin;
-use crate::model::resource::Pairs;
+use crate::model::resource::{InlinePolicies, Pairs};
 use crate::plan::{Options, Plan, plan};
 use crate::policy::{PolicyDocument, document::Kind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,7 +157,7 @@ pub(crate) fn role(name: &str) -> Role {
         tags: Pairs::new(),
         attach: BTreeSet::new(),
         ignore_attached: Vec::new(),
-        inline: BTreeMap::new(),
+        inline: InlinePolicies::new(),
         extra_trust: Vec::new(),
         bindings: Vec::new(),
         adopt: Adopt::No,

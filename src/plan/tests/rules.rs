@@ -13,6 +13,7 @@ use crate::plan::{Plan, Step};
 use crate::policy::Statement;
 use crate::policy::document::Kind;
 use serde_json::json;
+use std::sync::Arc;
 
 /// One role `reports` for `east/apps/worker` with an attached and an inline policy, applied.
 pub(super) fn applied() -> Kit {
@@ -66,14 +67,14 @@ pub(super) fn live_account<'a>(kit: &'a mut Kit, cluster: &str, name: &str) -> &
     }
 }
 
-pub(super) fn manager(name: &str, annotation: &str) -> FieldManager {
-    FieldManager {
+pub(super) fn manager(name: &str, annotation: &str) -> Arc<FieldManager> {
+    Arc::new(FieldManager {
         name: name.into(),
         operation: "Update".into(),
         labels: [].into(),
         annotations: [annotation.to_owned()].into(),
         others: false,
-    }
+    })
 }
 
 #[test]
@@ -289,7 +290,7 @@ fn a_field_that_another_manager_holds_is_refused_naming_it_unless_it_is_kubectl(
         let item = live_account(kit, "east", "worker");
         item.annotations.insert(ROLE_ARN.into(), "arn:aws:iam::111122223333:role/x".into());
         item.managers.retain(|manager| manager.name == US);
-        item.managers[0].annotations.retain(|key| key != ROLE_ARN);
+        Arc::make_mut(&mut item.managers[0]).annotations.retain(|key| key != ROLE_ARN);
         item.managers.push(manager(name, ROLE_ARN));
     };
     spoil(&mut kit, "argocd-controller");

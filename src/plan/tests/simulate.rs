@@ -11,6 +11,7 @@ use crate::model::marks::{CREATED, OWNER};
 use crate::model::resource::{Pairs, Role, ServiceAccount};
 use crate::plan::Plan;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 pub(crate) const US: &str = "irsa-team";
 
@@ -292,7 +293,7 @@ pub(crate) fn made(item: &ServiceAccount, uid: &str) -> LiveServiceAccount {
 
 /// Server-side apply: what we held and hold no more goes, unless someone else holds it.
 fn apply(live: &mut LiveServiceAccount, from: &ServiceAccount, to: &ServiceAccount) {
-    let others: Vec<FieldManager> = live.managers.iter().filter(|manager| manager.name != US).cloned().collect();
+    let others: Vec<Arc<FieldManager>> = live.managers.iter().filter(|manager| manager.name != US).cloned().collect();
     live.labels
         .retain(|key, _| !from.labels.contains_key(key) || others.iter().any(|other| other.labels.contains(key)));
     live.annotations.retain(|key, _| {
@@ -303,17 +304,17 @@ fn apply(live: &mut LiveServiceAccount, from: &ServiceAccount, to: &ServiceAccou
     live.managers = others;
     for manager in &mut live.managers {
         // a forced field changes hands
-        manager
+        Arc::make_mut(manager)
             .annotations
             .retain(|key| !to.annotations.contains_key(key) || from.annotations.get(key) == to.annotations.get(key));
     }
     if !(to.labels.is_empty() && to.annotations.is_empty()) {
-        live.managers.push(FieldManager {
+        live.managers.push(Arc::new(FieldManager {
             name: US.into(),
             operation: "Apply".into(),
             labels: to.labels.keys().cloned().collect(),
             annotations: to.annotations.keys().cloned().collect(),
             others: false,
-        });
+        }));
     }
 }

@@ -3,14 +3,14 @@
 use super::shape::{self, Page, pages, parsed};
 use crate::ids::{PolicyArn, PolicyName, RoleName};
 use crate::model::live::{LiveRole, RoleSummary};
-use crate::model::resource::Pairs;
+use crate::model::resource::{InlinePolicies, Pairs};
 use crate::policy::PolicyDocument;
 use crate::world::aws::{AccountClient, Action, odd, optional};
 use crate::world::retry::Facts;
 use crate::world::{Answer, RoleHead};
 use aws_sdk_iam::types;
 use futures::future::try_join_all;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 const GET: Action = Action::iam("GetRole");
 const LIST: Action = Action::iam("ListRoles");
@@ -88,7 +88,7 @@ async fn attempt(account: &AccountClient, name: &RoleName, guessed: &BTreeSet<Po
     )?;
     let Some(read) = role else { return Ok(Read::Absent) };
     let (Some(attached), Some(listed)) = (attached, listed) else { return Ok(Read::Torn) };
-    let mut inline: BTreeMap<PolicyName, PolicyDocument> = found.into_iter().flatten().collect();
+    let mut inline: InlinePolicies = found.into_iter().flatten().collect();
     let missing: Vec<&PolicyName> = listed.iter().filter(|policy| !inline.contains_key(*policy)).collect();
     let more = try_join_all(missing.into_iter().map(|policy| named(account, name, policy))).await?;
     inline.extend(more.into_iter().flatten());

@@ -3,7 +3,7 @@
 
 use crate::ids::{IamPath, IdError, PolicyArn, PolicyName, RoleArn, RoleName};
 use crate::model::live::{Identity, RoleSummary};
-use crate::model::resource::{Pairs, Role};
+use crate::model::resource::{InlinePolicies, Pairs, Role};
 use crate::policy::PolicyDocument;
 use crate::world::aws::{AccountClient, Action, odd};
 use crate::world::connect::LONG_ATTEMPT;
@@ -108,7 +108,7 @@ pub(crate) fn bare(action: Action, head: RoleHead) -> Answer<Role> {
         tags,
         trust,
         attached: std::collections::BTreeSet::new(),
-        inline: std::collections::BTreeMap::new(),
+        inline: InlinePolicies::new(),
     })
 }
 

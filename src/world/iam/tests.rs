@@ -4,10 +4,10 @@ mod reads;
 mod writes;
 
 use crate::ids::{IamPath, PolicyArn, PolicyName, RoleName};
-use crate::model::resource::{Pairs, Role};
+use crate::model::resource::{InlinePolicies, Pairs, Role};
 use crate::policy::PolicyDocument;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/oidc.example.com/x"},"Action":"sts:AssumeRoleWithWebIdentity"}]}"#;
 const ALLOW: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::a+b/*"}]}"#;
@@ -56,6 +56,6 @@ fn role(name: &str) -> Role {
         tags: pairs(&[("irsa/owner", "me"), ("irsa/address", "role/a")]),
         trust: PolicyDocument::live(TRUST),
         attached: BTreeSet::new(),
-        inline: BTreeMap::new(),
+        inline: InlinePolicies::new(),
     }
 }

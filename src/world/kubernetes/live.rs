@@ -7,29 +7,47 @@ use crate::model::marks::CREATED;
 use crate::model::resource::Pairs;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 /// Stands in the list of managers for whoever made an object without setting a field of it.
 const UNRECORDED: &str = "an unrecorded maker";
 
-/// A ServiceAccount; `us` is our field manager.
-pub(crate) fn service_account(metadata: ObjectMeta, us: &str) -> Result<LiveServiceAccount, Failure> {
+/// The entries of managedFields that objects before had: of tens of thousands of objects there are a few.
+#[derive(Default)]
+pub(crate) struct Managers(HashSet<Arc<FieldManager>>);
+
+impl Managers {
+    fn shared(&mut self, manager: FieldManager) -> Arc<FieldManager> {
+        if let Some(known) = self.0.get(&manager) {
+            return Arc::clone(known);
+        }
+        let manager = Arc::new(manager);
+        self.0.insert(Arc::clone(&manager));
+        manager
+    }
+}
+
+/// A ServiceAccount; `us` is our field manager, `seen` is kept for the next one.
+pub(crate) fn service_account(
+    metadata: ObjectMeta,
+    us: &str,
+    seen: &mut Managers,
+) -> Result<LiveServiceAccount, Failure> {
     let made_by_another = made_by_another(&metadata, us);
     let missing = |field: &str| Failure::other(format!("the API gave an object without `{field}`"));
     let namespace = metadata.namespace.ok_or_else(|| missing("namespace"))?;
     let name = metadata.name.ok_or_else(|| missing("name"))?;
     let wrong = |text: &str| Failure::other(format!("the API gave an object called `{}`", super::failure::clean(text)));
-    let mut managers: Vec<FieldManager> =
-        metadata.managed_fields.into_iter().flatten().map(|entry| field_manager(&entry)).collect();
-    if made_by_another {
-        managers.push(FieldManager {
-            name: UNRECORDED.to_owned(),
-            operation: "Update".to_owned(),
-            labels: Vec::new(),
-            annotations: Vec::new(),
-            others: true,
-        });
-    }
+    let unrecorded = made_by_another.then(|| FieldManager {
+        name: UNRECORDED.to_owned(),
+        operation: "Update".to_owned(),
+        labels: Vec::new(),
+        annotations: Vec::new(),
+        others: true,
+    });
+    let entries = metadata.managed_fields.iter().flatten().map(field_manager);
+    let mut managers: Vec<Arc<FieldManager>> = entries.chain(unrecorded).map(|manager| seen.shared(manager)).collect();
     // there may be tens of thousands of them, with one item in most lists
     managers.shrink_to_fit();
     let owners = metadata.owner_references.into_iter().flatten();
@@ -97,10 +115,8 @@ fn field_manager(entry: &ManagedFieldsEntry) -> FieldManager {
         // a form that we cannot read holds we know not what
         _ => manager.others = true,
     }
-    for keys in [&mut manager.labels, &mut manager.annotations] {
-        keys.sort_unstable();
-        keys.shrink_to_fit();
-    }
+    manager.labels.sort_unstable();
+    manager.annotations.sort_unstable();
     manager
 }
 
@@ -196,7 +212,10 @@ mod tests {
             (vec![("irsa-me", "Apply", LATER)], &marked, false),
             (vec![("irsa-me", "Apply", LATER), ("helm", "Update", MADE)], &none, false),
         ] {
-            let live = service_account(object(MADE, &entries, annotations), "irsa-me").unwrap();
+            let mut seen = Managers::default();
+            let live = service_account(object(MADE, &entries, annotations), "irsa-me", &mut seen).unwrap();
+            let again = service_account(object(MADE, &entries, annotations), "irsa-me", &mut seen).unwrap();
+            assert!(live.managers.iter().zip(&again.managers).all(|(one, other)| Arc::ptr_eq(one, other)));
             let found = live.managers.iter().any(|manager| manager.name == UNRECORDED && manager.others);
             assert_eq!(found, another, "{entries:?} {annotations}");
             assert_eq!(live.managers.len(), entries.len() + usize::from(another));

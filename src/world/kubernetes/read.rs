@@ -3,7 +3,7 @@
 
 use super::connect::Connection;
 use super::failure::Failure;
-use super::live;
+use super::live::{self, Managers};
 use super::wire::{Reply, Request};
 use crate::ids::{Namespace, ServiceAccountName};
 use crate::model::live::LiveServiceAccount;
@@ -66,7 +66,7 @@ async fn list<T>(
     connection: &Connection,
     collection: &Builder,
     select: ListParams,
-    read: impl Fn(ObjectMeta) -> Result<T, Failure>,
+    read: impl FnMut(ObjectMeta) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
     // no list is longer than that
     Ok(list_unless_long(connection, collection, select, i64::MAX, read).await?.unwrap_or_default())
@@ -80,7 +80,7 @@ async fn list_unless_long<T>(
     collection: &Builder,
     select: ListParams,
     patience: i64,
-    read: impl Fn(ObjectMeta) -> Result<T, Failure>,
+    mut read: impl FnMut(ObjectMeta) -> Result<T, Failure>,
 ) -> Result<Option<Vec<T>>, Failure> {
     let (mut all, mut token, mut again) = (Vec::new(), None::<String>, false);
     loop {
@@ -133,7 +133,8 @@ pub(crate) async fn service_accounts(
         Within::Namespace(namespace) => (Some(namespace), ListParams::default()),
         Within::Owner(owner) => (None, ListParams::default().labels(&format!("{OWNER}={owner}"))),
     };
-    let read = |object| live::service_account(object, us);
+    let mut seen = Managers::default();
+    let read = |object| live::service_account(object, us, &mut seen);
     let listed = list(connection, &collection(namespace, "serviceaccounts"), select, read).await;
     listed.map_err(|failure| failure.at(LIST))
 }
@@ -144,7 +145,8 @@ pub(crate) async fn service_accounts_unless_long(
     us: &str,
 ) -> Answer<Option<Vec<LiveServiceAccount>>> {
     let all = collection(None, "serviceaccounts");
-    let read = |object| live::service_account(object, us);
+    let mut seen = Managers::default();
+    let read = |object| live::service_account(object, us, &mut seen);
     let listed = list_unless_long(connection, &all, ListParams::default(), patience, read).await;
     listed.map_err(|failure| failure.at(LIST))
 }
@@ -156,7 +158,8 @@ pub(crate) async fn service_account(
     us: &str,
 ) -> Answer<Option<LiveServiceAccount>> {
     let found = get(connection, &collection(Some(namespace), "serviceaccounts"), name.as_str()).await;
-    let found = found.and_then(|found| found.map(|object| live::service_account(object, us)).transpose());
+    let found = found
+        .and_then(|found| found.map(|object| live::service_account(object, us, &mut Managers::default())).transpose());
     found.map_err(|failure| failure.at(GET))
 }
 

@@ -7,7 +7,7 @@
 
 use super::connect::Connection;
 use super::failure::Failure;
-use super::live;
+use super::live::{self, Managers};
 use super::read::{built, collection, get, metadata};
 use super::wire::Reply;
 use crate::ids::{Namespace, ServiceAccountName};
@@ -137,7 +137,7 @@ impl Writer<'_> {
             Some(object) if object.uid.as_deref() != Some(uid) => {
                 Err(Failure::conflict("it was deleted and made anew since it was read"))
             }
-            Some(object) => live::service_account(object, self.manager).map(Some),
+            Some(object) => live::service_account(object, self.manager, &mut Managers::default()).map(Some),
             None => Ok(None),
         }
     }

@@ -1,0 +1,143 @@
+//! The first calls of an account and its clusters: they need no answer of another, so they may be under way before
+//! anything else is known.
+//!
+//! They are sent beside the question who the credentials are where that answer can forbid nothing: the ambient
+//! credentials' own account declares no id that they could miss. Of every other account nothing is asked until STS has
+//! told whose it is.
+
+use crate::ids::{Key, ProviderArn};
+use crate::model::desired::{Account, Cluster, ClusterState};
+use crate::model::live::RoleSummary;
+use crate::world::{AccountSummary, Answer, BulkPage, ClusterFacts, PolicySummary, ReadAws};
+use futures::future::{BoxFuture, Either, join, join_all, join5, select};
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Up to so many declared roles the way by role is taken unasked: IAM's buckets hold them without a wait.
+pub(super) const FEW: usize = 30;
+
+/// A call that is still to be answered, or was.
+pub(super) enum Call<'a, T> {
+    Asked(BoxFuture<'a, T>),
+    Answered(T),
+}
+
+impl<'a, T> Call<'a, T> {
+    pub(super) fn new(call: impl Future<Output = T> + Send + 'a) -> Self {
+        Self::Asked(Box::pin(call))
+    }
+
+    /// Goes on with it until it is answered; may be left at any time and taken up again.
+    async fn go_on(&mut self) {
+        if let Self::Asked(call) = self {
+            *self = Self::Answered(call.await);
+        }
+    }
+
+    pub(super) async fn answer(self) -> T {
+        match self {
+            Self::Asked(call) => call.await,
+            Self::Answered(answer) => answer,
+        }
+    }
+}
+
+/// A page of the bulk read, and how long it took.
+pub(super) struct Page<'a> {
+    pub begun: Instant,
+    pub call: Call<'a, (Answer<BulkPage>, Duration)>,
+}
+
+impl<'a> Page<'a> {
+    /// The page that another one named, or the first.
+    pub(super) fn ask(key: &'a Key, aws: &'a impl ReadAws, page: Option<String>) -> Self {
+        let begun = Instant::now();
+        let call = async move {
+            let answer = aws.bulk_page(key, page.as_deref()).await;
+            (answer, begun.elapsed())
+        };
+        Self { begun, call: Call::new(call) }
+    }
+}
+
+/// What is asked of an account where many roles are declared.
+pub(super) struct Many<'a> {
+    pub page: Page<'a>,
+    pub summary: Call<'a, Answer<AccountSummary>>,
+}
+
+/// The first calls of one account. They must be gone on with side by side: one may wait for another's place.
+pub(super) struct Lists<'a> {
+    pub roles: Call<'a, Answer<Vec<RoleSummary>>>,
+    pub policies: Call<'a, Answer<Vec<PolicySummary>>>,
+    pub providers: Call<'a, Answer<Vec<ProviderArn>>>,
+    pub many: Option<Many<'a>>,
+}
+
+impl<'a> Lists<'a> {
+    /// Those of an account in which so many roles are declared.
+    pub(super) fn ask(key: &'a Key, aws: &'a impl ReadAws, roles: usize) -> Self {
+        let many = || Many { page: Page::ask(key, aws, None), summary: Call::new(aws.summary(key)) };
+        Self {
+            roles: Call::new(aws.roles(key)),
+            policies: Call::new(aws.policies(key)),
+            providers: Call::new(aws.providers(key)),
+            many: (roles > FEW).then(many),
+        }
+    }
+
+    async fn go_on(&mut self) {
+        let Self { roles, policies, providers, many } = self;
+        match many {
+            Some(Many { page, summary }) => {
+                let lists = (roles.go_on(), policies.go_on(), providers.go_on());
+                join5(lists.0, lists.1, lists.2, page.call.go_on(), summary.go_on()).await;
+            }
+            None => {
+                join(roles.go_on(), join(policies.go_on(), providers.go_on())).await;
+            }
+        }
+    }
+}
+
+/// The calls that are made before it is known who the credentials are.
+#[derive(Default)]
+pub struct Early<'a> {
+    pub(super) accounts: BTreeMap<Key, Lists<'a>>,
+    pub(super) clusters: BTreeMap<Key, Call<'a, Answer<Option<ClusterFacts>>>>,
+}
+
+impl<'a> Early<'a> {
+    /// Those of the one account, if it declares no id. Accounts, clusters and the number of roles are as they are
+    /// offline: none of them depends on who the credentials are.
+    pub fn of(
+        accounts: &'a BTreeMap<Key, Account>,
+        clusters: &'a BTreeMap<Key, Cluster>,
+        roles: usize,
+        aws: &'a impl ReadAws,
+    ) -> Self {
+        let Some((key, Account { declared_id: None, .. })) = accounts.first_key_value().filter(|_| accounts.len() == 1)
+        else {
+            return Self::default();
+        };
+        let described = clusters.iter().filter(|(_, cluster)| {
+            cluster.state == ClusterState::Active && cluster.name.is_some() && cluster.account == *key
+        });
+        Self {
+            accounts: BTreeMap::from([(key.clone(), Lists::ask(key, aws, roles))]),
+            clusters: described.map(|(key, _)| (key.clone(), Call::new(aws.cluster(key)))).collect(),
+        }
+    }
+
+    /// Does `work`, and what can be done of these meanwhile.
+    pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let lists = join_all(self.accounts.values_mut().map(Lists::go_on));
+        let clusters = join_all(self.clusters.values_mut().map(Call::go_on));
+        match select(pin!(work), pin!(join(lists, clusters))).await {
+            Either::Left((done, _)) => done,
+            Either::Right((_, work)) => work.await,
+        }
+    }
+}
