@@ -46,7 +46,7 @@ pub struct Looks {
     pub share: Option<Share>,
 }
 
-/// Asks every account who its credentials are. Nothing else of an account may be asked before, but for what is [`Early`].
+/// Asks every account who its credentials are. Before that, nothing is asked of an account but what [`Early`] asks.
 pub async fn identify(accounts: &BTreeMap<Key, Account>, aws: &impl ReadAws) -> BTreeMap<Key, Access<Identity>> {
     let asked = accounts.iter().map(|(key, account)| async move {
         let access = match aws.identity(key).await {
@@ -93,7 +93,7 @@ pub async fn observe(
     let accounts =
         || desired.accounts.iter().filter(|(key, _)| scope.is_none_or(|scope| scope.accounts.contains(*key)));
     listen.on(&Event::ReadStarted { places: accounts().count() + active().count() });
-    let Early { accounts: mut lists, clusters: mut described } = early;
+    let Early { account: mut lists, clusters: mut described, .. } = early;
     // each cluster is described once, for its own sake and for the accounts, whose roles may trust it
     let facts: BTreeMap<&Key, _> = active()
         .map(|(key, cluster)| {
@@ -101,6 +101,8 @@ pub async fn observe(
             (key, clusters::facts(cluster, identities.get(&cluster.account), described.answer()).shared())
         })
         .collect();
+    // what nobody goes on with would keep others waiting
+    drop(described);
     let issuers = async {
         let known = facts.iter().map(|(key, facts)| async move {
             let issuer = facts.clone().await.present().and_then(|facts| facts.issuer.clone())?;
@@ -113,13 +115,16 @@ pub async fn observe(
     let accounts = accounts().map(|(key, account)| {
         let lane = Lane::new(looks.parallelism);
         let desk = Desk { key, account, desired: wanted, aws, destroy: looks.destroy, search: scope.is_none(), lane };
-        let (lists, issuers) = (lists.remove(key), issuers.clone());
+        let lists = lists.take_if(|(account, _)| account == key).map(|(_, lists)| lists);
+        let issuers = issuers.clone();
         async move {
             let live = account::read(&desk, identities.get(key), lists, issuers).await;
             listen.on(&Event::PlaceRead { place: format!("account/{key}"), objects: account::ours(&desk, &live) });
             (key.clone(), live)
         }
     });
+    let accounts: Vec<_> = accounts.collect();
+    drop(lists);
     let clusters = facts.iter().map(|(key, facts)| async move {
         let facts = facts.clone().await;
         let live = if scope.is_none_or(|scope| scope.has_cluster(key)) {

@@ -180,6 +180,9 @@ pub struct BulkPage {
 
 /// Reads from STS, IAM and EKS. `account` and `cluster` are keys of the configuration.
 pub trait ReadAws: Send + Sync {
+    /// Finds the credentials of an account, which may take long: a login, a process, a role to assume. Whether there are
+    /// any, the calls say.
+    fn sign_in(&self, account: &Key) -> impl Future<Output = ()> + Send;
     /// sts:GetCallerIdentity
     fn identity(&self, account: &Key) -> impl Future<Output = Answer<Identity>> + Send;
     /// iam:GetAccountSummary

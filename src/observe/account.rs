@@ -91,7 +91,7 @@ async fn granted<'a, A: ReadAws>(
     let listed = lists.providers.answer().shared();
     let providers = providers::read(desk, listed.clone(), issuers.clone()).shared();
     let search = async {
-        let (roster, issuers, listed) = join3(lists.roles.answer(), issuers.clone(), listed).await;
+        let (roster, issuers, listed) = join3(lists.roles.answer(), issuers.clone(), listed.clone()).await;
         let mut ours = BTreeSet::new();
         if desk.search {
             ours = declared_issuers(desk, &issuers);
@@ -119,12 +119,12 @@ async fn granted<'a, A: ReadAws>(
         roles::read(desk, &search, bulk).await
     };
     let providers = async {
-        let (mut read, listed) = providers.clone().await;
+        let (mut read, all) = providers.clone().await;
         if !desk.search {
-            let search = search.clone().await;
-            providers::read_trusted(desk, search.roster.as_deref().ok(), &mut read).await;
+            let (search, listed) = join(search.clone(), listed.clone()).await;
+            providers::read_trusted(desk, (search.roster.as_deref().ok(), listed), &mut read).await;
         }
-        (read, listed)
+        (read, all)
     };
     let (roles, told, (policies, policies_listed), (providers, providers_listed)) =
         join4(roles, summary.clone(), policies::read(desk, lists.policies), providers).await;

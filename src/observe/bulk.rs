@@ -5,7 +5,7 @@
 //! so far had is kept either way, and which way was taken never shows in the result.
 
 use super::account::Desk;
-use super::early::{FEW, Page};
+use super::early::{self, FEW, Page};
 use super::roles::Search;
 use crate::world::{AccountSummary, Answer, BulkPage, ReadAws, RoleDetail};
 use std::collections::BTreeMap;
@@ -139,13 +139,13 @@ pub(super) async fn read<'a, A: ReadAws>(
         if let Some(way) = search.is_bulk_hopeless(desk) {
             return bulk.by(way);
         }
-        Page::ask(desk.key, desk.aws, None)
+        early::page(desk.key, desk.aws, None)
     };
     loop {
-        let begun = asked.begun;
+        let begun = Instant::now();
         let (page, took) = tokio::select! {
             biased;
-            page = asked.call.answer() => page,
+            page = asked.answer() => page,
             way = too_slow(desk, &bulk, search.clone(), begun) => return bulk.by(way),
         };
         let next = match taken(&mut bulk, page, took) {
@@ -171,7 +171,7 @@ pub(super) async fn read<'a, A: ReadAws>(
                 }
             }
         }
-        asked = Page::ask(desk.key, desk.aws, next);
+        asked = early::page(desk.key, desk.aws, next);
     }
 }
 

@@ -2,14 +2,14 @@
 //! anything else is known.
 //!
 //! They are sent beside the question who the credentials are where that answer can forbid nothing: the ambient
-//! credentials' own account declares no id that they could miss. Of every other account nothing is asked until STS has
-//! told whose it is.
+//! credentials' own account has no declared id that it could differ from. Of every other account nothing is asked until
+//! STS has told which it is.
 
 use crate::ids::{Key, ProviderArn};
 use crate::model::desired::{Account, Cluster, ClusterState};
 use crate::model::live::RoleSummary;
 use crate::world::{AccountSummary, Answer, BulkPage, ClusterFacts, PolicySummary, ReadAws};
-use futures::future::{BoxFuture, Either, join, join_all, join5, select};
+use futures::future::{BoxFuture, Either, join, join_all, join3, select};
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
@@ -45,21 +45,15 @@ impl<'a, T> Call<'a, T> {
 }
 
 /// A page of the bulk read, and how long it took.
-pub(super) struct Page<'a> {
-    pub begun: Instant,
-    pub call: Call<'a, (Answer<BulkPage>, Duration)>,
-}
+pub(super) type Page<'a> = Call<'a, (Answer<BulkPage>, Duration)>;
 
-impl<'a> Page<'a> {
-    /// The page that another one named, or the first.
-    pub(super) fn ask(key: &'a Key, aws: &'a impl ReadAws, page: Option<String>) -> Self {
+/// Asks for the page that another one named, or the first.
+pub(super) fn page<'a>(key: &'a Key, aws: &'a impl ReadAws, page: Option<String>) -> Page<'a> {
+    Call::new(async move {
         let begun = Instant::now();
-        let call = async move {
-            let answer = aws.bulk_page(key, page.as_deref()).await;
-            (answer, begun.elapsed())
-        };
-        Self { begun, call: Call::new(call) }
-    }
+        let answer = aws.bulk_page(key, page.as_deref()).await;
+        (answer, begun.elapsed())
+    })
 }
 
 /// What is asked of an account where many roles are declared.
@@ -79,7 +73,7 @@ pub(super) struct Lists<'a> {
 impl<'a> Lists<'a> {
     /// Those of an account in which so many roles are declared.
     pub(super) fn ask(key: &'a Key, aws: &'a impl ReadAws, roles: usize) -> Self {
-        let many = || Many { page: Page::ask(key, aws, None), summary: Call::new(aws.summary(key)) };
+        let many = || Many { page: page(key, aws, None), summary: Call::new(aws.summary(key)) };
         Self {
             roles: Call::new(aws.roles(key)),
             policies: Call::new(aws.policies(key)),
@@ -87,25 +81,14 @@ impl<'a> Lists<'a> {
             many: (roles > FEW).then(many),
         }
     }
-
-    async fn go_on(&mut self) {
-        let Self { roles, policies, providers, many } = self;
-        match many {
-            Some(Many { page, summary }) => {
-                let lists = (roles.go_on(), policies.go_on(), providers.go_on());
-                join5(lists.0, lists.1, lists.2, page.call.go_on(), summary.go_on()).await;
-            }
-            None => {
-                join(roles.go_on(), join(policies.go_on(), providers.go_on())).await;
-            }
-        }
-    }
 }
 
-/// The calls that are made before it is known who the credentials are.
+/// The calls that are made before it is known who the credentials are, in one account or none.
 #[derive(Default)]
 pub struct Early<'a> {
-    pub(super) accounts: BTreeMap<Key, Lists<'a>>,
+    /// What comes before them: to find the credentials is no part of any call's time.
+    sign_in: Option<BoxFuture<'a, ()>>,
+    pub(super) account: Option<(Key, Lists<'a>)>,
     pub(super) clusters: BTreeMap<Key, Call<'a, Answer<Option<ClusterFacts>>>>,
 }
 
@@ -126,18 +109,33 @@ impl<'a> Early<'a> {
             cluster.state == ClusterState::Active && cluster.name.is_some() && cluster.account == *key
         });
         Self {
-            accounts: BTreeMap::from([(key.clone(), Lists::ask(key, aws, roles))]),
+            sign_in: Some(Box::pin(aws.sign_in(key))),
+            account: Some((key.clone(), Lists::ask(key, aws, roles))),
             clusters: described.map(|(key, _)| (key.clone(), Call::new(aws.cluster(key)))).collect(),
         }
     }
 
     /// Does `work`, and what can be done of these meanwhile.
     pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let lists = join_all(self.accounts.values_mut().map(Lists::go_on));
-        let clusters = join_all(self.clusters.values_mut().map(Call::go_on));
-        match select(pin!(work), pin!(join(lists, clusters))).await {
+        let Self { sign_in, account, clusters } = self;
+        let calls = async {
+            if let Some(sign_in) = sign_in.take() {
+                sign_in.await;
+            }
+            let Some((_, Lists { roles, policies, providers, many })) = account else { return };
+            let clusters = join_all(clusters.values_mut().map(Call::go_on));
+            let lists = join3(roles.go_on(), policies.go_on(), providers.go_on());
+            // last: who waits for these may give them up once the others are there
+            let many = async {
+                if let Some(Many { page, summary }) = many {
+                    join(page.go_on(), summary.go_on()).await;
+                }
+            };
+            join3(lists, clusters, many).await;
+        };
+        match select(pin!(work), pin!(calls)).await {
             Either::Left((done, _)) => done,
-            Either::Right((_, work)) => work.await,
+            Either::Right(((), work)) => work.await,
         }
     }
 }

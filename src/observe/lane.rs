@@ -1,4 +1,5 @@
-//! How many calls may be under way at once in one account or cluster. The pace against throttling is kept by `world`.
+//! How many calls may be under way at once in one account or cluster. The pace against throttling is kept by `world`, and
+//! so is the bound on what is really sent; the first calls of an account and the pages in bulk do not pass here.
 
 use tokio::sync::Semaphore;
 

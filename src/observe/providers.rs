@@ -40,7 +40,7 @@ pub(super) async fn read<A: ReadAws>(
 /// whom they trust.
 pub(super) async fn read_trusted<A: ReadAws>(
     desk: &Desk<'_, A>,
-    roster: Option<&[RoleSummary]>,
+    (roster, listed): (Option<&[RoleSummary]>, Answer<Vec<ProviderArn>>),
     providers: &mut BTreeMap<ProviderArn, Observed<LiveProvider>>,
 ) {
     let declared = desk.roles();
@@ -51,7 +51,7 @@ pub(super) async fn read_trusted<A: ReadAws>(
             named.filter_map(|arn| ProviderArn::parse(arn).ok()).collect()
         }
         None if declared.is_empty() => Vec::new(),
-        None => desk.lane.run(desk.aws.providers(desk.key)).await.unwrap_or_default(),
+        None => listed.unwrap_or_default(),
     };
     let unread: BTreeSet<ProviderArn> = named
         .into_iter()

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod clusters;
+mod early;
 
 use super::fake::World;
 use super::{Early, Looks, identify, observe};

@@ -199,6 +199,12 @@ impl Shared {
 }
 
 impl ReadAws for AwsReader {
+    async fn sign_in(&self, account: &Key) {
+        if let Some(account) = self.shared.accounts.get(account) {
+            account.sign_in().await;
+        }
+    }
+
     async fn identity(&self, account: &Key) -> Answer<Identity> {
         self.shared.account(account, sts::ACTION)?.identity().await
     }

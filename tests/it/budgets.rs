@@ -234,7 +234,43 @@ fn only_an_account_that_declares_no_id_is_read_while_its_name_is_asked_for() {
         // who we are, all lists and the cluster; the provider and the ServiceAccounts
         assert_eq!(rounds(&ambient, 2).await, checked);
         assert_eq!(sum(&checked), 9);
+        let run = async |more: &[&str]| {
+            let ended = inside.irsa(1, "irsa.toml", &[&PLAN, more].concat()).await;
+            assert_eq!(ended.code, 0, "{ended}");
+            ended.took
+        };
+        // a share needs to know more before it can ask
+        let took = run(&["--shard", "0/1"]).await;
+        assert!(took >= way * 3, "{took:?}");
+        // one at a time: who we are, and the other eight, of which two services may be asked at once
+        let took = run(&["--parallelism", "1"]).await;
+        assert!(took >= way * 8 && took <= way * 9, "{took:?}");
+        // a page that is given up keeps nobody waiting
+        let bulk = Match::on("iam", "GetAccountAuthorizationDetails");
+        inside.sandbox.gate().fault(Stage::Before, bulk, Fault::Hang, None);
+        let took = run(&["--parallelism", "1"]).await;
+        assert!(took < Duration::from_mins(1), "{took:?}");
     });
+}
+
+#[test]
+fn a_credential_process_runs_once_for_all_that_is_asked_at_once() {
+    let world = World::of(sandbox());
+    let [_, ambient] = defaults(40);
+    let mut bench = Bench::with(world.environment(), &ambient);
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        bench.set(name, "");
+    }
+    let asked = bench.path("asked").display().to_string();
+    bench.set("ASKED", &asked);
+    bench.write("keys.json", "{\"Version\": 1, \"AccessKeyId\": \"test\", \"SecretAccessKey\": \"test\"}");
+    let keys = bench.path("keys.json").display().to_string();
+    let process = format!("[default]\ncredential_process = sh -c 'echo once >> \"$ASKED\"; cat \"{keys}\"'\n");
+    bench.write(".aws/credentials", &process);
+    bench.ends(2, &PLAN);
+    assert_eq!(bench.read("asked"), "once\n");
+    let calls = world.with(|sandbox| sandbox.log().len());
+    assert!(calls >= 7, "{calls} calls were signed with them");
 }
 
 #[test]

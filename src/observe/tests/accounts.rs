@@ -1,18 +1,17 @@
 use super::{applied, apply, look};
-use crate::event::Silence;
 use crate::ids::{AccountId, IamPath, IssuerUrl, PolicyArn, RoleName};
 use crate::model::desired::{Attachment, Cluster, ClusterState};
 use crate::model::live::{Access, LiveRole, Observed};
 use crate::model::marks::OWNER;
 use crate::observe::fake::World;
-use crate::observe::{Early, Looks, identify, observe};
+use crate::observe::identify;
 use crate::plan::tests::kit::{Kit, allow, aws, binding, key};
 use crate::world::CallErrorKind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// `count` roles of ours, and strangers until the account has `total`.
-fn crowd(count: usize, total: usize) -> Kit {
+pub(super) fn crowd(count: usize, total: usize) -> Kit {
     let mut kit = Kit::new();
     kit.role("r0", |role| role.bindings = vec![binding("east", "s0")]);
     apply(&mut kit);
@@ -249,58 +248,6 @@ async fn an_account_of_another_id_is_not_read_at_all() {
     assert_eq!(world.take_log().len(), 1);
     assert!(matches!(&live.accounts[&key("default")].identity, Access::Unknown(why) if why.contains("Credentials")));
     assert!(matches!(live.accounts[&key("default")].roster, Observed::Unknown(_)));
-}
-
-#[tokio::test]
-async fn only_where_no_id_is_declared_is_an_account_asked_before_it_is_known() {
-    let mut kit = crowd(40, 50);
-    let world = World::new(kit.live.clone());
-    let wanted = look(&kit, &world).await;
-    let mut asked = world.take_log();
-    // what was begun goes on from where it was, however far that is
-    for turns in [0, 1, 2, 3, 4, 100] {
-        let mut early = Early::of(&kit.desired.accounts, &kit.desired.clusters, kit.desired.roles.len(), &world);
-        let pause = async {
-            for _ in 0..turns {
-                tokio::task::yield_now().await;
-            }
-            identify(&kit.desired.accounts, &world).await
-        };
-        let identities = early.during(pause).await;
-        let begun = world.take_log();
-        let first = ["sts:GetCallerIdentity default", "iam:ListRoles default", "eks:DescribeCluster east"];
-        for call in first.into_iter().chain(["iam:GetAccountAuthorizationDetails default"]) {
-            assert!(begun.iter().any(|line| line == call), "{call}: {begun:?}");
-        }
-        let looks = Looks { parallelism: 10, destroy: false, share: None };
-        let live = observe(&kit.desired, &identities, early, &world, &world, &looks, &Silence).await;
-        assert_eq!(live, wanted, "after {turns} turns");
-        let mut all = [begun, world.take_log()].concat();
-        all.sort();
-        asked.sort();
-        assert_eq!(all, asked, "nothing is asked twice");
-    }
-    let none = |kit: &Kit| {
-        let early = Early::of(&kit.desired.accounts, &kit.desired.clusters, kit.desired.roles.len(), &world);
-        early.accounts.is_empty() && early.clusters.is_empty()
-    };
-    // an account that says which it is could be another
-    let account = kit.desired.accounts.get_mut(&key("default")).unwrap();
-    account.declared_id = Some(AccountId::parse("999999999999").unwrap());
-    assert!(none(&kit));
-    assert_eq!(world.take_log(), [""; 0]);
-}
-
-#[tokio::test]
-async fn what_was_asked_too_early_is_let_go() {
-    let kit = crowd(40, 50);
-    let world = World::new(kit.live.clone());
-    world.fail("sts:GetCallerIdentity", CallErrorKind::Credentials);
-    let mut early = Early::of(&kit.desired.accounts, &kit.desired.clusters, kit.desired.roles.len(), &world);
-    let identities = early.during(identify(&kit.desired.accounts, &world)).await;
-    let looks = Looks { parallelism: 10, destroy: false, share: None };
-    let live = observe(&kit.desired, &identities, early, &world, &world, &looks, &Silence).await;
-    assert_eq!(live, look(&kit, &world).await, "it is as if nothing else had been asked");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use crate::model::live::Identity;
 use crate::world::connect::{Clock, Connection, in_region};
 use crate::world::{Answer, sts};
 use aws_config::SdkConfig;
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_iam::config::Intercept;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{BeforeTransmitInterceptorContextRef, InterceptorContext};
@@ -78,6 +79,13 @@ impl AccountClient {
             eks: Mutex::default(),
             identity: OnceCell::new(),
             sdk,
+        }
+    }
+
+    /// Has the credentials fetched, which are remembered.
+    pub(crate) async fn sign_in(&self) {
+        if let Some(provider) = self.sdk.credentials_provider() {
+            drop(provider.provide_credentials().await);
         }
     }
 

@@ -1,0 +1,257 @@
+//! The ports, as the world answers them.
+
+use super::World;
+use crate::ids::{Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, ServiceAccountName};
+use crate::model::call::{Call, IamCall, KubernetesCall};
+use crate::model::live::{
+    Access, Identity, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Observed,
+    RoleSummary,
+};
+use crate::model::marks::OWNER;
+use crate::model::resource::{Pairs, Role};
+use crate::plan::tests::simulate::summary;
+use crate::policy::PolicyDocument;
+use crate::world::{
+    AccountSummary, Answer, BulkPage, ClusterFacts, PolicySummary, ReadAws, ReadKubernetes, RoleDetail, RoleHead,
+    Within, WriteAws, WriteKubernetes, Written,
+};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A role as a read shows it: instance profiles are another call.
+fn shown(role: &LiveRole) -> LiveRole {
+    LiveRole { instance_profiles: Vec::new(), ..role.clone() }
+}
+
+fn item(item: &LiveServiceAccount) -> LiveServiceAccount {
+    LiveServiceAccount { pods: Observed::Unknown("not asked".into()), ..item.clone() }
+}
+
+fn role<'a>(account: &'a LiveAccount, name: &RoleName) -> Option<&'a LiveRole> {
+    account.roles.get(&name.folded()).and_then(Observed::present)
+}
+
+impl ReadAws for World {
+    async fn sign_in(&self, _: &Key) {
+        self.signed_in().await;
+    }
+
+    async fn identity(&self, account: &Key) -> Answer<Identity> {
+        let identity = self.account("sts:GetCallerIdentity", account, |live| live.identity.clone()).await?;
+        match identity {
+            Access::Granted(identity) => Ok(identity),
+            Access::Wrong(why, _) | Access::Unknown(why) => panic!("the world itself is unknown: {why}"),
+        }
+    }
+
+    async fn summary(&self, account: &Key) -> Answer<AccountSummary> {
+        let tell = |live: &LiveAccount| AccountSummary { quotas: live.quotas, roles: Some(live.roles.len()) };
+        self.account("iam:GetAccountSummary", account, tell).await
+    }
+
+    async fn roles(&self, account: &Key) -> Answer<Vec<RoleSummary>> {
+        let list = |live: &LiveAccount| live.roles.values().filter_map(Observed::present).map(summary).collect();
+        self.account("iam:ListRoles", account, list).await
+    }
+
+    async fn bulk_page(&self, account: &Key, page: Option<&str>) -> Answer<BulkPage> {
+        let list = |live: &LiveAccount| {
+            let mut rest = live.roles.iter().filter(|(name, _)| page.is_none_or(|page| name.as_str() >= page));
+            let taken: Vec<LiveRole> =
+                rest.by_ref().take(1000).filter_map(|(_, role)| role.present()).map(shown).collect();
+            let next = rest.next().map(|(name, _)| name.clone());
+            let roles = taken.into_iter().map(|role| {
+                RoleDetail::new(role.role.name.clone(), move |summary| {
+                    let RoleSummary { description, max_session_duration, .. } = summary.clone();
+                    Ok(LiveRole { role: Role { description, max_session_duration, ..role.role }, ..role })
+                })
+            });
+            BulkPage { roles: roles.collect(), next }
+        };
+        let answer = self.account("iam:GetAccountAuthorizationDetails", account, list).await;
+        if !self.page.is_zero() {
+            tokio::time::sleep(self.page).await;
+        }
+        answer
+    }
+
+    fn one_by_one(&self, _: &Key, roles: usize) -> Duration {
+        Duration::from_secs_f64(f64::from(u32::try_from(roles.saturating_sub(15)).unwrap()) / 15.0)
+    }
+
+    async fn role_head(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleHead>> {
+        let head = |live: &LiveAccount| {
+            role(live, name).map(|role| RoleHead {
+                summary: summary(role),
+                tags: role.role.tags.clone(),
+                permissions_boundary: role.role.permissions_boundary.clone(),
+                last_used: role.last_used,
+            })
+        };
+        self.account(&format!("iam:GetRole {name}"), account, head).await
+    }
+
+    async fn role(&self, account: &Key, name: &RoleName, _: &BTreeSet<PolicyName>) -> Answer<Option<LiveRole>> {
+        self.account(&format!("iam:GetWholeRole {name}"), account, |live| role(live, name).map(shown)).await
+    }
+
+    async fn role_tags(&self, account: &Key, name: &RoleName) -> Answer<Option<Pairs>> {
+        let tags = |live: &LiveAccount| role(live, name).map(|role| role.role.tags.clone());
+        self.account(&format!("iam:ListRoleTags {name}"), account, tags).await
+    }
+
+    async fn attached(&self, account: &Key, name: &RoleName) -> Answer<Option<BTreeSet<PolicyArn>>> {
+        let attached = |live: &LiveAccount| role(live, name).map(|role| role.role.attached.clone());
+        self.account(&format!("iam:ListAttachedRolePolicies {name}"), account, attached).await
+    }
+
+    async fn inline_names(&self, account: &Key, name: &RoleName) -> Answer<Option<BTreeSet<PolicyName>>> {
+        let names = |live: &LiveAccount| role(live, name).map(|role| role.role.inline.keys().cloned().collect());
+        self.account(&format!("iam:ListRolePolicies {name}"), account, names).await
+    }
+
+    async fn inline(&self, account: &Key, name: &RoleName, policy: &PolicyName) -> Answer<Option<PolicyDocument>> {
+        let document = |live: &LiveAccount| role(live, name).and_then(|role| role.role.inline.get(policy).cloned());
+        self.account(&format!("iam:GetRolePolicy {name} {policy}"), account, document).await
+    }
+
+    async fn instance_profiles(&self, account: &Key, name: &RoleName) -> Answer<Vec<String>> {
+        let profiles =
+            |live: &LiveAccount| role(live, name).map(|role| role.instance_profiles.clone()).unwrap_or_default();
+        self.account(&format!("iam:ListInstanceProfilesForRole {name}"), account, profiles).await
+    }
+
+    async fn policies(&self, account: &Key) -> Answer<Vec<PolicySummary>> {
+        let list = |live: &LiveAccount| {
+            let policies = live.policies.iter().filter_map(|(arn, policy)| Some((arn, policy.present()?)));
+            policies
+                .map(|(arn, live)| PolicySummary {
+                    arn: arn.clone(),
+                    name: live.policy.name.clone(),
+                    path: live.policy.path.to_string(),
+                })
+                .collect()
+        };
+        self.account("iam:ListPolicies", account, list).await
+    }
+
+    async fn policy(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<LivePolicy>> {
+        let policy = |live: &LiveAccount| live.policies.get(arn).and_then(Observed::present).cloned();
+        self.account(&format!("iam:GetPolicy {}", arn.name()), account, policy).await
+    }
+
+    async fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<Pairs>> {
+        let tags = |live: &LiveAccount| {
+            live.policies.get(arn).and_then(Observed::present).map(|policy| policy.policy.tags.clone())
+        };
+        self.account(&format!("iam:ListPolicyTags {}", arn.name()), account, tags).await
+    }
+
+    async fn providers(&self, account: &Key) -> Answer<Vec<ProviderArn>> {
+        self.account("iam:ListOpenIDConnectProviders", account, |live| live.providers.keys().cloned().collect()).await
+    }
+
+    async fn provider(&self, account: &Key, arn: &ProviderArn) -> Answer<Option<LiveProvider>> {
+        let provider = |live: &LiveAccount| live.providers.get(arn).and_then(Observed::present).cloned();
+        self.account(&format!("iam:GetOpenIDConnectProvider {}", arn.host_path()), account, provider).await
+    }
+
+    async fn cluster(&self, cluster: &Key) -> Answer<Option<ClusterFacts>> {
+        let facts = |live: &LiveCluster| {
+            live.issuer.present().map(|issuer| ClusterFacts {
+                issuer: Some(issuer.clone()),
+                endpoint: Some("https://api.example.com".into()),
+                certificate_authority: None,
+                status: "ACTIVE".into(),
+            })
+        };
+        self.cluster_of("eks:DescribeCluster", cluster, facts).await
+    }
+}
+
+impl ReadKubernetes for World {
+    async fn verify(&self, cluster: &Key, _: &ClusterFacts) -> Access<()> {
+        match self.cluster_of("verify", cluster, |live| live.api.clone()).await {
+            Ok(access) => access,
+            Err(error) => Access::Unknown(error.to_string()),
+        }
+    }
+
+    async fn service_accounts(&self, cluster: &Key, within: Within<'_>) -> Answer<Vec<LiveServiceAccount>> {
+        let is_within = |live: &LiveServiceAccount| match within {
+            Within::Cluster => true,
+            Within::Namespace(namespace) => live.namespace == *namespace,
+            Within::Owner(owner) => live.labels.get(OWNER).is_some_and(|label| label == owner.as_str()),
+        };
+        let list = |live: &LiveCluster| {
+            let all = live.service_accounts.values().filter_map(Observed::present);
+            all.filter(|live| is_within(live)).map(item).collect()
+        };
+        let call = match within {
+            Within::Cluster => "list:all".to_owned(),
+            Within::Namespace(namespace) => format!("list:namespace {namespace}"),
+            Within::Owner(owner) => format!("list:owner {owner}"),
+        };
+        self.cluster_of(&call, cluster, list).await
+    }
+
+    async fn service_accounts_unless_long(
+        &self,
+        cluster: &Key,
+        patience: i64,
+    ) -> Answer<Option<Vec<LiveServiceAccount>>> {
+        if self.left > patience {
+            return self.cluster_of("list:first-page", cluster, |_| None).await;
+        }
+        self.service_accounts(cluster, Within::Cluster).await.map(Some)
+    }
+
+    async fn service_account(
+        &self,
+        cluster: &Key,
+        namespace: &Namespace,
+        name: &ServiceAccountName,
+    ) -> Answer<Option<LiveServiceAccount>> {
+        let spot = (namespace.clone(), name.clone());
+        let get = |live: &LiveCluster| live.service_accounts.get(&spot).and_then(Observed::present).map(item);
+        self.cluster_of(&format!("get {namespace}/{name}"), cluster, get).await
+    }
+
+    async fn namespaces(&self, cluster: &Key) -> Answer<BTreeSet<Namespace>> {
+        self.cluster_of("list:namespaces", cluster, |live| live.namespaces.keys().cloned().collect()).await
+    }
+
+    async fn namespace(&self, cluster: &Key, namespace: &Namespace) -> Answer<bool> {
+        let there = |live: &LiveCluster| live.namespaces.contains_key(namespace);
+        self.cluster_of(&format!("get:namespace {namespace}"), cluster, there).await
+    }
+
+    async fn pods(&self, cluster: &Key, namespace: &Namespace, name: &ServiceAccountName) -> Answer<Vec<String>> {
+        let spot = (namespace.clone(), name.clone());
+        let pods = |live: &LiveCluster| {
+            let item = live.service_accounts.get(&spot).and_then(Observed::present);
+            item.and_then(|item| item.pods.present().cloned()).unwrap_or_default()
+        };
+        self.cluster_of(&format!("list:pods {namespace}/{name}"), cluster, pods).await
+    }
+}
+
+impl WriteAws for World {
+    async fn write(&self, account: &Key, call: &IamCall) -> Answer<Written> {
+        // every call begins with the name or ARN of the object that it writes to
+        let text = format!("{call:?}");
+        let name = text.split('"').nth(1).unwrap_or_default().to_lowercase();
+        self.write_call(account, format!("{account} {name}"), Call::Iam(account.clone(), call.clone())).await
+    }
+}
+
+impl WriteKubernetes for World {
+    async fn write(&self, cluster: &Key, call: &KubernetesCall) -> Answer<Written> {
+        let (KubernetesCall::Create { service_account: from }
+        | KubernetesCall::Apply { from, .. }
+        | KubernetesCall::Release { from, .. }
+        | KubernetesCall::Delete { from, .. }) = call;
+        let object = format!("{cluster} {}/{}", from.namespace, from.name);
+        self.write_call(cluster, object, Call::Kubernetes(cluster.clone(), call.clone())).await
+    }
+}
