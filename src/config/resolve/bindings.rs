@@ -9,6 +9,7 @@ use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 /// The shortest and longest life of a projected token: Kubernetes' least, and the most that EKS issues
 /// (<https://docs.aws.amazon.com/eks/latest/userguide/service-accounts.html>).
@@ -39,15 +40,24 @@ struct Entry<'a> {
     origin: &'a Origin,
 }
 
+/// Who can be bound once in a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Claim<'a> {
+    /// One ServiceAccount: namespace and name.
+    Exact(&'a str, &'a str),
+    /// A pattern, of one role: many roles may trust it, since it is no object that names one of them.
+    Pattern(&'a str, &'a str, &'a Key),
+}
+
 struct Binder<'r, 'a, 'p> {
     resolver: &'r mut Resolver<'a>,
     places: &'p Places,
     bound: Bound<'a>,
     /// The clusters that a role names for its short forms.
-    role_clusters: HashMap<&'a Key, Vec<&'p Key>>,
+    role_clusters: HashMap<&'a Key, Arc<[&'p Key]>>,
     globs: HashMap<&'a str, Vec<&'p Key>>,
     /// Who has a ServiceAccount already: the role, and the place in its bindings.
-    claims: HashMap<(&'p Key, String), (&'a Key, usize)>,
+    claims: HashMap<(&'p Key, Claim<'a>), (&'a Key, usize)>,
     /// Clusters in which irsa looks after ServiceAccounts, each with a binding that says so.
     managed: BTreeMap<&'p Key, Origin>,
 }
@@ -69,6 +79,9 @@ impl<'a> Resolver<'a> {
                 let clusters = binder.clusters(spots, &role.origin);
                 binder.role_clusters.insert(key, clusters);
             }
+            if !role.service_accounts.is_empty() {
+                binder.bound.meant.insert(key);
+            }
             for spot in &role.service_accounts {
                 binder.short(key, spot);
             }
@@ -88,7 +101,6 @@ impl<'a> Resolver<'a> {
 impl<'a, 'p> Binder<'_, 'a, 'p> {
     /// `namespace/name` in the role's clusters, or the only one.
     fn short(&mut self, role: &'a Key, spot: &'a Spot<String>) {
-        self.bound.meant.insert(role);
         let Some((namespace, name)) = spot.value.split_once('/').filter(|(_, name)| !name.contains('/')) else {
             let message = format!("`{}` is no ServiceAccount", spot.value);
             self.resolver.refuse(&spot.origin, message).hint = Some("write `namespace/name`".to_owned());
@@ -105,8 +117,8 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
             short: true,
             origin: &spot.origin,
         };
-        if let Some(subject) = self.subject(&entry, (namespace, &spot.origin), (name, &spot.origin)) {
-            self.bind(&entry, &subject, &clusters);
+        if let Some((subject, claim)) = self.subject(&entry, (namespace, &spot.origin), (name, &spot.origin)) {
+            self.bind(&entry, &subject, claim, &clusters);
         }
     }
 
@@ -131,7 +143,7 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
         let clusters = match (&raw.cluster, role) {
             (Some(spots), _) => self.clusters(spots, &raw.origin),
             (None, Some(role)) if !raw.flawed => self.default_clusters(role, &raw.origin),
-            (None, _) => Vec::new(),
+            (None, _) => [].into(),
         };
         let (Some(role), Some(namespace), Some(names)) = (role, &raw.namespace, &raw.name) else { return };
         let entry = Entry {
@@ -146,8 +158,8 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
         };
         for name in names {
             let namespace = (namespace.value.as_str(), &namespace.origin);
-            if let Some(subject) = self.subject(&entry, namespace, (&name.value, &name.origin)) {
-                self.bind(&entry, &subject, &clusters);
+            if let Some((subject, claim)) = self.subject(&entry, namespace, (&name.value, &name.origin)) {
+                self.bind(&entry, &subject, claim, &clusters);
             }
         }
     }
@@ -183,7 +195,7 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
     }
 
     /// The clusters that a list of keys and globs means.
-    fn clusters(&mut self, spots: &'a [Spot<String>], origin: &Origin) -> Vec<&'p Key> {
+    fn clusters(&mut self, spots: &'a [Spot<String>], origin: &Origin) -> Arc<[&'p Key]> {
         if spots.is_empty() {
             self.resolver.refuse(origin, "`cluster` names no cluster");
         }
@@ -212,16 +224,16 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
     }
 
     /// The clusters of an entry that names none: the role's, or the only one.
-    fn default_clusters(&mut self, role: &'a Key, origin: &Origin) -> Vec<&'p Key> {
+    fn default_clusters(&mut self, role: &'a Key, origin: &Origin) -> Arc<[&'p Key]> {
         if let Some(clusters) = self.role_clusters.get(role) {
-            return clusters.clone();
+            return Arc::clone(clusters);
         }
         let raw = self.resolver.raw;
         if raw.clusters.len() == 1 {
             return self.places.clusters.keys().collect();
         }
         match &self.places.active[..] {
-            [only] => return vec![only],
+            [only] => return [only].into(),
             [] if !raw.dropped.is_empty() => {}
             [] => {
                 self.resolver.refuse(origin, "there is no cluster to bind in").hint =
@@ -233,15 +245,21 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
                 self.resolver.refuse(origin, message).hint = Some(hint);
             }
         }
-        Vec::new()
+        [].into()
     }
 
-    fn subject(&mut self, entry: &Entry<'_>, namespace: (&str, &Origin), name: (&str, &Origin)) -> Option<Subject> {
+    fn subject(
+        &mut self,
+        entry: &Entry<'a>,
+        namespace: (&'a str, &Origin),
+        name: (&'a str, &Origin),
+    ) -> Option<(Subject, Claim<'a>)> {
         let wild = [namespace, name].into_iter().find(|(text, _)| text.contains(WILDCARDS));
         let Some((text, origin)) = wild else {
+            let claim = Claim::Exact(namespace.0, name.0);
             let namespace = self.checked(namespace, Namespace::parse);
             let name = self.checked(name, ServiceAccountName::parse);
-            return Some(Subject::Exact(namespace?, name?));
+            return Some((Subject::Exact(namespace?, name?), claim));
         };
         let Some(reason) = entry.reason else {
             let hint = if entry.short {
@@ -269,12 +287,17 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
                 Some("names are made of `a-z 0-9 -`, and `*` stands for any of them".to_owned());
             return None;
         }
+        let claim = Claim::Pattern(namespace.0, name.0, entry.role);
         let (namespace, name) = (namespace.0.to_owned(), name.0.to_owned());
-        Some(Subject::Wildcard { namespace, name, reason: reason.value.clone() })
+        Some((Subject::Wildcard { namespace, name, reason: reason.value.clone() }, claim))
     }
 
-    fn checked<T>(&mut self, (text, origin): (&str, &Origin), parse: fn(String) -> Result<T, IdError>) -> Option<T> {
-        match parse(text.to_owned()) {
+    fn checked<'t, T>(
+        &mut self,
+        (text, origin): (&'t str, &Origin),
+        parse: fn(&'t str) -> Result<T, IdError>,
+    ) -> Option<T> {
+        match parse(text) {
             Ok(value) => Some(value),
             Err(error) => {
                 self.resolver.refuse(origin, format!("`{text}` {error}"));
@@ -284,14 +307,14 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
     }
 
     /// Adds one subject in each cluster, unless it is bound already.
-    fn bind(&mut self, entry: &Entry<'a>, subject: &Subject, clusters: &[&'p Key]) {
-        let exact = matches!(subject, Subject::Exact(..));
+    fn bind(&mut self, entry: &Entry<'a>, subject: &Subject, claim: Claim<'a>, clusters: &[&'p Key]) {
+        let exact = matches!(claim, Claim::Exact(..));
         let manage = if exact { entry.manage.map_or(Manage::Create, |(manage, _)| manage) } else { Manage::None };
         // only the first cluster in which they clash is told
         let mut told = false;
-        for cluster in clusters {
+        for &cluster in clusters {
             let binding = Binding {
-                cluster: (*cluster).clone(),
+                cluster: cluster.clone(),
                 subject: subject.clone(),
                 manage,
                 audience: entry.audience.clone(),
@@ -299,8 +322,6 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
                 sts_regional_endpoints: entry.sts_regional_endpoints,
                 origin: entry.origin.clone(),
             };
-            // a pattern may be trusted by many roles: it is no object that names one of them
-            let claim = if exact { subject.claim() } else { format!("{} {}", subject.claim(), entry.role) };
             let (role, place) = match self.claims.entry((cluster, claim)) {
                 Slot::Occupied(claimed) => *claimed.get(),
                 Slot::Vacant(free) => {
