@@ -65,6 +65,13 @@ pub(crate) struct Arguments {
     roles: usize,
 }
 
+impl Arguments {
+    /// Of what takes some milliseconds, and where each run counts for more: so many runs.
+    fn local_runs(&self) -> usize {
+        self.runs * 4
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let ended = measure(&Arguments::parse()).await;

@@ -151,7 +151,7 @@ fn parts(arguments: &Arguments, roles: usize) -> io::Result<Parts> {
         plan: Walls::default(),
     };
     let mut live = None;
-    for _ in 0..arguments.runs {
+    for _ in 0..arguments.local_runs() {
         let configuration = timed(&mut parts.load, || config::load(&file)).map_err(flawed)?;
         let desired = timed(&mut parts.resolve, || configuration.resolve(&identities)).map_err(flawed)?;
         let notes = timed(&mut parts.lint, || lint::declared(&desired));
@@ -181,7 +181,7 @@ async fn local(arguments: &Arguments, program: &Path) -> io::Result<Vec<Local>> 
     let mut all = Vec::new();
     let world = World::of(&small(1)).await?;
     let mut version = Local { what: "`irsa --version`".to_owned(), walls: Walls::default(), memory: None };
-    for _ in 0..arguments.runs * 4 {
+    for _ in 0..arguments.local_runs() {
         version.walls.add(world.irsa(program, &["--version"], 0).await?.wall);
     }
     all.push(version);
