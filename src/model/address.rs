@@ -80,8 +80,8 @@ impl Address {
         Self::Role { key: key.clone() }
     }
 
-    /// The account or cluster that the address itself names, if it names one: `(is_cluster, key)`.
-    pub fn place(&self) -> Option<Place<'_>> {
+    /// The account or cluster that the address itself names, if it names one.
+    pub fn place(&self) -> Option<Place<&Key>> {
         match self {
             Self::OidcProvider { account, .. } | Self::Policy { account, .. } | Self::Orphan { account, .. } => {
                 Some(Place::Account(account))
@@ -107,13 +107,22 @@ impl Address {
     }
 }
 
-/// An account or a cluster of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place<'a> {
+/// An account or a cluster of the configuration, printed as `account/<key>` or `cluster/<key>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place<K> {
     /// The key of an account.
-    Account(&'a Key),
+    Account(K),
     /// The key of a cluster.
-    Cluster(&'a Key),
+    Cluster(K),
+}
+
+impl<K: fmt::Display> fmt::Display for Place<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(key) => write!(f, "account/{key}"),
+            Self::Cluster(key) => write!(f, "cluster/{key}"),
+        }
+    }
 }
 
 impl fmt::Display for Address {

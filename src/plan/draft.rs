@@ -4,14 +4,13 @@ use super::change::ResourceChange;
 use super::fields;
 use super::step::{Part, Refused, Step, Unseen};
 use crate::ids::Key;
-use crate::model::address::Address;
+use crate::model::address::{Address, Place};
 use crate::model::call::Call;
 use crate::model::desired::{Desired, Role};
 use crate::model::note::{Note, Severity};
 use crate::model::origin::Origin;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fmt;
 
 /// Why an object that others may depend on is not brought to its declared state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,22 +21,6 @@ pub(crate) enum Hold {
     Unknown,
     /// Others come first: why.
     Waits(String),
-}
-
-/// What holds live objects.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Holder {
-    Account(Key),
-    Cluster(Key),
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Account(key) => write!(f, "account/{key}"),
-            Self::Cluster(key) => write!(f, "cluster/{key}"),
-        }
-    }
 }
 
 /// What has been decided so far.
@@ -57,7 +40,7 @@ pub(crate) struct Draft {
     /// Everything that has an address, if it is to be selected from.
     pub known: HashSet<Address>,
     /// Live objects that are ours, and the account or cluster that holds them.
-    pub ours: Vec<(Address, Holder)>,
+    pub ours: Vec<(Address, Place<Key>)>,
     /// Whether any declared object exists live and is ours.
     pub declared_live: bool,
     /// What an address depends on, whether or not that changes in this plan, if it is to be selected from.

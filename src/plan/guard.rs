@@ -2,10 +2,11 @@
 //! in an account or cluster goes; neither overrules `irsa/prevent-destroy`.
 
 use super::change::Action;
-use super::draft::{Draft, Holder};
+use super::draft::Draft;
 use super::site::Site;
 use super::step::{Part, Step};
-use crate::model::address::Address;
+use crate::ids::Key;
+use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -50,10 +51,10 @@ fn reused_owner(draft: &mut Draft) {
     refuse(draft, taken, why, "use an `owner` of your own; if all of it is to go, use `--destroy`");
 }
 
-fn holder(step: &Step) -> Option<Holder> {
+fn place(step: &Step) -> Option<Place<Key>> {
     step.parts.first().map(|part| match &part.call {
-        Call::Iam(account, _) => Holder::Account(account.clone()),
-        Call::Kubernetes(cluster, _) => Holder::Cluster(cluster.clone()),
+        Call::Iam(account, _) => Place::Account(account.clone()),
+        Call::Kubernetes(cluster, _) => Place::Cluster(cluster.clone()),
     })
 }
 
@@ -62,14 +63,13 @@ fn emptied_places(draft: &mut Draft) {
     if !draft.steps.values().any(takes_away) {
         return;
     }
-    let mut owned: BTreeMap<Holder, Vec<Address>> = BTreeMap::new();
+    let mut owned: BTreeMap<Place<Key>, Vec<Address>> = BTreeMap::new();
     for (address, place) in draft.ours.iter().cloned() {
         owned.entry(place).or_default().push(address);
     }
     for (emptied, addresses) in owned {
         let all_go = addresses.iter().all(|address| draft.steps.get(address).is_some_and(takes_away));
-        let some_come =
-            || draft.steps.values().any(|step| !takes_away(step) && holder(step).as_ref() == Some(&emptied));
+        let some_come = || draft.steps.values().any(|step| !takes_away(step) && place(step).as_ref() == Some(&emptied));
         if all_go && !some_come() {
             let why = format!("everything that is ours in {emptied} would go");
             refuse(draft, addresses, &why, "if that is meant, use `--destroy` (with `--only` for a part)");

@@ -2,7 +2,7 @@
 //! something speaks against it.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Holder};
+use super::draft::Draft;
 use super::parts;
 use super::policies::PolicyTags;
 use super::providers::{self, ProviderTags};
@@ -124,7 +124,7 @@ fn objection(site: &Site<'_>, tags: &Pairs) -> Option<(String, String)> {
 fn role(site: &Site<'_>, draft: &mut Draft, (key, account): (&Key, &LiveAccount), folded: &str, live: &LiveRole) {
     let before = &live.role;
     let address = site.role_address(key, folded, before.name.as_str());
-    draft.ours.push((address.clone(), Holder::Account(key.clone())));
+    draft.ours.push((address.clone(), Place::Account(key.clone())));
     if forgotten(site, &address, &before.tags) {
         let mut after = before.clone();
         after.tags = unmarked(&before.tags);
@@ -280,7 +280,7 @@ fn lets_go(change: &Change<ServiceAccount>, live: &LiveRole) -> bool {
 }
 
 fn policy(site: &Site<'_>, draft: &mut Draft, key: &Key, address: &Address, arn: &PolicyArn, live: &LivePolicy) {
-    draft.ours.push((address.clone(), Holder::Account(key.clone())));
+    draft.ours.push((address.clone(), Place::Account(key.clone())));
     let before = &live.policy;
     if forgotten(site, address, &before.tags) {
         let mut after = before.clone();
@@ -333,7 +333,7 @@ fn provider(
     arn: &ProviderArn,
     live: &LiveProvider,
 ) {
-    draft.ours.push((address.clone(), Holder::Account(key.clone())));
+    draft.ours.push((address.clone(), Place::Account(key.clone())));
     let before = &live.provider;
     if forgotten(site, address, &before.tags) {
         let mut after = before.clone();

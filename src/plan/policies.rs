@@ -1,13 +1,13 @@
 //! Declared customer managed policies against live ones.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Hold, Holder};
+use super::draft::{Draft, Hold};
 use super::elsewhere;
 use super::parts::{self, TagCalls};
 use super::roles::{iam, refuse_foreign};
 use super::site::{Owner, Site};
 use crate::ids::{Key, PolicyArn};
-use crate::model::address::Address;
+use crate::model::address::{Address, Place};
 use crate::model::call::IamCall;
 use crate::model::desired;
 use crate::model::live::{LiveAccount, LivePolicy, Observed};
@@ -79,7 +79,7 @@ fn existing(
     let owner = site.owner(&before.tags);
     let adopted = site.may_adopt(&owner, &policy.adopt);
     if owner == Owner::Ours {
-        draft.ours.push((address.clone(), Holder::Account(key.clone())));
+        draft.ours.push((address.clone(), Place::Account(key.clone())));
         draft.declared_live = true;
     } else if !adopted {
         return refuse_foreign(draft, address, &format!("policy `{}`", before.name), &owner);

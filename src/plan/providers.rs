@@ -1,12 +1,12 @@
 //! Derived OIDC providers against live ones: one for each account that holds a role and issuer that it trusts.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Hold, Holder};
+use super::draft::{Draft, Hold};
 use super::parts::{self, TagCalls};
 use super::roles::iam;
 use super::site::{Issuer, Owner, Site};
 use crate::ids::{IssuerUrl, Key, ProviderArn};
-use crate::model::address::Address;
+use crate::model::address::{Address, Place};
 use crate::model::call::IamCall;
 use crate::model::live::{LiveAccount, LiveProvider, Observed};
 use crate::model::marks::{ADDRESS, OWNER, address_mark};
@@ -102,7 +102,7 @@ fn existing(
     let ours = site.owner(&before.tags) == Owner::Ours;
     if ours {
         // derived, not declared: it says nothing of whose `owner` this is
-        draft.ours.push((address.clone(), Holder::Account(key.clone())));
+        draft.ours.push((address.clone(), Place::Account(key.clone())));
     }
     let missing: Vec<String> = audiences.difference(&before.audiences).cloned().collect();
     let Provider { url, audiences: live_audiences, tags } = before;

@@ -2,11 +2,11 @@
 //! elsewhere.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Holder};
+use super::draft::Draft;
 use super::service_accounts::{Held, clone};
 use super::site::{Site, Spot};
 use crate::ids::Key;
-use crate::model::address::Address;
+use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::Manage;
 use crate::model::live::{LiveServiceAccount, Observed};
@@ -45,7 +45,7 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
                 continue;
             }
             let address = spot.address();
-            draft.ours.push((address.clone(), Holder::Cluster(key.clone())));
+            draft.ours.push((address.clone(), Place::Cluster(key.clone())));
             if forgotten.contains(&address) {
                 forget(site, draft, &address, key, live);
             } else {

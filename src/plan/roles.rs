@@ -1,12 +1,12 @@
 //! Declared roles against live ones.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Hold, Holder};
+use super::draft::{Draft, Hold};
 use super::elsewhere;
 use super::parts::{self, Documents};
 use super::site::{Blocked, Issuer, Owner, Site};
 use crate::ids::Key;
-use crate::model::address::Address;
+use crate::model::address::{Address, Place};
 use crate::model::call::Call;
 use crate::model::desired::{self, Attachment, Boundary};
 use crate::model::live::{LiveAccount, LiveRole, Observed};
@@ -98,7 +98,7 @@ fn existing(
     let owner = site.owner(&before.tags);
     let adopted = site.may_adopt(&owner, &role.adopt);
     if owner == Owner::Ours {
-        draft.ours.push((address.clone(), Holder::Account(role.account.clone())));
+        draft.ours.push((address.clone(), Place::Account(role.account.clone())));
         draft.declared_live = true;
     } else if !adopted {
         return refuse_foreign(draft, address, &format!("role `{}`", before.name), &owner);

@@ -75,19 +75,15 @@ fn refuse_dangling(draft: &mut Draft, selected: &BTreeSet<Address>) {
 fn places(site: &Site<'_>, selected: &BTreeSet<Address>) -> BTreeSet<String> {
     let mut places = BTreeSet::new();
     for address in selected {
-        match address.place() {
-            Some(Place::Account(account)) => places.insert(format!("account/{account}")),
-            Some(Place::Cluster(cluster)) => places.insert(format!("cluster/{cluster}")),
-            None => false,
-        };
+        places.extend(address.place().map(|place| place.to_string()));
         match address {
             Address::OidcProvider { cluster, .. } => {
-                places.insert(format!("cluster/{cluster}"));
+                places.insert(Place::Cluster(cluster).to_string());
             }
             Address::Role { key } => {
                 let Some(role) = site.desired.roles.get(key) else { continue };
-                places.insert(format!("account/{}", role.account));
-                places.extend(role.bindings.iter().map(|binding| format!("cluster/{}", binding.cluster)));
+                places.insert(Place::Account(&role.account).to_string());
+                places.extend(role.bindings.iter().map(|binding| Place::Cluster(&binding.cluster).to_string()));
             }
             _ => {}
         }

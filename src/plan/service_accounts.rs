@@ -1,11 +1,11 @@
 //! Declared ServiceAccounts against live ones: some labels and annotations on objects that others may share.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Hold, Holder};
+use super::draft::{Draft, Hold};
 use super::elsewhere::{self, Ready};
 use super::site::{Issuer, Site, Spot, exact};
 use crate::ids::{Key, RoleArn};
-use crate::model::address::Address;
+use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{Binding, Manage, Role};
 use crate::model::live::{Extent, FieldManager, LiveCluster, LiveServiceAccount, Observed};
@@ -145,7 +145,7 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
     let labelled = live.labels.get(OWNER).map(String::as_str);
     let ours = labelled == Some(owner);
     if ours {
-        draft.ours.push((address.clone(), Holder::Cluster(item.binding.cluster.clone())));
+        draft.ours.push((address.clone(), Place::Cluster(item.binding.cluster.clone())));
         draft.declared_live = true;
     } else if let Some(other) = labelled {
         let hint = format!("let the configuration of owner `{other}` go of it first (`forget`)");
