@@ -137,7 +137,8 @@ impl Page {
         self.line(
             "Run in turn, against sandboxes of one process. Each timed run comes after one of the same that is not timed, so that \
              nobody pays for being first, but for the one row that says so. irsa reads IAM, EKS and the ServiceAccounts of the \
-             cluster; terraform (the AWS provider; roles, inline policies, attachments and an OIDC provider) and the boto3 scripts read IAM alone.",
+             cluster; terraform (the AWS provider; roles, inline policies, attachments and an OIDC provider) and the boto3 \
+             scripts read IAM alone.",
         );
         self.table(&["", "latency", "calls", "time", "irsa plan is so many times faster"]);
         let find = |name: &str, latency: u64| peers.iter().find(|one| one.name == name && one.latency == latency);

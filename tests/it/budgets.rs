@@ -209,7 +209,7 @@ fn defaults(roles: usize) -> [String; 2] {
 }
 
 #[test]
-fn only_an_account_that_declares_no_id_is_read_while_its_name_is_asked_for() {
+fn only_an_account_that_declares_no_id_is_read_while_its_id_is_asked_for() {
     inside::runtime().block_on(async {
         let way = Duration::from_millis(50);
         let inside = Inside::start(sandbox()).await;
@@ -242,7 +242,7 @@ fn only_an_account_that_declares_no_id_is_read_while_its_name_is_asked_for() {
         // a share needs to know more before it can ask
         let took = run(&["--shard", "0/1"]).await;
         assert!(took >= way * 3, "{took:?}");
-        // one at a time: who we are, and the other eight, of which two services may be asked at once
+        // AWS's eight one after the other, the ServiceAccounts beside the last
         let took = run(&["--parallelism", "1"]).await;
         assert!(took >= way * 8 && took <= way * 9, "{took:?}");
         // a page that is given up keeps nobody waiting

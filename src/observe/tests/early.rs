@@ -10,13 +10,9 @@ use crate::plan::tests::kit::{Kit, key};
 use crate::world::CallErrorKind;
 use std::time::Duration;
 
-fn early<'a>(kit: &'a Kit, world: &'a World) -> Early<'a> {
-    Early::of(&kit.desired.accounts, &kit.desired.clusters, kit.desired.roles.len(), world)
-}
-
 /// One look at the world that is begun while it is asked who the credentials are, which ends so much later.
 async fn early_look(kit: &Kit, world: &World, pause: impl Future<Output = ()>) -> (Vec<String>, Live) {
-    let mut early = early(kit, world);
+    let mut early = Early::of(&kit.desired.accounts, &kit.desired.clusters, kit.desired.roles.len(), world);
     let identities = early
         .during(async {
             let identities = identify(&kit.desired.accounts, world).await;
