@@ -1,11 +1,11 @@
 //! What must still hold right before something is deleted: it is ours, it is what the plan showed, and nobody has come
 //! to depend on it.
 
-use super::chain;
+use super::chain::Chain;
 use super::look::{Look, Verdict, When};
 use crate::ids::{Key, ProviderArn, RoleName};
 use crate::model::address::Address;
-use crate::model::call::{Call, IamCall};
+use crate::model::call::{Call, Field, IamCall};
 use crate::model::marks::{OWNER, PREVENT_DESTROY, ROLE_ARN};
 use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role};
 use crate::plan::change::{Change, ResourceChange};
@@ -20,7 +20,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         let Change::Delete { before } = &**change else { return Ok(Verdict::Write) };
         let Some(account) = account_of(step) else { return Ok(Verdict::Write) };
         let Some(head) = self.aws.role_head(account, &before.name).await? else { return Ok(Verdict::Write) };
-        let mut verdicts = vec![self.unchanged(account, before, &head)];
+        let mut verdicts = vec![unchanged(step, before, &head)];
         for arn in self.aws.attached(account, &before.name).await?.unwrap_or_default().difference(&before.attached) {
             verdicts.push(Verdict::stale(format!("policy `{arn}` has been attached to it")));
         }
@@ -33,16 +33,6 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             verdicts.extend(self.still_pointing(step, before).await?);
         }
         Ok(Verdict::all(verdicts))
-    }
-
-    fn unchanged(&self, account: &Key, before: &Role, live: &RoleHead) -> Verdict {
-        let mut verdicts = vec![marks(&before.tags, &live.tags)];
-        let chain = chain::trust(self.plan, account, &before.name);
-        let trust = &live.summary.trust;
-        if *trust != before.trust && !chain.iter().any(|(_, to)| *to == Some(trust)) {
-            verdicts.push(Verdict::stale("field `trust` is not as planned"));
-        }
-        Verdict::all(verdicts)
     }
 
     /// The ServiceAccounts that were to let go of the role, and have not: someone else holds the annotation too.
@@ -72,7 +62,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
     ) -> Result<Verdict, CallError> {
         let Some(head) = self.aws.role_head(account, name).await? else { return Ok(Verdict::Done) };
         Ok(match role_before(step) {
-            Some(before) => self.unchanged(account, before, &head).or_write(),
+            Some(before) => unchanged(step, before, &head).or_write(),
             None => Verdict::Write,
         })
     }
@@ -133,6 +123,15 @@ fn marks(before: &Pairs, live: &Pairs) -> Verdict {
     let [owner, guard] = [OWNER, PREVENT_DESTROY]
         .map(|key| Verdict::of(&format!("tags.{key}"), &live.get(key), &before.get(key), &before.get(key)));
     Verdict::all([owner, guard])
+}
+
+fn unchanged(step: &Step, before: &Role, live: &RoleHead) -> Verdict {
+    let trust = &live.summary.trust;
+    let mut verdicts = vec![marks(&before.tags, &live.tags)];
+    if *trust != before.trust && !Chain::of(step, Field::Trust).writes(trust) {
+        verdicts.push(Verdict::stale("field `trust` is not as planned"));
+    }
+    Verdict::all(verdicts)
 }
 
 fn account_of(step: &Step) -> Option<&Key> {

@@ -76,6 +76,7 @@ fn closed(why: String, identity: Access<Identity>) -> LiveAccount {
         roles: BTreeMap::new(),
         policies: BTreeMap::new(),
         policies_listed: Observed::Unknown(why.clone()),
+        foreign_policies: BTreeMap::new(),
         providers: BTreeMap::new(),
         providers_listed: Observed::Unknown(why),
     }
@@ -145,6 +146,7 @@ async fn granted<'a, A: ReadAws>(
         roles,
         policies,
         policies_listed,
+        foreign_policies: BTreeMap::new(),
         providers,
         providers_listed,
     }

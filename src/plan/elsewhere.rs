@@ -12,10 +12,9 @@ use crate::model::desired::{Binding, Role};
 use crate::model::live::{LivePolicy, Observed};
 use crate::model::note::Note;
 use crate::model::pattern::Pattern;
-use crate::policy::PolicyDocument;
-use crate::policy::narrow::{self, Way};
+use crate::policy::narrow;
 use crate::policy::trust::Grant;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a role is ready to be pointed at.
 pub(crate) enum Ready {
@@ -90,19 +89,6 @@ fn policy(site: &Site<'_>, account: &Key, key: &Key, address: &Address) -> Optio
     }
 }
 
-/// The policies that must be as declared before the role's trust lets anyone else in.
-pub(crate) fn policies_first(
-    held: &HashMap<Address, Hold>,
-    role: &Role,
-    before: &PolicyDocument,
-    after: &PolicyDocument,
-) -> Vec<Address> {
-    if before == after || matches!(narrow::way(before, after), Way::Narrows) {
-        return Vec::new();
-    }
-    policies(role).filter(|address| matches!(held.get(address), Some(Hold::Waits(_)))).collect()
-}
-
 /// Why the document of a policy must not change in this share: others have it too, and whoever leaves them must have
 /// left before it gives more. Only a run over all sees both.
 pub(crate) fn shared(site: &Site<'_>, account: &Key, arn: &PolicyArn, live: &LivePolicy) -> Option<String> {
@@ -112,7 +98,7 @@ pub(crate) fn shared(site: &Site<'_>, account: &Key, arn: &PolicyArn, live: &Liv
         usize::from(role.attached.contains(arn)) + usize::from(role.permissions_boundary.as_ref() == Some(arn))
     };
     let here: usize = roles.map(|role| uses(&role.role)).sum();
-    let all = usize::try_from(live.attachments).unwrap_or(usize::MAX);
+    let all = live.uses();
     (all > here).then(|| {
         format!(
             "it differs from its declaration, and roles outside this share have it: {all} uses, {here} of them here; a \

@@ -108,7 +108,8 @@ fn shaped(
         },
         default_version: default.to_owned(),
         other_versions,
-        attachments: count(policy.attachment_count()) + count(policy.permissions_boundary_usage_count()),
+        attachments: count(policy.attachment_count()),
+        boundaries: count(policy.permissions_boundary_usage_count()),
     })
 }
 
