@@ -10,6 +10,7 @@ use crate::model::marks::{OWNER, PREVENT_DESTROY, ROLE_ARN};
 use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role};
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::{Plan, Step};
+use std::collections::BTreeSet;
 use crate::world::{CallError, ReadAws, ReadKubernetes, RoleHead};
 
 impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
@@ -30,16 +31,20 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             }
         }
         if self.when == When::BeforeWrite {
-            verdicts.extend(self.still_pointing(step, before).await?);
+            verdicts.extend(self.still_pointing(before, &awaited(step, 0)).await?);
         }
         Ok(Verdict::all(verdicts))
     }
 
     /// The ServiceAccounts that were to let go of the role, and have not: someone else holds the annotation too.
-    async fn still_pointing(&self, step: &Step, role: &Role) -> Result<Vec<Verdict>, CallError> {
+    async fn still_pointing(
+        &self,
+        role: &Role,
+        accounts: &BTreeSet<&Address>,
+    ) -> Result<Vec<Verdict>, CallError> {
         let mut verdicts = Vec::new();
-        for need in &step.needs {
-            let Address::ServiceAccount { cluster, namespace, name } = need else { continue };
+        for need in accounts {
+            let Address::ServiceAccount { cluster, namespace, name } = *need else { continue };
             let Some(live) = self.kubernetes.service_account(cluster, namespace, name).await? else { continue };
             let Some(arn) = live.annotations.get(ROLE_ARN) else { continue };
             let wanted = self.step_of(need).and_then(|step| match &step.change {
@@ -61,10 +66,15 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         name: &RoleName,
     ) -> Result<Verdict, CallError> {
         let Some(head) = self.aws.role_head(account, name).await? else { return Ok(Verdict::Done) };
-        Ok(match role_before(step) {
-            Some(before) => unchanged(step, before, &head).or_write(),
-            None => Verdict::Write,
-        })
+        let Some(before) = role_before(step) else { return Ok(Verdict::Write) };
+        let mut verdicts = vec![unchanged(step, before, &head)];
+        if self.when == When::BeforeWrite {
+            // those that the first call waited for were looked at then
+            let last = awaited(step, step.parts.len().saturating_sub(1));
+            let left: BTreeSet<&Address> = last.difference(&awaited(step, 0)).copied().collect();
+            verdicts.extend(self.still_pointing(before, &left).await?);
+        }
+        Ok(Verdict::all(verdicts).or_write())
     }
 
     /// Right before DeleteOpenIDConnectProvider: it is still ours and no role of the account trusts it.
@@ -123,6 +133,11 @@ fn marks(before: &Pairs, live: &Pairs) -> Verdict {
     let [owner, guard] = [OWNER, PREVENT_DESTROY]
         .map(|key| Verdict::of(&format!("tags.{key}"), &live.get(key), &before.get(key), &before.get(key)));
     Verdict::all([owner, guard])
+}
+
+/// The objects that a call waits for.
+fn awaited(step: &Step, part: usize) -> BTreeSet<&Address> {
+    step.parts.get(part).into_iter().flat_map(|part| &part.after).map(|id| &id.address).collect()
 }
 
 fn unchanged(step: &Step, before: &Role, live: &RoleHead) -> Verdict {

@@ -121,8 +121,13 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         look: impl Future<Output = Result<Verdict, CallError>>,
     ) -> Result<Verdict, CallError> {
         let (verdict, tags) = join(look, self.aws.role_tags(account, name)).await;
-        let owner = tags?.map_or(Verdict::Write, |tags| role_owner(step, &tags));
-        Ok(owner.unless_stale(verdict?))
+        let verdict = verdict?;
+        Ok(match tags? {
+            Some(tags) => role_owner(step, &tags).unless_stale(verdict),
+            // what goes with the role is done
+            None if verdict == Verdict::Done => Verdict::Done,
+            None => gone(),
+        })
     }
 
     async fn inline(&self, step: &Step, account: &Key, call: &IamCall) -> Result<Verdict, CallError> {

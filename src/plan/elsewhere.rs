@@ -3,15 +3,18 @@
 //!
 //! Without `--shard` nothing is elsewhere, and nothing here changes a plan.
 
+use super::change::{Change, ResourceChange};
 use super::draft::{Draft, Hold};
 use super::roles::policies;
 use super::site::{Issuer, Site};
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::Address;
+use crate::model::call::{Call, IamCall};
 use crate::model::desired::{Binding, Role};
 use crate::model::live::{LivePolicy, Observed};
 use crate::model::note::Note;
 use crate::model::pattern::Pattern;
+use crate::model::resource::ManagedPolicy;
 use crate::policy::narrow;
 use crate::policy::trust::Grant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +55,21 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
         if let Some(hold) = hold {
             draft.hold(&address, hold);
         }
+        if let Address::Policy { account, key } = &address {
+            will_change(site, draft, account, key, &address);
+        }
+    }
+}
+
+/// Records what another share is about to do to a policy: who comes must not have what it gives only before.
+fn will_change(site: &Site<'_>, draft: &mut Draft, account: &Key, key: &Key, address: &Address) {
+    let Some(declared) = site.desired.policies.get(&(account.clone(), key.clone())) else { return };
+    let Some((arn, Observed::Present(live))) = site.policy_by_name(account, &declared.name.folded()) else { return };
+    let (from, to) = (live.policy.document.clone(), declared.document.clone());
+    let after = ManagedPolicy { document: to.clone(), ..live.policy.clone() };
+    if let Some(change) = Change::from_to(&live.policy, &after) {
+        let call = IamCall::CreatePolicyVersion { arn: arn.clone(), from, to };
+        draft.would_do(address, ResourceChange::Policy(change), [Call::Iam(account.clone(), call)]);
     }
 }
 

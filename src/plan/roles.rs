@@ -5,7 +5,7 @@ use super::draft::{Draft, Hold};
 use super::parts;
 use super::site::{Blocked, Issuer, Owner, Site};
 use super::tags;
-use crate::ids::Key;
+use crate::ids::{Key, PolicyArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::Call;
 use crate::model::desired::{self, Attachment, Boundary};
@@ -72,7 +72,7 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, role: &desired
         attached: role.attach.iter().filter_map(|item| site.attachment_arn(&role.account, item)).collect(),
         inline: role.inline.clone(),
     };
-    if let Some((why, hint)) = over_quota(&after, account) {
+    if let Some((why, hint)) = missing_policy(role, None, account).or_else(|| over_quota(&after, account)) {
         return draft.refuse(address, why, hint);
     }
     let calls = parts::create_role(&after);
@@ -113,7 +113,9 @@ fn existing(
         draft.ours.push((address.clone(), Place::Account(role.account.clone())));
         draft.declared_live = true;
     }
-    let refusal = objection(site, role, before, &after, (&owner, adopted)).or_else(|| over_quota(&after, account));
+    let refusal = objection(site, role, before, &after, (&owner, adopted))
+        .or_else(|| missing_policy(role, Some(before), account))
+        .or_else(|| over_quota(&after, account));
     if let Some((why, hint)) = refusal {
         if let Some(change) = change {
             let calls = iam(&role.account, parts::update_role(before, &after));
@@ -232,6 +234,27 @@ fn foreign(what: &str, owner: &Owner) -> (String, String) {
             "use another `name`, or take it over with `adopt = true` or `--adopt`".to_owned(),
         ),
     }
+}
+
+/// A policy that the role comes to have, by its ARN, and that is not there.
+fn missing_policy(role: &desired::Role, before: Option<&Role>, account: &LiveAccount) -> Option<(String, String)> {
+    let is_missing = |arn: &&PolicyArn| account.foreign_policies.get(*arn) == Some(&Observed::Absent);
+    let attached = role.attach.iter().filter_map(|item| match item {
+        Attachment::Arn(arn) => Some((arn, "which it attaches")),
+        Attachment::Declared(_) => None,
+    });
+    let attached = attached.filter(|(arn, _)| !before.is_some_and(|before| before.attached.contains(*arn)));
+    let boundary = match &role.permissions_boundary {
+        Boundary::Policy(arn) => Some((arn, "its permissions boundary")),
+        Boundary::Undeclared | Boundary::None => None,
+    };
+    let boundary = boundary.filter(|(arn, _)| before.and_then(|role| role.permissions_boundary.as_ref()) != Some(*arn));
+    let (arn, what) = attached.chain(boundary).find(|(arn, _)| is_missing(arn))?;
+    let origin = role.policy_origins.get(arn).unwrap_or(&role.origin);
+    Some((
+        format!("policy `{arn}`, {what} at {origin}, does not exist"),
+        "correct the ARN, or make the policy first; one of yours can be declared under `[policies]`".to_owned(),
+    ))
 }
 
 /// What AWS would refuse of a role, and what to do.

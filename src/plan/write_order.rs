@@ -119,11 +119,14 @@ fn open(
         let edges = circle.iter().flat_map(|first| graph.after(*first).iter().map(|edge| (*first, *edge)));
         edges.filter(|(_, (second, _))| circle.contains(second))
     };
-    let courtesy: Vec<(usize, usize)> =
-        within().filter(|(_, (_, why))| *why == Why::Courtesy).map(|(first, (second, _))| (first, second)).collect();
-    if !courtesy.is_empty() {
-        parted.extend(courtesy.iter().map(|(first, _)| calls.nodes[*first].object));
-        dropped.extend(courtesy);
+    let courtesy = within().filter(|(_, (_, why))| *why == Why::Courtesy).map(|(first, (second, _))| (first, second));
+    if let Some(edge) = courtesy.max_by_key(|(first, second)| (calls.rank(*second), calls.rank(*first))) {
+        let objects = [edge.0, edge.1].map(|node| calls.nodes[node].object);
+        let is_account = |object: usize| matches!(calls.objects[object].address, Address::ServiceAccount { .. });
+        if objects.iter().any(|object| is_account(*object)) {
+            parted.extend(objects.into_iter().filter(|object| !is_account(*object)));
+        }
+        dropped.insert(edge);
         return Ok(());
     }
     let viewers: BTreeSet<usize> = within()

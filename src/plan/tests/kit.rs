@@ -172,6 +172,7 @@ pub(crate) fn role(name: &str) -> Role {
         permissions_boundary: Boundary::Undeclared,
         tags: Pairs::new(),
         attach: BTreeSet::new(),
+        policy_origins: BTreeMap::new(),
         ignore_attached: Vec::new(),
         inline: InlinePolicies::new(),
         extra_trust: Vec::new(),

@@ -4,6 +4,7 @@ use super::effects::{Documents, Effects, Exchange, Factor};
 use crate::ids::{Key, PolicyArn, PolicyName, ProviderArn, RoleArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
+use crate::model::desired::Attachment;
 use crate::model::live::{LiveAccount, LivePolicy, Observed};
 use crate::model::marks::TRANSITION;
 use crate::model::resource::Role;
@@ -136,6 +137,12 @@ impl Calls {
             let all = ours.chain(others).map(|(arn, document)| (arn.clone(), document.clone()));
             self.documents.live.extend(all);
         }
+        // what another share makes
+        for ((account, key), policy) in &site.desired.policies {
+            if let Some(arn) = site.attachment_arn(account, &Attachment::Declared(key.clone())) {
+                self.documents.live.entry(arn).or_insert_with(|| policy.document.clone());
+            }
+        }
     }
 
     fn add_role(&mut self, site: &Site<'_>, object: usize, step: &Step) {
@@ -234,9 +241,8 @@ impl Calls {
             let seen = match (&part.call, viewer) {
                 (Call::Iam(_, call), Some(viewer)) => vec![(viewer, self.documents.effects(call))],
                 (Call::Iam(_, IamCall::CreatePolicyVersion { arn, .. }), None) => self.see_document(arn),
-                (Call::Iam(_, IamCall::CreateProvider { arn, .. } | IamCall::AddAudience { arn, .. }), None) => {
-                    self.see_provider(arn)
-                }
+                (Call::Iam(_, IamCall::CreateProvider { arn, .. }), None) => self.see_provider(arn, None),
+                (Call::Iam(_, IamCall::AddAudience { arn, audience }), None) => self.see_provider(arn, Some(audience)),
                 _ => Vec::new(),
             };
             let seen = seen.into_iter().filter(|(_, effects)| !effects.is_none()).collect();
@@ -260,8 +266,11 @@ impl Calls {
     }
 
     /// Roles that trust a provider that is not there, or not with this audience, until this call: it lets somebody in.
-    fn see_provider(&self, arn: &ProviderArn) -> Vec<(usize, Effects)> {
-        let trusts = |role: &Role| role.trust.federated_providers().contains(arn.as_str());
+    fn see_provider(&self, arn: &ProviderArn, audience: Option<&str>) -> Vec<(usize, Effects)> {
+        let trusts = |role: &Role| {
+            role.trust.federated_providers().contains(arn.as_str())
+                && audience.is_none_or(|audience| role.trust.text().contains(audience))
+        };
         let seen = self.viewers.iter().enumerate();
         seen.filter(|(_, viewer)| viewer.before.as_ref().is_some_and(trusts))
             .map(|(position, _)| (position, Effects::of(Factor::Provider, false, true)))

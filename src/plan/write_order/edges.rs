@@ -1,10 +1,10 @@
 //! Which calls must come before which: by the two rules, and because objects need each other.
 
-use super::calls::{Calls, Half, Viewer};
+use super::calls::{Calls, Half};
 use super::graph::{Graph, Why};
 use crate::ids::{Key, PolicyArn, ProviderArn};
 use crate::model::address::Address;
-use crate::model::call::{Call, IamCall};
+use crate::model::call::{Call, Field, IamCall};
 use crate::model::marks::{ROLE_ARN, is_mark};
 use crate::plan::change::{Action, ResourceChange};
 use crate::plan::draft::Draft;
@@ -94,12 +94,22 @@ fn by_the_rules(calls: &Calls, graph: &mut Graph) {
         }
         for (first, takes) in nodes {
             for (second, gives) in nodes {
-                if first != second && takes.come_before(*gives) {
+                if takes.come_before(*gives) && !are_tags_of_one_role(calls, *first, *second) {
                     graph.edge(*first, *second, Why::TakeBeforeGive(viewer));
                 }
             }
         }
     }
+}
+
+/// Tags that are set and tags that are taken away are two calls of one change. What holds between them `docs/write-order.md`
+/// says.
+fn are_tags_of_one_role(calls: &Calls, first: usize, second: usize) -> bool {
+    let tags = |node: usize| match &calls.nodes[node].call {
+        Some(Call::Iam(_, call)) => call.field() == Field::Tags,
+        _ => false,
+    };
+    calls.nodes[first].object == calls.nodes[second].object && tags(first) && tags(second)
 }
 
 /// What a call on a role refers to must be there, and must not go before the call lets go of it.
@@ -124,6 +134,9 @@ fn references(calls: &Calls, makers: &Makers<'_>, position: usize, graph: &mut G
         IamCall::DeleteRole { .. } => {
             leaves.extend(before().and_then(|role| role.permissions_boundary.as_ref()));
             old_trust = before().map(|role| &role.trust);
+            for arn in before().into_iter().flat_map(|role| &role.attached) {
+                makers.deleted.get(arn).into_iter().for_each(|deleted| graph.edge(position, *deleted, Why::Existence));
+            }
         }
         IamCall::UpdateTrust { from, to, .. } => (old_trust, new_trust) = (Some(from), Some(to)),
         _ => return,
@@ -170,6 +183,9 @@ fn within_object(calls: &Calls, nodes: &[usize], graph: &mut Graph) {
         return;
     }
     let adopts = calls.objects[calls.nodes[*first].object].action == Action::Adopt;
+    let tags: Vec<usize> =
+        nodes.iter().copied().filter(|node| iam(node).is_some_and(|call| call.field() == Field::Tags)).collect();
+    tags.windows(2).for_each(|pair| graph.edge(pair[0], pair[1], Why::Existence));
     for node in nodes {
         let before_all = match iam(node) {
             Some(IamCall::CreateRole { .. }) => true,
@@ -211,6 +227,14 @@ fn between_objects(calls: &Calls, by_object: &[Vec<usize>], graph: &mut Graph) {
                     let makes = matches!(iam(*earlier), Some(IamCall::CreateRole { .. }));
                     let deletes = matches!(iam(*later), Some(IamCall::DeleteRole { .. }));
                     let begins = matches!(iam(*later), Some(IamCall::CreateRole { .. }));
+                    let is_made_first = matches!(
+                        iam(*earlier),
+                        Some(
+                            IamCall::CreatePolicy { .. }
+                                | IamCall::CreateProvider { .. }
+                                | IamCall::AddAudience { .. }
+                        )
+                    );
                     let trusts = matches!(iam(*later), Some(IamCall::CreateRole { .. } | IamCall::UpdateTrust { .. }));
                     let why = match &object.address {
                         Address::ServiceAccount { .. } if makes => Why::Existence,
@@ -220,8 +244,10 @@ fn between_objects(calls: &Calls, by_object: &[Vec<usize>], graph: &mut Graph) {
                         _ if needed_is_account => Why::Courtesy,
                         // IAM refuses a trust policy that names a role that is not there
                         _ if makes && trusts => Why::Courtesy,
+                        // a token is taken once its audience is
+                        _ if takes_audience(iam(*earlier), iam(*later)) => Why::Courtesy,
                         // nothing is begun that cannot be ended
-                        _ if begins && !makes => Why::Existence,
+                        _ if begins && is_made_first => Why::Existence,
                         _ => continue,
                     };
                     graph.edge(*earlier, *later, why);
@@ -254,6 +280,17 @@ fn loses(calls: &Calls, node: usize) -> bool {
     }
 }
 
+/// Whether trust comes to take tokens of an audience that the provider is about to let in.
+fn takes_audience(earlier: Option<&IamCall>, later: Option<&IamCall>) -> bool {
+    let (Some(IamCall::AddAudience { arn, audience }), Some(IamCall::UpdateTrust { from, to, .. })) = (earlier, later)
+    else {
+        return false;
+    };
+    let old = narrow::grants(from);
+    let new = narrow::grants(to);
+    new.difference(&old).any(|grant| grant.provider == *arn && grant.audience == *audience)
+}
+
 /// Allows arrive before allows leave, for each role that sees both, where nothing speaks against it. Returns the pairs
 /// (of a viewer, what arrives, what leaves) where something does.
 pub(super) fn arrive_before_leaving(calls: &Calls, graph: &mut Graph) -> Vec<(usize, usize, usize)> {
@@ -275,9 +312,4 @@ pub(super) fn arrive_before_leaving(calls: &Calls, graph: &mut Graph) -> Vec<(us
         }
     }
     missed
-}
-
-/// Whether the viewer's role is there before and after.
-pub(super) fn stays(viewer: &Viewer) -> bool {
-    viewer.before.is_some() && viewer.after.is_some()
 }

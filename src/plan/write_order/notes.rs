@@ -2,7 +2,6 @@
 
 use super::Order;
 use super::calls::{Calls, Viewer};
-use super::edges::stays;
 use super::effects::Factor;
 use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
@@ -23,7 +22,7 @@ pub(super) fn add(site: &Site<'_>, draft: &mut Draft, calls: &Calls, order: &Ord
 /// Who loses for a moment what they have before and after.
 fn dips(draft: &mut Draft, calls: &Calls, order: &Order) {
     for viewer in calls.viewers.iter().filter(|viewer| viewer.denied.is_some_and(|(on, _)| on.is_some())) {
-        let Some(object) = viewer.object.filter(|_| stays(viewer)) else { continue };
+        let Some(object) = viewer.object.filter(|_| somebody_stays(viewer)) else { continue };
         let text = "for a moment nobody can do anything with it: no order of its calls keeps everybody to what they hold \
                     before or after, so the inline policy `irsa-transition` denies everything until the last of them";
         note(draft, calls, object, text);
