@@ -10,8 +10,8 @@ use crate::model::marks::{OWNER, PREVENT_DESTROY, ROLE_ARN};
 use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role};
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::{Plan, Step};
-use std::collections::BTreeSet;
 use crate::world::{CallError, ReadAws, ReadKubernetes, RoleHead};
+use std::collections::BTreeSet;
 
 impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
     /// Before the first call of a step: a role that goes loses its permissions first, so all that speaks against its
@@ -37,11 +37,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
     }
 
     /// The ServiceAccounts that were to let go of the role, and have not: someone else holds the annotation too.
-    async fn still_pointing(
-        &self,
-        role: &Role,
-        accounts: &BTreeSet<&Address>,
-    ) -> Result<Vec<Verdict>, CallError> {
+    async fn still_pointing(&self, role: &Role, accounts: &BTreeSet<&Address>) -> Result<Vec<Verdict>, CallError> {
         let mut verdicts = Vec::new();
         for need in accounts {
             let Address::ServiceAccount { cluster, namespace, name } = *need else { continue };

@@ -34,9 +34,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             | IamCall::PutBoundary { name, .. }
             | IamCall::DeleteBoundary { name, .. } => {
                 let head = self.aws.role_head(account, name).await?;
-                Ok(head.map_or_else(gone, |head| {
-                    role_owner(step, &head.tags).unless_stale(fields(step, &head, call))
-                }))
+                Ok(head.map_or_else(gone, |head| role_owner(step, &head.tags).unless_stale(fields(step, &head, call))))
             }
             IamCall::PutInline { name, .. } | IamCall::DeleteInline { name, .. } => {
                 self.while_ours(step, account, name, self.inline(step, account, call)).await

@@ -175,11 +175,8 @@ impl<'p> Lanes<'p> {
 
     /// Ends the steps of which no further call will be begun: all once the run is stopped, else those whose next call must
     /// come after one that was not made.
-    fn end_what_will_not_run<RA, WA, RK, WK>(
-        &mut self,
-        runner: &Runner<'_, RA, WA, RK, WK>,
-        progress: &[Progress<'_>],
-    ) where
+    fn end_what_will_not_run<RA, WA, RK, WK>(&mut self, runner: &Runner<'_, RA, WA, RK, WK>, progress: &[Progress<'_>])
+    where
         RA: ReadAws,
         WA: WriteAws,
         RK: ReadKubernetes,

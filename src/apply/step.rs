@@ -163,12 +163,7 @@ fn failure(step: &Step, done: usize, why: String) -> Failure {
 
 impl<'s> Progress<'s> {
     pub(super) fn new(step: &'s Step) -> Self {
-        Self {
-            step,
-            done: AtomicUsize::new(0),
-            sent: Mutex::new(BTreeSet::new()),
-            fresh: AtomicBool::new(false),
-        }
+        Self { step, done: AtomicUsize::new(0), sent: Mutex::new(BTreeSet::new()), fresh: AtomicBool::new(false) }
     }
 
     /// How many calls are done.

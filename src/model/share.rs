@@ -4,7 +4,7 @@
 //! Decides nothing about what is done to an object, only by whom.
 
 use super::address::Address;
-use super::desired::{Attachment, ClusterState, Desired, Role};
+use super::desired::{Attachment, Boundary, ClusterState, Desired, Policy, Role};
 use crate::ids::Key;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,7 +158,7 @@ impl Scope {
     }
 
     /// The configuration with only those roles and policies that are read in full: this share's, and the policies of
-    /// others that its roles attach.
+    /// others that its roles attach or have as boundary.
     pub fn narrowed(&self, desired: &Desired) -> Desired {
         let roles: BTreeMap<Key, Role> = desired
             .roles
@@ -174,11 +174,17 @@ impl Scope {
                 Attachment::Arn(_) => None,
             })
             .collect();
+        let bounds = |(account, _): &(Key, Key), policy: &Policy| {
+            roles.values().filter(|role| role.account == *account).any(|role| match &role.permissions_boundary {
+                Boundary::Policy(arn) => arn.name().eq_ignore_ascii_case(policy.name.as_str()),
+                Boundary::Undeclared | Boundary::None => false,
+            })
+        };
         let wanted = |at: &(Key, Key)| self.policies.get(at) == Some(&self.share) || attached.contains(&(&at.0, &at.1));
         let policies = desired
             .policies
             .iter()
-            .filter(|(at, _)| wanted(at))
+            .filter(|(at, policy)| wanted(at) || bounds(at, policy))
             .map(|(at, policy)| (at.clone(), policy.clone()))
             .collect();
         Desired {

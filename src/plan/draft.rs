@@ -69,7 +69,12 @@ impl Draft {
     }
 
     /// Records what would be done to an object that is refused.
-    pub(crate) fn would_do(&mut self, address: &Address, change: ResourceChange, calls: impl IntoIterator<Item = Call>) {
+    pub(crate) fn would_do(
+        &mut self,
+        address: &Address,
+        change: ResourceChange,
+        calls: impl IntoIterator<Item = Call>,
+    ) {
         self.held_back.insert(address.clone(), step(address, change, calls, [], Vec::new()));
     }
 

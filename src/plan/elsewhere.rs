@@ -10,7 +10,7 @@ use super::site::{Issuer, Site};
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
-use crate::model::desired::{Binding, Role};
+use crate::model::desired::{Attachment, Binding, Boundary, Role};
 use crate::model::live::{LivePolicy, Observed};
 use crate::model::note::Note;
 use crate::model::pattern::Pattern;
@@ -45,6 +45,7 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
             }),
         );
         needed.extend(policies(role));
+        bounded_by(site, role).iter().for_each(|address| will_change(site, draft, address));
     }
     for address in needed.into_iter().filter(|address| !site.has(address)) {
         let hold = match &address {
@@ -55,14 +56,33 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
         if let Some(hold) = hold {
             draft.hold(&address, hold);
         }
-        if let Address::Policy { account, key } = &address {
-            will_change(site, draft, account, key, &address);
-        }
+        will_change(site, draft, &address);
     }
 }
 
+/// The declared policies that are a role's boundary, or are to be.
+fn bounded_by(site: &Site<'_>, role: &Role) -> Vec<Address> {
+    let live = site.account(&role.account).and_then(|account| account.roles.get(&role.name.folded())?.present());
+    let declared = match &role.permissions_boundary {
+        Boundary::Policy(arn) => Some(arn),
+        Boundary::Undeclared | Boundary::None => None,
+    };
+    let bounds: Vec<_> =
+        live.and_then(|live| live.role.permissions_boundary.as_ref()).into_iter().chain(declared).collect();
+    let of_account = site.desired.policies.keys().filter(|(account, _)| *account == role.account);
+    let bounding = of_account.filter(move |(account, key)| {
+        let arn = site.attachment_arn(account, &Attachment::Declared(key.clone()));
+        arn.is_some_and(|arn| bounds.contains(&&arn))
+    });
+    bounding.map(|(account, key)| Address::Policy { account: account.clone(), key: key.clone() }).collect()
+}
+
 /// Records what another share is about to do to a policy: who comes must not have what it gives only before.
-fn will_change(site: &Site<'_>, draft: &mut Draft, account: &Key, key: &Key, address: &Address) {
+fn will_change(site: &Site<'_>, draft: &mut Draft, address: &Address) {
+    let Address::Policy { account, key } = address else { return };
+    if site.has(address) {
+        return;
+    }
     let Some(declared) = site.desired.policies.get(&(account.clone(), key.clone())) else { return };
     let Some((arn, Observed::Present(live))) = site.policy_by_name(account, &declared.name.folded()) else { return };
     let (from, to) = (live.policy.document.clone(), declared.document.clone());
@@ -70,6 +90,7 @@ fn will_change(site: &Site<'_>, draft: &mut Draft, account: &Key, key: &Key, add
     if let Some(change) = Change::from_to(&live.policy, &after) {
         let call = IamCall::CreatePolicyVersion { arn: arn.clone(), from, to };
         draft.would_do(address, ResourceChange::Policy(change), [Call::Iam(account.clone(), call)]);
+        draft.held.entry(address.clone()).or_insert_with(|| Hold::Waits(maker(site, address)));
     }
 }
 

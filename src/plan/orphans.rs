@@ -130,13 +130,7 @@ fn role(site: &Site<'_>, draft: &mut Draft, (key, account): (&Key, &LiveAccount)
         after.tags = unmarked(&before.tags);
         let calls = parts::update_role(before, &after);
         let change = Change::Update { before: before.clone(), after };
-        return draft.step(
-            &address,
-            ResourceChange::Role(Box::new(change)),
-            iam(key, calls),
-            [],
-            vec![FORGET.into()],
-        );
+        return draft.step(&address, ResourceChange::Role(Box::new(change)), iam(key, calls), [], vec![FORGET.into()]);
     }
     let against = objection(site, &before.tags)
         .or_else(|| recent(site, live))
@@ -303,11 +297,8 @@ fn policy(site: &Site<'_>, draft: &mut Draft, key: &Key, address: &Address, arn:
         .map(|step| step.address.clone())
         .collect();
     if live.uses() > detaching.len() {
-        let why = format!(
-            "it is not deleted: it is attached {} times, this plan detaches {}",
-            live.uses(),
-            detaching.len()
-        );
+        let why =
+            format!("it is not deleted: it is attached {} times, this plan detaches {}", live.uses(), detaching.len());
         return draft.refuse(address, why, "see `aws iam list-entities-for-policy`, and detach it there");
     }
     let versions = live.other_versions.iter();

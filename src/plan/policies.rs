@@ -120,7 +120,13 @@ fn existing(
     draft.step(address, ResourceChange::Policy(change), iam(key, calls), [], reasons);
 }
 
-fn would_do(draft: &mut Draft, address: &Address, key: &Key, change: Option<Change<ManagedPolicy>>, calls: Vec<IamCall>) {
+fn would_do(
+    draft: &mut Draft,
+    address: &Address,
+    key: &Key,
+    change: Option<Change<ManagedPolicy>>,
+    calls: Vec<IamCall>,
+) {
     if let Some(change) = change {
         draft.would_do(address, ResourceChange::Policy(change), iam(key, calls));
     }

@@ -84,7 +84,11 @@ fn missing(
     audiences: BTreeSet<String>,
     issuer: &IssuerUrl,
 ) {
-    let after = Provider { url: issuer.clone(), audiences, tags: tags::wanted(site, address, &Pairs::new(), false, &Pairs::new()) };
+    let after = Provider {
+        url: issuer.clone(),
+        audiences,
+        tags: tags::wanted(site, address, &Pairs::new(), false, &Pairs::new()),
+    };
     let call = IamCall::CreateProvider { arn: arn.clone(), provider: after.clone() };
     let reasons = vec!["roles of this account trust the cluster".to_owned()];
     draft.step(address, ResourceChange::Provider(Change::Create { after }), iam(key, [call]), [], reasons);

@@ -7,7 +7,13 @@ use crate::model::resource::Pairs;
 
 /// The tags of the object at `address`. IAM ignores the case of tag keys and keeps that of the first one, so a live key
 /// keeps its spelling (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>).
-pub(super) fn wanted(site: &Site<'_>, address: &Address, declared: &Pairs, prevent_destroy: bool, live: &Pairs) -> Pairs {
+pub(super) fn wanted(
+    site: &Site<'_>,
+    address: &Address,
+    declared: &Pairs,
+    prevent_destroy: bool,
+    live: &Pairs,
+) -> Pairs {
     let mut marks = Pairs::from_iter([
         (OWNER.to_owned(), site.desired.owner.to_string()),
         (ADDRESS.to_owned(), address_mark(address)),

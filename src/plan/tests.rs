@@ -11,3 +11,4 @@ mod rules;
 mod saved;
 mod shares;
 pub(crate) mod simulate;
+mod write_order;

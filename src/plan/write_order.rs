@@ -15,6 +15,7 @@ mod edges;
 mod effects;
 mod graph;
 mod held;
+pub(crate) mod mutant;
 mod notes;
 mod quota;
 mod split;
@@ -26,6 +27,7 @@ use crate::model::address::Address;
 use crate::model::call::Call;
 use calls::Calls;
 use graph::{Graph, Why};
+use mutant::Mutant;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The steps of the draft, in an order in which they may be made, each call with those that must come before it.
@@ -85,7 +87,7 @@ fn ordered(site: &Site<'_>, draft: &Draft, calls: &mut Calls) -> Result<Order, I
             }
             continue;
         }
-        let missed = edges::arrive_before_leaving(calls, &mut graph);
+        let missed = edges::nothing_missed(calls, &mut graph);
         let mut sorted = graph.sorted(|node| calls.rank(node));
         sorted.retain(|node| !calls.is_held(*node));
         let over = over_quota(site, calls, &sorted);
@@ -112,6 +114,10 @@ fn open(
     dropped: &mut BTreeSet<(usize, usize)>,
     parted: &mut BTreeSet<usize>,
 ) -> Result<(), Impossible> {
+    if mutant::is(Mutant::NoSplit) {
+        dropped.extend(circle.iter().flat_map(|first| circle.iter().map(|second| (*first, *second))));
+        return Ok(());
+    }
     if split::split(site, calls, circle) {
         return Ok(());
     }

@@ -5,8 +5,8 @@
 //! doubt, so an answer may name an effect that is none, and never misses one.
 
 use super::canonical::{CanonicalStatement, Choice, Effect};
-use super::document::{PolicyDocument, Statement};
 use super::cover::{Syntax, arn_covers, covers, disjoint};
+use super::document::{PolicyDocument, Statement};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -103,6 +103,16 @@ pub fn meet(before: Option<&PolicyDocument>, after: Option<&PolicyDocument>) -> 
     let document = PolicyDocument::live(&json!({ "Version": version, "Statement": statements }).to_string());
     let (first, second) = (between(before, Some(&document)), between(Some(&document), after));
     (document.is_parsed() && !first.gives() && !second.takes()).then_some(document)
+}
+
+/// Whether both may allow one request, in whatever words. In doubt they do.
+pub fn may_overlap(one: &PolicyDocument, other: &PolicyDocument) -> bool {
+    if !one.is_parsed() || !other.is_parsed() {
+        return true;
+    }
+    let (ones, others) = (atoms(Some(one)), atoms(Some(other)));
+    let allows = |atoms: &&Atoms<'_>| atoms.canonical.effect == Effect::Allow;
+    ones.iter().filter(allows).any(|one| others.iter().filter(allows).any(|other| one.may_meet(other)))
 }
 
 /// A statement that changes nothing, for a policy may not be empty: a deny of this action has no effect
@@ -207,6 +217,19 @@ impl<'a> Atoms<'a> {
 
     fn is_covered(&self, others: &[Self]) -> bool {
         self.covered(others).iter().flatten().all(|covered| *covered)
+    }
+
+    fn may_meet(&self, other: &Self) -> bool {
+        let meet = |one: &[Item<'_>], other: &[Item<'_>], syntax| {
+            one.iter().any(|one| {
+                other.iter().any(|other| match (one, other) {
+                    (Item::One(one), Item::One(other)) => !disjoint(one, other, syntax),
+                    (Item::AllBut(_), _) | (_, Item::AllBut(_)) => true,
+                })
+            })
+        };
+        meet(&items(&self.canonical.actions), &items(&other.canonical.actions), Syntax::Literal)
+            && meet(&self.resources(), &other.resources(), Syntax::Variables)
     }
 
     /// The statement without its name, which must be unique in a document.

@@ -244,8 +244,10 @@ mod tests {
 
     #[test]
     fn denies_of_one_name_stand_side_by_side() {
-        let deny = |vpc: &str| json!({"Sid": "Vpc", "Effect": "Deny", "Principal": "*", "Action": "sts:*",
-            "Condition": {"StringEquals": {"aws:SourceVpc": vpc}}});
+        let deny = |vpc: &str| {
+            json!({"Sid": "Vpc", "Effect": "Deny", "Principal": "*", "Action": "sts:*",
+            "Condition": {"StringEquals": {"aws:SourceVpc": vpc}}})
+        };
         let both = meet(&document(&["a:a"], &[deny("vpc-1")]), &document(&["a:a"], &[deny("vpc-2")])).unwrap();
         assert_eq!(both.statements().len(), 3);
         assert!(both.statements().iter().all(|statement| statement.sid().is_none()), "{}", both.text());

@@ -125,7 +125,13 @@ impl Kit {
             document,
             tags: Pairs::from_iter([(OWNER.to_owned(), "team".to_owned())]),
         };
-        let live = LivePolicy { policy, default_version: "v1".into(), other_versions: Vec::new(), attachments: 0, boundaries: 0 };
+        let live = LivePolicy {
+            policy,
+            default_version: "v1".into(),
+            other_versions: Vec::new(),
+            attachments: 0,
+            boundaries: 0,
+        };
         let arn = PolicyArn::parse(format!("arn:aws:iam::{ACCOUNT}:policy/{name}")).unwrap();
         self.account().policies.insert(arn, Observed::Present(live));
     }

@@ -320,7 +320,11 @@ fn a_role_that_is_held_back_is_not_touched_by_the_step_of_its_policy() {
         role.bindings = vec![binding("west", "worker")];
         role.attach = [super::kit::declared("bucket")].into();
     });
-    assert_eq!(step(&kit.plan(), "policy/default/bucket").parts.len(), 2, "nobody keeps the role: it takes, then gives");
+    assert_eq!(
+        step(&kit.plan(), "policy/default/bucket").parts.len(),
+        2,
+        "nobody keeps the role: it takes, then gives"
+    );
     let arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/west";
     kit.account().providers.insert(arn.parse().unwrap(), Observed::Unknown("timeout".into()));
     let plan = kit.plan();

@@ -38,7 +38,7 @@ pub(super) fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
 }
 
 /// The plans of all shares, made at one moment, as one.
-fn at_once(kit: &Kit, count: u32) -> Plan {
+pub(super) fn at_once(kit: &Kit, count: u32) -> Plan {
     let mut all = Plan::new(kit.desired.owner.clone(), String::new(), kit.options.clone());
     let mut addresses = BTreeSet::new();
     for index in 0..count {

@@ -41,9 +41,10 @@ pub(crate) fn run_until(
         let ready: Vec<usize> = (0..plan.steps.len())
             .filter(|index| !failed.contains(index))
             .filter(|index| {
-                plan.steps[*index].parts.get(next[*index]).is_some_and(|part| {
-                    part.after.iter().all(|id| next[positions[&id.address.to_string()]] > id.part)
-                })
+                plan.steps[*index]
+                    .parts
+                    .get(next[*index])
+                    .is_some_and(|part| part.after.iter().all(|id| next[positions[&id.address.to_string()]] > id.part))
             })
             .collect();
         let Some(&index) = ready.get(choose(ready.len().max(1)) % ready.len().max(1)) else { break };

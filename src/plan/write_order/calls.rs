@@ -1,6 +1,7 @@
 //! Every call of a plan, and of what is held back, with the roles that see it.
 
 use super::effects::{Documents, Effects, Exchange, Factor};
+use super::mutant::{self, Mutant};
 use crate::ids::{Key, PolicyArn, PolicyName, ProviderArn, RoleArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
@@ -187,7 +188,7 @@ impl Calls {
 
     /// Roles whose trust should change, but into what cannot be told: somebody may be about to lose them.
     fn add_unknown_trust(&mut self, site: &Site<'_>, draft: &Draft) {
-        for address in &draft.trust_unknown {
+        for address in draft.trust_unknown.iter().filter(|_| !mutant::is(Mutant::UnknownTrustStays)) {
             let Address::Role { key } = address else { continue };
             let Some(role) = site.desired.roles.get(key) else { continue };
             let folded = role.name.folded();
@@ -255,10 +256,12 @@ impl Calls {
     fn see_document(&self, arn: &PolicyArn) -> Vec<(usize, Effects)> {
         let Some(change) = self.documents.changes.get(arn) else { return Vec::new() };
         let effects = |viewer: &Viewer| {
-            let both = |has: &dyn Fn(&Role) -> bool| [&viewer.before, &viewer.after].into_iter().all(|it| it.as_ref().is_some_and(has));
+            let both = |has: &dyn Fn(&Role) -> bool| {
+                [&viewer.before, &viewer.after].into_iter().all(|it| it.as_ref().is_some_and(has))
+            };
             let attached = viewer.elsewhere.attached.contains(arn) || both(&|role| role.attached.contains(arn));
-            let bounds = viewer.elsewhere.bounds.contains(arn)
-                || both(&|role| role.permissions_boundary.as_ref() == Some(arn));
+            let bounds =
+                viewer.elsewhere.bounds.contains(arn) || both(&|role| role.permissions_boundary.as_ref() == Some(arn));
             let of = |on: bool, effects: Effects| if on { effects } else { Effects::default() };
             of(attached, Effects::of_policy(change.effects)).or(of(bounds, Effects::of_boundary(change.effects)))
         };
@@ -328,7 +331,9 @@ impl Calls {
 
     /// Puts a deny for everything in front of a role of the plan, from before the first of its calls until after the last.
     pub(super) fn deny(&mut self, viewer: usize) -> bool {
-        let Viewer { object: Some(object), before, after, denied: None, .. } = &self.viewers[viewer] else { return false };
+        let Viewer { object: Some(object), before, after, denied: None, .. } = &self.viewers[viewer] else {
+            return false;
+        };
         let (object, account) = (*object, self.account_of(*object));
         let (Some(role), Some(account)) = (after.as_ref().or(before.as_ref()), account) else { return false };
         let (name, Ok(policy)) = (role.name.clone(), PolicyName::parse(TRANSITION)) else { return false };

@@ -1,13 +1,16 @@
 //! Which calls must come before which: by the two rules, and because objects need each other.
 
 use super::calls::{Calls, Half};
+use super::effects::Factor;
 use super::graph::{Graph, Why};
+use super::mutant::{self, Mutant};
 use crate::ids::{Key, PolicyArn, ProviderArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, Field, IamCall};
 use crate::model::marks::{ROLE_ARN, is_mark};
 use crate::plan::change::{Action, ResourceChange};
 use crate::plan::draft::Draft;
+use crate::policy::effects::DocumentEffects;
 use crate::policy::{PolicyDocument, narrow};
 use std::collections::{BTreeSet, HashMap};
 
@@ -74,7 +77,9 @@ pub(super) fn graph(
     }
     between_objects(calls, &by_object, &mut graph);
     moves(calls, draft, &by_object, &mut graph);
-    graph.retain(|first, second, why| why != Why::Courtesy || !dropped.contains(&(first, second)));
+    graph.retain(|first, second, why| {
+        (why != Why::Courtesy && !mutant::is(Mutant::NoSplit)) || !dropped.contains(&(first, second))
+    });
     for object in freeing {
         super::quota::room_first(calls, &by_object[*object], &mut graph);
     }
@@ -112,50 +117,55 @@ fn are_tags_of_one_role(calls: &Calls, first: usize, second: usize) -> bool {
     calls.nodes[first].object == calls.nodes[second].object && tags(first) && tags(second)
 }
 
+/// The policies that a call on a role takes, and those that it leaves.
+fn taken_and_left(calls: &Calls, position: usize) -> (Vec<&PolicyArn>, Vec<&PolicyArn>) {
+    let node = &calls.nodes[position];
+    let Some(Call::Iam(_, call)) = &node.call else { return Default::default() };
+    match call {
+        IamCall::Attach { arn, .. } => (vec![arn], Vec::new()),
+        IamCall::Detach { arn, .. } => (Vec::new(), vec![arn]),
+        IamCall::PutBoundary { from, to, .. } => (vec![to], from.iter().collect()),
+        IamCall::DeleteBoundary { from, .. } => (Vec::new(), vec![from]),
+        IamCall::CreateRole { role } => (role.permissions_boundary.iter().collect(), Vec::new()),
+        IamCall::DeleteRole { .. } => {
+            let before = calls.viewer_of(node.object).and_then(|viewer| calls.viewers[viewer].before.as_ref());
+            (Vec::new(), before.iter().filter_map(|role| role.permissions_boundary.as_ref()).collect())
+        }
+        _ => Default::default(),
+    }
+}
+
 /// What a call on a role refers to must be there, and must not go before the call lets go of it.
 fn references(calls: &Calls, makers: &Makers<'_>, position: usize, graph: &mut Graph) {
     let node = &calls.nodes[position];
     let Some(Call::Iam(account, call)) = &node.call else { return };
     let before = || calls.viewer_of(node.object).and_then(|viewer| calls.viewers[viewer].before.as_ref());
-    let (mut comes, mut leaves): (Vec<&PolicyArn>, Vec<&PolicyArn>) = (Vec::new(), Vec::new());
     let (mut old_trust, mut new_trust): (Option<&PolicyDocument>, Option<&PolicyDocument>) = (None, None);
     match call {
-        IamCall::Attach { arn, .. } => comes.push(arn),
-        IamCall::Detach { arn, .. } => leaves.push(arn),
-        IamCall::PutBoundary { from, to, .. } => {
-            comes.push(to);
-            leaves.extend(from);
-        }
-        IamCall::DeleteBoundary { from, .. } => leaves.push(from),
-        IamCall::CreateRole { role } => {
-            comes.extend(&role.permissions_boundary);
-            new_trust = Some(&role.trust);
-        }
+        IamCall::CreateRole { role } => new_trust = Some(&role.trust),
         IamCall::DeleteRole { .. } => {
-            leaves.extend(before().and_then(|role| role.permissions_boundary.as_ref()));
             old_trust = before().map(|role| &role.trust);
             for arn in before().into_iter().flat_map(|role| &role.attached) {
                 makers.deleted.get(arn).into_iter().for_each(|deleted| graph.edge(position, *deleted, Why::Existence));
             }
         }
         IamCall::UpdateTrust { from, to, .. } => (old_trust, new_trust) = (Some(from), Some(to)),
-        _ => return,
+        _ => {}
     }
-    for arn in comes {
+    let (taken, left) = taken_and_left(calls, position);
+    for arn in taken {
         makers.created.get(arn).into_iter().for_each(|made| graph.edge(*made, position, Why::Existence));
-        if calls.documents.changes.get(arn).is_some_and(|change| change.effects.takes()) {
+        if changes(calls, arn, DocumentEffects::takes) {
             makers.taken.get(arn).into_iter().for_each(|taken| graph.edge(*taken, position, Why::ChangedDocument));
         }
     }
-    for arn in leaves {
+    for arn in left {
         makers.deleted.get(arn).into_iter().for_each(|deleted| graph.edge(position, *deleted, Why::Existence));
-        if calls.documents.changes.get(arn).is_some_and(|change| change.effects.gives()) {
+        if changes(calls, arn, DocumentEffects::gives) {
             makers.given.get(arn).into_iter().for_each(|given| graph.edge(position, *given, Why::ChangedDocument));
         }
     }
-    let providers = |trust: Option<&PolicyDocument>| {
-        trust.map(PolicyDocument::federated_providers).unwrap_or_default()
-    };
+    let providers = |trust: Option<&PolicyDocument>| trust.map(PolicyDocument::federated_providers).unwrap_or_default();
     let (old, new) = (providers(old_trust), providers(new_trust));
     for arn in new.difference(&old) {
         let made = makers.providers.get(&(account, arn.as_str()));
@@ -165,6 +175,12 @@ fn references(calls: &Calls, makers: &Makers<'_>, position: usize, graph: &mut G
         let deleted = makers.no_providers.get(&(account, arn.as_str()));
         deleted.into_iter().for_each(|deleted| graph.edge(position, *deleted, Why::Existence));
     }
+}
+
+/// Whether the document of a policy changes in this way.
+fn changes(calls: &Calls, arn: &PolicyArn, how: fn(DocumentEffects) -> bool) -> bool {
+    let change = calls.documents.changes.get(arn);
+    change.is_some_and(|change| how(change.effects)) && !mutant::is(Mutant::NoChangedDocument)
 }
 
 /// The calls of one object among themselves.
@@ -230,9 +246,7 @@ fn between_objects(calls: &Calls, by_object: &[Vec<usize>], graph: &mut Graph) {
                     let is_made_first = matches!(
                         iam(*earlier),
                         Some(
-                            IamCall::CreatePolicy { .. }
-                                | IamCall::CreateProvider { .. }
-                                | IamCall::AddAudience { .. }
+                            IamCall::CreatePolicy { .. } | IamCall::CreateProvider { .. } | IamCall::AddAudience { .. }
                         )
                     );
                     let trusts = matches!(iam(*later), Some(IamCall::CreateRole { .. } | IamCall::UpdateTrust { .. }));
@@ -291,24 +305,35 @@ fn takes_audience(earlier: Option<&IamCall>, later: Option<&IamCall>) -> bool {
     new.difference(&old).any(|grant| grant.provider == *arn && grant.audience == *audience)
 }
 
-/// Allows arrive before allows leave, for each role that sees both, where nothing speaks against it. Returns the pairs
-/// (of a viewer, what arrives, what leaves) where something does.
-pub(super) fn arrive_before_leaving(calls: &Calls, graph: &mut Graph) -> Vec<(usize, usize, usize)> {
-    use super::effects::Factor::Allows;
-    let mut missed = Vec::new();
+/// What nobody should miss for a moment, where nothing speaks against it: allows arrive before allows leave, and who leaves
+/// or takes a policy whose document changes has nothing of the change. Returns the pairs (of a viewer, what should come
+/// first, what second) where something does.
+pub(super) fn nothing_missed(calls: &Calls, graph: &mut Graph) -> Vec<(usize, usize, usize)> {
+    let mut wanted: Vec<(usize, usize, usize)> = Vec::new();
     for (viewer, nodes) in calls.by_viewer().iter().enumerate() {
-        if calls.viewers[viewer].denied.is_some() {
+        for (arrives, _) in nodes.iter().filter(|(_, effects)| effects.gives_in(Factor::Allows)) {
+            let leaves = nodes.iter().filter(|(node, effects)| node != arrives && effects.takes_in(Factor::Allows));
+            wanted.extend(leaves.map(|(leaves, _)| (viewer, *arrives, *leaves)));
+        }
+    }
+    let makers = Makers::of(calls);
+    for position in 0..calls.nodes.len() {
+        let Some(viewer) = calls.viewer_of(calls.nodes[position].object) else { continue };
+        let (taken, left) = taken_and_left(calls, position);
+        let given = taken.into_iter().filter(|arn| changes(calls, arn, DocumentEffects::gives));
+        wanted.extend(given.filter_map(|arn| Some((viewer, *makers.given.get(arn)?, position))));
+        let taken = left.into_iter().filter(|arn| changes(calls, arn, DocumentEffects::takes));
+        wanted.extend(taken.filter_map(|arn| Some((viewer, position, *makers.taken.get(arn)?))));
+    }
+    let mut missed = Vec::new();
+    for (viewer, first, second) in wanted {
+        if calls.viewers[viewer].denied.is_some() || calls.is_held(first) || calls.is_held(second) {
             continue;
         }
-        let nodes = || nodes.iter().filter(|(node, _)| !calls.is_held(*node));
-        for (arrives, _) in nodes().filter(|(_, effects)| effects.gives_in(Allows)) {
-            for (leaves, _) in nodes().filter(|(node, effects)| node != arrives && effects.takes_in(Allows)) {
-                if graph.reaches(*leaves, *arrives) {
-                    missed.push((viewer, *arrives, *leaves));
-                } else {
-                    graph.edge(*arrives, *leaves, Why::Courtesy);
-                }
-            }
+        if graph.reaches(second, first) {
+            missed.push((viewer, first, second));
+        } else {
+            graph.edge(first, second, Why::Courtesy);
         }
     }
     missed

@@ -4,6 +4,7 @@
 //! and whether the OIDC provider that it trusts is there. What anybody holds through the role is their product, so a
 //! permission that is in neither end can only arise where one factor has given while another has not yet taken.
 
+use super::mutant::{self, Mutant};
 use crate::ids::PolicyArn;
 use crate::model::call::IamCall;
 use crate::model::marks::is_mark;
@@ -58,6 +59,11 @@ impl Effects {
 
     /// Of a change of a document that the role has as a policy.
     pub(super) fn of_policy(document: DocumentEffects) -> Self {
+        if mutant::is(Mutant::DenyIsAllow) {
+            let (takes, gives) =
+                (document.allow_leaves || document.deny_leaves, document.allow_arrives || document.deny_arrives);
+            return Self::of(Factor::Allows, takes, gives);
+        }
         Self::of(Factor::Allows, document.allow_leaves, document.allow_arrives).or(Self::of(
             Factor::Denies,
             document.deny_arrives,
@@ -108,8 +114,19 @@ impl Effects {
     /// Whether a call with these effects must come before one with `other`: take before you give.
     pub(super) fn come_before(self, other: Self) -> bool {
         Factor::ALL.into_iter().filter(|factor| self.takes_in(*factor)).any(|factor| {
-            other.gives_beside(factor) || (WITHIN.contains(&factor) && other.gives_in(factor))
+            (other.gives_beside(factor) && !is_overlooked(factor))
+                || (WITHIN.contains(&factor) && other.gives_in(factor) && !mutant::is(Mutant::NoRuleTwo))
         })
+    }
+}
+
+/// Factors that a broken rule 1 does not look at.
+fn is_overlooked(factor: Factor) -> bool {
+    match factor {
+        Factor::Denies => mutant::is(Mutant::RuleOneWithoutDenies),
+        Factor::Boundary => mutant::is(Mutant::RuleOneWithoutBoundary),
+        Factor::Session | Factor::Tags => mutant::is(Mutant::RuleOneWithoutSettings),
+        Factor::Trust | Factor::Allows | Factor::Provider => false,
     }
 }
 

@@ -4,6 +4,7 @@ use super::Impossible;
 use super::calls::Calls;
 use super::effects::Factor;
 use super::graph::{Graph, Why};
+use super::mutant::{self, Mutant};
 use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
 use crate::model::note::Severity;
@@ -71,7 +72,7 @@ pub(super) fn follow(draft: &mut Draft, calls: &Calls, graph: &Graph) -> bool {
         let first = calls.nodes[node].object;
         for (next, why) in graph.after(node) {
             let object = calls.nodes[*next].object;
-            if *why == Why::Courtesy || calls.objects[object].held {
+            if *why == Why::Courtesy || calls.objects[object].held || mutant::is(Mutant::NothingFollows) {
                 continue;
             }
             if calls.objects[object].address == calls.objects[first].address {
@@ -115,7 +116,8 @@ fn leave_out(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, mut
         Some(Call::Iam(_, call)) => Some(call),
         _ => None,
     };
-    let operations: BTreeSet<String> = out.iter().filter_map(iam).map(|call| format!("`{}`", call.operation())).collect();
+    let operations: BTreeSet<String> =
+        out.iter().filter_map(iam).map(|call| format!("`{}`", call.operation())).collect();
     let operations: Vec<String> = operations.into_iter().collect();
     let address = calls.objects[object].address.clone();
     let text = format!(
@@ -136,11 +138,8 @@ fn leave_out(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, mut
             Change::Create { .. } | Change::Delete { .. } => {}
         }
     }
-    let kept: Vec<Call> = nodes
-        .iter()
-        .filter(|node| !out.contains(node))
-        .filter_map(|node| calls.nodes[*node].call.clone())
-        .collect();
+    let kept: Vec<Call> =
+        nodes.iter().filter(|node| !out.contains(node)).filter_map(|node| calls.nodes[*node].call.clone()).collect();
     step.fields = fields::changes(&step.change);
     step.parts = kept.into_iter().map(Part::from).collect();
     draft.steps.insert(address, step);

@@ -1,7 +1,7 @@
 //! What is worth saying of an order: who is without something for a moment, and whose sessions see what is added.
 
 use super::Order;
-use super::calls::{Calls, Viewer};
+use super::calls::{Calls, Half, Node, Viewer};
 use super::effects::Factor;
 use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
@@ -30,7 +30,11 @@ fn dips(draft: &mut Draft, calls: &Calls, order: &Order) {
     let mut missed: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
     for (viewer, arrives, leaves) in &order.missed {
         let seen = &calls.viewers[*viewer];
-        if let Some(object) = seen.object.filter(|_| somebody_stays(seen) && overlap(calls, *arrives, *leaves)) {
+        let kinds = [*arrives, *leaves].map(|node| calls.effects(node));
+        let allows = kinds[0].gives_in(Factor::Allows) && kinds[1].takes_in(Factor::Allows);
+        if let Some(object) =
+            seen.object.filter(|_| somebody_stays(seen) && (!allows || overlap(calls, *arrives, *leaves)))
+        {
             let names = [leaves, arrives].map(|node| words(calls, *node));
             missed.entry(object).or_default().insert(format!("{} before {}", names[0], names[1]));
         }
@@ -38,6 +42,14 @@ fn dips(draft: &mut Draft, calls: &Calls, order: &Order) {
     for (object, pairs) in missed {
         let pairs: Vec<String> = pairs.into_iter().collect();
         let text = format!("for a moment it is without what both ends allow: {}", short(&pairs));
+        note(draft, calls, object, &text);
+    }
+    for (object, names) in exchanged(calls) {
+        let text = format!(
+            "{} first allows only what both ends allow in the same words, then the rest: what they allow in other words is \
+             missing for a moment",
+            short(&names)
+        );
         note(draft, calls, object, &text);
     }
     for object in &order.parted {
@@ -52,6 +64,34 @@ fn dips(draft: &mut Draft, calls: &Calls, order: &Order) {
     }
 }
 
+/// Documents that are split and lose allows as well as gain some, by object.
+fn exchanged(calls: &Calls) -> BTreeMap<usize, Vec<String>> {
+    let mut all: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for (position, node) in calls.nodes.iter().enumerate().filter(|(_, node)| node.half == Half::Taking) {
+        let Some(from) = document(calls, position, false) else { continue };
+        let Some(middle) = document(calls, position, true) else { continue };
+        let last =
+            calls.nodes.iter().enumerate().find(|(_, other)| {
+                other.object == node.object && other.half == Half::Giving && same_field(node, other)
+            });
+        let end = last.and_then(|(last, _)| document(calls, last, true).filter(|end| *end != middle));
+        let Some(end) = end else { continue };
+        if effects::between(Some(&from), Some(&middle)).allow_leaves
+            && effects::between(Some(&middle), Some(&end)).allow_arrives
+        {
+            all.entry(node.object).or_default().push(words(calls, position));
+        }
+    }
+    all
+}
+
+fn same_field(one: &Node, other: &Node) -> bool {
+    match (&one.call, &other.call) {
+        (Some(Call::Iam(_, one)), Some(Call::Iam(_, other))) => one.field() == other.field(),
+        _ => false,
+    }
+}
+
 fn note(draft: &mut Draft, calls: &Calls, object: usize, text: &str) {
     let address = calls.objects[object].address.clone();
     draft.note(&address, Severity::Medium, "dips", None, text);
@@ -60,7 +100,9 @@ fn note(draft: &mut Draft, calls: &Calls, object: usize, text: &str) {
 /// Whether anybody may use the role before and after.
 fn somebody_stays(viewer: &Viewer) -> bool {
     match (&viewer.before, &viewer.after) {
-        (Some(before), Some(after)) => before.trust == after.trust || narrow::meet(&before.trust, &after.trust).is_some(),
+        (Some(before), Some(after)) => {
+            before.trust == after.trust || narrow::meet(&before.trust, &after.trust).is_some()
+        }
         _ => false,
     }
 }
@@ -69,15 +111,20 @@ fn somebody_stays(viewer: &Viewer) -> bool {
 fn overlap(calls: &Calls, arrives: usize, leaves: usize) -> bool {
     let known = |node: usize, comes: bool| document(calls, node, comes);
     let (Some(new), Some(old)) = (known(arrives, true), known(leaves, false)) else { return true };
-    effects::meet(Some(&old), Some(&new))
-        .is_none_or(|meet| meet.statements().iter().any(|statement| !statement.denies()))
+    effects::may_overlap(&old, &new)
 }
 
 /// The document that comes or goes with a call.
 fn document(calls: &Calls, node: usize, comes: bool) -> Option<PolicyDocument> {
     let Some(Call::Iam(_, call)) = &calls.nodes[node].call else { return None };
     match call {
-        IamCall::PutInline { from, to, .. } => if comes { Some(to.clone()) } else { from.clone() },
+        IamCall::PutInline { from, to, .. } => {
+            if comes {
+                Some(to.clone())
+            } else {
+                from.clone()
+            }
+        }
         IamCall::CreatePolicyVersion { from, to, .. } => Some(if comes { to } else { from }.clone()),
         IamCall::DeleteInline { from, .. } => Some(from.clone()),
         IamCall::Attach { arn, .. } | IamCall::Detach { arn, .. } => {
@@ -113,13 +160,17 @@ fn sessions(site: &Site<'_>, draft: &mut Draft, calls: &Calls, order: &Order) {
     let by_viewer = calls.by_viewer();
     let mut notes: Vec<(Address, String)> = Vec::new();
     for (viewer, nodes) in calls.viewers.iter().zip(&by_viewer) {
-        let (Some(object), Some(before), Some(after)) = (viewer.object, &viewer.before, &viewer.after) else { continue };
+        let (Some(object), Some(before), Some(after)) = (viewer.object, &viewer.before, &viewer.after) else {
+            continue;
+        };
         if !narrow::between(&before.trust, &after.trust).loses {
             continue;
         }
         let grows = |(node, effects): &&(usize, super::effects::Effects)| {
             !calls.is_held(*node)
-                && [Factor::Allows, Factor::Denies, Factor::Boundary, Factor::Tags].iter().any(|it| effects.gives_in(*it))
+                && [Factor::Allows, Factor::Denies, Factor::Boundary, Factor::Tags]
+                    .iter()
+                    .any(|it| effects.gives_in(*it))
         };
         let given: BTreeSet<String> = nodes.iter().filter(grows).map(|(node, _)| words(calls, *node)).collect();
         if given.is_empty() || !order.sorted.iter().any(|node| calls.nodes[*node].object == object) {

@@ -61,8 +61,14 @@ fn statement_spread_over_two_is_the_same() {
 #[test]
 fn all_but_is_weighed_by_what_it_leaves_out() {
     let all_but = |list: Value| json!({ "Effect": "Allow", "NotAction": list, "Resource": "*" });
-    assert_eq!(effects(&[all_but(json!(["iam:*"]))], &[all_but(json!(["iam:*", "sts:*"]))]), [true, false, false, false]);
-    assert_eq!(effects(&[allow(json!("s3:Get*"), json!("*"))], &[all_but(json!("iam:*"))]), [false, true, false, false]);
+    assert_eq!(
+        effects(&[all_but(json!(["iam:*"]))], &[all_but(json!(["iam:*", "sts:*"]))]),
+        [true, false, false, false]
+    );
+    assert_eq!(
+        effects(&[allow(json!("s3:Get*"), json!("*"))], &[all_but(json!("iam:*"))]),
+        [false, true, false, false]
+    );
     assert_eq!(effects(&[allow(json!("*"), json!("*"))], &[all_but(json!("iam:*"))]), [true, false, false, false]);
 }
 
