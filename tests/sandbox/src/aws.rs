@@ -6,6 +6,7 @@
 
 mod credentials;
 mod eks;
+mod evaluate;
 mod gate;
 mod iam;
 mod query;
@@ -13,7 +14,9 @@ pub(crate) mod server;
 mod snapshot;
 mod stale;
 mod sts;
+mod witness;
 
+pub use evaluate::Facts;
 pub use gate::{Call, Decision, Fault, Gate, Match, Record, Refusal};
 pub use iam::{Iam, ProviderFacts, RoleFacts};
 
@@ -24,6 +27,7 @@ pub(crate) use eks::{NewCluster, Place};
 pub(crate) use server::tests as bench;
 pub(crate) use server::{Server, connection};
 pub use snapshot::Snapshot;
+pub use witness::{Witness, Written};
 
 use crate::gate::Stale;
 use crate::kubernetes::Clock;
@@ -60,6 +64,8 @@ pub(crate) struct Aws {
     eks: eks::Eks,
     /// How many reads after a write do not see it.
     stale_reads: AtomicU32,
+    /// Who is shown every write to IAM.
+    witness: RwLock<Option<Witness>>,
     /// Those that were taken over HTTP.
     snapshots: Mutex<Vec<Snapshot>>,
     /// For how long the port is to refuse connections, each time that it is said.
@@ -108,6 +114,7 @@ impl Aws {
             accounts: RwLock::default(),
             eks: eks::Eks::default(),
             stale_reads: AtomicU32::new(0),
+            witness: RwLock::default(),
             snapshots: Mutex::default(),
             shut: watch::Sender::default(),
         };

@@ -42,22 +42,19 @@ impl Aws {
 
     /// One IAM operation past HTTP: its writes are not seen at once either, its reads see all.
     pub(super) fn iam_console(&self, account: &str, action: &str, params: &Params) -> Answer {
-        let account = self.account(account);
-        let mut iam = account.iam();
-        let reads = ["Get", "List"].iter().any(|verb| action.starts_with(verb));
-        let later = if reads { 0 } else { self.stale_reads() };
-        account.stale().write(later, &mut iam, |iam| iam.call(action, params, &self.principals))
+        if ["Get", "List"].iter().any(|verb| action.starts_with(verb)) {
+            return self.account(account).iam().call(action, params, &self.principals);
+        }
+        self.iam_write(account, action, params)
     }
 
     /// One IAM operation of a client.
     pub(super) fn iam_request(&self, account: &str, call: &Call, action: &str, params: &Params) -> Answer {
+        if call.is_write() {
+            return self.iam_write(account, action, params);
+        }
         let account = self.account(account);
         let mut iam = account.iam();
-        if call.is_write() {
-            return account
-                .stale()
-                .write(self.stale_reads(), &mut iam, |iam| iam.call(action, params, &self.principals));
-        }
         match account.stale().read() {
             None => iam.call(action, params, &self.principals),
             Some(before) => {
@@ -65,6 +62,15 @@ impl Aws {
                 before.call(action, params, &self.principals)
             }
         }
+    }
+
+    fn iam_write(&self, id: &str, action: &str, params: &Params) -> Answer {
+        let account = self.account(id);
+        let mut iam = account.iam();
+        let work = |iam: &mut Iam| iam.call(action, params, &self.principals);
+        let answer = account.stale().write(self.stale_reads(), &mut iam, work)?;
+        self.show(id, action, params, &iam);
+        Ok(answer)
     }
 }
 
