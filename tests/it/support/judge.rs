@@ -23,10 +23,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Both accounts of a sandbox.
 pub(crate) const ACCOUNTS: [&str; 2] = [FIRST, SECOND];
 
+/// What has been judged already: a role at a moment.
+type Known = HashMap<(String, Role), Arc<Vec<Grant>>>;
+
 /// What may be granted: what some of these states grant. Remembers what it has judged, since moments come again.
 pub(crate) struct Law {
     ends: Vec<Roles>,
-    known: Mutex<HashMap<(String, Role), Arc<Vec<Grant>>>>,
+    known: Mutex<Known>,
 }
 
 impl Law {
@@ -103,7 +106,11 @@ impl Trail {
 
     /// What was granted beyond these states at some moment, with the writes before it.
     pub(crate) fn broken(&self, ends: Vec<Roles>) -> Vec<String> {
-        let law = Law::of(ends);
+        self.broken_by(&Law::of(ends))
+    }
+
+    /// The same, for a law that has judged other trails before.
+    pub(crate) fn broken_by(&self, law: &Law) -> Vec<String> {
         told(&self.moments(), |moment| law.broken(&moment.roles))
     }
 

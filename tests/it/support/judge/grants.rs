@@ -192,7 +192,7 @@ fn with_keys(kind: &'static str, name: &str, known: &BTreeMap<String, Vec<String
 }
 
 fn shown(context: &Context) -> String {
-    context.iter().map(|(key, value)| format!(" with {key} = {value}")).collect()
+    context.iter().fold(String::new(), |text, (key, value)| text + " with " + key + " = " + value)
 }
 
 /// A role's policies, with its tags in their variables.
