@@ -18,7 +18,7 @@ mod witness;
 
 pub use evaluate::Facts;
 pub use gate::{Call, Decision, Fault, Gate, Match, Record, Refusal};
-pub use iam::{Iam, ProviderFacts, RoleFacts};
+pub use iam::{Iam, Item, ProviderFacts, RoleFacts};
 
 #[cfg(test)]
 pub(crate) use eks::Route;
@@ -50,6 +50,7 @@ const USER: &str = "sandbox";
 struct Account {
     iam: Mutex<Iam>,
     stale: Mutex<Stale<Iam>>,
+    late: Mutex<Vec<stale::Late>>,
     user: Caller,
 }
 
@@ -94,7 +95,12 @@ impl Account {
         let made = iam.call("CreateUser", &form(&[("UserName", USER)]), principals);
         let answer = respond("CreateUser", "", made.ok().flatten(), "");
         let user_id = element(&answer, "UserId").unwrap_or_default();
-        Self { iam: Mutex::new(iam), stale: Mutex::default(), user: Caller::user(id, USER, user_id) }
+        Self {
+            iam: Mutex::new(iam),
+            stale: Mutex::default(),
+            late: Mutex::default(),
+            user: Caller::user(id, USER, user_id),
+        }
     }
 
     fn iam(&self) -> MutexGuard<'_, Iam> {
