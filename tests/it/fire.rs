@@ -1,6 +1,5 @@
 //! irsa under fire: everything that can go wrong, at every request, on a clock that stands still.
 
-mod access;
 mod crowd;
 mod drift;
 mod matrix;

@@ -1,6 +1,8 @@
-//! Killed at every write: whatever a run leaves behind, the next one makes whole, and nobody else's is touched.
+//! Killed at every write: whatever a run leaves behind, the next one makes whole, nobody else's is touched, and nobody may
+//! do at any moment what they may do neither before nor after.
 
 use crate::support::fleet::{CLUSTERS, Fleet, MADE, Scene, same};
+use crate::support::judge::{ACCOUNTS, Law, Trail, all_roles};
 use crate::support::moments::{Moment, Others, PATIENCE, Watch, Write, pause};
 use crate::support::program::{Running, tell};
 use serde_json::Value;
@@ -23,6 +25,7 @@ struct Kill {
 struct Wanted {
     state: Value,
     foreign: Value,
+    law: Law,
 }
 
 #[test]
@@ -75,6 +78,7 @@ fn why(panic: Box<dyn std::any::Any + Send>) -> String {
 fn undisturbed(fleet: &Fleet) -> (Vec<Write>, Wanted) {
     let scene = fleet.scene();
     let before = scene.foreign();
+    let trail = scene.world.with(|sandbox| Trail::begin(sandbox));
     let watch = Watch::over(&scene.world, &CLUSTERS);
     scene.bench.ends(0, &["apply", "--auto-approve"]);
     let writes = watch.writes();
@@ -82,12 +86,15 @@ fn undisturbed(fleet: &Fleet) -> (Vec<Write>, Wanted) {
     plan.says("No changes.");
     assert_eq!(watch.writes().len(), writes.len(), "a plan writes nothing");
     assert_eq!(scene.foreign(), before, "the objects of others");
-    (writes, Wanted { state: scene.state(), foreign: before })
+    let after = scene.world.with(|sandbox| all_roles(sandbox, &ACCOUNTS));
+    let law = Law::of(vec![trail.before().clone(), after]);
+    (writes, Wanted { state: scene.state(), foreign: before, law })
 }
 
 /// One kill, and the run after it; how many ServiceAccounts are left without the mark of their making.
 fn strike(fleet: &Fleet, kill: &Kill, wanted: &Wanted) -> usize {
     let scene = fleet.scene();
+    let trail = scene.world.with(|sandbox| Trail::begin(sandbox));
     let watch = Watch::over(&scene.world, &CLUSTERS);
     let reached = watch.stop_at(&kill.write, kill.moment, Others::GoOn);
     let mut running = scene.bench.start(&["apply", "--auto-approve"]);
@@ -104,6 +111,8 @@ fn strike(fleet: &Fleet, kill: &Kill, wanted: &Wanted) -> usize {
     let unmarked = unmarked(&scene);
     Watch::lift(&scene.world, &CLUSTERS);
     scene.converges();
+    let broken = trail.broken_by(&wanted.law);
+    assert!(broken.is_empty(), "{} grants are wider, the first {}", broken.len(), broken[0]);
     assert_eq!(scene.foreign(), wanted.foreign, "the objects of others");
     let mut state = wanted.state.clone();
     for (cluster, name) in &unmarked {

@@ -4,6 +4,7 @@ pub(crate) mod apiserver;
 pub(crate) mod clusters;
 pub(crate) mod fleet;
 pub(crate) mod inside;
+pub(crate) mod judge;
 pub(crate) mod many;
 pub(crate) mod moments;
 pub(crate) mod program;

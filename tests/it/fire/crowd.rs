@@ -1,12 +1,15 @@
 //! Two runs of irsa at once and a person with a console, in an order that follows from a seed.
 //!
-//! Whatever the order: what belongs to others is not touched, and once the others stop one of the two converges. IAM has
+//! Whatever the order: what belongs to others is not touched, and once the others stop one of the two converges. Where
+//! both runs want the same, nobody may do as a role that the person left alone what they may do neither before nor after:
+//! runs that want different things undo each other's, and none can keep that law for both. IAM has
 //! no compare-and-swap, so a change that lands between irsa's last look at an object and its write cannot be seen by
 //! it: those are counted, and every other one is a failure. `IRSA_TEST_SEEDS` says how many seeds, `IRSA_TEST_SEED` plays
 //! one again.
 
 use super::order::{Admitted, Order, Step};
 use crate::support::inside::{self, Inside};
+use crate::support::judge::{ACCOUNTS, Law, all_roles, roles as judged};
 use crate::support::program::tell;
 use crate::support::world::{FIRST, create_namespace};
 use irsa_sandbox::kubernetes::{Preconditions, Resource};
@@ -14,8 +17,8 @@ use irsa_sandbox::{ClusterSpec, SandboxOptions, Snapshot};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// How many seeds are played without being told.
 const SEEDS: u64 = 1_000;
@@ -30,32 +33,49 @@ id = "111122223333"
 [clusters.main]
 account = "one"
 region = "eu-west-1"
-[policies.read]
-statements = [{ actions = ["sqs:ReceiveMessage"], resources = ["*"] }]
 "#;
 
 const OLDER: &str = r#"
+[policies.read]
+statements = [{ actions = ["sqs:ReceiveMessage"], resources = ["*"] }]
+[policies.limits]
+statements = [{ actions = ["sqs:*", "s3:*"], resources = ["*"] }]
 [roles.kept]
-service-accounts = ["shop/kept"]
+service-accounts = ["shop/kept", "shop/leaves"]
 attach = ["read"]
+permissions-boundary = "arn:aws:iam::111122223333:policy/irsa/crowd/limits"
 [roles.kept.inline.own]
-statements = [{ actions = ["s3:GetObject"], resources = ["*"] }]
+statements = [
+  { actions = ["s3:GetObject", "dynamodb:GetItem"], resources = ["*"] },
+  { effect = "Deny", actions = ["s3:DeleteObject"], resources = ["*"] },
+]
 [roles.gone]
 service-accounts = ["shop/gone"]
-attach = ["read"]
+attach = ["read", "limits"]
 "#;
 
 const NEWER: &str = r#"
+[policies.read]
+statements = [
+  { actions = ["sqs:ReceiveMessage", "s3:*"], resources = ["*"] },
+  { effect = "Deny", actions = ["s3:ListBucket"], resources = ["*"] },
+]
+[policies.limits]
+statements = [{ actions = ["sqs:*", "s3:*", "dynamodb:*"], resources = ["*"] }]
+[policies.guard]
+statements = [{ effect = "Deny", actions = ["s3:Delete*"], resources = ["*"] }]
 [roles.kept]
 service-accounts = ["shop/kept", "shop/more"]
 description = "newer"
-attach = ["read"]
+attach = ["read", "guard"]
 tags = { stage = "newer" }
+max-session-duration = "2h"
+permissions-boundary = "arn:aws:iam::111122223333:policy/irsa/crowd/limits"
 [roles.kept.inline.own]
 statements = [{ actions = ["s3:PutObject"], resources = ["*"] }]
 [roles.new]
 service-accounts = ["shop/new"]
-attach = ["read"]
+attach = ["read", "limits"]
 "#;
 
 const ROLES: [&str; 3] = ["kept", "gone", "new"];
@@ -64,6 +84,7 @@ struct Crowd {
     inside: Inside,
     start: Snapshot,
     wanted: BTreeMap<String, Value>,
+    law: Arc<Law>,
 }
 
 impl Crowd {
@@ -73,18 +94,23 @@ impl Crowd {
         inside.write("older.toml", &format!("{HEAD}{OLDER}"));
         inside.write("newer.toml", &format!("{HEAD}{NEWER}"));
         inside.sandbox.cluster("main").with(|store| create_namespace(store, "shop"));
-        let person = Person { inside: &inside };
+        let person = Person { inside: &inside, touched: Arc::default() };
         person.make_role("foreign");
         person
             .iam("PutRolePolicy", &[("RoleName", "foreign"), ("PolicyName", "own"), ("PolicyDocument", &any("s3:*"))]);
         person.iam("CreatePolicy", &[("PolicyName", "foreign"), ("PolicyDocument", &any("ec2:*"))]);
-        let ended = inside.irsa(1, "older.toml", &["apply", "--auto-approve"]).await;
-        assert_eq!(ended.code, 0, "{ended}");
+        // a boundary must be there before the role that it bounds
+        for only in ["policy/*", "*"] {
+            let ended = inside.irsa(1, "older.toml", &["apply", "--auto-approve", "--only", only]).await;
+            assert_eq!(ended.code, 0, "{ended}");
+        }
         let start = inside.sandbox.snapshot();
+        let before = all_roles(&inside.sandbox, &ACCOUNTS);
         let ended = inside.irsa(1, "newer.toml", &["apply", "--auto-approve"]).await;
         assert_eq!(ended.code, 0, "{ended}");
         let wanted = ours(&inside);
-        Self { inside, start, wanted }
+        let law = Arc::new(Law::of(vec![before, all_roles(&inside.sandbox, &ACCOUNTS)]));
+        Self { inside, start, wanted, law }
     }
 }
 
@@ -128,6 +154,8 @@ fn owner(roles: &Value, name: &str) -> Option<String> {
 /// Somebody with a console.
 struct Person<'a> {
     inside: &'a Inside,
+    /// The roles that they have changed.
+    touched: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Person<'_> {
@@ -160,6 +188,7 @@ impl Person<'_> {
     /// Does one thing; gives the role that is someone else's from now on, if that is what it did.
     fn act(&self, random: &mut fastrand::Rng) -> Option<&'static str> {
         let name = ROLES[random.usize(..ROLES.len())];
+        self.touched.lock().expect("nobody fails while holding it").insert(format!("{FIRST}/{name}"));
         match random.u8(..12) {
             0 => self.iam(
                 "AttachRolePolicy",
@@ -252,7 +281,8 @@ async fn play(crowd: &Crowd, seed: u64) -> Outcome {
     let outcome = RefCell::new(Outcome::default());
     let expected = RefCell::new(others(inside));
     let taken: RefCell<BTreeMap<&'static str, usize>> = RefCell::default();
-    let person = Person { inside };
+    let person = Person { inside, touched: Arc::default() };
+    let broken = if second == "newer.toml" { witness(crowd, &person) } else { Arc::default() };
     // in thousandths of the steps
     let busy = [0, 2, 5, 10, 20, 50, 150][random.usize(..7)];
     let choose = |waiting: &[Step], past: &[Step]| {
@@ -302,7 +332,9 @@ async fn play(crowd: &Crowd, seed: u64) -> Outcome {
     };
     inside.sandbox.gate().admit_by(None);
     cluster.gate().admit_by(None);
+    inside.sandbox.witness(None);
     let mut outcome = outcome.into_inner();
+    outcome.wrong.append(&mut broken.lock().expect("nobody fails while holding it"));
     for ended in [&one, &two] {
         if ![0, 1, 4, 6].contains(&ended.code) {
             outcome.wrong.push(format!("a run among others ended oddly: {ended}"));
@@ -311,6 +343,27 @@ async fn play(crowd: &Crowd, seed: u64) -> Outcome {
     outcome.trace = trace(&order.past());
     settle(crowd, &person, &mut outcome).await;
     outcome
+}
+
+/// From now on the first thing is kept that breaks the law, by roles of ours that the person leaves alone.
+fn witness(crowd: &Crowd, person: &Person<'_>) -> Arc<Mutex<Vec<String>>> {
+    let broken: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (kept, law, touched) = (Arc::clone(&broken), Arc::clone(&crowd.law), Arc::clone(&person.touched));
+    crowd.inside.sandbox.witness(Some(Arc::new(move |written| {
+        let mut kept = kept.lock().expect("nobody fails while holding it");
+        if !kept.is_empty() {
+            return;
+        }
+        let mut roles = judged(written.account, written.iam);
+        let touched = touched.lock().expect("nobody fails while holding it");
+        let ours = ROLES.map(|name| format!("{FIRST}/{name}"));
+        roles.retain(|name, _| ours.contains(name) && !touched.contains(name));
+        let found = law.broken(&roles);
+        kept.extend(found.first().map(|grant| {
+            format!("after {} {}, {grant} (and {} more)", written.action, written.object, found.len() - 1)
+        }));
+    })));
+    broken
 }
 
 /// Once the others have stopped, one run is enough, and leaves nothing to do.

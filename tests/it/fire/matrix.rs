@@ -86,6 +86,8 @@ async fn play(stage: &Stage, watch: &Watch, cell: &Cell, shown: bool) -> Vec<Str
         wrong.push(format!("the run: {first}"));
     }
     wrong.extend(settled(stage, cell, first.code).await);
+    // what the run after it went through
+    wrong.extend(watch.heal().1);
     wrong
 }
 
@@ -139,6 +141,9 @@ fn dependents(object: &str) -> Vec<String> {
         "fresh" => &["role/fresh", "shop/n", "shop/bare"],
         "wide" => &["role/wide", "shop/w", "oidc-provider"],
         "adopted" => &["role/adopted", "shop/o"],
+        "held" => &["role/held", "shop/k", "shop/l", "policy/one/limits", "role/turn"],
+        "turn" => &["role/turn", "shop/m", "policy/one/limits", "role/held"],
+        "limits" => &["policy/one/limits", "role/held", "role/turn", "shop/k", "shop/l", "shop/m"],
         "far" => &["role/far", "shop/f", "shop/h"],
         "stay" => &["role/stay", "shop/s", "shop/x", "role/grow"],
         "old" => &["policy/old", "role/shrink", "role/gone"],
@@ -152,6 +157,8 @@ fn dependents(object: &str) -> Vec<String> {
         "w" => &["shop/w"],
         "f" | "h" => &["shop/f", "shop/h"],
         "s" => &["shop/s"],
+        "k" | "l" => &["shop/k", "shop/l", "role/held", "policy/one/limits", "role/turn"],
+        "m" => &["shop/m"],
         // a provider, or something without a name: everything may wait for it
         _ => &["/"],
     };

@@ -3,14 +3,14 @@
 //! Between the two is every kind of change that irsa makes: objects come, change, are adopted, move and go, in two
 //! accounts and three clusters. Others' objects stand beside ours, and must be the same at every moment.
 
-use super::access::{self, Triple};
 use crate::support::inside::{Ended, Inside};
+use crate::support::judge::{ACCOUNTS, Law, all_roles};
 use crate::support::world::{FIRST, SECOND, create_namespace};
 use irsa_sandbox::kubernetes::Resource;
 use irsa_sandbox::{SandboxOptions, Snapshot};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// The clusters of the stage.
 pub(crate) const CLUSTERS: [&str; 3] = ["data-eu", "shop-eu", "shop-us"];
@@ -46,6 +46,8 @@ tags = { stage = "before" }
 [policies.versions]
 statements = [{ actions = ["s3:ListBucket"], resources = ["*"] }]
 tags = { stage = "before", left = "yes" }
+[policies.limits]
+statements = [{ actions = ["s3:*", "sqs:*"], resources = ["*"] }]
 
 [roles.grow]
 account = "one"
@@ -83,6 +85,25 @@ service-accounts = ["shop/s", "shop/x"]
 [roles.stay.inline.own]
 statements = [{ actions = ["s3:GetObject"], resources = ["*"] }]
 
+[roles.held]
+account = "one"
+cluster = "shop-eu"
+service-accounts = ["shop/k", "shop/l"]
+permissions-boundary = "arn:aws:iam::111122223333:policy/irsa/fire/limits"
+tags = { team = "a" }
+[roles.held.inline.own]
+statements = [
+  { actions = ["s3:*", "sqs:*"], resources = ["*"] },
+  { effect = "Deny", actions = ["s3:DeleteObject"], resources = ["*"] },
+  { actions = ["dynamodb:GetItem"], resources = ["arn:aws:dynamodb:*:*:table/${aws:PrincipalTag/team}"] },
+]
+
+[roles.turn]
+account = "one"
+cluster = "shop-eu"
+service-accounts = ["shop/m"]
+attach = ["limits"]
+
 [roles.wide]
 account = "one"
 cluster = ["shop-eu", "data-eu"]
@@ -106,6 +127,11 @@ statements = [{ actions = ["sqs:ReceiveMessage"], resources = ["*"] }]
 [policies.versions]
 statements = [{ actions = ["s3:ListBucket", "s3:GetObject"], resources = ["*"] }]
 tags = { stage = "after" }
+[policies.limits]
+statements = [
+  { actions = ["s3:*", "dynamodb:*"], resources = ["*"] },
+  { effect = "Deny", actions = ["s3:PutObject"], resources = ["*"] },
+]
 [policies.new]
 statements = [{ actions = ["sqs:SendMessage"], resources = ["*"] }]
 
@@ -136,6 +162,27 @@ cluster = "shop-eu"
 service-accounts = ["shop/s"]
 [roles.stay.inline.own]
 statements = [{ actions = ["s3:GetObject"], resources = ["*"] }]
+
+[roles.held]
+account = "one"
+cluster = "shop-eu"
+service-accounts = ["shop/k"]
+permissions-boundary = "arn:aws:iam::111122223333:policy/irsa/fire/limits"
+tags = { team = "b" }
+max-session-duration = "4h"
+[roles.held.inline.own]
+statements = [
+  { actions = ["s3:*", "sqs:*"], resources = ["*"] },
+  { actions = ["dynamodb:GetItem"], resources = ["arn:aws:dynamodb:*:*:table/${aws:PrincipalTag/team}"] },
+]
+[roles.held.inline.deny]
+statements = [{ effect = "Deny", actions = ["s3:DeleteObject", "sqs:PurgeQueue"], resources = ["*"] }]
+
+[roles.turn]
+account = "one"
+cluster = "shop-eu"
+service-accounts = ["shop/m"]
+attach = ["limits"]
 
 [roles.wide]
 account = "one"
@@ -183,8 +230,8 @@ pub(crate) struct Stage {
     pub(crate) inside: Inside,
     pub(crate) before: View,
     pub(crate) after: View,
-    /// Who may do what before or after.
-    pub(crate) meant: BTreeSet<Triple>,
+    /// Nobody may do what they may do neither before nor after.
+    pub(crate) law: Arc<Law>,
     start: Mutex<Snapshot>,
 }
 
@@ -200,21 +247,24 @@ impl Stage {
         inside.write("before.toml", &format!("{HEAD}{BEFORE}"));
         inside.write("after.toml", &format!("{HEAD}{AFTER}"));
         set_others(&inside);
-        let ended = inside.irsa(1, "before.toml", &["apply", "--auto-approve"]).await;
-        assert_eq!(ended.code, 0, "{ended}");
+        // a boundary must be there before the role that it bounds
+        for only in ["policy/*", "*"] {
+            let ended = inside.irsa(1, "before.toml", &["apply", "--auto-approve", "--only", only]).await;
+            assert_eq!(ended.code, 0, "{ended}");
+        }
         disturb(&inside);
         let start = Mutex::new(inside.sandbox.snapshot());
         let before = view(&inside);
-        let mut meant = access::triples(&iam(&inside));
+        let mut ends = vec![all_roles(&inside.sandbox, &ACCOUNTS)];
         let ended = inside.irsa(1, "after.toml", &["apply", "--auto-approve"]).await;
         assert_eq!(ended.code, 0, "{ended}");
         let ended = inside.irsa(1, "after.toml", &["plan", "--detailed-exitcode"]).await;
         assert_eq!(ended.code, 0, "{ended}");
         let after = view(&inside);
-        meant.extend(access::triples(&iam(&inside)));
+        ends.push(all_roles(&inside.sandbox, &ACCOUNTS));
         assert_ne!(before.ours, after.ours);
         assert_eq!(before.others, after.others);
-        Self { inside, before, after, meant, start }
+        Self { inside, before, after, law: Arc::new(Law::of(ends)), start }
     }
 
     /// Everything as it was before the change.
@@ -235,11 +285,9 @@ impl Stage {
         self.inside.irsa(seed, "after.toml", &["plan", "--detailed-exitcode"]).await
     }
 
-    /// Who may do what right now, and what belongs to others.
-    pub(crate) fn look(&self) -> (BTreeSet<Triple>, BTreeMap<String, Value>) {
-        let iam = iam(&self.inside);
-        let triples = access::triples(&iam);
-        (triples, view_of(&self.inside, iam, &is_others).others)
+    /// What belongs to others, right now.
+    pub(crate) fn others(&self) -> BTreeMap<String, Value> {
+        view_of(&self.inside, iam(&self.inside), &is_others).others
     }
 
     pub(crate) fn view(&self) -> View {
@@ -265,8 +313,8 @@ fn set_others(inside: &Inside) {
             store.seed_service_account("shop", "foreign", &role, "someone").expect("a ServiceAccount");
         });
     }
-    let statement = |actions: &[&str]| {
-        json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": actions, "Resource": "*"}})
+    let statement = |effect: &str, actions: &[&str]| {
+        json!({"Version": "2012-10-17", "Statement": {"Effect": effect, "Action": actions, "Resource": "*"}})
             .to_string()
     };
     let issuer = inside.sandbox.cluster("shop-eu").issuer().to_owned();
@@ -280,10 +328,12 @@ fn set_others(inside: &Inside) {
     let ec2 = json!({"Version": "2012-10-17", "Statement": {
         "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}});
     for account in [FIRST, SECOND] {
-        let bound = [("PolicyName", "bound"), ("PolicyDocument", &statement(&["s3:*", "sqs:*"]))];
+        let bound = [("PolicyName", "bound"), ("PolicyDocument", &statement("Allow", &["s3:*", "sqs:*"]))];
         call(inside, account, "CreatePolicy", &bound);
-        let foreign = [("PolicyName", "foreign"), ("PolicyDocument", &statement(&["ec2:*"]))];
+        let foreign = [("PolicyName", "foreign"), ("PolicyDocument", &statement("Allow", &["ec2:*"]))];
         call(inside, account, "CreatePolicy", &foreign);
+        let guard = [("PolicyName", "foreign-guard"), ("PolicyDocument", &statement("Deny", &["s3:Get*", "sqs:*"]))];
+        call(inside, account, "CreatePolicy", &guard);
     }
     let provider = [("Url", "https://foreign.example.com/id"), ("ClientIDList.member.1", "sts.amazonaws.com")];
     call(inside, FIRST, "CreateOpenIDConnectProvider", &provider);
@@ -312,6 +362,10 @@ fn disturb(inside: &Inside) {
     let tag =
         [("OpenIDConnectProviderArn", arn.as_str()), ("Tags.member.1.Key", "by"), ("Tags.member.1.Value", "hand")];
     call(inside, FIRST, "TagOpenIDConnectProvider", &tag);
+    let guard = format!("arn:aws:iam::{FIRST}:policy/foreign-guard");
+    for role in ["gone", "turn"] {
+        call(inside, FIRST, "AttachRolePolicy", &[("RoleName", role), ("PolicyArn", &guard)]);
+    }
     let policy = format!("arn:aws:iam::{SECOND}:policy/irsa/fire/versions");
     let current = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]});
     for _ in 0..4 {

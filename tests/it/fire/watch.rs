@@ -1,11 +1,11 @@
 //! Sees every request at both gates: strikes one cell's fault, and looks after each write whether anything is wrong.
 
-use super::access::Triple;
 use super::stage::Stage;
-use irsa_sandbox::aws::{self, Refusal};
+use crate::support::judge::{Law, roles};
+use irsa_sandbox::aws::{self, Refusal, Written};
 use irsa_sandbox::gate::{Admission, Stage as Moment};
 use irsa_sandbox::kubernetes;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -145,7 +145,7 @@ struct State {
 /// In charge of both gates.
 pub(crate) struct Watch {
     stage: Weak<Stage>,
-    meant: BTreeSet<Triple>,
+    law: Arc<Law>,
     state: Mutex<State>,
 }
 
@@ -159,9 +159,11 @@ impl Watch {
     pub(crate) fn new(stage: &Arc<Stage>) -> Arc<Self> {
         let watch = Arc::new(Self {
             stage: Arc::downgrade(stage),
-            meant: stage.meant.clone(),
+            law: Arc::clone(&stage.law),
             state: Mutex::new(State::default()),
         });
+        let judge = Arc::clone(&watch);
+        stage.inside.sandbox.witness(Some(Arc::new(move |written| judge.judge(written))));
         stage.inside.sandbox.gate().admit_by(Some(Arc::clone(&watch) as Arc<_>));
         for cluster in super::stage::CLUSTERS {
             stage.inside.sandbox.cluster(cluster).gate().admit_by(Some(Arc::clone(&watch) as Arc<_>));
@@ -235,29 +237,46 @@ impl Watch {
         }
     }
 
-    /// Looks at the world after a write.
+    /// Whether anyone may do more after a write to IAM than before or after all of them.
+    fn judge(&self, written: Written<'_>) {
+        let what = format!("{} {}/{}", written.action, written.account, written.object);
+        let broken = self.law.broken(&roles(written.account, written.iam));
+        let mut state = self.state();
+        if let Some(grant) = broken.first() {
+            state.tell(format!("after {what}, {grant} (and {} more)", broken.len() - 1));
+        }
+        state.note(what);
+    }
+
+    /// Looks after a write at what belongs to others.
     fn look(&self, seen: &Seen, answer: Option<u16>) {
         let Some(stage) = self.stage.upgrade() else { return };
-        let mut wrong = Vec::new();
-        let (triples, others) = stage.look();
-        let extra: Vec<_> = triples.into_iter().filter(|triple| !self.meant.contains(triple)).collect();
+        let others = stage.others();
         let what = format!("{} {} ({answer:?})", seen.operation.name, seen.object);
-        if let Some((who, role, action)) = extra.first() {
-            wrong.push(format!("after {what}, {who} may {action} as {role} (and {} more)", extra.len() - 1));
-        }
+        let mut held = self.state();
         if others != stage.before.others {
             let list = super::stage::differences(&stage.before.others, &others);
-            wrong.push(format!("after {what}, what belongs to others differs: {list:?}"));
+            held.tell(format!("after {what}, what belongs to others differs: {list:?}"));
         }
-        let mut held = self.state();
-        held.last.push_back(what);
-        if held.last.len() > 6 {
-            held.last.pop_front();
+        if seen.operation.service == "kubernetes" {
+            held.note(what);
         }
-        if !wrong.is_empty() && held.wrong.len() < 3 {
-            let last: Vec<String> = held.last.iter().cloned().collect();
-            held.wrong.extend(wrong);
-            held.wrong.push(format!("the last writes were {last:?}"));
+    }
+}
+
+impl State {
+    fn note(&mut self, what: String) {
+        self.last.push_back(what);
+        if self.last.len() > 6 {
+            self.last.pop_front();
+        }
+    }
+
+    /// Of all that goes wrong the first is enough.
+    fn tell(&mut self, wrong: String) {
+        if self.wrong.is_empty() {
+            self.wrong.push(wrong);
+            self.wrong.push(format!("the last writes before were {:?}", self.last));
         }
     }
 }

@@ -41,6 +41,8 @@ const BEFORE: &str = r#"
 [policies.queue]
 tags = { stage = "one", team = "x" }
 statements = [{ actions = ["sqs:SendMessage"], resources = ["arn:aws:sqs:*:*:one"] }]
+[policies.limits]
+statements = [{ actions = ["s3:Get*", "sqs:*"], resources = ["*"] }]
 [policies.retired]
 statements = [{ actions = ["sqs:ReceiveMessage"], resources = ["arn:aws:sqs:*:*:retired"] }]
 
@@ -51,15 +53,16 @@ attach = ["aws:AmazonS3ReadOnlyAccess", "queue"]
 cluster = "blue"
 service-accounts = ["apps/web"]
 [roles.web.inline.changes]
-statements = [{ actions = ["s3:GetObject"], resources = ["arn:aws:s3:::one/*"] }]
+statements = [{ actions = ["s3:GetObject", "s3:DeleteObject"], resources = ["arn:aws:s3:::one/*"] }]
 [roles.web.inline.goes]
-statements = [{ actions = ["s3:PutObject"], resources = ["arn:aws:s3:::one/*"] }]
+statements = [{ effect = "Deny", actions = ["s3:DeleteObject"], resources = ["*"] }]
 
 [roles.shrink]
 attach = ["retired", "aws:AmazonSQSReadOnlyAccess"]
 permissions-boundary = "arn:aws:iam::111122223333:policy/foreign-limits"
 cluster = "blue"
 service-accounts = ["apps/shrink", "apps/shrink-two"]
+tags = { desk = "one" }
 
 [roles.old]
 attach = ["aws:AmazonS3ReadOnlyAccess"]
@@ -69,7 +72,8 @@ service-accounts = ["apps/old", "apps/busy"]
 statements = [{ actions = ["s3:GetObject"], resources = ["arn:aws:s3:::old/*"] }]
 
 [roles.steady]
-attach = ["aws:AmazonS3ReadOnlyAccess"]
+attach = ["limits", "aws:AmazonS3ReadOnlyAccess"]
+permissions-boundary = "arn:aws:iam::111122223333:policy/irsa/fleet/limits"
 cluster = "blue"
 service-accounts = ["apps/steady"]
 
@@ -90,7 +94,12 @@ statements = [{ actions = ["s3:GetObject"], resources = ["arn:aws:s3:::two-old/*
 const AFTER: &str = r#"
 [policies.queue]
 tags = { stage = "two" }
-statements = [{ actions = ["sqs:SendMessage"], resources = ["arn:aws:sqs:*:*:two"] }]
+statements = [
+  { actions = ["sqs:SendMessage"], resources = ["arn:aws:sqs:*:*:two"] },
+  { effect = "Deny", actions = ["s3:PutObject"], resources = ["*"] },
+]
+[policies.limits]
+statements = [{ actions = ["s3:*", "sqs:*"], resources = ["*"] }]
 [policies.archive]
 statements = [{ actions = ["s3:PutObject"], resources = ["arn:aws:s3:::archive/*"] }]
 [policies.bucket]
@@ -109,7 +118,7 @@ statements = [{ actions = ["s3:GetObject"], resources = ["arn:aws:s3:::api/*"] }
 statements = [{ effect = "Deny", actions = ["s3:DeleteObject"], resources = ["*"] }]
 
 [roles.jobs]
-attach = ["queue", "aws:AmazonSQSReadOnlyAccess"]
+attach = ["queue", "limits", "aws:AmazonSQSReadOnlyAccess"]
 cluster = "blue"
 service-accounts = ["apps/jobs"]
 [roles.jobs.inline.own]
@@ -131,13 +140,18 @@ permissions-boundary = "arn:aws:iam::111122223333:policy/foreign-limits"
 cluster = "blue"
 service-accounts = ["apps/web", "apps/web-two"]
 [roles.web.inline.changes]
-statements = [{ actions = ["s3:GetObject"], resources = ["arn:aws:s3:::two/*"] }]
+statements = [
+  { actions = ["s3:GetObject", "s3:DeleteObject"], resources = ["arn:aws:s3:::two/*"] },
+  { effect = "Deny", actions = ["s3:DeleteObject"], resources = ["*"] },
+]
 
 [roles.shrink]
 attach = ["aws:AmazonSQSReadOnlyAccess"]
 permissions-boundary = "none"
 cluster = "blue"
 service-accounts = ["apps/shrink"]
+tags = { desk = "two" }
+max-session-duration = "4h"
 
 [roles.claimed]
 adopt = true
@@ -147,7 +161,8 @@ cluster = "blue"
 service-accounts = ["apps/claimed"]
 
 [roles.steady]
-attach = ["aws:AmazonS3ReadOnlyAccess"]
+attach = ["limits", "aws:AmazonS3ReadOnlyAccess"]
+permissions-boundary = "arn:aws:iam::111122223333:policy/irsa/fleet/limits"
 cluster = "blue"
 service-accounts = ["apps/steady"]
 
@@ -221,7 +236,10 @@ impl Fleet {
             world.cluster(cluster).with(others_objects);
         }
         let bench = bench(&world, BEFORE);
-        bench.ends(0, &["apply", "--auto-approve"]);
+        // a boundary must be there before the role that it bounds
+        for only in ["policy/*", "*"] {
+            bench.ends(0, &["apply", "--auto-approve", "--only", only]);
+        }
         let log = world.with(|sandbox| sandbox.log());
         seeds.extend(log.into_iter().filter(|record| record.call.is_write()).map(|record| Seed {
             account: record.call.account.clone(),
@@ -275,15 +293,18 @@ fn before() -> Vec<Seed> {
             "Principal": {"AWS": format!("arn:aws:iam::{account}:root")}}]})
         .to_string()
     };
-    let document =
-        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
-            .to_string();
+    let any = |effect: &str| {
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": effect, "Action": "s3:*", "Resource": "*"}]})
+            .to_string()
+    };
+    let (document, guard) = (any("Allow"), any("Deny"));
     let mut seeds = Vec::new();
     for account in [FIRST, SECOND] {
         let (trust, read) = (trust(account), "arn:aws:iam::aws:policy/ReadOnlyAccess");
         let plain = ("RoleName", "foreign-plain");
         let list = [
             Seed::new(account, "CreatePolicy", &[("PolicyName", "foreign-limits"), ("PolicyDocument", &document)]),
+            Seed::new(account, "CreatePolicy", &[("PolicyName", "foreign-guard"), ("PolicyDocument", &guard)]),
             Seed::new(account, "CreateRole", &[plain, ("AssumeRolePolicyDocument", &trust), ("Description", "theirs")]),
             Seed::new(account, "TagRole", &[plain, ("Tags.member.1.Key", "team"), ("Tags.member.1.Value", "them")]),
             Seed::new(account, "AttachRolePolicy", &[plain, ("PolicyArn", read)]),
@@ -340,6 +361,9 @@ fn since() -> Vec<Seed> {
         "RemoveClientIDFromOpenIDConnectProvider",
         &[("OpenIDConnectProviderArn", &provider), ("ClientID", "sts.amazonaws.com")],
     ));
+    // somebody has stopped a role that is to go
+    let guard = format!("arn:aws:iam::{FIRST}:policy/foreign-guard");
+    seeds.push(Seed::new(FIRST, "AttachRolePolicy", &[("RoleName", "old"), ("PolicyArn", &guard)]));
     let tag = [("RoleName", "web"), ("Tags.member.1.Key", "cost:center"), ("Tags.member.1.Value", "7")];
     seeds.push(Seed::new(FIRST, "TagRole", &tag));
     seeds

@@ -5,6 +5,7 @@
 
 mod faults;
 mod fields;
+mod items;
 mod log;
 #[cfg(test)]
 mod tests;
@@ -158,11 +159,14 @@ fn bucket(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
 }
 
 fn stale_reads(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
-    let fields = Fields::read(sent, &["reads", "cluster", "account", "region"])?;
+    let allowed = ["reads", "cluster", "account", "region"];
+    let fields = Fields::read(sent, &[&allowed[..], items::FIELDS].concat())?;
     let reads = fields.required("reads", Fields::count)?;
-    match cluster(aws, &fields)? {
-        None => aws.set_stale_reads(reads),
-        Some(cluster) => cluster.stale_reads(reads),
+    match (cluster(aws, &fields)?, items::read(&fields)?) {
+        (None, None) => aws.set_stale_reads(reads),
+        (Some(cluster), None) => cluster.stale_reads(reads),
+        (None, Some(item)) => aws.set_late(fields.text("account")?, item, reads),
+        (Some(_), Some(_)) => return Err(Wrong::bad("an item of IAM is in no `cluster`")),
     }
     Ok(json!({}))
 }

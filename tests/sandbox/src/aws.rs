@@ -6,6 +6,7 @@
 
 mod credentials;
 mod eks;
+mod evaluate;
 mod gate;
 mod iam;
 mod query;
@@ -13,9 +14,11 @@ pub(crate) mod server;
 mod snapshot;
 mod stale;
 mod sts;
+mod witness;
 
+pub use evaluate::Facts;
 pub use gate::{Call, Decision, Fault, Gate, Match, Record, Refusal};
-pub use iam::{Iam, ProviderFacts, RoleFacts};
+pub use iam::{Iam, Item, ProviderFacts, RoleFacts};
 
 #[cfg(test)]
 pub(crate) use eks::Route;
@@ -24,6 +27,7 @@ pub(crate) use eks::{NewCluster, Place};
 pub(crate) use server::tests as bench;
 pub(crate) use server::{Server, connection};
 pub use snapshot::Snapshot;
+pub use witness::{Witness, Written};
 
 use crate::gate::Stale;
 use crate::kubernetes::Clock;
@@ -46,6 +50,7 @@ const USER: &str = "sandbox";
 struct Account {
     iam: Mutex<Iam>,
     stale: Mutex<Stale<Iam>>,
+    late: Mutex<Vec<stale::Late>>,
     user: Caller,
 }
 
@@ -60,6 +65,8 @@ pub(crate) struct Aws {
     eks: eks::Eks,
     /// How many reads after a write do not see it.
     stale_reads: AtomicU32,
+    /// Who is shown every write to IAM.
+    witness: RwLock<Option<Witness>>,
     /// Those that were taken over HTTP.
     snapshots: Mutex<Vec<Snapshot>>,
     /// For how long the port is to refuse connections, each time that it is said.
@@ -88,7 +95,12 @@ impl Account {
         let made = iam.call("CreateUser", &form(&[("UserName", USER)]), principals);
         let answer = respond("CreateUser", "", made.ok().flatten(), "");
         let user_id = element(&answer, "UserId").unwrap_or_default();
-        Self { iam: Mutex::new(iam), stale: Mutex::default(), user: Caller::user(id, USER, user_id) }
+        Self {
+            iam: Mutex::new(iam),
+            stale: Mutex::default(),
+            late: Mutex::default(),
+            user: Caller::user(id, USER, user_id),
+        }
     }
 
     fn iam(&self) -> MutexGuard<'_, Iam> {
@@ -108,6 +120,7 @@ impl Aws {
             accounts: RwLock::default(),
             eks: eks::Eks::default(),
             stale_reads: AtomicU32::new(0),
+            witness: RwLock::default(),
             snapshots: Mutex::default(),
             shut: watch::Sender::default(),
         };

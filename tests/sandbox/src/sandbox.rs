@@ -9,7 +9,7 @@ mod tests;
 
 pub use options::{ClusterSpec, SandboxOptions};
 
-use crate::aws::{self, Aws, Gate, Iam, NewCluster, Place, Record, Refusal, Server, Snapshot};
+use crate::aws::{self, Aws, Gate, Iam, Item, NewCluster, Place, Record, Refusal, Server, Snapshot, Witness};
 use crate::kubernetes::{Cluster, KubeconfigEntry, kubeconfig};
 use crate::wire;
 use serde_json::json;
@@ -221,6 +221,19 @@ impl Sandbox {
     /// off.
     pub fn stale_reads(&self, reads: u32) {
         self.aws.set_stale_reads(reads);
+    }
+
+    /// After every write to this item of an account's IAM from now on, so many reads over HTTP that would show it answer
+    /// as if that write had not been; everything else they show as it is. 0 ends it for the item, `stale_reads(0)` for
+    /// all.
+    pub fn stale_item(&self, account: &str, item: Item, reads: u32) {
+        self.aws.set_late(Some(account), item, reads);
+    }
+
+    /// From now on this is shown every write to IAM right after it is done, in the order in which they are done; None
+    /// shows them to nobody. It must not ask the sandbox for that account.
+    pub fn witness(&self, witness: Option<Witness>) {
+        self.aws.set_witness(witness);
     }
 
     /// The state of all accounts, of EKS and of the objects in all clusters. Nothing should be under way.

@@ -159,6 +159,47 @@ async fn buckets_stale_reads_and_snapshots() {
 }
 
 #[tokio::test]
+async fn one_item_is_seen_late() {
+    let bench = Bench::new().await;
+    let item = json!({"reads": 1, "account": SECOND, "role": "r", "tag": "team"});
+    assert_eq!(bench.admin("PUT stale-reads", item).await, (200, json!({})));
+    let key = Key(SECOND, None);
+    let trust = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "pods.eks.amazonaws.com"}}]})
+    .to_string();
+    assert_eq!(bench.query(key, "iam", &crate::aws::bench::role("r", &trust)).await.status, 200);
+    let tag = [
+        ("Action", "TagRole"),
+        ("RoleName", "r"),
+        ("Tags.member.1.Key", "Team"),
+        ("Tags.member.1.Value", "a"),
+        ("Tags.member.2.Key", "stage"),
+        ("Tags.member.2.Value", "b"),
+    ];
+    assert_eq!(bench.query(key, "iam", &tag).await.status, 200);
+    let list = async || bench.query(key, "iam", &[("Action", "ListRoleTags"), ("RoleName", "r")]).await.body;
+    let first = list().await;
+    assert!(!first.contains("Team") && first.contains("stage"), "{first}");
+    assert!(list().await.contains("Team"));
+    for item in [
+        json!({"reads": 1, "role": "r"}),
+        json!({"reads": 1, "role": "r", "part": "trust"}),
+        json!({"reads": 1, "role": "r", "part": "boundary"}),
+        json!({"reads": 1, "role": "r", "part": "details"}),
+        json!({"reads": 1, "role": "r", "inline": "own"}),
+        json!({"reads": 1, "role": "r", "attached": "arn:aws:iam::aws:policy/ReadOnlyAccess"}),
+        json!({"reads": 1, "policy": "arn:aws:iam::111122223333:policy/p"}),
+        json!({"reads": 1, "policy": "arn:aws:iam::111122223333:policy/p", "part": "document"}),
+        json!({"reads": 1, "policy": "arn:aws:iam::111122223333:policy/p", "tag": "team"}),
+        json!({"reads": 1, "provider": "arn:aws:iam::111122223333:oidc-provider/x"}),
+        json!({"reads": 1, "provider": "arn:aws:iam::111122223333:oidc-provider/x", "audience": "y"}),
+        json!({"reads": 0, "provider": "arn:aws:iam::111122223333:oidc-provider/x", "tag": "team"}),
+    ] {
+        assert_eq!(bench.admin("PUT stale-reads", item.clone()).await, (200, json!({})), "{item}");
+    }
+}
+
+#[tokio::test]
 async fn latency_and_connections_of_a_cluster() {
     let bench = Bench::new().await;
     let cluster = bench.cluster().await;
@@ -226,6 +267,29 @@ async fn what_is_not_known_is_told_with_what_is() {
         ("PUT latency", json!({}), "`ms` is missing"),
         ("PUT bucket", json!({"rate": -1, "burst": 1}), "`rate` is `-1`; it must be a number that is not negative"),
         ("PUT stale-reads", json!({"reads": true}), "`reads` is `true`"),
+        (
+            "PUT stale-reads",
+            json!({"reads": 1, "inline": "x"}),
+            "`inline` needs one of `role`, `policy` and `provider`",
+        ),
+        (
+            "PUT stale-reads",
+            json!({"reads": 1, "role": "x", "audience": "y"}),
+            "beside `role` there may be one of `part`",
+        ),
+        ("PUT stale-reads", json!({"reads": 1, "role": "x", "policy": "y"}), "beside `role` there may be one of"),
+        ("PUT stale-reads", json!({"reads": 1, "role": "x", "tag": "y", "inline": "z"}), "beside `role` there may be"),
+        (
+            "PUT stale-reads",
+            json!({"reads": 1, "policy": "x", "part": "trust"}),
+            "`part` is `trust`; it can be `document`",
+        ),
+        (
+            "PUT stale-reads",
+            json!({"reads": 1, "role": "x", "part": "y"}),
+            "it can be `trust`, `boundary` and `details`",
+        ),
+        ("PUT stale-reads", json!({"reads": 1, "role": "x", "cluster": "shop"}), "an item of IAM is in no `cluster`"),
         ("PUT connections", json!({"refuse": true}), "`refuse-for-ms` is missing"),
         ("PUT connections", json!({"cluster": "shop", "refuse-for-ms": 1}), "`refuse` is missing"),
         ("GET requests?account", Value::Null, ""),

@@ -11,6 +11,7 @@ mod check;
 mod document;
 mod facts;
 mod inline;
+mod item;
 mod json;
 mod linked;
 mod managed;
@@ -30,6 +31,8 @@ mod version;
 
 pub(crate) use check::Checks;
 pub use facts::{ProviderFacts, RoleFacts};
+pub use item::Item;
+pub(crate) use item::Kept;
 pub(crate) use principals::{Principals, State as PrincipalsState};
 pub(crate) use trust::glob;
 

@@ -3,16 +3,15 @@
 //! Whether a role may be assumed is decided by its trust policy alone: every caller counts as allowed to ask
 //! (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>).
 
-mod evaluate;
 #[cfg(test)]
 mod tests;
 mod web;
 
 use crate::aws::credentials::{Caller, Session};
+use crate::aws::evaluate::Facts;
 use crate::aws::iam::{Answer, Checks, RoleFacts, date};
 use crate::aws::query::{AwsError, Params, Xml};
 use crate::aws::{Account, Aws, PARTITION};
-use evaluate::Facts;
 use jiff::SignedDuration;
 use std::sync::Arc;
 

@@ -122,6 +122,28 @@ async fn a_snapshot_brings_everything_back_time_and_again() {
 }
 
 #[tokio::test]
+async fn a_witness_is_shown_every_write_with_the_state_after_it() {
+    let sandbox = Sandbox::start(SandboxOptions::demo()).await.unwrap();
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = std::sync::Arc::clone(&seen);
+    sandbox.witness(Some(std::sync::Arc::new(move |written: crate::aws::Written<'_>| {
+        let description = written.iam.snapshot()["roles"]["r"]["description"].clone();
+        kept.lock().unwrap().push(format!("{} {} {} {description}", written.account, written.action, written.object));
+    })));
+    make_role(&sandbox, FIRST, "r", TRUST);
+    let update = [("RoleName", "r"), ("Description", "new")];
+    sandbox.iam_call(FIRST, "UpdateRole", &update).unwrap();
+    sandbox.iam_call(FIRST, "GetRole", &update[..1]).unwrap();
+    sandbox.iam_call(FIRST, "DeleteRole", &[("RoleName", "nobody")]).unwrap_err();
+    sandbox.iam_call(SECOND, "CreateUser", &[("UserName", "ada")]).unwrap();
+    sandbox.witness(None);
+    sandbox.iam_call(FIRST, "DeleteRole", &update[..1]).unwrap();
+    let expected =
+        ["111122223333 CreateRole r \"\"", "111122223333 UpdateRole r \"new\"", "444455556666 CreateUser ada null"];
+    assert_eq!(*seen.lock().unwrap(), expected);
+}
+
+#[tokio::test]
 async fn what_hangs_on_clusters_comes_back_and_clusters_run_on() {
     let mut sandbox = Sandbox::start(SandboxOptions::demo()).await.unwrap();
     sandbox.welcome("shop-eu", "arn:aws:iam::444455556666:role/guest");

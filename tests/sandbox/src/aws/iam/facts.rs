@@ -1,5 +1,6 @@
 //! The door for STS and for tests: what is there, past the wire.
 
+use super::policy::Managed;
 use super::trust::Known;
 use super::{Iam, fold, role::Role};
 use jiff::Timestamp;
@@ -52,6 +53,14 @@ impl Iam {
     pub fn provider(&self, issuer_host_path: &str) -> Option<ProviderFacts> {
         let provider = self.providers.get(issuer_host_path)?;
         Some(ProviderFacts { arn: provider.arn.clone(), client_ids: provider.clients.clone() })
+    }
+
+    /// The document of a managed policy in force, of the account's own or of AWS's.
+    pub fn policy_document(&self, arn: &str) -> Option<String> {
+        match self.policy(arn).ok()? {
+            Managed::Local(policy) => policy.versions.get(&policy.default).map(|version| version.document.text.clone()),
+            Managed::Aws(policy) => Some(policy.text(&self.partition)),
+        }
     }
 
     /// The names of all roles, in the order of their folded names.

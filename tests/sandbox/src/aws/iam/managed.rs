@@ -1,6 +1,6 @@
 //! AWS's own managed policies: those that workloads on Kubernetes commonly use, each cut to the gist of its document.
 //!
-//! What each allows is AWS's (<https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>), but no
+//! What each allows or denies is AWS's (<https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>), but no
 //! document is the whole of AWS's: conditions and rare actions are left out. There is one version of each.
 
 use super::document::Stored;
@@ -136,18 +136,44 @@ const TABLE: &[Row] = &[
     ),
 ];
 
+/// Path, name, and what it denies on every resource.
+const DENIES: &[Row] = &[
+    (
+        "/",
+        "AWSCompromisedKeyQuarantineV3",
+        &[
+            "ec2:RunInstances",
+            "ec2:StartInstances",
+            "iam:AttachRolePolicy",
+            "iam:CreateAccessKey",
+            "iam:CreateRole",
+            "iam:CreateUser",
+            "iam:PassRole",
+            "iam:PutRolePolicy",
+            "iam:UpdateAssumeRolePolicy",
+            "lambda:CreateFunction",
+            "s3:DeleteBucket",
+            "s3:DeleteObject",
+            "s3:GetObject",
+            "s3:ListBucket",
+        ],
+    ),
+    ("/", "AWSDenyAll", &["*"]),
+];
+
 /// When AWS is taken to have written them.
 const WRITTEN: &str = "2015-02-06T18:40:58Z";
 
 /// All of them, by path and name.
 pub(super) static POLICIES: LazyLock<BTreeMap<String, AwsPolicy>> = LazyLock::new(|| {
-    let rows = TABLE.iter().enumerate();
-    rows.map(|(number, row)| (format!("{}{}", row.0, row.1), AwsPolicy::of(number, row))).collect()
+    let rows = TABLE.iter().map(|row| ("Allow", row)).chain(DENIES.iter().map(|row| ("Deny", row)));
+    let policies = rows.enumerate().map(|(number, (effect, row))| AwsPolicy::of(number, effect, row));
+    policies.map(|policy| (format!("{}{}", policy.path, policy.name), policy)).collect()
 });
 
 impl AwsPolicy {
-    fn of(number: usize, (path, name, actions): &Row) -> Self {
-        let statement = json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
+    fn of(number: usize, effect: &str, (path, name, actions): &Row) -> Self {
+        let statement = json!({"Effect": effect, "Action": actions, "Resource": "*"});
         let document = json!({"Version": "2012-10-17", "Statement": [statement]});
         Self {
             name: (*name).to_owned(),
@@ -187,6 +213,11 @@ impl AwsPolicy {
         xml.members("PolicyVersionList", [self], |xml, policy| {
             policy.write_version(xml, Some(&policy.encoded(partition)));
         });
+    }
+
+    /// The document; ARNs in it are of the partition that it is read in.
+    pub(super) fn text(&self, partition: &str) -> String {
+        self.document.text.replace("arn:aws:", &format!("arn:{partition}:"))
     }
 
     /// The document as responses carry it; ARNs in it are of the partition that it is read in.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A managed policy of the account's own.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Policy {
     pub(super) name: String,
     pub(super) path: String,
@@ -28,7 +28,7 @@ pub(super) struct Policy {
 }
 
 /// One version of a policy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
     pub(super) document: Stored,
     pub(super) created: Timestamp,

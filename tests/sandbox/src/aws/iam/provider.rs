@@ -14,7 +14,7 @@ const MOST_CLIENTS: usize = 100;
 const MOST_THUMBPRINTS: usize = 5;
 
 /// An OpenID Connect provider.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Provider {
     /// Host and path, without a scheme.
     pub(super) url: String,

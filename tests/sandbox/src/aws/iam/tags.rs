@@ -81,6 +81,11 @@ impl Tags {
         }
     }
 
+    /// The tag of this key, whatever its case.
+    pub(crate) fn get(&self, key: &str) -> Option<&Tag> {
+        self.0.get(&key.to_lowercase())
+    }
+
     /// `<Tags>…</Tags>`, if there are any.
     pub(crate) fn write(&self, xml: &mut Xml) {
         if !self.0.is_empty() {

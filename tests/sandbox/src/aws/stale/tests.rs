@@ -1,5 +1,6 @@
 //! Stale reads over HTTP: how many, of whose state, and what is never stale.
 
+use crate::aws::Item;
 use crate::aws::server::tests::{Bench, FIRST, Key, SECOND, TEST, role};
 use serde_json::{Value, json};
 
@@ -65,4 +66,202 @@ async fn eks_does_not_show_a_new_association_to_so_many_reads_of_its_place() {
     assert_eq!(bench.eks(TEST, HOME, "POST /clusters", cluster("new")).await.status, 200);
     let line = "GET /clusters/new/pod-identity-associations";
     assert_eq!(bench.eks(TEST, HOME, line, Value::Null).await.status, 200, "a cluster is known at once");
+}
+
+const ARN: &str = "arn:aws:iam::111122223333:policy/p";
+const ISSUER: &str = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/late";
+const GET_ALL: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}"#;
+const PUT_ALL: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Put*","Resource":"*"}]}"#;
+
+impl Bench {
+    async fn iam(&self, action: &str, fields: &[(&str, &str)]) -> String {
+        let reply = self.query(TEST, "iam", &[&[("Action", action)], fields].concat()).await;
+        format!("{} {}", reply.status, reply.body)
+    }
+
+    /// A role `r` with one of everything, a policy and a provider.
+    async fn furnished() -> Self {
+        let bench = Self::new().await;
+        bench.iam("CreateRole", &[("RoleName", "r"), ("AssumeRolePolicyDocument", TRUST)]).await;
+        bench.iam("TagRole", &[("RoleName", "r"), ("Tags.member.1.Key", "a"), ("Tags.member.1.Value", "old")]).await;
+        for name in ["one", "two"] {
+            bench.iam("PutRolePolicy", &[("RoleName", "r"), ("PolicyName", name), ("PolicyDocument", GET_ALL)]).await;
+        }
+        bench.iam("CreatePolicy", &[("PolicyName", "p"), ("PolicyDocument", GET_ALL)]).await;
+        bench.iam("AttachRolePolicy", &[("RoleName", "r"), ("PolicyArn", ARN)]).await;
+        let provider = [("Url", "https://oidc.example.com/late"), ("ClientIDList.member.1", "sts.amazonaws.com")];
+        bench.iam("CreateOpenIDConnectProvider", &provider).await;
+        bench
+    }
+}
+
+/// Each item with a write to it, a read that shows it late, and a read of the same kind of something else that does not.
+type Case = (Item, (&'static str, Vec<(&'static str, &'static str)>), Shown, Shown);
+/// A read, and what it shows after the write.
+type Shown = (&'static str, Vec<(&'static str, &'static str)>, &'static str);
+
+const R: (&str, &str) = ("RoleName", "r");
+const P: (&str, &str) = ("PolicyArn", ARN);
+const I: (&str, &str) = ("OpenIDConnectProviderArn", ISSUER);
+
+fn tagged<'a>(whole: (&'a str, &'a str)) -> Vec<(&'a str, &'a str)> {
+    let two = [("Tags.member.1.Key", "A"), ("Tags.member.1.Value", "new")];
+    [&[whole], &two[..], &[("Tags.member.2.Key", "b"), ("Tags.member.2.Value", "other")]].concat()
+}
+
+fn cases() -> Vec<Case> {
+    let text = |text: &str| text.to_owned();
+    let (role, policy, provider) = (|| text("r"), || text(ARN), || text(ISSUER));
+    vec![
+        (
+            Item::Inline(role(), text("one")),
+            ("PutRolePolicy", vec![R, ("PolicyName", "one"), ("PolicyDocument", PUT_ALL)]),
+            ("GetRolePolicy", vec![R, ("PolicyName", "one")], "s3%3APut"),
+            ("GetRolePolicy", vec![R, ("PolicyName", "two")], "s3%3AGet"),
+        ),
+        (
+            Item::Inline(role(), text("three")),
+            ("PutRolePolicy", vec![R, ("PolicyName", "three"), ("PolicyDocument", PUT_ALL)]),
+            ("ListRolePolicies", vec![R], "three"),
+            ("ListAttachedRolePolicies", vec![R], "policy/p"),
+        ),
+        (
+            Item::Attached(role(), policy()),
+            ("DetachRolePolicy", vec![R, P]),
+            ("ListAttachedRolePolicies", vec![R], "<AttachedPolicies></AttachedPolicies>"),
+            ("ListRolePolicies", vec![R], "one"),
+        ),
+        (
+            Item::RoleTag(role(), text("a")),
+            ("TagRole", tagged(R)),
+            ("ListRoleTags", vec![R], "<Value>new</Value>"),
+            ("ListRoleTags", vec![R], "<Value>other</Value>"),
+        ),
+        (
+            Item::Trust(role()),
+            ("UpdateAssumeRolePolicy", vec![R, ("PolicyDocument", OTHER_TRUST)]),
+            ("GetRole", vec![R], "ec2.amazonaws.com"),
+            ("ListRoleTags", vec![R], "<Value>old</Value>"),
+        ),
+        (
+            Item::Boundary(role()),
+            ("PutRolePermissionsBoundary", vec![R, ("PermissionsBoundary", ARN)]),
+            ("GetRole", vec![R], "PermissionsBoundaryArn"),
+            ("GetRole", vec![R], "pods.eks.amazonaws.com"),
+        ),
+        (
+            Item::Details(role()),
+            ("UpdateRole", vec![R, ("MaxSessionDuration", "7200")]),
+            ("ListRoles", vec![], "7200"),
+            ("ListRolePolicies", vec![R], "one"),
+        ),
+        (
+            Item::Document(policy()),
+            ("CreatePolicyVersion", vec![P, ("PolicyDocument", PUT_ALL), ("SetAsDefault", "true")]),
+            ("GetPolicy", vec![P], "<DefaultVersionId>v2</DefaultVersionId>"),
+            ("ListPolicyTags", vec![P], "<Tags></Tags>"),
+        ),
+        (
+            Item::PolicyTag(policy(), text("a")),
+            ("TagPolicy", tagged(P)),
+            ("ListPolicyTags", vec![P], "<Value>new</Value>"),
+            ("ListPolicyTags", vec![P], "<Value>other</Value>"),
+        ),
+        (
+            Item::Audience(provider(), text("late")),
+            ("AddClientIDToOpenIDConnectProvider", vec![I, ("ClientID", "late")]),
+            ("GetOpenIDConnectProvider", vec![I], "<member>late</member>"),
+            ("GetOpenIDConnectProvider", vec![I], "<member>sts.amazonaws.com</member>"),
+        ),
+        (
+            Item::ProviderTag(provider(), text("a")),
+            ("TagOpenIDConnectProvider", tagged(I)),
+            ("GetOpenIDConnectProvider", vec![I], "<Value>new</Value>"),
+            ("GetOpenIDConnectProvider", vec![I], "<Value>other</Value>"),
+        ),
+        (
+            Item::Role(text("late")),
+            ("CreateRole", vec![("RoleName", "late"), ("AssumeRolePolicyDocument", TRUST)]),
+            ("ListRoles", vec![], "<RoleName>late</RoleName>"),
+            ("ListRoles", vec![], "<RoleName>r</RoleName>"),
+        ),
+        (
+            Item::Policy(text("arn:aws:iam::111122223333:policy/late")),
+            ("CreatePolicy", vec![("PolicyName", "late"), ("PolicyDocument", GET_ALL)]),
+            ("GetPolicy", vec![("PolicyArn", "arn:aws:iam::111122223333:policy/late")], "200 "),
+            ("GetPolicy", vec![P], "200 "),
+        ),
+        (
+            Item::Provider(provider()),
+            ("DeleteOpenIDConnectProvider", vec![I]),
+            ("ListOpenIDConnectProviders", vec![], "<OpenIDConnectProviderList></OpenIDConnectProviderList>"),
+            ("ListRoles", vec![], "<RoleName>r</RoleName>"),
+        ),
+    ]
+}
+
+const OTHER_TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+
+#[tokio::test]
+async fn each_item_is_seen_late_by_itself() {
+    for (item, (action, fields), (late, asked, text), (other, others, shown)) in cases() {
+        let bench = Bench::furnished().await;
+        bench.aws.set_late(None, item.clone(), 2);
+        let before = bench.iam(late, &asked).await;
+        assert!(!before.contains(text), "{item:?}: {before}");
+        let done = bench.iam(action, &fields).await;
+        assert!(done.starts_with("200 "), "{item:?}: {done}");
+        for _ in 0..2 {
+            if (late, &asked) != (other, &others) {
+                // what does not show the item is not counted
+                let seen = bench.iam(other, &others).await;
+                assert!(seen.contains(shown), "{item:?}: {seen}");
+            }
+            let seen = bench.iam(late, &asked).await;
+            assert!(!seen.contains(text), "{item:?}: {seen}");
+            assert!((late, &asked) != (other, &others) || seen.contains(shown), "{item:?}: {seen}");
+        }
+        let seen = bench.iam(late, &asked).await;
+        assert!(seen.contains(text), "{item:?}: {seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_lags_shows_the_item_before_its_last_write() {
+    let bench = Bench::furnished().await;
+    bench.aws.set_late(Some(FIRST), Item::Attached("r".to_owned(), ARN.to_owned()), 3);
+    let attached = async || bench.iam("ListAttachedRolePolicies", &[R]).await.contains(ARN);
+    bench.iam("DetachRolePolicy", &[R, P]).await;
+    assert!(attached().await, "it is detached, and still shown");
+    bench.iam("AttachRolePolicy", &[R, P]).await;
+    assert!(!attached().await, "it is attached again, and not yet shown");
+    assert_eq!(bench.aws.iam_call(FIRST, "ListAttachedRolePolicies", &[R]).unwrap().matches(ARN).count(), 1);
+    let log = bench.aws.gate().log();
+    let stale = log.iter().filter(|record| record.fault == Some("stale")).map(|record| record.call.action.clone());
+    assert_eq!(stale.collect::<Vec<_>>(), ["ListAttachedRolePolicies"; 2]);
+    bench.aws.set_late(None, Item::Attached("r".to_owned(), ARN.to_owned()), 0);
+    assert!(attached().await, "the lag is over");
+}
+
+#[tokio::test]
+async fn items_are_late_side_by_side_and_a_snapshot_ends_it() {
+    let bench = Bench::furnished().await;
+    let snapshot = bench.aws.snapshot();
+    for name in ["one", "two"] {
+        bench.aws.set_late(None, Item::Inline("r".to_owned(), name.to_owned()), 1);
+        bench.iam("DeleteRolePolicy", &[R, ("PolicyName", name)]).await;
+    }
+    let list = async || bench.iam("ListRolePolicies", &[R]).await;
+    let both = list().await;
+    assert!(both.contains("one") && both.contains("two"), "{both}");
+    assert!(list().await.contains("<PolicyNames></PolicyNames>"));
+    bench.aws.restore(&snapshot);
+    bench.iam("DeleteRolePolicy", &[R, ("PolicyName", "one")]).await;
+    bench.aws.restore(&snapshot);
+    bench.iam("DeleteRolePolicy", &[R, ("PolicyName", "two")]).await;
+    let last = list().await;
+    assert!(last.contains("one") && last.contains("two"), "the last write is not seen yet: {last}");
+    bench.aws.set_stale_reads(0);
+    bench.iam("DeleteRolePolicy", &[R, ("PolicyName", "one")]).await;
+    assert!(list().await.contains("<PolicyNames></PolicyNames>"), "0 ends it for items, too");
 }

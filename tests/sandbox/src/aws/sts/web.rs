@@ -4,9 +4,9 @@
 //! keys from the Internet; here an issuer is a cluster that runs, and its key is asked for in process. A token that
 //! does not verify opens nothing.
 
-use super::evaluate::Facts;
 use super::{Wish, access_denied, write};
 use crate::aws::Aws;
+use crate::aws::evaluate::Facts;
 use crate::aws::iam::{Answer, Checks};
 use crate::aws::query::{AwsError, Params};
 use crate::kubernetes::Token;

@@ -1,4 +1,4 @@
-//! Whether a trust policy lets someone in.
+//! Whether a trust policy lets someone in, and whether the conditions of any policy are met.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>, for one policy and
 //! without permissions of the caller's own. What is not understood here (numbers, dates, addresses, policy variables)
@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 /// Who asks, and what is known of the request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Facts {
-    /// `AWS` or `Federated`.
+pub struct Facts {
+    /// `AWS`, `Federated` or `Service`.
     kind: &'static str,
     /// All the names by which a trust policy can mean the one who asks.
     names: Vec<String>,
@@ -45,7 +45,7 @@ fn like(pattern: &str, value: &str) -> bool {
 
 impl Facts {
     /// Someone with AWS credentials.
-    pub(super) fn of(caller: &Caller) -> Self {
+    pub(crate) fn of(caller: &Caller) -> Self {
         let root = format!("arn:{PARTITION}:iam::{}:root", caller.account);
         let names = [&root, &caller.arn, &caller.principal, caller.principal_id()].map(str::to_owned);
         let mut facts = Self { kind: "AWS", names: names.to_vec(), ..Self::default() };
@@ -57,12 +57,18 @@ impl Facts {
     }
 
     /// Someone with a token of this provider's.
-    pub(super) fn federated(provider_arn: &str) -> Self {
-        Self { kind: "Federated", names: vec![provider_arn.to_owned()], ..Self::default() }
+    pub(crate) fn federated(provider_arn: &str) -> Self {
+        Self::named("Federated", &[provider_arn])
+    }
+
+    /// Someone whom a trust policy means by any of these names, under this kind of principal: `AWS`, `Federated` or
+    /// `Service`.
+    pub fn named(kind: &'static str, names: &[&str]) -> Self {
+        Self { kind, names: names.iter().map(|name| (*name).to_owned()).collect(), ..Self::default() }
     }
 
     /// Adds a condition key; without values it stays missing.
-    pub(super) fn set<'v>(&mut self, key: &str, values: impl IntoIterator<Item = &'v str>) {
+    pub fn set<'v>(&mut self, key: &str, values: impl IntoIterator<Item = &'v str>) {
         let values: Vec<String> = values.into_iter().map(str::to_owned).collect();
         if !values.is_empty() {
             self.values.insert(folded(key), values);
@@ -70,7 +76,7 @@ impl Facts {
     }
 
     /// Whether a trust policy allows the action.
-    pub(super) fn allowed_by(&self, trust: &Value, action: &str) -> bool {
+    pub fn allowed_by(&self, trust: &Value, action: &str) -> bool {
         let mut allowed = false;
         for statement in list(&trust["Statement"]) {
             let action = action.to_ascii_lowercase();
@@ -95,8 +101,8 @@ impl Facts {
             || list(&principal[self.kind]).iter().any(|item| self.names.contains(&text(item)))
     }
 
-    /// Whether all conditions are met; None where that cannot be said.
-    fn meets(&self, condition: &Value) -> Option<bool> {
+    /// Whether all conditions of a statement are met; None where that cannot be said.
+    pub fn meets(&self, condition: &Value) -> Option<bool> {
         let mut met = true;
         for (operator, keys) in condition.as_object().into_iter().flatten() {
             for (key, wanted) in keys.as_object().into_iter().flatten() {

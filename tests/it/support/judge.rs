@@ -1,0 +1,148 @@
+//! The law of README, judged from outside: at no moment of an apply does anyone hold a permission that they hold neither
+//! before nor after it; and the courtesy: nobody loses for a moment what they hold before and after.
+//!
+//! Works on the sandbox's own state, which it is shown after every write, and on nothing that irsa knows. A permission is
+//! a subject (by trust, and by the OIDC provider that must be there and take the audience), a role, something that the
+//! role's policies allow (denies, boundaries, conditions and the role's own tags count), and a session of some length.
+//! Each role is judged by itself: what one grants is no excuse for another, since others trust roles by their names.
+
+mod document;
+mod grants;
+mod pattern;
+mod role;
+mod tests;
+
+pub(crate) use grants::Grant;
+pub(crate) use role::{Role, Roles, all_roles, roles};
+
+use super::world::{FIRST, SECOND};
+use irsa_sandbox::Sandbox;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Both accounts of a sandbox.
+pub(crate) const ACCOUNTS: [&str; 2] = [FIRST, SECOND];
+
+/// What has been judged already: a role at a moment.
+type Known = HashMap<(String, Role), Arc<Vec<Grant>>>;
+
+/// What may be granted: what some of these states grant. Remembers what it has judged, since moments come again.
+pub(crate) struct Law {
+    ends: Vec<Roles>,
+    known: Mutex<Known>,
+}
+
+impl Law {
+    pub(crate) fn of(ends: Vec<Roles>) -> Self {
+        Self { ends, known: Mutex::default() }
+    }
+
+    /// What these roles grant beyond the law.
+    pub(crate) fn broken(&self, roles: &Roles) -> Vec<Grant> {
+        let mut all = Vec::new();
+        for (name, role) in roles {
+            let key = (name.clone(), role.clone());
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+            let found = known.unwrap_or_else(|| {
+                let ends: Vec<_> = self.ends.iter().map(|end| end.get(name)).collect();
+                let found = Arc::new(grants::wider(name, &ends, role));
+                self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&found));
+                found
+            });
+            all.extend(found.iter().cloned());
+        }
+        all
+    }
+}
+
+/// One write, and the roles of its account right after it.
+#[derive(Debug, Clone)]
+pub(crate) struct Moment {
+    pub(crate) account: String,
+    pub(crate) action: String,
+    pub(crate) object: String,
+    pub(crate) roles: Arc<Roles>,
+}
+
+impl Moment {
+    /// `PutRolePolicy web`
+    pub(crate) fn what(&self) -> String {
+        format!("{} {}", self.action, self.object)
+    }
+}
+
+/// All moments of a sandbox since it was begun.
+pub(crate) struct Trail {
+    before: Roles,
+    moments: Arc<Mutex<Vec<Moment>>>,
+}
+
+impl Trail {
+    /// From now on every write is kept, in the order in which they are carried out.
+    pub(crate) fn begin(sandbox: &Sandbox) -> Self {
+        let before = all_roles(sandbox, &ACCOUNTS);
+        let moments: Arc<Mutex<Vec<Moment>>> = Arc::default();
+        let kept = Arc::clone(&moments);
+        sandbox.witness(Some(Arc::new(move |written| {
+            let moment = Moment {
+                account: written.account.to_owned(),
+                action: written.action.to_owned(),
+                object: written.object.to_owned(),
+                roles: Arc::new(roles(written.account, written.iam)),
+            };
+            kept.lock().unwrap_or_else(PoisonError::into_inner).push(moment);
+        })));
+        Self { before, moments }
+    }
+
+    /// The roles as they were.
+    pub(crate) fn before(&self) -> &Roles {
+        &self.before
+    }
+
+    pub(crate) fn moments(&self) -> Vec<Moment> {
+        self.moments.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was granted beyond these states at some moment, with the writes before it.
+    pub(crate) fn broken(&self, ends: Vec<Roles>) -> Vec<String> {
+        self.broken_by(&Law::of(ends))
+    }
+
+    /// The same, for a law that has judged other trails before.
+    pub(crate) fn broken_by(&self, law: &Law) -> Vec<String> {
+        told(&self.moments(), |moment| law.broken(&moment.roles))
+    }
+
+    /// What was missing at some moment although it is granted before and `after`.
+    pub(crate) fn dips(&self, after: &Roles) -> Vec<String> {
+        let mut known: HashMap<(String, Option<&Role>), Vec<Grant>> = HashMap::new();
+        let moments = self.moments();
+        let mut all = Vec::new();
+        for (index, moment) in moments.iter().enumerate() {
+            let prefix = format!("{}/", moment.account);
+            for (name, before) in self.before.iter().filter(|(name, _)| name.starts_with(&prefix)) {
+                let Some(after) = after.get(name) else { continue };
+                let now = moment.roles.get(name);
+                let missing =
+                    known.entry((name.clone(), now)).or_insert_with(|| grants::dips(name, [before, after], now));
+                all.extend(missing.iter().map(|grant| told_at(&moments, index, grant)));
+            }
+        }
+        all
+    }
+}
+
+/// What is wrong after which write, in words.
+fn told(moments: &[Moment], wrong: impl Fn(&Moment) -> Vec<Grant>) -> Vec<String> {
+    let mut all = Vec::new();
+    for (index, moment) in moments.iter().enumerate() {
+        all.extend(wrong(moment).iter().map(|grant| told_at(moments, index, grant)));
+    }
+    all
+}
+
+fn told_at(moments: &[Moment], index: usize, grant: &Grant) -> String {
+    let writes: Vec<String> = moments[..=index].iter().map(Moment::what).collect();
+    format!("after {}: {grant}", writes.join(", "))
+}
