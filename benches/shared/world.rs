@@ -43,6 +43,7 @@ pub(crate) fn empty(desired: &Desired) -> Live {
             roles,
             policies: BTreeMap::new(),
             policies_listed: Observed::Present(()),
+            foreign_policies: BTreeMap::new(),
             providers: BTreeMap::new(),
             providers_listed: Observed::Present(()),
         };
@@ -136,6 +137,7 @@ fn policy_of(policy: &ManagedPolicy) -> LivePolicy {
         default_version: "v1".to_owned(),
         other_versions: Vec::new(),
         attachments: 1,
+        boundaries: 0,
     }
 }
 

@@ -2,7 +2,6 @@
 
 /// A rule that is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "only tests break rules"))]
 pub(crate) enum Mutant {
     /// Rule 1 does not look at denies.
     RuleOneWithoutDenies,
