@@ -18,7 +18,7 @@ impl Pattern {
     /// The same in lower case, for texts in lower case.
     #[must_use]
     pub fn folded(&self) -> Self {
-        Self(self.0.to_ascii_lowercase())
+        Self(self.0.to_lowercase())
     }
 
     /// Whether the whole of `text` matches.

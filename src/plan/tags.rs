@@ -32,12 +32,12 @@ pub(super) fn wanted(
 
 /// How a live tag of this key is spelled.
 fn spelling<'t>(live: &'t Pairs, key: &str) -> Option<&'t String> {
-    live.keys().find(|live| live.eq_ignore_ascii_case(key))
+    live.keys().find(|live| live.to_lowercase() == key.to_lowercase())
 }
 
 /// Whether a tag is left alone: AWS's own, and those of `ignore-tags`.
 fn is_ignored(site: &Site<'_>, key: &str) -> bool {
-    let folded = key.to_ascii_lowercase();
+    let folded = key.to_lowercase();
     let listed = || site.desired.ignore_tags.iter().any(|pattern| pattern.folded().matches(&folded));
     !is_mark(key) && (folded.starts_with("aws:") || listed())
 }

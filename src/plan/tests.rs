@@ -6,6 +6,7 @@ mod elsewhere;
 mod guards;
 pub(crate) mod kit;
 pub(crate) mod laws;
+mod ordering;
 mod places;
 mod rules;
 mod saved;

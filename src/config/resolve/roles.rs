@@ -8,6 +8,7 @@ use crate::config::schema::RawRole;
 use crate::config::templates::Variables;
 use crate::ids::{Key, PolicyArn, ProviderArn, RoleName};
 use crate::model::desired::{Attachment, Binding, Boundary, ClusterState, Role};
+use crate::model::marks::TRANSITION;
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
 use crate::model::resource::InlinePolicies;
@@ -372,6 +373,9 @@ impl<'a> Resolver<'a> {
         let mut inline = InlinePolicies::new();
         for (name, document) in &raw.inline {
             let title = format!("inline policy `{}` of {what}", name.value);
+            if name.value.as_str() == TRANSITION {
+                self.refuse(&name.origin, format!("{title}: the name is irsa's own, for a role that changes"));
+            }
             if let Some(document) = documents.permissions(document, &title, &name.origin, variables) {
                 inline.insert(name.value.clone(), document);
             }
