@@ -103,8 +103,23 @@ fn by_the_rules(calls: &Calls, graph: &mut Graph) {
                     graph.edge(*first, *second, Why::TakeBeforeGive(viewer));
                 }
             }
+            // a role that goes must not be let in anew by its provider
+            if takes.gives_in(Factor::Provider)
+                && let Some(deleted) = deletion(calls, viewer)
+            {
+                graph.edge(deleted, *first, Why::TakeBeforeGive(viewer));
+            }
         }
     }
+}
+
+/// The call that deletes the viewer's role.
+fn deletion(calls: &Calls, viewer: usize) -> Option<usize> {
+    let object = calls.viewers[viewer].object?;
+    calls
+        .nodes
+        .iter()
+        .position(|node| node.object == object && matches!(node.call, Some(Call::Iam(_, IamCall::DeleteRole { .. }))))
 }
 
 /// Tags that are set and tags that are taken away are two calls of one change. What holds between them `docs/write-order.md`
