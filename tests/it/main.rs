@@ -27,3 +27,4 @@ mod shards;
 mod signals;
 mod support;
 mod tampered;
+mod write_order;

@@ -10,13 +10,16 @@ mod document;
 mod grants;
 mod pattern;
 mod role;
+mod search;
 mod tests;
 
 pub(crate) use grants::Grant;
 pub(crate) use role::{Role, Roles, all_roles, roles};
+pub(crate) use search::smooth_order;
 
 use super::world::{FIRST, SECOND};
 use irsa_sandbox::Sandbox;
+use irsa_sandbox::aws::Written;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -61,13 +64,39 @@ pub(crate) struct Moment {
     pub(crate) account: String,
     pub(crate) action: String,
     pub(crate) object: String,
+    /// The part of the object: an inline policy, an attached policy, tags without irsa's marks.
+    pub(crate) parts: Vec<String>,
+    /// The fields of the request, to do it again.
+    fields: Vec<(String, String)>,
     pub(crate) roles: Arc<Roles>,
 }
 
 impl Moment {
-    /// `PutRolePolicy web`
+    fn of(written: Written<'_>) -> Self {
+        let mut parts: Vec<String> = Vec::new();
+        for name in ["PolicyName", "PolicyArn", "ClientID"] {
+            parts.extend(written.field(name).filter(|text| *text != written.object).map(str::to_owned));
+        }
+        for number in 1..=50 {
+            for key in [format!("Tags.member.{number}.Key"), format!("TagKeys.member.{number}")] {
+                parts.extend(written.field(&key).filter(|key| !key.starts_with("irsa/")).map(str::to_owned));
+            }
+        }
+        Self {
+            account: written.account.to_owned(),
+            action: written.action.to_owned(),
+            object: written.object.to_owned(),
+            parts,
+            fields: written.fields().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            roles: Arc::new(roles(written.account, written.iam)),
+        }
+    }
+
+    /// `PutRolePolicy web own`
     pub(crate) fn what(&self) -> String {
-        format!("{} {}", self.action, self.object)
+        let object = self.object.rsplit('/').next().unwrap_or_default();
+        let parts = self.parts.iter().map(|part| part.rsplit(":policy/").next().unwrap_or(part));
+        [self.action.as_str(), object].into_iter().chain(parts).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -84,13 +113,7 @@ impl Trail {
         let moments: Arc<Mutex<Vec<Moment>>> = Arc::default();
         let kept = Arc::clone(&moments);
         sandbox.witness(Some(Arc::new(move |written| {
-            let moment = Moment {
-                account: written.account.to_owned(),
-                action: written.action.to_owned(),
-                object: written.object.to_owned(),
-                roles: Arc::new(roles(written.account, written.iam)),
-            };
-            kept.lock().unwrap_or_else(PoisonError::into_inner).push(moment);
+            kept.lock().unwrap_or_else(PoisonError::into_inner).push(Moment::of(written));
         })));
         Self { before, moments }
     }

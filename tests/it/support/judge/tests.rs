@@ -221,10 +221,13 @@ fn a_trail_has_every_moment_and_tells_what_is_wrong_at_which() {
     let (before, after) = (trail.before().clone(), bench.now());
     assert_eq!(trail.moments().len(), 6);
     let broken = trail.broken(vec![before.clone(), after.clone()]);
-    assert!(!broken.is_empty() && broken.iter().all(|line| line.contains("DeleteRolePolicy r: system")), "{broken:#?}");
+    assert!(
+        !broken.is_empty() && broken.iter().all(|line| line.contains("DeleteRolePolicy r denies: system")),
+        "{broken:#?}"
+    );
     tells(&broken, &["s3:deletezz9"]);
     let dips = trail.dips(&after);
-    assert!(!dips.is_empty() && dips.iter().all(|line| line.contains("PutRolePolicy r: system")), "{dips:#?}");
+    assert!(!dips.is_empty() && dips.iter().all(|line| line.contains("PutRolePolicy r gives: system")), "{dips:#?}");
     tells(&dips, &["may s3:getobject on"]);
     assert!(trail.broken(vec![before]).len() > broken.len(), "what is granted after is new, too");
     assert!(after.contains_key(ROLE));

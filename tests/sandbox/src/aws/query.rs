@@ -21,6 +21,11 @@ impl Params {
         self.0.get(name).map(String::as_str)
     }
 
+    /// All fields.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// A whole number.
     pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, AwsError> {
         let Some(text) = self.text(name) else { return Ok(None) };

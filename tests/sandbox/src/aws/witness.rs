@@ -16,6 +16,19 @@ pub struct Written<'a> {
     pub object: &'a str,
     /// The account right after it.
     pub iam: &'a Iam,
+    params: &'a Params,
+}
+
+impl Written<'_> {
+    /// A field of the request, for example `PolicyName` or `Tags.member.1.Key`.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.params.text(name)
+    }
+
+    /// All fields of the request.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.params.all()
+    }
 }
 
 /// Is called for each write in the order in which they are carried out; the account waits meanwhile.
@@ -31,7 +44,7 @@ impl Aws {
         let witness = self.witness.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(witness) = witness {
             let object = Iam::object_of(action, params);
-            witness(Written { account, action, object: &object, iam });
+            witness(Written { account, action, object: &object, iam, params });
         }
     }
 }

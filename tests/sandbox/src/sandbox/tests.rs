@@ -128,7 +128,9 @@ async fn a_witness_is_shown_every_write_with_the_state_after_it() {
     let kept = std::sync::Arc::clone(&seen);
     sandbox.witness(Some(std::sync::Arc::new(move |written: crate::aws::Written<'_>| {
         let description = written.iam.snapshot()["roles"]["r"]["description"].clone();
-        kept.lock().unwrap().push(format!("{} {} {} {description}", written.account, written.action, written.object));
+        let given = written.field("Description").unwrap_or("-");
+        let line = format!("{} {} {} {given} {description}", written.account, written.action, written.object);
+        kept.lock().unwrap().push(line);
     })));
     make_role(&sandbox, FIRST, "r", TRUST);
     let update = [("RoleName", "r"), ("Description", "new")];
@@ -138,8 +140,11 @@ async fn a_witness_is_shown_every_write_with_the_state_after_it() {
     sandbox.iam_call(SECOND, "CreateUser", &[("UserName", "ada")]).unwrap();
     sandbox.witness(None);
     sandbox.iam_call(FIRST, "DeleteRole", &update[..1]).unwrap();
-    let expected =
-        ["111122223333 CreateRole r \"\"", "111122223333 UpdateRole r \"new\"", "444455556666 CreateUser ada null"];
+    let expected = [
+        "111122223333 CreateRole r - \"\"",
+        "111122223333 UpdateRole r new \"new\"",
+        "444455556666 CreateUser ada - null",
+    ];
     assert_eq!(*seen.lock().unwrap(), expected);
 }
 

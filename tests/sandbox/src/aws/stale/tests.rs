@@ -259,8 +259,8 @@ async fn items_are_late_side_by_side_and_a_snapshot_ends_it() {
     bench.iam("DeleteRolePolicy", &[R, ("PolicyName", "one")]).await;
     bench.aws.restore(&snapshot);
     bench.iam("DeleteRolePolicy", &[R, ("PolicyName", "two")]).await;
-    let last = list().await;
-    assert!(last.contains("one") && last.contains("two"), "the last write is not seen yet: {last}");
+    let now = list().await;
+    assert!(now.contains("one") && now.contains("two"), "the last write is not seen yet: {now}");
     bench.aws.set_stale_reads(0);
     bench.iam("DeleteRolePolicy", &[R, ("PolicyName", "one")]).await;
     assert!(list().await.contains("<PolicyNames></PolicyNames>"), "0 ends it for items, too");

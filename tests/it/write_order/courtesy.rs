@@ -1,0 +1,144 @@
+//! Nobody loses for a moment what they hold before and after, where that can be; where it cannot, the plan says so.
+
+use super::scene::{Judged, PARALLEL, Scene, notes};
+use crate::support::moments::Watch;
+use crate::support::program::refusals;
+use crate::support::world::FIRST;
+
+/// Applies a change that closes no circle: lawful, nobody dips, and these are all the writes.
+#[track_caller]
+fn is_smooth(before: &str, after: &str, held_up: &[&str], writes: &[&str]) {
+    for parallel in PARALLEL {
+        let scene = Scene::of(before);
+        scene.declare(after);
+        let noted = notes(&scene.plan(&[]), "dips");
+        assert!(noted.is_empty(), "{noted:?}");
+        for action in held_up {
+            scene.hold_up(action);
+        }
+        let judged: Judged = scene.apply(&["--parallelism", parallel]);
+        judged.is_lawful().ends(0).makes_nobody_dip();
+        let mut found = judged.writes();
+        found.sort();
+        assert_eq!(found, writes, "{}", judged.run);
+        scene.world.allow_all();
+        scene.is_settled();
+    }
+}
+
+const ONE: &str = r#"
+[roles.r]
+attach = ["aws:AmazonS3ReadOnlyAccess"]
+cluster = "main"
+service-accounts = ["apps/r"]
+[roles.r.inline.own]
+statements = [{ actions = ["sqs:SendMessage"], resources = ["*"] }]
+"#;
+
+#[test]
+fn a_statement_and_a_service_account_more_are_one_call_each() {
+    let after = r#"
+[roles.r]
+attach = ["aws:AmazonS3ReadOnlyAccess"]
+cluster = "main"
+service-accounts = ["apps/r", "apps/more"]
+[roles.r.inline.own]
+statements = [
+  { actions = ["sqs:SendMessage"], resources = ["*"] },
+  { actions = ["sqs:ReceiveMessage"], resources = ["*"] },
+]
+"#;
+    is_smooth(ONE, after, &[], &["PutRolePolicy r own", "UpdateAssumeRolePolicy r"]);
+}
+
+#[test]
+fn a_policy_that_takes_the_place_of_another_arrives_first() {
+    let after = ONE.replace("AmazonS3ReadOnlyAccess", "AmazonS3FullAccess");
+    let writes = ["AttachRolePolicy r AmazonS3FullAccess", "DetachRolePolicy r AmazonS3ReadOnlyAccess"];
+    is_smooth(ONE, &after, &["AttachRolePolicy"], &writes);
+}
+
+#[test]
+fn an_inline_policy_that_moves_into_a_managed_one_is_never_missing() {
+    let after = r#"
+[policies.own]
+statements = [{ actions = ["sqs:SendMessage"], resources = ["*"] }]
+[roles.r]
+attach = ["aws:AmazonS3ReadOnlyAccess", "own"]
+cluster = "main"
+service-accounts = ["apps/r"]
+"#;
+    let writes = ["AttachRolePolicy r irsa/order/own", "CreatePolicy own", "DeleteRolePolicy r own"];
+    is_smooth(ONE, after, &["AttachRolePolicy", "CreatePolicy"], &writes);
+}
+
+#[test]
+fn a_longer_session_and_a_new_tag_are_one_call_each() {
+    let after =
+        ONE.replace("cluster = \"main\"", "cluster = \"main\"\nmax-session-duration = \"2h\"\ntags = { team = \"a\" }");
+    is_smooth(ONE, &after, &[], &["TagRole r team", "UpdateRole r"]);
+}
+
+#[test]
+fn a_service_account_that_moves_to_another_role_is_never_without_one() {
+    let text = |one: &str, two: &str| {
+        format!(
+            "[roles.one]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\ncluster = \"main\"\nservice-accounts = [\"apps/one\"{one}]\n\
+             [roles.two]\nattach = [\"aws:AmazonSQSReadOnlyAccess\"]\ncluster = \"main\"\nservice-accounts = [\"apps/two\"{two}]\n"
+        )
+    };
+    for parallel in PARALLEL {
+        let scene = Scene::of(&text(", \"apps/moves\"", ""));
+        scene.declare(&text("", ", \"apps/moves\""));
+        let watch = Watch::over(&scene.world, &["main"]);
+        watch.go_on();
+        let judged = scene.apply(&["--parallelism", parallel]);
+        judged.is_lawful().ends(0).makes_nobody_dip();
+        let writes: Vec<String> = watch.writes().iter().map(ToString::to_string).collect();
+        let at = |text: &str| {
+            writes.iter().position(|write| write.contains(text)).unwrap_or_else(|| panic!("{text}: {writes:?}"))
+        };
+        let [new, annotation, old] = ["UpdateAssumeRolePolicy two", "apps/moves", "UpdateAssumeRolePolicy one"].map(at);
+        assert!(new < annotation && annotation < old, "{writes:?}");
+        Watch::lift(&scene.world, &["main"]);
+        scene.is_settled();
+    }
+}
+
+fn full(policies: &str) -> String {
+    format!(
+        "[roles.r]\nattach = [{policies}]\ncluster = \"main\"\nservice-accounts = [\"apps/r\"]\n[roles.r.inline.own]\nstatements = [{{ actions = [\"s3:*\"], resources = [\"*\"] }}]\n"
+    )
+}
+
+fn limit_attachments(scene: &Scene, most: u32) {
+    let known =
+        scene.world.with(|sandbox| sandbox.iam(FIRST, |iam| iam.set_quota("AttachedPoliciesPerRoleQuota", most)));
+    assert!(known, "the quota has this name");
+}
+
+#[test]
+fn at_the_quota_of_attachments_a_policy_leaves_first_and_the_plan_says_who_dips() {
+    let scene = Scene::of(&full("\"aws:AmazonS3ReadOnlyAccess\", \"aws:AmazonSQSReadOnlyAccess\""));
+    limit_attachments(&scene, 2);
+    scene.declare(&full("\"aws:AmazonS3ReadOnlyAccess\", \"aws:AmazonSQSFullAccess\""));
+    let noted = notes(&scene.plan(&[]), "dips");
+    assert!(noted.iter().any(|note| note.starts_with("role/r: ")), "{noted:?}");
+    scene.apply(&[]).is_lawful().ends(0);
+    scene.is_settled();
+}
+
+#[test]
+fn at_the_quota_of_attachments_a_deny_does_not_leave_for_another() {
+    let scene = Scene::empty();
+    limit_attachments(&scene, 2);
+    scene.foreign("one", "Deny", "s3:Delete*");
+    scene.foreign("two", "Deny", "s3:Delete*");
+    let arn = |name: &str| format!("\"aws:AmazonSQSReadOnlyAccess\", \"arn:aws:iam::{FIRST}:policy/{name}\"");
+    scene.declare(&full(&arn("one")));
+    scene.settle();
+    scene.declare(&full(&arn("two")));
+    let refused = refusals(&scene.plan(&[])).join("\n");
+    assert!(refused.contains("role/r"), "{refused}");
+    scene.apply(&[]).ends(4).writes_nothing();
+}

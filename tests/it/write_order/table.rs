@@ -1,0 +1,379 @@
+//! Changes of two things that meet: each is lawful by itself, and wider on the way if the one does not wait for the other.
+
+use super::scene::{Judged, PARALLEL, Scene, document, notes};
+use crate::support::world::FIRST;
+
+/// A change, what somebody did by hand before it, and the calls that are held up: those that take.
+struct Change {
+    before: &'static str,
+    hand: fn(&Scene),
+    after: &'static str,
+    held_up: &'static [&'static str],
+}
+
+impl Change {
+    /// Applies it in a world of its own.
+    fn apply(&self, parallel: &str) -> (Scene, Judged) {
+        let scene = Scene::of(self.before);
+        (self.hand)(&scene);
+        scene.declare(self.after);
+        for action in self.held_up {
+            scene.hold_up(action);
+        }
+        let judged = scene.apply(&["--parallelism", parallel]);
+        scene.world.allow_all();
+        (scene, judged)
+    }
+
+    #[track_caller]
+    fn is_lawful(&self) {
+        for parallel in PARALLEL {
+            let (scene, judged) = self.apply(parallel);
+            judged.is_lawful().ends(0);
+            scene.is_settled();
+        }
+    }
+}
+
+#[test]
+fn a_policy_grows_after_its_role_has_attached_a_new_deny() {
+    let change = Change {
+        before: r#"
+[policies.p]
+statements = [{ actions = ["s3:Get*"], resources = ["*"] }]
+[roles.r]
+attach = ["p"]
+cluster = "main"
+service-accounts = ["apps/r"]
+"#,
+        hand: |_| {},
+        after: r#"
+[policies.p]
+statements = [{ actions = ["s3:*"], resources = ["*"] }]
+[policies.g]
+statements = [{ effect = "Deny", actions = ["s3:Delete*"], resources = ["*"] }]
+[roles.r]
+attach = ["p", "g"]
+cluster = "main"
+service-accounts = ["apps/r"]
+"#,
+        held_up: &["CreatePolicy", "AttachRolePolicy"],
+    };
+    change.is_lawful();
+}
+
+#[test]
+fn a_boundary_grows_after_its_role_has_lost_what_the_boundary_held_back() {
+    let change = Change {
+        before: r#"
+[policies.bound]
+statements = [{ actions = ["s3:*"], resources = ["*"] }]
+[roles.keeper]
+attach = ["bound"]
+cluster = "main"
+service-accounts = ["apps/keeper"]
+[roles.r]
+attach = ["aws:AdministratorAccess"]
+permissions-boundary = "arn:aws:iam::111122223333:policy/irsa/order/bound"
+cluster = "main"
+service-accounts = ["apps/r"]
+"#,
+        hand: |_| {},
+        after: r#"
+[policies.bound]
+statements = [{ actions = ["*"], resources = ["*"] }]
+[roles.keeper]
+attach = ["bound"]
+cluster = "main"
+service-accounts = ["apps/keeper"]
+[roles.r]
+attach = ["aws:AmazonS3ReadOnlyAccess"]
+permissions-boundary = "arn:aws:iam::111122223333:policy/irsa/order/bound"
+cluster = "main"
+service-accounts = ["apps/r"]
+"#,
+        held_up: &["DetachRolePolicy"],
+    };
+    change.is_lawful();
+}
+
+#[test]
+fn a_policy_grows_after_its_role_has_its_first_boundary() {
+    let change = Change {
+        before: r#"
+[policies.p]
+statements = [{ actions = ["s3:Get*"], resources = ["*"] }]
+[roles.r]
+attach = ["p"]
+cluster = "main"
+service-accounts = ["apps/r"]
+"#,
+        hand: |scene| scene.foreign("limits", "Allow", "s3:*"),
+        after: r#"
+[policies.p]
+statements = [{ actions = ["s3:Get*", "iam:*"], resources = ["*"] }]
+[roles.r]
+attach = ["p"]
+permissions-boundary = "arn:aws:iam::111122223333:policy/limits"
+cluster = "main"
+service-accounts = ["apps/r"]
+"#,
+        held_up: &["PutRolePermissionsBoundary"],
+    };
+    change.is_lawful();
+}
+
+/// Without a version a policy is of the older language, which denies as well as the newer one.
+#[test]
+fn a_deny_without_a_version_arrives_before_it_leaves() {
+    let change = Change {
+        before: r#"
+[roles.r]
+cluster = "main"
+service-accounts = ["apps/r"]
+[roles.r.inline.all]
+statements = [{ actions = ["s3:*"], resources = ["*"] }]
+[roles.r.inline.a]
+json = '{"Statement": [{"Effect": "Deny", "Action": "s3:Delete*", "Resource": "*"}]}'
+"#,
+        hand: |_| {},
+        after: r#"
+[roles.r]
+cluster = "main"
+service-accounts = ["apps/r"]
+[roles.r.inline.all]
+statements = [{ actions = ["s3:*"], resources = ["*"] }]
+[roles.r.inline.b]
+json = '{"Statement": [{"Effect": "Deny", "Action": "s3:Delete*", "Resource": "*"}]}'
+"#,
+        held_up: &["PutRolePolicy"],
+    };
+    change.is_lawful();
+}
+
+const DELETED: &str = r#"
+[roles.r]
+attach = ["aws:AmazonS3FullAccess"]
+cluster = "main"
+service-accounts = ["apps/r"]
+[roles.r.inline.more]
+statements = [{ actions = ["iam:CreateUser"], resources = ["*"] }]
+[roles.stays]
+attach = ["aws:AmazonSQSReadOnlyAccess"]
+cluster = "main"
+service-accounts = ["apps/stays"]
+"#;
+const DELETED_AFTER: &str = r#"
+[roles.stays]
+attach = ["aws:AmazonSQSReadOnlyAccess"]
+cluster = "main"
+service-accounts = ["apps/stays"]
+"#;
+
+#[test]
+fn a_role_that_is_deleted_keeps_awss_quarantine_to_the_last() {
+    let change = Change {
+        before: DELETED,
+        hand: |scene| scene.attach("r", "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"),
+        after: DELETED_AFTER,
+        held_up: &["DeleteRolePolicy"],
+    };
+    change.is_lawful();
+}
+
+#[test]
+fn a_role_that_is_deleted_keeps_what_others_deny_by_a_policy_to_the_last() {
+    let change = Change {
+        before: DELETED,
+        hand: |scene| {
+            scene.foreign("a-stop", "Deny", "*");
+            scene.attach("r", &format!("arn:aws:iam::{FIRST}:policy/a-stop"));
+        },
+        after: DELETED_AFTER,
+        held_up: &["DeleteRolePolicy"],
+    };
+    change.is_lawful();
+}
+
+#[test]
+fn a_role_that_is_deleted_keeps_what_others_deny_inline_to_the_last() {
+    let change = Change {
+        before: DELETED,
+        hand: |scene| {
+            let deny = document("Deny", "*");
+            scene.iam("PutRolePolicy", &[("RoleName", "r"), ("PolicyName", "a-stop"), ("PolicyDocument", &deny)]);
+        },
+        after: DELETED_AFTER,
+        held_up: &["DetachRolePolicy"],
+    };
+    change.is_lawful();
+}
+
+/// A policy that allows and denies is all that stops a role that keeps another.
+#[test]
+fn a_role_that_is_deleted_keeps_a_policy_that_allows_and_denies_to_the_last() {
+    let change = Change {
+        before: DELETED,
+        hand: |scene| {
+            let both = r#"{"Version": "2012-10-17", "Statement": [
+                {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"},
+                {"Effect": "Deny", "Action": ["s3:*", "iam:*"], "Resource": "*"}]}"#;
+            scene.iam("CreatePolicy", &[("PolicyName", "a-both"), ("PolicyDocument", both)]);
+            scene.attach("r", &format!("arn:aws:iam::{FIRST}:policy/a-both"));
+        },
+        after: DELETED_AFTER,
+        held_up: &["DeleteRolePolicy"],
+    };
+    change.is_lawful();
+}
+
+#[test]
+fn tags_and_a_longer_session_come_after_trust_has_lost_someone() {
+    let change = Change {
+        before: r#"
+[roles.r]
+cluster = "main"
+service-accounts = ["apps/stays", "apps/leaves"]
+tags = { team = "a" }
+[roles.r.inline.own]
+statements = [{ actions = ["s3:GetObject"], resources = ["arn:aws:s3:::${aws:PrincipalTag/team}/*"] }]
+"#,
+        hand: |_| {},
+        after: r#"
+[roles.r]
+cluster = "main"
+service-accounts = ["apps/stays"]
+tags = { team = "b" }
+max-session-duration = "12h"
+[roles.r.inline.own]
+statements = [{ actions = ["s3:GetObject"], resources = ["arn:aws:s3:::${aws:PrincipalTag/team}/*"] }]
+"#,
+        held_up: &["UpdateAssumeRolePolicy"],
+    };
+    change.is_lawful();
+}
+
+/// One document serves one role as its boundary and others as a policy: what it gives as the one it may take as the other.
+#[test]
+fn a_policy_that_is_a_boundary_too_gives_and_takes_for_each_of_its_roles() {
+    let change = Change {
+        before: r#"
+[policies.bound]
+statements = [{ actions = ["s3:*", "sqs:*"], resources = ["*"] }]
+[roles.attaches]
+attach = ["bound"]
+cluster = "main"
+service-accounts = ["apps/attaches", "apps/leaves"]
+[roles.bounded]
+attach = ["aws:AdministratorAccess", "bound"]
+permissions-boundary = "arn:aws:iam::111122223333:policy/irsa/order/bound"
+cluster = "main"
+service-accounts = ["apps/bounded"]
+"#,
+        hand: |_| {},
+        after: r#"
+[policies.bound]
+statements = [{ actions = ["s3:*", "iam:*"], resources = ["*"] }]
+[policies.g]
+statements = [{ effect = "Deny", actions = ["iam:CreateUser"], resources = ["*"] }]
+[roles.attaches]
+attach = ["bound", "g"]
+cluster = "main"
+service-accounts = ["apps/attaches"]
+[roles.bounded]
+attach = ["aws:AmazonSQSFullAccess", "bound"]
+permissions-boundary = "arn:aws:iam::111122223333:policy/irsa/order/bound"
+tags = { team = "b" }
+cluster = "main"
+service-accounts = ["apps/bounded"]
+"#,
+        held_up: &["DetachRolePolicy", "AttachRolePolicy"],
+    };
+    change.is_lawful();
+}
+
+/// A role that others can assume again, because the provider takes their tokens again, has lost what it is to lose before.
+#[test]
+fn a_provider_takes_an_audience_after_its_roles_have_lost_what_they_lose() {
+    let change = Change {
+        before: r#"
+[roles.r]
+attach = ["aws:AmazonS3FullAccess"]
+cluster = "main"
+service-accounts = ["apps/stays", "apps/leaves"]
+"#,
+        hand: |scene| {
+            let host = scene.world.issuer("main").trim_start_matches("https://").to_owned();
+            let arn = format!("arn:aws:iam::{FIRST}:oidc-provider/{host}");
+            let fields = [("OpenIDConnectProviderArn", arn.as_str()), ("ClientID", "sts.amazonaws.com")];
+            scene.iam("RemoveClientIDFromOpenIDConnectProvider", &fields);
+        },
+        after: r#"
+[roles.r]
+attach = ["aws:AmazonS3ReadOnlyAccess"]
+cluster = "main"
+service-accounts = ["apps/stays"]
+"#,
+        held_up: &["DetachRolePolicy", "UpdateAssumeRolePolicy"],
+    };
+    change.is_lawful();
+}
+
+/// In either order the tag of one end meets the boundary of the other, and neither call can be split: somebody has to lose
+/// for a moment what they keep, and the plan says so.
+#[test]
+fn a_boundary_and_tags_change_together() {
+    let change = Change {
+        before: r#"
+[roles.r]
+permissions-boundary = "arn:aws:iam::111122223333:policy/one"
+tags = { team = "a" }
+cluster = "main"
+service-accounts = ["apps/r"]
+[roles.r.inline.own]
+statements = [
+  { actions = ["sqs:*"], resources = ["*"], conditions = { StringEquals = { "aws:PrincipalTag/team" = "a" } } },
+  { actions = ["s3:*"], resources = ["*"], conditions = { StringEquals = { "aws:PrincipalTag/team" = "b" } } },
+  { actions = ["s3:ListBucket"], resources = ["*"] },
+]
+"#,
+        hand: |_| {},
+        after: r#"
+[roles.r]
+permissions-boundary = "arn:aws:iam::111122223333:policy/two"
+tags = { team = "b" }
+cluster = "main"
+service-accounts = ["apps/r"]
+[roles.r.inline.own]
+statements = [
+  { actions = ["sqs:*"], resources = ["*"], conditions = { StringEquals = { "aws:PrincipalTag/team" = "a" } } },
+  { actions = ["s3:*"], resources = ["*"], conditions = { StringEquals = { "aws:PrincipalTag/team" = "b" } } },
+  { actions = ["s3:ListBucket"], resources = ["*"] },
+]
+"#,
+        held_up: &["PutRolePermissionsBoundary", "PutRolePolicy"],
+    };
+    for parallel in PARALLEL {
+        let scene = Scene::empty();
+        boundary(&scene, "one", &["s3:*"]);
+        boundary(&scene, "two", &["sqs:*", "s3:ListBucket"]);
+        scene.declare(change.before);
+        scene.settle();
+        scene.declare(change.after);
+        let noted = notes(&scene.plan(&[]), "dips");
+        for action in change.held_up {
+            scene.hold_up(action);
+        }
+        let judged = scene.apply(&["--parallelism", parallel]);
+        judged.is_lawful().ends(0);
+        let told = noted.iter().any(|note| note.starts_with("role/r: "));
+        assert!(told || judged.dips.is_empty(), "{noted:?} does not tell of {}", judged.dips[0]);
+        scene.is_settled();
+    }
+}
+
+fn boundary(scene: &Scene, name: &str, actions: &[&str]) {
+    let statement = serde_json::json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
+    let document = serde_json::json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+    scene.iam("CreatePolicy", &[("PolicyName", name), ("PolicyDocument", &document)]);
+}
