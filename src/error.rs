@@ -77,8 +77,10 @@ impl From<ExitStatus> for ExitCode {
 pub struct Error {
     /// What the process ends with.
     pub status: ExitStatus,
-    /// What went wrong: a lower-case fragment; empty where the diagnostics say it all.
+    /// What went wrong: a lower-case fragment; empty where the diagnostics say it all. One line.
     pub message: String,
+    /// Where, a line for each.
+    pub details: Vec<String>,
     /// What to do next.
     pub hints: Vec<String>,
     /// The mistakes in the configuration, where that is what is wrong.
@@ -88,7 +90,7 @@ pub struct Error {
 impl Error {
     /// An error that ends the run with `status`.
     pub fn new(status: ExitStatus, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), hints: Vec::new(), diagnostics: None }
+        Self { status, message: message.into(), details: Vec::new(), hints: Vec::new(), diagnostics: None }
     }
 
     /// An unexpected or service error.
@@ -99,6 +101,13 @@ impl Error {
     /// Wrong usage.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(ExitStatus::Usage, message)
+    }
+
+    /// Adds lines that say where.
+    #[must_use]
+    pub fn details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.details.extend(lines);
+        self
     }
 
     /// Adds what to do next.

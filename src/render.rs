@@ -19,6 +19,7 @@ pub use style::Style;
 
 use crate::apply::report::Report;
 use crate::plan::file::PlanV1;
+use crate::view::scrub::unobeyed;
 use crate::view::{PlanView, ReportView};
 use std::io::{self, Write};
 
@@ -68,6 +69,11 @@ pub fn report(format: Format, report: &Report, style: &Style, out: &mut dyn Writ
 fn deliver(text: &str, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// The same of a text for people, whose lines are no commands for the log of a CI job.
+fn deliver_lines(text: &str, out: &mut dyn Write) -> io::Result<()> {
+    deliver(&unobeyed(text), out)
 }
 
 #[cfg(test)]

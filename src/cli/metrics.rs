@@ -1,6 +1,7 @@
 //! What `irsa drift --metrics-file` writes: Prometheus' text format, for the textfile collector
 //! (<https://github.com/prometheus/node_exporter#textfile-collector>).
 
+use crate::model::unseen::scrub;
 use crate::plan::PlanV1;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -59,5 +60,5 @@ fn line(text: &mut String, name: &str, labels: &str, value: impl std::fmt::Displ
 }
 
 fn label(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    scrub(value).replace('\\', "\\\\").replace('"', "\\\"")
 }

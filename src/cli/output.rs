@@ -44,5 +44,5 @@ pub(crate) fn report(ui: &Ui, format: FormatName, report: &Report) -> Result<(),
 /// One finding in one line.
 pub(crate) fn finding(note: &Note) -> String {
     let origin = if note.origin.is_empty() { String::new() } else { format!("{}: ", note.origin) };
-    format!("  {origin}{} {} {}: {}", note.severity.as_str(), note.rule, note.address, note.text)
+    format!("{origin}{} {} {}: {}", note.severity.as_str(), note.rule, note.address, note.text)
 }

@@ -3,7 +3,7 @@
 //! Begins with a marker, by which the next run finds the comment that it replaces. GitHub takes 65,536 characters: what
 //! does not fit in 60,000 bytes is counted, refusals and the unseen come before changes.
 
-use super::deliver;
+use super::deliver_lines;
 use super::prose::{code, escape_html, html, markdown};
 use crate::view::{ChangeView, Entry, Mark, NoteView, PlanView, ReportView, StepView, Text, Tick};
 use std::fmt::Write as _;
@@ -40,7 +40,7 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
     for note in &view.waiting {
         comment.push(Kind::Waiting, format!("- {}\n", note_text(note)));
     }
-    deliver(&comment.finish(), out)
+    deliver_lines(&comment.finish(), out)
 }
 
 /// Writes a report.
@@ -54,7 +54,7 @@ pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
         let kind = if step.tick == Tick::Failed { Kind::Failure } else { Kind::Step };
         comment.push(kind, step_block(step));
     }
-    deliver(&comment.finish(), out)
+    deliver_lines(&comment.finish(), out)
 }
 
 /// The owner as it may stand in a comment: nothing in it ends the comment.
