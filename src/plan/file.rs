@@ -1,5 +1,13 @@
 //! The plan as JSON: frozen, versioned structs. Changing them is changing what other programs rely on.
+//!
+//! A digest has no key: whoever can write a plan file can make its digests anew. So a file is taken only in the form that
+//! this program writes, byte for byte, only if its parts agree with each other ([`check`]), and what follows from its
+//! parts is worked out again ([`PlanV1::read`]). What it asks for is derived again from the configuration before it is
+//! applied (`plan::saved`).
 
+pub(crate) mod check;
+
+use super::change::Action;
 use super::fields;
 use super::step::{Options, Plan, Refused, Step, Summary, Unseen};
 use crate::model::note::Note;
@@ -7,16 +15,20 @@ use crate::model::unseen::printable;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// The format that this program writes: the minor grows when keys are added, the major when they change.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "2.0";
+
+/// The rule of the notes about what waits for others.
+pub(crate) const WAITING: &str = "waiting";
 
 /// A plan file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PlanV1 {
-    /// `1.0`
+    /// `2.0`
     pub format_version: String,
     /// The program's version.
     pub irsa_version: String,
@@ -40,7 +52,7 @@ pub struct PlanV1 {
     pub unknown: Vec<UnknownV1>,
     /// Everything else worth saying.
     pub notes: Vec<NoteV1>,
-    /// `sha256:…` over all but `created-at`, `irsa-version` and the digests.
+    /// `sha256:…` over what is asked for: owner, configuration, options, and the changes without their reasons.
     pub plan_digest: String,
     /// `sha256:…` over the whole file with this value blanked.
     pub digest: String,
@@ -145,11 +157,41 @@ pub enum FileError {
     #[error("it is no plan file: {0}")]
     Malformed(String),
     /// It was written in a form that this program does not know.
-    #[error("its format is `{0}`, this program reads `{FORMAT_VERSION}`")]
+    #[error("its format is `{0}`, this version of irsa reads `{FORMAT_VERSION}`")]
     Format(String),
     /// It is not as it was written.
     #[error("it was changed since it was written")]
     Changed,
+    /// Its digests fit, but no plan is like this.
+    #[error("it was changed since it was written: {0}")]
+    Contradiction(String),
+}
+
+/// What `plan-digest` covers: what is asked for, and no text that changes by itself.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Asked<'a> {
+    owner: &'a str,
+    config_digest: &'a str,
+    options: &'a OptionsV1,
+    changes: Vec<AskedChange<'a>>,
+}
+
+/// A change without its reasons.
+#[derive(Serialize)]
+struct AskedChange<'a> {
+    address: &'a str,
+    action: &'a str,
+    before: &'a Value,
+    after: &'a Value,
+    fields: &'a [FieldV1],
+}
+
+/// The one key that is looked at in a file of any format.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Head {
+    format_version: String,
 }
 
 impl PlanV1 {
@@ -187,30 +229,67 @@ impl PlanV1 {
         printable(&text)
     }
 
-    /// Reads a file and checks that it is, byte for byte, as it was written.
+    /// Reads a file: it must be, byte for byte, as this program writes it, and no part of it may contradict another. The
+    /// counts are made anew, so that they are true whatever the file says.
     ///
     /// # Errors
     /// If it is no plan, of another format, or changed.
     pub fn read(text: &str) -> Result<Self, FileError> {
-        let value: Value = serde_json::from_str(text).map_err(|error| FileError::Malformed(error.to_string()))?;
-        match value.get("format-version").and_then(Value::as_str) {
-            Some(FORMAT_VERSION) => {}
-            Some(other) => return Err(FileError::Format(other.to_owned())),
-            None => return Err(FileError::Malformed("`format-version` is missing".to_owned())),
+        let malformed = |error: serde_json::Error| FileError::Malformed(error.to_string());
+        let Head { format_version } = serde_json::from_str(text).map_err(malformed)?;
+        if format_version != FORMAT_VERSION {
+            let short = format_version.chars().take(20).collect();
+            return Err(FileError::Format(short));
         }
-        let file: Self = serde_json::from_str(text).map_err(|error| FileError::Malformed(error.to_string()))?;
+        let mut file: Self = serde_json::from_str(text).map_err(malformed)?;
         let whole = file.to_text() == text
             && file.plan_digest == file.computed_plan_digest()
             && file.digest == file.computed_digest();
-        if whole { Ok(file) } else { Err(FileError::Changed) }
+        if !whole {
+            return Err(FileError::Changed);
+        }
+        check::check(&file).map_err(FileError::Contradiction)?;
+        file.count();
+        Ok(file)
+    }
+
+    /// Works out what follows from the lists: the counts, and whether everything could be seen.
+    fn count(&mut self) {
+        let number = |action: Action| self.changes.iter().filter(|change| change.action == action.as_str()).count();
+        let waiting: BTreeSet<&str> =
+            self.notes.iter().filter(|note| note.rule == WAITING).map(|note| note.address.as_str()).collect();
+        let summary = SummaryV1 {
+            create: number(Action::Create),
+            update: number(Action::Update),
+            delete: number(Action::Delete),
+            adopt: number(Action::Adopt),
+            unchanged: self.summary.unchanged,
+            refused: self.refused.len(),
+            waiting: waiting.len(),
+        };
+        let complete = self.complete && self.unknown.is_empty();
+        if (&summary, complete) != (&self.summary, self.complete) {
+            (self.summary, self.complete) = (summary, complete);
+            self.digest = self.computed_digest();
+        }
+    }
+
+    /// The same with its digests made anew, as anyone can who may write the file.
+    #[cfg(test)]
+    pub(crate) fn sealed(mut self) -> Self {
+        self.plan_digest = self.computed_plan_digest();
+        self.digest = self.computed_digest();
+        self
     }
 
     /// The digest of what the plan asks for, whenever and by whichever version it was made.
     fn computed_plan_digest(&self) -> String {
-        let blank = || String::new();
-        let file =
-            Self { created_at: blank(), irsa_version: blank(), plan_digest: blank(), digest: blank(), ..self.clone() };
-        sha256(&file)
+        let changes = self.changes.iter().map(|change| {
+            let ChangeV1 { address, action, reasons: _, before, after, fields } = change;
+            AskedChange { address, action, before, after, fields }
+        });
+        let Self { owner, config_digest, options, .. } = self;
+        sha256(&Asked { owner, config_digest, options, changes: changes.collect() })
     }
 
     fn computed_digest(&self) -> String {
@@ -218,8 +297,8 @@ impl PlanV1 {
     }
 }
 
-fn sha256(file: &PlanV1) -> String {
-    let bytes = serde_json::to_vec(file).unwrap_or_default();
+fn sha256(document: &impl Serialize) -> String {
+    let bytes = serde_json::to_vec(document).unwrap_or_default();
     let digest = Sha256::digest(&bytes);
     let mut text = String::from("sha256:");
     for byte in digest {

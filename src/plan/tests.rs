@@ -4,6 +4,8 @@ mod calls;
 mod deletes;
 mod denies;
 mod elsewhere;
+mod file;
+mod forged;
 mod guards;
 pub(crate) mod kit;
 pub(crate) mod laws;

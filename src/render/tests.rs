@@ -79,9 +79,11 @@ fn json_is_the_plan_file() {
 fn jsonl() {
     insta::assert_snapshot!("plan_jsonl", everything(Format::Jsonl));
     insta::assert_snapshot!("report_jsonl", result(Format::Jsonl));
-    for line in everything(Format::Jsonl).lines().chain(result(Format::Jsonl).lines()) {
-        let value: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert!(value["type"].is_string() && value["format-version"] == "1.0", "{line}");
+    for (text, version) in [(everything(Format::Jsonl), "2.0"), (result(Format::Jsonl), "1.0")] {
+        for line in text.lines() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(value["type"].is_string() && value["format-version"] == version, "{line}");
+        }
     }
 }
 

@@ -12,7 +12,7 @@ const WEST: &str = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.a
 pub(crate) fn plan(changes: Vec<ChangeV1>) -> PlanV1 {
     let count = |action: &str| changes.iter().filter(|change| change.action == action).count();
     PlanV1 {
-        format_version: "1.0".into(),
+        format_version: "2.0".into(),
         irsa_version: "0.1.0".into(),
         created_at: "2026-01-02T03:04:05Z".into(),
         owner: "platform".into(),

@@ -3,10 +3,7 @@
 use super::scrub::scrub;
 use super::words::count;
 use super::{ChangeView, PlanView};
-use crate::plan::file::{NoteV1, PlanV1, SummaryV1};
-
-/// The rule of the notes about what waits for others.
-const WAITING: &str = "waiting";
+use crate::plan::file::{NoteV1, PlanV1, SummaryV1, WAITING};
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
