@@ -79,11 +79,11 @@ impl Page {
         for reason in &change.reasons {
             self.line(&format!("<p class=\"reason\">{}</p>", html(reason)));
         }
-        self.entries(&change.entries);
+        self.entries(&change.lines().collect::<Vec<_>>());
         self.line("</details>");
     }
 
-    fn entries(&mut self, entries: &[Entry]) {
+    fn entries(&mut self, entries: &[&Entry]) {
         if entries.is_empty() {
             return;
         }
@@ -104,7 +104,7 @@ impl Page {
             if !entry.children.is_empty() {
                 self.text.push('\n');
             }
-            self.entries(&entry.children);
+            self.entries(&entry.children.iter().collect::<Vec<_>>());
             self.line("</li>");
         }
         self.line("</ul>");

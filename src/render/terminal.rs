@@ -116,7 +116,7 @@ impl<'a> Page<'a> {
         for reason in &change.reasons {
             self.prose(4, "", Ink::Dim, reason);
         }
-        for entry in &change.entries {
+        for entry in change.lines() {
             self.entry(entry, 1);
         }
         self.gap();

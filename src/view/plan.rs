@@ -3,7 +3,8 @@
 use super::scrub::scrub;
 use super::words::count;
 use super::{ChangeView, PlanView};
-use crate::plan::file::{NoteV1, PlanV1, SummaryV1, WAITING};
+use crate::plan::file::{NoteV1, OptionsV1, PlanV1, SummaryV1, WAITING};
+use std::collections::HashMap;
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,11 @@ impl NoteView {
         }
     }
 
+    /// Whether it stands beside what is refused.
+    pub(crate) fn is_grave(&self) -> bool {
+        ["critical", "high"].contains(&self.severity.as_str())
+    }
+
     /// The rule and the place that it was found at; that it waits is said by the title over it.
     pub(crate) fn source(&self) -> String {
         let rule = if self.rule == WAITING { "" } else { self.rule.as_str() };
@@ -56,10 +62,17 @@ impl PlanView {
     /// What `plan` tells.
     pub fn of(plan: &PlanV1) -> Self {
         let clean = |text: &str| scrub(text).into_owned();
-        let mut changes: Vec<ChangeView> = plan.changes.iter().map(ChangeView::of).collect();
+        let (waiting, notes): (Vec<NoteView>, Vec<NoteView>) =
+            plan.notes.iter().map(NoteView::of).partition(|note| note.rule == WAITING);
+        let mut findings: HashMap<&str, Vec<String>> = HashMap::new();
+        for note in notes.iter().filter(|note| note.is_grave()) {
+            findings.entry(&note.address).or_default().push(format!("{} {}", note.severity, note.rule));
+        }
+        let findings = |address: &str| findings.get(&*scrub(address)).map_or(&[][..], Vec::as_slice);
+        let mut changes: Vec<ChangeView> =
+            plan.changes.iter().map(|change| ChangeView::of(change, findings(&change.address))).collect();
         // stable: within a kind, the order of the plan
         changes.sort_by_key(|change| change.rank);
-        let (waiting, notes) = plan.notes.iter().map(NoteView::of).partition(|note| note.rule == WAITING);
         Self {
             owner: clean(&plan.owner),
             changes,
@@ -102,6 +115,9 @@ fn summary(plan: &PlanV1) -> String {
 
 fn remarks(plan: &PlanV1) -> Vec<String> {
     let mut list = Vec::new();
+    if let Some(options) = options(&plan.options) {
+        list.push(options);
+    }
     if let Some(shard) = &plan.options.shard {
         let shard = scrub(shard);
         list.push(format!("Share {shard}: what is no longer declared in IAM goes with a run without `--shard`."));
@@ -127,4 +143,27 @@ fn remarks(plan: &PlanV1) -> Vec<String> {
         list.push(format!("{} for others.", count(plan.summary.waiting, "object waits", "objects wait")));
     }
     list
+}
+
+/// More globs of `--only` than these are counted.
+const MOST_GLOBS: usize = 5;
+
+/// What the plan was asked for beside the usual.
+fn options(options: &OptionsV1) -> Option<String> {
+    let OptionsV1 { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard: _ } = options;
+    let mut said: Vec<String> = if only.len() > MOST_GLOBS {
+        vec![format!("`--only` of {} globs", only.len())]
+    } else {
+        only.iter().map(|glob| format!("`--only {}`", scrub(glob))).collect()
+    };
+    let flags = [
+        ("--destroy", destroy),
+        ("--adopt", adopt),
+        ("--force", force),
+        ("--force-conflicts", force_conflicts),
+        ("--allow-incomplete", allow_incomplete),
+        ("--skip-refused", skip_refused),
+    ];
+    said.extend(flags.into_iter().filter(|(_, on)| **on).map(|(flag, _)| format!("`{flag}`")));
+    (!said.is_empty()).then(|| format!("Planned with {}.", said.join(", ")))
 }
