@@ -72,12 +72,12 @@ pub(crate) fn options(saved: &PlanV1, said: Options, ui: &Ui, path: &Path) -> Re
         flags.clone().filter(|((_, saved), said)| *saved && !said).map(|((flag, _), _)| flag).collect();
     if !unsaid.is_empty() {
         let message = format!(
-            "the saved plan was made with {}, which was not said again; nothing was written",
-            quoted(&unsaid, " and ")
+            "the saved plan was made with {}: that must be said again to apply it; nothing was written",
+            quoted(&unsaid, ", ")
         );
         let line = format!("`irsa apply {} {}`", unsaid.join(" "), path.display());
         return Err(Error::new(ExitStatus::Stale, message)
-            .hint(format!("a file may have been changed by anyone: if this is meant, use {line}")));
+            .hint(format!("nobody has signed the file: if this is meant, use {line}")));
     }
     // the last two only let a run go on
     let unmeant: Vec<&str> =

@@ -55,8 +55,10 @@ impl Risk {
         }
         for field in fields {
             let document = field.path == "document" || field.path.starts_with("inline.");
-            // a deny that goes, another resource, a condition less
-            if document && !field.before.is_null() && !field.after.is_null() {
+            if document && takes_a_deny(&field.before, &field.after) {
+                risk.add(Weight::Permissions, format!("takes a deny away: `{}`", scrub(&field.path)));
+            } else if document && !field.before.is_null() && !field.after.is_null() {
+                // another resource, a condition less
                 risk.add(Weight::Permissions, format!("changes policy `{}`", scrub(&field.path)));
             }
             if field.path == "permissions-boundary" && field.before != field.after {
@@ -120,11 +122,21 @@ fn allowed(document: &Value) -> BTreeSet<String> {
     actions.chain(except).collect()
 }
 
+fn takes_a_deny(before: &Value, after: &Value) -> bool {
+    let denies = |document: &Value| -> Vec<Body> {
+        let all = statements(document).unwrap_or_default().into_iter();
+        all.filter(|body| body.get("Effect").is_some_and(|effect| effect == "Deny")).cloned().collect()
+    };
+    let after = denies(after);
+    denies(before).iter().any(|deny| !after.contains(deny))
+}
+
 /// Whether an action or a policy is about permissions themselves, or about everything.
 fn is_grave(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let policies = ["admin", "poweruser", "iamfull"];
-    lower.contains('*')
+    lower == "*"
+        || lower.ends_with(":*")
         || ["iam:", "sts:", "organizations:", "sso:", "everything but", "a policy that"]
             .iter()
             .any(|start| lower.starts_with(start))
@@ -141,4 +153,88 @@ fn few(names: &[String]) -> String {
         list.push(format!("{} more", names.len() - MOST));
     }
     list.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::examples::field;
+    use serde_json::json;
+
+    fn risk(path: &str, before: Value, after: Value) -> (Weight, String) {
+        let risk = Risk::of(&[field(path, before, after)], &[], &[], Weight::Other);
+        (risk.weight, risk.line())
+    }
+
+    fn document(effect: &str, key: &str, actions: Value) -> Value {
+        json!({ "Statement": [{ "Effect": effect, key: actions, "Resource": "*" }] })
+    }
+
+    #[test]
+    fn what_a_change_gives_is_told_the_gravest_first() {
+        let allow = |actions: &[&str]| document("Allow", "Action", json!(actions));
+        for (path, before, after, weight, words) in [
+            ("description", json!("a"), json!("b"), Weight::Other, ""),
+            ("inline.a", Value::Null, allow(&["s3:GetObject"]), Weight::Permissions, "gives `s3:GetObject`"),
+            (
+                "inline.a",
+                Value::Null,
+                allow(&["s3:GetObject", "iam:PassRole"]),
+                Weight::Grave,
+                "gives `iam:PassRole`, `s3:GetObject`",
+            ),
+            ("document", Value::Null, allow(&["*"]), Weight::Grave, "gives `*`"),
+            ("document", Value::Null, allow(&["s3:*"]), Weight::Grave, "gives `s3:*`"),
+            (
+                "document",
+                Value::Null,
+                document("Allow", "NotAction", json!("s3:*")),
+                Weight::Grave,
+                "gives `everything but s3:*`",
+            ),
+            ("document", Value::Null, json!("{"), Weight::Grave, "gives `a policy that is not understood`"),
+            (
+                "document",
+                allow(&["s3:A"]),
+                allow(&["s3:A", "s3:B"]),
+                Weight::Permissions,
+                "gives `s3:B`; changes policy `document`",
+            ),
+            ("document", allow(&["s3:A", "s3:B"]), allow(&["s3:A"]), Weight::Permissions, "changes policy `document`"),
+            ("inline.a", allow(&["s3:A"]), Value::Null, Weight::Other, ""),
+            (
+                "inline.a",
+                document("Deny", "Action", json!("*")),
+                Value::Null,
+                Weight::Permissions,
+                "takes a deny away: `inline.a`",
+            ),
+            ("inline.a", Value::Null, document("Deny", "Action", json!("*")), Weight::Other, ""),
+            (
+                "attached",
+                json!(["arn:aws:iam::aws:policy/A"]),
+                json!(["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/AdministratorAccess"]),
+                Weight::Grave,
+                "gives `arn:aws:iam::aws:policy/AdministratorAccess`",
+            ),
+            ("permissions-boundary", json!("arn"), Value::Null, Weight::Permissions, "changes what bounds it"),
+        ] {
+            assert_eq!(risk(path, before, after), (weight, words.to_owned()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_few_names_stand_for_many_and_long_ones_are_cut() {
+        let actions: Vec<String> = (0..9).map(|index| format!("s3:{index}{}", "x".repeat(200))).collect();
+        let (_, words) = risk("inline.a", Value::Null, document("Allow", "Action", json!(actions)));
+        assert!(words.starts_with("gives `s3:0xxx") && words.ends_with("x…`, 3 more"), "{words}");
+        assert!(words.len() < 1_000, "{words}");
+    }
+
+    #[test]
+    fn a_grave_finding_weighs_most() {
+        let risk = Risk::of(&[], &[], &["high IRSA010".to_owned()], Weight::Adoption);
+        assert_eq!((risk.weight, risk.line()), (Weight::Grave, "high IRSA010".to_owned()));
+        assert_eq!(Risk::of(&[], &[], &[], Weight::Loss).weight, Weight::Loss);
+    }
 }
