@@ -84,7 +84,7 @@ pub struct Error {
     /// What to do next.
     pub hints: Vec<String>,
     /// The mistakes in the configuration, where that is what is wrong.
-    pub diagnostics: Option<Diagnostics>,
+    pub diagnostics: Option<Box<Diagnostics>>,
 }
 
 impl Error {
@@ -120,7 +120,7 @@ impl Error {
 
 impl From<Diagnostics> for Error {
     fn from(diagnostics: Diagnostics) -> Self {
-        Self { diagnostics: Some(diagnostics), ..Self::new(ExitStatus::Invalid, "") }
+        Self { diagnostics: Some(Box::new(diagnostics)), ..Self::new(ExitStatus::Invalid, "") }
     }
 }
 

@@ -95,7 +95,7 @@ async fn apply_saved(
     }
     let session = Session::open(machine, ui, global)?;
     let saved = saved_plan::read_to_apply(path)?;
-    let options = saved_plan::options(&saved, session.options(&arguments.shape, arguments.fleet)?, ui, path)?;
+    let options = saved_plan::options(&saved, &session.options(&arguments.shape, arguments.fleet)?, ui, path)?;
     expect(arguments, &saved)?;
     if saved.config_digest != session.digest() {
         return Err(Error::new(

@@ -63,9 +63,9 @@ fn widening(options: &OptionsV1) -> [(&'static str, bool); 6] {
 ///
 /// # Errors
 /// If the file has more than was said.
-pub(crate) fn options(saved: &PlanV1, said: Options, ui: &Ui, path: &Path) -> Result<Options, Error> {
+pub(crate) fn options(saved: &PlanV1, said: &Options, ui: &Ui, path: &Path) -> Result<Options, Error> {
     let Options { only: _, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, share: _, now } =
-        said;
+        *said;
     let on_the_line = [destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused];
     let flags = widening(&saved.options).into_iter().zip(on_the_line);
     let unsaid: Vec<&str> =
@@ -100,7 +100,8 @@ fn quoted(flags: &[&str], between: &str) -> String {
 
 /// The flags that a plan was made with and that must be said again to apply it.
 pub(crate) fn flags(plan: &PlanV1) -> String {
-    widening(&plan.options).into_iter().filter(|(_, on)| *on).map(|(flag, _)| format!("{flag} ")).collect()
+    let said = widening(&plan.options).into_iter().filter(|(_, on)| *on);
+    said.flat_map(|(flag, _)| [flag, " "]).collect()
 }
 
 /// Whether the file and the fresh plan are of one owner, and select something.

@@ -6,6 +6,7 @@
 
 use super::deliver;
 use crate::view::{ChangeView, NoteView, PlanView, ReportView, Tick, Verb};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// How many of a kind a step shows.
@@ -54,11 +55,13 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
 fn told(change: &ChangeView) -> String {
     let mut text = format!("{} {}", change.address, change.verb.will());
     for words in &change.risk.words {
-        text.push_str(&format!("\n{words}"));
+        text.push('\n');
+        text.push_str(words);
     }
     for heading in &change.access {
         for who in &heading.children {
-            text.push_str(&format!("\n{} {}: {}", heading.mark.sign(), heading.words(), who.words()));
+            // writing to a String cannot fail
+            let _ = write!(text, "\n{} {}: {}", heading.mark.sign(), heading.words(), who.words());
         }
     }
     text
@@ -170,7 +173,8 @@ fn list_of(rest: &[&Annotation]) -> String {
     let mut words = format!("{} more, not shown as annotations:", rest.len());
     for (index, annotation) in rest.iter().enumerate() {
         if words.len() + annotation.short.len() > LIST {
-            words.push_str(&format!("\nand {} more, which `irsa show` and the other formats have", rest.len() - index));
+            // writing to a String cannot fail
+            let _ = write!(words, "\nand {} more, which `irsa show` and the other formats have", rest.len() - index);
             break;
         }
         words.push('\n');

@@ -91,7 +91,7 @@ fn change_block(change: &ChangeView) -> Block {
     let listed = format!("- {sign} {} {}{behind}\n", code(&change.address), markdown(&will));
     let access = lines_of_access(change);
     let without = if change.entries.is_empty() { "" } else { "<br><i>its fields are left out</i>" };
-    let gives: String = change.risk.words.iter().map(|words| format!("<br>{}", quiet_html(words))).collect();
+    let gives: String = change.risk.words.iter().flat_map(|words| ["<br>".to_owned(), quiet_html(words)]).collect();
     let shortened = |most: usize, length: usize| {
         let mut text: String =
             access.iter().take(most).map(|(start, who)| access_line(start, &cut(who, length))).collect();

@@ -166,13 +166,13 @@ mod tests {
         (risk.weight, risk.line())
     }
 
-    fn document(effect: &str, key: &str, actions: Value) -> Value {
+    fn document(effect: &str, key: &str, actions: &Value) -> Value {
         json!({ "Statement": [{ "Effect": effect, key: actions, "Resource": "*" }] })
     }
 
     #[test]
     fn what_a_change_gives_is_told_the_gravest_first() {
-        let allow = |actions: &[&str]| document("Allow", "Action", json!(actions));
+        let allow = |actions: &[&str]| document("Allow", "Action", &json!(actions));
         for (path, before, after, weight, words) in [
             ("description", json!("a"), json!("b"), Weight::Other, ""),
             ("inline.a", Value::Null, allow(&["s3:GetObject"]), Weight::Permissions, "gives `s3:GetObject`"),
@@ -188,7 +188,7 @@ mod tests {
             (
                 "document",
                 Value::Null,
-                document("Allow", "NotAction", json!("s3:*")),
+                document("Allow", "NotAction", &json!("s3:*")),
                 Weight::Grave,
                 "gives `everything but s3:*`",
             ),
@@ -204,12 +204,12 @@ mod tests {
             ("inline.a", allow(&["s3:A"]), Value::Null, Weight::Other, ""),
             (
                 "inline.a",
-                document("Deny", "Action", json!("*")),
+                document("Deny", "Action", &json!("*")),
                 Value::Null,
                 Weight::Permissions,
                 "takes a deny away: `inline.a`",
             ),
-            ("inline.a", Value::Null, document("Deny", "Action", json!("*")), Weight::Other, ""),
+            ("inline.a", Value::Null, document("Deny", "Action", &json!("*")), Weight::Other, ""),
             (
                 "attached",
                 json!(["arn:aws:iam::aws:policy/A"]),
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_few_names_stand_for_many_and_long_ones_are_cut() {
         let actions: Vec<String> = (0..9).map(|index| format!("s3:{index}{}", "x".repeat(200))).collect();
-        let (_, words) = risk("inline.a", Value::Null, document("Allow", "Action", json!(actions)));
+        let (_, words) = risk("inline.a", Value::Null, document("Allow", "Action", &json!(actions)));
         assert!(words.starts_with("gives `s3:0xxx") && words.ends_with("x…`, 3 more"), "{words}");
         assert!(words.len() < 1_000, "{words}");
     }

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 const GOLDEN: &str = include_str!("../fixtures/plan/v2.json");
 const OLD: &str = include_str!("../fixtures/plan/v1.json");
 
+/// What someone writes into a plan before they compute its digests anew.
+type Forge<'a> = &'a dyn Fn(&mut Value);
+
 /// Two roles that are there.
 fn settled() -> Scene {
     let scene = Scene::new();
@@ -210,7 +213,7 @@ fn a_change_that_does_not_follow_is_refused_also_where_nothing_is_to_be_done() {
         plan["changes"].as_array_mut().expect("a list").push(change);
     };
     let last = |plan: &mut Value| plan["changes"].as_array_mut().expect("a list").len() - 1;
-    let cases: [(&str, &str, &dyn Fn(&mut Value)); 6] = [
+    let cases: [(&str, &str, Forge<'_>); 6] = [
         ("a wider field", "role/app", &|plan| attached(&mut plan["changes"][0], admin, true)),
         ("a wider whole", "role/app", &|plan| attached(&mut plan["changes"][0], admin, false)),
         ("an object that is as declared", "role/other", &settled),
@@ -258,7 +261,7 @@ fn a_change_that_does_not_follow_is_refused_also_where_nothing_is_to_be_done() {
 fn a_file_that_contradicts_itself_is_neither_shown_nor_applied() {
     let scene = settled();
     scene.declare(&(role("app") + "description = \"new\"\n" + &role("other")));
-    let cases: [(&str, &dyn Fn(&mut Value)); 8] = [
+    let cases: [(&str, Forge<'_>); 8] = [
         ("a change twice", &|plan| {
             let change = plan["changes"][0].clone();
             plan["changes"].as_array_mut().expect("a list").push(change);

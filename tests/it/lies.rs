@@ -9,6 +9,7 @@ use irsa_sandbox::gate::Stage;
 use irsa_sandbox::kubernetes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 const FORMATS: [&str; 6] = ["text", "json", "jsonl", "markdown", "github", "html"];
 
@@ -66,16 +67,14 @@ fn policy(value: &str) -> Value {
 
 /// A document as IAM takes it whatever is in it: what is no ASCII stands as an escape.
 fn ascii(document: &Value) -> String {
-    let text = document.to_string();
-    text.chars()
-        .map(|c| {
-            if c.is_ascii() {
-                c.to_string()
-            } else {
-                c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
-            }
-        })
-        .collect()
+    let mut text = String::new();
+    for unit in document.to_string().encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii() => text.push(char::from(byte)),
+            _ => write!(text, "\\u{unit:04x}").expect("memory takes all"),
+        }
+    }
+    text
 }
 
 #[test]
@@ -214,10 +213,10 @@ fn names_of_files_are_shown_and_not_obeyed() {
     ];
     for name in names {
         let bench = Bench::new(BTreeMap::new());
-        let include = format!("owner = \"me\"\ninclude = [\"*.toml\"]\n[clusters.main]\n");
+        let include = "owner = \"me\"\ninclude = [\"*.toml\"]\n[clusters.main]\n";
         for text in ["owner = 1\n", "[roles.x]\nfile = 1\n", "broken ##[debug]\n::error::\u{202e}\r::error::z", ""] {
             let bench_file = |name: &str| bench.write(name, text);
-            bench.write("irsa.toml", &include);
+            bench.write("irsa.toml", include);
             bench_file(name);
             for format in ["text", "json"] {
                 obeys_nothing(&bench.irsa(&["validate", "--format", format]), format);
@@ -263,22 +262,17 @@ fn two_names_that_look_alike_look_different() {
 #[test]
 fn a_large_change_does_not_hide_another_from_a_comment() {
     let scene = Scene::new();
-    let policies: String = (0..90)
-        .map(|index| {
-            let resources: Vec<String> =
-                (0..40).map(|at| format!("\"arn:aws:s3:::bucket-{index}-{at}-{}/*\"", "x".repeat(40))).collect();
-            format!(
-                "[policies.p{index}]\nstatements = [{{ actions = [\"s3:GetObject\"], resources = [{}] }}]\n",
-                resources.join(", ")
-            )
-        })
-        .collect();
-    let harmless: String = (0..90)
-        .map(|index| role(&format!("r{index}")).replace("\"aws:AmazonS3ReadOnlyAccess\"", &format!("\"p{index}\"")))
-        .collect();
+    let mut harmless = String::new();
+    for index in 0..90 {
+        let resource = |at: usize| format!("\"arn:aws:s3:::bucket-{index}-{at}-{}/*\"", "x".repeat(40));
+        let resources: Vec<String> = (0..40).map(resource).collect();
+        let statement = format!("{{ actions = [\"s3:GetObject\"], resources = [{}] }}", resources.join(", "));
+        writeln!(harmless, "[policies.p{index}]\nstatements = [{statement}]").expect("memory takes all");
+        harmless.push_str(&role(&format!("r{index}")).replace("aws:AmazonS3ReadOnlyAccess", &format!("p{index}")));
+    }
     let evil = role("evil")
         + "[roles.evil.inline.more]\nstatements = [{ actions = [\"iam:PutRolePolicy\"], resources = [\"*\"] }]\n";
-    scene.declare(&(policies + &harmless + &evil));
+    scene.declare(&(harmless + &evil));
     let comment = scene.bench.ends(0, &["plan", "--deny", "none", "--format", "markdown"]);
     assert!(comment.stdout.len() <= 60_000, "{}", comment.stdout.len());
     let line = |address: &str| {

@@ -1,5 +1,6 @@
 //! The live object behind an address, in the form of the plan file.
 
+use crate::ids::IssuerUrl;
 use crate::model::address::{Address, OrphanKind};
 use crate::model::desired::Desired;
 use crate::model::live::{Live, LiveAccount, Observed};
@@ -42,7 +43,7 @@ pub(super) fn object(address: &Address, desired: &Desired, live: &Live) -> Seen 
     match address {
         Address::OidcProvider { account: key, cluster } => {
             let issuer = live.clusters.get(cluster).and_then(|cluster| cluster.issuer.present());
-            let host_path = issuer.map(|issuer| issuer.host_path()).unwrap_or_default();
+            let host_path = issuer.map(IssuerUrl::host_path).unwrap_or_default();
             account(key).map_or(Seen::Nothing, |account| provider(account, host_path))
         }
         Address::Policy { account: key, key: name } => {

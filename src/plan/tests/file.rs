@@ -31,6 +31,9 @@ fn every_action() -> PlanV1 {
     file
 }
 
+/// What someone writes into a file.
+type Forge = fn(&mut PlanV1);
+
 fn note(rule: &str) -> NoteV1 {
     let [address, severity, rule, text] = ["role/z", "info", rule, "no"].map(str::to_owned);
     NoteV1 { address, severity, rule, origin: String::new(), text }
@@ -109,17 +112,13 @@ fn the_counts_are_those_of_what_stands_in_the_file() {
 #[test]
 fn the_plan_digest_covers_what_is_asked_for_and_no_text_that_changes_by_itself() {
     let file = every_action().sealed();
-    type Change = fn(&mut PlanV1);
-    let same: [(&str, Change); 7] = [
+    let same: [(&str, Forge); 7] = [
         ("created-at", |file| file.created_at = "2027-01-01T00:00:00Z".into()),
         ("irsa-version", |file| file.irsa_version = "9.9.9".into()),
         ("reasons", |file| file.changes[0].reasons = vec!["used by pod `x-1`".into()]),
         ("refused", |file| {
-            file.refused.push(RefusedV1 {
-                address: "role/x".into(),
-                why: "used 5 minutes ago".into(),
-                hint: String::new(),
-            })
+            let [address, why, hint] = ["role/x", "used 5 minutes ago", ""].map(str::to_owned);
+            file.refused.push(RefusedV1 { address, why, hint });
         }),
         ("unknown", |file| file.unknown.push(UnknownV1 { address: "role/x".into(), why: "request id 1".into() })),
         ("notes", |file| file.notes.push(note("foreign-trust"))),
@@ -132,7 +131,7 @@ fn the_plan_digest_covers_what_is_asked_for_and_no_text_that_changes_by_itself()
         assert_eq!(other.plan_digest, file.plan_digest, "{what}");
         assert_ne!(other.digest, file.digest, "{what}");
     }
-    let different: [(&str, Change); 13] = [
+    let different: [(&str, Forge); 13] = [
         ("owner", |file| file.owner = "x".into()),
         ("config-digest", |file| file.config_digest.push('0')),
         ("only", |file| file.options.only.push("role/*".into())),
@@ -162,128 +161,120 @@ fn field<'a>(change: &'a mut ChangeV1, path: &str) -> &'a mut FieldV1 {
     change.fields.iter_mut().find(|field| field.path == path).unwrap_or_else(|| panic!("no {path}"))
 }
 
-type Forge = fn(&mut PlanV1);
+/// What is changed, and what is said to it.
+const CONTRADICTIONS: &[(&str, Forge, &str)] = &[
+    ("no owner", |file| file.owner = "a\nb".into(), "is no owner"),
+    ("no share", |file| file.options.shard = Some("x".into()), "do not go together"),
+    (
+        "a share of everything that goes",
+        |file| (file.options.shard, file.options.destroy) = (Some("0/2".into()), true),
+        "do not go together",
+    ),
+    ("twice", |file| file.changes.push(file.changes[0].clone()), "stands in it twice"),
+    (
+        "a letter of another alphabet",
+        |file| find(file, "role/comes").address = "role/c\u{43e}mes".into(),
+        "is no address",
+    ),
+    (
+        "a letter of another alphabet, in an orphan",
+        |file| find(file, "orphan/default/role/goes").address = "orphan/default/role/g\u{43e}es".into(),
+        "is no address",
+    ),
+    ("no address", |file| find(file, "role/comes").address = "all".into(), "is no address"),
+    ("an unknown action", |file| find(file, "role/comes").action = "replace".into(), "has no action"),
+    ("another action", |file| find(file, "role/comes").action = "update".into(), "does not fit"),
+    ("a delete that leaves something", |file| find(file, "role/reports").action = "delete".into(), "does not fit"),
+    (
+        "the object of another kind",
+        |file| find(file, "role/comes").address = "policy/default/comes".into(),
+        "has an object of another kind",
+    ),
+    ("a key more", |file| find(file, "role/comes").after["extra"] = json!(1), "has an object of another kind"),
+    (
+        "a list that is none",
+        |file| find(file, "role/comes").after["attached"] = json!("x"),
+        "has an object of another kind",
+    ),
+    (
+        "a tag that is none",
+        |file| find(file, "role/comes").after["tags"]["a"] = json!([1]),
+        "has an object of another kind",
+    ),
+    (
+        "the name of another",
+        |file| find(file, "orphan/default/role/goes").before["name"] = json!("stays"),
+        "has the name of another object",
+    ),
+    (
+        "the namespace of another",
+        |file| find(file, "service-account/east/apps/comes").after["namespace"] = json!("kube-system"),
+        "has the name of another object",
+    ),
+    (
+        "a whole that differs",
+        |file| find(file, "role/reports").after["attached"] = json!([]),
+        "contradicts itself about field `attached`",
+    ),
+    (
+        "another before",
+        |file| find(file, "role/reports").before["description"] = json!("x"),
+        "about field `description`",
+    ),
+    ("another after", |file| find(file, "role/reports").after["description"] = json!("x"), "about field `description`"),
+    (
+        "a field more",
+        |file| {
+            let field = FieldV1 { path: "attached".into(), before: Value::Null, after: json!(["x"]) };
+            find(file, "role/reports").fields.insert(0, field);
+        },
+        "about field `attached`",
+    ),
+    (
+        "a field that does not differ",
+        |file| {
+            let change = find(file, "role/reports");
+            let list = change.after["attached"].clone();
+            change.fields.insert(0, FieldV1 { path: "attached".into(), before: list.clone(), after: list });
+        },
+        "about field `attached`",
+    ),
+    ("a field less", |file| find(file, "role/reports").fields.clear(), "about field `description`"),
+    (
+        "a field twice",
+        |file| {
+            let change = find(file, "role/reports");
+            change.fields.push(change.fields[0].clone());
+        },
+        "out of order",
+    ),
+    ("an empty tag", |file| find(file, "role/reports").after["tags"]["flag"] = json!(""), "about field `tags.flag`"),
+    (
+        "documents that differ",
+        |file| {
+            let document = |action: &str| serde_json::from_str::<Value>(allow(action).text()).unwrap();
+            let change = find(file, "role/reports");
+            (change.before["trust"], change.after["trust"]) = (document("s3:A"), document("s3:B"));
+        },
+        "about field `trust`",
+    ),
+    (
+        "a document that is another text",
+        |file| find(file, "role/reports").before["trust"] = json!("s3:A"),
+        "about field `trust`",
+    ),
+    (
+        "the field of another",
+        |file| field(find(file, "role/comes"), "trust").path = "trusts".into(),
+        "about field `trust",
+    ),
+];
 
 #[test]
 fn a_file_whose_parts_contradict_each_other_is_refused() {
-    let cases: &[(&str, Forge, &str)] = &[
-        ("no owner", |file| file.owner = "a\nb".into(), "is no owner"),
-        ("no share", |file| file.options.shard = Some("x".into()), "do not go together"),
-        (
-            "a share of everything that goes",
-            |file| (file.options.shard, file.options.destroy) = (Some("0/2".into()), true),
-            "do not go together",
-        ),
-        ("twice", |file| file.changes.push(file.changes[0].clone()), "stands in it twice"),
-        (
-            "a letter of another alphabet",
-            |file| find(file, "role/comes").address = "role/c\u{43e}mes".into(),
-            "is no address",
-        ),
-        (
-            "a letter of another alphabet, in an orphan",
-            |file| find(file, "orphan/default/role/goes").address = "orphan/default/role/g\u{43e}es".into(),
-            "is no address",
-        ),
-        ("no address", |file| find(file, "role/comes").address = "all".into(), "is no address"),
-        ("an unknown action", |file| find(file, "role/comes").action = "replace".into(), "has no action"),
-        ("another action", |file| find(file, "role/comes").action = "update".into(), "does not fit"),
-        ("a delete that leaves something", |file| find(file, "role/reports").action = "delete".into(), "does not fit"),
-        (
-            "the object of another kind",
-            |file| find(file, "role/comes").address = "policy/default/comes".into(),
-            "has an object of another kind",
-        ),
-        ("a key more", |file| find(file, "role/comes").after["extra"] = json!(1), "has an object of another kind"),
-        (
-            "a list that is none",
-            |file| find(file, "role/comes").after["attached"] = json!("x"),
-            "has an object of another kind",
-        ),
-        (
-            "a tag that is none",
-            |file| find(file, "role/comes").after["tags"]["a"] = json!([1]),
-            "has an object of another kind",
-        ),
-        (
-            "the name of another",
-            |file| find(file, "orphan/default/role/goes").before["name"] = json!("stays"),
-            "has the name of another object",
-        ),
-        (
-            "the namespace of another",
-            |file| find(file, "service-account/east/apps/comes").after["namespace"] = json!("kube-system"),
-            "has the name of another object",
-        ),
-        (
-            "a whole that differs",
-            |file| find(file, "role/reports").after["attached"] = json!([]),
-            "contradicts itself about field `attached`",
-        ),
-        (
-            "another before",
-            |file| find(file, "role/reports").before["description"] = json!("x"),
-            "about field `description`",
-        ),
-        (
-            "another after",
-            |file| find(file, "role/reports").after["description"] = json!("x"),
-            "about field `description`",
-        ),
-        (
-            "a field more",
-            |file| {
-                let field = FieldV1 { path: "attached".into(), before: Value::Null, after: json!(["x"]) };
-                find(file, "role/reports").fields.insert(0, field);
-            },
-            "about field `attached`",
-        ),
-        (
-            "a field that does not differ",
-            |file| {
-                let change = find(file, "role/reports");
-                let list = change.after["attached"].clone();
-                change.fields.insert(0, FieldV1 { path: "attached".into(), before: list.clone(), after: list });
-            },
-            "about field `attached`",
-        ),
-        ("a field less", |file| find(file, "role/reports").fields.clear(), "about field `description`"),
-        (
-            "a field twice",
-            |file| {
-                let change = find(file, "role/reports");
-                change.fields.push(change.fields[0].clone());
-            },
-            "out of order",
-        ),
-        (
-            "an empty tag",
-            |file| find(file, "role/reports").after["tags"]["flag"] = json!(""),
-            "about field `tags.flag`",
-        ),
-        (
-            "documents that differ",
-            |file| {
-                let document = |action: &str| serde_json::from_str::<Value>(allow(action).text()).unwrap();
-                let change = find(file, "role/reports");
-                (change.before["trust"], change.after["trust"]) = (document("s3:A"), document("s3:B"));
-            },
-            "about field `trust`",
-        ),
-        (
-            "a document that is another text",
-            |file| find(file, "role/reports").before["trust"] = json!("s3:A"),
-            "about field `trust`",
-        ),
-        (
-            "the field of another",
-            |file| field(find(file, "role/comes"), "trust").path = "trusts".into(),
-            "about field `trust",
-        ),
-    ];
     let good = every_action();
     assert_eq!(read(good.clone()).map(|file| file.changes), Ok(good.changes.clone()));
-    for (what, forge, said) in cases {
+    for (what, forge, said) in CONTRADICTIONS {
         let mut file = good.clone();
         forge(&mut file);
         match read(file) {

@@ -25,7 +25,11 @@ fn outcome(file: &PlanV1, kit: &mut Kit) -> Result<Vec<String>, String> {
     let file = PlanV1::read(&file.clone().sealed().to_text()).expect("nothing in it contradicts itself");
     match recheck(&file, kit.plan(), &kit.desired, &kit.live) {
         Ok(plan) => Ok(names(&plan)),
-        Err(stale) => Err(stale.into_iter().map(|item| format!("{}: {}", item.address, item.why)).collect()),
+        Err(mut stale) => {
+            assert_eq!(stale.len(), 1, "{stale:#?}");
+            let only = stale.remove(0);
+            Err(format!("{}: {}", only.address, only.why))
+        }
     }
 }
 

@@ -121,7 +121,7 @@ impl Comment {
         if !listed.is_empty() {
             listed.sort_by_key(|(weight, _)| **weight);
             let _ = writeln!(text, "\n**Too much for a comment; the riskiest first**\n");
-            listed.into_iter().for_each(|(_, line)| text.push_str(line));
+            text.extend(listed.into_iter().map(|(_, line)| line.as_str()));
         }
         if !left.is_empty() {
             let left: Vec<String> = left.into_iter().map(|(kind, number)| kind.counted(number)).collect();
