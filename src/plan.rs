@@ -30,7 +30,7 @@ mod weave;
 
 pub use change::{Change, FieldChange, ResourceChange};
 pub use confirm::confirm;
-pub use file::PlanV1;
+pub use file::PlanV2;
 pub use step::{Options, Part, Plan, Refused, Step, Summary, Unseen};
 
 use crate::model::desired::Desired;

@@ -18,7 +18,7 @@ pub(crate) use style::Ink;
 pub use style::Style;
 
 use crate::apply::report::Report;
-use crate::plan::file::PlanV1;
+use crate::plan::file::PlanV2;
 use crate::view::scrub::unobeyed;
 use crate::view::{PlanView, ReportView};
 use std::io::{self, Write};
@@ -42,7 +42,7 @@ pub enum Format {
 }
 
 /// Writes a plan in the given form.
-pub fn plan(format: Format, plan: &PlanV1, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+pub fn plan(format: Format, plan: &PlanV2, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Text => terminal::plan(&PlanView::of(plan), style, out),
         Format::Json => json::plan(plan, out),

@@ -9,7 +9,7 @@ use irsa::ids::{
     RoleArn, RoleName, ServiceAccountName,
 };
 use irsa::model::address::Address;
-use irsa::plan::PlanV1;
+use irsa::plan::PlanV2;
 use irsa::plan::file::{FORMAT_VERSION, FileError};
 use irsa::policy::document::Kind;
 use irsa::policy::{ParseError, PolicyDocument};
@@ -191,31 +191,31 @@ fn decoded(text: &str) -> String {
 /// A plan file is taken as it was written or not at all, and whatever it holds can be shown.
 pub fn plan(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    match PlanV1::read(text) {
+    match PlanV2::read(text) {
         Ok(file) => {
             assert_eq!(file.to_text(), text);
-            assert!(PlanV1::read(&format!("{text} ")).is_err());
-            assert!(PlanV1::read(&text.replacen("\"owner\": \"", "\"owner\": \"x", 1)).is_err());
+            assert!(PlanV2::read(&format!("{text} ")).is_err());
+            assert!(PlanV2::read(&text.replacen("\"owner\": \"", "\"owner\": \"x", 1)).is_err());
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
     // someone who knows how the digests are made
-    let Ok(mut file) = serde_json::from_str::<PlanV1>(text) else { return };
+    let Ok(mut file) = serde_json::from_str::<PlanV2>(text) else { return };
     FORMAT_VERSION.clone_into(&mut file.format_version);
     seal(&mut file);
     let sealed = file.to_text();
     printable(&sealed);
-    match PlanV1::read(&sealed) {
+    match PlanV2::read(&sealed) {
         // only the counts are made anew
         Ok(read) => {
-            let counted = PlanV1 {
+            let counted = PlanV2 {
                 summary: read.summary.clone(),
                 complete: read.complete,
                 digest: read.digest.clone(),
                 ..file.clone()
             };
             assert_eq!(read, counted);
-            assert_eq!(PlanV1::read(&read.to_text()).as_ref(), Ok(&read));
+            assert_eq!(PlanV2::read(&read.to_text()).as_ref(), Ok(&read));
         }
         Err(error) => assert!(matches!(error, FileError::Contradiction(_)), "{error}"),
     }
@@ -234,7 +234,7 @@ pub fn plan(data: &[u8]) {
 }
 
 /// Makes the digests of a plan file anew.
-pub fn seal(file: &mut PlanV1) {
+pub fn seal(file: &mut PlanV2) {
     let sha256 = |text: &str| {
         let bytes = Sha256::digest(text);
         bytes.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))

@@ -10,7 +10,7 @@ use crate::apply::report::{Outcome, Report, Stop};
 use crate::apply::{self, Hands, Pace};
 use crate::error::{Error, ExitStatus};
 use crate::plan::saved::{self, Stale};
-use crate::plan::{Plan, PlanV1};
+use crate::plan::{Plan, PlanV2};
 use crate::ui::{Answer, Ui};
 use crate::world::aws::{AwsReader, AwsWriter};
 use crate::world::kubernetes::{KubernetesReader, KubernetesWriter};
@@ -119,7 +119,7 @@ async fn apply_saved(
     under_lock(&session, &connected, &plan, held, Some(stale)).await
 }
 
-fn expect(arguments: &Apply, plan: &PlanV1) -> Result<(), Error> {
+fn expect(arguments: &Apply, plan: &PlanV2) -> Result<(), Error> {
     match &arguments.expect {
         Some(expected) if expected != &plan.plan_digest => Err(Error::new(
             ExitStatus::Stale,

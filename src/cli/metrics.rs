@@ -2,12 +2,12 @@
 //! (<https://github.com/prometheus/node_exporter#textfile-collector>).
 
 use crate::model::unseen::scrub;
-use crate::plan::PlanV1;
+use crate::plan::PlanV2;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The metrics of one run that ended with `code` at `now`, in seconds since 1970.
-pub(crate) fn text(plan: &PlanV1, now: i64, code: u8) -> String {
+pub(crate) fn text(plan: &PlanV2, now: i64, code: u8) -> String {
     let mut own = format!("owner=\"{}\"", label(&plan.owner));
     if let Some(shard) = &plan.options.shard {
         // writing to a String cannot fail

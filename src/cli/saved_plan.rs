@@ -5,13 +5,13 @@
 
 use super::files;
 use crate::error::{Error, ExitStatus};
-use crate::plan::file::OptionsV1;
-use crate::plan::{Options, Plan, PlanV1};
+use crate::plan::file::OptionsV2;
+use crate::plan::{Options, Plan, PlanV2};
 use crate::ui::Ui;
 use std::path::Path;
 
 /// Reads a plan to be shown. Says so where its counts were not those of its changes.
-pub(crate) fn read_to_show(path: &Path, ui: &Ui) -> Result<PlanV1, Error> {
+pub(crate) fn read_to_show(path: &Path, ui: &Ui) -> Result<PlanV2, Error> {
     let (plan, true_to_itself) = read(path)?;
     if !true_to_itself {
         ui.warning(
@@ -22,7 +22,7 @@ pub(crate) fn read_to_show(path: &Path, ui: &Ui) -> Result<PlanV1, Error> {
 }
 
 /// Reads a plan to be applied.
-pub(crate) fn read_to_apply(path: &Path) -> Result<PlanV1, Error> {
+pub(crate) fn read_to_apply(path: &Path) -> Result<PlanV2, Error> {
     match read(path)? {
         (plan, true) => Ok(plan),
         (_, false) => {
@@ -32,9 +32,9 @@ pub(crate) fn read_to_apply(path: &Path) -> Result<PlanV1, Error> {
 }
 
 /// A saved plan, and whether its counts were true; one that is not as it was written ends the run with 5.
-fn read(path: &Path) -> Result<(PlanV1, bool), Error> {
+fn read(path: &Path) -> Result<(PlanV2, bool), Error> {
     let text = files::read(path)?;
-    let plan = PlanV1::read(&text).map_err(|error| unfit(path, &error.to_string()))?;
+    let plan = PlanV2::read(&text).map_err(|error| unfit(path, &error.to_string()))?;
     let as_written = plan.to_text() == text;
     Ok((plan, as_written))
 }
@@ -45,8 +45,8 @@ fn unfit(path: &Path, why: &str) -> Error {
 }
 
 /// The flags that widen a run, and whether an option has each.
-fn widening(options: &OptionsV1) -> [(&'static str, bool); 6] {
-    let OptionsV1 { only: _, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard: _ } =
+fn widening(options: &OptionsV2) -> [(&'static str, bool); 6] {
+    let OptionsV2 { only: _, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard: _ } =
         options;
     [
         ("--destroy", *destroy),
@@ -63,7 +63,7 @@ fn widening(options: &OptionsV1) -> [(&'static str, bool); 6] {
 ///
 /// # Errors
 /// If the file has more than was said.
-pub(crate) fn options(saved: &PlanV1, said: &Options, ui: &Ui, path: &Path) -> Result<Options, Error> {
+pub(crate) fn options(saved: &PlanV2, said: &Options, ui: &Ui, path: &Path) -> Result<Options, Error> {
     let Options { only: _, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, share: _, now } =
         *said;
     let on_the_line = [destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused];
@@ -88,7 +88,7 @@ pub(crate) fn options(saved: &PlanV1, said: &Options, ui: &Ui, path: &Path) -> R
             quoted(&unmeant, ", ")
         ));
     }
-    let OptionsV1 { only, destroy, adopt, force, force_conflicts, shard, .. } = saved.options.clone();
+    let OptionsV2 { only, destroy, adopt, force, force_conflicts, shard, .. } = saved.options.clone();
     let share = shard.map(|text| text.parse()).transpose();
     let share = share.map_err(|error| unfit(path, &format!("it names no share: {error}")))?;
     Ok(Options { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, share, now })
@@ -99,13 +99,13 @@ fn quoted(flags: &[&str], between: &str) -> String {
 }
 
 /// The flags that a plan was made with and that must be said again to apply it.
-pub(crate) fn flags(plan: &PlanV1) -> String {
+pub(crate) fn flags(plan: &PlanV2) -> String {
     let said = widening(&plan.options).into_iter().filter(|(_, on)| *on);
     said.flat_map(|(flag, _)| [flag, " "]).collect()
 }
 
 /// Whether the file and the fresh plan are of one owner, and select something.
-pub(crate) fn same_run(saved: &PlanV1, fresh: &Plan) -> Result<(), Error> {
+pub(crate) fn same_run(saved: &PlanV2, fresh: &Plan) -> Result<(), Error> {
     let why = if saved.owner != fresh.owner.as_str() {
         format!("it is of owner `{}`, the configuration is of `{}`", saved.owner, fresh.owner)
     } else if let Some(glob) = fresh.unmatched.first() {
@@ -118,7 +118,7 @@ pub(crate) fn same_run(saved: &PlanV1, fresh: &Plan) -> Result<(), Error> {
 }
 
 /// Whether nothing holds the run back, by the file and as it is now: the file may leave out what it likes.
-pub(crate) fn not_refused(saved: &PlanV1, plan: &Plan) -> Result<(), Error> {
+pub(crate) fn not_refused(saved: &PlanV2, plan: &Plan) -> Result<(), Error> {
     let mut refused: Vec<String> = plan.refused.iter().map(|item| format!("{}: {}", item.address, item.why)).collect();
     refused.extend(saved.refused.iter().map(|item| format!("{}: {}", item.address, item.why)));
     let mut unseen: Vec<String> = plan.unknown.iter().map(|item| format!("{}: {}", item.address, item.why)).collect();

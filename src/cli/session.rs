@@ -17,7 +17,7 @@ use crate::model::live::{Access, Identity, Live};
 use crate::model::note::{Note, Severity};
 use crate::model::share::{Scope, Share};
 use crate::observe::{self, Early, Looks};
-use crate::plan::{self, Options, Plan, PlanV1};
+use crate::plan::{self, Options, Plan, PlanV2};
 use crate::ui::Ui;
 use crate::world::Wires;
 use crate::world::aws::{AwsReader, AwsSettings};
@@ -194,8 +194,8 @@ impl<'a> Session<'a> {
     }
 
     /// The frozen form of a plan.
-    pub(crate) fn freeze(&self, plan: &Plan) -> PlanV1 {
-        PlanV1::of(plan, &rfc3339(self.context.now()))
+    pub(crate) fn freeze(&self, plan: &Plan) -> PlanV2 {
+        PlanV2::of(plan, &rfc3339(self.context.now()))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A digest has no key: whoever can write a plan file can make its digests anew. So a file is taken only in the form that
 //! this program writes, byte for byte, only if its parts agree with each other ([`check`]), and what follows from its
-//! parts is worked out again ([`PlanV1::read`]). What it asks for is derived again from the configuration before it is
+//! parts is worked out again ([`PlanV2::read`]). What it asks for is derived again from the configuration before it is
 //! applied (`plan::saved`).
 
 pub(crate) mod check;
@@ -27,7 +27,7 @@ pub(crate) const WAITING: &str = "waiting";
 /// A plan file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct PlanV1 {
+pub struct PlanV2 {
     /// `2.0`
     pub format_version: String,
     /// The program's version.
@@ -39,19 +39,19 @@ pub struct PlanV1 {
     /// `sha256:…` of the configuration.
     pub config_digest: String,
     /// What was asked.
-    pub options: OptionsV1,
+    pub options: OptionsV2,
     /// Whether everything could be seen.
     pub complete: bool,
     /// The counts.
-    pub summary: SummaryV1,
+    pub summary: SummaryV2,
     /// The changes, in apply order.
-    pub changes: Vec<ChangeV1>,
+    pub changes: Vec<ChangeV2>,
     /// What is refused.
-    pub refused: Vec<RefusedV1>,
+    pub refused: Vec<RefusedV2>,
     /// What could not be seen.
-    pub unknown: Vec<UnknownV1>,
+    pub unknown: Vec<UnknownV2>,
     /// Everything else worth saying.
-    pub notes: Vec<NoteV1>,
+    pub notes: Vec<NoteV2>,
     /// `sha256:…` over what is asked for: owner, configuration, options, and the changes without their reasons.
     pub plan_digest: String,
     /// `sha256:…` over the whole file with this value blanked.
@@ -62,7 +62,7 @@ pub struct PlanV1 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "named as the command line names them")]
-pub struct OptionsV1 {
+pub struct OptionsV2 {
     pub only: Vec<String>,
     pub destroy: bool,
     pub adopt: bool,
@@ -79,7 +79,7 @@ pub struct OptionsV1 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "named as the summary line names them")]
-pub struct SummaryV1 {
+pub struct SummaryV2 {
     pub create: usize,
     pub update: usize,
     pub delete: usize,
@@ -92,7 +92,7 @@ pub struct SummaryV1 {
 /// One change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ChangeV1 {
+pub struct ChangeV2 {
     /// The object.
     pub address: String,
     /// `create`, `update`, `delete` or `adopt`.
@@ -104,13 +104,13 @@ pub struct ChangeV1 {
     /// The whole object after, or null.
     pub after: Value,
     /// The fields that differ.
-    pub fields: Vec<FieldV1>,
+    pub fields: Vec<FieldV2>,
 }
 
 /// One field that differs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct FieldV1 {
+pub struct FieldV2 {
     /// The path of the field, for example `trust`, `attached`, `inline.queue`, `tags.team`.
     pub path: String,
     /// Its value before, or null.
@@ -123,7 +123,7 @@ pub struct FieldV1 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "see plan::Refused")]
-pub struct RefusedV1 {
+pub struct RefusedV2 {
     pub address: String,
     pub why: String,
     pub hint: String,
@@ -133,7 +133,7 @@ pub struct RefusedV1 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "see plan::Unseen")]
-pub struct UnknownV1 {
+pub struct UnknownV2 {
     pub address: String,
     pub why: String,
 }
@@ -142,7 +142,7 @@ pub struct UnknownV1 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "see plan::Note")]
-pub struct NoteV1 {
+pub struct NoteV2 {
     pub address: String,
     pub severity: String,
     pub rule: String,
@@ -173,7 +173,7 @@ pub enum FileError {
 struct Asked<'a> {
     owner: &'a str,
     config_digest: &'a str,
-    options: &'a OptionsV1,
+    options: &'a OptionsV2,
     changes: Vec<AskedChange<'a>>,
 }
 
@@ -184,7 +184,7 @@ struct AskedChange<'a> {
     action: &'a str,
     before: &'a Value,
     after: &'a Value,
-    fields: &'a [FieldV1],
+    fields: &'a [FieldV2],
 }
 
 /// The one key that is looked at in a file of any format.
@@ -194,7 +194,7 @@ struct Head {
     format_version: String,
 }
 
-impl PlanV1 {
+impl PlanV2 {
     /// The file for `plan`; `created_at` is RFC 3339.
     pub fn of(plan: &Plan, created_at: &str) -> Self {
         let Options { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, share, now: _ } =
@@ -207,9 +207,9 @@ impl PlanV1 {
             created_at: created_at.to_owned(),
             owner: plan.owner.to_string(),
             config_digest: plan.config_digest.clone(),
-            options: OptionsV1 { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard },
+            options: OptionsV2 { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard },
             complete: plan.complete(),
-            summary: SummaryV1 { create, update, delete, adopt: adopted, unchanged, refused, waiting },
+            summary: SummaryV2 { create, update, delete, adopt: adopted, unchanged, refused, waiting },
             changes: plan.steps.iter().map(change).collect(),
             refused: plan.refused.iter().map(refusal).collect(),
             unknown: plan.unknown.iter().map(unseen).collect(),
@@ -258,7 +258,7 @@ impl PlanV1 {
         let number = |action: Action| self.changes.iter().filter(|change| change.action == action.as_str()).count();
         let waiting: BTreeSet<&str> =
             self.notes.iter().filter(|note| note.rule == WAITING).map(|note| note.address.as_str()).collect();
-        let summary = SummaryV1 {
+        let summary = SummaryV2 {
             create: number(Action::Create),
             update: number(Action::Update),
             delete: number(Action::Delete),
@@ -285,7 +285,7 @@ impl PlanV1 {
     /// The digest of what the plan asks for, whenever and by whichever version it was made.
     fn computed_plan_digest(&self) -> String {
         let changes = self.changes.iter().map(|change| {
-            let ChangeV1 { address, action, reasons: _, before, after, fields } = change;
+            let ChangeV2 { address, action, reasons: _, before, after, fields } = change;
             AskedChange { address, action, before, after, fields }
         });
         let Self { owner, config_digest, options, .. } = self;
@@ -308,9 +308,9 @@ fn sha256(document: &impl Serialize) -> String {
     text
 }
 
-fn change(step: &Step) -> ChangeV1 {
+fn change(step: &Step) -> ChangeV2 {
     let (before, after) = fields::sides(&step.change);
-    ChangeV1 {
+    ChangeV2 {
         address: step.address.to_string(),
         action: step.change.action().as_str().to_owned(),
         reasons: step.reasons.clone(),
@@ -319,22 +319,22 @@ fn change(step: &Step) -> ChangeV1 {
         fields: step
             .fields
             .iter()
-            .map(|field| FieldV1 { path: field.path.clone(), before: field.before.clone(), after: field.after.clone() })
+            .map(|field| FieldV2 { path: field.path.clone(), before: field.before.clone(), after: field.after.clone() })
             .collect(),
     }
 }
 
-fn refusal(item: &Refused) -> RefusedV1 {
+fn refusal(item: &Refused) -> RefusedV2 {
     let Refused { address, why, hint } = item.clone();
-    RefusedV1 { address, why, hint }
+    RefusedV2 { address, why, hint }
 }
 
-fn unseen(item: &Unseen) -> UnknownV1 {
+fn unseen(item: &Unseen) -> UnknownV2 {
     let Unseen { address, why } = item.clone();
-    UnknownV1 { address, why }
+    UnknownV2 { address, why }
 }
 
-fn note(item: &Note) -> NoteV1 {
+fn note(item: &Note) -> NoteV2 {
     let Note { address, severity, rule, origin, text } = item.clone();
-    NoteV1 { address, severity: severity.as_str().to_owned(), rule, origin, text }
+    NoteV2 { address, severity: severity.as_str().to_owned(), rule, origin, text }
 }

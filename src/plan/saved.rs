@@ -5,7 +5,7 @@ mod live;
 use super::change::Action;
 use super::fields;
 use super::file::check::{alike, empty, leaf, leaves};
-use super::file::{ChangeV1, PlanV1};
+use super::file::{ChangeV2, PlanV2};
 use super::step::{Plan, Step};
 use crate::model::address::Address;
 use crate::model::desired::Desired;
@@ -29,7 +29,7 @@ pub struct Stale {
 ///
 /// # Errors
 /// Everything that is stale, sorted by address.
-pub fn recheck(saved: &PlanV1, fresh: Plan, desired: &Desired, live: &Live) -> Result<Plan, Vec<Stale>> {
+pub fn recheck(saved: &PlanV2, fresh: Plan, desired: &Desired, live: &Live) -> Result<Plan, Vec<Stale>> {
     let mut stale = BTreeSet::new();
     let against = Against::new(saved, &fresh, desired, live);
     for change in &saved.changes {
@@ -55,7 +55,7 @@ pub fn recheck(saved: &PlanV1, fresh: Plan, desired: &Desired, live: &Live) -> R
 
 /// What a saved change is held against: the fresh plan, by printed address, and what it was made from.
 struct Against<'a> {
-    saved: &'a PlanV1,
+    saved: &'a PlanV2,
     fresh: &'a Plan,
     desired: &'a Desired,
     live: &'a Live,
@@ -64,13 +64,13 @@ struct Against<'a> {
 }
 
 impl<'a> Against<'a> {
-    fn new(saved: &'a PlanV1, fresh: &'a Plan, desired: &'a Desired, live: &'a Live) -> Self {
+    fn new(saved: &'a PlanV2, fresh: &'a Plan, desired: &'a Desired, live: &'a Live) -> Self {
         let steps = fresh.steps.iter().map(|step| (step.address.to_string(), step)).collect();
         let settled = fresh.settled.iter().map(ToString::to_string).collect();
         Self { saved, fresh, desired, live, steps, settled }
     }
 
-    fn check(&self, change: &ChangeV1) -> Result<(), String> {
+    fn check(&self, change: &ChangeV2) -> Result<(), String> {
         let Some(step) = self.steps.get(&change.address) else {
             return self.gone(change);
         };
@@ -92,7 +92,7 @@ impl<'a> Against<'a> {
 
     /// Every field of the object: what is asked for is what the configuration asks for, and what is there is as it was
     /// before, or as asked for already.
-    fn same_change(&self, change: &ChangeV1, step: &Step) -> Result<(), String> {
+    fn same_change(&self, change: &ChangeV2, step: &Step) -> Result<(), String> {
         let sides = fields::sides(&step.change);
         let [was, then, is, wanted] = [&change.before, &change.after, &sides.0, &sides.1].map(leaves);
         let named = change.fields.iter().map(|field| &field.path).chain(step.fields.iter().map(|field| &field.path));
@@ -126,7 +126,7 @@ impl<'a> Against<'a> {
     }
 
     /// A saved change that the fresh plan does not have: done already, or no longer possible.
-    fn gone(&self, change: &ChangeV1) -> Result<(), String> {
+    fn gone(&self, change: &ChangeV2) -> Result<(), String> {
         let fresh = self.fresh;
         if let Some(refused) = fresh.refused.iter().find(|item| item.address == change.address) {
             return Err(refused.why.clone());
@@ -154,7 +154,7 @@ impl<'a> Against<'a> {
     }
 
     /// Whether what a change asks for is so already: by this plan, which another run carried out, or by someone else.
-    fn done(&self, change: &ChangeV1) -> bool {
+    fn done(&self, change: &ChangeV2) -> bool {
         let Ok(address) = change.address.parse::<Address>() else { return false };
         if !live::is_known(&address, self.desired) {
             return false;
@@ -184,6 +184,6 @@ impl<'a> Against<'a> {
 }
 
 /// Whether a change only takes away: then it is done where the object is neither there nor declared.
-fn lets_go(change: &ChangeV1) -> bool {
+fn lets_go(change: &ChangeV2) -> bool {
     change.action == Action::Delete.as_str() || change.fields.iter().all(|field| field.after.is_null())
 }

@@ -10,7 +10,7 @@ use crate::view::examples;
 const ALL: [Format; 6] = [Format::Text, Format::Json, Format::Jsonl, Format::Markdown, Format::Github, Format::Html];
 
 /// A plan in one form.
-fn drawn(format: Format, style: &Style, file: &PlanV1) -> String {
+fn drawn(format: Format, style: &Style, file: &PlanV2) -> String {
     let mut out = Vec::new();
     plan(format, file, style, &mut out).unwrap();
     String::from_utf8(out).unwrap()

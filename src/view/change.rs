@@ -4,7 +4,7 @@ use super::entry::Entry;
 use super::scrub::scrub;
 use super::words::duration;
 use super::{Risk, Weight, access, document, value};
-use crate::plan::file::{ChangeV1, FieldV1};
+use crate::plan::file::{ChangeV2, FieldV2};
 use serde_json::{Value, json};
 
 /// What happens to an object.
@@ -92,9 +92,9 @@ pub(crate) struct ChangeView {
 
 impl ChangeView {
     /// `findings` are the grave ones on the object.
-    pub(crate) fn of(change: &ChangeV1, findings: &[String]) -> Self {
+    pub(crate) fn of(change: &ChangeV2, findings: &[String]) -> Self {
         let verb = Verb::of(&change.action);
-        let mut fields: Vec<&FieldV1> = change.fields.iter().collect();
+        let mut fields: Vec<&FieldV2> = change.fields.iter().collect();
         fields.sort_by_key(|field| place(&field.path));
         let access = access::of(&change.fields);
         let otherwise = match verb {
@@ -153,8 +153,8 @@ fn place(path: &str) -> u8 {
     }
 }
 
-fn entry(field: &FieldV1) -> Option<Entry> {
-    let FieldV1 { path, before, after } = field;
+fn entry(field: &FieldV2) -> Option<Entry> {
+    let FieldV2 { path, before, after } = field;
     // a new object's empty fields say nothing, but an empty tag is a tag
     if !path.contains('.') && is_empty(before) && is_empty(after) && (before.is_null() || after.is_null()) {
         return None;

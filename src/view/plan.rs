@@ -3,7 +3,7 @@
 use super::scrub::scrub;
 use super::words::count;
 use super::{ChangeView, PlanView};
-use crate::plan::file::{NoteV1, OptionsV1, PlanV1, SummaryV1, WAITING};
+use crate::plan::file::{NoteV2, OptionsV2, PlanV2, SummaryV2, WAITING};
 use std::collections::HashMap;
 
 /// A refusal.
@@ -34,7 +34,7 @@ pub(crate) struct NoteView {
 }
 
 impl NoteView {
-    fn of(note: &NoteV1) -> Self {
+    fn of(note: &NoteV2) -> Self {
         let clean = |text: &str| scrub(text).into_owned();
         Self {
             address: clean(&note.address),
@@ -60,7 +60,7 @@ impl NoteView {
 
 impl PlanView {
     /// What `plan` tells.
-    pub fn of(plan: &PlanV1) -> Self {
+    pub fn of(plan: &PlanV2) -> Self {
         let clean = |text: &str| scrub(text).into_owned();
         let (waiting, notes): (Vec<NoteView>, Vec<NoteView>) =
             plan.notes.iter().map(NoteView::of).partition(|note| note.rule == WAITING);
@@ -98,8 +98,8 @@ impl PlanView {
     }
 }
 
-fn summary(plan: &PlanV1) -> String {
-    let SummaryV1 { create, update, delete, adopt, unchanged, refused: _, waiting: _ } = plan.summary;
+fn summary(plan: &PlanV2) -> String {
+    let SummaryV2 { create, update, delete, adopt, unchanged, refused: _, waiting: _ } = plan.summary;
     if plan.changes.is_empty() {
         // that nothing differs is not known of what was not seen, and not true of what is refused
         let but = match (plan.complete && plan.unknown.is_empty(), plan.summary.refused) {
@@ -113,7 +113,7 @@ fn summary(plan: &PlanV1) -> String {
     format!("Plan: {create} to create, {update} to update, {adopted}{delete} to delete.")
 }
 
-fn remarks(plan: &PlanV1) -> Vec<String> {
+fn remarks(plan: &PlanV2) -> Vec<String> {
     let mut list = Vec::new();
     if let Some(options) = options(&plan.options) {
         list.push(options);
@@ -149,8 +149,8 @@ fn remarks(plan: &PlanV1) -> Vec<String> {
 const MOST_GLOBS: usize = 5;
 
 /// What the plan was asked for beside the usual.
-fn options(options: &OptionsV1) -> Option<String> {
-    let OptionsV1 { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard: _ } = options;
+fn options(options: &OptionsV2) -> Option<String> {
+    let OptionsV2 { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard: _ } = options;
     let mut said: Vec<String> = if only.len() > MOST_GLOBS {
         vec![format!("`--only` of {} globs", only.len())]
     } else {

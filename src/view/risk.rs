@@ -4,7 +4,7 @@ use super::document::{Body, statements};
 use super::entry::{Entry, Mark};
 use super::scrub::scrub;
 use super::value::shown;
-use crate::plan::file::FieldV1;
+use crate::plan::file::FieldV2;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ pub(crate) struct Risk {
 
 impl Risk {
     /// Of a change of these fields; `access` are its lines about access, `findings` the grave findings on its object.
-    pub(crate) fn of(fields: &[FieldV1], access: &[Entry], findings: &[String], otherwise: Weight) -> Self {
+    pub(crate) fn of(fields: &[FieldV2], access: &[Entry], findings: &[String], otherwise: Weight) -> Self {
         let mut risk = Self { weight: otherwise, words: Vec::new(), access: Vec::new() };
         for finding in findings {
             risk.add(Weight::Grave, finding.clone());
@@ -85,15 +85,15 @@ impl Risk {
 }
 
 /// The actions that become allowed and the policies that become attached, the gravest first.
-fn more(fields: &[FieldV1]) -> Vec<String> {
-    let names = |field: &FieldV1, value: &Value| -> BTreeSet<String> {
+fn more(fields: &[FieldV2]) -> Vec<String> {
+    let names = |field: &FieldV2, value: &Value| -> BTreeSet<String> {
         match field.path.as_str() {
             "attached" => value.as_array().into_iter().flatten().map(shown).collect(),
             path if path == "document" || path.starts_with("inline.") => allowed(value),
             _ => BTreeSet::new(),
         }
     };
-    let all = |side: fn(&FieldV1) -> &Value| -> BTreeSet<String> {
+    let all = |side: fn(&FieldV2) -> &Value| -> BTreeSet<String> {
         fields.iter().flat_map(|field| names(field, side(field))).collect()
     };
     let before = all(|field| &field.before);

@@ -110,7 +110,7 @@ fn a_forged_plan_with_good_digests_is_refused() {
 
 /// The text with both digests as they should be.
 pub(crate) fn signed(text: &str) -> String {
-    let mut plan: irsa::plan::PlanV1 = serde_json::from_str(text).expect("a plan");
+    let mut plan: irsa::plan::PlanV2 = serde_json::from_str(text).expect("a plan");
     crate::corpus::targets::seal(&mut plan);
     plan.to_text()
 }

@@ -1,7 +1,7 @@
 //! Whether the parts of a plan file agree with each other and have the form in which a plan is written. A reader may look
 //! at the whole objects or at the fields: both must say the same.
 
-use super::{ChangeV1, FieldV1, PlanV1};
+use super::{ChangeV2, FieldV2, PlanV2};
 use crate::ids::Key;
 use crate::model::address::{Address, OrphanKind};
 use crate::model::share::Share;
@@ -61,7 +61,7 @@ fn shape(address: &Address) -> &'static [(&'static str, Form)] {
 ///
 /// # Errors
 /// The first contradiction.
-pub(super) fn check(file: &PlanV1) -> Result<(), String> {
+pub(super) fn check(file: &PlanV2) -> Result<(), String> {
     if Key::parse(&file.owner).is_err() {
         return Err(format!("`{}` is no owner", file.owner));
     }
@@ -79,7 +79,7 @@ pub(super) fn check(file: &PlanV1) -> Result<(), String> {
     Ok(())
 }
 
-fn checked(change: &ChangeV1) -> Result<(), String> {
+fn checked(change: &ChangeV2) -> Result<(), String> {
     let address: Address = change.address.parse().map_err(|_| "is no address".to_owned())?;
     let ascii = change.address.bytes().all(|byte| byte.is_ascii_graphic());
     if address.to_string() != change.address || !ascii {
@@ -138,12 +138,12 @@ fn named(object: &Map<String, Value>, address: &Address) -> bool {
 }
 
 /// Whether the whole object, before and after, differs in the fields that are named and in no other.
-fn agrees(change: &ChangeV1) -> Result<(), String> {
+fn agrees(change: &ChangeV2) -> Result<(), String> {
     if !change.fields.is_sorted_by(|one, next| one.path < next.path) {
         return Err("has fields that are out of order".to_owned());
     }
     let (before, after) = (leaves(&change.before), leaves(&change.after));
-    let named: BTreeMap<&str, &FieldV1> = change.fields.iter().map(|field| (field.path.as_str(), field)).collect();
+    let named: BTreeMap<&str, &FieldV2> = change.fields.iter().map(|field| (field.path.as_str(), field)).collect();
     let paths: BTreeSet<&str> =
         before.keys().chain(after.keys()).map(String::as_str).chain(named.keys().copied()).collect();
     for path in paths {

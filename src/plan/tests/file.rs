@@ -3,15 +3,15 @@
 use super::kit::{Kit, allow, binding, key};
 use super::rules::{applied, apply, live_account, live_role};
 use crate::model::desired::Adopt;
-use crate::plan::PlanV1;
-use crate::plan::file::{ChangeV1, FieldV1, FileError, NoteV1, RefusedV1, UnknownV1};
+use crate::plan::PlanV2;
+use crate::plan::file::{ChangeV2, FieldV2, FileError, NoteV2, RefusedV2, UnknownV2};
 use serde_json::{Value, json};
 
 const GOLDEN: &str = include_str!("../../../tests/fixtures/plan/v2.json");
 const OLD: &str = include_str!("../../../tests/fixtures/plan/v1.json");
 
 /// A plan with every action on every kind of object that has it.
-fn every_action() -> PlanV1 {
+fn every_action() -> PlanV2 {
     let mut kit = applied();
     kit.role("goes", |role| role.bindings = vec![binding("east", "goes")]);
     kit.role("taken", |role| role.bindings = vec![binding("east", "taken")]);
@@ -25,27 +25,27 @@ fn every_action() -> PlanV1 {
     live_role(&mut kit, "reports").role.description = "edited".into();
     live_account(&mut kit, "east", "worker").annotations.insert("eks.amazonaws.com/role-arn".into(), "x".into());
     kit.options.force = true;
-    let file = PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z");
+    let file = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z");
     let summary = &file.summary;
     assert!(summary.create > 1 && summary.update > 1 && summary.delete > 0 && summary.adopt > 0, "{summary:?}");
     file
 }
 
 /// What someone writes into a file.
-type Forge = fn(&mut PlanV1);
+type Forge = fn(&mut PlanV2);
 
-fn note(rule: &str) -> NoteV1 {
+fn note(rule: &str) -> NoteV2 {
     let [address, severity, rule, text] = ["role/z", "info", rule, "no"].map(str::to_owned);
-    NoteV1 { address, severity, rule, origin: String::new(), text }
+    NoteV2 { address, severity, rule, origin: String::new(), text }
 }
 
-fn read(file: PlanV1) -> Result<PlanV1, FileError> {
-    PlanV1::read(&file.sealed().to_text())
+fn read(file: PlanV2) -> Result<PlanV2, FileError> {
+    PlanV2::read(&file.sealed().to_text())
 }
 
 #[test]
 fn the_file_of_the_last_version_is_read_as_long_as_its_format_is() {
-    let file = PlanV1::read(GOLDEN).unwrap();
+    let file = PlanV2::read(GOLDEN).unwrap();
     assert_eq!(file.to_text(), GOLDEN);
     assert_eq!(file.format_version, "2.0");
     assert_eq!(file.clone().sealed(), file, "the digests are made as they were");
@@ -57,14 +57,14 @@ fn the_file_of_the_last_version_is_read_as_long_as_its_format_is() {
 
 #[test]
 fn a_file_of_another_format_is_refused_by_its_format() {
-    assert_eq!(PlanV1::read(OLD), Err(FileError::Format("1.0".into())));
+    assert_eq!(PlanV2::read(OLD), Err(FileError::Format("1.0".into())));
     for version in ["2.1", "3.0", "", "2.0 ", &"9".repeat(1_000_000)] {
         let text = GOLDEN.replace("\"2.0\"", &format!("\"{version}\""));
-        let Err(FileError::Format(shown)) = PlanV1::read(&text) else { panic!("{version}") };
+        let Err(FileError::Format(shown)) = PlanV2::read(&text) else { panic!("{version}") };
         assert!(version.starts_with(&shown) && shown.len() <= 20);
     }
     for text in ["{}", "[]", "", "{\"format-version\": 2.0}", "{\"format-version\": \"2.0\"}"] {
-        assert!(matches!(PlanV1::read(text), Err(FileError::Malformed(_))), "{text}");
+        assert!(matches!(PlanV2::read(text), Err(FileError::Malformed(_))), "{text}");
     }
 }
 
@@ -87,7 +87,7 @@ fn a_file_that_is_written_otherwise_is_refused() {
         ("depth", GOLDEN.replacen("\"reasons\": [", &format!("\"reasons\": [{deep},"), 1)),
     ] {
         assert_ne!(text, GOLDEN, "{what}");
-        assert!(matches!(PlanV1::read(&text), Err(FileError::Changed | FileError::Malformed(_))), "{what}");
+        assert!(matches!(PlanV2::read(&text), Err(FileError::Changed | FileError::Malformed(_))), "{what}");
     }
 }
 
@@ -95,8 +95,8 @@ fn a_file_that_is_written_otherwise_is_refused() {
 fn the_counts_are_those_of_what_stands_in_the_file() {
     let true_one = every_action();
     let mut file = true_one.clone();
-    file.refused = vec![RefusedV1 { address: "role/x".into(), why: "no".into(), hint: String::new() }];
-    file.unknown = vec![UnknownV1 { address: "role/y".into(), why: "no".into() }];
+    file.refused = vec![RefusedV2 { address: "role/x".into(), why: "no".into(), hint: String::new() }];
+    file.unknown = vec![UnknownV2 { address: "role/y".into(), why: "no".into() }];
     let waits = note("waiting");
     file.notes.extend([waits.clone(), waits]);
     file.summary.delete = 0;
@@ -106,7 +106,7 @@ fn the_counts_are_those_of_what_stands_in_the_file() {
     assert_eq!(told.summary.create, true_one.summary.create);
     assert_eq!((told.summary.refused, told.summary.waiting, told.complete), (1, true_one.summary.waiting + 1, false));
     // what is shown is a good file again
-    assert_eq!(PlanV1::read(&told.to_text()).as_ref(), Ok(&told));
+    assert_eq!(PlanV2::read(&told.to_text()).as_ref(), Ok(&told));
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn the_plan_digest_covers_what_is_asked_for_and_no_text_that_changes_by_itself()
         ("reasons", |file| file.changes[0].reasons = vec!["used by pod `x-1`".into()]),
         ("refused", |file| {
             let [address, why, hint] = ["role/x", "used 5 minutes ago", ""].map(str::to_owned);
-            file.refused.push(RefusedV1 { address, why, hint });
+            file.refused.push(RefusedV2 { address, why, hint });
         }),
-        ("unknown", |file| file.unknown.push(UnknownV1 { address: "role/x".into(), why: "request id 1".into() })),
+        ("unknown", |file| file.unknown.push(UnknownV2 { address: "role/x".into(), why: "request id 1".into() })),
         ("notes", |file| file.notes.push(note("foreign-trust"))),
         ("unchanged", |file| file.summary.unchanged += 1),
     ];
@@ -153,11 +153,11 @@ fn the_plan_digest_covers_what_is_asked_for_and_no_text_that_changes_by_itself()
     }
 }
 
-fn find<'a>(file: &'a mut PlanV1, address: &str) -> &'a mut ChangeV1 {
+fn find<'a>(file: &'a mut PlanV2, address: &str) -> &'a mut ChangeV2 {
     file.changes.iter_mut().find(|change| change.address == address).unwrap_or_else(|| panic!("no {address}"))
 }
 
-fn field<'a>(change: &'a mut ChangeV1, path: &str) -> &'a mut FieldV1 {
+fn field<'a>(change: &'a mut ChangeV2, path: &str) -> &'a mut FieldV2 {
     change.fields.iter_mut().find(|field| field.path == path).unwrap_or_else(|| panic!("no {path}"))
 }
 
@@ -225,7 +225,7 @@ const CONTRADICTIONS: &[(&str, Forge, &str)] = &[
     (
         "a field more",
         |file| {
-            let field = FieldV1 { path: "attached".into(), before: Value::Null, after: json!(["x"]) };
+            let field = FieldV2 { path: "attached".into(), before: Value::Null, after: json!(["x"]) };
             find(file, "role/reports").fields.insert(0, field);
         },
         "about field `attached`",
@@ -235,7 +235,7 @@ const CONTRADICTIONS: &[(&str, Forge, &str)] = &[
         |file| {
             let change = find(file, "role/reports");
             let list = change.after["attached"].clone();
-            change.fields.insert(0, FieldV1 { path: "attached".into(), before: list.clone(), after: list });
+            change.fields.insert(0, FieldV2 { path: "attached".into(), before: list.clone(), after: list });
         },
         "about field `attached`",
     ),
@@ -300,9 +300,9 @@ fn every_kind_of_object_has_the_form_of_its_kind() {
     kit.policy("p", allow("s3:GetObject"));
     kit.role("r", |role| role.bindings = vec![binding("east", "r")]);
     for _ in 0..2 {
-        let file = PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z");
+        let file = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z");
         assert_eq!(file.changes.len(), 4, "a provider, a policy, a role and a ServiceAccount");
-        assert_eq!(PlanV1::read(&file.to_text()).as_ref(), Ok(&file));
+        assert_eq!(PlanV2::read(&file.to_text()).as_ref(), Ok(&file));
         apply(&mut kit);
         kit.options.destroy = true;
     }

@@ -4,25 +4,25 @@ use super::kit::{Kit, allow, aws, key};
 use super::rules::{applied, apply, live_account, live_role, names};
 use crate::model::live::{Observed, RoleSummary};
 use crate::model::pattern::Pattern;
-use crate::plan::PlanV1;
-use crate::plan::file::{ChangeV1, FieldV1};
+use crate::plan::PlanV2;
+use crate::plan::file::{ChangeV2, FieldV2};
 use crate::plan::saved::recheck;
 use serde_json::{Value, json};
 
 const ADMIN: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
 /// The kit, in which one role differs, and its plan.
-fn edited() -> (Kit, PlanV1) {
+fn edited() -> (Kit, PlanV2) {
     let mut kit = applied();
     kit.desired.roles.get_mut(&key("reports")).unwrap().description = "ours".into();
-    let file = PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z");
+    let file = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z");
     assert_eq!(file.changes.len(), 1);
     (kit, file)
 }
 
 /// What is left of a file that is a good one; or why it is stale.
-fn outcome(file: &PlanV1, kit: &mut Kit) -> Result<Vec<String>, String> {
-    let file = PlanV1::read(&file.clone().sealed().to_text()).expect("nothing in it contradicts itself");
+fn outcome(file: &PlanV2, kit: &mut Kit) -> Result<Vec<String>, String> {
+    let file = PlanV2::read(&file.clone().sealed().to_text()).expect("nothing in it contradicts itself");
     match recheck(&file, kit.plan(), &kit.desired, &kit.live) {
         Ok(plan) => Ok(names(&plan)),
         Err(mut stale) => {
@@ -33,7 +33,7 @@ fn outcome(file: &PlanV1, kit: &mut Kit) -> Result<Vec<String>, String> {
     }
 }
 
-fn set(change: &mut ChangeV1, path: &str, before: Value, after: Value) {
+fn set(change: &mut ChangeV2, path: &str, before: Value, after: Value) {
     let (top, inner) = path.split_once('.').map_or((path, None), |(top, inner)| (top, Some(inner)));
     let set = |object: &mut Value, value: Value| match (inner, object.is_null() || value.is_null()) {
         (Some(inner), false) => object[top][inner] = value,
@@ -43,15 +43,15 @@ fn set(change: &mut ChangeV1, path: &str, before: Value, after: Value) {
     set(&mut change.before, before.clone());
     set(&mut change.after, after.clone());
     if before != after {
-        change.fields.push(FieldV1 { path: path.into(), before, after });
+        change.fields.push(FieldV2 { path: path.into(), before, after });
         change.fields.sort_by(|one, other| one.path.cmp(&other.path));
     }
 }
 
 /// The change of an object that is as it should be: nothing but what is set in it.
-fn invented(kit: &mut Kit, name: &str) -> ChangeV1 {
+fn invented(kit: &mut Kit, name: &str) -> ChangeV2 {
     live_role(kit, name).role.description = "x".into();
-    let mut file = PlanV1::of(&kit.plan(), "");
+    let mut file = PlanV2::of(&kit.plan(), "");
     live_role(kit, name).role.description = String::new();
     let at = file.changes.iter().position(|change| change.address == format!("role/{name}")).unwrap();
     let mut change = file.changes.remove(at);
@@ -113,7 +113,7 @@ fn what_others_may_put_there_does_not_make_a_plan_stale() {
         vec![Pattern::new("arn:aws:iam::aws:policy/Audit*")];
     live_role(&mut kit, "reports").role.tags.insert("cost:center".into(), "1".into());
     live_role(&mut kit, "reports").role.attached.insert(aws("AuditOne"));
-    let file = PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z");
+    let file = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z");
     let role = &mut live_role(&mut kit, "reports").role;
     role.tags.insert("cost:center".into(), "2".into());
     role.tags.insert("aws:new".into(), "3".into());
@@ -171,7 +171,7 @@ fn a_delete_is_done_only_where_nothing_is_left() {
     let (mut kit, good) = edited();
     let gone = |kit: &mut Kit| {
         let role = kit.desired.roles.remove(&key("keep")).unwrap();
-        let file = PlanV1::of(&kit.plan(), "");
+        let file = PlanV2::of(&kit.plan(), "");
         kit.desired.roles.insert(key("keep"), role);
         file.changes.into_iter().find(|change| change.address == "orphan/default/role/keep").unwrap()
     };
@@ -214,14 +214,14 @@ fn a_release_is_done_where_another_manager_still_holds_the_field() {
     let mut kit = applied();
     live_account(&mut kit, "east", "worker").annotations.insert("eks.amazonaws.com/audience".into(), "old".into());
     live_account(&mut kit, "east", "worker").annotations.insert("eks.amazonaws.com/role-arn".into(), "old".into());
-    let mut file = PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z");
+    let mut file = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z");
     let address = "service-account/east/apps/worker";
     assert_eq!(file.changes.iter().map(|change| change.address.as_str()).collect::<Vec<_>>(), [address]);
     let change = &mut file.changes[0];
     let path = "annotations.eks.amazonaws.com/audience";
     change.before["annotations"]["eks.amazonaws.com/audience"] = json!("old");
     if change.fields.iter().all(|field| field.path != path) {
-        change.fields.push(FieldV1 { path: path.into(), before: json!("old"), after: Value::Null });
+        change.fields.push(FieldV2 { path: path.into(), before: json!("old"), after: Value::Null });
         change.fields.sort_by(|one, other| one.path.cmp(&other.path));
     }
     apply(&mut kit);

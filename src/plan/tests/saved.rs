@@ -7,20 +7,20 @@ use crate::model::desired::{Adopt, Manage};
 use crate::model::live::{Access, Observed};
 use crate::model::marks::{ADDRESS, CREATED, OWNER};
 use crate::plan::saved::{Stale, recheck};
-use crate::plan::{PlanV1, confirm};
+use crate::plan::{PlanV2, confirm};
 
-fn saved(kit: &mut Kit) -> PlanV1 {
-    PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z")
+fn saved(kit: &mut Kit) -> PlanV2 {
+    PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z")
 }
 
 /// What is left of the file.
-fn left(file: &PlanV1, kit: &mut Kit) -> Vec<String> {
+fn left(file: &PlanV2, kit: &mut Kit) -> Vec<String> {
     let plan = recheck(file, kit.plan(), &kit.desired, &kit.live);
     names(&plan.unwrap_or_else(|stale| panic!("{stale:#?}")))
 }
 
 /// The one reason why the file is stale.
-fn stale(file: &PlanV1, kit: &mut Kit) -> String {
+fn stale(file: &PlanV2, kit: &mut Kit) -> String {
     let mut list: Vec<Stale> = recheck(file, kit.plan(), &kit.desired, &kit.live).expect_err("it is stale");
     assert_eq!(list.len(), 1, "{list:#?}");
     list.remove(0).why

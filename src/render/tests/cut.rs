@@ -1,25 +1,25 @@
 //! Formats that cannot hold everything: what a change is and what it hands out is there all the same.
 
 use super::*;
-use crate::plan::file::{ChangeV1, NoteV1, RefusedV1};
+use crate::plan::file::{ChangeV2, NoteV2, RefusedV2};
 use crate::view::examples::{EAST, change, field, trust};
 use serde_json::{Value, json};
 
-fn plan_of(changes: Vec<ChangeV1>) -> String {
+fn plan_of(changes: Vec<ChangeV2>) -> String {
     let text = drawn(Format::Markdown, &Style::plain(), &examples::plan(changes));
     assert!(text.len() <= 60_000, "{}", text.len());
     text
 }
 
 /// A role with so many statements that say nothing.
-fn large(address: &str, statements: usize) -> ChangeV1 {
+fn large(address: &str, statements: usize) -> ChangeV2 {
     let one = |index: usize| json!({ "Sid": format!("S{index}"), "Effect": "Allow", "Action": "s3:GetObject", "Resource": format!("arn:aws:s3:::{index}") });
     let document = json!({ "Version": "2012-10-17", "Statement": (0..statements).map(one).collect::<Vec<_>>() });
     change(address, "create", &["declared"], vec![field("inline.data", Value::Null, document)])
 }
 
 /// A role that hands out what is worth having.
-fn grave(address: &str, filler: usize) -> ChangeV1 {
+fn grave(address: &str, filler: usize) -> ChangeV2 {
     let mut role = large(address, filler);
     let document = json!({ "Statement": [{ "Effect": "Allow", "Action": ["iam:PutRolePolicy", "s3:PutObject"], "Resource": "*" }] });
     role.fields.push(field("inline.more", Value::Null, document));
@@ -64,8 +64,8 @@ fn a_change_whose_fields_do_not_fit_keeps_its_access_and_what_it_gives() {
 #[test]
 fn of_a_hundred_changes_each_has_its_address_action_and_access() {
     let role = examples::updated_role();
-    let changes: Vec<ChangeV1> =
-        (0..100).map(|index| ChangeV1 { address: format!("role/r{index}"), ..role.clone() }).collect();
+    let changes: Vec<ChangeV2> =
+        (0..100).map(|index| ChangeV2 { address: format!("role/r{index}"), ..role.clone() }).collect();
     let text = plan_of(changes);
     for index in 0..100 {
         let told = line(&text, &format!("role/r{index}"));
@@ -78,7 +78,7 @@ fn of_a_hundred_changes_each_has_its_address_action_and_access() {
 
 #[test]
 fn of_thousands_of_changes_the_riskiest_are_shown_and_listed_first() {
-    let mut changes: Vec<ChangeV1> = (0..5_000).map(|index| large(&format!("role/r{index}"), 1)).collect();
+    let mut changes: Vec<ChangeV2> = (0..5_000).map(|index| large(&format!("role/r{index}"), 1)).collect();
     changes.push(grave("role/evil", 2));
     let text = plan_of(changes);
     assert!(line(&text, "role/evil").contains("system:serviceaccount:evil:evil"));
@@ -116,8 +116,8 @@ fn what_is_refused_and_grave_findings_are_there_whatever_else_is() {
     let mut file = examples::everything();
     file.changes = (0..3_000).map(|index| grave(&format!("role/r{index}"), 30)).collect();
     let [address, severity, rule, text] = ["role/ci", "critical", "IRSA001", "anyone may"].map(str::to_owned);
-    file.notes.push(NoteV1 { address, severity, rule, origin: String::new(), text });
-    file.refused.push(RefusedV1 { address: "role/big".into(), why: "x".repeat(70_000), hint: String::new() });
+    file.notes.push(NoteV2 { address, severity, rule, origin: String::new(), text });
+    file.refused.push(RefusedV2 { address: "role/big".into(), why: "x".repeat(70_000), hint: String::new() });
     let text = drawn(Format::Markdown, &Style::plain(), &file);
     assert!(text.len() <= 60_000, "{}", text.len());
     for part in [
@@ -146,7 +146,7 @@ fn a_report_keeps_every_step() {
 fn github_shows_ten_of_a_kind_and_lists_the_rest() {
     let mut file = examples::everything();
     file.refused =
-        (0..25).map(|index| RefusedV1 { address: format!("role/r{index}"), ..file.refused[0].clone() }).collect();
+        (0..25).map(|index| RefusedV2 { address: format!("role/r{index}"), ..file.refused[0].clone() }).collect();
     let text = drawn(Format::Github, &Style::plain(), &file);
     assert_eq!(text.lines().filter(|line| line.starts_with("::error ")).count(), 10);
     // 25 refusals, one unseen, one grave finding
@@ -158,7 +158,7 @@ fn github_shows_ten_of_a_kind_and_lists_the_rest() {
 
 #[test]
 fn github_tells_what_a_change_hands_out_the_riskiest_first() {
-    let mut changes: Vec<ChangeV1> = (0..40).map(|index| large(&format!("role/r{index}"), 1)).collect();
+    let mut changes: Vec<ChangeV2> = (0..40).map(|index| large(&format!("role/r{index}"), 1)).collect();
     changes.push(grave("role/evil", 1));
     let text = drawn(Format::Github, &Style::plain(), &examples::plan(changes));
     let evil = text.lines().find(|line| line.contains("role/evil")).expect("it is shown");
