@@ -14,6 +14,7 @@ mod log;
 mod metrics;
 mod output;
 mod plan;
+mod saved_plan;
 mod session;
 mod show;
 mod signals;
@@ -23,11 +24,13 @@ pub use arguments::Cli;
 
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
+use crate::model::unseen::{scrub, unobeyed};
 use crate::ui::Ui;
 use crate::world::Wires;
 use arguments::{Command, Global};
 use clap::Parser;
 use clap::error::ErrorKind;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// What a run has of the machine that it is on.
@@ -51,8 +54,12 @@ pub fn main() -> ExitCode {
 /// Help and version go to stdout and are no error; everything else is wrong usage, which is 64 and never 2.
 fn usage(error: &clap::Error) -> ExitStatus {
     let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    // what was typed is repeated: in a CI job it may come from a branch's name
+    let plain = error.render().to_string();
+    let lines: Vec<_> = plain.split('\n').map(scrub).collect();
+    let safe = unobeyed(&lines.join("\n")).into_owned();
     // a closed pipe behind help is no failure
-    let _ = error.print();
+    let _ = if safe == plain { error.print() } else { anstream::stderr().write_all(safe.as_bytes()) };
     if asked { ExitStatus::Success } else { ExitStatus::Usage }
 }
 
@@ -104,7 +111,7 @@ fn fail(ui: &Ui, error: &Error) -> ExitStatus {
         let _ = diagnostics.render(&mut out, ui.stderr_color());
     }
     if !error.message.is_empty() {
-        ui.error(&error.message, &error.hints);
+        ui.error(&error.message, &error.details, &error.hints);
     }
     error.status
 }

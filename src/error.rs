@@ -77,18 +77,20 @@ impl From<ExitStatus> for ExitCode {
 pub struct Error {
     /// What the process ends with.
     pub status: ExitStatus,
-    /// What went wrong: a lower-case fragment; empty where the diagnostics say it all.
+    /// What went wrong: a lower-case fragment; empty where the diagnostics say it all. One line.
     pub message: String,
+    /// Where, a line for each.
+    pub details: Vec<String>,
     /// What to do next.
     pub hints: Vec<String>,
     /// The mistakes in the configuration, where that is what is wrong.
-    pub diagnostics: Option<Diagnostics>,
+    pub diagnostics: Option<Box<Diagnostics>>,
 }
 
 impl Error {
     /// An error that ends the run with `status`.
     pub fn new(status: ExitStatus, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), hints: Vec::new(), diagnostics: None }
+        Self { status, message: message.into(), details: Vec::new(), hints: Vec::new(), diagnostics: None }
     }
 
     /// An unexpected or service error.
@@ -101,6 +103,13 @@ impl Error {
         Self::new(ExitStatus::Usage, message)
     }
 
+    /// Adds lines that say where.
+    #[must_use]
+    pub fn details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.details.extend(lines);
+        self
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -111,7 +120,7 @@ impl Error {
 
 impl From<Diagnostics> for Error {
     fn from(diagnostics: Diagnostics) -> Self {
-        Self { diagnostics: Some(diagnostics), ..Self::new(ExitStatus::Invalid, "") }
+        Self { diagnostics: Some(Box::new(diagnostics)), ..Self::new(ExitStatus::Invalid, "") }
     }
 }
 

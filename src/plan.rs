@@ -29,7 +29,7 @@ mod write_order;
 
 pub use change::{Change, FieldChange, ResourceChange};
 pub use confirm::confirm;
-pub use file::PlanV1;
+pub use file::PlanV2;
 pub use step::{Options, Part, PartId, Plan, Refused, Step, Summary, Unseen};
 
 use crate::model::desired::Desired;

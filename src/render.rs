@@ -18,7 +18,8 @@ pub(crate) use style::Ink;
 pub use style::Style;
 
 use crate::apply::report::Report;
-use crate::plan::file::PlanV1;
+use crate::plan::file::PlanV2;
+use crate::view::scrub::unobeyed;
 use crate::view::{PlanView, ReportView};
 use std::io::{self, Write};
 
@@ -41,7 +42,7 @@ pub enum Format {
 }
 
 /// Writes a plan in the given form.
-pub fn plan(format: Format, plan: &PlanV1, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+pub fn plan(format: Format, plan: &PlanV2, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Text => terminal::plan(&PlanView::of(plan), style, out),
         Format::Json => json::plan(plan, out),
@@ -68,6 +69,11 @@ pub fn report(format: Format, report: &Report, style: &Style, out: &mut dyn Writ
 fn deliver(text: &str, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// The same of a text for people, whose lines are no commands for the log of a CI job.
+fn deliver_lines(text: &str, out: &mut dyn Write) -> io::Result<()> {
+    deliver(&unobeyed(text), out)
 }
 
 #[cfg(test)]

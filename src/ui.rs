@@ -136,9 +136,9 @@ impl Ui {
         self.say(&message::warning(&self.stderr, text));
     }
 
-    /// Says what failed and what to do next.
-    pub fn error(&self, text: &str, hints: &[String]) {
-        self.say(&message::error(&self.stderr, text, hints));
+    /// Says what failed, in how far, and what to do next.
+    pub fn error(&self, text: &str, details: &[String], hints: &[String]) {
+        self.say(&message::error(&self.stderr, text, details, hints));
     }
 
     /// Someone who tells the user of progress: a bar on a terminal, a line now and then in the log of a CI job, nothing

@@ -12,6 +12,7 @@ mod entry;
 pub(crate) mod examples;
 mod plan;
 mod report;
+mod risk;
 pub(crate) mod scrub;
 mod value;
 mod words;
@@ -20,6 +21,7 @@ pub(crate) use change::{ChangeView, Verb};
 pub(crate) use entry::{Entry, Mark, Text};
 pub(crate) use plan::{NoteView, RefusedView, SeenView};
 pub(crate) use report::{StepView, Tick};
+pub(crate) use risk::{Risk, Weight};
 
 /// A plan as it is told.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use irsa::ids::{
     RoleArn, RoleName, ServiceAccountName,
 };
 use irsa::model::address::Address;
-use irsa::plan::PlanV1;
+use irsa::plan::PlanV2;
+use irsa::plan::file::{FORMAT_VERSION, FileError};
 use irsa::policy::document::Kind;
 use irsa::policy::{ParseError, PolicyDocument};
 use irsa::render::{self, Style};
@@ -190,21 +191,34 @@ fn decoded(text: &str) -> String {
 /// A plan file is taken as it was written or not at all, and whatever it holds can be shown.
 pub fn plan(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    match PlanV1::read(text) {
+    match PlanV2::read(text) {
         Ok(file) => {
             assert_eq!(file.to_text(), text);
-            assert!(PlanV1::read(&format!("{text} ")).is_err());
-            assert!(PlanV1::read(&text.replacen("\"owner\": \"", "\"owner\": \"x", 1)).is_err());
+            assert!(PlanV2::read(&format!("{text} ")).is_err());
+            assert!(PlanV2::read(&text.replacen("\"owner\": \"", "\"owner\": \"x", 1)).is_err());
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
     // someone who knows how the digests are made
-    let Ok(mut file) = serde_json::from_str::<PlanV1>(text) else { return };
-    "1.0".clone_into(&mut file.format_version);
+    let Ok(mut file) = serde_json::from_str::<PlanV2>(text) else { return };
+    FORMAT_VERSION.clone_into(&mut file.format_version);
     seal(&mut file);
     let sealed = file.to_text();
     printable(&sealed);
-    assert_eq!(PlanV1::read(&sealed).as_ref(), Ok(&file));
+    match PlanV2::read(&sealed) {
+        // only the counts are made anew
+        Ok(read) => {
+            let counted = PlanV2 {
+                summary: read.summary.clone(),
+                complete: read.complete,
+                digest: read.digest.clone(),
+                ..file.clone()
+            };
+            assert_eq!(read, counted);
+            assert_eq!(PlanV2::read(&read.to_text()).as_ref(), Ok(&read));
+        }
+        Err(error) => assert!(matches!(error, FileError::Contradiction(_)), "{error}"),
+    }
     let view = PlanView::of(&file);
     let shown = |show: &dyn Fn(&mut Vec<u8>) -> std::io::Result<()>| {
         let mut out = Vec::new();
@@ -220,16 +234,26 @@ pub fn plan(data: &[u8]) {
 }
 
 /// Makes the digests of a plan file anew.
-fn seal(file: &mut PlanV1) {
-    let sha256 = |file: &PlanV1| {
-        let bytes = Sha256::digest(serde_json::to_vec(file).expect("JSON"));
+pub fn seal(file: &mut PlanV2) {
+    let sha256 = |text: &str| {
+        let bytes = Sha256::digest(text);
         bytes.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
     };
+    let json = |value: Result<String, serde_json::Error>| value.expect("JSON");
+    let changes = file.changes.iter().map(|change| {
+        let [address, action] = [&change.address, &change.action].map(|text| json(serde_json::to_string(text)));
+        let [before, after] = [&change.before, &change.after].map(|side| json(serde_json::to_string(side)));
+        let fields = json(serde_json::to_string(&change.fields));
+        format!(r#"{{"address":{address},"action":{action},"before":{before},"after":{after},"fields":{fields}}}"#)
+    });
+    let changes: Vec<String> = changes.collect();
+    let [owner, config] = [&file.owner, &file.config_digest].map(|text| json(serde_json::to_string(text)));
+    let options = json(serde_json::to_string(&file.options));
+    let changes = changes.join(",");
+    let asked = format!(r#"{{"owner":{owner},"config-digest":{config},"options":{options},"changes":[{changes}]}}"#);
+    file.plan_digest = sha256(&asked);
     file.digest.clear();
-    file.plan_digest.clear();
-    let blank = PlanV1 { created_at: String::new(), irsa_version: String::new(), ..file.clone() };
-    file.plan_digest = sha256(&blank);
-    file.digest = sha256(file);
+    file.digest = sha256(&json(serde_json::to_string(file)));
 }
 
 /// What a name is taken for says itself again, and an ARN is made of its parts.

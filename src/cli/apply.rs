@@ -3,19 +3,19 @@
 use super::Machine;
 use super::arguments::{Apply, FormatName, Global};
 use super::session::{Connected, Session, verdict};
-use super::{lock, output, show};
+use super::{lock, output, saved_plan};
 use crate::apply::awaited;
 use crate::apply::lock::Held;
 use crate::apply::report::{Outcome, Report, Stop};
 use crate::apply::{self, Hands, Pace};
 use crate::error::{Error, ExitStatus};
-use crate::model::share::NoShare;
 use crate::plan::saved::{self, Stale};
-use crate::plan::{Options, Plan, PlanV1};
+use crate::plan::{Plan, PlanV2};
 use crate::ui::{Answer, Ui};
 use crate::world::aws::{AwsReader, AwsWriter};
 use crate::world::kubernetes::{KubernetesReader, KubernetesWriter};
 use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -34,10 +34,7 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
     output::allow(global, "apply", &[FormatName::Text, FormatName::Json, FormatName::Jsonl])?;
     // on the heap: what they hold is large
     match &arguments.file {
-        Some(path) => {
-            let saved = show::read(path)?;
-            Box::pin(apply_saved(machine, ui, global, arguments, &saved, started)).await
-        }
+        Some(path) => Box::pin(apply_saved(machine, ui, global, arguments, path, started)).await,
         None => Box::pin(apply_now(machine, ui, global, arguments, started)).await,
     }
 }
@@ -85,7 +82,7 @@ async fn apply_saved(
     ui: &Ui,
     global: &Global,
     arguments: &Apply,
-    saved: &PlanV1,
+    path: &Path,
     started: Instant,
 ) -> Result<ExitStatus, Error> {
     if !global.only.is_empty() {
@@ -96,8 +93,10 @@ async fn apply_saved(
         return Err(Error::usage("`--shard` and a saved plan do not go together")
             .hint("the saved plan says which share it is of; make another with `irsa plan --shard I/N -o FILE`"));
     }
-    expect(arguments, saved)?;
     let session = Session::open(machine, ui, global)?;
+    let saved = saved_plan::read_to_apply(path)?;
+    let options = saved_plan::options(&saved, &session.options(&arguments.shape, arguments.fleet)?, ui, path)?;
+    expect(arguments, &saved)?;
     if saved.config_digest != session.digest() {
         return Err(Error::new(
             ExitStatus::Stale,
@@ -105,17 +104,13 @@ async fn apply_saved(
         )
         .hint("make a new one with `irsa plan -o FILE`"));
     }
-    if !saved.refused.is_empty() && !saved.options.skip_refused {
-        return Err(Error::new(ExitStatus::Refused, "the saved plan has refusals; nothing was written")
-            .hint("see `irsa show FILE`; plan with `--skip-refused` to leave them out"));
-    }
-    if !saved.complete && !saved.options.allow_incomplete {
-        return Err(Error::new(ExitStatus::Refused, "the saved plan is incomplete; nothing was written")
-            .hint("see `irsa show FILE`; plan with `--allow-incomplete` to go on all the same"));
-    }
-    let options = options_of(saved, machine.context.now())?;
-    let (connected, fresh) = session.plan(&options).await?;
-    let plan = saved::recheck(saved, fresh).map_err(|list| stale(&list))?;
+    let (connected, plan) = {
+        let (connected, fresh, live) = session.plan_and_live(&options).await?;
+        saved_plan::same_run(&saved, &fresh)?;
+        let plan = saved::recheck(&saved, fresh, &connected.desired, &live).map_err(|list| stale(&list))?;
+        (connected, plan)
+    };
+    saved_plan::not_refused(&saved, &plan)?;
     if plan.is_empty() {
         ui.message("nothing to do: all that the saved plan asks for is done already");
         return end(ui, global, &Report::default());
@@ -124,27 +119,7 @@ async fn apply_saved(
     under_lock(&session, &connected, &plan, held, Some(stale)).await
 }
 
-/// The options that the saved plan was made with.
-fn options_of(saved: &PlanV1, now: i64) -> Result<Options, Error> {
-    let options = saved.options.clone();
-    let share = options.shard.map(|text| text.parse()).transpose().map_err(|error: NoShare| {
-        Error::new(ExitStatus::Stale, format!("the saved plan names no share: {error}"))
-            .hint("make a new one with `irsa plan --shard I/N -o FILE`")
-    })?;
-    Ok(Options {
-        only: options.only,
-        destroy: options.destroy,
-        adopt: options.adopt,
-        force: options.force,
-        force_conflicts: options.force_conflicts,
-        allow_incomplete: options.allow_incomplete,
-        skip_refused: options.skip_refused,
-        share,
-        now,
-    })
-}
-
-fn expect(arguments: &Apply, plan: &PlanV1) -> Result<(), Error> {
+fn expect(arguments: &Apply, plan: &PlanV2) -> Result<(), Error> {
     match &arguments.expect {
         Some(expected) if expected != &plan.plan_digest => Err(Error::new(
             ExitStatus::Stale,
@@ -156,18 +131,16 @@ fn expect(arguments: &Apply, plan: &PlanV1) -> Result<(), Error> {
 }
 
 fn stale(list: &[Stale]) -> Error {
-    let lines: Vec<String> = list.iter().map(|item| format!("  {}: {}", item.address, item.why)).collect();
-    Error::new(ExitStatus::Stale, format!("the saved plan is stale; nothing was written\n{}", lines.join("\n")))
+    Error::new(ExitStatus::Stale, "the saved plan is stale; nothing was written")
+        .details(list.iter().map(|item| format!("{}: {}", item.address, item.why)))
         .hint("make a new one with `irsa plan -o FILE`")
 }
 
 fn changed(list: &[Stale]) -> Error {
-    let lines: Vec<String> = list.iter().map(|item| format!("  {}: {}", item.address, item.why)).collect();
-    let message = format!(
-        "the plan is stale: another run held the lock since it was made; nothing was written\n{}",
-        lines.join("\n")
-    );
-    Error::new(ExitStatus::Stale, message).hint("apply again: what the other run has done is no longer planned then")
+    let message = "the plan is stale: another run held the lock since it was made; nothing was written";
+    Error::new(ExitStatus::Stale, message)
+        .details(list.iter().map(|item| format!("{}: {}", item.address, item.why)))
+        .hint("apply again: what the other run has done is no longer planned then")
 }
 
 fn held_back(plan: &Plan, verdict: ExitStatus) -> Error {

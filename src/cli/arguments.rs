@@ -228,8 +228,9 @@ pub(crate) struct Shape {
 /// `irsa apply`
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
-    /// A plan saved by `irsa plan -o FILE`; it asks nothing
-    #[arg(value_name = "FILE", conflicts_with_all = ["destroy", "adopt", "force", "force_conflicts", "skip_refused"])]
+    /// A plan saved by `irsa plan -o FILE`; it asks nothing. What widens it must be said again: --destroy, --adopt,
+    /// --force, --force-conflicts, --skip-refused, --allow-incomplete
+    #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Do not ask
     #[arg(long)]

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, ExitStatus};
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 pub(crate) const PRIVATE: u32 = 0o600;
 /// For files that others are to read.
 pub(crate) const SHARED: u32 = 0o644;
+
+/// The largest plan file that is read: of ten times as many objects as an account can have.
+const LARGEST: u64 = 1 << 30;
 
 /// Writes `text` to a new file beside `path` and renames it: whoever reads sees the old or the new text.
 pub(crate) fn replace(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
@@ -35,7 +38,16 @@ pub(crate) fn create(path: &Path, text: &str) -> Result<(), Error> {
 /// Reads a saved plan.
 pub(crate) fn read(path: &Path) -> Result<String, Error> {
     #[expect(clippy::disallowed_methods, reason = "a saved plan is no part of the configuration")]
-    std::fs::read_to_string(path).map_err(|error| match error.kind() {
+    let text = fs::File::open(path).and_then(|file| {
+        let mut text = String::new();
+        // one more than may be: a device or a pipe tells no size, and may have no end
+        file.take(LARGEST + 1).read_to_string(&mut text).map(|_| text)
+    });
+    if text.as_ref().is_ok_and(|text| text.len() as u64 > LARGEST) {
+        let message = format!("`{}`: it is no plan file: it has more than {} MiB", path.display(), LARGEST >> 20);
+        return Err(Error::new(ExitStatus::Stale, message).hint("make a new one with `irsa plan -o FILE`"));
+    }
+    text.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::failure(format!("`{}`: there is no such file", path.display()))
             .hint("make a plan file with `irsa plan -o FILE`"),
         // a byte of it was changed, or it never was one

@@ -2,6 +2,8 @@
 //! at every verbosity, and no token or credential can reach a log.
 
 use super::arguments::{Global, LogFormat};
+use crate::model::unseen::{printable, scrub, unobeyed};
+use std::io::{self, Write};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
@@ -15,11 +17,59 @@ pub(crate) fn start(global: &Global) {
     };
     let filter =
         EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).parse_lossy(format!("irsa={level}"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match global.log_format {
+    let format = global.log_format;
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || Scrubbed { format, out: io::stderr() });
+    let started = match format {
         LogFormat::Text => builder.with_ansi(false).with_target(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
     // a second start, as in tests, keeps the first
     drop(started);
+}
+
+/// Scrubs each line, which the subscriber writes at once.
+struct Scrubbed<W> {
+    format: LogFormat,
+    out: W,
+}
+
+impl<W: Write> Write for Scrubbed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let line = text.trim_end_matches('\n');
+        let line = match self.format {
+            LogFormat::Text => unobeyed(&scrub(line)).into_owned(),
+            LogFormat::Json => printable(line),
+        };
+        self.out.write_all(format!("{line}\n").as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_log_obeys_nothing() {
+        let written = |format, line: &str| {
+            let mut out = Vec::new();
+            Scrubbed { format, out: &mut out }.write_all(line.as_bytes()).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(
+            written(LogFormat::Text, "INFO a\u{1b}[2J\n::error::x ##vso[y]\u{3164}\n"),
+            "INFO a<U+001B>[2J<U+000A>::error::x ##vso\\[y]<U+3164>\n"
+        );
+        let line = "{\"message\":\"a\u{202e}##[debug]\"}\n";
+        let json = written(LogFormat::Json, line);
+        assert_eq!(json, "{\"message\":\"a\\u202e##\\u005bdebug]\"}\n");
+        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(read(&json), read(line));
+    }
 }

@@ -1,12 +1,13 @@
 //! What `irsa drift --metrics-file` writes: Prometheus' text format, for the textfile collector
 //! (<https://github.com/prometheus/node_exporter#textfile-collector>).
 
-use crate::plan::PlanV1;
+use crate::model::unseen::scrub;
+use crate::plan::PlanV2;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The metrics of one run that ended with `code` at `now`, in seconds since 1970.
-pub(crate) fn text(plan: &PlanV1, now: i64, code: u8) -> String {
+pub(crate) fn text(plan: &PlanV2, now: i64, code: u8) -> String {
     let mut own = format!("owner=\"{}\"", label(&plan.owner));
     if let Some(shard) = &plan.options.shard {
         // writing to a String cannot fail
@@ -59,5 +60,5 @@ fn line(text: &mut String, name: &str, labels: &str, value: impl std::fmt::Displ
 }
 
 fn label(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    scrub(value).replace('\\', "\\\\").replace('"', "\\\"")
 }

@@ -4,7 +4,7 @@ use super::arguments::{FormatName, Global};
 use crate::apply::report::Report;
 use crate::error::Error;
 use crate::model::note::Note;
-use crate::plan::PlanV1;
+use crate::plan::PlanV2;
 use crate::render;
 use crate::ui::Ui;
 
@@ -32,7 +32,7 @@ pub(crate) fn allow(global: &Global, command: &str, forms: &[FormatName]) -> Res
 }
 
 /// Prints a plan.
-pub(crate) fn plan(ui: &Ui, format: FormatName, plan: &PlanV1) -> Result<(), Error> {
+pub(crate) fn plan(ui: &Ui, format: FormatName, plan: &PlanV2) -> Result<(), Error> {
     Ok(render::plan(format.into(), plan, &ui.style(), &mut ui.stdout())?)
 }
 
@@ -44,5 +44,5 @@ pub(crate) fn report(ui: &Ui, format: FormatName, report: &Report) -> Result<(),
 /// One finding in one line.
 pub(crate) fn finding(note: &Note) -> String {
     let origin = if note.origin.is_empty() { String::new() } else { format!("{}: ", note.origin) };
-    format!("  {origin}{} {} {}: {}", note.severity.as_str(), note.rule, note.address, note.text)
+    format!("{origin}{} {} {}: {}", note.severity.as_str(), note.rule, note.address, note.text)
 }

@@ -3,7 +3,7 @@
 use super::Machine;
 use super::arguments::{Global, Plan};
 use super::session::{Session, verdict};
-use super::{files, output};
+use super::{files, output, saved_plan};
 use crate::error::{Error, ExitStatus};
 use crate::ui::Ui;
 
@@ -19,7 +19,8 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
     }
     output::plan(ui, global.format, &frozen)?;
     if let Some(path) = &arguments.out {
-        ui.message(&format!("saved; apply exactly this with `irsa apply {}`", path.display()));
+        let flags = saved_plan::flags(&frozen);
+        ui.message(&format!("saved; apply exactly this with `irsa apply {flags}{}`", path.display()));
     }
     let changes = arguments.detailed_exitcode && (!plan.is_empty() || plan.leaves());
     Ok(verdict.or(if changes { ExitStatus::Changes } else { ExitStatus::Success }))

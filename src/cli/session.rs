@@ -13,11 +13,11 @@ use crate::event::Listen;
 use crate::ids::Key;
 use crate::lint;
 use crate::model::desired::{Account, Cluster, Desired};
-use crate::model::live::{Access, Identity};
+use crate::model::live::{Access, Identity, Live};
 use crate::model::note::{Note, Severity};
 use crate::model::share::{Scope, Share};
 use crate::observe::{self, Early, Looks};
-use crate::plan::{self, Options, Plan, PlanV1};
+use crate::plan::{self, Options, Plan, PlanV2};
 use crate::ui::Ui;
 use crate::world::Wires;
 use crate::world::aws::{AwsReader, AwsSettings};
@@ -111,11 +111,17 @@ impl<'a> Session<'a> {
     /// Finds out who the credentials are, resolves the configuration for them, reads everything and plans; of a share only
     /// what it needs.
     pub(crate) async fn plan(&self, options: &Options) -> Result<(Connected, Plan), Error> {
+        let (connected, plan, _) = self.plan_and_live(options).await?;
+        Ok((connected, plan))
+    }
+
+    /// The same, with what was read.
+    pub(crate) async fn plan_and_live(&self, options: &Options) -> Result<(Connected, Plan, Live), Error> {
         // on the heap: what the SDKs keep is large
         Box::pin(self.unless_interrupted(self.plan_now(options))).await?
     }
 
-    async fn plan_now(&self, options: &Options) -> Result<(Connected, Plan), Error> {
+    async fn plan_now(&self, options: &Options) -> Result<(Connected, Plan, Live), Error> {
         let Self { accounts, clusters, .. } = self;
         let parallelism = usize::from(self.global.parallelism);
         let settings = AwsSettings { timeout: self.global.timeout, parallelism };
@@ -141,7 +147,7 @@ impl<'a> Session<'a> {
         let mut findings = lint::declared(&desired);
         findings.extend(lint::live(&desired, &live));
         let plan = plan::plan(&desired, &live, options, findings);
-        Ok((Connected { desired, aws, kubernetes, identities }, plan))
+        Ok((Connected { desired, aws, kubernetes, identities }, plan, live))
     }
 
     /// Asks who the credentials are, of a share only in its accounts.
@@ -188,8 +194,8 @@ impl<'a> Session<'a> {
     }
 
     /// The frozen form of a plan.
-    pub(crate) fn freeze(&self, plan: &Plan) -> PlanV1 {
-        PlanV1::of(plan, &rfc3339(self.context.now()))
+    pub(crate) fn freeze(&self, plan: &Plan) -> PlanV2 {
+        PlanV2::of(plan, &rfc3339(self.context.now()))
     }
 }
 
@@ -217,8 +223,8 @@ pub(crate) fn deny(findings: &[Note], severity: Option<Severity>) -> Result<(), 
     let list: Vec<String> = denied.iter().map(|finding| super::output::finding(finding)).collect();
     let count =
         if list.len() == 1 { "a lint finding is".to_owned() } else { format!("{} lint findings are", list.len()) };
-    let message = format!("{count} at or above `--deny {}`\n{}", severity.as_str(), list.join("\n"));
-    Err(Error::new(ExitStatus::Invalid, message).hint("docs/lint-rules.md says what each rule wants"))
+    let message = format!("{count} at or above `--deny {}`", severity.as_str());
+    Err(Error::new(ExitStatus::Invalid, message).details(list).hint("docs/lint-rules.md says what each rule wants"))
 }
 
 /// What a plan alone says of how the run ends: refused, incomplete, or a selection that selects nothing.

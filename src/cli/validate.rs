@@ -7,6 +7,7 @@ use crate::error::{Error, ExitStatus};
 use crate::lint;
 use crate::model::desired::Desired;
 use crate::model::note::Note;
+use crate::model::unseen::{printable, scrub, unobeyed};
 use crate::ui::Ui;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -30,10 +31,10 @@ pub(crate) fn run(ui: &Ui, global: &Global, arguments: &Validate) -> Result<Exit
                 return Ok(denied.map_or(ExitStatus::Invalid, |()| ExitStatus::Success));
             }
             for finding in findings.iter().filter(|finding| global.deny().is_none_or(|deny| finding.severity < deny)) {
-                ui.message(output::finding(finding).trim_start());
+                ui.message(&output::finding(finding));
             }
             denied?;
-            writeln!(ui.stdout(), "{}", summary(global, &desired))?;
+            writeln!(ui.stdout(), "{}", unobeyed(&scrub(&summary(global, &desired))))?;
             Ok(ExitStatus::Success)
         }
     }
@@ -67,6 +68,6 @@ fn print_json(ui: &Ui, valid: bool, diagnostics: &Diagnostics, findings: &[Note]
     let document = json!({
         "format-version": "1.0", "valid": valid, "diagnostics": diagnostics.to_json(), "findings": findings,
     });
-    writeln!(ui.stdout(), "{document:#}")?;
+    writeln!(ui.stdout(), "{}", printable(&format!("{document:#}")))?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What is wrong with a configuration, all of it at once, each with its place and what to do.
 
 use crate::model::origin::Origin;
-use crate::model::unseen::is_unseen;
+use crate::model::unseen::{Scrubbed, scrub, unobeyed};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -83,7 +83,7 @@ impl Diagnostics {
     pub fn render(&self, out: &mut dyn Write, colour: bool) -> io::Result<()> {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         for diagnostic in &self.list {
-            writeln!(out, "{}", self.render_one(diagnostic, &renderer))?;
+            writeln!(out, "{}", unobeyed(&self.render_one(diagnostic, &renderer)))?;
             writeln!(out)?;
         }
         let count = self.list.len();
@@ -91,7 +91,7 @@ impl Diagnostics {
     }
 
     fn render_one(&self, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
-        let message = clean(&diagnostic.message);
+        let message = scrub(&diagnostic.message);
         let mut group =
             Level::ERROR.primary_title(message).elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
         let mut files: Vec<&Arc<str>> = Vec::new();
@@ -105,24 +105,26 @@ impl Diagnostics {
             let here = || diagnostic.labels.iter().filter(|(origin, _)| &origin.file == file);
             let shown = lines(here().map(|(origin, _)| &origin.span), text);
             let first_line = text[..shown.start].matches('\n').count() + 1;
+            let excerpt = Excerpt::of(&text[shown.clone()]);
             let main = diagnostic.labels.first().map(|(origin, _)| origin);
             let labels = here().map(|(origin, label)| {
                 let kind = if Some(origin) == main { AnnotationKind::Primary } else { AnnotationKind::Context };
                 let span = within(&origin.span, text);
-                let annotation = kind.span(span.start - shown.start..span.end - shown.start);
-                if label.is_empty() { annotation } else { annotation.label(clean(label)) }
+                let annotation =
+                    kind.span(excerpt.place(span.start - shown.start)..excerpt.place(span.end - shown.start));
+                if label.is_empty() { annotation } else { annotation.label(scrub(label)) }
             });
-            let snippet = Snippet::source(clean_source(&text[shown.clone()])).line_start(first_line);
-            group = group.element(snippet.path(file.to_string()).annotations(labels));
+            let snippet = Snippet::source(excerpt.text.clone()).line_start(first_line);
+            group = group.element(snippet.path(scrub(file)).annotations(labels));
         }
         if diagnostic.labels.is_empty()
             && let Some(hint) = &diagnostic.hint
         {
             // below a line of a file it hangs on that; alone it is a line like that of every other error
-            return format!("{}\nhint: {}", renderer.render(&[group]), clean(hint));
+            return format!("{}\nhint: {}", renderer.render(&[group]), scrub(hint));
         }
         if let Some(hint) = &diagnostic.hint {
-            group = group.element(Level::HELP.with_name("hint").message(clean(hint)));
+            group = group.element(Level::HELP.with_name("hint").message(scrub(hint)));
         }
         renderer.render(&[group])
     }
@@ -169,38 +171,86 @@ fn within(span: &std::ops::Range<usize>, text: &str) -> std::ops::Range<usize> {
     start..first_line.max(start)
 }
 
-/// Control and bidirectional characters would let a configuration rewrite what the reader sees.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if is_unseen(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
+/// Lines of a file as they are shown, scrubbed, and where its places have moved to.
+struct Excerpt {
+    text: String,
+    /// Where something was put in the place of something else: behind it in the file, and behind it here.
+    moved: Vec<(usize, usize)>,
 }
 
-/// As `clean`, but byte for byte, so that spans stay true.
-fn clean_source(text: &str) -> String {
-    let mut cleaned = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_unseen(c) && !['\n', '\t', '\r'].contains(&c) {
-            cleaned.extend(std::iter::repeat_n('?', c.len_utf8()));
-        } else {
-            cleaned.push(c);
+impl Excerpt {
+    fn of(source: &str) -> Self {
+        let mut line = Scrubbed::default();
+        let mut moved = vec![(0, 0)];
+        for (at, character) in source.char_indices() {
+            let behind = at + character.len_utf8();
+            // a carriage return alone goes back to the start of the line
+            let ends_line = character == '\r' && source[behind..].starts_with('\n');
+            if ends_line || matches!(character, '\n' | '\t') {
+                line.text.push(character);
+            } else {
+                line.push(character);
+            }
+            let (was, is) = moved[moved.len() - 1];
+            if line.text.len() - is != behind - was {
+                moved.push((behind, line.text.len()));
+            }
         }
+        Self { text: line.text, moved }
     }
-    cleaned
+
+    /// Where a place of the file is.
+    fn place(&self, at: usize) -> usize {
+        let next = self.moved.partition_point(|(behind, _)| *behind <= at);
+        let (behind, here) = self.moved[next - 1];
+        here + (at - behind)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::unseen::is_unseen;
+    use std::ops::Range;
 
-    #[test]
-    fn nothing_in_a_mistake_is_obeyed_by_the_terminal() {
-        let text: Arc<str> = "owner = \"a\u{202e}b\u{1b}[31m\"\n".into();
-        let file: Arc<str> = "irsa.toml".into();
-        let origin = Origin { file: file.clone(), line: 1, column: 9, span: 8..text.len() - 1 };
-        let diagnostic = Diagnostic::at(&origin, "`a\u{202e}b` is wrong").hint("not \u{2066}this\u{2069}");
+    fn rendered(file: &str, text: &str, span: Range<usize>, message: &str) -> String {
+        let (file, text): (Arc<str>, Arc<str>) = (file.into(), text.into());
+        let origin = Origin { file: file.clone(), line: 1, column: 1, span };
+        let diagnostic = Diagnostic::at(&origin, message).label(message).hint(message);
         let mut shown = Vec::new();
         Diagnostics::new(vec![diagnostic], BTreeMap::from([(file, text)])).render(&mut shown, false).unwrap();
-        let shown = String::from_utf8(shown).unwrap();
-        assert!(shown.contains("is wrong") && shown.contains("owner = "), "{shown}");
+        String::from_utf8(shown).unwrap()
+    }
+
+    #[test]
+    fn nothing_in_a_mistake_is_obeyed() {
+        let text = "owner = \"a\u{202e}b\u{1b}[31m\"\r\n# \r::error::x ##vso[x]\u{3164}\n";
+        let shown = rendered(
+            "a\n::set-output name=x::\u{1b}[2J.toml",
+            text,
+            8..text.len() - 1,
+            "##[debug]\n::error::`a\u{202e}b`",
+        );
+        assert!(shown.contains("owner = \"a<U+202E>b<U+001B>[31m\""), "{shown}");
+        assert!(shown.contains("--> a<U+000A>::set-output name=x::<U+001B>[2J.toml:1:9"), "{shown}");
+        assert!(shown.contains("error: ##\\[debug]<U+000A>::error::`a<U+202E>b`"), "{shown}");
         assert!(!shown.chars().any(|c| is_unseen(c) && c != '\n'), "{shown:?}");
+        assert!(!shown.lines().any(|line| line.trim_start().starts_with("::")) && !shown.contains("##["), "{shown}");
+    }
+
+    #[test]
+    fn the_mark_stands_below_what_it_marks() {
+        let text = "a = \"\u{200b}##[\" # é\tx\nb = 1";
+        for (name, place) in [("##", text.find("##").unwrap()), ("x", text.find('x').unwrap()), ("a", 0)] {
+            let shown = rendered("irsa.toml", text, place..place + name.len(), "here");
+            let line = shown.lines().find(|line| line.starts_with("1 | ")).unwrap();
+            let mark = shown.lines().find(|line| line.contains('^')).unwrap();
+            // in columns, of which each of these characters takes one
+            let column = |line: &str, found: &str| line.split(found).next().unwrap().chars().count();
+            assert_eq!(column(line, name), column(mark, "^"), "{shown}");
+            assert_eq!(mark.matches('^').count(), name.len(), "{shown}");
+        }
+        let shown = rendered("irsa.toml", text, text.find('\u{200b}').unwrap()..text.find("\" #").unwrap(), "here");
+        assert!(shown.contains(&"^".repeat("<U+200B>##\\[".len())), "{shown}");
     }
 }

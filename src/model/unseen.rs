@@ -1,47 +1,137 @@
-//! Characters that a terminal would obey, or that hide: never shown as they are, and escaped in JSON.
+//! The one scrubber: text from outside is shown, and never obeyed, in every output.
+//!
+//! A role description may hold an escape sequence that repaints the terminal, a tag a letter that nobody sees, a
+//! condition value a command for the log of a CI job. A character that would be obeyed or not be seen is written as its
+//! code point, `<U+202E>`, so that two values that differ in it alone also look different. A command is broken with a
+//! backslash, `##\[error]`. JSON keeps its data: there both are escapes.
+//!
+//! - [`scrub`] makes one line of a text from outside. Every such text passes through it when it enters a sentence.
+//! - [`unobeyed`] takes finished lines right before they are written: whatever was put together breaks no rule.
+//! - [`printable`] does the same for finished JSON.
 
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
+use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Characters that are seen as nothing or change how others are seen: format characters (Unicode category `Cf`), line
-/// and paragraph separators. Sorted.
-const UNSEEN: [(char, char); 20] = [
-    ('\u{ad}', '\u{ad}'),
-    ('\u{600}', '\u{605}'),
-    ('\u{61c}', '\u{61c}'),
-    ('\u{6dd}', '\u{6dd}'),
-    ('\u{70f}', '\u{70f}'),
-    ('\u{890}', '\u{891}'),
-    ('\u{8e2}', '\u{8e2}'),
-    ('\u{180e}', '\u{180e}'),
-    ('\u{200b}', '\u{200f}'),
-    ('\u{2028}', '\u{202e}'),
-    ('\u{2060}', '\u{206f}'),
-    ('\u{feff}', '\u{feff}'),
-    ('\u{fff9}', '\u{fffb}'),
-    ('\u{110bd}', '\u{110bd}'),
-    ('\u{110cd}', '\u{110cd}'),
-    ('\u{13430}', '\u{1343f}'),
-    ('\u{1bca0}', '\u{1bca3}'),
-    ('\u{1d173}', '\u{1d17a}'),
-    ('\u{e0001}', '\u{e0001}'),
-    ('\u{e0020}', '\u{e007f}'),
-];
+/// Letters and symbols without ink that Unicode counts among the visible ones: the blank Braille pattern, the object
+/// replacement character, a null note head, blank hieroglyphs and a filler.
+const BLANK: [char; 6] = ['\u{2800}', '\u{fffc}', '\u{1d159}', '\u{13441}', '\u{13442}', '\u{16fe4}'];
 
-/// Whether a character would be obeyed, or hides.
+/// Whether a character would be obeyed, or would not be seen as what it is: control and format characters, all of
+/// `Default_Ignorable_Code_Point` (<https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>), every space
+/// but the space itself, and what has no look of its own because it is private or not assigned.
 pub(crate) fn is_unseen(character: char) -> bool {
     // nearly all of a plan is ASCII
     if character.is_ascii() {
         return character.is_ascii_control();
     }
-    character.is_control() || UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&character))
+    let category = CodePointMapData::<GeneralCategory>::new().get(character);
+    let visible = !matches!(
+        category,
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::SpaceSeparator
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+            | GeneralCategory::PrivateUse
+            | GeneralCategory::Surrogate
+            | GeneralCategory::Unassigned
+    );
+    !visible || BLANK.contains(&character) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
-/// JSON text in which no character is obeyed or hides. Outside strings there is none but line breaks, so that what is
-/// escaped stands in a string.
+/// The text on one line, with what is unseen as `<U+202E>` and with commands broken.
+pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
+    if !text.contains("##") && !text.chars().any(is_unseen) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = Scrubbed { text: String::with_capacity(text.len() + 8) };
+    text.chars().for_each(|character| clean.push(character));
+    Cow::Owned(clean.text)
+}
+
+/// Text that is scrubbed character by character.
+#[derive(Debug, Default)]
+pub(crate) struct Scrubbed {
+    pub text: String,
+}
+
+impl Scrubbed {
+    pub(crate) fn push(&mut self, character: char) {
+        if is_unseen(character) {
+            // writing to a String cannot fail
+            let _ = write!(self.text, "<U+{:04X}>", u32::from(character));
+            return;
+        }
+        if character == '[' && ends_in_marker(&self.text) {
+            self.text.push('\\');
+        }
+        self.text.push(character);
+    }
+}
+
+/// Whether a `[` behind this text opens a command: `##[group]` and `##[debug]` of GitHub and Azure, `##vso[task.…]` of
+/// Azure, `##teamcity[…]`. They are found anywhere in a line
+/// (<https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs>,
+/// <https://learn.microsoft.com/en-us/azure/devops/pipelines/scripts/logging-commands>).
+fn ends_in_marker(text: &str) -> bool {
+    text.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')).ends_with("##")
+}
+
+/// Finished lines, our own colours among them, none of which the log of a CI job takes for a command.
+pub(crate) fn unobeyed(text: &str) -> Cow<'_, str> {
+    if !text.contains("##") && !text.lines().any(|line| command(line).is_some()) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for line in text.split_inclusive('\n') {
+        let begin = command(line);
+        let (before, rest) = line.split_at(begin.unwrap_or(0));
+        safe.push_str(before);
+        if begin.is_some() {
+            safe.push('\\');
+        }
+        // as in `Scrubbed`, but our own colours stay
+        for character in rest.chars() {
+            if character == '[' && ends_in_marker(&safe) {
+                safe.push('\\');
+            }
+            safe.push(character);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Where a command begins that is one only at the start of a line: `::error::` of GitHub, behind white space too
+/// (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>), and the groups of
+/// Buildkite, which fold what follows away (<https://buildkite.com/docs/pipelines/configure/managing-log-output>).
+fn command(line: &str) -> Option<usize> {
+    let text = without_color(line);
+    let begin = text.trim_start();
+    let workflow = begin.starts_with("::") && !begin.starts_with(":::");
+    let group = ["---", "+++", "~~~", "^^^"]
+        .iter()
+        .any(|marker| text.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\n'])));
+    if workflow { Some(line.len() - begin.len()) } else { group.then(|| line.len() - text.len()) }
+}
+
+/// The line behind the colour that it begins with.
+fn without_color(line: &str) -> &str {
+    let mut rest = line;
+    while let Some((_, behind)) = rest.strip_prefix("\u{1b}[").and_then(|code| code.split_once('m')) {
+        rest = behind;
+    }
+    rest
+}
+
+/// Finished JSON in which no character is obeyed or hides and no string has a command: the same document. What is
+/// escaped stands in a string, for outside of strings there are no such characters but line breaks.
 pub(crate) fn printable(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
-        if is_unseen(character) && character != '\n' {
+        let unseen = is_unseen(character) && character != '\n';
+        if unseen || character == '[' && ends_in_marker(&text) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 // writing to a String cannot fail
                 let _ = write!(text, "\\u{unit:04x}");
@@ -55,11 +145,103 @@ pub(crate) fn printable(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::UNSEEN;
+    use super::*;
+    use proptest::prelude::*;
 
     #[test]
-    fn the_table_is_sorted() {
-        assert!(UNSEEN.windows(2).all(|pair| pair[0].1 < pair[1].0));
-        assert!(UNSEEN.iter().all(|(first, last)| first <= last));
+    fn unseen_characters_are_told_by_what_they_are() {
+        // one of each kind that the Unicode database has, with the ends of its ranges
+        let unseen = [
+            0x00, 0x1b, 0x7f, 0x85, 0x9b, 0xa0, 0xad, 0x34f, 0x600, 0x61c, 0x70f, 0x115f, 0x1160, 0x1680, 0x17b4,
+            0x17b5, 0x180b, 0x180f, 0x2000, 0x200b, 0x200f, 0x2028, 0x2029, 0x202a, 0x202e, 0x202f, 0x205f, 0x2060,
+            0x2065, 0x206f, 0x2800, 0x3000, 0x3164, 0xe000, 0xf8ff, 0xfdd0, 0xfe00, 0xfe0f, 0xfeff, 0xffa0, 0xfff0,
+            0xfff8, 0xfff9, 0xfffc, 0xffff, 0x110bd, 0x13430, 0x13441, 0x16fe4, 0x1bca0, 0x1d159, 0x1d173, 0x1d17a,
+            0xe0000, 0xe0001, 0xe0020, 0xe007f, 0xe0080, 0xe0100, 0xe01ef, 0xe0fff, 0xf0000, 0x10_ffff,
+        ];
+        for code in unseen {
+            let character = char::from_u32(code).unwrap();
+            assert!(is_unseen(character), "U+{code:04X}");
+            assert_eq!(scrub(&format!("a{character}b")), format!("a<U+{code:04X}>b"));
+        }
+        for seen in " ~aü漢あ한नक्षि€→…“”–—✓😀\u{301}".chars() {
+            assert!(!is_unseen(seen), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn all_of_default_ignorable_is_unseen() {
+        let set = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+        let all: Vec<char> = ('\0'..=char::MAX).filter(|character| set.contains(*character)).collect();
+        assert!(all.len() > 4_000, "{}", all.len());
+        assert!(all.into_iter().all(is_unseen));
+    }
+
+    #[test]
+    fn a_text_from_outside_is_one_line_and_no_command() {
+        for (dirty, wanted) in [
+            ("reads the reports ü 漢", "reads the reports ü 漢"),
+            ("a\u{1b}[2Jb", "a<U+001B>[2Jb"),
+            ("a\nb\tc\r", "a<U+000A>b<U+0009>c<U+000D>"),
+            ("role/\u{202e}nimda", "role/<U+202E>nimda"),
+            ("##[error]x", "##\\[error]x"),
+            ("a ##[debug]b", "a ##\\[debug]b"),
+            ("###[x", "###\\[x"),
+            ("x##vso[task.setvariable variable=y]z", "x##vso\\[task.setvariable variable=y]z"),
+            ("##VSO[x] ##teamcity[y]", "##VSO\\[x] ##teamcity\\[y]"),
+            ("##v\u{ad}so[x]", "##v<U+00AD>so[x]"),
+            ("## [x] #[x] ##x [y]", "## [x] #[x] ##x [y]"),
+        ] {
+            assert_eq!(scrub(dirty), wanted);
+        }
+        assert_ne!(scrub("ab"), scrub("a\u{200d}b"));
+    }
+
+    #[test]
+    fn no_finished_line_is_a_command() {
+        for (dirty, wanted) in [
+            ("::error::x\n", "\\::error::x\n"),
+            ("one\n  ::set-output name=x::y\ntwo", "one\n  \\::set-output name=x::y\ntwo"),
+            ("\u{1b}[1m\u{1b}[31m::error::x", "\u{1b}[1m\u{1b}[31m\\::error::x"),
+            ("  a ##[group]x", "  a ##\\[group]x"),
+            ("::add-mask::x ##vso[y]\n", "\\::add-mask::x ##vso\\[y]\n"),
+            ("--- folded\n+++\n~~~ x\n^^^ +++", "\\--- folded\n\\+++\n\\~~~ x\n\\^^^ +++"),
+            // these are none
+            ("arn:aws:iam::111122223333:role/a\n", "arn:aws:iam::111122223333:role/a\n"),
+            ("  ::: other.toml:3:1\n", "  ::: other.toml:3:1\n"),
+            ("  --> irsa.toml:3:1\n--no-color\n + a", "  --> irsa.toml:3:1\n--no-color\n + a"),
+        ] {
+            assert_eq!(unobeyed(dirty), wanted);
+            assert_eq!(unobeyed(wanted), wanted, "once is enough");
+        }
+    }
+
+    #[test]
+    fn json_keeps_its_data() {
+        assert_eq!(
+            printable("[\n \"##\", [\"a\u{ad}##vso[b\u{e0041}\"]]"),
+            "[\n \"##\", [\"a\\u00ad##vso\\u005bb\\udb40\\udc41\"]]"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_harmless_after(text in any::<String>(), command in "(##|::|---|)[a-z]{0,3}(\\[|::| )?") {
+            let text = text + &command;
+            let clean = scrub(&text).into_owned();
+            prop_assert!(!clean.chars().any(is_unseen));
+            prop_assert_eq!(scrub(&clean), clean.as_str());
+            let line = unobeyed(&clean).into_owned();
+            prop_assert!(command_free(&line), "{}", line);
+            let json = printable(&serde_json::to_string(&text).unwrap());
+            prop_assert!(!json.chars().any(is_unseen) && command_free(&json), "{}", json);
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        }
+    }
+
+    /// As a CI job looks for commands.
+    fn command_free(line: &str) -> bool {
+        let begin = line.trim_start();
+        let v2 = begin.starts_with("::") && begin[2..].contains("::") && !begin.starts_with(":::");
+        !v2 && !line.contains("##[") && !line.contains("##vso[")
     }
 }

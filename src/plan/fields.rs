@@ -35,12 +35,12 @@ pub(crate) fn changes(change: &ResourceChange) -> Vec<FieldChange> {
     list
 }
 
-fn provider(item: &Provider) -> Value {
+pub(crate) fn provider(item: &Provider) -> Value {
     let Provider { url, audiences, tags } = item;
     json!({ "url": url.as_str(), "audiences": audiences, "tags": object(tags) })
 }
 
-fn policy(item: &ManagedPolicy) -> Value {
+pub(crate) fn policy(item: &ManagedPolicy) -> Value {
     let ManagedPolicy { name, path, description, document, tags } = item;
     json!({
         "name": name.as_str(), "path": path.as_str(), "description": description,
@@ -48,7 +48,7 @@ fn policy(item: &ManagedPolicy) -> Value {
     })
 }
 
-fn role(item: &Role) -> Value {
+pub(crate) fn role(item: &Role) -> Value {
     let Role { name, path, description, max_session_duration, permissions_boundary, tags, trust, attached, inline } =
         item;
     let attached: Vec<&str> = attached.iter().map(PolicyArn::as_str).collect();

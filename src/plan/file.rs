@@ -1,5 +1,13 @@
 //! The plan as JSON: frozen, versioned structs. Changing them is changing what other programs rely on.
+//!
+//! A digest has no key: whoever can write a plan file can make its digests anew. So a file is taken only in the form that
+//! this program writes, byte for byte, only if its parts agree with each other ([`check`]), and what follows from its
+//! parts is worked out again ([`PlanV2::read`]). What it asks for is derived again from the configuration before it is
+//! applied (`plan::saved`).
 
+pub(crate) mod check;
+
+use super::change::Action;
 use super::fields;
 use super::step::{Options, Plan, Refused, Step, Summary, Unseen};
 use crate::model::note::Note;
@@ -7,16 +15,20 @@ use crate::model::unseen::printable;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// The format that this program writes: the minor grows when keys are added, the major when they change.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "2.0";
+
+/// The rule of the notes about what waits for others.
+pub(crate) const WAITING: &str = "waiting";
 
 /// A plan file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct PlanV1 {
-    /// `1.0`
+pub struct PlanV2 {
+    /// `2.0`
     pub format_version: String,
     /// The program's version.
     pub irsa_version: String,
@@ -27,20 +39,20 @@ pub struct PlanV1 {
     /// `sha256:…` of the configuration.
     pub config_digest: String,
     /// What was asked.
-    pub options: OptionsV1,
+    pub options: OptionsV2,
     /// Whether everything could be seen.
     pub complete: bool,
     /// The counts.
-    pub summary: SummaryV1,
+    pub summary: SummaryV2,
     /// The changes, in apply order.
-    pub changes: Vec<ChangeV1>,
+    pub changes: Vec<ChangeV2>,
     /// What is refused.
-    pub refused: Vec<RefusedV1>,
+    pub refused: Vec<RefusedV2>,
     /// What could not be seen.
-    pub unknown: Vec<UnknownV1>,
+    pub unknown: Vec<UnknownV2>,
     /// Everything else worth saying.
-    pub notes: Vec<NoteV1>,
-    /// `sha256:…` over all but `created-at`, `irsa-version` and the digests.
+    pub notes: Vec<NoteV2>,
+    /// `sha256:…` over what is asked for: owner, configuration, options, and the changes without their reasons.
     pub plan_digest: String,
     /// `sha256:…` over the whole file with this value blanked.
     pub digest: String,
@@ -50,7 +62,7 @@ pub struct PlanV1 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "named as the command line names them")]
-pub struct OptionsV1 {
+pub struct OptionsV2 {
     pub only: Vec<String>,
     pub destroy: bool,
     pub adopt: bool,
@@ -67,7 +79,7 @@ pub struct OptionsV1 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "named as the summary line names them")]
-pub struct SummaryV1 {
+pub struct SummaryV2 {
     pub create: usize,
     pub update: usize,
     pub delete: usize,
@@ -80,7 +92,7 @@ pub struct SummaryV1 {
 /// One change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ChangeV1 {
+pub struct ChangeV2 {
     /// The object.
     pub address: String,
     /// `create`, `update`, `delete` or `adopt`.
@@ -92,13 +104,13 @@ pub struct ChangeV1 {
     /// The whole object after, or null.
     pub after: Value,
     /// The fields that differ.
-    pub fields: Vec<FieldV1>,
+    pub fields: Vec<FieldV2>,
 }
 
 /// One field that differs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct FieldV1 {
+pub struct FieldV2 {
     /// The path of the field, for example `trust`, `attached`, `inline.queue`, `tags.team`.
     pub path: String,
     /// Its value before, or null.
@@ -111,7 +123,7 @@ pub struct FieldV1 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "see plan::Refused")]
-pub struct RefusedV1 {
+pub struct RefusedV2 {
     pub address: String,
     pub why: String,
     pub hint: String,
@@ -121,7 +133,7 @@ pub struct RefusedV1 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "see plan::Unseen")]
-pub struct UnknownV1 {
+pub struct UnknownV2 {
     pub address: String,
     pub why: String,
 }
@@ -130,7 +142,7 @@ pub struct UnknownV1 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "see plan::Note")]
-pub struct NoteV1 {
+pub struct NoteV2 {
     pub address: String,
     pub severity: String,
     pub rule: String,
@@ -145,14 +157,44 @@ pub enum FileError {
     #[error("it is no plan file: {0}")]
     Malformed(String),
     /// It was written in a form that this program does not know.
-    #[error("its format is `{0}`, this program reads `{FORMAT_VERSION}`")]
+    #[error("its format is `{0}`, this version of irsa reads `{FORMAT_VERSION}`")]
     Format(String),
     /// It is not as it was written.
     #[error("it was changed since it was written")]
     Changed,
+    /// Its digests fit, but no plan is like this.
+    #[error("it was changed since it was written: {0}")]
+    Contradiction(String),
 }
 
-impl PlanV1 {
+/// What `plan-digest` covers: what is asked for, and no text that changes by itself.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Asked<'a> {
+    owner: &'a str,
+    config_digest: &'a str,
+    options: &'a OptionsV2,
+    changes: Vec<AskedChange<'a>>,
+}
+
+/// A change without its reasons.
+#[derive(Serialize)]
+struct AskedChange<'a> {
+    address: &'a str,
+    action: &'a str,
+    before: &'a Value,
+    after: &'a Value,
+    fields: &'a [FieldV2],
+}
+
+/// The one key that is looked at in a file of any format.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Head {
+    format_version: String,
+}
+
+impl PlanV2 {
     /// The file for `plan`; `created_at` is RFC 3339.
     pub fn of(plan: &Plan, created_at: &str) -> Self {
         let Options { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, share, now: _ } =
@@ -165,9 +207,9 @@ impl PlanV1 {
             created_at: created_at.to_owned(),
             owner: plan.owner.to_string(),
             config_digest: plan.config_digest.clone(),
-            options: OptionsV1 { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard },
+            options: OptionsV2 { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard },
             complete: plan.complete(),
-            summary: SummaryV1 { create, update, delete, adopt: adopted, unchanged, refused, waiting },
+            summary: SummaryV2 { create, update, delete, adopt: adopted, unchanged, refused, waiting },
             changes: plan.steps.iter().map(change).collect(),
             refused: plan.refused.iter().map(refusal).collect(),
             unknown: plan.unknown.iter().map(unseen).collect(),
@@ -187,30 +229,67 @@ impl PlanV1 {
         printable(&text)
     }
 
-    /// Reads a file and checks that it is, byte for byte, as it was written.
+    /// Reads a file: it must be, byte for byte, as this program writes it, and no part of it may contradict another. The
+    /// counts are made anew, so that they are true whatever the file says.
     ///
     /// # Errors
     /// If it is no plan, of another format, or changed.
     pub fn read(text: &str) -> Result<Self, FileError> {
-        let value: Value = serde_json::from_str(text).map_err(|error| FileError::Malformed(error.to_string()))?;
-        match value.get("format-version").and_then(Value::as_str) {
-            Some(FORMAT_VERSION) => {}
-            Some(other) => return Err(FileError::Format(other.to_owned())),
-            None => return Err(FileError::Malformed("`format-version` is missing".to_owned())),
+        let malformed = |error: serde_json::Error| FileError::Malformed(error.to_string());
+        let Head { format_version } = serde_json::from_str(text).map_err(malformed)?;
+        if format_version != FORMAT_VERSION {
+            let short = format_version.chars().take(20).collect();
+            return Err(FileError::Format(short));
         }
-        let file: Self = serde_json::from_str(text).map_err(|error| FileError::Malformed(error.to_string()))?;
+        let mut file: Self = serde_json::from_str(text).map_err(malformed)?;
         let whole = file.to_text() == text
             && file.plan_digest == file.computed_plan_digest()
             && file.digest == file.computed_digest();
-        if whole { Ok(file) } else { Err(FileError::Changed) }
+        if !whole {
+            return Err(FileError::Changed);
+        }
+        check::check(&file).map_err(FileError::Contradiction)?;
+        file.count();
+        Ok(file)
+    }
+
+    /// Works out what follows from the lists: the counts, and whether everything could be seen.
+    fn count(&mut self) {
+        let number = |action: Action| self.changes.iter().filter(|change| change.action == action.as_str()).count();
+        let waiting: BTreeSet<&str> =
+            self.notes.iter().filter(|note| note.rule == WAITING).map(|note| note.address.as_str()).collect();
+        let summary = SummaryV2 {
+            create: number(Action::Create),
+            update: number(Action::Update),
+            delete: number(Action::Delete),
+            adopt: number(Action::Adopt),
+            unchanged: self.summary.unchanged,
+            refused: self.refused.len(),
+            waiting: waiting.len(),
+        };
+        let complete = self.complete && self.unknown.is_empty();
+        if (&summary, complete) != (&self.summary, self.complete) {
+            (self.summary, self.complete) = (summary, complete);
+            self.digest = self.computed_digest();
+        }
+    }
+
+    /// The same with its digests made anew, as anyone can who may write the file.
+    #[cfg(test)]
+    pub(crate) fn sealed(mut self) -> Self {
+        self.plan_digest = self.computed_plan_digest();
+        self.digest = self.computed_digest();
+        self
     }
 
     /// The digest of what the plan asks for, whenever and by whichever version it was made.
     fn computed_plan_digest(&self) -> String {
-        let blank = || String::new();
-        let file =
-            Self { created_at: blank(), irsa_version: blank(), plan_digest: blank(), digest: blank(), ..self.clone() };
-        sha256(&file)
+        let changes = self.changes.iter().map(|change| {
+            let ChangeV2 { address, action, reasons: _, before, after, fields } = change;
+            AskedChange { address, action, before, after, fields }
+        });
+        let Self { owner, config_digest, options, .. } = self;
+        sha256(&Asked { owner, config_digest, options, changes: changes.collect() })
     }
 
     fn computed_digest(&self) -> String {
@@ -218,8 +297,8 @@ impl PlanV1 {
     }
 }
 
-fn sha256(file: &PlanV1) -> String {
-    let bytes = serde_json::to_vec(file).unwrap_or_default();
+fn sha256(document: &impl Serialize) -> String {
+    let bytes = serde_json::to_vec(document).unwrap_or_default();
     let digest = Sha256::digest(&bytes);
     let mut text = String::from("sha256:");
     for byte in digest {
@@ -229,9 +308,9 @@ fn sha256(file: &PlanV1) -> String {
     text
 }
 
-fn change(step: &Step) -> ChangeV1 {
+fn change(step: &Step) -> ChangeV2 {
     let (before, after) = fields::sides(&step.change);
-    ChangeV1 {
+    ChangeV2 {
         address: step.address.to_string(),
         action: step.change.action().as_str().to_owned(),
         reasons: step.reasons.clone(),
@@ -240,22 +319,22 @@ fn change(step: &Step) -> ChangeV1 {
         fields: step
             .fields
             .iter()
-            .map(|field| FieldV1 { path: field.path.clone(), before: field.before.clone(), after: field.after.clone() })
+            .map(|field| FieldV2 { path: field.path.clone(), before: field.before.clone(), after: field.after.clone() })
             .collect(),
     }
 }
 
-fn refusal(item: &Refused) -> RefusedV1 {
+fn refusal(item: &Refused) -> RefusedV2 {
     let Refused { address, why, hint } = item.clone();
-    RefusedV1 { address, why, hint }
+    RefusedV2 { address, why, hint }
 }
 
-fn unseen(item: &Unseen) -> UnknownV1 {
+fn unseen(item: &Unseen) -> UnknownV2 {
     let Unseen { address, why } = item.clone();
-    UnknownV1 { address, why }
+    UnknownV2 { address, why }
 }
 
-fn note(item: &Note) -> NoteV1 {
+fn note(item: &Note) -> NoteV2 {
     let Note { address, severity, rule, origin, text } = item.clone();
-    NoteV1 { address, severity: severity.as_str().to_owned(), rule, origin, text }
+    NoteV2 { address, severity: severity.as_str().to_owned(), rule, origin, text }
 }

@@ -1,10 +1,16 @@
 //! A saved plan held against a fresh one: only what both ask for is done, and nothing that has changed meanwhile.
 
-use super::change::{Action, FieldChange};
-use super::file::{ChangeV1, FieldV1, PlanV1};
+mod live;
+
+use super::change::Action;
+use super::fields;
+use super::file::check::{alike, empty, leaf, leaves};
+use super::file::{ChangeV2, PlanV2};
 use super::step::{Plan, Step};
 use crate::model::address::Address;
-use crate::policy::PolicyDocument;
+use crate::model::desired::Desired;
+use crate::model::live::Live;
+use crate::model::pattern::any_matches;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -17,17 +23,17 @@ pub struct Stale {
     pub why: String,
 }
 
-/// The steps of `fresh` that `saved` asks for. A field that is already as the saved plan wants it is left out; a field
-/// that is neither as before nor as after, and a change that the configuration does not give, make it stale. What is
-/// written comes from `fresh` alone: a forged file can ask for less, never for more.
+/// The steps of `fresh`, made from `desired` and `live`, that `saved` asks for. A field that is already as the saved plan
+/// wants it is left out; a field that is neither as before nor as after, and a change that the configuration does not
+/// give, make it stale. What is written comes from `fresh` alone: a forged file can ask for less, never for more.
 ///
 /// # Errors
 /// Everything that is stale, sorted by address.
-pub fn recheck(saved: &PlanV1, fresh: Plan) -> Result<Plan, Vec<Stale>> {
+pub fn recheck(saved: &PlanV2, fresh: Plan, desired: &Desired, live: &Live) -> Result<Plan, Vec<Stale>> {
     let mut stale = BTreeSet::new();
-    let index = Index::of(&fresh);
+    let against = Against::new(saved, &fresh, desired, live);
     for change in &saved.changes {
-        if let Err(why) = coherent(change).and_then(|()| check(change, saved, &index)) {
+        if let Err(why) = against.check(change) {
             stale.insert(Stale { address: change.address.clone(), why });
         }
     }
@@ -47,135 +53,137 @@ pub fn recheck(saved: &PlanV1, fresh: Plan) -> Result<Plan, Vec<Stale>> {
     if stale.is_empty() { Ok(plan) } else { Err(stale.into_iter().collect()) }
 }
 
-/// What is looked up in the fresh plan, by printed address.
-struct Index<'a> {
-    plan: &'a Plan,
+/// What a saved change is held against: the fresh plan, by printed address, and what it was made from.
+struct Against<'a> {
+    saved: &'a PlanV2,
+    fresh: &'a Plan,
+    desired: &'a Desired,
+    live: &'a Live,
     steps: HashMap<String, &'a Step>,
     settled: HashSet<String>,
 }
 
-impl<'a> Index<'a> {
-    fn of(plan: &'a Plan) -> Self {
-        let steps = plan.steps.iter().map(|step| (step.address.to_string(), step)).collect();
-        Self { plan, steps, settled: plan.settled.iter().map(ToString::to_string).collect() }
+impl<'a> Against<'a> {
+    fn new(saved: &'a PlanV2, fresh: &'a Plan, desired: &'a Desired, live: &'a Live) -> Self {
+        let steps = fresh.steps.iter().map(|step| (step.address.to_string(), step)).collect();
+        let settled = fresh.settled.iter().map(ToString::to_string).collect();
+        Self { saved, fresh, desired, live, steps, settled }
     }
-}
 
-fn check(change: &ChangeV1, saved: &PlanV1, fresh: &Index<'_>) -> Result<(), String> {
-    let Some(step) = fresh.steps.get(&change.address) else {
-        return gone(change, saved, fresh);
-    };
-    let action = step.change.action();
-    let made_since = change.action == Action::Create.as_str() && action == Action::Update;
-    let adopted_since = change.action == Action::Adopt.as_str() && action == Action::Update;
-    if change.action != action.as_str() && !made_since && !adopted_since {
-        return Err(format!("the saved plan says {}, now it would be {}", change.action, action.as_str()));
-    }
-    if action == Action::Delete {
-        // the whole object must be the one that was shown, or less of it
-        let known = |field: &FieldChange| empty(&field.before) || find(change, field).is_some();
-        return if step.fields.iter().all(known) { Ok(()) } else { Err("it has changed since".to_owned()) };
-    }
-    for field in &step.fields {
-        match find(change, field) {
-            Some(_) => {}
-            None => return Err(format!("field `{}` has changed since", field.path)),
-        }
-    }
-    Ok(())
-}
-
-/// Whether the whole object, before and after, differs in the fields that are named and in no other: whoever reviews a
-/// plan may look at either.
-fn coherent(change: &ChangeV1) -> Result<(), String> {
-    let (before, after) = (leaves(&change.before), leaves(&change.after));
-    let named: BTreeMap<&str, &FieldV1> = change.fields.iter().map(|field| (field.path.as_str(), field)).collect();
-    let paths: BTreeSet<&str> =
-        before.keys().chain(after.keys()).map(String::as_str).chain(named.keys().copied()).collect();
-    for path in paths {
-        let side = |leaves: &BTreeMap<String, &Value>| leaves.get(path).copied().cloned().unwrap_or_default();
-        let (before, after) = (side(&before), side(&after));
-        let agrees = match named.get(path) {
-            Some(field) => before == field.before && after == field.after,
-            None => before == after || same_document(&before, &after),
+    fn check(&self, change: &ChangeV2) -> Result<(), String> {
+        let Some(step) = self.steps.get(&change.address) else {
+            return self.gone(change);
         };
-        if !agrees {
-            return Err(format!("the saved plan contradicts itself about field `{path}`"));
+        let action = step.change.action();
+        let made_since = change.action == Action::Create.as_str() && action == Action::Update;
+        let adopted_since = change.action == Action::Adopt.as_str() && action == Action::Update;
+        if change.action != action.as_str() && !made_since && !adopted_since {
+            return Err(format!("the saved plan says {}, now it would be {}", change.action, action.as_str()));
         }
-    }
-    Ok(())
-}
-
-/// The fields that have a field for each of their keys.
-const MAPS: [&str; 4] = ["tags", "inline", "labels", "annotations"];
-
-/// An object by the paths of its fields.
-fn leaves(object: &Value) -> BTreeMap<String, &Value> {
-    let mut leaves = BTreeMap::new();
-    for (key, value) in object.as_object().into_iter().flatten() {
-        match value.as_object().filter(|_| MAPS.contains(&key.as_str())) {
-            Some(map) => leaves.extend(map.iter().map(|(inner, value)| (format!("{key}.{inner}"), value))),
-            None => drop(leaves.insert(key.clone(), value)),
+        if action == Action::Delete {
+            // the whole object must be the one that was shown, or less of it
+            let shown = leaves(&change.before);
+            let known =
+                step.fields.iter().all(|field| empty(&field.before) || alike(leaf(&shown, &field.path), &field.before));
+            return if known { Ok(()) } else { Err("it has changed since".to_owned()) };
         }
+        self.same_change(change, step)
     }
-    leaves
+
+    /// Every field of the object: what is asked for is what the configuration asks for, and what is there is as it was
+    /// before, or as asked for already.
+    fn same_change(&self, change: &ChangeV2, step: &Step) -> Result<(), String> {
+        let sides = fields::sides(&step.change);
+        let [was, then, is, wanted] = [&change.before, &change.after, &sides.0, &sides.1].map(leaves);
+        let named = change.fields.iter().map(|field| &field.path).chain(step.fields.iter().map(|field| &field.path));
+        let named: BTreeSet<&str> = named.map(String::as_str).collect();
+        for path in [&was, &then, &is, &wanted].into_iter().flat_map(BTreeMap::keys).map(String::as_str) {
+            let [was, then, is, wanted] = [&was, &then, &is, &wanted].map(|side| leaf(side, path));
+            let holds = if named.contains(path) {
+                alike(then, wanted) && (alike(is, was) || alike(is, then))
+            } else {
+                alike(then, wanted) || self.of_others(&step.address, path, then, wanted)
+            };
+            if !holds {
+                return Err(format!("field `{path}` has changed since"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a field that this plan leaves alone differs only in what others may put there.
+    fn of_others(&self, address: &Address, path: &str, then: &Value, now: &Value) -> bool {
+        if let Some(tag) = path.strip_prefix("tags.") {
+            return then.is_null() || tag.starts_with("aws:") || any_matches(&self.desired.ignore_tags, tag);
+        }
+        let Address::Role { key } = address else { return false };
+        let Some(role) = self.desired.roles.get(key).filter(|_| path == "attached") else { return false };
+        let ours = |list: &Value| -> Vec<String> {
+            let arns = list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+            arns.filter(|arn| !any_matches(&role.ignore_attached, arn)).collect()
+        };
+        ours(then) == ours(now)
+    }
+
+    /// A saved change that the fresh plan does not have: done already, or no longer possible.
+    fn gone(&self, change: &ChangeV2) -> Result<(), String> {
+        let fresh = self.fresh;
+        if let Some(refused) = fresh.refused.iter().find(|item| item.address == change.address) {
+            return Err(refused.why.clone());
+        }
+        // nothing is planned in an account or cluster that turned out to be another one since
+        let known = |address: &str| self.saved.refused.iter().any(|item| item.address == address);
+        let is_place = |address: &str| ["account/", "cluster/"].iter().any(|prefix| address.starts_with(prefix));
+        if let Some(place) = fresh.refused.iter().find(|item| is_place(&item.address) && !known(&item.address)) {
+            return Err(format!("`{}` cannot be used: {}", place.address, place.why));
+        }
+        if let Some(unseen) = fresh.unknown.iter().find(|item| item.address == change.address) {
+            return Err(format!("it could not be seen: {}", unseen.why));
+        }
+        if !fresh.complete() {
+            return Err("it could not be seen".to_owned());
+        }
+        if fresh.waiting.iter().any(|address| address.to_string() == change.address) {
+            return Err("it waits for others now".to_owned());
+        }
+        if self.settled.contains(&change.address) && change.action == Action::Delete.as_str() {
+            // what is declared and as it should be is nothing that a plan deletes
+            return Err("the configuration declares it".to_owned());
+        }
+        if self.done(change) { Ok(()) } else { Err("the configuration no longer asks for it".to_owned()) }
+    }
+
+    /// Whether what a change asks for is so already: by this plan, which another run carried out, or by someone else.
+    fn done(&self, change: &ChangeV2) -> bool {
+        let Ok(address) = change.address.parse::<Address>() else { return false };
+        if !live::is_known(&address, self.desired) {
+            return false;
+        }
+        let settled = self.settled.contains(&change.address);
+        let object = match live::object(&address, self.desired, self.live) {
+            live::Seen::Object(object) => object,
+            // what is named only is neither known to be ours nor known to have a field
+            live::Seen::Named => return change.action != Action::Delete.as_str() && lets_go(change),
+            live::Seen::Nothing => return !settled && lets_go(change),
+        };
+        let (is, then) = (leaves(&object), leaves(&change.after));
+        let has = |path: &str| alike(leaf(&is, path), leaf(&then, path));
+        if settled {
+            // a field that this plan leaves alone may have been changed by those who may
+            let theirs = |path: &str| self.of_others(&address, path, leaf(&then, path), leaf(&is, path));
+            let named = |path: &str| change.fields.iter().any(|field| field.path == path);
+            // another manager may go on holding what we gave up of a ServiceAccount
+            let given_up = |value: &Value| value.is_null() && matches!(address, Address::ServiceAccount { .. });
+            return change.fields.iter().all(|field| has(&field.path) || given_up(&field.after))
+                && then.keys().all(|path| has(path) || !named(path) && theirs(path));
+        }
+        change.action != Action::Delete.as_str()
+            && lets_go(change)
+            && change.fields.iter().all(|field| has(&field.path))
+    }
 }
 
-/// Whether both are policy documents of one meaning, which is no difference.
-fn same_document(one: &Value, other: &Value) -> bool {
-    let read = |value: &Value| PolicyDocument::live(&value.to_string());
-    one.is_object() && other.is_object() && read(one) == read(other)
-}
-
-/// The saved form of a field that differs now as it did then; nothing counts as the empty value of a field.
-fn find<'a>(change: &'a ChangeV1, field: &FieldChange) -> Option<&'a FieldV1> {
-    change.fields.iter().find(|saved| {
-        saved.path == field.path && same(&saved.before, &field.before) && same(&saved.after, &field.after)
-    })
-}
-
-fn same(one: &Value, other: &Value) -> bool {
-    one == other || (empty(one) && empty(other))
-}
-
-fn empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-/// A saved change that the fresh plan does not have: done already, or no longer possible.
-fn gone(change: &ChangeV1, saved: &PlanV1, index: &Index<'_>) -> Result<(), String> {
-    let fresh = index.plan;
-    if let Some(refused) = fresh.refused.iter().find(|item| item.address == change.address) {
-        return Err(refused.why.clone());
-    }
-    // nothing is planned in an account or cluster that turned out to be another one since
-    let known = |address: &str| saved.refused.iter().any(|item| item.address == address);
-    let is_place = |address: &str| ["account/", "cluster/"].iter().any(|prefix| address.starts_with(prefix));
-    if let Some(place) = fresh.refused.iter().find(|item| is_place(&item.address) && !known(&item.address)) {
-        return Err(format!("`{}` cannot be used: {}", place.address, place.why));
-    }
-    if let Some(unseen) = fresh.unknown.iter().find(|item| item.address == change.address) {
-        return Err(format!("it could not be seen: {}", unseen.why));
-    }
-    if !fresh.complete() {
-        return Err("it could not be seen".to_owned());
-    }
-    if fresh.waiting.iter().any(|address| address.to_string() == change.address) {
-        return Err("it waits for others now".to_owned());
-    }
-    if index.settled.contains(&change.address) {
-        // what is declared and as it should be is nothing that a plan deletes
-        let deletes = change.action == Action::Delete.as_str();
-        return if deletes { Err("the configuration declares it".to_owned()) } else { Ok(()) };
-    }
-    // an object that is neither there nor declared was deleted, or let go of, as the plan wanted
-    let releases = change.action == Action::Delete.as_str()
-        || change.fields.iter().all(|field| field.after.is_null() || field.path == "tags");
-    if releases { Ok(()) } else { Err("the configuration no longer asks for it".to_owned()) }
+/// Whether a change only takes away: then it is done where the object is neither there nor declared.
+fn lets_go(change: &ChangeV2) -> bool {
+    change.action == Action::Delete.as_str() || change.fields.iter().all(|field| field.after.is_null())
 }

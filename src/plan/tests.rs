@@ -3,6 +3,8 @@
 mod calls;
 mod deletes;
 mod elsewhere;
+mod file;
+mod forged;
 mod guards;
 pub(crate) mod kit;
 pub(crate) mod laws;

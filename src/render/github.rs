@@ -1,15 +1,19 @@
 //! Workflow commands of GitHub Actions: annotations on the run and on the lines of the configuration
 //! (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>).
 //!
-//! A step shows ten errors, ten warnings and ten notices and drops the rest: errors come first, and where there are more
-//! than ten of a kind, the tenth says how many there are.
+//! A step shows ten errors, ten warnings and ten notices and drops the rest: errors come first, the riskiest changes
+//! before the others, and where there are more than ten of a kind, the tenth lists the rest.
 
 use super::deliver;
-use crate::view::{NoteView, PlanView, ReportView, Tick, Verb};
+use crate::view::{ChangeView, NoteView, PlanView, ReportView, Tick, Verb};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// How many of a kind a step shows.
 const MOST: usize = 10;
+/// How much the list of the rest may take, and how much each entry of it, in bytes.
+const LIST: usize = 16_000;
+const ENTRY: usize = 400;
 
 /// Writes a plan.
 pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
@@ -21,9 +25,12 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
     for item in &view.unknown {
         list.push(Level::Error, None, "not seen", &format!("{}: {}", item.address, item.why));
     }
-    let (deletes, others): (Vec<_>, Vec<_>) = view.changes.iter().partition(|change| change.verb == Verb::Delete);
+    let mut changes: Vec<&ChangeView> = view.changes.iter().collect();
+    // stable: among equals, the order of the plan
+    changes.sort_by_key(|change| change.risk.weight);
+    let (deletes, others): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.verb == Verb::Delete);
     for change in deletes {
-        list.push(Level::Warning, None, "delete", &format!("{} {}", change.address, change.verb.will()));
+        list.push(Level::Warning, None, "delete", &told(change));
     }
     for note in &view.notes {
         let level = match note.severity.as_str() {
@@ -36,12 +43,28 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
     let words: Vec<&str> = std::iter::once(&view.summary).chain(&view.remarks).map(String::as_str).collect();
     list.first(Level::Notice, "irsa plan", &words.join("\n"));
     for change in others {
-        list.push(Level::Notice, None, change.verb.word(), &format!("{} {}", change.address, change.verb.will()));
+        list.push(Level::Notice, None, change.verb.word(), &told(change));
     }
     for note in &view.waiting {
         list.note(Level::Notice, note);
     }
     deliver(&list.text(), out)
+}
+
+/// A change with what it hands out.
+fn told(change: &ChangeView) -> String {
+    let mut text = format!("{} {}", change.address, change.verb.will());
+    for words in &change.risk.words {
+        text.push('\n');
+        text.push_str(words);
+    }
+    for heading in &change.access {
+        for who in &heading.children {
+            // writing to a String cannot fail
+            let _ = write!(text, "\n{} {}: {}", heading.mark.sign(), heading.words(), who.words());
+        }
+    }
+    text
 }
 
 /// Writes a report.
@@ -90,16 +113,34 @@ impl Level {
 /// Annotations in the making, by level.
 #[derive(Default)]
 struct Annotations {
-    list: Vec<(Level, String)>,
+    list: Vec<Annotation>,
+}
+
+struct Annotation {
+    level: Level,
+    line: String,
+    /// What stands for it where there are too many.
+    short: String,
+}
+
+impl Annotation {
+    fn new(level: Level, place: Option<(&str, &str)>, title: &str, text: &str) -> Self {
+        let mut short = format!("{title}: {}", text.replace('\n', "; "));
+        if short.len() > ENTRY {
+            short.truncate(short.floor_char_boundary(ENTRY));
+            short.push('…');
+        }
+        Self { level, line: command(level, place, title, text), short }
+    }
 }
 
 impl Annotations {
     fn push(&mut self, level: Level, place: Option<(&str, &str)>, title: &str, text: &str) {
-        self.list.push((level, command(level, place, title, text)));
+        self.list.push(Annotation::new(level, place, title, text));
     }
 
     fn first(&mut self, level: Level, title: &str, text: &str) {
-        self.list.insert(0, (level, command(level, None, title, text)));
+        self.list.insert(0, Annotation::new(level, None, title, text));
     }
 
     fn note(&mut self, level: Level, note: &NoteView) {
@@ -112,20 +153,34 @@ impl Annotations {
     fn text(self) -> String {
         let mut text = String::new();
         for level in Level::ALL {
-            let lines: Vec<&String> = self.list.iter().filter(|(of, _)| *of == level).map(|(_, line)| line).collect();
-            let shown = if lines.len() > MOST { MOST - 1 } else { lines.len() };
-            for line in &lines[..shown] {
-                text.push_str(line);
+            let all: Vec<&Annotation> = self.list.iter().filter(|annotation| annotation.level == level).collect();
+            let (shown, rest) = all.split_at(if all.len() > MOST { MOST - 1 } else { all.len() });
+            for annotation in shown {
+                text.push_str(&annotation.line);
                 text.push('\n');
             }
-            if lines.len() > shown {
-                let words = format!("{} more, not shown as annotations", lines.len() - shown);
-                text.push_str(&command(level, None, "irsa", &words));
+            if !rest.is_empty() {
+                text.push_str(&command(level, None, "irsa", &list_of(rest)));
                 text.push('\n');
             }
         }
         text
     }
+}
+
+/// As many of them as there is room for.
+fn list_of(rest: &[&Annotation]) -> String {
+    let mut words = format!("{} more, not shown as annotations:", rest.len());
+    for (index, annotation) in rest.iter().enumerate() {
+        if words.len() + annotation.short.len() > LIST {
+            // writing to a String cannot fail
+            let _ = write!(words, "\nand {} more, which `irsa show` and the other formats have", rest.len() - index);
+            break;
+        }
+        words.push('\n');
+        words.push_str(&annotation.short);
+    }
+    words
 }
 
 fn command(level: Level, place: Option<(&str, &str)>, title: &str, text: &str) -> String {

@@ -1,6 +1,6 @@
 //! One self-contained page: no script, no link, nothing is fetched.
 
-use super::deliver;
+use super::deliver_lines;
 use super::prose::{escape_html, html};
 use crate::view::{ChangeView, Entry, Mark, NoteView, PlanView, ReportView, StepView, Text, Tick, Verb};
 use std::fmt::Write as _;
@@ -27,7 +27,7 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
     }
     page.notes("Notes", &view.notes);
     page.notes("Waiting", &view.waiting);
-    deliver(&page.finish(), out)
+    deliver_lines(&page.finish(), out)
 }
 
 /// Writes a report.
@@ -41,7 +41,7 @@ pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
     for step in &view.steps {
         page.step(step);
     }
-    deliver(&page.finish(), out)
+    deliver_lines(&page.finish(), out)
 }
 
 /// A page in the making.
@@ -79,11 +79,11 @@ impl Page {
         for reason in &change.reasons {
             self.line(&format!("<p class=\"reason\">{}</p>", html(reason)));
         }
-        self.entries(&change.entries);
+        self.entries(&change.lines().collect::<Vec<_>>());
         self.line("</details>");
     }
 
-    fn entries(&mut self, entries: &[Entry]) {
+    fn entries(&mut self, entries: &[&Entry]) {
         if entries.is_empty() {
             return;
         }
@@ -104,7 +104,7 @@ impl Page {
             if !entry.children.is_empty() {
                 self.text.push('\n');
             }
-            self.entries(&entry.children);
+            self.entries(&entry.children.iter().collect::<Vec<_>>());
             self.line("</li>");
         }
         self.line("</ul>");

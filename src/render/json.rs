@@ -6,7 +6,7 @@
 use super::deliver;
 use crate::apply::report::{Failure, Interrupt, Outcome, Report, StepOutcome};
 use crate::model::unseen::printable;
-use crate::plan::file::PlanV1;
+use crate::plan::file::PlanV2;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
 
@@ -142,7 +142,7 @@ fn failed(failure: &Failure) -> FailureV1 {
 }
 
 /// Writes the plan file.
-pub fn plan(plan: &PlanV1, out: &mut dyn Write) -> io::Result<()> {
+pub fn plan(plan: &PlanV2, out: &mut dyn Write) -> io::Result<()> {
     deliver(&plan.to_text(), out)
 }
 

@@ -8,14 +8,14 @@ use super::deliver;
 use super::json::{REPORT_FORMAT_VERSION, ReportV1};
 use crate::apply::report::Report;
 use crate::model::unseen::printable;
-use crate::plan::file::PlanV1;
+use crate::plan::file::PlanV2;
 use serde::Serialize;
 use serde_json::json;
 use std::io::{self, Write};
 
 /// Writes a plan.
-pub fn plan(plan: &PlanV1, out: &mut dyn Write) -> io::Result<()> {
-    let PlanV1 {
+pub fn plan(plan: &PlanV2, out: &mut dyn Write) -> io::Result<()> {
+    let PlanV2 {
         format_version,
         irsa_version,
         created_at,

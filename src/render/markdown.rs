@@ -1,60 +1,74 @@
 //! Markdown for a comment on a pull request.
 //!
-//! Begins with a marker, by which the next run finds the comment that it replaces. GitHub takes 65,536 characters: what
-//! does not fit in 60,000 bytes is counted, refusals and the unseen come before changes.
+//! Begins with a marker, by which the next run finds the comment that it replaces. What a change is, and who gains or
+//! loses access by it, stands where nothing folds it away; its fields are folded. Where not all of it fits, fields are
+//! left out first, then the ends of long lines about access; what still does not fit is listed by address and risk.
 
-use super::deliver;
-use super::prose::{code, escape_html, html, markdown};
-use crate::view::{ChangeView, Entry, Mark, NoteView, PlanView, ReportView, StepView, Text, Tick};
+mod comment;
+
+use super::deliver_lines;
+use super::prose::{code, escape_html, markdown, quiet_html};
+use crate::view::{ChangeView, Entry, Mark, NoteView, PlanView, ReportView, StepView, Text, Tick, Weight};
+use comment::{Block, Comment, Kind};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-/// The size of a comment, in bytes.
-const LIMIT: usize = 60_000;
-/// What the sentence about what is left out may take of it.
-const RESERVE: usize = 400;
+/// How much of a line about access is shown where there is little room, in characters.
+const SHORT: usize = 240;
+/// How many lines about access.
+const FEW: usize = 8;
 
 /// Writes a plan.
 pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
     let mut head = format!("<!-- irsa:{} -->\n", marker(&view.owner));
     let _ = writeln!(head, "### irsa: {}\n", markdown(&view.summary));
     for remark in &view.remarks {
-        let _ = writeln!(head, "{}\n", markdown(remark));
+        let _ = writeln!(head, "{}\n", markdown(&cut(remark, 4 * SHORT)));
     }
     let mut comment = Comment::new(head);
     for change in &view.changes {
-        comment.push(Kind::Change, change_block(change));
+        comment.push(change_block(change));
     }
     for item in &view.refused {
+        let start = format!("- **x** {} is refused", code(&item.address));
         let hint = if item.hint.is_empty() { String::new() } else { format!("<br>hint: {}", markdown(&item.hint)) };
-        let text = format!("- **x** {} is refused: {}{hint}\n", code(&item.address), markdown(&item.why));
-        comment.push(Kind::Refused, text);
+        let forms = vec![format!("{start}\n"), format!("{start}: {}{hint}\n", markdown(&item.why))];
+        comment.push(Block { kind: Kind::Refused, weight: 0, forms, listed: false });
     }
     for item in &view.unknown {
-        let text = format!("- **?** {} could not be seen: {}\n", code(&item.address), markdown(&item.why));
-        comment.push(Kind::Unknown, text);
+        let start = format!("- **?** {} could not be seen", code(&item.address));
+        let forms = vec![format!("{start}\n"), format!("{start}: {}\n", markdown(&item.why))];
+        comment.push(Block { kind: Kind::Unknown, weight: 1, forms, listed: false });
     }
     for note in &view.notes {
-        comment.push(Kind::Note, format!("- {}: {}\n", note.severity, note_text(note)));
+        let start = format!("- {}: ", markdown(&note.severity));
+        let short = format!("{start}{}: {}\n", code(&note.address), markdown(&note.rule));
+        let forms = vec![short, format!("{start}{}\n", note_text(note))];
+        let weight = if note.is_grave() { 2 } else { LEAST };
+        comment.push(Block { kind: Kind::Note, weight, forms, listed: false });
     }
     for note in &view.waiting {
-        comment.push(Kind::Waiting, format!("- {}\n", note_text(note)));
+        let forms = vec![format!("- {}\n", note_text(note))];
+        comment.push(Block { kind: Kind::Waiting, weight: LEAST, forms, listed: false });
     }
-    deliver(&comment.finish(), out)
+    deliver_lines(&comment.finish(), out)
 }
+
+/// The weight of what may be left out first.
+const LEAST: usize = 100;
 
 /// Writes a report.
 pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
     let mut head = format!("<!-- irsa -->\n### irsa: {}\n\n", markdown(&view.summary));
     if let Some(words) = &view.stopped {
-        let _ = writeln!(head, "{}\n", markdown(words));
+        let _ = writeln!(head, "{}\n", markdown(&cut(words, 4 * SHORT)));
     }
     let mut comment = Comment::new(head);
     for step in &view.steps {
-        let kind = if step.tick == Tick::Failed { Kind::Failure } else { Kind::Step };
-        comment.push(kind, step_block(step));
+        let (kind, weight) = if step.tick == Tick::Failed { (Kind::Failure, 0) } else { (Kind::Step, 1) };
+        comment.push(Block { kind, weight, forms: step_forms(step), listed: false });
     }
-    deliver(&comment.finish(), out)
+    deliver_lines(&comment.finish(), out)
 }
 
 /// The owner as it may stand in a comment: nothing in it ends the comment.
@@ -66,166 +80,72 @@ fn marker(owner: &str) -> String {
         .replace("--", "-_")
 }
 
-/// What a block tells of, and so where it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Change,
-    Failure,
-    Step,
-    Refused,
-    Unknown,
-    Note,
-    Waiting,
-}
-
-impl Kind {
-    /// Which are kept when not all fit: the lower, the sooner.
-    fn weight(self) -> u8 {
-        match self {
-            Self::Refused | Self::Failure => 0,
-            Self::Unknown => 1,
-            Self::Change | Self::Step => 2,
-            Self::Note | Self::Waiting => 3,
-        }
-    }
-
-    fn title(self) -> Option<&'static str> {
-        match self {
-            Self::Change | Self::Failure | Self::Step => None,
-            Self::Refused => Some("Refused"),
-            Self::Unknown => Some("Not seen"),
-            Self::Note => Some("Notes"),
-            Self::Waiting => Some("Waiting"),
-        }
-    }
-
-    fn counted(self, number: usize) -> String {
-        let one = number == 1;
-        let word = match self {
-            Self::Change => {
-                if one {
-                    "change"
-                } else {
-                    "changes"
-                }
-            }
-            Self::Failure => {
-                if one {
-                    "failure"
-                } else {
-                    "failures"
-                }
-            }
-            Self::Step => {
-                if one {
-                    "step"
-                } else {
-                    "steps"
-                }
-            }
-            Self::Refused => {
-                if one {
-                    "refusal"
-                } else {
-                    "refusals"
-                }
-            }
-            Self::Unknown => {
-                if one {
-                    "unseen object"
-                } else {
-                    "unseen objects"
-                }
-            }
-            Self::Note => {
-                if one {
-                    "note"
-                } else {
-                    "notes"
-                }
-            }
-            Self::Waiting => {
-                if one {
-                    "waiting object"
-                } else {
-                    "waiting objects"
-                }
-            }
-        };
-        format!("{number} {word}")
-    }
-}
-
-/// A comment in the making.
-struct Comment {
-    head: String,
-    blocks: Vec<(Kind, String)>,
-}
-
-impl Comment {
-    fn new(head: String) -> Self {
-        Self { head, blocks: Vec::new() }
-    }
-
-    fn push(&mut self, kind: Kind, text: String) {
-        self.blocks.push((kind, text));
-    }
-
-    /// The head and as many blocks as fit, the weighty first chosen, all in their own order.
-    fn finish(self) -> String {
-        let Self { head, blocks } = self;
-        // room for every title is set aside, used or not
-        let mut room = LIMIT.saturating_sub(head.len() + RESERVE);
-        let mut order: Vec<usize> = (0..blocks.len()).collect();
-        order.sort_by_key(|index| blocks[*index].0.weight());
-        let mut kept = vec![false; blocks.len()];
-        for index in order {
-            let length = blocks[index].1.len();
-            if length <= room {
-                room -= length;
-                kept[index] = true;
-            }
-        }
-        let mut text = head;
-        let mut last = None;
-        let mut left: std::collections::BTreeMap<Kind, usize> = std::collections::BTreeMap::new();
-        for ((kind, block), kept) in blocks.iter().zip(kept) {
-            if !kept {
-                *left.entry(*kind).or_default() += 1;
-                continue;
-            }
-            if last != Some(*kind)
-                && let Some(title) = kind.title()
-            {
-                let _ = writeln!(text, "\n**{title}**\n");
-            }
-            last = Some(*kind);
-            text.push_str(block);
-        }
-        if !left.is_empty() {
-            let left: Vec<String> = left.into_iter().map(|(kind, number)| kind.counted(number)).collect();
-            let _ = writeln!(text, "\n_Left out, for a comment may be only so long: {}._", left.join(", "));
+/// A change: in the list of what is left out, then with its access in short, then with all of its access, then with its
+/// fields.
+fn change_block(change: &ChangeView) -> Block {
+    let sign = format!("<b>{}</b>", change.verb.sign());
+    let will = change.verb.will();
+    let title = format!("{sign} <code>{}</code> {}", escape_html(&change.address), quiet_html(&will));
+    let risk = change.risk.line();
+    let behind = if risk.is_empty() { String::new() } else { format!(": {}", markdown(&risk)) };
+    let listed = format!("- {sign} {} {}{behind}\n", code(&change.address), markdown(&will));
+    let access = lines_of_access(change);
+    let without = if change.entries.is_empty() { "" } else { "<br><i>its fields are left out</i>" };
+    let gives: String = change.risk.words.iter().flat_map(|words| ["<br>".to_owned(), quiet_html(words)]).collect();
+    let shortened = |most: usize, length: usize| {
+        let mut text: String =
+            access.iter().take(most).map(|(start, who)| access_line(start, &cut(who, length))).collect();
+        if access.len() > most {
+            let _ = write!(text, "<br>and {} more", access.len() - most);
         }
         text
-    }
-}
-
-fn change_block(change: &ChangeView) -> String {
+    };
+    let some = format!("<p>{title}{}{gives}{without}</p>\n\n", shortened(FEW, SHORT));
+    let whole = shortened(access.len(), usize::MAX);
+    let all = format!("<p>{title}{whole}{gives}{without}</p>\n\n");
+    let mut forms = vec![listed, some, all];
     let mut body = String::new();
     for entry in &change.entries {
         draw(entry, 0, &mut body);
     }
-    let head = format!(
-        "<b>{}</b> <code>{}</code> {}",
-        change.verb.sign(),
-        escape_html(&change.address),
-        html(&change.verb.will())
-    );
     let reasons: Vec<String> = change.reasons.iter().map(|reason| markdown(reason)).collect();
     let reasons = reasons.join("<br>\n");
     let fence = "`".repeat(longest_run(&body).max(2) + 1);
     let body = if body.is_empty() { String::new() } else { format!("{fence}diff\n{body}{fence}\n") };
-    format!("<details><summary>{head}</summary>\n\n{reasons}\n\n{body}</details>\n")
+    forms.push(format!("<details><summary>{title}{whole}{gives}</summary>\n\n{reasons}\n\n{body}</details>\n"));
+    Block { kind: Kind::Change, weight: 3 + weight(change.risk.weight), forms, listed: true }
+}
+
+fn weight(weight: Weight) -> usize {
+    match weight {
+        Weight::Grave => 0,
+        Weight::Permissions => 1,
+        Weight::Access => 2,
+        Weight::Loss => 3,
+        Weight::Adoption => 4,
+        Weight::Other => 5,
+    }
+}
+
+/// `+ gains access` and who, for everyone.
+fn lines_of_access(change: &ChangeView) -> Vec<(String, &str)> {
+    let lines = change.access.iter().flat_map(|heading| {
+        let start = format!("<b>{}</b> {}", heading.mark.sign(), escape_html(heading.words()));
+        heading.children.iter().map(move |child| (start.clone(), child.words()))
+    });
+    lines.collect()
+}
+
+fn access_line(start: &str, who: &str) -> String {
+    format!("<br>{start}: <code>{}</code>", escape_html(who))
+}
+
+/// The beginning of a text that is too long, and how much of it is not shown.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}… ({} more characters)", &text[..at], text[at..].chars().count()),
+    }
 }
 
 /// The longest run of backticks.
@@ -256,13 +176,19 @@ fn note_text(note: &NoteView) -> String {
     format!("{}: {}{behind}", code(&note.address), markdown(&note.text))
 }
 
-fn step_block(step: &StepView) -> String {
-    let mut text = format!("- **{}** {} {}\n", step_sign(step), code(&step.address), markdown(&step.words));
-    for (label, detail) in &step.details {
-        let label = if label.is_empty() { String::new() } else { format!("{label}: ") };
-        let _ = writeln!(text, "  <br>{label}{}", markdown(detail));
+/// A step without its details, and with them.
+fn step_forms(step: &StepView) -> Vec<String> {
+    let start = format!("- **{}** {} ", step_sign(step), code(&step.address));
+    let mut text = format!("{start}{}\n", markdown(&step.words));
+    let mut forms = vec![format!("{start}{}\n", markdown(&cut(&step.words, SHORT))), text.clone()];
+    if !step.details.is_empty() {
+        for (label, detail) in &step.details {
+            let label = if label.is_empty() { String::new() } else { format!("{label}: ") };
+            let _ = writeln!(text, "  <br>{label}{}", markdown(detail));
+        }
+        forms.push(text);
     }
-    text
+    forms
 }
 
 /// The sign, where Markdown does not take it for something else.

@@ -61,6 +61,22 @@ pub(crate) fn html(text: &str) -> String {
         .collect()
 }
 
+/// Prose as HTML within GitHub's Markdown: nothing in it links or mentions.
+pub(crate) fn quiet_html(text: &str) -> String {
+    let words = |words: &str| {
+        let escaped = escape_html(words).replace('@', "@<!-- -->").replace("://", ":<!-- -->//");
+        // not the `#` of an escape
+        escaped.replace("www.", "www<!-- -->.").replace('#', "#<!-- -->").replace("&#<!-- -->39;", "&#39;")
+    };
+    pieces(text)
+        .into_iter()
+        .map(|piece| match piece {
+            Piece::Words(text) => words(text),
+            Piece::Literal(literal) => format!("<code>{}</code>", escape_html(literal)),
+        })
+        .collect()
+}
+
 /// Prose as GitHub's Markdown, literals as code; nothing in it links, mentions or marks up.
 pub(crate) fn markdown(text: &str) -> String {
     pieces(text)
@@ -124,6 +140,14 @@ mod tests {
         assert_eq!(
             markdown(text),
             "role `a<b>` exists, see &lt;script&gt; &amp; \\@<!-- -->admin \\#<!-- -->1 https:<!-- -->//evil"
+        );
+    }
+
+    #[test]
+    fn html_within_markdown_mentions_nobody() {
+        assert_eq!(
+            quiet_html("`@a` @b #1 'x' https://evil www.evil <b>"),
+            "<code>@a</code> @<!-- -->b #<!-- -->1 &#39;x&#39; https:<!-- -->//evil www<!-- -->.evil &lt;b&gt;"
         );
     }
 

@@ -1,5 +1,7 @@
 //! JSON Schemas (draft-07) of the documents that `json` writes, by hand: what they promise is meant.
 
+use super::json::REPORT_FORMAT_VERSION;
+use crate::plan::file::FORMAT_VERSION;
 use serde_json::{Map, Value, json};
 
 /// The schema of a plan file.
@@ -45,7 +47,7 @@ pub fn plan_schema() -> Value {
     document(
         "irsa plan",
         [
-            ("format-version", version()),
+            ("format-version", version(FORMAT_VERSION)),
             ("irsa-version", string("The version of the program that wrote it.")),
             ("created-at", json!({ "type": "string", "description": "RFC 3339, UTC." })),
             ("owner", string("The owner of the configuration.")),
@@ -60,7 +62,12 @@ pub fn plan_schema() -> Value {
             ("refused", list("What is refused, sorted by address.", &refused)),
             ("unknown", list("What could not be seen, sorted by address.", &unknown)),
             ("notes", list("Findings and remarks, the gravest first.", &note)),
-            ("plan-digest", digest("Over all but `created-at`, `irsa-version` and the digests.")),
+            (
+                "plan-digest",
+                digest(
+                    "Over owner, config-digest, options, and of each change its address, action, before, after and fields.",
+                ),
+            ),
             ("digest", digest("Over the whole file with this value blanked.")),
         ],
     )
@@ -115,7 +122,7 @@ pub fn report_schema() -> Value {
     document(
         "irsa report",
         [
-            ("format-version", version()),
+            ("format-version", version(REPORT_FORMAT_VERSION)),
             ("irsa-version", string("The version of the program that wrote it.")),
             ("succeeded", boolean("Whether every step ended well.")),
             (
@@ -183,8 +190,8 @@ fn digest(text: &str) -> Value {
     json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$", "description": text })
 }
 
-fn version() -> Value {
-    json!({ "const": "1.0", "description": "The minor grows when keys are added, the major when they change." })
+fn version(version: &str) -> Value {
+    json!({ "const": version, "description": "The minor grows when keys are added, the major when they change." })
 }
 
 fn address() -> Value {

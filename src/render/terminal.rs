@@ -4,8 +4,7 @@
 //! be searched; with one, prose is wrapped and long values stand below each other.
 
 use super::wrap::wrap;
-use super::{Ink, Style, deliver};
-use crate::view::scrub::is_command;
+use super::{Ink, Style, deliver_lines};
 use crate::view::{ChangeView, Entry, Mark, NoteView, PlanView, ReportView, StepView, Text, Tick, Verb};
 use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
@@ -34,7 +33,7 @@ pub fn plan(view: &PlanView, style: &Style, out: &mut dyn Write) -> io::Result<(
     for remark in &view.remarks {
         page.prose(0, "", Ink::Plain, remark);
     }
-    deliver(&page.text, out)
+    deliver_lines(&page.text, out)
 }
 
 /// Writes a report.
@@ -51,7 +50,7 @@ pub fn report(view: &ReportView, style: &Style, out: &mut dyn Write) -> io::Resu
     }
     let ink = if view.succeeded { Ink::Strong } else { Ink::Refused };
     page.line(&style.paint(ink, &view.summary));
-    deliver(&page.text, out)
+    deliver_lines(&page.text, out)
 }
 
 /// Text in the making.
@@ -66,10 +65,6 @@ impl<'a> Page<'a> {
     }
 
     fn line(&mut self, text: &str) {
-        // the log of a CI job would take such a line for a command
-        if is_command(text) {
-            self.text.push('\\');
-        }
         self.text.push_str(text.trim_end());
         self.text.push('\n');
     }
@@ -121,7 +116,7 @@ impl<'a> Page<'a> {
         for reason in &change.reasons {
             self.prose(4, "", Ink::Dim, reason);
         }
-        for entry in &change.entries {
+        for entry in change.lines() {
             self.entry(entry, 1);
         }
         self.gap();

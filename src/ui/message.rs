@@ -1,23 +1,27 @@
-//! Messages, warnings and errors as text. Every line is scrubbed: a message may quote the configuration, or AWS.
+//! Messages, warnings and errors as text. What they say is scrubbed: it may quote the configuration, a file name, or AWS.
 
 use crate::render::{Ink, Style};
-use crate::view::scrub::scrub_lines;
+use crate::view::scrub::{scrub, unobeyed};
 
-/// A message.
+/// A message: one line.
 pub(crate) fn plain(text: &str) -> String {
-    format!("{}\n", scrub_lines(text))
+    unobeyed(&format!("{}\n", scrub(text))).into_owned()
 }
 
 /// A warning.
 pub(crate) fn warning(style: &Style, text: &str) -> String {
-    format!("{} {}\n", style.paint(Ink::Warning, "warning:"), scrub_lines(text))
+    labelled(style, Ink::Warning, "warning:", text)
 }
 
-/// An error and its hints.
-pub(crate) fn error(style: &Style, text: &str, hints: &[String]) -> String {
-    let hints = hints.iter().map(|hint| format!("{} {}\n", style.paint(Ink::Note, "hint:"), scrub_lines(hint)));
-    let error = format!("{} {}\n", style.paint(Ink::Refused, "error:"), scrub_lines(text));
-    std::iter::once(error).chain(hints).collect()
+/// An error, a line for each of its details, and its hints.
+pub(crate) fn error(style: &Style, text: &str, details: &[String], hints: &[String]) -> String {
+    let details = details.iter().map(|detail| unobeyed(&format!("  {}\n", scrub(detail))).into_owned());
+    let hints = hints.iter().map(|hint| labelled(style, Ink::Note, "hint:", hint));
+    std::iter::once(labelled(style, Ink::Refused, "error:", text)).chain(details).chain(hints).collect()
+}
+
+fn labelled(style: &Style, ink: Ink, label: &str, text: &str) -> String {
+    unobeyed(&format!("{} {}\n", style.paint(ink, label), scrub(text))).into_owned()
 }
 
 #[cfg(test)]
@@ -25,14 +29,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_have_their_hints_below() {
+    fn errors_have_their_details_and_hints_below() {
         let hints = ["run `aws sso login`".to_owned(), "or set `AWS_PROFILE`".to_owned()];
-        let text = error(&Style::plain(), "account/prod: no credentials\u{1b}[2J", &hints);
+        let details = ["role/a: gone\n::error::x".to_owned(), "::error::y".to_owned()];
+        let text = error(&Style::plain(), "account/prod: no credentials\u{1b}[2J", &details, &hints);
         assert_eq!(
             text,
-            "error: account/prod: no credentials<U+001B>[2J\nhint: run `aws sso login`\nhint: or set `AWS_PROFILE`\n"
+            "error: account/prod: no credentials<U+001B>[2J\n  role/a: gone<U+000A>::error::x\n  \\::error::y\n\
+             hint: run `aws sso login`\nhint: or set `AWS_PROFILE`\n"
         );
         assert_eq!(warning(&Style::colored(), "old"), "\u{1b}[1m\u{1b}[33mwarning:\u{1b}[0m old\n");
-        assert_eq!(plain("one\ntwo\u{202e}"), "one\ntwo<U+202E>\n");
+    }
+
+    #[test]
+    fn a_message_is_one_line_and_no_command() {
+        assert_eq!(plain("one\ntwo\u{202e}"), "one<U+000A>two<U+202E>\n");
+        assert_eq!(plain("::set-output name=x::y ##vso[z]"), "\\::set-output name=x::y ##vso\\[z]\n");
     }
 }

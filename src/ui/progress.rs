@@ -1,5 +1,6 @@
 //! Listeners that show a tally: a bar on a terminal, lines in a log.
 
+use super::message;
 use super::tally::{Tally, Turn};
 use crate::event::{Event, Listen};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -114,7 +115,7 @@ impl Listen for Lines {
         };
         log.last = now;
         // a closed stderr leaves nobody to tell
-        let _ = writeln!(log.out, "{line}");
+        let _ = log.out.write_all(message::plain(&line).as_bytes());
     }
 }
 

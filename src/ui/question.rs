@@ -2,14 +2,14 @@
 
 use super::Answer;
 use crate::render::{Ink, Style};
-use crate::view::scrub::scrub_lines;
+use crate::view::scrub::scrub;
 use std::io::{BufRead, Write};
 
 /// Asks and reads one line. Only the three letters `yes` are yes: no space, no capital, no `y`.
 pub(crate) fn ask(question: &str, style: &Style, input: &mut dyn BufRead, out: &mut dyn Write) -> Answer {
     let prompt = format!(
         "\n{}\n  Only `yes` goes on.\n\n  {} ",
-        style.paint(Ink::Strong, &scrub_lines(question)),
+        style.paint(Ink::Strong, &scrub(question)),
         style.paint(Ink::Note, "Answer:")
     );
     if out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).is_err() {

@@ -7,7 +7,7 @@ use super::document::{Body, differing, statements};
 use super::entry::{Entry, Mark};
 use super::value::shown;
 use crate::model::marks::{DEFAULT_AUDIENCE, ROLE_ARN};
-use crate::plan::file::FieldV1;
+use crate::plan::file::FieldV2;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
 const ASSUME: &str = "sts:AssumeRole";
 
 /// The lines about access that the changed fields of one object amount to.
-pub(crate) fn of(fields: &[FieldV1]) -> Vec<Entry> {
+pub(crate) fn of(fields: &[FieldV2]) -> Vec<Entry> {
     let mut list = Vec::new();
     for field in fields {
         if field.path == "trust" {

@@ -3,8 +3,8 @@
 use super::entry::Entry;
 use super::scrub::scrub;
 use super::words::duration;
-use super::{access, document, value};
-use crate::plan::file::{ChangeV1, FieldV1};
+use super::{Risk, Weight, access, document, value};
+use crate::plan::file::{ChangeV2, FieldV2};
 use serde_json::{Value, json};
 
 /// What happens to an object.
@@ -80,26 +80,42 @@ pub(crate) struct ChangeView {
     pub verb: Verb,
     pub address: String,
     pub reasons: Vec<String>,
-    /// Access first, then the fields.
+    /// Who gains and who loses access: headings with items.
+    pub access: Vec<Entry>,
+    /// The fields.
     pub entries: Vec<Entry>,
+    /// What it hands out, and how much that weighs.
+    pub risk: Risk,
     /// The group that it stands in: by kind, in the order in which changes are made.
     pub rank: u8,
 }
 
 impl ChangeView {
-    pub(crate) fn of(change: &ChangeV1) -> Self {
+    /// `findings` are the grave ones on the object.
+    pub(crate) fn of(change: &ChangeV2, findings: &[String]) -> Self {
         let verb = Verb::of(&change.action);
-        let mut fields: Vec<&FieldV1> = change.fields.iter().collect();
+        let mut fields: Vec<&FieldV2> = change.fields.iter().collect();
         fields.sort_by_key(|field| place(&field.path));
-        let mut entries = access::of(&change.fields);
-        entries.extend(fields.into_iter().filter_map(entry));
+        let access = access::of(&change.fields);
+        let otherwise = match verb {
+            Verb::Delete => Weight::Loss,
+            Verb::Adopt => Weight::Adoption,
+            Verb::Create | Verb::Update | Verb::Other(_) => Weight::Other,
+        };
         Self {
+            risk: Risk::of(&change.fields, &access, findings, otherwise),
             rank: rank(&change.address, verb == Verb::Delete),
             verb,
             address: scrub(&change.address).into_owned(),
             reasons: change.reasons.iter().map(|reason| scrub(reason).into_owned()).collect(),
-            entries,
+            entries: fields.into_iter().filter_map(entry).collect(),
+            access,
         }
+    }
+
+    /// Access, then the fields.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &Entry> {
+        self.access.iter().chain(&self.entries)
     }
 }
 
@@ -137,8 +153,8 @@ fn place(path: &str) -> u8 {
     }
 }
 
-fn entry(field: &FieldV1) -> Option<Entry> {
-    let FieldV1 { path, before, after } = field;
+fn entry(field: &FieldV2) -> Option<Entry> {
+    let FieldV2 { path, before, after } = field;
     // a new object's empty fields say nothing, but an empty tag is a tag
     if !path.contains('.') && is_empty(before) && is_empty(after) && (before.is_null() || after.is_null()) {
         return None;

@@ -57,6 +57,14 @@ impl Entry {
         Self { mark, text: Text::Heading(words.to_owned()), children }
     }
 
+    /// The words of a heading.
+    pub(crate) fn words(&self) -> &str {
+        match &self.text {
+            Text::Heading(words) | Text::Folded(words) | Text::Name(words) | Text::Item(words) => words,
+            Text::Pair(name, _) | Text::Change(name, ..) => name,
+        }
+    }
+
     pub(crate) fn name(mark: Mark, name: &str, children: Vec<Self>) -> Self {
         Self { mark, text: Text::Name(scrub(name).into_owned()), children }
     }

@@ -2,22 +2,22 @@
 
 use crate::apply::report::{Failure, Interrupt, Outcome, Report, StepOutcome};
 use crate::plan::change::Action;
-use crate::plan::file::{ChangeV1, FieldV1, NoteV1, OptionsV1, PlanV1, RefusedV1, SummaryV1, UnknownV1};
+use crate::plan::file::{ChangeV2, FieldV2, NoteV2, OptionsV2, PlanV2, RefusedV2, SummaryV2, UnknownV2};
 use serde_json::{Value, json};
 
 pub(crate) const EAST: &str = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EAST";
 const WEST: &str = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/WEST";
 
 /// A plan of these changes.
-pub(crate) fn plan(changes: Vec<ChangeV1>) -> PlanV1 {
+pub(crate) fn plan(changes: Vec<ChangeV2>) -> PlanV2 {
     let count = |action: &str| changes.iter().filter(|change| change.action == action).count();
-    PlanV1 {
-        format_version: "1.0".into(),
+    PlanV2 {
+        format_version: "2.0".into(),
         irsa_version: "0.1.0".into(),
         created_at: "2026-01-02T03:04:05Z".into(),
         owner: "platform".into(),
         config_digest: format!("sha256:{}", "0".repeat(64)),
-        options: OptionsV1 {
+        options: OptionsV2 {
             only: Vec::new(),
             destroy: false,
             adopt: false,
@@ -28,7 +28,7 @@ pub(crate) fn plan(changes: Vec<ChangeV1>) -> PlanV1 {
             shard: None,
         },
         complete: true,
-        summary: SummaryV1 {
+        summary: SummaryV2 {
             create: count("create"),
             update: count("update"),
             delete: count("delete"),
@@ -46,19 +46,19 @@ pub(crate) fn plan(changes: Vec<ChangeV1>) -> PlanV1 {
     }
 }
 
-pub(crate) fn field(path: &str, before: Value, after: Value) -> FieldV1 {
-    FieldV1 { path: path.into(), before, after }
+pub(crate) fn field(path: &str, before: Value, after: Value) -> FieldV2 {
+    FieldV2 { path: path.into(), before, after }
 }
 
 /// A change; the whole object is made of the fields.
-pub(crate) fn change(address: &str, action: &str, reasons: &[&str], fields: Vec<FieldV1>) -> ChangeV1 {
-    let whole = |side: fn(&FieldV1) -> &Value| -> Value {
+pub(crate) fn change(address: &str, action: &str, reasons: &[&str], fields: Vec<FieldV2>) -> ChangeV2 {
+    let whole = |side: fn(&FieldV2) -> &Value| -> Value {
         fields.iter().map(|field| (field.path.clone(), side(field).clone())).collect::<serde_json::Map<_, _>>().into()
     };
     let before = if action == "create" { Value::Null } else { whole(|field| &field.before) };
     let after = if action == "delete" { Value::Null } else { whole(|field| &field.after) };
     let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
-    ChangeV1 { address: address.into(), action: action.into(), reasons, before, after, fields }
+    ChangeV2 { address: address.into(), action: action.into(), reasons, before, after, fields }
 }
 
 /// The trust policy for these subjects.
@@ -83,7 +83,7 @@ fn queue(actions: &[&str]) -> Value {
 }
 
 /// Everything that a plan can show.
-pub(crate) fn everything() -> PlanV1 {
+pub(crate) fn everything() -> PlanV2 {
     let tags = |address: &str| {
         [
             field("tags.irsa/address", Value::Null, json!(address)),
@@ -119,19 +119,19 @@ pub(crate) fn everything() -> PlanV1 {
     plan.complete = false;
     plan.summary.refused = 1;
     plan.summary.waiting = 1;
-    plan.refused = vec![RefusedV1 {
+    plan.refused = vec![RefusedV2 {
         address: "role/billing".into(),
         why: "role `billing` exists and belongs to owner `finance`".into(),
         hint: "use another `name`, or set `adopt-from = \"finance\"` once that configuration has let it go".into(),
     }];
     plan.unknown =
-        vec![UnknownV1 { address: "cluster/metal".into(), why: "connection refused (10.0.0.1:6443)".into() }];
+        vec![UnknownV2 { address: "cluster/metal".into(), why: "connection refused (10.0.0.1:6443)".into() }];
     plan.notes = notes();
     plan
 }
 
-fn notes() -> Vec<NoteV1> {
-    let note = |address: &str, severity: &str, rule: &str, origin: &str, text: &str| NoteV1 {
+fn notes() -> Vec<NoteV2> {
+    let note = |address: &str, severity: &str, rule: &str, origin: &str, text: &str| NoteV2 {
         address: address.into(),
         severity: severity.into(),
         rule: rule.into(),
@@ -157,7 +157,7 @@ fn notes() -> Vec<NoteV1> {
     ]
 }
 
-pub(crate) fn created_role() -> ChangeV1 {
+pub(crate) fn created_role() -> ChangeV2 {
     change(
         "role/reports",
         "create",
@@ -177,7 +177,7 @@ pub(crate) fn created_role() -> ChangeV1 {
     )
 }
 
-pub(crate) fn updated_role() -> ChangeV1 {
+pub(crate) fn updated_role() -> ChangeV2 {
     let before = trust(EAST, &["system:serviceaccount:ci:builder", "system:serviceaccount:ci:old"]);
     let mut after = trust(EAST, &["system:serviceaccount:ci:builder", "system:serviceaccount:ci:deployer"]);
     let people = json!({ "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::111122223333:role/break-glass" },
@@ -209,7 +209,7 @@ pub(crate) fn updated_role() -> ChangeV1 {
     )
 }
 
-fn adopted_role() -> ChangeV1 {
+fn adopted_role() -> ChangeV2 {
     change(
         "role/legacy",
         "adopt",
@@ -221,7 +221,7 @@ fn adopted_role() -> ChangeV1 {
     )
 }
 
-fn created_service_account() -> ChangeV1 {
+fn created_service_account() -> ChangeV2 {
     change(
         "service-account/prod-eu/reporting/worker",
         "create",
@@ -240,7 +240,7 @@ fn created_service_account() -> ChangeV1 {
     )
 }
 
-pub(crate) fn taken_back_service_account() -> ChangeV1 {
+pub(crate) fn taken_back_service_account() -> ChangeV2 {
     change(
         "service-account/prod-eu/ci/builder",
         "update",

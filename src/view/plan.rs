@@ -3,10 +3,8 @@
 use super::scrub::scrub;
 use super::words::count;
 use super::{ChangeView, PlanView};
-use crate::plan::file::{NoteV1, PlanV1, SummaryV1};
-
-/// The rule of the notes about what waits for others.
-const WAITING: &str = "waiting";
+use crate::plan::file::{NoteV2, OptionsV2, PlanV2, SummaryV2, WAITING};
+use std::collections::HashMap;
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +34,7 @@ pub(crate) struct NoteView {
 }
 
 impl NoteView {
-    fn of(note: &NoteV1) -> Self {
+    fn of(note: &NoteV2) -> Self {
         let clean = |text: &str| scrub(text).into_owned();
         Self {
             address: clean(&note.address),
@@ -45,6 +43,11 @@ impl NoteView {
             origin: clean(&note.origin),
             text: clean(&note.text),
         }
+    }
+
+    /// Whether it stands beside what is refused.
+    pub(crate) fn is_grave(&self) -> bool {
+        ["critical", "high"].contains(&self.severity.as_str())
     }
 
     /// The rule and the place that it was found at; that it waits is said by the title over it.
@@ -57,12 +60,19 @@ impl NoteView {
 
 impl PlanView {
     /// What `plan` tells.
-    pub fn of(plan: &PlanV1) -> Self {
+    pub fn of(plan: &PlanV2) -> Self {
         let clean = |text: &str| scrub(text).into_owned();
-        let mut changes: Vec<ChangeView> = plan.changes.iter().map(ChangeView::of).collect();
+        let (waiting, notes): (Vec<NoteView>, Vec<NoteView>) =
+            plan.notes.iter().map(NoteView::of).partition(|note| note.rule == WAITING);
+        let mut findings: HashMap<&str, Vec<String>> = HashMap::new();
+        for note in notes.iter().filter(|note| note.is_grave()) {
+            findings.entry(&note.address).or_default().push(format!("{} {}", note.severity, note.rule));
+        }
+        let findings = |address: &str| findings.get(&*scrub(address)).map_or(&[][..], Vec::as_slice);
+        let mut changes: Vec<ChangeView> =
+            plan.changes.iter().map(|change| ChangeView::of(change, findings(&change.address))).collect();
         // stable: within a kind, the order of the plan
         changes.sort_by_key(|change| change.rank);
-        let (waiting, notes) = plan.notes.iter().map(NoteView::of).partition(|note| note.rule == WAITING);
         Self {
             owner: clean(&plan.owner),
             changes,
@@ -88,8 +98,8 @@ impl PlanView {
     }
 }
 
-fn summary(plan: &PlanV1) -> String {
-    let SummaryV1 { create, update, delete, adopt, unchanged, refused: _, waiting: _ } = plan.summary;
+fn summary(plan: &PlanV2) -> String {
+    let SummaryV2 { create, update, delete, adopt, unchanged, refused: _, waiting: _ } = plan.summary;
     if plan.changes.is_empty() {
         // that nothing differs is not known of what was not seen, and not true of what is refused
         let but = match (plan.complete && plan.unknown.is_empty(), plan.summary.refused) {
@@ -103,8 +113,11 @@ fn summary(plan: &PlanV1) -> String {
     format!("Plan: {create} to create, {update} to update, {adopted}{delete} to delete.")
 }
 
-fn remarks(plan: &PlanV1) -> Vec<String> {
+fn remarks(plan: &PlanV2) -> Vec<String> {
     let mut list = Vec::new();
+    if let Some(options) = options(&plan.options) {
+        list.push(options);
+    }
     if let Some(shard) = &plan.options.shard {
         let shard = scrub(shard);
         list.push(format!("Share {shard}: what is no longer declared in IAM goes with a run without `--shard`."));
@@ -130,4 +143,27 @@ fn remarks(plan: &PlanV1) -> Vec<String> {
         list.push(format!("{} for others.", count(plan.summary.waiting, "object waits", "objects wait")));
     }
     list
+}
+
+/// More globs of `--only` than these are counted.
+const MOST_GLOBS: usize = 5;
+
+/// What the plan was asked for beside the usual.
+fn options(options: &OptionsV2) -> Option<String> {
+    let OptionsV2 { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard: _ } = options;
+    let mut said: Vec<String> = if only.len() > MOST_GLOBS {
+        vec![format!("`--only` of {} globs", only.len())]
+    } else {
+        only.iter().map(|glob| format!("`--only {}`", scrub(glob))).collect()
+    };
+    let flags = [
+        ("--destroy", destroy),
+        ("--adopt", adopt),
+        ("--force", force),
+        ("--force-conflicts", force_conflicts),
+        ("--allow-incomplete", allow_incomplete),
+        ("--skip-refused", skip_refused),
+    ];
+    said.extend(flags.into_iter().filter(|(_, on)| **on).map(|(flag, _)| format!("`{flag}`")));
+    (!said.is_empty()).then(|| format!("Planned with {}.", said.join(", ")))
 }

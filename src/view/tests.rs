@@ -2,19 +2,19 @@
 
 use super::examples::{EAST, change, created_role, field, plan, trust, updated_role, web_identity};
 use super::*;
-use crate::plan::file::{ChangeV1, PlanV1};
+use crate::plan::file::{ChangeV2, PlanV2};
 use crate::render::{Style, terminal};
 use serde_json::{Value, json};
 
 /// The plan as text.
-fn text(plan: &PlanV1) -> String {
+fn text(plan: &PlanV2) -> String {
     let mut out = Vec::new();
     terminal::plan(&PlanView::of(plan), &Style::plain(), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
 /// The lines of the only change, without its head.
-fn lines(change: ChangeV1) -> String {
+fn lines(change: ChangeV2) -> String {
     let text = text(&plan(vec![change]));
     let body: Vec<&str> = text.lines().skip(3).take_while(|line| !line.is_empty()).collect();
     body.join("\n")

@@ -4,7 +4,7 @@
 
 #[expect(unreachable_pub, reason = "the fuzz programs call it from another crate")]
 #[path = "../../fuzz/src/lib.rs"]
-mod targets;
+pub(crate) mod targets;
 
 use crate::support::program::tell;
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use crate::model::desired::ClusterState;
 use crate::model::live::{Access, Extent, Observed};
 use crate::model::marks::{ADDRESS, ROLE_ARN, address_mark};
 use crate::plan::change::Action;
-use crate::plan::{PlanV1, confirm, saved};
+use crate::plan::{PlanV2, confirm, saved};
 use std::sync::Arc;
 
 /// `count` roles beside those of `applied`.
@@ -292,24 +292,30 @@ fn a_saved_plan_is_done_where_it_is_done_and_stale_where_it_has_changed() {
     let mut kit = applied();
     kit.policy("bucket", allow("s3:PutObject"));
     live_role(&mut kit, "reports").role.description = "edited".into();
-    let text = PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z").to_text();
-    let file = PlanV1::read(&text).unwrap();
-    assert_eq!(names(&saved::recheck(&file, kit.plan()).unwrap()).len(), 2);
+    let text = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z").to_text();
+    let file = PlanV2::read(&text).unwrap();
+    assert_eq!(names(&saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap()).len(), 2);
     // done already
     live_role(&mut kit, "reports").role.description = String::new();
-    assert_eq!(names(&saved::recheck(&file, kit.plan()).unwrap()), ["update policy/default/bucket"]);
+    assert_eq!(
+        names(&saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap()),
+        ["update policy/default/bucket"]
+    );
     // an object beside it has changed: not its business
     live_role(&mut kit, "keep").role.description = "edited".into();
-    assert_eq!(names(&saved::recheck(&file, kit.plan()).unwrap()), ["update policy/default/bucket"]);
+    assert_eq!(
+        names(&saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap()),
+        ["update policy/default/bucket"]
+    );
     // neither before nor after
     live_role(&mut kit, "reports").role.description = "third".into();
-    let stale = saved::recheck(&file, kit.plan()).unwrap_err();
+    let stale = saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap_err();
     assert_eq!((stale.len(), stale[0].address.as_str()), (1, "role/reports"));
     // one changed byte, also with both digests made anew, is refused or asks for less
     let at = text.find("PutObject").unwrap();
     let forged = format!("{}Get{}", &text[..at], &text[at + 3..]);
-    assert!(PlanV1::read(&forged).is_err());
-    assert!(PlanV1::read(&text.replace('\n', "\n ")).is_err());
+    assert!(PlanV2::read(&forged).is_err());
+    assert!(PlanV2::read(&text.replace('\n', "\n ")).is_err());
 }
 
 #[test]
@@ -379,10 +385,10 @@ fn a_saved_delete_in_an_account_or_cluster_that_became_another_is_not_done() {
     let mut kit = applied();
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
-    let file = PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z");
+    let file = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z");
     assert_eq!(file.summary.delete, 3);
     kit.account().identity = Access::Wrong("account 999999999999".into(), "use another profile".into());
-    let stale = saved::recheck(&file, kit.plan()).unwrap_err();
+    let stale = saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap_err();
     assert_eq!(stale.len(), 2, "the role and the policy, while the cluster is as it was");
     assert!(stale.iter().all(|item| item.why.contains("999999999999")), "{stale:?}");
 }

@@ -6,7 +6,7 @@ use super::simulate;
 use crate::ids::{PolicyName, RoleName};
 use crate::model::desired::Attachment;
 use crate::model::live::{Live, LiveRole, Observed};
-use crate::plan::PlanV1;
+use crate::plan::PlanV2;
 use crate::policy::PolicyDocument;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -175,10 +175,10 @@ proptest! {
         let plan = kit.plan();
         simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
         declare(&mut kit, &second);
-        let one = PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z").to_text();
-        let other = PlanV1::of(&kit.plan(), "2026-01-01T00:00:00Z").to_text();
+        let one = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z").to_text();
+        let other = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z").to_text();
         prop_assert_eq!(&one, &other);
-        prop_assert_eq!(PlanV1::read(&one).unwrap().to_text(), one);
+        prop_assert_eq!(PlanV2::read(&one).unwrap().to_text(), one);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Texts and values that somebody put there on purpose.
 
 use super::*;
-use crate::plan::file::{ChangeV1, FieldV1, NoteV1, RefusedV1, UnknownV1};
+use crate::plan::file::{ChangeV2, FieldV2, NoteV2, RefusedV2, UnknownV2};
 use crate::view::scrub::is_unseen;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const NASTY: &str = "</code></summary><script>alert(1)</script> --> ``` `x` @admin #1 ::error::x %0A [a](b) \u{1b}[2J\u{202e}\n```\n::stop-commands::x";
 
 /// A plan of which every text is `text`.
-fn of(text: &str) -> PlanV1 {
+fn of(text: &str) -> PlanV2 {
     let mut file = examples::everything();
     let texts = || text.to_owned();
     file.owner = texts();
@@ -17,15 +17,15 @@ fn of(text: &str) -> PlanV1 {
         change.address = texts();
         change.reasons = vec![texts()];
         change.fields = vec![
-            FieldV1 { path: format!("tags.{text}"), before: Value::Null, after: json!(text) },
-            FieldV1 { path: "trust".into(), before: json!(text), after: json!({ "Statement": [{ text: text }] }) },
+            FieldV2 { path: format!("tags.{text}"), before: Value::Null, after: json!(text) },
+            FieldV2 { path: "trust".into(), before: json!(text), after: json!({ "Statement": [{ text: text }] }) },
         ];
     }
-    file.refused = vec![RefusedV1 { address: texts(), why: texts(), hint: texts() }];
-    file.unknown = vec![UnknownV1 { address: texts(), why: texts() }];
+    file.refused = vec![RefusedV2 { address: texts(), why: texts(), hint: texts() }];
+    file.unknown = vec![UnknownV2 { address: texts(), why: texts() }];
     for note in &mut file.notes {
         *note =
-            NoteV1 { address: texts(), severity: note.severity.clone(), rule: texts(), origin: texts(), text: texts() };
+            NoteV2 { address: texts(), severity: note.severity.clone(), rule: texts(), origin: texts(), text: texts() };
     }
     file
 }
@@ -50,12 +50,19 @@ fn markdown_has_no_markup_of_theirs() {
             Some(_) => assert!(line.starts_with(['+', '-', '!', ' ']), "{line}"),
             None if line.ends_with("diff") && fence.len() >= 3 => open = Some(fence),
             None => {
-                let bare = without_code(line);
+                let bare = without_code(&without_code_elements(line));
                 assert!(!bare.contains("<script") && !bare.contains("@admin") && !bare.contains("[a]"), "{bare}");
             }
         }
     }
     assert_eq!(open, None);
+}
+
+/// The same without the elements, in which nothing is marked up.
+fn without_code_elements(line: &str) -> String {
+    let mut parts = line.split("<code>");
+    let first = parts.next().unwrap_or_default().to_owned();
+    first + &parts.filter_map(|part| part.split_once("</code>")).map(|(_, behind)| behind).collect::<String>()
 }
 
 /// A line of Markdown without its code spans.
@@ -95,7 +102,7 @@ fn a_log_takes_nothing_for_a_command() {
 #[test]
 fn github_escapes_properties_and_messages() {
     let mut file = examples::plan(Vec::new());
-    file.notes = vec![NoteV1 {
+    file.notes = vec![NoteV2 {
         address: "role/x".into(),
         severity: "medium".into(),
         rule: "A:B,C".into(),
@@ -153,7 +160,7 @@ fn any_document() -> impl Strategy<Value = Value> {
     prop_oneof![any_value(), proptest::collection::vec(any_value(), 0..4).prop_map(|list| json!({ "Statement": list }))]
 }
 
-fn any_change() -> impl Strategy<Value = ChangeV1> {
+fn any_change() -> impl Strategy<Value = ChangeV2> {
     let path = prop_oneof![
         Just("trust".to_owned()),
         Just("document".to_owned()),
@@ -164,11 +171,11 @@ fn any_change() -> impl Strategy<Value = ChangeV1> {
         any::<String>(),
     ];
     let fields =
-        (path, any_document(), any_document()).prop_map(|(path, before, after)| FieldV1 { path, before, after });
+        (path, any_document(), any_document()).prop_map(|(path, before, after)| FieldV2 { path, before, after });
     let action =
         prop_oneof![Just("create".to_owned()), Just("update".to_owned()), Just("delete".to_owned()), any::<String>()];
     (any::<String>(), action, proptest::collection::vec(any::<String>(), 0..2), proptest::collection::vec(fields, 0..4))
-        .prop_map(|(address, action, reasons, fields)| ChangeV1 {
+        .prop_map(|(address, action, reasons, fields)| ChangeV2 {
             address,
             action,
             reasons,
@@ -198,6 +205,6 @@ proptest! {
             }
         }
         let json = drawn(Format::Json, &Style::plain(), &file);
-        prop_assert_eq!(serde_json::from_str::<PlanV1>(&json).unwrap(), file);
+        prop_assert_eq!(serde_json::from_str::<PlanV2>(&json).unwrap(), file);
     }
 }
