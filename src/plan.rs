@@ -21,6 +21,7 @@ mod principals;
 mod providers;
 mod release;
 mod roles;
+pub mod safeguards;
 pub mod saved;
 mod select;
 mod service_accounts;
@@ -63,6 +64,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
     draft.notes.extend(findings.into_iter().filter(|note| elsewhere::is_told_here(&site, note)));
     let unmatched = select::select(&site, &mut draft);
     guard::guard(&site, &mut draft);
+    draft.notes.extend(safeguards::notes(desired));
     principals::wait(&site, &mut draft);
     arrange(&mut draft);
     finish(&site, draft, unmatched)

@@ -34,6 +34,8 @@ pub struct PlanView {
     pub(crate) unknown: Vec<SeenView>,
     /// Findings and remarks, the gravest first.
     pub(crate) notes: Vec<NoteView>,
+    /// What guards the plan, where that is not as by default.
+    pub(crate) guards: Vec<NoteView>,
     /// What waits for something that others make.
     pub(crate) waiting: Vec<NoteView>,
     /// `Plan: …` or `No changes. …`

@@ -269,8 +269,14 @@ pub(crate) fn id<T>(
     }
 }
 
+/// Longer words are no slip, and would take long to compare.
+const SLIP: usize = 128;
+
 /// The most similar of `known`, if it is similar enough to be a slip.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    if word.len() > SLIP {
+        return None;
+    }
     known
         .into_iter()
         .map(|candidate| {

@@ -7,6 +7,7 @@ mod elsewhere;
 mod guards;
 pub(crate) mod kit;
 pub(crate) mod laws;
+mod limits;
 mod places;
 mod rules;
 mod saved;

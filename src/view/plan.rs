@@ -3,7 +3,8 @@
 use super::scrub::scrub;
 use super::words::count;
 use super::{ChangeView, PlanView};
-use crate::plan::file::{NoteV1, PlanV1, SummaryV1};
+use crate::plan::file::{ChangeV1, NoteV1, PlanV1, SummaryV1};
+use crate::plan::safeguards;
 
 /// The rule of the notes about what waits for others.
 const WAITING: &str = "waiting";
@@ -62,7 +63,10 @@ impl PlanView {
         let mut changes: Vec<ChangeView> = plan.changes.iter().map(ChangeView::of).collect();
         // stable: within a kind, the order of the plan
         changes.sort_by_key(|change| change.rank);
-        let (waiting, notes) = plan.notes.iter().map(NoteView::of).partition(|note| note.rule == WAITING);
+        let (waiting, notes): (Vec<_>, Vec<_>) =
+            plan.notes.iter().map(NoteView::of).partition(|note| note.rule == WAITING);
+        let (mut guards, notes): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| note.rule == safeguards::RULE);
+        guards.splice(0..0, owner(plan));
         Self {
             owner: clean(&plan.owner),
             changes,
@@ -83,9 +87,22 @@ impl PlanView {
             notes,
             waiting,
             summary: summary(plan),
+            guards,
             remarks: remarks(plan),
         }
     }
+}
+
+/// Whose objects go, if any do: it is the owner who says that they may.
+fn owner(plan: &PlanV1) -> Option<NoteView> {
+    let goes = |change: &ChangeV1| change.action == "delete";
+    plan.changes.iter().any(goes).then(|| NoteView {
+        address: "owner".to_owned(),
+        severity: "info".to_owned(),
+        rule: String::new(),
+        origin: String::new(),
+        text: format!("what carries `{}` and is no longer declared is deleted", scrub(&plan.owner)),
+    })
 }
 
 fn summary(plan: &PlanV1) -> String {

@@ -18,6 +18,7 @@ mod lock;
 mod ownership;
 mod pacing;
 mod pairs;
+mod pull_request;
 mod refused;
 mod rooms;
 mod saved;

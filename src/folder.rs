@@ -1,0 +1,232 @@
+//! A folder in which a text that is not trusted may name files: regular ones that lie in it, by whichever links they are
+//! reached, and none that is hidden. The only place that opens what a configuration, or a kubeconfig that it names, names.
+//!
+//! What is checked is the path without links, and that very path is opened.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+/// A folder, by its path without links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Folder(PathBuf);
+
+/// Something in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub name: OsString,
+    /// Whether it is a folder, or a link to one.
+    pub is_folder: bool,
+    pub is_link: bool,
+}
+
+/// Why a file is not read. Nothing in it comes from the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// No file has this name.
+    Missing,
+    /// It lies outside the folder.
+    Outside,
+    /// Its name, or that of a folder on the way, begins with a dot.
+    Hidden,
+    /// It is a folder, a device or a pipe.
+    NoFile,
+    /// It has more bytes than this.
+    TooLarge(u64),
+    /// The system says this.
+    Unreadable(String),
+}
+
+impl Refused {
+    fn of(error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Self::Missing,
+            std::io::ErrorKind::PermissionDenied => Self::Unreadable("it may not be read".to_owned()),
+            _ => Self::Unreadable(error.to_string()),
+        }
+    }
+
+    /// What is wrong with it, where "it" is the file; `folder` is what the folder is called.
+    pub(crate) fn why(&self, folder: &str) -> String {
+        match self {
+            Self::Missing => "there is no such file".to_owned(),
+            Self::Outside => format!("it leads out of {folder}"),
+            Self::Hidden => "files and folders whose names begin with a dot are not read".to_owned(),
+            Self::NoFile => "it is no file".to_owned(),
+            Self::TooLarge(limit) => format!("it has more than {limit} bytes"),
+            Self::Unreadable(why) => why.clone(),
+        }
+    }
+}
+
+impl Folder {
+    /// The folder that `path` leads to.
+    pub(crate) fn at(path: &Path) -> Result<Self, Refused> {
+        path.canonicalize().map(Self).map_err(|error| Refused::of(&error))
+    }
+
+    /// Its path without links.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The path without links of what `path`, seen from this folder, leads to. A path that spells its way out is refused
+    /// before anything is looked at: whether a file is there is nobody's business.
+    pub(crate) fn find(&self, path: &Path) -> Result<PathBuf, Refused> {
+        let spelled = spelled(&self.0.join(path));
+        let named = spelled.strip_prefix(&self.0).map_err(|_| Refused::Outside)?;
+        if hidden(named) {
+            return Err(Refused::Hidden);
+        }
+        let real = self.0.join(path).canonicalize().map_err(|error| Refused::of(&error))?;
+        let inside = real.strip_prefix(&self.0).map_err(|_| Refused::Outside)?;
+        if hidden(inside) { Err(Refused::Hidden) } else { Ok(real) }
+    }
+
+    /// What is in a folder that `path` leads to, sorted.
+    pub(crate) fn list(&self, path: &Path) -> Result<Vec<Entry>, Refused> {
+        let real = self.find(path)?;
+        let failed = |error: std::io::Error| Refused::of(&error);
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(&real).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let kind = entry.file_type().map_err(failed)?;
+            // a link that leads nowhere is no folder
+            let is_folder = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
+            entries.push(Entry { name: entry.file_name(), is_folder, is_link: kind.is_symlink() });
+        }
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(entries)
+    }
+
+    /// Reads a file that `path` leads to, of at most `limit` bytes.
+    pub(crate) fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, Refused> {
+        read(&self.find(path)?, limit)
+    }
+}
+
+/// Refuses what is no regular file, or says that it has more bytes than this. Opening a pipe would wait for somebody to
+/// write to it.
+pub(crate) fn fits(path: &Path, limit: u64) -> Result<(), Refused> {
+    let metadata = std::fs::metadata(path).map_err(|error| Refused::of(&error))?;
+    if !metadata.is_file() {
+        return Err(Refused::NoFile);
+    }
+    if metadata.len() > limit { Err(Refused::TooLarge(limit)) } else { Ok(()) }
+}
+
+/// Reads a file that somebody who is trusted has named. Links are followed.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refused> {
+    fits(path, limit)?;
+    let failed = |error: std::io::Error| Refused::of(&error);
+    #[expect(clippy::disallowed_methods, reason = "this is where files that others name are read")]
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    // files of the kernel's own have no size before they are read
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limit { Err(Refused::TooLarge(limit)) } else { Ok(bytes) }
+}
+
+/// The path without `.` and `..`, by its letters alone.
+fn spelled(path: &Path) -> PathBuf {
+    let mut spelled = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => drop(spelled.pop()),
+            other => spelled.push(other),
+        }
+    }
+    spelled
+}
+
+fn hidden(path: &Path) -> bool {
+    path.components().any(|component| matches!(component, Component::Normal(name) if is_hidden(name)))
+}
+
+/// Whether a name begins with a dot. The folders behind the links of a mounted ConfigMap begin with two
+/// (<https://pkg.go.dev/k8s.io/kubernetes/pkg/volume/util#AtomicWriter>), and nobody else's do.
+pub(crate) fn is_hidden(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(b".") && !name.starts_with(b"..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn write(path: &Path) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "tests write what is read")]
+        std::fs::write(path, "text").unwrap();
+    }
+
+    fn scene() -> (tempfile::TempDir, Folder) {
+        let all = tempfile::tempdir().unwrap();
+        let root = all.path();
+        for file in ["home/.token", "home/token", "in/a", "in/sub/b", "in/.env", "in/.git/config", "in/..1/c"] {
+            write(&root.join(file));
+        }
+        for (target, link) in [
+            ("../home/token", "in/out"),
+            ("../home", "in/outer"),
+            (".env", "in/env"),
+            (".git", "in/git"),
+            ("sub/b", "in/b"),
+            ("..1", "in/..data"),
+            ("..data/c", "in/c"),
+            ("gone", "in/broken"),
+            ("loop", "in/loop"),
+            ("/dev/null", "in/null"),
+        ] {
+            symlink(target, root.join(link)).unwrap();
+        }
+        let folder = Folder::at(&root.join("in")).unwrap();
+        (all, folder)
+    }
+
+    #[test]
+    fn only_what_lies_in_the_folder_and_is_not_hidden_is_read() {
+        let (_all, folder) = scene();
+        for (path, expected) in [
+            ("a", None),
+            ("./sub/../a", None),
+            ("b", None),
+            ("sub/b", None),
+            ("c", None),
+            ("out", Some(Refused::Outside)),
+            ("outer/token", Some(Refused::Outside)),
+            ("outer/.token", Some(Refused::Hidden)),
+            ("null", Some(Refused::Outside)),
+            ("../home/token", Some(Refused::Outside)),
+            ("../home/gone", Some(Refused::Outside)),
+            ("sub/../../home/token", Some(Refused::Outside)),
+            ("/etc/hostname", Some(Refused::Outside)),
+            ("/no/such/file", Some(Refused::Outside)),
+            (".env", Some(Refused::Hidden)),
+            ("env", Some(Refused::Hidden)),
+            ("git/config", Some(Refused::Hidden)),
+            (".git/gone", Some(Refused::Hidden)),
+            ("gone", Some(Refused::Missing)),
+            ("a/b", Some(Refused::Missing)),
+            ("broken", Some(Refused::Missing)),
+            ("sub", Some(Refused::NoFile)),
+            ("", Some(Refused::NoFile)),
+        ] {
+            assert_eq!(folder.read(Path::new(path), 9).err(), expected, "{path}");
+        }
+        assert!(matches!(folder.read(Path::new("loop"), 9), Err(Refused::Unreadable(_))));
+        let absolute = folder.path().join("sub/b");
+        assert_eq!(folder.read(&absolute, 9), Ok(b"text".to_vec()));
+    }
+
+    #[test]
+    fn a_file_is_read_to_its_limit() {
+        let (_all, folder) = scene();
+        assert_eq!(folder.read(Path::new("a"), 4), Ok(b"text".to_vec()));
+        assert_eq!(folder.read(Path::new("a"), 3), Err(Refused::TooLarge(3)));
+        // it says that it has none
+        assert_eq!(read(Path::new("/proc/self/environ"), 0), Err(Refused::TooLarge(0)));
+    }
+}
