@@ -50,10 +50,10 @@ pub struct Identities {
     pub online: bool,
 }
 
-/// The file that is read where the user names none.
+/// The file to read if the user names none.
 pub const DEFAULT: &str = "irsa.toml";
 
-/// Reads the file at `path`, which the user has named, all that it includes and the policy files that they name.
+/// Reads the file that the user named, the files that it includes and the policy files that they name.
 ///
 /// # Errors
 /// Everything that is wrong with their syntax, keys and types; and, so that all mistakes show at once, everything that
@@ -62,7 +62,7 @@ pub fn load(path: &Path) -> Result<Configuration, Diagnostics> {
     load_top(path, true)
 }
 
-/// The same with the file that is read where the user names none: it is no link to a file elsewhere.
+/// Reads the default file. Unlike a file that the user named, it must not be a link that leads out of its folder.
 ///
 /// # Errors
 /// As those of `load`.
@@ -176,9 +176,26 @@ struct Parsed {
     whole: bool,
 }
 
+/// In a broken file, looks for mistakes only up to this many bytes after the first one. Each mistake takes hundreds of
+/// bytes of memory, so 16 MiB of them would take gigabytes.
+const LARGE: usize = 1 << 20;
+
 fn parse(source: Arc<Source>) -> Parsed {
     let text = source.text.clone();
-    let (table, errors) = DeTable::parse_recoverable(&text);
+    let (table, errors) = match DeTable::parse(&text) {
+        Ok(table) => (table, Vec::new()),
+        Err(first) => {
+            let end = first.span().map_or(0, |span| span.end).saturating_add(LARGE);
+            let part = &text[..text.floor_char_boundary(end)];
+            let (table, mut errors) = DeTable::parse_recoverable(part);
+            // the file itself does not end where the part ends
+            errors.retain(|error| part.len() == text.len() || error.span().is_none_or(|span| span.start < part.len()));
+            if errors.is_empty() {
+                errors.push(first);
+            }
+            (table, errors)
+        }
+    };
     let mut gather = Gather { source, list: Vec::new() };
     let (mistakes, broken) = syntax::mistakes(&gather, table.get_ref(), &errors);
     let mut raw = Raw::default();

@@ -1,17 +1,17 @@
-//! A folder in which a text that is not trusted may name files: regular ones that lie in it, by whichever links they are
-//! reached, and none that is hidden. The only place that opens what a configuration, or a kubeconfig that it names, names.
+//! A folder in which untrusted text may name files. Reads only regular files that lie inside it and are not hidden,
+//! whichever links lead to them. Only this room opens files that a configuration, or a kubeconfig in it, names.
 //!
-//! What is checked is the path without links, and that very path is opened.
+//! It resolves all links first, checks the resulting path, and opens exactly that path.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-/// A folder, by its path without links.
+/// A folder; its path has no links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Folder(PathBuf);
 
-/// Something in a folder.
+/// One entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub name: OsString,
@@ -20,10 +20,10 @@ pub(crate) struct Entry {
     pub is_link: bool,
 }
 
-/// Why a file is not read. Nothing in it comes from the file.
+/// Why a file is not read. Never contains anything from the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// No file has this name.
+    /// There is no such file.
     Missing,
     /// It lies outside the folder.
     Outside,
@@ -33,7 +33,7 @@ pub(crate) enum Refused {
     NoFile,
     /// It has more bytes than this.
     TooLarge(u64),
-    /// The system says this.
+    /// The operating system's error.
     Unreadable(String),
 }
 
@@ -46,7 +46,7 @@ impl Refused {
         }
     }
 
-    /// What is wrong with it, where "it" is the file; `folder` is what the folder is called.
+    /// The reason, as a fragment about "it", the file. `folder` is what messages call the folder.
     pub(crate) fn why(&self, folder: &str) -> String {
         match self {
             Self::Missing => "there is no such file".to_owned(),
@@ -70,8 +70,8 @@ impl Folder {
         &self.0
     }
 
-    /// The path without links of what `path`, seen from this folder, leads to. A path that spells its way out is refused
-    /// before anything is looked at: whether a file is there is nobody's business.
+    /// Resolves `path`, relative to this folder, to a path without links. Refuses a path whose text leads out of the folder
+    /// without looking at the disk, so that nobody can probe which files exist outside.
     pub(crate) fn find(&self, path: &Path) -> Result<PathBuf, Refused> {
         let spelled = spelled(&self.0.join(path));
         let named = spelled.strip_prefix(&self.0).map_err(|_| Refused::Outside)?;
@@ -83,7 +83,7 @@ impl Folder {
         if hidden(inside) { Err(Refused::Hidden) } else { Ok(real) }
     }
 
-    /// What is in a folder that `path` leads to, sorted.
+    /// The entries of the folder at `path`, sorted.
     pub(crate) fn list(&self, path: &Path) -> Result<Vec<Entry>, Refused> {
         let real = self.find(path)?;
         let failed = |error: std::io::Error| Refused::of(&error);
@@ -91,7 +91,7 @@ impl Folder {
         for entry in std::fs::read_dir(&real).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let kind = entry.file_type().map_err(failed)?;
-            // a link that leads nowhere is no folder
+            // a broken link is not a folder
             let is_folder = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
             entries.push(Entry { name: entry.file_name(), is_folder, is_link: kind.is_symlink() });
         }
@@ -99,14 +99,13 @@ impl Folder {
         Ok(entries)
     }
 
-    /// Reads a file that `path` leads to, of at most `limit` bytes.
+    /// Reads the file at `path`, at most `limit` bytes.
     pub(crate) fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, Refused> {
         read(&self.find(path)?, limit)
     }
 }
 
-/// Refuses what is no regular file, or says that it has more bytes than this. Opening a pipe would wait for somebody to
-/// write to it.
+/// Refuses anything but a regular file of at most `limit` bytes. Opening a pipe would block until somebody writes to it.
 pub(crate) fn fits(path: &Path, limit: u64) -> Result<(), Refused> {
     let metadata = std::fs::metadata(path).map_err(|error| Refused::of(&error))?;
     if !metadata.is_file() {
@@ -115,19 +114,19 @@ pub(crate) fn fits(path: &Path, limit: u64) -> Result<(), Refused> {
     if metadata.len() > limit { Err(Refused::TooLarge(limit)) } else { Ok(()) }
 }
 
-/// Reads a file that somebody who is trusted has named. Links are followed.
+/// Reads a file that the user has named. Follows links.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refused> {
     fits(path, limit)?;
     let failed = |error: std::io::Error| Refused::of(&error);
     #[expect(clippy::disallowed_methods, reason = "this is where files that others name are read")]
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
-    // files of the kernel's own have no size before they are read
+    // files in /proc report a size of 0
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limit { Err(Refused::TooLarge(limit)) } else { Ok(bytes) }
 }
 
-/// The path without `.` and `..`, by its letters alone.
+/// Removes `.` and `..` from the text of a path, without looking at the disk.
 fn spelled(path: &Path) -> PathBuf {
     let mut spelled = PathBuf::new();
     for component in path.components() {
@@ -144,8 +143,8 @@ fn hidden(path: &Path) -> bool {
     path.components().any(|component| matches!(component, Component::Normal(name) if is_hidden(name)))
 }
 
-/// Whether a name begins with a dot. The folders behind the links of a mounted ConfigMap begin with two
-/// (<https://pkg.go.dev/k8s.io/kubernetes/pkg/volume/util#AtomicWriter>), and nobody else's do.
+/// Whether a name begins with one dot. Names that begin with two are the folders behind the links of a mounted ConfigMap
+/// (<https://pkg.go.dev/k8s.io/kubernetes/pkg/volume/util#AtomicWriter>); those are not hidden.
 pub(crate) fn is_hidden(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(b".") && !name.starts_with(b"..")

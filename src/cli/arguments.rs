@@ -82,10 +82,10 @@ pub(crate) struct Global {
     /// Lint findings on what is declared, from this severity on, are errors
     #[arg(long, global = true, value_name = "SEVERITY", default_value = "high")]
     pub deny: Deny,
-    /// Refuse plans with more deletes than this, whatever the file's `[guard]` allows beyond it
+    /// Refuse plans with more deletes; tightens the file's `[guard]`, never loosens it
     #[arg(long, global = true, value_name = "N")]
     pub guard_max_delete: Option<usize>,
-    /// Refuse plans that change a larger part of our live objects than this, whatever the file's `[guard]` allows beyond it
+    /// Refuse plans that change a larger part of our live objects; tightens the file's `[guard]`, never loosens it
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
     pub guard_max_change_percent: Option<u32>,
     /// The form of the output, where a command has more than one
@@ -109,7 +109,7 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// The top file of the configuration.
+    /// The path of the configuration.
     pub(crate) fn config(&self) -> &Path {
         self.config.as_deref().unwrap_or(Path::new(config::DEFAULT))
     }
@@ -122,7 +122,7 @@ impl Global {
         }
     }
 
-    /// What a plan may be at most.
+    /// The limits that tighten the file's `[guard]`.
     pub(crate) fn guard(&self) -> GuardLimits {
         GuardLimits { max_delete: self.guard_max_delete, max_change_percent: self.guard_max_change_percent }
     }

@@ -126,7 +126,7 @@ impl<'a> Session<'a> {
         };
         let identities = early.during(self.identify(&aws, options.share)).await?;
         let desired = self.resolve(&aws, &identities)?;
-        // with the real ids, more is known than offline; what is denied is not even read for
+        // the real ids show more than the offline placeholders do
         let mut findings = lint::declared(&desired);
         deny(&findings, self.global.deny())?;
         let kubernetes = self.kubernetes(&aws, &desired);

@@ -49,7 +49,7 @@ impl Diagnostic {
         self
     }
 
-    /// Cuts off what nobody would read: a file may have a key as long as itself.
+    /// Truncates the texts: they may quote a key that is as long as the file.
     fn shorten(&mut self) {
         let labels = self.labels.iter_mut().map(|(_, label)| label);
         for text in labels.chain([&mut self.message]).chain(&mut self.hint) {
@@ -66,20 +66,20 @@ impl Diagnostic {
     }
 }
 
-/// So many mistakes are shown to people, and told to programs; a file of nothing else has more than memory holds.
+/// The most mistakes in text and in JSON.
 const SHOWN: usize = 200;
 const TOLD: usize = 10_000;
-/// Nobody reads longer messages, in characters, and longer excerpts of a file, in bytes.
+/// The longest message, in characters, and the longest excerpt of a file, in bytes.
 const MESSAGE: usize = 2000;
 const EXCERPT: usize = 64 * 1024;
-/// What is said where nothing may be quoted.
+/// The message where nothing may be quoted.
 const WITHHELD: &str = "this is no valid configuration";
 
 /// Everything that is wrong, in the order of files and lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
-    /// How many there are, told or not.
+    /// How many there are, including those left out of `list`.
     count: usize,
     /// The texts of the files, to show the lines.
     texts: BTreeMap<Arc<str>, Arc<str>>,
@@ -96,12 +96,12 @@ impl Diagnostics {
         Self { list, count, texts }
     }
 
-    /// Mistakes in files of which nothing may be shown: where they are, and no more.
+    /// Mistakes in files that must not be quoted: keeps only their places.
     pub(crate) fn withheld(list: Vec<Diagnostic>) -> Self {
         let bare = |diagnostic: Diagnostic| {
             let labels = diagnostic.labels.into_iter().take(1).map(|(origin, _)| (origin, String::new()));
-            let hint = "the top file is a link that leads elsewhere, so that nothing of it is shown: name the file itself \
-                        with `--config`";
+            let hint = "the configuration is a link that leads out of its folder, so nothing in it is shown; pass the \
+                        real path with `--config`";
             Diagnostic { message: WITHHELD.to_owned(), labels: labels.collect(), hint: Some(hint.to_owned()) }
         };
         Self::new(list.into_iter().map(bare).collect(), BTreeMap::new())
@@ -123,7 +123,7 @@ impl Diagnostics {
             writeln!(out)?;
         }
         let count = self.count;
-        let shown = if count > SHOWN { format!("; these are the first {SHOWN}") } else { String::new() };
+        let shown = if count > SHOWN { format!("; the first {SHOWN} are shown") } else { String::new() };
         writeln!(out, "{count} {} in the configuration{shown}", if count == 1 { "mistake" } else { "mistakes" })
     }
 

@@ -44,14 +44,14 @@ fn unreadable(file: &Spot<String>, why: &str) -> Diagnostic {
     Diagnostic::at(&file.origin, format!("cannot read `{}`: {why}", file.value)).hint(hint)
 }
 
-/// Whether a text may be meant as a policy. Anything else in JSON, such as the key of a service account that CI has put
-/// beside the configuration, is not shown line by line.
+/// Whether a text looks like a policy. Messages do not quote other JSON, such as a service account key that CI wrote into
+/// the folder.
 fn is_policy(text: &str) -> bool {
     ["Statement", "Effect", "Action", "Resource"].iter().any(|element| text.contains(&format!("\"{element}\"")))
 }
 
 fn no_policy(file: &Spot<String>) -> Diagnostic {
-    let message = format!("`{}` is no policy: it has no `Statement`", file.value);
+    let message = format!("`{}` is not a policy: it has no `Statement`", file.value);
     Diagnostic::at(&file.origin, message)
 }
 
@@ -109,7 +109,7 @@ impl<'a> Documents<'a> {
     }
 
     fn file(&mut self, file: &Spot<String>, variables: &Variables) -> Option<PolicyDocument> {
-        // one that is not there, or is no policy, was refused when the files were read
+        // a missing file, or one that is no policy, was refused when the files were read
         let source = self.sources.named(&file.origin.file, &file.value)?.clone();
         if !is_policy(&source.text) {
             return None;

@@ -1,7 +1,7 @@
-//! Which files an entry of `include` means: `*`, `?` and `[…]` inside a name, `**` for any number of folders.
+//! Finds the files that an entry of `include` matches: `*`, `?` and `[…]` inside a name, `**` for any number of folders.
 //!
-//! The pattern is judged before a folder is looked into, and each folder before it is listed: no name of a file that
-//! must not be read is ever found, let alone told. Names that begin with a dot are found by nothing.
+//! Checks the pattern before it looks at the disk, and each folder before it lists it. So no error message can contain the
+//! name of a file that must not be read. No pattern matches a name that begins with a dot.
 
 use super::source::FileKind;
 use crate::folder::{Folder, Refused, is_hidden};
@@ -10,29 +10,30 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// Longer patterns mean no path: <https://man7.org/linux/man-pages/man0/limits.h.0p.html> has 4,096 for all systems.
+/// No path is longer (`PATH_MAX` in <https://man7.org/linux/man-pages/man0/limits.h.0p.html>).
 const PATTERN_LIMIT: usize = 4096;
-/// So many names are looked at for one pattern.
+/// The most names that one pattern is compared with.
 const NAME_LIMIT: usize = 1_000_000;
 
-/// One part of a pattern, between slashes.
+/// The part of a pattern between two slashes.
 enum Part<'a> {
     Name(&'a str),
     Like(Pattern),
     Folders,
 }
 
-/// The files that a pattern, relative to the folder and without `.` and `..`, matches there; sorted.
+/// The files that a pattern matches in the folder, sorted. The pattern has no `.` and `..`.
 ///
 /// # Errors
-/// A text that fits behind "`pattern`: ".
+/// The reason, to be put after "cannot include `PATTERN`: ".
 pub(crate) fn matching(folder: &Folder, pattern: &str) -> Result<Vec<String>, String> {
     if pattern.len() > PATTERN_LIMIT {
         return Err(format!("it has more than {PATTERN_LIMIT} characters"));
     }
     let parts = pattern.split('/').map(part).collect::<Result<Vec<_>, _>>()?;
     FileKind::Include.fits(pattern)?;
-    let mut search = Search { folder, parts, looked_at: 0, seen: BTreeSet::new(), open: Vec::new(), found: BTreeSet::new() };
+    let mut search =
+        Search { folder, parts, looked_at: 0, seen: BTreeSet::new(), open: Vec::new(), found: BTreeSet::new() };
     search.visit(PathBuf::new(), 0);
     while let Some((path, index)) = search.open.pop() {
         search.step(path, index).map_err(|refused| refused.why(super::source::FOLDER))?;
@@ -49,9 +50,7 @@ fn part(text: &str) -> Result<Part<'_>, String> {
     }
     match text {
         "**" => Ok(Part::Folders),
-        _ if text.contains(['*', '?', '[']) => {
-            Pattern::new(text).map(Part::Like).map_err(|error| error.msg.to_owned())
-        }
+        _ if text.contains(['*', '?', '[']) => Pattern::new(text).map(Part::Like).map_err(|error| error.msg.to_owned()),
         _ => Ok(Part::Name(text)),
     }
 }
@@ -60,7 +59,7 @@ struct Search<'a> {
     folder: &'a Folder,
     parts: Vec<Part<'a>>,
     looked_at: usize,
-    /// The folders that were met, each with the part that is to match in it: several ways lead to one.
+    /// Folders already visited, with the index of the part to match there. Several `**` reach the same folder.
     seen: BTreeSet<(PathBuf, usize)>,
     open: Vec<(PathBuf, usize)>,
     found: BTreeSet<PathBuf>,
@@ -80,7 +79,7 @@ impl Search<'_> {
             Part::Name(name) => {
                 let next = path.join(name);
                 match self.folder.find(&next) {
-                    // one that leads astray is refused by its name, which the pattern has
+                    // reading it refuses a link that leads out; its name is in the pattern anyway
                     _ if last && self.is_there(&next) => drop(self.found.insert(next)),
                     Ok(real) if !last && real.is_dir() => self.visit(next, index + 1),
                     Ok(_) | Err(Refused::Missing) => {}
@@ -95,14 +94,14 @@ impl Search<'_> {
                     let next = path.join(&entry.name);
                     match (matches, last, entry.is_folder) {
                         (true, true, false) => drop(self.found.insert(next)),
-                        // a link that leads out of the folder is nothing that a pattern finds
+                        // patterns do not match links that lead out of the folder
                         (true, false, true) if self.folder.find(&next).is_ok() => self.visit(next, index + 1),
                         _ => {}
                     }
                 }
             }
             Part::Folders => {
-                // as in shells, links are not followed, so that none leads round in a circle
+                // like a shell's `**`, does not follow links: they could form a loop
                 for entry in self.list(&path)?.into_iter().filter(|entry| entry.is_folder && !entry.is_link) {
                     self.visit(path.join(&entry.name), index);
                 }
@@ -112,13 +111,13 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Whether there is something else than a folder of this name.
+    /// Whether the path exists and is not a folder.
     fn is_there(&self, path: &Path) -> bool {
         let path = self.folder.path().join(path);
         path.symlink_metadata().is_ok() && !path.is_dir()
     }
 
-    /// What is in a folder and not hidden.
+    /// The entries of a folder that do not begin with a dot.
     fn list(&mut self, path: &Path) -> Result<Vec<crate::folder::Entry>, Refused> {
         let mut entries = self.folder.list(path)?;
         self.looked_at += entries.len();
@@ -192,7 +191,11 @@ mod tests {
             ("teams/[.]hidden.toml", &[]),
             ("[.]git/*.toml", &[]),
         ] {
-            assert_eq!(matching(&folder, pattern), Ok(expected.iter().map(|name| (*name).to_owned()).collect()), "{pattern}");
+            assert_eq!(
+                matching(&folder, pattern),
+                Ok(expected.iter().map(|name| (*name).to_owned()).collect()),
+                "{pattern}"
+            );
         }
     }
 

@@ -34,7 +34,7 @@ pub(crate) fn resolve(
         .or_else(|_| attempt(raw, sources, digest, identities, Pace::OneByOne))
 }
 
-/// So many names are compared with wrong ones, to tell what was meant.
+/// The most comparisons made to find what a wrong name was meant to be.
 const COMPARED: usize = 1_000_000;
 
 /// How roles are looked at.

@@ -1,5 +1,5 @@
-//! Reads the files of a configuration: nothing outside its folder, nothing hidden, and no file of another kind. What is
-//! not read cannot be quoted.
+//! Reads the files of a configuration. Reads nothing outside its folder, no hidden file and no file with another extension:
+//! error messages quote lines, and a file that is not read cannot be quoted.
 
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::include;
@@ -14,20 +14,20 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-/// Larger files are no configuration.
+/// The largest file, in bytes.
 const SIZE_LIMIT: u64 = 16 * 1024 * 1024;
-/// And neither are larger ones together, or more of them.
+/// The most bytes and files of one configuration.
 const TOTAL_LIMIT: u64 = 64 * 1024 * 1024;
 const COUNT_LIMIT: usize = 50_000;
-/// In a longer line, columns are counted in bytes from here on: counting characters up to each of a million keys of one
-/// line would take for ever.
+/// Columns past this many bytes count bytes instead of characters. Otherwise a line with a million keys would take
+/// quadratic time.
 const COUNTED: usize = 4096;
 
-/// What the folder of the top file is called.
+/// What messages call the folder of the top file.
 pub(crate) const FOLDER: &str = "the configuration's folder";
 
-/// What a file is read for, and so what its name ends in: every mistake in a file is shown with its line, and what was
-/// never meant to be a configuration may be a secret.
+/// What a file is used for, which decides its extension. Error messages quote the line, and a file with another extension
+/// may hold a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
     Include,
@@ -35,11 +35,11 @@ pub(crate) enum FileKind {
 }
 
 impl FileKind {
-    /// Refuses names of other kinds.
+    /// Refuses a name with another extension.
     pub(crate) fn fits(self, name: &str) -> Result<(), String> {
         let (ends, what) = match self {
-            Self::Include => (&[".toml"][..], "included files have names that end in `.toml`"),
-            Self::Policy => (&[".json", ".json.j2"][..], "policy files have names that end in `.json` or `.json.j2`"),
+            Self::Include => (&[".toml"][..], "included files must end in `.toml`"),
+            Self::Policy => (&[".json", ".json.j2"][..], "policy files must end in `.json` or `.json.j2`"),
         };
         if ends.iter().any(|end| name.ends_with(end)) { Ok(()) } else { Err(what.to_owned()) }
     }
@@ -100,7 +100,7 @@ pub(crate) struct Sources {
     folder: Option<Folder>,
     files: BTreeMap<Arc<str>, Arc<Source>>,
     total: u64,
-    /// Whether nothing of the files may be shown, since the top file lies elsewhere than it seems.
+    /// Whether messages must not quote anything, because the top file is a link that leads out of its folder.
     withheld: bool,
 }
 
@@ -112,7 +112,7 @@ impl Sources {
         (Self { root: folder.to_owned(), folder: Folder::at(folder).ok(), ..Self::default() }, name)
     }
 
-    /// These mistakes, with the lines that they are in.
+    /// The mistakes, with the lines to quote.
     pub(crate) fn diagnostics(&self, list: Vec<Diagnostic>) -> Diagnostics {
         if self.withheld {
             return Diagnostics::withheld(list);
@@ -126,11 +126,11 @@ impl Sources {
         self.files.get(normal(&beside(from, name)).ok()?.as_str())
     }
 
-    /// Reads the top file. One that is a link to a file elsewhere, hidden or of another kind is read only if the user has
-    /// named it, and then nothing of it is shown: a pull request may have put the link where CI names a file.
+    /// Reads the top file. If it is a link that leads out of the folder, to a hidden file or to another extension, reads it
+    /// only if the user named it, and then quotes nothing from it: a pull request may have replaced a file that CI names.
     ///
     /// # Errors
-    /// A text that fits behind "`name`: ".
+    /// The reason, to be put after "`NAME`: ".
     pub(crate) fn read_top(&mut self, name: &str, by_user: bool) -> Result<Arc<Source>, String> {
         let mut path = self.root.join(name);
         if path.is_symlink() {
@@ -147,7 +147,7 @@ impl Sources {
     /// Reads a file named relative to the folder of the top file. What was read already is not read again.
     ///
     /// # Errors
-    /// A text that fits behind "`name`: ".
+    /// The reason, to be put after "`NAME`: ".
     pub(crate) fn read(&mut self, name: &str, kind: FileKind) -> Result<Arc<Source>, String> {
         let name = normal(name)?;
         kind.fits(&name)?;
@@ -169,10 +169,10 @@ impl Sources {
     fn take(&mut self, name: String, bytes: Vec<u8>) -> Result<Arc<Source>, String> {
         self.total += bytes.len() as u64;
         if self.total > TOTAL_LIMIT {
-            return Err(format!("with it, the configuration has more than {TOTAL_LIMIT} bytes"));
+            return Err(format!("all files of the configuration together have more than {TOTAL_LIMIT} bytes"));
         }
         if self.files.len() >= COUNT_LIMIT {
-            return Err(format!("with it, the configuration has more than {COUNT_LIMIT} files"));
+            return Err(format!("the configuration has more than {COUNT_LIMIT} files"));
         }
         let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         let name: Arc<str> = name.into();
@@ -207,7 +207,7 @@ impl Sources {
         digest
     }
 
-    /// A kubeconfig that the configuration names. It need not be there: other jobs than this one may have it.
+    /// A kubeconfig that the configuration names. It may be missing: `validate` runs where only the configuration is.
     pub(crate) fn kubeconfig(&self, name: &str) -> Result<NamedKubeconfig, String> {
         let name = normal(name)?;
         let folder = self.folder.as_ref().ok_or("there is no such folder")?;
@@ -220,9 +220,9 @@ impl Sources {
     }
 }
 
-/// Refuses a link to a file of another kind.
+/// Refuses a link to a file with another extension.
 fn of_kind(kind: FileKind, real: &Path) -> Result<(), String> {
-    kind.fits(&real.to_string_lossy()).map_err(|why| format!("it is a link to a file of another kind: {why}"))
+    kind.fits(&real.to_string_lossy()).map_err(|why| format!("it links to a file with another extension: {why}"))
 }
 
 /// `name` as seen from the file `from`, relative to the folder of the top file.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
-/// So many mistakes of one file are told: the other place of each is looked for from the top.
+/// The most mistakes reported for one file. Finding the first place of a duplicate key scans the file from its start.
 const TOLD: usize = 500;
 
 /// The mistakes of one file, one for each line: what the parser says of the rest of a broken line is guesswork. The

@@ -1,14 +1,14 @@
-//! The templates in policy documents: names in double braces, filled in, and comments, left out.
+//! Templates in policy documents: replaces names in double braces and drops comments.
 //!
-//! There are no filters, operators, conditions and loops. A document that could ask which account or region it is in could
-//! show one face to whoever reviews or lints it offline, with placeholders, and another to AWS; and what nests could be
-//! nested until the stack is full. The marks are those of Jinja, which people know.
+//! There are no filters, operators, conditions or loops. A document that could test its account or region could look
+//! harmless offline, where `validate` lints it with placeholders, and grant everything in AWS. Nesting could also exhaust
+//! the stack. The marks are Jinja's, which people know.
 
 use super::reader::nearest;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// As many mistakes of one template as are worth telling.
+/// The most mistakes reported for one template.
 const TOLD: usize = 20;
 
 /// What a document may name.
@@ -110,7 +110,7 @@ impl Variables {
 
     fn unknown(&self, name: &str, span: Range<usize>) -> Fault {
         if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
-            let message = "a template fills in names, and this is none".to_owned();
+            let message = "expected a name between `{{` and `}}`".to_owned();
             return Fault { message, hint: Some(FILLS_IN.to_owned()), span };
         }
         let shared = match name {
@@ -155,9 +155,8 @@ fn several(values: &[String]) -> String {
     if more == 0 { shown.join(" and ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
-/// What a template can do, said to whoever wants more of it.
-const FILLS_IN: &str = "a name stands alone in its braces, `{{ account_id }}`: there are no filters, conditions and \
-                        loops, so that a document is the same for whoever reviews it and for AWS";
+const FILLS_IN: &str =
+    "a template only fills in names, as in `{{ account_id }}`; it has no filters, conditions or loops";
 
 /// What a pair of marks encloses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,12 +196,12 @@ fn next_mark(text: &str, from: usize) -> Option<(usize, Mark)> {
 
 fn not_closed(start: usize, mark: Mark) -> Fault {
     let message = format!("`{}` is not closed with `{}`", mark.begin(), mark.end());
-    let hint = "where a brace is meant as it stands, JSON writes it as `\\u007b`".to_owned();
+    let hint = "to write a literal brace, use `\\u007b` in JSON".to_owned();
     Fault { message, hint: Some(hint), span: start..start + 2 }
 }
 
 fn statement(span: Range<usize>) -> Fault {
-    Fault { message: "a template has no statements".to_owned(), hint: Some(FILLS_IN.to_owned()), span }
+    Fault { message: "templates have no statements".to_owned(), hint: Some(FILLS_IN.to_owned()), span }
 }
 
 #[cfg(test)]
@@ -251,7 +250,10 @@ mod tests {
             ("{{ ACCOUNT_ID }}", "ACCOUNT_ID"),
         ] {
             let faults = faults(text);
-            assert!(faults.iter().any(|(said, here)| said.contains(&format!("`{name}`")) && *here == name), "{faults:?}");
+            assert!(
+                faults.iter().any(|(said, here)| said.contains(&format!("`{name}`")) && *here == name),
+                "{faults:?}"
+            );
         }
         for text in ["{{ acount_id }}", "{{ account-id }}"] {
             assert_eq!(variables().render(text).unwrap_err()[0].hint.as_deref(), Some("did you mean `account_id`?"));
@@ -275,7 +277,7 @@ mod tests {
             ("{{}}", ""),
         ] {
             if let [(said, place)] = &faults(text)[..] {
-                assert!(said.contains("fills in names") || said.contains("unknown name"), "{text}: {said}");
+                assert!(said.contains("expected a name") || said.contains("unknown name"), "{text}: {said}");
                 assert_eq!(*place, here, "{text}");
             } else {
                 panic!("{text}: {:?}", faults(text));
@@ -283,7 +285,7 @@ mod tests {
         }
         for word in ["if x", "for a in 'ab'", "set x = owner", "macro m()", "include 'x'", "raw", "-if x -", ""] {
             let text = format!("a {{%{word}%}} b");
-            assert_eq!(faults(&text), [("a template has no statements".to_owned(), &text[2..text.len() - 2])]);
+            assert_eq!(faults(&text), [("templates have no statements".to_owned(), &text[2..text.len() - 2])]);
         }
         for (text, mark) in [("x {{ owner", "{{"), ("{% if", "{%"), ("{# x", "{#"), ("{{ owner }", "{{"), ("{", "")] {
             if mark.is_empty() {

@@ -69,11 +69,11 @@ pub struct Guard {
     pub max_delete: usize,
     /// A role used since is not deleted.
     pub recent_use: Duration,
-    /// What the command line allows at most.
+    /// Limits from the command line.
     pub at_most: GuardLimits,
 }
 
-/// Limits of the command line: they hold whatever the file says, unless the file says less.
+/// Limits from the command line. They can only tighten the file's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GuardLimits {
     /// `--guard-max-delete`
@@ -82,7 +82,7 @@ pub struct GuardLimits {
     pub max_change_percent: Option<u32>,
 }
 
-/// A limit, and what it is called where it was set.
+/// A limit and the setting that it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit<T> {
     /// The number.
@@ -101,15 +101,12 @@ impl<T: PartialOrd> Limit<T> {
 }
 
 impl Guard {
-    /// How many deletes a plan may have.
+    /// The most deletes in a plan.
     pub fn deletes(&self) -> Limit<usize> {
-        Limit::stricter(
-            (self.max_delete, "guard.max-delete"),
-            (self.at_most.max_delete, "--guard-max-delete"),
-        )
+        Limit::stricter((self.max_delete, "guard.max-delete"), (self.at_most.max_delete, "--guard-max-delete"))
     }
 
-    /// How many of our live objects may change, in percent.
+    /// The largest part of our live objects that may change, in percent.
     pub fn change_percent(&self) -> Limit<u32> {
         Limit::stricter(
             (self.max_change_percent, "guard.max-change-percent"),
@@ -117,8 +114,8 @@ impl Guard {
         )
     }
 
-    /// From how many live objects on the percentage counts. Where the command line limits it, the file cannot put that
-    /// off.
+    /// The number of live objects from which the percentage counts. If the command line sets the percentage, the file cannot
+    /// raise this number above the default: that would switch the percentage off.
     pub fn counts_from(&self) -> usize {
         match self.at_most.max_change_percent {
             Some(_) => self.min_existing.min(Self::default().min_existing),
@@ -158,11 +155,11 @@ pub struct Account {
     pub origin: Option<Origin>,
 }
 
-/// Stands for an account id that is not known while offline.
+/// The account id while it is unknown.
 pub const PLACEHOLDER_ID: &str = "000000000000";
 
 impl Account {
-    /// Whether the id is the account's own, and no placeholder.
+    /// Whether the id is real and not the placeholder.
     pub fn is_known(&self) -> bool {
         self.declared_id.is_some() || self.id.as_str() != PLACEHOLDER_ID
     }
@@ -207,10 +204,10 @@ pub struct KubernetesAccess {
     pub unverified: bool,
 }
 
-/// A kubeconfig that the configuration names: no more trusted than the configuration.
+/// A kubeconfig that the configuration names. It is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedKubeconfig {
-    /// Its path, as seen from where the program runs.
+    /// Its path, relative to the working directory.
     pub path: PathBuf,
     /// The configuration's folder, in which it must lie.
     pub folder: PathBuf,

@@ -1,8 +1,8 @@
-//! What guards a plan and is not as it is by default, said in every plan: whoever reviews a change sees what stands in its
-//! way, and what the same change may have taken out of it.
+//! Notes on every safeguard that differs from its default. They are in every plan, because a pull request may loosen a
+//! safeguard together with the change that it would stop.
 //!
-//! One note a kind, each of a bounded length: a change with ten thousand harmless exceptions cannot crowd out the one that
-//! matters, and the broadest comes first.
+//! There is one note per kind, of bounded length, with the broadest exception first: ten thousand harmless exceptions
+//! cannot hide the one that matters.
 
 use crate::model::desired::{Desired, Guard, Lock};
 use crate::model::note::{Note, Severity};
@@ -10,13 +10,13 @@ use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
 use std::collections::BTreeMap;
 
-/// The rule of these notes.
+/// The `rule` of these notes.
 pub const RULE: &str = "guard-not-default";
-/// How many of a kind are named, and how much of a name is shown.
+/// The most names in a note, and the most characters of a name.
 const NAMED: usize = 10;
 const LENGTH: usize = 120;
 
-/// One note for each kind.
+/// One note per kind.
 pub(crate) fn notes(desired: &Desired) -> Vec<Note> {
     let Desired { owner: _, config_digest: _, accounts: _, clusters, policies: _, roles, forget, .. } = desired;
     let Desired { ignore_tags, guard, prune_paths, lock, .. } = desired;
@@ -31,32 +31,32 @@ pub(crate) fn notes(desired: &Desired) -> Vec<Note> {
         about(
             "kubernetes.unverified",
             Severity::Medium,
-            "the API of these clusters may be another cluster's",
-            unverified.map(|(key, cluster)| (quoted(key.as_str()), Some(&cluster.origin))).collect(),
+            "not checked to be the declared cluster",
+            &unverified.map(|(key, cluster)| (quoted(key.as_str()), Some(&cluster.origin))).collect::<Vec<_>>(),
         ),
         about(
             "ignore-attached",
             Severity::Info,
-            "others may attach policies like these",
-            broadest_first(attached.iter().map(|(pattern, (role, origin))| (*pattern, role.as_str(), Some(*origin)))),
+            "policies that others may attach",
+            &broadest_first(attached.iter().map(|(pattern, (role, origin))| (*pattern, role.as_str(), Some(*origin)))),
         ),
         about(
             "ignore-tags",
             Severity::Info,
-            "others may set tags like these on our objects",
-            broadest_first(ignore_tags.iter().map(|pattern| (pattern, "", None))),
+            "tags that others may set on our objects",
+            &broadest_first(ignore_tags.iter().map(|pattern| (pattern, "", None))),
         ),
         about(
             "forget",
             Severity::Info,
-            "our marks are taken off these, and they stay",
-            forget.iter().map(|(address, origin)| (quoted(&address.to_string()), Some(origin))).collect(),
+            "released instead of managed or deleted",
+            &forget.iter().map(|(address, origin)| (quoted(&address.to_string()), Some(origin))).collect::<Vec<_>>(),
         ),
         about(
             "prune",
             Severity::Info,
-            "roles of ours that are no longer declared are looked for under these too",
-            prune_paths.iter().map(|path| (quoted(path.as_str()), None)).collect(),
+            "also searched for undeclared roles of ours",
+            &prune_paths.iter().map(|path| (quoted(path.as_str()), None)).collect::<Vec<_>>(),
         ),
     ];
     of_guard(guard).into_iter().chain(lock.as_ref().map(of_lock)).chain(lists.into_iter().flatten()).collect()
@@ -67,8 +67,8 @@ fn note(address: &str, severity: Severity, origin: Option<&Origin>, text: String
     Note { address: address.to_owned(), severity, rule: RULE.to_owned(), origin, text }
 }
 
-/// The note on a list of exceptions; none if there are none.
-fn about(address: &str, severity: Severity, what: &str, list: Vec<(String, Option<&Origin>)>) -> Option<Note> {
+/// The note on a list of exceptions, unless it is empty.
+fn about(address: &str, severity: Severity, what: &str, list: &[(String, Option<&Origin>)]) -> Option<Note> {
     let (_, origin) = list.first()?;
     let more = list.len().saturating_sub(NAMED);
     let names: Vec<&str> = list.iter().take(NAMED).map(|(name, _)| name.as_str()).collect();
@@ -83,7 +83,7 @@ fn quoted(name: &str) -> String {
     }
 }
 
-/// The patterns with the fewest letters of their own first: they match the most.
+/// Sorts the patterns by their number of literal characters: the fewer, the more they match.
 fn broadest_first<'a>(
     patterns: impl Iterator<Item = (&'a Pattern, &'a str, Option<&'a Origin>)>,
 ) -> Vec<(String, Option<&'a Origin>)> {
@@ -93,7 +93,7 @@ fn broadest_first<'a>(
     list.into_iter().map(|(pattern, behind, origin)| (quoted(pattern.as_str()) + behind, origin)).collect()
 }
 
-/// The limits that differ from the defaults, and what the command line makes of them. A looser one matters more.
+/// The limits that differ from the defaults, and those of the command line. A looser limit has a higher severity.
 fn of_guard(guard: &Guard) -> Option<Note> {
     let Guard { max_change_percent, min_existing, max_delete, recent_use, at_most } = guard;
     let usual = Guard::default();
@@ -124,7 +124,7 @@ fn of_guard(guard: &Guard) -> Option<Note> {
     let mut parts: Vec<String> =
         differ().map(|(name, value, by_default, _)| format!("`{name}` = {value} ({by_default} by default)")).collect();
     if !flags.is_empty() {
-        parts.push(format!("the command line allows no more than {}", flags.join(" and ")));
+        parts.push(format!("limited by {}", flags.join(" and ")));
     }
     let severity = if looser { Severity::Medium } else { Severity::Info };
     (!parts.is_empty()).then(|| note("guard", severity, None, parts.join(", ")))
@@ -132,7 +132,7 @@ fn of_guard(guard: &Guard) -> Option<Note> {
 
 fn of_lock(lock: &Lock) -> Note {
     let Lock { cluster, namespace, name, duration, origin } = lock;
-    let text = format!("`apply` holds Lease `{namespace}/{name}` of cluster `{cluster}`, for {duration}s at a time");
+    let text = format!("`apply` takes Lease `{namespace}/{name}` in cluster `{cluster}` for {duration}s at a time");
     note("lock", Severity::Info, Some(origin), text)
 }
 
@@ -173,14 +173,16 @@ mod tests {
         }
         desired.guard.max_delete = 500;
         desired.guard.at_most = GuardLimits { max_delete: Some(3), max_change_percent: None };
-        let text = "`max-delete` = 500 (5 by default), the command line allows no more than `--guard-max-delete` = 3";
+        let text = "`max-delete` = 500 (5 by default), limited by `--guard-max-delete` = 3";
         assert_eq!(told(&desired), [("guard".to_owned(), Severity::Medium, text.to_owned())]);
     }
 
     #[test]
     fn every_exception_is_told_the_broadest_first() {
         let mut kit = Kit::new();
-        kit.role("app", |role| role.ignore_attached = vec![Pattern::new("arn:aws:iam::*:policy/audit-*"), Pattern::new("*")]);
+        kit.role("app", |role| {
+            role.ignore_attached = vec![Pattern::new("arn:aws:iam::*:policy/audit-*"), Pattern::new("*")];
+        });
         let mut desired = kit.desired;
         desired.ignore_tags = (0..50).map(|number| Pattern::new(format!("tag-{number:02}"))).collect();
         desired.ignore_tags.push(Pattern::new("x".repeat(500)));
@@ -192,7 +194,7 @@ mod tests {
         let of = |address: &str| &told.iter().find(|note| note.0 == address).unwrap().2;
         assert_eq!(
             of("ignore-attached"),
-            "others may attach policies like these: `*` (`role/app`), `arn:aws:iam::*:policy/audit-*` (`role/app`)"
+            "policies that others may attach: `*` (`role/app`), `arn:aws:iam::*:policy/audit-*` (`role/app`)"
         );
         assert!(of("ignore-tags").contains(": `?*`, `tag-00`") && of("ignore-tags").ends_with(" and 42 more"));
         assert!(of("ignore-tags").len() < 300);

@@ -12,7 +12,7 @@ pub const TRUST_SIZE_MAXIMUM: usize = 4096;
 pub const INLINE_SIZE: usize = 10_240;
 /// Characters of a managed policy (same page).
 pub const MANAGED_SIZE: usize = 6144;
-/// Bytes of a document as it is written, white space included: IAM takes no more characters in one
+/// Bytes of a document, white space included. IAM accepts at most this many characters
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html>).
 pub const DOCUMENT_TEXT: usize = 131_072;
 /// Managed policies attached to a role

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
-/// As many problems of one document are told: each is looked for from the beginning of the text.
+/// The most problems reported for one document. Finding the line of each scans the text from its start.
 const TOLD: usize = 100;
 
 /// A policy document. `==` is equality by meaning; the text is kept for display and for sending. A clone shares all of

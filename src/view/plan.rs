@@ -93,7 +93,7 @@ impl PlanView {
     }
 }
 
-/// Whose objects go, if any do: it is the owner who says that they may.
+/// Whose objects the plan deletes. The owner decides that, so a plan with deletes always shows it.
 fn owner(plan: &PlanV1) -> Option<NoteView> {
     let goes = |change: &ChangeV1| change.action == "delete";
     plan.changes.iter().any(goes).then(|| NoteView {
@@ -101,7 +101,7 @@ fn owner(plan: &PlanV1) -> Option<NoteView> {
         severity: "info".to_owned(),
         rule: String::new(),
         origin: String::new(),
-        text: format!("what carries `{}` and is no longer declared is deleted", scrub(&plan.owner)),
+        text: format!("undeclared objects of `{}` are deleted", scrub(&plan.owner)),
     })
 }
 

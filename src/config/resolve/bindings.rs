@@ -17,9 +17,10 @@ const TOKEN_LIFE: (u32, u32) = (600, 86_400);
 /// The longest audience: a client id of an IAM OIDC provider
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html>).
 const AUDIENCE_LIMIT: usize = 255;
-/// So many bindings, and clusters that roles name for theirs, are as many as memory holds; a glob and a list of names make
-/// more of them than they have letters.
+/// The most bindings. A glob and a list of names multiply, so a small file could ask for more than memory holds.
 const BINDINGS: usize = 1_000_000;
+/// Comparing a glob with this many keys counts as one binding.
+const COMPARED: usize = 32;
 /// What stands for several characters or for one under `StringLike`.
 const WILDCARDS: [char; 2] = ['*', '?'];
 
@@ -61,7 +62,7 @@ struct Binder<'r, 'a, 'p> {
     globs: HashMap<&'a str, Vec<&'p Key>>,
     /// Who has a ServiceAccount already: the role, and the place in its bindings.
     claims: HashMap<(&'p Key, Claim<'a>), (&'a Key, usize)>,
-    /// How many bindings there are so far, and clusters that roles name for theirs.
+    /// The bindings so far, and the clusters that roles name.
     count: usize,
     /// Clusters in which irsa looks after ServiceAccounts, each with a binding that says so.
     managed: BTreeMap<&'p Key, Origin>,
@@ -219,6 +220,10 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
                 continue;
             }
             let active = &self.places.active;
+            // each glob is held against every key once, however often it stands there
+            if !self.globs.contains_key(spot.value.as_str()) && !self.may_add(active.len() / COMPARED, &spot.origin) {
+                continue;
+            }
             let matching = self.globs.entry(&spot.value).or_insert_with(|| {
                 let pattern = Pattern::new(spot.value.as_str());
                 active.iter().filter(|key| pattern.matches(key.as_str())).collect()
@@ -236,12 +241,12 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
         set.into_iter().collect()
     }
 
-    /// Whether so many more are not too many; the first that are, are told.
+    /// Counts `more` bindings. Returns whether the total is within the limit, and reports the first time that it is not.
     fn may_add(&mut self, more: usize, origin: &Origin) -> bool {
         let before = self.count;
         self.count = before.saturating_add(more);
         if before <= BINDINGS && self.count > BINDINGS {
-            let message = format!("with these, ServiceAccounts are bound in clusters more than {BINDINGS} times");
+            let message = format!("the configuration has more than {BINDINGS} bindings of ServiceAccounts in clusters");
             self.resolver.refuse(origin, message).hint = Some("split the configuration".to_owned());
         }
         self.count <= BINDINGS

@@ -3,7 +3,9 @@
 use super::{Folder, desired, key, online, rendered};
 use crate::config::Identities;
 use crate::ids::PolicyArn;
-use crate::model::desired::{Adopt, Attachment, Boundary, ClusterState, Guard, GuardLimits, Manage, NamedKubeconfig, Subject};
+use crate::model::desired::{
+    Adopt, Attachment, Boundary, ClusterState, Guard, GuardLimits, Manage, NamedKubeconfig, Subject,
+};
 use crate::policy::PolicyDocument;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -233,7 +235,9 @@ fn templates_fill_every_form_of_document() {
     let desired = Folder::of(text).resolve().unwrap_or_else(|list| panic!("{}", rendered(&list)));
     let role = &desired.roles[&key("r")];
     let texts: Vec<String> = role.inline.values().map(PolicyDocument::minified).collect();
-    for (text, resource) in texts.iter().zip(["arn:aws:s3:::a-eu-west-1", "arn:aws:s3:::me", "arn:aws:s3:::b-eu-west-1"]) {
+    for (text, resource) in
+        texts.iter().zip(["arn:aws:s3:::a-eu-west-1", "arn:aws:s3:::me", "arn:aws:s3:::b-eu-west-1"])
+    {
         assert!(text.contains(resource), "{texts:?}");
     }
     assert_eq!(role.extra_trust[0].value()["Principal"]["AWS"], "arn:aws:iam::000000000000:root");

@@ -1,8 +1,8 @@
-//! A kubeconfig that the configuration names. It is no more trusted than the configuration, which may be a pull request:
-//! it must lie in the configuration's folder, it runs no program, and what it reads from files lies in its own folder.
+//! A kubeconfig that the configuration names. A pull request may have written it, so it is not trusted: it must lie in the
+//! configuration's folder, it runs no program, and the files that it names must lie in its own folder.
 //!
-//! Those files are read here, once, by the path that was checked: kube is given what is in them and no path that it could
-//! open. Where the API is, and by which proxy, it may say: nothing of this machine's is sent there.
+//! This module reads those files itself, by exactly the path that it checked, and hands kube their content instead of a
+//! path. The kubeconfig may choose any server and proxy: nothing that belongs to this machine is sent there.
 
 use super::failure::{Failure, clean};
 use super::kubeconfig::is_fixed;
@@ -13,26 +13,27 @@ use base64::engine::general_purpose::STANDARD;
 use kube::config::{AuthInfo, Cluster};
 use std::path::{Path, PathBuf};
 
-/// Larger files are no kubeconfig; etcd holds no ServiceAccount's token or authority of a tenth of it.
+/// The largest kubeconfig, token, certificate or key, in bytes.
 const LIMIT: u64 = 1024 * 1024;
 
 /// A kubeconfig in the configuration's folder.
 pub(crate) struct Named<'a> {
-    /// As it is called in messages.
+    /// The path for messages.
     shown: &'a Path,
-    /// Without links.
+    /// The path without links.
     real: PathBuf,
+    /// The folder that holds it.
     own: Folder,
 }
 
 impl<'a> Named<'a> {
-    /// Finds it.
+    /// Resolves the path and checks that it lies in the configuration's folder.
     pub(crate) fn find(named: &'a NamedKubeconfig) -> Result<Self, Failure> {
         let NamedKubeconfig { path, folder } = named;
         let found = || {
             let file = path.file_name().ok_or(Refused::NoFile)?;
             let folder = Folder::at(folder)?;
-            // the folder of the file may be a link too
+            // its folder may be a link too
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let real = folder.find(&Folder::at(parent)?.path().join(file))?;
             folder::fits(&real, LIMIT)?;
@@ -45,13 +46,13 @@ impl<'a> Named<'a> {
         })
     }
 
-    /// Its path without links.
+    /// The path without links.
     pub(crate) fn path(&self) -> &Path {
         &self.real
     }
 
-    /// Refuses what a kubeconfig could do to whoever runs a configuration that names it, and puts what is in the files
-    /// that it names in their place.
+    /// Refuses exec plugins, auth providers and files outside the kubeconfig's folder. Replaces each file that it names with
+    /// the file's content.
     pub(crate) fn enclose(&self, user: &mut AuthInfo, cluster: &mut Cluster) -> Result<(), Failure> {
         if user.auth_provider.is_some() {
             return Err(self.refused("wants to use an auth provider"));
@@ -76,11 +77,11 @@ impl<'a> Named<'a> {
         Ok(())
     }
 
-    /// What is in a file that it names; the path is as kube has joined it.
+    /// The content of a file that it names. kube has already joined `path` to the kubeconfig's folder.
     fn content(&self, field: &str, path: Option<String>) -> Result<Option<Vec<u8>>, Failure> {
         let Some(path) = path else { return Ok(None) };
         let path = Path::new(&path);
-        // an empty one, which is none, as kube has joined it
+        // an empty path, joined to the folder: not set, as in kubectl
         if path.as_os_str().is_empty() || path == self.own.path() {
             return Ok(None);
         }
@@ -99,7 +100,7 @@ impl<'a> Named<'a> {
         }
     }
 
-    /// What only a kubeconfig of the user's own may do.
+    /// The error for something that only the user's own kubeconfig may do.
     fn refused(&self, what: &str) -> Failure {
         Failure::invalid(format!(
             "kubeconfig `{}` {what}, which is not done for a kubeconfig that the configuration names; name it in \
