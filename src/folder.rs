@@ -7,6 +7,9 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
+/// Linux follows at most this many links in a path (<https://man7.org/linux/man-pages/man7/path_resolution.7.html>).
+const LINKS: usize = 40;
+
 /// A folder; its path has no links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Folder(PathBuf);
@@ -78,9 +81,42 @@ impl Folder {
         if hidden(named) {
             return Err(Refused::Hidden);
         }
-        let real = self.0.join(path).canonicalize().map_err(|error| Refused::of(&error))?;
+        let real = self.0.join(path).canonicalize().map_err(|error| match Refused::of(&error) {
+            // a link to a missing file outside must look like a link to an existing one
+            Refused::Missing if self.leads_out(named) => Refused::Outside,
+            refused => refused,
+        })?;
         let inside = real.strip_prefix(&self.0).map_err(|_| Refused::Outside)?;
         if hidden(inside) { Err(Refused::Hidden) } else { Ok(real) }
+    }
+
+    /// Whether a part of `path` is a link.
+    pub(crate) fn has_link(&self, path: &Path) -> bool {
+        let mut at = self.0.clone();
+        path.components().any(|part| {
+            at.push(part);
+            at.is_symlink()
+        })
+    }
+
+    /// Whether following the links in `path` leads out of the folder. Looks at nothing outside.
+    fn leads_out(&self, path: &Path) -> bool {
+        let mut path = path.to_owned();
+        for _ in 0..LINKS {
+            let mut parts = path.components();
+            let mut at = self.0.clone();
+            let next = parts.by_ref().find_map(|part| {
+                let folder = at.clone();
+                at.push(part);
+                at.read_link().ok().map(|target| folder.join(target))
+            });
+            let Some(next) = next.map(|next| spelled(&next.join(parts.as_path()))) else { return false };
+            match next.strip_prefix(&self.0) {
+                Ok(inside) => inside.clone_into(&mut path),
+                Err(_) => return true,
+            }
+        }
+        false
     }
 
     /// The entries of the folder at `path`, sorted.
@@ -176,6 +212,9 @@ mod tests {
             ("..1", "in/..data"),
             ("..data/c", "in/c"),
             ("gone", "in/broken"),
+            ("../home/gone", "in/out-broken"),
+            ("out-broken", "in/out-far"),
+            ("/no/such/folder", "in/out-absolute"),
             ("loop", "in/loop"),
             ("/dev/null", "in/null"),
         ] {
@@ -198,6 +237,10 @@ mod tests {
             ("outer/token", Some(Refused::Outside)),
             ("outer/.token", Some(Refused::Hidden)),
             ("null", Some(Refused::Outside)),
+            ("out-broken", Some(Refused::Outside)),
+            ("out-far", Some(Refused::Outside)),
+            ("out-absolute/x", Some(Refused::Outside)),
+            ("outer/gone", Some(Refused::Outside)),
             ("../home/token", Some(Refused::Outside)),
             ("../home/gone", Some(Refused::Outside)),
             ("sub/../../home/token", Some(Refused::Outside)),
@@ -218,6 +261,14 @@ mod tests {
         assert!(matches!(folder.read(Path::new("loop"), 9), Err(Refused::Unreadable(_))));
         let absolute = folder.path().join("sub/b");
         assert_eq!(folder.read(&absolute, 9), Ok(b"text".to_vec()));
+    }
+
+    #[test]
+    fn a_link_anywhere_in_a_path_is_seen() {
+        let (_all, folder) = scene();
+        for (path, expected) in [("a", false), ("sub/b", false), ("gone", false), ("b", true), ("outer/token", true)] {
+            assert_eq!(folder.has_link(Path::new(path)), expected, "{path}");
+        }
     }
 
     #[test]

@@ -126,15 +126,20 @@ impl Sources {
         self.files.get(normal(&beside(from, name)).ok()?.as_str())
     }
 
-    /// Reads the top file. If it is a link that leads out of the folder, to a hidden file or to another extension, reads it
-    /// only if the user named it, and then quotes nothing from it: a pull request may have replaced a file that CI names.
+    /// Reads the top file. If a link leads to it that leads out of the folder, to a hidden file or to another extension, reads
+    /// it only if the user named it, and then quotes nothing from it: a pull request may have put a link where CI names a
+    /// file. Links in a relative path count from the working directory on, those in another path from the file's folder on.
     ///
     /// # Errors
     /// The reason, to be put after "`NAME`: ".
     pub(crate) fn read_top(&mut self, name: &str, by_user: bool) -> Result<Arc<Source>, String> {
         let mut path = self.root.join(name);
-        if path.is_symlink() {
-            match self.find(name).and_then(|real| of_kind(FileKind::Include, &real).map(|()| real)) {
+        let below = path.is_relative() && !path.components().any(|part| part == Component::ParentDir);
+        let (base, named) = if below { (Path::new("."), path.as_path()) } else { (&*self.root, Path::new(name)) };
+        let base = Folder::at(base).map_err(|refused| refused.why(FOLDER))?;
+        if base.has_link(named) {
+            let real = base.find(named).map_err(|refused| refused.why(FOLDER));
+            match real.and_then(|real| of_kind(FileKind::Include, &real).map(|()| real)) {
                 Ok(real) => path = real,
                 Err(_) if by_user && path.exists() => self.withheld = true,
                 Err(why) => return Err(why),

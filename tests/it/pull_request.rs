@@ -215,6 +215,12 @@ fn a_file_that_is_no_configuration_is_not_quoted() {
         refuses(&bench, &what, &["-c", "irsa.toml"]);
         refuses(&bench, &what, &["-c", &bench.path("irsa.toml").display().to_string()]);
     }
+    // the folder that CI names may be a link too
+    link("/proc/self".into(), "process");
+    refuses(&bench, "a folder", &["-c", "process/environ"]);
+    refuses(&bench, "a folder", &["-c", "./process/environ"]);
+    link(".git".into(), "hidden");
+    refuses(&bench, "a hidden folder", &["-c", "hidden/config"]);
     // a link that is the user's own does its work, for `-c` and IRSA_CONFIG
     std::fs::write(home.join("top.toml"), HEAD).expect("it is writable");
     link(home.join("top.toml"), "irsa.toml");

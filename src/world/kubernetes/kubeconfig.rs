@@ -65,7 +65,11 @@ pub(crate) async fn read(named: Option<&Named<'_>>, run: &Run) -> Result<Arc<Kub
     }
     let list = files.clone();
     let merged = tokio::task::spawn_blocking(move || merge(&list)).await;
-    let merged = Arc::new(merged.map_err(|_| Failure::other("the kubeconfig could not be read"))??);
+    let merged = merged.map_err(|_| Failure::other("the kubeconfig could not be read"))?;
+    let merged = Arc::new(merged.map_err(|failure| match named {
+        Some(named) => named.as_named(failure),
+        None => failure,
+    })?);
     known.insert(files, Arc::clone(&merged));
     Ok(merged)
 }

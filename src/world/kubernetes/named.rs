@@ -51,6 +51,12 @@ impl<'a> Named<'a> {
         &self.real
     }
 
+    /// The failure with the path as the configuration names it.
+    pub(crate) fn as_named(&self, mut failure: Failure) -> Failure {
+        failure.message = failure.message.replace(&*self.real.to_string_lossy(), &self.shown.to_string_lossy());
+        failure
+    }
+
     /// Refuses exec plugins, auth providers and files outside the kubeconfig's folder. Replaces each file that it names with
     /// the file's content.
     pub(crate) fn enclose(&self, user: &mut AuthInfo, cluster: &mut Cluster) -> Result<(), Failure> {
