@@ -6,6 +6,7 @@
 pub mod diagnostics;
 mod documents;
 pub(crate) mod durations;
+mod include;
 pub mod json_schema;
 mod reader;
 mod resolve;
@@ -24,7 +25,7 @@ use crate::model::origin::Origin;
 use rayon::prelude::*;
 use reader::{Gather, Spot};
 use schema::Raw;
-use source::{Source, Sources, beside, unreadable};
+use source::{FileKind, Source, Sources, beside, unreadable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -49,16 +50,31 @@ pub struct Identities {
     pub online: bool,
 }
 
-/// Reads the file at `path`, all that it includes and the policy files that they name.
+/// The file to read if the user names none.
+pub const DEFAULT: &str = "irsa.toml";
+
+/// Reads the file that the user named, the files that it includes and the policy files that they name.
 ///
 /// # Errors
 /// Everything that is wrong with their syntax, keys and types; and, so that all mistakes show at once, everything that
 /// `resolve` finds in what could be read.
 pub fn load(path: &Path) -> Result<Configuration, Diagnostics> {
+    load_top(path, true)
+}
+
+/// Reads the default file. Unlike a file that the user named, it must not be a link that leads out of its folder.
+///
+/// # Errors
+/// As those of `load`.
+pub fn load_default() -> Result<Configuration, Diagnostics> {
+    load_top(Path::new(DEFAULT), false)
+}
+
+fn load_top(path: &Path, by_user: bool) -> Result<Configuration, Diagnostics> {
     let (sources, top) = Sources::beside(path);
     let mut loading = Loading { sources, raw: Raw::default(), list: Vec::new(), whole: true };
     let shown = path.display().to_string();
-    match loading.sources.read_top(&top) {
+    match loading.sources.read_top(&top, by_user) {
         Err(why) => {
             let hint = "name another file with `--config`, or write one with `irsa init`";
             loading.list.push(unreadable(&shown, &why).hint(hint));
@@ -79,7 +95,7 @@ pub fn load(path: &Path) -> Result<Configuration, Diagnostics> {
     if whole {
         list.extend(resolve::resolve(&raw, &sources, "", &Identities::default()).err().unwrap_or_default());
     }
-    Err(Diagnostics::new(list, sources.texts()))
+    Err(sources.diagnostics(list))
 }
 
 /// The files, while they are being read.
@@ -134,7 +150,7 @@ impl Loading {
             if !read.insert(name.clone()) {
                 continue;
             }
-            match self.sources.read(&name) {
+            match self.sources.read(&name, FileKind::Include) {
                 Ok(source) => found.push(source),
                 Err(why) => self.refuse(&entry.origin, format!("cannot include `{name}`: {why}")),
             }
@@ -160,9 +176,26 @@ struct Parsed {
     whole: bool,
 }
 
+/// In a broken file, looks for mistakes only up to this many bytes after the first one. Each mistake takes hundreds of
+/// bytes of memory, so 16 MiB of them would take gigabytes.
+const LARGE: usize = 1 << 20;
+
 fn parse(source: Arc<Source>) -> Parsed {
     let text = source.text.clone();
-    let (table, errors) = DeTable::parse_recoverable(&text);
+    let (table, errors) = match DeTable::parse(&text) {
+        Ok(table) => (table, Vec::new()),
+        Err(first) => {
+            let end = first.span().map_or(0, |span| span.end).saturating_add(LARGE);
+            let part = &text[..text.floor_char_boundary(end)];
+            let (table, mut errors) = DeTable::parse_recoverable(part);
+            // the file itself does not end where the part ends
+            errors.retain(|error| part.len() == text.len() || error.span().is_none_or(|span| span.start < part.len()));
+            if errors.is_empty() {
+                errors.push(first);
+            }
+            (table, errors)
+        }
+    };
     let mut gather = Gather { source, list: Vec::new() };
     let (mistakes, broken) = syntax::mistakes(&gather, table.get_ref(), &errors);
     let mut raw = Raw::default();
@@ -177,7 +210,7 @@ impl Configuration {
     /// Everything that is wrong, with its place.
     pub fn resolve(&self, identities: &Identities) -> Result<Desired, Diagnostics> {
         resolve::resolve(&self.raw, &self.sources, &self.digest, identities)
-            .map_err(|list| Diagnostics::new(list, self.sources.texts()))
+            .map_err(|list| self.sources.diagnostics(list))
     }
 
     /// `sha256:…` over every file that was read.

@@ -19,6 +19,7 @@ mod principals;
 mod providers;
 mod release;
 mod roles;
+pub mod safeguards;
 pub mod saved;
 mod select;
 mod service_accounts;
@@ -62,6 +63,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
     draft.notes.extend(findings.into_iter().filter(|note| elsewhere::is_told_here(&site, note)));
     let unmatched = select::select(&site, &mut draft);
     guard::guard(&site, &mut draft);
+    draft.notes.extend(safeguards::notes(desired));
     principals::wait(&site, &mut draft);
     let steps = write_order::arrange(&site, &mut draft);
     finish(&site, draft, steps, unmatched)

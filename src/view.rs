@@ -36,6 +36,8 @@ pub struct PlanView {
     pub(crate) unknown: Vec<SeenView>,
     /// Findings and remarks, the gravest first.
     pub(crate) notes: Vec<NoteView>,
+    /// Safeguards that differ from their defaults, and the owner of what is deleted.
+    pub(crate) guards: Vec<NoteView>,
     /// What waits for something that others make.
     pub(crate) waiting: Vec<NoteView>,
     /// `Plan: …` or `No changes. …`

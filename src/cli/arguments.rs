@@ -1,13 +1,14 @@
 //! The command line: what may be said, with its help. Values are checked here, meanings elsewhere.
 
-use crate::config::durations;
+use crate::config::{self, durations};
+use crate::model::desired::GuardLimits;
 use crate::model::note::Severity;
 use crate::model::share::Share;
 use crate::render::Format;
 use crate::ui::ColorChoice;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -63,9 +64,9 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The configuration
-    #[arg(short, long, global = true, env = "IRSA_CONFIG", value_name = "FILE", default_value = "irsa.toml")]
-    pub config: PathBuf,
+    /// The configuration [default: irsa.toml]
+    #[arg(short, long, global = true, env = "IRSA_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Only the objects whose address matches, with their dependencies; repeatable
     #[arg(long, global = true, value_name = "GLOB")]
     pub only: Vec<String>,
@@ -81,6 +82,12 @@ pub(crate) struct Global {
     /// Lint findings on what is declared, from this severity on, are errors
     #[arg(long, global = true, value_name = "SEVERITY", default_value = "high")]
     pub deny: Deny,
+    /// Refuse plans with more deletes; tightens the file's `[guard]`, never loosens it
+    #[arg(long, global = true, value_name = "N")]
+    pub guard_max_delete: Option<usize>,
+    /// Refuse plans that change a larger part of our live objects; tightens the file's `[guard]`, never loosens it
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub guard_max_change_percent: Option<u32>,
     /// The form of the output, where a command has more than one
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub format: FormatName,
@@ -102,12 +109,22 @@ pub(crate) struct Global {
 }
 
 impl Global {
+    /// The path of the configuration.
+    pub(crate) fn config(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(config::DEFAULT))
+    }
+
     pub(crate) fn color(&self) -> ColorChoice {
         match self.color {
             Color::Auto => ColorChoice::Auto,
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         }
+    }
+
+    /// The limits that tighten the file's `[guard]`.
+    pub(crate) fn guard(&self) -> GuardLimits {
+        GuardLimits { max_delete: self.guard_max_delete, max_change_percent: self.guard_max_change_percent }
     }
 
     /// From which severity on a finding is an error; nothing if none is.

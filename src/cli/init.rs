@@ -8,8 +8,8 @@ use crate::ui::Ui;
 
 pub(crate) fn run(ui: &Ui, global: &Global, arguments: &Init) -> Result<ExitStatus, Error> {
     let Init {} = arguments;
-    files::create(&global.config, config::starter())?;
-    let name = global.config.display();
+    files::create(global.config(), config::starter())?;
+    let name = global.config().display();
     ui.message(&format!("wrote `{name}`; edit it, then run `irsa validate` and `irsa plan`"));
     Ok(ExitStatus::Success)
 }

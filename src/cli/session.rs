@@ -52,14 +52,12 @@ pub(crate) struct Connected {
     pub identities: BTreeMap<Key, Access<Identity>>,
 }
 
-/// As large as a main thread's usually is: templates are compiled on these threads, by recursion.
-const STACK: usize = 8 << 20;
-
 /// Reads the configuration, on all processors.
 pub(crate) fn load(global: &Global) -> Result<Configuration, Diagnostics> {
-    // where there are threads already, those will do
-    let _ = rayon::ThreadPoolBuilder::new().stack_size(STACK).build_global();
-    config::load(&global.config)
+    match &global.config {
+        Some(path) => config::load(path),
+        None => config::load_default(),
+    }
 }
 
 impl<'a> Session<'a> {
@@ -134,6 +132,9 @@ impl<'a> Session<'a> {
         };
         let identities = early.during(self.identify(&aws, options.share)).await?;
         let desired = self.resolve(&aws, &identities)?;
+        // the real ids show more than the offline placeholders do
+        let mut findings = lint::declared(&desired);
+        deny(&findings, self.global.deny())?;
         let kubernetes = self.kubernetes(&aws, &desired);
         let looks = Looks { parallelism, destroy: options.destroy, share: options.share };
         let live = observe::observe(&desired, &identities, early, &aws, &kubernetes, &looks, self.listener()).await;
@@ -144,7 +145,6 @@ impl<'a> Session<'a> {
         {
             return Err(no_account(&identities));
         }
-        let mut findings = lint::declared(&desired);
         findings.extend(lint::live(&desired, &live));
         let plan = plan::plan(&desired, &live, options, findings);
         Ok((Connected { desired, aws, kubernetes, identities }, plan, live))
@@ -166,7 +166,9 @@ impl<'a> Session<'a> {
             Access::Wrong(..) | Access::Unknown(_) => None,
         });
         let facts = Identities { accounts: known.collect(), default_region: aws.default_region(), online: true };
-        Ok(self.configuration.resolve(&facts)?)
+        let mut desired = self.configuration.resolve(&facts)?;
+        desired.guard.at_most = self.global.guard();
+        Ok(desired)
     }
 
     fn kubernetes(&self, aws: &AwsReader, desired: &Desired) -> KubernetesReader {

@@ -45,7 +45,7 @@ fn summary(global: &Global, desired: &Desired) -> String {
     let count = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
     format!(
         "`{}` is valid: {}, {}, {}, {}, {}",
-        global.config.display(),
+        global.config().display(),
         count(desired.accounts.len(), "account", "accounts"),
         count(desired.clusters.len(), "cluster", "clusters"),
         count(desired.policies.len(), "policy", "policies"),

@@ -49,16 +49,38 @@ impl Diagnostic {
         self
     }
 
+    /// Truncates the texts: they may quote a key that is as long as the file.
+    fn shorten(&mut self) {
+        let labels = self.labels.iter_mut().map(|(_, label)| label);
+        for text in labels.chain([&mut self.message]).chain(&mut self.hint) {
+            if let Some((end, _)) = text.char_indices().nth(MESSAGE) {
+                text.truncate(end);
+                text.push('…');
+            }
+        }
+    }
+
     /// By what mistakes are sorted.
     fn place(&self) -> Option<(&str, usize, usize)> {
         self.labels.first().map(|(origin, _)| (&*origin.file, origin.line, origin.column))
     }
 }
 
+/// The most mistakes in text and in JSON.
+const SHOWN: usize = 200;
+const TOLD: usize = 10_000;
+/// The longest message, in characters, and the longest excerpt of a file, in bytes.
+const MESSAGE: usize = 2000;
+const EXCERPT: usize = 64 * 1024;
+/// The message where nothing may be quoted.
+const WITHHELD: &str = "this is no valid configuration";
+
 /// Everything that is wrong, in the order of files and lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    /// How many there are, including those left out of `list`.
+    count: usize,
     /// The texts of the files, to show the lines.
     texts: BTreeMap<Arc<str>, Arc<str>>,
 }
@@ -68,7 +90,21 @@ impl Diagnostics {
     pub(crate) fn new(mut list: Vec<Diagnostic>, texts: BTreeMap<Arc<str>, Arc<str>>) -> Self {
         list.sort_by(|a, b| (a.place(), &a.message).cmp(&(b.place(), &b.message)));
         list.dedup();
-        Self { list, texts }
+        let count = list.len();
+        list.truncate(TOLD);
+        list.iter_mut().for_each(Diagnostic::shorten);
+        Self { list, count, texts }
+    }
+
+    /// Mistakes in files that must not be quoted: keeps only their places.
+    pub(crate) fn withheld(list: Vec<Diagnostic>) -> Self {
+        let bare = |diagnostic: Diagnostic| {
+            let labels = diagnostic.labels.into_iter().take(1).map(|(origin, _)| (origin, String::new()));
+            let hint = "the configuration is a link that leads out of its folder, so nothing in it is shown; pass the \
+                        real path with `--config`";
+            Diagnostic { message: WITHHELD.to_owned(), labels: labels.collect(), hint: Some(hint.to_owned()) }
+        };
+        Self::new(list.into_iter().map(bare).collect(), BTreeMap::new())
     }
 
     /// The mistakes.
@@ -82,12 +118,13 @@ impl Diagnostics {
     /// If writing fails.
     pub fn render(&self, out: &mut dyn Write, colour: bool) -> io::Result<()> {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        for diagnostic in &self.list {
+        for diagnostic in self.list.iter().take(SHOWN) {
             writeln!(out, "{}", unobeyed(&self.render_one(diagnostic, &renderer)))?;
             writeln!(out)?;
         }
-        let count = self.list.len();
-        writeln!(out, "{count} {} in the configuration", if count == 1 { "mistake" } else { "mistakes" })
+        let count = self.count;
+        let shown = if count > SHOWN { format!("; the first {SHOWN} are shown") } else { String::new() };
+        writeln!(out, "{count} {} in the configuration{shown}", if count == 1 { "mistake" } else { "mistakes" })
     }
 
     fn render_one(&self, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
@@ -101,9 +138,15 @@ impl Diagnostics {
             }
         }
         for file in files {
-            let Some(text) = self.texts.get(file) else { continue };
             let here = || diagnostic.labels.iter().filter(|(origin, _)| &origin.file == file);
-            let shown = lines(here().map(|(origin, _)| &origin.span), text);
+            let excerpt = self.texts.get(file).map(|text| (text, lines(here().map(|(origin, _)| &origin.span), text)));
+            let Some((text, shown)) = excerpt.filter(|(_, shown)| shown.len() <= EXCERPT) else {
+                for (origin, _) in here() {
+                    let place = annotate_snippets::Origin::path(file.to_string());
+                    group = group.element(place.line(origin.line).char_column(origin.column));
+                }
+                continue;
+            };
             let first_line = text[..shown.start].matches('\n').count() + 1;
             let excerpt = Excerpt::of(&text[shown.clone()]);
             let main = diagnostic.labels.first().map(|(origin, _)| origin);

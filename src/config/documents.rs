@@ -5,30 +5,34 @@
 use super::diagnostics::Diagnostic;
 use super::reader::{Spot, nearest};
 use super::schema::{Json, Raw, RawDocument, STATEMENT_KEYS};
-use super::source::{Source, Sources, beside};
+use super::source::{FileKind, Source, Sources, beside};
 use super::templates::{Fault, Variables, is_template};
 use crate::model::origin::Origin;
+use crate::policy::budget::DOCUMENT_TEXT;
 use crate::policy::document::Kind;
 use crate::policy::parse::{Entry, Node, Shape};
 use crate::policy::{PolicyDocument, Statement};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Reads every policy file that is named, and looks at where kubeconfigs are.
 pub(crate) fn read_files(sources: &mut Sources, raw: &Raw) -> Vec<Diagnostic> {
     let mut list = Vec::new();
+    let mut told = BTreeSet::new();
     let inline = raw.roles.values().flat_map(|role| role.inline.iter().map(|(_, document)| document));
     for document in raw.policies.values().map(|policy| &policy.document).chain(inline) {
         let Some(file) = &document.file else { continue };
-        if let Err(why) = sources.read(&beside(&file.origin.file, &file.value)) {
-            list.push(unreadable(file, &why));
+        match sources.read(&beside(&file.origin.file, &file.value), FileKind::Policy) {
+            Ok(source) if !is_policy(&source.text) && told.insert(source.name.clone()) => list.push(no_policy(file)),
+            Ok(_) => {}
+            Err(why) => list.push(unreadable(file, &why)),
         }
     }
     let kubeconfigs = raw.clusters.values().filter_map(|cluster| cluster.kubernetes.as_ref()?.kubeconfig.as_ref());
     for file in kubeconfigs {
-        if let Err(why) = sources.path(&beside(&file.origin.file, &file.value)) {
+        if let Err(why) = sources.kubeconfig(&beside(&file.origin.file, &file.value)) {
             list.push(unreadable(file, &why));
         }
     }
@@ -38,6 +42,17 @@ pub(crate) fn read_files(sources: &mut Sources, raw: &Raw) -> Vec<Diagnostic> {
 fn unreadable(file: &Spot<String>, why: &str) -> Diagnostic {
     let hint = "paths are relative to the file that names them and stay inside the folder of the top file";
     Diagnostic::at(&file.origin, format!("cannot read `{}`: {why}", file.value)).hint(hint)
+}
+
+/// Whether a text looks like a policy. Messages do not quote other JSON, such as a service account key that CI wrote into
+/// the folder.
+fn is_policy(text: &str) -> bool {
+    ["Statement", "Effect", "Action", "Resource"].iter().any(|element| text.contains(&format!("\"{element}\"")))
+}
+
+fn no_policy(file: &Spot<String>) -> Diagnostic {
+    let message = format!("`{}` is not a policy: it has no `Statement`", file.value);
+    Diagnostic::at(&file.origin, message)
 }
 
 /// Reads documents. One that many roles share is read once.
@@ -94,8 +109,11 @@ impl<'a> Documents<'a> {
     }
 
     fn file(&mut self, file: &Spot<String>, variables: &Variables) -> Option<PolicyDocument> {
-        // one that is not there was refused when the files were read
+        // a missing file, or one that is no policy, was refused when the files were read
         let source = self.sources.named(&file.origin.file, &file.value)?.clone();
+        if !is_policy(&source.text) {
+            return None;
+        }
         let filled = is_template(&source.text).then(|| variables.clone());
         let key = (source.name.clone(), filled);
         if let Some(known) = self.files.get(&key) {
@@ -165,6 +183,10 @@ impl<'a> Documents<'a> {
     }
 
     fn fill_text<'v>(&mut self, text: &'v str, origin: &Origin, variables: &Variables) -> Cow<'v, str> {
+        if text.len() > DOCUMENT_TEXT {
+            self.list.push(Diagnostic::at(origin, too_long(text.len())));
+            return text.into();
+        }
         if !is_template(text) {
             return text.into();
         }
@@ -214,7 +236,7 @@ impl<'a> Inside<'a> {
 }
 
 fn told(fault: Fault, place: impl Fn(Range<usize>) -> Origin) -> Diagnostic {
-    let mut diagnostic = Diagnostic::at(&place(fault.span.unwrap_or(0..0)), fault.message);
+    let mut diagnostic = Diagnostic::at(&place(fault.span), fault.message);
     diagnostic.hint = fault.hint;
     diagnostic
 }
@@ -225,12 +247,18 @@ fn read(
     place: impl Fn(Range<usize>) -> Origin,
     variables: &Variables,
 ) -> Result<PolicyDocument, Vec<Diagnostic>> {
+    let fits = |text: &str| match text.len() {
+        0..=DOCUMENT_TEXT => Ok(()),
+        long => Err(vec![Diagnostic::at(&place(0..0), too_long(long))]),
+    };
+    fits(text)?;
     let filled = if is_template(text) {
         let told = |faults: Vec<Fault>| faults.into_iter().map(|fault| told(fault, &place)).collect::<Vec<_>>();
         Cow::Owned(variables.render(text).map_err(told)?)
     } else {
         Cow::Borrowed(text)
     };
+    fits(&filled)?;
     PolicyDocument::parse(&filled, Kind::Permissions).map_err(|_| {
         let problems = PolicyDocument::problems(&filled, Kind::Permissions);
         // most templates stand inside strings, so that the text by itself is JSON, with the same mistakes
@@ -251,6 +279,10 @@ fn read(
         });
         without_echoes(told.collect())
     })
+}
+
+fn too_long(bytes: usize) -> String {
+    format!("the document has {bytes} bytes, the limit is {DOCUMENT_TEXT}")
 }
 
 const ELEMENTS: [&str; 3] = ["Version", "Id", "Statement"];

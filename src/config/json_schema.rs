@@ -177,7 +177,7 @@ fn kubernetes() -> Value {
 
 fn document() -> Value {
     json!({
-        "file": text("a JSON policy, relative to this file; may be a template"),
+        "file": text("a JSON policy (`*.json` or `*.json.j2`), relative to this file; may be a template"),
         "json": text("the JSON policy itself; may be a template"),
         "statements": { "type": "array", "items": { "$ref": "#/definitions/statement" }, "minItems": 1, "description": "the policy's statements" },
     })

@@ -41,6 +41,9 @@ impl Gather {
 /// Keys that the format keeps for later, wherever they stand.
 pub(crate) const RESERVED: [&str; 7] = ["via", "target-role", "presets", "moved", "overflow", "ignore", "thumbprints"];
 
+/// The most mistakes reported for one table.
+const UNKNOWN: usize = 1000;
+
 /// One table, being read.
 pub(crate) struct TableReader<'a, 'g> {
     pub gather: &'g mut Gather,
@@ -217,6 +220,9 @@ impl<'a, 'g> TableReader<'a, 'g> {
             if self.known.contains(&key) {
                 continue;
             }
+            if self.gather.list.len() - self.before > UNKNOWN {
+                break;
+            }
             if self.later.contains(&key) || RESERVED.contains(&key) {
                 let hint = "remove it: it is reserved for a later version".to_owned();
                 self.gather.refuse(name.span(), format!("`{key}` is not yet supported"), Some(hint));
@@ -269,8 +275,14 @@ pub(crate) fn id<T>(
     }
 }
 
+/// Longer words are not compared: that takes time and memory in proportion to their length.
+const SLIP: usize = 128;
+
 /// The most similar of `known`, if it is similar enough to be a slip.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    if word.len() > SLIP {
+        return None;
+    }
     known
         .into_iter()
         .map(|candidate| {

@@ -34,6 +34,9 @@ pub(crate) fn resolve(
         .or_else(|_| attempt(raw, sources, digest, identities, Pace::OneByOne))
 }
 
+/// The most comparisons made to find what a wrong name was meant to be.
+const COMPARED: usize = 1_000_000;
+
 /// How roles are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pace {
@@ -154,8 +157,11 @@ impl<'a> Resolver<'a> {
 
     fn meant<T>(&mut self, kind: Named, text: &str, map: &BTreeMap<Key, T>) -> String {
         let known = || map.keys().map(Key::as_str);
-        let slip =
-            self.slips.entry((kind, text.to_owned())).or_insert_with(|| nearest(text, known()).map(str::to_owned));
+        let compared = self.slips.len().saturating_mul(map.len());
+        let slip = self.slips.entry((kind, text.to_owned())).or_insert_with(|| {
+            let near = if compared > COMPARED { None } else { nearest(text, known()) };
+            near.map(str::to_owned)
+        });
         if let Some(near) = slip {
             return format!("did you mean `{near}`?");
         }

@@ -1,7 +1,12 @@
-//! Reads the files of a configuration, and nothing outside its folder. One of the two places that touch files.
+//! Reads the files of a configuration. Reads nothing outside its folder, no hidden file and no file with another extension:
+//! error messages quote lines, and a file that is not read cannot be quoted.
 
-use super::diagnostics::Diagnostic;
+use super::diagnostics::{Diagnostic, Diagnostics};
+use super::include;
+use crate::folder::{self, Folder, Refused};
+use crate::model::desired::NamedKubeconfig;
 use crate::model::origin::Origin;
+use crate::policy::budget::DOCUMENT_TEXT;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,8 +14,43 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-/// Larger files are no configuration.
+/// The largest file, in bytes.
 const SIZE_LIMIT: u64 = 16 * 1024 * 1024;
+/// The most bytes and files of one configuration.
+const TOTAL_LIMIT: u64 = 64 * 1024 * 1024;
+const COUNT_LIMIT: usize = 50_000;
+/// Columns past this many bytes count bytes instead of characters. Otherwise a line with a million keys would take
+/// quadratic time.
+const COUNTED: usize = 4096;
+
+/// What messages call the folder of the top file.
+pub(crate) const FOLDER: &str = "the configuration's folder";
+
+/// What a file is used for, which decides its extension. Error messages quote the line, and a file with another extension
+/// may hold a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Include,
+    Policy,
+}
+
+impl FileKind {
+    /// Refuses a name with another extension.
+    pub(crate) fn fits(self, name: &str) -> Result<(), String> {
+        let (ends, what) = match self {
+            Self::Include => (&[".toml"][..], "included files must end in `.toml`"),
+            Self::Policy => (&[".json", ".json.j2"][..], "policy files must end in `.json` or `.json.j2`"),
+        };
+        if ends.iter().any(|end| name.ends_with(end)) { Ok(()) } else { Err(what.to_owned()) }
+    }
+
+    fn limit(self) -> u64 {
+        match self {
+            Self::Include => SIZE_LIMIT,
+            Self::Policy => DOCUMENT_TEXT as u64,
+        }
+    }
+}
 
 /// One file, with the starts of its lines, so that a place is found without counting from the top.
 #[derive(Debug)]
@@ -33,7 +73,8 @@ impl Source {
         let end = self.text.ceil_char_boundary(span.end).max(start);
         let line = self.lines.partition_point(|begin| *begin <= start).max(1);
         let begin = self.lines.get(line - 1).copied().unwrap_or_default();
-        let column = self.text[begin..start].chars().count() + 1;
+        let counted = self.text.floor_char_boundary(start.min(begin + COUNTED));
+        let column = self.text[begin..counted].chars().count() + (start - counted) + 1;
         Origin { file: self.name.clone(), line, column, span: start..end }
     }
 
@@ -55,24 +96,29 @@ impl Source {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {
     root: PathBuf,
-    /// The folder without symlinks; nothing if there is no such folder.
-    real: Option<PathBuf>,
+    /// Nothing if there is no such folder.
+    folder: Option<Folder>,
     files: BTreeMap<Arc<str>, Arc<Source>>,
+    total: u64,
+    /// Whether messages must not quote anything, because the top file is a link that leads out of its folder.
+    withheld: bool,
 }
-
-const OUTSIDE: &str = "it leads out of the configuration's folder";
 
 impl Sources {
     /// The files of the configuration whose top file is `path`, none read yet, and the name of that file.
     pub(crate) fn beside(path: &Path) -> (Self, String) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        (Self { root: folder.to_owned(), real: folder.canonicalize().ok(), files: BTreeMap::new() }, name)
+        (Self { root: folder.to_owned(), folder: Folder::at(folder).ok(), ..Self::default() }, name)
     }
 
-    /// The texts, to show lines from.
-    pub(crate) fn texts(&self) -> BTreeMap<Arc<str>, Arc<str>> {
-        self.files.iter().map(|(name, source)| (name.clone(), source.text.clone())).collect()
+    /// The mistakes, with the lines to quote.
+    pub(crate) fn diagnostics(&self, list: Vec<Diagnostic>) -> Diagnostics {
+        if self.withheld {
+            return Diagnostics::withheld(list);
+        }
+        let texts = self.files.iter().map(|(name, source)| (name.clone(), source.text.clone())).collect();
+        Diagnostics::new(list, texts)
     }
 
     /// A file that the file `from` names and that was read.
@@ -80,44 +126,59 @@ impl Sources {
         self.files.get(normal(&beside(from, name)).ok()?.as_str())
     }
 
-    /// Reads the top file: the one file that the user names, and so the one that may be a link to anywhere.
-    pub(crate) fn read_top(&mut self, name: &str) -> Result<Arc<Source>, String> {
-        let path = self.root.join(name);
-        self.take(normal(name)?, &path)
+    /// Reads the top file. If a link leads to it that leads out of the folder, to a hidden file or to another extension, reads
+    /// it only if the user named it, and then quotes nothing from it: a pull request may have put a link where CI names a
+    /// file. Links in a relative path count from the working directory on, those in another path from the file's folder on.
+    ///
+    /// # Errors
+    /// The reason, to be put after "`NAME`: ".
+    pub(crate) fn read_top(&mut self, name: &str, by_user: bool) -> Result<Arc<Source>, String> {
+        let mut path = self.root.join(name);
+        let below = path.is_relative() && !path.components().any(|part| part == Component::ParentDir);
+        let (base, named) = if below { (Path::new("."), path.as_path()) } else { (&*self.root, Path::new(name)) };
+        let base = Folder::at(base).map_err(|refused| refused.why(FOLDER))?;
+        if base.has_link(named) {
+            let real = base.find(named).map_err(|refused| refused.why(FOLDER));
+            match real.and_then(|real| of_kind(FileKind::Include, &real).map(|()| real)) {
+                Ok(real) => path = real,
+                Err(_) if by_user && path.exists() => self.withheld = true,
+                Err(why) => return Err(why),
+            }
+        }
+        let bytes = folder::read(&path, SIZE_LIMIT).map_err(|refused| refused.why(FOLDER))?;
+        self.take(normal(name)?, bytes)
     }
 
     /// Reads a file named relative to the folder of the top file. What was read already is not read again.
     ///
     /// # Errors
-    /// A text that fits behind "`name`: ".
-    pub(crate) fn read(&mut self, name: &str) -> Result<Arc<Source>, String> {
+    /// The reason, to be put after "`NAME`: ".
+    pub(crate) fn read(&mut self, name: &str, kind: FileKind) -> Result<Arc<Source>, String> {
         let name = normal(name)?;
+        kind.fits(&name)?;
         if let Some(source) = self.files.get(name.as_str()) {
             return Ok(source.clone());
         }
-        let real = self.inside(&name)?;
-        self.take(name, &real)
+        let real = self.find(&name)?;
+        of_kind(kind, &real)?;
+        let bytes = folder::read(&real, kind.limit()).map_err(|refused| refused.why(FOLDER))?;
+        self.take(name, bytes)
     }
 
-    /// Where a file really is, if that is inside the folder.
-    fn inside(&self, name: &str) -> Result<PathBuf, String> {
-        let real = self.root.join(name).canonicalize().map_err(|error| plain(&error))?;
-        match &self.real {
-            Some(root) if real.starts_with(root) => Ok(real),
-            _ => Err(OUTSIDE.to_owned()),
-        }
+    /// Where a file really is, if it may be read.
+    fn find(&self, name: &str) -> Result<PathBuf, String> {
+        let folder = self.folder.as_ref().ok_or(Refused::Missing);
+        folder.and_then(|folder| folder.find(Path::new(name))).map_err(|refused| refused.why(FOLDER))
     }
 
-    fn take(&mut self, name: String, path: &Path) -> Result<Arc<Source>, String> {
-        let size = std::fs::metadata(path).map_err(|error| plain(&error))?;
-        if !size.is_file() {
-            return Err("it is no file".to_owned());
+    fn take(&mut self, name: String, bytes: Vec<u8>) -> Result<Arc<Source>, String> {
+        self.total += bytes.len() as u64;
+        if self.total > TOTAL_LIMIT {
+            return Err(format!("all files of the configuration together have more than {TOTAL_LIMIT} bytes"));
         }
-        if size.len() > SIZE_LIMIT {
-            return Err(format!("it has {} bytes, the limit is {SIZE_LIMIT}", size.len()));
+        if self.files.len() >= COUNT_LIMIT {
+            return Err(format!("the configuration has more than {COUNT_LIMIT} files"));
         }
-        #[expect(clippy::disallowed_methods, reason = "this is where the configuration is read")]
-        let bytes = std::fs::read(path).map_err(|error| plain(&error))?;
         let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         let name: Arc<str> = name.into();
         let source = Arc::new(Source::new(name.clone(), text.into()));
@@ -128,24 +189,10 @@ impl Sources {
     /// The files that match a glob relative to the folder of the top file, sorted.
     ///
     /// # Errors
-    /// If the glob is none, or leads out of the folder.
+    /// If the glob is none, or leads to what may not be read.
     pub(crate) fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
         let pattern = normal(pattern)?;
-        let root = self.real.as_ref().ok_or("there is no such folder")?;
-        let escaped = glob::Pattern::escape(&root.to_string_lossy());
-        let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
-        let found = glob::glob_with(&format!("{escaped}/{pattern}"), options).map_err(|error| error.msg.to_owned())?;
-        let mut names = Vec::new();
-        for path in found {
-            let path = path.map_err(|error| plain(error.error()))?;
-            if let Ok(inside) = path.strip_prefix(root)
-                && !path.is_dir()
-            {
-                names.push(inside.to_string_lossy().into_owned());
-            }
-        }
-        names.sort();
-        Ok(names)
+        include::matching(self.folder.as_ref().ok_or("there is no such folder")?, &pattern)
     }
 
     /// `sha256:…` over names and texts of all that was read.
@@ -165,15 +212,22 @@ impl Sources {
         digest
     }
 
-    /// The path of a file named in the configuration, for a program that opens it itself (a kubeconfig). It need not
-    /// be there, but must not lead out of the folder.
-    pub(crate) fn path(&self, name: &str) -> Result<PathBuf, String> {
+    /// A kubeconfig that the configuration names. It may be missing: `validate` runs where only the configuration is.
+    pub(crate) fn kubeconfig(&self, name: &str) -> Result<NamedKubeconfig, String> {
         let name = normal(name)?;
-        match self.inside(&name) {
-            Err(why) if why == OUTSIDE => Err(why),
-            _ => Ok(self.root.join(name)),
+        let folder = self.folder.as_ref().ok_or("there is no such folder")?;
+        match folder.find(Path::new(&name)) {
+            Ok(_) | Err(Refused::Missing) => {
+                Ok(NamedKubeconfig { path: self.root.join(name), folder: folder.path().to_owned() })
+            }
+            Err(refused) => Err(refused.why(FOLDER)),
         }
     }
+}
+
+/// Refuses a link to a file with another extension.
+fn of_kind(kind: FileKind, real: &Path) -> Result<(), String> {
+    kind.fits(&real.to_string_lossy()).map_err(|why| format!("it links to a file with another extension: {why}"))
 }
 
 /// `name` as seen from the file `from`, relative to the folder of the top file.
@@ -192,21 +246,13 @@ fn normal(name: &str) -> Result<String, String> {
             Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
             Component::CurDir => {}
             Component::ParentDir if parts.pop().is_some() => {}
-            Component::ParentDir => return Err(OUTSIDE.to_owned()),
+            Component::ParentDir => return Err(Refused::Outside.why(FOLDER)),
             Component::RootDir | Component::Prefix(_) => {
                 return Err("it must be relative to the file that names it".to_owned());
             }
         }
     }
     if parts.is_empty() { Err("it names no file".to_owned()) } else { Ok(parts.join("/")) }
-}
-
-fn plain(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "it may not be read".to_owned(),
-        _ => error.to_string(),
-    }
 }
 
 /// A file that could not be read.
@@ -229,6 +275,9 @@ mod tests {
             [place(0), place(2), place(4), place(6), place(7), place(99)],
             [(1, 1), (2, 1), (2, 2), (3, 1), (4, 1), (4, 2)]
         );
+        let long = Source::new("a".into(), format!("{}x", "\u{e4}".repeat(COUNTED)).into());
+        assert_eq!(long.origin(2..4).column, 2);
+        assert_eq!(long.origin(COUNTED * 2..COUNTED * 2 + 1).column, COUNTED / 2 + COUNTED + 1);
         for (line, column, offset) in [(1, 1, 0), (2, 2, 4), (2, 9, 5), (4, 1, 7), (9, 1, 8)] {
             assert_eq!(Source::offset(&source.text, line, column), offset, "{line}:{column}");
         }

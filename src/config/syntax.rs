@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
+/// The most mistakes reported for one file. Finding the first place of a duplicate key scans the file from its start.
+const TOLD: usize = 500;
+
 /// The mistakes of one file, one for each line: what the parser says of the rest of a broken line is guesswork. The
 /// lines come with them.
 pub(crate) fn mistakes(
@@ -18,7 +21,7 @@ pub(crate) fn mistakes(
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         let origin = gather.origin(span.clone());
-        if !lines.insert(origin.line) {
+        if !lines.insert(origin.line) || list.len() >= TOLD {
             continue;
         }
         let first =

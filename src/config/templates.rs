@@ -1,15 +1,15 @@
-//! The templates in policy documents: minijinja, strict, with the few names that a document may use.
+//! Templates in policy documents: replaces names in double braces and drops comments.
 //!
-//! A template can neither read files nor call functions, and its steps are counted: a configuration is not trusted
-//! with the machine that it is checked on.
+//! There are no filters, operators, conditions or loops. A document that could test its account or region could look
+//! harmless offline, where `validate` lints it with placeholders, and grant everything in AWS. Nesting could also exhaust
+//! the stack. The marks are Jinja's, which people know.
 
 use super::reader::nearest;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// More steps than any policy needs.
-const FUEL: u64 = 100_000;
+/// The most mistakes reported for one template.
+const TOLD: usize = 20;
 
 /// What a document may name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,8 +50,8 @@ impl Shared {
 pub(crate) struct Fault {
     pub message: String,
     pub hint: Option<String>,
-    /// The bytes of the template, where they are known.
-    pub span: Option<Range<usize>>,
+    /// The bytes of the template.
+    pub span: Range<usize>,
 }
 
 /// Whether a text is more than itself.
@@ -73,56 +73,46 @@ impl Variables {
     /// Fills a template in.
     ///
     /// # Errors
-    /// Everything that is wrong with it; names that it does not know also where they are in a branch not taken.
+    /// What is wrong with it, each with its place.
     pub(crate) fn render(&self, text: &str) -> Result<String, Vec<Fault>> {
-        self.replaced(text).map_or_else(|| self.interpreted(text), Ok)
-    }
-
-    /// Fills in a template with nothing but known names between its marks, as most are; what is more needs an
-    /// interpreter.
-    fn replaced(&self, text: &str) -> Option<String> {
-        if text.contains("{%") || text.contains("{#") {
-            return None;
-        }
-        // the interpreter takes the last line for one without an end
-        let text = text.strip_suffix('\n').unwrap_or(text);
-        let text = text.strip_suffix('\r').unwrap_or(text);
         let known = self.known();
         let mut filled = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some((before, mark)) = rest.split_once("{{") {
-            let (name, after) = mark.split_once("}}")?;
-            let (_, value) = known.iter().find(|(known, _)| *known == name.trim_matches(' '))?;
-            filled.push_str(before);
-            filled.push_str((*value)?);
-            rest = after;
+        let mut faults = Vec::new();
+        let mut at = 0;
+        while let Some((start, mark)) = next_mark(text, at) {
+            filled.push_str(&text[at..start]);
+            let inside = start + 2;
+            let Some(length) = text[inside..].find(mark.end()) else {
+                faults.push(not_closed(start, mark));
+                break;
+            };
+            let end = inside + length;
+            at = end + 2;
+            match mark {
+                Mark::Comment => {}
+                Mark::Statement => faults.push(statement(start..at)),
+                Mark::Name => {
+                    let name = text[inside..end].trim_ascii_start();
+                    let (start, name) = (end - name.len(), name.trim_ascii_end());
+                    match known.iter().find(|(known, _)| *known == name) {
+                        Some((_, Some(value))) => filled.push_str(value),
+                        _ => faults.push(self.unknown(name, start..start + name.len())),
+                    }
+                }
+            }
+            if faults.len() >= TOLD {
+                break;
+            }
         }
-        filled.push_str(rest);
-        Some(filled)
+        filled.push_str(&text[at..]);
+        if faults.is_empty() { Ok(filled) } else { Err(faults) }
     }
 
-    fn interpreted(&self, text: &str) -> Result<String, Vec<Fault>> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.set_fuel(Some(FUEL));
-        let template = environment.template_from_str(text).map_err(|error| vec![fault(&error)])?;
-        let known: Vec<(&str, &str)> =
-            self.known().into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        let asked: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
-        let faults: Vec<Fault> = asked
-            .iter()
-            .filter(|name| !known.iter().any(|(known, _)| known == name))
-            .map(|name| self.unknown(name, text))
-            .collect();
-        if !faults.is_empty() {
-            return Err(faults);
+    fn unknown(&self, name: &str, span: Range<usize>) -> Fault {
+        if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
+            let message = "expected a name between `{{` and `}}`".to_owned();
+            return Fault { message, hint: Some(FILLS_IN.to_owned()), span };
         }
-        template.render(Value::from_pairs(known)).map_err(|error| vec![fault(&error)])
-    }
-
-    fn unknown(&self, name: &str, text: &str) -> Fault {
-        let span = place(name, text);
         let shared = match name {
             "region" => Some(&self.region),
             "cluster" => Some(&self.cluster),
@@ -165,24 +155,53 @@ fn several(values: &[String]) -> String {
     if more == 0 { shown.join(" and ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
-fn fault(error: &minijinja::Error) -> Fault {
-    let kind = error.kind().to_string();
-    let message = match error.detail() {
-        Some(detail) => format!("{kind}: {detail}"),
-        None => kind,
-    };
-    Fault { message: format!("the template is wrong: {message}"), hint: None, span: error.range() }
+const FILLS_IN: &str =
+    "a template only fills in names, as in `{{ account_id }}`; it has no filters, conditions or loops";
+
+/// What a pair of marks encloses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Name,
+    Statement,
+    Comment,
 }
 
-/// Where a name stands inside a template's marks.
-fn place(name: &str, text: &str) -> Option<Range<usize>> {
-    let word = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices(name).map(|(start, _)| start..start + name.len()).find(|span| {
-        let (before, after) = (&text[..span.start], &text[span.end..]);
-        let opened = before.rfind("{{").max(before.rfind("{%"));
-        let closed = before.rfind("}}").max(before.rfind("%}"));
-        !before.ends_with(word) && !after.starts_with(word) && opened > closed
-    })
+impl Mark {
+    /// The mark that begins it.
+    fn begin(self) -> &'static str {
+        match self {
+            Self::Name => "{{",
+            Self::Statement => "{%",
+            Self::Comment => "{#",
+        }
+    }
+
+    /// The mark that ends it.
+    fn end(self) -> &'static str {
+        match self {
+            Self::Name => "}}",
+            Self::Statement => "%}",
+            Self::Comment => "#}",
+        }
+    }
+}
+
+/// The first mark from this byte on.
+fn next_mark(text: &str, from: usize) -> Option<(usize, Mark)> {
+    let begins = |start: usize| {
+        [Mark::Name, Mark::Statement, Mark::Comment].into_iter().find(|mark| text[start..].starts_with(mark.begin()))
+    };
+    text[from..].match_indices('{').find_map(|(place, _)| Some((from + place, begins(from + place)?)))
+}
+
+fn not_closed(start: usize, mark: Mark) -> Fault {
+    let message = format!("`{}` is not closed with `{}`", mark.begin(), mark.end());
+    let hint = "to write a literal brace, use `\\u007b` in JSON".to_owned();
+    Fault { message, hint: Some(hint), span: start..start + 2 }
+}
+
+fn statement(span: Range<usize>) -> Fault {
+    Fault { message: "templates have no statements".to_owned(), hint: Some(FILLS_IN.to_owned()), span }
 }
 
 #[cfg(test)]
@@ -200,27 +219,25 @@ mod tests {
     }
 
     #[test]
-    fn names_are_filled_in() {
-        let text = "arn:{{ partition }}:x:{{ region }}:{{account_id}}:{{ owner }}{% if region == 'x' %}no{% endif %}";
-        assert_eq!(variables().render(text).unwrap(), "arn:aws:x:eu-west-1:111122223333:me");
-        assert_eq!(variables().render("${aws:PrincipalTag/team} <&>").unwrap(), "${aws:PrincipalTag/team} <&>");
+    fn names_are_filled_in_and_comments_left_out() {
+        for (text, expected) in [
+            ("arn:{{ partition }}:x:{{ region }}:{{account_id}}:{{ owner }}", "arn:aws:x:eu-west-1:111122223333:me"),
+            ("a{{owner}}b{{  region  }}}c\n", "amebeu-west-1}c\n"),
+            ("{\"a\": \"{{\n\tpartition\r\n}}\"}\r\n\n", "{\"a\": \"aws\"}\r\n\n"),
+            ("no mark }} at all { {", "no mark }} at all { {"),
+            ("{ {{ account_id }} }", "{ 111122223333 }"),
+            ("{# a {{ comment }} {% if %} #}x{##}", "x"),
+            ("${aws:PrincipalTag/team} <&>", "${aws:PrincipalTag/team} <&>"),
+            ("ä{{ owner }}ö", "ämeö"),
+        ] {
+            assert_eq!(variables().render(text).as_deref(), Ok(expected), "{text}");
+        }
     }
 
-    #[test]
-    fn what_is_replaced_is_what_the_interpreter_makes_of_it() {
-        for text in [
-            "{{ owner }}",
-            "a{{owner}}b{{  region  }}}c\n",
-            "{\"a\": \"{{ partition }}\"}\r\n\n",
-            "no mark }} at all\r",
-            "{ {{ account_id }} }",
-        ] {
-            assert_eq!(variables().replaced(text).expect(text), variables().interpreted(text).unwrap(), "{text}");
-        }
-        for text in ["{{{ owner }}", "{{- owner }}", "{{ 'owner' }}", "{{ x }}", "{{ cluster }}", "{# x #}", "{{ owner"]
-        {
-            assert_eq!(variables().replaced(text), None, "{text}");
-        }
+    /// The faults of a text, each with what stands where it is told.
+    fn faults(text: &str) -> Vec<(String, &str)> {
+        let faults = variables().render(text).expect_err(text);
+        faults.into_iter().map(|fault| (fault.message, &text[fault.span])).collect()
     }
 
     #[test]
@@ -228,28 +245,72 @@ mod tests {
         for (text, name) in [
             ("\"acount_id\" {{ acount_id }}", "acount_id"),
             ("{% if false %}{{ hidden }}{% endif %}", "hidden"),
-            ("{{ x | default('a') }}", "x"),
-            ("{% for i in range(9) %}{% endfor %}", "range"),
             ("{{ cluster }}", "cluster"),
-            ("{{ account-id }}", "account"),
+            ("{{ account-id }}", "account-id"),
+            ("{{ ACCOUNT_ID }}", "ACCOUNT_ID"),
         ] {
-            let faults = variables().render(text).unwrap_err();
-            let fault = faults.iter().find(|fault| fault.message.contains(&format!("`{name}`"))).expect(text);
-            let span = fault.span.clone().expect(text);
-            assert_eq!(&text[span.clone()], name, "{text}");
-            assert!(text[..span.start].contains("{{") || text[..span.start].contains("{%"), "{text}");
+            let faults = faults(text);
+            assert!(
+                faults.iter().any(|(said, here)| said.contains(&format!("`{name}`")) && *here == name),
+                "{faults:?}"
+            );
         }
-        let faults = variables().render("{{ acount_id }}").unwrap_err();
-        assert_eq!(faults[0].hint.as_deref(), Some("did you mean `account_id`?"));
+        for text in ["{{ acount_id }}", "{{ account-id }}"] {
+            assert_eq!(variables().render(text).unwrap_err()[0].hint.as_deref(), Some("did you mean `account_id`?"));
+        }
     }
 
     #[test]
-    fn a_template_cannot_run_for_ever_or_open_files() {
-        let loops = (0..12).map(|i| format!("{{% for a{i} in 'abcdefghijklmnop' %}}"));
-        let ends = (0..12).map(|_| "{% endfor %}".to_owned());
-        let text: String = loops.chain(["x".to_owned()]).chain(ends).collect();
-        assert!(variables().render(&text).unwrap_err()[0].message.contains("fuel"));
-        assert!(variables().render("{% include 'irsa.toml' %}").is_err());
-        assert!(variables().render("{{ owner").is_err());
+    fn nothing_in_a_template_can_ask_where_it_is() {
+        for (text, here) in [
+            ("{{ owner | upper }}", "owner | upper"),
+            ("{{ account_id|replace('000000000000','*') }}", "account_id|replace('000000000000','*')"),
+            ("{{ 'a' if account_id == '000000000000' else 'b' }}", "'a' if account_id == '000000000000' else 'b'"),
+            ("{{ {'000000000000': 'a'}[account_id] }}", "{'000000000000': 'a'}[account_id]"),
+            ("{{ account_id[0] }}", "account_id[0]"),
+            ("{{ account_id ~ owner }}", "account_id ~ owner"),
+            ("{{ range(9) }}", "range(9)"),
+            ("{{- owner -}}", "- owner -"),
+            ("{{ 'owner' }}", "'owner'"),
+            ("{{ owner.x }}", "owner.x"),
+            ("{{ owner owner }}", "owner owner"),
+            ("{{}}", ""),
+        ] {
+            if let [(said, place)] = &faults(text)[..] {
+                assert!(said.contains("expected a name") || said.contains("unknown name"), "{text}: {said}");
+                assert_eq!(*place, here, "{text}");
+            } else {
+                panic!("{text}: {:?}", faults(text));
+            }
+        }
+        for word in ["if x", "for a in 'ab'", "set x = owner", "macro m()", "include 'x'", "raw", "-if x -", ""] {
+            let text = format!("a {{%{word}%}} b");
+            assert_eq!(faults(&text), [("templates have no statements".to_owned(), &text[2..text.len() - 2])]);
+        }
+        for (text, mark) in [("x {{ owner", "{{"), ("{% if", "{%"), ("{# x", "{#"), ("{{ owner }", "{{"), ("{", "")] {
+            if mark.is_empty() {
+                assert_eq!(variables().render(text).as_deref(), Ok(text));
+            } else {
+                assert!(faults(text)[0].0.starts_with(&format!("`{mark}` is not closed")), "{text}");
+                assert_eq!(faults(text)[0].1, mark);
+            }
+        }
+    }
+
+    #[test]
+    fn however_much_there_is_of_it_it_is_read_once() {
+        let many = |piece: &str| piece.repeat(100_000);
+        for text in [
+            format!("{{{{ owner{} }}}}", many(" | upper")),
+            format!("{{{{ {}owner }}}}", many("-")),
+            format!("{{{{ {}{} }}}}", many("("), many(")")),
+            many("{% if x %}"),
+            many("{{ x }}"),
+            many("{{"),
+            many("{#"),
+        ] {
+            assert!((1..=TOLD).contains(&variables().render(&text).unwrap_err().len()));
+        }
+        assert_eq!(variables().render(&many("{{ owner }}")).unwrap().len(), 200_000);
     }
 }

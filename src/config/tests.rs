@@ -2,6 +2,7 @@
 
 mod broken;
 mod examples;
+mod hostile;
 mod keys;
 mod meaning;
 mod whatever;

@@ -48,7 +48,7 @@ fn home<'a>(account: &'a Account, role: &'a Role) -> trust::Home<'a> {
     trust::Home {
         account: account.id.as_str(),
         partition: account.partition.as_str(),
-        certain: account.declared_id.is_some(),
+        certain: account.is_known(),
         providers: None,
         audiences: audiences(role),
         // an extra statement is not what a binding gave its reason for

@@ -69,11 +69,70 @@ pub struct Guard {
     pub max_delete: usize,
     /// A role used since is not deleted.
     pub recent_use: Duration,
+    /// Limits from the command line.
+    pub at_most: GuardLimits,
+}
+
+/// Limits from the command line. They can only tighten the file's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GuardLimits {
+    /// `--guard-max-delete`
+    pub max_delete: Option<usize>,
+    /// `--guard-max-change-percent`
+    pub max_change_percent: Option<u32>,
+}
+
+/// A limit and the setting that it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit<T> {
+    /// The number.
+    pub value: T,
+    /// `guard.max-delete` or `--guard-max-delete`.
+    pub name: &'static str,
+}
+
+impl<T: PartialOrd> Limit<T> {
+    fn stricter((value, name): (T, &'static str), flag: (Option<T>, &'static str)) -> Self {
+        match flag {
+            (Some(less), name) if less < value => Self { value: less, name },
+            _ => Self { value, name },
+        }
+    }
+}
+
+impl Guard {
+    /// The most deletes in a plan.
+    pub fn deletes(&self) -> Limit<usize> {
+        Limit::stricter((self.max_delete, "guard.max-delete"), (self.at_most.max_delete, "--guard-max-delete"))
+    }
+
+    /// The largest part of our live objects that may change, in percent.
+    pub fn change_percent(&self) -> Limit<u32> {
+        Limit::stricter(
+            (self.max_change_percent, "guard.max-change-percent"),
+            (self.at_most.max_change_percent, "--guard-max-change-percent"),
+        )
+    }
+
+    /// The number of live objects from which the percentage counts. If the command line sets the percentage, the file cannot
+    /// raise this number above the default: that would switch the percentage off.
+    pub fn counts_from(&self) -> usize {
+        match self.at_most.max_change_percent {
+            Some(_) => self.min_existing.min(Self::default().min_existing),
+            None => self.min_existing,
+        }
+    }
 }
 
 impl Default for Guard {
     fn default() -> Self {
-        Self { max_change_percent: 30, min_existing: 10, max_delete: 5, recent_use: Duration::from_hours(24) }
+        Self {
+            max_change_percent: 30,
+            min_existing: 10,
+            max_delete: 5,
+            recent_use: Duration::from_hours(24),
+            at_most: GuardLimits::default(),
+        }
     }
 }
 
@@ -94,6 +153,16 @@ pub struct Account {
     pub external_id: Option<String>,
     /// Where it was declared; nothing for the ambient account.
     pub origin: Option<Origin>,
+}
+
+/// The account id while it is unknown.
+pub const PLACEHOLDER_ID: &str = "000000000000";
+
+impl Account {
+    /// Whether the id is real and not the placeholder.
+    pub fn is_known(&self) -> bool {
+        self.declared_id.is_some() || self.id.as_str() != PLACEHOLDER_ID
+    }
 }
 
 /// A cluster and how to reach it.
@@ -127,12 +196,21 @@ pub enum ClusterState {
 /// How to reach a cluster's API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubernetesAccess {
-    /// The kubeconfig file; nothing for the usual one.
-    pub kubeconfig: Option<PathBuf>,
+    /// The kubeconfig that the configuration names; nothing for the user's own.
+    pub kubeconfig: Option<NamedKubeconfig>,
     /// The context in it; nothing for the EKS endpoint with a token made in process.
     pub context: Option<String>,
     /// Whether the check that the API is the declared cluster's is waived.
     pub unverified: bool,
+}
+
+/// A kubeconfig that the configuration names. It is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedKubeconfig {
+    /// Its path, relative to the working directory.
+    pub path: PathBuf,
+    /// The configuration's folder, in which it must lie.
+    pub folder: PathBuf,
 }
 
 /// A customer managed policy in one account.

@@ -78,10 +78,10 @@ fn emptied_places(draft: &mut Draft) {
 }
 
 fn too_many_deletes(site: &Site<'_>, draft: &mut Draft) {
-    let limit = site.desired.guard.max_delete;
+    let limit = site.desired.guard.deletes();
     let deletes = deletes(draft);
-    if deletes.len() > limit {
-        let why = format!("{} deletes are more than `guard.max-delete` = {limit}", deletes.len());
+    if deletes.len() > limit.value {
+        let why = format!("{} deletes are more than `{}` = {}", deletes.len(), limit.name, limit.value);
         refuse(draft, deletes, &why, "check that they are meant, then use `--force`");
     }
 }
@@ -100,12 +100,14 @@ fn too_many_changes(site: &Site<'_>, draft: &mut Draft) {
         .filter(|step| ours.contains(&step.address))
         .map(|step| step.address.clone())
         .collect();
-    let limit = u64::from(guard.max_change_percent) * existing as u64;
-    if existing >= guard.min_existing && changing.len() as u64 * 100 > limit {
+    let percent = guard.change_percent();
+    let limit = u64::from(percent.value) * existing as u64;
+    if existing >= guard.counts_from() && changing.len() as u64 * 100 > limit {
         let why = format!(
-            "{} of our {existing} live objects would change, more than `guard.max-change-percent` = {}",
+            "{} of our {existing} live objects would change, more than `{}` = {}",
             changing.len(),
-            guard.max_change_percent
+            percent.name,
+            percent.value
         );
         refuse(draft, changing, &why, "check that they are meant, then use `--force`");
     }

@@ -8,6 +8,7 @@ mod forged;
 mod guards;
 pub(crate) mod kit;
 pub(crate) mod laws;
+mod limits;
 mod ordering;
 mod places;
 mod rules;

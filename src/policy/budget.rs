@@ -12,7 +12,11 @@ pub const TRUST_SIZE_MAXIMUM: usize = 4096;
 pub const INLINE_SIZE: usize = 10_240;
 /// Characters of a managed policy (same page).
 pub const MANAGED_SIZE: usize = 6144;
-/// Managed policies attached to a role (same page).
+/// Bytes of a document, white space included. IAM accepts at most this many characters
+/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html>).
+pub const DOCUMENT_TEXT: usize = 131_072;
+/// Managed policies attached to a role
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
 pub const ATTACHED_PER_ROLE: usize = 10;
 
 /// What a short subject takes, so that the advice is rather too much than too little: `"system:serviceaccount:NAMESPACE:NAME",`.

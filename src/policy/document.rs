@@ -7,6 +7,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
+/// The most problems reported for one document. Finding the line of each scans the text from its start.
+const TOLD: usize = 100;
+
 /// A policy document. `==` is equality by meaning; the text is kept for display and for sending. A clone shares all of
 /// it: one document is held by what is declared, what is live and every call between them.
 #[derive(Debug, Clone)]
@@ -117,7 +120,7 @@ impl PolicyDocument {
     fn read(text: &str, kind: Option<Kind>) -> Result<Self, Vec<ParseError>> {
         let node = parse::strict_json(text).map_err(|error| vec![error])?;
         let (document, canonical) = canonical::document(&node, kind)
-            .map_err(|faults| faults.into_iter().map(|fault| fault.locate(text)).collect::<Vec<_>>())?;
+            .map_err(|faults| faults.into_iter().take(TOLD).map(|fault| fault.locate(text)).collect::<Vec<_>>())?;
         let element = |name: &str| element(&node, name);
         let word = |name: &str| element(name).and_then(as_text).map(Box::from);
         let (nodes, single) = match element(STATEMENT) {

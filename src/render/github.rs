@@ -40,7 +40,10 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
         };
         list.note(level, note);
     }
-    let words: Vec<&str> = std::iter::once(&view.summary).chain(&view.remarks).map(String::as_str).collect();
+    let guards: Vec<String> =
+        view.guards.iter().map(|guard| format!("guard: {}: {}", guard.address, guard.text)).collect();
+    let words: Vec<&str> =
+        std::iter::once(&view.summary).chain(&view.remarks).chain(&guards).map(String::as_str).collect();
     list.first(Level::Notice, "irsa plan", &words.join("\n"));
     for change in others {
         list.push(Level::Notice, None, change.verb.word(), &told(change));

@@ -16,6 +16,7 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
     for remark in &view.remarks {
         page.line(&format!("<p>{}</p>", html(remark)));
     }
+    page.notes("Guards", &view.guards);
     for change in &view.changes {
         page.change(change);
     }

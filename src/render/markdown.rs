@@ -25,6 +25,13 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
     for remark in &view.remarks {
         let _ = writeln!(head, "{}\n", markdown(&cut(remark, 4 * SHORT)));
     }
+    // in the head, from which nothing is left out
+    for guard in &view.guards {
+        let _ = writeln!(head, "- guard: {}", note_text(guard));
+    }
+    if !view.guards.is_empty() {
+        head.push('\n');
+    }
     let mut comment = Comment::new(head);
     for change in &view.changes {
         comment.push(change_block(change));

@@ -29,6 +29,7 @@ pub fn plan(view: &PlanView, style: &Style, out: &mut dyn Write) -> io::Result<(
     }
     page.notes("Notes:", &view.notes, true);
     page.notes("Waiting:", &view.waiting, false);
+    page.notes("Guards:", &view.guards, false);
     page.line(&style.paint(Ink::Strong, &view.summary));
     for remark in &view.remarks {
         page.prose(0, "", Ink::Plain, remark);

@@ -3,7 +3,8 @@
 use super::scrub::scrub;
 use super::words::count;
 use super::{ChangeView, PlanView};
-use crate::plan::file::{NoteV2, OptionsV2, PlanV2, SummaryV2, WAITING};
+use crate::plan::file::{ChangeV2, NoteV2, OptionsV2, PlanV2, SummaryV2, WAITING};
+use crate::plan::safeguards;
 use std::collections::HashMap;
 
 /// A refusal.
@@ -73,6 +74,8 @@ impl PlanView {
             plan.changes.iter().map(|change| ChangeView::of(change, findings(&change.address))).collect();
         // stable: within a kind, the order of the plan
         changes.sort_by_key(|change| change.rank);
+        let (mut guards, notes): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| note.rule == safeguards::RULE);
+        guards.splice(0..0, owner(plan));
         Self {
             owner: clean(&plan.owner),
             changes,
@@ -93,9 +96,22 @@ impl PlanView {
             notes,
             waiting,
             summary: summary(plan),
+            guards,
             remarks: remarks(plan),
         }
     }
+}
+
+/// Whose objects the plan deletes. The owner decides that, so a plan with deletes always shows it.
+fn owner(plan: &PlanV2) -> Option<NoteView> {
+    let goes = |change: &ChangeV2| change.action == "delete";
+    plan.changes.iter().any(goes).then(|| NoteView {
+        address: "owner".to_owned(),
+        severity: "info".to_owned(),
+        rule: String::new(),
+        origin: String::new(),
+        text: format!("undeclared objects of `{}` are deleted", scrub(&plan.owner)),
+    })
 }
 
 fn summary(plan: &PlanV2) -> String {

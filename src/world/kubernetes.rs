@@ -10,6 +10,7 @@ mod failure;
 mod kubeconfig;
 mod lease;
 mod live;
+mod named;
 mod plugin;
 mod proxy;
 mod read;

@@ -20,6 +20,7 @@ mod lock;
 mod ownership;
 mod pacing;
 mod pairs;
+mod pull_request;
 mod refused;
 mod rooms;
 mod saved;

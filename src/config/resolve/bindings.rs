@@ -17,6 +17,10 @@ const TOKEN_LIFE: (u32, u32) = (600, 86_400);
 /// The longest audience: a client id of an IAM OIDC provider
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html>).
 const AUDIENCE_LIMIT: usize = 255;
+/// The most bindings. A glob and a list of names multiply, so a small file could ask for more than memory holds.
+const BINDINGS: usize = 1_000_000;
+/// Comparing a glob with this many keys counts as one binding.
+const COMPARED: usize = 32;
 /// What stands for several characters or for one under `StringLike`.
 const WILDCARDS: [char; 2] = ['*', '?'];
 
@@ -58,6 +62,8 @@ struct Binder<'r, 'a, 'p> {
     globs: HashMap<&'a str, Vec<&'p Key>>,
     /// Who has a ServiceAccount already: the role, and the place in its bindings.
     claims: HashMap<(&'p Key, Claim<'a>), (&'a Key, usize)>,
+    /// The bindings so far, and the clusters that roles name.
+    count: usize,
     /// Clusters in which irsa looks after ServiceAccounts, each with a binding that says so.
     managed: BTreeMap<&'p Key, Origin>,
 }
@@ -72,6 +78,7 @@ impl<'a> Resolver<'a> {
             role_clusters: HashMap::new(),
             globs: HashMap::new(),
             claims: HashMap::new(),
+            count: 0,
             managed: BTreeMap::new(),
         };
         for (key, role) in &raw.roles {
@@ -82,8 +89,9 @@ impl<'a> Resolver<'a> {
             if !role.service_accounts.is_empty() {
                 binder.bound.meant.insert(key);
             }
-            for spot in &role.service_accounts {
-                binder.short(key, spot);
+            let clusters = binder.role_clusters.get(key).map_or(1, |clusters| clusters.len());
+            if binder.may_add(role.service_accounts.len().saturating_mul(clusters), &role.origin) {
+                role.service_accounts.iter().for_each(|spot| binder.short(key, spot));
             }
         }
         for entry in &raw.service_accounts {
@@ -156,6 +164,9 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
             short: false,
             origin: &raw.origin,
         };
+        if !self.may_add(names.len().saturating_mul(clusters.len()), &raw.origin) {
+            return;
+        }
         for name in names {
             let namespace = (namespace.value.as_str(), &namespace.origin);
             if let Some((subject, claim)) = self.subject(&entry, namespace, (&name.value, &name.origin)) {
@@ -209,6 +220,10 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
                 continue;
             }
             let active = &self.places.active;
+            // each glob is held against every key once, however often it stands there
+            if !self.globs.contains_key(spot.value.as_str()) && !self.may_add(active.len() / COMPARED, &spot.origin) {
+                continue;
+            }
             let matching = self.globs.entry(&spot.value).or_insert_with(|| {
                 let pattern = Pattern::new(spot.value.as_str());
                 active.iter().filter(|key| pattern.matches(key.as_str())).collect()
@@ -220,7 +235,21 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
             }
             set.extend(matching.iter().copied());
         }
+        if !self.may_add(set.len(), origin) {
+            return [].into();
+        }
         set.into_iter().collect()
+    }
+
+    /// Counts `more` bindings. Returns whether the total is within the limit, and reports the first time that it is not.
+    fn may_add(&mut self, more: usize, origin: &Origin) -> bool {
+        let before = self.count;
+        self.count = before.saturating_add(more);
+        if before <= BINDINGS && self.count > BINDINGS {
+            let message = format!("the configuration has more than {BINDINGS} bindings of ServiceAccounts in clusters");
+            self.resolver.refuse(origin, message).hint = Some("split the configuration".to_owned());
+        }
+        self.count <= BINDINGS
     }
 
     /// The clusters of an entry that names none: the role's, or the only one.

@@ -1,11 +1,11 @@
 //! Accounts and clusters, and what documents may say of them.
 
-use super::{Account, Cluster, Diagnostic, Named, Resolver, placeholder};
+use super::{Account, Cluster, Diagnostic, Named, Resolver, Spot, placeholder};
 use crate::config::schema::{RawAccount, RawCluster, RawKubernetes};
 use crate::config::source::beside;
 use crate::config::templates::{Shared, Variables};
 use crate::ids::{AccountId, ClusterName, Key, Partition, Region};
-use crate::model::desired::{ClusterState, KubernetesAccess};
+use crate::model::desired::{ClusterState, KubernetesAccess, PLACEHOLDER_ID};
 use crate::model::origin::Origin;
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(super) struct Places {
 impl Places {
     /// The account, if its id is known or declared.
     pub(super) fn known_id(&self, account: &Key) -> Option<&AccountId> {
-        self.accounts.get(account).map(|account| &account.id).filter(|id| id.as_str() != PLACEHOLDER_ID)
+        self.accounts.get(account).filter(|account| account.is_known()).map(|account| &account.id)
     }
 
     /// What a document in this account, used from these clusters, may name.
@@ -68,9 +68,6 @@ impl Places {
         variables
     }
 }
-
-/// Stands for an account id that is not known while offline.
-const PLACEHOLDER_ID: &str = "000000000000";
 
 impl<'a> Resolver<'a> {
     pub(super) fn places(&mut self) -> Places {
@@ -237,9 +234,9 @@ impl<'a> Resolver<'a> {
             self.push(Diagnostic::at(origin, "`kubeconfig` without `context`").hint(hint));
         }
         // a path that leads out of the folder was refused when the files were read
-        let path = kubeconfig.as_ref().and_then(|spot| self.sources.path(&beside(&spot.origin.file, &spot.value)).ok());
+        let named = |spot: &Spot<String>| self.sources.kubeconfig(&beside(&spot.origin.file, &spot.value)).ok();
         KubernetesAccess {
-            kubeconfig: path,
+            kubeconfig: kubeconfig.as_ref().and_then(named),
             context: context.as_ref().map(|spot| spot.value.clone()),
             unverified: unverified.as_ref().is_some_and(|spot| spot.value),
         }

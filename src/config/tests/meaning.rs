@@ -3,7 +3,9 @@
 use super::{Folder, desired, key, online, rendered};
 use crate::config::Identities;
 use crate::ids::PolicyArn;
-use crate::model::desired::{Adopt, Attachment, Boundary, ClusterState, Guard, Manage, Subject};
+use crate::model::desired::{
+    Adopt, Attachment, Boundary, ClusterState, Guard, GuardLimits, Manage, NamedKubeconfig, Subject,
+};
 use crate::policy::PolicyDocument;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -213,7 +215,8 @@ fn a_cluster_with_only_an_issuer_has_no_eks_name() {
         (&metal.name, metal.kubernetes.context.as_deref(), metal.kubernetes.unverified),
         (&None, Some("m"), true)
     );
-    assert_eq!(metal.kubernetes.kubeconfig, Some(folder.path("kube.yaml")));
+    let named = NamedKubeconfig { path: folder.path("kube.yaml"), folder: folder.path("").canonicalize().unwrap() };
+    assert_eq!(metal.kubernetes.kubeconfig, Some(named));
     assert!(desired.clusters[&key("eks")].name.is_some());
 }
 
@@ -226,16 +229,17 @@ fn a_cluster_made_anew_under_another_key_may_have_the_old_name() {
 #[test]
 fn templates_fill_every_form_of_document() {
     let text = "=== irsa.toml\nowner = \"me\"\n[clusters.c]\nregion = \"eu-west-1\"\n[roles.r]\nservice-accounts = [\"n/r\"]\n[roles.r.inline.json]\njson = '{\"Version\": \"2012-10-17\", \"Statement\": {\"Effect\": \"Allow\", \"Action\": \"s3:*\", \"Resource\": \"arn:{{ partition }}:s3:::{{ owner }}\"}}'\n\
-        [roles.r.inline.file]\nfile = \"p.json\"\n[[roles.r.trust]]\nprincipals = { aws = \"arn:aws:iam::{{ account_id }}:root\" }\nactions = [\"sts:AssumeRole\"]\n\
-        === p.json\n{\"Version\": \"2012-10-17\", \"Statement\": [\n{% for name in ['a', 'b'] %}{\"Effect\": \"Allow\", \"Action\": \"s3:*\", \"Resource\": \"arn:aws:s3:::{{ name }}-{{ region }}\"}{% if not loop.last %},{% endif %}{% endfor %}\n]}\n";
+        [roles.r.inline.file]\nfile = \"p.json\"\n[roles.r.inline.other]\nfile = \"p.json.j2\"\n[[roles.r.trust]]\nprincipals = { aws = \"arn:aws:iam::{{ account_id }}:root\" }\nactions = [\"sts:AssumeRole\"]\n\
+        === p.json\n{\"Version\": \"2012-10-17\", \"Statement\": {\"Effect\": \"Allow\", \"Action\": \"s3:*\", \"Resource\": \"arn:aws:s3:::a-{{ region }}\"}}\n\
+        === p.json.j2\n{# why #}{\"Version\": \"2012-10-17\", \"Statement\": {\"Effect\": \"Allow\", \"Action\": \"s3:*\", \"Resource\": \"arn:aws:s3:::b-{{ region }}\"}}\n";
     let desired = Folder::of(text).resolve().unwrap_or_else(|list| panic!("{}", rendered(&list)));
     let role = &desired.roles[&key("r")];
     let texts: Vec<String> = role.inline.values().map(PolicyDocument::minified).collect();
-    assert!(
-        texts[0].contains("arn:aws:s3:::a-eu-west-1") && texts[0].contains("arn:aws:s3:::b-eu-west-1"),
-        "{texts:?}"
-    );
-    assert!(texts[1].contains("arn:aws:s3:::me"), "{texts:?}");
+    for (text, resource) in
+        texts.iter().zip(["arn:aws:s3:::a-eu-west-1", "arn:aws:s3:::me", "arn:aws:s3:::b-eu-west-1"])
+    {
+        assert!(text.contains(resource), "{texts:?}");
+    }
     assert_eq!(role.extra_trust[0].value()["Principal"]["AWS"], "arn:aws:iam::000000000000:root");
 }
 
@@ -259,7 +263,13 @@ fn the_guard_and_the_rest_of_the_top() {
     );
     assert_eq!(
         desired.guard,
-        Guard { max_change_percent: 0, min_existing: 3, max_delete: 9, recent_use: Duration::from_hours(7 * 24) }
+        Guard {
+            max_change_percent: 0,
+            min_existing: 3,
+            max_delete: 9,
+            recent_use: Duration::from_hours(7 * 24),
+            at_most: GuardLimits::default(),
+        }
     );
     let forget: Vec<String> = desired.forget.iter().map(|(address, _)| address.to_string()).collect();
     assert_eq!(forget, ["role/old", "service-account/c/n/x"]);

@@ -2,7 +2,9 @@
 
 use super::Case;
 use super::kit::{ACCOUNT, EAST, Kit, WEST, document, exact, on_live, on_trust, provider, wild};
+use crate::ids::AccountId;
 use crate::lint::tests::kit::binding;
+use crate::model::desired::PLACEHOLDER_ID;
 use crate::model::note::Severity::{self, Critical, High, Info, Medium};
 use crate::policy::Statement;
 use serde_json::{Map, Value, json};
@@ -282,16 +284,23 @@ fn a_good_statement_has_no_finding() {
 
 #[test]
 fn offline_the_ambient_account_may_be_any() {
-    let on = |statement: Value| {
+    let on = |statement: Value, id: &str| {
         let mut kit = Kit::new();
-        kit.desired.accounts.get_mut(&super::kit::key("default")).unwrap().declared_id = None;
+        let account = kit.desired.accounts.get_mut(&super::kit::key("default")).unwrap();
+        account.declared_id = None;
+        account.id = AccountId::parse(id).unwrap();
         kit.app().extra_trust = vec![Statement::parse(&statement, None).unwrap()];
         kit.declared().into_iter().map(|note| (note.rule, note.severity)).collect::<Vec<_>>()
     };
+    let unknown = |statement: Value| on(statement, PLACEHOLDER_ID);
     let whole = json!({"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "sts:AssumeRole"});
-    assert_eq!(on(whole), [("IRSA014".to_owned(), Medium)]);
+    assert_eq!(unknown(whole.clone()), [("IRSA014".to_owned(), Medium)]);
     let text = good().to_string().replace(ACCOUNT, "444455556666");
-    assert_eq!(on(serde_json::from_str(&text).unwrap()), []);
+    let provider: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(unknown(provider.clone()), []);
+    // STS has told which it is
+    assert_eq!(on(whole, ACCOUNT), [("IRSA014".to_owned(), High)]);
+    assert_eq!(on(provider, ACCOUNT), [("IRSA015".to_owned(), High)]);
 }
 
 #[test]

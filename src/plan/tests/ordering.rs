@@ -40,7 +40,7 @@ fn policy_grows_after_the_role_has_its_new_deny() {
     let mut kit = applied();
     kit.policy("fence", deny("s3:Delete*"));
     kit.policy("bucket", allow("s3:*"));
-    reports(&mut kit, |role| drop(role.attach.insert(declared("fence"))));
+    reports(&mut kit, |role| role.attach.extend([declared("fence")]));
     let plan = kit.plan();
     assert!(waits_for(&plan, "policy/default/bucket", 0, "role/reports"));
     assert!(waits_for(&plan, "role/reports", 0, "policy/default/fence"));
@@ -169,7 +169,7 @@ fn sessions_of_who_leaves_are_named_where_the_role_grows() {
     apply(&mut kit);
     reports(&mut kit, |role| drop(role.bindings.pop()));
     assert_eq!(notes(&kit.plan(), "sessions-live-on"), [""; 0], "nothing is added");
-    reports(&mut kit, |role| drop(role.attach.insert(Attachment::Arn(aws("More")))));
+    reports(&mut kit, |role| role.attach.extend([Attachment::Arn(aws("More"))]));
     let plan = kit.plan();
     let text = notes(&plan, "sessions-live-on")[0];
     assert!(text.contains("`east apps/leaves`") && text.contains("12 h") && text.contains("policy `More`"), "{text}");

@@ -7,6 +7,7 @@
 use super::certificate;
 use super::failure::Failure;
 use super::kubeconfig::{self, Credentials, Target};
+use super::named::Named;
 use super::session::Session;
 use super::{Place, Run};
 use crate::ids::Key;
@@ -62,9 +63,9 @@ async fn connect(run: &Arc<Run>, key: &Key, place: &Place, facts: &ClusterFacts)
     let access = &place.cluster.kubernetes;
     let target = match &access.context {
         Some(context) => {
-            let declared = access.kubeconfig.as_deref();
-            let kubeconfig = kubeconfig::read(declared, run).await?;
-            kubeconfig::target(&kubeconfig, context, &run.context, declared).await?
+            let named = access.kubeconfig.as_ref().map(Named::find).transpose()?;
+            let kubeconfig = kubeconfig::read(named.as_ref(), run).await?;
+            kubeconfig::target(&kubeconfig, context, &run.context, named.as_ref()).await?
         }
         None if place.cluster.name.is_none() => {
             let text = "it is declared by its issuer alone: `kubernetes = { context = \"…\" }` names a way to its API";

@@ -3,12 +3,12 @@
 //! Which files, and how they are merged, is as
 //! <https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/> has it. kube reads and merges
 //! them; the choice is made here, since kube takes the environment from the process. What a file contains is never
-//! repeated, only names in it are. One that the configuration names is no more trusted than the configuration: it runs
-//! no program, and reads no file outside its folder.
+//! repeated, only names in it are. One that the configuration names is `named`'s business.
 
 use super::Run;
 use super::certificate;
 use super::failure::{Failure, clean};
+use super::named::Named;
 use super::proxy;
 use super::session;
 use crate::context::Context;
@@ -39,11 +39,8 @@ pub(crate) enum Credentials {
     Tokens,
 }
 
-/// The files to read: the declared one, else those of `KUBECONFIG`, else the one in the home directory.
-fn files(declared: Option<&Path>, context: &Context) -> Vec<PathBuf> {
-    if let Some(path) = declared {
-        return vec![path.to_owned()];
-    }
+/// The user's own files: those of `KUBECONFIG`, else the one in the home directory.
+fn files(context: &Context) -> Vec<PathBuf> {
     let listed = context.variable("KUBECONFIG").map(std::env::split_paths);
     let listed: Vec<PathBuf> = listed.into_iter().flatten().filter(|path| !path.as_os_str().is_empty()).collect();
     if !listed.is_empty() {
@@ -53,9 +50,12 @@ fn files(declared: Option<&Path>, context: &Context) -> Vec<PathBuf> {
     home.map(|home| Path::new(home).join(".kube").join("config")).into_iter().collect()
 }
 
-/// The merged content of the files.
-pub(crate) async fn read(declared: Option<&Path>, run: &Run) -> Result<Arc<Kubeconfig>, Failure> {
-    let files = files(declared, &run.context);
+/// The content of the kubeconfig that the configuration names, or the merged one of the user's own files.
+pub(crate) async fn read(named: Option<&Named<'_>>, run: &Run) -> Result<Arc<Kubeconfig>, Failure> {
+    let files = match named {
+        Some(named) => vec![named.path().to_owned()],
+        None => files(&run.context),
+    };
     if files.is_empty() {
         return Err(Failure::invalid("there is no kubeconfig: neither `KUBECONFIG` nor `HOME` is set"));
     }
@@ -65,7 +65,11 @@ pub(crate) async fn read(declared: Option<&Path>, run: &Run) -> Result<Arc<Kubec
     }
     let list = files.clone();
     let merged = tokio::task::spawn_blocking(move || merge(&list)).await;
-    let merged = Arc::new(merged.map_err(|_| Failure::other("the kubeconfig could not be read"))??);
+    let merged = merged.map_err(|_| Failure::other("the kubeconfig could not be read"))?;
+    let merged = Arc::new(merged.map_err(|failure| match named {
+        Some(named) => named.as_named(failure),
+        None => failure,
+    })?);
     known.insert(files, Arc::clone(&merged));
     Ok(merged)
 }
@@ -103,27 +107,27 @@ fn unreadable(file: &Path, error: &KubeconfigError) -> Failure {
     Failure::invalid(format!("kubeconfig `{}` cannot be used: {why}", file.display()))
 }
 
-/// What a context leads to; `declared` is the file, if the configuration names it.
+/// What a context leads to; `named` is the kubeconfig, if the configuration names it.
 pub(crate) async fn target(
     kubeconfig: &Kubeconfig,
     name: &str,
     context: &Context,
-    declared: Option<&Path>,
+    named: Option<&Named<'_>>,
 ) -> Result<Target, Failure> {
     let found = kubeconfig.contexts.iter().find(|known| known.name == name);
     let chosen = found.and_then(|found| found.context.as_ref()).ok_or_else(|| no_context(kubeconfig, name))?;
     let cluster = kubeconfig.clusters.iter().find(|cluster| cluster.name == chosen.cluster);
-    let cluster = cluster.and_then(|cluster| cluster.cluster.as_ref()).ok_or_else(|| {
+    let mut cluster = cluster.and_then(|cluster| cluster.cluster.clone()).ok_or_else(|| {
         Failure::invalid(format!("context `{name}` names cluster `{}`, which the kubeconfig lacks", chosen.cluster))
     })?;
     let user = chosen.user.as_deref().and_then(|user| kubeconfig.auth_infos.iter().find(|info| info.name == user));
-    let user = user.and_then(|user| user.auth_info.clone()).unwrap_or_default();
-    if let Some(file) = declared {
-        harmless(file, &user, cluster).await?;
+    let mut user = user.and_then(|user| user.auth_info.clone()).unwrap_or_default();
+    if let Some(named) = named {
+        named.enclose(&mut user, &mut cluster)?;
     }
     let server = cluster.server.as_deref().unwrap_or_default();
     let mut config = base(server, cluster.proxy_url.as_deref(), context)?;
-    config.root_cert = authority(cluster).await?;
+    config.root_cert = authority(&cluster).await?;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
     config.tls_server_name = cluster.tls_server_name.clone().filter(|name| !name.is_empty());
     hide(&user).await;
@@ -131,7 +135,7 @@ pub(crate) async fn target(
         // kube would panic
         session::bearer(token)?;
     }
-    let (auth_info, credentials) = who(user, cluster)?;
+    let (auth_info, credentials) = who(user, &cluster)?;
     config.auth_info = auth_info;
     Ok(Target { config, credentials })
 }
@@ -185,47 +189,8 @@ async fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Failure> {
     certificates.map(Some).ok_or_else(|| Failure::invalid("the certificate authority of the kubeconfig is no PEM"))
 }
 
-/// Refuses what a kubeconfig could do to whoever runs a configuration that names it: run a program, or send a file of
-/// this machine, as a token, to a server of its own choice.
-async fn harmless(file: &Path, user: &AuthInfo, cluster: &Cluster) -> Result<(), Failure> {
-    let refused = |what: &str| {
-        Failure::invalid(format!(
-            "kubeconfig `{}` {what}, which is not done for a kubeconfig that the configuration names; name it in \
-             `KUBECONFIG` instead, and leave only `context` in the configuration",
-            file.display()
-        ))
-    };
-    if user.exec.is_some() && !is_fixed(user) {
-        return Err(refused("wants to run an exec plugin"));
-    }
-    if user.auth_provider.is_some() {
-        return Err(refused("wants to use an auth provider"));
-    }
-    let folder = file.parent().unwrap_or(Path::new(""));
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let root = tokio::fs::canonicalize(folder).await;
-    let root = root.map_err(|_| refused("lies in a folder that cannot be found"))?;
-    for (name, path) in [
-        ("tokenFile", &user.token_file),
-        ("client-certificate", &user.client_certificate),
-        ("client-key", &user.client_key),
-        ("certificate-authority", &cluster.certificate_authority),
-    ] {
-        let Some(path) = path.as_ref().filter(|path| !path.is_empty()) else { continue };
-        let inside = match tokio::fs::canonicalize(folder.join(path)).await {
-            Ok(real) => real.starts_with(&root),
-            // what is not there is told by whoever reads it
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        };
-        if !inside {
-            return Err(refused(&format!("has a `{name}` outside its folder")));
-        }
-    }
-    Ok(())
-}
-
 /// Whether what is sent stands in the kubeconfig or in a file that it names.
-fn is_fixed(user: &AuthInfo) -> bool {
+pub(crate) fn is_fixed(user: &AuthInfo) -> bool {
     user.token.is_some()
         || user.token_file.is_some()
         || user.auth_provider.is_some()
@@ -263,13 +228,12 @@ mod tests {
     }
 
     #[test]
-    fn the_declared_file_comes_before_the_environment_and_the_home() {
+    fn the_environment_comes_before_the_home() {
         let all = context(&[("KUBECONFIG", "/a::/b"), ("HOME", "/home/me")]);
-        assert_eq!(files(Some(Path::new("/c")), &all), [PathBuf::from("/c")]);
-        assert_eq!(files(None, &all), [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert_eq!(files(&all), [PathBuf::from("/a"), PathBuf::from("/b")]);
         let home = context(&[("KUBECONFIG", ":"), ("HOME", "/home/me")]);
-        assert_eq!(files(None, &home), [PathBuf::from("/home/me/.kube/config")]);
-        assert!(files(None, &context(&[])).is_empty());
+        assert_eq!(files(&home), [PathBuf::from("/home/me/.kube/config")]);
+        assert!(files(&context(&[])).is_empty());
     }
 
     async fn refused(text: &str, name: &str) -> String {

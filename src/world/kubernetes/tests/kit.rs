@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::ids::{ClusterName, IssuerUrl, Key, Namespace, ServiceAccountName};
-use crate::model::desired::{self, ClusterState, KubernetesAccess};
+use crate::model::desired::{self, ClusterState, KubernetesAccess, NamedKubeconfig};
 use crate::model::live::{Access, LiveServiceAccount};
 use crate::model::origin::Origin;
 use crate::model::resource::{Pairs, ServiceAccount};
@@ -70,7 +70,8 @@ pub(super) fn declared(access: KubernetesAccess) -> desired::Cluster {
 }
 
 pub(super) fn access(kubeconfig: Option<PathBuf>, context: Option<&str>) -> KubernetesAccess {
-    KubernetesAccess { kubeconfig, context: context.map(str::to_owned), unverified: false }
+    let named = |path: PathBuf| NamedKubeconfig { folder: path.parent().unwrap().to_owned(), path };
+    KubernetesAccess { kubeconfig: kubeconfig.map(named), context: context.map(str::to_owned), unverified: false }
 }
 
 /// Always the same token, good for an hour from the beginning of the run.

@@ -1,0 +1,204 @@
+//! Notes on every safeguard that differs from its default. They are in every plan, because a pull request may loosen a
+//! safeguard together with the change that it would stop.
+//!
+//! There is one note per kind, of bounded length, with the broadest exception first: ten thousand harmless exceptions
+//! cannot hide the one that matters.
+
+use crate::model::desired::{Desired, Guard, Lock};
+use crate::model::note::{Note, Severity};
+use crate::model::origin::Origin;
+use crate::model::pattern::Pattern;
+use std::collections::BTreeMap;
+
+/// The `rule` of these notes.
+pub const RULE: &str = "guard-not-default";
+/// The most names in a note, and the most characters of a name.
+const NAMED: usize = 10;
+const LENGTH: usize = 120;
+
+/// One note per kind.
+pub(crate) fn notes(desired: &Desired) -> Vec<Note> {
+    let Desired { owner: _, config_digest: _, accounts: _, clusters, policies: _, roles, forget, .. } = desired;
+    let Desired { ignore_tags, guard, prune_paths, lock, .. } = desired;
+    let unverified = clusters.iter().filter(|(_, cluster)| cluster.kubernetes.unverified);
+    let mut attached: BTreeMap<&Pattern, (String, &Origin)> = BTreeMap::new();
+    for (key, role) in roles {
+        for pattern in &role.ignore_attached {
+            attached.entry(pattern).or_insert_with(|| (format!(" (`role/{key}`)"), &role.origin));
+        }
+    }
+    let lists = [
+        about(
+            "kubernetes.unverified",
+            Severity::Medium,
+            "not checked to be the declared cluster",
+            &unverified.map(|(key, cluster)| (quoted(key.as_str()), Some(&cluster.origin))).collect::<Vec<_>>(),
+        ),
+        about(
+            "ignore-attached",
+            Severity::Info,
+            "policies that others may attach",
+            &broadest_first(attached.iter().map(|(pattern, (role, origin))| (*pattern, role.as_str(), Some(*origin)))),
+        ),
+        about(
+            "ignore-tags",
+            Severity::Info,
+            "tags that others may set on our objects",
+            &broadest_first(ignore_tags.iter().map(|pattern| (pattern, "", None))),
+        ),
+        about(
+            "forget",
+            Severity::Info,
+            "released instead of managed or deleted",
+            &forget.iter().map(|(address, origin)| (quoted(&address.to_string()), Some(origin))).collect::<Vec<_>>(),
+        ),
+        about(
+            "prune",
+            Severity::Info,
+            "also searched for undeclared roles of ours",
+            &prune_paths.iter().map(|path| (quoted(path.as_str()), None)).collect::<Vec<_>>(),
+        ),
+    ];
+    of_guard(guard).into_iter().chain(lock.as_ref().map(of_lock)).chain(lists.into_iter().flatten()).collect()
+}
+
+fn note(address: &str, severity: Severity, origin: Option<&Origin>, text: String) -> Note {
+    let origin = origin.map(ToString::to_string).unwrap_or_default();
+    Note { address: address.to_owned(), severity, rule: RULE.to_owned(), origin, text }
+}
+
+/// The note on a list of exceptions, unless it is empty.
+fn about(address: &str, severity: Severity, what: &str, list: &[(String, Option<&Origin>)]) -> Option<Note> {
+    let (_, origin) = list.first()?;
+    let more = list.len().saturating_sub(NAMED);
+    let names: Vec<&str> = list.iter().take(NAMED).map(|(name, _)| name.as_str()).collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(note(address, severity, *origin, format!("{what}: {}{more}", names.join(", "))))
+}
+
+fn quoted(name: &str) -> String {
+    match name.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("`{}…`", &name[..end]),
+        None => format!("`{name}`"),
+    }
+}
+
+/// Sorts the patterns by their number of literal characters: the fewer, the more they match.
+fn broadest_first<'a>(
+    patterns: impl Iterator<Item = (&'a Pattern, &'a str, Option<&'a Origin>)>,
+) -> Vec<(String, Option<&'a Origin>)> {
+    let own = |pattern: &Pattern| pattern.as_str().chars().filter(|c| !matches!(c, '*' | '?')).count();
+    let mut list: Vec<_> = patterns.collect();
+    list.sort_by_key(|(pattern, ..)| (own(pattern), *pattern));
+    list.into_iter().map(|(pattern, behind, origin)| (quoted(pattern.as_str()) + behind, origin)).collect()
+}
+
+/// The limits that differ from the defaults, and those of the command line. A looser limit has a higher severity.
+fn of_guard(guard: &Guard) -> Option<Note> {
+    let Guard { max_change_percent, min_existing, max_delete, recent_use, at_most } = guard;
+    let usual = Guard::default();
+    let number = |number: usize| number.to_string();
+    let limits = [
+        ("max-delete", number(*max_delete), number(usual.max_delete), *max_delete > usual.max_delete),
+        (
+            "max-change-percent",
+            max_change_percent.to_string(),
+            usual.max_change_percent.to_string(),
+            *max_change_percent > usual.max_change_percent,
+        ),
+        ("min-existing", number(*min_existing), number(usual.min_existing), *min_existing > usual.min_existing),
+        (
+            "recent-use",
+            format!("{}s", recent_use.as_secs()),
+            format!("{}s", usual.recent_use.as_secs()),
+            *recent_use < usual.recent_use,
+        ),
+    ];
+    let differ = || limits.iter().filter(|(_, value, by_default, _)| value != by_default);
+    let looser = differ().any(|(.., looser)| *looser);
+    let flags = [
+        at_most.max_delete.map(|number| format!("`--guard-max-delete` = {number}")),
+        at_most.max_change_percent.map(|number| format!("`--guard-max-change-percent` = {number}")),
+    ];
+    let flags: Vec<String> = flags.into_iter().flatten().collect();
+    let mut parts: Vec<String> =
+        differ().map(|(name, value, by_default, _)| format!("`{name}` = {value} ({by_default} by default)")).collect();
+    if !flags.is_empty() {
+        parts.push(format!("limited by {}", flags.join(" and ")));
+    }
+    let severity = if looser { Severity::Medium } else { Severity::Info };
+    (!parts.is_empty()).then(|| note("guard", severity, None, parts.join(", ")))
+}
+
+fn of_lock(lock: &Lock) -> Note {
+    let Lock { cluster, namespace, name, duration, origin } = lock;
+    let text = format!("`apply` takes Lease `{namespace}/{name}` in cluster `{cluster}` for {duration}s at a time");
+    note("lock", Severity::Info, Some(origin), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::IamPath;
+    use crate::model::desired::GuardLimits;
+    use crate::plan::tests::kit::{Kit, origin};
+    use std::time::Duration;
+
+    fn told(desired: &Desired) -> Vec<(String, Severity, String)> {
+        notes(desired).into_iter().map(|note| (note.address, note.severity, note.text)).collect()
+    }
+
+    #[test]
+    fn by_default_nothing_is_said() {
+        assert_eq!(told(&Kit::new().desired), []);
+    }
+
+    #[test]
+    fn each_limit_that_differs_is_told_and_a_looser_one_matters_more() {
+        let mut desired = Kit::new().desired;
+        desired.guard.max_delete = 2;
+        assert_eq!(
+            told(&desired),
+            [("guard".to_owned(), Severity::Info, "`max-delete` = 2 (5 by default)".to_owned())]
+        );
+        for loosen in [
+            (|guard| guard.max_delete = 500) as fn(&mut Guard),
+            |guard| guard.max_change_percent = 100,
+            |guard| guard.min_existing = usize::MAX,
+            |guard| guard.recent_use = Duration::ZERO,
+        ] {
+            let mut desired = Kit::new().desired;
+            loosen(&mut desired.guard);
+            assert!(matches!(&told(&desired)[..], [(_, Severity::Medium, _)]), "{:?}", desired.guard);
+        }
+        desired.guard.max_delete = 500;
+        desired.guard.at_most = GuardLimits { max_delete: Some(3), max_change_percent: None };
+        let text = "`max-delete` = 500 (5 by default), limited by `--guard-max-delete` = 3";
+        assert_eq!(told(&desired), [("guard".to_owned(), Severity::Medium, text.to_owned())]);
+    }
+
+    #[test]
+    fn every_exception_is_told_the_broadest_first() {
+        let mut kit = Kit::new();
+        kit.role("app", |role| {
+            role.ignore_attached = vec![Pattern::new("arn:aws:iam::*:policy/audit-*"), Pattern::new("*")];
+        });
+        let mut desired = kit.desired;
+        desired.ignore_tags = (0..50).map(|number| Pattern::new(format!("tag-{number:02}"))).collect();
+        desired.ignore_tags.push(Pattern::new("x".repeat(500)));
+        desired.ignore_tags.push(Pattern::new("?*"));
+        desired.prune_paths = [IamPath::parse("/legacy/").unwrap()].into();
+        desired.forget = vec![("role/old".parse().unwrap(), origin())];
+        desired.clusters.values_mut().for_each(|cluster| cluster.kubernetes.unverified = true);
+        let told = told(&desired);
+        let of = |address: &str| &told.iter().find(|note| note.0 == address).unwrap().2;
+        assert_eq!(
+            of("ignore-attached"),
+            "policies that others may attach: `*` (`role/app`), `arn:aws:iam::*:policy/audit-*` (`role/app`)"
+        );
+        assert!(of("ignore-tags").contains(": `?*`, `tag-00`") && of("ignore-tags").ends_with(" and 42 more"));
+        assert!(of("ignore-tags").len() < 300);
+        assert!(of("prune").contains("`/legacy/`") && of("forget").contains("`role/old`"));
+        assert!(of("kubernetes.unverified").contains("`east`"));
+    }
+}

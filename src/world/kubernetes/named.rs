@@ -1,0 +1,121 @@
+//! A kubeconfig that the configuration names. A pull request may have written it, so it is not trusted: it must lie in the
+//! configuration's folder, it runs no program, and the files that it names must lie in its own folder.
+//!
+//! This module reads those files itself, by exactly the path that it checked, and hands kube their content instead of a
+//! path. The kubeconfig may choose any server and proxy: nothing that belongs to this machine is sent there.
+
+use super::failure::{Failure, clean};
+use super::kubeconfig::is_fixed;
+use crate::folder::{self, Folder, Refused};
+use crate::model::desired::NamedKubeconfig;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kube::config::{AuthInfo, Cluster};
+use std::path::{Path, PathBuf};
+
+/// The largest kubeconfig, token, certificate or key, in bytes.
+const LIMIT: u64 = 1024 * 1024;
+
+/// A kubeconfig in the configuration's folder.
+pub(crate) struct Named<'a> {
+    /// The path for messages.
+    shown: &'a Path,
+    /// The path without links.
+    real: PathBuf,
+    /// The folder that holds it.
+    own: Folder,
+}
+
+impl<'a> Named<'a> {
+    /// Resolves the path and checks that it lies in the configuration's folder.
+    pub(crate) fn find(named: &'a NamedKubeconfig) -> Result<Self, Failure> {
+        let NamedKubeconfig { path, folder } = named;
+        let found = || {
+            let file = path.file_name().ok_or(Refused::NoFile)?;
+            let folder = Folder::at(folder)?;
+            // its folder may be a link too
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let real = folder.find(&Folder::at(parent)?.path().join(file))?;
+            folder::fits(&real, LIMIT)?;
+            let own = Folder::at(real.parent().ok_or(Refused::NoFile)?)?;
+            Ok(Self { shown: path, real, own })
+        };
+        found().map_err(|refused| match refused {
+            Refused::Missing => Failure::invalid(format!("kubeconfig `{}` is not there", path.display())),
+            other => unusable(path, &other.why("the configuration's folder")),
+        })
+    }
+
+    /// The path without links.
+    pub(crate) fn path(&self) -> &Path {
+        &self.real
+    }
+
+    /// The failure with the path as the configuration names it.
+    pub(crate) fn as_named(&self, mut failure: Failure) -> Failure {
+        failure.message = failure.message.replace(&*self.real.to_string_lossy(), &self.shown.to_string_lossy());
+        failure
+    }
+
+    /// Refuses exec plugins, auth providers and files outside the kubeconfig's folder. Replaces each file that it names with
+    /// the file's content.
+    pub(crate) fn enclose(&self, user: &mut AuthInfo, cluster: &mut Cluster) -> Result<(), Failure> {
+        if user.auth_provider.is_some() {
+            return Err(self.refused("wants to use an auth provider"));
+        }
+        if let Some(token) = self.content("tokenFile", user.token_file.take())? {
+            let token = String::from_utf8(token).ok().filter(|token| !token.trim().is_empty());
+            let token = token.ok_or_else(|| Failure::credentials("the token's file has no token in it"))?;
+            user.token.get_or_insert_with(|| token.trim().into());
+        }
+        if let Some(pem) = self.content("client-certificate", user.client_certificate.take())? {
+            user.client_certificate_data.get_or_insert_with(|| STANDARD.encode(pem));
+        }
+        if let Some(pem) = self.content("client-key", user.client_key.take())? {
+            user.client_key_data.get_or_insert_with(|| STANDARD.encode(pem).into());
+        }
+        if let Some(pem) = self.content("certificate-authority", cluster.certificate_authority.take())? {
+            cluster.certificate_authority_data.get_or_insert_with(|| STANDARD.encode(pem));
+        }
+        if user.exec.is_some() && !is_fixed(user) {
+            return Err(self.refused("wants to run an exec plugin"));
+        }
+        Ok(())
+    }
+
+    /// The content of a file that it names. kube has already joined `path` to the kubeconfig's folder.
+    fn content(&self, field: &str, path: Option<String>) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(path) = path else { return Ok(None) };
+        let path = Path::new(&path);
+        // an empty path, joined to the folder: not set, as in kubectl
+        if path.as_os_str().is_empty() || path == self.own.path() {
+            return Ok(None);
+        }
+        let shown = clean(&path.strip_prefix(self.own.path()).unwrap_or(path).to_string_lossy());
+        match self.own.read(path, LIMIT) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Refused::Outside) => Err(self.refused(&format!("has a `{field}` outside its folder"))),
+            Err(Refused::Missing) => {
+                let text = format!("its `{field}`, `{shown}`, is not there");
+                Err(unusable(self.shown, &text))
+            }
+            Err(other) => {
+                let text = format!("its `{field}`, `{shown}`, cannot be read: {}", other.why("its folder"));
+                Err(unusable(self.shown, &text))
+            }
+        }
+    }
+
+    /// The error for something that only the user's own kubeconfig may do.
+    fn refused(&self, what: &str) -> Failure {
+        Failure::invalid(format!(
+            "kubeconfig `{}` {what}, which is not done for a kubeconfig that the configuration names; name it in \
+             `KUBECONFIG` instead, and leave only `context` in the configuration",
+            self.shown.display()
+        ))
+    }
+}
+
+fn unusable(path: &Path, why: &str) -> Failure {
+    Failure::invalid(format!("kubeconfig `{}` cannot be used: {why}", path.display()))
+}

@@ -1,0 +1,406 @@
+//! What the author of a pull request may write into the configuration that CI plans with its credentials: nothing of the
+//! machine is read that must not be, nothing is denied offline and let through online, and what guards is always said.
+
+use crate::ownership::{HEAD, Scene, role};
+use crate::support::program::{Bench, Run, changes, refusals};
+use crate::support::world::FIRST;
+use irsa_sandbox::kubernetes::{self, User};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::os::unix::fs::symlink;
+
+/// What must not be read, told or sent.
+const SECRET: &str = "canary-of-ci-4711";
+const POLICY: &str = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}}"#;
+
+/// A cluster that takes the secret for the token of a user of its own, and tells by its log whether it came.
+struct Thief {
+    scene: Scene,
+    home: tempfile::TempDir,
+}
+
+impl Thief {
+    fn new() -> Self {
+        let (scene, home) = (Scene::new(), tempfile::tempdir().expect("a temporary folder"));
+        scene.world.cluster("main").set_token(SECRET, User::admin("canary"));
+        for name in [".token", "token", "x.toml", "x.json"] {
+            std::fs::write(home.path().join(name), SECRET).expect("it is writable");
+        }
+        Self { scene, home }
+    }
+
+    /// Writes a kubeconfig for the cluster with this user.
+    fn kubeconfig(&self, file: &str, user: &Value) {
+        let entry = self.scene.world.cluster("main").kubeconfig_entry("");
+        let mut text: Value = serde_json::from_str(&kubernetes::kubeconfig(&[entry])).expect("JSON");
+        text["users"][0]["user"] = user.clone();
+        self.scene.bench.write(file, &text.to_string());
+    }
+
+    /// Writes the top file, which names the kubeconfig.
+    fn declare(&self, top: &str, kubeconfig: &str) {
+        let kubernetes = format!("kubernetes = {{ kubeconfig = {kubeconfig:?}, context = \"main\" }}\n");
+        self.scene.bench.write(top, &format!("{HEAD}{kubernetes}{}", role("app")));
+    }
+
+    fn link(&self, target: &str, link: &str) {
+        let target = target.replace("HOME", &self.home.path().display().to_string());
+        let link = self.scene.bench.path(link);
+        std::fs::create_dir_all(link.parent().expect("a folder")).expect("it is writable");
+        // a test may make one twice
+        let _ = std::fs::remove_file(&link);
+        symlink(target, link).expect("it is writable");
+    }
+
+    #[track_caller]
+    fn stole_nothing(&self, run: &Run) {
+        quiet(run);
+        let log = self.scene.world.cluster("main").gate().log();
+        assert!(log.iter().all(|record| record.call.user != "canary"), "the token was sent: {run}");
+    }
+}
+
+/// Nothing of the secret is told.
+#[track_caller]
+fn quiet(run: &Run) {
+    assert!(!run.to_string().contains("4711"), "it is told: {run}");
+}
+
+#[test]
+fn no_file_of_the_machine_is_sent_to_the_server_of_a_kubeconfig() {
+    let thief = Thief::new();
+    thief.scene.bench.write("sub/k/.hidden", SECRET);
+    thief.scene.bench.write("sub/beside", SECRET);
+    for (target, link) in
+        [("HOME/token", "sub/k/link"), ("HOME", "sub/k/folder"), ("../beside", "sub/k/up"), ("k", "sub/linked")]
+    {
+        thief.link(target, link);
+    }
+    let home = thief.home.path().display().to_string();
+    let up = "../".repeat(12);
+    for path in [
+        format!("{up}{}/.token", &home[1..]),
+        format!("{home}/token"),
+        "link".to_owned(),
+        "folder/token".to_owned(),
+        "up".to_owned(),
+        "../beside".to_owned(),
+        ".hidden".to_owned(),
+        "gone".to_owned(),
+    ] {
+        for field in ["tokenFile", "client-key", "client-certificate"] {
+            thief.kubeconfig("sub/k/kc.yaml", &json!({field: path}));
+            for (top, named) in [
+                ("sub/irsa.toml", "k/kc.yaml"),
+                ("sub/irsa.toml", "linked/kc.yaml"),
+                ("irsa.toml", "sub/k/kc.yaml"),
+                ("irsa.toml", "./sub/../sub/linked/kc.yaml"),
+            ] {
+                thief.declare(top, named);
+                let run = thief.scene.bench.ends(4, &["plan", "-c", top]);
+                run.says("cluster/main").says(field);
+                thief.stole_nothing(&run);
+            }
+        }
+    }
+    let absolute = thief.scene.bench.path("sub/irsa.toml").display().to_string();
+    thief.kubeconfig("sub/k/kc.yaml", &json!({"tokenFile": "link"}));
+    thief.stole_nothing(&thief.scene.bench.ends(4, &["plan", "-c", &absolute]));
+    thief.stole_nothing(&thief.scene.bench.ends(4, &["apply", "--auto-approve", "-c", "sub/irsa.toml"]));
+    assert!(thief.scene.world.writes().is_empty());
+    // the same by KUBECONFIG is the user's own word
+    let mut thief = thief;
+    let own = thief.scene.bench.path("sub/k/kc.yaml").display().to_string();
+    thief.scene.bench.set("KUBECONFIG", &own);
+    thief.scene.bench.write("irsa.toml", &format!("{HEAD}kubernetes = {{ context = \"main\" }}\n{}", role("app")));
+    let run = thief.scene.bench.ends(0, &["plan"]);
+    let log = thief.scene.world.cluster("main").gate().log();
+    assert!(log.iter().any(|record| record.call.user == "canary"), "the test would see it: {run}");
+}
+
+#[test]
+fn a_kubeconfig_lies_in_the_folder_and_may_use_what_lies_beside_it() {
+    let thief = Thief::new();
+    thief.kubeconfig("k/kc.yaml", &json!({"tokenFile": "token"}));
+    thief.scene.bench.write("k/token", "admin-token");
+    thief.declare("irsa.toml", "k/kc.yaml");
+    thief.scene.world.cluster("main").set_token("admin-token", User::admin("beside"));
+    thief.scene.bench.ends(0, &["plan"]);
+    let stolen = json!({"token": SECRET});
+    thief.kubeconfig(".kube/config", &stolen);
+    thief.kubeconfig("real.yaml", &stolen);
+    std::fs::rename(thief.scene.bench.path("real.yaml"), thief.home.path().join("kc.yaml")).expect("they are ours");
+    thief.link("HOME/kc.yaml", "kc.yaml");
+    thief.link("HOME", "home");
+    thief.link(".kube", "kube");
+    for (named, code) in
+        [("kc.yaml", 3), ("home/kc.yaml", 3), (".kube/config", 3), ("kube/config", 3), ("gone.yaml", 4)]
+    {
+        thief.declare("irsa.toml", named);
+        thief.stole_nothing(thief.scene.bench.ends(code, &["plan"]).says(named));
+    }
+}
+
+/// Runs everything that reads a configuration, in every form that tells its mistakes.
+#[track_caller]
+fn refuses(bench: &Bench, what: &str, more: &[&str]) {
+    for line in [
+        &["validate"][..],
+        &["validate", "--format", "json"],
+        &["plan"],
+        &["plan", "--format", "json", "-vvv"],
+        &["plan", "--format", "github"],
+        &["drift"],
+        &["apply", "--auto-approve"],
+    ] {
+        let run = bench.irsa(&[line, more].concat());
+        assert_eq!(run.code, 3, "{what}: {run}");
+        quiet(&run);
+    }
+}
+
+#[test]
+fn a_file_that_is_no_configuration_is_not_quoted() {
+    let thief = Thief::new();
+    let mut bench = thief.scene.bench;
+    bench.set("CI_SECRET", SECRET);
+    for (file, text) in [
+        (".env", format!("KEY={SECRET}\n")),
+        (".git/config", format!("[http]\n\textraheader = {SECRET}\n")),
+        ("notes.txt", SECRET.to_owned()),
+        ("key.json", format!("{{\"private_key\": \"{SECRET}\"}}")),
+        ("ok.json", POLICY.to_owned()),
+    ] {
+        bench.write(file, &text);
+    }
+    let home = thief.home.path();
+    let link = |target: std::path::PathBuf, link: &str| {
+        let _ = std::fs::remove_file(bench.path(link));
+        symlink(target, bench.path(link)).expect("it is writable");
+    };
+    link(home.to_owned(), "home");
+    link("/proc/self/environ".into(), "environ.toml");
+    link("/proc/self/environ".into(), "environ.json");
+    link(home.join("x.toml"), "out.toml");
+    link(".env".into(), "env.json");
+    for include in [
+        ".git/config",
+        ".env",
+        "*",
+        ".*",
+        ".*/*",
+        "home/x.toml",
+        "home/*.toml",
+        "out.toml",
+        "environ.toml",
+        "notes.txt",
+        "e*.toml",
+    ] {
+        bench.write("irsa.toml", &format!("include = [{include:?}]\n{HEAD}"));
+        refuses(&bench, include, &[]);
+    }
+    for file in [".env", ".git/config", "notes.txt", "key.json", "home/x.json", "environ.json", "env.json"] {
+        bench.write("irsa.toml", &format!("{HEAD}[policies.p]\nfile = {file:?}\n"));
+        refuses(&bench, file, &[]);
+    }
+    bench.write("irsa.toml", &format!("{HEAD}[policies.p]\nfile = \"ok.json\"\n"));
+    bench.ends(0, &["validate"]);
+    for target in
+        ["/proc/self/environ".into(), home.join("x.toml"), ".env".into(), "notes.txt".into(), home.join("token")]
+    {
+        link(target.clone(), "irsa.toml");
+        let what = target.display().to_string();
+        refuses(&bench, &what, &[]);
+        // where CI names the file, the link may be the pull request's all the same
+        refuses(&bench, &what, &["-c", "irsa.toml"]);
+        refuses(&bench, &what, &["-c", &bench.path("irsa.toml").display().to_string()]);
+    }
+    // the folder that CI names may be a link too
+    link("/proc/self".into(), "process");
+    refuses(&bench, "a folder", &["-c", "process/environ"]);
+    refuses(&bench, "a folder", &["-c", "./process/environ"]);
+    link(".git".into(), "hidden");
+    refuses(&bench, "a hidden folder", &["-c", "hidden/config"]);
+    // a link that is the user's own does its work, for `-c` and IRSA_CONFIG
+    std::fs::write(home.join("top.toml"), HEAD).expect("it is writable");
+    link(home.join("top.toml"), "irsa.toml");
+    bench.ends(3, &["validate"]);
+    bench.ends(0, &["validate", "-c", "irsa.toml"]);
+    bench.set("IRSA_CONFIG", "irsa.toml");
+    bench.ends(0, &["validate"]);
+}
+
+#[test]
+fn a_template_that_would_branch_or_nest_is_refused_with_its_place() {
+    let bench = Bench::new(BTreeMap::new());
+    let many = |piece: &str| piece.repeat(100_000);
+    for (text, place) in [
+        ("{% if account_id == \"000000000000\" %}harmless{% else %}*{% endif %}".to_owned(), "p.json:1:"),
+        ("{% if region == 'us-east-1' %}harmless{% else %}*{% endif %}".to_owned(), "p.json:1:"),
+        ("{{ 'harmless' if account_id == '000000000000' else '*' }}".to_owned(), "p.json:1:"),
+        ("{{ account_id | replace('000000000000', 'harmless') }}".to_owned(), "p.json:1:"),
+        ("{{ ['*', 'harmless'][account_id == '000000000000'] }}".to_owned(), "p.json:1:"),
+        (format!("{{{{ account_id{} }}}}", many(" | upper")), "irsa.toml:"),
+        (format!("{{{{ account_id{} }}}}", many(" + account_id")), "irsa.toml:"),
+        (format!("{{{{ {}account_id{} }}}}", "(".repeat(50_000), ")".repeat(50_000)), "p.json:1:"),
+        (format!("{{{{ {}account_id }}}}", "not ".repeat(30_000)), "p.json:1:"),
+    ] {
+        let policy = POLICY.replace("b/*", &text.replace('"', "\\\""));
+        bench.write("p.json", &policy);
+        bench.write("irsa.toml", &format!("{HEAD}[policies.p]\nfile = \"p.json\"\n"));
+        bench.ends(3, &["validate"]).says(place);
+        bench.write("irsa.toml", &format!("{HEAD}[policies.p]\njson = '''\n{policy}'''\n"));
+        bench.ends(3, &["validate"]).says("irsa.toml:");
+        bench.write(
+            "irsa.toml",
+            &format!(
+                "{HEAD}{}[roles.app.inline.p]\nstatements = [{{ actions = \"s3:*\", resources = '''{text}''' }}]\n",
+                role("app")
+            ),
+        );
+        bench.ends(3, &["validate"]).says("irsa.toml:");
+    }
+}
+
+#[test]
+fn whatever_is_nested_repeated_or_large_ends_with_its_place() {
+    let thief = Thief::new();
+    let bench = &thief.scene.bench;
+    let many = |piece: &str| piece.repeat(200_000);
+    for text in [
+        format!("x = {}", many("[")),
+        format!("x = {}", many("{a=")),
+        format!("x{} = 1", many(".a")),
+        many("a\n"),
+        format!("tags = {{ {} }}", (0..200_000).map(|i| format!("a{i}=1,")).collect::<Vec<_>>().concat()),
+        format!("include = [\"{}x.toml\"]", "**/".repeat(1300)),
+    ] {
+        bench.write("irsa.toml", &format!("owner = \"me\"\n{text}\n"));
+        let run = bench.ends(3, &["validate"]);
+        run.says("irsa.toml:");
+        assert!(run.stderr.len() < 4 << 20, "{} bytes", run.stderr.len());
+    }
+    for text in [many("["), many("{\"Statement\":"), format!("[{}1]", many("1,"))] {
+        bench.write("p.json", &format!("{{\"Statement\": {}", &text[..text.len().min(120_000)]));
+        bench.write("irsa.toml", &format!("{HEAD}[policies.p]\nfile = \"p.json\"\n"));
+        bench.ends(3, &["validate"]).says("p.json:1:");
+    }
+    let line = |level: usize| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(","));
+    let laughs = (1..30).map(line).collect::<Vec<_>>().concat();
+    for text in [many("["), many("{a: "), format!("a0: &a0 [x]\n{laughs}"), " ".repeat(20 << 20)] {
+        bench.write("kc.yaml", &text);
+        thief.declare("irsa.toml", "kc.yaml");
+        bench.ends(4, &["plan"]).says("kc.yaml");
+    }
+}
+
+/// Offline, the account of the ambient credentials may be any; once STS has told which it is, another one is a stranger's.
+#[test]
+fn what_is_denied_is_judged_again_with_the_real_ids() {
+    let scene = Scene::new();
+    let trust = |account: &str| {
+        format!(
+            "{}[[roles.app.trust]]\nactions = [\"sts:AssumeRole\"]\nprincipals = {{ aws = \"{account}\" }}\n",
+            role("app")
+        )
+    };
+    scene.declare(&trust(FIRST));
+    scene.bench.ends(0, &["plan", "-o", "plan.json"]);
+    scene.declare(&trust("999988887777"));
+    scene.bench.ends(0, &["validate"]);
+    for line in [
+        &["plan"][..],
+        &["plan", "-o", "other.json"],
+        &["plan", "--detailed-exitcode", "--format", "json"],
+        &["drift"],
+        &["apply", "--auto-approve"],
+        &["apply", "--auto-approve", "--skip-refused", "--allow-incomplete", "--force"],
+    ] {
+        let run = scene.bench.ends(3, line);
+        run.says("IRSA014").says("irsa.toml:3");
+        assert!(!scene.bench.path("other.json").exists());
+    }
+    assert!(scene.world.writes().is_empty());
+    // a plan that was saved when it was allowed, or by somebody who allowed more
+    scene.bench.ends(0, &["plan", "--deny", "critical", "-o", "plan.json"]);
+    scene.bench.ends(3, &["apply", "plan.json"]).says("IRSA014");
+    assert!(scene.world.writes().is_empty());
+    scene.bench.ends(0, &["apply", "plan.json", "--deny", "critical"]);
+    assert!(scene.someone.has_role("app"));
+}
+
+#[test]
+fn what_guards_is_said_in_every_plan() {
+    let scene = Scene::new();
+    scene.declare(&role("app"));
+    let usual = scene.bench.plan(&[]);
+    assert!(!usual["notes"].to_string().contains("guard-not-default"), "{usual}");
+    let top = "[guard]\nmax-delete = 1234\nmax-change-percent = 99\nmin-existing = 4321\nrecent-use = \"1s\"\n[lock]\ncluster = \"main\"\n[prune]\npaths = [\"/legacy/\"]\n";
+    let text = format!(
+        "forget = [\"role/old\"]\nignore-tags = [\"cost:*\"]\n{HEAD}kubernetes = {{ context = \"main\", unverified = true }}\n{top}{}ignore-attached = [\"*audit*\"]\n",
+        role("app")
+    );
+    scene.bench.write("irsa.toml", &text);
+    let all = ["1234", "4321", "99", "irsa-me", "/legacy/", "role/old", "cost:*", "*audit*", "unverified"];
+    for format in ["text", "json", "jsonl", "markdown", "github", "html"] {
+        let run = scene.bench.ends(0, &["plan", "--format", format]);
+        for what in all {
+            // Markdown escapes its own signs
+            assert!(run.stdout.replace('\\', "").contains(what), "{format}: `{what}` is not in {run}");
+        }
+    }
+    let plan = scene.bench.plan(&[]);
+    let notes = plan["notes"].as_array().expect("notes");
+    let guards: Vec<&Value> = notes.iter().filter(|note| note["rule"] == "guard-not-default").collect();
+    assert_eq!(guards.len(), 7, "{guards:?}");
+    // also where nothing changes, and where only a part is selected
+    scene.bench.ends(0, &["apply", "--auto-approve"]).says("1234");
+    scene.bench.ends(0, &["plan"]).says("No changes.").says("1234");
+    scene.bench.ends(0, &["plan", "--only", "role/app"]).says("1234");
+    // whose objects go
+    let text = text.replace(
+        &format!("{}ignore-attached", role("app")),
+        "[roles.other]\nservice-accounts = [\"apps/other\"]\nignore-attached",
+    );
+    scene.bench.write("irsa.toml", &text);
+    scene.bench.irsa(&["plan", "--destroy"]).says("undeclared objects of `me` are deleted");
+}
+
+#[test]
+fn the_command_line_tightens_the_guard_and_never_loosens_it() {
+    let scene = Scene::new();
+    let many = |range: std::ops::Range<usize>| range.map(|number| role(&format!("app{number}"))).collect::<String>();
+    scene.declare(&many(0..6));
+    scene.bench.converges();
+    let loose = "[guard]\nmax-delete = 1000\nmax-change-percent = 100\nmin-existing = 1000\n";
+    let shrunk = format!("{loose}{}", many(0..4));
+    scene.declare(&shrunk);
+    // two roles and two ServiceAccounts
+    for (flag, code) in [("3", 4), ("0", 4), ("4", 0), ("5000", 0)] {
+        let run = scene.bench.ends(code, &["plan", "--guard-max-delete", flag]);
+        if code == 4 {
+            run.says(&format!("4 deletes are more than `--guard-max-delete` = {flag}"));
+        }
+    }
+    for (flag, code) in [("20", 4), ("0", 4), ("100", 0)] {
+        let run = scene.bench.ends(code, &["plan", "--guard-max-change-percent", flag]);
+        if code == 4 {
+            run.says(&format!("more than `--guard-max-change-percent` = {flag}"));
+        }
+    }
+    scene.bench.ends(64, &["plan", "--guard-max-change-percent", "101"]);
+    scene.bench.ends(64, &["plan", "--guard-max-delete", "-1"]);
+    scene.bench.ends(4, &["apply", "--auto-approve", "--guard-max-delete", "3"]);
+    let plan = scene.bench.plan(&["-o", "plan.json", "--guard-max-delete", "3"]);
+    assert_eq!(refusals(&plan).len(), 4, "{plan}");
+    assert_eq!(changes(&scene.bench.plan(&["-o", "plan.json"])).len(), 4);
+    let run = scene.bench.irsa(&["apply", "plan.json", "--guard-max-delete", "3"]);
+    assert!([4, 5].contains(&run.code), "{run}");
+    run.says("--guard-max-delete");
+    assert!(scene.someone.has_role("app5"));
+    // a file that says less is obeyed
+    scene.declare(&format!("{}{}", loose.replace("max-delete = 1000", "max-delete = 1"), many(0..4)));
+    scene.bench.ends(4, &["plan", "--guard-max-delete", "500"]).says("`guard.max-delete` = 1");
+    scene.bench.ends(0, &["apply", "--auto-approve", "--guard-max-delete", "500", "--force"]);
+    assert!(!scene.someone.has_role("app5"));
+}
