@@ -7,6 +7,7 @@ pub(crate) mod canonical;
 pub mod document;
 pub mod narrow;
 pub mod parse;
+pub(crate) mod pattern_cover;
 pub mod trust;
 
 pub use document::{PolicyDocument, Statement};
