@@ -7,6 +7,7 @@ pub mod diagnostics;
 mod documents;
 pub(crate) mod durations;
 pub mod json_schema;
+mod partitions;
 mod reader;
 mod resolve;
 mod schema;
@@ -47,6 +48,8 @@ pub struct Identities {
     pub default_region: Option<Region>,
     /// Whether a missing region is an error, because EKS is about to be asked.
     pub online: bool,
+    /// Whether the accounts are about to be asked, so that a partition which is only likely is held against nothing.
+    pub provisional: bool,
 }
 
 /// Reads the file at `path`, all that it includes and the policy files that they name.

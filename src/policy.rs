@@ -4,6 +4,7 @@
 
 pub mod budget;
 pub(crate) mod canonical;
+pub(crate) mod condition;
 pub mod document;
 pub mod narrow;
 pub mod parse;

@@ -14,6 +14,7 @@ mod fire;
 mod house;
 mod kill;
 mod life;
+mod lint;
 mod lock;
 mod ownership;
 mod pacing;
