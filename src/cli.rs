@@ -92,7 +92,7 @@ async fn carry_out(machine: &Machine, ui: &Ui, global: &Global, command: Command
 async fn dispatch(machine: &Machine, ui: &Ui, global: &Global, command: Command) -> Result<ExitStatus, Error> {
     match command {
         Command::Init(arguments) => init::run(ui, global, &arguments),
-        Command::Validate(arguments) => validate::run(ui, global, &arguments),
+        Command::Validate(arguments) => validate::run(&machine.context, ui, global, &arguments),
         Command::Plan(arguments) => plan::run(machine, ui, global, &arguments).await,
         Command::Apply(arguments) => apply::run(machine, ui, global, &arguments).await,
         Command::Drift(arguments) => drift::run(machine, ui, global, &arguments).await,

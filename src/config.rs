@@ -8,6 +8,7 @@ mod documents;
 pub(crate) mod durations;
 mod include;
 pub mod json_schema;
+mod partitions;
 mod reader;
 mod resolve;
 mod schema;
@@ -48,6 +49,8 @@ pub struct Identities {
     pub default_region: Option<Region>,
     /// Whether a missing region is an error, because EKS is about to be asked.
     pub online: bool,
+    /// Whether the accounts are about to be asked, so that a partition which is only likely is held against nothing.
+    pub provisional: bool,
 }
 
 /// The file to read if the user names none.

@@ -5,19 +5,26 @@
 //! Findings on declared objects count against `--deny`, those on live ones are notes: the plan may be about to repair
 //! them. Every rule has a section in `docs/lint-rules.md`.
 
+mod actions;
+mod attached;
 mod binding;
 mod claim;
 mod declared;
 mod document;
 mod escalation;
+mod limits;
 mod live;
+mod own;
 mod permissions;
+mod placeholder;
 mod provider;
+mod reach;
 mod rules;
+mod services;
 mod trust;
 
 pub use declared::declared;
-pub use live::live;
+pub use live::{declared_against, live};
 pub use rules::RULES;
 
 use crate::model::note::{Note, Severity};
@@ -42,8 +49,12 @@ pub struct Rule {
 enum Check {
     /// A statement of a trust policy that allows.
     Trust(fn(&trust::Site<'_>) -> Vec<Found>),
+    /// The same, where the account's OIDC providers are known.
+    Provider(fn(&trust::Site<'_>) -> Vec<Found>),
     /// The statements of a permission policy.
     Permissions(fn(&permissions::Site<'_>) -> Vec<Found>),
+    /// The permission policies of a role, together.
+    Together(fn(&[permissions::Site<'_>]) -> Vec<Found>),
     /// An attached managed policy.
     Attached(fn(&crate::ids::PolicyArn) -> Vec<Found>),
     /// A policy of either kind as a document.
@@ -109,21 +120,44 @@ impl Place {
     }
 }
 
+/// A list in a sentence, cut short: what is left out is counted.
+fn shortened(mut list: Vec<String>, between: &str) -> String {
+    const SHOWN: usize = 4;
+    let more = list.len().saturating_sub(SHOWN);
+    if more > 1 {
+        list.truncate(SHOWN);
+        return format!("{} and {more} more", list.join(between));
+    }
+    list.join(between)
+}
+
 /// The notes so far.
 #[derive(Default)]
-struct Notes(Vec<Note>);
+struct Notes(Vec<Piece>);
+
+/// A note, or a part of one: an object has one note for each rule and line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Piece {
+    address: String,
+    severity: Severity,
+    rule: &'static str,
+    origin: String,
+    part: String,
+    text: String,
+}
 
 impl Notes {
     /// Runs every check that `pick` knows how to run.
     fn run(&mut self, place: &Place, pick: impl Fn(&Check) -> Vec<Found>) {
         for rule in RULES {
             let found = rule.checks.iter().flat_map(&pick);
-            self.0.extend(found.map(|found| Note {
+            self.0.extend(found.map(|found| Piece {
                 address: found.address.unwrap_or_else(|| place.address.to_string()),
                 severity: found.severity.unwrap_or(rule.severity),
-                rule: rule.id.to_owned(),
+                rule: rule.id,
                 origin: found.origin.map_or_else(|| place.origin.to_string(), |origin| origin.to_string()),
-                text: format!("{}{}", place.part, found.text),
+                part: place.part.clone(),
+                text: found.text,
             }));
         }
     }
@@ -137,13 +171,29 @@ impl Notes {
         }));
     }
 
-    /// Sorted, each once.
+    /// Sorted; one for each object, rule and line, with the worst of it first.
     fn finish(mut self) -> Vec<Note> {
-        self.0
-            .sort_by(|a, b| (&a.address, &a.rule, &a.origin, &a.text).cmp(&(&b.address, &b.rule, &b.origin, &b.text)));
+        let key = |piece: &Piece| (piece.address.clone(), piece.rule, piece.origin.clone());
+        self.0.sort_by_cached_key(|piece| {
+            (key(piece), std::cmp::Reverse(piece.severity), piece.part.clone(), piece.text.clone())
+        });
         self.0.dedup();
-        self.0
+        let same = |a: &Piece, b: &Piece| (&a.address, a.rule, &a.origin) == (&b.address, b.rule, &b.origin);
+        self.0.chunk_by(same).map(together).collect()
     }
+}
+
+/// One note of several findings of one rule.
+fn together(pieces: &[Piece]) -> Note {
+    let mut part = "";
+    let texts = pieces.iter().map(|piece| {
+        let text = if piece.part == part { piece.text.clone() } else { format!("{}{}", piece.part, piece.text) };
+        part = &piece.part;
+        text
+    });
+    let text = shortened(texts.collect(), "; ");
+    let Piece { address, severity, rule, origin, .. } = pieces[0].clone();
+    Note { address, severity, rule: rule.to_owned(), origin, text }
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@
 
 pub mod budget;
 pub(crate) mod canonical;
+pub(crate) mod condition;
 pub(crate) mod cover;
 pub mod document;
 pub mod effects;
 pub mod narrow;
 pub mod parse;
+pub(crate) mod pattern_cover;
 pub mod trust;
 
 pub use document::{PolicyDocument, Statement};

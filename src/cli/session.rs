@@ -10,7 +10,7 @@ use crate::config::{self, Configuration, Diagnostics, Identities};
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::event::Listen;
-use crate::ids::Key;
+use crate::ids::{Key, Region};
 use crate::lint;
 use crate::model::desired::{Account, Cluster, Desired};
 use crate::model::live::{Access, Identity, Live};
@@ -65,7 +65,7 @@ impl<'a> Session<'a> {
     pub(crate) fn open(machine: &'a Machine, ui: &'a Ui, global: &'a Global) -> Result<Self, Error> {
         let Machine { context, wires } = machine;
         let configuration = load(global)?;
-        let declared = configuration.resolve(&Identities::default())?;
+        let declared = configuration.resolve(&Identities { provisional: true, ..offline(context) })?;
         deny(&lint::declared(&declared), global.deny())?;
         let stop = signals::listen()?;
         // what else is declared is resolved for the accounts that are found: no run needs it twice
@@ -145,6 +145,9 @@ impl<'a> Session<'a> {
         {
             return Err(no_account(&identities));
         }
+        let against = lint::declared_against(&desired, &live);
+        deny(&against, self.global.deny())?;
+        findings.extend(against);
         findings.extend(lint::live(&desired, &live));
         let plan = plan::plan(&desired, &live, options, findings);
         Ok((Connected { desired, aws, kubernetes, identities }, plan, live))
@@ -152,7 +155,8 @@ impl<'a> Session<'a> {
 
     /// Asks who the credentials are, of a share only in its accounts.
     async fn identify(&self, aws: &AwsReader, share: Option<Share>) -> Result<BTreeMap<Key, Access<Identity>>, Error> {
-        let offline = |share| self.configuration.resolve(&Identities::default()).map(|all| Scope::of(share, &all));
+        let identities = Identities { provisional: true, ..offline(self.context) };
+        let offline = |share| self.configuration.resolve(&identities).map(|all| Scope::of(share, &all));
         let scope = share.map(offline).transpose()?;
         let mut asked = self.accounts.clone();
         asked.retain(|key, _| scope.as_ref().is_none_or(|scope| scope.accounts.contains(key)));
@@ -165,7 +169,12 @@ impl<'a> Session<'a> {
             Access::Granted(identity) => Some((key.clone(), (identity.account.clone(), identity.partition.clone()))),
             Access::Wrong(..) | Access::Unknown(_) => None,
         });
-        let facts = Identities { accounts: known.collect(), default_region: aws.default_region(), online: true };
+        let facts = Identities {
+            accounts: known.collect(),
+            default_region: aws.default_region(),
+            online: true,
+            provisional: false,
+        };
         let mut desired = self.configuration.resolve(&facts)?;
         desired.guard.at_most = self.global.guard();
         Ok(desired)
@@ -199,6 +208,12 @@ impl<'a> Session<'a> {
     pub(crate) fn freeze(&self, plan: &Plan) -> PlanV2 {
         PlanV2::of(plan, &rfc3339(self.context.now()))
     }
+}
+
+/// What is known before anything is asked: the region that the environment names.
+pub(crate) fn offline(context: &Context) -> Identities {
+    let region = context.variable("AWS_REGION").or_else(|| context.variable("AWS_DEFAULT_REGION"));
+    Identities { default_region: region.and_then(|region| Region::parse(region).ok()), ..Identities::default() }
 }
 
 fn rfc3339(seconds: i64) -> String {

@@ -2,7 +2,8 @@
 
 use super::arguments::{FormatName, Global, Validate};
 use super::{output, session};
-use crate::config::{Diagnostics, Identities};
+use crate::config::Diagnostics;
+use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::lint;
 use crate::model::desired::Desired;
@@ -12,10 +13,10 @@ use crate::ui::Ui;
 use serde_json::{Value, json};
 use std::io::Write;
 
-pub(crate) fn run(ui: &Ui, global: &Global, arguments: &Validate) -> Result<ExitStatus, Error> {
+pub(crate) fn run(context: &Context, ui: &Ui, global: &Global, arguments: &Validate) -> Result<ExitStatus, Error> {
     let Validate {} = arguments;
     output::allow(global, "validate", &[FormatName::Text, FormatName::Json])?;
-    let desired = session::load(global).and_then(|loaded| loaded.resolve(&Identities::default()));
+    let desired = session::load(global).and_then(|loaded| loaded.resolve(&session::offline(context)));
     let json = global.format == FormatName::Json;
     match desired {
         Err(diagnostics) if json => {

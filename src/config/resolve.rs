@@ -14,6 +14,7 @@ mod roles;
 use super::Identities;
 use super::diagnostics::Diagnostic;
 use super::documents::Documents;
+use super::partitions;
 use super::reader::{Spot, nearest};
 use super::schema::Raw;
 use super::source::Sources;
@@ -77,6 +78,9 @@ fn attempt(
         lock,
     };
     desired.forget = resolver.forget(&desired);
+    let known = |account: &Key| !identities.provisional || resolver.told_partition(account).is_some();
+    let strangers = partitions::strangers(&desired, sources, known);
+    resolver.list.extend(strangers);
     if resolver.list.is_empty() { Ok(desired) } else { Err(resolver.list) }
 }
 

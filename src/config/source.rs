@@ -121,6 +121,15 @@ impl Sources {
         Diagnostics::new(list, texts)
     }
 
+    /// Where a text stands in quotes, in the first of the files that have it.
+    pub(crate) fn quoting(&self, text: &str) -> Option<Origin> {
+        let quoted = format!("\"{text}\"");
+        self.files.values().find_map(|source| {
+            let start = source.text.find(&quoted)?;
+            Some(source.origin(start..start + quoted.len()))
+        })
+    }
+
     /// A file that the file `from` names and that was read.
     pub(crate) fn named(&self, from: &str, name: &str) -> Option<&Arc<Source>> {
         self.files.get(normal(&beside(from, name)).ok()?.as_str())

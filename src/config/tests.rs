@@ -66,6 +66,7 @@ fn online(partition: &str) -> Identities {
         accounts: [(key("default"), account)].into(),
         default_region: Some(Region::parse("eu-west-1").unwrap()),
         online: true,
+        provisional: false,
     }
 }
 

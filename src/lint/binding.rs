@@ -1,11 +1,14 @@
 //! Rules on declared roles and the ServiceAccounts that they are bound to.
 
 use super::claim::{self, Open};
-use super::{Check, Found, Notes, Place};
+use super::reach::{kind, patterns_reach_every};
+use super::{Check, Found, Notes, Place, shortened};
 use crate::ids::Key;
 use crate::model::address::Address;
 use crate::model::desired::{Binding, ClusterState, Desired, Role, Subject};
 use crate::model::note::Severity;
+use crate::model::pattern::Pattern;
+use crate::policy::pattern_cover::matches;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A declared role.
@@ -27,7 +30,7 @@ pub(super) fn check(notes: &mut Notes, place: &Place, site: &Site<'_>) {
 fn wild(site: &Site<'_>, open: Open, severity: Severity, what: &str) -> Vec<Found> {
     let found = site.role.bindings.iter().filter_map(|binding| {
         let Subject::Wildcard { namespace, name, reason } = &binding.subject else { return None };
-        (claim::open(&binding.subject.claim()) == open).then(|| {
+        (claim::open("", &binding.subject.claim()) == open).then(|| {
             let text = format!("`{namespace}/{name}` in cluster `{}` {what}, because: {reason}", binding.cluster);
             Found::new(text).but(severity).from(&binding.origin)
         })
@@ -95,4 +98,33 @@ pub(super) fn long_sessions(site: &Site<'_>) -> Vec<Found> {
     }
     let text = "`max-session-duration` is above 1h: stolen credentials last as long, and pods renew theirs anyway";
     vec![Found::new(text)]
+}
+
+/// Policies whose holder may do anything: who may attach one unseen needs no other.
+const STRONGEST: [&str; 3] = [
+    "arn:aws:iam::aws:policy/AdministratorAccess",
+    "arn:aws:iam::aws:policy/IAMFullAccess",
+    "arn:aws:iam::aws:policy/PowerUserAccess",
+];
+
+/// IRSA040
+pub(super) fn ignores_attached(site: &Site<'_>) -> Vec<Found> {
+    let patterns: Vec<&str> = site.role.ignore_attached.iter().map(Pattern::as_str).collect();
+    let list: Vec<String> = patterns.iter().map(|pattern| format!("`{pattern}`")).collect();
+    let list = shortened(list, ", ");
+    let strongest = |arn: &&str| {
+        patterns.iter().any(|pattern| matches(pattern, arn) || matches(pattern, &arn.replace("aws:iam", "aws-cn:iam")))
+    };
+    if let Some(arn) = STRONGEST.iter().find(|arn| strongest(arn)) {
+        let name = arn.rsplit('/').next().unwrap_or(arn);
+        let text = format!("`ignore-attached` has {list}: whoever attaches `{name}` to the role is not seen");
+        return vec![Found::new(text)];
+    }
+    let own = kind("iam", "policy/?*");
+    if !patterns.is_empty() && patterns_reach_every(&patterns, own) {
+        let text =
+            format!("`ignore-attached` has {list}: whoever attaches a policy of the account to the role is not seen");
+        return vec![Found::new(text)];
+    }
+    Vec::new()
 }

@@ -1,40 +1,125 @@
-//! Sets of actions that lead to every other permission: by changing policies and trust, or by starting something under
-//! a stronger role (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html>).
+//! Sets of actions that lead to every other permission: by changing policies and trust, by making credentials, or by
+//! starting or changing something under a stronger role.
 //!
-//! Well known ones only; that none is found proves nothing.
+//! The paths are those of <https://pathfinding.cloud> (read 2025-12), which credits who published each first, and those of
+//! AWS's own pages on passing roles (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html>) and
+//! on boundaries (<https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html>). Well known ones
+//! only; that none is found proves nothing.
 
-/// Each is enough if all of its actions are allowed.
-const WAYS: &[&[&str]] = &[
-    &["glue:UpdateDevEndpoint"],
-    &["iam:AddUserToGroup"],
-    &["iam:AttachGroupPolicy"],
-    &["iam:AttachRolePolicy"],
-    &["iam:AttachUserPolicy"],
-    &["iam:CreateAccessKey"],
-    &["iam:CreateLoginProfile"],
-    &["iam:CreatePolicyVersion"],
-    &["iam:PutGroupPolicy"],
-    &["iam:PutRolePolicy"],
-    &["iam:PutUserPolicy"],
-    &["iam:SetDefaultPolicyVersion"],
-    &["iam:UpdateAssumeRolePolicy"],
-    &["iam:UpdateLoginProfile"],
-    &["lambda:UpdateFunctionCode"],
-    &["iam:PassRole", "cloudformation:CreateStack"],
-    &["iam:PassRole", "codebuild:CreateProject", "codebuild:StartBuild"],
-    &["iam:PassRole", "datapipeline:CreatePipeline", "datapipeline:PutPipelineDefinition"],
-    &["iam:PassRole", "ec2:RunInstances"],
-    &["iam:PassRole", "ecs:RegisterTaskDefinition", "ecs:RunTask"],
-    &["iam:PassRole", "glue:CreateDevEndpoint"],
-    &["iam:PassRole", "glue:CreateJob", "glue:StartJobRun"],
-    &["iam:PassRole", "lambda:CreateFunction", "lambda:AddPermission"],
-    &["iam:PassRole", "lambda:CreateFunction", "lambda:CreateEventSourceMapping"],
-    &["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"],
-    &["iam:PassRole", "sagemaker:CreateNotebookInstance"],
-    &["iam:PassRole", "ssm:StartAutomationExecution"],
-];
+use crate::model::note::Severity::{self, Critical, High};
 
-/// The ways that are open.
-pub(super) fn ways(allowed: impl Fn(&str) -> bool) -> Vec<&'static [&'static str]> {
-    WAYS.iter().copied().filter(|way| way.iter().all(|action| allowed(action))).collect()
+/// A path: open if all of its actions are allowed.
+pub(super) struct Way {
+    pub actions: &'static [&'static str],
+    pub severity: Severity,
+    /// To which service a role is passed, if that is part of it.
+    pub service: Option<&'static str>,
 }
+
+/// To give oneself or others more, at once.
+const fn direct(actions: &'static [&'static str]) -> Way {
+    Way { actions, severity: Critical, service: None }
+}
+
+/// To use the role of something that is there already.
+const fn existing(actions: &'static [&'static str]) -> Way {
+    Way { actions, severity: High, service: None }
+}
+
+/// To start something under a role of one's choice.
+const fn pass(service: &'static str, actions: &'static [&'static str]) -> Way {
+    Way { actions, severity: Critical, service: Some(service) }
+}
+
+pub(super) const WAYS: &[Way] = &[
+    direct(&["iam:AddUserToGroup"]),
+    direct(&["iam:AttachGroupPolicy"]),
+    direct(&["iam:AttachRolePolicy"]),
+    direct(&["iam:AttachUserPolicy"]),
+    direct(&["iam:CreateAccessKey"]),
+    direct(&["iam:CreateLoginProfile"]),
+    direct(&["iam:CreatePolicyVersion"]),
+    direct(&["iam:DeleteRolePermissionsBoundary"]),
+    direct(&["iam:DeleteUserPermissionsBoundary"]),
+    direct(&["iam:PutGroupPolicy"]),
+    direct(&["iam:PutRolePermissionsBoundary"]),
+    direct(&["iam:PutRolePolicy"]),
+    direct(&["iam:PutUserPermissionsBoundary"]),
+    direct(&["iam:PutUserPolicy"]),
+    direct(&["iam:SetDefaultPolicyVersion"]),
+    direct(&["iam:UpdateAssumeRolePolicy"]),
+    direct(&["iam:UpdateLoginProfile"]),
+    direct(&["iam:UpdateSAMLProvider"]),
+    direct(&["iam:AddClientIDToOpenIDConnectProvider"]),
+    direct(&["iam:UpdateOpenIDConnectProviderThumbprint"]),
+    direct(&["sso:AttachManagedPolicyToPermissionSet"]),
+    direct(&["sso:CreateAccountAssignment"]),
+    direct(&["sso:PutInlinePolicyToPermissionSet"]),
+    existing(&["apprunner:UpdateService"]),
+    existing(&["bedrock-agentcore:StartCodeInterpreterSession", "bedrock-agentcore:InvokeCodeInterpreter"]),
+    existing(&["cloudformation:CreateChangeSet"]),
+    existing(&["cloudformation:UpdateStack"]),
+    existing(&["codebuild:StartBuild"]),
+    existing(&["codebuild:StartBuildBatch"]),
+    existing(&["ec2-instance-connect:SendSSHPublicKey"]),
+    existing(&["ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"]),
+    existing(&["ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:StartInstances"]),
+    existing(&["eks:AssociateAccessPolicy"]),
+    existing(&["eks:CreateAccessEntry"]),
+    existing(&["eks:UpdateAccessEntry"]),
+    existing(&["glue:UpdateDevEndpoint"]),
+    existing(&["lambda:UpdateFunctionCode"]),
+    existing(&["lambda:UpdateFunctionConfiguration"]),
+    existing(&["sagemaker:CreatePresignedNotebookInstanceUrl"]),
+    existing(&[
+        "sagemaker:CreateNotebookInstanceLifecycleConfig",
+        "sagemaker:StopNotebookInstance",
+        "sagemaker:UpdateNotebookInstance",
+        "sagemaker:StartNotebookInstance",
+    ]),
+    existing(&["ssm:SendCommand"]),
+    existing(&["ssm:StartSession"]),
+    pass("build.apprunner.amazonaws.com", &["iam:PassRole", "apprunner:CreateService"]),
+    pass(
+        "bedrock-agentcore.amazonaws.com",
+        &[
+            "iam:PassRole",
+            "bedrock-agentcore:CreateCodeInterpreter",
+            "bedrock-agentcore:StartCodeInterpreterSession",
+            "bedrock-agentcore:InvokeCodeInterpreter",
+        ],
+    ),
+    pass("cloudformation.amazonaws.com", &["iam:PassRole", "cloudformation:CreateStack"]),
+    pass(
+        "cloudformation.amazonaws.com",
+        &["iam:PassRole", "cloudformation:CreateStackSet", "cloudformation:CreateStackInstances"],
+    ),
+    pass("cloudformation.amazonaws.com", &["iam:PassRole", "cloudformation:UpdateStackSet"]),
+    pass("codebuild.amazonaws.com", &["iam:PassRole", "codebuild:CreateProject", "codebuild:StartBuild"]),
+    pass("codebuild.amazonaws.com", &["iam:PassRole", "codebuild:CreateProject", "codebuild:StartBuildBatch"]),
+    pass(
+        "datapipeline.amazonaws.com",
+        &["iam:PassRole", "datapipeline:CreatePipeline", "datapipeline:PutPipelineDefinition"],
+    ),
+    pass("ec2.amazonaws.com", &["iam:PassRole", "ec2:AssociateIamInstanceProfile"]),
+    pass("ec2.amazonaws.com", &["iam:PassRole", "ec2:ReplaceIamInstanceProfileAssociation"]),
+    pass("ec2.amazonaws.com", &["iam:PassRole", "ec2:RequestSpotInstances"]),
+    pass("ec2.amazonaws.com", &["iam:PassRole", "ec2:RunInstances"]),
+    pass("ecs-tasks.amazonaws.com", &["iam:PassRole", "ecs:RegisterTaskDefinition", "ecs:CreateService"]),
+    pass("ecs-tasks.amazonaws.com", &["iam:PassRole", "ecs:RegisterTaskDefinition", "ecs:RunTask"]),
+    pass("ecs-tasks.amazonaws.com", &["iam:PassRole", "ecs:RegisterTaskDefinition", "ecs:StartTask"]),
+    pass("glue.amazonaws.com", &["iam:PassRole", "glue:CreateDevEndpoint"]),
+    pass("glue.amazonaws.com", &["iam:PassRole", "glue:CreateJob", "glue:CreateTrigger"]),
+    pass("glue.amazonaws.com", &["iam:PassRole", "glue:CreateJob", "glue:StartJobRun"]),
+    pass("glue.amazonaws.com", &["iam:PassRole", "glue:UpdateJob", "glue:CreateTrigger"]),
+    pass("glue.amazonaws.com", &["iam:PassRole", "glue:UpdateJob", "glue:StartJobRun"]),
+    pass("lambda.amazonaws.com", &["iam:PassRole", "lambda:CreateFunction", "lambda:AddPermission"]),
+    pass("lambda.amazonaws.com", &["iam:PassRole", "lambda:CreateFunction", "lambda:CreateEventSourceMapping"]),
+    pass("lambda.amazonaws.com", &["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"]),
+    pass("pods.eks.amazonaws.com", &["iam:PassRole", "eks:CreatePodIdentityAssociation"]),
+    pass("pods.eks.amazonaws.com", &["iam:PassRole", "eks:UpdatePodIdentityAssociation"]),
+    pass("sagemaker.amazonaws.com", &["iam:PassRole", "sagemaker:CreateNotebookInstance"]),
+    pass("sagemaker.amazonaws.com", &["iam:PassRole", "sagemaker:CreateProcessingJob"]),
+    pass("sagemaker.amazonaws.com", &["iam:PassRole", "sagemaker:CreateTrainingJob"]),
+    pass("ssm.amazonaws.com", &["iam:PassRole", "ssm:StartAutomationExecution"]),
+];

@@ -1,8 +1,9 @@
 //! Walks over what is live: declared roles and what carries our owner, where it is not as declared.
 
-use super::declared::{audiences, subjects};
+use super::declared::{attaching, audiences, home, subjects};
+use super::own::{Families, Holder, families};
 use super::{Notes, Place, document, permissions, provider, trust};
-use crate::ids::Key;
+use crate::ids::{Key, ProviderArn};
 use crate::model::address::Address;
 use crate::model::desired::{self, Attachment, Desired};
 use crate::model::live::{Access, Identity, Live, LiveAccount, LiveRole, Observed};
@@ -19,6 +20,7 @@ pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
         declared_roles.entry((&role.account, role.name.folded())).or_insert((key, role));
     }
     let asked = provider::asked(desired);
+    let families = families(desired);
     for key in desired.accounts.keys() {
         let Some(account) = live.accounts.get(key) else { continue };
         let Access::Granted(identity) = &account.identity else { continue };
@@ -28,12 +30,50 @@ pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
             let Some(role) = role.present() else { return };
             let declared = declared_roles.get(&(key, folded.clone())).copied();
             if declared.is_some() || ours(desired, &role.role.tags) {
-                check_role(notes, (key, account), identity, role, declared);
+                let names = Names { desired, families: &families, key };
+                check_role(notes, &names, account, identity, role, declared);
             }
         });
-        check_policies(&mut notes, desired, key, account);
+        check_policies(&mut notes, &Names { desired, families: &families, key }, account);
     }
     notes.finish()
+}
+
+/// Findings on what is declared that only the live world shows, sorted: they count against `--deny` like those of
+/// `declared`. Of an account whose providers are not all known, or for which a cluster cannot be seen that may be about
+/// to get one, nothing is said.
+pub fn declared_against(desired: &Desired, live: &Live) -> Vec<Note> {
+    let mut notes = Notes::default();
+    let asked = provider::asked(desired);
+    for (key, role) in desired.roles.iter().filter(|(_, role)| !role.extra_trust.is_empty()) {
+        let (Some(declared), Some(account)) = (desired.accounts.get(&role.account), live.accounts.get(&role.account))
+        else {
+            continue;
+        };
+        let Access::Granted(identity) = &account.identity else { continue };
+        let site = provider::Site { desired, live, key: &role.account, account, asked: &asked };
+        let Some(coming) = site.coming() else { continue };
+        let coming: BTreeSet<ProviderArn> =
+            coming.iter().map(|issuer| ProviderArn::of(&identity.partition, &identity.account, issuer)).collect();
+        let known = matches!(account.providers_listed, Observed::Present(()));
+        let home = trust::Home {
+            account: identity.account.as_str(),
+            partition: identity.partition.as_str(),
+            providers: known.then_some(&account.providers),
+            coming,
+            ..home(declared, role)
+        };
+        let place = Place::new(&Address::role(key), Some(&role.origin)).part("extra trust");
+        trust::check_known(&mut notes, &place, document::named(&role.extra_trust), &home);
+    }
+    notes.finish()
+}
+
+/// What is known of the names in an account.
+struct Names<'a> {
+    desired: &'a Desired,
+    families: &'a Families<'a>,
+    key: &'a Key,
 }
 
 fn ours(desired: &Desired, tags: &Pairs) -> bool {
@@ -42,7 +82,8 @@ fn ours(desired: &Desired, tags: &Pairs) -> bool {
 
 fn check_role(
     notes: &mut Notes,
-    (key, account): (&Key, &LiveAccount),
+    &Names { desired, families, key }: &Names<'_>,
+    account: &LiveAccount,
     identity: &Identity,
     live: &LiveRole,
     declared: Option<(&Key, &desired::Role)>,
@@ -57,6 +98,7 @@ fn check_role(
         partition: identity.partition.as_str(),
         certain: true,
         providers: matches!(account.providers_listed, Observed::Present(())).then_some(&account.providers),
+        coming: BTreeSet::new(),
         audiences: declared.map(audiences).unwrap_or_default(),
         subjects: declared.map(subjects).unwrap_or_default(),
     };
@@ -67,9 +109,10 @@ fn check_role(
     trust::check(notes, &part, undeclared, &home);
     document::check(notes, &part, Some(&live.role.trust), statements);
     document::check_size(notes, &place, "live trust policy", live.role.trust.size(), account.quotas.trust_size);
+    let holder = Holder::of(desired, families, key, declared.into_iter()).and_role(live.arn.as_str());
     for (name, policy) in &live.role.inline {
         if declared.and_then(|role| role.inline.get(name)) != Some(policy) {
-            permissions::check(notes, &place.part(&format!("live inline policy `{name}`")), policy);
+            permissions::check(notes, &place.part(&format!("live inline policy `{name}`")), policy, &holder);
         }
     }
     let attached: BTreeSet<_> = declared.into_iter().flat_map(|role| &role.attach).collect();
@@ -79,7 +122,8 @@ fn check_role(
 }
 
 /// Policies of ours whose live document is not the declared one.
-fn check_policies(notes: &mut Notes, desired: &Desired, key: &Key, account: &LiveAccount) {
+fn check_policies(notes: &mut Notes, &Names { desired, families, key }: &Names<'_>, account: &LiveAccount) {
+    let attaching = attaching(desired);
     let mut declared_policies = HashMap::new();
     for ((_, name), item) in desired.policies.iter().filter(|((account, _), _)| account == key) {
         declared_policies.entry(item.name.folded()).or_insert((name, item));
@@ -96,6 +140,8 @@ fn check_policies(notes: &mut Notes, desired: &Desired, key: &Key, account: &Liv
             }
             None => Place::new(&format!("account/{key}"), None).part(&format!("policy `{}`", arn.name())),
         };
-        permissions::check(notes, &place, &policy.document);
+        let declared = declared_policies.get(&policy.name.folded());
+        let roles = declared.and_then(|(name, _)| attaching.get(&(key, *name))).into_iter().flatten().copied();
+        permissions::check(notes, &place, &policy.document, &Holder::of(desired, families, key, roles));
     }
 }

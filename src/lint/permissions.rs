@@ -1,28 +1,63 @@
-//! Rules on what policies permit. No policy is evaluated: a pattern covers an action or it does not, conditions are taken
-//! for a limit, and denials elsewhere for none.
+//! Rules on what policies permit. No policy is evaluated: what a statement covers and reaches is taken by its meaning, a
+//! condition is a limit or none, and denials elsewhere count for nothing.
 
+use super::actions::{Actions, kind_of};
 use super::document::Name;
-use super::{Check, Found, Notes, Place, claim, document, escalation};
+use super::escalation::WAYS;
+use super::limits::{limited, limited_by};
+use super::own::Holder;
+use super::reach::{kind, reaches_all, reaches_every};
+use super::{Check, Found, Notes, Place, document, shortened};
 use crate::ids::PolicyArn;
 use crate::model::note::Severity;
-use crate::model::pattern::Pattern;
 use crate::policy::canonical::{CanonicalStatement, Choice, Effect};
+use crate::policy::condition::{Says, conditions};
+use crate::policy::pattern_cover::{covers, matches};
 use crate::policy::{PolicyDocument, Statement};
 
-/// The statements of a policy.
+mod broad;
+
+pub(super) use broad::{all_but, everything, handed_on, read_all, service};
+
+/// The statements of a policy, or of all policies of a role.
 pub(super) struct Site<'a> {
-    pub statements: &'a [Statement],
+    pub allowing: Vec<Allowing<'a>>,
+    pub holder: &'a Holder<'a>,
+    /// Whether they are every action on every resource, which is a finding of its own.
+    everything: bool,
+}
+
+/// A statement that allows.
+pub(super) struct Allowing<'a> {
+    pub name: Name<'a>,
+    pub body: &'a CanonicalStatement,
+    /// Which of the actions that rules name it covers.
+    pub actions: Actions,
+    /// Whether a condition limits it.
+    pub limited: bool,
 }
 
 /// Runs the rules on permissions and on documents.
-pub(super) fn check(notes: &mut Notes, place: &Place, policy: &PolicyDocument) {
+pub(super) fn check(notes: &mut Notes, place: &Place, policy: &PolicyDocument, holder: &Holder<'_>) {
     let statements = policy.statements();
-    let site = Site { statements };
+    let site = Site::of(statements, holder);
     notes.run(place, |check| match check {
         Check::Permissions(rule) => rule(&site),
         _ => Vec::new(),
     });
     document::check(notes, place, Some(policy), statements);
+}
+
+/// Runs the rule on what several policies of one role allow together, where none of them does alone.
+pub(super) fn check_together(notes: &mut Notes, place: &Place, policies: &[&PolicyDocument], holder: &Holder<'_>) {
+    if policies.len() < 2 {
+        return;
+    }
+    let sites: Vec<Site<'_>> = policies.iter().map(|policy| Site::of(policy.statements(), holder)).collect();
+    notes.run(place, |check| match check {
+        Check::Together(rule) => rule(&sites),
+        _ => Vec::new(),
+    });
 }
 
 /// Runs the rules on an attached policy.
@@ -34,135 +69,122 @@ pub(super) fn check_attached(notes: &mut Notes, place: &Place, arn: &PolicyArn) 
 }
 
 impl<'a> Site<'a> {
-    /// The statements that allow, with their names.
-    fn allowing(&self) -> impl Iterator<Item = (Name<'a>, &'a CanonicalStatement)> {
-        document::named(self.statements)
+    fn of(statements: &'a [Statement], holder: &'a Holder<'a>) -> Self {
+        let allowing = document::named(statements)
             .map(|(name, statement)| (name, statement.canonical()))
             .filter(|(_, body)| body.effect == Effect::Allow)
+            .map(|(name, body)| Allowing { name, body, actions: Actions::of(body), limited: limited(body) });
+        let allowing: Vec<Allowing<'a>> = allowing.collect();
+        let everything = broad::is_everything(&allowing);
+        Self { allowing, holder, everything }
     }
 
-    /// Those of them that reach every resource and are not every action, which is a finding of its own.
-    fn wide(&self) -> impl Iterator<Item = (Name<'a>, &'a CanonicalStatement)> {
-        self.allowing().filter(|(_, body)| reaches_all(body) && !every_action(body))
-    }
-}
-
-/// Whether the statement reaches every resource, or every one of a kind.
-fn reaches_all(body: &CanonicalStatement) -> bool {
-    match &body.resources {
-        Some(Choice::Only(set)) => set.iter().any(|resource| any_resource(resource)),
-        Some(Choice::AllBut(_)) => true,
-        None => false,
+    /// Those that are no part of everything.
+    pub(super) fn narrower(&self) -> impl Iterator<Item = &Allowing<'a>> {
+        self.allowing.iter().filter(|allowing| !(self.everything && reaches_all(allowing.body)))
     }
 }
 
-/// Kinds that stand before a `/` or `:` in the resource part of an ARN. Elsewhere that is a name, as of a bucket.
-const KINDS: [&str; 17] = [
-    "alias",
-    "cluster",
-    "function",
-    "group",
-    "instance",
-    "instance-profile",
-    "key",
-    "parameter",
-    "policy",
-    "project",
-    "role",
-    "secret",
-    "stack",
-    "table",
-    "task",
-    "task-definition",
-    "user",
-];
-
-/// `*`, or an ARN whose resource part is `*`, `KIND/*` or `KIND:*`.
-fn any_resource(resource: &str) -> bool {
-    let free = |text: &str| !text.is_empty() && text.chars().all(|c| matches!(c, '*' | '/' | ':'));
-    if free(resource) {
-        return true;
+impl Allowing<'_> {
+    /// The patterns of the actions; none under `NotAction`.
+    fn patterns(&self) -> &[String] {
+        match &self.body.actions {
+            Choice::Only(set) => set,
+            Choice::AllBut(_) => &[],
+        }
     }
-    let mut parts = resource.splitn(6, ':').skip(2);
-    let (service, Some(name)) = (parts.next(), parts.nth(2)) else {
-        // an ARN cut short by a star: `arn:aws:s3:*`
-        return resource.ends_with('*');
-    };
-    match name.split_once(['/', ':']) {
-        Some((kind, rest)) if service != Some("s3") && KINDS.contains(&kind) => free(rest),
-        _ => free(name),
+
+    fn every_action(&self) -> bool {
+        self.patterns().iter().any(|pattern| covers(pattern, "?*:?*"))
+    }
+
+    /// Whether it allows this on everything that it is done to.
+    fn allows_everywhere(&self, action: &str) -> bool {
+        self.actions.contains(action) && reaches_every(self.body, kind_of(action))
     }
 }
 
-/// The patterns of the actions; none under `NotAction`, which is a finding of its own.
-fn actions(body: &CanonicalStatement) -> Option<&[String]> {
-    match &body.actions {
-        Choice::Only(set) => Some(set),
-        Choice::AllBut(_) => None,
+/// What statements allow on everything, of the actions that rules name.
+#[derive(Default)]
+struct Open {
+    /// Without a limit.
+    free: Actions,
+    /// To these services roles may be passed, by patterns.
+    passed_to: Vec<String>,
+}
+
+impl Open {
+    fn of<'s, 'a: 's>(allowing: impl Iterator<Item = &'s Allowing<'a>>) -> Self {
+        let mut open = Self::default();
+        for statement in allowing.filter(|statement| !statement.actions.is_empty()) {
+            let everywhere = statement.actions.iter().filter(|(_, kind)| reaches_every(statement.body, *kind));
+            for (action, _) in everywhere {
+                if !statement.limited {
+                    open.free.insert(action);
+                } else if action == "iam:passrole" {
+                    open.passed_to.extend(passed_to(statement.body));
+                }
+            }
+        }
+        open
+    }
+
+    /// The paths to other permissions that are open.
+    fn ways(&self) -> Vec<&'static super::escalation::Way> {
+        if self.free.is_empty() && self.passed_to.is_empty() {
+            return Vec::new();
+        }
+        let passes = |service: Option<&str>| {
+            service.is_some_and(|service| self.passed_to.iter().any(|pattern| matches(pattern, service)))
+        };
+        let allowed = |action: &str, service| self.free.contains(action) || action == "iam:PassRole" && passes(service);
+        WAYS.iter().filter(|way| way.actions.iter().all(|action| allowed(action, way.service))).collect()
     }
 }
 
-fn every_action(body: &CanonicalStatement) -> bool {
-    actions(body).is_some_and(|set| set.iter().any(|action| action == "*" || action == "*:*"))
+/// The services to which roles may be passed, if nothing else is a limit.
+fn passed_to(body: &CanonicalStatement) -> Vec<String> {
+    let mut services = Vec::new();
+    for condition in conditions(body).filter(super::limits::limits) {
+        if condition.key != "iam:passedtoservice" || condition.says(&[], |_| false) == Says::AllBut {
+            return Vec::new();
+        }
+        services.extend(condition.values.iter().cloned());
+    }
+    services
 }
 
-/// Whether the statement names an action or covers it by a pattern.
-fn covers(body: &CanonicalStatement, action: &str) -> bool {
-    let action = action.to_ascii_lowercase();
-    actions(body).is_some_and(|set| set.iter().any(|pattern| Pattern::new(pattern).matches(&action)))
-}
-
-/// Whether a condition on a key of which this is the beginning limits the statement.
-fn limited_by(body: &CanonicalStatement, keys: &[&str]) -> bool {
-    let limiting = body.conditions.iter().filter(|(operator, _)| claim::names(operator));
-    limiting.flat_map(|(_, block)| block).any(|(key, _)| keys.iter().any(|begin| key.starts_with(begin)))
-}
-
-/// IRSA030
-pub(super) fn everything(site: &Site<'_>) -> Vec<Found> {
-    site.allowing()
-        .filter(|(_, body)| every_action(body) && reaches_all(body))
-        .map(|(name, body)| {
-            let found = Found::new(format!("{name} allows every action on every resource"));
-            if body.conditions.is_empty() { found } else { found.but(Severity::High) }
-        })
-        .collect()
-}
-
-/// IRSA030
-pub(super) fn administrator(arn: &PolicyArn) -> Vec<Found> {
-    aws_managed(arn, "AdministratorAccess", "allows every action on every resource")
-}
-
-/// IRSA031
-pub(super) fn iam_full_access(arn: &PolicyArn) -> Vec<Found> {
-    aws_managed(arn, "IAMFullAccess", "lets its holder give itself every permission")
-}
-
-fn aws_managed(arn: &PolicyArn, name: &str, what: &str) -> Vec<Found> {
-    let is = arn.account() == "aws" && arn.name() == name;
-    is.then(|| Found::new(format!("attached policy `{name}` {what}"))).into_iter().collect()
-}
-
-/// IRSA031: over all statements together that reach everything and have no condition.
+/// IRSA031: over all statements together.
 pub(super) fn escalation(site: &Site<'_>) -> Vec<Found> {
-    let bodies: Vec<&CanonicalStatement> =
-        site.wide().map(|(_, body)| body).filter(|body| body.conditions.is_empty()).collect();
-    let allowed = |action: &str| bodies.iter().any(|body| covers(body, action));
-    escalation::ways(allowed)
-        .into_iter()
-        .map(|way| {
-            let actions: Vec<String> = way.iter().map(|action| format!("`{action}`")).collect();
-            Found::new(format!("{} on every resource: enough to get every permission", actions.join(" with ")))
-        })
-        .collect()
+    told(&Open::of(site.narrower()).ways())
+}
+
+/// IRSA031, over all policies of a role together: what is found in one of them is not said again.
+pub(super) fn escalation_together(sites: &[Site<'_>]) -> Vec<Found> {
+    let alone: Vec<_> = sites.iter().flat_map(|site| Open::of(site.narrower()).ways()).collect();
+    let mut ways = Open::of(sites.iter().flat_map(Site::narrower)).ways();
+    ways.retain(|way| !alone.iter().any(|known| std::ptr::eq(*known, *way)));
+    told(&ways)
+}
+
+fn told(ways: &[&'static super::escalation::Way]) -> Vec<Found> {
+    let Some(severity) = ways.iter().map(|way| way.severity).max() else { return Vec::new() };
+    let one = |way: &&super::escalation::Way| {
+        let actions: Vec<String> = way.actions.iter().map(|action| format!("`{action}`")).collect();
+        actions.join(" with ")
+    };
+    // the worst first
+    let (worst, others): (Vec<_>, Vec<_>) = ways.iter().partition(|way| way.severity == severity);
+    let list = worst.iter().chain(&others).map(one).collect();
+    let text = format!("{} on every resource: enough to get permissions that it does not name", shortened(list, ", "));
+    vec![Found::new(text).but(severity)]
 }
 
 /// IRSA032
 pub(super) fn pass_any_role(site: &Site<'_>) -> Vec<Found> {
-    site.wide()
-        .filter(|(_, body)| covers(body, "iam:PassRole") && !limited_by(body, &["iam:passedtoservice"]))
-        .map(|(name, _)| Found::new(format!("{name} allows `iam:PassRole` of every role to every service")))
+    site.narrower()
+        .filter(|allowing| allowing.allows_everywhere("iam:PassRole") && !allowing.limited)
+        .map(|Allowing { name, .. }| Found::new(format!("{name} allows `iam:PassRole` of every role to every service")))
         .collect()
 }
 
@@ -170,55 +192,46 @@ pub(super) fn pass_any_role(site: &Site<'_>) -> Vec<Found> {
 pub(super) fn assume_any_role(site: &Site<'_>) -> Vec<Found> {
     const LIMITS: [&str; 5] =
         ["aws:resourceaccount", "aws:resourceorgid", "aws:resourceorgpaths", "aws:resourcetag/", "iam:resourcetag/"];
-    site.wide()
-        .filter(|(_, body)| covers(body, "sts:AssumeRole") && !limited_by(body, &LIMITS))
-        .map(|(name, _)| Found::new(format!("{name} allows `sts:AssumeRole` of every role that lets it")))
-        .collect()
-}
-
-/// IRSA034
-pub(super) fn all_but(site: &Site<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for (name, body) in site.allowing() {
-        if matches!(body.actions, Choice::AllBut(_)) {
-            found.push(Found::new(format!("{name} allows all but some actions (`NotAction`), new ones too")));
+    for allowing in site.narrower().filter(|allowing| allowing.actions.contains("sts:AssumeRole")) {
+        let Allowing { name, body, .. } = allowing;
+        if limited_by(body, &LIMITS) {
+            continue;
         }
-        if matches!(body.resources, Some(Choice::AllBut(_))) {
-            found.push(Found::new(format!("{name} allows all but some resources (`NotResource`), new ones too")));
+        if reaches_every(body, kind_of("sts:AssumeRole")) {
+            found.push(Found::new(format!("{name} allows `sts:AssumeRole` of every role that lets it")));
+            continue;
+        }
+        let Some(Choice::Only(set)) = &body.resources else { continue };
+        for pattern in set {
+            let parts = crate::policy::canonical::arn_parts(pattern);
+            let [_, _, _, _, account, role] = parts[..] else { continue };
+            let anywhere = account.contains(['*', '?']);
+            let severity = match (administrative(role), anywhere) {
+                (true, true) => Severity::High,
+                (true, false) => Severity::Medium,
+                (false, true) => Severity::Low,
+                (false, false) => continue,
+            };
+            let of = if anywhere { "every account" } else { "another account" };
+            found.push(Found::new(format!("{name} allows `sts:AssumeRole` of `{role}` in {of}")).but(severity));
         }
     }
     found
 }
 
-/// IRSA035
-pub(super) fn read_all(site: &Site<'_>) -> Vec<Found> {
-    const READS: [&str; 8] = [
-        "s3:GetObject",
-        "secretsmanager:GetSecretValue",
-        "ssm:GetParameter",
-        "ssm:GetParameters",
-        "ssm:GetParametersByPath",
-        "kms:Decrypt",
-        "dynamodb:GetItem",
-        "dynamodb:Scan",
+/// Whether a role of this name or pattern is one that AWS's own tools make to administer an account, or is called so
+/// (<https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_access.html>,
+/// <https://docs.aws.amazon.com/controltower/latest/userguide/roles-how.html>,
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-prereqs-self-managed.html>).
+fn administrative(role: &str) -> bool {
+    const NAMES: [&str; 5] = [
+        "role/organizationaccountaccessrole",
+        "role/awscontroltowerexecution",
+        "role/awscloudformationstacksetexecutionrole",
+        "role/stacksets-exec-0123456789abcdef0123456789abcdef",
+        "role/aws-reserved/sso.amazonaws.com/awsreservedsso_administratoraccess_0123456789abcdef",
     ];
-    site.wide()
-        .filter(|(_, body)| body.conditions.is_empty())
-        .filter_map(|(name, body)| {
-            let reads: Vec<String> =
-                READS.iter().filter(|read| covers(body, read)).map(|read| format!("`{read}`")).collect();
-            let text = format!("{name} allows {} on every resource", reads.join(", "));
-            (!reads.is_empty()).then(|| Found::new(text))
-        })
-        .collect()
-}
-
-/// IRSA036
-pub(super) fn service(site: &Site<'_>) -> Vec<Found> {
-    let mut found = Vec::new();
-    for (name, body) in site.wide() {
-        let all = actions(body).into_iter().flatten().filter(|action| action.ends_with(":*"));
-        found.extend(all.map(|action| Found::new(format!("{name} allows `{action}` on every resource"))));
-    }
-    found
+    let role = role.to_ascii_lowercase();
+    NAMES.iter().any(|name| matches(&role, name)) || role.contains("admin")
 }

@@ -1,7 +1,7 @@
 //! Rules on the OIDC providers of a live account.
 
 use super::{Check, Found, Notes, Place};
-use crate::ids::Key;
+use crate::ids::{IssuerUrl, Key};
 use crate::model::address::Address;
 use crate::model::desired::{ClusterState, Desired};
 use crate::model::live::{Live, LiveAccount, Observed};
@@ -78,6 +78,23 @@ impl<'a> Site<'a> {
     /// Whether any cluster's issuer could not be told.
     fn unsure(&self) -> bool {
         self.desired.clusters.keys().any(|key| matches!(self.issuer(key), Some(Issuer::Unknown)))
+    }
+
+    /// The issuers that roles of this account are bound in, for which irsa makes a provider; nothing if one is not known.
+    pub(super) fn coming(&self) -> Option<Vec<&'a IssuerUrl>> {
+        let mut issuers = Vec::new();
+        for (key, cluster) in &self.desired.clusters {
+            let bound = self.asked.get(key).is_some_and(|(accounts, _)| accounts.contains(self.key));
+            if !bound || cluster.state == ClusterState::Gone {
+                continue;
+            }
+            match self.live.clusters.get(key).map(|cluster| &cluster.issuer) {
+                Some(Observed::Present(issuer)) => issuers.push(issuer),
+                Some(Observed::Absent) => {}
+                Some(Observed::Unknown(_)) | None => return None,
+            }
+        }
+        Some(issuers)
     }
 
     fn ours(&self, tags: &Pairs) -> bool {

@@ -1,6 +1,7 @@
 //! Every rule with something that it finds and something that it does not, and what no rule may find.
 
 mod binding;
+mod corpus;
 mod kit;
 mod live;
 mod ordinary;

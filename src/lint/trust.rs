@@ -9,10 +9,13 @@ use crate::model::marks::DEFAULT_AUDIENCE;
 use crate::model::note::Severity;
 use crate::policy::Statement;
 use crate::policy::canonical::{CanonicalStatement, Choice, Effect, Principal, Quantifier};
+use crate::policy::pattern_cover::{is_wild, variables};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod federation;
 mod who;
 
+pub(super) use federation::{no_audience_of_saml, outside_provider};
 pub(super) use who::{dangling_provider, everyone, foreign_provider, mismatch, orphaned_principal, whole_account};
 
 /// A statement that allows, and what is known of the role that has it.
@@ -32,6 +35,8 @@ pub(super) struct Home<'a> {
     pub certain: bool,
     /// The account's OIDC providers, if they were listed.
     pub providers: Option<&'a BTreeMap<ProviderArn, Observed<LiveProvider>>>,
+    /// Those that irsa makes for what is declared.
+    pub coming: BTreeSet<ProviderArn>,
     /// The audiences that bindings ask for.
     pub audiences: BTreeSet<&'a str>,
     /// The subjects of the bindings of the role: they have findings of their own.
@@ -45,32 +50,68 @@ pub(super) fn check<'a>(
     statements: impl Iterator<Item = (Name<'a>, &'a Statement)>,
     home: &Home<'_>,
 ) {
+    each(notes, place, statements, home, |check, site| match check {
+        Check::Trust(rule) | Check::Provider(rule) => rule(site),
+        _ => Vec::new(),
+    });
+}
+
+/// Runs the rules that ask for live providers.
+pub(super) fn check_known<'a>(
+    notes: &mut Notes,
+    place: &Place,
+    statements: impl Iterator<Item = (Name<'a>, &'a Statement)>,
+    home: &Home<'_>,
+) {
+    each(notes, place, statements, home, |check, site| match check {
+        Check::Provider(rule) => rule(site),
+        _ => Vec::new(),
+    });
+}
+
+fn each<'a>(
+    notes: &mut Notes,
+    place: &Place,
+    statements: impl Iterator<Item = (Name<'a>, &'a Statement)>,
+    home: &Home<'_>,
+    pick: impl Fn(&Check, &Site<'_>) -> Vec<Found>,
+) {
     for (name, statement) in statements {
         let body = statement.canonical();
         if body.effect == Effect::Allow {
-            let claims = if claim::providers(body).is_empty() { Vec::new() } else { Claim::all(body) };
+            let claims = if federated(body) { Claim::all(body) } else { Vec::new() };
             let site = Site { body, claims, home };
-            notes.run(&place.part(&name.to_string()), |check| match check {
-                Check::Trust(rule) => rule(&site),
-                _ => Vec::new(),
-            });
+            notes.run(&place.part(&name.to_string()), |check| pick(check, &site));
         }
     }
+}
+
+/// Whether the statement trusts a provider of identities other than a cluster's or another that has an ARN, or one.
+fn federated(body: &CanonicalStatement) -> bool {
+    claim::principals(body).any(|principal| matches!(principal, Principal::Federated(_)))
 }
 
 impl Site<'_> {
     /// The subject patterns that nobody gave a reason for and that leave as much open.
     fn subjects(&self, open: Open) -> Vec<String> {
-        let patterns =
-            self.claims.iter().filter(|claim| claim.name == "sub" && claim.like()).flat_map(|claim| claim.values);
-        let asked = patterns.filter(|value| claim::open(value) == open && !self.home.subjects.contains(*value));
-        asked.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+        if claim::providers(self.body).is_empty() {
+            return Vec::new();
+        }
+        let mut found = BTreeSet::new();
+        for claim in self.claims.iter().filter(|claim| claim.name == "sub") {
+            let patterns = claim.patterns().filter(|pattern| claim::open(&claim.issuer, pattern) == open);
+            found.extend(patterns.filter(|pattern| !self.home.subjects.contains(pattern)));
+        }
+        found.into_iter().collect()
     }
 }
 
 /// IRSA001
 pub(super) fn other_issuer(site: &Site<'_>) -> Vec<Found> {
     let issuers: Vec<String> = claim::providers(site.body).into_iter().map(claim::issuer_of).collect();
+    if issuers.is_empty() {
+        return Vec::new();
+    }
     let claims = &site.claims;
     let known = |issuer: &str| issuers.iter().any(|known| known.eq_ignore_ascii_case(issuer));
     let others = claims.iter().filter(|claim| !known(&claim.issuer));
@@ -89,24 +130,30 @@ pub(super) fn other_issuer(site: &Site<'_>) -> Vec<Found> {
 /// IRSA002
 pub(super) fn no_subject(site: &Site<'_>) -> Vec<Found> {
     let providers = claim::providers(site.body);
-    if providers.is_empty() || site.claims.iter().any(|claim| claim.name == "sub") {
+    let subject = |claim: &Claim<'_>| claim.name == "sub" && !claim.asks_nothing();
+    if providers.is_empty() || site.claims.iter().any(|claim| subject(claim) || federation::names_tenant(claim)) {
         return Vec::new();
     }
-    let text = "no condition on `sub`: every token of the issuer is good enough";
+    let text = "no condition on `sub` that asks for anything: every token of the issuer is good enough";
     vec![Found::new(format!("{text} (`{}`)", providers.join("`, `")))]
 }
 
 /// IRSA003
 pub(super) fn audience(site: &Site<'_>) -> Vec<Found> {
     let providers = claim::providers(site.body);
-    let claims: Vec<&Claim<'_>> = site.claims.iter().filter(|claim| claim.name == "aud").collect();
-    if !providers.is_empty() && claims.is_empty() {
-        return vec![Found::new("no condition on `aud`: tokens made for other services are good enough")];
+    if providers.is_empty() {
+        return Vec::new();
+    }
+    let claims: Vec<&Claim<'_>> =
+        site.claims.iter().filter(|claim| claim.name == "aud" && !claim.asks_nothing()).collect();
+    if claims.is_empty() {
+        let text = "no condition on `aud` that asks for anything: tokens made for other services are good enough";
+        return vec![Found::new(text)];
     }
     let mut found = Vec::new();
     for claim in claims.iter().filter(|claim| claim::names(claim.operator)) {
         for value in claim.values {
-            if claim.like() && value.contains(['*', '?']) {
+            if claim.like() && (is_wild(value) || !variables(value).is_empty()) {
                 found.push(Found::new(format!("audience `{value}` takes tokens made for other services")));
                 continue;
             }

@@ -4,9 +4,11 @@
 //! statement merged. Two documents of different meaning must never be equal; two of one meaning may be different, which
 //! costs a needless update at worst.
 
+mod arn;
 mod fold;
 mod read;
 
+pub(crate) use arn::parts as arn_parts;
 pub(crate) use read::{document, statement};
 
 use std::sync::Arc;

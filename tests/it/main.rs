@@ -16,6 +16,7 @@ mod house;
 mod kill;
 mod lies;
 mod life;
+mod lint;
 mod lock;
 mod ownership;
 mod pacing;

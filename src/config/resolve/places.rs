@@ -1,6 +1,7 @@
 //! Accounts and clusters, and what documents may say of them.
 
 use super::{Account, Cluster, Diagnostic, Named, Resolver, Spot, placeholder};
+use crate::config::partitions;
 use crate::config::schema::{RawAccount, RawCluster, RawKubernetes};
 use crate::config::source::beside;
 use crate::config::templates::{Shared, Variables};
@@ -103,11 +104,30 @@ impl<'a> Resolver<'a> {
     fn identity(&self, key: &Key, declared: Option<&AccountId>) -> (AccountId, Partition) {
         let known = self.identities.accounts.get(key);
         let id = declared.or(known.map(|(id, _)| id)).map_or(PLACEHOLDER_ID, AccountId::as_str);
-        let partition = known.map_or("aws", |(_, partition)| partition.as_str());
+        let partition = self.told_partition(key).unwrap_or("aws");
         match (AccountId::parse(id), Partition::parse(partition)) {
             (Ok(id), Ok(partition)) => (id, partition),
             (Err(error), _) | (_, Err(error)) => unreachable!("{error}"),
         }
+    }
+
+    /// The partition of an account: that which STS told, or that of the role to assume, or of a region of its clusters.
+    pub(super) fn told_partition(&self, key: &Key) -> Option<&str> {
+        let (raw, identities) = (self.raw, self.identities);
+        if let Some((_, partition)) = identities.accounts.get(key) {
+            return Some(partition.as_str());
+        }
+        let assumed = raw.accounts.get(key).and_then(|account| account.assume_role.as_ref());
+        if let Some(role) = assumed {
+            return Some(role.value.partition());
+        }
+        let own = |cluster: &&RawCluster| match &cluster.account {
+            Some(account) => account.value == key.as_str(),
+            None => raw.accounts.len() <= 1,
+        };
+        let declared = raw.clusters.values().filter(own).find_map(|cluster| cluster.region.as_ref());
+        let region = declared.map(|region| &region.value).or(identities.default_region.as_ref());
+        region.map(|region| partitions::of_region(region.as_str()))
     }
 
     fn account(&mut self, key: &Key, raw: &RawAccount) -> Account {

@@ -5,6 +5,7 @@ use super::kit::{Kit, binding, exact, key, on_role, wild};
 use crate::model::desired::{ClusterState, Subject};
 use crate::model::note::Severity::{High, Low, Medium};
 use crate::model::note::{Note, Severity};
+use crate::model::pattern::Pattern;
 
 fn bound(subject: Subject) -> Vec<Note> {
     on_role(|role| role.bindings.push(binding("west", subject)))
@@ -19,6 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
         kit.desired.clusters.get_mut(&key("far")).unwrap().state = state;
         kit.declared()
     };
+    let ignored = |pattern: &str| on_role(|role| role.ignore_attached = vec![Pattern::new(pattern)]);
     let session = |seconds| on_role(|role| role.max_session_duration = seconds);
     vec![
         case("IRSA004", High, bound(wild("*", "*")), bound(wild("team-*", "*"))),
@@ -28,6 +30,8 @@ pub(super) fn cases() -> Vec<Case> {
         case("IRSA006", Low, bound(wild("apps", "web-*")), bound(wild("*", "web"))),
         case("IRSA021", Medium, far(ClusterState::Active), far(ClusterState::Gone)),
         case("IRSA023", Medium, bound(exact("apps", "default")), bound(exact("default", "web"))),
+        case("IRSA040", High, ignored("*"), ignored("arn:aws:iam::*:policy/audit-*")),
+        case("IRSA040", High, ignored("arn:aws:iam::*:policy/?*"), ignored("arn:aws:iam::aws:policy/SecurityAudit")),
         case("IRSA041", Low, session(3601), session(3600)),
     ]
 }

@@ -198,7 +198,11 @@ fn principals() -> Vec<Pair> {
             "IRSA013",
             Critical,
             other(&json!("*"), "sts:AssumeRole", &json!({"StringLike": {"aws:PrincipalArn": "*"}})),
-            other(&json!("*"), "sts:AssumeRole", &json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/ci"}})),
+            other(
+                &json!("*"),
+                "sts:AssumeRole",
+                &json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/ci-*"}}),
+            ),
         ),
         ("IRSA014", High, assume(&json!({"AWS": "444455556666"})), assume(&admin)),
         ("IRSA014", Medium, assume(&json!({"AWS": format!("arn:aws:iam::{ACCOUNT}:root")})), assume(&admin)),

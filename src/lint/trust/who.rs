@@ -1,7 +1,8 @@
 //! Rules on the principals of trust statements.
 
-use super::{CanonicalStatement, Choice, Found, Principal, Severity, Site, claim};
+use super::{Choice, Found, Principal, Severity, Site, claim, is_wild};
 use crate::ids::ProviderArn;
+use crate::lint::limits::{names_who, narrows};
 use crate::model::live::Observed;
 
 /// IRSA012
@@ -58,52 +59,41 @@ fn shown(principal: &Principal) -> String {
     format!("`{}`", principal.text())
 }
 
-/// The condition keys that tell who someone is, or whose behalf a service acts on
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>).
-const IDENTITY_KEYS: [&str; 8] = [
-    "aws:principalaccount",
-    "aws:principalarn",
-    "aws:principalorgid",
-    "aws:principalorgpaths",
-    "aws:sourceaccount",
-    "aws:sourcearn",
-    "aws:sourceorgid",
-    "aws:sourceorgpaths",
-];
-
-/// Whether a condition names who is let in.
-fn guarded(body: &CanonicalStatement) -> bool {
-    body.conditions.iter().filter(|(operator, _)| claim::names(operator)).flat_map(|(_, block)| block).any(
-        |(key, values)| {
-            IDENTITY_KEYS.contains(&key.as_str())
-                && !values.iter().any(|value| value.chars().all(|c| matches!(c, '*' | '?' | ':')))
-        },
-    )
-}
-
 /// IRSA013
 pub(in crate::lint) fn everyone(site: &Site<'_>) -> Vec<Found> {
-    let anyone =
-        |principal: &Principal| matches!(principal, Principal::Aws(text) | Principal::Federated(text) if text == "*");
-    if !claim::principals(site.body).any(anyone) || guarded(site.body) {
+    if names_who(site.body) {
         return Vec::new();
     }
-    vec![Found::new("principal `*` is everyone in every account, and no condition says who")]
+    let anyone = claim::principals(site.body).filter_map(|principal| match principal {
+        Principal::Aws(text) | Principal::Federated(text) if text == "*" => {
+            Some("principal `*` is everyone in every account".to_owned())
+        }
+        // no service or account is called so: a live policy, or one that IAM refuses
+        Principal::Service(text) if is_wild(text) => {
+            Some(format!("service `{text}` is every service, whoever uses it"))
+        }
+        Principal::Aws(text) if is_wild(text) => Some(format!("principal `{text}` is open to other accounts")),
+        _ => None,
+    });
+    anyone.map(|who| Found::new(format!("{who}, and no condition says who"))).collect()
 }
 
 /// IRSA014
 pub(in crate::lint) fn whole_account(site: &Site<'_>) -> Vec<Found> {
-    if !site.body.conditions.is_empty() {
-        return Vec::new();
-    }
-    claim::principals(site.body)
-        .filter_map(|principal| match principal {
-            Principal::Aws(id) if id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit()) => Some(id),
-            _ => None,
-        })
+    let accounts = claim::principals(site.body).filter_map(|principal| match principal {
+        Principal::Aws(id) if id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit()) => Some(id),
+        _ => None,
+    });
+    accounts
+        .filter(|id| !narrows(site.body, id))
         .map(|id| {
-            let text =
-                format!("everyone in account `{id}` whom its administrators let is trusted, without a condition");
+            let text = if site.body.conditions.is_empty() {
+                format!("everyone in account `{id}` whom its administrators let is trusted, without a condition")
+            } else {
+                format!(
+                    "everyone in account `{id}` whom its administrators let is trusted, the condition keeps nobody out"
+                )
+            };
             let own = id == site.home.account;
             let found = Found::new(text);
             if own || !site.home.certain { found.but(Severity::Medium) } else { found }
@@ -145,7 +135,7 @@ pub(in crate::lint) fn dangling_provider(site: &Site<'_>) -> Vec<Found> {
         .into_iter()
         .filter_map(|arn| ProviderArn::parse(arn).ok())
         .filter(|arn| arn.account() == site.home.account)
-        .filter(|arn| matches!(known.get(arn), None | Some(Observed::Absent)))
+        .filter(|arn| matches!(known.get(arn), None | Some(Observed::Absent)) && !site.home.coming.contains(arn))
         .map(|arn| Found::new(format!("provider `{arn}` does not exist")))
         .collect()
 }

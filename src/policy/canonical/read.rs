@@ -5,8 +5,8 @@
 use super::super::document::Kind;
 use super::super::parse::{Entry, Fault, Node, Shape, find};
 use super::{
-    CanonicalDocument, CanonicalStatement, Choice, Effect, Map, Operator, Principal, Quantifier, Set, Version, fold,
-    set,
+    CanonicalDocument, CanonicalStatement, Choice, Effect, Map, Operator, Principal, Quantifier, Set, Version, arn,
+    fold, set,
 };
 use std::sync::Arc;
 
@@ -251,8 +251,8 @@ impl Reader {
     fn resources(&mut self, entry: &Entry<'_>) -> Option<Set<String>> {
         let texts = self.texts(&entry.key, &entry.value)?;
         for (text, at) in &texts {
-            if self.declared() && *text != "*" && !text.starts_with("arn:") {
-                self.fault::<()>(*at, format!("`{text}` is no resource: expected an ARN or `*`"));
+            if let Some(why) = self.declared().then(|| arn::refused_resource(text)).flatten() {
+                self.fault::<()>(*at, why);
             }
         }
         Some(set(texts.into_iter().map(|(text, _)| text.to_owned())))
@@ -277,7 +277,7 @@ impl Reader {
         let mut named = Vec::new();
         for kind in kinds {
             for (text, at) in self.texts(&kind.key, &kind.value)? {
-                if let Some(message) = self.declared().then(|| misnamed(&kind.key, text)).flatten() {
+                if let Some(message) = self.declared().then(|| arn::refused_principal(&kind.key, text)).flatten() {
                     self.fault::<()>(at, message);
                 }
                 named.push(match &*kind.key {
@@ -401,22 +401,4 @@ fn in_order<K: Ord, V>(mut list: Vec<(K, V, &Entry<'_>)>, mut twice: impl FnMut(
         twice(pair[1].2);
     }
     list.into_iter().map(|(key, value, _)| (key, value)).collect()
-}
-
-/// What IAM would refuse in a principal
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>).
-fn misnamed(kind: &str, text: &str) -> Option<String> {
-    if text.is_empty() {
-        return Some("a principal must not be empty".to_owned());
-    }
-    if kind != "AWS" || text == "*" || fold::account_id(text) {
-        return None;
-    }
-    if text.contains(['*', '?']) {
-        return Some(format!("`{text}`: a wildcard cannot stand for a part of a principal"));
-    }
-    // a unique id stands where its user or role is gone, and is the linter's business
-    let unique = text.len() >= 16 && text.starts_with('A') && text.bytes().all(|b| b.is_ascii_alphanumeric());
-    (!text.starts_with("arn:") && !unique)
-        .then(|| format!("`{text}` is no AWS principal: expected an account id, an ARN or `*`"))
 }

@@ -1,0 +1,93 @@
+//! Partitions of AWS: what a region is in, and which ARNs of a policy are of another than the account.
+//!
+//! IAM refuses a policy with an ARN of another partition, and only when it is written
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>).
+
+use super::diagnostics::Diagnostic;
+use super::source::Sources;
+use crate::ids::Key;
+use crate::model::desired::Desired;
+use crate::model::origin::Origin;
+use crate::policy::canonical::{Choice, Principal, arn_parts};
+use crate::policy::{PolicyDocument, Statement};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The partition that a region is in
+/// (<https://docs.aws.amazon.com/general/latest/gr/rande.html>).
+pub(crate) fn of_region(region: &str) -> &'static str {
+    const OTHERS: [(&str, &str); 7] = [
+        ("cn-", "aws-cn"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("eusc-", "aws-eusc"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("us-isof-", "aws-iso-f"),
+    ];
+    OTHERS.iter().find(|(begin, _)| region.starts_with(begin)).map_or("aws", |(_, partition)| partition)
+}
+
+/// What is declared with an ARN of another partition than its account's, where that is known.
+pub(crate) fn strangers(desired: &Desired, sources: &Sources, known: impl Fn(&Key) -> bool) -> Vec<Diagnostic> {
+    let policies = desired.policies.iter();
+    let policies = policies.map(|((account, _), policy)| (account, policy.document.statements(), &policy.origin));
+    let roles = desired.roles.values().flat_map(|role| {
+        let inline = role.inline.values().map(PolicyDocument::statements);
+        let all = std::iter::once(role.extra_trust.as_slice()).chain(inline);
+        all.map(move |statements| (&role.account, statements, &role.origin))
+    });
+    let mut found: BTreeMap<(&str, &str), &Origin> = BTreeMap::new();
+    for (account, statements, origin) in policies.chain(roles) {
+        let Some(account) = desired.accounts.get(account).filter(|_| known(account)) else { continue };
+        let own = account.partition.as_str();
+        for arn in statements.iter().flat_map(arns) {
+            let partition = arn_parts(arn).get(1).copied().unwrap_or_default();
+            if partition != own && partition != "*" {
+                found.entry((arn, own)).or_insert(origin);
+            }
+        }
+    }
+    let told = found.into_iter().map(|((arn, own), origin)| {
+        let partition = arn_parts(arn).get(1).copied().unwrap_or_default();
+        let message = format!("`{arn}` is of partition `{partition}`, the account of `{own}`");
+        let hint = "write `{{ partition }}`; offline the partition is that of the regions of the account's clusters and of \
+                    its `assume-role`, or else `aws`";
+        // a template is shown by the place of what it is in
+        Diagnostic::at(&sources.quoting(arn).unwrap_or_else(|| origin.clone()), message).hint(hint)
+    });
+    told.collect()
+}
+
+/// The ARNs in resources and principals.
+fn arns(statement: &Statement) -> BTreeSet<&str> {
+    let body = statement.canonical();
+    let mut arns = BTreeSet::new();
+    if let Some(Choice::Only(set) | Choice::AllBut(set)) = &body.resources {
+        arns.extend(set.iter().map(String::as_str));
+    }
+    if let Some(Choice::Only(set) | Choice::AllBut(set)) = &body.principals {
+        arns.extend(set.iter().map(Principal::text));
+    }
+    arns.retain(|text| text.starts_with("arn:"));
+    arns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_tells_its_partition() {
+        for (region, partition) in [
+            ("eu-west-1", "aws"),
+            ("us-east-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eusc-de-east-1", "aws-eusc"),
+        ] {
+            assert_eq!(of_region(region), partition, "{region}");
+        }
+    }
+}
