@@ -84,7 +84,7 @@ fn missing(
     audiences: BTreeSet<String>,
     issuer: &IssuerUrl,
 ) {
-    let after = Provider { url: issuer.clone(), audiences, tags: marked(site, address, Pairs::new()) };
+    let after = Provider { url: issuer.to_string(), audiences, tags: marked(site, address, Pairs::new()) };
     let call = IamCall::CreateProvider { arn: arn.clone(), provider: after.clone() };
     let reasons = vec!["roles of this account trust the cluster".to_owned()];
     draft.step(address, ResourceChange::Provider(Change::Create { after }), iam(key, [call]), [], reasons);

@@ -11,6 +11,7 @@ mod conformance;
 mod corpus;
 mod exits;
 mod fire;
+mod hostile;
 mod house;
 mod kill;
 mod life;

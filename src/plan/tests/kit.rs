@@ -132,6 +132,7 @@ fn live_account() -> LiveAccount {
         policies_listed: Observed::Present(()),
         providers: BTreeMap::new(),
         providers_listed: Observed::Present(()),
+        odd: Vec::new(),
     }
 }
 

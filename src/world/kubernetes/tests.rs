@@ -3,6 +3,7 @@
 mod conflicts;
 mod kit;
 mod leases;
+mod odd;
 mod plugins;
 mod reads;
 mod retries;
