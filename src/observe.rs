@@ -10,6 +10,7 @@ mod bulk;
 mod clusters;
 mod early;
 mod elsewhere;
+mod foreign;
 mod lane;
 mod policies;
 mod providers;

@@ -6,13 +6,11 @@
 
 pub mod change;
 mod confirm;
-mod denies;
 mod draft;
 mod elsewhere;
 mod fields;
 pub mod file;
 mod guard;
-mod order;
 mod orphans;
 mod parts;
 mod places;
@@ -26,12 +24,13 @@ mod select;
 mod service_accounts;
 mod site;
 pub mod step;
-mod weave;
+mod tags;
+mod write_order;
 
 pub use change::{Change, FieldChange, ResourceChange};
 pub use confirm::confirm;
 pub use file::PlanV1;
-pub use step::{Options, Part, Plan, Refused, Step, Summary, Unseen};
+pub use step::{Options, Part, PartId, Plan, Refused, Step, Summary, Unseen};
 
 use crate::model::desired::Desired;
 use crate::model::live::Live;
@@ -64,28 +63,12 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
     let unmatched = select::select(&site, &mut draft);
     guard::guard(&site, &mut draft);
     principals::wait(&site, &mut draft);
-    arrange(&mut draft);
-    finish(&site, draft, unmatched)
+    let steps = write_order::arrange(&site, &mut draft);
+    finish(&site, draft, steps, unmatched)
 }
 
-/// Holds back what depends on something that is held back, and orders policy changes among role changes. A call that
-/// was moved into a step that is then held back belongs where it was: so the rest is ordered anew.
-fn arrange(draft: &mut Draft) {
-    order::hold_dependents(draft);
-    while weave::has_pairs(draft) {
-        let before = draft.steps.clone();
-        weave::weave(draft);
-        let held = order::hold_dependents(draft);
-        if held.is_empty() {
-            return;
-        }
-        draft.steps = before;
-        draft.steps.retain(|address, _| !held.contains(address));
-    }
-}
-
-fn finish(site: &Site<'_>, draft: Draft, unmatched: Vec<String>) -> Plan {
-    let Draft { steps, refused, unknown, mut notes, waiting, matching, .. } = draft;
+fn finish(site: &Site<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String>) -> Plan {
+    let Draft { refused, unknown, mut notes, waiting, matching, .. } = draft;
     notes.sort_by(|a, b| {
         (b.severity, &a.address, &a.rule, &a.origin, &a.text)
             .cmp(&(a.severity, &b.address, &b.rule, &b.origin, &b.text))
@@ -95,7 +78,7 @@ fn finish(site: &Site<'_>, draft: Draft, unmatched: Vec<String>) -> Plan {
         owner: site.desired.owner.clone(),
         config_digest: site.desired.config_digest.clone(),
         options: site.options.clone(),
-        steps: order::ordered(steps),
+        steps,
         refused: refused.into_iter().collect(),
         unknown: unknown.into_iter().collect(),
         notes,

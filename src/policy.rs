@@ -4,7 +4,9 @@
 
 pub mod budget;
 pub(crate) mod canonical;
+pub(crate) mod cover;
 pub mod document;
+pub mod effects;
 pub mod narrow;
 pub mod parse;
 pub mod trust;

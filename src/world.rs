@@ -274,6 +274,14 @@ pub trait ReadAws: Send + Sync {
     fn policies(&self, account: &Key) -> impl Future<Output = Answer<Listed<PolicySummary>>> + Send;
     /// iam:GetPolicy, GetPolicyVersion and ListPolicyVersions.
     fn policy(&self, account: &Key, arn: &PolicyArn) -> impl Future<Output = Answer<Option<LivePolicy>>> + Send;
+    /// iam:GetPolicy of a policy that need not be ours, and GetPolicyVersion where `document` is asked for: `None` if there
+    /// is no such policy.
+    fn foreign_policy(
+        &self,
+        account: &Key,
+        arn: &PolicyArn,
+        document: bool,
+    ) -> impl Future<Output = Answer<Option<Option<PolicyDocument>>>> + Send;
     /// iam:ListPolicyTags
     fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> impl Future<Output = Answer<Option<Pairs>>> + Send;
     /// iam:ListOpenIDConnectProviders: those that may be ours. What is no ARN that an issuer of ours could have is

@@ -1,16 +1,17 @@
 //! What must still hold right before something is deleted: it is ours, it is what the plan showed, and nobody has come
 //! to depend on it.
 
-use super::chain;
+use super::chain::Chain;
 use super::look::{Look, Verdict, When};
 use crate::ids::{Key, ProviderArn, RoleName};
 use crate::model::address::Address;
-use crate::model::call::{Call, IamCall};
+use crate::model::call::{Call, Field, IamCall};
 use crate::model::live::Odd;
 use crate::model::marks::{OWNER, PREVENT_DESTROY, ROLE_ARN};
 use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role};
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::{Plan, Step};
+use std::collections::BTreeSet;
 use crate::world::{CallError, ReadAws, ReadKubernetes, RoleHead};
 
 impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
@@ -21,7 +22,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         let Change::Delete { before } = &**change else { return Ok(Verdict::Write) };
         let Some(account) = account_of(step) else { return Ok(Verdict::Write) };
         let Some(head) = self.aws.role_head(account, &before.name).await? else { return Ok(Verdict::Write) };
-        let mut verdicts = vec![self.unchanged(account, before, &head)];
+        let mut verdicts = vec![unchanged(step, before, &head)];
         for arn in self.aws.attached(account, &before.name).await?.unwrap_or_default().difference(&before.attached) {
             verdicts.push(Verdict::stale(format!("policy `{arn}` has been attached to it")));
         }
@@ -31,26 +32,20 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             }
         }
         if self.when == When::BeforeWrite {
-            verdicts.extend(self.still_pointing(step, before).await?);
+            verdicts.extend(self.still_pointing(before, &awaited(step, 0)).await?);
         }
         Ok(Verdict::all(verdicts))
     }
 
-    fn unchanged(&self, account: &Key, before: &Role, live: &RoleHead) -> Verdict {
-        let mut verdicts = vec![marks(&before.tags, &live.tags)];
-        let chain = chain::trust(self.plan, account, &before.name);
-        let trust = &live.summary.trust;
-        if *trust != before.trust && !chain.iter().any(|(_, to)| *to == Some(trust)) {
-            verdicts.push(Verdict::stale("field `trust` is not as planned"));
-        }
-        Verdict::all(verdicts)
-    }
-
     /// The ServiceAccounts that were to let go of the role, and have not: someone else holds the annotation too.
-    async fn still_pointing(&self, step: &Step, role: &Role) -> Result<Vec<Verdict>, CallError> {
+    async fn still_pointing(
+        &self,
+        role: &Role,
+        accounts: &BTreeSet<&Address>,
+    ) -> Result<Vec<Verdict>, CallError> {
         let mut verdicts = Vec::new();
-        for need in &step.needs {
-            let Address::ServiceAccount { cluster, namespace, name } = need else { continue };
+        for need in accounts {
+            let Address::ServiceAccount { cluster, namespace, name } = *need else { continue };
             let Some(live) = self.kubernetes.service_account(cluster, namespace, name).await? else { continue };
             let Some(arn) = live.annotations.get(ROLE_ARN) else { continue };
             let wanted = self.step_of(need).and_then(|step| match &step.change {
@@ -72,10 +67,15 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         name: &RoleName,
     ) -> Result<Verdict, CallError> {
         let Some(head) = self.aws.role_head(account, name).await? else { return Ok(Verdict::Done) };
-        Ok(match role_before(step) {
-            Some(before) => self.unchanged(account, before, &head).or_write(),
-            None => Verdict::Write,
-        })
+        let Some(before) = role_before(step) else { return Ok(Verdict::Write) };
+        let mut verdicts = vec![unchanged(step, before, &head)];
+        if self.when == When::BeforeWrite {
+            // those that the first call waited for were looked at then
+            let last = awaited(step, step.parts.len().saturating_sub(1));
+            let left: BTreeSet<&Address> = last.difference(&awaited(step, 0)).copied().collect();
+            verdicts.extend(self.still_pointing(before, &left).await?);
+        }
+        Ok(Verdict::all(verdicts).or_write())
     }
 
     /// Right before DeleteOpenIDConnectProvider: it is still ours and no role of the account trusts it.
@@ -137,6 +137,20 @@ fn marks(before: &Pairs, live: &Pairs) -> Verdict {
     let [owner, guard] = [OWNER, PREVENT_DESTROY]
         .map(|key| Verdict::of(&format!("tags.{key}"), &live.get(key), &before.get(key), &before.get(key)));
     Verdict::all([owner, guard])
+}
+
+/// The objects that a call waits for.
+fn awaited(step: &Step, part: usize) -> BTreeSet<&Address> {
+    step.parts.get(part).into_iter().flat_map(|part| &part.after).map(|id| &id.address).collect()
+}
+
+fn unchanged(step: &Step, before: &Role, live: &RoleHead) -> Verdict {
+    let trust = &live.summary.trust;
+    let mut verdicts = vec![marks(&before.tags, &live.tags)];
+    if *trust != before.trust && !Chain::of(step, Field::Trust).writes(trust) {
+        verdicts.push(Verdict::stale("field `trust` is not as planned"));
+    }
+    Verdict::all(verdicts)
 }
 
 fn account_of(step: &Step) -> Option<&Key> {

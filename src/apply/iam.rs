@@ -1,6 +1,6 @@
 //! The last look at IAM: one read for each call, of the field that the call replaces.
 
-use super::chain::{self, Chain};
+use super::chain::Chain;
 use super::look::{Look, Verdict};
 use super::ownership;
 use crate::ids::{Key, PolicyArn, ProviderArn, RoleName};
@@ -35,29 +35,26 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             | IamCall::DeleteBoundary { name, .. } => {
                 let head = self.aws.role_head(account, name).await?;
                 Ok(head.map_or_else(gone, |head| {
-                    self.role_owner(account, name, &head.tags).unless_stale(self.head(account, &head, call))
+                    role_owner(step, &head.tags).unless_stale(fields(step, &head, call))
                 }))
             }
             IamCall::PutInline { name, .. } | IamCall::DeleteInline { name, .. } => {
-                self.while_ours(account, name, self.inline(account, call)).await
+                self.while_ours(step, account, name, self.inline(step, account, call)).await
             }
             IamCall::Attach { name, arn } => {
-                self.while_ours(account, name, self.attached(account, name, arn, true)).await
+                self.while_ours(step, account, name, self.attached(account, name, arn, true)).await
             }
             IamCall::Detach { name, arn } => {
-                self.while_ours(account, name, self.attached(account, name, arn, false)).await
+                self.while_ours(step, account, name, self.attached(account, name, arn, false)).await
             }
             IamCall::TagRole { name, from, to } => {
                 let live = self.aws.role_tags(account, name).await?;
-                Ok(live.map_or_else(gone, |live| {
-                    self.role_owner(account, name, &live).unless_stale(tags(&live, from, to))
-                }))
+                Ok(live.map_or_else(gone, |live| role_owner(step, &live).unless_stale(tags(&live, from, to))))
             }
             IamCall::UntagRole { name, from } => {
                 let live = self.aws.role_tags(account, name).await?;
-                Ok(live.map_or_else(gone, |live| {
-                    self.role_owner(account, name, &live).unless_stale(tags(&live, from, &Pairs::new()))
-                }))
+                let none = Pairs::new();
+                Ok(live.map_or_else(gone, |live| role_owner(step, &live).unless_stale(tags(&live, from, &none))))
             }
             IamCall::DeleteRole { name } => self.role_that_goes(step, account, name).await,
         }
@@ -103,7 +100,9 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         };
         let owner = policy_owner(step, &live.policy.tags);
         Ok(owner.unless_stale(match call {
-            IamCall::CreatePolicyVersion { from, to, .. } => Verdict::of("document", &live.policy.document, from, to),
+            IamCall::CreatePolicyVersion { from, to, .. } => {
+                document("document", step, call, Some(&live.policy.document), (Some(from), Some(to)))
+            }
             IamCall::DeletePolicyVersion { version, .. } if live.default_version == *version => {
                 Verdict::stale(format!("version `{version}` has become the default"))
             }
@@ -116,42 +115,29 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
     /// A look at what GetRole does not show, with one at whose the role is beside it.
     async fn while_ours(
         &self,
+        step: &Step,
         account: &Key,
         name: &RoleName,
         look: impl Future<Output = Result<Verdict, CallError>>,
     ) -> Result<Verdict, CallError> {
         let (verdict, tags) = join(look, self.aws.role_tags(account, name)).await;
-        let owner = tags?.map_or(Verdict::Write, |tags| self.role_owner(account, name, &tags));
-        Ok(owner.unless_stale(verdict?))
+        let verdict = verdict?;
+        Ok(match tags? {
+            Some(tags) => role_owner(step, &tags).unless_stale(verdict),
+            // what goes with the role is done
+            None if verdict == Verdict::Done => Verdict::Done,
+            None => gone(),
+        })
     }
 
-    /// The fields that GetRole shows.
-    fn head(&self, account: &Key, live: &RoleHead, call: &IamCall) -> Verdict {
-        match call {
-            IamCall::UpdateRole { from, to, .. } => settings(live, from, to),
-            IamCall::UpdateTrust { name, from, to } => {
-                let chain = chain::trust(self.plan, account, name);
-                document("trust", &chain, Some(&live.summary.trust), (Some(from), Some(to)))
-            }
-            IamCall::PutBoundary { from, to, .. } => {
-                Verdict::of("permissions-boundary", &live.permissions_boundary.as_ref(), &from.as_ref(), &Some(to))
-            }
-            IamCall::DeleteBoundary { from, .. } => {
-                Verdict::of("permissions-boundary", &live.permissions_boundary.as_ref(), &Some(from), &None)
-            }
-            _ => Verdict::Write,
-        }
-    }
-
-    async fn inline(&self, account: &Key, call: &IamCall) -> Result<Verdict, CallError> {
+    async fn inline(&self, step: &Step, account: &Key, call: &IamCall) -> Result<Verdict, CallError> {
         let (name, policy, link) = match call {
             IamCall::PutInline { name, policy, from, to } => (name, policy, (from.as_ref(), Some(to))),
             IamCall::DeleteInline { name, policy, from } => (name, policy, (Some(from), None)),
             _ => return Ok(Verdict::Write),
         };
         let live = self.aws.inline(account, name, policy).await?;
-        let chain = chain::inline(self.plan, account, name, policy);
-        Ok(document(&format!("inline.{policy}"), &chain, live.as_ref(), link))
+        Ok(document(&format!("inline.{policy}"), step, call, live.as_ref(), link))
     }
 
     async fn attached(
@@ -168,6 +154,30 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             Some(live) if live.contains(arn) == wanted => Verdict::Done,
             Some(_) => Verdict::Write,
         })
+    }
+}
+
+/// The fields that GetRole shows.
+fn fields(step: &Step, live: &RoleHead, call: &IamCall) -> Verdict {
+    match call {
+        IamCall::UpdateRole { from, to, .. } => settings(live, from, to),
+        IamCall::UpdateTrust { from, to, .. } => {
+            document("trust", step, call, Some(&live.summary.trust), (Some(from), Some(to)))
+        }
+        IamCall::PutBoundary { from, to, .. } => {
+            Verdict::of("permissions-boundary", &live.permissions_boundary.as_ref(), &from.as_ref(), &Some(to))
+        }
+        IamCall::DeleteBoundary { from, .. } => {
+            Verdict::of("permissions-boundary", &live.permissions_boundary.as_ref(), &Some(from), &None)
+        }
+        _ => Verdict::Write,
+    }
+}
+
+fn role_owner(step: &Step, live: &Pairs) -> Verdict {
+    match &step.change {
+        ResourceChange::Role(change) => ownership::owner(change, |role| &role.tags, live),
+        _ => Verdict::Write,
     }
 }
 
@@ -206,13 +216,15 @@ fn settings(live: &RoleHead, from: &RoleSettings, to: &RoleSettings) -> Verdict 
 /// A document that the plan may write more than once.
 fn document(
     field: &str,
-    chain: &Chain<'_>,
+    step: &Step,
+    call: &IamCall,
     live: Option<&PolicyDocument>,
     (from, to): (Option<&PolicyDocument>, Option<&PolicyDocument>),
 ) -> Verdict {
+    let chain = Chain::of(step, call.field());
     match Verdict::of(field, &live, &from, &to) {
-        Verdict::Stale(_) if chain::is_later(chain, (from, to), live) => Verdict::Done,
-        Verdict::Stale(_) if chain::is_earlier(chain, (from, to), live) => Verdict::Write,
+        Verdict::Stale(_) if chain.is_later((from, to), live) => Verdict::Done,
+        Verdict::Stale(_) if chain.is_earlier((from, to), live) => Verdict::Write,
         verdict => verdict,
     }
 }

@@ -1,9 +1,9 @@
-//! Which step runs when: after all that it needs, beside the others of its account or cluster as far as there is room,
-//! and never beside one that writes to the same object.
+//! Which call runs when: after all that must come before it, beside those of other objects as far as there is room in the
+//! account or cluster, and never beside one that writes to the same object.
 
 use super::Pace;
 use super::report::{Outcome, Report, StepOutcome, Stop};
-use super::step::{self, Runner};
+use super::step::{Progress, Runner};
 use crate::event::Event;
 use crate::ids::Key;
 use crate::model::address::Address;
@@ -13,11 +13,12 @@ use crate::world::{ReadAws, ReadKubernetes, WriteAws, WriteKubernetes};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::Range;
 
 /// Where a step stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stand {
+    /// For its first call, or between two calls.
     Waiting,
     Running,
     Over(Outcome),
@@ -26,19 +27,24 @@ enum Stand {
 /// A cluster or else an account, whose room a step takes.
 type Lane = (bool, Key);
 
-/// All steps, and who is under way. What is kept beside the stands tells what a step that ends sets free, so that a plan
+/// A call: the positions of its step and of its part.
+type Spot = (usize, usize);
+
+/// All steps, and who is under way. What is kept beside the stands tells what a call that ends sets free, so that a plan
 /// of many steps takes no longer a step than one of few.
 struct Lanes<'p> {
     plan: &'p Plan,
     stands: Vec<Stand>,
-    /// For each step the positions of those that it needs.
-    needs: Vec<Vec<usize>>,
-    /// For each step the positions of those that need it, all of them behind it.
-    dependents: Vec<Vec<usize>>,
-    /// For each step how many of those that it needs are not over.
-    pending: Vec<usize>,
-    /// Steps that need one that did not succeed.
-    doomed: BTreeSet<usize>,
+    /// For each step how many of its calls are done.
+    done: Vec<usize>,
+    /// For each call how many of those that must come before it, in other steps, are not done.
+    pending: Vec<Vec<usize>>,
+    /// For each call those of other steps that must come after it.
+    dependents: Vec<Vec<Vec<Spot>>>,
+    /// For each step the first call that will not be begun, and why.
+    doomed: Vec<Option<(usize, String)>>,
+    /// Steps whose next call is one that will not be begun.
+    ending: BTreeSet<usize>,
     /// For each step the objects that its calls write to.
     objects: Vec<BTreeSet<String>>,
     /// The objects that are being written to.
@@ -68,15 +74,15 @@ where
     WK: WriteKubernetes,
 {
     let mut lanes = Lanes::new(plan, *pace);
-    let done: Vec<AtomicUsize> = plan.steps.iter().map(|_| AtomicUsize::new(0)).collect();
+    let progress: Vec<Progress<'_>> = plan.steps.iter().map(Progress::new).collect();
     let over = runner.over(pace.grace);
     tokio::pin!(over);
     let mut running = FuturesUnordered::new();
     loop {
-        lanes.skip_what_will_not_run(runner);
-        for position in lanes.start() {
-            let (step, done) = (&plan.steps[position], &done[position]);
-            running.push(async move { (position, runner.run(step, done).await) });
+        lanes.end_what_will_not_run(runner, &progress);
+        for (position, parts) in lanes.start() {
+            let progress = &progress[position];
+            running.push(async move { (position, runner.run(progress, parts).await) });
         }
         let ended = tokio::select! {
             biased;
@@ -84,41 +90,43 @@ where
             () = &mut over => break,
         };
         let Some((position, outcome)) = ended else { break };
-        let address = plan.steps[position].address.clone();
-        runner.listen.on(&Event::StepFinished { address, outcome: word(&outcome) });
-        lanes.end(position, outcome);
+        if let Some(outcome) = lanes.end(position, progress[position].done(), outcome) {
+            finished(runner, plan, position, &outcome);
+        }
     }
-    lanes.skip_what_will_not_run(runner);
-    for position in lanes.running() {
-        let outcome = step::unanswered(&plan.steps[position], done[position].load(Ordering::Relaxed));
-        lanes.end(position, outcome);
+    lanes.end_what_will_not_run(runner, &progress);
+    for position in lanes.that_stand(&Stand::Running) {
+        let progress = &progress[position];
+        lanes.end(position, progress.done(), Some(progress.unanswered()));
     }
     lanes.report(runner.stopped())
 }
 
-fn word(outcome: &Outcome) -> &'static str {
-    match outcome {
+fn finished<RA, WA, RK, WK>(runner: &Runner<'_, RA, WA, RK, WK>, plan: &Plan, position: usize, outcome: &Outcome) {
+    let outcome = match outcome {
         Outcome::Applied => "applied",
         Outcome::AlreadyDone => "already done",
         Outcome::Skipped(_) => "skipped",
         Outcome::Failed(_) => "failed",
-    }
+    };
+    runner.listen.on(&Event::StepFinished { address: plan.steps[position].address.clone(), outcome });
 }
 
 impl<'p> Lanes<'p> {
     fn new(plan: &'p Plan, pace: Pace) -> Self {
         let positions: HashMap<&Address, usize> =
             plan.steps.iter().enumerate().map(|(position, step)| (&step.address, position)).collect();
-        // what is not in the plan needs no change; what comes later cannot be waited for
-        let needs = |(position, step): (usize, &Step)| {
-            let needed: BTreeSet<usize> = step.needs.iter().filter_map(|need| positions.get(need).copied()).collect();
-            needed.into_iter().filter(|need| *need < position).collect()
-        };
-        let needs: Vec<Vec<usize>> = plan.steps.iter().enumerate().map(needs).collect();
-        let mut dependents = vec![Vec::new(); plan.steps.len()];
-        for (position, needed) in needs.iter().enumerate() {
-            for need in needed {
-                dependents[*need].push(position);
+        let mut dependents: Vec<Vec<Vec<Spot>>> =
+            plan.steps.iter().map(|step| vec![Vec::new(); step.parts.len()]).collect();
+        let mut pending: Vec<Vec<usize>> = plan.steps.iter().map(|step| vec![0; step.parts.len()]).collect();
+        for (position, step) in plan.steps.iter().enumerate() {
+            for (part, call) in step.parts.iter().enumerate() {
+                // what is not in the plan needs no change
+                let earlier = call.after.iter().filter_map(|id| Some((*positions.get(&id.address)?, id.part)));
+                for (step, place) in earlier.filter(|(step, place)| *place < plan.steps[*step].parts.len()) {
+                    dependents[step][place].push((position, part));
+                    pending[position][part] += 1;
+                }
             }
         }
         let mut known: HashMap<Option<Lane>, usize> = HashMap::new();
@@ -127,28 +135,23 @@ impl<'p> Lanes<'p> {
             *known.entry(lane(step)).or_insert(next)
         };
         let homes: Vec<usize> = plan.steps.iter().map(&mut home_of).collect();
-        let pending: Vec<usize> = needs.iter().map(Vec::len).collect();
-        let mut rooms: Vec<Room> = known.iter().map(|_| Room::default()).collect();
-        for (position, _) in pending.iter().enumerate().filter(|(_, pending)| **pending == 0) {
-            rooms[homes[position]].ready.insert(position);
-        }
-        Self {
+        let rooms: Vec<Room> = known.iter().map(|_| Room::default()).collect();
+        let mut lanes = Self {
             plan,
             stands: vec![Stand::Waiting; plan.steps.len()],
-            needs,
-            dependents,
+            done: vec![0; plan.steps.len()],
             pending,
-            doomed: BTreeSet::new(),
+            dependents,
+            doomed: vec![None; plan.steps.len()],
+            ending: BTreeSet::new(),
             objects: plan.steps.iter().map(objects).collect(),
             busy: BTreeSet::new(),
             homes,
             rooms,
             room: pace.parallelism.max(1),
-        }
-    }
-
-    fn running(&self) -> Vec<usize> {
-        self.that_stand(&Stand::Running)
+        };
+        (0..plan.steps.len()).for_each(|position| lanes.look_again(position));
+        lanes
     }
 
     fn that_stand(&self, wanted: &Stand) -> Vec<usize> {
@@ -156,99 +159,126 @@ impl<'p> Lanes<'p> {
         those.map(|(position, _)| position).collect()
     }
 
-    fn skip_what_will_not_run<RA, WA, RK, WK>(&mut self, runner: &Runner<'_, RA, WA, RK, WK>)
-    where
+    /// Says whether a step that waits may go on, or must end.
+    fn look_again(&mut self, position: usize) {
+        let next = self.done[position];
+        if self.stands[position] != Stand::Waiting {
+            return;
+        }
+        if self.doomed[position].as_ref().is_some_and(|(part, _)| *part <= next) {
+            self.rooms[self.homes[position]].ready.remove(&position);
+            self.ending.insert(position);
+        } else if self.pending[position].get(next).is_none_or(|pending| *pending == 0) {
+            self.rooms[self.homes[position]].ready.insert(position);
+        }
+    }
+
+    /// Ends the steps of which no further call will be begun: all once the run is stopped, else those whose next call must
+    /// come after one that was not made.
+    fn end_what_will_not_run<RA, WA, RK, WK>(
+        &mut self,
+        runner: &Runner<'_, RA, WA, RK, WK>,
+        progress: &[Progress<'_>],
+    ) where
         RA: ReadAws,
         WA: WriteAws,
         RK: ReadKubernetes,
         WK: WriteKubernetes,
     {
-        for address in self.skip(runner.stopped().as_ref()) {
-            runner.listen.on(&Event::StepFinished { address, outcome: "skipped" });
-        }
-    }
-
-    /// Ends the steps that will not be begun: all once the run is stopped, else those that need one that did not succeed,
-    /// and those that need them.
-    fn skip(&mut self, stop: Option<&Stop>) -> Vec<Address> {
+        let stop = runner.stopped();
         if stop.is_some() {
-            self.doomed.extend(self.that_stand(&Stand::Waiting));
+            self.ending.extend(self.that_stand(&Stand::Waiting));
         }
-        let mut skipped = Vec::new();
-        // each comes after what it needs, so that the next one is never before this one
-        while let Some(position) = self.doomed.pop_first() {
+        while let Some(position) = self.ending.pop_first() {
             if self.stands[position] != Stand::Waiting {
                 continue;
             }
-            let why = stop.map(|stop| stop.why().to_owned()).or_else(|| self.obstacle(position));
-            if let Some(why) = why {
-                self.rooms[self.homes[position]].ready.remove(&position);
-                self.over(position, Outcome::Skipped(why));
-                skipped.push(self.plan.steps[position].address.clone());
-            }
+            let why = self.doomed[position].as_ref().map(|(_, why)| why.clone());
+            let outcome = match (&stop, why) {
+                (Some(stop), _) => progress[position].stopped(stop),
+                (None, Some(why)) => progress[position].held_up(why),
+                (None, None) => continue,
+            };
+            self.rooms[self.homes[position]].ready.remove(&position);
+            self.over(position, outcome.clone());
+            finished(runner, self.plan, position, &outcome);
         }
-        skipped
     }
 
-    /// Why a step cannot be begun any more.
-    fn obstacle(&self, position: usize) -> Option<String> {
-        self.needs[position].iter().find_map(|need| match &self.stands[*need] {
-            Stand::Over(Outcome::Failed(_)) => {
-                Some(format!("`{}`, which it depends on, failed", self.plan.steps[*need].address))
-            }
-            // names the step that failed, not those between
-            Stand::Over(Outcome::Skipped(why)) => Some(why.clone()),
-            Stand::Over(Outcome::Applied | Outcome::AlreadyDone) | Stand::Waiting | Stand::Running => None,
-        })
-    }
-
-    /// The steps that begin now, in plan order.
-    fn start(&mut self) -> Vec<usize> {
+    /// The steps that begin or go on now, in plan order, each with the calls that it may make: up to one that has to wait
+    /// for another step, or for which another step waits.
+    fn start(&mut self) -> Vec<(usize, Range<usize>)> {
         let mut started = Vec::new();
-        for room in &mut self.rooms {
-            let mut begun = Vec::new();
-            for position in &room.ready {
-                if room.taken == self.room {
+        for home in 0..self.rooms.len() {
+            let ready: Vec<usize> = self.rooms[home].ready.iter().copied().collect();
+            for position in ready {
+                if self.rooms[home].taken == self.room {
                     break;
                 }
-                if self.objects[*position].is_disjoint(&self.busy) {
-                    room.taken += 1;
-                    self.busy.extend(self.objects[*position].iter().cloned());
-                    self.stands[*position] = Stand::Running;
-                    begun.push(*position);
+                if self.objects[position].is_disjoint(&self.busy) {
+                    self.rooms[home].taken += 1;
+                    self.rooms[home].ready.remove(&position);
+                    self.busy.extend(self.objects[position].iter().cloned());
+                    self.stands[position] = Stand::Running;
+                    started.push((position, self.next_calls(position)));
                 }
             }
-            for position in &begun {
-                room.ready.remove(position);
-            }
-            started.extend(begun);
         }
-        started.sort_unstable();
+        started.sort_unstable_by_key(|(position, _)| *position);
         started
     }
 
-    fn end(&mut self, position: usize, outcome: Outcome) {
+    fn next_calls(&self, position: usize) -> Range<usize> {
+        let (first, all) = (self.done[position], self.pending[position].len());
+        let waited_for = |part: &usize| !self.dependents[position][*part].is_empty();
+        let waits = |part: &usize| self.pending[position][*part] > 0;
+        let doomed = self.doomed[position].as_ref().map_or(all, |(part, _)| *part);
+        let after_waited_for = (first..all).find(waited_for).map_or(all, |part| part + 1);
+        let before_waiting = (first + 1..all).find(waits).unwrap_or(all);
+        first..after_waited_for.min(before_waiting).min(doomed).max(first)
+    }
+
+    /// Some calls of a step have ended: the step is over, or waits for its next call. Returns how it ended.
+    fn end(&mut self, position: usize, done: usize, outcome: Option<Outcome>) -> Option<Outcome> {
         for object in &self.objects[position] {
             self.busy.remove(object);
         }
         self.rooms[self.homes[position]].taken -= 1;
-        self.over(position, outcome);
+        let first = std::mem::replace(&mut self.done[position], done);
+        self.stands[position] = Stand::Waiting;
+        for part in first..done {
+            for (step, later) in std::mem::take(&mut self.dependents[position][part]) {
+                self.pending[step][later] -= 1;
+                self.look_again(step);
+            }
+        }
+        match outcome {
+            Some(outcome) => self.over(position, outcome.clone()),
+            None => self.look_again(position),
+        }
+        match &self.stands[position] {
+            Stand::Over(outcome) => Some(outcome.clone()),
+            Stand::Waiting | Stand::Running => None,
+        }
     }
 
-    /// A step is over: those that needed it are ready, or will not be begun.
+    /// A step is over: what must come after calls that it did not make will not be begun.
     fn over(&mut self, position: usize, outcome: Outcome) {
-        let good = matches!(outcome, Outcome::Applied | Outcome::AlreadyDone);
+        let why = match &outcome {
+            // names the step that failed, not those between
+            Outcome::Skipped(why) => why.clone(),
+            Outcome::Failed(failure) if failure.held_up => failure.why.clone(),
+            Outcome::Failed(_) | Outcome::Applied | Outcome::AlreadyDone => {
+                format!("`{}`, which it depends on, failed", self.plan.steps[position].address)
+            }
+        };
         self.stands[position] = Stand::Over(outcome);
-        for dependent in &self.dependents[position] {
-            self.pending[*dependent] -= 1;
-            if self.stands[*dependent] != Stand::Waiting {
-                continue;
-            }
-            if !good {
-                self.doomed.insert(*dependent);
-            }
-            if self.pending[*dependent] == 0 {
-                self.rooms[self.homes[*dependent]].ready.insert(*dependent);
+        for part in self.done[position]..self.dependents[position].len() {
+            for (step, later) in std::mem::take(&mut self.dependents[position][part]) {
+                if self.doomed[step].as_ref().is_none_or(|(first, _)| later < *first) {
+                    self.doomed[step] = Some((later, why.clone()));
+                }
+                self.look_again(step);
             }
         }
     }
@@ -259,7 +289,7 @@ impl<'p> Lanes<'p> {
             action: step.change.action(),
             outcome: match stand {
                 Stand::Over(outcome) => outcome,
-                // every step has its turn: it needs only earlier ones
+                // every step has its turn: the calls of a plan have an order
                 Stand::Waiting | Stand::Running => Outcome::Skipped("it was never begun".to_owned()),
             },
             note: None,

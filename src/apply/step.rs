@@ -5,10 +5,13 @@ use super::hint::hint;
 use super::look::{Look, Verdict};
 use super::report::{Failure, Outcome, Stop};
 use crate::event::{Event, Listen};
-use crate::model::call::{Call, IamCall, KubernetesCall};
+use crate::model::call::{Call, Field, IamCall, KubernetesCall};
 use crate::plan::Step;
 use crate::world::{Answer, CallError, CallErrorKind, ReadAws, ReadKubernetes, WriteAws, WriteKubernetes, Written};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -24,15 +27,15 @@ pub(super) struct Runner<'a, RA, WA, RK, WK> {
 /// The reason on a write that was in flight when a signal came, and did not end in time.
 const UNANSWERED: &str = "it did not end in time after the signal: what came of it is unknown";
 
-/// How far a step has come.
-struct Progress<'s> {
+/// How far a step has come. Calls are counted as they end, so that whoever gives the step up knows.
+pub(super) struct Progress<'s> {
     step: &'s Step,
-    /// How many calls are done, or were not needed; told to whoever gives the step up.
-    done: &'s AtomicUsize,
-    /// Whether any was sent.
-    wrote: bool,
+    /// How many calls are done, or were not needed.
+    done: AtomicUsize,
+    /// The calls that were sent, by their positions.
+    sent: Mutex<BTreeSet<usize>>,
     /// Whether this very step has made the object, so that there is nothing to look at.
-    fresh: bool,
+    fresh: AtomicBool,
 }
 
 impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<'_, RA, WA, RK, WK> {
@@ -56,49 +59,59 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         awaited::first(&self.stop).await
     }
 
-    /// Runs the step to its end; `done` counts its calls that are done.
-    pub(super) async fn run(&self, step: &Step, done: &AtomicUsize) -> Outcome {
-        let mut progress = Progress { step, done, wrote: false, fresh: false };
-        let first = step.parts.first().map(|part| &part.call);
-        match self.looked(self.look.before_step(step)).await {
-            Err(reason) => return progress.stopped(&reason),
-            Ok(Err(error)) => return progress.failed(&error, first),
-            Ok(Ok(Verdict::Stale(why))) => return progress.stale(why),
-            Ok(Ok(Verdict::Write | Verdict::Done)) => {}
+    /// Runs these calls of a step, the first of which is the next one; `None` once they are done and others are left.
+    pub(super) async fn run(&self, progress: &Progress<'_>, parts: Range<usize>) -> Option<Outcome> {
+        let step = progress.step;
+        if parts.start == 0 {
+            let first = step.parts.first().map(|part| &part.call);
+            match self.looked(self.look.before_step(step)).await {
+                Err(reason) => return Some(progress.stopped(&reason)),
+                Ok(Err(error)) => return Some(progress.failed(&error, first)),
+                Ok(Ok(Verdict::Stale(why))) => return Some(progress.stale(why)),
+                Ok(Ok(Verdict::Write | Verdict::Done)) => {}
+            }
         }
-        for part in &step.parts {
-            if !progress.fresh {
-                match self.looked(self.look.call(step, &part.call)).await {
-                    Err(reason) => return progress.stopped(&reason),
-                    Ok(Err(error)) => return progress.failed(&error, Some(&part.call)),
-                    Ok(Ok(Verdict::Stale(why))) => return progress.stale(why),
-                    Ok(Ok(Verdict::Done)) => {
-                        progress.one_more();
-                        self.finished(step, &part.call);
-                        continue;
-                    }
-                    Ok(Ok(Verdict::Write)) => {}
-                }
+        for place in parts {
+            if let Some(outcome) = self.part(progress, place).await {
+                return Some(outcome);
             }
-            if let Some(reason) = self.stopped() {
-                return progress.stopped(&reason);
-            }
-            self.listen.on(&Event::CallStarted { address: step.address.clone(), operation: part.call.operation() });
-            match self.write(&part.call).await {
-                Ok(written) => {
+        }
+        (progress.done() == step.parts.len()).then(|| progress.succeeded())
+    }
+
+    /// Makes one call, after a last look; `None` once it is done.
+    async fn part(&self, progress: &Progress<'_>, place: usize) -> Option<Outcome> {
+        let step = progress.step;
+        let call = &step.parts[place].call;
+        if !progress.needs_no_look(place) {
+            match self.looked(self.look.call(step, call)).await {
+                Err(reason) => return Some(progress.stopped(&reason)),
+                Ok(Err(error)) => return Some(progress.failed(&error, Some(call))),
+                Ok(Ok(Verdict::Stale(why))) => return Some(progress.stale(why)),
+                Ok(Ok(Verdict::Done)) => {
                     progress.one_more();
-                    progress.wrote |= !written.already_done;
-                    progress.fresh |= makes(&part.call) && !written.already_done;
-                    self.finished(step, &part.call);
+                    self.finished(step, call);
+                    return None;
                 }
-                Err(error) if error.kind == CallErrorKind::Stopped => {
-                    return progress.stopped(&self.until_stopped().await);
-                }
-                Err(error) => return progress.failed(&error, Some(&part.call)),
+                Ok(Ok(Verdict::Write)) => {}
             }
         }
-        // a step whose calls were all moved ahead into another one has been made by that
-        if progress.wrote || step.parts.is_empty() { Outcome::Applied } else { Outcome::AlreadyDone }
+        if let Some(reason) = self.stopped() {
+            return Some(progress.stopped(&reason));
+        }
+        self.listen.on(&Event::CallStarted { address: step.address.clone(), operation: call.operation() });
+        match self.write(call).await {
+            Ok(written) => {
+                progress.one_more();
+                if !written.already_done {
+                    progress.was_sent(place, makes(call));
+                }
+                self.finished(step, call);
+                None
+            }
+            Err(error) if error.kind == CallErrorKind::Stopped => Some(progress.stopped(&self.until_stopped().await)),
+            Err(error) => Some(progress.failed(&error, Some(call))),
+        }
     }
 
     fn finished(&self, step: &Step, call: &Call) {
@@ -132,12 +145,6 @@ fn makes(call: &Call) -> bool {
     )
 }
 
-/// What is told of a step whose write did not end in time after a signal.
-pub(super) fn unanswered(step: &Step, done: usize) -> Outcome {
-    let hint = Some("see what is left with `irsa plan`; apply again: it goes on from there".to_owned());
-    Outcome::Failed(Failure { hint, ..failure(step, done, UNANSWERED.to_owned()) })
-}
-
 fn failure(step: &Step, done: usize, why: String) -> Failure {
     let mut operations: Vec<String> = step.parts.iter().map(|part| part.call.operation()).collect();
     let left = operations.split_off(done.min(operations.len()));
@@ -148,18 +155,57 @@ fn failure(step: &Step, done: usize, why: String) -> Failure {
         request_id: None,
         hint: None,
         stale: false,
+        held_up: false,
         done: operations,
         left,
     }
 }
 
-impl Progress<'_> {
+impl<'s> Progress<'s> {
+    pub(super) fn new(step: &'s Step) -> Self {
+        Self {
+            step,
+            done: AtomicUsize::new(0),
+            sent: Mutex::new(BTreeSet::new()),
+            fresh: AtomicBool::new(false),
+        }
+    }
+
+    /// How many calls are done.
+    pub(super) fn done(&self) -> usize {
+        self.done.load(Ordering::Relaxed)
+    }
+
     fn one_more(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn sent(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn was_sent(&self, place: usize, made: bool) {
+        self.sent().insert(place);
+        self.fresh.fetch_or(made, Ordering::Relaxed);
+    }
+
+    /// Whether the call is made without asking what is there: this run has made the object, or has written this field
+    /// before, and what IAM answers may be older than that.
+    fn needs_no_look(&self, place: usize) -> bool {
+        let field = |place: usize| match &self.step.parts[place].call {
+            Call::Iam(_, call) => Some(call.field()).filter(|field| *field != Field::Tags),
+            Call::Kubernetes(..) => None,
+        };
+        self.fresh.load(Ordering::Relaxed)
+            || (field(place).is_some() && self.sent().iter().any(|sent| field(*sent) == field(place)))
+    }
+
+    fn succeeded(&self) -> Outcome {
+        if self.sent().is_empty() { Outcome::AlreadyDone } else { Outcome::Applied }
+    }
+
     fn failure(&self, why: String) -> Failure {
-        failure(self.step, self.done.load(Ordering::Relaxed), why)
+        failure(self.step, self.done(), why)
     }
 
     fn failed(&self, error: &CallError, call: Option<&Call>) -> Outcome {
@@ -172,17 +218,32 @@ impl Progress<'_> {
         })
     }
 
-    fn stale(&self, why: std::collections::BTreeSet<String>) -> Outcome {
+    fn stale(&self, why: BTreeSet<String>) -> Outcome {
         let why = why.into_iter().collect::<Vec<_>>().join("; ");
         Outcome::Failed(Failure { stale: true, hint: Some("plan again".to_owned()), ..self.failure(why) })
     }
 
     /// Not begun, or broken off between two calls.
-    fn stopped(&self, stop: &Stop) -> Outcome {
-        if !self.wrote {
+    pub(super) fn stopped(&self, stop: &Stop) -> Outcome {
+        if self.sent().is_empty() {
             return Outcome::Skipped(stop.why().to_owned());
         }
         let hint = Some("apply again: it goes on from here".to_owned());
         Outcome::Failed(Failure { hint, ..self.failure(stop.why().to_owned()) })
+    }
+
+    /// Not begun, or broken off, since another step did not make what must come before.
+    pub(super) fn held_up(&self, why: String) -> Outcome {
+        if self.sent().is_empty() {
+            return Outcome::Skipped(why);
+        }
+        let hint = Some("apply again once that is mended: it goes on from here".to_owned());
+        Outcome::Failed(Failure { hint, held_up: true, ..self.failure(why) })
+    }
+
+    /// Its write did not end in time after a signal.
+    pub(super) fn unanswered(&self) -> Outcome {
+        let hint = Some("see what is left with `irsa plan`; apply again: it goes on from there".to_owned());
+        Outcome::Failed(Failure { hint, ..self.failure(UNANSWERED.to_owned()) })
     }
 }

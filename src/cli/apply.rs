@@ -321,6 +321,7 @@ mod tests {
             request_id: None,
             hint: None,
             stale,
+            held_up: false,
             done: done.iter().map(|name| (*name).to_owned()).collect(),
             left: Vec::new(),
         })

@@ -101,7 +101,49 @@ pub enum Target<'a> {
     Role(&'a RoleName),
 }
 
+/// The field of an object that a call to IAM writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named as the calls name them")]
+pub enum Field<'a> {
+    Object,
+    Settings,
+    Trust,
+    Boundary,
+    Inline(&'a PolicyName),
+    Attached(&'a PolicyArn),
+    Document,
+    Version(&'a str),
+    Audience(&'a str),
+    Tags,
+}
+
 impl IamCall {
+    /// Which field it writes. Tags are one field.
+    pub fn field(&self) -> Field<'_> {
+        match self {
+            Self::CreateProvider { .. }
+            | Self::DeleteProvider { .. }
+            | Self::CreatePolicy { .. }
+            | Self::DeletePolicy { .. }
+            | Self::CreateRole { .. }
+            | Self::DeleteRole { .. } => Field::Object,
+            Self::AddAudience { audience, .. } => Field::Audience(audience),
+            Self::CreatePolicyVersion { .. } => Field::Document,
+            Self::DeletePolicyVersion { version, .. } => Field::Version(version),
+            Self::UpdateRole { .. } => Field::Settings,
+            Self::UpdateTrust { .. } => Field::Trust,
+            Self::PutBoundary { .. } | Self::DeleteBoundary { .. } => Field::Boundary,
+            Self::PutInline { policy, .. } | Self::DeleteInline { policy, .. } => Field::Inline(policy),
+            Self::Attach { arn, .. } | Self::Detach { arn, .. } => Field::Attached(arn),
+            Self::TagProvider { .. }
+            | Self::UntagProvider { .. }
+            | Self::TagPolicy { .. }
+            | Self::UntagPolicy { .. }
+            | Self::TagRole { .. }
+            | Self::UntagRole { .. } => Field::Tags,
+        }
+    }
+
     /// What it writes to.
     pub fn target(&self) -> Target<'_> {
         match self {

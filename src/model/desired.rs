@@ -199,6 +199,8 @@ pub struct Role {
     pub tags: Pairs,
     /// The managed policies to attach.
     pub attach: BTreeSet<Attachment>,
+    /// Where the policies that are named by their ARN stand, the boundary among them.
+    pub policy_origins: BTreeMap<PolicyArn, Origin>,
     /// Attachments by others that are left alone.
     pub ignore_attached: Vec<Pattern>,
     /// The inline policies by name.

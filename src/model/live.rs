@@ -89,6 +89,9 @@ pub struct LiveAccount {
     pub policies: BTreeMap<PolicyArn, Observed<LivePolicy>>,
     /// Whether the list of policies was read: without it an undeclared policy may be missing from `policies`.
     pub policies_listed: Observed<()>,
+    /// Policies that are not ours and that roles of this configuration come to have or are to lose: the document, where it
+    /// could be read.
+    pub foreign_policies: BTreeMap<PolicyArn, Observed<Option<PolicyDocument>>>,
     /// All OIDC providers, by ARN.
     pub providers: BTreeMap<ProviderArn, Observed<LiveProvider>>,
     /// Whether the list of providers was read.
@@ -173,8 +176,17 @@ pub struct LivePolicy {
     pub default_version: String,
     /// The ids of the other versions, oldest first.
     pub other_versions: Vec<String>,
-    /// How many roles, users and groups have it attached or as boundary.
+    /// How many roles, users and groups have it attached.
     pub attachments: u32,
+    /// How many roles and users have it as permissions boundary.
+    pub boundaries: u32,
+}
+
+impl LivePolicy {
+    /// How often it is attached or a boundary.
+    pub fn uses(&self) -> usize {
+        [self.attachments, self.boundaries].iter().map(|count| usize::try_from(*count).unwrap_or(usize::MAX)).sum()
+    }
 }
 
 /// An IAM OIDC provider.

@@ -9,6 +9,13 @@ pub const OWNER: &str = "irsa/owner";
 pub const ADDRESS: &str = "irsa/address";
 /// The tag that guards a live object against deletion; the live tag decides.
 pub const PREVENT_DESTROY: &str = "irsa/prevent-destroy";
+/// Whether an IAM tag is one of our marks. IAM ignores the case of tag keys
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>).
+pub fn is_mark(key: &str) -> bool {
+    [OWNER, ADDRESS, PREVENT_DESTROY].iter().any(|mark| mark.eq_ignore_ascii_case(key))
+}
+/// The inline policy that denies everything while changes are made that no order of calls makes safe.
+pub const TRANSITION: &str = "irsa-transition";
 /// The annotation on a `ServiceAccount` that irsa made.
 pub const CREATED: &str = "irsa/created";
 /// The annotation that the EKS pod identity webhook reads

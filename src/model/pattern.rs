@@ -15,6 +15,12 @@ impl Pattern {
         &self.0
     }
 
+    /// The same in lower case, for texts in lower case.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        Self(self.0.to_ascii_lowercase())
+    }
+
     /// Whether the whole of `text` matches.
     pub fn matches(&self, text: &str) -> bool {
         let pattern: Vec<char> = self.0.chars().collect();

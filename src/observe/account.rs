@@ -3,7 +3,7 @@
 use super::early::{Call, Lists, Many};
 use super::lane::Lane;
 use super::roles::Search;
-use super::{bulk, is_ours, policies, providers, roles, sizes};
+use super::{bulk, foreign, is_ours, policies, providers, roles, sizes};
 use crate::ids::{IamPath, IssuerUrl, Key, ProviderArn};
 use crate::model::desired::{self, Desired, Role};
 use crate::model::live::{Access, Identity, LiveAccount, LiveProvider, Observed, Odd, Quotas};
@@ -76,6 +76,7 @@ fn closed(why: String, identity: Access<Identity>) -> LiveAccount {
         roles: BTreeMap::new(),
         policies: BTreeMap::new(),
         policies_listed: Observed::Unknown(why.clone()),
+        foreign_policies: BTreeMap::new(),
         providers: BTreeMap::new(),
         providers_listed: Observed::Unknown(why),
         odd: Vec::new(),
@@ -132,6 +133,7 @@ async fn granted<'a, A: ReadAws>(
         join4(roles, summary.clone(), policies::read(desk, understood(lists.policies, &odd)), providers).await;
     let told = if told.is_none() && sizes::live_near_quota(desk, &roles) { Some(summary_of(desk).await) } else { told };
     let quotas = told.unwrap_or_default().quotas;
+    let foreign_policies = foreign::read(desk, &roles, &policies).await;
     drop(summary);
     let roster = Arc::unwrap_or_clone(search.await).roster;
     let roster_denied = roster.as_ref().is_err_and(|error| error.kind == CallErrorKind::Denied);
@@ -147,6 +149,7 @@ async fn granted<'a, A: ReadAws>(
         roles,
         policies,
         policies_listed,
+        foreign_policies,
         providers,
         providers_listed,
         odd: sorted(&odd),

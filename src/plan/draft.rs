@@ -21,6 +21,8 @@ pub(crate) enum Hold {
     Unknown,
     /// Others come first: why.
     Waits(String),
+    /// It is outside `--only`.
+    NotSelected,
 }
 
 /// What has been decided so far.
@@ -35,6 +37,11 @@ pub(crate) struct Draft {
     pub matching: Vec<Address>,
     /// Objects that are not brought to their declared state.
     pub held: HashMap<Address, Hold>,
+    /// What would be done to those of them of which that can be told: others may have to come after it.
+    pub held_back: BTreeMap<Address, Step>,
+    /// Roles whose trust is left as it is, since it cannot be told what it should be: they may lose permissions and may
+    /// not get any.
+    pub trust_unknown: BTreeSet<Address>,
     /// Whether `--only` is to select among it all.
     pub selecting: bool,
     /// Everything that has an address, if it is to be selected from.
@@ -58,16 +65,21 @@ impl Draft {
         reasons: Vec<String>,
     ) {
         self.know(address);
-        let fields = fields::changes(&change);
-        let step = Step {
-            address: address.clone(),
-            change,
-            fields,
-            reasons,
-            parts: calls.into_iter().map(|call| Part { call }).collect(),
-            needs: needs.into_iter().filter(|need| need != address).collect(),
-        };
-        self.steps.insert(address.clone(), step);
+        self.steps.insert(address.clone(), step(address, change, calls, needs, reasons));
+    }
+
+    /// Records what would be done to an object that is refused.
+    pub(crate) fn would_do(&mut self, address: &Address, change: ResourceChange, calls: impl IntoIterator<Item = Call>) {
+        self.held_back.insert(address.clone(), step(address, change, calls, [], Vec::new()));
+    }
+
+    /// Takes an object's step out of the plan. What must come after it has to wait as well.
+    pub(crate) fn hold_back(&mut self, address: &Address) -> bool {
+        let step = self.steps.remove(address);
+        step.is_some_and(|step| {
+            self.held_back.insert(address.clone(), step);
+            true
+        })
     }
 
     /// Refuses an object.
@@ -157,6 +169,8 @@ impl Draft {
         self.waiting.append(&mut others.waiting);
         self.matching.append(&mut others.matching);
         self.held.extend(others.held);
+        self.held_back.append(&mut others.held_back);
+        self.trust_unknown.append(&mut others.trust_unknown);
         self.known.extend(others.known);
         self.ours.append(&mut others.ours);
         self.declared_live |= others.declared_live;
@@ -177,5 +191,23 @@ impl Draft {
         if self.selecting {
             self.dependencies.entry(address.clone()).or_default().extend(on);
         }
+    }
+}
+
+fn step(
+    address: &Address,
+    change: ResourceChange,
+    calls: impl IntoIterator<Item = Call>,
+    needs: impl IntoIterator<Item = Address>,
+    reasons: Vec<String>,
+) -> Step {
+    let fields = fields::changes(&change);
+    Step {
+        address: address.clone(),
+        change,
+        fields,
+        reasons,
+        parts: calls.into_iter().map(Part::from).collect(),
+        needs: needs.into_iter().filter(|need| need != address).collect(),
     }
 }

@@ -3,19 +3,21 @@
 //!
 //! Without `--shard` nothing is elsewhere, and nothing here changes a plan.
 
+use super::change::{Change, ResourceChange};
 use super::draft::{Draft, Hold};
 use super::roles::policies;
 use super::site::{Issuer, Site};
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::Address;
+use crate::model::call::{Call, IamCall};
 use crate::model::desired::{Binding, Role};
 use crate::model::live::{LivePolicy, Observed};
 use crate::model::note::Note;
 use crate::model::pattern::Pattern;
-use crate::policy::PolicyDocument;
-use crate::policy::narrow::{self, Way};
+use crate::model::resource::ManagedPolicy;
+use crate::policy::narrow;
 use crate::policy::trust::Grant;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a role is ready to be pointed at.
 pub(crate) enum Ready {
@@ -53,6 +55,21 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
         if let Some(hold) = hold {
             draft.hold(&address, hold);
         }
+        if let Address::Policy { account, key } = &address {
+            will_change(site, draft, account, key, &address);
+        }
+    }
+}
+
+/// Records what another share is about to do to a policy: who comes must not have what it gives only before.
+fn will_change(site: &Site<'_>, draft: &mut Draft, account: &Key, key: &Key, address: &Address) {
+    let Some(declared) = site.desired.policies.get(&(account.clone(), key.clone())) else { return };
+    let Some((arn, Observed::Present(live))) = site.policy_by_name(account, &declared.name.folded()) else { return };
+    let (from, to) = (live.policy.document.clone(), declared.document.clone());
+    let after = ManagedPolicy { document: to.clone(), ..live.policy.clone() };
+    if let Some(change) = Change::from_to(&live.policy, &after) {
+        let call = IamCall::CreatePolicyVersion { arn: arn.clone(), from, to };
+        draft.would_do(address, ResourceChange::Policy(change), [Call::Iam(account.clone(), call)]);
     }
 }
 
@@ -90,19 +107,6 @@ fn policy(site: &Site<'_>, account: &Key, key: &Key, address: &Address) -> Optio
     }
 }
 
-/// The policies that must be as declared before the role's trust lets anyone else in.
-pub(crate) fn policies_first(
-    held: &HashMap<Address, Hold>,
-    role: &Role,
-    before: &PolicyDocument,
-    after: &PolicyDocument,
-) -> Vec<Address> {
-    if before == after || matches!(narrow::way(before, after), Way::Narrows) {
-        return Vec::new();
-    }
-    policies(role).filter(|address| matches!(held.get(address), Some(Hold::Waits(_)))).collect()
-}
-
 /// Why the document of a policy must not change in this share: others have it too, and whoever leaves them must have
 /// left before it gives more. Only a run over all sees both.
 pub(crate) fn shared(site: &Site<'_>, account: &Key, arn: &PolicyArn, live: &LivePolicy) -> Option<String> {
@@ -112,7 +116,7 @@ pub(crate) fn shared(site: &Site<'_>, account: &Key, arn: &PolicyArn, live: &Liv
         usize::from(role.attached.contains(arn)) + usize::from(role.permissions_boundary.as_ref() == Some(arn))
     };
     let here: usize = roles.map(|role| uses(&role.role)).sum();
-    let all = usize::try_from(live.attachments).unwrap_or(usize::MAX);
+    let all = live.uses();
     (all > here).then(|| {
         format!(
             "it differs from its declaration, and roles outside this share have it: {all} uses, {here} of them here; a \

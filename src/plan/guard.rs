@@ -35,7 +35,7 @@ fn deletes(draft: &Draft) -> Vec<Address> {
 
 fn refuse(draft: &mut Draft, addresses: impl IntoIterator<Item = Address>, why: &str, hint: &str) {
     for address in addresses {
-        draft.steps.remove(&address);
+        draft.hold_back(&address);
         draft.refuse(&address, why, hint);
     }
 }

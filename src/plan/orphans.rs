@@ -128,12 +128,12 @@ fn role(site: &Site<'_>, draft: &mut Draft, (key, account): (&Key, &LiveAccount)
     if forgotten(site, &address, &before.tags) {
         let mut after = before.clone();
         after.tags = unmarked(&before.tags);
-        let made = parts::update_role(before, &after, &account.quotas, site.documents(key));
+        let calls = parts::update_role(before, &after);
         let change = Change::Update { before: before.clone(), after };
         return draft.step(
             &address,
             ResourceChange::Role(Box::new(change)),
-            iam(key, made.calls),
+            iam(key, calls),
             [],
             vec![FORGET.into()],
         );
@@ -143,16 +143,14 @@ fn role(site: &Site<'_>, draft: &mut Draft, (key, account): (&Key, &LiveAccount)
         .or_else(|| in_profiles(live))
         .or_else(|| unseen(account))
         .or_else(|| hidden(site, key, live));
-    if let Some((why, hint)) = against {
-        return draft.refuse(&address, format!("it is not deleted: {why}"), hint);
-    }
-    match still_pointing(site, draft, live) {
-        Ok(needs) => {
-            let calls = parts::delete_role(before, site.documents(key));
-            let change = ResourceChange::Role(Box::new(Change::Delete { before: before.clone() }));
-            draft.step(&address, change, iam(key, calls), needs, vec![reason(site)]);
+    let calls = iam(key, parts::delete_role(before));
+    let change = ResourceChange::Role(Box::new(Change::Delete { before: before.clone() }));
+    match against.map_or_else(|| still_pointing(site, draft, live), Err) {
+        Ok(needs) => draft.step(&address, change, calls, needs, vec![reason(site)]),
+        Err((why, hint)) => {
+            draft.would_do(&address, change, calls);
+            draft.refuse(&address, format!("it is not deleted: {why}"), hint);
         }
-        Err((why, hint)) => draft.refuse(&address, format!("it is not deleted: {why}"), hint),
     }
 }
 
@@ -310,10 +308,10 @@ fn policy(site: &Site<'_>, draft: &mut Draft, key: &Key, address: &Address, arn:
         })
         .map(|step| step.address.clone())
         .collect();
-    if usize::try_from(live.attachments).unwrap_or(usize::MAX) > detaching.len() {
+    if live.uses() > detaching.len() {
         let why = format!(
             "it is not deleted: it is attached {} times, this plan detaches {}",
-            live.attachments,
+            live.uses(),
             detaching.len()
         );
         return draft.refuse(address, why, "see `aws iam list-entities-for-policy`, and detach it there");

@@ -6,12 +6,12 @@ use super::elsewhere;
 use super::parts::{self, TagCalls};
 use super::roles::{iam, refuse_foreign};
 use super::site::{Owner, Site};
+use super::tags;
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::IamCall;
 use crate::model::desired;
 use crate::model::live::{LiveAccount, LivePolicy, Observed};
-use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, address_mark};
 use crate::model::note::Severity;
 use crate::model::resource::{ManagedPolicy, Pairs};
 
@@ -59,7 +59,7 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, pol
         path: policy.path.clone(),
         description: policy.description.clone(),
         document: policy.document.clone(),
-        tags: marked(site, address, policy, policy.tags.clone()),
+        tags: tags::wanted(site, address, &policy.tags, policy.prevent_destroy, &Pairs::new()),
     };
     let arn = PolicyArn::of(&place.partition, &place.id, &policy.path, &policy.name);
     let call = IamCall::CreatePolicy { arn, policy: after.clone() };
@@ -78,64 +78,74 @@ fn existing(
     let before = &live.policy;
     let owner = site.owner(&before.tags);
     let adopted = site.may_adopt(&owner, &policy.adopt);
+    let ManagedPolicy { name, path, description, document: _, tags: live_tags } = before;
+    let after = ManagedPolicy {
+        name: name.clone(),
+        path: path.clone(),
+        description: description.clone(),
+        document: policy.document.clone(),
+        tags: tags::wanted(site, address, &policy.tags, policy.prevent_destroy, live_tags),
+    };
+    let change = match (adopted, Change::from_to(before, &after)) {
+        (false, change) => change,
+        (true, _) => Some(Change::Adopt { before: before.clone(), after: after.clone() }),
+    };
+    let (calls, remarks) = update(arn, live, &after, account);
     if owner == Owner::Ours {
         draft.ours.push((address.clone(), Place::Account(key.clone())));
         draft.declared_live = true;
     } else if !adopted {
+        would_do(draft, address, key, change, calls);
         return refuse_foreign(draft, address, &format!("policy `{}`", before.name), &owner);
     }
     if policy.path != before.path {
         let text = format!("the live policy keeps its path `{}`; new ones get `{}`", before.path, policy.path);
         draft.note(address, Severity::Info, "path-kept", Some(&policy.origin), text);
     }
-    let ManagedPolicy { name, path, description, document: _, tags } = before;
-    let mut wanted = tags.clone();
-    wanted.extend(policy.tags.clone());
-    let after = ManagedPolicy {
-        name: name.clone(),
-        path: path.clone(),
-        description: description.clone(),
-        document: policy.document.clone(),
-        tags: marked(site, address, policy, wanted),
-    };
     if after.document.size() > account.quotas.managed_size {
         let why = format!("it has {} characters, the quota is {}", after.document.size(), account.quotas.managed_size);
+        would_do(draft, address, key, change, calls);
         return draft.refuse(address, why, "split it into two policies");
     }
-    let change = match (adopted, Change::from_to(before, &after)) {
-        (false, None) => return draft.matches(address),
-        (false, Some(change)) => change,
-        (true, _) => Change::Adopt { before: before.clone(), after: after.clone() },
-    };
+    let Some(change) = change else { return draft.matches(address) };
     if before.document != after.document
         && let Some(why) = elsewhere::shared(site, key, arn, live)
     {
+        would_do(draft, address, key, Some(change), calls);
         return draft.wait(address, Some(&policy.origin), why);
     }
     let verb = if adopted { "taken over" } else { "differs from its declaration" };
     let mut reasons = vec![format!("{verb}, declared at {}", policy.origin)];
+    reasons.extend(remarks);
+    draft.step(address, ResourceChange::Policy(change), iam(key, calls), [], reasons);
+}
+
+fn would_do(draft: &mut Draft, address: &Address, key: &Key, change: Option<Change<ManagedPolicy>>, calls: Vec<IamCall>) {
+    if let Some(change) = change {
+        draft.would_do(address, ResourceChange::Policy(change), iam(key, calls));
+    }
+}
+
+/// The calls of an update, and what is worth saying of them.
+fn update(
+    arn: &PolicyArn,
+    live: &LivePolicy,
+    after: &ManagedPolicy,
+    account: &LiveAccount,
+) -> (Vec<IamCall>, Vec<String>) {
+    let before = &live.policy;
     let mut calls = parts::tags(&before.tags, &after.tags, &PolicyTags(arn));
+    let mut remarks = Vec::new();
     if before.document != after.document {
         // the default version counts too; only as many go as must, the oldest first
         let keep = account.quotas.versions_per_policy.saturating_sub(2);
         let surplus = live.other_versions.len().saturating_sub(keep);
         for version in live.other_versions.iter().take(surplus) {
-            reasons.push(format!("version `{version}` goes: IAM keeps {}", account.quotas.versions_per_policy));
+            remarks.push(format!("version `{version}` goes: IAM keeps {}", account.quotas.versions_per_policy));
             calls.push(IamCall::DeletePolicyVersion { arn: arn.clone(), version: version.clone() });
         }
         let (from, to) = (before.document.clone(), after.document.clone());
         calls.push(IamCall::CreatePolicyVersion { arn: arn.clone(), from, to });
     }
-    draft.step(address, ResourceChange::Policy(change), iam(key, calls), [], reasons);
-}
-
-fn marked(site: &Site<'_>, address: &Address, policy: &desired::Policy, mut tags: Pairs) -> Pairs {
-    tags.insert(OWNER.to_owned(), site.desired.owner.to_string());
-    tags.insert(ADDRESS.to_owned(), address_mark(address));
-    if policy.prevent_destroy {
-        tags.insert(PREVENT_DESTROY.to_owned(), "true".to_owned());
-    } else {
-        tags.remove(PREVENT_DESTROY);
-    }
-    tags
+    (calls, remarks)
 }

@@ -9,7 +9,6 @@ use super::change::{Change, ResourceChange};
 use super::draft::{Draft, Hold};
 use super::elsewhere;
 use super::site::Site;
-use super::weave::{need, need_if_open};
 use crate::model::address::Address;
 use crate::policy::{PolicyDocument, Statement};
 use std::collections::BTreeMap;
@@ -42,11 +41,20 @@ pub(crate) fn wait(site: &Site<'_>, draft: &mut Draft) {
         pairs.extend(named.filter(|earlier| **earlier != step.address).map(|earlier| (step.address.clone(), earlier)));
     }
     for (later, earlier) in pairs {
-        need_if_open(draft, &later, earlier);
+        need(draft, &later, earlier);
     }
     for (later, (earlier, why)) in first {
         draft.held.entry(earlier.clone()).or_insert(Hold::Waits(why));
         need(draft, &later, &earlier);
+    }
+}
+
+/// `later` waits for `earlier`.
+fn need(draft: &mut Draft, later: &Address, earlier: &Address) {
+    if let Some(step) = draft.steps.get_mut(later)
+        && !step.needs.contains(earlier)
+    {
+        step.needs.push(earlier.clone());
     }
 }
 

@@ -5,11 +5,11 @@ use super::draft::{Draft, Hold};
 use super::parts::{self, TagCalls};
 use super::roles::iam;
 use super::site::{Issuer, Owner, Site};
+use super::tags;
 use crate::ids::{IssuerUrl, Key, ProviderArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::IamCall;
 use crate::model::live::{LiveAccount, LiveProvider, Observed};
-use crate::model::marks::{ADDRESS, OWNER, address_mark};
 use crate::model::resource::{Pairs, Provider};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,7 +84,7 @@ fn missing(
     audiences: BTreeSet<String>,
     issuer: &IssuerUrl,
 ) {
-    let after = Provider { url: issuer.to_string(), audiences, tags: marked(site, address, Pairs::new()) };
+    let after = Provider { url: issuer.to_string(), audiences, tags: tags::wanted(site, address, &Pairs::new(), false, &Pairs::new()) };
     let call = IamCall::CreateProvider { arn: arn.clone(), provider: after.clone() };
     let reasons = vec!["roles of this account trust the cluster".to_owned()];
     draft.step(address, ResourceChange::Provider(Change::Create { after }), iam(key, [call]), [], reasons);
@@ -105,12 +105,12 @@ fn existing(
         draft.ours.push((address.clone(), Place::Account(key.clone())));
     }
     let missing: Vec<String> = audiences.difference(&before.audiences).cloned().collect();
-    let Provider { url, audiences: live_audiences, tags } = before;
+    let Provider { url, audiences: live_audiences, tags: live_tags } = before;
     let after = Provider {
         url: url.clone(),
         audiences: live_audiences.iter().cloned().chain(audiences).collect(),
         // one that is not ours is used as it is: it gets an audience, never a mark
-        tags: if ours { marked(site, address, tags.clone()) } else { tags.clone() },
+        tags: if ours { tags::wanted(site, address, &Pairs::new(), false, live_tags) } else { live_tags.clone() },
     };
     let Some(change) = Change::from_to(before, &after) else {
         return draft.matches(address);
@@ -123,10 +123,4 @@ fn existing(
         reasons.push("it is not ours: it keeps all that it has, and is never deleted".to_owned());
     }
     draft.step(address, ResourceChange::Provider(change), iam(key, calls), [], reasons);
-}
-
-fn marked(site: &Site<'_>, address: &Address, mut tags: Pairs) -> Pairs {
-    tags.insert(OWNER.to_owned(), site.desired.owner.to_string());
-    tags.insert(ADDRESS.to_owned(), address_mark(address));
-    tags
 }

@@ -2,25 +2,22 @@
 
 use super::change::{Change, ResourceChange};
 use super::draft::{Draft, Hold};
-use super::elsewhere;
-use super::parts::{self, Documents};
+use super::parts;
 use super::site::{Blocked, Issuer, Owner, Site};
-use crate::ids::Key;
+use super::tags;
+use crate::ids::{Key, PolicyArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::Call;
 use crate::model::desired::{self, Attachment, Boundary};
 use crate::model::live::{LiveAccount, LiveRole, Observed};
-use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, address_mark};
 use crate::model::note::Severity;
 use crate::model::pattern::any_matches;
 use crate::model::resource::{Pairs, Role};
 use crate::policy::{PolicyDocument, budget, trust};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// Plans every declared role.
 pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    // providers and policies
-    let first = draft.held.clone();
     draft.each(site.desired, |draft, key, role| {
         let address = Address::role(key);
         if !site.has(&address) {
@@ -32,7 +29,7 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
             return;
         };
         match account.roles.get(&role.name.folded()) {
-            Some(Observed::Present(live)) => existing((site, &first), draft, &address, role, account, live),
+            Some(Observed::Present(live)) => existing(site, draft, &address, role, account, live),
             Some(Observed::Absent) => missing(site, draft, &address, role, account),
             Some(Observed::Unknown(why)) => draft.unseen(&address, why.clone()),
             None => draft.unseen(&address, "it was not read"),
@@ -70,15 +67,15 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, role: &desired
             Boundary::Policy(arn) => Some(arn.clone()),
             Boundary::Undeclared | Boundary::None => None,
         },
-        tags: marked(site, address, role, role.tags.clone()),
+        tags: tags::wanted(site, address, &role.tags, role.prevent_destroy, &Pairs::new()),
         trust,
         attached: role.attach.iter().filter_map(|item| site.attachment_arn(&role.account, item)).collect(),
         inline: role.inline.clone(),
     };
-    if over_quota(draft, address, &after, account) {
-        return;
+    if let Some((why, hint)) = missing_policy(role, None, account).or_else(|| over_quota(&after, account)) {
+        return draft.refuse(address, why, hint);
     }
-    let calls = parts::create_role(&after, site.documents(&role.account));
+    let calls = parts::create_role(&after);
     let reasons = vec![format!("declared at {}, not there", role.origin), budget_line(&after, account)];
     let change = ResourceChange::Role(Box::new(Change::Create { after }));
     draft.step(address, change, iam(&role.account, calls), dependencies(site, role), reasons);
@@ -87,7 +84,7 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, role: &desired
 const GONE_HINT: &str = "correct the cluster's `name`, `region` and `account`, or declare it `state = \"gone\"`";
 
 fn existing(
-    (site, first): (&Site<'_>, &HashMap<Address, Hold>),
+    site: &Site<'_>,
     draft: &mut Draft,
     address: &Address,
     role: &desired::Role,
@@ -97,59 +94,76 @@ fn existing(
     let before = &live.role;
     let owner = site.owner(&before.tags);
     let adopted = site.may_adopt(&owner, &role.adopt);
-    if owner == Owner::Ours {
-        draft.ours.push((address.clone(), Place::Account(role.account.clone())));
-        draft.declared_live = true;
-    } else if !adopted {
-        return refuse_foreign(draft, address, &format!("role `{}`", before.name), &owner);
-    }
-    if role.path_declared && role.path != before.path {
-        let why = format!(
-            "the live role has path `{}`, declared is `{}`, and IAM cannot move a role",
-            before.path, role.path
-        );
-        return draft.refuse(address, why, "declare the live path, or give the role a new `name`");
-    }
-    if role.path != before.path {
-        let text = format!("the live role keeps its path `{}`; new roles get `{}`", before.path, role.path);
-        draft.note(address, Severity::Info, "path-kept", Some(&role.origin), text);
-    }
     let grants = site.grants(role);
     let trust = match &grants {
         Ok(grants) => trust::build(grants, &role.extra_trust),
         // while an issuer is unknown or its cluster is not found, trust stays as it is
         Err(_) => before.trust.clone(),
     };
+    if grants.is_err() {
+        draft.trust_unknown.insert(address.clone());
+    }
     let trust_changes = before.trust != trust;
     let after = wanted(site, address, role, before, trust);
-    if trust_changes && let Some((why, hint)) = lost_issuer(site, role, &before.trust, &after.trust) {
+    let change = match (adopted, Change::from_to(before, &after)) {
+        (false, change) => change,
+        (true, _) => Some(Change::Adopt { before: before.clone(), after: after.clone() }),
+    };
+    if owner == Owner::Ours {
+        draft.ours.push((address.clone(), Place::Account(role.account.clone())));
+        draft.declared_live = true;
+    }
+    let refusal = objection(site, role, before, &after, (&owner, adopted))
+        .or_else(|| missing_policy(role, Some(before), account))
+        .or_else(|| over_quota(&after, account));
+    if let Some((why, hint)) = refusal {
+        if let Some(change) = change {
+            let calls = iam(&role.account, parts::update_role(before, &after));
+            draft.would_do(address, ResourceChange::Role(Box::new(change)), calls);
+        }
         return draft.refuse(address, why, hint);
     }
-    if over_quota(draft, address, &after, account) {
-        return;
+    if role.path != before.path {
+        let text = format!("the live role keeps its path `{}`; new roles get `{}`", before.path, role.path);
+        draft.note(address, Severity::Info, "path-kept", Some(&role.origin), text);
     }
     if grants.is_err() {
         draft.hold(address, Hold::Unknown);
     }
-    let change = match (adopted, Change::from_to(before, &after)) {
-        (false, None) => {
-            draft.know(address);
-            if !draft.held.contains_key(address) {
-                draft.matches(address);
-            }
-            return;
+    let Some(change) = change else {
+        draft.know(address);
+        if !draft.held.contains_key(address) {
+            draft.matches(address);
         }
-        (false, Some(change)) => change,
-        (true, _) => Change::Adopt { before: before.clone(), after: after.clone() },
+        return;
     };
-    let made = parts::update_role(before, &after, &account.quotas, site.documents(&role.account));
     let verb = if adopted { "taken over" } else { "differs from its declaration" };
     let mut reasons = vec![format!("{verb}, declared at {}", role.origin)];
     reasons.extend(trust_changes.then(|| budget_line(&after, account)));
-    reasons.extend(made.remarks);
-    let mut needs = needs(site, role, before, &after);
-    needs.extend(elsewhere::policies_first(first, role, &before.trust, &after.trust));
-    draft.step(address, ResourceChange::Role(Box::new(change)), iam(&role.account, made.calls), needs, reasons);
+    let needs = needs(site, role, before, &after);
+    let calls = iam(&role.account, parts::update_role(before, &after));
+    draft.step(address, ResourceChange::Role(Box::new(change)), calls, needs, reasons);
+}
+
+/// Why an existing role must not be brought to its declared state, and what to do.
+fn objection(
+    site: &Site<'_>,
+    role: &desired::Role,
+    before: &Role,
+    after: &Role,
+    (owner, adopted): (&Owner, bool),
+) -> Option<(String, String)> {
+    if *owner != Owner::Ours && !adopted {
+        return Some(foreign(&format!("role `{}`", before.name), owner));
+    }
+    if role.path_declared && role.path != before.path {
+        let why = format!(
+            "the live role has path `{}`, declared is `{}`, and IAM cannot move a role",
+            before.path, role.path
+        );
+        return Some((why, "declare the live path, or give the role a new `name`".to_owned()));
+    }
+    if before.trust != after.trust { lost_issuer(site, role, &before.trust, &after.trust) } else { None }
 }
 
 /// The role as it should be, given what it is.
@@ -160,14 +174,11 @@ fn wanted(site: &Site<'_>, address: &Address, role: &desired::Role, before: &Rol
         description: _,
         max_session_duration: _,
         permissions_boundary,
-        tags,
+        tags: live_tags,
         trust: _,
         attached,
         inline: _,
     } = before;
-    let ignored = |key: &str| key.starts_with("aws:") || any_matches(&site.desired.ignore_tags, key);
-    let mut wanted_tags = role.tags.clone();
-    wanted_tags.extend(tags.iter().filter(|(key, _)| ignored(key)).map(|(key, value)| (key.clone(), value.clone())));
     let kept = attached.iter().filter(|arn| any_matches(&role.ignore_attached, arn.as_str())).cloned();
     Role {
         name: name.clone(),
@@ -179,7 +190,7 @@ fn wanted(site: &Site<'_>, address: &Address, role: &desired::Role, before: &Rol
             Boundary::None => None,
             Boundary::Policy(arn) => Some(arn.clone()),
         },
-        tags: marked(site, address, role, wanted_tags),
+        tags: tags::wanted(site, address, &role.tags, role.prevent_destroy, live_tags),
         trust,
         attached: role
             .attach
@@ -189,18 +200,6 @@ fn wanted(site: &Site<'_>, address: &Address, role: &desired::Role, before: &Rol
             .collect::<BTreeSet<_>>(),
         inline: role.inline.clone(),
     }
-}
-
-/// Tags with our marks.
-fn marked(site: &Site<'_>, address: &Address, role: &desired::Role, mut tags: Pairs) -> Pairs {
-    tags.insert(OWNER.to_owned(), site.desired.owner.to_string());
-    tags.insert(ADDRESS.to_owned(), address_mark(address));
-    if role.prevent_destroy {
-        tags.insert(PREVENT_DESTROY.to_owned(), "true".to_owned());
-    } else {
-        tags.remove(PREVENT_DESTROY);
-    }
-    tags
 }
 
 /// An issuer of ours, which no declared cluster has, that the role would cease to trust.
@@ -220,53 +219,67 @@ fn lost_issuer(
 
 /// Refuses an object that exists and is not ours.
 pub(crate) fn refuse_foreign(draft: &mut Draft, address: &Address, what: &str, owner: &Owner) {
+    let (why, hint) = foreign(what, owner);
+    draft.refuse(address, why, hint);
+}
+
+fn foreign(what: &str, owner: &Owner) -> (String, String) {
     match owner {
-        Owner::Other(owner) => draft.refuse(
-            address,
+        Owner::Other(owner) => (
             format!("{what} exists and belongs to owner `{owner}`"),
             format!("use another `name`, or set `adopt-from = \"{owner}\"` once that configuration has let it go"),
         ),
-        Owner::Ours | Owner::Nobody => draft.refuse(
-            address,
+        Owner::Ours | Owner::Nobody => (
             format!("{what} exists and carries no owner"),
-            "use another `name`, or take it over with `adopt = true` or `--adopt`",
+            "use another `name`, or take it over with `adopt = true` or `--adopt`".to_owned(),
         ),
     }
 }
 
-/// Refuses what AWS would refuse.
-fn over_quota(draft: &mut Draft, address: &Address, after: &Role, account: &LiveAccount) -> bool {
+/// A policy that the role comes to have, by its ARN, and that is not there.
+fn missing_policy(role: &desired::Role, before: Option<&Role>, account: &LiveAccount) -> Option<(String, String)> {
+    let is_missing = |arn: &&PolicyArn| account.foreign_policies.get(*arn) == Some(&Observed::Absent);
+    let attached = role.attach.iter().filter_map(|item| match item {
+        Attachment::Arn(arn) => Some((arn, "which it attaches")),
+        Attachment::Declared(_) => None,
+    });
+    let attached = attached.filter(|(arn, _)| !before.is_some_and(|before| before.attached.contains(*arn)));
+    let boundary = match &role.permissions_boundary {
+        Boundary::Policy(arn) => Some((arn, "its permissions boundary")),
+        Boundary::Undeclared | Boundary::None => None,
+    };
+    let boundary = boundary.filter(|(arn, _)| before.and_then(|role| role.permissions_boundary.as_ref()) != Some(*arn));
+    let (arn, what) = attached.chain(boundary).find(|(arn, _)| is_missing(arn))?;
+    let origin = role.policy_origins.get(arn).unwrap_or(&role.origin);
+    Some((
+        format!("policy `{arn}`, {what} at {origin}, does not exist"),
+        "correct the ARN, or make the policy first; one of yours can be declared under `[policies]`".to_owned(),
+    ))
+}
+
+/// What AWS would refuse of a role, and what to do.
+fn over_quota(after: &Role, account: &LiveAccount) -> Option<(String, String)> {
     let quotas = &account.quotas;
     let size = after.trust.size();
     if after.trust.statements().is_empty() && after.trust.is_parsed() {
-        draft.refuse(
-            address,
-            "its trust policy would have no statement",
-            "bind it to a ServiceAccount, or remove the role",
-        );
-        return true;
+        let hint = "bind it to a ServiceAccount, or remove the role";
+        return Some(("its trust policy would have no statement".to_owned(), hint.to_owned()));
     }
     if let Some(advice) = budget::trust_advice(size, quotas.trust_size) {
-        draft.refuse(
-            address,
-            format!("its trust policy has {size} characters, the quota is {}", quotas.trust_size),
-            advice,
-        );
-        return true;
+        let why = format!("its trust policy has {size} characters, the quota is {}", quotas.trust_size);
+        return Some((why, advice));
     }
     if after.attached.len() > quotas.attached_per_role {
         let why =
             format!("it has {} attached policies, the quota is {}", after.attached.len(), quotas.attached_per_role);
-        draft.refuse(address, why, "merge policies, or ask AWS for a higher quota");
-        return true;
+        return Some((why, "merge policies, or ask AWS for a higher quota".to_owned()));
     }
     let inline: usize = after.inline.values().map(PolicyDocument::size).sum();
     if inline > quotas.inline_size {
         let why = format!("its inline policies have {inline} characters, the quota is {}", quotas.inline_size);
-        draft.refuse(address, why, "move statements into a policy under `[policies]`");
-        return true;
+        return Some((why, "move statements into a policy under `[policies]`".to_owned()));
     }
-    false
+    None
 }
 
 fn budget_line(after: &Role, account: &LiveAccount) -> String {
@@ -287,22 +300,6 @@ fn needs(site: &Site<'_>, role: &desired::Role, before: &Role, after: &Role) -> 
         (!before.attached.contains(&arn)).then(|| Address::Policy { account: role.account.clone(), key: key.clone() })
     });
     providers.chain(policies).collect()
-}
-
-/// The documents of the policies of this account that are ours or were read: as they are.
-pub(crate) fn documents<'a>(site: &Site<'a>, account: &Key) -> Documents<'a> {
-    let live = site.account(account).into_iter().flat_map(|account| &account.policies);
-    let mut documents: Documents<'a> = live
-        .filter_map(|(arn, policy)| policy.present().map(|policy| (arn.clone(), &policy.policy.document)))
-        .collect();
-    for ((owner, key), policy) in &site.desired.policies {
-        if owner == account
-            && let Some(arn) = site.attachment_arn(account, &Attachment::Declared(key.clone()))
-        {
-            documents.entry(arn).or_insert(&policy.document);
-        }
-    }
-    documents
 }
 
 /// Calls of one account.

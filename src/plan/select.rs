@@ -1,7 +1,7 @@
 //! `--only`: the selected objects with their dependencies, and what a delete among them would leave dangling.
 
 use super::change::Action;
-use super::draft::Draft;
+use super::draft::{Draft, Hold};
 use super::elsewhere;
 use super::site::Site;
 use crate::model::address::{Address, Place};
@@ -28,7 +28,11 @@ pub(crate) fn select(site: &Site<'_>, draft: &mut Draft) -> Vec<String> {
         .collect();
     let selected = closure(draft, direct);
     refuse_dangling(draft, &selected);
-    draft.steps.retain(|address, _| selected.contains(address));
+    let others: Vec<Address> = draft.steps.keys().filter(|address| !selected.contains(address)).cloned().collect();
+    for address in others {
+        draft.hold_back(&address);
+        draft.held.entry(address).or_insert(Hold::NotSelected);
+    }
     draft.matching.retain(|address| selected.contains(address));
     draft.waiting.retain(|address| selected.contains(address));
     let places = places(site, &selected);
@@ -66,7 +70,7 @@ fn refuse_dangling(draft: &mut Draft, selected: &BTreeSet<Address>) {
         })
         .collect();
     for (address, need) in dangling {
-        draft.steps.remove(&address);
+        draft.hold_back(&address);
         draft.refuse(&address, format!("`{need}` depends on it and is not selected"), format!("add `--only '{need}'`"));
     }
 }

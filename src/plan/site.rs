@@ -1,8 +1,6 @@
 //! Both sides of the comparison at one table, and the questions that every kind of object asks of them: which account
 //! may be used, which issuer a cluster has, whose an object is.
 
-use super::parts::Documents;
-use super::roles;
 use super::step::Options;
 use crate::ids::{IamPath, IssuerUrl, Key, Namespace, PolicyArn, ProviderArn, RoleArn, ServiceAccountName};
 use crate::model::address::{Address, OrphanKind};
@@ -88,8 +86,6 @@ pub(crate) struct Site<'a> {
     live_policies: HashMap<(&'a Key, String), (&'a PolicyArn, &'a Observed<LivePolicy>)>,
     /// Clusters by host and path of their issuer.
     by_issuer: HashMap<String, Key>,
-    /// What is known of the documents of each account's policies.
-    documents: BTreeMap<&'a Key, OnceLock<Documents<'a>>>,
     /// Every ServiceAccount that names a role, by its ARN.
     pointing: OnceLock<HashMap<&'a str, Vec<(&'a Key, &'a LiveServiceAccount)>>>,
 }
@@ -109,7 +105,6 @@ impl<'a> Site<'a> {
             policies: HashMap::new(),
             live_policies: HashMap::new(),
             by_issuer: HashMap::new(),
-            documents: desired.accounts.keys().map(|key| (key, OnceLock::new())).collect(),
             pointing: OnceLock::new(),
         };
         for (key, cluster) in &desired.clusters {
@@ -273,12 +268,6 @@ impl<'a> Site<'a> {
     ) -> Option<(&'a PolicyArn, &'a Observed<LivePolicy>)> {
         self.account(account)?;
         self.live_policies.get(&(account, folded.to_owned())).copied()
-    }
-
-    /// The documents of the account's policies, where they are ours or were read.
-    pub(crate) fn documents(&self, account: &Key) -> &Documents<'a> {
-        static NONE: Documents<'static> = BTreeMap::new();
-        self.documents.get(account).map_or(&NONE, |cell| cell.get_or_init(|| roles::documents(self, account)))
     }
 
     /// Every ServiceAccount whose annotation names the role.

@@ -69,9 +69,9 @@ pub struct Step {
     pub fields: Vec<FieldChange>,
     /// Why, for the reader.
     pub reasons: Vec<String>,
-    /// The calls, in write order.
+    /// The calls, in write order: one begins once the one before has succeeded.
     pub parts: Vec<Part>,
-    /// The steps of this plan that must have succeeded before.
+    /// The steps of this plan that have a call which must have succeeded before one of these.
     pub needs: Vec<Address>,
 }
 
@@ -80,6 +80,23 @@ pub struct Step {
 pub struct Part {
     /// The call.
     pub call: Call,
+    /// Calls of other steps that must have succeeded before.
+    pub after: Vec<PartId>,
+}
+
+/// A call of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartId {
+    /// The step's object.
+    pub address: Address,
+    /// The position among the parts of the step.
+    pub part: usize,
+}
+
+impl From<Call> for Part {
+    fn from(call: Call) -> Self {
+        Self { call, after: Vec::new() }
+    }
 }
 
 /// Something that is not done although it is declared or would follow.

@@ -2,7 +2,6 @@
 
 mod calls;
 mod deletes;
-mod denies;
 mod elsewhere;
 mod guards;
 pub(crate) mod kit;

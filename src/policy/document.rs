@@ -309,6 +309,13 @@ impl Statement {
         self.written.sid.as_deref()
     }
 
+    /// The same without its name.
+    pub(crate) fn unnamed(&self) -> Self {
+        let mut value = self.value().clone();
+        value.as_object_mut().and_then(|object| object.remove("Sid"));
+        Self::parse(&value, None).unwrap_or_else(|_| self.clone())
+    }
+
     /// Its canonical form.
     pub(crate) fn canonical(&self) -> &CanonicalStatement {
         &self.canonical

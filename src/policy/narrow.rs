@@ -1,4 +1,4 @@
-//! How one trust policy becomes another without ever trusting more than both ends do together.
+//! What a change of a trust policy takes and gives, and the policy that both ends have in common.
 //!
 //! Works on single grants where a statement has the form that `trust::build` makes, and on whole statements elsewhere:
 //! no reasoning about wildcards, so the answer may be narrower than needed but never wider.
@@ -9,60 +9,56 @@ use crate::ids::ProviderArn;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// How the second policy relates to the first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Way {
-    /// It trusts no one new: it can be written before anything else changes.
-    Narrows,
-    /// It keeps everyone: it can be written after everything else has changed.
-    Widens,
-    /// Some go and some come: this policy trusts those who stay.
-    Through(PolicyDocument),
-    /// Nobody stays, or the statements of one of them cannot be read or would not mean the same in the other.
-    Apart,
+/// What a change of trust takes and gives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TrustEffects {
+    /// Somebody whom the first lets in is not let in by the second.
+    pub loses: bool,
+    /// Somebody whom the second lets in is not let in by the first.
+    pub gains: bool,
 }
 
-/// The way from `before` to `after`.
-pub fn way(before: &PolicyDocument, after: &PolicyDocument) -> Way {
+/// The effects of replacing `before` by `after`. Both, where the statements of one cannot be read or would not mean the
+/// same in the other.
+pub fn between(before: &PolicyDocument, after: &PolicyDocument) -> TrustEffects {
+    if before == after {
+        return TrustEffects::default();
+    }
     if !before.carries_over() || !after.carries_over() {
-        return Way::Apart;
+        return TrustEffects { loses: true, gains: true };
     }
     let (old, new) = (Atoms::of(before), Atoms::of(after));
-    if new.allows_within(&old) && within(&old.denies, &new.denies) {
-        return Way::Narrows;
+    TrustEffects {
+        loses: !old.allows_within(&new) || !within(&new.denies, &old.denies),
+        gains: !new.allows_within(&old) || !within(&old.denies, &new.denies),
     }
-    if old.allows_within(&new) && within(&new.denies, &old.denies) {
-        return Way::Widens;
+}
+
+/// The policy between two: it lets in whom both let in, and has the denies of either. `None` where that is nobody, or
+/// where it cannot be told.
+pub fn meet(before: &PolicyDocument, after: &PolicyDocument) -> Option<PolicyDocument> {
+    if !before.carries_over() || !after.carries_over() {
+        return None;
     }
+    let (old, new) = (Atoms::of(before), Atoms::of(after));
     let grants: BTreeSet<Grant> = old.grants.intersection(&new.grants).cloned().collect();
     let mut others: Vec<Statement> = old.others.into_iter().filter(|item| new.others.contains(item)).collect();
     if grants.is_empty() && others.is_empty() {
-        return Way::Apart;
+        return None;
     }
     for deny in old.denies.into_iter().chain(new.denies) {
         if !others.contains(&deny) {
             others.push(deny);
         }
     }
-    Way::Through(trust::build(&grants, &others))
+    // both ends may use one `Sid`, which a document may have once
+    let others: Vec<Statement> = others.iter().map(Statement::unnamed).collect();
+    Some(trust::build(&grants, &others))
 }
 
 /// Whom a trust policy lets in by statements of the form that irsa writes.
 pub fn grants(trust: &PolicyDocument) -> BTreeSet<Grant> {
     Atoms::of(trust).grants
-}
-
-/// The part of a trust policy whose grants others have too; nothing if there is none.
-pub fn kept(trust: &PolicyDocument, others: &[&PolicyDocument]) -> Option<PolicyDocument> {
-    if !trust.carries_over() {
-        return None;
-    }
-    let own = Atoms::of(trust);
-    let others = others.iter().filter(|other| other.carries_over());
-    let others: Vec<Atoms> = others.map(|other| Atoms::of(other)).collect();
-    let grants: BTreeSet<Grant> =
-        own.grants.into_iter().filter(|grant| others.iter().any(|other| other.grants.contains(grant))).collect();
-    if grants.is_empty() { None } else { Some(trust::build(&grants, &own.denies)) }
 }
 
 /// A trust policy taken apart.
@@ -161,6 +157,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const LOSES: TrustEffects = TrustEffects { loses: true, gains: false };
+    const GAINS: TrustEffects = TrustEffects { loses: false, gains: true };
+    const BOTH: TrustEffects = TrustEffects { loses: true, gains: true };
+
     fn grant(subject: &str) -> Grant {
         Grant {
             provider: ProviderArn::parse("arn:aws:iam::111122223333:oidc-provider/oidc.example.com/a").unwrap(),
@@ -177,15 +177,16 @@ mod tests {
     #[test]
     fn fewer_subjects_narrow_and_more_widen() {
         let (one, two) = (document(&["a:a"], &[]), document(&["a:a", "b:b"], &[]));
-        assert_eq!(way(&two, &one), Way::Narrows);
-        assert_eq!(way(&one, &two), Way::Widens);
+        assert_eq!(between(&two, &one), LOSES);
+        assert_eq!(between(&one, &two), GAINS);
     }
 
     #[test]
     fn some_going_and_some_coming_pass_through_those_who_stay() {
         let before = document(&["a:a", "b:b", "w:*"], &[]);
         let after = document(&["a:a", "c:c", "w:*"], &[]);
-        assert_eq!(way(&before, &after), Way::Through(document(&["a:a", "w:*"], &[])));
+        assert_eq!(between(&before, &after), BOTH);
+        assert_eq!(meet(&before, &after), Some(document(&["a:a", "w:*"], &[])));
     }
 
     #[test]
@@ -194,15 +195,18 @@ mod tests {
             "Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}});
         let before = document(&["a:a", "b:b"], &[]);
         let after = document(&["a:a"], std::slice::from_ref(&deny));
-        assert_eq!(way(&before, &after), Way::Narrows);
+        assert_eq!(between(&before, &after), LOSES);
         let after = document(&["a:a", "c:c"], std::slice::from_ref(&deny));
-        assert_eq!(way(&before, &after), Way::Through(document(&["a:a"], &[deny])));
+        assert_eq!(between(&before, &after), BOTH);
+        assert_eq!(meet(&before, &after), Some(document(&["a:a"], &[deny])));
     }
 
     #[test]
     fn nothing_in_common_is_apart() {
-        assert_eq!(way(&document(&["a:a"], &[]), &document(&["b:b"], &[])), Way::Apart);
-        assert_eq!(way(&PolicyDocument::live("not json"), &document(&["b:b"], &[])), Way::Apart);
+        for before in [document(&["a:a"], &[]), PolicyDocument::live("not json")] {
+            assert_eq!(between(&before, &document(&["b:b"], &[])), BOTH);
+            assert_eq!(meet(&before, &document(&["b:b"], &[])), None);
+        }
     }
 
     #[test]
@@ -211,15 +215,14 @@ mod tests {
         let (one, two) = (assume("arn:aws:iam::111122223333:root"), assume("arn:aws:iam::444455556666:root"));
         let with = |extra: &[Value]| document(&["a:a"], extra);
         let both = with(&[one.clone(), two.clone()]);
-        assert_eq!(way(&both, &with(std::slice::from_ref(&one))), Way::Narrows);
-        assert_eq!(way(&with(std::slice::from_ref(&one)), &both), Way::Widens);
-        assert_eq!(
-            way(&with(std::slice::from_ref(&one)), &with(std::slice::from_ref(&two))),
-            Way::Through(document(&["a:a"], &[]))
-        );
+        assert_eq!(between(&both, &with(std::slice::from_ref(&one))), LOSES);
+        assert_eq!(between(&with(std::slice::from_ref(&one)), &both), GAINS);
+        let (first, second) = (with(std::slice::from_ref(&one)), with(std::slice::from_ref(&two)));
+        assert_eq!(between(&first, &second), BOTH);
+        assert_eq!(meet(&first, &second), Some(document(&["a:a"], &[])));
         let deny = json!({"Effect": "Deny", "Action": "sts:*", "Principal": "*"});
-        assert_eq!(way(&with(std::slice::from_ref(&deny)), &with(&[])), Way::Widens);
-        assert_eq!(way(&document(&[], &[one]), &document(&[], &[two])), Way::Apart);
+        assert_eq!(between(&with(std::slice::from_ref(&deny)), &with(&[])), GAINS);
+        assert_eq!(meet(&document(&[], &[one]), &document(&[], &[two])), None);
     }
 
     #[test]
@@ -229,26 +232,23 @@ mod tests {
         let current = document(&["a:a"], std::slice::from_ref(&deny));
         let of_old =
             |document: &PolicyDocument| PolicyDocument::live(&document.text().replace("2012-10-17", "2008-10-17"));
-        assert_eq!(way(&of_old(&current), &document(&["a:a"], &[])), Way::Apart);
-        assert_eq!(way(&current, &of_old(&current)), Way::Apart);
-        assert_eq!(kept(&of_old(&current), &[&current]), None);
-        assert_eq!(kept(&current, &[&of_old(&current)]), None);
+        for (before, after) in [(of_old(&current), document(&["a:a"], &[])), (current.clone(), of_old(&current))] {
+            assert_eq!(between(&before, &after), BOTH);
+            assert_eq!(meet(&before, &after), None);
+        }
         // without a variable the version changes nothing
         let (two, one) = (document(&["a:a", "b:b"], &[]), document(&["a:a"], &[]));
-        assert_eq!(way(&of_old(&two), &one), Way::Narrows);
-        assert_eq!(kept(&of_old(&two), &[&one]), Some(one));
+        assert_eq!(between(&of_old(&two), &one), LOSES);
+        assert_eq!(meet(&of_old(&two), &one), Some(one));
     }
 
     #[test]
-    fn what_others_have_is_kept_with_the_denies() {
-        let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "sts:*",
-            "Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}});
-        let own = document(&["a:a", "b:b", "c:*"], std::slice::from_ref(&deny));
-        let (first, second) = (document(&["b:b"], &[]), document(&["c:*", "d:d"], &[]));
-        assert_eq!(kept(&own, &[&first, &second]), Some(document(&["b:b", "c:*"], std::slice::from_ref(&deny))));
-        assert_eq!(kept(&own, &[&document(&["d:d"], &[])]), None);
-        assert_eq!(kept(&own, &[]), None);
-        assert_eq!(kept(&PolicyDocument::live("not json"), &[&first]), None);
+    fn denies_of_one_name_stand_side_by_side() {
+        let deny = |vpc: &str| json!({"Sid": "Vpc", "Effect": "Deny", "Principal": "*", "Action": "sts:*",
+            "Condition": {"StringEquals": {"aws:SourceVpc": vpc}}});
+        let both = meet(&document(&["a:a"], &[deny("vpc-1")]), &document(&["a:a"], &[deny("vpc-2")])).unwrap();
+        assert_eq!(both.statements().len(), 3);
+        assert!(both.statements().iter().all(|statement| statement.sid().is_none()), "{}", both.text());
     }
 
     /// The grants of a statement of another form cannot be told: each of these is taken as a whole.

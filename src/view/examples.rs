@@ -269,6 +269,7 @@ pub(crate) fn report() -> Report {
         request_id: Some("5f1c2d3e-0000-4000-8000-000000000000".into()),
         hint: Some("correct `[roles.reports.inline.queue]`".into()),
         stale: false,
+            held_up: false,
         done: vec!["iam:CreateRole".into()],
         left: vec!["iam:PutRolePolicy".into(), "iam:AttachRolePolicy".into()],
     };
@@ -279,6 +280,7 @@ pub(crate) fn report() -> Report {
         request_id: None,
         hint: Some("plan again".into()),
         stale: true,
+            held_up: false,
         done: Vec::new(),
         left: vec!["iam:UpdateAssumeRolePolicy".into()],
     };

@@ -262,6 +262,15 @@ impl ReadAws for AwsReader {
         iam::policies::whole(self.shared.iam(account)?, arn).await
     }
 
+    async fn foreign_policy(
+        &self,
+        account: &Key,
+        arn: &PolicyArn,
+        document: bool,
+    ) -> Answer<Option<Option<PolicyDocument>>> {
+        iam::policies::foreign(self.shared.iam(account)?, arn, document).await
+    }
+
     async fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<Pairs>> {
         iam::policies::tags(self.shared.iam(account)?, arn).await
     }

@@ -91,7 +91,7 @@ async fn two_steps_never_write_to_one_object_side_by_side() {
         from: Pairs::new(),
         to: Pairs::from_iter([("beside".to_owned(), "1".to_owned())]),
     };
-    beside.parts = vec![Part { call: Call::Iam(key("default"), call) }];
+    beside.parts = vec![Part::from(Call::Iam(key("default"), call))];
     plan.steps.insert(0, beside);
     // the world panics where two writes to one object meet
     assert!(run(&world, &plan).await.succeeded());

@@ -195,7 +195,9 @@ impl<'a> Resolver<'a> {
         let variables = places.variables(&self.owner, account, bindings.iter().map(|binding| &binding.cluster));
         let inline = self.inline(&what, raw, &variables, documents);
         let extra_trust = self.trust(&what, raw, (&bindings, account), places, (&variables, documents));
-        let attach = self.attachments(raw, &bindings, account, places, uses);
+        let mut policy_origins = BTreeMap::new();
+        let attach = self.attachments(raw, &bindings, account, places, uses, &mut policy_origins);
+        let permissions_boundary = self.permissions_boundary(&what, raw, account, places, &mut policy_origins);
         Role {
             name: raw.name.as_ref().map_or_else(|| name_of(key), |spot| spot.value.clone()),
             account: account.cloned().unwrap_or_else(|| key.clone()),
@@ -203,7 +205,7 @@ impl<'a> Resolver<'a> {
             path_declared: raw.path.is_some(),
             description: self.description(raw.description.as_ref()),
             max_session_duration: self.session(raw),
-            permissions_boundary: self.permissions_boundary(&what, raw, account, places),
+            permissions_boundary,
             tags: self.tags(
                 (&what, &raw.origin),
                 &raw.tags,
@@ -211,6 +213,7 @@ impl<'a> Resolver<'a> {
                 2 + usize::from(prevent_destroy),
             ),
             attach,
+            policy_origins,
             ignore_attached: patterns(&raw.ignore_attached),
             inline,
             extra_trust,
@@ -247,7 +250,14 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn permissions_boundary(&mut self, what: &str, raw: &RawRole, account: Option<&Key>, places: &Places) -> Boundary {
+    fn permissions_boundary(
+        &mut self,
+        what: &str,
+        raw: &RawRole,
+        account: Option<&Key>,
+        places: &Places,
+        origins: &mut BTreeMap<PolicyArn, Origin>,
+    ) -> Boundary {
         let default = self.raw.role_defaults.as_ref().and_then(|defaults| defaults.permissions_boundary.as_ref());
         let boundary = match (&raw.permissions_boundary, default) {
             (Some(spot), _) => self.boundary(spot).map(|boundary| (boundary, spot)),
@@ -257,6 +267,9 @@ impl<'a> Resolver<'a> {
             (None, None) => None,
         };
         let Some((boundary, spot)) = boundary else { return Boundary::Undeclared };
+        if let Boundary::Policy(arn) = &boundary {
+            origins.insert(arn.clone(), spot.origin.clone());
+        }
         if let Boundary::Policy(arn) = &boundary
             && let Some(why) = self.out_of_reach(arn, account, places)
         {
@@ -290,6 +303,7 @@ impl<'a> Resolver<'a> {
         account: Option<&Key>,
         places: &Places,
         uses: &mut Uses<'a>,
+        origins: &mut BTreeMap<PolicyArn, Origin>,
     ) -> BTreeSet<Attachment> {
         let policies = &self.raw.policies;
         let mut set = BTreeSet::new();
@@ -319,6 +333,7 @@ impl<'a> Resolver<'a> {
                     if let Some(why) = self.out_of_reach(&arn, account, places) {
                         self.refuse(&spot.origin, format!("`{text}` cannot be attached: {why}"));
                     }
+                    origins.insert(arn.clone(), spot.origin.clone());
                     set.insert(Attachment::Arn(arn));
                 }
                 Err(error) => {

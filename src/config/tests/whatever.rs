@@ -114,6 +114,7 @@ fn bare(configuration: Result<Configuration, crate::config::Diagnostics>) -> Des
     desired.policies.values_mut().for_each(|policy| policy.origin = nowhere.clone());
     for role in desired.roles.values_mut() {
         role.origin = nowhere.clone();
+        role.policy_origins.values_mut().for_each(|origin| *origin = nowhere.clone());
         role.bindings.iter_mut().for_each(|binding| binding.origin = nowhere.clone());
     }
     desired

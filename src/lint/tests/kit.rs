@@ -125,7 +125,7 @@ impl Kit {
             document,
             tags: Pairs::from_iter([(OWNER.to_owned(), "team".to_owned())]),
         };
-        let live = LivePolicy { policy, default_version: "v1".into(), other_versions: Vec::new(), attachments: 0 };
+        let live = LivePolicy { policy, default_version: "v1".into(), other_versions: Vec::new(), attachments: 0, boundaries: 0 };
         let arn = PolicyArn::parse(format!("arn:aws:iam::{ACCOUNT}:policy/{name}")).unwrap();
         self.account().policies.insert(arn, Observed::Present(live));
     }
@@ -198,6 +198,7 @@ pub(super) fn role(name: &str) -> Role {
         permissions_boundary: Boundary::Undeclared,
         tags: Pairs::new(),
         attach: BTreeSet::new(),
+        policy_origins: BTreeMap::new(),
         ignore_attached: Vec::new(),
         inline: InlinePolicies::new(),
         extra_trust: Vec::new(),
@@ -241,6 +242,7 @@ fn live_account() -> LiveAccount {
         roles: BTreeMap::new(),
         policies: BTreeMap::new(),
         policies_listed: Observed::Present(()),
+        foreign_policies: BTreeMap::new(),
         providers: BTreeMap::new(),
         providers_listed: Observed::Present(()),
         odd: Vec::new(),

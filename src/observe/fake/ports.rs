@@ -9,6 +9,7 @@ use crate::model::live::{
 };
 use crate::model::marks::OWNER;
 use crate::model::resource::{Pairs, Role};
+use crate::plan::tests::kit::allow;
 use crate::plan::tests::simulate::summary;
 use crate::policy::PolicyDocument;
 use crate::world::{
@@ -141,6 +142,22 @@ impl ReadAws for World {
 
     async fn policy(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<LivePolicy>> {
         let policy = |live: &LiveAccount| live.policies.get(arn).and_then(Observed::present).cloned();
+        self.account(&format!("iam:GetPolicy {}", arn.name()), account, policy).await
+    }
+
+    async fn foreign_policy(
+        &self,
+        account: &Key,
+        arn: &PolicyArn,
+        document: bool,
+    ) -> Answer<Option<Option<PolicyDocument>>> {
+        let policy = |live: &LiveAccount| {
+            let ours = live.policies.get(arn).and_then(Observed::present).map(|live| live.policy.document.clone());
+            let known = live.foreign_policies.get(arn).and_then(Observed::present).cloned().flatten().or(ours);
+            // AWS has every policy of its own, and allows something with it
+            let found = known.or_else(|| (arn.account() == "aws").then(|| allow(&format!("{}:*", arn.name()))));
+            found.map(|found| document.then_some(found))
+        };
         self.account(&format!("iam:GetPolicy {}", arn.name()), account, policy).await
     }
 

@@ -93,6 +93,21 @@ impl Kit {
         for role in self.desired.roles.values() {
             account.roles.entry(role.name.folded()).or_insert(Observed::Absent);
         }
+        let declared = self.desired.roles.values().flat_map(|role| &role.attach).filter_map(|item| match item {
+            Attachment::Arn(arn) => Some(arn.clone()),
+            Attachment::Declared(_) => None,
+        });
+        let bounds = self.desired.roles.values().filter_map(|role| match &role.permissions_boundary {
+            Boundary::Policy(arn) => Some(arn.clone()),
+            Boundary::Undeclared | Boundary::None => None,
+        });
+        let live = account.roles.values().filter_map(Observed::present);
+        let live = live.flat_map(|live| live.role.attached.iter().chain(&live.role.permissions_boundary)).cloned();
+        let foreign: Vec<PolicyArn> = declared.chain(bounds).chain(live).filter(|arn| arn.account() == "aws").collect();
+        for arn in foreign {
+            let document = allow(&format!("{}:*", arn.name().to_lowercase()));
+            account.foreign_policies.entry(arn).or_insert(Observed::Present(Some(document)));
+        }
         plan(&self.desired, &self.live, &self.options, Vec::new())
     }
 
@@ -130,6 +145,7 @@ fn live_account() -> LiveAccount {
         roles: BTreeMap::new(),
         policies: BTreeMap::new(),
         policies_listed: Observed::Present(()),
+        foreign_policies: BTreeMap::new(),
         providers: BTreeMap::new(),
         providers_listed: Observed::Present(()),
         odd: Vec::new(),
@@ -157,6 +173,7 @@ pub(crate) fn role(name: &str) -> Role {
         permissions_boundary: Boundary::Undeclared,
         tags: Pairs::new(),
         attach: BTreeSet::new(),
+        policy_origins: BTreeMap::new(),
         ignore_attached: Vec::new(),
         inline: InlinePolicies::new(),
         extra_trust: Vec::new(),

@@ -7,8 +7,10 @@ use crate::ids::{PolicyName, RoleName};
 use crate::model::desired::Attachment;
 use crate::model::live::{Live, LiveRole, Observed};
 use crate::plan::PlanV1;
+use crate::policy::PolicyDocument;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// One role of a random configuration.
@@ -83,12 +85,15 @@ pub(crate) fn pairs(live: &Live) -> BTreeSet<(String, String)> {
     let account = &live.accounts[&key("default")];
     let mut pairs = BTreeSet::new();
     for role in account.roles.values().filter_map(Observed::present) {
-        let mut permissions: Vec<String> =
-            role.role.inline.values().map(|document| document.value().to_string()).collect();
+        if role.role.inline.keys().any(|name| name.as_str() == crate::model::marks::TRANSITION) {
+            // it denies everything
+            continue;
+        }
+        let mut permissions: BTreeSet<String> = role.role.inline.values().flat_map(allowed).collect();
         for arn in &role.role.attached {
             match account.policies.get(arn).and_then(Observed::present) {
-                Some(policy) => permissions.push(policy.policy.document.value().to_string()),
-                None => permissions.push(arn.to_string()),
+                Some(policy) => permissions.extend(allowed(&policy.policy.document)),
+                None => drop(permissions.insert(arn.to_string())),
             }
         }
         for subject in subjects(role) {
@@ -98,6 +103,17 @@ pub(crate) fn pairs(live: &Live) -> BTreeSet<(String, String)> {
         }
     }
     pairs
+}
+
+/// What a document of the sketches allows; they deny nothing.
+fn allowed(document: &PolicyDocument) -> Vec<String> {
+    let statements = document.statements().iter().map(|statement| statement.value());
+    let allows = statements.filter(|statement| statement["Effect"] == "Allow");
+    let actions = |statement: &Value| match &statement["Action"] {
+        Value::Array(list) => list.iter().map(ToString::to_string).collect(),
+        action => vec![action.to_string()],
+    };
+    allows.flat_map(actions).collect()
 }
 
 fn subjects(role: &LiveRole) -> Vec<String> {

@@ -10,36 +10,55 @@ use crate::model::live::{
 use crate::model::marks::{CREATED, OWNER};
 use crate::model::resource::{Pairs, Role, ServiceAccount};
 use crate::plan::Plan;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(crate) const US: &str = "irsa-team";
 
-/// Runs a plan: steps in an order that `choose` picks among those that are ready, one call at a time; `look` sees the
-/// world after every call.
-pub(crate) fn run(live: &mut Live, plan: &Plan, mut choose: impl FnMut(usize) -> usize, mut look: impl FnMut(&Live)) {
-    let mut done: BTreeSet<String> = BTreeSet::new();
+/// Runs a plan: calls in an order that `choose` picks among those that are ready; `look` sees the world after every call.
+pub(crate) fn run(live: &mut Live, plan: &Plan, choose: impl FnMut(usize) -> usize, mut look: impl FnMut(&Live)) {
+    let left = run_until(live, plan, choose, |live, _| {
+        look(live);
+        true
+    });
+    assert_eq!(left, 0, "every call comes to its turn");
+}
+
+/// The same, with calls that fail: `look` is told of each call that was made, and says whether the next one succeeds.
+/// Returns how many were not made.
+pub(crate) fn run_until(
+    live: &mut Live,
+    plan: &Plan,
+    mut choose: impl FnMut(usize) -> usize,
+    mut look: impl FnMut(&Live, &Call) -> bool,
+) -> usize {
+    let positions: BTreeMap<String, usize> =
+        plan.steps.iter().enumerate().map(|(index, step)| (step.address.to_string(), index)).collect();
     let mut next: Vec<usize> = vec![0; plan.steps.len()];
+    let mut failed: BTreeSet<usize> = BTreeSet::new();
+    let mut succeeds = true;
     loop {
         let ready: Vec<usize> = (0..plan.steps.len())
+            .filter(|index| !failed.contains(index))
             .filter(|index| {
-                let step = &plan.steps[*index];
-                !done.contains(&step.address.to_string())
-                    && step.needs.iter().all(|need| done.contains(&need.to_string()))
+                plan.steps[*index].parts.get(next[*index]).is_some_and(|part| {
+                    part.after.iter().all(|id| next[positions[&id.address.to_string()]] > id.part)
+                })
             })
             .collect();
         let Some(&index) = ready.get(choose(ready.len().max(1)) % ready.len().max(1)) else { break };
         let step = &plan.steps[index];
-        if let Some(part) = step.parts.get(next[index]) {
-            call(live, &part.call).unwrap_or_else(|why| panic!("{}: {why}", step.address));
-            next[index] += 1;
-            look(live);
+        let made = &step.parts[next[index]].call;
+        if !succeeds {
+            succeeds = true;
+            failed.insert(index);
+            continue;
         }
-        if next[index] >= step.parts.len() {
-            done.insert(step.address.to_string());
-        }
+        call(live, made).unwrap_or_else(|why| panic!("{}: {why}", step.address));
+        next[index] += 1;
+        succeeds = look(live, made);
     }
-    assert_eq!(done.len(), plan.steps.len(), "every step comes to its turn");
+    plan.steps.iter().zip(next).map(|(step, next)| step.parts.len() - next).sum()
 }
 
 pub(crate) fn call(live: &mut Live, call: &Call) -> Result<(), String> {
@@ -73,6 +92,8 @@ fn count_attachments(account: &mut LiveAccount) {
         if let Observed::Present(policy) = policy {
             let count = roles.iter().filter(|role| role.attached.contains(arn)).count();
             policy.attachments = u32::try_from(count).unwrap();
+            let count = roles.iter().filter(|role| role.permissions_boundary.as_ref() == Some(arn)).count();
+            policy.boundaries = u32::try_from(count).unwrap();
         }
     }
 }
@@ -136,6 +157,7 @@ fn iam(account: &mut LiveAccount, call: &IamCall) -> Result<(), String> {
                 default_version: "v1".into(),
                 other_versions: Vec::new(),
                 attachments: 0,
+                boundaries: 0,
             };
             if account.policies.insert(arn.clone(), Observed::Present(live)).is_some() {
                 return Err("there is one already".into());

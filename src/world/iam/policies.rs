@@ -71,6 +71,22 @@ pub(crate) async fn whole_knowing(
     Err(odd(GET_VERSION, format!("policy `{arn}` changes while it is read")))
 }
 
+/// The document of a policy that need not be ours, where it is asked for; `None` if there is no such policy.
+pub(crate) async fn foreign(
+    account: &AccountClient,
+    arn: &PolicyArn,
+    document: bool,
+) -> Answer<Option<Option<PolicyDocument>>> {
+    let facts = Facts::default();
+    let Some(policy) = get(account, arn, facts).await? else { return Ok(None) };
+    if !document {
+        return Ok(Some(None));
+    }
+    let default = policy.default_version_id().ok_or_else(|| odd(GET, "the answer has no default version"))?;
+    // one that goes while it is read is gone
+    version(account, arn, default, facts).await.map(|document| document.map(Some))
+}
+
 async fn get(account: &AccountClient, arn: &PolicyArn, facts: Facts) -> Answer<Option<types::Policy>> {
     let request = account.iam.get_policy().policy_arn(arn.as_str());
     let answer = optional(account.caller.call(GET, facts, || request.clone().send()).await)?;
@@ -118,7 +134,8 @@ fn shaped(
         },
         default_version: default.to_owned(),
         other_versions,
-        attachments: count(policy.attachment_count()) + count(policy.permissions_boundary_usage_count()),
+        attachments: count(policy.attachment_count()),
+        boundaries: count(policy.permissions_boundary_usage_count()),
     })
 }
 

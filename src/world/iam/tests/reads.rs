@@ -237,7 +237,7 @@ async fn a_policy_is_read_with_its_versions_oldest_first() {
     let live = reader(&stub).policy(&key("prod"), &policy_arn("p")).await.unwrap().unwrap();
     assert_eq!(live.default_version, "v11");
     assert_eq!(live.other_versions, ["v8", "v9", "v10"]);
-    assert_eq!(live.attachments, 3);
+    assert_eq!(live.uses(), 3);
     assert_eq!(live.policy.document, PolicyDocument::live(ALLOW));
     assert_eq!(live.policy.description, "d");
 }

@@ -1,0 +1,94 @@
+//! Policies that are not ours and that roles of this configuration come to have or are to lose.
+//!
+//! Whether there is such a policy must be known before anything is written, and whether it denies something decides in
+//! which order it is attached and detached. Each is asked for once, and only what changes.
+
+use super::account::Desk;
+use super::is_ours;
+use crate::ids::PolicyArn;
+use crate::model::desired::{Attachment, Boundary, Role};
+use crate::model::live::{LivePolicy, LiveRole, Observed};
+use crate::model::pattern::any_matches;
+use crate::policy::PolicyDocument;
+use crate::world::ReadAws;
+use futures::future::join_all;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Reads them. Beside each that is asked for stands whether its document is.
+pub(super) async fn read<A: ReadAws>(
+    desk: &Desk<'_, A>,
+    roles: &BTreeMap<String, Observed<LiveRole>>,
+    ours: &BTreeMap<PolicyArn, Observed<LivePolicy>>,
+) -> BTreeMap<PolicyArn, Observed<Option<PolicyDocument>>> {
+    let mut wanted: BTreeMap<PolicyArn, bool> = BTreeMap::new();
+    let declared = desk.roles();
+    for (folded, live) in roles {
+        let role = declared.get(folded).filter(|_| !desk.destroy);
+        let asked = match (role, live) {
+            (Some(role), Observed::Absent) => made(role),
+            (Some(role), Observed::Present(live)) => changed(role, live),
+            (None, Observed::Present(live)) if is_ours(desk.desired, &live.role.tags) => deleted(live),
+            _ => Asked::default(),
+        };
+        for arn in asked.policies.into_iter().filter(|arn| !ours.contains_key(arn)) {
+            *wanted.entry(arn).or_default() |= asked.documents;
+        }
+    }
+    let read = wanted.into_iter().map(|(arn, document)| async move {
+        let seen = match desk.lane.run(desk.aws.foreign_policy(desk.key, &arn, document)).await {
+            Ok(Some(document)) => Observed::Present(document),
+            Ok(None) => Observed::Absent,
+            Err(error) => Observed::Unknown(error.to_string()),
+        };
+        (arn, seen)
+    });
+    join_all(read).await.into_iter().collect()
+}
+
+/// The policies to ask for on account of one role.
+#[derive(Default)]
+struct Asked {
+    policies: BTreeSet<PolicyArn>,
+    /// One call alone has no order.
+    documents: bool,
+}
+
+fn named(role: &Role) -> BTreeSet<PolicyArn> {
+    let arns = role.attach.iter().filter_map(|item| match item {
+        Attachment::Arn(arn) => Some(arn.clone()),
+        Attachment::Declared(_) => None,
+    });
+    arns.collect()
+}
+
+fn made(role: &Role) -> Asked {
+    let attached = named(role);
+    let denies = role.inline.values().any(|document| document.statements().iter().any(|it| it.denies()));
+    let documents = attached.len() > 1 || (denies && !attached.is_empty());
+    let mut policies = attached;
+    if let Boundary::Policy(arn) = &role.permissions_boundary {
+        policies.insert(arn.clone());
+    }
+    Asked { policies, documents }
+}
+
+fn changed(role: &Role, live: &LiveRole) -> Asked {
+    let (attached, live) = (named(role), &live.role);
+    let left = |arn: &&PolicyArn| !attached.contains(*arn) && !any_matches(&role.ignore_attached, arn.as_str());
+    let mut policies: BTreeSet<PolicyArn> = live.attached.iter().filter(left).cloned().collect();
+    policies.extend(attached.difference(&live.attached).cloned());
+    if let Boundary::Policy(arn) = &role.permissions_boundary
+        && live.permissions_boundary.as_ref() != Some(arn)
+    {
+        policies.insert(arn.clone());
+        policies.extend(live.permissions_boundary.clone());
+    }
+    Asked { policies, documents: true }
+}
+
+fn deleted(live: &LiveRole) -> Asked {
+    let documents = live.role.attached.len() + live.role.inline.len() > 1;
+    // a policy that goes alone needs no look
+    let policies = if documents { live.role.attached.clone() } else { BTreeSet::new() };
+    Asked { policies, documents }
+}
