@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod aws;
+pub(crate) mod bounds;
 mod connect;
 mod eks;
 mod iam;
@@ -22,7 +23,7 @@ use crate::ids::{IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, 
 use crate::model::call::{IamCall, KubernetesCall};
 use crate::model::lease::{Hold, Lease, LeasePlace};
 use crate::model::live::{
-    Access, Identity, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Quotas, RoleSummary,
+    Access, Identity, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Odd, Quotas, RoleSummary,
 };
 use crate::model::resource::Pairs;
 use crate::policy::PolicyDocument;
@@ -91,6 +92,49 @@ impl std::error::Error for CallError {}
 
 /// The answer of a read.
 pub type Answer<T> = Result<T, CallError>;
+
+/// A list, each entry judged by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// What was understood.
+    pub items: Vec<T>,
+    /// What was not.
+    pub odd: Vec<Odd>,
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), odd: Vec::new() }
+    }
+}
+
+impl<T> From<Vec<T>> for Listed<T> {
+    fn from(items: Vec<T>) -> Self {
+        Self { items, odd: Vec::new() }
+    }
+}
+
+/// A ServiceAccount that the API gave in a form that is not understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OddServiceAccount {
+    /// Where it is; nothing if not even that can be told.
+    pub spot: Option<(Namespace, ServiceAccountName)>,
+    /// Its labels, if they can be told.
+    pub labels: Option<Pairs>,
+    /// Its annotations, if they can be told.
+    pub annotations: Option<Pairs>,
+    /// What is not understood.
+    pub why: String,
+}
+
+/// The ServiceAccounts of a list, each judged by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServiceAccountList {
+    /// What was understood.
+    pub items: Vec<LiveServiceAccount>,
+    /// What was not.
+    pub odd: Vec<OddServiceAccount>,
+}
 
 /// What identifies a cluster, as DescribeCluster tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,7 +232,7 @@ pub trait ReadAws: Send + Sync {
     /// iam:GetAccountSummary
     fn summary(&self, account: &Key) -> impl Future<Output = Answer<AccountSummary>> + Send;
     /// iam:ListRoles, all pages.
-    fn roles(&self, account: &Key) -> impl Future<Output = Answer<Vec<RoleSummary>>> + Send;
+    fn roles(&self, account: &Key) -> impl Future<Output = Answer<Listed<RoleSummary>>> + Send;
     /// iam:GetAccountAuthorizationDetails(Filter=Role), one page: the first, or that which a page before named.
     fn bulk_page(&self, account: &Key, page: Option<&str>) -> impl Future<Output = Answer<BulkPage>> + Send;
     /// How long it takes to read so many roles one by one, at the pace that IAM bears right now.
@@ -227,7 +271,7 @@ pub trait ReadAws: Send + Sync {
     /// iam:ListInstanceProfilesForRole: the names.
     fn instance_profiles(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Vec<String>>> + Send;
     /// iam:ListPolicies(Scope=Local), all pages.
-    fn policies(&self, account: &Key) -> impl Future<Output = Answer<Vec<PolicySummary>>> + Send;
+    fn policies(&self, account: &Key) -> impl Future<Output = Answer<Listed<PolicySummary>>> + Send;
     /// iam:GetPolicy, GetPolicyVersion and ListPolicyVersions.
     fn policy(&self, account: &Key, arn: &PolicyArn) -> impl Future<Output = Answer<Option<LivePolicy>>> + Send;
     /// iam:GetPolicy of a policy that need not be ours, and GetPolicyVersion where `document` is asked for: `None` if there
@@ -240,8 +284,9 @@ pub trait ReadAws: Send + Sync {
     ) -> impl Future<Output = Answer<Option<Option<PolicyDocument>>>> + Send;
     /// iam:ListPolicyTags
     fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> impl Future<Output = Answer<Option<Pairs>>> + Send;
-    /// iam:ListOpenIDConnectProviders
-    fn providers(&self, account: &Key) -> impl Future<Output = Answer<Vec<ProviderArn>>> + Send;
+    /// iam:ListOpenIDConnectProviders: those that may be ours. What is no ARN that an issuer of ours could have is
+    /// somebody else's.
+    fn providers(&self, account: &Key) -> impl Future<Output = Answer<Listed<ProviderArn>>> + Send;
     /// iam:GetOpenIDConnectProvider
     fn provider(&self, account: &Key, arn: &ProviderArn) -> impl Future<Output = Answer<Option<LiveProvider>>> + Send;
     /// eks:DescribeCluster
@@ -269,13 +314,13 @@ pub trait ReadKubernetes: Send + Sync {
         &self,
         cluster: &Key,
         within: Within<'_>,
-    ) -> impl Future<Output = Answer<Vec<LiveServiceAccount>>> + Send;
+    ) -> impl Future<Output = Answer<ServiceAccountList>> + Send;
     /// Every ServiceAccount of the cluster; nothing if more than `patience` would be left after the first page.
     fn service_accounts_unless_long(
         &self,
         cluster: &Key,
         patience: i64,
-    ) -> impl Future<Output = Answer<Option<Vec<LiveServiceAccount>>>> + Send;
+    ) -> impl Future<Output = Answer<Option<ServiceAccountList>>> + Send;
     /// One ServiceAccount.
     fn service_account(
         &self,

@@ -46,6 +46,7 @@ pub(crate) fn empty(desired: &Desired) -> Live {
             foreign_policies: BTreeMap::new(),
             providers: BTreeMap::new(),
             providers_listed: Observed::Present(()),
+            odd: Vec::new(),
         };
         (key.clone(), account)
     });
@@ -69,7 +70,11 @@ pub(crate) fn made(desired: &Desired, mut live: Live, plan: &Plan) -> Live {
         match (&step.address, &step.change) {
             (Address::OidcProvider { account, .. }, ResourceChange::Provider(change)) => {
                 let provider = change.after().expect("it is made").clone();
-                let arn = ProviderArn::of(partition(desired, account), id(desired, account), &provider.url);
+                let arn = ProviderArn::of(
+                    partition(desired, account),
+                    id(desired, account),
+                    &provider.url.parse().expect("an issuer"),
+                );
                 let provider = LiveProvider { provider, thumbprints: Vec::new() };
                 account_of(&mut live, account).providers.insert(arn, Observed::Present(provider));
             }

@@ -6,6 +6,7 @@ use super::look::{Look, Verdict, When};
 use crate::ids::{Key, ProviderArn, RoleName};
 use crate::model::address::Address;
 use crate::model::call::{Call, Field, IamCall};
+use crate::model::live::Odd;
 use crate::model::marks::{OWNER, PREVENT_DESTROY, ROLE_ARN};
 use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role};
 use crate::plan::change::{Change, ResourceChange};
@@ -87,7 +88,10 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         {
             verdicts.push(marks(&before.tags, &live.tags));
         }
-        for summary in self.aws.roles(account).await? {
+        let listed = self.aws.roles(account).await?;
+        let unclear = |odd: &Odd| Verdict::stale(format!("role `{}`, which is not understood, may trust it", odd.name));
+        verdicts.extend(listed.odd.iter().map(unclear));
+        for summary in listed.items {
             if !summary.trust.federated_issuers().contains(arn.host_path()) {
                 continue;
             }

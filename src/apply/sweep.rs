@@ -92,7 +92,7 @@ async fn in_bulk<'w, 'p: 'w, A: ReadAws>(
     let (roster, details) = join(aws.roles(account), all_pages(account, aws)).await;
     let (roster, mut details) = (roster.ok()?, details.ok()?);
     let mut seen = BTreeMap::new();
-    for summary in &roster {
+    for summary in &roster.items {
         if let Some(detail) = details.remove(&summary.name.folded()) {
             seen.insert(Object::Role(summary.name.folded()), detail.joined(summary).ok()?.role);
         }

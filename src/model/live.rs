@@ -1,5 +1,6 @@
 //! What was seen in IAM, EKS and Kubernetes, and what could not be seen.
 
+use super::address::OrphanKind;
 use super::resource::{ManagedPolicy, Pairs, Provider, Role};
 use crate::ids::{
     AccountId, IssuerUrl, Key, Namespace, Partition, PolicyArn, ProviderArn, RoleArn, RoleName, ServiceAccountName,
@@ -95,6 +96,19 @@ pub struct LiveAccount {
     pub providers: BTreeMap<ProviderArn, Observed<LiveProvider>>,
     /// Whether the list of providers was read.
     pub providers_listed: Observed<()>,
+    /// The entries of its lists that were not understood.
+    pub odd: Vec<Odd>,
+}
+
+/// An entry of a list that was not understood: it is unknown by itself, and the rest of the list holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Odd {
+    /// What it is.
+    pub kind: OrphanKind,
+    /// Its name or ARN as far as it has one, for display.
+    pub name: String,
+    /// What is not understood.
+    pub why: String,
 }
 
 /// The quotas that irsa checks before it writes, in characters without white space, or in objects
@@ -189,6 +203,9 @@ pub struct LiveProvider {
 pub enum Extent {
     /// Every one.
     Whole,
+    /// Every one that was understood: one that was not may name any role. As far as they have a name of their own, they
+    /// are here as `Unknown`.
+    Understood,
     /// The declared ones and all that carry our label, of too many to read for nothing.
     Ours,
     /// The declared ones, and those of the namespaces that could be listed: what is no longer declared is found only

@@ -3,7 +3,7 @@
 //! Both sides of a comparison have these types, so that apply can compare like with like. Account ids, ARNs, dates and
 //! other facts that AWS assigns stand beside them in `live`.
 
-use crate::ids::{IamPath, IssuerUrl, Namespace, PolicyArn, PolicyName, RoleName, ServiceAccountName};
+use crate::ids::{IamPath, Namespace, PolicyArn, PolicyName, RoleName, ServiceAccountName};
 use crate::policy::PolicyDocument;
 use std::collections::BTreeSet;
 
@@ -21,8 +21,9 @@ pub(crate) fn object(pairs: &Pairs) -> serde_json::Value {
 /// An IAM OIDC provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
-    /// The issuer.
-    pub url: IssuerUrl,
+    /// The issuer, with its scheme. Ours is an `IssuerUrl`; that of others may have a port or end with a slash, and is
+    /// kept as it is.
+    pub url: String,
     /// The client ids.
     pub audiences: BTreeSet<String>,
     /// All tags.

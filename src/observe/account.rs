@@ -1,17 +1,17 @@
 //! One account: its lists at once, then what they leave to ask.
 
-use super::early::{Lists, Many};
+use super::early::{Call, Lists, Many};
 use super::lane::Lane;
 use super::roles::Search;
 use super::{bulk, foreign, is_ours, policies, providers, roles, sizes};
 use crate::ids::{IamPath, IssuerUrl, Key, ProviderArn};
 use crate::model::desired::{self, Desired, Role};
-use crate::model::live::{Access, Identity, LiveAccount, LiveProvider, Observed, Quotas};
-use crate::world::{AccountSummary, CallErrorKind, ReadAws};
+use crate::model::live::{Access, Identity, LiveAccount, LiveProvider, Observed, Odd, Quotas};
+use crate::world::{AccountSummary, Answer, CallErrorKind, Listed, ReadAws};
 use futures::FutureExt;
 use futures::future::{join, join3, join4};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// All that the reading of one account needs at hand.
 pub(super) struct Desk<'a, A> {
@@ -79,6 +79,7 @@ fn closed(why: String, identity: Access<Identity>) -> LiveAccount {
         foreign_policies: BTreeMap::new(),
         providers: BTreeMap::new(),
         providers_listed: Observed::Unknown(why),
+        odd: Vec::new(),
     }
 }
 
@@ -89,10 +90,11 @@ async fn granted<'a, A: ReadAws>(
     issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>> + Clone,
 ) -> LiveAccount {
     let (page, told) = lists.many.map(|Many { page, summary }| (page, summary)).unzip();
-    let listed = lists.providers.answer().shared();
+    let odd = Mutex::default();
+    let listed = understood(lists.providers, &odd).shared();
     let providers = providers::read(desk, listed.clone(), issuers.clone()).shared();
     let search = async {
-        let (roster, issuers, listed) = join3(lists.roles.answer(), issuers.clone(), listed.clone()).await;
+        let (roster, issuers, listed) = join3(understood(lists.roles, &odd), issuers.clone(), listed.clone()).await;
         let mut ours = BTreeSet::new();
         if desk.search {
             ours = declared_issuers(desk, &issuers);
@@ -128,7 +130,7 @@ async fn granted<'a, A: ReadAws>(
         (read, all)
     };
     let (roles, told, (policies, policies_listed), (providers, providers_listed)) =
-        join4(roles, summary.clone(), policies::read(desk, lists.policies), providers).await;
+        join4(roles, summary.clone(), policies::read(desk, understood(lists.policies, &odd)), providers).await;
     let told = if told.is_none() && sizes::live_near_quota(desk, &roles) { Some(summary_of(desk).await) } else { told };
     let quotas = told.unwrap_or_default().quotas;
     let foreign_policies = foreign::read(desk, &roles, &policies).await;
@@ -150,7 +152,21 @@ async fn granted<'a, A: ReadAws>(
         foreign_policies,
         providers,
         providers_listed,
+        odd: sorted(&odd),
     }
+}
+
+/// What a list has that was understood; the rest goes into `odd`.
+async fn understood<T>(list: Call<'_, Answer<Listed<T>>>, odd: &Mutex<Vec<Odd>>) -> Answer<Vec<T>> {
+    let list = list.answer().await?;
+    odd.lock().unwrap_or_else(PoisonError::into_inner).extend(list.odd);
+    Ok(list.items)
+}
+
+fn sorted(odd: &Mutex<Vec<Odd>>) -> Vec<Odd> {
+    let mut odd = std::mem::take(&mut *odd.lock().unwrap_or_else(PoisonError::into_inner));
+    odd.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
+    odd
 }
 
 /// The account's own quotas. AWS's defaults hold where they cannot be read: they are never higher.

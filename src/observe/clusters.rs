@@ -5,8 +5,10 @@ use super::{Looks, is_ours, observed};
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::desired::{Cluster, Desired, Manage, Subject};
 use crate::model::live::{Access, Extent, Identity, LiveCluster, LiveServiceAccount, Observed};
-use crate::model::marks::CREATED;
-use crate::world::{Answer, CallErrorKind, ClusterFacts, ReadKubernetes, Within};
+use crate::model::marks::{CREATED, ROLE_ARN};
+use crate::world::{
+    Answer, CallErrorKind, ClusterFacts, OddServiceAccount, ReadKubernetes, ServiceAccountList, Within,
+};
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -119,11 +121,11 @@ pub(super) async fn read<K: ReadKubernetes>(
 pub(super) async fn widen<K: ReadKubernetes>(key: &Key, kubernetes: &K, live: &mut LiveCluster) {
     match kubernetes.service_accounts(key, Within::Cluster).await {
         Ok(list) => {
+            live.extent = extent(&list);
             // what was read before was looked at closely
-            for (spot, seen) in by_spot(list) {
+            for (spot, seen) in by_spot(list.items).chain(odd(list.odd, may_point)) {
                 live.service_accounts.entry(spot).or_insert(seen);
             }
-            live.extent = Extent::Whole;
         }
         Err(error) => live.api = Access::Unknown(error.to_string()),
     }
@@ -148,8 +150,8 @@ impl<K: ReadKubernetes> Tour<'_, K> {
         let patience = if destroy || self.declared.len() > HANDFUL { i64::MAX } else { LONG };
         match self.lane.run(self.kubernetes.service_accounts_unless_long(self.key, patience)).await {
             Ok(Some(list)) => {
-                live.extent = Extent::Whole;
-                live.service_accounts = by_spot(list).collect();
+                live.extent = extent(&list);
+                live.service_accounts = self.taken(list, |_| true).await;
             }
             Ok(None) => self.ours(live).await,
             Err(error) if error.kind == CallErrorKind::Denied => {
@@ -161,6 +163,28 @@ impl<K: ReadKubernetes> Tour<'_, K> {
         }
     }
 
+    /// What a list says of those within it. Of what was not understood, the declared ones are unknown, and those that may
+    /// be ours or may name a role. Where one cannot even be told from others, the missing ones are asked for by name.
+    async fn taken(
+        &self,
+        list: ServiceAccountList,
+        within: impl Fn(&Spot) -> bool,
+    ) -> BTreeMap<Spot, Observed<LiveServiceAccount>> {
+        let nameless = list.odd.iter().any(|item| item.spot.is_none());
+        let ours = |item: &OddServiceAccount| {
+            item.labels.as_ref().is_none_or(|labels| is_ours(self.desired, labels))
+                || may_point(item)
+                || item.spot.as_ref().is_some_and(|spot| self.declared.contains_key(spot))
+        };
+        let mut read: BTreeMap<_, _> = by_spot(list.items).chain(odd(list.odd, ours)).collect();
+        if nameless {
+            let missing = self.declared.keys().filter(|spot| within(spot) && !read.contains_key(*spot));
+            let asked: Vec<_> = join_all(missing.map(|spot| self.named(spot))).await;
+            read.extend(asked);
+        }
+        read
+    }
+
     /// The ServiceAccounts that carry our label, and the declared ones, which may not carry it yet.
     async fn ours(&self, live: &mut LiveCluster) {
         tracing::info!(
@@ -169,7 +193,9 @@ impl<K: ReadKubernetes> Tour<'_, K> {
             self.declared.len()
         );
         match self.lane.run(self.kubernetes.service_accounts(self.key, Within::Owner(&self.desired.owner))).await {
-            Ok(list) => live.service_accounts = by_spot(list).collect(),
+            Ok(ServiceAccountList { items, odd: unclear }) => {
+                live.service_accounts = by_spot(items).chain(odd(unclear, |_| true)).collect();
+            }
             Err(error) => {
                 live.api = Access::Unknown(error.to_string());
                 return;
@@ -193,10 +219,9 @@ impl<K: ReadKubernetes> Tour<'_, K> {
         let declared = self.declared.keys().filter(|(declared, _)| declared == namespace);
         match self.lane.run(self.kubernetes.service_accounts(self.key, Within::Namespace(namespace))).await {
             Ok(list) => {
+                let read = self.taken(list, |(of, _)| of == namespace).await;
                 let absent = declared.map(|spot| (spot.clone(), Observed::Absent));
-                let mut read: BTreeMap<Spot, Observed<LiveServiceAccount>> = absent.collect();
-                read.extend(by_spot(list));
-                read
+                absent.chain(read).collect()
             }
             Err(error) if error.kind == CallErrorKind::Denied => {
                 join_all(declared.map(|spot| self.named(spot))).await.into_iter().collect()
@@ -212,7 +237,7 @@ impl<K: ReadKubernetes> Tour<'_, K> {
                 && match live.service_accounts.get(*spot) {
                     Some(Observed::Absent) => true,
                     Some(Observed::Present(_) | Observed::Unknown(_)) => false,
-                    None => live.extent == Extent::Whole,
+                    None => matches!(live.extent, Extent::Whole | Extent::Understood),
                 }
         });
         let wanted: BTreeSet<&Namespace> = missing.map(|((namespace, _), _)| namespace).collect();
@@ -264,6 +289,24 @@ impl<K: ReadKubernetes> Tour<'_, K> {
 
 fn by_spot(list: Vec<LiveServiceAccount>) -> impl Iterator<Item = (Spot, Observed<LiveServiceAccount>)> {
     list.into_iter().map(|item| ((item.namespace.clone(), item.name.clone()), Observed::Present(item)))
+}
+
+/// Those that were not understood and are `wanted`, as far as it can be told which they are.
+fn odd(
+    list: Vec<OddServiceAccount>,
+    wanted: impl Fn(&OddServiceAccount) -> bool,
+) -> impl Iterator<Item = (Spot, Observed<LiveServiceAccount>)> {
+    list.into_iter().filter(move |item| wanted(item)).filter_map(|item| Some((item.spot?, Observed::Unknown(item.why))))
+}
+
+/// Whether it may name a role, as far as can be told.
+fn may_point(item: &OddServiceAccount) -> bool {
+    item.spot.is_none() || item.annotations.as_ref().is_none_or(|annotations| annotations.contains_key(ROLE_ARN))
+}
+
+/// How far a list of all tells who names which role.
+fn extent(list: &ServiceAccountList) -> Extent {
+    if list.odd.iter().any(may_point) { Extent::Understood } else { Extent::Whole }
 }
 
 /// How many ServiceAccounts of the cluster are ours.

@@ -8,7 +8,7 @@
 use crate::ids::{Key, ProviderArn};
 use crate::model::desired::{Account, Cluster, ClusterState};
 use crate::model::live::RoleSummary;
-use crate::world::{AccountSummary, Answer, BulkPage, ClusterFacts, PolicySummary, ReadAws};
+use crate::world::{AccountSummary, Answer, BulkPage, ClusterFacts, Listed, PolicySummary, ReadAws};
 use futures::future::{BoxFuture, Either, join, join_all, join3, select};
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -64,9 +64,9 @@ pub(super) struct Many<'a> {
 
 /// The first calls of one account. They must be gone on with side by side: one may wait for another's place.
 pub(super) struct Lists<'a> {
-    pub roles: Call<'a, Answer<Vec<RoleSummary>>>,
-    pub policies: Call<'a, Answer<Vec<PolicySummary>>>,
-    pub providers: Call<'a, Answer<Vec<ProviderArn>>>,
+    pub roles: Call<'a, Answer<Listed<RoleSummary>>>,
+    pub policies: Call<'a, Answer<Listed<PolicySummary>>>,
+    pub providers: Call<'a, Answer<Listed<ProviderArn>>>,
     pub many: Option<Many<'a>>,
 }
 

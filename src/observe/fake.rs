@@ -9,7 +9,7 @@ use crate::ids::Key;
 use crate::model::call::Call;
 use crate::model::live::{Live, LiveAccount, LiveCluster};
 use crate::plan::tests::simulate;
-use crate::world::{Answer, CallError, CallErrorKind, Written};
+use crate::world::{Answer, CallError, CallErrorKind, OddServiceAccount, Written};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -52,6 +52,8 @@ pub(crate) struct World {
     page: Duration,
     /// How many ServiceAccounts every cluster says are left after the first page.
     left: i64,
+    /// The ServiceAccounts that every list has in a form that is not understood.
+    pub odd: Vec<OddServiceAccount>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -71,6 +73,7 @@ impl World {
             signed_in: OnceCell::new(),
             page: Duration::ZERO,
             left: 0,
+            odd: Vec::new(),
         }
     }
 

@@ -1,7 +1,6 @@
 //! Customer managed policies: the declared ones by name, and what lies under a path of ours and carries our mark.
 
 use super::account::Desk;
-use super::early::Call;
 use super::{is_ours, observed};
 use crate::ids::PolicyArn;
 use crate::model::live::{LivePolicy, Observed};
@@ -12,10 +11,10 @@ use std::collections::BTreeMap;
 /// The policies, and whether they could be listed.
 pub(super) async fn read<A: ReadAws>(
     desk: &Desk<'_, A>,
-    list: Call<'_, Answer<Vec<PolicySummary>>>,
+    list: impl Future<Output = Answer<Vec<PolicySummary>>>,
 ) -> (BTreeMap<PolicyArn, Observed<LivePolicy>>, Observed<()>) {
     let declared = desk.policies();
-    match list.answer().await {
+    match list.await {
         Ok(listed) => {
             let asked = listed.iter().filter_map(|summary| {
                 let is_declared = declared.contains_key(&summary.name.folded());

@@ -9,7 +9,7 @@ use super::providers::{self, ProviderTags};
 use super::roles::iam;
 use super::site::{Issuer, Owner, Site};
 use crate::ids::{Key, PolicyArn, ProviderArn};
-use crate::model::address::{Address, Place};
+use crate::model::address::{Address, OrphanKind, Place};
 use crate::model::call::IamCall;
 use crate::model::live::{Extent, LiveAccount, LivePolicy, LiveProvider, LiveRole, Observed};
 use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, ROLE_ARN};
@@ -179,6 +179,12 @@ fn unseen(account: &LiveAccount) -> Option<(String, String)> {
     }
 }
 
+/// A role of which is not known whom it trusts.
+fn unclear(account: &LiveAccount) -> Option<(String, String)> {
+    let odd = account.odd.iter().find(|odd| odd.kind == OrphanKind::Role)?;
+    Some((format!("role `{}` may trust it: {}", odd.name, odd.why), "find out what that role is, and delete it".into()))
+}
+
 const ALLOW_LIST: &str =
     "allow `iam:ListRoles`, `iam:ListPolicies` and `iam:ListOpenIDConnectProviders`, then plan again";
 
@@ -331,8 +337,10 @@ fn provider(
         let change = Change::Update { before: before.clone(), after };
         return draft.step(address, ResourceChange::Provider(change), iam(key, calls), [], vec![FORGET.into()]);
     }
-    let against =
-        objection(site, &before.tags).or_else(|| unseen(account)).or_else(|| site.stray(key, arn.host_path()));
+    let against = objection(site, &before.tags)
+        .or_else(|| unseen(account))
+        .or_else(|| unclear(account))
+        .or_else(|| site.stray(key, arn.host_path()));
     if let Some((why, hint)) = against {
         return draft.refuse(address, format!("it is not deleted: {why}"), hint);
     }

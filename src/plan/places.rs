@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::site::{Issuer, Site};
 use super::step::Unseen;
-use crate::model::live::{Access, Extent, Observed};
+use crate::model::live::{Access, Extent, Observed, Odd};
 use crate::model::note::Severity;
 
 /// Says which accounts and clusters are refused or could not be seen.
@@ -43,6 +43,9 @@ fn accounts(site: &Site<'_>, draft: &mut Draft) {
             if !account.roster_denied {
                 unseen(draft, place.clone(), why);
             }
+        }
+        for Odd { kind, name, why } in &account.odd {
+            unseen(draft, format!("orphan/{key}/{kind}/{name}"), why);
         }
         for (listed, what) in [(&account.policies_listed, "policies"), (&account.providers_listed, "OIDC providers")] {
             if let Observed::Unknown(why) = listed {
@@ -85,6 +88,11 @@ fn clusters(site: &Site<'_>, draft: &mut Draft) {
             Some((Access::Granted(()), Extent::Named)) => {
                 let text = "not every namespace could be listed: ServiceAccounts that are no longer declared were searched \
                             only where others are";
+                draft.note(&place, Severity::Medium, "orphans-unseen", None, text);
+            }
+            Some((Access::Granted(()), Extent::Understood)) => {
+                let text = "not every ServiceAccount was understood: one that was not may name a role, so that no role is \
+                            deleted that trusts the cluster";
                 draft.note(&place, Severity::Medium, "orphans-unseen", None, text);
             }
             Some((Access::Granted(()), Extent::Whole | Extent::Ours)) => {}

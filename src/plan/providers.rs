@@ -85,7 +85,7 @@ fn missing(
     issuer: &IssuerUrl,
 ) {
     let after = Provider {
-        url: issuer.clone(),
+        url: issuer.to_string(),
         audiences,
         tags: tags::wanted(site, address, &Pairs::new(), false, &Pairs::new()),
     };

@@ -38,14 +38,26 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
     let forgotten: BTreeSet<&Address> = site.desired.forget.iter().map(|(address, _)| address).collect();
     for key in site.desired.clusters.keys() {
         let Some(cluster) = site.cluster(key) else { continue };
-        for live in cluster.service_accounts.values().filter_map(Observed::present) {
-            let spot = Spot { cluster: key, namespace: &live.namespace, name: &live.name };
-            let ours = live.labels.get(OWNER).map(String::as_str) == Some(site.desired.owner.as_str());
-            if !ours || declared.contains(&spot) {
+        for ((namespace, name), seen) in &cluster.service_accounts {
+            let spot = Spot { cluster: key, namespace, name };
+            if declared.contains(&spot) {
+                continue;
+            }
+            let live = match seen {
+                Observed::Present(live) => live,
+                Observed::Unknown(why) if !trusted.contains(&spot) => {
+                    unclear(draft, &spot.address(), why);
+                    continue;
+                }
+                Observed::Unknown(_) | Observed::Absent => continue,
+            };
+            if live.labels.get(OWNER).map(String::as_str) != Some(site.desired.owner.as_str()) {
                 continue;
             }
             let address = spot.address();
-            draft.ours.push((address.clone(), Place::Cluster(key.clone())));
+            if Held::of(site, live).label(OWNER) {
+                draft.ours.push((address.clone(), Place::Cluster(key.clone())));
+            }
             if forgotten.contains(&address) {
                 forget(site, draft, &address, key, live);
             } else {
@@ -53,6 +65,13 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
             }
         }
     }
+}
+
+/// Says that nothing is done about one that was not understood, though it may be ours. It is no more than a note: whoever
+/// may write ServiceAccounts can make one that nobody understands, and is not to hold everything up.
+fn unclear(draft: &mut Draft, address: &Address, why: &str) {
+    let text = format!("whether it is ours, or names a role, is not known: {why}");
+    draft.note(address, Severity::Medium, "orphans-unseen", None, text);
 }
 
 /// Our fields on a live object: those that our manager holds.

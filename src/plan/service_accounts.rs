@@ -144,10 +144,12 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
     let owner = site.desired.owner.as_str();
     let labelled = live.labels.get(OWNER).map(String::as_str);
     let ours = labelled == Some(owner);
-    if ours {
+    // anyone in the namespace can set the label: what the guards count is what our field manager holds
+    if ours && held.label(OWNER) {
         draft.ours.push((address.clone(), Place::Cluster(item.binding.cluster.clone())));
         draft.declared_live = true;
-    } else if let Some(other) = labelled {
+    }
+    if let Some(other) = labelled.filter(|_| !ours) {
         let hint = format!("let the configuration of owner `{other}` go of it first (`forget`)");
         return draft.refuse(address, format!("it carries the label of owner `{other}`"), hint);
     }

@@ -13,8 +13,8 @@ pub(crate) use failure::{invalid, odd, unsigned};
 
 use super::connect::{Clock, Connector};
 use super::{
-    AccountSummary, Answer, BulkPage, CallError, ClusterFacts, PolicySummary, ReadAws, RoleHead, Wires, WriteAws,
-    Written, eks, iam, sts,
+    AccountSummary, Answer, BulkPage, CallError, ClusterFacts, Listed, PolicySummary, ReadAws, RoleHead, Wires,
+    WriteAws, Written, eks, iam, sts,
 };
 use crate::context::Context;
 use crate::event::Listen;
@@ -213,7 +213,7 @@ impl ReadAws for AwsReader {
         iam::summary(self.shared.iam(account)?).await
     }
 
-    async fn roles(&self, account: &Key) -> Answer<Vec<RoleSummary>> {
+    async fn roles(&self, account: &Key) -> Answer<Listed<RoleSummary>> {
         iam::roles::list(self.shared.iam(account)?).await
     }
 
@@ -254,7 +254,7 @@ impl ReadAws for AwsReader {
         iam::roles::instance_profiles(self.shared.iam(account)?, name).await
     }
 
-    async fn policies(&self, account: &Key) -> Answer<Vec<PolicySummary>> {
+    async fn policies(&self, account: &Key) -> Answer<Listed<PolicySummary>> {
         iam::policies::list(self.shared.iam(account)?).await
     }
 
@@ -275,7 +275,7 @@ impl ReadAws for AwsReader {
         iam::policies::tags(self.shared.iam(account)?, arn).await
     }
 
-    async fn providers(&self, account: &Key) -> Answer<Vec<ProviderArn>> {
+    async fn providers(&self, account: &Key) -> Answer<Listed<ProviderArn>> {
         iam::providers::list(self.shared.iam(account)?).await
     }
 

@@ -4,6 +4,7 @@
 //! credentials (instance metadata is asked once and briefly), no region from instance metadata, one HTTP client for
 //! all, and credentials that are fetched once for all accounts and clusters that share them. Sends nothing itself.
 
+mod bounded;
 mod remember;
 
 use crate::context::Context;
@@ -21,6 +22,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_iam::config::{RuntimeComponents, SharedHttpClient};
+use bounded::Bounded;
 use remember::Remembered;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -76,7 +78,7 @@ pub(crate) struct Connector<'a> {
 impl<'a> Connector<'a> {
     pub(crate) fn new(context: &'a Context, wires: &'a Wires, timeout: Duration, clock: Clock) -> Self {
         let given = wires.aws.as_ref().and_then(SdkConfig::http_client);
-        let http = given.unwrap_or_else(http_client);
+        let http = SharedHttpClient::new(Bounded(given.unwrap_or_else(http_client)));
         Self { context, wires, timeout, clock, http, bases: BTreeMap::new() }
     }
 
@@ -129,7 +131,8 @@ impl<'a> Connector<'a> {
         let used = aws_config::Region::new(region.as_ref().map_or("us-east-1", Region::as_str).to_owned());
         if let Some(given) = &self.wires.aws {
             let given = given.clone().into_builder();
-            let sdk = given.region(used).retry_config(self.retries()).timeout_config(self.timeouts()).build();
+            let given = given.region(used).http_client(self.http.clone());
+            let sdk = given.retry_config(self.retries()).timeout_config(self.timeouts()).build();
             self.bases.insert(key, (sdk.clone(), region.clone()));
             return (sdk, region);
         }

@@ -7,6 +7,7 @@
 mod certificate;
 mod connect;
 mod failure;
+mod files;
 mod kubeconfig;
 mod lease;
 mod live;
@@ -20,7 +21,9 @@ mod tests;
 mod wire;
 mod write;
 
-use super::{Answer, CallError, ClusterFacts, ReadKubernetes, Wires, Within, WriteKubernetes, Written};
+use super::{
+    Answer, CallError, ClusterFacts, ReadKubernetes, ServiceAccountList, Wires, Within, WriteKubernetes, Written,
+};
 use crate::context::Context;
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::call::KubernetesCall;
@@ -179,16 +182,12 @@ impl ReadKubernetes for KubernetesReader {
         }
     }
 
-    async fn service_accounts(&self, cluster: &Key, within: Within<'_>) -> Answer<Vec<LiveServiceAccount>> {
+    async fn service_accounts(&self, cluster: &Key, within: Within<'_>) -> Answer<ServiceAccountList> {
         let connection = self.shared.connection(cluster, read::LIST).await?;
         read::service_accounts(&connection, within, &self.shared.manager).await
     }
 
-    async fn service_accounts_unless_long(
-        &self,
-        cluster: &Key,
-        patience: i64,
-    ) -> Answer<Option<Vec<LiveServiceAccount>>> {
+    async fn service_accounts_unless_long(&self, cluster: &Key, patience: i64) -> Answer<Option<ServiceAccountList>> {
         let connection = self.shared.connection(cluster, read::LIST).await?;
         read::service_accounts_unless_long(&connection, patience, &self.shared.manager).await
     }

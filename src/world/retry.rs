@@ -33,6 +33,8 @@ pub(crate) enum Class {
     Credentials,
     /// It could not be put together.
     Request,
+    /// There is an answer, which irsa does not take.
+    Answer,
 }
 
 /// What this run knows that the service may not know yet.
@@ -142,6 +144,7 @@ impl Failure {
             Class::Unreachable | Class::Network => return CallErrorKind::Unavailable,
             Class::Credentials => return CallErrorKind::Credentials,
             Class::Request => return CallErrorKind::Invalid,
+            Class::Answer => return CallErrorKind::Other,
             Class::Service => {}
         }
         match self.code() {
@@ -203,7 +206,7 @@ impl Failure {
 pub(crate) fn decide(failure: &Failure, facts: Facts) -> Verdict {
     let retry_if = |condition: bool, because: Because| if condition { Verdict::Retry(because) } else { Verdict::Final };
     match failure.class {
-        Class::Credentials | Class::Request => return Verdict::Final,
+        Class::Credentials | Class::Request | Class::Answer => return Verdict::Final,
         // a wrong endpoint or no network should not take the whole budget to be told
         Class::Unreachable => return retry_if(facts.reached, Because::Unavailable),
         Class::Network => return retry_if(!facts.once, Because::Unavailable),

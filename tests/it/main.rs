@@ -12,6 +12,7 @@ mod corpus;
 mod exits;
 mod fire;
 mod forged;
+mod hostile;
 mod house;
 mod kill;
 mod lies;

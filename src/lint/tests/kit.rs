@@ -86,7 +86,7 @@ impl Kit {
     /// A live provider of ours.
     pub(super) fn provider(&mut self, issuer: &str, change: impl FnOnce(&mut resource::Provider)) {
         let mut made = resource::Provider {
-            url: IssuerUrl::parse(format!("https://{issuer}")).unwrap(),
+            url: format!("https://{issuer}"),
             audiences: BTreeSet::from(["sts.amazonaws.com".to_owned()]),
             tags: Pairs::from_iter([(OWNER.to_owned(), "team".to_owned())]),
         };
@@ -251,6 +251,7 @@ fn live_account() -> LiveAccount {
         foreign_policies: BTreeMap::new(),
         providers: BTreeMap::new(),
         providers_listed: Observed::Present(()),
+        odd: Vec::new(),
     }
 }
 

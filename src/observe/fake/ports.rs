@@ -13,8 +13,8 @@ use crate::plan::tests::kit::allow;
 use crate::plan::tests::simulate::summary;
 use crate::policy::PolicyDocument;
 use crate::world::{
-    AccountSummary, Answer, BulkPage, ClusterFacts, PolicySummary, ReadAws, ReadKubernetes, RoleDetail, RoleHead,
-    Within, WriteAws, WriteKubernetes, Written,
+    AccountSummary, Answer, BulkPage, ClusterFacts, Listed, PolicySummary, ReadAws, ReadKubernetes, RoleDetail,
+    RoleHead, ServiceAccountList, Within, WriteAws, WriteKubernetes, Written,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -50,8 +50,11 @@ impl ReadAws for World {
         self.account("iam:GetAccountSummary", account, tell).await
     }
 
-    async fn roles(&self, account: &Key) -> Answer<Vec<RoleSummary>> {
-        let list = |live: &LiveAccount| live.roles.values().filter_map(Observed::present).map(summary).collect();
+    async fn roles(&self, account: &Key) -> Answer<Listed<RoleSummary>> {
+        let list = |live: &LiveAccount| {
+            let items = live.roles.values().filter_map(Observed::present).map(summary).collect();
+            Listed { items, odd: live.odd.clone() }
+        };
         self.account("iam:ListRoles", account, list).await
     }
 
@@ -122,16 +125,17 @@ impl ReadAws for World {
         self.account(&format!("iam:ListInstanceProfilesForRole {name}"), account, profiles).await
     }
 
-    async fn policies(&self, account: &Key) -> Answer<Vec<PolicySummary>> {
+    async fn policies(&self, account: &Key) -> Answer<Listed<PolicySummary>> {
         let list = |live: &LiveAccount| {
             let policies = live.policies.iter().filter_map(|(arn, policy)| Some((arn, policy.present()?)));
-            policies
+            let items: Vec<_> = policies
                 .map(|(arn, live)| PolicySummary {
                     arn: arn.clone(),
                     name: live.policy.name.clone(),
                     path: live.policy.path.to_string(),
                 })
-                .collect()
+                .collect();
+            items.into()
         };
         self.account("iam:ListPolicies", account, list).await
     }
@@ -164,8 +168,9 @@ impl ReadAws for World {
         self.account(&format!("iam:ListPolicyTags {}", arn.name()), account, tags).await
     }
 
-    async fn providers(&self, account: &Key) -> Answer<Vec<ProviderArn>> {
-        self.account("iam:ListOpenIDConnectProviders", account, |live| live.providers.keys().cloned().collect()).await
+    async fn providers(&self, account: &Key) -> Answer<Listed<ProviderArn>> {
+        let list = |live: &LiveAccount| live.providers.keys().cloned().collect::<Vec<_>>().into();
+        self.account("iam:ListOpenIDConnectProviders", account, list).await
     }
 
     async fn provider(&self, account: &Key, arn: &ProviderArn) -> Answer<Option<LiveProvider>> {
@@ -194,7 +199,7 @@ impl ReadKubernetes for World {
         }
     }
 
-    async fn service_accounts(&self, cluster: &Key, within: Within<'_>) -> Answer<Vec<LiveServiceAccount>> {
+    async fn service_accounts(&self, cluster: &Key, within: Within<'_>) -> Answer<ServiceAccountList> {
         let is_within = |live: &LiveServiceAccount| match within {
             Within::Cluster => true,
             Within::Namespace(namespace) => live.namespace == *namespace,
@@ -202,7 +207,8 @@ impl ReadKubernetes for World {
         };
         let list = |live: &LiveCluster| {
             let all = live.service_accounts.values().filter_map(Observed::present);
-            all.filter(|live| is_within(live)).map(item).collect()
+            let items = all.filter(|live| is_within(live)).map(item).collect();
+            ServiceAccountList { items, odd: self.odd.clone() }
         };
         let call = match within {
             Within::Cluster => "list:all".to_owned(),
@@ -212,11 +218,7 @@ impl ReadKubernetes for World {
         self.cluster_of(&call, cluster, list).await
     }
 
-    async fn service_accounts_unless_long(
-        &self,
-        cluster: &Key,
-        patience: i64,
-    ) -> Answer<Option<Vec<LiveServiceAccount>>> {
+    async fn service_accounts_unless_long(&self, cluster: &Key, patience: i64) -> Answer<Option<ServiceAccountList>> {
         if self.left > patience {
             return self.cluster_of("list:first-page", cluster, |_| None).await;
         }

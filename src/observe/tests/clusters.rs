@@ -1,10 +1,13 @@
 use super::{applied, look};
 use crate::ids::{IssuerUrl, Key, Namespace, ServiceAccountName};
+use crate::model::address::OrphanKind;
 use crate::model::desired::{Manage, Subject};
-use crate::model::live::{Access, Extent, LiveCluster, Observed};
+use crate::model::live::{Access, Extent, LiveCluster, Observed, Odd};
+use crate::model::marks::{OWNER, ROLE_ARN};
+use crate::model::resource::Pairs;
 use crate::observe::fake::World;
 use crate::plan::tests::kit::{Kit, binding, key};
-use crate::world::CallErrorKind;
+use crate::world::{CallErrorKind, OddServiceAccount};
 
 fn spot(namespace: &str, name: &str) -> (Namespace, ServiceAccountName) {
     (Namespace::parse(namespace).unwrap(), ServiceAccountName::parse(name).unwrap())
@@ -261,4 +264,81 @@ async fn pods_are_asked_for_before_a_delete_alone() {
     east(&kit, &world).await;
     assert_eq!(pods(&world).len(), 3, "everything that irsa made, in both clusters");
     let _: Key = key("east");
+}
+
+/// A ServiceAccount of which no more is known than this.
+fn unclear(spot: Option<(Namespace, ServiceAccountName)>, role: Option<&str>, readable: bool) -> OddServiceAccount {
+    let annotations = role.map(|role| (ROLE_ARN.to_owned(), role.to_owned())).into_iter().collect();
+    OddServiceAccount {
+        spot,
+        labels: Some(Pairs::new()),
+        annotations: readable.then_some(annotations),
+        why: "it is odd".into(),
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_understood_is_unknown_where_it_matters() {
+    let kit = applied();
+    for (name, role, readable, seen, extent) in [
+        ("stranger", None, true, false, Extent::Whole),
+        ("stranger", Some("arn"), true, true, Extent::Understood),
+        ("stranger", None, false, true, Extent::Understood),
+        ("worker", None, true, true, Extent::Whole),
+    ] {
+        let mut world = World::new(kit.live.clone());
+        world.odd = vec![unclear(Some(spot("apps", name)), role, readable)];
+        let live = east(&kit, &world).await;
+        let is_seen = matches!(live.service_accounts.get(&spot("apps", name)), Some(Observed::Unknown(_)));
+        assert_eq!((is_seen, live.extent), (seen, extent), "{name} {role:?} {readable}");
+        assert_eq!(kubernetes(&world, "east"), ["list:all east", "verify east"]);
+    }
+    let mut ours = unclear(Some(spot("apps", "stranger")), None, true);
+    for labels in [None, Some(Pairs::from_iter([(OWNER.to_owned(), kit.desired.owner.to_string())]))] {
+        ours.labels = labels;
+        let mut world = World::new(kit.live.clone());
+        world.odd = vec![ours.clone()];
+        assert!(matches!(east(&kit, &world).await.service_accounts[&spot("apps", "stranger")], Observed::Unknown(_)));
+    }
+}
+
+#[tokio::test]
+async fn one_without_a_name_may_be_any_so_the_missing_ones_are_asked_for() {
+    let mut kit = applied();
+    kit.role("missing", |role| role.bindings = vec![binding("east", "missing")]);
+    let mut world = World::new(kit.live.clone());
+    world.odd = vec![unclear(None, None, true)];
+    let live = look(&kit, &world).await;
+    let seen = &live.clusters[&key("east")];
+    assert_eq!(
+        (seen.extent, &seen.service_accounts[&spot("apps", "missing")]),
+        (Extent::Understood, &Observed::Absent)
+    );
+    assert_eq!(
+        kubernetes(&world, "east"),
+        ["get east apps/missing", "get:namespace east apps", "list:all east", "verify east"]
+    );
+    // and no role goes that it may name
+    kit.desired.roles.remove(&key("reports"));
+    let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
+    assert!(plan.refused.iter().any(|refused| refused.why.contains("was not read whole")), "{:?}", plan.refused);
+    assert!(plan.notes.iter().any(|note| note.address == "cluster/east" && note.rule == "orphans-unseen"));
+}
+
+#[tokio::test]
+async fn an_odd_entry_of_an_account_is_unknown_by_itself() {
+    let mut kit = applied();
+    let odd = Odd { kind: OrphanKind::Role, name: "not a name".into(), why: "it is odd".into() };
+    kit.account().odd = vec![odd.clone()];
+    let live = look(&kit, &World::new(kit.live.clone())).await;
+    assert_eq!(live.accounts[&key("default")].odd, [odd]);
+    let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
+    let unknown: Vec<_> = plan.unknown.iter().map(|unseen| unseen.address.as_str()).collect();
+    assert_eq!((unknown, plan.refused, plan.steps), (vec!["orphan/default/role/not a name"], vec![], vec![]));
+    // a provider that it may trust stays
+    kit.desired.roles.retain(|_, role| role.name.as_str() == "keep");
+    kit.role("keep", |role| role.bindings = vec![binding("west", "keep")]);
+    let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
+    let stays = |refused: &crate::plan::Refused| refused.why.contains("role `not a name` may trust it");
+    assert!(plan.refused.iter().any(stays), "{:?}", plan.refused);
 }

@@ -39,7 +39,8 @@ fn outside(subject: &str) -> Statement {
 fn with_outside(subject: &str) -> Kit {
     let mut kit = applied();
     let url = IssuerUrl::parse("https://ci.example.com").unwrap();
-    let provider = Provider { url, audiences: ["sts.amazonaws.com".to_owned()].into(), tags: Pairs::new() };
+    let provider =
+        Provider { url: url.to_string(), audiences: ["sts.amazonaws.com".to_owned()].into(), tags: Pairs::new() };
     let live = LiveProvider { provider, thumbprints: Vec::new() };
     let arn = ProviderArn::parse("arn:aws:iam::111122223333:oidc-provider/ci.example.com").unwrap();
     kit.account().providers.insert(arn, Observed::Present(live));

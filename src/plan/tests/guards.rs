@@ -5,8 +5,8 @@ use super::rules::{applied, apply, live_account, live_role, names, refused, step
 use super::simulate;
 use crate::ids::{IssuerUrl, RoleName};
 use crate::model::desired::ClusterState;
-use crate::model::live::{Access, Extent, Observed};
-use crate::model::marks::{ADDRESS, ROLE_ARN, address_mark};
+use crate::model::live::{Access, Extent, FieldManager, Observed};
+use crate::model::marks::{ADDRESS, OWNER, ROLE_ARN, address_mark};
 use crate::plan::change::Action;
 use crate::plan::{PlanV2, confirm, saved};
 use std::sync::Arc;
@@ -50,6 +50,50 @@ fn too_many_changes_are_refused_once_there_is_something_to_lose() {
     kit.desired.guard.min_existing = 10;
     kit.options.force = true;
     assert_eq!(kit.plan().summary().update, 5);
+}
+
+/// Many ServiceAccounts with our label, which `manager` has put there.
+fn labelled(kit: &mut Kit, manager: &str) {
+    let label = Arc::new(FieldManager {
+        name: manager.into(),
+        operation: "Update".into(),
+        labels: vec![OWNER.into()],
+        annotations: Vec::new(),
+        others: false,
+    });
+    for index in 0..100 {
+        let mut live = live_account(kit, "east", "worker").clone();
+        live.name = format!("theirs{index}").parse().unwrap();
+        live.annotations.clear();
+        live.managers = vec![Arc::clone(&label)];
+        let spot = (live.namespace.clone(), live.name.clone());
+        kit.cluster("east").service_accounts.insert(spot, Observed::Present(live));
+    }
+}
+
+#[test]
+fn a_label_that_our_field_manager_does_not_hold_weighs_nothing() {
+    let mut kit = crowd(4);
+    for name in ["r0", "r1", "r2", "r3", "keep"] {
+        live_role(&mut kit, name).role.description = "edited".into();
+    }
+    labelled(&mut kit, "kubectl-label");
+    refused(&kit.plan(), "role/keep", "5 of our 14 live objects would change");
+    // nor does it keep a cluster from being emptied, or a re-used owner from being found out
+    let mut kit = applied();
+    labelled(&mut kit, "kubectl-label");
+    kit.desired.roles.retain(|name, _| name == &key("keep"));
+    kit.role("keep", |role| role.bindings = vec![binding("west", "keep")]);
+    kit.desired.policies.clear();
+    kit.options.force = true;
+    refused(&kit.plan(), "service-account/east/apps/worker", "everything that is ours in cluster/east");
+    let mut kit = applied();
+    labelled(&mut kit, "kubectl-label");
+    kit.desired.roles.clear();
+    kit.desired.policies.clear();
+    kit.role("fresh", |role| role.bindings = vec![binding("east", "theirs0")]);
+    kit.options.force = true;
+    refused(&kit.plan(), "orphan/default/role/reports", "another configuration's");
 }
 
 #[test]

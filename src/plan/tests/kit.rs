@@ -148,6 +148,7 @@ fn live_account() -> LiveAccount {
         foreign_policies: BTreeMap::new(),
         providers: BTreeMap::new(),
         providers_listed: Observed::Present(()),
+        odd: Vec::new(),
     }
 }
 

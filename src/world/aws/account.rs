@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::event::Listen;
 use crate::ids::{Key, Region};
 use crate::model::live::Identity;
+use crate::world::bounds::{Listing, is_too_large};
 use crate::world::connect::{Clock, Connection, in_region};
 use crate::world::{Answer, sts};
 use aws_config::SdkConfig;
@@ -48,6 +49,8 @@ pub(crate) struct AccountClient {
     pub(crate) caller: Caller,
     pub(crate) memory: Memory,
     pub(crate) clock: Clock,
+    /// The list that is read in bulk.
+    pub(crate) bulk: Mutex<Option<Listing>>,
     counter: Counter,
     eks: Mutex<BTreeMap<Region, aws_sdk_eks::Client>>,
     identity: OnceCell<Identity>,
@@ -75,6 +78,7 @@ impl AccountClient {
             caller: Caller::new(key.clone(), context.clone(), timeout, parallelism, Arc::clone(listen)),
             memory: Memory::default(),
             clock,
+            bulk: Mutex::default(),
             counter,
             eks: Mutex::default(),
             identity: OnceCell::new(),
@@ -130,7 +134,7 @@ impl Intercept for Counter {
     }
 }
 
-/// Keeps the SDK from retrying a throttle by itself.
+/// Keeps the SDK from retrying a throttle by itself, and from asking again for an answer that is too large.
 #[derive(Debug)]
 struct ThrottlesAreOurs;
 
@@ -139,7 +143,12 @@ impl ClassifyRetry for ThrottlesAreOurs {
         RetryAction::NoActionIndicated
     }
 
-    fn classify_retry_v2(&self, _context: &InterceptorContext, previous: &RetryAction) -> RetryAction {
+    fn classify_retry_v2(&self, context: &InterceptorContext, previous: &RetryAction) -> RetryAction {
+        if let Some(Err(error)) = context.output_or_error()
+            && is_too_large(error)
+        {
+            return RetryAction::RetryForbidden;
+        }
         match previous {
             RetryAction::RetryIndicated(RetryReason::RetryableError { kind: ErrorKind::ThrottlingError, .. }) => {
                 RetryAction::RetryForbidden

@@ -55,6 +55,11 @@ impl Caller {
         }
     }
 
+    /// How long one operation may take.
+    pub(crate) fn budget(&self) -> Duration {
+        self.budget
+    }
+
     /// Makes one call, and makes it again while `facts` and the budget allow.
     pub(crate) async fn call<T, E, Sent>(
         &self,

@@ -1,6 +1,7 @@
 //! From an error of the SDK to a `Failure` or a `CallError`: what the services say, and nothing that must not be said.
 
 use super::Action;
+use crate::world::bounds::{is_too_large, too_large};
 use crate::world::retry::{Class, Failure};
 use crate::world::scrub::clean;
 use crate::world::{CallError, CallErrorKind};
@@ -35,6 +36,7 @@ where
             let meta = service.err().meta();
             (Class::Service, meta.code().map(clean), clean(meta.message().unwrap_or_default()))
         }
+        SdkError::ResponseError(_) if is_too_large(error) => (Class::Answer, None, too_large()),
         // half an answer to a call that may have been done
         SdkError::ResponseError(_) => (Class::Network, None, spelled(error)),
         SdkError::TimeoutError(_) => (Class::Network, None, "no answer in time".to_owned()),

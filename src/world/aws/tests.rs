@@ -156,7 +156,7 @@ async fn a_throttle_comes_back_to_our_own_pace() {
     })
     .await;
     let reader = reader(&stub);
-    assert_eq!(reader.providers(&key("prod")).await, Ok(Vec::new()));
+    assert_eq!(reader.providers(&key("prod")).await, Ok(Listed::default()));
     assert_eq!((stub.seen().len(), reader.requests()), (4, 4));
 }
 
@@ -170,7 +170,7 @@ async fn a_passing_illness_of_the_service_is_sat_out() {
         _ => Reply::result("ListOpenIDConnectProviders", "<OpenIDConnectProviderList/>"),
     })
     .await;
-    assert_eq!(reader(&stub).providers(&key("prod")).await, Ok(Vec::new()));
+    assert_eq!(reader(&stub).providers(&key("prod")).await, Ok(Listed::default()));
     assert_eq!(stub.seen().len(), 5);
 }
 

@@ -10,9 +10,12 @@ use crate::ids::{PolicyName, RoleArn};
 use crate::model::live::{Identity, LiveRole, RoleSummary};
 use crate::policy::PolicyDocument;
 use crate::world::aws::{AccountClient, Action, odd};
+use crate::world::bounds::{Endless, Listing};
 use crate::world::retry::Facts;
 use crate::world::{Answer, BulkPage, RoleDetail, RoleHead};
 use aws_sdk_iam::types::{self, EntityType, PolicyDetail};
+use std::sync::PoisonError;
+use tokio::time::Instant;
 
 const ACTION: Action = Action::iam("GetAccountAuthorizationDetails");
 
@@ -23,18 +26,50 @@ pub(crate) async fn page(account: &AccountClient, marker: Option<&str>) -> Answe
     let send = || request.clone().customize().config_override(shape::patient(account)).send();
     let page = account.caller.call(ACTION, Facts::default(), send).await?;
     let next = page.is_truncated().then(|| page.marker().map(str::to_owned));
-    if next.as_ref().is_some_and(|next| next.is_none() || next.as_deref() == marker) {
+    if next == Some(None) {
         return Err(odd(ACTION, "a page of the list is missing"));
     }
+    let next = next.flatten();
     let details = page.role_detail_list.unwrap_or_default();
+    count(account, marker, &details, next.as_deref()).map_err(|endless| odd(ACTION, endless.to_string()))?;
     let young = details.iter().any(|detail| detail.arn().is_none_or(|arn| RoleArn::parse(arn).is_err()));
     let identity = if young { Some(account.identity().await?) } else { None };
-    let roles = details.into_iter().map(|detail| {
-        let name = roles::name(ACTION, detail.role_name())?;
+    // one whose name is not understood is told by ListRoles
+    let roles = details.into_iter().filter_map(|detail| {
+        let name = roles::name(ACTION, detail.role_name()).ok()?;
         let identity = identity.clone();
-        Ok(RoleDetail::new(name, move |summary| joined(identity.as_ref(), summary, &detail)))
+        Some(RoleDetail::new(name, move |summary| joined(identity.as_ref(), summary, &detail)))
     });
-    Ok(BulkPage { roles: roles.collect::<Answer<_>>()?, next: next.flatten() })
+    Ok(BulkPage { roles: roles.collect(), next })
+}
+
+/// Counts a page of the list that began with the last first page.
+fn count(
+    account: &AccountClient,
+    marker: Option<&str>,
+    details: &[types::RoleDetail],
+    next: Option<&str>,
+) -> Result<(), Endless> {
+    let mut listing = account.bulk.lock().unwrap_or_else(PoisonError::into_inner);
+    let new = || Listing::new(account.caller.budget());
+    let listing = match marker {
+        None => listing.insert(new()),
+        Some(_) => listing.get_or_insert_with(new),
+    };
+    listing.page(Instant::now(), details.len(), details.iter().map(size).sum(), next)
+}
+
+/// How much room a role takes, more or less.
+fn size(detail: &types::RoleDetail) -> usize {
+    let length = |text: Option<&str>| text.map_or(0, str::len);
+    let policies = detail.role_policy_list().iter();
+    let attached = detail.attached_managed_policies().iter();
+    let tags = detail.tags().iter();
+    length(detail.role_name())
+        + length(detail.assume_role_policy_document())
+        + policies.map(|policy| length(policy.policy_name()) + length(policy.policy_document())).sum::<usize>()
+        + attached.map(|policy| length(policy.policy_name()) + length(policy.policy_arn())).sum::<usize>()
+        + tags.map(|tag| tag.key().len() + tag.value().len()).sum::<usize>()
 }
 
 fn joined(identity: Option<&Identity>, summary: &RoleSummary, detail: &types::RoleDetail) -> Answer<LiveRole> {

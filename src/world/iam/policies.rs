@@ -1,13 +1,14 @@
 //! Reads of customer managed policies.
 
-use super::shape::{self, Page, pages, parsed};
+use super::shape::{self, Page, Size, judged, pages, parsed};
 use crate::ids::{IamPath, PolicyArn, PolicyName};
+use crate::model::address::OrphanKind;
 use crate::model::live::LivePolicy;
 use crate::model::resource::{ManagedPolicy, Pairs};
 use crate::policy::PolicyDocument;
 use crate::world::aws::{AccountClient, Action, odd, optional};
 use crate::world::retry::Facts;
-use crate::world::{Answer, PolicySummary};
+use crate::world::{Answer, Listed, PolicySummary};
 use aws_sdk_iam::types;
 use aws_sdk_iam::types::PolicyScopeType;
 
@@ -18,15 +19,24 @@ const LIST_VERSIONS: Action = Action::iam("ListPolicyVersions");
 const LIST_TAGS: Action = Action::iam("ListPolicyTags");
 
 /// Every customer managed policy of the account.
-pub(crate) async fn list(account: &AccountClient) -> Answer<Vec<PolicySummary>> {
-    pages(LIST, |marker| async move {
+pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<PolicySummary>> {
+    let entries = pages(account, LIST, |marker| async move {
         let request =
             account.iam.list_policies().scope(PolicyScopeType::Local).max_items(super::roles::PAGE).set_marker(marker);
         let page = account.caller.call(LIST, Facts::default(), || request.clone().send()).await?;
-        let items = page.policies().iter().map(summary).collect::<Answer<_>>()?;
+        let entry =
+            |policy: &types::Policy| judged(OrphanKind::Policy, policy.policy_name().or(policy.arn()), summary(policy));
+        let items = page.policies().iter().map(entry).collect();
         Ok(Page { items, truncated: page.is_truncated(), marker: page.marker().map(str::to_owned) })
-    })
-    .await
+    });
+    entries.await.map(shape::listed)
+}
+
+impl Size for PolicySummary {
+    fn size(&self) -> usize {
+        let Self { arn, name, path } = self;
+        arn.as_str().len() + name.as_str().len() + path.len()
+    }
 }
 
 fn summary(policy: &types::Policy) -> Answer<PolicySummary> {
@@ -94,7 +104,7 @@ async fn version(account: &AccountClient, arn: &PolicyArn, id: &str, facts: Fact
 }
 
 async fn versions(account: &AccountClient, arn: &PolicyArn, facts: Facts) -> Answer<Option<Vec<String>>> {
-    let versions = pages(LIST_VERSIONS, |marker| async move {
+    let versions = pages(account, LIST_VERSIONS, |marker| async move {
         let request = account.iam.list_policy_versions().policy_arn(arn.as_str()).set_marker(marker);
         let page = account.caller.call(LIST_VERSIONS, facts, || request.clone().send()).await?;
         let ids = page.versions().iter().filter_map(types::PolicyVersion::version_id);
@@ -132,7 +142,7 @@ fn shaped(
 /// The tags of a policy.
 pub(crate) async fn tags(account: &AccountClient, arn: &PolicyArn) -> Answer<Option<Pairs>> {
     let facts = account.memory.of_policy(arn);
-    let tags = pages(LIST_TAGS, |marker| async move {
+    let tags = pages(account, LIST_TAGS, |marker| async move {
         let request = account.iam.list_policy_tags().policy_arn(arn.as_str()).set_marker(marker);
         let page = account.caller.call(LIST_TAGS, facts, || request.clone().send()).await?;
         let items = shape::pairs(page.tags()).into_iter().collect();

@@ -1,27 +1,31 @@
 //! Reads of OIDC providers.
 
-use super::shape::{self, parsed};
-use crate::ids::{IssuerUrl, ProviderArn};
+use super::shape::{self, judged, missing};
+use crate::ids::ProviderArn;
+use crate::model::address::OrphanKind;
 use crate::model::live::LiveProvider;
 use crate::model::resource::Provider;
-use crate::world::Answer;
 use crate::world::aws::{AccountClient, Action, optional};
 use crate::world::retry::Facts;
+use crate::world::{Answer, Listed};
 
 const LIST: Action = Action::iam("ListOpenIDConnectProviders");
 const GET: Action = Action::iam("GetOpenIDConnectProvider");
 
-/// The ARNs of all providers; the operation has no pages.
-pub(crate) async fn list(account: &AccountClient) -> Answer<Vec<ProviderArn>> {
+/// The ARNs of all providers; the operation has no pages. What is no ARN that an issuer of ours could have is somebody
+/// else's, and nothing is asked of it.
+pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<ProviderArn>> {
     let request = account.iam.list_open_id_connect_providers();
     let answer = account.caller.call(LIST, Facts::default(), || request.clone().send()).await?;
-    let mut arns = answer
-        .open_id_connect_provider_list()
-        .iter()
-        .map(|entry| parsed(LIST, entry.arn(), ProviderArn::parse))
-        .collect::<Answer<Vec<_>>>()?;
-    arns.sort();
-    Ok(arns)
+    let mut listed = Listed::default();
+    for entry in answer.open_id_connect_provider_list() {
+        match entry.arn() {
+            Some(arn) => listed.items.extend(ProviderArn::parse(arn)),
+            None => listed.odd.extend(judged(OrphanKind::OidcProvider, None, missing::<ProviderArn>(LIST)).err()),
+        }
+    }
+    listed.items.sort();
+    Ok(listed)
 }
 
 /// A provider in full.
@@ -44,7 +48,7 @@ pub(crate) async fn whole_knowing(
     let url = if url.starts_with("https://") { url.to_owned() } else { format!("https://{url}") };
     Ok(Some(LiveProvider {
         provider: Provider {
-            url: parsed(GET, Some(&url), IssuerUrl::parse)?,
+            url,
             audiences: answer.client_id_list().iter().cloned().collect(),
             tags: shape::pairs(answer.tags()),
         },

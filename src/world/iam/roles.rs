@@ -1,13 +1,14 @@
 //! Reads of roles.
 
-use super::shape::{self, Page, pages, parsed};
+use super::shape::{self, Page, Size, judged, pages, parsed};
 use crate::ids::{PolicyArn, PolicyName, RoleName};
+use crate::model::address::OrphanKind;
 use crate::model::live::{LiveRole, RoleSummary};
 use crate::model::resource::{InlinePolicies, Pairs};
 use crate::policy::PolicyDocument;
 use crate::world::aws::{AccountClient, Action, odd, optional};
 use crate::world::retry::Facts;
-use crate::world::{Answer, RoleHead};
+use crate::world::{Answer, Listed, RoleHead};
 use aws_sdk_iam::types;
 use futures::future::try_join_all;
 use std::collections::BTreeSet;
@@ -25,15 +26,23 @@ pub(crate) const ONE_BY_ONE: [Action; 5] = [GET, LIST_ATTACHED, LIST_INLINE, GET
 pub(crate) const PAGE: i32 = 1_000;
 
 /// Every role of the account.
-pub(crate) async fn list(account: &AccountClient) -> Answer<Vec<RoleSummary>> {
-    pages(LIST, |marker| async move {
+pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<RoleSummary>> {
+    let entries = pages(account, LIST, |marker| async move {
         let request = account.iam.list_roles().max_items(PAGE).set_marker(marker);
         let send = || request.clone().customize().config_override(shape::patient(account)).send();
         let page = account.caller.call(LIST, Facts::default(), send).await?;
-        let items = page.roles().iter().map(|role| shape::summary(LIST, role)).collect::<Answer<_>>()?;
+        let entry = |role| judged(OrphanKind::Role, Some(types::Role::role_name(role)), shape::summary(LIST, role));
+        let items = page.roles().iter().map(entry).collect();
         Ok(Page { items, truncated: page.is_truncated(), marker: page.marker().map(str::to_owned) })
-    })
-    .await
+    });
+    entries.await.map(shape::listed)
+}
+
+impl Size for RoleSummary {
+    fn size(&self) -> usize {
+        let Self { name, path, trust, description, max_session_duration: _ } = self;
+        name.as_str().len() + path.len() + trust.text().len() + description.len()
+    }
 }
 
 async fn get(account: &AccountClient, name: &RoleName, facts: Facts) -> Answer<Option<types::Role>> {
@@ -112,7 +121,7 @@ async fn named(
 /// The tags of a role.
 pub(crate) async fn tags(account: &AccountClient, name: &RoleName) -> Answer<Option<Pairs>> {
     let facts = account.memory.of_role(name);
-    let tags = pages(LIST_TAGS, |marker| async move {
+    let tags = pages(account, LIST_TAGS, |marker| async move {
         let request = account.iam.list_role_tags().role_name(name.as_str()).set_marker(marker);
         let page = account.caller.call(LIST_TAGS, facts, || request.clone().send()).await?;
         let items = shape::pairs(page.tags()).into_iter().collect();
@@ -124,7 +133,7 @@ pub(crate) async fn tags(account: &AccountClient, name: &RoleName) -> Answer<Opt
 /// The attached policies of a role.
 pub(crate) async fn attached(account: &AccountClient, name: &RoleName) -> Answer<Option<BTreeSet<PolicyArn>>> {
     let facts = account.memory.of_role(name);
-    let attached = pages(LIST_ATTACHED, |marker| async move {
+    let attached = pages(account, LIST_ATTACHED, |marker| async move {
         let request = account.iam.list_attached_role_policies().role_name(name.as_str()).set_marker(marker);
         let page = account.caller.call(LIST_ATTACHED, facts, || request.clone().send()).await?;
         let items = shape::attached(LIST_ATTACHED, page.attached_policies())?;
@@ -136,7 +145,7 @@ pub(crate) async fn attached(account: &AccountClient, name: &RoleName) -> Answer
 /// The names of the inline policies of a role.
 pub(crate) async fn inline_names(account: &AccountClient, name: &RoleName) -> Answer<Option<BTreeSet<PolicyName>>> {
     let facts = account.memory.of_role(name);
-    let names = pages(LIST_INLINE, |marker| async move {
+    let names = pages(account, LIST_INLINE, |marker| async move {
         let request = account.iam.list_role_policies().role_name(name.as_str()).set_marker(marker);
         let page = account.caller.call(LIST_INLINE, facts, || request.clone().send()).await?;
         let items = shape::inline_names(LIST_INLINE, page.policy_names())?;
@@ -159,7 +168,7 @@ pub(crate) async fn inline(
 
 /// The names of the instance profiles that a role is in.
 pub(crate) async fn instance_profiles(account: &AccountClient, name: &RoleName) -> Answer<Vec<String>> {
-    let mut profiles = pages(LIST_PROFILES, |marker| async move {
+    let mut profiles = pages(account, LIST_PROFILES, |marker| async move {
         let request = account.iam.list_instance_profiles_for_role().role_name(name.as_str()).set_marker(marker);
         let page = account.caller.call(LIST_PROFILES, Facts::default(), || request.clone().send()).await?;
         let items = page.instance_profiles().iter().map(|profile| profile.instance_profile_name().to_owned());

@@ -1,23 +1,32 @@
-//! From what IAM sends to model types. What our types refuse is an error of the call, never left out: a role that is
-//! not seen would be taken for absent.
+//! From what IAM sends to model types. What our types refuse is an error of the call or, in a list, an entry that is
+//! told apart: never left out, since a role that is not seen would be taken for absent.
 
 use crate::ids::{IamPath, IdError, PolicyArn, PolicyName, RoleArn, RoleName};
-use crate::model::live::{Identity, RoleSummary};
+use crate::model::address::OrphanKind;
+use crate::model::live::{Identity, Odd, RoleSummary};
 use crate::model::resource::{InlinePolicies, Pairs, Role};
 use crate::policy::PolicyDocument;
 use crate::world::aws::{AccountClient, Action, odd};
+use crate::world::bounds::{Endless, Listing};
 use crate::world::connect::LONG_ATTEMPT;
-use crate::world::{Answer, RoleHead};
+use crate::world::scrub::clean;
+use crate::world::{Answer, Listed, RoleHead};
 use aws_sdk_iam::types;
 use aws_smithy_types::timeout::TimeoutConfig;
+use tokio::time::Instant;
 
 /// The session length of a role that none was set for.
 const DEFAULT_SESSION: i32 = 3_600;
 
 /// Reads a name, path or ARN that IAM sent.
 pub(crate) fn parsed<T>(action: Action, text: Option<&str>, parse: impl Fn(String) -> Result<T, IdError>) -> Answer<T> {
-    let text = text.ok_or_else(|| odd(action, "the answer lacks a name, path or ARN"))?;
+    let Some(text) = text else { return missing(action) };
     parse(text.to_owned()).map_err(|error| odd(action, format!("`{text}`: {error}")))
+}
+
+/// That something has no name at all.
+pub(crate) fn missing<T>(action: Action) -> Answer<T> {
+    Err(odd(action, "the answer lacks a name, path or ARN"))
 }
 
 /// One page of a list.
@@ -27,25 +36,91 @@ pub(crate) struct Page<T> {
     pub(crate) marker: Option<String>,
 }
 
-/// Reads a list to its end. A page that says that there is more and not where is an error: half a list would make
-/// the other half look absent.
-pub(crate) async fn pages<T, Fetched>(action: Action, fetch: impl Fn(Option<String>) -> Fetched) -> Answer<Vec<T>>
+/// How much room an entry of a list takes, more or less.
+pub(crate) trait Size {
+    /// In bytes.
+    fn size(&self) -> usize;
+}
+
+impl Size for String {
+    fn size(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Size for (String, String) {
+    fn size(&self) -> usize {
+        self.0.len() + self.1.len()
+    }
+}
+
+impl Size for PolicyName {
+    fn size(&self) -> usize {
+        self.as_str().len()
+    }
+}
+
+impl Size for PolicyArn {
+    fn size(&self) -> usize {
+        self.as_str().len()
+    }
+}
+
+impl<T: Size> Size for Result<T, Odd> {
+    fn size(&self) -> usize {
+        match self {
+            Ok(item) => item.size(),
+            Err(odd) => odd.name.len() + odd.why.len(),
+        }
+    }
+}
+
+/// Reads a list to its end, as far as irsa reads a list. A page that says that there is more and not where is an error:
+/// half a list would make the other half look absent.
+pub(crate) async fn pages<T: Size, Fetched>(
+    account: &AccountClient,
+    action: Action,
+    fetch: impl Fn(Option<String>) -> Fetched,
+) -> Answer<Vec<T>>
 where
     Fetched: Future<Output = Answer<Page<T>>>,
 {
+    let endless = |endless: Endless| odd(action, endless.to_string());
+    let mut listing = Listing::new(account.caller.budget());
     let mut all = Vec::new();
     let mut marker = None;
     loop {
-        let page = fetch(marker.clone()).await?;
-        all.extend(page.items);
-        if !page.truncated {
-            return Ok(all);
-        }
-        if page.marker.is_none() || page.marker == marker {
+        // on the heap: a call is large
+        let page = listing.within(Box::pin(fetch(marker))).await.map_err(endless)??;
+        let next = page.truncated.then_some(page.marker);
+        if next == Some(None) {
             return Err(odd(action, "a page of the list is missing"));
         }
-        marker = page.marker;
+        marker = next.flatten();
+        let bytes = page.items.iter().map(Size::size).sum();
+        listing.page(Instant::now(), page.items.len(), bytes, marker.as_deref()).map_err(endless)?;
+        all.extend(page.items);
+        if marker.is_none() {
+            return Ok(all);
+        }
     }
+}
+
+/// The entries of a list, those that were understood apart from the others.
+pub(crate) fn listed<T>(entries: Vec<Result<T, Odd>>) -> Listed<T> {
+    let mut listed = Listed { items: Vec::with_capacity(entries.len()), odd: Vec::new() };
+    for entry in entries {
+        match entry {
+            Ok(item) => listed.items.push(item),
+            Err(odd) => listed.odd.push(odd),
+        }
+    }
+    listed
+}
+
+/// An entry of a list; `name` is for display.
+pub(crate) fn judged<T>(kind: OrphanKind, name: Option<&str>, entry: Answer<T>) -> Result<T, Odd> {
+    entry.map_err(|error| Odd { kind, name: clean(name.unwrap_or_default()), why: error.to_string() })
 }
 
 /// The settings of a call that reads a page of up to a thousand roles.

@@ -1,16 +1,21 @@
 //! Connects to a declared cluster and makes sure that it is that one.
 //!
-//! The endpoint and authority of DescribeCluster are the cluster's by definition. A kubeconfig may lead anywhere: it is
-//! believed if it has the same server and authority, or if the API names the declared cluster's issuer
-//! (<https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery>).
+//! The endpoint and authority of DescribeCluster are the cluster's by definition. A kubeconfig may lead anywhere: where
+//! EKS tells them, a server is believed that shows a certificate of that authority for that endpoint, and nothing is sent
+//! to any other. Elsewhere the API must name the declared cluster's issuer
+//! (<https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery>),
+//! over `https` with a certificate that the kubeconfig's authority has signed: that keeps mistakes off, and nobody who has
+//! written the kubeconfig.
 
 use super::certificate;
 use super::failure::Failure;
 use super::kubeconfig::{self, Credentials, Target};
 use super::named::Named;
+use super::proxy;
 use super::session::Session;
 use super::{Place, Run};
 use crate::ids::Key;
+use crate::model::desired::KubernetesAccess;
 use crate::model::live::Access;
 use crate::world::ClusterFacts;
 use http::Uri;
@@ -42,11 +47,23 @@ pub(crate) async fn verify(run: &Arc<Run>, key: &Key, place: &Place, facts: &Clu
         return Access::Granted(());
     }
     *held = None;
-    let connection = match connect(run, key, place, facts).await {
+    let mut target = match target(run, place, facts).await {
+        Ok(target) => target,
+        Err(failure) => return Access::Unknown(failure.message),
+    };
+    // nothing is sent, no token either, to what is not the cluster by what is known already
+    let proof = match judge(&mut target, place, facts) {
+        Ok(proof) => proof,
+        Err(access) => return access,
+    };
+    let connection = match connect(run, key, target, facts).await {
         Ok(connection) => connection,
         Err(failure) => return Access::Unknown(failure.message),
     };
-    let access = check(&connection, place, facts).await;
+    let access = match proof {
+        Proof::Given => Access::Granted(()),
+        Proof::Issuer => check(&connection, place, facts).await,
+    };
     if matches!(access, Access::Granted(())) {
         *held = Some(Arc::new(connection));
     }
@@ -59,20 +76,23 @@ fn same_cluster(one: &ClusterFacts, other: &ClusterFacts) -> bool {
     (issuer, endpoint, certificate_authority) == (&other.issuer, &other.endpoint, &other.certificate_authority)
 }
 
-async fn connect(run: &Arc<Run>, key: &Key, place: &Place, facts: &ClusterFacts) -> Result<Connection, Failure> {
+async fn target(run: &Run, place: &Place, facts: &ClusterFacts) -> Result<Target, Failure> {
     let access = &place.cluster.kubernetes;
-    let target = match &access.context {
+    match &access.context {
         Some(context) => {
             let named = access.kubeconfig.as_ref().map(Named::find).transpose()?;
             let kubeconfig = kubeconfig::read(named.as_ref(), run).await?;
-            kubeconfig::target(&kubeconfig, context, &run.context, named.as_ref()).await?
+            kubeconfig::target(&kubeconfig, context, &run.context, named.as_ref()).await
         }
         None if place.cluster.name.is_none() => {
             let text = "it is declared by its issuer alone: `kubernetes = { context = \"…\" }` names a way to its API";
-            return Err(Failure::invalid(text));
+            Err(Failure::invalid(text))
         }
-        None => by_endpoint(run, facts)?,
-    };
+        None => by_endpoint(run, facts),
+    }
+}
+
+async fn connect(run: &Arc<Run>, key: &Key, target: Target, facts: &ClusterFacts) -> Result<Connection, Failure> {
     let connection = Connection {
         run: Arc::clone(run),
         key: key.clone(),
@@ -96,20 +116,66 @@ fn by_endpoint(run: &Run, facts: &ClusterFacts) -> Result<Target, Failure> {
     Ok(Target { config, credentials: Credentials::Tokens })
 }
 
-/// Whether the API is the declared cluster's.
+/// What shows that the API is the declared cluster's.
+enum Proof {
+    /// The certificate, which is checked with every connection, or the user's word.
+    Given,
+    /// It names the cluster's issuer.
+    Issuer,
+}
+
+const WAIVE: &str = "`kubernetes = { unverified = true }` waives this check";
+
+/// What is known before anything is sent. Of a cluster of which EKS tells endpoint and authority, no other authority is
+/// believed, whatever else a kubeconfig has, and the certificate must be for that endpoint, whichever way leads there.
+fn judge(target: &mut Target, place: &Place, facts: &ClusterFacts) -> Result<Proof, Access<()>> {
+    let KubernetesAccess { context, unverified, .. } = &place.cluster.kubernetes;
+    let config = &mut target.config;
+    let way =
+        context.as_ref().map_or_else(|| "the endpoint that EKS names".to_owned(), |name| format!("context `{name}`"));
+    if config.cluster_url.scheme_str() != Some("https") {
+        let local = proxy::is_loopback(&config.cluster_url) && config.proxy_url.is_none();
+        if !(local && *unverified) {
+            return Err(Access::Unknown(format!(
+                "{way} leads to an `http` address, at which anyone may answer: name one with `https` (on the loopback, \
+                 `kubernetes = {{ unverified = true }}` allows it)"
+            )));
+        }
+    }
+    if *unverified || context.is_none() {
+        return Ok(Proof::Given);
+    }
+    if config.accept_invalid_certs {
+        let text = format!("{way} does not check the server's certificate, so it may be anyone's; {WAIVE}");
+        return Err(Access::Unknown(text));
+    }
+    let Some((endpoint, authority)) = told(facts) else { return Ok(Proof::Issuer) };
+    let held = config.root_cert.as_deref().unwrap_or_default();
+    if !authority.iter().any(|certificate| held.contains(certificate)) {
+        let what =
+            if held.is_empty() { "it names no certificate authority" } else { "its certificate authority is another" };
+        return Err(Access::Wrong(
+            format!("{way} is not shown to lead to this cluster: {what}, EKS tells the cluster's"),
+            format!("`aws eks update-kubeconfig` writes a context with the right one; {WAIVE}"),
+        ));
+    }
+    let host = |url: &Uri| url.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
+    config.tls_server_name = Some(host(&endpoint)).filter(|name| *name != host(&config.cluster_url));
+    config.root_cert = Some(authority);
+    Ok(Proof::Given)
+}
+
+/// Endpoint and authority as EKS tells them, if it tells both.
+fn told(facts: &ClusterFacts) -> Option<(Uri, Vec<Vec<u8>>)> {
+    let endpoint = facts.endpoint.as_ref()?.parse().ok().filter(|endpoint: &Uri| endpoint.host().is_some())?;
+    Some((endpoint, certificate::from_base64(facts.certificate_authority.as_ref()?)?))
+}
+
+/// Whether the API names the issuer of the declared cluster.
 async fn check(connection: &Connection, place: &Place, facts: &ClusterFacts) -> Access<()> {
-    let Some(context) = &place.cluster.kubernetes.context else { return Access::Granted(()) };
-    if place.cluster.kubernetes.unverified || same_server(connection, facts) {
-        return Access::Granted(());
-    }
-    let waive = "`kubernetes = { unverified = true }` waives this check";
-    if connection.target.config.accept_invalid_certs {
-        let text =
-            format!("context `{context}` does not check the server's certificate, so it may be anyone's; {waive}");
-        return Access::Unknown(text);
-    }
+    let context = place.cluster.kubernetes.context.as_deref().unwrap_or_default();
     let Some(issuer) = &facts.issuer else {
-        return Access::Unknown(format!("its issuer is not known, so its API cannot be told from another's; {waive}"));
+        return Access::Unknown(format!("its issuer is not known, so its API cannot be told from another's; {WAIVE}"));
     };
     match api_issuer(connection).await {
         Ok(Some(named)) if named == issuer.as_str() => Access::Granted(()),
@@ -121,13 +187,13 @@ async fn check(connection: &Connection, place: &Place, facts: &ClusterFacts) -> 
             ),
         ),
         Ok(None) => {
-            Access::Unknown(format!("the API of context `{context}` names no issuer at `{DISCOVERY}`; {waive}"))
+            Access::Unknown(format!("the API of context `{context}` names no issuer at `{DISCOVERY}`; {WAIVE}"))
         }
         Err(failure) if matches!(failure.status, Some(403 | 404)) => {
             let error = failure.at(OPERATION);
             Access::Unknown(format!(
                 "{error}: without its issuer the API of context `{context}` cannot be told from another's; the \
-                 ClusterRole `system:service-account-issuer-discovery` allows to read it, and {waive}"
+                 ClusterRole `system:service-account-issuer-discovery` allows to read it, and {WAIVE}"
             ))
         }
         Err(failure) => Access::Unknown(failure.at(OPERATION).to_string()),
@@ -142,21 +208,4 @@ async fn api_issuer(connection: &Connection) -> Result<Option<String>, Failure> 
     let document: Option<Value> = serde_json::from_slice(&reply.body).ok();
     let issuer = document.as_ref().and_then(|document| document.get("issuer")).and_then(Value::as_str);
     Ok(issuer.map(super::failure::clean))
-}
-
-/// Whether server and authority are those of DescribeCluster, the certificate being checked.
-fn same_server(connection: &Connection, facts: &ClusterFacts) -> bool {
-    let config = &connection.target.config;
-    let (Some(endpoint), Some(authority)) = (&facts.endpoint, &facts.certificate_authority) else { return false };
-    let Ok(endpoint) = endpoint.parse::<Uri>() else { return false };
-    !config.accept_invalid_certs
-        && config.cluster_url.scheme_str() == Some("https")
-        && origin(&endpoint) == origin(&config.cluster_url)
-        && config.root_cert.is_some()
-        && config.root_cert == certificate::from_base64(authority)
-}
-
-fn origin(url: &Uri) -> (Option<&str>, String, u16, &str) {
-    let host = url.host().unwrap_or_default().to_ascii_lowercase();
-    (url.scheme_str(), host, url.port_u16().unwrap_or(443), url.path().trim_end_matches('/'))
 }

@@ -8,11 +8,14 @@
 use super::Run;
 use super::certificate;
 use super::failure::{Failure, clean};
+use super::files;
 use super::named::Named;
 use super::proxy;
 use super::session;
 use crate::context::Context;
 use crate::world::scrub;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 use http::header::{HeaderValue, USER_AGENT};
 use kube::Config;
@@ -33,6 +36,8 @@ pub(crate) struct Target {
 pub(crate) enum Credentials {
     /// They are in `config`, or there are none.
     Fixed,
+    /// A token stands in a file, which may change.
+    File(PathBuf),
     /// A program prints them.
     Plugin(Box<ExecConfig>),
     /// They are made in process.
@@ -40,7 +45,7 @@ pub(crate) enum Credentials {
 }
 
 /// The user's own files: those of `KUBECONFIG`, else the one in the home directory.
-fn files(context: &Context) -> Vec<PathBuf> {
+fn sources(context: &Context) -> Vec<PathBuf> {
     let listed = context.variable("KUBECONFIG").map(std::env::split_paths);
     let listed: Vec<PathBuf> = listed.into_iter().flatten().filter(|path| !path.as_os_str().is_empty()).collect();
     if !listed.is_empty() {
@@ -54,7 +59,7 @@ fn files(context: &Context) -> Vec<PathBuf> {
 pub(crate) async fn read(named: Option<&Named<'_>>, run: &Run) -> Result<Arc<Kubeconfig>, Failure> {
     let files = match named {
         Some(named) => vec![named.path().to_owned()],
-        None => files(&run.context),
+        None => sources(&run.context),
     };
     if files.is_empty() {
         return Err(Failure::invalid("there is no kubeconfig: neither `KUBECONFIG` nor `HOME` is set"));
@@ -63,9 +68,7 @@ pub(crate) async fn read(named: Option<&Named<'_>>, run: &Run) -> Result<Arc<Kub
     if let Some(kubeconfig) = known.get(&files) {
         return Ok(Arc::clone(kubeconfig));
     }
-    let list = files.clone();
-    let merged = tokio::task::spawn_blocking(move || merge(&list)).await;
-    let merged = merged.map_err(|_| Failure::other("the kubeconfig could not be read"))?;
+    let merged = merge(&files).await;
     let merged = Arc::new(merged.map_err(|failure| match named {
         Some(named) => named.as_named(failure),
         None => failure,
@@ -75,10 +78,10 @@ pub(crate) async fn read(named: Option<&Named<'_>>, run: &Run) -> Result<Arc<Kub
 }
 
 /// As kubectl does, files of a list that are not there are passed over, as long as one is.
-fn merge(files: &[PathBuf]) -> Result<Kubeconfig, Failure> {
+async fn merge(files: &[PathBuf]) -> Result<Kubeconfig, Failure> {
     let mut merged: Option<Kubeconfig> = None;
     for file in files {
-        let next = match Kubeconfig::read_from(file) {
+        let next = match files::kubeconfig(file).await {
             Ok(next) => next,
             Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(unreadable(file, &error)),
@@ -122,6 +125,7 @@ pub(crate) async fn target(
     })?;
     let user = chosen.user.as_deref().and_then(|user| kubeconfig.auth_infos.iter().find(|info| info.name == user));
     let mut user = user.and_then(|user| user.auth_info.clone()).unwrap_or_default();
+    drop_empty(&mut user);
     if let Some(named) = named {
         named.enclose(&mut user, &mut cluster)?;
     }
@@ -130,12 +134,12 @@ pub(crate) async fn target(
     config.root_cert = authority(&cluster).await?;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
     config.tls_server_name = cluster.tls_server_name.clone().filter(|name| !name.is_empty());
-    hide(&user).await;
+    hide(&user);
     if let Some(token) = &user.token {
         // kube would panic
         session::bearer(token)?;
     }
-    let (auth_info, credentials) = who(user, &cluster)?;
+    let (auth_info, credentials) = who(user, &cluster).await?;
     config.auth_info = auth_info;
     Ok(Target { config, credentials })
 }
@@ -149,15 +153,9 @@ fn no_context(kubeconfig: &Kubeconfig, name: &str) -> Failure {
 }
 
 /// Nothing that a server says may repeat what is sent to it.
-async fn hide(user: &AuthInfo) {
+fn hide(user: &AuthInfo) {
     for secret in [&user.token, &user.password, &user.client_key_data].into_iter().flatten() {
         scrub::hide(secret.expose_secret());
-    }
-    if let Some(file) = user.token_file.as_ref().filter(|file| !file.is_empty()) {
-        // what cannot be read is told by whoever needs it
-        if let Ok(token) = tokio::fs::read_to_string(file).await {
-            scrub::hide(&token);
-        }
     }
 }
 
@@ -181,8 +179,7 @@ async fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Failure> {
         (Some(data), _) if !data.is_empty() => certificate::from_base64(data),
         (_, Some(file)) if !file.is_empty() => {
             let why = |error: io::Error| Failure::invalid(format!("authority `{file}` cannot be read: {error}"));
-            let bytes = tokio::fs::read(file).await.map_err(why)?;
-            certificate::from_pem(&String::from_utf8_lossy(&bytes))
+            certificate::from_pem(&files::text(file).await.map_err(why)?)
         }
         _ => return Ok(None),
     };
@@ -198,7 +195,7 @@ pub(crate) fn is_fixed(user: &AuthInfo) -> bool {
 }
 
 /// Whom the context speaks for; what is sent as it stands comes before a plugin.
-fn who(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo, Credentials), Failure> {
+async fn who(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo, Credentials), Failure> {
     if let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
         let text = format!(
             "auth provider `{}` is no more (https://kubernetes.io/blog/2022/05/03/kubernetes-1-24-release-announcement/); \
@@ -209,12 +206,53 @@ fn who(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo, Credentials),
     }
     let plugin = user.exec.take();
     let fixed = is_fixed(&user);
+    loaded(&mut user).await?;
+    if let Some(file) = user.token_file.take() {
+        return Ok((user, Credentials::File(file.into())));
+    }
     let Some(mut plugin) = plugin.filter(|_| !fixed) else { return Ok((user, Credentials::Fixed)) };
     if plugin.provide_cluster_info {
         let told = ExecAuthCluster::try_from(cluster);
         plugin.cluster = Some(told.map_err(|_| Failure::invalid("the authority for the exec plugin cannot be read"))?);
     }
     Ok((user, Credentials::Plugin(Box::new(plugin))))
+}
+
+/// Reads what else is signed in with from the files that are named, where it does not stand in the kubeconfig itself.
+async fn loaded(user: &mut AuthInfo) -> Result<(), Failure> {
+    let read = async |name: &str, file: &str| {
+        let read = files::read(file).await;
+        read.map_err(|error| Failure::credentials(format!("{name} `{file}` cannot be read: {error}")))
+    };
+    if let Some(file) = user.client_certificate.take().filter(|_| user.client_certificate_data.is_none()) {
+        user.client_certificate_data = Some(STANDARD.encode(read("client-certificate", &file).await?));
+    }
+    if let Some(file) = user.client_key.take().filter(|_| user.client_key_data.is_none()) {
+        let key = read("client-key", &file).await?;
+        user.client_key_data = Some(STANDARD.encode(key).into());
+    }
+    Ok(())
+}
+
+/// A field that is empty is not set.
+fn drop_empty(user: &mut AuthInfo) {
+    let AuthInfo {
+        username,
+        client_certificate,
+        client_certificate_data,
+        client_key,
+        token_file,
+        password,
+        token,
+        client_key_data,
+        ..
+    } = user;
+    for field in [username, client_certificate, client_certificate_data, client_key, token_file] {
+        field.take_if(|text| text.is_empty());
+    }
+    for field in [password, token, client_key_data] {
+        field.take_if(|secret| secret.expose_secret().is_empty());
+    }
 }
 
 #[cfg(test)]
@@ -230,10 +268,10 @@ mod tests {
     #[test]
     fn the_environment_comes_before_the_home() {
         let all = context(&[("KUBECONFIG", "/a::/b"), ("HOME", "/home/me")]);
-        assert_eq!(files(&all), [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert_eq!(sources(&all), [PathBuf::from("/a"), PathBuf::from("/b")]);
         let home = context(&[("KUBECONFIG", ":"), ("HOME", "/home/me")]);
-        assert_eq!(files(&home), [PathBuf::from("/home/me/.kube/config")]);
-        assert!(files(&context(&[])).is_empty());
+        assert_eq!(sources(&home), [PathBuf::from("/home/me/.kube/config")]);
+        assert!(sources(&context(&[])).is_empty());
     }
 
     async fn refused(text: &str, name: &str) -> String {

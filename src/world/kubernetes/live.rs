@@ -5,9 +5,11 @@ use crate::ids::{Namespace, ServiceAccountName};
 use crate::model::live::{FieldManager, LiveServiceAccount, Observed};
 use crate::model::marks::CREATED;
 use crate::model::resource::Pairs;
+use crate::world::OddServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashSet};
+use serde_json::value::RawValue;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Stands in the list of managers for whoever made an object without setting a field of it.
@@ -62,6 +64,21 @@ pub(crate) fn service_account(
         managers,
         pods: Observed::Unknown("they were not asked for".to_owned()),
     })
+}
+
+/// A ServiceAccount of which no more is known than what can be read by itself.
+pub(crate) fn odd(object: &RawValue, why: String) -> OddServiceAccount {
+    type Fields<'a> = HashMap<String, &'a RawValue>;
+    let whole = serde_json::from_str::<Fields<'_>>(object.get()).ok();
+    let metadata = whole.and_then(|whole| serde_json::from_str::<Fields<'_>>(whole.get("metadata")?.get()).ok());
+    let text = |field: &str| serde_json::from_str::<String>(metadata.as_ref()?.get(field)?.get()).ok();
+    let map = |field: &str| match metadata.as_ref()?.get(field) {
+        Some(value) => serde_json::from_str::<Option<BTreeMap<String, String>>>(value.get()).ok().map(pairs),
+        None => Some(Pairs::new()),
+    };
+    let namespace = text("namespace").and_then(|text| Namespace::parse(text).ok());
+    let name = text("name").and_then(|text| ServiceAccountName::parse(text).ok());
+    OddServiceAccount { spot: namespace.zip(name), labels: map("labels"), annotations: map("annotations"), why }
 }
 
 /// In no more room than they need.

@@ -58,13 +58,19 @@ pub(crate) async fn run(exec: &ExecConfig, interactive: bool, limit: Duration) -
         let mut child = command(program, exec, interactive)?.kill_on_drop(true).spawn()?;
         let mut output = Vec::new();
         if let Some(stdout) = child.stdout.take() {
-            stdout.take(OUTPUT).read_to_end(&mut output).await?;
+            stdout.take(OUTPUT + 1).read_to_end(&mut output).await?;
+        }
+        if u64::try_from(output.len()).is_ok_and(|length| length > OUTPUT) {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
         }
         Ok::<_, io::Error>((child.wait().await?, output))
     };
     match tokio::time::timeout(limit, started).await {
         Err(_) => Err(fail("did not end in time".to_owned())),
         Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => Err(fail("is not there".to_owned())),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
+            Err(fail(format!("printed more than {} MiB", OUTPUT >> 20)))
+        }
         Ok(Err(error)) => Err(fail(format!("could not be run: {}", error.kind()))),
         Ok(Ok((status, _))) if !status.success() => {
             Err(fail(format!("failed ({status}); run it by hand to see what it says")))

@@ -21,11 +21,17 @@ pub(crate) fn choose(own: Option<&str>, url: &Uri, context: &Context) -> Result<
     text.parse().map(Some).map_err(|_| Failure::invalid("the address of its proxy is no URL"))
 }
 
+/// Whether the host is this machine.
+pub(crate) fn is_loopback(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// Whether NO_PROXY or the nature of the host exempts it.
 fn exempt(url: &Uri, list: &str) -> bool {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
     let address: Option<IpAddr> = host.parse().ok();
-    if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
+    if is_loopback(url) {
         return true;
     }
     let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });

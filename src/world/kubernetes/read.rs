@@ -8,13 +8,16 @@ use super::wire::{Reply, Request};
 use crate::ids::{Namespace, ServiceAccountName};
 use crate::model::live::LiveServiceAccount;
 use crate::model::marks::OWNER;
-use crate::world::{Answer, CallErrorKind, Within};
+use crate::world::bounds::{Endless, ITEMS, Listing};
+use crate::world::{Answer, CallErrorKind, OddServiceAccount, ServiceAccountList, Within};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ListMeta, ObjectMeta};
 use kube::core::Request as Builder;
 use kube::core::params::{GetParams, ListParams};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use std::collections::BTreeSet;
+use std::fmt;
+use tokio::time::Instant;
 
 pub(crate) const LIST: &str = "list ServiceAccounts";
 pub(crate) const GET: &str = "get ServiceAccount";
@@ -24,17 +27,63 @@ pub(crate) const LIST_PODS: &str = "list Pods";
 
 /// Objects in one page, as kubectl asks for them.
 const PAGE: u32 = 500;
+/// The bytes of an object. The API server keeps none as large (<https://etcd.io/docs/v3.5/dev-guide/limit/>).
+const LARGEST: usize = 2 << 20;
 
-#[derive(Deserialize)]
+/// An object of which everything that is compared is read.
+#[derive(serde::Deserialize)]
 struct Object {
     metadata: ObjectMeta,
 }
 
-#[derive(Deserialize)]
-struct Page {
+/// An object of which it is read whether it is there. What else is in it may be odd.
+#[derive(serde::Deserialize)]
+struct Bare {
+    metadata: BareMetadata,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BareMetadata {
+    name: Option<String>,
+    deletion_timestamp: Option<IgnoredAny>,
+}
+
+/// A page, its objects still as they were sent: each is judged by itself.
+#[derive(serde::Deserialize)]
+struct Page<'a> {
     metadata: ListMeta,
-    /// Go writes an empty list as `null` at times.
-    items: Option<Vec<Object>>,
+    #[serde(borrow, deserialize_with = "items")]
+    items: Vec<&'a RawValue>,
+}
+
+/// Go writes an empty list as `null` at times; there is always one or the other.
+fn items<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Vec<&'a RawValue>, D::Error> {
+    struct Items;
+    impl<'a> Visitor<'a> for Items {
+        type Value = Vec<&'a RawValue>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut items = Vec::new();
+            while let Some(item) = list.next_element()? {
+                items.push(item);
+                if items.len() > ITEMS {
+                    // what comes behind is not needed to refuse the list
+                    while list.next_element::<IgnoredAny>()?.is_some() {}
+                }
+            }
+            Ok(items)
+        }
+    }
+    deserializer.deserialize_any(Items)
 }
 
 /// The path of a collection in the core group.
@@ -50,7 +99,7 @@ pub(crate) fn metadata(reply: &Reply) -> Result<ObjectMeta, Failure> {
     decode::<Object>(reply).map(|object| object.metadata)
 }
 
-fn decode<T: DeserializeOwned>(reply: &Reply) -> Result<T, Failure> {
+fn decode<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, Failure> {
     serde_json::from_slice(&reply.body).map_err(|_| Failure::other("the API's answer is not what it should be"))
 }
 
@@ -66,7 +115,7 @@ async fn list<T>(
     connection: &Connection,
     collection: &Builder,
     select: ListParams,
-    read: impl FnMut(ObjectMeta) -> Result<T, Failure>,
+    read: impl FnMut(&RawValue) -> T,
 ) -> Result<Vec<T>, Failure> {
     // no list is longer than that
     Ok(list_unless_long(connection, collection, select, i64::MAX, read).await?.unwrap_or_default())
@@ -80,31 +129,34 @@ async fn list_unless_long<T>(
     collection: &Builder,
     select: ListParams,
     patience: i64,
-    mut read: impl FnMut(ObjectMeta) -> Result<T, Failure>,
+    mut read: impl FnMut(&RawValue) -> T,
 ) -> Result<Option<Vec<T>>, Failure> {
+    let endless = |endless: Endless| Failure::other(endless.to_string());
+    let mut listing = Listing::new(connection.run.budget());
     let (mut all, mut token, mut again) = (Vec::new(), None::<String>, false);
     loop {
         let mut params = select.clone().limit(PAGE);
         params.continue_token.clone_from(&token);
-        let reply = match connection.send(&built(collection.list_metadata(&params))?).await {
+        let request = built(collection.list_metadata(&params))?;
+        let reply = match listing.within(connection.send(&request)).await.map_err(endless)? {
             Ok(reply) => reply,
             Err(failure) if failure.status == Some(410) && token.is_some() && !again => {
                 (again, token) = (true, None);
                 all.clear();
+                listing.restart();
                 continue;
             }
             Err(failure) => return Err(failure),
         };
-        let page: Page = decode(&reply)?;
+        let Page { metadata, items } = decode(&reply)?;
+        token = metadata.continue_.filter(|token| !token.is_empty());
+        listing.page(Instant::now(), items.len(), reply.body.len(), token.as_deref()).map_err(endless)?;
         // as it is sent, an object takes ten times the room of what is kept of it
-        for object in page.items.into_iter().flatten() {
-            all.push(read(object.metadata)?);
-        }
-        token = page.metadata.continue_.filter(|token| !token.is_empty());
+        all.extend(items.into_iter().map(&mut read));
         if token.is_none() {
             return Ok(Some(all));
         }
-        if page.metadata.remaining_item_count.is_some_and(|left| left > patience) {
+        if metadata.remaining_item_count.is_some_and(|left| left > patience) {
             return Ok(None);
         }
     }
@@ -116,8 +168,13 @@ pub(crate) async fn get(
     collection: &Builder,
     name: &str,
 ) -> Result<Option<ObjectMeta>, Failure> {
+    let found = found(connection, collection, name).await?;
+    found.map(|reply| metadata(&reply)).transpose()
+}
+
+async fn found(connection: &Connection, collection: &Builder, name: &str) -> Result<Option<Reply>, Failure> {
     match connection.send(&built(collection.get_metadata(name, &GetParams::default()))?).await {
-        Ok(reply) => metadata(&reply).map(Some),
+        Ok(reply) => Ok(Some(reply)),
         Err(failure) if failure.kind == CallErrorKind::NotFound => Ok(None),
         Err(failure) => Err(failure),
     }
@@ -127,28 +184,60 @@ pub(crate) async fn service_accounts(
     connection: &Connection,
     within: Within<'_>,
     us: &str,
-) -> Answer<Vec<LiveServiceAccount>> {
+) -> Answer<ServiceAccountList> {
     let (namespace, select) = match within {
         Within::Cluster => (None, ListParams::default()),
         Within::Namespace(namespace) => (Some(namespace), ListParams::default()),
         Within::Owner(owner) => (None, ListParams::default().labels(&format!("{OWNER}={owner}"))),
     };
-    let mut seen = Managers::default();
-    let read = |object| live::service_account(object, us, &mut seen);
+    let (mut seen, mut odd) = (Managers::default(), Vec::new());
+    let read = |object: &RawValue| judged(object, us, &mut seen, &mut odd);
     let listed = list(connection, &collection(namespace, "serviceaccounts"), select, read).await;
-    listed.map_err(|failure| failure.at(LIST))
+    let items = listed.map_err(|failure| failure.at(LIST))?.into_iter().flatten().collect();
+    Ok(ServiceAccountList { items, odd })
 }
 
 pub(crate) async fn service_accounts_unless_long(
     connection: &Connection,
     patience: i64,
     us: &str,
-) -> Answer<Option<Vec<LiveServiceAccount>>> {
+) -> Answer<Option<ServiceAccountList>> {
     let all = collection(None, "serviceaccounts");
-    let mut seen = Managers::default();
-    let read = |object| live::service_account(object, us, &mut seen);
+    let (mut seen, mut odd) = (Managers::default(), Vec::new());
+    let read = |object: &RawValue| judged(object, us, &mut seen, &mut odd);
     let listed = list_unless_long(connection, &all, ListParams::default(), patience, read).await;
-    listed.map_err(|failure| failure.at(LIST))
+    let listed = listed.map_err(|failure| failure.at(LIST))?;
+    Ok(listed.map(|items| ServiceAccountList { items: items.into_iter().flatten().collect(), odd }))
+}
+
+/// An object of a list, by itself: one that is not understood goes into `odd`.
+fn judged(
+    object: &RawValue,
+    us: &str,
+    seen: &mut Managers,
+    odd: &mut Vec<OddServiceAccount>,
+) -> Option<LiveServiceAccount> {
+    let read = if object.get().len() > LARGEST {
+        Err(Failure::other(format!("the API gave an object above {} MiB", LARGEST >> 20)))
+    } else {
+        serde_json::from_str::<Object>(object.get()).map_err(|error| Failure::other(form(&error)))
+    };
+    match read.and_then(|object| live::service_account(object.metadata, us, seen)) {
+        Ok(live) => Some(live),
+        Err(failure) => {
+            let small = if object.get().len() > LARGEST { RawValue::NULL } else { object };
+            odd.push(live::odd(small, failure.message));
+            None
+        }
+    }
+}
+
+/// What is wrong with an object, without a word of it.
+fn form(error: &serde_json::Error) -> String {
+    if error.to_string().starts_with("recursion limit exceeded") {
+        return "the API gave an object that is nested deeper than irsa reads".to_owned();
+    }
+    "the API gave an object that is not what it should be".to_owned()
 }
 
 pub(crate) async fn service_account(
@@ -164,16 +253,22 @@ pub(crate) async fn service_account(
 }
 
 pub(crate) async fn namespaces(connection: &Connection) -> Answer<BTreeSet<Namespace>> {
-    let there = |object: ObjectMeta| Ok(object.name.filter(|_| object.deletion_timestamp.is_none()));
+    let there = |object: &RawValue| {
+        let Bare { metadata } = serde_json::from_str(object.get()).ok()?;
+        metadata.name.filter(|_| metadata.deletion_timestamp.is_none())
+    };
     let names = list(connection, &collection(None, "namespaces"), ListParams::default(), there).await;
     let names = names.map_err(|failure| failure.at(LIST_NAMESPACES))?;
     Ok(names.into_iter().flatten().filter_map(|name| Namespace::parse(name).ok()).collect())
 }
 
 pub(crate) async fn namespace(connection: &Connection, namespace: &Namespace) -> Answer<bool> {
-    let found = get(connection, &collection(None, "namespaces"), namespace.as_str()).await;
-    let found = found.map_err(|failure| failure.at(GET_NAMESPACE))?;
-    Ok(found.is_some_and(|object| object.deletion_timestamp.is_none()))
+    let look = async {
+        let found = found(connection, &collection(None, "namespaces"), namespace.as_str()).await?;
+        found.map(|reply| decode(&reply).map(|Bare { metadata }| metadata.deletion_timestamp.is_none())).transpose()
+    };
+    let found: Result<Option<bool>, Failure> = look.await;
+    found.map(|there| there == Some(true)).map_err(|failure| failure.at(GET_NAMESPACE))
 }
 
 /// Pods that ended use nothing any more
@@ -185,9 +280,13 @@ pub(crate) async fn pods(
 ) -> Answer<Vec<String>> {
     let fields = format!("spec.serviceAccountName={name},status.phase!=Succeeded,status.phase!=Failed");
     let (pods, select) = (collection(Some(namespace), "pods"), ListParams::default().fields(&fields));
-    let names = list(connection, &pods, select, |object| Ok(object.name)).await;
-    let names = names.map_err(|failure| failure.at(LIST_PODS))?;
-    let mut names: Vec<String> = names.into_iter().flatten().collect();
+    // a pod without a name uses it all the same
+    let name = |object: &RawValue| {
+        let read = serde_json::from_str(object.get()).ok();
+        read.and_then(|Bare { metadata }| metadata.name).unwrap_or_else(|| "?".to_owned())
+    };
+    let names = list(connection, &pods, select, name).await;
+    let mut names = names.map_err(|failure| failure.at(LIST_PODS))?;
     names.sort();
     Ok(names)
 }

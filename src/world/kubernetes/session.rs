@@ -3,9 +3,11 @@
 use super::Run;
 use super::connect::Connection;
 use super::failure::{Failure, clean, of_kube};
+use super::files;
 use super::kubeconfig::Credentials;
 use super::plugin;
 use crate::ids::Key;
+use crate::world::scrub;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::HeaderValue;
@@ -16,6 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Credentials that expire within so many seconds are not used any more: a request takes its time, and clocks differ.
 const MARGIN: i64 = 60;
+/// After so many seconds a token's file is read again, as kubectl does.
+const RELOAD: i64 = 60;
 
 /// A client and who it speaks for.
 pub(crate) struct Session {
@@ -61,6 +65,25 @@ impl Connection {
         };
         match &self.target.credentials {
             Credentials::Fixed => session(plain(config)?, None, None),
+            Credentials::File(file) => {
+                let expires = Some(self.run.now().saturating_add(MARGIN + RELOAD));
+                match (files::text(file).await, last) {
+                    (Ok(token), _) => {
+                        scrub::hide(&token);
+                        session(plain(config)?, Some(&token.into()), expires)
+                    }
+                    // a file may be taken away once it was read (https://github.com/kubernetes/kubernetes/issues/68164)
+                    (Err(_), Some(last)) => {
+                        let Session { client, authorization, .. } = last;
+                        let refused = AtomicBool::new(false);
+                        Ok(Session { client: client.clone(), authorization: authorization.clone(), expires, refused })
+                    }
+                    (Err(error), None) => Err(Failure::credentials(format!(
+                        "tokenFile `{}` cannot be read: {error}",
+                        clean(&file.display().to_string())
+                    ))),
+                }
+            }
             Credentials::Tokens => {
                 let (token, expires) = token(&self.run, &self.key).await?;
                 session(plain(config)?, Some(&token), Some(expires))

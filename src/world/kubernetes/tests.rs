@@ -4,6 +4,7 @@ mod conflicts;
 mod kit;
 mod leases;
 mod named;
+mod odd;
 mod plugins;
 mod reads;
 mod retries;

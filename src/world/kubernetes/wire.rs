@@ -7,7 +7,9 @@
 use super::connect::Connection;
 use super::failure::{Failure, of_kube};
 use super::session::Session;
+use crate::world::bounds::{BODY, REFUSAL, is_too_large, too_large};
 use http::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER};
+use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::Ordering;
@@ -101,8 +103,14 @@ impl Connection {
         let exchange = async {
             let response = session.client.send(request.map(Body::from)).await.map_err(|error| of_kube(&error))?;
             let (head, body) = response.into_parts();
-            let body = body.collect_bytes().await.map_err(|error| of_kube(&error))?;
-            Ok((head.status.as_u16(), head.headers, body.to_vec()))
+            let status = head.status.as_u16();
+            let body = match Limited::new(body, if status < 400 { BODY } else { REFUSAL }).collect().await {
+                Ok(body) => body.to_bytes().to_vec(),
+                // what it is about, the status says
+                Err(error) if status >= 400 && is_too_large(error.as_ref()) => Vec::new(),
+                Err(error) => return Err(unread(error.as_ref())),
+            };
+            Ok((status, head.headers, body))
         };
         let answer: Result<_, Failure> =
             timeout(limit, exchange).await.unwrap_or_else(|_| Err(Failure::broken("the API did not answer in time")));
@@ -114,6 +122,17 @@ impl Connection {
             return Err(Failure::of_answer(status, &body, request_id, seconds));
         }
         Ok(Reply { status, body, request_id, lost: false })
+    }
+}
+
+/// Why the body of an answer could not be read.
+fn unread(error: &(dyn std::error::Error + 'static)) -> Failure {
+    if is_too_large(error) {
+        return Failure::other(too_large());
+    }
+    match error.downcast_ref::<kube::Error>() {
+        Some(error) => of_kube(error),
+        None => Failure::broken("the answer broke off"),
     }
 }
 

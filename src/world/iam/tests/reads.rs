@@ -51,7 +51,7 @@ async fn lists_are_read_to_the_end() {
         Reply::result("ListRoles", &body)
     })
     .await;
-    let roles = reader(&stub).roles(&key("prod")).await.unwrap();
+    let roles = reader(&stub).roles(&key("prod")).await.unwrap().items;
     let names: Vec<&str> = roles.iter().map(|role| role.name.as_str()).collect();
     assert_eq!(names, ["r0", "r1", "r2"]);
     assert_eq!(roles[0].trust, PolicyDocument::live(TRUST));
@@ -60,24 +60,50 @@ async fn lists_are_read_to_the_end() {
 
 #[tokio::test]
 async fn half_a_list_is_an_error() {
-    for marker in ["", "<Marker>same</Marker>"] {
+    for (marker, why) in [("", "a page of the list is missing"), ("<Marker>same</Marker>", "the list does not end")] {
         let body = format!("<IsTruncated>true</IsTruncated>{marker}<Roles/>");
         let stub = Stub::serve(move |_| Reply::result("ListRoles", &body)).await;
         let error = reader(&stub).roles(&key("prod")).await.unwrap_err();
-        assert_eq!((error.kind, error.message.as_str()), (CallErrorKind::Other, "a page of the list is missing"));
+        assert_eq!(error.kind, CallErrorKind::Other);
+        assert!(error.message.starts_with(why), "{error}");
     }
 }
 
 #[tokio::test]
-async fn what_our_types_refuse_is_an_error_of_the_call() {
-    let stub = Stub::serve(|_| {
-        let member = role_xml("not a name", ARN, "");
-        Reply::result("ListRoles", &format!("<IsTruncated>false</IsTruncated><Roles><member>{member}</member></Roles>"))
+async fn an_entry_that_our_types_refuse_leaves_the_rest_of_its_list() {
+    let stub = Stub::serve(|seen| {
+        let policy = |name: &str, arn: &str| format!("<member><PolicyName>{name}</PolicyName>{arn}</member>");
+        let (good, odd) = ("<Arn>arn:aws:iam::111122223333:policy/p</Arn>", "<Arn>arn:aws:iam::1:policy/p</Arn>");
+        let members = match seen.action() {
+            "ListRoles" => ["not a name", "a", "", "b"]
+                .map(|name| format!("<member>{}</member>", role_xml(name, ARN, "")))
+                .concat(),
+            "ListPolicies" => [policy("odd", odd), policy("p", good), policy("none", "")].concat(),
+            _ => "<member><Arn>arn:aws:iam::111122223333:oidc-provider/\u{e4}</Arn></member><member/>\
+                  <member><Arn>arn:aws:iam::111122223333:oidc-provider/Auth.example.com:8443/x/</Arn></member>"
+                .to_owned(),
+        };
+        let list = match seen.action() {
+            "ListRoles" => "Roles",
+            "ListPolicies" => "Policies",
+            _ => "OpenIDConnectProviderList",
+        };
+        Reply::result(seen.action(), &format!("<IsTruncated>false</IsTruncated><{list}>{members}</{list}>"))
     })
     .await;
-    let error = reader(&stub).roles(&key("prod")).await.unwrap_err();
-    assert_eq!((error.kind, error.operation.as_str()), (CallErrorKind::Other, "iam:ListRoles"));
-    assert!(error.message.contains("not a name"), "{error}");
+    let (reader, key) = (reader(&stub), key("prod"));
+    let roles = reader.roles(&key).await.unwrap();
+    assert_eq!(roles.items.iter().map(|role| role.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(roles.odd.iter().map(|odd| odd.name.as_str()).collect::<Vec<_>>(), ["not a name", ""]);
+    assert!(roles.odd[0].why.starts_with("iam:ListRoles: `not a name`: "), "{:?}", roles.odd);
+    let policies = reader.policies(&key).await.unwrap();
+    assert_eq!(policies.items.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>(), ["p"]);
+    assert_eq!(policies.odd.iter().map(|odd| odd.name.as_str()).collect::<Vec<_>>(), ["odd", "none"]);
+    // what is no ARN that an issuer of ours could have is somebody else's; what has none may be ours
+    let providers = reader.providers(&key).await.unwrap();
+    let hosts: Vec<_> = providers.items.iter().map(crate::ids::ProviderArn::host_path).collect();
+    assert_eq!(hosts, ["Auth.example.com:8443/x/"]);
+    assert_eq!(providers.odd.len(), 1);
 }
 
 #[tokio::test]

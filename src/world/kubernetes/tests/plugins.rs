@@ -79,7 +79,7 @@ async fn a_kubeconfig_that_the_configuration_names_reads_only_files_of_its_folde
             other => panic!("{field} {path}: {other:?}"),
         }
     }
-    tokio::fs::write(folder.path().join("token"), "admin-token").await.unwrap();
+    tokio::fs::write(folder.path().join("token"), "admin-token\n").await.unwrap();
     let user = json!({"tokenFile": "token"});
     assert_eq!(named_by_the_configuration(folder.path(), &cluster, &user).await, Access::Granted(()));
     let mut entry = cluster.kubeconfig_entry("admin-token");
@@ -212,13 +212,14 @@ async fn a_plugin_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn the_file_of_a_token_is_read_and_named_only_by_its_kind() {
+async fn the_file_of_a_token_is_read_without_what_surrounds_it() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
-    tokio::fs::write(folder.path().join("token"), "admin-token").await.unwrap();
+    tokio::fs::write(folder.path().join("token"), "admin-token\n").await.unwrap();
     let reader = scene(folder.path(), &cluster, &json!({"tokenFile": "token"}), false, 1).await;
     assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
     reader.namespaces(&key("prod")).await.unwrap();
     let reader = scene(folder.path(), &cluster, &json!({"tokenFile": "gone"}), false, 1).await;
     let verdict = reader.verify(&key("prod"), &facts(&cluster)).await;
-    assert_eq!(verdict, Access::Unknown("the token's file cannot be read".into()));
+    let Access::Unknown(why) = verdict else { panic!("{verdict:?}") };
+    assert!(why.starts_with("tokenFile `") && why.contains("/gone` cannot be read: "), "{why}");
 }

@@ -4,8 +4,11 @@ use super::kit::*;
 use crate::model::desired::KubernetesAccess;
 use crate::model::live::Access;
 use crate::world::{CallError, CallErrorKind, ClusterFacts, ReadKubernetes};
-use irsa_sandbox::kubernetes::{Fault, Grant, Match, Stage};
-use serde_json::json;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use irsa_sandbox::kubernetes::{Cluster, Fault, Grant, Match, Stage};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 async fn verdict(access: KubernetesAccess, facts: &ClusterFacts) -> Access<()> {
@@ -76,18 +79,78 @@ async fn a_context_with_the_same_server_and_authority_needs_no_request() {
     assert_eq!(reader.requests(), 1, "the second check is the first");
 }
 
+/// A kubeconfig whose only context, `prod`, leads to this server with these authorities.
+async fn leading_to(folder: &Path, prod: &Cluster, server: &str, authorities: &[&Cluster]) -> PathBuf {
+    let bundle: String = authorities.iter().map(|cluster| cluster.certificate_authority_pem()).collect();
+    let mut entry = prod.kubeconfig_entry("admin-token");
+    entry.cluster["cluster"] = json!({"server": server, "certificate-authority-data": STANDARD.encode(bundle)});
+    let path = folder.join("config");
+    tokio::fs::write(&path, irsa_sandbox::kubernetes::kubeconfig(&[entry])).await.unwrap();
+    path
+}
+
 #[tokio::test]
-async fn a_context_elsewhere_is_told_by_its_issuer() {
+async fn what_eks_tells_is_proof_and_what_an_api_says_of_itself_is_none() {
+    let (prod, other) = (cluster("prod").await, cluster("other").await);
+    let folder = tempfile::tempdir().unwrap();
+    let by = async |server: &str, authorities: &[&Cluster]| {
+        access(Some(leading_to(folder.path(), &prod, server, authorities).await), Some("prod"))
+    };
+    // EKS tells two while one takes over from the other
+    let bundle = [&prod, &other].map(Cluster::certificate_authority_pem).concat();
+    let rotating = ClusterFacts { certificate_authority: Some(STANDARD.encode(bundle)), ..facts(&prod) };
+    let here = prod.endpoint();
+    let around = here.replace("127.0.0.1", "localhost");
+    for (server, authorities, facts) in [
+        (&here, &[&prod][..], facts(&prod)),
+        (&here, &[&other, &prod], facts(&prod)),
+        (&here, &[&prod], rotating.clone()),
+        (&here, &[&other], rotating),
+        (&around, &[&prod], facts(&prod)),
+    ] {
+        let by = by(server, authorities).await;
+        assert_eq!(verdict(by, &facts).await, Access::Granted(()), "{server}");
+    }
+    // another authority, or none, though the issuer would be the right one
+    let replaced = ClusterFacts { certificate_authority: facts(&other).certificate_authority, ..facts(&prod) };
+    prod.gate().forget();
+    match verdict(by(&here, &[&prod]).await, &replaced).await {
+        Access::Wrong(why, hint) => {
+            assert!(why.contains("context `prod`") && why.contains("its certificate authority is another"), "{why}");
+            assert!(hint.contains("update-kubeconfig") && hint.contains("unverified = true"), "{hint}");
+        }
+        verdict => panic!("{verdict:?}"),
+    }
+    assert!(prod.gate().log().is_empty(), "nothing is sent, no token either");
+    let waived = KubernetesAccess { unverified: true, ..by(&here, &[&prod]).await };
+    assert_eq!(verdict(waived, &replaced).await, Access::Granted(()));
+}
+
+#[tokio::test]
+async fn a_bundle_that_holds_the_authority_lets_nobody_else_in() {
+    let (prod, other) = (cluster("prod").await, cluster("other").await);
+    let folder = tempfile::tempdir().unwrap();
+    let path = leading_to(folder.path(), &prod, &other.endpoint(), &[&prod, &other]).await;
+    let reader = reader_of(access(Some(path), Some("prod")), &context(&[], 1), tokens("unused"));
+    assert_eq!(reader.verify(&key("prod"), &facts(&prod)).await, Access::Granted(()), "the certificate will tell");
+    let error = reader.namespaces(&key("prod")).await.unwrap_err();
+    assert!(error.message.contains("invalid peer certificate"), "{error}");
+    assert!(other.gate().log().is_empty());
+}
+
+#[tokio::test]
+async fn without_an_authority_from_eks_the_issuer_tells() {
     let (prod, other) = (cluster("prod").await, cluster("other").await);
     let folder = tempfile::tempdir().unwrap();
     let path = kubeconfig_in(folder.path(), &[&prod, &other], &admin()).await;
     let by = |context: &str| access(Some(path.clone()), Some(context));
-    assert_eq!(verdict(by("prod"), &issuer_only(&prod)).await, Access::Granted(()));
-    // the same server, but not the authority that EKS names
-    let replaced = ClusterFacts { certificate_authority: facts(&other).certificate_authority, ..facts(&prod) };
-    assert_eq!(verdict(by("prod"), &replaced).await, Access::Granted(()));
-    assert!(prod.gate().log().iter().any(|record| record.call.path == "/.well-known/openid-configuration"));
-    match verdict(by("other"), &facts(&prod)).await {
+    // stand-ins for EKS tell an authority that is none
+    let nonsense = ClusterFacts { certificate_authority: Some("c3R1ZmY=".into()), ..facts(&prod) };
+    for facts in [issuer_only(&prod), nonsense] {
+        assert_eq!(verdict(by("prod"), &facts).await, Access::Granted(()));
+        assert!(prod.gate().log().iter().any(|record| record.call.path == "/.well-known/openid-configuration"));
+    }
+    match verdict(by("other"), &issuer_only(&prod)).await {
         Access::Wrong(why, hint) => {
             assert!(why.contains("context `other`") && why.contains("`https://oidc.example.com/other`"), "{why}");
             assert!(hint.contains(prod.issuer()) && hint.contains(other.issuer()), "{hint}");
@@ -98,6 +161,39 @@ async fn a_context_elsewhere_is_told_by_its_issuer() {
     assert_eq!(verdict(waived, &facts(&prod)).await, Access::Granted(()));
     let nameless = ClusterFacts { issuer: None, ..issuer_only(&prod) };
     assert!(unknown(verdict(by("prod"), &nameless).await).contains("its issuer is not known"));
+}
+
+#[tokio::test]
+async fn an_address_without_tls_proves_nothing() {
+    let cluster = cluster("prod").await;
+    let folder = tempfile::tempdir().unwrap();
+    let plain = |host: &str| cluster.endpoint().replace("https://127.0.0.1", &format!("http://{host}"));
+    let of = async |server: &str, more: Value, unverified: bool| {
+        let mut entry = cluster.kubeconfig_entry("admin-token");
+        entry.cluster["cluster"] = json!({"server": server});
+        entry.cluster["cluster"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let path = folder.path().join("config");
+        tokio::fs::write(&path, irsa_sandbox::kubernetes::kubeconfig(&[entry])).await.unwrap();
+        let access = KubernetesAccess { unverified, ..access(Some(path), Some("prod")) };
+        let reader = reader_of(access, &context(&[], 1), tokens("unused"));
+        let verdict = reader.verify(&key("prod"), &issuer_only(&cluster)).await;
+        assert_eq!(reader.requests(), 0, "{server}");
+        verdict
+    };
+    for host in ["127.0.0.1", "localhost", "[::1]", "LOCALHOST"] {
+        assert!(unknown(of(&plain(host), json!({}), false).await).contains("`http` address"), "{host}");
+        assert_eq!(of(&plain(host), json!({}), true).await, Access::Granted(()), "{host}");
+    }
+    // whose loopback that is, the proxy decides
+    let through = json!({"proxy-url": "http://proxy.example.com:3128"});
+    assert!(unknown(of(&plain("127.0.0.1"), through, true).await).contains("`http` address"));
+    for host in
+        ["10.0.0.1", "example.com", "127.0.0.1.example.com", "0.0.0.0", "localhost.example.com", "[::ffff:1.2.3.4]"]
+    {
+        assert!(unknown(of(&plain(host), json!({}), true).await).contains("`http` address"), "{host}");
+    }
+    let eks = ClusterFacts { endpoint: Some(plain("10.0.0.1")), ..facts(&cluster) };
+    assert!(unknown(verdict(access(None, None), &eks).await).contains("the endpoint that EKS names"));
 }
 
 #[tokio::test]
@@ -174,16 +270,6 @@ async fn the_kubeconfigs_of_the_environment_are_merged_and_read_once() {
     let reader = reader_of(access(Some(second), Some("prod")), &gone, tokens("unused"));
     let text = unknown(reader.verify(&key("prod"), &facts(&prod)).await);
     assert!(text.contains("it is no kubeconfig") && !text.contains("hunter2"), "{text}");
-}
-
-#[tokio::test]
-async fn a_proxy_that_cannot_be_used_is_told() {
-    let cluster = cluster("prod").await;
-    let reader = reader_of(access(None, None), &context(&[("HTTPS_PROXY", "http://p:3128")], 1), tokens("admin-token"));
-    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()), "loopback needs no proxy");
-    let far = ClusterFacts { endpoint: Some("https://eks.example.com".into()), ..facts(&cluster) };
-    let text = unknown(reader.verify(&key("prod"), &far).await);
-    assert!(text.contains("behind a proxy"), "{text}");
 }
 
 #[tokio::test]

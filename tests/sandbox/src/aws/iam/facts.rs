@@ -1,6 +1,8 @@
 //! The door for STS and for tests: what is there, past the wire.
 
 use super::policy::Managed;
+use super::provider::Provider;
+use super::tags::Tags;
 use super::trust::Known;
 use super::{Iam, fold, role::Role};
 use jiff::Timestamp;
@@ -61,6 +63,19 @@ impl Iam {
             Managed::Local(policy) => policy.versions.get(&policy.default).map(|version| version.document.text.clone()),
             Managed::Aws(policy) => Some(policy.text(&self.partition)),
         }
+    }
+
+    /// Puts a provider there that was made when IAM checked less, whatever its host and path look like.
+    pub fn seed_provider(&mut self, host_path: &str, client: &str) {
+        let provider = Provider {
+            url: host_path.to_owned(),
+            arn: self.arn("oidc-provider", "/", host_path),
+            created: self.time(),
+            clients: vec![client.to_owned()],
+            thumbprints: vec!["0".repeat(40)],
+            tags: Tags::of(Vec::new()),
+        };
+        self.providers.insert(host_path.to_owned(), provider);
     }
 
     /// The names of all roles, in the order of their folded names.

@@ -1,0 +1,163 @@
+//! Lists of a server that sends what no API server sends: each object is judged by itself, and no list goes on for ever.
+
+use super::kit::*;
+use crate::ids::{Namespace, ServiceAccountName};
+use crate::world::{OddServiceAccount, ReadKubernetes, ServiceAccountList, Within};
+use irsa_sandbox::kubernetes::{Cluster, Fault, Match, Resource, Stage};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// `depth` objects, each in the other.
+fn nested(depth: usize) -> Value {
+    (0..depth).fold(json!({}), |inner, _| json!({"f:x": inner}))
+}
+
+fn spot(name: &str) -> (Namespace, ServiceAccountName) {
+    (namespace("a"), ServiceAccountName::parse(name).unwrap())
+}
+
+/// An object of a list, as an API server sends it.
+fn sent(name: &str) -> Value {
+    json!({"metadata": {
+        "namespace": "a", "name": name, "uid": "u", "resourceVersion": "7", "annotations": {ROLE: "arn"},
+        "creationTimestamp": "2026-01-02T03:04:05Z",
+    }})
+}
+
+/// What is made of a list in which one object was made odd.
+async fn listed(change: impl FnOnce(&mut Value)) -> ServiceAccountList {
+    let mut odd = sent("odd");
+    change(&mut odd);
+    let body = json!({"metadata": {}, "items": [sent("good"), odd, sent("last")]});
+    list(&answering(body.to_string()).await).await.unwrap()
+}
+
+async fn list(cluster: &Cluster) -> Result<ServiceAccountList, String> {
+    let reader = reader(cluster).await;
+    let answer = reader.service_accounts(&key("prod"), Within::Namespace(&namespace("a"))).await;
+    answer.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn an_odd_object_is_unknown_by_itself() {
+    type Change = fn(&mut Value);
+    let changes: [(Change, &str); 7] = [
+        (
+            |object| object["metadata"]["managedFields"] = json!([{"manager": "x", "fieldsV1": nested(200)}]),
+            "nested deeper",
+        ),
+        (|object| object["metadata"]["managedFields"] = json!("x"), "not what it should be"),
+        (|object| object["metadata"]["ownerReferences"] = json!({"kind": 1}), "not what it should be"),
+        (|object| object["metadata"]["creationTimestamp"] = json!("yesterday"), "not what it should be"),
+        (|object| drop(object["metadata"].as_object_mut().unwrap().remove("uid")), "without `uid`"),
+        (|object| object["metadata"]["resourceVersion"] = json!(7), "not what it should be"),
+        (|object| object["metadata"]["labels"] = json!({"x": "y".repeat(3 << 20)}), "above 2 MiB"),
+    ];
+    for (change, why) in changes {
+        let list = listed(change).await;
+        let names: Vec<&str> = list.items.iter().map(|item| item.name.as_str()).collect();
+        assert_eq!(names, ["good", "last"], "{why}");
+        let [odd] = &list.odd[..] else { panic!("{why}: {:?}", list.odd) };
+        assert!(odd.why.contains(why), "{odd:?}");
+        // what is too large is not looked into
+        if why != "above 2 MiB" {
+            assert_eq!(odd.spot, Some(spot("odd")));
+            assert_eq!(
+                (odd.labels.clone(), odd.annotations.clone()),
+                (Some(pairs(&[])), Some(pairs(&[(ROLE, "arn")])))
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_told_of_an_odd_object_is_told() {
+    let deep = |object: &mut Value| object["metadata"]["managedFields"] = json!([{"fieldsV1": nested(130)}]);
+    let list = listed(|object| {
+        deep(object);
+        object["metadata"]["annotations"] = json!({"a": 1});
+        object["metadata"]["labels"] = Value::Null;
+    });
+    let OddServiceAccount { spot: place, labels, annotations, .. } = list.await.odd.remove(0);
+    assert_eq!((place, labels, annotations), (Some(spot("odd")), Some(pairs(&[])), None));
+    for name in [json!(null), json!(7), json!("Not A Name")] {
+        let list = listed(|object| object["metadata"]["name"] = name).await;
+        assert_eq!((list.odd.len(), &list.odd[0].spot), (1, &None));
+    }
+    for object in [json!(null), json!(7), json!([]), json!({"metadata": []})] {
+        let list = listed(|place| *place = object.clone()).await;
+        assert_eq!((list.odd.len(), list.items.len()), (1, 2), "{object}");
+        assert_eq!(list.odd[0].annotations, None);
+    }
+}
+
+/// A cluster that answers every list with this body.
+async fn answering(body: String) -> Cluster {
+    let cluster = cluster("prod").await;
+    cluster.gate().fault(Stage::Before, Match::any(), Fault::Page { status: 200, body }, None);
+    cluster
+}
+
+#[tokio::test]
+async fn what_is_no_list_is_an_error_of_the_call() {
+    for body in [
+        "{}",
+        r#"{"metadata": {}}"#,
+        r#"{"metadata": {}, "items": {}}"#,
+        "[]",
+        r#"{"metadata": {"continue": 7}, "items": []}"#,
+    ] {
+        let error = list(&answering(body.to_owned()).await).await.unwrap_err();
+        assert!(error.contains("not what it should be"), "{body}: {error}");
+    }
+    for body in [r#"{"metadata": {}, "items": null}"#, r#"{"metadata": {}, "items": []}"#] {
+        assert_eq!(list(&answering(body.to_owned()).await).await, Ok(ServiceAccountList::default()));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_too_large_and_a_list_without_end_are_given_up() {
+    let large = format!(r#"{{"metadata": {{}}, "items": [], "x": "{}"}}"#, "x".repeat(33 << 20));
+    let cluster = answering(large).await;
+    let error = list(&cluster).await.unwrap_err();
+    assert_eq!(error, "list ServiceAccounts: the answer is larger than 32 MiB, which irsa does not read");
+    assert_eq!(cluster.gate().log().len(), 1, "it is not asked for again");
+    let circle = r#"{"metadata": {"continue": "x"}, "items": []}"#.to_owned();
+    let error = list(&answering(circle).await).await.unwrap_err();
+    assert!(error.contains("the list does not end"), "{error}");
+    let mut many = r#"{"metadata": {}, "items": [0"#.to_owned();
+    for _ in 0..600_000 {
+        write!(many, ",0").unwrap();
+    }
+    let error = list(&answering(many + "]}").await).await.unwrap_err();
+    assert!(error.contains("more than 500000 objects"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refusal_without_end_is_told_by_its_status() {
+    let cluster = cluster("prod").await;
+    let body = "x".repeat(2 << 20);
+    cluster.gate().fault(Stage::Before, Match::any(), Fault::Page { status: 403, body }, None);
+    let error = list(&cluster).await.unwrap_err();
+    assert_eq!(error, "list ServiceAccounts: HTTP status 403");
+}
+
+#[tokio::test]
+async fn odd_pods_and_namespaces_count_all_the_same() {
+    let cluster = cluster("prod").await;
+    cluster.with(|store| {
+        store.seed_service_account("a", "worker", &[], "kubectl-create").unwrap();
+        for pod in ["deep", "nameless"] {
+            store.seed_pod("a", pod, "worker").unwrap();
+        }
+        let deep = |object: &mut Value| object["metadata"]["managedFields"] = json!([{"fieldsV1": nested(200)}]);
+        assert!(store.tamper(Resource::Pods, "a", "deep", deep));
+        assert!(store.tamper(Resource::Pods, "a", "nameless", |object| object["metadata"]["name"] = json!(7)));
+        assert!(store.tamper(Resource::Namespaces, "", "a", deep));
+    });
+    let reader = reader(&cluster).await;
+    let pods = reader.pods(&key("prod"), &namespace("a"), &name("worker")).await.unwrap();
+    assert_eq!(pods, ["?", "deep"]);
+    assert!(reader.namespaces(&key("prod")).await.unwrap().contains(&namespace("a")));
+    assert_eq!(reader.namespace(&key("prod"), &namespace("a")).await, Ok(true));
+}
