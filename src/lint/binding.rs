@@ -101,10 +101,11 @@ pub(super) fn long_sessions(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// Policies whose holder may do anything: who may attach one unseen needs no other.
-const STRONGEST: [&str; 3] = [
+const STRONGEST: [&str; 4] = [
     "arn:aws:iam::aws:policy/AdministratorAccess",
     "arn:aws:iam::aws:policy/IAMFullAccess",
     "arn:aws:iam::aws:policy/PowerUserAccess",
+    "arn:aws:iam::aws:policy/job-function/SystemAdministrator",
 ];
 
 /// IRSA040

@@ -61,6 +61,7 @@ pub(super) const WAYS: &[Way] = &[
     existing(&["cloudformation:UpdateStack"]),
     existing(&["codebuild:StartBuild"]),
     existing(&["codebuild:StartBuildBatch"]),
+    existing(&["ecs:ExecuteCommand"]),
     existing(&["ec2-instance-connect:SendSSHPublicKey"]),
     existing(&["ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"]),
     existing(&["ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:StartInstances"]),
@@ -68,6 +69,7 @@ pub(super) const WAYS: &[Way] = &[
     existing(&["eks:CreateAccessEntry"]),
     existing(&["eks:UpdateAccessEntry"]),
     existing(&["glue:UpdateDevEndpoint"]),
+    existing(&["identitystore:CreateGroupMembership"]),
     existing(&["lambda:UpdateFunctionCode"]),
     existing(&["lambda:UpdateFunctionConfiguration"]),
     existing(&["sagemaker:CreatePresignedNotebookInstanceUrl"]),
@@ -77,6 +79,10 @@ pub(super) const WAYS: &[Way] = &[
         "sagemaker:UpdateNotebookInstance",
         "sagemaker:StartNotebookInstance",
     ]),
+    existing(&["organizations:CreateAccount"]),
+    existing(&["organizations:DetachPolicy"]),
+    existing(&["organizations:UpdatePolicy"]),
+    existing(&["ssm:CreateAssociation"]),
     existing(&["ssm:SendCommand"]),
     existing(&["ssm:StartSession"]),
     pass("build.apprunner.amazonaws.com", &["iam:PassRole", "apprunner:CreateService"]),
@@ -89,6 +95,7 @@ pub(super) const WAYS: &[Way] = &[
             "bedrock-agentcore:InvokeCodeInterpreter",
         ],
     ),
+    pass("batch.amazonaws.com", &["iam:PassRole", "batch:RegisterJobDefinition", "batch:SubmitJob"]),
     pass("cloudformation.amazonaws.com", &["iam:PassRole", "cloudformation:CreateStack"]),
     pass(
         "cloudformation.amazonaws.com",
@@ -108,6 +115,8 @@ pub(super) const WAYS: &[Way] = &[
     pass("ecs-tasks.amazonaws.com", &["iam:PassRole", "ecs:RegisterTaskDefinition", "ecs:CreateService"]),
     pass("ecs-tasks.amazonaws.com", &["iam:PassRole", "ecs:RegisterTaskDefinition", "ecs:RunTask"]),
     pass("ecs-tasks.amazonaws.com", &["iam:PassRole", "ecs:RegisterTaskDefinition", "ecs:StartTask"]),
+    pass("ecs-tasks.amazonaws.com", &["iam:PassRole", "ecs:RegisterTaskDefinition", "ecs:UpdateService"]),
+    pass("elasticmapreduce.amazonaws.com", &["iam:PassRole", "elasticmapreduce:RunJobFlow"]),
     pass("glue.amazonaws.com", &["iam:PassRole", "glue:CreateDevEndpoint"]),
     pass("glue.amazonaws.com", &["iam:PassRole", "glue:CreateJob", "glue:CreateTrigger"]),
     pass("glue.amazonaws.com", &["iam:PassRole", "glue:CreateJob", "glue:StartJobRun"]),
@@ -121,5 +130,28 @@ pub(super) const WAYS: &[Way] = &[
     pass("sagemaker.amazonaws.com", &["iam:PassRole", "sagemaker:CreateNotebookInstance"]),
     pass("sagemaker.amazonaws.com", &["iam:PassRole", "sagemaker:CreateProcessingJob"]),
     pass("sagemaker.amazonaws.com", &["iam:PassRole", "sagemaker:CreateTrainingJob"]),
+    pass("scheduler.amazonaws.com", &["iam:PassRole", "scheduler:CreateSchedule"]),
+    pass("states.amazonaws.com", &["iam:PassRole", "states:CreateStateMachine"]),
+    pass("states.amazonaws.com", &["iam:PassRole", "states:UpdateStateMachine"]),
     pass("ssm.amazonaws.com", &["iam:PassRole", "ssm:StartAutomationExecution"]),
+];
+
+/// Pairs that are enough on a single role or user: one gives it permissions, the other lets the holder be it.
+pub(super) const PAIRS: &[(&[&str], &[&str])] = &[
+    (&["iam:AttachRolePolicy", "iam:PutRolePolicy"], &["iam:CreateRole", "iam:UpdateAssumeRolePolicy"]),
+    (
+        &["iam:AttachUserPolicy", "iam:PutUserPolicy"],
+        &["iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile"],
+    ),
+];
+
+/// What is too much on a single identity provider: everyone whom it lets in anywhere is whoever may write it.
+pub(super) const PROVIDERS: &[&str] = &["iam:UpdateOpenIDConnectProviderThumbprint", "iam:UpdateSAMLProvider"];
+
+/// As whom a service uses the roles that are passed to it, where that is not its own name.
+pub(super) const USERS_OF_ROLES: &[(&str, &str)] = &[
+    ("apprunner", "build.apprunner.amazonaws.com"),
+    ("apprunner", "tasks.apprunner.amazonaws.com"),
+    ("ecs", "ecs-tasks.amazonaws.com"),
+    ("eks", "pods.eks.amazonaws.com"),
 ];

@@ -3,9 +3,12 @@
 //! The keys and when they are there:
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>.
 
+use super::reach::{Kind, kind, patterns_reach_every};
 use crate::policy::canonical::{CanonicalStatement, Quantifier, arn_parts};
 use crate::policy::condition::{Condition, Says, conditions};
 use crate::policy::pattern_cover::{is_wild, variables};
+
+const ROLE: Kind<'static> = kind("iam", "role/?*");
 
 /// What the values of a key look like: a condition that takes all of these takes everything.
 fn universes(key: &str) -> &'static [&'static str] {
@@ -36,9 +39,10 @@ fn universes(key: &str) -> &'static [&'static str] {
 
 /// When something happens, or by which road: no word of who or what.
 fn circumstance(key: &str) -> bool {
-    const KEYS: [&str; 6] = [
+    const KEYS: [&str; 7] = [
         "aws:currenttime",
         "aws:epochtime",
+        "ec2:region",
         "aws:referer",
         "aws:requestedregion",
         "aws:securetransport",
@@ -67,8 +71,25 @@ pub(super) fn names_who(body: &CanonicalStatement) -> bool {
     })
 }
 
+/// What a condition says, where a pattern with less than two letters is taken for every value.
+fn said(condition: &Condition<'_>, universes: &[&str], open: impl Fn(&str) -> bool) -> Says {
+    let weak = |value: &String| {
+        is_wild(value) && variables(value).is_empty() && value.chars().filter(|c| c.is_alphanumeric()).count() < 2
+    };
+    match condition.says(universes, open) {
+        Says::Only if condition.patterns() && condition.values.iter().any(weak) => Says::Presence,
+        Says::OnlyIfThere if condition.patterns() && condition.values.iter().any(weak) => Says::Nothing,
+        says => says,
+    }
+}
+
 /// Whether a value leaves open neither the organisation, the account nor the network.
 fn closed(condition: &Condition<'_>, value: &str) -> bool {
+    const SAME: [&str; 4] = ["binaryequals", "numericequals", "stringequals", "stringequalsignorecase"];
+    let base = condition.operator.base.as_str();
+    if !condition.patterns() && !SAME.contains(&base) {
+        return false;
+    }
     let literal = !condition.patterns() || !is_wild(value);
     let owned = variables(value).into_iter().all(|variable| !asked_for(variable));
     let part = |part: Option<&str>| part.is_some_and(|part| !part.is_empty() && !is_wild(part));
@@ -126,7 +147,9 @@ pub(super) fn narrows(body: &CanonicalStatement, account: &str) -> bool {
         let own = [roles.as_str()];
         let universes = if key == "aws:principalarn" { &own[..] } else { universes(key) };
         let silent = circumstance(key) || chosen(key) || shared(key);
-        match condition.says(universes, asked_for) {
+        let every = key == "aws:principalarn" && condition.patterns() && patterns_reach_every(condition.values, ROLE);
+        match said(&condition, universes, asked_for) {
+            Says::Only if every => false,
             Says::Only => !silent && (key != "aws:userid" || condition.values.iter().all(|id| closed(&condition, id))),
             // whoever has signed in with a second factor
             Says::Presence => key == "aws:multifactorauthage",
@@ -140,32 +163,41 @@ pub(super) fn limited(body: &CanonicalStatement) -> bool {
     conditions(body).any(|condition| limits(&condition))
 }
 
-/// Whether a condition does. The holder is one role: what is said of it holds always or never.
+/// Whether a condition does. The holder is one role, which asks from where it is: what is said of that holds always or
+/// never.
 pub(super) fn limits(condition: &Condition<'_>) -> bool {
-    const HOLDER: [&str; 7] = [
+    // of the holder, its network, and the account that it is in; or of which version is meant
+    const SILENT: [&str; 18] = [
         "aws:federatedprovider",
         "aws:principalaccount",
         "aws:principalarn",
         "aws:principalisawsservice",
         "aws:principaltype",
+        "aws:resourceaccount",
+        "aws:sourceidentity",
+        "aws:sourceip",
+        "aws:sourcevpc",
+        "aws:sourcevpcarn",
+        "aws:sourcevpce",
         "aws:tokenissuetime",
         "aws:userid",
+        "aws:username",
+        "aws:vpcsourceip",
+        "kms:calleraccount",
+        "s3:resourceaccount",
+        "secretsmanager:versionstage",
     ];
+    const BEGINS: [&str; 4] = ["aws:principalorg", "aws:principaltag/", "aws:resourceorg", "aws:vpce"];
     let key = condition.key;
-    let own = |variable: &str| HOLDER.contains(&variable.to_ascii_lowercase().as_str());
     let silent = circumstance(key)
-        || HOLDER.contains(&key)
-        || key.starts_with("aws:principalorg")
-        || key.starts_with("aws:resourceorg")
-        || key == "aws:resourceaccount"
+        || SILENT.contains(&key)
+        || BEGINS.iter().any(|begin| key.starts_with(begin))
         || key == "aws:viaawsservice" && condition.values.iter().any(|value| value == "false");
-    match condition.says(universes(key), |variable| silent && own(variable)) {
+    match said(condition, universes(key), |_| false) {
         Says::Only => !silent,
-        // a tag that must be there
-        Says::Presence => key.contains("tag/"),
         // a key that is always there, so that `IfExists` changes nothing
         Says::OnlyIfThere => key == "iam:passedtoservice" && condition.operator.quantifier != Quantifier::ForAllValues,
-        Says::Nothing | Says::AllBut => false,
+        Says::Presence | Says::Nothing | Says::AllBut => false,
     }
 }
 

@@ -3,16 +3,16 @@
 
 use super::actions::{Actions, kind_of};
 use super::document::Name;
-use super::escalation::WAYS;
+use super::escalation::{PAIRS, PROVIDERS, USERS_OF_ROLES, WAYS};
 use super::limits::{limited, limited_by};
 use super::own::Holder;
 use super::reach::{kind, reaches_all, reaches_every};
 use super::{Check, Found, Notes, Place, document, shortened};
 use crate::ids::PolicyArn;
 use crate::model::note::Severity;
-use crate::policy::canonical::{CanonicalStatement, Choice, Effect};
+use crate::policy::canonical::{CanonicalStatement, Choice, Effect, arn_parts};
 use crate::policy::condition::{Says, conditions};
-use crate::policy::pattern_cover::{covers, matches};
+use crate::policy::pattern_cover::{covers, matches, meets};
 use crate::policy::{PolicyDocument, Statement};
 
 mod broad;
@@ -94,6 +94,15 @@ impl Allowing<'_> {
         }
     }
 
+    /// The patterns of the resources; none under `NotResource`.
+    fn resources(&self) -> impl Iterator<Item = &str> {
+        let named: &[String] = match &self.body.resources {
+            Some(Choice::Only(set)) => set,
+            Some(Choice::AllBut(_)) | None => &[],
+        };
+        named.iter().map(String::as_str)
+    }
+
     fn every_action(&self) -> bool {
         self.patterns().iter().any(|pattern| covers(pattern, "?*:?*"))
     }
@@ -111,12 +120,18 @@ struct Open {
     free: Actions,
     /// To these services roles may be passed, by patterns.
     passed_to: Vec<String>,
+    /// The services of which everything is allowed.
+    services: Vec<String>,
 }
 
 impl Open {
     fn of<'s, 'a: 's>(allowing: impl Iterator<Item = &'s Allowing<'a>>) -> Self {
         let mut open = Self::default();
-        for statement in allowing.filter(|statement| !statement.actions.is_empty()) {
+        for statement in allowing {
+            if !statement.limited && reaches_all(statement.body) {
+                let services = statement.patterns().iter().filter_map(|pattern| pattern.split_once(':'));
+                open.services.extend(services.filter(|(_, name)| covers(name, "?*")).map(|(name, _)| name.to_owned()));
+            }
             let everywhere = statement.actions.iter().filter(|(_, kind)| reaches_every(statement.body, *kind));
             for (action, _) in everywhere {
                 if !statement.limited {
@@ -129,17 +144,34 @@ impl Open {
         open
     }
 
-    /// The paths to other permissions that are open.
-    fn ways(&self) -> Vec<&'static super::escalation::Way> {
+    /// The paths to other permissions that are open, each with how much it matters.
+    fn ways(&self) -> Vec<(Severity, String)> {
         if self.free.is_empty() && self.passed_to.is_empty() {
             return Vec::new();
         }
-        let passes = |service: Option<&str>| {
-            service.is_some_and(|service| self.passed_to.iter().any(|pattern| matches(pattern, service)))
+        let passes = |service: &str| self.passed_to.iter().any(|pattern| matches(pattern, service));
+        let allowed = |action: &str, service: Option<&str>| {
+            self.free.contains(action) || action == "iam:PassRole" && service.is_some_and(passes)
         };
-        let allowed = |action: &str, service| self.free.contains(action) || action == "iam:PassRole" && passes(service);
-        WAYS.iter().filter(|way| way.actions.iter().all(|action| allowed(action, way.service))).collect()
+        let open = WAYS.iter().filter(|way| way.actions.iter().all(|action| allowed(action, way.service)));
+        let mut ways: Vec<(Severity, String)> = open.map(|way| (way.severity, with(way.actions))).collect();
+        for service in &self.services {
+            let mut named = WAYS.iter().filter_map(|way| way.service);
+            let known = named.any(|user| user.split('.').any(|part| part == service));
+            let other = USERS_OF_ROLES.iter().filter(|(name, _)| name == service).map(|(_, user)| (*user).to_owned());
+            let mut users = std::iter::once(format!("{service}.amazonaws.com")).chain(other);
+            if !known && service != "iam" && users.any(|user| passes(&user)) {
+                // only roles that trust that service can be passed to it
+                ways.push((Severity::Medium, with(&["iam:PassRole", &format!("{service}:*")])));
+            }
+        }
+        ways
     }
+}
+
+/// `a` with `b` with `c`
+fn with(actions: &[&str]) -> String {
+    actions.iter().map(|action| format!("`{action}`")).collect::<Vec<_>>().join(" with ")
 }
 
 /// The services to which roles may be passed, if nothing else is a limit.
@@ -156,36 +188,99 @@ fn passed_to(body: &CanonicalStatement) -> Vec<String> {
 
 /// IRSA031: over all statements together.
 pub(super) fn escalation(site: &Site<'_>) -> Vec<Found> {
-    told(&Open::of(site.narrower()).ways())
+    let ways = Open::of(site.narrower()).ways();
+    let mut found: Vec<Found> = told(&ways).into_iter().collect();
+    let free: Vec<&Allowing<'_>> = site.narrower().filter(|allowing| !allowing.limited).collect();
+    if ways.iter().all(|(severity, _)| *severity < Severity::Critical) {
+        found.extend(pairs(&free));
+    }
+    for allowing in &free {
+        let narrow = |action: &&&str| allowing.actions.contains(action) && !allowing.allows_everywhere(action);
+        let list: Vec<String> = PROVIDERS.iter().filter(narrow).map(|action| format!("`{action}`")).collect();
+        if !list.is_empty() {
+            let text =
+                format!("{} allows {}: its holder is everyone whom that lets in", allowing.name, list.join(", "));
+            found.push(Found::new(text).but(Severity::High));
+        }
+    }
+    found
+}
+
+/// What two statements, or one, allow of a single role or user.
+fn pairs(free: &[&Allowing<'_>]) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (give, be) in PAIRS {
+        let of = |actions: &[&'static str]| {
+            let each = actions.iter().flat_map(|action| {
+                let allowing = free.iter().filter(|allowing| allowing.actions.contains(action));
+                allowing.map(|allowing| (*action, allowing.body)).collect::<Vec<_>>()
+            });
+            each.collect::<Vec<_>>()
+        };
+        let (givers, beings) = (of(give), of(be));
+        let pair = givers.iter().find_map(|(give, giver)| {
+            let other = beings.iter().find(|(_, being)| share(giver, being))?;
+            Some((*give, other.0))
+        });
+        if let Some((give, be)) = pair {
+            let text =
+                format!("{} on the same resource: its holder may become one that may do anything", with(&[give, be]));
+            found.push(Found::new(text));
+        }
+    }
+    found
+}
+
+/// Whether there may be a resource that both statements reach.
+fn share(one: &CanonicalStatement, other: &CanonicalStatement) -> bool {
+    let (Some(Choice::Only(ours)), Some(Choice::Only(theirs))) = (&one.resources, &other.resources) else {
+        return true;
+    };
+    ours.iter().any(|pattern| theirs.iter().any(|item| meets(pattern, item)))
 }
 
 /// IRSA031, over all policies of a role together: what is found in one of them is not said again.
 pub(super) fn escalation_together(sites: &[Site<'_>]) -> Vec<Found> {
     let alone: Vec<_> = sites.iter().flat_map(|site| Open::of(site.narrower()).ways()).collect();
     let mut ways = Open::of(sites.iter().flat_map(Site::narrower)).ways();
-    ways.retain(|way| !alone.iter().any(|known| std::ptr::eq(*known, *way)));
-    told(&ways)
+    ways.retain(|way| !alone.contains(way));
+    let mut found: Vec<Found> = told(&ways).into_iter().collect();
+    let free = |site: &Site<'_>| site.narrower().any(|allowing| !allowing.limited);
+    if found.is_empty() && alone.is_empty() && sites.iter().filter(|site| free(site)).count() > 1 {
+        let each = |site| pairs(&Site::narrower(site).filter(|allowing| !allowing.limited).collect::<Vec<_>>());
+        let all: Vec<&Allowing<'_>> =
+            sites.iter().flat_map(Site::narrower).filter(|allowing| !allowing.limited).collect();
+        let known: Vec<Found> = sites.iter().flat_map(each).collect();
+        found.extend(pairs(&all).into_iter().filter(|pair| !known.contains(pair)));
+    }
+    found
 }
 
-fn told(ways: &[&'static super::escalation::Way]) -> Vec<Found> {
-    let Some(severity) = ways.iter().map(|way| way.severity).max() else { return Vec::new() };
-    let one = |way: &&super::escalation::Way| {
-        let actions: Vec<String> = way.actions.iter().map(|action| format!("`{action}`")).collect();
-        actions.join(" with ")
-    };
+fn told(ways: &[(Severity, String)]) -> Option<Found> {
+    let severity = ways.iter().map(|(severity, _)| *severity).max()?;
     // the worst first
-    let (worst, others): (Vec<_>, Vec<_>) = ways.iter().partition(|way| way.severity == severity);
-    let list = worst.iter().chain(&others).map(one).collect();
+    let (worst, others): (Vec<_>, Vec<_>) = ways.iter().partition(|(own, _)| *own == severity);
+    let list = worst.into_iter().chain(others).map(|(_, way)| way.clone()).collect();
     let text = format!("{} on every resource: enough to get permissions that it does not name", shortened(list, ", "));
-    vec![Found::new(text).but(severity)]
+    Some(Found::new(text).but(severity))
 }
 
 /// IRSA032
 pub(super) fn pass_any_role(site: &Site<'_>) -> Vec<Found> {
-    site.narrower()
-        .filter(|allowing| allowing.allows_everywhere("iam:PassRole") && !allowing.limited)
-        .map(|Allowing { name, .. }| Found::new(format!("{name} allows `iam:PassRole` of every role to every service")))
-        .collect()
+    let mut found = Vec::new();
+    for allowing in site.narrower().filter(|allowing| allowing.actions.contains("iam:PassRole")) {
+        let name = &allowing.name;
+        if allowing.allows_everywhere("iam:PassRole") {
+            let text = format!("{name} allows `iam:PassRole` of every role to every service");
+            found.extend((!allowing.limited).then(|| Found::new(text)));
+            continue;
+        }
+        let roles = allowing.resources().filter_map(|pattern| arn_parts(pattern).get(5).copied());
+        let strong = roles.filter(|role| administrative(role));
+        let text = |role| format!("{name} allows `iam:PassRole` of `{role}`, an administrator by its name");
+        found.extend(strong.map(|role| Found::new(text(role)).but(Severity::Medium)));
+    }
+    found
 }
 
 /// IRSA033
@@ -202,9 +297,8 @@ pub(super) fn assume_any_role(site: &Site<'_>) -> Vec<Found> {
             found.push(Found::new(format!("{name} allows `sts:AssumeRole` of every role that lets it")));
             continue;
         }
-        let Some(Choice::Only(set)) = &body.resources else { continue };
-        for pattern in set {
-            let parts = crate::policy::canonical::arn_parts(pattern);
+        for pattern in allowing.resources() {
+            let parts = arn_parts(pattern);
             let [_, _, _, _, account, role] = parts[..] else { continue };
             let anywhere = account.contains(['*', '?']);
             let severity = match (administrative(role), anywhere) {

@@ -3,6 +3,7 @@
 use super::document::{self, Name};
 use super::services::{is_service, slip};
 use super::{Found, shortened};
+use crate::ids::PolicyArn;
 use crate::model::note::Severity;
 use crate::policy::PolicyDocument;
 use crate::policy::canonical::{CanonicalStatement, Choice, arn_parts};
@@ -27,8 +28,15 @@ pub(super) fn not_filled_in(site: &document::Site<'_>) -> Vec<Found> {
         let keys = conditions(body).map(|condition| condition.key).filter(|key| key.contains(['$', '<', '{', '[']));
         told.extend(keys.map(|key| format!("condition key `{key}`")));
         let list = shortened(told, ", ");
-        (!list.is_empty()).then(|| (format!("a placeholder was not filled in: {list}"), None))
+        (!list.is_empty()).then(|| (format!("not filled in: {list}"), None))
     })
+}
+
+/// IRSA039, of an attached policy.
+pub(super) fn attached(arn: &PolicyArn) -> Vec<Found> {
+    let mark = marked(arn.as_str(), true).or_else(|| unknown_variable(arn.as_str()));
+    let text = |mark| format!("attached policy `{arn}` is not filled in: `{mark}`");
+    mark.map(|mark| Found::new(text(mark))).into_iter().collect()
 }
 
 /// IRSA046
@@ -185,10 +193,35 @@ fn marked(text: &str, arn: bool) -> Option<&str> {
     words::bracketed(text).or_else(|| words::dollar(text)).or_else(|| words::named(text)).or_else(part)
 }
 
+/// Services whose resources are all in an account, and in a region but for those that are global by name.
+const REGIONAL: [&str; 14] = [
+    "cognito-idp",
+    "dynamodb",
+    "ecr",
+    "ecs",
+    "eks",
+    "elasticache",
+    "elasticfilesystem",
+    "firehose",
+    "kinesis",
+    "kms",
+    "lambda",
+    "secretsmanager",
+    "sns",
+    "sqs",
+];
+
 /// What is no region or account in an ARN.
 fn misplaced(arn: &str) -> Option<String> {
     let parts = arn_parts(arn);
-    let [_, _, _, region, account, name] = parts[..] else { return None };
+    let [_, _, service, region, account, name] = parts[..] else { return None };
+    let regional = REGIONAL.contains(&service);
+    if account.is_empty() && (regional || service == "iam") {
+        return Some(format!("`{arn}` has no account"));
+    }
+    if region.is_empty() && regional && account != "aws" && !name.starts_with("global") {
+        return Some(format!("`{arn}` has no region"));
+    }
     if name.is_empty() {
         return Some(format!("`{arn}` names no resource"));
     }

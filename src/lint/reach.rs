@@ -35,7 +35,7 @@ pub(super) fn reaches_every(body: &CanonicalStatement, kind: Kind<'_>) -> bool {
 }
 
 /// The same for patterns that stand in no statement.
-pub(super) fn patterns_reach_every(patterns: &[&str], kind: Kind<'_>) -> bool {
+pub(super) fn patterns_reach_every<T: AsRef<str>>(patterns: &[T], kind: Kind<'_>) -> bool {
     every(patterns, kind, true)
 }
 

@@ -81,7 +81,10 @@ pub const RULES: &[Rule] = rules! {
         Check::Attached(attached::handed_on),
     ];
     "IRSA038" "irsa038" Critical "may change its own permissions" [Check::Permissions(own::own_permissions)];
-    "IRSA039" "irsa039" High "placeholder that was not filled in" [Check::Document(placeholder::not_filled_in)];
+    "IRSA039" "irsa039" High "placeholder that was not filled in" [
+        Check::Document(placeholder::not_filled_in),
+        Check::Attached(placeholder::attached),
+    ];
     "IRSA040" "irsa040" High "attachments that nobody looks at" [Check::Role(binding::ignores_attached)];
     "IRSA041" "irsa041" Low "long sessions" [Check::Role(binding::long_sessions)];
     "IRSA042" "irsa042" Low "old version of the policy language" [Check::Document(document::old_version)];

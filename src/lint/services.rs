@@ -33,7 +33,7 @@ pub(super) fn slip(name: &str) -> Option<&'static str> {
 
 const NAMES: &str = "
     a2c a4b access-analyzer account account-access acm acm-pca aco-automation action-recommendations agent-registry
-    aidevops aiops airflow airflow-serverless amplify amplifybackend amplifyuibuilder aoss apigateway apigatewayv2
+    aidevops aiops airflow airflow-serverless amplify amplifybackend amplifyuibuilder aoss apigateway
     app-integrations appconfig appfabric appflow application-autoscaling application-signals
     application-transformation applicationinsights applicationwizard appmesh appmesh-preview apprunner appstream
     appstudio appsync apptest aps arc-region-switch arc-zonal-shift arsenal artifact athena auditmanager autoscaling

@@ -43,7 +43,9 @@ fn braces(text: &str) -> Option<&str> {
     while let Some(start) = text[from..].find('{').map(|at| at + from) {
         let length = text[start..].find('}')?;
         let inside = &text[start + 1..start + length];
-        if !text[..start].ends_with('$') && (is_term(inside) || inside.len() > 2 && shouted(inside)) {
+        if !text[..start].ends_with('$')
+            && (is_term(inside) || FILLERS.contains(&inside) || inside.len() > 2 && shouted(inside))
+        {
             return Some(&text[start..=start + length]);
         }
         from = start + 1;
@@ -62,7 +64,8 @@ pub(super) fn dollar(text: &str) -> Option<&str> {
         let rest = &text[start + 1..];
         let length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         let word = &rest[..length];
-        let plain = shouted(word) && word.len() > 2 && !matches!(word, "DEFAULT" | "LATEST" | "SYS") || is_term(word);
+        let named = is_term(word) || FILLERS.contains(&word);
+        let plain = shouted(word) && word.len() > 2 && !matches!(word, "DEFAULT" | "LATEST" | "SYS") || named;
         if plain || rest.starts_with('(') {
             return Some(&text[start..=start + length]);
         }
@@ -70,6 +73,10 @@ pub(super) fn dollar(text: &str) -> Option<&str> {
     }
     None
 }
+
+/// Names of what differs from place to place, in marks that say so.
+const FILLERS: [&str; 10] =
+    ["app", "app_name", "env", "environment", "prefix", "project", "stage", "suffix", "team", "tenant"];
 
 /// What belongs in policies, as people name it; `_` stands for `-` and for nothing, too.
 const TERMS: [&str; 41] = [
@@ -126,8 +133,20 @@ pub(super) fn is_term(word: &str) -> bool {
 }
 
 /// Words that say of themselves that something else belongs there.
-const CALLS: [&str; 10] =
-    ["CHANGEME", "CHANGE_ME", "CHANGE-ME", "FIXME", "INSERT", "PLACEHOLDER", "REPLACE", "REPLACEME", "TBD", "TODO"];
+const CALLS: [&str; 12] = [
+    "DOC-EXAMPLE-BUCKET",
+    "EXAMPLE-BUCKET",
+    "CHANGEME",
+    "CHANGE_ME",
+    "CHANGE-ME",
+    "FIXME",
+    "INSERT",
+    "PLACEHOLDER",
+    "REPLACE",
+    "REPLACEME",
+    "TBD",
+    "TODO",
+];
 
 /// The same in other cases, in which `todo` and `replace` are names like any other.
 const SOFT_CALLS: [&str; 7] =
@@ -138,10 +157,24 @@ pub(super) fn named(text: &str) -> Option<&str> {
     let lower = text.to_ascii_lowercase();
     let called = CALLS.iter().copied().chain(["YOUR"]).find_map(|call| delimited(text, call));
     let soft = || SOFT_CALLS.iter().find_map(|call| delimited(&lower, call).map(|span| &text[span]));
-    called.map(|span| &text[span]).or_else(soft).or_else(|| shouted_term(text))
+    let yours = || is_yours(&lower).then_some(text);
+    called.map(|span| &text[span]).or_else(soft).or_else(|| shouted_term(text)).or_else(yours).or_else(|| crosses(text))
 }
 
-/// A part of an ARN that is a placeholder as a whole: `your-bucket`, `bucket-name`, `xxxxxxxxxxxx`.
+/// `your-external-id`
+fn is_yours(lower: &str) -> bool {
+    let word = |word: &str| matches!(word, "id" | "name" | "here" | "arn") || is_term(word);
+    let rest = lower.strip_prefix("your-").or_else(|| lower.strip_prefix("your_"));
+    rest.is_some_and(|rest| rest.split(['-', '_']).any(word))
+}
+
+/// `xxxxxxxx` between other signs.
+fn crosses(text: &str) -> Option<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.into_iter().find(|word| word.len() >= 4 && word.bytes().all(|b| matches!(b, b'x' | b'X')))
+}
+
+/// A part of an ARN that is a placeholder as a whole: `your-bucket`, `bucket-name`.
 pub(super) fn part(arn: &str) -> Option<&str> {
     arn.split([':', '/', ',']).find(|part| is_blank(part))
 }
@@ -156,17 +189,11 @@ fn delimited(text: &str, word: &str) -> Option<std::ops::Range<usize>> {
 
 /// Whether a whole part of a text is a placeholder.
 fn is_blank(part: &str) -> bool {
-    let crossed = part.len() >= 4 && part.bytes().all(|b| matches!(b, b'x' | b'X'));
-    let yours =
-        |rest: &str| rest.split(['-', '_']).any(|word| matches!(word, "id" | "name" | "here" | "arn") || is_term(word));
     let lower = part.to_ascii_lowercase();
     // `eks-cluster` may be a name, `cluster-name` is none
     let asks = ["id", "name", "arn", "number"].iter().any(|end| lower.ends_with(end));
     let compound = part.contains(['-', '_']) || part.contains(|c: char| c.is_ascii_uppercase());
-    crossed
-        || lower.strip_prefix("your-").or_else(|| lower.strip_prefix("your_")).is_some_and(yours)
-        || compound && asks && is_term(part)
-        || shouted(part) && part.len() > 3 && is_term(part)
+    is_yours(&lower) || compound && asks && is_term(part) || shouted(part) && part.len() > 3 && is_term(part)
 }
 
 /// `logs-ACCOUNT_ID`
@@ -231,6 +258,9 @@ mod tests {
             ("arn:aws:s3:::{{ bucket }}", "{{"),
             ("arn:aws:s3:::{bucket}", "{bucket}"),
             ("arn:aws:s3:::{BUCKET_X}", "{BUCKET_X}"),
+            ("arn:aws:s3:::reports-{env}", "{env}"),
+            ("arn:aws:s3:::reports-$env", "$env"),
+            ("arn:aws:s3:::DOC-EXAMPLE-BUCKET", "DOC-EXAMPLE-BUCKET"),
             ("arn:aws:s3:::[bucket-name]", "[bucket-name]"),
             ("arn:aws:s3:::__BUCKET__", "__BUCKET__"),
             ("arn:aws:s3:::%BUCKET%", "%BUCKET%"),
@@ -250,6 +280,19 @@ mod tests {
             ("arn:aws:kms:eu-west-1:111122223333:key/xxxxxxxx", "xxxxxxxx"),
         ] {
             assert_eq!(marked(text, true), Some(mark), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_looked_at_too() {
+        for (text, mark) in [
+            ("o-xxxxxxxxxx", "xxxxxxxxxx"),
+            ("vpc-XXXXXXXX", "XXXXXXXX"),
+            ("your-external-id", "your-external-id"),
+            ("your_org_id", "your_org_id"),
+            ("CHANGEME", "CHANGEME"),
+        ] {
+            assert_eq!(marked(text, false), Some(mark), "{text}");
         }
     }
 
@@ -297,11 +340,17 @@ mod tests {
             ("arn:aws:sqs:eu-west-1:11112222333:a", "`11112222333`"),
             ("arn:aws:sqs:eu-west-1:1111-2222-3333:a", "`1111-2222-3333`"),
             ("arn:aws:sqs:eu-west-1:account:a", "`account`"),
+            ("arn:aws:sqs:eu-west-1::a", "`arn:aws:sqs:eu-west-1::a` has no account"),
+            ("arn:aws:sqs::111122223333:a", "`arn:aws:sqs::111122223333:a` has no region"),
+            ("arn:aws:iam:::role/a", "`arn:aws:iam:::role/a` has no account"),
             ("arn:aws:sqs:eu-west-1:111122223333:", "`arn:aws:sqs"),
         ] {
             assert!(misplaced(arn).is_some_and(|why| why.starts_with(word)), "{arn}");
         }
         for arn in [
+            "arn:aws:eks::aws:cluster-access-policy/AmazonEKSAdminPolicy",
+            "arn:aws:dynamodb::111122223333:global-table/a",
+            "arn:aws:ec2:eu-west-1::image/ami-0a1b2c3d",
             "arn:aws:iam::aws:policy/a",
             "arn:aws:s3:::a",
             "arn:aws:sqs:*:*:a",

@@ -61,8 +61,9 @@ pub(in crate::lint) fn outside_provider(site: &Site<'_>) -> Vec<Found> {
             );
             found.push(Found::new(text));
         } else if name == "cognito-identity.amazonaws.com" && !site.claims.iter().any(signed_in) {
+            let guests = site.claims.iter().any(|claim| claim.name == "amr");
             let text = format!("no condition on `{name}:amr` asks that the user has signed in");
-            found.push(Found::new(text).but(Severity::Medium));
+            found.push(Found::new(text).but(if guests { Severity::High } else { Severity::Medium }));
         }
     }
     found
