@@ -109,8 +109,8 @@ fn of_guard(guard: &Guard) -> Option<Note> {
         ("min-existing", number(*min_existing), number(usual.min_existing), *min_existing > usual.min_existing),
         (
             "recent-use",
-            format!("{}s", recent_use.as_secs()),
-            format!("{}s", usual.recent_use.as_secs()),
+            written(recent_use.as_secs()),
+            written(usual.recent_use.as_secs()),
             *recent_use < usual.recent_use,
         ),
     ];
@@ -130,9 +130,19 @@ fn of_guard(guard: &Guard) -> Option<Note> {
     (!parts.is_empty()).then(|| note("guard", severity, None, parts.join(", ")))
 }
 
+/// Seconds in the unit that a configuration would use.
+fn written(seconds: u64) -> String {
+    match seconds {
+        0 => "0s".to_owned(),
+        hours if hours.is_multiple_of(3600) => format!("{}h", hours / 3600),
+        minutes if minutes.is_multiple_of(60) => format!("{}m", minutes / 60),
+        seconds => format!("{seconds}s"),
+    }
+}
+
 fn of_lock(lock: &Lock) -> Note {
     let Lock { cluster, namespace, name, duration, origin } = lock;
-    let text = format!("`apply` takes Lease `{namespace}/{name}` in cluster `{cluster}` for {duration}s at a time");
+    let text = format!("`apply` holds Lease `{namespace}/{name}` in cluster `{cluster}`, renewed within {duration}s");
     note("lock", Severity::Info, Some(origin), text)
 }
 
@@ -172,8 +182,9 @@ mod tests {
             assert!(matches!(&told(&desired)[..], [(_, Severity::Medium, _)]), "{:?}", desired.guard);
         }
         desired.guard.max_delete = 500;
+        desired.guard.recent_use = Duration::from_mins(90);
         desired.guard.at_most = GuardLimits { max_delete: Some(3), max_change_percent: None };
-        let text = "`max-delete` = 500 (5 by default), limited by `--guard-max-delete` = 3";
+        let text = "`max-delete` = 500 (5 by default), `recent-use` = 90m (24h by default), limited by `--guard-max-delete` = 3";
         assert_eq!(told(&desired), [("guard".to_owned(), Severity::Medium, text.to_owned())]);
     }
 

@@ -41,7 +41,7 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
         list.note(level, note);
     }
     let guards: Vec<String> =
-        view.guards.iter().map(|guard| format!("guard: {}: {}", guard.address, guard.text)).collect();
+        view.guards.iter().map(|guard| format!("guards: {}: {}", guard.address, guard.text)).collect();
     let words: Vec<&str> =
         std::iter::once(&view.summary).chain(&view.remarks).chain(&guards).map(String::as_str).collect();
     list.first(Level::Notice, "irsa plan", &words.join("\n"));

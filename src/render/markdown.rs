@@ -25,12 +25,10 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
     for remark in &view.remarks {
         let _ = writeln!(head, "{}\n", markdown(&cut(remark, 4 * SHORT)));
     }
-    // in the head, from which nothing is left out
-    for guard in &view.guards {
-        let _ = writeln!(head, "- guard: {}", note_text(guard));
-    }
+    // in the head, of which nothing is left out
     if !view.guards.is_empty() {
-        head.push('\n');
+        let list: Vec<String> = view.guards.iter().map(|guard| format!("- {}\n", note_text(guard))).collect();
+        let _ = writeln!(head, "**Guards**\n\n{}", list.concat());
     }
     let mut comment = Comment::new(head);
     for change in &view.changes {
