@@ -5,7 +5,7 @@
 
 use super::Found;
 use crate::ids::PolicyArn;
-use crate::model::note::Severity::{self, Critical, High};
+use crate::model::note::Severity::{self, Critical, High, Medium};
 
 /// IRSA030
 pub(super) fn everything(arn: &PolicyArn) -> Vec<Found> {
@@ -32,7 +32,7 @@ pub(super) fn services(arn: &PolicyArn) -> Vec<Found> {
 
 /// IRSA037
 pub(super) fn handed_on(arn: &PolicyArn) -> Vec<Found> {
-    found(arn, HANDING_ON, High, "lets its holder let in other accounts")
+    found(arn, HANDING_ON, Medium, "lets its holder let in other accounts")
 }
 
 fn found(arn: &PolicyArn, names: &[&str], severity: Severity, what: &str) -> Vec<Found> {

@@ -5,9 +5,9 @@
 //! code point, `<U+202E>`, so that two values that differ in it alone also look different. A command is broken with a
 //! backslash, `##\[error]`. JSON keeps its data: there both are escapes.
 //!
-//! - [`scrub`] makes one line of a text from outside. Every such text passes through it when it enters a sentence.
-//! - [`unobeyed`] takes finished lines right before they are written: whatever was put together breaks no rule.
-//! - [`printable`] does the same for finished JSON.
+//! - `scrub` makes one line of a text from outside. Every such text passes through it when it enters a sentence.
+//! - `unobeyed` takes finished lines right before they are written: whatever was put together breaks no rule.
+//! - `printable` does the same for finished JSON.
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};

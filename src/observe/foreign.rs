@@ -35,14 +35,35 @@ pub(super) async fn read<A: ReadAws>(
         }
     }
     let read = wanted.into_iter().map(|(arn, document)| async move {
-        let seen = match desk.lane.run(desk.aws.foreign_policy(desk.key, &arn, document)).await {
-            Ok(Some(document)) => Observed::Present(document),
-            Ok(None) => Observed::Absent,
-            Err(error) => Observed::Unknown(error.to_string()),
-        };
+        let seen = one(desk, &arn, document).await;
         (arn, seen)
     });
-    join_all(read).await.into_iter().collect()
+    let mut read: BTreeMap<_, _> = join_all(read).await.into_iter().collect();
+    let missing = |(arn, seen): &(&PolicyArn, &Observed<_>)| arn.account() == "aws" && **seen == Observed::Absent;
+    let example = read.iter().find(missing).map(|(arn, _)| arn.partition().to_owned());
+    if let Some(partition) = example
+        && has_none_of_aws(desk, &partition).await
+    {
+        let absent = read.iter_mut().filter(|(arn, seen)| arn.account() == "aws" && **seen == Observed::Absent);
+        absent.for_each(|(_, seen)| *seen = Observed::Unknown("IAM shows none of AWS's own policies here".to_owned()));
+    }
+    read
+}
+
+async fn one<A: ReadAws>(desk: &Desk<'_, A>, arn: &PolicyArn, document: bool) -> Observed<Option<PolicyDocument>> {
+    match desk.lane.run(desk.aws.foreign_policy(desk.key, arn, document)).await {
+        Ok(Some(document)) => Observed::Present(document),
+        Ok(None) => Observed::Absent,
+        Err(error) => Observed::Unknown(error.to_string()),
+    }
+}
+
+/// Whether IAM lacks even the policy that every account of AWS has: some stand-ins for it know none of AWS's own, and let
+/// them be attached all the same.
+async fn has_none_of_aws<A: ReadAws>(desk: &Desk<'_, A>, partition: &str) -> bool {
+    let everyone = PolicyArn::parse(format!("arn:{partition}:iam::aws:policy/AdministratorAccess"));
+    let Ok(everyone) = everyone else { return false };
+    one(desk, &everyone, false).await == Observed::Absent
 }
 
 /// The policies to ask for on account of one role.

@@ -1,7 +1,7 @@
 //! The plan as JSON: frozen, versioned structs. Changing them is changing what other programs rely on.
 //!
 //! A digest has no key: whoever can write a plan file can make its digests anew. So a file is taken only in the form that
-//! this program writes, byte for byte, only if its parts agree with each other ([`check`]), and what follows from its
+//! this program writes, byte for byte, only if its parts agree with each other (`check`), and what follows from its
 //! parts is worked out again ([`PlanV2::read`]). What it asks for is derived again from the configuration before it is
 //! applied (`plan::saved`).
 

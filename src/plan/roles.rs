@@ -72,7 +72,7 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, role: &desired
         attached: role.attach.iter().filter_map(|item| site.attachment_arn(&role.account, item)).collect(),
         inline: role.inline.clone(),
     };
-    if let Some((why, hint)) = missing_policy(role, None, account).or_else(|| over_quota(&after, account)) {
+    if let Some((why, hint)) = missing_policy(site, role, None, account).or_else(|| over_quota(&after, account)) {
         return draft.refuse(address, why, hint);
     }
     let calls = parts::create_role(&after);
@@ -114,7 +114,7 @@ fn existing(
         draft.declared_live = true;
     }
     let refusal = objection(site, role, before, &after, (&owner, adopted))
-        .or_else(|| missing_policy(role, Some(before), account))
+        .or_else(|| missing_policy(site, role, Some(before), account))
         .or_else(|| over_quota(&after, account));
     if let Some((why, hint)) = refusal {
         if let Some(change) = change {
@@ -237,8 +237,15 @@ fn foreign(what: &str, owner: &Owner) -> (String, String) {
 }
 
 /// A policy that the role comes to have, by its ARN, and that is not there.
-fn missing_policy(role: &desired::Role, before: Option<&Role>, account: &LiveAccount) -> Option<(String, String)> {
-    let is_missing = |arn: &&PolicyArn| account.foreign_policies.get(*arn) == Some(&Observed::Absent);
+fn missing_policy(
+    site: &Site<'_>,
+    role: &desired::Role,
+    before: Option<&Role>,
+    account: &LiveAccount,
+) -> Option<(String, String)> {
+    let is_missing = |arn: &&PolicyArn| {
+        account.foreign_policies.get(*arn) == Some(&Observed::Absent) && !site.is_declared(&role.account, arn)
+    };
     let attached = role.attach.iter().filter_map(|item| match item {
         Attachment::Arn(arn) => Some((arn, "which it attaches")),
         Attachment::Declared(_) => None,

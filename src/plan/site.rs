@@ -300,6 +300,13 @@ impl<'a> Site<'a> {
         }
     }
 
+    /// Whether a policy is one of this configuration, there already or to be made.
+    pub(crate) fn is_declared(&self, account: &Key, arn: &PolicyArn) -> bool {
+        let keys = self.desired.policies.keys().filter(|(owner, _)| owner == account);
+        keys.map(|(_, key)| Attachment::Declared(key.clone()))
+            .any(|declared| self.attachment_arn(account, &declared).as_ref() == Some(arn))
+    }
+
     /// The bindings of a role in clusters that are there.
     pub(crate) fn bindings<'r>(&self, role: &'r Role) -> impl Iterator<Item = &'r Binding> {
         role.bindings.iter().filter(|binding| !matches!(self.issuer(&binding.cluster), Issuer::Gone(_)))

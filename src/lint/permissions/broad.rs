@@ -140,9 +140,20 @@ pub(in crate::lint) fn handed_on(site: &Site<'_>) -> Vec<Found> {
         "ssm:ModifyDocumentPermission",
     ];
     let text = |list: &str| format!("{list} on every resource: its holder may let in other accounts");
-    let grave = everywhere(site, &GRAVE, text);
-    let others = everywhere(site, &OTHERS, text).into_iter().map(|found| found.but(Severity::Medium));
+    // who is given a whole service is found by IRSA036 as well: what is meant there is the service
+    let (whole, named): (Vec<&str>, Vec<&str>) = GRAVE.iter().partition(|action| is_of_a_whole_service(site, action));
+    let grave = everywhere(site, &named, text);
+    let others: Vec<&str> = whole.into_iter().chain(OTHERS).collect();
+    let others = everywhere(site, &others, text).into_iter().map(|found| found.but(Severity::Medium));
     grave.into_iter().chain(others).collect()
+}
+
+/// Whether the action is allowed by nothing but patterns for the whole of its service.
+fn is_of_a_whole_service(site: &Site<'_>, action: &str) -> bool {
+    let action = action.to_lowercase();
+    let service = action.split_once(':').map_or("*", |(service, _)| service);
+    let patterns: Vec<&String> = site.narrower().flat_map(Allowing::patterns).filter(|it| covers(it, &action)).collect();
+    !patterns.is_empty() && patterns.iter().all(|pattern| covers(pattern, &format!("{service}:*")))
 }
 
 /// The services that hold data, run code or rule access; of the others every action is less.

@@ -105,22 +105,27 @@ fn a_service_account_that_moves_to_another_role_is_never_without_one() {
     }
 }
 
+/// A role with eight policies of others beside `policies`.
 fn full(policies: &str) -> String {
+    let others: Vec<String> = (0..8).map(|number| format!("\"arn:aws:iam::{FIRST}:policy/other{number}\"")).collect();
     format!(
-        "[roles.r]\nattach = [{policies}]\ncluster = \"main\"\nservice-accounts = [\"apps/r\"]\n[roles.r.inline.own]\nstatements = [{{ actions = [\"s3:*\"], resources = [\"*\"] }}]\n"
+        "[roles.r]\nattach = [{}, {policies}]\ncluster = \"main\"\nservice-accounts = [\"apps/r\"]\n[roles.r.inline.own]\nstatements = [{{ actions = [\"s3:*\"], resources = [\"*\"] }}]\n",
+        others.join(", ")
     )
 }
 
-fn limit_attachments(scene: &Scene, most: u32) {
-    let known =
-        scene.world.with(|sandbox| sandbox.iam(FIRST, |iam| iam.set_quota("AttachedPoliciesPerRoleQuota", most)));
-    assert!(known, "the quota has this name");
+fn others(scene: &Scene) {
+    for number in 0..8 {
+        scene.foreign(&format!("other{number}"), "Allow", "sns:Publish");
+    }
 }
 
 #[test]
 fn at_the_quota_of_attachments_a_policy_leaves_first_and_the_plan_says_who_dips() {
-    let scene = Scene::of(&full("\"aws:AmazonS3ReadOnlyAccess\", \"aws:AmazonSQSReadOnlyAccess\""));
-    limit_attachments(&scene, 2);
+    let scene = Scene::empty();
+    others(&scene);
+    scene.declare(&full("\"aws:AmazonS3ReadOnlyAccess\", \"aws:AmazonSQSReadOnlyAccess\""));
+    scene.settle();
     scene.declare(&full("\"aws:AmazonS3ReadOnlyAccess\", \"aws:AmazonSQSFullAccess\""));
     let noted = notes(&scene.plan(&[]), "dips");
     assert!(noted.iter().any(|note| note.starts_with("role/r: ")), "{noted:?}");
@@ -131,7 +136,7 @@ fn at_the_quota_of_attachments_a_policy_leaves_first_and_the_plan_says_who_dips(
 #[test]
 fn at_the_quota_of_attachments_a_deny_does_not_leave_for_another() {
     let scene = Scene::empty();
-    limit_attachments(&scene, 2);
+    others(&scene);
     scene.foreign("one", "Deny", "s3:Delete*");
     scene.foreign("two", "Deny", "s3:Delete*");
     let arn = |name: &str| format!("\"aws:AmazonSQSReadOnlyAccess\", \"arn:aws:iam::{FIRST}:policy/{name}\"");
