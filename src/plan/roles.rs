@@ -127,8 +127,10 @@ fn existing(
         let text = format!("the live role keeps its path `{}`; new roles get `{}`", before.path, role.path);
         draft.note(address, Severity::Info, "path-kept", Some(&role.origin), text);
     }
-    if grants.is_err() {
-        draft.hold(address, Hold::Unknown);
+    match &grants {
+        Ok(_) => {}
+        Err(Blocked::Unknown(_)) => draft.hold(address, Hold::Unknown),
+        Err(Blocked::Missing(_)) => draft.hold(address, Hold::Refused),
     }
     let Some(change) = change else {
         draft.know(address);

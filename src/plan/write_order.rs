@@ -147,10 +147,13 @@ fn open(
     let objects: BTreeSet<Address> =
         circle.iter().map(|node| calls.objects[calls.nodes[*node].object].address.clone()).collect();
     let all: Vec<String> = objects.iter().map(|address| format!("`{address}`")).collect();
-    let why = format!(
-        "in no order of the calls on {} would everybody keep to what they hold before or after",
-        all.join(", ")
-    );
+    let all = all.join(", ");
+    if within().all(|(_, (_, why))| why == Why::Existence) {
+        let why = format!("of {all} each must be there before another one of them");
+        let hint = "make one of them first, without what names another";
+        return Err(Impossible { objects, why, hint });
+    }
+    let why = format!("in no order of the calls on {all} would everybody keep to what they hold before or after");
     Err(Impossible { objects, why, hint: TWO_STEPS })
 }
 

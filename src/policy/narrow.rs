@@ -6,7 +6,7 @@
 use super::document::{PolicyDocument, Statement};
 use super::trust::{self, Grant};
 use crate::ids::ProviderArn;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// What a change of trust takes and gives.
@@ -54,6 +54,21 @@ pub fn meet(before: &PolicyDocument, after: &PolicyDocument) -> Option<PolicyDoc
     // both ends may use one `Sid`, which a document may have once
     let others: Vec<Statement> = others.iter().map(Statement::unnamed).collect();
     Some(trust::build(&grants, &others))
+}
+
+/// A policy between two that have nobody in common: it lets nobody in, and has the denies of either.
+pub fn nobody(before: &PolicyDocument, after: &PolicyDocument) -> PolicyDocument {
+    let actions = ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"];
+    let everyone = json!({ "Effect": "Deny", "Principal": "*", "Action": actions });
+    let mut denies: Vec<Statement> = Vec::new();
+    let known = [before, after].into_iter().filter(|document| document.carries_over());
+    let all = known.flat_map(|document| Atoms::of(document).denies).map(|deny| deny.unnamed());
+    for deny in Statement::parse(&everyone, None).into_iter().chain(all) {
+        if !denies.contains(&deny) {
+            denies.push(deny);
+        }
+    }
+    PolicyDocument::from_statements(&denies)
 }
 
 /// Whom a trust policy lets in by statements of the form that irsa writes.
@@ -155,7 +170,6 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     const LOSES: TrustEffects = TrustEffects { loses: true, gains: false };
     const GAINS: TrustEffects = TrustEffects { loses: false, gains: true };
@@ -240,6 +254,15 @@ mod tests {
         let (two, one) = (document(&["a:a", "b:b"], &[]), document(&["a:a"], &[]));
         assert_eq!(between(&of_old(&two), &one), LOSES);
         assert_eq!(meet(&of_old(&two), &one), Some(one));
+    }
+
+    #[test]
+    fn nobody_lies_between_two_that_have_nobody_in_common() {
+        let (before, after) = (document(&["a:a"], &[]), document(&["b:b"], &[]));
+        let nobody = nobody(&before, &after);
+        assert_eq!(between(&before, &nobody), LOSES);
+        assert_eq!(between(&nobody, &after), GAINS);
+        assert!(grants(&nobody).is_empty());
     }
 
     #[test]

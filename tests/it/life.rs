@@ -49,7 +49,7 @@ statements = [{{ actions = ["{action}"], resources = ["*"] }}]
 
 const SECOND: &str = r#"
 [roles.mailer]
-attach = ["aws:AmazonSQSReadOnlyAccess"]
+attach = ["aws:AmazonS3ReadOnlyAccess"]
 service-accounts = ["reporting/mailer"]
 "#;
 

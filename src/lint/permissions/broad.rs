@@ -152,7 +152,8 @@ pub(in crate::lint) fn handed_on(site: &Site<'_>) -> Vec<Found> {
 fn is_of_a_whole_service(site: &Site<'_>, action: &str) -> bool {
     let action = action.to_lowercase();
     let service = action.split_once(':').map_or("*", |(service, _)| service);
-    let patterns: Vec<&String> = site.narrower().flat_map(Allowing::patterns).filter(|it| covers(it, &action)).collect();
+    let patterns: Vec<&String> =
+        site.narrower().flat_map(Allowing::patterns).filter(|it| covers(it, &action)).collect();
     !patterns.is_empty() && patterns.iter().all(|pattern| covers(pattern, &format!("{service}:*")))
 }
 

@@ -353,6 +353,9 @@ fn speaks(document: &Value, effect: &str, action: &str, resource: &str, team: Op
 fn trusted(trust: &Value, account: &LiveAccount) -> BTreeSet<String> {
     let mut who = BTreeSet::new();
     for statement in trust["Statement"].as_array().into_iter().flatten() {
+        if statement["Effect"] == "Deny" && statement["Principal"] == "*" && statement.get("Condition").is_none() {
+            return BTreeSet::new();
+        }
         assert_eq!(statement["Effect"], "Allow", "{statement}");
         for provider in list(&statement["Principal"]["Federated"]) {
             if account.providers.keys().any(|arn| arn.as_str() == provider) {

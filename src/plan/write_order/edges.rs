@@ -1,7 +1,7 @@
 //! Which calls must come before which: by the two rules, and because objects need each other.
 
 use super::calls::{Calls, Half};
-use super::effects::Factor;
+use super::effects::{Effects, Factor};
 use super::graph::{Graph, Why};
 use super::mutant::{self, Mutant};
 use crate::ids::{Key, PolicyArn, ProviderArn};
@@ -95,11 +95,12 @@ fn by_the_rules(calls: &Calls, graph: &mut Graph) {
                 graph.edge(*node, off, Why::Existence);
             }
             on.into_iter().for_each(|on| graph.edge(on, off, Why::Existence));
-            continue;
         }
+        let is_denied = calls.viewers[viewer].denied.is_some();
+        let counts = |effects: &Effects| if is_denied { effects.outlasting() } else { *effects };
         for (first, takes) in nodes {
             for (second, gives) in nodes {
-                if takes.come_before(*gives) && !are_tags_of_one_role(calls, *first, *second) {
+                if counts(takes).come_before(counts(gives)) && !are_tags_of_one_role(calls, *first, *second) {
                     graph.edge(*first, *second, Why::TakeBeforeGive(viewer));
                 }
             }
@@ -272,7 +273,7 @@ fn between_objects(calls: &Calls, by_object: &[Vec<usize>], graph: &mut Graph) {
                         _ if needed_is_account && deletes => Why::Existence,
                         _ if needed_is_account => Why::Courtesy,
                         // IAM refuses a trust policy that names a role that is not there
-                        _ if makes && trusts => Why::Courtesy,
+                        _ if makes && trusts => Why::Existence,
                         // a token is taken once its audience is
                         _ if takes_audience(iam(*earlier), iam(*later)) => Why::Courtesy,
                         // nothing is begun that cannot be ended

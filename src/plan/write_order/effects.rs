@@ -84,6 +84,13 @@ impl Effects {
         self == Self::default()
     }
 
+    /// Those in factors that a session takes with it: who begins one while the role is denied everything has it afterwards.
+    pub(super) fn outlasting(self) -> Self {
+        let kept = [Factor::Trust, Factor::Session, Factor::Tags, Factor::Provider];
+        let mask = kept.into_iter().fold(0, |mask, factor| mask | factor.bit());
+        Self { takes: self.takes & mask, gives: self.gives & mask }
+    }
+
     /// The half that takes.
     pub(super) fn taking(self) -> Self {
         Self { gives: 0, ..self }

@@ -5,6 +5,7 @@ use super::calls::Calls;
 use super::effects::Factor;
 use super::graph::{Graph, Why};
 use super::mutant::{self, Mutant};
+use super::notes;
 use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
 use crate::model::note::Severity;
@@ -46,11 +47,10 @@ fn hold(draft: &mut Draft, address: &Address, first: &Address, relation: &str) {
             draft.refuse(address, format!("`{first}`, {relation}, is refused"), format!("mend `{first}` first"));
         }
         Some(Hold::Waits(why)) => draft.wait(address, None, format!("`{first}` comes first: {why}")),
-        Some(Hold::NotSelected) => draft.refuse(
-            address,
-            format!("`{first}` must change before it, and is not selected"),
-            format!("add `--only '{first}'`"),
-        ),
+        Some(Hold::NotSelected) => {
+            let why = format!("`{first}` must change before it, and is not selected: add `--only '{first}'`");
+            draft.wait(address, None, why);
+        }
         Some(Hold::Unknown) | None => draft.unseen(address, format!("`{first}`, {relation}, could not be seen")),
     }
 }
@@ -101,10 +101,14 @@ pub(super) fn follow(draft: &mut Draft, calls: &Calls, graph: &Graph) -> bool {
 fn leave_out(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, mut out: BTreeSet<usize>) {
     let nodes = calls.by_object().swap_remove(object);
     loop {
-        let gives = out.iter().any(|node| calls.effects(*node).gives_in(Factor::Allows));
+        // what may only move from one policy to another stays where it is
+        let moves = |node: &usize| {
+            let gives = out.iter().filter(|first| calls.effects(**first).gives_in(Factor::Allows));
+            calls.effects(*node).takes_in(Factor::Allows)
+                && gives.into_iter().any(|first| notes::overlap(calls, *first, *node))
+        };
         let follows = |node: &usize| {
-            (gives && calls.effects(*node).takes_in(Factor::Allows))
-                || out.iter().any(|first| graph.after(*first).iter().any(|(next, _)| next == node))
+            moves(node) || out.iter().any(|first| graph.after(*first).iter().any(|(next, _)| next == node))
         };
         let more: Vec<usize> = nodes.iter().copied().filter(|node| !out.contains(node) && follows(node)).collect();
         if more.is_empty() {

@@ -108,7 +108,7 @@ fn somebody_stays(viewer: &Viewer) -> bool {
 }
 
 /// Whether something that a call takes away is something that another one brings.
-fn overlap(calls: &Calls, arrives: usize, leaves: usize) -> bool {
+pub(super) fn overlap(calls: &Calls, arrives: usize, leaves: usize) -> bool {
     let known = |node: usize, comes: bool| document(calls, node, comes);
     let (Some(new), Some(old)) = (known(arrives, true), known(leaves, false)) else { return true };
     effects::may_overlap(&old, &new)
@@ -207,5 +207,5 @@ fn leavers(site: &Site<'_>, before: &crate::model::resource::Role, after: &crate
 
 fn hours(seconds: u32) -> String {
     let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
-    if minutes == 0 { format!("{hours} h") } else { format!("{hours} h {minutes} min") }
+    if minutes == 0 { format!("{hours}h") } else { format!("{hours}h{minutes}m") }
 }

@@ -34,7 +34,8 @@ fn halves(site: &Site<'_>, calls: &Calls, node: usize) -> Option<Halves> {
     let simple = |cost, calls| Some(Halves { calls, between: Vec::new(), cost });
     match call {
         IamCall::UpdateTrust { name, from, to } => {
-            let meet = narrow::meet(from, to).filter(|meet| meet.size() <= quotas.trust_size)?;
+            let nobody = || is_denied(calls, node).then(|| narrow::nobody(from, to));
+            let meet = narrow::meet(from, to).or_else(nobody).filter(|meet| meet.size() <= quotas.trust_size)?;
             let half = |from, to| IamCall::UpdateTrust { name: name.clone(), from, to };
             simple(0, [half(from.clone(), meet.clone()), half(meet, to.clone())])
         }
@@ -68,6 +69,11 @@ fn halves(site: &Site<'_>, calls: &Calls, node: usize) -> Option<Halves> {
         }
         _ => None,
     }
+}
+
+/// Whether the role is denied everything meanwhile, so that nobody misses it.
+fn is_denied(calls: &Calls, node: usize) -> bool {
+    calls.viewer_of(calls.nodes[node].object).is_some_and(|viewer| calls.viewers[viewer].denied.is_some())
 }
 
 /// The version that must go before a second new one is made, if one must.
