@@ -133,7 +133,22 @@ async fn lost(stage: &Stage, struck: &Struck) -> Vec<String> {
 
 /// Parts of the addresses of an object and of all that waits for it.
 fn dependents(object: &str) -> Vec<String> {
-    let parts: &[&str] = match object.rsplit('/').next().unwrap_or_default() {
+    let name = object.rsplit('/').next().unwrap_or_default();
+    // a provider lets an audience in again once every role that trusts it has lost what it is to lose, and its own wait for it
+    let audience: &[&str] = match name {
+        "grow" | "shrink" | "gone" | "held" | "turn" | "limits" | "new" | "wide" | "stay" => &[
+            "oidc-provider/one/shop-eu",
+            "role/adopted",
+            "role/fresh",
+            "role/grow",
+            "shop/bare",
+            "shop/d",
+            "shop/n",
+            "shop/o",
+        ],
+        _ => &[],
+    };
+    let parts: &[&str] = match name {
         "grow" => &["role/grow", "shop/a", "shop/d", "shop/x", "role/stay"],
         // the policy goes when it is attached nowhere
         "shrink" => &["role/shrink", "shop/b", "shop/c", "policy/old"],
@@ -147,7 +162,7 @@ fn dependents(object: &str) -> Vec<String> {
         "far" => &["role/far", "shop/f", "shop/h"],
         "stay" => &["role/stay", "shop/s", "shop/x", "role/grow"],
         "old" => &["policy/old", "role/shrink", "role/gone"],
-        "new" => &["policy/one/new", "role/grow", "role/fresh", "shop/"],
+        "new" => &["policy/one/new", "role/grow", "role/fresh", "role/stay", "shop/"],
         "versions" => &["policy/two/versions", "role/far", "shop-us/"],
         "a" | "d" | "x" => &["shop/a", "shop/d", "shop/x", "role/stay"],
         "b" | "c" => &["shop/b", "shop/c", "role/shrink", "policy/old"],
@@ -162,7 +177,7 @@ fn dependents(object: &str) -> Vec<String> {
         // a provider, or something without a name: everything may wait for it
         _ => &["/"],
     };
-    parts.iter().map(|part| (*part).to_owned()).collect()
+    parts.iter().chain(audience).map(|part| (*part).to_owned()).collect()
 }
 
 /// Whether what is left is done by the next run, and then nothing is left.
