@@ -8,6 +8,7 @@ pub(crate) mod inside;
 pub(crate) mod many;
 pub(crate) mod moments;
 pub(crate) mod program;
+pub(crate) mod proxies;
 pub(crate) mod python;
 pub(crate) mod someone;
 pub(crate) mod standin;
