@@ -6,6 +6,7 @@
 mod apply;
 mod arguments;
 mod drift;
+mod environment;
 mod files;
 mod generate;
 mod init;
@@ -13,6 +14,7 @@ mod lock;
 mod log;
 mod metrics;
 mod output;
+mod panics;
 mod plan;
 mod saved_plan;
 mod session;
@@ -30,7 +32,9 @@ use crate::world::Wires;
 use arguments::{Command, Global};
 use clap::Parser;
 use clap::error::ErrorKind;
+use futures::FutureExt;
 use std::io::Write;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 /// What a run has of the machine that it is on.
@@ -44,6 +48,8 @@ pub struct Machine {
 
 /// Runs the program with the arguments and environment of the process.
 pub fn main() -> ExitCode {
+    environment::without_blank_variables();
+    panics::tell_in_one_line();
     let machine = Machine { context: Context::of_process(), wires: Wires::default() };
     match Cli::try_parse() {
         Ok(cli) => run(&machine, cli).into(),
@@ -64,6 +70,19 @@ fn usage(error: &clap::Error) -> ExitStatus {
 }
 
 fn run(machine: &Machine, cli: Cli) -> ExitStatus {
+    let metrics = match &cli.command {
+        Command::Drift(arguments) => arguments.metrics_file.clone(),
+        _ => None,
+    };
+    panics::caught(|| started(machine, cli)).unwrap_or_else(|| {
+        if let Some(path) = metrics {
+            drift::note_failure(&path, machine.context.now(), ExitStatus::Failure);
+        }
+        ExitStatus::Failure
+    })
+}
+
+fn started(machine: &Machine, cli: Cli) -> ExitStatus {
     let Cli { global, command } = cli;
     log::start(&global);
     let ui = Ui::new(global.color(), global.quiet, !global.no_progress, &machine.context);
@@ -71,10 +90,10 @@ fn run(machine: &Machine, cli: Cli) -> ExitStatus {
         Ok(runtime) => runtime,
         Err(error) => return fail(&ui, &Error::failure(format!("cannot start: {error}"))),
     };
-    let ended = runtime.block_on(carry_out(machine, &ui, &global, command));
+    let ended = runtime.block_on(AssertUnwindSafe(carry_out(machine, &ui, &global, command)).catch_unwind());
     // a read that hangs must not hold the process back after everything is said
     runtime.shutdown_background();
-    ended
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Runs one command line on a runtime that is there already, and writes to the streams of `ui` alone.

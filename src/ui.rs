@@ -46,6 +46,9 @@ pub enum Answer {
     NoTerminal,
 }
 
+/// Asks for a line; nothing where nobody can be asked.
+pub type Ask = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// How often a log hears that there is progress.
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -160,6 +163,19 @@ impl Ui {
         self.clear();
         // not through `stderr`: a question that nobody sees must not be answered
         question::ask(question, &self.stderr, &mut stdin.lock(), &mut adapted(io::stderr(), self.stderr))
+    }
+
+    /// Someone who asks for a line, on stderr, and gets none where stdin is no terminal.
+    pub fn ask(&self) -> Ask {
+        let ui = self.clone();
+        Arc::new(move |question| {
+            let stdin = io::stdin();
+            if !stdin.is_terminal() {
+                return None;
+            }
+            ui.clear();
+            question::line(question, &ui.stderr, &mut stdin.lock(), &mut adapted(io::stderr(), ui.stderr))
+        })
     }
 
     /// Writes a finished text to stderr. A closed stderr leaves nobody to tell.

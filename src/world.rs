@@ -17,7 +17,8 @@ mod scrub;
 mod sts;
 mod wires;
 
-pub use wires::{KubernetesClients, Wires};
+pub(crate) use scrub::clean;
+pub use wires::{Ask, KubernetesClients, Wires};
 
 use crate::ids::{IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, ServiceAccountName};
 use crate::model::call::{IamCall, KubernetesCall};

@@ -17,10 +17,14 @@ use keep::Keeper;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How often a Lease that another holds is looked at: as often as client-go does.
 const EVERY: Duration = Duration::from_secs(2);
+/// How long giving it back may take: it ends by itself, too.
+const RELEASE: Duration = Duration::from_secs(10);
+/// The same behind a signal: together with the writes in flight it must be over before runners of CI kill the run.
+pub const PARTING: Duration = Duration::from_secs(2);
 /// How often in a row others may be quicker, without being seen to hold it, before that is an error.
 const RACES: u32 = 10;
 
@@ -66,7 +70,7 @@ pub struct Held {
     pub lost: watch::Receiver<Option<String>>,
     /// Whether another run may have held it since this one began, so that what was planned may have changed.
     pub overtaken: bool,
-    end: oneshot::Sender<()>,
+    end: oneshot::Sender<Duration>,
     keeper: JoinHandle<Answer<()>>,
 }
 
@@ -127,13 +131,13 @@ where
 }
 
 impl Held {
-    /// Gives the lock back, if it still is this run's.
+    /// Gives the lock back, if it still is this run's, in the usual time or, behind a signal, in less.
     ///
     /// # Errors
     /// The call that failed: the lock ends by itself then.
-    pub async fn release(self) -> Answer<()> {
+    pub async fn release(self, is_interrupted: bool) -> Answer<()> {
         // a keeper that has lost it no longer listens
-        let _ = self.end.send(());
+        let _ = self.end.send(if is_interrupted { PARTING } else { RELEASE });
         self.keeper.await.unwrap_or_else(|error| {
             Err(CallError {
                 operation: "release Lease".to_owned(),
@@ -216,7 +220,15 @@ impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
                 None => self.write.create_lease(place, &hold).await,
             }
         };
-        let error = match timeout(self.terms.call(), written).await {
+        let written = tokio::select! {
+            biased;
+            written = timeout(self.terms.call(), written) => written,
+            signal = self.parted() => {
+                self.give_back().await;
+                return Err(Refusal::Interrupted(signal));
+            }
+        };
+        let error = match written {
             Ok(Ok(lease)) => return Ok(Some(lease)),
             Ok(Err(error)) => error,
             Err(_) => silence("take Lease"),
@@ -231,6 +243,24 @@ impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
             _ => false,
         };
         if unsure { Ok(None) } else { Err(Refusal::Failed(error)) }
+    }
+
+    /// Comes back when a write that was under way at a signal has had its time.
+    async fn parted(&self) -> Interrupt {
+        let signal = awaited::first(&self.stop).await;
+        sleep(self.terms.context.scaled(PARTING)).await;
+        signal
+    }
+
+    /// Takes our name out, should it stand there.
+    async fn give_back(&self) {
+        let Terms { place, us, clock, .. } = self.terms;
+        let back = async {
+            let lease = self.read.lease(place).await.ok().flatten().filter(|lease| lease.hold.holder == *us)?;
+            self.write.update_lease(place, &lease, &judge::released(&lease.hold, clock.now())).await.ok()
+        };
+        // what cannot be given back ends by itself
+        let _ = timeout(self.terms.context.scaled(PARTING), back).await;
     }
 
     /// Only what writes nothing may be given up.

@@ -68,6 +68,8 @@ pub struct Failure {
 pub enum Stop {
     /// A signal came.
     Signal(Interrupt),
+    /// Another one came behind this first one: what is in flight is not waited for.
+    Hurried(Interrupt),
     /// The lock was lost, for this reason.
     LockLost(String),
 }
@@ -76,7 +78,7 @@ impl Stop {
     /// The reason on all that was not begun.
     pub(crate) fn why(&self) -> &'static str {
         match self {
-            Self::Signal(_) => "interrupted",
+            Self::Signal(_) | Self::Hurried(_) => "interrupted",
             Self::LockLost(_) => "the lock was lost",
         }
     }
@@ -95,7 +97,7 @@ impl Report {
     /// The run was stopped for this reason.
     pub(crate) fn stopped_by(&mut self, stop: Stop) {
         match stop {
-            Stop::Signal(signal) => self.interrupted = Some(signal),
+            Stop::Signal(signal) | Stop::Hurried(signal) => self.interrupted = Some(signal),
             Stop::LockLost(why) => self.lock_lost = Some(why),
         }
     }

@@ -44,14 +44,20 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         self.stop.borrow().clone()
     }
 
-    /// Comes back when a signal has come and the time for what was in flight then is over.
+    /// Comes back when a signal has come and the time for what was in flight then is over, or a second one has come.
     pub(super) async fn over(&self, grace: Duration) {
-        let signal = |stop: &Option<Stop>| matches!(stop, Some(Stop::Signal(_)));
-        if self.stop.clone().wait_for(signal).await.is_err() {
+        self.until(|stop| matches!(stop, Some(Stop::Signal(_) | Stop::Hurried(_)))).await;
+        tokio::select! {
+            () = tokio::time::sleep(grace) => {}
+            () = self.until(|stop| matches!(stop, Some(Stop::Hurried(_)))) => {}
+        }
+    }
+
+    async fn until(&self, reason: impl FnMut(&Option<Stop>) -> bool) {
+        if self.stop.clone().wait_for(reason).await.is_err() {
             // nobody is left who could send one
             std::future::pending::<()>().await;
         }
-        tokio::time::sleep(grace).await;
     }
 
     /// Comes back when no further write may begin.

@@ -14,15 +14,19 @@ use crate::plan::{Plan, PlanV2};
 use crate::ui::{Answer, Ui};
 use crate::world::aws::{AwsReader, AwsWriter};
 use crate::world::kubernetes::{KubernetesReader, KubernetesWriter};
+use futures::FutureExt;
 use std::io::Write as _;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long a write in flight may take after a signal.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a write in flight may take after a signal. Runners of CI kill what has not ended some 7 seconds behind the
+/// first one (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation>): by then the
+/// report must be out and the lock given back.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How long what was written is looked for where IAM does not show it at once.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -188,10 +192,12 @@ async fn under_lock(
     look: Option<Staleness>,
 ) -> Result<ExitStatus, Error> {
     let keeper = held.as_ref().map(|held| held.lost.clone());
-    let report = carry_out(session, connected, plan, keeper, look).await;
+    let applied = AssertUnwindSafe(carry_out(session, connected, plan, keeper, look)).catch_unwind().await;
     if let Some(held) = held {
         lock::release(session, connected, held).await;
     }
+    session.tell_warnings(&connected.kubernetes);
+    let report = applied.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     end(session.ui, session.global, &report?)
 }
 
@@ -223,14 +229,14 @@ async fn carry_out(
     let interrupt = tokio::select! {
         // before a write may begin, what speaks against it is heard
         biased;
-        interrupt = awaited::first(&session.stop) => interrupt,
+        interrupt = awaited::first(&session.signals.first) => interrupt,
         why = loss(keeper) => {
             session.ui.warning(&format!("the lock was lost: {why}; the writes in flight end, no other starts"));
             idle.cancel();
             halt.send_replace(Some(Stop::LockLost(why)));
             tokio::select! {
                 biased;
-                interrupt = awaited::first(&session.stop) => interrupt,
+                interrupt = awaited::first(&session.signals.first) => interrupt,
                 report = &mut applying => return Ok(report),
             }
         }
@@ -238,7 +244,13 @@ async fn carry_out(
     };
     idle.cancel();
     halt.send_replace(Some(Stop::Signal(interrupt)));
-    session.ui.warning("interrupted: the writes in flight end, no other starts");
+    session.ui.warning("interrupted: the writes in flight end, no other starts; a second signal ends at once");
+    tokio::select! {
+        biased;
+        report = &mut applying => return Ok(report),
+        _ = awaited::first(&session.signals.second) => {}
+    }
+    halt.send_replace(Some(Stop::Hurried(interrupt)));
     Ok(applying.await)
 }
 

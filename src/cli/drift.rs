@@ -8,8 +8,24 @@ use super::{files, metrics, output};
 use crate::error::{Error, ExitStatus};
 use crate::plan::{self, Plan};
 use crate::ui::Ui;
+use std::path::Path;
 
 pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) -> Result<ExitStatus, Error> {
+    let looked = look(machine, ui, global, arguments).await;
+    if let (Err(error), Some(path)) = (&looked, &arguments.metrics_file) {
+        note_failure(path, machine.context.now(), error.status);
+    }
+    looked
+}
+
+/// Writes metrics of a run that came to no plan: what is there says that all was well at the last one. That it cannot be
+/// written is the lesser trouble.
+pub(crate) fn note_failure(path: &Path, now: i64, status: ExitStatus) {
+    let before = if path.is_file() { files::read(path).unwrap_or_default() } else { String::new() };
+    let _ = files::replace(path, &metrics::of_failure(&before, now, status.code()), files::SHARED);
+}
+
+async fn look(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) -> Result<ExitStatus, Error> {
     output::allow(global, "drift", output::PLAN)?;
     let session = Session::open(machine, ui, global)?;
     let options = session.options(&Shape::default(), arguments.fleet)?;

@@ -3,6 +3,7 @@
 
 use super::arguments::Apply;
 use super::session::{Connected, Session};
+use crate::apply::awaited;
 use crate::apply::lock::{self, Clock, Held, Refusal, Terms};
 use crate::error::{Error, ExitStatus};
 use crate::model::desired::Lock;
@@ -39,7 +40,7 @@ pub(super) async fn take(
         }
     };
     let (read, write) = (connected.kubernetes.clone(), connected.kubernetes.writer());
-    let taken = lock::take(read, write, terms, session.stop.clone(), &told).await;
+    let taken = lock::take(read, write, terms, session.signals.first.clone(), &told).await;
     taken.map(Some).map_err(|refusal| match refusal {
         Refusal::Held(hold) => held(lock, &hold, waiting),
         Refusal::Failed(error) => failed(lock, &error),
@@ -49,11 +50,19 @@ pub(super) async fn take(
 
 /// Gives the lock back. That it could not be given back is no failure of what was applied.
 pub(super) async fn release(session: &Session<'_>, connected: &Connected, held: Held) {
-    let (Err(error), Some(lock)) = (held.release().await, &connected.desired.lock) else { return };
+    let is_interrupted = session.signals.first.borrow().is_some();
+    let hurried = async {
+        awaited::first(&session.signals.first).await;
+        tokio::time::sleep(session.context.scaled(lock::PARTING)).await;
+    };
+    let why = tokio::select! {
+        biased;
+        released = held.release(is_interrupted) => released.err().map(|error| error.to_string()),
+        () = hurried => Some("the API did not answer in time".to_owned()),
+    };
+    let (Some(why), Some(lock)) = (why, &connected.desired.lock) else { return };
     let what = name(lock);
-    session
-        .ui
-        .warning(&format!("{what} could not be given back: {error}; it ends by itself within {}s", lock.duration));
+    session.ui.warning(&format!("{what} could not be given back: {why}; it ends by itself within {}s", lock.duration));
 }
 
 /// A share talks to the clusters of others for the lock alone.

@@ -40,13 +40,27 @@ pub(crate) fn text(plan: &PlanV2, now: i64, code: u8) -> String {
         head(&mut text, name, help);
         line(&mut text, name, &own, value);
     }
-    head(&mut text, "irsa_complete", "Whether everything could be read.");
-    line(&mut text, "irsa_complete", &own, u8::from(plan.complete));
-    head(&mut text, "irsa_last_run_timestamp_seconds", "When irsa last ran.");
-    line(&mut text, "irsa_last_run_timestamp_seconds", &own, now);
-    head(&mut text, "irsa_last_run_exit_code", "What the last run ended with.");
-    line(&mut text, "irsa_last_run_exit_code", &own, code);
+    last_run(&mut text, &own, plan.complete, now, code);
     text
+}
+
+/// The metrics of a run that ended with `code` at `now` before there was a plan, over those of the run before it: whose
+/// they are, only those can tell where the configuration cannot be read.
+pub(crate) fn of_failure(before: &str, now: i64, code: u8) -> String {
+    let labels = before.lines().find_map(|line| line.strip_prefix("irsa_last_run_exit_code{")?.split_once('}'));
+    let own = labels.map_or("owner=\"\"", |(labels, _)| labels);
+    let mut text = String::new();
+    last_run(&mut text, own, false, now, code);
+    text
+}
+
+fn last_run(text: &mut String, own: &str, complete: bool, now: i64, code: u8) {
+    head(text, "irsa_complete", "Whether everything could be read.");
+    line(text, "irsa_complete", own, u8::from(complete));
+    head(text, "irsa_last_run_timestamp_seconds", "When irsa last ran.");
+    line(text, "irsa_last_run_timestamp_seconds", own, now);
+    head(text, "irsa_last_run_exit_code", "What the last run ended with.");
+    line(text, "irsa_last_run_exit_code", own, code);
 }
 
 fn head(text: &mut String, name: &str, help: &str) {

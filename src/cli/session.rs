@@ -2,10 +2,10 @@
 //!
 //! Builds no writer: `apply` asks the connected readers for one when everything is decided.
 
+use super::Machine;
 use super::arguments::{Fleet, Global, Shape};
-use super::{Machine, signals};
+use super::signals::{self, Signals};
 use crate::apply::awaited;
-use crate::apply::report::Interrupt;
 use crate::config::{self, Configuration, Diagnostics, Identities};
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
@@ -23,10 +23,9 @@ use crate::world::Wires;
 use crate::world::aws::{AwsReader, AwsSettings};
 use crate::world::kubernetes::{KubernetesReader, KubernetesSettings, TokenSource};
 use futures::FutureExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
-use std::sync::Arc;
-use tokio::sync::watch;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A configuration that is sound, and what the run was asked.
 pub(crate) struct Session<'a> {
@@ -34,7 +33,7 @@ pub(crate) struct Session<'a> {
     wires: &'a Wires,
     pub ui: &'a Ui,
     pub global: &'a Global,
-    pub stop: watch::Receiver<Option<Interrupt>>,
+    pub signals: Signals,
     configuration: Configuration,
     /// The places as they are offline, with placeholders for what only AWS can tell.
     accounts: BTreeMap<Key, Account>,
@@ -42,6 +41,8 @@ pub(crate) struct Session<'a> {
     /// How many roles are declared.
     roles: usize,
     listener: Arc<dyn Listen>,
+    /// What API servers warned of, as far as it was told.
+    warned: Mutex<BTreeSet<String>>,
 }
 
 /// The readers, and the configuration as it is for these accounts.
@@ -67,11 +68,23 @@ impl<'a> Session<'a> {
         let configuration = load(global)?;
         let declared = configuration.resolve(&Identities { provisional: true, ..offline(context) })?;
         deny(&lint::declared(&declared), global.deny())?;
-        let stop = signals::listen()?;
+        let signals = signals::listen()?;
         // what else is declared is resolved for the accounts that are found: no run needs it twice
         let Desired { accounts, clusters, roles, .. } = declared;
         let (roles, listener) = (roles.len(), ui.listener());
-        Ok(Self { context, wires, ui, global, stop, configuration, accounts, clusters, roles, listener })
+        Ok(Self {
+            context,
+            wires,
+            ui,
+            global,
+            signals,
+            configuration,
+            accounts,
+            clusters,
+            roles,
+            listener,
+            warned: Mutex::default(),
+        })
     }
 
     pub(crate) fn listener(&self) -> &dyn Listen {
@@ -124,7 +137,8 @@ impl<'a> Session<'a> {
         let parallelism = usize::from(self.global.parallelism);
         let settings = AwsSettings { timeout: self.global.timeout, parallelism };
         let listener = Arc::clone(&self.listener);
-        let aws = AwsReader::connect(self.context, self.wires, accounts, clusters, settings, listener).await;
+        let wires = Wires { ask: Some(self.ui.ask()), ..self.wires.clone() };
+        let aws = AwsReader::connect(self.context, &wires, accounts, clusters, settings, listener).await;
         let mut early = match options.share {
             // what a share needs is known later
             Some(_) => Early::default(),
@@ -139,6 +153,7 @@ impl<'a> Session<'a> {
         let looks = Looks { parallelism, destroy: options.destroy, share: options.share };
         let live = observe::observe(&desired, &identities, early, &aws, &kubernetes, &looks, self.listener()).await;
         tracing::info!(aws = aws.requests(), kubernetes = kubernetes.requests(), "requests sent");
+        self.tell_warnings(&kubernetes);
         if options.allow_incomplete
             && !identities.is_empty()
             && identities.values().all(|identity| matches!(identity, Access::Unknown(_)))
@@ -169,13 +184,15 @@ impl<'a> Session<'a> {
             Access::Granted(identity) => Some((key.clone(), (identity.account.clone(), identity.partition.clone()))),
             Access::Wrong(..) | Access::Unknown(_) => None,
         });
-        let facts = Identities {
-            accounts: known.collect(),
-            default_region: aws.default_region(),
-            online: true,
-            provisional: false,
-        };
-        let mut desired = self.configuration.resolve(&facts)?;
+        let region = aws.default_region();
+        let default_region = region.as_ref().ok().cloned().flatten();
+        let facts = Identities { accounts: known.collect(), default_region, online: true, provisional: false };
+        let resolved = self.configuration.resolve(&facts).map_err(|mistakes| match region {
+            // what is amiss then is no mistake of the file
+            Err(why) => Error::new(ExitStatus::Invalid, why),
+            Ok(_) => mistakes.into(),
+        });
+        let mut desired: Desired = resolved?;
         desired.guard.at_most = self.global.guard();
         Ok(desired)
     }
@@ -194,11 +211,21 @@ impl<'a> Session<'a> {
         KubernetesReader::new(self.context, self.wires, &desired.owner, &desired.clusters, tokens, settings)
     }
 
+    /// Says what the API servers have warned of, each once in a run.
+    pub(crate) fn tell_warnings(&self, kubernetes: &KubernetesReader) {
+        let mut told = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        for text in kubernetes.take_warnings() {
+            if !self.global.quiet && told.insert(text.clone()) {
+                self.ui.warning(&text);
+            }
+        }
+    }
+
     /// Runs `work` unless a signal ends the run first; to be used for reading only.
     pub(crate) async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
         tokio::select! {
             done = work => Ok(done),
-            interrupt = awaited::first(&self.stop) => {
+            interrupt = awaited::first(&self.signals.first) => {
                 Err(Error::new(ExitStatus::Interrupted(interrupt), "interrupted; nothing was written"))
             }
         }

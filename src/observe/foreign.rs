@@ -9,7 +9,7 @@ use crate::ids::PolicyArn;
 use crate::model::desired::{Attachment, Boundary, Role};
 use crate::model::live::{LivePolicy, LiveRole, Observed};
 use crate::model::pattern::any_matches;
-use crate::policy::PolicyDocument;
+use crate::policy::{PolicyDocument, Statement};
 use crate::world::ReadAws;
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,7 +84,7 @@ fn named(role: &Role) -> BTreeSet<PolicyArn> {
 
 fn made(role: &Role) -> Asked {
     let attached = named(role);
-    let denies = role.inline.values().any(|document| document.statements().iter().any(|it| it.denies()));
+    let denies = role.inline.values().any(|document| document.statements().iter().any(Statement::denies));
     let documents = attached.len() > 1 || (denies && !attached.is_empty());
     let mut policies = attached;
     if let Boundary::Policy(arn) = &role.permissions_boundary {

@@ -45,7 +45,9 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
             }),
         );
         needed.extend(policies(role));
-        bounded_by(site, role).iter().for_each(|address| will_change(site, draft, address));
+        for address in bounded_by(site, role) {
+            will_change(site, draft, &address);
+        }
     }
     for address in needed.into_iter().filter(|address| !site.has(address)) {
         let hold = match &address {

@@ -165,7 +165,7 @@ fn objection(
         );
         return Some((why, "declare the live path, or give the role a new `name`".to_owned()));
     }
-    if before.trust != after.trust { lost_issuer(site, role, &before.trust, &after.trust) } else { None }
+    if before.trust == after.trust { None } else { lost_issuer(site, role, &before.trust, &after.trust) }
 }
 
 /// The role as it should be, given what it is.

@@ -44,7 +44,7 @@ pub(crate) fn arrange(site: &Site<'_>, draft: &mut Draft) -> Vec<Step> {
         match ordered(site, draft, &mut calls) {
             Ok(order) => {
                 notes::add(site, draft, &calls, &order);
-                return steps(draft, calls, &order);
+                return steps(draft, &calls, &order);
             }
             Err(refused) => held::refuse(draft, refused),
         }
@@ -184,7 +184,7 @@ fn over_quota(site: &Site<'_>, calls: &Calls, sorted: &[usize]) -> BTreeMap<usiz
 }
 
 /// The steps of the draft with their calls in this order.
-fn steps(draft: &mut Draft, calls: Calls, order: &Order) -> Vec<Step> {
+fn steps(draft: &mut Draft, calls: &Calls, order: &Order) -> Vec<Step> {
     let mut drafted = std::mem::take(&mut draft.steps);
     let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     let mut place = vec![0; calls.nodes.len()];

@@ -27,10 +27,30 @@ pub(crate) fn ask(question: &str, style: &Style, input: &mut dyn BufRead, out: &
     }
 }
 
+/// Asks for a line; nothing if there is none.
+pub(crate) fn line(question: &str, style: &Style, input: &mut dyn BufRead, out: &mut dyn Write) -> Option<String> {
+    let prompt = format!("{} ", style.paint(Ink::Strong, &scrub(question)));
+    out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).ok()?;
+    let mut line = String::new();
+    match input.read_line(&mut line) {
+        Ok(1..) => Some(line.trim_end_matches(['\r', '\n']).to_owned()),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io;
+
+    #[test]
+    fn a_line_is_what_was_typed() {
+        for (typed, read) in [("123456\n", Some("123456")), ("\r\n", Some("")), ("12", Some("12")), ("", None)] {
+            let mut out = Vec::new();
+            let line = line("Code\u{1b}:", &Style::plain(), &mut io::Cursor::new(typed), &mut out);
+            assert_eq!((line.as_deref(), String::from_utf8(out).unwrap().as_str()), (read, "Code<U+001B>: "));
+        }
+    }
 
     fn answer(typed: &[u8]) -> Answer {
         ask("Apply?", &Style::plain(), &mut io::Cursor::new(typed), &mut Vec::new())

@@ -69,7 +69,7 @@ pub async fn of_get_role(
         requests: &Arc::new(AtomicU64::new(0)),
         clock: Clock::new(&context),
     };
-    let account = AccountClient::new(key, Connection { sdk, region: None }, &asked);
+    let account = AccountClient::new(key, Connection::over(sdk, None), &asked);
     iam::roles::head(&account, name).await
 }
 

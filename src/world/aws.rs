@@ -66,7 +66,8 @@ pub struct AwsWriter {
 struct Shared {
     accounts: BTreeMap<Key, AccountClient>,
     clusters: BTreeMap<Key, Place>,
-    default_region: Option<Region>,
+    /// The region of the ambient settings, or what names one that is none.
+    default_region: Result<Option<Region>, String>,
     requests: Arc<AtomicU64>,
 }
 
@@ -136,7 +137,7 @@ impl AwsReader {
     fn over(
         accounts: BTreeMap<Key, AccountClient>,
         clusters: &BTreeMap<Key, Cluster>,
-        default_region: Option<Region>,
+        default_region: Result<Option<Region>, String>,
         requests: Arc<AtomicU64>,
     ) -> Self {
         let place = |cluster: &Cluster| Place {
@@ -149,7 +150,10 @@ impl AwsReader {
     }
 
     /// The region of the ambient settings: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the ambient profile's.
-    pub fn default_region(&self) -> Option<Region> {
+    ///
+    /// # Errors
+    /// What names one that is none.
+    pub fn default_region(&self) -> Result<Option<Region>, String> {
         self.shared.default_region.clone()
     }
 

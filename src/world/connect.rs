@@ -1,11 +1,19 @@
 //! From an account of the configuration to a signed connection: profile, ambient chain, assumed role, region.
 //!
-//! All standard AWS settings work untouched, since the SDK reads them. Beyond it: no hang on a machine without
-//! credentials (instance metadata is asked once and briefly), no region from instance metadata, one HTTP client for
-//! all, and credentials that are fetched once for all accounts and clusters that share them. Sends nothing itself.
+//! All standard AWS settings work untouched, since the SDK reads them. Beyond it: `ca_bundle` and `mfa_serial`, what is set
+//! to nothing is not set, what is set wrongly is named, no hang on a machine without credentials (instance metadata is
+//! asked once and briefly), no region from instance metadata, one HTTP client for all, and credentials that are fetched
+//! once for all accounts and clusters that share them. Sends nothing itself.
 
 mod bounded;
+mod endpoints;
+mod explain;
+mod mfa;
+mod profile;
 mod remember;
+mod trust;
+
+pub(crate) use explain::Explanation;
 
 use crate::context::Context;
 use crate::ids::{Key, Region};
@@ -13,8 +21,7 @@ use crate::model::desired::{Account, Cluster};
 use crate::world::Wires;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::identity::IdentityCache;
-use aws_config::meta::region::ProvideRegion;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
@@ -22,9 +29,15 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_iam::config::{RuntimeComponents, SharedHttpClient};
+use aws_smithy_http_client::tls::TlsContext;
 use bounded::Bounded;
+use endpoints::Endpoints;
+use explain::Explained;
+use mfa::WithCode;
+use profile::Profile;
 use remember::Remembered;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
@@ -62,6 +75,18 @@ pub(crate) struct Connection {
     pub(crate) sdk: SdkConfig,
     /// The region that the environment or the profile names, if any.
     pub(crate) region: Option<Region>,
+    /// The address of STS, where it is set.
+    pub(crate) sts: Option<String>,
+    /// What is set so that no call can be made.
+    pub(crate) fault: Option<String>,
+}
+
+impl Connection {
+    /// One over settings that were made elsewhere.
+    pub(crate) fn over(sdk: SdkConfig, region: Option<Region>) -> Self {
+        let sts = sdk.endpoint_url().map(str::to_owned);
+        Self { sdk, region, sts, fault: None }
+    }
 }
 
 /// Makes connections, sharing what can be shared.
@@ -70,16 +95,15 @@ pub(crate) struct Connector<'a> {
     wires: &'a Wires,
     timeout: Duration,
     clock: Clock,
-    http: SharedHttpClient,
+    /// Clients by the bundle of authorities that they trust: one pool each, one reading of the certificates.
+    http: BTreeMap<Option<PathBuf>, SharedHttpClient>,
     /// What is below an assumed role, by profile.
-    bases: BTreeMap<Option<String>, (SdkConfig, Option<Region>)>,
+    bases: BTreeMap<Option<String>, Connection>,
 }
 
 impl<'a> Connector<'a> {
     pub(crate) fn new(context: &'a Context, wires: &'a Wires, timeout: Duration, clock: Clock) -> Self {
-        let given = wires.aws.as_ref().and_then(SdkConfig::http_client);
-        let http = SharedHttpClient::new(Bounded(given.unwrap_or_else(http_client)));
-        Self { context, wires, timeout, clock, http, bases: BTreeMap::new() }
+        Self { context, wires, timeout, clock, http: BTreeMap::new(), bases: BTreeMap::new() }
     }
 
     /// The connection of one account.
@@ -89,9 +113,9 @@ impl<'a> Connector<'a> {
         account: &Account,
         clusters: &BTreeMap<Key, Cluster>,
     ) -> Connection {
-        let (base, region) = self.base(account.profile.as_deref()).await;
+        let Connection { sdk, region, sts, fault } = self.base(account.profile.as_deref()).await;
         let used = region.as_ref().map_or_else(|| fallback_region(key, account, clusters), Region::to_string);
-        let mut sdk = in_region(&base, &used);
+        let mut sdk = in_region(&sdk, &used);
         if let Some(role) = &account.assume_role {
             let mut assumed = AssumeRoleProvider::builder(role).session_name(SESSION).configure(&sdk);
             if let Some(external_id) = &account.external_id {
@@ -100,70 +124,121 @@ impl<'a> Connector<'a> {
             let credentials = Remembered::new(assumed.build().await, self.clock);
             sdk = with_credentials(&sdk, credentials);
         }
-        Connection { sdk, region }
+        Connection { sdk, region, sts, fault }
     }
 
     /// The region of the ambient settings: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the ambient profile's.
-    pub(crate) async fn default_region(&self) -> Option<Region> {
-        self.region(None).await
-    }
-
-    async fn region(&self, profile: Option<&str>) -> Option<Region> {
-        let named = self.context.variable("AWS_REGION").or_else(|| self.context.variable("AWS_DEFAULT_REGION"));
-        if let Some(named) = named {
-            return Region::parse(named).ok();
-        }
-        let mut provider = ProfileFileRegionProvider::builder();
-        if let Some(profile) = profile {
-            provider = provider.profile_name(profile);
-        }
-        let region = provider.build().region().await?;
-        Region::parse(region.as_ref()).ok()
+    ///
+    /// # Errors
+    /// What names one that is none.
+    pub(crate) async fn default_region(&self) -> Result<Option<Region>, String> {
+        Profile::load(self.context, None).await.region(self.context)
     }
 
     /// The settings of a profile, or the ambient ones, with their credentials.
-    async fn base(&mut self, profile: Option<&str>) -> (SdkConfig, Option<Region>) {
-        let key = profile.map(str::to_owned);
+    async fn base(&mut self, declared: Option<&str>) -> Connection {
+        let key = declared.map(str::to_owned);
         if let Some(known) = self.bases.get(&key) {
             return known.clone();
         }
-        let region = self.region(profile).await;
+        let profile = Profile::load(self.context, declared).await;
+        // one that is none is told where one is needed
+        let region = profile.region(self.context).ok().flatten();
         let used = aws_config::Region::new(region.as_ref().map_or("us-east-1", Region::as_str).to_owned());
-        if let Some(given) = &self.wires.aws {
-            let given = given.clone().into_builder();
-            let given = given.region(used).http_client(self.http.clone());
-            let sdk = given.retry_config(self.retries()).timeout_config(self.timeouts()).build();
-            self.bases.insert(key, (sdk.clone(), region.clone()));
-            return (sdk, region);
-        }
+        let made = match &self.wires.aws {
+            Some(given) => {
+                let given = given.clone().into_builder().region(used).http_client(self.over(None));
+                let sdk = given.retry_config(self.retries()).timeout_config(self.timeouts()).build();
+                Connection::over(sdk, region)
+            }
+            None => self.of_profile(&profile, declared, region, used).await,
+        };
+        self.bases.insert(key, made.clone());
+        made
+    }
+
+    async fn of_profile(
+        &mut self,
+        profile: &Profile,
+        declared: Option<&str>,
+        region: Option<Region>,
+        used: aws_config::Region,
+    ) -> Connection {
+        let (http, untrusted) = self.http(profile).await;
+        let (endpoints, misplaced) = match profile.endpoints(self.context) {
+            Ok(endpoints) => (endpoints, None),
+            Err(fault) => (Endpoints::default(), Some(fault)),
+        };
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(self.http.clone())
+            .http_client(http.clone())
             .region(used.clone())
             .retry_config(self.retries())
             .timeout_config(self.timeouts())
             .no_credentials();
-        if let Some(profile) = profile {
+        if let Some(profile) = declared {
             loader = loader.profile_name(profile);
         }
-        let sdk = loader.load().await;
-        let provider_config = ProviderConfig::without_region()
+        let sts = endpoints.sts().map(str::to_owned);
+        let mut sdk = loader.load().await.into_builder();
+        // the SDK takes an empty address for one
+        sdk.set_endpoint_url(None).set_service_config(Some(endpoints));
+        let sdk = sdk.build();
+        let config = ProviderConfig::without_region()
             .with_region(Some(used))
-            .with_http_client(self.http.clone())
+            .with_http_client(http)
             .with_use_fips(sdk.use_fips())
             .with_use_dual_stack(sdk.use_dual_stack())
             .with_behavior_version(sdk.behavior_version())
             .with_retry_config(self.retries())
             .with_timeout_config(self.timeouts());
-        let sdk = with_credentials(&sdk, Remembered::new(self.credentials(profile, provider_config).await, self.clock));
-        self.bases.insert(key, (sdk.clone(), region.clone()));
-        (sdk, region)
+        let inner = self.credentials(profile, declared, config, &sdk).await;
+        let explained = Explained { inner, profile: profile.clone(), context: self.context.clone() };
+        let sdk = with_credentials(&sdk, Remembered::new(explained, self.clock));
+        Connection { sdk, region, sts, fault: untrusted.or(misplaced) }
+    }
+
+    /// The client that trusts whom the profile trusts, and what is wrong with that.
+    async fn http(&mut self, profile: &Profile) -> (SharedHttpClient, Option<String>) {
+        let Some((what, file)) = profile.ca_bundle(self.context) else { return (self.over(None), None) };
+        if let Some(known) = self.http.get(&Some(file.clone())) {
+            return (known.clone(), None);
+        }
+        match trust::only(&what, &file).await {
+            Ok(trust) => (self.over(Some((file, trust))), None),
+            Err(fault) => (self.over(None), Some(fault)),
+        }
+    }
+
+    fn over(&mut self, trust: Option<(PathBuf, TlsContext)>) -> SharedHttpClient {
+        let (file, trust) = trust.unzip();
+        let given = self.wires.aws.as_ref().and_then(SdkConfig::http_client);
+        let made = || SharedHttpClient::new(Bounded(given.unwrap_or_else(|| http_client(trust.unwrap_or_default()))));
+        self.http.entry(file).or_insert_with(made).clone()
     }
 
     /// A declared profile is meant: unlike in the chain, keys in the environment do not go before it.
-    async fn credentials(&self, profile: Option<&str>, config: ProviderConfig) -> SharedCredentialsProvider {
-        if let Some(profile) = profile {
-            let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&config).build();
-            return SharedCredentialsProvider::new(provider);
+    async fn credentials(
+        &self,
+        profile: &Profile,
+        declared: Option<&str>,
+        config: ProviderConfig,
+        sdk: &SdkConfig,
+    ) -> SharedCredentialsProvider {
+        let of = |name: &str| ProfileFileCredentialsProvider::builder().profile_name(name).configure(&config).build();
+        let keys = || self.context.variable("AWS_ACCESS_KEY_ID").is_some();
+        if let Some(wanted) = mfa::wanted(profile).filter(|_| declared.is_some() || !keys()) {
+            let source = match profile.get("source_profile") {
+                Some(source) if source != profile.name => Some(SharedCredentialsProvider::new(of(source))),
+                Some(_) => mfa::own_keys(profile).map(SharedCredentialsProvider::new),
+                None => None,
+            };
+            if let Some(source) = source {
+                let with_code = WithCode::new(profile, wanted, sdk, source, self.wires.ask.clone());
+                return SharedCredentialsProvider::new(with_code);
+            }
+        }
+        if let Some(name) = declared {
+            return SharedCredentialsProvider::new(of(name));
         }
         let metadata = aws_config::imds::Client::builder()
             .configure(&config)
@@ -228,14 +303,14 @@ fn fallback_region(key: &Key, account: &Account, clusters: &BTreeMap<Key, Cluste
     region.to_owned()
 }
 
-/// One client for all services and accounts: one pool, one reading of the root certificates. Proxies come from the
-/// usual variables.
-fn http_client() -> SharedHttpClient {
+/// One client for all services and accounts that trust the same. Proxies come from the usual variables.
+fn http_client(trust: TlsContext) -> SharedHttpClient {
     use aws_smithy_http_client::proxy::ProxyConfig;
     use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-    aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
+    aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = aws_smithy_http_client::Connector::builder()
             .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .tls_context(trust.clone())
             .proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));

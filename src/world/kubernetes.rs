@@ -8,6 +8,7 @@ mod certificate;
 mod connect;
 mod failure;
 mod files;
+mod identity;
 mod kubeconfig;
 mod lease;
 mod live;
@@ -16,8 +17,10 @@ mod plugin;
 mod proxy;
 mod read;
 mod session;
+mod socks;
 #[cfg(test)]
 mod tests;
+mod warnings;
 mod wire;
 mod write;
 
@@ -43,6 +46,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use warnings::Warnings;
 
 /// How the Kubernetes APIs are talked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +95,8 @@ struct Run {
     settings: KubernetesSettings,
     tokens: TokenSource,
     requests: AtomicU64,
+    /// What the API servers warn of, to be told once.
+    warnings: Warnings,
     /// Kubeconfigs by their files: each is read once, since it may be a pipe.
     kubeconfigs: Mutex<BTreeMap<Vec<PathBuf>, Arc<Kubeconfig>>>,
     /// Held while a plugin may ask something on the terminal: one question at a time.
@@ -133,6 +139,7 @@ impl KubernetesReader {
             settings,
             tokens,
             requests: AtomicU64::new(0),
+            warnings: Warnings::default(),
             kubeconfigs: Mutex::default(),
             terminal: Mutex::default(),
         };
@@ -147,6 +154,11 @@ impl KubernetesReader {
     /// Whether a cluster was verified, so that its API may be asked.
     pub async fn is_ready(&self, cluster: &Key) -> bool {
         self.shared.connection(cluster, "verify").await.is_ok()
+    }
+
+    /// What the API servers have warned of since this was asked last, each once.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.shared.run.warnings.take()
     }
 
     /// How many requests were sent so far, to all clusters together.

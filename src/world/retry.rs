@@ -25,8 +25,10 @@ pub(crate) struct Failure {
 pub(crate) enum Class {
     /// The service said no.
     Service,
-    /// No connection could be made at all: unknown host, connection refused.
+    /// No connection could be made at all: connection refused.
     Unreachable,
+    /// Nobody knows the host's name: at the second try neither.
+    Unresolved,
     /// The way there or back broke: reset, timeout, half an answer. It may have been done.
     Network,
     /// There were no credentials to sign with.
@@ -51,6 +53,8 @@ pub(crate) struct Facts {
     pub(crate) detached: bool,
     /// The service answered before in this run.
     pub(crate) reached: bool,
+    /// It was tried before.
+    pub(crate) again: bool,
     /// A second try would do it twice: an unclear outcome goes back to the caller.
     pub(crate) once: bool,
 }
@@ -141,7 +145,7 @@ impl Failure {
     /// What to make of it when it is final.
     pub(crate) fn kind(&self) -> CallErrorKind {
         match self.class {
-            Class::Unreachable | Class::Network => return CallErrorKind::Unavailable,
+            Class::Unreachable | Class::Unresolved | Class::Network => return CallErrorKind::Unavailable,
             Class::Credentials => return CallErrorKind::Credentials,
             Class::Request => return CallErrorKind::Invalid,
             Class::Answer => return CallErrorKind::Other,
@@ -209,6 +213,7 @@ pub(crate) fn decide(failure: &Failure, facts: Facts) -> Verdict {
         Class::Credentials | Class::Request | Class::Answer => return Verdict::Final,
         // a wrong endpoint or no network should not take the whole budget to be told
         Class::Unreachable => return retry_if(facts.reached, Because::Unavailable),
+        Class::Unresolved => return retry_if(!facts.again, Because::Unavailable),
         Class::Network => return retry_if(!facts.once, Because::Unavailable),
         Class::Service => {}
     }

@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// Makes the client of a Kubernetes API.
 pub type KubernetesClients = Arc<dyn Fn(kube::Config) -> Result<kube::Client, kube::Error> + Send + Sync>;
 
+/// Asks a person for a line; nothing where nobody can be asked.
+pub type Ask = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What requests travel on; the default is the network with the settings of the environment.
 #[derive(Clone, Default)]
 pub struct Wires {
@@ -18,12 +21,18 @@ pub struct Wires {
     pub aws: Option<SdkConfig>,
     /// In place of connections over TCP and TLS.
     pub kubernetes: Option<KubernetesClients>,
+    /// Who can be asked for what a sign-in needs.
+    pub ask: Option<Ask>,
 }
 
 impl fmt::Debug for Wires {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { aws, kubernetes } = self;
-        f.debug_struct("Wires").field("aws", &aws.is_some()).field("kubernetes", &kubernetes.is_some()).finish()
+        let Self { aws, kubernetes, ask } = self;
+        f.debug_struct("Wires")
+            .field("aws", &aws.is_some())
+            .field("kubernetes", &kubernetes.is_some())
+            .field("ask", &ask.is_some())
+            .finish()
     }
 }
 

@@ -27,6 +27,7 @@ mod refused;
 mod rooms;
 mod saved;
 mod secrets;
+mod settings;
 mod settled;
 mod shards;
 mod signals;

@@ -6,6 +6,7 @@ use crate::support::moments::{Moment, Others, PATIENCE, Watch, Write, pause};
 use crate::support::program::{Run, changes, tell};
 use irsa_sandbox::aws::{Fault, Match, Refusal};
 use irsa_sandbox::gate::Stage;
+use irsa_sandbox::kubernetes::Resource;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,8 +15,8 @@ use std::time::{Duration, Instant};
 
 /// How many worlds at a time.
 const THREADS: usize = 3;
-/// The longest that a run may go on behind a signal.
-const GRACE: Duration = Duration::from_secs(10);
+/// The longest that a run may go on behind a signal: runners of CI kill it then.
+const GRACE: Duration = Duration::from_secs(7);
 
 /// One signal at one write.
 #[derive(Debug, Clone, Copy)]
@@ -158,6 +159,66 @@ fn a_write_that_hangs_is_told_as_unknown() {
         assert_eq!(find("service-account/main/apps/app")["outcome"], "skipped", "{run}");
         scene.world.with(|sandbox| sandbox.gate().heal());
         scene.bench.converges();
+    }
+}
+
+/// The second signal ends the run at once, with its report and without its lock.
+#[test]
+fn a_second_signal_waits_for_nothing() {
+    for (first, second) in [("INT", "INT"), ("INT", "TERM"), ("TERM", "INT")] {
+        let scene = Scene::new();
+        scene.declare(&("[lock]\ncluster = \"main\"\n".to_owned() + &role("app")));
+        scene.world.fault(Stage::Before, Match::on("iam", "CreateRole"), Fault::Hang, None);
+        let watch = Watch::over(&scene.world, &["main"]);
+        let running = scene.bench.start(&["apply", "--auto-approve", "--format", "json", "--timeout", "1h"]);
+        wait_for(&watch, |write| write.action == "CreateRole", 1);
+        running.signal(first);
+        running.says("a second signal ends at once");
+        running.signal(second);
+        let heard = Instant::now();
+        let run = running.ends();
+        // half of what the first one alone would have been given
+        assert!(heard.elapsed() < Duration::from_millis(2_500), "{:?}: {run}", heard.elapsed());
+        assert_eq!(run.code, if first == "INT" { 130 } else { 143 }, "{run}");
+        let report = run.json();
+        assert_eq!(report["interrupted"], format!("SIG{first}"), "{run}");
+        let steps = report["outcomes"].as_array().expect("a list");
+        let app = steps.iter().find(|step| address(step) == "role/app").expect("the role");
+        assert!(app["failure"]["why"].as_str().is_some_and(|why| why.contains("unknown")), "{run}");
+        let lease =
+            scene.world.cluster("main").with(|store| store.get(Resource::Leases, "kube-system", "irsa-me").cloned());
+        assert_eq!(lease.expect("a Lease")["spec"]["holderIdentity"], "", "it was given back: {run}");
+        scene.world.allow_all();
+        scene.bench.converges();
+    }
+}
+
+/// Neither may the lock hold a run back that is to end.
+#[test]
+fn a_lock_that_hangs_holds_no_signal_up() {
+    // while it is taken, and while it is given back
+    for (verb, hangs_at) in [("create", "create"), ("update", "update")] {
+        let mut scene = Scene::new();
+        scene.bench.set("IRSA_TEST_SPEED", "2");
+        scene.declare(&("[lock]\ncluster = \"main\"\n".to_owned() + &role("app")));
+        let cluster = scene.world.cluster("main");
+        let hang = irsa_sandbox::kubernetes::Fault::Hang;
+        cluster.gate().fault(Stage::Before, irsa_sandbox::kubernetes::Match::on(hangs_at, "leases"), hang, None);
+        let running = scene.bench.start(&["apply", "--auto-approve", "--format", "json", "--timeout", "1h"]);
+        let begin = Instant::now();
+        let asked = || {
+            cluster.gate().log().iter().any(|record| record.call.verb == verb && record.call.path.contains("leases"))
+        };
+        while !asked() {
+            assert!(begin.elapsed() < PATIENCE, "the Lease is not asked for");
+            pause();
+        }
+        running.signal("TERM");
+        let heard = Instant::now();
+        let run = running.ends();
+        assert!(heard.elapsed() < GRACE / 2, "{:?}: {run}", heard.elapsed());
+        assert_eq!(run.code, if verb == "create" { 143 } else { 0 }, "{run}");
+        cluster.gate().heal();
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod judge;
 pub(crate) mod many;
 pub(crate) mod moments;
 pub(crate) mod program;
+pub(crate) mod proxies;
 pub(crate) mod python;
 pub(crate) mod someone;
 pub(crate) mod standin;

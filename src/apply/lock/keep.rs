@@ -1,14 +1,11 @@
 //! Keeps a Lease: renews it at a third of its time until it is to be released, and tells when it is lost.
 
-use super::{Terms, judge, silence};
+use super::{RELEASE, Terms, judge, silence};
 use crate::model::lease::Lease;
 use crate::world::{Answer, CallError, CallErrorKind, ReadLease, WriteLease};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
-
-/// How long giving it back may take: it ends by itself, too.
-const RELEASE: Duration = Duration::from_secs(10);
 
 /// One who keeps a Lease.
 pub(super) struct Keeper<R, W> {
@@ -33,10 +30,10 @@ enum Renewal {
 
 impl<R: ReadLease, W: WriteLease> Keeper<R, W> {
     /// Renews until `ended`, and releases.
-    pub(super) async fn keep(mut self, mut ended: oneshot::Receiver<()>) -> Answer<()> {
+    pub(super) async fn keep(mut self, mut ended: oneshot::Receiver<Duration>) -> Answer<()> {
         let life = self.terms.life();
         let mut next = self.sent + life / 3;
-        loop {
+        let limit = loop {
             let over = self.sent + life;
             let due = async {
                 sleep_until(next.min(over)).await;
@@ -46,7 +43,7 @@ impl<R: ReadLease, W: WriteLease> Keeper<R, W> {
             let (sent, renewal) = tokio::select! {
                 biased;
                 // a closed channel is an end like any other
-                _ = &mut ended => break,
+                limit = &mut ended => break limit,
                 done = due => done,
             };
             match renewal {
@@ -61,15 +58,14 @@ impl<R: ReadLease, W: WriteLease> Keeper<R, W> {
                 Renewal::Unsure(error) if Instant::now() >= over => {
                     self.lose.send_replace(Some(format!("it could not be renewed in time: {error}")));
                     // our name may still stand there, and may be taken out once the run is over
-                    let _ = ended.await;
-                    break;
+                    break ended.await;
                 }
                 // four tries in the time until the next one would have been due
                 Renewal::Unsure(_) => next = Instant::now() + life / 12,
             }
-        }
-        let release = self.terms.context.scaled(RELEASE);
-        timeout(release, self.release()).await.unwrap_or_else(|_| Err(silence("release Lease")))
+        };
+        let limit = self.terms.context.scaled(limit.unwrap_or(RELEASE));
+        timeout(limit, self.release()).await.unwrap_or_else(|_| Err(silence("release Lease")))
     }
 
     /// Renews it by what was last written; if that is refused, by what is there.

@@ -155,7 +155,7 @@ async fn it_is_taken_renewed_at_a_third_of_its_time_and_given_back() {
     assert_eq!(kept, Hold { renewed: kept.renewed, ..first });
     assert_eq!(kept.renewed, Some((NOW + 660) * SECOND));
     assert_eq!(*held.lost.borrow(), None);
-    held.release().await.unwrap();
+    held.release(false).await.unwrap();
     let left = board.hold().unwrap();
     assert_eq!((left.holder.as_str(), left.seconds, left.transitions), ("", Some(1), 0));
     // and the next one has it at once
@@ -253,7 +253,7 @@ async fn an_answer_that_was_lost_is_found_again() {
         board.with(|state| state.lost = 1);
         pass(60).await;
         assert_eq!(*held.lost.borrow(), None);
-        held.release().await.unwrap();
+        held.release(false).await.unwrap();
         assert_eq!(board.hold().unwrap().holder, "");
     }
 }
@@ -306,7 +306,7 @@ async fn a_short_silence_is_survived_a_long_one_loses_it() {
     assert_eq!(before.elapsed().as_micros(), u128::try_from(renewed - NOW * SECOND).unwrap() + 60_000_000);
     // once it can be reached again, our name is taken out all the same
     board.with(|state| state.down = false);
-    held.release().await.unwrap();
+    held.release(false).await.unwrap();
     assert_eq!(board.hold().unwrap().holder, "");
 }
 
@@ -324,14 +324,14 @@ async fn a_lease_that_is_taken_away_is_lost_and_left_alone() {
         pass(21).await;
         assert_eq!(held.lost.borrow().as_deref(), Some(why));
         pass(120).await;
-        held.release().await.unwrap();
+        held.release(false).await.unwrap();
         assert_eq!(board.hold(), lease, "nobody else's is touched");
     }
     // taken away between the last renewal and the end
     let board = Board::default();
     let held = taken(&board, terms("us", 0)).await.unwrap();
     board.set(Some(theirs(60)));
-    held.release().await.unwrap();
+    held.release(false).await.unwrap();
     assert_eq!(board.hold(), Some(theirs(60)));
 }
 
@@ -343,7 +343,7 @@ async fn a_change_of_something_else_loses_nothing() {
     pass(21).await;
     assert_eq!((held.lost.borrow().clone(), board.hold().unwrap().renewed), (None, Some((NOW + 20) * SECOND)));
     board.set(board.hold());
-    held.release().await.unwrap();
+    held.release(false).await.unwrap();
     assert_eq!(board.hold().unwrap().holder, "");
 }
 
@@ -355,7 +355,7 @@ async fn giving_back_takes_no_longer_than_it_is_worth() {
     // the end is heard while a renewal hangs
     pass(25).await;
     let before = Instant::now();
-    let error = held.release().await.unwrap_err();
+    let error = held.release(false).await.unwrap_err();
     assert_eq!((before.elapsed(), error.kind), (Duration::from_secs(10), CallErrorKind::Unavailable));
 }
 

@@ -7,7 +7,7 @@ use crate::ids::{PolicyName, RoleName};
 use crate::model::desired::Attachment;
 use crate::model::live::{Live, LiveRole, Observed};
 use crate::plan::PlanV2;
-use crate::policy::PolicyDocument;
+use crate::policy::{PolicyDocument, Statement};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -107,7 +107,7 @@ pub(crate) fn pairs(live: &Live) -> BTreeSet<(String, String)> {
 
 /// What a document of the sketches allows; they deny nothing.
 fn allowed(document: &PolicyDocument) -> Vec<String> {
-    let statements = document.statements().iter().map(|statement| statement.value());
+    let statements = document.statements().iter().map(Statement::value);
     let allows = statements.filter(|statement| statement["Effect"] == "Allow");
     let actions = |statement: &Value| match &statement["Action"] {
         Value::Array(list) => list.iter().map(ToString::to_string).collect(),

@@ -25,6 +25,7 @@ const ROLES: [&str; 3] = ["r0", "r1", "r2"];
 const OURS: [&str; 3] = ["p", "q", "b"];
 const FOREIGN: [&str; 3] = ["Allows", "Denies", "Both"];
 
+#[expect(clippy::disallowed_methods, reason = "tests have no context")]
 fn default_cases() -> u64 {
     std::env::var("IRSA_TEST_CASES").map_or(5_000, |text| text.parse().expect("`IRSA_TEST_CASES` is a number"))
 }
@@ -417,7 +418,7 @@ fn play(case: u64, tally: &mut Tally) -> Result<(), Breach> {
 /// Somebody attaches, detaches and tags by hand; some roles carry no owner, so that they are to be adopted.
 fn tamper(dice: &mut Dice, kit: &mut Kit) {
     let (attach, disown) = (dice.one_in(3), dice.one_in(6));
-    let name: &str = *dice.pick(&FOREIGN);
+    let name = FOREIGN[dice.below(FOREIGN.len())];
     let arn = foreign(name);
     let which = dice.below(3);
     for (index, live) in kit.account().roles.values_mut().enumerate() {
@@ -539,17 +540,10 @@ fn run(
                 let wider: Vec<_> = now.difference(&may).take(2).cloned().collect();
                 let missed: Vec<_> = keeps.difference(&now).take(2).cloned().collect();
                 let told = |what: &dyn std::fmt::Debug| {
-                    format!(
-                        "case {case}: {what:?} after\n{}",
-                        format!(
-                            "{}\nonly {:?}, refused {:?}, unknown {:?}, notes {:?}",
-                            made.join("\n"),
-                            plan.options.only,
-                            plan.refused,
-                            plan.unknown,
-                            plan.notes
-                        )
-                    )
+                    let Plan { options, refused, unknown, notes, .. } = plan;
+                    let only = &options.only;
+                    let made = made.join("\n");
+                    format!("case {case}: {what:?} after\n{made}\nonly {only:?}, {refused:?}, {unknown:?}, {notes:?}")
                 };
                 if !wider.is_empty() {
                     breach = Some(Breach::Wider(told(&wider)));

@@ -325,7 +325,9 @@ impl Calls {
     pub(super) fn by_object(&self) -> Vec<Vec<usize>> {
         let mut all = vec![Vec::new(); self.objects.len()];
         self.nodes.iter().enumerate().for_each(|(position, node)| all[node.object].push(position));
-        all.iter_mut().for_each(|nodes| nodes.sort_by_key(|node| self.nodes[*node].place));
+        for nodes in &mut all {
+            nodes.sort_by_key(|node| self.nodes[*node].place);
+        }
         all
     }
 

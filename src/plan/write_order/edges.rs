@@ -91,10 +91,14 @@ fn by_the_rules(calls: &Calls, graph: &mut Graph) {
     for (viewer, nodes) in calls.by_viewer().iter().enumerate() {
         if let Some((on, off)) = calls.viewers[viewer].denied {
             for (node, _) in nodes.iter().filter(|(node, _)| *node != off) {
-                on.into_iter().for_each(|on| graph.edge(on, *node, Why::Existence));
+                if let Some(on) = on {
+                    graph.edge(on, *node, Why::Existence);
+                }
                 graph.edge(*node, off, Why::Existence);
             }
-            on.into_iter().for_each(|on| graph.edge(on, off, Why::Existence));
+            if let Some(on) = on {
+                graph.edge(on, off, Why::Existence);
+            }
         }
         let is_denied = calls.viewers[viewer].denied.is_some();
         let counts = |effects: &Effects| if is_denied { effects.outlasting() } else { *effects };
@@ -189,7 +193,9 @@ fn references(calls: &Calls, makers: &Makers<'_>, position: usize, graph: &mut G
     }
     for arn in old.difference(&new) {
         let deleted = makers.no_providers.get(&(account, arn.as_str()));
-        deleted.into_iter().for_each(|deleted| graph.edge(position, *deleted, Why::Existence));
+        if let Some(deleted) = deleted {
+            graph.edge(position, *deleted, Why::Existence);
+        }
     }
 }
 
@@ -298,7 +304,9 @@ fn moves(calls: &Calls, draft: &Draft, by_object: &[Vec<usize>], graph: &mut Gra
         };
         let Some(left) = calls.by_arn.get(old).filter(|_| old != new) else { continue };
         for trust in by_object[*left].iter().filter(|node| loses(calls, **node)) {
-            nodes.iter().for_each(|node| graph.edge(*node, *trust, Why::Courtesy));
+            for node in nodes {
+                graph.edge(*node, *trust, Why::Courtesy);
+            }
         }
     }
 }

@@ -131,7 +131,9 @@ mod tests {
 
     fn graph(nodes: usize, edges: &[(usize, usize)]) -> Graph {
         let mut graph = Graph::new(nodes);
-        edges.iter().for_each(|(first, second)| graph.edge(*first, *second, Why::Existence));
+        for (first, second) in edges {
+            graph.edge(*first, *second, Why::Existence);
+        }
         graph
     }
 

@@ -11,7 +11,7 @@ fn statements(list: &[Value]) -> PolicyDocument {
     document(&json!({ "Version": "2012-10-17", "Statement": list }).to_string())
 }
 
-fn allow(action: Value, resource: Value) -> Value {
+fn allow(action: &Value, resource: &Value) -> Value {
     json!({ "Effect": "Allow", "Action": action, "Resource": resource })
 }
 
@@ -19,57 +19,54 @@ fn deny(action: &str) -> Value {
     json!({ "Effect": "Deny", "Action": action, "Resource": "*" })
 }
 
-fn effects(before: &[Value], after: &[Value]) -> [bool; 4] {
-    let all = between(Some(&statements(before)), Some(&statements(after)));
+fn effects(before: impl AsRef<[Value]>, after: impl AsRef<[Value]>) -> [bool; 4] {
+    let all = between(Some(&statements(before.as_ref())), Some(&statements(after.as_ref())));
     [all.allow_leaves, all.allow_arrives, all.deny_leaves, all.deny_arrives]
 }
 
 #[test]
 fn one_action_more_arrives_and_one_less_leaves() {
-    let one = allow(json!("s3:GetObject"), json!("*"));
-    let two = allow(json!(["s3:GetObject", "s3:PutObject"]), json!("*"));
-    assert_eq!(effects(&[one.clone()], &[two.clone()]), [false, true, false, false]);
-    assert_eq!(effects(&[two.clone()], &[one.clone()]), [true, false, false, false]);
-    assert_eq!(effects(&[one.clone()], &[one, deny("s3:Delete*")]), [false, false, false, true]);
+    let one = allow(&json!("s3:GetObject"), &json!("*"));
+    let two = allow(&json!(["s3:GetObject", "s3:PutObject"]), &json!("*"));
+    assert_eq!(effects([one.clone()], [two.clone()]), [false, true, false, false]);
+    assert_eq!(effects([two.clone()], [one.clone()]), [true, false, false, false]);
+    assert_eq!(effects([one.clone()], [one, deny("s3:Delete*")]), [false, false, false, true]);
 }
 
 #[test]
 fn wider_pattern_covers_and_a_condition_less_covers() {
-    let narrow = allow(json!("s3:Get*"), json!("arn:aws:s3:::a/*"));
-    let wide = allow(json!("s3:*"), json!("*"));
-    assert_eq!(effects(&[narrow.clone()], &[wide.clone()]), [false, true, false, false]);
+    let narrow = allow(&json!("s3:Get*"), &json!("arn:aws:s3:::a/*"));
+    let wide = allow(&json!("s3:*"), &json!("*"));
+    assert_eq!(effects([narrow.clone()], [wide.clone()]), [false, true, false, false]);
     let mut conditioned = wide.clone();
     conditioned["Condition"] = json!({ "Bool": { "aws:SecureTransport": "true" } });
-    assert_eq!(effects(&[conditioned.clone()], &[wide]), [false, true, false, false]);
+    assert_eq!(effects([conditioned.clone()], [wide]), [false, true, false, false]);
     let mut twice = conditioned.clone();
     twice["Condition"]["StringEquals"] = json!({ "aws:SourceVpc": "vpc-1" });
-    assert_eq!(effects(&[twice], &[conditioned]), [false, true, false, false]);
+    assert_eq!(effects([twice], [conditioned]), [false, true, false, false]);
 }
 
 #[test]
 fn statement_spread_over_two_is_the_same() {
-    let both = allow(json!(["s3:GetObject", "s3:PutObject"]), json!(["arn:aws:s3:::a", "arn:aws:s3:::b"]));
+    let both = allow(&json!(["s3:GetObject", "s3:PutObject"]), &json!(["arn:aws:s3:::a", "arn:aws:s3:::b"]));
     let spread = [
-        allow(json!("s3:GetObject"), json!(["arn:aws:s3:::a", "arn:aws:s3:::b"])),
-        allow(json!("s3:PutObject"), json!("arn:aws:s3:::a")),
-        allow(json!("s3:PutObject"), json!("arn:aws:s3:::b")),
+        allow(&json!("s3:GetObject"), &json!(["arn:aws:s3:::a", "arn:aws:s3:::b"])),
+        allow(&json!("s3:PutObject"), &json!("arn:aws:s3:::a")),
+        allow(&json!("s3:PutObject"), &json!("arn:aws:s3:::b")),
     ];
-    assert_eq!(effects(&[both.clone()], &spread), [false; 4]);
+    assert_eq!(effects([both.clone()], &spread), [false; 4]);
     assert_eq!(effects(&spread[..2], &[both]), [false, true, false, false]);
 }
 
 #[test]
 fn all_but_is_weighed_by_what_it_leaves_out() {
     let all_but = |list: Value| json!({ "Effect": "Allow", "NotAction": list, "Resource": "*" });
+    assert_eq!(effects([all_but(json!(["iam:*"]))], [all_but(json!(["iam:*", "sts:*"]))]), [true, false, false, false]);
     assert_eq!(
-        effects(&[all_but(json!(["iam:*"]))], &[all_but(json!(["iam:*", "sts:*"]))]),
-        [true, false, false, false]
-    );
-    assert_eq!(
-        effects(&[allow(json!("s3:Get*"), json!("*"))], &[all_but(json!("iam:*"))]),
+        effects([allow(&json!("s3:Get*"), &json!("*"))], [all_but(json!("iam:*"))]),
         [false, true, false, false]
     );
-    assert_eq!(effects(&[allow(json!("*"), json!("*"))], &[all_but(json!("iam:*"))]), [true, false, false, false]);
+    assert_eq!(effects([allow(&json!("*"), &json!("*"))], [all_but(json!("iam:*"))]), [true, false, false, false]);
 }
 
 #[test]
@@ -84,19 +81,19 @@ fn what_cannot_be_parsed_has_every_effect() {
 
 #[test]
 fn meet_has_the_allows_of_both_and_the_denies_of_either() {
-    let one = statements(&[allow(json!(["s3:*", "sqs:SendMessage"]), json!("*")), deny("s3:Delete*")]);
-    let other = statements(&[allow(json!(["s3:Get*", "sns:*"]), json!("*")), deny("s3:Put*")]);
-    let both = statements(&[allow(json!(["s3:Get*"]), json!("*")), deny("s3:Delete*"), deny("s3:Put*")]);
+    let one = statements(&[allow(&json!(["s3:*", "sqs:SendMessage"]), &json!("*")), deny("s3:Delete*")]);
+    let other = statements(&[allow(&json!(["s3:Get*", "sns:*"]), &json!("*")), deny("s3:Put*")]);
+    let both = statements(&[allow(&json!(["s3:Get*"]), &json!("*")), deny("s3:Delete*"), deny("s3:Put*")]);
     assert_eq!(meet(Some(&one), Some(&other)), Some(both));
     let first = statements(&[deny("s3:Put*")]);
-    assert_eq!(meet(None, Some(&statements(&[deny("s3:Put*"), allow(json!("s3:*"), json!("*"))]))), Some(first));
+    assert_eq!(meet(None, Some(&statements(&[deny("s3:Put*"), allow(&json!("s3:*"), &json!("*"))]))), Some(first));
 }
 
 #[test]
 fn meet_of_nothing_in_common_is_a_statement_without_effect() {
     let apart = meet(
-        Some(&statements(&[allow(json!("s3:*"), json!("*"))])),
-        Some(&statements(&[allow(json!("sqs:*"), json!("*"))])),
+        Some(&statements(&[allow(&json!("s3:*"), &json!("*"))])),
+        Some(&statements(&[allow(&json!("sqs:*"), &json!("*"))])),
     );
     assert_eq!(apart, Some(statements(&[deny("sts:GetCallerIdentity")])));
 }

@@ -5,6 +5,7 @@
 
 use super::AwsSettings;
 use super::caller::Caller;
+use super::failure::hopeless;
 use super::memory::Memory;
 use crate::context::Context;
 use crate::event::Listen;
@@ -49,6 +50,8 @@ pub(crate) struct AccountClient {
     pub(crate) caller: Caller,
     pub(crate) memory: Memory,
     pub(crate) clock: Clock,
+    /// The address of STS, where it is set.
+    pub(crate) sts_address: Option<String>,
     /// The list that is read in bulk.
     pub(crate) bulk: Mutex<Option<Listing>>,
     counter: Counter,
@@ -75,9 +78,11 @@ impl AccountClient {
             region: connection.region,
             iam: aws_sdk_iam::Client::from_conf(iam),
             sts: aws_sdk_sts::Client::from_conf(sts),
-            caller: Caller::new(key.clone(), context.clone(), timeout, parallelism, Arc::clone(listen)),
+            caller: Caller::new(key.clone(), context.clone(), timeout, parallelism, Arc::clone(listen))
+                .with_fault(connection.fault),
             memory: Memory::default(),
             clock,
+            sts_address: connection.sts,
             bulk: Mutex::default(),
             counter,
             eks: Mutex::default(),
@@ -134,7 +139,7 @@ impl Intercept for Counter {
     }
 }
 
-/// Keeps the SDK from retrying a throttle by itself, and from asking again for an answer that is too large.
+/// Keeps the SDK from retrying a throttle by itself, and what does not go better the next time.
 #[derive(Debug)]
 struct ThrottlesAreOurs;
 
@@ -145,7 +150,7 @@ impl ClassifyRetry for ThrottlesAreOurs {
 
     fn classify_retry_v2(&self, context: &InterceptorContext, previous: &RetryAction) -> RetryAction {
         if let Some(Err(error)) = context.output_or_error()
-            && is_too_large(error)
+            && (is_too_large(error) || hopeless(error).is_some())
         {
             return RetryAction::RetryForbidden;
         }

@@ -3,7 +3,7 @@
 //! Waiting for our own pace is no failure and costs no budget before the first try. What to do about a failure is
 //! decided in `retry`; here is only the waiting.
 
-use super::{Action, failure};
+use super::{Action, failure, invalid};
 use crate::context::Context;
 use crate::event::{Event, Listen};
 use crate::ids::Key;
@@ -33,6 +33,8 @@ pub(crate) struct Caller {
     reached: BTreeMap<&'static str, AtomicBool>,
     random: AtomicU64,
     listen: Arc<dyn Listen>,
+    /// What is set so that no call can be made.
+    fault: Option<String>,
 }
 
 impl Caller {
@@ -52,7 +54,13 @@ impl Caller {
             pacers: Mutex::default(),
             reached: ["iam", "eks", "sts"].map(|service| (service, AtomicBool::new(false))).into(),
             listen,
+            fault: None,
         }
+    }
+
+    /// The same, but no call is made if there is a fault.
+    pub(crate) fn with_fault(self, fault: Option<String>) -> Self {
+        Self { fault, ..self }
     }
 
     /// How long one operation may take.
@@ -88,6 +96,9 @@ impl Caller {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
         Sent: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
     {
+        if let Some(fault) = &self.fault {
+            return Err(invalid(action, fault));
+        }
         let pacer = self.pacer(action);
         let mut started = None;
         let mut last: Option<Failure> = None;
@@ -115,7 +126,7 @@ impl Caller {
             if failure.class == Class::Service {
                 self.answered(action);
             }
-            let facts = Facts { reached: self.was_reached(action), ..facts };
+            let facts = Facts { reached: self.was_reached(action), again: attempt > 0, ..facts };
             let Verdict::Retry(because) = retry::decide(&failure, facts) else {
                 return Err(failure.into_error(action.to_string()));
             };

@@ -2,6 +2,7 @@
 
 use super::Action;
 use crate::world::bounds::{is_too_large, too_large};
+use crate::world::connect::Explanation;
 use crate::world::retry::{Class, Failure};
 use crate::world::scrub::clean;
 use crate::world::{CallError, CallErrorKind};
@@ -32,6 +33,7 @@ where
     let request_id = error.request_id().map(clean);
     let status = error.raw_response().map(|response| response.status().as_u16());
     let (class, code, message) = match error {
+        SdkError::ServiceError(_) if status == Some(407) => (Class::Request, None, WHO_ASKS.to_owned()),
         SdkError::ServiceError(service) => {
             let meta = service.err().meta();
             (Class::Service, meta.code().map(clean), clean(meta.message().unwrap_or_default()))
@@ -52,10 +54,13 @@ where
 {
     let chain = chain(error);
     let text = spelled(error);
+    if let Some(Failure { class, message, .. }) = hopeless(error) {
+        return (class, None, message);
+    }
     let refused = chain.iter().filter_map(|error| error.downcast_ref::<std::io::Error>()).any(|error| {
         matches!(error.kind(), std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NetworkUnreachable)
     });
-    if refused || text.contains("dns error") || text.contains("failed to lookup address") {
+    if refused {
         return (Class::Unreachable, None, text);
     }
     if text.contains("identity cache") || text.contains("identity resolver") {
@@ -78,6 +83,12 @@ pub(crate) fn unsigned(error: &CredentialsError) -> Failure {
         let message = format!("{NOT_ASSUMED}: {}", below.message);
         return Failure { class: Class::Credentials, message, ..below };
     }
+    if let Some(Explanation(why)) = chain.iter().find_map(|error| error.downcast_ref::<Explanation>()) {
+        return Failure { class: Class::Request, status: None, code: None, message: why.clone(), request_id: None };
+    }
+    if let Some(hopeless) = hopeless(error) {
+        return hopeless;
+    }
     // the deepest one knows best: a profile's providers are nested
     let deepest = chain.iter().rev().find_map(|error| error.downcast_ref::<CredentialsError>());
     let message = credentials_message(deepest.unwrap_or(error));
@@ -90,6 +101,10 @@ fn credentials_message(error: &CredentialsError) -> String {
     if text.contains("external process") {
         return "the profile's credential process failed".to_owned();
     }
+    // the SDK speaks to programmers there
+    if text.contains("cargo feature") || text.contains("feature must be enabled") {
+        return "the profile signs in in a way that irsa does not know".to_owned();
+    }
     let nowhere = matches!(error, CredentialsError::CredentialsNotLoaded(_)) || text.contains("IMDS");
     match (nowhere, error.source()) {
         (false, _) => text,
@@ -99,6 +114,45 @@ fn credentials_message(error: &CredentialsError) -> String {
         }
         (true, _) => NO_CREDENTIALS.to_owned(),
     }
+}
+
+/// A way that does not get better by being taken again, or hardly: a certificate that is not trusted, a proxy that wants to
+/// know who asks, a name that nobody knows.
+pub(crate) fn hopeless(error: &(dyn Error + 'static)) -> Option<Failure> {
+    let chain = chain(error);
+    let made = |class, message| Some(Failure { class, status: None, code: None, message, request_id: None });
+    if let Some(tls) = chain.iter().find_map(|error| rustls_error(*error)) {
+        let what = clean(&tls.to_string());
+        return made(
+            Class::Request,
+            match tls {
+                rustls::Error::InvalidCertificate(_) => format!(
+                    "the server's certificate is not trusted ({what}): name the PEM file of its authority in `AWS_CA_BUNDLE`, \
+                     or in `ca_bundle` of the profile"
+                ),
+                _ => format!("no TLS connection can be made: {what}"),
+            },
+        );
+    }
+    let text = spelled(error);
+    if text.contains("proxy authorization required") {
+        return made(Class::Request, WHO_ASKS.to_owned());
+    }
+    let unknown = text.contains("dns error") || text.contains("failed to lookup address");
+    if unknown { made(Class::Unresolved, text) } else { None }
+}
+
+/// What is said of HTTP status 407.
+const WHO_ASKS: &str = "the proxy wants a user name and a password (HTTP status 407): give them in its variable, for example \
+                        `HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT`";
+
+/// What rustls says, which stands in an error of IO that does not count it as its source.
+fn rustls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls);
+    }
+    let inside = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+    rustls_error(inside)
 }
 
 /// An error and everything below it.

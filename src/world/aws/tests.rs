@@ -26,7 +26,7 @@ pub(crate) fn key(text: &str) -> Key {
     Key::parse(text).unwrap()
 }
 
-fn sdk(url: &str, context: &Context) -> SdkConfig {
+pub(crate) fn sdk(url: &str, context: &Context) -> SdkConfig {
     let scaled = |seconds| context.scaled(Duration::from_secs(seconds));
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -48,8 +48,8 @@ pub(crate) fn reader(stub: &Stub) -> AwsReader {
 
 fn reader_in(stub: &Stub, region: Option<&str>) -> AwsReader {
     let context = Context::fixed(BTreeMap::new(), 1_700_000_000, SPEED);
-    let connection =
-        Connection { sdk: sdk(&stub.url, &context), region: region.map(|region| Region::parse(region).unwrap()) };
+    let region = region.map(|region| Region::parse(region).unwrap());
+    let connection = Connection::over(sdk(&stub.url, &context), region);
     let requests = Arc::new(AtomicU64::new(0));
     let listen: Arc<dyn Listen> = Arc::new(Silence);
     let settings = AwsSettings { timeout: Duration::from_mins(2), parallelism: 10 };
@@ -68,7 +68,7 @@ fn reader_in(stub: &Stub, region: Option<&str>) -> AwsReader {
         };
         (key(name), cluster)
     });
-    AwsReader::over([(key("prod"), account)].into(), &clusters.into(), None, requests)
+    AwsReader::over([(key("prod"), account)].into(), &clusters.into(), Ok(None), requests)
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! Credentials that are fetched once and shared, so that ten clusters do not run a credential process ten times.
 
-use super::Clock;
+use super::{Clock, Explanation};
 use crate::world::scrub;
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::{self, ProvideCredentials, future};
+use aws_credential_types::credential_feature::AwsCredentialFeature;
+use aws_credential_types::provider::{self, ProvideCredentials, error::CredentialsError, future};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -33,9 +34,31 @@ impl<P: ProvideCredentials> Remembered<P> {
         }
         let fresh = self.inner.provide_credentials().await?;
         hide(&fresh);
+        if let Some(why) = unusable(&fresh) {
+            return Err(CredentialsError::invalid_configuration(Explanation(why)));
+        }
         *kept = Some(fresh.clone());
         Ok(fresh)
     }
+}
+
+/// What of them no header takes: white space around them, mostly a line break behind. The SDK would panic.
+fn unusable(credentials: &Credentials) -> Option<String> {
+    let features = credentials.get_property::<Vec<AwsCredentialFeature>>();
+    let of_variables = features.is_some_and(|features| features.contains(&AwsCredentialFeature::CredentialsEnvVars));
+    let parts = [
+        ("AWS_ACCESS_KEY_ID", "access key id", credentials.access_key_id()),
+        ("AWS_SECRET_ACCESS_KEY", "secret access key", credentials.secret_access_key()),
+        ("AWS_SESSION_TOKEN", "session token", credentials.session_token().unwrap_or("-")),
+    ];
+    parts.into_iter().find_map(|(variable, what, value)| {
+        let named = if of_variables { format!("`{variable}`") } else { format!("the {what} of the credentials") };
+        if value.trim() != value {
+            return Some(format!("{named} has white space or a line break around its value: take it away"));
+        }
+        let odd = value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic());
+        odd.then(|| format!("{named} has characters that no such value has"))
+    })
 }
 
 /// Nothing that a service says may repeat them.

@@ -58,13 +58,13 @@ async fn the_default_region_is_the_environments() {
         let environment = [(name.to_owned(), wanted.to_owned())].into_iter().collect();
         let context = Context::fixed(environment, 0, 1);
         let connector = Connector::new(&context, &wires, Duration::from_mins(2), clock(&context));
-        assert_eq!(connector.default_region().await.unwrap().as_str(), wanted);
+        assert_eq!(connector.default_region().await.unwrap().unwrap().as_str(), wanted);
     }
     let environment = [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-west-2")];
     let environment = environment.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
     let context = Context::fixed(environment, 0, 1);
     let connector = Connector::new(&context, &wires, Duration::from_mins(2), clock(&context));
-    assert_eq!(connector.default_region().await.unwrap().as_str(), "eu-west-1");
+    assert_eq!(connector.default_region().await.unwrap().unwrap().as_str(), "eu-west-1");
 }
 
 #[derive(Debug)]
@@ -99,4 +99,78 @@ async fn credentials_are_fetched_once_until_they_are_about_to_end() {
     assert_eq!(asked_in(None).await, 1);
     assert_eq!(asked_in(Some(Duration::from_hours(1))).await, 1);
     assert_eq!(asked_in(Some(Duration::from_mins(4))).await, 3);
+}
+
+/// A profile as it stands in the file of credentials.
+fn profile(text: &str) -> profile::Profile {
+    use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+    use aws_types::os_shim_internal::{Env, Fs};
+    let files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Credentials, text).build();
+    let (fs, env) = (Fs::from_slice(&[]), Env::from_slice(&[]));
+    let loaded = aws_config::profile::load(&fs, &env, &files, Some("m".into()));
+    let all = futures::executor::block_on(loaded).unwrap();
+    let nowhere = || ("", PathBuf::new());
+    profile::Profile {
+        name: "m".into(),
+        named: profile::Named::Declared,
+        all: Some(all),
+        files: [nowhere(), nowhere()],
+    }
+}
+
+const WITH_CODE: &str = "[m]\nrole_arn = arn:aws:iam::111122223333:role/x\nsource_profile = m\naws_access_key_id = AKIDSOURCE\n\
+    aws_secret_access_key = s\nmfa_serial = arn:aws:iam::111122223333:mfa/me\nexternal_id = e\nduration_seconds = 900\n";
+
+#[tokio::test]
+async fn a_role_with_a_device_is_assumed_with_its_code() {
+    use crate::world::aws::tests::stub::{Reply, Stub};
+    let stub = Stub::serve(|seen| {
+        let fields = ["Action", "RoleArn", "SerialNumber", "TokenCode", "ExternalId", "DurationSeconds", "RoleSessionName"];
+        assert_eq!(
+            fields.map(|name| seen.get(name)),
+            ["AssumeRole", "arn:aws:iam::111122223333:role/x", "arn:aws:iam::111122223333:mfa/me", "123456", "e", "900", "irsa"]
+        );
+        Reply::result(
+            "AssumeRole",
+            "<Credentials><AccessKeyId>ASIAMADE</AccessKeyId><SecretAccessKey>t</SecretAccessKey><SessionToken>u</SessionToken>\
+             <Expiration>2030-01-01T00:00:00Z</Expiration></Credentials>",
+        )
+    })
+    .await;
+    let context = Context::fixed(BTreeMap::new(), 0, 1);
+    let sdk = crate::world::aws::tests::sdk(&stub.url, &context);
+    let made = |answer: Option<&'static str>| {
+        let profile = profile(WITH_CODE);
+        let ask: crate::world::Ask = Arc::new(move |question: &str| {
+            assert_eq!(question, "MFA code of `arn:aws:iam::111122223333:mfa/me` for profile `m`:");
+            answer.map(str::to_owned)
+        });
+        let source = SharedCredentialsProvider::new(mfa::own_keys(&profile).unwrap());
+        WithCode::new(&profile, mfa::wanted(&profile).unwrap(), &sdk, source, Some(ask))
+    };
+    let credentials = made(Some(" 123456 ")).provide_credentials().await.unwrap();
+    assert_eq!((credentials.access_key_id(), credentials.session_token()), ("ASIAMADE", Some("u")));
+    assert_eq!(credentials.expiry(), Some(UNIX_EPOCH + Duration::from_hours(525_960)));
+    for answer in [None, Some(""), Some(" ")] {
+        let error = made(answer).provide_credentials().await.unwrap_err();
+        let why = crate::world::aws::unsigned(&error).into_error("x".to_owned()).message;
+        assert!(why.contains("profile `m` needs a code") && why.contains("nobody gave one"), "{why}");
+    }
+    assert_eq!(stub.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn what_no_header_takes_is_told_and_not_sent() {
+    for (id, secret, token, what) in [
+        ("AKID\n", "s", None, "the access key id of the credentials has white space"),
+        ("AKID", " s", None, "the secret access key of the credentials has white space"),
+        ("AKID", "s", Some("a\u{e4}"), "the session token of the credentials has characters"),
+        ("", "s", None, "the access key id of the credentials has characters"),
+    ] {
+        let given = Credentials::new(id, secret, token.map(str::to_owned), None, "test");
+        let clock = Clock::new(&Context::fixed(BTreeMap::new(), 0, 1));
+        let error = Remembered::new(given, clock).provide_credentials().await.unwrap_err();
+        let why = crate::world::aws::unsigned(&error).into_error("x".to_owned()).message;
+        assert!(why.starts_with(what), "{why}");
+    }
 }

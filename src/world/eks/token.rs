@@ -48,10 +48,8 @@ fn seconds(time: SystemTime) -> i64 {
 /// The STS endpoint of the cluster's region, or the one that the user set. Never the dual-stack one: authenticators
 /// in the field do not know it.
 async fn endpoint(account: &AccountClient, region: &Region) -> Answer<String> {
-    let ignored = account.context.variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|value| value == "true");
-    let of_service = account.context.variable("AWS_ENDPOINT_URL_STS").filter(|_| !ignored);
-    if let Some(url) = of_service.or_else(|| account.sdk.endpoint_url()) {
-        return Ok(url.to_owned());
+    if let Some(url) = &account.sts_address {
+        return Ok(url.clone());
     }
     let params = Params::builder().region(region.as_str()).use_fips(account.sdk.use_fips().unwrap_or(false));
     let params = params.build().map_err(|error| odd(ACTION, error.to_string()))?;

@@ -14,7 +14,8 @@ use crate::world::retry::Facts;
 use crate::world::{Answer, CallError, CallErrorKind, Written};
 
 /// We know that it is there: a "no such thing" is a replica that has not heard of it.
-const THERE: Facts = Facts { made: true, policy: false, principal: false, detached: false, reached: true, once: false };
+const THERE: Facts =
+    Facts { made: true, policy: false, principal: false, detached: false, reached: true, again: false, once: false };
 
 enum Twin {
     /// It is what the call would have made.

@@ -23,9 +23,42 @@ pub(crate) fn from_base64(text: &str) -> Option<Vec<Vec<u8>>> {
     from_pem(&String::from_utf8(STANDARD.decode(text).ok()?).ok()?)
 }
 
+/// Whether a certificate says that it signs no others: basic constraints (OID 2.5.29.19) without `cA`
+/// (<https://www.rfc-editor.org/rfc/rfc5280#section-4.2.1.9>). One without the extension says nothing.
+pub(crate) fn is_leaf(der: &[u8]) -> bool {
+    const CONSTRAINTS: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x13];
+    const TRUE: [u8; 3] = [0x01, 0x01, 0xff];
+    let Some(at) = der.windows(CONSTRAINTS.len()).position(|window| window == CONSTRAINTS) else { return false };
+    let rest = &der[at + CONSTRAINTS.len()..];
+    // the extension may be critical; its value is a sequence in an octet string
+    let value = rest.strip_prefix(&TRUE).unwrap_or(rest);
+    match value {
+        [0x04, _, 0x30, 0x00, ..] => true,
+        [0x04, _, 0x30, _, inside @ ..] => !inside.starts_with(&TRUE),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_leaf_is_told_from_an_authority() {
+        use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+        let key = KeyPair::generate().unwrap();
+        for (is_ca, leaf) in [
+            (IsCa::Ca(BasicConstraints::Unconstrained), false),
+            (IsCa::Ca(BasicConstraints::Constrained(1)), false),
+            (IsCa::ExplicitNoCa, true),
+            (IsCa::NoCa, false),
+        ] {
+            let mut params = CertificateParams::new(vec!["x".to_owned()]).unwrap();
+            params.is_ca = is_ca;
+            assert_eq!(is_leaf(params.self_signed(&key).unwrap().der()), leaf, "{is_ca:?}");
+        }
+        assert!(!is_leaf(b"x"));
+    }
 
     fn pem(der: &[u8], line: &str) -> String {
         format!("{BEGIN}{line}{}{line}{END}{line}", STANDARD.encode(der))

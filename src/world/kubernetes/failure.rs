@@ -24,6 +24,8 @@ pub(crate) struct Failure {
     pub(crate) retry_after: u32,
     /// Whether asking again may go better.
     pub(crate) transient: bool,
+    /// Once, and hardly.
+    pub(crate) once: bool,
 }
 
 impl Failure {
@@ -37,6 +39,7 @@ impl Failure {
             causes: Vec::new(),
             retry_after: 0,
             transient: false,
+            once: false,
         }
     }
 
@@ -99,6 +102,7 @@ impl Failure {
             causes,
             retry_after: retry_after.max(told),
             transient: matches!(code, 429 | 500 | 502 | 503 | 504),
+            once: false,
         };
         failure.kind = failure.kind_of(code, &status.reason);
         if failure.is_field_conflict() {
@@ -188,10 +192,9 @@ fn field(path: &str) -> String {
 pub(crate) fn of_kube(error: &kube::Error) -> Failure {
     match error {
         kube::Error::Auth(_) => Failure::credentials("the token's file cannot be read"),
-        kube::Error::ProxyProtocolDisabled { .. } | kube::Error::ProxyProtocolUnsupported { .. } => Failure::invalid(
-            "its API is behind a proxy (`proxy-url` of the kubeconfig, or `HTTPS_PROXY`), which irsa cannot use for \
-             Kubernetes; `NO_PROXY` exempts a host",
-        ),
+        kube::Error::ProxyProtocolDisabled { .. } | kube::Error::ProxyProtocolUnsupported { .. } => {
+            Failure::invalid("its proxy is of a kind that irsa does not know: `http`, `https` and `socks5` are known")
+        }
         kube::Error::InferKubeconfig(_) => Failure::credentials("its client certificate or key cannot be read"),
         kube::Error::RustlsTls(_) => Failure::credentials("its authority, client certificate or key cannot be used"),
         kube::Error::HyperError(source) => of_source(source),
@@ -215,9 +218,30 @@ fn of_source(error: &(dyn std::error::Error + 'static)) -> Failure {
         next = error.source();
     }
     let text = texts.join(": ");
+    if text.contains("proxy authorization required") {
+        return Failure::invalid(
+            "its proxy wants a user name and a password (HTTP status 407): give them in its address, \
+             `http://USER:PASSWORD@HOST:PORT`, in `proxy-url` of the kubeconfig or `HTTPS_PROXY`",
+        );
+    }
     // a certificate does not get better by asking again
-    let transient = !text.contains("invalid peer certificate");
-    Failure { transient, ..Failure::broken(text) }
+    if text.contains("invalid peer certificate") {
+        return Failure { transient: false, ..Failure::broken(advised(text)) };
+    }
+    let once = text.contains("dns error") || text.contains("failed to lookup address");
+    Failure { once, ..Failure::broken(text) }
+}
+
+/// What is to be done about a certificate, where rustls' own words do not say it.
+fn advised(text: String) -> String {
+    let advice = if text.contains("UnsupportedSignature") || text.contains("UnsupportedPublicKey") {
+        "it is signed in a way that irsa cannot check: RSA, ECDSA on P-256 and P-384, and Ed25519 can be"
+    } else if text.contains("CaUsedAsEndEntity") {
+        "the server shows the certificate of an authority as its own: give it one that an authority has signed"
+    } else {
+        return text;
+    };
+    format!("{text}; {advice}")
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::Run;
 use super::certificate;
 use super::failure::{Failure, clean};
 use super::files;
+use super::identity;
 use super::named::Named;
 use super::proxy;
 use super::session;
@@ -123,8 +124,15 @@ pub(crate) async fn target(
     let mut cluster = cluster.and_then(|cluster| cluster.cluster.clone()).ok_or_else(|| {
         Failure::invalid(format!("context `{name}` names cluster `{}`, which the kubeconfig lacks", chosen.cluster))
     })?;
-    let user = chosen.user.as_deref().and_then(|user| kubeconfig.auth_infos.iter().find(|info| info.name == user));
-    let mut user = user.and_then(|user| user.auth_info.clone()).unwrap_or_default();
+    let mut user = match chosen.user.as_deref().filter(|user| !user.is_empty()) {
+        Some(user) => {
+            let named = kubeconfig.auth_infos.iter().find(|info| info.name == user);
+            let lacks =
+                || Failure::invalid(format!("context `{name}` names user `{user}`, which the kubeconfig lacks"));
+            named.ok_or_else(lacks)?.auth_info.clone().unwrap_or_default()
+        }
+        None => AuthInfo::default(),
+    };
     drop_empty(&mut user);
     if let Some(named) = named {
         named.enclose(&mut user, &mut cluster)?;
@@ -230,6 +238,20 @@ async fn loaded(user: &mut AuthInfo) -> Result<(), Failure> {
     if let Some(file) = user.client_key.take().filter(|_| user.client_key_data.is_none()) {
         let key = read("client-key", &file).await?;
         user.client_key_data = Some(STANDARD.encode(key).into());
+    }
+    match (&user.client_certificate_data, &user.client_key_data) {
+        (Some(certificate), Some(key)) => {
+            let (certificate, key) = identity::readable(certificate, key.expose_secret())?;
+            user.client_certificate_data = Some(certificate);
+            user.client_key_data = Some(key.into());
+        }
+        (Some(_), None) => {
+            return Err(Failure::credentials("the kubeconfig's user has a client-certificate and no client-key"));
+        }
+        (None, Some(_)) => {
+            return Err(Failure::credentials("the kubeconfig's user has a client-key and no client-certificate"));
+        }
+        (None, None) => {}
     }
     Ok(())
 }

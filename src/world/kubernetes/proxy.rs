@@ -6,19 +6,35 @@ use crate::context::Context;
 use http::Uri;
 use std::net::IpAddr;
 
-/// The proxy for `url`, if there is one.
+/// The proxy for `url`, if there is one: `proxy-url` of a kubeconfig, else that of the environment.
 pub(crate) fn choose(own: Option<&str>, url: &Uri, context: &Context) -> Result<Option<Uri>, Failure> {
-    let either =
-        |upper: &str, lower: &str| context.variable(upper).or_else(|| context.variable(lower)).map(str::to_owned);
+    let either = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, context.variable(name)?)));
     let chosen = match own.filter(|own| !own.is_empty()) {
-        Some(own) => Some(own.to_owned()),
-        None if exempt(url, either("NO_PROXY", "no_proxy").as_deref().unwrap_or_default()) => None,
-        None if url.scheme_str() == Some("https") => either("HTTPS_PROXY", "https_proxy"),
-        None => either("HTTP_PROXY", "http_proxy"),
+        Some(own) => Some(("proxy-url", own)),
+        None if exempt(url, either(["NO_PROXY", "no_proxy"]).map_or("", |(_, list)| list)) => None,
+        None if url.scheme_str() == Some("https") => either(["HTTPS_PROXY", "https_proxy"]),
+        None => either(["HTTP_PROXY", "http_proxy"]),
     };
-    let Some(text) = chosen else { return Ok(None) };
+    let Some((what, text)) = chosen else { return Ok(None) };
     // the text may hold a password
-    text.parse().map(Some).map_err(|_| Failure::invalid("the address of its proxy is no URL"))
+    let wrong = || {
+        let forms = "`http://HOST:PORT`, `https://HOST:PORT` or `socks5://HOST:PORT`";
+        Failure::invalid(format!("`{what}` is no address of a proxy: it has the form {forms}"))
+    };
+    parsed(text.trim()).map(Some).ok_or_else(wrong)
+}
+
+/// An address without a scheme is one of HTTP; names are always resolved by a SOCKS proxy, as `socks5h` asks for.
+fn parsed(text: &str) -> Option<Uri> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "http" => "http",
+        "https" => "https",
+        "socks5" | "socks5h" => "socks5",
+        _ => return None,
+    };
+    let url: Uri = format!("{scheme}://{rest}").parse().ok()?;
+    url.host().is_some_and(|host| !host.is_empty()).then_some(url)
 }
 
 /// Whether the host is this machine.
@@ -103,6 +119,32 @@ mod tests {
         assert_eq!(chosen(Some("http://own:1/"), EKS, &everywhere).as_deref(), Some("http://own:1/"));
         assert_eq!(chosen(None, "http://a.example", &[PROXY]), None);
         assert_eq!(chosen(None, "http://a.example", &[("http_proxy", "http://p/")]).as_deref(), Some("http://p/"));
+    }
+
+    #[test]
+    fn an_address_has_the_forms_that_go_programs_take() {
+        for (text, url) in [
+            ("proxy:3128", "http://proxy:3128/"),
+            ("127.0.0.1:1", "http://127.0.0.1:1/"),
+            (" http://u:p@proxy:1 ", "http://u:p@proxy:1/"),
+            ("HTTPS://proxy", "https://proxy/"),
+            ("socks5h://proxy:1080", "socks5://proxy:1080/"),
+        ] {
+            assert_eq!(chosen(None, EKS, &[("HTTPS_PROXY", text)]).as_deref(), Some(url), "{text}");
+        }
+        for text in ["ftp://proxy", "http://", "http://u:hunter2@[::bad", "socks4://proxy"] {
+            for (own, environment) in [(Some(text), &[][..]), (None, &[("https_proxy", text)])] {
+                let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+                let context = Context::fixed(environment.collect(), 0, 1);
+                let failure = choose(own, &EKS.parse().unwrap(), &context).unwrap_err();
+                let what = if own.is_some() { "`proxy-url`" } else { "`https_proxy`" };
+                assert!(
+                    failure.message.starts_with(what) && !failure.message.contains("hunter2"),
+                    "{}",
+                    failure.message
+                );
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::failure::{Failure, clean, of_kube};
 use super::files;
 use super::kubeconfig::Credentials;
 use super::plugin;
+use super::socks;
 use crate::ids::Key;
 use crate::world::scrub;
 use base64::Engine;
@@ -108,7 +109,11 @@ impl Connection {
     }
 
     fn client(&self, config: Config) -> Result<Client, Failure> {
-        self.run.wires.kubernetes(config).map_err(|error| of_kube(&error))
+        let made = match (socks::user(config.proxy_url.as_ref()), &config.proxy_url) {
+            (Some(user), Some(proxy)) if self.run.wires.kubernetes.is_none() => socks::client(&config, proxy, user),
+            _ => self.run.wires.kubernetes(config),
+        };
+        made.map_err(|error| of_kube(&error))
     }
 }
 

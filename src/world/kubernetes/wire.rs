@@ -4,6 +4,7 @@
 //! Lease, which are refused where the first one came through. An answer that was lost on the way is told, so that a
 //! writer can make sure of what it did.
 
+use super::certificate;
 use super::connect::Connection;
 use super::failure::{Failure, of_kube};
 use super::session::Session;
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 const ATTEMPT: Duration = Duration::from_secs(10);
 /// The first and the longest wait before the next attempt, before jitter.
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// A name that nobody knows is asked for once more.
+const ONCE: u32 = 2;
 /// A server that never answered is not waited for as long as one that did: its address may be wrong.
 const UNREACHED: u32 = 4;
 
@@ -70,7 +73,9 @@ impl Connection {
             if failure.status == Some(401) && !renewed && !halt.is_cancelled() && self.refuse(&session) {
                 renewed = true;
             } else {
-                let patient = self.reached.load(Ordering::Relaxed) || tries < UNREACHED;
+                let most = if failure.once { ONCE } else { UNREACHED };
+                let reached = self.reached.load(Ordering::Relaxed) && !failure.once;
+                let patient = reached || tries < most;
                 let wait = self.run.context.scaled(wait(tries, failure.retry_after));
                 if !failure.transient || !patient || Instant::now() + wait >= end {
                     return Err(failure);
@@ -101,7 +106,8 @@ impl Connection {
             request.headers_mut().insert(AUTHORIZATION, value.clone());
         }
         let exchange = async {
-            let response = session.client.send(request.map(Body::from)).await.map_err(|error| of_kube(&error))?;
+            let sent = session.client.send(request.map(Body::from)).await;
+            let response = sent.map_err(|error| self.explained(of_kube(&error)))?;
             let (head, body) = response.into_parts();
             let status = head.status.as_u16();
             let body = match Limited::new(body, if status < 400 { BODY } else { REFUSAL }).collect().await {
@@ -116,12 +122,27 @@ impl Connection {
             timeout(limit, exchange).await.unwrap_or_else(|_| Err(Failure::broken("the API did not answer in time")));
         let (status, headers, body) = answer?;
         self.reached.store(true, Ordering::Relaxed);
+        self.run.warnings.hear(&self.key, &headers);
         let request_id = text(&headers, "audit-id").map(super::failure::clean);
         if status >= 400 {
             let seconds = text(&headers, RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).unwrap_or(0);
             return Err(Failure::of_answer(status, &body, request_id, seconds));
         }
         Ok(Reply { status, body, request_id, lost: false })
+    }
+}
+
+impl Connection {
+    /// Says what may be wrong with the kubeconfig where the server's certificate is not trusted.
+    fn explained(&self, failure: Failure) -> Failure {
+        let authorities = self.target.config.root_cert.as_deref().unwrap_or_default();
+        let leaves = !authorities.is_empty() && authorities.iter().all(|der| certificate::is_leaf(der));
+        if !leaves || !failure.message.contains("UnknownIssuer") {
+            return failure;
+        }
+        let why = "what the kubeconfig names as `certificate-authority` is a server's own certificate and no authority: \
+                   name the certificate that it was signed with";
+        Failure { message: format!("{}; {why}", failure.message), ..failure }
     }
 }
 

@@ -15,7 +15,7 @@ fn broken(class: Class) -> Failure {
 }
 
 const NOTHING: Facts =
-    Facts { made: false, policy: false, principal: false, detached: false, reached: false, once: false };
+    Facts { made: false, policy: false, principal: false, detached: false, reached: false, again: false, once: false };
 
 #[test]
 fn the_table_of_decisions() {
@@ -26,7 +26,8 @@ fn the_table_of_decisions() {
     let reached = Facts { reached: true, ..NOTHING };
     let once = Facts { once: true, ..NOTHING };
     let policy = Facts { policy: true, ..NOTHING };
-    let all = Facts { made: true, policy: true, principal: true, detached: true, reached: true, once: false };
+    let all =
+        Facts { made: true, policy: true, principal: true, detached: true, reached: true, again: false, once: false };
     let unattachable = "Policy arn:aws:iam::111122223333:policy/a does not exist or is not attachable.";
     let bad_principal = "Invalid principal in policy: \"FEDERATED\":\"arn:aws:iam::1:oidc-provider/a\"";
     let rows: Vec<(Failure, Facts, Verdict)> = vec![

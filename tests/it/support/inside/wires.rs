@@ -121,7 +121,7 @@ impl Dials {
                 .service(client);
             Ok(kube::Client::new(service, config.default_namespace))
         };
-        Wires { aws: Some(aws), kubernetes: Some(Arc::new(kubernetes)) }
+        Wires { aws: Some(aws), kubernetes: Some(Arc::new(kubernetes)), ask: None }
     }
 
     fn connector(self: &Arc<Self>) -> Connector {

@@ -1,0 +1,54 @@
+//! A client behind a SOCKS proxy that wants to know who asks: kube has such proxies without a name and a password only.
+
+use http::Uri;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::SocksV5;
+use hyper_util::rt::TokioExecutor;
+use kube::Config;
+use kube::client::{Body, ConfigExt};
+use percent_encoding::percent_decode_str;
+use tower::{BoxError, ServiceBuilder};
+
+/// The name and the password of a SOCKS proxy, if it has them.
+pub(crate) fn user(proxy: Option<&Uri>) -> Option<(String, String)> {
+    let proxy = proxy.filter(|proxy| proxy.scheme_str() == Some("socks5"))?;
+    let (user, _) = proxy.authority()?.as_str().rsplit_once('@')?;
+    let (name, password) = user.split_once(':').unwrap_or((user, ""));
+    let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    Some((decoded(name), decoded(password)))
+}
+
+/// A client like kube's own, through that proxy.
+pub(crate) fn client(
+    config: &Config,
+    proxy: &Uri,
+    (name, password): (String, String),
+) -> Result<kube::Client, kube::Error> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    let through = SocksV5::new(proxy.clone(), tcp).with_auth(name, password);
+    let client =
+        Client::builder(TokioExecutor::new()).build::<_, Body>(config.rustls_https_connector_with_connector(through)?);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(client);
+    Ok(kube::Client::new(service, config.default_namespace.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_socks_proxy_with_a_name_needs_it() {
+        let of = |proxy: &str| user(Some(&proxy.parse().unwrap()));
+        assert_eq!(of("socks5://proxy:1080"), None);
+        assert_eq!(of("http://me:secret@proxy:1080"), None);
+        assert_eq!(of("socks5://me@proxy"), Some(("me".into(), String::new())));
+        assert_eq!(of("socks5://me:a%40b%3A@proxy:1080"), Some(("me".into(), "a@b:".into())));
+    }
+}

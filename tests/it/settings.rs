@@ -1,0 +1,384 @@
+//! What people have in their environment and in their files for the aws CLI and kubectl: it works, or what is wrong with
+//! it is named. Through the real binary.
+
+use crate::ownership::{HEAD, Scene, role};
+use crate::support::hostile::{Answer, Hostile};
+use crate::support::program::{Bench, Run};
+use crate::support::proxies::{Connect, Socks};
+use crate::support::standin::free_port;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// What does not get better is told long before the budget of two minutes is spent.
+const SOON: Duration = Duration::from_secs(25);
+
+/// A bench like the scene's, its own environment to change.
+fn bench(scene: &Scene) -> Bench {
+    scene.declare(&role("app"));
+    Bench::with(scene.world.environment(), &scene.bench.read("irsa.toml"))
+}
+
+/// The run says this of an account or a cluster that could not be used, and nothing that is not for users.
+#[track_caller]
+fn tells(run: &Run, code: i32, text: &str) {
+    assert_eq!(run.code, code, "{run}");
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert!(said.contains(text), "`{text}` is not in {run}");
+    for word in ["panicked", "RUST_BACKTRACE", "feature", "cargo", "Cargo", "hunter2"] {
+        assert!(!said.contains(word), "`{word}` is in {run}");
+    }
+}
+
+#[test]
+fn what_is_set_to_nothing_is_not_set() {
+    let scene = Scene::new();
+    let mut bench = bench(&scene);
+    for (name, value) in [
+        ("AWS_PROFILE", ""),
+        ("AWS_ENDPOINT_URL_IAM", ""),
+        ("AWS_ENDPOINT_URL_STS", " "),
+        ("AWS_ENDPOINT_URL_EKS", "\n"),
+        ("AWS_CA_BUNDLE", ""),
+        ("AWS_SESSION_TOKEN", ""),
+        ("AWS_DEFAULT_REGION", ""),
+        ("AWS_CONFIG_FILE", ""),
+        ("IRSA_CONFIG", ""),
+    ] {
+        bench.set(name, value);
+    }
+    bench.ends(0, &["plan"]);
+    // the address of all services, and a profile's
+    let endpoint = scene.world.with(|sandbox| sandbox.endpoint());
+    bench.set("AWS_ENDPOINT_URL", "");
+    bench.write(".aws/config", &format!("[default]\nendpoint_url = {endpoint}\nservices = own\nca_bundle =\n[services own]\niam =\n  endpoint_url =\n"));
+    bench.ends(0, &["plan"]);
+    bench.set("AWS_ENDPOINT_URL", &endpoint);
+    bench.write(".aws/config", "[default]\nendpoint_url =\nregion =\n");
+    bench.ends(0, &["plan"]);
+    assert_eq!(bench.ends(0, &["--version"]).stdout.lines().count(), 1);
+}
+
+#[test]
+fn a_variable_that_is_set_wrongly_is_named() {
+    for (name, value, text, code) in [
+        ("AWS_ACCESS_KEY_ID", "test\n", "`AWS_ACCESS_KEY_ID` has white space or a line break", 4),
+        ("AWS_ACCESS_KEY_ID", "te\u{7}st", "`AWS_ACCESS_KEY_ID` has characters", 4),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2\r\n", "`AWS_SECRET_ACCESS_KEY` has white space", 4),
+        ("AWS_SESSION_TOKEN", "hunter2\u{e4}hunter2", "`AWS_SESSION_TOKEN` has characters", 4),
+        ("AWS_SECRET_ACCESS_KEY", "", "`AWS_ACCESS_KEY_ID` is set and `AWS_SECRET_ACCESS_KEY` is not", 4),
+        ("AWS_ENDPOINT_URL", "hunter2", "`AWS_ENDPOINT_URL` is no address", 4),
+        ("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1 ", "`AWS_ENDPOINT_URL_STS` is no address", 4),
+        ("AWS_ENDPOINT_URL_EKS", "http://user:hunter2@[::bad", "`AWS_ENDPOINT_URL_EKS` is no address", 4),
+        ("AWS_REGION", "eu-west-1 ", "`AWS_REGION` has white space around `eu-west-1`", 3),
+        ("AWS_REGION", "Frankfurt", "`AWS_REGION` is `Frankfurt`: it must be an AWS region", 3),
+        ("AWS_CA_BUNDLE", "/not/there.pem", "`AWS_CA_BUNDLE` names `/not/there.pem`, which cannot be read", 4),
+        ("AWS_CA_BUNDLE", "/dev/null", "`AWS_CA_BUNDLE` names `/dev/null`, in which there is no certificate", 4),
+    ] {
+        let scene = Scene::new();
+        let mut bench = bench(&scene);
+        bench.set(name, value);
+        let begin = Instant::now();
+        tells(&bench.irsa(&["plan"]), code, text);
+        assert!(begin.elapsed() < SOON, "{name}");
+    }
+}
+
+/// A bench without keys in its environment, with these files of profiles.
+fn with_files(scene: &Scene, config: &str, credentials: &str) -> Bench {
+    let mut bench = bench(scene);
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+        bench.set(name, "");
+    }
+    bench.write(".aws/config", config);
+    bench.write(".aws/credentials", credentials);
+    bench
+}
+
+const KEYS: &str = "aws_access_key_id = test\naws_secret_access_key = hunter2\n";
+
+#[test]
+fn what_is_wrong_with_a_profile_is_named() {
+    let cases: [(&str, &str, String, &str); 8] = [
+        (
+            "typo",
+            "[profile a]\nregion = eu-west-1\n",
+            format!("[b]\n{KEYS}"),
+            "`AWS_PROFILE` names profile `typo`, which neither",
+        ),
+        ("typo", "[profile a]\nregion = eu-west-1\n", format!("[b]\n{KEYS}"), "there are `a`, `b`"),
+        (
+            "b",
+            "",
+            format!("\u{feff}[b]\n{KEYS}"),
+            "/.aws/credentials` begins with a byte order mark (BOM): save it as UTF-8",
+        ),
+        (
+            "l",
+            "[profile l]\nlogin_session = arn:aws:iam::111122223333:user/me\n",
+            String::new(),
+            "profile `l` is one of `aws login`",
+        ),
+        (
+            "l",
+            "[profile l]\nlogin_session = arn:aws:iam::111122223333:user/me\n",
+            String::new(),
+            "aws configure export-credentials --profile l --format env",
+        ),
+        (
+            "m",
+            "[profile m]\nrole_arn = arn:aws:iam::111122223333:role/x\nsource_profile = b\nmfa_serial = arn:aws:iam::111122223333:mfa/me\n",
+            format!("[b]\n{KEYS}"),
+            "profile `m` needs a code of `arn:aws:iam::111122223333:mfa/me` (`mfa_serial`), and nobody gave one",
+        ),
+        (
+            "s",
+            "[profile s]\nrole_arn = arn:aws:iam::111122223333:role/x\nsource_profile = gone\n",
+            String::new(),
+            "profile `s` has `source_profile = gone`, which is not there",
+        ),
+        (
+            "p",
+            "[profile p]\ncredential_process = /not/there hunter2\n",
+            String::new(),
+            "the `credential_process` of profile `p` gave no credentials",
+        ),
+    ];
+    for (name, config, credentials, text) in cases {
+        let scene = Scene::new();
+        let mut bench = with_files(&scene, config, &credentials);
+        bench.set("AWS_PROFILE", name);
+        tells(&bench.irsa(&["plan"]), 4, text);
+        // the same for one that the configuration names
+        bench.set("AWS_PROFILE", "");
+        let head =
+            format!("owner = \"me\"\n[accounts.one]\nid = \"111122223333\"\nprofile = \"{name}\"\n[clusters.main]\n");
+        bench.write("irsa.toml", &format!("{head}{}", role("app")));
+        let text = text.replace("`AWS_PROFILE` names", "the configuration names");
+        tells(&bench.irsa(&["plan"]), 4, &text);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_file_that_a_variable_names_is_told() {
+    for (set, text) in [
+        (
+            &[("AWS_SHARED_CREDENTIALS_FILE", "/not/there")][..],
+            "`AWS_SHARED_CREDENTIALS_FILE` names `/not/there`, which cannot be read",
+        ),
+        (&[("AWS_CONFIG_FILE", "/not/there")], "`AWS_CONFIG_FILE` names `/not/there`, which cannot be read"),
+        (
+            &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/not/there")],
+            "`AWS_WEB_IDENTITY_TOKEN_FILE` is set and `AWS_ROLE_ARN` is not",
+        ),
+        (
+            &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/not/there"), ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/x")],
+            "`AWS_WEB_IDENTITY_TOKEN_FILE` names `/not/there`, which cannot be read",
+        ),
+    ] {
+        let scene = Scene::new();
+        let mut bench = with_files(&scene, "", "");
+        for (name, value) in set {
+            bench.set(name, value);
+        }
+        tells(&bench.irsa(&["plan"]), 4, text);
+    }
+}
+
+/// The TLS of a cluster stands for that of an endpoint of AWS: what counts is whether it is trusted.
+#[test]
+fn a_bundle_of_authorities_is_trusted_and_a_strange_certificate_is_told_at_once() {
+    let scene = Scene::new();
+    let cluster = scene.world.cluster("main");
+    let mut bench = bench(&scene);
+    bench.set("AWS_ENDPOINT_URL_STS", &cluster.endpoint());
+    let begin = Instant::now();
+    let strange = bench.irsa(&["plan"]);
+    assert!(begin.elapsed() < SOON, "{strange}");
+    tells(&strange, 4, "the server's certificate is not trusted");
+    tells(&strange, 4, "`AWS_CA_BUNDLE`");
+    let path = bench.path("ca.pem").display().to_string();
+    bench.write("ca.pem", cluster.certificate_authority_pem());
+    let trusted = |run: &Run| {
+        tells(run, 4, "sts:GetCallerIdentity");
+        assert!(!run.stdout.contains("certificate"), "the API answers, if not as STS: {run}");
+    };
+    bench.write(".aws/config", &format!("[default]\nca_bundle = {path}\n"));
+    trusted(&bench.irsa(&["plan", "--timeout", "2s"]));
+    bench.write(".aws/config", "");
+    bench.set("AWS_CA_BUNDLE", &path);
+    trusted(&bench.irsa(&["plan", "--timeout", "2s"]));
+}
+
+#[test]
+fn what_no_second_try_mends_is_told_at_once() {
+    let proxy = Connect::start(None);
+    let at = format!("http://127.0.0.1:{}", proxy.port);
+    let wants = format!("http://127.0.0.1:{}", Connect::start(Some("me:secret".into())).port);
+    let page = Hostile::start(|_| Answer::Whole(407, String::new(), String::new()));
+    for (variables, text) in [
+        (vec![("AWS_ENDPOINT_URL_STS", "https://sts.example.com"), ("HTTPS_PROXY", wants.as_str())], "HTTP status 407"),
+        (vec![("AWS_ENDPOINT_URL_STS", "http://sts.example.com"), ("HTTP_PROXY", &page.address())], "HTTP status 407"),
+        (
+            vec![("AWS_ENDPOINT_URL_STS", "https://no-such-host.invalid")],
+            "no-such-host.invalid|dns error|failed to lookup",
+        ),
+        (vec![("AWS_ENDPOINT_URL_STS", "https://sts.example.com"), ("HTTPS_PROXY", &at)], "tunnel error"),
+    ] {
+        let scene = Scene::new();
+        let mut bench = bench(&scene);
+        let ours = scene.world.with(|sandbox| sandbox.endpoint());
+        let ours = ours.trim_start_matches("http://").split(':').next().unwrap_or_default();
+        bench.set("NO_PROXY", ours);
+        for (name, value) in variables {
+            bench.set(name, value);
+        }
+        let begin = Instant::now();
+        let timeout = if text == "tunnel error" { "2s" } else { "120s" };
+        let run = bench.irsa(&["plan", "--timeout", timeout]);
+        assert!(begin.elapsed() < SOON, "{:?}: {run}", begin.elapsed());
+        let found = text.split('|').any(|text| run.stdout.contains(text));
+        assert!(run.code == 4 && found, "{text}: {run}");
+    }
+}
+
+/// A bench whose kubeconfig has one context, `main`, as `change` makes it.
+fn with_kubeconfig(scene: &Scene, change: impl FnOnce(&mut Value, &mut Value)) -> Bench {
+    let mut bench = bench(scene);
+    let mut entry = scene.world.cluster("main").kubeconfig_entry("admin-token");
+    change(&mut entry.cluster["cluster"], &mut entry.user["user"]);
+    bench.write("kubeconfig", &irsa_sandbox::kubernetes::kubeconfig(&[entry]));
+    let path = bench.path("kubeconfig").display().to_string();
+    bench.set("KUBECONFIG", &path);
+    bench.write("irsa.toml", &format!("{HEAD}kubernetes = {{ context = \"main\" }}\n{}", role("app")));
+    bench
+}
+
+#[test]
+fn a_kubeconfig_is_read_as_kubectl_reads_it() {
+    let scene = Scene::new();
+    let plugin =
+        json!({"apiVersion": "client.authentication.k8s.io/v1", "command": "cat", "args": ["credential.json"]});
+    let credential = json!({"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1",
+        "status": {"token": "admin-token"}});
+    for user in [
+        json!({"tokenFile": "token"}),
+        json!({"tokenFile": "token", "exec": plugin}),
+        json!({"token": "", "exec": plugin}),
+        json!({"token": "", "username": "", "password": "", "client-certificate": "", "tokenFile": "", "exec": plugin}),
+    ] {
+        let bench = with_kubeconfig(&scene, |_, place| *place = user.clone());
+        bench.write("token", "\nadmin-token\r\n");
+        bench.write("credential.json", &credential.to_string());
+        let run = bench.irsa(&["plan"]);
+        assert_eq!(run.code, 0, "{user}: {run}");
+    }
+    let bench = with_kubeconfig(&scene, |_, _| ());
+    let text = bench.read("kubeconfig").replace("\"user\":\"main\"", "\"user\":\"gone\"");
+    let text = if text.contains("gone") { text } else { text.replace("\"user\": \"main\"", "\"user\": \"gone\"") };
+    bench.write("kubeconfig", &text);
+    tells(&bench.irsa(&["plan"]), 4, "context `main` names user `gone`, which the kubeconfig lacks");
+    let key = json!({"client-certificate-data": "eA==", "client-key-data": "eA=="});
+    tells(
+        &with_kubeconfig(&scene, |_, user| *user = key).irsa(&["plan"]),
+        4,
+        "`client-certificate` of the kubeconfig's user",
+    );
+}
+
+#[test]
+fn an_api_behind_a_proxy_is_reached_as_kubectl_reaches_it() {
+    let scene = Scene::new();
+    let port: u16 =
+        scene.world.cluster("main").endpoint().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    // a name that only the proxy knows, and that the certificate has
+    let far = "https://kubernetes.default.svc";
+    let connect = Connect::to(port, None);
+    let secret = Connect::to(port, Some("me:se@cret".into()));
+    let (socks, locked) = (Socks::to(port, None), Socks::to(port, Some(("me".into(), "se@cret".into()))));
+    let own = [
+        format!("http://127.0.0.1:{}", connect.port),
+        format!("http://me:se%40cret@127.0.0.1:{}", secret.port),
+        format!("socks5://127.0.0.1:{}", socks.port),
+        format!("socks5h://127.0.0.1:{}", socks.port),
+        format!("socks5://me:se%40cret@127.0.0.1:{}", locked.port),
+    ];
+    for proxy in &own {
+        let by_kubeconfig = with_kubeconfig(&scene, |cluster, _| {
+            cluster["server"] = json!(far);
+            cluster["proxy-url"] = json!(proxy);
+        });
+        let run = by_kubeconfig.irsa(&["plan", "--timeout", "5s"]);
+        assert_eq!(run.code, 0, "{proxy}: {run}");
+        let mut by_variable = with_kubeconfig(&scene, |cluster, _| cluster["server"] = json!(far));
+        by_variable.set("HTTPS_PROXY", proxy.trim_start_matches("http://"));
+        let run = by_variable.irsa(&["plan", "--timeout", "5s"]);
+        assert_eq!(run.code, 0, "{proxy}: {run}");
+        by_variable.set("NO_PROXY", ".default.svc");
+        assert_eq!(by_variable.irsa(&["plan", "--timeout", "1s"]).code, 4, "{proxy}");
+    }
+    assert!(connect.asked().iter().all(|target| target == "kubernetes.default.svc:443"), "{:?}", connect.asked());
+    assert!(!connect.asked().is_empty() && !socks.asked().is_empty());
+    // and what is amiss is told
+    for (proxy, text) in [
+        (format!("http://127.0.0.1:{}", secret.port), "HTTP status 407"),
+        (format!("socks5://me:hunter2@127.0.0.1:{}", locked.port), "SOCKS"),
+        (format!("http://127.0.0.1:{}", free_port()), "Connection refused"),
+        ("ftp://me:hunter2@proxy".to_owned(), "`proxy-url` is no address of a proxy"),
+    ] {
+        let bench = with_kubeconfig(&scene, |cluster, _| {
+            cluster["server"] = json!(far);
+            cluster["proxy-url"] = json!(proxy);
+        });
+        let begin = Instant::now();
+        tells(&bench.irsa(&["plan", "--timeout", "20s"]), 4, text);
+        assert!(begin.elapsed() < SOON, "{proxy}");
+    }
+}
+
+#[test]
+fn what_an_api_server_warns_of_is_told_once() {
+    let scene = Scene::new();
+    let warning = "warning: 299 - \"v1 ServiceAccount is \\\"old\\\"\"\r\n".to_owned();
+    let server = Hostile::start(move |asked| {
+        let more = if asked.number % 2 == 0 { warning.clone() } else { warning.repeat(2) };
+        Answer::Whole(200, more, json!({"metadata": {}, "items": []}).to_string())
+    });
+    let mut entry = scene.world.cluster("main").kubeconfig_entry("token");
+    entry.cluster["cluster"] = json!({"server": server.address()});
+    let bench = bench(&scene);
+    bench.write("kube.yaml", &irsa_sandbox::kubernetes::kubeconfig(&[entry]));
+    let way = "kubernetes = { kubeconfig = \"kube.yaml\", context = \"main\", unverified = true }\n";
+    bench.write("irsa.toml", &format!("{HEAD}{way}{}", role("app")));
+    let told = "cluster `main`: v1 ServiceAccount is \"old\"";
+    for line in [&["plan"][..], &["drift", "--confirm-after", "0s"]] {
+        let run = bench.irsa(line);
+        assert_eq!(run.stderr.matches(told).count(), 1, "{run}");
+    }
+    assert!(server.asked().len() > 2, "it was warned of more than once");
+    let quiet = bench.irsa(&["plan", "-q"]);
+    assert!(!quiet.stderr.contains(told), "{quiet}");
+}
+
+#[test]
+fn metrics_say_what_ended_a_run_before_its_plan() {
+    let scene = Scene::new();
+    scene.declare(&role("app"));
+    scene.bench.converges();
+    let line = ["drift", "--confirm-after", "0s", "--metrics-file", "irsa.prom"];
+    scene.bench.ends(0, &line);
+    let value = |name: &str| {
+        let text = scene.bench.read("irsa.prom");
+        let line = text.lines().find(|line| line.starts_with(&format!("{name}{{"))).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("{name} is not in {text}"))
+    };
+    assert_eq!(value("irsa_last_run_exit_code"), "irsa_last_run_exit_code{owner=\"me\"} 0");
+    scene.bench.write("irsa.toml", "owner = ");
+    scene.bench.ends(3, &line);
+    assert_eq!(value("irsa_last_run_exit_code"), "irsa_last_run_exit_code{owner=\"me\"} 3");
+    assert_eq!(value("irsa_complete"), "irsa_complete{owner=\"me\"} 0");
+    assert!(!scene.bench.read("irsa.prom").contains("irsa_drift_objects"), "what was not looked at is not told");
+    let fresh = Bench::with(BTreeMap::new(), "owner = ");
+    fresh.ends(3, &line);
+    assert!(fresh.read("irsa.prom").contains("irsa_last_run_exit_code{owner=\"\"} 3"));
+}

@@ -1,0 +1,138 @@
+//! Proxies on the loopback: HTTP's CONNECT and SOCKS5. Whatever they are asked for, they lead to one port.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// Listens on a port, each connection in a thread of its own; ends with the process.
+fn serve(handle: impl Fn(TcpStream, &Log) -> Option<()> + Send + Sync + 'static) -> (u16, Log) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (handle, log) = (Arc::new(handle), Log::default());
+    let asked = Arc::clone(&log);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (handle, log) = (Arc::clone(&handle), Arc::clone(&log));
+            std::thread::spawn(move || handle(stream, &log));
+        }
+    });
+    (port, asked)
+}
+
+/// Passes bytes both ways until one side ends.
+fn pass(client: TcpStream, port: u16) -> Option<()> {
+    let server = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(std::net::Shutdown::Write);
+    });
+    let (mut from, mut to) = (server, client);
+    let _ = std::io::copy(&mut from, &mut to);
+    let _ = to.shutdown(std::net::Shutdown::Write);
+    Some(())
+}
+
+fn told(log: &Log, target: &str) {
+    log.lock().expect("no test has failed inside").push(target.to_owned());
+}
+
+/// A proxy of HTTP.
+pub(crate) struct Connect {
+    pub(crate) port: u16,
+    log: Log,
+}
+
+impl Connect {
+    /// One that leads nowhere; `user` is the `name:password` that it wants.
+    pub(crate) fn start(user: Option<String>) -> Self {
+        Self::to(0, user)
+    }
+
+    /// One that leads to this port.
+    pub(crate) fn to(target: u16, user: Option<String>) -> Self {
+        let (port, log) = serve(move |mut client, log| {
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            while !head.ends_with(b"\r\n\r\n") {
+                client.read_exact(&mut byte).ok()?;
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let wanted = user.as_ref().map(|user| format!("Basic {}", STANDARD.encode(user)));
+            if wanted.is_some_and(|wanted| !head.contains(&wanted)) {
+                return client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").ok();
+            }
+            told(log, head.strip_prefix("CONNECT ")?.split(' ').next()?);
+            if target == 0 {
+                return client.write_all(b"HTTP/1.1 502 Bad Gateway\r\n\r\n").ok();
+            }
+            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+            pass(client, target)
+        });
+        Self { port, log }
+    }
+
+    /// What it was asked to lead to.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.log.lock().expect("no test has failed inside").clone()
+    }
+}
+
+/// A proxy of SOCKS5 (RFC 1928 and 1929).
+pub(crate) struct Socks {
+    pub(crate) port: u16,
+    log: Log,
+}
+
+impl Socks {
+    /// One that leads to this port; `user` is the name and the password that it wants.
+    pub(crate) fn to(target: u16, user: Option<(String, String)>) -> Self {
+        let (port, log) = serve(move |mut client, log| {
+            let greeting = counted(&mut client, 2)?;
+            let method = if user.is_some() { 2 } else { 0 };
+            if !greeting.contains(&method) {
+                return client.write_all(&[5, 0xff]).ok();
+            }
+            client.write_all(&[5, method]).ok()?;
+            if let Some((name, password)) = &user {
+                let told_name = counted(&mut client, 2)?;
+                let told_password = counted(&mut client, 1)?;
+                let good = told_name == name.as_bytes() && told_password == password.as_bytes();
+                client.write_all(&[1, u8::from(!good)]).ok()?;
+                if !good {
+                    return None;
+                }
+            }
+            let mut head = [0; 4];
+            client.read_exact(&mut head).ok()?;
+            // names alone: whoever resolves them here asks for an address
+            if head[3] != 3 {
+                return client.write_all(&[5, 8, 0, 1, 0, 0, 0, 0, 0, 0]).ok();
+            }
+            let name = counted(&mut client, 1)?;
+            client.read_exact(&mut [0; 2]).ok()?;
+            told(log, &String::from_utf8_lossy(&name));
+            client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).ok()?;
+            pass(client, target)
+        });
+        Self { port, log }
+    }
+
+    /// What it was asked to lead to.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.log.lock().expect("no test has failed inside").clone()
+    }
+}
+
+/// So many bytes, the last of which says how many follow, which are given.
+fn counted(client: &mut TcpStream, before: usize) -> Option<Vec<u8>> {
+    let mut head = vec![0; before];
+    client.read_exact(&mut head).ok()?;
+    let mut bytes = vec![0; usize::from(*head.last()?)];
+    client.read_exact(&mut bytes).ok()?;
+    Some(bytes)
+}
