@@ -83,6 +83,8 @@ pub(super) struct Calls {
     pub documents: Documents,
     /// Roles by account and folded name.
     roles: HashMap<(Key, String), usize>,
+    /// The role of each object that is one, as a viewer.
+    viewer_of: HashMap<usize, usize>,
     /// Roles of the plan by their ARN as it is now.
     pub by_arn: HashMap<String, usize>,
 }
@@ -156,6 +158,7 @@ impl Calls {
             let arn = RoleArn::of(&place.partition, &place.id, &role.path, &role.name);
             self.by_arn.insert(arn.to_string(), object);
         }
+        self.viewer_of.insert(object, self.viewers.len());
         self.viewers.push(Viewer { object: Some(object), before, after, ..Viewer::default() });
     }
 
@@ -304,7 +307,7 @@ impl Calls {
 
     /// The role of a node's object, as a viewer.
     pub(super) fn viewer_of(&self, object: usize) -> Option<usize> {
-        self.viewers.iter().position(|viewer| viewer.object == Some(object))
+        self.viewer_of.get(&object).copied()
     }
 
     /// The effects of a call on all that see it, together.
