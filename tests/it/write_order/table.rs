@@ -292,28 +292,51 @@ service-accounts = ["apps/bounded"]
     change.is_lawful();
 }
 
-/// A role that others can assume again, because the provider takes their tokens again, has lost what it is to lose before.
-#[test]
-fn a_provider_takes_an_audience_after_its_roles_have_lost_what_they_lose() {
-    let change = Change {
-        before: r#"
+/// `leaves` is to lose a role whose provider does not take its tokens right now; the role is to lose something, too.
+const UNPROVIDED: &str = r#"
 [roles.r]
 attach = ["aws:AmazonS3FullAccess"]
 cluster = "main"
 service-accounts = ["apps/stays", "apps/leaves"]
-"#,
-        hand: |scene| {
-            let host = scene.world.issuer("main").trim_start_matches("https://").to_owned();
-            let arn = format!("arn:aws:iam::{FIRST}:oidc-provider/{host}");
-            let fields = [("OpenIDConnectProviderArn", arn.as_str()), ("ClientID", "sts.amazonaws.com")];
-            scene.iam("RemoveClientIDFromOpenIDConnectProvider", &fields);
-        },
-        after: r#"
+"#;
+const UNPROVIDED_AFTER: &str = r#"
 [roles.r]
 attach = ["aws:AmazonS3ReadOnlyAccess"]
 cluster = "main"
 service-accounts = ["apps/stays"]
-"#,
+"#;
+
+fn provider(scene: &Scene) -> String {
+    let host = scene.world.issuer("main").trim_start_matches("https://").to_owned();
+    format!("arn:aws:iam::{FIRST}:oidc-provider/{host}")
+}
+
+/// Whoever can assume a role again, because its provider takes their tokens again, can do so after the role has lost what
+/// it is to lose.
+#[test]
+fn a_provider_takes_an_audience_after_its_roles_have_lost_what_they_lose() {
+    let change = Change {
+        before: UNPROVIDED,
+        hand: |scene| {
+            let arn = provider(scene);
+            let fields = [("OpenIDConnectProviderArn", arn.as_str()), ("ClientID", "sts.amazonaws.com")];
+            scene.iam("RemoveClientIDFromOpenIDConnectProvider", &fields);
+        },
+        after: UNPROVIDED_AFTER,
+        held_up: &["DetachRolePolicy", "UpdateAssumeRolePolicy"],
+    };
+    change.is_lawful();
+}
+
+#[test]
+fn a_provider_is_made_again_after_its_roles_have_lost_what_they_lose() {
+    let change = Change {
+        before: UNPROVIDED,
+        hand: |scene| {
+            let arn = provider(scene);
+            scene.iam("DeleteOpenIDConnectProvider", &[("OpenIDConnectProviderArn", arn.as_str())]);
+        },
+        after: UNPROVIDED_AFTER,
         held_up: &["DetachRolePolicy", "UpdateAssumeRolePolicy"],
     };
     change.is_lawful();
