@@ -325,6 +325,25 @@ fn configurations_in_the_pages_are_valid() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn json_and_yaml_in_the_pages_are_well_formed() {
+    let mut count = 0;
+    for (name, page) in pages() {
+        let lines: Vec<&str> = page.lines().collect();
+        for (info, range) in blocks(&page) {
+            let text = lines[range.clone()].join("\n");
+            let wrong = match info {
+                "json" => serde_json::from_str::<serde_json::Value>(&text).err().map(|error| error.to_string()),
+                "yaml" => serde_saphyr::from_multiple::<serde_json::Value>(&text).err().map(|error| error.to_string()),
+                _ => continue,
+            };
+            assert_eq!(wrong, None, "{name}:{}", range.start);
+            count += 1;
+        }
+    }
+    assert!(count > 5, "{count} blocks were read");
+}
+
 /// The anchor that a heading has on the sites that show Markdown.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
