@@ -180,7 +180,7 @@ fn played(shell: &Shell, block: &[&str]) -> Result<(Vec<String>, bool), String> 
     }
     for (number, &start) in starts.iter().enumerate() {
         let end = starts.get(number + 1).copied().unwrap_or(block.len());
-        let shown: Vec<&str> = block[start + 1..end].iter().copied().collect();
+        let shown = block[start + 1..end].to_vec();
         let printed = shell.run(&block[start][2..])?;
         let printed: Vec<&str> = printed.lines().collect();
         after.push(block[start].to_owned());

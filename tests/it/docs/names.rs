@@ -141,8 +141,8 @@ fn keys_are_those_of_the_schema() {
                 let cell = line.text[2..].split(" |").next().unwrap_or_default();
                 named.extend(cell.split('`').skip(1).step_by(2));
             }
-            let names = named.into_iter().filter(|key| !key.is_empty() && key.chars().all(flag));
-            let wrong = names.filter(|key| !keys.contains(*key));
+            let keyed = named.into_iter().filter(|key| !key.is_empty() && key.chars().all(flag));
+            let wrong = keyed.filter(|key| !keys.contains(*key));
             unknown.extend(wrong.map(|key| format!("{name}:{}: {key}", line.number)));
         }
     }
@@ -217,16 +217,28 @@ fn metrics_are_those_of_the_program() {
     assert_eq!(words(&page, "irsa_", letter), words(source, "irsa_", letter));
 }
 
+/// The actions of IAM and EKS that a text names.
+fn actions(text: &str) -> BTreeSet<String> {
+    let letter = |c: char| c.is_ascii_alphanumeric() || c == ':';
+    let named = ["iam:", "eks:"].into_iter().flat_map(|service| words(text, service, letter));
+    named.filter(|action| action.len() > 4).map(str::to_owned).collect()
+}
+
+/// What stands under a heading of the page of permissions.
+fn permissions(heading: &str) -> String {
+    let page = read("docs/permissions.md");
+    let (_, section) = page.split_once(&format!("\n## {heading}\n")).expect("the heading");
+    section.split("\n## ").next().unwrap_or_default().to_owned()
+}
+
 /// The policies of the page allow what the program calls, and nothing else.
 #[test]
 fn permissions_are_those_that_the_program_calls() {
-    let page = read("docs/permissions.md");
-    let (policies, _) = page.split_once("### Roles and policies outside").expect("the policies");
-    let mut allowed = BTreeSet::new();
-    for line in lines(policies).into_iter().filter(|line| line.fence == Some("json")) {
-        let strings = line.text.split('"').skip(1).step_by(2);
-        allowed.extend(strings.filter(|text| text.starts_with("iam:") || text.starts_with("eks:")).map(str::to_owned));
-    }
+    let apply = permissions("AWS: to apply");
+    let (apply, _) = apply.split_once("\n### ").expect("what is outside the default path");
+    let plan = permissions("AWS: to plan");
+    let (plan, _) = plan.split_once("`sts:").expect("what follows the policy");
+    let allowed: BTreeSet<String> = actions(plan).into_iter().chain(actions(apply)).collect();
     let source = source();
     let mut called = BTreeSet::from(["eks:DescribeCluster".to_owned()]);
     let named = |rest: &str| Some(format!("iam:{}", rest.split('"').next()?));
@@ -237,4 +249,14 @@ fn permissions_are_those_that_the_program_calls() {
     called.extend(writes.split("=> \"").skip(1).filter_map(named));
     assert!(called.len() > 30, "{called:?}");
     assert_eq!(allowed, called);
+}
+
+/// A shard reads what `irsa plan` reads, but for what the page leaves out.
+#[test]
+fn permissions_of_a_shard_are_those_of_the_example() {
+    let plan = permissions("AWS: to plan");
+    let (plan, _) = plan.split_once("`sts:").expect("what follows the policy");
+    let without = actions(&permissions("For shards"));
+    let reads: BTreeSet<String> = actions(plan).difference(&without).cloned().collect();
+    assert_eq!(actions(&read("examples/fleet/policy-read.json")), reads);
 }
