@@ -85,6 +85,29 @@ fn commands_and_flags_are_those_of_the_help() {
     assert!(unknown.is_empty(), "{}", unknown.join("\n"));
 }
 
+/// Each command has the formats that the table lists for it, and no others.
+#[test]
+fn formats_are_those_of_each_command() {
+    let page = read("docs/commands.md");
+    let (_, section) = page.split_once("\n## Output formats\n").expect("the formats");
+    let (section, _) = section.split_once("\n## ").expect("another section");
+    let rows = section.lines().filter(|line| line.starts_with("| `") && !line.starts_with("| `--format`"));
+    let bench = Bench::new(BTreeMap::new());
+    let mut count = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let (format, listed) = (cells[1].trim_matches('`'), cells[3]);
+        for command in ["validate", "plan", "apply", "drift", "show"] {
+            let mut line = vec![command, "--format", format];
+            line.extend((command == "show").then_some("no-such-file"));
+            let has = !bench.irsa(&line).stderr.contains("has no `--format");
+            assert_eq!(has, listed == "all" || listed.split(", ").any(|it| it == command), "{command} {format}");
+            count += 1;
+        }
+    }
+    assert_eq!(count, 30);
+}
+
 #[test]
 fn exit_codes_are_those_of_the_program() {
     let table = read("src/error.rs");
