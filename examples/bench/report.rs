@@ -28,24 +28,21 @@ pub(crate) fn markdown(figures: &Figures, arguments: &Arguments) -> String {
 
 /// What the profile shows.
 const WHY: &str = "
-Profiles (`perf record --call-graph fp`, `valgrind --tool=callgrind`) of it at 10,000 roles led here: planning compared
-addresses by printing them (63 % of its instructions), searched all roles for each object, then sorted the ServiceAccounts by
-their addresses (17 % of its time) and hashed each of them thrice (16 %); a third of all was the allocator's, which is
-mimalloc for that reason. Then comparing policies was a quarter of planning the roles, three times each and through nested
-maps, and copying ServiceAccounts only to find them as they should be half of theirs. Files are parsed, and roles and
-ServiceAccounts are resolved, linted and planned, on all processors, of which there are two here. Where 10,000 roles take
-more than their 300 ms no peak is left: half of loading is TOML's parser, the bindings of all roles are a third of resolving
-and are looked at one after the other, since two roles may not have one ServiceAccount, and of planning 28 % of the roles'
-part builds their trust policies, 15 % of all is comparing strings and 12 % is the kernel's, which clears pages.";
+Profiles at 10,000 roles (`perf record --call-graph fp`, `valgrind --tool=callgrind`) show no single hot spot. Half of
+loading is the TOML parser. A third of resolving is the bindings of all roles, which irsa checks one after the other, since
+two roles may not have one ServiceAccount. In planning, 28 % of the roles' part builds their trust policies, 15 % of all
+compares strings, and in 12 % the kernel clears pages. Earlier profiles led to the present form: addresses are not printed
+to compare them, objects find their role by a map, ServiceAccounts that match are not copied, and the allocator is mimalloc.
+Everything else runs on all processors, of which there are two here.";
 
 /// Where the memory is.
 const MEMORY: &str = "
-The goal was 400 MiB for that plan. `validate` shows what the configuration takes, the rest is what was read.";
+The goal was 400 MiB for that plan. `irsa validate` shows the part of the configuration; the rest is live state.";
 
 /// What holds a fleet in one account back.
 const PROVIDERS: &str = "
-A hundred clusters in one account have a hundred OIDC providers there, and IAM tells of one a call: at 15 calls a second of
-GetOpenIDConnectProvider nobody reads them in less than 5.7 s. In accounts of their own they are read side by side.";
+A hundred clusters in one account have a hundred OIDC providers there, and IAM returns one provider a call. At 15 calls a
+second, reading them takes at least 5.7 s. irsa reads providers of several accounts in parallel.";
 
 struct Page(String);
 
@@ -80,12 +77,11 @@ impl Page {
         let _ = write!(
             self.0,
             "# Benchmarks\n\n\
-             Made by `{command}`: the released program as a whole process, start-up included, against the embedded sandbox \
-             on the same two cores. Each time is the middle one of {} runs, those of one table taken in turn. Times are good \
-             for comparing within a table and not beyond it; calls are counted in the sandbox's log, are the same on every \
-             machine, and are held to their budgets by `tests/it/budgets.rs`. \"+{} ms\" is a latency of that much on every \
-             request, to AWS and to Kubernetes.\n\n\
-             A role here has a trust policy, tags, one inline policy, one of AWS's own policies attached, and one \
+             `{command}` wrote this page. It runs the release build as a whole process, start-up included, against the \
+             embedded sandbox on the same two cores. Each time is the median of {} runs; the runs of one table take turns. \
+             Compare times only within a table. The calls come from the sandbox's log and are the same on every machine; \
+             `tests/it/budgets.rs` checks them. \"+{} ms\" is an added latency on every request to AWS and Kubernetes.\n\n\
+             A role here has a trust policy, tags, one inline policy, one attached AWS managed policy, and one \
              ServiceAccount.\n",
             arguments.runs,
             FAR.as_millis()
@@ -123,8 +119,8 @@ impl Page {
             self.row(&cells);
         }
         self.line(
-            "\n\"One by one\" is a loop over the same SDK in process, without a start of its own: GetRole, ListRolePolicies, \
-             GetRolePolicy and ListAttachedRolePolicies, each after the other.",
+            "\n\"One by one\" is a loop with the same SDK in a running process: GetRole, ListRolePolicies, GetRolePolicy and \
+             ListAttachedRolePolicies, one call after the other.",
         );
         self.line(PROVIDERS);
     }
@@ -135,10 +131,10 @@ impl Page {
         }
         self.line("\n## Beside others, 100 roles without changes\n");
         self.line(
-            "Run in turn, against sandboxes of one process. Each timed run comes after one of the same that is not timed, so that \
-             nobody pays for being first, but for the one row that says so. irsa reads IAM, EKS and the ServiceAccounts of the \
-             cluster; terraform (the AWS provider; roles, inline policies, attachments and an OIDC provider) and the boto3 \
-             scripts read IAM alone.",
+            "The programs take turns, against sandboxes in one process. An untimed run of the same program precedes each timed \
+             run, except in the rows \"after two seconds of nothing\". irsa reads IAM, EKS and the ServiceAccounts of the cluster. \
+             terraform (the AWS provider; roles, inline policies, attachments and an OIDC provider) and the boto3 scripts read \
+             only IAM.",
         );
         self.table(&["", "latency", "calls", "time", "irsa plan is so many times faster"]);
         let find = |name: &str, latency: u64| peers.iter().find(|one| one.name == name && one.latency == latency);
@@ -153,18 +149,18 @@ impl Page {
             let all = terraform.calls + GETS * 100;
             let _ = write!(
                 self.0,
-                "\nWith the 100 ServiceAccounts, which terraform's kubernetes provider reads with {GETS} GETs each (read in its \
-                 source, not run here), terraform makes {all} calls: {} times as many as irsa. Its calls grow with the roles, \
-                 irsa's with pages of 1,000. The goals were 50 times less time than terraform's without \
-                 latency and 38 times with it, from a machine on which terraform took 13.3 s and 15.2 s for this.\n",
+                "\nterraform's kubernetes provider would read the 100 ServiceAccounts with {GETS} GETs each (by its source; not run \
+                 here). Then terraform makes {all} calls: {} times as many as irsa. Its calls grow with the roles, irsa's with \
+                 pages of 1,000. The goal was to take a 50th of terraform's time without latency and a 38th with it, set on a \
+                 machine on which terraform took 13.3 s and 15.2 s for this.\n",
                 times(all, irsa.calls)
             );
         }
         let _ = write!(
             self.0,
-            "\nirsa asks who the credentials are, for all lists and for the cluster at once, then for what they lead to: {ROUNDS} \
-             rounds. Where the account's id is declared it asks nothing before that is checked, which terraform does as well with \
-             `allowed_account_ids`: {} rounds.",
+            "\nirsa needs {ROUNDS} round trips: first the identity, all lists and the cluster at once, then the objects in these \
+             lists. With a declared account id, irsa checks the identity before anything else (as terraform does with \
+             `allowed_account_ids`), and needs {} round trips.",
             ROUNDS + 1
         );
         let far = peers.iter().find(|beside| beside.name == TERRAFORM && beside.latency > 0);
@@ -172,8 +168,8 @@ impl Page {
             let most = |rounds: u32| far.walls.median().as_secs_f64() / (FAR * rounds).as_secs_f64();
             let _ = write!(
                 self.0,
-                " Whatever else it does, they take {} and {} at +{} ms: beside a terraform of {} it can be {:.0} and {:.0} times \
-                 faster there, and no more.",
+                " Alone, they take {} and {} at +{} ms. Beside {} of terraform, irsa can be at most {:.0} and {:.0} times faster \
+                 there.",
                 seconds(FAR * ROUNDS),
                 seconds(FAR * (ROUNDS + 1)),
                 far.latency,
@@ -188,10 +184,10 @@ impl Page {
     fn throttled(&mut self, figures: &Figures) {
         self.line("\n## Behind a bucket\n");
         self.line(
-            "100 roles where the bulk read is forbidden, so that each must be asked for, and every action of the account has a \
-             token bucket that holds one second's worth. The bound is what the bucket alone takes.",
+            "100 roles without permission for the bulk read, so that each must be read by itself. Every action of the account \
+             has a token bucket with the calls of one second. The bound is the time that the bucket alone needs.",
         );
-        self.table(&["who", "calls a second", "roles read", "time", "of the bound", "refused calls"]);
+        self.table(&["who", "calls a second", "roles read", "time", "of the bound", "throttled calls"]);
         for one in &figures.throttled {
             let refused = format!("{} of {}", one.refused, one.calls);
             let bound = format!("{:.2}", one.wall.as_secs_f64() / one.bound);
@@ -201,7 +197,7 @@ impl Page {
     }
 
     fn applied(&mut self, figures: &Figures) {
-        self.line("\n## Making roles\n");
+        self.line("\n## Creating roles\n");
         for one in &figures.applied {
             let beyond = one.calls - one.plan;
             #[expect(clippy::cast_precision_loss, reason = "a few hundred calls")]
@@ -209,9 +205,9 @@ impl Page {
             let _ = writeln!(
                 self.0,
                 "An apply of {} new roles with their ServiceAccounts at +50 ms takes {beyond} calls beyond the {} of its plan, \
-                 {each:.2} a role: CreateRole, PutRolePolicy and AttachRolePolicy, two applies of the ServiceAccount, and the look \
-                 at the end at what was made. It took {}; at IAM's 15 calls a second of each action nobody makes {} roles in less \
-                 than {:.1} s.",
+                 {each:.2} for each role: CreateRole, PutRolePolicy and AttachRolePolicy, two applies of the ServiceAccount, and \
+                 the read at the end. It took {}. At IAM's 15 calls a second for each action, creating {} roles takes at least \
+                 {:.1} s.",
                 one.roles,
                 one.plan,
                 seconds(one.wall),
@@ -228,8 +224,8 @@ impl Page {
         self.line(&format!("The program is {size:.1} MB; the goal was 25. Most of it is the code of the AWS SDKs."));
         let _ = writeln!(
             self.0,
-            "\nIn process, {} runs, with five ServiceAccounts a role, several files, templates and policies of one's own. The goal \
-             was 50 ms for all of it at 1,000 roles and 300 ms at 10,000.",
+            "\nIn process, {} runs, with five ServiceAccounts for each role, several files, templates and customer managed \
+             policies. The goal was 50 ms for everything at 1,000 roles and 300 ms at 10,000.",
             arguments.local_runs()
         );
         self.table(&["roles", "load", "resolve", "lint", "plan without changes", "all of it", "the fastest of each"]);

@@ -20,13 +20,14 @@ const STYLES: Styles = Styles::styled()
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done, or nothing to do       5  the saved plan is stale or was changed
+  0  done, or nothing to do       5  the plan is stale or was changed
   1  unexpected or service error  6  applied in part
   2  changes pending              64 wrong usage
   3  configuration invalid        130/143 interrupted
   4  refused";
 
-/// Declarative AWS permissions for Kubernetes pods: one TOML file, diffed against live IAM, EKS and Kubernetes.
+/// Manage the AWS permissions of Kubernetes pods: compare one TOML file with live IAM, EKS and Kubernetes, show the
+/// difference, and apply it.
 #[derive(Debug, Parser)]
 #[command(name = "irsa", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true, infer_long_args = false)]
@@ -40,70 +41,70 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write a commented starter file
+    /// Write a commented irsa.toml
     Init(Init),
-    /// Check the configuration, offline: syntax, references, AWS limits, lint rules
+    /// Check the configuration offline: syntax, references, AWS limits, lint rules
     Validate(Validate),
-    /// Read live state and show what `apply` would do
+    /// Read the live objects and show what `irsa apply` would do
     Plan(Plan),
-    /// Plan (or take a saved plan), ask, and apply
+    /// Show the plan, ask, and apply it; or apply a saved plan
     Apply(Apply),
-    /// `plan` for cron: quiet when clean, exit 2 when something differs
+    /// Report changes made outside irsa (for cron: prints nothing if there are none)
     Drift(Drift),
     /// Show a saved plan
     Show(Show),
-    /// Print a JSON Schema (draft-07)
+    /// Print the JSON Schema (draft-07) of the configuration, a plan or a report
     Schema(Schema),
     /// Print a completion script for a shell
     Completions(Completions),
-    /// Print the man page, or write all of them into a folder
+    /// Print the man page, or write the page of each command to a folder
     Man(Man),
 }
 
-/// What every command takes.
+/// The flags of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The configuration [default: irsa.toml]
+    /// The configuration file [default: irsa.toml]
     #[arg(short, long, global = true, env = "IRSA_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Only the objects whose address matches, with their dependencies; repeatable
+    /// Process only objects whose address matches, and what they depend on; repeatable
     #[arg(long, global = true, value_name = "GLOB")]
     pub only: Vec<String>,
-    /// Requests at a time, for each account and each cluster
+    /// Maximum number of concurrent requests to each account and each cluster
     #[arg(long, global = true, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub parallelism: u16,
-    /// The longest that one operation may take, retries included
+    /// Maximum time for one operation, including its retries
     #[arg(long, global = true, value_name = "DURATION", default_value = "120s", value_parser = duration)]
     pub timeout: Duration,
-    /// Go on although a part of the live state could not be read
+    /// Continue even if some objects could not be read; irsa does not change or delete these
     #[arg(long, global = true)]
     pub allow_incomplete: bool,
-    /// Lint findings on what is declared, from this severity on, are errors
+    /// Fail on lint findings in declared objects at or above this severity
     #[arg(long, global = true, value_name = "SEVERITY", default_value = "high")]
     pub deny: Deny,
-    /// Refuse plans with more deletes; tightens the file's `[guard]`, never loosens it
+    /// Refuse a plan with more deletes; can only tighten `[guard]`
     #[arg(long, global = true, value_name = "N")]
     pub guard_max_delete: Option<usize>,
-    /// Refuse plans that change a larger part of our live objects; tightens the file's `[guard]`, never loosens it
+    /// Refuse a plan that changes a larger percentage of this owner's objects; can only tighten `[guard]`
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
     pub guard_max_change_percent: Option<u32>,
-    /// The form of the output, where a command has more than one
+    /// Output format; not every command has all of them
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub format: FormatName,
-    /// When to colour
+    /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
-    /// Say nothing but results and errors
+    /// Print only results and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say more on stderr, such as which way live state was read; repeatable
+    /// Print more to stderr, such as the number of requests; repeatable
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// The form of what `--verbose` says
+    /// Format of what `--verbose` prints
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
-    /// No progress on stderr
+    /// Do not show progress on stderr
     #[arg(long, global = true)]
     pub no_progress: bool,
 }
@@ -151,7 +152,7 @@ pub(crate) enum Deny {
     Medium,
     High,
     Critical,
-    /// No finding is an error
+    /// Never fail on a finding
     None,
 }
 
@@ -205,7 +206,7 @@ pub(crate) struct Plan {
     /// Save the plan for `irsa apply FILE`
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Exit with 2 when there are changes
+    /// Exit 2 if there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
     #[command(flatten)]
@@ -214,30 +215,30 @@ pub(crate) struct Plan {
     pub shape: Shape,
 }
 
-/// What is planned of a fleet.
+/// Which part of the clusters to process.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct Fleet {
-    /// Only share I of N: a stable part of the clusters, with what belongs to them
+    /// Process only shard I of N: a fixed subset of clusters and their objects
     #[arg(long, value_name = "I/N", value_parser = Share::from_str)]
     pub shard: Option<Share>,
 }
 
-/// What shapes a plan.
+/// The flags that widen or narrow a plan.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Shape {
-    /// Plan that everything of this configuration's owner goes away
+    /// Plan to delete every object of this owner
     #[arg(long)]
     pub destroy: bool,
-    /// Take over existing objects that carry no owner
+    /// Adopt existing roles and policies that have no owner tag
     #[arg(long)]
     pub adopt: bool,
-    /// Past the limits of `[guard]`
+    /// Apply even if the plan exceeds `[guard]`
     #[arg(long)]
     pub force: bool,
-    /// Take fields of ServiceAccounts from whichever manager holds them
+    /// Take conflicting ServiceAccount fields from other field managers
     #[arg(long)]
     pub force_conflicts: bool,
-    /// Leave out what is refused and go on with the rest
+    /// Skip refused objects and apply the rest
     #[arg(long)]
     pub skip_refused: bool,
 }
@@ -245,17 +246,17 @@ pub(crate) struct Shape {
 /// `irsa apply`
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
-    /// A plan saved by `irsa plan -o FILE`; it asks nothing. What widens it must be said again: --destroy, --adopt,
-    /// --force, --force-conflicts, --skip-refused, --allow-incomplete
+    /// A plan saved by `irsa plan -o FILE`; irsa applies it without asking. If it was made with --destroy, --adopt,
+    /// --force, --force-conflicts, --skip-refused or --allow-incomplete, repeat these flags
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Do not ask
+    /// Apply without asking
     #[arg(long)]
     pub auto_approve: bool,
     /// Apply only if the plan has this `plan-digest`
     #[arg(long, value_name = "DIGEST")]
     pub expect: Option<String>,
-    /// How long to wait while another run holds the lock of `[lock]`
+    /// How long to wait if another run holds the lock of `[lock]`
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     pub lock_timeout: Duration,
     /// Do not take the lock of `[lock]`
@@ -270,10 +271,10 @@ pub(crate) struct Apply {
 /// `irsa drift`
 #[derive(Debug, Args)]
 pub(crate) struct Drift {
-    /// A difference counts if a second look this much later shows it too
+    /// Read again after this time, and report only what both reads show
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
     pub confirm_after: Duration,
-    /// Write metrics for Prometheus' textfile collector
+    /// Write metrics to this file, for the textfile collector of Prometheus
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
     #[command(flatten)]
@@ -291,7 +292,7 @@ pub(crate) struct Show {
 /// `irsa schema`
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
-    /// Of what
+    /// What to print the schema of
     #[arg(value_name = "WHAT", default_value = "config")]
     pub of: SchemaOf,
 }
@@ -302,7 +303,7 @@ pub(crate) enum SchemaOf {
     Config,
     /// A plan, as saved and as `--format json` prints it
     Plan,
-    /// What `irsa apply --format json` prints
+    /// The report that `irsa apply --format json` prints
     Report,
 }
 
@@ -316,7 +317,7 @@ pub(crate) struct Completions {
 /// `irsa man`
 #[derive(Debug, Args)]
 pub(crate) struct Man {
-    /// Write a page for each command into this folder
+    /// Write a page for each command to this folder
     #[arg(short, long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
 }

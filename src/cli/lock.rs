@@ -132,7 +132,7 @@ fn failed(lock: &Lock, error: &CallError) -> Error {
     let advice = match error.kind {
         CallErrorKind::Denied => Some(format!(
             "allow these credentials `get`, `create` and `update` on `leases` of the API group `coordination.k8s.io` in \
-             namespace `{namespace}` of cluster `{cluster}`: docs/operations.md has the Role"
+             namespace `{namespace}` of cluster `{cluster}`: docs/permissions.md has the Role"
         )),
         CallErrorKind::NotFound => Some(format!("make namespace `{namespace}` in cluster `{cluster}` first")),
         CallErrorKind::Credentials => Some("sign in again".to_owned()),

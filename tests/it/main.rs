@@ -9,6 +9,7 @@ mod clients;
 mod clusters;
 mod conformance;
 mod corpus;
+mod docs;
 mod exits;
 mod fire;
 mod forged;

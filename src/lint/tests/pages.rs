@@ -58,7 +58,7 @@ fn bad_examples_are_found_and_good_ones_are_not() {
             match kind {
                 "json trust" => Some(on_trust(&value())),
                 "json permissions" => Some(on_permissions(&value())),
-                "toml" | "text" | "json" => None,
+                "toml" | "toml fragment" | "text" | "json" => None,
                 other => panic!("{id}: an example of kind `{other}`"),
             }
         };
