@@ -12,6 +12,7 @@ mod claim;
 mod declared;
 mod document;
 mod escalation;
+mod holder;
 mod limits;
 mod live;
 mod own;
@@ -48,23 +49,23 @@ pub struct Rule {
 /// What a rule looks at.
 enum Check {
     /// A statement of a trust policy that allows.
-    Trust(fn(&trust::Site<'_>) -> Vec<Found>),
+    Trust(fn(&trust::TrustContext<'_>) -> Vec<Found>),
     /// The same, where the account's OIDC providers are known.
-    Provider(fn(&trust::Site<'_>) -> Vec<Found>),
+    Provider(fn(&trust::TrustContext<'_>) -> Vec<Found>),
     /// The statements of a permission policy.
-    Permissions(fn(&permissions::Site<'_>) -> Vec<Found>),
+    Permissions(fn(&permissions::PermissionsContext<'_>) -> Vec<Found>),
     /// The permission policies of a role, together.
-    Together(fn(&[permissions::Site<'_>]) -> Vec<Found>),
+    Together(fn(&[permissions::PermissionsContext<'_>]) -> Vec<Found>),
     /// An attached managed policy.
     Attached(fn(&crate::ids::PolicyArn) -> Vec<Found>),
     /// A policy of either kind as a document.
-    Document(fn(&document::Site<'_>) -> Vec<Found>),
+    Document(fn(&document::DocumentContext<'_>) -> Vec<Found>),
     /// What takes of a quota.
     Size(fn(&document::Size) -> Vec<Found>),
     /// A declared role and its bindings.
-    Role(fn(&binding::Site<'_>) -> Vec<Found>),
+    Role(fn(&binding::RoleContext<'_>) -> Vec<Found>),
     /// The OIDC providers of a live account.
-    Providers(fn(&provider::Site<'_>) -> Vec<Found>),
+    Providers(fn(&provider::ProviderContext<'_>) -> Vec<Found>),
 }
 
 /// What a rule found.

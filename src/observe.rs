@@ -11,9 +11,11 @@ mod clusters;
 mod early;
 mod elsewhere;
 mod foreign;
-mod lane;
+mod limiter;
 mod policies;
 mod providers;
+mod reader;
+mod role_list;
 mod roles;
 mod sizes;
 
@@ -28,11 +30,11 @@ use crate::model::marks::OWNER;
 use crate::model::resource::Pairs;
 use crate::model::share::{Scope, Share};
 use crate::world::{Answer, ReadAws, ReadKubernetes};
-use account::Desk;
 use early::Call;
 use futures::FutureExt;
 use futures::future::{join, join_all};
-use lane::Lane;
+use limiter::Limiter;
+use reader::AccountReader;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How to look.
@@ -114,13 +116,21 @@ pub async fn observe(
     }
     .shared();
     let accounts = accounts().map(|(key, account)| {
-        let lane = Lane::new(looks.parallelism);
-        let desk = Desk { key, account, desired: wanted, aws, destroy: looks.destroy, search: scope.is_none(), lane };
+        let limiter = Limiter::new(looks.parallelism);
+        let reader = AccountReader {
+            key,
+            account,
+            desired: wanted,
+            aws,
+            destroy: looks.destroy,
+            search: scope.is_none(),
+            limiter,
+        };
         let lists = lists.take_if(|(account, _)| account == key).map(|(_, lists)| lists);
         let issuers = issuers.clone();
         async move {
-            let live = account::read(&desk, identities.get(key), lists, issuers).await;
-            listen.on(&Event::PlaceRead { place: format!("account/{key}"), objects: account::ours(&desk, &live) });
+            let live = account::read(&reader, identities.get(key), lists, issuers).await;
+            listen.on(&Event::PlaceRead { place: format!("account/{key}"), objects: account::ours(&reader, &live) });
             (key.clone(), live)
         }
     });

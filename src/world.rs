@@ -4,6 +4,7 @@
 //! types only. A read answers `Ok(None)` when the service says that there is no such thing; every other failure is a
 //! `CallError`, which is never taken for absence.
 
+mod account;
 pub mod answer;
 pub mod aws;
 pub(crate) mod bounds;

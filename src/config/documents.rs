@@ -3,9 +3,10 @@
 //! A mistake is shown where it was written: in the policy file itself, inside the JSON text, or at the statement.
 
 use super::diagnostics::Diagnostic;
+use super::file_kind::FileKind;
 use super::reader::{Spot, nearest};
 use super::schema::{Json, Raw, RawDocument, STATEMENT_KEYS};
-use super::source::{FileKind, Source, Sources, beside};
+use super::source::{Source, Sources, beside};
 use super::templates::{Fault, Variables, is_template};
 use crate::model::origin::Origin;
 use crate::policy::budget::DOCUMENT_TEXT;

@@ -3,7 +3,7 @@
 //! Checks the pattern before it looks at the disk, and each folder before it lists it. So no error message can contain the
 //! name of a file that must not be read. No pattern matches a name that begins with a dot.
 
-use super::source::FileKind;
+use super::file_kind::{FOLDER, FileKind};
 use crate::folder::{Folder, Refused, is_hidden};
 use glob::{MatchOptions, Pattern};
 use std::collections::BTreeSet;
@@ -36,7 +36,7 @@ pub(crate) fn matching(folder: &Folder, pattern: &str) -> Result<Vec<String>, St
         Search { folder, parts, looked_at: 0, seen: BTreeSet::new(), open: Vec::new(), found: BTreeSet::new() };
     search.visit(PathBuf::new(), 0);
     while let Some((path, index)) = search.open.pop() {
-        search.step(path, index).map_err(|refused| refused.why(super::source::FOLDER))?;
+        search.step(path, index).map_err(|refused| refused.why(FOLDER))?;
         if search.looked_at > NAME_LIMIT {
             return Err(format!("more than {NAME_LIMIT} files would have to be looked at"));
         }
@@ -46,7 +46,7 @@ pub(crate) fn matching(folder: &Folder, pattern: &str) -> Result<Vec<String>, St
 
 fn part(text: &str) -> Result<Part<'_>, String> {
     if is_hidden(OsStr::new(text)) {
-        return Err(Refused::Hidden.why(super::source::FOLDER));
+        return Err(Refused::Hidden.why(FOLDER));
     }
     match text {
         "**" => Ok(Part::Folders),

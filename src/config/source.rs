@@ -2,11 +2,11 @@
 //! error messages quote lines, and a file that is not read cannot be quoted.
 
 use super::diagnostics::{Diagnostic, Diagnostics};
+use super::file_kind::{FOLDER, FileKind, SIZE_LIMIT};
 use super::include;
 use crate::folder::{self, Folder, Refused};
 use crate::model::desired::NamedKubeconfig;
 use crate::model::origin::Origin;
-use crate::policy::budget::DOCUMENT_TEXT;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,43 +14,12 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-/// The largest file, in bytes.
-const SIZE_LIMIT: u64 = 16 * 1024 * 1024;
 /// The most bytes and files of one configuration.
 const TOTAL_LIMIT: u64 = 64 * 1024 * 1024;
 const COUNT_LIMIT: usize = 50_000;
 /// Columns past this many bytes count bytes instead of characters. Otherwise a line with a million keys would take
 /// quadratic time.
 const COUNTED: usize = 4096;
-
-/// What messages call the folder of the top file.
-pub(crate) const FOLDER: &str = "the configuration's folder";
-
-/// What a file is used for, which decides its extension. Error messages quote the line, and a file with another extension
-/// may hold a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileKind {
-    Include,
-    Policy,
-}
-
-impl FileKind {
-    /// Refuses a name with another extension.
-    pub(crate) fn fits(self, name: &str) -> Result<(), String> {
-        let (ends, what) = match self {
-            Self::Include => (&[".toml"][..], "included files must end in `.toml`"),
-            Self::Policy => (&[".json", ".json.j2"][..], "policy files must end in `.json` or `.json.j2`"),
-        };
-        if ends.iter().any(|end| name.ends_with(end)) { Ok(()) } else { Err(what.to_owned()) }
-    }
-
-    fn limit(self) -> u64 {
-        match self {
-            Self::Include => SIZE_LIMIT,
-            Self::Policy => DOCUMENT_TEXT as u64,
-        }
-    }
-}
 
 /// One file, with the starts of its lines, so that a place is found without counting from the top.
 #[derive(Debug)]

@@ -12,23 +12,23 @@ use crate::policy::pattern_cover::matches;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A declared role.
-pub(super) struct Site<'a> {
+pub(super) struct RoleContext<'a> {
     pub desired: &'a Desired,
     pub role: &'a Role,
 }
 
 /// Runs the rules on roles.
-pub(super) fn check(notes: &mut Notes, place: &Place, site: &Site<'_>) {
+pub(super) fn check(notes: &mut Notes, place: &Place, context: &RoleContext<'_>) {
     notes.run(place, |check| match check {
-        Check::Role(rule) => rule(site),
+        Check::Role(rule) => rule(context),
         _ => Vec::new(),
     });
 }
 
 /// The bindings whose subject leaves so much open. Their findings are milder than those on the same subject in a trust
 /// statement: somebody has written down why.
-fn wild(site: &Site<'_>, open: Open, severity: Severity, what: &str) -> Vec<Found> {
-    let found = site.role.bindings.iter().filter_map(|binding| {
+fn wild(context: &RoleContext<'_>, open: Open, severity: Severity, what: &str) -> Vec<Found> {
+    let found = context.role.bindings.iter().filter_map(|binding| {
         let Subject::Wildcard { namespace, name, reason } = &binding.subject else { return None };
         (claim::open("", &binding.subject.claim()) == open).then(|| {
             let text = format!("`{namespace}/{name}` in cluster `{}` {what}, because: {reason}", binding.cluster);
@@ -39,25 +39,25 @@ fn wild(site: &Site<'_>, open: Open, severity: Severity, what: &str) -> Vec<Foun
 }
 
 /// IRSA004
-pub(super) fn every_subject(site: &Site<'_>) -> Vec<Found> {
-    wild(site, Open::Everything, Severity::High, "is every ServiceAccount of the cluster")
+pub(super) fn every_subject(context: &RoleContext<'_>) -> Vec<Found> {
+    wild(context, Open::Everything, Severity::High, "is every ServiceAccount of the cluster")
 }
 
 /// IRSA005
-pub(super) fn wild_namespace(site: &Site<'_>) -> Vec<Found> {
-    wild(site, Open::Namespace, Severity::Medium, "leaves the namespace open")
+pub(super) fn wild_namespace(context: &RoleContext<'_>) -> Vec<Found> {
+    wild(context, Open::Namespace, Severity::Medium, "leaves the namespace open")
 }
 
 /// IRSA006
-pub(super) fn wild_name(site: &Site<'_>) -> Vec<Found> {
-    wild(site, Open::Name, Severity::Low, "leaves the name open")
+pub(super) fn wild_name(context: &RoleContext<'_>) -> Vec<Found> {
+    wild(context, Open::Name, Severity::Low, "leaves the name open")
 }
 
 /// IRSA021
-pub(super) fn several_accounts(site: &Site<'_>) -> Vec<Found> {
+pub(super) fn several_accounts(context: &RoleContext<'_>) -> Vec<Found> {
     let mut accounts: BTreeMap<&Key, BTreeSet<&Key>> = BTreeMap::new();
-    for binding in &site.role.bindings {
-        let Some(cluster) = site.desired.clusters.get(&binding.cluster) else { continue };
+    for binding in &context.role.bindings {
+        let Some(cluster) = context.desired.clusters.get(&binding.cluster) else { continue };
         if cluster.state == ClusterState::Active {
             accounts.entry(&cluster.account).or_default().insert(&binding.cluster);
         }
@@ -75,8 +75,8 @@ pub(super) fn several_accounts(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA023
-pub(super) fn default_subject(site: &Site<'_>) -> Vec<Found> {
-    let found = site.role.bindings.iter().filter_map(|binding: &Binding| {
+pub(super) fn default_subject(context: &RoleContext<'_>) -> Vec<Found> {
+    let found = context.role.bindings.iter().filter_map(|binding: &Binding| {
         let Subject::Exact(namespace, name) = &binding.subject else { return None };
         let address = Address::ServiceAccount {
             cluster: binding.cluster.clone(),
@@ -92,8 +92,8 @@ pub(super) fn default_subject(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA041
-pub(super) fn long_sessions(site: &Site<'_>) -> Vec<Found> {
-    if site.role.max_session_duration <= 3600 {
+pub(super) fn long_sessions(context: &RoleContext<'_>) -> Vec<Found> {
+    if context.role.max_session_duration <= 3600 {
         return Vec::new();
     }
     let text = "`max-session-duration` is above 1h: stolen credentials last as long, and pods renew theirs anyway";
@@ -109,8 +109,8 @@ const STRONGEST: [&str; 4] = [
 ];
 
 /// IRSA040
-pub(super) fn ignores_attached(site: &Site<'_>) -> Vec<Found> {
-    let patterns: Vec<&str> = site.role.ignore_attached.iter().map(Pattern::as_str).collect();
+pub(super) fn ignores_attached(context: &RoleContext<'_>) -> Vec<Found> {
+    let patterns: Vec<&str> = context.role.ignore_attached.iter().map(Pattern::as_str).collect();
     let list: Vec<String> = patterns.iter().map(|pattern| format!("`{pattern}`")).collect();
     let list = shortened(list, ", ");
     let strongest = |arn: &&str| {

@@ -1,7 +1,7 @@
 //! Walks over what is declared. The trust that irsa generates is right by construction; what is looked at is what
 //! people wrote: extra trust, bindings, documents, attachments.
 
-use super::own::{Families, Holder, families};
+use super::holder::{Families, Holder, families};
 use super::{Notes, Place, binding, document, permissions, trust};
 use crate::ids::Key;
 use crate::model::address::Address;
@@ -26,7 +26,7 @@ pub fn declared(desired: &Desired) -> Vec<Note> {
     }
     notes.each(&desired.roles, |notes, (key, role)| {
         let place = Place::new(&Address::role(key), Some(&role.origin));
-        binding::check(notes, &place, &binding::Site { desired, role });
+        binding::check(notes, &place, &binding::RoleContext { desired, role });
         check_role(notes, &place, role, desired, &families);
     });
     notes.finish()

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// A policy of either kind.
-pub(super) struct Site<'a> {
+pub(super) struct DocumentContext<'a> {
     /// Nothing where there are only statements, which get the current version.
     pub document: Option<&'a PolicyDocument>,
     pub statements: &'a [Statement],
@@ -23,9 +23,9 @@ pub(super) struct Size {
 
 /// Runs the rules on documents.
 pub(super) fn check(notes: &mut Notes, place: &Place, document: Option<&PolicyDocument>, statements: &[Statement]) {
-    let site = Site { document, statements };
+    let context = DocumentContext { document, statements };
     notes.run(place, |check| match check {
-        Check::Document(rule) => rule(&site),
+        Check::Document(rule) => rule(&context),
         _ => Vec::new(),
     });
 }
@@ -67,8 +67,8 @@ fn sid(statement: &Statement) -> Option<&str> {
 }
 
 /// IRSA042
-pub(super) fn old_version(site: &Site<'_>) -> Vec<Found> {
-    match site.document {
+pub(super) fn old_version(context: &DocumentContext<'_>) -> Vec<Found> {
+    match context.document {
         Some(document) if document.is_parsed() && !document.is_current() => {
             let text =
                 "`Version` is not `2012-10-17`: policy variables such as `${aws:PrincipalTag/team}` are plain text";
@@ -79,8 +79,8 @@ pub(super) fn old_version(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA043
-pub(super) fn unreadable(site: &Site<'_>) -> Vec<Found> {
-    let problem = site.document.and_then(PolicyDocument::problem);
+pub(super) fn unreadable(context: &DocumentContext<'_>) -> Vec<Found> {
+    let problem = context.document.and_then(PolicyDocument::problem);
     problem
         .into_iter()
         .map(|problem| Found::new(format!("not checked, it cannot be read without doubt: {problem}")))
@@ -88,9 +88,9 @@ pub(super) fn unreadable(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA044
-pub(super) fn duplicate_sid(site: &Site<'_>) -> Vec<Found> {
+pub(super) fn duplicate_sid(context: &DocumentContext<'_>) -> Vec<Found> {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-    for sid in site.statements.iter().filter_map(sid) {
+    for sid in context.statements.iter().filter_map(sid) {
         *times.entry(sid).or_default() += 1;
     }
     let twice = times.into_iter().filter(|(_, count)| *count > 1);

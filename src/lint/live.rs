@@ -1,7 +1,7 @@
 //! Walks over what is live: declared roles and what carries our owner, where it is not as declared.
 
 use super::declared::{attaching, audiences, home, subjects};
-use super::own::{Families, Holder, families};
+use super::holder::{Families, Holder, families};
 use super::{Notes, Place, document, permissions, provider, trust};
 use crate::ids::{Key, ProviderArn};
 use crate::model::address::Address;
@@ -24,8 +24,8 @@ pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
     for key in desired.accounts.keys() {
         let Some(account) = live.accounts.get(key) else { continue };
         let Access::Granted(identity) = &account.identity else { continue };
-        let site = provider::Site { desired, live, key, account, asked: &asked };
-        provider::check(&mut notes, &Place::new(&format!("account/{key}"), None), &site);
+        let context = provider::ProviderContext { desired, live, key, account, asked: &asked };
+        provider::check(&mut notes, &Place::new(&format!("account/{key}"), None), &context);
         notes.each(&account.roles, |notes, (folded, role)| {
             let Some(role) = role.present() else { return };
             let declared = declared_roles.get(&(key, folded.clone())).copied();
@@ -51,8 +51,8 @@ pub fn declared_against(desired: &Desired, live: &Live) -> Vec<Note> {
             continue;
         };
         let Access::Granted(identity) = &account.identity else { continue };
-        let site = provider::Site { desired, live, key: &role.account, account, asked: &asked };
-        let Some(coming) = site.coming() else { continue };
+        let context = provider::ProviderContext { desired, live, key: &role.account, account, asked: &asked };
+        let Some(coming) = context.coming() else { continue };
         let coming: BTreeSet<ProviderArn> =
             coming.iter().map(|issuer| ProviderArn::of(&identity.partition, &identity.account, issuer)).collect();
         let known = matches!(account.providers_listed, Observed::Present(()));

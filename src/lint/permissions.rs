@@ -4,8 +4,8 @@
 use super::actions::{Actions, kind_of};
 use super::document::Name;
 use super::escalation::{PAIRS, PROVIDERS, USERS_OF_ROLES, WAYS};
+use super::holder::Holder;
 use super::limits::{limited, limited_by};
-use super::own::Holder;
 use super::reach::{kind, reaches_all, reaches_every};
 use super::{Check, Found, Notes, Place, document, shortened};
 use crate::ids::PolicyArn;
@@ -20,7 +20,7 @@ mod broad;
 pub(super) use broad::{all_but, everything, handed_on, read_all, service};
 
 /// The statements of a policy, or of all policies of a role.
-pub(super) struct Site<'a> {
+pub(super) struct PermissionsContext<'a> {
     pub allowing: Vec<Allowing<'a>>,
     pub holder: &'a Holder<'a>,
     /// Whether they are every action on every resource, which is a finding of its own.
@@ -40,9 +40,9 @@ pub(super) struct Allowing<'a> {
 /// Runs the rules on permissions and on documents.
 pub(super) fn check(notes: &mut Notes, place: &Place, policy: &PolicyDocument, holder: &Holder<'_>) {
     let statements = policy.statements();
-    let site = Site::of(statements, holder);
+    let context = PermissionsContext::of(statements, holder);
     notes.run(place, |check| match check {
-        Check::Permissions(rule) => rule(&site),
+        Check::Permissions(rule) => rule(&context),
         _ => Vec::new(),
     });
     document::check(notes, place, Some(policy), statements);
@@ -53,9 +53,10 @@ pub(super) fn check_together(notes: &mut Notes, place: &Place, policies: &[&Poli
     if policies.len() < 2 {
         return;
     }
-    let sites: Vec<Site<'_>> = policies.iter().map(|policy| Site::of(policy.statements(), holder)).collect();
+    let contexts: Vec<PermissionsContext<'_>> =
+        policies.iter().map(|policy| PermissionsContext::of(policy.statements(), holder)).collect();
     notes.run(place, |check| match check {
-        Check::Together(rule) => rule(&sites),
+        Check::Together(rule) => rule(&contexts),
         _ => Vec::new(),
     });
 }
@@ -68,7 +69,7 @@ pub(super) fn check_attached(notes: &mut Notes, place: &Place, arn: &PolicyArn) 
     });
 }
 
-impl<'a> Site<'a> {
+impl<'a> PermissionsContext<'a> {
     fn of(statements: &'a [Statement], holder: &'a Holder<'a>) -> Self {
         let allowing = document::named(statements)
             .map(|(name, statement)| (name, statement.canonical()))
@@ -187,10 +188,10 @@ fn passed_to(body: &CanonicalStatement) -> Vec<String> {
 }
 
 /// IRSA031: over all statements together.
-pub(super) fn escalation(site: &Site<'_>) -> Vec<Found> {
-    let ways = Open::of(site.narrower()).ways();
+pub(super) fn escalation(context: &PermissionsContext<'_>) -> Vec<Found> {
+    let ways = Open::of(context.narrower()).ways();
     let mut found: Vec<Found> = told(&ways).into_iter().collect();
-    let free: Vec<&Allowing<'_>> = site.narrower().filter(|allowing| !allowing.limited).collect();
+    let free: Vec<&Allowing<'_>> = context.narrower().filter(|allowing| !allowing.limited).collect();
     if ways.iter().all(|(severity, _)| *severity < Severity::Critical) {
         found.extend(pairs(&free));
     }
@@ -240,17 +241,19 @@ fn share(one: &CanonicalStatement, other: &CanonicalStatement) -> bool {
 }
 
 /// IRSA031, over all policies of a role together: what is found in one of them is not said again.
-pub(super) fn escalation_together(sites: &[Site<'_>]) -> Vec<Found> {
-    let alone: Vec<_> = sites.iter().flat_map(|site| Open::of(site.narrower()).ways()).collect();
-    let mut ways = Open::of(sites.iter().flat_map(Site::narrower)).ways();
+pub(super) fn escalation_together(contexts: &[PermissionsContext<'_>]) -> Vec<Found> {
+    let alone: Vec<_> = contexts.iter().flat_map(|context| Open::of(context.narrower()).ways()).collect();
+    let mut ways = Open::of(contexts.iter().flat_map(PermissionsContext::narrower)).ways();
     ways.retain(|way| !alone.contains(way));
     let mut found: Vec<Found> = told(&ways).into_iter().collect();
-    let free = |site: &Site<'_>| site.narrower().any(|allowing| !allowing.limited);
-    if found.is_empty() && alone.is_empty() && sites.iter().filter(|site| free(site)).count() > 1 {
-        let each = |site| pairs(&Site::narrower(site).filter(|allowing| !allowing.limited).collect::<Vec<_>>());
+    let free = |context: &PermissionsContext<'_>| context.narrower().any(|allowing| !allowing.limited);
+    if found.is_empty() && alone.is_empty() && contexts.iter().filter(|context| free(context)).count() > 1 {
+        let each = |context| {
+            pairs(&PermissionsContext::narrower(context).filter(|allowing| !allowing.limited).collect::<Vec<_>>())
+        };
         let all: Vec<&Allowing<'_>> =
-            sites.iter().flat_map(Site::narrower).filter(|allowing| !allowing.limited).collect();
-        let known: Vec<Found> = sites.iter().flat_map(each).collect();
+            contexts.iter().flat_map(PermissionsContext::narrower).filter(|allowing| !allowing.limited).collect();
+        let known: Vec<Found> = contexts.iter().flat_map(each).collect();
         found.extend(pairs(&all).into_iter().filter(|pair| !known.contains(pair)));
     }
     found
@@ -266,9 +269,9 @@ fn told(ways: &[(Severity, String)]) -> Option<Found> {
 }
 
 /// IRSA032
-pub(super) fn pass_any_role(site: &Site<'_>) -> Vec<Found> {
+pub(super) fn pass_any_role(context: &PermissionsContext<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for allowing in site.narrower().filter(|allowing| allowing.actions.contains("iam:PassRole")) {
+    for allowing in context.narrower().filter(|allowing| allowing.actions.contains("iam:PassRole")) {
         let name = &allowing.name;
         if allowing.allows_everywhere("iam:PassRole") {
             let text = format!("{name} allows `iam:PassRole` of every role to every service");
@@ -284,11 +287,11 @@ pub(super) fn pass_any_role(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA033
-pub(super) fn assume_any_role(site: &Site<'_>) -> Vec<Found> {
+pub(super) fn assume_any_role(context: &PermissionsContext<'_>) -> Vec<Found> {
     const LIMITS: [&str; 5] =
         ["aws:resourceaccount", "aws:resourceorgid", "aws:resourceorgpaths", "aws:resourcetag/", "iam:resourcetag/"];
     let mut found = Vec::new();
-    for allowing in site.narrower().filter(|allowing| allowing.actions.contains("sts:AssumeRole")) {
+    for allowing in context.narrower().filter(|allowing| allowing.actions.contains("sts:AssumeRole")) {
         let Allowing { name, body, .. } = allowing;
         if limited_by(body, &LIMITS) {
             continue;

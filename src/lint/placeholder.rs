@@ -12,9 +12,9 @@ use crate::policy::condition::conditions;
 mod words;
 
 /// IRSA039
-pub(super) fn not_filled_in(site: &document::Site<'_>) -> Vec<Found> {
-    let current = site.document.is_none_or(PolicyDocument::is_current);
-    each(site, |body| {
+pub(super) fn not_filled_in(context: &document::DocumentContext<'_>) -> Vec<Found> {
+    let current = context.document.is_none_or(PolicyDocument::is_current);
+    each(context, |body| {
         let mut told = Vec::new();
         for (text, arn) in texts(body) {
             if let Some(variable) = unknown_variable(text).filter(|_| current) {
@@ -40,8 +40,8 @@ pub(super) fn attached(arn: &PolicyArn) -> Vec<Found> {
 }
 
 /// IRSA046
-pub(super) fn unknown_service(site: &document::Site<'_>) -> Vec<Found> {
-    each(site, |body| {
+pub(super) fn unknown_service(context: &document::DocumentContext<'_>) -> Vec<Found> {
+    each(context, |body| {
         let mut unknown: Vec<&str> = services(body).into_iter().filter(|name| !is_service(name)).collect();
         unknown.sort_unstable();
         unknown.dedup();
@@ -58,7 +58,7 @@ pub(super) fn unknown_service(site: &document::Site<'_>) -> Vec<Found> {
 
 /// What is found in each statement.
 fn each(
-    site: &document::Site<'_>,
+    context: &document::DocumentContext<'_>,
     find: impl Fn(&CanonicalStatement) -> Option<(String, Option<Severity>)>,
 ) -> Vec<Found> {
     let found = |(name, statement): (Name<'_>, &crate::policy::Statement)| {
@@ -66,7 +66,7 @@ fn each(
         let found = Found::new(format!("{name}: {text}"));
         Some(severity.into_iter().fold(found, Found::but))
     };
-    document::named(site.statements).filter_map(found).collect()
+    document::named(context.statements).filter_map(found).collect()
 }
 
 /// Resources, principals and values, and whether each should be an ARN.

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const PROVIDERS: usize = 100;
 
 /// A live account.
-pub(super) struct Site<'a> {
+pub(super) struct ProviderContext<'a> {
     pub desired: &'a Desired,
     pub live: &'a Live,
     pub key: &'a Key,
@@ -39,9 +39,9 @@ pub(super) fn asked(desired: &Desired) -> Asked<'_> {
 }
 
 /// Runs the rules on providers.
-pub(super) fn check(notes: &mut Notes, place: &Place, site: &Site<'_>) {
+pub(super) fn check(notes: &mut Notes, place: &Place, context: &ProviderContext<'_>) {
     notes.run(place, |check| match check {
-        Check::Providers(rule) => rule(site),
+        Check::Providers(rule) => rule(context),
         _ => Vec::new(),
     });
 }
@@ -54,7 +54,7 @@ enum Issuer<'a> {
     Unknown,
 }
 
-impl<'a> Site<'a> {
+impl<'a> ProviderContext<'a> {
     fn issuer(&self, cluster: &Key) -> Option<Issuer<'a>> {
         let declared = self.desired.clusters.get(cluster)?;
         if declared.state == ClusterState::Gone {
@@ -103,22 +103,22 @@ impl<'a> Site<'a> {
 }
 
 /// IRSA017: only of providers that irsa made; it knows nothing of what others are for.
-pub(super) fn stale(site: &Site<'_>) -> Vec<Found> {
+pub(super) fn stale(context: &ProviderContext<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for (arn, provider) in &site.account.providers {
+    for (arn, provider) in &context.account.providers {
         let Some(provider) = provider.present() else { continue };
-        if !site.ours(&provider.provider.tags) || site.cluster_of(arn.host_path()).is_some() {
+        if !context.ours(&provider.provider.tags) || context.cluster_of(arn.host_path()).is_some() {
             continue;
         }
         let marked = match provider.provider.tags.get(ADDRESS).and_then(|mark| mark.parse().ok()) {
             Some(Address::OidcProvider { cluster, .. }) => Some(cluster),
             _ => None,
         };
-        let why = match marked.as_ref().map(|cluster| (cluster, site.issuer(cluster))) {
+        let why = match marked.as_ref().map(|cluster| (cluster, context.issuer(cluster))) {
             Some((_, Some(Issuer::Unknown))) => continue,
             Some((cluster, Some(Issuer::Gone))) => format!("cluster `{cluster}` is no more"),
             Some((cluster, Some(Issuer::Is(_)))) => format!("cluster `{cluster}` has another issuer now"),
-            Some((_, None)) | None if site.unsure() => continue,
+            Some((_, None)) | None if context.unsure() => continue,
             Some((_, None)) | None => "no declared cluster has its issuer".to_owned(),
         };
         found.push(Found::new(format!("provider `{}` stands for nothing: {why}", arn.host_path())));
@@ -127,22 +127,24 @@ pub(super) fn stale(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA019
-pub(super) fn crowded(site: &Site<'_>) -> Vec<Found> {
-    let count = site.account.providers.values().filter(|provider| !matches!(provider, Observed::Absent)).count();
+pub(super) fn crowded(context: &ProviderContext<'_>) -> Vec<Found> {
+    let count = context.account.providers.values().filter(|provider| !matches!(provider, Observed::Absent)).count();
     let near = count * 5 > PROVIDERS * 4;
     near.then(|| Found::new(format!("{count} OIDC providers, the default quota is {PROVIDERS}"))).into_iter().collect()
 }
 
 /// IRSA020: of the providers that roles of this account need.
-pub(super) fn audiences(site: &Site<'_>) -> Vec<Found> {
+pub(super) fn audiences(context: &ProviderContext<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for (arn, provider) in &site.account.providers {
-        let (Some(provider), Some(cluster)) = (provider.present(), site.cluster_of(arn.host_path())) else { continue };
-        let Some((_, known)) = site.asked.get(cluster).filter(|(accounts, _)| accounts.contains(site.key)) else {
+    for (arn, provider) in &context.account.providers {
+        let (Some(provider), Some(cluster)) = (provider.present(), context.cluster_of(arn.host_path())) else {
+            continue;
+        };
+        let Some((_, known)) = context.asked.get(cluster).filter(|(accounts, _)| accounts.contains(context.key)) else {
             continue;
         };
         let known = |audience: &str| known.contains(audience) || audience == DEFAULT_AUDIENCE;
-        let address = Address::OidcProvider { account: site.key.clone(), cluster: cluster.clone() };
+        let address = Address::OidcProvider { account: context.key.clone(), cluster: cluster.clone() };
         let others = provider.provider.audiences.iter().filter(|audience| !known(audience));
         found.extend(others.map(|audience| {
             Found::new(format!("it also takes tokens for audience `{audience}`, which no binding asks for"))

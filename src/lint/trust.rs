@@ -19,7 +19,7 @@ pub(super) use federation::{no_audience_of_saml, outside_provider};
 pub(super) use who::{dangling_provider, everyone, foreign_provider, mismatch, orphaned_principal, whole_account};
 
 /// A statement that allows, and what is known of the role that has it.
-pub(super) struct Site<'a> {
+pub(super) struct TrustContext<'a> {
     pub body: &'a CanonicalStatement,
     /// The conditions on claims, if the statement trusts an OIDC provider.
     claims: Vec<Claim<'a>>,
@@ -50,8 +50,8 @@ pub(super) fn check<'a>(
     statements: impl Iterator<Item = (Name<'a>, &'a Statement)>,
     home: &Home<'_>,
 ) {
-    each(notes, place, statements, home, |check, site| match check {
-        Check::Trust(rule) | Check::Provider(rule) => rule(site),
+    each(notes, place, statements, home, |check, context| match check {
+        Check::Trust(rule) | Check::Provider(rule) => rule(context),
         _ => Vec::new(),
     });
 }
@@ -63,8 +63,8 @@ pub(super) fn check_known<'a>(
     statements: impl Iterator<Item = (Name<'a>, &'a Statement)>,
     home: &Home<'_>,
 ) {
-    each(notes, place, statements, home, |check, site| match check {
-        Check::Provider(rule) => rule(site),
+    each(notes, place, statements, home, |check, context| match check {
+        Check::Provider(rule) => rule(context),
         _ => Vec::new(),
     });
 }
@@ -74,14 +74,14 @@ fn each<'a>(
     place: &Place,
     statements: impl Iterator<Item = (Name<'a>, &'a Statement)>,
     home: &Home<'_>,
-    pick: impl Fn(&Check, &Site<'_>) -> Vec<Found>,
+    pick: impl Fn(&Check, &TrustContext<'_>) -> Vec<Found>,
 ) {
     for (name, statement) in statements {
         let body = statement.canonical();
         if body.effect == Effect::Allow {
             let claims = if federated(body) { Claim::all(body) } else { Vec::new() };
-            let site = Site { body, claims, home };
-            notes.run(&place.part(&name.to_string()), |check| pick(check, &site));
+            let context = TrustContext { body, claims, home };
+            notes.run(&place.part(&name.to_string()), |check| pick(check, &context));
         }
     }
 }
@@ -91,7 +91,7 @@ fn federated(body: &CanonicalStatement) -> bool {
     claim::principals(body).any(|principal| matches!(principal, Principal::Federated(_)))
 }
 
-impl Site<'_> {
+impl TrustContext<'_> {
     /// The subject patterns that nobody gave a reason for and that leave as much open.
     fn subjects(&self, open: Open) -> Vec<String> {
         if claim::providers(self.body).is_empty() {
@@ -107,12 +107,12 @@ impl Site<'_> {
 }
 
 /// IRSA001
-pub(super) fn other_issuer(site: &Site<'_>) -> Vec<Found> {
-    let issuers: Vec<String> = claim::providers(site.body).into_iter().map(claim::issuer_of).collect();
+pub(super) fn other_issuer(context: &TrustContext<'_>) -> Vec<Found> {
+    let issuers: Vec<String> = claim::providers(context.body).into_iter().map(claim::issuer_of).collect();
     if issuers.is_empty() {
         return Vec::new();
     }
-    let claims = &site.claims;
+    let claims = &context.claims;
     let known = |issuer: &str| issuers.iter().any(|known| known.eq_ignore_ascii_case(issuer));
     let others = claims.iter().filter(|claim| !known(&claim.issuer));
     others
@@ -128,10 +128,10 @@ pub(super) fn other_issuer(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA002
-pub(super) fn no_subject(site: &Site<'_>) -> Vec<Found> {
-    let providers = claim::providers(site.body);
+pub(super) fn no_subject(context: &TrustContext<'_>) -> Vec<Found> {
+    let providers = claim::providers(context.body);
     let subject = |claim: &Claim<'_>| claim.name == "sub" && !claim.asks_nothing();
-    if providers.is_empty() || site.claims.iter().any(|claim| subject(claim) || federation::names_tenant(claim)) {
+    if providers.is_empty() || context.claims.iter().any(|claim| subject(claim) || federation::names_tenant(claim)) {
         return Vec::new();
     }
     let text = "no condition on `sub` that asks for anything: every token of the issuer is good enough";
@@ -139,13 +139,13 @@ pub(super) fn no_subject(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA003
-pub(super) fn audience(site: &Site<'_>) -> Vec<Found> {
-    let providers = claim::providers(site.body);
+pub(super) fn audience(context: &TrustContext<'_>) -> Vec<Found> {
+    let providers = claim::providers(context.body);
     if providers.is_empty() {
         return Vec::new();
     }
     let claims: Vec<&Claim<'_>> =
-        site.claims.iter().filter(|claim| claim.name == "aud" && !claim.asks_nothing()).collect();
+        context.claims.iter().filter(|claim| claim.name == "aud" && !claim.asks_nothing()).collect();
     if claims.is_empty() {
         let text = "no condition on `aud` that asks for anything: tokens made for other services are good enough";
         return vec![Found::new(text)];
@@ -157,14 +157,14 @@ pub(super) fn audience(site: &Site<'_>) -> Vec<Found> {
                 found.push(Found::new(format!("audience `{value}` takes tokens made for other services")));
                 continue;
             }
-            let taken = taken_audiences(site, &providers, &claim.issuer);
+            let taken = taken_audiences(context, &providers, &claim.issuer);
             if let Some(taken) = taken
                 && !taken.contains(value)
             {
                 let list: Vec<String> = taken.iter().map(|audience| format!("`{audience}`")).collect();
                 let list = if list.is_empty() { "none at all".to_owned() } else { list.join(", ") };
                 found.push(Found::new(format!("audience `{value}` is none of the provider's, which takes {list}")));
-            } else if value != DEFAULT_AUDIENCE && !site.home.audiences.contains(value.as_str()) {
+            } else if value != DEFAULT_AUDIENCE && !context.home.audiences.contains(value.as_str()) {
                 let text = format!("audience `{value}` is not `{DEFAULT_AUDIENCE}` and no binding asks for it");
                 found.push(Found::new(text).but(Severity::Medium));
             }
@@ -174,34 +174,34 @@ pub(super) fn audience(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// The audiences of the live provider of this issuer, if it was read.
-fn taken_audiences<'a>(site: &Site<'a>, providers: &[&str], issuer: &str) -> Option<&'a BTreeSet<String>> {
+fn taken_audiences<'a>(context: &TrustContext<'a>, providers: &[&str], issuer: &str) -> Option<&'a BTreeSet<String>> {
     let arn = providers.iter().find(|arn| claim::issuer_of(arn) == issuer)?;
     let arn = ProviderArn::parse(*arn).ok()?;
-    Some(&site.home.providers?.get(&arn)?.present()?.provider.audiences)
+    Some(&context.home.providers?.get(&arn)?.present()?.provider.audiences)
 }
 
 /// IRSA004
-pub(super) fn every_subject(site: &Site<'_>) -> Vec<Found> {
+pub(super) fn every_subject(context: &TrustContext<'_>) -> Vec<Found> {
     let text = |value| Found::new(format!("subject `{value}` is every ServiceAccount of the cluster"));
-    site.subjects(Open::Everything).into_iter().map(text).collect()
+    context.subjects(Open::Everything).into_iter().map(text).collect()
 }
 
 /// IRSA005
-pub(super) fn wild_namespace(site: &Site<'_>) -> Vec<Found> {
+pub(super) fn wild_namespace(context: &TrustContext<'_>) -> Vec<Found> {
     let text = |value| Found::new(format!("subject `{value}` leaves the namespace open"));
-    site.subjects(Open::Namespace).into_iter().map(text).collect()
+    context.subjects(Open::Namespace).into_iter().map(text).collect()
 }
 
 /// IRSA006
-pub(super) fn wild_name(site: &Site<'_>) -> Vec<Found> {
+pub(super) fn wild_name(context: &TrustContext<'_>) -> Vec<Found> {
     let text = |value| Found::new(format!("subject `{value}` leaves the name of the ServiceAccount open"));
-    site.subjects(Open::Name).into_iter().map(text).collect()
+    context.subjects(Open::Name).into_iter().map(text).collect()
 }
 
 /// IRSA007
-pub(super) fn literal_wildcard(site: &Site<'_>) -> Vec<Found> {
+pub(super) fn literal_wildcard(context: &TrustContext<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for claim in site.claims.iter().filter(|claim| claim.decides()) {
+    for claim in context.claims.iter().filter(|claim| claim.decides()) {
         for value in claim.values {
             let wild = value.contains(['*', '?']);
             if wild && matches!(claim.operator.base.as_str(), "stringequals" | "stringequalsignorecase") {
@@ -218,8 +218,8 @@ pub(super) fn literal_wildcard(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA008
-pub(super) fn set_operator(site: &Site<'_>) -> Vec<Found> {
-    let claims = &site.claims;
+pub(super) fn set_operator(context: &TrustContext<'_>) -> Vec<Found> {
+    let claims = &context.claims;
     let deciding = claims.iter().filter(|claim| claim.decides());
     deciding
         .filter_map(|claim| match claim.operator.quantifier {
@@ -236,8 +236,8 @@ pub(super) fn set_operator(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA009
-pub(super) fn if_exists(site: &Site<'_>) -> Vec<Found> {
-    let claims = &site.claims;
+pub(super) fn if_exists(context: &TrustContext<'_>) -> Vec<Found> {
+    let claims = &context.claims;
     let deciding = claims.iter().filter(|claim| claim.decides() && claim.operator.if_exists);
     deciding
         .map(|claim| Found::new(format!("`IfExists` on `{}`: it also holds for a token without the claim", claim.key)))
@@ -245,8 +245,8 @@ pub(super) fn if_exists(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA010
-pub(super) fn only_negated(site: &Site<'_>) -> Vec<Found> {
-    let claims = &site.claims;
+pub(super) fn only_negated(context: &TrustContext<'_>) -> Vec<Found> {
+    let claims = &context.claims;
     let mut found = Vec::new();
     for name in ["sub", "aud"] {
         let about: Vec<&Claim<'_>> = claims.iter().filter(|claim| claim.name == name).collect();
@@ -261,10 +261,10 @@ pub(super) fn only_negated(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA011. AWS says that key names have no case, so another case in the path may work; it is not to be relied on.
-pub(super) fn malformed_key(site: &Site<'_>) -> Vec<Found> {
-    let issuers: Vec<String> = claim::providers(site.body).into_iter().map(claim::issuer_of).collect();
+pub(super) fn malformed_key(context: &TrustContext<'_>) -> Vec<Found> {
+    let issuers: Vec<String> = claim::providers(context.body).into_iter().map(claim::issuer_of).collect();
     let mut found = Vec::new();
-    for claim in &site.claims {
+    for claim in &context.claims {
         if let Some(dress) = claim.dress {
             let text = format!("condition key `{}` {dress}: it never matches, and should be", claim.key);
             found.push(Found::new(format!("{text} `{}:{}`", claim.issuer, claim.name)));
@@ -279,8 +279,8 @@ pub(super) fn malformed_key(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA023
-pub(super) fn default_subject(site: &Site<'_>) -> Vec<Found> {
-    let claims = &site.claims;
+pub(super) fn default_subject(context: &TrustContext<'_>) -> Vec<Found> {
+    let claims = &context.claims;
     let values: BTreeSet<&String> = claims
         .iter()
         .filter(|claim| claim.name == "sub" && claim::names(claim.operator))
@@ -288,7 +288,7 @@ pub(super) fn default_subject(site: &Site<'_>) -> Vec<Found> {
         .collect();
     values
         .into_iter()
-        .filter(|value| !site.home.subjects.contains(*value))
+        .filter(|value| !context.home.subjects.contains(*value))
         .filter_map(|value| match claim::subject(value)? {
             (_, "default") => Some(Found::new(format!(
                 "subject `{value}` is the ServiceAccount of every pod in its namespace that names none"

@@ -4,9 +4,9 @@
 //! list of roles, and timed; the rest is read whichever way is sooner there, at the pace that IAM bears. What the pages
 //! so far had is kept either way, and which way was taken never shows in the result.
 
-use super::account::Desk;
 use super::early::{self, FEW, Page};
-use super::roles::Search;
+use super::reader::AccountReader;
+use super::role_list::RoleList;
 use crate::world::{AccountSummary, Answer, BulkPage, ReadAws, RoleDetail};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -126,9 +126,9 @@ impl fmt::Display for Bulk {
 /// Reads in bulk as far as that is the better way. `first` is the first page, if it was asked for already; `search` and
 /// `summary` may come later than it.
 pub(super) async fn read<'a, A: ReadAws>(
-    desk: &Desk<'a, A>,
+    reader: &AccountReader<'a, A>,
     first: Option<Page<'a>>,
-    search: impl Future<Output = Arc<Search<'a>>> + Clone,
+    search: impl Future<Output = Arc<RoleList<'a>>> + Clone,
     summary: impl Future<Output = Option<AccountSummary>> + Clone,
 ) -> Bulk {
     let mut bulk = Bulk::new();
@@ -136,34 +136,34 @@ pub(super) async fn read<'a, A: ReadAws>(
         first
     } else {
         let search = search.clone().await;
-        if let Some(way) = search.is_bulk_hopeless(desk) {
+        if let Some(way) = search.is_bulk_hopeless(reader) {
             return bulk.by(way);
         }
-        early::page(desk.key, desk.aws, None)
+        early::page(reader.key, reader.aws, None)
     };
     loop {
         let begun = Instant::now();
         let (page, took) = tokio::select! {
             biased;
             page = asked.answer() => page,
-            way = too_slow(desk, &bulk, search.clone(), begun) => return bulk.by(way),
+            way = too_slow(reader, &bulk, search.clone(), begun) => return bulk.by(way),
         };
         let next = match taken(&mut bulk, page, took) {
             Ok(next) => next,
             Err(way) => return bulk.by(way),
         };
-        let goes_on = next.is_some() && is_wanted_early(desk, &bulk, search.clone(), summary.clone()).await;
+        let goes_on = next.is_some() && is_wanted_early(reader, &bulk, search.clone(), summary.clone()).await;
         if !goes_on {
             let search = search.clone().await;
-            let wanted = search.calls(&bulk);
+            let wanted = search.calls(|role| bulk.has(role));
             match search.roster.as_ref().map(Vec::len) {
                 Err(_) => return bulk.by(Way::Unlisted),
                 Ok(_) if next.is_none() || wanted == 0 => {
-                    let single = desk.aws.one_by_one(desk.key, search.calls(&Bulk::new()));
+                    let single = reader.aws.one_by_one(reader.key, search.calls(|_| false));
                     return bulk.by(Way::Bulk(single));
                 }
                 Ok(total) => {
-                    let single = desk.aws.one_by_one(desk.key, wanted);
+                    let single = reader.aws.one_by_one(reader.key, wanted);
                     if bulk.time_left(total) > single {
                         let left = bulk.pages_left(total);
                         return bulk.by(Way::Pages(single, left));
@@ -171,7 +171,7 @@ pub(super) async fn read<'a, A: ReadAws>(
                 }
             }
         }
-        asked = early::page(desk.key, desk.aws, next);
+        asked = early::page(reader.key, reader.aws, next);
     }
 }
 
@@ -184,16 +184,16 @@ fn taken(bulk: &mut Bulk, page: Answer<BulkPage>, took: Duration) -> Result<Opti
 
 /// Comes back once the page that was asked for at `begun` takes longer than all that is left one by one.
 async fn too_slow<'a, A: ReadAws>(
-    desk: &Desk<'a, A>,
+    reader: &AccountReader<'a, A>,
     bulk: &Bulk,
-    search: impl Future<Output = Arc<Search<'a>>>,
+    search: impl Future<Output = Arc<RoleList<'a>>>,
     begun: Instant,
 ) -> Way {
     let search = search.await;
     if search.roster.is_err() {
         return Way::Unlisted;
     }
-    let single = desk.aws.one_by_one(desk.key, search.calls(bulk));
+    let single = reader.aws.one_by_one(reader.key, search.calls(|role| bulk.has(role)));
     tokio::time::sleep_until(begun + single).await;
     Way::Slow(single)
 }
@@ -201,9 +201,9 @@ async fn too_slow<'a, A: ReadAws>(
 /// Whether the next page is worth its time by what is known before the roles are listed: how many there are, and which
 /// are declared.
 async fn is_wanted_early<'a, A: ReadAws>(
-    desk: &Desk<'a, A>,
+    reader: &AccountReader<'a, A>,
     bulk: &Bulk,
-    search: impl Future<Output = Arc<Search<'a>>>,
+    search: impl Future<Output = Arc<RoleList<'a>>>,
     summary: impl Future<Output = Option<AccountSummary>>,
 ) -> bool {
     let summary = tokio::select! {
@@ -211,27 +211,27 @@ async fn is_wanted_early<'a, A: ReadAws>(
         _ = search => return false,
         summary = summary => summary,
     };
-    let unseen = desk.roles().keys().filter(|folded| !bulk.has(folded)).count();
+    let unseen = reader.roles().keys().filter(|folded| !bulk.has(folded)).count();
     summary
         .and_then(|summary| summary.roles)
-        .is_some_and(|total| unseen > 0 && bulk.time_left(total) <= desk.aws.one_by_one(desk.key, unseen))
+        .is_some_and(|total| unseen > 0 && bulk.time_left(total) <= reader.aws.one_by_one(reader.key, unseen))
 }
 
-impl Search<'_> {
+impl RoleList<'_> {
     /// Why the roles are read one by one although nothing was timed yet, if so.
-    fn is_bulk_hopeless<A: ReadAws>(&self, desk: &Desk<'_, A>) -> Option<Way> {
+    fn is_bulk_hopeless<A: ReadAws>(&self, reader: &AccountReader<'_, A>) -> Option<Way> {
         let Ok(roster) = &self.roster else { return Some(Way::Unlisted) };
         if !self.is_large() {
             return Some(Way::Few);
         }
-        let single = desk.aws.one_by_one(desk.key, self.calls(&Bulk::new()));
+        let single = reader.aws.one_by_one(reader.key, self.calls(|_| false));
         let pages = roster.len().div_ceil(PAGE);
         (UNTIMED * u32::try_from(pages).unwrap_or(u32::MAX) > single).then_some(Way::Pages(single, pages))
     }
 
     /// Whether there are so many roles that a further call to find the better way does not matter.
     pub(super) fn is_large(&self) -> bool {
-        self.calls(&Bulk::new()) > FEW
+        self.calls(|_| false) > FEW
     }
 }
 

@@ -1,6 +1,6 @@
 //! Clusters: what identifies them, and their ServiceAccounts.
 
-use super::lane::Lane;
+use super::limiter::Limiter;
 use super::{Looks, is_ours, observed};
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::desired::{Cluster, Desired, Manage, Subject};
@@ -67,11 +67,11 @@ fn checked(cluster: &Cluster, facts: ClusterFacts) -> Observed<ClusterFacts> {
 type Spot = (Namespace, ServiceAccountName);
 
 /// Everything that one cluster's API is asked for.
-struct Tour<'a, K> {
+struct ClusterReader<'a, K> {
     key: &'a Key,
     desired: &'a Desired,
     kubernetes: &'a K,
-    lane: Lane,
+    limiter: Limiter,
     /// The declared ServiceAccounts, and whether irsa looks after the object.
     declared: BTreeMap<Spot, bool>,
 }
@@ -107,12 +107,12 @@ pub(super) async fn read<K: ReadKubernetes>(
     if live.api != Access::Granted(()) {
         return live;
     }
-    let lane = Lane::new(looks.parallelism);
-    let tour = Tour { key, desired, kubernetes, lane, declared: declared(key, desired) };
-    tour.service_accounts(&mut live, looks.destroy).await;
+    let limiter = Limiter::new(looks.parallelism);
+    let reader = ClusterReader { key, desired, kubernetes, limiter, declared: declared(key, desired) };
+    reader.service_accounts(&mut live, looks.destroy).await;
     if live.api == Access::Granted(()) {
-        tour.namespaces(&mut live).await;
-        tour.pods(&mut live, looks.destroy).await;
+        reader.namespaces(&mut live).await;
+        reader.pods(&mut live, looks.destroy).await;
     }
     live
 }
@@ -143,12 +143,12 @@ fn declared(key: &Key, desired: &Desired) -> BTreeMap<Spot, bool> {
         .collect()
 }
 
-impl<K: ReadKubernetes> Tour<'_, K> {
+impl<K: ReadKubernetes> ClusterReader<'_, K> {
     /// All ServiceAccounts; of a huge cluster in which few are declared, those and ours; where a list of all is
     /// forbidden, those of the declared namespaces, or the declared ones one by one.
     async fn service_accounts(&self, live: &mut LiveCluster, destroy: bool) {
         let patience = if destroy || self.declared.len() > HANDFUL { i64::MAX } else { LONG };
-        match self.lane.run(self.kubernetes.service_accounts_unless_long(self.key, patience)).await {
+        match self.limiter.run(self.kubernetes.service_accounts_unless_long(self.key, patience)).await {
             Ok(Some(list)) => {
                 live.extent = extent(&list);
                 live.service_accounts = self.taken(list, |_| true).await;
@@ -192,7 +192,7 @@ impl<K: ReadKubernetes> Tour<'_, K> {
             self.key,
             self.declared.len()
         );
-        match self.lane.run(self.kubernetes.service_accounts(self.key, Within::Owner(&self.desired.owner))).await {
+        match self.limiter.run(self.kubernetes.service_accounts(self.key, Within::Owner(&self.desired.owner))).await {
             Ok(ServiceAccountList { items, odd: unclear }) => {
                 live.service_accounts = by_spot(items).chain(odd(unclear, |_| true)).collect();
             }
@@ -211,13 +211,13 @@ impl<K: ReadKubernetes> Tour<'_, K> {
     async fn named(&self, spot: &Spot) -> (Spot, Observed<LiveServiceAccount>) {
         let (namespace, name) = spot;
         let look = self.kubernetes.service_account(self.key, namespace, name);
-        (spot.clone(), observed(self.lane.run(look).await))
+        (spot.clone(), observed(self.limiter.run(look).await))
     }
 
     /// The ServiceAccounts of one declared namespace.
     async fn namespaced(&self, namespace: &Namespace) -> BTreeMap<Spot, Observed<LiveServiceAccount>> {
         let declared = self.declared.keys().filter(|(declared, _)| declared == namespace);
-        match self.lane.run(self.kubernetes.service_accounts(self.key, Within::Namespace(namespace))).await {
+        match self.limiter.run(self.kubernetes.service_accounts(self.key, Within::Namespace(namespace))).await {
             Ok(list) => {
                 let read = self.taken(list, |(of, _)| of == namespace).await;
                 let absent = declared.map(|spot| (spot.clone(), Observed::Absent));
@@ -242,7 +242,7 @@ impl<K: ReadKubernetes> Tour<'_, K> {
         });
         let wanted: BTreeSet<&Namespace> = missing.map(|((namespace, _), _)| namespace).collect();
         if wanted.len() > FEW_NAMESPACES {
-            match self.lane.run(self.kubernetes.namespaces(self.key)).await {
+            match self.limiter.run(self.kubernetes.namespaces(self.key)).await {
                 Ok(there) => {
                     let look = |namespace: &Namespace| {
                         if there.contains(namespace) { Observed::Present(()) } else { Observed::Absent }
@@ -259,7 +259,7 @@ impl<K: ReadKubernetes> Tour<'_, K> {
             }
         }
         let asked = wanted.into_iter().map(|namespace| async move {
-            let look = match self.lane.run(self.kubernetes.namespace(self.key, namespace)).await {
+            let look = match self.limiter.run(self.kubernetes.namespace(self.key, namespace)).await {
                 Ok(true) => Observed::Present(()),
                 Ok(false) => Observed::Absent,
                 Err(error) => Observed::Unknown(error.to_string()),
@@ -277,7 +277,7 @@ impl<K: ReadKubernetes> Tour<'_, K> {
             let may_go = made && is_ours(self.desired, &item.labels) && (destroy || !self.declared.contains_key(spot));
             may_go.then_some(async move {
                 let look = self.kubernetes.pods(self.key, &item.namespace, &item.name);
-                item.pods = match self.lane.run(look).await {
+                item.pods = match self.limiter.run(look).await {
                     Ok(pods) => Observed::Present(pods),
                     Err(error) => Observed::Unknown(error.to_string()),
                 };

@@ -3,8 +3,8 @@
 //! Whether there is such a policy must be known before anything is written, and whether it denies something decides in
 //! which order it is attached and detached. Each is asked for once, and only what changes.
 
-use super::account::Desk;
 use super::is_ours;
+use super::reader::AccountReader;
 use crate::ids::PolicyArn;
 use crate::model::desired::{Attachment, Boundary, Role};
 use crate::model::live::{LivePolicy, LiveRole, Observed};
@@ -16,18 +16,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads them. Beside each that is asked for stands whether its document is.
 pub(super) async fn read<A: ReadAws>(
-    desk: &Desk<'_, A>,
+    reader: &AccountReader<'_, A>,
     roles: &BTreeMap<String, Observed<LiveRole>>,
     ours: &BTreeMap<PolicyArn, Observed<LivePolicy>>,
 ) -> BTreeMap<PolicyArn, Observed<Option<PolicyDocument>>> {
     let mut wanted: BTreeMap<PolicyArn, bool> = BTreeMap::new();
-    let declared = desk.roles();
+    let declared = reader.roles();
     for (folded, live) in roles {
-        let role = declared.get(folded).filter(|_| !desk.destroy);
+        let role = declared.get(folded).filter(|_| !reader.destroy);
         let asked = match (role, live) {
             (Some(role), Observed::Absent) => made(role),
             (Some(role), Observed::Present(live)) => changed(role, live),
-            (None, Observed::Present(live)) if is_ours(desk.desired, &live.role.tags) => deleted(live),
+            (None, Observed::Present(live)) if is_ours(reader.desired, &live.role.tags) => deleted(live),
             _ => Asked::default(),
         };
         for arn in asked.policies.into_iter().filter(|arn| !ours.contains_key(arn)) {
@@ -35,14 +35,14 @@ pub(super) async fn read<A: ReadAws>(
         }
     }
     let read = wanted.into_iter().map(|(arn, document)| async move {
-        let seen = one(desk, &arn, document).await;
+        let seen = one(reader, &arn, document).await;
         (arn, seen)
     });
     let mut read: BTreeMap<_, _> = join_all(read).await.into_iter().collect();
     let missing = |(arn, seen): &(&PolicyArn, &Observed<_>)| arn.account() == "aws" && **seen == Observed::Absent;
     let example = read.iter().find(missing).map(|(arn, _)| arn.partition().to_owned());
     if let Some(partition) = example
-        && has_none_of_aws(desk, &partition).await
+        && has_none_of_aws(reader, &partition).await
     {
         let absent = read.iter_mut().filter(|(arn, seen)| arn.account() == "aws" && **seen == Observed::Absent);
         absent.for_each(|(_, seen)| *seen = Observed::Unknown("IAM shows none of AWS's own policies here".to_owned()));
@@ -50,8 +50,12 @@ pub(super) async fn read<A: ReadAws>(
     read
 }
 
-async fn one<A: ReadAws>(desk: &Desk<'_, A>, arn: &PolicyArn, document: bool) -> Observed<Option<PolicyDocument>> {
-    match desk.lane.run(desk.aws.foreign_policy(desk.key, arn, document)).await {
+async fn one<A: ReadAws>(
+    reader: &AccountReader<'_, A>,
+    arn: &PolicyArn,
+    document: bool,
+) -> Observed<Option<PolicyDocument>> {
+    match reader.limiter.run(reader.aws.foreign_policy(reader.key, arn, document)).await {
         Ok(Some(document)) => Observed::Present(document),
         Ok(None) => Observed::Absent,
         Err(error) => Observed::Unknown(error.to_string()),
@@ -60,10 +64,10 @@ async fn one<A: ReadAws>(desk: &Desk<'_, A>, arn: &PolicyArn, document: bool) ->
 
 /// Whether IAM lacks even the policy that every account of AWS has: some stand-ins for it know none of AWS's own, and let
 /// them be attached all the same.
-async fn has_none_of_aws<A: ReadAws>(desk: &Desk<'_, A>, partition: &str) -> bool {
+async fn has_none_of_aws<A: ReadAws>(reader: &AccountReader<'_, A>, partition: &str) -> bool {
     let everyone = PolicyArn::parse(format!("arn:{partition}:iam::aws:policy/AdministratorAccess"));
     let Ok(everyone) = everyone else { return false };
-    one(desk, &everyone, false).await == Observed::Absent
+    one(reader, &everyone, false).await == Observed::Absent
 }
 
 /// The policies to ask for on account of one role.

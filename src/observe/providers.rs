@@ -1,7 +1,7 @@
 //! OIDC providers: the list, and each one's audiences and tags. The list has ARNs only, and there are at most a few.
 
-use super::account::Desk;
 use super::observed;
+use super::reader::AccountReader;
 use crate::ids::{IssuerUrl, Key, ProviderArn};
 use crate::model::live::{LiveProvider, Observed, RoleSummary};
 use crate::world::{Answer, ReadAws};
@@ -11,18 +11,18 @@ use std::collections::{BTreeMap, BTreeSet};
 /// All providers, or where nothing is searched those of the known issuers; where they may not be listed, those of the
 /// declared clusters' issuers, whose ARNs are known.
 pub(super) async fn read<A: ReadAws>(
-    desk: &Desk<'_, A>,
+    reader: &AccountReader<'_, A>,
     list: impl Future<Output = Answer<Vec<ProviderArn>>>,
     issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>>,
 ) -> (BTreeMap<ProviderArn, Observed<LiveProvider>>, Observed<()>) {
     match list.await {
         Ok(mut listed) => {
-            if !desk.search {
+            if !reader.search {
                 let known: BTreeSet<String> =
                     issuers.await.values().map(|issuer| issuer.host_path().to_owned()).collect();
                 listed.retain(|arn| known.contains(arn.host_path()));
             }
-            let mut read = each(desk, listed).await;
+            let mut read = each(reader, listed).await;
             // listed, and gone before it was read
             read.retain(|_, provider| *provider != Observed::Absent);
             (read, Observed::Present(()))
@@ -30,8 +30,8 @@ pub(super) async fn read<A: ReadAws>(
         Err(error) => {
             let issuers = issuers.await;
             let declared =
-                issuers.values().map(|issuer| ProviderArn::of(&desk.account.partition, &desk.account.id, issuer));
-            (each(desk, declared.collect()).await, Observed::Unknown(error.to_string()))
+                issuers.values().map(|issuer| ProviderArn::of(&reader.account.partition, &reader.account.id, issuer));
+            (each(reader, declared.collect()).await, Observed::Unknown(error.to_string()))
         }
     }
 }
@@ -39,11 +39,11 @@ pub(super) async fn read<A: ReadAws>(
 /// Besides, those that the declared roles trust now: trust in one of ours must not go unseen. All, where it is not known
 /// whom they trust.
 pub(super) async fn read_trusted<A: ReadAws>(
-    desk: &Desk<'_, A>,
+    reader: &AccountReader<'_, A>,
     (roster, listed): (Option<&[RoleSummary]>, Answer<Vec<ProviderArn>>),
     providers: &mut BTreeMap<ProviderArn, Observed<LiveProvider>>,
 ) {
-    let declared = desk.roles();
+    let declared = reader.roles();
     let named: Vec<ProviderArn> = match roster {
         Some(roster) => {
             let ours = roster.iter().filter(|summary| declared.contains_key(&summary.name.folded()));
@@ -55,14 +55,17 @@ pub(super) async fn read_trusted<A: ReadAws>(
     };
     let unread: BTreeSet<ProviderArn> = named
         .into_iter()
-        .filter(|arn| arn.account() == desk.account.id.as_str() && !providers.contains_key(arn))
+        .filter(|arn| arn.account() == reader.account.id.as_str() && !providers.contains_key(arn))
         .collect();
-    providers.extend(each(desk, unread.into_iter().collect()).await);
+    providers.extend(each(reader, unread.into_iter().collect()).await);
 }
 
-async fn each<A: ReadAws>(desk: &Desk<'_, A>, arns: Vec<ProviderArn>) -> BTreeMap<ProviderArn, Observed<LiveProvider>> {
+async fn each<A: ReadAws>(
+    reader: &AccountReader<'_, A>,
+    arns: Vec<ProviderArn>,
+) -> BTreeMap<ProviderArn, Observed<LiveProvider>> {
     let asked = arns.into_iter().map(|arn| async move {
-        let answer = desk.lane.run(desk.aws.provider(desk.key, &arn)).await;
+        let answer = reader.limiter.run(reader.aws.provider(reader.key, &arn)).await;
         (arn, observed(answer))
     });
     join_all(asked).await.into_iter().collect()

@@ -1,7 +1,7 @@
 //! What is made of an answer, whatever it says: the way from its bytes to a model type or a `CallError`, without a
 //! network. A program that runs has no use for it; it is where tests and fuzzers come in. Sends nothing.
 
-use super::aws::{AccountClient, Action, Asked, AwsSettings, odd};
+use super::account::{AccountClient, Action, Asked, AwsSettings, odd};
 use super::connect::{Clock, Connection};
 use super::kubernetes::refusal;
 use super::{Answer, CallError, RoleHead, iam};

@@ -1,20 +1,16 @@
 //! The AWS half of the world: one reader and one writer over all accounts and clusters of a configuration.
 //!
 //! Here is only who is asked; how a service is asked stands in `iam`, `eks` and `sts`, how often and how fast in
-//! `caller`. A writer comes from a reader alone, and shares its clients, its pace and its memory of what this run did.
+//! `account`. A writer comes from a reader alone, and shares its clients, its pace and its memory of what this run did.
 
-mod account;
-mod caller;
-mod failure;
-mod memory;
+pub use super::account::AwsSettings;
+pub use super::eks::token::EksToken;
 
-pub(crate) use account::{AccountClient, Asked};
-pub(crate) use failure::{invalid, odd, unsigned};
-
+use super::account::{AccountClient, Action, Asked, invalid};
 use super::connect::{Clock, Connector};
 use super::{
-    AccountSummary, Answer, BulkPage, CallError, ClusterFacts, Listed, PolicySummary, ReadAws, RoleHead, Wires,
-    WriteAws, Written, eks, iam, sts,
+    AccountSummary, Answer, BulkPage, ClusterFacts, Listed, PolicySummary, ReadAws, RoleHead, Wires, WriteAws, Written,
+    eks, iam, sts,
 };
 use crate::context::Context;
 use crate::event::Listen;
@@ -24,31 +20,12 @@ use crate::model::desired::{Account, Cluster};
 use crate::model::live::{Identity, LivePolicy, LiveProvider, LiveRole, RoleSummary};
 use crate::model::resource::Pairs;
 use crate::policy::PolicyDocument;
-use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// How to ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AwsSettings {
-    /// How long one operation may take, retries included.
-    pub timeout: Duration,
-    /// How many calls may be under way at once, per account.
-    pub parallelism: usize,
-}
-
-/// A bearer token for the API of an EKS cluster.
-#[derive(Debug, Clone)]
-pub struct EksToken {
-    /// The token.
-    pub token: SecretString,
-    /// When it must be replaced, in seconds since 1970.
-    pub expires: i64,
-}
 
 /// Reads from AWS; cheap to clone.
 #[derive(Clone)]
@@ -77,27 +54,6 @@ struct Place {
     account: Key,
     region: Option<Region>,
     name: Option<ClusterName>,
-}
-
-/// The name of an API operation, as IAM policies write it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Action {
-    /// The prefix.
-    pub(crate) service: &'static str,
-    /// The operation.
-    pub(crate) name: &'static str,
-}
-
-impl Action {
-    pub(crate) const fn iam(name: &'static str) -> Self {
-        Self { service: "iam", name }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.service, self.name)
-    }
 }
 
 impl fmt::Debug for AwsReader {
@@ -210,7 +166,7 @@ impl ReadAws for AwsReader {
     }
 
     async fn identity(&self, account: &Key) -> Answer<Identity> {
-        self.shared.account(account, sts::ACTION)?.identity().await
+        sts::identity(self.shared.account(account, sts::ACTION)?).await
     }
 
     async fn summary(&self, account: &Key) -> Answer<AccountSummary> {
@@ -297,15 +253,6 @@ impl WriteAws for AwsWriter {
     async fn write(&self, account: &Key, call: &IamCall) -> Answer<Written> {
         let client = self.shared.account(account, Action::iam(call.operation()))?;
         iam::write::write(client, call, &self.halt).await
-    }
-}
-
-/// `Ok(None)` for what the service says is not there.
-pub(crate) fn optional<T>(answer: Answer<T>) -> Answer<Option<T>> {
-    match answer {
-        Ok(value) => Ok(Some(value)),
-        Err(CallError { kind: super::CallErrorKind::NotFound, .. }) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod token;
 
-use super::aws::{AccountClient, Action, odd, optional};
+use super::account::{AccountClient, Action, odd, optional};
 use super::retry::Facts;
 use super::{Answer, ClusterFacts};
 use crate::ids::{ClusterName, IssuerUrl, Region};

@@ -10,7 +10,7 @@ mod shape;
 mod twin;
 pub(crate) mod write;
 
-use super::aws::{AccountClient, Action};
+use super::account::{AccountClient, Action};
 use super::retry::Facts;
 use super::{AccountSummary, Answer};
 use crate::model::live::Quotas;

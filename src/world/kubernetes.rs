@@ -6,6 +6,7 @@
 
 mod certificate;
 mod connect;
+mod credentials;
 mod failure;
 mod files;
 mod identity;

@@ -152,6 +152,113 @@ fn the_rooms_make_no_circle() {
     }
 }
 
+/// Expands `a::{b, c::{d, e}}` to `a::b`, `a::c::d` and `a::c::e`.
+fn expanded(path: &str) -> Vec<String> {
+    let Some((head, list)) = path.split_once('{') else { return vec![path.trim().to_owned()] };
+    let list = list.trim_end().strip_suffix('}').unwrap_or(list);
+    let (mut parts, mut depth) = (vec![String::new()], 0);
+    for c in list.chars() {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        match parts.last_mut() {
+            Some(part) if c != ',' || depth > 0 => part.push(c),
+            _ => parts.push(String::new()),
+        }
+    }
+    let parts = parts.iter().filter(|part| !part.trim().is_empty());
+    parts.flat_map(|part| expanded(&format!("{}{}", head.trim(), part.trim()))).collect()
+}
+
+/// The modules that the code of `module` names, as paths from the crate's root.
+fn named_paths(module: &[String], code: &str) -> Vec<Vec<String>> {
+    let children: BTreeSet<&str> = code
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(';')?.rsplit_once("mod ").map(|(_, name)| name))
+        .collect();
+    let uses = code.split("use ").skip(1).filter_map(|rest| rest.split_once(';')).flat_map(|(path, _)| expanded(path));
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let inline = code.split(|c| !is_path(c)).filter(|word| word.contains("::")).map(str::to_owned);
+    let resolve = |path: String| {
+        let mut words: Vec<&str> = path.split("::").collect();
+        let mut at: Vec<String> = module.to_vec();
+        match words.first() {
+            Some(&"crate") => at.clear(),
+            Some(&("super" | "self")) => {
+                while let Some(word) = words.first().filter(|word| ["super", "self"].contains(word)) {
+                    if *word == "super" {
+                        at.pop();
+                    }
+                    words.remove(0);
+                }
+                words.insert(0, "");
+            }
+            Some(first) if children.contains(first) => words.insert(0, ""),
+            _ => return None,
+        }
+        at.extend(words.into_iter().skip(1).map(str::to_owned));
+        Some(at)
+    };
+    uses.chain(inline).filter_map(resolve).collect()
+}
+
+/// Which file uses which. A module and its own parts are one: they may use each other.
+fn uses_between_files(files: &[(Vec<String>, String)]) -> BTreeMap<&[String], BTreeSet<&[String]>> {
+    let modules: BTreeSet<&[String]> = files.iter().map(|(module, _)| module.as_slice()).collect();
+    let file_of = |path: &[String]| (1..=path.len()).rev().find_map(|length| modules.get(&path[..length]).copied());
+    let mut uses: BTreeMap<&[String], BTreeSet<&[String]>> = BTreeMap::new();
+    for (module, code) in files {
+        let named = named_paths(module, code);
+        let others = named.iter().filter_map(|path| file_of(path));
+        let others = others.filter(|other| !module.starts_with(other) && !other.starts_with(module));
+        uses.insert(module, others.collect());
+    }
+    uses
+}
+
+/// The files that come to use themselves through others.
+fn in_circles(files: &[(Vec<String>, String)]) -> Vec<String> {
+    let uses = uses_between_files(files);
+    let comes_back = |start: &&&[String]| {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![**start]);
+        while let Some(file) = open.pop() {
+            for next in &uses[file] {
+                if next == *start {
+                    return true;
+                }
+                if seen.insert(*next) {
+                    open.push(next);
+                }
+            }
+        }
+        false
+    };
+    uses.keys().filter(comes_back).map(|module| module.join("::")).collect()
+}
+
+/// Who reads one file of a circle has to read them all.
+#[test]
+fn no_files_make_a_circle() {
+    let module = |path: &Path| path.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    let files: Vec<(Vec<String>, String)> =
+        sources().into_iter().map(|(path, _, code)| (module(&path), code)).collect();
+    assert!(uses_between_files(&files).values().map(BTreeSet::len).sum::<usize>() > 500, "the uses were not read");
+    let circles = in_circles(&files);
+    assert!(circles.is_empty(), "these files use each other in a circle: {}", circles.join(", "));
+}
+
+#[test]
+fn a_circle_of_files_is_seen() {
+    let file = |module: &str, code: &str| (module.split("::").map(str::to_owned).collect(), code.to_owned());
+    let files = [
+        file("plan", "mod roles;\nmod order;\nuse roles::all;"),
+        file("plan::roles", "use super::{order::{first, second}, parts};\nuse std::fmt;"),
+        file("plan::order", "fn f() { crate::plan::parts::one() }"),
+        file("plan::parts", "use super::roles;"),
+        file("plan::alone", "use super::roles::all;"),
+    ];
+    assert_eq!(in_circles(&files), ["plan::order", "plan::parts", "plan::roles"]);
+    assert_eq!(in_circles(&files[..3]), [""; 0]);
+}
+
 #[test]
 fn no_file_of_src_is_too_long() {
     let long: Vec<String> = sources()

@@ -1,6 +1,6 @@
 //! Rules on permissions that are broad: everything, all but something, every action of a service, all data.
 
-use super::{Allowing, Site, kind, reaches_all, reaches_every};
+use super::{Allowing, PermissionsContext, kind, reaches_all, reaches_every};
 use crate::lint::document::Name;
 use crate::lint::{Found, shortened};
 use crate::model::note::Severity;
@@ -14,8 +14,8 @@ pub(super) fn is_everything(allowing: &[Allowing<'_>]) -> bool {
 }
 
 /// IRSA030: over all statements together.
-pub(in crate::lint) fn everything(site: &Site<'_>) -> Vec<Found> {
-    let wide: Vec<&Allowing<'_>> = site.allowing.iter().filter(|allowing| reaches_all(allowing.body)).collect();
+pub(in crate::lint) fn everything(context: &PermissionsContext<'_>) -> Vec<Found> {
+    let wide: Vec<&Allowing<'_>> = context.allowing.iter().filter(|allowing| reaches_all(allowing.body)).collect();
     let (free, limited): (Vec<&Allowing<'_>>, Vec<_>) = wide.iter().partition(|allowing| !allowing.limited);
     let text = |statements: &[&Allowing<'_>]| {
         let alone = statements.iter().find(|allowing| allowing.every_action());
@@ -65,9 +65,9 @@ fn all_actions(statements: &[&Allowing<'_>]) -> bool {
 }
 
 /// IRSA034
-pub(in crate::lint) fn all_but(site: &Site<'_>) -> Vec<Found> {
+pub(in crate::lint) fn all_but(context: &PermissionsContext<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for Allowing { name, body, .. } in site.narrower() {
+    for Allowing { name, body, .. } in context.narrower() {
         if let Choice::AllBut(excluded) = &body.actions
             && !excluded.iter().any(|pattern| covers(pattern, "?*:?*"))
         {
@@ -84,7 +84,7 @@ pub(in crate::lint) fn all_but(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA035
-pub(in crate::lint) fn read_all(site: &Site<'_>) -> Vec<Found> {
+pub(in crate::lint) fn read_all(context: &PermissionsContext<'_>) -> Vec<Found> {
     const READS: [&str; 12] = [
         "s3:GetObject",
         "s3:GetObjectVersion",
@@ -99,12 +99,12 @@ pub(in crate::lint) fn read_all(site: &Site<'_>) -> Vec<Found> {
         "dynamodb:Query",
         "dynamodb:Scan",
     ];
-    everywhere(site, &READS, |list| format!("{list} on every resource"))
+    everywhere(context, &READS, |list| format!("{list} on every resource"))
 }
 
 /// Those of the actions that a statement allows everywhere, without a limit; one finding for each statement.
-fn everywhere(site: &Site<'_>, actions: &[&str], text: impl Fn(&str) -> String) -> Vec<Found> {
-    let free = site.narrower().filter(|allowing| !allowing.limited && !allowing.actions.is_empty());
+fn everywhere(context: &PermissionsContext<'_>, actions: &[&str], text: impl Fn(&str) -> String) -> Vec<Found> {
+    let free = context.narrower().filter(|allowing| !allowing.limited && !allowing.actions.is_empty());
     free.filter_map(|allowing| {
         let open = actions.iter().filter(|action| allowing.allows_everywhere(action));
         let open: Vec<String> = open.map(|action| format!("`{action}`")).collect();
@@ -115,7 +115,7 @@ fn everywhere(site: &Site<'_>, actions: &[&str], text: impl Fn(&str) -> String) 
 
 /// IRSA037: the actions that let others in at a resource's own policy
 /// (<https://github.com/salesforce/endgame>, <https://github.com/salesforce/cloudsplaining>).
-pub(in crate::lint) fn handed_on(site: &Site<'_>) -> Vec<Found> {
+pub(in crate::lint) fn handed_on(context: &PermissionsContext<'_>) -> Vec<Found> {
     const GRAVE: [&str; 7] = [
         "kms:CreateGrant",
         "kms:PutKeyPolicy",
@@ -141,19 +141,20 @@ pub(in crate::lint) fn handed_on(site: &Site<'_>) -> Vec<Found> {
     ];
     let text = |list: &str| format!("{list} on every resource: its holder may let in other accounts");
     // who is given a whole service is found by IRSA036 as well: what is meant there is the service
-    let (whole, named): (Vec<&str>, Vec<&str>) = GRAVE.iter().partition(|action| is_of_a_whole_service(site, action));
-    let grave = everywhere(site, &named, text);
+    let (whole, named): (Vec<&str>, Vec<&str>) =
+        GRAVE.iter().partition(|action| is_of_a_whole_service(context, action));
+    let grave = everywhere(context, &named, text);
     let others: Vec<&str> = whole.into_iter().chain(OTHERS).collect();
-    let others = everywhere(site, &others, text).into_iter().map(|found| found.but(Severity::Medium));
+    let others = everywhere(context, &others, text).into_iter().map(|found| found.but(Severity::Medium));
     grave.into_iter().chain(others).collect()
 }
 
 /// Whether the action is allowed by nothing but patterns for the whole of its service.
-fn is_of_a_whole_service(site: &Site<'_>, action: &str) -> bool {
+fn is_of_a_whole_service(context: &PermissionsContext<'_>, action: &str) -> bool {
     let action = action.to_lowercase();
     let service = action.split_once(':').map_or("*", |(service, _)| service);
     let patterns: Vec<&String> =
-        site.narrower().flat_map(Allowing::patterns).filter(|it| covers(it, &action)).collect();
+        context.narrower().flat_map(Allowing::patterns).filter(|it| covers(it, &action)).collect();
     !patterns.is_empty() && patterns.iter().all(|pattern| covers(pattern, &format!("{service}:*")))
 }
 
@@ -224,9 +225,9 @@ const WEIGHTY: [&str; 62] = [
 ];
 
 /// IRSA036
-pub(in crate::lint) fn service(site: &Site<'_>) -> Vec<Found> {
+pub(in crate::lint) fn service(context: &PermissionsContext<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for allowing in site.narrower().filter(|allowing| !allowing.limited) {
+    for allowing in context.narrower().filter(|allowing| !allowing.limited) {
         let mut services = Vec::new();
         for pattern in allowing.patterns() {
             let Some((service, name)) = pattern.split_once(':') else { continue };

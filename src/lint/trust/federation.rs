@@ -1,6 +1,6 @@
 //! Rules on identity providers that are not made in the account: Cognito, Google, Amazon, Facebook; and on SAML.
 
-use super::{Claim, Found, Principal, Severity, Site, claim, is_wild};
+use super::{Claim, Found, Principal, Severity, TrustContext, claim, is_wild};
 use crate::policy::canonical::arn_parts;
 use crate::policy::condition::{Says, conditions};
 
@@ -40,14 +40,14 @@ pub(super) fn names_tenant(claim: &Claim<'_>) -> bool {
 }
 
 /// IRSA002
-pub(in crate::lint) fn outside_provider(site: &Site<'_>) -> Vec<Found> {
-    let outside = claim::principals(site.body).filter_map(|principal| match principal {
+pub(in crate::lint) fn outside_provider(context: &TrustContext<'_>) -> Vec<Found> {
+    let outside = claim::principals(context.body).filter_map(|principal| match principal {
         Principal::Federated(name) if !name.starts_with("arn:") && name != "*" => Some(name),
         _ => None,
     });
     let mut found = Vec::new();
     for name in outside {
-        let own: Vec<&Claim<'_>> = site.claims.iter().filter(|claim| claim.issuer == *name).collect();
+        let own: Vec<&Claim<'_>> = context.claims.iter().filter(|claim| claim.issuer == *name).collect();
         let known = OUTSIDE.iter().find(|(host, _)| host == name);
         let asks = |claim: &&&Claim<'_>| known.is_none_or(|(_, names)| names.contains(&claim.name.as_str()));
         let pinned =
@@ -60,8 +60,8 @@ pub(in crate::lint) fn outside_provider(site: &Site<'_>) -> Vec<Found> {
                 keys.join(" or ")
             );
             found.push(Found::new(text));
-        } else if name == "cognito-identity.amazonaws.com" && !site.claims.iter().any(signed_in) {
-            let guests = site.claims.iter().any(|claim| claim.name == "amr");
+        } else if name == "cognito-identity.amazonaws.com" && !context.claims.iter().any(signed_in) {
+            let guests = context.claims.iter().any(|claim| claim.name == "amr");
             let text = format!("no condition on `{name}:amr` asks that the user has signed in");
             found.push(Found::new(text).but(if guests { Severity::High } else { Severity::Medium }));
         }
@@ -82,12 +82,12 @@ fn signed_in(claim: &Claim<'_>) -> bool {
 
 /// IRSA003: who made the assertion for whom
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-idp_saml.html>).
-pub(in crate::lint) fn no_audience_of_saml(site: &Site<'_>) -> Vec<Found> {
-    let saml = claim::principals(site.body).any(|principal| {
+pub(in crate::lint) fn no_audience_of_saml(context: &TrustContext<'_>) -> Vec<Found> {
+    let saml = claim::principals(context.body).any(|principal| {
         matches!(principal, Principal::Federated(arn)
             if arn_parts(arn).get(5).is_some_and(|name| name.starts_with("saml-provider/")))
     });
-    let asked = conditions(site.body)
+    let asked = conditions(context.body)
         .any(|condition| condition.key.starts_with("saml:") && condition.says(&["?*"], |_| true) == Says::Only);
     if !saml || asked {
         return Vec::new();

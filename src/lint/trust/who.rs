@@ -1,17 +1,17 @@
 //! Rules on the principals of trust statements.
 
-use super::{Choice, Found, Principal, Severity, Site, claim, is_wild};
+use super::{Choice, Found, Principal, Severity, TrustContext, claim, is_wild};
 use crate::ids::ProviderArn;
 use crate::lint::limits::{names_who, narrows};
 use crate::model::live::Observed;
 
 /// IRSA012
-pub(in crate::lint) fn mismatch(site: &Site<'_>) -> Vec<Found> {
+pub(in crate::lint) fn mismatch(context: &TrustContext<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    if matches!(site.body.principals, Some(Choice::AllBut(_))) {
+    if matches!(context.body.principals, Some(Choice::AllBut(_))) {
         found.push(Found::new("`NotPrincipal` under `Allow` trusts everyone else in the world"));
     }
-    let actions = match &site.body.actions {
+    let actions = match &context.body.actions {
         Choice::Only(actions) => actions,
         Choice::AllBut(_) => {
             found.push(Found::new("`NotAction` allows every other way to assume the role"));
@@ -25,7 +25,7 @@ pub(in crate::lint) fn mismatch(site: &Site<'_>) -> Vec<Found> {
         return found;
     }
     let kinds: Vec<(&Principal, Option<&str>)> =
-        claim::principals(site.body).map(|principal| (principal, needed(principal))).collect();
+        claim::principals(context.body).map(|principal| (principal, needed(principal))).collect();
     for (principal, needed) in &kinds {
         if let Some(needed) = needed
             && !actions.iter().any(|action| action.eq_ignore_ascii_case(needed))
@@ -60,11 +60,11 @@ fn shown(principal: &Principal) -> String {
 }
 
 /// IRSA013
-pub(in crate::lint) fn everyone(site: &Site<'_>) -> Vec<Found> {
-    if names_who(site.body) {
+pub(in crate::lint) fn everyone(context: &TrustContext<'_>) -> Vec<Found> {
+    if names_who(context.body) {
         return Vec::new();
     }
-    let anyone = claim::principals(site.body).filter_map(|principal| match principal {
+    let anyone = claim::principals(context.body).filter_map(|principal| match principal {
         Principal::Aws(text) | Principal::Federated(text) if text == "*" => {
             Some("principal `*` is everyone in every account".to_owned())
         }
@@ -79,35 +79,35 @@ pub(in crate::lint) fn everyone(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA014
-pub(in crate::lint) fn whole_account(site: &Site<'_>) -> Vec<Found> {
-    let accounts = claim::principals(site.body).filter_map(|principal| match principal {
+pub(in crate::lint) fn whole_account(context: &TrustContext<'_>) -> Vec<Found> {
+    let accounts = claim::principals(context.body).filter_map(|principal| match principal {
         Principal::Aws(id) if id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit()) => Some(id),
         _ => None,
     });
     accounts
-        .filter(|id| !narrows(site.body, id))
+        .filter(|id| !narrows(context.body, id))
         .map(|id| {
-            let text = if site.body.conditions.is_empty() {
+            let text = if context.body.conditions.is_empty() {
                 format!("everyone in account `{id}` whom its administrators let is trusted, without a condition")
             } else {
                 format!(
                     "everyone in account `{id}` whom its administrators let is trusted, the condition keeps nobody out"
                 )
             };
-            let own = id == site.home.account;
+            let own = id == context.home.account;
             let found = Found::new(text);
-            if own || !site.home.certain { found.but(Severity::Medium) } else { found }
+            if own || !context.home.certain { found.but(Severity::Medium) } else { found }
         })
         .collect()
 }
 
 /// IRSA015: IAM looks a provider up in the role's own account
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-idp_oidc.html>).
-pub(in crate::lint) fn foreign_provider(site: &Site<'_>) -> Vec<Found> {
-    if !site.home.certain {
+pub(in crate::lint) fn foreign_provider(context: &TrustContext<'_>) -> Vec<Found> {
+    if !context.home.certain {
         return Vec::new();
     }
-    claim::principals(site.body)
+    claim::principals(context.body)
         .filter_map(|principal| match principal {
             Principal::Federated(arn) => Some(arn),
             _ => None,
@@ -116,7 +116,7 @@ pub(in crate::lint) fn foreign_provider(site: &Site<'_>) -> Vec<Found> {
             let mut parts = arn.strip_prefix("arn:")?.splitn(4, ':');
             let (partition, _, _, rest) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
             let account = rest.split(':').next()?;
-            let (home, own) = (site.home.account, site.home.partition);
+            let (home, own) = (context.home.account, context.home.partition);
             if account != home {
                 Some(Found::new(format!("provider `{arn}` is of account `{account}`, the role of `{home}`")))
             } else if partition != own {
@@ -129,22 +129,22 @@ pub(in crate::lint) fn foreign_provider(site: &Site<'_>) -> Vec<Found> {
 }
 
 /// IRSA016
-pub(in crate::lint) fn dangling_provider(site: &Site<'_>) -> Vec<Found> {
-    let Some(known) = site.home.providers else { return Vec::new() };
-    claim::providers(site.body)
+pub(in crate::lint) fn dangling_provider(context: &TrustContext<'_>) -> Vec<Found> {
+    let Some(known) = context.home.providers else { return Vec::new() };
+    claim::providers(context.body)
         .into_iter()
         .filter_map(|arn| ProviderArn::parse(arn).ok())
-        .filter(|arn| arn.account() == site.home.account)
-        .filter(|arn| matches!(known.get(arn), None | Some(Observed::Absent)) && !site.home.coming.contains(arn))
+        .filter(|arn| arn.account() == context.home.account)
+        .filter(|arn| matches!(known.get(arn), None | Some(Observed::Absent)) && !context.home.coming.contains(arn))
         .map(|arn| Found::new(format!("provider `{arn}` does not exist")))
         .collect()
 }
 
 /// IRSA050: a principal that was deleted shows as its unique id, and one of the same name is not trusted
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>).
-pub(in crate::lint) fn orphaned_principal(site: &Site<'_>) -> Vec<Found> {
+pub(in crate::lint) fn orphaned_principal(context: &TrustContext<'_>) -> Vec<Found> {
     const PREFIXES: [&str; 6] = ["AROA", "AIDA", "AGPA", "AIPA", "ANPA", "ASCA"];
-    claim::principals(site.body)
+    claim::principals(context.body)
         .filter_map(|principal| match principal {
             Principal::Aws(id) => Some(id),
             _ => None,

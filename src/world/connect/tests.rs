@@ -153,7 +153,7 @@ async fn a_role_with_a_device_is_assumed_with_its_code() {
     assert_eq!(credentials.expiry(), Some(UNIX_EPOCH + Duration::from_hours(525_960)));
     for answer in [None, Some(""), Some(" ")] {
         let error = made(answer).provide_credentials().await.unwrap_err();
-        let why = crate::world::aws::unsigned(&error).into_error("x".to_owned()).message;
+        let why = crate::world::account::unsigned(&error).into_error("x".to_owned()).message;
         assert!(why.contains("profile `m` needs a code") && why.contains("nobody gave one"), "{why}");
     }
     assert_eq!(stub.seen().len(), 1);
@@ -170,7 +170,7 @@ async fn what_no_header_takes_is_told_and_not_sent() {
         let given = Credentials::new(id, secret, token.map(str::to_owned), None, "test");
         let clock = Clock::new(&Context::fixed(BTreeMap::new(), 0, 1));
         let error = Remembered::new(given, clock).provide_credentials().await.unwrap_err();
-        let why = crate::world::aws::unsigned(&error).into_error("x".to_owned()).message;
+        let why = crate::world::account::unsigned(&error).into_error("x".to_owned()).message;
         assert!(why.starts_with(what), "{why}");
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::ids::{ClusterName, Region};
 use crate::world::Answer;
-use crate::world::aws::{AccountClient, Action, EksToken, invalid, odd, unsigned};
+use crate::world::account::{AccountClient, Action, invalid, odd, unsigned};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
@@ -17,6 +17,15 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A bearer token for the API of an EKS cluster.
+#[derive(Debug, Clone)]
+pub struct EksToken {
+    /// The token.
+    pub token: SecretString,
+    /// When it must be replaced, in seconds since 1970.
+    pub expires: i64,
+}
 
 /// What is signed; the permission needs no grant.
 pub(crate) const ACTION: Action = Action { service: "sts", name: "GetCallerIdentity" };

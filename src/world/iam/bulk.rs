@@ -9,10 +9,10 @@ use super::shape::{self, parsed};
 use crate::ids::{PolicyName, RoleArn};
 use crate::model::live::{Identity, LiveRole, RoleSummary};
 use crate::policy::PolicyDocument;
-use crate::world::aws::{AccountClient, Action, odd};
+use crate::world::account::{AccountClient, Action, odd};
 use crate::world::bounds::{Endless, Listing};
 use crate::world::retry::Facts;
-use crate::world::{Answer, BulkPage, RoleDetail, RoleHead};
+use crate::world::{Answer, BulkPage, RoleDetail, RoleHead, sts};
 use aws_sdk_iam::types::{self, EntityType, PolicyDetail};
 use std::sync::PoisonError;
 use tokio::time::Instant;
@@ -33,7 +33,7 @@ pub(crate) async fn page(account: &AccountClient, marker: Option<&str>) -> Answe
     let details = page.role_detail_list.unwrap_or_default();
     count(account, marker, &details, next.as_deref()).map_err(|endless| odd(ACTION, endless.to_string()))?;
     let young = details.iter().any(|detail| detail.arn().is_none_or(|arn| RoleArn::parse(arn).is_err()));
-    let identity = if young { Some(account.identity().await?) } else { None };
+    let identity = if young { Some(sts::identity(account).await?) } else { None };
     // one whose name is not understood is told by ListRoles
     let roles = details.into_iter().filter_map(|detail| {
         let name = roles::name(ACTION, detail.role_name()).ok()?;

@@ -5,7 +5,7 @@ use crate::ids::ProviderArn;
 use crate::model::address::OrphanKind;
 use crate::model::live::LiveProvider;
 use crate::model::resource::Provider;
-use crate::world::aws::{AccountClient, Action, optional};
+use crate::world::account::{AccountClient, Action, optional};
 use crate::world::retry::Facts;
 use crate::world::{Answer, Listed};
 

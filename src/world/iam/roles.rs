@@ -6,7 +6,7 @@ use crate::model::address::OrphanKind;
 use crate::model::live::{LiveRole, RoleSummary};
 use crate::model::resource::{InlinePolicies, Pairs};
 use crate::policy::PolicyDocument;
-use crate::world::aws::{AccountClient, Action, odd, optional};
+use crate::world::account::{AccountClient, Action, odd, optional};
 use crate::world::retry::Facts;
 use crate::world::{Answer, Listed, RoleHead};
 use aws_sdk_iam::types;

@@ -6,11 +6,11 @@ use crate::model::address::OrphanKind;
 use crate::model::live::{Identity, Odd, RoleSummary};
 use crate::model::resource::{InlinePolicies, Pairs, Role};
 use crate::policy::PolicyDocument;
-use crate::world::aws::{AccountClient, Action, odd};
+use crate::world::account::{AccountClient, Action, odd};
 use crate::world::bounds::{Endless, Listing};
 use crate::world::connect::LONG_ATTEMPT;
 use crate::world::scrub::clean;
-use crate::world::{Answer, Listed, RoleHead};
+use crate::world::{Answer, Listed, RoleHead, sts};
 use aws_sdk_iam::types;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::time::Instant;
@@ -193,7 +193,7 @@ pub(crate) async fn role_arn(account: &AccountClient, read: Option<&str>, role: 
     if let Some(arn) = arn(read, None, role) {
         return Ok(arn);
     }
-    let Identity { account: id, partition, .. } = account.identity().await?;
+    let Identity { account: id, partition, .. } = sts::identity(account).await?;
     Ok(RoleArn::of(&partition, &id, &role.path, &role.name))
 }
 

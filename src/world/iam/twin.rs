@@ -9,7 +9,7 @@ use crate::ids::PolicyArn;
 use crate::model::call::IamCall;
 use crate::model::marks;
 use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role};
-use crate::world::aws::AccountClient;
+use crate::world::account::AccountClient;
 use crate::world::retry::Facts;
 use crate::world::{Answer, CallError, CallErrorKind, Written};
 

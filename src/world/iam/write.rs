@@ -8,7 +8,7 @@ use crate::ids::PolicyArn;
 use crate::model::call::IamCall;
 use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role};
 use crate::policy::PolicyDocument;
-use crate::world::aws::{AccountClient, Action, odd};
+use crate::world::account::{AccountClient, Action, odd};
 use crate::world::retry::Facts;
 use crate::world::{Answer, CallErrorKind, Written};
 use aws_sdk_iam::config::retry::RetryConfig;

@@ -8,11 +8,12 @@
 //! written the kubeconfig.
 
 use super::certificate;
+use super::credentials::{Credentials, Target};
 use super::failure::Failure;
-use super::kubeconfig::{self, Credentials, Target};
+use super::kubeconfig;
 use super::named::Named;
 use super::proxy;
-use super::session::Session;
+use super::session::{Session, Sessions};
 use super::{Place, Run};
 use crate::ids::Key;
 use crate::model::desired::KubernetesAccess;
@@ -22,19 +23,35 @@ use http::Uri;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 /// The way to one cluster.
 pub(crate) struct Connection {
     pub(crate) run: Arc<Run>,
     pub(crate) key: Key,
-    pub(crate) target: Target,
-    pub(crate) session: Mutex<Option<Arc<Session>>>,
+    sessions: Sessions,
     pub(crate) permits: Semaphore,
     /// Whether the server ever answered.
     pub(crate) reached: AtomicBool,
     /// By which it was verified.
     facts: ClusterFacts,
+}
+
+impl Connection {
+    /// The session, signed in anew where the last one has expired or was refused.
+    pub(crate) async fn session(&self) -> Result<Arc<Session>, Failure> {
+        self.sessions.current().await
+    }
+
+    /// The certificates of the authorities that its server is checked against, in DER; empty for the system's.
+    pub(crate) fn authorities(&self) -> &[Vec<u8>] {
+        self.sessions.target.config.root_cert.as_deref().unwrap_or_default()
+    }
+
+    /// Tells that the server refused a session. Whether a new one may be better.
+    pub(crate) fn refuse(&self, session: &Session) -> bool {
+        self.sessions.refuse(session)
+    }
 }
 
 const OPERATION: &str = "read the API's issuer";
@@ -96,8 +113,7 @@ async fn connect(run: &Arc<Run>, key: &Key, target: Target, facts: &ClusterFacts
     let connection = Connection {
         run: Arc::clone(run),
         key: key.clone(),
-        target,
-        session: Mutex::new(None),
+        sessions: Sessions::new(Arc::clone(run), key.clone(), target),
         permits: Semaphore::new(run.settings.parallelism.max(1)),
         reached: AtomicBool::new(false),
         facts: facts.clone(),

@@ -7,12 +7,12 @@
 
 use super::Run;
 use super::certificate;
+use super::credentials::{Credentials, Target, bearer, is_fixed};
 use super::failure::{Failure, clean};
 use super::files;
 use super::identity;
 use super::named::Named;
 use super::proxy;
-use super::session;
 use crate::context::Context;
 use crate::world::scrub;
 use base64::Engine;
@@ -20,30 +20,11 @@ use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 use http::header::{HeaderValue, USER_AGENT};
 use kube::Config;
-use kube::config::{AuthInfo, Cluster, ExecAuthCluster, ExecConfig, Kubeconfig, KubeconfigError};
+use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig, KubeconfigError};
 use secrecy::ExposeSecret;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Where an API is and how one signs in.
-pub(crate) struct Target {
-    /// All but what changes in the course of a run.
-    pub(crate) config: Config,
-    pub(crate) credentials: Credentials,
-}
-
-/// Where credentials come from.
-pub(crate) enum Credentials {
-    /// They are in `config`, or there are none.
-    Fixed,
-    /// A token stands in a file, which may change.
-    File(PathBuf),
-    /// A program prints them.
-    Plugin(Box<ExecConfig>),
-    /// They are made in process.
-    Tokens,
-}
 
 /// The user's own files: those of `KUBECONFIG`, else the one in the home directory.
 fn sources(context: &Context) -> Vec<PathBuf> {
@@ -145,7 +126,7 @@ pub(crate) async fn target(
     hide(&user);
     if let Some(token) = &user.token {
         // kube would panic
-        session::bearer(token)?;
+        bearer(token)?;
     }
     let (auth_info, credentials) = who(user, &cluster).await?;
     config.auth_info = auth_info;
@@ -192,14 +173,6 @@ async fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Failure> {
         _ => return Ok(None),
     };
     certificates.map(Some).ok_or_else(|| Failure::invalid("the certificate authority of the kubeconfig is no PEM"))
-}
-
-/// Whether what is sent stands in the kubeconfig or in a file that it names.
-pub(crate) fn is_fixed(user: &AuthInfo) -> bool {
-    user.token.is_some()
-        || user.token_file.is_some()
-        || user.auth_provider.is_some()
-        || (user.username.is_some() && user.password.is_some())
 }
 
 /// Whom the context speaks for; what is sent as it stands comes before a plugin.

@@ -4,8 +4,8 @@
 //! This module reads those files itself, by exactly the path that it checked, and hands kube their content instead of a
 //! path. The kubeconfig may choose any server and proxy: nothing that belongs to this machine is sent there.
 
+use super::credentials::is_fixed;
 use super::failure::{Failure, clean};
-use super::kubeconfig::is_fixed;
 use crate::folder::{self, Folder, Refused};
 use crate::model::desired::NamedKubeconfig;
 use base64::Engine;

@@ -1,10 +1,9 @@
 //! Signed in to one API: a client, and the token that goes with each request until it expires.
 
 use super::Run;
-use super::connect::Connection;
+use super::credentials::{Credentials, Target, bearer};
 use super::failure::{Failure, clean, of_kube};
 use super::files;
-use super::kubeconfig::Credentials;
 use super::plugin;
 use super::socks;
 use crate::ids::Key;
@@ -16,6 +15,7 @@ use kube::{Client, Config};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Mutex;
 
 /// Credentials that expire within so many seconds are not used any more: a request takes its time, and clocks differ.
 const MARGIN: i64 = 60;
@@ -38,10 +38,22 @@ impl Session {
     }
 }
 
-impl Connection {
+/// The sessions of one API, one after the other.
+pub(crate) struct Sessions {
+    run: Arc<Run>,
+    key: Key,
+    pub(crate) target: Target,
+    held: Mutex<Option<Arc<Session>>>,
+}
+
+impl Sessions {
+    pub(crate) fn new(run: Arc<Run>, key: Key, target: Target) -> Self {
+        Self { run, key, target, held: Mutex::new(None) }
+    }
+
     /// The session, signed in anew where the last one has expired or was refused.
-    pub(crate) async fn session(&self) -> Result<Arc<Session>, Failure> {
-        let mut held = self.session.lock().await;
+    pub(crate) async fn current(&self) -> Result<Arc<Session>, Failure> {
+        let mut held = self.held.lock().await;
         if let Some(session) = held.as_ref().filter(|session| session.usable(self.run.now())) {
             return Ok(Arc::clone(session));
         }
@@ -123,12 +135,4 @@ async fn token(run: &Run, key: &Key) -> Result<(SecretString, i64), Failure> {
         Ok(Err(error)) => Err(Failure::credentials(clean(&error.to_string()))),
         Err(_) => Err(Failure::credentials("no token was made in time")),
     }
-}
-
-/// The header of a token.
-pub(crate) fn bearer(token: &SecretString) -> Result<HeaderValue, Failure> {
-    let value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()));
-    let mut value = value.map_err(|_| Failure::credentials("the token has characters that no header takes"))?;
-    value.set_sensitive(true);
-    Ok(value)
 }

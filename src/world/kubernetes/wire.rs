@@ -135,7 +135,7 @@ impl Connection {
 impl Connection {
     /// Says what may be wrong with the kubeconfig where the server's certificate is not trusted.
     fn explained(&self, failure: Failure) -> Failure {
-        let authorities = self.target.config.root_cert.as_deref().unwrap_or_default();
+        let authorities = self.authorities();
         let leaves = !authorities.is_empty() && authorities.iter().all(|der| certificate::is_leaf(der));
         if !leaves || !failure.message.contains("UnknownIssuer") {
             return failure;

@@ -4,15 +4,15 @@
 //! <https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery>.
 //! A token that is read here is not believed before it is verified.
 
-use aws_lc_rs::encoding::AsDer as _;
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::SystemRandom;
+use ring::rsa::PublicKeyComponents;
+use ring::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// An issuer, and where its cluster's API is.
@@ -46,9 +46,35 @@ impl Issuer {
     }
 }
 
-/// The key that an issuer signs with, made when it is first needed.
-#[derive(Default)]
-pub(crate) struct IssuerKey(OnceLock<Option<RsaKeyPair>>);
+/// RSA private keys in the DER form of PKCS#1, made for the sandbox. They protect nothing. Issuers take them in turn, so
+/// that neighbours differ, and no test waits for a key to be made.
+const KEYS: [&[u8]; 4] = [
+    include_bytes!("keys/1.der"),
+    include_bytes!("keys/2.der"),
+    include_bytes!("keys/3.der"),
+    include_bytes!("keys/4.der"),
+];
+
+/// What stands before a public RSA key of 2,048 bits in its X.509 form: the algorithm, and that bits follow
+/// (<https://www.rfc-editor.org/rfc/rfc3279#section-2.3.1>).
+const X509: [u8; 24] = [
+    0x30, 0x82, 0x01, 0x22, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+    0x03, 0x82, 0x01, 0x0f, 0x00,
+];
+
+/// The key that an issuer signs with, read when it is first needed.
+pub(crate) struct IssuerKey {
+    der: &'static [u8],
+    pair: OnceLock<Option<RsaKeyPair>>,
+}
+
+impl Default for IssuerKey {
+    fn default() -> Self {
+        static TAKEN: AtomicUsize = AtomicUsize::new(0);
+        let turn = TAKEN.fetch_add(1, Ordering::Relaxed);
+        Self { der: KEYS[turn % KEYS.len()], pair: OnceLock::new() }
+    }
+}
 
 impl fmt::Debug for IssuerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,40 +82,22 @@ impl fmt::Debug for IssuerKey {
     }
 }
 
-/// The first value of a DER encoding, and what follows it.
-fn value(der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (first, rest) = der.get(1..)?.split_first()?;
-    let (length, rest) = if *first < 0x80 {
-        (usize::from(*first), rest)
-    } else {
-        let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        (bytes.iter().try_fold(0_usize, |length, byte| length.checked_mul(256)?.checked_add(usize::from(*byte)))?, rest)
-    };
-    rest.split_at_checked(length)
-}
-
-/// A number as in a key set: big-endian, without the zero that DER puts before a high first bit.
-fn number(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(bytes.strip_prefix(&[0]).unwrap_or(bytes))
-}
-
 impl IssuerKey {
     fn pair(&self) -> Option<&RsaKeyPair> {
-        self.0.get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).ok()).as_ref()
+        self.pair.get_or_init(|| RsaKeyPair::from_der(self.der).ok()).as_ref()
     }
 
     /// `kid`: the digest of the public key in its X.509 form.
-    fn id(pair: &RsaKeyPair) -> Option<String> {
-        let public = pair.public_key().as_der().ok()?;
-        Some(URL_SAFE_NO_PAD.encode(Sha256::digest(public.as_ref())))
+    fn id(pair: &RsaKeyPair) -> String {
+        URL_SAFE_NO_PAD.encode(Sha256::new().chain_update(X509).chain_update(pair.public_key()).finalize())
     }
 
     /// A signed token with these claims; None if the machine cannot make one.
     pub(crate) fn sign(&self, claims: &Value) -> Option<String> {
         let pair = self.pair()?;
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let text = format!("{}.{}", encode(&json!({"alg": "RS256", "kid": Self::id(pair)?})), encode(claims));
-        let mut signature = vec![0; pair.public_modulus_len()];
+        let text = format!("{}.{}", encode(&json!({"alg": "RS256", "kid": Self::id(pair)})), encode(claims));
+        let mut signature = vec![0; pair.public().modulus_len()];
         pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).ok()?;
         Some(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
@@ -103,14 +111,12 @@ impl IssuerKey {
 
     /// `/openid/v1/jwks`: <https://www.rfc-editor.org/rfc/rfc7517>, <https://www.rfc-editor.org/rfc/rfc7518#section-6.3>.
     pub(crate) fn key_set(&self) -> Value {
-        let key = self.pair().and_then(|pair| {
-            let (sequence, _) = value(pair.public_key().as_ref())?;
-            let (modulus, rest) = value(sequence)?;
-            let (exponent, _) = value(rest)?;
-            Some(json!({
-                "use": "sig", "kty": "RSA", "kid": Self::id(pair)?, "alg": "RS256",
-                "n": number(modulus), "e": number(exponent),
-            }))
+        let key = self.pair().map(|pair| {
+            let public: PublicKeyComponents<Vec<u8>> = pair.public().into();
+            json!({
+                "use": "sig", "kty": "RSA", "kid": Self::id(pair), "alg": "RS256",
+                "n": URL_SAFE_NO_PAD.encode(public.n), "e": URL_SAFE_NO_PAD.encode(public.e),
+            })
         });
         json!({"keys": key.into_iter().collect::<Vec<_>>()})
     }

@@ -4,10 +4,10 @@ use super::http::{cluster, get, send};
 use crate::aws::bench::{Bench, FIRST, Key, TEST, role};
 use crate::aws::{NewCluster, Place};
 use crate::kubernetes::{Access, Cluster, Grant, Preconditions, Resource};
-use aws_lc_rs::rsa::PublicKeyComponents;
-use aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rsa::PublicKeyComponents;
+use ring::signature::RSA_PKCS1_2048_8192_SHA256;
 use serde_json::{Value, json};
 use std::sync::Arc;
 

@@ -5,9 +5,9 @@ use tokio::sync::Semaphore;
 
 /// A bound on calls that run side by side.
 #[derive(Debug)]
-pub(super) struct Lane(Semaphore);
+pub(super) struct Limiter(Semaphore);
 
-impl Lane {
+impl Limiter {
     pub(super) fn new(parallelism: usize) -> Self {
         Self(Semaphore::new(parallelism.max(1)))
     }

@@ -3,17 +3,19 @@
 //! The SDK retries what is transient, three attempts a call; throttles it hands up at once, so that the pace follows
 //! the first refusal and not the third, and its client-wide retry quota is not drained by them.
 
-use super::AwsSettings;
-use super::caller::Caller;
-use super::failure::hopeless;
-use super::memory::Memory;
+mod caller;
+mod failure;
+mod memory;
+
+pub(crate) use failure::{invalid, odd, unsigned};
+
 use crate::context::Context;
 use crate::event::Listen;
 use crate::ids::{Key, Region};
 use crate::model::live::Identity;
 use crate::world::bounds::{Listing, is_too_large};
 use crate::world::connect::{Clock, Connection, in_region};
-use crate::world::{Answer, sts};
+use crate::world::{Answer, CallError, CallErrorKind};
 use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_iam::config::Intercept;
@@ -25,10 +27,45 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
+use caller::Caller;
+use failure::hopeless;
+use memory::Memory;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::OnceCell;
+
+/// How to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AwsSettings {
+    /// How long one operation may take, retries included.
+    pub timeout: Duration,
+    /// How many calls may be under way at once, per account.
+    pub parallelism: usize,
+}
+
+/// The name of an API operation, as IAM policies write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Action {
+    /// The prefix.
+    pub(crate) service: &'static str,
+    /// The operation.
+    pub(crate) name: &'static str,
+}
+
+impl Action {
+    pub(crate) const fn iam(name: &'static str) -> Self {
+        Self { service: "iam", name }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.service, self.name)
+    }
+}
 
 /// What an account's clients are made with, beside its connection.
 pub(crate) struct Asked<'a> {
@@ -56,7 +93,8 @@ pub(crate) struct AccountClient {
     pub(crate) bulk: Mutex<Option<Listing>>,
     counter: Counter,
     eks: Mutex<BTreeMap<Region, aws_sdk_eks::Client>>,
-    identity: OnceCell<Identity>,
+    /// Who the credentials are, once STS was asked.
+    pub(crate) identity: OnceCell<Identity>,
 }
 
 impl AccountClient {
@@ -98,11 +136,6 @@ impl AccountClient {
         }
     }
 
-    /// Who the credentials are; asked once.
-    pub(crate) async fn identity(&self) -> Answer<Identity> {
-        self.identity.get_or_try_init(|| sts::identity(self)).await.cloned()
-    }
-
     /// The EKS client of a region.
     pub(crate) fn eks(&self, region: &Region) -> aws_sdk_eks::Client {
         let mut clients = self.eks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,6 +147,15 @@ impl AccountClient {
             aws_sdk_eks::Client::from_conf(config)
         };
         clients.entry(region.clone()).or_insert_with(new).clone()
+    }
+}
+
+/// `Ok(None)` for what the service says is not there.
+pub(crate) fn optional<T>(answer: Answer<T>) -> Answer<Option<T>> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(CallError { kind: CallErrorKind::NotFound, .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
