@@ -91,6 +91,9 @@ pub(crate) struct Global {
     /// The form of the output, where a command has more than one
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub format: FormatName,
+    /// Write the JSON form of the result to this file, beside what `--format` prints; `-` is stdout
+    #[arg(long, global = true, value_name = "FILE")]
+    pub json_into: Option<PathBuf>,
     /// When to colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
@@ -202,7 +205,7 @@ pub(crate) struct Validate {}
 /// `irsa plan`
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// Save the plan for `irsa apply FILE`
+    /// Save the plan for `irsa apply FILE`; `-` is stdout, and the text goes to stderr
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Exit with 2 when there are changes
@@ -245,7 +248,7 @@ pub(crate) struct Shape {
 /// `irsa apply`
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
-    /// A plan saved by `irsa plan -o FILE`; it asks nothing. What widens it must be said again: --destroy, --adopt,
+    /// A plan saved by `irsa plan -o FILE`, or `-` for stdin; it asks nothing. What widens it must be said again: --destroy, --adopt,
     /// --force, --force-conflicts, --skip-refused, --allow-incomplete
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
@@ -273,7 +276,7 @@ pub(crate) struct Drift {
     /// A difference counts if a second look this much later shows it too
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
     pub confirm_after: Duration,
-    /// Write metrics for Prometheus' textfile collector
+    /// Write metrics for Prometheus' textfile collector; `-` is stdout, and the text goes to stderr
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
     #[command(flatten)]
@@ -283,7 +286,7 @@ pub(crate) struct Drift {
 /// `irsa show`
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// A plan saved by `irsa plan -o FILE`
+    /// A plan saved by `irsa plan -o FILE`, or `-` for stdin
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 }
@@ -304,6 +307,8 @@ pub(crate) enum SchemaOf {
     Plan,
     /// What `irsa apply --format json` prints
     Report,
+    /// What `irsa validate --format json` prints
+    Validation,
 }
 
 /// `irsa completions`

@@ -15,6 +15,7 @@ pub(crate) struct Mistaken {
     pub shows: &'static str,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what every function here answers")]
 fn mistaken(message: impl Into<String>, hint: &'static str, shows: &'static str) -> Option<Mistaken> {
     Some(Mistaken { message: message.into(), hint, shows })
 }

@@ -12,17 +12,21 @@ fn told(text: &str) -> [String; 2] {
     [said(&folder), said(&Folder::alone(&inline))]
 }
 
-#[test]
-fn what_is_no_policy_is_named_with_what_to_do() {
+const DOCUMENT: &str =
+    r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}"#;
+const ENCODED: &str = "%7B%22Version%22%3A%20%222012-10-17%22%7D";
+
+/// A text, what it is called, and a part of what is to be done.
+type Case = (String, &'static str, &'static str);
+
+/// Policies of other kinds, and what the aws CLI prints.
+fn answers() -> Vec<Case> {
     let trust = |action: &str| {
         format!(
             r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": {action}, "Principal": {{"Federated": "x"}}}}]}}"#
         )
     };
-    let document =
-        r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}"#;
-    let encoded = "%7B%22Version%22%3A%20%222012-10-17%22%7D";
-    for (text, what, hint) in [
+    vec![
         (
             trust("\"sts:AssumeRoleWithWebIdentity\""),
             "a trust policy: it has `Principal` and `sts:AssumeRoleWithWebIdentity`",
@@ -35,28 +39,28 @@ fn what_is_no_policy_is_named_with_what_to_do() {
         ),
         (trust("\"x:y\""), "a trust policy: it has `Principal` and no `Resource`", "[[roles.KEY.trust]]"),
         (
-            document.replace("\"Resource\"", "\"Principal\": \"*\", \"Resource\""),
+            DOCUMENT.replace("\"Resource\"", "\"Principal\": \"*\", \"Resource\""),
             "the policy of a resource",
             "take `Principal` out",
         ),
         (
-            format!("{{\"PolicyVersion\": {{\"Document\": {document}, \"VersionId\": \"v1\"}}}}"),
+            format!("{{\"PolicyVersion\": {{\"Document\": {DOCUMENT}, \"VersionId\": \"v1\"}}}}"),
             "`aws iam get-policy-version`",
             "--query PolicyVersion.Document",
         ),
         (
-            format!("{{\"PolicyVersion\": {{\"Document\": \"{encoded}\", \"VersionId\": \"v1\"}}}}"),
+            format!("{{\"PolicyVersion\": {{\"Document\": \"{ENCODED}\", \"VersionId\": \"v1\"}}}}"),
             "`aws iam get-policy-version`",
             "--query PolicyVersion.Document",
         ),
-        (format!("{{\"Document\": {document}, \"VersionId\": \"v1\"}}"), "a version of a managed policy", "`Document`"),
+        (format!("{{\"Document\": {DOCUMENT}, \"VersionId\": \"v1\"}}"), "a version of a managed policy", "`Document`"),
         (
-            format!("{{\"RoleName\": \"r\", \"PolicyName\": \"p\", \"PolicyDocument\": {document}}}"),
+            format!("{{\"RoleName\": \"r\", \"PolicyName\": \"p\", \"PolicyDocument\": {DOCUMENT}}}"),
             "`aws iam get-role-policy`",
             "--query PolicyDocument",
         ),
         (
-            format!("{{\"Role\": {{\"AssumeRolePolicyDocument\": {document}}}}}"),
+            format!("{{\"Role\": {{\"AssumeRolePolicyDocument\": {DOCUMENT}}}}}"),
             "`aws iam get-role`",
             "trust policy alone",
         ),
@@ -71,21 +75,27 @@ fn what_is_no_policy_is_named_with_what_to_do() {
             "Organizations",
         ),
         ("{\"Policy\": \"{}\"}".to_owned(), "the policy of a resource", "take `Principal` out"),
-        (encoded.to_owned(), "percent-encoded", "unquote"),
-        (format!("{document:?}"), "inside a JSON string", "jq -r"),
+    ]
+}
+
+/// Other spellings of a policy, and files of other tools.
+fn files() -> Vec<Case> {
+    vec![
+        (ENCODED.to_owned(), "percent-encoded", "unquote"),
+        (format!("{DOCUMENT:?}"), "inside a JSON string", "jq -r"),
         (
-            document[document.find('[').unwrap()..document.len() - 1].to_owned(),
+            DOCUMENT[DOCUMENT.find('[').unwrap()..DOCUMENT.len() - 1].to_owned(),
             "a list of statements",
             "\"Statement\": […]",
         ),
         (
-            document[document.rfind('{').unwrap()..document.len() - 2].to_owned(),
+            DOCUMENT[DOCUMENT.rfind('{').unwrap()..DOCUMENT.len() - 2].to_owned(),
             "a single statement",
             "\"Statement\": […]",
         ),
         (
             format!(
-                "{{\"AWSTemplateFormatVersion\": \"2010-09-09\", \"Resources\": {{\"A\": {{\"Type\": \"AWS::IAM::Policy\", \"Properties\": {document}}}}}}}"
+                "{{\"AWSTemplateFormatVersion\": \"2010-09-09\", \"Resources\": {{\"A\": {{\"Type\": \"AWS::IAM::Policy\", \"Properties\": {DOCUMENT}}}}}}}"
             ),
             "a CloudFormation template",
             "policy document that is in it",
@@ -108,7 +118,12 @@ fn what_is_no_policy_is_named_with_what_to_do() {
         ),
         ("apiVersion: v1\nkind: ServiceAccount\n".to_owned(), "a Kubernetes manifest", "service-accounts"),
         ("Version: '2012-10-17'\nStatement:\n  - Effect: Allow\n".to_owned(), "a policy in YAML", "as JSON"),
-    ] {
+    ]
+}
+
+#[test]
+fn what_is_no_policy_is_named_with_what_to_do() {
+    for (text, what, hint) in answers().into_iter().chain(files()) {
         // a document in a TOML string of three quotes has none of its own
         for told in told(&text) {
             assert!(told.contains("this is ") && told.contains(what) && told.contains(hint), "{text}\n{told}");
@@ -117,7 +132,7 @@ fn what_is_no_policy_is_named_with_what_to_do() {
         }
     }
     // a real mistake is told as one, and of a file of another kind nothing is quoted
-    assert!(told(&document.replace("Action", "Acton"))[0].contains("did you mean `Action`?"));
+    assert!(told(&DOCUMENT.replace("Action", "Acton"))[0].contains("did you mean `Action`?"));
     let secret = told("{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"data\": {\"x\": \"secret-4711\"}}");
     assert!(!secret[0].contains("4711"), "{}", secret[0]);
     let folder = Folder::alone(&format!("{HEAD}[roles.r.inline.x]\nfile = \"sa.yaml\"\n"));
