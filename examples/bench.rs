@@ -5,7 +5,10 @@
 //! cargo run --release --example bench                            prints the tables
 //! cargo run --release --example bench -- --write                 and writes docs/benchmarks.md and its plot
 //! cargo run --release --example bench -- --terraform --boto3     with terraform (in PATH) and boto3 (python3's)
+//! cargo run --release --example bench -- --table bucket          prints one of them
 //! ```
+//!
+//! What is needed for that is looked for first, and each table is printed as soon as it is measured.
 //!
 //! Counts of calls are held to their budgets; times are only told.
 
@@ -19,6 +22,8 @@ mod fleet;
 mod live;
 #[path = "bench/naive.rs"]
 mod naive;
+#[path = "bench/needed.rs"]
+mod needed;
 #[path = "bench/peers.rs"]
 mod peers;
 #[path = "bench/plot.rs"]
@@ -32,7 +37,8 @@ mod runs;
 #[path = "bench/world.rs"]
 mod world;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
+use peers::Peers;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,6 +60,9 @@ pub(crate) struct Arguments {
     /// Beside two boto3 scripts, for the same; with this Python
     #[arg(long, value_name = "PYTHON", num_args = 0..=1, default_missing_value = "python3")]
     boto3: Option<PathBuf>,
+    /// Measure this table alone; repeatable
+    #[arg(long = "table", value_name = "NAME", conflicts_with = "write")]
+    tables: Vec<Table>,
     /// Write docs/benchmarks.md and docs/benchmarks.svg
     #[arg(long)]
     write: bool,
@@ -65,7 +74,35 @@ pub(crate) struct Arguments {
     roles: usize,
 }
 
+/// The tables, in the order of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Table {
+    /// How a plan without changes grows
+    Growth,
+    /// Beside terraform and boto3, which `--terraform` and `--boto3` ask for
+    Peers,
+    /// Behind a token bucket for each action
+    Bucket,
+    /// Making roles
+    Apply,
+    /// What needs no network
+    Local,
+}
+
 impl Arguments {
+    /// What is measured. Nothing is compared where nobody is there to compare with.
+    fn tables(&self) -> io::Result<Vec<Table>> {
+        let others = self.terraform || self.boto3.is_some();
+        if self.tables.contains(&Table::Peers) && !others {
+            return Err(io::Error::other("`--table peers` compares with others: add `--terraform`, `--boto3` or both"));
+        }
+        let all = Table::value_variants().iter().copied();
+        let wanted = |table: &Table| {
+            if self.tables.is_empty() { others || *table != Table::Peers } else { self.tables.contains(table) }
+        };
+        Ok(all.filter(wanted).collect())
+    }
+
     /// Of what takes some milliseconds, and where each run counts for more: so many runs.
     fn local_runs(&self) -> usize {
         self.runs * 4
@@ -86,10 +123,21 @@ async fn main() -> ExitCode {
 }
 
 async fn measure(arguments: &Arguments) -> io::Result<()> {
+    let tables = arguments.tables()?;
+    let peers = if tables.contains(&Table::Peers) { Peers::find(arguments).await? } else { Peers::default() };
     let program = program::build("bench")?;
-    let figures = runs::all(arguments, &program).await?;
-    let text = report::markdown(&figures, arguments);
-    io::stdout().lock().write_all(text.as_bytes())?;
+    let mut figures = figures::Figures::default();
+    let mut text = String::new();
+    let mut tell = |part: String| {
+        text.push_str(&part);
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(part.as_bytes()).and_then(|()| stdout.flush())
+    };
+    tell(report::head(arguments))?;
+    for table in tables {
+        runs::measure(table, (arguments, &program), &peers, &mut figures).await?;
+        tell(report::table(table, &figures, arguments))?;
+    }
     if arguments.write {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
         plot::growth(&figures, &docs.join("benchmarks.svg"))?;

@@ -3,6 +3,7 @@
 //! The only room that knows all others. It decides nothing about AWS or Kubernetes: it loads, looks, plans, shows, asks
 //! and applies, in that order, and ends the run with one of the documented codes.
 
+mod annotations;
 mod apply;
 mod arguments;
 mod drift;
@@ -16,6 +17,7 @@ mod metrics;
 mod output;
 mod panics;
 mod plan;
+mod repository;
 mod saved_plan;
 mod session;
 mod show;
@@ -27,12 +29,14 @@ pub use arguments::Cli;
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::model::unseen::{scrub, unobeyed};
-use crate::ui::Ui;
+use crate::render::github;
+use crate::ui::{ColorChoice, Ui};
 use crate::world::Wires;
-use arguments::{Command, Global};
+use arguments::{Command, FormatName, Global};
 use clap::Parser;
 use clap::error::ErrorKind;
 use futures::FutureExt;
+use repository::Repository;
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -75,8 +79,11 @@ fn run(machine: &Machine, cli: Cli) -> ExitStatus {
         _ => None,
     };
     panics::caught(|| started(machine, cli)).unwrap_or_else(|| {
-        if let Some(path) = metrics {
-            drift::note_failure(&path, machine.context.now(), ExitStatus::Failure);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        if let (Some(path), Ok(runtime)) = (metrics, runtime) {
+            let ui = Ui::new(ColorChoice::Never, true, false, &machine.context);
+            runtime.block_on(drift::note_failure(&path, &ui, machine.context.now(), ExitStatus::Failure));
+            runtime.shutdown_background();
         }
         ExitStatus::Failure
     })
@@ -104,21 +111,30 @@ pub async fn run_on(machine: &Machine, ui: &Ui, cli: Cli) -> ExitStatus {
 async fn carry_out(machine: &Machine, ui: &Ui, global: &Global, command: Command) -> ExitStatus {
     match dispatch(machine, ui, global, command).await {
         Ok(status) => status,
-        Err(error) => fail(ui, &error),
+        Err(error) => {
+            if global.format == FormatName::Github && error.status != ExitStatus::Usage {
+                let repository = Repository::of(&machine.context, global.config());
+                // where stdout is closed the text on stderr is left
+                let _ = github::remarks(&annotations::of_error(&error, &repository), &mut ui.stdout());
+            }
+            fail(ui, &error)
+        }
     }
 }
 
 async fn dispatch(machine: &Machine, ui: &Ui, global: &Global, command: Command) -> Result<ExitStatus, Error> {
     match command {
         Command::Init(arguments) => init::run(ui, global, &arguments),
-        Command::Validate(arguments) => validate::run(&machine.context, ui, global, &arguments),
+        Command::Validate(arguments) => validate::run(&machine.context, ui, global, &arguments).await,
         Command::Plan(arguments) => plan::run(machine, ui, global, &arguments).await,
         Command::Apply(arguments) => apply::run(machine, ui, global, &arguments).await,
         Command::Drift(arguments) => drift::run(machine, ui, global, &arguments).await,
-        Command::Show(arguments) => show::run(ui, global, &arguments),
-        Command::Schema(arguments) => generate::schema(ui, &arguments),
-        Command::Completions(arguments) => generate::completions(ui, &arguments),
-        Command::Man(arguments) => generate::man(ui, &arguments),
+        Command::Show(arguments) => show::run(&machine.context, ui, global, &arguments).await,
+        Command::Schema(arguments) => output::no_json(global, "schema").and_then(|()| generate::schema(ui, &arguments)),
+        Command::Completions(arguments) => {
+            output::no_json(global, "completions").and_then(|()| generate::completions(ui, &arguments))
+        }
+        Command::Man(arguments) => output::no_json(global, "man").and_then(|()| generate::man(ui, &arguments)),
     }
 }
 

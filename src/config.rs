@@ -9,6 +9,7 @@ pub(crate) mod durations;
 mod file_kind;
 mod include;
 pub mod json_schema;
+mod mistaken;
 mod partitions;
 mod reader;
 mod resolve;
@@ -216,6 +217,13 @@ impl Configuration {
     pub fn resolve(&self, identities: &Identities) -> Result<Desired, Diagnostics> {
         resolve::resolve(&self.raw, &self.sources, &self.digest, identities)
             .map_err(|list| self.sources.diagnostics(list))
+    }
+
+    /// The column, from 1, at which a line of a file begins behind its indentation.
+    pub fn first_column(&self, file: &str, line: usize) -> Option<usize> {
+        let source = self.sources.named("", file)?;
+        let text = source.text.lines().nth(line.checked_sub(1)?)?;
+        Some(text.chars().take_while(|character| character.is_whitespace()).count() + 1)
     }
 
     /// `sha256:…` over every file that was read.

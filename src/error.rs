@@ -2,6 +2,7 @@
 
 use crate::apply::report::Interrupt;
 use crate::config::Diagnostics;
+use crate::model::note::Note;
 use std::process::ExitCode;
 
 /// How a run ends.
@@ -85,12 +86,21 @@ pub struct Error {
     pub hints: Vec<String>,
     /// The mistakes in the configuration, where that is what is wrong.
     pub diagnostics: Option<Box<Diagnostics>>,
+    /// The findings of the linter, where those are what is wrong; the details have them in words.
+    pub findings: Vec<Note>,
 }
 
 impl Error {
     /// An error that ends the run with `status`.
     pub fn new(status: ExitStatus, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), details: Vec::new(), hints: Vec::new(), diagnostics: None }
+        Self {
+            status,
+            message: message.into(),
+            details: Vec::new(),
+            hints: Vec::new(),
+            diagnostics: None,
+            findings: Vec::new(),
+        }
     }
 
     /// An unexpected or service error.

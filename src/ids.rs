@@ -132,7 +132,12 @@ fn check_key(text: &str) -> Result<(), IdError> {
     if good {
         return Ok(());
     }
-    fail("must be 1-63 characters of `A-Z a-z 0-9 . _ -`, beginning and ending with a letter or digit")
+    let rule = "must be 1-63 characters of `A-Z a-z 0-9 . _ -`, beginning and ending with a letter or digit";
+    match text.chars().find(|c| !inner(*c)) {
+        Some(bad) => fail(format!("{rule}; this has `{}`", bad.escape_debug())),
+        None if text.len() > 63 => fail(format!("{rule}; this has {}", text.len())),
+        None => fail(rule),
+    }
 }
 
 fn check_account_id(text: &str) -> Result<(), IdError> {

@@ -122,6 +122,11 @@ impl Ui {
         Box::new(stream::Quiet::new(adapted(io::stderr(), self.stderr)))
     }
 
+    /// The looks of stderr.
+    pub fn stderr_style(&self) -> Style {
+        self.stderr
+    }
+
     /// Whether stderr has colours.
     pub fn stderr_color(&self) -> bool {
         self.stderr.has_color()

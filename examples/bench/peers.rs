@@ -3,11 +3,17 @@
 use crate::figures::Walls;
 use crate::fleet::{Fleet, account_id};
 use crate::world::{Cost, World, ended};
+use crate::{Arguments, needed};
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 use tokio::process::Command;
+
+/// How many roles everybody has.
+pub(crate) const ROLES: usize = 100;
 
 /// A plan in the ambient credentials' own account.
 pub(crate) const IRSA: &str = "irsa plan";
@@ -18,25 +24,78 @@ pub(crate) const CHECKED: &str = "irsa plan, the account's id declared";
 /// A plan of terraform's.
 pub(crate) const TERRAFORM: &str = "terraform plan";
 
-/// terraform, with a sandbox of its own and as many roles as it was asked for.
-pub(crate) struct Terraform {
-    pub world: World,
-    folder: tempfile::TempDir,
-    program: PathBuf,
-    configuration: Option<std::ffi::OsString>,
+/// How long others may take to say that they are there.
+const READY: Duration = Duration::from_mins(2);
+
+/// What is there to be run beside irsa.
+#[derive(Default)]
+pub(crate) struct Peers {
+    pub terraform: Option<Ready>,
+    pub python: Option<PathBuf>,
 }
 
-impl Terraform {
-    /// Makes the roles. It needs `terraform` in PATH, and a mirror of the AWS provider that `TF_CLI_CONFIG_FILE` names.
-    pub(crate) async fn with(roles: usize) -> io::Result<Self> {
-        let world = World::of(&Fleet { files: 0, clusters: 0, ..Fleet::of(0) }).await?;
-        let folder = tempfile::Builder::new().prefix("irsa-bench-").tempdir()?;
-        fs::write(folder.path().join("main.tf"), source(roles))?;
-        let configuration = std::env::var_os("TF_CLI_CONFIG_FILE");
-        let this = Self { world, folder, program: found("terraform")?, configuration };
-        for arguments in [&["init", "-input=false"][..], &["apply", "-auto-approve", "-input=false"]] {
-            ended(&this.command(arguments).output().await?, 0)?;
+impl Peers {
+    /// Looks for what the arguments ask for, and tries it.
+    ///
+    /// # Errors
+    /// If something is missing.
+    pub(crate) async fn find(arguments: &Arguments) -> io::Result<Self> {
+        let terraform = if arguments.terraform { Some(Ready::find().await?) } else { None };
+        let python = arguments.boto3.as_ref().map(|python| anywhere(python)).transpose()?;
+        if let Some(python) = &python {
+            let mut command = Command::new(python);
+            command.args(["-c", "import boto3"]).stdin(Stdio::null()).kill_on_drop(true);
+            tried(command)
+                .await
+                .map_err(|error| io::Error::other(format!("{} has no boto3: {error}", python.display())))?;
         }
+        Ok(Self { terraform, python })
+    }
+}
+
+/// A program that runs in other folders too: what names a file is looked up here.
+fn anywhere(program: &Path) -> io::Result<PathBuf> {
+    // a link is not followed: a virtual environment is found by it
+    if program.components().count() > 1 { std::path::absolute(program) } else { Ok(program.to_owned()) }
+}
+
+async fn tried(mut command: Command) -> io::Result<()> {
+    let output = tokio::time::timeout(READY, command.output()).await;
+    ended(&output.map_err(|_| io::Error::other(format!("it takes more than {} s", READY.as_secs())))??, 0)
+}
+
+/// terraform with its provider, in a folder in which it has made nothing yet.
+pub(crate) struct Ready {
+    found: needed::Terraform,
+    folder: tempfile::TempDir,
+}
+
+impl Ready {
+    async fn find() -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("irsa-bench-").tempdir()?;
+        let found = needed::Terraform::find(&|name| std::env::var_os(name), folder.path()).map_err(io::Error::other)?;
+        fs::write(folder.path().join("main.tf"), source(ROLES))?;
+        let mut command = Command::new(&found.program);
+        command.args(["init", "-input=false", "-no-color"]).current_dir(folder.path()).stdin(Stdio::null());
+        command.env("TF_CLI_CONFIG_FILE", &found.configuration).env("CHECKPOINT_DISABLE", "1").kill_on_drop(true);
+        let lacking = |error| io::Error::other(format!("`terraform init` finds no AWS provider: {error}"));
+        tried(command).await.map_err(lacking)?;
+        Ok(Self { found, folder })
+    }
+}
+
+/// terraform, with a sandbox of its own and as many roles as irsa has.
+pub(crate) struct Terraform<'a> {
+    pub world: World,
+    ready: &'a Ready,
+}
+
+impl<'a> Terraform<'a> {
+    /// Makes the roles.
+    pub(crate) async fn with(ready: &'a Ready) -> io::Result<Self> {
+        let world = World::of(&Fleet { files: 0, clusters: 0, ..Fleet::of(0) }).await?;
+        let this = Self { world, ready };
+        ended(&this.command(&["apply", "-auto-approve", "-input=false"]).output().await?, 0)?;
         Ok(this)
     }
 
@@ -46,11 +105,9 @@ impl Terraform {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.world.command(&self.program, arguments);
-        command.current_dir(self.folder.path()).env("CHECKPOINT_DISABLE", "1");
-        if let Some(configuration) = &self.configuration {
-            command.env("TF_CLI_CONFIG_FILE", configuration);
-        }
+        let mut command = self.world.command(&self.ready.found.program, arguments);
+        command.current_dir(self.ready.folder.path()).env("CHECKPOINT_DISABLE", "1");
+        command.env("TF_CLI_CONFIG_FILE", &self.ready.found.configuration);
         command
     }
 }
@@ -124,13 +181,6 @@ pub(crate) async fn boto3(world: &World, python: &Path, way: &str, names: &[Stri
     } else {
         Err(io::Error::other(format!("boto3 read {} of {} roles", cost.printed.trim(), names.len())))
     }
-}
-
-/// A program in PATH.
-fn found(name: &str) -> io::Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));
-    places.find(|path| path.is_file()).ok_or_else(|| io::Error::other(format!("no `{name}` in PATH")))
 }
 
 /// What one took beside irsa, at a latency.

@@ -2,7 +2,7 @@
 
 use crate::figures::{FAR, Figures, Growth};
 use crate::peers::{Beside, IRSA, TERRAFORM};
-use crate::{ALL_ROLES, Arguments};
+use crate::{ALL_ROLES, Arguments, Table};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -14,15 +14,23 @@ const GETS: usize = 2;
 /// an id is declared the identity has a round of its own.
 const ROUNDS: u32 = 2;
 
-/// docs/benchmarks.md.
-pub(crate) fn markdown(figures: &Figures, arguments: &Arguments) -> String {
+/// How docs/benchmarks.md begins.
+pub(crate) fn head(arguments: &Arguments) -> String {
     let mut page = Page(String::new());
     page.head(arguments);
-    page.growth(figures);
-    page.peers(&figures.peers);
-    page.throttled(figures);
-    page.applied(figures);
-    page.local(figures, arguments);
+    page.0
+}
+
+/// What it tells in one table.
+pub(crate) fn table(table: Table, figures: &Figures, arguments: &Arguments) -> String {
+    let mut page = Page(String::new());
+    match table {
+        Table::Growth => page.growth(figures),
+        Table::Peers => page.peers(&figures.peers),
+        Table::Bucket => page.throttled(figures),
+        Table::Apply => page.applied(figures),
+        Table::Local => page.local(figures, arguments),
+    }
     page.0
 }
 
@@ -126,9 +134,6 @@ impl Page {
     }
 
     fn peers(&mut self, peers: &[Beside]) {
-        if peers.is_empty() {
-            return;
-        }
         self.line("\n## Beside others, 100 roles without changes\n");
         self.line(
             "The programs take turns, against sandboxes in one process. An untimed run of the same program precedes each timed \

@@ -2,15 +2,15 @@
 
 use crate::figures::{Applied, FAR, Figures, Growth, Local, Naive, Parts, Throttled, Walls};
 use crate::fleet::Fleet;
-use crate::peers::{self, Beside, Terraform};
+use crate::peers::{self, Beside, Peers, Terraform};
 use crate::world::{Cost, World};
-use crate::{Arguments, live, naive, note};
+use crate::{Arguments, Table, live, naive, note};
 use irsa::config::{self, Diagnostics, Identities};
 use irsa::{lint, plan};
 use irsa_sandbox::aws::Match;
 use irsa_sandbox::gate::{Bucket, Fault, Stage};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const PLAN: &[&str] = &["plan", "--detailed-exitcode", "--no-progress"];
@@ -18,24 +18,38 @@ const PLAN: &[&str] = &["plan", "--detailed-exitcode", "--no-progress"];
 /// Of doing nothing, after which the processor's caches hold nothing of ours on a machine that is shared.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Everything, with so many runs each.
-pub(crate) async fn all(arguments: &Arguments, program: &Path) -> io::Result<Figures> {
-    let mut figures = Figures { program: std::fs::metadata(program)?.len(), ..Figures::default() };
-    figures.parts = [1000, 10_000].into_iter().map(|roles| parts(arguments, roles)).collect::<io::Result<_>>()?;
-    figures.local = local(arguments, program).await?;
+/// Measures what one table tells.
+pub(crate) async fn measure(
+    table: Table,
+    (arguments, program): (&Arguments, &Path),
+    peers: &Peers,
+    figures: &mut Figures,
+) -> io::Result<()> {
+    match table {
+        Table::Growth => figures.growth = grown(arguments, program).await?,
+        Table::Peers => figures.peers = beside(arguments, program, peers).await?,
+        Table::Bucket => figures.throttled = throttled(program).await?,
+        Table::Apply => figures.applied.push(applied(program).await?),
+        Table::Local => {
+            figures.program = std::fs::metadata(program)?.len();
+            figures.parts =
+                [1000, 10_000].into_iter().map(|roles| parts(arguments, roles)).collect::<io::Result<_>>()?;
+            figures.local = local(arguments, program).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn grown(arguments: &Arguments, program: &Path) -> io::Result<Vec<Growth>> {
+    let mut all = Vec::new();
     for clusters in [1, 10, 100] {
         for roles in [10, 100, 1000, 5000].into_iter().filter(|roles| *roles <= arguments.roles) {
-            figures.growth.push(growth(arguments, program, &Fleet { clusters, ..small(roles) }).await?);
+            all.push(growth(arguments, program, &Fleet { clusters, ..small(roles) }).await?);
         }
     }
     let accounts = Fleet { clusters: 10, accounts: 10, ..small(arguments.roles.min(1000)) };
-    figures.growth.push(growth(arguments, program, &accounts).await?);
-    figures.throttled = throttled(program).await?;
-    figures.applied.push(applied(program).await?);
-    if arguments.terraform || arguments.boto3.is_some() {
-        figures.peers = beside(arguments, program).await?;
-    }
-    Ok(figures)
+    all.push(growth(arguments, program, &accounts).await?);
+    Ok(all)
 }
 
 /// Roles with one inline and one of AWS's own policies, and a ServiceAccount each, in one account and cluster.
@@ -215,24 +229,20 @@ async fn local(arguments: &Arguments, program: &Path) -> io::Result<Vec<Local>> 
     Ok(all)
 }
 
-/// A program that runs in other folders too: what names a file is looked up here.
-fn anywhere(program: &Path) -> io::Result<PathBuf> {
-    // a link is not followed: a virtual environment is found by it
-    if program.components().count() > 1 { std::path::absolute(program) } else { Ok(program.to_owned()) }
-}
-
 /// irsa and the others, run by run, on the same 100 roles; terraform has made its own in another sandbox.
-async fn beside(arguments: &Arguments, program: &Path) -> io::Result<Vec<Beside>> {
+async fn beside(arguments: &Arguments, program: &Path, peers: &Peers) -> io::Result<Vec<Beside>> {
     note("beside others");
-    let declared = small(100);
+    let declared = small(peers::ROLES);
     let names = names(&declared);
     let ambient = World::of(&Fleet { ambient: true, ..declared }).await?;
     let declared = World::of(&declared).await?;
     for world in [&ambient, &declared] {
         world.fill(program).await?;
     }
-    let python = arguments.boto3.as_ref().map(|python| anywhere(python)).transpose()?;
-    let terraform = if arguments.terraform { Some(Terraform::with(100).await?) } else { None };
+    let terraform = match &peers.terraform {
+        Some(ready) => Some(Terraform::with(ready).await?),
+        None => None,
+    };
     let mut all: Vec<Beside> = Vec::new();
     for (latency, time) in [(0, Duration::ZERO), (50, FAR)] {
         for world in [&ambient, &declared].into_iter().chain(terraform.as_ref().map(|terraform| &terraform.world)) {
@@ -250,7 +260,7 @@ async fn beside(arguments: &Arguments, program: &Path) -> io::Result<Vec<Beside>
                 terraform.plan().await?;
                 add(&mut all, peers::TERRAFORM, latency, &terraform.plan().await?);
             }
-            if let Some(python) = &python {
+            if let Some(python) = &peers.python {
                 for (way, name) in [("bulk", "boto3, bulk read"), ("one-by-one", "boto3, one by one")] {
                     peers::boto3(&ambient, python, way, &names).await?;
                     add(&mut all, name, latency, &peers::boto3(&ambient, python, way, &names).await?);

@@ -2,8 +2,9 @@
 
 use super::Machine;
 use super::arguments::{Apply, FormatName, Global};
+use super::output::Output;
 use super::session::{Connected, Session, verdict};
-use super::{lock, output, saved_plan};
+use super::{lock, saved_plan};
 use crate::apply::awaited;
 use crate::apply::lock::Held;
 use crate::apply::report::{Outcome, Report, Stop};
@@ -31,64 +32,26 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long what was written is looked for where IAM does not show it at once.
 const SETTLE: Duration = Duration::from_secs(10);
 
+const FORMS: &[FormatName] = &[FormatName::Text, FormatName::Json, FormatName::Jsonl, FormatName::Github];
+
 type World<'a> = Hands<'a, AwsReader, AwsWriter, KubernetesReader, KubernetesWriter>;
 
 pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
     let started = Instant::now();
-    output::allow(global, "apply", &[FormatName::Text, FormatName::Json, FormatName::Jsonl])?;
+    let output = Output::open(&machine.context, ui, global, ("apply", FORMS), None)?;
+    if arguments.file.is_some() {
+        nothing_selected(global, arguments)?;
+    }
+    let session = Session::open(machine, ui, global)?;
     // on the heap: what they hold is large
     match &arguments.file {
-        Some(path) => Box::pin(apply_saved(machine, ui, global, arguments, path, started)).await,
-        None => Box::pin(apply_now(machine, ui, global, arguments, started)).await,
+        Some(path) => Box::pin(apply_saved(&session, &output, arguments, path, started)).await,
+        None => Box::pin(apply_now(&session, &output, arguments, started)).await,
     }
 }
 
-async fn apply_now(
-    machine: &Machine,
-    ui: &Ui,
-    global: &Global,
-    arguments: &Apply,
-    started: Instant,
-) -> Result<ExitStatus, Error> {
-    let session = Session::open(machine, ui, global)?;
-    let options = session.options(&arguments.shape, arguments.fleet)?;
-    let (connected, plan) = session.plan(&options).await?;
-    let verdict = verdict(&plan)?;
-    let frozen = session.freeze(&plan);
-    expect(arguments, &frozen)?;
-    // to a program the plan is said only where it is all that comes of the run
-    if global.format == FormatName::Text || verdict != ExitStatus::Success {
-        output::plan(ui, global.format, &frozen)?;
-    }
-    if verdict != ExitStatus::Success {
-        return Err(held_back(&plan, verdict));
-    }
-    if plan.is_empty() {
-        return end(ui, global, &Report::default());
-    }
-    match (arguments.auto_approve, global.format) {
-        (true, FormatName::Text) => writeln!(ui.stdout())?,
-        (true, _) => {}
-        (false, FormatName::Text) => ask(&session).await?,
-        (false, _) => {
-            let message = "only `--format text` shows the plan that is to be confirmed; nothing was written";
-            return Err(Error::new(ExitStatus::Refused, message).hint("use `--auto-approve`, or apply a saved plan"));
-        }
-    }
-    let held = lock::take(&session, &connected, arguments, started).await?;
-    let overtaken = held.as_ref().is_some_and(|held| held.overtaken);
-    let look = if overtaken { Some(changed as Staleness) } else { None };
-    under_lock(&session, &connected, &plan, held, look).await
-}
-
-async fn apply_saved(
-    machine: &Machine,
-    ui: &Ui,
-    global: &Global,
-    arguments: &Apply,
-    path: &Path,
-    started: Instant,
-) -> Result<ExitStatus, Error> {
+/// A saved plan says itself what is selected.
+fn nothing_selected(global: &Global, arguments: &Apply) -> Result<(), Error> {
     if !global.only.is_empty() {
         return Err(Error::usage("`--only` and a saved plan do not go together")
             .hint("the saved plan says what is selected; make another with `irsa plan --only GLOB -o FILE`"));
@@ -97,7 +60,55 @@ async fn apply_saved(
         return Err(Error::usage("`--shard` and a saved plan do not go together")
             .hint("the saved plan says which share it is of; make another with `irsa plan --shard I/N -o FILE`"));
     }
-    let session = Session::open(machine, ui, global)?;
+    Ok(())
+}
+
+async fn apply_now(
+    session: &Session<'_>,
+    output: &Output<'_>,
+    arguments: &Apply,
+    started: Instant,
+) -> Result<ExitStatus, Error> {
+    let format = session.global.format;
+    let options = session.options(&arguments.shape, arguments.fleet)?;
+    let (connected, plan) = session.plan(&options).await?;
+    let verdict = verdict(&plan)?;
+    let frozen = session.freeze(&plan);
+    expect(arguments, &frozen)?;
+    // to a program the plan is said only where it is all that comes of the run
+    if format == FormatName::Text || verdict != ExitStatus::Success {
+        output.print_plan(&frozen)?;
+    }
+    if verdict != ExitStatus::Success {
+        session.unless_interrupted(output.keep_plan(&frozen)).await??;
+        return Err(held_back(&plan, verdict));
+    }
+    if plan.is_empty() {
+        return end(session, output, &Report::default()).await;
+    }
+    match (arguments.auto_approve, format) {
+        (true, FormatName::Text) => writeln!(output.people().0)?,
+        (true, _) => {}
+        (false, FormatName::Text) => ask(session).await?,
+        (false, _) => {
+            let message = "only `--format text` shows the plan that is to be confirmed; nothing was written";
+            return Err(Error::new(ExitStatus::Refused, message).hint("use `--auto-approve`, or apply a saved plan"));
+        }
+    }
+    let held = lock::take(session, &connected, arguments, started).await?;
+    let overtaken = held.as_ref().is_some_and(|held| held.overtaken);
+    let look = if overtaken { Some(changed as Staleness) } else { None };
+    under_lock((session, output), &connected, &plan, held, look).await
+}
+
+async fn apply_saved(
+    session: &Session<'_>,
+    output: &Output<'_>,
+    arguments: &Apply,
+    path: &Path,
+    started: Instant,
+) -> Result<ExitStatus, Error> {
+    let ui = session.ui;
     let saved = saved_plan::read_to_apply(path)?;
     let options = saved_plan::options(&saved, &session.options(&arguments.shape, arguments.fleet)?, ui, path)?;
     expect(arguments, &saved)?;
@@ -117,10 +128,10 @@ async fn apply_saved(
     saved_plan::not_refused(&saved, &plan)?;
     if plan.is_empty() {
         ui.message("nothing to do: all that the saved plan asks for is done already");
-        return end(ui, global, &Report::default());
+        return end(session, output, &Report::default()).await;
     }
-    let held = lock::take(&session, &connected, arguments, started).await?;
-    under_lock(&session, &connected, &plan, held, Some(stale)).await
+    let held = lock::take(session, &connected, arguments, started).await?;
+    under_lock((session, output), &connected, &plan, held, Some(stale)).await
 }
 
 fn expect(arguments: &Apply, plan: &PlanV2) -> Result<(), Error> {
@@ -185,7 +196,7 @@ type Staleness = fn(&[Stale]) -> Error;
 
 /// Carries the plan out, after a look at all of it where one is wanted, and gives the lock back however that ends.
 async fn under_lock(
-    session: &Session<'_>,
+    (session, output): (&Session<'_>, &Output<'_>),
     connected: &Connected,
     plan: &Plan,
     held: Option<Held>,
@@ -198,7 +209,7 @@ async fn under_lock(
     }
     session.tell_warnings(&connected.kubernetes);
     let report = applied.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    end(session.ui, session.global, &report?)
+    end(session, output, &report?).await
 }
 
 async fn carry_out(
@@ -262,12 +273,16 @@ async fn loss(keeper: Option<watch::Receiver<Option<String>>>) -> String {
     }
 }
 
-fn end(ui: &Ui, global: &Global, report: &Report) -> Result<ExitStatus, Error> {
-    let empty = report.outcomes.is_empty() && report.interrupted.is_none();
-    if !(empty && global.format == FormatName::Text) {
-        output::report(ui, global.format, report)?;
-    }
-    Ok(status(report))
+async fn end(session: &Session<'_>, output: &Output<'_>, report: &Report) -> Result<ExitStatus, Error> {
+    let status = status(report);
+    output.print_report(report)?;
+    let kept = tokio::select! {
+        biased;
+        kept = output.keep_report(report) => kept,
+        _ = awaited::first(&session.signals.second) => Err(Error::new(status, "interrupted; the report was not written")),
+    };
+    kept.map_err(|error| Error { status: status.or(error.status), ..error })?;
+    Ok(status)
 }
 
 /// 0, 1 if nothing was written, 6 if something was; a signal stands above both.

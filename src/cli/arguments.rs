@@ -92,6 +92,9 @@ pub(crate) struct Global {
     /// Output format; not every command has all of them
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub format: FormatName,
+    /// Write the JSON form of the result to this file too; `-` is stdout
+    #[arg(long, global = true, value_name = "FILE")]
+    pub json_into: Option<PathBuf>,
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
@@ -203,7 +206,7 @@ pub(crate) struct Validate {}
 /// `irsa plan`
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// Save the plan for `irsa apply FILE`
+    /// Save the plan for `irsa apply FILE`; `-` is stdout, and the text goes to stderr
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Exit 2 if there are changes
@@ -246,8 +249,8 @@ pub(crate) struct Shape {
 /// `irsa apply`
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
-    /// A plan saved by `irsa plan -o FILE`; irsa applies it without asking. If it was made with --destroy, --adopt,
-    /// --force, --force-conflicts, --skip-refused or --allow-incomplete, repeat these flags
+    /// A plan saved by `irsa plan -o FILE`, or `-` for stdin; irsa applies it without asking. If it was made with --destroy,
+    /// --adopt, --force, --force-conflicts, --skip-refused or --allow-incomplete, repeat these flags
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Apply without asking
@@ -274,7 +277,7 @@ pub(crate) struct Drift {
     /// Read again after this time, and report only what both reads show
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
     pub confirm_after: Duration,
-    /// Write metrics to this file, for the textfile collector of Prometheus
+    /// Write metrics to this file, for Prometheus' textfile collector; `-` is stdout, and the text goes to stderr
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
     #[command(flatten)]
@@ -284,7 +287,7 @@ pub(crate) struct Drift {
 /// `irsa show`
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// A plan saved by `irsa plan -o FILE`
+    /// A plan saved by `irsa plan -o FILE`, or `-` for stdin
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 }
@@ -305,6 +308,8 @@ pub(crate) enum SchemaOf {
     Plan,
     /// The report that `irsa apply --format json` prints
     Report,
+    /// What `irsa validate --format json` prints
+    Validation,
 }
 
 /// `irsa completions`

@@ -3,30 +3,39 @@
 
 use super::Machine;
 use super::arguments::{Drift, FormatName, Global, Shape};
+use super::files::{SHARED, Target};
+use super::metrics;
+use super::output::{self, Output};
 use super::session::{Session, verdict};
-use super::{files, metrics, output};
 use crate::error::{Error, ExitStatus};
 use crate::plan::{self, Plan};
 use crate::ui::Ui;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long metrics of a run that failed are waited for.
+const NOTED: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) -> Result<ExitStatus, Error> {
     let looked = look(machine, ui, global, arguments).await;
     if let (Err(error), Some(path)) = (&looked, &arguments.metrics_file) {
-        note_failure(path, machine.context.now(), error.status);
+        note_failure(path, ui, machine.context.now(), error.status).await;
     }
     looked
 }
 
 /// Writes metrics of a run that came to no plan: what is there says that all was well at the last one. That it cannot be
 /// written is the lesser trouble.
-pub(crate) fn note_failure(path: &Path, now: i64, status: ExitStatus) {
-    let before = if path.is_file() { files::read(path).unwrap_or_default() } else { String::new() };
-    let _ = files::replace(path, &metrics::of_failure(&before, now, status.code()), files::SHARED);
+pub(crate) async fn note_failure(path: &Path, ui: &Ui, now: i64, status: ExitStatus) {
+    let Ok(target) = Target::of(path) else { return };
+    let text = metrics::of_failure(&target.before(), now, status.code());
+    // a pipe that nobody reads must not hold up the end
+    let _ = tokio::time::timeout(NOTED, target.write(ui, &text, SHARED)).await;
 }
 
 async fn look(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) -> Result<ExitStatus, Error> {
-    output::allow(global, "drift", output::PLAN)?;
+    let file = arguments.metrics_file.as_deref().map(|path| ("--metrics-file", path));
+    let output = Output::open(&machine.context, ui, global, ("drift", output::PLAN), file)?;
     let session = Session::open(machine, ui, global)?;
     let options = session.options(&Shape::default(), arguments.fleet)?;
     let (_, mut plan) = session.plan(&options).await?;
@@ -40,11 +49,13 @@ async fn look(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) ->
     let verdict = verdict(&plan)?;
     let status = verdict.or(if differs(&plan) { ExitStatus::Changes } else { ExitStatus::Success });
     let frozen = session.freeze(&plan);
-    if let Some(path) = &arguments.metrics_file {
-        files::replace(path, &metrics::text(&frozen, machine.context.now(), status.code()), files::SHARED)?;
+    if let Some(file) = &output.file {
+        let text = metrics::text(&frozen, machine.context.now(), status.code());
+        session.unless_interrupted(file.write(ui, &text, SHARED)).await??;
     }
+    session.unless_interrupted(output.keep_plan(&frozen)).await??;
     if status != ExitStatus::Success || global.format != FormatName::Text {
-        output::plan(ui, global.format, &frozen)?;
+        output.print_plan(&frozen)?;
     }
     Ok(status)
 }

@@ -1,7 +1,7 @@
 //! `irsa schema`, `completions` and `man`: what the program knows of itself, for editors, shells and packagers.
 
 use super::arguments::{Cli, Completions, Man, Schema, SchemaOf};
-use super::files;
+use super::files::{SHARED, Target};
 use crate::config::json_schema;
 use crate::error::{Error, ExitStatus};
 use crate::render;
@@ -14,6 +14,7 @@ pub(crate) fn schema(ui: &Ui, arguments: &Schema) -> Result<ExitStatus, Error> {
         SchemaOf::Config => json_schema::json_schema(),
         SchemaOf::Plan => render::schema::plan_schema(),
         SchemaOf::Report => render::schema::report_schema(),
+        SchemaOf::Validation => render::schema::validation_schema(),
     };
     writeln!(ui.stdout(), "{schema:#}")?;
     Ok(ExitStatus::Success)
@@ -32,7 +33,7 @@ pub(crate) fn man(ui: &Ui, arguments: &Man) -> Result<ExitStatus, Error> {
         clap_mangen::Man::new(command).render(&mut page)?;
         Ok(page)
     };
-    let Some(folder) = &arguments.out else {
+    let Some(folder) = arguments.out.as_ref().filter(|folder| folder.as_os_str() != "-") else {
         ui.stdout().write_all(&page(Cli::command())?)?;
         return Ok(ExitStatus::Success);
     };
@@ -46,7 +47,7 @@ pub(crate) fn man(ui: &Ui, arguments: &Man) -> Result<ExitStatus, Error> {
     }
     for (name, page) in pages {
         let text = String::from_utf8_lossy(&page);
-        files::replace(&folder.join(format!("{name}.1")), &text, files::SHARED)?;
+        Target::of(&folder.join(format!("{name}.1")))?.write_now(ui, &text, SHARED)?;
     }
     Ok(ExitStatus::Success)
 }

@@ -2,23 +2,27 @@
 
 use super::Machine;
 use super::arguments::{Global, Plan};
+use super::files::{PRIVATE, Target};
+use super::output::{self, Output};
+use super::saved_plan;
 use super::session::{Session, verdict};
-use super::{files, output, saved_plan};
 use crate::error::{Error, ExitStatus};
 use crate::ui::Ui;
 
 pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Plan) -> Result<ExitStatus, Error> {
-    output::allow(global, "plan", output::PLAN)?;
+    let file = arguments.out.as_deref().map(|path| ("-o", path));
+    let output = Output::open(&machine.context, ui, global, ("plan", output::PLAN), file)?;
     let session = Session::open(machine, ui, global)?;
     let options = session.options(&arguments.shape, arguments.fleet)?;
     let (_, plan) = session.plan(&options).await?;
     let verdict = verdict(&plan)?;
     let frozen = session.freeze(&plan);
-    if let Some(path) = &arguments.out {
-        files::replace(path, &frozen.to_text(), files::PRIVATE)?;
+    if let Some(file) = &output.file {
+        session.unless_interrupted(file.write(ui, &frozen.to_text(), PRIVATE)).await??;
     }
-    output::plan(ui, global.format, &frozen)?;
-    if let Some(path) = &arguments.out {
+    session.unless_interrupted(output.keep_plan(&frozen)).await??;
+    output.print_plan(&frozen)?;
+    if let (Some(Target::File(_)), Some(path)) = (&output.file, &arguments.out) {
         let flags = saved_plan::flags(&frozen);
         ui.message(&format!("saved; apply exactly this with `irsa apply {flags}{}`", path.display()));
     }

@@ -268,7 +268,9 @@ pub(crate) fn deny(findings: &[Note], severity: Option<Severity>) -> Result<(), 
     let count =
         if list.len() == 1 { "a lint finding is".to_owned() } else { format!("{} lint findings are", list.len()) };
     let message = format!("{count} at or above `--deny {}`", severity.as_str());
-    Err(Error::new(ExitStatus::Invalid, message).details(list).hint("docs/lint-rules.md says what each rule wants"))
+    let error =
+        Error::new(ExitStatus::Invalid, message).details(list).hint("docs/lint-rules.md says what each rule wants");
+    Err(Error { findings: denied.into_iter().cloned().collect(), ..error })
 }
 
 /// What a plan alone says of how the run ends: refused, incomplete, or a selection that selects nothing.

@@ -1,14 +1,17 @@
 //! `irsa show`: renders a saved plan; reads neither the configuration nor the network.
 
 use super::arguments::{Global, Show};
-use super::{output, saved_plan};
+use super::output::{self, Output};
+use super::saved_plan;
+use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::ui::Ui;
 
-pub(crate) fn run(ui: &Ui, global: &Global, arguments: &Show) -> Result<ExitStatus, Error> {
-    output::allow(global, "show", output::PLAN)?;
+pub(crate) async fn run(context: &Context, ui: &Ui, global: &Global, arguments: &Show) -> Result<ExitStatus, Error> {
+    let output = Output::open(context, ui, global, ("show", output::PLAN), None)?;
     let plan = saved_plan::read_to_show(&arguments.file, ui)?;
-    output::plan(ui, global.format, &plan)?;
+    output.keep_plan(&plan).await?;
+    output.print_plan(&plan)?;
     ui.message(&format!(
         "reasons, refusals and notes are as the file has them; `irsa apply {}{}` derives all of it again",
         saved_plan::flags(&plan),

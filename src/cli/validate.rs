@@ -1,44 +1,82 @@
 //! `irsa validate`: parses, resolves, checks AWS's limits and lints; touches no network.
 
+use super::annotations;
 use super::arguments::{FormatName, Global, Validate};
-use super::{output, session};
-use crate::config::Diagnostics;
+use super::output::{self, Output};
+use super::session;
+use crate::config::{Configuration, Diagnostics};
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::lint;
 use crate::model::desired::Desired;
 use crate::model::note::Note;
 use crate::model::unseen::{printable, scrub, unobeyed};
+use crate::render::github::{self, Level, Remark};
+use crate::render::schema::VALIDATION_FORMAT_VERSION;
 use crate::ui::Ui;
 use serde_json::{Value, json};
 use std::io::Write;
 
-pub(crate) fn run(context: &Context, ui: &Ui, global: &Global, arguments: &Validate) -> Result<ExitStatus, Error> {
+const FORMS: &[FormatName] = &[FormatName::Text, FormatName::Json, FormatName::Github];
+
+pub(crate) async fn run(
+    context: &Context,
+    ui: &Ui,
+    global: &Global,
+    arguments: &Validate,
+) -> Result<ExitStatus, Error> {
     let Validate {} = arguments;
-    output::allow(global, "validate", &[FormatName::Text, FormatName::Json])?;
-    let desired = session::load(global).and_then(|loaded| loaded.resolve(&session::offline(context)));
+    let output = Output::open(context, ui, global, ("validate", FORMS), None)?;
     let json = global.format == FormatName::Json;
-    match desired {
-        Err(diagnostics) if json => {
-            print_json(ui, false, &diagnostics, &[])?;
-            Err(Error::new(ExitStatus::Invalid, ""))
-        }
+    let checked = session::load(global).and_then(|configuration| {
+        let desired = configuration.resolve(&session::offline(context))?;
+        let findings = lint::declared(&desired);
+        Ok(Sound { configuration, desired, findings })
+    });
+    output.keep(|out| out.write_all(document(&checked, global).as_bytes())).await?;
+    if json {
+        output.print(&document(&checked, global))?;
+    }
+    match checked {
+        Err(_) if json => Ok(ExitStatus::Invalid),
         Err(diagnostics) => Err(diagnostics.into()),
-        Ok(desired) => {
-            let findings = lint::declared(&desired);
+        Ok(Sound { desired, findings, .. }) => {
             let denied = session::deny(&findings, global.deny());
             if json {
-                print_json(ui, denied.is_ok(), &Diagnostics::default(), &findings)?;
                 return Ok(denied.map_or(ExitStatus::Invalid, |()| ExitStatus::Success));
             }
-            for finding in findings.iter().filter(|finding| global.deny().is_none_or(|deny| finding.severity < deny)) {
-                ui.message(&output::finding(finding));
+            let let_through = findings.iter().filter(|finding| !is_denied(global, finding));
+            let summary = denied.is_ok().then(|| summary(global, &desired));
+            if global.format == FormatName::Github {
+                let findings = let_through.map(|finding| annotations::of_finding(finding, output.repository()));
+                let last = summary.map(|text| Remark {
+                    level: Level::Notice,
+                    spot: None,
+                    title: "irsa validate".to_owned(),
+                    text: scrub(&text).into_owned(),
+                });
+                github::remarks(&findings.chain(last).collect::<Vec<_>>(), &mut output.people().0)?;
+            } else {
+                let_through.for_each(|finding| ui.message(&output::finding(finding)));
+                if let Some(summary) = summary {
+                    writeln!(output.people().0, "{}", unobeyed(&scrub(&summary)))?;
+                }
             }
             denied?;
-            writeln!(ui.stdout(), "{}", unobeyed(&scrub(&summary(global, &desired))))?;
             Ok(ExitStatus::Success)
         }
     }
+}
+
+/// A configuration without a mistake.
+struct Sound {
+    configuration: Configuration,
+    desired: Desired,
+    findings: Vec<Note>,
+}
+
+fn is_denied(global: &Global, finding: &Note) -> bool {
+    global.deny().is_some_and(|deny| finding.severity >= deny)
 }
 
 fn summary(global: &Global, desired: &Desired) -> String {
@@ -55,20 +93,27 @@ fn summary(global: &Global, desired: &Desired) -> String {
     )
 }
 
-/// `{format-version, valid, diagnostics, findings}`
-fn print_json(ui: &Ui, valid: bool, diagnostics: &Diagnostics, findings: &[Note]) -> Result<(), Error> {
-    let findings: Vec<Value> = findings
-        .iter()
-        .map(|note| {
-            json!({
-                "address": note.address, "severity": note.severity.as_str(), "rule": note.rule,
-                "origin": note.origin, "text": note.text,
-            })
-        })
-        .collect();
+/// What `irsa schema validation` describes.
+fn document(checked: &Result<Sound, Diagnostics>, global: &Global) -> String {
+    let (diagnostics, findings) = match checked {
+        Err(diagnostics) => (diagnostics.to_json(), Vec::new()),
+        Ok(Sound { configuration, findings, .. }) => {
+            (json!([]), findings.iter().map(|note| finding(note, configuration, is_denied(global, note))).collect())
+        }
+    };
+    let valid = checked.is_ok() && findings.iter().all(|finding| finding["denied"] == false);
     let document = json!({
-        "format-version": "1.0", "valid": valid, "diagnostics": diagnostics.to_json(), "findings": findings,
+        "format-version": VALIDATION_FORMAT_VERSION, "valid": valid, "diagnostics": diagnostics, "findings": findings,
     });
-    writeln!(ui.stdout(), "{}", printable(&format!("{document:#}")))?;
-    Ok(())
+    printable(&format!("{document:#}\n"))
+}
+
+fn finding(note: &Note, configuration: &Configuration, denied: bool) -> Value {
+    let place = annotations::place(note);
+    let column = place.and_then(|(file, line)| configuration.first_column(file, line));
+    json!({
+        "file": place.map(|(file, _)| file), "line": place.map(|(_, line)| line), "column": column,
+        "rule": note.rule, "severity": note.severity.as_str(), "address": note.address, "text": note.text,
+        "hint": format!("docs/lint-rules.md says what {} wants", note.rule), "denied": denied, "origin": note.origin,
+    })
 }

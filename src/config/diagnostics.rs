@@ -172,7 +172,7 @@ impl Diagnostics {
         renderer.render(&[group])
     }
 
-    /// The same for programs: `[{file, line, column, message, hint, also: [{file, line, column, text}]}]`.
+    /// The same for programs, as `irsa schema validation` describes it.
     pub fn to_json(&self) -> Value {
         let place = |origin: &Origin| (origin.file.to_string(), origin.line, origin.column);
         let list = self.list.iter().map(|diagnostic| {
@@ -188,8 +188,9 @@ impl Diagnostics {
                 .collect();
             let (file, line, column) = main.map_or((None, None, None), |(f, l, c)| (Some(f), Some(l), Some(c)));
             json!({
-                "severity": "error", "message": diagnostic.message, "hint": diagnostic.hint,
-                "file": file, "line": line, "column": column, "also": also,
+                "file": file, "line": line, "column": column,
+                "rule": "configuration", "severity": "error", "address": null,
+                "text": diagnostic.message, "message": diagnostic.message, "hint": diagnostic.hint, "also": also,
             })
         });
         Value::Array(list.collect())

@@ -4,6 +4,7 @@
 
 use super::diagnostics::Diagnostic;
 use super::file_kind::FileKind;
+use super::mistaken::{self, Mistaken};
 use super::reader::{Spot, nearest};
 use super::schema::{Json, Raw, RawDocument, STATEMENT_KEYS};
 use super::source::{Source, Sources, beside};
@@ -26,9 +27,17 @@ pub(crate) fn read_files(sources: &mut Sources, raw: &Raw) -> Vec<Diagnostic> {
     for document in raw.policies.values().map(|policy| &policy.document).chain(inline) {
         let Some(file) = &document.file else { continue };
         match sources.read(&beside(&file.origin.file, &file.value), FileKind::Policy) {
-            Ok(source) if !is_policy(&source.text) && told.insert(source.name.clone()) => list.push(no_policy(file)),
+            Ok(source) if !is_policy(&source.text) && told.insert(source.name.clone()) => {
+                list.push(no_policy(file, &source.text));
+            }
             Ok(_) => {}
-            Err(why) => list.push(unreadable(file, &why)),
+            Err(why) => {
+                let diagnostic = unreadable(file, &why);
+                list.push(match mistaken::by_name(&file.value) {
+                    Some(hint) => diagnostic.hint(hint),
+                    None => diagnostic,
+                });
+            }
         }
     }
     let kubeconfigs = raw.clusters.values().filter_map(|cluster| cluster.kubernetes.as_ref()?.kubeconfig.as_ref());
@@ -51,7 +60,10 @@ fn is_policy(text: &str) -> bool {
     ["Statement", "Effect", "Action", "Resource"].iter().any(|element| text.contains(&format!("\"{element}\"")))
 }
 
-fn no_policy(file: &Spot<String>) -> Diagnostic {
+fn no_policy(file: &Spot<String>, text: &str) -> Diagnostic {
+    if let Some(Mistaken { message, hint, shows: _ }) = mistaken::of_text(text) {
+        return Diagnostic::at(&file.origin, format!("`{}`: {message}", file.value)).hint(hint);
+    }
     let message = format!("`{}` is not a policy: it has no `Statement`", file.value);
     Diagnostic::at(&file.origin, message)
 }
@@ -156,7 +168,10 @@ impl<'a> Documents<'a> {
                 Ok(statement) => statements.push(statement),
                 Err(error) => {
                     wrong = true;
-                    self.list.push(Diagnostic::at(&spot.origin, in_toml(error.message)));
+                    self.list.push(match mistaken::of_statement(&value, kind) {
+                        Some(Mistaken { message, hint, shows: _ }) => Diagnostic::at(&spot.origin, message).hint(hint),
+                        None => Diagnostic::at(&spot.origin, in_toml(error.message)),
+                    });
                 }
             }
         }
@@ -255,12 +270,16 @@ fn read(
     fits(text)?;
     let filled = if is_template(text) {
         let told = |faults: Vec<Fault>| faults.into_iter().map(|fault| told(fault, &place)).collect::<Vec<_>>();
-        Cow::Owned(variables.render(text).map_err(told)?)
+        let filled = variables.render(text);
+        Cow::Owned(filled.map_err(|faults| another(text, text, &place).map_or_else(|| told(faults), |one| vec![one]))?)
     } else {
         Cow::Borrowed(text)
     };
     fits(&filled)?;
     PolicyDocument::parse(&filled, Kind::Permissions).map_err(|_| {
+        if let Some(one) = another(&filled, text, &place) {
+            return vec![one];
+        }
         let problems = PolicyDocument::problems(&filled, Kind::Permissions);
         // most templates stand inside strings, so that the text by itself is JSON, with the same mistakes
         let plain = if filled == text { Vec::new() } else { PolicyDocument::problems(text, Kind::Permissions) };
@@ -280,6 +299,13 @@ fn read(
         });
         without_echoes(told.collect())
     })
+}
+
+/// The mistake that the document is one of another kind, shown in the text as it is written.
+fn another(filled: &str, text: &str, place: impl Fn(Range<usize>) -> Origin) -> Option<Diagnostic> {
+    let Mistaken { message, hint, shows } = mistaken::of_text(filled)?;
+    let start = text.find(shows).unwrap_or_default();
+    Some(Diagnostic::at(&place(token(text, start)), message).hint(hint))
 }
 
 fn too_long(bytes: usize) -> String {

@@ -197,7 +197,13 @@ impl Raw {
             self.defined.extend(place.map(|place| (key, place)));
         }
         self.version = reader.number("version");
-        self.owner = reader.id("owner", Key::parse);
+        self.owner = reader.text("owner").and_then(|spot| {
+            let owner = id(reader.gather, spot, Key::parse);
+            if let (None, Some(refused)) = (&owner, reader.gather.list.last_mut()) {
+                refused.hint = Some("choose a short name: no other key says a longer one".to_owned());
+            }
+            owner
+        });
         self.include = reader.texts("include").unwrap_or_default();
         self.forget = reader.texts("forget").unwrap_or_default();
         self.ignore_tags = reader.texts("ignore-tags").unwrap_or_default();
@@ -276,6 +282,9 @@ fn keyed<T>(
 ) {
     let (origin, text) = (key.origin.clone(), key.value.clone());
     let Some(key) = id(gather, key, Key::parse) else {
+        if let Some(refused) = gather.list.last_mut() {
+            refused.hint = Some(other_name(kind, &text));
+        }
         dropped.insert(text);
         return;
     };
@@ -287,6 +296,20 @@ fn keyed<T>(
     let item = read(&mut table, origin);
     // TOML itself has no key twice
     map.insert(key.value, item);
+}
+
+/// What says the name that a key cannot be: a key becomes tags, labels and addresses, AWS's names may be longer.
+fn other_name(kind: &str, text: &str) -> String {
+    let (what, refused) = match kind {
+        "roles" => ("IAM calls the role", RoleName::parse(text).err()),
+        "policies" => ("IAM calls the policy", PolicyName::parse(text).err()),
+        "clusters" => ("EKS calls the cluster", ClusterName::parse(text).err()),
+        _ => return "choose another key: which account is meant is said with its `id`".to_owned(),
+    };
+    match refused {
+        None => format!("choose another key, and say what {what} with `name = \"{text}\"`"),
+        Some(error) => format!("choose another key; what {what} is said with `name`, which {error}"),
+    }
 }
 
 /// Something with a place of its own.

@@ -158,6 +158,8 @@ impl Sources {
             return Err(format!("the configuration has more than {COUNT_LIMIT} files"));
         }
         let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+        // the mark that editors on Windows leave at the beginning is no part of the first line
+        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
         let name: Arc<str> = name.into();
         let source = Arc::new(Source::new(name.clone(), text.into()));
         self.files.insert(name, source.clone());

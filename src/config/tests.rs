@@ -5,6 +5,7 @@ mod examples;
 mod hostile;
 mod keys;
 mod meaning;
+mod mistaken;
 mod whatever;
 
 use super::{Configuration, Diagnostics, Identities, load};

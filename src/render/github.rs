@@ -94,10 +94,47 @@ pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
     deliver(&list.text(), out)
 }
 
+/// Something to be said that is no part of a plan or report; its texts are scrubbed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// How much it matters.
+    pub level: Level,
+    /// Where.
+    pub spot: Option<Spot>,
+    /// What kind of remark it is.
+    pub title: String,
+    /// What; it may have lines.
+    pub text: String,
+}
+
+/// A line of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    /// The file, from the root of the repository.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, where it is known.
+    pub column: Option<usize>,
+}
+
+/// Writes remarks.
+pub fn remarks(remarks: &[Remark], out: &mut dyn Write) -> io::Result<()> {
+    let mut list = Annotations::default();
+    for Remark { level, spot, title, text } in remarks {
+        list.push(*level, spot.as_ref(), title, text);
+    }
+    deliver(&list.text(), out)
+}
+
+/// The kind of an annotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
+pub enum Level {
+    /// It fails the run.
     Error,
+    /// It is worth mending.
     Warning,
+    /// It is good to know.
     Notice,
 }
 
@@ -127,19 +164,19 @@ struct Annotation {
 }
 
 impl Annotation {
-    fn new(level: Level, place: Option<(&str, &str)>, title: &str, text: &str) -> Self {
+    fn new(level: Level, spot: Option<&Spot>, title: &str, text: &str) -> Self {
         let mut short = format!("{title}: {}", text.replace('\n', "; "));
         if short.len() > ENTRY {
             short.truncate(short.floor_char_boundary(ENTRY));
             short.push('…');
         }
-        Self { level, line: command(level, place, title, text), short }
+        Self { level, line: command(level, spot, title, text), short }
     }
 }
 
 impl Annotations {
-    fn push(&mut self, level: Level, place: Option<(&str, &str)>, title: &str, text: &str) {
-        self.list.push(Annotation::new(level, place, title, text));
+    fn push(&mut self, level: Level, spot: Option<&Spot>, title: &str, text: &str) {
+        self.list.push(Annotation::new(level, spot, title, text));
     }
 
     fn first(&mut self, level: Level, title: &str, text: &str) {
@@ -148,8 +185,11 @@ impl Annotations {
 
     fn note(&mut self, level: Level, note: &NoteView) {
         // Windows paths have colons too
-        let place = note.origin.rsplit_once(':').filter(|(_, line)| line.parse::<u32>().is_ok());
-        self.push(level, place, &note.rule, &format!("{}: {}", note.address, note.text));
+        let spot = note
+            .origin
+            .rsplit_once(':')
+            .and_then(|(file, line)| Some(Spot { file: file.to_owned(), line: line.parse().ok()?, column: None }));
+        self.push(level, spot.as_ref(), &note.rule, &format!("{}: {}", note.address, note.text));
     }
 
     /// All of it, errors first, at most ten of a kind.
@@ -186,8 +226,11 @@ fn list_of(rest: &[&Annotation]) -> String {
     words
 }
 
-fn command(level: Level, place: Option<(&str, &str)>, title: &str, text: &str) -> String {
-    let place = place.map(|(file, line)| format!("file={},line={},", property(file), property(line)));
+fn command(level: Level, spot: Option<&Spot>, title: &str, text: &str) -> String {
+    let place = spot.map(|Spot { file, line, column }| {
+        let column = column.map(|column| format!("col={column},")).unwrap_or_default();
+        format!("file={},line={line},{column}", property(file))
+    });
     format!("::{} {}title={}::{}", level.command(), place.unwrap_or_default(), property(title), data(text))
 }
 

@@ -136,6 +136,67 @@ pub fn report_schema() -> Value {
     )
 }
 
+/// The format of what `validate` writes: the minor grows when keys are added, the major when they change.
+pub const VALIDATION_FORMAT_VERSION: &str = "1.1";
+
+/// The schema of what `irsa validate` finds.
+pub fn validation_schema() -> Value {
+    let line = json!({ "type": "integer", "minimum": 1 });
+    let or_unknown = |text: &str| json!({ "type": ["integer", "null"], "minimum": 1, "description": text });
+    let place = || {
+        [
+            ("file", nullable("The file, relative to the folder of the top file; null where none is to blame.")),
+            ("line", or_unknown("The line, from 1.")),
+            ("column", or_unknown("The column, from 1, in characters; of a finding, where its line begins.")),
+        ]
+    };
+    let [file, line_at, column] = place();
+    let also = object(
+        "Another place that belongs to it.",
+        [("file", string("The file.")), ("line", line.clone()), ("column", line), ("text", string("What is there."))],
+    );
+    let mistake = object(
+        "A mistake in the configuration.",
+        [
+            file,
+            line_at,
+            column,
+            ("rule", json!({ "const": "configuration" })),
+            ("severity", json!({ "const": "error" })),
+            ("address", json!({ "type": "null" })),
+            ("text", string("What is wrong.")),
+            ("message", string("The same as `text`.")),
+            ("hint", nullable("What to do next, or null.")),
+            ("also", list("Further places.", &also)),
+        ],
+    );
+    let [file, line_at, column] = place();
+    let finding = object(
+        "A finding of the linter.",
+        [
+            file,
+            line_at,
+            column,
+            ("rule", string("The rule, for example `IRSA030`.")),
+            ("severity", json!({ "enum": ["info", "low", "medium", "high", "critical"] })),
+            ("address", address()),
+            ("text", string("What was found.")),
+            ("hint", nullable("What to do next, or null.")),
+            ("denied", boolean("Whether it is at or above `--deny`.")),
+            ("origin", string("`file:line`.")),
+        ],
+    );
+    document(
+        "irsa validation",
+        [
+            ("format-version", version(VALIDATION_FORMAT_VERSION)),
+            ("valid", boolean("Whether there is no mistake and no denied finding.")),
+            ("diagnostics", list("The mistakes, in the order of files and lines.", &mistake)),
+            ("findings", list("The findings, which are looked for where there is no mistake.", &finding)),
+        ],
+    )
+}
+
 fn document<const N: usize>(title: &str, properties: [(&str, Value); N]) -> Value {
     let mut schema = json!({ "$schema": "http://json-schema.org/draft-07/schema#", "title": title });
     if let (Value::Object(schema), Value::Object(body)) = (&mut schema, object(title, properties)) {

@@ -1,5 +1,9 @@
 //! The clients of docs/sandbox.md against the sandbox: each line that stands there is run.
 
+#[path = "../../examples/bench/needed.rs"]
+mod needed;
+
+use crate::support::program::tell;
 use crate::support::python;
 use crate::support::world::World;
 use base64::Engine as _;
@@ -179,33 +183,13 @@ fn kubectl_watches() {
     child.wait().expect("it ends");
 }
 
-/// A CLI configuration by which terraform finds the AWS provider on this machine, and asks no registry: the one that
-/// the environment names, or one for the first of the folders where mirrors usually are.
-fn provider_mirror(home: &Path) -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("TF_CLI_CONFIG_FILE").map(PathBuf::from).filter(|path| path.is_file()) {
-        return Some(named);
-    }
-    let user = std::env::var_os("HOME").map(|home| Path::new(&home).join(".terraform.d/plugins"));
-    let system = ["/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins"].map(PathBuf::from);
-    let mut mirrors = user.into_iter().chain(system);
-    let mirror = mirrors.find(|path| path.join("registry.terraform.io/hashicorp/aws").is_dir())?;
-    let path = home.join("terraformrc");
-    let text = format!("provider_installation {{\n  filesystem_mirror {{ path = \"{}\" }}\n}}\n", mirror.display());
-    std::fs::write(&path, text).expect("it is writable");
-    Some(path)
-}
-
 #[test]
 fn terraform() {
     let home = tempfile::tempdir().expect("a folder");
-    let terraform = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .map(|folder| folder.join("terraform"))
-        .find(|path| path.is_file());
-    let (Some(terraform), Some(mirror)) = (terraform, provider_mirror(home.path())) else {
-        let line = b"skipped: terraform against the sandbox: no terraform in PATH, or no mirror of its AWS provider\n";
-        // past the capture of test output
-        let _ = std::io::stderr().write_all(line);
-        return;
+    let found = needed::Terraform::find(&|name| std::env::var_os(name), home.path());
+    let needed::Terraform { program: terraform, configuration: mirror } = match found {
+        Ok(found) => found,
+        Err(why) => return tell(&format!("skipped: terraform against the sandbox: {why}")),
     };
     let world = World::demo();
     let mut environment = environment(&world, home.path());
@@ -219,4 +203,32 @@ fn terraform() {
     ] {
         run(Command::new(&terraform).args(arguments), &environment, home.path(), &arguments.join(" "));
     }
+}
+
+#[test]
+fn a_comparison_with_terraform_says_first_what_it_lacks() {
+    let home = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| home.path().join(name);
+    let find = |variables: &[(&str, PathBuf)]| {
+        let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, path)| path.into());
+        needed::Terraform::find(&variable, home.path())
+    };
+    let says = |variables: &[(&str, PathBuf)], what: &str| {
+        let why = find(variables).expect_err("something is missing");
+        assert!(why.contains(what), "{why}");
+    };
+    says(&[("PATH", path("bin"))], "no `terraform` in PATH");
+    std::fs::create_dir_all(path("bin")).expect("a folder");
+    std::fs::write(path("bin/terraform"), "").expect("a file");
+    let both = [("PATH", path("bin")), ("HOME", path("home"))];
+    let system = ["/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins"];
+    if !system.iter().any(|folder| Path::new(folder).exists()) {
+        says(&both, "no mirror of terraform's AWS provider: make one with `terraform providers mirror");
+        let [program, home] = both.clone();
+        says(&[program, home, ("TF_CLI_CONFIG_FILE", path("gone"))], "gone`, which is no file");
+    }
+    std::fs::create_dir_all(path("home/.terraform.d/plugins/registry.terraform.io/hashicorp/aws")).expect("a folder");
+    let found = find(&both).expect("all is there");
+    let text = std::fs::read_to_string(found.configuration).expect("it was written");
+    assert!(text.contains("filesystem_mirror") && text.contains(".terraform.d/plugins"), "{text}");
 }

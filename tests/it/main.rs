@@ -20,6 +20,7 @@ mod lies;
 mod life;
 mod lint;
 mod lock;
+mod outputs;
 mod ownership;
 mod pacing;
 mod pairs;

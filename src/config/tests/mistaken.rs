@@ -1,0 +1,194 @@
+//! What was taken for a policy is named, with what to do; what a key cannot be, another key says.
+
+use super::{Folder, said};
+
+const HEAD: &str = "owner = \"me\"\n[clusters.c]\n[roles.r]\nservice-accounts = [\"a/b\"]\n";
+
+/// What is said of a policy file with this text, and of the same text as an inline policy's `json`.
+fn told(text: &str) -> [String; 2] {
+    let folder = Folder::alone(&format!("{HEAD}attach = [\"p\"]\n[policies.p]\nfile = \"p.json\"\n"));
+    folder.write("p.json", text);
+    let inline = format!("{HEAD}[roles.r.inline.x]\njson = '''{text}'''\n");
+    [said(&folder), said(&Folder::alone(&inline))]
+}
+
+const DOCUMENT: &str =
+    r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}"#;
+const ENCODED: &str = "%7B%22Version%22%3A%20%222012-10-17%22%7D";
+
+/// A text, what it is called, and a part of what is to be done.
+type Case = (String, &'static str, &'static str);
+
+/// Policies of other kinds, and what the aws CLI prints.
+fn answers() -> Vec<Case> {
+    let trust = |action: &str| {
+        format!(
+            r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": {action}, "Principal": {{"Federated": "x"}}}}]}}"#
+        )
+    };
+    vec![
+        (
+            trust("\"sts:AssumeRoleWithWebIdentity\""),
+            "a trust policy: it has `Principal` and `sts:AssumeRoleWithWebIdentity`",
+            "[[roles.KEY.trust]]",
+        ),
+        (
+            trust("[\"sts:TagSession\", \"sts:assumerole\"]"),
+            "a trust policy: it has `Principal` and `sts:AssumeRole`",
+            "service-accounts",
+        ),
+        (trust("\"x:y\""), "a trust policy: it has `Principal` and no `Resource`", "[[roles.KEY.trust]]"),
+        (
+            DOCUMENT.replace("\"Resource\"", "\"Principal\": \"*\", \"Resource\""),
+            "the policy of a resource",
+            "take `Principal` out",
+        ),
+        (
+            format!("{{\"PolicyVersion\": {{\"Document\": {DOCUMENT}, \"VersionId\": \"v1\"}}}}"),
+            "`aws iam get-policy-version`",
+            "--query PolicyVersion.Document",
+        ),
+        (
+            format!("{{\"PolicyVersion\": {{\"Document\": \"{ENCODED}\", \"VersionId\": \"v1\"}}}}"),
+            "`aws iam get-policy-version`",
+            "--query PolicyVersion.Document",
+        ),
+        (format!("{{\"Document\": {DOCUMENT}, \"VersionId\": \"v1\"}}"), "a version of a managed policy", "`Document`"),
+        (
+            format!("{{\"RoleName\": \"r\", \"PolicyName\": \"p\", \"PolicyDocument\": {DOCUMENT}}}"),
+            "`aws iam get-role-policy`",
+            "--query PolicyDocument",
+        ),
+        (
+            format!("{{\"Role\": {{\"AssumeRolePolicyDocument\": {DOCUMENT}}}}}"),
+            "`aws iam get-role`",
+            "trust policy alone",
+        ),
+        (
+            "{\"Policy\": {\"Arn\": \"arn:aws:iam::1:policy/p\"}}".to_owned(),
+            "`aws iam get-policy`",
+            "get-policy-version",
+        ),
+        (
+            "{\"Policy\": {\"PolicySummary\": {}, \"Content\": \"{}\"}}".to_owned(),
+            "`aws organizations describe-policy`",
+            "Organizations",
+        ),
+        ("{\"Policy\": \"{}\"}".to_owned(), "the policy of a resource", "take `Principal` out"),
+    ]
+}
+
+/// Other spellings of a policy, and files of other tools.
+fn files() -> Vec<Case> {
+    vec![
+        (ENCODED.to_owned(), "percent-encoded", "unquote"),
+        (format!("{DOCUMENT:?}"), "inside a JSON string", "jq -r"),
+        (
+            DOCUMENT[DOCUMENT.find('[').unwrap()..DOCUMENT.len() - 1].to_owned(),
+            "a list of statements",
+            "\"Statement\": […]",
+        ),
+        (
+            DOCUMENT[DOCUMENT.rfind('{').unwrap()..DOCUMENT.len() - 2].to_owned(),
+            "a single statement",
+            "\"Statement\": […]",
+        ),
+        (
+            format!(
+                "{{\"AWSTemplateFormatVersion\": \"2010-09-09\", \"Resources\": {{\"A\": {{\"Type\": \"AWS::IAM::Policy\", \"Properties\": {DOCUMENT}}}}}}}"
+            ),
+            "a CloudFormation template",
+            "policy document that is in it",
+        ),
+        (
+            "{\"resource\": {\"aws_iam_policy\": {\"p\": {\"policy\": \"${x}\"}}}}".to_owned(),
+            "a file of terraform",
+            "policy document that is in it",
+        ),
+        (
+            "data \"aws_iam_policy_document\" \"p\" {\n}\n".to_owned(),
+            "a file of terraform",
+            "policy document that is in it",
+        ),
+        (
+            "{\"apiVersion\": \"v1\", \"kind\": \"ServiceAccount\", \"metadata\": {\"name\": \"secret-4711\"}}"
+                .to_owned(),
+            "a Kubernetes manifest",
+            "service-accounts",
+        ),
+        ("apiVersion: v1\nkind: ServiceAccount\n".to_owned(), "a Kubernetes manifest", "service-accounts"),
+        ("Version: '2012-10-17'\nStatement:\n  - Effect: Allow\n".to_owned(), "a policy in YAML", "as JSON"),
+    ]
+}
+
+#[test]
+fn what_is_no_policy_is_named_with_what_to_do() {
+    for (text, what, hint) in answers().into_iter().chain(files()) {
+        // a document in a TOML string of three quotes has none of its own
+        for told in told(&text) {
+            assert!(told.contains("this is ") && told.contains(what) && told.contains(hint), "{text}\n{told}");
+            assert!(told.contains("1 mistake in the configuration"), "{text}\n{told}");
+            assert_eq!(told.matches("error: ").count(), 1, "{text}\n{told}");
+        }
+    }
+    // a real mistake is told as one, and of a file of another kind nothing is quoted
+    assert!(told(&DOCUMENT.replace("Action", "Acton"))[0].contains("did you mean `Action`?"));
+    let secret = told("{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"data\": {\"x\": \"secret-4711\"}}");
+    assert!(!secret[0].contains("4711"), "{}", secret[0]);
+    let folder = Folder::alone(&format!("{HEAD}[roles.r.inline.x]\nfile = \"sa.yaml\"\n"));
+    assert!(said(&folder).contains("a Kubernetes manifest or a CloudFormation template is none"));
+}
+
+#[test]
+fn a_statement_of_another_kind_is_named() {
+    for (statement, what, hint) in [
+        (
+            "[roles.r.inline.x]\nstatements = [{ actions = [\"sts:AssumeRole\"], principals = { aws = \"111122223333\" } }]",
+            "this is a trust statement",
+            "[[roles.KEY.trust]]",
+        ),
+        (
+            "[policies.p]\nstatements = [{ actions = [\"s3:*\"], principals = \"*\", resources = [\"*\"] }]",
+            "policy of a resource",
+            "take `principals` out",
+        ),
+        (
+            "[[roles.r.trust]]\nactions = [\"s3:GetObject\"]\nresources = [\"*\"]",
+            "this is a permission statement",
+            "[roles.KEY.inline.NAME]",
+        ),
+        (
+            "[[roles.r.trust]]\nactions = [\"sts:AssumeRole\"]\nresources = [\"*\"]\nprincipals = { aws = \"111122223333\" }",
+            "a trust statement has no `resources`",
+            "take `resources` out",
+        ),
+    ] {
+        let told = said(&Folder::alone(&format!("{HEAD}{statement}\n")));
+        assert!(told.contains(what) && told.contains(hint), "{told}");
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_says_which_key_has_the_name() {
+    let long = |length: usize| "n".repeat(length);
+    for (text, wanted) in [
+        (format!("[roles.{}]\n", long(64)), format!("name = \"{}\"", long(64))),
+        (
+            format!("[roles.{}]\n", long(65)),
+            "said with `name`, which must be 1-64 characters long, this has 65".to_owned(),
+        ),
+        ("[roles.\"team+app@x\"]\n".to_owned(), "name = \"team+app@x\"".to_owned()),
+        ("[roles.\"team/app\"]\n".to_owned(), "this has `/`".to_owned()),
+        (format!("[policies.{}]\n", long(128)), format!("what IAM calls the policy with `name = \"{}\"`", long(128))),
+        (format!("[policies.{}]\n", long(129)), "what IAM calls the policy is said with `name`".to_owned()),
+        (format!("[clusters.{}]\n", long(100)), format!("what EKS calls the cluster with `name = \"{}\"`", long(100))),
+        ("[clusters.\"arn:aws:eks\"]\n".to_owned(), "what EKS calls the cluster is said with `name`".to_owned()),
+        (format!("[accounts.{}]\n", long(64)), "which account is meant is said with its `id`".to_owned()),
+    ] {
+        let told = said(&Folder::alone(&format!("owner = \"me\"\n{text}")));
+        assert!(told.contains(&wanted), "{wanted}\n{told}");
+        assert!(told.contains("1-63 characters"), "{told}");
+    }
+    let told = said(&Folder::alone(&format!("owner = \"{}\"\n", long(64))));
+    assert!(told.contains("this has 64") && told.contains("no other key says a longer one"), "{told}");
+}

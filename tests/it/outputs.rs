@@ -1,0 +1,369 @@
+//! Where results go: files of every kind, stdout for one document at a time, annotations on lines of a repository.
+
+use crate::ownership::{Scene, role};
+use crate::support::program::{Bench, Run};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Permissions};
+use std::io::Read;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const VALID: &str = "owner = \"me\"\n[clusters.main]\n[roles.app]\nservice-accounts = [\"apps/app\"]\n";
+
+fn offline(text: &str) -> Bench {
+    Bench::with(BTreeMap::new(), text)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+}
+
+fn entries(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    entries.map(|name| name.to_string_lossy().into_owned()).collect()
+}
+
+/// Flags that name a file to write: the arguments before it, the code, and a part of what is written.
+fn flags() -> [(Vec<&'static str>, i32, &'static str); 5] {
+    let drift = vec!["drift", "--confirm-after", "0s"];
+    [
+        (vec!["plan", "-o"], 0, "\"plan-digest\""),
+        (vec!["plan", "--json-into"], 0, "\"plan-digest\""),
+        ([drift.clone(), vec!["--metrics-file"]].concat(), 2, "irsa_last_run_exit_code{owner=\"me\"} 2"),
+        ([drift, vec!["--json-into"]].concat(), 2, "\"plan-digest\""),
+        (vec!["validate", "--json-into"], 0, "\"valid\": true"),
+    ]
+}
+
+/// A role that is not made yet.
+fn scene() -> Scene {
+    let scene = Scene::new();
+    scene.declare(&role("app"));
+    scene
+}
+
+fn with<'a>(line: &[&'a str], path: &'a str) -> Vec<&'a str> {
+    line.iter().copied().chain([path]).collect()
+}
+
+#[test]
+fn a_link_stays_and_what_it_leads_to_is_replaced() {
+    let scene = scene();
+    let bench = &scene.bench;
+    fs::create_dir(bench.path("far")).expect("a folder");
+    for (index, (line, code, text)) in flags().into_iter().enumerate() {
+        let (link, real) = (format!("link{index}"), format!("far/real{index}"));
+        symlink(&real, bench.path(&link)).expect("a link");
+        // the first time it dangles, then its file is there with other rights
+        for _ in 0..2 {
+            bench.ends(code, &with(&line, &link));
+            assert!(bench.path(&link).is_symlink(), "{line:?}");
+            assert!(bench.read(&real).contains(text), "{line:?}: {}", bench.read(&real));
+            let most = if line.contains(&"--metrics-file") { 0o644 } else { 0o600 };
+            assert_eq!(mode(&bench.path(&real)) & !most, 0, "{line:?}");
+            fs::set_permissions(bench.path(&real), Permissions::from_mode(0o666)).expect("it is ours");
+        }
+    }
+    let left = entries(&bench.path("far"));
+    assert!(left.iter().all(|name| name.starts_with("real")), "{left:?}");
+}
+
+#[test]
+fn a_device_and_a_pipe_are_written_to_and_stay() {
+    let scene = scene();
+    let bench = &scene.bench;
+    // never the device itself: a run that is wrong would replace it
+    symlink("/dev/null", bench.path("null")).expect("a link");
+    let made = Command::new("mkfifo").arg(bench.path("pipe")).status().expect("mkfifo runs");
+    assert!(made.success());
+    for (line, code, text) in flags() {
+        bench.ends(code, &with(&line, "null"));
+        assert!(bench.path("null").is_symlink(), "{line:?}");
+        let reader = Command::new("cat").arg(bench.path("pipe")).stdout(Stdio::piped()).spawn().expect("cat runs");
+        bench.ends(code, &with(&line, "pipe"));
+        let read = reader.wait_with_output().expect("it ends").stdout;
+        assert!(String::from_utf8_lossy(&read).contains(text), "{line:?}");
+        let kind = fs::symlink_metadata(bench.path("pipe")).expect("it is there").file_type();
+        assert!(kind.is_fifo(), "{line:?}");
+    }
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_does_not_hold_up_a_signal() {
+    let scene = scene();
+    let made = Command::new("mkfifo").arg(scene.bench.path("pipe")).status().expect("mkfifo runs");
+    assert!(made.success());
+    let running = scene.bench.start(&["plan", "-o", "pipe", "--no-progress", "-v"]);
+    running.says("requests sent");
+    running.signal("TERM");
+    let run = running.ends();
+    assert_eq!(run.code, 143, "{run}");
+}
+
+#[test]
+fn what_cannot_be_a_file_is_refused_before_anything_is_asked() {
+    let scene = scene();
+    let bench = &scene.bench;
+    fs::create_dir(bench.path("folder")).expect("a folder");
+    let _socket = UnixListener::bind(bench.path("socket")).expect("a socket");
+    symlink("loop", bench.path("loop")).expect("a link");
+    for line in flags().into_iter().map(|(line, ..)| line).chain([vec!["apply", "--auto-approve", "--json-into"]]) {
+        for (path, why) in [
+            ("folder", "`folder`: it is a folder"),
+            ("none/plan.json", "there is no folder `none`"),
+            ("irsa.toml/plan.json", "a part of the path is a file"),
+            ("socket", "it is a socket"),
+            ("loop", "too many links"),
+            ("new/", "the name of a folder"),
+        ] {
+            bench.ends(1, &with(&line, path)).says(why);
+        }
+    }
+    assert!(scene.world.cluster("main").gate().log().is_empty(), "nothing was asked");
+    bench.ends(1, &["man", "-o", "none"]).says("there is no folder `none`");
+    bench.ends(1, &["man", "-o", "irsa.toml"]).says("a part of the path is a file");
+    bench.ends(1, &["init", "-c", "none/irsa.toml"]).says("there is no folder `none`");
+    for command in ["init", "schema", "man"] {
+        bench.ends(64, &[command, "--json-into", "x"]).says("has no `--json-into`");
+    }
+}
+
+/// As somebody who may write the file and nothing beside it: no other file can be put into its place.
+#[test]
+fn a_file_in_a_folder_that_is_not_writable_is_written_in_its_place() {
+    let bench = offline(VALID);
+    let folder = bench.path("mounted");
+    fs::create_dir(&folder).expect("a folder");
+    bench.write("mounted/result.json", &"x".repeat(100_000));
+    let file = folder.join("result.json");
+    fs::set_permissions(&file, Permissions::from_mode(0o666)).expect("it is ours");
+    let before = fs::metadata(&file).expect("it is there").ino();
+    let root = fs::metadata(&folder).expect("it is there").uid() == 0;
+    let program = bench.path("irsa");
+    let mut command = bench.command(&["validate", "--json-into", "mounted/result.json"]);
+    if root {
+        // rights mean nothing to root
+        const NOBODY: u32 = 65534;
+        fs::copy(crate::support::program::irsa(), &program).expect("it is copied");
+        let line: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        command = Command::new(&program);
+        command.args(line).env_clear().current_dir(bench.path("")).uid(NOBODY).gid(NOBODY);
+        std::os::unix::fs::chown(&file, Some(NOBODY), Some(NOBODY)).expect("root may");
+        fs::set_permissions(bench.path(""), Permissions::from_mode(0o755)).expect("it is ours");
+        fs::set_permissions(bench.path("irsa.toml"), Permissions::from_mode(0o644)).expect("it is ours");
+    }
+    fs::set_permissions(&folder, Permissions::from_mode(0o555)).expect("it is ours");
+    let output = command.output().expect("irsa runs");
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("it is ours");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let document: Value = serde_json::from_str(&bench.read("mounted/result.json")).expect("JSON and nothing behind it");
+    assert_eq!(document["valid"], true);
+    assert_eq!(fs::metadata(&file).expect("it is there").ino(), before, "it is the same file");
+    assert_eq!(mode(&file), 0o600);
+    assert_eq!(entries(&folder).len(), 1);
+}
+
+#[test]
+fn stdout_has_one_document() {
+    let scene = scene();
+    let bench = &scene.bench;
+    for stdout in ["-", "/dev/stdout", "/proc/self/fd/1", "/dev/fd/1"] {
+        for (line, code, text) in flags() {
+            let run = bench.ends(code, &with(&line, stdout));
+            assert!(run.stdout.contains(text), "{run}");
+            if !line.contains(&"--metrics-file") {
+                run.json();
+            }
+            let people = if line[0] == "validate" { "is valid" } else { "to create" };
+            assert!(run.stderr.contains(people) && !run.stdout.contains(people), "{run}");
+        }
+    }
+    assert!(!bench.path("-").exists());
+    // the same document, once
+    for line in [
+        &["plan", "-o", "-", "--format", "json"][..],
+        &["plan", "-o", "-", "--json-into", "-"],
+        &["plan", "--json-into", "-", "--format", "json"],
+        &["validate", "--json-into", "-", "--format", "json"],
+    ] {
+        let run = bench.ends(0, line);
+        run.json();
+    }
+    for line in [
+        &["plan", "-o", "-", "--format", "markdown"][..],
+        &["plan", "--json-into", "-", "--format", "github"],
+        &["drift", "--metrics-file", "-", "--format", "json"],
+        &["drift", "--metrics-file", "/dev/stdout", "--json-into", "-"],
+        &["validate", "--json-into", "-", "--format", "github"],
+    ] {
+        bench.ends(64, line).says("there is room for one");
+    }
+    // quiet: the plan and nothing else
+    assert_eq!(bench.ends(0, &["plan", "-o", "-", "-q"]).stderr, "");
+    // a regular file behind the descriptor keeps what it has
+    let file = fs::File::create(bench.path("log")).expect("a file");
+    let mut command = bench.command(&["plan", "-o", "/dev/stdout"]);
+    assert!(command.stdout(file).status().expect("irsa runs").success());
+    serde_json::from_str::<Value>(&bench.read("log")).expect("the plan and nothing else");
+    assert_eq!(bench.ends(0, &["init", "-c", "-"]).stdout, bench.ends(0, &["init", "-c", "/dev/stdout"]).stdout);
+    assert!(bench.ends(0, &["man", "-o", "-"]).stdout.contains(".TH"));
+}
+
+#[test]
+fn a_plan_goes_through_a_pipe_from_plan_to_apply() {
+    let scene = scene();
+    let saved = scene.bench.ends(0, &["plan", "-o", "-"]);
+    let piped = |line: &[&str]| -> String {
+        let mut child = scene.bench.command(line).stdin(Stdio::piped()).spawn().expect("irsa runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        std::io::Write::write_all(&mut stdin, saved.stdout.as_bytes()).expect("it reads");
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{line:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(piped(&["show", "-"]).contains("role/app"));
+    assert!(piped(&["apply", "-"]).contains("Applied"));
+    assert!(scene.bench.ends(0, &["plan"]).stdout.contains("No changes."));
+}
+
+/// `--json-into` has what `--format json` prints, however the run ends.
+#[test]
+fn json_into_has_the_result_of_every_end() {
+    let scene = scene();
+    let bench = &scene.bench;
+    let json = |run: &Run| -> Value {
+        let text = bench.read("out.json");
+        fs::remove_file(bench.path("out.json")).expect("it was written");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {run}"))
+    };
+    for format in ["text", "markdown", "github", "jsonl", "html"] {
+        let run = bench.ends(2, &["plan", "--detailed-exitcode", "--format", format, "--json-into", "out.json"]);
+        assert_eq!(json(&run)["summary"]["create"], 3, "{run}");
+    }
+    let run = bench.ends(2, &["drift", "--confirm-after", "0s", "--json-into", "out.json"]);
+    assert_eq!(json(&run)["summary"]["create"], 3);
+    // 6: the report
+    scene.world.deny("AttachRolePolicy");
+    let run = bench.ends(6, &["apply", "--auto-approve", "--json-into", "out.json"]);
+    let report = json(&run);
+    assert_eq!((&report["succeeded"], &report["format-version"]), (&Value::Bool(false), &Value::from("1.0")));
+    run.says("AccessDenied");
+    // 4: the plan that is refused
+    scene.someone.create_role("other", &crate::ownership::trust(), &[]);
+    scene.declare(&(role("app") + &role("other")));
+    for line in [&["plan"][..], &["drift", "--confirm-after", "0s"], &["apply", "--auto-approve"]] {
+        let line = [line, &["--json-into", "out.json"]].concat();
+        let run = bench.ends(4, &line);
+        assert_eq!(json(&run)["refused"][0]["address"], "role/other", "{run}");
+    }
+    // 3: no plan; the mistakes are what `validate` has
+    scene.declare("[roles.x]\nnope = 1\n");
+    bench.ends(3, &["plan", "--json-into", "out.json"]);
+    assert!(!bench.path("out.json").exists());
+    let run = bench.ends(3, &["validate", "--json-into", "out.json"]);
+    assert_eq!(json(&run)["valid"], false);
+    run.says("unknown key `nope`");
+    // quiet when clean, and written
+    let bench = offline(VALID);
+    bench.ends(0, &["validate", "--json-into", "out.json"]);
+    assert!(bench.read("out.json").contains("\"findings\": ["));
+}
+
+fn commands(run: &Run) -> Vec<&str> {
+    run.stdout.lines().filter(|line| line.starts_with("::")).collect()
+}
+
+#[test]
+fn annotations_name_files_from_the_root_of_the_repository() {
+    let scene = scene();
+    let finding = "[roles.bad]\nattach = [\"aws:AdministratorAccess\"]\nservice-accounts = [\"apps/bad\"]\n";
+    let mut bench = Bench::new(scene.world.environment());
+    bench.write(".git/HEAD", "ref: refs/heads/main\n");
+    bench.write("deploy/irsa.toml", "owner = \"me\"\ninclude = [\"teams/*.toml\"]\n[clusters.main]\n");
+    bench.write("deploy/teams/a,b.toml", finding);
+    let lines: [&[&str]; 4] = [&["validate"], &["plan"], &["drift"], &["apply", "--auto-approve"]];
+    let file = bench.path("deploy/irsa.toml").display().to_string();
+    let all = |bench: &Bench, wanted: &str| {
+        for line in lines {
+            let line = [line, &["--format", "github", "-c", &file]].concat();
+            let run = bench.ends(3, &line);
+            let found = commands(&run);
+            assert_eq!(found.len(), 1, "{run}");
+            assert!(found[0].starts_with(wanted), "{wanted}: {run}");
+        }
+    };
+    all(&bench, "::error file=deploy/teams/a%2Cb.toml,line=1,title=IRSA030::role/bad: ");
+    bench.write("deploy/teams/a,b.toml", "[roles.bad]\nattach = \"100%\"\n");
+    all(&bench, "::error file=deploy/teams/a%2Cb.toml,line=2,col=10,title=configuration::expected a list");
+    let workspace = bench.path("deploy").display().to_string();
+    bench.set("GITHUB_WORKSPACE", &workspace);
+    all(&bench, "::error file=teams/a%2Cb.toml,line=2,col=10,");
+    bench.set("GITHUB_WORKSPACE", "/nowhere");
+    bench.write("deploy/teams/a,b.toml", "[roles.bad]\n\"a\\u202e%\\n::error::b\" = 1\n");
+    all(
+        &bench,
+        "::error file=deploy/teams/a%2Cb.toml,line=2,col=1,title=configuration::unknown key `a<U+202E>%25<U+000A>::error::b`",
+    );
+    // a byte order mark is no column
+    bench.write("deploy/teams/a,b.toml", "\u{feff}rolls = 1\n");
+    all(&bench, "::error file=deploy/teams/a%2Cb.toml,line=1,col=1,");
+    // a note of a plan that is not denied
+    bench.write("deploy/teams/a,b.toml", finding);
+    let run = bench.ends(0, &["plan", "--format", "github", "--deny", "none", "-c", &file]);
+    assert!(run.stdout.contains("::error file=deploy/teams/a%2Cb.toml,line=1,title=IRSA030::"), "{run}");
+    let run = bench.ends(0, &["validate", "--format", "github", "--deny", "none", "-c", &file]);
+    assert!(run.stdout.contains("::warning file=deploy/teams/a%2Cb.toml,line=1,title=IRSA030::"), "{run}");
+    assert!(run.stdout.contains("::notice title=irsa validate::"), "{run}");
+    // what has no line is one as well
+    let run = bench.ends(3, &["validate", "--format", "github", "-c", "gone.toml"]);
+    assert!(commands(&run)[0].starts_with("::error title=configuration::`gone.toml`: there is no such file%0Ahint: "));
+}
+
+/// What a schema requires, and nothing else, is there.
+#[track_caller]
+fn fits(schema: &Value, value: &Value) {
+    if let (Some(properties), Some(object)) = (schema["properties"].as_object(), value.as_object()) {
+        let keys = |map: &serde_json::Map<String, Value>| map.keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(keys(object), keys(properties), "{value}");
+        object.iter().for_each(|(key, value)| fits(&properties[key], value));
+    }
+    for item in value.as_array().into_iter().flatten() {
+        fits(&schema["items"], item);
+    }
+}
+
+#[test]
+fn validate_tells_programs_all_that_it_tells_people() {
+    let schema = offline(VALID).ends(0, &["schema", "validation"]).json();
+    let bench = offline(&format!("\u{feff}{VALID}attach = [\"aws:AdministratorAccess\"]\n"));
+    let run = bench.ends(3, &["validate", "--format", "json"]);
+    fits(&schema, &run.json());
+    let finding = &run.json()["findings"][0];
+    assert_eq!(run.json()["valid"], false);
+    for (key, wanted) in [("file", "irsa.toml"), ("rule", "IRSA030"), ("severity", "critical"), ("address", "role/app")]
+    {
+        assert_eq!(finding[key], wanted, "{finding}");
+    }
+    assert_eq!((&finding["line"], &finding["column"], &finding["denied"]), (&3.into(), &1.into(), &true.into()));
+    assert!(finding["text"].is_string() && finding["hint"].is_string());
+    let run = bench.ends(0, &["validate", "--format", "json", "--deny", "none"]);
+    assert_eq!((&run.json()["valid"], &run.json()["findings"][0]["denied"]), (&true.into(), &false.into()));
+    bench.write("irsa.toml", "\u{feff}owner = 1\n[clusters.a]\n[clusters.a]\n");
+    let run = bench.ends(3, &["validate", "--format", "json"]);
+    fits(&schema, &run.json());
+    let mistakes = run.json()["diagnostics"].as_array().cloned().expect("a list");
+    let place = |mistake: &Value| (mistake["line"].clone(), mistake["column"].clone());
+    assert_eq!(place(&mistakes[0]), (1.into(), 9.into()), "{run}");
+    assert_eq!(mistakes[0]["text"], "expected a string, found integer");
+    assert!(mistakes.iter().any(|mistake| mistake["also"][0]["line"] == 2), "{run}");
+    // in the text too
+    bench.ends(3, &["validate"]).says("--> irsa.toml:1:9");
+    let mut whole = String::new();
+    fs::File::open(bench.path("irsa.toml")).and_then(|mut file| file.read_to_string(&mut whole)).expect("it is there");
+    assert!(whole.starts_with('\u{feff}'));
+}
