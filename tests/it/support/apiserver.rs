@@ -77,7 +77,7 @@ impl ApiServer {
                 "--disable-admission-plugins=ServiceAccount".to_owned(),
                 "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
                 format!("--service-account-issuer={}", server.issuer),
-                format!("--service-account-key-file={}", server.path("tokens.key")),
+                format!("--service-account-key-file={}", server.path("tokens.pub")),
                 format!("--service-account-signing-key-file={}", server.path("tokens.key")),
             ]),
         );
@@ -144,9 +144,13 @@ fn identity(folder: &Path) -> String {
     params.use_authority_key_identifier_extension = true;
     let certificate = params.signed_by(&key, &issuer).expect("a certificate");
     let tokens = KeyPair::generate().expect("a key");
-    for (name, text) in
-        [("tls.crt", certificate.pem()), ("tls.key", key.serialize_pem()), ("tokens.key", tokens.serialize_pem())]
-    {
+    for (name, text) in [
+        ("tls.crt", certificate.pem()),
+        ("tls.key", key.serialize_pem()),
+        ("tokens.key", tokens.serialize_pem()),
+        // the key to check tokens with is read as SEC1 or as a public key, never as PKCS#8
+        ("tokens.pub", tokens.public_key_pem()),
+    ] {
         fs::write(folder.join(name), text).expect("it is writable");
     }
     authority_pem
