@@ -110,7 +110,7 @@ impl Failure {
             soon: asks_in_vain(&status.message) || is_policys(&status.message),
         };
         failure.kind = failure.kind_of(code, &status.reason);
-        if failure.kind == CallErrorKind::Rejected {
+        if failure.kind == CallErrorKind::Rejected || is_policys(&failure.message) {
             failure.message = clean_whole(&status.message);
         }
         if failure.has_cause(TERMINATING) {
@@ -125,8 +125,9 @@ impl Failure {
 
     fn kind_of(&self, code: u16, reason: &str) -> CallErrorKind {
         match code {
-            // a policy answers with any code that its author likes: that is no word on credentials, object or server
-            _ if is_policys(&self.message) => CallErrorKind::Rejected,
+            // a policy answers with any code that its author likes: that is no word on credentials, object or server,
+            // but for one that could not judge
+            _ if is_policys(&self.message) && !self.transient => CallErrorKind::Rejected,
             401 => CallErrorKind::Credentials,
             // the ResourceQuota admission plugin
             403 if self.message.contains("exceeded quota") => CallErrorKind::Limit,
@@ -391,7 +392,7 @@ mod tests {
                 }
                 // it may have failed itself, and do better in a moment
                 let failure = answer(500, &json!({"message": by}));
-                assert_eq!((failure.kind, failure.transient, failure.soon), (CallErrorKind::Rejected, true, true));
+                assert_eq!((failure.kind, failure.transient, failure.soon), (CallErrorKind::Unavailable, true, true));
             }
         }
     }

@@ -87,7 +87,7 @@ fn requests_that_have_no_route_or_cannot_be_read_are_refused_alike() {
                 runtime,
                 ("POST", ACCOUNTS),
                 (JSON, &body),
-                (400, "BadRequest", "cannot unmarshal number"),
+                (400, "BadRequest", "cannot be handled as a ServiceAccount"),
             );
         }
     });

@@ -154,14 +154,14 @@ pub(crate) fn request(
     let show = |seconds| Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default();
     let fields: Map<String, Value> =
         body["spec"].as_object().into_iter().flatten().map(|(field, _)| (format!("f:{field}"), json!({}))).collect();
-    let managed = json!({
+    let entry = json!({
         "manager": manager, "operation": "Update", "apiVersion": "authentication.k8s.io/v1", "time": show(now),
         "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": fields}, "subresource": "token",
     });
     let answer = json!({
         "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
         "metadata": {
-            "name": name, "namespace": namespace, "creationTimestamp": show(now), "managedFields": [managed],
+            "name": name, "namespace": namespace, "creationTimestamp": show(now), "managedFields": [entry],
         },
         "spec": {
             "audiences": wish.audiences, "expirationSeconds": wish.seconds, "boundObjectRef": wish.bound,

@@ -272,8 +272,8 @@ pub(crate) fn wrong_type(resource: Resource, object: &Value) -> Option<String> {
 pub(crate) fn untyped(resource: Resource, object: &Value) -> Option<String> {
     let wrong = wrong_type(resource, object)?;
     for field in ["labels", "annotations"] {
-        let pairs = object.pointer(&format!("/metadata/{field}")).and_then(Value::as_object).into_iter().flatten();
-        for (key, value) in pairs.filter(|(_, value)| !value.is_string() && !value.is_null()) {
+        let mut pairs = object.pointer(&format!("/metadata/{field}")).and_then(Value::as_object).into_iter().flatten();
+        if let Some((key, value)) = pairs.find(|(_, value)| !value.is_string() && !value.is_null()) {
             let shown = format!("&value.valueUnstructured{{Value:{value}}}");
             return Some(format!(".metadata.{field}.{key}: expected string, got {shown}"));
         }
