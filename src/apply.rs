@@ -13,20 +13,21 @@ mod kubernetes;
 mod lanes;
 pub mod lock;
 mod look;
+mod outage;
 mod ownership;
 pub mod report;
 mod step;
 mod sweep;
 
 use crate::event::{Event, Listen};
-use crate::plan::Plan;
 use crate::plan::change::Action;
 use crate::plan::saved::Stale;
+use crate::plan::{Plan, Step};
 use crate::world::{ReadAws, ReadKubernetes, WriteAws, WriteKubernetes};
 use futures::future::join_all;
 use look::{Look, When};
 use report::{Report, Stop};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -62,16 +63,13 @@ where
     WK: WriteKubernetes,
 {
     let look = Look { plan, aws: hands.read_aws, kubernetes: hands.read_kubernetes, when: When::BeforeAll };
-    let mut stale = BTreeSet::new();
-    for steps in plan.steps.chunks(STEPS_AT_ONCE) {
-        let looked = steps.iter().filter(|step| step.change.action() != Action::Create).map(|step| look.step(step));
-        stale.extend(join_all(looked).await.into_iter().flatten());
+    let mut lanes: BTreeMap<_, Vec<&Step>> = BTreeMap::new();
+    for step in plan.steps.iter().filter(|step| step.change.action() != Action::Create) {
+        lanes.entry(lanes::lane(step)).or_default().push(step);
     }
-    stale.into_iter().collect()
+    let looked = join_all(lanes.values().map(|steps| look.steps(steps))).await;
+    looked.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect()
 }
-
-/// How many steps are looked at side by side; the pace within an account is kept by `world`.
-const STEPS_AT_ONCE: usize = 64;
 
 /// Carries the plan out. A step runs once all that it needs has succeeded; one that fails holds back only what depends
 /// on it. Once `stop` has a reason no write begins any more, and the writes in flight are waited for: what came of those

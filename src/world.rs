@@ -54,6 +54,8 @@ pub struct CallError {
 pub enum CallErrorKind {
     /// The credentials may not do this.
     Denied,
+    /// The credentials may, and a rule of the cluster forbids it: an admission policy, a namespace that is being deleted.
+    Rejected,
     /// The credentials are expired or unknown.
     Credentials,
     /// There is no such object.

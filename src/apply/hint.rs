@@ -7,6 +7,7 @@ use crate::world::{CallError, CallErrorKind};
 pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
     match error.kind {
         CallErrorKind::Denied => Some(denied(error, call)),
+        CallErrorKind::Rejected => rejected(error, call),
         CallErrorKind::Credentials => Some("sign in again, then apply again: it goes on from here".to_owned()),
         CallErrorKind::Limit => Some(limit(call)),
         CallErrorKind::AlreadyExists => Some("it was made since the plan: plan again".to_owned()),
@@ -37,6 +38,9 @@ pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
 fn denied(error: &CallError, call: &Call) -> String {
     match call {
         Call::Iam(..) => format!("allow these credentials `{}`", error.operation),
+        Call::Kubernetes(cluster, _) if error.code.is_none() => {
+            format!("something in front of the API of cluster `{cluster}` refused it: look at the proxies on the way")
+        }
         Call::Kubernetes(cluster, call) => {
             let verbs = match call {
                 KubernetesCall::Create { .. } => "`get`, `create` and `patch`",
@@ -46,6 +50,17 @@ fn denied(error: &CallError, call: &Call) -> String {
             format!("allow these credentials {verbs} on `serviceaccounts` in cluster `{cluster}`")
         }
     }
+}
+
+/// What keeps a policy is not known here; its own text says what it wants.
+fn rejected(error: &CallError, call: &Call) -> Option<String> {
+    let Call::Kubernetes(cluster, call) = call else { return None };
+    let namespace = &call.service_account().namespace;
+    Some(if error.code.as_deref() == Some("NamespaceTerminating") {
+        format!("apply again once namespace `{namespace}` is gone and was made anew")
+    } else {
+        format!("a policy of cluster `{cluster}` forbids it: change what is declared, or the policy")
+    })
 }
 
 fn limit(call: &Call) -> String {
@@ -68,6 +83,7 @@ fn limit(call: &Call) -> String {
 mod tests {
     use super::*;
     use crate::ids::{Key, PolicyArn, RoleName};
+    use crate::model::resource::{Pairs, ServiceAccount};
 
     #[test]
     fn a_missing_permission_and_a_quota_are_named() {
@@ -86,5 +102,32 @@ mod tests {
         assert!(hint(&error(CallErrorKind::Credentials), &call).unwrap().contains("sign in"));
         assert!(hint(&error(CallErrorKind::NotFound), &call).unwrap().contains("`arn:aws:iam::aws:policy/A` exists"));
         assert_eq!(hint(&error(CallErrorKind::Invalid), &call), None);
+    }
+
+    #[test]
+    fn what_a_policy_refuses_is_no_missing_permission() {
+        let service_account = ServiceAccount {
+            namespace: "shop".parse().unwrap(),
+            name: "cart".parse().unwrap(),
+            labels: Pairs::new(),
+            annotations: Pairs::new(),
+        };
+        let call = Call::Kubernetes(Key::parse("prod").unwrap(), KubernetesCall::Create { service_account });
+        let told = |kind, code: Option<&str>| {
+            let error = CallError {
+                operation: "create ServiceAccount".into(),
+                kind,
+                code: code.map(str::to_owned),
+                message: "no".into(),
+                request_id: None,
+            };
+            hint(&error, &call).unwrap()
+        };
+        let policy = told(CallErrorKind::Rejected, Some("Forbidden"));
+        assert!(policy.contains("policy of cluster `prod`") && !policy.contains("allow"), "{policy}");
+        let gone = told(CallErrorKind::Rejected, Some("NamespaceTerminating"));
+        assert!(gone.contains("namespace `shop` is gone"), "{gone}");
+        assert!(told(CallErrorKind::Denied, Some("Forbidden")).contains("`get`, `create` and `patch`"));
+        assert!(told(CallErrorKind::Denied, None).contains("in front of the API"), "no `Status`: not the API's own");
     }
 }

@@ -2,12 +2,13 @@
 //! account or cluster, and never beside one that writes to the same object.
 
 use super::Pace;
-use super::report::{Outcome, Report, StepOutcome, Stop};
+use super::outage::Outages;
+use super::report::{Failure, Outcome, Report, StepOutcome, Stop};
 use super::step::{Progress, Runner};
 use crate::event::Event;
 use crate::ids::Key;
 use crate::model::address::Address;
-use crate::model::call::{Call, KubernetesCall, Target};
+use crate::model::call::{Call, Target};
 use crate::plan::{Plan, Step};
 use crate::world::{ReadAws, ReadKubernetes, WriteAws, WriteKubernetes};
 use futures::StreamExt;
@@ -25,7 +26,7 @@ enum Stand {
 }
 
 /// A cluster or else an account, whose room a step takes.
-type Lane = (bool, Key);
+pub(super) type Lane = (bool, Key);
 
 /// A call: the positions of its step and of its part.
 type Spot = (usize, usize);
@@ -54,6 +55,7 @@ struct Lanes<'p> {
     rooms: Vec<Room>,
     /// How many steps may be under way in each.
     room: usize,
+    outages: Outages,
 }
 
 /// An account or cluster.
@@ -92,6 +94,9 @@ where
         let Some((position, outcome)) = ended else { break };
         if let Some(outcome) = lanes.end(position, progress[position].done(), outcome) {
             finished(runner, plan, position, &outcome);
+        }
+        if let Some(failure) = progress[position].outage() {
+            lanes.failed_for_all(position, failure);
         }
     }
     lanes.end_what_will_not_run(runner, &progress);
@@ -149,6 +154,7 @@ impl<'p> Lanes<'p> {
             homes,
             rooms,
             room: pace.parallelism.max(1),
+            outages: Outages::default(),
         };
         (0..plan.steps.len()).for_each(|position| lanes.look_again(position));
         lanes
@@ -165,7 +171,8 @@ impl<'p> Lanes<'p> {
         if self.stands[position] != Stand::Waiting {
             return;
         }
-        if self.doomed[position].as_ref().is_some_and(|(part, _)| *part <= next) {
+        let doomed = self.doomed[position].as_ref().is_some_and(|(part, _)| *part <= next);
+        if doomed || self.outage(position).is_some() {
             self.rooms[self.homes[position]].ready.remove(&position);
             self.ending.insert(position);
         } else if self.pending[position].get(next).is_none_or(|pending| *pending == 0) {
@@ -190,11 +197,16 @@ impl<'p> Lanes<'p> {
             if self.stands[position] != Stand::Waiting {
                 continue;
             }
-            let why = self.doomed[position].as_ref().map(|(_, why)| why.clone());
-            let outcome = match (&stop, why) {
-                (Some(stop), _) => progress[position].stopped(stop),
-                (None, Some(why)) => progress[position].held_up(why),
-                (None, None) => continue,
+            let next = self.done[position];
+            let why = self.doomed[position].as_ref().filter(|(part, _)| *part <= next).map(|(_, why)| why.clone());
+            let outcome = match (&stop, why, self.outage(position)) {
+                (Some(stop), ..) => progress[position].stopped(stop),
+                (None, Some(why), _) => progress[position].held_up(why),
+                (None, None, Some(failure)) => progress[position].failed_like(failure),
+                (None, None, None) => {
+                    self.look_again(position);
+                    continue;
+                }
             };
             self.rooms[self.homes[position]].ready.remove(&position);
             self.over(position, outcome.clone());
@@ -212,6 +224,10 @@ impl<'p> Lanes<'p> {
                 if self.rooms[home].taken == self.room {
                     break;
                 }
+                // where the last one failed, those that are under way show first whether the others will
+                if self.rooms[home].taken > 0 && self.is_suspected(position) {
+                    continue;
+                }
                 if self.objects[position].is_disjoint(&self.busy) {
                     self.rooms[home].taken += 1;
                     self.rooms[home].ready.remove(&position);
@@ -225,10 +241,44 @@ impl<'p> Lanes<'p> {
         started
     }
 
+    /// Why the next call of a step is not worth sending, if so.
+    fn outage(&self, position: usize) -> Option<&Failure> {
+        self.outage_at(position, self.done[position])
+    }
+
+    /// Whether the last call of this kind failed in a way that is not the object's.
+    fn is_suspected(&self, position: usize) -> bool {
+        let next = self.plan.steps[position].parts.get(self.done[position]);
+        let operation = || next.map(|part| part.call.operation());
+        !self.outages.is_empty() && operation().is_some_and(|one| self.outages.suspects(self.homes[position], &one))
+    }
+
+    fn outage_at(&self, position: usize, part: usize) -> Option<&Failure> {
+        if self.outages.is_empty() {
+            return None;
+        }
+        let part = self.plan.steps[position].parts.get(part)?;
+        self.outages.of(self.homes[position], &part.call.operation())
+    }
+
+    /// The next call of a step failed in a way that is not the object's: many such end the steps that have it before them.
+    fn failed_for_all(&mut self, position: usize, failure: Failure) {
+        let (home, at) = (self.homes[position], failure.done.len());
+        let Some(part) = self.plan.steps[position].parts.get(at) else { return };
+        if self.outages.failed(home, part.call.operation(), failure) {
+            let waiting = self.that_stand(&Stand::Waiting);
+            for other in waiting {
+                if self.homes[other] == home {
+                    self.look_again(other);
+                }
+            }
+        }
+    }
+
     fn next_calls(&self, position: usize) -> Range<usize> {
         let (first, all) = (self.done[position], self.pending[position].len());
         let waited_for = |part: &usize| !self.dependents[position][*part].is_empty();
-        let waits = |part: &usize| self.pending[position][*part] > 0;
+        let waits = |part: &usize| self.pending[position][*part] > 0 || self.outage_at(position, *part).is_some();
         let doomed = self.doomed[position].as_ref().map_or(all, |(part, _)| *part);
         let after_waited_for = (first..all).find(waited_for).map_or(all, |part| part + 1);
         let before_waiting = (first + 1..all).find(waits).unwrap_or(all);
@@ -244,6 +294,9 @@ impl<'p> Lanes<'p> {
         let first = std::mem::replace(&mut self.done[position], done);
         self.stands[position] = Stand::Waiting;
         for part in first..done {
+            if !self.outages.is_empty() {
+                self.outages.succeeded(self.homes[position], &self.plan.steps[position].parts[part].call.operation());
+            }
             for (step, later) in std::mem::take(&mut self.dependents[position][part]) {
                 self.pending[step][later] -= 1;
                 self.look_again(step);
@@ -300,7 +353,7 @@ impl<'p> Lanes<'p> {
 }
 
 /// The account or cluster of a step; one of no calls needs no room.
-fn lane(step: &Step) -> Option<Lane> {
+pub(super) fn lane(step: &Step) -> Option<Lane> {
     step.parts.first().map(|part| match &part.call {
         Call::Iam(account, _) => (false, account.clone()),
         Call::Kubernetes(cluster, _) => (true, cluster.clone()),
@@ -320,12 +373,7 @@ fn object(call: &Call) -> String {
             Target::Role(name) => format!("{account} {}", name.folded()),
         },
         Call::Kubernetes(cluster, call) => {
-            let item = match call {
-                KubernetesCall::Create { service_account } => service_account,
-                KubernetesCall::Apply { from, .. }
-                | KubernetesCall::Release { from, .. }
-                | KubernetesCall::Delete { from, .. } => from,
-            };
+            let item = call.service_account();
             format!("{cluster} {}/{}", item.namespace, item.name)
         }
     }

@@ -1,11 +1,16 @@
 //! The last look at an object before it is written: as the plan found it, done already, or stale.
 
+use super::outage;
 use crate::model::address::Address;
 use crate::model::call::Call;
 use crate::plan::saved::Stale;
 use crate::plan::{Plan, Step};
 use crate::world::{CallError, ReadAws, ReadKubernetes};
+use futures::{StreamExt, stream};
 use std::collections::BTreeSet;
+
+/// How many steps of an account or cluster are looked at side by side; the pace within is kept by `world`.
+const STEPS_AT_ONCE: usize = 64;
 
 /// What a look says of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,21 +84,48 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         }
     }
 
-    /// Looks at everything that a step touches.
-    pub(super) async fn step(&self, step: &Step) -> Vec<Stale> {
-        let mut reasons = BTreeSet::new();
-        let mut note = |verdict: Result<Verdict, CallError>| match verdict {
-            Ok(Verdict::Stale(why)) => reasons.extend(why),
-            Ok(Verdict::Write | Verdict::Done) => {}
-            Err(error) => {
-                reasons.insert(format!("it could not be read: {error}"));
+    /// Looks at everything that the steps of one account or cluster touch. Once nothing can be read there, no more is
+    /// asked.
+    pub(super) async fn steps(&self, steps: &[&Step]) -> Vec<Stale> {
+        let mut looks = stream::iter(0..steps.len()).map(|at| self.step(steps[at])).buffered(STEPS_AT_ONCE);
+        let (mut stale, mut seen, mut in_a_row) = (Vec::new(), 0, 0);
+        while let Some((reasons, outage)) = looks.next().await {
+            let address = &steps[seen].address;
+            stale.extend(reasons.into_iter().map(|why| Stale { address: address.to_string(), why }));
+            seen += 1;
+            in_a_row = if outage.is_some() { in_a_row + 1 } else { 0 };
+            if let Some(why) = outage.filter(|_| in_a_row == outage::IN_A_ROW) {
+                let why = format!("{why} ({})", outage::UNSENT);
+                let unseen = steps[seen..].iter();
+                stale.extend(unseen.map(|step| Stale { address: step.address.to_string(), why: why.clone() }));
+                break;
             }
-        };
-        note(self.before_step(step).await);
-        for part in &step.parts {
-            note(self.call(step, &part.call).await);
         }
-        reasons.into_iter().map(|why| Stale { address: step.address.to_string(), why }).collect()
+        stale
+    }
+
+    /// Looks at everything that a step touches, up to what says that no other can be read either. Returns the reasons
+    /// against writing, and that one.
+    async fn step(&self, step: &Step) -> (BTreeSet<String>, Option<String>) {
+        let mut reasons = BTreeSet::new();
+        for part in 0..=step.parts.len() {
+            let verdict = match part.checked_sub(1) {
+                None => self.before_step(step).await,
+                Some(part) => self.call(step, &step.parts[part].call).await,
+            };
+            match verdict {
+                Ok(Verdict::Stale(why)) => reasons.extend(why),
+                Ok(Verdict::Write | Verdict::Done) => {}
+                Err(error) => {
+                    let why = format!("it could not be read: {error}");
+                    reasons.insert(why.clone());
+                    if outage::is_one(error.kind) {
+                        return (reasons, Some(why));
+                    }
+                }
+            }
+        }
+        (reasons, None)
     }
 
     /// The step of an object in this plan.

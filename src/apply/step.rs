@@ -3,6 +3,7 @@
 use super::awaited;
 use super::hint::hint;
 use super::look::{Look, Verdict};
+use super::outage;
 use super::report::{Failure, Outcome, Stop};
 use crate::event::{Event, Listen};
 use crate::model::call::{Call, Field, IamCall, KubernetesCall};
@@ -11,7 +12,7 @@ use crate::world::{Answer, CallError, CallErrorKind, ReadAws, ReadKubernetes, Wr
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -36,6 +37,8 @@ pub(super) struct Progress<'s> {
     sent: Mutex<BTreeSet<usize>>,
     /// Whether this very step has made the object, so that there is nothing to look at.
     fresh: AtomicBool,
+    /// Its failure, where that is none of the object's own.
+    outage: OnceLock<Failure>,
 }
 
 impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<'_, RA, WA, RK, WK> {
@@ -169,7 +172,18 @@ fn failure(step: &Step, done: usize, why: String) -> Failure {
 
 impl<'s> Progress<'s> {
     pub(super) fn new(step: &'s Step) -> Self {
-        Self { step, done: AtomicUsize::new(0), sent: Mutex::new(BTreeSet::new()), fresh: AtomicBool::new(false) }
+        Self {
+            step,
+            done: AtomicUsize::new(0),
+            sent: Mutex::new(BTreeSet::new()),
+            fresh: AtomicBool::new(false),
+            outage: OnceLock::new(),
+        }
+    }
+
+    /// How it failed, where other objects would fail alike.
+    pub(super) fn outage(&self) -> Option<Failure> {
+        self.outage.get().cloned()
     }
 
     /// How many calls are done.
@@ -210,12 +224,27 @@ impl<'s> Progress<'s> {
     }
 
     fn failed(&self, error: &CallError, call: Option<&Call>) -> Outcome {
-        Outcome::Failed(Failure {
+        let failure = Failure {
             operation: error.operation.clone(),
             code: error.code.clone(),
             request_id: error.request_id.clone(),
             hint: call.and_then(|call| hint(error, call)),
             ..self.failure(error.message.clone())
+        };
+        if outage::is_one(error.kind) {
+            // a step fails once
+            let _ = self.outage.set(failure.clone());
+        }
+        Outcome::Failed(failure)
+    }
+
+    /// Its next call was not sent, since it would fail as those before it did.
+    pub(super) fn failed_like(&self, other: &Failure) -> Outcome {
+        Outcome::Failed(Failure {
+            operation: other.operation.clone(),
+            code: other.code.clone(),
+            hint: other.hint.clone(),
+            ..self.failure(format!("{} ({})", other.why, outage::UNSENT))
         })
     }
 

@@ -4,6 +4,7 @@ mod deletes;
 mod interrupt;
 mod laws;
 mod order;
+mod outage;
 mod stale;
 mod sweep;
 mod whose;

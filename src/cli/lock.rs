@@ -200,6 +200,8 @@ mod tests {
         assert!(denied.hints[0].contains("namespace `kube-system` of cluster `main`"), "{denied:?}");
         let homeless = failed(&lock(), &error(CallErrorKind::NotFound));
         assert!(homeless.hints[0].contains("make namespace `kube-system`"), "{homeless:?}");
+        // a policy's text says what it wants
+        assert_eq!(failed(&lock(), &error(CallErrorKind::Rejected)).hints, ["`--no-lock` applies without the lock"]);
         assert_eq!(failed(&lock(), &error(CallErrorKind::Other)).hints, ["`--no-lock` applies without the lock"]);
     }
 }

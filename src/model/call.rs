@@ -213,6 +213,14 @@ impl KubernetesCall {
             Self::Delete { .. } => "delete ServiceAccount",
         }
     }
+
+    /// The object that it writes to.
+    pub fn service_account(&self) -> &ServiceAccount {
+        match self {
+            Self::Create { service_account } => service_account,
+            Self::Apply { from, .. } | Self::Release { from, .. } | Self::Delete { from, .. } => from,
+        }
+    }
 }
 
 impl Call {

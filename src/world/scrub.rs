@@ -11,6 +11,7 @@ use std::sync::{PoisonError, RwLock};
 
 /// Longer texts are cut: no error needs more to be understood.
 const LIMIT: usize = 1_000;
+const WHOLE: usize = 16_000;
 /// What stands for something hidden.
 const HIDDEN: &str = "***";
 /// Names after which, behind `=` or `:`, a secret stands; lower case.
@@ -59,6 +60,15 @@ pub(crate) fn hide(secret: &str) {
 
 /// The text on one line, without secrets, control characters and runs of white space.
 pub(crate) fn clean(text: &str) -> String {
+    cleaned(text, LIMIT)
+}
+
+/// The same of a text that is written for people, who need all of it.
+pub(crate) fn clean_whole(text: &str) -> String {
+    cleaned(text, WHOLE)
+}
+
+fn cleaned(text: &str, limit: usize) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut line = line.split_whitespace().collect::<Vec<_>>().join(" ");
     for secret in KNOWN.read().unwrap_or_else(PoisonError::into_inner).iter().map(|(_, secret)| secret.expose_secret())
@@ -71,7 +81,7 @@ pub(crate) fn clean(text: &str) -> String {
     let mut rest = line.as_str();
     let mut boundary = true;
     while let Some(next) = rest.chars().next() {
-        if out.len() > LIMIT {
+        if out.len() > limit {
             out.push('…');
             break;
         }

@@ -1,5 +1,9 @@
 //! The Kubernetes scenarios: on the sandbox every time, and unchanged on a real kube-apiserver where there is one.
 
+mod admission;
+mod answers;
+mod outages;
+
 use crate::support::clusters::{ADMIN_TOKEN, LIMITED_TOKEN, TestCluster, kubeconfig_of, on_every_backend};
 use crate::support::program::{Bench, changes, refusals};
 use crate::support::world::World;

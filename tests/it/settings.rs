@@ -84,6 +84,40 @@ fn a_variable_that_is_set_wrongly_is_named() {
     }
 }
 
+#[test]
+fn an_address_in_a_profile_that_is_none_is_named() {
+    let default = "`endpoint_url` of profile `default` is no address";
+    for (config, profile, text) in [
+        ("[default]\nendpoint_url = hunter2\n", "", default),
+        ("[default]\nendpoint_url = http://\n", "", default),
+        ("[default]\nendpoint_url = ftp://127.0.0.1:1\n", "", default),
+        ("[default]\nendpoint_url = http://user:hunter2@[::bad\n", "", default),
+        ("[profile p]\nendpoint_url = 127.0.0.1:4566\n", "p", "`endpoint_url` of profile `p` is no address"),
+        (
+            "[default]\nservices = own\n[services own]\nsts =\n  endpoint_url = hunter2\n",
+            "",
+            "`endpoint_url` of `sts` in `[services own]` is no address",
+        ),
+        (
+            "[default]\nendpoint_url = http://127.0.0.1:1\nservices = own\n[services own]\niam =\n  endpoint_url = ://hunter2\n",
+            "",
+            "`endpoint_url` of `iam` in `[services own]` is no address",
+        ),
+    ] {
+        let scene = Scene::new();
+        let mut bench = bench(&scene);
+        for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_EKS"] {
+            bench.set(name, "");
+        }
+        bench.set("AWS_PROFILE", profile);
+        bench.write(".aws/config", config);
+        let begin = Instant::now();
+        tells(&bench.irsa(&["plan"]), 4, text);
+        assert!(begin.elapsed() < SOON, "{config}");
+        assert!(scene.world.actions().is_empty(), "nothing was sent: {config}");
+    }
+}
+
 /// A bench without keys in its environment, with these files of profiles.
 fn with_files(scene: &Scene, config: &str, credentials: &str) -> Bench {
     let mut bench = bench(scene);

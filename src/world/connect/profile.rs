@@ -134,13 +134,18 @@ impl Profile {
             }
         }
         let env = Env::real();
-        [Some(service), None].into_iter().find_map(|service| {
-            let value = EnvConfigValue::new().profile("endpoint_url");
-            let value = if let Some(service) = service { value.service_id(service) } else { value };
-            let (address, _) = value.load(&env, self.all.as_ref())?;
-            let address = Some(address.trim().to_owned()).filter(|address| !address.is_empty())?;
-            Some((self.key("endpoint_url"), address))
-        })
+        let address = |value: EnvConfigValue<'_>| {
+            let (address, _) = value.profile("endpoint_url").load(&env, self.all.as_ref())?;
+            Some(address.trim().to_owned()).filter(|address| !address.is_empty())
+        };
+        let of_all = address(EnvConfigValue::new());
+        match (address(EnvConfigValue::new().service_id(service)), self.get("services")) {
+            (Some(own), Some(section)) if Some(&own) != of_all.as_ref() => {
+                let (service, section) = (service.to_ascii_lowercase(), clean(section));
+                Some((format!("`endpoint_url` of `{service}` in `[services {section}]`"), own))
+            }
+            _ => of_all.map(|address| (self.key("endpoint_url"), address)),
+        }
     }
 
     /// Whether the address of STS is set to nothing, which the SDK takes for an address where it assumes the profile's role.

@@ -5,6 +5,7 @@
 //! (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/>).
 
 pub(crate) use crate::world::scrub::clean;
+use crate::world::scrub::clean_whole;
 use crate::world::{CallError, CallErrorKind};
 use kube::core::Status;
 use kube::core::response::StatusCause;
@@ -26,6 +27,8 @@ pub(crate) struct Failure {
     pub(crate) transient: bool,
     /// Once, and hardly.
     pub(crate) once: bool,
+    /// Soon or not at all: the server is well, and something that it asks is not.
+    pub(crate) soon: bool,
 }
 
 impl Failure {
@@ -40,6 +43,7 @@ impl Failure {
             retry_after: 0,
             transient: false,
             once: false,
+            soon: false,
         }
     }
 
@@ -103,8 +107,15 @@ impl Failure {
             retry_after: retry_after.max(told),
             transient: matches!(code, 429 | 500 | 502 | 503 | 504),
             once: false,
+            soon: asks_in_vain(&status.message) || is_policys(&status.message),
         };
         failure.kind = failure.kind_of(code, &status.reason);
+        if failure.kind == CallErrorKind::Rejected || is_policys(&failure.message) {
+            failure.message = clean_whole(&status.message);
+        }
+        if failure.has_cause(TERMINATING) {
+            failure.code = Some(TERMINATING.to_owned());
+        }
         if failure.is_field_conflict() {
             failure.code = Some(FIELD_CONFLICT.to_owned());
             failure.message = failure.holders();
@@ -114,12 +125,15 @@ impl Failure {
 
     fn kind_of(&self, code: u16, reason: &str) -> CallErrorKind {
         match code {
+            // a policy answers with any code that its author likes: that is no word on credentials, object or server,
+            // but for one that could not judge
+            _ if is_policys(&self.message) && !self.transient => CallErrorKind::Rejected,
             401 => CallErrorKind::Credentials,
-            // the NamespaceLifecycle admission plugin: for us a namespace that goes is not there
-            403 if self.has_cause("NamespaceTerminating") => CallErrorKind::NotFound,
             // the ResourceQuota admission plugin
             403 if self.message.contains("exceeded quota") => CallErrorKind::Limit,
-            403 => CallErrorKind::Denied,
+            // what is no `Status` comes from something in between
+            403 if reason.is_empty() || is_authorizers(&self.message) => CallErrorKind::Denied,
+            403 => CallErrorKind::Rejected,
             // anything in between may say 404 too: that is no word on the object
             404 if reason == "NotFound" => CallErrorKind::NotFound,
             409 if reason == "AlreadyExists" => CallErrorKind::AlreadyExists,
@@ -165,6 +179,30 @@ impl Failure {
 
 /// The reason of a cause that names another manager.
 const FIELD_CONFLICT: &str = "FieldManagerConflict";
+/// The reason of a cause that says that nothing can be made in a namespace any more: the NamespaceLifecycle admission
+/// plugin's.
+const TERMINATING: &str = "NamespaceTerminating";
+
+/// Whether an authorizer refused: `… forbidden: User "NAME" cannot VERB …`. Every other 403 of the API server is an
+/// admission plugin's (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/>).
+fn is_authorizers(message: &str) -> bool {
+    let why = message.split_once("forbidden: ").map(|(_, why)| why);
+    why.is_some_and(|why| why.starts_with("User \"") && why.contains("\" cannot "))
+}
+
+/// Whether a webhook or a policy of the cluster's own refused:
+/// `admission webhook "NAME" denied the request: …`, `… ValidatingAdmissionPolicy 'NAME' with binding 'NAME' denied request: …`
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response>).
+fn is_policys(message: &str) -> bool {
+    let webhook = message.starts_with("admission webhook \"") && message.contains("\" denied the request");
+    let policy = message.split_once("AdmissionPolicy '").is_some_and(|(_, rest)| rest.contains("' denied request: "));
+    webhook || policy
+}
+
+/// Whether the API server could not ask a webhook, which is down or slow.
+fn asks_in_vain(message: &str) -> bool {
+    message.contains("failed calling webhook \"")
+}
 
 /// The manager in `conflict with "kubectl" using v1 at …`, or the whole text if it has no such form.
 fn quoted(text: &str) -> String {
@@ -289,9 +327,22 @@ mod tests {
         ]}});
         for (code, body, kind, transient) in [
             (401, status("Unauthorized", "Unauthorized"), CallErrorKind::Credentials, false),
-            (403, status("Forbidden", "no"), CallErrorKind::Denied, false),
+            (
+                403,
+                status("Forbidden", r#"x "a" is forbidden: User "me" cannot get resource "x" in …"#),
+                CallErrorKind::Denied,
+                false,
+            ),
+            (403, status("Forbidden", r#"forbidden: User "me" cannot get path "/x""#), CallErrorKind::Denied, false),
+            (403, json!({}), CallErrorKind::Denied, false),
             (403, status("Forbidden", "x is forbidden: exceeded quota: q"), CallErrorKind::Limit, false),
-            (403, terminating, CallErrorKind::NotFound, false),
+            (
+                403,
+                status("Forbidden", "x is forbidden: unable to validate against any security context"),
+                CallErrorKind::Rejected,
+                false,
+            ),
+            (403, terminating, CallErrorKind::Rejected, false),
             (404, status("NotFound", "no"), CallErrorKind::NotFound, false),
             (409, status("AlreadyExists", "no"), CallErrorKind::AlreadyExists, false),
             (409, status("Conflict", "the object has been modified"), CallErrorKind::Conflict, false),
@@ -310,6 +361,48 @@ mod tests {
         }
         assert!(answer(409, &status("Conflict", "modified")).is_stale());
         assert!(!answer(409, &status("AlreadyExists", "no")).is_stale());
+    }
+
+    /// Whatever code its author has chosen.
+    #[test]
+    fn a_policys_refusal_is_told_whole_and_taken_for_nothing_else() {
+        let long =
+            "each object needs a label `team` with one of the names that the platform team has given. ".repeat(40);
+        let nested = r#"x "a" is forbidden: User "system:serviceaccount:gatekeeper" cannot get resource "x" in …"#;
+        for why in [long.trim(), nested] {
+            for by in [
+                format!(r#"admission webhook "validation.gatekeeper.sh" denied the request: [team] {why}"#),
+                format!(
+                    r#"serviceaccounts "a" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: {why}"#
+                ),
+            ] {
+                for (code, reason) in [
+                    (400, ""),
+                    (401, "Unauthorized"),
+                    (403, "Forbidden"),
+                    (404, "NotFound"),
+                    (409, "AlreadyExists"),
+                    (409, "Conflict"),
+                    (413, "RequestEntityTooLarge"),
+                    (422, "Invalid"),
+                ] {
+                    let failure = answer(code, &json!({"reason": reason, "message": by}));
+                    assert_eq!((failure.kind, failure.transient), (CallErrorKind::Rejected, false), "{code} {reason}");
+                    assert_eq!(failure.message, by);
+                }
+                // it may have failed itself, and do better in a moment
+                let failure = answer(500, &json!({"message": by}));
+                assert_eq!((failure.kind, failure.transient, failure.soon), (CallErrorKind::Unavailable, true, true));
+            }
+        }
+    }
+
+    #[test]
+    fn a_webhook_that_is_down_is_not_waited_for_as_long_as_the_server() {
+        let why = r#"Internal error occurred: failed calling webhook "a.b.c": failed to call webhook: Post "https://a.b.svc:443/": EOF"#;
+        let failure = answer(500, &json!({"reason": "InternalError", "message": why}));
+        assert_eq!((failure.kind, failure.transient, failure.soon), (CallErrorKind::Unavailable, true, true));
+        assert!(!answer(500, &json!({"reason": "InternalError", "message": "etcdserver: no leader"})).soon);
     }
 
     #[test]

@@ -25,6 +25,8 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// A name that nobody knows is asked for once more.
 const ONCE: u32 = 2;
+/// How long something is waited for that the server itself waits for: a webhook that is down.
+const SOON: Duration = Duration::from_secs(20);
 /// A server that never answered is not waited for as long as one that did: its address may be wrong.
 const UNREACHED: u32 = 4;
 
@@ -54,7 +56,8 @@ impl Connection {
         let ready = async { Ok::<_, Failure>((self.session().await?, self.permit().await?)) };
         let ready = halt.run_until_cancelled(ready).await.filter(|_| !halt.is_cancelled());
         let (mut session, mut permit) = ready.ok_or_else(Failure::stopped)??;
-        let end = Instant::now() + self.run.budget();
+        let begin = Instant::now();
+        let end = begin + self.run.budget();
         let whole = self.run.context.scaled(ATTEMPT);
         let (mut tries, mut lost, mut renewed) = (0, false, false);
         let mut earlier: Option<Failure> = None;
@@ -77,6 +80,7 @@ impl Connection {
                 let reached = self.reached.load(Ordering::Relaxed) && !failure.once;
                 let patient = reached || tries < most;
                 let wait = self.run.context.scaled(wait(tries, failure.retry_after));
+                let end = if failure.soon { end.min(begin + self.run.context.scaled(SOON)) } else { end };
                 if !failure.transient || !patient || Instant::now() + wait >= end {
                     return Err(failure);
                 }

@@ -3,19 +3,26 @@
 //! controllers.
 
 use super::standin::free_port;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
+use serde_json::{Value, json};
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A running API server; it and its etcd end when it is dropped.
 pub(crate) struct ApiServer {
+    /// etcd first.
     children: Vec<Child>,
     folder: tempfile::TempDir,
+    program: PathBuf,
+    etcd: u16,
     pub(crate) port: u16,
     pub(crate) authority_pem: String,
     pub(crate) issuer: String,
@@ -47,9 +54,10 @@ impl ApiServer {
     pub(crate) fn start((etcd, apiserver): &(PathBuf, PathBuf), name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (authority_pem, port) = (identity(folder.path()), free_port());
-        let etcd_url = format!("http://127.0.0.1:{}", free_port());
         let issuer = format!("https://oidc.example.com/{name}");
-        let mut server = Self { children: Vec::new(), folder, port, authority_pem, issuer };
+        let (program, etcd_port) = (apiserver.clone(), free_port());
+        let mut server = Self { children: Vec::new(), folder, program, etcd: etcd_port, port, authority_pem, issuer };
+        let etcd_url = server.etcd_url();
         server.run(
             "etcd",
             Command::new(etcd).args([
@@ -62,26 +70,62 @@ impl ApiServer {
         );
         let users = format!("{ADMIN},admin,admin,\"system:masters\"\n{LIMITED},limited,limited\n");
         fs::write(server.path("tokens.csv"), users).expect("it is writable");
-        server.run(
-            "kube-apiserver",
-            Command::new(apiserver).args([
-                format!("--etcd-servers={etcd_url}"),
-                "--bind-address=127.0.0.1".to_owned(),
-                "--advertise-address=127.0.0.1".to_owned(),
-                format!("--secure-port={port}"),
-                format!("--tls-cert-file={}", server.path("tls.crt")),
-                format!("--tls-private-key-file={}", server.path("tls.key")),
-                format!("--cert-dir={}", server.path("certificates")),
-                format!("--token-auth-file={}", server.path("tokens.csv")),
-                "--authorization-mode=RBAC".to_owned(),
-                "--disable-admission-plugins=ServiceAccount".to_owned(),
-                "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
-                format!("--service-account-issuer={}", server.issuer),
-                format!("--service-account-key-file={}", server.path("tokens.key")),
-                format!("--service-account-signing-key-file={}", server.path("tokens.key")),
-            ]),
-        );
+        server.start_program();
         server
+    }
+
+    /// The API server, on its port and what is in etcd.
+    pub(crate) fn start_program(&mut self) {
+        let mut command = Command::new(&self.program);
+        command.args([
+            format!("--etcd-servers={}", self.etcd_url()),
+            "--bind-address=127.0.0.1".to_owned(),
+            "--advertise-address=127.0.0.1".to_owned(),
+            format!("--secure-port={}", self.port),
+            format!("--tls-cert-file={}", self.path("tls.crt")),
+            format!("--tls-private-key-file={}", self.path("tls.key")),
+            format!("--cert-dir={}", self.path("certificates")),
+            format!("--token-auth-file={}", self.path("tokens.csv")),
+            "--authorization-mode=RBAC".to_owned(),
+            "--disable-admission-plugins=ServiceAccount".to_owned(),
+            "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+            format!("--service-account-issuer={}", self.issuer),
+            format!("--service-account-key-file={}", self.path("tokens.pub")),
+            format!("--service-account-signing-key-file={}", self.path("tokens.key")),
+        ]);
+        self.run("kube-apiserver", &mut command);
+    }
+
+    fn etcd_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.etcd)
+    }
+
+    /// Kills the API server, which has no time for anything; etcd goes on.
+    pub(crate) fn kill_program(&mut self) {
+        if let Some(mut child) = self.children.pop() {
+            child.kill().expect("it runs");
+            child.wait().expect("it ends");
+        }
+    }
+
+    /// Has etcd forget all states before the present one
+    /// (<https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/>).
+    pub(crate) fn compact(&self) {
+        // what was read up to now is of an earlier state
+        let written = self.ask_etcd("put", &json!({"key": STANDARD.encode("/it/compacted"), "value": ""}));
+        self.ask_etcd("compaction", &json!({"revision": written["header"]["revision"]}));
+    }
+
+    fn ask_etcd(&self, what: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let head = format!("Host: etcd\r\nConnection: close\r\nContent-Length: {}", body.len());
+        let mut stream = TcpStream::connect(("127.0.0.1", self.etcd)).expect("etcd listens");
+        write!(stream, "POST /v3/kv/{what} HTTP/1.1\r\n{head}\r\n\r\n{body}").expect("etcd reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("etcd answers");
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        serde_json::from_str(body).expect("JSON")
     }
 
     fn path(&self, name: &str) -> String {
@@ -89,7 +133,8 @@ impl ApiServer {
     }
 
     fn run(&mut self, name: &str, command: &mut Command) {
-        let log = fs::File::create(self.path(&format!("{name}.log"))).expect("it is writable");
+        let log = fs::File::options().create(true).append(true).open(self.path(&format!("{name}.log")));
+        let log = log.expect("it is writable");
         let errors = log.try_clone().expect("a second handle");
         let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
         self.children.push(child.unwrap_or_else(|error| panic!("{name} does not start: {error}")));
@@ -144,9 +189,13 @@ fn identity(folder: &Path) -> String {
     params.use_authority_key_identifier_extension = true;
     let certificate = params.signed_by(&key, &issuer).expect("a certificate");
     let tokens = KeyPair::generate().expect("a key");
-    for (name, text) in
-        [("tls.crt", certificate.pem()), ("tls.key", key.serialize_pem()), ("tokens.key", tokens.serialize_pem())]
-    {
+    for (name, text) in [
+        ("tls.crt", certificate.pem()),
+        ("tls.key", key.serialize_pem()),
+        ("tokens.key", tokens.serialize_pem()),
+        // the key to check tokens with is read as SEC1 or as a public key, never as PKCS#8
+        ("tokens.pub", tokens.public_key_pem()),
+    ] {
         fs::write(folder.join(name), text).expect("it is writable");
     }
     authority_pem

@@ -1,24 +1,34 @@
 //! Clusters for the Kubernetes scenarios: the sandbox's own, or a real kube-apiserver. The scenarios cannot tell which.
 
+mod trouble;
+
+pub(crate) use trouble::{WEBHOOK, allowed, denied};
+
 use super::apiserver::{self, ADMIN, ApiServer, LIMITED};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use irsa_sandbox::kubernetes::{Cluster, ClusterOptions, Grant, User};
+use irsa_sandbox::kubernetes::{Cluster, ClusterOptions, Grant, User, WebhookServer};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use tokio::runtime::Runtime;
 
 /// One cluster, and an administrator's way into it.
 pub(crate) struct TestCluster {
     pub(crate) name: String,
+    endpoint: String,
+    authority_pem: String,
+    issuer: String,
     backend: Backend,
     client: kube::Client,
+    /// What is registered as admission webhooks.
+    webhooks: Mutex<Vec<WebhookServer>>,
 }
 
 enum Backend {
-    Sandbox(Cluster),
-    Real(Box<ApiServer>),
+    Sandbox(Arc<Cluster>),
+    Real(Arc<Mutex<ApiServer>>),
 }
 
 /// The scenarios run on the sandbox every time, and on a real server where this machine has one.
@@ -36,6 +46,20 @@ pub(crate) fn on_every_backend(scenario: &str, names: &[&str], run: impl Fn(&Run
 }
 
 impl TestCluster {
+    fn new(runtime: &Runtime, name: &str, place: [&str; 3], backend: Backend) -> Self {
+        let [endpoint, authority_pem, issuer] = place;
+        let config = kubeconfig(&[(name, endpoint, authority_pem, ADMIN)]);
+        Self {
+            name: name.to_owned(),
+            endpoint: endpoint.to_owned(),
+            authority_pem: authority_pem.to_owned(),
+            issuer: issuer.to_owned(),
+            backend,
+            client: runtime.block_on(client(&config)),
+            webhooks: Mutex::default(),
+        }
+    }
+
     fn sandbox(runtime: &Runtime, name: &str) -> Self {
         let options = ClusterOptions {
             name: name.to_owned(),
@@ -43,42 +67,42 @@ impl TestCluster {
             tokens: BTreeMap::from([(ADMIN.to_owned(), User::admin("admin"))]),
             ..ClusterOptions::default()
         };
-        let cluster = runtime.block_on(Cluster::start(options)).expect("a cluster");
-        let client = runtime.block_on(client(&kubeconfig(&[(
-            name,
-            &cluster.endpoint(),
-            cluster.certificate_authority_pem(),
-            ADMIN,
-        )])));
-        Self { name: name.to_owned(), backend: Backend::Sandbox(cluster), client }
+        let cluster = Arc::new(runtime.block_on(Cluster::start(options)).expect("a cluster"));
+        let endpoint = cluster.endpoint();
+        let place = [endpoint.as_str(), cluster.certificate_authority_pem(), cluster.issuer()];
+        Self::new(runtime, name, place, Backend::Sandbox(Arc::clone(&cluster)))
     }
 
     fn real(runtime: &Runtime, assets: &(std::path::PathBuf, std::path::PathBuf), name: &str) -> Self {
-        let mut server = ApiServer::start(assets, name);
-        let config = kubeconfig(&[(name, &server.endpoint(), &server.authority_pem, ADMIN)]);
-        let client = runtime.block_on(client(&config));
-        server.wait(|| {
+        let server = ApiServer::start(assets, name);
+        let (endpoint, authority, issuer) = (server.endpoint(), server.authority_pem.clone(), server.issuer.clone());
+        let backend = Backend::Real(Arc::new(Mutex::new(server)));
+        let cluster = Self::new(runtime, name, [&endpoint, &authority, &issuer], backend);
+        cluster.wait_until_ready(runtime);
+        cluster
+    }
+
+    fn wait_until_ready(&self, runtime: &Runtime) {
+        let Backend::Real(server) = &self.backend else { return };
+        server.lock().expect("no test has failed inside").wait(|| {
             runtime.block_on(async {
                 let request = http::Request::get("/readyz").body(Vec::new()).expect("a request");
-                client.request_text(request).await.is_ok_and(|text| text == "ok")
+                self.client.request_text(request).await.is_ok_and(|text| text == "ok")
             })
         });
-        Self { name: name.to_owned(), backend: Backend::Real(Box::new(server)), client }
     }
 
     pub(crate) fn issuer(&self) -> &str {
-        match &self.backend {
-            Backend::Sandbox(cluster) => cluster.issuer(),
-            Backend::Real(server) => &server.issuer,
-        }
+        &self.issuer
+    }
+
+    /// The port that it listens at.
+    pub(crate) fn port(&self) -> u16 {
+        self.endpoint.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
     }
 
     fn place(&self, token: &str) -> (String, String, String, String) {
-        let (endpoint, authority) = match &self.backend {
-            Backend::Sandbox(cluster) => (cluster.endpoint(), cluster.certificate_authority_pem().to_owned()),
-            Backend::Real(server) => (server.endpoint(), server.authority_pem.clone()),
-        };
-        (self.name.clone(), endpoint, authority, token.to_owned())
+        (self.name.clone(), self.endpoint.clone(), self.authority_pem.clone(), token.to_owned())
     }
 
     /// Lets the user of the token `LIMITED` manage ServiceAccounts of one namespace and read the issuer, nothing else.
@@ -128,6 +152,28 @@ impl TestCluster {
                 );
             }
         }
+    }
+
+    /// Sends a request as it stands; gives the status, and the body where it is JSON.
+    pub(crate) fn ask(&self, runtime: &Runtime, method: &str, path: &str, kind: &str, body: &str) -> (u16, Value) {
+        let request = http::Request::builder().method(method).uri(path).header("content-type", kind);
+        let request = request.body(kube::client::Body::from(body.as_bytes().to_vec())).expect("a request");
+        self.exchange(runtime, request)
+    }
+
+    /// The same of a GET whose answer is to be of this type.
+    pub(crate) fn get_as(&self, runtime: &Runtime, path: &str, accept: &str) -> (u16, Value) {
+        let request = http::Request::get(path).header("accept", accept);
+        self.exchange(runtime, request.body(kube::client::Body::empty()).expect("a request"))
+    }
+
+    fn exchange(&self, runtime: &Runtime, request: http::Request<kube::client::Body>) -> (u16, Value) {
+        runtime.block_on(async {
+            let answer = self.client.send(request).await.expect("an answer");
+            let status = answer.status().as_u16();
+            let body = answer.into_body().collect_bytes().await.expect("a body");
+            (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+        })
     }
 
     fn send(&self, runtime: &Runtime, request: http::Request<Vec<u8>>) -> Result<Value, kube::Error> {
@@ -199,6 +245,11 @@ pub(crate) fn kubeconfig_of(clusters: &[TestCluster], token: &str) -> String {
     let places: Vec<_> = clusters.iter().map(|cluster| cluster.place(token)).collect();
     let places: Vec<_> = places.iter().map(|(a, b, c, d)| (a.as_str(), b.as_str(), c.as_str(), d.as_str())).collect();
     kubeconfig(&places)
+}
+
+/// One whose way leads over another port.
+pub(crate) fn kubeconfig_at(cluster: &TestCluster, token: &str, port: u16) -> String {
+    kubeconfig(&[(&cluster.name, &format!("https://127.0.0.1:{port}"), &cluster.authority_pem, token)])
 }
 
 /// The token of the user that `limit_to` is about.

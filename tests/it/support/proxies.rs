@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 type Log = Arc<Mutex<Vec<String>>>;
@@ -35,6 +36,42 @@ fn pass(client: TcpStream, port: u16) -> Option<()> {
     let _ = std::io::copy(&mut from, &mut to);
     let _ = to.shutdown(std::net::Shutdown::Write);
     Some(())
+}
+
+/// A port that leads to another one. Once the server has sent so many bytes on a connection, `then` is done before
+/// anything more that the client sends there is passed on: between two pages of a list. It is done once.
+pub(crate) fn between(target: u16, after: usize, then: impl FnOnce() + Send + 'static) -> u16 {
+    let then = Mutex::new(Some(Box::new(then) as Box<dyn FnOnce() + Send>));
+    let then = Arc::new(then);
+    let (port, _) = serve(move |client, _| {
+        let server = TcpStream::connect(("127.0.0.1", target)).ok()?;
+        let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
+        let (then, sent) = (Arc::clone(&then), Arc::new(AtomicUsize::new(0)));
+        let seen = Arc::clone(&sent);
+        std::thread::spawn(move || {
+            let mut chunk = vec![0; 1 << 16];
+            while let Ok(length @ 1..) = from.read(&mut chunk) {
+                if seen.load(Ordering::SeqCst) >= after
+                    && let Some(then) = then.lock().expect("no test has failed inside").take()
+                {
+                    then();
+                }
+                if to.write_all(&chunk[..length]).is_err() {
+                    break;
+                }
+            }
+            let _ = to.shutdown(std::net::Shutdown::Write);
+        });
+        let (mut from, mut to) = (server, client);
+        let mut chunk = vec![0; 1 << 16];
+        while let Ok(length @ 1..) = from.read(&mut chunk) {
+            sent.fetch_add(length, Ordering::SeqCst);
+            to.write_all(&chunk[..length]).ok()?;
+        }
+        let _ = to.shutdown(std::net::Shutdown::Write);
+        Some(())
+    });
+    port
 }
 
 fn told(log: &Log, target: &str) {

@@ -7,6 +7,7 @@
 //! Every request passes [`Gate`], where tests read the log and set faults.
 
 mod access;
+mod admission;
 mod delete;
 mod discovery;
 mod fields;
@@ -32,10 +33,12 @@ mod validate;
 mod verbs;
 mod walk;
 mod watch;
+mod webhook;
 mod write;
 
 pub use crate::gate::{Admission, Stage};
 pub use access::{Access, Authenticate, Grant, User};
+pub use admission::Policy;
 pub use delete::Preconditions;
 pub use gate::{Call, Decision, Fault, Gate, Match, Record};
 pub use list::ListOptions;
@@ -44,6 +47,7 @@ pub use server::{Cluster, ClusterOptions, KubeconfigEntry, kubeconfig};
 pub use status::Refusal;
 pub use store::{Clock, Store};
 pub use validate::Strictness;
+pub use webhook::WebhookServer;
 pub use write::{PatchType, WriteOptions, Written};
 
 pub(crate) use issuer::{IssuerKey, Token};

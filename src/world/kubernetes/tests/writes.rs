@@ -100,7 +100,7 @@ async fn a_lost_answer_is_no_claim_to_what_another_made() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_missing_or_goes_is_not_found() {
+async fn a_namespace_that_is_missing_is_not_found_and_one_that_goes_takes_nothing() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     let writer = reader.writer();
@@ -117,7 +117,7 @@ async fn a_namespace_that_is_missing_or_goes_is_not_found() {
         store.delete(Resource::Namespaces, "", "a", &Preconditions::default(), false).unwrap();
     });
     let error = writer.write(&key("prod"), &create()).await.unwrap_err();
-    assert_eq!(error.kind, CallErrorKind::NotFound, "{error}");
+    assert_eq!((error.kind, error.code.as_deref()), (CallErrorKind::Rejected, Some("NamespaceTerminating")), "{error}");
     assert!(error.message.contains("being terminated"), "{error}");
 }
 

@@ -3,6 +3,7 @@
 //! <https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/>. Propagation is ignored, since nothing
 //! that is served owns anything else; there is no grace.
 
+use crate::kubernetes::admission::Operation;
 use crate::kubernetes::resource::Resource;
 use crate::kubernetes::status::Refusal;
 use crate::kubernetes::store::Store;
@@ -19,8 +20,24 @@ pub struct Preconditions {
 }
 
 impl Store {
-    /// DELETE. Gives the object as it was last.
+    /// DELETE, and in a namespace what its controller does then. Gives the object as it was last.
     pub fn delete(
+        &mut self,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+        preconditions: &Preconditions,
+        dry_run: bool,
+    ) -> Result<Value, Refusal> {
+        let object = self.begin_delete(resource, namespace, name, preconditions, dry_run)?;
+        if resource == Resource::Namespaces && !dry_run {
+            self.empty(name)?;
+        }
+        Ok(object)
+    }
+
+    /// DELETE alone: a namespace goes when its controller has emptied it.
+    pub(crate) fn begin_delete(
         &mut self,
         resource: Resource,
         namespace: &str,
@@ -49,6 +66,7 @@ impl Store {
         if resource == Resource::Namespaces && immortal.contains(&name) {
             return Err(Refusal::forbidden("namespaces", name, "this namespace may not be deleted"));
         }
+        self.admit(Operation::Delete, resource, namespace, name, &mut Value::Null, Some(&object), dry_run)?;
         let waits = resource == Resource::Namespaces || object.pointer("/metadata/finalizers").is_some();
         if !waits {
             if dry_run {
@@ -70,14 +88,11 @@ impl Store {
             }
             object = self.put(resource, namespace, name, object);
         }
-        if resource == Resource::Namespaces && !dry_run {
-            self.empty(name)?;
-        }
         Ok(object)
     }
 
     /// Deletes what is in a namespace, and the namespace when nothing is left.
-    fn empty(&mut self, namespace: &str) -> Result<(), Refusal> {
+    pub(crate) fn empty(&mut self, namespace: &str) -> Result<(), Refusal> {
         for resource in Resource::in_namespaces() {
             for name in self.names(resource, namespace) {
                 self.delete(resource, namespace, &name, &Preconditions::default(), false)?;

@@ -58,6 +58,16 @@ fn stored(group: &str) -> Vec<Value> {
     all
 }
 
+/// Whether there are kinds of this group.
+pub(crate) fn serves(group: &str) -> bool {
+    group.is_empty() || GROUPS.iter().any(|(name, _)| *name == group)
+}
+
+/// Whether objects of a kind are only ever created.
+pub(crate) fn is_review(group: &str, plural: &str) -> bool {
+    GROUPS.iter().any(|(name, reviews)| *name == group && reviews.iter().any(|(known, _)| *known == plural))
+}
+
 /// The document at a path; None where there is none.
 pub(crate) fn document(path: &str, issuer: &Issuer) -> Option<Value> {
     let path = path.trim_end_matches('/');

@@ -4,6 +4,7 @@
 
 use crate::kubernetes::resource::Resource;
 use crate::kubernetes::status::Refusal;
+use crate::kubernetes::validate;
 use serde_json::Value;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,66 +13,185 @@ enum Test {
     NotIn(Vec<String>),
     Exists,
     Absent,
+    Above(i64),
+    Below(i64),
 }
 
 /// A parsed label selector: all of its parts must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Labels(Vec<(String, Test)>);
 
-/// Splits at commas that are not in parentheses.
-fn split(text: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut parts) = (0_u32, 0, Vec::new());
-    for (index, character) in text.char_indices() {
-        match character {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                parts.push(&text[start..index]);
-                start = index + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
+/// A word or a sign of a label selector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Word(String),
+    Sign(&'static str),
+    End,
 }
 
-fn requirement(part: &str) -> Option<(String, Test)> {
-    let one = |value: &str| vec![value.trim().to_owned()];
-    let part = part.trim();
-    let (key, test) = if let Some(key) = part.strip_prefix('!') {
-        (key, Test::Absent)
-    } else if let Some((key, value)) = part.split_once("!=") {
-        (key, Test::NotIn(one(value)))
-    } else if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-        (key, Test::In(one(value)))
-    } else if let Some((head, values)) = part.strip_suffix(')').and_then(|rest| rest.split_once('(')) {
-        let values = values.split(',').map(|value| value.trim().to_owned()).collect();
-        let (key, operator) = head.trim().rsplit_once(char::is_whitespace)?;
-        match operator {
-            "in" => (key, Test::In(values)),
-            "notin" => (key, Test::NotIn(values)),
-            _ => return None,
+const SIGNS: [&str; 9] = ["!=", "==", "=", "!", "(", ")", ",", ">", "<"];
+
+impl Token {
+    fn text(&self) -> &str {
+        match self {
+            Self::Word(word) => word,
+            Self::Sign(sign) => sign,
+            Self::End => "",
         }
-    } else {
-        (part, Test::Exists)
-    };
-    let key = key.trim();
-    crate::kubernetes::validate::qualified_name(key).is_empty().then(|| (key.to_owned(), test))
+    }
+
+    fn is(&self, sign: &str) -> bool {
+        matches!(self, Self::Sign(own) if *own == sign)
+    }
+}
+
+/// The tokens of a label selector, as `k8s.io/apimachinery/pkg/labels` cuts it.
+fn tokens(mut rest: &str) -> Vec<Token> {
+    let mut all = Vec::new();
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', '\r', '\n']);
+        if rest.is_empty() {
+            all.push(Token::End);
+            return all;
+        }
+        if let Some(sign) = SIGNS.into_iter().find(|sign| rest.starts_with(sign)) {
+            all.push(Token::Sign(sign));
+            rest = &rest[sign.len()..];
+        } else {
+            let stop = |c: char| "=!(),>< \t\r\n".contains(c);
+            let end = rest.find(stop).unwrap_or(rest.len());
+            all.push(Token::Word(rest[..end].to_owned()));
+            rest = &rest[end..];
+        }
+    }
+}
+
+/// Reads one token after the other; the last one, which is the end, again and again.
+struct Reader {
+    tokens: Vec<Token>,
+    at: usize,
+}
+
+impl Reader {
+    fn look(&self) -> &Token {
+        &self.tokens[self.at.min(self.tokens.len() - 1)]
+    }
+
+    fn take(&mut self) -> Token {
+        let token = self.look().clone();
+        self.at += 1;
+        token
+    }
+
+    fn requirement(&mut self) -> Result<(String, Test), String> {
+        let absent = self.look().is("!");
+        if absent {
+            self.take();
+        }
+        let key = match self.take() {
+            Token::Word(key) => key,
+            other => return Err(format!("found '{}', expected: identifier", other.text())),
+        };
+        let wrong = validate::qualified_name(&key);
+        if !wrong.is_empty() {
+            return Err(format!("key: Invalid value: {key:?}: {}", wrong.join("; ")));
+        }
+        if absent || *self.look() == Token::End || self.look().is(",") {
+            return Ok((key, if absent { Test::Absent } else { Test::Exists }));
+        }
+        let operator = self.take();
+        let test = match operator.text() {
+            "=" | "==" => Test::In(vec![self.value()?]),
+            "!=" => Test::NotIn(vec![self.value()?]),
+            "in" => Test::In(self.values()?),
+            "notin" => Test::NotIn(self.values()?),
+            sign @ (">" | "<") => {
+                let value = self.value()?;
+                let why = || {
+                    format!(
+                        "values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
+                    )
+                };
+                let bound = value.parse().map_err(|_| why())?;
+                if sign == ">" { Test::Above(bound) } else { Test::Below(bound) }
+            }
+            other => {
+                return Err(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt"));
+            }
+        };
+        if let Test::In(values) | Test::NotIn(values) = &test {
+            for (index, value) in values.iter().enumerate() {
+                let wrong = validate::label_value(value);
+                if !wrong.is_empty() {
+                    return Err(format!("values[{index}][{key}]: Invalid value: {value:?}: {}", wrong.join("; ")));
+                }
+            }
+        }
+        Ok((key, test))
+    }
+
+    /// The one value behind an operator, which may be nothing.
+    fn value(&mut self) -> Result<String, String> {
+        if *self.look() == Token::End || self.look().is(",") {
+            return Ok(String::new());
+        }
+        match self.take() {
+            Token::Word(value) => Ok(value),
+            other => Err(format!("found '{}', expected: identifier", other.text())),
+        }
+    }
+
+    /// `(a,b)`; between two commas there is an empty one.
+    fn values(&mut self) -> Result<Vec<String>, String> {
+        let open = self.take();
+        if !open.is("(") {
+            return Err(format!("found '{}' expected: '('", open.text()));
+        }
+        let mut values = Vec::new();
+        loop {
+            let value = match self.look() {
+                Token::Word(_) => self.take().text().to_owned(),
+                _ => String::new(),
+            };
+            values.push(value);
+            match self.take() {
+                token if token.is(",") => {}
+                token if token.is(")") => return Ok(values),
+                other => return Err(format!("found '{}', expected: ',' or ')'", other.text())),
+            }
+        }
+    }
 }
 
 impl Labels {
     /// Reads `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
     pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
-        if text.trim().is_empty() {
+        let mut reader = Reader { tokens: tokens(text), at: 0 };
+        let mut all = Vec::new();
+        if *reader.look() == Token::End {
             return Ok(Self::default());
         }
-        let mut all = Vec::new();
-        for part in split(text) {
-            let unreadable = || Refusal::bad_request(format!("unable to parse requirement: found '{}'", part.trim()));
-            all.push(requirement(part).ok_or_else(unreadable)?);
+        if !matches!(reader.look(), Token::Word(_)) && !reader.look().is("!") {
+            let why = format!("found '{}', expected: !, identifier, or 'end of string'", reader.look().text());
+            return Err(Refusal::bad_request(why));
         }
-        Ok(Self(all))
+        loop {
+            let one = reader.requirement();
+            all.push(one.map_err(|why| Refusal::bad_request(format!("unable to parse requirement: {why}")))?);
+            match reader.take() {
+                Token::End => return Ok(Self(all)),
+                token if token.is(",") => {
+                    if !matches!(reader.look(), Token::Word(_)) && !reader.look().is("!") {
+                        let why = format!("found '{}', expected: identifier after ','", reader.look().text());
+                        return Err(Refusal::bad_request(why));
+                    }
+                }
+                other => {
+                    let why = format!("found '{}', expected: ',' or 'end of string'", other.text());
+                    return Err(Refusal::bad_request(why));
+                }
+            }
+        }
     }
 
     pub(crate) fn matches(&self, object: &Value) -> bool {
@@ -83,6 +203,12 @@ impl Labels {
                 Test::NotIn(values) => value.is_none_or(|value| values.iter().all(|one| one != value)),
                 Test::Exists => value.is_some(),
                 Test::Absent => value.is_none(),
+                Test::Above(bound) => {
+                    value.and_then(|value| value.parse().ok()).is_some_and(|value: i64| value > *bound)
+                }
+                Test::Below(bound) => {
+                    value.and_then(|value| value.parse().ok()).is_some_and(|value: i64| value < *bound)
+                }
             }
         })
     }
@@ -108,6 +234,45 @@ fn known(resource: Resource) -> &'static [&'static str] {
     }
 }
 
+/// The parts of a field selector, cut at the commas that no backslash stands before.
+fn terms(text: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut escaped) = (Vec::new(), 0, false);
+    for (index, character) in text.char_indices() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            ',' => {
+                parts.push(&text[start..index]);
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+/// A value of a field selector: `\\`, `\,` and `\=` stand for themselves, and none of the three is there without a backslash.
+fn unescaped(value: &str) -> Result<String, Refusal> {
+    let wrong = |what: String| Refusal::bad_request(format!("invalid field selector: {what}"));
+    let mut text = String::new();
+    let mut characters = value.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => match characters.next() {
+                Some(next @ ('\\' | ',' | '=')) => text.push(next),
+                next => {
+                    let next = next.map(String::from).unwrap_or_default();
+                    return Err(wrong(format!("invalid escape sequence: \\{next}")));
+                }
+            },
+            ',' | '=' => return Err(wrong(format!("unescaped character in value: {}", u32::from(character)))),
+            other => text.push(other),
+        }
+    }
+    Ok(text)
+}
+
 /// A parsed field selector.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Fields(Vec<(String, String, bool)>);
@@ -116,16 +281,16 @@ impl Fields {
     /// Reads `metadata.name=a,spec.serviceAccountName!=b`.
     pub(crate) fn parse(resource: Resource, text: &str) -> Result<Self, Refusal> {
         let mut all = Vec::new();
-        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
-            let (key, value, equal) = if let Some((key, value)) = part.split_once("!=") {
-                (key, value, false)
-            } else if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-                (key, value, true)
-            } else {
-                let text = format!("invalid field selector: {text:?}; can't understand '{part}'");
+        for part in terms(text).into_iter().filter(|part| !part.is_empty()) {
+            let sign = part.char_indices().find_map(|(at, _)| {
+                let sign = ["!=", "==", "="].into_iter().find(|sign| part[at..].starts_with(sign))?;
+                Some((&part[..at], sign, &part[at + sign.len()..]))
+            });
+            let Some((key, sign, value)) = sign else {
+                let text = format!("invalid selector: '{text}'; can't understand '{part}'");
                 return Err(Refusal::bad_request(text));
             };
-            let key = key.trim();
+            let (value, equal) = (unescaped(value)?, sign != "!=");
             if !known(resource).contains(&key) {
                 return Err(Refusal::bad_request(match resource {
                     Resource::Pods | Resource::Namespaces => format!("field label not supported: {key}"),
@@ -134,7 +299,7 @@ impl Fields {
                     }
                 }));
             }
-            all.push((format!("/{}", key.replace('.', "/")), value.trim().to_owned(), equal));
+            all.push((format!("/{}", key.replace('.', "/")), value, equal));
         }
         Ok(Self(all))
     }
@@ -178,9 +343,36 @@ mod tests {
         ] {
             assert_eq!(Labels::parse(selector).unwrap().matches(&object), expected, "{selector}");
         }
-        for wrong in ["app within (a)", "=b", "a b", "-x"] {
-            assert_eq!(Labels::parse(wrong).unwrap_err().code, 400, "{wrong}");
+        for (selector, expected) in [
+            ("app=web,", false),
+            ("app===web", false),
+            ("app==", true),
+            ("app=", true),
+            ("app in ()", true),
+            ("app in (a,,b)", true),
+            ("in in (in)", true),
+            ("app=web=front", false),
+            ("app=(web)", false),
+            ("app within (a)", false),
+            ("app in a", false),
+            ("app in (a", false),
+            ("!app=web", false),
+            ("=b", false),
+            ("a b", false),
+            ("-x", false),
+            ("app=we!b", false),
+            ("app=\u{e4}", false),
+            ("replicas>3", true),
+            ("replicas<three", false),
+        ] {
+            let parsed = Labels::parse(selector);
+            assert_eq!(parsed.is_ok(), expected, "{selector}: {parsed:?}");
+            assert!(parsed.err().is_none_or(|refusal| refusal.code == 400), "{selector}");
         }
+        let three = Labels::parse("app===web").unwrap_err();
+        assert_eq!(three.message, "unable to parse requirement: found '=', expected: identifier");
+        let counted = json!({"metadata": {"labels": {"replicas": "4"}}});
+        assert!(Labels::parse("replicas>3,replicas<5").unwrap().matches(&counted));
     }
 
     #[test]
@@ -190,6 +382,12 @@ mod tests {
         assert!(parse("spec.serviceAccountName=worker,metadata.name=a").unwrap().matches(&pod));
         assert!(!parse("spec.serviceAccountName!=worker").unwrap().matches(&pod));
         assert!(parse("spec.hostNetwork=false,spec.hostNetwork!=true").unwrap().matches(&pod));
+        for wrong in
+            ["metadata.name===a", "metadata.name=a=b", "metadata.name=a\\b", "metadata.name=a\\", "metadata.name"]
+        {
+            assert_eq!(parse(wrong).unwrap_err().code, 400, "{wrong}");
+        }
+        assert!(!parse(r"metadata.name=a\,b\=c\\").unwrap().matches(&pod));
         assert_eq!(parse("spec.other=1").unwrap_err().message, "field label not supported: spec.other");
         let text = "\"spec.other\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"";
         let refusal = Fields::parse(Resource::ServiceAccounts, "spec.other=1").unwrap_err();

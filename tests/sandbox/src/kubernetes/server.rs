@@ -31,10 +31,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
+
+/// How long a deleted namespace stays, before its controller has emptied it.
+const TERMINATING: Duration = Duration::from_secs(1);
 
 /// The largest body that kube-apiserver takes.
 const BODY: usize = 3 * 1024 * 1024;
@@ -355,7 +359,14 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
                     body: &body,
                     issuer: &shared.issuer,
                 };
-                shared.carry_out(&call, &request, &sent)
+                let done = shared.carry_out(&call, &request, &sent);
+                if done.is_ok()
+                    && call.changes()
+                    && (call.verb.as_str(), call.resource.as_str()) == ("delete", "namespaces")
+                {
+                    tokio::spawn(empty(Arc::clone(&shared), request.name));
+                }
+                done
             }
         },
     };
@@ -367,6 +378,16 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
         Passed::Page(status, body) => Ok(shared.gate.page(&call, status, body)),
         Passed::Cut => Ok(wire::truncated(respond(&shared, &call, result))),
         Passed::Lost => Err(Lost),
+    }
+}
+
+/// The namespace controller. What has finalizers keeps the namespace until they are gone.
+async fn empty(shared: Arc<Shared>, namespace: String) {
+    tokio::time::sleep(TERMINATING).await;
+    let mut store = shared.store.lock().unwrap_or_else(PoisonError::into_inner);
+    if store.is_terminating(&namespace) {
+        // what a webhook does not let go stays, and the namespace with it
+        let _ = store.empty(&namespace);
     }
 }
 

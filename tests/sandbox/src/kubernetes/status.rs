@@ -211,6 +211,11 @@ impl Refusal {
         Self::new(403, "Forbidden", format!("forbidden: User {user:?} cannot {verb} path {path:?}"))
     }
 
+    /// 404 for a resource or a subresource that is not served.
+    pub fn unknown_resource() -> Self {
+        Self::new(404, "NotFound", "the server could not find the requested resource")
+    }
+
     /// 405.
     pub fn method_not_allowed() -> Self {
         Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")

@@ -2,6 +2,7 @@
 //!
 //! One write is one step: there is no state between two versions. The verbs are in `write`, lists in `list`.
 
+use crate::kubernetes::admission::Admission;
 use crate::kubernetes::resource::Resource;
 use crate::kubernetes::status::Refusal;
 use crate::kubernetes::watch::Changes;
@@ -31,6 +32,7 @@ pub struct Store {
     clock: Clock,
     snapshots: BTreeMap<(u64, Resource), Table>,
     pub(crate) changes: Changes,
+    pub(crate) admission: Admission,
 }
 
 impl fmt::Debug for Store {
@@ -55,6 +57,7 @@ impl Store {
             clock,
             snapshots: BTreeMap::new(),
             changes: Changes::from(version),
+            admission: Admission::default(),
         };
         for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             store.create(
@@ -257,6 +260,12 @@ impl Store {
             self.take(Resource::Namespaces, "", namespace);
         }
         Ok(())
+    }
+
+    /// Whether a namespace is being deleted.
+    pub(crate) fn is_terminating(&self, namespace: &str) -> bool {
+        let object = self.get(Resource::Namespaces, "", namespace);
+        object.is_some_and(|object| object.pointer("/metadata/deletionTimestamp").is_some())
     }
 
     /// The names of the objects in a namespace.

@@ -1,5 +1,6 @@
 //! What the stand-in promises, tried on the store and once over TLS and HTTP.
 
+mod admission;
 mod apply;
 mod faults;
 pub(crate) mod http;

@@ -10,7 +10,7 @@ use crate::kubernetes::store::Store;
 use crate::kubernetes::validate::go_type;
 use crate::kubernetes::write::metadata;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const KIND: &str = "TokenRequest.authentication.k8s.io";
 const DEFAULT: i64 = 60 * 60;
@@ -113,6 +113,7 @@ pub(crate) fn request(
     namespace: &str,
     name: &str,
     body: &Value,
+    manager: &str,
 ) -> Result<(Value, Option<String>), Refusal> {
     let said = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default();
     let (version, kind) = (said("apiVersion"), said("kind"));
@@ -151,9 +152,17 @@ pub(crate) fn request(
     let failed = || Refusal::internal("failed to generate token");
     let token = issuer.key.sign(&claims).ok_or_else(failed)?;
     let show = |seconds| Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default();
+    let fields: Map<String, Value> =
+        body["spec"].as_object().into_iter().flatten().map(|(field, _)| (format!("f:{field}"), json!({}))).collect();
+    let entry = json!({
+        "manager": manager, "operation": "Update", "apiVersion": "authentication.k8s.io/v1", "time": show(now),
+        "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": fields}, "subresource": "token",
+    });
     let answer = json!({
         "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
-        "metadata": {"name": name, "namespace": namespace, "creationTimestamp": show(now)},
+        "metadata": {
+            "name": name, "namespace": namespace, "creationTimestamp": show(now), "managedFields": [entry],
+        },
         "spec": {
             "audiences": wish.audiences, "expirationSeconds": wish.seconds, "boundObjectRef": wish.bound,
         },

@@ -268,6 +268,19 @@ pub(crate) fn wrong_type(resource: Resource, object: &Value) -> Option<String> {
     None
 }
 
+/// The same in the words of server-side apply: `structured-merge-diff` prints the Go value.
+pub(crate) fn untyped(resource: Resource, object: &Value) -> Option<String> {
+    let wrong = wrong_type(resource, object)?;
+    for field in ["labels", "annotations"] {
+        let mut pairs = object.pointer(&format!("/metadata/{field}")).and_then(Value::as_object).into_iter().flatten();
+        if let Some((key, value)) = pairs.find(|(_, value)| !value.is_string() && !value.is_null()) {
+            let shown = format!("&value.valueUnstructured{{Value:{value}}}");
+            return Some(format!(".metadata.{field}.{key}: expected string, got {shown}"));
+        }
+    }
+    Some(wrong)
+}
+
 /// What to do with a field that the kind does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Strictness {

@@ -81,12 +81,20 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
         ("authentication.k8s.io", "selfsubjectreviews", "create") => {
             return Ok(Answer::json(201, review::myself(sent.user, store, read(sent)?)?));
         }
+        (group, plural, _) if request.name.is_empty() && discovery::is_review(group, plural) => {
+            return Err(Refusal::method_not_allowed());
+        }
         ("", "serviceaccounts", _) if request.subresource == "token" => return token_request(store, request, sent),
         _ => {}
     }
     let resource = Resource::from_plural(plural)
         .filter(|resource| request.group == resource.group() && request.subresource.is_empty());
-    let Some(resource) = resource else { return Ok(nowhere()) };
+    let Some(resource) = resource else {
+        return if discovery::serves(&request.group) { Err(Refusal::unknown_resource()) } else { Ok(nowhere()) };
+    };
+    if !routed(resource, request) {
+        return Err(Refusal::method_not_allowed());
+    }
     let (namespace, name) = (request.namespace.as_str(), request.name.as_str());
     match request.verb {
         "get" => {
@@ -110,11 +118,23 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
         "patch" => patch(store, resource, request, sent),
         "delete" => {
             let (preconditions, dry_run) = delete_options(request, sent)?;
-            let gone = store.delete(resource, namespace, name, &preconditions, dry_run)?;
+            let gone = store.begin_delete(resource, namespace, name, &preconditions, dry_run)?;
             Ok(Answer::json(200, deleted(resource, name, gone)))
         }
         "deletecollection" => delete_collection(store, resource, request, sent),
         _ => Err(Refusal::method_not_allowed()),
+    }
+}
+
+/// Whether there is a route for the verb: of one object there is no POST; of a collection no PUT and no PATCH, and across
+/// namespaces nothing is written.
+fn routed(resource: Resource, request: &Request) -> bool {
+    match request.verb {
+        "update" | "patch" | "delete" => !request.name.is_empty(),
+        "create" | "deletecollection" => {
+            request.name.is_empty() && (!resource.namespaced() || !request.namespace.is_empty())
+        }
+        _ => true,
     }
 }
 
@@ -150,7 +170,8 @@ fn token_request(store: &mut Store, request: &Request, sent: &Sent<'_>) -> Resul
     if request.verb != "create" {
         return Err(Refusal::method_not_allowed());
     }
-    let (answer, warning) = token::request(store, sent.issuer, &request.namespace, &request.name, &read(sent)?)?;
+    let (namespace, name, manager) = (&request.namespace, &request.name, manager(request, sent));
+    let (answer, warning) = token::request(store, sent.issuer, namespace, name, &read(sent)?, &manager)?;
     Ok(Answer { code: 201, body: Body::Json(answer), warnings: warning.into_iter().collect() })
 }
 
@@ -161,7 +182,8 @@ fn as_asked(value: Value, sent: &Sent<'_>) -> Value {
     }
     let one = |object: &Value| json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]});
     let Some(items) = value.get("items").and_then(Value::as_array) else { return one(&value) };
-    let items: Vec<Value> = items.iter().map(one).collect();
+    // an empty list of metadata is a Go slice that was never made
+    let items = if items.is_empty() { Value::Null } else { items.iter().map(one).collect() };
     json!({
         "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": value["metadata"],
         "items": items,

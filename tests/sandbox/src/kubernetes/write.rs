@@ -2,6 +2,7 @@
 //!
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/>.
 
+use crate::kubernetes::admission::Operation;
 use crate::kubernetes::manage;
 use crate::kubernetes::patch;
 use crate::kubernetes::resource::Resource;
@@ -132,7 +133,7 @@ impl Store {
             Resource::Pods if object.get("status").is_none() => object["status"] = json!({"phase": "Pending"}),
             _ => {}
         }
-        validate::object(resource, &object, None)?;
+        self.admit(Operation::Create, resource, namespace, &name, &mut object, None, dry_run)?;
         if let Some(old) = self.get(resource, namespace, &name) {
             let mut refusal = Refusal::already_exists(resource, &name);
             if old.pointer("/metadata/deletionTimestamp").is_some() {
@@ -341,7 +342,7 @@ impl Store {
         if resource == Resource::Pods && object.get("status").is_none() {
             object["status"] = live["status"].clone();
         }
-        validate::object(resource, &object, Some(live))?;
+        self.admit(Operation::Update, resource, namespace, name, &mut object, Some(live), dry_run)?;
         // A write that would only move the times of managedFields is no write.
         if without_times(&object) == without_times(live) {
             return Ok(live.clone());
@@ -376,7 +377,12 @@ fn check_applied(resource: Resource, namespace: &str, name: &str, body: &mut Val
              declared in schema"
         )));
     }
-    validate::decode(resource, &mut body.clone(), Strictness::Ignore)?;
+    // merging finds it, not decoding: the server takes that for a fault of its own
+    if let Some(wrong) = validate::untyped(resource, body) {
+        return Err(Refusal::plain(format!(
+            "failed to create typed patch object ({namespace}/{name}; {slashed}, Kind={kind}): {wrong}"
+        )));
+    }
     if body.get("metadata").is_none_or(|metadata| metadata.get("name").is_none()) {
         body["metadata"]["name"] = json!(name);
     }

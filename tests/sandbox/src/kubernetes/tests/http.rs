@@ -268,3 +268,44 @@ async fn metadata_can_be_had_alone() {
     assert_eq!((items.len(), &items[0]["kind"]), (1, &json!("PartialObjectMetadata")));
     assert_eq!(items[0]["metadata"]["annotations"][ROLE], "r");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_namespace_terminates_for_a_while() {
+    let cluster = cluster().await;
+    cluster.with(|store| store.seed_service_account("reporting", "worker", &[], "t")).unwrap();
+    let path = "/api/v1/namespaces/reporting";
+    let (code, gone) = send(&cluster, "DELETE", path, "root", "application/json", "").await.unwrap();
+    assert_eq!((code, &gone["status"]["phase"]), (200, &json!("Terminating")));
+    // the clock moves whenever everyone waits
+    for _ in 0..1000 {
+        if get(&cluster, path, "root").await.0 == 404 {
+            assert!(cluster.with(|store| store.service_account("reporting", "worker").is_none()));
+            return;
+        }
+    }
+    panic!("it stays");
+}
+
+#[tokio::test]
+async fn what_has_no_route_is_told_by_a_status() {
+    let cluster = cluster().await;
+    let accounts = "/api/v1/namespaces/reporting/serviceaccounts";
+    for (method, path, code, reason) in [
+        ("PUT", accounts, 405, "MethodNotAllowed"),
+        ("PATCH", accounts, 405, "MethodNotAllowed"),
+        ("POST", WORKER, 405, "MethodNotAllowed"),
+        ("POST", "/api/v1/serviceaccounts", 405, "MethodNotAllowed"),
+        ("GET", "/api/v1/nothings", 404, "NotFound"),
+        ("GET", "/apis/coordination.k8s.io/v1/nothings", 404, "NotFound"),
+        ("GET", &format!("{WORKER}/status"), 404, "NotFound"),
+    ] {
+        let (status, answer) = send(&cluster, method, path, "root", APPLY, "{}").await.unwrap();
+        assert_eq!(
+            (status, &answer["kind"], &answer["reason"]),
+            (code, &json!("Status"), &json!(reason)),
+            "{method} {path}"
+        );
+    }
+    // of a group that is not served there is not even that
+    assert_eq!(get(&cluster, "/apis/example.com/v1/nothings", "root").await, (404, Value::Null));
+}

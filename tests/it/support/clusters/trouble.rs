@@ -1,0 +1,206 @@
+//! What stands in the way in real clusters: policies, quotas, namespaces that go, servers that die.
+
+use super::{Backend, TestCluster};
+use crate::support::moments::{PATIENCE, pause};
+use crate::support::standin::free_port;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use irsa_sandbox::kubernetes::{Fault, Match, Policy, Refusal, Resource, Stage, WebhookServer};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::runtime::Runtime;
+
+/// What the webhooks here are called.
+pub(crate) const WEBHOOK: &str = "policy.it.example.com";
+/// A ServiceAccount that a webhook refuses, so that it is known to be asked. It is never made.
+const PROBE: &str = "probe";
+const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1";
+const JSON: &str = "application/json";
+
+/// The response that lets a write through.
+pub(crate) fn allowed() -> Value {
+    json!({"allowed": true})
+}
+
+/// The response that refuses one.
+pub(crate) fn denied(code: u16, reason: &str, message: &str) -> Value {
+    json!({"allowed": false, "status": {"code": code, "reason": reason, "message": message}})
+}
+
+fn kind(mutates: bool) -> (&'static str, &'static str) {
+    if mutates {
+        ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations")
+    } else {
+        ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations")
+    }
+}
+
+impl TestCluster {
+    /// From now on a webhook with this policy is asked before each write to a ServiceAccount.
+    pub(crate) fn judged_by(
+        &self,
+        runtime: &Runtime,
+        mutates: bool,
+        policy: impl Fn(&Value) -> Value + Send + Sync + 'static,
+    ) {
+        let policy: Policy =
+            Arc::new(
+                move |request| {
+                    if request["name"] == PROBE { denied(403, "Forbidden", "the probe") } else { policy(request) }
+                },
+            );
+        match &self.backend {
+            Backend::Sandbox(cluster) => cluster.with(|store| store.ask_webhook(WEBHOOK, mutates, policy)),
+            Backend::Real(_) => {
+                let server = runtime.block_on(WebhookServer::start(policy)).expect("a webhook");
+                self.register(runtime, mutates, &server.url(), server.certificate_authority_pem());
+                self.webhooks.lock().expect("no test has failed inside").push(server);
+            }
+        }
+        self.wait_until(|| self.probe(runtime, "default") == 403);
+    }
+
+    fn register(&self, runtime: &Runtime, mutates: bool, url: &str, authority: &str) {
+        let (kind, plural) = kind(mutates);
+        let rule = json!({
+            "apiGroups": [""], "apiVersions": ["v1"], "resources": ["serviceaccounts"],
+            "operations": ["CREATE", "UPDATE", "DELETE"],
+        });
+        let webhook = json!({
+            "name": WEBHOOK, "rules": [rule], "sideEffects": "None", "admissionReviewVersions": ["v1"],
+            "failurePolicy": "Fail", "clientConfig": {"url": url, "caBundle": STANDARD.encode(authority)},
+        });
+        let body = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": WEBHOOK},
+            "webhooks": [webhook],
+        });
+        self.post(runtime, &format!("{CONFIGURATIONS}/{plural}"), &body);
+    }
+
+    /// A webhook that nobody serves is to be asked before each write to a ServiceAccount.
+    pub(crate) fn judged_by_nobody(&self, runtime: &Runtime) {
+        match &self.backend {
+            Backend::Sandbox(cluster) => {
+                let url = "https://127.0.0.1:1/?timeout=10s";
+                let why = format!(
+                    "failed calling webhook \"{WEBHOOK}\": failed to call webhook: Post \"{url}\": dial tcp 127.0.0.1:1: \
+                     connect: connection refused"
+                );
+                for verb in ["create", "update", "patch", "delete"] {
+                    let fault = Fault::Refuse(Refusal::internal(&why));
+                    cluster.gate().fault(Stage::Before, Match::on(verb, "serviceaccounts"), fault, None);
+                }
+            }
+            Backend::Real(_) => {
+                let url = format!("https://127.0.0.1:{}/", free_port());
+                self.register(runtime, false, &url, &self.authority_pem);
+            }
+        }
+        self.wait_until(|| self.probe(runtime, "default") == 500);
+    }
+
+    /// Nothing stands in the way any more.
+    pub(crate) fn admits_all(&self, runtime: &Runtime, namespace: &str) {
+        match &self.backend {
+            Backend::Sandbox(cluster) => {
+                cluster.gate().heal();
+                cluster.with(irsa_sandbox::kubernetes::Store::admit_all);
+            }
+            Backend::Real(_) => {
+                for mutates in [true, false] {
+                    let path = format!("{CONFIGURATIONS}/{}/{WEBHOOK}", kind(mutates).1);
+                    self.ask(runtime, "DELETE", &path, JSON, "");
+                }
+                let quota = format!("/api/v1/namespaces/{namespace}/resourcequotas/full");
+                self.ask(runtime, "DELETE", &quota, JSON, "");
+            }
+        }
+        self.wait_until(|| self.probe(runtime, namespace) == 201);
+    }
+
+    /// There is room for no other ServiceAccount in a namespace.
+    pub(crate) fn fill_up(&self, runtime: &Runtime, namespace: &str) {
+        match &self.backend {
+            Backend::Sandbox(cluster) => {
+                cluster.with(|store| store.set_quota("full", namespace, Resource::ServiceAccounts, 0));
+            }
+            // there is no controller to say how much is used
+            Backend::Real(_) => {
+                let path = format!("/api/v1/namespaces/{namespace}/resourcequotas");
+                let none = json!({"count/serviceaccounts": "0"});
+                let mut body = json!({
+                    "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"}, "spec": {"hard": none},
+                });
+                self.post(runtime, &path, &body);
+                body["status"] = json!({"hard": none, "used": none});
+                let (status, answer) =
+                    self.ask(runtime, "PUT", &format!("{path}/full/status"), JSON, &body.to_string());
+                assert_eq!(status, 200, "{answer}");
+            }
+        }
+        self.wait_until(|| self.probe(runtime, namespace) == 403);
+    }
+
+    /// Puts a finalizer on a ServiceAccount, or takes it off: with it the object stays when it is deleted.
+    pub(crate) fn hold(&self, runtime: &Runtime, namespace: &str, name: &str, held: bool) {
+        let finalizers = if held { json!(["it.example.com/held"]) } else { json!(null) };
+        let body = json!({"metadata": {"finalizers": finalizers}}).to_string();
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}?fieldManager=holder");
+        let (status, answer) = self.ask(runtime, "PATCH", &path, "application/merge-patch+json", &body);
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// A namespace is deleted, and stays as long as an object of it has a finalizer.
+    pub(crate) fn delete_namespace(&self, runtime: &Runtime, namespace: &str) {
+        let path = format!("/api/v1/namespaces/{namespace}");
+        let (status, answer) = self.ask(runtime, "DELETE", &path, JSON, "");
+        assert_eq!((status, &answer["status"]["phase"]), (200, &json!("Terminating")), "{answer}");
+    }
+
+    /// The server is no more, as after SIGKILL.
+    pub(crate) fn die(&self, runtime: &Runtime) {
+        match &self.backend {
+            Backend::Sandbox(cluster) => runtime.block_on(cluster.refuse_connections(true)).expect("its port"),
+            Backend::Real(server) => server.lock().expect("no test has failed inside").kill_program(),
+        }
+    }
+
+    /// It is there again, with the objects that it had.
+    pub(crate) fn come_back(&self, runtime: &Runtime) {
+        match &self.backend {
+            Backend::Sandbox(cluster) => runtime.block_on(cluster.refuse_connections(false)).expect("its port"),
+            Backend::Real(server) => server.lock().expect("no test has failed inside").start_program(),
+        }
+        self.wait_until_ready(runtime);
+    }
+
+    /// Has the server forget all states before the present one, whenever that is called.
+    pub(crate) fn compaction(&self) -> impl Fn() + Send + 'static + use<> {
+        let backend = match &self.backend {
+            Backend::Sandbox(cluster) => Backend::Sandbox(Arc::clone(cluster)),
+            Backend::Real(server) => Backend::Real(Arc::clone(server)),
+        };
+        move || match &backend {
+            Backend::Sandbox(cluster) => cluster.with(irsa_sandbox::kubernetes::Store::compact),
+            Backend::Real(server) => server.lock().expect("no test has failed inside").compact(),
+        }
+    }
+
+    /// Whether a ServiceAccount could be made, as a dry run has it: its HTTP status.
+    fn probe(&self, runtime: &Runtime, namespace: &str) -> u16 {
+        let body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": PROBE}});
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts?dryRun=All");
+        self.ask(runtime, "POST", &path, JSON, &body.to_string()).0
+    }
+
+    /// A server learns of its own objects a moment later.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, ready: impl Fn() -> bool) {
+        let begin = Instant::now();
+        while !ready() {
+            assert!(begin.elapsed() < PATIENCE, "cluster `{}` does not come to it", self.name);
+            pause();
+        }
+    }
+}
