@@ -58,7 +58,7 @@ async fn apply_now(
     expect(arguments, &frozen)?;
     // to a program the plan is said only where it is all that comes of the run
     if global.format == FormatName::Text || verdict != ExitStatus::Success {
-        output::plan(ui, global.format, &frozen)?;
+        output::plan(ui, global, &frozen)?;
     }
     if verdict != ExitStatus::Success {
         return Err(held_back(&plan, verdict));

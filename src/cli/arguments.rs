@@ -97,7 +97,7 @@ pub(crate) struct Global {
     /// Say nothing but results and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say more on stderr, such as which way live state was read; repeatable
+    /// Say more: each role of others in a plan, on stderr which way live state was read; repeatable
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// The form of what `--verbose` says

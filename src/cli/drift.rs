@@ -6,7 +6,7 @@ use super::arguments::{Drift, FormatName, Global, Shape};
 use super::session::{Session, verdict};
 use super::{files, metrics, output};
 use crate::error::{Error, ExitStatus};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Options};
 use crate::ui::Ui;
 use std::path::Path;
 
@@ -28,9 +28,9 @@ pub(crate) fn note_failure(path: &Path, now: i64, status: ExitStatus) {
 async fn look(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) -> Result<ExitStatus, Error> {
     output::allow(global, "drift", output::PLAN)?;
     let session = Session::open(machine, ui, global)?;
-    let options = session.options(&Shape::default(), arguments.fleet)?;
+    let options = Options { report_only: true, ..session.options(&Shape::default(), arguments.fleet)? };
     let (_, mut plan) = session.plan(&options).await?;
-    if differs(&plan) || !plan.refused.is_empty() {
+    if plan.differs() || !plan.refused.is_empty() {
         let pause = tokio::time::sleep(machine.context.scaled(arguments.confirm_after));
         session.unless_interrupted(pause).await?;
         // credentials and clusters may be found anew, so that nothing of the first look is taken over
@@ -38,18 +38,13 @@ async fn look(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) ->
         plan = plan::confirm(&plan, second);
     }
     let verdict = verdict(&plan)?;
-    let status = verdict.or(if differs(&plan) { ExitStatus::Changes } else { ExitStatus::Success });
+    let status = verdict.or(if plan.differs() { ExitStatus::Changes } else { ExitStatus::Success });
     let frozen = session.freeze(&plan);
     if let Some(path) = &arguments.metrics_file {
         files::replace(path, &metrics::text(&frozen, machine.context.now(), status.code()), files::SHARED)?;
     }
     if status != ExitStatus::Success || global.format != FormatName::Text {
-        output::plan(ui, global.format, &frozen)?;
+        output::plan(ui, global, &frozen)?;
     }
     Ok(status)
-}
-
-/// Whether something differs: also what this run could not mend.
-fn differs(plan: &Plan) -> bool {
-    !plan.is_empty() || plan.leaves()
 }

@@ -7,6 +7,7 @@ use crate::model::note::Note;
 use crate::plan::PlanV2;
 use crate::render;
 use crate::ui::Ui;
+use crate::view::Detail;
 
 /// All forms of a plan.
 pub(crate) const PLAN: &[FormatName] = &[
@@ -32,8 +33,13 @@ pub(crate) fn allow(global: &Global, command: &str, forms: &[FormatName]) -> Res
 }
 
 /// Prints a plan.
-pub(crate) fn plan(ui: &Ui, format: FormatName, plan: &PlanV2) -> Result<(), Error> {
-    Ok(render::plan(format.into(), plan, &ui.style(), &mut ui.stdout())?)
+pub(crate) fn plan(ui: &Ui, global: &Global, plan: &PlanV2) -> Result<(), Error> {
+    let detail = match (global.quiet, global.verbose) {
+        (true, _) => Detail::Least,
+        (false, 0) => Detail::Usual,
+        (false, _) => Detail::Full,
+    };
+    Ok(render::plan(global.format.into(), plan, detail, &ui.style(), &mut ui.stdout())?)
 }
 
 /// Prints what came of a plan.

@@ -17,11 +17,11 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
     if let Some(path) = &arguments.out {
         files::replace(path, &frozen.to_text(), files::PRIVATE)?;
     }
-    output::plan(ui, global.format, &frozen)?;
+    output::plan(ui, global, &frozen)?;
     if let Some(path) = &arguments.out {
         let flags = saved_plan::flags(&frozen);
         ui.message(&format!("saved; apply exactly this with `irsa apply {flags}{}`", path.display()));
     }
-    let changes = arguments.detailed_exitcode && (!plan.is_empty() || plan.leaves());
+    let changes = arguments.detailed_exitcode && plan.differs();
     Ok(verdict.or(if changes { ExitStatus::Changes } else { ExitStatus::Success }))
 }
