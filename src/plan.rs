@@ -70,7 +70,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
 }
 
 fn finish(site: &Site<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String>) -> Plan {
-    let Draft { refused, unknown, mut notes, waiting, matching, .. } = draft;
+    let Draft { refused, unknown, mut notes, waiting, matching, shown, mut held_back, .. } = draft;
     notes.sort_by(|a, b| {
         (b.severity, &a.address, &a.rule, &a.origin, &a.text)
             .cmp(&(a.severity, &b.address, &b.rule, &b.origin, &b.text))
@@ -82,6 +82,7 @@ fn finish(site: &Site<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String
         options: site.options.clone(),
         steps,
         refused: refused.into_iter().collect(),
+        withheld: shown.iter().filter_map(|address| held_back.remove(address)).collect(),
         unknown: unknown.into_iter().collect(),
         notes,
         unchanged: matching.len(),

@@ -20,7 +20,7 @@ pub use style::Style;
 use crate::apply::report::Report;
 use crate::plan::file::PlanV2;
 use crate::view::scrub::unobeyed;
-use crate::view::{PlanView, ReportView};
+use crate::view::{Detail, PlanView, ReportView};
 use std::io::{self, Write};
 
 /// The forms of output.
@@ -42,14 +42,15 @@ pub enum Format {
 }
 
 /// Writes a plan in the given form.
-pub fn plan(format: Format, plan: &PlanV2, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+pub fn plan(format: Format, plan: &PlanV2, detail: Detail, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let view = || PlanView::of(plan, detail);
     match format {
-        Format::Text => terminal::plan(&PlanView::of(plan), style, out),
+        Format::Text => terminal::plan(&view(), style, out),
         Format::Json => json::plan(plan, out),
         Format::Jsonl => jsonl::plan(plan, out),
-        Format::Markdown => markdown::plan(&PlanView::of(plan), out),
-        Format::Github => github::plan(&PlanView::of(plan), out),
-        Format::Html => html::plan(&PlanView::of(plan), out),
+        Format::Markdown => markdown::plan(&view(), out),
+        Format::Github => github::plan(&view(), out),
+        Format::Html => html::plan(&view(), out),
     }
 }
 

@@ -14,6 +14,7 @@ mod plan;
 mod report;
 mod risk;
 pub(crate) mod scrub;
+mod spelling;
 mod value;
 mod words;
 
@@ -22,6 +23,18 @@ pub(crate) use entry::{Entry, Mark, Text};
 pub(crate) use plan::{NoteView, RefusedView, SeenView};
 pub(crate) use report::{StepView, Tick};
 pub(crate) use risk::{Risk, Weight};
+
+/// How much is told to people. A program is told everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Detail {
+    /// `-q`: nothing about what others have.
+    Least,
+    /// What others have is counted.
+    #[default]
+    Usual,
+    /// `-v`: what others have, one by one.
+    Full,
+}
 
 /// A plan as it is told.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use irsa::plan::file::{FORMAT_VERSION, FileError};
 use irsa::policy::document::Kind;
 use irsa::policy::{ParseError, PolicyDocument};
 use irsa::render::{self, Style};
-use irsa::view::PlanView;
+use irsa::view::{Detail, PlanView};
 use irsa::world::{Answer, CallError, CallErrorKind, RoleHead, answer as answers};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -219,7 +219,7 @@ pub fn plan(data: &[u8]) {
         }
         Err(error) => assert!(matches!(error, FileError::Contradiction(_)), "{error}"),
     }
-    let view = PlanView::of(&file);
+    let view = PlanView::of(&file, Detail::Usual);
     let shown = |show: &dyn Fn(&mut Vec<u8>) -> std::io::Result<()>| {
         let mut out = Vec::new();
         show(&mut out).expect("memory takes all");
@@ -241,10 +241,14 @@ pub fn seal(file: &mut PlanV2) {
     };
     let json = |value: Result<String, serde_json::Error>| value.expect("JSON");
     let changes = file.changes.iter().map(|change| {
+        let refused = file.refused.iter().any(|item| item.address == change.address);
+        let refused = if refused { r#","refused":true"# } else { "" };
         let [address, action] = [&change.address, &change.action].map(|text| json(serde_json::to_string(text)));
         let [before, after] = [&change.before, &change.after].map(|side| json(serde_json::to_string(side)));
         let fields = json(serde_json::to_string(&change.fields));
-        format!(r#"{{"address":{address},"action":{action},"before":{before},"after":{after},"fields":{fields}}}"#)
+        format!(
+            r#"{{"address":{address},"action":{action},"before":{before},"after":{after},"fields":{fields}{refused}}}"#
+        )
     });
     let changes: Vec<String> = changes.collect();
     let [owner, config] = [&file.owner, &file.config_digest].map(|text| json(serde_json::to_string(text)));

@@ -101,7 +101,7 @@ pub(crate) struct Global {
     /// Print only results and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Print more to stderr, such as the number of requests; repeatable
+    /// Print more: each role of others in a plan, and the number of requests to stderr; repeatable
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Format of what `--verbose` prints

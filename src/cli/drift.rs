@@ -8,7 +8,7 @@ use super::metrics;
 use super::output::{self, Output};
 use super::session::{Session, verdict};
 use crate::error::{Error, ExitStatus};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Options};
 use crate::ui::Ui;
 use std::path::Path;
 use std::time::Duration;
@@ -37,9 +37,9 @@ async fn look(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) ->
     let file = arguments.metrics_file.as_deref().map(|path| ("--metrics-file", path));
     let output = Output::open(&machine.context, ui, global, ("drift", output::PLAN), file)?;
     let session = Session::open(machine, ui, global)?;
-    let options = session.options(&Shape::default(), arguments.fleet)?;
+    let options = Options { report_only: true, ..session.options(&Shape::default(), arguments.fleet)? };
     let (_, mut plan) = session.plan(&options).await?;
-    if differs(&plan) || !plan.refused.is_empty() {
+    if plan.differs() || !plan.refused.is_empty() {
         let pause = tokio::time::sleep(machine.context.scaled(arguments.confirm_after));
         session.unless_interrupted(pause).await?;
         // credentials and clusters may be found anew, so that nothing of the first look is taken over
@@ -47,7 +47,7 @@ async fn look(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) ->
         plan = plan::confirm(&plan, second);
     }
     let verdict = verdict(&plan)?;
-    let status = verdict.or(if differs(&plan) { ExitStatus::Changes } else { ExitStatus::Success });
+    let status = verdict.or(if plan.differs() { ExitStatus::Changes } else { ExitStatus::Success });
     let frozen = session.freeze(&plan);
     if let Some(file) = &output.file {
         let text = metrics::text(&frozen, machine.context.now(), status.code());
@@ -58,9 +58,4 @@ async fn look(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) ->
         output.print_plan(&frozen)?;
     }
     Ok(status)
-}
-
-/// Whether something differs: also what this run could not mend.
-fn differs(plan: &Plan) -> bool {
-    !plan.is_empty() || plan.leaves()
 }

@@ -13,6 +13,7 @@ use crate::model::note::Note;
 use crate::plan::PlanV2;
 use crate::render::{self, Format, Style};
 use crate::ui::Ui;
+use crate::view::Detail;
 use clap::ValueEnum;
 use std::io::Write;
 use std::path::Path;
@@ -33,7 +34,7 @@ const JSON_INTO: &str = "--json-into";
 pub(crate) struct Output<'a> {
     ui: &'a Ui,
     format: FormatName,
-    quiet: bool,
+    detail: Detail,
     repository: Repository,
     /// What the command itself writes: of `-o` or `--metrics-file`.
     pub file: Option<Target>,
@@ -59,7 +60,7 @@ impl<'a> Output<'a> {
         let this = Self {
             ui,
             format: global.format,
-            quiet: global.quiet,
+            detail: detail(global),
             repository: Repository::of(context, global.config()),
             file: path.map(Target::of).transpose()?,
             json: global.json_into.as_deref().map(Target::of).transpose()?,
@@ -96,7 +97,7 @@ impl<'a> Output<'a> {
     pub(crate) fn people(&self) -> (Box<dyn Write + 'a>, Style) {
         match self.taken() {
             // the text that is left is by the way
-            true if self.quiet => (Box::new(std::io::sink()), Style::plain()),
+            true if self.detail == Detail::Least => (Box::new(std::io::sink()), Style::plain()),
             true => (self.ui.stderr(), self.ui.stderr_style()),
             false => (self.ui.stdout(), self.ui.style()),
         }
@@ -115,9 +116,9 @@ impl<'a> Output<'a> {
         let (mut out, style) = self.people();
         if self.format == FormatName::Github {
             let placed = self.repository.placed(plan);
-            return Ok(render::plan(Format::Github, &placed, &style, &mut out)?);
+            return Ok(render::plan(Format::Github, &placed, self.detail, &style, &mut out)?);
         }
-        Ok(render::plan(self.format.into(), plan, &style, &mut out)?)
+        Ok(render::plan(self.format.into(), plan, self.detail, &style, &mut out)?)
     }
 
     /// Writes what `--json-into` names: what `--format json` would print.
@@ -162,6 +163,15 @@ impl<'a> Output<'a> {
 
     pub(crate) fn repository(&self) -> &Repository {
         &self.repository
+    }
+}
+
+/// How much `-q` and `-v` ask for.
+fn detail(global: &Global) -> Detail {
+    match (global.quiet, global.verbose) {
+        (true, _) => Detail::Least,
+        (false, 0) => Detail::Usual,
+        (false, _) => Detail::Full,
     }
 }
 

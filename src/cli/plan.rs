@@ -26,6 +26,6 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
         let flags = saved_plan::flags(&frozen);
         ui.message(&format!("saved; apply exactly this with `irsa apply {flags}{}`", path.display()));
     }
-    let changes = arguments.detailed_exitcode && (!plan.is_empty() || plan.leaves());
+    let changes = arguments.detailed_exitcode && plan.differs();
     Ok(verdict.or(if changes { ExitStatus::Changes } else { ExitStatus::Success }))
 }

@@ -64,8 +64,7 @@ fn widening(options: &OptionsV2) -> [(&'static str, bool); 6] {
 /// # Errors
 /// If the file has more than was said.
 pub(crate) fn options(saved: &PlanV2, said: &Options, ui: &Ui, path: &Path) -> Result<Options, Error> {
-    let Options { only: _, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, share: _, now } =
-        *said;
+    let Options { destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, now, .. } = *said;
     let on_the_line = [destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused];
     let flags = widening(&saved.options).into_iter().zip(on_the_line);
     let unsaid: Vec<&str> =
@@ -91,7 +90,18 @@ pub(crate) fn options(saved: &PlanV2, said: &Options, ui: &Ui, path: &Path) -> R
     let OptionsV2 { only, destroy, adopt, force, force_conflicts, shard, .. } = saved.options.clone();
     let share = shard.map(|text| text.parse()).transpose();
     let share = share.map_err(|error| unfit(path, &format!("it names no share: {error}")))?;
-    Ok(Options { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, share, now })
+    Ok(Options {
+        only,
+        destroy,
+        adopt,
+        force,
+        force_conflicts,
+        allow_incomplete,
+        skip_refused,
+        share,
+        report_only: false,
+        now,
+    })
 }
 
 fn quoted(flags: &[&str], between: &str) -> String {

@@ -115,6 +115,7 @@ impl<'a> Session<'a> {
             allow_incomplete: self.global.allow_incomplete,
             skip_refused,
             share: fleet.shard,
+            report_only: false,
             now: self.context.now(),
         })
     }

@@ -163,7 +163,10 @@ fn cluster() -> Value {
         "name": matching("^[0-9A-Za-z][0-9A-Za-z_-]{0,99}$", "the EKS name; default the key, unless `issuer` is given"),
         "issuer": matching("^https://", "the issuer of its tokens: any cluster with a public one, EKS or not"),
         "state": { "enum": ["active", "gone"], "default": "active", "description": "`gone`: the cluster is no more, and what is in IAM for it goes without talking to it" },
-        "kubernetes": { "$ref": "#/definitions/kubernetes" },
+        "kubernetes": {
+            "oneOf": [{ "$ref": "#/definitions/kubernetes" }, { "const": "none" }],
+            "description": "how to reach its API; `none`: nothing there is managed or looked at, it is trust only",
+        },
     })
 }
 

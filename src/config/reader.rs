@@ -83,6 +83,11 @@ impl<'a, 'g> TableReader<'a, 'g> {
         self.table.get(key)
     }
 
+    /// Whether a key that may have a text or a table has a text.
+    pub(crate) fn is_text(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| matches!(value.get_ref(), DeValue::String(_)))
+    }
+
     pub(crate) fn text(&mut self, key: &'static str) -> Option<Spot<String>> {
         let value = self.raw(key)?;
         text(self.gather, value)

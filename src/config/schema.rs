@@ -93,6 +93,8 @@ pub(crate) struct RawCluster {
 pub(crate) struct RawKubernetes {
     pub origin: Origin,
     pub flawed: bool,
+    /// What stands in place of the table.
+    pub word: Option<Spot<String>>,
     pub kubeconfig: Option<Spot<String>>,
     pub context: Option<Spot<String>>,
     pub unverified: Option<Spot<bool>>,

@@ -180,8 +180,19 @@ pub struct Cluster {
     pub state: ClusterState,
     /// How to reach its API.
     pub kubernetes: KubernetesAccess,
+    /// `kubernetes = "none"`: nothing in it is managed or looked at.
+    pub unmanaged: bool,
     /// Where it was declared.
     pub origin: Origin,
+}
+
+impl Cluster {
+    /// Whether there is a way to its API. A cluster that EKS does not know is reached through a kubeconfig, or not at
+    /// all.
+    pub fn has_api(&self) -> bool {
+        let KubernetesAccess { kubeconfig, context, unverified: _ } = &self.kubernetes;
+        !self.unmanaged && (self.name.is_some() || context.is_some() || kubeconfig.is_some())
+    }
 }
 
 /// Whether a cluster still exists.

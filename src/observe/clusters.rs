@@ -76,7 +76,8 @@ struct ClusterReader<'a, K> {
     declared: BTreeMap<Spot, bool>,
 }
 
-/// Reads the cluster. Every active one is listed, whether or not a binding names it: what is left over must be found.
+/// Reads the cluster. Every active one that has an API is listed, whether or not a binding names it: what is left over
+/// must be found.
 pub(super) async fn read<K: ReadKubernetes>(
     key: &Key,
     desired: &Desired,
@@ -102,6 +103,10 @@ pub(super) async fn read<K: ReadKubernetes>(
     };
     if let Some(issuer) = &facts.issuer {
         live.issuer = Observed::Present(issuer.clone());
+    }
+    if !desired.clusters.get(key).is_some_and(Cluster::has_api) {
+        live.api = Access::Unknown("nothing in it is looked at".to_owned());
+        return live;
     }
     live.api = kubernetes.verify(key, &facts).await;
     if live.api != Access::Granted(()) {

@@ -9,14 +9,15 @@ pub fn confirm(first: &Plan, second: Plan) -> Plan {
     let mut confirmed = second;
     let steps = std::mem::take(&mut confirmed.steps);
     let (kept, passing): (Vec<Step>, Vec<Step>) =
-        steps.into_iter().partition(|step| first.steps.iter().any(|seen| same_difference(seen, step)));
+        steps.into_iter().partition(|step| first.changes().any(|seen| same_difference(seen, step)));
+    confirmed.withheld.retain(|step| first.changes().any(|seen| same_difference(seen, step)));
     confirmed.unchanged += passing.iter().filter(|step| step.change.stays()).count();
     confirmed.steps = kept;
     confirmed.refused.retain(|item| first.refused.iter().any(|seen| seen.address == item.address));
     confirmed.waiting.retain(|address| {
         matches!(address, Address::ServiceAccount { .. })
             || first.waiting.contains(address)
-            || first.steps.iter().any(|step| step.address == *address)
+            || first.changes().any(|step| step.address == *address)
     });
     confirmed
 }

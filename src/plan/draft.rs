@@ -39,6 +39,8 @@ pub(crate) struct Draft {
     pub held: HashMap<Address, Hold>,
     /// What would be done to those of them of which that can be told: others may have to come after it.
     pub held_back: BTreeMap<Address, Step>,
+    /// Refused objects whose steps, held back, the plan shows.
+    pub shown: BTreeSet<Address>,
     /// Roles whose trust is left as it is, since it cannot be told what it should be: they may lose permissions and may
     /// not get any.
     pub trust_unknown: BTreeSet<Address>,
@@ -92,6 +94,14 @@ impl Draft {
         self.know(address);
         self.held.insert(address.clone(), Hold::Refused);
         self.refused.insert(Refused { address: address.to_string(), why: why.into(), hint: hint.into() });
+    }
+
+    /// Refuses the step that an object has. The plan still shows what it would do.
+    pub(crate) fn refuse_step(&mut self, address: &Address, why: impl Into<String>, hint: impl Into<String>) {
+        if self.hold_back(address) {
+            self.shown.insert(address.clone());
+        }
+        self.refuse(address, why, hint);
     }
 
     /// Refuses an account or a cluster.
@@ -175,6 +185,7 @@ impl Draft {
         self.matching.append(&mut others.matching);
         self.held.extend(others.held);
         self.held_back.append(&mut others.held_back);
+        self.shown.append(&mut others.shown);
         self.trust_unknown.append(&mut others.trust_unknown);
         self.known.extend(others.known);
         self.ours.append(&mut others.ours);

@@ -15,7 +15,7 @@ use crate::model::unseen::printable;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 
 /// The format that this program writes: the minor grows when keys are added, the major when they change.
@@ -23,6 +23,9 @@ pub const FORMAT_VERSION: &str = "2.0";
 
 /// The rule of the notes about what waits for others.
 pub(crate) const WAITING: &str = "waiting";
+
+/// The rule of the notes about roles of others that trust a cluster of ours.
+pub(crate) const FOREIGN_TRUST: &str = "foreign-trust";
 
 /// A plan file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,9 +47,9 @@ pub struct PlanV2 {
     pub complete: bool,
     /// The counts.
     pub summary: SummaryV2,
-    /// The changes, in apply order.
+    /// The changes, in apply order; behind them those that are refused.
     pub changes: Vec<ChangeV2>,
-    /// What is refused.
+    /// What is refused: a change of the same address is only shown.
     pub refused: Vec<RefusedV2>,
     /// What could not be seen.
     pub unknown: Vec<UnknownV2>,
@@ -177,7 +180,7 @@ struct Asked<'a> {
     changes: Vec<AskedChange<'a>>,
 }
 
-/// A change without its reasons.
+/// A change without its reasons, and whether it is refused: what is shown only is not asked for.
 #[derive(Serialize)]
 struct AskedChange<'a> {
     address: &'a str,
@@ -185,6 +188,8 @@ struct AskedChange<'a> {
     before: &'a Value,
     after: &'a Value,
     fields: &'a [FieldV2],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    refused: bool,
 }
 
 /// The one key that is looked at in a file of any format.
@@ -197,7 +202,7 @@ struct Head {
 impl PlanV2 {
     /// The file for `plan`; `created_at` is RFC 3339.
     pub fn of(plan: &Plan, created_at: &str) -> Self {
-        let Options { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, share, now: _ } =
+        let Options { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, share, .. } =
             plan.options.clone();
         let shard = share.map(|share| share.to_string());
         let Summary { create, update, delete, adopt: adopted, unchanged, refused, waiting } = plan.summary();
@@ -210,7 +215,7 @@ impl PlanV2 {
             options: OptionsV2 { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard },
             complete: plan.complete(),
             summary: SummaryV2 { create, update, delete, adopt: adopted, unchanged, refused, waiting },
-            changes: plan.steps.iter().map(change).collect(),
+            changes: plan.changes().map(change).collect(),
             refused: plan.refused.iter().map(refusal).collect(),
             unknown: plan.unknown.iter().map(unseen).collect(),
             notes: plan.notes.iter().map(note).collect(),
@@ -253,6 +258,11 @@ impl PlanV2 {
         Ok(file)
     }
 
+    /// The objects that are refused: their changes are shown, and no run makes them.
+    pub(crate) fn refused_addresses(&self) -> HashSet<&str> {
+        self.refused.iter().map(|item| item.address.as_str()).collect()
+    }
+
     /// Works out what follows from the lists: the counts, and whether everything could be seen.
     fn count(&mut self) {
         let number = |action: Action| self.changes.iter().filter(|change| change.action == action.as_str()).count();
@@ -284,9 +294,10 @@ impl PlanV2 {
 
     /// The digest of what the plan asks for, whenever and by whichever version it was made.
     fn computed_plan_digest(&self) -> String {
+        let refused = self.refused_addresses();
         let changes = self.changes.iter().map(|change| {
             let ChangeV2 { address, action, reasons: _, before, after, fields } = change;
-            AskedChange { address, action, before, after, fields }
+            AskedChange { address, action, before, after, fields, refused: refused.contains(address.as_str()) }
         });
         let Self { owner, config_digest, options, .. } = self;
         sha256(&Asked { owner, config_digest, options, changes: changes.collect() })

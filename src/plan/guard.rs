@@ -1,5 +1,6 @@
 //! Refuses a plan that is too big to be meant. `--force` overrules the limits of `[guard]`, `--destroy` that everything
-//! in an account or cluster goes; neither overrules `irsa/prevent-destroy`.
+//! in an account or cluster goes; neither overrules `irsa/prevent-destroy`. Guards are for writing: a plan that is only
+//! reported has none, and one that may be applied shows what they refuse.
 
 use super::change::Action;
 use super::draft::Draft;
@@ -12,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Takes the guarded steps out of the draft and refuses them.
 pub(crate) fn guard(site: &Site<'_>, draft: &mut Draft) {
+    if site.options.report_only {
+        return;
+    }
     if !site.options.destroy {
         reused_owner(draft);
         emptied_places(draft);
@@ -35,8 +39,7 @@ fn deletes(draft: &Draft) -> Vec<Address> {
 
 fn refuse(draft: &mut Draft, addresses: impl IntoIterator<Item = Address>, why: &str, hint: &str) {
     for address in addresses {
-        draft.hold_back(&address);
-        draft.refuse(&address, why, hint);
+        draft.refuse_step(&address, why, hint);
     }
 }
 

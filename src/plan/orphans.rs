@@ -1,17 +1,20 @@
 //! IAM objects that carry our owner and are not declared (or all of ours, when everything goes away): deleted, unless
 //! something speaks against it.
 
+mod providers;
+
 use super::change::{Change, ResourceChange};
 use super::draft::Draft;
 use super::parts;
 use super::policies::PolicyTags;
-use super::providers::{self, ProviderTags};
+use super::providers as declared;
 use super::roles::iam;
 use super::site::{Issuer, Owner, Site};
-use crate::ids::{Key, PolicyArn, ProviderArn};
+use crate::ids::{Key, PolicyArn};
 use crate::model::address::{Address, OrphanKind, Place};
 use crate::model::call::IamCall;
-use crate::model::live::{Extent, LiveAccount, LivePolicy, LiveProvider, LiveRole, Observed};
+use crate::model::desired::Cluster;
+use crate::model::live::{Extent, LiveAccount, LivePolicy, LiveRole, Observed};
 use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, ROLE_ARN};
 use crate::model::resource::{Pairs, ServiceAccount};
 use crate::policy::PolicyDocument;
@@ -23,7 +26,7 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
     if site.scope.is_some() {
         return;
     }
-    let wanted: BTreeSet<Address> = providers::wanted(site)
+    let wanted: BTreeSet<Address> = declared::wanted(site)
         .into_keys()
         .filter(|_| !site.options.destroy)
         .map(|(account, cluster)| Address::OidcProvider { account: account.clone(), cluster: cluster.clone() })
@@ -59,7 +62,7 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
                 Observed::Present(live)
                     if !wanted.contains(&address) && site.owner(&live.provider.tags) == Owner::Ours =>
                 {
-                    provider(site, draft, (key, account), &address, arn, live);
+                    providers::provider(site, draft, (key, account), &address, arn, live);
                 }
                 Observed::Unknown(why) if !wanted.contains(&address) => draft.unseen(&address, why.clone()),
                 _ => {}
@@ -90,8 +93,11 @@ fn unmarked(tags: &Pairs) -> Pairs {
 
 const FORGET: &str = "let go by `forget`: the marks go, the rest stays";
 
-/// What speaks against deleting any object that is ours.
+/// The guards against deleting any object that is ours.
 fn objection(site: &Site<'_>, tags: &Pairs) -> Option<(String, String)> {
+    if site.options.report_only {
+        return None;
+    }
     if tags.get(PREVENT_DESTROY).is_some_and(|value| value != "false") {
         return Some((
             format!("its live tag `{PREVENT_DESTROY}` forbids it"),
@@ -137,14 +143,20 @@ fn role(site: &Site<'_>, draft: &mut Draft, (key, account): (&Key, &LiveAccount)
         .or_else(|| in_profiles(live))
         .or_else(|| unseen(account))
         .or_else(|| hidden(site, key, live));
+    let (needs, against) = match against.map_or_else(|| still_pointing(site, draft, live), Err) {
+        Ok(needs) => (needs, None),
+        Err(against) => (Vec::new(), Some(against)),
+    };
     let calls = iam(key, parts::delete_role(before));
     let change = ResourceChange::Role(Box::new(Change::Delete { before: before.clone() }));
-    match against.map_or_else(|| still_pointing(site, draft, live), Err) {
-        Ok(needs) => draft.step(&address, change, calls, needs, vec![reason(site)]),
-        Err((why, hint)) => {
-            draft.would_do(&address, change, calls);
-            draft.refuse(&address, format!("it is not deleted: {why}"), hint);
-        }
+    draft.step(&address, change, calls, needs, vec![reason(site)]);
+    refuse_delete(draft, &address, against);
+}
+
+/// Refuses a delete if something speaks against it.
+fn refuse_delete(draft: &mut Draft, address: &Address, against: Option<(String, String)>) {
+    if let Some((why, hint)) = against {
+        draft.refuse_step(address, format!("it is not deleted: {why}"), hint);
     }
 }
 
@@ -155,7 +167,7 @@ fn reason(site: &Site<'_>) -> String {
 fn recent(site: &Site<'_>, live: &LiveRole) -> Option<(String, String)> {
     let since = site.options.now - live.last_used?;
     let limit = i64::try_from(site.desired.guard.recent_use.as_secs()).unwrap_or(i64::MAX);
-    (since < limit && !site.options.force).then(|| {
+    (since < limit && !site.options.force && !site.options.report_only).then(|| {
         (
             format!("it was used {} minutes ago, within `guard.recent-use`", since.max(0) / 60),
             "find out who uses it; delete it all the same with `--force`".to_owned(),
@@ -194,12 +206,20 @@ fn hidden(site: &Site<'_>, key: &Key, live: &LiveRole) -> Option<(String, String
         match site.cluster_of(&issuer) {
             Some((_, Issuer::Gone(_))) => {}
             Some((cluster, _)) => {
-                if !site.cluster(cluster).is_some_and(|seen| seen.extent == Extent::Whole) {
+                let declared = site.desired.clusters.get(cluster);
+                let whole = site.cluster(cluster).is_some_and(|seen| seen.extent == Extent::Whole);
+                if !whole && !declared.is_some_and(|declared| declared.unmanaged) {
                     let why = format!("cluster `{cluster}`, which its trust names, was not read whole");
-                    return Some((
-                        why,
-                        "allow listing ServiceAccounts in all namespaces there, then plan again".into(),
-                    ));
+                    let way = if declared.is_some_and(Cluster::has_api) {
+                        "allow listing ServiceAccounts in all namespaces there"
+                    } else {
+                        "say how to reach it"
+                    };
+                    let hint = format!(
+                        "{way}, then plan again; if nothing there is managed and no ServiceAccount names the role, say \
+                         `kubernetes = \"none\"` in `[clusters.{cluster}]`"
+                    );
+                    return Some((why, hint));
                 }
             }
             None => {
@@ -287,9 +307,6 @@ fn policy(site: &Site<'_>, draft: &mut Draft, key: &Key, address: &Address, arn:
         let change = Change::Update { before: before.clone(), after };
         return draft.step(address, ResourceChange::Policy(change), iam(key, calls), [], vec![FORGET.into()]);
     }
-    if let Some((why, hint)) = objection(site, &before.tags) {
-        return draft.refuse(address, format!("it is not deleted: {why}"), hint);
-    }
     let detaching: Vec<Address> = draft
         .steps
         .values()
@@ -302,67 +319,28 @@ fn policy(site: &Site<'_>, draft: &mut Draft, key: &Key, address: &Address, arn:
         })
         .map(|step| step.address.clone())
         .collect();
-    if live.uses() > detaching.len() {
-        let why =
-            format!("it is not deleted: it is attached {} times, this plan detaches {}", live.uses(), detaching.len());
-        return draft.refuse(address, why, "see `aws iam list-entities-for-policy`, and detach it there");
-    }
+    let in_use = || {
+        (live.uses() > detaching.len()).then(|| {
+            (
+                format!("it is attached {} times, this plan detaches {}", live.uses(), detaching.len()),
+                format!(
+                    "see `aws iam list-entities-for-policy --policy-arn {arn}` and detach it there, or leave the policy \
+                     to them with `forget = [\"{address}\"]`"
+                ),
+            )
+        })
+    };
+    let against = objection(site, &before.tags).or_else(in_use);
     let versions = live.other_versions.iter();
     let calls = versions
         .map(|version| IamCall::DeletePolicyVersion { arn: arn.clone(), version: version.clone() })
         .chain([IamCall::DeletePolicy { arn: arn.clone() }]);
     let change = ResourceChange::Policy(Change::Delete { before: before.clone() });
     draft.step(address, change, iam(key, calls), detaching, vec![reason(site)]);
+    refuse_delete(draft, address, against);
 }
 
 /// Whether a role has the policy attached or as boundary.
 fn uses(role: &crate::model::resource::Role, arn: &PolicyArn) -> bool {
     role.attached.contains(arn) || role.permissions_boundary.as_ref() == Some(arn)
-}
-
-fn provider(
-    site: &Site<'_>,
-    draft: &mut Draft,
-    (key, account): (&Key, &LiveAccount),
-    address: &Address,
-    arn: &ProviderArn,
-    live: &LiveProvider,
-) {
-    draft.ours.push((address.clone(), Place::Account(key.clone())));
-    let before = &live.provider;
-    if forgotten(site, address, &before.tags) {
-        let mut after = before.clone();
-        after.tags = unmarked(&before.tags);
-        let calls = parts::tags(&before.tags, &after.tags, &ProviderTags(arn));
-        let change = Change::Update { before: before.clone(), after };
-        return draft.step(address, ResourceChange::Provider(change), iam(key, calls), [], vec![FORGET.into()]);
-    }
-    let against = objection(site, &before.tags)
-        .or_else(|| unseen(account))
-        .or_else(|| unclear(account))
-        .or_else(|| site.stray(key, arn.host_path()));
-    if let Some((why, hint)) = against {
-        return draft.refuse(address, format!("it is not deleted: {why}"), hint);
-    }
-    let mut needs = Vec::new();
-    for summary in account.roster.present().into_iter().flatten() {
-        if !summary.trust.federated_issuers().contains(arn.host_path()) {
-            continue;
-        }
-        let role = site.role_address(key, &summary.name.folded(), summary.name.as_str());
-        let goes = draft.steps.get(&role).is_some_and(|step| match &step.change {
-            ResourceChange::Role(change) => {
-                !change.after().is_some_and(|after| after.trust.federated_issuers().contains(arn.host_path()))
-            }
-            _ => false,
-        });
-        if !goes {
-            let why = format!("it is not deleted: role `{}` trusts it", summary.name);
-            return draft.refuse(address, why, "change that role's trust first");
-        }
-        needs.push(role);
-    }
-    let call = IamCall::DeleteProvider { arn: arn.clone() };
-    let change = ResourceChange::Provider(Change::Delete { before: before.clone() });
-    draft.step(address, change, iam(key, [call]), needs, vec![reason(site)]);
 }

@@ -81,7 +81,7 @@ fn clusters(site: &Site<'_>, draft: &mut Draft) {
                 continue;
             }
         }
-        if site.scope.as_ref().is_some_and(|scope| !scope.has_cluster(key)) {
+        if site.scope.as_ref().is_some_and(|scope| !scope.has_cluster(key)) || !cluster.has_api() {
             continue;
         }
         match site.live.clusters.get(key).map(|live| (&live.api, live.extent)) {

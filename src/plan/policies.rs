@@ -4,7 +4,7 @@ use super::change::{Change, ResourceChange};
 use super::draft::{Draft, Hold};
 use super::elsewhere;
 use super::parts::{self, TagCalls};
-use super::roles::{iam, refuse_foreign};
+use super::roles::{iam, name_kept, refuse_foreign};
 use super::site::{Owner, Site};
 use super::tags;
 use crate::ids::{Key, PolicyArn};
@@ -91,12 +91,18 @@ fn existing(
         (true, _) => Some(Change::Adopt { before: before.clone(), after: after.clone() }),
     };
     let (calls, remarks) = update(arn, live, &after, account);
+    let verb = if adopted { "taken over" } else { "differs from its declaration" };
+    let mut reasons = vec![format!("{verb}, declared at {}", policy.origin)];
+    reasons.extend(remarks);
     if owner == Owner::Ours {
         draft.ours.push((address.clone(), Place::Account(key.clone())));
         draft.declared_live = true;
     } else if !adopted {
         would_do(draft, address, key, change, calls);
-        return refuse_foreign(draft, address, &format!("policy `{}`", before.name), &owner);
+        return refuse_foreign(site, draft, address, &format!("policy `{}`", before.name), &owner);
+    }
+    if policy.name != before.name {
+        name_kept(draft, address, &policy.origin, (before.name.as_str(), policy.name.as_str()));
     }
     if policy.path != before.path {
         let text = format!("the live policy keeps its path `{}`; new ones get `{}`", before.path, policy.path);
@@ -104,8 +110,10 @@ fn existing(
     }
     if after.document.size() > account.quotas.managed_size {
         let why = format!("it has {} characters, the quota is {}", after.document.size(), account.quotas.managed_size);
-        would_do(draft, address, key, change, calls);
-        return draft.refuse(address, why, "split it into two policies");
+        if let Some(change) = change {
+            draft.step(address, ResourceChange::Policy(change), iam(key, calls), [], reasons);
+        }
+        return draft.refuse_step(address, why, "split it into two policies");
     }
     let Some(change) = change else { return draft.matches(address) };
     if before.document != after.document
@@ -114,9 +122,6 @@ fn existing(
         would_do(draft, address, key, Some(change), calls);
         return draft.wait(address, Some(&policy.origin), why);
     }
-    let verb = if adopted { "taken over" } else { "differs from its declaration" };
-    let mut reasons = vec![format!("{verb}, declared at {}", policy.origin)];
-    reasons.extend(remarks);
     draft.step(address, ResourceChange::Policy(change), iam(key, calls), [], reasons);
 }
 

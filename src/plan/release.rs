@@ -62,6 +62,7 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
                 forget(site, draft, &address, key, live);
             } else {
                 remove(site, draft, &address, key, live, trusted.contains(&spot));
+                refuse_foreign(site, draft, &address, live);
             }
         }
     }
@@ -103,17 +104,19 @@ fn forget(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live
     draft.step(address, change, [Call::Kubernetes(key.clone(), call)], [], reasons);
 }
 
-fn remove(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live: &LiveServiceAccount, trusted: bool) {
+/// Refuses what is marked as of a cluster that is not declared: a guard, for writing.
+fn refuse_foreign(site: &Site<'_>, draft: &mut Draft, address: &Address, live: &LiveServiceAccount) {
     if let Some(cluster) = live.annotations.get(ADDRESS).and_then(|mark| marked_cluster(mark))
         && !site.desired.clusters.contains_key(&cluster)
+        && !site.options.report_only
     {
         let why = format!("it is marked as of cluster `{cluster}`, which this configuration lacks");
-        return draft.refuse(
-            address,
-            why,
-            "check that `owner` is this configuration's alone, and the key of the cluster",
-        );
+        let hint = "check that `owner` is this configuration's alone, and the key of the cluster";
+        draft.refuse_step(address, why, hint);
     }
+}
+
+fn remove(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live: &LiveServiceAccount, trusted: bool) {
     let held = Held::of(site, live);
     let before = ours(live, &held);
     let reasons_to_keep = keep(address, live, &held, trusted);

@@ -2,6 +2,7 @@
 
 use super::change::{Change, ResourceChange};
 use super::draft::{Draft, Hold};
+use super::file::FOREIGN_TRUST;
 use super::parts;
 use super::site::{Blocked, Issuer, Owner, Site};
 use super::tags;
@@ -11,6 +12,7 @@ use crate::model::call::Call;
 use crate::model::desired::{self, Attachment, Boundary};
 use crate::model::live::{LiveAccount, LiveRole, Observed};
 use crate::model::note::Severity;
+use crate::model::origin::Origin;
 use crate::model::pattern::any_matches;
 use crate::model::resource::{Pairs, Role};
 use crate::policy::{PolicyDocument, budget, trust};
@@ -116,12 +118,24 @@ fn existing(
     let refusal = objection(site, role, before, &after, (&owner, adopted))
         .or_else(|| missing_policy(site, role, Some(before), account))
         .or_else(|| over_quota(&after, account));
+    let verb = if adopted { "taken over" } else { "differs from its declaration" };
+    let mut reasons = vec![format!("{verb}, declared at {}", role.origin)];
+    reasons.extend(trust_changes.then(|| budget_line(&after, account)));
     if let Some((why, hint)) = refusal {
         if let Some(change) = change {
             let calls = iam(&role.account, parts::update_role(before, &after));
-            draft.would_do(address, ResourceChange::Role(Box::new(change)), calls);
+            let change = ResourceChange::Role(Box::new(change));
+            if owner == Owner::Ours || adopted {
+                draft.step(address, change, calls, [], reasons);
+                return draft.refuse_step(address, why, hint);
+            }
+            // what others own is theirs: how it differs from our declaration is nobody's concern
+            draft.would_do(address, change, calls);
         }
         return draft.refuse(address, why, hint);
+    }
+    if role.name != before.name {
+        name_kept(draft, address, &role.origin, (before.name.as_str(), role.name.as_str()));
     }
     if role.path != before.path {
         let text = format!("the live role keeps its path `{}`; new roles get `{}`", before.path, role.path);
@@ -139,9 +153,6 @@ fn existing(
         }
         return;
     };
-    let verb = if adopted { "taken over" } else { "differs from its declaration" };
-    let mut reasons = vec![format!("{verb}, declared at {}", role.origin)];
-    reasons.extend(trust_changes.then(|| budget_line(&after, account)));
     let needs = needs(site, role, before, &after);
     let calls = iam(&role.account, parts::update_role(before, &after));
     draft.step(address, ResourceChange::Role(Box::new(change)), calls, needs, reasons);
@@ -156,7 +167,7 @@ fn objection(
     (owner, adopted): (&Owner, bool),
 ) -> Option<(String, String)> {
     if *owner != Owner::Ours && !adopted {
-        return Some(foreign(&format!("role `{}`", before.name), owner));
+        return Some(foreign(site, &format!("role `{}`", before.name), owner));
     }
     if role.path_declared && role.path != before.path {
         let why = format!(
@@ -204,6 +215,14 @@ fn wanted(site: &Site<'_>, address: &Address, role: &desired::Role, before: &Rol
     }
 }
 
+/// Says that a live object keeps its name: IAM takes two names that differ in case for one, and keeps the first spelling
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names>).
+pub(crate) fn name_kept(draft: &mut Draft, address: &Address, origin: &Origin, (live, declared): (&str, &str)) {
+    let text =
+        format!("IAM keeps the spelling `{live}`: it does not tell names apart by case, so `{declared}` is the same");
+    draft.note(address, Severity::Info, "name-kept", Some(origin), text);
+}
+
 /// An issuer of ours, which no declared cluster has, that the role would cease to trust.
 fn lost_issuer(
     site: &Site<'_>,
@@ -220,12 +239,13 @@ fn lost_issuer(
 }
 
 /// Refuses an object that exists and is not ours.
-pub(crate) fn refuse_foreign(draft: &mut Draft, address: &Address, what: &str, owner: &Owner) {
-    let (why, hint) = foreign(what, owner);
+pub(crate) fn refuse_foreign(site: &Site<'_>, draft: &mut Draft, address: &Address, what: &str, owner: &Owner) {
+    let (why, hint) = foreign(site, what, owner);
     draft.refuse(address, why, hint);
 }
 
-fn foreign(what: &str, owner: &Owner) -> (String, String) {
+fn foreign(site: &Site<'_>, what: &str, owner: &Owner) -> (String, String) {
+    let flag = if site.options.report_only { "" } else { " or `--adopt`" };
     match owner {
         Owner::Other(owner) => (
             format!("{what} exists and belongs to owner `{owner}`"),
@@ -233,7 +253,7 @@ fn foreign(what: &str, owner: &Owner) -> (String, String) {
         ),
         Owner::Ours | Owner::Nobody => (
             format!("{what} exists and carries no owner"),
-            "use another `name`, or take it over with `adopt = true` or `--adopt`".to_owned(),
+            format!("use another `name`, or take it over with `adopt = true`{flag}"),
         ),
     }
 }
@@ -334,17 +354,13 @@ pub(crate) fn note_strangers(site: &Site<'_>, draft: &mut Draft) {
             {
                 continue;
             }
-            let clusters: BTreeSet<String> = summary
-                .trust
-                .federated_issuers()
-                .iter()
-                .filter_map(|issuer| site.cluster_of(issuer).map(|(cluster, _)| format!("`{cluster}`")))
-                .collect();
-            if !clusters.is_empty() {
-                let clusters: Vec<String> = clusters.into_iter().collect();
-                let text =
-                    format!("role `{}` is not ours and can be assumed from {}", summary.name, clusters.join(", "));
-                draft.note(&format!("account/{key}"), Severity::Info, "foreign-trust", None, text);
+            let issuers = summary.trust.federated_issuers();
+            let clusters: BTreeSet<&Key> =
+                issuers.iter().filter_map(|issuer| Some(site.cluster_of(issuer)?.0)).collect();
+            let account = if site.desired.accounts.len() > 1 { format!(" of account `{key}`") } else { String::new() };
+            for cluster in clusters {
+                let text = format!("role `{}`{account} is not ours and can be assumed from `{cluster}`", summary.name);
+                draft.note(&format!("cluster/{cluster}"), Severity::Info, FOREIGN_TRUST, None, text);
             }
         }
     }

@@ -20,6 +20,7 @@ const LENGTH: usize = 120;
 pub(crate) fn notes(desired: &Desired) -> Vec<Note> {
     let Desired { owner: _, config_digest: _, accounts: _, clusters, policies: _, roles, forget, .. } = desired;
     let Desired { ignore_tags, guard, prune_paths, lock, .. } = desired;
+    let unmanaged = clusters.iter().filter(|(_, cluster)| cluster.unmanaged);
     let unverified = clusters.iter().filter(|(_, cluster)| cluster.kubernetes.unverified);
     let mut attached: BTreeMap<&Pattern, (String, &Origin)> = BTreeMap::new();
     for (key, role) in roles {
@@ -28,6 +29,12 @@ pub(crate) fn notes(desired: &Desired) -> Vec<Note> {
         }
     }
     let lists = [
+        about(
+            "kubernetes",
+            Severity::Medium,
+            "not looked at, so that roles are deleted while ServiceAccounts there may name them",
+            &unmanaged.map(|(key, cluster)| (quoted(key.as_str()), Some(&cluster.origin))).collect::<Vec<_>>(),
+        ),
         about(
             "kubernetes.unverified",
             Severity::Medium,

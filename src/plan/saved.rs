@@ -32,12 +32,15 @@ pub struct Stale {
 pub fn recheck(saved: &PlanV2, fresh: Plan, desired: &Desired, live: &Live) -> Result<Plan, Vec<Stale>> {
     let mut stale = BTreeSet::new();
     let against = Against::new(saved, &fresh, desired, live);
-    for change in &saved.changes {
+    // what the saved plan refuses it only shows
+    let refused = saved.refused_addresses();
+    let asked = || saved.changes.iter().filter(|change| !refused.contains(change.address.as_str()));
+    for change in asked() {
         if let Err(why) = against.check(change) {
             stale.insert(Stale { address: change.address.clone(), why });
         }
     }
-    let wanted: BTreeSet<&str> = saved.changes.iter().map(|change| change.address.as_str()).collect();
+    let wanted: BTreeSet<&str> = asked().map(|change| change.address.as_str()).collect();
     let mut plan = fresh;
     let (kept, others): (Vec<Step>, Vec<Step>) = std::mem::take(&mut plan.steps)
         .into_iter()

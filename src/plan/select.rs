@@ -33,6 +33,7 @@ pub(crate) fn select(site: &Site<'_>, draft: &mut Draft) -> Vec<String> {
         draft.hold_back(&address);
         draft.held.entry(address).or_insert(Hold::NotSelected);
     }
+    draft.shown.retain(|address| selected.contains(address));
     draft.matching.retain(|address| selected.contains(address));
     draft.waiting.retain(|address| selected.contains(address));
     let places = places(site, &selected);
@@ -70,8 +71,11 @@ fn refuse_dangling(draft: &mut Draft, selected: &BTreeSet<Address>) {
         })
         .collect();
     for (address, need) in dangling {
-        draft.hold_back(&address);
-        draft.refuse(&address, format!("`{need}` depends on it and is not selected"), format!("add `--only '{need}'`"));
+        draft.refuse_step(
+            &address,
+            format!("`{need}` depends on it and is not selected"),
+            format!("add `--only '{need}'`"),
+        );
     }
 }
 

@@ -166,7 +166,8 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
     {
         let why =
             format!("manager `{}` holds {} with the value `{}`", conflict.manager, conflict.field, conflict.value);
-        let hint = "take the field out of what that manager applies, or take it with `--force-conflicts`";
+        let flag = if site.options.report_only { "" } else { ", or take it with `--force-conflicts`" };
+        let hint = format!("take the field out of what that manager applies{flag}");
         return draft.refuse(address, why, hint);
     }
     let change = Change::Update { before: before.clone(), after: after.clone() };

@@ -26,6 +26,8 @@ pub struct Options {
     pub skip_refused: bool,
     /// `--shard`: only the objects of this share.
     pub share: Option<Share>,
+    /// `drift`: the plan is only reported. Guards are for writing, so none of them holds.
+    pub report_only: bool,
     /// The time, in seconds since 1970.
     pub now: i64,
 }
@@ -43,6 +45,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What is declared, or would follow, and is refused; sorted by address.
     pub refused: Vec<Refused>,
+    /// The changes that are refused, for the reader: no run makes them. Sorted by address.
+    pub withheld: Vec<Step>,
     /// What could not be seen; sorted by address.
     pub unknown: Vec<Unseen>,
     /// Everything else worth saying; sorted.
@@ -147,6 +151,7 @@ impl Plan {
             options,
             steps: Vec::new(),
             refused: Vec::new(),
+            withheld: Vec::new(),
             unknown: Vec::new(),
             notes: Vec::new(),
             unchanged: 0,
@@ -161,6 +166,16 @@ impl Plan {
         self.unknown.is_empty()
     }
 
+    /// All changes: those to be made, then those that are refused.
+    pub fn changes(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().chain(&self.withheld)
+    }
+
+    /// Whether something differs from its declaration, also what this run does not mend.
+    pub fn differs(&self) -> bool {
+        self.changes().next().is_some() || self.leaves()
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
@@ -171,9 +186,9 @@ impl Plan {
         self.waiting.iter().any(|address| !matches!(address, Address::ServiceAccount { .. }))
     }
 
-    /// The counts.
+    /// The counts. A change that is refused is counted among the changes of its action too.
     pub fn summary(&self) -> Summary {
-        let count = |action| self.steps.iter().filter(|step| step.change.action() == action).count();
+        let count = |action| self.changes().filter(|step| step.change.action() == action).count();
         Summary {
             create: count(Action::Create),
             update: count(Action::Update),

@@ -11,6 +11,7 @@ pub(crate) mod laws;
 mod limits;
 mod ordering;
 mod places;
+mod reported;
 mod rules;
 mod saved;
 mod shares;

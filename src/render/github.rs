@@ -56,7 +56,7 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
 
 /// A change with what it hands out.
 fn told(change: &ChangeView) -> String {
-    let mut text = format!("{} {}", change.address, change.verb.will());
+    let mut text = format!("{} {}", change.address, change.will());
     for words in &change.risk.words {
         text.push('\n');
         text.push_str(words);

@@ -75,7 +75,7 @@ impl Page {
 
     fn change(&mut self, change: &ChangeView) {
         let class = class(&change.verb);
-        let head = head(change.verb.sign(), &change.address, &change.verb.will());
+        let head = head(change.verb.sign(), &change.address, &change.will());
         self.line(&format!("<details open class=\"{class}\"><summary>{head}</summary>"));
         for reason in &change.reasons {
             self.line(&format!("<p class=\"reason\">{}</p>", html(reason)));

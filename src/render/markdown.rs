@@ -89,7 +89,7 @@ fn marker(owner: &str) -> String {
 /// fields.
 fn change_block(change: &ChangeView) -> Block {
     let sign = format!("<b>{}</b>", change.verb.sign());
-    let will = change.verb.will();
+    let will = change.will();
     let title = format!("{sign} <code>{}</code> {}", escape_html(&change.address), quiet_html(&will));
     let risk = change.risk.line();
     let behind = if risk.is_empty() { String::new() } else { format!(": {}", markdown(&risk)) };

@@ -113,7 +113,7 @@ impl<'a> Page<'a> {
     }
 
     fn change(&mut self, change: &ChangeView) {
-        self.head(change.verb.sign(), ink(&change.verb), &change.address, &change.verb.will());
+        self.head(change.verb.sign(), ink(&change.verb), &change.address, &change.will());
         for reason in &change.reasons {
             self.prose(4, "", Ink::Dim, reason);
         }

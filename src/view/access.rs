@@ -3,7 +3,7 @@
 //! A role is assumed by whom its trust policy names; a pod gets the role that its ServiceAccount names. Nothing is
 //! left out for being strange: what is not understood is said to be so.
 
-use super::document::{Body, differing, statements};
+use super::document::{Body, differing, in_one_spelling, statements};
 use super::entry::{Entry, Mark};
 use super::value::shown;
 use crate::model::marks::{DEFAULT_AUDIENCE, ROLE_ARN};
@@ -31,6 +31,14 @@ pub(crate) fn of(fields: &[FieldV2]) -> Vec<Entry> {
 
 fn trust(before: &Value, after: &Value) -> Vec<Entry> {
     let (old, new) = (statements(before), statements(after));
+    let spelled = match (&old, &new) {
+        (Some(old), Some(new)) => Some(in_one_spelling(old, new)),
+        _ => None,
+    };
+    let (old, new) = match &spelled {
+        Some((old, new)) => (Some(old.iter().collect::<Vec<_>>()), Some(new.iter().collect::<Vec<_>>())),
+        None => (old, new),
+    };
     let (all_old, all_new) = (Subjects::of(old.as_deref()), Subjects::of(new.as_deref()));
     // who is only spelled differently gains and loses nothing; who is named twice loses nothing with one of the two
     let (gone, come) = match (&old, &new) {

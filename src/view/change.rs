@@ -51,17 +51,6 @@ impl Verb {
         }
     }
 
-    /// What is said behind the address.
-    pub(crate) fn will(&self) -> String {
-        match self {
-            Self::Create => "will be created".to_owned(),
-            Self::Update => "will be updated".to_owned(),
-            Self::Delete => "will be deleted".to_owned(),
-            Self::Adopt => "will be adopted".to_owned(),
-            Self::Other(word) => format!("will see `{word}`"),
-        }
-    }
-
     /// What is said once it is done.
     pub(crate) fn done(&self) -> String {
         match self {
@@ -78,6 +67,8 @@ impl Verb {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChangeView {
     pub verb: Verb,
+    /// Whether it is refused, and only shown.
+    pub refused: bool,
     pub address: String,
     pub reasons: Vec<String>,
     /// Who gains and who loses access: headings with items.
@@ -92,7 +83,7 @@ pub(crate) struct ChangeView {
 
 impl ChangeView {
     /// `findings` are the grave ones on the object.
-    pub(crate) fn of(change: &ChangeV2, findings: &[String]) -> Self {
+    pub(crate) fn of(change: &ChangeV2, findings: &[String], refused: bool) -> Self {
         let verb = Verb::of(&change.action);
         let mut fields: Vec<&FieldV2> = change.fields.iter().collect();
         fields.sort_by_key(|field| place(&field.path));
@@ -106,10 +97,20 @@ impl ChangeView {
             risk: Risk::of(&change.fields, &access, findings, otherwise),
             rank: rank(&change.address, verb == Verb::Delete),
             verb,
+            refused,
             address: scrub(&change.address).into_owned(),
             reasons: change.reasons.iter().map(|reason| scrub(reason).into_owned()).collect(),
             entries: fields.into_iter().filter_map(entry).collect(),
             access,
+        }
+    }
+
+    /// What is said behind the address.
+    pub(crate) fn will(&self) -> String {
+        let will = if self.refused { "would" } else { "will" };
+        match &self.verb {
+            Verb::Other(word) => format!("{will} see `{word}`"),
+            verb => format!("{will} be {}", verb.done()),
         }
     }
 

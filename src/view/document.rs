@@ -4,6 +4,7 @@
 //! that one added action is one line. A document that is not understood is compared as lines of text.
 
 use super::entry::{Entry, Mark};
+use super::spelling;
 use super::value::{self, keys, shown, unchanged};
 use crate::policy::Statement;
 use serde_json::{Map, Value};
@@ -46,6 +47,17 @@ pub(crate) fn statements(document: &Value) -> Option<Vec<&Body>> {
     }
 }
 
+/// The statements of both sides, those that correspond to each other in one spelling.
+pub(crate) fn in_one_spelling(old: &[&Body], new: &[&Body]) -> (Vec<Body>, Vec<Body>) {
+    let clone = |list: &[&Body]| -> Vec<Body> { list.iter().map(|body| (*body).clone()).collect() };
+    let (mut before, mut after) = (clone(old), clone(new));
+    let matched = Matched::of(old, new);
+    for (one, other) in matched.same.into_iter().chain(matched.pairs) {
+        (before[one], after[other]) = spelling::in_one(old[one], new[other]);
+    }
+    (before, after)
+}
+
 /// The statements of each side to which the other has none that means the same.
 pub(crate) fn differing<'a>(old: &[&'a Body], new: &[&'a Body]) -> (Vec<&'a Body>, Vec<&'a Body>) {
     let (mut left, mut right): (Vec<usize>, Vec<usize>) = ((0..old.len()).collect(), (0..new.len()).collect());
@@ -57,9 +69,15 @@ pub(crate) fn differing<'a>(old: &[&'a Body], new: &[&'a Body]) -> (Vec<&'a Body
 fn elements(before: &Value, after: &Value) -> Vec<Entry> {
     let (old, new) = (before.as_object(), after.as_object());
     let usual = |key: &str, value: &Value| key == "Version" && value == "2012-10-17";
+    // the version where none is named
+    // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html)
+    let old_version = |key: &str| if key == "Version" { Value::from("2008-10-17") } else { Value::Null };
     let mut list = Vec::new();
     for key in keys([old, new]).into_iter().filter(|key| *key != "Statement") {
-        let side = |map: Option<&Map<String, Value>>| map.and_then(|map| map.get(key)).cloned().unwrap_or(Value::Null);
+        let side = |map: Option<&Map<String, Value>>| match map {
+            Some(map) => map.get(key).cloned().unwrap_or_else(|| old_version(key)),
+            None => Value::Null,
+        };
         let (one, other) = (side(old), side(new));
         let alone = old.is_none() || new.is_none();
         if !(alone && (usual(key, &one) || usual(key, &other))) {
@@ -75,16 +93,35 @@ pub(crate) type Body = Map<String, Value>;
 /// A statement and its place in its document, from 1.
 type Placed<'a> = (usize, &'a Body);
 
+/// Which statement of one side is which of the other, by their places.
+struct Matched {
+    /// Those that mean the same.
+    same: Vec<(usize, usize)>,
+    /// Those that changed.
+    pairs: Vec<(usize, usize)>,
+    /// Those of the old side alone, and of the new one.
+    left: Vec<usize>,
+    right: Vec<usize>,
+}
+
+impl Matched {
+    fn of(old: &[&Body], new: &[&Body]) -> Self {
+        let place = |list: &[&'_ Body]| -> Vec<usize> { (0..list.len()).collect() };
+        let (mut left, mut right) = (place(old), place(new));
+        let same = pair(&mut left, &mut right, |one, other| equal(old[one], new[other]));
+        let mut pairs =
+            pair(&mut left, &mut right, |one, other| sid(old[one]).is_some() && sid(old[one]) == sid(new[other]));
+        pairs.extend(most_similar(&mut left, &mut right, old, new));
+        Self { same, pairs, left, right }
+    }
+}
+
 fn lists(old: &[&Body], new: &[&Body]) -> Vec<Entry> {
-    let place = |list: &[&'_ Body]| -> Vec<usize> { (0..list.len()).collect() };
-    let (mut left, mut right) = (place(old), place(new));
-    let same = pair(&mut left, &mut right, |one, other| equal(old[one], new[other]));
-    let mut pairs =
-        pair(&mut left, &mut right, |one, other| sid(old[one]).is_some() && sid(old[one]) == sid(new[other]));
-    pairs.extend(most_similar(&mut left, &mut right, old, new));
+    let Matched { same, pairs, left, right } = Matched::of(old, new);
     let mut lines: Vec<(usize, Entry)> = Vec::new();
     for (one, other) in pairs {
-        lines.push((other, changed((one + 1, old[one]), (other + 1, new[other]))));
+        let (before, after) = spelling::in_one(old[one], new[other]);
+        lines.push((other, changed((one + 1, &before), (other + 1, &after))));
     }
     lines.extend(right.iter().map(|&index| (index, entire(Mark::Added, (index + 1, new[index])))));
     lines.sort_by_key(|(index, _)| *index);
@@ -146,13 +183,13 @@ fn likeness(old: &[String], new: &[String]) -> f32 {
     similar::diff_ratio(&operations, old.len(), new.len())
 }
 
-/// Everything that a statement says, one text for each thing, sorted.
+/// Everything that a statement says, one text for each thing in lower case, sorted.
 fn facts(statement: &Body) -> Vec<String> {
     fn gather(path: &str, value: &Value, list: &mut Vec<String>) {
         match value {
             Value::Array(items) => items.iter().for_each(|item| gather(path, item, list)),
             Value::Object(map) => map.iter().for_each(|(key, value)| gather(&format!("{path}\n{key}"), value, list)),
-            other => list.push(format!("{path}\n{}", shown(other))),
+            other => list.push(format!("{path}\n{}", shown(other)).to_ascii_lowercase()),
         }
     }
     let mut list = Vec::new();
@@ -164,7 +201,7 @@ fn facts(statement: &Body) -> Vec<String> {
 }
 
 /// Whether two statements mean the same.
-fn equal(one: &Body, other: &Body) -> bool {
+pub(crate) fn equal(one: &Body, other: &Body) -> bool {
     if one == other {
         return true;
     }

@@ -2,8 +2,8 @@
 
 use super::scrub::scrub;
 use super::words::count;
-use super::{ChangeView, PlanView};
-use crate::plan::file::{ChangeV2, NoteV2, OptionsV2, PlanV2, SummaryV2, WAITING};
+use super::{ChangeView, Detail, PlanView};
+use crate::plan::file::{ChangeV2, FOREIGN_TRUST, NoteV2, OptionsV2, PlanV2, SummaryV2, WAITING};
 use crate::plan::safeguards;
 use std::collections::HashMap;
 
@@ -61,17 +61,21 @@ impl NoteView {
 
 impl PlanView {
     /// What `plan` tells.
-    pub fn of(plan: &PlanV2) -> Self {
+    pub fn of(plan: &PlanV2, detail: Detail) -> Self {
         let clean = |text: &str| scrub(text).into_owned();
         let (waiting, notes): (Vec<NoteView>, Vec<NoteView>) =
             plan.notes.iter().map(NoteView::of).partition(|note| note.rule == WAITING);
+        let notes = strangers(notes, detail);
         let mut findings: HashMap<&str, Vec<String>> = HashMap::new();
         for note in notes.iter().filter(|note| note.is_grave()) {
             findings.entry(&note.address).or_default().push(format!("{} {}", note.severity, note.rule));
         }
         let findings = |address: &str| findings.get(&*scrub(address)).map_or(&[][..], Vec::as_slice);
-        let mut changes: Vec<ChangeView> =
-            plan.changes.iter().map(|change| ChangeView::of(change, findings(&change.address))).collect();
+        let refused = plan.refused_addresses();
+        let view = |change: &ChangeV2| {
+            ChangeView::of(change, findings(&change.address), refused.contains(change.address.as_str()))
+        };
+        let mut changes: Vec<ChangeView> = plan.changes.iter().map(view).collect();
         // stable: within a kind, the order of the plan
         changes.sort_by_key(|change| change.rank);
         let (mut guards, notes): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| note.rule == safeguards::RULE);
@@ -102,6 +106,30 @@ impl PlanView {
     }
 }
 
+/// The notes with those on roles of others that trust a cluster in one line a cluster, told in full or not at all.
+fn strangers(notes: Vec<NoteView>, detail: Detail) -> Vec<NoteView> {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for note in notes.iter().filter(|note| note.rule == FOREIGN_TRUST) {
+        *counts.entry(note.address.clone()).or_default() += 1;
+    }
+    let mut told = Vec::with_capacity(notes.len());
+    for mut note in notes {
+        if note.rule == FOREIGN_TRUST && detail != Detail::Full {
+            let count = counts.remove(&note.address).filter(|_| detail == Detail::Usual);
+            match count {
+                // the count is told in place of the first
+                None => continue,
+                Some(1) => {}
+                Some(count) => {
+                    note.text = format!("{count} roles that are not ours can be assumed from it; `-v` lists them");
+                }
+            }
+        }
+        told.push(note);
+    }
+    told
+}
+
 /// Whose objects the plan deletes. The owner decides that, so a plan with deletes always shows it.
 fn owner(plan: &PlanV2) -> Option<NoteView> {
     let goes = |change: &ChangeV2| change.action == "delete";
@@ -126,7 +154,10 @@ fn summary(plan: &PlanV2) -> String {
         return format!("No changes{but}. {}.", count(unchanged, "object matches", "objects match"));
     }
     let adopted = if adopt > 0 { format!("{adopt} to adopt, ") } else { String::new() };
-    format!("Plan: {create} to create, {update} to update, {adopted}{delete} to delete.")
+    let refused = plan.refused_addresses();
+    let shown = plan.changes.iter().filter(|change| refused.contains(change.address.as_str())).count();
+    let shown = if shown > 0 { format!(", {shown} of them refused") } else { String::new() };
+    format!("Plan: {create} to create, {update} to update, {adopted}{delete} to delete{shown}.")
 }
 
 fn remarks(plan: &PlanV2) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! What a change hands out, in a few words, and how much that weighs: for formats that cannot show everything.
 
-use super::document::{Body, statements};
+use super::document::{Body, equal, statements};
 use super::entry::{Entry, Mark};
 use super::scrub::scrub;
 use super::value::shown;
@@ -96,8 +96,11 @@ fn more(fields: &[FieldV2]) -> Vec<String> {
     let all = |side: fn(&FieldV2) -> &Value| -> BTreeSet<String> {
         fields.iter().flat_map(|field| names(field, side(field))).collect()
     };
-    let before = all(|field| &field.before);
-    let mut more: Vec<String> = all(|field| &field.after).into_iter().filter(|name| !before.contains(name)).collect();
+    // neither actions nor names of policies are told apart by case
+    let folded = |name: &String| name.to_ascii_lowercase();
+    let before: BTreeSet<String> = all(|field| &field.before).iter().map(folded).collect();
+    let after = all(|field| &field.after).into_iter();
+    let mut more: Vec<String> = after.filter(|name| !before.contains(&folded(name))).collect();
     more.sort_by_key(|name| !is_grave(name));
     more
 }
@@ -118,7 +121,10 @@ fn allowed(document: &Value) -> BTreeSet<String> {
     let bodies: Vec<&Body> = statements.into_iter().filter(allows).collect();
     let actions = bodies.iter().flat_map(|body| texts(body, "Action"));
     let except = bodies.iter().filter(|body| body.contains_key("NotAction"));
-    let except = except.map(|body| format!("everything but {}", texts(body, "NotAction").join(", ")));
+    let except = except.map(|body| {
+        let names: BTreeSet<String> = texts(body, "NotAction").into_iter().collect();
+        format!("everything but {}", names.into_iter().collect::<Vec<_>>().join(", "))
+    });
     actions.chain(except).collect()
 }
 
@@ -128,7 +134,7 @@ fn takes_a_deny(before: &Value, after: &Value) -> bool {
         all.filter(|body| body.get("Effect").is_some_and(|effect| effect == "Deny")).cloned().collect()
     };
     let after = denies(after);
-    denies(before).iter().any(|deny| !after.contains(deny))
+    denies(before).iter().any(|deny| !after.iter().any(|other| equal(deny, other)))
 }
 
 /// Whether an action or a policy is about permissions themselves, or about everything.

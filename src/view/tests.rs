@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// The plan as text.
 fn text(plan: &PlanV2) -> String {
     let mut out = Vec::new();
-    terminal::plan(&PlanView::of(plan), &Style::plain(), &mut out).unwrap();
+    terminal::plan(&PlanView::of(plan, Detail::Usual), &Style::plain(), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -64,7 +64,7 @@ fn the_last_line_counts() {
 #[test]
 fn changes_are_grouped_by_kind_in_apply_order() {
     let some = |address: &str, action: &str| change(address, action, &[], Vec::new());
-    let view = PlanView::of(&plan(vec![
+    let plan = plan(vec![
         some("orphan/a/oidc-provider/oidc.example.com/id/x", "delete"),
         some("service-account/c/n/b", "create"),
         some("role/b", "update"),
@@ -74,7 +74,8 @@ fn changes_are_grouped_by_kind_in_apply_order() {
         some("policy/a/p", "delete"),
         some("policy/a/q", "update"),
         some("service-account/c/n/a", "delete"),
-    ]));
+    ]);
+    let view = PlanView::of(&plan, Detail::Usual);
     let order: Vec<&str> = view.changes.iter().map(|change| change.address.as_str()).collect();
     assert_eq!(
         order,
@@ -300,6 +301,75 @@ fn pods_gain_and_lose_roles() {
       - its pods lose
         - role arn:aws:iam::1:role/x
       - annotations.eks.amazonaws.com/role-arn: arn:aws:iam::1:role/x
+    ");
+}
+
+#[test]
+fn a_changed_statement_shows_only_what_differs_by_meaning() {
+    let statement = |action: Value, resource: Value, principal: Value, condition: Value| {
+        document(&[json!({ "Sid": "One", "Effect": "Allow", "Action": action, "Resource": resource,
+            "Principal": principal, "Condition": condition })])
+    };
+    let old = statement(
+        json!(["S3:putobject", "s3:GetObject", "s3:getobject"]),
+        json!("arn:aws:s3:::a"),
+        json!({ "AWS": ["arn:aws:iam::111122223333:root", "444455556666"] }),
+        json!({ "bool": { "AWS:SecureTransport": [true] }, "StringEquals": { "aws:SourceVpc": ["b", "a"] } }),
+    );
+    let new = statement(
+        json!(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]),
+        json!(["arn:aws:s3:::a"]),
+        json!({ "AWS": ["arn:aws:iam::444455556666:root", "111122223333"] }),
+        json!({ "Bool": { "aws:SecureTransport": "true" }, "StringEquals": { "aws:sourcevpc": ["a", "b", "c"] } }),
+    );
+    insta::assert_snapshot!(update("document", old.clone(), new.clone()), @"
+    ~ document
+      ~ statement `One` (Allow)
+        ~ Action
+          + s3:DeleteObject
+            2 unchanged
+        ~ Condition.StringEquals.aws:sourcevpc
+          + c
+            2 unchanged
+    ");
+    // the other way round, the spelling is that of what comes
+    insta::assert_snapshot!(update("document", new, old), @"
+    ~ document
+      ~ statement `One` (Allow)
+        ~ Action
+          - s3:DeleteObject
+            2 unchanged
+        ~ Condition.StringEquals.aws:SourceVpc
+          - c
+            2 unchanged
+    ");
+}
+
+#[test]
+fn who_is_spelled_differently_in_a_changed_statement_gains_and_loses_nothing() {
+    let statement = |who: &[&str], key: &str| {
+        document(&[json!({ "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": { "AWS": who },
+            "Condition": { "Bool": { key: "true" } } })])
+    };
+    let before = statement(&["arn:aws:iam::111122223333:root"], "AWS:MultiFactorAuthPresent");
+    let after = statement(&["111122223333", "444455556666"], "aws:MultiFactorAuthPresent");
+    assert_eq!(
+        access(before, after),
+        ["  + gains access", "    + 444455556666, if Bool aws:MultiFactorAuthPresent = true"]
+    );
+}
+
+#[test]
+fn no_version_is_the_old_one_and_everyone_is_everyone_of_aws() {
+    let old = json!({ "Statement": { "Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole" } });
+    let new = json!({ "Version": "2008-10-17", "Statement": [
+        { "Effect": "Allow", "Principal": { "AWS": "*" }, "Action": ["STS:AssumeRole", "sts:TagSession"] }] });
+    insta::assert_snapshot!(update("document", old, new), @"
+    ~ document
+      ~ statement 1 (Allow)
+        ~ Action
+          + sts:TagSession
+            1 unchanged
     ");
 }
 

@@ -53,11 +53,12 @@ fn below(name: &str, before: &Value, after: &Value, depth: usize) -> Option<Entr
     if let (Some(old), Some(new)) = (items(before), items(after))
         && (before.is_array() || after.is_array())
     {
-        return Some(sets(name, &old, &new));
+        return sets(name, &old, &new);
     }
     match (before, after) {
-        (Value::Object(old), Value::Object(new)) if depth > 0 => Some(maps(name, old, new, depth)),
-        _ => Some(Entry::change(name, &shown(before), &shown(after))),
+        (Value::Object(old), Value::Object(new)) if depth > 0 => maps(name, old, new, depth),
+        // a boolean or number stands for its text
+        _ => (shown(before) != shown(after)).then(|| Entry::change(name, &shown(before), &shown(after))),
     }
 }
 
@@ -71,28 +72,28 @@ fn items(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-fn sets(name: &str, old: &[String], new: &[String]) -> Entry {
+/// The items that come and go; nothing if it is the same set, written otherwise.
+fn sets(name: &str, old: &[String], new: &[String]) -> Option<Entry> {
     let (before, after): (BTreeSet<&String>, BTreeSet<&String>) = (old.iter().collect(), new.iter().collect());
     let mut children: Vec<Entry> = after.difference(&before).map(|item| Entry::item(Mark::Added, item)).collect();
     children.extend(before.difference(&after).map(|item| Entry::item(Mark::Removed, item)));
     if children.is_empty() {
-        // the same set, written otherwise
-        return Entry::change(name, &old.join(", "), &new.join(", "));
+        return None;
     }
     let kept = before.intersection(&after).count();
     if kept > 0 {
         children.push(Entry::folded(format!("{kept} unchanged")));
     }
-    Entry::name(Mark::Changed, name, children)
+    Some(Entry::name(Mark::Changed, name, children))
 }
 
-fn maps(name: &str, old: &Map<String, Value>, new: &Map<String, Value>, depth: usize) -> Entry {
+fn maps(name: &str, old: &Map<String, Value>, new: &Map<String, Value>, depth: usize) -> Option<Entry> {
     let mut children = Vec::new();
     for key in keys([Some(old), Some(new)]) {
         let side = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or(Value::Null);
         children.extend(below(key, &side(old), &side(new), depth - 1));
     }
-    one_or_all(Mark::Changed, name, children)
+    (!children.is_empty()).then(|| one_or_all(Mark::Changed, name, children))
 }
 
 fn entire(mark: Mark, name: &str, value: &Value, depth: usize) -> Entry {

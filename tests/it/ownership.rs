@@ -256,3 +256,86 @@ fn foreign_objects_are_never_touched() {
     assert_eq!(scene.apply(&["--destroy", "--force"]).code, 0);
     assert_eq!(scene.world.foreign(FIRST), before);
 }
+
+#[test]
+fn a_provider_that_others_trust_is_left_to_them_with_a_note() {
+    let scene = Scene::new();
+    scene.declare(&role("app"));
+    scene.bench.converges();
+    let arn = scene.provider();
+    let theirs = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+        "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": arn}}]});
+    scene.someone.create_role("theirs", &theirs, &[("irsa/owner", "them"), ("irsa/address", "role/theirs")]);
+    scene.someone.create_role("nobodys", &theirs, &[]);
+    // a cluster that is no more is let go of in the same way
+    scene.bench.write("irsa.toml", &format!("owner = \"me\"\n[clusters.main]\nstate = \"gone\"\n[roles.app]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\n[[roles.app.trust]]\nprincipals = {{ aws = [\"arn:aws:iam::{FIRST}:root\"] }}\nactions = [\"sts:AssumeRole\"]\n"));
+    let plan = scene.bench.plan(&["--force"]);
+    assert!(refusals(&plan).is_empty(), "{plan}");
+    assert!(changes(&plan).iter().any(|change| change.starts_with("update orphan/default/oidc-provider/")), "{plan}");
+
+    scene.declare(&role("app"));
+    let run = scene.apply(&["--destroy", "--force"]);
+    assert_eq!(run.code, 0, "{run}");
+    run.says("left-to-others").says("roles `nobodys`, `theirs` of others trust it");
+    assert!(scene.someone.providers().contains(&arn) && scene.someone.provider_tags(&arn).is_empty());
+    assert!(!scene.someone.has_role("app") && scene.service_account("app").is_none());
+    assert!(scene.someone.has_role("theirs") && scene.someone.has_role("nobodys"));
+    scene.bench.ends(0, &["plan", "--destroy", "--detailed-exitcode"]);
+}
+
+#[test]
+fn a_policy_that_others_have_attached_is_not_left_to_them_unasked() {
+    let scene = Scene::new();
+    let policy =
+        "[policies.q]\nstatements = [{ actions = [\"sqs:SendMessage\"], resources = [\"arn:aws:sqs:*:*:q\"] }]\n";
+    scene.declare(&(role("app").replace("ReadOnlyAccess\"]", "ReadOnlyAccess\", \"q\"]") + policy));
+    scene.bench.converges();
+    let arn = format!("arn:aws:iam::{FIRST}:policy/irsa/me/q");
+    scene.someone.create_role("theirs", &trust(), &[]);
+    scene.someone.attach("theirs", &arn);
+    let plan = scene.bench.plan(&["--destroy", "--force"]);
+    assert!(plan["refused"].to_string().contains("attached 2 times, this plan detaches 1"), "{plan}");
+    assert!(plan["refused"][0]["hint"].as_str().expect("a hint").contains("`forget = ["), "{plan}");
+    assert_eq!(scene.apply(&["--destroy", "--force"]).code, 4);
+    assert!(scene.someone.has_role("app") && scene.someone.has_policy(&arn));
+}
+
+#[test]
+fn a_name_that_differs_by_case_is_the_same_and_iam_keeps_its_spelling() {
+    let scene = Scene::new();
+    let policy = "[policies.q]\nname = \"queue\"\nstatements = [{ actions = [\"sqs:SendMessage\"], resources = [\"arn:aws:sqs:*:*:q\"] }]\n";
+    let text =
+        role("app").replace("[roles.app]", "[roles.app]\nname = \"reports\"").replace("Access\"]", "Access\", \"q\"]");
+    scene.declare(&(text.clone() + policy));
+    scene.bench.converges();
+    let id = scene.someone.role_id("reports");
+    scene.declare(&(text.replace("reports", "Reports") + &policy.replace("queue", "Queue")));
+    let run = scene.bench.ends(0, &["plan", "--detailed-exitcode"]);
+    run.says("No changes.").says("role/app: IAM keeps the spelling `reports`").says("name-kept");
+    run.says("policy/default/q: IAM keeps the spelling `queue`");
+    scene.bench.converges();
+    assert_eq!(scene.someone.role_id("reports"), id);
+    scene.declare(&(text + policy + &role("other").replace("[roles.other]", "[roles.other]\nname = \"REPORTS\"")));
+    scene.bench.ends(3, &["validate"]).says("without regard to case");
+}
+
+#[test]
+fn roles_of_others_that_trust_a_cluster_are_counted_and_told_one_by_one_on_demand() {
+    let scene = Scene::new();
+    scene.declare(&role("app"));
+    scene.bench.converges();
+    let theirs = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+        "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": scene.provider()}}]});
+    (0..7).for_each(|index| scene.someone.create_role(&format!("theirs{index}"), &theirs, &[]));
+    let lines = |arguments: &[&str]| scene.bench.ends(0, arguments).stdout.matches("can be assumed from").count();
+    let run = scene.bench.ends(0, &["plan"]);
+    run.says("cluster/main: 7 roles that are not ours can be assumed from it; `-v` lists them");
+    for format in ["text", "markdown", "html", "github"] {
+        assert_eq!(lines(&["plan", "--format", format]), 1, "{format}");
+        assert_eq!(lines(&["plan", "--format", format, "-v"]), 7, "{format}");
+        assert_eq!(lines(&["plan", "--format", format, "-q"]), 0, "{format}");
+    }
+    let notes = scene.bench.plan(&[])["notes"].clone();
+    let told = notes.as_array().expect("a list").iter().filter(|note| note["rule"] == "foreign-trust");
+    assert_eq!(told.count(), 7, "a program is told each");
+}

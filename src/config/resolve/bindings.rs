@@ -4,7 +4,7 @@ use super::places::Places;
 use super::{Diagnostic, Named, Resolver, Spot};
 use crate::config::schema::RawBinding;
 use crate::ids::{IdError, Key, Namespace, ServiceAccountName};
-use crate::model::desired::{Binding, ClusterState, Manage, Subject};
+use crate::model::desired::{Binding, Cluster, ClusterState, Manage, Subject};
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
 use std::collections::hash_map::Entry as Slot;
@@ -66,6 +66,8 @@ struct Binder<'r, 'a, 'p> {
     count: usize,
     /// Clusters in which irsa looks after ServiceAccounts, each with a binding that says so.
     managed: BTreeMap<&'p Key, Origin>,
+    /// The last place that says to manage what cannot be: each is told once.
+    in_vain: Option<&'a Origin>,
 }
 
 impl<'a> Resolver<'a> {
@@ -80,6 +82,7 @@ impl<'a> Resolver<'a> {
             claims: HashMap::new(),
             count: 0,
             managed: BTreeMap::new(),
+            in_vain: None,
         };
         for (key, role) in &raw.roles {
             if let Some(spots) = &role.cluster {
@@ -338,10 +341,22 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
     /// Adds one subject in each cluster, unless it is bound already.
     fn bind(&mut self, entry: &Entry<'a>, subject: &Subject, claim: Claim<'a>, clusters: &[&'p Key]) {
         let exact = matches!(claim, Claim::Exact(..));
-        let manage = if exact { entry.manage.map_or(Manage::Create, |(manage, _)| manage) } else { Manage::None };
         // only the first cluster in which they clash is told
         let mut told = false;
         for &cluster in clusters {
+            let unmanaged = self.places.clusters.get(cluster).filter(|cluster| cluster.unmanaged);
+            let manage = match entry.manage {
+                _ if !exact => Manage::None,
+                Some((manage, place)) => {
+                    let place = (manage != Manage::None).then_some(place);
+                    if let (Some(declared), Some(place)) = (unmanaged, place) {
+                        self.managed_in_vain(cluster, declared, place);
+                    }
+                    manage
+                }
+                None if unmanaged.is_some() => Manage::None,
+                None => Manage::Create,
+            };
             let binding = Binding {
                 cluster: cluster.clone(),
                 subject: subject.clone(),
@@ -372,13 +387,21 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
         }
     }
 
-    /// A cluster that EKS does not know is reached through a kubeconfig, or not at all.
+    /// An entry says to manage what `kubernetes = "none"` says not to.
+    fn managed_in_vain(&mut self, key: &Key, cluster: &Cluster, place: &'a Origin) {
+        if self.in_vain.replace(place) != Some(place) {
+            let message = format!("nothing in cluster `{key}` is managed: its `kubernetes` is `\"none\"`");
+            let hint = "take `manage` out (there it is `\"none\"` then), or say how to reach the cluster";
+            let diagnostic = Diagnostic::at(place, message).and(&cluster.origin, "it is declared here");
+            self.resolver.push(diagnostic.hint(hint));
+        }
+    }
+
+    /// Where ServiceAccounts are managed there must be a way to the API.
     fn reachable(&mut self) {
         for (key, origin) in &self.managed {
             let Some(cluster) = self.places.clusters.get(*key) else { continue };
-            let access = &cluster.kubernetes;
-            let reached = cluster.name.is_some() || access.context.is_some() || access.kubeconfig.is_some();
-            if reached || cluster.state == ClusterState::Gone {
+            if cluster.has_api() || cluster.unmanaged || cluster.state == ClusterState::Gone {
                 continue;
             }
             let message = format!("cluster `{key}` has only an issuer, and nothing says how to reach its API");

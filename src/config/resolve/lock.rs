@@ -65,6 +65,9 @@ fn unreachable_api(cluster: &RawCluster) -> Option<(&'static str, &'static str)>
     if cluster.state.as_ref().is_some_and(|state| state.value == "gone") {
         return Some(("its state is `gone`", "name a cluster that is there"));
     }
+    if cluster.kubernetes.as_ref().is_some_and(|kubernetes| kubernetes.word.is_some()) {
+        return Some(("its `kubernetes` is `\"none\"`", "name a cluster that is looked at"));
+    }
     let context = cluster.kubernetes.as_ref().and_then(|kubernetes| kubernetes.context.as_ref());
     if cluster.flawed || cluster.name.is_some() || cluster.issuer.is_none() || context.is_some() {
         return None;

@@ -70,6 +70,9 @@ impl Places {
     }
 }
 
+/// `kubernetes = "none"`: nothing in the cluster is managed or looked at.
+const NOTHING: &str = "none";
+
 impl<'a> Resolver<'a> {
     pub(super) fn places(&mut self) -> Places {
         let raw = self.raw;
@@ -225,6 +228,7 @@ impl<'a> Resolver<'a> {
             issuer: issuer.as_ref().map(|spot| spot.value.clone()),
             state,
             kubernetes: self.kubernetes(kubernetes.as_ref()),
+            unmanaged: kubernetes.as_ref().and_then(|raw| raw.word.as_ref()).is_some(),
             origin: origin.clone(),
         })
     }
@@ -246,9 +250,13 @@ impl<'a> Resolver<'a> {
     }
 
     fn kubernetes(&mut self, raw: Option<&RawKubernetes>) -> KubernetesAccess {
-        let Some(RawKubernetes { origin, flawed, kubeconfig, context, unverified }) = raw else {
+        let Some(RawKubernetes { origin, flawed, word, kubeconfig, context, unverified }) = raw else {
             return KubernetesAccess { kubeconfig: None, context: None, unverified: false };
         };
+        if let Some(word) = word.as_ref().filter(|word| word.value != NOTHING) {
+            let hint = "write `kubernetes = { context = \"…\" }`, or `\"none\"` if nothing there is to be managed or looked at";
+            self.push(Diagnostic::at(origin, format!("`{}` is no way to reach a cluster", word.value)).hint(hint));
+        }
         if kubeconfig.is_some() && context.is_none() && !flawed {
             let hint = "add `context`: the current context of a kubeconfig changes unseen";
             self.push(Diagnostic::at(origin, "`kubeconfig` without `context`").hint(hint));

@@ -54,20 +54,30 @@ pub(super) fn cluster(table: &mut TableReader<'_, '_>, origin: Origin) -> RawClu
         name: table.id("name", ClusterName::parse),
         issuer: table.id("issuer", IssuerUrl::parse),
         state: table.text("state"),
-        kubernetes: table.table("kubernetes").map(|mut table| {
-            let mut kubernetes = RawKubernetes {
-                origin: table.origin.clone(),
-                flawed: false,
-                kubeconfig: table.text("kubeconfig"),
-                context: table.text("context"),
-                unverified: table.flag("unverified"),
-            };
-            kubernetes.flawed = table.finish();
-            kubernetes
-        }),
+        kubernetes: kubernetes(table),
     };
     cluster.flawed = table.finish();
     cluster
+}
+
+fn kubernetes(table: &mut TableReader<'_, '_>) -> Option<RawKubernetes> {
+    if table.is_text("kubernetes") {
+        let word = table.text("kubernetes")?;
+        let origin = word.origin.clone();
+        let word = Some(word);
+        return Some(RawKubernetes { origin, flawed: false, word, kubeconfig: None, context: None, unverified: None });
+    }
+    let mut table = table.table("kubernetes")?;
+    let mut kubernetes = RawKubernetes {
+        origin: table.origin.clone(),
+        flawed: false,
+        word: None,
+        kubeconfig: table.text("kubeconfig"),
+        context: table.text("context"),
+        unverified: table.flag("unverified"),
+    };
+    kubernetes.flawed = table.finish();
+    Some(kubernetes)
 }
 
 pub(super) fn policy(table: &mut TableReader<'_, '_>, origin: Origin) -> RawPolicy {

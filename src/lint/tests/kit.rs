@@ -189,6 +189,7 @@ fn cluster(account: &str) -> Cluster {
         issuer: None,
         state: ClusterState::Active,
         kubernetes: KubernetesAccess { kubeconfig: None, context: None, unverified: false },
+        unmanaged: false,
         origin: origin(2),
     }
 }

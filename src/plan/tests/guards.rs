@@ -12,7 +12,7 @@ use crate::plan::{PlanV2, confirm, saved};
 use std::sync::Arc;
 
 /// `count` roles beside those of `applied`.
-fn crowd(count: usize) -> Kit {
+pub(super) fn crowd(count: usize) -> Kit {
     let mut kit = applied();
     for index in 0..count {
         kit.role(&format!("r{index}"), |role| role.bindings = vec![binding("east", &format!("s{index}"))]);

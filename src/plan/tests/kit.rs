@@ -128,6 +128,7 @@ fn cluster(name: &str) -> Cluster {
         issuer: None,
         state: ClusterState::Active,
         kubernetes: KubernetesAccess { kubeconfig: None, context: Some(name.into()), unverified: false },
+        unmanaged: false,
         origin: origin(),
     }
 }

@@ -41,7 +41,10 @@ fn holds(draft: &Draft, need: &Address) -> bool {
 
 /// Holds a step back because of `first`, which is held back.
 fn hold(draft: &mut Draft, address: &Address, first: &Address, relation: &str) {
-    draft.hold_back(address);
+    let shown = draft.shown.contains(first);
+    if draft.hold_back(address) && shown {
+        draft.shown.insert(address.clone());
+    }
     match draft.held.get(first).cloned() {
         Some(Hold::Refused) => {
             draft.refuse(address, format!("`{first}`, {relation}, is refused"), format!("mend `{first}` first"));
@@ -58,8 +61,7 @@ fn hold(draft: &mut Draft, address: &Address, first: &Address, relation: &str) {
 /// Refuses steps that no order of calls makes safe.
 pub(super) fn refuse(draft: &mut Draft, impossible: Impossible) {
     for address in impossible.objects {
-        draft.hold_back(&address);
-        draft.refuse(&address, impossible.why.clone(), impossible.hint);
+        draft.refuse_step(&address, impossible.why.clone(), impossible.hint);
     }
     hold_dependents(draft);
 }

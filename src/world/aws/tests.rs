@@ -64,6 +64,7 @@ fn reader_in(stub: &Stub, region: Option<&str>) -> AwsReader {
             issuer: None,
             state: ClusterState::Active,
             kubernetes: KubernetesAccess { kubeconfig: None, context: None, unverified: false },
+            unmanaged: false,
             origin: Origin { file: "irsa.toml".into(), line: 1, column: 1, span: 0..0 },
         };
         (key(name), cluster)

@@ -27,6 +27,7 @@ fn cluster(account: &str, region: Option<&str>) -> Cluster {
         issuer: None,
         state: ClusterState::Active,
         kubernetes: KubernetesAccess { kubeconfig: None, context: None, unverified: false },
+        unmanaged: false,
         origin: Origin { file: "irsa.toml".into(), line: 1, column: 1, span: 0..0 },
     }
 }

@@ -99,6 +99,10 @@ impl Someone {
         self.wait(self.iam.attach_role_policy().role_name(role).policy_arn(arn).send());
     }
 
+    pub(crate) fn detach(&self, role: &str, arn: &str) {
+        self.wait(self.iam.detach_role_policy().role_name(role).policy_arn(arn).send());
+    }
+
     pub(crate) fn attached(&self, role: &str) -> BTreeSet<String> {
         let answer = self.wait(self.iam.list_attached_role_policies().role_name(role).send());
         answer.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn).collect()

@@ -65,6 +65,7 @@ pub(super) fn declared(access: KubernetesAccess) -> desired::Cluster {
         issuer: None,
         state: ClusterState::Active,
         kubernetes: access,
+        unmanaged: false,
         origin: Origin { file: "irsa.toml".into(), line: 1, column: 1, span: 0..0 },
     }
 }

@@ -1,0 +1,174 @@
+//! Contract §5 and §6: guards are for writing. `drift` reports everything, `plan` shows what a guard refuses, and nothing
+//! that is guarded is written. Through the real binary, against the sandbox.
+
+use crate::ownership::{Scene, role, trust};
+use crate::saved::signed;
+use crate::support::program::{changes, refusals};
+use serde_json::{Value, json};
+
+const EXTRA: &str = "arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess";
+const DRIFT: [&str; 3] = ["drift", "--confirm-after", "0s"];
+
+fn drift<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    DRIFT.iter().copied().chain(more.iter().copied()).collect()
+}
+
+/// Five roles and their ServiceAccounts, to four of which someone has attached a policy.
+fn tampered() -> Scene {
+    let scene = Scene::new();
+    let roles: String = (0..5).map(|index| role(&format!("r{index}"))).collect();
+    scene.declare(&roles);
+    scene.bench.converges();
+    (0..4).for_each(|index| scene.someone.attach(&format!("r{index}"), EXTRA));
+    scene
+}
+
+/// Takes a table for `[guard]` into the configuration.
+fn guard(scene: &Scene, table: &str) {
+    scene.bench.write("irsa.toml", &format!("{}[guard]\n{table}\n", scene.bench.read("irsa.toml")));
+}
+
+#[test]
+fn drift_is_never_guarded() {
+    let scene = tampered();
+    let run = scene.bench.ends(2, &drift(&["--metrics-file", "irsa.prom"]));
+    run.says("~ role/r0 will be updated").says("Plan: 0 to create, 4 to update, 0 to delete.").says(EXTRA);
+    assert!(!run.stdout.contains("--force") && !run.stdout.contains("refused"), "{run}");
+    let metrics = scene.bench.read("irsa.prom");
+    for line in [
+        "irsa_drift_objects{owner=\"me\",kind=\"role\",action=\"update\"} 4",
+        "irsa_refused_objects{owner=\"me\"} 0",
+        "irsa_complete{owner=\"me\"} 1",
+        "irsa_last_run_exit_code{owner=\"me\"} 2",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+    let plan = scene.bench.ends(2, &drift(&["--format", "json"])).json();
+    assert_eq!(changes(&plan).len(), 4);
+    assert_eq!((refusals(&plan).len(), &plan["options"]["force"]), (0, &Value::Bool(false)));
+    for format in ["markdown", "github", "html", "jsonl"] {
+        let run = scene.bench.ends(2, &drift(&["--format", format]));
+        assert!(run.stdout.contains("role/r3") && !run.stdout.contains("--force"), "{run}");
+    }
+    // what is found with a limit from the command line is no less
+    scene.bench.ends(2, &drift(&["--guard-max-change-percent", "0", "--guard-max-delete", "0"]));
+}
+
+#[test]
+fn an_undeclared_object_is_drift_whatever_guards_its_deletion() {
+    let scene = Scene::new();
+    let kept = role("kept") + "prevent-destroy = true\n";
+    scene.declare(&(role("app") + &kept + &role("old")));
+    scene.bench.converges();
+    scene.someone.tag_role("old", "irsa/address", "policy/elsewhere/old");
+    scene.declare(&role("app"));
+    guard(&scene, "max-delete = 0");
+    let plan = scene.bench.ends(2, &drift(&["--format", "json"])).json();
+    let found = changes(&plan);
+    for change in [
+        "delete orphan/default/role/kept",
+        "delete orphan/default/role/old",
+        "delete service-account/main/apps/kept",
+        "delete service-account/main/apps/old",
+    ] {
+        assert!(found.contains(&change.to_owned()), "{change}: {found:?}");
+    }
+    assert_eq!(refusals(&plan), [""; 0]);
+    // nothing that is declared exists, and all that is ours in the cluster would go
+    scene.declare(&role("fresh"));
+    assert_eq!(scene.bench.ends(2, &drift(&["--format", "json"])).json()["refused"], json!([]));
+    let plan = scene.bench.plan(&["--force"]);
+    assert!(refusals(&plan).join("\n").contains("another configuration's"), "{plan}");
+    assert!(changes(&plan).contains(&"delete service-account/main/apps/old".to_owned()), "it is shown: {plan}");
+}
+
+#[test]
+fn an_object_of_another_owner_is_refused_by_drift_too_and_no_flag_is_named_that_it_lacks() {
+    let scene = Scene::new();
+    scene.declare(&role("app"));
+    scene.bench.converges();
+    scene.someone.create_role("theirs", &trust(), &[]);
+    scene.someone.attach("app", EXTRA);
+    scene.declare(&(role("app") + &role("theirs")));
+    let plan = scene.bench.ends(4, &drift(&["--format", "json"])).json();
+    assert!(changes(&plan).contains(&"update role/app".to_owned()), "what differs is shown: {plan}");
+    assert!(refusals(&plan).iter().any(|line| line.starts_with("role/theirs: ")), "{plan}");
+    assert!(!plan["refused"].to_string().contains("--adopt"), "{plan}");
+    assert!(scene.bench.plan(&[])["refused"].to_string().contains("--adopt"));
+}
+
+#[test]
+fn plan_shows_what_a_guard_refuses_and_then_the_refusal() {
+    let scene = tampered();
+    scene.world.clear_log();
+    let run = scene.bench.ends(4, &["plan"]);
+    run.says("~ role/r0 would be updated").says(EXTRA).says("x role/r0 is refused");
+    run.says("Plan: 0 to create, 4 to update, 0 to delete, 4 of them refused.").says("`--force`");
+    let (diff, refusal) =
+        (run.stdout.find("~ role/r3").expect("a diff"), run.stdout.find("x role/r0").expect("a refusal"));
+    assert!(diff < refusal, "{run}");
+    for (format, text) in
+        [("markdown", "would be updated"), ("html", "would be updated"), ("github", "would be updated")]
+    {
+        assert!(scene.bench.ends(4, &["plan", "--format", format]).stdout.contains(text), "{format}");
+    }
+    let plan = scene.bench.plan(&[]);
+    assert_eq!(changes(&plan).len(), 4);
+    assert_eq!(plan["changes"][0]["fields"][0]["path"], "attached");
+    assert_eq!(refusals(&plan).len(), 4);
+    assert_eq!((&plan["summary"]["update"], &plan["summary"]["refused"]), (&Value::from(4), &Value::from(4)));
+    scene.bench.ends(4, &["apply", "--auto-approve"]).says("nothing was written");
+    scene.bench.ends(0, &["apply", "--auto-approve", "--skip-refused"]);
+    assert!(scene.world.writes().is_empty(), "{:?}", scene.world.writes());
+    assert_eq!(scene.apply(&["--force"]).code, 0);
+    assert!(!scene.someone.attached("r0").contains(EXTRA));
+}
+
+#[test]
+fn a_saved_plan_is_not_applied_past_its_guards() {
+    let scene = tampered();
+    // what is new is not guarded
+    scene.bench.write("irsa.toml", &format!("{}{}", scene.bench.read("irsa.toml"), role("fresh")));
+    scene.world.clear_log();
+    scene.bench.ends(4, &["plan", "-o", "plan.json"]);
+    scene.bench.ends(0, &["show", "plan.json"]).says("~ role/r0 would be updated").says("4 of them refused");
+    scene.bench.ends(4, &["apply", "plan.json"]);
+    assert!(scene.world.writes().is_empty(), "{:?}", scene.world.writes());
+    // the rest may be applied, and what is refused is not stale
+    scene.bench.ends(0, &["plan", "--skip-refused", "-o", "rest.json"]);
+    scene.bench.ends(0, &["apply", "rest.json", "--skip-refused"]);
+    assert!(scene.someone.has_role("fresh") && scene.someone.attached("r0").contains(EXTRA));
+    // what a file leaves out of its refusals is refused all the same
+    scene.bench.ends(0, &["plan", "--skip-refused", "-o", "rest.json"]);
+    let mut plan: Value = serde_json::from_str(&scene.bench.read("rest.json")).expect("JSON");
+    (plan["refused"], plan["summary"]["refused"]) = (json!([]), json!(0));
+    scene.bench.write("forged.json", &signed(&plan.to_string()));
+    scene.bench.ends(5, &["apply", "forged.json", "--skip-refused"]).says("max-change-percent");
+    assert!(scene.someone.attached("r0").contains(EXTRA));
+    // what the file refuses is not done, also once no guard holds any more
+    scene.bench.ends(0, &["plan", "--skip-refused", "-o", "rest.json"]);
+    (1..4).for_each(|index| scene.someone.detach(&format!("r{index}"), EXTRA));
+    assert_eq!(
+        changes(&scene.bench.ends(2, &["plan", "--detailed-exitcode", "--format", "json"]).json()),
+        ["update role/r0"]
+    );
+    scene.bench.ends(0, &["apply", "rest.json", "--skip-refused"]);
+    assert!(scene.someone.attached("r0").contains(EXTRA));
+}
+
+#[test]
+fn what_is_refused_is_another_digest_than_what_is_done() {
+    let scene = tampered();
+    let digest = |arguments: &[&str]| scene.bench.plan(arguments)["plan-digest"].as_str().expect("a digest").to_owned();
+    let refused = digest(&["--skip-refused"]);
+    (2..4).for_each(|index| scene.someone.detach(&format!("r{index}"), EXTRA));
+    let fewer = digest(&["--skip-refused"]);
+    assert_ne!(refused, fewer);
+    // the same two changes, one time refused and one time not
+    let guarded = digest(&["--skip-refused", "--guard-max-change-percent", "1"]);
+    assert_ne!(guarded, fewer);
+    scene.bench.ends(5, &["apply", "--auto-approve", "--skip-refused", "--expect", &guarded]);
+    assert!(scene.someone.attached("r0").contains(EXTRA));
+    scene.bench.ends(0, &["apply", "--auto-approve", "--skip-refused", "--expect", &fewer]);
+    assert!(!scene.someone.attached("r0").contains(EXTRA));
+}

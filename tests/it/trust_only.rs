@@ -1,0 +1,76 @@
+//! Clusters of which irsa needs nothing but the issuer. Through the real binary, against the sandbox.
+
+use crate::ownership::{Scene, role};
+use crate::support::program::{Bench, changes, refusals};
+use crate::support::world::World;
+
+const METAL: &str = "owner = \"me\"\n[clusters.metal]\nissuer = \"https://oidc.example.com/metal\"\n";
+
+fn trusted(key: &str) -> String {
+    format!(
+        "[roles.{key}]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\n[[service-accounts]]\nrole = \"{key}\"\nnamespace = \"apps\"\nname = \"{key}\"\nmanage = \"none\"\n"
+    )
+}
+
+#[test]
+fn a_cluster_with_only_an_issuer_needs_nothing_of_kubernetes() {
+    let world = World::empty();
+    let bench = Bench::new(world.environment());
+    bench.write("irsa.toml", &(METAL.to_owned() + &trusted("app") + &trusted("old")));
+    bench.converges();
+    bench.ends(0, &["drift", "--confirm-after", "0s"]);
+    let someone = world.someone();
+    someone.attach("app", "arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess");
+    bench.ends(2, &["drift", "--confirm-after", "0s"]);
+    bench.converges();
+
+    // whether a ServiceAccount there names the role is not known until it is said
+    bench.write("irsa.toml", &(METAL.to_owned() + &trusted("app")));
+    let run = bench.ends(4, &["plan"]);
+    run.says("it is not deleted: cluster `metal`").says("`kubernetes = \"none\"` in `[clusters.metal]`");
+    bench.write("irsa.toml", &(METAL.to_owned() + "kubernetes = \"none\"\n" + &trusted("app")));
+    let plan = bench.plan(&[]);
+    assert_eq!(
+        (changes(&plan), refusals(&plan)),
+        (vec!["delete orphan/default/role/old".to_owned()], vec![]),
+        "{plan}"
+    );
+    bench.ends(0, &["plan"]).says("guard-not-default").says("kubernetes: not looked at").says("`metal`");
+    bench.converges();
+    assert!(!someone.has_role("old") && someone.has_role("app"));
+    bench.ends(0, &["apply", "--destroy", "--auto-approve"]);
+    assert!(!someone.has_role("app") && someone.providers().is_empty());
+}
+
+#[test]
+fn nothing_is_managed_or_looked_at_where_kubernetes_is_none() {
+    let scene = Scene::new();
+    let none = "kubernetes = \"none\"\n";
+    scene.declare(&(none.to_owned() + &role("app")));
+    scene.bench.converges();
+    assert!(scene.someone.has_role("app") && scene.service_account("app").is_none());
+    assert!(scene.world.cluster("main").gate().log().is_empty(), "its API was asked");
+    // what says otherwise is a mistake, with its place and what to do
+    let entry = "[[service-accounts]]\nrole = \"app\"\nnamespace = \"apps\"\nname = [\"x\", \"y\"]\n";
+    scene.declare(&format!("{none}{}{entry}manage = \"annotate\"\n", role("app")));
+    let run = scene.bench.ends(3, &["validate"]);
+    run.says("nothing in cluster `main` is managed").says("irsa.toml:11:10").says("take `manage` out");
+    assert_eq!(run.stderr.matches("nothing in cluster").count() + run.stdout.matches("nothing in cluster").count(), 1);
+    scene.declare(&format!("{none}{}{entry}manage = \"none\"\n", role("app")));
+    scene.bench.ends(0, &["validate"]);
+    scene.declare(&("kubernetes = \"nothing\"\n".to_owned() + &role("app")));
+    scene.bench.ends(3, &["validate"]).says("`nothing` is no way to reach a cluster").says("`\"none\"`");
+    let lock = "[lock]\ncluster = \"main\"\n";
+    scene.declare(&format!("{none}{}{lock}", role("app")));
+    scene.bench.ends(3, &["validate"]).says("cannot hold the lock");
+}
+
+#[test]
+fn a_glob_manages_in_the_other_clusters_all_the_same() {
+    let scene = Scene::new();
+    let text = "[clusters.metal]\nissuer = \"https://oidc.example.com/metal\"\nkubernetes = \"none\"\n[roles.app]\ncluster = \"*\"\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\nservice-accounts = [\"apps/app\"]\n";
+    scene.declare(text);
+    scene.bench.converges();
+    assert!(scene.service_account("app").is_some());
+    assert!(scene.someone.trust("app").to_string().contains("oidc.example.com/metal"));
+}
