@@ -11,6 +11,7 @@ mod elsewhere;
 mod fields;
 pub mod file;
 mod guard;
+mod names;
 mod orphans;
 mod parts;
 mod places;
@@ -31,6 +32,7 @@ mod write_order;
 pub use change::{Change, FieldChange, ResourceChange};
 pub use confirm::confirm;
 pub use file::PlanV2;
+pub use names::Names;
 pub use step::{Options, Part, PartId, Plan, Refused, Step, Summary, Unseen};
 
 use crate::model::desired::Desired;
@@ -89,6 +91,7 @@ fn finish(site: &Site<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String
         settled: matching,
         waiting: waiting.into_iter().collect(),
         unmatched,
+        names: Names::of(site),
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) use style::Ink;
 pub use style::Style;
 
 use crate::apply::report::Report;
+use crate::plan::Names;
 use crate::plan::file::PlanV2;
 use crate::view::scrub::unobeyed;
 use crate::view::{Detail, PlanView, ReportView};
@@ -42,8 +43,15 @@ pub enum Format {
 }
 
 /// Writes a plan in the given form.
-pub fn plan(format: Format, plan: &PlanV2, detail: Detail, style: &Style, out: &mut dyn Write) -> io::Result<()> {
-    let view = || PlanView::of(plan, detail);
+pub fn plan(
+    format: Format,
+    plan: &PlanV2,
+    detail: Detail,
+    names: &Names,
+    style: &Style,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let view = || PlanView::of(plan, detail, names);
     match format {
         Format::Text => terminal::plan(&view(), style, out),
         Format::Json => json::plan(plan, out),

@@ -5,6 +5,7 @@
 //! every string is scrubbed here. Knows nothing of colours, columns or markup, and is the only user of `similar`.
 
 mod access;
+mod brief;
 mod change;
 mod document;
 mod entry;
@@ -18,6 +19,7 @@ mod spelling;
 mod value;
 mod words;
 
+pub(crate) use brief::Line;
 pub(crate) use change::{ChangeView, Verb};
 pub(crate) use entry::{Entry, Mark, Text};
 pub(crate) use plan::{NoteView, RefusedView, SeenView};
@@ -41,6 +43,8 @@ pub enum Detail {
 pub struct PlanView {
     /// The configuration's owner.
     pub(crate) owner: String,
+    /// How much of it is shown.
+    pub(crate) detail: Detail,
     /// The changes, grouped by kind in apply order.
     pub(crate) changes: Vec<ChangeView>,
     /// What is refused.

@@ -9,8 +9,8 @@ use irsa::ids::{
     RoleArn, RoleName, ServiceAccountName,
 };
 use irsa::model::address::Address;
-use irsa::plan::PlanV2;
 use irsa::plan::file::{FORMAT_VERSION, FileError};
+use irsa::plan::{Names, PlanV2};
 use irsa::policy::document::Kind;
 use irsa::policy::{ParseError, PolicyDocument};
 use irsa::render::{self, Style};
@@ -219,7 +219,7 @@ pub fn plan(data: &[u8]) {
         }
         Err(error) => assert!(matches!(error, FileError::Contradiction(_)), "{error}"),
     }
-    let view = PlanView::of(&file, Detail::Usual);
+    let view = PlanView::of(&file, Detail::Usual, &Names::default());
     let shown = |show: &dyn Fn(&mut Vec<u8>) -> std::io::Result<()>| {
         let mut out = Vec::new();
         show(&mut out).expect("memory takes all");

@@ -77,7 +77,7 @@ async fn apply_now(
     expect(arguments, &frozen)?;
     // to a program the plan is said only where it is all that comes of the run
     if format == FormatName::Text || verdict != ExitStatus::Success {
-        output.print_plan(&frozen)?;
+        output.print_plan(&frozen, &plan.names)?;
     }
     if verdict != ExitStatus::Success {
         session.unless_interrupted(output.keep_plan(&frozen)).await??;

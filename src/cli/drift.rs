@@ -55,7 +55,7 @@ async fn look(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) ->
     }
     session.unless_interrupted(output.keep_plan(&frozen)).await??;
     if status != ExitStatus::Success || global.format != FormatName::Text {
-        output.print_plan(&frozen)?;
+        output.print_plan(&frozen, &plan.names)?;
     }
     Ok(status)
 }

@@ -10,7 +10,7 @@ use crate::apply::report::Report;
 use crate::context::Context;
 use crate::error::Error;
 use crate::model::note::Note;
-use crate::plan::PlanV2;
+use crate::plan::{Names, PlanV2};
 use crate::render::{self, Format, Style};
 use crate::ui::Ui;
 use crate::view::Detail;
@@ -109,16 +109,16 @@ impl<'a> Output<'a> {
     }
 
     /// Prints a plan.
-    pub(crate) fn print_plan(&self, plan: &PlanV2) -> Result<(), Error> {
+    pub(crate) fn print_plan(&self, plan: &PlanV2, names: &Names) -> Result<(), Error> {
         if self.printed() {
             return Ok(());
         }
         let (mut out, style) = self.people();
         if self.format == FormatName::Github {
             let placed = self.repository.placed(plan);
-            return Ok(render::plan(Format::Github, &placed, self.detail, &style, &mut out)?);
+            return Ok(render::plan(Format::Github, &placed, self.detail, names, &style, &mut out)?);
         }
-        Ok(render::plan(self.format.into(), plan, self.detail, &style, &mut out)?)
+        Ok(render::plan(self.format.into(), plan, self.detail, names, &style, &mut out)?)
     }
 
     /// Writes what `--json-into` names: what `--format json` would print.

@@ -21,7 +21,7 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
         session.unless_interrupted(file.write(ui, &frozen.to_text(), PRIVATE)).await??;
     }
     session.unless_interrupted(output.keep_plan(&frozen)).await??;
-    output.print_plan(&frozen)?;
+    output.print_plan(&frozen, &plan.names)?;
     if let (Some(Target::File(_)), Some(path)) = (&output.file, &arguments.out) {
         let flags = saved_plan::flags(&frozen);
         ui.message(&format!("saved; apply exactly this with `irsa apply {flags}{}`", path.display()));

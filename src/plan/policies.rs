@@ -63,7 +63,7 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, pol
     };
     let arn = PolicyArn::of(&place.partition, &place.id, &policy.path, &policy.name);
     let call = IamCall::CreatePolicy { arn, policy: after.clone() };
-    let reasons = vec![format!("declared at {}, not there", policy.origin)];
+    let reasons = vec![format!("declared at {}", policy.origin)];
     draft.step(address, ResourceChange::Policy(Change::Create { after }), iam(key, [call]), [], reasons);
 }
 

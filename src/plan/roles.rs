@@ -78,7 +78,7 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, role: &desired
         return draft.refuse(address, why, hint);
     }
     let calls = parts::create_role(&after);
-    let reasons = vec![format!("declared at {}, not there", role.origin), budget_line(&after, account)];
+    let reasons = vec![format!("declared at {}", role.origin), budget_line(&after, account)];
     let change = ResourceChange::Role(Box::new(Change::Create { after }));
     draft.step(address, change, iam(&role.account, calls), dependencies(site, role), reasons);
 }

@@ -93,7 +93,7 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed
     let after = wanted.service_account(site, item);
     let call =
         Call::Kubernetes(item.binding.cluster.clone(), KubernetesCall::Create { service_account: after.clone() });
-    let reasons = vec![format!("declared at {}, not there", item.binding.origin)];
+    let reasons = vec![format!("declared at {}", item.binding.origin)];
     let change = ResourceChange::ServiceAccount(Change::Create { after });
     point(site, draft, address, item, (change, call, reasons));
 }
@@ -171,7 +171,7 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
         return draft.refuse(address, why, hint);
     }
     let change = Change::Update { before: before.clone(), after: after.clone() };
-    let mut reasons = vec![format!("differs from its declaration at {}", item.binding.origin)];
+    let mut reasons = vec![format!("declared at {}", item.binding.origin)];
     let taken = if drifted.is_empty() { &foreign } else { &drifted };
     reasons
         .extend(taken.iter().map(|conflict| format!("{} is taken back from `{}`", conflict.field, conflict.manager)));

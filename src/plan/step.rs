@@ -1,6 +1,7 @@
 //! The plan itself, and what it is made of.
 
 use super::change::{Action, FieldChange, ResourceChange};
+use super::names::Names;
 use crate::ids::Key;
 use crate::model::address::Address;
 use crate::model::call::Call;
@@ -60,6 +61,8 @@ pub struct Plan {
     pub settled: Vec<Address>,
     /// The globs of `--only` that select nothing.
     pub unmatched: Vec<String>,
+    /// What the configuration calls what live objects name by URL and ARN.
+    pub names: Names,
 }
 
 /// One change and the calls that make it.
@@ -158,6 +161,7 @@ impl Plan {
             waiting: Vec::new(),
             settled: Vec::new(),
             unmatched: Vec::new(),
+            names: Names::default(),
         }
     }
 

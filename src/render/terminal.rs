@@ -5,16 +5,22 @@
 
 use super::wrap::wrap;
 use super::{Ink, Style, deliver_lines};
-use crate::view::{ChangeView, Entry, Mark, NoteView, PlanView, ReportView, StepView, Text, Tick, Verb};
+use crate::view::{
+    ChangeView, Detail, Entry, Line, Mark, NoteView, PlanView, ReportView, StepView, Text, Tick, Verb, Weight,
+};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
 /// Writes a plan.
 pub fn plan(view: &PlanView, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page::new(style);
-    page.legend(view);
-    for change in &view.changes {
-        page.change(change);
+    match view.detail {
+        Detail::Full => {
+            page.legend(view);
+            view.changes.iter().for_each(|change| page.change(change));
+        }
+        Detail::Usual | Detail::Least => page.changes_in_brief(view),
     }
     for item in &view.refused {
         page.head('x', Ink::Refused, &item.address, "is refused");
@@ -53,6 +59,11 @@ pub fn report(view: &ReportView, style: &Style, out: &mut dyn Write) -> io::Resu
     page.line(&style.paint(ink, &view.summary));
     deliver_lines(&page.text, out)
 }
+
+/// Of more changes than this a table comes first.
+const MANY: usize = 100;
+/// How wide the labels of a change in brief are.
+const LABEL: usize = 10;
 
 /// Text in the making.
 struct Page<'a> {
@@ -110,6 +121,94 @@ impl<'a> Page<'a> {
         }
         self.line(&format!("{sign} {address}"));
         self.prose(4, "", Ink::Plain, words);
+    }
+
+    /// One block a change. Behind many changes nobody looks for the one that matters: then they are counted first, and
+    /// those that weigh most come first.
+    fn changes_in_brief(&mut self, view: &PlanView) {
+        let mut changes: Vec<&ChangeView> = view.changes.iter().collect();
+        if changes.len() > MANY {
+            self.counts(&changes);
+            changes.sort_by_key(|change| (change.risk.weight > Weight::Permissions, change.rank));
+        }
+        let is_short = |change: &ChangeView| change.brief.is_empty() && change.origin_and_reasons().1.next().is_none();
+        let mut last = None;
+        for change in changes {
+            if last.is_some_and(|last: &ChangeView| last.rank != change.rank || !is_short(last)) {
+                self.gap();
+            }
+            self.in_brief(change);
+            last = Some(change);
+        }
+        self.gap();
+    }
+
+    /// How many changes of each kind there are in each account or cluster.
+    fn counts(&mut self, changes: &[&ChangeView]) {
+        let mut counts: BTreeMap<(u8, String, char), usize> = BTreeMap::new();
+        for change in changes {
+            let mut parts = change.address.split('/');
+            let kind = parts.next().unwrap_or_default();
+            let place = parts.next().filter(|_| kind != "role").unwrap_or_default();
+            let place = if place.is_empty() { kind.to_owned() } else { format!("{kind}/{place}") };
+            *counts.entry((change.rank, place, change.verb.sign())).or_default() += 1;
+        }
+        for ((_, place, sign), count) in counts {
+            self.line(&format!("{sign} {count:>6}  {place}"));
+        }
+        self.gap();
+    }
+
+    fn in_brief(&mut self, change: &ChangeView) {
+        let style = self.style;
+        let (origin, reasons) = change.origin_and_reasons();
+        let (sign, word) = if change.refused { ('x', " (refused)") } else { (change.verb.sign(), "") };
+        let ink = if change.refused { Ink::Refused } else { ink(&change.verb) };
+        let mut head =
+            format!("{} {}{word}", style.paint(ink, &sign.to_string()), style.paint(Ink::Strong, &change.address));
+        let mut used = 2 + change.address.width() + word.width();
+        let mut lines = &change.brief[..];
+        // what a ServiceAccount gets stands beside it
+        if let [Line { label: "role", text, mark: Mark::Added, .. }, rest @ ..] = lines {
+            head.push_str(&format!(" -> {text}"));
+            used += 4 + text.width();
+            lines = rest;
+        }
+        if let Some(origin) = origin {
+            let space = style.width().map_or(2, |width| width.saturating_sub(used + origin.width()).max(2));
+            head.push_str(&format!("{}{}", " ".repeat(space), style.paint(Ink::Dim, origin)));
+        }
+        self.line(&head);
+        for reason in reasons {
+            self.prose(4, "", Ink::Dim, reason);
+        }
+        let whole = match change.verb {
+            Verb::Create => Some(Mark::Added),
+            Verb::Delete => Some(Mark::Removed),
+            Verb::Update | Verb::Adopt | Verb::Other(_) => None,
+        };
+        let mut label = "";
+        for line in lines {
+            self.brief_line(line, line.label != label && line.depth == 0, whole);
+            if line.depth == 0 {
+                label = line.label;
+            }
+        }
+    }
+
+    /// A line below its head. Its sign says nothing where all of the object comes or goes.
+    fn brief_line(&mut self, line: &Line, labelled: bool, whole: Option<Mark>) {
+        let style = *self.style;
+        let ink = mark_ink(line.mark);
+        let label = if labelled { line.label } else { "" };
+        let sign = match line.mark {
+            mark if Some(mark) == whole || mark == Mark::Same => String::new(),
+            mark => format!("{} ", style.paint(ink, &mark.sign().to_string())),
+        };
+        let lead = format!("    {label:<LABEL$}{}{sign}", "  ".repeat(line.depth));
+        let column = 4 + LABEL + 2 * line.depth + if sign.is_empty() { 0 } else { 2 };
+        let ink = if sign.is_empty() { Ink::Plain } else { ink };
+        self.value(&lead, column, "", &line.text, ink);
     }
 
     fn change(&mut self, change: &ChangeView) {

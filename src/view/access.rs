@@ -7,6 +7,7 @@ use super::document::{Body, differing, in_one_spelling, statements};
 use super::entry::{Entry, Mark};
 use super::value::shown;
 use crate::model::marks::{DEFAULT_AUDIENCE, ROLE_ARN};
+use crate::plan::Names;
 use crate::plan::file::FieldV2;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -15,21 +16,26 @@ const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
 const ASSUME: &str = "sts:AssumeRole";
 
 /// The lines about access that the changed fields of one object amount to.
-pub(crate) fn of(fields: &[FieldV2]) -> Vec<Entry> {
+pub(crate) fn of(fields: &[FieldV2], names: &Names) -> Vec<Entry> {
     let mut list = Vec::new();
     for field in fields {
         if field.path == "trust" {
-            list.extend(trust(&field.before, &field.after));
+            list.extend(trust(&field.before, &field.after, names));
         } else if field.path.strip_prefix("annotations.") == Some(ROLE_ARN) {
-            let role =
-                |value: &Value| if value.is_null() { Vec::new() } else { vec![format!("role {}", shown(value))] };
+            let role = |value: &Value| if value.is_null() { Vec::new() } else { vec![role_name(value, names)] };
             list.extend(both("its pods gain", &role(&field.after), "its pods lose", &role(&field.before)));
         }
     }
     list
 }
 
-fn trust(before: &Value, after: &Value) -> Vec<Entry> {
+/// `role/KEY` of a declared role, else the ARN.
+pub(crate) fn role_name(arn: &Value, names: &Names) -> String {
+    let arn = shown(arn);
+    names.roles.get(&arn).map_or_else(|| format!("role {arn}"), |key| format!("role/{key}"))
+}
+
+fn trust(before: &Value, after: &Value, names: &Names) -> Vec<Entry> {
     let (old, new) = (statements(before), statements(after));
     let spelled = match (&old, &new) {
         (Some(old), Some(new)) => Some(in_one_spelling(old, new)),
@@ -48,7 +54,9 @@ fn trust(before: &Value, after: &Value) -> Vec<Entry> {
         }
         _ => (all_old.clone(), all_new.clone()),
     };
-    let less = |one: &BTreeSet<String>, other: &BTreeSet<String>| one.difference(other).cloned().collect::<Vec<_>>();
+    let less = |one: &BTreeSet<Principal>, other: &BTreeSet<Principal>| {
+        one.difference(other).map(|principal| principal.shown(names)).collect::<Vec<_>>()
+    };
     let mut list = both(
         "gains access",
         &less(&come.allowed, &all_old.allowed),
@@ -78,8 +86,55 @@ fn both(gain: &str, gaining: &[String], lose: &str, losing: &[String]) -> Vec<En
 /// Whom a trust policy lets in, and whom it keeps out.
 #[derive(Clone, Default)]
 struct Subjects {
-    allowed: BTreeSet<String>,
-    denied: BTreeSet<String>,
+    allowed: BTreeSet<Principal>,
+    denied: BTreeSet<Principal>,
+}
+
+/// Someone whom a statement is about.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Principal {
+    /// The subject of an issuer's tokens; `None` is every subject.
+    subject: Option<String>,
+    /// Whether the subject is a pattern.
+    is_pattern: bool,
+    /// Host and path of the issuer, or else the principal as it is told.
+    from: String,
+    /// Whether it is an issuer's.
+    is_federated: bool,
+    /// The audience, actions and conditions that are not the usual ones, with a comma before each.
+    rest: String,
+}
+
+impl Principal {
+    fn plain(text: String) -> Self {
+        Self { subject: None, is_pattern: false, from: text, is_federated: false, rest: String::new() }
+    }
+
+    /// `CLUSTER NAMESPACE/NAME` of a ServiceAccount of a declared cluster, else what the token says.
+    fn shown(&self, names: &Names) -> String {
+        let Self { subject, is_pattern, from, is_federated, rest } = self;
+        if !is_federated {
+            return from.clone();
+        }
+        let like = if *is_pattern { "every subject like " } else { "" };
+        match (names.clusters.get(from), subject) {
+            (Some(cluster), Some(subject)) => match service_account(subject) {
+                Some(name) if *is_pattern => format!("every ServiceAccount like {cluster} {name}{rest}"),
+                Some(name) => format!("{cluster} {name}{rest}"),
+                None => format!("{like}{subject} of cluster {cluster}{rest}"),
+            },
+            (Some(cluster), None) => format!("every subject of cluster {cluster}{rest}"),
+            (None, Some(subject)) => format!("{like}{subject} from issuer https://{from}{rest}"),
+            (None, None) => format!("every subject from issuer https://{from}{rest}"),
+        }
+    }
+}
+
+/// `NAMESPACE/NAME`, from a token's subject
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/#service-account-tokens>).
+fn service_account(subject: &str) -> Option<String> {
+    let (namespace, name) = subject.strip_prefix("system:serviceaccount:")?.split_once(':')?;
+    (!namespace.is_empty() && !name.is_empty() && !name.contains(':')).then(|| format!("{namespace}/{name}"))
 }
 
 impl Subjects {
@@ -87,7 +142,8 @@ impl Subjects {
     fn of(statements: Option<&[&Body]>) -> Self {
         let mut subjects = Self::default();
         let Some(list) = statements else {
-            subjects.allowed.insert("whoever its trust policy names, which cannot be read".to_owned());
+            let text = "whoever its trust policy names, which cannot be read";
+            subjects.allowed.insert(Principal::plain(text.to_owned()));
             return subjects;
         };
         for statement in list {
@@ -100,7 +156,7 @@ impl Subjects {
 }
 
 /// Everyone whom a statement is about.
-fn who(statement: &Body) -> Vec<String> {
+fn who(statement: &Body) -> Vec<Principal> {
     let conditions = conditions(statement.get("Condition"));
     let mut list = Vec::new();
     match (statement.get("Principal"), statement.get("NotPrincipal")) {
@@ -117,9 +173,12 @@ fn who(statement: &Body) -> Vec<String> {
             }
         }
         (None, Some(other)) => {
-            list.push(format!("everyone but {other}{}{}", by(statement, &[ASSUME]), provided(&conditions)));
+            let text = format!("everyone but {other}{}{}", by(statement, &[ASSUME]), provided(&conditions));
+            list.push(Principal::plain(text));
         }
-        (None, None) => list.push(format!("a principal that is not named{}", provided(&conditions))),
+        (None, None) => {
+            list.push(Principal::plain(format!("a principal that is not named{}", provided(&conditions))));
+        }
     }
     list
 }
@@ -127,7 +186,7 @@ fn who(statement: &Body) -> Vec<String> {
 /// One condition: operator, key, values.
 type Condition = (String, String, Vec<String>);
 
-fn conditions(value: Option<&Value>) -> Vec<Condition> {
+pub(crate) fn conditions(value: Option<&Value>) -> Vec<Condition> {
     let Some(Value::Object(operators)) = value else {
         return value
             .filter(|value| !value.is_null())
@@ -154,22 +213,22 @@ fn texts(value: &Value) -> Vec<String> {
     }
 }
 
-fn principals(kind: &str, principal: &str, statement: &Body, conditions: &[Condition]) -> Vec<String> {
-    let tail = |usual: &str| format!("{}{}", by(statement, &[usual]), provided(conditions));
-    match kind {
+fn principals(kind: &str, principal: &str, statement: &Body, conditions: &[Condition]) -> Vec<Principal> {
+    let (who, usual) = match kind {
         "Federated" => match principal.split_once(":oidc-provider/") {
-            Some((_, host)) => federated(host, statement, conditions),
-            None => vec![format!("federated {principal}{}", tail(WEB_IDENTITY))],
+            Some((_, host)) => return federated(host, statement, conditions),
+            None => (format!("federated {principal}"), WEB_IDENTITY),
         },
-        "AWS" if principal == "*" => vec![format!("anyone at all{}", tail(ASSUME))],
-        "AWS" => vec![format!("{principal}{}", tail(ASSUME))],
-        "Service" => vec![format!("service {principal}{}", tail(ASSUME))],
-        other => vec![format!("{other} {principal}{}", tail(ASSUME))],
-    }
+        "AWS" if principal == "*" => ("anyone at all".to_owned(), ASSUME),
+        "AWS" => (principal.to_owned(), ASSUME),
+        "Service" => (format!("service {principal}"), ASSUME),
+        other => (format!("{other} {principal}"), ASSUME),
+    };
+    vec![Principal::plain(format!("{who}{}{}", by(statement, &[usual]), provided(conditions)))]
 }
 
 /// The subjects of an issuer's tokens.
-fn federated(host: &str, statement: &Body, conditions: &[Condition]) -> Vec<String> {
+fn federated(host: &str, statement: &Body, conditions: &[Condition]) -> Vec<Principal> {
     let claim = |name: &str, operator: &str| {
         let key = format!("{host}:{name}");
         conditions.iter().position(|(found, found_key, _)| {
@@ -190,17 +249,19 @@ fn federated(host: &str, statement: &Body, conditions: &[Condition]) -> Vec<Stri
         Some([only]) if only == DEFAULT_AUDIENCE => String::new(),
         Some(several) => format!(", for audience {}", several.join(" or ")),
     };
-    let tail = format!("from issuer https://{host}{audience}{}{}", by(statement, &[WEB_IDENTITY]), provided(&rest));
+    let rest = format!("{audience}{}{}", by(statement, &[WEB_IDENTITY]), provided(&rest));
+    let of = |subject: Option<String>, is_pattern: bool| Principal {
+        is_pattern: is_pattern && subject.as_ref().is_some_and(|subject| subject.contains(['*', '?'])),
+        subject,
+        from: host.to_owned(),
+        is_federated: true,
+        rest: rest.clone(),
+    };
     match subject {
-        None => vec![format!("every subject {tail}")],
-        Some((at, pattern)) => conditions[at]
-            .2
-            .iter()
-            .map(|subject| {
-                let like = if pattern && subject.contains(['*', '?']) { "every subject like " } else { "" };
-                format!("{like}{subject} {tail}")
-            })
-            .collect(),
+        None => vec![of(None, false)],
+        Some((at, is_pattern)) => {
+            conditions[at].2.iter().map(|subject| of(Some(subject.clone()), is_pattern)).collect()
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use super::entry::Entry;
 use super::scrub::scrub;
 use super::words::duration;
-use super::{Risk, Weight, access, document, value};
+use super::{Risk, Weight, access, brief, document, value};
+use crate::plan::Names;
 use crate::plan::file::{ChangeV2, FieldV2};
 use serde_json::{Value, json};
 
@@ -75,6 +76,8 @@ pub(crate) struct ChangeView {
     pub access: Vec<Entry>,
     /// The fields.
     pub entries: Vec<Entry>,
+    /// What a person decides on, in short.
+    pub brief: Vec<brief::Line>,
     /// What it hands out, and how much that weighs.
     pub risk: Risk,
     /// The group that it stands in: by kind, in the order in which changes are made.
@@ -83,11 +86,11 @@ pub(crate) struct ChangeView {
 
 impl ChangeView {
     /// `findings` are the grave ones on the object.
-    pub(crate) fn of(change: &ChangeV2, findings: &[String], refused: bool) -> Self {
+    pub(crate) fn of(change: &ChangeV2, findings: &[String], refused: bool, names: &Names) -> Self {
         let verb = Verb::of(&change.action);
         let mut fields: Vec<&FieldV2> = change.fields.iter().collect();
         fields.sort_by_key(|field| place(&field.path));
-        let access = access::of(&change.fields);
+        let access = access::of(&change.fields, names);
         let otherwise = match verb {
             Verb::Delete => Weight::Loss,
             Verb::Adopt => Weight::Adoption,
@@ -100,6 +103,7 @@ impl ChangeView {
             refused,
             address: scrub(&change.address).into_owned(),
             reasons: change.reasons.iter().map(|reason| scrub(reason).into_owned()).collect(),
+            brief: brief::lines(&fields, &access, names),
             entries: fields.into_iter().filter_map(entry).collect(),
             access,
         }
@@ -114,10 +118,22 @@ impl ChangeView {
         }
     }
 
+    /// `file:line` of its declaration, if it has one, and what else is said of why.
+    pub(crate) fn origin_and_reasons(&self) -> (Option<&str>, impl Iterator<Item = &str>) {
+        let first = self.reasons.first().and_then(|reason| declared_at(reason));
+        let rest = self.reasons.iter().map(String::as_str).filter(|reason| declared_at(reason).is_none());
+        (first, rest.filter(|reason| !reason.starts_with("trust policy: ")))
+    }
+
     /// Access, then the fields.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &Entry> {
         self.access.iter().chain(&self.entries)
     }
+}
+
+/// The place that a reason names as that of the declaration.
+fn declared_at(reason: &str) -> Option<&str> {
+    reason.rsplit_once("declared at ").map(|(_, origin)| origin)
 }
 
 /// Makers first, deletes in reverse.

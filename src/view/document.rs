@@ -116,6 +116,31 @@ impl Matched {
     }
 }
 
+/// The statements in which two documents differ.
+pub(crate) struct Difference<'a> {
+    /// Before and after, in one spelling.
+    pub changed: Vec<(Body, Body)>,
+    pub added: Vec<&'a Body>,
+    pub removed: Vec<&'a Body>,
+    /// What differs beside the statements.
+    pub elements: Vec<Entry>,
+}
+
+impl<'a> Difference<'a> {
+    /// `None` for documents that are not understood.
+    pub(crate) fn of(before: &'a Value, after: &'a Value) -> Option<Self> {
+        let (old, new) = (statements(before)?, statements(after)?);
+        let Matched { same: _, mut pairs, left, right } = Matched::of(&old, &new);
+        pairs.sort_by_key(|(_, other)| *other);
+        Some(Self {
+            changed: pairs.into_iter().map(|(one, other)| spelling::in_one(old[one], new[other])).collect(),
+            added: right.into_iter().map(|index| new[index]).collect(),
+            removed: left.into_iter().map(|index| old[index]).collect(),
+            elements: elements(before, after),
+        })
+    }
+}
+
 fn lists(old: &[&Body], new: &[&Body]) -> Vec<Entry> {
     let Matched { same, pairs, left, right } = Matched::of(old, new);
     let mut lines: Vec<(usize, Entry)> = Vec::new();

@@ -3,6 +3,7 @@
 use super::scrub::scrub;
 use super::words::count;
 use super::{ChangeView, Detail, PlanView};
+use crate::plan::Names;
 use crate::plan::file::{ChangeV2, FOREIGN_TRUST, NoteV2, OptionsV2, PlanV2, SummaryV2, WAITING};
 use crate::plan::safeguards;
 use std::collections::HashMap;
@@ -61,7 +62,7 @@ impl NoteView {
 
 impl PlanView {
     /// What `plan` tells.
-    pub fn of(plan: &PlanV2, detail: Detail) -> Self {
+    pub fn of(plan: &PlanV2, detail: Detail, names: &Names) -> Self {
         let clean = |text: &str| scrub(text).into_owned();
         let (waiting, notes): (Vec<NoteView>, Vec<NoteView>) =
             plan.notes.iter().map(NoteView::of).partition(|note| note.rule == WAITING);
@@ -73,7 +74,7 @@ impl PlanView {
         let findings = |address: &str| findings.get(&*scrub(address)).map_or(&[][..], Vec::as_slice);
         let refused = plan.refused_addresses();
         let view = |change: &ChangeV2| {
-            ChangeView::of(change, findings(&change.address), refused.contains(change.address.as_str()))
+            ChangeView::of(change, findings(&change.address), refused.contains(change.address.as_str()), names)
         };
         let mut changes: Vec<ChangeView> = plan.changes.iter().map(view).collect();
         // stable: within a kind, the order of the plan
@@ -82,6 +83,7 @@ impl PlanView {
         guards.splice(0..0, owner(plan));
         Self {
             owner: clean(&plan.owner),
+            detail,
             changes,
             refused: plan
                 .refused

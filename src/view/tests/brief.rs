@@ -1,0 +1,194 @@
+//! The plan at a glance.
+
+use super::*;
+use crate::ids::Key;
+use crate::view::examples;
+
+/// The short form, where the configuration calls the issuer of [`EAST`] `shop-eu` and one role's ARN `cart`.
+fn brief(plan: &PlanV2, width: Option<usize>) -> String {
+    let names = Names {
+        clusters: [("oidc.eks.eu-west-1.amazonaws.com/id/EAST".to_owned(), Key::parse("shop-eu").unwrap())].into(),
+        roles: [("arn:aws:iam::111122223333:role/irsa/me/cart".to_owned(), Key::parse("cart").unwrap())].into(),
+    };
+    let mut out = Vec::new();
+    let style = Style::plain().with_width(width);
+    terminal::plan(&PlanView::of(plan, Detail::Usual, &names), &style, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// The block of the only change.
+fn block(change: ChangeV2) -> String {
+    let text = brief(&plan(vec![change]), None);
+    text.split("\n\n").next().unwrap_or_default().to_owned()
+}
+
+fn of_role(action: &str, fields: Vec<FieldV2>) -> String {
+    block(change("role/cart", action, &["declared at irsa.toml:24"], fields))
+}
+
+#[test]
+fn a_new_role_shows_who_may_use_it_and_what_it_may_do() {
+    let statement = allow("Send", &["sqs:SendMessage"], "arn:aws:sqs:eu-west-1:111122223333:orders");
+    let fields = vec![
+        field("name", Value::Null, json!("cart")),
+        field("path", Value::Null, json!("/irsa/me/")),
+        field("description", Value::Null, json!("the cart")),
+        field("max-session-duration", Value::Null, json!(7200)),
+        field(
+            "attached",
+            Value::Null,
+            json!(["arn:aws:iam::aws:policy/service-role/X", "arn:aws:iam::111122223333:policy/irsa/me/read"]),
+        ),
+        field("inline.orders", Value::Null, document(&[statement])),
+        field("trust", Value::Null, trust(EAST, &["system:serviceaccount:shop:cart"])),
+        field("tags.irsa/owner", Value::Null, json!("me")),
+        field("tags.team", Value::Null, json!("shop")),
+    ];
+    assert_eq!(
+        of_role("create", fields),
+        "\
++ role/cart  irsa.toml:24
+    access    shop-eu shop/cart
+    session   2h
+    policies  aws:service-role/X
+              read
+    inline    orders: Allow sqs:SendMessage on arn:aws:sqs:eu-west-1:111122223333:orders
+    tags      team = shop"
+    );
+}
+
+#[test]
+fn an_update_of_one_statement_has_at_most_six_lines() {
+    let with = |actions: &[&str]| {
+        document(&[allow("Send", actions, "arn:aws:sqs:::orders"), allow("Keys", &["kms:Decrypt"], "*")])
+    };
+    let fields =
+        vec![field("inline.orders", with(&["sqs:SendMessage"]), with(&["sqs:SendMessage", "sqs:ReceiveMessage"]))];
+    let text = brief(&plan(vec![change("role/cart", "update", &["differs, declared at irsa.toml:24"], fields)]), None);
+    assert_eq!(
+        text,
+        "\
+~ role/cart  irsa.toml:24
+    inline    ~ orders
+                ~ Allow sqs:SendMessage, sqs:ReceiveMessage on arn:aws:sqs:::orders
+                  + Action sqs:ReceiveMessage
+
+Plan: 0 to create, 1 to update, 0 to delete.
+"
+    );
+}
+
+#[test]
+fn what_is_not_the_usual_trust_is_told_whole() {
+    let other = EAST.replace("EAST", "OTHER");
+    let mut any_audience = web_identity(EAST, &["system:serviceaccount:shop:cart"]);
+    any_audience["Condition"]["StringEquals"]
+        .as_object_mut()
+        .unwrap()
+        .remove("oidc.eks.eu-west-1.amazonaws.com/id/EAST:aud");
+    let mut pattern = web_identity(EAST, &["system:serviceaccount:shop:*"]);
+    let equals = pattern["Condition"].as_object_mut().unwrap().remove("StringEquals").unwrap();
+    let sub = "oidc.eks.eu-west-1.amazonaws.com/id/EAST:sub";
+    pattern["Condition"] = json!({
+        "StringLike": {sub: equals[sub]},
+        "StringEquals": {"oidc.eks.eu-west-1.amazonaws.com/id/EAST:aud": "sts.amazonaws.com"},
+    });
+    let mut more = web_identity(EAST, &["system:serviceaccount:shop:more"]);
+    more["Action"] = json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]);
+    for (statement, text) in [
+        (web_identity(EAST, &["system:serviceaccount:shop:cart"]), "shop-eu shop/cart"),
+        (any_audience, "shop-eu shop/cart, for any audience"),
+        (pattern, "every ServiceAccount like shop-eu shop/*"),
+        // under StringEquals a star is a star
+        (web_identity(EAST, &["system:serviceaccount:shop:*"]), "shop-eu shop/*"),
+        (more, "shop-eu shop/more, by sts:AssumeRoleWithWebIdentity, sts:TagSession"),
+        (web_identity(EAST, &["system:node:a"]), "system:node:a of cluster shop-eu"),
+        (
+            web_identity(&other, &["system:serviceaccount:shop:cart"]),
+            "system:serviceaccount:shop:cart from issuer https://oidc.eks.eu-west-1.amazonaws.com/id/OTHER",
+        ),
+        (json!({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}), "anyone at all"),
+    ] {
+        let told = of_role("create", vec![field("trust", Value::Null, document(&[statement]))]);
+        assert_eq!(told, format!("+ role/cart  irsa.toml:24\n    access    {text}"));
+    }
+    let deny = json!({"Effect": "Deny", "Principal": {"AWS": "arn:aws:iam::1:root"}, "Action": "sts:AssumeRole"});
+    let told = of_role("update", vec![field("trust", document(&[deny.clone()]), document(&[]))]);
+    assert_eq!(told, "~ role/cart  irsa.toml:24\n    access    + is no longer denied: arn:aws:iam::1:root");
+    let version = json!({"Version": "2008-10-17", "Statement": [deny]});
+    let told = of_role("update", vec![field("trust", version, document(&[deny]))]);
+    assert!(told.contains("nobody gains or loses access"), "{told}");
+}
+
+#[test]
+fn a_service_account_that_is_made_is_one_line() {
+    let fields = vec![
+        field(
+            "annotations.eks.amazonaws.com/role-arn",
+            Value::Null,
+            json!("arn:aws:iam::111122223333:role/irsa/me/cart"),
+        ),
+        field("annotations.irsa/created", Value::Null, json!("true")),
+        field("labels.irsa/owner", Value::Null, json!("me")),
+        field("name", Value::Null, json!("cart")),
+    ];
+    let told = block(change("service-account/shop-eu/shop/cart", "create", &["declared at irsa.toml:24"], fields));
+    assert_eq!(told, "+ service-account/shop-eu/shop/cart -> role/cart  irsa.toml:24");
+}
+
+#[test]
+fn no_change_is_without_a_word() {
+    let marks = vec![field("tags.irsa/address", json!("role/old"), json!("role/cart"))];
+    assert_eq!(of_role("update", marks), "~ role/cart  irsa.toml:24\n              only tags.irsa/address");
+    let guard = vec![field("tags.irsa/prevent-destroy", json!("true"), Value::Null)];
+    assert_eq!(of_role("update", guard), "~ role/cart  irsa.toml:24\n    tags      - irsa/prevent-destroy = true");
+    for (path, before, after) in [
+        ("permissions-boundary", json!("arn:aws:iam::aws:policy/B"), Value::Null),
+        ("description", json!("a"), json!("b")),
+        ("max-session-duration", json!(3600), json!(7200)),
+        ("inline.a", json!("{"), document(&[])),
+        ("inline.a", Value::Null, document(&[])),
+        ("document", json!({"Version": "2008-10-17", "Statement": []}), document(&[])),
+        ("audiences", json!(["a"]), json!(["a", "b"])),
+        ("attached", json!(["arn:aws:iam::aws:policy/A"]), json!([])),
+        ("annotations.eks.amazonaws.com/audience", Value::Null, json!("other")),
+        ("labels.team", json!("a"), json!("b")),
+        ("something-new", json!(1), json!(2)),
+    ] {
+        let told = of_role("update", vec![field(path, before, after)]);
+        assert!(told.lines().count() > 1 && !told.contains("only "), "{path}: {told}");
+    }
+}
+
+#[test]
+fn of_many_changes_the_gravest_come_first_behind_a_table() {
+    let harmless = |index: usize| {
+        change(&format!("service-account/shop-eu/shop/a{index:03}"), "create", &["declared at irsa.toml:1"], Vec::new())
+    };
+    let mut changes: Vec<ChangeV2> = (0..100).map(harmless).collect();
+    let admin = vec![field("attached", json!([]), json!(["arn:aws:iam::aws:policy/AdministratorAccess"]))];
+    changes.push(change("role/zoo", "update", &[], admin));
+    let text = brief(&plan(changes), None);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines[..6],
+        [
+            "~      1  role",
+            "+    100  service-account/shop-eu",
+            "",
+            "~ role/zoo",
+            "    policies  + aws:AdministratorAccess",
+            "",
+        ]
+    );
+}
+
+#[test]
+fn lines_fit_the_terminal_where_their_words_do() {
+    for width in [80, 140] {
+        for line in brief(&examples::everything(), Some(width)).lines() {
+            let one_word = line.trim_start().split(' ').filter(|word| word.len() > 40).count() == 1;
+            assert!(unicode_width::UnicodeWidthStr::width(line) <= width || one_word, "{width}: {line}");
+        }
+    }
+}
