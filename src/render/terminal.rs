@@ -131,14 +131,15 @@ impl<'a> Page<'a> {
             self.counts(&changes);
             changes.sort_by_key(|change| (change.risk.weight > Weight::Permissions, change.rank));
         }
-        let is_short = |change: &ChangeView| change.brief.is_empty() && change.origin_and_reasons().1.next().is_none();
-        let mut last = None;
+        let mut last: Option<(u8, usize)> = None;
         for change in changes {
-            if last.is_some_and(|last: &ChangeView| last.rank != change.rank || !is_short(last)) {
+            // what is one line each stands together
+            if last.is_some_and(|(rank, lines)| rank != change.rank || lines > 1) {
                 self.gap();
             }
+            let before = self.text.len();
             self.in_brief(change);
-            last = Some(change);
+            last = Some((change.rank, self.text[before..].lines().count()));
         }
         self.gap();
     }

@@ -156,6 +156,7 @@ impl Lines<'_> {
             return self.add(label, mark, format!("{name} cannot be read as a policy; `-v` shows its text").trim());
         };
         let depth = usize::from(!name.is_empty());
+        let below = if depth > 0 { "" } else { label };
         if let ([only], true, true) = (&[&added[..], &removed[..]].concat()[..], depth > 0, mark != Mark::Changed) {
             return self.add(label, mark, format!("{name}: {}", sentence(only)));
         }
@@ -163,41 +164,41 @@ impl Lines<'_> {
             self.add(label, mark, name);
         }
         for entry in &elements {
-            self.leaves(depth, "", entry);
+            self.leaves(depth, below, "", entry);
         }
         for (before, after) in &changed {
-            self.changed_statement(depth, before, after);
+            self.changed_statement(depth, below, before, after);
         }
         for (mark, list) in [(Mark::Added, &added), (Mark::Removed, &removed)] {
             for statement in list {
-                self.at(depth, "", mark, sentence(statement));
+                self.at(depth, below, mark, sentence(statement));
             }
         }
     }
 
     /// A statement in short, and below it what changes in it.
-    fn changed_statement(&mut self, depth: usize, before: &Body, after: &Body) {
-        self.at(depth, "", Mark::Changed, sentence(after));
+    fn changed_statement(&mut self, depth: usize, label: &'static str, before: &Body, after: &Body) {
+        self.at(depth, label, Mark::Changed, sentence(after));
         let side = |body: &Body, key: &str| body.get(key).cloned().unwrap_or(Value::Null);
         for key in keys([Some(before), Some(after)]) {
             if let Some(entry) = super::value::compare(key, &side(before, key), &side(after, key)) {
-                self.leaves(depth + 1, "", &entry);
+                self.leaves(depth + 1, "", "", &entry);
             }
         }
     }
 
     /// The leaves of a difference, each behind the names that lead to it.
-    fn leaves(&mut self, depth: usize, path: &str, entry: &Entry) {
+    fn leaves(&mut self, depth: usize, label: &'static str, path: &str, entry: &Entry) {
         let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         match &entry.text {
             Text::Name(name) | Text::Heading(name) => {
                 let path = below(name);
-                entry.children.iter().for_each(|child| self.leaves(depth, &path, child));
+                entry.children.iter().for_each(|child| self.leaves(depth, label, &path, child));
             }
-            Text::Item(item) => self.at(depth, "", entry.mark, format!("{path} {item}")),
-            Text::Pair(name, value) => self.at(depth, "", entry.mark, format!("{} {value}", below(name))),
+            Text::Item(item) => self.at(depth, label, entry.mark, format!("{path} {item}")),
+            Text::Pair(name, value) => self.at(depth, label, entry.mark, format!("{} {value}", below(name))),
             Text::Change(name, before, after) => {
-                self.at(depth, "", entry.mark, format!("{} {before} -> {after}", below(name)));
+                self.at(depth, label, entry.mark, format!("{} {before} -> {after}", below(name)));
             }
             Text::Folded(_) => {}
         }

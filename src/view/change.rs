@@ -122,7 +122,8 @@ impl ChangeView {
     pub(crate) fn origin_and_reasons(&self) -> (Option<&str>, impl Iterator<Item = &str>) {
         let first = self.reasons.first().and_then(|reason| declared_at(reason));
         let rest = self.reasons.iter().map(String::as_str).filter(|reason| declared_at(reason).is_none());
-        (first, rest.filter(|reason| !reason.starts_with("trust policy: ")))
+        // that something is made because it is declared or needed goes without saying
+        (first, rest.filter(|reason| self.verb != Verb::Create && !reason.starts_with("trust policy: ")))
     }
 
     /// Access, then the fields.

@@ -6,7 +6,7 @@ use super::{ChangeView, Detail, PlanView};
 use crate::plan::Names;
 use crate::plan::file::{ChangeV2, FOREIGN_TRUST, NoteV2, OptionsV2, PlanV2, SummaryV2, WAITING};
 use crate::plan::safeguards;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,11 @@ impl NoteView {
         ["critical", "high"].contains(&self.severity.as_str())
     }
 
+    /// A finding of the linter that `validate` shows, and that concerns nobody who looks at other objects.
+    fn is_minor_finding(&self) -> bool {
+        self.rule.starts_with("IRSA") && ["low", "info"].contains(&self.severity.as_str())
+    }
+
     /// The rule and the place that it was found at; that it waits is said by the title over it.
     pub(crate) fn source(&self) -> String {
         let rule = if self.rule == WAITING { "" } else { self.rule.as_str() };
@@ -66,7 +71,11 @@ impl PlanView {
         let clean = |text: &str| scrub(text).into_owned();
         let (waiting, notes): (Vec<NoteView>, Vec<NoteView>) =
             plan.notes.iter().map(NoteView::of).partition(|note| note.rule == WAITING);
-        let notes = strangers(notes, detail);
+        let mut notes = strangers(notes, detail);
+        if detail != Detail::Full {
+            let changed: HashSet<&str> = plan.changes.iter().map(|change| change.address.as_str()).collect();
+            notes.retain(|note| !note.is_minor_finding() || changed.contains(note.address.as_str()));
+        }
         let mut findings: HashMap<&str, Vec<String>> = HashMap::new();
         for note in notes.iter().filter(|note| note.is_grave()) {
             findings.entry(&note.address).or_default().push(format!("{} {}", note.severity, note.rule));

@@ -13,6 +13,7 @@ mod docs;
 mod exits;
 mod fire;
 mod forged;
+mod glance;
 mod guards;
 mod hostile;
 mod house;
