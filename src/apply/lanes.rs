@@ -7,7 +7,7 @@ use super::step::{Progress, Runner};
 use crate::event::Event;
 use crate::ids::Key;
 use crate::model::address::Address;
-use crate::model::call::{Call, KubernetesCall, Target};
+use crate::model::call::{Call, Target};
 use crate::plan::{Plan, Step};
 use crate::world::{ReadAws, ReadKubernetes, WriteAws, WriteKubernetes};
 use futures::StreamExt;
@@ -320,12 +320,7 @@ fn object(call: &Call) -> String {
             Target::Role(name) => format!("{account} {}", name.folded()),
         },
         Call::Kubernetes(cluster, call) => {
-            let item = match call {
-                KubernetesCall::Create { service_account } => service_account,
-                KubernetesCall::Apply { from, .. }
-                | KubernetesCall::Release { from, .. }
-                | KubernetesCall::Delete { from, .. } => from,
-            };
+            let item = call.object();
             format!("{cluster} {}/{}", item.namespace, item.name)
         }
     }

@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 pub(super) enum Verdict {
     /// It is as the plan found it: write.
     Write,
+    /// It may be deleted, at this version of it.
+    Delete(String),
     /// It is as the plan would leave it: there is nothing to write.
     Done,
     /// It is neither, for these reasons.
@@ -47,6 +49,7 @@ impl Verdict {
                 Self::Stale(all)
             }
             (Self::Stale(why), _) | (_, Self::Stale(why)) => Self::Stale(why),
+            (Self::Delete(version), _) | (_, Self::Delete(version)) => Self::Delete(version),
             (Self::Write, _) | (_, Self::Write) => Self::Write,
             (Self::Done, Self::Done) => Self::Done,
         })
@@ -84,7 +87,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         let mut reasons = BTreeSet::new();
         let mut note = |verdict: Result<Verdict, CallError>| match verdict {
             Ok(Verdict::Stale(why)) => reasons.extend(why),
-            Ok(Verdict::Write | Verdict::Done) => {}
+            Ok(Verdict::Write | Verdict::Delete(_) | Verdict::Done) => {}
             Err(error) => {
                 reasons.insert(format!("it could not be read: {error}"));
             }

@@ -274,7 +274,7 @@ fn end(ui: &Ui, global: &Global, report: &Report) -> Result<ExitStatus, Error> {
 fn status(report: &Report) -> ExitStatus {
     let written = report.outcomes.iter().any(|step| match &step.outcome {
         Outcome::Applied => true,
-        Outcome::Failed(failure) => failure.stale || !failure.done.is_empty(),
+        Outcome::Failed(failure) => failure.stale || failure.written || !failure.done.is_empty(),
         Outcome::AlreadyDone | Outcome::Skipped(_) => false,
     });
     let status = match (report.succeeded(), written) {
@@ -306,6 +306,7 @@ mod tests {
             request_id: None,
             hint: None,
             stale,
+            written: false,
             held_up: false,
             done: done.iter().map(|name| (*name).to_owned()).collect(),
             left: Vec::new(),

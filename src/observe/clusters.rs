@@ -244,9 +244,7 @@ impl<K: ReadKubernetes> Tour<'_, K> {
         if wanted.len() > FEW_NAMESPACES {
             match self.lane.run(self.kubernetes.namespaces(self.key)).await {
                 Ok(there) => {
-                    let look = |namespace: &Namespace| {
-                        if there.contains(namespace) { Observed::Present(()) } else { Observed::Absent }
-                    };
+                    let look = |name: &Namespace| there.get(name).map_or(Observed::Absent, |it| Observed::Present(*it));
                     live.namespaces = wanted.into_iter().map(|name| (name.clone(), look(name))).collect();
                     return;
                 }
@@ -259,12 +257,8 @@ impl<K: ReadKubernetes> Tour<'_, K> {
             }
         }
         let asked = wanted.into_iter().map(|namespace| async move {
-            let look = match self.lane.run(self.kubernetes.namespace(self.key, namespace)).await {
-                Ok(true) => Observed::Present(()),
-                Ok(false) => Observed::Absent,
-                Err(error) => Observed::Unknown(error.to_string()),
-            };
-            (namespace.clone(), look)
+            let look = self.lane.run(self.kubernetes.namespace(self.key, namespace));
+            (namespace.clone(), observed(look.await))
         });
         live.namespaces = join_all(asked).await.into_iter().collect();
     }
@@ -277,10 +271,7 @@ impl<K: ReadKubernetes> Tour<'_, K> {
             let may_go = made && is_ours(self.desired, &item.labels) && (destroy || !self.declared.contains_key(spot));
             may_go.then_some(async move {
                 let look = self.kubernetes.pods(self.key, &item.namespace, &item.name);
-                item.pods = match self.lane.run(look).await {
-                    Ok(pods) => Observed::Present(pods),
-                    Err(error) => Observed::Unknown(error.to_string()),
-                };
+                item.pods = Some(observed(self.lane.run(look).await.map(Some)));
             })
         });
         join_all(asked).await;
