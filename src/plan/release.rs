@@ -195,7 +195,7 @@ fn remove(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live
         };
         own || held.holds(field)
     };
-    let Withdrawal { before, after, held: given_up, removed, kept } = withdraw(site, address, live, is_ours);
+    let Withdrawal { before, after, held: ours, removed, kept } = withdraw(site, address, live, is_ours);
     if !trusted && kept.contains(&Field::Annotation(ROLE_ARN)) {
         left_pointing(site, draft, address, live);
     }
@@ -205,8 +205,8 @@ fn remove(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live
     let why = if trusted { "declared `manage = \"none\"`" } else { "no longer declared" };
     let mut reasons = vec![format!("{why}: our fields are released")];
     reasons.extend(reasons_to_keep.into_iter().map(|why| format!("not deleted: {why}")));
-    let some = !(given_up.labels.is_empty() && given_up.annotations.is_empty());
-    let give_up = some.then(|| KubernetesCall::Release { uid: live.uid.clone(), from: given_up });
+    let some = !(ours.labels.is_empty() && ours.annotations.is_empty());
+    let give_up = some.then(|| KubernetesCall::Release { uid: live.uid.clone(), from: ours });
     draft.step(address, ResourceChange::ServiceAccount(change), calls(key, live, give_up, removed), [], reasons);
 }
 
@@ -275,16 +275,14 @@ fn keep(address: &Address, live: &LiveServiceAccount, held: &Held<'_>, trusted: 
         .filter(|mark| ![Field::Label(mark), Field::Annotation(mark)].iter().any(|field| held.holds(*field)));
     reasons.extend(marks.map(|mark| format!("it carries `{mark}`")));
     match &live.pods {
-        Some(Observed::Present(pods)) if pods.is_empty() => {}
-        Some(Observed::Absent) => {}
         Some(Observed::Present(pods)) if pods.len() == 1 => reasons.push(format!("pod `{}` uses it", pods[0])),
-        Some(Observed::Present(pods)) => {
+        Some(Observed::Present(pods)) if !pods.is_empty() => {
             reasons.push(format!("{} pods use it, for example `{}`", pods.len(), pods[0]));
         }
         Some(Observed::Unknown(why)) => reasons.push(format!("its pods could not be read: {why}")),
         // they are asked for only where nothing else is known to speak against it
         None if reasons.is_empty() => reasons.push("whether pods use it was not asked".to_owned()),
-        None => {}
+        Some(Observed::Present(_) | Observed::Absent) | None => {}
     }
     reasons
 }
