@@ -11,6 +11,7 @@ mod elsewhere;
 mod fields;
 pub mod file;
 mod guard;
+mod held;
 mod names;
 mod orphans;
 mod parts;

@@ -25,11 +25,11 @@ use crate::ids::{IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, 
 use crate::model::call::{IamCall, KubernetesCall};
 use crate::model::lease::{Hold, Lease, LeasePlace};
 use crate::model::live::{
-    Access, Identity, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Odd, Quotas, RoleSummary,
+    Access, Identity, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, NamespacePhase, Odd, Quotas, RoleSummary,
 };
 use crate::model::resource::Pairs;
 use crate::policy::PolicyDocument;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -72,6 +72,8 @@ pub enum CallErrorKind {
     Limit,
     /// The request itself is wrong.
     Invalid,
+    /// It was written, and something on the way to the store changed it.
+    Altered,
     /// It was never sent: its writer was told to stop before that.
     Stopped,
     /// Anything else.
@@ -333,9 +335,13 @@ pub trait ReadKubernetes: Send + Sync {
         name: &ServiceAccountName,
     ) -> impl Future<Output = Answer<Option<LiveServiceAccount>>> + Send;
     /// All namespaces.
-    fn namespaces(&self, cluster: &Key) -> impl Future<Output = Answer<BTreeSet<Namespace>>> + Send;
-    /// Whether a namespace is there and not being deleted.
-    fn namespace(&self, cluster: &Key, namespace: &Namespace) -> impl Future<Output = Answer<bool>> + Send;
+    fn namespaces(&self, cluster: &Key) -> impl Future<Output = Answer<BTreeMap<Namespace, NamespacePhase>>> + Send;
+    /// One namespace.
+    fn namespace(
+        &self,
+        cluster: &Key,
+        namespace: &Namespace,
+    ) -> impl Future<Output = Answer<Option<NamespacePhase>>> + Send;
     /// The names of the pods that run under a ServiceAccount.
     fn pods(
         &self,
@@ -368,8 +374,14 @@ pub trait WriteAws: Send + Sync {
 
 /// Writes to the Kubernetes APIs.
 pub trait WriteKubernetes: Send + Sync {
-    /// Makes one change.
-    fn write(&self, cluster: &Key, call: &KubernetesCall) -> impl Future<Output = Answer<Written>> + Send;
+    /// Makes one change. A delete is refused (`Conflict`) if the object is no longer of the `version` that was looked at;
+    /// the other changes look at the object themselves.
+    fn write(
+        &self,
+        cluster: &Key,
+        call: &KubernetesCall,
+        version: Option<&str>,
+    ) -> impl Future<Output = Answer<Written>> + Send;
 }
 
 /// Writes a Lease.

@@ -43,7 +43,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         for need in accounts {
             let Address::ServiceAccount { cluster, namespace, name } = *need else { continue };
             let Some(live) = self.kubernetes.service_account(cluster, namespace, name).await? else { continue };
-            let Some(arn) = live.annotations.get(ROLE_ARN) else { continue };
+            let Some(arn) = live.annotations.get(ROLE_ARN).filter(|_| live.deleting.is_none()) else { continue };
             let wanted = self.step_of(need).and_then(|step| match &step.change {
                 ResourceChange::ServiceAccount(change) => change.after()?.annotations.get(ROLE_ARN),
                 _ => None,
@@ -123,7 +123,7 @@ impl Verdict {
     fn or_write(self) -> Self {
         match self {
             Self::Write | Self::Done => Self::Write,
-            stale @ Self::Stale(_) => stale,
+            other @ (Self::Delete(_) | Self::Stale(_)) => other,
         }
     }
 }

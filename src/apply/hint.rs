@@ -30,6 +30,11 @@ pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
             }
             Call::Iam(..) => "someone else writes to it at the same time: apply again".to_owned(),
         }),
+        CallErrorKind::Altered => Some(
+            "a mutating admission webhook or policy of the cluster can do that (`kubectl get \
+             mutatingwebhookconfigurations,mutatingadmissionpolicies`): except this object from it, or declare what it sets"
+                .to_owned(),
+        ),
         CallErrorKind::Throttled | CallErrorKind::Unavailable => Some("apply again: it goes on from here".to_owned()),
         CallErrorKind::Invalid | CallErrorKind::Other | CallErrorKind::Stopped => None,
     }
@@ -44,7 +49,9 @@ fn denied(error: &CallError, call: &Call) -> String {
         Call::Kubernetes(cluster, call) => {
             let verbs = match call {
                 KubernetesCall::Create { .. } => "`get`, `create` and `patch`",
-                KubernetesCall::Apply { .. } | KubernetesCall::Release { .. } => "`get` and `patch`",
+                KubernetesCall::Apply { .. } | KubernetesCall::Release { .. } | KubernetesCall::Remove { .. } => {
+                    "`get` and `patch`"
+                }
                 KubernetesCall::Delete { .. } => "`get` and `delete` (and `list` on `pods`)",
             };
             format!("allow these credentials {verbs} on `serviceaccounts` in cluster `{cluster}`")
@@ -55,7 +62,7 @@ fn denied(error: &CallError, call: &Call) -> String {
 /// What keeps a policy is not known here; its own text says what it wants.
 fn rejected(error: &CallError, call: &Call) -> Option<String> {
     let Call::Kubernetes(cluster, call) = call else { return None };
-    let namespace = &call.service_account().namespace;
+    let namespace = &call.object().namespace;
     Some(if error.code.as_deref() == Some("NamespaceTerminating") {
         format!("apply again once namespace `{namespace}` is gone and was made anew")
     } else {

@@ -14,28 +14,29 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             KubernetesCall::Create { .. } => return Ok(Verdict::Write),
             KubernetesCall::Apply { uid, from, .. }
             | KubernetesCall::Release { uid, from }
+            | KubernetesCall::Remove { uid, from }
             | KubernetesCall::Delete { uid, from } => (uid, from),
         };
         let Some(live) = self.kubernetes.service_account(cluster, &from.namespace, &from.name).await? else {
-            return Ok(if matches!(call, KubernetesCall::Apply { .. }) {
-                Verdict::stale("it is gone")
-            } else {
-                Verdict::Done
-            });
+            return Ok(no_longer(call, "it is gone"));
         };
         if live.uid != *uid {
             return Ok(Verdict::stale("it was deleted and made anew"));
         }
+        if live.deleting.is_some() {
+            return Ok(no_longer(call, "it is being deleted"));
+        }
         let none = ServiceAccount { labels: Pairs::new(), annotations: Pairs::new(), ..from.clone() };
         match call {
             KubernetesCall::Apply { to, .. } => Ok(fields(&live, from, to)),
-            KubernetesCall::Release { .. } => Ok(fields(&live, from, &none)),
+            KubernetesCall::Release { .. } | KubernetesCall::Remove { .. } => Ok(fields(&live, from, &none)),
             KubernetesCall::Create { .. } => Ok(Verdict::Write),
             KubernetesCall::Delete { .. } => self.deletable(cluster, &live, from).await,
         }
     }
 
-    /// Whether the object is still ours alone, as it was, and used by nobody.
+    /// Whether the object is still ours alone, as it was, and used by nobody. The pods are listed last: of the object
+    /// itself nothing can change up to the delete, which carries its version.
     async fn deletable(
         &self,
         cluster: &Key,
@@ -53,10 +54,15 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             verdicts.push(Verdict::stale(format!("pod `{pod}` uses it now")));
         }
         Ok(match Verdict::all(verdicts) {
-            Verdict::Write | Verdict::Done => Verdict::Write,
-            stale @ Verdict::Stale(_) => stale,
+            Verdict::Write | Verdict::Done => Verdict::Delete(live.resource_version.clone()),
+            other @ (Verdict::Delete(_) | Verdict::Stale(_)) => other,
         })
     }
+}
+
+/// Of an object that is gone, or going: only a change that is to make it ours is stale.
+fn no_longer(call: &KubernetesCall, why: &str) -> Verdict {
+    if matches!(call, KubernetesCall::Apply { .. }) { Verdict::stale(why) } else { Verdict::Done }
 }
 
 /// Our labels and annotations, key by key.

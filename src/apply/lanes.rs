@@ -373,7 +373,7 @@ fn object(call: &Call) -> String {
             Target::Role(name) => format!("{account} {}", name.folded()),
         },
         Call::Kubernetes(cluster, call) => {
-            let item = call.service_account();
+            let item = call.object();
             format!("{cluster} {}/{}", item.namespace, item.name)
         }
     }

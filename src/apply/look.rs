@@ -17,6 +17,8 @@ const STEPS_AT_ONCE: usize = 64;
 pub(super) enum Verdict {
     /// It is as the plan found it: write.
     Write,
+    /// It may be deleted, at this version of it.
+    Delete(String),
     /// It is as the plan would leave it: there is nothing to write.
     Done,
     /// It is neither, for these reasons.
@@ -52,6 +54,7 @@ impl Verdict {
                 Self::Stale(all)
             }
             (Self::Stale(why), _) | (_, Self::Stale(why)) => Self::Stale(why),
+            (Self::Delete(version), _) | (_, Self::Delete(version)) => Self::Delete(version),
             (Self::Write, _) | (_, Self::Write) => Self::Write,
             (Self::Done, Self::Done) => Self::Done,
         })
@@ -115,7 +118,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             };
             match verdict {
                 Ok(Verdict::Stale(why)) => reasons.extend(why),
-                Ok(Verdict::Write | Verdict::Done) => {}
+                Ok(Verdict::Write | Verdict::Delete(_) | Verdict::Done) => {}
                 Err(error) => {
                     let why = format!("it could not be read: {error}");
                     reasons.insert(why.clone());

@@ -22,6 +22,7 @@ pub(super) fn is_one(kind: CallErrorKind) -> bool {
         | CallErrorKind::NotFound
         | CallErrorKind::AlreadyExists
         | CallErrorKind::Conflict
+        | CallErrorKind::Altered
         | CallErrorKind::Limit
         | CallErrorKind::Invalid
         | CallErrorKind::Stopped

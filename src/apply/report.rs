@@ -55,6 +55,8 @@ pub struct Failure {
     pub hint: Option<String>,
     /// Whether the object had changed since the plan.
     pub stale: bool,
+    /// Whether the call that failed wrote all the same.
+    pub written: bool,
     /// Whether nothing failed here: a call of another step did, which must come first.
     pub held_up: bool,
     /// The operations that were done before.

@@ -25,6 +25,9 @@ pub(super) struct Runner<'a, RA, WA, RK, WK> {
     pub listen: &'a dyn Listen,
 }
 
+/// How often an object that changes between the last look and its delete is looked at.
+const LOOKS: usize = 3;
+
 /// The reason on a write that was in flight when a signal came, and did not end in time.
 const UNANSWERED: &str = "it did not end in time after the signal: what came of it is unknown";
 
@@ -77,7 +80,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
                 Err(reason) => return Some(progress.stopped(&reason)),
                 Ok(Err(error)) => return Some(progress.failed(&error, first)),
                 Ok(Ok(Verdict::Stale(why))) => return Some(progress.stale(why)),
-                Ok(Ok(Verdict::Write | Verdict::Done)) => {}
+                Ok(Ok(Verdict::Write | Verdict::Delete(_) | Verdict::Done)) => {}
             }
         }
         for place in parts {
@@ -92,34 +95,44 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
     async fn part(&self, progress: &Progress<'_>, place: usize) -> Option<Outcome> {
         let step = progress.step;
         let call = &step.parts[place].call;
-        if !progress.needs_no_look(place) {
-            match self.looked(self.look.call(step, call)).await {
-                Err(reason) => return Some(progress.stopped(&reason)),
-                Ok(Err(error)) => return Some(progress.failed(&error, Some(call))),
-                Ok(Ok(Verdict::Stale(why))) => return Some(progress.stale(why)),
-                Ok(Ok(Verdict::Done)) => {
+        let mut looks = 0;
+        loop {
+            let mut version = None;
+            if !progress.needs_no_look(place) {
+                looks += 1;
+                match self.looked(self.look.call(step, call)).await {
+                    Err(reason) => return Some(progress.stopped(&reason)),
+                    Ok(Err(error)) => return Some(progress.failed(&error, Some(call))),
+                    Ok(Ok(Verdict::Stale(why))) => return Some(progress.stale(why)),
+                    Ok(Ok(Verdict::Done)) => {
+                        progress.one_more();
+                        self.finished(step, call);
+                        return None;
+                    }
+                    Ok(Ok(Verdict::Write)) => {}
+                    Ok(Ok(Verdict::Delete(seen))) => version = Some(seen),
+                }
+            }
+            if let Some(reason) = self.stopped() {
+                return Some(progress.stopped(&reason));
+            }
+            self.listen.on(&Event::CallStarted { address: step.address.clone(), operation: call.operation() });
+            return match self.write(call, version.as_deref()).await {
+                Ok(written) => {
                     progress.one_more();
+                    if !written.already_done {
+                        progress.was_sent(place, makes(call));
+                    }
                     self.finished(step, call);
-                    return None;
+                    None
                 }
-                Ok(Ok(Verdict::Write)) => {}
-            }
-        }
-        if let Some(reason) = self.stopped() {
-            return Some(progress.stopped(&reason));
-        }
-        self.listen.on(&Event::CallStarted { address: step.address.clone(), operation: call.operation() });
-        match self.write(call).await {
-            Ok(written) => {
-                progress.one_more();
-                if !written.already_done {
-                    progress.was_sent(place, makes(call));
+                // it changed since the look: perhaps it must not be deleted any more
+                Err(error) if error.kind == CallErrorKind::Conflict && version.is_some() && looks < LOOKS => continue,
+                Err(error) if error.kind == CallErrorKind::Stopped => {
+                    Some(progress.stopped(&self.until_stopped().await))
                 }
-                self.finished(step, call);
-                None
-            }
-            Err(error) if error.kind == CallErrorKind::Stopped => Some(progress.stopped(&self.until_stopped().await)),
-            Err(error) => Some(progress.failed(&error, Some(call))),
+                Err(error) => Some(progress.failed(&error, Some(call))),
+            };
         }
     }
 
@@ -137,10 +150,10 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
     }
 
     /// Sends a write; never given up once it is sent.
-    async fn write(&self, call: &Call) -> Answer<Written> {
+    async fn write(&self, call: &Call, version: Option<&str>) -> Answer<Written> {
         match call {
             Call::Iam(account, call) => self.write_aws.write(account, call).await,
-            Call::Kubernetes(cluster, call) => self.write_kubernetes.write(cluster, call).await,
+            Call::Kubernetes(cluster, call) => self.write_kubernetes.write(cluster, call, version).await,
         }
     }
 }
@@ -164,6 +177,7 @@ fn failure(step: &Step, done: usize, why: String) -> Failure {
         request_id: None,
         hint: None,
         stale: false,
+        written: false,
         held_up: false,
         done: operations,
         left,
@@ -229,6 +243,7 @@ impl<'s> Progress<'s> {
             code: error.code.clone(),
             request_id: error.request_id.clone(),
             hint: call.and_then(|call| hint(error, call)),
+            written: error.kind == CallErrorKind::Altered,
             ..self.failure(error.message.clone())
         };
         if outage::is_one(error.kind) {

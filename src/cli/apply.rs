@@ -289,7 +289,7 @@ async fn end(session: &Session<'_>, output: &Output<'_>, report: &Report) -> Res
 fn status(report: &Report) -> ExitStatus {
     let written = report.outcomes.iter().any(|step| match &step.outcome {
         Outcome::Applied => true,
-        Outcome::Failed(failure) => failure.stale || !failure.done.is_empty(),
+        Outcome::Failed(failure) => failure.stale || failure.written || !failure.done.is_empty(),
         Outcome::AlreadyDone | Outcome::Skipped(_) => false,
     });
     let status = match (report.succeeded(), written) {
@@ -321,6 +321,7 @@ mod tests {
             request_id: None,
             hint: None,
             stale,
+            written: false,
             held_up: false,
             done: done.iter().map(|name| (*name).to_owned()).collect(),
             left: Vec::new(),

@@ -244,7 +244,22 @@ fn service_account() -> Value {
         "audience": { "type": "string", "minLength": 1, "maxLength": 255, "description": "the audience of the token; default `sts.amazonaws.com`" },
         "token-expiration": matching(DURATION, "the life of the token, 10m to 24h"),
         "sts-regional-endpoints": { "type": "boolean", "description": "whether the SDK in the pod asks the regional STS endpoint" },
+        "labels": metadata("further labels of a ServiceAccount that irsa makes, kept as declared", &json!({ "type": "string", "maxLength": 63 })),
+        "annotations": metadata("further annotations of a ServiceAccount that irsa makes, kept as declared", &json!({ "type": "string" })),
         "allow-wildcard": { "type": "string", "minLength": 1, "description": "why a wildcard is meant; such an entry is trust only" },
+    })
+}
+
+/// Keys of labels and annotations, without those that are irsa's own or for the webhook.
+fn metadata(description: &str, values: &Value) -> Value {
+    json!({
+        "type": "object",
+        "description": description,
+        "propertyNames": {
+            "pattern": "^([^/]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$",
+            "not": { "pattern": "^([iI][rR][sS][aA]|[eE][kK][sS][.]amazonaws[.]com)/" },
+        },
+        "additionalProperties": values,
     })
 }
 

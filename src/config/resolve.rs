@@ -7,6 +7,7 @@ mod bindings;
 mod fields;
 mod head;
 mod lock;
+mod metadata;
 mod places;
 mod policies;
 mod roles;

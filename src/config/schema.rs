@@ -157,6 +157,8 @@ pub(crate) struct RawBinding {
     pub audience: Option<Spot<String>>,
     pub token_expiration: Option<Spot<String>>,
     pub sts_regional_endpoints: Option<Spot<bool>>,
+    pub labels: RawPairs,
+    pub annotations: RawPairs,
     pub allow_wildcard: Option<Spot<String>>,
 }
 

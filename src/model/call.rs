@@ -82,13 +82,14 @@ pub struct RoleSettings {
 /// A write to the Kubernetes API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KubernetesCall {
-    /// Makes a `ServiceAccount` that is not there by server-side apply, and marks it `irsa/created` with a second one
-    /// if it was this that made it.
+    /// Makes a `ServiceAccount` that is not there, with its mark `irsa/created`, in one request.
     Create { service_account: ServiceAccount },
     /// Applies our fields to an existing object: exactly `to`, so that what is in `from` alone is given up.
     Apply { uid: String, from: ServiceAccount, to: ServiceAccount, force: bool },
     /// Gives up all our fields.
     Release { uid: String, from: ServiceAccount },
+    /// Takes exactly these labels and annotations off, whoever holds them.
+    Remove { uid: String, from: ServiceAccount },
     /// Deletes the object of this uid.
     Delete { uid: String, from: ServiceAccount },
 }
@@ -210,15 +211,19 @@ impl KubernetesCall {
             Self::Create { .. } => "create ServiceAccount",
             Self::Apply { .. } => "apply ServiceAccount",
             Self::Release { .. } => "release ServiceAccount",
+            Self::Remove { .. } => "patch ServiceAccount",
             Self::Delete { .. } => "delete ServiceAccount",
         }
     }
 
-    /// The object that it writes to.
-    pub fn service_account(&self) -> &ServiceAccount {
+    /// The object that it writes to, with the fields of ours that it finds there or makes.
+    pub fn object(&self) -> &ServiceAccount {
         match self {
-            Self::Create { service_account } => service_account,
-            Self::Apply { from, .. } | Self::Release { from, .. } | Self::Delete { from, .. } => from,
+            Self::Create { service_account: item }
+            | Self::Apply { from: item, .. }
+            | Self::Release { from: item, .. }
+            | Self::Remove { from: item, .. }
+            | Self::Delete { from: item, .. } => item,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::ids::{
 use crate::policy::{PolicyDocument, Statement};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The whole of one configuration.
@@ -341,8 +342,19 @@ pub struct Binding {
     pub token_expiration: Option<u32>,
     /// The declared `sts-regional-endpoints`.
     pub sts_regional_endpoints: Option<bool>,
+    /// Further labels and annotations, if any are declared.
+    pub metadata: Option<Arc<Metadata>>,
     /// Where it was declared.
     pub origin: Origin,
+}
+
+/// Labels and annotations that mean nothing to irsa. All ServiceAccounts of an entry share them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// Beside the label of the owner.
+    pub labels: Pairs,
+    /// Beside those for the webhook, and the marks.
+    pub annotations: Pairs,
 }
 
 impl Binding {

@@ -224,10 +224,20 @@ pub struct LiveCluster {
     /// How far its ServiceAccounts were read.
     pub extent: Extent,
     /// The namespaces that are there, as far as they were asked for.
-    pub namespaces: BTreeMap<Namespace, Observed<()>>,
+    pub namespaces: BTreeMap<Namespace, Observed<NamespacePhase>>,
     /// The ServiceAccounts that were read. One that is not here and whose namespace is Absent or in the list is absent
     /// only if all were read, or if it is here as `Absent`.
     pub service_accounts: BTreeMap<(Namespace, ServiceAccountName), Observed<LiveServiceAccount>>,
+}
+
+/// Whether a namespace takes new objects
+/// (<https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/namespace-v1/#NamespaceStatus>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamespacePhase {
+    /// It does.
+    Active,
+    /// It is being deleted with all that is in it.
+    Terminating,
 }
 
 /// A `ServiceAccount`.
@@ -249,8 +259,11 @@ pub struct LiveServiceAccount {
     pub owner_references: Vec<String>,
     /// Who holds which field. Most objects have the same few entries, which are shared.
     pub managers: Vec<Arc<FieldManager>>,
-    /// Pods that run under it; asked only for ServiceAccounts that may be deleted. `Unknown` forbids the delete.
-    pub pods: Observed<Vec<String>>,
+    /// The finalizers that it waits for, if it is being deleted.
+    pub deleting: Option<Vec<String>>,
+    /// Pods that run under it; asked only for ServiceAccounts that may be deleted. Where they were not asked for, or are
+    /// unknown, it is not deleted.
+    pub pods: Option<Observed<Vec<String>>>,
 }
 
 /// An entry of `metadata.managedFields`, as far as irsa needs it

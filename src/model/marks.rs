@@ -18,6 +18,8 @@ pub fn is_mark(key: &str) -> bool {
 pub const TRANSITION: &str = "irsa-transition";
 /// The annotation on a `ServiceAccount` that irsa made.
 pub const CREATED: &str = "irsa/created";
+/// What the annotations begin with that the EKS pod identity webhook reads.
+pub const CHAIN: &str = "eks.amazonaws.com/";
 /// The annotation that the EKS pod identity webhook reads
 /// (<https://github.com/aws/amazon-eks-pod-identity-webhook>).
 pub const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";

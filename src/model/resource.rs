@@ -75,8 +75,8 @@ pub struct ServiceAccount {
     pub namespace: Namespace,
     /// The name.
     pub name: ServiceAccountName,
-    /// The labels that are ours (`irsa/owner`).
+    /// The labels that are ours (`irsa/owner`, and those that are declared).
     pub labels: Pairs,
-    /// The annotations that are ours (`eks.amazonaws.com/*`, `irsa/address`, `irsa/created`).
+    /// The annotations that are ours (`eks.amazonaws.com/*`, `irsa/address`, `irsa/created`, and those that are declared).
     pub annotations: Pairs,
 }

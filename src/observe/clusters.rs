@@ -249,9 +249,7 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
         if wanted.len() > FEW_NAMESPACES {
             match self.limiter.run(self.kubernetes.namespaces(self.key)).await {
                 Ok(there) => {
-                    let look = |namespace: &Namespace| {
-                        if there.contains(namespace) { Observed::Present(()) } else { Observed::Absent }
-                    };
+                    let look = |name: &Namespace| there.get(name).map_or(Observed::Absent, |it| Observed::Present(*it));
                     live.namespaces = wanted.into_iter().map(|name| (name.clone(), look(name))).collect();
                     return;
                 }
@@ -264,12 +262,8 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
             }
         }
         let asked = wanted.into_iter().map(|namespace| async move {
-            let look = match self.limiter.run(self.kubernetes.namespace(self.key, namespace)).await {
-                Ok(true) => Observed::Present(()),
-                Ok(false) => Observed::Absent,
-                Err(error) => Observed::Unknown(error.to_string()),
-            };
-            (namespace.clone(), look)
+            let look = self.limiter.run(self.kubernetes.namespace(self.key, namespace));
+            (namespace.clone(), observed(look.await))
         });
         live.namespaces = join_all(asked).await.into_iter().collect();
     }
@@ -282,10 +276,7 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
             let may_go = made && is_ours(self.desired, &item.labels) && (destroy || !self.declared.contains_key(spot));
             may_go.then_some(async move {
                 let look = self.kubernetes.pods(self.key, &item.namespace, &item.name);
-                item.pods = match self.limiter.run(look).await {
-                    Ok(pods) => Observed::Present(pods),
-                    Err(error) => Observed::Unknown(error.to_string()),
-                };
+                item.pods = Some(observed(self.limiter.run(look).await.map(Some)));
             })
         });
         join_all(asked).await;

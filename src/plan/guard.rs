@@ -9,6 +9,7 @@ use super::step::{Part, Step};
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
+use crate::model::marks::OWNER;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Takes the guarded steps out of the draft and refuses them.
@@ -28,7 +29,11 @@ pub(crate) fn guard(site: &Site<'_>, draft: &mut Draft) {
 
 /// Whether the step takes something of ours away: a delete, or the release of a ServiceAccount.
 fn takes_away(step: &Step) -> bool {
-    let released = |part: &Part| matches!(part.call, Call::Kubernetes(_, KubernetesCall::Release { .. }));
+    let released = |part: &Part| match &part.call {
+        Call::Kubernetes(_, KubernetesCall::Release { .. }) => true,
+        Call::Kubernetes(_, KubernetesCall::Remove { from, .. }) => from.labels.contains_key(OWNER),
+        _ => false,
+    };
     step.change.action() == Action::Delete || step.parts.iter().any(released)
 }
 

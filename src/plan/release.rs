@@ -3,16 +3,17 @@
 
 use super::change::{Change, ResourceChange};
 use super::draft::Draft;
-use super::service_accounts::{Held, clone};
-use super::site::{Site, Spot};
-use crate::ids::Key;
+use super::held::{self, Field, Held, UNTRACKED, picked};
+use super::service_accounts::going;
+use super::site::{Owner, Site, Spot};
+use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::Manage;
 use crate::model::live::{LiveServiceAccount, Observed};
-use crate::model::marks::{ADDRESS, CREATED, OWNER, address_mark};
+use crate::model::marks::{ADDRESS, CHAIN, CREATED, OWNER, ROLE_ARN, address_mark};
 use crate::model::note::Severity;
-use crate::model::resource::{Pairs, ServiceAccount};
+use crate::model::resource::ServiceAccount;
 use std::collections::{BTreeSet, HashSet};
 
 /// Marks by which other tools know their own objects: Helm, Argo CD and Flux.
@@ -55,8 +56,12 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
                 continue;
             }
             let address = spot.address();
-            if Held::of(site, live).label(OWNER) {
+            if Held::of(site, live).holds(Field::Label(OWNER)) {
                 draft.ours.push((address.clone(), Place::Cluster(key.clone())));
+            }
+            if let Some(why) = going(live) {
+                draft.wait(&address, None, why);
+                continue;
             }
             if forgotten.contains(&address) {
                 forget(site, draft, &address, key, live);
@@ -75,33 +80,93 @@ fn unclear(draft: &mut Draft, address: &Address, why: &str) {
     draft.note(address, Severity::Medium, "orphans-unseen", None, text);
 }
 
-/// Our fields on a live object: those that our manager holds.
-fn ours(live: &LiveServiceAccount, held: &Held<'_>) -> ServiceAccount {
-    let pick = |pairs: &Pairs, is_ours: &dyn Fn(&str) -> bool| -> Pairs {
-        pairs.iter().filter(|(key, _)| is_ours(key)).map(clone).collect()
+/// How our fields come off a live object.
+struct Withdrawal<'a> {
+    /// What we hold of it and what is taken from others, before and after.
+    before: ServiceAccount,
+    after: ServiceAccount,
+    /// What we hold.
+    held: ServiceAccount,
+    /// What goes by a patch, since giving it up leaves it there.
+    removed: ServiceAccount,
+    /// Fields that others hold, and so stay.
+    kept: Vec<Field<'a>>,
+}
+
+/// Takes `ours` off. What we hold alone goes when we give it up. What nobody is known to hold, for the object was
+/// restored or its record of managers was reset, is taken off where the marks say that it is ours; what others hold, only
+/// by force.
+fn withdraw<'a>(
+    site: &Site<'_>,
+    address: &Address,
+    live: &'a LiveServiceAccount,
+    ours: impl Fn(Field<'_>) -> bool,
+) -> Withdrawal<'a> {
+    let held = Held::of(site, live);
+    let marked = live.annotations.get(ADDRESS) == Some(&address_mark(address));
+    let others_role = live.annotations.get(ROLE_ARN).is_some_and(|arn| is_others_role(site, arn));
+    let takes = |field: Field<'_>| {
+        let of_others = others_role && matches!(field, Field::Annotation(key) if key.starts_with(CHAIN));
+        let known = !held.holders(field).is_empty();
+        !of_others && (site.options.force_conflicts || !known && (marked || held.holds(field)))
     };
-    ServiceAccount {
-        namespace: live.namespace.clone(),
-        name: live.name.clone(),
-        labels: pick(&live.labels, &|key| held.label(key)),
-        annotations: pick(&live.annotations, &|key| held.annotation(key)),
+    let alone = |field: Field<'_>| held.holds(field) && !held.shared(field);
+    let goes = |field: Field<'_>| ours(field) && (alone(field) || takes(field));
+    Withdrawal {
+        before: picked(live, |field| held.holds(field) || goes(field)),
+        after: picked(live, |field| held.holds(field) && !goes(field)),
+        held: picked(live, |field| held.holds(field)),
+        removed: picked(live, |field| goes(field) && !alone(field)),
+        kept: held::fields(live).filter(|field| ours(*field) && !goes(*field)).collect(),
+    }
+}
+
+/// Whether it is known to be the ARN of somebody else's role.
+fn is_others_role(site: &Site<'_>, arn: &str) -> bool {
+    let Ok(arn) = RoleArn::parse(arn) else { return false };
+    let mut accounts = site.desired.accounts.iter().filter(|(_, account)| account.id.as_str() == arn.account());
+    let Some(live) = accounts.find_map(|(key, _)| site.account(key)) else {
+        return true;
+    };
+    let folded = arn.name().to_lowercase();
+    match live.roles.get(&folded) {
+        Some(Observed::Present(role)) => site.owner(&role.role.tags) != Owner::Ours,
+        Some(Observed::Unknown(_)) => true,
+        Some(Observed::Absent) | None => {
+            live.roster.present().is_none_or(|all| all.iter().any(|role| role.name.folded() == folded))
+        }
     }
 }
 
 /// Takes the marks off and leaves the rest as it is.
 fn forget(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live: &LiveServiceAccount) {
-    let held = Held::of(site, live);
-    let before = ours(live, &held);
-    let mut after = before.clone();
-    after.labels.remove(OWNER);
-    after.annotations.retain(|annotation, _| annotation != ADDRESS && annotation != CREATED);
-    let Some(change) = Change::from_to(&before, &after) else {
-        return stuck(draft, address, &held);
+    let is_mark = |field: Field<'_>| {
+        [Field::Label(OWNER), Field::Annotation(ADDRESS), Field::Annotation(CREATED)].contains(&field)
     };
-    let call = KubernetesCall::Apply { uid: live.uid.clone(), from: before, to: after, force: false };
+    let Withdrawal { before, after, held, removed, .. } = withdraw(site, address, live, is_mark);
+    let Some(change) = Change::from_to(&before, &after) else {
+        return stuck(site, draft, address, live);
+    };
+    let to = ServiceAccount { labels: after.labels.clone(), annotations: after.annotations.clone(), ..held.clone() };
+    let give_up = Change::from_to(&held, &to).map(|_| KubernetesCall::Apply {
+        uid: live.uid.clone(),
+        from: held,
+        to,
+        force: false,
+    });
     let reasons = vec!["let go by `forget`: the marks go, the rest stays".to_owned()];
-    let change = ResourceChange::ServiceAccount(change);
-    draft.step(address, change, [Call::Kubernetes(key.clone(), call)], [], reasons);
+    draft.step(address, ResourceChange::ServiceAccount(change), calls(key, live, give_up, removed), [], reasons);
+}
+
+fn calls(
+    key: &Key,
+    live: &LiveServiceAccount,
+    give_up: Option<KubernetesCall>,
+    removed: ServiceAccount,
+) -> impl Iterator<Item = Call> {
+    let some = !(removed.labels.is_empty() && removed.annotations.is_empty());
+    let remove = some.then(|| KubernetesCall::Remove { uid: live.uid.clone(), from: removed });
+    give_up.into_iter().chain(remove).map(|call| Call::Kubernetes(key.clone(), call))
 }
 
 /// Refuses what is marked as of a cluster that is not declared: a guard, for writing.
@@ -118,29 +183,53 @@ fn refuse_foreign(site: &Site<'_>, draft: &mut Draft, address: &Address, live: &
 
 fn remove(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live: &LiveServiceAccount, trusted: bool) {
     let held = Held::of(site, live);
-    let before = ours(live, &held);
     let reasons_to_keep = keep(address, live, &held, trusted);
     if reasons_to_keep.is_empty() {
+        let before = picked(live, |field| held.holds(field));
         let call = KubernetesCall::Delete { uid: live.uid.clone(), from: before.clone() };
         let change = ResourceChange::ServiceAccount(Change::Delete { before });
         let reasons = vec!["no longer declared, and irsa made it".to_owned()];
         return draft.step(address, change, [Call::Kubernetes(key.clone(), call)], [], reasons);
     }
-    let after = ServiceAccount {
-        namespace: before.namespace.clone(),
-        name: before.name.clone(),
-        labels: before.labels.iter().filter(|(key, _)| held.shared_label(key)).map(clone).collect(),
-        annotations: before.annotations.iter().filter(|(key, _)| held.shared(key)).map(clone).collect(),
+    let is_ours = |field: Field<'_>| {
+        let own = match field {
+            Field::Label(key) => key == OWNER,
+            Field::Annotation(key) => key == ADDRESS || key == CREATED || key.starts_with(CHAIN),
+        };
+        own || held.holds(field)
     };
-    let Some(change) = Change::between(Some(before.clone()), Some(after)) else {
-        return stuck(draft, address, &held);
+    let Withdrawal { before, after, held: ours, removed, kept } = withdraw(site, address, live, is_ours);
+    if !trusted && kept.contains(&Field::Annotation(ROLE_ARN)) {
+        left_pointing(site, draft, address, live);
+    }
+    let Some(change) = Change::between(Some(before), Some(after)) else {
+        return stuck(site, draft, address, live);
     };
     let why = if trusted { "declared `manage = \"none\"`" } else { "no longer declared" };
     let mut reasons = vec![format!("{why}: our fields are released")];
     reasons.extend(reasons_to_keep.into_iter().map(|why| format!("not deleted: {why}")));
-    let call = KubernetesCall::Release { uid: live.uid.clone(), from: before };
-    let change = ResourceChange::ServiceAccount(change);
-    draft.step(address, change, [Call::Kubernetes(key.clone(), call)], [], reasons);
+    let some = !(ours.labels.is_empty() && ours.annotations.is_empty());
+    let give_up = some.then(|| KubernetesCall::Release { uid: live.uid.clone(), from: ours });
+    draft.step(address, ResourceChange::ServiceAccount(change), calls(key, live, give_up, removed), [], reasons);
+}
+
+/// Says that pods go on asking for a role that no longer trusts them.
+fn left_pointing(site: &Site<'_>, draft: &mut Draft, address: &Address, live: &LiveServiceAccount) {
+    let Some(arn) = live.annotations.get(ROLE_ARN).filter(|arn| !is_others_role(site, arn)) else { return };
+    let who = holder(site, live, Field::Annotation(ROLE_ARN));
+    let text = format!(
+        "annotation `{ROLE_ARN}` stays: {who}. Its pods are no longer trusted by `{arn}`, and cannot assume it: take the \
+         annotation out where it is set, or have it taken off with `--force-conflicts`"
+    );
+    draft.note(address, Severity::Medium, "annotation-held", None, text);
+}
+
+/// Who has a field that we cannot take off.
+fn holder(site: &Site<'_>, live: &LiveServiceAccount, field: Field<'_>) -> String {
+    match Held::of(site, live).holders(field)[..] {
+        [] => format!("nobody is recorded to hold it, and annotation `{ADDRESS}` does not say that it is ours"),
+        ref names => format!("only {} can take it off", names.join(", ")),
+    }
 }
 
 /// The cluster of the address that a ServiceAccount is marked with, also where the mark is too long to be whole.
@@ -149,9 +238,10 @@ fn marked_cluster(mark: &str) -> Option<Key> {
     Key::parse(cluster).ok()
 }
 
-/// Says that our label is held by others alone, so that nothing of it can be given up by us.
-fn stuck(draft: &mut Draft, address: &Address, held: &Held<'_>) {
-    let text = format!("it carries our label, which only {} can take off", held.others().join(", "));
+/// Says that nothing that is ours by its marks can be taken off by us.
+fn stuck(site: &Site<'_>, draft: &mut Draft, address: &Address, live: &LiveServiceAccount) {
+    let who = holder(site, live, Field::Label(OWNER));
+    let text = format!("it carries our label `{OWNER}`: {who}; `--force-conflicts` takes it off all the same");
     draft.know(address);
     draft.note(address, Severity::Low, "label-held", None, text);
 }
@@ -169,9 +259,10 @@ fn keep(address: &Address, live: &LiveServiceAccount, held: &Held<'_>, trusted: 
         reasons.push(format!("annotation `{ADDRESS}` names another object"));
     }
     if !held.alone() {
-        reasons.push(match held.others().join(", ") {
-            others if others.is_empty() => "nobody is known to manage it".to_owned(),
-            others => format!("others manage it too: {others}"),
+        let others: Vec<&str> = held.others().into_iter().filter(|name| *name != UNTRACKED).collect();
+        reasons.push(match others[..] {
+            [] => "who manages it is not recorded".to_owned(),
+            _ => format!("others manage it too: {}", others.join(", ")),
         });
     }
     if !live.owner_references.is_empty() {
@@ -182,13 +273,19 @@ fn keep(address: &Address, live: &LiveServiceAccount, held: &Held<'_>, trusted: 
         .iter()
         .filter(|mark| live.labels.contains_key(**mark) || live.annotations.contains_key(**mark))
         .copied()
-        .chain(managed_by_helm.then_some("app.kubernetes.io/managed-by"));
+        .chain(managed_by_helm.then_some("app.kubernetes.io/managed-by"))
+        // one that is declared as a label or annotation of ours is no tool's
+        .filter(|mark| ![Field::Label(mark), Field::Annotation(mark)].iter().any(|field| held.holds(*field)));
     reasons.extend(marks.map(|mark| format!("it carries `{mark}`")));
     match &live.pods {
-        Observed::Present(pods) if pods.is_empty() => {}
-        Observed::Absent => {}
-        Observed::Present(pods) => reasons.push(format!("{} pods use it, for example `{}`", pods.len(), pods[0])),
-        Observed::Unknown(why) => reasons.push(format!("its pods could not be read: {why}")),
+        Some(Observed::Present(pods)) if pods.len() == 1 => reasons.push(format!("pod `{}` uses it", pods[0])),
+        Some(Observed::Present(pods)) if !pods.is_empty() => {
+            reasons.push(format!("{} pods use it, for example `{}`", pods.len(), pods[0]));
+        }
+        Some(Observed::Unknown(why)) => reasons.push(format!("its pods could not be read: {why}")),
+        // they are asked for only where nothing else is known to speak against it
+        None if reasons.is_empty() => reasons.push("whether pods use it was not asked".to_owned()),
+        Some(Observed::Present(_) | Observed::Absent) | None => {}
     }
     reasons
 }

@@ -3,18 +3,19 @@
 use super::change::{Change, ResourceChange};
 use super::draft::{Draft, Hold};
 use super::elsewhere::{self, Ready};
+use super::held::{self, Conflict, Field, Held, UNTRACKED, picked};
 use super::site::{Issuer, Site, Spot, exact};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{Binding, Manage, Role};
-use crate::model::live::{Extent, FieldManager, LiveCluster, LiveServiceAccount, Observed};
+use crate::model::live::{Extent, LiveCluster, LiveServiceAccount, NamespacePhase, Observed};
 use crate::model::marks::{
-    ADDRESS, AUDIENCE, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark,
+    ADDRESS, AUDIENCE, CHAIN, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark,
 };
+use crate::model::note::Severity;
 use crate::model::resource::{Pairs, ServiceAccount};
 use std::borrow::Cow;
-use std::sync::Arc;
 
 /// One declared object that irsa looks after.
 struct Managed<'a> {
@@ -55,6 +56,10 @@ fn one(site: &Site<'_>, draft: &mut Draft, item: &Managed<'_>) {
         Look::Present(live) => existing(site, draft, &address, item, live),
         Look::Absent => missing(site, draft, &address, item),
         Look::NoNamespace => wait(draft, &address, item, "its namespace is not there yet"),
+        Look::Terminating => {
+            let why = "its namespace is being deleted (`Terminating`), and takes no new objects";
+            wait(draft, &address, item, why);
+        }
         Look::Unknown(why) => draft.unseen(&address, why),
     }
 }
@@ -63,6 +68,7 @@ enum Look<'a> {
     Present(&'a LiveServiceAccount),
     Absent,
     NoNamespace,
+    Terminating,
     Unknown(String),
 }
 
@@ -72,6 +78,7 @@ fn look<'a>(cluster: &'a LiveCluster, Spot { namespace, name, .. }: Spot<'_>) ->
         Some(Observed::Present(live)) => Look::Present(live),
         Some(Observed::Unknown(why)) => Look::Unknown(why.clone()),
         _ if matches!(namespace_seen, Some(Observed::Absent)) => Look::NoNamespace,
+        _ if matches!(namespace_seen, Some(Observed::Present(NamespacePhase::Terminating))) => Look::Terminating,
         Some(Observed::Absent) => Look::Absent,
         None if cluster.extent == Extent::Whole => Look::Absent,
         None => Look::Unknown(match namespace_seen {
@@ -79,6 +86,17 @@ fn look<'a>(cluster: &'a LiveCluster, Spot { namespace, name, .. }: Spot<'_>) ->
             _ => format!("namespace `{namespace}` was not read"),
         }),
     }
+}
+
+/// Why nothing is done about an object that is being deleted, if it is.
+pub(crate) fn going(live: &LiveServiceAccount) -> Option<String> {
+    let finalizers = live.deleting.as_ref()?;
+    let held: Vec<String> = finalizers.iter().map(|finalizer| format!("`{finalizer}`")).collect();
+    Some(match held.len() {
+        0 => "it is being deleted".to_owned(),
+        1 => format!("it is being deleted, once finalizer {} is taken off it", held[0]),
+        _ => format!("it is being deleted, once the finalizers {} are taken off it", held.join(", ")),
+    })
 }
 
 fn wait(draft: &mut Draft, address: &Address, item: &Managed<'_>, why: &str) {
@@ -95,44 +113,68 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed
         Call::Kubernetes(item.binding.cluster.clone(), KubernetesCall::Create { service_account: after.clone() });
     let reasons = vec![format!("declared at {}", item.binding.origin)];
     let change = ResourceChange::ServiceAccount(Change::Create { after });
-    point(site, draft, address, item, (change, call, reasons));
+    point(site, draft, address, item, (change, vec![call], reasons));
 }
 
-/// The annotations that it should have from us, beside the label of our owner.
-struct Wanted<'a>([(&'static str, Option<Cow<'a, str>>); 6]);
+/// What it should have from us: labels beside that of our owner, annotations of our own, and others.
+struct Wanted<'a> {
+    labels: Option<&'a Pairs>,
+    own: [(&'static str, Option<Cow<'a, str>>); 6],
+    annotations: Option<&'a Pairs>,
+}
 
 fn wanted<'a>(address: &Address, item: &'a Managed<'_>, created: bool) -> Option<Wanted<'a>> {
     let arn = item.arn.as_ref()?;
-    let Binding { audience, token_expiration, sts_regional_endpoints, .. } = item.binding;
-    Some(Wanted([
-        (ROLE_ARN, Some(arn.as_str().into())),
-        (ADDRESS, Some(address_mark(address).into())),
-        (AUDIENCE, audience.as_deref().map(Cow::from)),
-        (TOKEN_EXPIRATION, token_expiration.map(|seconds| seconds.to_string().into())),
-        (STS_REGIONAL_ENDPOINTS, sts_regional_endpoints.map(|on| on.to_string().into())),
-        (CREATED, created.then(|| "true".into())),
-    ]))
+    let Binding { audience, token_expiration, sts_regional_endpoints, metadata, .. } = item.binding;
+    Some(Wanted {
+        labels: metadata.as_ref().map(|metadata| &metadata.labels),
+        own: [
+            (ROLE_ARN, Some(arn.as_str().into())),
+            (ADDRESS, Some(address_mark(address).into())),
+            (AUDIENCE, audience.as_deref().map(Cow::from)),
+            (TOKEN_EXPIRATION, token_expiration.map(|seconds| seconds.to_string().into())),
+            (STS_REGIONAL_ENDPOINTS, sts_regional_endpoints.map(|on| on.to_string().into())),
+            (CREATED, created.then(|| "true".into())),
+        ],
+        annotations: metadata.as_ref().map(|metadata| &metadata.annotations),
+    })
+}
+
+fn texts(pairs: Option<&Pairs>) -> impl Iterator<Item = (&str, &str)> {
+    pairs.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()))
 }
 
 impl Wanted<'_> {
-    fn annotations(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?)))
+    fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self.own.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?)));
+        own.chain(texts(self.annotations))
+    }
+
+    fn has(&self, field: Field<'_>) -> bool {
+        match field {
+            Field::Label(key) => key == OWNER || texts(self.labels).any(|(wanted, _)| wanted == key),
+            Field::Annotation(key) => self.annotations().any(|(wanted, _)| wanted == key),
+        }
     }
 
     /// Whether our part of a live object that carries our label is so: most are, and need no copy of it.
     fn is(&self, live: &LiveServiceAccount, held: &Held<'_>) -> bool {
-        let given_up = |key: &String| held.annotation(key) && !self.annotations().any(|(wanted, _)| wanted == key);
         self.annotations().all(|(key, value)| live.annotations.get(key).is_some_and(|live| live == value))
-            && !live.annotations.keys().any(given_up)
+            && texts(self.labels).all(|(key, value)| live.labels.get(key).is_some_and(|live| live == value))
+            && !held::fields(live).any(|field| held.holds(field) && !self.has(field))
     }
 
     fn service_account(&self, site: &Site<'_>, item: &Managed<'_>) -> ServiceAccount {
+        fn own<'t>((key, value): (&'t str, &'t str)) -> (String, String) {
+            (key.to_owned(), value.to_owned())
+        }
         let Spot { namespace, name, .. } = item.spot;
+        let owner = (OWNER.to_owned(), site.desired.owner.to_string());
         ServiceAccount {
             namespace: namespace.clone(),
             name: name.clone(),
-            labels: Pairs::from_iter([(OWNER.to_owned(), site.desired.owner.to_string())]),
-            annotations: self.annotations().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            labels: texts(self.labels).map(own).chain([owner]).collect(),
+            annotations: self.annotations().map(own).collect(),
         }
     }
 }
@@ -140,46 +182,138 @@ impl Wanted<'_> {
 fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed<'_>, live: &LiveServiceAccount) {
     let held = Held::of(site, live);
     // never inferred: an object that someone made bare has no managers but us, and was not made by us all the same
-    let Some(wanted) = wanted(address, item, held.annotation(CREATED)) else { return };
+    let Some(wanted) = wanted(address, item, held.holds(Field::Annotation(CREATED))) else { return };
     let owner = site.desired.owner.as_str();
     let labelled = live.labels.get(OWNER).map(String::as_str);
     let ours = labelled == Some(owner);
     // anyone in the namespace can set the label: what the guards count is what our field manager holds
-    if ours && held.label(OWNER) {
+    if ours && held.holds(Field::Label(OWNER)) {
         draft.ours.push((address.clone(), Place::Cluster(item.binding.cluster.clone())));
         draft.declared_live = true;
+    }
+    if let Some(why) = going(live) {
+        return wait(draft, address, item, &format!("{why}; it is made anew when it is gone"));
     }
     if let Some(other) = labelled.filter(|_| !ours) {
         let hint = format!("let the configuration of owner `{other}` go of it first (`forget`)");
         return draft.refuse(address, format!("it carries the label of owner `{other}`"), hint);
     }
-    if ours && wanted.is(live, &held) {
+    let undeclared = undeclared(site, item, live, &wanted);
+    for Undeclared { field, value, .. } in undeclared.iter().filter(|item| item.fate == Fate::Stays) {
+        let by = by(&held.holders(*field));
+        let text = format!("{field} with the value `{value}`{by} is not declared, and is left as it is");
+        draft.note(address, Severity::Info, "annotation-undeclared", Some(&item.binding.origin), text);
+    }
+    let as_wanted = ours && wanted.is(live, &held);
+    if as_wanted && undeclared.iter().all(|item| item.fate == Fate::Stays) {
         return draft.matches(address);
     }
     let after = wanted.service_account(site, item);
-    let before = view(live, &held, &after);
     let conflicts = held.conflicts(live, &after);
-    let (drifted, foreign): (Vec<&Conflict>, Vec<&Conflict>) =
-        conflicts.iter().partition(|conflict| ours && conflict.manager.starts_with("kubectl"));
-    if let Some(conflict) = foreign.first()
+    let marked = ours && live.annotations.get(ADDRESS) == Some(&address_mark(address));
+    let drifted = |conflict: &&Conflict<'_>| {
+        ours && conflict.manager.starts_with("kubectl") || marked && conflict.manager == UNTRACKED
+    };
+    let conflict = conflicts.iter().find(|conflict| !drifted(conflict));
+    if let Some((why, hint)) = refusal(&held, &undeclared, conflict, site.options.report_only)
         && !site.options.force_conflicts
     {
-        let why =
-            format!("manager `{}` holds {} with the value `{}`", conflict.manager, conflict.field, conflict.value);
-        let flag = if site.options.report_only { "" } else { ", or take it with `--force-conflicts`" };
-        let hint = format!("take the field out of what that manager applies{flag}");
         return draft.refuse(address, why, hint);
     }
-    let change = Change::Update { before: before.clone(), after: after.clone() };
+    let goes = |field: Field<'_>| undeclared.iter().any(|item| item.field == field && item.fate != Fate::Stays);
+    let ours_of = |field: Field<'_>| field == Field::Label(OWNER) || wanted.has(field) || held.holds(field);
+    let (from, removed) = (picked(live, ours_of), picked(live, goes));
+    let before = picked(live, |field| ours_of(field) || goes(field));
     let mut reasons = vec![format!("declared at {}", item.binding.origin)];
-    let taken = if drifted.is_empty() { &foreign } else { &drifted };
-    reasons
-        .extend(taken.iter().map(|conflict| format!("{} is taken back from `{}`", conflict.field, conflict.manager)));
-    let force = site.options.force_conflicts;
-    let call =
-        KubernetesCall::Apply { uid: live.uid.clone(), from: before, to: after, force: force || !conflicts.is_empty() };
-    let call = Call::Kubernetes(item.binding.cluster.clone(), call);
-    point(site, draft, address, item, (ResourceChange::ServiceAccount(change), call, reasons));
+    reasons.extend(
+        conflicts.iter().map(|conflict| format!("{} is taken back from `{}`", conflict.field, conflict.manager)),
+    );
+    for Undeclared { field, .. } in undeclared.iter().filter(|item| item.fate != Fate::Stays) {
+        reasons.push(format!("{field}{} is not declared, and is taken off", by(&held.holders(*field))));
+    }
+    let uid = || live.uid.clone();
+    let force = site.options.force_conflicts || !conflicts.is_empty();
+    let apply = (!as_wanted).then(|| KubernetesCall::Apply { uid: uid(), from, to: after.clone(), force });
+    let remove = (!removed.annotations.is_empty()).then(|| KubernetesCall::Remove { uid: uid(), from: removed });
+    let calls = apply.into_iter().chain(remove).map(|call| Call::Kubernetes(item.binding.cluster.clone(), call));
+    let change = ResourceChange::ServiceAccount(Change::Update { before, after });
+    point(site, draft, address, item, (change, calls.collect(), reasons));
+}
+
+/// `, set by …`, as far as it is known.
+fn by(holders: &[&str]) -> String {
+    let names: Vec<String> = holders.iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { String::new() } else { format!(", set by {},", names.join(", ")) }
+}
+
+/// An annotation for the pod identity webhook that is not declared.
+struct Undeclared<'l> {
+    field: Field<'l>,
+    value: &'l str,
+    fate: Fate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is drift, and taken off.
+    Drift,
+    /// Someone else meant it, and pods cannot assume the role with it: refused, or taken off by force.
+    Conflict,
+    /// Someone else meant it, and it does no harm.
+    Stays,
+}
+
+/// The `eks.amazonaws.com/*` annotations that are not declared, but for those that an apply takes off. On an object with
+/// our label they are drift where kubectl set them, or where nobody is recorded. What another manager set, say Helm, it
+/// would set again: it stays, unless it is an audience that the role does not trust.
+fn undeclared<'l>(
+    site: &Site<'_>,
+    item: &Managed<'_>,
+    live: &'l LiveServiceAccount,
+    wanted: &Wanted<'_>,
+) -> Vec<Undeclared<'l>> {
+    let held = Held::of(site, live);
+    let ours = live.labels.get(OWNER).map(String::as_str) == Some(site.desired.owner.as_str());
+    let mut list = Vec::new();
+    for (key, value) in live.annotations.iter().filter(|(key, _)| key.starts_with(CHAIN)) {
+        let field = Field::Annotation(key);
+        let given_up = held.holds(field) && !held.shared(field);
+        if given_up || wanted.has(field) {
+            continue;
+        }
+        let by_hand = held.holders(field).iter().all(|manager| manager.starts_with("kubectl"));
+        // an admission policy leaves no record of itself where others do, and sets it again
+        let by_policy = !held.shared(field) && !held.is_unrecorded();
+        let harmless = key != AUDIENCE || value == item.binding.effective_audience();
+        let fate = match (by_hand && !(by_policy && harmless), harmless) {
+            (true, _) if ours => Fate::Drift,
+            (true, _) | (false, false) => Fate::Conflict,
+            (false, true) => Fate::Stays,
+        };
+        list.push(Undeclared { field, value, fate });
+    }
+    list
+}
+
+/// Why the object is not changed: another manager holds a field of ours, or set an annotation that is not declared.
+fn refusal(
+    held: &Held<'_>,
+    undeclared: &[Undeclared<'_>],
+    conflict: Option<&Conflict<'_>>,
+    report_only: bool,
+) -> Option<(String, String)> {
+    // a command that writes nothing has no such flag
+    let or_by_force = |words: &str| if report_only { String::new() } else { format!(", or {words} with `--force-conflicts`") };
+    if let Some(Conflict { manager, field, value }) = conflict {
+        let hint = format!("take the field out of what that manager applies{}", or_by_force("take it"));
+        return Some((format!("manager `{manager}` holds {field} with the value `{value}`"), hint));
+    }
+    let Undeclared { field, value, .. } = undeclared.iter().find(|item| item.fate == Fate::Conflict)?;
+    let why = match held.holders(*field)[..] {
+        [manager, ..] => format!("manager `{manager}` holds {field} with the value `{value}`, which is not declared"),
+        [] => format!("{field} with the value `{value}` is not declared, and who set it is not recorded"),
+    };
+    Some((why, format!("declare it, take it out where it is set{}", or_by_force("have it taken off"))))
 }
 
 /// Has the ServiceAccount point at its role: behind the role's own step, or if another share has the role, once it is
@@ -189,7 +323,7 @@ fn point(
     draft: &mut Draft,
     address: &Address,
     item: &Managed<'_>,
-    (change, call, reasons): (ResourceChange, Call, Vec<String>),
+    (change, calls, reasons): (ResourceChange, Vec<Call>, Vec<String>),
 ) {
     let role = Address::role(item.role_key);
     let provider = Address::OidcProvider { account: item.role.account.clone(), cluster: item.binding.cluster.clone() };
@@ -199,110 +333,5 @@ fn point(
         Ready::No(why) => return draft.wait(address, Some(&item.binding.origin), why),
         Ready::Unknown(why) => return draft.unseen(address, why),
     };
-    draft.step(address, change, [call], needs, reasons);
-}
-
-/// Our part of a live object: what we want to set and what we hold.
-fn view(live: &LiveServiceAccount, held: &Held, after: &ServiceAccount) -> ServiceAccount {
-    let annotations =
-        live.annotations.iter().filter(|(key, _)| after.annotations.contains_key(*key) || held.annotation(key));
-    ServiceAccount {
-        namespace: live.namespace.clone(),
-        name: live.name.clone(),
-        labels: live.labels.iter().filter(|(key, _)| *key == OWNER).map(clone).collect(),
-        annotations: annotations.map(clone).collect(),
-    }
-}
-
-/// A label or annotation of one's own.
-pub(crate) fn clone((key, value): (&String, &String)) -> (String, String) {
-    (key.clone(), value.clone())
-}
-
-/// The manager to which the API server gives all that an object without `managedFields` has, when it is first applied
-/// to (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#upgrading-from-client-side-apply-to-server-side-apply>).
-const UNTRACKED: &str = "before-first-apply";
-
-/// A field of ours that another manager holds with another value.
-struct Conflict {
-    manager: String,
-    field: String,
-    value: String,
-}
-
-/// What our field manager holds on an object, and what the others do.
-pub(crate) struct Held<'a> {
-    us: &'a str,
-    managers: &'a [Arc<FieldManager>],
-}
-
-impl<'a> Held<'a> {
-    pub(crate) fn of(site: &'a Site<'_>, live: &'a LiveServiceAccount) -> Self {
-        Self { us: &site.field_manager, managers: &live.managers }
-    }
-
-    fn ours(&self) -> impl Iterator<Item = &'a FieldManager> {
-        self.managers.iter().map(AsRef::as_ref).filter(|manager| manager.name == self.us)
-    }
-
-    fn theirs(&self) -> impl Iterator<Item = &'a FieldManager> {
-        self.managers.iter().map(AsRef::as_ref).filter(|manager| manager.name != self.us)
-    }
-
-    /// Whether we hold the label.
-    pub(crate) fn label(&self, label: &str) -> bool {
-        holds(self.ours(), |manager| &manager.labels, label)
-    }
-
-    /// Whether we hold the annotation.
-    pub(crate) fn annotation(&self, annotation: &str) -> bool {
-        holds(self.ours(), |manager| &manager.annotations, annotation)
-    }
-
-    /// Whether nobody else holds anything, and we nothing but labels and annotations.
-    pub(crate) fn alone(&self) -> bool {
-        self.theirs().next().is_none() && self.ours().next().is_some() && !self.ours().any(|manager| manager.others)
-    }
-
-    /// Whether another manager holds the annotation too, so that it stays when we give it up.
-    pub(crate) fn shared(&self, annotation: &str) -> bool {
-        holds(self.theirs(), |manager| &manager.annotations, annotation)
-    }
-
-    /// Whether another manager holds the label too.
-    pub(crate) fn shared_label(&self, label: &str) -> bool {
-        holds(self.theirs(), |manager| &manager.labels, label)
-    }
-
-    /// The names of the other managers.
-    pub(crate) fn others(&self) -> Vec<&str> {
-        self.theirs().map(|manager| manager.name.as_str()).collect()
-    }
-
-    fn conflicts(&self, live: &LiveServiceAccount, after: &ServiceAccount) -> Vec<Conflict> {
-        let mut conflicts = Vec::new();
-        for (key, value) in &after.annotations {
-            let Some(current) = live.annotations.get(key).filter(|current| *current != value) else { continue };
-            let holders = self.theirs().filter(|manager| manager.annotations.contains(key));
-            let mut holders: Vec<String> = holders.map(|manager| manager.name.clone()).collect();
-            if live.managers.is_empty() {
-                holders.push(UNTRACKED.to_owned());
-            }
-            conflicts.extend(holders.into_iter().map(|manager| Conflict {
-                manager,
-                field: format!("annotation `{key}`"),
-                value: current.clone(),
-            }));
-        }
-        conflicts
-    }
-}
-
-/// Whether one of them holds the field of this name. Someone may hold very many.
-fn holds<'a>(
-    mut managers: impl Iterator<Item = &'a FieldManager>,
-    fields: fn(&FieldManager) -> &[String],
-    name: &str,
-) -> bool {
-    managers.any(|manager| fields(manager).binary_search_by(|field| field.as_str().cmp(name)).is_ok())
+    draft.step(address, change, calls, needs, reasons);
 }

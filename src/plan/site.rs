@@ -270,12 +270,13 @@ impl<'a> Site<'a> {
         self.live_policies.get(&(account, folded.to_owned())).copied()
     }
 
-    /// Every ServiceAccount whose annotation names the role.
+    /// Every ServiceAccount whose annotation names the role, and that is not going anyway.
     pub(crate) fn pointing_at(&self, role: &RoleArn) -> &[(&'a Key, &'a LiveServiceAccount)] {
         let all = self.pointing.get_or_init(|| {
             let mut all: HashMap<&'a str, Vec<_>> = HashMap::new();
             for (key, cluster) in &self.live.clusters {
-                for item in cluster.service_accounts.values().filter_map(Observed::present) {
+                let items = cluster.service_accounts.values().filter_map(Observed::present);
+                for item in items.filter(|item| item.deleting.is_none()) {
                     if let Some(arn) = item.annotations.get(ROLE_ARN) {
                         all.entry(arn).or_default().push((key, item));
                     }

@@ -6,6 +6,7 @@ mod elsewhere;
 mod file;
 mod forged;
 mod guards;
+mod held;
 pub(crate) mod kit;
 pub(crate) mod laws;
 mod limits;

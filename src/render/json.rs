@@ -137,7 +137,7 @@ fn outcome(step: &StepOutcome) -> OutcomeV1 {
 }
 
 fn failed(failure: &Failure) -> FailureV1 {
-    let Failure { operation, code, why, request_id, hint, stale, held_up: _, done, left } = failure.clone();
+    let Failure { operation, code, why, request_id, hint, stale, written: _, held_up: _, done, left } = failure.clone();
     FailureV1 { operation, code, why, request_id, hint, stale, done, left }
 }
 

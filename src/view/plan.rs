@@ -154,7 +154,7 @@ fn owner(plan: &PlanV2) -> Option<NoteView> {
 }
 
 fn summary(plan: &PlanV2) -> String {
-    let SummaryV2 { create, update, delete, adopt, unchanged, refused: _, waiting: _ } = plan.summary;
+    let SummaryV2 { create, update, delete, adopt, unchanged, refused: _, waiting } = plan.summary;
     if plan.changes.is_empty() {
         // that nothing differs is not known of what was not seen, and not true of what is refused
         let but = match (plan.complete && plan.unknown.is_empty(), plan.summary.refused) {
@@ -162,7 +162,14 @@ fn summary(plan: &PlanV2) -> String {
             (true, _) => " but what is refused",
             (false, _) => " in what could be seen",
         };
-        return format!("No changes{but}. {}.", count(unchanged, "object matches", "objects match"));
+        let matches = count(unchanged, "object matches", "objects match");
+        if waiting > 0 {
+            return format!(
+                "Nothing to change yet{but}. {matches}, {}.",
+                count(waiting, "object waits", "objects wait")
+            );
+        }
+        return format!("No changes{but}. {matches}.");
     }
     let adopted = if adopt > 0 { format!("{adopt} to adopt, ") } else { String::new() };
     let refused = plan.refused_addresses();

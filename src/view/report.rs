@@ -64,7 +64,7 @@ fn headline(failure: &Failure) -> String {
 }
 
 fn details(failure: &Failure) -> Vec<(&'static str, String)> {
-    let Failure { operation: _, code, why, request_id, hint, stale, held_up: _, done, left } = failure;
+    let Failure { operation: _, code, why, request_id, hint, stale, written: _, held_up: _, done, left } = failure;
     let mut list = Vec::new();
     let mut tell = |label, text: &str| {
         if !text.is_empty() {

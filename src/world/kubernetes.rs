@@ -32,14 +32,14 @@ use crate::context::Context;
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::call::KubernetesCall;
 use crate::model::desired::Cluster;
-use crate::model::live::{Access, LiveServiceAccount};
+use crate::model::live::{Access, LiveServiceAccount, NamespacePhase};
 use crate::model::marks::field_manager;
 use connect::Connection;
 use failure::Failure;
 use futures::future::BoxFuture;
 use kube::config::Kubeconfig;
 use secrecy::SecretString;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -197,12 +197,12 @@ impl ReadKubernetes for KubernetesReader {
 
     async fn service_accounts(&self, cluster: &Key, within: Within<'_>) -> Answer<ServiceAccountList> {
         let connection = self.shared.connection(cluster, read::LIST).await?;
-        read::service_accounts(&connection, within, &self.shared.manager).await
+        read::service_accounts(&connection, within).await
     }
 
     async fn service_accounts_unless_long(&self, cluster: &Key, patience: i64) -> Answer<Option<ServiceAccountList>> {
         let connection = self.shared.connection(cluster, read::LIST).await?;
-        read::service_accounts_unless_long(&connection, patience, &self.shared.manager).await
+        read::service_accounts_unless_long(&connection, patience).await
     }
 
     async fn service_account(
@@ -212,15 +212,15 @@ impl ReadKubernetes for KubernetesReader {
         name: &ServiceAccountName,
     ) -> Answer<Option<LiveServiceAccount>> {
         let connection = self.shared.connection(cluster, read::GET).await?;
-        read::service_account(&connection, namespace, name, &self.shared.manager).await
+        read::service_account(&connection, namespace, name).await
     }
 
-    async fn namespaces(&self, cluster: &Key) -> Answer<BTreeSet<Namespace>> {
+    async fn namespaces(&self, cluster: &Key) -> Answer<BTreeMap<Namespace, NamespacePhase>> {
         let connection = self.shared.connection(cluster, read::LIST_NAMESPACES).await?;
         read::namespaces(&connection).await
     }
 
-    async fn namespace(&self, cluster: &Key, namespace: &Namespace) -> Answer<bool> {
+    async fn namespace(&self, cluster: &Key, namespace: &Namespace) -> Answer<Option<NamespacePhase>> {
         let connection = self.shared.connection(cluster, read::GET_NAMESPACE).await?;
         read::namespace(&connection, namespace).await
     }
@@ -232,8 +232,8 @@ impl ReadKubernetes for KubernetesReader {
 }
 
 impl WriteKubernetes for KubernetesWriter {
-    async fn write(&self, cluster: &Key, call: &KubernetesCall) -> Answer<Written> {
+    async fn write(&self, cluster: &Key, call: &KubernetesCall, version: Option<&str>) -> Answer<Written> {
         let connection = self.shared.connection(cluster, call.operation()).await?;
-        write::write(&connection, &self.shared.manager, call, &self.halt).await
+        write::write(&connection, &self.shared.manager, call, version, &self.halt).await
     }
 }

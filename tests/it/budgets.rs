@@ -166,9 +166,8 @@ fn a_new_role_takes_its_three_writes_and_a_share_of_the_last_look() {
         // all that was written is read once more
         assert_eq!(beyond, of(&[&written, &BULK]));
         assert!(beyond.values().sum::<usize>() <= 330);
-        // one apply makes a ServiceAccount, another says that we made it
         let mut applied = plan.1.clone();
-        applied.insert("apply serviceaccounts".to_owned(), 200);
+        applied.insert("apply serviceaccounts".to_owned(), 100);
         assert_eq!(asked.1, applied);
         let made = inside.dials.take_made(true);
         // ten are under way at once

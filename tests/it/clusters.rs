@@ -14,14 +14,14 @@ use tokio::runtime::Runtime;
 const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
 
 /// A bench whose configuration declares the clusters by issuer, and an AWS to go with them.
-struct Scene {
-    world: World,
-    bench: Bench,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) bench: Bench,
     head: String,
 }
 
 impl Scene {
-    fn new(clusters: &[TestCluster], token: &str) -> Self {
+    pub(crate) fn new(clusters: &[TestCluster], token: &str) -> Self {
         let world = World::empty();
         let mut head = "owner = \"it\"\n".to_owned();
         for cluster in clusters {
@@ -38,19 +38,19 @@ impl Scene {
     }
 
     /// Replaces what the configuration says of roles and ServiceAccounts.
-    fn declare(&self, text: &str) {
+    pub(crate) fn declare(&self, text: &str) {
         self.bench.write("irsa.toml", &format!("{}{text}", self.head));
     }
 }
 
-fn entry(manage: &str, namespace: &str, name: &str, more: &str) -> String {
+pub(crate) fn entry(manage: &str, namespace: &str, name: &str, more: &str) -> String {
     format!(
         "[roles.app]\n[[service-accounts]]\nrole = \"app\"\ncluster = \"*\"\nnamespace = \"{namespace}\"\nname = \"{name}\"\n\
          manage = \"{manage}\"\n{more}\n"
     )
 }
 
-fn managers(object: &Value) -> Vec<String> {
+pub(crate) fn managers(object: &Value) -> Vec<String> {
     let list = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
     list.iter().map(|entry| entry["manager"].as_str().unwrap_or_default().to_owned()).collect()
 }

@@ -1,7 +1,7 @@
 //! Killed at every write: whatever a run leaves behind, the next one makes whole, nobody else's is touched, and nobody may
 //! do at any moment what they may do neither before nor after.
 
-use crate::support::fleet::{CLUSTERS, Fleet, MADE, Scene, same};
+use crate::support::fleet::{CLUSTERS, Fleet, same};
 use crate::support::judge::{ACCOUNTS, Law, Trail, all_roles};
 use crate::support::moments::{Moment, Others, PATIENCE, Watch, Write, pause};
 use crate::support::program::{Running, tell};
@@ -55,16 +55,14 @@ fn a_run_that_is_killed_at_any_write_is_made_whole_by_the_next() {
     let outcomes = outcomes.into_inner().expect("no thread has failed");
     let failed: Vec<String> =
         outcomes.iter().filter_map(|(name, outcome)| Some(format!("{name}: {}", outcome.as_ref().err()?))).collect();
-    let unmarked = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Ok(1..))).count();
     tell(&format!(
-        "kill: {count} writes x {} = {} kills in {:.0?}; after {unmarked} of them a ServiceAccount is left unmarked",
+        "kill: {count} writes x {} = {} kills in {:.0?}",
         Moment::ALL.len(),
         outcomes.len(),
         begin.elapsed()
     ));
     assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), outcomes.len(), failed.join("\n"));
     assert_eq!(outcomes.len(), count * Moment::ALL.len());
-    assert!(unmarked > 0, "a kill between the making of a ServiceAccount and its mark is among them");
 }
 
 fn why(panic: Box<dyn std::any::Any + Send>) -> String {
@@ -91,8 +89,8 @@ fn undisturbed(fleet: &Fleet) -> (Vec<Write>, Wanted) {
     (writes, Wanted { state: scene.state(), foreign: before, law })
 }
 
-/// One kill, and the run after it; how many ServiceAccounts are left without the mark of their making.
-fn strike(fleet: &Fleet, kill: &Kill, wanted: &Wanted) -> usize {
+/// One kill, and the run after it.
+fn strike(fleet: &Fleet, kill: &Kill, wanted: &Wanted) {
     let scene = fleet.scene();
     let trail = scene.world.with(|sandbox| Trail::begin(sandbox));
     let watch = Watch::over(&scene.world, &CLUSTERS);
@@ -108,19 +106,12 @@ fn strike(fleet: &Fleet, kill: &Kill, wanted: &Wanted) -> usize {
     assert!(!ended || kill.moment == Moment::Answered, "it came to its end past the write: {killed}");
     let writes = watch.writes();
     assert!(writes.contains(&kill.write), "the write came: {killed}");
-    let unmarked = unmarked(&scene);
     Watch::lift(&scene.world, &CLUSTERS);
     scene.converges();
     let broken = trail.broken_by(&wanted.law);
     assert!(broken.is_empty(), "{} grants are wider, the first {}", broken.len(), broken[0]);
     assert_eq!(scene.foreign(), wanted.foreign, "the objects of others");
-    let mut state = wanted.state.clone();
-    for (cluster, name) in &unmarked {
-        let object = &mut state["service-accounts"][*cluster][format!("apps/{name}")];
-        take_mark(object);
-    }
-    same(&scene.state(), &state);
-    unmarked.len()
+    same(&scene.state(), &wanted.state);
 }
 
 /// Waits until the write is where it is to be; whether the run came to its end before.
@@ -135,27 +126,5 @@ fn wait(reached: &Receiver<()>, running: &mut Running) -> bool {
         }
         assert!(begin.elapsed() < PATIENCE, "the write does not come");
         pause();
-    }
-}
-
-/// The ServiceAccounts that were made, and not marked as made by irsa: a kill between the two leaves them like those
-/// that someone else made, and irsa does not guess. They are released, not deleted, once they are no longer declared.
-fn unmarked(scene: &Scene) -> Vec<(&'static str, &'static str)> {
-    let state = scene.state();
-    let made_only = |(cluster, name): &(&str, &str)| {
-        let made = state["service-accounts"][*cluster].get(format!("apps/{name}"));
-        made.is_some_and(|object| object["annotations"].get("irsa/created").is_none())
-    };
-    MADE.into_iter().filter(made_only).collect()
-}
-
-/// Takes the mark of its making out of a ServiceAccount, and out of what we hold of it.
-fn take_mark(object: &mut Value) {
-    let annotations = object["annotations"].as_object_mut().expect("it has annotations");
-    annotations.remove("irsa/created").expect("it has the mark");
-    for fields in object["managers"].as_object_mut().expect("it has managers").values_mut() {
-        if let Some(held) = fields["f:metadata"]["f:annotations"].as_object_mut() {
-            held.remove("f:irsa/created");
-        }
     }
 }

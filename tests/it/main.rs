@@ -33,6 +33,7 @@ mod refused;
 mod rooms;
 mod saved;
 mod secrets;
+mod service_accounts;
 mod settings;
 mod settled;
 mod shards;

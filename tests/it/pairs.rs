@@ -26,8 +26,7 @@ fn sound(runs: &[Run; 2], ends: &mut BTreeMap<(i32, i32), usize>) {
     *ends.entry((runs[0].code, runs[1].code)).or_default() += 1;
 }
 
-/// The state without what depends on who came first: how many versions a policy went through, and whether a
-/// ServiceAccount that both wanted to make is marked as made by irsa.
+/// The state without what depends on who came first: how many versions a policy went through.
 fn settled(scene: &Scene) -> Value {
     let mut state = scene.state();
     for account in ["111122223333", "444455556666"] {
@@ -38,18 +37,6 @@ fn settled(scene: &Scene) -> Value {
             let default = policy["default"].as_str().unwrap_or_default().to_owned();
             policy["versions"] = versions.get(&default).cloned().unwrap_or_default();
             policy["default"] = "the only one shown".into();
-        }
-    }
-    for objects in state["service-accounts"].as_object_mut().into_iter().flat_map(|clusters| clusters.values_mut()) {
-        for object in objects.as_object_mut().into_iter().flat_map(|objects| objects.values_mut()) {
-            if let Some(annotations) = object["annotations"].as_object_mut() {
-                annotations.remove("irsa/created");
-            }
-            for fields in object["managers"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
-                if let Some(held) = fields["f:metadata"]["f:annotations"].as_object_mut() {
-                    held.remove("f:irsa/created");
-                }
-            }
         }
     }
     state

@@ -1,7 +1,7 @@
 //! SIGINT and SIGTERM at every write: the one in flight ends, no other starts, and the report says what is left.
 
 use crate::ownership::{Scene, role};
-use crate::support::fleet::{CLUSTERS, Fleet, MADE, same};
+use crate::support::fleet::{CLUSTERS, Fleet, same};
 use crate::support::moments::{Moment, Others, PATIENCE, Watch, Write, pause};
 use crate::support::program::{Run, changes, tell};
 use irsa_sandbox::aws::{Fault, Match, Refusal};
@@ -90,19 +90,13 @@ fn interrupt(fleet: &Fleet, write: &Write, kind: Kind, state: &Value, foreign: &
     let took = heard.elapsed();
     assert_eq!(run.code, kind.code, "{run}");
     assert!(took < GRACE, "{took:?}: {run}");
-    let late: Vec<Write> = watch.writes().split_off(begun).into_iter().filter(|write| !is_mark(write)).collect();
+    let late: Vec<Write> = watch.writes().split_off(begun);
     assert!(late.is_empty(), "no write starts behind the signal, but {late:?}: {run}");
     told(&run, kind, &changes(&scene.bench.plan(&[])));
     scene.converges();
     assert_eq!(scene.foreign(), *foreign, "the objects of others");
     same(&scene.state(), state);
     took
-}
-
-/// The making of a ServiceAccount is one write of two requests: the second marks it as made by irsa.
-fn is_mark(write: &Write) -> bool {
-    let made = |(cluster, name): &(&str, &str)| write.place == *cluster && write.object == format!("apps/{name}");
-    write.action == "patch" && write.nth == 2 && MADE.iter().any(made)
 }
 
 /// The report and what a plan finds left must be of one mind.

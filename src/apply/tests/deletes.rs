@@ -49,7 +49,7 @@ fn objections() -> Vec<(&'static str, &'static str, Edit)> {
         (POLICY, OWNER, |live| policy(live, |it| drop(it.policy.tags.remove(OWNER)))),
         (POLICY, "`document`", |live| policy(live, |it| it.policy.document = allow("s3:New"))),
         (ITEM, "pod `pod-1` uses it", |live| {
-            service_account(live, "worker", |it| it.pods = Observed::Present(vec!["pod-1".into()]));
+            service_account(live, "worker", |it| it.pods = Some(Observed::Present(vec!["pod-1".into()])));
         }),
         (ITEM, "`helm` manages it", |live| {
             let helm = FieldManager {

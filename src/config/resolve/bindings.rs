@@ -4,7 +4,7 @@ use super::places::Places;
 use super::{Diagnostic, Named, Resolver, Spot};
 use crate::config::schema::RawBinding;
 use crate::ids::{IdError, Key, Namespace, ServiceAccountName};
-use crate::model::desired::{Binding, Cluster, ClusterState, Manage, Subject};
+use crate::model::desired::{Binding, Cluster, ClusterState, Manage, Metadata, Subject};
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
 use std::collections::hash_map::Entry as Slot;
@@ -39,6 +39,7 @@ struct Entry<'a> {
     audience: Option<String>,
     token_expiration: Option<u32>,
     sts_regional_endpoints: Option<bool>,
+    metadata: Option<Arc<Metadata>>,
     reason: Option<&'a Spot<String>>,
     short: bool,
     origin: &'a Origin,
@@ -124,6 +125,7 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
             audience: None,
             token_expiration: None,
             sts_regional_endpoints: None,
+            metadata: None,
             reason: None,
             short: true,
             origin: &spot.origin,
@@ -163,6 +165,7 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
             audience,
             token_expiration,
             sts_regional_endpoints: raw.sts_regional_endpoints.as_ref().map(|spot| spot.value),
+            metadata: self.resolver.metadata(raw, manage.map_or(Manage::Create, |(manage, _)| manage)),
             reason: raw.allow_wildcard.as_ref(),
             short: false,
             origin: &raw.origin,
@@ -364,6 +367,7 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
                 audience: entry.audience.clone(),
                 token_expiration: entry.token_expiration,
                 sts_regional_endpoints: entry.sts_regional_endpoints,
+                metadata: entry.metadata.clone(),
                 origin: entry.origin.clone(),
             };
             let (role, place) = match self.claims.entry((cluster, claim)) {
@@ -425,11 +429,15 @@ fn clash((first_role, first): (&Key, &Binding), (role, binding): (&Key, &Binding
         let hint = "a ServiceAccount has one role: name another ServiceAccount, or put the permissions into one role";
         return Some(diagnostic.and(&first.origin, format!("`{first_role}` here")).hint(hint));
     }
+    let labels = |binding: &Binding| binding.metadata.as_ref().map(|metadata| metadata.labels.clone());
+    let annotations = |binding: &Binding| binding.metadata.as_ref().map(|metadata| metadata.annotations.clone());
     let differ = [
         ("manage", first.manage != binding.manage),
         ("audience", first.audience != binding.audience),
         ("token-expiration", first.token_expiration != binding.token_expiration),
         ("sts-regional-endpoints", first.sts_regional_endpoints != binding.sts_regional_endpoints),
+        ("labels", labels(first) != labels(binding)),
+        ("annotations", annotations(first) != annotations(binding)),
         ("allow-wildcard", first.subject != binding.subject),
     ];
     let keys: Vec<String> = differ.iter().filter(|(_, differ)| *differ).map(|(key, _)| format!("`{key}`")).collect();

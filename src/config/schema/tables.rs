@@ -154,6 +154,8 @@ pub(super) fn binding(table: &mut TableReader<'_, '_>, origin: Origin) -> RawBin
         audience: table.text("audience"),
         token_expiration: table.text("token-expiration"),
         sts_regional_endpoints: table.flag("sts-regional-endpoints"),
+        labels: table.pairs("labels").unwrap_or_default(),
+        annotations: table.pairs("annotations").unwrap_or_default(),
         allow_wildcard: table.text("allow-wildcard"),
     };
     table.reserved(&["state"]);

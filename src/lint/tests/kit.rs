@@ -232,6 +232,7 @@ pub(super) fn binding(cluster: &str, subject: Subject) -> Binding {
         audience: None,
         token_expiration: None,
         sts_regional_endpoints: None,
+        metadata: None,
         origin: origin(7),
     }
 }

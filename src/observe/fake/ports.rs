@@ -4,8 +4,8 @@ use super::World;
 use crate::ids::{Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, ServiceAccountName};
 use crate::model::call::{Call, IamCall, KubernetesCall};
 use crate::model::live::{
-    Access, Identity, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Observed,
-    RoleSummary,
+    Access, Identity, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, NamespacePhase,
+    Observed, RoleSummary,
 };
 use crate::model::marks::OWNER;
 use crate::model::resource::{Pairs, Role};
@@ -16,7 +16,7 @@ use crate::world::{
     AccountSummary, Answer, BulkPage, ClusterFacts, Listed, PolicySummary, ReadAws, ReadKubernetes, RoleDetail,
     RoleHead, ServiceAccountList, Within, WriteAws, WriteKubernetes, Written,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A role as a read shows it: instance profiles are another call.
@@ -25,7 +25,7 @@ fn shown(role: &LiveRole) -> LiveRole {
 }
 
 fn item(item: &LiveServiceAccount) -> LiveServiceAccount {
-    LiveServiceAccount { pods: Observed::Unknown("not asked".into()), ..item.clone() }
+    LiveServiceAccount { pods: None, ..item.clone() }
 }
 
 fn role<'a>(account: &'a LiveAccount, name: &RoleName) -> Option<&'a LiveRole> {
@@ -236,12 +236,13 @@ impl ReadKubernetes for World {
         self.cluster_of(&format!("get {namespace}/{name}"), cluster, get).await
     }
 
-    async fn namespaces(&self, cluster: &Key) -> Answer<BTreeSet<Namespace>> {
-        self.cluster_of("list:namespaces", cluster, |live| live.namespaces.keys().cloned().collect()).await
+    async fn namespaces(&self, cluster: &Key) -> Answer<BTreeMap<Namespace, NamespacePhase>> {
+        let there = |(name, seen): (&Namespace, &Observed<NamespacePhase>)| Some((name.clone(), *seen.present()?));
+        self.cluster_of("list:namespaces", cluster, |live| live.namespaces.iter().filter_map(there).collect()).await
     }
 
-    async fn namespace(&self, cluster: &Key, namespace: &Namespace) -> Answer<bool> {
-        let there = |live: &LiveCluster| live.namespaces.contains_key(namespace);
+    async fn namespace(&self, cluster: &Key, namespace: &Namespace) -> Answer<Option<NamespacePhase>> {
+        let there = |live: &LiveCluster| live.namespaces.get(namespace)?.present().copied();
         self.cluster_of(&format!("get:namespace {namespace}"), cluster, there).await
     }
 
@@ -249,7 +250,7 @@ impl ReadKubernetes for World {
         let spot = (namespace.clone(), name.clone());
         let pods = |live: &LiveCluster| {
             let item = live.service_accounts.get(&spot).and_then(Observed::present);
-            item.and_then(|item| item.pods.present().cloned()).unwrap_or_default()
+            item.and_then(|item| item.pods.as_ref()?.present().cloned()).unwrap_or_default()
         };
         self.cluster_of(&format!("list:pods {namespace}/{name}"), cluster, pods).await
     }
@@ -265,12 +266,9 @@ impl WriteAws for World {
 }
 
 impl WriteKubernetes for World {
-    async fn write(&self, cluster: &Key, call: &KubernetesCall) -> Answer<Written> {
-        let (KubernetesCall::Create { service_account: from }
-        | KubernetesCall::Apply { from, .. }
-        | KubernetesCall::Release { from, .. }
-        | KubernetesCall::Delete { from, .. }) = call;
-        let object = format!("{cluster} {}/{}", from.namespace, from.name);
+    async fn write(&self, cluster: &Key, call: &KubernetesCall, _: Option<&str>) -> Answer<Written> {
+        let item = call.object();
+        let object = format!("{cluster} {}/{}", item.namespace, item.name);
         self.write_call(cluster, object, Call::Kubernetes(cluster.clone(), call.clone())).await
     }
 }

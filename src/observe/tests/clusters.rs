@@ -2,7 +2,7 @@ use super::{applied, look};
 use crate::ids::{IssuerUrl, Key, Namespace, ServiceAccountName};
 use crate::model::address::OrphanKind;
 use crate::model::desired::{Manage, Subject};
-use crate::model::live::{Access, Extent, LiveCluster, Observed, Odd};
+use crate::model::live::{Access, Extent, LiveCluster, NamespacePhase, Observed, Odd};
 use crate::model::marks::{OWNER, ROLE_ARN};
 use crate::model::resource::Pairs;
 use crate::observe::fake::World;
@@ -214,20 +214,20 @@ async fn namespaces_are_asked_for_where_something_is_missing() {
     bind(&mut kit, &["apps", "nowhere"], Manage::Create);
     let world = World::new(kit.live.clone());
     let live = east(&kit, &world).await;
-    assert_eq!(live.namespaces[&apps], Observed::Present(()));
+    assert_eq!(live.namespaces[&apps], Observed::Present(NamespacePhase::Active));
     assert_eq!(live.namespaces[&nowhere], Observed::Absent);
     assert_eq!(world.counts()["get:namespace"], 2);
     // many: one list
     bind(&mut kit, &["apps", "nowhere", "a", "b"], Manage::Create);
     world.take_log();
     let live = east(&kit, &world).await;
-    assert_eq!((live.namespaces[&apps].clone(), live.namespaces.len()), (Observed::Present(()), 4));
+    assert_eq!((live.namespaces[&apps].clone(), live.namespaces.len()), (Observed::Present(NamespacePhase::Active), 4));
     assert_eq!((world.counts()["list:namespaces"], world.counts().get("get:namespace")), (1, None));
     // which may be forbidden
     world.fail("list:namespaces", CallErrorKind::Denied);
     world.fail("get:namespace east nowhere", CallErrorKind::Denied);
     let live = east(&kit, &world).await;
-    assert_eq!(live.namespaces[&apps], Observed::Present(()));
+    assert_eq!(live.namespaces[&apps], Observed::Present(NamespacePhase::Active));
     assert!(matches!(live.namespaces[&nowhere], Observed::Unknown(_)));
     // trust only: nothing is missing
     bind(&mut kit, &["nowhere"], Manage::None);
@@ -249,15 +249,15 @@ async fn pods_are_asked_for_before_a_delete_alone() {
     world.change(|live| {
         let east = live.clusters.get_mut(&key("east")).unwrap();
         if let Some(Observed::Present(item)) = east.service_accounts.get_mut(&spot("apps", "worker")) {
-            item.pods = Observed::Present(vec!["pod-1".into()]);
+            item.pods = Some(Observed::Present(vec!["pod-1".into()]));
         }
     });
     let live = east(&kit, &world).await;
     assert_eq!(pods(&world), ["list:pods east apps/worker"]);
     let pods_of = |live: &LiveCluster| live.service_accounts[&spot("apps", "worker")].present().unwrap().pods.clone();
-    assert_eq!(pods_of(&live), Observed::Present(vec!["pod-1".into()]));
+    assert_eq!(pods_of(&live), Some(Observed::Present(vec!["pod-1".into()])));
     world.fail("list:pods", CallErrorKind::Denied);
-    assert!(matches!(pods_of(&east(&kit, &world).await), Observed::Unknown(_)));
+    assert!(matches!(pods_of(&east(&kit, &world).await), Some(Observed::Unknown(_))));
     world.heal();
     world.take_log();
     kit.options.destroy = true;

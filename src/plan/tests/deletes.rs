@@ -180,7 +180,7 @@ fn what_another_manager_holds_too_stays_when_ours_is_released() {
     let plan = kit.plan();
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
     let note = plan.notes.iter().find(|note| note.rule == "label-held").unwrap();
-    assert_eq!((note.address.as_str(), note.text.contains("only helm can take off")), (ITEM, true));
+    assert_eq!((note.address.as_str(), note.text.contains("only helm can take it off")), (ITEM, true));
 }
 
 fn applies(plan: &Plan) -> (&crate::model::resource::ServiceAccount, bool) {

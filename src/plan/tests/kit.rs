@@ -8,7 +8,7 @@ use crate::model::desired::{
     Account, Adopt, Attachment, Binding, Boundary, Cluster, ClusterState, Desired, Guard, KubernetesAccess, Manage,
     Policy, Role, Subject,
 };
-use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluster, Observed, Quotas};
+use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluster, NamespacePhase, Observed, Quotas};
 use crate::model::origin::Origin;
 use crate::model::resource::{InlinePolicies, Pairs};
 use crate::plan::{Options, Plan, plan};
@@ -158,7 +158,7 @@ fn live_cluster(name: &str) -> LiveCluster {
         issuer: Observed::Present(IssuerUrl::parse(format!("https://oidc.example.com/id/{name}")).unwrap()),
         api: Access::Granted(()),
         extent: Extent::Whole,
-        namespaces: BTreeMap::from([(Namespace::parse("apps").unwrap(), Observed::Present(()))]),
+        namespaces: BTreeMap::from([(Namespace::parse("apps").unwrap(), Observed::Present(NamespacePhase::Active))]),
         service_accounts: BTreeMap::new(),
     }
 }
@@ -207,6 +207,7 @@ pub(crate) fn binding(cluster: &str, name: &str) -> Binding {
         audience: None,
         token_expiration: None,
         sts_regional_endpoints: None,
+        metadata: None,
         origin: origin(),
     }
 }

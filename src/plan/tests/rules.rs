@@ -270,8 +270,8 @@ fn each_thing_that_forbids_deleting_a_service_account_makes_it_a_release() {
         ("owner reference", |item| item.owner_references.push("App/x".into())),
         ("helm", |item| drop(item.labels.insert("app.kubernetes.io/managed-by".into(), "Helm".into()))),
         ("argo", |item| drop(item.annotations.insert("argocd.argoproj.io/tracking-id".into(), "x".into()))),
-        ("pods", |item| item.pods = Observed::Present(vec!["worker-1".into()])),
-        ("pods unknown", |item| item.pods = Observed::Unknown("denied".into())),
+        ("pods", |item| item.pods = Some(Observed::Present(vec!["worker-1".into()]))),
+        ("pods unknown", |item| item.pods = Some(Observed::Unknown("denied".into()))),
     ];
     for (name, spoil) in spoils {
         let mut kit = applied();

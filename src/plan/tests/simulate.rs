@@ -289,6 +289,21 @@ fn kubernetes(live: &mut Live, cluster: &Key, call: &KubernetesCall) -> Result<(
             let none = ServiceAccount { labels: Pairs::new(), annotations: Pairs::new(), ..from.clone() };
             apply(item, from, &none);
         }
+        KubernetesCall::Remove { from, .. } => {
+            let Some(Observed::Present(item)) = cluster.service_accounts.get_mut(&key(from)) else {
+                return Err("gone".into());
+            };
+            for (gone, live) in [(&from.labels, &mut item.labels), (&from.annotations, &mut item.annotations)] {
+                for (key, value) in gone {
+                    same(key, &live.remove(key).as_ref(), &Some(value))?;
+                }
+            }
+            for manager in &mut item.managers {
+                let manager = Arc::make_mut(manager);
+                manager.labels.retain(|key| !from.labels.contains_key(key));
+                manager.annotations.retain(|key| !from.annotations.contains_key(key));
+            }
+        }
         KubernetesCall::Delete { from, .. } => {
             cluster.service_accounts.remove(&key(from)).ok_or("gone")?;
         }
@@ -307,7 +322,8 @@ pub(crate) fn made(item: &ServiceAccount, uid: &str) -> LiveServiceAccount {
         annotations: Pairs::new(),
         owner_references: Vec::new(),
         managers: Vec::new(),
-        pods: Observed::Present(Vec::new()),
+        deleting: None,
+        pods: Some(Observed::Present(Vec::new())),
     };
     apply(&mut live, &ServiceAccount { labels: Pairs::new(), annotations: Pairs::new(), ..item.clone() }, item);
     assert!(live.labels.contains_key(OWNER) && live.annotations.contains_key(CREATED));

@@ -72,6 +72,11 @@ impl Failure {
         Self::new(CallErrorKind::Conflict, message)
     }
 
+    /// It was written, and something on the way to the store changed it.
+    pub(crate) fn altered(message: impl Into<String>) -> Self {
+        Self::new(CallErrorKind::Altered, message)
+    }
+
     /// There is no such object.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(CallErrorKind::NotFound, message)

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn reply(body: &Value) -> Reply {
-        Reply { status: 200, body: body.to_string().into_bytes(), request_id: None, lost: false }
+        Reply { body: body.to_string().into_bytes(), request_id: None }
     }
 
     #[test]

@@ -2,18 +2,14 @@
 
 use super::failure::Failure;
 use crate::ids::{Namespace, ServiceAccountName};
-use crate::model::live::{FieldManager, LiveServiceAccount, Observed};
-use crate::model::marks::CREATED;
+use crate::model::live::{FieldManager, LiveServiceAccount};
 use crate::model::resource::Pairs;
 use crate::world::OddServiceAccount;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-
-/// Stands in the list of managers for whoever made an object without setting a field of it.
-const UNRECORDED: &str = "an unrecorded maker";
 
 /// The entries of managedFields that objects before had: of tens of thousands of objects there are a few.
 #[derive(Default)]
@@ -30,26 +26,14 @@ impl Managers {
     }
 }
 
-/// A ServiceAccount; `us` is our field manager, `seen` is kept for the next one.
-pub(crate) fn service_account(
-    metadata: ObjectMeta,
-    us: &str,
-    seen: &mut Managers,
-) -> Result<LiveServiceAccount, Failure> {
-    let made_by_another = made_by_another(&metadata, us);
+/// A ServiceAccount; `seen` is kept for the next one.
+pub(crate) fn service_account(metadata: ObjectMeta, seen: &mut Managers) -> Result<LiveServiceAccount, Failure> {
     let missing = |field: &str| Failure::other(format!("the API gave an object without `{field}`"));
     let namespace = metadata.namespace.ok_or_else(|| missing("namespace"))?;
     let name = metadata.name.ok_or_else(|| missing("name"))?;
     let wrong = |text: &str| Failure::other(format!("the API gave an object called `{}`", super::failure::clean(text)));
-    let unrecorded = made_by_another.then(|| FieldManager {
-        name: UNRECORDED.to_owned(),
-        operation: "Update".to_owned(),
-        labels: Vec::new(),
-        annotations: Vec::new(),
-        others: true,
-    });
     let entries = metadata.managed_fields.iter().flatten().map(field_manager);
-    let mut managers: Vec<Arc<FieldManager>> = entries.chain(unrecorded).map(|manager| seen.shared(manager)).collect();
+    let mut managers: Vec<Arc<FieldManager>> = entries.map(|manager| seen.shared(manager)).collect();
     // there may be tens of thousands of them, with one item in most lists
     managers.shrink_to_fit();
     let owners = metadata.owner_references.into_iter().flatten();
@@ -62,7 +46,8 @@ pub(crate) fn service_account(
         annotations: pairs(metadata.annotations),
         owner_references: owners.map(|owner| format!("{}/{}", owner.kind, owner.name)).collect(),
         managers,
-        pods: Observed::Unknown("they were not asked for".to_owned()),
+        deleting: metadata.deletion_timestamp.map(|_| metadata.finalizers.unwrap_or_default()),
+        pods: None,
     })
 }
 
@@ -87,27 +72,6 @@ fn pairs(map: Option<BTreeMap<String, String>>) -> Pairs {
     let mut pairs = Pairs::with_capacity(map.len());
     pairs.extend(map);
     pairs
-}
-
-/// Whether someone made the object before us and left no trace in managedFields: `kubectl create serviceaccount` sets
-/// no field, and who holds none has no entry. To hold everything then does not mean to have made it. An object that we
-/// made and had no time to mark has our entry from the moment of its creation on.
-fn made_by_another(metadata: &ObjectMeta, us: &str) -> bool {
-    let marked = metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(CREATED));
-    let entries = metadata.managed_fields.as_deref().unwrap_or_default();
-    let ours = !entries.is_empty() && entries.iter().all(|entry| entry.manager.as_deref() == Some(us));
-    ours && !marked && !fresh(metadata, us)
-}
-
-/// Whether our fields are exactly as old as the object, which nobody else holds anything of: then our apply made it.
-/// Both times are of one clock and in whole seconds.
-pub(crate) fn fresh(metadata: &ObjectMeta, us: &str) -> bool {
-    let (Some(created), Some([entry])) = (&metadata.creation_timestamp, metadata.managed_fields.as_deref()) else {
-        return false;
-    };
-    let second = |time: &Time| time.0.as_second();
-    let applied = entry.manager.as_deref() == Some(us) && entry.operation.as_deref() == Some("Apply");
-    applied && entry.time.as_ref().is_some_and(|time| (second(time) - second(created)).abs() <= 1)
 }
 
 /// One entry of managedFields.
@@ -200,46 +164,23 @@ mod tests {
         assert!(!bare.others);
     }
 
-    fn object(created: &str, entries: &[(&str, &str, &str)], annotations: &Value) -> ObjectMeta {
-        let entries: Vec<Value> = entries
-            .iter()
-            .map(|(manager, operation, time)| {
-                json!({"manager": manager, "operation": operation, "time": time, "fieldsType": "FieldsV1",
-                       "fieldsV1": {"f:metadata": {"f:labels": {"f:irsa/owner": {}}}}})
-            })
-            .collect();
-        serde_json::from_value(json!({
-            "namespace": "a", "name": "b", "uid": "u", "resourceVersion": "1", "creationTimestamp": created,
-            "managedFields": entries, "annotations": annotations,
-            "ownerReferences": [{"apiVersion": "v1", "kind": "Thing", "name": "t", "uid": "1"}],
-        }))
-        .unwrap()
-    }
-
     #[test]
-    fn who_made_an_object_without_a_trace_counts_as_a_manager() {
-        const MADE: &str = "2026-01-01T00:00:00Z";
-        const LATER: &str = "2026-01-01T00:00:09Z";
-        let none = json!({});
-        let marked = json!({"irsa/created": "true"});
-        for (entries, annotations, another) in [
-            (vec![], &none, false),
-            (vec![("irsa-me", "Apply", MADE)], &none, false),
-            (vec![("irsa-me", "Apply", LATER)], &none, true),
-            (vec![("irsa-me", "Apply", LATER)], &marked, false),
-            (vec![("irsa-me", "Apply", LATER), ("helm", "Update", MADE)], &none, false),
-        ] {
-            let mut seen = Managers::default();
-            let live = service_account(object(MADE, &entries, annotations), "irsa-me", &mut seen).unwrap();
-            let again = service_account(object(MADE, &entries, annotations), "irsa-me", &mut seen).unwrap();
-            assert!(live.managers.iter().zip(&again.managers).all(|(one, other)| Arc::ptr_eq(one, other)));
-            let found = live.managers.iter().any(|manager| manager.name == UNRECORDED && manager.others);
-            assert_eq!(found, another, "{entries:?} {annotations}");
-            assert_eq!(live.managers.len(), entries.len() + usize::from(another));
-            assert_eq!(live.owner_references, ["Thing/t"]);
-        }
-        assert!(fresh(&object(MADE, &[("irsa-me", "Apply", MADE)], &none), "irsa-me"));
-        assert!(!fresh(&object(MADE, &[("irsa-me", "Update", MADE)], &none), "irsa-me"));
-        assert!(!fresh(&object(MADE, &[("irsa-me", "Apply", MADE), ("x", "Update", MADE)], &none), "irsa-me"));
+    fn metadata_that_many_objects_share_is_kept_once() {
+        let object = |name: &str| {
+            let entry = json!({"manager": "irsa-me", "operation": "Apply", "fieldsType": "FieldsV1",
+                               "fieldsV1": {"f:metadata": {"f:labels": {"f:irsa/owner": {}}}}});
+            serde_json::from_value::<ObjectMeta>(json!({
+                "namespace": "a", "name": name, "uid": "u", "resourceVersion": "1", "managedFields": [entry],
+                "ownerReferences": [{"apiVersion": "v1", "kind": "Thing", "name": "t", "uid": "1"}],
+                "deletionTimestamp": (name == "goes").then_some("2026-01-01T00:00:00Z"),
+                "finalizers": ["example.com/hold"],
+            }))
+            .unwrap()
+        };
+        let mut seen = Managers::default();
+        let [one, other] = ["stays", "goes"].map(|name| service_account(object(name), &mut seen).unwrap());
+        assert!(Arc::ptr_eq(&one.managers[0], &other.managers[0]));
+        assert_eq!(one.owner_references, ["Thing/t"]);
+        assert_eq!((one.deleting, other.deleting), (None, Some(vec!["example.com/hold".to_owned()])));
     }
 }

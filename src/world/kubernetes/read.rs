@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::live::{self, Managers};
 use super::wire::{Reply, Request};
 use crate::ids::{Namespace, ServiceAccountName};
-use crate::model::live::LiveServiceAccount;
+use crate::model::live::{LiveServiceAccount, NamespacePhase};
 use crate::model::marks::OWNER;
 use crate::world::bounds::{Endless, ITEMS, Listing};
 use crate::world::{Answer, CallErrorKind, OddServiceAccount, ServiceAccountList, Within};
@@ -15,7 +15,7 @@ use kube::core::Request as Builder;
 use kube::core::params::{GetParams, ListParams};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use tokio::time::Instant;
 
@@ -47,6 +47,13 @@ struct Bare {
 struct BareMetadata {
     name: Option<String>,
     deletion_timestamp: Option<IgnoredAny>,
+}
+
+impl BareMetadata {
+    /// Of a namespace.
+    fn phase(&self) -> NamespacePhase {
+        if self.deletion_timestamp.is_some() { NamespacePhase::Terminating } else { NamespacePhase::Active }
+    }
 }
 
 /// A page, its objects still as they were sent: each is judged by itself.
@@ -180,18 +187,14 @@ async fn found(connection: &Connection, collection: &Builder, name: &str) -> Res
     }
 }
 
-pub(crate) async fn service_accounts(
-    connection: &Connection,
-    within: Within<'_>,
-    us: &str,
-) -> Answer<ServiceAccountList> {
+pub(crate) async fn service_accounts(connection: &Connection, within: Within<'_>) -> Answer<ServiceAccountList> {
     let (namespace, select) = match within {
         Within::Cluster => (None, ListParams::default()),
         Within::Namespace(namespace) => (Some(namespace), ListParams::default()),
         Within::Owner(owner) => (None, ListParams::default().labels(&format!("{OWNER}={owner}"))),
     };
     let (mut seen, mut odd) = (Managers::default(), Vec::new());
-    let read = |object: &RawValue| judged(object, us, &mut seen, &mut odd);
+    let read = |object: &RawValue| judged(object, &mut seen, &mut odd);
     let listed = list(connection, &collection(namespace, "serviceaccounts"), select, read).await;
     let items = listed.map_err(|failure| failure.at(LIST))?.into_iter().flatten().collect();
     Ok(ServiceAccountList { items, odd })
@@ -200,29 +203,23 @@ pub(crate) async fn service_accounts(
 pub(crate) async fn service_accounts_unless_long(
     connection: &Connection,
     patience: i64,
-    us: &str,
 ) -> Answer<Option<ServiceAccountList>> {
     let all = collection(None, "serviceaccounts");
     let (mut seen, mut odd) = (Managers::default(), Vec::new());
-    let read = |object: &RawValue| judged(object, us, &mut seen, &mut odd);
+    let read = |object: &RawValue| judged(object, &mut seen, &mut odd);
     let listed = list_unless_long(connection, &all, ListParams::default(), patience, read).await;
     let listed = listed.map_err(|failure| failure.at(LIST))?;
     Ok(listed.map(|items| ServiceAccountList { items: items.into_iter().flatten().collect(), odd }))
 }
 
 /// An object of a list, by itself: one that is not understood goes into `odd`.
-fn judged(
-    object: &RawValue,
-    us: &str,
-    seen: &mut Managers,
-    odd: &mut Vec<OddServiceAccount>,
-) -> Option<LiveServiceAccount> {
+fn judged(object: &RawValue, seen: &mut Managers, odd: &mut Vec<OddServiceAccount>) -> Option<LiveServiceAccount> {
     let read = if object.get().len() > LARGEST {
         Err(Failure::other(format!("the API gave an object above {} MiB", LARGEST >> 20)))
     } else {
         serde_json::from_str::<Object>(object.get()).map_err(|error| Failure::other(form(&error)))
     };
-    match read.and_then(|object| live::service_account(object.metadata, us, seen)) {
+    match read.and_then(|object| live::service_account(object.metadata, seen)) {
         Ok(live) => Some(live),
         Err(failure) => {
             let small = if object.get().len() > LARGEST { RawValue::NULL } else { object };
@@ -244,31 +241,29 @@ pub(crate) async fn service_account(
     connection: &Connection,
     namespace: &Namespace,
     name: &ServiceAccountName,
-    us: &str,
 ) -> Answer<Option<LiveServiceAccount>> {
     let found = get(connection, &collection(Some(namespace), "serviceaccounts"), name.as_str()).await;
-    let found = found
-        .and_then(|found| found.map(|object| live::service_account(object, us, &mut Managers::default())).transpose());
+    let found =
+        found.and_then(|found| found.map(|object| live::service_account(object, &mut Managers::default())).transpose());
     found.map_err(|failure| failure.at(GET))
 }
 
-pub(crate) async fn namespaces(connection: &Connection) -> Answer<BTreeSet<Namespace>> {
+pub(crate) async fn namespaces(connection: &Connection) -> Answer<BTreeMap<Namespace, NamespacePhase>> {
     let there = |object: &RawValue| {
         let Bare { metadata } = serde_json::from_str(object.get()).ok()?;
-        metadata.name.filter(|_| metadata.deletion_timestamp.is_none())
+        let phase = metadata.phase();
+        Some((Namespace::parse(metadata.name?).ok()?, phase))
     };
-    let names = list(connection, &collection(None, "namespaces"), ListParams::default(), there).await;
-    let names = names.map_err(|failure| failure.at(LIST_NAMESPACES))?;
-    Ok(names.into_iter().flatten().filter_map(|name| Namespace::parse(name).ok()).collect())
+    let all = list(connection, &collection(None, "namespaces"), ListParams::default(), there).await;
+    Ok(all.map_err(|failure| failure.at(LIST_NAMESPACES))?.into_iter().flatten().collect())
 }
 
-pub(crate) async fn namespace(connection: &Connection, namespace: &Namespace) -> Answer<bool> {
+pub(crate) async fn namespace(connection: &Connection, namespace: &Namespace) -> Answer<Option<NamespacePhase>> {
     let look = async {
         let found = found(connection, &collection(None, "namespaces"), namespace.as_str()).await?;
-        found.map(|reply| decode(&reply).map(|Bare { metadata }| metadata.deletion_timestamp.is_none())).transpose()
+        found.map(|reply| decode(&reply).map(|Bare { metadata }| metadata.phase())).transpose()
     };
-    let found: Result<Option<bool>, Failure> = look.await;
-    found.map(|there| there == Some(true)).map_err(|failure| failure.at(GET_NAMESPACE))
+    look.await.map_err(|failure: Failure| failure.at(GET_NAMESPACE))
 }
 
 /// Pods that ended use nothing any more

@@ -1,8 +1,7 @@
 //! Sends a request until there is an answer that counts, or the budget is spent.
 //!
 //! All requests that are sent here may be sent twice: reads, applies, deletes with preconditions, and the writes of a
-//! Lease, which are refused where the first one came through. An answer that was lost on the way is told, so that a
-//! writer can make sure of what it did.
+//! Lease, which are refused where the first one came through. A writer that is refused makes sure of what it did.
 
 use super::certificate;
 use super::connect::Connection;
@@ -36,13 +35,10 @@ pub(crate) type Request = http::Request<Vec<u8>>;
 /// An answer with an HTTP status below 400.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
     /// The server's name of the request, as its audit log has it
     /// (<https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/>).
     pub(crate) request_id: Option<String>,
-    /// An earlier attempt may have been carried out, and its answer lost.
-    pub(crate) lost: bool,
 }
 
 impl Connection {
@@ -59,13 +55,13 @@ impl Connection {
         let begin = Instant::now();
         let end = begin + self.run.budget();
         let whole = self.run.context.scaled(ATTEMPT);
-        let (mut tries, mut lost, mut renewed) = (0, false, false);
+        let (mut tries, mut renewed) = (0, false);
         let mut earlier: Option<Failure> = None;
         loop {
             tries += 1;
             let limit = whole.min(end.saturating_duration_since(Instant::now()));
             let failure = match self.attempt(&session, request, limit).await {
-                Ok(reply) => return Ok(Reply { lost, ..reply }),
+                Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
             drop(permit);
@@ -84,7 +80,6 @@ impl Connection {
                 if !failure.transient || !patient || Instant::now() + wait >= end {
                     return Err(failure);
                 }
-                lost |= failure.status != Some(429);
                 if halt.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
                     return Err(failure);
                 }
@@ -132,7 +127,7 @@ impl Connection {
             let seconds = text(&headers, RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).unwrap_or(0);
             return Err(Failure::of_answer(status, &body, request_id, seconds));
         }
-        Ok(Reply { status, body, request_id, lost: false })
+        Ok(Reply { body, request_id })
     }
 }
 

@@ -4,6 +4,12 @@
 //! An existing object is written only as the one that was planned for: its uid and the version at which each field of
 //! ours was as planned go along, so that the API refuses everything else. Without the uid, an apply to an object that is
 //! gone would make a new one.
+//!
+//! A new object is made by an apply too, mark and all in one request. `POST` would be refused where the object exists,
+//! but the fields would then belong to our manager by `Update`, which is another owner than the same manager by `Apply`:
+//! no later apply could take them off. An apply that names a version makes an object that is missing, and is refused for
+//! any other version of one that is there
+//! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>); [`NO_VERSION`] is none's.
 
 use super::connect::Connection;
 use super::failure::Failure;
@@ -12,8 +18,8 @@ use super::read::{built, collection, get, metadata};
 use super::wire::Reply;
 use crate::ids::{Namespace, ServiceAccountName};
 use crate::model::call::KubernetesCall;
-use crate::model::live::LiveServiceAccount;
-use crate::model::marks::CREATED;
+use crate::model::live::{FieldManager, LiveServiceAccount};
+use crate::model::marks::{CREATED, OWNER};
 use crate::model::resource::{Pairs, ServiceAccount, object};
 use crate::world::{Answer, CallErrorKind, Written};
 use kube::core::params::{DeleteParams, Patch, PatchParams, Preconditions};
@@ -26,6 +32,7 @@ pub(crate) async fn write(
     connection: &Connection,
     manager: &str,
     call: &KubernetesCall,
+    version: Option<&str>,
     halt: &CancellationToken,
 ) -> Answer<Written> {
     let writer = Writer { connection, manager, halt };
@@ -33,7 +40,8 @@ pub(crate) async fn write(
         KubernetesCall::Create { service_account } => writer.create(service_account).await,
         KubernetesCall::Apply { uid, from, to, force } => writer.apply(uid, from, to, *force).await,
         KubernetesCall::Release { uid, from } => writer.release(uid, from).await,
-        KubernetesCall::Delete { uid, from } => writer.delete(uid, from).await,
+        KubernetesCall::Remove { uid, from } => writer.remove(uid, from).await,
+        KubernetesCall::Delete { uid, from } => writer.delete(uid, version, from).await,
     };
     written.map_err(|failure| failure.at(call.operation()))
 }
@@ -45,39 +53,70 @@ struct Writer<'a> {
 }
 
 /// Which object an apply is for, and in which version of it.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Target<'a> {
     uid: Option<&'a str>,
     version: Option<&'a str>,
     force: bool,
 }
 
+/// A version that no object has: versions count up from 1 (etcd's revisions are 64-bit numbers).
+const NO_VERSION: &str = "9223372036854775807";
+
+/// How often an object is looked at that changes, or comes and goes, under our hands.
+const LOOKS: usize = 3;
+
+/// How an existing object is changed.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By an apply, which takes off only what our manager holds and nobody else does.
+    Apply { force: bool },
+    /// By a patch, which takes fields off whoever holds them.
+    Patch,
+}
+
 impl Writer<'_> {
     async fn create(&self, wanted: &ServiceAccount) -> Result<Written, Failure> {
-        let mut unmarked = wanted.clone();
-        let mark = unmarked.annotations.remove(CREATED);
-        let reply = match self.send(&unmarked, Target::default()).await {
-            // someone makes or changes it at this very moment: then it is there
-            Err(failure) if failure.kind == CallErrorKind::AlreadyExists || failure.is_stale() => {
-                self.send(&unmarked, Target::default()).await?
+        let missing = Target { version: Some(NO_VERSION), ..Target::default() };
+        let mut refused = None;
+        for _ in 0..LOOKS {
+            match self.apply_once(wanted, missing).await {
+                // it is there: our own lost answer, another run of ours, or someone else made it
+                Err(failure) if failure.is_stale() || failure.is_field_conflict() => refused = Some(failure),
+                written => return written,
             }
-            reply => reply?,
-        };
-        let object = metadata(&reply)?;
-        if object.deletion_timestamp.is_some() {
+            match self.share(wanted).await {
+                Ok(None) => {}
+                Ok(Some(written)) => return Ok(written),
+                Err(failure) if failure.is_stale() => refused = Some(failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(refused.unwrap_or_else(|| Failure::conflict("it comes and goes")))
+    }
+
+    /// Applies our fields to an object that was to be made and is there. Who made it, its mark says: the mark stays where
+    /// it is ours, and is not put on what someone else made. None if the object is gone again.
+    async fn share(&self, wanted: &ServiceAccount) -> Result<Option<Written>, Failure> {
+        let found = get(self.connection, &collection(Some(&wanted.namespace), PLURAL), wanted.name.as_str()).await?;
+        let Some(object) = found else { return Ok(None) };
+        let live = live::service_account(object, &mut Managers::default())?;
+        if live.deleting.is_some() {
             return Err(Failure::conflict("it is there and is being deleted"));
         }
-        let made = reply.status == 201 || (reply.lost && live::fresh(&object, self.manager));
-        if !made || mark.is_none() {
-            return Ok(Written { request_id: reply.request_id, already_done: false });
+        if let Some(other) = live.labels.get(OWNER).filter(|owner| wanted.labels.get(OWNER) != Some(*owner)) {
+            let owner = super::failure::clean(other);
+            return Err(Failure::conflict(format!("someone made it with the label of owner `{owner}`")));
         }
-        let target = Target { uid: object.uid.as_deref(), ..Target::default() };
-        // the second half of a write that is under way
-        let marked = self.send_unless(wanted, target, &CancellationToken::new()).await.map_err(|failure| Failure {
-            message: format!("it was made, but could not be marked `{CREATED}`: {}", failure.message),
-            ..failure
-        })?;
-        Ok(Written { request_id: marked.request_id, already_done: false })
+        let mut wanted = wanted.clone();
+        if !self.ours(&live).any(|manager| manager.annotations.iter().any(|key| key == CREATED)) {
+            wanted.annotations.remove(CREATED);
+        }
+        if self.done(&live, &wanted) {
+            return Ok(Some(Written { request_id: None, already_done: true }));
+        }
+        let target = Target { uid: Some(&live.uid), version: Some(&live.resource_version), force: false };
+        self.apply_once(&wanted, target).await.map(Some)
     }
 
     async fn apply(
@@ -87,17 +126,44 @@ impl Writer<'_> {
         to: &ServiceAccount,
         force: bool,
     ) -> Result<Written, Failure> {
+        self.change(uid, from, to, Way::Apply { force }).await
+    }
+
+    async fn release(&self, uid: &str, from: &ServiceAccount) -> Result<Written, Failure> {
+        or_gone(self.apply(uid, from, &nothing(from), false).await)
+    }
+
+    async fn remove(&self, uid: &str, from: &ServiceAccount) -> Result<Written, Failure> {
+        or_gone(self.change(uid, from, &nothing(from), Way::Patch).await)
+    }
+
+    /// Makes a change of an existing object at a version of it that is as planned.
+    async fn change(
+        &self,
+        uid: &str,
+        from: &ServiceAccount,
+        to: &ServiceAccount,
+        way: Way,
+    ) -> Result<Written, Failure> {
         let gone = || Failure::not_found("it is no longer there");
         let mut again = false;
         loop {
             let live = self.read(uid, to).await?.ok_or_else(gone)?;
             planned(&live, from, to)?;
-            if self.done(&live, to) {
+            let done = match way {
+                Way::Apply { .. } => self.done(&live, to),
+                Way::Patch => !has_any(&live, from),
+            };
+            if done {
                 return Ok(Written { request_id: None, already_done: true });
             }
-            let target = Target { uid: Some(uid), version: Some(&live.resource_version), force };
-            match self.send(to, target).await {
-                Ok(reply) => return Ok(Written { request_id: reply.request_id, already_done: false }),
+            let version = live.resource_version.as_str();
+            let sent = match way {
+                Way::Apply { force } => self.send(to, Target { uid: Some(uid), version: Some(version), force }).await,
+                Way::Patch => self.take_off(from, uid, version).await,
+            };
+            match sent {
+                Ok(reply) => return self.stored(reply, from, to),
                 // someone changed something, or our own answer was lost: look again
                 Err(failure) if failure.is_stale() && !again => again = true,
                 Err(failure) => return Err(failure),
@@ -105,27 +171,28 @@ impl Writer<'_> {
         }
     }
 
-    async fn release(&self, uid: &str, from: &ServiceAccount) -> Result<Written, Failure> {
-        let nothing = ServiceAccount { labels: Pairs::new(), annotations: Pairs::new(), ..from.clone() };
-        match self.apply(uid, from, &nothing, false).await {
-            Err(failure) if failure.kind == CallErrorKind::NotFound => {
-                Ok(Written { request_id: failure.request_id, already_done: true })
+    /// Takes fields from all managers that hold them. The version in a merge patch is a precondition
+    /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply>).
+    async fn take_off(&self, fields: &ServiceAccount, uid: &str, version: &str) -> Result<Reply, Failure> {
+        let mut metadata = json!({"uid": uid, "resourceVersion": version});
+        for (field, pairs) in [("labels", &fields.labels), ("annotations", &fields.annotations)] {
+            if !pairs.is_empty() {
+                metadata[field] = pairs.keys().map(|key| (key.clone(), Value::Null)).collect();
             }
-            written => written,
         }
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        let params = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
+        let request = collection(Some(&fields.namespace), PLURAL).patch(fields.name.as_str(), &params, &patch);
+        self.connection.send_unless(&built(request)?, self.halt).await
     }
 
-    async fn delete(&self, uid: &str, from: &ServiceAccount) -> Result<Written, Failure> {
-        let only = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+    async fn delete(&self, uid: &str, version: Option<&str>, from: &ServiceAccount) -> Result<Written, Failure> {
+        let resource_version = version.map(str::to_owned);
+        let only = Preconditions { uid: Some(uid.to_owned()), resource_version };
         let params = DeleteParams::background().preconditions(only);
         let request = collection(Some(&from.namespace), PLURAL).delete(from.name.as_str(), &params);
-        match self.connection.send_unless(&built(request)?, self.halt).await {
-            Ok(reply) => Ok(Written { request_id: reply.request_id, already_done: false }),
-            Err(failure) if failure.kind == CallErrorKind::NotFound => {
-                Ok(Written { request_id: failure.request_id, already_done: true })
-            }
-            Err(failure) => Err(failure),
-        }
+        let sent = self.connection.send_unless(&built(request)?, self.halt).await;
+        or_gone(sent.map(|reply| Written { request_id: reply.request_id, already_done: false }))
     }
 
     /// The object, if it is there and still the same.
@@ -137,38 +204,92 @@ impl Writer<'_> {
             Some(object) if object.uid.as_deref() != Some(uid) => {
                 Err(Failure::conflict("it was deleted and made anew since it was read"))
             }
-            Some(object) => live::service_account(object, self.manager, &mut Managers::default()).map(Some),
+            Some(object) => live::service_account(object, &mut Managers::default()).map(Some),
             None => Ok(None),
         }
     }
 
+    /// The entries of our manager.
+    fn ours<'l>(&'l self, live: &'l LiveServiceAccount) -> impl Iterator<Item = &'l FieldManager> + Clone {
+        live.managers.iter().map(AsRef::as_ref).filter(|manager| manager.name == self.manager)
+    }
+
     /// Whether we hold exactly what is wanted, and it has the wanted values.
     fn done(&self, live: &LiveServiceAccount, to: &ServiceAccount) -> bool {
-        let ours: Vec<_> = live.managers.iter().filter(|manager| manager.name == self.manager).collect();
-        let labels: BTreeSet<&String> = ours.iter().flat_map(|manager| &manager.labels).collect();
-        let annotations: BTreeSet<&String> = ours.iter().flat_map(|manager| &manager.annotations).collect();
+        let ours = self.ours(live);
+        let labels: BTreeSet<&String> = ours.clone().flat_map(|manager| &manager.labels).collect();
+        let annotations: BTreeSet<&String> = ours.clone().flat_map(|manager| &manager.annotations).collect();
         labels == to.labels.keys().collect()
             && annotations == to.annotations.keys().collect()
             && to.labels.iter().all(|(key, value)| live.labels.get(key) == Some(value))
             && to.annotations.iter().all(|(key, value)| live.annotations.get(key) == Some(value))
-            && !ours.iter().any(|manager| manager.others)
+            && !ours.clone().any(|manager| manager.others)
+    }
+
+    /// What came of a change, by the object that the API stored. A mutating admission webhook or policy may have changed
+    /// our fields on their way
+    /// (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#mutation>): then each run would
+    /// write them anew, for nothing.
+    fn stored(&self, reply: Reply, from: &ServiceAccount, to: &ServiceAccount) -> Result<Written, Failure> {
+        let live = live::service_account(metadata(&reply)?, &mut Managers::default())?;
+        let theirs = || live.managers.iter().filter(|manager| manager.name != self.manager);
+        let mut altered = Vec::new();
+        let labels: BTreeSet<&String> = theirs().flat_map(|manager| &manager.labels).collect();
+        let annotations: BTreeSet<&String> = theirs().flat_map(|manager| &manager.annotations).collect();
+        for (word, live, from, to, theirs) in [
+            ("label", &live.labels, &from.labels, &to.labels, labels),
+            ("annotation", &live.annotations, &from.annotations, &to.annotations, annotations),
+        ] {
+            let clean = super::failure::clean;
+            for (key, value) in to.iter().filter(|(key, value)| live.get(*key) != Some(*value)) {
+                let is = live.get(key).map_or("not there".to_owned(), |value| format!("`{}`", clean(value)));
+                altered.push(format!("{word} `{key}` is {is}, `{}` was sent", clean(value)));
+            }
+            // what another manager holds too stays
+            let stays = |key: &&String| !to.contains_key(*key) && live.contains_key(*key) && !theirs.contains(*key);
+            altered.extend(
+                from.keys().filter(stays).map(|key| format!("{word} `{key}` is still there, and was taken off")),
+            );
+        }
+        if altered.is_empty() {
+            return Ok(Written { request_id: reply.request_id, already_done: false });
+        }
+        let why = format!("the API stored something else than what was sent: {}", altered.join("; "));
+        Err(Failure { request_id: reply.request_id, ..Failure::altered(why) })
+    }
+
+    async fn apply_once(&self, item: &ServiceAccount, target: Target<'_>) -> Result<Written, Failure> {
+        let reply = self.send(item, target).await?;
+        self.stored(reply, &nothing(item), item)
     }
 
     async fn send(&self, item: &ServiceAccount, target: Target<'_>) -> Result<Reply, Failure> {
-        self.send_unless(item, target, self.halt).await
-    }
-
-    async fn send_unless(
-        &self,
-        item: &ServiceAccount,
-        target: Target<'_>,
-        halt: &CancellationToken,
-    ) -> Result<Reply, Failure> {
         let mut params = PatchParams::apply(self.manager);
         params.force = target.force;
         let patch = Patch::Apply(body(item, &target));
         let request = collection(Some(&item.namespace), PLURAL).patch(item.name.as_str(), &params, &patch);
-        self.connection.send_unless(&built(request)?, halt).await
+        self.connection.send_unless(&built(request)?, self.halt).await
+    }
+}
+
+/// The object without any field of ours.
+fn nothing(item: &ServiceAccount) -> ServiceAccount {
+    ServiceAccount { labels: Pairs::new(), annotations: Pairs::new(), ..item.clone() }
+}
+
+/// Whether one of these fields is there.
+fn has_any(live: &LiveServiceAccount, fields: &ServiceAccount) -> bool {
+    fields.labels.keys().any(|key| live.labels.contains_key(key))
+        || fields.annotations.keys().any(|key| live.annotations.contains_key(key))
+}
+
+/// For a change that an object which is gone does not need any more.
+fn or_gone(written: Result<Written, Failure>) -> Result<Written, Failure> {
+    match written {
+        Err(failure) if failure.kind == CallErrorKind::NotFound => {
+            Ok(Written { request_id: failure.request_id, already_done: true })
+        }
+        written => written,
     }
 }
 

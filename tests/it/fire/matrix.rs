@@ -194,25 +194,13 @@ async fn settled(stage: &Stage, cell: &Cell, code: u8) -> Vec<String> {
         wrong.push(format!("then the plan is not empty: {plan}"));
     }
     let view = stage.view();
-    let (mut wanted, mut ours) = (stage.after.ours.clone(), view.ours);
+    let (wanted, mut ours) = (stage.after.ours.clone(), view.ours);
     if cell.operation.name == "list pods" {
         // whether a pod still runs under it cannot be seen: a ServiceAccount that irsa made is let go and not deleted
         let let_go = json!({"annotations": null, "labels": null});
         ours.retain(|place, object| {
             !(["shop-eu shop/c", "shop-eu shop/g", "shop-eu shop/l"].contains(&place.as_str()) && *object == let_go)
         });
-    }
-    // the call that marks may be lost as well as the reply to the one that makes
-    let replies_lost =
-        matches!(cell.fault, Fault::ResetAfter | Fault::HangAfter | Fault::Truncated | Fault::ConnectionRefused)
-            && cell.forever;
-    if replies_lost && cell.operation.service == "kubernetes" {
-        // whether irsa made an object, it cannot know then: the mark that lets it delete the object later stays off
-        for object in wanted.values_mut().chain(ours.values_mut()) {
-            if let Some(annotations) = object["annotations"].as_object_mut() {
-                annotations.remove("irsa/created");
-            }
-        }
     }
     let differ = differences(&wanted, &ours);
     if !differ.is_empty() {

@@ -228,6 +228,31 @@ impl TestCluster {
         self.send(runtime, request).unwrap_or_else(|error| panic!("PATCH {path}: {error}"));
     }
 
+    /// Patches a ServiceAccount as `kubectl patch --type=merge` does.
+    #[track_caller]
+    pub(crate) fn merge(&self, runtime: &Runtime, namespace: &str, name: &str, body: &Value) {
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}?fieldManager=kubectl-patch");
+        let request = http::Request::patch(&path).header("content-type", "application/merge-patch+json");
+        let request = request.body(body.to_string().into_bytes()).expect("a request");
+        self.send(runtime, request).unwrap_or_else(|error| panic!("PATCH {path}: {error}"));
+    }
+
+    /// Gives an object a finalizer of nobody's.
+    #[track_caller]
+    pub(crate) fn finalizer(&self, runtime: &Runtime, path: &str) {
+        let request = http::Request::patch(path).header("content-type", "application/merge-patch+json");
+        let body = json!({"metadata": {"finalizers": ["example.com/hold"]}});
+        let request = request.body(body.to_string().into_bytes()).expect("a request");
+        self.send(runtime, request).unwrap_or_else(|error| panic!("PATCH {path}: {error}"));
+    }
+
+    /// Deletes what has this path; what has finalizers stays, and is being deleted.
+    #[track_caller]
+    pub(crate) fn delete(&self, runtime: &Runtime, path: &str) {
+        let request = http::Request::delete(path).body(Vec::new()).expect("a request");
+        self.send(runtime, request).unwrap_or_else(|error| panic!("DELETE {path}: {error}"));
+    }
+
     /// A ServiceAccount, if it is there.
     pub(crate) fn get(&self, runtime: &Runtime, namespace: &str, name: &str) -> Option<Value> {
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}");

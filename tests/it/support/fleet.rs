@@ -185,16 +185,6 @@ name = "kept"
 token-expiration = "24h"
 "#;
 
-/// The ServiceAccounts that the apply makes, by cluster.
-pub(crate) const MADE: [(&str, &str); 6] = [
-    ("blue", "api"),
-    ("blue", "jobs"),
-    ("blue", "web-two"),
-    ("green", "bridge"),
-    ("green", "two-api"),
-    ("green", "two-api-b"),
-];
-
 /// One IAM call, past HTTP.
 struct Seed {
     account: String,

@@ -36,12 +36,12 @@ fn apply(cluster: &Cluster, from: ServiceAccount, to: ServiceAccount, force: boo
 async fn beside_helm_each_has_its_own() {
     let (cluster, reader) = beside_helm(&json!({"meta.helm.sh/release-name": "shop"})).await;
     let to = ours(&[(ROLE, "r1")]);
-    reader.writer().write(&key("prod"), &apply(&cluster, nothing(), to.clone(), false)).await.unwrap();
+    reader.writer().write(&key("prod"), &apply(&cluster, nothing(), to.clone(), false), None).await.unwrap();
     cluster.with(|store| helm(store, &json!({"meta.helm.sh/release-name": "shop"}))).unwrap();
     let live = read(&reader).await.unwrap();
     assert_eq!(live.annotations, pairs(&[(ROLE, "r1"), ("meta.helm.sh/release-name", "shop")]));
     let release = KubernetesCall::Release { uid: uid(&cluster), from: to };
-    reader.writer().write(&key("prod"), &release).await.unwrap();
+    reader.writer().write(&key("prod"), &release, None).await.unwrap();
     assert_eq!(read(&reader).await.unwrap().annotations, pairs(&[("meta.helm.sh/release-name", "shop")]));
     assert_eq!(managers(&object(&cluster).unwrap()), ["helm"]);
 }
@@ -51,17 +51,17 @@ async fn a_field_of_another_manager_is_not_taken_and_the_manager_is_named() {
     let (cluster, reader) = beside_helm(&json!({ROLE: "theirs"})).await;
     let (from, to) = (ServiceAccount { annotations: pairs(&[(ROLE, "theirs")]), ..nothing() }, ours(&[(ROLE, "r1")]));
     let error =
-        reader.writer().write(&key("prod"), &apply(&cluster, from.clone(), to.clone(), false)).await.unwrap_err();
+        reader.writer().write(&key("prod"), &apply(&cluster, from.clone(), to.clone(), false), None).await.unwrap_err();
     assert_eq!(error.kind, CallErrorKind::Conflict);
     assert_eq!(error.code.as_deref(), Some("FieldManagerConflict"));
     assert_eq!(error.message, "manager `helm` holds annotation `eks.amazonaws.com/role-arn`");
     assert_eq!(cluster.gate().writes().len(), 1, "that does not get better by trying again");
     assert_eq!(read(&reader).await.unwrap().annotations, pairs(&[(ROLE, "theirs")]));
     let create = KubernetesCall::Create { service_account: to.clone() };
-    let error = reader.writer().write(&key("prod"), &create).await.unwrap_err();
+    let error = reader.writer().write(&key("prod"), &create, None).await.unwrap_err();
     assert_eq!((error.operation.as_str(), error.kind), ("create ServiceAccount", CallErrorKind::Conflict));
 
-    reader.writer().write(&key("prod"), &apply(&cluster, from, to, true)).await.unwrap();
+    reader.writer().write(&key("prod"), &apply(&cluster, from, to, true), None).await.unwrap();
     assert_eq!(read(&reader).await.unwrap().annotations, pairs(&[(ROLE, "r1")]));
     assert!(cluster.gate().writes().last().unwrap().call.query.contains("force=true"));
 }
@@ -93,7 +93,7 @@ async fn meddled(
     let changes = Mutex::new(changes.iter().rev().copied().collect());
     cluster.gate().admit_by(Some(Arc::new(Meddler { cluster: Arc::clone(&cluster), changes })));
     let call = apply(&cluster, nothing(), ours(&[(ROLE, "r1")]), force);
-    let written = reader.writer().write(&key("prod"), &call).await;
+    let written = reader.writer().write(&key("prod"), &call, None).await;
     // the cluster's gate must not keep the cluster
     cluster.gate().admit_by(None);
     (cluster, written.map(|written| written.already_done))
@@ -133,7 +133,7 @@ async fn what_changed_since_the_plan_is_not_written_over_even_with_force() {
     let (cluster, reader) = beside_helm(&json!({ROLE: "new"})).await;
     let from = ServiceAccount { annotations: pairs(&[(ROLE, "old")]), ..nothing() };
     let call = apply(&cluster, from, ours(&[(ROLE, "r1")]), true);
-    let error = reader.writer().write(&key("prod"), &call).await.unwrap_err();
+    let error = reader.writer().write(&key("prod"), &call, None).await.unwrap_err();
     assert_eq!(error.kind, CallErrorKind::Conflict, "{error}");
     assert!(cluster.gate().writes().is_empty());
 }
@@ -143,7 +143,7 @@ async fn a_lost_answer_to_an_apply_is_recognized() {
     let (cluster, reader) = beside_helm(&json!({"theirs": "1"})).await;
     cluster.gate().fault(Stage::After, Match::on("patch", "serviceaccounts"), Fault::Drop, Some(1));
     let call = apply(&cluster, nothing(), ours(&[(ROLE, "r1")]), false);
-    let written = reader.writer().write(&key("prod"), &call).await.unwrap();
+    let written = reader.writer().write(&key("prod"), &call, None).await.unwrap();
     assert!(written.already_done);
     assert_eq!(cluster.gate().writes().len(), 2, "sent, refused as stale, found done");
     assert_eq!(read(&reader).await.unwrap().annotations, pairs(&[(ROLE, "r1"), ("theirs", "1")]));
@@ -154,6 +154,6 @@ async fn a_lost_answer_to_a_delete_is_recognized() {
     let (cluster, reader) = beside_helm(&json!({})).await;
     cluster.gate().fault(Stage::After, Match::on("delete", "serviceaccounts"), Fault::Drop, Some(1));
     let call = KubernetesCall::Delete { uid: uid(&cluster), from: nothing() };
-    assert!(reader.writer().write(&key("prod"), &call).await.unwrap().already_done);
+    assert!(reader.writer().write(&key("prod"), &call, None).await.unwrap().already_done);
     assert!(object(&cluster).is_none());
 }

@@ -1,7 +1,7 @@
 //! What is read, and what is not taken for absent.
 
 use super::kit::*;
-use crate::model::live::Observed;
+use crate::model::live::NamespacePhase;
 use crate::world::{CallErrorKind, ReadKubernetes, Within};
 use irsa_sandbox::kubernetes::{Fault, Grant, Match, Preconditions, Refusal, Resource, Stage};
 use serde_json::{Value, json};
@@ -104,7 +104,7 @@ async fn one_service_account_with_who_holds_what() {
     assert_eq!(live.labels, pairs(&[("tier", "web")]));
     assert_eq!(live.annotations, pairs(&[("meta.helm.sh/release-name", "shop")]));
     assert_eq!(live.owner_references, ["Deployment/shop"]);
-    assert!(matches!(live.pods, Observed::Unknown(_)));
+    assert_eq!(live.pods, None);
     let told: Vec<_> = live
         .managers
         .iter()
@@ -132,8 +132,9 @@ async fn namespaces_that_go_are_not_there() {
     });
     let reader = reader(&cluster).await;
     let all = reader.namespaces(&key("prod")).await.unwrap();
-    assert!(all.contains(&namespace("here")) && !all.contains(&namespace("going")));
-    for (text, there) in [("here", true), ("going", false), ("nowhere", false)] {
+    let (active, terminating) = (Some(NamespacePhase::Active), Some(NamespacePhase::Terminating));
+    assert_eq!((all.get(&namespace("here")).copied(), all.get(&namespace("going")).copied()), (active, terminating));
+    for (text, there) in [("here", active), ("going", terminating), ("nowhere", None)] {
         assert_eq!(reader.namespace(&key("prod"), &namespace(text)).await, Ok(there), "{text}");
     }
 }
@@ -164,7 +165,7 @@ async fn rights_in_one_namespace_read_that_namespace() {
     limit(&cluster, [Grant::in_namespaces(&["a"], &["serviceaccounts", "namespaces"], &["get", "list"])]);
     let reader = reader_with(&cluster, "less", 1).await;
     assert_eq!(reader.service_accounts(&key("prod"), Within::Namespace(&namespace("a"))).await.unwrap().items.len(), 1);
-    assert_eq!(reader.namespace(&key("prod"), &namespace("a")).await, Ok(true));
+    assert_eq!(reader.namespace(&key("prod"), &namespace("a")).await, Ok(Some(NamespacePhase::Active)));
     let error = reader.service_accounts(&key("prod"), Within::Cluster).await.unwrap_err();
     assert_eq!((error.operation.as_str(), error.kind), ("list ServiceAccounts", CallErrorKind::Denied));
     assert!(error.message.contains("User \"less\" cannot list resource \"serviceaccounts\""), "{error}");

@@ -33,7 +33,7 @@ async fn the_eks_endpoint_is_the_cluster() {
     let reader = reader(&cluster).await;
     assert_eq!(reader.requests(), 0, "the endpoint needs no proof");
     let found = reader.namespaces(&key("prod")).await.unwrap();
-    assert!(found.contains(&namespace("kube-system")));
+    assert!(found.contains_key(&namespace("kube-system")));
     assert_eq!(reader.requests(), 1);
     let agent = &cluster.gate().log()[0].call.user_agent;
     assert_eq!(agent, &format!("irsa/{}", env!("CARGO_PKG_VERSION")));

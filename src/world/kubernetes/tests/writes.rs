@@ -15,11 +15,11 @@ fn create() -> KubernetesCall {
 }
 
 #[tokio::test]
-async fn what_was_made_is_marked_by_a_second_apply() {
+async fn what_is_made_has_its_mark_from_the_first_request_on() {
     let cluster = cluster("prod").await;
     with_namespace(&cluster);
     let reader = reader(&cluster).await;
-    let written = reader.writer().write(&key("prod"), &create()).await.unwrap();
+    let written = reader.writer().write(&key("prod"), &create(), None).await.unwrap();
     assert!(!written.already_done && written.request_id.is_some());
     let live = read(&reader).await.unwrap();
     assert_eq!(live.labels, pairs(&[("irsa/owner", "me")]));
@@ -28,75 +28,156 @@ async fn what_was_made_is_marked_by_a_second_apply() {
     let manager = &live.managers[0];
     assert_eq!((manager.name.as_str(), manager.operation.as_str(), manager.others), (US, "Apply", false));
     let writes = cluster.gate().writes();
-    assert_eq!(writes.len(), 2);
-    for query in writes.iter().filter(|record| record.call.is_apply()).map(|record| record.call.query.as_str()) {
-        assert_eq!(query.trim_start_matches('&'), format!("fieldManager={US}"), "without force");
-    }
-    assert!(!writes[0].call.body.contains(CREATED) && !writes[0].call.body.contains("uid"));
-    assert!(writes[1].call.body.contains(CREATED) && writes[1].call.body.contains(&live.uid));
-    assert!(writes.iter().all(|record| !record.call.body.contains("managedFields")));
+    assert_eq!(writes.len(), 1);
+    assert!(writes[0].call.is_apply() && !writes[0].call.body.contains("uid"));
+    assert_eq!(writes[0].call.query.trim_start_matches('&'), format!("fieldManager={US}"), "without force");
+    assert!(!writes[0].call.body.contains("managedFields"));
 }
 
 #[tokio::test]
-async fn what_is_there_already_is_not_marked() {
+async fn what_someone_else_made_is_annotated_and_not_marked() {
     let cluster = cluster("prod").await;
     cluster.with(|store| store.seed_service_account("a", "worker", &[("other", "1")], "terraform")).unwrap();
     let reader = reader(&cluster).await;
-    reader.writer().write(&key("prod"), &create()).await.unwrap();
+    reader.writer().write(&key("prod"), &create(), None).await.unwrap();
     let live = read(&reader).await.unwrap();
     assert_eq!(live.annotations, pairs(&[(ROLE, "r1"), MARK, ("other", "1")]));
-    assert_eq!(cluster.gate().writes().len(), 1);
+    assert_eq!(cluster.gate().writes().len(), 2, "refused as an object that is there, then shared");
+    let last = cluster.gate().writes().pop().unwrap();
+    assert!(last.call.body.contains(&live.uid), "as the object that was looked at");
 }
 
 #[tokio::test]
-async fn one_who_makes_it_at_the_same_moment_is_no_error() {
+async fn an_object_that_a_run_of_ours_made_meanwhile_keeps_its_mark() {
     let cluster = cluster("prod").await;
-    cluster.with(|store| store.seed_service_account("a", "worker", &[("other", "1")], "terraform")).unwrap();
+    with_namespace(&cluster);
     let reader = reader(&cluster).await;
-    for (code, reason) in [(409, "AlreadyExists"), (409, "Conflict")] {
-        let refusal = Refusal::new(code, reason, "serviceaccounts \"worker\" …");
-        cluster.gate().fault(Stage::Before, Match::on("patch", "serviceaccounts"), Fault::Refuse(refusal), Some(1));
-        reader.writer().write(&key("prod"), &create()).await.unwrap();
-        assert_eq!(read(&reader).await.unwrap().annotations, pairs(&[(ROLE, "r1"), MARK, ("other", "1")]));
-    }
-    assert_eq!(cluster.gate().writes().len(), 4);
-}
-
-#[tokio::test]
-async fn an_object_that_was_made_without_a_trace_is_not_held_by_us_alone() {
-    let cluster = cluster("prod").await;
-    cluster.with(|store| store.seed_service_account("a", "worker", &[], "kubectl-create")).unwrap();
-    let age = |object: &mut serde_json::Value| object["metadata"]["creationTimestamp"] = json!("2024-01-02T03:04:05Z");
-    assert!(cluster.with(|store| store.tamper(Resource::ServiceAccounts, "a", "worker", age)));
-    let reader = reader(&cluster).await;
-    reader.writer().write(&key("prod"), &create()).await.unwrap();
-    assert_eq!(managers(&object(&cluster).unwrap()), [US], "the API shows us alone");
+    reader.writer().write(&key("prod"), &create(), None).await.unwrap();
+    let again = reader.writer().write(&key("prod"), &create(), None).await.unwrap();
+    assert!(again.already_done);
+    // a run of a configuration that says something else of it
+    let other = KubernetesCall::Create { service_account: ours(&[(ROLE, "r2"), MARK, (CREATED, "true")]) };
+    reader.writer().write(&key("prod"), &other, None).await.unwrap();
     let live = read(&reader).await.unwrap();
-    assert!(!live.annotations.contains_key(CREATED));
-    assert!(live.managers.iter().any(|manager| manager.name != US && manager.others), "{:?}", live.managers);
+    assert_eq!(live.annotations, pairs(&[(ROLE, "r2"), MARK, (CREATED, "true")]));
+    assert_eq!(managers(&object(&cluster).unwrap()), [US]);
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_the_first_apply_is_recognized() {
+async fn a_conflict_about_an_object_that_is_not_there_is_asked_again() {
+    let cluster = cluster("prod").await;
+    with_namespace(&cluster);
+    let reader = reader(&cluster).await;
+    // as of a ResourceQuota that two creates count in at once
+    let refusal = Refusal::new(409, "Conflict", "resourcequotas \"q\" …");
+    cluster.gate().fault(Stage::Before, Match::on("patch", "serviceaccounts"), Fault::Refuse(refusal), Some(1));
+    reader.writer().write(&key("prod"), &create(), None).await.unwrap();
+    assert!(read(&reader).await.unwrap().annotations.contains_key(CREATED));
+    assert_eq!(cluster.gate().writes().len(), 2);
+}
+
+#[tokio::test]
+async fn what_carries_the_label_of_another_owner_is_not_shared() {
+    let cluster = cluster("prod").await;
+    cluster.with(|store| store.seed_service_account("a", "worker", &[], "x")).unwrap();
+    edit(&cluster, "x", |object| object["metadata"]["labels"] = json!({"irsa/owner": "them"}));
+    let reader = reader(&cluster).await;
+    let error = reader.writer().write(&key("prod"), &create(), None).await.unwrap_err();
+    assert_eq!(error.kind, CallErrorKind::Conflict);
+    assert!(error.message.contains("owner `them`"), "{error}");
+    assert!(read(&reader).await.unwrap().annotations.is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_the_making_is_recognized() {
     let cluster = cluster("prod").await;
     with_namespace(&cluster);
     cluster.gate().fault(Stage::After, Match::on("patch", "serviceaccounts"), Fault::Drop, Some(1));
     let reader = reader_with(&cluster, "admin-token", 5).await;
-    reader.writer().write(&key("prod"), &create()).await.unwrap();
+    assert!(reader.writer().write(&key("prod"), &create(), None).await.unwrap().already_done);
     assert_eq!(read(&reader).await.unwrap().annotations.get(CREATED).map(String::as_str), Some("true"));
-    assert_eq!(cluster.gate().writes().len(), 3);
+    assert_eq!(cluster.gate().writes().len(), 2);
 }
 
 #[tokio::test]
 async fn a_lost_answer_is_no_claim_to_what_another_made() {
     let cluster = cluster("prod").await;
     cluster.with(|store| store.seed_service_account("a", "worker", &[], "kubectl-create")).unwrap();
-    let age = |object: &mut serde_json::Value| object["metadata"]["creationTimestamp"] = json!("2024-01-02T03:04:05Z");
-    assert!(cluster.with(|store| store.tamper(Resource::ServiceAccounts, "a", "worker", age)));
-    cluster.gate().fault(Stage::After, Match::on("patch", "serviceaccounts"), Fault::Drop, Some(1));
+    cluster.gate().fault(Stage::After, Match::on("patch", "serviceaccounts"), Fault::Drop, Some(2));
     let reader = reader_with(&cluster, "admin-token", 5).await;
-    reader.writer().write(&key("prod"), &create()).await.unwrap();
+    reader.writer().write(&key("prod"), &create(), None).await.unwrap();
     assert!(!read(&reader).await.unwrap().annotations.contains_key(CREATED));
+}
+
+/// Changes what the API stores of each apply, as a mutating policy does.
+fn mutated(cluster: &irsa_sandbox::kubernetes::Cluster, key: &'static str, value: Option<&str>) {
+    let value = value.map(str::to_owned);
+    cluster.with(|store| {
+        store.mutate_by(Some(std::sync::Arc::new(move |_, object: &mut serde_json::Value| {
+            let annotations = object["metadata"]["annotations"].as_object_mut();
+            match (annotations, &value) {
+                (Some(all), Some(value)) => drop(all.insert(key.to_owned(), json!(value))),
+                (Some(all), None) => drop(all.remove(key)),
+                (None, _) => {}
+            }
+        })));
+    });
+}
+
+#[tokio::test]
+async fn what_the_api_stores_otherwise_than_it_was_sent_is_a_failure() {
+    for (called, value, says) in [
+        (ROLE, Some("theirs"), "annotation `eks.amazonaws.com/role-arn` is `theirs`, `r1` was sent"),
+        (CREATED, None, "annotation `irsa/created` is not there, `true` was sent"),
+    ] {
+        let cluster = cluster("prod").await;
+        with_namespace(&cluster);
+        mutated(&cluster, called, value);
+        let reader = reader(&cluster).await;
+        let error = reader.writer().write(&key("prod"), &create(), None).await.unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::Altered);
+        assert!(error.message.contains(says) && error.request_id.is_some(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_is_recorded_to_hold_is_removed_at_the_version_that_was_read() {
+    let cluster = cluster("prod").await;
+    let reader = reader(&cluster).await;
+    let uid = made(&cluster, &reader).await;
+    edit(&cluster, "kubectl-patch", |object| object["metadata"]["managedFields"] = json!([{}]));
+    let from = ours(&[(ROLE, "r1"), MARK, (CREATED, "true")]);
+    let call = KubernetesCall::Remove { uid: uid.clone(), from: from.clone() };
+    let version = object(&cluster).unwrap()["metadata"]["resourceVersion"].clone();
+    cluster.gate().forget();
+    assert!(!reader.writer().write(&key("prod"), &call, None).await.unwrap().already_done);
+    let live = read(&reader).await.unwrap();
+    assert!(live.labels.is_empty() && live.annotations.is_empty(), "{live:?}");
+    let writes = cluster.gate().writes();
+    let body: serde_json::Value = serde_json::from_str(&writes[0].call.body).unwrap();
+    assert_eq!((writes.len(), &body["metadata"]["uid"]), (1, &json!(uid)));
+    assert_eq!(body["metadata"]["resourceVersion"], version);
+    assert!(reader.writer().write(&key("prod"), &call, None).await.unwrap().already_done);
+    // what has another value by now is not taken off
+    edit(&cluster, "x", |object| object["metadata"]["annotations"] = json!({ROLE: "other"}));
+    assert_eq!(reader.writer().write(&key("prod"), &call, None).await.unwrap_err().kind, CallErrorKind::Conflict);
+    assert_eq!(read(&reader).await.unwrap().annotations, pairs(&[(ROLE, "other")]));
+}
+
+#[tokio::test]
+async fn a_delete_is_of_the_version_that_was_looked_at() {
+    let cluster = cluster("prod").await;
+    let reader = reader(&cluster).await;
+    let uid = made(&cluster, &reader).await;
+    let version = read(&reader).await.unwrap().resource_version;
+    edit(&cluster, "helm", |object| object["metadata"]["annotations"]["theirs"] = json!("1"));
+    let call = KubernetesCall::Delete { uid, from: ours(&[]) };
+    let error = reader.writer().write(&key("prod"), &call, Some(&version)).await.unwrap_err();
+    assert_eq!(error.kind, CallErrorKind::Conflict);
+    assert!(object(&cluster).is_some());
+    let version = read(&reader).await.unwrap().resource_version;
+    reader.writer().write(&key("prod"), &call, Some(&version)).await.unwrap();
+    assert!(object(&cluster).is_none());
 }
 
 #[tokio::test]
@@ -104,7 +185,7 @@ async fn a_namespace_that_is_missing_is_not_found_and_one_that_goes_takes_nothin
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     let writer = reader.writer();
-    let error = writer.write(&key("prod"), &create()).await.unwrap_err();
+    let error = writer.write(&key("prod"), &create(), None).await.unwrap_err();
     assert_eq!((error.operation.as_str(), error.kind), ("create ServiceAccount", CallErrorKind::NotFound));
     assert!(error.message.contains("namespaces \"a\" not found"), "{error}");
     cluster.with(|store| {
@@ -116,7 +197,7 @@ async fn a_namespace_that_is_missing_is_not_found_and_one_that_goes_takes_nothin
             .unwrap();
         store.delete(Resource::Namespaces, "", "a", &Preconditions::default(), false).unwrap();
     });
-    let error = writer.write(&key("prod"), &create()).await.unwrap_err();
+    let error = writer.write(&key("prod"), &create(), None).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_deref()), (CallErrorKind::Rejected, Some("NamespaceTerminating")), "{error}");
     assert!(error.message.contains("being terminated"), "{error}");
 }
@@ -127,18 +208,18 @@ async fn creating_needs_both_rights_and_says_which_is_missing() {
     with_namespace(&cluster);
     limit(&cluster, [Grant::in_namespaces(&["a"], &["serviceaccounts"], &["get", "patch"])]);
     let reader = reader_with(&cluster, "less", 1).await;
-    let error = reader.writer().write(&key("prod"), &create()).await.unwrap_err();
+    let error = reader.writer().write(&key("prod"), &create(), None).await.unwrap_err();
     assert_eq!(error.kind, CallErrorKind::Denied);
     assert!(error.message.contains("cannot create resource \"serviceaccounts\""), "{error}");
     limit(&cluster, [Grant::in_namespaces(&["a"], &["serviceaccounts"], &["get", "patch", "create"])]);
-    reader.writer().write(&key("prod"), &create()).await.unwrap();
+    reader.writer().write(&key("prod"), &create(), None).await.unwrap();
     assert!(object(&cluster).is_some());
 }
 
 /// A ServiceAccount that we made, and its uid.
 async fn made(cluster: &irsa_sandbox::kubernetes::Cluster, reader: &super::super::KubernetesReader) -> String {
     with_namespace(cluster);
-    reader.writer().write(&key("prod"), &create()).await.unwrap();
+    reader.writer().write(&key("prod"), &create(), None).await.unwrap();
     cluster.gate().forget();
     uid(cluster)
 }
@@ -151,7 +232,7 @@ async fn a_field_that_is_not_applied_any_more_goes() {
     let (from, to) = (ours(&[(ROLE, "r1"), MARK, (CREATED, "true")]), ours(&[(ROLE, "r2"), MARK]));
     let call = KubernetesCall::Apply { uid: uid.clone(), from, to: to.clone(), force: false };
     let version = object(&cluster).unwrap()["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
-    let written = reader.writer().write(&key("prod"), &call).await.unwrap();
+    let written = reader.writer().write(&key("prod"), &call, None).await.unwrap();
     assert!(!written.already_done);
     assert_eq!(read(&reader).await.unwrap().annotations, to.annotations);
     let writes = cluster.gate().writes();
@@ -161,7 +242,7 @@ async fn a_field_that_is_not_applied_any_more_goes() {
     assert_eq!(body["metadata"]["resourceVersion"], json!(version));
     assert!(!writes[0].call.query.contains("force"));
     // the same again is done already, and not sent
-    let again = reader.writer().write(&key("prod"), &call).await.unwrap();
+    let again = reader.writer().write(&key("prod"), &call, None).await.unwrap();
     assert_eq!(again, Written { request_id: None, already_done: true });
     assert_eq!(cluster.gate().writes().len(), 1);
 }
@@ -174,15 +255,19 @@ async fn release_leaves_nothing_of_us_and_everything_of_others() {
         .unwrap();
     let reader = reader(&cluster).await;
     let wanted = ours(&[(ROLE, "r1"), MARK, ("shared", "1")]);
-    reader.writer().write(&key("prod"), &KubernetesCall::Create { service_account: wanted.clone() }).await.unwrap();
+    reader
+        .writer()
+        .write(&key("prod"), &KubernetesCall::Create { service_account: wanted.clone() }, None)
+        .await
+        .unwrap();
     let release = KubernetesCall::Release { uid: uid(&cluster), from: wanted };
-    let written = reader.writer().write(&key("prod"), &release).await.unwrap();
+    let written = reader.writer().write(&key("prod"), &release, None).await.unwrap();
     assert!(!written.already_done);
     let live = read(&reader).await.unwrap();
     assert_eq!(live.annotations, pairs(&[("shared", "1"), ("theirs", "2")]));
     assert!(live.labels.is_empty());
     assert_eq!(managers(&object(&cluster).unwrap()), ["helm"]);
-    assert!(reader.writer().write(&key("prod"), &release).await.unwrap().already_done);
+    assert!(reader.writer().write(&key("prod"), &release, None).await.unwrap().already_done);
 }
 
 #[tokio::test]
@@ -195,9 +280,9 @@ async fn an_object_that_is_gone_is_released_but_not_applied_to() {
         .unwrap();
     let from = ours(&[(ROLE, "r1"), MARK, (CREATED, "true")]);
     let release = KubernetesCall::Release { uid: uid.clone(), from: from.clone() };
-    assert!(reader.writer().write(&key("prod"), &release).await.unwrap().already_done);
+    assert!(reader.writer().write(&key("prod"), &release, None).await.unwrap().already_done);
     let apply = KubernetesCall::Apply { uid, from, to: ours(&[(ROLE, "r2")]), force: false };
-    let error = reader.writer().write(&key("prod"), &apply).await.unwrap_err();
+    let error = reader.writer().write(&key("prod"), &apply, None).await.unwrap_err();
     assert_eq!((error.operation.as_str(), error.kind), ("apply ServiceAccount", CallErrorKind::NotFound));
     assert!(object(&cluster).is_none(), "an apply must not make it anew");
 }
@@ -209,14 +294,14 @@ async fn only_the_object_of_the_uid_is_deleted() {
     let uid = made(&cluster, &reader).await;
     let from = ours(&[(ROLE, "r1"), MARK, (CREATED, "true")]);
     let call = |uid: &str| KubernetesCall::Delete { uid: uid.to_owned(), from: from.clone() };
-    let error = reader.writer().write(&key("prod"), &call("1-2-3")).await.unwrap_err();
+    let error = reader.writer().write(&key("prod"), &call("1-2-3"), None).await.unwrap_err();
     assert_eq!((error.operation.as_str(), error.kind), ("delete ServiceAccount", CallErrorKind::Conflict));
     assert!(object(&cluster).is_some());
-    let written = reader.writer().write(&key("prod"), &call(&uid)).await.unwrap();
+    let written = reader.writer().write(&key("prod"), &call(&uid), None).await.unwrap();
     assert!(!written.already_done && written.request_id.is_some());
     assert!(object(&cluster).is_none());
     assert!(cluster.gate().writes().last().unwrap().call.body.contains("\"propagationPolicy\":\"Background\""));
-    assert!(reader.writer().write(&key("prod"), &call(&uid)).await.unwrap().already_done);
+    assert!(reader.writer().write(&key("prod"), &call(&uid), None).await.unwrap().already_done);
 }
 
 #[tokio::test]
@@ -237,7 +322,7 @@ async fn nothing_of_an_object_that_was_made_anew_is_touched() {
         KubernetesCall::Release { uid: uid.clone(), from: from.clone() },
         KubernetesCall::Delete { uid: uid.clone(), from: from.clone() },
     ] {
-        let error = reader.writer().write(&key("prod"), &call).await.unwrap_err();
+        let error = reader.writer().write(&key("prod"), &call, None).await.unwrap_err();
         assert_eq!(error.kind, CallErrorKind::Conflict, "{error}");
     }
     assert_eq!(object(&cluster), before);
@@ -250,7 +335,7 @@ async fn a_released_object_has_no_declaration_left_to_apply() {
     let uid = made(&cluster, &reader).await;
     let from = ours(&[(ROLE, "r1"), MARK, (CREATED, "true")]);
     let call = KubernetesCall::Apply { uid, from, to: nothing(), force: false };
-    reader.writer().write(&key("prod"), &call).await.unwrap();
+    reader.writer().write(&key("prod"), &call, None).await.unwrap();
     let object = object(&cluster).unwrap();
     assert!(object["metadata"]["labels"].is_null() && object["metadata"]["annotations"].is_null(), "{object}");
     assert!(managers(&object).is_empty());

@@ -1,0 +1,269 @@
+//! Fields of ServiceAccounts by who holds them: what is taken off, what stays, and what is said of it.
+
+use super::kit::{Kit, binding, key};
+use super::rules::{applied, live_account, manager, names, refused, step};
+use super::simulate;
+use crate::ids::Namespace;
+use crate::model::call::{Call, KubernetesCall};
+use crate::model::desired::{Manage, Metadata};
+use crate::model::live::{LiveServiceAccount, NamespacePhase, Observed};
+use crate::model::marks::{ADDRESS, AUDIENCE, CREATED, OWNER, ROLE_ARN};
+use crate::model::resource::ServiceAccount;
+use crate::plan::Plan;
+use crate::plan::change::Action;
+use std::sync::Arc;
+
+const ITEM: &str = "service-account/east/apps/worker";
+const SKIP: &str = "eks.amazonaws.com/skip-containers";
+
+fn undeclared() -> Kit {
+    let mut kit = applied();
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    kit
+}
+
+fn item(kit: &mut Kit) -> &mut LiveServiceAccount {
+    live_account(kit, "east", "worker")
+}
+
+/// Has `name` alone hold all that we do.
+fn held_by(kit: &mut Kit, name: &str) {
+    for manager in &mut item(kit).managers {
+        Arc::make_mut(manager).name = name.into();
+    }
+}
+
+fn removed(plan: &Plan) -> &ServiceAccount {
+    let calls = step(plan, ITEM).parts.iter().map(|part| &part.call);
+    let mut found = calls.filter_map(|call| match call {
+        Call::Kubernetes(_, KubernetesCall::Remove { from, .. }) => Some(from),
+        _ => None,
+    });
+    found.next().unwrap_or_else(|| panic!("nothing is removed: {:#?}", step(plan, ITEM)))
+}
+
+fn note<'p>(plan: &'p Plan, rule: &str) -> &'p str {
+    let found = plan.notes.iter().find(|note| note.rule == rule && note.address == ITEM);
+    &found.unwrap_or_else(|| panic!("no note {rule}: {:#?}", plan.notes)).text
+}
+
+#[test]
+fn marked_fields_that_nobody_is_recorded_to_hold_are_taken_off() {
+    type Lose = fn(&mut Kit);
+    let losses: [Lose; 3] = [
+        |kit| item(kit).managers.clear(),
+        |kit| held_by(kit, "before-first-apply"),
+        |kit| {
+            item(kit).managers = vec![manager("velero", "velero.io/backup-name")];
+        },
+    ];
+    for lose in losses {
+        let mut kit = undeclared();
+        lose(&mut kit);
+        let plan = kit.plan();
+        assert_eq!(step(&plan, ITEM).change.action(), Action::Update, "it is not deleted");
+        let removed = removed(&plan);
+        assert!(removed.labels.contains_key(OWNER));
+        assert_eq!(removed.annotations.keys().collect::<Vec<_>>(), [ROLE_ARN, ADDRESS, CREATED]);
+        assert_eq!(step(&plan, "orphan/default/role/reports").change.action(), Action::Delete);
+        simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+        assert!(item(&mut kit).labels.is_empty() && item(&mut kit).annotations.is_empty());
+        assert_eq!(names(&kit.plan()), [""; 0]);
+    }
+}
+
+#[test]
+fn fields_of_an_object_that_is_marked_as_another_stay_without_force() {
+    let mut kit = undeclared();
+    item(&mut kit).managers.clear();
+    item(&mut kit).annotations.insert(ADDRESS.into(), "service-account/east/apps/other".into());
+    let plan = kit.plan();
+    assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
+    assert!(note(&plan, "label-held").contains("nobody is recorded to hold it"));
+    assert!(note(&plan, "annotation-held").contains("cannot assume it"));
+    kit.options.force_conflicts = true;
+    assert!(removed(&kit.plan()).annotations.contains_key(ROLE_ARN));
+}
+
+#[test]
+fn an_annotation_that_a_restore_holds_stays_with_a_note_and_goes_by_force() {
+    let mut kit = undeclared();
+    held_by(&mut kit, "velero-server");
+    let plan = kit.plan();
+    assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
+    let text = note(&plan, "annotation-held");
+    assert!(text.contains("only velero-server") && text.contains("cannot assume it"), "{text}");
+    assert!(note(&plan, "label-held").contains("only velero-server can take it off"));
+    refused(&plan, "orphan/default/role/reports", "still points at it");
+    kit.options.force_conflicts = true;
+    let plan = kit.plan();
+    assert_eq!(removed(&plan).annotations.keys().collect::<Vec<_>>(), [ROLE_ARN, ADDRESS, CREATED]);
+    // an annotation that names somebody else's role is none of ours
+    let other = "arn:aws:iam::999999999999:role/theirs";
+    item(&mut kit).annotations.insert(ROLE_ARN.into(), other.into());
+    let plan = kit.plan();
+    assert_eq!(removed(&plan).annotations.keys().collect::<Vec<_>>(), [ADDRESS, CREATED]);
+    assert!(!plan.notes.iter().any(|note| note.rule == "annotation-held"));
+}
+
+#[test]
+fn forget_takes_off_marks_that_nobody_is_recorded_to_hold() {
+    let mut kit = undeclared();
+    item(&mut kit).managers.clear();
+    kit.desired.forget.push((ITEM.parse().unwrap(), super::kit::origin()));
+    let plan = kit.plan();
+    let removed = removed(&plan);
+    assert_eq!(removed.annotations.keys().collect::<Vec<_>>(), [ADDRESS, CREATED]);
+    assert!(removed.labels.contains_key(OWNER));
+}
+
+#[test]
+fn a_restored_object_that_is_declared_is_ours_to_change() {
+    let mut kit = applied();
+    item(&mut kit).managers.clear();
+    assert_eq!(names(&kit.plan()), [""; 0]);
+    item(&mut kit).annotations.insert(ROLE_ARN.into(), "arn:aws:iam::111122223333:role/old".into());
+    let plan = kit.plan();
+    assert!(step(&plan, ITEM).reasons.iter().any(|why| why.contains("taken back from `before-first-apply`")));
+}
+
+fn spoiled(key: &str, value: &str, by: Option<&str>) -> Kit {
+    let mut kit = applied();
+    item(&mut kit).annotations.insert(key.into(), value.into());
+    item(&mut kit).managers.extend(by.map(|name| manager(name, key)));
+    kit
+}
+
+#[test]
+fn an_undeclared_annotation_that_kubectl_set_is_drift() {
+    for key in [AUDIENCE, SKIP, "eks.amazonaws.com/from-the-future"] {
+        let mut kit = spoiled(key, "other", Some("kubectl-annotate"));
+        let plan = kit.plan();
+        assert_eq!(removed(&plan).annotations.keys().collect::<Vec<_>>(), [key]);
+        assert_eq!(step(&plan, ITEM).parts.len(), 1, "the rest is as declared");
+        let fields: Vec<&str> = step(&plan, ITEM).fields.iter().map(|field| field.path.as_str()).collect();
+        assert_eq!(fields, [format!("annotations.{key}")]);
+        simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+        assert_eq!(names(&kit.plan()), [""; 0], "{key}");
+    }
+}
+
+#[test]
+fn an_undeclared_annotation_of_another_manager_is_refused_only_if_it_breaks_the_chain() {
+    let mut kit = spoiled(AUDIENCE, "other", Some("helm"));
+    refused(&kit.plan(), ITEM, "manager `helm` holds annotation `eks.amazonaws.com/audience` with the value `other`");
+    kit.options.force_conflicts = true;
+    assert!(removed(&kit.plan()).annotations.contains_key(AUDIENCE));
+    for (key, value, by) in
+        [(AUDIENCE, "sts.amazonaws.com", Some("helm")), (SKIP, "sidecar", Some("helm")), (SKIP, "sidecar", None)]
+    {
+        let mut kit = spoiled(key, value, by);
+        let plan = kit.plan();
+        assert_eq!((names(&plan), plan.refused.len()), (Vec::new(), 0), "{key} {by:?}");
+        assert!(note(&plan, "annotation-undeclared").contains(key));
+    }
+    // what nobody is recorded to have set, and breaks the chain
+    assert!(removed(&spoiled(AUDIENCE, "other", None).plan()).annotations.contains_key(AUDIENCE));
+}
+
+#[test]
+fn what_was_set_before_irsa_came_is_not_taken_off_silently() {
+    let mut kit = spoiled(SKIP, "sidecar", Some("kubectl-annotate"));
+    item(&mut kit).labels.clear();
+    refused(&kit.plan(), ITEM, SKIP);
+    kit.options.force_conflicts = true;
+    let plan = kit.plan();
+    assert_eq!(step(&plan, ITEM).parts.len(), 2);
+    assert!(removed(&plan).annotations.contains_key(SKIP));
+}
+
+fn metadata(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Arc<Metadata> {
+    let pairs = |list: &[(&str, &str)]| list.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+    Arc::new(Metadata { labels: pairs(labels), annotations: pairs(annotations) })
+}
+
+fn declare(kit: &mut Kit, metadata: Option<Arc<Metadata>>) {
+    kit.desired.roles.get_mut(&key("reports")).unwrap().bindings[0].metadata = metadata;
+}
+
+#[test]
+fn further_labels_and_annotations_are_kept_as_declared() {
+    let mut kit = applied();
+    declare(&mut kit, Some(metadata(&[("team", "a")], &[("example.com/contact", "me")])));
+    let plan = kit.plan();
+    let fields: Vec<&str> = step(&plan, ITEM).fields.iter().map(|field| field.path.as_str()).collect();
+    assert_eq!(fields, ["annotations.example.com/contact", "labels.team"]);
+    simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+    assert_eq!(names(&kit.plan()), [""; 0]);
+    // someone changes one
+    item(&mut kit).labels.insert("team".into(), "b".into());
+    assert_eq!(names(&kit.plan()), [format!("update {ITEM}")]);
+    let mut helm = manager("helm", "x");
+    Arc::make_mut(&mut helm).labels.push("team".into());
+    item(&mut kit).managers.push(helm);
+    refused(&kit.plan(), ITEM, "manager `helm` holds label `team` with the value `b`");
+    item(&mut kit).managers.pop();
+    item(&mut kit).labels.insert("team".into(), "a".into());
+    // no longer declared
+    declare(&mut kit, None);
+    let plan = kit.plan();
+    simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+    assert_eq!(item(&mut kit).labels.keys().collect::<Vec<_>>(), [OWNER]);
+    assert!(!item(&mut kit).annotations.contains_key("example.com/contact"));
+    assert_eq!(names(&kit.plan()), [""; 0]);
+}
+
+#[test]
+fn a_mark_of_another_tool_that_is_declared_as_ours_does_not_hold_a_delete_back() {
+    let mut kit = applied();
+    declare(&mut kit, Some(metadata(&[("argocd.argoproj.io/instance", "x")], &[])));
+    super::rules::apply(&mut kit);
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    assert_eq!(step(&kit.plan(), ITEM).change.action(), Action::Delete);
+}
+
+#[test]
+fn what_is_being_deleted_waits() {
+    let mut kit = applied();
+    item(&mut kit).deleting = Some(vec!["example.com/hold".into()]);
+    let plan = kit.plan();
+    assert_eq!((names(&plan), plan.summary().waiting), (Vec::new(), 1));
+    assert!(note(&plan, "waiting").contains("is being deleted, once finalizer `example.com/hold`"));
+    // no longer declared: there is nothing left to do, and nothing that holds its role
+    let mut kit = undeclared();
+    item(&mut kit).deleting = Some(Vec::new());
+    let plan = kit.plan();
+    assert_eq!(plan.summary().waiting, 1);
+    assert_eq!(step(&plan, "orphan/default/role/reports").change.action(), Action::Delete);
+}
+
+#[test]
+fn a_terminating_namespace_is_no_missing_one() {
+    let mut kit = applied();
+    kit.role("late", |role| role.bindings = vec![binding("west", "later")]);
+    let terminating = Observed::Present(NamespacePhase::Terminating);
+    kit.cluster("west").namespaces.insert(Namespace::parse("apps").unwrap(), terminating);
+    let plan = kit.plan();
+    let waiting: Vec<String> = plan.waiting.iter().map(ToString::to_string).collect();
+    assert_eq!(waiting, ["service-account/west/apps/later"]);
+    let found = plan.notes.iter().find(|note| note.rule == "waiting").unwrap();
+    assert!(found.text.contains("`Terminating`"), "{}", found.text);
+}
+
+#[test]
+fn pods_that_were_not_asked_for_are_no_reason_where_there_is_another() {
+    let mut kit = undeclared();
+    item(&mut kit).pods = None;
+    let plan = kit.plan();
+    assert_eq!(step(&plan, ITEM).change.action(), Action::Update, "unknown is not none");
+    item(&mut kit).annotations.remove(CREATED);
+    let plan = kit.plan();
+    let reasons = step(&plan, ITEM).reasons.join("\n");
+    assert!(reasons.contains("someone else made it") && !reasons.contains("pods"), "{reasons}");
+    let mut kit = applied();
+    kit.desired.roles.get_mut(&key("reports")).unwrap().bindings[0].manage = Manage::None;
+    item(&mut kit).pods = None;
+    assert!(!step(&kit.plan(), ITEM).reasons.join("\n").contains("pods"));
+}
