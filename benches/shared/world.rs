@@ -6,7 +6,7 @@ use irsa::model::address::Address;
 use irsa::model::desired::Desired;
 use irsa::model::live::{
     Access, Extent, FieldManager, Identity, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveRole,
-    LiveServiceAccount, Observed, Quotas, RoleSummary,
+    LiveServiceAccount, NamespacePhase, Observed, Quotas, RoleSummary,
 };
 use irsa::model::marks::field_manager;
 use irsa::model::resource::{ManagedPolicy, Role, ServiceAccount};
@@ -105,7 +105,7 @@ pub(crate) fn made(desired: &Desired, mut live: Live, plan: &Plan) -> Live {
             (Address::ServiceAccount { cluster, namespace, name }, ResourceChange::ServiceAccount(change)) => {
                 let item = service_account_of(desired, change.after().expect("it is made"));
                 let cluster = live.clusters.get_mut(cluster).expect("a cluster");
-                cluster.namespaces.insert(namespace.clone(), Observed::Present(()));
+                cluster.namespaces.insert(namespace.clone(), Observed::Present(NamespacePhase::Active));
                 cluster.service_accounts.insert((namespace.clone(), name.clone()), Observed::Present(item));
             }
             _ => unreachable!("every step has the kind of its address"),
@@ -163,6 +163,7 @@ fn service_account_of(desired: &Desired, item: &ServiceAccount) -> LiveServiceAc
         annotations: item.annotations.clone(),
         owner_references: Vec::new(),
         managers: vec![Arc::new(manager)],
-        pods: Observed::Present(Vec::new()),
+        deleting: None,
+        pods: Some(Observed::Present(Vec::new())),
     }
 }

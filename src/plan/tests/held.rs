@@ -178,9 +178,9 @@ fn what_was_set_before_irsa_came_is_not_taken_off_silently() {
     assert!(removed(&plan).annotations.contains_key(SKIP));
 }
 
-fn metadata(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Option<Arc<Metadata>> {
+fn metadata(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Arc<Metadata> {
     let pairs = |list: &[(&str, &str)]| list.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-    Some(Arc::new(Metadata { labels: pairs(labels), annotations: pairs(annotations) }))
+    Arc::new(Metadata { labels: pairs(labels), annotations: pairs(annotations) })
 }
 
 fn declare(kit: &mut Kit, metadata: Option<Arc<Metadata>>) {
@@ -190,7 +190,7 @@ fn declare(kit: &mut Kit, metadata: Option<Arc<Metadata>>) {
 #[test]
 fn further_labels_and_annotations_are_kept_as_declared() {
     let mut kit = applied();
-    declare(&mut kit, metadata(&[("team", "a")], &[("example.com/contact", "me")]));
+    declare(&mut kit, Some(metadata(&[("team", "a")], &[("example.com/contact", "me")])));
     let plan = kit.plan();
     let fields: Vec<&str> = step(&plan, ITEM).fields.iter().map(|field| field.path.as_str()).collect();
     assert_eq!(fields, ["annotations.example.com/contact", "labels.team"]);
@@ -217,7 +217,7 @@ fn further_labels_and_annotations_are_kept_as_declared() {
 #[test]
 fn a_mark_of_another_tool_that_is_declared_as_ours_does_not_hold_a_delete_back() {
     let mut kit = applied();
-    declare(&mut kit, metadata(&[("argocd.argoproj.io/instance", "x")], &[]));
+    declare(&mut kit, Some(metadata(&[("argocd.argoproj.io/instance", "x")], &[])));
     super::rules::apply(&mut kit);
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
