@@ -3,6 +3,7 @@
 mod admission;
 mod answers;
 mod outages;
+mod races;
 
 use crate::support::clusters::{ADMIN_TOKEN, LIMITED_TOKEN, TestCluster, kubeconfig_of, on_every_backend};
 use crate::support::program::{Bench, changes, refusals};

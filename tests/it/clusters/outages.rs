@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 /// So many ServiceAccounts, ten of a role.
-fn many(count: usize) -> String {
+pub(super) fn many(count: usize) -> String {
     let mut text = String::new();
     for first in (0..count).step_by(10) {
         let names: Vec<String> = (first..first + 10).map(|number| format!("\"shop/cart-{number:03}\"")).collect();

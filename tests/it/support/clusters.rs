@@ -2,7 +2,7 @@
 
 mod trouble;
 
-pub(crate) use trouble::{WEBHOOK, allowed, denied};
+pub(crate) use trouble::{WEBHOOK, allowed, denied, patched};
 
 use super::apiserver::{self, ADMIN, ApiServer, LIMITED};
 use base64::Engine;

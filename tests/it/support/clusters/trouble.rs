@@ -5,11 +5,15 @@ use crate::support::moments::{PATIENCE, pause};
 use crate::support::standin::free_port;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use irsa_sandbox::kubernetes::{Fault, Match, Policy, Refusal, Resource, Stage, WebhookServer};
+use futures::future::BoxFuture;
+use irsa_sandbox::kubernetes::{
+    Admission, Call, Decision, Fault, Match, Policy, Refusal, Resource, Stage, WebhookServer,
+};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 /// What the webhooks here are called.
 pub(crate) const WEBHOOK: &str = "policy.it.example.com";
@@ -26,6 +30,32 @@ pub(crate) fn allowed() -> Value {
 /// The response that refuses one.
 pub(crate) fn denied(code: u16, reason: &str, message: &str) -> Value {
     json!({"allowed": false, "status": {"code": code, "reason": reason, "message": message}})
+}
+
+/// The response that lets a write through with these JSON patch operations.
+pub(crate) fn patched(operations: &Value) -> Value {
+    json!({"allowed": true, "patch": STANDARD.encode(operations.to_string())})
+}
+
+/// Something that is done to a cluster.
+type Change = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+struct BeforeDeletion {
+    name: String,
+    first: AtomicBool,
+    change: Change,
+}
+
+impl Admission<Call> for BeforeDeletion {
+    fn decide<'a>(&'a self, stage: Stage, call: &'a Call, _outcome: Option<u16>) -> Decision<'a> {
+        Box::pin(async move {
+            let it = stage == Stage::Before && call.verb == "delete" && call.name == self.name;
+            if it && self.first.swap(false, Ordering::SeqCst) {
+                (self.change)().await;
+            }
+            None
+        })
+    }
 }
 
 fn kind(mutates: bool) -> (&'static str, &'static str) {
@@ -105,6 +135,7 @@ impl TestCluster {
         match &self.backend {
             Backend::Sandbox(cluster) => {
                 cluster.gate().heal();
+                cluster.gate().admit_by(None);
                 cluster.with(irsa_sandbox::kubernetes::Store::admit_all);
             }
             Backend::Real(_) => {
@@ -117,6 +148,38 @@ impl TestCluster {
             }
         }
         self.wait_until(|| self.probe(runtime, namespace) == 201);
+    }
+
+    /// Once, between irsa's last look and the deletion of this ServiceAccount, Helm applies its labels to it.
+    pub(crate) fn before_deletion_helm_applies(&self, runtime: &Runtime, namespace: &str, name: &str) {
+        let (client, object, name) =
+            (self.client.clone(), format!("{namespace}/serviceaccounts/{name}"), name.to_owned());
+        let change: Change = Box::new(move || {
+            let body = json!({
+                "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}},
+            });
+            let path = format!("/api/v1/namespaces/{object}?fieldManager=helm&force=true");
+            let request = http::Request::patch(path).header("content-type", "application/apply-patch+yaml");
+            let request = request.body(body.to_string().into_bytes()).expect("a request");
+            let client = client.clone();
+            Box::pin(async move {
+                client.request::<Value>(request).await.expect("Helm applies");
+            })
+        });
+        let (first, change) = (AtomicBool::new(true), change);
+        match &self.backend {
+            Backend::Sandbox(cluster) => {
+                cluster.gate().admit_by(Some(Arc::new(BeforeDeletion { name, first, change })));
+            }
+            // asked while the deletion is under way; what is stored then is looked at again
+            Backend::Real(_) => self.judged_by(runtime, false, move |request| {
+                let it = request["operation"] == "DELETE" && request["name"] == name.as_str();
+                if it && first.swap(false, Ordering::SeqCst) {
+                    tokio::task::block_in_place(|| Handle::current().block_on(change()));
+                }
+                allowed()
+            }),
+        }
     }
 
     /// There is room for no other ServiceAccount in a namespace.
