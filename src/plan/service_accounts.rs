@@ -303,7 +303,8 @@ fn refusal(
     report_only: bool,
 ) -> Option<(String, String)> {
     // a command that writes nothing has no such flag
-    let or_by_force = |words: &str| if report_only { String::new() } else { format!(", or {words} with `--force-conflicts`") };
+    let or_by_force =
+        |words: &str| if report_only { String::new() } else { format!(", or {words} with `--force-conflicts`") };
     if let Some(Conflict { manager, field, value }) = conflict {
         let hint = format!("take the field out of what that manager applies{}", or_by_force("take it"));
         return Some((format!("manager `{manager}` holds {field} with the value `{value}`"), hint));
