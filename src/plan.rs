@@ -92,7 +92,7 @@ fn finish(site: &Site<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String
         settled: matching,
         waiting: waiting.into_iter().collect(),
         unmatched,
-        names: Names::of(site),
+        names: site.names(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::entry::{Entry, Mark};
 use super::spelling;
+pub(crate) use super::spelling::Body;
 use super::value::{self, keys, shown, unchanged};
 use crate::policy::Statement;
 use serde_json::{Map, Value};
@@ -86,9 +87,6 @@ fn elements(before: &Value, after: &Value) -> Vec<Entry> {
     }
     list
 }
-
-/// The elements of a statement.
-pub(crate) type Body = Map<String, Value>;
 
 /// A statement and its place in its document, from 1.
 type Placed<'a> = (usize, &'a Body);

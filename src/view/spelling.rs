@@ -4,11 +4,13 @@
 //! account's id and its root ARN, an item and a list of it, the order of a list. What means the same, `policy` says:
 //! each part is put into a statement of its own, and the two are compared.
 
-use super::document::Body;
 use crate::policy::Statement;
 use crate::policy::canonical::CanonicalStatement;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The elements of a statement.
+pub(crate) type Body = Map<String, Value>;
 
 /// Both statements, with what the older one says in other words put in the words of the newer one, and nothing twice.
 pub(crate) fn in_one(old: &Body, new: &Body) -> (Body, Body) {
