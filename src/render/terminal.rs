@@ -63,7 +63,7 @@ pub fn report(view: &ReportView, style: &Style, out: &mut dyn Write) -> io::Resu
 /// Of more changes than this a table comes first.
 const MANY: usize = 100;
 /// How wide the labels of a change in brief are.
-const LABEL: usize = 10;
+const LABEL: usize = 11;
 
 /// Text in the making.
 struct Page<'a> {
@@ -163,30 +163,27 @@ impl<'a> Page<'a> {
     fn in_brief(&mut self, change: &ChangeView) {
         let style = self.style;
         let (origin, reasons) = change.origin_and_reasons();
-        let (sign, word) = if change.refused { ('x', " (refused)") } else { (change.verb.sign(), "") };
+        let (sign, word) = match change.refused {
+            true => ('x', format!(" ({}; refused)", change.will())),
+            false => (change.verb.sign(), String::new()),
+        };
         let ink = if change.refused { Ink::Refused } else { ink(&change.verb) };
-        let mut head =
-            format!("{} {}{word}", style.paint(ink, &sign.to_string()), style.paint(Ink::Strong, &change.address));
-        let mut used = 2 + change.address.width() + word.width();
         let mut lines = &change.brief[..];
+        let mut pieces = vec![(format!("{}{word}", change.address), Ink::Strong)];
         // what a ServiceAccount gets stands beside it
         if let [Line { label: "role", text, mark: Mark::Added, .. }, rest @ ..] = lines {
-            head.push_str(&format!(" -> {text}"));
-            used += 4 + text.width();
+            pieces.push((format!("-> {text}"), Ink::Plain));
             lines = rest;
         }
-        if let Some(origin) = origin {
-            let space = style.width().map_or(2, |width| width.saturating_sub(used + origin.width()).max(2));
-            head.push_str(&format!("{}{}", " ".repeat(space), style.paint(Ink::Dim, origin)));
-        }
-        self.line(&head);
+        pieces.extend(origin.map(|origin| (origin.to_owned(), Ink::Dim)));
+        self.pieces(&style.paint(ink, &sign.to_string()), &pieces);
         for reason in reasons {
             self.prose(4, "", Ink::Dim, reason);
         }
         let whole = match change.verb {
-            Verb::Create => Some(Mark::Added),
-            Verb::Delete => Some(Mark::Removed),
-            Verb::Update | Verb::Adopt | Verb::Other(_) => None,
+            Verb::Create if !change.refused => Some(Mark::Added),
+            Verb::Delete if !change.refused => Some(Mark::Removed),
+            _ => None,
         };
         let mut label = "";
         for line in lines {
@@ -195,6 +192,29 @@ impl<'a> Page<'a> {
                 label = line.label;
             }
         }
+    }
+
+    /// A sign and what follows it on one line, the last piece at the right edge; each piece that does not fit on a line of
+    /// its own.
+    fn pieces(&mut self, sign: &str, pieces: &[(String, Ink)]) {
+        let style = *self.style;
+        let (mut line, mut used) = (sign.to_owned(), 1);
+        for (index, (text, ink)) in pieces.iter().enumerate() {
+            let is_origin = *ink == Ink::Dim;
+            let least = if is_origin { 2 } else { 1 };
+            let fits = style.width().is_none_or(|width| used + least + text.width() <= width);
+            if !fits && index > 0 {
+                self.line(&std::mem::take(&mut line));
+                (line, used) = ("   ".to_owned(), 3);
+            }
+            let space = match style.width() {
+                Some(width) if is_origin => width.saturating_sub(used + text.width()).max(least),
+                _ => least,
+            };
+            line.push_str(&format!("{}{}", " ".repeat(space), style.paint(*ink, text)));
+            used += space + text.width();
+        }
+        self.line(&line);
     }
 
     /// A line below its head. Its sign says nothing where all of the object comes or goes.

@@ -16,11 +16,13 @@ const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
 const ASSUME: &str = "sts:AssumeRole";
 
 /// The lines about access that the changed fields of one object amount to.
-pub(crate) fn of(fields: &[FieldV2], names: &Names) -> Vec<Entry> {
+///
+/// `account` is the id of the object's account, where it is known.
+pub(crate) fn of(fields: &[FieldV2], names: &Names, account: Option<&str>) -> Vec<Entry> {
     let mut list = Vec::new();
     for field in fields {
         if field.path == "trust" {
-            list.extend(trust(&field.before, &field.after, names));
+            list.extend(trust(&field.before, &field.after, names, account));
         } else if field.path.strip_prefix("annotations.") == Some(ROLE_ARN) {
             let role = |value: &Value| if value.is_null() { Vec::new() } else { vec![role_name(value, names)] };
             list.extend(both("its pods gain", &role(&field.after), "its pods lose", &role(&field.before)));
@@ -35,7 +37,7 @@ pub(crate) fn role_name(arn: &Value, names: &Names) -> String {
     names.roles.get(&arn).map_or_else(|| format!("role {arn}"), |key| format!("role/{key}"))
 }
 
-fn trust(before: &Value, after: &Value, names: &Names) -> Vec<Entry> {
+fn trust(before: &Value, after: &Value, names: &Names, account: Option<&str>) -> Vec<Entry> {
     let (old, new) = (statements(before), statements(after));
     let spelled = match (&old, &new) {
         (Some(old), Some(new)) => Some(in_one_spelling(old, new)),
@@ -54,8 +56,11 @@ fn trust(before: &Value, after: &Value, names: &Names) -> Vec<Entry> {
         }
         _ => (all_old.clone(), all_new.clone()),
     };
+    // where the account is not known, that of every provider is said once they differ
+    let providers: BTreeSet<&str> = [&all_old, &all_new].into_iter().flat_map(Subjects::provider_accounts).collect();
+    let account = account.or_else(|| providers.first().copied().filter(|_| providers.len() == 1));
     let less = |one: &BTreeSet<Principal>, other: &BTreeSet<Principal>| {
-        one.difference(other).map(|principal| principal.shown(names)).collect::<Vec<_>>()
+        one.difference(other).map(|principal| principal.shown(names, account)).collect::<Vec<_>>()
     };
     let mut list = both(
         "gains access",
@@ -99,6 +104,8 @@ struct Principal {
     is_pattern: bool,
     /// Host and path of the issuer, or else the principal as it is told.
     from: String,
+    /// The account of the issuer's provider; empty for others.
+    provider_account: String,
     /// Whether it is an issuer's.
     is_federated: bool,
     /// The audience, actions and conditions that are not the usual ones, with a comma before each.
@@ -107,16 +114,34 @@ struct Principal {
 
 impl Principal {
     fn plain(text: String) -> Self {
-        Self { subject: None, is_pattern: false, from: text, is_federated: false, rest: String::new() }
+        Self {
+            subject: None,
+            is_pattern: false,
+            from: text,
+            provider_account: String::new(),
+            is_federated: false,
+            rest: String::new(),
+        }
     }
 
-    /// `CLUSTER NAMESPACE/NAME` of a ServiceAccount of a declared cluster, else what the token says.
-    fn shown(&self, names: &Names) -> String {
-        let Self { subject, is_pattern, from, is_federated, rest } = self;
+    /// `CLUSTER NAMESPACE/NAME` of a ServiceAccount of a declared cluster, else what the token says. A provider of another
+    /// account than `account` is named: through it nobody of the cluster comes in.
+    fn shown(&self, names: &Names, account: Option<&str>) -> String {
+        let Self { subject, is_pattern, from, provider_account, is_federated, rest } = self;
         if !is_federated {
             return from.clone();
         }
-        let like = if *is_pattern { "every subject like " } else { "" };
+        let provider = if account == Some(provider_account) {
+            String::new()
+        } else {
+            format!(", through the provider of account {provider_account}")
+        };
+        let (like, literally) = match subject {
+            Some(_) if *is_pattern => ("every subject like ", ""),
+            Some(subject) if subject.contains(['*', '?']) => ("", " (literally)"),
+            _ => ("", ""),
+        };
+        let rest = format!("{literally}{provider}{rest}");
         match (names.clusters.get(from), subject) {
             (Some(cluster), Some(subject)) => match service_account(subject) {
                 Some(name) if *is_pattern => format!("every ServiceAccount like {cluster} {name}{rest}"),
@@ -138,6 +163,11 @@ fn service_account(subject: &str) -> Option<String> {
 }
 
 impl Subjects {
+    fn provider_accounts(&self) -> impl Iterator<Item = &str> {
+        let all = self.allowed.iter().chain(&self.denied).filter(|principal| principal.is_federated);
+        all.map(|principal| principal.provider_account.as_str())
+    }
+
     /// Of these statements; `None` for a document that is not understood.
     fn of(statements: Option<&[&Body]>) -> Self {
         let mut subjects = Self::default();
@@ -216,7 +246,7 @@ fn texts(value: &Value) -> Vec<String> {
 fn principals(kind: &str, principal: &str, statement: &Body, conditions: &[Condition]) -> Vec<Principal> {
     let (who, usual) = match kind {
         "Federated" => match principal.split_once(":oidc-provider/") {
-            Some((_, host)) => return federated(host, statement, conditions),
+            Some((provider, host)) => return federated((provider, host), statement, conditions),
             None => (format!("federated {principal}"), WEB_IDENTITY),
         },
         "AWS" if principal == "*" => ("anyone at all".to_owned(), ASSUME),
@@ -228,7 +258,7 @@ fn principals(kind: &str, principal: &str, statement: &Body, conditions: &[Condi
 }
 
 /// The subjects of an issuer's tokens.
-fn federated(host: &str, statement: &Body, conditions: &[Condition]) -> Vec<Principal> {
+fn federated((provider, host): (&str, &str), statement: &Body, conditions: &[Condition]) -> Vec<Principal> {
     let claim = |name: &str, operator: &str| {
         let key = format!("{host}:{name}");
         conditions.iter().position(|(found, found_key, _)| {
@@ -247,13 +277,14 @@ fn federated(host: &str, statement: &Body, conditions: &[Condition]) -> Vec<Prin
     let audience = match audience.map(|at| conditions[at].2.as_slice()) {
         None => ", for any audience".to_owned(),
         Some([only]) if only == DEFAULT_AUDIENCE => String::new(),
-        Some(several) => format!(", for audience {}", several.join(" or ")),
+        Some(several) => format!(", for audience {}", either(several)),
     };
     let rest = format!("{audience}{}{}", by(statement, &[WEB_IDENTITY]), provided(&rest));
     let of = |subject: Option<String>, is_pattern: bool| Principal {
         is_pattern: is_pattern && subject.as_ref().is_some_and(|subject| subject.contains(['*', '?'])),
         subject,
         from: host.to_owned(),
+        provider_account: provider.rsplit(':').next().unwrap_or_default().to_owned(),
         is_federated: true,
         rest: rest.clone(),
     };
@@ -278,13 +309,19 @@ fn by(statement: &Body, usual: &[&str]) -> String {
     }
 }
 
+/// `a or b`; a value that would be taken for two is quoted.
+pub(crate) fn either(values: &[String]) -> String {
+    let quoted = |value: &String| if value.contains(" or ") { format!("{value:?}") } else { value.clone() };
+    values.iter().map(quoted).collect::<Vec<_>>().join(" or ")
+}
+
 /// The conditions that were not told otherwise.
 fn provided(conditions: &[Condition]) -> String {
     let told: Vec<String> = conditions
         .iter()
         .map(|(operator, key, values)| match values.as_slice() {
             [] => format!("{operator} {key}"),
-            values => format!("{operator} {key} = {}", values.join(" or ")),
+            values => format!("{operator} {key} = {}", either(values)),
         })
         .collect();
     if told.is_empty() { String::new() } else { format!(", if {}", told.join(" and ")) }

@@ -4,13 +4,14 @@
 //! Left out is what follows from the rest: generated trust in its usual form, irsa's own tags, labels and annotations,
 //! and defaults. Everything else is here, and `-v` shows every field.
 
+use super::Verb;
 use super::access::role_name;
 use super::document::{Body, Difference};
 use super::entry::{Entry, Mark, Text};
 use super::scrub::scrub;
 use super::value::{keys, shown};
 use super::words::duration;
-use crate::model::marks::{DEFAULT_AUDIENCE, PREVENT_DESTROY, ROLE_ARN};
+use crate::model::marks::{DEFAULT_AUDIENCE, OWNER, PREVENT_DESTROY, ROLE_ARN};
 use crate::plan::Names;
 use crate::plan::file::FieldV2;
 use serde_json::Value;
@@ -25,11 +26,20 @@ pub(crate) struct Line {
     pub depth: usize,
 }
 
+impl Line {
+    /// All of it in one text, as formats without columns show it.
+    pub(crate) fn told(&self) -> String {
+        let label = if self.label.is_empty() || self.depth > 0 { String::new() } else { format!("{}: ", self.label) };
+        let sign = if self.mark == Mark::Same { String::new() } else { format!("{} ", self.mark.sign()) };
+        format!("{label}{sign}{}", self.text)
+    }
+}
+
 /// AWS's own default (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>).
 const DEFAULT_SESSION: u64 = 3600;
 
 /// The lines of one change. `access` is who gains and who loses access by it.
-pub(crate) fn lines(fields: &[&FieldV2], access: &[Entry], names: &Names) -> Vec<Line> {
+pub(crate) fn lines(fields: &[&FieldV2], access: &[Entry], names: &Names, verb: &Verb) -> Vec<Line> {
     let mut lines = Lines { list: Vec::new(), names };
     // what pods gain is said by the annotation that names their role
     for heading in access.iter().filter(|heading| !heading.words().starts_with("its pods")) {
@@ -42,9 +52,13 @@ pub(crate) fn lines(fields: &[&FieldV2], access: &[Entry], names: &Names) -> Vec
     for field in fields {
         lines.field(field, !access.is_empty());
     }
-    if lines.list.is_empty() && !fields.is_empty() && fields.iter().all(|field| !is_whole(field)) {
+    if lines.list.is_empty() && matches!(verb, Verb::Update | Verb::Adopt) {
         let marks: Vec<&str> = fields.iter().map(|field| field.path.as_str()).collect();
-        lines.add("", Mark::Same, format!("only {}", marks.join(", ")));
+        lines.add(
+            "",
+            Mark::Same,
+            if marks.is_empty() { "as it is".to_owned() } else { format!("only {}", marks.join(", ")) },
+        );
     }
     lines.list
 }
@@ -86,10 +100,11 @@ impl Lines<'_> {
             "document" => self.document("document", "", before, after),
             "trust" => self.trust(before, after, access_is_told),
             "annotations" if key == ROLE_ARN => self.role(before, after),
+            "tags" if key == OWNER && !is_whole(field) => self.value("owner", before, after),
             "tags" | "labels" | "annotations" if key.starts_with("irsa/") && key != PREVENT_DESTROY => {}
             "tags" => self.keyed("tags", key, before, after),
             "labels" => self.keyed("labels", key, before, after),
-            "annotations" => self.keyed("notes", key, before, after),
+            "annotations" => self.keyed("annotation", key, before, after),
             _ => self.value("field", &named(path, before), &named(path, after)),
         }
     }
@@ -133,15 +148,17 @@ impl Lines<'_> {
     }
 
     fn role(&mut self, before: &Value, after: &Value) {
-        let named = |value: &Value| if value.is_null() { Value::Null } else { role_name(value, self.names).into() };
+        let named = |value: &Value| {
+            if value.is_null() { Value::Null } else { role_name(value, self.names).trim_start_matches("role ").into() }
+        };
         let (before, after) = (named(before), named(after));
         self.value("role", &before, &after);
     }
 
-    /// What of a trust policy the lines about access do not say.
+    /// The statements of a trust policy, where the lines about access do not say how it changes.
     fn trust(&mut self, before: &Value, after: &Value, access_is_told: bool) {
         if !access_is_told && !before.is_null() && !after.is_null() {
-            self.add("trust", Mark::Changed, "written otherwise; nobody gains or loses access");
+            self.document("trust", "", before, after);
         }
     }
 
@@ -157,7 +174,11 @@ impl Lines<'_> {
         };
         let depth = usize::from(!name.is_empty());
         let below = if depth > 0 { "" } else { label };
-        if let ([only], true, true) = (&[&added[..], &removed[..]].concat()[..], depth > 0, mark != Mark::Changed) {
+        if let [only] = &[&added[..], &removed[..]].concat()[..]
+            && depth > 0
+            && mark != Mark::Changed
+            && elements.is_empty()
+        {
             return self.add(label, mark, format!("{name}: {}", sentence(only)));
         }
         if depth > 0 {
@@ -250,7 +271,7 @@ fn sentence(statement: &Body) -> String {
     }
     let conditions: Vec<String> = super::access::conditions(statement.get("Condition"))
         .into_iter()
-        .map(|(operator, key, values)| format!("{operator} {key} = {}", values.join(" or ")))
+        .map(|(operator, key, values)| format!("{operator} {key} = {}", super::access::either(&values)))
         .collect();
     if !conditions.is_empty() {
         text.push_str(" if ");

@@ -90,12 +90,13 @@ impl ChangeView {
         let verb = Verb::of(&change.action);
         let mut fields: Vec<&FieldV2> = change.fields.iter().collect();
         fields.sort_by_key(|field| place(&field.path));
-        let access = access::of(&change.fields, names);
+        let access = access::of(&change.fields, names, names.account_of(&change.address));
         let otherwise = match verb {
             Verb::Delete => Weight::Loss,
             Verb::Adopt => Weight::Adoption,
             Verb::Create | Verb::Update | Verb::Other(_) => Weight::Other,
         };
+        let brief = brief::lines(&fields, &access, names, &verb);
         Self {
             risk: Risk::of(&change.fields, &access, findings, otherwise),
             rank: rank(&change.address, verb == Verb::Delete),
@@ -103,7 +104,7 @@ impl ChangeView {
             refused,
             address: scrub(&change.address).into_owned(),
             reasons: change.reasons.iter().map(|reason| scrub(reason).into_owned()).collect(),
-            brief: brief::lines(&fields, &access, names),
+            brief,
             entries: fields.into_iter().filter_map(entry).collect(),
             access,
         }

@@ -5,6 +5,7 @@ use super::entry::{Entry, Mark};
 use super::scrub::scrub;
 use super::value::shown;
 use crate::plan::file::FieldV2;
+use crate::policy::pattern_cover::covers;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -100,7 +101,8 @@ fn more(fields: &[FieldV2]) -> Vec<String> {
     let folded = |name: &String| name.to_ascii_lowercase();
     let before: BTreeSet<String> = all(|field| &field.before).iter().map(folded).collect();
     let after = all(|field| &field.after).into_iter();
-    let mut more: Vec<String> = after.filter(|name| !before.contains(&folded(name))).collect();
+    let had = |name: &String| before.iter().any(|pattern| covers(pattern, &folded(name)));
+    let mut more: Vec<String> = after.filter(|name| !had(name)).collect();
     more.sort_by_key(|name| !is_grave(name));
     more
 }

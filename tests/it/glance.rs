@@ -31,10 +31,10 @@ fn the_first_plan_of_the_demo_fits_on_a_screen() {
     assert!(lines.len() <= 45, "{} lines:\n{text}", lines.len());
     for told in [
         "+ oidc-provider/main/shop-eu",
-        "access    shop-eu shop/cart",
-        "policies  read-catalogue",
-        "policies  aws:AmazonS3ReadOnlyAccess",
-        "session   2h",
+        "access     shop-eu shop/cart",
+        "policies   read-catalogue",
+        "policies   aws:AmazonS3ReadOnlyAccess",
+        "session    2h",
         "orders: Allow sqs:SendMessage on arn:aws:sqs:eu-west-1:111122223333:orders",
         "+ service-account/shop-us/shop/cart -> role/cart-us",
         "Plan: 14 to create, 1 to update, 0 to delete.",
@@ -70,7 +70,7 @@ fn a_role_that_goes_shows_who_loses_it() {
     bench.write("irsa.toml", left);
     let text = printed(&bench, &["plan"]).join("\n");
     assert!(
-        text.contains("- orphan/main/role/archive\n") && text.contains("access    data-eu reporting/archive"),
+        text.contains("- orphan/main/role/archive\n") && text.contains("access     data-eu reporting/archive"),
         "{text}"
     );
 }

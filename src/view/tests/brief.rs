@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ids::Key;
+use crate::plan::file::RefusedV2;
 use crate::view::examples;
 
 /// The short form, where the configuration calls the issuer of [`EAST`] `shop-eu` and one role's ARN `cart`.
@@ -48,12 +49,12 @@ fn a_new_role_shows_who_may_use_it_and_what_it_may_do() {
         of_role("create", fields),
         "\
 + role/cart  irsa.toml:24
-    access    shop-eu shop/cart
-    session   2h
-    policies  aws:service-role/X
-              read
-    inline    orders: Allow sqs:SendMessage on arn:aws:sqs:eu-west-1:111122223333:orders
-    tags      team = shop"
+    access     shop-eu shop/cart
+    session    2h
+    policies   aws:service-role/X
+               read
+    inline     orders: Allow sqs:SendMessage on arn:aws:sqs:eu-west-1:111122223333:orders
+    tags       team = shop"
     );
 }
 
@@ -69,9 +70,9 @@ fn an_update_of_one_statement_has_at_most_six_lines() {
         text,
         "\
 ~ role/cart  irsa.toml:24
-    inline    ~ orders
-                ~ Allow sqs:SendMessage, sqs:ReceiveMessage on arn:aws:sqs:::orders
-                  + Action sqs:ReceiveMessage
+    inline     ~ orders
+                 ~ Allow sqs:SendMessage, sqs:ReceiveMessage on arn:aws:sqs:::orders
+                   + Action sqs:ReceiveMessage
 
 Plan: 0 to create, 1 to update, 0 to delete.
 "
@@ -100,7 +101,7 @@ fn what_is_not_the_usual_trust_is_told_whole() {
         (any_audience, "shop-eu shop/cart, for any audience"),
         (pattern, "every ServiceAccount like shop-eu shop/*"),
         // under StringEquals a star is a star
-        (web_identity(EAST, &["system:serviceaccount:shop:*"]), "shop-eu shop/*"),
+        (web_identity(EAST, &["system:serviceaccount:shop:*"]), "shop-eu shop/* (literally)"),
         (more, "shop-eu shop/more, by sts:AssumeRoleWithWebIdentity, sts:TagSession"),
         (web_identity(EAST, &["system:node:a"]), "system:node:a of cluster shop-eu"),
         (
@@ -110,14 +111,29 @@ fn what_is_not_the_usual_trust_is_told_whole() {
         (json!({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}), "anyone at all"),
     ] {
         let told = of_role("create", vec![field("trust", Value::Null, document(&[statement]))]);
-        assert_eq!(told, format!("+ role/cart  irsa.toml:24\n    access    {text}"));
+        assert_eq!(told, format!("+ role/cart  irsa.toml:24\n    access     {text}"));
     }
     let deny = json!({"Effect": "Deny", "Principal": {"AWS": "arn:aws:iam::1:root"}, "Action": "sts:AssumeRole"});
     let told = of_role("update", vec![field("trust", document(&[deny.clone()]), document(&[]))]);
-    assert_eq!(told, "~ role/cart  irsa.toml:24\n    access    + is no longer denied: arn:aws:iam::1:root");
+    assert_eq!(told, "~ role/cart  irsa.toml:24\n    access     + is no longer denied: arn:aws:iam::1:root");
     let version = json!({"Version": "2008-10-17", "Statement": [deny]});
     let told = of_role("update", vec![field("trust", version, document(&[deny]))]);
-    assert!(told.contains("nobody gains or loses access"), "{told}");
+    assert_eq!(told, "~ role/cart  irsa.toml:24\n    trust      ~ Version 2008-10-17 -> 2012-10-17");
+    // the provider of another account lets nobody of the cluster in
+    let foreign = EAST.replace("111122223333", "999999999999");
+    let side = |provider: &str| document(&[web_identity(provider, &["system:serviceaccount:shop:cart"])]);
+    assert_eq!(
+        of_role("update", vec![field("trust", side(&foreign), side(EAST))]),
+        "~ role/cart  irsa.toml:24\n    access     + shop-eu shop/cart\n               - shop-eu shop/cart, through the provider \
+         of account 999999999999"
+    );
+    let either = |values: Value| {
+        let mut statement = web_identity(EAST, &["system:serviceaccount:shop:cart"]);
+        statement["Condition"]["StringEquals"]["aws:PrincipalTag/team"] = values;
+        document(&[statement])
+    };
+    let told = of_role("update", vec![field("trust", either(json!("a or b")), either(json!(["a", "b"])))]);
+    assert!(told.contains("= \"a or b\"") && told.contains("= a or b"), "{told}");
 }
 
 #[test]
@@ -139,9 +155,14 @@ fn a_service_account_that_is_made_is_one_line() {
 #[test]
 fn no_change_is_without_a_word() {
     let marks = vec![field("tags.irsa/address", json!("role/old"), json!("role/cart"))];
-    assert_eq!(of_role("update", marks), "~ role/cart  irsa.toml:24\n              only tags.irsa/address");
+    assert_eq!(of_role("update", marks), "~ role/cart  irsa.toml:24\n               only tags.irsa/address");
+    let missing = vec![field("labels.irsa/owner", Value::Null, json!("me"))];
+    assert_eq!(of_role("update", missing), "~ role/cart  irsa.toml:24\n               only labels.irsa/owner");
+    assert_eq!(of_role("adopt", Vec::new()), "! role/cart  irsa.toml:24\n               as it is");
+    let owner = vec![field("tags.irsa/owner", json!("other"), json!("me"))];
+    assert_eq!(of_role("adopt", owner), "! role/cart  irsa.toml:24\n    owner      ~ other -> me");
     let guard = vec![field("tags.irsa/prevent-destroy", json!("true"), Value::Null)];
-    assert_eq!(of_role("update", guard), "~ role/cart  irsa.toml:24\n    tags      - irsa/prevent-destroy = true");
+    assert_eq!(of_role("update", guard), "~ role/cart  irsa.toml:24\n    tags       - irsa/prevent-destroy = true");
     for (path, before, after) in [
         ("permissions-boundary", json!("arn:aws:iam::aws:policy/B"), Value::Null),
         ("description", json!("a"), json!("b")),
@@ -161,6 +182,33 @@ fn no_change_is_without_a_word() {
 }
 
 #[test]
+fn a_refused_change_says_what_it_would_do() {
+    let fields = vec![field("attached", json!(["arn:aws:iam::aws:policy/A"]), Value::Null)];
+    let mut plan = plan(vec![change("orphan/a/role/old", "delete", &["no longer declared"], fields)]);
+    plan.refused = vec![RefusedV2 { address: "orphan/a/role/old".into(), why: "too many".into(), hint: String::new() }];
+    assert_eq!(
+        brief(&plan, None).split("\n\n").next().unwrap(),
+        "x orphan/a/role/old (would be deleted; refused)\n    no longer declared\n    policies   - aws:A"
+    );
+}
+
+#[test]
+fn what_does_not_fit_beside_an_address_stands_below_it() {
+    let name = "a".repeat(60);
+    let fields = vec![field(
+        "annotations.eks.amazonaws.com/role-arn",
+        Value::Null,
+        json!("arn:aws:iam::111122223333:role/irsa/me/cart"),
+    )];
+    let address = format!("service-account/shop-eu/{name}/cart");
+    let plan = plan(vec![change(&address, "create", &["declared at teams/shop.toml:124"], fields)]);
+    let lines: Vec<String> = brief(&plan, Some(80)).lines().map(str::to_owned).collect();
+    assert_eq!(lines[0], format!("+ {address}"));
+    assert!(lines[1].starts_with("    -> role/cart  ") && lines[1].ends_with(" teams/shop.toml:124"), "{lines:?}");
+    assert_eq!(lines[1].len(), 80);
+}
+
+#[test]
 fn of_many_changes_the_gravest_come_first_behind_a_table() {
     let harmless = |index: usize| {
         change(&format!("service-account/shop-eu/shop/a{index:03}"), "create", &["declared at irsa.toml:1"], Vec::new())
@@ -177,7 +225,7 @@ fn of_many_changes_the_gravest_come_first_behind_a_table() {
             "+    100  service-account/shop-eu",
             "",
             "~ role/zoo",
-            "    policies  + aws:AdministratorAccess",
+            "    policies   + aws:AdministratorAccess",
             "",
         ]
     );
