@@ -11,6 +11,7 @@ mod document;
 mod entry;
 #[cfg(test)]
 pub(crate) mod examples;
+mod names;
 mod plan;
 mod report;
 mod risk;
@@ -20,6 +21,8 @@ mod value;
 mod words;
 
 pub(crate) use brief::Line;
+pub use names::names;
+
 pub(crate) use change::{ChangeView, Verb};
 pub(crate) use entry::{Entry, Mark, Text};
 pub(crate) use plan::{NoteView, RefusedView, SeenView};

@@ -5,14 +5,14 @@ use super::output::{self, Output};
 use super::saved_plan;
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
-use crate::plan::Names;
 use crate::ui::Ui;
+use crate::view;
 
 pub(crate) async fn run(context: &Context, ui: &Ui, global: &Global, arguments: &Show) -> Result<ExitStatus, Error> {
     let output = Output::open(context, ui, global, ("show", output::PLAN), None)?;
     let plan = saved_plan::read_to_show(&arguments.file, ui)?;
     output.keep_plan(&plan).await?;
-    output.print_plan(&plan, &Names::default())?;
+    output.print_plan(&plan, &view::names(&plan))?;
     ui.message(&format!(
         "reasons, refusals and notes are as the file has them; `irsa apply {}{}` derives all of it again",
         saved_plan::flags(&plan),

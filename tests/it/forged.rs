@@ -296,7 +296,7 @@ fn a_file_of_the_old_format_says_so_and_one_of_this_is_shown() {
         run.says("its format is `1.0`, this version of irsa reads `2.0`").says("irsa plan -o FILE");
     }
     let shown = scene.bench.ends(0, &["show", "v2.json"]);
-    shown.says("+ role/comes will be created").says("! role/taken will be adopted").says("- orphan/default/role/goes");
+    shown.says("+ role/comes").says("! role/taken").says("- orphan/default/role/goes");
     refused(&scene, 5, &["apply", "v2.json", "--force"]).says("another configuration");
 }
 

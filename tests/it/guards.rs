@@ -6,6 +6,8 @@ use crate::saved::signed;
 use crate::support::program::{changes, refusals};
 use serde_json::{Value, json};
 
+/// The same as the short form of a plan shows it.
+const SHORT: &str = "- aws:AmazonSQSReadOnlyAccess";
 const EXTRA: &str = "arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess";
 const DRIFT: [&str; 3] = ["drift", "--confirm-after", "0s"];
 
@@ -32,7 +34,7 @@ fn guard(scene: &Scene, table: &str) {
 fn drift_is_never_guarded() {
     let scene = tampered();
     let run = scene.bench.ends(2, &drift(&["--metrics-file", "irsa.prom"]));
-    run.says("~ role/r0 will be updated").says("Plan: 0 to create, 4 to update, 0 to delete.").says(EXTRA);
+    run.says("~ role/r0").says("Plan: 0 to create, 4 to update, 0 to delete.").says(SHORT);
     assert!(!run.stdout.contains("--force") && !run.stdout.contains("refused"), "{run}");
     let metrics = scene.bench.read("irsa.prom");
     for line in [
@@ -102,10 +104,12 @@ fn plan_shows_what_a_guard_refuses_and_then_the_refusal() {
     let scene = tampered();
     scene.world.clear_log();
     let run = scene.bench.ends(4, &["plan"]);
-    run.says("~ role/r0 would be updated").says(EXTRA).says("x role/r0 is refused");
+    run.says("x role/r0 (would be updated; refused)").says(SHORT).says("x role/r0 is refused");
     run.says("Plan: 0 to create, 4 to update, 0 to delete, 4 of them refused.").says("`--force`");
-    let (diff, refusal) =
-        (run.stdout.find("~ role/r3").expect("a diff"), run.stdout.find("x role/r0").expect("a refusal"));
+    let (diff, refusal) = (
+        run.stdout.find("x role/r3 (would").expect("a diff"),
+        run.stdout.find("x role/r0 is refused").expect("a refusal"),
+    );
     assert!(diff < refusal, "{run}");
     for (format, text) in
         [("markdown", "would be updated"), ("html", "would be updated"), ("github", "would be updated")]
@@ -131,7 +135,7 @@ fn a_saved_plan_is_not_applied_past_its_guards() {
     scene.bench.write("irsa.toml", &format!("{}{}", scene.bench.read("irsa.toml"), role("fresh")));
     scene.world.clear_log();
     scene.bench.ends(4, &["plan", "-o", "plan.json"]);
-    scene.bench.ends(0, &["show", "plan.json"]).says("~ role/r0 would be updated").says("4 of them refused");
+    scene.bench.ends(0, &["show", "plan.json"]).says("x role/r0 (would be updated; refused)").says("4 of them refused");
     scene.bench.ends(4, &["apply", "plan.json"]);
     assert!(scene.world.writes().is_empty(), "{:?}", scene.world.writes());
     // the rest may be applied, and what is refused is not stale

@@ -331,7 +331,7 @@ fn an_odd_object_that_may_name_a_role_keeps_the_role() {
     let run = scene.bench.ends(4, &["plan"]);
     run.says("was not read whole").says("orphans-unseen").says("service-account/main/apps/stranger");
     odd(&scene, "stranger", |object| object["metadata"]["annotations"] = json!({}));
-    scene.bench.ends(0, &["plan"]).says("orphan/default/role/other will be deleted");
+    scene.bench.ends(0, &["plan"]).says("- orphan/default/role/other");
 }
 
 #[test]

@@ -331,7 +331,10 @@ fn a_share_is_saved_with_its_plan() {
         let left = addresses(&serde_json::from_str::<Value>(&ended.stdout).expect("JSON")["changes"]);
         assert!(planned.len() > 10 && planned.is_disjoint(&left), "all of the share was made, and nothing else");
         let ended = inside.irsa(1, "fleet.toml", &["plan", "--shard=0/4"]).await;
-        assert!(ended.stdout.contains("Plan: 0 to create") || ended.stdout.contains("No changes."), "{ended}");
+        assert!(
+            ended.stdout.contains("Plan: 0 to create") || ended.stdout.contains("Nothing to change yet."),
+            "{ended}"
+        );
         let whole = inside.irsa(1, "fleet.toml", &["plan", "--format=json"]).await;
         assert!(!whole.stdout.contains("\"shard\""), "a plan of everything has no such key: {whole}");
     });

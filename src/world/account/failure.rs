@@ -78,7 +78,9 @@ pub(crate) fn unsigned(error: &CredentialsError) -> Failure {
         let below = failure(assumed);
         let passing = matches!(below.kind(), CallErrorKind::Throttled | CallErrorKind::Unavailable);
         if below.class != Class::Service || passing {
-            return below;
+            // the call that waits for it is another one
+            let message = format!("sts:AssumeRole: {}", below.message);
+            return Failure { message, ..below };
         }
         let message = format!("{NOT_ASSUMED}: {}", below.message);
         return Failure { class: Class::Credentials, message, ..below };
