@@ -33,9 +33,11 @@ pub fn plan(view: &PlanView, style: &Style, out: &mut dyn Write) -> io::Result<(
         page.prose(4, "", Ink::Plain, &item.why);
         page.gap();
     }
-    page.notes("Notes:", &view.notes, true);
-    page.notes("Waiting:", &view.waiting, false);
-    page.notes("Guards:", &view.guards, false);
+    // in brief they stand beside what they are about
+    let in_full = |note: &&NoteView| view.detail == Detail::Full || !note.is_minor_finding();
+    page.notes("Notes:", &view.notes.iter().filter(in_full).collect::<Vec<_>>(), true);
+    page.notes("Waiting:", &view.waiting.iter().collect::<Vec<_>>(), false);
+    page.notes("Guards:", &view.guards.iter().collect::<Vec<_>>(), false);
     page.line(&style.paint(Ink::Strong, &view.summary));
     for remark in &view.remarks {
         page.prose(0, "", Ink::Plain, remark);
@@ -131,6 +133,10 @@ impl<'a> Page<'a> {
             self.counts(&changes);
             changes.sort_by_key(|change| (change.risk.weight > Weight::Permissions, change.rank));
         }
+        let mut minor: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for note in view.notes.iter().filter(|note| note.is_minor_finding()) {
+            minor.entry(&note.address).or_default().push(format!("{} {}", note.severity, note.rule));
+        }
         let mut last: Option<(u8, usize)> = None;
         for change in changes {
             // what is one line each stands together
@@ -138,7 +144,7 @@ impl<'a> Page<'a> {
                 self.gap();
             }
             let before = self.text.len();
-            self.in_brief(change);
+            self.in_brief(change, minor.get(change.address.as_str()).map_or(&[], Vec::as_slice));
             last = Some((change.rank, self.text[before..].lines().count()));
         }
         self.gap();
@@ -160,7 +166,7 @@ impl<'a> Page<'a> {
         self.gap();
     }
 
-    fn in_brief(&mut self, change: &ChangeView) {
+    fn in_brief(&mut self, change: &ChangeView, findings: &[String]) {
         let style = self.style;
         let (origin, reasons) = change.origin_and_reasons();
         let (sign, word) = match change.refused {
@@ -174,6 +180,9 @@ impl<'a> Page<'a> {
         if let [Line { label: "role", text, mark: Mark::Added, .. }, rest @ ..] = lines {
             pieces.push((format!("-> {text}"), Ink::Plain));
             lines = rest;
+        }
+        if !findings.is_empty() {
+            pieces.push((format!("({})", findings.join(", ")), Ink::Note));
         }
         pieces.extend(origin.map(|origin| (origin.to_owned(), Ink::Dim)));
         self.pieces(&style.paint(ink, &sign.to_string()), &pieces);
@@ -314,7 +323,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn notes(&mut self, title: &str, notes: &[NoteView], severe: bool) {
+    fn notes(&mut self, title: &str, notes: &[&NoteView], severe: bool) {
         if notes.is_empty() {
             return;
         }

@@ -53,7 +53,7 @@ impl NoteView {
     }
 
     /// A finding of the linter that `validate` shows, and that concerns nobody who looks at other objects.
-    fn is_minor_finding(&self) -> bool {
+    pub(crate) fn is_minor_finding(&self) -> bool {
         self.rule.starts_with("IRSA") && ["low", "info"].contains(&self.severity.as_str())
     }
 

@@ -34,6 +34,7 @@ fn the_first_plan_of_the_demo_fits_on_a_screen() {
         "access     shop-eu shop/cart",
         "policies   read-catalogue",
         "policies   aws:AmazonS3ReadOnlyAccess",
+        "+ role/payments (low IRSA041)  irsa.toml:41",
         "session    2h",
         "orders: Allow sqs:SendMessage on arn:aws:sqs:eu-west-1:111122223333:orders",
         "+ service-account/shop-us/shop/cart -> role/cart-us",

@@ -64,14 +64,15 @@ pub(super) fn at_once(kit: &Kit, count: u32) -> Plan {
 
 /// Runs all shares at once, round after round, until none has anything to do.
 fn rounds(kit: &mut Kit, count: u32, seed: u64, mut look: impl FnMut(&Live)) {
-    for _ in 0..4 {
+    // each round makes what another share waits for: a provider, a policy, a role, a ServiceAccount, and what must go first
+    for _ in 0..8 {
         let plan = at_once(kit, count);
         if plan.steps.is_empty() {
             return;
         }
         simulate::run(&mut kit.live, &plan, chooser(seed), &mut look);
     }
-    assert_eq!(at_once(kit, count).steps, [], "four rounds are enough");
+    assert_eq!(at_once(kit, count).steps, [], "eight rounds are enough");
 }
 
 proptest! {
