@@ -22,8 +22,12 @@ pub fn plan(view: &PlanView, style: &Style, out: &mut dyn Write) -> io::Result<(
         }
         Detail::Usual | Detail::Least => page.changes_in_brief(view),
     }
-    for item in &view.refused {
+    for (index, item) in view.refused.iter().enumerate() {
         page.head('x', Ink::Refused, &item.address, "is refused");
+        // what many are refused for is said once
+        if view.refused.get(index + 1).is_some_and(|next| (&next.why, &next.hint) == (&item.why, &item.hint)) {
+            continue;
+        }
         page.prose(4, "", Ink::Plain, &item.why);
         page.hint(&item.hint);
         page.gap();

@@ -240,3 +240,23 @@ fn lines_fit_the_terminal_where_their_words_do() {
         }
     }
 }
+
+#[test]
+fn what_several_are_refused_for_is_said_once() {
+    let mut plan = plan(Vec::new());
+    let item =
+        |address: &str, why: &str| RefusedV2 { address: address.into(), why: why.into(), hint: "do this".into() };
+    plan.refused = vec![item("role/a", "too many"), item("role/b", "too many"), item("role/c", "not ours")];
+    let text = brief(&plan, None);
+    let expected = "\
+x role/a is refused
+x role/b is refused
+    too many
+    hint: do this
+
+x role/c is refused
+    not ours
+    hint: do this
+";
+    assert!(text.starts_with(expected), "{text}");
+}
