@@ -22,10 +22,12 @@ mod saved_plan;
 mod session;
 mod show;
 mod signals;
+mod typed;
 mod validate;
 
 pub use arguments::Cli;
 
+use crate::config;
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::model::unseen::{scrub, unobeyed};
@@ -39,7 +41,9 @@ use futures::FutureExt;
 use repository::Repository;
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::process::ExitCode;
+use typed::Typed;
 
 /// What a run has of the machine that it is on.
 #[derive(Debug, Clone)]
@@ -57,8 +61,37 @@ pub fn main() -> ExitCode {
     let machine = Machine { context: Context::of_process(), wires: Wires::default() };
     match Cli::try_parse() {
         Ok(cli) => run(&machine, cli).into(),
-        Err(error) => usage(&error).into(),
+        Err(error) => {
+            let status = usage(&error);
+            if status != ExitStatus::Success {
+                tell_programs(&machine, &error, &Typed::of_process(), status);
+            }
+            status.into()
+        }
     }
+}
+
+/// Says to programs too that the command line is wrong, where it can be read who they are.
+fn tell_programs(machine: &Machine, error: &clap::Error, typed: &Typed, status: ExitStatus) {
+    if typed.annotated() {
+        let text = error.render().to_string();
+        let line = text.lines().next().unwrap_or_default();
+        let told = Error::usage(line.strip_prefix("error: ").unwrap_or(line));
+        let repository = Repository::of(&machine.context, Path::new(config::DEFAULT));
+        // where stdout is closed the text on stderr is left
+        let _ = github::remarks(&annotations::of_error(&told, &repository), &mut std::io::stdout());
+    }
+    if let Some(path) = typed.metrics_file() {
+        note_failure(machine, &path, status);
+    }
+}
+
+/// Writes the metrics of a run whose own runtime is not there.
+fn note_failure(machine: &Machine, path: &Path, status: ExitStatus) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() else { return };
+    let ui = Ui::new(ColorChoice::Never, true, false, &machine.context);
+    runtime.block_on(drift::note_failure((path, None, None), &ui, machine.context.now(), status));
+    runtime.shutdown_background();
 }
 
 /// Help and version go to stdout and are no error; everything else is wrong usage, which is 64 and never 2.
@@ -79,11 +112,8 @@ fn run(machine: &Machine, cli: Cli) -> ExitStatus {
         _ => None,
     };
     panics::caught(|| started(machine, cli)).unwrap_or_else(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        if let (Some(path), Ok(runtime)) = (metrics, runtime) {
-            let ui = Ui::new(ColorChoice::Never, true, false, &machine.context);
-            runtime.block_on(drift::note_failure(&path, &ui, machine.context.now(), ExitStatus::Failure));
-            runtime.shutdown_background();
+        if let Some(path) = metrics {
+            note_failure(machine, &path, ExitStatus::Failure);
         }
         ExitStatus::Failure
     })
@@ -112,7 +142,7 @@ async fn carry_out(machine: &Machine, ui: &Ui, global: &Global, command: Command
     match dispatch(machine, ui, global, command).await {
         Ok(status) => status,
         Err(error) => {
-            if global.format == FormatName::Github && error.status != ExitStatus::Usage {
+            if global.format == FormatName::Github {
                 let repository = Repository::of(&machine.context, global.config());
                 // where stdout is closed the text on stderr is left
                 let _ = github::remarks(&annotations::of_error(&error, &repository), &mut ui.stdout());

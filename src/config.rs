@@ -31,7 +31,7 @@ use reader::{Gather, Spot};
 use schema::Raw;
 use source::{Source, Sources, beside, unreadable};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::de::DeTable;
 
@@ -224,6 +224,16 @@ impl Configuration {
         let source = self.sources.named("", file)?;
         let text = source.text.lines().nth(line.checked_sub(1)?)?;
         Some(text.chars().take_while(|character| character.is_whitespace()).count() + 1)
+    }
+
+    /// The files that were read.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.sources.paths()
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> Option<&Key> {
+        self.raw.owner.as_ref().map(|owner| &owner.value)
     }
 
     /// `sha256:…` over every file that was read.

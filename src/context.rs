@@ -1,6 +1,6 @@
 //! Clock, randomness and environment: all that a run knows of the machine comes in through one `Context`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Clone)]
 pub struct Context {
     environment: BTreeMap<String, String>,
+    /// The variables whose values are no text.
+    not_text: BTreeSet<String>,
     /// The time at which the run began, in seconds since 1970.
     now: i64,
     /// All durations are divided by this: 1 in life, more in tests over sockets.
@@ -24,9 +26,10 @@ pub struct Context {
 /// The environment has secrets: only its names are shown.
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { environment, now, speed, seed, host, process } = self;
+        let Self { environment, not_text, now, speed, seed, host, process } = self;
         f.debug_struct("Context")
             .field("environment", &environment.keys())
+            .field("not_text", not_text)
             .field("now", now)
             .field("speed", speed)
             .field("seed", seed)
@@ -40,9 +43,14 @@ impl Context {
     /// The real machine. `IRSA_TEST_SPEED` divides every wait, for tests over sockets.
     #[expect(clippy::disallowed_methods, reason = "this is the one place where the environment and the clock come in")]
     pub fn of_process() -> Self {
-        let environment: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+        let (mut environment, mut not_text) = (BTreeMap::new(), BTreeSet::new());
+        for (name, value) in std::env::vars_os() {
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => drop(environment.insert(name, value)),
+                (Ok(name), Err(_)) => drop(not_text.insert(name)),
+                (Err(_), _) => {}
+            }
+        }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let speed = environment.get("IRSA_TEST_SPEED").and_then(|text| text.parse().ok()).unwrap_or(1).max(1);
         // randomness is there to set processes apart
@@ -50,6 +58,7 @@ impl Context {
         let host = environment.get("HOSTNAME").cloned().or_else(kernel_name).unwrap_or_default();
         Self {
             environment,
+            not_text,
             now: i64::try_from(now).unwrap_or(0),
             speed,
             seed: drawn,
@@ -60,7 +69,8 @@ impl Context {
 
     /// A machine for tests.
     pub fn fixed(environment: BTreeMap<String, String>, now: i64, speed: u32) -> Self {
-        Self { environment, now, speed: speed.max(1), seed: 0, host: "host".to_owned(), process: 1 }
+        let not_text = BTreeSet::new();
+        Self { environment, not_text, now, speed: speed.max(1), seed: 0, host: "host".to_owned(), process: 1 }
     }
 
     /// The same machine with another seed.
@@ -77,6 +87,11 @@ impl Context {
     /// An environment variable; an empty one counts as missing.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The names of variables that are set to what is not UTF-8.
+    pub fn not_text(&self) -> impl Iterator<Item = &str> {
+        self.not_text.iter().map(String::as_str)
     }
 
     /// When the run began, in seconds since 1970.
@@ -105,6 +120,18 @@ fn kernel_name() -> Option<String> {
     let read = |path: &&str| std::fs::read_to_string(path).ok();
     let name = ["/proc/sys/kernel/hostname", "/etc/hostname"].iter().find_map(read)?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// How long this thread has been on a processor, for tests of how work grows: what else the machine does takes no part in
+/// it (<https://www.kernel.org/doc/html/latest/scheduler/sched-stats.html>). Where the kernel does not tell, the time that
+/// has gone by.
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the kernel tells of this thread")]
+pub(crate) fn worked() -> Duration {
+    static BEGUN: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat");
+    let nanoseconds = told.ok().and_then(|text| text.split_whitespace().next()?.parse().ok());
+    nanoseconds.map_or_else(|| BEGUN.elapsed(), Duration::from_nanos)
 }
 
 #[cfg(test)]

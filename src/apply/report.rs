@@ -91,7 +91,7 @@ impl Stop {
 pub enum Interrupt {
     /// SIGINT: 130
     Interrupt,
-    /// SIGTERM: 143
+    /// SIGTERM, or SIGHUP of a terminal that was closed: 143
     Terminate,
 }
 

@@ -42,7 +42,10 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
     if arguments.file.is_some() {
         nothing_selected(global, arguments)?;
     }
+    // the saved plan is kept too, unless it is stdin
+    output.spares(arguments.file.as_ref())?;
     let session = Session::open(machine, ui, global)?;
+    output.spares(session.files())?;
     // on the heap: what they hold is large
     match &arguments.file {
         Some(path) => Box::pin(apply_saved(&session, &output, arguments, path, started)).await,
@@ -126,8 +129,18 @@ async fn apply_saved(
         (connected, plan)
     };
     saved_plan::not_refused(&saved, &plan)?;
+    let skipped = saved_plan::refusals(&saved, &plan);
+    for (address, why) in &skipped {
+        ui.message(&format!("{address}: refused and skipped: {why}"));
+    }
     if plan.is_empty() {
-        ui.message("nothing to do: all that the saved plan asks for is done already");
+        let asked = saved.changes.iter().any(|change| !skipped.contains_key(&change.address));
+        let text = match (skipped.len(), asked) {
+            (0, _) => "nothing to do: all that the saved plan asks for is done already".to_owned(),
+            (count, true) => format!("nothing to do: the rest is done already; {count} refused and skipped"),
+            (count, false) => format!("nothing was done: {count} refused and skipped"),
+        };
+        ui.message(&text);
         return end(session, output, &Report::default()).await;
     }
     let held = lock::take(session, &connected, arguments, started).await?;
@@ -275,13 +288,14 @@ async fn loss(keeper: Option<watch::Receiver<Option<String>>>) -> String {
 
 async fn end(session: &Session<'_>, output: &Output<'_>, report: &Report) -> Result<ExitStatus, Error> {
     let status = status(report);
-    output.print_report(report)?;
+    // a terminal that is gone takes no report: the file does
+    let printed = output.print_report(report);
     let kept = tokio::select! {
         biased;
         kept = output.keep_report(report) => kept,
         _ = awaited::first(&session.signals.second) => Err(Error::new(status, "interrupted; the report was not written")),
     };
-    kept.map_err(|error| Error { status: status.or(error.status), ..error })?;
+    printed.and(kept).map_err(|error| Error { status: status.or(error.status), ..error })?;
     Ok(status)
 }
 

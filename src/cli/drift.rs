@@ -6,8 +6,11 @@ use super::arguments::{Drift, FormatName, Global, Shape};
 use super::files::{SHARED, Target};
 use super::metrics;
 use super::output::{self, Output};
-use super::session::{Session, verdict};
+use super::session::{Session, load, verdict};
+use crate::config::Configuration;
 use crate::error::{Error, ExitStatus};
+use crate::ids::Key;
+use crate::model::share::Share;
 use crate::plan::{self, Options};
 use crate::ui::Ui;
 use std::path::Path;
@@ -19,16 +22,23 @@ const NOTED: Duration = Duration::from_secs(2);
 pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) -> Result<ExitStatus, Error> {
     let looked = look(machine, ui, global, arguments).await;
     if let (Err(error), Some(path)) = (&looked, &arguments.metrics_file) {
-        note_failure(path, ui, machine.context.now(), error.status).await;
+        let configuration = load(global).ok();
+        let owner = configuration.as_ref().and_then(Configuration::owner).map(Key::as_str);
+        note_failure((path, owner, arguments.fleet.shard), ui, machine.context.now(), error.status).await;
     }
     looked
 }
 
 /// Writes metrics of a run that came to no plan: what is there says that all was well at the last one. That it cannot be
-/// written is the lesser trouble.
-pub(crate) async fn note_failure(path: &Path, ui: &Ui, now: i64, status: ExitStatus) {
+/// written is the lesser trouble, and what is no file of metrics is left as it is.
+pub(crate) async fn note_failure(
+    (path, owner, share): (&Path, Option<&str>, Option<Share>),
+    ui: &Ui,
+    now: i64,
+    status: ExitStatus,
+) {
     let Ok(target) = Target::of(path) else { return };
-    let text = metrics::of_failure(&target.before(), now, status.code());
+    let Some(text) = metrics::of_failure(&target.before(), owner, share, now, status.code()) else { return };
     // a pipe that nobody reads must not hold up the end
     let _ = tokio::time::timeout(NOTED, target.write(ui, &text, SHARED)).await;
 }
@@ -37,6 +47,7 @@ async fn look(machine: &Machine, ui: &Ui, global: &Global, arguments: &Drift) ->
     let file = arguments.metrics_file.as_deref().map(|path| ("--metrics-file", path));
     let output = Output::open(&machine.context, ui, global, ("drift", output::PLAN), file)?;
     let session = Session::open(machine, ui, global)?;
+    output.spares(session.files())?;
     let options = Options { report_only: true, ..session.options(&Shape::default(), arguments.fleet)? };
     let (_, mut plan) = session.plan(&options).await?;
     if plan.differs() || !plan.refused.is_empty() {

@@ -9,7 +9,7 @@ use crate::ui::Ui;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// For plan files, which hold policies.
@@ -61,7 +61,7 @@ impl Target {
             Ok(found) if found.is_file() => Ok(Self::File(end)),
             Ok(_) => Ok(Self::Stream(end)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let folder = end.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let folder = folder_of(&end);
                 if !folder.is_dir() {
                     let why = format!("there is no folder `{}`", folder.display());
                     return Err(refused(&why).hint("make the folder first, or name a file in another one"));
@@ -98,6 +98,24 @@ impl Target {
         }
     }
 
+    /// Whether writing would change this file, by whatever name or link.
+    pub(crate) fn is(&self, file: &Path) -> bool {
+        match self {
+            Self::Stdout | Self::Stderr => false,
+            Self::File(path) | Self::Stream(path) => identity(path).is_some_and(|own| identity(file) == Some(own)),
+        }
+    }
+
+    /// Whether both are one file, which may not be there yet.
+    pub(crate) fn is_also(&self, other: &Self) -> bool {
+        let (Self::File(one), Self::File(other)) = (self, other) else { return false };
+        let free = |path: &Path| Some((folder_of(path).canonicalize().ok()?, path.file_name()?.to_owned()));
+        match (identity(one), identity(other)) {
+            (None, None) => free(one).is_some_and(|name| free(other) == Some(name)),
+            (one, other) => one == other,
+        }
+    }
+
     /// What is in the file; nothing where there is none, or where reading would take away what is written.
     pub(crate) fn before(&self) -> String {
         match self {
@@ -105,6 +123,17 @@ impl Target {
             Self::Stdout | Self::Stderr | Self::Stream(_) => String::new(),
         }
     }
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What is the same for all names of a regular file.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some((found.dev(), found.ino()))
 }
 
 /// Where the links of a path end.

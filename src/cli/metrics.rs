@@ -1,6 +1,7 @@
 //! What `irsa drift --metrics-file` writes: Prometheus' text format, for the textfile collector
 //! (<https://github.com/prometheus/node_exporter#textfile-collector>).
 
+use crate::model::share::Share;
 use crate::model::unseen::scrub;
 use crate::plan::PlanV2;
 use std::collections::BTreeMap;
@@ -8,11 +9,7 @@ use std::fmt::Write;
 
 /// The metrics of one run that ended with `code` at `now`, in seconds since 1970.
 pub(crate) fn text(plan: &PlanV2, now: i64, code: u8) -> String {
-    let mut own = format!("owner=\"{}\"", label(&plan.owner));
-    if let Some(shard) = &plan.options.shard {
-        // writing to a String cannot fail
-        let _ = write!(own, ",shard=\"{}\"", label(shard));
-    }
+    let own = labels_of(&plan.owner, plan.options.shard.as_deref());
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     for change in &plan.changes {
         let kind = change.address.split('/').next().unwrap_or_default();
@@ -44,14 +41,33 @@ pub(crate) fn text(plan: &PlanV2, now: i64, code: u8) -> String {
     text
 }
 
-/// The metrics of a run that ended with `code` at `now` before there was a plan, over those of the run before it: whose
-/// they are, only those can tell where the configuration cannot be read.
-pub(crate) fn of_failure(before: &str, now: i64, code: u8) -> String {
+/// The metrics of a run that ended with `code` at `now` before there was a plan, over those of the run before it: where
+/// the configuration cannot be read, only those can tell whose they are. Nothing where the file has other things.
+pub(crate) fn of_failure(
+    before: &str,
+    owner: Option<&str>,
+    share: Option<Share>,
+    now: i64,
+    code: u8,
+) -> Option<String> {
     let labels = before.lines().find_map(|line| line.strip_prefix("irsa_last_run_exit_code{")?.split_once('}'));
-    let own = labels.map_or("owner=\"\"", |(labels, _)| labels);
+    if labels.is_none() && !before.trim().is_empty() {
+        return None;
+    }
+    let own = match (owner, labels) {
+        (Some(owner), _) => labels_of(owner, share.map(|share| share.to_string()).as_deref()),
+        (None, Some((labels, _))) => labels.to_owned(),
+        (None, None) => labels_of("", None),
+    };
     let mut text = String::new();
-    last_run(&mut text, own, false, now, code);
-    text
+    last_run(&mut text, &own, false, now, code);
+    Some(text)
+}
+
+/// Whose metrics they are.
+fn labels_of(owner: &str, share: Option<&str>) -> String {
+    let share = share.map_or_else(String::new, |share| format!(",shard=\"{}\"", label(share)));
+    format!("owner=\"{}\"{share}", label(owner))
 }
 
 fn last_run(text: &mut String, own: &str, complete: bool, now: i64, code: u8) {

@@ -65,8 +65,34 @@ impl<'a> Output<'a> {
             file: path.map(Target::of).transpose()?,
             json: global.json_into.as_deref().map(Target::of).transpose()?,
         };
-        this.one_document(flag.unwrap_or_default())?;
+        let flag = flag.unwrap_or_default();
+        this.one_document(flag)?;
+        if flag != "-o" && this.file.iter().zip(&this.json).any(|(file, json)| file.is_also(json)) {
+            let message = format!("`{flag}` and `{JSON_INTO}` name one file: there is room for one");
+            return Err(Error::usage(message).hint("name another file for one of them"));
+        }
+        // one that is not sound is not to be lost either
+        this.spares([global.config()])?;
         Ok(this)
+    }
+
+    /// Refuses to write over what the run reads.
+    ///
+    /// # Errors
+    /// Wrong usage, if a flag names one of these files.
+    pub(crate) fn spares<P: AsRef<Path>>(&self, files: impl IntoIterator<Item = P>) -> Result<(), Error> {
+        let targets: Vec<&Target> = self.file.iter().chain(&self.json).collect();
+        if targets.is_empty() {
+            return Ok(());
+        }
+        for file in files {
+            let file = file.as_ref();
+            if targets.iter().any(|target| target.is(file)) {
+                let message = format!("the result would be written over `{}`, which this run reads", file.display());
+                return Err(Error::usage(message).hint("name another file for the result; nothing was written"));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses two different documents on stdout. The JSON form of a plan is the plan file itself.

@@ -13,6 +13,7 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
     let file = arguments.out.as_deref().map(|path| ("-o", path));
     let output = Output::open(&machine.context, ui, global, ("plan", output::PLAN), file)?;
     let session = Session::open(machine, ui, global)?;
+    output.spares(session.files())?;
     let options = session.options(&arguments.shape, arguments.fleet)?;
     let (_, plan) = session.plan(&options).await?;
     let verdict = verdict(&plan)?;
@@ -23,8 +24,7 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
     session.unless_interrupted(output.keep_plan(&frozen)).await??;
     output.print_plan(&frozen, &plan.names)?;
     if let (Some(Target::File(_)), Some(path)) = (&output.file, &arguments.out) {
-        let flags = saved_plan::flags(&frozen);
-        ui.message(&format!("saved; apply exactly this with `irsa apply {flags}{}`", path.display()));
+        ui.message(&saved_plan::next(&frozen, verdict, path));
     }
     let changes = arguments.detailed_exitcode && plan.differs();
     Ok(verdict.or(if changes { ExitStatus::Changes } else { ExitStatus::Success }))

@@ -8,6 +8,7 @@ use crate::error::{Error, ExitStatus};
 use crate::plan::file::OptionsV2;
 use crate::plan::{Options, Plan, PlanV2};
 use crate::ui::Ui;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Reads a plan to be shown. Says so where its counts were not those of its changes.
@@ -112,6 +113,28 @@ fn quoted(flags: &[&str], between: &str) -> String {
 pub(crate) fn flags(plan: &PlanV2) -> String {
     let said = widening(&plan.options).into_iter().filter(|(_, on)| *on);
     said.flat_map(|(flag, _)| [flag, " "]).collect()
+}
+
+/// What to do with a plan that was saved in a file, of a run that ended with `verdict`.
+pub(crate) fn next(plan: &PlanV2, verdict: ExitStatus, path: &Path) -> String {
+    let (flags, path) = (flags(plan), path.display());
+    if verdict != ExitStatus::Refused {
+        return format!("saved; apply exactly this with `irsa apply {flags}{path}`");
+    }
+    let refused = plan.refused_addresses();
+    let skip = !refused.is_empty() && !plan.options.skip_refused;
+    let left = plan.changes.iter().any(|change| !refused.contains(change.address.as_str()));
+    let ways = [("--skip-refused ", skip), ("--allow-incomplete ", !plan.complete && !plan.options.allow_incomplete)];
+    let more: String = ways.iter().filter(|(_, needed)| *needed).map(|(flag, _)| *flag).collect();
+    let why = if skip { "it has refusals" } else { "a part of the live state could not be read" };
+    let rest = if left { format!(", or apply the rest with `irsa apply {flags}{more}{path}`") } else { String::new() };
+    format!("saved, but `irsa apply` refuses it as it is: {why}; resolve that and plan again{rest}")
+}
+
+/// What the file or the fresh plan refuses, by address, with the reason.
+pub(crate) fn refusals(saved: &PlanV2, fresh: &Plan) -> BTreeMap<String, String> {
+    let of_file = saved.refused.iter().map(|item| (item.address.clone(), item.why.clone()));
+    of_file.chain(fresh.refused.iter().map(|item| (item.address.clone(), item.why.clone()))).collect()
 }
 
 /// Whether the file and the fresh plan are of one owner, and select something.

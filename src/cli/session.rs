@@ -25,6 +25,7 @@ use crate::world::kubernetes::{KubernetesReader, KubernetesSettings, TokenSource
 use futures::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A configuration that is sound, and what the run was asked.
@@ -94,6 +95,14 @@ impl<'a> Session<'a> {
     /// `sha256:…` of the configuration.
     pub(crate) fn digest(&self) -> &str {
         self.configuration.digest()
+    }
+
+    /// The files that the run reads: those of the configuration, and the kubeconfigs that it names.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut files = self.configuration.files();
+        let named = self.clusters.values().filter_map(|cluster| cluster.kubernetes.kubeconfig.as_ref());
+        files.extend(named.map(|kubeconfig| kubeconfig.path.clone()));
+        files
     }
 
     /// The options of a plan made now.

@@ -10,6 +10,7 @@ use crate::view;
 
 pub(crate) async fn run(context: &Context, ui: &Ui, global: &Global, arguments: &Show) -> Result<ExitStatus, Error> {
     let output = Output::open(context, ui, global, ("show", output::PLAN), None)?;
+    output.spares([&arguments.file])?;
     let plan = saved_plan::read_to_show(&arguments.file, ui)?;
     output.keep_plan(&plan).await?;
     output.print_plan(&plan, &view::names(&plan))?;

@@ -28,7 +28,9 @@ pub(crate) async fn run(
     let Validate {} = arguments;
     let output = Output::open(context, ui, global, ("validate", FORMS), None)?;
     let json = global.format == FormatName::Json;
-    let checked = session::load(global).and_then(|configuration| {
+    let loaded = session::load(global);
+    output.spares(loaded.as_ref().map_or_else(|mistakes| mistakes.files().to_vec(), Configuration::files))?;
+    let checked = loaded.and_then(|configuration| {
         let desired = configuration.resolve(&session::offline(context))?;
         let findings = lint::declared(&desired);
         Ok(Sound { configuration, desired, findings })

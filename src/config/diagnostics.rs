@@ -6,6 +6,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// One mistake.
@@ -83,6 +84,8 @@ pub struct Diagnostics {
     count: usize,
     /// The texts of the files, to show the lines.
     texts: BTreeMap<Arc<str>, Arc<str>>,
+    /// The files that were read.
+    read: Vec<PathBuf>,
 }
 
 impl Diagnostics {
@@ -93,7 +96,7 @@ impl Diagnostics {
         let count = list.len();
         list.truncate(TOLD);
         list.iter_mut().for_each(Diagnostic::shorten);
-        Self { list, count, texts }
+        Self { list, count, texts, read: Vec::new() }
     }
 
     /// Mistakes in files that must not be quoted: keeps only their places.
@@ -105,6 +108,16 @@ impl Diagnostics {
             Diagnostic { message: WITHHELD.to_owned(), labels: labels.collect(), hint: Some(hint.to_owned()) }
         };
         Self::new(list.into_iter().map(bare).collect(), BTreeMap::new())
+    }
+
+    /// The same, with the files that were read.
+    pub(crate) fn read_from(self, read: Vec<PathBuf>) -> Self {
+        Self { read, ..self }
+    }
+
+    /// The files that were read, as far as they could be.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.read
     }
 
     /// The mistakes.

@@ -83,11 +83,13 @@ impl Sources {
 
     /// The mistakes, with the lines to quote.
     pub(crate) fn diagnostics(&self, list: Vec<Diagnostic>) -> Diagnostics {
-        if self.withheld {
-            return Diagnostics::withheld(list);
-        }
-        let texts = self.files.iter().map(|(name, source)| (name.clone(), source.text.clone())).collect();
-        Diagnostics::new(list, texts)
+        let made = if self.withheld {
+            Diagnostics::withheld(list)
+        } else {
+            let texts = self.files.iter().map(|(name, source)| (name.clone(), source.text.clone())).collect();
+            Diagnostics::new(list, texts)
+        };
+        made.read_from(self.paths())
     }
 
     /// Where a text stands in quotes, in the first of the files that have it.
@@ -97,6 +99,11 @@ impl Sources {
             let start = source.text.find(&quoted)?;
             Some(source.origin(start..start + quoted.len()))
         })
+    }
+
+    /// Where the files are that were read.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.files.keys().map(|name| self.root.join(&**name)).collect()
     }
 
     /// A file that the file `from` names and that was read.

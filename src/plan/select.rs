@@ -1,10 +1,12 @@
-//! `--only`: the selected objects with their dependencies, and what a delete among them would leave dangling.
+//! `--only`: the selected objects with their dependencies, and what is not let go of alone since others of ours use it.
 
 use super::change::Action;
 use super::draft::{Draft, Hold};
 use super::elsewhere;
 use super::site::Site;
+use super::step::Step;
 use crate::model::address::{Address, Place};
+use crate::model::marks::OWNER;
 use crate::model::pattern::Pattern;
 use std::collections::BTreeSet;
 
@@ -45,13 +47,12 @@ pub(crate) fn select(site: &Site<'_>, draft: &mut Draft) -> Vec<String> {
     unmatched
 }
 
-/// What is selected, and all that it depends on. What is to be deleted depends on nothing.
+/// What is selected, and all that it depends on. What is let go of depends on nothing.
 fn closure(draft: &Draft, direct: Vec<Address>) -> BTreeSet<Address> {
     let mut selected = BTreeSet::new();
     let mut open = direct;
     while let Some(address) = open.pop() {
-        let deleted = draft.steps.get(&address).is_some_and(|step| step.change.action() == Action::Delete);
-        if !deleted {
+        if !draft.steps.get(&address).is_some_and(lets_go) {
             open.extend(draft.dependencies.get(&address).into_iter().flatten().cloned());
         }
         selected.insert(address);
@@ -59,12 +60,20 @@ fn closure(draft: &Draft, direct: Vec<Address>) -> BTreeSet<Address> {
     selected
 }
 
-/// A selected step whose needs are not: a delete would leave them dangling, so it is refused.
+/// Whether a step deletes its object, or takes our marks off it: no later run finds it then.
+fn lets_go(step: &Step) -> bool {
+    let owner = format!("tags.{OWNER}");
+    step.change.action() == Action::Delete
+        || step.fields.iter().any(|field| field.path == owner && field.after.is_null())
+}
+
+/// What is selected and let go of, while a step that must come first is not selected: refused, since that one would be left
+/// dangling, or the object would never be found again.
 fn refuse_dangling(draft: &mut Draft, selected: &BTreeSet<Address>) {
     let dangling: Vec<(Address, Address)> = draft
         .steps
         .values()
-        .filter(|step| selected.contains(&step.address) && step.change.action() == Action::Delete)
+        .filter(|step| selected.contains(&step.address) && lets_go(step))
         .filter_map(|step| {
             let need = step.needs.iter().find(|need| draft.steps.contains_key(*need) && !selected.contains(*need))?;
             Some((step.address.clone(), need.clone()))

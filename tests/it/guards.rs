@@ -161,6 +161,27 @@ fn a_saved_plan_is_not_applied_past_its_guards() {
 }
 
 #[test]
+fn what_a_saved_plan_skips_is_said() {
+    let scene = tampered();
+    let saved = scene.bench.ends(4, &["plan", "-o", "plan.json"]);
+    saved.says("saved, but `irsa apply` refuses it as it is: it has refusals; resolve that and plan again\n");
+    assert!(!saved.stderr.contains("apply exactly this"), "{saved}");
+    scene.world.clear_log();
+    let run = scene.bench.ends(0, &["apply", "plan.json", "--skip-refused"]);
+    run.says("nothing was done: 4 refused and skipped").says("role/r0: refused and skipped: ");
+    assert!(!run.stderr.contains("done already"), "{run}");
+    assert!(scene.world.writes().is_empty(), "{:?}", scene.world.writes());
+    // with something left to do, and once that is done
+    scene.bench.write("irsa.toml", &format!("{}{}", scene.bench.read("irsa.toml"), role("fresh")));
+    let saved = scene.bench.ends(4, &["plan", "-o", "rest.json"]);
+    saved.says(", or apply the rest with `irsa apply --skip-refused rest.json`");
+    scene.bench.ends(0, &["apply", "rest.json", "--skip-refused"]).says("role/r0: refused and skipped: ");
+    assert!(scene.someone.has_role("fresh"));
+    let run = scene.bench.ends(0, &["apply", "rest.json", "--skip-refused"]);
+    run.says("nothing to do: the rest is done already; 4 refused and skipped");
+}
+
+#[test]
 fn what_is_refused_is_another_digest_than_what_is_done() {
     let scene = tampered();
     let digest = |arguments: &[&str]| scene.bench.plan(arguments)["plan-digest"].as_str().expect("a digest").to_owned();

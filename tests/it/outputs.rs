@@ -132,6 +132,83 @@ fn what_cannot_be_a_file_is_refused_before_anything_is_asked() {
     }
 }
 
+/// By whatever name or link, sound or not: what the run reads is no place for its result.
+#[test]
+fn what_a_run_reads_is_not_written_over() {
+    let scene = scene();
+    let bench = &scene.bench;
+    bench.ends(0, &["plan", "-o", "saved.json"]);
+    fs::create_dir(bench.path("teams")).expect("a folder");
+    bench.write("q.json", r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:*:*:q"}]}"#);
+    bench.write("teams/more.toml", "[policies.q]\nfile = \"../q.json\"\n");
+    bench.write("irsa.toml", &format!("include = [\"teams/*.toml\"]\n{}", bench.read("irsa.toml")));
+    bench.ends(0, &["validate"]);
+    symlink("irsa.toml", bench.path("link")).expect("a link");
+    fs::hard_link(bench.path("irsa.toml"), bench.path("hard")).expect("a link");
+    let files = ["irsa.toml", "./teams/../irsa.toml", "link", "hard", "teams/more.toml", "q.json"];
+    let before = files.map(|file| bench.read(file));
+    scene.world.cluster("main").gate().forget();
+    let lines = || flags().into_iter().map(|(line, ..)| line).chain([vec!["apply", "--auto-approve", "--json-into"]]);
+    for line in lines() {
+        for file in files {
+            bench.ends(64, &with(&line, file)).says("which this run reads");
+        }
+    }
+    assert_eq!(files.map(|file| bench.read(file)), before);
+    assert!(scene.world.cluster("main").gate().log().is_empty(), "nothing was asked");
+    // a saved plan is kept as well
+    let saved = bench.read("saved.json");
+    for command in ["apply", "show"] {
+        bench
+            .ends(64, &[command, "saved.json", "--json-into", "saved.json"])
+            .says("`saved.json`, which this run reads");
+    }
+    assert_eq!(bench.read("saved.json"), saved);
+    // neither is one lost that has a mistake
+    for broken in ["irsa.toml", "teams/more.toml", "q.json"] {
+        let sound = bench.read(broken);
+        bench.write(broken, "owner = ");
+        for line in lines() {
+            let run = bench.irsa(&with(&line, broken));
+            assert!([3, 64].contains(&run.code), "{run}");
+            assert_eq!(bench.read(broken), "owner = ", "{run}");
+        }
+        bench.write(broken, &sound);
+    }
+}
+
+#[test]
+fn one_file_does_not_take_two_documents() {
+    let scene = scene();
+    let bench = &scene.bench;
+    let drift = ["drift", "--confirm-after", "0s", "--metrics-file", "same.x", "--json-into"];
+    for again in ["same.x", "./same.x"] {
+        bench.ends(64, &with(&drift, again)).says("`--metrics-file` and `--json-into` name one file");
+    }
+    bench.ends(2, &with(&drift, "other.x"));
+    symlink("same.x", bench.path("link")).expect("a link");
+    bench.ends(64, &with(&drift, "link")).says("name one file");
+    // the plan file is the same document
+    bench.ends(0, &["plan", "-o", "p.json", "--json-into", "p.json"]);
+    bench.ends(0, &["apply", "p.json"]);
+}
+
+#[test]
+fn wrong_usage_is_an_annotation_too() {
+    let scene = scene();
+    for line in [
+        &["plan", "--format", "github", "--only", "zzz/*"][..],
+        &["plan", "--format", "github", "--bogus"],
+        &["drift", "--format=github", "--shard", "9/3"],
+        &["validate", "--format", "github", "--json-into", "-"],
+    ] {
+        let run = scene.bench.ends(64, line);
+        assert!(run.stdout.starts_with("::error title=irsa::"), "{run}");
+        assert!(run.stderr.contains("error"), "{run}");
+    }
+    assert_eq!(scene.bench.ends(64, &["schema", "--format", "github", "--bogus"]).stdout, "");
+}
+
 /// As somebody who may write the file and nothing beside it: no other file can be put into its place.
 #[test]
 fn a_file_in_a_folder_that_is_not_writable_is_written_in_its_place() {

@@ -274,6 +274,11 @@ fn a_provider_that_others_trust_is_left_to_them_with_a_note() {
     assert!(changes(&plan).iter().any(|change| change.starts_with("update orphan/default/oidc-provider/")), "{plan}");
 
     scene.declare(&role("app"));
+    // not without the role of ours that trusts it: no later run would find it again
+    let alone = scene.apply(&["--destroy", "--force", "--only", "oidc-provider/*"]);
+    assert_eq!(alone.code, 4, "{alone}");
+    alone.says("`role/app` depends on it and is not selected");
+    assert!(!scene.someone.provider_tags(&arn).is_empty());
     let run = scene.apply(&["--destroy", "--force"]);
     assert_eq!(run.code, 0, "{run}");
     run.says("left-to-others").says("roles `nobodys`, `theirs` of others trust it");

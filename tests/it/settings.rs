@@ -193,6 +193,90 @@ fn what_is_wrong_with_a_profile_is_named() {
     }
 }
 
+/// What the SDK says of these in words for programmers: the file, the profile and the key that is wrong, and nothing of
+/// logging in again.
+#[test]
+fn what_a_profile_lacks_is_named() {
+    const ROLE: &str = "role_arn = arn:aws:iam::111122223333:role/x\n";
+    let cases = [
+        (
+            format!("[profile p]\n{ROLE}web_identity_token_file = /not/there\n"),
+            "profile `p` has `web_identity_token_file = /not/there`, which cannot be read: ",
+        ),
+        (
+            format!("[profile p]\n{ROLE}web_identity_token_file = /dev/null\n"),
+            "profile `p` has `web_identity_token_file = /dev/null`, which is empty",
+        ),
+        (
+            "[profile p]\nweb_identity_token_file = /dev/null\n".to_owned(),
+            "profile `p` has `web_identity_token_file` and no `role_arn`: both are needed",
+        ),
+        (
+            format!("[profile p]\n{ROLE}source_profile = q\n[profile q]\n{ROLE}web_identity_token_file = /not/there\n"),
+            "profile `q` has `web_identity_token_file = /not/there`, which cannot be read: ",
+        ),
+        (
+            "[profile p]\naws_access_key_id = test\n".to_owned(),
+            "profile `p` has `aws_access_key_id` and no `aws_secret_access_key`: both are needed",
+        ),
+        (
+            "[profile p]\naws_secret_access_key = hunter2\n".to_owned(),
+            "profile `p` has `aws_secret_access_key` and no `aws_access_key_id`: both are needed",
+        ),
+        (
+            format!("[profile p]\n{ROLE}source_profile = q\n[profile q]\n{ROLE}source_profile = p\n"),
+            "`source_profile` leads in a circle: `p`, `q`, `p`: give one of them keys",
+        ),
+        (
+            "[profile p]\nsso_session = gone\nsso_account_id = 111122223333\nsso_role_name = x\n".to_owned(),
+            "profile `p` has `sso_session = gone`, and there is no section `[sso-session gone]`",
+        ),
+        (
+            "[profile p]\nsso_account_id = 111122223333\nsso_start_url = https://x.example\nsso_region = eu-west-1\n"
+                .to_owned(),
+            "profile `p` has `sso_account_id` and no `sso_role_name`: both are needed",
+        ),
+        (
+            format!("[profile p]\n{ROLE}"),
+            "profile `p` has `role_arn` and nothing that assumes it: add `source_profile`",
+        ),
+        (
+            "[profile p]\nrole_arn = notarn\nsource_profile = p\n".to_owned(),
+            "profile `p` has a `role_arn` that is no ARN of a role",
+        ),
+    ];
+    for (config, text) in cases {
+        let scene = Scene::new();
+        let mut bench = with_files(&scene, &config, "");
+        bench.set("AWS_PROFILE", "p");
+        let run = bench.irsa(&["plan"]);
+        tells(&run, 4, text);
+        assert!(!run.stdout.contains("log in"), "{run}");
+    }
+}
+
+#[test]
+fn white_space_around_the_name_of_a_profile_is_named() {
+    let scene = Scene::new();
+    let mut bench = with_files(&scene, "", &format!("[default]\n{KEYS}"));
+    bench.set("AWS_PROFILE", "default ");
+    tells(&bench.irsa(&["plan"]), 4, "`AWS_PROFILE` has white space around `default`: take it away");
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_named() {
+    use std::os::unix::ffi::OsStrExt;
+    let scene = Scene::new();
+    let bench = with_files(&scene, "", "");
+    let mut command = bench.command(&["plan"]);
+    command.env("AWS_SECRET_ACCESS_KEY", "hunter2");
+    command.env("AWS_ACCESS_KEY_ID", std::ffi::OsStr::from_bytes(b"AKID\xff"));
+    let output = command.output().expect("irsa runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("`AWS_ACCESS_KEY_ID` is not UTF-8: set it anew"), "{said}");
+    assert!(!said.contains("both are needed"), "{said}");
+}
+
 #[test]
 fn what_is_wrong_with_a_file_that_a_variable_names_is_told() {
     for (set, text) in [
@@ -209,13 +293,32 @@ fn what_is_wrong_with_a_file_that_a_variable_names_is_told() {
             &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/not/there"), ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/x")],
             "`AWS_WEB_IDENTITY_TOKEN_FILE` names `/not/there`, which cannot be read",
         ),
+        (
+            &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/dev/null"), ("AWS_ROLE_ARN", "notarn")],
+            "`AWS_WEB_IDENTITY_TOKEN_FILE` names `/dev/null`, which is empty",
+        ),
+        (
+            &[("AWS_WEB_IDENTITY_TOKEN_FILE", "irsa.toml"), ("AWS_ROLE_ARN", "notarn")],
+            "`AWS_ROLE_ARN` is no ARN of a role",
+        ),
+        (&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "foo")], "`AWS_CONTAINER_CREDENTIALS_FULL_URI` is no address"),
+        (&[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "foo")], "`AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` is no path"),
+        (
+            &[
+                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/x"),
+                ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/not/there"),
+            ],
+            "`AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` names `/not/there`, which cannot be read",
+        ),
     ] {
         let scene = Scene::new();
         let mut bench = with_files(&scene, "", "");
         for (name, value) in set {
             bench.set(name, value);
         }
-        tells(&bench.irsa(&["plan"]), 4, text);
+        let run = bench.irsa(&["plan"]);
+        tells(&run, 4, text);
+        assert!(!run.stdout.contains("log in again"), "{run}");
     }
 }
 
@@ -415,4 +518,19 @@ fn metrics_say_what_ended_a_run_before_its_plan() {
     let fresh = Bench::with(BTreeMap::new(), "owner = ");
     fresh.ends(3, &line);
     assert!(fresh.read("irsa.prom").contains("irsa_last_run_exit_code{owner=\"\"} 3"));
+    // whatever is wrong with the command line
+    for wrong in [&["--bogus"][..], &["--shard", "9/3"], &["--format", "sarif"], &["--confirm-after", "soon"]] {
+        scene.bench.write("irsa.prom", "irsa_last_run_exit_code{owner=\"me\"} 0\n");
+        scene.bench.ends(64, &[&line[..], wrong].concat());
+        assert_eq!(value("irsa_last_run_exit_code"), "irsa_last_run_exit_code{owner=\"me\"} 64");
+        scene.bench.write("irsa.prom", "no metrics\n");
+        scene.bench.ends(64, &[&line[..1], wrong, &line[1..]].concat());
+        assert_eq!(scene.bench.read("irsa.prom"), "no metrics\n", "what is no file of metrics stays");
+    }
+    // whose they are is known where the configuration can be read
+    let known = Bench::with(BTreeMap::new(), "owner = \"me\"\n[clusters.main]\n");
+    known.ends(64, &[&line[..], &["--format", "sarif"]].concat());
+    assert!(known.read("irsa.prom").contains("irsa_last_run_exit_code{owner=\"\"} 64"));
+    known.ends(64, &[&line[..], &["--json-into", "irsa.toml", "--shard", "1/2"]].concat());
+    assert!(known.read("irsa.prom").contains("irsa_last_run_exit_code{owner=\"me\",shard=\"1/2\"} 64"));
 }

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM at every write: the one in flight ends, no other starts, and the report says what is left.
+//! SIGINT and SIGTERM at every write, and SIGHUP: the one in flight ends, no other starts, and the report says what is left.
 
 use crate::ownership::{Scene, role};
 use crate::support::fleet::{CLUSTERS, Fleet, same};
@@ -10,6 +10,7 @@ use irsa_sandbox::kubernetes::Resource;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -185,6 +186,49 @@ fn a_second_signal_waits_for_nothing() {
         scene.world.allow_all();
         scene.bench.converges();
     }
+}
+
+/// A closed terminal or a broken ssh sends SIGHUP: the run ends in order, and its lock is given back.
+#[test]
+fn a_closed_terminal_ends_the_run_as_sigterm_does() {
+    let scene = Scene::new();
+    scene.declare(&("[lock]\ncluster = \"main\"\n".to_owned() + &role("app")));
+    scene.world.fault(Stage::Before, Match::on("iam", "CreateRole"), Fault::Hang, None);
+    let watch = Watch::over(&scene.world, &["main"]);
+    let running = scene.bench.start(&["apply", "--auto-approve", "--format", "json", "--timeout", "1h"]);
+    wait_for(&watch, |write| write.action == "CreateRole", 1);
+    running.signal("HUP");
+    running.says("interrupted");
+    running.signal("HUP");
+    let run = running.ends();
+    assert_eq!(run.code, 143, "{run}");
+    assert_eq!(run.json()["interrupted"], "SIGTERM", "{run}");
+    let lease =
+        scene.world.cluster("main").with(|store| store.get(Resource::Leases, "kube-system", "irsa-me").cloned());
+    assert_eq!(lease.expect("a Lease")["spec"]["holderIdentity"], "", "it was given back: {run}");
+    scene.world.allow_all();
+    scene.bench.converges();
+}
+
+/// Under `nohup` it is the other way round: the run is to outlive its terminal.
+#[test]
+fn a_run_under_nohup_outlives_its_terminal() {
+    let scene = Scene::new();
+    scene.declare(&role("app"));
+    let throttled = Fault::Refuse(Refusal::throttled("iam"));
+    scene.world.fault(Stage::Before, Match::on("iam", "CreateRole"), throttled, None);
+    let watch = Watch::over(&scene.world, &["main"]);
+    let irsa = scene.bench.command(&["apply", "--auto-approve", "--timeout", "1h"]);
+    let mut nohup = Command::new("nohup");
+    nohup.arg(irsa.get_program()).args(irsa.get_args()).current_dir(irsa.get_current_dir().expect("a folder"));
+    nohup.env_clear().envs(irsa.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = nohup.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    wait_for(&watch, |write| write.action == "CreateRole", 1);
+    let sent = Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+    scene.world.allow_all();
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert!(scene.someone.has_role("app"));
 }
 
 /// Neither may the lock hold a run back that is to end.

@@ -3,6 +3,7 @@
 use crate::ownership::{Scene, role};
 use crate::support::program::{Bench, changes, refusals};
 use crate::support::world::World;
+use std::collections::BTreeMap;
 
 const METAL: &str = "owner = \"me\"\n[clusters.metal]\nissuer = \"https://oidc.example.com/metal\"\n";
 
@@ -72,5 +73,31 @@ fn a_glob_manages_in_the_other_clusters_all_the_same() {
     scene.declare(text);
     scene.bench.converges();
     assert!(scene.service_account("app").is_some());
+    let labelled = "[[service-accounts]]\nrole = \"app\"\ncluster = \"*\"\nnamespace = \"apps\"\nname = \"x\"\nlabels = { team = \"x\" }\n";
+    scene.declare(&(text.to_owned() + labelled));
+    scene.bench.converges();
+    assert_eq!(scene.service_account("x").expect("it is made")["metadata"]["labels"]["team"], "x");
     assert!(scene.someone.trust("app").to_string().contains("oidc.example.com/metal"));
+}
+
+/// What is said of a ServiceAccount that nobody makes is not passed over in silence.
+#[test]
+fn labels_where_nothing_is_managed_are_refused_as_with_manage_none() {
+    let entry = |more: &str| {
+        format!(
+            "owner = \"me\"\n[clusters.main]\nkubernetes = \"none\"\n[roles.app]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\n\
+             [[service-accounts]]\nrole = \"app\"\nnamespace = \"apps\"\nname = [\"one\", \"two\"]\n{more}"
+        )
+    };
+    let bench = Bench::with(BTreeMap::new(), &entry(""));
+    bench.ends(0, &["validate"]);
+    for what in ["labels", "annotations"] {
+        let table = format!("{what} = {{ team = \"x\" }}\n");
+        bench.write("irsa.toml", &entry(&table));
+        let run = bench.ends(3, &["validate"]);
+        run.says("nothing in cluster `main` is managed").says("irsa.toml:10:").says("take them out");
+        assert_eq!(run.stderr.matches("nothing in cluster").count(), 1, "{run}");
+        bench.write("irsa.toml", &entry(&(table + "manage = \"none\"\n")));
+        bench.ends(3, &["validate"]).says("are for ServiceAccounts that irsa makes");
+    }
 }

@@ -23,6 +23,12 @@ const BINDINGS: usize = 1_000_000;
 const COMPARED: usize = 32;
 /// What stands for several characters or for one under `StringLike`.
 const WILDCARDS: [char; 2] = ['*', '?'];
+/// What is said of `manage`, and of labels and annotations, where nothing is managed: before the reason, and as a hint.
+const MANAGED: (&str, &str) = ("", "take `manage` out (there it is `\"none\"` then), or say how to reach the cluster");
+const LABELLED: (&str, &str) = (
+    "`labels` and `annotations` are for ServiceAccounts that irsa makes, and ",
+    "take them out, or say how to reach the cluster",
+);
 
 /// The bindings of every role.
 #[derive(Default)]
@@ -40,6 +46,8 @@ struct Entry<'a> {
     token_expiration: Option<u32>,
     sts_regional_endpoints: Option<bool>,
     metadata: Option<Arc<Metadata>>,
+    /// The first of its labels and annotations.
+    labelled: Option<&'a Origin>,
     reason: Option<&'a Spot<String>>,
     short: bool,
     origin: &'a Origin,
@@ -67,8 +75,8 @@ struct Binder<'r, 'a, 'p> {
     count: usize,
     /// Clusters in which irsa looks after ServiceAccounts, each with a binding that says so.
     managed: BTreeMap<&'p Key, Origin>,
-    /// The last place that says to manage what cannot be: each is told once.
-    in_vain: Option<&'a Origin>,
+    /// The last place that asks for what is not done: each is told once.
+    told_in_vain: Option<&'a Origin>,
 }
 
 impl<'a> Resolver<'a> {
@@ -83,7 +91,7 @@ impl<'a> Resolver<'a> {
             claims: HashMap::new(),
             count: 0,
             managed: BTreeMap::new(),
-            in_vain: None,
+            told_in_vain: None,
         };
         for (key, role) in &raw.roles {
             if let Some(spots) = &role.cluster {
@@ -126,6 +134,7 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
             token_expiration: None,
             sts_regional_endpoints: None,
             metadata: None,
+            labelled: None,
             reason: None,
             short: true,
             origin: &spot.origin,
@@ -166,6 +175,7 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
             token_expiration,
             sts_regional_endpoints: raw.sts_regional_endpoints.as_ref().map(|spot| spot.value),
             metadata: self.resolver.metadata(raw, manage.map_or(Manage::Create, |(manage, _)| manage)),
+            labelled: raw.labels.iter().chain(&raw.annotations).next().map(|(_, spot)| &spot.origin),
             reason: raw.allow_wildcard.as_ref(),
             short: false,
             origin: &raw.origin,
@@ -344,6 +354,14 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
     /// Adds one subject in each cluster, unless it is bound already.
     fn bind(&mut self, entry: &Entry<'a>, subject: &Subject, claim: Claim<'a>, clusters: &[&'p Key]) {
         let exact = matches!(claim, Claim::Exact(..));
+        // a glob may mean clusters in which they are of use
+        let unmanaged = |key: &&&Key| self.places.clusters.get(**key).is_some_and(|cluster| cluster.unmanaged);
+        if let (Some(place), None, Some(&key)) = (entry.labelled, entry.manage, clusters.first())
+            && clusters.iter().filter(unmanaged).count() == clusters.len()
+            && let Some(cluster) = self.places.clusters.get(key)
+        {
+            self.in_vain((key, cluster), place, LABELLED);
+        }
         // only the first cluster in which they clash is told
         let mut told = false;
         for &cluster in clusters {
@@ -353,7 +371,7 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
                 Some((manage, place)) => {
                     let place = (manage != Manage::None).then_some(place);
                     if let (Some(declared), Some(place)) = (unmanaged, place) {
-                        self.managed_in_vain(cluster, declared, place);
+                        self.in_vain((cluster, declared), place, MANAGED);
                     }
                     manage
                 }
@@ -391,11 +409,11 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
         }
     }
 
-    /// An entry says to manage what `kubernetes = "none"` says not to.
-    fn managed_in_vain(&mut self, key: &Key, cluster: &Cluster, place: &'a Origin) {
-        if self.in_vain.replace(place) != Some(place) {
-            let message = format!("nothing in cluster `{key}` is managed: its `kubernetes` is `\"none\"`");
-            let hint = "take `manage` out (there it is `\"none\"` then), or say how to reach the cluster";
+    /// An entry asks for what irsa does with ServiceAccounts, in a cluster whose `kubernetes = "none"` says that it does
+    /// nothing.
+    fn in_vain(&mut self, (key, cluster): (&Key, &Cluster), place: &'a Origin, (what, hint): (&str, &str)) {
+        if self.told_in_vain.replace(place) != Some(place) {
+            let message = format!("{what}nothing in cluster `{key}` is managed: its `kubernetes` is `\"none\"`");
             let diagnostic = Diagnostic::at(place, message).and(&cluster.origin, "it is declared here");
             self.resolver.push(diagnostic.hint(hint));
         }

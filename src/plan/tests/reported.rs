@@ -76,6 +76,10 @@ fn a_provider_is_left_to_others_only_if_it_is_known_whose_they_are() {
     let mut after = kit.clone();
     simulate::run(&mut after.live, &plan, |_| 0, |_| ());
     assert_eq!(after.plan().steps, []);
+    // the marks do not go while a role of ours that trusts it is left where it is
+    kit.options.only = vec!["oidc-provider/*".into()];
+    refused(&kit.plan(), "oidc-provider/default/east", "depends on it and is not selected");
+    kit.options.only.clear();
     // one of which that could not be read, and one of ours that stays
     kit.account().roles.insert("theirs".into(), Observed::Unknown("denied".into()));
     refused(&kit.plan(), "oidc-provider/default/east", "role `theirs` trusts it");

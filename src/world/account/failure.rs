@@ -9,8 +9,10 @@ use crate::world::{CallError, CallErrorKind};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_iam::operation::RequestId;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error;
 
@@ -18,6 +20,8 @@ use std::error::Error;
 const NO_CREDENTIALS: &str = "no AWS credentials found";
 /// What is said when STS refuses.
 const NOT_ASSUMED: &str = "the role cannot be assumed";
+/// The same, where a token was shown instead of credentials.
+const NOT_BY_TOKEN: &str = "the token does not let the role be assumed";
 
 /// Reads an error of the SDK.
 pub(crate) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
@@ -73,16 +77,20 @@ where
 /// trouble.
 pub(crate) fn unsigned(error: &CredentialsError) -> Failure {
     let chain = chain(error);
-    let assumed = chain.iter().find_map(|error| error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>());
-    if let Some(assumed) = assumed {
-        let below = failure(assumed);
+    let assumed = chain.iter().find_map(|error| {
+        let by_role = error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>();
+        let by_token = || error.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>();
+        let by_role = by_role.map(|error| (failure(error), NOT_ASSUMED));
+        by_role.or_else(|| by_token().map(|error| (failure(error), NOT_BY_TOKEN)))
+    });
+    if let Some((below, why)) = assumed {
         let passing = matches!(below.kind(), CallErrorKind::Throttled | CallErrorKind::Unavailable);
         if below.class != Class::Service || passing {
             // the call that waits for it is another one
             let message = format!("sts:AssumeRole: {}", below.message);
             return Failure { message, ..below };
         }
-        let message = format!("{NOT_ASSUMED}: {}", below.message);
+        let message = format!("{why}: {}", below.message);
         return Failure { class: Class::Credentials, message, ..below };
     }
     if let Some(Explanation(why)) = chain.iter().find_map(|error| error.downcast_ref::<Explanation>()) {
@@ -184,13 +192,18 @@ const LAYERS: [&str; 8] = [
 fn spelled(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     for error in chain(error) {
-        let text = clean(without_request(&error.to_string()));
+        let text = match error.downcast_ref::<ErrorMetadata>() {
+            // what it says itself is for programmers
+            Some(meta) => clean(&[meta.code(), meta.message()].into_iter().flatten().collect::<Vec<_>>().join(": ")),
+            None => clean(without_request(&error.to_string())),
+        };
         if !text.is_empty() && !texts.iter().any(|known| known.contains(&text)) {
             texts.push(text);
         }
     }
-    if texts.iter().any(|text| !LAYERS.contains(&text.as_str())) {
-        texts.retain(|text| !LAYERS.contains(&text.as_str()));
+    let is_layer = |text: &String| LAYERS.contains(&text.as_str()) || text.starts_with("unhandled error (");
+    if !texts.iter().all(is_layer) {
+        texts.retain(|text| !is_layer(text));
     }
     clean(&texts.join(": "))
 }
@@ -227,6 +240,11 @@ impl CallError {
                 "the role's trust policy and the policies of the credentials below it must both allow `sts:AssumeRole`"
                     .to_owned(),
             ),
+            CallErrorKind::Credentials if self.message.starts_with(NOT_BY_TOKEN) => Some(
+                "the role's trust policy must allow `sts:AssumeRoleWithWebIdentity` to the token's issuer, audience and \
+                 subject"
+                    .to_owned(),
+            ),
             CallErrorKind::Credentials => Some("log in again, then repeat the command".to_owned()),
             CallErrorKind::Denied if self.operation.contains(':') => {
                 Some(format!("allow `{}` to these credentials", self.operation))
@@ -242,7 +260,6 @@ impl CallError {
 mod tests {
     use super::*;
     use aws_smithy_runtime_api::client::result::ConnectorError;
-    use aws_smithy_types::error::ErrorMetadata;
 
     type Sdk = SdkError<ErrorMetadata, HttpResponse>;
 
@@ -302,6 +319,20 @@ mod tests {
         assert_eq!((error.kind, error.to_string().as_str()), (CallErrorKind::Credentials, wanted));
         assert!(error.hint().unwrap().contains("trust policy"));
         assert_eq!(refusal(503, "ServiceUnavailable").kind, CallErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn what_a_service_says_is_told_in_its_words_and_not_in_those_of_a_program() {
+        let meta = || ErrorMetadata::builder().code("ValidationError").message("roleArn is too short").build();
+        let raw = || http::Response::builder().status(400).body(aws_smithy_types::body::SdkBody::empty()).unwrap();
+        let raw = HttpResponse::try_from(raw()).unwrap();
+        let below = SdkError::service_error(AssumeRoleWithWebIdentityError::generic(meta()), raw);
+        let error = dispatch_of(CredentialsError::provider_error(below)).into_error("iam:GetRole".to_owned());
+        let wanted = "iam:GetRole: ValidationError: the token does not let the role be assumed: roleArn is too short";
+        assert_eq!(error.to_string(), wanted);
+        assert!(error.hint().unwrap().contains("`sts:AssumeRoleWithWebIdentity`"));
+        let other = dispatch_of(CredentialsError::provider_error(AssumeRoleError::generic(meta())));
+        assert_eq!(other.message, "ValidationError: roleArn is too short");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! Looked at only when there are none: what is set may be wrong and not be needed. Nothing that a file contains is
 //! repeated but names of profiles.
 
-use super::profile::{Named, Profile};
+mod of_profile;
+
+use super::profile::{Named, Profile, is_address};
 use crate::context::Context;
 use crate::world::clean;
 use aws_credential_types::provider::{self, ProvideCredentials, error::CredentialsError, future};
@@ -54,11 +56,17 @@ impl<P: ProvideCredentials> ProvideCredentials for Explained<P> {
 
 /// What is set wrongly, if something is.
 async fn explain(profile: &Profile, context: &Context) -> Option<String> {
+    if let Some(name) = context.not_text().find(|name| name.starts_with("AWS_")) {
+        return Some(format!("`{name}` is not UTF-8: set it anew"));
+    }
     if profile.named != Named::Declared {
         if let Some(why) = half_a_key(context) {
             return Some(why);
         }
         if let Some(why) = web_identity(context).await {
+            return Some(why);
+        }
+        if let Some(why) = container(context).await {
             return Some(why);
         }
     }
@@ -69,7 +77,7 @@ async fn explain(profile: &Profile, context: &Context) -> Option<String> {
     if all.get_profile(&profile.name).is_none() {
         return (profile.named != Named::Nowhere).then(|| missing(profile));
     }
-    of_profile(profile)
+    of_profile::of_profile(profile).await
 }
 
 fn half_a_key(context: &Context) -> Option<String> {
@@ -85,14 +93,49 @@ fn half_a_key(context: &Context) -> Option<String> {
 async fn web_identity(context: &Context) -> Option<String> {
     let (token, role) = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN");
     let file = context.variable(token)?;
-    if context.variable(role).is_none() {
+    let Some(arn) = context.variable(role) else {
         return Some(format!(
             "`{token}` is set and `{role}` is not: both are needed, where a pod gets them from its \
                              ServiceAccount"
         ));
+    };
+    if let Some(why) = no_token(file).await {
+        return Some(format!("`{token}` names `{}`, which {why}", clean(file)));
     }
-    let error = tokio::fs::File::open(file).await.err()?;
-    Some(format!("`{token}` names `{}`, which cannot be read: {error}", clean(file)))
+    no_role(arn).map(|why| format!("`{role}` {why}"))
+}
+
+/// What a task of ECS and a pod with EKS Pod Identity have
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html>).
+async fn container(context: &Context) -> Option<String> {
+    let [relative, full, token] = ["CREDENTIALS_RELATIVE_URI", "CREDENTIALS_FULL_URI", "AUTHORIZATION_TOKEN_FILE"]
+        .map(|name| format!("AWS_CONTAINER_{name}"));
+    if let Some(path) = context.variable(&relative) {
+        return (!path.starts_with('/')).then(|| format!("`{relative}` is no path: it begins with `/`"));
+    }
+    if !is_address(context.variable(&full)?) {
+        return Some(format!("`{full}` is no address: it needs `http://` or `https://` and a host"));
+    }
+    let file = context.variable(&token)?;
+    let why = no_token(file).await?;
+    Some(format!("`{token}` names `{}`, which {why}", clean(file)))
+}
+
+/// Why there is no token in a file.
+async fn no_token(file: &str) -> Option<String> {
+    match tokio::fs::read(file).await {
+        Ok(bytes) if bytes.trim_ascii().is_empty() => Some("is empty: it needs a token".to_owned()),
+        Ok(_) => None,
+        Err(error) => Some(format!("cannot be read: {error}")),
+    }
+}
+
+/// Why a text is no role that can be assumed.
+fn no_role(arn: &str) -> Option<String> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let good = matches!(parts[..], ["arn", partition, "iam", "", account, role]
+        if partition.starts_with("aws") && account.len() == 12 && role.starts_with("role/"));
+    (!good).then(|| "is no ARN of a role: one looks like `arn:aws:iam::111122223333:role/NAME`".to_owned())
 }
 
 async fn unreadable(profile: &Profile, context: &Context) -> Option<String> {
@@ -127,6 +170,10 @@ fn missing(profile: &Profile) -> String {
     /// More names are no help.
     const MOST: usize = 10;
     let Profile { name, named, all, files: [(_, config), (_, credentials)] } = profile;
+    if name.trim() != name {
+        let place = if *named == Named::Declared { "the configuration's `profile`" } else { "`AWS_PROFILE`" };
+        return format!("{place} has white space around `{}`: take it away", clean(name.trim()));
+    }
     let what = match named {
         Named::Declared => "the configuration names",
         Named::Variable | Named::Nowhere => "`AWS_PROFILE` names",
@@ -146,31 +193,4 @@ fn missing(profile: &Profile) -> String {
         shown(config),
         shown(credentials)
     )
-}
-
-/// What a profile asks for that irsa cannot do by itself, or that lacks something.
-fn of_profile(profile: &Profile) -> Option<String> {
-    let name = clean(&profile.name);
-    // what it signs in with may stand in another one
-    let source = profile.get("source_profile");
-    if let Some(source) =
-        source.filter(|source| profile.all.as_ref().is_some_and(|all| all.get_profile(source).is_none()))
-    {
-        return Some(format!("profile `{name}` has `source_profile = {}`, which is not there", clean(source)));
-    }
-    for signer in [Some(profile.name.as_str()), source].into_iter().flatten() {
-        let signer_name = clean(signer);
-        if profile.of(signer, "login_session").is_some() {
-            return Some(format!(
-                "profile `{signer_name}` is one of `aws login`, which irsa cannot use by itself: run \
-                 `eval \"$(aws configure export-credentials --profile {signer_name} --format env)\"` first"
-            ));
-        }
-        if profile.of(signer, "credential_process").is_some() {
-            return Some(format!(
-                "the `credential_process` of profile `{signer_name}` gave no credentials: run it by hand to see what it says"
-            ));
-        }
-    }
-    None
 }

@@ -165,7 +165,7 @@ fn in_home(file: &str, home: &Path) -> PathBuf {
     file.strip_prefix("~/").map_or_else(|| file.into(), |rest| home.join(rest))
 }
 
-fn is_address(text: &str) -> bool {
+pub(super) fn is_address(text: &str) -> bool {
     let url: Option<http::Uri> = text.parse().ok();
     url.is_some_and(|url| {
         matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty())
