@@ -19,14 +19,15 @@ pub(crate) struct Signals {
 pub(crate) fn listen() -> Result<Signals, Error> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| unheard(&error))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| unheard(&error))?;
-    let mut hang_up = match hang_up_is_ignored() {
-        true => None,
-        false => Some(signal(SignalKind::hangup()).map_err(|error| unheard(&error))?),
+    let mut closed = if outlives_its_terminal() {
+        None
+    } else {
+        Some(signal(SignalKind::hangup()).map_err(|error| unheard(&error))?)
     };
     let ((tell_first, first), (tell_second, second)) = (watch::channel(None), watch::channel(None));
     tokio::spawn(async move {
         for told in [&tell_first, &tell_second] {
-            told.send_replace(Some(next(&mut interrupt, &mut terminate, hang_up.as_mut()).await));
+            told.send_replace(Some(next(&mut interrupt, &mut terminate, closed.as_mut()).await));
         }
         // the channels must outlive the signals, or waiting for one would end with an error
         tokio::join!(tell_first.closed(), tell_second.closed());
@@ -34,9 +35,9 @@ pub(crate) fn listen() -> Result<Signals, Error> {
     Ok(Signals { first, second })
 }
 
-async fn next(interrupt: &mut Signal, terminate: &mut Signal, hang_up: Option<&mut Signal>) -> Interrupt {
-    let hung_up = async {
-        match hang_up {
+async fn next(interrupt: &mut Signal, terminate: &mut Signal, closed: Option<&mut Signal>) -> Interrupt {
+    let hang_up = async {
+        match closed {
             Some(signal) => signal.recv().await,
             None => std::future::pending().await,
         }
@@ -44,7 +45,7 @@ async fn next(interrupt: &mut Signal, terminate: &mut Signal, hang_up: Option<&m
     tokio::select! {
         _ = interrupt.recv() => Interrupt::Interrupt,
         _ = terminate.recv() => Interrupt::Terminate,
-        _ = hung_up => Interrupt::Terminate,
+        _ = hang_up => Interrupt::Terminate,
     }
 }
 
@@ -53,7 +54,7 @@ fn unheard(error: &std::io::Error) -> Error {
 }
 
 /// Whether whoever started the program wants it to outlive the terminal, as `nohup` does: then it is not listened for.
-fn hang_up_is_ignored() -> bool {
+fn outlives_its_terminal() -> bool {
     #[expect(clippy::disallowed_methods, reason = "the kernel tells of this process, nothing of the configuration")]
     let status = std::fs::read_to_string("/proc/self/status");
     status.is_ok_and(|status| ignores_hang_up(&status))

@@ -4,6 +4,7 @@
 //! mistakes is not told what it lacks, and what refers to a table that could not be read is left alone.
 
 mod bindings;
+mod clash;
 mod fields;
 mod head;
 mod lock;

@@ -194,7 +194,10 @@ impl<'a> Connector<'a> {
         let inner = self.credentials(profile, declared, config, &sdk).await;
         let explained = Explained { inner, profile: profile.clone(), context: self.context.clone() };
         let sdk = with_credentials(&sdk, Remembered::new(explained, self.clock));
-        Connection { sdk, region, sts, fault: untrusted.or(misplaced) }
+        // the SDK takes it for not set: then others than those that were meant may be asked
+        let illegible = self.context.not_text().find(|name| name.starts_with("AWS_"));
+        let illegible = illegible.map(|name| format!("`{name}` is not UTF-8: set it anew"));
+        Connection { sdk, region, sts, fault: illegible.or(untrusted).or(misplaced) }
     }
 
     /// The client that trusts whom the profile trusts, and what is wrong with that.

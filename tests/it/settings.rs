@@ -8,6 +8,7 @@ use crate::support::proxies::{Connect, Socks};
 use crate::support::standin::free_port;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 /// What does not get better is told long before the budget of two minutes is spent.
@@ -263,18 +264,21 @@ fn white_space_around_the_name_of_a_profile_is_named() {
     tells(&bench.irsa(&["plan"]), 4, "`AWS_PROFILE` has white space around `default`: take it away");
 }
 
+/// It is not passed over: without it others than those that were meant would be asked.
 #[test]
 fn a_variable_that_is_no_text_is_named() {
-    use std::os::unix::ffi::OsStrExt;
-    let scene = Scene::new();
-    let bench = with_files(&scene, "", "");
-    let mut command = bench.command(&["plan"]);
-    command.env("AWS_SECRET_ACCESS_KEY", "hunter2");
-    command.env("AWS_ACCESS_KEY_ID", std::ffi::OsStr::from_bytes(b"AKID\xff"));
-    let output = command.output().expect("irsa runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("`AWS_ACCESS_KEY_ID` is not UTF-8: set it anew"), "{said}");
-    assert!(!said.contains("both are needed"), "{said}");
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_REGION"] {
+        let scene = Scene::new();
+        let bench = with_files(&scene, "", &format!("[default]\n{KEYS}"));
+        let mut command = bench.command(&["plan"]);
+        command.env("AWS_SECRET_ACCESS_KEY", "hunter2").env(name, std::ffi::OsStr::from_bytes(b"AKID\xff"));
+        let output = command.output().expect("irsa runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(said.contains(&format!("`{name}` is not UTF-8: set it anew")), "{said}");
+        assert!(!said.contains("both are needed") && !said.contains("hunter2"), "{said}");
+        assert!(scene.world.actions().is_empty(), "nothing was sent: {said}");
+    }
 }
 
 #[test]

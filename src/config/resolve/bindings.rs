@@ -1,5 +1,6 @@
 //! Which ServiceAccounts may assume which role: the short form of a role and the long form, in every cluster meant.
 
+use super::clash::clash;
 use super::places::Places;
 use super::{Diagnostic, Named, Resolver, Spot};
 use crate::config::schema::RawBinding;
@@ -433,36 +434,4 @@ impl<'a, 'p> Binder<'_, 'a, 'p> {
             self.resolver.push(diagnostic.hint(hint));
         }
     }
-}
-
-/// What two bindings of one ServiceAccount disagree on.
-fn clash((first_role, first): (&Key, &Binding), (role, binding): (&Key, &Binding)) -> Option<Diagnostic> {
-    let what = match &binding.subject {
-        Subject::Exact(namespace, name) => format!("ServiceAccount `{namespace}/{name}`"),
-        Subject::Wildcard { namespace, name, .. } => format!("the pattern `{namespace}/{name}`"),
-    };
-    if first_role != role {
-        let message = format!("{what} in cluster `{}` has two roles, `{first_role}` and `{role}`", binding.cluster);
-        let diagnostic = Diagnostic::at(&binding.origin, message).label(format!("`{role}` here"));
-        let hint = "a ServiceAccount has one role: name another ServiceAccount, or put the permissions into one role";
-        return Some(diagnostic.and(&first.origin, format!("`{first_role}` here")).hint(hint));
-    }
-    let labels = |binding: &Binding| binding.metadata.as_ref().map(|metadata| metadata.labels.clone());
-    let annotations = |binding: &Binding| binding.metadata.as_ref().map(|metadata| metadata.annotations.clone());
-    let differ = [
-        ("manage", first.manage != binding.manage),
-        ("audience", first.audience != binding.audience),
-        ("token-expiration", first.token_expiration != binding.token_expiration),
-        ("sts-regional-endpoints", first.sts_regional_endpoints != binding.sts_regional_endpoints),
-        ("labels", labels(first) != labels(binding)),
-        ("annotations", annotations(first) != annotations(binding)),
-        ("allow-wildcard", first.subject != binding.subject),
-    ];
-    let keys: Vec<String> = differ.iter().filter(|(_, differ)| *differ).map(|(key, _)| format!("`{key}`")).collect();
-    if keys.is_empty() {
-        return None;
-    }
-    let message =
-        format!("{what} in cluster `{}` is bound twice, with another {}", binding.cluster, keys.join(" and "));
-    Some(Diagnostic::at(&binding.origin, message).and(&first.origin, "first bound here").hint("keep one of the two"))
 }

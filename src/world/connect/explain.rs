@@ -56,9 +56,6 @@ impl<P: ProvideCredentials> ProvideCredentials for Explained<P> {
 
 /// What is set wrongly, if something is.
 async fn explain(profile: &Profile, context: &Context) -> Option<String> {
-    if let Some(name) = context.not_text().find(|name| name.starts_with("AWS_")) {
-        return Some(format!("`{name}` is not UTF-8: set it anew"));
-    }
     if profile.named != Named::Declared {
         if let Some(why) = half_a_key(context) {
             return Some(why);
