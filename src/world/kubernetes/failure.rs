@@ -204,9 +204,9 @@ fn is_policys(message: &str) -> bool {
     webhook || policy
 }
 
-/// Whether the API server could not ask a webhook, which is down or slow.
+/// Whether the API server could not ask a webhook, which is down or slow, or has itself waited too long for something.
 fn asks_in_vain(message: &str) -> bool {
-    message.contains("failed calling webhook \"")
+    message.contains("failed calling webhook \"") || message.contains("request did not complete within")
 }
 
 /// The manager in `conflict with "kubectl" using v1 at …`, or the whole text if it has no such form.
