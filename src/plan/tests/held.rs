@@ -86,6 +86,52 @@ fn fields_of_an_object_that_is_marked_as_another_stay_without_force() {
     assert!(removed(&kit.plan()).annotations.contains_key(ROLE_ARN));
 }
 
+/// `kubectl label serviceaccount worker irsa/owner-`: our manager still holds the rest.
+#[test]
+fn an_object_that_lost_its_label_is_released_and_not_forgotten() {
+    let unlabelled = |mut kit: Kit| {
+        item(&mut kit).labels.clear();
+        for manager in &mut item(&mut kit).managers {
+            Arc::make_mut(manager).labels.clear();
+        }
+        kit
+    };
+    let mut kit = unlabelled(undeclared());
+    let plan = kit.plan();
+    assert_eq!(step(&plan, ITEM).change.action(), Action::Update, "whoever took the label off may want it");
+    let reasons = step(&plan, ITEM).reasons.join("\n");
+    assert!(reasons.contains("not deleted: someone took label `irsa/owner` off it"), "{reasons}");
+    assert_eq!(step(&plan, "orphan/default/role/reports").change.action(), Action::Delete);
+    simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+    assert!(item(&mut kit).annotations.is_empty() && item(&mut kit).managers.is_empty());
+    assert_eq!(names(&kit.plan()), [""; 0]);
+    // all of ours may go too
+    let mut kit = unlabelled(applied());
+    (kit.options.destroy, kit.options.force) = (true, true);
+    let plan = kit.plan();
+    assert_eq!((step(&plan, ITEM).change.action(), plan.refused.len()), (Action::Update, 0));
+    // one that names another object, or is somebody else's by now, is not ours
+    for (key, value) in [(ADDRESS, "service-account/east/apps/other"), (OWNER, "them")] {
+        let mut kit = unlabelled(undeclared());
+        let item = item(&mut kit);
+        let pairs = if key == OWNER { &mut item.labels } else { &mut item.annotations };
+        pairs.insert(key.into(), value.into());
+        let plan = kit.plan();
+        assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
+        let refused = plan.refused.iter().find(|refused| refused.why.contains("still points at it"));
+        let hint = &refused.expect("its role is refused").hint;
+        assert!(hint.contains(&format!("kubectl annotate serviceaccount -n apps worker {ROLE_ARN}-")), "{hint}");
+    }
+}
+
+#[test]
+fn a_missing_address_is_not_called_that_of_another_object() {
+    let mut kit = undeclared();
+    item(&mut kit).annotations.remove(ADDRESS);
+    let reasons = step(&kit.plan(), ITEM).reasons.join("\n");
+    assert!(reasons.contains("annotation `irsa/address` is missing") && !reasons.contains("another"), "{reasons}");
+}
+
 #[test]
 fn an_annotation_that_a_restore_holds_stays_with_a_note_and_goes_by_force() {
     let mut kit = undeclared();
