@@ -21,10 +21,11 @@ pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
             Call::Kubernetes(..) | Call::Iam(..) => "it was deleted since the plan: plan again".to_owned(),
         }),
         CallErrorKind::Conflict => Some(match call {
-            Call::Kubernetes(..) => {
+            Call::Kubernetes(..) if error.code.as_deref() == Some("FieldManagerConflict") => {
                 "plan again; take the field out of what that manager applies, or take it with `--force-conflicts`"
                     .to_owned()
             }
+            Call::Kubernetes(..) => "it is not as the plan found it: plan again".to_owned(),
             Call::Iam(_, IamCall::DeleteRole { .. } | IamCall::DeletePolicy { .. }) => {
                 "something was attached to it since the plan: plan again".to_owned()
             }
@@ -65,6 +66,11 @@ fn rejected(error: &CallError, call: &Call) -> Option<String> {
     let namespace = &call.object().namespace;
     Some(if error.code.as_deref() == Some("NamespaceTerminating") {
         format!("apply again once namespace `{namespace}` is gone and was made anew")
+    } else if matches!(call, KubernetesCall::Create { .. }) && !error.names_a_policy() {
+        format!(
+            "either these credentials lack a right (`kubectl auth can-i create serviceaccounts -n {namespace}`), or a policy \
+             of cluster `{cluster}` forbids it: allow it, or change what is declared"
+        )
     } else {
         format!("a policy of cluster `{cluster}` forbids it: change what is declared, or the policy")
     })
@@ -120,21 +126,33 @@ mod tests {
             annotations: Pairs::new(),
         };
         let call = Call::Kubernetes(Key::parse("prod").unwrap(), KubernetesCall::Create { service_account });
-        let told = |kind, code: Option<&str>| {
+        let said = |kind, code: Option<&str>, message: &str| {
             let error = CallError {
                 operation: "create ServiceAccount".into(),
                 kind,
                 code: code.map(str::to_owned),
-                message: "no".into(),
+                message: message.into(),
                 request_id: None,
             };
             hint(&error, &call).unwrap()
         };
-        let policy = told(CallErrorKind::Rejected, Some("Forbidden"));
+        let told = |kind, code| said(kind, code, "no");
+        let webhook = "admission webhook \"a.b.c\" denied the request: no";
+        let policy = said(CallErrorKind::Rejected, Some("Forbidden"), webhook);
         assert!(policy.contains("policy of cluster `prod`") && !policy.contains("allow"), "{policy}");
+        // another authorizer than RBAC, or an admission plugin
+        let either = told(CallErrorKind::Rejected, Some("Forbidden"));
+        assert!(either.contains("can-i create serviceaccounts -n shop") && either.contains("a policy"), "{either}");
         let gone = told(CallErrorKind::Rejected, Some("NamespaceTerminating"));
         assert!(gone.contains("namespace `shop` is gone"), "{gone}");
         assert!(told(CallErrorKind::Denied, Some("Forbidden")).contains("`get`, `create` and `patch`"));
         assert!(told(CallErrorKind::Denied, None).contains("in front of the API"), "no `Status`: not the API's own");
+        let field = told(CallErrorKind::Conflict, Some("FieldManagerConflict"));
+        assert!(field.contains("--force-conflicts"), "{field}");
+        // it is being deleted, was made anew, has another owner's label or another version
+        for code in [None, Some("Conflict"), Some("Invalid")] {
+            let hint = told(CallErrorKind::Conflict, code);
+            assert!(hint.ends_with("plan again") && !hint.contains("manager"), "{hint}");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod providers;
 
 use super::change::{Change, ResourceChange};
 use super::draft::Draft;
+use super::held::{Field, Held};
 use super::parts;
 use super::policies::PolicyTags;
 use super::providers as declared;
@@ -275,10 +276,18 @@ fn still_pointing(site: &Site<'_>, draft: &Draft, live: &LiveRole) -> Result<Vec
             _ => false,
         });
         if !goes {
-            return Err((
-                format!("`{address}` still points at it"),
-                format!("take `{ROLE_ARN}` off it, where it is made (Helm values, Git), then plan again"),
-            ));
+            let (namespace, name) = (&item.namespace, &item.name);
+            let hint = match Held::of(site, item).holders(Field::Annotation(ROLE_ARN))[..] {
+                [] => format!(
+                    "nobody else is recorded to set it: `kubectl annotate serviceaccount -n {namespace} {name} {ROLE_ARN}-` in \
+                     cluster `{key}` takes it off, then plan again"
+                ),
+                ref names => format!(
+                    "take `{ROLE_ARN}` off it, where it is made (Helm values, Git) and set by `{}`, then plan again",
+                    names.join("`, `")
+                ),
+            };
+            return Err((format!("`{address}` still points at it"), hint));
         }
         needs.push(address);
     }

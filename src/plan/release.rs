@@ -1,5 +1,5 @@
 //! ServiceAccounts that carry our label and are no longer declared: deleted where they are ours alone, released
-//! elsewhere.
+//! elsewhere. One of which someone took the label off is released: our fields would be left on it for ever.
 
 use super::change::{Change, ResourceChange};
 use super::draft::Draft;
@@ -52,11 +52,15 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
                 }
                 Observed::Unknown(_) | Observed::Absent => continue,
             };
-            if live.labels.get(OWNER).map(String::as_str) != Some(site.desired.owner.as_str()) {
+            if !may_be_ours(site, live) {
                 continue;
             }
             let address = spot.address();
-            if Held::of(site, live).holds(Field::Label(OWNER)) {
+            let unlabelled = !live.labels.contains_key(OWNER);
+            if unlabelled && live.annotations.get(ADDRESS) != Some(&address_mark(&address)) {
+                continue;
+            }
+            if unlabelled || Held::of(site, live).holds(Field::Label(OWNER)) {
                 draft.ours.push((address.clone(), Place::Cluster(key.clone())));
             }
             if let Some(why) = going(live) {
@@ -70,6 +74,14 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
                 refuse_foreign(site, draft, &address, live);
             }
         }
+    }
+}
+
+/// Whether it carries our label; or none, while our field manager holds its address: someone took the label off.
+fn may_be_ours(site: &Site<'_>, live: &LiveServiceAccount) -> bool {
+    match live.labels.get(OWNER) {
+        Some(owner) => owner == site.desired.owner.as_str(),
+        None => Held::of(site, live).holds(Field::Annotation(ADDRESS)),
     }
 }
 
@@ -255,8 +267,15 @@ fn keep(address: &Address, live: &LiveServiceAccount, held: &Held<'_>, trusted: 
     if live.annotations.get(CREATED).map(String::as_str) != Some("true") {
         reasons.push("someone else made it".to_owned());
     }
-    if live.annotations.get(ADDRESS) != Some(&address_mark(address)) {
-        reasons.push(format!("annotation `{ADDRESS}` names another object"));
+    match live.annotations.get(ADDRESS) {
+        None => reasons.push(format!("annotation `{ADDRESS}` is missing")),
+        Some(mark) if *mark != address_mark(address) => {
+            reasons.push(format!("annotation `{ADDRESS}` names another object"));
+        }
+        Some(_) => {}
+    }
+    if !live.labels.contains_key(OWNER) {
+        reasons.push(format!("someone took label `{OWNER}` off it"));
     }
     if !held.alone() {
         let others: Vec<&str> = held.others().into_iter().filter(|name| *name != UNTRACKED).collect();

@@ -161,7 +161,7 @@ impl Wanted<'_> {
     fn is(&self, live: &LiveServiceAccount, held: &Held<'_>) -> bool {
         self.annotations().all(|(key, value)| live.annotations.get(key).is_some_and(|live| live == value))
             && texts(self.labels).all(|(key, value)| live.labels.get(key).is_some_and(|live| live == value))
-            && !held::fields(live).any(|field| held.holds(field) && !self.has(field))
+            && !held::fields(live).any(|field| held.holds(field) && !self.has(field) && held.holders(field).is_empty())
     }
 
     fn service_account(&self, site: &Site<'_>, item: &Managed<'_>) -> ServiceAccount {
@@ -204,12 +204,26 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
         let text = format!("{field} with the value `{value}`{by} is not declared, and is left as it is");
         draft.note(address, Severity::Info, "annotation-undeclared", Some(&item.binding.origin), text);
     }
+    let goes = |field: Field<'_>| {
+        // given up, it would stay: nobody is known to hold it, and nobody would take it off
+        let lingers = held.holds(field) && !wanted.has(field) && held.shared(field) && held.holders(field).is_empty();
+        lingers || undeclared.iter().any(|item| item.field == field && item.fate != Fate::Stays)
+    };
+    let stays =
+        |field: Field<'_>| held.holds(field) && !wanted.has(field) && !held.holders(field).is_empty() && !goes(field);
+    for field in held::fields(live).filter(|field| stays(*field) && !undeclared.iter().any(|item| item.field == *field))
+    {
+        let text =
+            format!("{field} is no longer declared, and stays: `{}` holds it too", held.holders(field).join("`, `"));
+        draft.note(address, Severity::Info, "field-shared", Some(&item.binding.origin), text);
+    }
     let as_wanted = ours && wanted.is(live, &held);
-    if as_wanted && undeclared.iter().all(|item| item.fate == Fate::Stays) {
+    let gone: Vec<Field<'_>> = held::fields(live).filter(|field| goes(*field)).collect();
+    if as_wanted && gone.is_empty() {
         return draft.matches(address);
     }
-    let after = wanted.service_account(site, item);
-    let conflicts = held.conflicts(live, &after);
+    let to = wanted.service_account(site, item);
+    let conflicts = held.conflicts(live, &to);
     let marked = ours && live.annotations.get(ADDRESS) == Some(&address_mark(address));
     let drifted = |conflict: &&Conflict<'_>| {
         ours && conflict.manager.starts_with("kubectl") || marked && conflict.manager == UNTRACKED
@@ -220,21 +234,24 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
     {
         return draft.refuse(address, why, hint);
     }
-    let goes = |field: Field<'_>| undeclared.iter().any(|item| item.field == field && item.fate != Fate::Stays);
     let ours_of = |field: Field<'_>| field == Field::Label(OWNER) || wanted.has(field) || held.holds(field);
-    let (from, removed) = (picked(live, ours_of), picked(live, goes));
     let before = picked(live, |field| ours_of(field) || goes(field));
+    let mut after = to.clone();
+    let kept = picked(live, stays);
+    after.labels.extend(kept.labels);
+    after.annotations.extend(kept.annotations);
     let mut reasons = vec![format!("declared at {}", item.binding.origin)];
     reasons.extend(
         conflicts.iter().map(|conflict| format!("{} is taken back from `{}`", conflict.field, conflict.manager)),
     );
-    for Undeclared { field, .. } in undeclared.iter().filter(|item| item.fate != Fate::Stays) {
+    for field in &gone {
         reasons.push(format!("{field}{} is not declared, and is taken off", by(&held.holders(*field))));
     }
     let uid = || live.uid.clone();
     let force = site.options.force_conflicts || !conflicts.is_empty();
-    let apply = (!as_wanted).then(|| KubernetesCall::Apply { uid: uid(), from, to: after.clone(), force });
-    let remove = (!removed.annotations.is_empty()).then(|| KubernetesCall::Remove { uid: uid(), from: removed });
+    let from = picked(live, ours_of);
+    let apply = (!as_wanted).then(|| KubernetesCall::Apply { uid: uid(), from, to, force });
+    let remove = (!gone.is_empty()).then(|| KubernetesCall::Remove { uid: uid(), from: picked(live, goes) });
     let calls = apply.into_iter().chain(remove).map(|call| Call::Kubernetes(item.binding.cluster.clone(), call));
     let change = ResourceChange::ServiceAccount(Change::Update { before, after });
     point(site, draft, address, item, (change, calls.collect(), reasons));
@@ -263,9 +280,18 @@ enum Fate {
     Stays,
 }
 
-/// The `eks.amazonaws.com/*` annotations that are not declared, but for those that an apply takes off. On an object with
-/// our label they are drift where kubectl set them, or where nobody is recorded. What another manager set, say Helm, it
-/// would set again: it stays, unless it is an audience that the role does not trust.
+/// Whether someone set it by hand: a manager of one of kubectl's commands, but for those that read manifests, which set it
+/// again each time
+/// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers>).
+fn is_hand(manager: &str) -> bool {
+    const MANIFESTS: [&str; 4] = ["client-side-apply", "create", "last-applied", "replace"];
+    manager.strip_prefix("kubectl-").is_some_and(|command| !MANIFESTS.contains(&command))
+}
+
+/// The `eks.amazonaws.com/*` annotations that are not declared, but for those that go as they are given up. On an object
+/// with our label they are drift where a hand set them, or where nobody is recorded. What another manager set, say Helm or
+/// `kubectl apply`, it would set again: it stays, unless it is an audience that the role does not trust. So does what does
+/// no harm on an object that someone else made: it may be older than our label.
 fn undeclared<'l>(
     site: &Site<'_>,
     item: &Managed<'_>,
@@ -274,21 +300,24 @@ fn undeclared<'l>(
 ) -> Vec<Undeclared<'l>> {
     let held = Held::of(site, live);
     let ours = live.labels.get(OWNER).map(String::as_str) == Some(site.desired.owner.as_str());
+    let made = ours && held.holds(Field::Annotation(CREATED));
     let mut list = Vec::new();
     for (key, value) in live.annotations.iter().filter(|(key, _)| key.starts_with(CHAIN)) {
         let field = Field::Annotation(key);
-        let given_up = held.holds(field) && !held.shared(field);
+        let given_up = held.holds(field) && held.holders(field).is_empty();
         if given_up || wanted.has(field) {
             continue;
         }
-        let by_hand = held.holders(field).iter().all(|manager| manager.starts_with("kubectl"));
+        let by_hand = held.holders(field).iter().all(|manager| is_hand(manager));
         // an admission policy leaves no record of itself where others do, and sets it again
         let by_policy = !held.shared(field) && !held.is_unrecorded();
         let harmless = key != AUDIENCE || value == item.binding.effective_audience();
-        let fate = match (by_hand && !(by_policy && harmless), harmless) {
-            (true, _) if ours => Fate::Drift,
-            (true, _) | (false, false) => Fate::Conflict,
-            (false, true) => Fate::Stays,
+        let fate = if harmless && (by_policy || !by_hand || !made) {
+            Fate::Stays
+        } else if by_hand && ours {
+            Fate::Drift
+        } else {
+            Fate::Conflict
         };
         list.push(Undeclared { field, value, fate });
     }
@@ -303,10 +332,16 @@ fn refusal(
     report_only: bool,
 ) -> Option<(String, String)> {
     // a command that writes nothing has no such flag
-    let or_by_force =
-        |words: &str| if report_only { String::new() } else { format!(", or {words} with `--force-conflicts`") };
+    let by_force = |words: &str| (!report_only).then(|| format!("{words} with `--force-conflicts`"));
+    let or = |ways: &[&str], forced: Option<String>| {
+        let ways: Vec<&str> = ways.iter().copied().chain(forced.as_deref()).collect();
+        match &ways[..] {
+            [ways @ .., last] if !ways.is_empty() => format!("{}, or {last}", ways.join(", ")),
+            ways => ways.concat(),
+        }
+    };
     if let Some(Conflict { manager, field, value }) = conflict {
-        let hint = format!("take the field out of what that manager applies{}", or_by_force("take it"));
+        let hint = or(&["take the field out of what that manager applies"], by_force("take it"));
         return Some((format!("manager `{manager}` holds {field} with the value `{value}`"), hint));
     }
     let Undeclared { field, value, .. } = undeclared.iter().find(|item| item.fate == Fate::Conflict)?;
@@ -314,7 +349,7 @@ fn refusal(
         [manager, ..] => format!("manager `{manager}` holds {field} with the value `{value}`, which is not declared"),
         [] => format!("{field} with the value `{value}` is not declared, and who set it is not recorded"),
     };
-    Some((why, format!("declare it, take it out where it is set{}", or_by_force("have it taken off"))))
+    Some((why, or(&["declare it", "take it out where it is set"], by_force("have it taken off"))))
 }
 
 /// Has the ServiceAccount point at its role: behind the role's own step, or if another share has the role, once it is

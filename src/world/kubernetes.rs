@@ -121,6 +121,13 @@ pub(super) fn refusal(status: u16, body: &[u8]) -> CallError {
     Failure::of_answer(status, body, None, 0).at("list ServiceAccounts")
 }
 
+impl CallError {
+    /// Whether a policy of a cluster says that it refused.
+    pub(crate) fn names_a_policy(&self) -> bool {
+        failure::is_policys(&self.message)
+    }
+}
+
 impl KubernetesReader {
     /// A reader of these clusters; it connects to none yet.
     pub fn new(

@@ -223,7 +223,7 @@ fn rights_in_one_namespace_are_enough_for_that_namespace() {
         let (scene, cluster) = (Scene::new(clusters, LIMITED_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "mine");
         cluster.create_namespace(runtime, "theirs");
-        cluster.limit_to(runtime, "mine");
+        cluster.limit_to(runtime, "mine", &["get", "list", "create", "patch", "delete"]);
         scene.declare(&entry("create", "mine", "worker", ""));
         scene.bench.converges();
         assert!(cluster.get(runtime, "mine", "worker").is_some());
@@ -236,6 +236,21 @@ fn rights_in_one_namespace_are_enough_for_that_namespace() {
         assert!(plan["unknown"].to_string().contains("theirs"), "{plan}");
         scene.bench.ends(4, &["apply", "--auto-approve"]);
         assert!(cluster.get(runtime, "theirs", "worker").is_none());
+    });
+}
+
+/// The API server asks its authorizer again for the object that an apply makes, and tells no more than that it refused.
+#[test]
+fn the_right_to_patch_without_the_one_to_create_is_told_as_that() {
+    on_every_backend("RBAC without create", &["alpha"], |runtime, clusters| {
+        let (scene, cluster) = (Scene::new(clusters, LIMITED_TOKEN), &clusters[0]);
+        cluster.create_namespace(runtime, "mine");
+        cluster.limit_to(runtime, "mine", &["get", "list", "patch"]);
+        scene.declare(&entry("create", "mine", "worker", ""));
+        let run = scene.bench.ends(6, &["apply", "--auto-approve"]);
+        run.says("serviceaccounts \"worker\" is forbidden").says("allow these credentials `get`, `create` and `patch`");
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains("policy of cluster"), "{run}");
+        assert!(cluster.get(runtime, "mine", "worker").is_none());
     });
 }
 

@@ -145,6 +145,89 @@ fn declared_labels_and_annotations_are_kept_and_released() {
     });
 }
 
+/// As the guides of clusters have it: a manifest in Git, applied again by each deployment.
+#[test]
+fn what_a_manifest_sets_and_does_no_harm_is_neither_refused_nor_fought_over() {
+    on_every_backend("an annotation of a manifest", &["alpha"], |runtime, clusters| {
+        let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
+        let regional = "eks.amazonaws.com/sts-regional-endpoints";
+        cluster.create_namespace(runtime, "shop");
+        let path = "/api/v1/namespaces/shop/serviceaccounts";
+        let manifest = json!({
+            "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "cart", "annotations": {regional: "true"}},
+        });
+        let by = format!("{path}?fieldManager=kubectl-client-side-apply");
+        assert_eq!(cluster.ask(runtime, "POST", &by, "application/json", &manifest.to_string()).0, 201);
+        let deploy = |key: &str, value: &str| {
+            let body = json!({"metadata": {"annotations": {key: value}}}).to_string();
+            let path = format!("{path}/cart?fieldManager=kubectl-client-side-apply");
+            let (status, answer) =
+                cluster.ask(runtime, "PATCH", &path, "application/strategic-merge-patch+json", &body);
+            assert_eq!(status, 200, "{answer}");
+        };
+        scene.declare(&entry("annotate", "shop", "cart", ""));
+        scene.bench.ends(0, &["plan"]).says(regional).says("kubectl-client-side-apply");
+        scene.bench.converges();
+        deploy(regional, "false");
+        scene.bench.ends(0, &["drift", "--confirm-after", "0s"]);
+        scene.bench.ends(0, &["plan", "--detailed-exitcode"]).says("No changes.").says(regional);
+        assert_eq!(cluster.annotation(runtime, "shop", "cart", regional).as_deref(), Some("false"));
+        deploy(AUDIENCE, "other");
+        let refused = refusals(&scene.bench.plan(&[])).join("\n");
+        assert!(refused.contains("kubectl-client-side-apply") && refused.contains(AUDIENCE), "{refused}");
+        let drift = scene.bench.irsa(&["drift", "--confirm-after", "0s"]);
+        drift.says("declare it, or take it out where it is set");
+    });
+}
+
+#[test]
+fn a_dropped_label_whose_record_was_lost_goes_and_one_that_is_shared_is_said_to_stay() {
+    on_every_backend("a dropped label", &["alpha"], |runtime, clusters| {
+        let (scene, cluster) = (applied(runtime, clusters, "labels = { tier = \"web\" }"), &clusters[0]);
+        let label = || {
+            let object = cluster.get(runtime, "shop", "cart").expect("it is there");
+            object["metadata"]["labels"]["tier"].as_str().map(str::to_owned)
+        };
+        let write = |more: &str| scene.declare(&(entry("create", "shop", "cart", more) + &keep()));
+        cluster.merge(runtime, "shop", "cart", &json!({"metadata": {"managedFields": [{}]}}));
+        write("labels = { tier = \"web\" }\ntoken-expiration = \"2h\"");
+        scene.bench.converges();
+        let object = cluster.get(runtime, "shop", "cart").expect("it is there");
+        assert!(managers(&object).contains(&"before-first-apply".to_owned()), "{object}");
+        write("token-expiration = \"2h\"");
+        assert!(scene.bench.plan(&[])["changes"].to_string().contains("labels.tier"));
+        scene.bench.converges();
+        assert_eq!(label(), None);
+
+        write("labels = { tier = \"web\" }\ntoken-expiration = \"2h\"");
+        scene.bench.converges();
+        cluster.apply(runtime, "helm", "shop", "cart", &json!({"labels": {"tier": "web"}}));
+        write("token-expiration = \"2h\"");
+        let plan = scene.bench.ends(0, &["plan", "--detailed-exitcode"]);
+        plan.says("label `tier` is no longer declared, and stays: `helm` holds it too");
+        scene.bench.converges();
+        assert_eq!(label().as_deref(), Some("web"));
+    });
+}
+
+#[test]
+fn an_object_without_its_label_gives_our_fields_back() {
+    on_every_backend("the label is taken off", &["alpha"], |runtime, clusters| {
+        let (scene, cluster) = (applied(runtime, clusters, ""), &clusters[0]);
+        cluster.merge(runtime, "shop", "cart", &json!({"metadata": {"labels": {"irsa/owner": null}}}));
+        scene.declare(&keep());
+        scene.bench.ends(0, &["plan"]).says("service-account/alpha/shop/cart");
+        scene.bench.converges();
+        let object = cluster.get(runtime, "shop", "cart").expect("whoever took the label off may want it");
+        assert!(object["metadata"]["annotations"].is_null(), "{object}");
+        assert!(!scene.world.has_role(FIRST, "app"));
+        cluster.merge(runtime, "shop", "keep", &json!({"metadata": {"labels": {"irsa/owner": null}}}));
+        scene.bench.ends(0, &["apply", "--auto-approve", "--destroy", "--force"]);
+        assert!(cluster.annotation(runtime, "shop", "keep", ROLE_ARN).is_none());
+        assert!(!scene.world.has_role(FIRST, "keep"));
+    });
+}
+
 #[test]
 fn labels_that_cannot_be_are_mistakes_with_their_place() {
     let bench = Bench::new(World::empty().environment());

@@ -231,6 +231,28 @@ fn a_run_under_nohup_outlives_its_terminal() {
     assert!(scene.someone.has_role("app"));
 }
 
+/// A write to a cluster may wait for a webhook longer than a run that is to end.
+#[test]
+fn a_write_that_hangs_in_a_cluster_holds_no_signal_up() {
+    let scene = Scene::new();
+    scene.declare(&role("app"));
+    let cluster = scene.world.cluster("main");
+    let patch = irsa_sandbox::kubernetes::Match::on("patch", "serviceaccounts");
+    cluster.gate().fault(Stage::Before, patch, irsa_sandbox::kubernetes::Fault::Hang, None);
+    let running = scene.bench.start(&["apply", "--auto-approve", "--format", "json"]);
+    let begin = Instant::now();
+    while !cluster.gate().log().iter().any(|record| record.call.verb == "patch") {
+        assert!(begin.elapsed() < PATIENCE, "the ServiceAccount is not written");
+        pause();
+    }
+    running.signal("TERM");
+    let heard = Instant::now();
+    let run = running.ends();
+    assert!(heard.elapsed() < GRACE, "{:?}: {run}", heard.elapsed());
+    assert_eq!(run.code, 143, "{run}");
+    run.says("unknown");
+}
+
 /// Neither may the lock hold a run back that is to end.
 #[test]
 fn a_lock_that_hangs_holds_no_signal_up() {

@@ -86,6 +86,52 @@ fn fields_of_an_object_that_is_marked_as_another_stay_without_force() {
     assert!(removed(&kit.plan()).annotations.contains_key(ROLE_ARN));
 }
 
+/// `kubectl label serviceaccount worker irsa/owner-`: our manager still holds the rest.
+#[test]
+fn an_object_that_lost_its_label_is_released_and_not_forgotten() {
+    let unlabelled = |mut kit: Kit| {
+        item(&mut kit).labels.clear();
+        for manager in &mut item(&mut kit).managers {
+            Arc::make_mut(manager).labels.clear();
+        }
+        kit
+    };
+    let mut kit = unlabelled(undeclared());
+    let plan = kit.plan();
+    assert_eq!(step(&plan, ITEM).change.action(), Action::Update, "whoever took the label off may want it");
+    let reasons = step(&plan, ITEM).reasons.join("\n");
+    assert!(reasons.contains("not deleted: someone took label `irsa/owner` off it"), "{reasons}");
+    assert_eq!(step(&plan, "orphan/default/role/reports").change.action(), Action::Delete);
+    simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+    assert!(item(&mut kit).annotations.is_empty() && item(&mut kit).managers.is_empty());
+    assert_eq!(names(&kit.plan()), [""; 0]);
+    // all of ours may go too
+    let mut kit = unlabelled(applied());
+    (kit.options.destroy, kit.options.force) = (true, true);
+    let plan = kit.plan();
+    assert_eq!((step(&plan, ITEM).change.action(), plan.refused.len()), (Action::Update, 0));
+    // one that names another object, or is somebody else's by now, is not ours
+    for (key, value) in [(ADDRESS, "service-account/east/apps/other"), (OWNER, "them")] {
+        let mut kit = unlabelled(undeclared());
+        let item = item(&mut kit);
+        let pairs = if key == OWNER { &mut item.labels } else { &mut item.annotations };
+        pairs.insert(key.into(), value.into());
+        let plan = kit.plan();
+        assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
+        let refused = plan.refused.iter().find(|refused| refused.why.contains("still points at it"));
+        let hint = &refused.expect("its role is refused").hint;
+        assert!(hint.contains(&format!("kubectl annotate serviceaccount -n apps worker {ROLE_ARN}-")), "{hint}");
+    }
+}
+
+#[test]
+fn a_missing_address_is_not_called_that_of_another_object() {
+    let mut kit = undeclared();
+    item(&mut kit).annotations.remove(ADDRESS);
+    let reasons = step(&kit.plan(), ITEM).reasons.join("\n");
+    assert!(reasons.contains("annotation `irsa/address` is missing") && !reasons.contains("another"), "{reasons}");
+}
+
 #[test]
 fn an_annotation_that_a_restore_holds_stays_with_a_note_and_goes_by_force() {
     let mut kit = undeclared();
@@ -167,15 +213,97 @@ fn an_undeclared_annotation_of_another_manager_is_refused_only_if_it_breaks_the_
     assert!(removed(&spoiled(AUDIENCE, "other", None).plan()).annotations.contains_key(AUDIENCE));
 }
 
+/// An annotation on an object that someone else made, and which irsa sees for the first time.
+fn found(key: &str, value: &str, by: &str) -> Kit {
+    let mut kit = spoiled(key, value, Some(by));
+    let item = item(&mut kit);
+    item.labels.clear();
+    item.annotations.retain(|name, _| name == key);
+    item.managers.retain(|manager| manager.name == by);
+    kit
+}
+
 #[test]
-fn what_was_set_before_irsa_came_is_not_taken_off_silently() {
-    let mut kit = spoiled(SKIP, "sidecar", Some("kubectl-annotate"));
-    item(&mut kit).labels.clear();
-    refused(&kit.plan(), ITEM, SKIP);
-    kit.options.force_conflicts = true;
-    let plan = kit.plan();
-    assert_eq!(step(&plan, ITEM).parts.len(), 2);
-    assert!(removed(&plan).annotations.contains_key(SKIP));
+fn what_was_set_before_irsa_came_stays_if_it_does_no_harm() {
+    for by in ["kubectl-client-side-apply", "kubectl", "kubectl-annotate", "before-first-apply", "helm"] {
+        let mut kit = found(SKIP, "sidecar", by);
+        let plan = kit.plan();
+        assert_eq!((names(&plan), plan.refused.len()), (vec![format!("update {ITEM}")], 0), "{by}");
+        assert!(note(&plan, "annotation-undeclared").contains(SKIP), "{by}");
+        simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+        // its maker applies it again, and again
+        for _ in 0..2 {
+            let plan = kit.plan();
+            assert_eq!((names(&plan), plan.refused.len()), (Vec::new(), 0), "{by}");
+            assert!(note(&plan, "annotation-undeclared").contains(SKIP), "{by}");
+        }
+        assert!(item(&mut kit).annotations.contains_key(SKIP), "{by}");
+        // what breaks the chain is refused, and names who set it
+        let mut kit = found(AUDIENCE, "other", by);
+        let who = if by == "before-first-apply" { "is not declared, and who set it is not recorded" } else { by };
+        refused(&kit.plan(), ITEM, who);
+        kit.options.force_conflicts = true;
+        assert!(removed(&kit.plan()).annotations.contains_key(AUDIENCE), "{by}");
+    }
+}
+
+#[test]
+fn what_a_manifest_sets_on_ours_stays_if_it_does_no_harm_and_is_refused_else() {
+    for by in ["kubectl-client-side-apply", "kubectl", "kubectl-replace"] {
+        let plan = spoiled(SKIP, "sidecar", Some(by)).plan();
+        assert_eq!((names(&plan), plan.refused.len()), (Vec::new(), 0), "{by}");
+        assert!(note(&plan, "annotation-undeclared").contains(by));
+        refused(&spoiled(AUDIENCE, "other", Some(by)).plan(), ITEM, &format!("manager `{by}` holds annotation"));
+        // a field of ours with another value is drift all the same
+        let plan = spoiled(ROLE_ARN, "arn:aws:iam::111122223333:role/other", Some(by)).plan();
+        assert!(step(&plan, ITEM).reasons.contains(&format!("annotation `{ROLE_ARN}` is taken back from `{by}`")));
+    }
+}
+
+#[test]
+fn a_hint_lists_its_ways_with_one_or() {
+    let mut kit = spoiled(AUDIENCE, "other", Some("helm"));
+    let hint = |kit: &mut Kit| kit.plan().refused.first().expect("it is refused").hint.clone();
+    let forced = "declare it, take it out where it is set, or have it taken off with `--force-conflicts`";
+    assert_eq!(hint(&mut kit), forced);
+    kit.options.report_only = true;
+    assert_eq!(hint(&mut kit), "declare it, or take it out where it is set");
+    let mut kit = spoiled(ROLE_ARN, "other", Some("helm"));
+    kit.options.report_only = true;
+    assert_eq!(hint(&mut kit), "take the field out of what that manager applies");
+}
+
+/// Ours alone by its history, of which the record is lost; or a field of which someone else is known to hold it too.
+#[test]
+fn a_field_that_is_no_longer_declared_goes_unless_another_manager_holds_it_too() {
+    for (by, goes) in [("before-first-apply", true), ("helm", false)] {
+        let mut kit = applied();
+        declare(&mut kit, Some(metadata(&[("tier", "web")], &[("example.com/contact", "me")])));
+        super::rules::apply(&mut kit);
+        let mut other = manager(by, "example.com/contact");
+        Arc::make_mut(&mut other).labels.push("tier".into());
+        item(&mut kit).managers.push(other);
+        declare(&mut kit, None);
+        let plan = kit.plan();
+        if goes {
+            let fields: Vec<&str> = step(&plan, ITEM).fields.iter().map(|field| field.path.as_str()).collect();
+            assert_eq!(fields, ["annotations.example.com/contact", "labels.tier"]);
+            assert_eq!(removed(&plan).labels.keys().collect::<Vec<_>>(), ["tier"]);
+            simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+        } else {
+            assert_eq!(names(&plan), [""; 0]);
+            assert!(note(&plan, "field-shared").contains("stays: `helm` holds it too"));
+            // beside something else that changes
+            item(&mut kit).annotations.insert(ROLE_ARN.into(), "other".into());
+            let plan = kit.plan();
+            let fields: Vec<&str> = step(&plan, ITEM).fields.iter().map(|field| field.path.as_str()).collect();
+            assert_eq!(fields, [format!("annotations.{ROLE_ARN}")], "it is not promised to go");
+            simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
+        }
+        assert_eq!(item(&mut kit).labels.contains_key("tier"), !goes);
+        assert_eq!(item(&mut kit).annotations.contains_key("example.com/contact"), !goes);
+        assert_eq!(names(&kit.plan()), [""; 0]);
+    }
 }
 
 fn metadata(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Arc<Metadata> {

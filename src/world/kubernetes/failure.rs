@@ -188,25 +188,29 @@ const FIELD_CONFLICT: &str = "FieldManagerConflict";
 /// plugin's.
 const TERMINATING: &str = "NamespaceTerminating";
 
-/// Whether an authorizer refused: `… forbidden: User "NAME" cannot VERB …`. Every other 403 of the API server is an
-/// admission plugin's (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/>).
+/// Whether an authorizer refused: `… forbidden: User "NAME" cannot VERB …`. An apply that makes an object is authorized once
+/// more, as a `create`, and then the authorizer's reason is all that is told: RBAC has none, or that it failed at a rule
+/// (`withAuthorization` in `apiserver/pkg/endpoints/handlers/create.go`). Every other 403 of the API server is an admission
+/// plugin's (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/>), or another authorizer's.
 fn is_authorizers(message: &str) -> bool {
-    let why = message.split_once("forbidden: ").map(|(_, why)| why);
-    why.is_some_and(|why| why.starts_with("User \"") && why.contains("\" cannot "))
+    let why = message.split_once("forbidden:").map(|(_, why)| why.trim_start());
+    why.is_some_and(|why| {
+        why.is_empty() || why.starts_with("RBAC:") || why.starts_with("User \"") && why.contains("\" cannot ")
+    })
 }
 
 /// Whether a webhook or a policy of the cluster's own refused:
 /// `admission webhook "NAME" denied the request: …`, `… ValidatingAdmissionPolicy 'NAME' with binding 'NAME' denied request: …`
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response>).
-fn is_policys(message: &str) -> bool {
+pub(crate) fn is_policys(message: &str) -> bool {
     let webhook = message.starts_with("admission webhook \"") && message.contains("\" denied the request");
     let policy = message.split_once("AdmissionPolicy '").is_some_and(|(_, rest)| rest.contains("' denied request: "));
     webhook || policy
 }
 
-/// Whether the API server could not ask a webhook, which is down or slow.
+/// Whether the API server could not ask a webhook, which is down or slow, or has itself waited too long for something.
 fn asks_in_vain(message: &str) -> bool {
-    message.contains("failed calling webhook \"")
+    message.contains("failed calling webhook \"") || message.contains("request did not complete within")
 }
 
 /// The manager in `conflict with "kubectl" using v1 at …`, or the whole text if it has no such form.
@@ -340,6 +344,13 @@ mod tests {
             ),
             (403, status("Forbidden", r#"forbidden: User "me" cannot get path "/x""#), CallErrorKind::Denied, false),
             (403, json!({}), CallErrorKind::Denied, false),
+            (403, status("Forbidden", r#"x "a" is forbidden: "#), CallErrorKind::Denied, false),
+            (
+                403,
+                status("Forbidden", r#"x "a" is forbidden: RBAC: role.x "b" not found"#),
+                CallErrorKind::Denied,
+                false,
+            ),
             (403, status("Forbidden", "x is forbidden: exceeded quota: q"), CallErrorKind::Limit, false),
             (
                 403,

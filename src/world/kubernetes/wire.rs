@@ -18,13 +18,19 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// How long one attempt may take.
-const ATTEMPT: Duration = Duration::from_secs(10);
+/// How long one attempt of a read may take.
+const READ: Duration = Duration::from_secs(10);
+/// And one of a write: admission webhooks may take up to 30 s
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#timeouts>), and the server
+/// itself gives up after 34 s (`requestTimeoutUpperBound` in `apiserver/pkg/endpoints/handlers`). Ended before that, it
+/// would never be told what the server waited for.
+const WRITE: Duration = Duration::from_secs(35);
 /// The first and the longest wait before the next attempt, before jitter.
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// A name that nobody knows is asked for once more.
 const ONCE: u32 = 2;
-/// How long something is waited for that the server itself waits for: a webhook that is down.
+/// How long attempts are begun at something that the server itself waits for, a webhook that is down or hangs; the last
+/// one ends within twice that.
 const SOON: Duration = Duration::from_secs(20);
 /// A server that never answered is not waited for as long as one that did: its address may be wrong.
 const UNREACHED: u32 = 4;
@@ -41,28 +47,64 @@ pub(crate) struct Reply {
     pub(crate) request_id: Option<String>,
 }
 
+/// What no answer in time means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The way is broken, or the server is busy: another attempt may do better.
+    Plain,
+    /// The server waits for something itself, and would again.
+    Admitted,
+}
+
+impl Kind {
+    fn attempt(self) -> Duration {
+        match self {
+            Self::Plain => READ,
+            Self::Admitted => WRITE,
+        }
+    }
+
+    fn late(self) -> Failure {
+        let late = "the API did not answer in time";
+        match self {
+            Self::Plain => Failure::broken(late),
+            Self::Admitted => {
+                let text = format!("{late}: an admission webhook may hang, or the way to the API is broken");
+                Failure { soon: true, ..Failure::broken(text) }
+            }
+        }
+    }
+}
+
 impl Connection {
     /// Sends the request. The budget begins when it is its turn.
     pub(crate) async fn send(&self, request: &Request) -> Result<Reply, Failure> {
-        self.send_unless(request, &CancellationToken::new()).await
+        self.deliver(request, Kind::Plain, &CancellationToken::new()).await
     }
 
-    /// The same, but nothing is sent any more once `halt` is cancelled; what is under way then is waited for.
+    /// Sends a write that admission webhooks may hold up. Nothing is sent any more once `halt` is cancelled; what is under
+    /// way then is waited for.
     pub(crate) async fn send_unless(&self, request: &Request, halt: &CancellationToken) -> Result<Reply, Failure> {
+        self.deliver(request, Kind::Admitted, halt).await
+    }
+
+    async fn deliver(&self, request: &Request, kind: Kind, halt: &CancellationToken) -> Result<Reply, Failure> {
         let ready = async { Ok::<_, Failure>((self.session().await?, self.permit().await?)) };
         let ready = halt.run_until_cancelled(ready).await.filter(|_| !halt.is_cancelled());
         let (mut session, mut permit) = ready.ok_or_else(Failure::stopped)??;
         let begin = Instant::now();
-        let end = begin + self.run.budget();
-        let whole = self.run.context.scaled(ATTEMPT);
+        let mut end = begin + self.run.budget();
+        let whole = self.run.context.scaled(kind.attempt());
+        let soon = self.run.context.scaled(SOON);
         let (mut tries, mut renewed) = (0, false);
         let mut earlier: Option<Failure> = None;
         loop {
             tries += 1;
             let limit = whole.min(end.saturating_duration_since(Instant::now()));
-            let failure = match self.attempt(&session, request, limit).await {
-                Ok(reply) => return Ok(reply),
-                Err(failure) => failure,
+            let failure = match timeout(limit, self.attempt(&session, request)).await {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(failure)) => failure,
+                Err(_) => kind.late(),
             };
             drop(permit);
             // an attempt that the end of the budget cut short says less than the one before it
@@ -76,8 +118,12 @@ impl Connection {
                 let reached = self.reached.load(Ordering::Relaxed) && !failure.once;
                 let patient = reached || tries < most;
                 let wait = self.run.context.scaled(wait(tries, failure.retry_after));
-                let end = if failure.soon { end.min(begin + self.run.context.scaled(SOON)) } else { end };
-                if !failure.transient || !patient || Instant::now() + wait >= end {
+                if failure.soon {
+                    end = end.min(begin + 2 * soon);
+                }
+                // a write whose answer was lost has the rest for another attempt
+                let last = if failure.soon && failure.status.is_some() { end.min(begin + soon) } else { end };
+                if !failure.transient || !patient || Instant::now() + wait >= last {
                     return Err(failure);
                 }
                 if halt.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
@@ -98,28 +144,22 @@ impl Connection {
         self.permits.acquire().await.map_err(|_| Failure::other("the cluster was closed"))
     }
 
-    async fn attempt(&self, session: &Session, request: &Request, limit: Duration) -> Result<Reply, Failure> {
+    async fn attempt(&self, session: &Session, request: &Request) -> Result<Reply, Failure> {
         self.run.requests.fetch_add(1, Ordering::Relaxed);
         let mut request = request.clone();
         if let Some(value) = &session.authorization {
             request.headers_mut().insert(AUTHORIZATION, value.clone());
         }
-        let exchange = async {
-            let sent = session.client.send(request.map(Body::from)).await;
-            let response = sent.map_err(|error| self.explained(of_kube(&error)))?;
-            let (head, body) = response.into_parts();
-            let status = head.status.as_u16();
-            let body = match Limited::new(body, if status < 400 { BODY } else { REFUSAL }).collect().await {
-                Ok(body) => body.to_bytes().to_vec(),
-                // what it is about, the status says
-                Err(error) if status >= 400 && is_too_large(error.as_ref()) => Vec::new(),
-                Err(error) => return Err(unread(error.as_ref())),
-            };
-            Ok((status, head.headers, body))
+        let sent = session.client.send(request.map(Body::from)).await;
+        let response = sent.map_err(|error| self.explained(of_kube(&error)))?;
+        let (head, body) = response.into_parts();
+        let (status, headers) = (head.status.as_u16(), head.headers);
+        let body = match Limited::new(body, if status < 400 { BODY } else { REFUSAL }).collect().await {
+            Ok(body) => body.to_bytes().to_vec(),
+            // what it is about, the status says
+            Err(error) if status >= 400 && is_too_large(error.as_ref()) => Vec::new(),
+            Err(error) => return Err(unread(error.as_ref())),
         };
-        let answer: Result<_, Failure> =
-            timeout(limit, exchange).await.unwrap_or_else(|_| Err(Failure::broken("the API did not answer in time")));
-        let (status, headers, body) = answer?;
         self.reached.store(true, Ordering::Relaxed);
         self.run.warnings.hear(&self.key, &headers);
         let request_id = text(&headers, "audit-id").map(super::failure::clean);

@@ -105,13 +105,12 @@ impl TestCluster {
         (self.name.clone(), self.endpoint.clone(), self.authority_pem.clone(), token.to_owned())
     }
 
-    /// Lets the user of the token `LIMITED` manage ServiceAccounts of one namespace and read the issuer, nothing else.
-    pub(crate) fn limit_to(&self, runtime: &Runtime, namespace: &str) {
+    /// Lets the user of the token `LIMITED` do this with ServiceAccounts of one namespace and read the issuer, nothing else.
+    pub(crate) fn limit_to(&self, runtime: &Runtime, namespace: &str, verbs: &[&str]) {
         match &self.backend {
             Backend::Sandbox(cluster) => {
-                let verbs = ["get", "list", "create", "patch", "delete"];
                 let grants = [
-                    Grant::in_namespaces(&[namespace], &["serviceaccounts"], &verbs),
+                    Grant::in_namespaces(&[namespace], &["serviceaccounts"], verbs),
                     Grant::in_namespaces(&[namespace], &["namespaces", "pods"], &["get", "list"]),
                     Grant::issuer_discovery(),
                 ];
@@ -127,8 +126,7 @@ impl TestCluster {
                     &json!({
                         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "irsa"},
                         "rules": [
-                            {"apiGroups": [""], "resources": ["serviceaccounts"],
-                             "verbs": ["get", "list", "create", "patch", "delete"]},
+                            {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": verbs},
                             {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["get", "list"]},
                         ],
                     }),

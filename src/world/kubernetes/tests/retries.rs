@@ -1,9 +1,10 @@
 //! What is asked again, how often, and with which token.
 
 use super::kit::*;
+use crate::model::call::KubernetesCall;
 use crate::model::live::Access;
 use crate::world::kubernetes::{KubernetesReader, KubernetesSettings, TokenSource};
-use crate::world::{CallErrorKind, ReadKubernetes};
+use crate::world::{CallErrorKind, ReadKubernetes, WriteKubernetes};
 use irsa_sandbox::kubernetes::{Fault, Match, Refusal, Stage, User};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,6 +61,38 @@ async fn the_budget_is_the_end_of_it() {
         assert!(reader.requests() - before >= 2, "{text}");
         assert!(begin.elapsed() < Duration::from_secs(10), "the budget is 0.6 s");
     }
+}
+
+/// The server waits for an admission webhook, which may take up to 30 s.
+#[tokio::test]
+async fn a_write_that_a_webhook_holds_up_is_waited_for_and_one_that_hangs_is_named_soon() {
+    let cluster = cluster("prod").await;
+    with_namespace(&cluster);
+    // a second is 50 ms
+    let writer = reader_with(&cluster, "admin-token", 20).await.writer();
+    let create = KubernetesCall::Create { service_account: ours(&[(ROLE, "r1")]) };
+    let patches = Match::on("patch", "serviceaccounts");
+    let vain = "failed calling webhook \"a.b.c\": context deadline exceeded";
+    for (fault, requests, text) in [
+        (Fault::Hang, 2, "did not answer in time: an admission webhook may hang"),
+        (Fault::Refuse(Refusal::timeout()), 2, "did not complete within"),
+        (Fault::Refuse(Refusal::internal(vain)), 2, "failed calling webhook"),
+    ] {
+        cluster.gate().heal();
+        cluster.gate().fault(Stage::Before, patches.clone(), fault, None);
+        let (begin, before) = (tokio::time::Instant::now(), cluster.gate().writes().len());
+        let error = writer.write(&key("prod"), &create, None).await.unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::Unavailable, "{error}");
+        assert!(error.message.contains(text), "{error}");
+        assert!(cluster.gate().writes().len() - before >= requests, "{text}");
+        assert!(begin.elapsed() < Duration::from_secs(4), "{text}: it is 40 s of 120: {:?}", begin.elapsed());
+    }
+    cluster.gate().heal();
+    cluster.gate().fault(Stage::Before, patches, Fault::Delay(Duration::from_millis(20 * 50)), Some(1));
+    let before = cluster.gate().writes().len();
+    let written = writer.write(&key("prod"), &create, None).await.unwrap();
+    assert!(!written.already_done);
+    assert_eq!(cluster.gate().writes().len() - before, 1, "after 20 s, at the first attempt");
 }
 
 #[tokio::test]

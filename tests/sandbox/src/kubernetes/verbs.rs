@@ -274,7 +274,11 @@ fn patch(store: &mut Store, resource: Resource, request: &Request, sent: &Sent<'
             // Here the user agent does not stand in for a manager.
             request.text("fieldManager").clone_into(&mut options.manager);
             let body = read(&Sent { content_type: "application/yaml", ..*sent })?;
-            let may_create = || access::check(sent.user, "create", resource.plural(), namespace, name);
+            // the authorizer's reason is all that is told then, and RBAC has none
+            let may_create = || {
+                let access = access::check(sent.user, "create", resource.plural(), namespace, name);
+                access.map_err(|_| Refusal::forbidden(&resource.qualified(), name, ""))
+            };
             return store.apply(resource, namespace, name, body, &options, may_create).map(Answer::from);
         }
         "application/merge-patch+json" => PatchType::Merge,
