@@ -115,7 +115,8 @@ fn change_block(change: &ChangeView) -> Block {
     }
     // who gains and loses access is there already
     let brief = change.brief.iter().filter(|line| line.label != "access");
-    let brief: String = brief.map(|line| format!("<br><code>{}</code>", escape_html(&line.told()))).collect();
+    let brief = brief.map(|line| escape_html(&line.told()));
+    let brief: String = brief.flat_map(|line| ["<br><code>".to_owned(), line, "</code>".to_owned()]).collect();
     let reasons: Vec<String> = change.reasons.iter().map(|reason| markdown(reason)).collect();
     let reasons = reasons.join("<br>\n");
     let fence = "`".repeat(longest_run(&body).max(2) + 1);

@@ -173,9 +173,10 @@ impl<'a> Page<'a> {
     fn in_brief(&mut self, change: &ChangeView, findings: &[String]) {
         let style = self.style;
         let (origin, reasons) = change.origin_and_reasons();
-        let (sign, word) = match change.refused {
-            true => ('x', format!(" ({}; refused)", change.will())),
-            false => (change.verb.sign(), String::new()),
+        let (sign, word) = if change.refused {
+            ('x', format!(" ({}; refused)", change.will()))
+        } else {
+            (change.verb.sign(), String::new())
         };
         let ink = if change.refused { Ink::Refused } else { ink(&change.verb) };
         let mut lines = &change.brief[..];
@@ -224,7 +225,8 @@ impl<'a> Page<'a> {
                 Some(width) if is_origin => width.saturating_sub(used + text.width()).max(least),
                 _ => least,
             };
-            line.push_str(&format!("{}{}", " ".repeat(space), style.paint(*ink, text)));
+            line.push_str(&" ".repeat(space));
+            line.push_str(&style.paint(*ink, text));
             used += space + text.width();
         }
         self.line(&line);

@@ -114,7 +114,7 @@ fn what_is_not_the_usual_trust_is_told_whole() {
         assert_eq!(told, format!("+ role/cart  irsa.toml:24\n    access     {text}"));
     }
     let deny = json!({"Effect": "Deny", "Principal": {"AWS": "arn:aws:iam::1:root"}, "Action": "sts:AssumeRole"});
-    let told = of_role("update", vec![field("trust", document(&[deny.clone()]), document(&[]))]);
+    let told = of_role("update", vec![field("trust", document(std::slice::from_ref(&deny)), document(&[]))]);
     assert_eq!(told, "~ role/cart  irsa.toml:24\n    access     + is no longer denied: arn:aws:iam::1:root");
     let version = json!({"Version": "2008-10-17", "Statement": [deny]});
     let told = of_role("update", vec![field("trust", version, document(&[deny]))]);

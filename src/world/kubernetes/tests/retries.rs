@@ -88,7 +88,7 @@ async fn a_write_that_a_webhook_holds_up_is_waited_for_and_one_that_hangs_is_nam
         assert!(begin.elapsed() < Duration::from_secs(4), "{text}: it is 40 s of 120: {:?}", begin.elapsed());
     }
     cluster.gate().heal();
-    cluster.gate().fault(Stage::Before, patches, Fault::Delay(Duration::from_millis(20 * 50)), Some(1));
+    cluster.gate().fault(Stage::Before, patches, Fault::Delay(Duration::from_secs(1)), Some(1));
     let before = cluster.gate().writes().len();
     let written = writer.write(&key("prod"), &create, None).await.unwrap();
     assert!(!written.already_done);
