@@ -40,7 +40,7 @@ use crate::model::desired::Desired;
 use crate::model::live::Live;
 use crate::model::note::Note;
 use draft::Draft;
-use site::Site;
+use site::{Issuer, Site};
 
 /// Compares `desired` with `live`. `findings` are the linter's, kept among the notes.
 pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
@@ -92,8 +92,20 @@ fn finish(site: &Site<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String
         settled: matching,
         waiting: waiting.into_iter().collect(),
         unmatched,
-        names: site.names(),
+        names: names(site),
     }
+}
+
+/// What the configuration calls issuers and roles.
+fn names(site: &Site<'_>) -> Names {
+    let clusters = site.desired.clusters.keys().filter_map(|key| match site.issuer(key) {
+        Issuer::Known(issuer) => Some((issuer.host_path().to_owned(), key.clone())),
+        Issuer::Gone(issuer) => Some((issuer.clone()?, key.clone())),
+        Issuer::Missing | Issuer::Unknown(_) => None,
+    });
+    let roles = site.desired.roles.iter();
+    let roles = roles.filter_map(|(key, role)| Some((site.role_arn(role)?.to_string(), key.clone())));
+    Names { clusters: clusters.collect(), roles: roles.collect() }
 }
 
 #[cfg(test)]

@@ -11,12 +11,3 @@ pub struct Names {
     /// The declared roles, by ARN.
     pub roles: BTreeMap<String, Key>,
 }
-
-impl Names {
-    /// The id of the account that holds a declared role.
-    pub fn account_of(&self, address: &str) -> Option<&str> {
-        let key = address.strip_prefix("role/")?;
-        let (arn, _) = self.roles.iter().find(|(_, role)| role.as_str() == key)?;
-        arn.split(':').nth(4)
-    }
-}

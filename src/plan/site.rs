@@ -1,7 +1,6 @@
 //! Both sides of the comparison at one table, and the questions that every kind of object asks of them: which account
 //! may be used, which issuer a cluster has, whose an object is.
 
-use super::names::Names;
 use super::step::Options;
 use crate::ids::{IamPath, IssuerUrl, Key, Namespace, PolicyArn, ProviderArn, RoleArn, ServiceAccountName};
 use crate::model::address::{Address, OrphanKind};
@@ -252,18 +251,6 @@ impl<'a> Site<'a> {
         let listed = self.scope.as_ref().and_then(|_| self.listed(role));
         let path = listed.and_then(|summary| IamPath::parse(&summary.path).ok());
         Some(RoleArn::of(&account.partition, &account.id, path.as_ref().unwrap_or(&role.path), &role.name))
-    }
-
-    /// What the configuration calls issuers and roles.
-    pub(crate) fn names(&self) -> Names {
-        let clusters = self.desired.clusters.keys().filter_map(|key| match self.issuer(key) {
-            Issuer::Known(issuer) => Some((issuer.host_path().to_owned(), key.clone())),
-            Issuer::Gone(issuer) => Some((issuer.clone()?, key.clone())),
-            Issuer::Missing | Issuer::Unknown(_) => None,
-        });
-        let roles = self.desired.roles.iter();
-        let roles = roles.filter_map(|(key, role)| Some((self.role_arn(role)?.to_string(), key.clone())));
-        Names { clusters: clusters.collect(), roles: roles.collect() }
     }
 
     /// A role as the list of its account shows it.

@@ -31,10 +31,13 @@ pub(crate) fn of(fields: &[FieldV2], names: &Names, account: Option<&str>) -> Ve
     list
 }
 
-/// `role/KEY` of a declared role, else the ARN.
-pub(crate) fn role_name(arn: &Value, names: &Names) -> String {
-    let arn = shown(arn);
-    names.roles.get(&arn).map_or_else(|| format!("role {arn}"), |key| format!("role/{key}"))
+/// `role/KEY`, if the ARN is a declared role's.
+pub(crate) fn declared_role(arn: &Value, names: &Names) -> Option<String> {
+    names.roles.get(arn.as_str()?).map(|key| format!("role/{key}"))
+}
+
+fn role_name(arn: &Value, names: &Names) -> String {
+    declared_role(arn, names).unwrap_or_else(|| format!("role {}", shown(arn)))
 }
 
 fn trust(before: &Value, after: &Value, names: &Names, account: Option<&str>) -> Vec<Entry> {
@@ -236,7 +239,7 @@ pub(crate) fn conditions(value: Option<&Value>) -> Vec<Condition> {
     list
 }
 
-fn texts(value: &Value) -> Vec<String> {
+pub(crate) fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Array(list) => list.iter().map(shown).collect(),
         other => vec![shown(other)],
@@ -310,13 +313,19 @@ fn by(statement: &Body, usual: &[&str]) -> String {
 }
 
 /// `a or b`; a value that would be taken for two is quoted.
-pub(crate) fn either(values: &[String]) -> String {
+fn either(values: &[String]) -> String {
     let quoted = |value: &String| if value.contains(" or ") { format!("{value:?}") } else { value.clone() };
     values.iter().map(quoted).collect::<Vec<_>>().join(" or ")
 }
 
 /// The conditions that were not told otherwise.
 fn provided(conditions: &[Condition]) -> String {
+    let told = spelled(conditions);
+    if told.is_empty() { String::new() } else { format!(", if {told}") }
+}
+
+/// `OPERATOR KEY = VALUE and …`
+pub(crate) fn spelled(conditions: &[Condition]) -> String {
     let told: Vec<String> = conditions
         .iter()
         .map(|(operator, key, values)| match values.as_slice() {
@@ -324,5 +333,5 @@ fn provided(conditions: &[Condition]) -> String {
             values => format!("{operator} {key} = {}", either(values)),
         })
         .collect();
-    if told.is_empty() { String::new() } else { format!(", if {}", told.join(" and ")) }
+    told.join(" and ")
 }

@@ -5,7 +5,7 @@
 //! and defaults. Everything else is here, and `-v` shows every field.
 
 use super::Verb;
-use super::access::role_name;
+use super::access::{conditions, declared_role, spelled, texts};
 use super::document::{Body, Difference};
 use super::entry::{Entry, Mark, Text};
 use super::scrub::scrub;
@@ -148,9 +148,7 @@ impl Lines<'_> {
     }
 
     fn role(&mut self, before: &Value, after: &Value) {
-        let named = |value: &Value| {
-            if value.is_null() { Value::Null } else { role_name(value, self.names).trim_start_matches("role ").into() }
-        };
+        let named = |value: &Value| declared_role(value, self.names).map_or_else(|| value.clone(), Value::from);
         let (before, after) = (named(before), named(after));
         self.value("role", &before, &after);
     }
@@ -248,13 +246,7 @@ fn policy_name(arn: &str) -> String {
 
 /// `Allow ACTIONS on RESOURCES if CONDITIONS`
 fn sentence(statement: &Body) -> String {
-    let list = |key: &str| -> Option<String> {
-        let texts: Vec<String> = match statement.get(key)? {
-            Value::Array(items) => items.iter().map(shown).collect(),
-            other => vec![shown(other)],
-        };
-        Some(texts.join(", "))
-    };
+    let list = |key: &str| Some(texts(statement.get(key)?).join(", "));
     let mut text = list("Effect").unwrap_or_else(|| "no effect".to_owned());
     for (key, words) in [
         ("Action", " "),
@@ -269,13 +261,10 @@ fn sentence(statement: &Body) -> String {
             text.push_str(&items);
         }
     }
-    let conditions: Vec<String> = super::access::conditions(statement.get("Condition"))
-        .into_iter()
-        .map(|(operator, key, values)| format!("{operator} {key} = {}", super::access::either(&values)))
-        .collect();
+    let conditions = spelled(&conditions(statement.get("Condition")));
     if !conditions.is_empty() {
         text.push_str(" if ");
-        text.push_str(&conditions.join(" and "));
+        text.push_str(&conditions);
     }
     text
 }

@@ -85,12 +85,18 @@ pub(crate) struct ChangeView {
 }
 
 impl ChangeView {
-    /// `findings` are the grave ones on the object.
-    pub(crate) fn of(change: &ChangeV2, findings: &[String], refused: bool, names: &Names) -> Self {
+    /// `findings` are the grave ones on the object; `account` is the id of its account, where it is known.
+    pub(crate) fn of(
+        change: &ChangeV2,
+        findings: &[String],
+        refused: bool,
+        names: &Names,
+        account: Option<&str>,
+    ) -> Self {
         let verb = Verb::of(&change.action);
         let mut fields: Vec<&FieldV2> = change.fields.iter().collect();
         fields.sort_by_key(|field| place(&field.path));
-        let access = access::of(&change.fields, names, names.account_of(&change.address));
+        let access = access::of(&change.fields, names, account);
         let otherwise = match verb {
             Verb::Delete => Weight::Loss,
             Verb::Adopt => Weight::Adoption,

@@ -82,8 +82,12 @@ impl PlanView {
         }
         let findings = |address: &str| findings.get(&*scrub(address)).map_or(&[][..], Vec::as_slice);
         let refused = plan.refused_addresses();
+        // by role, as ARNs tell it
+        let accounts: HashMap<&str, &str> =
+            names.roles.iter().filter_map(|(arn, key)| Some((key.as_str(), arn.split(':').nth(4)?))).collect();
         let view = |change: &ChangeV2| {
-            ChangeView::of(change, findings(&change.address), refused.contains(change.address.as_str()), names)
+            let account = change.address.strip_prefix("role/").and_then(|key| accounts.get(key).copied());
+            ChangeView::of(change, findings(&change.address), refused.contains(change.address.as_str()), names, account)
         };
         let mut changes: Vec<ChangeView> = plan.changes.iter().map(view).collect();
         // stable: within a kind, the order of the plan
