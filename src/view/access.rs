@@ -15,20 +15,19 @@ use std::collections::BTreeSet;
 const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
 const ASSUME: &str = "sts:AssumeRole";
 
-/// The lines about access that the changed fields of one object amount to.
-///
-/// `account` is the id of the object's account, where it is known.
-pub(crate) fn of(fields: &[FieldV2], names: &Names, account: Option<&str>) -> Vec<Entry> {
-    let mut list = Vec::new();
-    for field in fields {
-        if field.path == "trust" {
-            list.extend(trust(&field.before, &field.after, names, account));
-        } else if field.path.strip_prefix("annotations.") == Some(ROLE_ARN) {
-            let role = |value: &Value| if value.is_null() { Vec::new() } else { vec![role_name(value, names)] };
-            list.extend(both("its pods gain", &role(&field.after), "its pods lose", &role(&field.before)));
-        }
-    }
-    list
+/// Who gains and who loses access by a changed trust policy. `account` is the id of the role's account, where it is known.
+pub(crate) fn of_trust(fields: &[FieldV2], names: &Names, account: Option<&str>) -> Vec<Entry> {
+    let changed = fields.iter().filter(|field| field.path == "trust");
+    changed.flat_map(|field| trust(&field.before, &field.after, names, account)).collect()
+}
+
+/// Which roles the pods of a ServiceAccount gain and lose.
+pub(crate) fn of_pods(fields: &[FieldV2], names: &Names) -> Vec<Entry> {
+    let role = |value: &Value| if value.is_null() { Vec::new() } else { vec![role_name(value, names)] };
+    let changed = fields.iter().filter(|field| field.path.strip_prefix("annotations.") == Some(ROLE_ARN));
+    changed
+        .flat_map(|field| both("its pods gain", &role(&field.after), "its pods lose", &role(&field.before)))
+        .collect()
 }
 
 /// `role/KEY`, if the ARN is a declared role's.

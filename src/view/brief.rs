@@ -38,11 +38,11 @@ impl Line {
 /// AWS's own default (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>).
 const DEFAULT_SESSION: u64 = 3600;
 
-/// The lines of one change. `access` is who gains and who loses access by it.
-pub(crate) fn lines(fields: &[&FieldV2], access: &[Entry], names: &Names, verb: &Verb) -> Vec<Line> {
+/// The lines of one change. `trust` is who gains and who loses access by its trust policy; what pods gain, the
+/// annotation says that names their role.
+pub(crate) fn lines(fields: &[&FieldV2], trust: &[Entry], names: &Names, verb: &Verb) -> Vec<Line> {
     let mut lines = Lines { list: Vec::new(), names };
-    // what pods gain is said by the annotation that names their role
-    for heading in access.iter().filter(|heading| !heading.words().starts_with("its pods")) {
+    for heading in trust {
         let denies = heading.words().contains("denied");
         for who in &heading.children {
             let text = if denies { format!("{}: {}", heading.words(), who.words()) } else { who.words().to_owned() };
@@ -50,7 +50,7 @@ pub(crate) fn lines(fields: &[&FieldV2], access: &[Entry], names: &Names, verb: 
         }
     }
     for field in fields {
-        lines.field(field, !access.is_empty());
+        lines.field(field, !trust.is_empty());
     }
     if lines.list.is_empty() && matches!(verb, Verb::Update | Verb::Adopt) {
         let marks: Vec<&str> = fields.iter().map(|field| field.path.as_str()).collect();

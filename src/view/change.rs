@@ -96,13 +96,14 @@ impl ChangeView {
         let verb = Verb::of(&change.action);
         let mut fields: Vec<&FieldV2> = change.fields.iter().collect();
         fields.sort_by_key(|field| place(&field.path));
-        let access = access::of(&change.fields, names, account);
+        let trust = access::of_trust(&change.fields, names, account);
         let otherwise = match verb {
             Verb::Delete => Weight::Loss,
             Verb::Adopt => Weight::Adoption,
             Verb::Create | Verb::Update | Verb::Other(_) => Weight::Other,
         };
-        let brief = brief::lines(&fields, &access, names, &verb);
+        let brief = brief::lines(&fields, &trust, names, &verb);
+        let access: Vec<Entry> = trust.into_iter().chain(access::of_pods(&change.fields, names)).collect();
         Self {
             risk: Risk::of(&change.fields, &access, findings, otherwise),
             rank: rank(&change.address, verb == Verb::Delete),
