@@ -1,11 +1,11 @@
 //! ServiceAccounts that others write to as well: two runs at once, a restore, kubectl, Helm, finalizers, policies.
 
 use crate::clusters::{Scene, entry, managers};
-use crate::support::clusters::{ADMIN_TOKEN, TestCluster, on_every_backend};
+use crate::support::clusters::{ADMIN_TOKEN, TestCluster, allowed, on_every_backend, patched};
 use crate::support::program::{Bench, changes, refusals};
 use crate::support::world::{FIRST, World, create_namespaces_in};
 use irsa_sandbox::gate::{Admission, Stage};
-use irsa_sandbox::kubernetes::{Call, Cluster, Decision, Resource};
+use irsa_sandbox::kubernetes::{Call, Cluster, Decision, Resource, Store};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Runtime;
@@ -368,12 +368,14 @@ fn a_policy_that_overwrites_what_is_sent_fails_the_step_every_time() {
     let (world, bench) = alone(&(role("app") + &role("keep")));
     bench.converges();
     let cluster = world.cluster("main");
-    let overwrite = |resource: Resource, object: &mut Value| {
-        if resource == Resource::ServiceAccounts && object["metadata"]["name"] == "app" {
-            object["metadata"]["annotations"][ROLE_ARN] = json!("arn:aws:iam::111122223333:role/theirs");
+    let path = format!("/metadata/annotations/{}", ROLE_ARN.replace('/', "~1"));
+    let overwrite = move |request: &Value| {
+        if request["name"] != "app" {
+            return allowed();
         }
+        patched(&json!([{"op": "add", "path": path, "value": "arn:aws:iam::111122223333:role/theirs"}]))
     };
-    cluster.with(|store| store.mutate_by(Some(Arc::new(overwrite))));
+    cluster.with(|store| store.ask_webhook("overwrite.example.com", true, Arc::new(overwrite)));
     edited(&cluster, "kubectl-annotate", "x", "y");
     for _ in 0..2 {
         let plan = bench.plan(&[]);
@@ -384,7 +386,7 @@ fn a_policy_that_overwrites_what_is_sent_fails_the_step_every_time() {
             assert!(text.contains(word), "{word}: {text}");
         }
     }
-    cluster.with(|store| store.mutate_by(None));
+    cluster.with(Store::admit_all);
     bench.converges();
 }
 

@@ -45,7 +45,7 @@ pub use list::ListOptions;
 pub use resource::Resource;
 pub use server::{Cluster, ClusterOptions, KubeconfigEntry, kubeconfig};
 pub use status::Refusal;
-pub use store::{Clock, Mutation, Store};
+pub use store::{Clock, Store};
 pub use validate::Strictness;
 pub use webhook::WebhookServer;
 pub use write::{PatchType, WriteOptions, Written};

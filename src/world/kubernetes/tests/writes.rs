@@ -5,8 +5,11 @@ use crate::model::call::KubernetesCall;
 use crate::model::marks::{ADDRESS, CREATED};
 use crate::model::resource;
 use crate::world::{CallErrorKind, WriteKubernetes, Written};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use irsa_sandbox::kubernetes::{Fault, Grant, Match, Preconditions, Refusal, Resource, Stage, WriteOptions};
 use serde_json::json;
+use std::sync::Arc;
 
 const MARK: (&str, &str) = (ADDRESS, "service-account/prod/a/worker");
 
@@ -109,19 +112,15 @@ async fn a_lost_answer_is_no_claim_to_what_another_made() {
     assert!(!read(&reader).await.unwrap().annotations.contains_key(CREATED));
 }
 
-/// Changes what the API stores of each apply, as a mutating policy does.
+/// Changes what the API stores of each apply, as a mutating webhook does.
 fn mutated(cluster: &irsa_sandbox::kubernetes::Cluster, key: &'static str, value: Option<&str>) {
-    let value = value.map(str::to_owned);
-    cluster.with(|store| {
-        store.mutate_by(Some(std::sync::Arc::new(move |_, object: &mut serde_json::Value| {
-            let annotations = object["metadata"]["annotations"].as_object_mut();
-            match (annotations, &value) {
-                (Some(all), Some(value)) => drop(all.insert(key.to_owned(), json!(value))),
-                (Some(all), None) => drop(all.remove(key)),
-                (None, _) => {}
-            }
-        })));
-    });
+    let path = format!("/metadata/annotations/{}", key.replace('/', "~1"));
+    let operation = match value {
+        Some(value) => json!([{"op": "add", "path": path, "value": value}]),
+        None => json!([{"op": "remove", "path": path}]),
+    };
+    let answer = json!({"allowed": true, "patch": STANDARD.encode(operation.to_string())});
+    cluster.with(|store| store.ask_webhook("x.example.com", true, Arc::new(move |_| answer.clone())));
 }
 
 #[tokio::test]

@@ -17,9 +17,6 @@ use std::sync::Arc;
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// What a mutating admission policy does to every object that is written.
-pub type Mutation = Arc<dyn Fn(Resource, &mut Value) + Send + Sync>;
-
 pub(crate) type Table = BTreeMap<String, Arc<Value>>;
 
 /// How many lists can be gone on with at once before the oldest expires.
@@ -36,7 +33,6 @@ pub struct Store {
     snapshots: BTreeMap<(u64, Resource), Table>,
     pub(crate) changes: Changes,
     pub(crate) admission: Admission,
-    pub(crate) mutation: Option<Mutation>,
 }
 
 impl fmt::Debug for Store {
@@ -62,7 +58,6 @@ impl Store {
             snapshots: BTreeMap::new(),
             changes: Changes::from(version),
             admission: Admission::default(),
-            mutation: None,
         };
         for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             store.create(
@@ -150,12 +145,6 @@ impl Store {
         change(&mut object);
         self.put(resource, namespace, name, object);
         true
-    }
-
-    /// Has a mutating admission policy change what is written from now on
-    /// (<https://kubernetes.io/docs/reference/access-authn-authz/mutating-admission-policy/>).
-    pub fn mutate_by(&mut self, mutation: Option<Mutation>) {
-        self.mutation = mutation;
     }
 
     /// Forgets old versions, as etcd's compaction does: lists under way can no longer be gone on with, and watches must

@@ -117,9 +117,6 @@ impl Store {
         dry_run: bool,
     ) -> Result<Value, Refusal> {
         let name = metadata(&object, "name").to_owned();
-        if let Some(mutate) = &self.mutation {
-            mutate(resource, &mut object);
-        }
         if resource.namespaced() {
             self.admit_new(resource, namespace, &name, &object)?;
         }
@@ -327,9 +324,6 @@ impl Store {
                 return Err(Refusal::invalid(&resource.qualified_kind(), name, &[wrong]));
             }
             return Err(Refusal::stale(resource, name));
-        }
-        if let Some(mutate) = &self.mutation {
-            mutate(resource, &mut object);
         }
         let kept = |field: &str| live.pointer(&format!("/metadata/{field}"));
         for field in
