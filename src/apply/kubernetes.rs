@@ -10,12 +10,15 @@ use crate::world::{CallError, ReadAws, ReadKubernetes};
 
 impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
     pub(super) async fn service_account(&self, cluster: &Key, call: &KubernetesCall) -> Result<Verdict, CallError> {
-        let (uid, from) = match call {
+        // what is left of our fields; nothing for an object that goes itself
+        let (uid, from, to) = match call {
             KubernetesCall::Create { .. } => return Ok(Verdict::Write),
-            KubernetesCall::Apply { uid, from, .. }
-            | KubernetesCall::Release { uid, from }
-            | KubernetesCall::Remove { uid, from }
-            | KubernetesCall::Delete { uid, from } => (uid, from),
+            KubernetesCall::Apply { uid, from, to, .. } => (uid, from, Some(to.clone())),
+            KubernetesCall::Release { uid, from } | KubernetesCall::Remove { uid, from } => {
+                let none = ServiceAccount { labels: Pairs::new(), annotations: Pairs::new(), ..from.clone() };
+                (uid, from, Some(none))
+            }
+            KubernetesCall::Delete { uid, from } => (uid, from, None),
         };
         let Some(live) = self.kubernetes.service_account(cluster, &from.namespace, &from.name).await? else {
             return Ok(no_longer(call, "it is gone"));
@@ -26,12 +29,9 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         if live.deleting.is_some() {
             return Ok(no_longer(call, "it is being deleted"));
         }
-        let none = ServiceAccount { labels: Pairs::new(), annotations: Pairs::new(), ..from.clone() };
-        match call {
-            KubernetesCall::Apply { to, .. } => Ok(fields(&live, from, to)),
-            KubernetesCall::Release { .. } | KubernetesCall::Remove { .. } => Ok(fields(&live, from, &none)),
-            KubernetesCall::Create { .. } => Ok(Verdict::Write),
-            KubernetesCall::Delete { .. } => self.deletable(cluster, &live, from).await,
+        match to {
+            Some(to) => Ok(fields(&live, from, &to)),
+            None => self.deletable(cluster, &live, from).await,
         }
     }
 

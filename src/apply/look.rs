@@ -111,11 +111,9 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
     /// against writing, and that one.
     async fn step(&self, step: &Step) -> (BTreeSet<String>, Option<String>) {
         let mut reasons = BTreeSet::new();
-        for part in 0..=step.parts.len() {
-            let verdict = match part.checked_sub(1) {
-                None => self.before_step(step).await,
-                Some(part) => self.call(step, &step.parts[part].call).await,
-            };
+        let mut parts = step.parts.iter();
+        let mut verdict = self.before_step(step).await;
+        loop {
             match verdict {
                 Ok(Verdict::Stale(why)) => reasons.extend(why),
                 Ok(Verdict::Write | Verdict::Delete(_) | Verdict::Done) => {}
@@ -127,8 +125,9 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
                     }
                 }
             }
+            let Some(part) = parts.next() else { return (reasons, None) };
+            verdict = self.call(step, &part.call).await;
         }
-        (reasons, None)
     }
 
     /// The step of an object in this plan.

@@ -1,7 +1,8 @@
 //! The roles and policies that a policy's holders have, and all those of this configuration, by ARN.
 
 use crate::ids::{Key, PolicyArn};
-use crate::model::desired::{Account, Attachment, Boundary, Desired, Role};
+use crate::model::desired::{Account, Attachment, Boundary, Desired, PLACEHOLDER_ID, Policy, Role};
+use crate::model::marks::default_path;
 use crate::policy::pattern_cover::covers;
 use std::collections::BTreeMap;
 
@@ -28,7 +29,7 @@ pub(super) type Families<'a> = BTreeMap<&'a Key, Family>;
 pub(super) fn families(desired: &Desired) -> Families<'_> {
     let mut families = Families::new();
     for (key, account) in &desired.accounts {
-        let path = format!("/irsa/{}/", desired.owner);
+        let path = default_path(desired.owner.as_str());
         let usual = |kind: &str| vec![arn(account, kind, &path, "*")];
         families.insert(key, Family { roles: usual("role"), policies: usual("policy") });
     }
@@ -53,9 +54,7 @@ fn add(list: &mut Vec<String>, arn: String) {
 }
 
 fn arn(account: &Account, kind: &str, path: &str, name: &str) -> String {
-    // zeros stand for an id that is not known
-    let known = account.id.as_str().bytes().any(|b| b != b'0');
-    let id = if known { account.id.as_str() } else { "????????????" };
+    let id = if account.id.as_str() == PLACEHOLDER_ID { "????????????" } else { account.id.as_str() };
     format!("iam::{id}:{kind}{path}{name}")
 }
 
@@ -83,9 +82,8 @@ impl<'a> Holder<'a> {
                     Attachment::Arn(arn) => holder.policies.extend(changeable(arn)),
                     Attachment::Declared(name) => {
                         let policy = desired.policies.get(&(key.clone(), name.clone()));
-                        let named = |policy: &crate::model::desired::Policy| {
-                            arn(account, "policy", policy.path.as_str(), policy.name.as_str())
-                        };
+                        let named =
+                            |policy: &Policy| arn(account, "policy", policy.path.as_str(), policy.name.as_str());
                         holder.policies.extend(policy.map(named));
                     }
                 }

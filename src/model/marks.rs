@@ -14,6 +14,12 @@ pub const PREVENT_DESTROY: &str = "irsa/prevent-destroy";
 pub fn is_mark(key: &str) -> bool {
     [OWNER, ADDRESS, PREVENT_DESTROY].iter().any(|mark| mark.eq_ignore_ascii_case(key))
 }
+
+/// Where roles and policies are made by default: `/irsa/<owner>/`.
+pub fn default_path(owner: &str) -> String {
+    format!("/irsa/{owner}/")
+}
+
 /// The inline policy that denies everything while changes are made that no order of calls makes safe.
 pub const TRANSITION: &str = "irsa-transition";
 /// The annotation on a `ServiceAccount` that irsa made.

@@ -3,6 +3,7 @@
 use super::limiter::Limiter;
 use crate::ids::{IamPath, Key};
 use crate::model::desired::{self, Desired, Role};
+use crate::model::marks::default_path;
 use std::collections::BTreeMap;
 
 /// All that the reading of one account needs at hand.
@@ -36,7 +37,7 @@ impl<'a, A> AccountReader<'a, A> {
             // what lies here was made by AWS services and can be neither tagged nor deleted by anyone else
         // (<https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html>)
             && !path.starts_with("/aws-service-role/")
-            && (path.starts_with(&format!("/irsa/{}/", self.desired.owner))
+            && (path.starts_with(&default_path(self.desired.owner.as_str()))
                 || declared.any(|ours| path.starts_with(ours.as_str())))
     }
 }

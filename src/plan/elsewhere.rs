@@ -5,6 +5,7 @@
 
 use super::change::{Change, ResourceChange};
 use super::draft::{Draft, Hold};
+use super::parts;
 use super::roles::policies;
 use super::site::{Issuer, Site};
 use crate::ids::{Key, PolicyArn};
@@ -135,10 +136,7 @@ fn policy(site: &Site<'_>, account: &Key, key: &Key, address: &Address) -> Optio
 pub(crate) fn shared(site: &Site<'_>, account: &Key, arn: &PolicyArn, live: &LivePolicy) -> Option<String> {
     site.scope.as_ref()?;
     let roles = site.account(account)?.roles.values().filter_map(Observed::present);
-    let uses = |role: &crate::model::resource::Role| {
-        usize::from(role.attached.contains(arn)) + usize::from(role.permissions_boundary.as_ref() == Some(arn))
-    };
-    let here: usize = roles.map(|role| uses(&role.role)).sum();
+    let here: usize = roles.map(|role| parts::uses(&role.role, arn)).sum();
     let all = live.uses();
     (all > here).then(|| {
         format!(

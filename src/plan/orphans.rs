@@ -16,7 +16,7 @@ use crate::model::address::{Address, OrphanKind, Place};
 use crate::model::call::IamCall;
 use crate::model::desired::Cluster;
 use crate::model::live::{Extent, LiveAccount, LivePolicy, LiveRole, Observed};
-use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, ROLE_ARN};
+use crate::model::marks::{ADDRESS, PREVENT_DESTROY, ROLE_ARN, is_mark};
 use crate::model::resource::{Pairs, ServiceAccount};
 use crate::policy::PolicyDocument;
 use std::collections::BTreeSet;
@@ -86,13 +86,8 @@ fn forgotten(site: &Site<'_>, address: &Address, tags: &Pairs) -> bool {
 
 /// The tags without our marks.
 fn unmarked(tags: &Pairs) -> Pairs {
-    tags.iter()
-        .filter(|(key, _)| ![OWNER, ADDRESS, PREVENT_DESTROY].contains(&key.as_str()))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect()
+    tags.iter().filter(|(key, _)| !is_mark(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
-
-const FORGET: &str = "let go by `forget`: the marks go, the rest stays";
 
 /// The guards against deleting any object that is ours.
 fn objection(site: &Site<'_>, tags: &Pairs) -> Option<(String, String)> {
@@ -106,17 +101,15 @@ fn objection(site: &Site<'_>, tags: &Pairs) -> Option<(String, String)> {
         ));
     }
     let marked = tags.get(ADDRESS)?.parse::<Address>().ok()?;
-    let clusters = match (&marked, marked.place()) {
-        (Address::OidcProvider { cluster, .. }, _) | (_, Some(Place::Cluster(cluster))) => Some(cluster),
-        _ => None,
-    };
-    let accounts = match marked.place() {
-        Some(Place::Account(account)) => Some(account),
-        _ => None,
-    };
-    let lacking = match (clusters, accounts) {
-        (Some(cluster), _) if !site.desired.clusters.contains_key(cluster) => format!("cluster `{cluster}`"),
-        (_, Some(account)) if !site.desired.accounts.contains_key(account) => format!("account `{account}`"),
+    let lacking = match (&marked, marked.place()) {
+        (Address::OidcProvider { cluster, .. }, _) | (_, Some(Place::Cluster(cluster)))
+            if !site.desired.clusters.contains_key(cluster) =>
+        {
+            format!("cluster `{cluster}`")
+        }
+        (_, Some(Place::Account(account))) if !site.desired.accounts.contains_key(account) => {
+            format!("account `{account}`")
+        }
         _ => return None,
     };
     let hint = match marked {
@@ -137,7 +130,13 @@ fn role(site: &Site<'_>, draft: &mut Draft, (key, account): (&Key, &LiveAccount)
         after.tags = unmarked(&before.tags);
         let calls = parts::update_role(before, &after);
         let change = Change::Update { before: before.clone(), after };
-        return draft.step(&address, ResourceChange::Role(Box::new(change)), iam(key, calls), [], vec![FORGET.into()]);
+        return draft.step(
+            &address,
+            ResourceChange::Role(Box::new(change)),
+            iam(key, calls),
+            [],
+            vec![parts::FORGET.into()],
+        );
     }
     let against = objection(site, &before.tags)
         .or_else(|| recent(site, live))
@@ -314,24 +313,22 @@ fn policy(site: &Site<'_>, draft: &mut Draft, key: &Key, address: &Address, arn:
         after.tags = unmarked(&before.tags);
         let calls = parts::tags(&before.tags, &after.tags, &PolicyTags(arn));
         let change = Change::Update { before: before.clone(), after };
-        return draft.step(address, ResourceChange::Policy(change), iam(key, calls), [], vec![FORGET.into()]);
+        return draft.step(address, ResourceChange::Policy(change), iam(key, calls), [], vec![parts::FORGET.into()]);
     }
-    let detaching: Vec<Address> = draft
-        .steps
-        .values()
-        .filter(|step| match &step.change {
-            ResourceChange::Role(change) => {
-                change.before().is_some_and(|role| uses(role, arn))
-                    && !change.after().is_some_and(|role| uses(role, arn))
-            }
-            _ => false,
-        })
-        .map(|step| step.address.clone())
-        .collect();
+    let mut detached = 0;
+    let mut detaching = Vec::new();
+    for step in draft.steps.values() {
+        let ResourceChange::Role(change) = &step.change else { continue };
+        let [had, has] = [change.before(), change.after()].map(|role| role.map_or(0, |role| parts::uses(role, arn)));
+        if had > has {
+            detached += had - has;
+            detaching.push(step.address.clone());
+        }
+    }
     let in_use = || {
-        (live.uses() > detaching.len()).then(|| {
+        (live.uses() > detached).then(|| {
             (
-                format!("it is attached {} times, this plan detaches {}", live.uses(), detaching.len()),
+                format!("it is attached {} times, this plan detaches {detached}", live.uses()),
                 format!(
                     "see `aws iam list-entities-for-policy --policy-arn {arn}` and detach it there, or leave the policy \
                      to them with `forget = [\"{address}\"]`"
@@ -347,9 +344,4 @@ fn policy(site: &Site<'_>, draft: &mut Draft, key: &Key, address: &Address, arn:
     let change = ResourceChange::Policy(Change::Delete { before: before.clone() });
     draft.step(address, change, iam(key, calls), detaching, vec![reason(site)]);
     refuse_delete(draft, address, against);
-}
-
-/// Whether a role has the policy attached or as boundary.
-fn uses(role: &crate::model::resource::Role, arn: &PolicyArn) -> bool {
-    role.attached.contains(arn) || role.permissions_boundary.as_ref() == Some(arn)
 }

@@ -1,10 +1,13 @@
 //! The calls that make a change of one object. In which order they are made `write_order` decides.
 
-use crate::ids::RoleName;
+use crate::ids::{PolicyArn, RoleName};
 use crate::model::call::{IamCall, RoleSettings};
 use crate::model::marks::is_mark;
 use crate::model::resource::{InlinePolicies, Pairs, Role};
 use std::collections::BTreeSet;
+
+/// Why an object changes that `forget` names.
+pub(crate) const FORGET: &str = "let go by `forget`: the marks go, the rest stays";
 
 /// How many tags a role, policy or provider may carry
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
@@ -152,4 +155,10 @@ pub(crate) fn tags(before: &Pairs, after: &Pairs, kind: &impl TagCalls) -> Vec<I
 
 fn pick(tags: &Pairs, which: impl Fn(&String, &String) -> bool) -> Pairs {
     tags.iter().filter(|(key, value)| which(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// How often a role has the policy: attached, as its boundary, or both. IAM counts them apart
+/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_Policy.html>).
+pub(crate) fn uses(role: &Role, arn: &PolicyArn) -> usize {
+    usize::from(role.attached.contains(arn)) + usize::from(role.permissions_boundary.as_ref() == Some(arn))
 }

@@ -4,6 +4,7 @@
 use super::change::{Change, ResourceChange};
 use super::draft::Draft;
 use super::held::{self, Field, Held, UNTRACKED, picked};
+use super::parts;
 use super::service_accounts::going;
 use super::site::{Owner, Site, Spot};
 use crate::ids::{Key, RoleArn};
@@ -166,7 +167,7 @@ fn forget(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live
         to,
         force: false,
     });
-    let reasons = vec!["let go by `forget`: the marks go, the rest stays".to_owned()];
+    let reasons = vec![parts::FORGET.to_owned()];
     draft.step(address, ResourceChange::ServiceAccount(change), calls(key, live, give_up, removed), [], reasons);
 }
 

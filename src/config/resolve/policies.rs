@@ -6,6 +6,7 @@ use crate::config::schema::RawPolicy;
 use crate::config::templates::Variables;
 use crate::ids::{IamPath, Key, PolicyName};
 use crate::model::desired::{Adopt, Policy};
+use crate::model::marks::default_path;
 use crate::model::origin::Origin;
 use crate::model::resource::Pairs;
 use crate::policy::PolicyDocument;
@@ -105,7 +106,7 @@ impl<'a> Resolver<'a> {
 
     /// `/irsa/<owner>/`, under which what is no longer declared is found again.
     pub(super) fn default_path(&self) -> IamPath {
-        IamPath::parse(format!("/irsa/{}/", self.owner)).unwrap_or_else(|error| unreachable!("{error}"))
+        IamPath::parse(default_path(self.owner.as_str())).unwrap_or_else(|error| unreachable!("{error}"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Providers of ours that are no longer needed: deleted, unless a role trusts them.
 
-use super::{FORGET, forgotten, objection, reason, refuse_delete, unclear, unmarked, unseen};
+use super::{forgotten, objection, reason, refuse_delete, unclear, unmarked, unseen};
 use crate::ids::{Key, ProviderArn, RoleName};
 use crate::model::address::{Address, Place};
 use crate::model::call::IamCall;
@@ -25,7 +25,7 @@ pub(super) fn provider(
     draft.ours.push((address.clone(), Place::Account(key.clone())));
     let before = &live.provider;
     if forgotten(site, address, &before.tags) {
-        return release(draft, key, arn, address, live, (Vec::new(), vec![FORGET.into()]));
+        return release(draft, key, arn, address, live, (Vec::new(), vec![parts::FORGET.into()]));
     }
     let trusting = trusting(site, draft, (key, account), arn);
     let stays = || {

@@ -106,6 +106,22 @@ fn apply_over(kit: &mut Kit) {
 }
 
 #[test]
+fn policy_attached_to_and_bounding_the_same_deleted_role_is_deleted() {
+    let mut kit = applied();
+    let attached = &live_role(&mut kit, "reports").role.attached;
+    let arn = attached.iter().find(|arn| arn.as_str().ends_with("/bucket")).unwrap().clone();
+    live_role(&mut kit, "reports").role.permissions_boundary = Some(arn.clone());
+    let Some(Observed::Present(live)) = kit.account().policies.get_mut(&arn) else { panic!("no {arn}") };
+    live.boundaries = 1;
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+    assert_eq!(step(&kit.plan(), "orphan/default/policy/bucket").change.action(), Action::Delete);
+    let Some(Observed::Present(live)) = kit.account().policies.get_mut(&arn) else { panic!("no {arn}") };
+    live.boundaries = 2;
+    refused(&kit.plan(), "orphan/default/policy/bucket", "it is attached 3 times, this plan detaches 2");
+}
+
+#[test]
 fn recent_use_ends_with_the_time_that_the_guard_says() {
     let mut kit = undeclared();
     let limit = i64::try_from(kit.desired.guard.recent_use.as_secs()).unwrap();

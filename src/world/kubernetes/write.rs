@@ -38,7 +38,9 @@ pub(crate) async fn write(
     let writer = Writer { connection, manager, halt };
     let written = match call {
         KubernetesCall::Create { service_account } => writer.create(service_account).await,
-        KubernetesCall::Apply { uid, from, to, force } => writer.apply(uid, from, to, *force).await,
+        KubernetesCall::Apply { uid, from, to, force } => {
+            writer.change(uid, from, to, Way::Apply { force: *force }).await
+        }
         KubernetesCall::Release { uid, from } => writer.release(uid, from).await,
         KubernetesCall::Remove { uid, from } => writer.remove(uid, from).await,
         KubernetesCall::Delete { uid, from } => writer.delete(uid, version, from).await,
@@ -119,18 +121,8 @@ impl Writer<'_> {
         self.apply_once(&wanted, target).await.map(Some)
     }
 
-    async fn apply(
-        &self,
-        uid: &str,
-        from: &ServiceAccount,
-        to: &ServiceAccount,
-        force: bool,
-    ) -> Result<Written, Failure> {
-        self.change(uid, from, to, Way::Apply { force }).await
-    }
-
     async fn release(&self, uid: &str, from: &ServiceAccount) -> Result<Written, Failure> {
-        or_gone(self.apply(uid, from, &nothing(from), false).await)
+        or_gone(self.change(uid, from, &nothing(from), Way::Apply { force: false }).await)
     }
 
     async fn remove(&self, uid: &str, from: &ServiceAccount) -> Result<Written, Failure> {
