@@ -10,14 +10,14 @@ mod deletes;
 mod hint;
 mod iam;
 mod kubernetes;
-mod lanes;
 pub mod lock;
-mod look;
 mod outage;
 mod ownership;
+mod recheck;
 pub mod report;
+mod scheduler;
 mod step;
-mod sweep;
+mod verify_writes;
 
 use crate::event::{Event, Listen};
 use crate::plan::change::Action;
@@ -25,14 +25,14 @@ use crate::plan::saved::Stale;
 use crate::plan::{Plan, Step};
 use crate::world::{ReadAws, ReadKubernetes, WriteAws, WriteKubernetes};
 use futures::future::join_all;
-use look::{Look, When};
+use recheck::{Recheck, When};
 use report::{Report, Stop};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// The ports that apply works with.
-pub struct Hands<'a, RA, WA, RK, WK> {
+pub struct Clients<'a, RA, WA, RK, WK> {
     /// Reads from AWS.
     pub read_aws: &'a RA,
     /// Writes to AWS.
@@ -55,17 +55,17 @@ pub struct Pace {
 /// Holds every call of the plan against the world, before the first write: all that is neither as the plan found it nor
 /// as it would leave it, sorted by address. What could not be read counts as stale, for nothing is written on a guess.
 /// Creates are not looked at: that there is such an object already is for the create itself to find out.
-pub async fn recheck<RA, WA, RK, WK>(plan: &Plan, hands: &Hands<'_, RA, WA, RK, WK>) -> Vec<Stale>
+pub async fn recheck<RA, WA, RK, WK>(plan: &Plan, clients: &Clients<'_, RA, WA, RK, WK>) -> Vec<Stale>
 where
     RA: ReadAws,
     WA: WriteAws,
     RK: ReadKubernetes,
     WK: WriteKubernetes,
 {
-    let look = Look { plan, aws: hands.read_aws, kubernetes: hands.read_kubernetes, when: When::BeforeAll };
+    let look = Recheck { plan, aws: clients.read_aws, kubernetes: clients.read_kubernetes, when: When::BeforeAll };
     let mut lanes: BTreeMap<_, Vec<&Step>> = BTreeMap::new();
     for step in plan.steps.iter().filter(|step| step.change.action() != Action::Create) {
-        lanes.entry(lanes::lane(step)).or_default().push(step);
+        lanes.entry(scheduler::lane(step)).or_default().push(step);
     }
     let looked = join_all(lanes.values().map(|steps| look.steps(steps))).await;
     looked.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect()
@@ -76,7 +76,7 @@ where
 /// that do not end in time is unknown.
 pub async fn apply<RA, WA, RK, WK>(
     plan: &Plan,
-    hands: &Hands<'_, RA, WA, RK, WK>,
+    clients: &Clients<'_, RA, WA, RK, WK>,
     pace: &Pace,
     stop: watch::Receiver<Option<Stop>>,
     listen: &dyn Listen,
@@ -90,18 +90,18 @@ where
     let calls = plan.steps.iter().map(|step| step.parts.len()).sum();
     listen.on(&Event::ApplyStarted { steps: plan.steps.len(), calls });
     let runner = step::Runner {
-        look: Look { plan, aws: hands.read_aws, kubernetes: hands.read_kubernetes, when: When::BeforeWrite },
-        write_aws: hands.write_aws,
-        write_kubernetes: hands.write_kubernetes,
+        look: Recheck { plan, aws: clients.read_aws, kubernetes: clients.read_kubernetes, when: When::BeforeWrite },
+        write_aws: clients.write_aws,
+        write_kubernetes: clients.write_kubernetes,
         stop,
         listen,
     };
-    lanes::run(plan, &runner, pace).await
+    scheduler::run(plan, &runner, pace).await
 }
 
-/// Looks once more at what was written, unless the run was stopped, and notes in the report what does not show within
+/// ReadOptions once more at what was written, unless the run was stopped, and notes in the report what does not show within
 /// `time`. A signal ends the look.
-pub async fn sweep(
+pub async fn verify_writes(
     plan: &Plan,
     mut report: Report,
     aws: &impl ReadAws,
@@ -114,7 +114,7 @@ pub async fn sweep(
     let stopped = tokio::select! {
         biased;
         stop = awaited::first(stop) => Some(stop),
-        () = sweep::sweep(plan, &mut report, aws, time) => None,
+        () = verify_writes::verify_writes(plan, &mut report, aws, time) => None,
     };
     if let Some(stop) = stopped {
         report.stopped_by(stop);

@@ -30,10 +30,10 @@ pub use arguments::Cli;
 use crate::config;
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
-use crate::model::unseen::{scrub, unobeyed};
+use crate::model::sanitize::{inert, scrub};
 use crate::render::github;
 use crate::ui::{ColorChoice, Ui};
-use crate::world::Wires;
+use crate::world::Transports;
 use arguments::{Command, FormatName, Global};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -51,14 +51,14 @@ pub struct Machine {
     /// Clock, randomness and environment.
     pub context: Context,
     /// What requests travel on.
-    pub wires: Wires,
+    pub wires: Transports,
 }
 
 /// Runs the program with the arguments and environment of the process.
 pub fn main() -> ExitCode {
     environment::without_blank_variables();
     panics::tell_in_one_line();
-    let machine = Machine { context: Context::of_process(), wires: Wires::default() };
+    let machine = Machine { context: Context::of_process(), wires: Transports::default() };
     match Cli::try_parse() {
         Ok(cli) => run(&machine, cli).into(),
         Err(error) => {
@@ -100,7 +100,7 @@ fn usage(error: &clap::Error) -> ExitStatus {
     // what was typed is repeated: in a CI job it may come from a branch's name
     let plain = error.render().to_string();
     let lines: Vec<_> = plain.split('\n').map(scrub).collect();
-    let safe = unobeyed(&lines.join("\n")).into_owned();
+    let safe = inert(&lines.join("\n")).into_owned();
     // a closed pipe behind help is no failure
     let _ = if safe == plain { error.print() } else { anstream::stderr().write_all(safe.as_bytes()) };
     if asked { ExitStatus::Success } else { ExitStatus::Usage }

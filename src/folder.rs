@@ -99,7 +99,7 @@ impl Folder {
         })
     }
 
-    /// Whether following the links in `path` leads out of the folder. Looks at nothing outside.
+    /// Whether following the links in `path` leads out of the folder. ReadOptions at nothing outside.
     fn leads_out(&self, path: &Path) -> bool {
         let mut path = path.to_owned();
         for _ in 0..LINKS {

@@ -280,14 +280,14 @@ fn check_subdomain(text: &str) -> Result<(), IdError> {
 
 impl RoleName {
     /// The form under which AWS holds role names unique: lower case.
-    pub fn folded(&self) -> String {
+    pub fn case_insensitive(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 }
 
 impl PolicyName {
     /// The form under which AWS holds policy names unique: lower case.
-    pub fn folded(&self) -> String {
+    pub fn case_insensitive(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 }

@@ -163,7 +163,7 @@ impl Notes {
         }
     }
 
-    /// Looks at all of these, side by side.
+    /// ReadOptions at all of these, side by side.
     fn each<T: IntoParallelIterator>(&mut self, items: T, look: impl Fn(&mut Self, T::Item) + Sync + Send) {
         self.0.par_extend(items.into_par_iter().flat_map_iter(|item| {
             let mut notes = Self::default();

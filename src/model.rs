@@ -13,5 +13,5 @@ pub mod note;
 pub mod origin;
 pub mod pattern;
 pub mod resource;
-pub mod share;
-pub mod unseen;
+pub mod sanitize;
+pub mod shard;

@@ -9,9 +9,9 @@ mod account;
 mod bulk;
 mod clusters;
 mod early;
-mod elsewhere;
 mod foreign;
 mod limiter;
+mod other_shards;
 mod policies;
 mod providers;
 mod reader;
@@ -20,17 +20,17 @@ mod roles;
 mod sizes;
 
 pub use early::Early;
-pub use elsewhere::reach;
+pub use other_shards::reach;
 
 use crate::event::{Event, Listen};
 use crate::ids::{IssuerUrl, Key};
 use crate::model::desired::{Account, ClusterState, Desired};
 use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, Observed};
 use crate::model::marks::OWNER;
-use crate::model::resource::Pairs;
-use crate::model::share::{Scope, Share};
+use crate::model::resource::StringMap;
+use crate::model::shard::{Scope, Shard};
 use crate::world::{Answer, ReadAws, ReadKubernetes};
-use early::Call;
+use early::Pending;
 use futures::FutureExt;
 use futures::future::{join, join_all};
 use limiter::Limiter;
@@ -39,14 +39,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Looks {
+pub struct ReadOptions {
     /// How many calls may be under way at once, for each account and each cluster.
     pub parallelism: usize,
     /// Whether everything is to go: what speaks against a delete is then asked of all that is ours, not only of what is
     /// no longer declared.
     pub destroy: bool,
-    /// Only what this share needs is read, and nothing is searched that is no longer declared in IAM.
-    pub share: Option<Share>,
+    /// Only what this shard needs is read, and nothing is searched that is no longer declared in IAM.
+    pub shard: Option<Shard>,
 }
 
 /// Asks every account who its credentials are. Before that, nothing is asked of an account but what [`Early`] asks.
@@ -81,10 +81,10 @@ pub async fn observe(
     early: Early<'_>,
     aws: &impl ReadAws,
     kubernetes: &impl ReadKubernetes,
-    looks: &Looks,
+    looks: &ReadOptions,
     listen: &dyn Listen,
 ) -> Live {
-    let scope = looks.share.map(|share| Scope::of(share, desired));
+    let scope = looks.shard.map(|shard| Scope::of(shard, desired));
     let scope = scope.as_ref();
     let narrowed = scope.map(|scope| scope.narrowed(desired));
     // whose roles and policies are read in full
@@ -100,7 +100,7 @@ pub async fn observe(
     // each cluster is described once, for its own sake and for the accounts, whose roles may trust it
     let facts: BTreeMap<&Key, _> = active()
         .map(|(key, cluster)| {
-            let described = described.remove(key).unwrap_or_else(|| Call::new(aws.cluster(key)));
+            let described = described.remove(key).unwrap_or_else(|| Pending::new(aws.cluster(key)));
             (key, clusters::facts(cluster, identities.get(&cluster.account), described.answer()).shared())
         })
         .collect();
@@ -141,7 +141,7 @@ pub async fn observe(
         let live = if scope.is_none_or(|scope| scope.has_cluster(key)) {
             clusters::read(key, desired, facts, kubernetes, looks).await
         } else {
-            elsewhere::described(facts)
+            other_shards::described(facts)
         };
         listen.on(&Event::PlaceRead { place: format!("cluster/{key}"), objects: clusters::ours(desired, &live) });
         ((*key).clone(), live)
@@ -153,7 +153,7 @@ pub async fn observe(
         join_all(narrow.map(|(key, cluster)| clusters::widen(key, kubernetes, cluster))).await;
     }
     if scope.is_some() {
-        elsewhere::describe_marked(wanted, identities, aws, &mut live).await;
+        other_shards::describe_marked(wanted, identities, aws, &mut live).await;
     }
     listen.on(&Event::ReadFinished);
     live
@@ -162,7 +162,7 @@ pub async fn observe(
 /// Whether a role of ours may be deleted, which must not be while a ServiceAccount of anyone points at it.
 fn loses_roles(key: &Key, account: &LiveAccount, desired: &Desired) -> bool {
     let declared: BTreeSet<String> =
-        desired.roles.values().filter(|role| role.account == *key).map(|role| role.name.folded()).collect();
+        desired.roles.values().filter(|role| role.account == *key).map(|role| role.name.case_insensitive()).collect();
     account.roles.iter().any(|(name, role)| {
         !declared.contains(name) && role.present().is_some_and(|live| is_ours(desired, &live.role.tags))
     })
@@ -178,7 +178,7 @@ fn observed<T>(answer: Answer<Option<T>>) -> Observed<T> {
 }
 
 /// Whether tags or labels carry our owner.
-fn is_ours(desired: &Desired, marks: &Pairs) -> bool {
+fn is_ours(desired: &Desired, marks: &StringMap) -> bool {
     marks.get(OWNER).map(String::as_str) == Some(desired.owner.as_str())
 }
 

@@ -5,15 +5,16 @@
 //! what must not be done is refused here.
 
 pub mod change;
+mod config_keys;
 mod confirm;
+mod context;
 mod draft;
-mod elsewhere;
+mod field_ownership;
 mod fields;
 pub mod file;
 mod guard;
-mod held;
-mod names;
 mod orphans;
+mod other_shards;
 mod parts;
 mod places;
 mod policies;
@@ -25,54 +26,53 @@ pub mod safeguards;
 pub mod saved;
 mod select;
 mod service_accounts;
-mod site;
 pub mod step;
 mod tags;
 mod write_order;
 
 pub use change::{Change, FieldChange, ResourceChange};
+pub use config_keys::ConfigKeys;
 pub use confirm::confirm;
 pub use file::PlanV2;
-pub use names::Names;
-pub use step::{Options, Part, PartId, Plan, Refused, Step, Summary, Unseen};
+pub use step::{Options, Part, PartId, Plan, Refused, Step, Summary, UnknownObject};
 
 use crate::model::desired::Desired;
 use crate::model::live::Live;
 use crate::model::note::Note;
+use context::{Issuer, PlanContext};
 use draft::Draft;
-use site::{Issuer, Site};
 
 /// Compares `desired` with `live`. `findings` are the linter's, kept among the notes.
 pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
-    let site = Site::new(desired, live, options);
+    let context = PlanContext::new(desired, live, options);
     let mut draft = Draft { selecting: !options.only.is_empty(), ..Draft::default() };
-    places::plan(&site, &mut draft);
+    places::plan(&context, &mut draft);
     if !options.destroy {
-        providers::plan(&site, &mut draft);
-        policies::plan(&site, &mut draft);
-        elsewhere::plan(&site, &mut draft);
+        providers::plan(&context, &mut draft);
+        policies::plan(&context, &mut draft);
+        other_shards::plan(&context, &mut draft);
     }
-    let mut released = draft.beside();
+    let mut released = draft.fork();
     let plan_declared = || {
         if !options.destroy {
-            roles::plan(&site, &mut draft);
-            service_accounts::plan(&site, &mut draft);
+            roles::plan(&context, &mut draft);
+            service_accounts::plan(&context, &mut draft);
         }
     };
-    rayon::join(plan_declared, || release::plan(&site, &mut released));
-    draft.absorb(released);
-    orphans::plan(&site, &mut draft);
-    roles::note_strangers(&site, &mut draft);
-    draft.notes.extend(findings.into_iter().filter(|note| elsewhere::is_told_here(&site, note)));
-    let unmatched = select::select(&site, &mut draft);
-    guard::guard(&site, &mut draft);
+    rayon::join(plan_declared, || release::plan(&context, &mut released));
+    draft.merge(released);
+    orphans::plan(&context, &mut draft);
+    roles::note_strangers(&context, &mut draft);
+    draft.notes.extend(findings.into_iter().filter(|note| other_shards::is_told_here(&context, note)));
+    let unmatched = select::select(&context, &mut draft);
+    guard::guard(&context, &mut draft);
     draft.notes.extend(safeguards::notes(desired));
-    principals::wait(&site, &mut draft);
-    let steps = write_order::arrange(&site, &mut draft);
-    finish(&site, draft, steps, unmatched)
+    principals::wait(&context, &mut draft);
+    let steps = write_order::arrange(&context, &mut draft);
+    finish(&context, draft, steps, unmatched)
 }
 
-fn finish(site: &Site<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String>) -> Plan {
+fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String>) -> Plan {
     let Draft { refused, unknown, mut notes, waiting, matching, shown, mut held_back, .. } = draft;
     notes.sort_by(|a, b| {
         (b.severity, &a.address, &a.rule, &a.origin, &a.text)
@@ -80,9 +80,9 @@ fn finish(site: &Site<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String
     });
     notes.dedup();
     Plan {
-        owner: site.desired.owner.clone(),
-        config_digest: site.desired.config_digest.clone(),
-        options: site.options.clone(),
+        owner: context.desired.owner.clone(),
+        config_digest: context.desired.config_digest.clone(),
+        options: context.options.clone(),
         steps,
         refused: refused.into_iter().collect(),
         withheld: shown.iter().filter_map(|address| held_back.remove(address)).collect(),
@@ -92,20 +92,20 @@ fn finish(site: &Site<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String
         settled: matching,
         waiting: waiting.into_iter().collect(),
         unmatched,
-        names: names(site),
+        names: names(context),
     }
 }
 
 /// What the configuration calls issuers and roles.
-fn names(site: &Site<'_>) -> Names {
-    let clusters = site.desired.clusters.keys().filter_map(|key| match site.issuer(key) {
+fn names(context: &PlanContext<'_>) -> ConfigKeys {
+    let clusters = context.desired.clusters.keys().filter_map(|key| match context.issuer(key) {
         Issuer::Known(issuer) => Some((issuer.host_path().to_owned(), key.clone())),
         Issuer::Gone(issuer) => Some((issuer.clone()?, key.clone())),
         Issuer::Missing | Issuer::Unknown(_) => None,
     });
-    let roles = site.desired.roles.iter();
-    let roles = roles.filter_map(|(key, role)| Some((site.role_arn(role)?.to_string(), key.clone())));
-    Names { clusters: clusters.collect(), roles: roles.collect() }
+    let roles = context.desired.roles.iter();
+    let roles = roles.filter_map(|(key, role)| Some((context.role_arn(role)?.to_string(), key.clone())));
+    ConfigKeys { clusters: clusters.collect(), roles: roles.collect() }
 }
 
 #[cfg(test)]

@@ -18,9 +18,9 @@ pub(crate) use style::Ink;
 pub use style::Style;
 
 use crate::apply::report::Report;
-use crate::plan::Names;
+use crate::plan::ConfigKeys;
 use crate::plan::file::PlanV2;
-use crate::view::scrub::unobeyed;
+use crate::view::scrub::inert;
 use crate::view::{Detail, PlanView, ReportView};
 use std::io::{self, Write};
 
@@ -47,7 +47,7 @@ pub fn plan(
     format: Format,
     plan: &PlanV2,
     detail: Detail,
-    names: &Names,
+    names: &ConfigKeys,
     style: &Style,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -82,7 +82,7 @@ fn deliver(text: &str, out: &mut dyn Write) -> io::Result<()> {
 
 /// The same of a text for people, whose lines are no commands for the log of a CI job.
 fn deliver_lines(text: &str, out: &mut dyn Write) -> io::Result<()> {
-    deliver(&unobeyed(text), out)
+    deliver(&inert(text), out)
 }
 
 #[cfg(test)]

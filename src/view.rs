@@ -5,7 +5,6 @@
 //! every string is scrubbed here. Knows nothing of colours, columns or markup, and is the only user of `similar`.
 
 mod access;
-mod brief;
 mod change;
 mod document;
 mod entry;
@@ -17,15 +16,16 @@ mod report;
 mod risk;
 pub(crate) mod scrub;
 mod spelling;
+mod summary;
 mod value;
 mod words;
 
-pub(crate) use brief::Line;
 pub use names::names;
+pub(crate) use summary::Line;
 
 pub(crate) use change::{ChangeView, Verb};
 pub(crate) use entry::{Entry, Mark, Text};
-pub(crate) use plan::{NoteView, RefusedView, SeenView};
+pub(crate) use plan::{NoteView, RefusedView, UnknownView};
 pub(crate) use report::{StepView, Tick};
 pub(crate) use risk::{Risk, Weight};
 
@@ -53,7 +53,7 @@ pub struct PlanView {
     /// What is refused.
     pub(crate) refused: Vec<RefusedView>,
     /// What could not be seen.
-    pub(crate) unknown: Vec<SeenView>,
+    pub(crate) unknown: Vec<UnknownView>,
     /// Findings and remarks, the gravest first.
     pub(crate) notes: Vec<NoteView>,
     /// Safeguards that differ from their defaults, and the owner of what is deleted.

@@ -16,18 +16,19 @@ mod pace;
 mod retry;
 mod scrub;
 mod sts;
-mod wires;
+mod transports;
 
 pub(crate) use scrub::clean;
-pub use wires::{Ask, KubernetesClients, Wires};
+pub use transports::{Ask, KubernetesClients, Transports};
 
 use crate::ids::{IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, ServiceAccountName};
 use crate::model::call::{IamCall, KubernetesCall};
-use crate::model::lease::{Hold, Lease, LeasePlace};
+use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
 use crate::model::live::{
-    Access, Identity, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, NamespacePhase, Odd, Quotas, RoleSummary,
+    Access, Identity, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Malformed, NamespacePhase, Quotas,
+    RoleSummary,
 };
-use crate::model::resource::Pairs;
+use crate::model::resource::StringMap;
 use crate::policy::PolicyDocument;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -105,7 +106,7 @@ pub struct Listed<T> {
     /// What was understood.
     pub items: Vec<T>,
     /// What was not.
-    pub odd: Vec<Odd>,
+    pub odd: Vec<Malformed>,
 }
 
 impl<T> Default for Listed<T> {
@@ -122,13 +123,13 @@ impl<T> From<Vec<T>> for Listed<T> {
 
 /// A ServiceAccount that the API gave in a form that is not understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OddServiceAccount {
+pub struct MalformedServiceAccount {
     /// Where it is; nothing if not even that can be told.
     pub spot: Option<(Namespace, ServiceAccountName)>,
     /// Its labels, if they can be told.
-    pub labels: Option<Pairs>,
+    pub labels: Option<StringMap>,
     /// Its annotations, if they can be told.
-    pub annotations: Option<Pairs>,
+    pub annotations: Option<StringMap>,
     /// What is not understood.
     pub why: String,
 }
@@ -139,7 +140,7 @@ pub struct ServiceAccountList {
     /// What was understood.
     pub items: Vec<LiveServiceAccount>,
     /// What was not.
-    pub odd: Vec<OddServiceAccount>,
+    pub odd: Vec<MalformedServiceAccount>,
 }
 
 /// What identifies a cluster, as DescribeCluster tells it.
@@ -168,11 +169,11 @@ pub struct PolicySummary {
 
 /// A role as GetRole shows it: no policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoleHead {
+pub struct RoleAttributes {
     /// What ListRoles has too.
     pub summary: RoleSummary,
     /// Tags.
-    pub tags: Pairs,
+    pub tags: StringMap,
     /// The permissions boundary.
     pub permissions_boundary: Option<PolicyArn>,
     /// When it was last used, in seconds since 1970.
@@ -244,7 +245,7 @@ pub trait ReadAws: Send + Sync {
     /// How long it takes to read so many roles one by one, at the pace that IAM bears right now.
     fn one_by_one(&self, account: &Key, roles: usize) -> Duration;
     /// iam:GetRole
-    fn role_head(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Option<RoleHead>>> + Send;
+    fn role_head(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Option<RoleAttributes>>> + Send;
     /// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies and GetRolePolicy in as few round trips as can be:
     /// `inline` are the names to ask for beside the list.
     fn role(
@@ -254,7 +255,7 @@ pub trait ReadAws: Send + Sync {
         inline: &BTreeSet<PolicyName>,
     ) -> impl Future<Output = Answer<Option<LiveRole>>> + Send;
     /// iam:ListRoleTags
-    fn role_tags(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Option<Pairs>>> + Send;
+    fn role_tags(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Option<StringMap>>> + Send;
     /// iam:ListAttachedRolePolicies
     fn attached(
         &self,
@@ -289,7 +290,7 @@ pub trait ReadAws: Send + Sync {
         document: bool,
     ) -> impl Future<Output = Answer<Option<Option<PolicyDocument>>>> + Send;
     /// iam:ListPolicyTags
-    fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> impl Future<Output = Answer<Option<Pairs>>> + Send;
+    fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> impl Future<Output = Answer<Option<StringMap>>> + Send;
     /// iam:ListOpenIDConnectProviders: those that may be ours. What is no ARN that an issuer of ours could have is
     /// somebody else's.
     fn providers(&self, account: &Key) -> impl Future<Output = Answer<Listed<ProviderArn>>> + Send;
@@ -301,7 +302,7 @@ pub trait ReadAws: Send + Sync {
 
 /// Which ServiceAccounts of a cluster are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Within<'a> {
+pub enum ServiceAccountScope<'a> {
     /// All.
     Cluster,
     /// Those of a namespace.
@@ -319,7 +320,7 @@ pub trait ReadKubernetes: Send + Sync {
     fn service_accounts(
         &self,
         cluster: &Key,
-        within: Within<'_>,
+        within: ServiceAccountScope<'_>,
     ) -> impl Future<Output = Answer<ServiceAccountList>> + Send;
     /// Every ServiceAccount of the cluster; nothing if more than `patience` would be left after the first page.
     fn service_accounts_unless_long(
@@ -354,7 +355,7 @@ pub trait ReadKubernetes: Send + Sync {
 /// Reads a Lease.
 pub trait ReadLease: Send + Sync {
     /// The Lease, if it is there.
-    fn lease(&self, place: &LeasePlace) -> impl Future<Output = Answer<Option<Lease>>> + Send;
+    fn lease(&self, place: &LeaseRef) -> impl Future<Output = Answer<Option<Lease>>> + Send;
 }
 
 /// A write that was acknowledged.
@@ -387,12 +388,12 @@ pub trait WriteKubernetes: Send + Sync {
 /// Writes a Lease.
 pub trait WriteLease: Send + Sync {
     /// Makes one; refused if there is one.
-    fn create_lease(&self, place: &LeasePlace, hold: &Hold) -> impl Future<Output = Answer<Lease>> + Send;
+    fn create_lease(&self, place: &LeaseRef, hold: &LeaseRecord) -> impl Future<Output = Answer<Lease>> + Send;
     /// Writes over the one that was read; refused if it is another one by now, or was changed.
     fn update_lease(
         &self,
-        place: &LeasePlace,
+        place: &LeaseRef,
         lease: &Lease,
-        hold: &Hold,
+        hold: &LeaseRecord,
     ) -> impl Future<Output = Answer<Lease>> + Send;
 }

@@ -33,13 +33,13 @@ pub(crate) fn empty(desired: &Desired) -> Live {
         };
         let mut roles = BTreeMap::new();
         for role in desired.roles.values().filter(|role| role.account == *key) {
-            roles.insert(role.name.folded(), Observed::Absent);
+            roles.insert(role.name.case_insensitive(), Observed::Absent);
         }
         let account = LiveAccount {
             identity: Access::Granted(identity),
             quotas: Quotas::default(),
-            roster: Observed::Present(Vec::new()),
-            roster_denied: false,
+            role_list: Observed::Present(Vec::new()),
+            role_list_denied: false,
             roles,
             policies: BTreeMap::new(),
             policies_listed: Observed::Present(()),
@@ -95,10 +95,10 @@ pub(crate) fn made(desired: &Desired, mut live: Live, plan: &Plan) -> Live {
                     max_session_duration: role.max_session_duration,
                 };
                 let place = account_of(&mut live, account);
-                if let Observed::Present(roster) = &mut place.roster {
-                    roster.push(summary);
+                if let Observed::Present(role_list) = &mut place.role_list {
+                    role_list.push(summary);
                 }
-                let folded = role.name.folded();
+                let folded = role.name.case_insensitive();
                 let role = LiveRole { role, arn, last_used: Some(NOW - 864_000), instance_profiles: Vec::new() };
                 place.roles.insert(folded, Observed::Present(role));
             }

@@ -35,7 +35,7 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// Looks for what the arguments ask for, and tries it.
+    /// ReadOptions for what the arguments ask for, and tries it.
     ///
     /// # Errors
     /// If something is missing.

@@ -10,12 +10,12 @@ use irsa::ids::{
 };
 use irsa::model::address::Address;
 use irsa::plan::file::{FORMAT_VERSION, FileError};
-use irsa::plan::{Names, PlanV2};
+use irsa::plan::{ConfigKeys, PlanV2};
 use irsa::policy::document::Kind;
 use irsa::policy::{ParseError, PolicyDocument};
 use irsa::render::{self, Style};
 use irsa::view::{Detail, PlanView};
-use irsa::world::{Answer, CallError, CallErrorKind, RoleHead, answer as answers};
+use irsa::world::{Answer, CallError, CallErrorKind, RoleAttributes, answer as answers};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -219,7 +219,7 @@ pub fn plan(data: &[u8]) {
         }
         Err(error) => assert!(matches!(error, FileError::Contradiction(_)), "{error}"),
     }
-    let view = PlanView::of(&file, Detail::Usual, &Names::default());
+    let view = PlanView::of(&file, Detail::Usual, &ConfigKeys::default());
     let shown = |show: &dyn Fn(&mut Vec<u8>) -> std::io::Result<()>| {
         let mut out = Vec::new();
         show(&mut out).expect("memory takes all");
@@ -372,7 +372,7 @@ pub fn answer(data: &[u8]) {
 }
 
 /// Without a clock that goes: what is asked again costs no time.
-fn role(status: u16, body: &[u8]) -> Answer<Option<RoleHead>> {
+fn role(status: u16, body: &[u8]) -> Answer<Option<RoleAttributes>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let (key, name) = (Key::parse("fuzz").expect("a key"), RoleName::parse("app").expect("a name"));
     runtime.expect("a runtime").block_on(answers::of_get_role(&key, &name, status, "request-1", body))

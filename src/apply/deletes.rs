@@ -2,43 +2,43 @@
 //! to depend on it.
 
 use super::chain::Chain;
-use super::look::{Look, Verdict, When};
+use super::recheck::{Finding, Recheck, When};
 use crate::ids::{Key, ProviderArn, RoleName};
 use crate::model::address::Address;
 use crate::model::call::{Call, Field, IamCall};
-use crate::model::live::Odd;
+use crate::model::live::Malformed;
 use crate::model::marks::{OWNER, PREVENT_DESTROY, ROLE_ARN};
-use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role};
+use crate::model::resource::{ManagedPolicy, Provider, Role, StringMap};
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::{Plan, Step};
-use crate::world::{CallError, ReadAws, ReadKubernetes, RoleHead};
+use crate::world::{CallError, ReadAws, ReadKubernetes, RoleAttributes};
 use std::collections::BTreeSet;
 
-impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
+impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
     /// Before the first call of a step: a role that goes loses its permissions first, so all that speaks against its
     /// end must be known before them.
-    pub(super) async fn before_step(&self, step: &Step) -> Result<Verdict, CallError> {
-        let ResourceChange::Role(change) = &step.change else { return Ok(Verdict::Write) };
-        let Change::Delete { before } = &**change else { return Ok(Verdict::Write) };
-        let Some(account) = account_of(step) else { return Ok(Verdict::Write) };
-        let Some(head) = self.aws.role_head(account, &before.name).await? else { return Ok(Verdict::Write) };
+    pub(super) async fn before_step(&self, step: &Step) -> Result<Finding, CallError> {
+        let ResourceChange::Role(change) = &step.change else { return Ok(Finding::Write) };
+        let Change::Delete { before } = &**change else { return Ok(Finding::Write) };
+        let Some(account) = account_of(step) else { return Ok(Finding::Write) };
+        let Some(head) = self.aws.role_head(account, &before.name).await? else { return Ok(Finding::Write) };
         let mut verdicts = vec![unchanged(step, before, &head)];
         for arn in self.aws.attached(account, &before.name).await?.unwrap_or_default().difference(&before.attached) {
-            verdicts.push(Verdict::stale(format!("policy `{arn}` has been attached to it")));
+            verdicts.push(Finding::stale(format!("policy `{arn}` has been attached to it")));
         }
         for name in self.aws.inline_names(account, &before.name).await?.unwrap_or_default() {
             if !before.inline.contains_key(&name) {
-                verdicts.push(Verdict::stale(format!("inline policy `{name}` has been put into it")));
+                verdicts.push(Finding::stale(format!("inline policy `{name}` has been put into it")));
             }
         }
         if self.when == When::BeforeWrite {
             verdicts.extend(self.still_pointing(before, &awaited(step, 0)).await?);
         }
-        Ok(Verdict::all(verdicts))
+        Ok(Finding::all(verdicts))
     }
 
     /// The ServiceAccounts that were to let go of the role, and have not: someone else holds the annotation too.
-    async fn still_pointing(&self, role: &Role, accounts: &BTreeSet<&Address>) -> Result<Vec<Verdict>, CallError> {
+    async fn still_pointing(&self, role: &Role, accounts: &BTreeSet<&Address>) -> Result<Vec<Finding>, CallError> {
         let mut verdicts = Vec::new();
         for need in accounts {
             let Address::ServiceAccount { cluster, namespace, name } = *need else { continue };
@@ -49,7 +49,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
                 _ => None,
             });
             if wanted != Some(arn) && arn.ends_with(&format!(":role{}{}", role.path, role.name)) {
-                verdicts.push(Verdict::stale(format!("`{need}` still points at it, through another manager")));
+                verdicts.push(Finding::stale(format!("`{need}` still points at it, through another manager")));
             }
         }
         Ok(verdicts)
@@ -61,9 +61,9 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         step: &Step,
         account: &Key,
         name: &RoleName,
-    ) -> Result<Verdict, CallError> {
-        let Some(head) = self.aws.role_head(account, name).await? else { return Ok(Verdict::Done) };
-        let Some(before) = role_before(step) else { return Ok(Verdict::Write) };
+    ) -> Result<Finding, CallError> {
+        let Some(head) = self.aws.role_head(account, name).await? else { return Ok(Finding::Done) };
+        let Some(before) = role_before(step) else { return Ok(Finding::Write) };
         let mut verdicts = vec![unchanged(step, before, &head)];
         if self.when == When::BeforeWrite {
             // those that the first call waited for were looked at then
@@ -71,7 +71,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             let left: BTreeSet<&Address> = last.difference(&awaited(step, 0)).copied().collect();
             verdicts.extend(self.still_pointing(before, &left).await?);
         }
-        Ok(Verdict::all(verdicts).or_write())
+        Ok(Finding::all(verdicts).or_write())
     }
 
     /// Right before DeleteOpenIDConnectProvider: it is still ours and no role of the account trusts it.
@@ -81,7 +81,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         account: &Key,
         arn: &ProviderArn,
         live: &Provider,
-    ) -> Result<Verdict, CallError> {
+    ) -> Result<Finding, CallError> {
         let mut verdicts = Vec::new();
         if let ResourceChange::Provider(change) = &step.change
             && let Some(before) = change.before()
@@ -89,7 +89,8 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
             verdicts.push(marks(&before.tags, &live.tags));
         }
         let listed = self.aws.roles(account).await?;
-        let unclear = |odd: &Odd| Verdict::stale(format!("role `{}`, which is not understood, may trust it", odd.name));
+        let unclear =
+            |odd: &Malformed| Finding::stale(format!("role `{}`, which is not understood, may trust it", odd.name));
         verdicts.extend(listed.odd.iter().map(unclear));
         for summary in listed.items {
             if !summary.trust.federated_issuers().contains(arn.host_path()) {
@@ -103,22 +104,22 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
                     continue;
                 }
             }
-            verdicts.push(Verdict::stale(format!("role `{}` trusts it", summary.name)));
+            verdicts.push(Finding::stale(format!("role `{}` trusts it", summary.name)));
         }
-        Ok(Verdict::all(verdicts).or_write())
+        Ok(Finding::all(verdicts).or_write())
     }
 
     /// Right before DeletePolicy: it is still ours and says what it said. Whether it is attached IAM tells by
     /// DeleteConflict.
-    pub(super) fn policy_that_goes(step: &Step, live: &ManagedPolicy) -> Verdict {
-        let ResourceChange::Policy(change) = &step.change else { return Verdict::Write };
-        let Some(before) = change.before() else { return Verdict::Write };
-        let document = Verdict::of("document", &live.document, &before.document, &before.document);
-        Verdict::all([marks(&before.tags, &live.tags), document]).or_write()
+    pub(super) fn policy_that_goes(step: &Step, live: &ManagedPolicy) -> Finding {
+        let ResourceChange::Policy(change) = &step.change else { return Finding::Write };
+        let Some(before) = change.before() else { return Finding::Write };
+        let document = Finding::of("document", &live.document, &before.document, &before.document);
+        Finding::all([marks(&before.tags, &live.tags), document]).or_write()
     }
 }
 
-impl Verdict {
+impl Finding {
     /// For what is deleted as it is: nothing of it is done before it is gone.
     fn or_write(self) -> Self {
         match self {
@@ -129,10 +130,10 @@ impl Verdict {
 }
 
 /// Whether the marks still say that the object is ours and may go.
-fn marks(before: &Pairs, live: &Pairs) -> Verdict {
+fn marks(before: &StringMap, live: &StringMap) -> Finding {
     let [owner, guard] = [OWNER, PREVENT_DESTROY]
-        .map(|key| Verdict::of(&format!("tags.{key}"), &live.get(key), &before.get(key), &before.get(key)));
-    Verdict::all([owner, guard])
+        .map(|key| Finding::of(&format!("tags.{key}"), &live.get(key), &before.get(key), &before.get(key)));
+    Finding::all([owner, guard])
 }
 
 /// The objects that a call waits for.
@@ -140,13 +141,13 @@ fn awaited(step: &Step, part: usize) -> BTreeSet<&Address> {
     step.parts.get(part).into_iter().flat_map(|part| &part.after).map(|id| &id.address).collect()
 }
 
-fn unchanged(step: &Step, before: &Role, live: &RoleHead) -> Verdict {
+fn unchanged(step: &Step, before: &Role, live: &RoleAttributes) -> Finding {
     let trust = &live.summary.trust;
     let mut verdicts = vec![marks(&before.tags, &live.tags)];
     if *trust != before.trust && !Chain::of(step, Field::Trust).writes(trust) {
-        verdicts.push(Verdict::stale("field `trust` is not as planned"));
+        verdicts.push(Finding::stale("field `trust` is not as planned"));
     }
-    Verdict::all(verdicts)
+    Finding::all(verdicts)
 }
 
 fn account_of(step: &Step) -> Option<&Key> {

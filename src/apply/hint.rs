@@ -96,7 +96,7 @@ fn limit(call: &Call) -> String {
 mod tests {
     use super::*;
     use crate::ids::{Key, PolicyArn, RoleName};
-    use crate::model::resource::{Pairs, ServiceAccount};
+    use crate::model::resource::{ServiceAccount, StringMap};
 
     #[test]
     fn a_missing_permission_and_a_quota_are_named() {
@@ -122,8 +122,8 @@ mod tests {
         let service_account = ServiceAccount {
             namespace: "shop".parse().unwrap(),
             name: "cart".parse().unwrap(),
-            labels: Pairs::new(),
-            annotations: Pairs::new(),
+            labels: StringMap::new(),
+            annotations: StringMap::new(),
         };
         let call = Call::Kubernetes(Key::parse("prod").unwrap(), KubernetesCall::Create { service_account });
         let said = |kind, code: Option<&str>, message: &str| {

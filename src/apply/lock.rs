@@ -10,9 +10,9 @@ mod keep;
 use super::awaited;
 use super::report::Interrupt;
 use crate::context::Context;
-use crate::model::lease::{Hold, Lease, LeasePlace};
+use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
 use crate::world::{Answer, CallError, CallErrorKind, ReadLease, WriteLease};
-use judge::{Sight, Standing, standing};
+use judge::{Observation, Standing, standing};
 use keep::Keeper;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -30,9 +30,9 @@ const RACES: u32 = 10;
 
 /// What the lock is, and who wants it.
 #[derive(Debug, Clone)]
-pub struct Terms {
+pub struct LockOptions {
     /// The Lease.
-    pub place: LeasePlace,
+    pub place: LeaseRef,
     /// The name of this run: no other one's.
     pub us: String,
     /// For how many seconds it is to hold without being renewed.
@@ -56,7 +56,7 @@ pub struct Clock {
 #[derive(Debug)]
 pub enum Refusal {
     /// Someone else holds it.
-    Held(Hold),
+    Held(LeaseRecord),
     /// It could not be read or written.
     Failed(CallError),
     /// A signal came.
@@ -81,7 +81,7 @@ impl Clock {
     }
 
     /// Whether a hold was written since the clock was set, as far as clocks agree.
-    fn saw(self, hold: &Hold) -> bool {
+    fn saw(self, hold: &LeaseRecord) -> bool {
         let skew = i64::try_from(judge::SKEW.as_micros()).unwrap_or(i64::MAX);
         hold.renewed.is_some_and(|renewed| renewed.saturating_add(skew) >= self.then)
     }
@@ -91,7 +91,7 @@ impl Clock {
     }
 }
 
-impl Terms {
+impl LockOptions {
     fn life(&self) -> Duration {
         self.context.scaled(Duration::from_secs(self.seconds.into()))
     }
@@ -102,7 +102,7 @@ impl Terms {
     }
 
     /// What the Lease says once this run has it.
-    fn taken(&self, before: Option<&Hold>) -> Hold {
+    fn taken(&self, before: Option<&LeaseRecord>) -> LeaseRecord {
         judge::taken(before, &self.us, self.seconds, self.clock.now())
     }
 }
@@ -115,15 +115,15 @@ impl Terms {
 pub async fn take<R, W>(
     read: R,
     write: W,
-    terms: Terms,
+    terms: LockOptions,
     stop: watch::Receiver<Option<Interrupt>>,
-    told: &(dyn Fn(&Hold) + Send + Sync),
+    told: &(dyn Fn(&LeaseRecord) + Send + Sync),
 ) -> Result<Held, Refusal>
 where
     R: ReadLease + 'static,
     W: WriteLease + 'static,
 {
-    let mut taker = Taker { read: &read, write: &write, terms: &terms, stop, sight: Sight::default(), races: 0 };
+    let mut taker = Taker { read: &read, write: &write, terms: &terms, stop, sight: Observation::default(), races: 0 };
     let (lease, sent, overtaken) = taker.take(told).await?;
     let ((end, ended), (teller, lost)) = (oneshot::channel(), watch::channel(None));
     let keeper = Keeper { read, write, terms, lease, sent, lose: teller };
@@ -154,9 +154,9 @@ impl Held {
 struct Taker<'a, R, W> {
     read: &'a R,
     write: &'a W,
-    terms: &'a Terms,
+    terms: &'a LockOptions,
     stop: watch::Receiver<Option<Interrupt>>,
-    sight: Sight,
+    sight: Observation,
     /// How often in a row a write was not the first.
     races: u32,
 }
@@ -164,7 +164,7 @@ struct Taker<'a, R, W> {
 impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
     /// The Lease as this run's, when it was last written at the latest, and whether another one may have held it since
     /// this one began.
-    async fn take(&mut self, told: &(dyn Fn(&Hold) + Send + Sync)) -> Result<(Lease, Instant, bool), Refusal> {
+    async fn take(&mut self, told: &(dyn Fn(&LeaseRecord) + Send + Sync)) -> Result<(Lease, Instant, bool), Refusal> {
         let end = Instant::now() + self.terms.context.scaled(self.terms.patience);
         let (mut waiting, mut overtaken): (Option<String>, bool) = (None, false);
         // when our name was first sent: the lost answer of an early try counts from there
@@ -212,7 +212,7 @@ impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
 
     /// Writes our name. Nothing, if it is not sure to stand there now: then to be looked at again.
     async fn claim(&mut self, found: Option<&Lease>) -> Result<Option<Lease>, Refusal> {
-        let Terms { place, .. } = self.terms;
+        let LockOptions { place, .. } = self.terms;
         let hold = self.terms.taken(found.map(|lease| &lease.hold));
         let written = async {
             match found {
@@ -254,7 +254,7 @@ impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
 
     /// Takes our name out, should it stand there.
     async fn give_back(&self) {
-        let Terms { place, us, clock, .. } = self.terms;
+        let LockOptions { place, us, clock, .. } = self.terms;
         let back = async {
             let lease = self.read.lease(place).await.ok().flatten().filter(|lease| lease.hold.holder == *us)?;
             self.write.update_lease(place, &lease, &judge::released(&lease.hold, clock.now())).await.ok()

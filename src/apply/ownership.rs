@@ -3,17 +3,17 @@
 //!
 //! The mark is read with each field, never once for a step: a step may take minutes where IAM is slow.
 
-use super::look::Verdict;
+use super::recheck::Finding;
 use crate::model::marks::OWNER;
-use crate::model::resource::Pairs;
+use crate::model::resource::StringMap;
 use crate::plan::change::Change;
 
 /// Whether the mark is the one from before or after the change.
-pub(super) fn owner<T>(change: &Change<T>, tags: impl Fn(&T) -> &Pairs, live: &Pairs) -> Verdict {
+pub(super) fn owner<T>(change: &Change<T>, tags: impl Fn(&T) -> &StringMap, live: &StringMap) -> Finding {
     let known = [change.before(), change.after()];
     if known.into_iter().flatten().any(|item| tags(item).get(OWNER) == live.get(OWNER)) {
-        return Verdict::Write;
+        return Finding::Write;
     }
     let now = live.get(OWNER).map_or_else(|| "nobody".to_owned(), |owner| format!("`{owner}`"));
-    Verdict::stale(format!("it belongs to {now} now, which `tags.{OWNER}` says"))
+    Finding::stale(format!("it belongs to {now} now, which `tags.{OWNER}` says"))
 }

@@ -2,8 +2,8 @@
 
 use super::awaited;
 use super::hint::hint;
-use super::look::{Look, Verdict};
 use super::outage;
+use super::recheck::{Finding, Recheck};
 use super::report::{Failure, Outcome, Stop};
 use crate::event::{Event, Listen};
 use crate::model::call::{Call, Field, IamCall, KubernetesCall};
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 /// What running a step takes.
 pub(super) struct Runner<'a, RA, WA, RK, WK> {
-    pub look: Look<'a, RA, RK>,
+    pub look: Recheck<'a, RA, RK>,
     pub write_aws: &'a WA,
     pub write_kubernetes: &'a WK,
     pub stop: watch::Receiver<Option<Stop>>,
@@ -79,8 +79,8 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
             match self.looked(self.look.before_step(step)).await {
                 Err(reason) => return Some(progress.stopped(&reason)),
                 Ok(Err(error)) => return Some(progress.failed(&error, first)),
-                Ok(Ok(Verdict::Stale(why))) => return Some(progress.stale(why)),
-                Ok(Ok(Verdict::Write | Verdict::Delete(_) | Verdict::Done)) => {}
+                Ok(Ok(Finding::Stale(why))) => return Some(progress.stale(why)),
+                Ok(Ok(Finding::Write | Finding::Delete(_) | Finding::Done)) => {}
             }
         }
         for place in parts {
@@ -103,14 +103,14 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
                 match self.looked(self.look.call(step, call)).await {
                     Err(reason) => return Some(progress.stopped(&reason)),
                     Ok(Err(error)) => return Some(progress.failed(&error, Some(call))),
-                    Ok(Ok(Verdict::Stale(why))) => return Some(progress.stale(why)),
-                    Ok(Ok(Verdict::Done)) => {
+                    Ok(Ok(Finding::Stale(why))) => return Some(progress.stale(why)),
+                    Ok(Ok(Finding::Done)) => {
                         progress.one_more();
                         self.finished(step, call);
                         return None;
                     }
-                    Ok(Ok(Verdict::Write)) => {}
-                    Ok(Ok(Verdict::Delete(seen))) => version = Some(seen),
+                    Ok(Ok(Finding::Write)) => {}
+                    Ok(Ok(Finding::Delete(seen))) => version = Some(seen),
                 }
             }
             if let Some(reason) = self.stopped() {
@@ -141,7 +141,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
     }
 
     /// A look, given up when the run is stopped: only writes are waited for.
-    async fn looked(&self, look: impl Future<Output = Answer<Verdict>>) -> Result<Answer<Verdict>, Stop> {
+    async fn looked(&self, look: impl Future<Output = Answer<Finding>>) -> Result<Answer<Finding>, Stop> {
         tokio::select! {
             biased;
             stop = self.until_stopped() => Err(stop),

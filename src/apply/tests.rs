@@ -6,27 +6,27 @@ mod laws;
 mod order;
 mod outage;
 mod stale;
-mod sweep;
+mod verify_writes;
 mod whose;
 
 use super::report::{Failure, Outcome, Report};
-use super::{Hands, Pace, apply, recheck};
+use super::{Clients, Pace, apply, recheck};
 use crate::event::Silence;
 use crate::observe::fake::World;
-use crate::observe::{Early, Looks, identify, observe};
+use crate::observe::{Early, ReadOptions, identify, observe};
 use crate::plan::Plan;
 use crate::plan::saved::Stale;
 use crate::plan::tests::kit::{Kit, allow, aws, binding, declared};
 use std::time::Duration;
 use tokio::sync::watch;
 
-fn hands(world: &World) -> Hands<'_, World, World, World, World> {
-    Hands { read_aws: world, write_aws: world, read_kubernetes: world, write_kubernetes: world }
+fn clients(world: &World) -> Clients<'_, World, World, World, World> {
+    Clients { read_aws: world, write_aws: world, read_kubernetes: world, write_kubernetes: world }
 }
 
 /// The plan for the world as it is.
 async fn planned(kit: &Kit, world: &World) -> Plan {
-    let looks = Looks { parallelism: 10, destroy: kit.options.destroy, share: kit.options.share };
+    let looks = ReadOptions { parallelism: 10, destroy: kit.options.destroy, shard: kit.options.shard };
     let identities = identify(&kit.desired.accounts, world).await;
     let live = observe(&kit.desired, &identities, Early::default(), world, world, &looks, &Silence).await;
     world.take_log();
@@ -40,11 +40,11 @@ fn pace(parallelism: usize) -> Pace {
 
 async fn run(world: &World, plan: &Plan) -> Report {
     let (_sender, stop) = watch::channel(None);
-    apply(plan, &hands(world), &pace(4), stop, &Silence).await
+    apply(plan, &clients(world), &pace(4), stop, &Silence).await
 }
 
 async fn rechecked(world: &World, plan: &Plan) -> Vec<Stale> {
-    recheck(plan, &hands(world)).await
+    recheck(plan, &clients(world)).await
 }
 
 /// Everything that is declared, applied to a world.

@@ -4,7 +4,7 @@ use super::repository::Repository;
 use crate::config::{Diagnostic, Diagnostics};
 use crate::error::Error;
 use crate::model::note::{Note, Severity};
-use crate::model::unseen::scrub;
+use crate::model::sanitize::scrub;
 use crate::render::github::{Level, Remark, Spot};
 use std::fmt::Write;
 

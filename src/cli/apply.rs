@@ -8,7 +8,7 @@ use super::{lock, saved_plan};
 use crate::apply::awaited;
 use crate::apply::lock::Held;
 use crate::apply::report::{Outcome, Report, Stop};
-use crate::apply::{self, Hands, Pace};
+use crate::apply::{self, Clients, Pace};
 use crate::error::{Error, ExitStatus};
 use crate::plan::saved::{self, Stale};
 use crate::plan::{Plan, PlanV2};
@@ -34,7 +34,7 @@ const SETTLE: Duration = Duration::from_secs(10);
 
 const FORMS: &[FormatName] = &[FormatName::Text, FormatName::Json, FormatName::Jsonl, FormatName::Github];
 
-type World<'a> = Hands<'a, AwsReader, AwsWriter, KubernetesReader, KubernetesWriter>;
+type World<'a> = Clients<'a, AwsReader, AwsWriter, KubernetesReader, KubernetesWriter>;
 
 pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
     let started = Instant::now();
@@ -61,7 +61,7 @@ fn nothing_selected(global: &Global, arguments: &Apply) -> Result<(), Error> {
     }
     if arguments.fleet.shard.is_some() {
         return Err(Error::usage("`--shard` and a saved plan do not go together")
-            .hint("the saved plan says which share it is of; make another with `irsa plan --shard I/N -o FILE`"));
+            .hint("the saved plan says which shard it is of; make another with `irsa plan --shard I/N -o FILE`"));
     }
     Ok(())
 }
@@ -201,7 +201,7 @@ async fn ask(session: &Session<'_>) -> Result<(), Error> {
 }
 
 fn hands<'a>(connected: &'a Connected, write_aws: &'a AwsWriter, write_kubernetes: &'a KubernetesWriter) -> World<'a> {
-    Hands { read_aws: &connected.aws, write_aws, read_kubernetes: &connected.kubernetes, write_kubernetes }
+    Clients { read_aws: &connected.aws, write_aws, read_kubernetes: &connected.kubernetes, write_kubernetes }
 }
 
 /// What is said of a plan that no longer holds.
@@ -247,7 +247,7 @@ async fn carry_out(
     let settle = session.context.scaled(SETTLE);
     let applying = async {
         let report = apply::apply(plan, &hands, &pace, stop.clone(), session.listener()).await;
-        apply::sweep(plan, report, &connected.aws, settle, &stop).await
+        apply::verify_writes(plan, report, &connected.aws, settle, &stop).await
     };
     tokio::pin!(applying);
     let interrupt = tokio::select! {

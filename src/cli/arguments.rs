@@ -3,7 +3,7 @@
 use crate::config::{self, durations};
 use crate::model::desired::GuardLimits;
 use crate::model::note::Severity;
-use crate::model::share::Share;
+use crate::model::shard::Shard;
 use crate::render::Format;
 use crate::ui::ColorChoice;
 use clap::builder::styling::{AnsiColor, Styles};
@@ -222,8 +222,8 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct Fleet {
     /// Process only shard I of N: a fixed subset of clusters and their objects
-    #[arg(long, value_name = "I/N", value_parser = Share::from_str)]
-    pub shard: Option<Share>,
+    #[arg(long, value_name = "I/N", value_parser = Shard::from_str)]
+    pub shard: Option<Shard>,
 }
 
 /// The flags that widen or narrow a plan.

@@ -3,14 +3,14 @@
 
 use super::Machine;
 use super::arguments::{Drift, FormatName, Global, Shape};
-use super::files::{SHARED, Target};
+use super::files::{Destination, SHARED};
 use super::metrics;
 use super::output::{self, Output};
 use super::session::{Session, load, verdict};
 use crate::config::Configuration;
 use crate::error::{Error, ExitStatus};
 use crate::ids::Key;
-use crate::model::share::Share;
+use crate::model::shard::Shard;
 use crate::plan::{self, Options};
 use crate::ui::Ui;
 use std::path::Path;
@@ -32,13 +32,13 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
 /// Writes metrics of a run that came to no plan: what is there says that all was well at the last one. That it cannot be
 /// written is the lesser trouble, and what is no file of metrics is left as it is.
 pub(crate) async fn note_failure(
-    (path, owner, share): (&Path, Option<&str>, Option<Share>),
+    (path, owner, shard): (&Path, Option<&str>, Option<Shard>),
     ui: &Ui,
     now: i64,
     status: ExitStatus,
 ) {
-    let Ok(target) = Target::of(path) else { return };
-    let Some(text) = metrics::of_failure(&target.before(), owner, share, now, status.code()) else { return };
+    let Ok(target) = Destination::of(path) else { return };
+    let Some(text) = metrics::of_failure(&target.before(), owner, shard, now, status.code()) else { return };
     // a pipe that nobody reads must not hold up the end
     let _ = tokio::time::timeout(NOTED, target.write(ui, &text, SHARED)).await;
 }

@@ -28,7 +28,7 @@ const DASH: &str = "-";
 
 /// Where a result goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum Destination {
     /// `-`, or a path that leads to the process's own stdout.
     Stdout,
     /// A path that leads to the process's own stderr.
@@ -39,8 +39,8 @@ pub(crate) enum Target {
     Stream(PathBuf),
 }
 
-impl Target {
-    /// Looks at what `path` leads to; opens nothing.
+impl Destination {
+    /// ReadOptions at what `path` leads to; opens nothing.
     ///
     /// # Errors
     /// If nothing can be written there: it is a folder or a socket, or there is no folder for it.
@@ -218,7 +218,7 @@ pub(crate) fn create(path: &Path, text: &str) -> Result<(), Error> {
         ErrorKind::AlreadyExists => Error::failure(format!("`{}` is there already", path.display()))
             .hint("name another file with `--config`, or remove it first"),
         // says which folder is missing, if that is why
-        _ => Target::of(path).err().unwrap_or_else(|| unwritable(path, &error)),
+        _ => Destination::of(path).err().unwrap_or_else(|| unwritable(path, &error)),
     })
 }
 
@@ -270,7 +270,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn put(path: &Path, text: &str) -> Result<(), Error> {
-        Target::of(path)?.write_now(&Ui::keeping().0, text, PRIVATE)
+        Destination::of(path)?.write_now(&Ui::keeping().0, text, PRIVATE)
     }
 
     fn mode(path: &Path) -> u32 {
@@ -332,16 +332,16 @@ mod tests {
     #[test]
     fn what_is_open_is_no_file_of_its_name() {
         for (path, target) in [
-            ("-", Target::Stdout),
-            ("/dev/stdout", Target::Stdout),
-            ("/dev/fd/1", Target::Stdout),
-            ("/proc/self/fd/1", Target::Stdout),
-            ("/proc/thread-self/fd/1", Target::Stdout),
-            ("/dev/stderr", Target::Stderr),
-            ("/dev/null", Target::Stream("/dev/null".into())),
-            ("/dev/fd/7", Target::Stream("/dev/fd/7".into())),
+            ("-", Destination::Stdout),
+            ("/dev/stdout", Destination::Stdout),
+            ("/dev/fd/1", Destination::Stdout),
+            ("/proc/self/fd/1", Destination::Stdout),
+            ("/proc/thread-self/fd/1", Destination::Stdout),
+            ("/dev/stderr", Destination::Stderr),
+            ("/dev/null", Destination::Stream("/dev/null".into())),
+            ("/dev/fd/7", Destination::Stream("/dev/fd/7".into())),
         ] {
-            assert_eq!(Target::of(Path::new(path)).unwrap(), target, "{path}");
+            assert_eq!(Destination::of(Path::new(path)).unwrap(), target, "{path}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `irsa schema`, `completions` and `man`: what the program knows of itself, for editors, shells and packagers.
 
 use super::arguments::{Cli, Completions, Man, Schema, SchemaOf};
-use super::files::{SHARED, Target};
+use super::files::{Destination, SHARED};
 use crate::config::json_schema;
 use crate::error::{Error, ExitStatus};
 use crate::render;
@@ -47,7 +47,7 @@ pub(crate) fn man(ui: &Ui, arguments: &Man) -> Result<ExitStatus, Error> {
     }
     for (name, page) in pages {
         let text = String::from_utf8_lossy(&page);
-        Target::of(&folder.join(format!("{name}.1")))?.write_now(ui, &text, SHARED)?;
+        Destination::of(&folder.join(format!("{name}.1")))?.write_now(ui, &text, SHARED)?;
     }
     Ok(ExitStatus::Success)
 }

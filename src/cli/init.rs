@@ -1,7 +1,7 @@
 //! `irsa init`: writes a commented starter file that passes `irsa validate`.
 
 use super::arguments::{Global, Init};
-use super::files::{self, Target};
+use super::files::{self, Destination};
 use super::output;
 use crate::config;
 use crate::error::{Error, ExitStatus};
@@ -11,7 +11,7 @@ use std::io::Write;
 pub(crate) fn run(ui: &Ui, global: &Global, arguments: &Init) -> Result<ExitStatus, Error> {
     let Init {} = arguments;
     output::no_json(global, "init")?;
-    if Target::of(global.config()).is_ok_and(|target| target == Target::Stdout) {
+    if Destination::of(global.config()).is_ok_and(|target| target == Destination::Stdout) {
         ui.stdout().write_all(config::starter().as_bytes())?;
         return Ok(ExitStatus::Success);
     }

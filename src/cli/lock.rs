@@ -4,10 +4,10 @@
 use super::arguments::Apply;
 use super::session::{Connected, Session};
 use crate::apply::awaited;
-use crate::apply::lock::{self, Clock, Held, Refusal, Terms};
+use crate::apply::lock::{self, Clock, Held, LockOptions, Refusal};
 use crate::error::{Error, ExitStatus};
 use crate::model::desired::Lock;
-use crate::model::lease::{Hold, LeasePlace};
+use crate::model::lease::{LeaseRecord, LeaseRef};
 use crate::model::live::Access;
 use crate::observe;
 use crate::world::{CallError, CallErrorKind};
@@ -24,7 +24,7 @@ pub(super) async fn take(
 ) -> Result<Option<Held>, Error> {
     let Some(lock) = connected.desired.lock.as_ref().filter(|_| !arguments.no_lock) else { return Ok(None) };
     reach(connected, lock).await?;
-    let terms = Terms {
+    let terms = LockOptions {
         place: place(lock),
         us: session.context.identity(),
         seconds: lock.duration,
@@ -34,7 +34,7 @@ pub(super) async fn take(
     };
     let waiting = arguments.lock_timeout;
     let (ui, what) = (session.ui, name(lock));
-    let told = |hold: &Hold| {
+    let told = |hold: &LeaseRecord| {
         if !waiting.is_zero() {
             ui.message(&format!("{what} {}; waiting", holder(hold)));
         }
@@ -65,7 +65,7 @@ pub(super) async fn release(session: &Session<'_>, connected: &Connected, held: 
     session.ui.warning(&format!("{what} could not be given back: {why}; it ends by itself within {}s", lock.duration));
 }
 
-/// A share talks to the clusters of others for the lock alone.
+/// A shard talks to the clusters of others for the lock alone.
 async fn reach(connected: &Connected, lock: &Lock) -> Result<(), Error> {
     let Connected { desired, aws, kubernetes, identities } = connected;
     if kubernetes.is_ready(&lock.cluster).await {
@@ -79,8 +79,8 @@ async fn reach(connected: &Connected, lock: &Lock) -> Result<(), Error> {
     Err(Error::failure(message).hint("`--no-lock` applies without the lock"))
 }
 
-fn place(lock: &Lock) -> LeasePlace {
-    LeasePlace { cluster: lock.cluster.clone(), namespace: lock.namespace.clone(), name: lock.name.clone() }
+fn place(lock: &Lock) -> LeaseRef {
+    LeaseRef { cluster: lock.cluster.clone(), namespace: lock.namespace.clone(), name: lock.name.clone() }
 }
 
 fn name(lock: &Lock) -> String {
@@ -88,7 +88,7 @@ fn name(lock: &Lock) -> String {
 }
 
 /// `is held by … since … until …`
-fn holder(hold: &Hold) -> String {
+fn holder(hold: &LeaseRecord) -> String {
     let since = hold.acquired.and_then(time).map(|since| format!(" since {since}")).unwrap_or_default();
     let until = match (hold.seconds, end(hold)) {
         (None, _) => ", without an end".to_owned(),
@@ -98,7 +98,7 @@ fn holder(hold: &Hold) -> String {
     format!("is held by `{}`{since}{until}", hold.holder)
 }
 
-fn end(hold: &Hold) -> Option<Timestamp> {
+fn end(hold: &LeaseRecord) -> Option<Timestamp> {
     let life = SignedDuration::from_secs(hold.seconds?.into());
     Timestamp::from_microsecond(hold.renewed?).ok()?.checked_add(life).ok().and_then(whole)
 }
@@ -112,7 +112,7 @@ fn whole(time: Timestamp) -> Option<Timestamp> {
     Timestamp::from_second(time.as_second()).ok()
 }
 
-fn held(lock: &Lock, hold: &Hold, waited: Duration) -> Error {
+fn held(lock: &Lock, hold: &LeaseRecord, waited: Duration) -> Error {
     let what = name(lock);
     let error = Error::new(ExitStatus::Refused, format!("{what} {}; nothing was written", holder(hold)));
     let error = match hold.seconds {
@@ -159,10 +159,10 @@ mod tests {
         }
     }
 
-    fn hold() -> Hold {
+    fn hold() -> LeaseRecord {
         let acquired = Some(1_767_323_045_600_006);
         let renewed = acquired.map(|time| time + 20_000_000);
-        Hold { holder: "host/1/a".into(), seconds: Some(60), acquired, renewed, transitions: 0 }
+        LeaseRecord { holder: "host/1/a".into(), seconds: Some(60), acquired, renewed, transitions: 0 }
     }
 
     #[test]
@@ -177,10 +177,10 @@ mod tests {
         assert!(error.hints[0].contains("--lock-timeout 5m") && error.hints[1].contains("--no-lock"), "{error:?}");
         let longer = held(&lock(), &hold(), Duration::from_mins(5));
         assert!(longer.hints[0].contains("still renews it"), "{longer:?}");
-        let endless = held(&lock(), &Hold { seconds: None, ..hold() }, Duration::ZERO);
+        let endless = held(&lock(), &LeaseRecord { seconds: None, ..hold() }, Duration::ZERO);
         assert!(endless.message.contains("since 2026-01-02T03:04:05Z, without an end"), "{endless:?}");
         assert!(endless.hints[0].contains("by hand"), "{endless:?}");
-        let timeless = held(&lock(), &Hold { acquired: None, renewed: None, ..hold() }, Duration::ZERO);
+        let timeless = held(&lock(), &LeaseRecord { acquired: None, renewed: None, ..hold() }, Duration::ZERO);
         assert!(timeless.message.contains("held by `host/1/a`, 60s at a time"), "{timeless:?}");
     }
 

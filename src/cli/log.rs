@@ -2,7 +2,7 @@
 //! at every verbosity, and no token or credential can reach a log.
 
 use super::arguments::{Global, LogFormat};
-use crate::model::unseen::{printable, scrub, unobeyed};
+use crate::model::sanitize::{inert, printable, scrub};
 use std::io::{self, Write};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
@@ -19,7 +19,7 @@ pub(crate) fn start(global: &Global) {
         EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).parse_lossy(format!("irsa={level}"));
     let format = global.log_format;
     let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || Scrubbed { format, out: io::stderr() });
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || Sanitized { format, out: io::stderr() });
     let started = match format {
         LogFormat::Text => builder.with_ansi(false).with_target(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
@@ -29,17 +29,17 @@ pub(crate) fn start(global: &Global) {
 }
 
 /// Scrubs each line, which the subscriber writes at once.
-struct Scrubbed<W> {
+struct Sanitized<W> {
     format: LogFormat,
     out: W,
 }
 
-impl<W: Write> Write for Scrubbed<W> {
+impl<W: Write> Write for Sanitized<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
         let line = text.trim_end_matches('\n');
         let line = match self.format {
-            LogFormat::Text => unobeyed(&scrub(line)).into_owned(),
+            LogFormat::Text => inert(&scrub(line)).into_owned(),
             LogFormat::Json => printable(line),
         };
         self.out.write_all(format!("{line}\n").as_bytes())?;
@@ -59,7 +59,7 @@ mod tests {
     fn a_line_of_the_log_obeys_nothing() {
         let written = |format, line: &str| {
             let mut out = Vec::new();
-            Scrubbed { format, out: &mut out }.write_all(line.as_bytes()).unwrap();
+            Sanitized { format, out: &mut out }.write_all(line.as_bytes()).unwrap();
             String::from_utf8(out).unwrap()
         };
         assert_eq!(

@@ -1,8 +1,8 @@
 //! What `irsa drift --metrics-file` writes: Prometheus' text format, for the textfile collector
 //! (<https://github.com/prometheus/node_exporter#textfile-collector>).
 
-use crate::model::share::Share;
-use crate::model::unseen::scrub;
+use crate::model::sanitize::scrub;
+use crate::model::shard::Shard;
 use crate::plan::PlanV2;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -46,7 +46,7 @@ pub(crate) fn text(plan: &PlanV2, now: i64, code: u8) -> String {
 pub(crate) fn of_failure(
     before: &str,
     owner: Option<&str>,
-    share: Option<Share>,
+    shard: Option<Shard>,
     now: i64,
     code: u8,
 ) -> Option<String> {
@@ -55,7 +55,7 @@ pub(crate) fn of_failure(
         return None;
     }
     let own = match (owner, labels) {
-        (Some(owner), _) => labels_of(owner, share.map(|share| share.to_string()).as_deref()),
+        (Some(owner), _) => labels_of(owner, shard.map(|shard| shard.to_string()).as_deref()),
         (None, Some((labels, _))) => labels.to_owned(),
         (None, None) => labels_of("", None),
     };
@@ -65,9 +65,9 @@ pub(crate) fn of_failure(
 }
 
 /// Whose metrics they are.
-fn labels_of(owner: &str, share: Option<&str>) -> String {
-    let share = share.map_or_else(String::new, |share| format!(",shard=\"{}\"", label(share)));
-    format!("owner=\"{}\"{share}", label(owner))
+fn labels_of(owner: &str, shard: Option<&str>) -> String {
+    let shard = shard.map_or_else(String::new, |shard| format!(",shard=\"{}\"", label(shard)));
+    format!("owner=\"{}\"{shard}", label(owner))
 }
 
 fn last_run(text: &mut String, own: &str, complete: bool, now: i64, code: u8) {

@@ -4,13 +4,13 @@
 //! stderr.
 
 use super::arguments::{FormatName, Global};
-use super::files::{PRIVATE, Target};
+use super::files::{Destination, PRIVATE};
 use super::repository::Repository;
 use crate::apply::report::Report;
 use crate::context::Context;
 use crate::error::Error;
 use crate::model::note::Note;
-use crate::plan::{Names, PlanV2};
+use crate::plan::{ConfigKeys, PlanV2};
 use crate::render::{self, Format, Style};
 use crate::ui::Ui;
 use crate::view::Detail;
@@ -37,9 +37,9 @@ pub(crate) struct Output<'a> {
     detail: Detail,
     repository: Repository,
     /// What the command itself writes: of `-o` or `--metrics-file`.
-    pub file: Option<Target>,
+    pub file: Option<Destination>,
     /// Of `--json-into`.
-    json: Option<Target>,
+    json: Option<Destination>,
 }
 
 impl<'a> Output<'a> {
@@ -62,8 +62,8 @@ impl<'a> Output<'a> {
             format: global.format,
             detail: detail(global),
             repository: Repository::of(context, global.config()),
-            file: path.map(Target::of).transpose()?,
-            json: global.json_into.as_deref().map(Target::of).transpose()?,
+            file: path.map(Destination::of).transpose()?,
+            json: global.json_into.as_deref().map(Destination::of).transpose()?,
         };
         let flag = flag.unwrap_or_default();
         this.one_document(flag)?;
@@ -81,7 +81,7 @@ impl<'a> Output<'a> {
     /// # Errors
     /// Wrong usage, if a flag names one of these files.
     pub(crate) fn spares<P: AsRef<Path>>(&self, files: impl IntoIterator<Item = P>) -> Result<(), Error> {
-        let targets: Vec<&Target> = self.file.iter().chain(&self.json).collect();
+        let targets: Vec<&Destination> = self.file.iter().chain(&self.json).collect();
         if targets.is_empty() {
             return Ok(());
         }
@@ -99,13 +99,13 @@ impl<'a> Output<'a> {
     fn one_document(&self, flag: &str) -> Result<(), Error> {
         let form = format!("--format {}", name(self.format));
         let json = self.format == FormatName::Json;
-        let own = self.file == Some(Target::Stdout);
+        let own = self.file == Some(Destination::Stdout);
         let plan = flag == "-o";
-        let clash = if own && self.json == Some(Target::Stdout) && !plan {
+        let clash = if own && self.json == Some(Destination::Stdout) && !plan {
             (flag, JSON_INTO)
         } else if own && self.format != FormatName::Text && !(plan && json) {
             (flag, form.as_str())
-        } else if self.json == Some(Target::Stdout) && self.format != FormatName::Text && !json {
+        } else if self.json == Some(Destination::Stdout) && self.format != FormatName::Text && !json {
             (JSON_INTO, form.as_str())
         } else {
             return Ok(());
@@ -116,7 +116,7 @@ impl<'a> Output<'a> {
 
     /// Whether a file of the command line is stdout.
     fn taken(&self) -> bool {
-        [&self.file, &self.json].into_iter().flatten().any(|target| *target == Target::Stdout)
+        [&self.file, &self.json].into_iter().flatten().any(|target| *target == Destination::Stdout)
     }
 
     /// Where people read, and how that looks.
@@ -135,7 +135,7 @@ impl<'a> Output<'a> {
     }
 
     /// Prints a plan.
-    pub(crate) fn print_plan(&self, plan: &PlanV2, names: &Names) -> Result<(), Error> {
+    pub(crate) fn print_plan(&self, plan: &PlanV2, names: &ConfigKeys) -> Result<(), Error> {
         if self.printed() {
             return Ok(());
         }
@@ -170,7 +170,7 @@ impl<'a> Output<'a> {
     /// The same of any document.
     pub(crate) async fn keep(&self, write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> Result<(), Error> {
         let Some(target) = &self.json else { return Ok(()) };
-        if self.file == Some(Target::Stdout) && *target == Target::Stdout {
+        if self.file == Some(Destination::Stdout) && *target == Destination::Stdout {
             // the plan file is the same document
             return Ok(());
         }

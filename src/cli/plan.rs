@@ -2,7 +2,7 @@
 
 use super::Machine;
 use super::arguments::{Global, Plan};
-use super::files::{PRIVATE, Target};
+use super::files::{Destination, PRIVATE};
 use super::output::{self, Output};
 use super::saved_plan;
 use super::session::{Session, verdict};
@@ -23,7 +23,7 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
     }
     session.unless_interrupted(output.keep_plan(&frozen)).await??;
     output.print_plan(&frozen, &plan.names)?;
-    if let (Some(Target::File(_)), Some(path)) = (&output.file, &arguments.out) {
+    if let (Some(Destination::File(_)), Some(path)) = (&output.file, &arguments.out) {
         ui.message(&saved_plan::next(&frozen, verdict, path));
     }
     let changes = arguments.detailed_exitcode && plan.differs();

@@ -89,8 +89,8 @@ pub(crate) fn options(saved: &PlanV2, said: &Options, ui: &Ui, path: &Path) -> R
         ));
     }
     let OptionsV2 { only, destroy, adopt, force, force_conflicts, shard, .. } = saved.options.clone();
-    let share = shard.map(|text| text.parse()).transpose();
-    let share = share.map_err(|error| unfit(path, &format!("it names no share: {error}")))?;
+    let shard = shard.map(|text| text.parse()).transpose();
+    let shard = shard.map_err(|error| unfit(path, &format!("it names no shard: {error}")))?;
     Ok(Options {
         only,
         destroy,
@@ -99,7 +99,7 @@ pub(crate) fn options(saved: &PlanV2, said: &Options, ui: &Ui, path: &Path) -> R
         force_conflicts,
         allow_incomplete,
         skip_refused,
-        share,
+        shard,
         report_only: false,
         now,
     })

@@ -15,11 +15,11 @@ use crate::lint;
 use crate::model::desired::{Account, Cluster, Desired};
 use crate::model::live::{Access, Identity, Live};
 use crate::model::note::{Note, Severity};
-use crate::model::share::{Scope, Share};
-use crate::observe::{self, Early, Looks};
+use crate::model::shard::{Scope, Shard};
+use crate::observe::{self, Early, ReadOptions};
 use crate::plan::{self, Options, Plan, PlanV2};
 use crate::ui::Ui;
-use crate::world::Wires;
+use crate::world::Transports;
 use crate::world::aws::{AwsReader, AwsSettings};
 use crate::world::kubernetes::{KubernetesReader, KubernetesSettings, TokenSource};
 use futures::FutureExt;
@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A configuration that is sound, and what the run was asked.
 pub(crate) struct Session<'a> {
     pub context: &'a Context,
-    wires: &'a Wires,
+    wires: &'a Transports,
     pub ui: &'a Ui,
     pub global: &'a Global,
     pub signals: Signals,
@@ -108,11 +108,11 @@ impl<'a> Session<'a> {
     /// The options of a plan made now.
     ///
     /// # Errors
-    /// Wrong usage, if a share of everything is to go.
+    /// Wrong usage, if a shard of everything is to go.
     pub(crate) fn options(&self, shape: &Shape, fleet: Fleet) -> Result<Options, Error> {
         if shape.destroy && fleet.shard.is_some() {
             return Err(Error::usage("`--shard` and `--destroy` do not go together")
-                .hint("a share never takes roles, policies or providers away: run it without `--shard`"));
+                .hint("a shard never takes roles, policies or providers away: run it without `--shard`"));
         }
         let Shape { destroy, adopt, force, force_conflicts, skip_refused } = *shape;
         Ok(Options {
@@ -123,13 +123,13 @@ impl<'a> Session<'a> {
             force_conflicts,
             allow_incomplete: self.global.allow_incomplete,
             skip_refused,
-            share: fleet.shard,
+            shard: fleet.shard,
             report_only: false,
             now: self.context.now(),
         })
     }
 
-    /// Finds out who the credentials are, resolves the configuration for them, reads everything and plans; of a share only
+    /// Finds out who the credentials are, resolves the configuration for them, reads everything and plans; of a shard only
     /// what it needs.
     pub(crate) async fn plan(&self, options: &Options) -> Result<(Connected, Plan), Error> {
         let (connected, plan, _) = self.plan_and_live(options).await?;
@@ -147,20 +147,20 @@ impl<'a> Session<'a> {
         let parallelism = usize::from(self.global.parallelism);
         let settings = AwsSettings { timeout: self.global.timeout, parallelism };
         let listener = Arc::clone(&self.listener);
-        let wires = Wires { ask: Some(self.ui.ask()), ..self.wires.clone() };
+        let wires = Transports { ask: Some(self.ui.ask()), ..self.wires.clone() };
         let aws = AwsReader::connect(self.context, &wires, accounts, clusters, settings, listener).await;
-        let mut early = match options.share {
-            // what a share needs is known later
+        let mut early = match options.shard {
+            // what a shard needs is known later
             Some(_) => Early::default(),
             None => Early::of(accounts, clusters, self.roles, &aws),
         };
-        let identities = early.during(self.identify(&aws, options.share)).await?;
+        let identities = early.during(self.identify(&aws, options.shard)).await?;
         let desired = self.resolve(&aws, &identities)?;
         // the real ids show more than the offline placeholders do
         let mut findings = lint::declared(&desired);
         deny(&findings, self.global.deny())?;
         let kubernetes = self.kubernetes(&aws, &desired);
-        let looks = Looks { parallelism, destroy: options.destroy, share: options.share };
+        let looks = ReadOptions { parallelism, destroy: options.destroy, shard: options.shard };
         let live = observe::observe(&desired, &identities, early, &aws, &kubernetes, &looks, self.listener()).await;
         tracing::info!(aws = aws.requests(), kubernetes = kubernetes.requests(), "requests sent");
         self.tell_warnings(&kubernetes);
@@ -178,11 +178,11 @@ impl<'a> Session<'a> {
         Ok((Connected { desired, aws, kubernetes, identities }, plan, live))
     }
 
-    /// Asks who the credentials are, of a share only in its accounts.
-    async fn identify(&self, aws: &AwsReader, share: Option<Share>) -> Result<BTreeMap<Key, Access<Identity>>, Error> {
+    /// Asks who the credentials are, of a shard only in its accounts.
+    async fn identify(&self, aws: &AwsReader, shard: Option<Shard>) -> Result<BTreeMap<Key, Access<Identity>>, Error> {
         let identities = Identities { provisional: true, ..offline(self.context) };
-        let offline = |share| self.configuration.resolve(&identities).map(|all| Scope::of(share, &all));
-        let scope = share.map(offline).transpose()?;
+        let offline = |shard| self.configuration.resolve(&identities).map(|all| Scope::of(shard, &all));
+        let scope = shard.map(offline).transpose()?;
         let mut asked = self.accounts.clone();
         asked.retain(|key, _| scope.as_ref().is_none_or(|scope| scope.accounts.contains(key)));
         Ok(observe::identify(&asked, aws).await)

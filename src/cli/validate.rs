@@ -10,7 +10,7 @@ use crate::error::{Error, ExitStatus};
 use crate::lint;
 use crate::model::desired::Desired;
 use crate::model::note::Note;
-use crate::model::unseen::{printable, scrub, unobeyed};
+use crate::model::sanitize::{inert, printable, scrub};
 use crate::render::github::{self, Level, Remark};
 use crate::render::schema::VALIDATION_FORMAT_VERSION;
 use crate::ui::Ui;
@@ -61,7 +61,7 @@ pub(crate) async fn run(
             } else {
                 let_through.for_each(|finding| ui.message(&output::finding(finding)));
                 if let Some(summary) = summary {
-                    writeln!(output.people().0, "{}", unobeyed(&scrub(&summary)))?;
+                    writeln!(output.people().0, "{}", inert(&scrub(&summary)))?;
                 }
             }
             denied?;

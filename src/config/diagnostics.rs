@@ -1,7 +1,7 @@
 //! What is wrong with a configuration, all of it at once, each with its place and what to do.
 
 use crate::model::origin::Origin;
-use crate::model::unseen::{Scrubbed, scrub, unobeyed};
+use crate::model::sanitize::{Sanitized, inert, scrub};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -132,7 +132,7 @@ impl Diagnostics {
     pub fn render(&self, out: &mut dyn Write, colour: bool) -> io::Result<()> {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         for diagnostic in self.list.iter().take(SHOWN) {
-            writeln!(out, "{}", unobeyed(&self.render_one(diagnostic, &renderer)))?;
+            writeln!(out, "{}", inert(&self.render_one(diagnostic, &renderer)))?;
             writeln!(out)?;
         }
         let count = self.count;
@@ -237,7 +237,7 @@ struct Excerpt {
 
 impl Excerpt {
     fn of(source: &str) -> Self {
-        let mut line = Scrubbed::default();
+        let mut line = Sanitized::default();
         let mut moved = vec![(0, 0)];
         for (at, character) in source.char_indices() {
             let behind = at + character.len_utf8();
@@ -267,7 +267,7 @@ impl Excerpt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::unseen::is_unseen;
+    use crate::model::sanitize::is_invisible;
     use std::ops::Range;
 
     fn rendered(file: &str, text: &str, span: Range<usize>, message: &str) -> String {
@@ -291,7 +291,7 @@ mod tests {
         assert!(shown.contains("owner = \"a<U+202E>b<U+001B>[31m\""), "{shown}");
         assert!(shown.contains("--> a<U+000A>::set-output name=x::<U+001B>[2J.toml:1:9"), "{shown}");
         assert!(shown.contains("error: ##\\[debug]<U+000A>::error::`a<U+202E>b`"), "{shown}");
-        assert!(!shown.chars().any(|c| is_unseen(c) && c != '\n'), "{shown:?}");
+        assert!(!shown.chars().any(|c| is_invisible(c) && c != '\n'), "{shown:?}");
         assert!(!shown.lines().any(|line| line.trim_start().starts_with("::")) && !shown.contains("##["), "{shown}");
     }
 

@@ -136,7 +136,7 @@ pub(super) const WAYS: &[Way] = &[
     pass("ssm.amazonaws.com", &["iam:PassRole", "ssm:StartAutomationExecution"]),
 ];
 
-/// Pairs that are enough on a single role or user: one gives it permissions, the other lets the holder be it.
+/// StringMap that are enough on a single role or user: one gives it permissions, the other lets the holder be it.
 pub(super) const PAIRS: &[(&[&str], &[&str])] = &[
     (&["iam:AttachRolePolicy", "iam:PutRolePolicy"], &["iam:CreateRole", "iam:UpdateAssumeRolePolicy"]),
     (

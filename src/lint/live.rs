@@ -9,7 +9,7 @@ use crate::model::desired::{self, Attachment, Desired};
 use crate::model::live::{Access, Identity, Live, LiveAccount, LiveRole, Observed};
 use crate::model::marks::OWNER;
 use crate::model::note::Note;
-use crate::model::resource::Pairs;
+use crate::model::resource::StringMap;
 use std::collections::{BTreeSet, HashMap};
 
 /// Findings on what is live, sorted. What is there as it is declared was found by `declared`.
@@ -17,7 +17,7 @@ pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
     let mut notes = Notes::default();
     let mut declared_roles = HashMap::new();
     for (key, role) in &desired.roles {
-        declared_roles.entry((&role.account, role.name.folded())).or_insert((key, role));
+        declared_roles.entry((&role.account, role.name.case_insensitive())).or_insert((key, role));
     }
     let asked = provider::asked(desired);
     let families = families(desired);
@@ -30,11 +30,11 @@ pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
             let Some(role) = role.present() else { return };
             let declared = declared_roles.get(&(key, folded.clone())).copied();
             if declared.is_some() || ours(desired, &role.role.tags) {
-                let names = Names { desired, families: &families, key };
+                let names = AccountNames { desired, families: &families, key };
                 check_role(notes, &names, account, identity, role, declared);
             }
         });
-        check_policies(&mut notes, &Names { desired, families: &families, key }, account);
+        check_policies(&mut notes, &AccountNames { desired, families: &families, key }, account);
     }
     notes.finish()
 }
@@ -70,19 +70,19 @@ pub fn declared_against(desired: &Desired, live: &Live) -> Vec<Note> {
 }
 
 /// What is known of the names in an account.
-struct Names<'a> {
+struct AccountNames<'a> {
     desired: &'a Desired,
     families: &'a Families<'a>,
     key: &'a Key,
 }
 
-fn ours(desired: &Desired, tags: &Pairs) -> bool {
+fn ours(desired: &Desired, tags: &StringMap) -> bool {
     tags.get(OWNER).is_some_and(|owner| owner == desired.owner.as_str())
 }
 
 fn check_role(
     notes: &mut Notes,
-    &Names { desired, families, key }: &Names<'_>,
+    &AccountNames { desired, families, key }: &AccountNames<'_>,
     account: &LiveAccount,
     identity: &Identity,
     live: &LiveRole,
@@ -122,25 +122,29 @@ fn check_role(
 }
 
 /// Policies of ours whose live document is not the declared one.
-fn check_policies(notes: &mut Notes, &Names { desired, families, key }: &Names<'_>, account: &LiveAccount) {
+fn check_policies(
+    notes: &mut Notes,
+    &AccountNames { desired, families, key }: &AccountNames<'_>,
+    account: &LiveAccount,
+) {
     let attaching = attaching(desired);
     let mut declared_policies = HashMap::new();
     for ((_, name), item) in desired.policies.iter().filter(|((account, _), _)| account == key) {
-        declared_policies.entry(item.name.folded()).or_insert((name, item));
+        declared_policies.entry(item.name.case_insensitive()).or_insert((name, item));
     }
     for (arn, policy) in &account.policies {
         let Some(policy) = policy.present().map(|live| &live.policy).filter(|policy| ours(desired, &policy.tags))
         else {
             continue;
         };
-        let place = match declared_policies.get(&policy.name.folded()) {
+        let place = match declared_policies.get(&policy.name.case_insensitive()) {
             Some((_, item)) if item.document == policy.document => continue,
             Some((name, _)) => {
                 Place::new(&Address::Policy { account: key.clone(), key: (*name).clone() }, None).part("live policy")
             }
             None => Place::new(&format!("account/{key}"), None).part(&format!("policy `{}`", arn.name())),
         };
-        let declared = declared_policies.get(&policy.name.folded());
+        let declared = declared_policies.get(&policy.name.case_insensitive());
         let roles = declared.and_then(|(name, _)| attaching.get(&(key, *name))).into_iter().flatten().copied();
         permissions::check(notes, &place, &policy.document, &Holder::of(desired, families, key, roles));
     }

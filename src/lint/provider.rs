@@ -6,7 +6,7 @@ use crate::model::address::Address;
 use crate::model::desired::{ClusterState, Desired};
 use crate::model::live::{Live, LiveAccount, Observed};
 use crate::model::marks::{ADDRESS, DEFAULT_AUDIENCE, OWNER};
-use crate::model::resource::Pairs;
+use crate::model::resource::StringMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An account may have 100 providers
@@ -97,7 +97,7 @@ impl<'a> ProviderContext<'a> {
         Some(issuers)
     }
 
-    fn ours(&self, tags: &Pairs) -> bool {
+    fn ours(&self, tags: &StringMap) -> bool {
         tags.get(OWNER).is_some_and(|owner| owner == self.desired.owner.as_str())
     }
 }

@@ -157,13 +157,13 @@ impl Ord for Address {
     "`{0}` is no address: expected `role/KEY`, `policy/ACCOUNT/KEY`, `oidc-provider/ACCOUNT/CLUSTER`, \
      `service-account/CLUSTER/NAMESPACE/NAME` or `orphan/ACCOUNT/KIND/NAME`"
 )]
-pub struct NoAddress(pub String);
+pub struct InvalidAddress(pub String);
 
 impl FromStr for Address {
-    type Err = NoAddress;
+    type Err = InvalidAddress;
 
-    fn from_str(text: &str) -> Result<Self, NoAddress> {
-        parse(text).ok_or_else(|| NoAddress(text.to_owned()))
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        parse(text).ok_or_else(|| InvalidAddress(text.to_owned()))
     }
 }
 

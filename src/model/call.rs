@@ -5,7 +5,7 @@
 
 #![expect(missing_docs, reason = "the fields of each call are named as the API names them")]
 
-use super::resource::{ManagedPolicy, Pairs, Provider, Role, ServiceAccount};
+use super::resource::{ManagedPolicy, Provider, Role, ServiceAccount, StringMap};
 use crate::ids::{Key, PolicyArn, PolicyName, ProviderArn, RoleName};
 use crate::policy::PolicyDocument;
 
@@ -26,9 +26,9 @@ pub enum IamCall {
     /// AddClientIDToOpenIDConnectProvider
     AddAudience { arn: ProviderArn, audience: String },
     /// TagOpenIDConnectProvider: `from` has the old values of those of the keys that existed.
-    TagProvider { arn: ProviderArn, from: Pairs, to: Pairs },
+    TagProvider { arn: ProviderArn, from: StringMap, to: StringMap },
     /// UntagOpenIDConnectProvider
-    UntagProvider { arn: ProviderArn, from: Pairs },
+    UntagProvider { arn: ProviderArn, from: StringMap },
     /// DeleteOpenIDConnectProvider
     DeleteProvider { arn: ProviderArn },
     /// CreatePolicy, with tags.
@@ -38,9 +38,9 @@ pub enum IamCall {
     /// DeletePolicyVersion
     DeletePolicyVersion { arn: PolicyArn, version: String },
     /// TagPolicy
-    TagPolicy { arn: PolicyArn, from: Pairs, to: Pairs },
+    TagPolicy { arn: PolicyArn, from: StringMap, to: StringMap },
     /// UntagPolicy
-    UntagPolicy { arn: PolicyArn, from: Pairs },
+    UntagPolicy { arn: PolicyArn, from: StringMap },
     /// DeletePolicy
     DeletePolicy { arn: PolicyArn },
     /// CreateRole with path, description, session, boundary, tags and trust; attachments and inline policies follow.
@@ -63,9 +63,9 @@ pub enum IamCall {
     /// DetachRolePolicy
     Detach { name: RoleName, arn: PolicyArn },
     /// TagRole
-    TagRole { name: RoleName, from: Pairs, to: Pairs },
+    TagRole { name: RoleName, from: StringMap, to: StringMap },
     /// UntagRole
-    UntagRole { name: RoleName, from: Pairs },
+    UntagRole { name: RoleName, from: StringMap },
     /// DeleteRole
     DeleteRole { name: RoleName },
 }

@@ -6,7 +6,7 @@
 use super::address::Address;
 use super::origin::Origin;
 use super::pattern::Pattern;
-use super::resource::{InlinePolicies, Pairs};
+use super::resource::{InlinePolicies, StringMap};
 use crate::ids::{
     AccountId, ClusterName, IamPath, IssuerUrl, Key, LeaseName, Namespace, Partition, PolicyArn, PolicyName, Region,
     RoleName, ServiceAccountName,
@@ -237,7 +237,7 @@ pub struct Policy {
     /// What it allows.
     pub document: PolicyDocument,
     /// The declared tags, without marks.
-    pub tags: Pairs,
+    pub tags: StringMap,
     /// Whether an existing, unmarked policy is taken over.
     pub adopt: Adopt,
     /// Whether the live object is guarded against deletion.
@@ -286,7 +286,7 @@ pub struct Role {
     /// The permissions boundary.
     pub permissions_boundary: Boundary,
     /// The declared tags, without marks.
-    pub tags: Pairs,
+    pub tags: StringMap,
     /// The managed policies to attach.
     pub attach: BTreeSet<Attachment>,
     /// Where the policies that are named by their ARN stand, the boundary among them.
@@ -352,9 +352,9 @@ pub struct Binding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
     /// Beside the label of the owner.
-    pub labels: Pairs,
+    pub labels: StringMap,
     /// Beside those for the webhook, and the marks.
-    pub annotations: Pairs,
+    pub annotations: StringMap,
 }
 
 impl Binding {

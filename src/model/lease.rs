@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Where a Lease is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeasePlace {
+pub struct LeaseRef {
     /// The key of the cluster.
     pub cluster: Key,
     /// The namespace.
@@ -17,7 +17,7 @@ pub struct LeasePlace {
 
 /// What a Lease says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Hold {
+pub struct LeaseRecord {
     /// Who holds it; empty when nobody does.
     pub holder: String,
     /// For how many seconds it holds without being renewed; nothing for one that somebody wrote without an end.
@@ -34,7 +34,7 @@ pub struct Hold {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lease {
     /// What it says.
-    pub hold: Hold,
+    pub hold: LeaseRecord,
     /// The whole object, with the uid and the version that guard the next write. What is not ours goes back unchanged.
     pub object: Value,
 }

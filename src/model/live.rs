@@ -1,7 +1,7 @@
 //! What was seen in IAM, EKS and Kubernetes, and what could not be seen.
 
 use super::address::OrphanKind;
-use super::resource::{ManagedPolicy, Pairs, Provider, Role};
+use super::resource::{ManagedPolicy, Provider, Role, StringMap};
 use crate::ids::{
     AccountId, IssuerUrl, Key, Namespace, Partition, PolicyArn, ProviderArn, RoleArn, RoleName, ServiceAccountName,
 };
@@ -79,9 +79,9 @@ pub struct LiveAccount {
     pub quotas: Quotas,
     /// Every role of the account as ListRoles has it, or why the list could not be read. Orphans cannot be searched
     /// and roles and providers cannot be deleted without it.
-    pub roster: Observed<Vec<RoleSummary>>,
+    pub role_list: Observed<Vec<RoleSummary>>,
     /// Whether the roster is unknown because the credentials may not list roles.
-    pub roster_denied: bool,
+    pub role_list_denied: bool,
     /// The declared roles and the candidates for deletion, by folded name: read in full. A name that is not here was
     /// neither declared nor a candidate.
     pub roles: BTreeMap<String, Observed<LiveRole>>,
@@ -97,12 +97,12 @@ pub struct LiveAccount {
     /// Whether the list of providers was read.
     pub providers_listed: Observed<()>,
     /// The entries of its lists that were not understood.
-    pub odd: Vec<Odd>,
+    pub odd: Vec<Malformed>,
 }
 
 /// An entry of a list that was not understood: it is unknown by itself, and the rest of the list holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Odd {
+pub struct Malformed {
     /// What it is.
     pub kind: OrphanKind,
     /// Its name or ARN as far as it has one, for display.
@@ -252,9 +252,9 @@ pub struct LiveServiceAccount {
     /// The version for optimistic locking.
     pub resource_version: String,
     /// All labels.
-    pub labels: Pairs,
+    pub labels: StringMap,
     /// All annotations.
-    pub annotations: Pairs,
+    pub annotations: StringMap,
     /// `kind/name` of each owner reference.
     pub owner_references: Vec<String>,
     /// Who holds which field. Most objects have the same few entries, which are shared.

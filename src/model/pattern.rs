@@ -17,7 +17,7 @@ impl Pattern {
 
     /// The same in lower case, for texts in lower case.
     #[must_use]
-    pub fn folded(&self) -> Self {
+    pub fn case_insensitive(&self) -> Self {
         Self(self.0.to_lowercase())
     }
 

@@ -8,13 +8,13 @@ use crate::policy::PolicyDocument;
 use std::collections::BTreeSet;
 
 /// Tags, labels or annotations, by key: a sorted list, since there are a few for each of very many objects.
-pub type Pairs = litemap::LiteMap<String, String>;
+pub type StringMap = litemap::LiteMap<String, String>;
 
 /// Inline policies by name, in the same way.
 pub type InlinePolicies = litemap::LiteMap<PolicyName, PolicyDocument>;
 
 /// Tags, labels or annotations as a JSON object, which they are also when there are none.
-pub(crate) fn object(pairs: &Pairs) -> serde_json::Value {
+pub(crate) fn object(pairs: &StringMap) -> serde_json::Value {
     pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
@@ -27,7 +27,7 @@ pub struct Provider {
     /// The client ids.
     pub audiences: BTreeSet<String>,
     /// All tags.
-    pub tags: Pairs,
+    pub tags: StringMap,
 }
 
 /// A customer managed policy.
@@ -42,7 +42,7 @@ pub struct ManagedPolicy {
     /// The default version.
     pub document: PolicyDocument,
     /// All tags.
-    pub tags: Pairs,
+    pub tags: StringMap,
 }
 
 /// An IAM role.
@@ -59,7 +59,7 @@ pub struct Role {
     /// The managed policy that bounds its permissions.
     pub permissions_boundary: Option<PolicyArn>,
     /// All tags.
-    pub tags: Pairs,
+    pub tags: StringMap,
     /// The trust policy.
     pub trust: PolicyDocument,
     /// The attached managed policies.
@@ -76,7 +76,7 @@ pub struct ServiceAccount {
     /// The name.
     pub name: ServiceAccountName,
     /// The labels that are ours (`irsa/owner`, and those that are declared).
-    pub labels: Pairs,
+    pub labels: StringMap,
     /// The annotations that are ours (`eks.amazonaws.com/*`, `irsa/address`, `irsa/created`, and those that are declared).
-    pub annotations: Pairs,
+    pub annotations: StringMap,
 }

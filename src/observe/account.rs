@@ -1,11 +1,11 @@
 //! One account: its lists at once, then what they leave to ask.
 
-use super::early::{Call, Lists, Many};
+use super::early::{Lists, ManyRoles, Pending};
 use super::reader::AccountReader;
 use super::role_list::RoleList;
 use super::{bulk, foreign, is_ours, policies, providers, roles, sizes};
 use crate::ids::{IssuerUrl, Key, ProviderArn};
-use crate::model::live::{Access, Identity, LiveAccount, LiveProvider, Observed, Odd, Quotas};
+use crate::model::live::{Access, Identity, LiveAccount, LiveProvider, Malformed, Observed, Quotas};
 use crate::world::{AccountSummary, Answer, CallErrorKind, Listed, ReadAws};
 use futures::FutureExt;
 use futures::future::{join, join3, join4};
@@ -34,8 +34,8 @@ fn closed(why: String, identity: Access<Identity>) -> LiveAccount {
     LiveAccount {
         identity,
         quotas: Quotas::default(),
-        roster: Observed::Unknown(why.clone()),
-        roster_denied: false,
+        role_list: Observed::Unknown(why.clone()),
+        role_list_denied: false,
         roles: BTreeMap::new(),
         policies: BTreeMap::new(),
         policies_listed: Observed::Unknown(why.clone()),
@@ -52,12 +52,12 @@ async fn granted<'a, A: ReadAws>(
     lists: Lists<'a>,
     issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>> + Clone,
 ) -> LiveAccount {
-    let (page, told) = lists.many.map(|Many { page, summary }| (page, summary)).unzip();
+    let (page, told) = lists.many.map(|ManyRoles { page, summary }| (page, summary)).unzip();
     let odd = Mutex::default();
     let listed = understood(lists.providers, &odd).shared();
     let providers = providers::read(reader, listed.clone(), issuers.clone()).shared();
     let search = async {
-        let (roster, issuers, listed) = join3(understood(lists.roles, &odd), issuers.clone(), listed.clone()).await;
+        let (role_list, issuers, listed) = join3(understood(lists.roles, &odd), issuers.clone(), listed.clone()).await;
         let mut ours = BTreeSet::new();
         if reader.search {
             ours = declared_issuers(reader, &issuers);
@@ -67,7 +67,7 @@ async fn granted<'a, A: ReadAws>(
                 ours.extend(marked_issuers(reader, &providers));
             }
         }
-        Arc::new(RoleList::new(reader, roster, &ours))
+        Arc::new(RoleList::new(reader, role_list, &ours))
     }
     .shared();
     let summary = async {
@@ -88,7 +88,7 @@ async fn granted<'a, A: ReadAws>(
         let (mut read, all) = providers.clone().await;
         if !reader.search {
             let (search, listed) = join(search.clone(), listed.clone()).await;
-            providers::read_trusted(reader, (search.roster.as_deref().ok(), listed), &mut read).await;
+            providers::read_trusted(reader, (search.all.as_deref().ok(), listed), &mut read).await;
         }
         (read, all)
     };
@@ -99,17 +99,17 @@ async fn granted<'a, A: ReadAws>(
     let quotas = told.unwrap_or_default().quotas;
     let foreign_policies = foreign::read(reader, &roles, &policies).await;
     drop(summary);
-    let roster = Arc::unwrap_or_clone(search.await).roster;
-    let roster_denied = roster.as_ref().is_err_and(|error| error.kind == CallErrorKind::Denied);
-    let roster = match roster {
+    let role_list = Arc::unwrap_or_clone(search.await).all;
+    let role_list_denied = role_list.as_ref().is_err_and(|error| error.kind == CallErrorKind::Denied);
+    let role_list = match role_list {
         Ok(list) => Observed::Present(list),
         Err(error) => Observed::Unknown(error.to_string()),
     };
     LiveAccount {
         identity,
         quotas,
-        roster,
-        roster_denied,
+        role_list,
+        role_list_denied,
         roles,
         policies,
         policies_listed,
@@ -121,13 +121,13 @@ async fn granted<'a, A: ReadAws>(
 }
 
 /// What a list has that was understood; the rest goes into `odd`.
-async fn understood<T>(list: Call<'_, Answer<Listed<T>>>, odd: &Mutex<Vec<Odd>>) -> Answer<Vec<T>> {
+async fn understood<T>(list: Pending<'_, Answer<Listed<T>>>, odd: &Mutex<Vec<Malformed>>) -> Answer<Vec<T>> {
     let list = list.answer().await?;
     odd.lock().unwrap_or_else(PoisonError::into_inner).extend(list.odd);
     Ok(list.items)
 }
 
-fn sorted(odd: &Mutex<Vec<Odd>>) -> Vec<Odd> {
+fn sorted(odd: &Mutex<Vec<Malformed>>) -> Vec<Malformed> {
     let mut odd = std::mem::take(&mut *odd.lock().unwrap_or_else(PoisonError::into_inner));
     odd.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
     odd

@@ -75,7 +75,7 @@ impl Bulk {
     fn add(&mut self, page: BulkPage, took: Duration) {
         self.pages += 1;
         self.spent += took;
-        self.details.extend(page.roles.into_iter().map(|role| (role.name.folded(), role)));
+        self.details.extend(page.roles.into_iter().map(|role| (role.name.case_insensitive(), role)));
     }
 
     /// How many pages are left of so many roles; there is one at least.
@@ -156,7 +156,7 @@ pub(super) async fn read<'a, A: ReadAws>(
         if !goes_on {
             let search = search.clone().await;
             let wanted = search.calls(|role| bulk.has(role));
-            match search.roster.as_ref().map(Vec::len) {
+            match search.all.as_ref().map(Vec::len) {
                 Err(_) => return bulk.by(Way::Unlisted),
                 Ok(_) if next.is_none() || wanted == 0 => {
                     let single = reader.aws.one_by_one(reader.key, search.calls(|_| false));
@@ -190,7 +190,7 @@ async fn too_slow<'a, A: ReadAws>(
     begun: Instant,
 ) -> Way {
     let search = search.await;
-    if search.roster.is_err() {
+    if search.all.is_err() {
         return Way::Unlisted;
     }
     let single = reader.aws.one_by_one(reader.key, search.calls(|role| bulk.has(role)));
@@ -220,12 +220,12 @@ async fn is_wanted_early<'a, A: ReadAws>(
 impl RoleList<'_> {
     /// Why the roles are read one by one although nothing was timed yet, if so.
     fn is_bulk_hopeless<A: ReadAws>(&self, reader: &AccountReader<'_, A>) -> Option<Way> {
-        let Ok(roster) = &self.roster else { return Some(Way::Unlisted) };
+        let Ok(role_list) = &self.all else { return Some(Way::Unlisted) };
         if !self.is_large() {
             return Some(Way::Few);
         }
         let single = reader.aws.one_by_one(reader.key, self.calls(|_| false));
-        let pages = roster.len().div_ceil(PAGE);
+        let pages = role_list.len().div_ceil(PAGE);
         (UNTIMED * u32::try_from(pages).unwrap_or(u32::MAX) > single).then_some(Way::Pages(single, pages))
     }
 

@@ -1,13 +1,14 @@
 //! Clusters: what identifies them, and their ServiceAccounts.
 
 use super::limiter::Limiter;
-use super::{Looks, is_ours, observed};
+use super::{ReadOptions, is_ours, observed};
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::desired::{Cluster, Desired, Manage, Subject};
 use crate::model::live::{Access, Extent, Identity, LiveCluster, LiveServiceAccount, Observed};
 use crate::model::marks::{CREATED, ROLE_ARN};
 use crate::world::{
-    Answer, CallErrorKind, ClusterFacts, OddServiceAccount, ReadKubernetes, ServiceAccountList, Within,
+    Answer, CallErrorKind, ClusterFacts, MalformedServiceAccount, ReadKubernetes, ServiceAccountList,
+    ServiceAccountScope,
 };
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,7 +65,7 @@ fn checked(cluster: &Cluster, facts: ClusterFacts) -> Observed<ClusterFacts> {
 }
 
 /// A ServiceAccount's place in a cluster.
-type Spot = (Namespace, ServiceAccountName);
+type NamespacedName = (Namespace, ServiceAccountName);
 
 /// Everything that one cluster's API is asked for.
 struct ClusterReader<'a, K> {
@@ -73,7 +74,7 @@ struct ClusterReader<'a, K> {
     kubernetes: &'a K,
     limiter: Limiter,
     /// The declared ServiceAccounts, and whether irsa looks after the object.
-    declared: BTreeMap<Spot, bool>,
+    declared: BTreeMap<NamespacedName, bool>,
 }
 
 /// Reads the cluster. Every active one that has an API is listed, whether or not a binding names it: what is left over
@@ -83,7 +84,7 @@ pub(super) async fn read<K: ReadKubernetes>(
     desired: &Desired,
     facts: Observed<ClusterFacts>,
     kubernetes: &K,
-    looks: &Looks,
+    looks: &ReadOptions,
 ) -> LiveCluster {
     let mut live = LiveCluster {
         issuer: Observed::Absent,
@@ -124,7 +125,7 @@ pub(super) async fn read<K: ReadKubernetes>(
 
 /// Reads the rest of a cluster of which ours alone was read.
 pub(super) async fn widen<K: ReadKubernetes>(key: &Key, kubernetes: &K, live: &mut LiveCluster) {
-    match kubernetes.service_accounts(key, Within::Cluster).await {
+    match kubernetes.service_accounts(key, ServiceAccountScope::Cluster).await {
         Ok(list) => {
             live.extent = extent(&list);
             // what was read before was looked at closely
@@ -136,7 +137,7 @@ pub(super) async fn widen<K: ReadKubernetes>(key: &Key, kubernetes: &K, live: &m
     }
 }
 
-fn declared(key: &Key, desired: &Desired) -> BTreeMap<Spot, bool> {
+fn declared(key: &Key, desired: &Desired) -> BTreeMap<NamespacedName, bool> {
     let bindings = desired.roles.values().flat_map(|role| &role.bindings).filter(|binding| &binding.cluster == key);
     bindings
         .filter_map(|binding| match &binding.subject {
@@ -173,10 +174,10 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
     async fn taken(
         &self,
         list: ServiceAccountList,
-        within: impl Fn(&Spot) -> bool,
-    ) -> BTreeMap<Spot, Observed<LiveServiceAccount>> {
+        within: impl Fn(&NamespacedName) -> bool,
+    ) -> BTreeMap<NamespacedName, Observed<LiveServiceAccount>> {
         let nameless = list.odd.iter().any(|item| item.spot.is_none());
-        let ours = |item: &OddServiceAccount| {
+        let ours = |item: &MalformedServiceAccount| {
             item.labels.as_ref().is_none_or(|labels| is_ours(self.desired, labels))
                 || may_point(item)
                 || item.spot.as_ref().is_some_and(|spot| self.declared.contains_key(spot))
@@ -197,7 +198,11 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
             self.key,
             self.declared.len()
         );
-        match self.limiter.run(self.kubernetes.service_accounts(self.key, Within::Owner(&self.desired.owner))).await {
+        match self
+            .limiter
+            .run(self.kubernetes.service_accounts(self.key, ServiceAccountScope::Owner(&self.desired.owner)))
+            .await
+        {
             Ok(ServiceAccountList { items, odd: unclear }) => {
                 live.service_accounts = by_spot(items).chain(odd(unclear, |_| true)).collect();
             }
@@ -213,16 +218,20 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
     }
 
     /// One declared ServiceAccount.
-    async fn named(&self, spot: &Spot) -> (Spot, Observed<LiveServiceAccount>) {
+    async fn named(&self, spot: &NamespacedName) -> (NamespacedName, Observed<LiveServiceAccount>) {
         let (namespace, name) = spot;
         let look = self.kubernetes.service_account(self.key, namespace, name);
         (spot.clone(), observed(self.limiter.run(look).await))
     }
 
     /// The ServiceAccounts of one declared namespace.
-    async fn namespaced(&self, namespace: &Namespace) -> BTreeMap<Spot, Observed<LiveServiceAccount>> {
+    async fn namespaced(&self, namespace: &Namespace) -> BTreeMap<NamespacedName, Observed<LiveServiceAccount>> {
         let declared = self.declared.keys().filter(|(declared, _)| declared == namespace);
-        match self.limiter.run(self.kubernetes.service_accounts(self.key, Within::Namespace(namespace))).await {
+        match self
+            .limiter
+            .run(self.kubernetes.service_accounts(self.key, ServiceAccountScope::Namespace(namespace)))
+            .await
+        {
             Ok(list) => {
                 let read = self.taken(list, |(of, _)| of == namespace).await;
                 let absent = declared.map(|spot| (spot.clone(), Observed::Absent));
@@ -283,20 +292,20 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
     }
 }
 
-fn by_spot(list: Vec<LiveServiceAccount>) -> impl Iterator<Item = (Spot, Observed<LiveServiceAccount>)> {
+fn by_spot(list: Vec<LiveServiceAccount>) -> impl Iterator<Item = (NamespacedName, Observed<LiveServiceAccount>)> {
     list.into_iter().map(|item| ((item.namespace.clone(), item.name.clone()), Observed::Present(item)))
 }
 
 /// Those that were not understood and are `wanted`, as far as it can be told which they are.
 fn odd(
-    list: Vec<OddServiceAccount>,
-    wanted: impl Fn(&OddServiceAccount) -> bool,
-) -> impl Iterator<Item = (Spot, Observed<LiveServiceAccount>)> {
+    list: Vec<MalformedServiceAccount>,
+    wanted: impl Fn(&MalformedServiceAccount) -> bool,
+) -> impl Iterator<Item = (NamespacedName, Observed<LiveServiceAccount>)> {
     list.into_iter().filter(move |item| wanted(item)).filter_map(|item| Some((item.spot?, Observed::Unknown(item.why))))
 }
 
 /// Whether it may name a role, as far as can be told.
-fn may_point(item: &OddServiceAccount) -> bool {
+fn may_point(item: &MalformedServiceAccount) -> bool {
     item.spot.is_none() || item.annotations.as_ref().is_none_or(|annotations| annotations.contains_key(ROLE_ARN))
 }
 

@@ -19,12 +19,12 @@ use tokio::time::Instant;
 pub(super) const FEW: usize = 30;
 
 /// A call that is still to be answered, or was.
-pub(super) enum Call<'a, T> {
+pub(super) enum Pending<'a, T> {
     Asked(BoxFuture<'a, T>),
     Answered(T),
 }
 
-impl<'a, T> Call<'a, T> {
+impl<'a, T> Pending<'a, T> {
     pub(super) fn new(call: impl Future<Output = T> + Send + 'a) -> Self {
         Self::Asked(Box::pin(call))
     }
@@ -45,11 +45,11 @@ impl<'a, T> Call<'a, T> {
 }
 
 /// A page of the bulk read, and how long it took.
-pub(super) type Page<'a> = Call<'a, (Answer<BulkPage>, Duration)>;
+pub(super) type Page<'a> = Pending<'a, (Answer<BulkPage>, Duration)>;
 
 /// Asks for the page that another one named, or the first.
 pub(super) fn page<'a>(key: &'a Key, aws: &'a impl ReadAws, page: Option<String>) -> Page<'a> {
-    Call::new(async move {
+    Pending::new(async move {
         let begun = Instant::now();
         let answer = aws.bulk_page(key, page.as_deref()).await;
         (answer, begun.elapsed())
@@ -57,27 +57,27 @@ pub(super) fn page<'a>(key: &'a Key, aws: &'a impl ReadAws, page: Option<String>
 }
 
 /// What is asked of an account where many roles are declared.
-pub(super) struct Many<'a> {
+pub(super) struct ManyRoles<'a> {
     pub page: Page<'a>,
-    pub summary: Call<'a, Answer<AccountSummary>>,
+    pub summary: Pending<'a, Answer<AccountSummary>>,
 }
 
 /// The first calls of one account. They must be gone on with side by side: one may wait for another's place.
 pub(super) struct Lists<'a> {
-    pub roles: Call<'a, Answer<Listed<RoleSummary>>>,
-    pub policies: Call<'a, Answer<Listed<PolicySummary>>>,
-    pub providers: Call<'a, Answer<Listed<ProviderArn>>>,
-    pub many: Option<Many<'a>>,
+    pub roles: Pending<'a, Answer<Listed<RoleSummary>>>,
+    pub policies: Pending<'a, Answer<Listed<PolicySummary>>>,
+    pub providers: Pending<'a, Answer<Listed<ProviderArn>>>,
+    pub many: Option<ManyRoles<'a>>,
 }
 
 impl<'a> Lists<'a> {
     /// Those of an account in which so many roles are declared.
     pub(super) fn ask(key: &'a Key, aws: &'a impl ReadAws, roles: usize) -> Self {
-        let many = || Many { page: page(key, aws, None), summary: Call::new(aws.summary(key)) };
+        let many = || ManyRoles { page: page(key, aws, None), summary: Pending::new(aws.summary(key)) };
         Self {
-            roles: Call::new(aws.roles(key)),
-            policies: Call::new(aws.policies(key)),
-            providers: Call::new(aws.providers(key)),
+            roles: Pending::new(aws.roles(key)),
+            policies: Pending::new(aws.policies(key)),
+            providers: Pending::new(aws.providers(key)),
             many: (roles > FEW).then(many),
         }
     }
@@ -89,7 +89,7 @@ pub struct Early<'a> {
     /// What comes before them: to find the credentials is no part of any call's time.
     sign_in: Option<BoxFuture<'a, ()>>,
     pub(super) account: Option<(Key, Lists<'a>)>,
-    pub(super) clusters: BTreeMap<Key, Call<'a, Answer<Option<ClusterFacts>>>>,
+    pub(super) clusters: BTreeMap<Key, Pending<'a, Answer<Option<ClusterFacts>>>>,
 }
 
 impl<'a> Early<'a> {
@@ -111,7 +111,7 @@ impl<'a> Early<'a> {
         Self {
             sign_in: Some(Box::pin(aws.sign_in(key))),
             account: Some((key.clone(), Lists::ask(key, aws, roles))),
-            clusters: described.map(|(key, _)| (key.clone(), Call::new(aws.cluster(key)))).collect(),
+            clusters: described.map(|(key, _)| (key.clone(), Pending::new(aws.cluster(key)))).collect(),
         }
     }
 
@@ -123,11 +123,11 @@ impl<'a> Early<'a> {
                 sign_in.await;
             }
             let Some((_, Lists { roles, policies, providers, many })) = account else { return };
-            let clusters = join_all(clusters.values_mut().map(Call::go_on));
+            let clusters = join_all(clusters.values_mut().map(Pending::go_on));
             let lists = join3(roles.go_on(), policies.go_on(), providers.go_on());
             // last: who waits for these may give them up once the others are there
             let many = async {
-                if let Some(Many { page, summary }) = many {
+                if let Some(ManyRoles { page, summary }) = many {
                     join(page.go_on(), summary.go_on()).await;
                 }
             };

@@ -9,7 +9,7 @@ use crate::ids::Key;
 use crate::model::call::Call;
 use crate::model::live::{Live, LiveAccount, LiveCluster};
 use crate::plan::tests::simulate;
-use crate::world::{Answer, CallError, CallErrorKind, OddServiceAccount, Written};
+use crate::world::{Answer, CallError, CallErrorKind, MalformedServiceAccount, Written};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub(crate) struct World {
     /// How many ServiceAccounts every cluster says are left after the first page.
     left: i64,
     /// The ServiceAccounts that every list has in a form that is not understood.
-    pub odd: Vec<OddServiceAccount>,
+    pub odd: Vec<MalformedServiceAccount>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -17,7 +17,7 @@ pub(super) async fn read<A: ReadAws>(
     match list.await {
         Ok(listed) => {
             let asked = listed.iter().filter_map(|summary| {
-                let is_declared = declared.contains_key(&summary.name.folded());
+                let is_declared = declared.contains_key(&summary.name.case_insensitive());
                 let paths = declared.values().map(|policy| &policy.path);
                 (is_declared || reader.is_our_path(&summary.path, paths))
                     .then(|| listed_policy(reader, summary, is_declared))

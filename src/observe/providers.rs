@@ -40,13 +40,13 @@ pub(super) async fn read<A: ReadAws>(
 /// whom they trust.
 pub(super) async fn read_trusted<A: ReadAws>(
     reader: &AccountReader<'_, A>,
-    (roster, listed): (Option<&[RoleSummary]>, Answer<Vec<ProviderArn>>),
+    (role_list, listed): (Option<&[RoleSummary]>, Answer<Vec<ProviderArn>>),
     providers: &mut BTreeMap<ProviderArn, Observed<LiveProvider>>,
 ) {
     let declared = reader.roles();
-    let named: Vec<ProviderArn> = match roster {
-        Some(roster) => {
-            let ours = roster.iter().filter(|summary| declared.contains_key(&summary.name.folded()));
+    let named: Vec<ProviderArn> = match role_list {
+        Some(role_list) => {
+            let ours = role_list.iter().filter(|summary| declared.contains_key(&summary.name.case_insensitive()));
             let named = ours.flat_map(|summary| summary.trust.federated_providers());
             named.filter_map(|arn| ProviderArn::parse(arn).ok()).collect()
         }

@@ -22,13 +22,13 @@ impl<'a, A> AccountReader<'a, A> {
     /// The declared roles of this account, by folded name.
     pub(super) fn roles(&self) -> BTreeMap<String, &'a Role> {
         let roles = self.desired.roles.values().filter(|role| &role.account == self.key);
-        roles.map(|role| (role.name.folded(), role)).collect()
+        roles.map(|role| (role.name.case_insensitive(), role)).collect()
     }
 
     /// The declared policies of this account, by folded name.
     pub(super) fn policies(&self) -> BTreeMap<String, &'a desired::Policy> {
         let policies = self.desired.policies.iter().filter(|((account, _), _)| account == self.key);
-        policies.map(|(_, policy)| (policy.name.folded(), policy)).collect()
+        policies.map(|(_, policy)| (policy.name.case_insensitive(), policy)).collect()
     }
 
     /// Whether a path is one under which objects of ours are made: `/irsa/<owner>/` or one of `declared`.

@@ -13,7 +13,7 @@ pub(super) struct RoleList<'a> {
     /// The declared roles, by folded name.
     pub declared: BTreeMap<String, &'a Role>,
     /// Every role of the account, or why they could not be listed.
-    pub roster: Answer<Vec<RoleSummary>>,
+    pub all: Answer<Vec<RoleSummary>>,
     /// The places in it of the declared ones and the candidates.
     found: Vec<usize>,
 }
@@ -21,7 +21,7 @@ pub(super) struct RoleList<'a> {
 impl<'a> RoleList<'a> {
     pub(super) fn new<A>(
         reader: &AccountReader<'a, A>,
-        roster: Answer<Vec<RoleSummary>>,
+        all: Answer<Vec<RoleSummary>>,
         our_issuers: &BTreeSet<String>,
     ) -> Self {
         let declared = reader.roles();
@@ -29,32 +29,33 @@ impl<'a> RoleList<'a> {
             let paths = declared.values().map(|role| &role.path).chain(&reader.desired.prune_paths);
             reader.is_our_path(&summary.path, paths) || !our_issuers.is_disjoint(&summary.trust.federated_issuers())
         };
-        let wanted = |summary: &RoleSummary| declared.contains_key(&summary.name.folded()) || is_candidate(summary);
-        let all = roster.iter().flatten().enumerate();
-        let found = all.filter(|(_, summary)| wanted(summary)).map(|(place, _)| place).collect();
-        Self { declared, roster, found }
+        let wanted =
+            |summary: &RoleSummary| declared.contains_key(&summary.name.case_insensitive()) || is_candidate(summary);
+        let listed = all.iter().flatten().enumerate();
+        let found = listed.filter(|(_, summary)| wanted(summary)).map(|(place, _)| place).collect();
+        Self { declared, all, found }
     }
 
     /// The declared roles and the candidates that are there; none if the roles could not be listed.
     pub(super) fn found(&self) -> impl Iterator<Item = &RoleSummary> {
-        let roster = self.roster.as_deref().unwrap_or_default();
-        self.found.iter().filter_map(|place| roster.get(*place))
+        let role_list = self.all.as_deref().unwrap_or_default();
+        self.found.iter().filter_map(|place| role_list.get(*place))
     }
 
     /// How many roles are asked for.
     pub(super) fn len(&self) -> usize {
-        if self.roster.is_ok() { self.found.len() } else { self.declared.len() }
+        if self.all.is_ok() { self.found.len() } else { self.declared.len() }
     }
 
     /// The most calls of one action that what is not read yet takes one by one: of a declared role its inline policies
     /// are asked for, a candidate is asked for its tags.
     pub(super) fn calls(&self, is_read: impl Fn(&str) -> bool) -> usize {
-        if self.roster.is_err() {
+        if self.all.is_err() {
             return self.declared.len();
         }
         let (mut declared, mut inline, mut candidates) = (0, 0, 0);
-        for summary in self.found().filter(|summary| !is_read(&summary.name.folded())) {
-            match self.declared.get(&summary.name.folded()) {
+        for summary in self.found().filter(|summary| !is_read(&summary.name.case_insensitive())) {
+            match self.declared.get(&summary.name.case_insensitive()) {
                 Some(role) => {
                     declared += 1;
                     inline += role.inline.len();

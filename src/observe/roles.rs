@@ -20,7 +20,7 @@ pub(super) async fn read<A: ReadAws>(
     bulk: Bulk,
 ) -> BTreeMap<String, Observed<LiveRole>> {
     let mut roles: BTreeMap<String, Observed<LiveRole>>;
-    if search.roster.is_ok() {
+    if search.all.is_ok() {
         // a declared role that is not listed is not there
         roles = search.declared.keys().map(|folded| (folded.clone(), Observed::Absent)).collect();
         let left = from_bulk(reader, search, bulk, &mut roles);
@@ -44,7 +44,7 @@ fn from_bulk<'r, A>(
 ) -> Vec<&'r RoleSummary> {
     let mut left = Vec::new();
     for summary in search.found() {
-        let folded = summary.name.folded();
+        let folded = summary.name.case_insensitive();
         match bulk.take(&folded).map(|detail| detail.joined(summary)) {
             Some(Ok(role)) if search.declared.contains_key(&folded) || is_ours(reader.desired, &role.role.tags) => {
                 roles.insert(folded, Observed::Present(role));
@@ -62,7 +62,7 @@ async fn one<A: ReadAws>(
     search: &RoleList<'_>,
     name: &RoleName,
 ) -> Option<(String, Observed<LiveRole>)> {
-    let folded = name.folded();
+    let folded = name.case_insensitive();
     let declared = search.declared.get(&folded);
     if declared.is_none() {
         match reader.limiter.run(reader.aws.role_tags(reader.key, name)).await {

@@ -5,7 +5,7 @@ mod clusters;
 mod early;
 
 use super::fake::World;
-use super::{Early, Looks, identify, observe};
+use super::{Early, ReadOptions, identify, observe};
 use crate::event::Silence;
 use crate::model::live::Live;
 use crate::plan::tests::kit::{Kit, allow, aws, binding, declared, key};
@@ -13,7 +13,7 @@ use crate::plan::tests::simulate;
 
 /// One look at the world.
 pub(super) async fn look(kit: &Kit, world: &World) -> Live {
-    let looks = Looks { parallelism: 10, destroy: kit.options.destroy, share: kit.options.share };
+    let looks = ReadOptions { parallelism: 10, destroy: kit.options.destroy, shard: kit.options.shard };
     let identities = identify(&kit.desired.accounts, world).await;
     observe(&kit.desired, &identities, Early::default(), world, world, &looks, &Silence).await
 }
@@ -71,7 +71,7 @@ async fn reading_is_told_as_it_goes() {
     let world = World::new(kit.live.clone());
     let identities = identify(&kit.desired.accounts, &world).await;
     let ear = Ear::default();
-    let looks = Looks { parallelism: 1, destroy: false, share: None };
+    let looks = ReadOptions { parallelism: 1, destroy: false, shard: None };
     observe(&kit.desired, &identities, Early::default(), &world, &world, &looks, &ear).await;
     let events = ear.0.into_inner().unwrap();
     assert_eq!(events[0], Event::ReadStarted { places: 3 });

@@ -2,7 +2,7 @@
 
 use super::change::ResourceChange;
 use super::fields;
-use super::step::{Part, Refused, Step, Unseen};
+use super::step::{Part, Refused, Step, UnknownObject};
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
 use crate::model::call::Call;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Why an object that others may depend on is not brought to its declared state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Hold {
+pub(crate) enum BlockedBy {
     /// It is refused.
     Refused,
     /// It could not be seen.
@@ -30,13 +30,13 @@ pub(crate) enum Hold {
 pub(crate) struct Draft {
     pub steps: BTreeMap<Address, Step>,
     pub refused: BTreeSet<Refused>,
-    pub unknown: BTreeSet<Unseen>,
+    pub unknown: BTreeSet<UnknownObject>,
     pub notes: Vec<Note>,
     pub waiting: BTreeSet<Address>,
     /// Declared objects that are as they should be.
     pub matching: Vec<Address>,
     /// Objects that are not brought to their declared state.
-    pub held: HashMap<Address, Hold>,
+    pub held: HashMap<Address, BlockedBy>,
     /// What would be done to those of them of which that can be told: others may have to come after it.
     pub held_back: BTreeMap<Address, Step>,
     /// Refused objects whose steps, held back, the plan shows.
@@ -92,7 +92,7 @@ impl Draft {
     /// Refuses an object.
     pub(crate) fn refuse(&mut self, address: &Address, why: impl Into<String>, hint: impl Into<String>) {
         self.know(address);
-        self.held.insert(address.clone(), Hold::Refused);
+        self.held.insert(address.clone(), BlockedBy::Refused);
         self.refused.insert(Refused { address: address.to_string(), why: why.into(), hint: hint.into() });
     }
 
@@ -111,20 +111,20 @@ impl Draft {
 
     /// Says that an object could not be seen.
     pub(crate) fn unseen(&mut self, address: &Address, why: impl Into<String>) {
-        self.hold(address, Hold::Unknown);
-        self.unknown.insert(Unseen { address: address.to_string(), why: why.into() });
+        self.hold(address, BlockedBy::Unknown);
+        self.unknown.insert(UnknownObject { address: address.to_string(), why: why.into() });
     }
 
     /// Has an object wait for others.
     pub(crate) fn wait(&mut self, address: &Address, origin: Option<&Origin>, why: impl Into<String>) {
         let why = why.into();
-        self.hold(address, Hold::Waits(why.clone()));
+        self.hold(address, BlockedBy::Waits(why.clone()));
         self.waiting.insert(address.clone());
         self.note(address, Severity::Info, "waiting", origin, why);
     }
 
     /// Holds an object back whose account or cluster has its own entry.
-    pub(crate) fn hold(&mut self, address: &Address, hold: Hold) {
+    pub(crate) fn hold(&mut self, address: &Address, hold: BlockedBy) {
         self.know(address);
         self.held.insert(address.clone(), hold);
     }
@@ -154,11 +154,11 @@ impl Draft {
     }
 
     /// Decides of roles, or of what is theirs, side by side: none may depend on what another comes to.
-    pub(crate) fn each(&mut self, desired: &Desired, decide: impl Fn(&mut Self, &Key, &Role) + Sync) {
+    pub(crate) fn par_for_each_role(&mut self, desired: &Desired, decide: impl Fn(&mut Self, &Key, &Role) + Sync) {
         let roles: Vec<(&Key, &Role)> = desired.roles.iter().collect();
         let part = roles.len().div_ceil(rayon::current_num_threads()).max(1);
         let parts = roles.par_chunks(part).map(|roles| {
-            let mut draft = self.beside();
+            let mut draft = self.fork();
             for (key, role) in roles {
                 decide(&mut draft, key, role);
             }
@@ -166,17 +166,17 @@ impl Draft {
         });
         let parts: Vec<Self> = parts.collect();
         for part in parts {
-            self.absorb(part);
+            self.merge(part);
         }
     }
 
     /// One for what is decided beside it, in which nothing is decided yet.
-    pub(crate) fn beside(&self) -> Self {
+    pub(crate) fn fork(&self) -> Self {
         Self { selecting: self.selecting, ..Self::default() }
     }
 
     /// Takes in what was decided of other objects.
-    pub(crate) fn absorb(&mut self, mut others: Self) {
+    pub(crate) fn merge(&mut self, mut others: Self) {
         self.steps.append(&mut others.steps);
         self.refused.append(&mut others.refused);
         self.unknown.append(&mut others.unknown);

@@ -2,7 +2,7 @@
 
 use super::change::{FieldChange, ResourceChange};
 use crate::ids::PolicyArn;
-use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role, ServiceAccount, object};
+use crate::model::resource::{ManagedPolicy, Provider, Role, ServiceAccount, StringMap, object};
 use crate::policy::PolicyDocument;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -111,7 +111,7 @@ fn entries<'a, K: Ord + ToString + 'a, V: PartialEq + 'a, M: IntoIterator<Item =
     }
 }
 
-fn pairs(list: &mut Vec<FieldChange>, path: &str, before: Option<&Pairs>, after: Option<&Pairs>) {
+fn pairs(list: &mut Vec<FieldChange>, path: &str, before: Option<&StringMap>, after: Option<&StringMap>) {
     entries(list, path, before, after, |text| json!(text));
 }
 

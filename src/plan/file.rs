@@ -9,9 +9,9 @@ pub(crate) mod check;
 
 use super::change::Action;
 use super::fields;
-use super::step::{Options, Plan, Refused, Step, Summary, Unseen};
+use super::step::{Options, Plan, Refused, Step, Summary, UnknownObject};
 use crate::model::note::Note;
-use crate::model::unseen::printable;
+use crate::model::sanitize::printable;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -73,7 +73,7 @@ pub struct OptionsV2 {
     pub force_conflicts: bool,
     pub allow_incomplete: bool,
     pub skip_refused: bool,
-    /// `I/N`, where only a share is planned.
+    /// `I/N`, where only a shard is planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<String>,
 }
@@ -202,9 +202,9 @@ struct Head {
 impl PlanV2 {
     /// The file for `plan`; `created_at` is RFC 3339.
     pub fn of(plan: &Plan, created_at: &str) -> Self {
-        let Options { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, share, .. } =
+        let Options { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard, .. } =
             plan.options.clone();
-        let shard = share.map(|share| share.to_string());
+        let shard = shard.map(|shard| shard.to_string());
         let Summary { create, update, delete, adopt: adopted, unchanged, refused, waiting } = plan.summary();
         let mut file = Self {
             format_version: FORMAT_VERSION.to_owned(),
@@ -340,8 +340,8 @@ fn refusal(item: &Refused) -> RefusedV2 {
     RefusedV2 { address, why, hint }
 }
 
-fn unseen(item: &Unseen) -> UnknownV2 {
-    let Unseen { address, why } = item.clone();
+fn unseen(item: &UnknownObject) -> UnknownV2 {
+    let UnknownObject { address, why } = item.clone();
     UnknownV2 { address, why }
 }
 

@@ -3,8 +3,8 @@
 //! reported has none, and one that may be applied shows what they refuse.
 
 use super::change::Action;
+use super::context::PlanContext;
 use super::draft::Draft;
-use super::site::Site;
 use super::step::{Part, Step};
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
@@ -13,17 +13,17 @@ use crate::model::marks::OWNER;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Takes the guarded steps out of the draft and refuses them.
-pub(crate) fn guard(site: &Site<'_>, draft: &mut Draft) {
-    if site.options.report_only {
+pub(crate) fn guard(context: &PlanContext<'_>, draft: &mut Draft) {
+    if context.options.report_only {
         return;
     }
-    if !site.options.destroy {
+    if !context.options.destroy {
         reused_owner(draft);
         emptied_places(draft);
     }
-    if !site.options.force {
-        too_many_deletes(site, draft);
-        too_many_changes(site, draft);
+    if !context.options.force {
+        too_many_deletes(context, draft);
+        too_many_changes(context, draft);
     }
 }
 
@@ -85,8 +85,8 @@ fn emptied_places(draft: &mut Draft) {
     }
 }
 
-fn too_many_deletes(site: &Site<'_>, draft: &mut Draft) {
-    let limit = site.desired.guard.deletes();
+fn too_many_deletes(context: &PlanContext<'_>, draft: &mut Draft) {
+    let limit = context.desired.guard.deletes();
     let deletes = deletes(draft);
     if deletes.len() > limit.value {
         let why = format!("{} deletes are more than `{}` = {}", deletes.len(), limit.name, limit.value);
@@ -94,8 +94,8 @@ fn too_many_deletes(site: &Site<'_>, draft: &mut Draft) {
     }
 }
 
-fn too_many_changes(site: &Site<'_>, draft: &mut Draft) {
-    let guard = &site.desired.guard;
+fn too_many_changes(context: &PlanContext<'_>, draft: &mut Draft) {
+    let guard = &context.desired.guard;
     let existing = draft.ours.len();
     if draft.steps.is_empty() {
         return;

@@ -4,66 +4,66 @@
 mod providers;
 
 use super::change::{Change, ResourceChange};
+use super::context::{Issuer, Owner, PlanContext};
 use super::draft::Draft;
-use super::held::{Field, Held};
+use super::field_ownership::{Field, FieldOwnership};
 use super::parts;
 use super::policies::PolicyTags;
 use super::providers as declared;
 use super::roles::iam;
-use super::site::{Issuer, Owner, Site};
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::{Address, OrphanKind, Place};
 use crate::model::call::IamCall;
 use crate::model::desired::Cluster;
 use crate::model::live::{Extent, LiveAccount, LivePolicy, LiveRole, Observed};
 use crate::model::marks::{ADDRESS, PREVENT_DESTROY, ROLE_ARN, is_mark};
-use crate::model::resource::{Pairs, ServiceAccount};
+use crate::model::resource::{ServiceAccount, StringMap};
 use crate::policy::PolicyDocument;
 use std::collections::BTreeSet;
 
 /// Plans roles, then policies, then providers: each waits for the steps that let go of it.
-pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    // what no share has, only a run over all may take away
-    if site.scope.is_some() {
+pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
+    // what no shard has, only a run over all may take away
+    if context.scope.is_some() {
         return;
     }
-    let wanted: BTreeSet<Address> = declared::wanted(site)
+    let wanted: BTreeSet<Address> = declared::wanted(context)
         .into_keys()
-        .filter(|_| !site.options.destroy)
+        .filter(|_| !context.options.destroy)
         .map(|(account, cluster)| Address::OidcProvider { account: account.clone(), cluster: cluster.clone() })
         .collect();
-    for key in site.desired.accounts.keys() {
-        let Some(account) = site.account(key) else { continue };
+    for key in context.desired.accounts.keys() {
+        let Some(account) = context.account(key) else { continue };
         for (folded, live) in &account.roles {
-            let declared = site.declared_role(key, folded).is_some() && !site.options.destroy;
+            let declared = context.declared_role(key, folded).is_some() && !context.options.destroy;
             match live {
-                Observed::Present(live) if !declared && site.owner(&live.role.tags) == Owner::Ours => {
-                    role(site, draft, (key, account), folded, live);
+                Observed::Present(live) if !declared && context.owner(&live.role.tags) == Owner::Ours => {
+                    role(context, draft, (key, account), folded, live);
                 }
                 Observed::Unknown(why) if !declared => {
-                    draft.unseen(&site.role_address(key, folded, listed_name(account, folded)), why.clone());
+                    draft.unseen(&context.role_address(key, folded, listed_name(account, folded)), why.clone());
                 }
                 _ => {}
             }
         }
         for (arn, live) in &account.policies {
-            let address = site.policy_address(key, arn);
-            let declared = matches!(address, Address::Policy { .. }) && !site.options.destroy;
+            let address = context.policy_address(key, arn);
+            let declared = matches!(address, Address::Policy { .. }) && !context.options.destroy;
             match live {
-                Observed::Present(live) if !declared && site.owner(&live.policy.tags) == Owner::Ours => {
-                    policy(site, draft, key, &address, arn, live);
+                Observed::Present(live) if !declared && context.owner(&live.policy.tags) == Owner::Ours => {
+                    policy(context, draft, key, &address, arn, live);
                 }
                 Observed::Unknown(why) if !declared => draft.unseen(&address, why.clone()),
                 _ => {}
             }
         }
         for (arn, live) in &account.providers {
-            let address = site.provider_address(key, arn.host_path());
+            let address = context.provider_address(key, arn.host_path());
             match live {
                 Observed::Present(live)
-                    if !wanted.contains(&address) && site.owner(&live.provider.tags) == Owner::Ours =>
+                    if !wanted.contains(&address) && context.owner(&live.provider.tags) == Owner::Ours =>
                 {
-                    providers::provider(site, draft, (key, account), &address, arn, live);
+                    providers::provider(context, draft, (key, account), &address, arn, live);
                 }
                 Observed::Unknown(why) if !wanted.contains(&address) => draft.unseen(&address, why.clone()),
                 _ => {}
@@ -74,24 +74,24 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
 
 /// The role's name as it is listed, for one that could not be read.
 fn listed_name<'a>(account: &'a LiveAccount, folded: &'a str) -> &'a str {
-    let mut listed = account.roster.present().into_iter().flatten();
-    listed.find(|summary| summary.name.folded() == folded).map_or(folded, |summary| summary.name.as_str())
+    let mut listed = account.role_list.present().into_iter().flatten();
+    listed.find(|summary| summary.name.case_insensitive() == folded).map_or(folded, |summary| summary.name.as_str())
 }
 
 /// Whether the object is to be let go of: by its address or by the one that it is marked with.
-fn forgotten(site: &Site<'_>, address: &Address, tags: &Pairs) -> bool {
+fn forgotten(context: &PlanContext<'_>, address: &Address, tags: &StringMap) -> bool {
     let mark = tags.get(ADDRESS);
-    site.desired.forget.iter().any(|(item, _)| item == address || mark == Some(&item.to_string()))
+    context.desired.forget.iter().any(|(item, _)| item == address || mark == Some(&item.to_string()))
 }
 
 /// The tags without our marks.
-fn unmarked(tags: &Pairs) -> Pairs {
+fn unmarked(tags: &StringMap) -> StringMap {
     tags.iter().filter(|(key, _)| !is_mark(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// The guards against deleting any object that is ours.
-fn objection(site: &Site<'_>, tags: &Pairs) -> Option<(String, String)> {
-    if site.options.report_only {
+fn objection(context: &PlanContext<'_>, tags: &StringMap) -> Option<(String, String)> {
+    if context.options.report_only {
         return None;
     }
     if tags.get(PREVENT_DESTROY).is_some_and(|value| value != "false") {
@@ -103,11 +103,11 @@ fn objection(site: &Site<'_>, tags: &Pairs) -> Option<(String, String)> {
     let marked = tags.get(ADDRESS)?.parse::<Address>().ok()?;
     let lacking = match (&marked, marked.place()) {
         (Address::OidcProvider { cluster, .. }, _) | (_, Some(Place::Cluster(cluster)))
-            if !site.desired.clusters.contains_key(cluster) =>
+            if !context.desired.clusters.contains_key(cluster) =>
         {
             format!("cluster `{cluster}`")
         }
-        (_, Some(Place::Account(account))) if !site.desired.accounts.contains_key(account) => {
+        (_, Some(Place::Account(account))) if !context.desired.accounts.contains_key(account) => {
             format!("account `{account}`")
         }
         _ => return None,
@@ -121,11 +121,17 @@ fn objection(site: &Site<'_>, tags: &Pairs) -> Option<(String, String)> {
     Some((format!("it is marked as of {lacking}, which this configuration lacks"), hint))
 }
 
-fn role(site: &Site<'_>, draft: &mut Draft, (key, account): (&Key, &LiveAccount), folded: &str, live: &LiveRole) {
+fn role(
+    context: &PlanContext<'_>,
+    draft: &mut Draft,
+    (key, account): (&Key, &LiveAccount),
+    folded: &str,
+    live: &LiveRole,
+) {
     let before = &live.role;
-    let address = site.role_address(key, folded, before.name.as_str());
+    let address = context.role_address(key, folded, before.name.as_str());
     draft.ours.push((address.clone(), Place::Account(key.clone())));
-    if forgotten(site, &address, &before.tags) {
+    if forgotten(context, &address, &before.tags) {
         let mut after = before.clone();
         after.tags = unmarked(&before.tags);
         let calls = parts::update_role(before, &after);
@@ -138,18 +144,18 @@ fn role(site: &Site<'_>, draft: &mut Draft, (key, account): (&Key, &LiveAccount)
             vec![parts::FORGET.into()],
         );
     }
-    let against = objection(site, &before.tags)
-        .or_else(|| recent(site, live))
+    let against = objection(context, &before.tags)
+        .or_else(|| recent(context, live))
         .or_else(|| in_profiles(live))
         .or_else(|| unseen(account))
-        .or_else(|| hidden(site, key, live));
-    let (needs, against) = match against.map_or_else(|| still_pointing(site, draft, live), Err) {
+        .or_else(|| hidden(context, key, live));
+    let (needs, against) = match against.map_or_else(|| still_pointing(context, draft, live), Err) {
         Ok(needs) => (needs, None),
         Err(against) => (Vec::new(), Some(against)),
     };
     let calls = iam(key, parts::delete_role(before));
     let change = ResourceChange::Role(Box::new(Change::Delete { before: before.clone() }));
-    draft.step(&address, change, calls, needs, vec![reason(site)]);
+    draft.step(&address, change, calls, needs, vec![reason(context)]);
     refuse_delete(draft, &address, against);
 }
 
@@ -160,14 +166,14 @@ fn refuse_delete(draft: &mut Draft, address: &Address, against: Option<(String, 
     }
 }
 
-fn reason(site: &Site<'_>) -> String {
-    if site.options.destroy { "everything is to go (`--destroy`)".into() } else { "no longer declared".into() }
+fn reason(context: &PlanContext<'_>) -> String {
+    if context.options.destroy { "everything is to go (`--destroy`)".into() } else { "no longer declared".into() }
 }
 
-fn recent(site: &Site<'_>, live: &LiveRole) -> Option<(String, String)> {
-    let since = site.options.now - live.last_used?;
-    let limit = i64::try_from(site.desired.guard.recent_use.as_secs()).unwrap_or(i64::MAX);
-    (since < limit && !site.options.force && !site.options.report_only).then(|| {
+fn recent(context: &PlanContext<'_>, live: &LiveRole) -> Option<(String, String)> {
+    let since = context.options.now - live.last_used?;
+    let limit = i64::try_from(context.desired.guard.recent_use.as_secs()).unwrap_or(i64::MAX);
+    (since < limit && !context.options.force && !context.options.report_only).then(|| {
         (
             format!("it was used {} minutes ago, within `guard.recent-use`", since.max(0) / 60),
             "find out who uses it; delete it all the same with `--force`".to_owned(),
@@ -185,7 +191,7 @@ fn in_profiles(live: &LiveRole) -> Option<(String, String)> {
 }
 
 fn unseen(account: &LiveAccount) -> Option<(String, String)> {
-    match &account.roster {
+    match &account.role_list {
         Observed::Unknown(why) => Some((format!("the account's roles could not be listed: {why}"), ALLOW_LIST.into())),
         Observed::Present(_) | Observed::Absent => None,
     }
@@ -201,13 +207,13 @@ const ALLOW_LIST: &str =
     "allow `iam:ListRoles`, `iam:ListPolicies` and `iam:ListOpenIDConnectProviders`, then plan again";
 
 /// A cluster that the role trusts and that was not read whole: a ServiceAccount there may still point at it.
-fn hidden(site: &Site<'_>, key: &Key, live: &LiveRole) -> Option<(String, String)> {
+fn hidden(context: &PlanContext<'_>, key: &Key, live: &LiveRole) -> Option<(String, String)> {
     for issuer in live.role.trust.federated_issuers() {
-        match site.cluster_of(&issuer) {
+        match context.cluster_of(&issuer) {
             Some((_, Issuer::Gone(_))) => {}
             Some((cluster, _)) => {
-                let declared = site.desired.clusters.get(cluster);
-                let whole = site.cluster(cluster).is_some_and(|seen| seen.extent == Extent::Whole);
+                let declared = context.desired.clusters.get(cluster);
+                let whole = context.cluster(cluster).is_some_and(|seen| seen.extent == Extent::Whole);
                 if !whole && !declared.is_some_and(|declared| declared.unmanaged) {
                     let why = format!("cluster `{cluster}`, which its trust names, was not read whole");
                     let way = if declared.is_some_and(Cluster::has_api) {
@@ -223,18 +229,18 @@ fn hidden(site: &Site<'_>, key: &Key, live: &LiveRole) -> Option<(String, String
                 }
             }
             None => {
-                if let Some(stray) = site.stray(key, &issuer) {
+                if let Some(stray) = context.stray(key, &issuer) {
                     return Some(stray);
                 }
-                if let Some(cluster) = site.unseen_cluster() {
+                if let Some(cluster) = context.unseen_cluster() {
                     let why = format!(
                         "its trust names issuer `{issuer}`, which may be that of cluster `{cluster}`, not seen"
                     );
                     return Some((why, format!("make `{cluster}` readable, or declare it `state = \"gone\"`")));
                 }
-                let foreign = site
+                let foreign = context
                     .provider(key, &issuer)
-                    .is_some_and(|provider| site.owner(&provider.provider.tags) != Owner::Ours);
+                    .is_some_and(|provider| context.owner(&provider.provider.tags) != Owner::Ours);
                 if foreign && trusts_service_accounts(&live.role.trust, &issuer) {
                     let why = format!("its trust names issuer `{issuer}`, that of a cluster which was not read");
                     let hint = format!(
@@ -262,9 +268,9 @@ fn trusts_service_accounts(trust: &PolicyDocument, issuer: &str) -> bool {
 }
 
 /// The steps that take the role's annotation off ServiceAccounts; or the one on which it stays.
-fn still_pointing(site: &Site<'_>, draft: &Draft, live: &LiveRole) -> Result<Vec<Address>, (String, String)> {
+fn still_pointing(context: &PlanContext<'_>, draft: &Draft, live: &LiveRole) -> Result<Vec<Address>, (String, String)> {
     let mut needs = Vec::new();
-    for (key, item) in site.pointing_at(&live.arn) {
+    for (key, item) in context.pointing_at(&live.arn) {
         let address = Address::ServiceAccount {
             cluster: (*key).clone(),
             namespace: item.namespace.clone(),
@@ -276,7 +282,7 @@ fn still_pointing(site: &Site<'_>, draft: &Draft, live: &LiveRole) -> Result<Vec
         });
         if !goes {
             let (namespace, name) = (&item.namespace, &item.name);
-            let hint = match Held::of(site, item).holders(Field::Annotation(ROLE_ARN))[..] {
+            let hint = match FieldOwnership::of(context, item).holders(Field::Annotation(ROLE_ARN))[..] {
                 [] => format!(
                     "nobody else is recorded to set it: `kubectl annotate serviceaccount -n {namespace} {name} {ROLE_ARN}-` in \
                      cluster `{key}` takes it off, then plan again"
@@ -305,10 +311,17 @@ fn lets_go(change: &Change<ServiceAccount>, live: &LiveRole) -> bool {
     }
 }
 
-fn policy(site: &Site<'_>, draft: &mut Draft, key: &Key, address: &Address, arn: &PolicyArn, live: &LivePolicy) {
+fn policy(
+    context: &PlanContext<'_>,
+    draft: &mut Draft,
+    key: &Key,
+    address: &Address,
+    arn: &PolicyArn,
+    live: &LivePolicy,
+) {
     draft.ours.push((address.clone(), Place::Account(key.clone())));
     let before = &live.policy;
-    if forgotten(site, address, &before.tags) {
+    if forgotten(context, address, &before.tags) {
         let mut after = before.clone();
         after.tags = unmarked(&before.tags);
         let calls = parts::tags(&before.tags, &after.tags, &PolicyTags(arn));
@@ -336,12 +349,12 @@ fn policy(site: &Site<'_>, draft: &mut Draft, key: &Key, address: &Address, arn:
             )
         })
     };
-    let against = objection(site, &before.tags).or_else(in_use);
+    let against = objection(context, &before.tags).or_else(in_use);
     let versions = live.other_versions.iter();
     let calls = versions
         .map(|version| IamCall::DeletePolicyVersion { arn: arn.clone(), version: version.clone() })
         .chain([IamCall::DeletePolicy { arn: arn.clone() }]);
     let change = ResourceChange::Policy(Change::Delete { before: before.clone() });
-    draft.step(address, change, iam(key, calls), detaching, vec![reason(site)]);
+    draft.step(address, change, iam(key, calls), detaching, vec![reason(context)]);
     refuse_delete(draft, address, against);
 }

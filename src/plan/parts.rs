@@ -3,7 +3,7 @@
 use crate::ids::{PolicyArn, RoleName};
 use crate::model::call::{IamCall, RoleSettings};
 use crate::model::marks::is_mark;
-use crate::model::resource::{InlinePolicies, Pairs, Role};
+use crate::model::resource::{InlinePolicies, Role, StringMap};
 use std::collections::BTreeSet;
 
 /// Why an object changes that `forget` names.
@@ -120,26 +120,26 @@ pub(crate) fn after_calls<'c>(before: &Role, calls: impl IntoIterator<Item = &'c
 /// The tag calls of one kind of object.
 pub(crate) trait TagCalls {
     /// Sets tags: `from` has the old values.
-    fn tag(&self, from: Pairs, to: Pairs) -> IamCall;
+    fn tag(&self, from: StringMap, to: StringMap) -> IamCall;
     /// Takes tags away.
-    fn untag(&self, from: Pairs) -> IamCall;
+    fn untag(&self, from: StringMap) -> IamCall;
 }
 
 struct RoleTags<'a>(&'a RoleName);
 
 impl TagCalls for RoleTags<'_> {
-    fn tag(&self, from: Pairs, to: Pairs) -> IamCall {
+    fn tag(&self, from: StringMap, to: StringMap) -> IamCall {
         IamCall::TagRole { name: self.0.clone(), from, to }
     }
 
-    fn untag(&self, from: Pairs) -> IamCall {
+    fn untag(&self, from: StringMap) -> IamCall {
         IamCall::UntagRole { name: self.0.clone(), from }
     }
 }
 
 /// The calls that turn one set of tags into another. Where our marks change beside other tags they have a call of their
 /// own, first: they say whose the object is, and nobody's access depends on them.
-pub(crate) fn tags(before: &Pairs, after: &Pairs, kind: &impl TagCalls) -> Vec<IamCall> {
+pub(crate) fn tags(before: &StringMap, after: &StringMap, kind: &impl TagCalls) -> Vec<IamCall> {
     let to = pick(after, |key, value| before.get(key) != Some(value));
     let from = pick(before, |key, _| to.contains_key(key));
     let gone = pick(before, |key, _| !after.contains_key(key));
@@ -153,7 +153,7 @@ pub(crate) fn tags(before: &Pairs, after: &Pairs, kind: &impl TagCalls) -> Vec<I
     if crowded { untag.into_iter().chain(set).collect() } else { set.into_iter().chain(untag).collect() }
 }
 
-fn pick(tags: &Pairs, which: impl Fn(&String, &String) -> bool) -> Pairs {
+fn pick(tags: &StringMap, which: impl Fn(&String, &String) -> bool) -> StringMap {
     tags.iter().filter(|(key, value)| which(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 

@@ -1,28 +1,28 @@
 //! Accounts and clusters that cannot be used: one entry each, instead of one for every object in them.
 
+use super::context::{Issuer, PlanContext};
 use super::draft::Draft;
-use super::site::{Issuer, Site};
-use super::step::Unseen;
-use crate::model::live::{Access, Extent, Observed, Odd};
+use super::step::UnknownObject;
+use crate::model::live::{Access, Extent, Malformed, Observed};
 use crate::model::note::Severity;
 
 /// Says which accounts and clusters are refused or could not be seen.
-pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    accounts(site, draft);
-    clusters(site, draft);
+pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
+    accounts(context, draft);
+    clusters(context, draft);
 }
 
 fn unseen(draft: &mut Draft, place: String, why: &str) {
-    draft.unknown.insert(Unseen { address: place, why: why.to_owned() });
+    draft.unknown.insert(UnknownObject { address: place, why: why.to_owned() });
 }
 
-fn accounts(site: &Site<'_>, draft: &mut Draft) {
-    for key in site.desired.accounts.keys() {
-        if site.scope.as_ref().is_some_and(|scope| !scope.accounts.contains(key)) {
+fn accounts(context: &PlanContext<'_>, draft: &mut Draft) {
+    for key in context.desired.accounts.keys() {
+        if context.scope.as_ref().is_some_and(|scope| !scope.accounts.contains(key)) {
             continue;
         }
         let place = format!("account/{key}");
-        let Some(account) = site.live.accounts.get(key) else {
+        let Some(account) = context.live.accounts.get(key) else {
             unseen(draft, place, "it was not read");
             continue;
         };
@@ -37,14 +37,14 @@ fn accounts(site: &Site<'_>, draft: &mut Draft) {
                 continue;
             }
         }
-        if let Observed::Unknown(why) = &account.roster {
+        if let Observed::Unknown(why) = &account.role_list {
             let text = format!("roles that are no longer declared were not searched: {why}");
             draft.note(&place, Severity::Medium, "orphans-unseen", None, text);
-            if !account.roster_denied {
+            if !account.role_list_denied {
                 unseen(draft, place.clone(), why);
             }
         }
-        for Odd { kind, name, why } in &account.odd {
+        for Malformed { kind, name, why } in &account.odd {
             unseen(draft, format!("orphan/{key}/{kind}/{name}"), why);
         }
         for (listed, what) in [(&account.policies_listed, "policies"), (&account.providers_listed, "OIDC providers")] {
@@ -55,18 +55,18 @@ fn accounts(site: &Site<'_>, draft: &mut Draft) {
     }
 }
 
-fn clusters(site: &Site<'_>, draft: &mut Draft) {
-    for (key, cluster) in &site.desired.clusters {
-        if site.scope.as_ref().is_some_and(|scope| !scope.described.contains(key)) {
+fn clusters(context: &PlanContext<'_>, draft: &mut Draft) {
+    for (key, cluster) in &context.desired.clusters {
+        if context.scope.as_ref().is_some_and(|scope| !scope.described.contains(key)) {
             continue;
         }
         let place = format!("cluster/{key}");
-        if let Some(other) = site.doubles.get(key) {
+        if let Some(other) = context.doubles.get(key) {
             let why = format!("it has the same issuer as cluster `{other}`");
             draft.refuse_place(place, why, "declare each cluster once");
             continue;
         }
-        match site.issuer(key) {
+        match context.issuer(key) {
             Issuer::Gone(_) => continue,
             Issuer::Known(_) => {}
             Issuer::Missing => {
@@ -81,10 +81,10 @@ fn clusters(site: &Site<'_>, draft: &mut Draft) {
                 continue;
             }
         }
-        if site.scope.as_ref().is_some_and(|scope| !scope.has_cluster(key)) || !cluster.has_api() {
+        if context.scope.as_ref().is_some_and(|scope| !scope.has_cluster(key)) || !cluster.has_api() {
             continue;
         }
-        match site.live.clusters.get(key).map(|live| (&live.api, live.extent)) {
+        match context.live.clusters.get(key).map(|live| (&live.api, live.extent)) {
             Some((Access::Granted(()), Extent::Named)) => {
                 let text = "not every namespace could be listed: ServiceAccounts that are no longer declared were searched \
                             only where others are";

@@ -1,11 +1,11 @@
 //! Declared customer managed policies against live ones.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Hold};
-use super::elsewhere;
+use super::context::{Owner, PlanContext};
+use super::draft::{BlockedBy, Draft};
+use super::other_shards;
 use super::parts::{self, TagCalls};
 use super::roles::{iam, name_kept, refuse_foreign};
-use super::site::{Owner, Site};
 use super::tags;
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::{Address, Place};
@@ -13,53 +13,53 @@ use crate::model::call::IamCall;
 use crate::model::desired;
 use crate::model::live::{LiveAccount, LivePolicy, Observed};
 use crate::model::note::Severity;
-use crate::model::resource::{ManagedPolicy, Pairs};
+use crate::model::resource::{ManagedPolicy, StringMap};
 
 pub(crate) struct PolicyTags<'a>(pub &'a PolicyArn);
 
 impl TagCalls for PolicyTags<'_> {
-    fn tag(&self, from: Pairs, to: Pairs) -> IamCall {
+    fn tag(&self, from: StringMap, to: StringMap) -> IamCall {
         IamCall::TagPolicy { arn: self.0.clone(), from, to }
     }
 
-    fn untag(&self, from: Pairs) -> IamCall {
+    fn untag(&self, from: StringMap) -> IamCall {
         IamCall::UntagPolicy { arn: self.0.clone(), from }
     }
 }
 
 /// Plans every declared policy.
-pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    for ((key, name), policy) in &site.desired.policies {
+pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
+    for ((key, name), policy) in &context.desired.policies {
         let address = Address::Policy { account: key.clone(), key: name.clone() };
-        if !site.has(&address) {
+        if !context.has(&address) {
             continue;
         }
-        let Some(account) = site.account(key) else {
-            draft.hold(&address, Hold::Unknown);
+        let Some(account) = context.account(key) else {
+            draft.hold(&address, BlockedBy::Unknown);
             continue;
         };
-        match site.policy_by_name(key, &policy.name.folded()) {
+        match context.policy_by_name(key, &policy.name.case_insensitive()) {
             Some((arn, Observed::Present(live))) => {
-                existing(site, draft, &address, (key, policy), account, (arn, live));
+                existing(context, draft, &address, (key, policy), account, (arn, live));
             }
             Some((_, Observed::Unknown(why))) => draft.unseen(&address, why.clone()),
-            Some((_, Observed::Absent)) => missing(site, draft, &address, key, policy),
+            Some((_, Observed::Absent)) => missing(context, draft, &address, key, policy),
             None => match &account.policies_listed {
                 Observed::Unknown(why) => draft.unseen(&address, why.clone()),
-                Observed::Present(()) | Observed::Absent => missing(site, draft, &address, key, policy),
+                Observed::Present(()) | Observed::Absent => missing(context, draft, &address, key, policy),
             },
         }
     }
 }
 
-fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, policy: &desired::Policy) {
-    let Some(place) = site.desired.accounts.get(key) else { return };
+fn missing(context: &PlanContext<'_>, draft: &mut Draft, address: &Address, key: &Key, policy: &desired::Policy) {
+    let Some(place) = context.desired.accounts.get(key) else { return };
     let after = ManagedPolicy {
         name: policy.name.clone(),
         path: policy.path.clone(),
         description: policy.description.clone(),
         document: policy.document.clone(),
-        tags: tags::wanted(site, address, &policy.tags, policy.prevent_destroy, &Pairs::new()),
+        tags: tags::wanted(context, address, &policy.tags, policy.prevent_destroy, &StringMap::new()),
     };
     let arn = PolicyArn::of(&place.partition, &place.id, &policy.path, &policy.name);
     let call = IamCall::CreatePolicy { arn, policy: after.clone() };
@@ -68,7 +68,7 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, pol
 }
 
 fn existing(
-    site: &Site<'_>,
+    context: &PlanContext<'_>,
     draft: &mut Draft,
     address: &Address,
     (key, policy): (&Key, &desired::Policy),
@@ -76,15 +76,15 @@ fn existing(
     (arn, live): (&PolicyArn, &LivePolicy),
 ) {
     let before = &live.policy;
-    let owner = site.owner(&before.tags);
-    let adopted = site.may_adopt(&owner, &policy.adopt);
+    let owner = context.owner(&before.tags);
+    let adopted = context.may_adopt(&owner, &policy.adopt);
     let ManagedPolicy { name, path, description, document: _, tags: live_tags } = before;
     let after = ManagedPolicy {
         name: name.clone(),
         path: path.clone(),
         description: description.clone(),
         document: policy.document.clone(),
-        tags: tags::wanted(site, address, &policy.tags, policy.prevent_destroy, live_tags),
+        tags: tags::wanted(context, address, &policy.tags, policy.prevent_destroy, live_tags),
     };
     let change = match (adopted, Change::from_to(before, &after)) {
         (false, change) => change,
@@ -99,7 +99,7 @@ fn existing(
         draft.declared_live = true;
     } else if !adopted {
         would_do(draft, address, key, change, calls);
-        return refuse_foreign(site, draft, address, &format!("policy `{}`", before.name), &owner);
+        return refuse_foreign(context, draft, address, &format!("policy `{}`", before.name), &owner);
     }
     if policy.name != before.name {
         name_kept(draft, address, &policy.origin, (before.name.as_str(), policy.name.as_str()));
@@ -117,7 +117,7 @@ fn existing(
     }
     let Some(change) = change else { return draft.matches(address) };
     if before.document != after.document
-        && let Some(why) = elsewhere::shared(site, key, arn, live)
+        && let Some(why) = other_shards::shared(context, key, arn, live)
     {
         would_do(draft, address, key, Some(change), calls);
         return draft.wait(address, Some(&policy.origin), why);

@@ -6,15 +6,15 @@
 //! neither can be first, and IAM says so.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Hold};
-use super::elsewhere;
-use super::site::Site;
+use super::context::PlanContext;
+use super::draft::{BlockedBy, Draft};
+use super::other_shards;
 use crate::model::address::Address;
 use crate::policy::{PolicyDocument, Statement};
 use std::collections::BTreeMap;
 
 /// Has every role wait for the new roles that it trusts.
-pub(crate) fn wait(site: &Site<'_>, draft: &mut Draft) {
+pub(crate) fn wait(context: &PlanContext<'_>, draft: &mut Draft) {
     let made: BTreeMap<String, Address> = draft
         .steps
         .values()
@@ -23,10 +23,10 @@ pub(crate) fn wait(site: &Site<'_>, draft: &mut Draft) {
                 return None;
             };
             let new = matches!(**change, Change::Create { .. });
-            new.then(|| Some((site.role_arn(site.desired.roles.get(key)?)?.to_string(), step.address.clone())))?
+            new.then(|| Some((context.role_arn(context.desired.roles.get(key)?)?.to_string(), step.address.clone())))?
         })
         .collect();
-    let absent = elsewhere::absent_roles(site);
+    let absent = other_shards::absent_roles(context);
     if made.is_empty() && absent.is_empty() {
         return;
     }
@@ -44,7 +44,7 @@ pub(crate) fn wait(site: &Site<'_>, draft: &mut Draft) {
         need(draft, &later, earlier);
     }
     for (later, (earlier, why)) in first {
-        draft.held.entry(earlier.clone()).or_insert(Hold::Waits(why));
+        draft.held.entry(earlier.clone()).or_insert(BlockedBy::Waits(why));
         need(draft, &later, &earlier);
     }
 }

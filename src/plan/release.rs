@@ -2,11 +2,11 @@
 //! elsewhere. One of which someone took the label off is released: our fields would be left on it for ever.
 
 use super::change::{Change, ResourceChange};
+use super::context::{Owner, PlanContext, ServiceAccountRef};
 use super::draft::Draft;
-use super::held::{self, Field, Held, UNTRACKED, picked};
+use super::field_ownership::{self, Field, FieldOwnership, UNTRACKED, picked};
 use super::parts;
 use super::service_accounts::going;
-use super::site::{Owner, Site, Spot};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
@@ -28,40 +28,40 @@ const FOREIGN_MARKS: [&str; 6] = [
 ];
 
 /// Plans what is ours and undeclared, or everything that is ours when all goes away.
-pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
+pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     let (mut declared, mut trusted) = (HashSet::new(), HashSet::new());
-    for (binding, spot) in site.exact_bindings().filter(|_| !site.options.destroy) {
+    for (binding, reference) in context.exact_bindings().filter(|_| !context.options.destroy) {
         if binding.manage == Manage::None {
-            trusted.insert(spot)
+            trusted.insert(reference)
         } else {
-            declared.insert(spot)
+            declared.insert(reference)
         };
     }
-    let forgotten: BTreeSet<&Address> = site.desired.forget.iter().map(|(address, _)| address).collect();
-    for key in site.desired.clusters.keys() {
-        let Some(cluster) = site.cluster(key) else { continue };
+    let forgotten: BTreeSet<&Address> = context.desired.forget.iter().map(|(address, _)| address).collect();
+    for key in context.desired.clusters.keys() {
+        let Some(cluster) = context.cluster(key) else { continue };
         for ((namespace, name), seen) in &cluster.service_accounts {
-            let spot = Spot { cluster: key, namespace, name };
-            if declared.contains(&spot) {
+            let reference = ServiceAccountRef { cluster: key, namespace, name };
+            if declared.contains(&reference) {
                 continue;
             }
             let live = match seen {
                 Observed::Present(live) => live,
-                Observed::Unknown(why) if !trusted.contains(&spot) => {
-                    unclear(draft, &spot.address(), why);
+                Observed::Unknown(why) if !trusted.contains(&reference) => {
+                    unclear(draft, &reference.address(), why);
                     continue;
                 }
                 Observed::Unknown(_) | Observed::Absent => continue,
             };
-            if !may_be_ours(site, live) {
+            if !may_be_ours(context, live) {
                 continue;
             }
-            let address = spot.address();
+            let address = reference.address();
             let unlabelled = !live.labels.contains_key(OWNER);
             if unlabelled && live.annotations.get(ADDRESS) != Some(&address_mark(&address)) {
                 continue;
             }
-            if unlabelled || Held::of(site, live).holds(Field::Label(OWNER)) {
+            if unlabelled || FieldOwnership::of(context, live).holds(Field::Label(OWNER)) {
                 draft.ours.push((address.clone(), Place::Cluster(key.clone())));
             }
             if let Some(why) = going(live) {
@@ -69,20 +69,20 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
                 continue;
             }
             if forgotten.contains(&address) {
-                forget(site, draft, &address, key, live);
+                forget(context, draft, &address, key, live);
             } else {
-                remove(site, draft, &address, key, live, trusted.contains(&spot));
-                refuse_foreign(site, draft, &address, live);
+                remove(context, draft, &address, key, live, trusted.contains(&reference));
+                refuse_foreign(context, draft, &address, live);
             }
         }
     }
 }
 
 /// Whether it carries our label; or none, while our field manager holds its address: someone took the label off.
-fn may_be_ours(site: &Site<'_>, live: &LiveServiceAccount) -> bool {
+fn may_be_ours(context: &PlanContext<'_>, live: &LiveServiceAccount) -> bool {
     match live.labels.get(OWNER) {
-        Some(owner) => owner == site.desired.owner.as_str(),
-        None => Held::of(site, live).holds(Field::Annotation(ADDRESS)),
+        Some(owner) => owner == context.desired.owner.as_str(),
+        None => FieldOwnership::of(context, live).holds(Field::Annotation(ADDRESS)),
     }
 }
 
@@ -110,18 +110,18 @@ struct Withdrawal<'a> {
 /// restored or its record of managers was reset, is taken off where the marks say that it is ours; what others hold, only
 /// by force.
 fn withdraw<'a>(
-    site: &Site<'_>,
+    context: &PlanContext<'_>,
     address: &Address,
     live: &'a LiveServiceAccount,
     ours: impl Fn(Field<'_>) -> bool,
 ) -> Withdrawal<'a> {
-    let held = Held::of(site, live);
+    let held = FieldOwnership::of(context, live);
     let marked = live.annotations.get(ADDRESS) == Some(&address_mark(address));
-    let others_role = live.annotations.get(ROLE_ARN).is_some_and(|arn| is_others_role(site, arn));
+    let others_role = live.annotations.get(ROLE_ARN).is_some_and(|arn| is_others_role(context, arn));
     let takes = |field: Field<'_>| {
         let of_others = others_role && matches!(field, Field::Annotation(key) if key.starts_with(CHAIN));
         let known = !held.holders(field).is_empty();
-        !of_others && (site.options.force_conflicts || !known && (marked || held.holds(field)))
+        !of_others && (context.options.force_conflicts || !known && (marked || held.holds(field)))
     };
     let alone = |field: Field<'_>| held.holds(field) && !held.shared(field);
     let goes = |field: Field<'_>| ours(field) && (alone(field) || takes(field));
@@ -130,35 +130,35 @@ fn withdraw<'a>(
         after: picked(live, |field| held.holds(field) && !goes(field)),
         held: picked(live, |field| held.holds(field)),
         removed: picked(live, |field| goes(field) && !alone(field)),
-        kept: held::fields(live).filter(|field| ours(*field) && !goes(*field)).collect(),
+        kept: field_ownership::fields(live).filter(|field| ours(*field) && !goes(*field)).collect(),
     }
 }
 
 /// Whether it is known to be the ARN of somebody else's role.
-fn is_others_role(site: &Site<'_>, arn: &str) -> bool {
+fn is_others_role(context: &PlanContext<'_>, arn: &str) -> bool {
     let Ok(arn) = RoleArn::parse(arn) else { return false };
-    let mut accounts = site.desired.accounts.iter().filter(|(_, account)| account.id.as_str() == arn.account());
-    let Some(live) = accounts.find_map(|(key, _)| site.account(key)) else {
+    let mut accounts = context.desired.accounts.iter().filter(|(_, account)| account.id.as_str() == arn.account());
+    let Some(live) = accounts.find_map(|(key, _)| context.account(key)) else {
         return true;
     };
     let folded = arn.name().to_lowercase();
     match live.roles.get(&folded) {
-        Some(Observed::Present(role)) => site.owner(&role.role.tags) != Owner::Ours,
+        Some(Observed::Present(role)) => context.owner(&role.role.tags) != Owner::Ours,
         Some(Observed::Unknown(_)) => true,
         Some(Observed::Absent) | None => {
-            live.roster.present().is_none_or(|all| all.iter().any(|role| role.name.folded() == folded))
+            live.role_list.present().is_none_or(|all| all.iter().any(|role| role.name.case_insensitive() == folded))
         }
     }
 }
 
 /// Takes the marks off and leaves the rest as it is.
-fn forget(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live: &LiveServiceAccount) {
+fn forget(context: &PlanContext<'_>, draft: &mut Draft, address: &Address, key: &Key, live: &LiveServiceAccount) {
     let is_mark = |field: Field<'_>| {
         [Field::Label(OWNER), Field::Annotation(ADDRESS), Field::Annotation(CREATED)].contains(&field)
     };
-    let Withdrawal { before, after, held, removed, .. } = withdraw(site, address, live, is_mark);
+    let Withdrawal { before, after, held, removed, .. } = withdraw(context, address, live, is_mark);
     let Some(change) = Change::from_to(&before, &after) else {
-        return stuck(site, draft, address, live);
+        return stuck(context, draft, address, live);
     };
     let to = ServiceAccount { labels: after.labels.clone(), annotations: after.annotations.clone(), ..held.clone() };
     let give_up = Change::from_to(&held, &to).map(|_| KubernetesCall::Apply {
@@ -183,10 +183,10 @@ fn calls(
 }
 
 /// Refuses what is marked as of a cluster that is not declared: a guard, for writing.
-fn refuse_foreign(site: &Site<'_>, draft: &mut Draft, address: &Address, live: &LiveServiceAccount) {
+fn refuse_foreign(context: &PlanContext<'_>, draft: &mut Draft, address: &Address, live: &LiveServiceAccount) {
     if let Some(cluster) = live.annotations.get(ADDRESS).and_then(|mark| marked_cluster(mark))
-        && !site.desired.clusters.contains_key(&cluster)
-        && !site.options.report_only
+        && !context.desired.clusters.contains_key(&cluster)
+        && !context.options.report_only
     {
         let why = format!("it is marked as of cluster `{cluster}`, which this configuration lacks");
         let hint = "check that `owner` is this configuration's alone, and the key of the cluster";
@@ -194,8 +194,15 @@ fn refuse_foreign(site: &Site<'_>, draft: &mut Draft, address: &Address, live: &
     }
 }
 
-fn remove(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live: &LiveServiceAccount, trusted: bool) {
-    let held = Held::of(site, live);
+fn remove(
+    context: &PlanContext<'_>,
+    draft: &mut Draft,
+    address: &Address,
+    key: &Key,
+    live: &LiveServiceAccount,
+    trusted: bool,
+) {
+    let held = FieldOwnership::of(context, live);
     let reasons_to_keep = keep(address, live, &held, trusted);
     if reasons_to_keep.is_empty() {
         let before = picked(live, |field| held.holds(field));
@@ -211,12 +218,12 @@ fn remove(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live
         };
         own || held.holds(field)
     };
-    let Withdrawal { before, after, held: ours, removed, kept } = withdraw(site, address, live, is_ours);
+    let Withdrawal { before, after, held: ours, removed, kept } = withdraw(context, address, live, is_ours);
     if !trusted && kept.contains(&Field::Annotation(ROLE_ARN)) {
-        left_pointing(site, draft, address, live);
+        left_pointing(context, draft, address, live);
     }
     let Some(change) = Change::between(Some(before), Some(after)) else {
-        return stuck(site, draft, address, live);
+        return stuck(context, draft, address, live);
     };
     let why = if trusted { "declared `manage = \"none\"`" } else { "no longer declared" };
     let mut reasons = vec![format!("{why}: our fields are released")];
@@ -227,9 +234,9 @@ fn remove(site: &Site<'_>, draft: &mut Draft, address: &Address, key: &Key, live
 }
 
 /// Says that pods go on asking for a role that no longer trusts them.
-fn left_pointing(site: &Site<'_>, draft: &mut Draft, address: &Address, live: &LiveServiceAccount) {
-    let Some(arn) = live.annotations.get(ROLE_ARN).filter(|arn| !is_others_role(site, arn)) else { return };
-    let who = holder(site, live, Field::Annotation(ROLE_ARN));
+fn left_pointing(context: &PlanContext<'_>, draft: &mut Draft, address: &Address, live: &LiveServiceAccount) {
+    let Some(arn) = live.annotations.get(ROLE_ARN).filter(|arn| !is_others_role(context, arn)) else { return };
+    let who = holder(context, live, Field::Annotation(ROLE_ARN));
     let text = format!(
         "annotation `{ROLE_ARN}` stays: {who}. Its pods are no longer trusted by `{arn}`, and cannot assume it: take the \
          annotation out where it is set, or have it taken off with `--force-conflicts`"
@@ -238,8 +245,8 @@ fn left_pointing(site: &Site<'_>, draft: &mut Draft, address: &Address, live: &L
 }
 
 /// Who has a field that we cannot take off.
-fn holder(site: &Site<'_>, live: &LiveServiceAccount, field: Field<'_>) -> String {
-    match Held::of(site, live).holders(field)[..] {
+fn holder(context: &PlanContext<'_>, live: &LiveServiceAccount, field: Field<'_>) -> String {
+    match FieldOwnership::of(context, live).holders(field)[..] {
         [] => format!("nobody is recorded to hold it, and annotation `{ADDRESS}` does not say that it is ours"),
         ref names => format!("only {} can take it off", names.join(", ")),
     }
@@ -252,15 +259,15 @@ fn marked_cluster(mark: &str) -> Option<Key> {
 }
 
 /// Says that nothing that is ours by its marks can be taken off by us.
-fn stuck(site: &Site<'_>, draft: &mut Draft, address: &Address, live: &LiveServiceAccount) {
-    let who = holder(site, live, Field::Label(OWNER));
+fn stuck(context: &PlanContext<'_>, draft: &mut Draft, address: &Address, live: &LiveServiceAccount) {
+    let who = holder(context, live, Field::Label(OWNER));
     let text = format!("it carries our label `{OWNER}`: {who}; `--force-conflicts` takes it off all the same");
     draft.know(address);
     draft.note(address, Severity::Low, "label-held", None, text);
 }
 
 /// Why the object must not be deleted; empty if it may.
-fn keep(address: &Address, live: &LiveServiceAccount, held: &Held<'_>, trusted: bool) -> Vec<String> {
+fn keep(address: &Address, live: &LiveServiceAccount, held: &FieldOwnership<'_>, trusted: bool) -> Vec<String> {
     let mut reasons = Vec::new();
     if trusted {
         reasons.push("its trust is still declared".to_owned());

@@ -1,10 +1,10 @@
 //! Declared roles against live ones.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Hold};
+use super::context::{Blocked, Issuer, Owner, PlanContext};
+use super::draft::{BlockedBy, Draft};
 use super::file::FOREIGN_TRUST;
 use super::parts;
-use super::site::{Blocked, Issuer, Owner, Site};
 use super::tags;
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::{Address, Place};
@@ -14,25 +14,25 @@ use crate::model::live::{LiveAccount, LiveRole, Observed};
 use crate::model::note::Severity;
 use crate::model::origin::Origin;
 use crate::model::pattern::any_matches;
-use crate::model::resource::{Pairs, Role};
+use crate::model::resource::{Role, StringMap};
 use crate::policy::{PolicyDocument, budget, trust};
 use std::collections::BTreeSet;
 
 /// Plans every declared role.
-pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    draft.each(site.desired, |draft, key, role| {
+pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
+    draft.par_for_each_role(context.desired, |draft, key, role| {
         let address = Address::role(key);
-        if !site.has(&address) {
+        if !context.has(&address) {
             return;
         }
-        draft.depends(&address, dependencies(site, role));
-        let Some(account) = site.account(&role.account) else {
-            draft.hold(&address, Hold::Unknown);
+        draft.depends(&address, dependencies(context, role));
+        let Some(account) = context.account(&role.account) else {
+            draft.hold(&address, BlockedBy::Unknown);
             return;
         };
-        match account.roles.get(&role.name.folded()) {
-            Some(Observed::Present(live)) => existing(site, draft, &address, role, account, live),
-            Some(Observed::Absent) => missing(site, draft, &address, role, account),
+        match account.roles.get(&role.name.case_insensitive()) {
+            Some(Observed::Present(live)) => existing(context, draft, &address, role, account, live),
+            Some(Observed::Absent) => missing(context, draft, &address, role, account),
             Some(Observed::Unknown(why)) => draft.unseen(&address, why.clone()),
             None => draft.unseen(&address, "it was not read"),
         }
@@ -40,8 +40,8 @@ pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
 }
 
 /// The providers and policies that a role needs.
-fn dependencies(site: &Site<'_>, role: &desired::Role) -> Vec<Address> {
-    let providers = site
+fn dependencies(context: &PlanContext<'_>, role: &desired::Role) -> Vec<Address> {
+    let providers = context
         .bindings(role)
         .map(|binding| Address::OidcProvider { account: role.account.clone(), cluster: binding.cluster.clone() });
     providers.chain(policies(role)).collect()
@@ -54,8 +54,14 @@ pub(crate) fn policies(role: &desired::Role) -> impl Iterator<Item = Address> {
     })
 }
 
-fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, role: &desired::Role, account: &LiveAccount) {
-    let trust = match site.grants(role) {
+fn missing(
+    context: &PlanContext<'_>,
+    draft: &mut Draft,
+    address: &Address,
+    role: &desired::Role,
+    account: &LiveAccount,
+) {
+    let trust = match context.grants(role) {
         Ok(grants) => trust::build(&grants, &role.extra_trust),
         Err(Blocked::Unknown(why)) => return draft.unseen(address, why),
         Err(Blocked::Missing(why)) => return draft.refuse(address, why, GONE_HINT),
@@ -69,24 +75,24 @@ fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, role: &desired
             Boundary::Policy(arn) => Some(arn.clone()),
             Boundary::Undeclared | Boundary::None => None,
         },
-        tags: tags::wanted(site, address, &role.tags, role.prevent_destroy, &Pairs::new()),
+        tags: tags::wanted(context, address, &role.tags, role.prevent_destroy, &StringMap::new()),
         trust,
-        attached: role.attach.iter().filter_map(|item| site.attachment_arn(&role.account, item)).collect(),
+        attached: role.attach.iter().filter_map(|item| context.attachment_arn(&role.account, item)).collect(),
         inline: role.inline.clone(),
     };
-    if let Some((why, hint)) = missing_policy(site, role, None, account).or_else(|| over_quota(&after, account)) {
+    if let Some((why, hint)) = missing_policy(context, role, None, account).or_else(|| over_quota(&after, account)) {
         return draft.refuse(address, why, hint);
     }
     let calls = parts::create_role(&after);
     let reasons = vec![format!("declared at {}", role.origin), budget_line(&after, account)];
     let change = ResourceChange::Role(Box::new(Change::Create { after }));
-    draft.step(address, change, iam(&role.account, calls), dependencies(site, role), reasons);
+    draft.step(address, change, iam(&role.account, calls), dependencies(context, role), reasons);
 }
 
 const GONE_HINT: &str = "correct the cluster's `name`, `region` and `account`, or declare it `state = \"gone\"`";
 
 fn existing(
-    site: &Site<'_>,
+    context: &PlanContext<'_>,
     draft: &mut Draft,
     address: &Address,
     role: &desired::Role,
@@ -94,9 +100,9 @@ fn existing(
     live: &LiveRole,
 ) {
     let before = &live.role;
-    let owner = site.owner(&before.tags);
-    let adopted = site.may_adopt(&owner, &role.adopt);
-    let grants = site.grants(role);
+    let owner = context.owner(&before.tags);
+    let adopted = context.may_adopt(&owner, &role.adopt);
+    let grants = context.grants(role);
     let trust = match &grants {
         Ok(grants) => trust::build(grants, &role.extra_trust),
         // while an issuer is unknown or its cluster is not found, trust stays as it is
@@ -106,7 +112,7 @@ fn existing(
         draft.trust_unknown.insert(address.clone());
     }
     let trust_changes = before.trust != trust;
-    let after = wanted(site, address, role, before, trust);
+    let after = wanted(context, address, role, before, trust);
     let change = match (adopted, Change::from_to(before, &after)) {
         (false, change) => change,
         (true, _) => Some(Change::Adopt { before: before.clone(), after: after.clone() }),
@@ -115,8 +121,8 @@ fn existing(
         draft.ours.push((address.clone(), Place::Account(role.account.clone())));
         draft.declared_live = true;
     }
-    let refusal = objection(site, role, before, &after, (&owner, adopted))
-        .or_else(|| missing_policy(site, role, Some(before), account))
+    let refusal = objection(context, role, before, &after, (&owner, adopted))
+        .or_else(|| missing_policy(context, role, Some(before), account))
         .or_else(|| over_quota(&after, account));
     let verb = if adopted { "taken over" } else { "differs from its declaration" };
     let mut reasons = vec![format!("{verb}, declared at {}", role.origin)];
@@ -143,8 +149,8 @@ fn existing(
     }
     match &grants {
         Ok(_) => {}
-        Err(Blocked::Unknown(_)) => draft.hold(address, Hold::Unknown),
-        Err(Blocked::Missing(_)) => draft.hold(address, Hold::Refused),
+        Err(Blocked::Unknown(_)) => draft.hold(address, BlockedBy::Unknown),
+        Err(Blocked::Missing(_)) => draft.hold(address, BlockedBy::Refused),
     }
     let Some(change) = change else {
         draft.know(address);
@@ -153,21 +159,21 @@ fn existing(
         }
         return;
     };
-    let needs = needs(site, role, before, &after);
+    let needs = needs(context, role, before, &after);
     let calls = iam(&role.account, parts::update_role(before, &after));
     draft.step(address, ResourceChange::Role(Box::new(change)), calls, needs, reasons);
 }
 
 /// Why an existing role must not be brought to its declared state, and what to do.
 fn objection(
-    site: &Site<'_>,
+    context: &PlanContext<'_>,
     role: &desired::Role,
     before: &Role,
     after: &Role,
     (owner, adopted): (&Owner, bool),
 ) -> Option<(String, String)> {
     if *owner != Owner::Ours && !adopted {
-        return Some(foreign(site, &format!("role `{}`", before.name), owner));
+        return Some(foreign(context, &format!("role `{}`", before.name), owner));
     }
     if role.path_declared && role.path != before.path {
         let why = format!(
@@ -176,11 +182,17 @@ fn objection(
         );
         return Some((why, "declare the live path, or give the role a new `name`".to_owned()));
     }
-    if before.trust == after.trust { None } else { lost_issuer(site, role, &before.trust, &after.trust) }
+    if before.trust == after.trust { None } else { lost_issuer(context, role, &before.trust, &after.trust) }
 }
 
 /// The role as it should be, given what it is.
-fn wanted(site: &Site<'_>, address: &Address, role: &desired::Role, before: &Role, trust: PolicyDocument) -> Role {
+fn wanted(
+    context: &PlanContext<'_>,
+    address: &Address,
+    role: &desired::Role,
+    before: &Role,
+    trust: PolicyDocument,
+) -> Role {
     let Role {
         name,
         path,
@@ -203,12 +215,12 @@ fn wanted(site: &Site<'_>, address: &Address, role: &desired::Role, before: &Rol
             Boundary::None => None,
             Boundary::Policy(arn) => Some(arn.clone()),
         },
-        tags: tags::wanted(site, address, &role.tags, role.prevent_destroy, live_tags),
+        tags: tags::wanted(context, address, &role.tags, role.prevent_destroy, live_tags),
         trust,
         attached: role
             .attach
             .iter()
-            .filter_map(|item| site.attachment_arn(&role.account, item))
+            .filter_map(|item| context.attachment_arn(&role.account, item))
             .chain(kept)
             .collect::<BTreeSet<_>>(),
         inline: role.inline.clone(),
@@ -225,7 +237,7 @@ pub(crate) fn name_kept(draft: &mut Draft, address: &Address, origin: &Origin, (
 
 /// An issuer of ours, which no declared cluster has, that the role would cease to trust.
 fn lost_issuer(
-    site: &Site<'_>,
+    context: &PlanContext<'_>,
     role: &desired::Role,
     before: &PolicyDocument,
     after: &PolicyDocument,
@@ -235,17 +247,23 @@ fn lost_issuer(
         .federated_issuers()
         .into_iter()
         .filter(|issuer| !kept.contains(issuer))
-        .find_map(|issuer| site.stray(&role.account, &issuer))
+        .find_map(|issuer| context.stray(&role.account, &issuer))
 }
 
 /// Refuses an object that exists and is not ours.
-pub(crate) fn refuse_foreign(site: &Site<'_>, draft: &mut Draft, address: &Address, what: &str, owner: &Owner) {
-    let (why, hint) = foreign(site, what, owner);
+pub(crate) fn refuse_foreign(
+    context: &PlanContext<'_>,
+    draft: &mut Draft,
+    address: &Address,
+    what: &str,
+    owner: &Owner,
+) {
+    let (why, hint) = foreign(context, what, owner);
     draft.refuse(address, why, hint);
 }
 
-fn foreign(site: &Site<'_>, what: &str, owner: &Owner) -> (String, String) {
-    let flag = if site.options.report_only { "" } else { " or `--adopt`" };
+fn foreign(context: &PlanContext<'_>, what: &str, owner: &Owner) -> (String, String) {
+    let flag = if context.options.report_only { "" } else { " or `--adopt`" };
     match owner {
         Owner::Other(owner) => (
             format!("{what} exists and belongs to owner `{owner}`"),
@@ -260,13 +278,13 @@ fn foreign(site: &Site<'_>, what: &str, owner: &Owner) -> (String, String) {
 
 /// A policy that the role comes to have, by its ARN, and that is not there.
 fn missing_policy(
-    site: &Site<'_>,
+    context: &PlanContext<'_>,
     role: &desired::Role,
     before: Option<&Role>,
     account: &LiveAccount,
 ) -> Option<(String, String)> {
     let is_missing = |arn: &&PolicyArn| {
-        account.foreign_policies.get(*arn) == Some(&Observed::Absent) && !site.is_declared(&role.account, arn)
+        account.foreign_policies.get(*arn) == Some(&Observed::Absent) && !context.is_declared(&role.account, arn)
     };
     let attached = role.attach.iter().filter_map(|item| match item {
         Attachment::Arn(arn) => Some((arn, "which it attaches")),
@@ -316,16 +334,16 @@ fn budget_line(after: &Role, account: &LiveAccount) -> String {
 }
 
 /// The steps that must come before an update: providers that it begins to trust, policies that it begins to attach.
-fn needs(site: &Site<'_>, role: &desired::Role, before: &Role, after: &Role) -> Vec<Address> {
+fn needs(context: &PlanContext<'_>, role: &desired::Role, before: &Role, after: &Role) -> Vec<Address> {
     let trusted = before.trust.federated_issuers();
-    let providers = site.bindings(role).filter_map(|binding| {
-        let Issuer::Known(issuer) = site.issuer(&binding.cluster) else { return None };
+    let providers = context.bindings(role).filter_map(|binding| {
+        let Issuer::Known(issuer) = context.issuer(&binding.cluster) else { return None };
         let new = !trusted.contains(issuer.host_path()) || before.trust != after.trust;
         new.then(|| Address::OidcProvider { account: role.account.clone(), cluster: binding.cluster.clone() })
     });
     let policies = role.attach.iter().filter_map(|attachment| {
         let Attachment::Declared(key) = attachment else { return None };
-        let arn = site.attachment_arn(&role.account, attachment)?;
+        let arn = context.attachment_arn(&role.account, attachment)?;
         (!before.attached.contains(&arn)).then(|| Address::Policy { account: role.account.clone(), key: key.clone() })
     });
     providers.chain(policies).collect()
@@ -339,25 +357,26 @@ pub(crate) fn iam(
     calls.into_iter().map(move |call| Call::Iam(account.clone(), call))
 }
 
-/// Undeclared, unowned roles that trust our clusters: worth knowing, never touched. A share does not know whose they are.
-pub(crate) fn note_strangers(site: &Site<'_>, draft: &mut Draft) {
-    if site.scope.is_some() {
+/// Undeclared, unowned roles that trust our clusters: worth knowing, never touched. A shard does not know whose they are.
+pub(crate) fn note_strangers(context: &PlanContext<'_>, draft: &mut Draft) {
+    if context.scope.is_some() {
         return;
     }
-    for key in site.desired.accounts.keys() {
-        let Some(account) = site.account(key) else { continue };
-        for summary in account.roster.present().into_iter().flatten() {
-            let folded = summary.name.folded();
+    for key in context.desired.accounts.keys() {
+        let Some(account) = context.account(key) else { continue };
+        for summary in account.role_list.present().into_iter().flatten() {
+            let folded = summary.name.case_insensitive();
             let owned = account.roles.get(&folded).and_then(Observed::present);
-            if site.declared_role(key, &folded).is_some()
-                || owned.is_some_and(|role| site.owner(&role.role.tags) == Owner::Ours)
+            if context.declared_role(key, &folded).is_some()
+                || owned.is_some_and(|role| context.owner(&role.role.tags) == Owner::Ours)
             {
                 continue;
             }
             let issuers = summary.trust.federated_issuers();
             let clusters: BTreeSet<&Key> =
-                issuers.iter().filter_map(|issuer| Some(site.cluster_of(issuer)?.0)).collect();
-            let account = if site.desired.accounts.len() > 1 { format!(" of account `{key}`") } else { String::new() };
+                issuers.iter().filter_map(|issuer| Some(context.cluster_of(issuer)?.0)).collect();
+            let account =
+                if context.desired.accounts.len() > 1 { format!(" of account `{key}`") } else { String::new() };
             for cluster in clusters {
                 let text = format!("role `{}`{account} is not ours and can be assumed from `{cluster}`", summary.name);
                 draft.note(&format!("cluster/{cluster}"), Severity::Info, FOREIGN_TRUST, None, text);

@@ -1,9 +1,9 @@
 //! `--only`: the selected objects with their dependencies, and what is not let go of alone since others of ours use it.
 
 use super::change::Action;
-use super::draft::{Draft, Hold};
-use super::elsewhere;
-use super::site::Site;
+use super::context::PlanContext;
+use super::draft::{BlockedBy, Draft};
+use super::other_shards;
 use super::step::Step;
 use crate::model::address::{Address, Place};
 use crate::model::marks::OWNER;
@@ -11,15 +11,15 @@ use crate::model::pattern::Pattern;
 use std::collections::BTreeSet;
 
 /// Leaves only what the globs select, and names the globs that select nothing.
-pub(crate) fn select(site: &Site<'_>, draft: &mut Draft) -> Vec<String> {
-    if site.options.only.is_empty() {
+pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String> {
+    if context.options.only.is_empty() {
         return Vec::new();
     }
-    let patterns: Vec<Pattern> = site.options.only.iter().map(Pattern::new).collect();
+    let patterns: Vec<Pattern> = context.options.only.iter().map(Pattern::new).collect();
     let unmatched = patterns
         .iter()
         .filter(|pattern| !draft.known.iter().any(|address| pattern.matches(&address.to_string())))
-        .filter(|pattern| !elsewhere::declares(site, pattern))
+        .filter(|pattern| !other_shards::declares(context, pattern))
         .map(|pattern| pattern.as_str().to_owned())
         .collect();
     let direct: Vec<Address> = draft
@@ -33,12 +33,12 @@ pub(crate) fn select(site: &Site<'_>, draft: &mut Draft) -> Vec<String> {
     let others: Vec<Address> = draft.steps.keys().filter(|address| !selected.contains(address)).cloned().collect();
     for address in others {
         draft.hold_back(&address);
-        draft.held.entry(address).or_insert(Hold::NotSelected);
+        draft.held.entry(address).or_insert(BlockedBy::NotSelected);
     }
     draft.shown.retain(|address| selected.contains(address));
     draft.matching.retain(|address| selected.contains(address));
     draft.waiting.retain(|address| selected.contains(address));
-    let places = places(site, &selected);
+    let places = places(context, &selected);
     let names: BTreeSet<String> = selected.iter().map(ToString::to_string).collect();
     let kept = |address: &str| names.contains(address) || places.contains(address);
     draft.refused.retain(|item| kept(&item.address));
@@ -89,7 +89,7 @@ fn refuse_dangling(draft: &mut Draft, selected: &BTreeSet<Address>) {
 }
 
 /// The accounts and clusters that the selected objects lie in.
-fn places(site: &Site<'_>, selected: &BTreeSet<Address>) -> BTreeSet<String> {
+fn places(context: &PlanContext<'_>, selected: &BTreeSet<Address>) -> BTreeSet<String> {
     let mut places = BTreeSet::new();
     for address in selected {
         places.extend(address.place().map(|place| place.to_string()));
@@ -98,7 +98,7 @@ fn places(site: &Site<'_>, selected: &BTreeSet<Address>) -> BTreeSet<String> {
                 places.insert(Place::Cluster(cluster).to_string());
             }
             Address::Role { key } => {
-                let Some(role) = site.desired.roles.get(key) else { continue };
+                let Some(role) = context.desired.roles.get(key) else { continue };
                 places.insert(Place::Account(&role.account).to_string());
                 places.extend(role.bindings.iter().map(|binding| Place::Cluster(&binding.cluster).to_string()));
             }

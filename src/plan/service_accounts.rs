@@ -1,10 +1,10 @@
 //! Declared ServiceAccounts against live ones: some labels and annotations on objects that others may share.
 
 use super::change::{Change, ResourceChange};
-use super::draft::{Draft, Hold};
-use super::elsewhere::{self, Ready};
-use super::held::{self, Conflict, Field, Held, UNTRACKED, picked};
-use super::site::{Issuer, Site, Spot, exact};
+use super::context::{Issuer, PlanContext, ServiceAccountRef, exact};
+use super::draft::{BlockedBy, Draft};
+use super::field_ownership::{self, Conflict, Field, FieldOwnership, UNTRACKED, picked};
+use super::other_shards::{self, Ready};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
@@ -14,12 +14,12 @@ use crate::model::marks::{
     ADDRESS, AUDIENCE, CHAIN, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark,
 };
 use crate::model::note::Severity;
-use crate::model::resource::{Pairs, ServiceAccount};
+use crate::model::resource::{ServiceAccount, StringMap};
 use std::borrow::Cow;
 
 /// One declared object that irsa looks after.
 struct Managed<'a> {
-    spot: Spot<'a>,
+    reference: ServiceAccountRef<'a>,
     role_key: &'a Key,
     role: &'a Role,
     binding: &'a Binding,
@@ -28,43 +28,43 @@ struct Managed<'a> {
 }
 
 /// The ServiceAccounts of a role that irsa looks after, in clusters that are there.
-fn managed<'a>(site: &Site<'_>, role_key: &'a Key, role: &'a Role) -> impl Iterator<Item = Managed<'a>> {
-    let arn = site.role_arn(role);
-    let here = |binding: &Binding| !matches!(site.issuer(&binding.cluster), Issuer::Gone(_));
+fn managed<'a>(context: &PlanContext<'_>, role_key: &'a Key, role: &'a Role) -> impl Iterator<Item = Managed<'a>> {
+    let arn = context.role_arn(role);
+    let here = |binding: &Binding| !matches!(context.issuer(&binding.cluster), Issuer::Gone(_));
     exact(role)
         .filter(move |(binding, _)| binding.manage != Manage::None && here(binding))
-        .map(move |(binding, spot)| Managed { spot, role_key, role, binding, arn: arn.clone() })
+        .map(move |(binding, reference)| Managed { reference, role_key, role, binding, arn: arn.clone() })
 }
 
 /// Plans every declared ServiceAccount.
-pub(crate) fn plan(site: &Site<'_>, draft: &mut Draft) {
-    draft.each(site.desired, |draft, role_key, role| {
-        managed(site, role_key, role).for_each(|item| one(site, draft, &item));
+pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
+    draft.par_for_each_role(context.desired, |draft, role_key, role| {
+        managed(context, role_key, role).for_each(|item| one(context, draft, &item));
     });
 }
 
-fn one(site: &Site<'_>, draft: &mut Draft, item: &Managed<'_>) {
-    let address = item.spot.address();
-    if !site.has(&address) {
+fn one(context: &PlanContext<'_>, draft: &mut Draft, item: &Managed<'_>) {
+    let address = item.reference.address();
+    if !context.has(&address) {
         return;
     }
     draft.depends(&address, [Address::role(item.role_key)]);
-    let Some(cluster) = site.cluster(&item.binding.cluster) else {
-        return draft.hold(&address, Hold::Unknown);
+    let Some(cluster) = context.cluster(&item.binding.cluster) else {
+        return draft.hold(&address, BlockedBy::Unknown);
     };
-    match look(cluster, item.spot) {
-        Look::Present(live) => existing(site, draft, &address, item, live),
-        Look::Absent => missing(site, draft, &address, item),
-        Look::NoNamespace => wait(draft, &address, item, "its namespace is not there yet"),
-        Look::Terminating => {
+    match look(cluster, item.reference) {
+        Presence::Present(live) => existing(context, draft, &address, item, live),
+        Presence::Absent => missing(context, draft, &address, item),
+        Presence::NoNamespace => wait(draft, &address, item, "its namespace is not there yet"),
+        Presence::Terminating => {
             let why = "its namespace is being deleted (`Terminating`), and takes no new objects";
             wait(draft, &address, item, why);
         }
-        Look::Unknown(why) => draft.unseen(&address, why),
+        Presence::Unknown(why) => draft.unseen(&address, why),
     }
 }
 
-enum Look<'a> {
+enum Presence<'a> {
     Present(&'a LiveServiceAccount),
     Absent,
     NoNamespace,
@@ -72,16 +72,19 @@ enum Look<'a> {
     Unknown(String),
 }
 
-fn look<'a>(cluster: &'a LiveCluster, Spot { namespace, name, .. }: Spot<'_>) -> Look<'a> {
+fn look<'a>(
+    cluster: &'a LiveCluster,
+    ServiceAccountRef { namespace, name, .. }: ServiceAccountRef<'_>,
+) -> Presence<'a> {
     let namespace_seen = cluster.namespaces.get(namespace);
     match cluster.service_accounts.get(&(namespace.clone(), name.clone())) {
-        Some(Observed::Present(live)) => Look::Present(live),
-        Some(Observed::Unknown(why)) => Look::Unknown(why.clone()),
-        _ if matches!(namespace_seen, Some(Observed::Absent)) => Look::NoNamespace,
-        _ if matches!(namespace_seen, Some(Observed::Present(NamespacePhase::Terminating))) => Look::Terminating,
-        Some(Observed::Absent) => Look::Absent,
-        None if cluster.extent == Extent::Whole => Look::Absent,
-        None => Look::Unknown(match namespace_seen {
+        Some(Observed::Present(live)) => Presence::Present(live),
+        Some(Observed::Unknown(why)) => Presence::Unknown(why.clone()),
+        _ if matches!(namespace_seen, Some(Observed::Absent)) => Presence::NoNamespace,
+        _ if matches!(namespace_seen, Some(Observed::Present(NamespacePhase::Terminating))) => Presence::Terminating,
+        Some(Observed::Absent) => Presence::Absent,
+        None if cluster.extent == Extent::Whole => Presence::Absent,
+        None => Presence::Unknown(match namespace_seen {
             Some(Observed::Unknown(why)) => why.clone(),
             _ => format!("namespace `{namespace}` was not read"),
         }),
@@ -103,24 +106,24 @@ fn wait(draft: &mut Draft, address: &Address, item: &Managed<'_>, why: &str) {
     draft.wait(address, Some(&item.binding.origin), why);
 }
 
-fn missing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed<'_>) {
+fn missing(context: &PlanContext<'_>, draft: &mut Draft, address: &Address, item: &Managed<'_>) {
     if item.binding.manage == Manage::Annotate {
         return wait(draft, address, item, "it is annotated once its maker has made it");
     }
     let Some(wanted) = wanted(address, item, true) else { return };
-    let after = wanted.service_account(site, item);
+    let after = wanted.service_account(context, item);
     let call =
         Call::Kubernetes(item.binding.cluster.clone(), KubernetesCall::Create { service_account: after.clone() });
     let reasons = vec![format!("declared at {}", item.binding.origin)];
     let change = ResourceChange::ServiceAccount(Change::Create { after });
-    point(site, draft, address, item, (change, vec![call], reasons));
+    point(context, draft, address, item, (change, vec![call], reasons));
 }
 
 /// What it should have from us: labels beside that of our owner, annotations of our own, and others.
 struct Wanted<'a> {
-    labels: Option<&'a Pairs>,
+    labels: Option<&'a StringMap>,
     own: [(&'static str, Option<Cow<'a, str>>); 6],
-    annotations: Option<&'a Pairs>,
+    annotations: Option<&'a StringMap>,
 }
 
 fn wanted<'a>(address: &Address, item: &'a Managed<'_>, created: bool) -> Option<Wanted<'a>> {
@@ -140,7 +143,7 @@ fn wanted<'a>(address: &Address, item: &'a Managed<'_>, created: bool) -> Option
     })
 }
 
-fn texts(pairs: Option<&Pairs>) -> impl Iterator<Item = (&str, &str)> {
+fn texts(pairs: Option<&StringMap>) -> impl Iterator<Item = (&str, &str)> {
     pairs.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()))
 }
 
@@ -158,18 +161,19 @@ impl Wanted<'_> {
     }
 
     /// Whether our part of a live object that carries our label is so: most are, and need no copy of it.
-    fn is(&self, live: &LiveServiceAccount, held: &Held<'_>) -> bool {
+    fn is(&self, live: &LiveServiceAccount, held: &FieldOwnership<'_>) -> bool {
         self.annotations().all(|(key, value)| live.annotations.get(key).is_some_and(|live| live == value))
             && texts(self.labels).all(|(key, value)| live.labels.get(key).is_some_and(|live| live == value))
-            && !held::fields(live).any(|field| held.holds(field) && !self.has(field) && held.holders(field).is_empty())
+            && !field_ownership::fields(live)
+                .any(|field| held.holds(field) && !self.has(field) && held.holders(field).is_empty())
     }
 
-    fn service_account(&self, site: &Site<'_>, item: &Managed<'_>) -> ServiceAccount {
+    fn service_account(&self, context: &PlanContext<'_>, item: &Managed<'_>) -> ServiceAccount {
         fn own<'t>((key, value): (&'t str, &'t str)) -> (String, String) {
             (key.to_owned(), value.to_owned())
         }
-        let Spot { namespace, name, .. } = item.spot;
-        let owner = (OWNER.to_owned(), site.desired.owner.to_string());
+        let ServiceAccountRef { namespace, name, .. } = item.reference;
+        let owner = (OWNER.to_owned(), context.desired.owner.to_string());
         ServiceAccount {
             namespace: namespace.clone(),
             name: name.clone(),
@@ -179,11 +183,17 @@ impl Wanted<'_> {
     }
 }
 
-fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Managed<'_>, live: &LiveServiceAccount) {
-    let held = Held::of(site, live);
+fn existing(
+    context: &PlanContext<'_>,
+    draft: &mut Draft,
+    address: &Address,
+    item: &Managed<'_>,
+    live: &LiveServiceAccount,
+) {
+    let held = FieldOwnership::of(context, live);
     // never inferred: an object that someone made bare has no managers but us, and was not made by us all the same
     let Some(wanted) = wanted(address, item, held.holds(Field::Annotation(CREATED))) else { return };
-    let owner = site.desired.owner.as_str();
+    let owner = context.desired.owner.as_str();
     let labelled = live.labels.get(OWNER).map(String::as_str);
     let ours = labelled == Some(owner);
     // anyone in the namespace can set the label: what the guards count is what our field manager holds
@@ -198,7 +208,7 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
         let hint = format!("let the configuration of owner `{other}` go of it first (`forget`)");
         return draft.refuse(address, format!("it carries the label of owner `{other}`"), hint);
     }
-    let undeclared = undeclared(site, item, live, &wanted);
+    let undeclared = undeclared(context, item, live, &wanted);
     for Undeclared { field, value, .. } in undeclared.iter().filter(|item| item.fate == Fate::Stays) {
         let by = by(&held.holders(*field));
         let text = format!("{field} with the value `{value}`{by} is not declared, and is left as it is");
@@ -211,26 +221,27 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
     };
     let stays =
         |field: Field<'_>| held.holds(field) && !wanted.has(field) && !held.holders(field).is_empty() && !goes(field);
-    for field in held::fields(live).filter(|field| stays(*field) && !undeclared.iter().any(|item| item.field == *field))
+    for field in field_ownership::fields(live)
+        .filter(|field| stays(*field) && !undeclared.iter().any(|item| item.field == *field))
     {
         let text =
             format!("{field} is no longer declared, and stays: `{}` holds it too", held.holders(field).join("`, `"));
         draft.note(address, Severity::Info, "field-shared", Some(&item.binding.origin), text);
     }
     let as_wanted = ours && wanted.is(live, &held);
-    let gone: Vec<Field<'_>> = held::fields(live).filter(|field| goes(*field)).collect();
+    let gone: Vec<Field<'_>> = field_ownership::fields(live).filter(|field| goes(*field)).collect();
     if as_wanted && gone.is_empty() {
         return draft.matches(address);
     }
-    let to = wanted.service_account(site, item);
+    let to = wanted.service_account(context, item);
     let conflicts = held.conflicts(live, &to);
     let marked = ours && live.annotations.get(ADDRESS) == Some(&address_mark(address));
     let drifted = |conflict: &&Conflict<'_>| {
         ours && conflict.manager.starts_with("kubectl") || marked && conflict.manager == UNTRACKED
     };
     let conflict = conflicts.iter().find(|conflict| !drifted(conflict));
-    if let Some((why, hint)) = refusal(&held, &undeclared, conflict, site.options.report_only)
-        && !site.options.force_conflicts
+    if let Some((why, hint)) = refusal(&held, &undeclared, conflict, context.options.report_only)
+        && !context.options.force_conflicts
     {
         return draft.refuse(address, why, hint);
     }
@@ -248,13 +259,13 @@ fn existing(site: &Site<'_>, draft: &mut Draft, address: &Address, item: &Manage
         reasons.push(format!("{field}{} is not declared, and is taken off", by(&held.holders(*field))));
     }
     let uid = || live.uid.clone();
-    let force = site.options.force_conflicts || !conflicts.is_empty();
+    let force = context.options.force_conflicts || !conflicts.is_empty();
     let from = picked(live, ours_of);
     let apply = (!as_wanted).then(|| KubernetesCall::Apply { uid: uid(), from, to, force });
     let remove = (!gone.is_empty()).then(|| KubernetesCall::Remove { uid: uid(), from: picked(live, goes) });
     let calls = apply.into_iter().chain(remove).map(|call| Call::Kubernetes(item.binding.cluster.clone(), call));
     let change = ResourceChange::ServiceAccount(Change::Update { before, after });
-    point(site, draft, address, item, (change, calls.collect(), reasons));
+    point(context, draft, address, item, (change, calls.collect(), reasons));
 }
 
 /// `, set by …`, as far as it is known.
@@ -293,13 +304,13 @@ fn is_hand(manager: &str) -> bool {
 /// `kubectl apply`, it would set again: it stays, unless it is an audience that the role does not trust. So does what does
 /// no harm on an object that someone else made: it may be older than our label.
 fn undeclared<'l>(
-    site: &Site<'_>,
+    context: &PlanContext<'_>,
     item: &Managed<'_>,
     live: &'l LiveServiceAccount,
     wanted: &Wanted<'_>,
 ) -> Vec<Undeclared<'l>> {
-    let held = Held::of(site, live);
-    let ours = live.labels.get(OWNER).map(String::as_str) == Some(site.desired.owner.as_str());
+    let held = FieldOwnership::of(context, live);
+    let ours = live.labels.get(OWNER).map(String::as_str) == Some(context.desired.owner.as_str());
     let made = ours && held.holds(Field::Annotation(CREATED));
     let mut list = Vec::new();
     for (key, value) in live.annotations.iter().filter(|(key, _)| key.starts_with(CHAIN)) {
@@ -326,7 +337,7 @@ fn undeclared<'l>(
 
 /// Why the object is not changed: another manager holds a field of ours, or set an annotation that is not declared.
 fn refusal(
-    held: &Held<'_>,
+    held: &FieldOwnership<'_>,
     undeclared: &[Undeclared<'_>],
     conflict: Option<&Conflict<'_>>,
     report_only: bool,
@@ -352,10 +363,10 @@ fn refusal(
     Some((why, or(&["declare it", "take it out where it is set"], by_force("have it taken off"))))
 }
 
-/// Has the ServiceAccount point at its role: behind the role's own step, or if another share has the role, once it is
+/// Has the ServiceAccount point at its role: behind the role's own step, or if another shard has the role, once it is
 /// ready for it.
 fn point(
-    site: &Site<'_>,
+    context: &PlanContext<'_>,
     draft: &mut Draft,
     address: &Address,
     item: &Managed<'_>,
@@ -363,7 +374,7 @@ fn point(
 ) {
     let role = Address::role(item.role_key);
     let provider = Address::OidcProvider { account: item.role.account.clone(), cluster: item.binding.cluster.clone() };
-    let needs = match elsewhere::ready(site, item.role_key, item.role, item.binding) {
+    let needs = match other_shards::ready(context, item.role_key, item.role, item.binding) {
         Ready::Ours => vec![role],
         Ready::Yes => vec![role, provider],
         Ready::No(why) => return draft.wait(address, Some(&item.binding.origin), why),

@@ -1,12 +1,12 @@
 //! The plan itself, and what it is made of.
 
 use super::change::{Action, FieldChange, ResourceChange};
-use super::names::Names;
+use super::config_keys::ConfigKeys;
 use crate::ids::Key;
 use crate::model::address::Address;
 use crate::model::call::Call;
 use crate::model::note::Note;
-use crate::model::share::Share;
+use crate::model::shard::Shard;
 
 /// What the user asked of this run, as far as it shapes the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub struct Options {
     pub allow_incomplete: bool,
     /// `--skip-refused`: refusals do not hold the rest back.
     pub skip_refused: bool,
-    /// `--shard`: only the objects of this share.
-    pub share: Option<Share>,
+    /// `--shard`: only the objects of this shard.
+    pub shard: Option<Shard>,
     /// `drift`: the plan is only reported. Guards are for writing, so none of them holds.
     pub report_only: bool,
     /// The time, in seconds since 1970.
@@ -49,20 +49,20 @@ pub struct Plan {
     /// The changes that are refused, for the reader: no run makes them. Sorted by address.
     pub withheld: Vec<Step>,
     /// What could not be seen; sorted by address.
-    pub unknown: Vec<Unseen>,
+    pub unknown: Vec<UnknownObject>,
     /// Everything else worth saying; sorted.
     pub notes: Vec<Note>,
     /// How many declared objects are as they should be.
     pub unchanged: usize,
-    /// What waits for others: `ServiceAccount`s for their namespace or their maker, and in a share whatever needs an
-    /// object of another share first; sorted.
+    /// What waits for others: `ServiceAccount`s for their namespace or their maker, and in a shard whatever needs an
+    /// object of another shard first; sorted.
     pub waiting: Vec<Address>,
     /// The addresses of the declared objects that are as they should be.
     pub settled: Vec<Address>,
     /// The globs of `--only` that select nothing.
     pub unmatched: Vec<String>,
     /// What the configuration calls what live objects name by URL and ARN.
-    pub names: Names,
+    pub names: ConfigKeys,
 }
 
 /// One change and the calls that make it.
@@ -119,7 +119,7 @@ pub struct Refused {
 
 /// Something that could not be seen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Unseen {
+pub struct UnknownObject {
     /// The object, or `account/<key>` or `cluster/<key>` for everything in it.
     pub address: String,
     /// Why.
@@ -161,7 +161,7 @@ impl Plan {
             waiting: Vec::new(),
             settled: Vec::new(),
             unmatched: Vec::new(),
-            names: Names::default(),
+            names: ConfigKeys::default(),
         }
     }
 

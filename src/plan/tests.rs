@@ -2,19 +2,19 @@
 
 mod calls;
 mod deletes;
-mod elsewhere;
+mod field_ownership;
 mod file;
 mod forged;
 mod guards;
-mod held;
 pub(crate) mod kit;
 pub(crate) mod laws;
 mod limits;
 mod ordering;
+mod other_shards;
 mod places;
 mod reported;
 mod rules;
 mod saved;
-mod shares;
+mod shards;
 pub(crate) mod simulate;
 mod write_order;

@@ -20,8 +20,8 @@ mod notes;
 mod quota;
 mod split;
 
+use super::context::PlanContext;
 use super::draft::Draft;
-use super::site::Site;
 use super::step::{Part, PartId, Step};
 use crate::model::address::Address;
 use crate::model::call::Call;
@@ -31,19 +31,19 @@ use mutant::Mutant;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The steps of the draft, in an order in which they may be made, each call with those that must come before it.
-pub(crate) fn arrange(site: &Site<'_>, draft: &mut Draft) -> Vec<Step> {
+pub(crate) fn arrange(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<Step> {
     held::hold_dependents(draft);
     loop {
         if draft.steps.is_empty() {
             return Vec::new();
         }
-        let mut calls = Calls::of(site, draft);
+        let mut calls = Calls::of(context, draft);
         if held::follow(draft, &calls, &edges::graph(&calls, draft, &BTreeSet::new(), &BTreeSet::new())) {
             continue;
         }
-        match ordered(site, draft, &mut calls) {
+        match ordered(context, draft, &mut calls) {
             Ok(order) => {
-                notes::add(site, draft, &calls, &order);
+                notes::add(context, draft, &calls, &order);
                 return steps(draft, &calls, &order);
             }
             Err(refused) => held::refuse(draft, refused),
@@ -73,7 +73,7 @@ pub(super) struct Impossible {
 
 const TWO_STEPS: &str = "apply the change in two steps: first what takes permissions away, then what gives them";
 
-fn ordered(site: &Site<'_>, draft: &Draft, calls: &mut Calls) -> Result<Order, Impossible> {
+fn ordered(context: &PlanContext<'_>, draft: &Draft, calls: &mut Calls) -> Result<Order, Impossible> {
     let (mut dropped, mut parted) = (BTreeSet::new(), BTreeSet::new());
     let mut crowded: BTreeMap<usize, String> = BTreeMap::new();
     loop {
@@ -83,14 +83,14 @@ fn ordered(site: &Site<'_>, draft: &Draft, calls: &mut Calls) -> Result<Order, I
         let circles = graph.circles();
         if !circles.is_empty() {
             for circle in circles {
-                open(site, calls, &graph, &circle, &mut dropped, &mut parted)?;
+                open(context, calls, &graph, &circle, &mut dropped, &mut parted)?;
             }
             continue;
         }
         let missed = edges::nothing_missed(calls, &mut graph);
         let mut sorted = graph.sorted(|node| calls.rank(node));
         sorted.retain(|node| !calls.is_held(*node));
-        let over = over_quota(site, calls, &sorted);
+        let over = over_quota(context, calls, &sorted);
         if over.keys().all(|object| crowded.contains_key(object)) {
             return match over.into_iter().next() {
                 None => Ok(Order { sorted, graph, missed, parted, crowded }),
@@ -107,7 +107,7 @@ fn ordered(site: &Site<'_>, draft: &Draft, calls: &mut Calls) -> Result<Order, I
 
 /// Breaks a circle, or says that it cannot be broken.
 fn open(
-    site: &Site<'_>,
+    context: &PlanContext<'_>,
     calls: &mut Calls,
     graph: &Graph,
     circle: &[usize],
@@ -118,7 +118,7 @@ fn open(
         dropped.extend(circle.iter().flat_map(|first| circle.iter().map(|second| (*first, *second))));
         return Ok(());
     }
-    if split::split(site, calls, circle) {
+    if split::split(context, calls, circle) {
         return Ok(());
     }
     let within = || {
@@ -158,7 +158,7 @@ fn open(
 }
 
 /// The objects that would go past a quota of their account on the way.
-fn over_quota(site: &Site<'_>, calls: &Calls, sorted: &[usize]) -> BTreeMap<usize, String> {
+fn over_quota(context: &PlanContext<'_>, calls: &Calls, sorted: &[usize]) -> BTreeMap<usize, String> {
     let mut by_object: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for node in sorted {
         by_object.entry(calls.nodes[*node].object).or_default().push(*node);
@@ -174,7 +174,7 @@ fn over_quota(site: &Site<'_>, calls: &Calls, sorted: &[usize]) -> BTreeMap<usiz
             _ => None,
         };
         let Some((account, _)) = nodes.clone().find_map(iam) else { continue };
-        let Some(account) = site.account(account) else { continue };
+        let Some(account) = context.account(account) else { continue };
         let bare = super::parts::bare(role);
         let start = if viewer.before.is_some() { role } else { &bare };
         let made = nodes.filter_map(iam).map(|(_, call)| call);

@@ -76,9 +76,11 @@ impl Page {
     fn change(&mut self, change: &ChangeView) {
         let class = class(&change.verb);
         let head = head(change.verb.sign(), &change.address, &change.will());
-        let brief = change.brief.iter().flat_map(|line| ["<br>".to_owned(), escape_html(&line.told())]);
-        let brief: String = brief.collect();
-        self.line(&format!("<details class=\"{class}\"><summary>{head}<span class=\"brief\">{brief}</span></summary>"));
+        let summary = change.summary.iter().flat_map(|line| ["<br>".to_owned(), escape_html(&line.told())]);
+        let summary: String = summary.collect();
+        self.line(&format!(
+            "<details class=\"{class}\"><summary>{head}<span class=\"brief\">{summary}</span></summary>"
+        ));
         for reason in &change.reasons {
             self.line(&format!("<p class=\"reason\">{}</p>", html(reason)));
         }

@@ -5,7 +5,7 @@
 
 use super::deliver;
 use crate::apply::report::{Failure, Interrupt, Outcome, Report, StepOutcome};
-use crate::model::unseen::printable;
+use crate::model::sanitize::printable;
 use crate::plan::file::PlanV2;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};

@@ -7,7 +7,7 @@
 use super::deliver;
 use super::json::{REPORT_FORMAT_VERSION, ReportV1};
 use crate::apply::report::Report;
-use crate::model::unseen::printable;
+use crate::model::sanitize::printable;
 use crate::plan::file::PlanV2;
 use serde::Serialize;
 use serde_json::json;

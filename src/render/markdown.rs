@@ -114,14 +114,15 @@ fn change_block(change: &ChangeView) -> Block {
         draw(entry, 0, &mut body);
     }
     // who gains and loses access is there already
-    let brief = change.brief.iter().filter(|line| line.label != "access");
-    let brief = brief.map(|line| escape_html(&line.told()));
-    let brief: String = brief.flat_map(|line| ["<br><code>".to_owned(), line, "</code>".to_owned()]).collect();
+    let summary = change.summary.iter().filter(|line| line.label != "access");
+    let summary = summary.map(|line| escape_html(&line.told()));
+    let summary: String = summary.flat_map(|line| ["<br><code>".to_owned(), line, "</code>".to_owned()]).collect();
     let reasons: Vec<String> = change.reasons.iter().map(|reason| markdown(reason)).collect();
     let reasons = reasons.join("<br>\n");
     let fence = "`".repeat(longest_run(&body).max(2) + 1);
     let body = if body.is_empty() { String::new() } else { format!("{fence}diff\n{body}{fence}\n") };
-    forms.push(format!("<details><summary>{title}{whole}{gives}{brief}</summary>\n\n{reasons}\n\n{body}</details>\n"));
+    forms
+        .push(format!("<details><summary>{title}{whole}{gives}{summary}</summary>\n\n{reasons}\n\n{body}</details>\n"));
     Block { kind: Kind::Change, weight: 3 + weight(change.risk.weight), forms, listed: true }
 }
 

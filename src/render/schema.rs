@@ -86,9 +86,9 @@ fn options() -> Value {
             ("skip-refused", boolean("`--skip-refused`")),
         ],
     );
-    // only where a share is planned
+    // only where a shard is planned
     options["properties"]["shard"] = json!({
-        "type": "string", "pattern": "^[0-9]+/[0-9]+$", "description": "`--shard`: which share is planned, counted from 0.",
+        "type": "string", "pattern": "^[0-9]+/[0-9]+$", "description": "`--shard`: which shard is planned, counted from 0.",
     });
     options
 }

@@ -179,7 +179,7 @@ impl<'a> Page<'a> {
             (change.verb.sign(), String::new())
         };
         let ink = if change.refused { Ink::Refused } else { ink(&change.verb) };
-        let mut lines = &change.brief[..];
+        let mut lines = &change.summary[..];
         let mut pieces = vec![(format!("{}{word}", change.address), Ink::Strong)];
         // what a ServiceAccount gets stands beside it
         if let [Line { label: "role", text, mark: Mark::Added, .. }, rest @ ..] = lines {

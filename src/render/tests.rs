@@ -12,7 +12,7 @@ const ALL: [Format; 6] = [Format::Text, Format::Json, Format::Jsonl, Format::Mar
 /// A plan in one form.
 fn drawn(format: Format, style: &Style, file: &PlanV2) -> String {
     let mut out = Vec::new();
-    plan(format, file, Detail::Full, &Names::default(), style, &mut out).unwrap();
+    plan(format, file, Detail::Full, &ConfigKeys::default(), style, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -135,7 +135,7 @@ fn an_error_of_the_stream_is_told() {
     }
     for format in ALL {
         assert!(
-            plan(format, &examples::everything(), Detail::Usual, &Names::default(), &Style::plain(), &mut Full)
+            plan(format, &examples::everything(), Detail::Usual, &ConfigKeys::default(), &Style::plain(), &mut Full)
                 .is_err(),
             "{format:?}"
         );

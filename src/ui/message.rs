@@ -1,11 +1,11 @@
 //! Messages, warnings and errors as text. What they say is scrubbed: it may quote the configuration, a file name, or AWS.
 
 use crate::render::{Ink, Style};
-use crate::view::scrub::{scrub, unobeyed};
+use crate::view::scrub::{inert, scrub};
 
 /// A message: one line.
 pub(crate) fn plain(text: &str) -> String {
-    unobeyed(&format!("{}\n", scrub(text))).into_owned()
+    inert(&format!("{}\n", scrub(text))).into_owned()
 }
 
 /// A warning.
@@ -15,13 +15,13 @@ pub(crate) fn warning(style: &Style, text: &str) -> String {
 
 /// An error, a line for each of its details, and its hints.
 pub(crate) fn error(style: &Style, text: &str, details: &[String], hints: &[String]) -> String {
-    let details = details.iter().map(|detail| unobeyed(&format!("  {}\n", scrub(detail))).into_owned());
+    let details = details.iter().map(|detail| inert(&format!("  {}\n", scrub(detail))).into_owned());
     let hints = hints.iter().map(|hint| labelled(style, Ink::Note, "hint:", hint));
     std::iter::once(labelled(style, Ink::Refused, "error:", text)).chain(details).chain(hints).collect()
 }
 
 fn labelled(style: &Style, ink: Ink, label: &str, text: &str) -> String {
-    unobeyed(&format!("{} {}\n", style.paint(ink, label), scrub(text))).into_owned()
+    inert(&format!("{} {}\n", style.paint(ink, label), scrub(text))).into_owned()
 }
 
 #[cfg(test)]

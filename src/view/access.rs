@@ -7,7 +7,7 @@ use super::document::{Body, differing, in_one_spelling, statements};
 use super::entry::{Entry, Mark};
 use super::value::shown;
 use crate::model::marks::{DEFAULT_AUDIENCE, ROLE_ARN};
-use crate::plan::Names;
+use crate::plan::ConfigKeys;
 use crate::plan::file::FieldV2;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -16,13 +16,13 @@ const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
 const ASSUME: &str = "sts:AssumeRole";
 
 /// Who gains and who loses access by a changed trust policy. `account` is the id of the role's account, where it is known.
-pub(crate) fn of_trust(fields: &[FieldV2], names: &Names, account: Option<&str>) -> Vec<Entry> {
+pub(crate) fn of_trust(fields: &[FieldV2], names: &ConfigKeys, account: Option<&str>) -> Vec<Entry> {
     let changed = fields.iter().filter(|field| field.path == "trust");
     changed.flat_map(|field| trust(&field.before, &field.after, names, account)).collect()
 }
 
 /// Which roles the pods of a ServiceAccount gain and lose.
-pub(crate) fn of_pods(fields: &[FieldV2], names: &Names) -> Vec<Entry> {
+pub(crate) fn of_pods(fields: &[FieldV2], names: &ConfigKeys) -> Vec<Entry> {
     let role = |value: &Value| if value.is_null() { Vec::new() } else { vec![role_name(value, names)] };
     let changed = fields.iter().filter(|field| field.path.strip_prefix("annotations.") == Some(ROLE_ARN));
     changed
@@ -31,15 +31,15 @@ pub(crate) fn of_pods(fields: &[FieldV2], names: &Names) -> Vec<Entry> {
 }
 
 /// `role/KEY`, if the ARN is a declared role's.
-pub(crate) fn declared_role(arn: &Value, names: &Names) -> Option<String> {
+pub(crate) fn declared_role(arn: &Value, names: &ConfigKeys) -> Option<String> {
     names.roles.get(arn.as_str()?).map(|key| format!("role/{key}"))
 }
 
-fn role_name(arn: &Value, names: &Names) -> String {
+fn role_name(arn: &Value, names: &ConfigKeys) -> String {
     declared_role(arn, names).unwrap_or_else(|| format!("role {}", shown(arn)))
 }
 
-fn trust(before: &Value, after: &Value, names: &Names, account: Option<&str>) -> Vec<Entry> {
+fn trust(before: &Value, after: &Value, names: &ConfigKeys, account: Option<&str>) -> Vec<Entry> {
     let (old, new) = (statements(before), statements(after));
     let spelled = match (&old, &new) {
         (Some(old), Some(new)) => Some(in_one_spelling(old, new)),
@@ -128,7 +128,7 @@ impl Principal {
 
     /// `CLUSTER NAMESPACE/NAME` of a ServiceAccount of a declared cluster, else what the token says. A provider of another
     /// account than `account` is named: through it nobody of the cluster comes in.
-    fn shown(&self, names: &Names, account: Option<&str>) -> String {
+    fn shown(&self, names: &ConfigKeys, account: Option<&str>) -> String {
         let Self { subject, is_pattern, from, provider_account, is_federated, rest } = self;
         if !is_federated {
             return from.clone();

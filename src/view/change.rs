@@ -3,8 +3,8 @@
 use super::entry::Entry;
 use super::scrub::scrub;
 use super::words::duration;
-use super::{Risk, Weight, access, brief, document, value};
-use crate::plan::Names;
+use super::{Risk, Weight, access, document, summary, value};
+use crate::plan::ConfigKeys;
 use crate::plan::file::{ChangeV2, FieldV2};
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ pub(crate) struct ChangeView {
     /// The fields.
     pub entries: Vec<Entry>,
     /// What a person decides on, in short.
-    pub brief: Vec<brief::Line>,
+    pub summary: Vec<summary::Line>,
     /// What it hands out, and how much that weighs.
     pub risk: Risk,
     /// The group that it stands in: by kind, in the order in which changes are made.
@@ -90,7 +90,7 @@ impl ChangeView {
         change: &ChangeV2,
         findings: &[String],
         refused: bool,
-        names: &Names,
+        names: &ConfigKeys,
         account: Option<&str>,
     ) -> Self {
         let verb = Verb::of(&change.action);
@@ -102,7 +102,7 @@ impl ChangeView {
             Verb::Adopt => Weight::Adoption,
             Verb::Create | Verb::Update | Verb::Other(_) => Weight::Other,
         };
-        let brief = brief::lines(&fields, &trust, names, &verb);
+        let summary = summary::lines(&fields, &trust, names, &verb);
         let access: Vec<Entry> = trust.into_iter().chain(access::of_pods(&change.fields, names)).collect();
         Self {
             risk: Risk::of(&change.fields, &access, findings, otherwise),
@@ -111,7 +111,7 @@ impl ChangeView {
             refused,
             address: scrub(&change.address).into_owned(),
             reasons: change.reasons.iter().map(|reason| scrub(reason).into_owned()).collect(),
-            brief,
+            summary,
             entries: fields.into_iter().filter_map(entry).collect(),
             access,
         }

@@ -1,16 +1,16 @@
 //! What the configuration calls clusters and roles, as far as a plan file tells: a file has no such table.
 
 use crate::model::marks::ROLE_ARN;
-use crate::plan::Names;
+use crate::plan::ConfigKeys;
 use crate::plan::file::{ChangeV2, PlanV2};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The clusters whose providers the plan makes, changes or deletes, and the roles that it changes.
-pub fn names(plan: &PlanV2) -> Names {
+pub fn names(plan: &PlanV2) -> ConfigKeys {
     let object = |change: &ChangeV2| if change.after.is_null() { change.before.clone() } else { change.after.clone() };
     let text = |object: &Value, key: &str| object[key].as_str().unwrap_or_default().to_owned();
-    let mut names = Names::default();
+    let mut names = ConfigKeys::default();
     let mut paths: BTreeMap<String, &str> = BTreeMap::new();
     for change in &plan.changes {
         let parts: Vec<&str> = change.address.split('/').collect();

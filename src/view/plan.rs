@@ -3,7 +3,7 @@
 use super::scrub::scrub;
 use super::words::count;
 use super::{ChangeView, Detail, PlanView};
-use crate::plan::Names;
+use crate::plan::ConfigKeys;
 use crate::plan::file::{ChangeV2, FOREIGN_TRUST, NoteV2, OptionsV2, PlanV2, SummaryV2, WAITING};
 use crate::plan::safeguards;
 use std::collections::{HashMap, HashSet};
@@ -19,7 +19,7 @@ pub(crate) struct RefusedView {
 
 /// Something that could not be seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SeenView {
+pub(crate) struct UnknownView {
     pub address: String,
     pub why: String,
 }
@@ -67,7 +67,7 @@ impl NoteView {
 
 impl PlanView {
     /// What `plan` tells.
-    pub fn of(plan: &PlanV2, detail: Detail, names: &Names) -> Self {
+    pub fn of(plan: &PlanV2, detail: Detail, names: &ConfigKeys) -> Self {
         let clean = |text: &str| scrub(text).into_owned();
         let (waiting, notes): (Vec<NoteView>, Vec<NoteView>) =
             plan.notes.iter().map(NoteView::of).partition(|note| note.rule == WAITING);
@@ -110,7 +110,7 @@ impl PlanView {
             unknown: plan
                 .unknown
                 .iter()
-                .map(|item| SeenView { address: clean(&item.address), why: clean(&item.why) })
+                .map(|item| UnknownView { address: clean(&item.address), why: clean(&item.why) })
                 .collect(),
             notes,
             waiting,
@@ -189,7 +189,7 @@ fn remarks(plan: &PlanV2) -> Vec<String> {
     }
     if let Some(shard) = &plan.options.shard {
         let shard = scrub(shard);
-        list.push(format!("Share {shard}: what is no longer declared in IAM goes with a run without `--shard`."));
+        list.push(format!("Shard {shard}: what is no longer declared in IAM goes with a run without `--shard`."));
     }
     let (refused, unknown) = (plan.summary.refused, plan.unknown.len());
     if refused > 0 {

@@ -1,10 +1,10 @@
 //! What a plan's view says. How it is drawn is tested with the renderers; here it is drawn as plain text.
 
-mod brief;
+mod summary;
 
 use super::examples::{EAST, change, created_role, field, plan, trust, updated_role, web_identity};
 use super::*;
-use crate::plan::Names;
+use crate::plan::ConfigKeys;
 use crate::plan::file::{ChangeV2, FieldV2, PlanV2};
 use crate::render::{Style, terminal};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// The plan as text.
 fn text(plan: &PlanV2) -> String {
     let mut out = Vec::new();
-    terminal::plan(&PlanView::of(plan, Detail::Full, &Names::default()), &Style::plain(), &mut out).unwrap();
+    terminal::plan(&PlanView::of(plan, Detail::Full, &ConfigKeys::default()), &Style::plain(), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -78,7 +78,7 @@ fn changes_are_grouped_by_kind_in_apply_order() {
         some("policy/a/q", "update"),
         some("service-account/c/n/a", "delete"),
     ]);
-    let view = PlanView::of(&plan, Detail::Usual, &Names::default());
+    let view = PlanView::of(&plan, Detail::Usual, &ConfigKeys::default());
     let order: Vec<&str> = view.changes.iter().map(|change| change.address.as_str()).collect();
     assert_eq!(
         order,

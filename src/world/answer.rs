@@ -4,7 +4,7 @@
 use super::account::{AccountClient, Action, Asked, AwsSettings, odd};
 use super::connect::{Clock, Connection};
 use super::kubernetes::refusal;
-use super::{Answer, CallError, RoleHead, iam};
+use super::{Answer, CallError, RoleAttributes, iam};
 use crate::context::Context;
 use crate::event::{Listen, Silence};
 use crate::ids::{Key, RoleName};
@@ -48,7 +48,7 @@ pub async fn of_get_role(
     status: u16,
     request_id: &str,
     body: &[u8],
-) -> Answer<Option<RoleHead>> {
+) -> Answer<Option<RoleAttributes>> {
     let status = StatusCode::try_from(status).map_err(|_| odd(Action::iam("GetRole"), "no HTTP status"))?;
     let canned = Canned { status, request_id: request_id.to_owned(), body: body.to_vec() };
     let client = http_client_fn(move |_, _| SharedHttpConnector::new(canned.clone()));

@@ -9,8 +9,8 @@ pub use super::eks::token::EksToken;
 use super::account::{AccountClient, Action, Asked, invalid};
 use super::connect::{Clock, Connector};
 use super::{
-    AccountSummary, Answer, BulkPage, ClusterFacts, Listed, PolicySummary, ReadAws, RoleHead, Wires, WriteAws, Written,
-    eks, iam, sts,
+    AccountSummary, Answer, BulkPage, ClusterFacts, Listed, PolicySummary, ReadAws, RoleAttributes, Transports,
+    WriteAws, Written, eks, iam, sts,
 };
 use crate::context::Context;
 use crate::event::Listen;
@@ -18,7 +18,7 @@ use crate::ids::{ClusterName, Key, PolicyArn, PolicyName, ProviderArn, Region, R
 use crate::model::call::IamCall;
 use crate::model::desired::{Account, Cluster};
 use crate::model::live::{Identity, LivePolicy, LiveProvider, LiveRole, RoleSummary};
-use crate::model::resource::Pairs;
+use crate::model::resource::StringMap;
 use crate::policy::PolicyDocument;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -42,7 +42,7 @@ pub struct AwsWriter {
 
 struct Shared {
     accounts: BTreeMap<Key, AccountClient>,
-    clusters: BTreeMap<Key, Place>,
+    clusters: BTreeMap<Key, ClusterLocation>,
     /// The region of the ambient settings, or what names one that is none.
     default_region: Result<Option<Region>, String>,
     requests: Arc<AtomicU64>,
@@ -50,7 +50,7 @@ struct Shared {
 
 /// Where a cluster is.
 #[derive(Debug, Clone)]
-struct Place {
+struct ClusterLocation {
     account: Key,
     region: Option<Region>,
     name: Option<ClusterName>,
@@ -72,7 +72,7 @@ impl AwsReader {
     /// Prepares to talk to these accounts and clusters. Sends nothing yet, unless credentials must be looked for.
     pub async fn connect(
         context: &Context,
-        wires: &Wires,
+        wires: &Transports,
         accounts: &BTreeMap<Key, Account>,
         clusters: &BTreeMap<Key, Cluster>,
         settings: AwsSettings,
@@ -96,7 +96,7 @@ impl AwsReader {
         default_region: Result<Option<Region>, String>,
         requests: Arc<AtomicU64>,
     ) -> Self {
-        let place = |cluster: &Cluster| Place {
+        let place = |cluster: &Cluster| ClusterLocation {
             account: cluster.account.clone(),
             region: cluster.region.clone(),
             name: cluster.name.clone(),
@@ -186,7 +186,7 @@ impl ReadAws for AwsReader {
         account.map_or(Duration::ZERO, |account| account.caller.time_for(&iam::roles::ONE_BY_ONE, roles))
     }
 
-    async fn role_head(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleHead>> {
+    async fn role_head(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleAttributes>> {
         iam::roles::head(self.shared.iam(account)?, name).await
     }
 
@@ -194,7 +194,7 @@ impl ReadAws for AwsReader {
         iam::roles::whole(self.shared.iam(account)?, name, inline).await
     }
 
-    async fn role_tags(&self, account: &Key, name: &RoleName) -> Answer<Option<Pairs>> {
+    async fn role_tags(&self, account: &Key, name: &RoleName) -> Answer<Option<StringMap>> {
         iam::roles::tags(self.shared.iam(account)?, name).await
     }
 
@@ -231,7 +231,7 @@ impl ReadAws for AwsReader {
         iam::policies::foreign(self.shared.iam(account)?, arn, document).await
     }
 
-    async fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<Pairs>> {
+    async fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<StringMap>> {
         iam::policies::tags(self.shared.iam(account)?, arn).await
     }
 

@@ -18,7 +18,7 @@ pub(crate) use explain::Explanation;
 use crate::context::Context;
 use crate::ids::{Key, Region};
 use crate::model::desired::{Account, Cluster};
-use crate::world::Wires;
+use crate::world::Transports;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::identity::IdentityCache;
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -92,7 +92,7 @@ impl Connection {
 /// Makes connections, sharing what can be shared.
 pub(crate) struct Connector<'a> {
     context: &'a Context,
-    wires: &'a Wires,
+    wires: &'a Transports,
     timeout: Duration,
     clock: Clock,
     /// Clients by the bundle of authorities that they trust: one pool each, one reading of the certificates.
@@ -102,7 +102,7 @@ pub(crate) struct Connector<'a> {
 }
 
 impl<'a> Connector<'a> {
-    pub(crate) fn new(context: &'a Context, wires: &'a Wires, timeout: Duration, clock: Clock) -> Self {
+    pub(crate) fn new(context: &'a Context, wires: &'a Transports, timeout: Duration, clock: Clock) -> Self {
         Self { context, wires, timeout, clock, http: BTreeMap::new(), bases: BTreeMap::new() }
     }
 

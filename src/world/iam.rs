@@ -3,11 +3,11 @@
 //! `shape` turns what IAM sends into model types. Nothing here decides what should be there.
 
 pub(crate) mod bulk;
+mod lost_reply;
 pub(crate) mod policies;
 pub(crate) mod providers;
 pub(crate) mod roles;
 mod shape;
-mod twin;
 pub(crate) mod write;
 
 use super::account::{AccountClient, Action};

@@ -26,7 +26,8 @@ mod wire;
 mod write;
 
 use super::{
-    Answer, CallError, ClusterFacts, ReadKubernetes, ServiceAccountList, Wires, Within, WriteKubernetes, Written,
+    Answer, CallError, ClusterFacts, ReadKubernetes, ServiceAccountList, ServiceAccountScope, Transports,
+    WriteKubernetes, Written,
 };
 use crate::context::Context;
 use crate::ids::{Key, Namespace, ServiceAccountName};
@@ -35,7 +36,7 @@ use crate::model::desired::Cluster;
 use crate::model::live::{Access, LiveServiceAccount, NamespacePhase};
 use crate::model::marks::field_manager;
 use connect::Connection;
-use failure::Failure;
+use failure::ApiFailure;
 use futures::future::BoxFuture;
 use kube::config::Kubeconfig;
 use secrecy::SecretString;
@@ -79,11 +80,11 @@ pub struct KubernetesWriter {
 struct Shared {
     run: Arc<Run>,
     manager: String,
-    places: BTreeMap<Key, Place>,
+    places: BTreeMap<Key, ClusterEntry>,
 }
 
 /// A declared cluster and, once it was verified, the way to it.
-struct Place {
+struct ClusterEntry {
     cluster: Cluster,
     connection: Mutex<Option<Arc<Connection>>>,
 }
@@ -91,7 +92,7 @@ struct Place {
 /// What all connections of a run share.
 struct Run {
     context: Context,
-    wires: Wires,
+    wires: Transports,
     started: Instant,
     settings: KubernetesSettings,
     tokens: TokenSource,
@@ -118,7 +119,7 @@ impl Run {
 
 /// The error that an answer of an API becomes.
 pub(super) fn refusal(status: u16, body: &[u8]) -> CallError {
-    Failure::of_answer(status, body, None, 0).at("list ServiceAccounts")
+    ApiFailure::of_answer(status, body, None, 0).at("list ServiceAccounts")
 }
 
 impl CallError {
@@ -132,13 +133,13 @@ impl KubernetesReader {
     /// A reader of these clusters; it connects to none yet.
     pub fn new(
         context: &Context,
-        wires: &Wires,
+        wires: &Transports,
         owner: &Key,
         clusters: &BTreeMap<Key, Cluster>,
         tokens: TokenSource,
         settings: KubernetesSettings,
     ) -> Self {
-        let place = |cluster: &Cluster| Place { cluster: cluster.clone(), connection: Mutex::new(None) };
+        let place = |cluster: &Cluster| ClusterEntry { cluster: cluster.clone(), connection: Mutex::new(None) };
         let places = clusters.iter().map(|(key, cluster)| (key.clone(), place(cluster))).collect();
         let run = Run {
             context: context.clone(),
@@ -190,7 +191,7 @@ impl Shared {
             Some(place) => place.connection.lock().await.clone(),
             None => None,
         };
-        held.ok_or_else(|| Failure::other(format!("cluster `{cluster}` was not verified")).at(operation))
+        held.ok_or_else(|| ApiFailure::other(format!("cluster `{cluster}` was not verified")).at(operation))
     }
 }
 
@@ -202,7 +203,7 @@ impl ReadKubernetes for KubernetesReader {
         }
     }
 
-    async fn service_accounts(&self, cluster: &Key, within: Within<'_>) -> Answer<ServiceAccountList> {
+    async fn service_accounts(&self, cluster: &Key, within: ServiceAccountScope<'_>) -> Answer<ServiceAccountList> {
         let connection = self.shared.connection(cluster, read::LIST).await?;
         read::service_accounts(&connection, within).await
     }

@@ -61,7 +61,7 @@ pub(crate) struct Facts {
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Decision {
     /// Try again, for this reason.
     Retry(Because),
     /// That is the answer.
@@ -207,10 +207,11 @@ impl Failure {
 }
 
 /// What to do about a failure.
-pub(crate) fn decide(failure: &Failure, facts: Facts) -> Verdict {
-    let retry_if = |condition: bool, because: Because| if condition { Verdict::Retry(because) } else { Verdict::Final };
+pub(crate) fn decide(failure: &Failure, facts: Facts) -> Decision {
+    let retry_if =
+        |condition: bool, because: Because| if condition { Decision::Retry(because) } else { Decision::Final };
     match failure.class {
-        Class::Credentials | Class::Request | Class::Answer => return Verdict::Final,
+        Class::Credentials | Class::Request | Class::Answer => return Decision::Final,
         // a wrong endpoint or no network should not take the whole budget to be told
         Class::Unreachable => return retry_if(facts.reached, Because::Unavailable),
         Class::Unresolved => return retry_if(!facts.again, Because::Unavailable),
@@ -218,7 +219,7 @@ pub(crate) fn decide(failure: &Failure, facts: Facts) -> Verdict {
         Class::Service => {}
     }
     match (failure.code(), failure.kind()) {
-        (_, CallErrorKind::Throttled) => Verdict::Retry(Because::Throttled),
+        (_, CallErrorKind::Throttled) => Decision::Retry(Because::Throttled),
         (_, CallErrorKind::Unavailable) => retry_if(!facts.once, Because::Unavailable),
         ("MalformedPolicyDocument", _) => retry_if(
             facts.principal && failure.message.to_ascii_lowercase().contains("invalid principal in policy"),
@@ -231,8 +232,8 @@ pub(crate) fn decide(failure: &Failure, facts: Facts) -> Verdict {
             retry_if(facts.policy, Because::Propagation)
         }
         (_, CallErrorKind::NotFound) => retry_if(facts.made, Because::Propagation),
-        (code, _) if BUSY.contains(&code) => Verdict::Retry(Because::Busy),
-        _ => Verdict::Final,
+        (code, _) if BUSY.contains(&code) => Decision::Retry(Because::Busy),
+        _ => Decision::Final,
     }
 }
 

@@ -238,7 +238,7 @@ fn only_an_account_that_declares_no_id_is_read_while_its_id_is_asked_for() {
             assert_eq!(ended.code, 0, "{ended}");
             ended.took
         };
-        // a share needs to know more before it can ask
+        // a shard needs to know more before it can ask
         let took = run(&["--shard", "0/1"]).await;
         assert!(took >= way * 3, "{took:?}");
         // AWS's eight one after the other, the ServiceAccounts beside the last

@@ -44,7 +44,7 @@ fn unseen(plan: &Value) -> Vec<String> {
 
 /// Where a server is quick and a limit is high, either may end it: `why` has both, with a `|` between.
 #[track_caller]
-fn is_unseen(run: &Run, place: &str, why: &str) {
+fn is_invisible(run: &Run, place: &str, why: &str) {
     assert_eq!(run.code, 4, "{run}");
     let plan = run.json();
     assert_eq!(plan["complete"], false, "{run}");
@@ -98,7 +98,7 @@ fn an_iam_without_end_leaves_the_account_unknown() {
         let mut bench = Bench::with(scene.world.environment(), &scene.bench.read("irsa.toml"));
         bench.set("AWS_ENDPOINT_URL_IAM", &server.address());
         let run = bounded(&bench, &["plan", "--format", "json", "--timeout", "2s"]);
-        is_unseen(&run, "account/default", why);
+        is_invisible(&run, "account/default", why);
     }
 }
 
@@ -128,7 +128,7 @@ fn no_answer_of_any_service_is_taken_whatever_its_size() {
         bench.set(&format!("AWS_ENDPOINT_URL_{service}"), &server.address());
         let run = bounded(&bench, &["plan", "--format", "json", "--timeout", "20s"]);
         let place = if service == "EKS" { "cluster/main" } else { "account/default" };
-        is_unseen(&run, place, "larger than 32 MiB");
+        is_invisible(&run, place, "larger than 32 MiB");
     }
 }
 
@@ -178,7 +178,7 @@ fn an_api_without_end_leaves_the_cluster_unknown() {
         let bench = at(&scene, &server.address(), ", unverified = true");
         let run = bounded(&bench, &["plan", "--format", "json", "--timeout", "2s"]);
         let place = if why.contains("403") { "service-account/main/apps/app" } else { "cluster/main" };
-        is_unseen(&run, place, why);
+        is_invisible(&run, place, why);
     }
 }
 
@@ -202,7 +202,7 @@ fn a_server_without_tls_is_not_taken_for_the_cluster() {
             by_issuer(&bench);
         }
         let run = bench.irsa(&["plan", "--format", "json"]);
-        is_unseen(&run, "cluster/main", "leads to an `http` address");
+        is_invisible(&run, "cluster/main", "leads to an `http` address");
         assert!(server.asked().is_empty(), "no token was sent there: {:?}", server.asked());
     }
     // the user's word counts on this machine, and nowhere else
@@ -211,7 +211,7 @@ fn a_server_without_tls_is_not_taken_for_the_cluster() {
     assert!(run.stdout.contains("1 to create") || run.stdout.contains("to create"), "{run}");
     for elsewhere in ["http://192.0.2.1:80", "http://localhost.example.com", "http://0.0.0.0:1"] {
         let run = at(&scene, elsewhere, word).irsa(&["plan", "--format", "json", "--timeout", "1s"]);
-        is_unseen(&run, "cluster/main", "leads to an `http` address");
+        is_invisible(&run, "cluster/main", "leads to an `http` address");
     }
 }
 
@@ -309,7 +309,7 @@ fn one_odd_object_is_unknown_by_itself() {
     odd(&scene, "app", |_| ());
     scene.declare(&(role("app") + &role("other").replace("ReadOnly", "Full")));
     let run = scene.bench.irsa(&["plan", "--format", "json", "--deny", "none"]);
-    is_unseen(&run, "service-account/main/apps/app", "nested deeper than irsa reads");
+    is_invisible(&run, "service-account/main/apps/app", "nested deeper than irsa reads");
     assert_eq!(unseen(&run.json()).len(), 1, "{run}");
     assert_eq!(changes(&run.json()), ["update role/other"]);
 }
@@ -382,13 +382,13 @@ fn files_without_end_are_not_read_to_their_end() {
     bench.write("irsa.toml", &format!("{HEAD}kubernetes = {{ context = \"main\" }}\n{}", role("app")));
     bench.set("KUBECONFIG", endless);
     let run = bounded(&bench, &["plan", "--format", "json"]);
-    is_unseen(&run, "cluster/main", "larger than 16 MiB");
+    is_invisible(&run, "cluster/main", "larger than 16 MiB");
     for text in cases {
         bench.write("config", &text);
         let path = bench.path("config").display().to_string();
         bench.set("KUBECONFIG", &path);
         let run = bounded(&bench, &["plan", "--format", "json"]);
-        is_unseen(&run, "cluster/main", "`/dev/zero` cannot be read: it is larger than 16 MiB");
+        is_invisible(&run, "cluster/main", "`/dev/zero` cannot be read: it is larger than 16 MiB");
     }
     // a program that prints without end
     bench.write(
@@ -400,5 +400,5 @@ fn files_without_end_are_not_read_to_their_end() {
         }),
     );
     let run = bounded(&bench, &["plan", "--format", "json"]);
-    is_unseen(&run, "cluster/main", "printed more than 1 MiB");
+    is_invisible(&run, "cluster/main", "printed more than 1 MiB");
 }

@@ -118,7 +118,7 @@ impl Stage {
         ["text", "json"].map(run).into()
     }
 
-    /// Looks for every canary in a text, in every form that it may take there.
+    /// ReadOptions for every canary in a text, in every form that it may take there.
     #[track_caller]
     fn search(&self, whence: &str, text: &str) {
         SEARCHED.fetch_add(1, Ordering::Relaxed);
@@ -528,7 +528,7 @@ fn debug_output_has_no_secrets() {
     let none = (BTreeMap::new(), BTreeMap::new());
     let reader = runtime.block_on(AwsReader::connect(
         &context,
-        &irsa::world::Wires::default(),
+        &irsa::world::Transports::default(),
         &none.0,
         &none.1,
         settings,

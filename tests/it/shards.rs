@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 const CLUSTERS: usize = 24;
-const SHARES: u64 = 4;
+const SHARDS: u64 = 4;
 
 fn name(number: usize) -> String {
     format!("c{number:02}")
@@ -124,20 +124,20 @@ async fn fleet() -> Inside {
     inside
 }
 
-/// Runs a command in all shares at once.
+/// Runs a command in all shards at once.
 async fn all(inside: &Inside, file: &str, command: &[&str]) -> Vec<Ended> {
-    let runs = (0..SHARES).map(|number| {
-        let shard = format!("--shard={number}/{SHARES}");
+    let runs = (0..SHARDS).map(|number| {
+        let shard = format!("--shard={number}/{SHARDS}");
         async move {
             let mut line = command.to_vec();
             line.push(&shard);
-            inside.irsa_as(&format!("share{number}"), number, file, &line).await
+            inside.irsa_as(&format!("shard{number}"), number, file, &line).await
         }
     });
     join_all(runs).await
 }
 
-/// Applies in all shares at once until none has anything to do, and gives the number of rounds that wrote something.
+/// Applies in all shards at once until none has anything to do, and gives the number of rounds that wrote something.
 async fn converge(inside: &Inside, file: &str, most: usize) -> usize {
     for round in 0..=most {
         let ended = all(inside, file, &["apply", "--auto-approve"]).await;
@@ -224,14 +224,14 @@ fn shares_side_by_side_make_what_one_run_makes() {
         let start = inside.sandbox.snapshot();
         inside.write("fleet.toml", &WHOLE.text());
         let rounds = converge(&inside, "fleet.toml", 3).await;
-        assert!(rounds >= 2, "something of one share needs something of another: {rounds}");
+        assert!(rounds >= 2, "something of one shard needs something of another: {rounds}");
         let made = view(&inside);
         let writers = writers(&inside, 0);
         assert!(writers.len() > 100, "{writers:?}");
         let several: Vec<_> = writers.iter().filter(|(_, actors)| actors.len() != 1).collect();
-        assert!(several.is_empty(), "written by two shares: {several:?}");
+        assert!(several.is_empty(), "written by two shards: {several:?}");
         let actors: BTreeSet<&String> = writers.values().flatten().collect();
-        assert_eq!(actors.len(), usize::try_from(SHARES).expect("small"), "every share has something: {actors:?}");
+        assert_eq!(actors.len(), usize::try_from(SHARDS).expect("small"), "every shard has something: {actors:?}");
 
         let ended = inside.irsa(9, "fleet.toml", &["plan", "--detailed-exitcode"]).await;
         assert_eq!(ended.code, 0, "one run over all finds nothing to do: {ended}");
@@ -269,11 +269,11 @@ fn only_a_run_over_all_deletes_in_iam() {
         let service_account = |cluster: &str, name: &str| {
             inside.sandbox.cluster(cluster).with(|store| store.service_account("shop", name).is_some())
         };
-        assert!(!service_account("c00", "app"), "a ServiceAccount of the share goes");
+        assert!(!service_account("c00", "app"), "a ServiceAccount of the shard goes");
         assert!(!service_account("c12", "wide"));
         assert!(service_account("c23", "app"), "nobody talks to a cluster that is gone");
         let shared = writers(&inside, since);
-        assert!(shared.values().all(|actors| actors.iter().filter(|actor| actor.starts_with("share")).count() <= 1));
+        assert!(shared.values().all(|actors| actors.iter().filter(|actor| actor.starts_with("shard")).count() <= 1));
         let roles = |account| inside.sandbox.iam(account, |iam| iam.snapshot())["roles"].clone();
         assert!(roles(FIRST)["own-c00"].is_object() && roles(SECOND)["own-c09"].is_object());
 
@@ -300,7 +300,7 @@ fn a_policy_that_others_have_too_changes_with_a_run_over_all() {
         let ended = all(&inside, "after.toml", &["apply", "--auto-approve"]).await;
         assert!(ended.iter().all(|run| run.code == 0), "{}", ended[0]);
         let waits: Vec<&Ended> = ended.iter().filter(|run| run.stdout.contains("policy/one/shared")).collect();
-        assert_eq!(waits.len(), 1, "it is one share's");
+        assert_eq!(waits.len(), 1, "it is one shard's");
         assert!(waits[0].stdout.contains("a run without `--shard` changes it"), "{}", waits[0]);
         assert!(!inside.sandbox.log().iter().skip(since).any(|record| record.call.is_write()), "nothing was written");
         // what this run leaves differs all the same
@@ -321,7 +321,7 @@ fn a_share_is_saved_with_its_plan() {
         let file = inside.path("plan.json").display().to_string();
         let ended = inside.irsa(1, "fleet.toml", &["plan", "--shard=4/4", "-o", &file]).await;
         assert_eq!(ended.code, 0, "{ended}");
-        assert!(ended.stdout.contains("Share 0/4"), "{ended}");
+        assert!(ended.stdout.contains("Shard 0/4"), "{ended}");
         let saved: Value = serde_json::from_str(&std::fs::read_to_string(&file).expect("a plan")).expect("JSON");
         assert_eq!(saved["options"]["shard"], "0/4");
         let planned: BTreeSet<String> = addresses(&saved["changes"]);
@@ -329,7 +329,7 @@ fn a_share_is_saved_with_its_plan() {
         assert_eq!(ended.code, 0, "{ended}");
         let ended = inside.irsa(1, "fleet.toml", &["plan", "--format=json"]).await;
         let left = addresses(&serde_json::from_str::<Value>(&ended.stdout).expect("JSON")["changes"]);
-        assert!(planned.len() > 10 && planned.is_disjoint(&left), "all of the share was made, and nothing else");
+        assert!(planned.len() > 10 && planned.is_disjoint(&left), "all of the shard was made, and nothing else");
         let ended = inside.irsa(1, "fleet.toml", &["plan", "--shard=0/4"]).await;
         assert!(
             ended.stdout.contains("Plan: 0 to create") || ended.stdout.contains("Nothing to change yet."),
@@ -354,13 +354,13 @@ fn a_share_reads_what_it_needs() {
         for number in 0..CLUSTERS {
             for record in inside.sandbox.cluster(&name(number)).gate().log() {
                 let actor = actor(&record.call.user_agent);
-                if actor.starts_with("share") {
+                if actor.starts_with("shard") {
                     readers.entry(name(number)).or_default().insert(actor);
                 }
             }
         }
         assert_eq!(readers.len(), CLUSTERS);
-        assert!(readers.values().all(|actors| actors.len() == 1), "each cluster is one share's: {readers:?}");
+        assert!(readers.values().all(|actors| actors.len() == 1), "each cluster is one shard's: {readers:?}");
         let mut roles: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
         for record in inside.sandbox.log().into_iter().skip(since).filter(|record| record.call.action == "GetRole") {
             let actor = actor(&record.call.user_agent);
@@ -403,7 +403,7 @@ fn an_account_that_a_share_does_not_touch_is_not_asked() {
         }
         assert_eq!((fine, incomplete, empty), (1, 1, 5));
         let selected = inside.irsa(1, "fleet.toml", &["plan", "--shard=0/7", "--only=role/*"]).await;
-        assert_ne!(selected.code, 64, "what another share has is declared all the same: {selected}");
+        assert_ne!(selected.code, 64, "what another shard has is declared all the same: {selected}");
         let selected = inside.irsa(1, "fleet.toml", &["plan", "--shard=0/7", "--only=role/none"]).await;
         assert_eq!(selected.code, 64, "{selected}");
     });
@@ -414,8 +414,8 @@ fn the_lock_may_lie_in_the_cluster_of_another_share() {
     inside::runtime().block_on(async {
         let inside = fleet().await;
         inside.write("fleet.toml", &format!("{}\n[lock]\ncluster = \"c02\"\n", WHOLE.text()));
-        for index in 0..SHARES {
-            let shard = format!("--shard={index}/{SHARES}");
+        for index in 0..SHARDS {
+            let shard = format!("--shard={index}/{SHARDS}");
             let ended = inside.irsa(index, "fleet.toml", &["apply", "--auto-approve", &shard]).await;
             assert_eq!(ended.code, 0, "{ended}");
         }
@@ -434,7 +434,7 @@ fn wrong_shares_are_wrong_usage() {
         let shard = format!("--shard={bad}");
         for command in ["plan", "apply", "drift"] {
             let run = bench.ends(64, &[command, &shard]);
-            assert!(run.stderr.contains("share I of N") || bad.is_empty(), "{run}");
+            assert!(run.stderr.contains("shard I of N") || bad.is_empty(), "{run}");
         }
     }
     let run = bench.ends(64, &["plan", "--shard=0/2", "--destroy"]);

@@ -1,7 +1,7 @@
 //! Who may take a Lease, and what it says then: decisions alone, made as client-go makes them.
 
 use crate::context::Context;
-use crate::model::lease::Hold;
+use crate::model::lease::LeaseRecord;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ pub(super) enum Standing {
 }
 
 /// What a Lease is to the run `us` that has seen it stand still for so long, at this time of day.
-pub(super) fn standing(hold: &Hold, us: &str, still: Duration, now: i64, context: &Context) -> Standing {
+pub(super) fn standing(hold: &LeaseRecord, us: &str, still: Duration, now: i64, context: &Context) -> Standing {
     if hold.holder.is_empty() {
         return Standing::Free;
     }
@@ -44,11 +44,11 @@ fn micros(duration: Duration) -> i64 {
 
 /// Since when a Lease has been seen to say the same.
 #[derive(Debug, Default)]
-pub(super) struct Sight(Option<(Hold, Instant)>);
+pub(super) struct Observation(Option<(LeaseRecord, Instant)>);
 
-impl Sight {
+impl Observation {
     /// For how long it has said this.
-    pub(super) fn still(&mut self, hold: &Hold, now: Instant) -> Duration {
+    pub(super) fn still(&mut self, hold: &LeaseRecord, now: Instant) -> Duration {
         match &self.0 {
             Some((seen, since)) if seen == hold => now.saturating_duration_since(*since),
             _ => {
@@ -60,19 +60,19 @@ impl Sight {
 }
 
 /// What a Lease says when `us` takes it.
-pub(super) fn taken(before: Option<&Hold>, us: &str, seconds: u32, now: i64) -> Hold {
+pub(super) fn taken(before: Option<&LeaseRecord>, us: &str, seconds: u32, now: i64) -> LeaseRecord {
     let transitions = before.map_or(0, |hold| hold.transitions.saturating_add(1));
-    Hold { holder: us.to_owned(), seconds: Some(seconds), acquired: Some(now), renewed: Some(now), transitions }
+    LeaseRecord { holder: us.to_owned(), seconds: Some(seconds), acquired: Some(now), renewed: Some(now), transitions }
 }
 
 /// What it says when its holder renews it.
-pub(super) fn renewed(hold: &Hold, now: i64) -> Hold {
-    Hold { renewed: Some(now), ..hold.clone() }
+pub(super) fn renewed(hold: &LeaseRecord, now: i64) -> LeaseRecord {
+    LeaseRecord { renewed: Some(now), ..hold.clone() }
 }
 
 /// What it says when its holder lets go of it: held by nobody, for as short as can be.
-pub(super) fn released(hold: &Hold, now: i64) -> Hold {
-    Hold {
+pub(super) fn released(hold: &LeaseRecord, now: i64) -> LeaseRecord {
+    LeaseRecord {
         holder: String::new(),
         seconds: Some(1),
         acquired: Some(now),
@@ -82,7 +82,7 @@ pub(super) fn released(hold: &Hold, now: i64) -> Hold {
 }
 
 /// Why a run has lost a Lease that it held, from what is there now; nothing if it still has it.
-pub(super) fn loss(found: Option<&Hold>, us: &str) -> Option<String> {
+pub(super) fn loss(found: Option<&LeaseRecord>, us: &str) -> Option<String> {
     match found {
         None => Some("someone deleted the Lease".to_owned()),
         Some(hold) if hold.holder == us => None,
@@ -104,20 +104,20 @@ mod tests {
     }
 
     /// Held by `them` for 60 seconds, renewed so many seconds ago.
-    fn held(ago: i64) -> Hold {
+    fn held(ago: i64) -> LeaseRecord {
         let renewed = Some(NOW - ago * SECOND);
-        Hold { holder: "them".into(), seconds: Some(60), acquired: renewed, renewed, transitions: 3 }
+        LeaseRecord { holder: "them".into(), seconds: Some(60), acquired: renewed, renewed, transitions: 3 }
     }
 
-    fn judged(hold: &Hold, still: u64) -> Standing {
+    fn judged(hold: &LeaseRecord, still: u64) -> Standing {
         standing(hold, "us", Duration::from_secs(still), NOW, &context(1))
     }
 
     #[test]
     fn one_that_nobody_holds_is_free_and_ones_own_is_ones_own() {
-        assert_eq!(judged(&Hold::default(), 0), Standing::Free);
-        assert_eq!(judged(&Hold { holder: String::new(), ..held(0) }, 0), Standing::Free);
-        assert_eq!(judged(&Hold { holder: "us".into(), ..held(500) }, 0), Standing::Ours);
+        assert_eq!(judged(&LeaseRecord::default(), 0), Standing::Free);
+        assert_eq!(judged(&LeaseRecord { holder: String::new(), ..held(0) }, 0), Standing::Free);
+        assert_eq!(judged(&LeaseRecord { holder: "us".into(), ..held(500) }, 0), Standing::Ours);
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
             assert_eq!(judged(&held(0), still), standing, "{still}");
             // whatever its clock says: a time to come, or none at all
             assert_eq!(judged(&held(-86_400), still), standing, "{still}");
-            assert_eq!(judged(&Hold { renewed: None, ..held(0) }, still), standing, "{still}");
+            assert_eq!(judged(&LeaseRecord { renewed: None, ..held(0) }, still), standing, "{still}");
         }
     }
 
@@ -143,12 +143,12 @@ mod tests {
 
     #[test]
     fn one_without_an_end_is_held_until_someone_ends_it() {
-        assert_eq!(judged(&Hold { seconds: None, ..held(1_000_000) }, 1_000_000), Standing::Held);
+        assert_eq!(judged(&LeaseRecord { seconds: None, ..held(1_000_000) }, 1_000_000), Standing::Held);
     }
 
     #[test]
     fn a_lease_that_changes_is_seen_anew() {
-        let (mut sight, start) = (Sight::default(), Instant::now());
+        let (mut sight, start) = (Observation::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(sight.still(&held(0), at(0)), Duration::ZERO);
         assert_eq!(sight.still(&held(0), at(20)), Duration::from_secs(20));
@@ -164,7 +164,7 @@ mod tests {
             (0, Some(NOW), Some(NOW), Some(60))
         );
         let later = renewed(&first, NOW + SECOND);
-        assert_eq!(later, Hold { renewed: Some(NOW + SECOND), ..first });
+        assert_eq!(later, LeaseRecord { renewed: Some(NOW + SECOND), ..first });
         let ended = released(&later, NOW + 2 * SECOND);
         assert_eq!((ended.holder.as_str(), ended.seconds, ended.transitions), ("", Some(1), 0));
         assert_eq!(standing(&ended, "them", Duration::ZERO, NOW, &context(1)), Standing::Free);
@@ -173,9 +173,13 @@ mod tests {
 
     #[test]
     fn a_lease_that_is_no_longer_ours_is_lost() {
-        assert_eq!(loss(Some(&Hold { holder: "us".into(), ..held(500) }), "us"), None);
+        assert_eq!(loss(Some(&LeaseRecord { holder: "us".into(), ..held(500) }), "us"), None);
         assert!(loss(None, "us").unwrap().contains("deleted"));
-        assert!(loss(Some(&Hold { holder: String::new(), ..held(0) }), "us").unwrap().contains("took this run's name"));
+        assert!(
+            loss(Some(&LeaseRecord { holder: String::new(), ..held(0) }), "us")
+                .unwrap()
+                .contains("took this run's name")
+        );
         assert_eq!(loss(Some(&held(0)), "us").unwrap(), "`them` holds it now");
     }
 }

@@ -1,6 +1,6 @@
 //! Keeps a Lease: renews it at a third of its time until it is to be released, and tells when it is lost.
 
-use super::{RELEASE, Terms, judge, silence};
+use super::{LockOptions, RELEASE, judge, silence};
 use crate::model::lease::Lease;
 use crate::world::{Answer, CallError, CallErrorKind, ReadLease, WriteLease};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 pub(super) struct Keeper<R, W> {
     pub(super) read: R,
     pub(super) write: W,
-    pub(super) terms: Terms,
+    pub(super) terms: LockOptions,
     /// As it was last written.
     pub(super) lease: Lease,
     /// When it was last written, or earlier.
@@ -70,7 +70,7 @@ impl<R: ReadLease, W: WriteLease> Keeper<R, W> {
 
     /// Renews it by what was last written; if that is refused, by what is there.
     async fn renew(&self, over: Instant) -> Renewal {
-        let Terms { place, clock, us, .. } = &self.terms;
+        let LockOptions { place, clock, us, .. } = &self.terms;
         let limit = self.terms.call().min(over.saturating_duration_since(Instant::now()));
         let work = async {
             let hold = judge::renewed(&self.lease.hold, clock.now());
@@ -96,7 +96,7 @@ impl<R: ReadLease, W: WriteLease> Keeper<R, W> {
 
     /// Takes our name out, and nobody else's: the write is refused unless the Lease is as it was read.
     async fn release(&mut self) -> Answer<()> {
-        let Terms { place, clock, us, .. } = &self.terms;
+        let LockOptions { place, clock, us, .. } = &self.terms;
         loop {
             let hold = judge::released(&self.lease.hold, clock.now());
             match self.write.update_lease(place, &self.lease, &hold).await {

@@ -36,7 +36,7 @@ impl Board {
     }
 
     /// Writes past every check, as someone else.
-    fn set(&self, hold: Option<Hold>) {
+    fn set(&self, hold: Option<LeaseRecord>) {
         self.with(|state| {
             state.version += 1;
             let object = json!(state.version);
@@ -44,7 +44,7 @@ impl Board {
         });
     }
 
-    fn hold(&self) -> Option<Hold> {
+    fn hold(&self) -> Option<LeaseRecord> {
         self.with(|state| state.lease.as_ref().map(|lease| lease.hold.clone()))
     }
 
@@ -64,7 +64,7 @@ impl Board {
         tokio::task::yield_now().await;
     }
 
-    fn write(&self, guard: Option<&Lease>, hold: &Hold) -> Answer<Lease> {
+    fn write(&self, guard: Option<&Lease>, hold: &LeaseRecord) -> Answer<Lease> {
         self.with(|state| {
             if let Some(kind) = state.failing {
                 return Err(error(kind));
@@ -90,27 +90,27 @@ impl Board {
 }
 
 impl ReadLease for Board {
-    async fn lease(&self, _place: &LeasePlace) -> Answer<Option<Lease>> {
+    async fn lease(&self, _place: &LeaseRef) -> Answer<Option<Lease>> {
         self.call("get").await;
         Ok(self.with(|state| state.lease.clone()))
     }
 }
 
 impl WriteLease for Board {
-    async fn create_lease(&self, _place: &LeasePlace, hold: &Hold) -> Answer<Lease> {
+    async fn create_lease(&self, _place: &LeaseRef, hold: &LeaseRecord) -> Answer<Lease> {
         self.call("create").await;
         self.write(None, hold)
     }
 
-    async fn update_lease(&self, _place: &LeasePlace, lease: &Lease, hold: &Hold) -> Answer<Lease> {
+    async fn update_lease(&self, _place: &LeaseRef, lease: &Lease, hold: &LeaseRecord) -> Answer<Lease> {
         self.call("update").await;
         self.write(Some(lease), hold)
     }
 }
 
-fn terms(us: &str, patience: u64) -> Terms {
-    Terms {
-        place: LeasePlace {
+fn terms(us: &str, patience: u64) -> LockOptions {
+    LockOptions {
+        place: LeaseRef {
             cluster: "main".parse().unwrap(),
             namespace: "kube-system".parse().unwrap(),
             name: "irsa-me".parse().unwrap(),
@@ -124,15 +124,15 @@ fn terms(us: &str, patience: u64) -> Terms {
 }
 
 /// Takes it as `us`, without a signal.
-async fn taken(board: &Board, terms: Terms) -> Result<Held, Refusal> {
+async fn taken(board: &Board, terms: LockOptions) -> Result<Held, Refusal> {
     let (_sender, stop) = watch::channel(None);
     take(board.clone(), board.clone(), terms, stop, &|_| {}).await
 }
 
 /// Held by `them` for so long, renewed just now.
-fn theirs(seconds: u32) -> Hold {
+fn theirs(seconds: u32) -> LeaseRecord {
     let now = Some(NOW * SECOND);
-    Hold { holder: "them".into(), seconds: Some(seconds), acquired: now, renewed: now, transitions: 4 }
+    LeaseRecord { holder: "them".into(), seconds: Some(seconds), acquired: now, renewed: now, transitions: 4 }
 }
 
 async fn pass(seconds: u64) {
@@ -152,7 +152,7 @@ async fn it_is_taken_renewed_at_a_third_of_its_time_and_given_back() {
         assert_eq!(board.calls("update"), updates, "renewed every 20 s");
     }
     let kept = board.hold().unwrap();
-    assert_eq!(kept, Hold { renewed: kept.renewed, ..first });
+    assert_eq!(kept, LeaseRecord { renewed: kept.renewed, ..first });
     assert_eq!(kept.renewed, Some((NOW + 660) * SECOND));
     assert_eq!(*held.lost.borrow(), None);
     held.release(false).await.unwrap();
@@ -181,7 +181,7 @@ async fn a_lease_that_another_holds_is_refused_at_once() {
 async fn a_holder_that_stands_still_for_its_time_is_taken_over() {
     let board = Board::default();
     // what its clock says is of no weight
-    board.set(Some(Hold { renewed: Some((NOW + 86_400) * SECOND), ..theirs(30) }));
+    board.set(Some(LeaseRecord { renewed: Some((NOW + 86_400) * SECOND), ..theirs(30) }));
     let before = Instant::now();
     let held = taken(&board, terms("us", 300)).await.unwrap();
     assert_eq!(before.elapsed(), Duration::from_secs(30));
@@ -193,7 +193,7 @@ async fn a_holder_that_stands_still_for_its_time_is_taken_over() {
 #[tokio::test(start_paused = true)]
 async fn a_holder_that_is_clearly_over_is_taken_over_at_first_sight() {
     let board = Board::default();
-    board.set(Some(Hold { renewed: Some((NOW - 121) * SECOND), ..theirs(60) }));
+    board.set(Some(LeaseRecord { renewed: Some((NOW - 121) * SECOND), ..theirs(60) }));
     let held = taken(&board, terms("us", 0)).await.unwrap();
     assert!(!held.overtaken);
     assert_eq!(board.hold().unwrap().transitions, 5);
@@ -207,7 +207,7 @@ async fn a_living_holder_is_waited_for_as_long_as_one_has_patience() {
     tokio::spawn(async move {
         for second in 1..=10 {
             pass(10).await;
-            living.set(Some(Hold { renewed: Some((NOW + 10 * second) * SECOND), ..theirs(30) }));
+            living.set(Some(LeaseRecord { renewed: Some((NOW + 10 * second) * SECOND), ..theirs(30) }));
         }
         living.set(Some(judge::released(&theirs(30), (NOW + 100) * SECOND)));
     });
@@ -216,7 +216,7 @@ async fn a_living_holder_is_waited_for_as_long_as_one_has_patience() {
     assert_eq!((before.elapsed().as_secs(), seen.holder.as_str()), (55, "them"));
     let told = Mutex::new(Vec::new());
     let (_sender, stop) = watch::channel(None);
-    let tell = |hold: &Hold| told.lock().unwrap().push(hold.holder.clone());
+    let tell = |hold: &LeaseRecord| told.lock().unwrap().push(hold.holder.clone());
     let held = take(board.clone(), board.clone(), terms("patient", 300), stop, &tell).await.unwrap();
     assert!((100..=102).contains(&before.elapsed().as_secs()), "{:?}", before.elapsed());
     assert!(held.overtaken);
@@ -225,7 +225,7 @@ async fn a_living_holder_is_waited_for_as_long_as_one_has_patience() {
 
 #[tokio::test(start_paused = true)]
 async fn of_two_takers_one_wins_and_the_other_sees_who() {
-    for lease in [None, Some(Hold { renewed: Some((NOW - 500) * SECOND), ..theirs(60) })] {
+    for lease in [None, Some(LeaseRecord { renewed: Some((NOW - 500) * SECOND), ..theirs(60) })] {
         let board = Board::default();
         board.set(lease);
         let (one, two) = tokio::join!(taken(&board, terms("one", 0)), taken(&board, terms("two", 0)));
@@ -312,10 +312,10 @@ async fn a_short_silence_is_survived_a_long_one_loses_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_is_taken_away_is_lost_and_left_alone() {
-    let stolen = Hold { transitions: 1, ..theirs(60) };
+    let stolen = LeaseRecord { transitions: 1, ..theirs(60) };
     for (lease, why) in [
         (Some(stolen.clone()), "`them` holds it now"),
-        (Some(Hold { holder: String::new(), ..stolen }), "someone took this run's name out of the Lease"),
+        (Some(LeaseRecord { holder: String::new(), ..stolen }), "someone took this run's name out of the Lease"),
         (None, "someone deleted the Lease"),
     ] {
         let board = Board::default();
@@ -378,7 +378,7 @@ async fn a_signal_ends_the_waiting_and_writes_nothing() {
 async fn all_durations_are_scaled_alike() {
     let board = Board::default();
     board.set(Some(theirs(60)));
-    let quick = Terms { context: Context::fixed(BTreeMap::new(), NOW, 60), ..terms("us", 300) };
+    let quick = LockOptions { context: Context::fixed(BTreeMap::new(), NOW, 60), ..terms("us", 300) };
     let before = Instant::now();
     let held = taken(&board, quick).await.unwrap();
     assert_eq!(before.elapsed().as_millis() / 100, 10, "a second: {:?}", before.elapsed());

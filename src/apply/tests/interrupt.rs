@@ -1,4 +1,4 @@
-use super::{hands, kit, pace, planned, run, world_of, writes};
+use super::{clients, kit, pace, planned, run, world_of, writes};
 use crate::apply::report::{Interrupt, Outcome, Report, Stop};
 use crate::apply::{Pace, apply};
 use crate::event::Silence;
@@ -21,7 +21,7 @@ pub(super) async fn interrupted(world: &World, plan: &Plan, at: usize, paralleli
             seen += 1;
         }
     });
-    let report = apply(plan, &hands(world), &pace(parallelism), stop, &Silence).await;
+    let report = apply(plan, &clients(world), &pace(parallelism), stop, &Silence).await;
     world.heal();
     report
 }
@@ -98,7 +98,7 @@ async fn a_signal_before_the_first_write_writes_nothing() {
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
     let (_sender, stop) = watch::channel(Some(Stop::Signal(Interrupt::Interrupt)));
-    let report = apply(&plan, &hands(&world), &pace(4), stop, &Silence).await;
+    let report = apply(&plan, &clients(&world), &pace(4), stop, &Silence).await;
     assert_eq!(world.take_log(), [""; 0]);
     assert_eq!(report.interrupted, Some(Interrupt::Interrupt));
     assert!(report.outcomes.iter().all(|step| step.outcome == Outcome::Skipped("interrupted".into())));
@@ -118,7 +118,7 @@ async fn a_look_that_hangs_is_given_up_when_a_signal_comes() {
             sender.send_replace(Some(Stop::Signal(Interrupt::Interrupt)));
         }
     });
-    let report = apply(&plan, &hands(&world), &pace(4), stop, &Silence).await;
+    let report = apply(&plan, &clients(&world), &pace(4), stop, &Silence).await;
     assert_eq!(report.outcomes[0].outcome, Outcome::Skipped("interrupted".into()));
 }
 
@@ -133,7 +133,7 @@ async fn a_lost_lock_lets_the_write_in_flight_end_and_no_other_begin() {
             sender.send_replace(Some(Stop::LockLost("`them` holds it now".into())));
         }
     });
-    let report = apply(&plan, &hands(&world), &pace(1), stop, &Silence).await;
+    let report = apply(&plan, &clients(&world), &pace(1), stop, &Silence).await;
     let log = world.take_log();
     assert!(writes(&log).last().unwrap().starts_with("iam:CreateRole"), "{log:#?}");
     assert_eq!((report.interrupted, report.lock_lost.as_deref()), (None, Some("`them` holds it now")));
@@ -164,7 +164,7 @@ async fn a_write_that_hangs_is_told_as_unknown_with_all_that_is_left() {
         sender.send_replace(Some(Stop::Signal(Interrupt::Interrupt)));
     });
     let pace = Pace { grace: Duration::from_millis(20), ..pace(1) };
-    let report = apply(&plan, &hands(&world), &pace, stop, &Silence).await;
+    let report = apply(&plan, &clients(&world), &pace, stop, &Silence).await;
     assert_eq!(report.outcomes.len(), plan.steps.len());
     assert_eq!(report.interrupted, Some(Interrupt::Interrupt));
     let begun = report.outcomes.iter().filter(|step| step.outcome != Outcome::Skipped("interrupted".into()));

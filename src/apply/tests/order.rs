@@ -1,10 +1,10 @@
-use super::{failure, hands, kit, outcome, pace, planned, rechecked, run, world_of, writes};
+use super::{clients, failure, kit, outcome, pace, planned, rechecked, run, world_of, writes};
 use crate::apply::apply;
 use crate::apply::report::Outcome;
 use crate::context::worked;
 use crate::event::{Event, Listen, Silence};
 use crate::model::call::{Call, IamCall};
-use crate::model::resource::Pairs;
+use crate::model::resource::StringMap;
 use crate::observe::fake::World;
 use crate::plan::Part;
 use crate::plan::tests::kit::{Kit, allow, binding, key};
@@ -72,7 +72,7 @@ async fn no_more_steps_are_under_way_than_there_is_room() {
         let world = World::new(kit.live.clone());
         let plan = planned(&kit, &world).await;
         let (_sender, stop) = watch::channel(None);
-        let report = apply(&plan, &hands(&world), &pace(parallelism), stop, &Silence).await;
+        let report = apply(&plan, &clients(&world), &pace(parallelism), stop, &Silence).await;
         assert!(report.succeeded());
         assert_eq!(world.most_at_once(), most, "in one account");
     }
@@ -89,8 +89,8 @@ async fn two_steps_never_write_to_one_object_side_by_side() {
     beside.address = "policy/default/beside".parse().unwrap();
     let call = IamCall::TagRole {
         name: "keep".parse().unwrap(),
-        from: Pairs::new(),
-        to: Pairs::from_iter([("beside".to_owned(), "1".to_owned())]),
+        from: StringMap::new(),
+        to: StringMap::from_iter([("beside".to_owned(), "1".to_owned())]),
     };
     beside.parts = vec![Part::from(Call::Iam(key("default"), call))];
     plan.steps.insert(0, beside);
@@ -107,10 +107,10 @@ fn the_work_may_be_sent_to_another_thread() {
     let world = World::new(kit.live.clone());
     let plan = crate::plan::plan(&kit.desired, &kit.live, &kit.options, Vec::new());
     let (_sender, stop) = watch::channel(None);
-    sent(&apply(&plan, &hands(&world), &pace(1), stop, &Silence));
-    sent(&crate::apply::recheck(&plan, &hands(&world)));
+    sent(&apply(&plan, &clients(&world), &pace(1), stop, &Silence));
+    sent(&crate::apply::recheck(&plan, &clients(&world)));
     sent(&crate::observe::identify(&kit.desired.accounts, &world));
-    let looks = crate::observe::Looks { parallelism: 1, destroy: false, share: None };
+    let looks = crate::observe::ReadOptions { parallelism: 1, destroy: false, shard: None };
     let identities = std::collections::BTreeMap::new();
     let early = crate::observe::Early::default();
     sent(&crate::observe::observe(&kit.desired, &identities, early, &world, &world, &looks, &Silence));
@@ -203,7 +203,7 @@ async fn applying_is_told_as_it_goes() {
     world.fail("iam:CreateRole default keep", CallErrorKind::Other);
     let ear = Ear::default();
     let (_sender, stop) = watch::channel(None);
-    apply(&plan, &hands(&world), &pace(1), stop, &ear).await;
+    apply(&plan, &clients(&world), &pace(1), stop, &ear).await;
     let events = ear.0.into_inner().unwrap();
     let calls = plan.steps.iter().map(|step| step.parts.len()).sum();
     assert_eq!(events[0], Event::ApplyStarted { steps: plan.steps.len(), calls });

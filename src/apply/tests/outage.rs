@@ -1,6 +1,6 @@
 //! What fails for every object alike is not tried for every object.
 
-use super::{failure, hands, outcome, pace, planned, rechecked, world_of, writes};
+use super::{clients, failure, outcome, pace, planned, rechecked, world_of, writes};
 use crate::apply::apply;
 use crate::apply::outage::{IN_A_ROW, UNSENT};
 use crate::apply::report::{Outcome, Report};
@@ -25,7 +25,7 @@ fn kit() -> Kit {
 
 async fn run(world: &World, plan: &Plan, parallelism: usize) -> Report {
     let (_sender, stop) = watch::channel(None);
-    apply(plan, &hands(world), &pace(parallelism), stop, &Silence).await
+    apply(plan, &clients(world), &pace(parallelism), stop, &Silence).await
 }
 
 /// How many writes of this kind were sent, and how many steps failed, and how many of those without being sent.

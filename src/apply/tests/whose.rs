@@ -1,7 +1,7 @@
 //! What is looked at right before each call: that the object is still ours, and its field still as planned.
 
 use super::stale::{role, service_account};
-use super::{failure, hands, kit, outcome, pace, planned, rechecked, run, world_of, writes};
+use super::{clients, failure, kit, outcome, pace, planned, rechecked, run, world_of, writes};
 use crate::apply::apply;
 use crate::apply::report::{Interrupt, Outcome, Stop};
 use crate::event::Silence;
@@ -225,7 +225,7 @@ async fn a_write_that_was_never_sent_because_of_a_signal_has_not_failed() {
             sender.send_replace(Some(Stop::Signal(Interrupt::Interrupt)));
         }
     });
-    let report = apply(&plan, &hands(&world), &pace(4), stop, &Silence).await;
+    let report = apply(&plan, &clients(&world), &pace(4), stop, &Silence).await;
     assert_eq!(outcome(&report, "role/reports"), &Outcome::Skipped("interrupted".into()));
 }
 

@@ -5,7 +5,7 @@ use crate::config::reader::RawPairs;
 use crate::ids::Key;
 use crate::model::desired::Adopt;
 use crate::model::origin::Origin;
-use crate::model::resource::Pairs;
+use crate::model::resource::StringMap;
 use std::collections::BTreeMap;
 
 /// Tags on a role, policy or provider, and their lengths
@@ -25,7 +25,7 @@ impl Resolver<'_> {
         own: &RawPairs,
         defaults: Option<&RawPairs>,
         marks: usize,
-    ) -> Pairs {
+    ) -> StringMap {
         let written = defaults.into_iter().flatten().chain(own);
         let all: BTreeMap<&String, &Spot<String>> = written.map(|(key, spot)| (key, spot)).collect();
         let mut folded: BTreeMap<String, (&String, &Origin)> = BTreeMap::new();

@@ -6,7 +6,7 @@ use crate::config::reader::RawPairs;
 use crate::config::schema::RawBinding;
 use crate::model::desired::{Manage, Metadata};
 use crate::model::marks::CHAIN;
-use crate::model::resource::Pairs;
+use crate::model::resource::StringMap;
 use std::sync::Arc;
 
 /// The name in a key, and the value of a label.
@@ -96,6 +96,6 @@ fn is_prefix(text: &str) -> bool {
     text.len() <= PREFIX_LIMIT && text.split('.').all(part)
 }
 
-fn pairs(raw: &RawPairs) -> Pairs {
+fn pairs(raw: &RawPairs) -> StringMap {
     raw.iter().map(|(key, spot)| (key.clone(), spot.value.clone())).collect()
 }

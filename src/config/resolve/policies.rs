@@ -8,7 +8,7 @@ use crate::ids::{IamPath, Key, PolicyName};
 use crate::model::desired::{Adopt, Policy};
 use crate::model::marks::default_path;
 use crate::model::origin::Origin;
-use crate::model::resource::Pairs;
+use crate::model::resource::StringMap;
 use crate::policy::PolicyDocument;
 use crate::policy::budget::MANAGED_SIZE;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ struct Common {
     name: PolicyName,
     path: IamPath,
     description: String,
-    tags: Pairs,
+    tags: StringMap,
     adopt: Adopt,
     prevent_destroy: bool,
 }
@@ -46,7 +46,7 @@ impl<'a> Resolver<'a> {
             for (account, clusters) in accounts {
                 let variables = places.variables(&self.owner, Some(account), clusters.iter());
                 let document = self.document(key, raw, &variables, documents);
-                let identity = (account.clone(), common.name.folded());
+                let identity = (account.clone(), common.name.case_insensitive());
                 if let Some((other, origin)) = names.get(&identity) {
                     let name = &common.name;
                     let message = format!("policies `{other}` and `{key}` have one name, `{name}`, in one account");

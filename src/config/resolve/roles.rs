@@ -63,7 +63,7 @@ impl<'a> Resolver<'a> {
         let mut names: HashMap<(&Key, String), (&Key, &Origin)> = HashMap::with_capacity(found.len());
         for (key, role) in &found {
             let origin = &raw.roles[*key].origin;
-            match names.entry((&role.account, role.name.folded())) {
+            match names.entry((&role.account, role.name.case_insensitive())) {
                 Slot::Vacant(free) => drop(free.insert((key, origin))),
                 Slot::Occupied(taken) => {
                     let (other, earlier) = taken.get();

@@ -74,7 +74,7 @@ pub(super) fn dollar(text: &str) -> Option<&str> {
     None
 }
 
-/// Names of what differs from place to place, in marks that say so.
+/// ConfigKeys of what differs from place to place, in marks that say so.
 const FILLERS: [&str; 10] =
     ["app", "app_name", "env", "environment", "prefix", "project", "stage", "suffix", "team", "tenant"];
 

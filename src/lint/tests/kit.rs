@@ -15,7 +15,7 @@ use crate::model::live::{
 use crate::model::marks::OWNER;
 use crate::model::note::Note;
 use crate::model::origin::Origin;
-use crate::model::resource::{self, InlinePolicies, Pairs};
+use crate::model::resource::{self, InlinePolicies, StringMap};
 use crate::policy::document::Kind;
 use crate::policy::trust::{self, Grant};
 use crate::policy::{PolicyDocument, Statement};
@@ -88,7 +88,7 @@ impl Kit {
         let mut made = resource::Provider {
             url: format!("https://{issuer}"),
             audiences: BTreeSet::from(["sts.amazonaws.com".to_owned()]),
-            tags: Pairs::from_iter([(OWNER.to_owned(), "team".to_owned())]),
+            tags: StringMap::from_iter([(OWNER.to_owned(), "team".to_owned())]),
         };
         change(&mut made);
         let arn = ProviderArn::parse(provider(issuer)).unwrap();
@@ -106,7 +106,7 @@ impl Kit {
             description: String::new(),
             max_session_duration: 3600,
             permissions_boundary: None,
-            tags: Pairs::new(),
+            tags: StringMap::new(),
             trust: declared.map_or_else(|| PolicyDocument::live(""), generated),
             attached: BTreeSet::new(),
             inline: declared.map(|role| role.inline.clone()).unwrap_or_default(),
@@ -114,7 +114,7 @@ impl Kit {
         change(&mut made);
         let arn = RoleArn::parse(format!("arn:aws:iam::{ACCOUNT}:role/{name}")).unwrap();
         let live = LiveRole { role: made, arn, last_used: None, instance_profiles: Vec::new() };
-        self.account().roles.insert(name.folded(), Observed::Present(live));
+        self.account().roles.insert(name.case_insensitive(), Observed::Present(live));
     }
 
     pub(super) fn live_policy(&mut self, name: &str, document: PolicyDocument) {
@@ -123,7 +123,7 @@ impl Kit {
             path: IamPath::default(),
             description: String::new(),
             document,
-            tags: Pairs::from_iter([(OWNER.to_owned(), "team".to_owned())]),
+            tags: StringMap::from_iter([(OWNER.to_owned(), "team".to_owned())]),
         };
         let live = LivePolicy {
             policy,
@@ -142,7 +142,7 @@ impl Kit {
             path: IamPath::default(),
             description: String::new(),
             document,
-            tags: Pairs::new(),
+            tags: StringMap::new(),
             adopt: Adopt::No,
             prevent_destroy: false,
             origin: origin(9),
@@ -203,7 +203,7 @@ pub(super) fn role(name: &str) -> Role {
         description: String::new(),
         max_session_duration: 3600,
         permissions_boundary: Boundary::Undeclared,
-        tags: Pairs::new(),
+        tags: StringMap::new(),
         attach: BTreeSet::new(),
         policy_origins: BTreeMap::new(),
         ignore_attached: Vec::new(),
@@ -245,8 +245,8 @@ fn live_account() -> LiveAccount {
             caller: String::new(),
         }),
         quotas: Quotas::default(),
-        roster: Observed::Present(Vec::new()),
-        roster_denied: false,
+        role_list: Observed::Present(Vec::new()),
+        role_list_denied: false,
         roles: BTreeMap::new(),
         policies: BTreeMap::new(),
         policies_listed: Observed::Present(()),

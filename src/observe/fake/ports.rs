@@ -8,13 +8,13 @@ use crate::model::live::{
     Observed, RoleSummary,
 };
 use crate::model::marks::OWNER;
-use crate::model::resource::{Pairs, Role};
+use crate::model::resource::{Role, StringMap};
 use crate::plan::tests::kit::allow;
 use crate::plan::tests::simulate::summary;
 use crate::policy::PolicyDocument;
 use crate::world::{
-    AccountSummary, Answer, BulkPage, ClusterFacts, Listed, PolicySummary, ReadAws, ReadKubernetes, RoleDetail,
-    RoleHead, ServiceAccountList, Within, WriteAws, WriteKubernetes, Written,
+    AccountSummary, Answer, BulkPage, ClusterFacts, Listed, PolicySummary, ReadAws, ReadKubernetes, RoleAttributes,
+    RoleDetail, ServiceAccountList, ServiceAccountScope, WriteAws, WriteKubernetes, Written,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn item(item: &LiveServiceAccount) -> LiveServiceAccount {
 }
 
 fn role<'a>(account: &'a LiveAccount, name: &RoleName) -> Option<&'a LiveRole> {
-    account.roles.get(&name.folded()).and_then(Observed::present)
+    account.roles.get(&name.case_insensitive()).and_then(Observed::present)
 }
 
 impl ReadAws for World {
@@ -83,9 +83,9 @@ impl ReadAws for World {
         Duration::from_secs_f64(f64::from(u32::try_from(roles.saturating_sub(15)).unwrap()) / 15.0)
     }
 
-    async fn role_head(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleHead>> {
+    async fn role_head(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleAttributes>> {
         let head = |live: &LiveAccount| {
-            role(live, name).map(|role| RoleHead {
+            role(live, name).map(|role| RoleAttributes {
                 summary: summary(role),
                 tags: role.role.tags.clone(),
                 permissions_boundary: role.role.permissions_boundary.clone(),
@@ -99,7 +99,7 @@ impl ReadAws for World {
         self.account(&format!("iam:GetWholeRole {name}"), account, |live| role(live, name).map(shown)).await
     }
 
-    async fn role_tags(&self, account: &Key, name: &RoleName) -> Answer<Option<Pairs>> {
+    async fn role_tags(&self, account: &Key, name: &RoleName) -> Answer<Option<StringMap>> {
         let tags = |live: &LiveAccount| role(live, name).map(|role| role.role.tags.clone());
         self.account(&format!("iam:ListRoleTags {name}"), account, tags).await
     }
@@ -161,7 +161,7 @@ impl ReadAws for World {
         self.account(&format!("iam:GetPolicy {}", arn.name()), account, policy).await
     }
 
-    async fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<Pairs>> {
+    async fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<StringMap>> {
         let tags = |live: &LiveAccount| {
             live.policies.get(arn).and_then(Observed::present).map(|policy| policy.policy.tags.clone())
         };
@@ -199,11 +199,11 @@ impl ReadKubernetes for World {
         }
     }
 
-    async fn service_accounts(&self, cluster: &Key, within: Within<'_>) -> Answer<ServiceAccountList> {
+    async fn service_accounts(&self, cluster: &Key, within: ServiceAccountScope<'_>) -> Answer<ServiceAccountList> {
         let is_within = |live: &LiveServiceAccount| match within {
-            Within::Cluster => true,
-            Within::Namespace(namespace) => live.namespace == *namespace,
-            Within::Owner(owner) => live.labels.get(OWNER).is_some_and(|label| label == owner.as_str()),
+            ServiceAccountScope::Cluster => true,
+            ServiceAccountScope::Namespace(namespace) => live.namespace == *namespace,
+            ServiceAccountScope::Owner(owner) => live.labels.get(OWNER).is_some_and(|label| label == owner.as_str()),
         };
         let list = |live: &LiveCluster| {
             let all = live.service_accounts.values().filter_map(Observed::present);
@@ -211,9 +211,9 @@ impl ReadKubernetes for World {
             ServiceAccountList { items, odd: self.odd.clone() }
         };
         let call = match within {
-            Within::Cluster => "list:all".to_owned(),
-            Within::Namespace(namespace) => format!("list:namespace {namespace}"),
-            Within::Owner(owner) => format!("list:owner {owner}"),
+            ServiceAccountScope::Cluster => "list:all".to_owned(),
+            ServiceAccountScope::Namespace(namespace) => format!("list:namespace {namespace}"),
+            ServiceAccountScope::Owner(owner) => format!("list:owner {owner}"),
         };
         self.cluster_of(&call, cluster, list).await
     }
@@ -222,7 +222,7 @@ impl ReadKubernetes for World {
         if self.left > patience {
             return self.cluster_of("list:first-page", cluster, |_| None).await;
         }
-        self.service_accounts(cluster, Within::Cluster).await.map(Some)
+        self.service_accounts(cluster, ServiceAccountScope::Cluster).await.map(Some)
     }
 
     async fn service_account(

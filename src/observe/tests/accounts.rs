@@ -74,7 +74,7 @@ async fn the_way_that_is_sooner_is_taken() {
         assert_eq!(roles(&counts), (pages, single), "{ours} of {total} at {page} ms: {counts:?}");
         assert_eq!(counts.get("iam:GetAccountSummary").copied().unwrap_or_default(), usize::from(ours > 30));
         assert_eq!(live.accounts[&key("default")].roles.len(), ours);
-        assert_eq!(live.accounts[&key("default")].roster.present().unwrap().len(), total);
+        assert_eq!(live.accounts[&key("default")].role_list.present().unwrap().len(), total);
     }
 }
 
@@ -247,7 +247,7 @@ async fn an_account_of_another_id_is_not_read_at_all() {
     let live = look(&kit, &world).await;
     assert_eq!(world.take_log().len(), 1);
     assert!(matches!(&live.accounts[&key("default")].identity, Access::Unknown(why) if why.contains("Credentials")));
-    assert!(matches!(live.accounts[&key("default")].roster, Observed::Unknown(_)));
+    assert!(matches!(live.accounts[&key("default")].role_list, Observed::Unknown(_)));
 }
 
 #[tokio::test]
@@ -277,8 +277,8 @@ async fn without_the_list_of_roles_the_declared_ones_are_read() {
         world.fail("iam:ListRoles", kind);
         let live = look(&kit, &world).await;
         let account = &live.accounts[&key("default")];
-        assert_eq!(account.roster_denied, denied);
-        assert!(matches!(&account.roster, Observed::Unknown(why) if why.contains("iam:ListRoles")));
+        assert_eq!(account.role_list_denied, denied);
+        assert!(matches!(&account.role_list, Observed::Unknown(why) if why.contains("iam:ListRoles")));
         let names: Vec<&String> = account.roles.keys().collect();
         assert_eq!(names, ["missing", "reports"]);
         assert_eq!(account.roles["missing"], Observed::Absent);

@@ -2,12 +2,12 @@ use super::{applied, look};
 use crate::ids::{IssuerUrl, Key, Namespace, ServiceAccountName};
 use crate::model::address::OrphanKind;
 use crate::model::desired::{Manage, Subject};
-use crate::model::live::{Access, Extent, LiveCluster, NamespacePhase, Observed, Odd};
+use crate::model::live::{Access, Extent, LiveCluster, Malformed, NamespacePhase, Observed};
 use crate::model::marks::{OWNER, ROLE_ARN};
-use crate::model::resource::Pairs;
+use crate::model::resource::StringMap;
 use crate::observe::fake::World;
 use crate::plan::tests::kit::{Kit, binding, key};
-use crate::world::{CallErrorKind, OddServiceAccount};
+use crate::world::{CallErrorKind, MalformedServiceAccount};
 
 fn spot(namespace: &str, name: &str) -> (Namespace, ServiceAccountName) {
     (Namespace::parse(namespace).unwrap(), ServiceAccountName::parse(name).unwrap())
@@ -267,11 +267,15 @@ async fn pods_are_asked_for_before_a_delete_alone() {
 }
 
 /// A ServiceAccount of which no more is known than this.
-fn unclear(spot: Option<(Namespace, ServiceAccountName)>, role: Option<&str>, readable: bool) -> OddServiceAccount {
+fn unclear(
+    spot: Option<(Namespace, ServiceAccountName)>,
+    role: Option<&str>,
+    readable: bool,
+) -> MalformedServiceAccount {
     let annotations = role.map(|role| (ROLE_ARN.to_owned(), role.to_owned())).into_iter().collect();
-    OddServiceAccount {
+    MalformedServiceAccount {
         spot,
-        labels: Some(Pairs::new()),
+        labels: Some(StringMap::new()),
         annotations: readable.then_some(annotations),
         why: "it is odd".into(),
     }
@@ -294,7 +298,7 @@ async fn what_is_not_understood_is_unknown_where_it_matters() {
         assert_eq!(kubernetes(&world, "east"), ["list:all east", "verify east"]);
     }
     let mut ours = unclear(Some(spot("apps", "stranger")), None, true);
-    for labels in [None, Some(Pairs::from_iter([(OWNER.to_owned(), kit.desired.owner.to_string())]))] {
+    for labels in [None, Some(StringMap::from_iter([(OWNER.to_owned(), kit.desired.owner.to_string())]))] {
         ours.labels = labels;
         let mut world = World::new(kit.live.clone());
         world.odd = vec![ours.clone()];
@@ -328,7 +332,7 @@ async fn one_without_a_name_may_be_any_so_the_missing_ones_are_asked_for() {
 #[tokio::test]
 async fn an_odd_entry_of_an_account_is_unknown_by_itself() {
     let mut kit = applied();
-    let odd = Odd { kind: OrphanKind::Role, name: "not a name".into(), why: "it is odd".into() };
+    let odd = Malformed { kind: OrphanKind::Role, name: "not a name".into(), why: "it is odd".into() };
     kit.account().odd = vec![odd.clone()];
     let live = look(&kit, &World::new(kit.live.clone())).await;
     assert_eq!(live.accounts[&key("default")].odd, [odd]);

@@ -5,7 +5,7 @@ use super::look;
 use crate::event::Silence;
 use crate::model::live::Live;
 use crate::observe::fake::World;
-use crate::observe::{Early, Looks, identify, observe};
+use crate::observe::{Early, ReadOptions, identify, observe};
 use crate::plan::tests::kit::{Kit, key};
 use crate::world::CallErrorKind;
 use std::time::Duration;
@@ -21,7 +21,7 @@ async fn early_look(kit: &Kit, world: &World, pause: impl Future<Output = ()>) -
         })
         .await;
     let begun = world.take_log();
-    let looks = Looks { parallelism: 10, destroy: false, share: None };
+    let looks = ReadOptions { parallelism: 10, destroy: false, shard: None };
     (begun, observe(&kit.desired, &identities, early, world, world, &looks, &Silence).await)
 }
 

@@ -4,7 +4,7 @@
 use super::{ChangeV2, FieldV2, PlanV2};
 use crate::ids::Key;
 use crate::model::address::{Address, OrphanKind};
-use crate::model::share::Share;
+use crate::model::shard::Shard;
 use crate::plan::change::Action;
 use crate::policy::PolicyDocument;
 use serde_json::{Map, Value};
@@ -18,20 +18,20 @@ enum Form {
     Number,
     Texts,
     /// A text for each key.
-    Pairs,
+    StringMap,
     /// A policy document; a live one that is not understood is a text.
     Document,
     /// A policy document for each key.
     Documents,
 }
 
-const PROVIDER: &[(&str, Form)] = &[("audiences", Form::Texts), ("tags", Form::Pairs), ("url", Form::Text)];
+const PROVIDER: &[(&str, Form)] = &[("audiences", Form::Texts), ("tags", Form::StringMap), ("url", Form::Text)];
 const POLICY: &[(&str, Form)] = &[
     ("description", Form::Text),
     ("document", Form::Document),
     ("name", Form::Text),
     ("path", Form::Text),
-    ("tags", Form::Pairs),
+    ("tags", Form::StringMap),
 ];
 const ROLE: &[(&str, Form)] = &[
     ("attached", Form::Texts),
@@ -41,11 +41,11 @@ const ROLE: &[(&str, Form)] = &[
     ("name", Form::Text),
     ("path", Form::Text),
     ("permissions-boundary", Form::TextOrNull),
-    ("tags", Form::Pairs),
+    ("tags", Form::StringMap),
     ("trust", Form::Document),
 ];
 const SERVICE_ACCOUNT: &[(&str, Form)] =
-    &[("annotations", Form::Pairs), ("labels", Form::Pairs), ("name", Form::Text), ("namespace", Form::Text)];
+    &[("annotations", Form::StringMap), ("labels", Form::StringMap), ("name", Form::Text), ("namespace", Form::Text)];
 
 /// The keys of an object.
 fn shape(address: &Address) -> &'static [(&'static str, Form)] {
@@ -66,7 +66,7 @@ pub(super) fn check(file: &PlanV2) -> Result<(), String> {
         return Err(format!("`{}` is no owner", file.owner));
     }
     let shard = &file.options.shard;
-    if shard.as_ref().is_some_and(|text| text.parse::<Share>().is_err() || file.options.destroy) {
+    if shard.as_ref().is_some_and(|text| text.parse::<Shard>().is_err() || file.options.destroy) {
         return Err("its options do not go together".to_owned());
     }
     let mut seen = BTreeSet::new();
@@ -117,7 +117,7 @@ impl Form {
             Self::TextOrNull => value.is_string() || value.is_null(),
             Self::Number => value.is_u64(),
             Self::Texts => value.as_array().is_some_and(|list| list.iter().all(Value::is_string)),
-            Self::Pairs => all(Self::Text),
+            Self::StringMap => all(Self::Text),
             Self::Document => value.is_object() || value.is_string(),
             Self::Documents => all(Self::Document),
         }

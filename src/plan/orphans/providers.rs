@@ -7,15 +7,15 @@ use crate::model::call::IamCall;
 use crate::model::live::{LiveAccount, LiveProvider, Observed};
 use crate::model::note::Severity;
 use crate::plan::change::{Change, ResourceChange};
+use crate::plan::context::{Owner, PlanContext};
 use crate::plan::draft::Draft;
 use crate::plan::parts;
 use crate::plan::providers::ProviderTags;
 use crate::plan::roles::iam;
-use crate::plan::site::{Owner, Site};
 
 /// Plans one provider of ours that nothing declared needs.
 pub(super) fn provider(
-    site: &Site<'_>,
+    context: &PlanContext<'_>,
     draft: &mut Draft,
     (key, account): (&Key, &LiveAccount),
     address: &Address,
@@ -24,25 +24,25 @@ pub(super) fn provider(
 ) {
     draft.ours.push((address.clone(), Place::Account(key.clone())));
     let before = &live.provider;
-    if forgotten(site, address, &before.tags) {
+    if forgotten(context, address, &before.tags) {
         return release(draft, key, arn, address, live, (Vec::new(), vec![parts::FORGET.into()]));
     }
-    let trusting = trusting(site, draft, (key, account), arn);
+    let trusting = trusting(context, draft, (key, account), arn);
     let stays = || {
         let name = trusting.stays.as_ref()?;
         Some((format!("role `{name}` trusts it"), "change that role's trust first".to_owned()))
     };
-    let against = objection(site, &before.tags)
+    let against = objection(context, &before.tags)
         .or_else(|| unseen(account))
-        .or_else(|| site.stray(key, arn.host_path()))
+        .or_else(|| context.stray(key, arn.host_path()))
         .or_else(stays);
     if against.is_none() && !trusting.others.is_empty() {
-        return leave(site, draft, (key, arn), address, live, trusting);
+        return leave(context, draft, (key, arn), address, live, trusting);
     }
     let against = against.or_else(|| unclear(account));
     let call = IamCall::DeleteProvider { arn: arn.clone() };
     let change = ResourceChange::Provider(Change::Delete { before: before.clone() });
-    draft.step(address, change, iam(key, [call]), trusting.lets_go, vec![reason(site)]);
+    draft.step(address, change, iam(key, [call]), trusting.lets_go, vec![reason(context)]);
     refuse_delete(draft, address, against);
 }
 
@@ -57,14 +57,19 @@ struct Trusting {
     others: Vec<String>,
 }
 
-fn trusting(site: &Site<'_>, draft: &Draft, (key, account): (&Key, &LiveAccount), arn: &ProviderArn) -> Trusting {
+fn trusting(
+    context: &PlanContext<'_>,
+    draft: &Draft,
+    (key, account): (&Key, &LiveAccount),
+    arn: &ProviderArn,
+) -> Trusting {
     let mut trusting = Trusting::default();
-    for summary in account.roster.present().into_iter().flatten() {
+    for summary in account.role_list.present().into_iter().flatten() {
         if !summary.trust.federated_issuers().contains(arn.host_path()) {
             continue;
         }
-        let folded = summary.name.folded();
-        let role = site.role_address(key, &folded, summary.name.as_str());
+        let folded = summary.name.case_insensitive();
+        let role = context.role_address(key, &folded, summary.name.as_str());
         let goes = draft.steps.get(&role).is_some_and(|step| match &step.change {
             ResourceChange::Role(change) => {
                 !change.after().is_some_and(|after| after.trust.federated_issuers().contains(arn.host_path()))
@@ -74,7 +79,7 @@ fn trusting(site: &Site<'_>, draft: &Draft, (key, account): (&Key, &LiveAccount)
         // every role that trusts an issuer of ours was asked whose it is; what is neither ours nor unclear was left out
         let others = match account.roles.get(&folded) {
             None => true,
-            Some(Observed::Present(live)) => site.owner(&live.role.tags) != Owner::Ours,
+            Some(Observed::Present(live)) => context.owner(&live.role.tags) != Owner::Ours,
             Some(Observed::Absent | Observed::Unknown(_)) => false,
         };
         if goes {
@@ -94,7 +99,7 @@ const NAMED: usize = 3;
 /// Leaves a provider to the others who trust it. It was made for us, but IAM has one for an issuer in an account, so
 /// that they cannot have their own (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html>).
 fn leave(
-    site: &Site<'_>,
+    context: &PlanContext<'_>,
     draft: &mut Draft,
     (key, arn): (&Key, &ProviderArn),
     address: &Address,
@@ -109,7 +114,7 @@ fn leave(
     let (roles, trust) = if trusting.others.len() == 1 { ("role", "trusts") } else { ("roles", "trust") };
     let text = format!("{roles} {who}{more} of others {trust} it: it stays, without our marks");
     draft.note(address, Severity::Low, "left-to-others", None, text);
-    let reasons = vec![reason(site), "others trust it: the marks go, the rest stays".to_owned()];
+    let reasons = vec![reason(context), "others trust it: the marks go, the rest stays".to_owned()];
     release(draft, key, arn, address, live, (trusting.lets_go, reasons));
 }
 

@@ -48,13 +48,12 @@ pub(super) fn object(address: &Address, desired: &Desired, live: &Live) -> Seen 
         }
         Address::Policy { account: key, key: name } => {
             let declared = desired.policies.get(&(key.clone(), name.clone()));
-            let folded = declared.map(|policy| policy.name.folded()).unwrap_or_default();
+            let folded = declared.map(|policy| policy.name.case_insensitive()).unwrap_or_default();
             account(key).map_or(Seen::Nothing, |account| policy(account, &folded))
         }
         Address::Role { key } => match desired.roles.get(key) {
-            Some(declared) => {
-                account(&declared.account).map_or(Seen::Nothing, |account| role(account, &declared.name.folded()))
-            }
+            Some(declared) => account(&declared.account)
+                .map_or(Seen::Nothing, |account| role(account, &declared.name.case_insensitive())),
             None => Seen::Nothing,
         },
         Address::ServiceAccount { cluster, namespace, name } => {
@@ -93,6 +92,6 @@ fn role(account: &LiveAccount, folded: &str) -> Seen {
     if let Some(live) = account.roles.get(folded).and_then(Observed::present) {
         return Seen::Object(fields::role(&live.role));
     }
-    let mut listed = account.roster.present().into_iter().flatten();
-    if listed.any(|summary| summary.name.folded() == folded) { Seen::Named } else { Seen::Nothing }
+    let mut listed = account.role_list.present().into_iter().flatten();
+    if listed.any(|summary| summary.name.case_insensitive() == folded) { Seen::Named } else { Seen::Nothing }
 }

@@ -7,7 +7,7 @@ use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{ClusterState, Manage};
 use crate::model::live::{LiveProvider, Observed};
 use crate::model::marks::{ADDRESS, CREATED, OWNER, ROLE_ARN};
-use crate::model::resource::{Pairs, Provider};
+use crate::model::resource::{Provider, StringMap};
 use crate::plan::Plan;
 use crate::plan::change::{Action, ResourceChange};
 use crate::policy::Statement;
@@ -40,7 +40,7 @@ fn with_outside(subject: &str) -> Kit {
     let mut kit = applied();
     let url = IssuerUrl::parse("https://ci.example.com").unwrap();
     let provider =
-        Provider { url: url.to_string(), audiences: ["sts.amazonaws.com".to_owned()].into(), tags: Pairs::new() };
+        Provider { url: url.to_string(), audiences: ["sts.amazonaws.com".to_owned()].into(), tags: StringMap::new() };
     let live = LiveProvider { provider, thumbprints: Vec::new() };
     let arn = ProviderArn::parse("arn:aws:iam::111122223333:oidc-provider/ci.example.com").unwrap();
     kit.account().providers.insert(arn, Observed::Present(live));
@@ -86,9 +86,9 @@ fn nothing_that_roles_may_use_goes_while_they_could_not_be_listed() {
     kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
     apply_over(&mut kit);
     kit.desired.roles.remove(&key("far"));
-    kit.account().roster = Observed::Unknown("denied".into());
+    kit.account().role_list = Observed::Unknown("denied".into());
     for denied in [true, false] {
-        kit.account().roster_denied = denied;
+        kit.account().role_list_denied = denied;
         let plan = kit.plan();
         refused(&plan, "orphan/default/role/far", "could not be listed: denied");
         refused(&plan, "oidc-provider/default/west", "could not be listed: denied");

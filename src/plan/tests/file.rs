@@ -164,9 +164,9 @@ fn field<'a>(change: &'a mut ChangeV2, path: &str) -> &'a mut FieldV2 {
 /// What is changed, and what is said to it.
 const CONTRADICTIONS: &[(&str, Forge, &str)] = &[
     ("no owner", |file| file.owner = "a\nb".into(), "is no owner"),
-    ("no share", |file| file.options.shard = Some("x".into()), "do not go together"),
+    ("no shard", |file| file.options.shard = Some("x".into()), "do not go together"),
     (
-        "a share of everything that goes",
+        "a shard of everything that goes",
         |file| (file.options.shard, file.options.destroy) = (Some("0/2".into()), true),
         "do not go together",
     ),

@@ -197,7 +197,7 @@ fn a_delete_is_done_only_where_nothing_is_left() {
         description: String::new(),
         max_session_duration: 3600,
     };
-    kit.account().roster = Observed::Present(vec![summary]);
+    kit.account().role_list = Observed::Present(vec![summary]);
     let address = "orphan/default/role/Theirs";
     assert_eq!(outcome(&with("Theirs", address), &mut kit), refused(address));
     // one that no configuration of these keys has

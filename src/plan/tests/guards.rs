@@ -66,8 +66,8 @@ fn labelled(kit: &mut Kit, manager: &str) {
         live.name = format!("theirs{index}").parse().unwrap();
         live.annotations.clear();
         live.managers = vec![Arc::clone(&label)];
-        let spot = (live.namespace.clone(), live.name.clone());
-        kit.cluster("east").service_accounts.insert(spot, Observed::Present(live));
+        let reference = (live.namespace.clone(), live.name.clone());
+        kit.cluster("east").service_accounts.insert(reference, Observed::Present(live));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::desired::{
 };
 use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluster, NamespacePhase, Observed, Quotas};
 use crate::model::origin::Origin;
-use crate::model::resource::{InlinePolicies, Pairs};
+use crate::model::resource::{InlinePolicies, StringMap};
 use crate::plan::{Options, Plan, plan};
 use crate::policy::{PolicyDocument, document::Kind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,7 +91,7 @@ impl Kit {
         // what observe does: everything declared has a look, if only to say that it is absent
         let account = self.live.accounts.get_mut(&key("default")).unwrap();
         for role in self.desired.roles.values() {
-            account.roles.entry(role.name.folded()).or_insert(Observed::Absent);
+            account.roles.entry(role.name.case_insensitive()).or_insert(Observed::Absent);
         }
         let declared = self.desired.roles.values().flat_map(|role| &role.attach).filter_map(|item| match item {
             Attachment::Arn(arn) => Some(arn.clone()),
@@ -141,8 +141,8 @@ fn live_account() -> LiveAccount {
             caller: "arn:aws:iam::111122223333:user/test".into(),
         }),
         quotas: Quotas::default(),
-        roster: Observed::Present(Vec::new()),
-        roster_denied: false,
+        role_list: Observed::Present(Vec::new()),
+        role_list_denied: false,
         roles: BTreeMap::new(),
         policies: BTreeMap::new(),
         policies_listed: Observed::Present(()),
@@ -172,7 +172,7 @@ pub(crate) fn role(name: &str) -> Role {
         description: String::new(),
         max_session_duration: 3600,
         permissions_boundary: Boundary::Undeclared,
-        tags: Pairs::new(),
+        tags: StringMap::new(),
         attach: BTreeSet::new(),
         policy_origins: BTreeMap::new(),
         ignore_attached: Vec::new(),
@@ -191,7 +191,7 @@ fn policy(name: &str, document: PolicyDocument) -> Policy {
         path: IamPath::parse("/irsa/team/").unwrap(),
         description: String::new(),
         document,
-        tags: Pairs::new(),
+        tags: StringMap::new(),
         adopt: Adopt::No,
         prevent_destroy: false,
         origin: origin(),

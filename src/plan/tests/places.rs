@@ -155,8 +155,8 @@ fn roles_of_nobody_that_trust_our_clusters_are_noted_and_left_alone() {
     stranger.role.name = "stranger".parse().unwrap();
     stranger.role.tags.clear();
     let summary = super::simulate::summary(&stranger);
-    match &mut kit.account().roster {
-        Observed::Present(roster) => roster.push(summary),
+    match &mut kit.account().role_list {
+        Observed::Present(role_list) => role_list.push(summary),
         other => panic!("{other:?}"),
     }
     let plan = kit.plan();

@@ -61,8 +61,8 @@ fn a_provider_is_left_to_others_only_if_it_is_known_whose_they_are() {
     theirs.role.name = RoleName::parse("theirs").unwrap();
     theirs.role.tags.insert(OWNER.into(), "them".into());
     let summary = simulate::summary(&theirs);
-    match &mut kit.account().roster {
-        Observed::Present(roster) => roster.push(summary),
+    match &mut kit.account().role_list {
+        Observed::Present(role_list) => role_list.push(summary),
         other => panic!("{other:?}"),
     }
     kit.options.destroy = true;

@@ -53,15 +53,15 @@ pub(super) fn refused(plan: &Plan, address: &str, words: &str) {
 }
 
 pub(super) fn live_role<'a>(kit: &'a mut Kit, name: &str) -> &'a mut LiveRole {
-    match kit.account().roles.get_mut(&RoleName::parse(name).unwrap().folded()) {
+    match kit.account().roles.get_mut(&RoleName::parse(name).unwrap().case_insensitive()) {
         Some(Observed::Present(role)) => role,
         _ => panic!("no role {name}"),
     }
 }
 
 pub(super) fn live_account<'a>(kit: &'a mut Kit, cluster: &str, name: &str) -> &'a mut LiveServiceAccount {
-    let spot = (Namespace::parse("apps").unwrap(), ServiceAccountName::parse(name).unwrap());
-    match kit.cluster(cluster).service_accounts.get_mut(&spot) {
+    let reference = (Namespace::parse("apps").unwrap(), ServiceAccountName::parse(name).unwrap());
+    match kit.cluster(cluster).service_accounts.get_mut(&reference) {
         Some(Observed::Present(item)) => item,
         _ => panic!("no ServiceAccount {name}"),
     }

@@ -164,13 +164,13 @@ fn what_the_configuration_no_longer_asks_for_is_stale_and_what_is_gone_is_done()
     assert_eq!(stale(&file, &mut kit), "the configuration no longer asks for it");
     // a ServiceAccount that was to be let go, and is gone altogether, has nothing of ours
     let mut kit = applied();
-    let spot = ("apps".parse().unwrap(), "keep".parse().unwrap());
+    let reference = ("apps".parse().unwrap(), "keep".parse().unwrap());
     drop(live_account(&mut kit, "east", "keep").annotations.remove(CREATED));
     kit.desired.roles.remove(&key("keep"));
     let mut file = saved(&mut kit);
     file.changes.retain(|change| change.address == "service-account/east/apps/keep");
     assert_eq!(left(&file, &mut kit), ["update service-account/east/apps/keep"]);
-    kit.cluster("east").service_accounts.remove(&spot);
+    kit.cluster("east").service_accounts.remove(&reference);
     assert_eq!(left(&file, &mut kit), [""; 0]);
     // a delete that someone has carried out
     let mut kit = applied();

@@ -8,7 +8,7 @@ use crate::model::live::{
     FieldManager, Live, LiveAccount, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Observed, RoleSummary,
 };
 use crate::model::marks::{CREATED, OWNER};
-use crate::model::resource::{Pairs, Role, ServiceAccount};
+use crate::model::resource::{Role, ServiceAccount, StringMap};
 use crate::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub(crate) fn call(live: &mut Live, call: &Call) -> Result<(), String> {
         Call::Iam(account, call) => {
             let account = live.accounts.get_mut(account).ok_or("no such account")?;
             iam(account, call)?;
-            account.roster =
+            account.role_list =
                 Observed::Present(account.roles.values().filter_map(Observed::present).map(summary).collect());
             count_attachments(account);
             Ok(())
@@ -103,7 +103,7 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, live: &T, from: &T) -> Resul
     if live == from { Ok(()) } else { Err(format!("{what}: there is {live:?}, planned from {from:?}")) }
 }
 
-fn retag(tags: &mut Pairs, from: &Pairs, to: &Pairs) -> Result<(), String> {
+fn retag(tags: &mut StringMap, from: &StringMap, to: &StringMap) -> Result<(), String> {
     for key in to.keys() {
         same(key, &tags.get(key), &from.get(key))?;
     }
@@ -111,7 +111,7 @@ fn retag(tags: &mut Pairs, from: &Pairs, to: &Pairs) -> Result<(), String> {
     Ok(())
 }
 
-fn untag(tags: &mut Pairs, from: &Pairs) -> Result<(), String> {
+fn untag(tags: &mut StringMap, from: &StringMap) -> Result<(), String> {
     for (key, value) in from {
         same(key, &tags.remove(key).as_ref(), &Some(value))?;
     }
@@ -119,7 +119,7 @@ fn untag(tags: &mut Pairs, from: &Pairs) -> Result<(), String> {
 }
 
 fn role<'a>(account: &'a mut LiveAccount, name: &RoleName) -> Result<&'a mut Role, String> {
-    match account.roles.get_mut(&name.folded()) {
+    match account.roles.get_mut(&name.case_insensitive()) {
         Some(Observed::Present(live)) => Ok(&mut live.role),
         _ => Err(format!("no role {name}")),
     }
@@ -198,7 +198,7 @@ fn iam(account: &mut LiveAccount, call: &IamCall) -> Result<(), String> {
             }
         }
         IamCall::CreateRole { role } => {
-            if matches!(account.roles.get(&role.name.folded()), Some(Observed::Present(_))) {
+            if matches!(account.roles.get(&role.name.case_insensitive()), Some(Observed::Present(_))) {
                 return Err("there is one already".into());
             }
             if !role.attached.is_empty() || !role.inline.is_empty() {
@@ -212,7 +212,7 @@ fn iam(account: &mut LiveAccount, call: &IamCall) -> Result<(), String> {
             let arn = RoleArn::parse(format!("arn:aws:iam::111122223333:role{}{}", role.path, role.name)).unwrap();
             let live =
                 LiveRole { role: (**role).clone(), arn, last_used: Some(NOW - 864_000), instance_profiles: vec![] };
-            account.roles.insert(role.name.folded(), Observed::Present(live));
+            account.roles.insert(role.name.case_insensitive(), Observed::Present(live));
         }
         IamCall::UpdateRole { name, from, to } => {
             let role = role(account, name)?;
@@ -264,7 +264,7 @@ fn iam(account: &mut LiveAccount, call: &IamCall) -> Result<(), String> {
             if !role.attached.is_empty() || !role.inline.is_empty() {
                 return Err("DeleteConflict".into());
             }
-            account.roles.remove(&name.folded());
+            account.roles.remove(&name.case_insensitive());
         }
     }
     Ok(())
@@ -286,7 +286,7 @@ fn kubernetes(live: &mut Live, cluster: &Key, call: &KubernetesCall) -> Result<(
             let Some(Observed::Present(item)) = cluster.service_accounts.get_mut(&key(from)) else {
                 return Err("gone".into());
             };
-            let none = ServiceAccount { labels: Pairs::new(), annotations: Pairs::new(), ..from.clone() };
+            let none = ServiceAccount { labels: StringMap::new(), annotations: StringMap::new(), ..from.clone() };
             apply(item, from, &none);
         }
         KubernetesCall::Remove { from, .. } => {
@@ -318,14 +318,14 @@ pub(crate) fn made(item: &ServiceAccount, uid: &str) -> LiveServiceAccount {
         name: item.name.clone(),
         uid: uid.into(),
         resource_version: "1".into(),
-        labels: Pairs::new(),
-        annotations: Pairs::new(),
+        labels: StringMap::new(),
+        annotations: StringMap::new(),
         owner_references: Vec::new(),
         managers: Vec::new(),
         deleting: None,
         pods: Some(Observed::Present(Vec::new())),
     };
-    apply(&mut live, &ServiceAccount { labels: Pairs::new(), annotations: Pairs::new(), ..item.clone() }, item);
+    apply(&mut live, &ServiceAccount { labels: StringMap::new(), annotations: StringMap::new(), ..item.clone() }, item);
     assert!(live.labels.contains_key(OWNER) && live.annotations.contains_key(CREATED));
     live
 }

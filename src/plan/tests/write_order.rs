@@ -6,7 +6,7 @@
 //! the documents, by an evaluator that shares no line with `policy`. `IRSA_TEST_CASES` says how many cases are tried.
 
 use super::kit::{Kit, binding, declared, key};
-use super::shares::at_once;
+use super::shards::at_once;
 use super::simulate;
 use crate::ids::{PolicyArn, PolicyName, RoleName};
 use crate::model::call::{Call, IamCall};
@@ -147,8 +147,8 @@ impl Sketch {
                 cell(&mut sketch, dice, format!("{role}/{name}"), &|dice| Cell::Choice(dice.below(of)));
             }
         }
-        for spot in 0..SPOTS.len() {
-            cell(&mut sketch, dice, format!("spot{spot}"), &|dice| Cell::Choice(dice.below(4)));
+        for reference in 0..SPOTS.len() {
+            cell(&mut sketch, dice, format!("spot{reference}"), &|dice| Cell::Choice(dice.below(4)));
         }
         sketch
     }
@@ -182,8 +182,8 @@ impl Sketch {
             kit.policy(name, self.document(&format!("policy/{name}")).unwrap().clone());
         }
         for (index, name) in ROLES.iter().enumerate() {
-            let spots = (0..SPOTS.len()).filter(|spot| self.choice(&format!("spot{spot}")) == index);
-            let bindings: Vec<_> = spots.map(|spot| binding(SPOTS[spot].0, SPOTS[spot].1)).collect();
+            let spots = (0..SPOTS.len()).filter(|reference| self.choice(&format!("spot{reference}")) == index);
+            let bindings: Vec<_> = spots.map(|reference| binding(SPOTS[reference].0, SPOTS[reference].1)).collect();
             if self.choice(&format!("{name}/present")) > 0 && !bindings.is_empty() {
                 kit.role(name, |role| {
                     role.bindings = bindings;

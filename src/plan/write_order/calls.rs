@@ -10,8 +10,8 @@ use crate::model::live::{LiveAccount, LivePolicy, Observed};
 use crate::model::marks::TRANSITION;
 use crate::model::resource::Role;
 use crate::plan::change::{Action, ResourceChange};
+use crate::plan::context::PlanContext;
 use crate::plan::draft::Draft;
-use crate::plan::site::Site;
 use crate::plan::step::Step;
 use crate::policy::effects;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -61,7 +61,7 @@ pub(super) struct Viewer {
     pub before: Option<Role>,
     pub after: Option<Role>,
     /// Policies that change and that somebody has whom this run does not see.
-    elsewhere: Uses,
+    other_shards: Uses,
     /// The calls that put a deny for everything in front of it and take it away; the first is not there where a run before
     /// this one left the deny.
     pub denied: Option<(Option<usize>, usize)>,
@@ -93,7 +93,7 @@ pub(super) struct Calls {
 const SPREAD: usize = 4;
 
 impl Calls {
-    pub(super) fn of(site: &Site<'_>, draft: &Draft) -> Self {
+    pub(super) fn of(context: &PlanContext<'_>, draft: &Draft) -> Self {
         let mut calls = Self::default();
         let mut steps: Vec<(&Step, bool)> = draft.steps.values().map(|step| (step, false)).collect();
         steps.extend(draft.held_back.values().map(|step| (step, true)));
@@ -107,13 +107,13 @@ impl Calls {
                 rank: rank(step),
             });
         }
-        calls.read_documents(site, steps.iter().map(|(step, _)| *step));
+        calls.read_documents(context, steps.iter().map(|(step, _)| *step));
         for (object, (step, _)) in steps.iter().enumerate() {
-            calls.add_role(site, object, step);
+            calls.add_role(context, object, step);
         }
-        calls.add_onlookers(site);
-        calls.add_unknown_trust(site, draft);
-        calls.add_others(site);
+        calls.add_onlookers(context);
+        calls.add_unknown_trust(context, draft);
+        calls.add_others(context);
         for (object, (step, _)) in steps.iter().enumerate() {
             calls.add_nodes(object, step);
         }
@@ -121,7 +121,7 @@ impl Calls {
         calls
     }
 
-    fn read_documents<'s>(&mut self, site: &Site<'_>, steps: impl Iterator<Item = &'s Step>) {
+    fn read_documents<'s>(&mut self, context: &PlanContext<'_>, steps: impl Iterator<Item = &'s Step>) {
         for step in steps {
             let ResourceChange::Policy(change) = &step.change else { continue };
             let Some(arn) = step.parts.iter().find_map(|part| written_policy(&part.call)) else { continue };
@@ -132,29 +132,29 @@ impl Calls {
                 self.documents.changes.insert(arn.clone(), Exchange { before, after, effects });
             }
         }
-        for key in site.desired.accounts.keys() {
-            let Some(account) = site.account(key) else { continue };
+        for key in context.desired.accounts.keys() {
+            let Some(account) = context.account(key) else { continue };
             let ours = account.policies.iter().filter_map(|(arn, live)| Some((arn, &live.present()?.policy.document)));
             let others = account.foreign_policies.iter();
             let others = others.filter_map(|(arn, live)| Some((arn, live.present()?.as_ref()?)));
             let all = ours.chain(others).map(|(arn, document)| (arn.clone(), document.clone()));
             self.documents.live.extend(all);
         }
-        // what another share makes
-        for ((account, key), policy) in &site.desired.policies {
-            if let Some(arn) = site.attachment_arn(account, &Attachment::Declared(key.clone())) {
+        // what another shard makes
+        for ((account, key), policy) in &context.desired.policies {
+            if let Some(arn) = context.attachment_arn(account, &Attachment::Declared(key.clone())) {
                 self.documents.live.entry(arn).or_insert_with(|| policy.document.clone());
             }
         }
     }
 
-    fn add_role(&mut self, site: &Site<'_>, object: usize, step: &Step) {
+    fn add_role(&mut self, context: &PlanContext<'_>, object: usize, step: &Step) {
         let ResourceChange::Role(change) = &step.change else { return };
         let Some(Call::Iam(account, _)) = step.parts.first().map(|part| &part.call) else { return };
         let (before, after) = (change.before().cloned(), change.after().cloned());
         let Some(role) = before.as_ref().or(after.as_ref()) else { return };
-        self.roles.insert((account.clone(), role.name.folded()), self.viewers.len());
-        if let Some(place) = site.desired.accounts.get(account) {
+        self.roles.insert((account.clone(), role.name.case_insensitive()), self.viewers.len());
+        if let Some(place) = context.desired.accounts.get(account) {
             let arn = RoleArn::of(&place.partition, &place.id, &role.path, &role.name);
             self.by_arn.insert(arn.to_string(), object);
         }
@@ -163,12 +163,12 @@ impl Calls {
     }
 
     /// Roles that do not change by themselves, and that have two of the policies that do.
-    fn add_onlookers(&mut self, site: &Site<'_>) {
+    fn add_onlookers(&mut self, context: &PlanContext<'_>) {
         if self.documents.changes.is_empty() {
             return;
         }
-        for key in site.desired.accounts.keys() {
-            for (folded, live) in site.account(key).into_iter().flat_map(|account| &account.roles) {
+        for key in context.desired.accounts.keys() {
+            for (folded, live) in context.account(key).into_iter().flat_map(|account| &account.roles) {
                 let Some(live) = live.present() else { continue };
                 let changes = |arn: &&PolicyArn| self.documents.changes.contains_key(*arn);
                 let seen = live.role.attached.iter().chain(&live.role.permissions_boundary).filter(changes).count();
@@ -190,12 +190,12 @@ impl Calls {
     }
 
     /// Roles whose trust should change, but into what cannot be told: somebody may be about to lose them.
-    fn add_unknown_trust(&mut self, site: &Site<'_>, draft: &Draft) {
+    fn add_unknown_trust(&mut self, context: &PlanContext<'_>, draft: &Draft) {
         for address in draft.trust_unknown.iter().filter(|_| !mutant::is(Mutant::UnknownTrustStays)) {
             let Address::Role { key } = address else { continue };
-            let Some(role) = site.desired.roles.get(key) else { continue };
-            let folded = role.name.folded();
-            let live = site.account(&role.account).and_then(|account| account.roles.get(&folded)?.present());
+            let Some(role) = context.desired.roles.get(key) else { continue };
+            let folded = role.name.case_insensitive();
+            let live = context.account(&role.account).and_then(|account| account.roles.get(&folded)?.present());
             let Some(live) = live else { continue };
             let viewer = self.onlooker(&role.account, &folded, &live.role);
             self.add_unknown(address.clone(), viewer);
@@ -211,24 +211,24 @@ impl Calls {
 
     /// Whoever else has one of the policies that change: users, groups, roles that are not ours. They are taken for one role
     /// that has them all, which is more than there can be. A declared role that could not be read is one of them.
-    fn add_others(&mut self, site: &Site<'_>) {
-        for key in site.desired.accounts.keys() {
-            let Some(account) = site.account(key) else { continue };
-            let mut elsewhere = Uses::default();
+    fn add_others(&mut self, context: &PlanContext<'_>) {
+        for key in context.desired.accounts.keys() {
+            let Some(account) = context.account(key) else { continue };
+            let mut other_shards = Uses::default();
             for (arn, live) in &account.policies {
                 let Some(live) = live.present().filter(|_| self.documents.changes.contains_key(arn)) else { continue };
                 let (attached, bounds) = used_elsewhere(account, arn, live);
-                elsewhere.attached.extend(attached.then(|| arn.clone()));
-                elsewhere.bounds.extend(bounds.then(|| arn.clone()));
+                other_shards.attached.extend(attached.then(|| arn.clone()));
+                other_shards.bounds.extend(bounds.then(|| arn.clone()));
             }
-            if elsewhere.attached.is_empty() && elsewhere.bounds.is_empty() {
+            if other_shards.attached.is_empty() && other_shards.bounds.is_empty() {
                 continue;
             }
             let viewer = self.viewers.len();
-            self.viewers.push(Viewer { elsewhere, ..Viewer::default() });
+            self.viewers.push(Viewer { other_shards, ..Viewer::default() });
             let unread = account.roles.iter().filter(|(_, live)| matches!(live, Observed::Unknown(_)));
             for (folded, _) in unread {
-                self.add_unknown(site.role_address(key, folded, folded), viewer);
+                self.add_unknown(context.role_address(key, folded, folded), viewer);
             }
         }
     }
@@ -237,7 +237,7 @@ impl Calls {
         let viewer = match (&step.change, step.parts.first().map(|part| &part.call)) {
             (ResourceChange::Role(change), Some(Call::Iam(account, _))) => {
                 let role = change.before().or(change.after());
-                role.and_then(|role| self.roles.get(&(account.clone(), role.name.folded())).copied())
+                role.and_then(|role| self.roles.get(&(account.clone(), role.name.case_insensitive())).copied())
             }
             _ => None,
         };
@@ -262,9 +262,9 @@ impl Calls {
             let both = |has: &dyn Fn(&Role) -> bool| {
                 [&viewer.before, &viewer.after].into_iter().all(|it| it.as_ref().is_some_and(has))
             };
-            let attached = viewer.elsewhere.attached.contains(arn) || both(&|role| role.attached.contains(arn));
-            let bounds =
-                viewer.elsewhere.bounds.contains(arn) || both(&|role| role.permissions_boundary.as_ref() == Some(arn));
+            let attached = viewer.other_shards.attached.contains(arn) || both(&|role| role.attached.contains(arn));
+            let bounds = viewer.other_shards.bounds.contains(arn)
+                || both(&|role| role.permissions_boundary.as_ref() == Some(arn));
             let of = |on: bool, effects: Effects| if on { effects } else { Effects::default() };
             of(attached, Effects::of_policy(change.effects)).or(of(bounds, Effects::of_boundary(change.effects)))
         };

@@ -10,7 +10,7 @@ use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
 use crate::model::note::Severity;
 use crate::plan::change::{Change, ResourceChange};
-use crate::plan::draft::{Draft, Hold};
+use crate::plan::draft::{BlockedBy, Draft};
 use crate::plan::fields;
 use crate::plan::parts;
 use crate::plan::step::{Part, Step};
@@ -36,7 +36,7 @@ pub(super) fn hold_dependents(draft: &mut Draft) {
 
 /// What is not selected is not changed, and counts as it is.
 fn holds(draft: &Draft, need: &Address) -> bool {
-    draft.held.get(need).is_some_and(|hold| *hold != Hold::NotSelected)
+    draft.held.get(need).is_some_and(|hold| *hold != BlockedBy::NotSelected)
 }
 
 /// Holds a step back because of `first`, which is held back.
@@ -46,15 +46,15 @@ fn hold(draft: &mut Draft, address: &Address, first: &Address, relation: &str) {
         draft.shown.insert(address.clone());
     }
     match draft.held.get(first).cloned() {
-        Some(Hold::Refused) => {
+        Some(BlockedBy::Refused) => {
             draft.refuse(address, format!("`{first}`, {relation}, is refused"), format!("mend `{first}` first"));
         }
-        Some(Hold::Waits(why)) => draft.wait(address, None, format!("`{first}` comes first: {why}")),
-        Some(Hold::NotSelected) => {
+        Some(BlockedBy::Waits(why)) => draft.wait(address, None, format!("`{first}` comes first: {why}")),
+        Some(BlockedBy::NotSelected) => {
             let why = format!("`{first}` must change before it, and is not selected: add `--only '{first}'`");
             draft.wait(address, None, why);
         }
-        Some(Hold::Unknown) | None => draft.unseen(address, format!("`{first}`, {relation}, could not be seen")),
+        Some(BlockedBy::Unknown) | None => draft.unseen(address, format!("`{first}`, {relation}, could not be seen")),
     }
 }
 

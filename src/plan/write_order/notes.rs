@@ -6,17 +6,17 @@ use super::effects::Factor;
 use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
 use crate::model::note::Severity;
+use crate::plan::context::PlanContext;
 use crate::plan::draft::Draft;
-use crate::plan::site::Site;
 use crate::policy::{PolicyDocument, effects, narrow};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most names in a note.
 const NAMED: usize = 3;
 
-pub(super) fn add(site: &Site<'_>, draft: &mut Draft, calls: &Calls, order: &Order) {
+pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, order: &Order) {
     dips(draft, calls, order);
-    sessions(site, draft, calls, order);
+    sessions(context, draft, calls, order);
 }
 
 /// Who loses for a moment what they have before and after.
@@ -156,7 +156,7 @@ fn short(items: &[String]) -> String {
 }
 
 /// Whose sessions, issued before trust is narrowed, see what is given to the role afterwards.
-fn sessions(site: &Site<'_>, draft: &mut Draft, calls: &Calls, order: &Order) {
+fn sessions(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, order: &Order) {
     let by_viewer = calls.by_viewer();
     let mut notes: Vec<(Address, String)> = Vec::new();
     for (viewer, nodes) in calls.viewers.iter().zip(&by_viewer) {
@@ -179,7 +179,7 @@ fn sessions(site: &Site<'_>, draft: &mut Draft, calls: &Calls, order: &Order) {
         let given: Vec<String> = given.into_iter().collect();
         let text = format!(
             "{} may no longer assume it, but sessions that were issued before live on for up to {} and see what comes now: {}",
-            leavers(site, before, after),
+            leavers(context, before, after),
             hours(before.max_session_duration),
             short(&given)
         );
@@ -190,13 +190,17 @@ fn sessions(site: &Site<'_>, draft: &mut Draft, calls: &Calls, order: &Order) {
     }
 }
 
-fn leavers(site: &Site<'_>, before: &crate::model::resource::Role, after: &crate::model::resource::Role) -> String {
+fn leavers(
+    context: &PlanContext<'_>,
+    before: &crate::model::resource::Role,
+    after: &crate::model::resource::Role,
+) -> String {
     let kept = narrow::grants(&after.trust);
     let left: BTreeSet<String> = narrow::grants(&before.trust)
         .difference(&kept)
         .map(|grant| {
             let issuer = grant.provider.host_path();
-            let cluster = site.cluster_of(issuer).map_or(issuer, |(cluster, _)| cluster.as_str());
+            let cluster = context.cluster_of(issuer).map_or(issuer, |(cluster, _)| cluster.as_str());
             let subject = grant.subject.strip_prefix("system:serviceaccount:").unwrap_or(&grant.subject);
             format!("`{cluster} {}`", subject.replacen(':', "/", 1))
         })

@@ -3,7 +3,7 @@
 use super::calls::{Calls, Half};
 use crate::model::call::{Call, IamCall};
 use crate::model::live::Quotas;
-use crate::plan::site::Site;
+use crate::plan::context::PlanContext;
 use crate::policy::{effects, narrow};
 
 /// The halves of a call, and what must be done between them.
@@ -15,8 +15,8 @@ struct Halves {
 }
 
 /// Splits the one call of a circle that costs least. `false` where none can be split.
-pub(super) fn split(site: &Site<'_>, calls: &mut Calls, circle: &[usize]) -> bool {
-    let halves = circle.iter().filter_map(|node| Some((*node, halves(site, calls, *node)?)));
+pub(super) fn split(context: &PlanContext<'_>, calls: &mut Calls, circle: &[usize]) -> bool {
+    let halves = circle.iter().filter_map(|node| Some((*node, halves(context, calls, *node)?)));
     let Some((node, halves)) = halves.min_by_key(|(node, halves)| (halves.cost, calls.rank(*node))) else {
         return false;
     };
@@ -24,12 +24,12 @@ pub(super) fn split(site: &Site<'_>, calls: &mut Calls, circle: &[usize]) -> boo
     true
 }
 
-fn halves(site: &Site<'_>, calls: &Calls, node: usize) -> Option<Halves> {
+fn halves(context: &PlanContext<'_>, calls: &Calls, node: usize) -> Option<Halves> {
     if calls.nodes[node].half != Half::Whole || !calls.effects(node).takes_and_gives() {
         return None;
     }
     let Some(Call::Iam(account, call)) = &calls.nodes[node].call else { return None };
-    let account = site.account(account)?;
+    let account = context.account(account)?;
     let quotas = &account.quotas;
     let simple = |cost, calls| Some(Halves { calls, between: Vec::new(), cost });
     match call {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plan::file::{ChangeV2, FieldV2, NoteV2, RefusedV2, UnknownV2};
-use crate::view::scrub::is_unseen;
+use crate::view::scrub::is_invisible;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -200,7 +200,7 @@ proptest! {
             for style in [Style::plain().with_width(width), Style::colored().with_width(width)] {
                 let drawn = drawn(format, &style, &file);
                 let plain = without_color(&drawn);
-                prop_assert!(!plain.chars().any(|c| c != '\n' && is_unseen(c)), "{:?}", plain);
+                prop_assert!(!plain.chars().any(|c| c != '\n' && is_invisible(c)), "{:?}", plain);
                 prop_assert!(format != Format::Markdown || plain.len() <= 60_000);
             }
         }

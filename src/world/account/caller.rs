@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::event::{Event, Listen};
 use crate::ids::Key;
 use crate::world::pace::Pacer;
-use crate::world::retry::{self, Because, Class, Facts, Failure, Verdict};
+use crate::world::retry::{self, Because, Class, Decision, Facts, Failure};
 use crate::world::{Answer, CallError, CallErrorKind};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -127,7 +127,7 @@ impl Caller {
                 self.answered(action);
             }
             let facts = Facts { reached: self.was_reached(action), again: attempt > 0, ..facts };
-            let Verdict::Retry(because) = retry::decide(&failure, facts) else {
+            let Decision::Retry(because) = retry::decide(&failure, facts) else {
                 return Err(failure.into_error(action.to_string()));
             };
             match because {

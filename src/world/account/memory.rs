@@ -12,10 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What this run did.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<Deeds>);
+pub(crate) struct Memory(Mutex<RecentWrites>);
 
 #[derive(Debug, Default)]
-struct Deeds {
+struct RecentWrites {
     /// Folded names of roles made.
     roles: BTreeSet<String>,
     policies: BTreeSet<PolicyArn>,
@@ -24,23 +24,23 @@ struct Deeds {
     inline: BTreeSet<(String, PolicyName)>,
     /// Folded names of roles that something was taken off, and ARNs of policies that were taken off something or lost
     /// a version.
-    lightened_roles: BTreeSet<String>,
-    lightened_policies: BTreeSet<PolicyArn>,
+    detached_roles: BTreeSet<String>,
+    detached_policies: BTreeSet<PolicyArn>,
 }
 
 impl Memory {
-    fn deeds(&self) -> MutexGuard<'_, Deeds> {
+    fn deeds(&self) -> MutexGuard<'_, RecentWrites> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The facts of a read of a role.
     pub(crate) fn of_role(&self, name: &RoleName) -> Facts {
-        Facts { made: self.deeds().roles.contains(&name.folded()), ..Facts::default() }
+        Facts { made: self.deeds().roles.contains(&name.case_insensitive()), ..Facts::default() }
     }
 
     /// The facts of a read of an inline policy: that the role is new says nothing of it.
     pub(crate) fn of_inline(&self, name: &RoleName, policy: &PolicyName) -> Facts {
-        Facts { made: self.deeds().inline.contains(&(name.folded(), policy.clone())), ..Facts::default() }
+        Facts { made: self.deeds().inline.contains(&(name.case_insensitive(), policy.clone())), ..Facts::default() }
     }
 
     /// The facts of a read of a managed policy.
@@ -57,7 +57,7 @@ impl Memory {
     /// already is told at once.
     pub(crate) fn of_write(&self, call: &IamCall) -> Facts {
         let deeds = self.deeds();
-        let role = |name: &RoleName| deeds.roles.contains(&name.folded());
+        let role = |name: &RoleName| deeds.roles.contains(&name.case_insensitive());
         let none = Facts::default();
         match call {
             IamCall::CreateRole { role } => Facts {
@@ -75,12 +75,14 @@ impl Memory {
                 Facts { made: role(name), policy: deeds.policies.contains(to), ..none }
             }
             IamCall::Attach { name, arn } => Facts { made: role(name), policy: deeds.policies.contains(arn), ..none },
-            IamCall::DeleteRole { name } => Facts { detached: deeds.lightened_roles.contains(&name.folded()), ..none },
+            IamCall::DeleteRole { name } => {
+                Facts { detached: deeds.detached_roles.contains(&name.case_insensitive()), ..none }
+            }
             IamCall::CreatePolicyVersion { arn, .. } => {
                 Facts { made: deeds.policies.contains(arn), once: true, ..none }
             }
             IamCall::TagPolicy { arn, .. } => Facts { made: deeds.policies.contains(arn), ..none },
-            IamCall::DeletePolicy { arn } => Facts { detached: deeds.lightened_policies.contains(arn), ..none },
+            IamCall::DeletePolicy { arn } => Facts { detached: deeds.detached_policies.contains(arn), ..none },
             IamCall::AddAudience { arn, .. } | IamCall::TagProvider { arn, .. } => {
                 Facts { made: deeds.providers.contains(arn), ..none }
             }
@@ -111,31 +113,31 @@ impl Memory {
                 deeds.policies.insert(arn.clone());
             }
             IamCall::DeletePolicyVersion { arn, .. } => {
-                deeds.lightened_policies.insert(arn.clone());
+                deeds.detached_policies.insert(arn.clone());
             }
             IamCall::DeletePolicy { arn } => {
                 deeds.policies.remove(arn);
             }
             IamCall::CreateRole { role } => {
-                deeds.roles.insert(role.name.folded());
+                deeds.roles.insert(role.name.case_insensitive());
             }
             IamCall::PutInline { name, policy, .. } => {
-                deeds.inline.insert((name.folded(), policy.clone()));
+                deeds.inline.insert((name.case_insensitive(), policy.clone()));
             }
             IamCall::DeleteInline { name, policy, .. } => {
-                deeds.inline.remove(&(name.folded(), policy.clone()));
-                deeds.lightened_roles.insert(name.folded());
+                deeds.inline.remove(&(name.case_insensitive(), policy.clone()));
+                deeds.detached_roles.insert(name.case_insensitive());
             }
             IamCall::Detach { name, arn } => {
-                deeds.lightened_roles.insert(name.folded());
-                deeds.lightened_policies.insert(arn.clone());
+                deeds.detached_roles.insert(name.case_insensitive());
+                deeds.detached_policies.insert(arn.clone());
             }
             IamCall::DeleteRole { name } => {
-                deeds.roles.remove(&name.folded());
-                deeds.inline.retain(|(role, _)| *role != name.folded());
+                deeds.roles.remove(&name.case_insensitive());
+                deeds.inline.retain(|(role, _)| *role != name.case_insensitive());
             }
             IamCall::DeleteBoundary { from, .. } | IamCall::PutBoundary { from: Some(from), .. } => {
-                deeds.lightened_policies.insert(from.clone());
+                deeds.detached_policies.insert(from.clone());
             }
             IamCall::AddAudience { .. }
             | IamCall::TagProvider { .. }
@@ -153,7 +155,7 @@ impl Memory {
     }
 }
 
-impl Deeds {
+impl RecentWrites {
     /// Whether a trust policy names a role or provider that this run made.
     fn made_principal(&self, trust: &PolicyDocument) -> bool {
         trust.statements().iter().flat_map(Statement::principals).any(|principal| self.made_this(principal.text()))

@@ -54,7 +54,7 @@ fn an_account_without_region_is_found_in_its_partition() {
 #[tokio::test]
 async fn the_default_region_is_the_environments() {
     let clock = |context: &Context| Clock::new(context);
-    let wires = Wires::default();
+    let wires = Transports::default();
     for (name, wanted) in [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "eu-west-1")] {
         let environment = [(name.to_owned(), wanted.to_owned())].into_iter().collect();
         let context = Context::fixed(environment, 0, 1);

@@ -12,7 +12,7 @@ use crate::policy::PolicyDocument;
 use crate::world::account::{AccountClient, Action, odd};
 use crate::world::bounds::{Endless, Listing};
 use crate::world::retry::Facts;
-use crate::world::{Answer, BulkPage, RoleDetail, RoleHead, sts};
+use crate::world::{Answer, BulkPage, RoleAttributes, RoleDetail, sts};
 use aws_sdk_iam::types::{self, EntityType, PolicyDetail};
 use std::sync::PoisonError;
 use tokio::time::Instant;
@@ -75,7 +75,7 @@ fn size(detail: &types::RoleDetail) -> usize {
 fn joined(identity: Option<&Identity>, summary: &RoleSummary, detail: &types::RoleDetail) -> Answer<LiveRole> {
     let trust = summary.trust.live_again(detail.assume_role_policy_document().unwrap_or_default());
     let last_used = shape::last_used(detail.role_last_used());
-    let head = RoleHead {
+    let head = RoleAttributes {
         summary: RoleSummary { trust, ..summary.clone() },
         tags: shape::pairs(detail.tags()),
         permissions_boundary: shape::boundary(ACTION, detail.permissions_boundary())?,

@@ -4,7 +4,7 @@ use super::shape::{self, Page, Size, judged, pages, parsed};
 use crate::ids::{IamPath, PolicyArn, PolicyName};
 use crate::model::address::OrphanKind;
 use crate::model::live::LivePolicy;
-use crate::model::resource::{ManagedPolicy, Pairs};
+use crate::model::resource::{ManagedPolicy, StringMap};
 use crate::policy::PolicyDocument;
 use crate::world::account::{AccountClient, Action, odd, optional};
 use crate::world::retry::Facts;
@@ -140,7 +140,7 @@ fn shaped(
 }
 
 /// The tags of a policy.
-pub(crate) async fn tags(account: &AccountClient, arn: &PolicyArn) -> Answer<Option<Pairs>> {
+pub(crate) async fn tags(account: &AccountClient, arn: &PolicyArn) -> Answer<Option<StringMap>> {
     let facts = account.memory.of_policy(arn);
     let tags = pages(account, LIST_TAGS, |marker| async move {
         let request = account.iam.list_policy_tags().policy_arn(arn.as_str()).set_marker(marker);

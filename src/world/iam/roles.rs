@@ -4,11 +4,11 @@ use super::shape::{self, Page, Size, judged, pages, parsed};
 use crate::ids::{PolicyArn, PolicyName, RoleName};
 use crate::model::address::OrphanKind;
 use crate::model::live::{LiveRole, RoleSummary};
-use crate::model::resource::{InlinePolicies, Pairs};
+use crate::model::resource::{InlinePolicies, StringMap};
 use crate::policy::PolicyDocument;
 use crate::world::account::{AccountClient, Action, odd, optional};
 use crate::world::retry::Facts;
-use crate::world::{Answer, Listed, RoleHead};
+use crate::world::{Answer, Listed, RoleAttributes};
 use aws_sdk_iam::types;
 use futures::future::try_join_all;
 use std::collections::BTreeSet;
@@ -52,12 +52,16 @@ async fn get(account: &AccountClient, name: &RoleName, facts: Facts) -> Answer<O
 }
 
 /// A role without its policies.
-pub(crate) async fn head(account: &AccountClient, name: &RoleName) -> Answer<Option<RoleHead>> {
+pub(crate) async fn head(account: &AccountClient, name: &RoleName) -> Answer<Option<RoleAttributes>> {
     head_knowing(account, name, account.memory.of_role(name)).await
 }
 
 /// The same, with what the caller knows of it.
-pub(crate) async fn head_knowing(account: &AccountClient, name: &RoleName, facts: Facts) -> Answer<Option<RoleHead>> {
+pub(crate) async fn head_knowing(
+    account: &AccountClient,
+    name: &RoleName,
+    facts: Facts,
+) -> Answer<Option<RoleAttributes>> {
     get(account, name, facts).await?.map(|role| shape::head(GET, &role)).transpose()
 }
 
@@ -119,7 +123,7 @@ async fn named(
 }
 
 /// The tags of a role.
-pub(crate) async fn tags(account: &AccountClient, name: &RoleName) -> Answer<Option<Pairs>> {
+pub(crate) async fn tags(account: &AccountClient, name: &RoleName) -> Answer<Option<StringMap>> {
     let facts = account.memory.of_role(name);
     let tags = pages(account, LIST_TAGS, |marker| async move {
         let request = account.iam.list_role_tags().role_name(name.as_str()).set_marker(marker);

@@ -3,14 +3,14 @@
 
 use crate::ids::{IamPath, IdError, PolicyArn, PolicyName, RoleArn, RoleName};
 use crate::model::address::OrphanKind;
-use crate::model::live::{Identity, Odd, RoleSummary};
-use crate::model::resource::{InlinePolicies, Pairs, Role};
+use crate::model::live::{Identity, Malformed, RoleSummary};
+use crate::model::resource::{InlinePolicies, Role, StringMap};
 use crate::policy::PolicyDocument;
 use crate::world::account::{AccountClient, Action, odd};
 use crate::world::bounds::{Endless, Listing};
 use crate::world::connect::LONG_ATTEMPT;
 use crate::world::scrub::clean;
-use crate::world::{Answer, Listed, RoleHead, sts};
+use crate::world::{Answer, Listed, RoleAttributes, sts};
 use aws_sdk_iam::types;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::time::Instant;
@@ -66,7 +66,7 @@ impl Size for PolicyArn {
     }
 }
 
-impl<T: Size> Size for Result<T, Odd> {
+impl<T: Size> Size for Result<T, Malformed> {
     fn size(&self) -> usize {
         match self {
             Ok(item) => item.size(),
@@ -107,7 +107,7 @@ where
 }
 
 /// The entries of a list, those that were understood apart from the others.
-pub(crate) fn listed<T>(entries: Vec<Result<T, Odd>>) -> Listed<T> {
+pub(crate) fn listed<T>(entries: Vec<Result<T, Malformed>>) -> Listed<T> {
     let mut listed = Listed { items: Vec::with_capacity(entries.len()), odd: Vec::new() };
     for entry in entries {
         match entry {
@@ -119,8 +119,8 @@ pub(crate) fn listed<T>(entries: Vec<Result<T, Odd>>) -> Listed<T> {
 }
 
 /// An entry of a list; `name` is for display.
-pub(crate) fn judged<T>(kind: OrphanKind, name: Option<&str>, entry: Answer<T>) -> Result<T, Odd> {
-    entry.map_err(|error| Odd { kind, name: clean(name.unwrap_or_default()), why: error.to_string() })
+pub(crate) fn judged<T>(kind: OrphanKind, name: Option<&str>, entry: Answer<T>) -> Result<T, Malformed> {
+    entry.map_err(|error| Malformed { kind, name: clean(name.unwrap_or_default()), why: error.to_string() })
 }
 
 /// The settings of a call that reads a page of up to a thousand roles.
@@ -130,7 +130,7 @@ pub(crate) fn patient(account: &AccountClient) -> aws_sdk_iam::config::Builder {
 }
 
 /// Tags.
-pub(crate) fn pairs(tags: &[types::Tag]) -> Pairs {
+pub(crate) fn pairs(tags: &[types::Tag]) -> StringMap {
     tags.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect()
 }
 
@@ -161,8 +161,8 @@ pub(crate) fn summary(action: Action, role: &types::Role) -> Answer<RoleSummary>
 }
 
 /// A role as GetRole shows it.
-pub(crate) fn head(action: Action, role: &types::Role) -> Answer<RoleHead> {
-    Ok(RoleHead {
+pub(crate) fn head(action: Action, role: &types::Role) -> Answer<RoleAttributes> {
+    Ok(RoleAttributes {
         summary: summary(action, role)?,
         tags: pairs(role.tags()),
         permissions_boundary: boundary(action, role.permissions_boundary())?,
@@ -171,8 +171,8 @@ pub(crate) fn head(action: Action, role: &types::Role) -> Answer<RoleHead> {
 }
 
 /// A role without its policies, from its head.
-pub(crate) fn bare(action: Action, head: RoleHead) -> Answer<Role> {
-    let RoleHead { summary, tags, permissions_boundary, last_used: _ } = head;
+pub(crate) fn bare(action: Action, head: RoleAttributes) -> Answer<Role> {
+    let RoleAttributes { summary, tags, permissions_boundary, last_used: _ } = head;
     let RoleSummary { name, path, trust, description, max_session_duration } = summary;
     Ok(Role {
         name,

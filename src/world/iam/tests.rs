@@ -4,7 +4,7 @@ mod reads;
 mod writes;
 
 use crate::ids::{IamPath, PolicyArn, PolicyName, RoleName};
-use crate::model::resource::{InlinePolicies, Pairs, Role};
+use crate::model::resource::{InlinePolicies, Role, StringMap};
 use crate::policy::PolicyDocument;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::BTreeSet;
@@ -28,11 +28,11 @@ fn policy_arn(name: &str) -> PolicyArn {
     PolicyArn::parse(format!("arn:aws:iam::111122223333:policy/{name}")).unwrap()
 }
 
-fn pairs(pairs: &[(&str, &str)]) -> Pairs {
+fn pairs(pairs: &[(&str, &str)]) -> StringMap {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-fn tags_xml(tags: &Pairs) -> String {
+fn tags_xml(tags: &StringMap) -> String {
     let members = tags.iter().map(|(k, v)| format!("<member><Key>{k}</Key><Value>{v}</Value></member>"));
     format!("<Tags>{}</Tags>", members.collect::<String>())
 }

@@ -3,10 +3,10 @@
 //! What is to be gone and is gone already counts as done. What is to be made and is there already is looked at by
 //! `twin`. Nothing is decided here, and nothing is written that the call does not say.
 
-use super::{policies, twin};
+use super::{lost_reply, policies};
 use crate::ids::PolicyArn;
 use crate::model::call::IamCall;
-use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role};
+use crate::model::resource::{ManagedPolicy, Provider, Role, StringMap};
 use crate::policy::PolicyDocument;
 use crate::world::account::{AccountClient, Action, odd};
 use crate::world::retry::Facts;
@@ -55,7 +55,7 @@ pub(crate) async fn write(account: &AccountClient, call: &IamCall, halt: &Cancel
         Err(error) if error.kind == CallErrorKind::NotFound && takes_away(call) => {
             Ok(Written { request_id: error.request_id, already_done: true })
         }
-        Err(error) if error.kind == CallErrorKind::AlreadyExists => twin::settle(account, call, error).await,
+        Err(error) if error.kind == CallErrorKind::AlreadyExists => lost_reply::settle(account, call, error).await,
         other => other,
     };
     if answer.is_ok() {
@@ -111,7 +111,7 @@ impl Sender<'_> {
         Ok(Written { request_id: answer.request_id().map(str::to_owned), already_done: false })
     }
 
-    fn tags(&self, pairs: &Pairs) -> Answer<Option<Vec<Tag>>> {
+    fn tags(&self, pairs: &StringMap) -> Answer<Option<Vec<Tag>>> {
         let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
         let tags = pairs.iter().map(tag).collect::<Result<Vec<_>, _>>();
         tags.map(Some).map_err(|error| odd(self.action, error.to_string()))

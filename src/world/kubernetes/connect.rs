@@ -8,13 +8,13 @@
 //! written the kubeconfig.
 
 use super::certificate;
-use super::credentials::{Credentials, Target};
-use super::failure::Failure;
+use super::credentials::{ApiTarget, Credentials};
+use super::failure::ApiFailure;
 use super::kubeconfig;
 use super::named::Named;
 use super::proxy;
 use super::session::{Session, Sessions};
-use super::{Place, Run};
+use super::{ClusterEntry, Run};
 use crate::ids::Key;
 use crate::model::desired::KubernetesAccess;
 use crate::model::live::Access;
@@ -39,7 +39,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// The session, signed in anew where the last one has expired or was refused.
-    pub(crate) async fn session(&self) -> Result<Arc<Session>, Failure> {
+    pub(crate) async fn session(&self) -> Result<Arc<Session>, ApiFailure> {
         self.sessions.current().await
     }
 
@@ -58,7 +58,7 @@ const OPERATION: &str = "read the API's issuer";
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
 /// Connects, checks, and keeps the connection if it is the declared cluster's.
-pub(crate) async fn verify(run: &Arc<Run>, key: &Key, place: &Place, facts: &ClusterFacts) -> Access<()> {
+pub(crate) async fn verify(run: &Arc<Run>, key: &Key, place: &ClusterEntry, facts: &ClusterFacts) -> Access<()> {
     let mut held = place.connection.lock().await;
     if held.as_ref().is_some_and(|connection| same_cluster(&connection.facts, facts)) {
         return Access::Granted(());
@@ -93,7 +93,7 @@ fn same_cluster(one: &ClusterFacts, other: &ClusterFacts) -> bool {
     (issuer, endpoint, certificate_authority) == (&other.issuer, &other.endpoint, &other.certificate_authority)
 }
 
-async fn target(run: &Run, place: &Place, facts: &ClusterFacts) -> Result<Target, Failure> {
+async fn target(run: &Run, place: &ClusterEntry, facts: &ClusterFacts) -> Result<ApiTarget, ApiFailure> {
     let access = &place.cluster.kubernetes;
     match &access.context {
         Some(context) => {
@@ -103,13 +103,13 @@ async fn target(run: &Run, place: &Place, facts: &ClusterFacts) -> Result<Target
         }
         None if place.cluster.name.is_none() => {
             let text = "it is declared by its issuer alone: `kubernetes = { context = \"…\" }` names a way to its API";
-            Err(Failure::invalid(text))
+            Err(ApiFailure::invalid(text))
         }
         None => by_endpoint(run, facts),
     }
 }
 
-async fn connect(run: &Arc<Run>, key: &Key, target: Target, facts: &ClusterFacts) -> Result<Connection, Failure> {
+async fn connect(run: &Arc<Run>, key: &Key, target: ApiTarget, facts: &ClusterFacts) -> Result<Connection, ApiFailure> {
     let connection = Connection {
         run: Arc::clone(run),
         key: key.clone(),
@@ -122,14 +122,14 @@ async fn connect(run: &Arc<Run>, key: &Key, target: Target, facts: &ClusterFacts
     Ok(connection)
 }
 
-fn by_endpoint(run: &Run, facts: &ClusterFacts) -> Result<Target, Failure> {
+fn by_endpoint(run: &Run, facts: &ClusterFacts) -> Result<ApiTarget, ApiFailure> {
     let Some(endpoint) = &facts.endpoint else {
-        return Err(Failure::invalid(format!("EKS names no endpoint of it (its status is `{}`)", facts.status)));
+        return Err(ApiFailure::invalid(format!("EKS names no endpoint of it (its status is `{}`)", facts.status)));
     };
     let mut config = kubeconfig::base(endpoint, None, &run.context)?;
     let authority = facts.certificate_authority.as_deref().and_then(certificate::from_base64);
-    config.root_cert = Some(authority.ok_or_else(|| Failure::invalid("EKS names no certificate authority of it"))?);
-    Ok(Target { config, credentials: Credentials::Tokens })
+    config.root_cert = Some(authority.ok_or_else(|| ApiFailure::invalid("EKS names no certificate authority of it"))?);
+    Ok(ApiTarget { config, credentials: Credentials::Tokens })
 }
 
 /// What shows that the API is the declared cluster's.
@@ -144,7 +144,7 @@ const WAIVE: &str = "`kubernetes = { unverified = true }` waives this check";
 
 /// What is known before anything is sent. Of a cluster of which EKS tells endpoint and authority, no other authority is
 /// believed, whatever else a kubeconfig has, and the certificate must be for that endpoint, whichever way leads there.
-fn judge(target: &mut Target, place: &Place, facts: &ClusterFacts) -> Result<Proof, Access<()>> {
+fn judge(target: &mut ApiTarget, place: &ClusterEntry, facts: &ClusterFacts) -> Result<Proof, Access<()>> {
     let KubernetesAccess { context, unverified, .. } = &place.cluster.kubernetes;
     let config = &mut target.config;
     let way =
@@ -188,7 +188,7 @@ fn told(facts: &ClusterFacts) -> Option<(Uri, Vec<Vec<u8>>)> {
 }
 
 /// Whether the API names the issuer of the declared cluster.
-async fn check(connection: &Connection, place: &Place, facts: &ClusterFacts) -> Access<()> {
+async fn check(connection: &Connection, place: &ClusterEntry, facts: &ClusterFacts) -> Access<()> {
     let context = place.cluster.kubernetes.context.as_deref().unwrap_or_default();
     let Some(issuer) = &facts.issuer else {
         return Access::Unknown(format!("its issuer is not known, so its API cannot be told from another's; {WAIVE}"));
@@ -217,9 +217,9 @@ async fn check(connection: &Connection, place: &Place, facts: &ClusterFacts) -> 
 }
 
 /// The issuer that the API names, verbatim.
-async fn api_issuer(connection: &Connection) -> Result<Option<String>, Failure> {
+async fn api_issuer(connection: &Connection) -> Result<Option<String>, ApiFailure> {
     let request = http::Request::get(DISCOVERY).body(Vec::new());
-    let request = request.map_err(|_| Failure::invalid("the request could not be made"))?;
+    let request = request.map_err(|_| ApiFailure::invalid("the request could not be made"))?;
     let reply = connection.send(&request).await?;
     let document: Option<Value> = serde_json::from_slice(&reply.body).ok();
     let issuer = document.as_ref().and_then(|document| document.get("issuer")).and_then(Value::as_str);

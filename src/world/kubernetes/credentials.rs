@@ -1,6 +1,6 @@
 //! Where an API is, and what one signs in to it with.
 
-use super::failure::Failure;
+use super::failure::ApiFailure;
 use http::header::HeaderValue;
 use kube::Config;
 use kube::config::{AuthInfo, ExecConfig};
@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
 
 /// Where an API is and how one signs in.
-pub(crate) struct Target {
+pub(crate) struct ApiTarget {
     /// All but what changes in the course of a run.
     pub(crate) config: Config,
     pub(crate) credentials: Credentials,
@@ -35,9 +35,9 @@ pub(crate) fn is_fixed(user: &AuthInfo) -> bool {
 }
 
 /// The header of a token.
-pub(crate) fn bearer(token: &SecretString) -> Result<HeaderValue, Failure> {
+pub(crate) fn bearer(token: &SecretString) -> Result<HeaderValue, ApiFailure> {
     let value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()));
-    let mut value = value.map_err(|_| Failure::credentials("the token has characters that no header takes"))?;
+    let mut value = value.map_err(|_| ApiFailure::credentials("the token has characters that no header takes"))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -13,7 +13,7 @@ use std::fmt::Write;
 
 /// A request that did not give what it was made for.
 #[derive(Debug, Clone)]
-pub(crate) struct Failure {
+pub(crate) struct ApiFailure {
     pub(crate) kind: CallErrorKind,
     /// The HTTP status, where there was an answer.
     pub(crate) status: Option<u16>,
@@ -31,7 +31,7 @@ pub(crate) struct Failure {
     pub(crate) soon: bool,
 }
 
-impl Failure {
+impl ApiFailure {
     fn new(kind: CallErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -236,25 +236,27 @@ fn field(path: &str) -> String {
 
 /// An error that kube gave instead of an answer. Our sessions are built without plugins, so that only the way to the
 /// server and a token's file can fail here.
-pub(crate) fn of_kube(error: &kube::Error) -> Failure {
+pub(crate) fn of_kube(error: &kube::Error) -> ApiFailure {
     match error {
-        kube::Error::Auth(_) => Failure::credentials("the token's file cannot be read"),
+        kube::Error::Auth(_) => ApiFailure::credentials("the token's file cannot be read"),
         kube::Error::ProxyProtocolDisabled { .. } | kube::Error::ProxyProtocolUnsupported { .. } => {
-            Failure::invalid("its proxy is of a kind that irsa does not know: `http`, `https` and `socks5` are known")
+            ApiFailure::invalid(
+                "its proxy is of a kind that irsa does not know: `http`, `https` and `socks5` are known",
+            )
         }
-        kube::Error::InferKubeconfig(_) => Failure::credentials("its client certificate or key cannot be read"),
-        kube::Error::RustlsTls(_) => Failure::credentials("its authority, client certificate or key cannot be used"),
+        kube::Error::InferKubeconfig(_) => ApiFailure::credentials("its client certificate or key cannot be read"),
+        kube::Error::RustlsTls(_) => ApiFailure::credentials("its authority, client certificate or key cannot be used"),
         kube::Error::HyperError(source) => of_source(source),
         kube::Error::Service(source) if source.is::<kube::client::AuthError>() => {
-            Failure::credentials("the token's file cannot be read")
+            ApiFailure::credentials("the token's file cannot be read")
         }
         kube::Error::Service(source) => of_source(source.as_ref()),
-        _ => Failure::other("the request could not be made"),
+        _ => ApiFailure::other("the request could not be made"),
     }
 }
 
 /// A failed connection: the whole chain of causes, since the outer ones say little.
-fn of_source(error: &(dyn std::error::Error + 'static)) -> Failure {
+fn of_source(error: &(dyn std::error::Error + 'static)) -> ApiFailure {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
@@ -266,17 +268,17 @@ fn of_source(error: &(dyn std::error::Error + 'static)) -> Failure {
     }
     let text = texts.join(": ");
     if text.contains("proxy authorization required") {
-        return Failure::invalid(
+        return ApiFailure::invalid(
             "its proxy wants a user name and a password (HTTP status 407): give them in its address, \
              `http://USER:PASSWORD@HOST:PORT`, in `proxy-url` of the kubeconfig or `HTTPS_PROXY`",
         );
     }
     // a certificate does not get better by asking again
     if text.contains("invalid peer certificate") {
-        return Failure { transient: false, ..Failure::broken(advised(text)) };
+        return ApiFailure { transient: false, ..ApiFailure::broken(advised(text)) };
     }
     let once = text.contains("dns error") || text.contains("failed to lookup address");
-    Failure { once, ..Failure::broken(text) }
+    ApiFailure { once, ..ApiFailure::broken(text) }
 }
 
 /// What is to be done about a certificate, where rustls' own words do not say it.
@@ -296,8 +298,8 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn answer(code: u16, body: &Value) -> Failure {
-        Failure::of_answer(code, body.to_string().as_bytes(), Some("id".into()), 0)
+    fn answer(code: u16, body: &Value) -> ApiFailure {
+        ApiFailure::of_answer(code, body.to_string().as_bytes(), Some("id".into()), 0)
     }
 
     #[test]
@@ -424,7 +426,7 @@ mod tests {
     #[test]
     fn a_body_that_is_no_status_is_not_repeated() {
         for body in ["<html>secret</html>", r#"{"secret": 1}"#, ""] {
-            let failure = Failure::of_answer(502, body.as_bytes(), None, 7);
+            let failure = ApiFailure::of_answer(502, body.as_bytes(), None, 7);
             assert_eq!((failure.message.as_str(), failure.code, failure.retry_after), ("HTTP status 502", None, 7));
         }
     }

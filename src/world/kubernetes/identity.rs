@@ -5,7 +5,7 @@
 //! the bytes, kube at the label.
 
 use super::certificate;
-use super::failure::Failure;
+use super::failure::ApiFailure;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::crypto::ring::sign::any_supported_type;
@@ -18,8 +18,8 @@ const P521: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
 ///
 /// # Errors
 /// Which of the two cannot be used, and why.
-pub(crate) fn readable(certificate: &str, key: &str) -> Result<(String, String), Failure> {
-    let wrong = |field: &str, why: &str| Failure::credentials(format!("`{field}` of the kubeconfig's user {why}"));
+pub(crate) fn readable(certificate: &str, key: &str) -> Result<(String, String), ApiFailure> {
+    let wrong = |field: &str, why: &str| ApiFailure::credentials(format!("`{field}` of the kubeconfig's user {why}"));
     let chain = certificate::from_base64(certificate);
     let chain = chain.ok_or_else(|| wrong("client-certificate", "holds no certificate in PEM"))?;
     let wrong_key = |why: &str| wrong("client-key", why);

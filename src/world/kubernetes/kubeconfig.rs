@@ -7,8 +7,8 @@
 
 use super::Run;
 use super::certificate;
-use super::credentials::{Credentials, Target, bearer, is_fixed};
-use super::failure::{Failure, clean};
+use super::credentials::{ApiTarget, Credentials, bearer, is_fixed};
+use super::failure::{ApiFailure, clean};
 use super::files;
 use super::identity;
 use super::named::Named;
@@ -38,13 +38,13 @@ fn sources(context: &Context) -> Vec<PathBuf> {
 }
 
 /// The content of the kubeconfig that the configuration names, or the merged one of the user's own files.
-pub(crate) async fn read(named: Option<&Named<'_>>, run: &Run) -> Result<Arc<Kubeconfig>, Failure> {
+pub(crate) async fn read(named: Option<&Named<'_>>, run: &Run) -> Result<Arc<Kubeconfig>, ApiFailure> {
     let files = match named {
         Some(named) => vec![named.path().to_owned()],
         None => sources(&run.context),
     };
     if files.is_empty() {
-        return Err(Failure::invalid("there is no kubeconfig: neither `KUBECONFIG` nor `HOME` is set"));
+        return Err(ApiFailure::invalid("there is no kubeconfig: neither `KUBECONFIG` nor `HOME` is set"));
     }
     let mut known = run.kubeconfigs.lock().await;
     if let Some(kubeconfig) = known.get(&files) {
@@ -60,7 +60,7 @@ pub(crate) async fn read(named: Option<&Named<'_>>, run: &Run) -> Result<Arc<Kub
 }
 
 /// As kubectl does, files of a list that are not there are passed over, as long as one is.
-async fn merge(files: &[PathBuf]) -> Result<Kubeconfig, Failure> {
+async fn merge(files: &[PathBuf]) -> Result<Kubeconfig, ApiFailure> {
     let mut merged: Option<Kubeconfig> = None;
     for file in files {
         let next = match files::kubeconfig(file).await {
@@ -75,11 +75,11 @@ async fn merge(files: &[PathBuf]) -> Result<Kubeconfig, Failure> {
     }
     merged.ok_or_else(|| {
         let names: Vec<String> = files.iter().map(|file| format!("`{}`", file.display())).collect();
-        Failure::invalid(format!("kubeconfig {} is not there", names.join(", ")))
+        ApiFailure::invalid(format!("kubeconfig {} is not there", names.join(", ")))
     })
 }
 
-fn unreadable(file: &Path, error: &KubeconfigError) -> Failure {
+fn unreadable(file: &Path, error: &KubeconfigError) -> ApiFailure {
     let why = match error {
         KubeconfigError::ReadConfig(error, _) => clean(&error.to_string()),
         // the parser's own words quote the line
@@ -89,7 +89,7 @@ fn unreadable(file: &Path, error: &KubeconfigError) -> Failure {
         },
         _ => "it does not go together with the other files".to_owned(),
     };
-    Failure::invalid(format!("kubeconfig `{}` cannot be used: {why}", file.display()))
+    ApiFailure::invalid(format!("kubeconfig `{}` cannot be used: {why}", file.display()))
 }
 
 /// What a context leads to; `named` is the kubeconfig, if the configuration names it.
@@ -98,18 +98,18 @@ pub(crate) async fn target(
     name: &str,
     context: &Context,
     named: Option<&Named<'_>>,
-) -> Result<Target, Failure> {
+) -> Result<ApiTarget, ApiFailure> {
     let found = kubeconfig.contexts.iter().find(|known| known.name == name);
     let chosen = found.and_then(|found| found.context.as_ref()).ok_or_else(|| no_context(kubeconfig, name))?;
     let cluster = kubeconfig.clusters.iter().find(|cluster| cluster.name == chosen.cluster);
     let mut cluster = cluster.and_then(|cluster| cluster.cluster.clone()).ok_or_else(|| {
-        Failure::invalid(format!("context `{name}` names cluster `{}`, which the kubeconfig lacks", chosen.cluster))
+        ApiFailure::invalid(format!("context `{name}` names cluster `{}`, which the kubeconfig lacks", chosen.cluster))
     })?;
     let mut user = match chosen.user.as_deref().filter(|user| !user.is_empty()) {
         Some(user) => {
             let named = kubeconfig.auth_infos.iter().find(|info| info.name == user);
             let lacks =
-                || Failure::invalid(format!("context `{name}` names user `{user}`, which the kubeconfig lacks"));
+                || ApiFailure::invalid(format!("context `{name}` names user `{user}`, which the kubeconfig lacks"));
             named.ok_or_else(lacks)?.auth_info.clone().unwrap_or_default()
         }
         None => AuthInfo::default(),
@@ -130,15 +130,15 @@ pub(crate) async fn target(
     }
     let (auth_info, credentials) = who(user, &cluster).await?;
     config.auth_info = auth_info;
-    Ok(Target { config, credentials })
+    Ok(ApiTarget { config, credentials })
 }
 
-fn no_context(kubeconfig: &Kubeconfig, name: &str) -> Failure {
+fn no_context(kubeconfig: &Kubeconfig, name: &str) -> ApiFailure {
     let mut known: Vec<String> =
         kubeconfig.contexts.iter().map(|context| format!("`{}`", clean(&context.name))).collect();
     known.sort();
     let others = if known.is_empty() { "nor any other".to_owned() } else { format!("but {}", known.join(", ")) };
-    Failure::invalid(format!("the kubeconfig has no context `{name}`, {others}"))
+    ApiFailure::invalid(format!("the kubeconfig has no context `{name}`, {others}"))
 }
 
 /// Nothing that a server says may repeat what is sent to it.
@@ -149,12 +149,12 @@ fn hide(user: &AuthInfo) {
 }
 
 /// A configuration without authority and user.
-pub(crate) fn base(server: &str, proxy_url: Option<&str>, context: &Context) -> Result<Config, Failure> {
+pub(crate) fn base(server: &str, proxy_url: Option<&str>, context: &Context) -> Result<Config, ApiFailure> {
     let url: Option<Uri> = server
         .parse()
         .ok()
         .filter(|url: &Uri| url.host().is_some() && matches!(url.scheme_str(), Some("https" | "http")));
-    let url = url.ok_or_else(|| Failure::invalid("the address of the API is no URL"))?;
+    let url = url.ok_or_else(|| ApiFailure::invalid("the address of the API is no URL"))?;
     let mut config = Config::new(url);
     config.default_retry = false;
     config.proxy_url = proxy::choose(proxy_url, &config.cluster_url, context)?;
@@ -163,27 +163,27 @@ pub(crate) fn base(server: &str, proxy_url: Option<&str>, context: &Context) -> 
     Ok(config)
 }
 
-async fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, Failure> {
+async fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, ApiFailure> {
     let certificates = match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
         (Some(data), _) if !data.is_empty() => certificate::from_base64(data),
         (_, Some(file)) if !file.is_empty() => {
-            let why = |error: io::Error| Failure::invalid(format!("authority `{file}` cannot be read: {error}"));
+            let why = |error: io::Error| ApiFailure::invalid(format!("authority `{file}` cannot be read: {error}"));
             certificate::from_pem(&files::text(file).await.map_err(why)?)
         }
         _ => return Ok(None),
     };
-    certificates.map(Some).ok_or_else(|| Failure::invalid("the certificate authority of the kubeconfig is no PEM"))
+    certificates.map(Some).ok_or_else(|| ApiFailure::invalid("the certificate authority of the kubeconfig is no PEM"))
 }
 
 /// Whom the context speaks for; what is sent as it stands comes before a plugin.
-async fn who(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo, Credentials), Failure> {
+async fn who(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo, Credentials), ApiFailure> {
     if let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
         let text = format!(
             "auth provider `{}` is no more (https://kubernetes.io/blog/2022/05/03/kubernetes-1-24-release-announcement/); \
              an exec plugin takes its place",
             clean(&provider.name)
         );
-        return Err(Failure::invalid(text));
+        return Err(ApiFailure::invalid(text));
     }
     let plugin = user.exec.take();
     let fixed = is_fixed(&user);
@@ -194,16 +194,17 @@ async fn who(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo, Credent
     let Some(mut plugin) = plugin.filter(|_| !fixed) else { return Ok((user, Credentials::Fixed)) };
     if plugin.provide_cluster_info {
         let told = ExecAuthCluster::try_from(cluster);
-        plugin.cluster = Some(told.map_err(|_| Failure::invalid("the authority for the exec plugin cannot be read"))?);
+        plugin.cluster =
+            Some(told.map_err(|_| ApiFailure::invalid("the authority for the exec plugin cannot be read"))?);
     }
     Ok((user, Credentials::Plugin(Box::new(plugin))))
 }
 
 /// Reads what else is signed in with from the files that are named, where it does not stand in the kubeconfig itself.
-async fn loaded(user: &mut AuthInfo) -> Result<(), Failure> {
+async fn loaded(user: &mut AuthInfo) -> Result<(), ApiFailure> {
     let read = async |name: &str, file: &str| {
         let read = files::read(file).await;
-        read.map_err(|error| Failure::credentials(format!("{name} `{file}` cannot be read: {error}")))
+        read.map_err(|error| ApiFailure::credentials(format!("{name} `{file}` cannot be read: {error}")))
     };
     if let Some(file) = user.client_certificate.take().filter(|_| user.client_certificate_data.is_none()) {
         user.client_certificate_data = Some(STANDARD.encode(read("client-certificate", &file).await?));
@@ -219,10 +220,10 @@ async fn loaded(user: &mut AuthInfo) -> Result<(), Failure> {
             user.client_key_data = Some(key.into());
         }
         (Some(_), None) => {
-            return Err(Failure::credentials("the kubeconfig's user has a client-certificate and no client-key"));
+            return Err(ApiFailure::credentials("the kubeconfig's user has a client-certificate and no client-key"));
         }
         (None, Some(_)) => {
-            return Err(Failure::credentials("the kubeconfig's user has a client-key and no client-certificate"));
+            return Err(ApiFailure::credentials("the kubeconfig's user has a client-key and no client-certificate"));
         }
         (None, None) => {}
     }

@@ -5,11 +5,11 @@
 //! reads again and sees its own name. Who may take a Lease is not decided here.
 
 use super::connect::Connection;
-use super::failure::Failure;
+use super::failure::ApiFailure;
 use super::read::built;
 use super::wire::Reply;
 use super::{KubernetesReader, KubernetesWriter};
-use crate::model::lease::{Hold, Lease, LeasePlace};
+use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
 use crate::world::{Answer, CallErrorKind, ReadLease, WriteLease};
 use k8s_openapi::api::coordination::v1::LeaseSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -25,14 +25,14 @@ const UPDATE: &str = "update Lease";
 const API: &str = "coordination.k8s.io/v1";
 
 impl ReadLease for KubernetesReader {
-    async fn lease(&self, place: &LeasePlace) -> Answer<Option<Lease>> {
+    async fn lease(&self, place: &LeaseRef) -> Answer<Option<Lease>> {
         let connection = self.shared.connection(&place.cluster, GET).await?;
         get(&connection, place).await.map_err(|failure| failure.at(GET))
     }
 }
 
 impl WriteLease for KubernetesWriter {
-    async fn create_lease(&self, place: &LeasePlace, hold: &Hold) -> Answer<Lease> {
+    async fn create_lease(&self, place: &LeaseRef, hold: &LeaseRecord) -> Answer<Lease> {
         let connection = self.shared.connection(&place.cluster, CREATE).await?;
         let object = json!({
             "apiVersion": API, "kind": "Lease",
@@ -45,7 +45,7 @@ impl WriteLease for KubernetesWriter {
         made.await.map_err(|failure| failure.at(CREATE))
     }
 
-    async fn update_lease(&self, place: &LeasePlace, lease: &Lease, hold: &Hold) -> Answer<Lease> {
+    async fn update_lease(&self, place: &LeaseRef, lease: &Lease, hold: &LeaseRecord) -> Answer<Lease> {
         let connection = self.shared.connection(&place.cluster, UPDATE).await?;
         let written = async {
             let body = body(&lease.object, hold)?;
@@ -62,11 +62,11 @@ impl KubernetesWriter {
     }
 }
 
-fn collection(place: &LeasePlace) -> Builder {
+fn collection(place: &LeaseRef) -> Builder {
     Builder::new(format!("/apis/{API}/namespaces/{}/leases", place.namespace))
 }
 
-async fn get(connection: &Connection, place: &LeasePlace) -> Result<Option<Lease>, Failure> {
+async fn get(connection: &Connection, place: &LeaseRef) -> Result<Option<Lease>, ApiFailure> {
     let request = collection(place).get(place.name.as_str(), &GetParams::default());
     match connection.send(&built(request)?).await {
         Ok(reply) => decode(&reply).map(Some),
@@ -76,8 +76,8 @@ async fn get(connection: &Connection, place: &LeasePlace) -> Result<Option<Lease
 }
 
 /// The Lease in the body of an answer. One without uid or version could not be written with a guard.
-fn decode(reply: &Reply) -> Result<Lease, Failure> {
-    let wrong = || Failure::other("the API's answer is not what it should be");
+fn decode(reply: &Reply) -> Result<Lease, ApiFailure> {
+    let wrong = || ApiFailure::other("the API's answer is not what it should be");
     let object: Value = serde_json::from_slice(&reply.body).map_err(|_| wrong())?;
     let guarded = |field: &str| object["metadata"][field].as_str().is_some_and(|text| !text.is_empty());
     if !guarded("uid") || !guarded("resourceVersion") {
@@ -90,10 +90,10 @@ fn decode(reply: &Reply) -> Result<Lease, Failure> {
     Ok(Lease { hold: hold(spec), object })
 }
 
-fn hold(spec: LeaseSpec) -> Hold {
+fn hold(spec: LeaseSpec) -> LeaseRecord {
     let whole = |number: i32| u32::try_from(number).unwrap_or(0);
     let micros = |time: MicroTime| time.0.as_microsecond();
-    Hold {
+    LeaseRecord {
         holder: spec.holder_identity.unwrap_or_default(),
         seconds: spec.lease_duration_seconds.map(whole),
         acquired: spec.acquire_time.map(micros),
@@ -103,7 +103,7 @@ fn hold(spec: LeaseSpec) -> Hold {
 }
 
 /// The object with another hold.
-fn body(object: &Value, hold: &Hold) -> Result<Vec<u8>, Failure> {
+fn body(object: &Value, hold: &LeaseRecord) -> Result<Vec<u8>, ApiFailure> {
     let whole = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let time = |micros: i64| Timestamp::from_microsecond(micros).ok().map(MicroTime);
     let mut object = object.clone();
@@ -116,7 +116,7 @@ fn body(object: &Value, hold: &Hold) -> Result<Vec<u8>, Failure> {
     ] {
         object["spec"][field] = value;
     }
-    serde_json::to_vec(&object).map_err(|_| Failure::invalid("the request could not be put together"))
+    serde_json::to_vec(&object).map_err(|_| ApiFailure::invalid("the request could not be put together"))
 }
 
 #[cfg(test)]
@@ -138,7 +138,7 @@ mod tests {
             },
         });
         let lease = decode(&reply(&theirs)).unwrap();
-        let hold = Hold {
+        let hold = LeaseRecord {
             holder: "x".into(),
             seconds: Some(15),
             acquired: Some(1_767_323_045_000_006),
@@ -146,7 +146,7 @@ mod tests {
             transitions: 3,
         };
         assert_eq!(lease.hold, hold);
-        let sent = body(&lease.object, &Hold { holder: "y".into(), transitions: 4, ..hold }).unwrap();
+        let sent = body(&lease.object, &LeaseRecord { holder: "y".into(), transitions: 4, ..hold }).unwrap();
         let mut expected = theirs;
         expected["spec"]["holderIdentity"] = json!("y");
         expected["spec"]["leaseTransitions"] = json!(4);
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_lease_may_say_nothing_but_must_have_its_guards() {
         let bare = json!({"metadata": {"uid": "u", "resourceVersion": "7"}});
-        assert_eq!(decode(&reply(&bare)).unwrap().hold, Hold::default());
+        assert_eq!(decode(&reply(&bare)).unwrap().hold, LeaseRecord::default());
         for broken in [json!({"metadata": {"uid": "u"}}), json!({"metadata": {"resourceVersion": "7"}}), json!([])] {
             assert!(decode(&reply(&broken)).is_err(), "{broken}");
         }

@@ -1,10 +1,10 @@
 //! From an object's metadata to what the plan compares. Pure.
 
-use super::failure::Failure;
+use super::failure::ApiFailure;
 use crate::ids::{Namespace, ServiceAccountName};
 use crate::model::live::{FieldManager, LiveServiceAccount};
-use crate::model::resource::Pairs;
-use crate::world::OddServiceAccount;
+use crate::model::resource::StringMap;
+use crate::world::MalformedServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -27,11 +27,12 @@ impl Managers {
 }
 
 /// A ServiceAccount; `seen` is kept for the next one.
-pub(crate) fn service_account(metadata: ObjectMeta, seen: &mut Managers) -> Result<LiveServiceAccount, Failure> {
-    let missing = |field: &str| Failure::other(format!("the API gave an object without `{field}`"));
+pub(crate) fn service_account(metadata: ObjectMeta, seen: &mut Managers) -> Result<LiveServiceAccount, ApiFailure> {
+    let missing = |field: &str| ApiFailure::other(format!("the API gave an object without `{field}`"));
     let namespace = metadata.namespace.ok_or_else(|| missing("namespace"))?;
     let name = metadata.name.ok_or_else(|| missing("name"))?;
-    let wrong = |text: &str| Failure::other(format!("the API gave an object called `{}`", super::failure::clean(text)));
+    let wrong =
+        |text: &str| ApiFailure::other(format!("the API gave an object called `{}`", super::failure::clean(text)));
     let entries = metadata.managed_fields.iter().flatten().map(field_manager);
     let mut managers: Vec<Arc<FieldManager>> = entries.map(|manager| seen.shared(manager)).collect();
     // there may be tens of thousands of them, with one item in most lists
@@ -52,24 +53,24 @@ pub(crate) fn service_account(metadata: ObjectMeta, seen: &mut Managers) -> Resu
 }
 
 /// A ServiceAccount of which no more is known than what can be read by itself.
-pub(crate) fn odd(object: &RawValue, why: String) -> OddServiceAccount {
+pub(crate) fn odd(object: &RawValue, why: String) -> MalformedServiceAccount {
     type Fields<'a> = HashMap<String, &'a RawValue>;
     let whole = serde_json::from_str::<Fields<'_>>(object.get()).ok();
     let metadata = whole.and_then(|whole| serde_json::from_str::<Fields<'_>>(whole.get("metadata")?.get()).ok());
     let text = |field: &str| serde_json::from_str::<String>(metadata.as_ref()?.get(field)?.get()).ok();
     let map = |field: &str| match metadata.as_ref()?.get(field) {
         Some(value) => serde_json::from_str::<Option<BTreeMap<String, String>>>(value.get()).ok().map(pairs),
-        None => Some(Pairs::new()),
+        None => Some(StringMap::new()),
     };
     let namespace = text("namespace").and_then(|text| Namespace::parse(text).ok());
     let name = text("name").and_then(|text| ServiceAccountName::parse(text).ok());
-    OddServiceAccount { spot: namespace.zip(name), labels: map("labels"), annotations: map("annotations"), why }
+    MalformedServiceAccount { spot: namespace.zip(name), labels: map("labels"), annotations: map("annotations"), why }
 }
 
 /// In no more room than they need.
-fn pairs(map: Option<BTreeMap<String, String>>) -> Pairs {
+fn pairs(map: Option<BTreeMap<String, String>>) -> StringMap {
     let map = map.unwrap_or_default();
-    let mut pairs = Pairs::with_capacity(map.len());
+    let mut pairs = StringMap::with_capacity(map.len());
     pairs.extend(map);
     pairs
 }

@@ -5,7 +5,7 @@
 //! path. The kubeconfig may choose any server and proxy: nothing that belongs to this machine is sent there.
 
 use super::credentials::is_fixed;
-use super::failure::{Failure, clean};
+use super::failure::{ApiFailure, clean};
 use crate::folder::{self, Folder, Refused};
 use crate::model::desired::NamedKubeconfig;
 use base64::Engine;
@@ -28,7 +28,7 @@ pub(crate) struct Named<'a> {
 
 impl<'a> Named<'a> {
     /// Resolves the path and checks that it lies in the configuration's folder.
-    pub(crate) fn find(named: &'a NamedKubeconfig) -> Result<Self, Failure> {
+    pub(crate) fn find(named: &'a NamedKubeconfig) -> Result<Self, ApiFailure> {
         let NamedKubeconfig { path, folder } = named;
         let found = || {
             let file = path.file_name().ok_or(Refused::NoFile)?;
@@ -41,7 +41,7 @@ impl<'a> Named<'a> {
             Ok(Self { shown: path, real, own })
         };
         found().map_err(|refused| match refused {
-            Refused::Missing => Failure::invalid(format!("kubeconfig `{}` is not there", path.display())),
+            Refused::Missing => ApiFailure::invalid(format!("kubeconfig `{}` is not there", path.display())),
             other => unusable(path, &other.why("the configuration's folder")),
         })
     }
@@ -52,20 +52,20 @@ impl<'a> Named<'a> {
     }
 
     /// The failure with the path as the configuration names it.
-    pub(crate) fn as_named(&self, mut failure: Failure) -> Failure {
+    pub(crate) fn as_named(&self, mut failure: ApiFailure) -> ApiFailure {
         failure.message = failure.message.replace(&*self.real.to_string_lossy(), &self.shown.to_string_lossy());
         failure
     }
 
     /// Refuses exec plugins, auth providers and files outside the kubeconfig's folder. Replaces each file that it names with
     /// the file's content.
-    pub(crate) fn enclose(&self, user: &mut AuthInfo, cluster: &mut Cluster) -> Result<(), Failure> {
+    pub(crate) fn enclose(&self, user: &mut AuthInfo, cluster: &mut Cluster) -> Result<(), ApiFailure> {
         if user.auth_provider.is_some() {
             return Err(self.refused("wants to use an auth provider"));
         }
         if let Some(token) = self.content("tokenFile", user.token_file.take())? {
             let token = String::from_utf8(token).ok().filter(|token| !token.trim().is_empty());
-            let token = token.ok_or_else(|| Failure::credentials("the token's file has no token in it"))?;
+            let token = token.ok_or_else(|| ApiFailure::credentials("the token's file has no token in it"))?;
             user.token.get_or_insert_with(|| token.trim().into());
         }
         if let Some(pem) = self.content("client-certificate", user.client_certificate.take())? {
@@ -84,7 +84,7 @@ impl<'a> Named<'a> {
     }
 
     /// The content of a file that it names. kube has already joined `path` to the kubeconfig's folder.
-    fn content(&self, field: &str, path: Option<String>) -> Result<Option<Vec<u8>>, Failure> {
+    fn content(&self, field: &str, path: Option<String>) -> Result<Option<Vec<u8>>, ApiFailure> {
         let Some(path) = path else { return Ok(None) };
         let path = Path::new(&path);
         // an empty path, joined to the folder: not set, as in kubectl
@@ -107,8 +107,8 @@ impl<'a> Named<'a> {
     }
 
     /// The error for something that only the user's own kubeconfig may do.
-    fn refused(&self, what: &str) -> Failure {
-        Failure::invalid(format!(
+    fn refused(&self, what: &str) -> ApiFailure {
+        ApiFailure::invalid(format!(
             "kubeconfig `{}` {what}, which is not done for a kubeconfig that the configuration names; name it in \
              `KUBECONFIG` instead, and leave only `context` in the configuration",
             self.shown.display()
@@ -116,6 +116,6 @@ impl<'a> Named<'a> {
     }
 }
 
-fn unusable(path: &Path, why: &str) -> Failure {
-    Failure::invalid(format!("kubeconfig `{}` cannot be used: {why}", path.display()))
+fn unusable(path: &Path, why: &str) -> ApiFailure {
+    ApiFailure::invalid(format!("kubeconfig `{}` cannot be used: {why}", path.display()))
 }

@@ -4,7 +4,7 @@
 //! Once for each set of credentials, for a limited time, and without a terminal unless there is one. What it prints, its
 //! arguments and its environment are never part of a text.
 
-use super::failure::Failure;
+use super::failure::ApiFailure;
 use crate::world::scrub;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::config::{ExecConfig, ExecInteractiveMode, Kubeconfig};
@@ -45,12 +45,12 @@ pub(crate) fn may_ask(exec: &ExecConfig, interactive: bool) -> bool {
 }
 
 /// Runs the plugin.
-pub(crate) async fn run(exec: &ExecConfig, interactive: bool, limit: Duration) -> Result<Issued, Failure> {
+pub(crate) async fn run(exec: &ExecConfig, interactive: bool, limit: Duration) -> Result<Issued, ApiFailure> {
     let Some(program) = exec.command.as_deref().filter(|program| !program.is_empty()) else {
-        return Err(Failure::credentials("the kubeconfig's exec plugin names no command"));
+        return Err(ApiFailure::credentials("the kubeconfig's exec plugin names no command"));
     };
     let name = Path::new(program).file_name().map_or_else(|| program.into(), |name| name.to_string_lossy());
-    let fail = |why: String| Failure::credentials(format!("exec plugin `{name}` {why}"));
+    let fail = |why: String| ApiFailure::credentials(format!("exec plugin `{name}` {why}"));
     if exec.interactive_mode == Some(ExecInteractiveMode::Always) && !interactive {
         return Err(fail("wants to ask something, and there is no terminal".to_owned()));
     }

@@ -1,13 +1,13 @@
 //! Which proxy leads to a Kubernetes API: the kubeconfig's own, or the environment's, as Go programs choose it
 //! (<https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>). Pure.
 
-use super::failure::Failure;
+use super::failure::ApiFailure;
 use crate::context::Context;
 use http::Uri;
 use std::net::IpAddr;
 
 /// The proxy for `url`, if there is one: `proxy-url` of a kubeconfig, else that of the environment.
-pub(crate) fn choose(own: Option<&str>, url: &Uri, context: &Context) -> Result<Option<Uri>, Failure> {
+pub(crate) fn choose(own: Option<&str>, url: &Uri, context: &Context) -> Result<Option<Uri>, ApiFailure> {
     let either = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, context.variable(name)?)));
     let chosen = match own.filter(|own| !own.is_empty()) {
         Some(own) => Some(("proxy-url", own)),
@@ -19,7 +19,7 @@ pub(crate) fn choose(own: Option<&str>, url: &Uri, context: &Context) -> Result<
     // the text may hold a password
     let wrong = || {
         let forms = "`http://HOST:PORT`, `https://HOST:PORT` or `socks5://HOST:PORT`";
-        Failure::invalid(format!("`{what}` is no address of a proxy: it has the form {forms}"))
+        ApiFailure::invalid(format!("`{what}` is no address of a proxy: it has the form {forms}"))
     };
     parsed(text.trim()).map(Some).ok_or_else(wrong)
 }

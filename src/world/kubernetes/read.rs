@@ -2,14 +2,14 @@
 //! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches>).
 
 use super::connect::Connection;
-use super::failure::Failure;
+use super::failure::ApiFailure;
 use super::live::{self, Managers};
 use super::wire::{Reply, Request};
 use crate::ids::{Namespace, ServiceAccountName};
 use crate::model::live::{LiveServiceAccount, NamespacePhase};
 use crate::model::marks::OWNER;
 use crate::world::bounds::{Endless, ITEMS, Listing};
-use crate::world::{Answer, CallErrorKind, OddServiceAccount, ServiceAccountList, Within};
+use crate::world::{Answer, CallErrorKind, MalformedServiceAccount, ServiceAccountList, ServiceAccountScope};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ListMeta, ObjectMeta};
 use kube::core::Request as Builder;
 use kube::core::params::{GetParams, ListParams};
@@ -102,17 +102,17 @@ pub(crate) fn collection(namespace: Option<&Namespace>, plural: &str) -> Builder
 }
 
 /// The metadata in the body of an answer.
-pub(crate) fn metadata(reply: &Reply) -> Result<ObjectMeta, Failure> {
+pub(crate) fn metadata(reply: &Reply) -> Result<ObjectMeta, ApiFailure> {
     decode::<Object>(reply).map(|object| object.metadata)
 }
 
-fn decode<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, Failure> {
-    serde_json::from_slice(&reply.body).map_err(|_| Failure::other("the API's answer is not what it should be"))
+fn decode<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, ApiFailure> {
+    serde_json::from_slice(&reply.body).map_err(|_| ApiFailure::other("the API's answer is not what it should be"))
 }
 
 /// A request that kube has put together.
-pub(crate) fn built(request: Result<Request, kube::core::request::Error>) -> Result<Request, Failure> {
-    request.map_err(|_| Failure::invalid("the request could not be put together"))
+pub(crate) fn built(request: Result<Request, kube::core::request::Error>) -> Result<Request, ApiFailure> {
+    request.map_err(|_| ApiFailure::invalid("the request could not be put together"))
 }
 
 /// All objects of a collection, each as `read` has it. A list whose token has expired is begun anew, once: the pages
@@ -123,7 +123,7 @@ async fn list<T>(
     collection: &Builder,
     select: ListParams,
     read: impl FnMut(&RawValue) -> T,
-) -> Result<Vec<T>, Failure> {
+) -> Result<Vec<T>, ApiFailure> {
     // no list is longer than that
     Ok(list_unless_long(connection, collection, select, i64::MAX, read).await?.unwrap_or_default())
 }
@@ -137,8 +137,8 @@ async fn list_unless_long<T>(
     select: ListParams,
     patience: i64,
     mut read: impl FnMut(&RawValue) -> T,
-) -> Result<Option<Vec<T>>, Failure> {
-    let endless = |endless: Endless| Failure::other(endless.to_string());
+) -> Result<Option<Vec<T>>, ApiFailure> {
+    let endless = |endless: Endless| ApiFailure::other(endless.to_string());
     let mut listing = Listing::new(connection.run.budget());
     let (mut all, mut token, mut again) = (Vec::new(), None::<String>, false);
     loop {
@@ -174,12 +174,12 @@ pub(crate) async fn get(
     connection: &Connection,
     collection: &Builder,
     name: &str,
-) -> Result<Option<ObjectMeta>, Failure> {
+) -> Result<Option<ObjectMeta>, ApiFailure> {
     let found = found(connection, collection, name).await?;
     found.map(|reply| metadata(&reply)).transpose()
 }
 
-async fn found(connection: &Connection, collection: &Builder, name: &str) -> Result<Option<Reply>, Failure> {
+async fn found(connection: &Connection, collection: &Builder, name: &str) -> Result<Option<Reply>, ApiFailure> {
     match connection.send(&built(collection.get_metadata(name, &GetParams::default()))?).await {
         Ok(reply) => Ok(Some(reply)),
         Err(failure) if failure.kind == CallErrorKind::NotFound => Ok(None),
@@ -187,11 +187,14 @@ async fn found(connection: &Connection, collection: &Builder, name: &str) -> Res
     }
 }
 
-pub(crate) async fn service_accounts(connection: &Connection, within: Within<'_>) -> Answer<ServiceAccountList> {
+pub(crate) async fn service_accounts(
+    connection: &Connection,
+    within: ServiceAccountScope<'_>,
+) -> Answer<ServiceAccountList> {
     let (namespace, select) = match within {
-        Within::Cluster => (None, ListParams::default()),
-        Within::Namespace(namespace) => (Some(namespace), ListParams::default()),
-        Within::Owner(owner) => (None, ListParams::default().labels(&format!("{OWNER}={owner}"))),
+        ServiceAccountScope::Cluster => (None, ListParams::default()),
+        ServiceAccountScope::Namespace(namespace) => (Some(namespace), ListParams::default()),
+        ServiceAccountScope::Owner(owner) => (None, ListParams::default().labels(&format!("{OWNER}={owner}"))),
     };
     let (mut seen, mut odd) = (Managers::default(), Vec::new());
     let read = |object: &RawValue| judged(object, &mut seen, &mut odd);
@@ -213,11 +216,15 @@ pub(crate) async fn service_accounts_unless_long(
 }
 
 /// An object of a list, by itself: one that is not understood goes into `odd`.
-fn judged(object: &RawValue, seen: &mut Managers, odd: &mut Vec<OddServiceAccount>) -> Option<LiveServiceAccount> {
+fn judged(
+    object: &RawValue,
+    seen: &mut Managers,
+    odd: &mut Vec<MalformedServiceAccount>,
+) -> Option<LiveServiceAccount> {
     let read = if object.get().len() > LARGEST {
-        Err(Failure::other(format!("the API gave an object above {} MiB", LARGEST >> 20)))
+        Err(ApiFailure::other(format!("the API gave an object above {} MiB", LARGEST >> 20)))
     } else {
-        serde_json::from_str::<Object>(object.get()).map_err(|error| Failure::other(form(&error)))
+        serde_json::from_str::<Object>(object.get()).map_err(|error| ApiFailure::other(form(&error)))
     };
     match read.and_then(|object| live::service_account(object.metadata, seen)) {
         Ok(live) => Some(live),
@@ -263,7 +270,7 @@ pub(crate) async fn namespace(connection: &Connection, namespace: &Namespace) ->
         let found = found(connection, &collection(None, "namespaces"), namespace.as_str()).await?;
         found.map(|reply| decode(&reply).map(|Bare { metadata }| metadata.phase())).transpose()
     };
-    look.await.map_err(|failure: Failure| failure.at(GET_NAMESPACE))
+    look.await.map_err(|failure: ApiFailure| failure.at(GET_NAMESPACE))
 }
 
 /// Pods that ended use nothing any more

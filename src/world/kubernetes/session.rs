@@ -1,8 +1,8 @@
 //! Signed in to one API: a client, and the token that goes with each request until it expires.
 
 use super::Run;
-use super::credentials::{Credentials, Target, bearer};
-use super::failure::{Failure, clean, of_kube};
+use super::credentials::{ApiTarget, Credentials, bearer};
+use super::failure::{ApiFailure, clean, of_kube};
 use super::files;
 use super::plugin;
 use super::socks;
@@ -42,17 +42,17 @@ impl Session {
 pub(crate) struct Sessions {
     run: Arc<Run>,
     key: Key,
-    pub(crate) target: Target,
+    pub(crate) target: ApiTarget,
     held: Mutex<Option<Arc<Session>>>,
 }
 
 impl Sessions {
-    pub(crate) fn new(run: Arc<Run>, key: Key, target: Target) -> Self {
+    pub(crate) fn new(run: Arc<Run>, key: Key, target: ApiTarget) -> Self {
         Self { run, key, target, held: Mutex::new(None) }
     }
 
     /// The session, signed in anew where the last one has expired or was refused.
-    pub(crate) async fn current(&self) -> Result<Arc<Session>, Failure> {
+    pub(crate) async fn current(&self) -> Result<Arc<Session>, ApiFailure> {
         let mut held = self.held.lock().await;
         if let Some(session) = held.as_ref().filter(|session| session.usable(self.run.now())) {
             return Ok(Arc::clone(session));
@@ -68,7 +68,7 @@ impl Sessions {
         !matches!(self.target.credentials, Credentials::Fixed)
     }
 
-    async fn sign_in(&self, last: Option<&Session>) -> Result<Session, Failure> {
+    async fn sign_in(&self, last: Option<&Session>) -> Result<Session, ApiFailure> {
         let config = &self.target.config;
         // a client keeps its connections: one that adds nothing to requests is used again
         let plain = |config: &Config| last.map_or_else(|| self.client(config.clone()), |last| Ok(last.client.clone()));
@@ -91,7 +91,7 @@ impl Sessions {
                         let refused = AtomicBool::new(false);
                         Ok(Session { client: client.clone(), authorization: authorization.clone(), expires, refused })
                     }
-                    (Err(error), None) => Err(Failure::credentials(format!(
+                    (Err(error), None) => Err(ApiFailure::credentials(format!(
                         "tokenFile `{}` cannot be read: {error}",
                         clean(&file.display().to_string())
                     ))),
@@ -120,7 +120,7 @@ impl Sessions {
         }
     }
 
-    fn client(&self, config: Config) -> Result<Client, Failure> {
+    fn client(&self, config: Config) -> Result<Client, ApiFailure> {
         let made = match (socks::user(config.proxy_url.as_ref()), &config.proxy_url) {
             (Some(user), Some(proxy)) if self.run.wires.kubernetes.is_none() => socks::client(&config, proxy, user),
             _ => self.run.wires.kubernetes(config),
@@ -129,10 +129,10 @@ impl Sessions {
     }
 }
 
-async fn token(run: &Run, key: &Key) -> Result<(SecretString, i64), Failure> {
+async fn token(run: &Run, key: &Key) -> Result<(SecretString, i64), ApiFailure> {
     match tokio::time::timeout(run.budget(), (run.tokens)(key.clone())).await {
         Ok(Ok(made)) => Ok(made),
-        Ok(Err(error)) => Err(Failure::credentials(clean(&error.to_string()))),
-        Err(_) => Err(Failure::credentials("no token was made in time")),
+        Ok(Err(error)) => Err(ApiFailure::credentials(clean(&error.to_string()))),
+        Err(_) => Err(ApiFailure::credentials("no token was made in time")),
     }
 }

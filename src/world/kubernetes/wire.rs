@@ -5,7 +5,7 @@
 
 use super::certificate;
 use super::connect::Connection;
-use super::failure::{Failure, of_kube};
+use super::failure::{ApiFailure, of_kube};
 use super::session::Session;
 use crate::world::bounds::{BODY, REFUSAL, is_too_large, too_large};
 use http::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER};
@@ -64,13 +64,13 @@ impl Kind {
         }
     }
 
-    fn late(self) -> Failure {
+    fn late(self) -> ApiFailure {
         let late = "the API did not answer in time";
         match self {
-            Self::Plain => Failure::broken(late),
+            Self::Plain => ApiFailure::broken(late),
             Self::Admitted => {
                 let text = format!("{late}: an admission webhook may hang, or the way to the API is broken");
-                Failure { soon: true, ..Failure::broken(text) }
+                ApiFailure { soon: true, ..ApiFailure::broken(text) }
             }
         }
     }
@@ -78,26 +78,26 @@ impl Kind {
 
 impl Connection {
     /// Sends the request. The budget begins when it is its turn.
-    pub(crate) async fn send(&self, request: &Request) -> Result<Reply, Failure> {
+    pub(crate) async fn send(&self, request: &Request) -> Result<Reply, ApiFailure> {
         self.deliver(request, Kind::Plain, &CancellationToken::new()).await
     }
 
     /// Sends a write that admission webhooks may hold up. Nothing is sent any more once `halt` is cancelled; what is under
     /// way then is waited for.
-    pub(crate) async fn send_unless(&self, request: &Request, halt: &CancellationToken) -> Result<Reply, Failure> {
+    pub(crate) async fn send_unless(&self, request: &Request, halt: &CancellationToken) -> Result<Reply, ApiFailure> {
         self.deliver(request, Kind::Admitted, halt).await
     }
 
-    async fn deliver(&self, request: &Request, kind: Kind, halt: &CancellationToken) -> Result<Reply, Failure> {
-        let ready = async { Ok::<_, Failure>((self.session().await?, self.permit().await?)) };
+    async fn deliver(&self, request: &Request, kind: Kind, halt: &CancellationToken) -> Result<Reply, ApiFailure> {
+        let ready = async { Ok::<_, ApiFailure>((self.session().await?, self.permit().await?)) };
         let ready = halt.run_until_cancelled(ready).await.filter(|_| !halt.is_cancelled());
-        let (mut session, mut permit) = ready.ok_or_else(Failure::stopped)??;
+        let (mut session, mut permit) = ready.ok_or_else(ApiFailure::stopped)??;
         let begin = Instant::now();
         let mut end = begin + self.run.budget();
         let whole = self.run.context.scaled(kind.attempt());
         let soon = self.run.context.scaled(SOON);
         let (mut tries, mut renewed) = (0, false);
-        let mut earlier: Option<Failure> = None;
+        let mut earlier: Option<ApiFailure> = None;
         loop {
             tries += 1;
             let limit = whole.min(end.saturating_duration_since(Instant::now()));
@@ -140,11 +140,11 @@ impl Connection {
     }
 
     /// One of the requests that may be under way at once.
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        self.permits.acquire().await.map_err(|_| Failure::other("the cluster was closed"))
+    async fn permit(&self) -> Result<SemaphorePermit<'_>, ApiFailure> {
+        self.permits.acquire().await.map_err(|_| ApiFailure::other("the cluster was closed"))
     }
 
-    async fn attempt(&self, session: &Session, request: &Request) -> Result<Reply, Failure> {
+    async fn attempt(&self, session: &Session, request: &Request) -> Result<Reply, ApiFailure> {
         self.run.requests.fetch_add(1, Ordering::Relaxed);
         let mut request = request.clone();
         if let Some(value) = &session.authorization {
@@ -165,7 +165,7 @@ impl Connection {
         let request_id = text(&headers, "audit-id").map(super::failure::clean);
         if status >= 400 {
             let seconds = text(&headers, RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).unwrap_or(0);
-            return Err(Failure::of_answer(status, &body, request_id, seconds));
+            return Err(ApiFailure::of_answer(status, &body, request_id, seconds));
         }
         Ok(Reply { body, request_id })
     }
@@ -173,7 +173,7 @@ impl Connection {
 
 impl Connection {
     /// Says what may be wrong with the kubeconfig where the server's certificate is not trusted.
-    fn explained(&self, failure: Failure) -> Failure {
+    fn explained(&self, failure: ApiFailure) -> ApiFailure {
         let authorities = self.authorities();
         let leaves = !authorities.is_empty() && authorities.iter().all(|der| certificate::is_leaf(der));
         if !leaves || !failure.message.contains("UnknownIssuer") {
@@ -181,18 +181,18 @@ impl Connection {
         }
         let why = "what the kubeconfig names as `certificate-authority` is a server's own certificate and no authority: \
                    name the certificate that it was signed with";
-        Failure { message: format!("{}; {why}", failure.message), ..failure }
+        ApiFailure { message: format!("{}; {why}", failure.message), ..failure }
     }
 }
 
 /// Why the body of an answer could not be read.
-fn unread(error: &(dyn std::error::Error + 'static)) -> Failure {
+fn unread(error: &(dyn std::error::Error + 'static)) -> ApiFailure {
     if is_too_large(error) {
-        return Failure::other(too_large());
+        return ApiFailure::other(too_large());
     }
     match error.downcast_ref::<kube::Error>() {
         Some(error) => of_kube(error),
-        None => Failure::broken("the answer broke off"),
+        None => ApiFailure::broken("the answer broke off"),
     }
 }
 

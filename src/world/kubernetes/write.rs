@@ -12,7 +12,7 @@
 //! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>); [`NO_VERSION`] is none's.
 
 use super::connect::Connection;
-use super::failure::Failure;
+use super::failure::ApiFailure;
 use super::live::{self, Managers};
 use super::read::{built, collection, get, metadata};
 use super::wire::Reply;
@@ -20,7 +20,7 @@ use crate::ids::{Namespace, ServiceAccountName};
 use crate::model::call::KubernetesCall;
 use crate::model::live::{FieldManager, LiveServiceAccount};
 use crate::model::marks::{CREATED, OWNER};
-use crate::model::resource::{Pairs, ServiceAccount, object};
+use crate::model::resource::{ServiceAccount, StringMap, object};
 use crate::world::{Answer, CallErrorKind, Written};
 use kube::core::params::{DeleteParams, Patch, PatchParams, Preconditions};
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ struct Writer<'a> {
 
 /// Which object an apply is for, and in which version of it.
 #[derive(Clone, Copy, Default)]
-struct Target<'a> {
+struct ApplyTarget<'a> {
     uid: Option<&'a str>,
     version: Option<&'a str>,
     force: bool,
@@ -78,8 +78,8 @@ enum Way {
 }
 
 impl Writer<'_> {
-    async fn create(&self, wanted: &ServiceAccount) -> Result<Written, Failure> {
-        let missing = Target { version: Some(NO_VERSION), ..Target::default() };
+    async fn create(&self, wanted: &ServiceAccount) -> Result<Written, ApiFailure> {
+        let missing = ApplyTarget { version: Some(NO_VERSION), ..ApplyTarget::default() };
         let mut refused = None;
         for _ in 0..LOOKS {
             match self.apply_once(wanted, missing).await {
@@ -94,21 +94,21 @@ impl Writer<'_> {
                 Err(failure) => return Err(failure),
             }
         }
-        Err(refused.unwrap_or_else(|| Failure::conflict("it comes and goes")))
+        Err(refused.unwrap_or_else(|| ApiFailure::conflict("it comes and goes")))
     }
 
     /// Applies our fields to an object that was to be made and is there. Who made it, its mark says: the mark stays where
     /// it is ours, and is not put on what someone else made. None if the object is gone again.
-    async fn share(&self, wanted: &ServiceAccount) -> Result<Option<Written>, Failure> {
+    async fn share(&self, wanted: &ServiceAccount) -> Result<Option<Written>, ApiFailure> {
         let found = get(self.connection, &collection(Some(&wanted.namespace), PLURAL), wanted.name.as_str()).await?;
         let Some(object) = found else { return Ok(None) };
         let live = live::service_account(object, &mut Managers::default())?;
         if live.deleting.is_some() {
-            return Err(Failure::conflict("it is there and is being deleted"));
+            return Err(ApiFailure::conflict("it is there and is being deleted"));
         }
         if let Some(other) = live.labels.get(OWNER).filter(|owner| wanted.labels.get(OWNER) != Some(*owner)) {
             let owner = super::failure::clean(other);
-            return Err(Failure::conflict(format!("someone made it with the label of owner `{owner}`")));
+            return Err(ApiFailure::conflict(format!("someone made it with the label of owner `{owner}`")));
         }
         let mut wanted = wanted.clone();
         if !self.ours(&live).any(|manager| manager.annotations.iter().any(|key| key == CREATED)) {
@@ -117,15 +117,15 @@ impl Writer<'_> {
         if self.done(&live, &wanted) {
             return Ok(Some(Written { request_id: None, already_done: true }));
         }
-        let target = Target { uid: Some(&live.uid), version: Some(&live.resource_version), force: false };
+        let target = ApplyTarget { uid: Some(&live.uid), version: Some(&live.resource_version), force: false };
         self.apply_once(&wanted, target).await.map(Some)
     }
 
-    async fn release(&self, uid: &str, from: &ServiceAccount) -> Result<Written, Failure> {
+    async fn release(&self, uid: &str, from: &ServiceAccount) -> Result<Written, ApiFailure> {
         or_gone(self.change(uid, from, &nothing(from), Way::Apply { force: false }).await)
     }
 
-    async fn remove(&self, uid: &str, from: &ServiceAccount) -> Result<Written, Failure> {
+    async fn remove(&self, uid: &str, from: &ServiceAccount) -> Result<Written, ApiFailure> {
         or_gone(self.change(uid, from, &nothing(from), Way::Patch).await)
     }
 
@@ -136,8 +136,8 @@ impl Writer<'_> {
         from: &ServiceAccount,
         to: &ServiceAccount,
         way: Way,
-    ) -> Result<Written, Failure> {
-        let gone = || Failure::not_found("it is no longer there");
+    ) -> Result<Written, ApiFailure> {
+        let gone = || ApiFailure::not_found("it is no longer there");
         let mut again = false;
         loop {
             let live = self.read(uid, to).await?.ok_or_else(gone)?;
@@ -151,7 +151,9 @@ impl Writer<'_> {
             }
             let version = live.resource_version.as_str();
             let sent = match way {
-                Way::Apply { force } => self.send(to, Target { uid: Some(uid), version: Some(version), force }).await,
+                Way::Apply { force } => {
+                    self.send(to, ApplyTarget { uid: Some(uid), version: Some(version), force }).await
+                }
                 Way::Patch => self.take_off(from, uid, version).await,
             };
             match sent {
@@ -165,7 +167,7 @@ impl Writer<'_> {
 
     /// Takes fields from all managers that hold them. The version in a merge patch is a precondition
     /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply>).
-    async fn take_off(&self, fields: &ServiceAccount, uid: &str, version: &str) -> Result<Reply, Failure> {
+    async fn take_off(&self, fields: &ServiceAccount, uid: &str, version: &str) -> Result<Reply, ApiFailure> {
         let mut metadata = json!({"uid": uid, "resourceVersion": version});
         for (field, pairs) in [("labels", &fields.labels), ("annotations", &fields.annotations)] {
             if !pairs.is_empty() {
@@ -178,7 +180,7 @@ impl Writer<'_> {
         self.connection.send_unless(&built(request)?, self.halt).await
     }
 
-    async fn delete(&self, uid: &str, version: Option<&str>, from: &ServiceAccount) -> Result<Written, Failure> {
+    async fn delete(&self, uid: &str, version: Option<&str>, from: &ServiceAccount) -> Result<Written, ApiFailure> {
         let resource_version = version.map(str::to_owned);
         let only = Preconditions { uid: Some(uid.to_owned()), resource_version };
         let params = DeleteParams::background().preconditions(only);
@@ -188,13 +190,13 @@ impl Writer<'_> {
     }
 
     /// The object, if it is there and still the same.
-    async fn read(&self, uid: &str, item: &ServiceAccount) -> Result<Option<LiveServiceAccount>, Failure> {
+    async fn read(&self, uid: &str, item: &ServiceAccount) -> Result<Option<LiveServiceAccount>, ApiFailure> {
         let ServiceAccount { namespace, name, .. } = item;
         let found = get(self.connection, &collection(Some(namespace), PLURAL), name.as_str()).await?;
         match found {
-            Some(object) if object.deletion_timestamp.is_some() => Err(Failure::conflict("it is being deleted")),
+            Some(object) if object.deletion_timestamp.is_some() => Err(ApiFailure::conflict("it is being deleted")),
             Some(object) if object.uid.as_deref() != Some(uid) => {
-                Err(Failure::conflict("it was deleted and made anew since it was read"))
+                Err(ApiFailure::conflict("it was deleted and made anew since it was read"))
             }
             Some(object) => live::service_account(object, &mut Managers::default()).map(Some),
             None => Ok(None),
@@ -222,7 +224,7 @@ impl Writer<'_> {
     /// our fields on their way
     /// (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#mutation>): then each run would
     /// write them anew, for nothing.
-    fn stored(&self, reply: Reply, from: &ServiceAccount, to: &ServiceAccount) -> Result<Written, Failure> {
+    fn stored(&self, reply: Reply, from: &ServiceAccount, to: &ServiceAccount) -> Result<Written, ApiFailure> {
         let live = live::service_account(metadata(&reply)?, &mut Managers::default())?;
         let theirs = || live.managers.iter().filter(|manager| manager.name != self.manager);
         let mut altered = Vec::new();
@@ -247,15 +249,15 @@ impl Writer<'_> {
             return Ok(Written { request_id: reply.request_id, already_done: false });
         }
         let why = format!("the API stored something else than what was sent: {}", altered.join("; "));
-        Err(Failure { request_id: reply.request_id, ..Failure::altered(why) })
+        Err(ApiFailure { request_id: reply.request_id, ..ApiFailure::altered(why) })
     }
 
-    async fn apply_once(&self, item: &ServiceAccount, target: Target<'_>) -> Result<Written, Failure> {
+    async fn apply_once(&self, item: &ServiceAccount, target: ApplyTarget<'_>) -> Result<Written, ApiFailure> {
         let reply = self.send(item, target).await?;
         self.stored(reply, &nothing(item), item)
     }
 
-    async fn send(&self, item: &ServiceAccount, target: Target<'_>) -> Result<Reply, Failure> {
+    async fn send(&self, item: &ServiceAccount, target: ApplyTarget<'_>) -> Result<Reply, ApiFailure> {
         let mut params = PatchParams::apply(self.manager);
         params.force = target.force;
         let patch = Patch::Apply(body(item, &target));
@@ -266,7 +268,7 @@ impl Writer<'_> {
 
 /// The object without any field of ours.
 fn nothing(item: &ServiceAccount) -> ServiceAccount {
-    ServiceAccount { labels: Pairs::new(), annotations: Pairs::new(), ..item.clone() }
+    ServiceAccount { labels: StringMap::new(), annotations: StringMap::new(), ..item.clone() }
 }
 
 /// Whether one of these fields is there.
@@ -276,7 +278,7 @@ fn has_any(live: &LiveServiceAccount, fields: &ServiceAccount) -> bool {
 }
 
 /// For a change that an object which is gone does not need any more.
-fn or_gone(written: Result<Written, Failure>) -> Result<Written, Failure> {
+fn or_gone(written: Result<Written, ApiFailure>) -> Result<Written, ApiFailure> {
     match written {
         Err(failure) if failure.kind == CallErrorKind::NotFound => {
             Ok(Written { request_id: failure.request_id, already_done: true })
@@ -288,7 +290,7 @@ fn or_gone(written: Result<Written, Failure>) -> Result<Written, Failure> {
 const PLURAL: &str = "serviceaccounts";
 
 /// Exactly what we want to hold.
-fn body(item: &ServiceAccount, target: &Target<'_>) -> Value {
+fn body(item: &ServiceAccount, target: &ApplyTarget<'_>) -> Value {
     let ServiceAccount { namespace, name, labels, annotations } = item;
     let (namespace, name): (&Namespace, &ServiceAccountName) = (namespace, name);
     let mut metadata = json!({"name": name.as_str(), "namespace": namespace.as_str()});
@@ -306,7 +308,7 @@ fn body(item: &ServiceAccount, target: &Target<'_>) -> Value {
 }
 
 /// Whether each field of ours is as it was when the change was planned, or already as it is to be.
-fn planned(live: &LiveServiceAccount, from: &ServiceAccount, to: &ServiceAccount) -> Result<(), Failure> {
+fn planned(live: &LiveServiceAccount, from: &ServiceAccount, to: &ServiceAccount) -> Result<(), ApiFailure> {
     let mut changed = Vec::new();
     for (word, live, from, to) in [
         ("label", &live.labels, &from.labels, &to.labels),
@@ -319,5 +321,5 @@ fn planned(live: &LiveServiceAccount, from: &ServiceAccount, to: &ServiceAccount
     if changed.is_empty() {
         return Ok(());
     }
-    Err(Failure::conflict(format!("someone changed {} since it was read", changed.join(", "))))
+    Err(ApiFailure::conflict(format!("someone changed {} since it was read", changed.join(", "))))
 }

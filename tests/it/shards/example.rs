@@ -1,4 +1,4 @@
-//! `examples/fleet`: what it runs is understood by irsa, and what it allows is what a share asks for.
+//! `examples/fleet`: what it runs is understood by irsa, and what it allows is what a shard asks for.
 
 use super::{CLUSTERS, WHOLE, actor, all, fleet, name};
 use crate::support::inside;
@@ -56,7 +56,7 @@ fn every_pod_is_a_share_and_restricted() {
     assert_eq!(map["data"]["irsa.toml"].as_str(), Some(read("irsa.toml").as_str()), "the file beside it");
 }
 
-/// What a share asks for in AWS and in Kubernetes, whichever way it takes: `drift` over a fleet in which something is
+/// What a shard asks for in AWS and in Kubernetes, whichever way it takes: `drift` over a fleet in which something is
 /// missing and something is left over.
 async fn asked() -> (BTreeSet<String>, BTreeSet<(String, String)>) {
     let inside = fleet().await;
@@ -87,7 +87,7 @@ async fn asked() -> (BTreeSet<String>, BTreeSet<(String, String)>) {
         "{}",
         ended[0]
     );
-    // so many roles that one share reads in bulk
+    // so many roles that one shard reads in bulk
     let many = (0..60).map(|number| {
         format!("[roles.many-{number}]\ncluster = \"c06\"\nservice-accounts = [\"shop/many-{number}\"]\n")
     });
@@ -98,7 +98,7 @@ async fn asked() -> (BTreeSet<String>, BTreeSet<(String, String)>) {
     let ended = all(&inside, "many.toml", &["drift"]).await;
     assert!(ended.iter().all(|run| run.code == 0), "{}", ended[0]);
 
-    let ours = |agent: &str| actor(agent).starts_with("share");
+    let ours = |agent: &str| actor(agent).starts_with("shard");
     let aws = inside.sandbox.log().into_iter().filter(|record| ours(&record.call.user_agent));
     let aws = aws.map(|record| format!("{}:{}", record.call.service, record.call.action)).collect();
     let kubernetes = (0..CLUSTERS).flat_map(|number| inside.sandbox.cluster(&name(number)).gate().log());

@@ -1,4 +1,4 @@
-//! A thousand clusters in twenty shares: every object of the fleet is planned exactly once.
+//! A thousand clusters in twenty shards: every object of the fleet is planned exactly once.
 
 use super::{actor, addresses};
 use crate::support::inside::{self, Inside};
@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 const CLUSTERS: usize = 1_000;
 const ACCOUNTS: usize = 5;
-const SHARES: usize = 20;
+const SHARDS: usize = 20;
 
 fn account(number: usize) -> String {
     format!("{:012}", 111_122_223_333 + number)
@@ -37,7 +37,7 @@ fn configuration() -> String {
              [roles.own-{number}.inline.own]\nstatements = [{{ actions = [\"s3:GetObject\"], resources = [\"*\"] }}]\n"
         );
     }
-    // over clusters of several shares and accounts
+    // over clusters of several shards and accounts
     for number in 0..100 {
         let bound: Vec<String> = [0, 101, 502].map(|more| format!("c{}", (number * 10 + more) % CLUSTERS)).to_vec();
         let _ = write!(
@@ -70,9 +70,9 @@ fn a_thousand_clusters_in_twenty_shares_are_planned_once() {
 
         let mut planned: BTreeMap<String, usize> = BTreeMap::new();
         let mut waiting = 0;
-        for share in 0..SHARES {
-            let shard = format!("--shard={share}/{SHARES}");
-            let ended = inside.irsa_as(&format!("share{share}"), 1, "fleet.toml", &["plan", "--format=json", &shard]).await;
+        for index in 0..SHARDS {
+            let shard = format!("--shard={index}/{SHARDS}");
+            let ended = inside.irsa_as(&format!("shard{index}"), 1, "fleet.toml", &["plan", "--format=json", &shard]).await;
             assert_eq!(ended.code, 0, "{}", ended.stderr);
             let plan: Value = serde_json::from_str(&ended.stdout).expect("JSON");
             assert_eq!(plan["complete"], true);
@@ -87,20 +87,20 @@ fn a_thousand_clusters_in_twenty_shares_are_planned_once() {
         let several: Vec<_> = planned.iter().filter(|(_, times)| **times != 1).collect();
         assert!(several.is_empty(), "planned more than once: {several:?}");
         assert_eq!(planned.keys().cloned().collect::<BTreeSet<String>>(), wanted);
-        assert!(waiting < planned.len() / 4, "most of a fleet does not wait for other shares: {waiting}");
+        assert!(waiting < planned.len() / 4, "most of a fleet does not wait for other shards: {waiting}");
 
         let mut described: BTreeMap<String, usize> = BTreeMap::new();
         for record in inside.sandbox.log() {
             let actor = actor(&record.call.user_agent);
-            if actor.starts_with("share") && record.call.action == "DescribeCluster" {
+            if actor.starts_with("shard") && record.call.action == "DescribeCluster" {
                 *described.entry(actor).or_default() += 1;
             }
         }
         let most = described.values().max().copied().unwrap_or_default();
-        assert!(described.len() == SHARES && most < 150, "a share asks for its own clusters and a few others: {described:?}");
+        assert!(described.len() == SHARDS && most < 150, "a shard asks for its own clusters and a few others: {described:?}");
         tell(&format!(
-            "fleet: {} objects of {CLUSTERS} clusters in {SHARES} shares, {waiting} wait; at most {most} clusters described \
-             by one; sandbox {started:?}, all at once {:?}, in shares {:?}",
+            "fleet: {} objects of {CLUSTERS} clusters in {SHARDS} shards, {waiting} wait; at most {most} clusters described \
+             by one; sandbox {started:?}, all at once {:?}, in shards {:?}",
             planned.len(),
             all_at_once.checked_sub(started).unwrap_or_default(),
             began.elapsed().checked_sub(all_at_once).unwrap_or_default(),

@@ -86,7 +86,7 @@ async fn a_provider_is_made_with_tags_and_without_thumbprints() {
 }
 
 /// A role that is there when it is to be made: with these tags and this boundary.
-async fn role_exists(tags: Pairs, boundary: &'static str) -> (Stub, Answer<Written>) {
+async fn role_exists(tags: StringMap, boundary: &'static str) -> (Stub, Answer<Written>) {
     let stub = Stub::serve(move |seen| {
         if seen.action() == "CreateRole" {
             return Reply::error(409, "EntityAlreadyExists", "Role with name a already exists.");
@@ -161,7 +161,7 @@ async fn what_is_gone_already_is_done_and_what_is_missing_is_not() {
     for call in [
         IamCall::Attach { name: name.clone(), arn: policy_arn("p") },
         IamCall::UpdateTrust { name: name.clone(), from: document.clone(), to: document.clone() },
-        IamCall::TagRole { name, from: Pairs::new(), to: pairs(&[("k", "v")]) },
+        IamCall::TagRole { name, from: StringMap::new(), to: pairs(&[("k", "v")]) },
         IamCall::AddAudience { arn: provider_arn(), audience: "a".to_owned() },
     ] {
         assert_eq!(write(&stub, &call).await.unwrap_err().kind, CallErrorKind::NotFound, "{call:?}");

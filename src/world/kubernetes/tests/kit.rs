@@ -5,7 +5,7 @@ use crate::ids::{ClusterName, IssuerUrl, Key, Namespace, ServiceAccountName};
 use crate::model::desired::{self, ClusterState, KubernetesAccess, NamedKubeconfig};
 use crate::model::live::{Access, LiveServiceAccount};
 use crate::model::origin::Origin;
-use crate::model::resource::{Pairs, ServiceAccount};
+use crate::model::resource::{ServiceAccount, StringMap};
 use crate::world::kubernetes::{KubernetesReader, KubernetesSettings, TokenSource};
 use crate::world::{ClusterFacts, ReadKubernetes};
 use irsa_sandbox::kubernetes::{Cluster, ClusterOptions, Resource, User, kubeconfig};
@@ -88,7 +88,7 @@ pub(super) fn context(environment: &[(&str, &str)], speed: u32) -> Context {
 
 pub(super) fn reader_of(access: KubernetesAccess, context: &Context, tokens: TokenSource) -> KubernetesReader {
     let clusters = BTreeMap::from([(key("prod"), declared(access))]);
-    KubernetesReader::new(context, &crate::world::Wires::default(), &key("me"), &clusters, tokens, SETTINGS)
+    KubernetesReader::new(context, &crate::world::Transports::default(), &key("me"), &clusters, tokens, SETTINGS)
 }
 
 /// A verified reader of the cluster, by its endpoint, with this static token.
@@ -125,7 +125,7 @@ pub(super) fn limit(cluster: &Cluster, grants: impl IntoIterator<Item = irsa_san
     cluster.set_token("less", User::limited("less", grants));
 }
 
-pub(super) fn pairs(list: &[(&str, &str)]) -> Pairs {
+pub(super) fn pairs(list: &[(&str, &str)]) -> StringMap {
     list.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
@@ -137,7 +137,7 @@ pub(super) fn ours(annotations: &[(&str, &str)]) -> ServiceAccount {
 
 /// Nothing of ours, in the same place.
 pub(super) fn nothing() -> ServiceAccount {
-    ServiceAccount { labels: Pairs::new(), ..ours(&[]) }
+    ServiceAccount { labels: StringMap::new(), ..ours(&[]) }
 }
 
 pub(super) fn object(cluster: &Cluster) -> Option<Value> {

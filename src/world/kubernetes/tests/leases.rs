@@ -1,19 +1,19 @@
 //! A Lease: made, read and written over, each write under its guards.
 
 use super::kit::*;
-use crate::model::lease::{Hold, Lease, LeasePlace};
+use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
 use crate::world::kubernetes::KubernetesReader;
 use crate::world::{CallErrorKind, ReadLease, WriteLease};
 use irsa_sandbox::kubernetes::{Cluster, Fault, Grant, Match, Preconditions, Resource, Stage, Store};
 use serde_json::{Value, json};
 
-fn place() -> LeasePlace {
-    LeasePlace { cluster: key("prod"), namespace: namespace("kube-system"), name: "irsa-me".parse().unwrap() }
+fn place() -> LeaseRef {
+    LeaseRef { cluster: key("prod"), namespace: namespace("kube-system"), name: "irsa-me".parse().unwrap() }
 }
 
-fn hold(holder: &str) -> Hold {
+fn hold(holder: &str) -> LeaseRecord {
     let now = Some(1_767_323_045_000_006);
-    Hold { holder: holder.into(), seconds: Some(60), acquired: now, renewed: now, transitions: 2 }
+    LeaseRecord { holder: holder.into(), seconds: Some(60), acquired: now, renewed: now, transitions: 2 }
 }
 
 fn object(cluster: &Cluster) -> Value {
@@ -40,7 +40,7 @@ async fn a_lease_is_made_and_written_over_as_ours() {
         })
     );
     assert_eq!(managers(&live), [US]);
-    let free = Hold { holder: String::new(), seconds: Some(1), ..hold("") };
+    let free = LeaseRecord { holder: String::new(), seconds: Some(1), ..hold("") };
     let freed = reader.writer().update_lease(&place(), &made, &free).await.unwrap();
     assert_eq!((&freed.hold, &read(&reader).await), (&free, &freed));
 }
@@ -109,7 +109,7 @@ async fn what_is_not_allowed_or_has_no_namespace_is_told_apart() {
     assert_eq!(less.lease(&place()).await, Ok(None));
     let error = less.writer().create_lease(&place(), &hold("one")).await.unwrap_err();
     assert_eq!((error.kind, error.operation.as_str()), (CallErrorKind::Denied, "create Lease"), "{error}");
-    let elsewhere = LeasePlace { namespace: namespace("elsewhere"), ..place() };
+    let elsewhere = LeaseRef { namespace: namespace("elsewhere"), ..place() };
     let error = less.lease(&elsewhere).await.unwrap_err();
     assert_eq!((error.kind, error.operation.as_str()), (CallErrorKind::Denied, "get Lease"), "{error}");
     let error = reader(&cluster).await.writer().create_lease(&elsewhere, &hold("one")).await.unwrap_err();

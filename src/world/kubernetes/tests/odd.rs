@@ -3,7 +3,7 @@
 use super::kit::*;
 use crate::ids::{Namespace, ServiceAccountName};
 use crate::model::live::NamespacePhase;
-use crate::world::{OddServiceAccount, ReadKubernetes, ServiceAccountList, Within};
+use crate::world::{MalformedServiceAccount, ReadKubernetes, ServiceAccountList, ServiceAccountScope};
 use irsa_sandbox::kubernetes::{Cluster, Fault, Match, Resource, Stage};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -35,7 +35,7 @@ async fn listed(change: impl FnOnce(&mut Value)) -> ServiceAccountList {
 
 async fn list(cluster: &Cluster) -> Result<ServiceAccountList, String> {
     let reader = reader(cluster).await;
-    let answer = reader.service_accounts(&key("prod"), Within::Namespace(&namespace("a"))).await;
+    let answer = reader.service_accounts(&key("prod"), ServiceAccountScope::Namespace(&namespace("a"))).await;
     answer.map_err(|error| error.to_string())
 }
 
@@ -79,7 +79,7 @@ async fn what_can_be_told_of_an_odd_object_is_told() {
         object["metadata"]["annotations"] = json!({"a": 1});
         object["metadata"]["labels"] = Value::Null;
     });
-    let OddServiceAccount { spot: place, labels, annotations, .. } = list.await.odd.remove(0);
+    let MalformedServiceAccount { spot: place, labels, annotations, .. } = list.await.odd.remove(0);
     assert_eq!((place, labels, annotations), (Some(spot("odd")), Some(pairs(&[])), None));
     for name in [json!(null), json!(7), json!("Not A Name")] {
         let list = listed(|object| object["metadata"]["name"] = name).await;

@@ -27,7 +27,7 @@ async fn scene(folder: &Path, cluster: &Cluster, user: &Value, interactive: bool
     let environment = context(&[("KUBECONFIG", path.to_str().unwrap())], speed);
     KubernetesReader::new(
         &environment,
-        &crate::world::Wires::default(),
+        &crate::world::Transports::default(),
         &key("me"),
         &clusters,
         tokens("unused"),

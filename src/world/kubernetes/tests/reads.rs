@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use crate::model::live::NamespacePhase;
-use crate::world::{CallErrorKind, ReadKubernetes, Within};
+use crate::world::{CallErrorKind, ReadKubernetes, ServiceAccountScope};
 use irsa_sandbox::kubernetes::{Fault, Grant, Match, Preconditions, Refusal, Resource, Stage};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ async fn two_thousand_service_accounts_come_in_pages() {
         }
     });
     let reader = reader(&cluster).await;
-    let all = reader.service_accounts(&key("prod"), Within::Cluster).await.unwrap().items;
+    let all = reader.service_accounts(&key("prod"), ServiceAccountScope::Cluster).await.unwrap().items;
     let many: BTreeSet<&str> = all
         .iter()
         .filter(|live| live.namespace.as_str() == "many" && live.name.as_str() != "default")
@@ -24,7 +24,11 @@ async fn two_thousand_service_accounts_come_in_pages() {
         .collect();
     assert_eq!(many.len(), 2_000);
     assert_eq!(reader.requests(), 5, "2,005 objects in pages of 500");
-    let one = reader.service_accounts(&key("prod"), Within::Namespace(&namespace("kube-system"))).await.unwrap().items;
+    let one = reader
+        .service_accounts(&key("prod"), ServiceAccountScope::Namespace(&namespace("kube-system")))
+        .await
+        .unwrap()
+        .items;
     assert_eq!(one.iter().map(|live| live.name.as_str()).collect::<Vec<_>>(), ["default"]);
 }
 
@@ -45,7 +49,7 @@ async fn a_long_list_is_left_after_its_first_page_and_a_label_narrows_it() {
     assert_eq!(reader.requests(), 1);
     assert_eq!(reader.service_accounts_unless_long(&key("prod"), left).await.unwrap().unwrap().items.len(), all);
     assert_eq!(reader.requests(), 4, "three pages more");
-    let ours = reader.service_accounts(&key("prod"), Within::Owner(&key("team"))).await.unwrap().items;
+    let ours = reader.service_accounts(&key("prod"), ServiceAccountScope::Owner(&key("team"))).await.unwrap().items;
     assert_eq!(ours.iter().map(|live| live.name.as_str()).collect::<Vec<_>>(), ["sa-0700"]);
     assert_eq!(reader.requests(), 5);
 }
@@ -75,13 +79,15 @@ async fn a_list_whose_token_expired_is_begun_anew_once() {
         }
     };
     expired(1);
-    let all = reader.service_accounts(&key("prod"), Within::Namespace(&namespace("many"))).await.unwrap().items;
+    let all =
+        reader.service_accounts(&key("prod"), ServiceAccountScope::Namespace(&namespace("many"))).await.unwrap().items;
     assert_eq!(all.len(), 601);
     let names: BTreeSet<&str> = all.iter().map(|live| live.name.as_str()).collect();
     assert_eq!(names.len(), all.len(), "none twice");
     assert_eq!(reader.requests(), 4);
     expired(2);
-    let error = reader.service_accounts(&key("prod"), Within::Namespace(&namespace("many"))).await.unwrap_err();
+    let error =
+        reader.service_accounts(&key("prod"), ServiceAccountScope::Namespace(&namespace("many"))).await.unwrap_err();
     assert_eq!((error.operation.as_str(), error.code.as_deref()), ("list ServiceAccounts", Some("Expired")));
 }
 
@@ -164,9 +170,17 @@ async fn rights_in_one_namespace_read_that_namespace() {
     with_namespace(&cluster);
     limit(&cluster, [Grant::in_namespaces(&["a"], &["serviceaccounts", "namespaces"], &["get", "list"])]);
     let reader = reader_with(&cluster, "less", 1).await;
-    assert_eq!(reader.service_accounts(&key("prod"), Within::Namespace(&namespace("a"))).await.unwrap().items.len(), 1);
+    assert_eq!(
+        reader
+            .service_accounts(&key("prod"), ServiceAccountScope::Namespace(&namespace("a")))
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
     assert_eq!(reader.namespace(&key("prod"), &namespace("a")).await, Ok(Some(NamespacePhase::Active)));
-    let error = reader.service_accounts(&key("prod"), Within::Cluster).await.unwrap_err();
+    let error = reader.service_accounts(&key("prod"), ServiceAccountScope::Cluster).await.unwrap_err();
     assert_eq!((error.operation.as_str(), error.kind), ("list ServiceAccounts", CallErrorKind::Denied));
     assert!(error.message.contains("User \"less\" cannot list resource \"serviceaccounts\""), "{error}");
     assert!(error.request_id.is_some());

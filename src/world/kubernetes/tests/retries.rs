@@ -39,7 +39,7 @@ async fn the_budget_is_the_end_of_it() {
     let settings = KubernetesSettings { timeout: Duration::from_secs(12), ..SETTINGS };
     let reader = KubernetesReader::new(
         &context(&[], 20),
-        &crate::world::Wires::default(),
+        &crate::world::Transports::default(),
         &key("me"),
         &clusters,
         tokens("admin-token"),

@@ -20,7 +20,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use irsa::world::Wires;
+use irsa::world::Transports;
 use irsa_sandbox::Sandbox;
 use kube::client::{Body, ConfigExt};
 use std::error::Error as _;
@@ -97,7 +97,7 @@ impl Dials {
 
     /// Everything that irsa sends, by these connections; the access key is the first account's, and the user agent
     /// names the actor.
-    pub(crate) fn wires(self: &Arc<Self>, actor: &str) -> Wires {
+    pub(crate) fn wires(self: &Arc<Self>, actor: &str) -> Transports {
         let credentials = Credentials::new("test", "test", None, None, "test");
         let aws = SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
@@ -121,7 +121,7 @@ impl Dials {
                 .service(client);
             Ok(kube::Client::new(service, config.default_namespace))
         };
-        Wires { aws: Some(aws), kubernetes: Some(Arc::new(kubernetes)), ask: None }
+        Transports { aws: Some(aws), kubernetes: Some(Arc::new(kubernetes)), ask: None }
     }
 
     fn connector(self: &Arc<Self>) -> Connector {

@@ -21,7 +21,7 @@ const BLANK: [char; 6] = ['\u{2800}', '\u{fffc}', '\u{1d159}', '\u{13441}', '\u{
 /// Whether a character would be obeyed, or would not be seen as what it is: control and format characters, all of
 /// `Default_Ignorable_Code_Point` (<https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>), every space
 /// but the space itself, and what has no look of its own because it is private or not assigned.
-pub(crate) fn is_unseen(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     // nearly all of a plan is ASCII
     if character.is_ascii() {
         return character.is_ascii_control();
@@ -43,23 +43,23 @@ pub(crate) fn is_unseen(character: char) -> bool {
 
 /// The text on one line, with what is unseen as `<U+202E>` and with commands broken.
 pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
-    if !text.contains("##") && !text.chars().any(is_unseen) {
+    if !text.contains("##") && !text.chars().any(is_invisible) {
         return Cow::Borrowed(text);
     }
-    let mut clean = Scrubbed { text: String::with_capacity(text.len() + 8) };
+    let mut clean = Sanitized { text: String::with_capacity(text.len() + 8) };
     text.chars().for_each(|character| clean.push(character));
     Cow::Owned(clean.text)
 }
 
 /// Text that is scrubbed character by character.
 #[derive(Debug, Default)]
-pub(crate) struct Scrubbed {
+pub(crate) struct Sanitized {
     pub text: String,
 }
 
-impl Scrubbed {
+impl Sanitized {
     pub(crate) fn push(&mut self, character: char) {
-        if is_unseen(character) {
+        if is_invisible(character) {
             // writing to a String cannot fail
             let _ = write!(self.text, "<U+{:04X}>", u32::from(character));
             return;
@@ -80,7 +80,7 @@ fn ends_in_marker(text: &str) -> bool {
 }
 
 /// Finished lines, our own colours among them, none of which the log of a CI job takes for a command.
-pub(crate) fn unobeyed(text: &str) -> Cow<'_, str> {
+pub(crate) fn inert(text: &str) -> Cow<'_, str> {
     if !text.contains("##") && !text.lines().any(|line| command(line).is_some()) {
         return Cow::Borrowed(text);
     }
@@ -92,7 +92,7 @@ pub(crate) fn unobeyed(text: &str) -> Cow<'_, str> {
         if begin.is_some() {
             safe.push('\\');
         }
-        // as in `Scrubbed`, but our own colours stay
+        // as in `Sanitized`, but our own colours stay
         for character in rest.chars() {
             if character == '[' && ends_in_marker(&safe) {
                 safe.push('\\');
@@ -130,7 +130,7 @@ fn without_color(line: &str) -> &str {
 pub(crate) fn printable(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
-        let unseen = is_unseen(character) && character != '\n';
+        let unseen = is_invisible(character) && character != '\n';
         if unseen || character == '[' && ends_in_marker(&text) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 // writing to a String cannot fail
@@ -160,11 +160,11 @@ mod tests {
         ];
         for code in unseen {
             let character = char::from_u32(code).unwrap();
-            assert!(is_unseen(character), "U+{code:04X}");
+            assert!(is_invisible(character), "U+{code:04X}");
             assert_eq!(scrub(&format!("a{character}b")), format!("a<U+{code:04X}>b"));
         }
         for seen in " ~aü漢あ한नक्षि€→…“”–—✓😀\u{301}".chars() {
-            assert!(!is_unseen(seen), "{seen:?}");
+            assert!(!is_invisible(seen), "{seen:?}");
         }
     }
 
@@ -173,7 +173,7 @@ mod tests {
         let set = CodePointSetData::new::<DefaultIgnorableCodePoint>();
         let all: Vec<char> = ('\0'..=char::MAX).filter(|character| set.contains(*character)).collect();
         assert!(all.len() > 4_000, "{}", all.len());
-        assert!(all.into_iter().all(is_unseen));
+        assert!(all.into_iter().all(is_invisible));
     }
 
     #[test]
@@ -210,8 +210,8 @@ mod tests {
             ("  ::: other.toml:3:1\n", "  ::: other.toml:3:1\n"),
             ("  --> irsa.toml:3:1\n--no-color\n + a", "  --> irsa.toml:3:1\n--no-color\n + a"),
         ] {
-            assert_eq!(unobeyed(dirty), wanted);
-            assert_eq!(unobeyed(wanted), wanted, "once is enough");
+            assert_eq!(inert(dirty), wanted);
+            assert_eq!(inert(wanted), wanted, "once is enough");
         }
     }
 
@@ -228,12 +228,12 @@ mod tests {
         fn whatever_comes_is_harmless_after(text in any::<String>(), command in "(##|::|---|)[a-z]{0,3}(\\[|::| )?") {
             let text = text + &command;
             let clean = scrub(&text).into_owned();
-            prop_assert!(!clean.chars().any(is_unseen));
+            prop_assert!(!clean.chars().any(is_invisible));
             prop_assert_eq!(scrub(&clean), clean.as_str());
-            let line = unobeyed(&clean).into_owned();
+            let line = inert(&clean).into_owned();
             prop_assert!(command_free(&line), "{}", line);
             let json = printable(&serde_json::to_string(&text).unwrap());
-            prop_assert!(!json.chars().any(is_unseen) && command_free(&json), "{}", json);
+            prop_assert!(!json.chars().any(is_invisible) && command_free(&json), "{}", json);
             prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
         }
     }

@@ -9,8 +9,8 @@ use crate::model::live::{
     Access, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveServiceAccount, Observed, RoleSummary,
 };
 use crate::model::marks::{ADDRESS, OWNER, ROLE_ARN, field_manager};
-use crate::model::resource::Pairs;
-use crate::model::share::Scope;
+use crate::model::resource::StringMap;
+use crate::model::shard::Scope;
 use crate::policy::trust::Grant;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::OnceLock;
@@ -50,13 +50,13 @@ pub(crate) enum Blocked {
 
 /// The place of a ServiceAccount. `Desired` has one binding at most to each that irsa looks after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Spot<'a> {
+pub(crate) struct ServiceAccountRef<'a> {
     pub cluster: &'a Key,
     pub namespace: &'a Namespace,
     pub name: &'a ServiceAccountName,
 }
 
-impl Spot<'_> {
+impl ServiceAccountRef<'_> {
     pub(crate) fn address(self) -> Address {
         Address::ServiceAccount {
             cluster: self.cluster.clone(),
@@ -67,13 +67,13 @@ impl Spot<'_> {
 }
 
 /// The two sides, and what was asked.
-pub(crate) struct Site<'a> {
+pub(crate) struct PlanContext<'a> {
     pub desired: &'a Desired,
     pub live: &'a Live,
     pub options: &'a Options,
     /// Our field manager.
     pub field_manager: String,
-    /// What belongs to the share that is planned; nothing if all is.
+    /// What belongs to the shard that is planned; nothing if all is.
     pub scope: Option<Scope>,
     issuers: BTreeMap<Key, Issuer>,
     /// Clusters that turned out to have the issuer of another one.
@@ -90,10 +90,10 @@ pub(crate) struct Site<'a> {
     pointing: OnceLock<HashMap<&'a str, Vec<(&'a Key, &'a LiveServiceAccount)>>>,
 }
 
-impl<'a> Site<'a> {
+impl<'a> PlanContext<'a> {
     pub(crate) fn new(desired: &'a Desired, live: &'a Live, options: &'a Options) -> Self {
-        let scope = options.share.map(|share| Scope::of(share, desired));
-        let mut site = Self {
+        let scope = options.shard.map(|shard| Scope::of(shard, desired));
+        let mut context = Self {
             desired,
             live,
             options,
@@ -114,7 +114,7 @@ impl<'a> Site<'a> {
                         .issuer
                         .as_ref()
                         .map(|issuer| issuer.host_path().to_owned())
-                        .or_else(|| site.issuer_by_mark(key)),
+                        .or_else(|| context.issuer_by_mark(key)),
                 ),
                 ClusterState::Active => match live.clusters.get(key).map(|cluster| &cluster.issuer) {
                     Some(Observed::Present(issuer)) => Issuer::Known(issuer.clone()),
@@ -123,20 +123,20 @@ impl<'a> Site<'a> {
                     None => Issuer::Unknown("it was not read".to_owned()),
                 },
             };
-            site.issuers.insert(key.clone(), issuer);
+            context.issuers.insert(key.clone(), issuer);
         }
-        site.find_doubles();
-        site.index();
-        site
+        context.find_doubles();
+        context.index();
+        context
     }
 
     /// Notes what is looked for by name; the first one counts, as in a search from the beginning.
     fn index(&mut self) {
         for (key, role) in &self.desired.roles {
-            self.roles.entry((&role.account, role.name.folded())).or_insert((key, role));
+            self.roles.entry((&role.account, role.name.case_insensitive())).or_insert((key, role));
         }
         for ((account, key), policy) in &self.desired.policies {
-            self.policies.entry((account, policy.name.folded())).or_insert(key);
+            self.policies.entry((account, policy.name.case_insensitive())).or_insert(key);
         }
         for (key, account) in &self.live.accounts {
             for (arn, policy) in &account.policies {
@@ -217,7 +217,7 @@ impl<'a> Site<'a> {
         self.live.clusters.get(key).filter(usable).filter(|_| matches!(self.issuer(key), Issuer::Known(_)))
     }
 
-    pub(crate) fn owner(&self, tags: &Pairs) -> Owner {
+    pub(crate) fn owner(&self, tags: &StringMap) -> Owner {
         match tags.get(OWNER) {
             None => Owner::Nobody,
             Some(owner) if owner == self.desired.owner.as_str() => Owner::Ours,
@@ -243,11 +243,11 @@ impl<'a> Site<'a> {
     /// A role's ARN: with the path that it has, or else the one that it will be made with.
     pub(crate) fn role_arn(&self, role: &Role) -> Option<RoleArn> {
         let account = self.desired.accounts.get(&role.account)?;
-        let live = self.account(&role.account).and_then(|live| live.roles.get(&role.name.folded()));
+        let live = self.account(&role.account).and_then(|live| live.roles.get(&role.name.case_insensitive()));
         if let Some(live) = live.and_then(Observed::present) {
             return Some(RoleArn::of(&account.partition, &account.id, &live.role.path, &live.role.name));
         }
-        // of other shares' roles there is only what the list shows
+        // of other shards' roles there is only what the list shows
         let listed = self.scope.as_ref().and_then(|_| self.listed(role));
         let path = listed.and_then(|summary| IamPath::parse(&summary.path).ok());
         Some(RoleArn::of(&account.partition, &account.id, path.as_ref().unwrap_or(&role.path), &role.name))
@@ -255,9 +255,9 @@ impl<'a> Site<'a> {
 
     /// A role as the list of its account shows it.
     pub(crate) fn listed(&self, role: &Role) -> Option<&'a RoleSummary> {
-        let roster = self.account(&role.account)?.roster.present()?;
-        let folded = role.name.folded();
-        roster.iter().find(|summary| summary.name.folded() == folded)
+        let role_list = self.account(&role.account)?.role_list.present()?;
+        let folded = role.name.case_insensitive();
+        role_list.iter().find(|summary| summary.name.case_insensitive() == folded)
     }
 
     /// The live policy of this name, under whatever path: names are unique in an account.
@@ -293,7 +293,7 @@ impl<'a> Site<'a> {
             Attachment::Declared(key) => {
                 let policy = self.desired.policies.get(&(account.clone(), key.clone()))?;
                 let place = self.desired.accounts.get(account)?;
-                Some(match self.policy_by_name(account, &policy.name.folded()) {
+                Some(match self.policy_by_name(account, &policy.name.case_insensitive()) {
                     Some((arn, _)) => arn.clone(),
                     None => PolicyArn::of(&place.partition, &place.id, &policy.path, &policy.name),
                 })
@@ -420,21 +420,23 @@ impl<'a> Site<'a> {
     }
 
     /// The bindings to one ServiceAccount object, whoever looks after it.
-    pub(crate) fn exact_bindings(&self) -> impl Iterator<Item = (&'a Binding, Spot<'a>)> {
+    pub(crate) fn exact_bindings(&self) -> impl Iterator<Item = (&'a Binding, ServiceAccountRef<'a>)> {
         self.desired.roles.values().flat_map(exact)
     }
 }
 
 /// The bindings of a role that mean one ServiceAccount each.
-pub(crate) fn exact(role: &Role) -> impl Iterator<Item = (&Binding, Spot<'_>)> {
+pub(crate) fn exact(role: &Role) -> impl Iterator<Item = (&Binding, ServiceAccountRef<'_>)> {
     role.bindings.iter().filter_map(|binding| match &binding.subject {
-        Subject::Exact(namespace, name) => Some((binding, Spot { cluster: &binding.cluster, namespace, name })),
+        Subject::Exact(namespace, name) => {
+            Some((binding, ServiceAccountRef { cluster: &binding.cluster, namespace, name }))
+        }
         Subject::Wildcard { .. } => None,
     })
 }
 
 /// The cluster of the provider address that an object is marked with.
-fn marked_cluster(tags: &Pairs) -> Option<Key> {
+fn marked_cluster(tags: &StringMap) -> Option<Key> {
     match tags.get(ADDRESS)?.parse::<Address>().ok()? {
         Address::OidcProvider { cluster, .. } => Some(cluster),
         _ => None,

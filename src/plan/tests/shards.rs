@@ -1,4 +1,4 @@
-//! What holds for shares that run at once, whichever call of whichever share comes next: no object is planned twice,
+//! What holds for shards that run at once, whichever call of whichever shard comes next: no object is planned twice,
 //! nothing in IAM goes, nobody ever has more than before or after, and with a run over all the end is the same.
 
 use super::kit::{Kit, key};
@@ -6,19 +6,19 @@ use super::laws::{chooser, declare, pairs, sketch};
 use super::simulate;
 use crate::model::desired::Desired;
 use crate::model::live::{Access, Extent, Live};
-use crate::model::share::{Scope, Share};
+use crate::model::shard::{Scope, Shard};
 use crate::plan::change::{Action, ResourceChange};
 use crate::plan::{Plan, plan};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::collections::BTreeSet;
 
-/// The world as `observe` shows it to a share.
+/// The world as `observe` shows it to a shard.
 pub(super) fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
     let mut seen = live.clone();
     let narrowed = scope.narrowed(desired);
-    let roles: BTreeSet<String> = narrowed.roles.values().map(|role| role.name.folded()).collect();
-    let policies: BTreeSet<String> = narrowed.policies.values().map(|policy| policy.name.folded()).collect();
+    let roles: BTreeSet<String> = narrowed.roles.values().map(|role| role.name.case_insensitive()).collect();
+    let policies: BTreeSet<String> = narrowed.policies.values().map(|policy| policy.name.case_insensitive()).collect();
     seen.accounts.retain(|key, _| scope.accounts.contains(key));
     for account in seen.accounts.values_mut() {
         account.roles.retain(|folded, _| roles.contains(folded));
@@ -30,7 +30,7 @@ pub(super) fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
     // issuers of others are asked for where they matter
     for (key, cluster) in &mut seen.clusters {
         if !scope.has_cluster(key) {
-            cluster.api = Access::Unknown("it belongs to another share".into());
+            cluster.api = Access::Unknown("it belongs to another shard".into());
             cluster.extent = Extent::Named;
             cluster.service_accounts.clear();
         }
@@ -38,18 +38,18 @@ pub(super) fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
     seen
 }
 
-/// The plans of all shares, made at one moment, as one.
+/// The plans of all shards, made at one moment, as one.
 pub(super) fn at_once(kit: &Kit, count: u32) -> Plan {
     let mut all = Plan::new(kit.desired.owner.clone(), String::new(), kit.options.clone());
     let mut addresses = BTreeSet::new();
     for index in 0..count {
-        let share = Share::new(index, count).unwrap();
+        let shard = Shard::new(index, count).unwrap();
         let mut options = kit.options.clone();
-        options.share = Some(share);
-        let scope = Scope::of(share, &kit.desired);
+        options.shard = Some(shard);
+        let scope = Scope::of(shard, &kit.desired);
         let plan = plan(&kit.desired, &seen(&kit.live, &kit.desired, &scope), &options, Vec::new());
-        assert_eq!(plan.refused, [], "share {share}");
-        assert_eq!(plan.unknown, [], "share {share}");
+        assert_eq!(plan.refused, [], "shard {shard}");
+        assert_eq!(plan.unknown, [], "shard {shard}");
         for step in &plan.steps {
             assert!(addresses.insert(step.address.clone()), "`{}` is planned twice", step.address);
             let in_iam = !matches!(step.change, ResourceChange::ServiceAccount(_));
@@ -63,9 +63,9 @@ pub(super) fn at_once(kit: &Kit, count: u32) -> Plan {
     all
 }
 
-/// Runs all shares at once, round after round, until none has anything to do.
+/// Runs all shards at once, round after round, until none has anything to do.
 fn rounds(kit: &mut Kit, count: u32, seed: u64, mut look: impl FnMut(&Live)) {
-    // each round makes what another share waits for: a provider, a policy, a role, a ServiceAccount, and what must go first
+    // each round makes what another shard waits for: a provider, a policy, a role, a ServiceAccount, and what must go first
     for _ in 0..8 {
         let plan = at_once(kit, count);
         if plan.steps.is_empty() {
@@ -93,7 +93,7 @@ proptest! {
         let mut kit = Kit::new();
         declare(&mut kit, &first);
         rounds(&mut kit, count, seed, |_| ());
-        prop_assert_eq!(&kit.plan().steps, &[], "shares alone make what is new");
+        prop_assert_eq!(&kit.plan().steps, &[], "shards alone make what is new");
 
         declare(&mut kit, &second);
         let before = pairs(&kit.live);

@@ -1,5 +1,5 @@
-//! Shares of a fleet: of N runs side by side, which one looks after an object. Pure and total: every declared object
-//! belongs to exactly one share of every N, and none moves because another cluster comes or goes.
+//! Shards of a fleet: of N runs side by side, which one looks after an object. Pure and total: every declared object
+//! belongs to exactly one shard of every N, and none moves because another cluster comes or goes.
 //!
 //! Decides nothing about what is done to an object, only by whom.
 
@@ -11,23 +11,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-/// The most shares that a fleet is cut into.
+/// The most shards that a fleet is cut into.
 const MOST: u32 = 10_000;
 
-/// One of so many shares.
+/// One of so many shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Share {
+pub struct Shard {
     index: u32,
     count: u32,
 }
 
-impl Share {
-    /// The share of this number. Counting begins at 0 or at 1: the last one of a count from 1 is that of number 0.
+impl Shard {
+    /// The shard of this number. Counting begins at 0 or at 1: the last one of a count from 1 is that of number 0.
     pub fn new(index: u32, count: u32) -> Option<Self> {
         ((1..=MOST).contains(&count) && index <= count).then(|| Self { index: index % count, count })
     }
 
-    /// The share of the same fleet that a key belongs to.
+    /// The shard of the same fleet that a key belongs to.
     fn of(self, key: &Key) -> Self {
         let digest = Sha256::digest(key.as_str().as_bytes());
         let number = digest.iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
@@ -36,39 +36,39 @@ impl Share {
     }
 }
 
-impl fmt::Display for Share {
+impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.index, self.count)
     }
 }
 
-/// The text names no share.
+/// The text names no shard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected I/N, share I of N: N from 1 to {MOST}, I from 0 to N")]
-pub struct NoShare;
+#[error("expected I/N, shard I of N: N from 1 to {MOST}, I from 0 to N")]
+pub struct InvalidShard;
 
-impl FromStr for Share {
-    type Err = NoShare;
+impl FromStr for Shard {
+    type Err = InvalidShard;
 
-    fn from_str(text: &str) -> Result<Self, NoShare> {
+    fn from_str(text: &str) -> Result<Self, InvalidShard> {
         // a number as one is printed: no sign, no space
         let number = |text: &str| {
             let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            if plain { text.parse().map_err(|_| NoShare) } else { Err(NoShare) }
+            if plain { text.parse().map_err(|_| InvalidShard) } else { Err(InvalidShard) }
         };
-        let (index, count) = text.split_once('/').ok_or(NoShare)?;
-        Self::new(number(index)?, number(count)?).ok_or(NoShare)
+        let (index, count) = text.split_once('/').ok_or(InvalidShard)?;
+        Self::new(number(index)?, number(count)?).ok_or(InvalidShard)
     }
 }
 
-/// A share of one configuration: what belongs to it, and what must be read for its sake.
+/// A shard of one configuration: what belongs to it, and what must be read for its sake.
 #[derive(Debug, Clone)]
 pub struct Scope {
-    /// Which share.
-    pub share: Share,
-    clusters: BTreeMap<Key, Share>,
-    roles: BTreeMap<Key, Share>,
-    policies: BTreeMap<(Key, Key), Share>,
+    /// Which shard.
+    pub shard: Shard,
+    clusters: BTreeMap<Key, Shard>,
+    roles: BTreeMap<Key, Shard>,
+    policies: BTreeMap<(Key, Key), Shard>,
     /// The clusters whose issuer must be known: its own, and those that its roles are bound in.
     pub described: BTreeSet<Key>,
     /// The accounts that its objects lie in, depend on, or are reached by.
@@ -76,26 +76,26 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The scope of a share.
-    pub fn of(share: Share, desired: &Desired) -> Self {
-        let clusters = desired.clusters.keys().map(|key| (key.clone(), share.of(key))).collect();
-        let roles: BTreeMap<Key, Share> =
-            desired.roles.iter().map(|(key, role)| (key.clone(), share.of(home(key, role)))).collect();
-        let mut attached: BTreeMap<(&Key, &Key), Share> = BTreeMap::new();
+    /// The scope of a shard.
+    pub fn of(shard: Shard, desired: &Desired) -> Self {
+        let clusters = desired.clusters.keys().map(|key| (key.clone(), shard.of(key))).collect();
+        let roles: BTreeMap<Key, Shard> =
+            desired.roles.iter().map(|(key, role)| (key.clone(), shard.of(home(key, role)))).collect();
+        let mut attached: BTreeMap<(&Key, &Key), Shard> = BTreeMap::new();
         for (key, role) in &desired.roles {
             for attachment in &role.attach {
-                if let (Attachment::Declared(policy), Some(share)) = (attachment, roles.get(key)) {
-                    attached.entry((&role.account, policy)).or_insert(*share);
+                if let (Attachment::Declared(policy), Some(shard)) = (attachment, roles.get(key)) {
+                    attached.entry((&role.account, policy)).or_insert(*shard);
                 }
             }
         }
         let policies = desired.policies.keys().map(|at| {
             let (account, key) = at;
-            (at.clone(), attached.get(&(account, key)).copied().unwrap_or_else(|| share.of(key)))
+            (at.clone(), attached.get(&(account, key)).copied().unwrap_or_else(|| shard.of(key)))
         });
         let policies = policies.collect();
         let mut scope =
-            Self { share, clusters, roles, policies, described: BTreeSet::new(), accounts: BTreeSet::new() };
+            Self { shard, clusters, roles, policies, described: BTreeSet::new(), accounts: BTreeSet::new() };
         scope.look_around(desired);
         scope
     }
@@ -109,7 +109,7 @@ impl Scope {
                     self.described.insert(binding.cluster.clone());
                 }
                 if here {
-                    // the role's list shows whether it lets the ServiceAccount in, and the provider is this share's
+                    // the role's list shows whether it lets the ServiceAccount in, and the provider is this shard's
                     self.accounts.insert(role.account.clone());
                 }
             }
@@ -127,12 +127,12 @@ impl Scope {
                 self.accounts.insert(cluster.account.clone());
             }
         }
-        let policies = self.policies.iter().filter(|(_, share)| **share == self.share);
+        let policies = self.policies.iter().filter(|(_, shard)| **shard == self.shard);
         self.accounts.extend(policies.map(|((account, _), _)| account.clone()));
     }
 
-    /// The share that an object belongs to; nothing for one that is not declared.
-    pub fn owner(&self, address: &Address) -> Option<Share> {
+    /// The shard that an object belongs to; nothing for one that is not declared.
+    pub fn owner(&self, address: &Address) -> Option<Shard> {
         match address {
             Address::OidcProvider { cluster, .. } | Address::ServiceAccount { cluster, .. } => {
                 self.clusters.get(cluster).copied()
@@ -143,21 +143,21 @@ impl Scope {
         }
     }
 
-    /// Whether an object belongs to this share.
+    /// Whether an object belongs to this shard.
     pub fn has(&self, address: &Address) -> bool {
-        self.owner(address) == Some(self.share)
+        self.owner(address) == Some(self.shard)
     }
 
-    /// Whether a cluster belongs to this share.
+    /// Whether a cluster belongs to this shard.
     pub fn has_cluster(&self, key: &Key) -> bool {
-        self.clusters.get(key) == Some(&self.share)
+        self.clusters.get(key) == Some(&self.shard)
     }
 
     fn has_role(&self, key: &Key) -> bool {
-        self.roles.get(key) == Some(&self.share)
+        self.roles.get(key) == Some(&self.shard)
     }
 
-    /// The configuration with only those roles and policies that are read in full: this share's, and the policies of
+    /// The configuration with only those roles and policies that are read in full: this shard's, and the policies of
     /// others that its roles attach or have as boundary.
     pub fn narrowed(&self, desired: &Desired) -> Desired {
         let roles: BTreeMap<Key, Role> = desired
@@ -180,7 +180,7 @@ impl Scope {
                 Boundary::Undeclared | Boundary::None => false,
             })
         };
-        let wanted = |at: &(Key, Key)| self.policies.get(at) == Some(&self.share) || attached.contains(&(&at.0, &at.1));
+        let wanted = |at: &(Key, Key)| self.policies.get(at) == Some(&self.shard) || attached.contains(&(&at.0, &at.1));
         let policies = desired
             .policies
             .iter()
@@ -203,7 +203,7 @@ impl Scope {
     }
 }
 
-/// The key whose share a role belongs to: that of its first cluster, or its own if it is bound in none.
+/// The key whose shard a role belongs to: that of its first cluster, or its own if it is bound in none.
 fn home<'a>(key: &'a Key, role: &'a Role) -> &'a Key {
     role.bindings.iter().map(|binding| &binding.cluster).min().unwrap_or(key)
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 #[test]
 fn a_share_is_written_from_0_or_from_1() {
-    let shown = |text: &str| text.parse::<Share>().map(|share| share.to_string()).ok();
+    let shown = |text: &str| text.parse::<Shard>().map(|shard| shard.to_string()).ok();
     assert_eq!(shown("0/20").as_deref(), Some("0/20"));
     assert_eq!(shown("19/20").as_deref(), Some("19/20"));
     assert_eq!(shown("20/20").as_deref(), Some("0/20"));
@@ -24,8 +24,8 @@ fn a_share_is_written_from_0_or_from_1() {
 fn the_share_of_a_cluster_is_that_of_every_version() {
     // whoever changes these numbers hands every fleet's clusters to other runs
     let numbers = |count| {
-        let share = Share::new(0, count).unwrap();
-        ["prod-eu", "prod-us", "a", "z.9"].map(|name| share.of(&key(name)).index)
+        let shard = Shard::new(0, count).unwrap();
+        ["prod-eu", "prod-us", "a", "z.9"].map(|name| shard.of(&key(name)).index)
     };
     assert_eq!(numbers(1), [0, 0, 0, 0]);
     assert_eq!(numbers(20), EXPECTED_20);
@@ -84,7 +84,7 @@ proptest! {
     #[test]
     fn every_object_belongs_to_exactly_one_share(kit in fleets(), count in 1_u32..60) {
         let scopes: Vec<Scope> =
-            (0..count).map(|index| Scope::of(Share::new(index, count).unwrap(), &kit.desired)).collect();
+            (0..count).map(|index| Scope::of(Shard::new(index, count).unwrap(), &kit.desired)).collect();
         for address in addresses(&kit) {
             let owners = scopes.iter().filter(|scope| scope.has(&address)).count();
             prop_assert_eq!(owners, 1, "{}", address);
@@ -96,12 +96,12 @@ proptest! {
 
     #[test]
     fn no_cluster_moves_because_another_comes_or_goes(kit in fleets(), count in 1_u32..60, gone in 0_usize..40) {
-        let share = Share::new(0, count).unwrap();
-        let before = Scope::of(share, &kit.desired);
+        let shard = Shard::new(0, count).unwrap();
+        let before = Scope::of(shard, &kit.desired);
         let mut less = kit.desired.clone();
         let gone = key(&format!("c{gone}"));
         less.clusters.remove(&gone);
-        let after = Scope::of(share, &less);
+        let after = Scope::of(shard, &less);
         for cluster in less.clusters.keys() {
             prop_assert_eq!(&before.clusters[cluster], &after.clusters[cluster]);
         }
@@ -110,7 +110,7 @@ proptest! {
     #[test]
     fn what_a_share_needs_is_read(kit in fleets(), count in 1_u32..60) {
         for index in 0..count {
-            let scope = Scope::of(Share::new(index, count).unwrap(), &kit.desired);
+            let scope = Scope::of(Shard::new(index, count).unwrap(), &kit.desired);
             let narrowed = scope.narrowed(&kit.desired);
             for (key, role) in &kit.desired.roles {
                 prop_assert_eq!(narrowed.roles.contains_key(key), scope.has(&Address::role(key)));
@@ -136,9 +136,9 @@ proptest! {
 #[test]
 fn a_role_follows_its_first_cluster_and_a_policy_its_first_role() {
     let kit = fleet(30, &[(vec![7, 3, 20], vec![0]), (vec![5], vec![0, 1]), (vec![], vec![])], 3);
-    let scope = Scope::of(Share::new(0, 50).unwrap(), &kit.desired);
+    let scope = Scope::of(Shard::new(0, 50).unwrap(), &kit.desired);
     let of = |address: &str| scope.owner(&address.parse().unwrap());
-    let hashed = |name: &str| Some(scope.share.of(&key(name)));
+    let hashed = |name: &str| Some(scope.shard.of(&key(name)));
     // in key order: c20 before c3 and c7
     assert_eq!(of("role/r0"), hashed("c20"));
     assert_eq!(of("role/r1"), hashed("c5"));

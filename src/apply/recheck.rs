@@ -14,7 +14,7 @@ const STEPS_AT_ONCE: usize = 64;
 
 /// What a look says of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Finding {
     /// It is as the plan found it: write.
     Write,
     /// It may be deleted, at this version of it.
@@ -25,7 +25,7 @@ pub(super) enum Verdict {
     Stale(BTreeSet<String>),
 }
 
-impl Verdict {
+impl Finding {
     pub(super) fn stale(why: impl Into<String>) -> Self {
         Self::Stale(BTreeSet::from([why.into()]))
     }
@@ -71,23 +71,23 @@ pub(super) enum When {
 }
 
 /// What looking takes.
-pub(super) struct Look<'a, A, K> {
+pub(super) struct Recheck<'a, A, K> {
     pub plan: &'a Plan,
     pub aws: &'a A,
     pub kubernetes: &'a K,
     pub when: When,
 }
 
-impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
-    /// Looks at the field that a call touches.
-    pub(super) async fn call(&self, step: &Step, call: &Call) -> Result<Verdict, CallError> {
+impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
+    /// ReadOptions at the field that a call touches.
+    pub(super) async fn call(&self, step: &Step, call: &Call) -> Result<Finding, CallError> {
         match call {
             Call::Iam(account, call) => self.iam(step, account, call).await,
             Call::Kubernetes(cluster, call) => self.service_account(cluster, call).await,
         }
     }
 
-    /// Looks at everything that the steps of one account or cluster touch. Once nothing can be read there, no more is
+    /// ReadOptions at everything that the steps of one account or cluster touch. Once nothing can be read there, no more is
     /// asked.
     pub(super) async fn steps(&self, steps: &[&Step]) -> Vec<Stale> {
         let mut looks = stream::iter(0..steps.len()).map(|at| self.step(steps[at])).buffered(STEPS_AT_ONCE);
@@ -107,7 +107,7 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         stale
     }
 
-    /// Looks at everything that a step touches, up to what says that no other can be read either. Returns the reasons
+    /// ReadOptions at everything that a step touches, up to what says that no other can be read either. Returns the reasons
     /// against writing, and that one.
     async fn step(&self, step: &Step) -> (BTreeSet<String>, Option<String>) {
         let mut reasons = BTreeSet::new();
@@ -115,8 +115,8 @@ impl<A: ReadAws, K: ReadKubernetes> Look<'_, A, K> {
         let mut verdict = self.before_step(step).await;
         loop {
             match verdict {
-                Ok(Verdict::Stale(why)) => reasons.extend(why),
-                Ok(Verdict::Write | Verdict::Delete(_) | Verdict::Done) => {}
+                Ok(Finding::Stale(why)) => reasons.extend(why),
+                Ok(Finding::Write | Finding::Delete(_) | Finding::Done) => {}
                 Err(error) => {
                     let why = format!("it could not be read: {error}");
                     reasons.insert(why.clone());

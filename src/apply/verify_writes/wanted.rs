@@ -3,10 +3,10 @@
 use crate::apply::report::{Outcome, Report};
 use crate::ids::{Key, PolicyArn, PolicyName, ProviderArn, RoleName};
 use crate::model::call::{Call, IamCall, RoleSettings, Target};
-use crate::model::resource::{Pairs, Role};
+use crate::model::resource::{Role, StringMap};
 use crate::plan::Plan;
 use crate::policy::PolicyDocument;
-use crate::world::{Answer, ReadAws, RoleHead};
+use crate::world::{Answer, ReadAws, RoleAttributes};
 use futures::future::{join3, try_join_all};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,7 +77,7 @@ fn object(call: &IamCall) -> (Object, Option<&RoleName>) {
     match call.target() {
         Target::Provider(arn) => (Object::Provider(arn.clone()), None),
         Target::Policy(arn) => (Object::Policy(arn.clone()), None),
-        Target::Role(name) => (Object::Role(name.folded()), Some(name)),
+        Target::Role(name) => (Object::Role(name.case_insensitive()), Some(name)),
     }
 }
 
@@ -133,7 +133,7 @@ impl<'p> Fields<'p> {
         }
     }
 
-    fn tag(&mut self, tags: &'p Pairs) {
+    fn tag(&mut self, tags: &'p StringMap) {
         self.tags.extend(tags.iter().map(|(key, value)| (key.as_str(), Some(value.as_str()))));
     }
 
@@ -179,7 +179,7 @@ impl<'p> Fields<'p> {
         let (head, attached, inlines) = join3(head, attached, inlines).await;
         let mut fields = match head? {
             Some(None) => return Ok(vec!["the role itself".to_owned()]),
-            Some(Some(RoleHead { summary, tags, permissions_boundary, .. })) => {
+            Some(Some(RoleAttributes { summary, tags, permissions_boundary, .. })) => {
                 let settings = RoleSettings {
                     description: summary.description,
                     max_session_duration: summary.max_session_duration,
@@ -200,7 +200,7 @@ impl<'p> Fields<'p> {
         trust: &PolicyDocument,
         settings: &RoleSettings,
         boundary: Option<&PolicyArn>,
-        tags: &Pairs,
+        tags: &StringMap,
     ) -> Vec<String> {
         let RoleSettings { description, max_session_duration } = settings;
         let mut fields = Vec::new();
@@ -219,7 +219,7 @@ impl<'p> Fields<'p> {
         fields
     }
 
-    fn tags_that_differ(&self, tags: &Pairs) -> impl Iterator<Item = String> {
+    fn tags_that_differ(&self, tags: &StringMap) -> impl Iterator<Item = String> {
         let differ = self.tags.iter().filter(|(key, wanted)| tags.get(**key).map(String::as_str) != **wanted);
         differ.map(|(key, _)| format!("`tags.{key}`"))
     }

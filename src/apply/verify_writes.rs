@@ -29,9 +29,9 @@ const FEW: usize = 15;
 /// What is not known of an object after a look.
 type Doubts<'p> = BTreeMap<(&'p Key, Object), String>;
 
-/// Looks at what the run wrote, and notes in the report what does not show. What is not seen at first is looked for
+/// ReadOptions at what the run wrote, and notes in the report what does not show. What is not seen at first is looked for
 /// for as long as `time`.
-pub(super) async fn sweep<A: ReadAws>(plan: &Plan, report: &mut Report, aws: &A, time: Duration) {
+pub(super) async fn verify_writes<A: ReadAws>(plan: &Plan, report: &mut Report, aws: &A, time: Duration) {
     let wanted = wanted::of(plan, report);
     if wanted.is_empty() {
         return;
@@ -89,12 +89,12 @@ async fn in_bulk<'w, 'p: 'w, A: ReadAws>(
     if 2 * pages >= calls {
         return None;
     }
-    let (roster, details) = join(aws.roles(account), all_pages(account, aws)).await;
-    let (roster, mut details) = (roster.ok()?, details.ok()?);
+    let (role_list, details) = join(aws.roles(account), all_pages(account, aws)).await;
+    let (role_list, mut details) = (role_list.ok()?, details.ok()?);
     let mut seen = BTreeMap::new();
-    for summary in &roster.items {
-        if let Some(detail) = details.remove(&summary.name.folded()) {
-            seen.insert(Object::Role(summary.name.folded()), detail.joined(summary).ok()?.role);
+    for summary in &role_list.items {
+        if let Some(detail) = details.remove(&summary.name.case_insensitive()) {
+            seen.insert(Object::Role(summary.name.case_insensitive()), detail.joined(summary).ok()?.role);
         }
     }
     let doubts = wanted.filter_map(|(place, fields)| Some((place.clone(), fields.missing(seen.get(&place.1))?)));
@@ -105,7 +105,7 @@ async fn all_pages<A: ReadAws>(account: &Key, aws: &A) -> Answer<BTreeMap<String
     let (mut all, mut next) = (BTreeMap::new(), None::<String>);
     loop {
         let page = aws.bulk_page(account, next.as_deref()).await?;
-        all.extend(page.roles.into_iter().map(|role| (role.name.folded(), role)));
+        all.extend(page.roles.into_iter().map(|role| (role.name.case_insensitive(), role)));
         next = page.next;
         if next.is_none() {
             return Ok(all);

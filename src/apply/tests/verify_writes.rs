@@ -1,6 +1,6 @@
-use super::{hands, kit, outcome, pace, planned, world_of};
+use super::{clients, kit, outcome, pace, planned, world_of};
 use crate::apply::report::{Interrupt, Outcome, Report, Stop};
-use crate::apply::{apply, sweep};
+use crate::apply::{apply, verify_writes};
 use crate::event::Silence;
 use crate::model::live::Observed;
 use crate::observe::fake::World;
@@ -18,10 +18,10 @@ const TIME: Duration = Duration::from_secs(10);
 /// Applies, lets `meanwhile` happen, and looks once more; gives the calls of that look.
 async fn swept(world: &World, plan: &Plan, meanwhile: impl FnOnce(&World)) -> (Report, BTreeMap<String, usize>) {
     let (_sender, stop) = watch::channel(None);
-    let report = apply(plan, &hands(world), &pace(4), stop.clone(), &Silence).await;
+    let report = apply(plan, &clients(world), &pace(4), stop.clone(), &Silence).await;
     world.take_log();
     meanwhile(world);
-    let report = sweep(plan, report, world, TIME, &stop).await;
+    let report = verify_writes(plan, report, world, TIME, &stop).await;
     (report, world.counts())
 }
 
@@ -147,18 +147,18 @@ async fn a_run_that_was_stopped_is_not_looked_at() {
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
     let (sender, stop) = watch::channel(None);
-    let report = apply(&plan, &hands(&world), &pace(4), stop.clone(), &Silence).await;
+    let report = apply(&plan, &clients(&world), &pace(4), stop.clone(), &Silence).await;
     for why in [Stop::Signal(Interrupt::Terminate), Stop::LockLost("gone".into())] {
         let mut stopped = report.clone();
         stopped.stopped_by(why);
         world.take_log();
-        assert_eq!(sweep(&plan, stopped.clone(), &world, TIME, &stop).await, stopped);
+        assert_eq!(verify_writes(&plan, stopped.clone(), &world, TIME, &stop).await, stopped);
         assert_eq!(world.take_log(), Vec::<String>::new());
     }
     // a signal meanwhile ends the look at once
     without_queue(&world);
     let began = Instant::now();
-    let looked = sweep(&plan, report, &world, TIME, &stop);
+    let looked = verify_writes(&plan, report, &world, TIME, &stop);
     let signal = async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         sender.send_replace(Some(Stop::Signal(Interrupt::Interrupt)));

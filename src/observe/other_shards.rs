@@ -1,4 +1,4 @@
-//! What a share looks at in the clusters of other shares: their issuers, and never their APIs.
+//! What a shard looks at in the clusters of other shards: their issuers, and never their APIs.
 
 use super::{clusters, identify};
 use crate::ids::Key;
@@ -22,7 +22,7 @@ pub(super) fn described(facts: Observed<ClusterFacts>) -> LiveCluster {
     };
     LiveCluster {
         issuer,
-        api: Access::Unknown("it belongs to another share".to_owned()),
+        api: Access::Unknown("it belongs to another shard".to_owned()),
         extent: Extent::Named,
         namespaces: BTreeMap::new(),
         service_accounts: BTreeMap::new(),
@@ -54,7 +54,7 @@ pub(super) async fn describe_marked(
 /// The clusters that are marked on the providers that our roles of an account trust.
 fn trusted_marks(wanted: &Desired, key: &Key, account: &LiveAccount) -> BTreeSet<Key> {
     let roles = wanted.roles.values().filter(|role| &role.account == key);
-    let live = roles.filter_map(|role| account.roles.get(&role.name.folded())?.present());
+    let live = roles.filter_map(|role| account.roles.get(&role.name.case_insensitive())?.present());
     let issuers: BTreeSet<String> = live.flat_map(|role| role.role.trust.federated_issuers()).collect();
     let providers = account.providers.iter().filter(|(arn, _)| issuers.contains(arn.host_path()));
     providers

@@ -1,8 +1,8 @@
 //! Who holds which label and annotation of a live ServiceAccount.
 
-use super::site::Site;
+use super::context::PlanContext;
 use crate::model::live::{FieldManager, LiveServiceAccount};
-use crate::model::resource::{Pairs, ServiceAccount};
+use crate::model::resource::{ServiceAccount, StringMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ pub(crate) fn fields(live: &LiveServiceAccount) -> impl Iterator<Item = Field<'_
 
 /// These fields of a live object.
 pub(crate) fn picked(live: &LiveServiceAccount, wanted: impl Fn(Field<'_>) -> bool) -> ServiceAccount {
-    fn pick(pairs: &Pairs, wanted: impl Fn(&str) -> bool) -> Pairs {
+    fn pick(pairs: &StringMap, wanted: impl Fn(&str) -> bool) -> StringMap {
         pairs.iter().filter(|(key, _)| wanted(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
     ServiceAccount {
@@ -67,14 +67,14 @@ pub(crate) fn picked(live: &LiveServiceAccount, wanted: impl Fn(Field<'_>) -> bo
 
 /// What our field manager holds on an object, and what the others do.
 #[derive(Clone, Copy)]
-pub(crate) struct Held<'a> {
+pub(crate) struct FieldOwnership<'a> {
     us: &'a str,
     managers: &'a [Arc<FieldManager>],
 }
 
-impl<'a> Held<'a> {
-    pub(crate) fn of(site: &'a Site<'_>, live: &'a LiveServiceAccount) -> Self {
-        Self { us: &site.field_manager, managers: &live.managers }
+impl<'a> FieldOwnership<'a> {
+    pub(crate) fn of(context: &'a PlanContext<'_>, live: &'a LiveServiceAccount) -> Self {
+        Self { us: &context.field_manager, managers: &live.managers }
     }
 
     fn ours(&self) -> impl Iterator<Item = &'a FieldManager> {

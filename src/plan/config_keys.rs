@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// The keys of clusters and roles, by which people know them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Names {
+pub struct ConfigKeys {
     /// The declared clusters, by host and path of their issuer.
     pub clusters: BTreeMap<String, Key>,
     /// The declared roles, by ARN.

@@ -12,7 +12,7 @@ use super::scrub::scrub;
 use super::value::{keys, shown};
 use super::words::duration;
 use crate::model::marks::{DEFAULT_AUDIENCE, OWNER, PREVENT_DESTROY, ROLE_ARN};
-use crate::plan::Names;
+use crate::plan::ConfigKeys;
 use crate::plan::file::FieldV2;
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ const DEFAULT_SESSION: u64 = 3600;
 
 /// The lines of one change. `trust` is who gains and who loses access by its trust policy; what pods gain, the
 /// annotation says that names their role.
-pub(crate) fn lines(fields: &[&FieldV2], trust: &[Entry], names: &Names, verb: &Verb) -> Vec<Line> {
+pub(crate) fn lines(fields: &[&FieldV2], trust: &[Entry], names: &ConfigKeys, verb: &Verb) -> Vec<Line> {
     let mut lines = Lines { list: Vec::new(), names };
     for heading in trust {
         let denies = heading.words().contains("denied");
@@ -70,7 +70,7 @@ fn is_whole(field: &FieldV2) -> bool {
 
 struct Lines<'a> {
     list: Vec<Line>,
-    names: &'a Names,
+    names: &'a ConfigKeys,
 }
 
 impl Lines<'_> {

@@ -16,9 +16,9 @@ use futures::stream::FuturesUnordered;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-/// Where a step stands.
+/// Where a step states.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Stand {
+enum StepState {
     /// For its first call, or between two calls.
     Waiting,
     Running,
@@ -26,41 +26,41 @@ enum Stand {
 }
 
 /// A cluster or else an account, whose room a step takes.
-pub(super) type Lane = (bool, Key);
+pub(super) type Endpoint = (bool, Key);
 
 /// A call: the positions of its step and of its part.
-type Spot = (usize, usize);
+type CallRef = (usize, usize);
 
-/// All steps, and who is under way. What is kept beside the stands tells what a call that ends sets free, so that a plan
+/// All steps, and who is under way. What is kept beside the states tells what a call that ends sets free, so that a plan
 /// of many steps takes no longer a step than one of few.
-struct Lanes<'p> {
+struct Scheduler<'p> {
     plan: &'p Plan,
-    stands: Vec<Stand>,
+    states: Vec<StepState>,
     /// For each step how many of its calls are done.
     done: Vec<usize>,
     /// For each call how many of those that must come before it, in other steps, are not done.
     pending: Vec<Vec<usize>>,
     /// For each call those of other steps that must come after it.
-    dependents: Vec<Vec<Vec<Spot>>>,
+    dependents: Vec<Vec<Vec<CallRef>>>,
     /// For each step the first call that will not be begun, and why.
-    doomed: Vec<Option<(usize, String)>>,
+    blocked: Vec<Option<(usize, String)>>,
     /// Steps whose next call is one that will not be begun.
     ending: BTreeSet<usize>,
     /// For each step the objects that its calls write to.
     objects: Vec<BTreeSet<String>>,
     /// The objects that are being written to.
     busy: BTreeSet<String>,
-    /// For each step the place of its account or cluster in `rooms`.
-    homes: Vec<usize>,
-    rooms: Vec<Room>,
+    /// For each step the place of its account or cluster in `slots`.
+    slots_of: Vec<usize>,
+    slots: Vec<Slots>,
     /// How many steps may be under way in each.
-    room: usize,
+    limit: usize,
     outages: Outages,
 }
 
 /// An account or cluster.
 #[derive(Debug, Default)]
-struct Room {
+struct Slots {
     /// How many of its steps are under way.
     taken: usize,
     /// Its steps that wait for nothing but room, or for an object that is being written to.
@@ -75,14 +75,14 @@ where
     RK: ReadKubernetes,
     WK: WriteKubernetes,
 {
-    let mut lanes = Lanes::new(plan, *pace);
+    let mut scheduler = Scheduler::new(plan, *pace);
     let progress: Vec<Progress<'_>> = plan.steps.iter().map(Progress::new).collect();
     let over = runner.over(pace.grace);
     tokio::pin!(over);
     let mut running = FuturesUnordered::new();
     loop {
-        lanes.end_what_will_not_run(runner, &progress);
-        for (position, parts) in lanes.start() {
+        scheduler.end_what_will_not_run(runner, &progress);
+        for (position, parts) in scheduler.start() {
             let progress = &progress[position];
             running.push(async move { (position, runner.run(progress, parts).await) });
         }
@@ -92,19 +92,19 @@ where
             () = &mut over => break,
         };
         let Some((position, outcome)) = ended else { break };
-        if let Some(outcome) = lanes.end(position, progress[position].done(), outcome) {
+        if let Some(outcome) = scheduler.end(position, progress[position].done(), outcome) {
             finished(runner, plan, position, &outcome);
         }
         if let Some(failure) = progress[position].outage() {
-            lanes.failed_for_all(position, failure);
+            scheduler.failed_for_all(position, failure);
         }
     }
-    lanes.end_what_will_not_run(runner, &progress);
-    for position in lanes.that_stand(&Stand::Running) {
+    scheduler.end_what_will_not_run(runner, &progress);
+    for position in scheduler.that_stand(&StepState::Running) {
         let progress = &progress[position];
-        lanes.end(position, progress.done(), Some(progress.unanswered()));
+        scheduler.end(position, progress.done(), Some(progress.unanswered()));
     }
-    lanes.report(runner.stopped())
+    scheduler.report(runner.stopped())
 }
 
 fn finished<RA, WA, RK, WK>(runner: &Runner<'_, RA, WA, RK, WK>, plan: &Plan, position: usize, outcome: &Outcome) {
@@ -117,11 +117,11 @@ fn finished<RA, WA, RK, WK>(runner: &Runner<'_, RA, WA, RK, WK>, plan: &Plan, po
     runner.listen.on(&Event::StepFinished { address: plan.steps[position].address.clone(), outcome });
 }
 
-impl<'p> Lanes<'p> {
+impl<'p> Scheduler<'p> {
     fn new(plan: &'p Plan, pace: Pace) -> Self {
         let positions: HashMap<&Address, usize> =
             plan.steps.iter().enumerate().map(|(position, step)| (&step.address, position)).collect();
-        let mut dependents: Vec<Vec<Vec<Spot>>> =
+        let mut dependents: Vec<Vec<Vec<CallRef>>> =
             plan.steps.iter().map(|step| vec![Vec::new(); step.parts.len()]).collect();
         let mut pending: Vec<Vec<usize>> = plan.steps.iter().map(|step| vec![0; step.parts.len()]).collect();
         for (position, step) in plan.steps.iter().enumerate() {
@@ -134,49 +134,49 @@ impl<'p> Lanes<'p> {
                 }
             }
         }
-        let mut known: HashMap<Option<Lane>, usize> = HashMap::new();
+        let mut known: HashMap<Option<Endpoint>, usize> = HashMap::new();
         let mut home_of = |step: &Step| {
             let next = known.len();
             *known.entry(lane(step)).or_insert(next)
         };
-        let homes: Vec<usize> = plan.steps.iter().map(&mut home_of).collect();
-        let rooms: Vec<Room> = known.iter().map(|_| Room::default()).collect();
-        let mut lanes = Self {
+        let slots_of: Vec<usize> = plan.steps.iter().map(&mut home_of).collect();
+        let slots: Vec<Slots> = known.iter().map(|_| Slots::default()).collect();
+        let mut scheduler = Self {
             plan,
-            stands: vec![Stand::Waiting; plan.steps.len()],
+            states: vec![StepState::Waiting; plan.steps.len()],
             done: vec![0; plan.steps.len()],
             pending,
             dependents,
-            doomed: vec![None; plan.steps.len()],
+            blocked: vec![None; plan.steps.len()],
             ending: BTreeSet::new(),
             objects: plan.steps.iter().map(objects).collect(),
             busy: BTreeSet::new(),
-            homes,
-            rooms,
-            room: pace.parallelism.max(1),
+            slots_of,
+            slots,
+            limit: pace.parallelism.max(1),
             outages: Outages::default(),
         };
-        (0..plan.steps.len()).for_each(|position| lanes.look_again(position));
-        lanes
+        (0..plan.steps.len()).for_each(|position| scheduler.look_again(position));
+        scheduler
     }
 
-    fn that_stand(&self, wanted: &Stand) -> Vec<usize> {
-        let those = self.stands.iter().enumerate().filter(|(_, stand)| *stand == wanted);
+    fn that_stand(&self, wanted: &StepState) -> Vec<usize> {
+        let those = self.states.iter().enumerate().filter(|(_, stand)| *stand == wanted);
         those.map(|(position, _)| position).collect()
     }
 
     /// Says whether a step that waits may go on, or must end.
     fn look_again(&mut self, position: usize) {
         let next = self.done[position];
-        if self.stands[position] != Stand::Waiting {
+        if self.states[position] != StepState::Waiting {
             return;
         }
-        let doomed = self.doomed[position].as_ref().is_some_and(|(part, _)| *part <= next);
-        if doomed || self.outage(position).is_some() {
-            self.rooms[self.homes[position]].ready.remove(&position);
+        let blocked = self.blocked[position].as_ref().is_some_and(|(part, _)| *part <= next);
+        if blocked || self.outage(position).is_some() {
+            self.slots[self.slots_of[position]].ready.remove(&position);
             self.ending.insert(position);
         } else if self.pending[position].get(next).is_none_or(|pending| *pending == 0) {
-            self.rooms[self.homes[position]].ready.insert(position);
+            self.slots[self.slots_of[position]].ready.insert(position);
         }
     }
 
@@ -191,14 +191,14 @@ impl<'p> Lanes<'p> {
     {
         let stop = runner.stopped();
         if stop.is_some() {
-            self.ending.extend(self.that_stand(&Stand::Waiting));
+            self.ending.extend(self.that_stand(&StepState::Waiting));
         }
         while let Some(position) = self.ending.pop_first() {
-            if self.stands[position] != Stand::Waiting {
+            if self.states[position] != StepState::Waiting {
                 continue;
             }
             let next = self.done[position];
-            let why = self.doomed[position].as_ref().filter(|(part, _)| *part <= next).map(|(_, why)| why.clone());
+            let why = self.blocked[position].as_ref().filter(|(part, _)| *part <= next).map(|(_, why)| why.clone());
             let outcome = match (&stop, why, self.outage(position)) {
                 (Some(stop), ..) => progress[position].stopped(stop),
                 (None, Some(why), _) => progress[position].held_up(why),
@@ -208,7 +208,7 @@ impl<'p> Lanes<'p> {
                     continue;
                 }
             };
-            self.rooms[self.homes[position]].ready.remove(&position);
+            self.slots[self.slots_of[position]].ready.remove(&position);
             self.over(position, outcome.clone());
             finished(runner, self.plan, position, &outcome);
         }
@@ -218,21 +218,21 @@ impl<'p> Lanes<'p> {
     /// for another step, or for which another step waits.
     fn start(&mut self) -> Vec<(usize, Range<usize>)> {
         let mut started = Vec::new();
-        for home in 0..self.rooms.len() {
-            let ready: Vec<usize> = self.rooms[home].ready.iter().copied().collect();
+        for home in 0..self.slots.len() {
+            let ready: Vec<usize> = self.slots[home].ready.iter().copied().collect();
             for position in ready {
-                if self.rooms[home].taken == self.room {
+                if self.slots[home].taken == self.limit {
                     break;
                 }
                 // where the last one failed, those that are under way show first whether the others will
-                if self.rooms[home].taken > 0 && self.is_suspected(position) {
+                if self.slots[home].taken > 0 && self.is_suspected(position) {
                     continue;
                 }
                 if self.objects[position].is_disjoint(&self.busy) {
-                    self.rooms[home].taken += 1;
-                    self.rooms[home].ready.remove(&position);
+                    self.slots[home].taken += 1;
+                    self.slots[home].ready.remove(&position);
                     self.busy.extend(self.objects[position].iter().cloned());
-                    self.stands[position] = Stand::Running;
+                    self.states[position] = StepState::Running;
                     started.push((position, self.next_calls(position)));
                 }
             }
@@ -250,7 +250,7 @@ impl<'p> Lanes<'p> {
     fn is_suspected(&self, position: usize) -> bool {
         let next = self.plan.steps[position].parts.get(self.done[position]);
         let operation = || next.map(|part| part.call.operation());
-        !self.outages.is_empty() && operation().is_some_and(|one| self.outages.suspects(self.homes[position], &one))
+        !self.outages.is_empty() && operation().is_some_and(|one| self.outages.suspects(self.slots_of[position], &one))
     }
 
     fn outage_at(&self, position: usize, part: usize) -> Option<&Failure> {
@@ -258,17 +258,17 @@ impl<'p> Lanes<'p> {
             return None;
         }
         let part = self.plan.steps[position].parts.get(part)?;
-        self.outages.of(self.homes[position], &part.call.operation())
+        self.outages.of(self.slots_of[position], &part.call.operation())
     }
 
     /// The next call of a step failed in a way that is not the object's: many such end the steps that have it before them.
     fn failed_for_all(&mut self, position: usize, failure: Failure) {
-        let (home, at) = (self.homes[position], failure.done.len());
+        let (home, at) = (self.slots_of[position], failure.done.len());
         let Some(part) = self.plan.steps[position].parts.get(at) else { return };
         if self.outages.failed(home, part.call.operation(), failure) {
-            let waiting = self.that_stand(&Stand::Waiting);
+            let waiting = self.that_stand(&StepState::Waiting);
             for other in waiting {
-                if self.homes[other] == home {
+                if self.slots_of[other] == home {
                     self.look_again(other);
                 }
             }
@@ -279,10 +279,10 @@ impl<'p> Lanes<'p> {
         let (first, all) = (self.done[position], self.pending[position].len());
         let waited_for = |part: &usize| !self.dependents[position][*part].is_empty();
         let waits = |part: &usize| self.pending[position][*part] > 0 || self.outage_at(position, *part).is_some();
-        let doomed = self.doomed[position].as_ref().map_or(all, |(part, _)| *part);
+        let blocked = self.blocked[position].as_ref().map_or(all, |(part, _)| *part);
         let after_waited_for = (first..all).find(waited_for).map_or(all, |part| part + 1);
         let before_waiting = (first + 1..all).find(waits).unwrap_or(all);
-        first..after_waited_for.min(before_waiting).min(doomed).max(first)
+        first..after_waited_for.min(before_waiting).min(blocked).max(first)
     }
 
     /// Some calls of a step have ended: the step is over, or waits for its next call. Returns how it ended.
@@ -290,12 +290,13 @@ impl<'p> Lanes<'p> {
         for object in &self.objects[position] {
             self.busy.remove(object);
         }
-        self.rooms[self.homes[position]].taken -= 1;
+        self.slots[self.slots_of[position]].taken -= 1;
         let first = std::mem::replace(&mut self.done[position], done);
-        self.stands[position] = Stand::Waiting;
+        self.states[position] = StepState::Waiting;
         for part in first..done {
             if !self.outages.is_empty() {
-                self.outages.succeeded(self.homes[position], &self.plan.steps[position].parts[part].call.operation());
+                self.outages
+                    .succeeded(self.slots_of[position], &self.plan.steps[position].parts[part].call.operation());
             }
             for (step, later) in std::mem::take(&mut self.dependents[position][part]) {
                 self.pending[step][later] -= 1;
@@ -306,9 +307,9 @@ impl<'p> Lanes<'p> {
             Some(outcome) => self.over(position, outcome.clone()),
             None => self.look_again(position),
         }
-        match &self.stands[position] {
-            Stand::Over(outcome) => Some(outcome.clone()),
-            Stand::Waiting | Stand::Running => None,
+        match &self.states[position] {
+            StepState::Over(outcome) => Some(outcome.clone()),
+            StepState::Waiting | StepState::Running => None,
         }
     }
 
@@ -322,11 +323,11 @@ impl<'p> Lanes<'p> {
                 format!("`{}`, which it depends on, failed", self.plan.steps[position].address)
             }
         };
-        self.stands[position] = Stand::Over(outcome);
+        self.states[position] = StepState::Over(outcome);
         for part in self.done[position]..self.dependents[position].len() {
             for (step, later) in std::mem::take(&mut self.dependents[position][part]) {
-                if self.doomed[step].as_ref().is_none_or(|(first, _)| later < *first) {
-                    self.doomed[step] = Some((later, why.clone()));
+                if self.blocked[step].as_ref().is_none_or(|(first, _)| later < *first) {
+                    self.blocked[step] = Some((later, why.clone()));
                 }
                 self.look_again(step);
             }
@@ -334,13 +335,13 @@ impl<'p> Lanes<'p> {
     }
 
     fn report(self, stop: Option<Stop>) -> Report {
-        let outcomes = self.plan.steps.iter().zip(self.stands).map(|(step, stand)| StepOutcome {
+        let outcomes = self.plan.steps.iter().zip(self.states).map(|(step, stand)| StepOutcome {
             address: step.address.clone(),
             action: step.change.action(),
             outcome: match stand {
-                Stand::Over(outcome) => outcome,
+                StepState::Over(outcome) => outcome,
                 // every step has its turn: the calls of a plan have an order
-                Stand::Waiting | Stand::Running => Outcome::Skipped("it was never begun".to_owned()),
+                StepState::Waiting | StepState::Running => Outcome::Skipped("it was never begun".to_owned()),
             },
             note: None,
         });
@@ -353,7 +354,7 @@ impl<'p> Lanes<'p> {
 }
 
 /// The account or cluster of a step; one of no calls needs no room.
-pub(super) fn lane(step: &Step) -> Option<Lane> {
+pub(super) fn lane(step: &Step) -> Option<Endpoint> {
     step.parts.first().map(|part| match &part.call {
         Call::Iam(account, _) => (false, account.clone()),
         Call::Kubernetes(cluster, _) => (true, cluster.clone()),
@@ -370,7 +371,7 @@ fn object(call: &Call) -> String {
         Call::Iam(account, call) => match call.target() {
             Target::Provider(arn) => arn.to_string(),
             Target::Policy(arn) => arn.to_string(),
-            Target::Role(name) => format!("{account} {}", name.folded()),
+            Target::Role(name) => format!("{account} {}", name.case_insensitive()),
         },
         Call::Kubernetes(cluster, call) => {
             let item = call.object();

@@ -15,7 +15,7 @@ pub type Ask = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What requests travel on; the default is the network with the settings of the environment.
 #[derive(Clone, Default)]
-pub struct Wires {
+pub struct Transports {
     /// In place of the ambient AWS settings: endpoint, credentials and HTTP client. Retries, timeouts and assumed roles
     /// stay irsa's own.
     pub aws: Option<SdkConfig>,
@@ -25,7 +25,7 @@ pub struct Wires {
     pub ask: Option<Ask>,
 }
 
-impl fmt::Debug for Wires {
+impl fmt::Debug for Transports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { aws, kubernetes, ask } = self;
         f.debug_struct("Wires")
@@ -36,7 +36,7 @@ impl fmt::Debug for Wires {
     }
 }
 
-impl Wires {
+impl Transports {
     /// A client of the API that `config` leads to.
     pub(crate) fn kubernetes(&self, config: kube::Config) -> Result<kube::Client, kube::Error> {
         match &self.kubernetes {

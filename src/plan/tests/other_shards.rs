@@ -1,39 +1,39 @@
-//! What a share leaves to the others: each case with the one in which it need not.
+//! What a shard leaves to the others: each case with the one in which it need not.
 
 use super::kit::{Kit, allow, binding, declared, key};
 use super::rules::{apply, live_role, names, step};
-use super::shares::seen;
+use super::shards::seen;
 use super::simulate;
 use crate::model::desired::Boundary;
 use crate::model::live::Observed;
 use crate::model::note::{Note, Severity};
-use crate::model::share::{Scope, Share};
+use crate::model::shard::{Scope, Shard};
 use crate::plan::{Options, Plan, confirm, plan};
 use crate::policy::Statement;
 use crate::policy::document::Kind;
 use serde_json::json;
 
-/// A share that has cluster `east` and one that has `west`.
-fn apart(kit: &Kit) -> (Share, Share) {
+/// A shard that has cluster `east` and one that has `west`.
+fn apart(kit: &Kit) -> (Shard, Shard) {
     let home = |count: u32, cluster: &str| {
-        let shares = (0..count).filter_map(|index| Share::new(index, count));
-        shares.into_iter().find(|share| Scope::of(*share, &kit.desired).has_cluster(&key(cluster))).unwrap()
+        let shards = (0..count).filter_map(|index| Shard::new(index, count));
+        shards.into_iter().find(|shard| Scope::of(*shard, &kit.desired).has_cluster(&key(cluster))).unwrap()
     };
     let count = (2..50).find(|count| home(*count, "east") != home(*count, "west")).unwrap();
     (home(count, "east"), home(count, "west"))
 }
 
-fn with_findings(kit: &Kit, share: Share, findings: Vec<Note>) -> Plan {
-    let options = Options { share: Some(share), ..kit.options.clone() };
-    plan(&kit.desired, &seen(&kit.live, &kit.desired, &Scope::of(share, &kit.desired)), &options, findings)
+fn with_findings(kit: &Kit, shard: Shard, findings: Vec<Note>) -> Plan {
+    let options = Options { shard: Some(shard), ..kit.options.clone() };
+    plan(&kit.desired, &seen(&kit.live, &kit.desired, &Scope::of(shard, &kit.desired)), &options, findings)
 }
 
-fn of(kit: &Kit, share: Share) -> Plan {
-    with_findings(kit, share, Vec::new())
+fn of(kit: &Kit, shard: Shard) -> Plan {
+    with_findings(kit, shard, Vec::new())
 }
 
-fn run(kit: &mut Kit, share: Share) {
-    let plan = of(kit, share);
+fn run(kit: &mut Kit, shard: Shard) {
+    let plan = of(kit, shard);
     assert_eq!(plan.refused, []);
     simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
 }
@@ -51,8 +51,8 @@ fn unseen(plan: &Plan) -> Vec<&str> {
     plan.unknown.iter().map(|item| item.address.as_str()).collect()
 }
 
-/// Role `a` in east and role `b` in west, both with policy `bucket`, which is the first one's share's.
-fn kit() -> (Kit, Share, Share) {
+/// Role `a` in east and role `b` in west, both with policy `bucket`, which is the first one's shard's.
+fn kit() -> (Kit, Shard, Shard) {
     let mut kit = Kit::new();
     for (name, cluster) in [("a", "east"), ("b", "west")] {
         kit.role(name, |role| {
@@ -72,7 +72,7 @@ fn a_role_waits_for_the_policy_of_another_share() {
     assert_eq!(waiting(&first), ["role/b", "service-account/west/apps/b"]);
     assert_eq!(
         why(&first, "role/b"),
-        format!("`policy/default/bucket` comes first: share {east} has it, which must run first")
+        format!("`policy/default/bucket` comes first: shard {east} has it, which must run first")
     );
     assert!(first.leaves() && !first.is_empty(), "its provider is made already");
     // nor is it made where the policy may be there
@@ -97,14 +97,14 @@ fn a_role_waits_for_the_provider_of_another_share() {
     let (east, west) = apart(&kit);
     kit.role("a", |role| role.bindings = vec![binding("east", "a"), binding("west", "a")]);
     let plan = of(&kit, east);
-    assert!(why(&plan, "role/a").starts_with("`oidc-provider/default/west` comes first: share"));
+    assert!(why(&plan, "role/a").starts_with("`oidc-provider/default/west` comes first: shard"));
     kit.account().providers_listed = Observed::Unknown("denied".into());
     assert!(unseen(&of(&kit, east)).contains(&"role/a"));
     kit.account().providers_listed = Observed::Present(());
     run(&mut kit, west);
     assert_eq!(waiting(&of(&kit, east)), [""; 0]);
     // the ServiceAccount in west is the other's, and waits for the role
-    assert!(why(&of(&kit, west), "service-account/west/apps/a").contains(&format!("share {east} has it")));
+    assert!(why(&of(&kit, west), "service-account/west/apps/a").contains(&format!("shard {east} has it")));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn whether_the_provider_of_another_share_is_there_may_be_unknown() {
     kit.role("c", |role| role.bindings = vec![binding("east", "c")]);
     run(&mut kit, east);
     kit.role("a", |role| role.bindings = vec![binding("east", "a"), binding("west", "a")]);
-    assert!(why(&of(&kit, east), "role/a").starts_with("`oidc-provider/default/west` comes first: share"));
+    assert!(why(&of(&kit, east), "role/a").starts_with("`oidc-provider/default/west` comes first: shard"));
     // east's own was read, whatever became of the list
     kit.account().providers_listed = Observed::Unknown("denied".into());
     let plan = of(&kit, east);
@@ -167,19 +167,19 @@ fn a_role_waits_for_the_roles_of_another_share_that_it_comes_to_trust() {
     trusting(&mut kit, &["own", "b"]);
     let plan = of(&kit, east);
     assert_eq!(waiting(&plan), ["role/a", "service-account/east/apps/a"]);
-    assert!(why(&plan, "role/a").contains(&format!("`role/b` comes first: share {west} has it")));
+    assert!(why(&plan, "role/a").contains(&format!("`role/b` comes first: shard {west} has it")));
     run(&mut kit, west);
     assert_eq!(waiting(&of(&kit, east)), [""; 0]);
     run(&mut kit, east);
     // one that it trusts already and that is gone holds nothing up
     kit.account().roles.remove("b");
-    kit.account().roster = Observed::Present(Vec::new());
+    kit.account().role_list = Observed::Present(Vec::new());
     kit.desired.roles.get_mut(&key("a")).unwrap().description = "new".into();
     let plan = of(&kit, east);
     assert!(!step(&plan, "role/a").fields.is_empty());
     // where roles could not be listed none is known to be missing
     trusting(&mut kit, &["own", "b", "a"]);
-    kit.account().roster = Observed::Unknown("denied".into());
+    kit.account().role_list = Observed::Unknown("denied".into());
     assert_eq!(waiting(&of(&kit, east)), [""; 0]);
 }
 
@@ -193,8 +193,8 @@ fn a_finding_is_told_by_the_share_that_has_the_object_and_any_other_by_all() {
         origin: String::new(),
         text: "text".into(),
     };
-    let told = |share| -> Vec<String> {
-        let plan = with_findings(&kit, share, vec![note("role/b"), note("account/default")]);
+    let told = |shard| -> Vec<String> {
+        let plan = with_findings(&kit, shard, vec![note("role/b"), note("account/default")]);
         plan.notes.into_iter().filter(|note| note.rule == "IRSA000").map(|note| note.address).collect()
     };
     assert_eq!(told(west), ["account/default", "role/b"]);

@@ -6,8 +6,8 @@ use crate::plan::file::RefusedV2;
 use crate::view::examples;
 
 /// The short form, where the configuration calls the issuer of [`EAST`] `shop-eu` and one role's ARN `cart`.
-fn brief(plan: &PlanV2, width: Option<usize>) -> String {
-    let names = Names {
+fn summary(plan: &PlanV2, width: Option<usize>) -> String {
+    let names = ConfigKeys {
         clusters: [("oidc.eks.eu-west-1.amazonaws.com/id/EAST".to_owned(), Key::parse("shop-eu").unwrap())].into(),
         roles: [("arn:aws:iam::111122223333:role/irsa/me/cart".to_owned(), Key::parse("cart").unwrap())].into(),
     };
@@ -19,7 +19,7 @@ fn brief(plan: &PlanV2, width: Option<usize>) -> String {
 
 /// The block of the only change.
 fn block(change: ChangeV2) -> String {
-    let text = brief(&plan(vec![change]), None);
+    let text = summary(&plan(vec![change]), None);
     text.split("\n\n").next().unwrap_or_default().to_owned()
 }
 
@@ -65,7 +65,8 @@ fn an_update_of_one_statement_has_at_most_six_lines() {
     };
     let fields =
         vec![field("inline.orders", with(&["sqs:SendMessage"]), with(&["sqs:SendMessage", "sqs:ReceiveMessage"]))];
-    let text = brief(&plan(vec![change("role/cart", "update", &["differs, declared at irsa.toml:24"], fields)]), None);
+    let text =
+        summary(&plan(vec![change("role/cart", "update", &["differs, declared at irsa.toml:24"], fields)]), None);
     assert_eq!(
         text,
         "\
@@ -187,7 +188,7 @@ fn a_refused_change_says_what_it_would_do() {
     let mut plan = plan(vec![change("orphan/a/role/old", "delete", &["no longer declared"], fields)]);
     plan.refused = vec![RefusedV2 { address: "orphan/a/role/old".into(), why: "too many".into(), hint: String::new() }];
     assert_eq!(
-        brief(&plan, None).split("\n\n").next().unwrap(),
+        summary(&plan, None).split("\n\n").next().unwrap(),
         "x orphan/a/role/old (would be deleted; refused)\n    no longer declared\n    policies   - aws:A"
     );
 }
@@ -202,7 +203,7 @@ fn what_does_not_fit_beside_an_address_stands_below_it() {
     )];
     let address = format!("service-account/shop-eu/{name}/cart");
     let plan = plan(vec![change(&address, "create", &["declared at teams/shop.toml:124"], fields)]);
-    let lines: Vec<String> = brief(&plan, Some(80)).lines().map(str::to_owned).collect();
+    let lines: Vec<String> = summary(&plan, Some(80)).lines().map(str::to_owned).collect();
     assert_eq!(lines[0], format!("+ {address}"));
     assert!(lines[1].starts_with("    -> role/cart  ") && lines[1].ends_with(" teams/shop.toml:124"), "{lines:?}");
     assert_eq!(lines[1].len(), 80);
@@ -216,7 +217,7 @@ fn of_many_changes_the_gravest_come_first_behind_a_table() {
     let mut changes: Vec<ChangeV2> = (0..100).map(harmless).collect();
     let admin = vec![field("attached", json!([]), json!(["arn:aws:iam::aws:policy/AdministratorAccess"]))];
     changes.push(change("role/zoo", "update", &[], admin));
-    let text = brief(&plan(changes), None);
+    let text = summary(&plan(changes), None);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines[..6],
@@ -234,7 +235,7 @@ fn of_many_changes_the_gravest_come_first_behind_a_table() {
 #[test]
 fn lines_fit_the_terminal_where_their_words_do() {
     for width in [80, 140] {
-        for line in brief(&examples::everything(), Some(width)).lines() {
+        for line in summary(&examples::everything(), Some(width)).lines() {
             let one_word = line.trim_start().split(' ').filter(|word| word.len() > 40).count() == 1;
             assert!(unicode_width::UnicodeWidthStr::width(line) <= width || one_word, "{width}: {line}");
         }
@@ -247,7 +248,7 @@ fn what_several_are_refused_for_is_said_once() {
     let item =
         |address: &str, why: &str| RefusedV2 { address: address.into(), why: why.into(), hint: "do this".into() };
     plan.refused = vec![item("role/a", "too many"), item("role/b", "too many"), item("role/c", "not ours")];
-    let text = brief(&plan, None);
+    let text = summary(&plan, None);
     let expected = "\
 x role/a is refused
 x role/b is refused

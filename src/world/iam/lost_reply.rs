@@ -8,7 +8,7 @@ use super::{policies, providers, roles};
 use crate::ids::PolicyArn;
 use crate::model::call::IamCall;
 use crate::model::marks;
-use crate::model::resource::{ManagedPolicy, Pairs, Provider, Role};
+use crate::model::resource::{ManagedPolicy, Provider, Role, StringMap};
 use crate::world::account::AccountClient;
 use crate::world::retry::Facts;
 use crate::world::{Answer, CallError, CallErrorKind, Written};
@@ -17,7 +17,7 @@ use crate::world::{Answer, CallError, CallErrorKind, Written};
 const THERE: Facts =
     Facts { made: true, policy: false, principal: false, detached: false, reached: true, again: false, once: false };
 
-enum Twin {
+enum LostReply {
     /// It is what the call would have made.
     Same,
     /// It carries our marks and is otherwise.
@@ -26,21 +26,21 @@ enum Twin {
     Foreign,
 }
 
-/// Looks at what is there: ours and the same is done, ours and otherwise is a conflict, anything else stays an error.
+/// ReadOptions at what is there: ours and the same is done, ours and otherwise is a conflict, anything else stays an error.
 pub(crate) async fn settle(account: &AccountClient, call: &IamCall, error: CallError) -> Answer<Written> {
-    let twin = match call {
+    let lost_reply = match call {
         IamCall::CreateRole { role } => role_twin(account, role).await?,
         IamCall::CreatePolicy { arn, policy } => policy_twin(account, arn, policy).await?,
         IamCall::CreateProvider { arn, provider } => {
             let live = providers::whole_knowing(account, arn, THERE).await?;
-            live.map_or(Twin::Foreign, |live| provider_twin(&live.provider, provider))
+            live.map_or(LostReply::Foreign, |live| provider_twin(&live.provider, provider))
         }
         _ => return Err(error),
     };
-    match twin {
-        Twin::Same => Ok(Written { request_id: error.request_id, already_done: true }),
-        Twin::Foreign => Err(error),
-        Twin::Other => Err(CallError {
+    match lost_reply {
+        LostReply::Same => Ok(Written { request_id: error.request_id, already_done: true }),
+        LostReply::Foreign => Err(error),
+        LostReply::Other => Err(CallError {
             kind: CallErrorKind::Conflict,
             message: "another run made it meanwhile, with other content".to_owned(),
             ..error
@@ -48,38 +48,38 @@ pub(crate) async fn settle(account: &AccountClient, call: &IamCall, error: CallE
     }
 }
 
-async fn role_twin(account: &AccountClient, wanted: &Role) -> Answer<Twin> {
-    let Some(live) = roles::head_knowing(account, &wanted.name, THERE).await? else { return Ok(Twin::Foreign) };
+async fn role_twin(account: &AccountClient, wanted: &Role) -> Answer<LostReply> {
+    let Some(live) = roles::head_knowing(account, &wanted.name, THERE).await? else { return Ok(LostReply::Foreign) };
     if !same_marks(&live.tags, &wanted.tags) {
-        return Ok(Twin::Foreign);
+        return Ok(LostReply::Foreign);
     }
     let same = live.summary.path == wanted.path.as_str()
         && live.summary.trust == wanted.trust
         && live.permissions_boundary == wanted.permissions_boundary;
-    Ok(if same { Twin::Same } else { Twin::Other })
+    Ok(if same { LostReply::Same } else { LostReply::Other })
 }
 
 /// Policy names are unique whatever their path: under another path it is not at `arn`, and not ours. That answer is not
 /// waited for, since it is the likelier one.
-async fn policy_twin(account: &AccountClient, arn: &PolicyArn, wanted: &ManagedPolicy) -> Answer<Twin> {
+async fn policy_twin(account: &AccountClient, arn: &PolicyArn, wanted: &ManagedPolicy) -> Answer<LostReply> {
     let Some(live) = policies::whole_knowing(account, arn, Facts { made: false, ..THERE }).await? else {
-        return Ok(Twin::Foreign);
+        return Ok(LostReply::Foreign);
     };
     if !same_marks(&live.policy.tags, &wanted.tags) {
-        return Ok(Twin::Foreign);
+        return Ok(LostReply::Foreign);
     }
-    Ok(if live.policy.document == wanted.document { Twin::Same } else { Twin::Other })
+    Ok(if live.policy.document == wanted.document { LostReply::Same } else { LostReply::Other })
 }
 
-fn provider_twin(live: &Provider, wanted: &Provider) -> Twin {
+fn provider_twin(live: &Provider, wanted: &Provider) -> LostReply {
     if !same_marks(&live.tags, &wanted.tags) {
-        return Twin::Foreign;
+        return LostReply::Foreign;
     }
-    if wanted.audiences.is_subset(&live.audiences) { Twin::Same } else { Twin::Other }
+    if wanted.audiences.is_subset(&live.audiences) { LostReply::Same } else { LostReply::Other }
 }
 
 /// Whether both carry the same owner and the same address; no marks are never the same.
-fn same_marks(live: &Pairs, wanted: &Pairs) -> bool {
+fn same_marks(live: &StringMap, wanted: &StringMap) -> bool {
     [marks::OWNER, marks::ADDRESS].iter().all(|mark| {
         let (live, wanted) = (live.get(*mark), wanted.get(*mark));
         wanted.is_some() && live == wanted
