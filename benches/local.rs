@@ -1,11 +1,9 @@
-//! The local part of a run: no network, no cluster. `cargo bench` runs all of it, `cargo bench plan` a part.
+//! The local part of a run: no network, no cluster. `cargo bench -p bench` runs all of it, `cargo bench -p bench -- plan` a part.
 //!
 //! What the figures mean is in CONTRIBUTING.md. Times differ from machine to machine; compare two of one run.
 
-#[path = "shared/fleet.rs"]
 mod fleet;
-#[path = "shared/world.rs"]
-mod world;
+mod live;
 
 use divan::{AllocProfiler, Bencher, black_box};
 use fleet::Fleet;
@@ -52,9 +50,9 @@ fn desired(roles: usize) -> Desired {
 
 /// What is live when nothing is to be done.
 fn same(desired: &Desired) -> Live {
-    let empty = world::empty(desired);
-    let made = plan(desired, &empty, &world::options(), Vec::new());
-    world::made(desired, empty, &made)
+    let empty = live::empty(desired);
+    let made = plan(desired, &empty, &live::options(), Vec::new());
+    live::made(desired, empty, &made)
 }
 
 #[divan::bench(args = ROLES)]
@@ -87,7 +85,7 @@ fn d_lint_live(bencher: Bencher<'_, '_>, roles: usize) {
 fn e_plan_no_change(bencher: Bencher<'_, '_>, roles: usize) {
     let desired = desired(roles);
     let live = same(&desired);
-    let options = world::options();
+    let options = live::options();
     assert!(plan(&desired, &live, &options, Vec::new()).is_empty());
     bencher.bench_local(|| plan(black_box(&desired), &live, &options, Vec::new()));
 }
@@ -95,8 +93,8 @@ fn e_plan_no_change(bencher: Bencher<'_, '_>, roles: usize) {
 #[divan::bench(args = ROLES)]
 fn f_plan_all_new(bencher: Bencher<'_, '_>, roles: usize) {
     let desired = desired(roles);
-    let live = world::empty(&desired);
-    let options = world::options();
+    let live = live::empty(&desired);
+    let options = live::options();
     assert!(plan(&desired, &live, &options, Vec::new()).refused.is_empty());
     bencher.bench_local(|| plan(black_box(&desired), &live, &options, Vec::new()));
 }
@@ -113,7 +111,7 @@ fn g_whole_run(bencher: Bencher<'_, '_>, roles: usize) {
         let mut findings = lint::declared(&offline);
         let desired = configuration.resolve(&identities()).unwrap_or_else(|_| panic!("the fleet is sound"));
         findings.extend(lint::live(&desired, &live));
-        plan(&desired, &live, &world::options(), findings)
+        plan(&desired, &live, &live::options(), findings)
     });
 }
 

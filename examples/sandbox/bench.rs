@@ -3,7 +3,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "an example has no context::Context and writes its own files")]
 
-use crate::program;
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -40,7 +39,7 @@ impl Bench {
             environment.insert("CLICOLOR_FORCE".to_owned(), "1".to_owned());
         }
         environment.extend(env::var("NO_COLOR").map(|value| ("NO_COLOR".to_owned(), value)));
-        Ok(Self { folder, environment, program: program::build("sandbox")? })
+        Ok(Self { folder, environment, program: irsa_sandbox::program::build("sandbox")? })
     }
 
     /// Writes a file of the configuration.

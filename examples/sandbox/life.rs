@@ -39,7 +39,7 @@ fn live(sandbox: &Sandbox) -> io::Result<()> {
     leave(sandbox, &bench)?;
     heading("What to try next")?;
     say("The same sandbox, to play with:\n\n\
-         \u{20} cargo run --example sandbox -- serve\n\n\
+         \u{20} cargo run -p sandbox -- serve\n\n\
          Give a shell the lines that it prints; then irsa, aws, kubectl and boto3 all talk to it. `irsa init` writes\n\
          a configuration to start from, `irsa plan --format json` is for programs, and `irsa drift` is for cron.\n")
 }

@@ -82,8 +82,10 @@ fn ordered(context: &PlanContext<'_>, draft: &Draft, calls: &mut Calls) -> Resul
         graph.retain(|first, second, _| !calls.is_held(first) && !calls.is_held(second));
         let circles = graph.circles();
         if !circles.is_empty() {
+            // one deny opens every circle of its role
+            let mut denied = BTreeSet::new();
             for circle in circles {
-                open(context, calls, &graph, &circle, &mut dropped, &mut parted)?;
+                open(context, calls, &graph, &circle, (&mut dropped, &mut parted, &mut denied))?;
             }
             continue;
         }
@@ -111,8 +113,7 @@ fn open(
     calls: &mut Calls,
     graph: &Graph,
     circle: &[usize],
-    dropped: &mut BTreeSet<(usize, usize)>,
-    parted: &mut BTreeSet<usize>,
+    (dropped, parted, denied): (&mut BTreeSet<(usize, usize)>, &mut BTreeSet<usize>, &mut BTreeSet<usize>),
 ) -> Result<(), Impossible> {
     if mutant::is(Mutant::NoSplit) {
         dropped.extend(circle.iter().flat_map(|first| circle.iter().map(|second| (*first, *second))));
@@ -141,7 +142,11 @@ fn open(
             Why::Existence | Why::ChangedDocument | Why::Courtesy => None,
         })
         .collect();
-    if viewers.into_iter().any(|viewer| calls.deny(viewer)) {
+    if !denied.is_disjoint(&viewers) {
+        return Ok(());
+    }
+    if let Some(viewer) = viewers.into_iter().find(|viewer| calls.deny(*viewer)) {
+        denied.insert(viewer);
         return Ok(());
     }
     let objects: BTreeSet<Address> =

@@ -1,6 +1,6 @@
 //! The clients of docs/sandbox.md against the sandbox: each line that stands there is run.
 
-#[path = "../../examples/bench/needed.rs"]
+#[path = "../../benches/needed.rs"]
 mod needed;
 
 use crate::support::program::tell;

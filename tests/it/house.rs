@@ -16,7 +16,7 @@ fn read(name: &str) -> String {
 #[test]
 fn readme_has_the_two_commands() {
     let readme = read("README.md");
-    for command in ["cargo run --example sandbox", "cargo test --workspace --locked"] {
+    for command in ["cargo run -p sandbox", "cargo test --workspace --locked"] {
         assert!(readme.lines().any(|line| line == command), "`{command}` is a line of README.md");
         assert!(read(".ci/run").contains(command), "`{command}` is run by .ci/run");
     }

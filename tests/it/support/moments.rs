@@ -55,7 +55,7 @@ impl Moment {
 /// What becomes of requests that are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
-    LeaseRecord,
+    Hold,
     GoOn,
     Lose,
 }
@@ -108,7 +108,7 @@ impl Watch {
     pub(crate) fn over(world: &World, clusters: &[&str]) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
-            order: watch::Sender::new(Order::LeaseRecord),
+            order: watch::Sender::new(Order::Hold),
             requests: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
         });
@@ -264,7 +264,7 @@ impl Door {
                 // a test that no longer listens has ended
                 let _ = reached.send(());
             }
-            let _ = order.wait_for(|order| *order != Order::LeaseRecord).await;
+            let _ = order.wait_for(|order| *order != Order::Hold).await;
             self.shared.held.fetch_sub(1, Ordering::SeqCst);
         }
         let mut known = self.shared.state();

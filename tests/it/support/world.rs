@@ -235,7 +235,7 @@ impl World {
     pub(crate) fn hold(&self, action: &str) -> (mpsc::Receiver<()>, tokio::sync::oneshot::Sender<()>) {
         let (reached, heard) = mpsc::channel();
         let (release, released) = tokio::sync::oneshot::channel();
-        let hold = LeaseRecord {
+        let hold = HeldRequest {
             action: action.to_owned(),
             first: AtomicBool::new(true),
             reached: Mutex::new(reached),
@@ -246,14 +246,14 @@ impl World {
     }
 }
 
-struct LeaseRecord {
+struct HeldRequest {
     action: String,
     first: AtomicBool,
     reached: Mutex<mpsc::Sender<()>>,
     released: tokio::sync::Mutex<Option<tokio::sync::oneshot::Receiver<()>>>,
 }
 
-impl Admission<Call> for LeaseRecord {
+impl Admission<Call> for HeldRequest {
     fn decide<'a>(&'a self, stage: Stage, call: &'a Call, _outcome: Option<u16>) -> Decision<'a> {
         Box::pin(async move {
             if stage == Stage::Before && call.action == self.action && self.first.swap(false, Ordering::SeqCst) {

@@ -8,6 +8,7 @@ mod admin;
 pub mod aws;
 pub mod gate;
 pub mod kubernetes;
+pub mod program;
 mod sandbox;
 mod wire;
 

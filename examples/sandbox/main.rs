@@ -1,17 +1,12 @@
 //! An AWS and three Kubernetes clusters on this machine, to try irsa on. Nothing outside the machine is reached.
 //!
 //! ```text
-//! cargo run --example sandbox                                   the life of a role, and ends
-//! cargo run --example sandbox -- serve [--port N] [--empty]     keeps running, for irsa, aws, kubectl and boto3
+//! cargo run -p sandbox                                   the life of a role, and ends
+//! cargo run -p sandbox -- serve [--port N] [--empty]     keeps running, for irsa, aws, kubectl and boto3
 //! ```
 
-#[path = "sandbox/bench.rs"]
 mod bench;
-#[path = "sandbox/life.rs"]
 mod life;
-#[path = "shared/program.rs"]
-mod program;
-#[path = "sandbox/serve.rs"]
 mod serve;
 
 use clap::{Parser, Subcommand};

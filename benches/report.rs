@@ -71,7 +71,7 @@ impl Page {
     }
 
     fn head(&mut self, arguments: &Arguments) {
-        let mut command = "cargo run --release --example bench -- --write".to_owned();
+        let mut command = "cargo run --release -p bench -- --write".to_owned();
         if arguments.roles != ALL_ROLES {
             let _ = write!(command, " --roles {}", arguments.roles);
         }

@@ -1,25 +1,26 @@
-//! The `irsa` that stands beside an example.
-
-#![expect(clippy::disallowed_methods, reason = "an example has no context::Context")]
+//! Builds the `irsa` program for a demo or a benchmark that runs it.
 
 use std::env;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Builds the program in the example's own profile, since `cargo run --example` does not, and finds it beside. The
-/// example is named too: without it cargo leaves the features of the dev-dependencies out, and compiles nearly
-/// everything a second time.
-pub(crate) fn build(example: &str) -> io::Result<PathBuf> {
+/// Builds `irsa` in the profile of the running program and returns its path, which is beside the running program.
+/// `package` is the package of the running program: naming it beside `irsa` gives both the same features, so cargo
+/// compiles no dependency twice.
+///
+/// # Errors
+/// The build fails, or the running program is not in cargo's target folder.
+pub fn build(package: &str) -> io::Result<PathBuf> {
     let own = env::current_exe()?;
-    let lost = || io::Error::other("this example is not where cargo puts it");
+    let lost = || io::Error::other("this program is not where cargo puts it");
     let profile_folder = own.parent().and_then(Path::parent).ok_or_else(lost)?;
     let profile = match profile_folder.file_name().and_then(|name| name.to_str()).ok_or_else(lost)? {
         "debug" => "dev",
         other => other,
     };
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
     let _ = writeln!(io::stderr(), "building irsa ...");
     let mut command = Command::new(cargo);
     command.args([
@@ -27,8 +28,10 @@ pub(crate) fn build(example: &str) -> io::Result<PathBuf> {
         "--quiet",
         "--bin",
         "irsa",
-        "--example",
-        example,
+        "-p",
+        "irsa",
+        "-p",
+        package,
         "--profile",
         profile,
         "--manifest-path",

@@ -2,40 +2,28 @@
 //! that ask for one thing at a time, and beside terraform and boto3 where they are.
 //!
 //! ```text
-//! cargo run --release --example bench                            prints the tables
-//! cargo run --release --example bench -- --write                 and writes docs/benchmarks.md and its plot
-//! cargo run --release --example bench -- --terraform --boto3     with terraform (in PATH) and boto3 (python3's)
-//! cargo run --release --example bench -- --table bucket          prints one of them
+//! cargo run --release -p bench                            prints the tables
+//! cargo run --release -p bench -- --write                 and writes docs/benchmarks.md and its plot
+//! cargo run --release -p bench -- --terraform --boto3     with terraform (in PATH) and boto3 (python3's)
+//! cargo run --release -p bench -- --table bucket          prints one of them
 //! ```
 //!
 //! What is needed for that is looked for first, and each table is printed as soon as it is measured.
 //!
 //! Counts of calls are held to their budgets; times are only told.
 
-#![expect(clippy::disallowed_methods, reason = "an example has no context::Context and writes its own files")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark has no context::Context and writes its own files")]
 
-#[path = "bench/figures.rs"]
 mod figures;
-#[path = "../benches/shared/fleet.rs"]
 mod fleet;
-#[path = "../benches/shared/world.rs"]
+mod inside;
 mod live;
-#[path = "bench/naive.rs"]
 mod naive;
-#[path = "bench/needed.rs"]
 mod needed;
-#[path = "bench/peers.rs"]
 mod peers;
-#[path = "bench/plot.rs"]
 mod plot;
-#[path = "shared/program.rs"]
-mod program;
-#[path = "bench/report.rs"]
 mod report;
-#[path = "bench/runs.rs"]
 mod runs;
-#[path = "bench/world.rs"]
-mod world;
 
 use clap::{Parser, ValueEnum};
 use peers::Peers;
@@ -125,7 +113,7 @@ async fn main() -> ExitCode {
 async fn measure(arguments: &Arguments) -> io::Result<()> {
     let tables = arguments.tables()?;
     let peers = if tables.contains(&Table::Peers) { Peers::find(arguments).await? } else { Peers::default() };
-    let program = program::build("bench")?;
+    let program = irsa_sandbox::program::build("bench")?;
     let mut figures = figures::Figures::default();
     let mut text = String::new();
     let mut tell = |part: String| {
