@@ -4,6 +4,7 @@
 mod example;
 mod simulation;
 
+use crate::support::given::{self, OtherPeople, ec2_trust};
 use crate::support::inside::{self, Ended, Inside};
 use crate::support::program::Bench;
 use crate::support::world::{FIRST, SECOND, create_namespace};
@@ -41,19 +42,9 @@ const WHOLE: Declared =
 impl Declared {
     fn text(&self) -> String {
         let mut text = format!(
-            r#"
-owner = "fleet"
-[guard]
-max-delete = 100
-max-change-percent = 100
-[accounts.one]
-id = "{FIRST}"
-[accounts.two]
-id = "{SECOND}"
-assume-role = "arn:aws:iam::{SECOND}:role/OrganizationAccountAccessRole"
-[policies.shared]
-statements = [{{ actions = ["{}"], resources = ["*"] }}]
-"#,
+            "{}{}[policies.shared]\nstatements = [{{ actions = [\"{}\"], resources = [\"*\"] }}]\n",
+            given::head("fleet", &[]),
+            given::second_account(),
             self.shared
         );
         if self.alone {
@@ -117,10 +108,7 @@ async fn fleet() -> Inside {
             store.seed_service_account("shop", "foreign", &role, "someone").expect("a ServiceAccount");
         });
     }
-    let trust = json!({"Version": "2012-10-17", "Statement": {
-        "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}});
-    let role = [("RoleName", "foreign"), ("AssumeRolePolicyDocument", &trust.to_string())];
-    inside.sandbox.iam_call(FIRST, "CreateRole", &role).expect("a role");
+    OtherPeople { sandbox: &inside.sandbox, account: FIRST }.create_role("foreign", &ec2_trust());
     inside
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod apiserver;
 pub(crate) mod clusters;
 pub(crate) mod fleet;
+pub(crate) mod given;
 pub(crate) mod hostile;
 pub(crate) mod inside;
 pub(crate) mod judge;

@@ -2,6 +2,7 @@
 
 use crate::saved::signed;
 use crate::support::fleet::{CLUSTERS, Fleet, Scene, same};
+use crate::support::given::{OtherPeople, document};
 use crate::support::moments::Watch;
 use crate::support::program::tell;
 use crate::support::world::{self, FIRST, SECOND};
@@ -238,12 +239,7 @@ struct Event {
 }
 
 fn iam(scene: &Scene, account: &str, action: &str, fields: &[(&str, &str)]) {
-    let answer = scene.world.with(|sandbox| sandbox.iam_call(account, action, fields));
-    answer.unwrap_or_else(|refusal| panic!("{action} {fields:?}: {refusal:?}"));
-}
-
-fn document(action: &str) -> String {
-    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}).to_string()
+    scene.world.with(|sandbox| OtherPeople { sandbox, account }.call(action, fields));
 }
 
 const TRUST: &str = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
@@ -300,7 +296,7 @@ const EVENTS: [Event; 29] = [
         address: "policy/one/queue",
         happens: |scene| {
             iam(scene, FIRST, "DeletePolicyVersion", &[QUEUE, ("VersionId", "v1")]);
-            let document = ("PolicyDocument", &*document("sqs:*"));
+            let document = ("PolicyDocument", &*document("Allow", &["sqs:*"]));
             iam(scene, FIRST, "CreatePolicyVersion", &[QUEUE, document, ("SetAsDefault", "true")]);
         },
     },
@@ -316,7 +312,7 @@ const EVENTS: [Event; 29] = [
         what: "someone makes a policy of the name",
         address: "policy/one/archive",
         happens: |scene| {
-            let document = ("PolicyDocument", &*document("s3:*"));
+            let document = ("PolicyDocument", &*document("Allow", &["s3:*"]));
             iam(scene, FIRST, "CreatePolicy", &[("PolicyName", "archive"), ("Path", "/irsa/fleet/"), document]);
         },
     },
@@ -337,7 +333,7 @@ const EVENTS: [Event; 29] = [
         what: "an inline policy changes",
         address: "role/web",
         happens: |scene| {
-            let (name, text) = (("PolicyName", "changes"), document("s3:*"));
+            let (name, text) = (("PolicyName", "changes"), document("Allow", &["s3:*"]));
             iam(scene, FIRST, "PutRolePolicy", &[WEB, name, ("PolicyDocument", &text)]);
         },
     },
@@ -345,7 +341,7 @@ const EVENTS: [Event; 29] = [
         what: "an inline policy comes",
         address: "role/shrink",
         happens: |scene| {
-            let (role, name, text) = (("RoleName", "shrink"), ("PolicyName", "sneaky"), document("s3:*"));
+            let (role, name, text) = (("RoleName", "shrink"), ("PolicyName", "sneaky"), document("Allow", &["s3:*"]));
             iam(scene, FIRST, "PutRolePolicy", &[role, name, ("PolicyDocument", &text)]);
         },
     },
@@ -393,7 +389,7 @@ const EVENTS: [Event; 29] = [
         what: "a role that goes gets a permission",
         address: "orphan/two/role/two-old",
         happens: |scene| {
-            let (role, name, text) = (("RoleName", "two-old"), ("PolicyName", "more"), document("s3:*"));
+            let (role, name, text) = (("RoleName", "two-old"), ("PolicyName", "more"), document("Allow", &["s3:*"]));
             iam(scene, SECOND, "PutRolePolicy", &[role, name, ("PolicyDocument", &text)]);
         },
     },

@@ -8,6 +8,7 @@
 //! one again.
 
 use super::order::{Admitted, Order, Step};
+use crate::support::given::{self, document, ec2_trust};
 use crate::support::inside::{self, Inside};
 use crate::support::judge::{ACCOUNTS, Law, all_roles, roles as judged};
 use crate::support::program::tell;
@@ -22,18 +23,6 @@ use std::sync::{Arc, Mutex};
 
 /// How many seeds are played without being told.
 const SEEDS: u64 = 1_000;
-
-const HEAD: &str = r#"
-owner = "crowd"
-[guard]
-max-delete = 50
-max-change-percent = 100
-[accounts.one]
-id = "111122223333"
-[clusters.main]
-account = "one"
-region = "eu-west-1"
-"#;
 
 const OLDER: &str = r#"
 [policies.read]
@@ -91,14 +80,17 @@ impl Crowd {
     async fn gather() -> Self {
         let clusters = vec![ClusterSpec::new("main", FIRST, "eu-west-1").with_namespaces(&["shop"])];
         let inside = Inside::start(SandboxOptions { clusters, ..SandboxOptions::empty() }).await;
-        inside.write("older.toml", &format!("{HEAD}{OLDER}"));
-        inside.write("newer.toml", &format!("{HEAD}{NEWER}"));
+        let head = given::head("crowd", &[("main", "one", "eu-west-1")]);
+        inside.write("older.toml", &format!("{head}{OLDER}"));
+        inside.write("newer.toml", &format!("{head}{NEWER}"));
         inside.sandbox.cluster("main").with(|store| create_namespace(store, "shop"));
         let person = Person { inside: &inside, touched: Arc::default() };
         person.make_role("foreign");
-        person
-            .iam("PutRolePolicy", &[("RoleName", "foreign"), ("PolicyName", "own"), ("PolicyDocument", &any("s3:*"))]);
-        person.iam("CreatePolicy", &[("PolicyName", "foreign"), ("PolicyDocument", &any("ec2:*"))]);
+        person.iam(
+            "PutRolePolicy",
+            &[("RoleName", "foreign"), ("PolicyName", "own"), ("PolicyDocument", &document("Allow", &["s3:*"]))],
+        );
+        person.iam("CreatePolicy", &[("PolicyName", "foreign"), ("PolicyDocument", &document("Allow", &["ec2:*"]))]);
         // a boundary must be there before the role that it bounds
         for only in ["policy/*", "*"] {
             let ended = inside.irsa(1, "older.toml", &["apply", "--auto-approve", "--only", only]).await;
@@ -112,10 +104,6 @@ impl Crowd {
         let law = Arc::new(Law::of(vec![before, all_roles(&inside.sandbox, &ACCOUNTS)]));
         Self { inside, start, wanted, law }
     }
-}
-
-fn any(action: &str) -> String {
-    json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": action, "Resource": "*"}}).to_string()
 }
 
 fn roles(inside: &Inside) -> Value {
@@ -165,9 +153,7 @@ impl Person<'_> {
     }
 
     fn make_role(&self, name: &str) {
-        let trust = json!({"Version": "2012-10-17", "Statement": {
-            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}});
-        self.iam("CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", &trust.to_string())]);
+        self.iam("CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", &ec2_trust())]);
     }
 
     fn delete_role(&self, name: &str) {
@@ -195,15 +181,22 @@ impl Person<'_> {
                 &[("RoleName", name), ("PolicyArn", "arn:aws:iam::aws:policy/ReadOnlyAccess")],
             ),
             1 => {
-                let inline = [("RoleName", name), ("PolicyName", "own"), ("PolicyDocument", &any("s3:DeleteObject"))];
+                let inline = [
+                    ("RoleName", name),
+                    ("PolicyName", "own"),
+                    ("PolicyDocument", &document("Allow", &["s3:DeleteObject"])),
+                ];
                 self.iam("PutRolePolicy", &inline);
             }
             2 => self.iam("DeleteRolePolicy", &[("RoleName", name), ("PolicyName", "own")]),
             3 => self.tag(name, "by", "hand"),
             4 => self.tag("foreign", "changed", &random.u32(..).to_string()),
             5 => {
-                let inline =
-                    [("RoleName", "foreign"), ("PolicyName", "own"), ("PolicyDocument", &any("ec2:RunInstances"))];
+                let inline = [
+                    ("RoleName", "foreign"),
+                    ("PolicyName", "own"),
+                    ("PolicyDocument", &document("Allow", &["ec2:RunInstances"])),
+                ];
                 self.iam("PutRolePolicy", &inline);
             }
             6 => self.delete_role(name),

@@ -1,5 +1,6 @@
 //! `irsa drift` as cron runs it: silent while IAM's replicas lag, and never silent about what somebody changed.
 
+use crate::support::given::{OtherPeople, document, ec2_trust};
 use crate::support::inside::{self, Inside};
 use crate::support::program::tell;
 use crate::support::world::FIRST;
@@ -77,8 +78,7 @@ impl Watched {
     }
 
     fn iam(&self, action: &str, fields: &[(&str, &str)]) {
-        let done = self.inside.sandbox.iam_call(FIRST, action, fields);
-        done.unwrap_or_else(|refusal| panic!("{action} {fields:?}: {refusal:?}"));
+        OtherPeople { sandbox: &self.inside.sandbox, account: FIRST }.call(action, fields);
     }
 
     /// Changes the trust policy of `app`.
@@ -124,9 +124,7 @@ impl Watched {
     }
 
     fn make_role(&self, name: &str, owner: Option<&str>) {
-        let trust = json!({"Version": "2012-10-17", "Statement": {
-            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}})
-        .to_string();
+        let trust = ec2_trust();
         let mut fields =
             vec![("RoleName", name), ("Path", "/irsa/watched/"), ("AssumeRolePolicyDocument", trust.as_str())];
         if let Some(owner) = owner {
@@ -134,10 +132,6 @@ impl Watched {
         }
         self.iam("CreateRole", &fields);
     }
-}
-
-fn any(action: &str) -> String {
-    json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": action, "Resource": "*"}}).to_string()
 }
 
 /// What somebody does, and the address under which drift must tell of it.
@@ -227,7 +221,7 @@ const TAMPERINGS: [Tampering; 46] = [
     ("the older policy language inline", "role/app", |w| w.inline(|own| own["Version"] = json!("2008-10-17"))),
     ("an inline policy less", "role/app", |w| w.iam("DeleteRolePolicy", &[APP, ("PolicyName", "own")])),
     ("an inline policy more", "role/app", |w| {
-        w.iam("PutRolePolicy", &[APP, ("PolicyName", "more"), ("PolicyDocument", &any("iam:*"))]);
+        w.iam("PutRolePolicy", &[APP, ("PolicyName", "more"), ("PolicyDocument", &document("Allow", &["iam:*"]))]);
     }),
     ("an attachment more", "role/app", |w| {
         w.iam("AttachRolePolicy", &[APP, ("PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess")]);
@@ -261,7 +255,10 @@ const TAMPERINGS: [Tampering; 46] = [
         w.make_role("app", None);
     }),
     ("another default version of a policy", "policy/one/read", |w| {
-        w.iam("CreatePolicyVersion", &[READ, ("PolicyDocument", &any("sqs:*")), ("SetAsDefault", "true")]);
+        w.iam(
+            "CreatePolicyVersion",
+            &[READ, ("PolicyDocument", &document("Allow", &["sqs:*"])), ("SetAsDefault", "true")],
+        );
     }),
     ("a tag of a policy", "policy/one/read", |w| {
         w.iam("TagPolicy", &[READ, ("Tags.member.1.Key", "team"), ("Tags.member.1.Value", "thieves")]);
@@ -303,7 +300,8 @@ const TAMPERINGS: [Tampering; 46] = [
     ("a role with our mark that is not declared", "orphan/one/role/stray", |w| w.make_role("stray", Some("watched"))),
     ("a policy with our mark that is not declared", "orphan/one/policy/stray", |w| {
         let tag = [("Tags.member.1.Key", "irsa/owner"), ("Tags.member.1.Value", "watched")];
-        let policy = [("PolicyName", "stray"), ("Path", "/irsa/watched/"), ("PolicyDocument", &any("s3:*"))];
+        let policy =
+            [("PolicyName", "stray"), ("Path", "/irsa/watched/"), ("PolicyDocument", &document("Allow", &["s3:*"]))];
         w.iam("CreatePolicy", &[policy, [tag[0], tag[1], ("Description", "")]].concat());
     }),
 ];
@@ -351,7 +349,7 @@ fn stale_reads_are_no_drift() {
                     watched.untag("app", "by");
                 }
                 1 => {
-                    let document = any("s3:*");
+                    let document = document("Allow", &["s3:*"]);
                     let policy = [APP, ("PolicyName", "more"), ("PolicyDocument", document.as_str())];
                     watched.iam("PutRolePolicy", &policy);
                     sandbox.stale_reads(reads);

@@ -3,6 +3,7 @@
 //! Between the two is every kind of change that irsa makes: objects come, change, are adopted, move and go, in two
 //! accounts and three clusters. Others' objects stand beside ours, and must be the same at every moment.
 
+use crate::support::given::{self, OtherPeople, document, ec2_trust};
 use crate::support::inside::{Ended, Inside};
 use crate::support::judge::{ACCOUNTS, Law, all_roles};
 use crate::support::world::{FIRST, SECOND, create_namespace};
@@ -15,23 +16,8 @@ use std::sync::{Arc, Mutex};
 /// The clusters of the stage.
 pub(crate) const CLUSTERS: [&str; 3] = ["data-eu", "shop-eu", "shop-us"];
 
-const HEAD: &str = r#"
-owner = "fire"
-[guard]
-max-delete = 50
-max-change-percent = 100
-[accounts.one]
-id = "111122223333"
-[accounts.two]
-id = "444455556666"
-assume-role = "arn:aws:iam::444455556666:role/OrganizationAccountAccessRole"
-[clusters.shop-eu]
-account = "one"
-region = "eu-west-1"
-[clusters.shop-us]
-account = "two"
-region = "us-east-1"
-"#;
+/// The clusters that are declared before and after.
+const DECLARED: [(&str, &str, &str); 2] = [("shop-eu", "one", "eu-west-1"), ("shop-us", "two", "us-east-1")];
 
 const BEFORE: &str = r#"
 [clusters.data-eu]
@@ -244,8 +230,9 @@ impl Stage {
     /// Sets the stage, and plays it once without fire, to know how it is to end.
     pub(crate) async fn set() -> Self {
         let inside = Inside::start(SandboxOptions::demo()).await;
-        inside.write("before.toml", &format!("{HEAD}{BEFORE}"));
-        inside.write("after.toml", &format!("{HEAD}{AFTER}"));
+        let head = given::head("fire", &DECLARED);
+        inside.write("before.toml", &format!("{head}{BEFORE}"));
+        inside.write("after.toml", &format!("{head}{AFTER}"));
         set_others(&inside);
         // a boundary must be there before the role that it bounds
         for only in ["policy/*", "*"] {
@@ -299,8 +286,8 @@ fn iam(inside: &Inside) -> BTreeMap<&'static str, Value> {
     [FIRST, SECOND].map(|account| (account, inside.sandbox.iam(account, |iam| iam.snapshot()))).into()
 }
 
-fn call(inside: &Inside, account: &str, action: &str, fields: &[(&str, &str)]) {
-    inside.sandbox.iam_call(account, action, fields).unwrap_or_else(|refusal| panic!("{action}: {refusal:?}"));
+fn other_people<'a>(inside: &'a Inside, account: &'a str) -> OtherPeople<'a> {
+    OtherPeople { sandbox: &inside.sandbox, account }
 }
 
 /// What belongs to others.
@@ -313,10 +300,6 @@ fn set_others(inside: &Inside) {
             store.seed_service_account("shop", "foreign", &role, "someone").expect("a ServiceAccount");
         });
     }
-    let statement = |effect: &str, actions: &[&str]| {
-        json!({"Version": "2012-10-17", "Statement": {"Effect": effect, "Action": actions, "Resource": "*"}})
-            .to_string()
-    };
     let issuer = inside.sandbox.cluster("shop-eu").issuer().to_owned();
     let host = issuer.trim_start_matches("https://");
     let trust = json!({"Version": "2012-10-17", "Statement": {
@@ -325,53 +308,48 @@ fn set_others(inside: &Inside) {
         "Condition": {"StringEquals": {
             format!("{host}:sub"): "system:serviceaccount:shop:foreign", format!("{host}:aud"): "sts.amazonaws.com"}},
     }});
-    let ec2 = json!({"Version": "2012-10-17", "Statement": {
-        "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}});
     for account in [FIRST, SECOND] {
-        let bound = [("PolicyName", "bound"), ("PolicyDocument", &statement("Allow", &["s3:*", "sqs:*"]))];
-        call(inside, account, "CreatePolicy", &bound);
-        let foreign = [("PolicyName", "foreign"), ("PolicyDocument", &statement("Allow", &["ec2:*"]))];
-        call(inside, account, "CreatePolicy", &foreign);
-        let guard = [("PolicyName", "foreign-guard"), ("PolicyDocument", &statement("Deny", &["s3:Get*", "sqs:*"]))];
-        call(inside, account, "CreatePolicy", &guard);
+        let people = other_people(inside, account);
+        people.create_policy("bound", &document("Allow", &["s3:*", "sqs:*"]));
+        people.create_policy("foreign", &document("Allow", &["ec2:*"]));
+        people.create_policy("foreign-guard", &document("Deny", &["s3:Get*", "sqs:*"]));
     }
+    let people = other_people(inside, FIRST);
     let provider = [("Url", "https://foreign.example.com/id"), ("ClientIDList.member.1", "sts.amazonaws.com")];
-    call(inside, FIRST, "CreateOpenIDConnectProvider", &provider);
-    let role = [("RoleName", "foreign"), ("AssumeRolePolicyDocument", &trust.to_string())];
-    call(inside, FIRST, "CreateRole", &role);
+    people.call("CreateOpenIDConnectProvider", &provider);
+    people.create_role("foreign", &trust.to_string());
     let owned = [
         ("RoleName", "foreign-owned"),
         ("Path", "/irsa/fire/"),
-        ("AssumeRolePolicyDocument", &ec2.to_string()),
+        ("AssumeRolePolicyDocument", &ec2_trust()),
         ("Tags.member.1.Key", "irsa/owner"),
         ("Tags.member.1.Value", "another"),
     ];
-    call(inside, FIRST, "CreateRole", &owned);
+    people.call("CreateRole", &owned);
     let arn = format!("arn:aws:iam::{FIRST}:policy/foreign");
-    call(inside, FIRST, "AttachRolePolicy", &[("RoleName", "foreign"), ("PolicyArn", &arn)]);
-    let adopted = [("RoleName", "adopted"), ("AssumeRolePolicyDocument", &ec2.to_string())];
-    call(inside, FIRST, "CreateRole", &adopted);
+    people.attach("foreign", &arn);
+    people.create_role("adopted", &ec2_trust());
 }
 
 /// What somebody did by hand since the last apply: the change undoes it on the way.
 fn disturb(inside: &Inside) {
+    let people = other_people(inside, FIRST);
     let host = inside.sandbox.cluster("shop-eu").issuer().trim_start_matches("https://").to_owned();
     let arn = format!("arn:aws:iam::{FIRST}:oidc-provider/{host}");
     let audience = [("OpenIDConnectProviderArn", arn.as_str()), ("ClientID", "sts.amazonaws.com")];
-    call(inside, FIRST, "RemoveClientIDFromOpenIDConnectProvider", &audience);
+    people.call("RemoveClientIDFromOpenIDConnectProvider", &audience);
     let tag =
         [("OpenIDConnectProviderArn", arn.as_str()), ("Tags.member.1.Key", "by"), ("Tags.member.1.Value", "hand")];
-    call(inside, FIRST, "TagOpenIDConnectProvider", &tag);
+    people.call("TagOpenIDConnectProvider", &tag);
     let guard = format!("arn:aws:iam::{FIRST}:policy/foreign-guard");
     for role in ["gone", "turn"] {
-        call(inside, FIRST, "AttachRolePolicy", &[("RoleName", role), ("PolicyArn", &guard)]);
+        people.attach(role, &guard);
     }
     let policy = format!("arn:aws:iam::{SECOND}:policy/irsa/fire/versions");
-    let current = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]});
+    let current = document("Allow", &["s3:ListBucket"]);
     for _ in 0..4 {
-        let version =
-            [("PolicyArn", policy.as_str()), ("PolicyDocument", &current.to_string()), ("SetAsDefault", "true")];
-        call(inside, SECOND, "CreatePolicyVersion", &version);
+        let version = [("PolicyArn", policy.as_str()), ("PolicyDocument", &current), ("SetAsDefault", "true")];
+        other_people(inside, SECOND).call("CreatePolicyVersion", &version);
     }
 }
 

@@ -4,6 +4,7 @@
 //! The world before that apply is made once, by irsa itself and by others, and is then laid out anew as often as a test
 //! likes: IAM by the same calls, the clusters by the same objects.
 
+use super::given::{self, OtherPeople};
 use super::program::Bench;
 use super::world::{self, FIRST, SECOND, World};
 use irsa_sandbox::kubernetes::{Resource, Store};
@@ -271,23 +272,14 @@ impl Seed {
 
     fn sow(&self, world: &World) {
         let fields: Vec<(&str, &str)> = self.fields.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let answer = world.with(|sandbox| sandbox.iam_call(&self.account, &self.action, &fields));
-        answer.unwrap_or_else(|refusal| panic!("{} {:?}: {refusal:?}", self.action, self.fields));
+        world.with(|sandbox| OtherPeople { sandbox, account: &self.account }.call(&self.action, &fields));
     }
 }
 
 /// What others have in both accounts before irsa comes.
 fn before() -> Vec<Seed> {
-    let trust = |account: &str| {
-        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
-            "Principal": {"AWS": format!("arn:aws:iam::{account}:root")}}]})
-        .to_string()
-    };
-    let any = |effect: &str| {
-        json!({"Version": "2012-10-17", "Statement": [{"Effect": effect, "Action": "s3:*", "Resource": "*"}]})
-            .to_string()
-    };
-    let (document, guard) = (any("Allow"), any("Deny"));
+    let trust = |account: &str| given::trust(&json!({"AWS": format!("arn:aws:iam::{account}:root")}));
+    let (document, guard) = (given::document("Allow", &["s3:*"]), given::document("Deny", &["s3:*"]));
     let mut seeds = Vec::new();
     for account in [FIRST, SECOND] {
         let (trust, read) = (trust(account), "arn:aws:iam::aws:policy/ReadOnlyAccess");

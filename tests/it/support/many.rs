@@ -1,8 +1,8 @@
 //! Configurations of many roles of one pattern, and accounts full of others' roles.
 
+use super::given::{OtherPeople, ec2_trust};
 use super::inside::Inside;
 use irsa_sandbox::Sandbox;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Range;
@@ -28,14 +28,9 @@ pub(crate) fn roles(numbers: Range<usize>, account: &str, cluster: &str) -> Stri
 
 /// Makes roles in an account that have nothing to do with us.
 pub(crate) fn strangers(sandbox: &Sandbox, account: &str, numbers: Range<usize>) {
-    let trust = json!({"Version": "2012-10-17", "Statement": {
-        "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}})
-    .to_string();
     sandbox.iam(account, |iam| iam.set_quota("RolesQuota", 10_000));
     for number in numbers {
-        let role = [("RoleName", format!("stranger-{number}")), ("AssumeRolePolicyDocument", trust.clone())];
-        let role: Vec<(&str, &str)> = role.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        sandbox.iam_call(account, "CreateRole", &role).unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        OtherPeople { sandbox, account }.create_role(&format!("stranger-{number}"), &ec2_trust());
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a run has written it believes, whatever a read that lags shows of it: with each item seen late by itself, through
 //! the whole run, it comes to the same, and nobody is given more on the way.
 
-use super::scene::{HEAD, document};
+use super::scene::HEAD;
+use crate::support::given::document;
 use crate::support::inside::{self, Ended, Inside};
 use crate::support::judge::{ACCOUNTS, Moment, Roles, Trail, all_roles};
 use crate::support::program::tell;
@@ -244,7 +245,7 @@ impl Start {
         let inside = Inside::start(SandboxOptions { clusters, ..SandboxOptions::empty() }).await;
         for (name, effect, action) in [("one", "Allow", "s3:*"), ("two", "Allow", "sqs:*"), ("three", "Deny", "iam:*")]
         {
-            let fields = [("PolicyName", name), ("PolicyDocument", &document(effect, action))];
+            let fields = [("PolicyName", name), ("PolicyDocument", &document(effect, &[action]))];
             inside.sandbox.iam_call(FIRST, "CreatePolicy", &fields).expect("a policy");
         }
         inside.write("before.toml", &format!("{HEAD}{}", change.before));

@@ -229,7 +229,7 @@ fn sessions_that_live_on_are_told_where_somebody_leaves_a_role_that_gains() {
 #[test]
 fn a_deny_that_a_run_left_in_front_of_a_role_is_shown_and_leaves_last() {
     let scene = Scene::of(SMALL);
-    let deny = super::scene::document("Deny", "*");
+    let deny = crate::support::given::document("Deny", &["*"]);
     scene.iam("PutRolePolicy", &[("RoleName", "r"), ("PolicyName", "irsa-transition"), ("PolicyDocument", &deny)]);
     scene.declare(&SMALL.replace("attach = [\"p\"]", "attach = [\"p\", \"aws:AmazonSQSReadOnlyAccess\"]"));
     let plan = scene.plan(&[]);

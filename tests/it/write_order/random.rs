@@ -5,7 +5,8 @@
 //! come back, hands that attach something in between, and calls that fail. A walk of some steps follows from its seed.
 //! `IRSA_TEST_SEEDS` says how many walks, `IRSA_TEST_SEED` plays one again.
 
-use super::scene::{Judged, Scene, document, notes};
+use super::scene::{Judged, Scene, notes};
+use crate::support::given::document;
 use crate::support::judge::{Law, Moment, smooth_order};
 use crate::support::program::{refusals, tell};
 use crate::support::world::FIRST;
@@ -221,7 +222,7 @@ fn by_hand(scene: &Scene, number: usize, random: &mut fastrand::Rng) -> String {
             format!("somebody attaches {arn} to {role}")
         }
         1 => {
-            let text = document(one(random, &["Allow", "Deny"]), one(random, &ACTIONS));
+            let text = document(one(random, &["Allow", "Deny"]), &[one(random, &ACTIONS)]);
             scene.iam("PutRolePolicy", &[("RoleName", &role), ("PolicyName", "hand"), ("PolicyDocument", &text)]);
             format!("somebody puts {text} into {role}")
         }

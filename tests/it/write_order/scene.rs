@@ -1,12 +1,13 @@
 //! A sandbox, irsa at the start of a change, and the run that is judged.
 
+use crate::support::given::{OtherPeople, document};
 use crate::support::judge::{ACCOUNTS, Moment, Roles, Trail, all_roles};
 use crate::support::program::{Bench, Run};
 use crate::support::world::{FIRST, World, create_namespaces_in};
 use irsa_sandbox::aws::{Fault, Match};
 use irsa_sandbox::gate::Stage;
 use irsa_sandbox::{ClusterSpec, SandboxOptions};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 
 /// Owner, guards and the first cluster.
@@ -79,23 +80,24 @@ impl Scene {
     /// Something that somebody else does in IAM.
     #[track_caller]
     pub(super) fn iam(&self, action: &str, fields: &[(&str, &str)]) {
-        let done = self.world.with(|sandbox| sandbox.iam_call(FIRST, action, fields));
-        done.unwrap_or_else(|refusal| panic!("{action} {fields:?}: {refusal:?}"));
+        self.world.with(|sandbox| OtherPeople { sandbox, account: FIRST }.call(action, fields));
     }
 
     /// Somebody makes a managed policy with one statement.
     pub(super) fn foreign(&self, name: &str, effect: &str, action: &str) {
-        self.iam("CreatePolicy", &[("PolicyName", name), ("PolicyDocument", &document(effect, action))]);
+        self.world.with(|sandbox| {
+            OtherPeople { sandbox, account: FIRST }.create_policy(name, &document(effect, &[action]));
+        });
     }
 
     /// Somebody attaches a policy to a role.
     pub(super) fn attach(&self, role: &str, arn: &str) {
-        self.iam("AttachRolePolicy", &[("RoleName", role), ("PolicyArn", arn)]);
+        self.world.with(|sandbox| OtherPeople { sandbox, account: FIRST }.attach(role, arn));
     }
 
     /// Somebody tags a role.
     pub(super) fn tag(&self, role: &str, key: &str, value: &str) {
-        self.iam("TagRole", &[("RoleName", role), ("Tags.member.1.Key", key), ("Tags.member.1.Value", value)]);
+        self.world.with(|sandbox| OtherPeople { sandbox, account: FIRST }.tag_role(role, key, value));
     }
 
     /// Every call of this action is held up.
@@ -175,11 +177,6 @@ impl Judged {
         assert!(self.moments.is_empty(), "{:?}\n{}", self.writes(), self.run);
         self
     }
-}
-
-/// A policy of one statement for every resource.
-pub(super) fn document(effect: &str, action: &str) -> String {
-    json!({"Version": "2012-10-17", "Statement": [{"Effect": effect, "Action": action, "Resource": "*"}]}).to_string()
 }
 
 /// The notes of a plan by this rule, with their addresses and texts.

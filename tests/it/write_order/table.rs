@@ -1,6 +1,7 @@
 //! Changes of two things that meet: each is lawful by itself, and wider on the way if the one does not wait for the other.
 
-use super::scene::{Judged, PARALLEL, Scene, document, notes};
+use super::scene::{Judged, PARALLEL, Scene, notes};
+use crate::support::given::document;
 use crate::support::world::FIRST;
 
 /// A change, what somebody did by hand before it, and the calls that are held up: those that take.
@@ -200,7 +201,7 @@ fn a_role_that_is_deleted_keeps_what_others_deny_inline_to_the_last() {
     let change = Change {
         before: DELETED,
         hand: |scene| {
-            let deny = document("Deny", "*");
+            let deny = document("Deny", &["*"]);
             scene.iam("PutRolePolicy", &[("RoleName", "r"), ("PolicyName", "a-stop"), ("PolicyDocument", &deny)]);
         },
         after: DELETED_AFTER,
