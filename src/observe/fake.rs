@@ -53,7 +53,7 @@ pub(crate) struct World {
     /// How many ServiceAccounts every cluster says are left after the first page.
     left: i64,
     /// The ServiceAccounts that every list has in a form that is not understood.
-    pub odd: Vec<MalformedServiceAccount>,
+    pub malformed: Vec<MalformedServiceAccount>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -73,7 +73,7 @@ impl World {
             signed_in: OnceCell::new(),
             page: Duration::ZERO,
             left: 0,
-            odd: Vec::new(),
+            malformed: Vec::new(),
         }
     }
 

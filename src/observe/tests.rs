@@ -13,7 +13,7 @@ use crate::plan::tests::simulate;
 
 /// One look at the world.
 pub(super) async fn look(kit: &Kit, world: &World) -> Live {
-    let looks = ReadOptions { parallelism: 10, destroy: kit.options.destroy, shard: kit.options.shard };
+    let looks = ReadOptions { destroy: kit.options.destroy, shard: kit.options.shard };
     let identities = identify(&kit.desired.accounts, world).await;
     observe(&kit.desired, &identities, Early::default(), world, world, &looks, &Silence).await
 }
@@ -71,7 +71,7 @@ async fn reading_is_told_as_it_goes() {
     let world = World::new(kit.live.clone());
     let identities = identify(&kit.desired.accounts, &world).await;
     let ear = Ear::default();
-    let looks = ReadOptions { parallelism: 1, destroy: false, shard: None };
+    let looks = ReadOptions { destroy: false, shard: None };
     observe(&kit.desired, &identities, Early::default(), &world, &world, &looks, &ear).await;
     let events = ear.0.into_inner().unwrap();
     assert_eq!(events[0], Event::ReadStarted { places: 3 });

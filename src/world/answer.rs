@@ -1,9 +1,9 @@
-//! What is made of an answer, whatever it says: the way from its bytes to a model type or a `CallError`, without a
-//! network. A program that runs has no use for it; it is where tests and fuzzers come in. Sends nothing.
+//! Parses a response without a network, into a model type or a `CallError`. Only tests and fuzzers use it.
 
-use super::account::{AccountClient, Action, Asked, AwsSettings, odd};
+use super::account::{AccountClient, Action, AwsSettings, ClientOptions, malformed};
 use super::connect::{Clock, Connection};
 use super::kubernetes::refusal;
+use super::retry::RetryFacts;
 use super::{Answer, CallError, RoleAttributes, iam};
 use crate::context::Context;
 use crate::event::{Listen, Silence};
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// Makes the answer of a service again and again.
+/// Returns the same response to every request.
 #[derive(Debug, Clone)]
 struct Canned {
     status: StatusCode,
@@ -32,16 +32,13 @@ struct Canned {
 impl HttpConnector for Canned {
     fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
         let mut response = HttpResponse::new(self.status, SdkBody::from(self.body.clone()));
-        // what is no header value never comes out of an HTTP client
+        // an HTTP client never returns an invalid header value
         let _ = response.headers_mut().try_insert("x-amzn-requestid", self.request_id.clone());
         HttpConnectorFuture::ready(Ok(response))
     }
 }
 
-/// What is made of an answer to iam:GetRole. It is asked again for a second where that may help.
-///
-/// # Errors
-/// As a read gives them.
+/// Parses a response to iam:GetRole. Retries transient errors for a second.
 pub async fn of_get_role(
     key: &Key,
     name: &RoleName,
@@ -49,7 +46,7 @@ pub async fn of_get_role(
     request_id: &str,
     body: &[u8],
 ) -> Answer<Option<RoleAttributes>> {
-    let status = StatusCode::try_from(status).map_err(|_| odd(Action::iam("GetRole"), "no HTTP status"))?;
+    let status = StatusCode::try_from(status).map_err(|_| malformed(Action::iam("GetRole"), "no HTTP status"))?;
     let canned = Canned { status, request_id: request_id.to_owned(), body: body.to_vec() };
     let client = http_client_fn(move |_, _| SharedHttpConnector::new(canned.clone()));
     let credentials = Credentials::new("AKIDNOBODY", "nothing", None, None, "answer");
@@ -62,18 +59,18 @@ pub async fn of_get_role(
         .build();
     let context = Context::fixed(BTreeMap::new(), 0, 1);
     let listen: Arc<dyn Listen> = Arc::new(Silence);
-    let asked = Asked {
+    let options = ClientOptions {
         context: &context,
         settings: AwsSettings { timeout: Duration::from_secs(1), parallelism: 1 },
         listen: &listen,
         requests: &Arc::new(AtomicU64::new(0)),
         clock: Clock::new(&context),
     };
-    let account = AccountClient::new(key, Connection::over(sdk, None), &asked);
-    iam::roles::head(&account, name).await
+    let account = AccountClient::new(key, Connection::over(sdk, None), &options);
+    iam::roles::attributes(&account, name, RetryFacts::default()).await
 }
 
-/// What is made of an answer of a Kubernetes API that is no success.
+/// Parses an error response of a Kubernetes API.
 pub fn of_kubernetes(status: u16, body: &[u8]) -> CallError {
     refusal(status, body)
 }

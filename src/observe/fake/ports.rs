@@ -53,7 +53,7 @@ impl ReadAws for World {
     async fn roles(&self, account: &Key) -> Answer<Listed<RoleSummary>> {
         let list = |live: &LiveAccount| {
             let items = live.roles.values().filter_map(Observed::present).map(summary).collect();
-            Listed { items, odd: live.odd.clone() }
+            Listed { items, malformed: live.odd.clone() }
         };
         self.account("iam:ListRoles", account, list).await
     }
@@ -83,7 +83,7 @@ impl ReadAws for World {
         Duration::from_secs_f64(f64::from(u32::try_from(roles.saturating_sub(15)).unwrap()) / 15.0)
     }
 
-    async fn role_head(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleAttributes>> {
+    async fn role_attributes(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleAttributes>> {
         let head = |live: &LiveAccount| {
             role(live, name).map(|role| RoleAttributes {
                 summary: summary(role),
@@ -208,7 +208,7 @@ impl ReadKubernetes for World {
         let list = |live: &LiveCluster| {
             let all = live.service_accounts.values().filter_map(Observed::present);
             let items = all.filter(|live| is_within(live)).map(item).collect();
-            ServiceAccountList { items, odd: self.odd.clone() }
+            ServiceAccountList { items, malformed: self.malformed.clone() }
         };
         let call = match within {
             ServiceAccountScope::Cluster => "list:all".to_owned(),

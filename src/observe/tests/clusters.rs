@@ -268,13 +268,13 @@ async fn pods_are_asked_for_before_a_delete_alone() {
 
 /// A ServiceAccount of which no more is known than this.
 fn unclear(
-    spot: Option<(Namespace, ServiceAccountName)>,
+    object: Option<(Namespace, ServiceAccountName)>,
     role: Option<&str>,
     readable: bool,
 ) -> MalformedServiceAccount {
     let annotations = role.map(|role| (ROLE_ARN.to_owned(), role.to_owned())).into_iter().collect();
     MalformedServiceAccount {
-        spot,
+        object,
         labels: Some(StringMap::new()),
         annotations: readable.then_some(annotations),
         why: "it is odd".into(),
@@ -291,7 +291,7 @@ async fn what_is_not_understood_is_unknown_where_it_matters() {
         ("worker", None, true, true, Extent::Whole),
     ] {
         let mut world = World::new(kit.live.clone());
-        world.odd = vec![unclear(Some(spot("apps", name)), role, readable)];
+        world.malformed = vec![unclear(Some(spot("apps", name)), role, readable)];
         let live = east(&kit, &world).await;
         let is_seen = matches!(live.service_accounts.get(&spot("apps", name)), Some(Observed::Unknown(_)));
         assert_eq!((is_seen, live.extent), (seen, extent), "{name} {role:?} {readable}");
@@ -301,7 +301,7 @@ async fn what_is_not_understood_is_unknown_where_it_matters() {
     for labels in [None, Some(StringMap::from_iter([(OWNER.to_owned(), kit.desired.owner.to_string())]))] {
         ours.labels = labels;
         let mut world = World::new(kit.live.clone());
-        world.odd = vec![ours.clone()];
+        world.malformed = vec![ours.clone()];
         assert!(matches!(east(&kit, &world).await.service_accounts[&spot("apps", "stranger")], Observed::Unknown(_)));
     }
 }
@@ -311,7 +311,7 @@ async fn one_without_a_name_may_be_any_so_the_missing_ones_are_asked_for() {
     let mut kit = applied();
     kit.role("missing", |role| role.bindings = vec![binding("east", "missing")]);
     let mut world = World::new(kit.live.clone());
-    world.odd = vec![unclear(None, None, true)];
+    world.malformed = vec![unclear(None, None, true)];
     let live = look(&kit, &world).await;
     let seen = &live.clusters[&key("east")];
     assert_eq!(

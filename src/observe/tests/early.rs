@@ -21,7 +21,7 @@ async fn early_look(kit: &Kit, world: &World, pause: impl Future<Output = ()>) -
         })
         .await;
     let begun = world.take_log();
-    let looks = ReadOptions { parallelism: 10, destroy: false, shard: None };
+    let looks = ReadOptions { destroy: false, shard: None };
     (begun, observe(&kit.desired, &identities, early, world, world, &looks, &Silence).await)
 }
 
