@@ -1,8 +1,8 @@
 //! Reads live state: chooses the cheapest calls, and gathers the answers into `Live`.
 //!
-//! It does not judge what it reads; `plan` does. What cannot be read is `Unknown` with a reason, never absent. An account is
-//! not read if its credentials belong to another account. Accounts and clusters are read in parallel, one that fails does
-//! not hide the others, and the result does not depend on the order of the answers.
+//! It does not judge what it reads; `plan` does. What cannot be read is `Unknown` with a reason, never absent. An
+//! account is not read if its credentials belong to another account. Accounts and clusters are read in parallel, one
+//! that fails does not hide the others, and the result does not depend on the order of the answers.
 
 mod account;
 mod bulk;
@@ -37,8 +37,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// Whether the plan deletes everything: then what may prevent a delete is read for all objects of ours, not only for
-    /// undeclared ones.
+    /// Whether the plan deletes everything: then what may prevent a delete is read for all objects that irsa manages,
+    /// not only for undeclared ones.
     pub destroy: bool,
     /// Reads only what this shard needs, and does not search IAM for undeclared objects.
     pub shard: Option<Shard>,
@@ -146,7 +146,7 @@ pub async fn observe(
     live
 }
 
-/// Whether a role of ours may be deleted. It must stay while any ServiceAccount names it.
+/// Whether a role that irsa manages may be deleted. It must stay while any ServiceAccount names it.
 fn may_delete_roles(key: &Key, account: &LiveAccount, desired: &Desired) -> bool {
     let declared: BTreeSet<String> =
         desired.roles.values().filter(|role| role.account == *key).map(|role| role.name.case_insensitive()).collect();
@@ -163,12 +163,12 @@ fn observed<T>(answer: Answer<Option<T>>) -> Observed<T> {
     }
 }
 
-/// Whether tags or labels have our owner.
+/// Whether tags or labels have this owner.
 fn is_ours(desired: &Desired, marks: &StringMap) -> bool {
     marks.get(OWNER).map(String::as_str) == Some(desired.owner.as_str())
 }
 
 #[cfg(test)]
-pub(crate) mod fake;
-#[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::fake;

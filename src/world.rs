@@ -1,8 +1,8 @@
 //! Reads from and writes to AWS and Kubernetes. Only this module names `aws_sdk_*` or `kube`.
 //!
-//! Reading and writing are separate traits: `plan`, `drift` and `validate` never build a writer. The traits use model types
-//! only. A read returns `Ok(None)` if the service says that the object does not exist. Any other failure is a `CallError`,
-//! and never counts as absence.
+//! Reading and writing are separate traits: `plan`, `drift` and `validate` never build a writer. The traits use model
+//! types only. A read returns `Ok(None)` if the service says that the object does not exist. Any other failure is a
+//! `CallError`, and never counts as absence.
 
 mod account;
 pub mod answer;
@@ -55,8 +55,8 @@ pub struct CallError {
 pub enum CallErrorKind {
     /// The credentials lack the permission.
     Denied,
-    /// A rule of the cluster forbids it although the credentials have the permission: an admission policy, or a namespace
-    /// that is being deleted.
+    /// A rule of the cluster forbids it although the credentials have the permission: an admission policy, or a
+    /// namespace that is being deleted.
     Rejected,
     /// The credentials are expired or unknown.
     Credentials,
@@ -100,6 +100,11 @@ impl std::error::Error for CallError {}
 
 /// The result of a call.
 pub type Answer<T> = Result<T, CallError>;
+
+/// The future of a call.
+pub trait Reply<T>: Future<Output = Answer<T>> + Send {}
+
+impl<T, F: Future<Output = Answer<T>> + Send> Reply<T> for F {}
 
 /// The entries of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,14 +219,7 @@ impl RoleDetail {
     }
 }
 
-impl fmt::Debug for RoleDetail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RoleDetail").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
 /// One page of GetAccountAuthorizationDetails.
-#[derive(Debug)]
 pub struct BulkPage {
     /// The roles.
     pub roles: Vec<RoleDetail>,
@@ -231,76 +229,54 @@ pub struct BulkPage {
 
 /// Reads from STS, IAM and EKS. `account` and `cluster` are keys of the configuration.
 pub trait ReadAws: Send + Sync {
-    /// Fetches the credentials of an account, which may take long: SSO, a credential process, an assumed role. A missing
-    /// credential fails the calls, not this.
+    /// Fetches the credentials of an account, which may take long: SSO, a credential process, an assumed role. A
+    /// missing credential fails the calls, not this.
     fn sign_in(&self, account: &Key) -> impl Future<Output = ()> + Send;
     /// sts:GetCallerIdentity
-    fn identity(&self, account: &Key) -> impl Future<Output = Answer<Identity>> + Send;
+    fn identity(&self, account: &Key) -> impl Reply<Identity>;
     /// iam:GetAccountSummary
-    fn summary(&self, account: &Key) -> impl Future<Output = Answer<AccountSummary>> + Send;
+    fn summary(&self, account: &Key) -> impl Reply<AccountSummary>;
     /// iam:ListRoles, all pages.
-    fn roles(&self, account: &Key) -> impl Future<Output = Answer<Listed<RoleSummary>>> + Send;
+    fn roles(&self, account: &Key) -> impl Reply<Listed<RoleSummary>>;
     /// iam:GetAccountAuthorizationDetails(Filter=Role), one page: the first one, or the one at the marker `page`.
-    fn bulk_page(&self, account: &Key, page: Option<&str>) -> impl Future<Output = Answer<BulkPage>> + Send;
+    fn bulk_page(&self, account: &Key, page: Option<&str>) -> impl Reply<BulkPage>;
     /// How long it takes to read `roles` roles one by one at the current rate limit.
     fn one_by_one(&self, account: &Key, roles: usize) -> Duration;
     /// iam:GetRole
-    fn role_attributes(
-        &self,
-        account: &Key,
-        name: &RoleName,
-    ) -> impl Future<Output = Answer<Option<RoleAttributes>>> + Send;
-    /// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies and GetRolePolicy, in one round trip if `inline` names all
-    /// inline policies.
-    fn role(
-        &self,
-        account: &Key,
-        name: &RoleName,
-        inline: &BTreeSet<PolicyName>,
-    ) -> impl Future<Output = Answer<Option<LiveRole>>> + Send;
+    fn role_attributes(&self, account: &Key, name: &RoleName) -> impl Reply<Option<RoleAttributes>>;
+    /// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies and GetRolePolicy, in one round trip if `inline` names
+    /// all inline policies.
+    fn role(&self, account: &Key, name: &RoleName, inline: &BTreeSet<PolicyName>) -> impl Reply<Option<LiveRole>>;
     /// iam:ListRoleTags
-    fn role_tags(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Option<StringMap>>> + Send;
+    fn role_tags(&self, account: &Key, name: &RoleName) -> impl Reply<Option<StringMap>>;
     /// iam:ListAttachedRolePolicies
-    fn attached(
-        &self,
-        account: &Key,
-        name: &RoleName,
-    ) -> impl Future<Output = Answer<Option<BTreeSet<PolicyArn>>>> + Send;
+    fn attached(&self, account: &Key, name: &RoleName) -> impl Reply<Option<BTreeSet<PolicyArn>>>;
     /// iam:ListRolePolicies
-    fn inline_names(
-        &self,
-        account: &Key,
-        name: &RoleName,
-    ) -> impl Future<Output = Answer<Option<BTreeSet<PolicyName>>>> + Send;
+    fn inline_names(&self, account: &Key, name: &RoleName) -> impl Reply<Option<BTreeSet<PolicyName>>>;
     /// iam:GetRolePolicy
-    fn inline(
-        &self,
-        account: &Key,
-        name: &RoleName,
-        policy: &PolicyName,
-    ) -> impl Future<Output = Answer<Option<PolicyDocument>>> + Send;
+    fn inline(&self, account: &Key, name: &RoleName, policy: &PolicyName) -> impl Reply<Option<PolicyDocument>>;
     /// iam:ListInstanceProfilesForRole: the names of the profiles.
-    fn instance_profiles(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Vec<String>>> + Send;
+    fn instance_profiles(&self, account: &Key, name: &RoleName) -> impl Reply<Vec<String>>;
     /// iam:ListPolicies(Scope=Local), all pages.
-    fn policies(&self, account: &Key) -> impl Future<Output = Answer<Listed<PolicySummary>>> + Send;
+    fn policies(&self, account: &Key) -> impl Reply<Listed<PolicySummary>>;
     /// iam:GetPolicy, GetPolicyVersion and ListPolicyVersions.
-    fn policy(&self, account: &Key, arn: &PolicyArn) -> impl Future<Output = Answer<Option<LivePolicy>>> + Send;
-    /// iam:GetPolicy of a policy that irsa need not manage, and GetPolicyVersion if `document`. The outer `None` means that
-    /// no such policy exists.
+    fn policy(&self, account: &Key, arn: &PolicyArn) -> impl Reply<Option<LivePolicy>>;
+    /// iam:GetPolicy of a policy that irsa need not manage, and GetPolicyVersion if `document`. The outer `None` means
+    /// that no such policy exists.
     fn foreign_policy(
         &self,
         account: &Key,
         arn: &PolicyArn,
         document: bool,
-    ) -> impl Future<Output = Answer<Option<Option<PolicyDocument>>>> + Send;
+    ) -> impl Reply<Option<Option<PolicyDocument>>>;
     /// iam:ListPolicyTags
-    fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> impl Future<Output = Answer<Option<StringMap>>> + Send;
+    fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> impl Reply<Option<StringMap>>;
     /// iam:ListOpenIDConnectProviders, without ARNs that no issuer of a cluster can have.
-    fn providers(&self, account: &Key) -> impl Future<Output = Answer<Listed<ProviderArn>>> + Send;
+    fn providers(&self, account: &Key) -> impl Reply<Listed<ProviderArn>>;
     /// iam:GetOpenIDConnectProvider
-    fn provider(&self, account: &Key, arn: &ProviderArn) -> impl Future<Output = Answer<Option<LiveProvider>>> + Send;
+    fn provider(&self, account: &Key, arn: &ProviderArn) -> impl Reply<Option<LiveProvider>>;
     /// eks:DescribeCluster
-    fn cluster(&self, cluster: &Key) -> impl Future<Output = Answer<Option<ClusterFacts>>> + Send;
+    fn cluster(&self, cluster: &Key) -> impl Reply<Option<ClusterFacts>>;
 }
 
 /// Which ServiceAccounts of a cluster to list.
@@ -316,49 +292,32 @@ pub enum ServiceAccountScope<'a> {
 
 /// Reads from the Kubernetes APIs.
 pub trait ReadKubernetes: Send + Sync {
-    /// Connects, and checks that the API server belongs to the declared cluster. `facts` come from DescribeCluster, or have
-    /// only the declared issuer.
+    /// Connects, and checks that the API server belongs to the declared cluster. `facts` come from DescribeCluster, or
+    /// have only the declared issuer.
     fn verify(&self, cluster: &Key, facts: &ClusterFacts) -> impl Future<Output = Access<()>> + Send;
     /// All ServiceAccounts in this scope, all pages.
-    fn service_accounts(
-        &self,
-        cluster: &Key,
-        within: ServiceAccountScope<'_>,
-    ) -> impl Future<Output = Answer<ServiceAccountList>> + Send;
+    fn service_accounts(&self, cluster: &Key, within: ServiceAccountScope<'_>) -> impl Reply<ServiceAccountList>;
     /// All ServiceAccounts of the cluster. None if more than `patience` are left after the first page.
-    fn service_accounts_unless_long(
-        &self,
-        cluster: &Key,
-        patience: i64,
-    ) -> impl Future<Output = Answer<Option<ServiceAccountList>>> + Send;
+    fn service_accounts_unless_long(&self, cluster: &Key, patience: i64) -> impl Reply<Option<ServiceAccountList>>;
     /// One ServiceAccount.
     fn service_account(
         &self,
         cluster: &Key,
         namespace: &Namespace,
         name: &ServiceAccountName,
-    ) -> impl Future<Output = Answer<Option<LiveServiceAccount>>> + Send;
+    ) -> impl Reply<Option<LiveServiceAccount>>;
     /// All namespaces.
-    fn namespaces(&self, cluster: &Key) -> impl Future<Output = Answer<BTreeMap<Namespace, NamespacePhase>>> + Send;
+    fn namespaces(&self, cluster: &Key) -> impl Reply<BTreeMap<Namespace, NamespacePhase>>;
     /// One namespace.
-    fn namespace(
-        &self,
-        cluster: &Key,
-        namespace: &Namespace,
-    ) -> impl Future<Output = Answer<Option<NamespacePhase>>> + Send;
+    fn namespace(&self, cluster: &Key, namespace: &Namespace) -> impl Reply<Option<NamespacePhase>>;
     /// The names of the pods that run under a ServiceAccount.
-    fn pods(
-        &self,
-        cluster: &Key,
-        namespace: &Namespace,
-        name: &ServiceAccountName,
-    ) -> impl Future<Output = Answer<Vec<String>>> + Send;
+    fn pods(&self, cluster: &Key, namespace: &Namespace, name: &ServiceAccountName) -> impl Reply<Vec<String>>;
 }
 
 /// Reads a Lease.
 pub trait ReadLease: Send + Sync {
     /// The Lease. None if it does not exist.
-    fn lease(&self, place: &LeaseRef) -> impl Future<Output = Answer<Option<Lease>>> + Send;
+    fn lease(&self, reference: &LeaseRef) -> impl Reply<Option<Lease>>;
 }
 
 /// A write that was acknowledged.
@@ -366,37 +325,27 @@ pub trait ReadLease: Send + Sync {
 pub struct Written {
     /// The request id.
     pub request_id: Option<String>,
-    /// Nothing was written, because the object was already as it should be: our own lost reply, or an earlier run.
+    /// Nothing was written, because the object was already as it should be: irsa's own lost reply, or an earlier run.
     pub already_done: bool,
 }
 
 /// Writes to IAM.
 pub trait WriteAws: Send + Sync {
     /// Makes one call.
-    fn write(&self, account: &Key, call: &IamCall) -> impl Future<Output = Answer<Written>> + Send;
+    fn write(&self, account: &Key, call: &IamCall) -> impl Reply<Written>;
 }
 
 /// Writes to the Kubernetes APIs.
 pub trait WriteKubernetes: Send + Sync {
     /// Makes one change. A delete fails with `Conflict` if the object no longer has the resource version `version`. The
     /// other changes check the object themselves.
-    fn write(
-        &self,
-        cluster: &Key,
-        call: &KubernetesCall,
-        version: Option<&str>,
-    ) -> impl Future<Output = Answer<Written>> + Send;
+    fn write(&self, cluster: &Key, call: &KubernetesCall, version: Option<&str>) -> impl Reply<Written>;
 }
 
 /// Writes a Lease.
 pub trait WriteLease: Send + Sync {
     /// Creates a Lease. Fails if it exists.
-    fn create_lease(&self, place: &LeaseRef, hold: &LeaseRecord) -> impl Future<Output = Answer<Lease>> + Send;
+    fn create_lease(&self, reference: &LeaseRef, record: &LeaseRecord) -> impl Reply<Lease>;
     /// Updates the Lease that was read. Fails if it was changed or replaced since.
-    fn update_lease(
-        &self,
-        place: &LeaseRef,
-        lease: &Lease,
-        hold: &LeaseRecord,
-    ) -> impl Future<Output = Answer<Lease>> + Send;
+    fn update_lease(&self, reference: &LeaseRef, lease: &Lease, record: &LeaseRecord) -> impl Reply<Lease>;
 }

@@ -12,8 +12,8 @@ use futures::future::{join, join3, join4};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Reads the account if its identity is the declared one. `calls` may be in flight; `issuers` are those of the described
-/// clusters.
+/// Reads the account if its identity is the declared one. `calls` may be in flight; `issuers` are those of the
+/// described clusters.
 pub(super) async fn read<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     identity: Option<&Access<Identity>>,
@@ -63,7 +63,7 @@ async fn read_objects<'a, A: ReadAws>(
         let mut ours = BTreeSet::new();
         if reader.search {
             ours = declared_issuers(reader, &issuers);
-            // the provider of another issuer may have our owner tag: its cluster is no longer declared
+            // the provider of another issuer may have this owner's tag: its cluster is no longer declared
             if listed.iter().flatten().any(|arn| !ours.contains(arn.host_path())) {
                 let (providers, _) = providers.clone().await;
                 let is_ours = |provider: &LiveProvider| is_ours(reader.desired, &provider.provider.tags);
@@ -146,7 +146,7 @@ fn declared_issuers<A>(reader: &AccountReader<'_, A>, described: &BTreeMap<Key, 
     described.values().chain(declared).map(|issuer| issuer.host_path().to_owned()).collect()
 }
 
-/// The number of live objects with our owner tag.
+/// The number of live objects with this owner's tag.
 pub(super) fn count_ours<A>(reader: &AccountReader<'_, A>, live: &LiveAccount) -> usize {
     let roles = live.roles.values().filter_map(Observed::present).map(|role| &role.role.tags);
     let policies = live.policies.values().filter_map(Observed::present).map(|policy| &policy.policy.tags);

@@ -1,8 +1,8 @@
 //! Reads roles in bulk if that is faster than one by one.
 //!
-//! A bulk page can take some tenths of a second or ten. So irsa requests the first page together with the list of roles,
-//! and measures its time. Then it reads the rest in whichever way is faster at the current rate limit. It keeps the roles of
-//! all pages that it has read. The result is the same either way.
+//! A bulk page can take some tenths of a second or ten. So irsa requests the first page together with the list of
+//! roles, and measures its time. Then it reads the rest in whichever way is faster at the current rate limit. It keeps
+//! the roles of all pages that it has read. The result is the same either way.
 
 use super::early::{self, FEW, TimedPage};
 use super::reader::AccountReader;
@@ -23,7 +23,7 @@ const FEW_ROLES: &str = "one by one: so few need no wait";
 const NOT_LISTED: &str = "one by one: the account's roles could not be listed";
 
 /// The roles that were read in bulk, and why irsa stopped.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Bulk {
     /// By case-insensitive name.
     details: BTreeMap<String, RoleDetail>,
@@ -103,8 +103,8 @@ fn count(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Reads pages as long as that is faster. `first` is the first page, if it was requested already. `list` and `summary` may
-/// be answered later than it.
+/// Reads pages as long as that is faster. `first` is the first page, if it was requested already. `list` and `summary`
+/// may be answered later than it.
 pub(super) async fn read<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     first: Option<TimedPage<'a>>,
@@ -170,8 +170,8 @@ async fn too_slow<'a, A: ReadAws>(
     page_too_slow(single)
 }
 
-/// Whether to request the next page before the roles are listed, from the number of roles in the account and the declared
-/// roles.
+/// Whether to request the next page before the roles are listed, from the number of roles in the account and the
+/// declared roles.
 async fn is_next_page_worth_it<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     bulk: &Bulk,
@@ -200,7 +200,7 @@ fn why_not_bulk<A: ReadAws>(reader: &AccountReader<'_, A>, list: &RoleList<'_>) 
     (PAGE_TIME * count(pages) > single).then(|| Bulk::default().pages_too_slow(single, pages))
 }
 
-/// Whether so many roles must be read that one more call to choose the faster way does not matter.
+/// Whether the roles take so many calls that one more, to choose the faster way, does not matter.
 pub(super) fn is_large(list: &RoleList<'_>) -> bool {
     list.calls(|_| false) > FEW
 }

@@ -89,7 +89,8 @@ pub(super) fn unread(facts: &Observed<ClusterFacts>) -> LiveCluster {
     }
 }
 
-/// Reads the cluster. Every active cluster with an API is read, even without a binding, to find undeclared ServiceAccounts.
+/// Reads the cluster. Every active cluster with an API is read, even without a binding, to find undeclared
+/// ServiceAccounts.
 pub(super) async fn read<K: ReadKubernetes>(
     key: &Key,
     desired: &Desired,
@@ -116,7 +117,7 @@ pub(super) async fn read<K: ReadKubernetes>(
     live
 }
 
-/// Reads the other ServiceAccounts of a cluster of which only ours were read.
+/// Reads the other ServiceAccounts of a cluster of which only this owner's were read.
 pub(super) async fn read_rest<K: ReadKubernetes>(key: &Key, kubernetes: &K, live: &mut LiveCluster) {
     match kubernetes.service_accounts(key, ServiceAccountScope::Cluster).await {
         Ok(list) => {
@@ -143,8 +144,8 @@ fn declared(key: &Key, desired: &Desired) -> BTreeMap<NamespacedName, bool> {
 }
 
 impl<K: ReadKubernetes> ClusterReader<'_, K> {
-    /// Reads all ServiceAccounts. In a huge cluster with few declared ones, reads those and ours. Without permission to list
-    /// the cluster, reads the declared namespaces, or the declared ServiceAccounts one by one.
+    /// Reads all ServiceAccounts. In a huge cluster with few declared ones, reads those and this owner's. Without
+    /// permission to list the cluster, reads the declared namespaces, or the declared ServiceAccounts one by one.
     async fn read_service_accounts(&self, live: &mut LiveCluster) {
         let patience = if self.destroy || self.declared.len() > FEW_DECLARED { i64::MAX } else { LONG_LIST };
         match self.kubernetes.service_accounts_unless_long(self.key, patience).await {
@@ -162,8 +163,9 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
         }
     }
 
-    /// The ServiceAccounts of a list that covers the names `within`. Of those that irsa cannot parse, keeps those that are
-    /// declared, may be ours or may name a role. If one has no readable name, reads the missing declared ones by name.
+    /// The ServiceAccounts of a list that covers the names `within`. Of those that irsa cannot parse, keeps those that
+    /// are declared, may have this owner's label or may name a role. If one has no readable name, reads the missing
+    /// declared ones by name.
     async fn relevant(&self, list: ServiceAccountList, within: impl Fn(&NamespacedName) -> bool) -> ServiceAccounts {
         let has_nameless = list.malformed.iter().any(|item| item.object.is_none());
         let is_relevant = |item: &MalformedServiceAccount| {
@@ -180,7 +182,7 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
         read
     }
 
-    /// Reads the ServiceAccounts with our label, and the declared ones, which may not have it yet.
+    /// Reads the ServiceAccounts with this owner's label, and the declared ones, which may not have it yet.
     async fn read_ours(&self, live: &mut LiveCluster) {
         tracing::info!(
             "cluster/{}: it has more than {LONG_LIST} ServiceAccounts: ours are listed, and the {} declared ones",
@@ -250,7 +252,8 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
         live.namespaces = join_all(read).await.into_iter().collect();
     }
 
-    /// Reads the pods of the ServiceAccounts that may be deleted: created by irsa, ours, and no longer declared.
+    /// Reads the pods of the ServiceAccounts that may be deleted: created by irsa, with this owner's label, and no
+    /// longer declared.
     async fn read_pods(&self, live: &mut LiveCluster) {
         let read = live.service_accounts.iter_mut().filter_map(|(name, seen)| {
             let Observed::Present(item) = seen else { return None };
@@ -286,7 +289,7 @@ fn extent(list: &ServiceAccountList) -> Extent {
     if list.malformed.iter().any(may_name_role) { Extent::Understood } else { Extent::Whole }
 }
 
-/// The number of ServiceAccounts of the cluster with our owner label.
+/// The number of ServiceAccounts of the cluster with this owner's label.
 pub(super) fn count_ours(desired: &Desired, live: &LiveCluster) -> usize {
     let seen = live.service_accounts.values().filter_map(Observed::present);
     seen.filter(|item| is_ours(desired, &item.labels)).count()

@@ -1,5 +1,5 @@
-//! The first calls of an account and its clusters. They need no other answer, so they can start before the identity of the
-//! credentials is known.
+//! The first calls of an account and its clusters. They need no other answer, so they can start before the identity of
+//! the credentials is known.
 //!
 //! They start early only if no account is declared with an id: then any identity is the right one. Otherwise irsa sends
 //! nothing before STS has confirmed the account.

@@ -1,8 +1,8 @@
-//! Reads the policies that irsa does not manage and that the plan attaches to roles of this configuration, or detaches from
-//! them.
+//! Reads the policies that irsa does not manage and that the plan attaches to roles of this configuration, or detaches
+//! from them.
 //!
-//! irsa must know before it writes anything whether such a policy exists. Whether it denies something decides the order of
-//! attaching and detaching. Each is read once, and only if it changes.
+//! irsa must know before it writes anything whether such a policy exists. Whether it denies something decides the order
+//! of attaching and detaching. Each is read once, and only if it changes.
 
 use super::reader::AccountReader;
 use super::{is_ours, observed};
@@ -53,8 +53,8 @@ pub(super) async fn read<A: ReadAws>(
     read
 }
 
-/// Whether IAM lacks even a policy that every AWS account has. Some emulators have no AWS managed policies, but let roles
-/// attach them.
+/// Whether IAM lacks even a policy that every AWS account has. Some emulators have no AWS managed policies, but let
+/// roles attach them.
 async fn lacks_aws_managed_policies<A: ReadAws>(reader: &AccountReader<'_, A>, partition: &str) -> bool {
     let everywhere = PolicyArn::parse(format!("arn:{partition}:iam::aws:policy/AdministratorAccess"));
     let Ok(everywhere) = everywhere else { return false };

@@ -15,8 +15,8 @@ pub(super) fn described(facts: &Observed<ClusterFacts>) -> LiveCluster {
     LiveCluster { api: Access::Unknown("it belongs to another shard".to_owned()), ..clusters::unread(facts) }
 }
 
-/// Describes the clusters whose providers our roles trust but are no longer bound in. Whether that trust may be removed
-/// depends on the issuer's cluster.
+/// Describes the clusters whose providers declared roles trust although the roles are no longer bound there. Whether
+/// that trust may be removed depends on the issuer's cluster.
 pub(super) async fn describe_trusted(
     desired: &Desired,
     identities: &BTreeMap<Key, Access<Identity>>,
@@ -37,7 +37,7 @@ pub(super) async fn describe_trusted(
     live.clusters.extend(described);
 }
 
-/// The clusters in the address tags of the providers that our roles trust.
+/// The clusters in the address tags of the providers that declared roles trust.
 fn trusted_clusters(desired: &Desired, key: &Key, account: &LiveAccount) -> BTreeSet<Key> {
     let roles = desired.roles.values().filter(|role| &role.account == key);
     let live = roles.filter_map(|role| account.roles.get(&role.name.case_insensitive())?.present());

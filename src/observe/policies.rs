@@ -1,5 +1,5 @@
-//! Reads customer managed policies: the declared ones by name, and those with our owner tag under a path where irsa creates
-//! policies.
+//! Reads customer managed policies: the declared ones by name, and those with this owner's tag under a path where irsa
+//! creates policies.
 
 use super::reader::AccountReader;
 use super::{is_ours, observed};
@@ -37,7 +37,8 @@ pub(super) async fn read<A: ReadAws>(
     }
 }
 
-/// Reads a listed policy. Of an undeclared policy, reads the tags first, which the list lacks. None if it is not ours.
+/// Reads a listed policy. Of an undeclared policy, reads the tags first, which the list lacks. None if it has another
+/// owner.
 async fn one<A: ReadAws>(
     reader: &AccountReader<'_, A>,
     summary: &PolicySummary,

@@ -36,8 +36,8 @@ pub(super) async fn read<A: ReadAws>(
     }
 }
 
-/// Without a search, also reads the providers that the declared roles trust now, because the plan must know which of them
-/// are ours. Reads all providers if the trust policies are unknown.
+/// Without a search, also reads the providers that the declared roles trust now, because the plan must know which of
+/// them belong to this owner. Reads all providers if the trust policies are unknown.
 pub(super) async fn read_trusted<A: ReadAws>(
     reader: &AccountReader<'_, A>,
     role_list: Option<&[RoleSummary]>,

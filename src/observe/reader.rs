@@ -13,7 +13,7 @@ pub(super) struct AccountReader<'a, A> {
     pub aws: &'a A,
     /// Whether the plan deletes everything.
     pub destroy: bool,
-    /// Whether to search for undeclared objects with our owner tag.
+    /// Whether to search for undeclared objects with this owner's tag.
     pub search: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Reads roles: every declared role, and every other role with our owner tag.
+//! Reads roles: every declared role, and every other role with this owner's tag.
 
 use super::bulk::Bulk;
 use super::reader::AccountReader;
@@ -30,8 +30,8 @@ pub(super) async fn read<A: ReadAws>(
     roles
 }
 
-/// Moves the roles of ours from `bulk` to `roles`. Returns those that `bulk` does not have or irsa could not parse, for
-/// example a role that was created a moment ago.
+/// Moves the roles that irsa manages from `bulk` to `roles`. Returns those that `bulk` does not have or irsa could not
+/// parse, for example a role that was created a moment ago.
 fn from_bulk<'r, A>(
     reader: &AccountReader<'_, A>,
     list: &'r RoleList<'_>,
@@ -52,7 +52,7 @@ fn from_bulk<'r, A>(
     left
 }
 
-/// Reads one role. Of an undeclared role, reads the tags first. None if it is not ours.
+/// Reads one role. Of an undeclared role, reads the tags first. None if it has another owner.
 async fn one<A: ReadAws>(
     reader: &AccountReader<'_, A>,
     list: &RoleList<'_>,

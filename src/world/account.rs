@@ -1,7 +1,8 @@
 //! The SDK clients of one account, and what they share.
 //!
-//! The SDK retries transient errors, with three attempts a call. It returns a throttle at once, so that the rate limiter
-//! sees the first throttle and not only the third, and throttles do not use up the retry quota of the SDK client.
+//! The SDK retries transient errors, with three attempts a call. It returns a throttle at once, so that the rate
+//! limiter sees the first throttle and not only the third, and throttles do not use up the retry quota of the SDK
+//! client.
 
 mod caller;
 mod failure;
@@ -31,10 +32,9 @@ use aws_smithy_types::retry::ErrorKind;
 use caller::Caller;
 use failure::permanent;
 use recent_writes::RecentWrites;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -91,7 +91,6 @@ pub(crate) struct AccountClient {
     /// Bounds the pages of GetAccountAuthorizationDetails.
     pub(crate) bulk_listing: Mutex<Option<Listing>>,
     counter: Counter,
-    eks: Mutex<BTreeMap<Region, aws_sdk_eks::Client>>,
     /// The answer of sts:GetCallerIdentity.
     pub(crate) identity: OnceCell<Identity>,
 }
@@ -132,7 +131,6 @@ impl AccountClient {
             sts_endpoint: connection.sts,
             bulk_listing: Mutex::default(),
             counter,
-            eks: Mutex::default(),
             identity: OnceCell::new(),
             sdk,
         }
@@ -147,9 +145,7 @@ impl AccountClient {
 
     /// The EKS client of a region.
     pub(crate) fn eks(&self, region: &Region) -> aws_sdk_eks::Client {
-        let mut clients = self.eks.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || client!(aws_sdk_eks, &in_region(&self.sdk, region.as_str()), self.counter);
-        clients.entry(region.clone()).or_insert_with(new).clone()
+        client!(aws_sdk_eks, &in_region(&self.sdk, region.as_str()), self.counter)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The AWS reader and writer for all accounts and clusters of a configuration.
 //!
-//! They find the account of a call; `iam`, `eks` and `sts` make the call, and `account` limits its rate and retries it. The
-//! writer shares the clients, rate limits and recent writes of the reader that it comes from.
+//! They find the account of a call; `iam`, `eks` and `sts` make the call, and `account` limits its rate and retries it.
+//! The writer shares the clients, rate limits and recent writes of the reader that it comes from.
 
 pub use super::account::AwsSettings;
 pub use super::eks::token::EksToken;
@@ -15,7 +15,7 @@ use super::{
 use crate::context::Context;
 use crate::event::Listen;
 use crate::ids::{ClusterName, Key, PolicyArn, PolicyName, ProviderArn, Region, RoleName};
-use crate::model::call::IamCall;
+use crate::model::call::{IamCall, Target};
 use crate::model::desired::{Account, Cluster};
 use crate::model::live::{Identity, LivePolicy, LiveProvider, LiveRole, RoleSummary};
 use crate::model::resource::StringMap;
@@ -28,13 +28,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Reads from AWS. Cheap to clone.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct AwsReader {
     clients: Arc<AwsClients>,
 }
 
 /// Writes to AWS. [`AwsReader::writer`] returns one.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct AwsWriter {
     clients: Arc<AwsClients>,
     halt: CancellationToken,
@@ -42,29 +42,15 @@ pub struct AwsWriter {
 
 struct AwsClients {
     accounts: BTreeMap<Key, AccountClient>,
-    clusters: BTreeMap<Key, ClusterLocation>,
+    clusters: BTreeMap<Key, Cluster>,
     /// The region of the ambient settings, or why it is not a region.
     default_region: Result<Option<Region>, String>,
     requests: Arc<AtomicU64>,
 }
 
-/// The EKS name and location of a cluster.
-#[derive(Debug, Clone)]
-struct ClusterLocation {
-    account: Key,
-    region: Option<Region>,
-    name: Option<ClusterName>,
-}
-
-impl fmt::Debug for AwsReader {
+impl fmt::Debug for AwsClients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AwsReader").field("accounts", &self.clients.accounts.keys()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for AwsWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AwsWriter").field("accounts", &self.clients.accounts.keys()).finish_non_exhaustive()
+        f.debug_struct("AwsClients").field("accounts", &self.accounts.keys()).finish_non_exhaustive()
     }
 }
 
@@ -96,13 +82,7 @@ impl AwsReader {
         default_region: Result<Option<Region>, String>,
         requests: Arc<AtomicU64>,
     ) -> Self {
-        let location = |cluster: &Cluster| ClusterLocation {
-            account: cluster.account.clone(),
-            region: cluster.region.clone(),
-            name: cluster.name.clone(),
-        };
-        let clusters = clusters.iter().map(|(key, cluster)| (key.clone(), location(cluster))).collect();
-        Self { clients: Arc::new(AwsClients { accounts, clusters, default_region, requests }) }
+        Self { clients: Arc::new(AwsClients { accounts, clusters: clusters.clone(), default_region, requests }) }
     }
 
     /// The region of the ambient settings: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the ambient profile's.
@@ -158,7 +138,32 @@ impl AwsClients {
     }
 }
 
+/// Implements the reads that only need the client of an account.
+macro_rules! account_reads {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $answer:ty = $read:path;)*) => {
+        $(async fn $name(&self, account: &Key, $($argument: $type),*) -> Answer<$answer> {
+            $read(self.clients.iam(account)?, $($argument),*).await
+        })*
+    };
+}
+
 impl ReadAws for AwsReader {
+    account_reads! {
+        fn summary() -> AccountSummary = iam::summary;
+        fn roles() -> Listed<RoleSummary> = iam::roles::list;
+        fn bulk_page(page: Option<&str>) -> BulkPage = iam::bulk::page;
+        fn role(name: &RoleName, inline: &BTreeSet<PolicyName>) -> Option<LiveRole> = iam::roles::whole;
+        fn role_tags(name: &RoleName) -> Option<StringMap> = iam::roles::tags;
+        fn attached(name: &RoleName) -> Option<BTreeSet<PolicyArn>> = iam::roles::attached;
+        fn inline_names(name: &RoleName) -> Option<BTreeSet<PolicyName>> = iam::roles::inline_names;
+        fn inline(name: &RoleName, policy: &PolicyName) -> Option<PolicyDocument> = iam::roles::inline;
+        fn instance_profiles(name: &RoleName) -> Vec<String> = iam::roles::instance_profiles;
+        fn policies() -> Listed<PolicySummary> = iam::policies::list;
+        fn foreign_policy(arn: &PolicyArn, document: bool) -> Option<Option<PolicyDocument>> = iam::policies::foreign;
+        fn policy_tags(arn: &PolicyArn) -> Option<StringMap> = iam::policies::tags;
+        fn providers() -> Listed<ProviderArn> = iam::providers::list;
+    }
+
     async fn sign_in(&self, account: &Key) {
         if let Some(account) = self.clients.accounts.get(account) {
             account.sign_in().await;
@@ -169,18 +174,6 @@ impl ReadAws for AwsReader {
         sts::identity(self.clients.account(account, sts::ACTION)?).await
     }
 
-    async fn summary(&self, account: &Key) -> Answer<AccountSummary> {
-        iam::summary(self.clients.iam(account)?).await
-    }
-
-    async fn roles(&self, account: &Key) -> Answer<Listed<RoleSummary>> {
-        iam::roles::list(self.clients.iam(account)?).await
-    }
-
-    async fn bulk_page(&self, account: &Key, page: Option<&str>) -> Answer<BulkPage> {
-        iam::bulk::page(self.clients.iam(account)?, page).await
-    }
-
     fn one_by_one(&self, account: &Key, roles: usize) -> Duration {
         let account = self.clients.accounts.get(account);
         account.map_or(Duration::ZERO, |account| account.caller.time_for(&iam::roles::ONE_BY_ONE, roles))
@@ -188,62 +181,17 @@ impl ReadAws for AwsReader {
 
     async fn role_attributes(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleAttributes>> {
         let account = self.clients.iam(account)?;
-        iam::roles::attributes(account, name, account.recent_writes.of_role(name)).await
-    }
-
-    async fn role(&self, account: &Key, name: &RoleName, inline: &BTreeSet<PolicyName>) -> Answer<Option<LiveRole>> {
-        iam::roles::whole(self.clients.iam(account)?, name, inline).await
-    }
-
-    async fn role_tags(&self, account: &Key, name: &RoleName) -> Answer<Option<StringMap>> {
-        iam::roles::tags(self.clients.iam(account)?, name).await
-    }
-
-    async fn attached(&self, account: &Key, name: &RoleName) -> Answer<Option<BTreeSet<PolicyArn>>> {
-        iam::roles::attached(self.clients.iam(account)?, name).await
-    }
-
-    async fn inline_names(&self, account: &Key, name: &RoleName) -> Answer<Option<BTreeSet<PolicyName>>> {
-        iam::roles::inline_names(self.clients.iam(account)?, name).await
-    }
-
-    async fn inline(&self, account: &Key, name: &RoleName, policy: &PolicyName) -> Answer<Option<PolicyDocument>> {
-        iam::roles::inline(self.clients.iam(account)?, name, policy).await
-    }
-
-    async fn instance_profiles(&self, account: &Key, name: &RoleName) -> Answer<Vec<String>> {
-        iam::roles::instance_profiles(self.clients.iam(account)?, name).await
-    }
-
-    async fn policies(&self, account: &Key) -> Answer<Listed<PolicySummary>> {
-        iam::policies::list(self.clients.iam(account)?).await
+        iam::roles::attributes(account, name, account.recent_writes.of_read(Target::Role(name))).await
     }
 
     async fn policy(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<LivePolicy>> {
         let account = self.clients.iam(account)?;
-        iam::policies::get(account, arn, account.recent_writes.of_policy(arn)).await
-    }
-
-    async fn foreign_policy(
-        &self,
-        account: &Key,
-        arn: &PolicyArn,
-        document: bool,
-    ) -> Answer<Option<Option<PolicyDocument>>> {
-        iam::policies::foreign(self.clients.iam(account)?, arn, document).await
-    }
-
-    async fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<StringMap>> {
-        iam::policies::tags(self.clients.iam(account)?, arn).await
-    }
-
-    async fn providers(&self, account: &Key) -> Answer<Listed<ProviderArn>> {
-        iam::providers::list(self.clients.iam(account)?).await
+        iam::policies::get(account, arn, account.recent_writes.of_read(Target::Policy(arn))).await
     }
 
     async fn provider(&self, account: &Key, arn: &ProviderArn) -> Answer<Option<LiveProvider>> {
         let account = self.clients.iam(account)?;
-        iam::providers::get(account, arn, account.recent_writes.of_provider(arn)).await
+        iam::providers::get(account, arn, account.recent_writes.of_read(Target::Provider(arn))).await
     }
 
     async fn cluster(&self, cluster: &Key) -> Answer<Option<ClusterFacts>> {

@@ -1,11 +1,11 @@
 //! The rate limit of one API action in one account.
 //!
 //! IAM meters each action of an account by itself, some 15 calls a second, and answers `Throttling` beyond that
-//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-quotas.html>). Starting at that rate costs less than
-//! being throttled: the SDK's adaptive mode pauses for seconds after the first throttle. A throttle halves the rate, once
-//! for all calls in flight, and the rate then recovers slowly. Between two throttles the service's bucket was empty twice,
-//! so the calls it accepted in between tell its rate. irsa keeps that rate for a while, because a higher one would only be
-//! throttled again.
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-quotas.html>). Starting at that rate costs less
+//! than being throttled: the SDK's adaptive mode pauses for seconds after the first throttle. A throttle halves the
+//! rate, once for all calls in flight, and the rate then recovers slowly. Between two throttles the service's bucket
+//! was empty twice, so the calls it accepted in between tell its rate. irsa keeps that rate for a while, because a
+//! higher one would only be throttled again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,8 +15,8 @@ use tokio::time::Instant;
 const FULL: f64 = 15.0;
 /// The lowest rate, in calls a second.
 const SLOWEST: f64 = 0.5;
-/// How many calls fewer than a second's worth may start at once. Calls overtake each other on the network, and a service
-/// whose bucket is drained to the last token throttles the late ones.
+/// How many calls fewer than a second's worth may start at once. Calls overtake each other on the network, and a
+/// service whose bucket is drained to the last token throttles the late ones.
 const SLACK: f64 = 1.0;
 /// How much the rate grows in a second without a throttle, as a part of itself.
 const RECOVERY: f64 = 0.1;
@@ -140,7 +140,7 @@ impl Bucket {
         }
         let half = self.rate / 2.0;
         let since = self.throttled.map(|throttled| seconds(throttled, sent, second)).filter(|time| *time >= MEASURED);
-        // a rate below half was measured over a pause of ours: the service may accept more
+        // a rate below half was measured while irsa paused: the service may accept more
         let measured = since.map(|time| f64::from(self.accepted) / time * MARGIN).filter(|rate| *rate > half);
         self.kept_until = measured.map(|_| now + second.mul_f64(KEPT));
         self.rate = measured.unwrap_or(half).clamp(SLOWEST, self.rate.max(SLOWEST));

@@ -1,8 +1,9 @@
-//! Decides whether to retry a failed AWS call, and maps AWS error codes to [`CallErrorKind`]. Pure: `account::caller` does
-//! the waiting.
+//! Decides whether to retry a failed AWS call, and maps AWS error codes to [`CallErrorKind`]. Pure: `account::caller`
+//! does the waiting.
 //!
-//! Some codes are retried only if this run explains them. `NoSuchEntity` right after our own create means that IAM has not
-//! propagated it yet; otherwise the object does not exist, and a typo in a policy must fail within a second.
+//! Some codes are retried only if this run explains them. `NoSuchEntity` right after a create of this run means that
+//! IAM has not propagated it yet; otherwise the object does not exist, and a typo in a policy must fail within a
+//! second.
 
 use super::{CallError, CallErrorKind};
 use std::time::Duration;
@@ -186,8 +187,8 @@ pub(crate) fn retry_reason(failure: &AwsFailure, facts: RetryFacts) -> Option<Re
         }
         ("DeleteConflict", _) => facts.detached,
         (_, CallErrorKind::Conflict) => return Some(RetryReason::Busy),
-        // "… does not exist or is not attachable" is about the policy, any other message about the object itself: a typo
-        // in a policy ARN fails at once, even on a new role
+        // "… does not exist or is not attachable" is about the policy, any other message about the object itself: a
+        // typo in a policy ARN fails at once, even on a new role
         (_, CallErrorKind::NotFound) if failure.message.contains("attachable") => facts.policy_created,
         (_, CallErrorKind::NotFound) => facts.created,
         _ => false,

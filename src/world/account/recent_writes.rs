@@ -1,9 +1,9 @@
 //! What this run wrote in one account and IAM may not have propagated yet.
 //!
-//! It answers one question: can a "not found" or a conflict come from our own recent write? Only the decision to retry
-//! depends on it.
+//! It answers one question: can a "not found" or a conflict come from a recent write of this run? Only the decision to
+//! retry depends on it.
 
-use crate::ids::{PolicyArn, PolicyName, ProviderArn, RoleName};
+use crate::ids::{PolicyName, RoleName};
 use crate::model::call::{Field, IamCall, Target};
 use crate::policy::{PolicyDocument, Statement};
 use crate::world::retry::RetryFacts;
@@ -79,28 +79,18 @@ impl RecentWrites {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of_read(&self, id: &str) -> RetryFacts {
+    fn created(&self, id: &str) -> RetryFacts {
         RetryFacts { created: self.lock().created.contains(id), ..RetryFacts::default() }
     }
 
-    /// Facts for a read of a role.
-    pub(crate) fn of_role(&self, name: &RoleName) -> RetryFacts {
-        self.of_read(&id(Target::Role(name)))
+    /// Facts for a read of an object.
+    pub(crate) fn of_read(&self, target: Target<'_>) -> RetryFacts {
+        self.created(&id(target))
     }
 
     /// Facts for a read of an inline policy. A new role need not have the policy.
     pub(crate) fn of_inline(&self, role: &RoleName, policy: &PolicyName) -> RetryFacts {
-        self.of_read(&inline_id(role, policy))
-    }
-
-    /// Facts for a read of a managed policy.
-    pub(crate) fn of_policy(&self, arn: &PolicyArn) -> RetryFacts {
-        self.of_read(arn.as_str())
-    }
-
-    /// Facts for a read of an OIDC provider.
-    pub(crate) fn of_provider(&self, arn: &ProviderArn) -> RetryFacts {
-        self.of_read(arn.as_str())
+        self.created(&inline_id(role, policy))
     }
 
     /// Facts for a write.
@@ -172,69 +162,4 @@ impl Writes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn role(name: &str) -> RoleName {
-        RoleName::parse(name).unwrap()
-    }
-
-    fn arn(name: &str) -> PolicyArn {
-        PolicyArn::parse(format!("arn:aws:iam::111122223333:policy/{name}")).unwrap()
-    }
-
-    fn trust(principal: &str) -> PolicyDocument {
-        PolicyDocument::live(&format!(
-            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}]}}"#
-        ))
-    }
-
-    fn update(principal: &str) -> IamCall {
-        IamCall::UpdateTrust { name: role("a"), from: trust("\"*\""), to: trust(principal) }
-    }
-
-    #[test]
-    fn principal_that_this_run_created_is_recognised() {
-        let writes = RecentWrites::default();
-        let provider = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/x";
-        let federated = update(&format!(r#"{{"Federated":"{provider}"}}"#));
-        let assumed = update(r#"{"AWS":["arn:aws:iam::111122223333:root","arn:aws:iam::111122223333:role/p/Made"]}"#);
-        assert!(!writes.of_write(&federated).principal_created);
-        assert!(!writes.of_write(&assumed).principal_created);
-        writes.lock().created.insert(provider.to_owned());
-        writes.lock().created.insert("made".to_owned());
-        assert!(writes.of_write(&federated).principal_created);
-        assert!(writes.of_write(&assumed).principal_created);
-        assert!(!writes.of_write(&update(r#"{"AWS":"arn:aws:iam::111122223333:role/other"}"#)).principal_created);
-    }
-
-    #[test]
-    fn delete_conflict_is_expected_after_a_detach() {
-        let writes = RecentWrites::default();
-        let delete_role = IamCall::DeleteRole { name: role("A") };
-        let delete_policy = IamCall::DeletePolicy { arn: arn("p") };
-        assert!(!writes.of_write(&delete_role).detached && !writes.of_write(&delete_policy).detached);
-        writes.remember(&IamCall::Detach { name: role("a"), arn: arn("p") });
-        assert!(writes.of_write(&delete_role).detached && writes.of_write(&delete_policy).detached);
-        assert!(!writes.of_write(&IamCall::DeletePolicy { arn: arn("q") }).detached);
-    }
-
-    #[test]
-    fn inline_policy_is_expected_only_after_it_was_put() {
-        let writes = RecentWrites::default();
-        writes.lock().created.insert("a".to_owned());
-        let policy = PolicyName::parse("p").unwrap();
-        assert!(writes.of_role(&role("A")).created);
-        assert!(!writes.of_inline(&role("a"), &policy).created);
-        let document = trust("\"*\"");
-        writes.remember(&IamCall::PutInline {
-            name: role("a"),
-            policy: policy.clone(),
-            from: None,
-            to: document.clone(),
-        });
-        assert!(writes.of_inline(&role("A"), &policy).created);
-        writes.remember(&IamCall::DeleteInline { name: role("a"), policy: policy.clone(), from: document });
-        assert!(!writes.of_inline(&role("a"), &policy).created);
-    }
-}
+mod tests;

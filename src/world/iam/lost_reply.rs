@@ -1,8 +1,9 @@
-//! Resolves EntityAlreadyExists: our own lost reply, another run's object, or somebody else's.
+//! Resolves EntityAlreadyExists: irsa's own lost reply, another run's object, or somebody else's.
 //!
-//! If the reply to a create is lost, the SDK sends the create again, which then finds its own work. The owner tags, which
-//! the create sets, tell it from somebody else's object. The fields that decide who may do what tell it from an object of
-//! another run: later calls must not add permissions to a role with a wider trust policy or without its boundary.
+//! If the reply to a create is lost, the SDK sends the create again, which then finds its own work. The owner tags,
+//! which the create sets, tell it from somebody else's object. The fields that decide who may do what tell it from an
+//! object of another run: later calls must not add permissions to a role with a wider trust policy or without its
+//! boundary.
 
 use super::{policies, providers, roles};
 use crate::model::call::IamCall;
@@ -12,12 +13,12 @@ use crate::world::account::AccountClient;
 use crate::world::retry::RetryFacts;
 use crate::world::{Answer, CallError, CallErrorKind, Written};
 
-/// Returns success if the live object is what the call would have created, a conflict if it has our owner tags and differs
-/// otherwise, and `error` if it is not ours.
+/// Returns success if the live object is what the call would have created, a conflict if it has the same owner tags and
+/// differs otherwise, and `error` if somebody else owns it.
 pub(crate) async fn resolve(account: &AccountClient, call: &IamCall, error: CallError) -> Answer<Written> {
     // the object exists, so a "not found" comes from a replica that has not seen it
     let exists = RetryFacts { created: true, reached: true, ..RetryFacts::default() };
-    // None if the object is not ours, otherwise whether it is the same
+    // None if somebody else owns the object, otherwise whether it is the same
     let same = if let IamCall::CreateRole { role } = call {
         let live = roles::attributes(account, &role.name, exists).await?;
         live.filter(|live| has_owner_tags(&live.tags, &role.tags)).map(|live| {
@@ -26,7 +27,7 @@ pub(crate) async fn resolve(account: &AccountClient, call: &IamCall, error: Call
                 && live.permissions_boundary == role.permissions_boundary
         })
     } else if let IamCall::CreatePolicy { arn, policy } = call {
-        // policy names are unique whatever their path, so the policy may well have another path, and is then not ours
+        // policy names are unique whatever their path, so the policy may well have another path, and another owner
         let live = policies::get(account, arn, RetryFacts { created: false, ..exists }).await?;
         live.filter(|live| has_owner_tags(&live.policy.tags, &policy.tags))
             .map(|live| live.policy.document == policy.document)

@@ -1,7 +1,7 @@
 //! Reads lists page by page, and parses their entries.
 //!
-//! An entry that irsa cannot parse is returned beside the others and never left out: a role that irsa does not see would
-//! count as absent.
+//! An entry that irsa cannot parse is returned beside the others and never left out: a role that irsa does not see
+//! would count as absent.
 
 use crate::ids::IdError;
 use crate::model::address::OrphanKind;
@@ -33,8 +33,8 @@ macro_rules! list {
 
 pub(crate) use list;
 
-/// Reads a list to its end, within the bounds of [`Listing`]. `fetch` returns the entries of a page and the marker of the
-/// next one.
+/// Reads a list to its end, within the bounds of [`Listing`]. `fetch` returns the entries of a page and the marker of
+/// the next one.
 pub(crate) async fn pages<T, Fetched>(
     account: &AccountClient,
     action: Action,

@@ -3,6 +3,7 @@
 use super::pages::{PAGE_SIZE, entry, entry_size, list, listed, parsed, tag_map, tag_size};
 use crate::ids::{IamPath, PolicyArn, PolicyName};
 use crate::model::address::OrphanKind;
+use crate::model::call::Target;
 use crate::model::live::{LivePolicy, Malformed};
 use crate::model::resource::{ManagedPolicy, StringMap};
 use crate::policy::PolicyDocument;
@@ -57,7 +58,8 @@ pub(crate) async fn get(account: &AccountClient, arn: &PolicyArn, facts: RetryFa
     Err(malformed(GET_VERSION, format!("policy `{arn}` changes while it is read")))
 }
 
-/// iam:GetPolicy of a policy that irsa need not manage, and GetPolicyVersion if `document`. None if no such policy exists.
+/// iam:GetPolicy of a policy that irsa need not manage, and GetPolicyVersion if `document`. None if no such policy
+/// exists.
 pub(crate) async fn foreign(
     account: &AccountClient,
     arn: &PolicyArn,
@@ -130,7 +132,7 @@ fn live(policy: &Policy, default: &str, document: PolicyDocument, versions: Vec<
 
 /// iam:ListPolicyTags
 pub(crate) async fn tags(account: &AccountClient, arn: &PolicyArn) -> Answer<Option<StringMap>> {
-    let facts = account.recent_writes.of_policy(arn);
+    let facts = account.recent_writes.of_read(Target::Policy(arn));
     let request = || account.iam.list_policy_tags().policy_arn(arn.as_str());
     let tags = list!(account, LIST_TAGS, facts, request(), tag_size, |page| tag_map(page.tags()).into_iter().collect());
     Ok(optional(tags.await)?.map(|tags| tags.into_iter().collect()))

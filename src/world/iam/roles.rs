@@ -5,6 +5,7 @@ use super::pages::{
 };
 use crate::ids::{IamPath, PolicyArn, PolicyName, RoleArn, RoleName};
 use crate::model::address::OrphanKind;
+use crate::model::call::Target;
 use crate::model::live::{Identity, LiveRole, RoleSummary};
 use crate::model::resource::{InlinePolicies, Role, StringMap};
 use crate::policy::PolicyDocument;
@@ -91,7 +92,7 @@ enum Attempt {
 async fn attempt(account: &AccountClient, name: &RoleName, guessed: &BTreeSet<PolicyName>) -> Answer<Attempt> {
     let speculative = try_join_all(guessed.iter().map(|policy| inline_entry(account, name, policy)));
     let (role, attached, listed, found) = futures::try_join!(
-        get(account, name, account.recent_writes.of_role(name)),
+        get(account, name, account.recent_writes.of_read(Target::Role(name))),
         attached(account, name),
         inline_names(account, name),
         speculative
@@ -117,7 +118,7 @@ async fn inline_entry(
 
 /// iam:ListRoleTags
 pub(crate) async fn tags(account: &AccountClient, name: &RoleName) -> Answer<Option<StringMap>> {
-    let facts = account.recent_writes.of_role(name);
+    let facts = account.recent_writes.of_read(Target::Role(name));
     let request = || account.iam.list_role_tags().role_name(name.as_str());
     let tags = list!(account, LIST_TAGS, facts, request(), tag_size, |page| tag_map(page.tags()).into_iter().collect());
     Ok(optional(tags.await)?.map(|tags| tags.into_iter().collect()))
@@ -128,7 +129,7 @@ pub(crate) async fn attached(account: &AccountClient, name: &RoleName) -> Answer
     let attached = list!(
         account,
         LIST_ATTACHED,
-        account.recent_writes.of_role(name),
+        account.recent_writes.of_read(Target::Role(name)),
         account.iam.list_attached_role_policies().role_name(name.as_str()),
         |arn: &PolicyArn| arn.as_str().len(),
         |page| attached_arns(LIST_ATTACHED, page.attached_policies())?
@@ -142,7 +143,7 @@ pub(crate) async fn inline_names(account: &AccountClient, name: &RoleName) -> An
     let names = list!(
         account,
         LIST_INLINE,
-        account.recent_writes.of_role(name),
+        account.recent_writes.of_read(Target::Role(name)),
         account.iam.list_role_policies().role_name(name.as_str()),
         |name: &PolicyName| name.as_str().len(),
         |page| page.policy_names().iter().map(parse).collect::<Answer<_>>()?
@@ -213,8 +214,8 @@ pub(crate) fn attached_arns<C: FromIterator<PolicyArn>>(action: Action, policies
     policies.iter().map(|policy| parsed(action, policy.policy_arn(), PolicyArn::parse)).collect()
 }
 
-/// The identity, if one of `arns` is not a role ARN. A new role may read back with its unique id (`AROA…`) in place of its
-/// ARN.
+/// The identity, if one of `arns` is not a role ARN. A new role may read back with its unique id (`AROA…`) in place of
+/// its ARN.
 pub(crate) async fn identity_for_arns(account: &AccountClient, arns: &[Option<&str>]) -> Answer<Option<Identity>> {
     let is_arn = |arn: &Option<&str>| arn.is_some_and(|arn| RoleArn::parse(arn).is_ok());
     if arns.iter().all(is_arn) { Ok(None) } else { sts::identity(account).await.map(Some) }

@@ -169,7 +169,7 @@ impl Sender<'_> {
         }
     }
 
-    /// CreateRole with tags, boundary and trust policy, so that the role is ours and bounded from the start.
+    /// CreateRole with tags, boundary and trust policy, so that the role has its owner and its boundary from the start.
     async fn create_role(&self, role: &Role) -> Answer<Written> {
         let Role {
             name,
@@ -198,8 +198,8 @@ impl Sender<'_> {
         )
     }
 
-    /// CreatePolicyVersion as the default version. A policy has room for five versions, so after an unclear outcome irsa
-    /// reads the policy before it sends the call again.
+    /// CreatePolicyVersion as the default version. A policy has room for five versions, so after an unclear outcome
+    /// irsa reads the policy before it sends the call again.
     async fn create_version(&self, arn: &PolicyArn, document: &PolicyDocument) -> Answer<Written> {
         let request = self
             .account

@@ -72,7 +72,8 @@ fn rate_recovers_but_not_above_the_full_rate() {
     assert!(limiter.lock().tokens <= FULL);
 }
 
-/// Sends calls to a service with its own limit, fifty milliseconds away. Returns the seconds and the number of throttles.
+/// Sends calls to a service with its own limit, fifty milliseconds away. Returns the seconds and the number of
+/// throttles.
 fn against(limiter: &RateLimiter, calls: u32, limit: f64, burst: f64) -> (f64, u32) {
     let start = Instant::now() + SECOND;
     let mut now = start;

@@ -99,7 +99,7 @@ async fn malformed_entries_are_returned_beside_the_others() {
     let policies = reader.policies(&key).await.unwrap();
     assert_eq!(policies.items.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>(), ["p"]);
     assert_eq!(policies.malformed.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["odd", "none"]);
-    // a provider whose ARN no cluster can have is left out; one without an ARN may be ours
+    // a provider whose ARN no cluster can have is left out; one without an ARN may be managed by irsa
     let providers = reader.providers(&key).await.unwrap();
     let hosts: Vec<_> = providers.items.iter().map(crate::ids::ProviderArn::host_path).collect();
     assert_eq!(hosts, ["Auth.example.com:8443/x/"]);

@@ -1,4 +1,4 @@
-//! The ports, as the world answers them.
+//! The traits of `world` for the in-memory world.
 
 use super::World;
 use crate::ids::{Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, ServiceAccountName};
@@ -19,7 +19,7 @@ use crate::world::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// A role as a read shows it: instance profiles are another call.
+/// A role without its instance profiles, which are another call.
 fn shown(role: &LiveRole) -> LiveRole {
     LiveRole { instance_profiles: Vec::new(), ..role.clone() }
 }
@@ -154,7 +154,7 @@ impl ReadAws for World {
         let policy = |live: &LiveAccount| {
             let ours = live.policies.get(arn).and_then(Observed::present).map(|live| live.policy.document.clone());
             let known = live.foreign_policies.get(arn).and_then(Observed::present).cloned().flatten().or(ours);
-            // AWS has every policy of its own, and allows something with it
+            // every AWS managed policy exists, and allows something
             let found = known.or_else(|| (arn.account() == "aws").then(|| allow(&format!("{}:*", arn.name()))));
             found.map(|found| document.then_some(found))
         };
@@ -258,7 +258,7 @@ impl ReadKubernetes for World {
 
 impl WriteAws for World {
     async fn write(&self, account: &Key, call: &IamCall) -> Answer<Written> {
-        // every call begins with the name or ARN of the object that it writes to
+        // the debug text of a call begins with the name or ARN of its object
         let text = format!("{call:?}");
         let name = text.split('"').nth(1).unwrap_or_default().to_lowercase();
         self.write_call(account, format!("{account} {name}"), Call::Iam(account.clone(), call.clone())).await
