@@ -5,7 +5,6 @@
 //! `CallError`, and never counts as absence.
 
 mod account;
-pub mod answer;
 pub mod aws;
 pub(crate) mod bounds;
 mod connect;
@@ -102,9 +101,9 @@ impl std::error::Error for CallError {}
 pub type Answer<T> = Result<T, CallError>;
 
 /// The future of a call.
-pub trait Reply<T>: Future<Output = Answer<T>> + Send {}
+pub trait CallFuture<T>: Future<Output = Answer<T>> + Send {}
 
-impl<T, F: Future<Output = Answer<T>> + Send> Reply<T> for F {}
+impl<T, F: Future<Output = Answer<T>> + Send> CallFuture<T> for F {}
 
 /// The entries of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,34 +232,34 @@ pub trait ReadAws: Send + Sync {
     /// missing credential fails the calls, not this.
     fn sign_in(&self, account: &Key) -> impl Future<Output = ()> + Send;
     /// sts:GetCallerIdentity
-    fn identity(&self, account: &Key) -> impl Reply<Identity>;
+    fn identity(&self, account: &Key) -> impl CallFuture<Identity>;
     /// iam:GetAccountSummary
-    fn summary(&self, account: &Key) -> impl Reply<AccountSummary>;
+    fn summary(&self, account: &Key) -> impl CallFuture<AccountSummary>;
     /// iam:ListRoles, all pages.
-    fn roles(&self, account: &Key) -> impl Reply<Listed<RoleSummary>>;
+    fn roles(&self, account: &Key) -> impl CallFuture<Listed<RoleSummary>>;
     /// iam:GetAccountAuthorizationDetails(Filter=Role), one page: the first one, or the one at the marker `page`.
-    fn bulk_page(&self, account: &Key, page: Option<&str>) -> impl Reply<BulkPage>;
+    fn bulk_page(&self, account: &Key, page: Option<&str>) -> impl CallFuture<BulkPage>;
     /// How long it takes to read `roles` roles one by one at the current rate limit.
     fn one_by_one(&self, account: &Key, roles: usize) -> Duration;
     /// iam:GetRole
-    fn role_attributes(&self, account: &Key, name: &RoleName) -> impl Reply<Option<RoleAttributes>>;
+    fn role_attributes(&self, account: &Key, name: &RoleName) -> impl CallFuture<Option<RoleAttributes>>;
     /// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies and GetRolePolicy, in one round trip if `inline` names
     /// all inline policies.
-    fn role(&self, account: &Key, name: &RoleName, inline: &BTreeSet<PolicyName>) -> impl Reply<Option<LiveRole>>;
+    fn role(&self, account: &Key, name: &RoleName, inline: &BTreeSet<PolicyName>) -> impl CallFuture<Option<LiveRole>>;
     /// iam:ListRoleTags
-    fn role_tags(&self, account: &Key, name: &RoleName) -> impl Reply<Option<StringMap>>;
+    fn role_tags(&self, account: &Key, name: &RoleName) -> impl CallFuture<Option<StringMap>>;
     /// iam:ListAttachedRolePolicies
-    fn attached(&self, account: &Key, name: &RoleName) -> impl Reply<Option<BTreeSet<PolicyArn>>>;
+    fn attached(&self, account: &Key, name: &RoleName) -> impl CallFuture<Option<BTreeSet<PolicyArn>>>;
     /// iam:ListRolePolicies
-    fn inline_names(&self, account: &Key, name: &RoleName) -> impl Reply<Option<BTreeSet<PolicyName>>>;
+    fn inline_names(&self, account: &Key, name: &RoleName) -> impl CallFuture<Option<BTreeSet<PolicyName>>>;
     /// iam:GetRolePolicy
-    fn inline(&self, account: &Key, name: &RoleName, policy: &PolicyName) -> impl Reply<Option<PolicyDocument>>;
+    fn inline(&self, account: &Key, name: &RoleName, policy: &PolicyName) -> impl CallFuture<Option<PolicyDocument>>;
     /// iam:ListInstanceProfilesForRole: the names of the profiles.
-    fn instance_profiles(&self, account: &Key, name: &RoleName) -> impl Reply<Vec<String>>;
+    fn instance_profiles(&self, account: &Key, name: &RoleName) -> impl CallFuture<Vec<String>>;
     /// iam:ListPolicies(Scope=Local), all pages.
-    fn policies(&self, account: &Key) -> impl Reply<Listed<PolicySummary>>;
+    fn policies(&self, account: &Key) -> impl CallFuture<Listed<PolicySummary>>;
     /// iam:GetPolicy, GetPolicyVersion and ListPolicyVersions.
-    fn policy(&self, account: &Key, arn: &PolicyArn) -> impl Reply<Option<LivePolicy>>;
+    fn policy(&self, account: &Key, arn: &PolicyArn) -> impl CallFuture<Option<LivePolicy>>;
     /// iam:GetPolicy of a policy that irsa need not manage, and GetPolicyVersion if `document`. The outer `None` means
     /// that no such policy exists.
     fn foreign_policy(
@@ -268,15 +267,15 @@ pub trait ReadAws: Send + Sync {
         account: &Key,
         arn: &PolicyArn,
         document: bool,
-    ) -> impl Reply<Option<Option<PolicyDocument>>>;
+    ) -> impl CallFuture<Option<Option<PolicyDocument>>>;
     /// iam:ListPolicyTags
-    fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> impl Reply<Option<StringMap>>;
+    fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> impl CallFuture<Option<StringMap>>;
     /// iam:ListOpenIDConnectProviders, without ARNs that no issuer of a cluster can have.
-    fn providers(&self, account: &Key) -> impl Reply<Listed<ProviderArn>>;
+    fn providers(&self, account: &Key) -> impl CallFuture<Listed<ProviderArn>>;
     /// iam:GetOpenIDConnectProvider
-    fn provider(&self, account: &Key, arn: &ProviderArn) -> impl Reply<Option<LiveProvider>>;
+    fn provider(&self, account: &Key, arn: &ProviderArn) -> impl CallFuture<Option<LiveProvider>>;
     /// eks:DescribeCluster
-    fn cluster(&self, cluster: &Key) -> impl Reply<Option<ClusterFacts>>;
+    fn cluster(&self, cluster: &Key) -> impl CallFuture<Option<ClusterFacts>>;
 }
 
 /// Which ServiceAccounts of a cluster to list.
@@ -296,28 +295,29 @@ pub trait ReadKubernetes: Send + Sync {
     /// have only the declared issuer.
     fn verify(&self, cluster: &Key, facts: &ClusterFacts) -> impl Future<Output = Access<()>> + Send;
     /// All ServiceAccounts in this scope, all pages.
-    fn service_accounts(&self, cluster: &Key, within: ServiceAccountScope<'_>) -> impl Reply<ServiceAccountList>;
+    fn service_accounts(&self, cluster: &Key, within: ServiceAccountScope<'_>) -> impl CallFuture<ServiceAccountList>;
     /// All ServiceAccounts of the cluster. None if more than `patience` are left after the first page.
-    fn service_accounts_unless_long(&self, cluster: &Key, patience: i64) -> impl Reply<Option<ServiceAccountList>>;
+    fn service_accounts_unless_long(&self, cluster: &Key, patience: i64)
+    -> impl CallFuture<Option<ServiceAccountList>>;
     /// One ServiceAccount.
     fn service_account(
         &self,
         cluster: &Key,
         namespace: &Namespace,
         name: &ServiceAccountName,
-    ) -> impl Reply<Option<LiveServiceAccount>>;
+    ) -> impl CallFuture<Option<LiveServiceAccount>>;
     /// All namespaces.
-    fn namespaces(&self, cluster: &Key) -> impl Reply<BTreeMap<Namespace, NamespacePhase>>;
+    fn namespaces(&self, cluster: &Key) -> impl CallFuture<BTreeMap<Namespace, NamespacePhase>>;
     /// One namespace.
-    fn namespace(&self, cluster: &Key, namespace: &Namespace) -> impl Reply<Option<NamespacePhase>>;
+    fn namespace(&self, cluster: &Key, namespace: &Namespace) -> impl CallFuture<Option<NamespacePhase>>;
     /// The names of the pods that run under a ServiceAccount.
-    fn pods(&self, cluster: &Key, namespace: &Namespace, name: &ServiceAccountName) -> impl Reply<Vec<String>>;
+    fn pods(&self, cluster: &Key, namespace: &Namespace, name: &ServiceAccountName) -> impl CallFuture<Vec<String>>;
 }
 
 /// Reads a Lease.
 pub trait ReadLease: Send + Sync {
     /// The Lease. None if it does not exist.
-    fn lease(&self, reference: &LeaseRef) -> impl Reply<Option<Lease>>;
+    fn lease(&self, reference: &LeaseRef) -> impl CallFuture<Option<Lease>>;
 }
 
 /// A write that was acknowledged.
@@ -332,20 +332,20 @@ pub struct Written {
 /// Writes to IAM.
 pub trait WriteAws: Send + Sync {
     /// Makes one call.
-    fn write(&self, account: &Key, call: &IamCall) -> impl Reply<Written>;
+    fn write(&self, account: &Key, call: &IamCall) -> impl CallFuture<Written>;
 }
 
 /// Writes to the Kubernetes APIs.
 pub trait WriteKubernetes: Send + Sync {
     /// Makes one change. A delete fails with `Conflict` if the object no longer has the resource version `version`. The
     /// other changes check the object themselves.
-    fn write(&self, cluster: &Key, call: &KubernetesCall, version: Option<&str>) -> impl Reply<Written>;
+    fn write(&self, cluster: &Key, call: &KubernetesCall, version: Option<&str>) -> impl CallFuture<Written>;
 }
 
 /// Writes a Lease.
 pub trait WriteLease: Send + Sync {
     /// Creates a Lease. Fails if it exists.
-    fn create_lease(&self, reference: &LeaseRef, record: &LeaseRecord) -> impl Reply<Lease>;
+    fn create_lease(&self, reference: &LeaseRef, record: &LeaseRecord) -> impl CallFuture<Lease>;
     /// Updates the Lease that was read. Fails if it was changed or replaced since.
-    fn update_lease(&self, reference: &LeaseRef, lease: &Lease, record: &LeaseRecord) -> impl Reply<Lease>;
+    fn update_lease(&self, reference: &LeaseRef, lease: &Lease, record: &LeaseRecord) -> impl CallFuture<Lease>;
 }
