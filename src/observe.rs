@@ -1,26 +1,24 @@
-//! Gathers World into Live, and chooses the cheapest way to read it.
+//! Reads live state: chooses the cheapest calls, and gathers the answers into `Live`.
 //!
-//! Only chooses and gathers: what a look means is for `plan` to say. What could not be read is `Unknown` with its
-//! reason, never absent. An account whose credentials are not the declared account's is not read at all. Accounts and
-//! clusters are read side by side; one that fails does not hide the others, and the result is the same in whichever
-//! order the answers come.
+//! It does not judge what it reads; `plan` does. What cannot be read is `Unknown` with a reason, never absent. An
+//! account is not read if its credentials belong to another account. Accounts and clusters are read in parallel, one
+//! that fails does not hide the others, and the result does not depend on the order of the answers.
 
 mod account;
 mod bulk;
 mod clusters;
 mod early;
-mod foreign;
-mod limiter;
+mod foreign_policies;
 mod other_shards;
 mod policies;
 mod providers;
+mod quotas;
 mod reader;
 mod role_list;
 mod roles;
-mod sizes;
 
 pub use early::Early;
-pub use other_shards::reach;
+pub use other_shards::connect;
 
 use crate::event::{Event, Listen};
 use crate::ids::{IssuerUrl, Key};
@@ -33,25 +31,22 @@ use crate::world::{Answer, ReadAws, ReadKubernetes};
 use early::Pending;
 use futures::FutureExt;
 use futures::future::{join, join_all};
-use limiter::Limiter;
 use reader::AccountReader;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How to look.
+/// What to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// How many calls may be under way at once, for each account and each cluster.
-    pub parallelism: usize,
-    /// Whether everything is to go: what speaks against a delete is then asked of all that is ours, not only of what is
-    /// no longer declared.
+    /// Whether the plan deletes everything: then what may prevent a delete is read for all objects that irsa manages,
+    /// not only for undeclared ones.
     pub destroy: bool,
-    /// Only what this shard needs is read, and nothing is searched that is no longer declared in IAM.
+    /// Reads only what this shard needs, and does not search IAM for undeclared objects.
     pub shard: Option<Shard>,
 }
 
-/// Asks every account who its credentials are. Before that, nothing is asked of an account but what [`Early`] asks.
+/// Asks STS for the identity of every account. Before the answer, only the calls of [`Early`] are sent.
 pub async fn identify(accounts: &BTreeMap<Key, Account>, aws: &impl ReadAws) -> BTreeMap<Key, Access<Identity>> {
-    let asked = accounts.iter().map(|(key, account)| async move {
+    let identities = accounts.iter().map(|(key, account)| async move {
         let access = match aws.identity(key).await {
             Ok(identity) => checked(account, identity),
             Err(error) => {
@@ -61,7 +56,7 @@ pub async fn identify(accounts: &BTreeMap<Key, Account>, aws: &impl ReadAws) -> 
         };
         (key.clone(), access)
     });
-    join_all(asked).await.into_iter().collect()
+    join_all(identities).await.into_iter().collect()
 }
 
 fn checked(account: &Account, identity: Identity) -> Access<Identity> {
@@ -74,37 +69,36 @@ fn checked(account: &Account, identity: Identity) -> Access<Identity> {
     }
 }
 
-/// Reads everything that a plan of `desired` needs to know; `early` is what of it was asked for already.
+/// Reads everything that a plan of `desired` needs. `early` has the calls that were already sent.
 pub async fn observe(
     desired: &Desired,
     identities: &BTreeMap<Key, Access<Identity>>,
     early: Early<'_>,
     aws: &impl ReadAws,
     kubernetes: &impl ReadKubernetes,
-    looks: &ReadOptions,
+    options: &ReadOptions,
     listen: &dyn Listen,
 ) -> Live {
-    let scope = looks.shard.map(|shard| Scope::of(shard, desired));
+    let scope = options.shard.map(|shard| Scope::of(shard, desired));
     let scope = scope.as_ref();
     let narrowed = scope.map(|scope| scope.narrowed(desired));
-    // whose roles and policies are read in full
-    let wanted = narrowed.as_ref().unwrap_or(desired);
+    // has the roles and policies to read in full
+    let in_scope = narrowed.as_ref().unwrap_or(desired);
     let active = || {
         let active = desired.clusters.iter().filter(|(_, cluster)| cluster.state == ClusterState::Active);
         active.filter(|(key, _)| scope.is_none_or(|scope| scope.described.contains(*key)))
     };
-    let accounts =
-        || desired.accounts.iter().filter(|(key, _)| scope.is_none_or(|scope| scope.accounts.contains(*key)));
+    let accounts = || desired.accounts.iter().filter(|(key, _)| scope.is_none_or(|scope| scope.accounts.contains(key)));
     listen.on(&Event::ReadStarted { places: accounts().count() + active().count() });
-    let Early { account: mut lists, clusters: mut described, .. } = early;
-    // each cluster is described once, for its own sake and for the accounts, whose roles may trust it
+    let Early { account: mut early_account, clusters: mut described, .. } = early;
+    // each cluster is described once: its own read needs the answer, and so do the accounts, whose roles may trust it
     let facts: BTreeMap<&Key, _> = active()
         .map(|(key, cluster)| {
             let described = described.remove(key).unwrap_or_else(|| Pending::new(aws.cluster(key)));
             (key, clusters::facts(cluster, identities.get(&cluster.account), described.answer()).shared())
         })
         .collect();
-    // what nobody goes on with would keep others waiting
+    // a call that nobody drives would hold its slot
     drop(described);
     let issuers = async {
         let known = facts.iter().map(|(key, facts)| async move {
@@ -116,51 +110,44 @@ pub async fn observe(
     }
     .shared();
     let accounts = accounts().map(|(key, account)| {
-        let limiter = Limiter::new(looks.parallelism);
-        let reader = AccountReader {
-            key,
-            account,
-            desired: wanted,
-            aws,
-            destroy: looks.destroy,
-            search: scope.is_none(),
-            limiter,
-        };
-        let lists = lists.take_if(|(account, _)| account == key).map(|(_, lists)| lists);
+        let (destroy, search) = (options.destroy, scope.is_none());
+        let reader = AccountReader { key, account, desired: in_scope, aws, destroy, search };
+        let calls = early_account.take_if(|(account, _)| account == key).map(|(_, calls)| calls);
         let issuers = issuers.clone();
         async move {
-            let live = account::read(&reader, identities.get(key), lists, issuers).await;
-            listen.on(&Event::PlaceRead { place: format!("account/{key}"), objects: account::ours(&reader, &live) });
+            let live = account::read(&reader, identities.get(key), calls, issuers).await;
+            let objects = account::count_ours(&reader, &live);
+            listen.on(&Event::PlaceRead { place: format!("account/{key}"), objects });
             (key.clone(), live)
         }
     });
     let accounts: Vec<_> = accounts.collect();
-    drop(lists);
+    drop(early_account);
     let clusters = facts.iter().map(|(key, facts)| async move {
         let facts = facts.clone().await;
         let live = if scope.is_none_or(|scope| scope.has_cluster(key)) {
-            clusters::read(key, desired, facts, kubernetes, looks).await
+            clusters::read(key, desired, facts, kubernetes, options).await
         } else {
-            other_shards::described(facts)
+            other_shards::described(&facts)
         };
-        listen.on(&Event::PlaceRead { place: format!("cluster/{key}"), objects: clusters::ours(desired, &live) });
+        listen.on(&Event::PlaceRead { place: format!("cluster/{key}"), objects: clusters::count_ours(desired, &live) });
         ((*key).clone(), live)
     });
     let (accounts, clusters) = join(join_all(accounts), join_all(clusters)).await;
     let mut live = Live { accounts: accounts.into_iter().collect(), clusters: clusters.into_iter().collect() };
-    if live.accounts.iter().any(|(key, account)| loses_roles(key, account, desired)) {
-        let narrow = live.clusters.iter_mut().filter(|(_, cluster)| cluster.extent == Extent::Ours);
-        join_all(narrow.map(|(key, cluster)| clusters::widen(key, kubernetes, cluster))).await;
+    if live.accounts.iter().any(|(key, account)| may_delete_roles(key, account, desired)) {
+        let partial = live.clusters.iter_mut().filter(|(_, cluster)| cluster.extent == Extent::Ours);
+        join_all(partial.map(|(key, cluster)| clusters::read_rest(key, kubernetes, cluster))).await;
     }
     if scope.is_some() {
-        other_shards::describe_marked(wanted, identities, aws, &mut live).await;
+        other_shards::describe_trusted(in_scope, identities, aws, &mut live).await;
     }
     listen.on(&Event::ReadFinished);
     live
 }
 
-/// Whether a role of ours may be deleted, which must not be while a ServiceAccount of anyone points at it.
-fn loses_roles(key: &Key, account: &LiveAccount, desired: &Desired) -> bool {
+/// Whether a role that irsa manages may be deleted. It must stay while any ServiceAccount names it.
+fn may_delete_roles(key: &Key, account: &LiveAccount, desired: &Desired) -> bool {
     let declared: BTreeSet<String> =
         desired.roles.values().filter(|role| role.account == *key).map(|role| role.name.case_insensitive()).collect();
     account.roles.iter().any(|(name, role)| {
@@ -168,7 +155,6 @@ fn loses_roles(key: &Key, account: &LiveAccount, desired: &Desired) -> bool {
     })
 }
 
-/// What an answer says of an object.
 fn observed<T>(answer: Answer<Option<T>>) -> Observed<T> {
     match answer {
         Ok(Some(value)) => Observed::Present(value),
@@ -177,12 +163,12 @@ fn observed<T>(answer: Answer<Option<T>>) -> Observed<T> {
     }
 }
 
-/// Whether tags or labels carry our owner.
+/// Whether tags or labels have this owner.
 fn is_ours(desired: &Desired, marks: &StringMap) -> bool {
     marks.get(OWNER).map(String::as_str) == Some(desired.owner.as_str())
 }
 
 #[cfg(test)]
-pub(crate) mod fake;
-#[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::fake;

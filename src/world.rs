@@ -1,18 +1,17 @@
-//! The ports to AWS and Kubernetes, and the only files that name `aws_sdk_*` or `kube`.
+//! Reads from and writes to AWS and Kubernetes. Only this module names `aws_sdk_*` or `kube`.
 //!
-//! Reading and writing are two capabilities: `plan`, `drift` and `validate` never build a writer. The ports speak model
-//! types only. A read answers `Ok(None)` when the service says that there is no such thing; every other failure is a
-//! `CallError`, which is never taken for absence.
+//! Reading and writing are separate traits: `plan`, `drift` and `validate` never build a writer. The traits use model
+//! types only. A read returns `Ok(None)` if the service says that the object does not exist. Any other failure is a
+//! `CallError`, and never counts as absence.
 
 mod account;
-pub mod answer;
 pub mod aws;
 pub(crate) mod bounds;
 mod connect;
 mod eks;
 mod iam;
 pub mod kubernetes;
-mod pace;
+mod rate_limit;
 mod retry;
 mod scrub;
 mod sts;
@@ -35,49 +34,50 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-/// A call that did not give what it was made for.
+/// A failed call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallError {
     /// `iam:GetRole`, `eks:DescribeCluster`, `list ServiceAccounts`, …
     pub operation: String,
-    /// What to make of it.
+    /// What kind of error it is.
     pub kind: CallErrorKind,
-    /// The service's own code, for example `AccessDenied`.
+    /// The service's error code, for example `AccessDenied`.
     pub code: Option<String>,
-    /// The service's own words, freed of secrets and control characters.
+    /// The service's message, without secrets and control characters.
     pub message: String,
-    /// The request id, to give to AWS support.
+    /// The request id, for AWS support.
     pub request_id: Option<String>,
 }
 
-/// What to make of a failed call.
+/// The kind of a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallErrorKind {
-    /// The credentials may not do this.
+    /// The credentials lack the permission.
     Denied,
-    /// The credentials may, and a rule of the cluster forbids it: an admission policy, a namespace that is being deleted.
+    /// A rule of the cluster forbids it although the credentials have the permission: an admission policy, or a
+    /// namespace that is being deleted.
     Rejected,
     /// The credentials are expired or unknown.
     Credentials,
-    /// There is no such object.
+    /// The object does not exist.
     NotFound,
-    /// There is one already.
+    /// The object already exists.
     AlreadyExists,
-    /// Someone else changed or holds it (IAM's ConcurrentModification, Kubernetes' 409).
+    /// Somebody else changes or owns it (IAM's ConcurrentModification, Kubernetes' 409).
     Conflict,
-    /// Too fast, and the budget for waiting is spent.
+    /// Throttled until the retry budget was spent.
     Throttled,
-    /// The service or the way to it failed, and the budget for waiting is spent.
+    /// The service or the network failed until the retry budget was spent.
     Unavailable,
-    /// A quota.
+    /// A quota is reached.
     Limit,
-    /// The request itself is wrong.
+    /// The request is invalid.
     Invalid,
-    /// It was written, and something on the way to the store changed it.
+    /// The object was written, but something changed it before it was stored.
     Altered,
-    /// It was never sent: its writer was told to stop before that.
+    /// Not sent, because the run was stopped.
     Stopped,
-    /// Anything else.
+    /// Any other error.
     Other,
 }
 
@@ -97,58 +97,63 @@ impl fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
-/// The answer of a read.
+/// The result of a call.
 pub type Answer<T> = Result<T, CallError>;
 
-/// A list, each entry judged by itself.
+/// The future of a call.
+pub trait CallFuture<T>: Future<Output = Answer<T>> + Send {}
+
+impl<T, F: Future<Output = Answer<T>> + Send> CallFuture<T> for F {}
+
+/// The entries of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<T> {
-    /// What was understood.
+    /// The entries that irsa could parse.
     pub items: Vec<T>,
-    /// What was not.
-    pub odd: Vec<Malformed>,
+    /// The other entries.
+    pub malformed: Vec<Malformed>,
 }
 
 impl<T> Default for Listed<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), odd: Vec::new() }
+        Self { items: Vec::new(), malformed: Vec::new() }
     }
 }
 
 impl<T> From<Vec<T>> for Listed<T> {
     fn from(items: Vec<T>) -> Self {
-        Self { items, odd: Vec::new() }
+        Self { items, malformed: Vec::new() }
     }
 }
 
-/// A ServiceAccount that the API gave in a form that is not understood.
+/// A ServiceAccount that irsa cannot parse.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MalformedServiceAccount {
-    /// Where it is; nothing if not even that can be told.
-    pub spot: Option<(Namespace, ServiceAccountName)>,
-    /// Its labels, if they can be told.
+    /// Its namespace and name. None if they cannot be parsed.
+    pub object: Option<(Namespace, ServiceAccountName)>,
+    /// Its labels. None if they cannot be parsed.
     pub labels: Option<StringMap>,
-    /// Its annotations, if they can be told.
+    /// Its annotations. None if they cannot be parsed.
     pub annotations: Option<StringMap>,
-    /// What is not understood.
+    /// What cannot be parsed.
     pub why: String,
 }
 
-/// The ServiceAccounts of a list, each judged by itself.
+/// The ServiceAccounts of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServiceAccountList {
-    /// What was understood.
+    /// Those that irsa could parse.
     pub items: Vec<LiveServiceAccount>,
-    /// What was not.
-    pub odd: Vec<MalformedServiceAccount>,
+    /// The others.
+    pub malformed: Vec<MalformedServiceAccount>,
 }
 
-/// What identifies a cluster, as DescribeCluster tells it.
+/// What identifies a cluster, from DescribeCluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterFacts {
     /// `identity.oidc.issuer`, verbatim.
     pub issuer: Option<IssuerUrl>,
-    /// The API server.
+    /// The URL of the API server.
     pub endpoint: Option<String>,
     /// The certificate authority, base64 of PEM.
     pub certificate_authority: Option<String>,
@@ -156,7 +161,7 @@ pub struct ClusterFacts {
     pub status: String,
 }
 
-/// A policy as ListPolicies shows it: no tags, no document.
+/// A policy as ListPolicies returns it: without tags and document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicySummary {
     /// The ARN.
@@ -167,10 +172,10 @@ pub struct PolicySummary {
     pub path: String,
 }
 
-/// A role as GetRole shows it: no policies.
+/// A role as GetRole returns it: without its policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleAttributes {
-    /// What ListRoles has too.
+    /// What ListRoles returns too.
     pub summary: RoleSummary,
     /// Tags.
     pub tags: StringMap,
@@ -180,19 +185,19 @@ pub struct RoleAttributes {
     pub last_used: Option<i64>,
 }
 
-/// What GetAccountSummary tells.
+/// The answer of GetAccountSummary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AccountSummary {
-    /// The quotas; what is not told is AWS's default.
+    /// The quotas. AWS's defaults where the answer has none.
     pub quotas: Quotas,
-    /// How many roles the account has.
+    /// The number of roles in the account.
     pub roles: Option<usize>,
 }
 
-/// Makes a role of what ListRoles says of it.
+/// Joins a role with its entry in ListRoles.
 type Join = Box<dyn FnOnce(&RoleSummary) -> Answer<LiveRole> + Send + Sync>;
 
-/// A role as GetAccountAuthorizationDetails shows it: understood once ListRoles has told what it lacks.
+/// A role as GetAccountAuthorizationDetails returns it. It is parsed when it is joined with its entry in ListRoles.
 pub struct RoleDetail {
     /// The name.
     pub name: RoleName,
@@ -200,7 +205,6 @@ pub struct RoleDetail {
 }
 
 impl RoleDetail {
-    /// A role that `join` makes of what ListRoles says of it.
     pub(crate) fn new(
         name: RoleName,
         join: impl FnOnce(&RoleSummary) -> Answer<LiveRole> + Send + Sync + 'static,
@@ -208,154 +212,112 @@ impl RoleDetail {
         Self { name, join: Box::new(join) }
     }
 
-    /// The role in full but for its instance profiles, with description and session of `summary`.
+    /// The role without its instance profiles. Description and session duration come from `summary`.
     pub(crate) fn joined(self, summary: &RoleSummary) -> Answer<LiveRole> {
         (self.join)(summary)
     }
 }
 
-impl fmt::Debug for RoleDetail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RoleDetail").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
 /// One page of GetAccountAuthorizationDetails.
-#[derive(Debug)]
 pub struct BulkPage {
     /// The roles.
     pub roles: Vec<RoleDetail>,
-    /// Where the next page begins; nothing after the last one.
+    /// The marker of the next page. None on the last page.
     pub next: Option<String>,
 }
 
 /// Reads from STS, IAM and EKS. `account` and `cluster` are keys of the configuration.
 pub trait ReadAws: Send + Sync {
-    /// Finds the credentials of an account, which may take long: a login, a process, a role to assume. Whether there are
-    /// any, the calls say.
+    /// Fetches the credentials of an account, which may take long: SSO, a credential process, an assumed role. A
+    /// missing credential fails the calls, not this.
     fn sign_in(&self, account: &Key) -> impl Future<Output = ()> + Send;
     /// sts:GetCallerIdentity
-    fn identity(&self, account: &Key) -> impl Future<Output = Answer<Identity>> + Send;
+    fn identity(&self, account: &Key) -> impl CallFuture<Identity>;
     /// iam:GetAccountSummary
-    fn summary(&self, account: &Key) -> impl Future<Output = Answer<AccountSummary>> + Send;
+    fn summary(&self, account: &Key) -> impl CallFuture<AccountSummary>;
     /// iam:ListRoles, all pages.
-    fn roles(&self, account: &Key) -> impl Future<Output = Answer<Listed<RoleSummary>>> + Send;
-    /// iam:GetAccountAuthorizationDetails(Filter=Role), one page: the first, or that which a page before named.
-    fn bulk_page(&self, account: &Key, page: Option<&str>) -> impl Future<Output = Answer<BulkPage>> + Send;
-    /// How long it takes to read so many roles one by one, at the pace that IAM bears right now.
+    fn roles(&self, account: &Key) -> impl CallFuture<Listed<RoleSummary>>;
+    /// iam:GetAccountAuthorizationDetails(Filter=Role), one page: the first one, or the one at the marker `page`.
+    fn bulk_page(&self, account: &Key, page: Option<&str>) -> impl CallFuture<BulkPage>;
+    /// How long it takes to read `roles` roles one by one at the current rate limit.
     fn one_by_one(&self, account: &Key, roles: usize) -> Duration;
     /// iam:GetRole
-    fn role_head(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Option<RoleAttributes>>> + Send;
-    /// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies and GetRolePolicy in as few round trips as can be:
-    /// `inline` are the names to ask for beside the list.
-    fn role(
-        &self,
-        account: &Key,
-        name: &RoleName,
-        inline: &BTreeSet<PolicyName>,
-    ) -> impl Future<Output = Answer<Option<LiveRole>>> + Send;
+    fn role_attributes(&self, account: &Key, name: &RoleName) -> impl CallFuture<Option<RoleAttributes>>;
+    /// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies and GetRolePolicy, in one round trip if `inline` names
+    /// all inline policies.
+    fn role(&self, account: &Key, name: &RoleName, inline: &BTreeSet<PolicyName>) -> impl CallFuture<Option<LiveRole>>;
     /// iam:ListRoleTags
-    fn role_tags(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Option<StringMap>>> + Send;
+    fn role_tags(&self, account: &Key, name: &RoleName) -> impl CallFuture<Option<StringMap>>;
     /// iam:ListAttachedRolePolicies
-    fn attached(
-        &self,
-        account: &Key,
-        name: &RoleName,
-    ) -> impl Future<Output = Answer<Option<BTreeSet<PolicyArn>>>> + Send;
+    fn attached(&self, account: &Key, name: &RoleName) -> impl CallFuture<Option<BTreeSet<PolicyArn>>>;
     /// iam:ListRolePolicies
-    fn inline_names(
-        &self,
-        account: &Key,
-        name: &RoleName,
-    ) -> impl Future<Output = Answer<Option<BTreeSet<PolicyName>>>> + Send;
+    fn inline_names(&self, account: &Key, name: &RoleName) -> impl CallFuture<Option<BTreeSet<PolicyName>>>;
     /// iam:GetRolePolicy
-    fn inline(
-        &self,
-        account: &Key,
-        name: &RoleName,
-        policy: &PolicyName,
-    ) -> impl Future<Output = Answer<Option<PolicyDocument>>> + Send;
-    /// iam:ListInstanceProfilesForRole: the names.
-    fn instance_profiles(&self, account: &Key, name: &RoleName) -> impl Future<Output = Answer<Vec<String>>> + Send;
+    fn inline(&self, account: &Key, name: &RoleName, policy: &PolicyName) -> impl CallFuture<Option<PolicyDocument>>;
+    /// iam:ListInstanceProfilesForRole: the names of the profiles.
+    fn instance_profiles(&self, account: &Key, name: &RoleName) -> impl CallFuture<Vec<String>>;
     /// iam:ListPolicies(Scope=Local), all pages.
-    fn policies(&self, account: &Key) -> impl Future<Output = Answer<Listed<PolicySummary>>> + Send;
+    fn policies(&self, account: &Key) -> impl CallFuture<Listed<PolicySummary>>;
     /// iam:GetPolicy, GetPolicyVersion and ListPolicyVersions.
-    fn policy(&self, account: &Key, arn: &PolicyArn) -> impl Future<Output = Answer<Option<LivePolicy>>> + Send;
-    /// iam:GetPolicy of a policy that need not be ours, and GetPolicyVersion where `document` is asked for: `None` if there
-    /// is no such policy.
+    fn policy(&self, account: &Key, arn: &PolicyArn) -> impl CallFuture<Option<LivePolicy>>;
+    /// iam:GetPolicy of a policy that irsa need not manage, and GetPolicyVersion if `document`. The outer `None` means
+    /// that no such policy exists.
     fn foreign_policy(
         &self,
         account: &Key,
         arn: &PolicyArn,
         document: bool,
-    ) -> impl Future<Output = Answer<Option<Option<PolicyDocument>>>> + Send;
+    ) -> impl CallFuture<Option<Option<PolicyDocument>>>;
     /// iam:ListPolicyTags
-    fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> impl Future<Output = Answer<Option<StringMap>>> + Send;
-    /// iam:ListOpenIDConnectProviders: those that may be ours. What is no ARN that an issuer of ours could have is
-    /// somebody else's.
-    fn providers(&self, account: &Key) -> impl Future<Output = Answer<Listed<ProviderArn>>> + Send;
+    fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> impl CallFuture<Option<StringMap>>;
+    /// iam:ListOpenIDConnectProviders, without ARNs that no issuer of a cluster can have.
+    fn providers(&self, account: &Key) -> impl CallFuture<Listed<ProviderArn>>;
     /// iam:GetOpenIDConnectProvider
-    fn provider(&self, account: &Key, arn: &ProviderArn) -> impl Future<Output = Answer<Option<LiveProvider>>> + Send;
+    fn provider(&self, account: &Key, arn: &ProviderArn) -> impl CallFuture<Option<LiveProvider>>;
     /// eks:DescribeCluster
-    fn cluster(&self, cluster: &Key) -> impl Future<Output = Answer<Option<ClusterFacts>>> + Send;
+    fn cluster(&self, cluster: &Key) -> impl CallFuture<Option<ClusterFacts>>;
 }
 
-/// Which ServiceAccounts of a cluster are listed.
+/// Which ServiceAccounts of a cluster to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceAccountScope<'a> {
     /// All.
     Cluster,
-    /// Those of a namespace.
+    /// Those of one namespace.
     Namespace(&'a Namespace),
-    /// Those that carry the label of an owner.
+    /// Those with the label of this owner.
     Owner(&'a Key),
 }
 
 /// Reads from the Kubernetes APIs.
 pub trait ReadKubernetes: Send + Sync {
-    /// Connects and checks that the API is the declared cluster's. `facts` are DescribeCluster's, or hold only the
-    /// declared issuer.
+    /// Connects, and checks that the API server belongs to the declared cluster. `facts` come from DescribeCluster, or
+    /// have only the declared issuer.
     fn verify(&self, cluster: &Key, facts: &ClusterFacts) -> impl Future<Output = Access<()>> + Send;
-    /// Every ServiceAccount of so much; all pages.
-    fn service_accounts(
-        &self,
-        cluster: &Key,
-        within: ServiceAccountScope<'_>,
-    ) -> impl Future<Output = Answer<ServiceAccountList>> + Send;
-    /// Every ServiceAccount of the cluster; nothing if more than `patience` would be left after the first page.
-    fn service_accounts_unless_long(
-        &self,
-        cluster: &Key,
-        patience: i64,
-    ) -> impl Future<Output = Answer<Option<ServiceAccountList>>> + Send;
+    /// All ServiceAccounts in this scope, all pages.
+    fn service_accounts(&self, cluster: &Key, within: ServiceAccountScope<'_>) -> impl CallFuture<ServiceAccountList>;
+    /// All ServiceAccounts of the cluster. None if more than `patience` are left after the first page.
+    fn service_accounts_unless_long(&self, cluster: &Key, patience: i64)
+    -> impl CallFuture<Option<ServiceAccountList>>;
     /// One ServiceAccount.
     fn service_account(
         &self,
         cluster: &Key,
         namespace: &Namespace,
         name: &ServiceAccountName,
-    ) -> impl Future<Output = Answer<Option<LiveServiceAccount>>> + Send;
+    ) -> impl CallFuture<Option<LiveServiceAccount>>;
     /// All namespaces.
-    fn namespaces(&self, cluster: &Key) -> impl Future<Output = Answer<BTreeMap<Namespace, NamespacePhase>>> + Send;
+    fn namespaces(&self, cluster: &Key) -> impl CallFuture<BTreeMap<Namespace, NamespacePhase>>;
     /// One namespace.
-    fn namespace(
-        &self,
-        cluster: &Key,
-        namespace: &Namespace,
-    ) -> impl Future<Output = Answer<Option<NamespacePhase>>> + Send;
+    fn namespace(&self, cluster: &Key, namespace: &Namespace) -> impl CallFuture<Option<NamespacePhase>>;
     /// The names of the pods that run under a ServiceAccount.
-    fn pods(
-        &self,
-        cluster: &Key,
-        namespace: &Namespace,
-        name: &ServiceAccountName,
-    ) -> impl Future<Output = Answer<Vec<String>>> + Send;
+    fn pods(&self, cluster: &Key, namespace: &Namespace, name: &ServiceAccountName) -> impl CallFuture<Vec<String>>;
 }
 
 /// Reads a Lease.
 pub trait ReadLease: Send + Sync {
-    /// The Lease, if it is there.
-    fn lease(&self, place: &LeaseRef) -> impl Future<Output = Answer<Option<Lease>>> + Send;
+    /// The Lease. None if it does not exist.
+    fn lease(&self, reference: &LeaseRef) -> impl CallFuture<Option<Lease>>;
 }
 
 /// A write that was acknowledged.
@@ -363,37 +325,27 @@ pub trait ReadLease: Send + Sync {
 pub struct Written {
     /// The request id.
     pub request_id: Option<String>,
-    /// The object was there already, just as it should be: our own lost reply, or an earlier run.
+    /// Nothing was written, because the object was already as it should be: irsa's own lost reply, or an earlier run.
     pub already_done: bool,
 }
 
 /// Writes to IAM.
 pub trait WriteAws: Send + Sync {
     /// Makes one call.
-    fn write(&self, account: &Key, call: &IamCall) -> impl Future<Output = Answer<Written>> + Send;
+    fn write(&self, account: &Key, call: &IamCall) -> impl CallFuture<Written>;
 }
 
 /// Writes to the Kubernetes APIs.
 pub trait WriteKubernetes: Send + Sync {
-    /// Makes one change. A delete is refused (`Conflict`) if the object is no longer of the `version` that was looked at;
-    /// the other changes look at the object themselves.
-    fn write(
-        &self,
-        cluster: &Key,
-        call: &KubernetesCall,
-        version: Option<&str>,
-    ) -> impl Future<Output = Answer<Written>> + Send;
+    /// Makes one change. A delete fails with `Conflict` if the object no longer has the resource version `version`. The
+    /// other changes check the object themselves.
+    fn write(&self, cluster: &Key, call: &KubernetesCall, version: Option<&str>) -> impl CallFuture<Written>;
 }
 
 /// Writes a Lease.
 pub trait WriteLease: Send + Sync {
-    /// Makes one; refused if there is one.
-    fn create_lease(&self, place: &LeaseRef, hold: &LeaseRecord) -> impl Future<Output = Answer<Lease>> + Send;
-    /// Writes over the one that was read; refused if it is another one by now, or was changed.
-    fn update_lease(
-        &self,
-        place: &LeaseRef,
-        lease: &Lease,
-        hold: &LeaseRecord,
-    ) -> impl Future<Output = Answer<Lease>> + Send;
+    /// Creates a Lease. Fails if it exists.
+    fn create_lease(&self, reference: &LeaseRef, record: &LeaseRecord) -> impl CallFuture<Lease>;
+    /// Updates the Lease that was read. Fails if it was changed or replaced since.
+    fn update_lease(&self, reference: &LeaseRef, lease: &Lease, record: &LeaseRecord) -> impl CallFuture<Lease>;
 }

@@ -3,23 +3,36 @@
 //! Each takes bytes and panics where something does not hold, so that a fuzzer can call it, and `tests/it/corpus.rs`,
 //! which includes this file, can as well.
 
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
 use irsa::config::Identities;
+use irsa::context::Context;
+use irsa::event::Silence;
 use irsa::ids::{
     AccountId, ClusterName, IamPath, IssuerUrl, Key, Namespace, Partition, PolicyArn, PolicyName, ProviderArn, Region,
     RoleArn, RoleName, ServiceAccountName,
 };
 use irsa::model::address::Address;
+use irsa::model::desired::Account;
 use irsa::plan::file::{FORMAT_VERSION, FileError};
 use irsa::plan::{ConfigKeys, PlanV2};
 use irsa::policy::document::Kind;
 use irsa::policy::{ParseError, PolicyDocument};
 use irsa::render::{self, Style};
 use irsa::view::{Detail, PlanView};
-use irsa::world::{Answer, CallError, CallErrorKind, RoleAttributes, answer as answers};
+use irsa::world::aws::{AwsReader, AwsSettings};
+use irsa::world::{Answer, CallError, CallErrorKind, ReadAws, RoleAttributes, Transports, kubernetes};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A target: what holds for any bytes.
 pub type Target = fn(&[u8]);
@@ -362,7 +375,7 @@ pub fn answer(data: &[u8]) {
         Err(error) => said(error, secret),
     }
     if status >= 400 {
-        let error = answers::of_kubernetes(status, &body);
+        let error = kubernetes::refusal(status, &body);
         said(&error, secret);
         if error.kind == CallErrorKind::NotFound {
             let body = serde_json::from_slice::<Value>(&body).expect("only a `Status` says it").to_string();
@@ -371,11 +384,52 @@ pub fn answer(data: &[u8]) {
     }
 }
 
-/// Without a clock that goes: what is asked again costs no time.
+/// Returns the same response to every request.
+#[derive(Debug, Clone)]
+struct Canned {
+    status: u16,
+    body: Vec<u8>,
+}
+
+impl HttpConnector for Canned {
+    fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
+        let status = self.status.try_into().expect("a status");
+        let mut response = HttpResponse::new(status, SdkBody::from(self.body.clone()));
+        response.headers_mut().insert("x-amzn-requestid", "request-1");
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}
+
+/// What irsa reads from a response to iam:GetRole. The clock is paused, so retries take no time.
 fn role(status: u16, body: &[u8]) -> Answer<Option<RoleAttributes>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let canned = Canned { status, body: body.to_vec() };
+    let credentials = Credentials::new("AKIDNOBODY", "nothing", None, None, "fuzz");
+    let sdk = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(canned.clone())))
+        .build();
+    let transports = Transports { aws: Some(sdk), ..Transports::default() };
+    let account = Account {
+        declared_id: None,
+        id: AccountId::parse("111122223333").expect("an id"),
+        partition: Partition::parse("aws").expect("a partition"),
+        profile: None,
+        assume_role: None,
+        external_id: None,
+        origin: None,
+    };
     let (key, name) = (Key::parse("fuzz").expect("a key"), RoleName::parse("app").expect("a name"));
-    runtime.expect("a runtime").block_on(answers::of_get_role(&key, &name, status, "request-1", body))
+    let accounts = BTreeMap::from([(key.clone(), account)]);
+    let context = Context::fixed(BTreeMap::new(), 0, 1);
+    // longer than the SDK's own retries, so that the service's error is the last one
+    let settings = AwsSettings { timeout: Duration::from_secs(10), parallelism: 1 };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async {
+        let listen = Arc::new(Silence);
+        let reader = AwsReader::connect(&context, &transports, &accounts, &BTreeMap::new(), settings, listen).await;
+        reader.role_attributes(&key, &name).await
+    })
 }
 
 fn said(error: &CallError, secret: &str) {

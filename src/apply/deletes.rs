@@ -21,7 +21,7 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
         let ResourceChange::Role(change) = &step.change else { return Ok(Finding::Write) };
         let Change::Delete { before } = &**change else { return Ok(Finding::Write) };
         let Some(account) = account_of(step) else { return Ok(Finding::Write) };
-        let Some(head) = self.aws.role_head(account, &before.name).await? else { return Ok(Finding::Write) };
+        let Some(head) = self.aws.role_attributes(account, &before.name).await? else { return Ok(Finding::Write) };
         let mut verdicts = vec![unchanged(step, before, &head)];
         for arn in self.aws.attached(account, &before.name).await?.unwrap_or_default().difference(&before.attached) {
             verdicts.push(Finding::stale(format!("policy `{arn}` has been attached to it")));
@@ -62,7 +62,7 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
         account: &Key,
         name: &RoleName,
     ) -> Result<Finding, CallError> {
-        let Some(head) = self.aws.role_head(account, name).await? else { return Ok(Finding::Done) };
+        let Some(head) = self.aws.role_attributes(account, name).await? else { return Ok(Finding::Done) };
         let Some(before) = role_before(step) else { return Ok(Finding::Write) };
         let mut verdicts = vec![unchanged(step, before, &head)];
         if self.when == When::BeforeWrite {
@@ -91,7 +91,7 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
         let listed = self.aws.roles(account).await?;
         let unclear =
             |odd: &Malformed| Finding::stale(format!("role `{}`, which is not understood, may trust it", odd.name));
-        verdicts.extend(listed.odd.iter().map(unclear));
+        verdicts.extend(listed.malformed.iter().map(unclear));
         for summary in listed.items {
             if !summary.trust.federated_issuers().contains(arn.host_path()) {
                 continue;
@@ -99,7 +99,7 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
             if lets_go(self.plan, account, &summary.name, arn) {
                 // the list may be some seconds old, and this run has just changed the role: ask for the role itself
                 let asked = self.when == When::BeforeWrite;
-                let head = if asked { self.aws.role_head(account, &summary.name).await? } else { None };
+                let head = if asked { self.aws.role_attributes(account, &summary.name).await? } else { None };
                 if !head.is_some_and(|head| head.summary.trust.federated_issuers().contains(arn.host_path())) {
                     continue;
                 }

@@ -33,7 +33,7 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
             | IamCall::UpdateTrust { name, .. }
             | IamCall::PutBoundary { name, .. }
             | IamCall::DeleteBoundary { name, .. } => {
-                let head = self.aws.role_head(account, name).await?;
+                let head = self.aws.role_attributes(account, name).await?;
                 Ok(head.map_or_else(gone, |head| role_owner(step, &head.tags).unless_stale(fields(step, &head, call))))
             }
             IamCall::PutInline { name, .. } | IamCall::DeleteInline { name, .. } => {

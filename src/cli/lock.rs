@@ -71,7 +71,7 @@ async fn reach(connected: &Connected, lock: &Lock) -> Result<(), Error> {
     if kubernetes.is_ready(&lock.cluster).await {
         return Ok(());
     }
-    let why = match observe::reach(desired, identities, aws, kubernetes, &lock.cluster).await {
+    let why = match observe::connect(desired, identities, aws, kubernetes, &lock.cluster).await {
         Access::Granted(()) => return Ok(()),
         Access::Wrong(why, _) | Access::Unknown(why) => why,
     };

@@ -160,7 +160,7 @@ impl<'a> Session<'a> {
         let mut findings = lint::declared(&desired);
         deny(&findings, self.global.deny())?;
         let kubernetes = self.kubernetes(&aws, &desired);
-        let looks = ReadOptions { parallelism, destroy: options.destroy, shard: options.shard };
+        let looks = ReadOptions { destroy: options.destroy, shard: options.shard };
         let live = observe::observe(&desired, &identities, early, &aws, &kubernetes, &looks, self.listener()).await;
         tracing::info!(aws = aws.requests(), kubernetes = kubernetes.requests(), "requests sent");
         self.tell_warnings(&kubernetes);

@@ -1,10 +1,10 @@
-//! One account: its lists at once, then what they leave to ask.
+//! Reads one account: its lists in parallel, then the objects that they lead to.
 
-use super::early::{Lists, ManyRoles, Pending};
+use super::early::{FirstCalls, Pending};
 use super::reader::AccountReader;
 use super::role_list::RoleList;
-use super::{bulk, foreign, is_ours, policies, providers, roles, sizes};
-use crate::ids::{IssuerUrl, Key, ProviderArn};
+use super::{bulk, foreign_policies, is_ours, policies, providers, quotas, roles};
+use crate::ids::{IssuerUrl, Key};
 use crate::model::live::{Access, Identity, LiveAccount, LiveProvider, Malformed, Observed, Quotas};
 use crate::world::{AccountSummary, Answer, CallErrorKind, Listed, ReadAws};
 use futures::FutureExt;
@@ -12,25 +12,26 @@ use futures::future::{join, join3, join4};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Reads the account. `lists` may be under way; `issuers` are those of the declared clusters that could be told.
+/// Reads the account if its identity is the declared one. `calls` may be in flight; `issuers` are those of the
+/// described clusters.
 pub(super) async fn read<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     identity: Option<&Access<Identity>>,
-    lists: Option<Lists<'a>>,
+    calls: Option<FirstCalls<'a>>,
     issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>> + Clone,
 ) -> LiveAccount {
     let identity = identity.cloned().unwrap_or_else(|| Access::Unknown("it was not asked for its identity".to_owned()));
     match &identity {
         Access::Granted(_) => {
-            let lists = lists.unwrap_or_else(|| Lists::ask(reader.key, reader.aws, reader.roles().len()));
-            granted(reader, identity, lists, issuers).await
+            let calls = calls.unwrap_or_else(|| FirstCalls::new(reader.key, reader.aws, reader.roles().len()));
+            read_objects(reader, identity, calls, issuers).await
         }
-        Access::Wrong(why, _) | Access::Unknown(why) => closed(why.clone(), identity),
+        Access::Wrong(why, _) | Access::Unknown(why) => unread(why.clone(), identity),
     }
 }
 
-/// An account of which nothing is read.
-fn closed(why: String, identity: Access<Identity>) -> LiveAccount {
+/// An account that irsa may not read.
+fn unread(why: String, identity: Access<Identity>) -> LiveAccount {
     LiveAccount {
         identity,
         quotas: Quotas::default(),
@@ -46,65 +47,72 @@ fn closed(why: String, identity: Access<Identity>) -> LiveAccount {
     }
 }
 
-async fn granted<'a, A: ReadAws>(
+async fn read_objects<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     identity: Access<Identity>,
-    lists: Lists<'a>,
+    calls: FirstCalls<'a>,
     issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>> + Clone,
 ) -> LiveAccount {
-    let (page, told) = lists.many.map(|ManyRoles { page, summary }| (page, summary)).unzip();
-    let odd = Mutex::default();
-    let listed = understood(lists.providers, &odd).shared();
-    let providers = providers::read(reader, listed.clone(), issuers.clone()).shared();
-    let search = async {
-        let (role_list, issuers, listed) = join3(understood(lists.roles, &odd), issuers.clone(), listed.clone()).await;
+    let (page, requested_summary) = calls.bulk.unzip();
+    let malformed = Mutex::default();
+    let listed_providers = parsed_entries(calls.providers, &malformed).shared();
+    let providers = providers::read(reader, listed_providers.clone(), issuers.clone()).shared();
+    let role_list = async {
+        let listed_roles = parsed_entries(calls.roles, &malformed);
+        let (all, issuers, listed) = join3(listed_roles, issuers.clone(), listed_providers.clone()).await;
         let mut ours = BTreeSet::new();
         if reader.search {
             ours = declared_issuers(reader, &issuers);
-            // another one may be of a cluster that is no longer declared: that its mark tells
+            // the provider of another issuer may have this owner's tag: its cluster is no longer declared
             if listed.iter().flatten().any(|arn| !ours.contains(arn.host_path())) {
                 let (providers, _) = providers.clone().await;
-                ours.extend(marked_issuers(reader, &providers));
+                let is_ours = |provider: &LiveProvider| is_ours(reader.desired, &provider.provider.tags);
+                let tagged = providers.iter().filter(|(_, provider)| provider.present().is_some_and(is_ours));
+                ours.extend(tagged.map(|(arn, _)| arn.host_path().to_owned()));
             }
         }
-        Arc::new(RoleList::new(reader, role_list, &ours))
+        Arc::new(RoleList::new(reader, all, &ours))
     }
     .shared();
     let summary = async {
-        if let Some(told) = told {
-            return Some(told.answer().await.unwrap_or_default());
+        if let Some(summary) = requested_summary {
+            return Some(summary.answer().await.unwrap_or_default());
         }
-        let (search, issuers) = join(search.clone(), issuers.clone()).await;
-        let wanted = search.is_large() || sizes::declared_near_quota(reader, &issuers);
-        if wanted { Some(summary_of(reader).await) } else { None }
+        let (list, issuers) = join(role_list.clone(), issuers.clone()).await;
+        let is_needed = bulk::is_large(&list) || quotas::declared_near_quota(reader, &issuers);
+        if is_needed { Some(account_summary(reader).await) } else { None }
     }
     .shared();
     let roles = async {
-        let (search, bulk) = join(search.clone(), bulk::read(reader, page, search.clone(), summary.clone())).await;
-        tracing::info!("account/{}: {}", reader.key, bulk.words(search.len()));
-        roles::read(reader, &search, bulk).await
+        let bulk = bulk::read(reader, page, role_list.clone(), summary.clone());
+        let (list, bulk) = join(role_list.clone(), bulk).await;
+        tracing::info!("account/{}: {}", reader.key, bulk.description(list.len()));
+        roles::read(reader, &list, bulk).await
     };
     let providers = async {
-        let (mut read, all) = providers.clone().await;
+        let (mut read, list) = providers.clone().await;
         if !reader.search {
-            let (search, listed) = join(search.clone(), listed.clone()).await;
-            providers::read_trusted(reader, (search.all.as_deref().ok(), listed), &mut read).await;
+            let (roles, listed) = join(role_list.clone(), listed_providers.clone()).await;
+            providers::read_trusted(reader, roles.all.as_deref().ok(), listed, &mut read).await;
         }
-        (read, all)
+        (read, list)
     };
-    let (roles, told, (policies, policies_listed), (providers, providers_listed)) =
-        join4(roles, summary.clone(), policies::read(reader, understood(lists.policies, &odd)), providers).await;
-    let told =
-        if told.is_none() && sizes::live_near_quota(reader, &roles) { Some(summary_of(reader).await) } else { told };
-    let quotas = told.unwrap_or_default().quotas;
-    let foreign_policies = foreign::read(reader, &roles, &policies).await;
+    let policies = policies::read(reader, parsed_entries(calls.policies, &malformed));
+    let (roles, read_summary, (policies, policies_listed), (providers, providers_listed)) =
+        join4(roles, summary.clone(), policies, providers).await;
+    let quotas = match read_summary {
+        Some(summary) => summary.quotas,
+        None if quotas::live_near_quota(reader, &roles) => account_summary(reader).await.quotas,
+        None => Quotas::default(),
+    };
+    let foreign_policies = foreign_policies::read(reader, &roles, &policies).await;
+    // releases its clone of the list, so that the list is not copied here
     drop(summary);
-    let role_list = Arc::unwrap_or_clone(search.await).all;
+    let role_list = Arc::unwrap_or_clone(role_list.await).all;
     let role_list_denied = role_list.as_ref().is_err_and(|error| error.kind == CallErrorKind::Denied);
-    let role_list = match role_list {
-        Ok(list) => Observed::Present(list),
-        Err(error) => Observed::Unknown(error.to_string()),
-    };
+    let role_list = role_list.map_or_else(|error| Observed::Unknown(error.to_string()), Observed::Present);
+    let mut odd = std::mem::take(&mut *malformed.lock().unwrap_or_else(PoisonError::into_inner));
+    odd.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
     LiveAccount {
         identity,
         quotas,
@@ -116,46 +124,30 @@ async fn granted<'a, A: ReadAws>(
         foreign_policies,
         providers,
         providers_listed,
-        odd: sorted(&odd),
+        odd,
     }
 }
 
-/// What a list has that was understood; the rest goes into `odd`.
-async fn understood<T>(list: Pending<'_, Answer<Listed<T>>>, odd: &Mutex<Vec<Malformed>>) -> Answer<Vec<T>> {
+/// The entries of a list that irsa could parse. The others go to `malformed`.
+async fn parsed_entries<T>(list: Pending<'_, Answer<Listed<T>>>, malformed: &Mutex<Vec<Malformed>>) -> Answer<Vec<T>> {
     let list = list.answer().await?;
-    odd.lock().unwrap_or_else(PoisonError::into_inner).extend(list.odd);
+    malformed.lock().unwrap_or_else(PoisonError::into_inner).extend(list.malformed);
     Ok(list.items)
 }
 
-fn sorted(odd: &Mutex<Vec<Malformed>>) -> Vec<Malformed> {
-    let mut odd = std::mem::take(&mut *odd.lock().unwrap_or_else(PoisonError::into_inner));
-    odd.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
-    odd
+/// The account's own quotas. If they cannot be read, AWS's defaults, which are never higher.
+async fn account_summary<A: ReadAws>(reader: &AccountReader<'_, A>) -> AccountSummary {
+    reader.aws.summary(reader.key).await.unwrap_or_default()
 }
 
-/// The account's own quotas. AWS's defaults hold where they cannot be read: they are never higher.
-async fn summary_of<A: ReadAws>(reader: &AccountReader<'_, A>) -> AccountSummary {
-    reader.limiter.run(reader.aws.summary(reader.key)).await.unwrap_or_default()
-}
-
-/// Host and path of the issuer of every declared cluster, gone ones too.
-fn declared_issuers<A>(reader: &AccountReader<'_, A>, known: &BTreeMap<Key, IssuerUrl>) -> BTreeSet<String> {
+/// Host and path of the issuer of every declared cluster, including clusters that are gone.
+fn declared_issuers<A>(reader: &AccountReader<'_, A>, described: &BTreeMap<Key, IssuerUrl>) -> BTreeSet<String> {
     let declared = reader.desired.clusters.values().filter_map(|cluster| cluster.issuer.as_ref());
-    known.values().chain(declared).map(|issuer| issuer.host_path().to_owned()).collect()
+    described.values().chain(declared).map(|issuer| issuer.host_path().to_owned()).collect()
 }
 
-/// Host and path of the issuers whose providers carry our mark.
-fn marked_issuers<A>(
-    reader: &AccountReader<'_, A>,
-    providers: &BTreeMap<ProviderArn, Observed<LiveProvider>>,
-) -> impl Iterator<Item = String> {
-    let ours = |provider: &LiveProvider| is_ours(reader.desired, &provider.provider.tags);
-    let marked = providers.iter().filter(move |(_, provider)| provider.present().is_some_and(ours));
-    marked.map(|(arn, _)| arn.host_path().to_owned())
-}
-
-/// How many live objects of the account are ours.
-pub(super) fn ours<A>(reader: &AccountReader<'_, A>, live: &LiveAccount) -> usize {
+/// The number of live objects with this owner's tag.
+pub(super) fn count_ours<A>(reader: &AccountReader<'_, A>, live: &LiveAccount) -> usize {
     let roles = live.roles.values().filter_map(Observed::present).map(|role| &role.role.tags);
     let policies = live.policies.values().filter_map(Observed::present).map(|policy| &policy.policy.tags);
     let providers = live.providers.values().filter_map(Observed::present).map(|provider| &provider.provider.tags);

@@ -1,75 +1,56 @@
-//! Whether the roles of an account come in bulk or one by one, and the pages of those that come in bulk.
+//! Reads roles in bulk if that is faster than one by one.
 //!
-//! What a page takes cannot be told beforehand: some tenths of a second or ten. So the first one is asked for beside the
-//! list of roles, and timed; the rest is read whichever way is sooner there, at the pace that IAM bears. What the pages
-//! so far had is kept either way, and which way was taken never shows in the result.
+//! A bulk page can take some tenths of a second or ten. So irsa requests the first page together with the list of
+//! roles, and measures its time. Then it reads the rest in whichever way is faster at the current rate limit. It keeps
+//! the roles of all pages that it has read. The result is the same either way.
 
-use super::early::{self, FEW, Page};
+use super::early::{self, FEW, TimedPage};
 use super::reader::AccountReader;
 use super::role_list::RoleList;
-use crate::world::{AccountSummary, Answer, BulkPage, ReadAws, RoleDetail};
+use crate::world::{AccountSummary, BulkPage, ReadAws, RoleDetail};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// The roles on a page of GetAccountAuthorizationDetails
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html>).
-const PAGE: usize = 1000;
-/// What a page is taken to last where none was timed.
-const UNTIMED: Duration = Duration::from_secs(1);
+const PAGE_SIZE: usize = 1000;
+/// The assumed time of a page before one was measured.
+const PAGE_TIME: Duration = Duration::from_secs(1);
 
-/// What was read in bulk, and why not more.
-#[derive(Debug)]
+const FEW_ROLES: &str = "one by one: so few need no wait";
+const NOT_LISTED: &str = "one by one: the account's roles could not be listed";
+
+/// The roles that were read in bulk, and why irsa stopped.
+#[derive(Default)]
 pub(super) struct Bulk {
-    /// By folded name.
+    /// By case-insensitive name.
     details: BTreeMap<String, RoleDetail>,
     pages: usize,
     spent: Duration,
-    way: Way,
-}
-
-/// Which way was taken, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Way {
-    /// So few that nothing was compared.
-    Few,
-    /// In bulk; one by one it would have taken so long.
-    Bulk(Duration),
-    /// One by one, which takes so long: so many more pages would take longer.
-    Pages(Duration, usize),
-    /// One by one, which takes so long: a page was not there by then.
-    Slow(Duration),
-    /// One by one, since this went wrong with the bulk.
-    Failed(String),
-    /// One by one, since what else is wanted cannot be known.
-    Unlisted,
+    /// How irsa read the roles, and why. For the log.
+    reason: String,
 }
 
 impl Bulk {
-    fn new() -> Self {
-        Self { details: BTreeMap::new(), pages: 0, spent: Duration::ZERO, way: Way::Few }
+    /// Removes the role. None if no page had it.
+    pub(super) fn take(&mut self, name: &str) -> Option<RoleDetail> {
+        self.details.remove(name)
     }
 
-    /// The role, if a page had it.
-    pub(super) fn take(&mut self, folded: &str) -> Option<RoleDetail> {
-        self.details.remove(folded)
+    /// How irsa read `roles` roles, and why.
+    pub(super) fn description(&self, roles: usize) -> String {
+        let noun = if roles == 1 { "role" } else { "roles" };
+        format!("{roles} {noun} {}", self.reason)
     }
 
-    /// Whether a page had the role.
-    pub(super) fn has(&self, folded: &str) -> bool {
-        self.details.contains_key(folded)
+    fn because(self, reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), ..self }
     }
 
-    /// What is said of it, for so many roles.
-    pub(super) fn words(&self, roles: usize) -> String {
-        let what = if roles == 1 { "1 role" } else { &format!("{roles} roles") };
-        format!("{what} {self}")
-    }
-
-    fn by(self, way: Way) -> Self {
-        Self { way, ..self }
+    fn has(&self, name: &str) -> bool {
+        self.details.contains_key(name)
     }
 
     fn add(&mut self, page: BulkPage, took: Duration) {
@@ -78,66 +59,64 @@ impl Bulk {
         self.details.extend(page.roles.into_iter().map(|role| (role.name.case_insensitive(), role)));
     }
 
-    /// How many pages are left of so many roles; there is one at least.
+    /// The number of remaining pages in an account of `total` roles, at least one.
     fn pages_left(&self, total: usize) -> usize {
-        // a page may have less than was asked for
-        let each = (self.details.len() / self.pages.max(1)).max(1);
-        total.saturating_sub(self.details.len()).div_ceil(each).max(1)
+        // IAM may return fewer roles on a page than requested
+        let page_size = (self.details.len() / self.pages.max(1)).max(1);
+        total.saturating_sub(self.details.len()).div_ceil(page_size).max(1)
     }
 
     fn page_time(&self) -> Duration {
-        self.spent / u32::try_from(self.pages.max(1)).unwrap_or(u32::MAX)
+        self.spent / count(self.pages.max(1))
     }
 
     fn time_left(&self, total: usize) -> Duration {
-        self.page_time().saturating_mul(u32::try_from(self.pages_left(total)).unwrap_or(u32::MAX))
+        self.page_time().saturating_mul(count(self.pages_left(total)))
+    }
+
+    fn pages_read(&self) -> String {
+        let each = if self.pages == 1 { "" } else { "s, each" };
+        format!("{} page{each} of {}", self.pages, seconds(self.page_time()))
+    }
+
+    /// All roles came in bulk; one by one they would have taken `single`.
+    fn in_bulk(&self, single: Duration) -> String {
+        format!("in bulk: {}, one by one {}", self.pages_read(), seconds(single))
+    }
+
+    /// `left` more pages would take longer than `single`, the time one by one.
+    fn pages_too_slow(&self, single: Duration, left: usize) -> String {
+        let read = if self.pages == 0 { String::new() } else { format!("{}, ", self.pages_read()) };
+        format!("one by one in {}: in bulk {read}{left} more", seconds(single))
     }
 }
 
-impl fmt::Display for Bulk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = |time: &Duration| format!("{:.1} s", time.as_secs_f64());
-        let so_far = |f: &mut fmt::Formatter<'_>| {
-            let each = if self.pages == 1 { "" } else { "s, each" };
-            write!(f, "{} page{each} of {}", self.pages, seconds(&self.page_time()))
-        };
-        match &self.way {
-            Way::Few => write!(f, "one by one: so few need no wait"),
-            Way::Bulk(single) => {
-                write!(f, "in bulk: ")?;
-                so_far(f)?;
-                write!(f, ", one by one {}", seconds(single))
-            }
-            Way::Pages(single, left) => {
-                write!(f, "one by one in {}: in bulk ", seconds(single))?;
-                if self.pages > 0 {
-                    so_far(f)?;
-                    write!(f, ", ")?;
-                }
-                write!(f, "{left} more")
-            }
-            Way::Slow(single) => write!(f, "one by one in {}: a page in bulk takes longer", seconds(single)),
-            Way::Failed(why) => write!(f, "one by one: {why}"),
-            Way::Unlisted => write!(f, "one by one: the account's roles could not be listed"),
-        }
-    }
+fn page_too_slow(single: Duration) -> String {
+    format!("one by one in {}: a page in bulk takes longer", seconds(single))
 }
 
-/// Reads in bulk as far as that is the better way. `first` is the first page, if it was asked for already; `search` and
-/// `summary` may come later than it.
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Reads pages as long as that is faster. `first` is the first page, if it was requested already. `list` and `summary`
+/// may be answered later than it.
 pub(super) async fn read<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
-    first: Option<Page<'a>>,
-    search: impl Future<Output = Arc<RoleList<'a>>> + Clone,
+    first: Option<TimedPage<'a>>,
+    list: impl Future<Output = Arc<RoleList<'a>>> + Clone,
     summary: impl Future<Output = Option<AccountSummary>> + Clone,
 ) -> Bulk {
-    let mut bulk = Bulk::new();
-    let mut asked = if let Some(first) = first {
+    let mut bulk = Bulk::default();
+    let mut pending = if let Some(first) = first {
         first
     } else {
-        let search = search.clone().await;
-        if let Some(way) = search.is_bulk_hopeless(reader) {
-            return bulk.by(way);
+        if let Some(reason) = why_not_bulk(reader, &*list.clone().await) {
+            return bulk.because(reason);
         }
         early::page(reader.key, reader.aws, None)
     };
@@ -145,94 +124,85 @@ pub(super) async fn read<'a, A: ReadAws>(
         let begun = Instant::now();
         let (page, took) = tokio::select! {
             biased;
-            page = asked.answer() => page,
-            way = too_slow(reader, &bulk, search.clone(), begun) => return bulk.by(way),
+            page = pending.answer() => page,
+            reason = too_slow(reader, &bulk, list.clone(), begun) => return bulk.because(reason),
         };
-        let next = match taken(&mut bulk, page, took) {
-            Ok(next) => next,
-            Err(way) => return bulk.by(way),
+        let next = match page {
+            Ok(page) => {
+                let next = page.next.clone();
+                bulk.add(page, took);
+                next
+            }
+            Err(error) => return bulk.because(format!("one by one: {error}")),
         };
-        let goes_on = next.is_some() && is_wanted_early(reader, &bulk, search.clone(), summary.clone()).await;
-        if !goes_on {
-            let search = search.clone().await;
-            let wanted = search.calls(|role| bulk.has(role));
-            match search.all.as_ref().map(Vec::len) {
-                Err(_) => return bulk.by(Way::Unlisted),
-                Ok(_) if next.is_none() || wanted == 0 => {
-                    let single = reader.aws.one_by_one(reader.key, search.calls(|_| false));
-                    return bulk.by(Way::Bulk(single));
-                }
-                Ok(total) => {
-                    let single = reader.aws.one_by_one(reader.key, wanted);
-                    if bulk.time_left(total) > single {
-                        let left = bulk.pages_left(total);
-                        return bulk.by(Way::Pages(single, left));
-                    }
-                }
+        if next.is_none() || !is_next_page_worth_it(reader, &bulk, list.clone(), summary.clone()).await {
+            let list = list.clone().await;
+            let left = list.calls(|role| bulk.has(role));
+            let Ok(all) = &list.all else { return bulk.because(NOT_LISTED) };
+            if next.is_none() || left == 0 {
+                let reason = bulk.in_bulk(reader.aws.one_by_one(reader.key, list.calls(|_| false)));
+                return bulk.because(reason);
+            }
+            let single = reader.aws.one_by_one(reader.key, left);
+            if bulk.time_left(all.len()) > single {
+                let reason = bulk.pages_too_slow(single, bulk.pages_left(all.len()));
+                return bulk.because(reason);
             }
         }
-        asked = early::page(reader.key, reader.aws, next);
+        pending = early::page(reader.key, reader.aws, next);
     }
 }
 
-fn taken(bulk: &mut Bulk, page: Answer<BulkPage>, took: Duration) -> Result<Option<String>, Way> {
-    let page = page.map_err(|error| Way::Failed(error.to_string()))?;
-    let next = page.next.clone();
-    bulk.add(page, took);
-    Ok(next)
-}
-
-/// Comes back once the page that was asked for at `begun` takes longer than all that is left one by one.
+/// Ends when the page that was requested at `begun` has taken longer than all remaining roles would take one by one.
+/// Returns the reason to stop.
 async fn too_slow<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     bulk: &Bulk,
-    search: impl Future<Output = Arc<RoleList<'a>>>,
+    list: impl Future<Output = Arc<RoleList<'a>>>,
     begun: Instant,
-) -> Way {
-    let search = search.await;
-    if search.all.is_err() {
-        return Way::Unlisted;
+) -> String {
+    let list = list.await;
+    if list.all.is_err() {
+        return NOT_LISTED.to_owned();
     }
-    let single = reader.aws.one_by_one(reader.key, search.calls(|role| bulk.has(role)));
+    let single = reader.aws.one_by_one(reader.key, list.calls(|role| bulk.has(role)));
     tokio::time::sleep_until(begun + single).await;
-    Way::Slow(single)
+    page_too_slow(single)
 }
 
-/// Whether the next page is worth its time by what is known before the roles are listed: how many there are, and which
-/// are declared.
-async fn is_wanted_early<'a, A: ReadAws>(
+/// Whether to request the next page before the roles are listed, from the number of roles in the account and the
+/// declared roles.
+async fn is_next_page_worth_it<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     bulk: &Bulk,
-    search: impl Future<Output = Arc<RoleList<'a>>>,
+    list: impl Future<Output = Arc<RoleList<'a>>>,
     summary: impl Future<Output = Option<AccountSummary>>,
 ) -> bool {
     let summary = tokio::select! {
         biased;
-        _ = search => return false,
+        _ = list => return false,
         summary = summary => summary,
     };
-    let unseen = reader.roles().keys().filter(|folded| !bulk.has(folded)).count();
+    let left = reader.roles().keys().filter(|name| !bulk.has(name)).count();
     summary
         .and_then(|summary| summary.roles)
-        .is_some_and(|total| unseen > 0 && bulk.time_left(total) <= reader.aws.one_by_one(reader.key, unseen))
+        .is_some_and(|total| left > 0 && bulk.time_left(total) <= reader.aws.one_by_one(reader.key, left))
 }
 
-impl RoleList<'_> {
-    /// Why the roles are read one by one although nothing was timed yet, if so.
-    fn is_bulk_hopeless<A: ReadAws>(&self, reader: &AccountReader<'_, A>) -> Option<Way> {
-        let Ok(role_list) = &self.all else { return Some(Way::Unlisted) };
-        if !self.is_large() {
-            return Some(Way::Few);
-        }
-        let single = reader.aws.one_by_one(reader.key, self.calls(|_| false));
-        let pages = role_list.len().div_ceil(PAGE);
-        (UNTIMED * u32::try_from(pages).unwrap_or(u32::MAX) > single).then_some(Way::Pages(single, pages))
+/// Why to read all roles one by one, before a page was measured. None if a bulk read may be faster.
+fn why_not_bulk<A: ReadAws>(reader: &AccountReader<'_, A>, list: &RoleList<'_>) -> Option<String> {
+    let Ok(all) = &list.all else { return Some(NOT_LISTED.to_owned()) };
+    if !is_large(list) {
+        return Some(FEW_ROLES.to_owned());
     }
+    let single = reader.aws.one_by_one(reader.key, list.calls(|_| false));
+    let pages = all.len().div_ceil(PAGE_SIZE);
+    (PAGE_TIME * count(pages) > single).then(|| Bulk::default().pages_too_slow(single, pages))
+}
 
-    /// Whether there are so many roles that a further call to find the better way does not matter.
-    pub(super) fn is_large(&self) -> bool {
-        self.calls(|_| false) > FEW
-    }
+/// Whether the roles take so many calls that one more, to choose the faster way, does not matter.
+pub(super) fn is_large(list: &RoleList<'_>) -> bool {
+    list.calls(|_| false) > FEW
 }
 
 #[cfg(test)]
@@ -240,29 +210,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_choice_is_told_with_its_reason() {
-        let told = |pages, seconds, way, roles| {
-            let spent = Duration::from_secs_f64(seconds);
-            Bulk { pages, spent, ..Bulk::new() }.by(way).words(roles)
-        };
+    fn description_names_the_way_and_its_reason() {
+        let read = |pages, seconds| Bulk { pages, spent: Duration::from_secs_f64(seconds), ..Bulk::default() };
         let time = Duration::from_millis;
-        for (text, wanted) in [
-            (told(0, 0.0, Way::Few, 1), "1 role one by one: so few need no wait"),
-            (told(1, 0.4, Way::Bulk(time(5667)), 100), "100 roles in bulk: 1 page of 0.4 s, one by one 5.7 s"),
+        for (reason, roles, expected) in [
+            (FEW_ROLES.to_owned(), 1, "1 role one by one: so few need no wait"),
+            (read(1, 0.4).in_bulk(time(5667)), 100, "100 roles in bulk: 1 page of 0.4 s, one by one 5.7 s"),
+            (read(5, 2.0).in_bulk(time(65_700)), 1000, "1000 roles in bulk: 5 pages, each of 0.4 s, one by one 65.7 s"),
             (
-                told(5, 2.0, Way::Bulk(time(65_700)), 1000),
-                "1000 roles in bulk: 5 pages, each of 0.4 s, one by one 65.7 s",
-            ),
-            (
-                told(1, 2.0, Way::Pages(time(1667), 4), 40),
+                read(1, 2.0).pages_too_slow(time(1667), 4),
+                40,
                 "40 roles one by one in 1.7 s: in bulk 1 page of 2.0 s, 4 more",
             ),
-            (told(0, 0.0, Way::Pages(time(1667), 5), 40), "40 roles one by one in 1.7 s: in bulk 5 more"),
-            (told(0, 0.0, Way::Slow(time(1667)), 40), "40 roles one by one in 1.7 s: a page in bulk takes longer"),
-            (told(0, 0.0, Way::Failed("no".into()), 40), "40 roles one by one: no"),
-            (told(0, 0.0, Way::Unlisted, 40), "40 roles one by one: the account's roles could not be listed"),
+            (read(0, 0.0).pages_too_slow(time(1667), 5), 40, "40 roles one by one in 1.7 s: in bulk 5 more"),
+            (page_too_slow(time(1667)), 40, "40 roles one by one in 1.7 s: a page in bulk takes longer"),
+            ("one by one: no".to_owned(), 40, "40 roles one by one: no"),
+            (NOT_LISTED.to_owned(), 40, "40 roles one by one: the account's roles could not be listed"),
         ] {
-            assert_eq!(text, wanted);
+            assert_eq!(Bulk::default().because(reason).description(roles), expected);
         }
     }
 }

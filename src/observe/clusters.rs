@@ -1,6 +1,5 @@
-//! Clusters: what identifies them, and their ServiceAccounts.
+//! Reads clusters: what identifies them, their ServiceAccounts, and the namespaces and pods that matter.
 
-use super::limiter::Limiter;
 use super::{ReadOptions, is_ours, observed};
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::desired::{Cluster, Desired, Manage, Subject};
@@ -13,18 +12,16 @@ use crate::world::{
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Above so many namespaces to ask for, one list is cheaper than a look at each.
+/// Up to this many namespaces are read one by one; above, one list is cheaper.
 const FEW_NAMESPACES: usize = 3;
 
-/// So many declared ServiceAccounts are asked for by name where the list of all is long: in two rounds, the label's list
-/// and what it lacks.
-const HANDFUL: usize = 10;
+/// Up to this many declared ServiceAccounts are read by name if the list of all is long.
+const FEW_DECLARED: usize = 10;
 
-/// A list is long if more than so many objects are left after its first page: ten pages, each after the other.
-const LONG: i64 = 5_000;
+/// A list is long if more than this many objects are left after its first page: ten pages, one after the other.
+const LONG_LIST: i64 = 5_000;
 
-/// What identifies a cluster: from EKS, which is what `described` asks, or from the file where the cluster has only an
-/// issuer.
+/// What identifies a cluster: from EKS, which `described` asks, or from the configuration if it has only an issuer.
 pub(super) async fn facts(
     cluster: &Cluster,
     identity: Option<&Access<Identity>>,
@@ -43,94 +40,91 @@ pub(super) async fn facts(
     }
     match identity {
         Some(Access::Granted(_)) => {}
-        // why, the account's own entry says
+        // the account itself reports the reason
         Some(Access::Wrong(..) | Access::Unknown(_)) | None => {
             return Observed::Unknown(format!("its account `{}` was not read", cluster.account));
         }
     }
     match observed(described.await) {
-        Observed::Present(facts) => checked(cluster, facts),
+        Observed::Present(facts) => match (&facts.issuer, &cluster.issuer) {
+            (None, _) => Observed::Unknown(format!("EKS shows no issuer for it, its status is `{}`", facts.status)),
+            (Some(live), Some(declared)) if live != declared => {
+                Observed::Unknown(format!("EKS says that its issuer is `{live}`, declared is `{declared}`"))
+            }
+            _ => Observed::Present(facts),
+        },
         other => other,
     }
 }
 
-fn checked(cluster: &Cluster, facts: ClusterFacts) -> Observed<ClusterFacts> {
-    match (&facts.issuer, &cluster.issuer) {
-        (None, _) => Observed::Unknown(format!("EKS shows no issuer for it, its status is `{}`", facts.status)),
-        (Some(told), Some(declared)) if told != declared => {
-            Observed::Unknown(format!("EKS says that its issuer is `{told}`, declared is `{declared}`"))
-        }
-        _ => Observed::Present(facts),
-    }
-}
-
-/// A ServiceAccount's place in a cluster.
 type NamespacedName = (Namespace, ServiceAccountName);
+type ServiceAccounts = BTreeMap<NamespacedName, Observed<LiveServiceAccount>>;
 
-/// Everything that one cluster's API is asked for.
+/// What all reads of one cluster's API share.
 struct ClusterReader<'a, K> {
     key: &'a Key,
     desired: &'a Desired,
     kubernetes: &'a K,
-    limiter: Limiter,
-    /// The declared ServiceAccounts, and whether irsa looks after the object.
+    /// Whether the plan deletes everything.
+    destroy: bool,
+    /// The declared ServiceAccounts, and whether irsa manages the object.
     declared: BTreeMap<NamespacedName, bool>,
 }
 
-/// Reads the cluster. Every active one that has an API is listed, whether or not a binding names it: what is left over
-/// must be found.
+/// A cluster whose API is not read.
+pub(super) fn unread(facts: &Observed<ClusterFacts>) -> LiveCluster {
+    let (issuer, api) = match facts {
+        Observed::Present(facts) => {
+            (facts.issuer.clone().map_or(Observed::Absent, Observed::Present), "nothing in it is looked at")
+        }
+        Observed::Absent => (Observed::Absent, "EKS has no such cluster"),
+        Observed::Unknown(why) => (Observed::Unknown(why.clone()), why.as_str()),
+    };
+    LiveCluster {
+        issuer,
+        api: Access::Unknown(api.to_owned()),
+        extent: Extent::Named,
+        namespaces: BTreeMap::new(),
+        service_accounts: BTreeMap::new(),
+    }
+}
+
+/// Reads the cluster. Every active cluster with an API is read, even without a binding, to find undeclared
+/// ServiceAccounts.
 pub(super) async fn read<K: ReadKubernetes>(
     key: &Key,
     desired: &Desired,
     facts: Observed<ClusterFacts>,
     kubernetes: &K,
-    looks: &ReadOptions,
+    options: &ReadOptions,
 ) -> LiveCluster {
-    let mut live = LiveCluster {
-        issuer: Observed::Absent,
-        api: Access::Unknown("EKS has no such cluster".to_owned()),
-        extent: Extent::Named,
-        namespaces: BTreeMap::new(),
-        service_accounts: BTreeMap::new(),
-    };
-    let facts = match facts {
-        Observed::Present(facts) => facts,
-        Observed::Absent => return live,
-        Observed::Unknown(why) => {
-            live.issuer = Observed::Unknown(why.clone());
-            live.api = Access::Unknown(why);
-            return live;
-        }
-    };
-    if let Some(issuer) = &facts.issuer {
-        live.issuer = Observed::Present(issuer.clone());
-    }
+    let mut live = unread(&facts);
+    let Observed::Present(facts) = facts else { return live };
     if !desired.clusters.get(key).is_some_and(Cluster::has_api) {
-        live.api = Access::Unknown("nothing in it is looked at".to_owned());
         return live;
     }
     live.api = kubernetes.verify(key, &facts).await;
     if live.api != Access::Granted(()) {
         return live;
     }
-    let limiter = Limiter::new(looks.parallelism);
-    let reader = ClusterReader { key, desired, kubernetes, limiter, declared: declared(key, desired) };
-    reader.service_accounts(&mut live, looks.destroy).await;
+    let declared = declared(key, desired);
+    let reader = ClusterReader { key, desired, kubernetes, destroy: options.destroy, declared };
+    reader.read_service_accounts(&mut live).await;
     if live.api == Access::Granted(()) {
-        reader.namespaces(&mut live).await;
-        reader.pods(&mut live, looks.destroy).await;
+        reader.read_namespaces(&mut live).await;
+        reader.read_pods(&mut live).await;
     }
     live
 }
 
-/// Reads the rest of a cluster of which ours alone was read.
-pub(super) async fn widen<K: ReadKubernetes>(key: &Key, kubernetes: &K, live: &mut LiveCluster) {
+/// Reads the other ServiceAccounts of a cluster of which only this owner's were read.
+pub(super) async fn read_rest<K: ReadKubernetes>(key: &Key, kubernetes: &K, live: &mut LiveCluster) {
     match kubernetes.service_accounts(key, ServiceAccountScope::Cluster).await {
         Ok(list) => {
             live.extent = extent(&list);
-            // what was read before was looked at closely
-            for (spot, seen) in by_spot(list.items).chain(odd(list.odd, may_point)) {
-                live.service_accounts.entry(spot).or_insert(seen);
+            // keeps the ServiceAccounts that were read before, because their pods were read too
+            for (name, seen) in by_name(list, may_name_role) {
+                live.service_accounts.entry(name).or_insert(seen);
             }
         }
         Err(error) => live.api = Access::Unknown(error.to_string()),
@@ -150,172 +144,153 @@ fn declared(key: &Key, desired: &Desired) -> BTreeMap<NamespacedName, bool> {
 }
 
 impl<K: ReadKubernetes> ClusterReader<'_, K> {
-    /// All ServiceAccounts; of a huge cluster in which few are declared, those and ours; where a list of all is
-    /// forbidden, those of the declared namespaces, or the declared ones one by one.
-    async fn service_accounts(&self, live: &mut LiveCluster, destroy: bool) {
-        let patience = if destroy || self.declared.len() > HANDFUL { i64::MAX } else { LONG };
-        match self.limiter.run(self.kubernetes.service_accounts_unless_long(self.key, patience)).await {
+    /// Reads all ServiceAccounts. In a huge cluster with few declared ones, reads those and this owner's. Without
+    /// permission to list the cluster, reads the declared namespaces, or the declared ServiceAccounts one by one.
+    async fn read_service_accounts(&self, live: &mut LiveCluster) {
+        let patience = if self.destroy || self.declared.len() > FEW_DECLARED { i64::MAX } else { LONG_LIST };
+        match self.kubernetes.service_accounts_unless_long(self.key, patience).await {
             Ok(Some(list)) => {
                 live.extent = extent(&list);
-                live.service_accounts = self.taken(list, |_| true).await;
+                live.service_accounts = self.relevant(list, |_| true).await;
             }
-            Ok(None) => self.ours(live).await,
+            Ok(None) => self.read_ours(live).await,
             Err(error) if error.kind == CallErrorKind::Denied => {
                 let namespaces: BTreeSet<&Namespace> = self.declared.keys().map(|(namespace, _)| namespace).collect();
-                let asked = namespaces.into_iter().map(|namespace| self.namespaced(namespace));
-                live.service_accounts = join_all(asked).await.into_iter().flatten().collect();
+                let read = namespaces.into_iter().map(|namespace| self.in_namespace(namespace));
+                live.service_accounts = join_all(read).await.into_iter().flatten().collect();
             }
             Err(error) => live.api = Access::Unknown(error.to_string()),
         }
     }
 
-    /// What a list says of those within it. Of what was not understood, the declared ones are unknown, and those that may
-    /// be ours or may name a role. Where one cannot even be told from others, the missing ones are asked for by name.
-    async fn taken(
-        &self,
-        list: ServiceAccountList,
-        within: impl Fn(&NamespacedName) -> bool,
-    ) -> BTreeMap<NamespacedName, Observed<LiveServiceAccount>> {
-        let nameless = list.odd.iter().any(|item| item.spot.is_none());
-        let ours = |item: &MalformedServiceAccount| {
+    /// The ServiceAccounts of a list that covers the names `within`. Of those that irsa cannot parse, keeps those that
+    /// are declared, may have this owner's label or may name a role. If one has no readable name, reads the missing
+    /// declared ones by name.
+    async fn relevant(&self, list: ServiceAccountList, within: impl Fn(&NamespacedName) -> bool) -> ServiceAccounts {
+        let has_nameless = list.malformed.iter().any(|item| item.object.is_none());
+        let is_relevant = |item: &MalformedServiceAccount| {
             item.labels.as_ref().is_none_or(|labels| is_ours(self.desired, labels))
-                || may_point(item)
-                || item.spot.as_ref().is_some_and(|spot| self.declared.contains_key(spot))
+                || may_name_role(item)
+                || item.object.as_ref().is_some_and(|name| self.declared.contains_key(name))
         };
-        let mut read: BTreeMap<_, _> = by_spot(list.items).chain(odd(list.odd, ours)).collect();
-        if nameless {
-            let missing = self.declared.keys().filter(|spot| within(spot) && !read.contains_key(*spot));
-            let asked: Vec<_> = join_all(missing.map(|spot| self.named(spot))).await;
-            read.extend(asked);
+        let mut read: ServiceAccounts = by_name(list, is_relevant).collect();
+        if has_nameless {
+            let missing = self.declared.keys().filter(|name| within(name) && !read.contains_key(*name));
+            let missing = join_all(missing.map(|name| self.one(name))).await;
+            read.extend(missing);
         }
         read
     }
 
-    /// The ServiceAccounts that carry our label, and the declared ones, which may not carry it yet.
-    async fn ours(&self, live: &mut LiveCluster) {
+    /// Reads the ServiceAccounts with this owner's label, and the declared ones, which may not have it yet.
+    async fn read_ours(&self, live: &mut LiveCluster) {
         tracing::info!(
-            "cluster/{}: it has more than {LONG} ServiceAccounts: ours are listed, and the {} declared ones",
+            "cluster/{}: it has more than {LONG_LIST} ServiceAccounts: ours are listed, and the {} declared ones",
             self.key,
             self.declared.len()
         );
-        match self
-            .limiter
-            .run(self.kubernetes.service_accounts(self.key, ServiceAccountScope::Owner(&self.desired.owner)))
-            .await
-        {
-            Ok(ServiceAccountList { items, odd: unclear }) => {
-                live.service_accounts = by_spot(items).chain(odd(unclear, |_| true)).collect();
-            }
+        let ours = ServiceAccountScope::Owner(&self.desired.owner);
+        match self.kubernetes.service_accounts(self.key, ours).await {
+            Ok(list) => live.service_accounts = by_name(list, |_| true).collect(),
             Err(error) => {
                 live.api = Access::Unknown(error.to_string());
                 return;
             }
         }
         live.extent = Extent::Ours;
-        let missing = self.declared.keys().filter(|spot| !live.service_accounts.contains_key(spot));
-        let asked: Vec<_> = join_all(missing.map(|spot| self.named(spot))).await;
-        live.service_accounts.extend(asked);
+        let missing = self.declared.keys().filter(|name| !live.service_accounts.contains_key(name));
+        let missing = join_all(missing.map(|name| self.one(name))).await;
+        live.service_accounts.extend(missing);
     }
 
-    /// One declared ServiceAccount.
-    async fn named(&self, spot: &NamespacedName) -> (NamespacedName, Observed<LiveServiceAccount>) {
-        let (namespace, name) = spot;
-        let look = self.kubernetes.service_account(self.key, namespace, name);
-        (spot.clone(), observed(self.limiter.run(look).await))
+    async fn one(&self, object: &NamespacedName) -> (NamespacedName, Observed<LiveServiceAccount>) {
+        let (namespace, name) = object;
+        (object.clone(), observed(self.kubernetes.service_account(self.key, namespace, name).await))
     }
 
     /// The ServiceAccounts of one declared namespace.
-    async fn namespaced(&self, namespace: &Namespace) -> BTreeMap<NamespacedName, Observed<LiveServiceAccount>> {
+    async fn in_namespace(&self, namespace: &Namespace) -> ServiceAccounts {
         let declared = self.declared.keys().filter(|(declared, _)| declared == namespace);
-        match self
-            .limiter
-            .run(self.kubernetes.service_accounts(self.key, ServiceAccountScope::Namespace(namespace)))
-            .await
-        {
+        match self.kubernetes.service_accounts(self.key, ServiceAccountScope::Namespace(namespace)).await {
             Ok(list) => {
-                let read = self.taken(list, |(of, _)| of == namespace).await;
-                let absent = declared.map(|spot| (spot.clone(), Observed::Absent));
+                let read = self.relevant(list, |(of, _)| of == namespace).await;
+                let absent = declared.map(|name| (name.clone(), Observed::Absent));
                 absent.chain(read).collect()
             }
             Err(error) if error.kind == CallErrorKind::Denied => {
-                join_all(declared.map(|spot| self.named(spot))).await.into_iter().collect()
+                join_all(declared.map(|name| self.one(name))).await.into_iter().collect()
             }
-            Err(error) => declared.map(|spot| (spot.clone(), Observed::Unknown(error.to_string()))).collect(),
+            Err(error) => declared.map(|name| (name.clone(), Observed::Unknown(error.to_string()))).collect(),
         }
     }
 
-    /// Whether the namespaces are there in which a ServiceAccount is missing.
-    async fn namespaces(&self, live: &mut LiveCluster) {
-        let missing = self.declared.iter().filter(|(spot, managed)| {
+    /// Reads the namespaces in which a managed ServiceAccount is missing.
+    async fn read_namespaces(&self, live: &mut LiveCluster) {
+        let missing = self.declared.iter().filter(|(name, managed)| {
             **managed
-                && match live.service_accounts.get(*spot) {
+                && match live.service_accounts.get(*name) {
                     Some(Observed::Absent) => true,
                     Some(Observed::Present(_) | Observed::Unknown(_)) => false,
                     None => matches!(live.extent, Extent::Whole | Extent::Understood),
                 }
         });
-        let wanted: BTreeSet<&Namespace> = missing.map(|((namespace, _), _)| namespace).collect();
-        if wanted.len() > FEW_NAMESPACES {
-            match self.limiter.run(self.kubernetes.namespaces(self.key)).await {
-                Ok(there) => {
-                    let look = |name: &Namespace| there.get(name).map_or(Observed::Absent, |it| Observed::Present(*it));
-                    live.namespaces = wanted.into_iter().map(|name| (name.clone(), look(name))).collect();
-                    return;
-                }
-                Err(error) if error.kind == CallErrorKind::Denied => {}
-                Err(error) => {
-                    let unknown = || Observed::Unknown(error.to_string());
-                    live.namespaces = wanted.into_iter().map(|name| (name.clone(), unknown())).collect();
-                    return;
-                }
+        let needed: BTreeSet<&Namespace> = missing.map(|((namespace, _), _)| namespace).collect();
+        if needed.len() > FEW_NAMESPACES {
+            let listed = self.kubernetes.namespaces(self.key).await;
+            if !listed.as_ref().is_err_and(|error| error.kind == CallErrorKind::Denied) {
+                let phase = |name: &Namespace| match &listed {
+                    Ok(listed) => listed.get(name).map_or(Observed::Absent, |phase| Observed::Present(*phase)),
+                    Err(error) => Observed::Unknown(error.to_string()),
+                };
+                live.namespaces = needed.into_iter().map(|name| (name.clone(), phase(name))).collect();
+                return;
             }
         }
-        let asked = wanted.into_iter().map(|namespace| async move {
-            let look = self.limiter.run(self.kubernetes.namespace(self.key, namespace));
-            (namespace.clone(), observed(look.await))
+        let read = needed.into_iter().map(|namespace| async move {
+            (namespace.clone(), observed(self.kubernetes.namespace(self.key, namespace).await))
         });
-        live.namespaces = join_all(asked).await.into_iter().collect();
+        live.namespaces = join_all(read).await.into_iter().collect();
     }
 
-    /// Which pods run under the ServiceAccounts that may be deleted: ours, made by irsa, and no longer declared.
-    async fn pods(&self, live: &mut LiveCluster, destroy: bool) {
-        let asked = live.service_accounts.iter_mut().filter_map(|(spot, seen)| {
+    /// Reads the pods of the ServiceAccounts that may be deleted: created by irsa, with this owner's label, and no
+    /// longer declared.
+    async fn read_pods(&self, live: &mut LiveCluster) {
+        let read = live.service_accounts.iter_mut().filter_map(|(name, seen)| {
             let Observed::Present(item) = seen else { return None };
-            let made = item.annotations.get(CREATED).is_some_and(|value| value == "true");
-            let may_go = made && is_ours(self.desired, &item.labels) && (destroy || !self.declared.contains_key(spot));
-            may_go.then_some(async move {
-                let look = self.kubernetes.pods(self.key, &item.namespace, &item.name);
-                item.pods = Some(observed(self.limiter.run(look).await.map(Some)));
+            let created = item.annotations.get(CREATED).is_some_and(|value| value == "true");
+            let undeclared = self.destroy || !self.declared.contains_key(name);
+            (created && undeclared && is_ours(self.desired, &item.labels)).then_some(async move {
+                let pods = self.kubernetes.pods(self.key, &item.namespace, &item.name).await;
+                item.pods = Some(observed(pods.map(Some)));
             })
         });
-        join_all(asked).await;
+        join_all(read).await;
     }
 }
 
-fn by_spot(list: Vec<LiveServiceAccount>) -> impl Iterator<Item = (NamespacedName, Observed<LiveServiceAccount>)> {
-    list.into_iter().map(|item| ((item.namespace.clone(), item.name.clone()), Observed::Present(item)))
-}
-
-/// Those that were not understood and are `wanted`, as far as it can be told which they are.
-fn odd(
-    list: Vec<MalformedServiceAccount>,
-    wanted: impl Fn(&MalformedServiceAccount) -> bool,
+/// The entries of a list by name. Those that irsa cannot parse are unknown if they have a name and are `relevant`.
+fn by_name(
+    list: ServiceAccountList,
+    relevant: impl Fn(&MalformedServiceAccount) -> bool,
 ) -> impl Iterator<Item = (NamespacedName, Observed<LiveServiceAccount>)> {
-    list.into_iter().filter(move |item| wanted(item)).filter_map(|item| Some((item.spot?, Observed::Unknown(item.why))))
+    let items = list.items.into_iter();
+    let items = items.map(|item| ((item.namespace.clone(), item.name.clone()), Observed::Present(item)));
+    let malformed = list.malformed.into_iter().filter(move |item| relevant(item));
+    items.chain(malformed.filter_map(|item| Some((item.object?, Observed::Unknown(item.why)))))
 }
 
-/// Whether it may name a role, as far as can be told.
-fn may_point(item: &MalformedServiceAccount) -> bool {
-    item.spot.is_none() || item.annotations.as_ref().is_none_or(|annotations| annotations.contains_key(ROLE_ARN))
+/// Whether a ServiceAccount that irsa cannot parse may name a role.
+fn may_name_role(item: &MalformedServiceAccount) -> bool {
+    item.object.is_none() || item.annotations.as_ref().is_none_or(|annotations| annotations.contains_key(ROLE_ARN))
 }
 
-/// How far a list of all tells who names which role.
+/// Whether the list of all ServiceAccounts shows every one that names a role.
 fn extent(list: &ServiceAccountList) -> Extent {
-    if list.odd.iter().any(may_point) { Extent::Understood } else { Extent::Whole }
+    if list.malformed.iter().any(may_name_role) { Extent::Understood } else { Extent::Whole }
 }
 
-/// How many ServiceAccounts of the cluster are ours.
-pub(super) fn ours(desired: &Desired, live: &LiveCluster) -> usize {
+/// The number of ServiceAccounts of the cluster with this owner's label.
+pub(super) fn count_ours(desired: &Desired, live: &LiveCluster) -> usize {
     let seen = live.service_accounts.values().filter_map(Observed::present);
     seen.filter(|item| is_ours(desired, &item.labels)).count()
 }

@@ -1,71 +1,58 @@
-//! What a shard looks at in the clusters of other shards: their issuers, and never their APIs.
+//! Reads the issuers of clusters that belong to other shards. Never connects to their APIs, except for the lock.
 
 use super::{clusters, identify};
 use crate::ids::Key;
 use crate::model::address::Address;
 use crate::model::desired::{ClusterState, Desired};
-use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluster, Observed};
+use crate::model::live::{Access, Identity, Live, LiveAccount, LiveCluster, Observed};
 use crate::model::marks::ADDRESS;
 use crate::world::{ClusterFacts, ReadAws, ReadKubernetes};
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A cluster of which only the issuer was asked for.
-pub(super) fn described(facts: Observed<ClusterFacts>) -> LiveCluster {
-    let issuer = match facts {
-        Observed::Present(facts) => match facts.issuer {
-            Some(issuer) => Observed::Present(issuer),
-            None => Observed::Absent,
-        },
-        Observed::Absent => Observed::Absent,
-        Observed::Unknown(why) => Observed::Unknown(why),
-    };
-    LiveCluster {
-        issuer,
-        api: Access::Unknown("it belongs to another shard".to_owned()),
-        extent: Extent::Named,
-        namespaces: BTreeMap::new(),
-        service_accounts: BTreeMap::new(),
-    }
+/// A cluster of another shard.
+pub(super) fn described(facts: &Observed<ClusterFacts>) -> LiveCluster {
+    LiveCluster { api: Access::Unknown("it belongs to another shard".to_owned()), ..clusters::unread(facts) }
 }
 
-/// Describes the clusters whose providers our roles still trust although they are bound there no more: whether that
-/// trust may go depends on whose issuer it is.
-pub(super) async fn describe_marked(
-    wanted: &Desired,
+/// Describes the clusters whose providers declared roles trust although the roles are no longer bound there. Whether
+/// that trust may be removed depends on the issuer's cluster.
+pub(super) async fn describe_trusted(
+    desired: &Desired,
     identities: &BTreeMap<Key, Access<Identity>>,
     aws: &impl ReadAws,
     live: &mut Live,
 ) {
-    let marked: BTreeSet<Key> =
-        live.accounts.iter().flat_map(|(key, account)| trusted_marks(wanted, key, account)).collect();
-    let asked = marked.into_iter().filter(|key| !live.clusters.contains_key(key)).filter_map(|key| {
-        let cluster = wanted.clusters.get(&key).filter(|cluster| cluster.state == ClusterState::Active)?;
+    let trusted: BTreeSet<Key> =
+        live.accounts.iter().flat_map(|(key, account)| trusted_clusters(desired, key, account)).collect();
+    let described = trusted.into_iter().filter(|key| !live.clusters.contains_key(key)).filter_map(|key| {
+        let cluster = desired.clusters.get(&key).filter(|cluster| cluster.state == ClusterState::Active)?;
         Some(async move {
-            let identity = identity(wanted, identities, aws, &cluster.account).await;
+            let identity = identity(desired, identities, aws, &cluster.account).await;
             let facts = clusters::facts(cluster, identity.as_ref(), aws.cluster(&key)).await;
-            (key, described(facts))
+            (key, self::described(&facts))
         })
     });
-    let asked: Vec<_> = asked.collect();
-    live.clusters.extend(join_all(asked).await);
+    let described = join_all(described.collect::<Vec<_>>()).await;
+    live.clusters.extend(described);
 }
 
-/// The clusters that are marked on the providers that our roles of an account trust.
-fn trusted_marks(wanted: &Desired, key: &Key, account: &LiveAccount) -> BTreeSet<Key> {
-    let roles = wanted.roles.values().filter(|role| &role.account == key);
+/// The clusters in the address tags of the providers that declared roles trust.
+fn trusted_clusters(desired: &Desired, key: &Key, account: &LiveAccount) -> BTreeSet<Key> {
+    let roles = desired.roles.values().filter(|role| &role.account == key);
     let live = roles.filter_map(|role| account.roles.get(&role.name.case_insensitive())?.present());
     let issuers: BTreeSet<String> = live.flat_map(|role| role.role.trust.federated_issuers()).collect();
     let providers = account.providers.iter().filter(|(arn, _)| issuers.contains(arn.host_path()));
-    providers
-        .filter_map(|(_, provider)| match provider.present()?.provider.tags.get(ADDRESS)?.parse::<Address>().ok()? {
-            Address::OidcProvider { cluster, .. } => Some(cluster),
-            _ => None,
-        })
+    let addresses = providers.filter_map(|(_, provider)| {
+        let address = provider.present()?.provider.tags.get(ADDRESS)?;
+        address.parse::<Address>().ok()
+    });
+    addresses
+        .filter_map(|address| if let Address::OidcProvider { cluster, .. } = address { Some(cluster) } else { None })
         .collect()
 }
 
-/// Who the credentials of an account are, asked now if they were not.
+/// The identity of the credentials of an account. Asks STS if `identities` does not have it.
 async fn identity(
     desired: &Desired,
     identities: &BTreeMap<Key, Access<Identity>>,
@@ -79,8 +66,8 @@ async fn identity(
     identify(&BTreeMap::from([(account.clone(), declared)]), aws).await.remove(account)
 }
 
-/// Makes the way to one cluster's API ready, for the lock that lies there.
-pub async fn reach(
+/// Connects to the API of the cluster that has the lock.
+pub async fn connect(
     desired: &Desired,
     identities: &BTreeMap<Key, Access<Identity>>,
     aws: &impl ReadAws,

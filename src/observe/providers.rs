@@ -1,4 +1,4 @@
-//! OIDC providers: the list, and each one's audiences and tags. The list has ARNs only, and there are at most a few.
+//! Reads OIDC providers with their audiences and tags. The list has only their ARNs, and an account has few.
 
 use super::observed;
 use super::reader::AccountReader;
@@ -8,8 +8,8 @@ use crate::world::{Answer, ReadAws};
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All providers, or where nothing is searched those of the known issuers; where they may not be listed, those of the
-/// declared clusters' issuers, whose ARNs are known.
+/// The providers, and whether ListOpenIDConnectProviders succeeded. Reads all providers; without a search, those of the
+/// known issuers. If they cannot be listed, reads those of the declared clusters, whose ARNs follow from their issuers.
 pub(super) async fn read<A: ReadAws>(
     reader: &AccountReader<'_, A>,
     list: impl Future<Output = Answer<Vec<ProviderArn>>>,
@@ -18,12 +18,12 @@ pub(super) async fn read<A: ReadAws>(
     match list.await {
         Ok(mut listed) => {
             if !reader.search {
-                let known: BTreeSet<String> =
-                    issuers.await.values().map(|issuer| issuer.host_path().to_owned()).collect();
+                let issuers = issuers.await;
+                let known: BTreeSet<&str> = issuers.values().map(IssuerUrl::host_path).collect();
                 listed.retain(|arn| known.contains(arn.host_path()));
             }
-            let mut read = each(reader, listed).await;
-            // listed, and gone before it was read
+            let mut read = read_each(reader, listed).await;
+            // deleted since they were listed
             read.retain(|_, provider| *provider != Observed::Absent);
             (read, Observed::Present(()))
         }
@@ -31,42 +31,41 @@ pub(super) async fn read<A: ReadAws>(
             let issuers = issuers.await;
             let declared =
                 issuers.values().map(|issuer| ProviderArn::of(&reader.account.partition, &reader.account.id, issuer));
-            (each(reader, declared.collect()).await, Observed::Unknown(error.to_string()))
+            (read_each(reader, declared).await, Observed::Unknown(error.to_string()))
         }
     }
 }
 
-/// Besides, those that the declared roles trust now: trust in one of ours must not go unseen. All, where it is not known
-/// whom they trust.
+/// Without a search, also reads the providers that the declared roles trust now, because the plan must know which of
+/// them belong to this owner. Reads all providers if the trust policies are unknown.
 pub(super) async fn read_trusted<A: ReadAws>(
     reader: &AccountReader<'_, A>,
-    (role_list, listed): (Option<&[RoleSummary]>, Answer<Vec<ProviderArn>>),
+    role_list: Option<&[RoleSummary]>,
+    listed: Answer<Vec<ProviderArn>>,
     providers: &mut BTreeMap<ProviderArn, Observed<LiveProvider>>,
 ) {
     let declared = reader.roles();
-    let named: Vec<ProviderArn> = match role_list {
+    let trusted: Vec<ProviderArn> = match role_list {
         Some(role_list) => {
             let ours = role_list.iter().filter(|summary| declared.contains_key(&summary.name.case_insensitive()));
-            let named = ours.flat_map(|summary| summary.trust.federated_providers());
-            named.filter_map(|arn| ProviderArn::parse(arn).ok()).collect()
+            let arns = ours.flat_map(|summary| summary.trust.federated_providers());
+            arns.filter_map(|arn| ProviderArn::parse(arn).ok()).collect()
         }
         None if declared.is_empty() => Vec::new(),
         None => listed.unwrap_or_default(),
     };
-    let unread: BTreeSet<ProviderArn> = named
-        .into_iter()
-        .filter(|arn| arn.account() == reader.account.id.as_str() && !providers.contains_key(arn))
-        .collect();
-    providers.extend(each(reader, unread.into_iter().collect()).await);
+    let is_unread = |arn: &ProviderArn| arn.account() == reader.account.id.as_str() && !providers.contains_key(arn);
+    let unread: BTreeSet<ProviderArn> = trusted.into_iter().filter(is_unread).collect();
+    providers.extend(read_each(reader, unread).await);
 }
 
-async fn each<A: ReadAws>(
+async fn read_each<A: ReadAws>(
     reader: &AccountReader<'_, A>,
-    arns: Vec<ProviderArn>,
+    arns: impl IntoIterator<Item = ProviderArn>,
 ) -> BTreeMap<ProviderArn, Observed<LiveProvider>> {
-    let asked = arns.into_iter().map(|arn| async move {
-        let answer = reader.limiter.run(reader.aws.provider(reader.key, &arn)).await;
-        (arn, observed(answer))
+    let read = arns.into_iter().map(|arn| async move {
+        let provider = observed(reader.aws.provider(reader.key, &arn).await);
+        (arn, provider)
     });
-    join_all(asked).await.into_iter().collect()
+    join_all(read).await.into_iter().collect()
 }

@@ -1,5 +1,5 @@
-//! The roles of an account that are asked for: the declared ones, and candidates for deletion, which are roles that trust
-//! an issuer of ours or lie under a path of ours.
+//! Selects the roles to read from ListRoles: the declared ones, and candidates for deletion. A candidate trusts the
+//! issuer of a cluster of this owner, or lies under a path where irsa creates roles.
 
 use super::reader::AccountReader;
 use crate::model::desired::Role;
@@ -7,15 +7,15 @@ use crate::model::live::RoleSummary;
 use crate::world::Answer;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The roles to ask for.
+/// The roles to read.
 #[derive(Clone)]
 pub(super) struct RoleList<'a> {
-    /// The declared roles, by folded name.
+    /// The declared roles, by case-insensitive name.
     pub declared: BTreeMap<String, &'a Role>,
-    /// Every role of the account, or why they could not be listed.
+    /// Every role of the account, or why ListRoles failed.
     pub all: Answer<Vec<RoleSummary>>,
-    /// The places in it of the declared ones and the candidates.
-    found: Vec<usize>,
+    /// Indexes into `all` of the declared roles and the candidates.
+    selected: Vec<usize>,
 }
 
 impl<'a> RoleList<'a> {
@@ -25,37 +25,37 @@ impl<'a> RoleList<'a> {
         our_issuers: &BTreeSet<String>,
     ) -> Self {
         let declared = reader.roles();
-        let is_candidate = |summary: &RoleSummary| {
+        let is_selected = |summary: &RoleSummary| {
             let paths = declared.values().map(|role| &role.path).chain(&reader.desired.prune_paths);
-            reader.is_our_path(&summary.path, paths) || !our_issuers.is_disjoint(&summary.trust.federated_issuers())
+            declared.contains_key(&summary.name.case_insensitive())
+                || reader.is_our_path(&summary.path, paths)
+                || !our_issuers.is_disjoint(&summary.trust.federated_issuers())
         };
-        let wanted =
-            |summary: &RoleSummary| declared.contains_key(&summary.name.case_insensitive()) || is_candidate(summary);
         let listed = all.iter().flatten().enumerate();
-        let found = listed.filter(|(_, summary)| wanted(summary)).map(|(place, _)| place).collect();
-        Self { declared, all, found }
+        let selected = listed.filter(|(_, summary)| is_selected(summary)).map(|(index, _)| index).collect();
+        Self { declared, all, selected }
     }
 
-    /// The declared roles and the candidates that are there; none if the roles could not be listed.
-    pub(super) fn found(&self) -> impl Iterator<Item = &RoleSummary> {
-        let role_list = self.all.as_deref().unwrap_or_default();
-        self.found.iter().filter_map(|place| role_list.get(*place))
+    /// The listed declared roles and the candidates. Empty if ListRoles failed.
+    pub(super) fn selected(&self) -> impl Iterator<Item = &RoleSummary> {
+        let all = self.all.as_deref().unwrap_or_default();
+        self.selected.iter().filter_map(|index| all.get(*index))
     }
 
-    /// How many roles are asked for.
+    /// The number of roles to read.
     pub(super) fn len(&self) -> usize {
-        if self.all.is_ok() { self.found.len() } else { self.declared.len() }
+        if self.all.is_ok() { self.selected.len() } else { self.declared.len() }
     }
 
-    /// The most calls of one action that what is not read yet takes one by one: of a declared role its inline policies
-    /// are asked for, a candidate is asked for its tags.
+    /// How many calls of the most frequent action it takes to read the remaining roles one by one. A declared role
+    /// takes one call for each inline policy, a candidate takes one call for its tags.
     pub(super) fn calls(&self, is_read: impl Fn(&str) -> bool) -> usize {
         if self.all.is_err() {
             return self.declared.len();
         }
         let (mut declared, mut inline, mut candidates) = (0, 0, 0);
-        for summary in self.found().filter(|summary| !is_read(&summary.name.case_insensitive())) {
-            match self.declared.get(&summary.name.case_insensitive()) {
+        for name in self.selected().map(|summary| summary.name.case_insensitive()).filter(|name| !is_read(name)) {
+            match self.declared.get(&name) {
                 Some(role) => {
                     declared += 1;
                     inline += role.inline.len();

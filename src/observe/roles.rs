@@ -1,7 +1,4 @@
-//! Roles: which to read, and the rest of those that `bulk` leaves.
-//!
-//! Read are the declared ones and, among the others, those that carry our mark and may have to be deleted: candidates
-//! are roles that trust an issuer of ours or lie under a path of ours.
+//! Reads roles: every declared role, and every other role with this owner's tag.
 
 use super::bulk::Bulk;
 use super::reader::AccountReader;
@@ -13,41 +10,40 @@ use crate::world::ReadAws;
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Every declared role, and every other one of ours; `bulk` is what was read of them already.
+/// The roles by case-insensitive name. `bulk` has the roles that were read in bulk.
 pub(super) async fn read<A: ReadAws>(
     reader: &AccountReader<'_, A>,
-    search: &RoleList<'_>,
+    list: &RoleList<'_>,
     bulk: Bulk,
 ) -> BTreeMap<String, Observed<LiveRole>> {
     let mut roles: BTreeMap<String, Observed<LiveRole>>;
-    if search.all.is_ok() {
-        // a declared role that is not listed is not there
-        roles = search.declared.keys().map(|folded| (folded.clone(), Observed::Absent)).collect();
-        let left = from_bulk(reader, search, bulk, &mut roles);
-        let asked = left.into_iter().map(|summary| one(reader, search, &summary.name));
-        roles.extend(join_all(asked).await.into_iter().flatten());
+    if list.all.is_ok() {
+        roles = list.declared.keys().map(|name| (name.clone(), Observed::Absent)).collect();
+        let left = from_bulk(reader, list, bulk, &mut roles);
+        let read = left.into_iter().map(|summary| one(reader, list, &summary.name));
+        roles.extend(join_all(read).await.into_iter().flatten());
     } else {
-        let asked = search.declared.values().map(|role| one(reader, search, &role.name));
-        roles = join_all(asked).await.into_iter().flatten().collect();
+        let read = list.declared.values().map(|role| one(reader, list, &role.name));
+        roles = join_all(read).await.into_iter().flatten().collect();
     }
-    ask_instance_profiles(reader, search, &mut roles).await;
+    read_instance_profiles(reader, list, &mut roles).await;
     roles
 }
 
-/// Takes what was read in bulk, and gives back what is still to be read: what the pages did not have or had in a form
-/// that was not understood, be it so recent that only the list knows it.
+/// Moves the roles that irsa manages from `bulk` to `roles`. Returns those that `bulk` does not have or irsa could not
+/// parse, for example a role that was created a moment ago.
 fn from_bulk<'r, A>(
     reader: &AccountReader<'_, A>,
-    search: &'r RoleList<'_>,
+    list: &'r RoleList<'_>,
     mut bulk: Bulk,
     roles: &mut BTreeMap<String, Observed<LiveRole>>,
 ) -> Vec<&'r RoleSummary> {
     let mut left = Vec::new();
-    for summary in search.found() {
-        let folded = summary.name.case_insensitive();
-        match bulk.take(&folded).map(|detail| detail.joined(summary)) {
-            Some(Ok(role)) if search.declared.contains_key(&folded) || is_ours(reader.desired, &role.role.tags) => {
-                roles.insert(folded, Observed::Present(role));
+    for summary in list.selected() {
+        let name = summary.name.case_insensitive();
+        match bulk.take(&name).map(|detail| detail.joined(summary)) {
+            Some(Ok(role)) if list.declared.contains_key(&name) || is_ours(reader.desired, &role.role.tags) => {
+                roles.insert(name, Observed::Present(role));
             }
             Some(Ok(_)) => {}
             Some(Err(_)) | None => left.push(summary),
@@ -56,46 +52,46 @@ fn from_bulk<'r, A>(
     left
 }
 
-/// One role in full. An undeclared one is first asked whose it is, and left out if it is not ours.
+/// Reads one role. Of an undeclared role, reads the tags first. None if it has another owner.
 async fn one<A: ReadAws>(
     reader: &AccountReader<'_, A>,
-    search: &RoleList<'_>,
+    list: &RoleList<'_>,
     name: &RoleName,
 ) -> Option<(String, Observed<LiveRole>)> {
-    let folded = name.case_insensitive();
-    let declared = search.declared.get(&folded);
+    let key = name.case_insensitive();
+    let declared = list.declared.get(&key);
     if declared.is_none() {
-        match reader.limiter.run(reader.aws.role_tags(reader.key, name)).await {
+        match reader.aws.role_tags(reader.key, name).await {
             Ok(Some(tags)) if is_ours(reader.desired, &tags) => {}
             Ok(_) => return None,
-            Err(error) => return Some((folded, Observed::Unknown(error.to_string()))),
+            Err(error) => return Some((key, Observed::Unknown(error.to_string()))),
         }
     }
     let inline: BTreeSet<PolicyName> = declared.into_iter().flat_map(|role| role.inline.keys().cloned()).collect();
-    let role = observed(reader.limiter.run(reader.aws.role(reader.key, name, &inline)).await);
+    let role = observed(reader.aws.role(reader.key, name, &inline).await);
     if declared.is_none() && role == Observed::Absent {
         return None;
     }
-    Some((folded, role))
+    Some((key, role))
 }
 
-/// Asks for the instance profiles of the roles that may be deleted. Where that fails the role counts as not seen.
-async fn ask_instance_profiles<A: ReadAws>(
+/// Reads the instance profiles of the roles that may be deleted. A role whose profiles cannot be read becomes unknown.
+async fn read_instance_profiles<A: ReadAws>(
     reader: &AccountReader<'_, A>,
-    search: &RoleList<'_>,
+    list: &RoleList<'_>,
     roles: &mut BTreeMap<String, Observed<LiveRole>>,
 ) {
-    let asked = roles.iter_mut().filter_map(|(folded, seen)| {
+    let read = roles.iter_mut().filter_map(|(key, seen)| {
         let role = &seen.present()?.role;
-        let may_go = is_ours(reader.desired, &role.tags) && (reader.destroy || !search.declared.contains_key(folded));
+        let may_go = is_ours(reader.desired, &role.tags) && (reader.destroy || !list.declared.contains_key(key));
         let name = role.name.clone();
         may_go.then_some(async move {
-            match (reader.limiter.run(reader.aws.instance_profiles(reader.key, &name)).await, &mut *seen) {
+            match (reader.aws.instance_profiles(reader.key, &name).await, &mut *seen) {
                 (Ok(profiles), Observed::Present(role)) => role.instance_profiles = profiles,
                 (Ok(_), _) => {}
                 (Err(error), seen) => *seen = Observed::Unknown(error.to_string()),
             }
         })
     });
-    join_all(asked).await;
+    join_all(read).await;
 }

@@ -1,21 +1,22 @@
-//! Which way is taken to read, and that what could not be read is never taken for absent.
+//! Which calls irsa chooses to read live state, and that objects it cannot read never count as absent.
 
 mod accounts;
 mod clusters;
 mod early;
+pub(crate) mod fake;
 
-use super::fake::World;
 use super::{Early, ReadOptions, identify, observe};
 use crate::event::Silence;
 use crate::model::live::Live;
 use crate::plan::tests::kit::{Kit, allow, aws, binding, declared, key};
 use crate::plan::tests::simulate;
+use fake::World;
 
-/// One look at the world.
-pub(super) async fn look(kit: &Kit, world: &World) -> Live {
-    let looks = ReadOptions { parallelism: 10, destroy: kit.options.destroy, shard: kit.options.shard };
+/// Reads live state once.
+pub(super) async fn read_live(kit: &Kit, world: &World) -> Live {
+    let options = ReadOptions { destroy: kit.options.destroy, shard: kit.options.shard };
     let identities = identify(&kit.desired.accounts, world).await;
-    observe(&kit.desired, &identities, Early::default(), world, world, &looks, &Silence).await
+    observe(&kit.desired, &identities, Early::default(), world, world, &options, &Silence).await
 }
 
 /// A role `keep` and a role `reports` with an inline, an attached and a declared policy, applied.
@@ -40,29 +41,29 @@ fn apply(kit: &mut Kit) {
 }
 
 #[tokio::test]
-async fn what_is_there_is_seen_as_it_is() {
+async fn applied_configuration_has_an_empty_plan_and_a_full_destroy_plan() {
     let mut kit = applied();
     let world = World::new(kit.live.clone());
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
     assert_eq!((plan.steps, plan.refused, plan.unknown, plan.unchanged), (vec![], vec![], vec![], 8));
-    // and what is to go, with all that may speak against it
+    // and with all reads that a destroy needs
     kit.options.destroy = true;
     kit.options.force = true;
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
     assert_eq!((plan.summary().delete, plan.refused), (8, vec![]));
-    assert_eq!(look(&kit, &world).await, live, "the same world gives the same look");
+    assert_eq!(read_live(&kit, &world).await, live, "the same world reads the same");
     assert!(live.accounts[&key("default")].roles.contains_key("reports"));
 }
 
 #[tokio::test]
-async fn reading_is_told_as_it_goes() {
+async fn events_report_each_account_and_cluster() {
     use crate::event::{Event, Listen};
     use std::sync::Mutex;
     #[derive(Default)]
-    struct Ear(Mutex<Vec<Event>>);
-    impl Listen for Ear {
+    struct Recorder(Mutex<Vec<Event>>);
+    impl Listen for Recorder {
         fn on(&self, event: &Event) {
             self.0.lock().unwrap().push(event.clone());
         }
@@ -70,10 +71,10 @@ async fn reading_is_told_as_it_goes() {
     let kit = applied();
     let world = World::new(kit.live.clone());
     let identities = identify(&kit.desired.accounts, &world).await;
-    let ear = Ear::default();
-    let looks = ReadOptions { parallelism: 1, destroy: false, shard: None };
-    observe(&kit.desired, &identities, Early::default(), &world, &world, &looks, &ear).await;
-    let events = ear.0.into_inner().unwrap();
+    let recorder = Recorder::default();
+    let options = ReadOptions { destroy: false, shard: None };
+    observe(&kit.desired, &identities, Early::default(), &world, &world, &options, &recorder).await;
+    let events = recorder.0.into_inner().unwrap();
     assert_eq!(events[0], Event::ReadStarted { places: 3 });
     assert_eq!(events[4], Event::ReadFinished);
     for (place, objects) in [("account/default", 5), ("cluster/east", 2), ("cluster/west", 1)] {

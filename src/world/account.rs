@@ -1,13 +1,15 @@
-//! The clients of one account, and what they share.
+//! The SDK clients of one account, and what they share.
 //!
-//! The SDK retries what is transient, three attempts a call; throttles it hands up at once, so that the pace follows
-//! the first refusal and not the third, and its client-wide retry quota is not drained by them.
+//! The SDK retries transient errors, with three attempts a call. It returns a throttle at once, so that the rate
+//! limiter sees the first throttle and not only the third, and throttles do not use up the retry quota of the SDK
+//! client.
 
 mod caller;
 mod failure;
-mod memory;
+mod recent_writes;
 
-pub(crate) use failure::{invalid, odd, unsigned};
+pub(crate) use failure::{invalid, malformed, unsigned};
+pub(crate) use recent_writes::WriteKind;
 
 use crate::context::Context;
 use crate::event::Listen;
@@ -28,30 +30,27 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
 use caller::Caller;
-use failure::hopeless;
-use memory::Memory;
-use std::collections::BTreeMap;
+use failure::permanent;
+use recent_writes::RecentWrites;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// How to ask.
+/// Limits on the calls to AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AwsSettings {
     /// How long one operation may take, retries included.
     pub timeout: Duration,
-    /// How many calls may be under way at once, per account.
+    /// How many calls may be in flight at once, for each account.
     pub parallelism: usize,
 }
 
 /// The name of an API operation, as IAM policies write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Action {
-    /// The prefix.
     pub(crate) service: &'static str,
-    /// The operation.
     pub(crate) name: &'static str,
 }
 
@@ -67,8 +66,8 @@ impl fmt::Display for Action {
     }
 }
 
-/// What an account's clients are made with, beside its connection.
-pub(crate) struct Asked<'a> {
+/// What all accounts have in common.
+pub(crate) struct ClientOptions<'a> {
     pub(crate) context: &'a Context,
     pub(crate) settings: AwsSettings,
     pub(crate) listen: &'a Arc<dyn Listen>,
@@ -76,60 +75,68 @@ pub(crate) struct Asked<'a> {
     pub(crate) clock: Clock,
 }
 
-/// One account, ready to be asked.
+/// The clients of one account.
 pub(crate) struct AccountClient {
     pub(crate) context: Context,
     pub(crate) sdk: SdkConfig,
-    /// The region of its settings, for clusters that name none.
+    /// The region of the account's settings, for clusters that declare none.
     pub(crate) region: Option<Region>,
     pub(crate) iam: aws_sdk_iam::Client,
     pub(crate) sts: aws_sdk_sts::Client,
     pub(crate) caller: Caller,
-    pub(crate) memory: Memory,
+    pub(crate) recent_writes: RecentWrites,
     pub(crate) clock: Clock,
-    /// The address of STS, where it is set.
-    pub(crate) sts_address: Option<String>,
-    /// The list that is read in bulk.
-    pub(crate) bulk: Mutex<Option<Listing>>,
+    /// A configured endpoint of STS.
+    pub(crate) sts_endpoint: Option<String>,
+    /// Bounds the pages of GetAccountAuthorizationDetails.
+    pub(crate) bulk_listing: Mutex<Option<Listing>>,
     counter: Counter,
-    eks: Mutex<BTreeMap<Region, aws_sdk_eks::Client>>,
-    /// Who the credentials are, once STS was asked.
+    /// The answer of sts:GetCallerIdentity.
     pub(crate) identity: OnceCell<Identity>,
 }
 
+/// Makes a client with the retry classifier and the request counter.
+macro_rules! client {
+    ($sdk:ident, $config:expr, $counter:expr) => {
+        $sdk::Client::from_conf(
+            $sdk::config::Builder::from($config)
+                .retry_classifier(NoThrottleRetries)
+                .interceptor($counter.clone())
+                .build(),
+        )
+    };
+}
+
 impl AccountClient {
-    pub(crate) fn new(key: &Key, connection: Connection, asked: &Asked<'_>) -> Self {
-        let Asked { context, settings, listen, requests, clock } = *asked;
+    pub(crate) fn new(key: &Key, connection: Connection, options: &ClientOptions<'_>) -> Self {
+        let ClientOptions { context, settings, listen, requests, clock } = *options;
         let counter = Counter { requests: Arc::clone(requests) };
         let sdk = connection.sdk;
-        let iam = aws_sdk_iam::config::Builder::from(&sdk)
-            .retry_classifier(ThrottlesAreOurs)
-            .interceptor(counter.clone())
-            .build();
-        let sts = aws_sdk_sts::config::Builder::from(&sdk)
-            .retry_classifier(ThrottlesAreOurs)
-            .interceptor(counter.clone())
-            .build();
         let AwsSettings { timeout, parallelism } = settings;
         Self {
             context: context.clone(),
             region: connection.region,
-            iam: aws_sdk_iam::Client::from_conf(iam),
-            sts: aws_sdk_sts::Client::from_conf(sts),
-            caller: Caller::new(key.clone(), context.clone(), timeout, parallelism, Arc::clone(listen))
-                .with_fault(connection.fault),
-            memory: Memory::default(),
+            iam: client!(aws_sdk_iam, &sdk, counter),
+            sts: client!(aws_sdk_sts, &sdk, counter),
+            caller: Caller::new(
+                key.clone(),
+                context.clone(),
+                timeout,
+                parallelism,
+                Arc::clone(listen),
+                connection.fault,
+            ),
+            recent_writes: RecentWrites::default(),
             clock,
-            sts_address: connection.sts,
-            bulk: Mutex::default(),
+            sts_endpoint: connection.sts,
+            bulk_listing: Mutex::default(),
             counter,
-            eks: Mutex::default(),
             identity: OnceCell::new(),
             sdk,
         }
     }
 
-    /// Has the credentials fetched, which are remembered.
+    /// Fetches the credentials, which the connection caches.
     pub(crate) async fn sign_in(&self) {
         if let Some(provider) = self.sdk.credentials_provider() {
             drop(provider.provide_credentials().await);
@@ -138,19 +145,11 @@ impl AccountClient {
 
     /// The EKS client of a region.
     pub(crate) fn eks(&self, region: &Region) -> aws_sdk_eks::Client {
-        let mut clients = self.eks.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || {
-            let config = aws_sdk_eks::config::Builder::from(&in_region(&self.sdk, region.as_str()))
-                .retry_classifier(ThrottlesAreOurs)
-                .interceptor(self.counter.clone())
-                .build();
-            aws_sdk_eks::Client::from_conf(config)
-        };
-        clients.entry(region.clone()).or_insert_with(new).clone()
+        client!(aws_sdk_eks, &in_region(&self.sdk, region.as_str()), self.counter)
     }
 }
 
-/// `Ok(None)` for what the service says is not there.
+/// `Ok(None)` if the service says that the object does not exist.
 pub(crate) fn optional<T>(answer: Answer<T>) -> Answer<Option<T>> {
     match answer {
         Ok(value) => Ok(Some(value)),
@@ -159,7 +158,7 @@ pub(crate) fn optional<T>(answer: Answer<T>) -> Answer<Option<T>> {
     }
 }
 
-/// Counts what is sent, the SDK's own retries included.
+/// Counts requests, including the SDK's own retries.
 #[derive(Debug, Clone)]
 struct Counter {
     requests: Arc<AtomicU64>,
@@ -181,18 +180,18 @@ impl Intercept for Counter {
     }
 }
 
-/// Keeps the SDK from retrying a throttle by itself, and what does not go better the next time.
+/// Forbids the SDK to retry throttles and permanent failures.
 #[derive(Debug)]
-struct ThrottlesAreOurs;
+struct NoThrottleRetries;
 
-impl ClassifyRetry for ThrottlesAreOurs {
+impl ClassifyRetry for NoThrottleRetries {
     fn classify_retry(&self, _context: &InterceptorContext) -> RetryAction {
         RetryAction::NoActionIndicated
     }
 
     fn classify_retry_v2(&self, context: &InterceptorContext, previous: &RetryAction) -> RetryAction {
         if let Some(Err(error)) = context.output_or_error()
-            && (is_too_large(error) || hopeless(error).is_some())
+            && (is_too_large(error) || permanent(error).is_some())
         {
             return RetryAction::RetryForbidden;
         }

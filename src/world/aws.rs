@@ -1,12 +1,12 @@
-//! The AWS half of the world: one reader and one writer over all accounts and clusters of a configuration.
+//! The AWS reader and writer for all accounts and clusters of a configuration.
 //!
-//! Here is only who is asked; how a service is asked stands in `iam`, `eks` and `sts`, how often and how fast in
-//! `account`. A writer comes from a reader alone, and shares its clients, its pace and its memory of what this run did.
+//! They find the account of a call; `iam`, `eks` and `sts` make the call, and `account` limits its rate and retries it.
+//! The writer shares the clients, rate limits and recent writes of the reader that it comes from.
 
 pub use super::account::AwsSettings;
 pub use super::eks::token::EksToken;
 
-use super::account::{AccountClient, Action, Asked, invalid};
+use super::account::{AccountClient, Action, ClientOptions, invalid};
 use super::connect::{Clock, Connector};
 use super::{
     AccountSummary, Answer, BulkPage, ClusterFacts, Listed, PolicySummary, ReadAws, RoleAttributes, Transports,
@@ -15,7 +15,7 @@ use super::{
 use crate::context::Context;
 use crate::event::Listen;
 use crate::ids::{ClusterName, Key, PolicyArn, PolicyName, ProviderArn, Region, RoleName};
-use crate::model::call::IamCall;
+use crate::model::call::{IamCall, Target};
 use crate::model::desired::{Account, Cluster};
 use crate::model::live::{Identity, LivePolicy, LiveProvider, LiveRole, RoleSummary};
 use crate::model::resource::StringMap;
@@ -27,49 +27,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Reads from AWS; cheap to clone.
-#[derive(Clone)]
+/// Reads from AWS. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct AwsReader {
-    shared: Arc<Shared>,
+    clients: Arc<AwsClients>,
 }
 
-/// Writes to AWS; made by [`AwsReader::writer`] alone.
-#[derive(Clone)]
+/// Writes to AWS. [`AwsReader::writer`] returns one.
+#[derive(Debug, Clone)]
 pub struct AwsWriter {
-    shared: Arc<Shared>,
+    clients: Arc<AwsClients>,
     halt: CancellationToken,
 }
 
-struct Shared {
+struct AwsClients {
     accounts: BTreeMap<Key, AccountClient>,
-    clusters: BTreeMap<Key, ClusterLocation>,
-    /// The region of the ambient settings, or what names one that is none.
+    clusters: BTreeMap<Key, Cluster>,
+    /// The region of the ambient settings, or why it is not a region.
     default_region: Result<Option<Region>, String>,
     requests: Arc<AtomicU64>,
 }
 
-/// Where a cluster is.
-#[derive(Debug, Clone)]
-struct ClusterLocation {
-    account: Key,
-    region: Option<Region>,
-    name: Option<ClusterName>,
-}
-
-impl fmt::Debug for AwsReader {
+impl fmt::Debug for AwsClients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AwsReader").field("accounts", &self.shared.accounts.keys()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for AwsWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AwsWriter").field("accounts", &self.shared.accounts.keys()).finish_non_exhaustive()
+        f.debug_struct("AwsClients").field("accounts", &self.accounts.keys()).finish_non_exhaustive()
     }
 }
 
 impl AwsReader {
-    /// Prepares to talk to these accounts and clusters. Sends nothing yet, unless credentials must be looked for.
+    /// Makes the clients of these accounts. Sends requests only where they are needed to find credentials.
     pub async fn connect(
         context: &Context,
         wires: &Transports,
@@ -81,13 +67,13 @@ impl AwsReader {
         let clock = Clock::new(context);
         let mut connector = Connector::new(context, wires, settings.timeout, clock);
         let requests = Arc::new(AtomicU64::new(0));
-        let mut clients = BTreeMap::new();
+        let mut account_clients = BTreeMap::new();
         for (key, account) in accounts {
             let connection = connector.connect(key, account, clusters).await;
-            let asked = Asked { context, settings, listen: &listen, requests: &requests, clock };
-            clients.insert(key.clone(), AccountClient::new(key, connection, &asked));
+            let options = ClientOptions { context, settings, listen: &listen, requests: &requests, clock };
+            account_clients.insert(key.clone(), AccountClient::new(key, connection, &options));
         }
-        Self::over(clients, clusters, connector.default_region().await, requests)
+        Self::over(account_clients, clusters, connector.default_region().await, requests)
     }
 
     fn over(
@@ -96,59 +82,53 @@ impl AwsReader {
         default_region: Result<Option<Region>, String>,
         requests: Arc<AtomicU64>,
     ) -> Self {
-        let place = |cluster: &Cluster| ClusterLocation {
-            account: cluster.account.clone(),
-            region: cluster.region.clone(),
-            name: cluster.name.clone(),
-        };
-        let clusters = clusters.iter().map(|(key, cluster)| (key.clone(), place(cluster))).collect();
-        Self { shared: Arc::new(Shared { accounts, clusters, default_region, requests }) }
+        Self { clients: Arc::new(AwsClients { accounts, clusters: clusters.clone(), default_region, requests }) }
     }
 
     /// The region of the ambient settings: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the ambient profile's.
     ///
     /// # Errors
-    /// What names one that is none.
+    /// Which setting is not a region.
     pub fn default_region(&self) -> Result<Option<Region>, String> {
-        self.shared.default_region.clone()
+        self.clients.default_region.clone()
     }
 
-    /// The capability to write.
+    /// A writer with the same clients.
     pub fn writer(&self) -> AwsWriter {
-        AwsWriter { shared: Arc::clone(&self.shared), halt: CancellationToken::new() }
+        AwsWriter { clients: Arc::clone(&self.clients), halt: CancellationToken::new() }
     }
 
-    /// A token for the Kubernetes API of an EKS cluster, made in process from the credentials of its account.
+    /// A token for the Kubernetes API of an EKS cluster, signed with the credentials of its account. Sends nothing.
     pub async fn eks_token(&self, cluster: &Key) -> Answer<EksToken> {
-        let (account, region, name) = self.shared.cluster(cluster, eks::token::ACTION)?;
+        let (account, region, name) = self.clients.cluster(cluster, eks::token::ACTION)?;
         eks::token::token(account, &region, &name).await
     }
 
-    /// How many requests were sent so far, the SDK's own retries included.
+    /// The number of requests sent so far, including the SDK's own retries.
     pub fn requests(&self) -> u64 {
-        self.shared.requests.load(Ordering::Relaxed)
+        self.clients.requests.load(Ordering::Relaxed)
     }
 }
 
 impl AwsWriter {
-    /// Sends nothing any more once `halt` is cancelled: what waits for its turn is given up, and what is under way ends.
+    /// Sends nothing once `halt` is cancelled: waiting calls fail, and calls in flight end normally.
     #[must_use]
     pub fn halted_by(self, halt: &CancellationToken) -> Self {
         Self { halt: halt.clone(), ..self }
     }
 }
 
-impl Shared {
+impl AwsClients {
     fn account(&self, key: &Key, action: Action) -> Answer<&AccountClient> {
         self.accounts.get(key).ok_or_else(|| invalid(action, format!("there is no account `{key}`")))
     }
 
     fn cluster(&self, key: &Key, action: Action) -> Answer<(&AccountClient, Region, ClusterName)> {
         let missing = |what: &str| invalid(action, format!("{what} `{key}`"));
-        let place = self.clusters.get(key).ok_or_else(|| missing("there is no cluster"))?;
-        let name = place.name.clone().ok_or_else(|| missing("no EKS name is known of cluster"))?;
-        let account = self.account(&place.account, action)?;
-        let region = place.region.clone().or_else(|| account.region.clone());
+        let cluster = self.clusters.get(key).ok_or_else(|| missing("there is no cluster"))?;
+        let name = cluster.name.clone().ok_or_else(|| missing("no EKS name is known of cluster"))?;
+        let account = self.account(&cluster.account, action)?;
+        let region = cluster.region.clone().or_else(|| account.region.clone());
         let region = region.ok_or_else(|| missing("no region is known of cluster"))?;
         Ok((account, region, name))
     }
@@ -158,100 +138,71 @@ impl Shared {
     }
 }
 
+/// Implements the reads that only need the client of an account.
+macro_rules! account_reads {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $answer:ty = $read:path;)*) => {
+        $(async fn $name(&self, account: &Key, $($argument: $type),*) -> Answer<$answer> {
+            $read(self.clients.iam(account)?, $($argument),*).await
+        })*
+    };
+}
+
 impl ReadAws for AwsReader {
+    account_reads! {
+        fn summary() -> AccountSummary = iam::summary;
+        fn roles() -> Listed<RoleSummary> = iam::roles::list;
+        fn bulk_page(page: Option<&str>) -> BulkPage = iam::bulk::page;
+        fn role(name: &RoleName, inline: &BTreeSet<PolicyName>) -> Option<LiveRole> = iam::roles::whole;
+        fn role_tags(name: &RoleName) -> Option<StringMap> = iam::roles::tags;
+        fn attached(name: &RoleName) -> Option<BTreeSet<PolicyArn>> = iam::roles::attached;
+        fn inline_names(name: &RoleName) -> Option<BTreeSet<PolicyName>> = iam::roles::inline_names;
+        fn inline(name: &RoleName, policy: &PolicyName) -> Option<PolicyDocument> = iam::roles::inline;
+        fn instance_profiles(name: &RoleName) -> Vec<String> = iam::roles::instance_profiles;
+        fn policies() -> Listed<PolicySummary> = iam::policies::list;
+        fn foreign_policy(arn: &PolicyArn, document: bool) -> Option<Option<PolicyDocument>> = iam::policies::foreign;
+        fn policy_tags(arn: &PolicyArn) -> Option<StringMap> = iam::policies::tags;
+        fn providers() -> Listed<ProviderArn> = iam::providers::list;
+    }
+
     async fn sign_in(&self, account: &Key) {
-        if let Some(account) = self.shared.accounts.get(account) {
+        if let Some(account) = self.clients.accounts.get(account) {
             account.sign_in().await;
         }
     }
 
     async fn identity(&self, account: &Key) -> Answer<Identity> {
-        sts::identity(self.shared.account(account, sts::ACTION)?).await
-    }
-
-    async fn summary(&self, account: &Key) -> Answer<AccountSummary> {
-        iam::summary(self.shared.iam(account)?).await
-    }
-
-    async fn roles(&self, account: &Key) -> Answer<Listed<RoleSummary>> {
-        iam::roles::list(self.shared.iam(account)?).await
-    }
-
-    async fn bulk_page(&self, account: &Key, page: Option<&str>) -> Answer<BulkPage> {
-        iam::bulk::page(self.shared.iam(account)?, page).await
+        sts::identity(self.clients.account(account, sts::ACTION)?).await
     }
 
     fn one_by_one(&self, account: &Key, roles: usize) -> Duration {
-        let account = self.shared.accounts.get(account);
+        let account = self.clients.accounts.get(account);
         account.map_or(Duration::ZERO, |account| account.caller.time_for(&iam::roles::ONE_BY_ONE, roles))
     }
 
-    async fn role_head(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleAttributes>> {
-        iam::roles::head(self.shared.iam(account)?, name).await
-    }
-
-    async fn role(&self, account: &Key, name: &RoleName, inline: &BTreeSet<PolicyName>) -> Answer<Option<LiveRole>> {
-        iam::roles::whole(self.shared.iam(account)?, name, inline).await
-    }
-
-    async fn role_tags(&self, account: &Key, name: &RoleName) -> Answer<Option<StringMap>> {
-        iam::roles::tags(self.shared.iam(account)?, name).await
-    }
-
-    async fn attached(&self, account: &Key, name: &RoleName) -> Answer<Option<BTreeSet<PolicyArn>>> {
-        iam::roles::attached(self.shared.iam(account)?, name).await
-    }
-
-    async fn inline_names(&self, account: &Key, name: &RoleName) -> Answer<Option<BTreeSet<PolicyName>>> {
-        iam::roles::inline_names(self.shared.iam(account)?, name).await
-    }
-
-    async fn inline(&self, account: &Key, name: &RoleName, policy: &PolicyName) -> Answer<Option<PolicyDocument>> {
-        iam::roles::inline(self.shared.iam(account)?, name, policy).await
-    }
-
-    async fn instance_profiles(&self, account: &Key, name: &RoleName) -> Answer<Vec<String>> {
-        iam::roles::instance_profiles(self.shared.iam(account)?, name).await
-    }
-
-    async fn policies(&self, account: &Key) -> Answer<Listed<PolicySummary>> {
-        iam::policies::list(self.shared.iam(account)?).await
+    async fn role_attributes(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleAttributes>> {
+        let account = self.clients.iam(account)?;
+        iam::roles::attributes(account, name, account.recent_writes.of_read(Target::Role(name))).await
     }
 
     async fn policy(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<LivePolicy>> {
-        iam::policies::whole(self.shared.iam(account)?, arn).await
-    }
-
-    async fn foreign_policy(
-        &self,
-        account: &Key,
-        arn: &PolicyArn,
-        document: bool,
-    ) -> Answer<Option<Option<PolicyDocument>>> {
-        iam::policies::foreign(self.shared.iam(account)?, arn, document).await
-    }
-
-    async fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<StringMap>> {
-        iam::policies::tags(self.shared.iam(account)?, arn).await
-    }
-
-    async fn providers(&self, account: &Key) -> Answer<Listed<ProviderArn>> {
-        iam::providers::list(self.shared.iam(account)?).await
+        let account = self.clients.iam(account)?;
+        iam::policies::get(account, arn, account.recent_writes.of_read(Target::Policy(arn))).await
     }
 
     async fn provider(&self, account: &Key, arn: &ProviderArn) -> Answer<Option<LiveProvider>> {
-        iam::providers::whole(self.shared.iam(account)?, arn).await
+        let account = self.clients.iam(account)?;
+        iam::providers::get(account, arn, account.recent_writes.of_read(Target::Provider(arn))).await
     }
 
     async fn cluster(&self, cluster: &Key) -> Answer<Option<ClusterFacts>> {
-        let (account, region, name) = self.shared.cluster(cluster, eks::ACTION)?;
+        let (account, region, name) = self.clients.cluster(cluster, eks::ACTION)?;
         eks::cluster(account, &region, &name).await
     }
 }
 
 impl WriteAws for AwsWriter {
     async fn write(&self, account: &Key, call: &IamCall) -> Answer<Written> {
-        let client = self.shared.account(account, Action::iam(call.operation()))?;
+        let client = self.clients.account(account, Action::iam(call.operation()))?;
         iam::write::write(client, call, &self.halt).await
     }
 }

@@ -1,27 +1,29 @@
-//! EKS: what identifies a cluster, and tokens for its API.
+//! EKS: DescribeCluster, and tokens for the Kubernetes API of a cluster.
 
 pub(crate) mod token;
 
-use super::account::{AccountClient, Action, odd, optional};
-use super::retry::Facts;
+use super::account::{AccountClient, Action, malformed, optional};
+use super::retry::RetryFacts;
 use super::{Answer, ClusterFacts};
 use crate::ids::{ClusterName, IssuerUrl, Region};
 
 pub(crate) const ACTION: Action = Action { service: "eks", name: "DescribeCluster" };
 
-/// eks:DescribeCluster; nothing if there is no such cluster.
+/// eks:DescribeCluster. None if the cluster does not exist.
 pub(crate) async fn cluster(
     account: &AccountClient,
     region: &Region,
     name: &ClusterName,
 ) -> Answer<Option<ClusterFacts>> {
     let request = account.eks(region).describe_cluster().name(name.as_str());
-    let answer = account.caller.call(ACTION, Facts::default(), || request.clone().send()).await;
+    let answer = account.caller.call(ACTION, RetryFacts::default(), || request.clone().send()).await;
     let Some(answer) = optional(answer)? else { return Ok(None) };
-    let cluster = answer.cluster().ok_or_else(|| odd(ACTION, "the answer has no cluster"))?;
+    let cluster = answer.cluster().ok_or_else(|| malformed(ACTION, "the answer has no cluster"))?;
     let issuer = cluster.identity().and_then(|identity| identity.oidc()).and_then(|oidc| oidc.issuer());
     let issuer = issuer
-        .map(|issuer| IssuerUrl::parse(issuer).map_err(|error| odd(ACTION, format!("issuer `{issuer}`: {error}"))))
+        .map(|issuer| {
+            IssuerUrl::parse(issuer).map_err(|error| malformed(ACTION, format!("issuer `{issuer}`: {error}")))
+        })
         .transpose()?;
     Ok(Some(ClusterFacts {
         issuer,

@@ -1,25 +1,23 @@
-//! IAM: how each of our questions and writes is put into API calls.
-//!
-//! `shape` turns what IAM sends into model types. Nothing here decides what should be there.
+//! IAM: the API call for each read and each write, and the conversion of responses into model types.
 
 pub(crate) mod bulk;
 mod lost_reply;
+mod pages;
 pub(crate) mod policies;
 pub(crate) mod providers;
 pub(crate) mod roles;
-mod shape;
 pub(crate) mod write;
 
 use super::account::{AccountClient, Action};
-use super::retry::Facts;
+use super::retry::RetryFacts;
 use super::{AccountSummary, Answer};
 use crate::model::live::Quotas;
 
-/// iam:GetAccountSummary; a quota that it does not name keeps AWS's default.
+/// iam:GetAccountSummary. A quota that the response lacks keeps AWS's default.
 pub(crate) async fn summary(account: &AccountClient) -> Answer<AccountSummary> {
     let request = account.iam.get_account_summary();
     let action = Action::iam("GetAccountSummary");
-    let answer = account.caller.call(action, Facts::default(), || request.clone().send()).await?;
+    let answer = account.caller.call(action, RetryFacts::default(), || request.clone().send()).await?;
     let mut quotas = Quotas::default();
     let mut roles = None;
     for (key, value) in answer.summary_map().into_iter().flatten() {

@@ -118,7 +118,7 @@ impl Run {
 }
 
 /// The error that an answer of an API becomes.
-pub(super) fn refusal(status: u16, body: &[u8]) -> CallError {
+pub fn refusal(status: u16, body: &[u8]) -> CallError {
     ApiFailure::of_answer(status, body, None, 0).at("list ServiceAccounts")
 }
 

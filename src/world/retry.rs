@@ -1,89 +1,80 @@
-//! What to do about a failed AWS call: pure decisions, keyed by what happened and by what this run did before.
+//! Decides whether to retry a failed AWS call, and maps AWS error codes to [`CallErrorKind`]. Pure: `account::caller`
+//! does the waiting.
 //!
-//! Never blanket: a typo in a policy must fail in a second, while the same code after a create of this run is only
-//! IAM telling its replicas. Codes are matched as they stand on the wire, since the SDK models several of them for no
-//! operation. The waiting itself is `aws::caller`'s.
+//! Some codes are retried only if this run explains them. `NoSuchEntity` right after a create of this run means that
+//! IAM has not propagated it yet; otherwise the object does not exist, and a typo in a policy must fail within a
+//! second.
 
 use super::{CallError, CallErrorKind};
 use std::time::Duration;
 
-/// One failed call, freed of SDK types.
+/// A failed AWS call, without SDK types.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) class: Class,
-    /// The HTTP status, where there was an answer.
+pub(crate) struct AwsFailure {
+    pub(crate) class: FailureClass,
+    /// The HTTP status. None if no response arrived.
     pub(crate) status: Option<u16>,
-    /// The service's code.
+    /// The service's error code.
     pub(crate) code: Option<String>,
-    /// The service's words, scrubbed.
+    /// The service's message, without secrets and control characters.
     pub(crate) message: String,
     pub(crate) request_id: Option<String>,
 }
 
-/// How far a call came.
+/// Where a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// The service said no.
+pub(crate) enum FailureClass {
+    /// The service returned an error.
     Service,
-    /// No connection could be made at all: connection refused.
+    /// The connection was refused.
     Unreachable,
-    /// Nobody knows the host's name: at the second try neither.
+    /// DNS does not know the host. A second lookup rarely does better.
     Unresolved,
-    /// The way there or back broke: reset, timeout, half an answer. It may have been done.
+    /// The connection broke or timed out, maybe after the service carried out the call.
     Network,
-    /// There were no credentials to sign with.
+    /// No credentials to sign the request with.
     Credentials,
-    /// It could not be put together.
+    /// The request could not be built.
     Request,
-    /// There is an answer, which irsa does not take.
-    Answer,
+    /// The response is not acceptable, for example too large.
+    Response,
 }
 
-/// What this run knows that the service may not know yet.
+/// What this run knows about a call when it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, each the key of one rule")]
-pub(crate) struct Facts {
-    /// This run made the object that the call is about.
-    pub(crate) made: bool,
-    /// This run made the policy that the call attaches or sets as boundary.
-    pub(crate) policy: bool,
-    /// This run made a principal that the policy names.
-    pub(crate) principal: bool,
-    /// This run took something off the object.
+pub(crate) struct RetryFacts {
+    /// This run created the object that the call reads or writes.
+    pub(crate) created: bool,
+    /// This run created the policy that the call attaches or sets as the boundary.
+    pub(crate) policy_created: bool,
+    /// This run created a principal that the trust policy names.
+    pub(crate) principal_created: bool,
+    /// This run detached something from the object.
     pub(crate) detached: bool,
-    /// The service answered before in this run.
+    /// The service has answered in this run.
     pub(crate) reached: bool,
-    /// It was tried before.
-    pub(crate) again: bool,
-    /// A second try would do it twice: an unclear outcome goes back to the caller.
+    /// This is not the first attempt.
+    pub(crate) retried: bool,
+    /// The call must not be repeated: the caller checks whether it took effect.
     pub(crate) once: bool,
 }
 
-/// What to do.
+/// Why a retry may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision {
-    /// Try again, for this reason.
-    Retry(Because),
-    /// That is the answer.
-    Final,
-}
-
-/// Why a second try may go better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Because {
-    /// It was too fast.
+pub(crate) enum RetryReason {
+    /// The service throttled the call.
     Throttled,
-    /// The service or the way to it failed.
+    /// The service or the network failed.
     Unavailable,
-    /// The service has yet to learn of what this run did.
+    /// The service has not propagated an earlier write of this run.
     Propagation,
-    /// Someone else changes the object right now.
+    /// Somebody else is changing the object.
     Busy,
 }
 
-impl Because {
-    /// As it is told to the user.
-    pub(crate) fn words(self) -> &'static str {
+impl RetryReason {
+    /// The reason as the user sees it.
+    pub(crate) fn message(self) -> &'static str {
         match self {
             Self::Throttled => "throttled",
             Self::Unavailable => "no answer",
@@ -93,97 +84,69 @@ impl Because {
     }
 }
 
-/// Codes that say "too fast".
-const THROTTLES: [&str; 11] = [
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "BandwidthLimitExceeded",
-    "ProvisionedThroughputExceededException",
-    "SlowDown",
-    "PriorRequestNotComplete",
+/// Error codes as they appear on the wire, separated by spaces. The SDK models several of them for no operation.
+const CODES: [(CallErrorKind, &str); 9] = [
+    (
+        CallErrorKind::Throttled,
+        "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException \
+         TooManyRequestsException RequestLimitExceeded BandwidthLimitExceeded ProvisionedThroughputExceededException \
+         SlowDown PriorRequestNotComplete",
+    ),
+    (
+        CallErrorKind::Unavailable,
+        "ServiceFailure ServiceUnavailable ServiceUnavailableException InternalFailure InternalError InternalServerError \
+         ServerException RequestTimeout RequestTimeoutException IDPCommunicationError",
+    ),
+    (
+        CallErrorKind::Credentials,
+        "ExpiredToken ExpiredTokenException InvalidClientTokenId InvalidAccessKeyId UnrecognizedClientException \
+         SignatureDoesNotMatch InvalidSignatureException IncompleteSignature MissingAuthenticationToken \
+         MissingAuthenticationTokenException RequestExpired",
+    ),
+    (
+        CallErrorKind::Conflict,
+        "ConcurrentModification ConcurrentModificationException EntityTemporarilyUnmodifiable DeleteConflict",
+    ),
+    (CallErrorKind::Denied, "AccessDenied AccessDeniedException UnauthorizedOperation OptInRequired"),
+    (CallErrorKind::NotFound, "NoSuchEntity NoSuchEntityException ResourceNotFoundException"),
+    (CallErrorKind::AlreadyExists, "EntityAlreadyExists EntityAlreadyExistsException ResourceInUseException"),
+    (
+        CallErrorKind::Limit,
+        "LimitExceeded LimitExceededException ResourceLimitExceededException ServiceQuotaExceededException",
+    ),
+    (
+        CallErrorKind::Invalid,
+        "ValidationError ValidationException InvalidInput InvalidParameterException InvalidParameterValue \
+         InvalidRequestException MalformedPolicyDocument PolicyNotAttachable UnmodifiableEntity InvalidAction",
+    ),
 ];
-/// Codes of a service that is not well.
-const UNWELL: [&str; 10] = [
-    "ServiceFailure",
-    "ServiceUnavailable",
-    "ServiceUnavailableException",
-    "InternalFailure",
-    "InternalError",
-    "InternalServerError",
-    "ServerException",
-    "RequestTimeout",
-    "RequestTimeoutException",
-    "IDPCommunicationError",
-];
-/// Codes of credentials that are expired, unknown or wrong.
-const CREDENTIALS: [&str; 11] = [
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "InvalidAccessKeyId",
-    "UnrecognizedClientException",
-    "SignatureDoesNotMatch",
-    "InvalidSignatureException",
-    "IncompleteSignature",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "RequestExpired",
-];
-/// Codes of an object that is being changed.
-const BUSY: [&str; 3] = ["ConcurrentModification", "ConcurrentModificationException", "EntityTemporarilyUnmodifiable"];
 
-impl Failure {
+impl AwsFailure {
+    /// A failure without a response.
+    pub(crate) fn local(class: FailureClass, message: impl Into<String>) -> Self {
+        Self { class, status: None, code: None, message: message.into(), request_id: None }
+    }
+
     fn code(&self) -> &str {
         self.code.as_deref().unwrap_or_default()
     }
 
-    /// What to make of it when it is final.
+    /// The kind of error if the call is not retried.
     pub(crate) fn kind(&self) -> CallErrorKind {
         match self.class {
-            Class::Unreachable | Class::Unresolved | Class::Network => return CallErrorKind::Unavailable,
-            Class::Credentials => return CallErrorKind::Credentials,
-            Class::Request => return CallErrorKind::Invalid,
-            Class::Answer => return CallErrorKind::Other,
-            Class::Service => {}
-        }
-        match self.code() {
-            code if THROTTLES.contains(&code) => CallErrorKind::Throttled,
-            code if CREDENTIALS.contains(&code) => CallErrorKind::Credentials,
-            code if UNWELL.contains(&code) => CallErrorKind::Unavailable,
-            code if BUSY.contains(&code) => CallErrorKind::Conflict,
-            "DeleteConflict" => CallErrorKind::Conflict,
-            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "OptInRequired" => {
-                CallErrorKind::Denied
+            FailureClass::Unreachable | FailureClass::Unresolved | FailureClass::Network => CallErrorKind::Unavailable,
+            FailureClass::Credentials => CallErrorKind::Credentials,
+            FailureClass::Request => CallErrorKind::Invalid,
+            FailureClass::Response => CallErrorKind::Other,
+            FailureClass::Service => {
+                let known = CODES.iter().find(|(_, codes)| codes.split(' ').any(|code| code == self.code()));
+                known.map_or_else(|| self.kind_of_status(), |(kind, _)| *kind)
             }
-            "NoSuchEntity" | "NoSuchEntityException" | "ResourceNotFoundException" => CallErrorKind::NotFound,
-            "EntityAlreadyExists" | "EntityAlreadyExistsException" | "ResourceInUseException" => {
-                CallErrorKind::AlreadyExists
-            }
-            "LimitExceeded"
-            | "LimitExceededException"
-            | "ResourceLimitExceededException"
-            | "ServiceQuotaExceededException" => CallErrorKind::Limit,
-            "ValidationError"
-            | "ValidationException"
-            | "InvalidInput"
-            | "InvalidParameterException"
-            | "InvalidParameterValue"
-            | "InvalidRequestException"
-            | "MalformedPolicyDocument"
-            | "PolicyNotAttachable"
-            | "UnmodifiableEntity"
-            | "InvalidAction" => CallErrorKind::Invalid,
-            _ => self.kind_by_status(),
         }
     }
 
     /// Proxies and load balancers answer without a code.
-    fn kind_by_status(&self) -> CallErrorKind {
+    fn kind_of_status(&self) -> CallErrorKind {
         match self.status {
             Some(429) => CallErrorKind::Throttled,
             Some(403) => CallErrorKind::Denied,
@@ -192,7 +155,7 @@ impl Failure {
         }
     }
 
-    /// The error of `operation`.
+    /// The error that `operation` returns.
     pub(crate) fn into_error(self, operation: String) -> CallError {
         let kind = self.kind();
         let Self { status, code, mut message, request_id, .. } = self;
@@ -206,39 +169,36 @@ impl Failure {
     }
 }
 
-/// What to do about a failure.
-pub(crate) fn decide(failure: &Failure, facts: Facts) -> Decision {
-    let retry_if =
-        |condition: bool, because: Because| if condition { Decision::Retry(because) } else { Decision::Final };
+/// Why to retry the call. None if the failure is final.
+pub(crate) fn retry_reason(failure: &AwsFailure, facts: RetryFacts) -> Option<RetryReason> {
     match failure.class {
-        Class::Credentials | Class::Request | Class::Answer => return Decision::Final,
-        // a wrong endpoint or no network should not take the whole budget to be told
-        Class::Unreachable => return retry_if(facts.reached, Because::Unavailable),
-        Class::Unresolved => return retry_if(!facts.again, Because::Unavailable),
-        Class::Network => return retry_if(!facts.once, Because::Unavailable),
-        Class::Service => {}
+        FailureClass::Credentials | FailureClass::Request | FailureClass::Response => return None,
+        // a wrong endpoint or a missing network must not cost the whole retry budget
+        FailureClass::Unreachable => return facts.reached.then_some(RetryReason::Unavailable),
+        FailureClass::Unresolved => return (!facts.retried).then_some(RetryReason::Unavailable),
+        FailureClass::Network => return (!facts.once).then_some(RetryReason::Unavailable),
+        FailureClass::Service => {}
     }
-    match (failure.code(), failure.kind()) {
-        (_, CallErrorKind::Throttled) => Decision::Retry(Because::Throttled),
-        (_, CallErrorKind::Unavailable) => retry_if(!facts.once, Because::Unavailable),
-        ("MalformedPolicyDocument", _) => retry_if(
-            facts.principal && failure.message.to_ascii_lowercase().contains("invalid principal in policy"),
-            Because::Propagation,
-        ),
-        ("DeleteConflict", _) => retry_if(facts.detached, Because::Propagation),
-        // "… does not exist or is not attachable" speaks of the policy, everything else of the object itself: a typo in
-        // an ARN fails at once even on a role that is new
-        (_, CallErrorKind::NotFound) if failure.message.contains("attachable") => {
-            retry_if(facts.policy, Because::Propagation)
+    let propagates = match (failure.code(), failure.kind()) {
+        (_, CallErrorKind::Throttled) => return Some(RetryReason::Throttled),
+        (_, CallErrorKind::Unavailable) => return (!facts.once).then_some(RetryReason::Unavailable),
+        ("MalformedPolicyDocument", _) => {
+            facts.principal_created && failure.message.to_ascii_lowercase().contains("invalid principal in policy")
         }
-        (_, CallErrorKind::NotFound) => retry_if(facts.made, Because::Propagation),
-        (code, _) if BUSY.contains(&code) => Decision::Retry(Because::Busy),
-        _ => Decision::Final,
-    }
+        ("DeleteConflict", _) => facts.detached,
+        (_, CallErrorKind::Conflict) => return Some(RetryReason::Busy),
+        // "… does not exist or is not attachable" is about the policy, any other message about the object itself: a
+        // typo in a policy ARN fails at once, even on a new role
+        (_, CallErrorKind::NotFound) if failure.message.contains("attachable") => facts.policy_created,
+        (_, CallErrorKind::NotFound) => facts.created,
+        _ => false,
+    };
+    propagates.then_some(RetryReason::Propagation)
 }
 
-/// Full jitter (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>): anything between nothing
-/// and twice the last bound, from half a second up to five. `random` is in `0.0..1.0`.
+/// How long to wait before retry number `attempt`, with full jitter
+/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>): between zero and a bound that doubles
+/// from half a second to five. `random` is in `0.0..1.0`.
 pub(crate) fn backoff(attempt: u32, random: f64) -> Duration {
     let bound = 0.5 * f64::from(2_u32.saturating_pow(attempt.min(10)));
     Duration::from_secs_f64(bound.min(5.0) * random.clamp(0.0, 1.0))

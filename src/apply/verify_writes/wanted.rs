@@ -170,7 +170,8 @@ impl<'p> Fields<'p> {
     }
 
     async fn role<A: ReadAws>(&self, account: &Key, name: &RoleName, aws: &A) -> Answer<Vec<String>> {
-        let head = async { if self.has_head() { aws.role_head(account, name).await.map(Some) } else { Ok(None) } };
+        let head =
+            async { if self.has_head() { aws.role_attributes(account, name).await.map(Some) } else { Ok(None) } };
         let attached =
             async { if self.attached.is_empty() { Ok(None) } else { aws.attached(account, name).await.map(Some) } };
         let inlines = try_join_all(self.inline.iter().map(|(policy, wanted)| async move {

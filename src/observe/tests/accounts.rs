@@ -1,4 +1,4 @@
-use super::{applied, apply, look};
+use super::{applied, apply, read_live};
 use crate::ids::{AccountId, IamPath, IssuerUrl, PolicyArn, RoleName};
 use crate::model::desired::{Attachment, Cluster, ClusterState};
 use crate::model::live::{Access, LiveRole, Observed};
@@ -10,7 +10,7 @@ use crate::world::CallErrorKind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// `count` roles of ours, and strangers until the account has `total`.
+/// `count` roles that irsa manages, and roles of strangers up to `total`.
 pub(super) fn crowd(count: usize, total: usize) -> Kit {
     let mut kit = Kit::new();
     kit.role("r0", |role| role.bindings = vec![binding("east", "s0")]);
@@ -32,7 +32,7 @@ pub(super) fn crowd(count: usize, total: usize) -> Kit {
     kit
 }
 
-/// A role that has nothing to do with us.
+/// A role that irsa does not manage.
 fn stranger(pattern: &LiveRole, name: &str) -> LiveRole {
     let mut stranger = pattern.clone();
     stranger.role.name = RoleName::parse(name).unwrap();
@@ -50,17 +50,17 @@ fn roles(counts: &BTreeMap<String, usize>) -> (usize, usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_way_that_is_sooner_is_taken() {
-    // (ours, in the account, a page's milliseconds, pages, by role)
+async fn faster_way_to_read_roles_is_chosen() {
+    // (roles of this owner, roles in the account, milliseconds of a page, pages, roles read one by one)
     for (ours, total, page, pages, single) in [
         (20, 5000, 100, 0, 20),
         (30, 30, 100, 0, 30),
         (100, 100, 400, 1, 0),
-        // a page is there before the way by role is
+        // a page takes less time than the roles one by one
         (100, 100, 5_000, 1, 0),
         (100, 100, 10_000, 1, 100),
         (100, 5000, 400, 5, 0),
-        // four more pages of so long take longer than 5.7 seconds
+        // four more pages take longer than 5.7 seconds
         (100, 5000, 1_500, 1, 100),
         (40, 5000, 1_000, 1, 40),
         (1000, 1000, 10_000, 1, 0),
@@ -69,7 +69,7 @@ async fn the_way_that_is_sooner_is_taken() {
     ] {
         let kit = crowd(ours, total);
         let world = World::new(kit.live.clone()).with_pages_of(Duration::from_millis(page));
-        let live = look(&kit, &world).await;
+        let live = read_live(&kit, &world).await;
         let counts = world.counts();
         assert_eq!(roles(&counts), (pages, single), "{ours} of {total} at {page} ms: {counts:?}");
         assert_eq!(counts.get("iam:GetAccountSummary").copied().unwrap_or_default(), usize::from(ours > 30));
@@ -79,14 +79,14 @@ async fn the_way_that_is_sooner_is_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_candidates_are_read_in_bulk_too() {
+async fn many_candidates_are_read_in_bulk() {
     for (candidates, total, pages, tags) in [(20, 200, 0, 20), (100, 200, 1, 0), (100, 9_000, 0, 100)] {
         let mut kit = crowd(candidates + 5, total);
         for index in 5..candidates + 5 {
             kit.desired.roles.remove(&key(&format!("r{index}")));
         }
         let world = World::new(kit.live.clone()).with_pages_of(Duration::from_millis(400));
-        let live = look(&kit, &world).await;
+        let live = read_live(&kit, &world).await;
         let counts = world.counts();
         assert_eq!(counts.get("iam:GetAccountAuthorizationDetails").copied().unwrap_or_default(), pages);
         assert_eq!(counts.get("iam:ListRoleTags").copied().unwrap_or_default(), tags, "{counts:?}");
@@ -95,10 +95,10 @@ async fn many_candidates_are_read_in_bulk_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_page_and_the_summary_are_asked_for_beside_the_list() {
+async fn first_page_and_summary_are_requested_together_with_the_list() {
     let kit = crowd(100, 100);
     let world = World::new(kit.live.clone());
-    look(&kit, &world).await;
+    read_live(&kit, &world).await;
     let log = world.take_log();
     let place = |operation: &str| log.iter().position(|line| line.starts_with(operation)).unwrap();
     let after = place("iam:GetOpenIDConnectProvider ");
@@ -108,10 +108,10 @@ async fn the_first_page_and_the_summary_are_asked_for_beside_the_list() {
 }
 
 #[tokio::test]
-async fn a_hundred_roles_take_eleven_calls_with_two_clusters() {
+async fn hundred_roles_in_two_clusters_take_eleven_calls() {
     let kit = crowd(100, 100);
     let world = World::new(kit.live.clone());
-    look(&kit, &world).await;
+    read_live(&kit, &world).await;
     let counts = world.counts();
     // DescribeCluster and the list of ServiceAccounts are made for each cluster; nine with one
     assert_eq!(counts.values().sum::<usize>() - counts["verify"], 11, "{counts:?}");
@@ -119,7 +119,7 @@ async fn a_hundred_roles_take_eleven_calls_with_two_clusters() {
 }
 
 #[tokio::test]
-async fn bulk_and_single_reads_show_the_same() {
+async fn bulk_and_single_reads_have_the_same_result() {
     let mut kit = crowd(60, 80);
     kit.desired.roles.remove(&key("r7"));
     let mut lost = kit.account().roles["r8"].present().unwrap().clone();
@@ -127,12 +127,12 @@ async fn bulk_and_single_reads_show_the_same() {
     lost.role.tags.insert(OWNER.into(), "others".into());
     kit.account().roles.insert("lost".into(), Observed::Present(lost));
     let world = World::new(kit.live.clone());
-    let bulk = look(&kit, &world).await;
+    let bulk = read_live(&kit, &world).await;
     assert_eq!(roles(&world.counts()), (1, 0));
     world.take_log();
     world.fail("iam:GetAccountAuthorizationDetails", CallErrorKind::Denied);
-    let single = look(&kit, &world).await;
-    // 59 declared roles in full; the tags of `r7` and `lost`, and `r7` in full for it is ours
+    let single = read_live(&kit, &world).await;
+    // 59 declared roles in full; the tags of `r7` and `lost`, and `r7` in full, which has this owner's tag
     assert_eq!(roles(&world.counts()), (1, 59 + 2 + 1));
     assert_eq!(bulk, single);
     assert!(bulk.accounts[&key("default")].roles.contains_key("r7"));
@@ -140,9 +140,9 @@ async fn bulk_and_single_reads_show_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pages_that_were_dropped_show_the_same() {
+async fn dropped_pages_do_not_change_the_result() {
     let mut kit = crowd(60, 1_500);
-    // the strangers' names come first, and these before them
+    // these sort before the names of the strangers, which sort before the others
     for index in 0..20 {
         let name = format!("0-first{index}");
         let mut role = kit.account().roles["r8"].present().unwrap().clone();
@@ -154,22 +154,22 @@ async fn pages_that_were_dropped_show_the_same() {
         }
     }
     let fast = World::new(kit.live.clone()).with_pages_of(Duration::from_millis(100));
-    let bulk = look(&kit, &fast).await;
+    let bulk = read_live(&kit, &fast).await;
     assert_eq!(roles(&fast.counts()), (2, 0));
     let slow = World::new(kit.live.clone()).with_pages_of(Duration::from_millis(3_200));
-    let dropped = look(&kit, &slow).await;
-    // what the first page had is not asked for again
+    let dropped = read_live(&kit, &slow).await;
+    // the roles of the first page are not read again
     assert_eq!(roles(&slow.counts()), (1, 60));
     let denied = World::new(kit.live.clone());
     denied.fail("iam:GetAccountAuthorizationDetails", CallErrorKind::Denied);
-    let single = look(&kit, &denied).await;
+    let single = read_live(&kit, &denied).await;
     assert_eq!(roles(&denied.counts()), (1, 70 + 10 + 10));
     assert_eq!(bulk, single);
     assert_eq!(dropped, single);
 }
 
 #[tokio::test]
-async fn candidates_are_found_by_trust_and_by_path() {
+async fn undeclared_roles_are_found_by_trust_and_by_path() {
     let mut kit = applied();
     let pattern = kit.account().roles["keep"].present().unwrap().clone();
     let mut add = |name: &str, path: &str, trusting: bool, owner: &str| {
@@ -187,21 +187,21 @@ async fn candidates_are_found_by_trust_and_by_path() {
     add("service", "/aws-service-role/x/", false, "team");
     kit.desired.prune_paths.insert(IamPath::parse("/legacy/").unwrap());
     let world = World::new(kit.live.clone());
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     let names: Vec<&String> = live.accounts[&key("default")].roles.keys().collect();
     assert_eq!(names, ["by-path", "by-prune-path", "by-trust", "keep", "reports"]);
     let counts = world.counts();
     assert_eq!((counts["iam:ListRoleTags"], counts["iam:GetWholeRole"]), (4, 5));
-    // profiles are asked of those alone that may go
+    // only of the roles that may be deleted
     assert_eq!(counts["iam:ListInstanceProfilesForRole"], 3);
     kit.options.destroy = true;
     world.take_log();
-    look(&kit, &world).await;
+    read_live(&kit, &world).await;
     assert_eq!(world.counts()["iam:ListInstanceProfilesForRole"], 5);
 }
 
 #[tokio::test]
-async fn a_role_that_trusts_a_cluster_no_longer_declared_is_found_by_our_provider() {
+async fn role_that_trusts_an_undeclared_cluster_is_found_by_our_provider() {
     let mut kit = applied();
     let mut old = kit.account().roles["keep"].present().unwrap().clone();
     old.role.name = RoleName::parse("old").unwrap();
@@ -212,9 +212,9 @@ async fn a_role_that_trusts_a_cluster_no_longer_declared_is_found_by_our_provide
     // it trusts east and west, and east is not described
     let world = World::new(kit.live.clone());
     world.fail("eks:DescribeCluster", CallErrorKind::Unavailable);
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     assert!(live.accounts[&key("default")].roles.contains_key("old"));
-    // a gone cluster's declared issuer counts too
+    // the declared issuer of a cluster that is gone counts too
     kit.account().providers.clear();
     let gone = Cluster {
         state: ClusterState::Gone,
@@ -224,34 +224,34 @@ async fn a_role_that_trusts_a_cluster_no_longer_declared_is_found_by_our_provide
     kit.desired.clusters.insert(key("west"), gone);
     let world = World::new(kit.live.clone());
     world.fail("eks:DescribeCluster", CallErrorKind::Unavailable);
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     assert!(live.accounts[&key("default")].roles.contains_key("old"));
     assert!(!live.clusters.contains_key(&key("west")));
-    assert!(!world.take_log().iter().any(|line| line.contains(" west")), "a gone cluster is not talked to");
+    assert!(!world.take_log().iter().any(|line| line.contains(" west")), "no calls to a cluster that is gone");
 }
 
 #[tokio::test]
-async fn an_account_of_another_id_is_not_read_at_all() {
+async fn account_with_another_id_is_not_read() {
     let mut kit = applied();
     let account = kit.desired.accounts.get_mut(&key("default")).unwrap();
     account.declared_id = Some(AccountId::parse("999999999999").unwrap());
     let world = World::new(kit.live.clone());
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     assert_eq!(world.take_log(), ["sts:GetCallerIdentity default"]);
     let Access::Wrong(why, hint) = &live.accounts[&key("default")].identity else { panic!("{live:?}") };
     assert!(why.contains("111122223333") && why.contains("999999999999") && hint.contains("profile"));
-    assert!(matches!(live.clusters[&key("east")].issuer, Observed::Unknown(_)), "its clusters lie in it");
-    // nor one that cannot say who it is
+    assert!(matches!(live.clusters[&key("east")].issuer, Observed::Unknown(_)), "its clusters are not read either");
+    // nor an account whose identity is unknown
     kit.desired.accounts.get_mut(&key("default")).unwrap().declared_id = None;
     world.fail("sts:GetCallerIdentity", CallErrorKind::Credentials);
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     assert_eq!(world.take_log().len(), 1);
     assert!(matches!(&live.accounts[&key("default")].identity, Access::Unknown(why) if why.contains("Credentials")));
     assert!(matches!(live.accounts[&key("default")].role_list, Observed::Unknown(_)));
 }
 
 #[tokio::test]
-async fn one_account_that_fails_does_not_hide_the_other() {
+async fn failed_account_does_not_hide_the_other() {
     let mut kit = applied();
     let other = kit.desired.accounts[&key("default")].clone();
     kit.desired.accounts.insert(key("other"), other);
@@ -262,20 +262,20 @@ async fn one_account_that_fails_does_not_hide_the_other() {
     let identities = identify(&kit.desired.accounts, &world).await;
     assert!(matches!(identities[&key("other")], Access::Unknown(_)));
     assert!(matches!(identities[&key("default")], Access::Granted(_)));
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     assert_eq!(live.accounts[&key("default")].roles.len(), 2);
     assert!(live.accounts[&key("other")].roles.is_empty());
 }
 
 #[tokio::test]
-async fn without_the_list_of_roles_the_declared_ones_are_read() {
+async fn declared_roles_are_read_without_the_role_list() {
     let mut kit = applied();
     kit.desired.roles.remove(&key("keep"));
     kit.role("missing", |role| role.bindings = vec![binding("east", "missing")]);
     for (kind, denied) in [(CallErrorKind::Denied, true), (CallErrorKind::Unavailable, false)] {
         let world = World::new(kit.live.clone());
         world.fail("iam:ListRoles", kind);
-        let live = look(&kit, &world).await;
+        let live = read_live(&kit, &world).await;
         let account = &live.accounts[&key("default")];
         assert_eq!(account.role_list_denied, denied);
         assert!(matches!(&account.role_list, Observed::Unknown(why) if why.contains("iam:ListRoles")));
@@ -287,22 +287,22 @@ async fn without_the_list_of_roles_the_declared_ones_are_read() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_unknown_with_its_reason() {
+async fn failed_reads_are_unknown_with_their_reason() {
     let mut kit = applied();
     kit.desired.roles.remove(&key("keep"));
     let find = |call: &'static str, kit: &Kit| {
         let world = World::new(kit.live.clone());
         world.fail(call, CallErrorKind::Unavailable);
         let kit = kit.clone();
-        async move { look(&kit, &world).await.accounts.remove(&key("default")).unwrap() }
+        async move { read_live(&kit, &world).await.accounts.remove(&key("default")).unwrap() }
     };
     let account = find("iam:GetWholeRole default reports", &kit).await;
     assert!(matches!(&account.roles["reports"], Observed::Unknown(why) if why.contains("told to fail")));
     assert!(account.roles["keep"].present().is_some(), "the others are read");
     let account = find("iam:ListRoleTags default keep", &kit).await;
-    assert!(matches!(account.roles["keep"], Observed::Unknown(_)), "whose it is is not known");
+    assert!(matches!(account.roles["keep"], Observed::Unknown(_)), "its owner is unknown");
     let account = find("iam:ListInstanceProfilesForRole default keep", &kit).await;
-    assert!(matches!(account.roles["keep"], Observed::Unknown(_)), "what speaks against its end is not known");
+    assert!(matches!(account.roles["keep"], Observed::Unknown(_)), "its instance profiles are unknown");
     let account = find("iam:GetPolicy default bucket", &kit).await;
     assert!(matches!(account.policies.values().next(), Some(Observed::Unknown(_))));
     let account = find("iam:GetOpenIDConnectProvider default oidc.example.com/id/east", &kit).await;
@@ -312,11 +312,11 @@ async fn what_cannot_be_read_is_unknown_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_declared_role_that_is_not_listed_is_absent() {
+async fn declared_role_that_is_not_listed_is_absent() {
     let mut kit = applied();
     kit.role("missing", |role| role.bindings = vec![binding("east", "missing")]);
     let world = World::new(kit.live.clone());
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     assert_eq!(live.accounts[&key("default")].roles["missing"], Observed::Absent);
     assert!(!world.take_log().iter().any(|line| line.contains("missing") && line.starts_with("iam:")));
 }
@@ -339,35 +339,35 @@ async fn policies_are_found_by_name_and_under_our_paths() {
     add("moved", "/x/", "team");
     kit.policy("moved", allow("s3:ListBucket"));
     let world = World::new(kit.live.clone());
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     let names: Vec<&str> = live.accounts[&key("default")].policies.keys().map(PolicyArn::name).collect();
     assert_eq!(names, ["bucket", "ours", "moved"]);
     let counts = world.counts();
     assert_eq!((counts["iam:ListPolicyTags"], counts["iam:GetPolicy"], counts["iam:ListPolicies"]), (2, 3, 1));
-    // without the list only what lies where it was declared is known
+    // without the list, irsa finds only policies under their declared path
     world.fail("iam:ListPolicies", CallErrorKind::Denied);
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     let account = &live.accounts[&key("default")];
     assert_eq!(account.policies.keys().map(PolicyArn::name).collect::<Vec<_>>(), ["bucket"]);
     assert!(matches!(account.policies_listed, Observed::Unknown(_)));
 }
 
 #[tokio::test]
-async fn without_the_list_of_providers_those_of_our_clusters_are_read() {
+async fn providers_of_declared_clusters_are_read_without_the_provider_list() {
     let kit = applied();
     let world = World::new(kit.live.clone());
     world.fail("iam:ListOpenIDConnectProviders", CallErrorKind::Denied);
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     let account = &live.accounts[&key("default")];
     assert_eq!(account.providers.values().filter(|provider| provider.present().is_some()).count(), 2);
     assert!(matches!(account.providers_listed, Observed::Unknown(_)));
 }
 
-/// A name, what is declared or live beside the rest, and how often quotas are then asked for.
+/// A name, a change of the configuration or of live state, and how often irsa then reads the quotas.
 type Case = (&'static str, fn(&mut Kit), usize);
 
 #[tokio::test]
-async fn quotas_are_asked_for_when_a_size_comes_near_the_default() {
+async fn quotas_are_read_when_a_size_comes_near_the_default() {
     let cases: [Case; 5] = [
         ("small", |_| {}, 0),
         (
@@ -405,12 +405,12 @@ async fn quotas_are_asked_for_when_a_size_comes_near_the_default() {
         change(&mut kit);
         kit.account().quotas.trust_size = 4096;
         let world = World::new(kit.live.clone());
-        let live = look(&kit, &world).await;
+        let live = read_live(&kit, &world).await;
         assert_eq!(world.counts().get("iam:GetAccountSummary").copied().unwrap_or_default(), asked, "{name}");
         let expected = if asked == 1 { 4096 } else { 2048 };
         assert_eq!(live.accounts[&key("default")].quotas.trust_size, expected, "{name}");
-        // the defaults where they may not be read
+        // the defaults if they cannot be read
         world.fail("iam:GetAccountSummary", CallErrorKind::Denied);
-        assert_eq!(look(&kit, &world).await.accounts[&key("default")].quotas.trust_size, 2048);
+        assert_eq!(read_live(&kit, &world).await.accounts[&key("default")].quotas.trust_size, 2048);
     }
 }

@@ -1,4 +1,4 @@
-use super::{applied, look};
+use super::{applied, read_live};
 use crate::ids::{IssuerUrl, Key, Namespace, ServiceAccountName};
 use crate::model::address::OrphanKind;
 use crate::model::desired::{Manage, Subject};
@@ -25,11 +25,11 @@ fn kubernetes(world: &World, cluster: &str) -> Vec<String> {
 }
 
 async fn east(kit: &Kit, world: &World) -> LiveCluster {
-    look(kit, world).await.clusters.remove(&key("east")).unwrap()
+    read_live(kit, world).await.clusters.remove(&key("east")).unwrap()
 }
 
 #[tokio::test]
-async fn one_list_is_enough() {
+async fn cluster_is_read_with_one_list() {
     let kit = applied();
     let world = World::new(kit.live.clone());
     let live = east(&kit, &world).await;
@@ -38,7 +38,7 @@ async fn one_list_is_enough() {
 }
 
 #[tokio::test]
-async fn where_a_list_is_forbidden_the_next_narrower_is_tried() {
+async fn forbidden_list_is_replaced_by_narrower_reads() {
     let mut kit = applied();
     kit.role("missing", |role| role.bindings = vec![binding("east", "missing")]);
     let world = World::new(kit.live.clone());
@@ -60,7 +60,7 @@ async fn where_a_list_is_forbidden_the_next_narrower_is_tried() {
     assert_eq!(kubernetes(&world, "east").iter().filter(|line| line.starts_with("get ")).count(), 3);
 }
 
-/// Someone else's ServiceAccount, with the annotation of our role `reports`.
+/// Adds a ServiceAccount of somebody else that names the role `reports`.
 fn strangers(kit: &mut Kit) {
     let east = kit.cluster("east");
     let Observed::Present(mut other) = east.service_accounts[&spot("apps", "worker")].clone() else { panic!() };
@@ -70,12 +70,12 @@ fn strangers(kit: &mut Kit) {
 }
 
 #[tokio::test]
-async fn of_a_huge_cluster_ours_and_the_declared_ones_are_read() {
+async fn huge_cluster_is_read_by_label_and_by_name() {
     let mut kit = applied();
     strangers(&mut kit);
     kit.role("missing", |role| role.bindings = vec![binding("east", "missing")]);
     let world = World::new(kit.live.clone()).with_left_to_list(5_001);
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     let east = &live.clusters[&key("east")];
     assert_eq!(east.extent, Extent::Ours);
     let read: Vec<_> = east.service_accounts.keys().map(|(_, name)| name.as_str()).collect();
@@ -91,13 +91,13 @@ async fn of_a_huge_cluster_ours_and_the_declared_ones_are_read() {
         ]
     );
     let plan = |live| crate::plan::plan(&kit.desired, live, &kit.options, Vec::new());
-    let whole = look(&kit, &World::new(kit.live.clone()).with_left_to_list(5_000)).await;
-    assert_eq!(whole.clusters[&key("east")].extent, Extent::Whole, "ten pages more are read");
+    let whole = read_live(&kit, &World::new(kit.live.clone()).with_left_to_list(5_000)).await;
+    assert_eq!(whole.clusters[&key("east")].extent, Extent::Whole, "ten more pages are read");
     assert_eq!(plan(&live), plan(&whole), "either way the plan is the same");
 }
 
 #[tokio::test]
-async fn a_huge_cluster_is_read_whole_where_much_is_declared_or_all_goes() {
+async fn huge_cluster_is_read_whole_with_many_declared_or_on_destroy() {
     let mut kit = applied();
     kit.options.destroy = true;
     let world = World::new(kit.live.clone()).with_left_to_list(5_001);
@@ -110,31 +110,31 @@ async fn a_huge_cluster_is_read_whole_where_much_is_declared_or_all_goes() {
 }
 
 #[tokio::test]
-async fn before_a_role_goes_a_huge_cluster_is_searched_for_who_points_at_it() {
+async fn huge_cluster_is_read_whole_before_a_role_is_deleted() {
     let mut kit = applied();
     strangers(&mut kit);
     kit.desired.roles.remove(&key("reports"));
     let world = World::new(kit.live.clone()).with_left_to_list(5_001);
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     assert_eq!(live.clusters[&key("east")].extent, Extent::Whole);
     let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
     let stays = |refused: &crate::plan::Refused| refused.why.contains("stranger` still points at it");
     assert!(plan.refused.iter().any(stays), "{:?}", plan.refused);
-    // and if that cannot be, it stays
+    // if that fails, the role stays
     let world = World::new(kit.live.clone()).with_left_to_list(5_001);
     world.fail("list:all east", CallErrorKind::Unavailable);
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
     let of_role = |step: &crate::plan::Step| matches!(step.change, crate::plan::ResourceChange::Role(_));
     assert!(!plan.complete() && !plan.steps.iter().any(of_role));
 }
 
 #[tokio::test]
-async fn a_list_that_fails_is_not_a_list_of_nothing() {
+async fn failed_list_is_not_an_empty_list() {
     let kit = applied();
     let world = World::new(kit.live.clone());
     world.fail("list:all east", CallErrorKind::Unavailable);
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     let east = &live.clusters[&key("east")];
     assert!(matches!(&east.api, Access::Unknown(why) if why.contains("told to fail")));
     assert!(east.extent == Extent::Named && east.issuer.present().is_some());
@@ -145,12 +145,12 @@ async fn a_list_that_fails_is_not_a_list_of_nothing() {
     let world = World::new(kit.live.clone());
     world.fail("list:all east", CallErrorKind::Denied);
     world.fail("list:namespace east", CallErrorKind::Unavailable);
-    let live = look(&kit, &world).await;
+    let live = read_live(&kit, &world).await;
     assert!(matches!(live.clusters[&key("east")].service_accounts[&spot("apps", "worker")], Observed::Unknown(_)));
 }
 
 #[tokio::test]
-async fn another_clusters_api_is_not_read_and_its_issuer_is_still_known() {
+async fn wrong_api_server_is_not_read_and_the_issuer_stays_known() {
     let mut kit = applied();
     for access in [Access::Wrong("another server".into(), "check".into()), Access::Unknown("refused".into())] {
         kit.cluster("east").api = access.clone();
@@ -164,7 +164,7 @@ async fn another_clusters_api_is_not_read_and_its_issuer_is_still_known() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_not_described_is_not_talked_to() {
+async fn api_of_a_cluster_that_cannot_be_described_is_not_read() {
     let mut kit = applied();
     let world = World::new(kit.live.clone());
     world.fail("eks:DescribeCluster default", CallErrorKind::Unavailable);
@@ -179,7 +179,7 @@ async fn a_cluster_that_is_not_described_is_not_talked_to() {
 }
 
 #[tokio::test]
-async fn a_cluster_of_an_issuer_alone_asks_nothing_of_aws() {
+async fn cluster_with_only_an_issuer_is_not_described() {
     let mut kit = applied();
     let issuer = IssuerUrl::parse("https://oidc.example.com/id/east").unwrap();
     let cluster = kit.desired.clusters.get_mut(&key("east")).unwrap();
@@ -190,7 +190,7 @@ async fn a_cluster_of_an_issuer_alone_asks_nothing_of_aws() {
     assert_eq!(live.issuer, Observed::Present(issuer));
     assert!(live.extent == Extent::Whole);
     assert!(!world.take_log().contains(&"eks:DescribeCluster east".to_owned()));
-    // declared beside a name, it must be what EKS says
+    // with a name, the declared issuer must be that of EKS
     let cluster = kit.desired.clusters.get_mut(&key("east")).unwrap();
     cluster.name = Some("east".parse().unwrap());
     cluster.issuer = Some(IssuerUrl::parse("https://oidc.example.com/id/other").unwrap());
@@ -198,7 +198,7 @@ async fn a_cluster_of_an_issuer_alone_asks_nothing_of_aws() {
 }
 
 #[tokio::test]
-async fn namespaces_are_asked_for_where_something_is_missing() {
+async fn namespaces_of_missing_service_accounts_are_read() {
     let bind = |kit: &mut Kit, namespaces: &[&str], manage: Manage| {
         kit.role("new", |role| {
             role.bindings = namespaces.iter().map(|namespace| binding("east", namespace)).collect();
@@ -217,25 +217,25 @@ async fn namespaces_are_asked_for_where_something_is_missing() {
     assert_eq!(live.namespaces[&apps], Observed::Present(NamespacePhase::Active));
     assert_eq!(live.namespaces[&nowhere], Observed::Absent);
     assert_eq!(world.counts()["get:namespace"], 2);
-    // many: one list
+    // one list for many namespaces
     bind(&mut kit, &["apps", "nowhere", "a", "b"], Manage::Create);
     world.take_log();
     let live = east(&kit, &world).await;
     assert_eq!((live.namespaces[&apps].clone(), live.namespaces.len()), (Observed::Present(NamespacePhase::Active), 4));
     assert_eq!((world.counts()["list:namespaces"], world.counts().get("get:namespace")), (1, None));
-    // which may be forbidden
+    // one by one if the list is forbidden
     world.fail("list:namespaces", CallErrorKind::Denied);
     world.fail("get:namespace east nowhere", CallErrorKind::Denied);
     let live = east(&kit, &world).await;
     assert_eq!(live.namespaces[&apps], Observed::Present(NamespacePhase::Active));
     assert!(matches!(live.namespaces[&nowhere], Observed::Unknown(_)));
-    // trust only: nothing is missing
+    // an unmanaged ServiceAccount may be missing
     bind(&mut kit, &["nowhere"], Manage::None);
     assert!(east(&kit, &world).await.namespaces.is_empty());
 }
 
 #[tokio::test]
-async fn pods_are_asked_for_before_a_delete_alone() {
+async fn pods_are_read_only_before_a_delete() {
     let pods = |world: &World| {
         let mut lines = world.take_log();
         lines.retain(|line| line.starts_with("list:pods"));
@@ -266,15 +266,15 @@ async fn pods_are_asked_for_before_a_delete_alone() {
     let _: Key = key("east");
 }
 
-/// A ServiceAccount of which no more is known than this.
-fn unclear(
-    spot: Option<(Namespace, ServiceAccountName)>,
+/// A malformed ServiceAccount.
+fn malformed(
+    object: Option<(Namespace, ServiceAccountName)>,
     role: Option<&str>,
     readable: bool,
 ) -> MalformedServiceAccount {
     let annotations = role.map(|role| (ROLE_ARN.to_owned(), role.to_owned())).into_iter().collect();
     MalformedServiceAccount {
-        spot,
+        object,
         labels: Some(StringMap::new()),
         annotations: readable.then_some(annotations),
         why: "it is odd".into(),
@@ -282,7 +282,7 @@ fn unclear(
 }
 
 #[tokio::test]
-async fn what_is_not_understood_is_unknown_where_it_matters() {
+async fn malformed_service_account_is_unknown_if_it_may_name_a_role_or_be_ours() {
     let kit = applied();
     for (name, role, readable, seen, extent) in [
         ("stranger", None, true, false, Extent::Whole),
@@ -291,28 +291,28 @@ async fn what_is_not_understood_is_unknown_where_it_matters() {
         ("worker", None, true, true, Extent::Whole),
     ] {
         let mut world = World::new(kit.live.clone());
-        world.odd = vec![unclear(Some(spot("apps", name)), role, readable)];
+        world.malformed = vec![malformed(Some(spot("apps", name)), role, readable)];
         let live = east(&kit, &world).await;
         let is_seen = matches!(live.service_accounts.get(&spot("apps", name)), Some(Observed::Unknown(_)));
         assert_eq!((is_seen, live.extent), (seen, extent), "{name} {role:?} {readable}");
         assert_eq!(kubernetes(&world, "east"), ["list:all east", "verify east"]);
     }
-    let mut ours = unclear(Some(spot("apps", "stranger")), None, true);
+    let mut ours = malformed(Some(spot("apps", "stranger")), None, true);
     for labels in [None, Some(StringMap::from_iter([(OWNER.to_owned(), kit.desired.owner.to_string())]))] {
         ours.labels = labels;
         let mut world = World::new(kit.live.clone());
-        world.odd = vec![ours.clone()];
+        world.malformed = vec![ours.clone()];
         assert!(matches!(east(&kit, &world).await.service_accounts[&spot("apps", "stranger")], Observed::Unknown(_)));
     }
 }
 
 #[tokio::test]
-async fn one_without_a_name_may_be_any_so_the_missing_ones_are_asked_for() {
+async fn malformed_service_account_without_a_name_makes_missing_ones_be_read() {
     let mut kit = applied();
     kit.role("missing", |role| role.bindings = vec![binding("east", "missing")]);
     let mut world = World::new(kit.live.clone());
-    world.odd = vec![unclear(None, None, true)];
-    let live = look(&kit, &world).await;
+    world.malformed = vec![malformed(None, None, true)];
+    let live = read_live(&kit, &world).await;
     let seen = &live.clusters[&key("east")];
     assert_eq!(
         (seen.extent, &seen.service_accounts[&spot("apps", "missing")]),
@@ -322,7 +322,7 @@ async fn one_without_a_name_may_be_any_so_the_missing_ones_are_asked_for() {
         kubernetes(&world, "east"),
         ["get east apps/missing", "get:namespace east apps", "list:all east", "verify east"]
     );
-    // and no role goes that it may name
+    // and no role is deleted that it may name
     kit.desired.roles.remove(&key("reports"));
     let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
     assert!(plan.refused.iter().any(|refused| refused.why.contains("was not read whole")), "{:?}", plan.refused);
@@ -330,16 +330,16 @@ async fn one_without_a_name_may_be_any_so_the_missing_ones_are_asked_for() {
 }
 
 #[tokio::test]
-async fn an_odd_entry_of_an_account_is_unknown_by_itself() {
+async fn malformed_role_is_unknown_by_itself() {
     let mut kit = applied();
     let odd = Malformed { kind: OrphanKind::Role, name: "not a name".into(), why: "it is odd".into() };
     kit.account().odd = vec![odd.clone()];
-    let live = look(&kit, &World::new(kit.live.clone())).await;
+    let live = read_live(&kit, &World::new(kit.live.clone())).await;
     assert_eq!(live.accounts[&key("default")].odd, [odd]);
     let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
     let unknown: Vec<_> = plan.unknown.iter().map(|unseen| unseen.address.as_str()).collect();
     assert_eq!((unknown, plan.refused, plan.steps), (vec!["orphan/default/role/not a name"], vec![], vec![]));
-    // a provider that it may trust stays
+    // and keeps the provider that it may trust
     kit.desired.roles.retain(|_, role| role.name.as_str() == "keep");
     kit.role("keep", |role| role.bindings = vec![binding("west", "keep")]);
     let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());

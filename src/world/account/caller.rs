@@ -1,21 +1,21 @@
-//! Sends the calls of one account: paced, a few at a time, and again where that may help, within a budget.
+//! Sends the calls of one account: at the rate that AWS permits, a few at a time, with retries within a time budget.
 //!
-//! Waiting for our own pace is no failure and costs no budget before the first try. What to do about a failure is
-//! decided in `retry`; here is only the waiting.
+//! Waiting for the rate limit costs no budget before the first attempt. `retry` decides what to retry.
 
 use super::{Action, failure, invalid};
 use crate::context::Context;
 use crate::event::{Event, Listen};
 use crate::ids::Key;
-use crate::world::pace::Pacer;
-use crate::world::retry::{self, Because, Class, Decision, Facts, Failure};
+use crate::world::rate_limit::RateLimiter;
+use crate::world::retry::{AwsFailure, FailureClass, RetryFacts, RetryReason, backoff, retry_reason};
 use crate::world::{Answer, CallError, CallErrorKind};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
@@ -26,14 +26,16 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Caller {
     account: Key,
     context: Context,
+    /// How long one operation may take, retries included.
     budget: Duration,
     slots: Semaphore,
-    pacers: Mutex<BTreeMap<Action, Arc<Pacer>>>,
+    limiters: Mutex<BTreeMap<Action, Arc<RateLimiter>>>,
     /// The services that answered in this run.
-    reached: BTreeMap<&'static str, AtomicBool>,
-    random: AtomicU64,
+    reached: Mutex<BTreeSet<&'static str>>,
+    /// How many random numbers were drawn.
+    drawn: AtomicU64,
     listen: Arc<dyn Listen>,
-    /// What is set so that no call can be made.
+    /// A setting that makes every call fail.
     fault: Option<String>,
 }
 
@@ -44,23 +46,19 @@ impl Caller {
         timeout: Duration,
         parallelism: usize,
         listen: Arc<dyn Listen>,
+        fault: Option<String>,
     ) -> Self {
         Self {
             account,
             budget: context.scaled(timeout),
-            random: AtomicU64::new(context.seed() | 1),
             context,
             slots: Semaphore::new(parallelism.max(1)),
-            pacers: Mutex::default(),
-            reached: ["iam", "eks", "sts"].map(|service| (service, AtomicBool::new(false))).into(),
+            limiters: Mutex::default(),
+            reached: Mutex::default(),
+            drawn: AtomicU64::new(0),
             listen,
-            fault: None,
+            fault,
         }
-    }
-
-    /// The same, but no call is made if there is a fault.
-    pub(crate) fn with_fault(self, fault: Option<String>) -> Self {
-        Self { fault, ..self }
     }
 
     /// How long one operation may take.
@@ -68,11 +66,11 @@ impl Caller {
         self.budget
     }
 
-    /// Makes one call, and makes it again while `facts` and the budget allow.
+    /// Makes a call, and retries it while `facts` and the budget allow.
     pub(crate) async fn call<T, E, Sent>(
         &self,
         action: Action,
-        facts: Facts,
+        facts: RetryFacts,
         send: impl Fn() -> Sent + Send + Sync,
     ) -> Answer<T>
     where
@@ -83,12 +81,12 @@ impl Caller {
         self.call_unless(&CancellationToken::new(), action, facts, send).await
     }
 
-    /// The same, but nothing is sent any more once `halt` is cancelled; what is under way then is waited for.
+    /// Like [`Self::call`], but sends nothing once `halt` is cancelled. A request that is then in flight ends normally.
     pub(crate) async fn call_unless<T, E, Sent>(
         &self,
         halt: &CancellationToken,
         action: Action,
-        facts: Facts,
+        facts: RetryFacts,
         send: impl Fn() -> Sent + Send + Sync,
     ) -> Answer<T>
     where
@@ -99,13 +97,14 @@ impl Caller {
         if let Some(fault) = &self.fault {
             return Err(invalid(action, fault));
         }
-        let pacer = self.pacer(action);
+        let limiter = self.limiter(action);
         let mut started = None;
-        let mut last: Option<Failure> = None;
+        let mut last: Option<AwsFailure> = None;
         for attempt in 0.. {
-            let slot = halt.run_until_cancelled(self.turn(&pacer, attempt > 0)).await;
+            let slot = halt.run_until_cancelled(self.slot(&limiter, attempt > 0)).await;
             let Some(slot) = slot.filter(|_| !halt.is_cancelled()) else {
-                return Err(last.map_or_else(|| stopped(action), |failure| failure.into_error(action.to_string())));
+                let stopped = CallError { kind: CallErrorKind::Stopped, ..invalid(action, "it was not sent") };
+                return Err(last.map_or(stopped, |failure| failure.into_error(action.to_string())));
             };
             let departed = Instant::now();
             let deadline = *started.get_or_insert(departed) + self.budget;
@@ -116,104 +115,79 @@ impl Caller {
             drop(slot);
             let failure = match outcome {
                 Ok(Ok(answer)) => {
-                    self.answered(action);
-                    pacer.taken(departed);
+                    self.reached().insert(action.service);
+                    limiter.accepted(departed);
                     return Ok(answer);
                 }
                 Ok(Err(error)) => failure::failure(&error),
                 Err(_) => break,
             };
-            if failure.class == Class::Service {
-                self.answered(action);
+            if failure.class == FailureClass::Service {
+                self.reached().insert(action.service);
             }
-            let facts = Facts { reached: self.was_reached(action), again: attempt > 0, ..facts };
-            let Decision::Retry(because) = retry::decide(&failure, facts) else {
+            let reached = self.reached().contains(action.service);
+            let facts = RetryFacts { reached, retried: attempt > 0, ..facts };
+            let Some(reason) = retry_reason(&failure, facts) else {
                 return Err(failure.into_error(action.to_string()));
             };
-            match because {
-                Because::Throttled => pacer.slow_down(departed),
-                Because::Propagation | Because::Busy => pacer.taken(departed),
-                // it may never have got there
-                Because::Unavailable => {}
+            match reason {
+                RetryReason::Throttled => limiter.throttled(departed),
+                RetryReason::Propagation | RetryReason::Busy => limiter.accepted(departed),
+                // the request may not have reached the service
+                RetryReason::Unavailable => {}
             }
-            let wait = self.context.scaled(retry::backoff(attempt, self.random()));
+            let wait = self.context.scaled(backoff(attempt, self.random()));
             last = Some(failure);
             if Instant::now() + wait >= deadline {
                 break;
             }
-            self.tell(action, because);
-            // who is told to stop here finds that out above
+            let what = format!("{action} in account `{}`: {}", self.account, reason.message());
+            self.listen.on(&Event::Waiting { what });
+            // if `halt` ends the wait, the next turn of the loop returns
             halt.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
-        Err(last.unwrap_or_else(|| self.out_of_time()).into_error(action.to_string()))
+        let out_of_time = || {
+            let message = format!("no answer within {:?}; it may have been done all the same", self.budget);
+            AwsFailure::local(FailureClass::Network, message)
+        };
+        Err(last.unwrap_or_else(out_of_time).into_error(action.to_string()))
     }
 
-    /// Waits for the pace, and then for room.
-    async fn turn(&self, pacer: &Pacer, again: bool) -> Result<SemaphorePermit<'_>, AcquireError> {
-        let mut again = again;
+    /// Waits for the rate limit, then for one of the slots.
+    async fn slot(&self, limiter: &RateLimiter, is_retry: bool) -> Result<SemaphorePermit<'_>, AcquireError> {
+        let mut is_retry = is_retry;
         loop {
-            let admitted = pacer.admit(again).await;
+            let admitted = limiter.admit(is_retry).await;
             let slot = self.slots.acquire().await?;
-            // others were refused while this one waited for room: it would be next
-            if !pacer.slowed_since(admitted) {
+            // if another call was throttled meanwhile, this one would be throttled too
+            if !limiter.throttled_since(admitted) {
                 return Ok(slot);
             }
-            again = true;
+            is_retry = true;
         }
     }
 
-    /// How long so many calls of each of these actions wait for their turns, side by side.
+    /// How long it takes until `calls` calls of each of `actions` are admitted in parallel.
     pub(crate) fn time_for(&self, actions: &[Action], calls: usize) -> Duration {
         let now = Instant::now();
-        actions.iter().map(|action| self.pacer(*action).time_for(calls, now)).max().unwrap_or_default()
+        actions.iter().map(|action| self.limiter(*action).time_for(calls, now)).max().unwrap_or_default()
     }
 
-    fn pacer(&self, action: Action) -> Arc<Pacer> {
-        let mut pacers = self.pacers.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Pacer::new(self.context.scaled(Duration::from_secs(1))));
-        Arc::clone(pacers.entry(action).or_insert_with(new))
+    fn limiter(&self, action: Action) -> Arc<RateLimiter> {
+        let mut limiters = self.limiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(RateLimiter::new(self.context.scaled(Duration::from_secs(1))));
+        Arc::clone(limiters.entry(action).or_insert_with(new))
     }
 
-    fn answered(&self, action: Action) {
-        if let Some(reached) = self.reached.get(action.service) {
-            reached.store(true, Ordering::Relaxed);
-        }
+    fn reached(&self) -> std::sync::MutexGuard<'_, BTreeSet<&'static str>> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn was_reached(&self, action: Action) -> bool {
-        self.reached.get(action.service).is_some_and(|reached| reached.load(Ordering::Relaxed))
-    }
-
-    fn tell(&self, action: Action, because: Because) {
-        let what = format!("{action} in account `{}`: {}", self.account, because.words());
-        self.listen.on(&Event::Waiting { what });
-    }
-
-    fn out_of_time(&self) -> Failure {
-        let message = format!("no answer within {:?}; it may have been done all the same", self.budget);
-        Failure { class: Class::Network, status: None, code: None, message, request_id: None }
-    }
-
-    /// xorshift64 (Marsaglia 2003): good enough to spread retries.
+    /// A number in `0.0..1.0` that depends on the seed of the run.
     fn random(&self) -> f64 {
-        let step = |mut x: u64| {
-            x ^= x << 13;
-            x ^= x >> 7;
-            x ^ (x << 17)
-        };
-        let before = self.random.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |x| Some(step(x)));
-        let drawn = u32::try_from(step(before.unwrap_or(1)) >> 32).unwrap_or(0);
-        f64::from(drawn) / (f64::from(u32::MAX) + 1.0)
-    }
-}
-
-fn stopped(action: Action) -> CallError {
-    CallError {
-        operation: action.to_string(),
-        kind: CallErrorKind::Stopped,
-        code: None,
-        message: "it was not sent".to_owned(),
-        request_id: None,
+        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((self.context.seed(), drawn));
+        f64::from(u32::try_from(hash >> 32).unwrap_or(0)) / (f64::from(u32::MAX) + 1.0)
     }
 }
 

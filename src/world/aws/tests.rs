@@ -1,4 +1,4 @@
-//! The reader and the writer against a stub on the loopback, and the stub itself for the tests of `iam`.
+//! The reader against a stub server, and the stub server, which the tests of `iam` use too.
 
 pub(crate) mod stub;
 
@@ -19,7 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::ExposeSecret;
 use stub::{Reply, Stub};
 
-/// A second lasts fifty milliseconds here.
+/// A second lasts fifty milliseconds in these tests.
 const SPEED: u32 = 20;
 
 pub(crate) fn key(text: &str) -> Key {
@@ -54,8 +54,8 @@ fn reader_in(stub: &Stub, region: Option<&str>) -> AwsReader {
     let listen: Arc<dyn Listen> = Arc::new(Silence);
     let settings = AwsSettings { timeout: Duration::from_mins(2), parallelism: 10 };
     let clock = Clock::new(&context);
-    let asked = Asked { context: &context, settings, listen: &listen, requests: &requests, clock };
-    let account = AccountClient::new(&key("prod"), connection, &asked);
+    let options = ClientOptions { context: &context, settings, listen: &listen, requests: &requests, clock };
+    let account = AccountClient::new(&key("prod"), connection, &options);
     let clusters = [("c", Some("prod-1")), ("metal", None)].map(|(name, eks)| {
         let cluster = Cluster {
             account: key("prod"),
@@ -73,7 +73,7 @@ fn reader_in(stub: &Stub, region: Option<&str>) -> AwsReader {
 }
 
 #[tokio::test]
-async fn the_identity_tells_account_and_partition_and_is_asked_once() {
+async fn identity_has_account_and_partition_and_is_read_once() {
     let stub = Stub::serve(|_| {
         Reply::result(
             "GetCallerIdentity",
@@ -92,7 +92,7 @@ async fn the_identity_tells_account_and_partition_and_is_asked_once() {
 }
 
 #[tokio::test]
-async fn a_cluster_is_described_with_its_issuer_verbatim() {
+async fn described_cluster_has_its_issuer_verbatim() {
     let stub = Stub::serve(|seen| {
         assert_eq!(seen.path, "/clusters/prod-1");
         Reply::json(
@@ -111,7 +111,7 @@ async fn a_cluster_is_described_with_its_issuer_verbatim() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_not_there_is_absent_and_one_that_is_hidden_is_an_error() {
+async fn missing_cluster_is_absent_and_denied_cluster_is_an_error() {
     let stub = Stub::serve(|_| Reply::json_error(404, "ResourceNotFoundException", "No cluster found")).await;
     assert_eq!(reader(&stub).cluster(&key("c")).await, Ok(None));
     let stub = Stub::serve(|_| Reply::json_error(403, "AccessDeniedException", "not authorized")).await;
@@ -120,7 +120,7 @@ async fn a_cluster_that_is_not_there_is_absent_and_one_that_is_hidden_is_an_erro
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_is_invalid() {
+async fn undeclared_cluster_name_or_region_is_invalid() {
     let stub = Stub::serve(|_| Reply::json(200, "{}")).await;
     for (reader, cluster, words) in [
         (reader(&stub), "nowhere", "there is no cluster `nowhere`"),
@@ -136,7 +136,7 @@ async fn what_cannot_be_asked_is_invalid() {
 }
 
 #[tokio::test]
-async fn a_token_is_a_signed_url_for_this_cluster_made_without_a_call() {
+async fn token_is_a_signed_url_and_needs_no_request() {
     let stub = Stub::serve(|_| Reply::json(200, "{}")).await;
     let token = reader(&stub).eks_token(&key("c")).await.unwrap();
     let text = token.token.expose_secret().strip_prefix("k8s-aws-v1.").unwrap();
@@ -150,7 +150,7 @@ async fn a_token_is_a_signed_url_for_this_cluster_made_without_a_call() {
 }
 
 #[tokio::test]
-async fn a_throttle_comes_back_to_our_own_pace() {
+async fn throttled_call_is_retried_by_our_rate_limiter_and_not_by_the_sdk() {
     let stub = Stub::serve(|seen| match seen.number {
         0..3 => Reply::error(400, "Throttling", "Rate exceeded"),
         _ => Reply::result("ListOpenIDConnectProviders", "<OpenIDConnectProviderList/>"),
@@ -162,7 +162,7 @@ async fn a_throttle_comes_back_to_our_own_pace() {
 }
 
 #[tokio::test]
-async fn a_passing_illness_of_the_service_is_sat_out() {
+async fn transient_errors_of_the_service_are_retried() {
     let stub = Stub::serve(|seen| match seen.number {
         0 => Reply::Hangup,
         1 => Reply::error(503, "ServiceUnavailable", "later"),
@@ -176,7 +176,7 @@ async fn a_passing_illness_of_the_service_is_sat_out() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_once_with_its_request_id() {
+async fn final_error_has_its_request_id_and_is_not_retried() {
     for (status, code, kind) in [
         (403, "AccessDenied", CallErrorKind::Denied),
         (403, "ExpiredToken", CallErrorKind::Credentials),

@@ -1,13 +1,13 @@
-//! Bearer tokens for the API of an EKS cluster: a presigned sts:GetCallerIdentity that names the cluster.
+//! Bearer tokens for the API of an EKS cluster: a presigned sts:GetCallerIdentity URL that names the cluster.
 //!
-//! The format is that of the authenticator on the other side
+//! aws-iam-authenticator defines the format
 //! (<https://github.com/kubernetes-sigs/aws-iam-authenticator#api-authorization-from-outside-a-cluster>): `k8s-aws-v1.`
-//! and the URL in base64url without padding, signed over the header `x-k8s-aws-id`. The server takes it for 15 minutes
-//! whatever `X-Amz-Expires` says; it is given out for 14. Nothing is sent here.
+//! and the URL in base64url without padding, signed over the header `x-k8s-aws-id`. The server accepts a token for 15
+//! minutes whatever `X-Amz-Expires` says; irsa uses it for 14. Sends nothing.
 
 use crate::ids::{ClusterName, Region};
 use crate::world::Answer;
-use crate::world::account::{AccountClient, Action, invalid, odd, unsigned};
+use crate::world::account::{AccountClient, Action, invalid, malformed, unsigned};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
@@ -23,11 +23,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct EksToken {
     /// The token.
     pub token: SecretString,
-    /// When it must be replaced, in seconds since 1970.
+    /// When to replace it, in seconds since 1970.
     pub expires: i64,
 }
 
-/// What is signed; the permission needs no grant.
+/// The signed operation. It needs no permission.
 pub(crate) const ACTION: Action = Action { service: "sts", name: "GetCallerIdentity" };
 const PREFIX: &str = "k8s-aws-v1.";
 const CLUSTER_HEADER: &str = "x-k8s-aws-id";
@@ -42,7 +42,8 @@ pub(crate) async fn token(account: &AccountClient, region: &Region, name: &Clust
     let credentials = credentials.map_err(|error| unsigned(&error).into_error(ACTION.to_string()))?;
     let endpoint = endpoint(account, region).await?;
     let now = account.clock.now();
-    let url = presigned(&credentials, &endpoint, region, name, now).map_err(|error| odd(ACTION, error.to_string()))?;
+    let url =
+        presigned(&credentials, &endpoint, region, name, now).map_err(|error| malformed(ACTION, error.to_string()))?;
     let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(url));
     let token = SecretString::from(token);
     let expires = now + LIFETIME;
@@ -54,17 +55,17 @@ fn seconds(time: SystemTime) -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The STS endpoint of the cluster's region, or the one that the user set. Never the dual-stack one: authenticators
-/// in the field do not know it.
+/// The configured STS endpoint, or that of the cluster's region. Never the dual-stack endpoint, which older
+/// authenticators reject.
 async fn endpoint(account: &AccountClient, region: &Region) -> Answer<String> {
-    if let Some(url) = &account.sts_address {
+    if let Some(url) = &account.sts_endpoint {
         return Ok(url.clone());
     }
     let params = Params::builder().region(region.as_str()).use_fips(account.sdk.use_fips().unwrap_or(false));
-    let params = params.build().map_err(|error| odd(ACTION, error.to_string()))?;
+    let params = params.build().map_err(|error| malformed(ACTION, error.to_string()))?;
     let resolver = DefaultResolver::new();
     let endpoint = ResolveEndpoint::resolve_endpoint(&resolver, &params).await;
-    endpoint.map(|endpoint| endpoint.url().to_owned()).map_err(|error| odd(ACTION, error.to_string()))
+    endpoint.map(|endpoint| endpoint.url().to_owned()).map_err(|error| malformed(ACTION, error.to_string()))
 }
 
 fn presigned(
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_url_is_what_the_authenticator_checks() {
+    fn url_has_the_parameters_that_the_authenticator_checks() {
         let url = sign_at("https://sts.eu-west-1.amazonaws.com", Some("tok/en+=="));
         assert!(url.starts_with("https://sts.eu-west-1.amazonaws.com/?"), "{url}");
         let query = query(&url);
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_signature_covers_the_cluster_and_the_host() {
+    fn signature_depends_on_the_host() {
         let one = query(&sign_at("https://sts.eu-west-1.amazonaws.com", None));
         let other = query(&sign_at("http://127.0.0.1:4566/", None));
         assert_ne!(one["X-Amz-Signature"], other["X-Amz-Signature"]);

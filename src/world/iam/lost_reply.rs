@@ -1,87 +1,55 @@
-//! What to make of an object that is there although we were to make it.
+//! Resolves EntityAlreadyExists: irsa's own lost reply, another run's object, or somebody else's.
 //!
-//! A create whose answer was lost is sent again by the SDK and then finds its own work. That is told from a stranger's
-//! by the marks, which are in the creating call, and from another run's by what decides who may do what: permissions
-//! that follow must never land on a role with a wider trust or without its boundary.
+//! If the reply to a create is lost, the SDK sends the create again, which then finds its own work. The owner tags,
+//! which the create sets, tell it from somebody else's object. The fields that decide who may do what tell it from an
+//! object of another run: later calls must not add permissions to a role with a wider trust policy or without its
+//! boundary.
 
 use super::{policies, providers, roles};
-use crate::ids::PolicyArn;
 use crate::model::call::IamCall;
 use crate::model::marks;
-use crate::model::resource::{ManagedPolicy, Provider, Role, StringMap};
+use crate::model::resource::StringMap;
 use crate::world::account::AccountClient;
-use crate::world::retry::Facts;
+use crate::world::retry::RetryFacts;
 use crate::world::{Answer, CallError, CallErrorKind, Written};
 
-/// We know that it is there: a "no such thing" is a replica that has not heard of it.
-const THERE: Facts =
-    Facts { made: true, policy: false, principal: false, detached: false, reached: true, again: false, once: false };
-
-enum LostReply {
-    /// It is what the call would have made.
-    Same,
-    /// It carries our marks and is otherwise.
-    Other,
-    /// It is not ours.
-    Foreign,
-}
-
-/// ReadOptions at what is there: ours and the same is done, ours and otherwise is a conflict, anything else stays an error.
-pub(crate) async fn settle(account: &AccountClient, call: &IamCall, error: CallError) -> Answer<Written> {
-    let lost_reply = match call {
-        IamCall::CreateRole { role } => role_twin(account, role).await?,
-        IamCall::CreatePolicy { arn, policy } => policy_twin(account, arn, policy).await?,
-        IamCall::CreateProvider { arn, provider } => {
-            let live = providers::whole_knowing(account, arn, THERE).await?;
-            live.map_or(LostReply::Foreign, |live| provider_twin(&live.provider, provider))
-        }
-        _ => return Err(error),
+/// Returns success if the live object is what the call would have created, a conflict if it has the same owner tags and
+/// differs otherwise, and `error` if somebody else owns it.
+pub(crate) async fn resolve(account: &AccountClient, call: &IamCall, error: CallError) -> Answer<Written> {
+    // the object exists, so a "not found" comes from a replica that has not seen it
+    let exists = RetryFacts { created: true, reached: true, ..RetryFacts::default() };
+    // None if somebody else owns the object, otherwise whether it is the same
+    let same = if let IamCall::CreateRole { role } = call {
+        let live = roles::attributes(account, &role.name, exists).await?;
+        live.filter(|live| has_owner_tags(&live.tags, &role.tags)).map(|live| {
+            live.summary.path == role.path.as_str()
+                && live.summary.trust == role.trust
+                && live.permissions_boundary == role.permissions_boundary
+        })
+    } else if let IamCall::CreatePolicy { arn, policy } = call {
+        // policy names are unique whatever their path, so the policy may well have another path, and another owner
+        let live = policies::get(account, arn, RetryFacts { created: false, ..exists }).await?;
+        live.filter(|live| has_owner_tags(&live.policy.tags, &policy.tags))
+            .map(|live| live.policy.document == policy.document)
+    } else if let IamCall::CreateProvider { arn, provider } = call {
+        let live = providers::get(account, arn, exists).await?;
+        live.filter(|live| has_owner_tags(&live.provider.tags, &provider.tags))
+            .map(|live| provider.audiences.is_subset(&live.provider.audiences))
+    } else {
+        None
     };
-    match lost_reply {
-        LostReply::Same => Ok(Written { request_id: error.request_id, already_done: true }),
-        LostReply::Foreign => Err(error),
-        LostReply::Other => Err(CallError {
+    match same {
+        Some(true) => Ok(Written { request_id: error.request_id, already_done: true }),
+        Some(false) => Err(CallError {
             kind: CallErrorKind::Conflict,
             message: "another run made it meanwhile, with other content".to_owned(),
             ..error
         }),
+        None => Err(error),
     }
 }
 
-async fn role_twin(account: &AccountClient, wanted: &Role) -> Answer<LostReply> {
-    let Some(live) = roles::head_knowing(account, &wanted.name, THERE).await? else { return Ok(LostReply::Foreign) };
-    if !same_marks(&live.tags, &wanted.tags) {
-        return Ok(LostReply::Foreign);
-    }
-    let same = live.summary.path == wanted.path.as_str()
-        && live.summary.trust == wanted.trust
-        && live.permissions_boundary == wanted.permissions_boundary;
-    Ok(if same { LostReply::Same } else { LostReply::Other })
-}
-
-/// Policy names are unique whatever their path: under another path it is not at `arn`, and not ours. That answer is not
-/// waited for, since it is the likelier one.
-async fn policy_twin(account: &AccountClient, arn: &PolicyArn, wanted: &ManagedPolicy) -> Answer<LostReply> {
-    let Some(live) = policies::whole_knowing(account, arn, Facts { made: false, ..THERE }).await? else {
-        return Ok(LostReply::Foreign);
-    };
-    if !same_marks(&live.policy.tags, &wanted.tags) {
-        return Ok(LostReply::Foreign);
-    }
-    Ok(if live.policy.document == wanted.document { LostReply::Same } else { LostReply::Other })
-}
-
-fn provider_twin(live: &Provider, wanted: &Provider) -> LostReply {
-    if !same_marks(&live.tags, &wanted.tags) {
-        return LostReply::Foreign;
-    }
-    if wanted.audiences.is_subset(&live.audiences) { LostReply::Same } else { LostReply::Other }
-}
-
-/// Whether both carry the same owner and the same address; no marks are never the same.
-fn same_marks(live: &StringMap, wanted: &StringMap) -> bool {
-    [marks::OWNER, marks::ADDRESS].iter().all(|mark| {
-        let (live, wanted) = (live.get(*mark), wanted.get(*mark));
-        wanted.is_some() && live == wanted
-    })
+/// Whether both have the same owner tag and the same address tag.
+fn has_owner_tags(live: &StringMap, expected: &StringMap) -> bool {
+    [marks::OWNER, marks::ADDRESS].iter().all(|tag| expected.contains_key(*tag) && live.get(*tag) == expected.get(*tag))
 }

@@ -1,15 +1,18 @@
-//! Reads of roles.
+//! Reads roles.
 
-use super::shape::{self, Page, Size, judged, pages, parsed};
-use crate::ids::{PolicyArn, PolicyName, RoleName};
+use super::pages::{
+    PAGE_SIZE, entry, entry_size, list, listed, long_attempt, next_page, pages, parsed, tag_map, tag_size,
+};
+use crate::ids::{IamPath, PolicyArn, PolicyName, RoleArn, RoleName};
 use crate::model::address::OrphanKind;
-use crate::model::live::{LiveRole, RoleSummary};
-use crate::model::resource::{InlinePolicies, StringMap};
+use crate::model::call::Target;
+use crate::model::live::{Identity, LiveRole, RoleSummary};
+use crate::model::resource::{InlinePolicies, Role, StringMap};
 use crate::policy::PolicyDocument;
-use crate::world::account::{AccountClient, Action, odd, optional};
-use crate::world::retry::Facts;
-use crate::world::{Answer, Listed, RoleAttributes};
-use aws_sdk_iam::types;
+use crate::world::account::{AccountClient, Action, malformed, optional};
+use crate::world::retry::RetryFacts;
+use crate::world::{Answer, Listed, RoleAttributes, sts};
+use aws_sdk_iam::types::{self, AttachedPermissionsBoundary, AttachedPolicy};
 use futures::future::try_join_all;
 use std::collections::BTreeSet;
 
@@ -20,101 +23,92 @@ const LIST_INLINE: Action = Action::iam("ListRolePolicies");
 const GET_INLINE: Action = Action::iam("GetRolePolicy");
 const LIST_TAGS: Action = Action::iam("ListRoleTags");
 const LIST_PROFILES: Action = Action::iam("ListInstanceProfilesForRole");
-/// What reading roles one by one calls for each: the slowest of them tells how long that takes.
+/// The calls that reading roles one by one makes. The rate limit of the slowest decides how long it takes.
 pub(crate) const ONE_BY_ONE: [Action; 5] = [GET, LIST_ATTACHED, LIST_INLINE, GET_INLINE, LIST_TAGS];
-/// The most that IAM takes.
-pub(crate) const PAGE: i32 = 1_000;
+/// The session duration if IAM returns none, in seconds.
+const DEFAULT_SESSION: i32 = 3_600;
 
-/// Every role of the account.
+/// iam:ListRoles
 pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<RoleSummary>> {
-    let entries = pages(account, LIST, |marker| async move {
-        let request = account.iam.list_roles().max_items(PAGE).set_marker(marker);
-        let send = || request.clone().customize().config_override(shape::patient(account)).send();
-        let page = account.caller.call(LIST, Facts::default(), send).await?;
-        let entry = |role| judged(OrphanKind::Role, Some(types::Role::role_name(role)), shape::summary(LIST, role));
-        let items = page.roles().iter().map(entry).collect();
-        Ok(Page { items, truncated: page.is_truncated(), marker: page.marker().map(str::to_owned) })
-    });
-    entries.await.map(shape::listed)
+    let size = |role: &RoleSummary| {
+        role.name.as_str().len() + role.path.len() + role.trust.text().len() + role.description.len()
+    };
+    let roles = pages(
+        account,
+        LIST,
+        |role| entry_size(role, size),
+        |marker| async move {
+            let request = account.iam.list_roles().max_items(PAGE_SIZE).set_marker(marker);
+            let send = || request.clone().customize().config_override(long_attempt(account)).send();
+            let page = account.caller.call(LIST, RetryFacts::default(), send).await?;
+            let roles =
+                page.roles().iter().map(|role| entry(OrphanKind::Role, Some(role.role_name()), summary(LIST, role)));
+            Ok((roles.collect(), next_page(LIST, page.is_truncated(), page.marker())?))
+        },
+    );
+    roles.await.map(listed)
 }
 
-impl Size for RoleSummary {
-    fn size(&self) -> usize {
-        let Self { name, path, trust, description, max_session_duration: _ } = self;
-        name.as_str().len() + path.len() + trust.text().len() + description.len()
-    }
-}
-
-async fn get(account: &AccountClient, name: &RoleName, facts: Facts) -> Answer<Option<types::Role>> {
+async fn get(account: &AccountClient, name: &RoleName, facts: RetryFacts) -> Answer<Option<types::Role>> {
     let request = account.iam.get_role().role_name(name.as_str());
     let answer = optional(account.caller.call(GET, facts, || request.clone().send()).await)?;
-    answer.map(|answer| answer.role.ok_or_else(|| odd(GET, "the answer has no role"))).transpose()
+    answer.map(|answer| answer.role.ok_or_else(|| malformed(GET, "the answer has no role"))).transpose()
 }
 
-/// A role without its policies.
-pub(crate) async fn head(account: &AccountClient, name: &RoleName) -> Answer<Option<RoleAttributes>> {
-    head_knowing(account, name, account.memory.of_role(name)).await
-}
-
-/// The same, with what the caller knows of it.
-pub(crate) async fn head_knowing(
+/// iam:GetRole: the role without its policies.
+pub(crate) async fn attributes(
     account: &AccountClient,
     name: &RoleName,
-    facts: Facts,
+    facts: RetryFacts,
 ) -> Answer<Option<RoleAttributes>> {
-    get(account, name, facts).await?.map(|role| shape::head(GET, &role)).transpose()
+    get(account, name, facts).await?.map(|role| attributes_of(&role)).transpose()
 }
 
-/// A role in full, in one round trip if `guessed` names all of its inline policies, else in two.
+/// A role with its policies, in one round trip if `guessed` names all of its inline policies, otherwise in two.
 pub(crate) async fn whole(
     account: &AccountClient,
     name: &RoleName,
     guessed: &BTreeSet<PolicyName>,
 ) -> Answer<Option<LiveRole>> {
-    // a role that goes while it is read is read once more, and then is absent or whole
-    // boxed: four calls at once make a large future
-    match Box::pin(attempt(account, name, guessed)).await? {
-        Read::Whole(role) => Ok(Some(*role)),
-        Read::Absent => Ok(None),
-        Read::Torn => match Box::pin(attempt(account, name, guessed)).await? {
-            Read::Whole(role) => Ok(Some(*role)),
-            Read::Absent => Ok(None),
-            Read::Torn => Err(odd(GET, format!("role `{name}` is there, but its policies cannot be listed"))),
-        },
+    // a role may be deleted while it is read: then read once more
+    for _ in 0..2 {
+        // boxed, because the future of four parallel calls is large
+        match Box::pin(attempt(account, name, guessed)).await? {
+            Attempt::Read(role) => return Ok(Some(*role)),
+            Attempt::Absent => return Ok(None),
+            Attempt::ListsMissing => {}
+        }
     }
+    Err(malformed(GET, format!("role `{name}` is there, but its policies cannot be listed")))
 }
 
-enum Read {
-    Whole(Box<LiveRole>),
+enum Attempt {
+    Read(Box<LiveRole>),
     Absent,
-    /// The role was there, its lists were not.
-    Torn,
+    /// GetRole found the role, the lists of its policies did not.
+    ListsMissing,
 }
 
-async fn attempt(account: &AccountClient, name: &RoleName, guessed: &BTreeSet<PolicyName>) -> Answer<Read> {
-    let speculative = try_join_all(guessed.iter().map(|policy| named(account, name, policy)));
+async fn attempt(account: &AccountClient, name: &RoleName, guessed: &BTreeSet<PolicyName>) -> Answer<Attempt> {
+    let speculative = try_join_all(guessed.iter().map(|policy| inline_entry(account, name, policy)));
     let (role, attached, listed, found) = futures::try_join!(
-        get(account, name, account.memory.of_role(name)),
+        get(account, name, account.recent_writes.of_read(Target::Role(name))),
         attached(account, name),
         inline_names(account, name),
         speculative
     )?;
-    let Some(read) = role else { return Ok(Read::Absent) };
-    let (Some(attached), Some(listed)) = (attached, listed) else { return Ok(Read::Torn) };
+    let Some(read) = role else { return Ok(Attempt::Absent) };
+    let (Some(attached), Some(listed)) = (attached, listed) else { return Ok(Attempt::ListsMissing) };
     let mut inline: InlinePolicies = found.into_iter().flatten().collect();
     let missing: Vec<&PolicyName> = listed.iter().filter(|policy| !inline.contains_key(*policy)).collect();
-    let more = try_join_all(missing.into_iter().map(|policy| named(account, name, policy))).await?;
+    let more = try_join_all(missing.into_iter().map(|policy| inline_entry(account, name, policy))).await?;
     inline.extend(more.into_iter().flatten());
-    let head = shape::head(GET, &read)?;
-    let last_used = head.last_used;
-    let mut role = shape::bare(GET, head)?;
-    role.attached = attached;
-    role.inline = inline;
-    let arn = shape::role_arn(account, Some(read.arn()), &role).await?;
-    Ok(Read::Whole(Box::new(LiveRole { role, arn, last_used, instance_profiles: Vec::new() })))
+    let identity = identity_for_arns(account, &[Some(read.arn())]).await?;
+    live(GET, attributes_of(&read)?, attached, inline, Some(read.arn()), identity.as_ref())
+        .map(|role| Attempt::Read(Box::new(role)))
 }
 
-async fn named(
+async fn inline_entry(
     account: &AccountClient,
     name: &RoleName,
     policy: &PolicyName,
@@ -122,68 +116,127 @@ async fn named(
     Ok(inline(account, name, policy).await?.map(|document| (policy.clone(), document)))
 }
 
-/// The tags of a role.
+/// iam:ListRoleTags
 pub(crate) async fn tags(account: &AccountClient, name: &RoleName) -> Answer<Option<StringMap>> {
-    let facts = account.memory.of_role(name);
-    let tags = pages(account, LIST_TAGS, |marker| async move {
-        let request = account.iam.list_role_tags().role_name(name.as_str()).set_marker(marker);
-        let page = account.caller.call(LIST_TAGS, facts, || request.clone().send()).await?;
-        let items = shape::pairs(page.tags()).into_iter().collect();
-        Ok(Page { items, truncated: page.is_truncated(), marker: page.marker().map(str::to_owned) })
-    });
+    let facts = account.recent_writes.of_read(Target::Role(name));
+    let request = || account.iam.list_role_tags().role_name(name.as_str());
+    let tags = list!(account, LIST_TAGS, facts, request(), tag_size, |page| tag_map(page.tags()).into_iter().collect());
     Ok(optional(tags.await)?.map(|tags| tags.into_iter().collect()))
 }
 
-/// The attached policies of a role.
+/// iam:ListAttachedRolePolicies
 pub(crate) async fn attached(account: &AccountClient, name: &RoleName) -> Answer<Option<BTreeSet<PolicyArn>>> {
-    let facts = account.memory.of_role(name);
-    let attached = pages(account, LIST_ATTACHED, |marker| async move {
-        let request = account.iam.list_attached_role_policies().role_name(name.as_str()).set_marker(marker);
-        let page = account.caller.call(LIST_ATTACHED, facts, || request.clone().send()).await?;
-        let items = shape::attached(LIST_ATTACHED, page.attached_policies())?;
-        Ok(Page { items, truncated: page.is_truncated(), marker: page.marker().map(str::to_owned) })
-    });
+    let attached = list!(
+        account,
+        LIST_ATTACHED,
+        account.recent_writes.of_read(Target::Role(name)),
+        account.iam.list_attached_role_policies().role_name(name.as_str()),
+        |arn: &PolicyArn| arn.as_str().len(),
+        |page| attached_arns(LIST_ATTACHED, page.attached_policies())?
+    );
     Ok(optional(attached.await)?.map(|attached| attached.into_iter().collect()))
 }
 
-/// The names of the inline policies of a role.
+/// iam:ListRolePolicies
 pub(crate) async fn inline_names(account: &AccountClient, name: &RoleName) -> Answer<Option<BTreeSet<PolicyName>>> {
-    let facts = account.memory.of_role(name);
-    let names = pages(account, LIST_INLINE, |marker| async move {
-        let request = account.iam.list_role_policies().role_name(name.as_str()).set_marker(marker);
-        let page = account.caller.call(LIST_INLINE, facts, || request.clone().send()).await?;
-        let items = shape::inline_names(LIST_INLINE, page.policy_names())?;
-        Ok(Page { items, truncated: page.is_truncated(), marker: page.marker().map(str::to_owned) })
-    });
+    let parse = |name: &String| parsed(LIST_INLINE, Some(name), PolicyName::parse);
+    let names = list!(
+        account,
+        LIST_INLINE,
+        account.recent_writes.of_read(Target::Role(name)),
+        account.iam.list_role_policies().role_name(name.as_str()),
+        |name: &PolicyName| name.as_str().len(),
+        |page| page.policy_names().iter().map(parse).collect::<Answer<_>>()?
+    );
     Ok(optional(names.await)?.map(|names| names.into_iter().collect()))
 }
 
-/// One inline policy of a role.
+/// iam:GetRolePolicy
 pub(crate) async fn inline(
     account: &AccountClient,
     name: &RoleName,
     policy: &PolicyName,
 ) -> Answer<Option<PolicyDocument>> {
     let request = account.iam.get_role_policy().role_name(name.as_str()).policy_name(policy.as_str());
-    let facts = account.memory.of_inline(name, policy);
+    let facts = account.recent_writes.of_inline(name, policy);
     let answer = optional(account.caller.call(GET_INLINE, facts, || request.clone().send()).await)?;
     Ok(answer.map(|answer| PolicyDocument::live(answer.policy_document())))
 }
 
-/// The names of the instance profiles that a role is in.
+/// iam:ListInstanceProfilesForRole: the names of the profiles.
 pub(crate) async fn instance_profiles(account: &AccountClient, name: &RoleName) -> Answer<Vec<String>> {
-    let mut profiles = pages(account, LIST_PROFILES, |marker| async move {
-        let request = account.iam.list_instance_profiles_for_role().role_name(name.as_str()).set_marker(marker);
-        let page = account.caller.call(LIST_PROFILES, Facts::default(), || request.clone().send()).await?;
-        let items = page.instance_profiles().iter().map(|profile| profile.instance_profile_name().to_owned());
-        Ok(Page { items: items.collect(), truncated: page.is_truncated(), marker: page.marker().map(str::to_owned) })
-    })
+    let mut profiles = list!(
+        account,
+        LIST_PROFILES,
+        RetryFacts::default(),
+        account.iam.list_instance_profiles_for_role().role_name(name.as_str()),
+        String::len,
+        |page| page.instance_profiles().iter().map(|profile| profile.instance_profile_name().to_owned()).collect()
+    )
     .await?;
     profiles.sort();
     Ok(profiles)
 }
 
-/// The name of a role, as bulk reads have it.
-pub(crate) fn name(action: Action, text: Option<&str>) -> Answer<RoleName> {
-    parsed(action, text, RoleName::parse)
+/// What ListRoles and GetRole have in common.
+fn summary(action: Action, role: &types::Role) -> Answer<RoleSummary> {
+    let session = role.max_session_duration().unwrap_or(DEFAULT_SESSION);
+    Ok(RoleSummary {
+        name: parsed(action, Some(role.role_name()), RoleName::parse)?,
+        path: role.path().to_owned(),
+        trust: PolicyDocument::live(role.assume_role_policy_document().unwrap_or_default()),
+        description: role.description().unwrap_or_default().to_owned(),
+        max_session_duration: u32::try_from(session).unwrap_or_default(),
+    })
+}
+
+fn attributes_of(role: &types::Role) -> Answer<RoleAttributes> {
+    Ok(RoleAttributes {
+        summary: summary(GET, role)?,
+        tags: tag_map(role.tags()),
+        permissions_boundary: boundary(GET, role.permissions_boundary())?,
+        last_used: last_used(role.role_last_used()),
+    })
+}
+
+/// The ARN of the boundary. Its type is not read: some operations return `Policy`, others `PermissionsBoundaryPolicy`.
+pub(crate) fn boundary(action: Action, boundary: Option<&AttachedPermissionsBoundary>) -> Answer<Option<PolicyArn>> {
+    let arn = boundary.and_then(AttachedPermissionsBoundary::permissions_boundary_arn);
+    arn.map(|arn| parsed(action, Some(arn), PolicyArn::parse)).transpose()
+}
+
+/// When the role was last used, in seconds since 1970.
+pub(crate) fn last_used(used: Option<&types::RoleLastUsed>) -> Option<i64> {
+    used.and_then(types::RoleLastUsed::last_used_date).map(aws_smithy_types::DateTime::secs)
+}
+
+pub(crate) fn attached_arns<C: FromIterator<PolicyArn>>(action: Action, policies: &[AttachedPolicy]) -> Answer<C> {
+    policies.iter().map(|policy| parsed(action, policy.policy_arn(), PolicyArn::parse)).collect()
+}
+
+/// The identity, if one of `arns` is not a role ARN. A new role may read back with its unique id (`AROA…`) in place of
+/// its ARN.
+pub(crate) async fn identity_for_arns(account: &AccountClient, arns: &[Option<&str>]) -> Answer<Option<Identity>> {
+    let is_arn = |arn: &Option<&str>| arn.is_some_and(|arn| RoleArn::parse(arn).is_ok());
+    if arns.iter().all(is_arn) { Ok(None) } else { sts::identity(account).await.map(Some) }
+}
+
+/// A role with its policies. If `arn` is not a role ARN, composes it from `identity`.
+pub(crate) fn live(
+    action: Action,
+    attributes: RoleAttributes,
+    attached: BTreeSet<PolicyArn>,
+    inline: InlinePolicies,
+    arn: Option<&str>,
+    identity: Option<&Identity>,
+) -> Answer<LiveRole> {
+    let RoleAttributes { summary, tags, permissions_boundary, last_used } = attributes;
+    let RoleSummary { name, path, trust, description, max_session_duration } = summary;
+    let path = parsed(action, Some(&path), IamPath::parse)?;
+    let composed = |identity: &Identity| RoleArn::of(&identity.partition, &identity.account, &path, &name);
+    let arn = arn.and_then(|arn| RoleArn::parse(arn).ok()).or_else(|| identity.map(composed));
+    let arn = arn.ok_or_else(|| malformed(action, "a role without an ARN"))?;
+    let role =
+        Role { name, path, description, max_session_duration, permissions_boundary, tags, trust, attached, inline };
+    Ok(LiveRole { role, arn, last_used, instance_profiles: Vec::new() })
 }

@@ -1,4 +1,4 @@
-//! Questions and writes as they go over the wire, against a stub.
+//! Reads and writes over HTTP, against a stub server.
 
 mod reads;
 mod writes;
@@ -28,8 +28,8 @@ fn policy_arn(name: &str) -> PolicyArn {
     PolicyArn::parse(format!("arn:aws:iam::111122223333:policy/{name}")).unwrap()
 }
 
-fn pairs(pairs: &[(&str, &str)]) -> StringMap {
-    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+fn tags(tags: &[(&str, &str)]) -> StringMap {
+    tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 fn tags_xml(tags: &StringMap) -> String {
@@ -37,7 +37,7 @@ fn tags_xml(tags: &StringMap) -> String {
     format!("<Tags>{}</Tags>", members.collect::<String>())
 }
 
-/// A role as IAM spells it; `more` goes inside.
+/// The XML of a role. `more` is inserted at its end.
 fn role_xml(name: &str, arn: &str, more: &str) -> String {
     format!(
         "<Path>/irsa/me/</Path><RoleName>{name}</RoleName><RoleId>AROAEXAMPLE</RoleId><Arn>{arn}</Arn>\
@@ -53,7 +53,7 @@ fn role(name: &str) -> Role {
         description: String::new(),
         max_session_duration: 3600,
         permissions_boundary: Some(policy_arn("boundary")),
-        tags: pairs(&[("irsa/owner", "me"), ("irsa/address", "role/a")]),
+        tags: tags(&[("irsa/owner", "me"), ("irsa/address", "role/a")]),
         trust: PolicyDocument::live(TRUST),
         attached: BTreeSet::new(),
         inline: InlinePolicies::new(),

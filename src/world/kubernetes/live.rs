@@ -64,7 +64,7 @@ pub(crate) fn odd(object: &RawValue, why: String) -> MalformedServiceAccount {
     };
     let namespace = text("namespace").and_then(|text| Namespace::parse(text).ok());
     let name = text("name").and_then(|text| ServiceAccountName::parse(text).ok());
-    MalformedServiceAccount { spot: namespace.zip(name), labels: map("labels"), annotations: map("annotations"), why }
+    MalformedServiceAccount { object: namespace.zip(name), labels: map("labels"), annotations: map("annotations"), why }
 }
 
 /// In no more room than they need.

@@ -200,7 +200,7 @@ pub(crate) async fn service_accounts(
     let read = |object: &RawValue| judged(object, &mut seen, &mut odd);
     let listed = list(connection, &collection(namespace, "serviceaccounts"), select, read).await;
     let items = listed.map_err(|failure| failure.at(LIST))?.into_iter().flatten().collect();
-    Ok(ServiceAccountList { items, odd })
+    Ok(ServiceAccountList { items, malformed: odd })
 }
 
 pub(crate) async fn service_accounts_unless_long(
@@ -212,7 +212,7 @@ pub(crate) async fn service_accounts_unless_long(
     let read = |object: &RawValue| judged(object, &mut seen, &mut odd);
     let listed = list_unless_long(connection, &all, ListParams::default(), patience, read).await;
     let listed = listed.map_err(|failure| failure.at(LIST))?;
-    Ok(listed.map(|items| ServiceAccountList { items: items.into_iter().flatten().collect(), odd }))
+    Ok(listed.map(|items| ServiceAccountList { items: items.into_iter().flatten().collect(), malformed: odd }))
 }
 
 /// An object of a list, by itself: one that is not understood goes into `odd`.

@@ -1,8 +1,8 @@
 use super::*;
 
-fn service(status: u16, code: &str, message: &str) -> Failure {
-    Failure {
-        class: Class::Service,
+fn failed(status: u16, code: &str, message: &str) -> AwsFailure {
+    AwsFailure {
+        class: FailureClass::Service,
         status: Some(status),
         code: (!code.is_empty()).then(|| code.to_owned()),
         message: message.to_owned(),
@@ -10,70 +10,75 @@ fn service(status: u16, code: &str, message: &str) -> Failure {
     }
 }
 
-fn broken(class: Class) -> Failure {
-    Failure { class, status: None, code: None, message: String::new(), request_id: None }
+fn broken(class: FailureClass) -> AwsFailure {
+    AwsFailure::local(class, "")
 }
 
-const NOTHING: Facts =
-    Facts { made: false, policy: false, principal: false, detached: false, reached: false, again: false, once: false };
-
 #[test]
-fn the_table_of_decisions() {
-    use Because::{Busy, Propagation, Throttled, Unavailable};
-    let made = Facts { made: true, ..NOTHING };
-    let principal = Facts { principal: true, ..NOTHING };
-    let detached = Facts { detached: true, ..NOTHING };
-    let reached = Facts { reached: true, ..NOTHING };
-    let once = Facts { once: true, ..NOTHING };
-    let policy = Facts { policy: true, ..NOTHING };
-    let all =
-        Facts { made: true, policy: true, principal: true, detached: true, reached: true, again: false, once: false };
+fn failures_are_retried_only_if_facts_of_this_run_explain_them() {
+    use RetryReason::{Busy, Propagation, Throttled, Unavailable};
+    let none = RetryFacts::default();
+    let created = RetryFacts { created: true, ..none };
+    let principal = RetryFacts { principal_created: true, ..none };
+    let detached = RetryFacts { detached: true, ..none };
+    let reached = RetryFacts { reached: true, ..none };
+    let once = RetryFacts { once: true, ..none };
+    let policy = RetryFacts { policy_created: true, ..none };
+    let all = RetryFacts {
+        created: true,
+        policy_created: true,
+        principal_created: true,
+        detached: true,
+        reached: true,
+        retried: false,
+        once: false,
+    };
     let unattachable = "Policy arn:aws:iam::111122223333:policy/a does not exist or is not attachable.";
     let bad_principal = "Invalid principal in policy: \"FEDERATED\":\"arn:aws:iam::1:oidc-provider/a\"";
-    let rows: Vec<(Failure, Facts, Decision)> = vec![
-        (service(400, "Throttling", "Rate exceeded"), NOTHING, Decision::Retry(Throttled)),
-        (service(400, "Throttling", "Rate exceeded"), once, Decision::Retry(Throttled)),
-        (service(429, "TooManyRequestsException", ""), NOTHING, Decision::Retry(Throttled)),
-        (service(429, "Whatever", ""), NOTHING, Decision::Retry(Throttled)),
-        (service(500, "ServiceFailure", ""), NOTHING, Decision::Retry(Unavailable)),
-        (service(500, "ServiceFailure", ""), once, Decision::Final),
-        (service(502, "", ""), NOTHING, Decision::Retry(Unavailable)),
-        (service(503, "ServiceUnavailable", ""), NOTHING, Decision::Retry(Unavailable)),
-        (broken(Class::Network), NOTHING, Decision::Retry(Unavailable)),
-        (broken(Class::Network), once, Decision::Final),
-        (broken(Class::Unreachable), NOTHING, Decision::Final),
-        (broken(Class::Unreachable), reached, Decision::Retry(Unavailable)),
-        (broken(Class::Credentials), all, Decision::Final),
-        (broken(Class::Request), all, Decision::Final),
-        (service(400, "MalformedPolicyDocument", bad_principal), principal, Decision::Retry(Propagation)),
-        (service(400, "MalformedPolicyDocument", bad_principal), made, Decision::Final),
-        (service(400, "MalformedPolicyDocument", "Syntax errors in policy."), all, Decision::Final),
-        (service(404, "NoSuchEntity", ""), made, Decision::Retry(Propagation)),
-        (service(404, "NoSuchEntity", ""), principal, Decision::Final),
-        (service(404, "NoSuchEntity", "The role with name a cannot be found."), policy, Decision::Final),
-        (service(404, "NoSuchEntity", unattachable), made, Decision::Final),
-        (service(404, "NoSuchEntity", unattachable), policy, Decision::Retry(Propagation)),
-        (service(404, "ResourceNotFoundException", ""), NOTHING, Decision::Final),
-        (service(409, "ConcurrentModification", ""), NOTHING, Decision::Retry(Busy)),
-        (service(409, "EntityTemporarilyUnmodifiable", ""), once, Decision::Retry(Busy)),
-        (service(409, "DeleteConflict", ""), detached, Decision::Retry(Propagation)),
-        (service(409, "DeleteConflict", ""), NOTHING, Decision::Final),
-        (service(409, "EntityAlreadyExists", ""), all, Decision::Final),
-        (service(403, "AccessDenied", ""), all, Decision::Final),
-        (service(403, "ExpiredToken", ""), all, Decision::Final),
-        (service(400, "ExpiredToken", ""), all, Decision::Final),
-        (service(409, "LimitExceeded", ""), all, Decision::Final),
-        (service(400, "ValidationError", ""), all, Decision::Final),
-        (service(418, "Unheard", ""), all, Decision::Final),
+    let rows: Vec<(AwsFailure, RetryFacts, Option<RetryReason>)> = vec![
+        (failed(400, "Throttling", "Rate exceeded"), none, Some(Throttled)),
+        (failed(400, "Throttling", "Rate exceeded"), once, Some(Throttled)),
+        (failed(429, "TooManyRequestsException", ""), none, Some(Throttled)),
+        (failed(429, "Whatever", ""), none, Some(Throttled)),
+        (failed(500, "ServiceFailure", ""), none, Some(Unavailable)),
+        (failed(500, "ServiceFailure", ""), once, None),
+        (failed(502, "", ""), none, Some(Unavailable)),
+        (failed(503, "ServiceUnavailable", ""), none, Some(Unavailable)),
+        (broken(FailureClass::Network), none, Some(Unavailable)),
+        (broken(FailureClass::Network), once, None),
+        (broken(FailureClass::Unreachable), none, None),
+        (broken(FailureClass::Unreachable), reached, Some(Unavailable)),
+        (broken(FailureClass::Credentials), all, None),
+        (broken(FailureClass::Request), all, None),
+        (failed(400, "MalformedPolicyDocument", bad_principal), principal, Some(Propagation)),
+        (failed(400, "MalformedPolicyDocument", bad_principal), created, None),
+        (failed(400, "MalformedPolicyDocument", "Syntax errors in policy."), all, None),
+        (failed(404, "NoSuchEntity", ""), created, Some(Propagation)),
+        (failed(404, "NoSuchEntity", ""), principal, None),
+        (failed(404, "NoSuchEntity", "The role with name a cannot be found."), policy, None),
+        (failed(404, "NoSuchEntity", unattachable), created, None),
+        (failed(404, "NoSuchEntity", unattachable), policy, Some(Propagation)),
+        (failed(404, "ResourceNotFoundException", ""), none, None),
+        (failed(409, "ConcurrentModification", ""), none, Some(Busy)),
+        (failed(409, "EntityTemporarilyUnmodifiable", ""), once, Some(Busy)),
+        (failed(409, "DeleteConflict", ""), detached, Some(Propagation)),
+        (failed(409, "DeleteConflict", ""), none, None),
+        (failed(409, "EntityAlreadyExists", ""), all, None),
+        (failed(403, "AccessDenied", ""), all, None),
+        (failed(403, "ExpiredToken", ""), all, None),
+        (failed(400, "ExpiredToken", ""), all, None),
+        (failed(409, "LimitExceeded", ""), all, None),
+        (failed(400, "ValidationError", ""), all, None),
+        (failed(418, "Unheard", ""), all, None),
     ];
-    for (failure, facts, wanted) in rows {
-        assert_eq!(decide(&failure, facts), wanted, "{failure:?} {facts:?}");
+    for (failure, facts, expected) in rows {
+        assert_eq!(retry_reason(&failure, facts), expected, "{failure:?} {facts:?}");
     }
 }
 
 #[test]
-fn the_table_of_kinds() {
-    for (status, code, wanted) in [
+fn codes_and_statuses_have_error_kinds() {
+    for (status, code, expected) in [
         (403, "AccessDenied", CallErrorKind::Denied),
         (403, "AccessDeniedException", CallErrorKind::Denied),
         (403, "", CallErrorKind::Denied),
@@ -83,7 +88,7 @@ fn the_table_of_kinds() {
         (400, "UnrecognizedClientException", CallErrorKind::Credentials),
         (404, "NoSuchEntity", CallErrorKind::NotFound),
         (404, "ResourceNotFoundException", CallErrorKind::NotFound),
-        // a proxy's 404 is not the service's word that something is gone
+        // a proxy's 404 does not mean that the object is gone
         (404, "", CallErrorKind::Other),
         (409, "EntityAlreadyExists", CallErrorKind::AlreadyExists),
         (409, "ConcurrentModification", CallErrorKind::Conflict),
@@ -100,15 +105,15 @@ fn the_table_of_kinds() {
         (400, "InvalidInput", CallErrorKind::Invalid),
         (418, "Unheard", CallErrorKind::Other),
     ] {
-        assert_eq!(service(status, code, "").kind(), wanted, "{status} {code}");
+        assert_eq!(failed(status, code, "").kind(), expected, "{status} {code}");
     }
-    assert_eq!(broken(Class::Network).kind(), CallErrorKind::Unavailable);
-    assert_eq!(broken(Class::Credentials).kind(), CallErrorKind::Credentials);
+    assert_eq!(broken(FailureClass::Network).kind(), CallErrorKind::Unavailable);
+    assert_eq!(broken(FailureClass::Credentials).kind(), CallErrorKind::Credentials);
 }
 
 #[test]
-fn an_answer_without_words_still_says_something() {
-    let error = service(502, "", "").into_error("iam:GetRole".to_owned());
+fn response_without_a_message_is_reported_with_its_status() {
+    let error = failed(502, "", "").into_error("iam:GetRole".to_owned());
     assert_eq!(error.message, "the service answered with HTTP status 502");
     assert_eq!(error.to_string(), "iam:GetRole: the service answered with HTTP status 502");
 }

@@ -5,7 +5,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::ErrorMetadata;
 use std::sync::atomic::AtomicUsize;
 
-/// A second lasts two and a half milliseconds here.
+/// A second lasts two and a half milliseconds in these tests.
 const SPEED: u32 = 400;
 
 type Outcome = Result<u32, SdkError<ErrorMetadata, HttpResponse>>;
@@ -25,7 +25,7 @@ fn caller(parallelism: usize) -> (Caller, Arc<Heard>) {
     let heard = Arc::new(Heard::default());
     let context = Context::fixed(BTreeMap::new(), 0, SPEED);
     let key = Key::parse("prod").unwrap();
-    (Caller::new(key, context, Duration::from_mins(2), parallelism, Arc::clone(&heard) as Arc<dyn Listen>), heard)
+    (Caller::new(key, context, Duration::from_mins(2), parallelism, Arc::clone(&heard) as Arc<dyn Listen>, None), heard)
 }
 
 #[expect(clippy::result_large_err, reason = "the SDK's own error")]
@@ -44,11 +44,11 @@ fn reset() -> Outcome {
 const GET_ROLE: Action = Action::iam("GetRole");
 
 #[tokio::test]
-async fn a_throttle_is_paced_and_retried_until_it_passes() {
+async fn throttled_call_is_retried_until_it_succeeds() {
     let (caller, heard) = caller(10);
     let tries = AtomicUsize::new(0);
     let answer = caller
-        .call(GET_ROLE, Facts::default(), || {
+        .call(GET_ROLE, RetryFacts::default(), || {
             let number = tries.fetch_add(1, Ordering::Relaxed);
             async move { if number < 4 { refusal(400, "Throttling") } else { Ok(7) } }
         })
@@ -59,10 +59,10 @@ async fn a_throttle_is_paced_and_retried_until_it_passes() {
 }
 
 #[tokio::test]
-async fn the_budget_ends_it() {
+async fn throttled_call_fails_at_the_end_of_its_budget() {
     let (caller, _) = caller(10);
     let start = Instant::now();
-    let answer = caller.call(GET_ROLE, Facts::default(), || async { refusal(400, "Throttling") }).await;
+    let answer = caller.call(GET_ROLE, RetryFacts::default(), || async { refusal(400, "Throttling") }).await;
     let error = answer.unwrap_err();
     assert_eq!((error.kind, error.operation.as_str()), (CallErrorKind::Throttled, "iam:GetRole"));
     // two throttled calls a second at the slowest, and a wait of up to five seconds that would have been too long
@@ -70,16 +70,16 @@ async fn the_budget_ends_it() {
 }
 
 #[tokio::test]
-async fn a_hang_ends_with_the_budget() {
+async fn hanging_call_fails_at_the_end_of_its_budget() {
     let (caller, _) = caller(10);
     let start = Instant::now();
-    let answer = caller.call(GET_ROLE, Facts::default(), std::future::pending::<Outcome>).await;
+    let answer = caller.call(GET_ROLE, RetryFacts::default(), std::future::pending::<Outcome>).await;
     assert_eq!(answer.unwrap_err().kind, CallErrorKind::Unavailable);
     assert!(start.elapsed() >= Duration::from_mins(2) / SPEED);
 }
 
 #[tokio::test]
-async fn what_is_final_fails_at_once() {
+async fn final_errors_fail_without_a_retry() {
     let (caller, heard) = caller(10);
     let tries = AtomicUsize::new(0);
     for (status, code, kind) in [
@@ -92,17 +92,17 @@ async fn what_is_final_fails_at_once() {
             tries.fetch_add(1, Ordering::Relaxed);
             async move { refusal(status, code) }
         };
-        assert_eq!(caller.call(GET_ROLE, Facts::default(), send).await.unwrap_err().kind, kind);
+        assert_eq!(caller.call(GET_ROLE, RetryFacts::default(), send).await.unwrap_err().kind, kind);
     }
     assert_eq!(tries.load(Ordering::Relaxed), 4);
     assert!(heard.0.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn what_this_run_made_is_waited_for() {
+async fn object_that_this_run_created_is_read_until_it_is_found() {
     let (caller, _) = caller(10);
     let tries = AtomicUsize::new(0);
-    let facts = Facts { made: true, ..Facts::default() };
+    let facts = RetryFacts { created: true, ..RetryFacts::default() };
     let answer = caller
         .call(GET_ROLE, facts, || {
             let number = tries.fetch_add(1, Ordering::Relaxed);
@@ -113,24 +113,27 @@ async fn what_this_run_made_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_dead_endpoint_is_told_at_once_but_a_lost_one_is_waited_for() {
+async fn endpoint_that_refuses_connections_is_retried_only_if_it_answered_before() {
     let (caller, heard) = caller(10);
     let refused = || async {
         let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "refused");
         Outcome::Err(SdkError::dispatch_failure(ConnectorError::io(refused.into())))
     };
-    assert_eq!(caller.call(GET_ROLE, Facts::default(), refused).await.unwrap_err().kind, CallErrorKind::Unavailable);
+    assert_eq!(
+        caller.call(GET_ROLE, RetryFacts::default(), refused).await.unwrap_err().kind,
+        CallErrorKind::Unavailable
+    );
     assert!(heard.0.lock().unwrap().is_empty());
-    caller.call(GET_ROLE, Facts::default(), || async { Outcome::Ok(1) }).await.unwrap();
-    assert!(caller.call(GET_ROLE, Facts::default(), refused).await.is_err());
+    caller.call(GET_ROLE, RetryFacts::default(), || async { Outcome::Ok(1) }).await.unwrap();
+    assert!(caller.call(GET_ROLE, RetryFacts::default(), refused).await.is_err());
     assert!(heard.0.lock().unwrap().len() > 5);
 }
 
 #[tokio::test]
-async fn what_must_not_be_done_twice_goes_back_unclear() {
+async fn call_marked_once_is_not_repeated_after_a_reset() {
     let (caller, _) = caller(10);
     let tries = AtomicUsize::new(0);
-    let facts = Facts { once: true, ..Facts::default() };
+    let facts = RetryFacts { once: true, ..RetryFacts::default() };
     let answer = caller
         .call(Action::iam("CreatePolicyVersion"), facts, || {
             tries.fetch_add(1, Ordering::Relaxed);
@@ -142,7 +145,7 @@ async fn what_must_not_be_done_twice_goes_back_unclear() {
 }
 
 #[tokio::test]
-async fn no_more_are_under_way_than_asked_for() {
+async fn calls_in_flight_are_limited_by_parallelism() {
     let (caller, _) = caller(3);
     let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let one = || async {
@@ -152,19 +155,19 @@ async fn no_more_are_under_way_than_asked_for() {
         now.fetch_sub(1, Ordering::Relaxed);
         Outcome::Ok(1)
     };
-    futures::future::join_all((0..12).map(|_| caller.call(GET_ROLE, Facts::default(), one))).await;
+    futures::future::join_all((0..12).map(|_| caller.call(GET_ROLE, RetryFacts::default(), one))).await;
     assert_eq!(most.load(Ordering::Relaxed), 3);
 }
 
 #[test]
-fn each_operation_has_a_pace_of_its_own() {
+fn each_action_has_its_own_rate_limiter() {
     let (caller, _) = caller(100);
-    assert!(Arc::ptr_eq(&caller.pacer(GET_ROLE), &caller.pacer(GET_ROLE)));
-    assert!(!Arc::ptr_eq(&caller.pacer(GET_ROLE), &caller.pacer(Action::iam("ListRoles"))));
+    assert!(Arc::ptr_eq(&caller.limiter(GET_ROLE), &caller.limiter(GET_ROLE)));
+    assert!(!Arc::ptr_eq(&caller.limiter(GET_ROLE), &caller.limiter(Action::iam("ListRoles"))));
 }
 
 #[test]
-fn jitter_is_spread_between_nothing_and_all() {
+fn random_numbers_are_spread_between_zero_and_one() {
     let (caller, _) = caller(1);
     let drawn: Vec<f64> = (0..1000).map(|_| caller.random()).collect();
     assert!(drawn.iter().all(|x| (0.0..1.0).contains(x)));
@@ -173,33 +176,34 @@ fn jitter_is_spread_between_nothing_and_all() {
 }
 
 #[tokio::test]
-async fn what_waits_for_its_turn_is_given_up_and_what_is_under_way_ends() {
+async fn halt_stops_waiting_calls_and_lets_calls_in_flight_end() {
     let (caller, _) = caller(1);
     let halt = CancellationToken::new();
-    let under_way = caller.call_unless(&halt, GET_ROLE, Facts::default(), || async {
+    let under_way = caller.call_unless(&halt, GET_ROLE, RetryFacts::default(), || async {
         tokio::task::yield_now().await;
         halt.cancel();
         tokio::task::yield_now().await;
         Outcome::Ok(7)
     });
-    let waits = caller.call_unless(&halt, GET_ROLE, Facts::default(), || async { panic!("it is sent") as Outcome });
+    let waits =
+        caller.call_unless(&halt, GET_ROLE, RetryFacts::default(), || async { panic!("it is sent") as Outcome });
     let (under_way, waits) = tokio::join!(under_way, waits);
     assert_eq!(under_way, Ok(7));
     assert_eq!(waits.unwrap_err().kind, CallErrorKind::Stopped);
 }
 
 #[tokio::test]
-async fn who_is_told_to_stop_does_not_ask_again() {
+async fn halt_stops_retries() {
     let (caller, _) = caller(1);
     let halt = CancellationToken::new();
     let tries = AtomicUsize::new(0);
     let answer = caller
-        .call_unless(&halt, GET_ROLE, Facts::default(), || {
+        .call_unless(&halt, GET_ROLE, RetryFacts::default(), || {
             tries.fetch_add(1, Ordering::Relaxed);
             halt.cancel();
             async { refusal(400, "Throttling") }
         })
         .await;
-    assert_eq!(answer.unwrap_err().kind, CallErrorKind::Throttled, "what was said last");
+    assert_eq!(answer.unwrap_err().kind, CallErrorKind::Throttled, "the last failure");
     assert_eq!(tries.load(Ordering::Relaxed), 1);
 }

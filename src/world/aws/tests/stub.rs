@@ -1,4 +1,4 @@
-//! An HTTP server on the loopback that answers what a test tells it to, and keeps what it was asked.
+//! An HTTP server that gives the replies of a test, and records the requests.
 
 use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// One request.
+/// A recorded request.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
-    /// How many came before it.
+pub(crate) struct Recorded {
+    /// The number of requests before it.
     pub(crate) number: usize,
     pub(crate) path: String,
     /// The form of the query protocol.
     pub(crate) form: BTreeMap<String, String>,
 }
 
-impl Seen {
+impl Recorded {
     /// The operation of the query protocol.
     pub(crate) fn action(&self) -> &str {
         self.get("Action")
@@ -28,7 +28,7 @@ impl Seen {
     }
 }
 
-/// What to answer.
+/// The reply to a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     /// Status and body.
@@ -89,48 +89,48 @@ impl Reply {
     }
 }
 
-type Answer = dyn Fn(&Seen) -> Reply + Send + Sync;
+type Answering = dyn Fn(&Recorded) -> Reply + Send + Sync;
 
-/// The server; it lives as long as the runtime of its test.
+/// The server. It runs as long as the runtime of its test.
 pub(crate) struct Stub {
     pub(crate) url: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Mutex<Vec<Recorded>>>,
 }
 
 impl Stub {
-    pub(crate) async fn serve(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn serve(answer: impl Fn(&Recorded) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (answer, kept): (Arc<Answer>, _) = (Arc::new(answer), Arc::clone(&seen));
+        let (answer, recorded): (Arc<Answering>, _) = (Arc::new(answer), Arc::clone(&seen));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(converse(stream, Arc::clone(&answer), Arc::clone(&kept)));
+                tokio::spawn(converse(stream, Arc::clone(&answer), Arc::clone(&recorded)));
             }
         });
         Self { url, seen }
     }
 
     /// All requests so far.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Recorded> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The operations so far, in the order in which they came.
+    /// The operations so far, in order.
     pub(crate) fn actions(&self) -> Vec<String> {
         self.seen().iter().map(|seen| seen.action().to_owned()).collect()
     }
 }
 
-async fn converse(stream: TcpStream, answer: Arc<Answer>, kept: Arc<Mutex<Vec<Seen>>>) {
+async fn converse(stream: TcpStream, answer: Arc<Answering>, recorded: Arc<Mutex<Vec<Recorded>>>) {
     let mut stream = BufReader::new(stream);
     loop {
         let Some((path, body)) = request(&mut stream).await else { return };
         let form = body.split('&').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (decoded(k), decoded(v)));
         let seen = {
-            let mut kept = kept.lock().unwrap();
-            let seen = Seen { number: kept.len(), path, form: form.collect() };
-            kept.push(seen.clone());
+            let mut recorded = recorded.lock().unwrap();
+            let seen = Recorded { number: recorded.len(), path, form: form.collect() };
+            recorded.push(seen.clone());
             seen
         };
         let Reply::Body(status, body) = answer(&seen) else { return };

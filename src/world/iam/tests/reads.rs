@@ -1,12 +1,12 @@
 use super::*;
 use crate::model::live::{Quotas, RoleSummary};
-use crate::world::aws::tests::stub::{Reply, Seen, Stub};
+use crate::world::aws::tests::stub::{Recorded, Reply, Stub};
 use crate::world::aws::tests::{key, reader};
 use crate::world::{CallErrorKind, ReadAws};
 
 const ARN: &str = "arn:aws:iam::111122223333:role/irsa/me/a";
 
-fn one_role(seen: &Seen, arn: &str) -> Reply {
+fn one_role(seen: &Recorded, arn: &str) -> Reply {
     let boundary = "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType>\
          <PermissionsBoundaryArn>arn:aws:iam::111122223333:policy/boundary</PermissionsBoundaryArn></PermissionsBoundary>\
          <RoleLastUsed><LastUsedDate>2024-05-01T00:00:00Z</LastUsedDate></RoleLastUsed>\
@@ -41,7 +41,7 @@ fn one_role(seen: &Seen, arn: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn lists_are_read_to_the_end() {
+async fn list_of_three_pages_is_read_to_its_end() {
     let stub = Stub::serve(|seen| {
         let page: usize = seen.get("Marker").parse().unwrap_or(0);
         assert_eq!(seen.get("MaxItems"), "1000");
@@ -59,7 +59,7 @@ async fn lists_are_read_to_the_end() {
 }
 
 #[tokio::test]
-async fn half_a_list_is_an_error() {
+async fn truncated_page_without_a_new_marker_is_an_error() {
     for (marker, why) in [("", "a page of the list is missing"), ("<Marker>same</Marker>", "the list does not end")] {
         let body = format!("<IsTruncated>true</IsTruncated>{marker}<Roles/>");
         let stub = Stub::serve(move |_| Reply::result("ListRoles", &body)).await;
@@ -70,7 +70,7 @@ async fn half_a_list_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_entry_that_our_types_refuse_leaves_the_rest_of_its_list() {
+async fn malformed_entries_are_returned_beside_the_others() {
     let stub = Stub::serve(|seen| {
         let policy = |name: &str, arn: &str| format!("<member><PolicyName>{name}</PolicyName>{arn}</member>");
         let (good, odd) = ("<Arn>arn:aws:iam::111122223333:policy/p</Arn>", "<Arn>arn:aws:iam::1:policy/p</Arn>");
@@ -94,20 +94,20 @@ async fn an_entry_that_our_types_refuse_leaves_the_rest_of_its_list() {
     let (reader, key) = (reader(&stub), key("prod"));
     let roles = reader.roles(&key).await.unwrap();
     assert_eq!(roles.items.iter().map(|role| role.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
-    assert_eq!(roles.odd.iter().map(|odd| odd.name.as_str()).collect::<Vec<_>>(), ["not a name", ""]);
-    assert!(roles.odd[0].why.starts_with("iam:ListRoles: `not a name`: "), "{:?}", roles.odd);
+    assert_eq!(roles.malformed.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["not a name", ""]);
+    assert!(roles.malformed[0].why.starts_with("iam:ListRoles: `not a name`: "), "{:?}", roles.malformed);
     let policies = reader.policies(&key).await.unwrap();
     assert_eq!(policies.items.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>(), ["p"]);
-    assert_eq!(policies.odd.iter().map(|odd| odd.name.as_str()).collect::<Vec<_>>(), ["odd", "none"]);
-    // what is no ARN that an issuer of ours could have is somebody else's; what has none may be ours
+    assert_eq!(policies.malformed.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["odd", "none"]);
+    // a provider whose ARN no cluster can have is left out; one without an ARN may be managed by irsa
     let providers = reader.providers(&key).await.unwrap();
     let hosts: Vec<_> = providers.items.iter().map(crate::ids::ProviderArn::host_path).collect();
     assert_eq!(hosts, ["Auth.example.com:8443/x/"]);
-    assert_eq!(providers.odd.len(), 1);
+    assert_eq!(providers.malformed.len(), 1);
 }
 
 #[tokio::test]
-async fn a_role_is_read_whole_and_a_wrong_guess_is_no_error() {
+async fn role_is_read_with_its_policies_despite_a_wrong_guess() {
     let stub = Stub::serve(|seen| one_role(seen, ARN)).await;
     let guessed = [policy_name("known"), policy_name("missing")].into();
     let live = reader(&stub).role(&key("prod"), &role_name("a"), &guessed).await.unwrap().unwrap();
@@ -116,7 +116,7 @@ async fn a_role_is_read_whole_and_a_wrong_guess_is_no_error() {
     let role = live.role;
     assert_eq!((role.description.as_str(), role.max_session_duration), ("d", 7200));
     assert_eq!(role.permissions_boundary, Some(policy_arn("boundary")));
-    assert_eq!(role.tags, pairs(&[("team", "x")]));
+    assert_eq!(role.tags, tags(&[("team", "x")]));
     assert_eq!(
         role.attached.iter().map(PolicyArn::as_str).collect::<Vec<_>>(),
         ["arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess"]
@@ -132,19 +132,19 @@ async fn a_role_is_read_whole_and_a_wrong_guess_is_no_error() {
 }
 
 #[tokio::test]
-async fn a_young_roles_arn_is_put_together() {
+async fn arn_of_a_role_that_reads_back_as_an_id_is_composed() {
     let stub = Stub::serve(|seen| one_role(seen, "AROAEXAMPLEIDENTIFIER")).await;
     let live = reader(&stub).role(&key("prod"), &role_name("a"), &BTreeSet::new()).await.unwrap().unwrap();
     assert_eq!(live.arn.as_str(), ARN);
 }
 
 #[tokio::test]
-async fn a_role_that_is_not_there_is_absent() {
+async fn missing_role_and_policy_are_absent() {
     let stub = Stub::serve(|_| Reply::gone()).await;
     let reader = reader(&stub);
     let (prod, name) = (key("prod"), role_name("a"));
     assert_eq!(reader.role(&prod, &name, &[policy_name("p")].into()).await, Ok(None));
-    assert_eq!(reader.role_head(&prod, &name).await, Ok(None));
+    assert_eq!(reader.role_attributes(&prod, &name).await, Ok(None));
     assert_eq!(reader.role_tags(&prod, &name).await, Ok(None));
     assert_eq!(reader.attached(&prod, &name).await, Ok(None));
     assert_eq!(reader.inline_names(&prod, &name).await, Ok(None));
@@ -154,7 +154,7 @@ async fn a_role_that_is_not_there_is_absent() {
 }
 
 #[tokio::test]
-async fn a_role_whose_lists_are_missing_is_not_taken_for_absent() {
+async fn role_without_readable_lists_is_an_error() {
     let stub = Stub::serve(|seen| match seen.action() {
         "GetRole" => one_role(seen, ARN),
         _ => Reply::gone(),
@@ -162,12 +162,12 @@ async fn a_role_whose_lists_are_missing_is_not_taken_for_absent() {
     .await;
     let error = reader(&stub).role(&key("prod"), &role_name("a"), &BTreeSet::new()).await.unwrap_err();
     assert_eq!(error.kind, CallErrorKind::Other);
-    // once more from the start, in case it was just being deleted
+    // read twice, because the role may have been deleted meanwhile
     assert_eq!(stub.actions().iter().filter(|action| *action == "GetRole").count(), 2);
 }
 
 #[tokio::test]
-async fn the_bulk_read_is_joined_with_the_roster() {
+async fn bulk_page_is_joined_with_the_role_list() {
     let stub = Stub::serve(|seen| {
         assert_eq!((seen.action(), seen.get("Filter.member.1")), ("GetAccountAuthorizationDetails", "Role"));
         let inline = format!(
@@ -191,7 +191,7 @@ async fn the_bulk_read_is_joined_with_the_roster() {
         name: role_name("a"),
         path: "/irsa/me/".to_owned(),
         trust: PolicyDocument::live(TRUST),
-        description: "from the roster".to_owned(),
+        description: "from the list".to_owned(),
         max_session_duration: 7200,
     };
     let (reader, prod) = (reader(&stub), key("prod"));
@@ -201,14 +201,14 @@ async fn the_bulk_read_is_joined_with_the_roster() {
     assert_eq!((second.roles.len(), second.next), (1, None));
     let roles: Vec<_> = second.roles.into_iter().map(|role| role.joined(&summary).unwrap()).collect();
     let role = &roles[0].role;
-    assert_eq!((role.description.as_str(), role.max_session_duration), ("from the roster", 7200));
+    assert_eq!((role.description.as_str(), role.max_session_duration), ("from the list", 7200));
     assert_eq!(role.permissions_boundary, Some(policy_arn("boundary")));
     assert_eq!(role.inline[&policy_name("known")], PolicyDocument::live(ALLOW));
     assert_eq!(role.attached.len(), 1);
 }
 
 #[tokio::test]
-async fn a_policy_is_read_with_its_versions_oldest_first() {
+async fn policy_versions_are_read_oldest_first() {
     let stub = Stub::serve(|seen| {
         let version = |id: u32| format!("<member><VersionId>v{id}</VersionId></member>");
         match seen.action() {
@@ -243,7 +243,7 @@ async fn a_policy_is_read_with_its_versions_oldest_first() {
 }
 
 #[tokio::test]
-async fn a_providers_url_gets_its_scheme_back() {
+async fn provider_url_without_scheme_is_completed() {
     let stub = Stub::serve(|_| {
         Reply::result(
             "GetOpenIDConnectProvider",
@@ -260,7 +260,7 @@ async fn a_providers_url_gets_its_scheme_back() {
 }
 
 #[tokio::test]
-async fn quotas_are_the_accounts_own() {
+async fn quotas_of_the_account_summary_replace_the_defaults() {
     let stub = Stub::serve(|_| {
         let entry = |key: &str, value: u32| format!("<entry><key>{key}</key><value>{value}</value></entry>");
         let entries = [entry("AssumeRolePolicySizeQuota", 4096), entry("AttachedPoliciesPerRoleQuota", 20)].concat();

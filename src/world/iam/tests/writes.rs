@@ -2,7 +2,7 @@ use super::*;
 use crate::ids::ProviderArn;
 use crate::model::call::{IamCall, RoleSettings};
 use crate::model::resource::Provider;
-use crate::world::aws::tests::stub::{Reply, Seen, Stub};
+use crate::world::aws::tests::stub::{Recorded, Reply, Stub};
 use crate::world::aws::tests::{key, reader};
 use crate::world::{Answer, CallErrorKind, ReadAws, WriteAws, Written};
 
@@ -14,7 +14,7 @@ fn create_role() -> IamCall {
     IamCall::CreateRole { role: Box::new(role("a")) }
 }
 
-fn created(seen: &Seen) -> Reply {
+fn created(seen: &Recorded) -> Reply {
     let role = role_xml("a", "arn:aws:iam::111122223333:role/irsa/me/a", "");
     Reply::result(seen.action(), &format!("<Role>{role}</Role>"))
 }
@@ -27,13 +27,13 @@ fn create_provider() -> IamCall {
     let provider = Provider {
         url: "https://oidc.example.com/x".to_owned(),
         audiences: ["sts.amazonaws.com".to_owned()].into(),
-        tags: pairs(&[("irsa/owner", "me"), ("irsa/address", "oidc-provider/prod/c")]),
+        tags: tags(&[("irsa/owner", "me"), ("irsa/address", "oidc-provider/prod/c")]),
     };
     IamCall::CreateProvider { arn: provider_arn(), provider }
 }
 
 #[tokio::test]
-async fn a_role_is_ours_and_bounded_from_its_first_instant() {
+async fn create_role_sends_tags_boundary_and_trust() {
     let stub = Stub::serve(created).await;
     let written = write(&stub, &create_role()).await.unwrap();
     assert_eq!(written, Written { request_id: Some("r-0".to_owned()), already_done: false });
@@ -48,7 +48,7 @@ async fn a_role_is_ours_and_bounded_from_its_first_instant() {
 }
 
 #[tokio::test]
-async fn updates_say_all_that_they_must() {
+async fn updates_send_every_field() {
     let stub = Stub::serve(|seen| Reply::done(seen.action())).await;
     let settings = |text: &str, seconds| RoleSettings { description: text.to_owned(), max_session_duration: seconds };
     let update = IamCall::UpdateRole { name: role_name("a"), from: settings("x", 3600), to: settings("", 7200) };
@@ -60,7 +60,7 @@ async fn updates_say_all_that_they_must() {
         to: PolicyDocument::live(ALLOW),
     };
     write(&stub, &put).await.unwrap();
-    let untag = IamCall::UntagRole { name: role_name("a"), from: pairs(&[("k", "v")]) };
+    let untag = IamCall::UntagRole { name: role_name("a"), from: tags(&[("k", "v")]) };
     write(&stub, &untag).await.unwrap();
     let seen = stub.seen();
     assert_eq!(
@@ -72,7 +72,7 @@ async fn updates_say_all_that_they_must() {
 }
 
 #[tokio::test]
-async fn a_provider_is_made_with_tags_and_without_thumbprints() {
+async fn create_provider_sends_tags_and_no_thumbprints() {
     let stub = Stub::serve(|seen| Reply::result(seen.action(), "")).await;
     write(&stub, &create_provider()).await.unwrap();
     let seen = &stub.seen()[0];
@@ -85,7 +85,7 @@ async fn a_provider_is_made_with_tags_and_without_thumbprints() {
     assert!(!seen.form.keys().any(|name| name.starts_with("Thumbprint")));
 }
 
-/// A role that is there when it is to be made: with these tags and this boundary.
+/// CreateRole of a role that exists with these tags and this boundary.
 async fn role_exists(tags: StringMap, boundary: &'static str) -> (Stub, Answer<Written>) {
     let stub = Stub::serve(move |seen| {
         if seen.action() == "CreateRole" {
@@ -105,17 +105,17 @@ async fn role_exists(tags: StringMap, boundary: &'static str) -> (Stub, Answer<W
 }
 
 #[tokio::test]
-async fn what_is_there_already_is_ours_only_with_our_marks_and_our_content() {
-    let ours = pairs(&[("irsa/owner", "me"), ("irsa/address", "role/a"), ("extra", "x")]);
+async fn existing_role_counts_as_created_only_with_our_tags_and_content() {
+    let ours = tags(&[("irsa/owner", "me"), ("irsa/address", "role/a"), ("extra", "x")]);
     let (stub, answer) = role_exists(ours.clone(), "boundary").await;
     assert!(answer.unwrap().already_done);
     assert_eq!(stub.actions(), ["CreateRole", "GetRole"]);
     let (_, answer) = role_exists(ours, "wider").await;
     assert_eq!(answer.unwrap_err().kind, CallErrorKind::Conflict);
     for foreign in [
-        pairs(&[]),
-        pairs(&[("irsa/owner", "other"), ("irsa/address", "role/a")]),
-        pairs(&[("irsa/owner", "me"), ("irsa/address", "role/b")]),
+        tags(&[]),
+        tags(&[("irsa/owner", "other"), ("irsa/address", "role/a")]),
+        tags(&[("irsa/owner", "me"), ("irsa/address", "role/b")]),
     ] {
         let (_, answer) = role_exists(foreign, "boundary").await;
         let error = answer.unwrap_err();
@@ -124,7 +124,7 @@ async fn what_is_there_already_is_ours_only_with_our_marks_and_our_content() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_found_again() {
+async fn create_role_with_a_lost_reply_succeeds() {
     let stub = Stub::serve(|seen| match (seen.number, seen.action()) {
         (0, _) => Reply::Hangup,
         (_, "CreateRole") => Reply::error(409, "EntityAlreadyExists", "exists"),
@@ -143,7 +143,7 @@ async fn a_lost_answer_is_found_again() {
 }
 
 #[tokio::test]
-async fn what_is_gone_already_is_done_and_what_is_missing_is_not() {
+async fn removals_of_missing_objects_succeed_and_updates_fail() {
     let stub = Stub::serve(|_| Reply::gone()).await;
     let (name, document) = (role_name("a"), PolicyDocument::live(ALLOW));
     for call in [
@@ -151,7 +151,7 @@ async fn what_is_gone_already_is_done_and_what_is_missing_is_not() {
         IamCall::Detach { name: name.clone(), arn: policy_arn("p") },
         IamCall::DeleteInline { name: name.clone(), policy: policy_name("p"), from: document.clone() },
         IamCall::DeleteBoundary { name: name.clone(), from: policy_arn("p") },
-        IamCall::UntagRole { name: name.clone(), from: pairs(&[("k", "v")]) },
+        IamCall::UntagRole { name: name.clone(), from: tags(&[("k", "v")]) },
         IamCall::DeletePolicy { arn: policy_arn("p") },
         IamCall::DeletePolicyVersion { arn: policy_arn("p"), version: "v1".to_owned() },
         IamCall::DeleteProvider { arn: provider_arn() },
@@ -161,7 +161,7 @@ async fn what_is_gone_already_is_done_and_what_is_missing_is_not() {
     for call in [
         IamCall::Attach { name: name.clone(), arn: policy_arn("p") },
         IamCall::UpdateTrust { name: name.clone(), from: document.clone(), to: document.clone() },
-        IamCall::TagRole { name, from: StringMap::new(), to: pairs(&[("k", "v")]) },
+        IamCall::TagRole { name, from: StringMap::new(), to: tags(&[("k", "v")]) },
         IamCall::AddAudience { arn: provider_arn(), audience: "a".to_owned() },
     ] {
         assert_eq!(write(&stub, &call).await.unwrap_err().kind, CallErrorKind::NotFound, "{call:?}");
@@ -170,7 +170,7 @@ async fn what_is_gone_already_is_done_and_what_is_missing_is_not() {
 }
 
 #[tokio::test]
-async fn a_principal_of_this_run_is_waited_for_and_a_typo_is_not() {
+async fn invalid_principal_is_retried_only_if_this_run_created_it() {
     let stub = Stub::serve(|seen| match (seen.action(), seen.number) {
         ("CreateRole", number) if number < 3 => {
             Reply::error(400, "MalformedPolicyDocument", "Invalid principal in policy: \"FEDERATED\":\"x\"")
@@ -189,19 +189,19 @@ async fn a_principal_of_this_run_is_waited_for_and_a_typo_is_not() {
 }
 
 #[tokio::test]
-async fn a_role_of_this_run_that_no_replica_knows_yet_is_not_absent() {
+async fn role_created_by_this_run_is_read_until_it_is_found() {
     let stub = Stub::serve(|seen| match (seen.action(), seen.number) {
         ("GetRole", number) if number < 3 => Reply::gone(),
         _ => created(seen),
     })
     .await;
     let reader = reader(&stub);
-    assert_eq!(reader.role_head(&key("prod"), &role_name("a")).await, Ok(None));
+    assert_eq!(reader.role_attributes(&key("prod"), &role_name("a")).await, Ok(None));
     reader.writer().write(&key("prod"), &create_role()).await.unwrap();
-    assert!(reader.role_head(&key("prod"), &role_name("a")).await.unwrap().is_some());
+    assert!(reader.role_attributes(&key("prod"), &role_name("a")).await.unwrap().is_some());
 }
 
-fn version_world(seen: &Seen, live: &str) -> Reply {
+fn policy_reply(seen: &Recorded, live: &str) -> Reply {
     match seen.action() {
         "GetPolicy" => Reply::result(
             "GetPolicy",
@@ -229,10 +229,10 @@ fn new_version() -> IamCall {
 }
 
 #[tokio::test]
-async fn a_version_whose_answer_was_lost_is_not_written_twice() {
+async fn policy_version_with_a_lost_reply_is_created_once() {
     let stub = Stub::serve(|seen| match seen.action() {
         "CreatePolicyVersion" => Reply::Hangup,
-        _ => version_world(seen, ALLOW),
+        _ => policy_reply(seen, ALLOW),
     })
     .await;
     assert!(write(&stub, &new_version()).await.unwrap().already_done);
@@ -241,11 +241,11 @@ async fn a_version_whose_answer_was_lost_is_not_written_twice() {
 }
 
 #[tokio::test]
-async fn a_version_that_did_not_arrive_is_written_again() {
+async fn policy_version_that_did_not_arrive_is_sent_again() {
     let stub = Stub::serve(|seen| match (seen.number, seen.action()) {
         (0, _) => Reply::Hangup,
         (_, "CreatePolicyVersion") => Reply::result("CreatePolicyVersion", ""),
-        _ => version_world(seen, TRUST),
+        _ => policy_reply(seen, TRUST),
     })
     .await;
     assert!(!write(&stub, &new_version()).await.unwrap().already_done);
@@ -253,7 +253,7 @@ async fn a_version_that_did_not_arrive_is_written_again() {
 }
 
 #[tokio::test]
-async fn conflicts_of_others_are_sat_out_and_standing_ones_are_not() {
+async fn concurrent_modifications_are_retried_and_delete_conflicts_are_not() {
     let stub = Stub::serve(|seen| match seen.number {
         0 => Reply::error(409, "ConcurrentModification", "busy"),
         1 => Reply::error(409, "EntityTemporarilyUnmodifiable", "busy"),

@@ -58,11 +58,11 @@ async fn an_odd_object_is_unknown_by_itself() {
         let list = listed(change).await;
         let names: Vec<&str> = list.items.iter().map(|item| item.name.as_str()).collect();
         assert_eq!(names, ["good", "last"], "{why}");
-        let [odd] = &list.odd[..] else { panic!("{why}: {:?}", list.odd) };
+        let [odd] = &list.malformed[..] else { panic!("{why}: {:?}", list.malformed) };
         assert!(odd.why.contains(why), "{odd:?}");
         // what is too large is not looked into
         if why != "above 2 MiB" {
-            assert_eq!(odd.spot, Some(spot("odd")));
+            assert_eq!(odd.object, Some(spot("odd")));
             assert_eq!(
                 (odd.labels.clone(), odd.annotations.clone()),
                 (Some(pairs(&[])), Some(pairs(&[(ROLE, "arn")])))
@@ -79,16 +79,16 @@ async fn what_can_be_told_of_an_odd_object_is_told() {
         object["metadata"]["annotations"] = json!({"a": 1});
         object["metadata"]["labels"] = Value::Null;
     });
-    let MalformedServiceAccount { spot: place, labels, annotations, .. } = list.await.odd.remove(0);
+    let MalformedServiceAccount { object: place, labels, annotations, .. } = list.await.malformed.remove(0);
     assert_eq!((place, labels, annotations), (Some(spot("odd")), Some(pairs(&[])), None));
     for name in [json!(null), json!(7), json!("Not A Name")] {
         let list = listed(|object| object["metadata"]["name"] = name).await;
-        assert_eq!((list.odd.len(), &list.odd[0].spot), (1, &None));
+        assert_eq!((list.malformed.len(), &list.malformed[0].object), (1, &None));
     }
     for object in [json!(null), json!(7), json!([]), json!({"metadata": []})] {
         let list = listed(|place| *place = object.clone()).await;
-        assert_eq!((list.odd.len(), list.items.len()), (1, 2), "{object}");
-        assert_eq!(list.odd[0].annotations, None);
+        assert_eq!((list.malformed.len(), list.items.len()), (1, 2), "{object}");
+        assert_eq!(list.malformed[0].annotations, None);
     }
 }
 

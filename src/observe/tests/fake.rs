@@ -1,7 +1,7 @@
-//! A world in memory behind the ports: it counts calls, fails where it is told to, and lets others write in between.
+//! An in-memory implementation of the read and write traits of `world`. It logs calls, injects faults, and can change
+//! objects between calls.
 //!
-//! What it has is a `Live` in which everything is Present, whoever owns it; what is asked of it comes back as the real
-//! ports would give it.
+//! It holds a `Live` in which every object is Present, whoever owns it, and answers as the real implementations do.
 
 mod ports;
 
@@ -15,45 +15,44 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// Someone who sees every call right before it is carried out, and may change the world first.
+/// Runs before each call, and may change the world.
 type Hook = Box<dyn FnMut(&str, &mut Live) + Send>;
 
-/// A call that is to fail.
+/// An injected fault.
 struct Fault {
-    /// The beginning of its line in the log.
+    /// The beginning of the log line of the calls that fail.
     call: String,
     kind: CallErrorKind,
-    /// Whether it is carried out before its answer is lost.
+    /// Whether the call takes effect and only its reply is lost.
     lost: bool,
 }
 
-/// How many writes are under way.
+/// The writes in flight.
 #[derive(Default)]
 struct Flight {
-    /// By account or cluster: now, and at most.
+    /// By account or cluster: now, and the maximum so far.
     places: BTreeMap<String, (usize, usize)>,
-    /// The objects that are being written to.
+    /// The objects that are being written.
     objects: BTreeSet<String>,
 }
 
-/// The world.
 pub(crate) struct World {
     live: Mutex<Live>,
     log: Mutex<Vec<String>>,
     faults: Mutex<Vec<Fault>>,
     hook: Mutex<Option<Hook>>,
     flight: Mutex<Flight>,
-    /// How many turns of the scheduler a call takes.
+    /// How often a call yields to the scheduler.
     pub turns: usize,
-    /// How long it takes to find the credentials; the first call waits for them if nobody has.
+    /// How long it takes to find the credentials, before the first call.
     sign_in: Duration,
     signed_in: OnceCell<()>,
-    /// How long a page in bulk takes.
+    /// How long a bulk page takes.
     page: Duration,
-    /// How many ServiceAccounts every cluster says are left after the first page.
+    /// How many ServiceAccounts are left after the first page, in every cluster.
     left: i64,
-    /// The ServiceAccounts that every list has in a form that is not understood.
-    pub odd: Vec<MalformedServiceAccount>,
+    /// Malformed ServiceAccounts, in every list.
+    pub malformed: Vec<MalformedServiceAccount>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -73,36 +72,33 @@ impl World {
             signed_in: OnceCell::new(),
             page: Duration::ZERO,
             left: 0,
-            odd: Vec::new(),
+            malformed: Vec::new(),
         }
     }
 
-    /// It takes so long to find the credentials.
     pub(crate) fn with_sign_in_of(self, sign_in: Duration) -> Self {
         Self { sign_in, ..self }
     }
 
-    /// A page in bulk takes so long.
     pub(crate) fn with_pages_of(self, page: Duration) -> Self {
         Self { page, ..self }
     }
 
-    /// Every cluster says that so many ServiceAccounts are left after the first page.
     pub(crate) fn with_left_to_list(self, left: i64) -> Self {
         Self { left, ..self }
     }
 
-    /// Every call whose line in the log begins so fails in this way.
+    /// Makes every call fail whose log line begins with `call`.
     pub(crate) fn fail(&self, call: &str, kind: CallErrorKind) {
         lock(&self.faults).push(Fault { call: call.into(), kind, lost: false });
     }
 
-    /// The calls are carried out, and their answers lost.
+    /// Like `fail`, but the calls take effect, and only their replies are lost.
     pub(crate) fn lose(&self, call: &str) {
         lock(&self.faults).push(Fault { call: call.into(), kind: CallErrorKind::Unavailable, lost: true });
     }
 
-    /// No call fails any more, and nobody writes in between.
+    /// Removes all faults and the hook.
     pub(crate) fn heal(&self) {
         lock(&self.faults).clear();
         *lock(&self.hook) = None;
@@ -120,12 +116,12 @@ impl World {
         change(&mut lock(&self.live));
     }
 
-    /// The calls so far, and none from now on.
+    /// Takes the log of the calls so far.
     pub(crate) fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.log))
     }
 
-    /// How many calls there were of each operation.
+    /// The number of calls of each operation.
     pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for line in lock(&self.log).iter() {
@@ -134,7 +130,7 @@ impl World {
         counts
     }
 
-    /// The most writes that were under way at once in one account or cluster.
+    /// The maximum of writes in flight in one account or cluster.
     pub(crate) fn most_at_once(&self) -> usize {
         lock(&self.flight).places.values().map(|(_, most)| *most).max().unwrap_or_default()
     }
@@ -223,8 +219,8 @@ impl World {
 }
 
 fn refusal(call: &Call, why: String) -> CallError {
-    // the ports have no such check: a write past what is there would have gone through
-    assert!(!why.contains("planned from"), "written over what was not looked at: {why}");
+    // the real implementations do not check this: the write would have taken effect
+    assert!(!why.contains("planned from"), "the plan did not re-read what it overwrites: {why}");
     let kind = match why.as_str() {
         "there is one already" => CallErrorKind::AlreadyExists,
         "DeleteConflict" => CallErrorKind::Conflict,

@@ -1,4 +1,4 @@
-//! The ports, as the world answers them.
+//! The traits of `world` for the in-memory world.
 
 use super::World;
 use crate::ids::{Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, ServiceAccountName};
@@ -19,7 +19,7 @@ use crate::world::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// A role as a read shows it: instance profiles are another call.
+/// A role without its instance profiles, which are another call.
 fn shown(role: &LiveRole) -> LiveRole {
     LiveRole { instance_profiles: Vec::new(), ..role.clone() }
 }
@@ -53,7 +53,7 @@ impl ReadAws for World {
     async fn roles(&self, account: &Key) -> Answer<Listed<RoleSummary>> {
         let list = |live: &LiveAccount| {
             let items = live.roles.values().filter_map(Observed::present).map(summary).collect();
-            Listed { items, odd: live.odd.clone() }
+            Listed { items, malformed: live.odd.clone() }
         };
         self.account("iam:ListRoles", account, list).await
     }
@@ -83,7 +83,7 @@ impl ReadAws for World {
         Duration::from_secs_f64(f64::from(u32::try_from(roles.saturating_sub(15)).unwrap()) / 15.0)
     }
 
-    async fn role_head(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleAttributes>> {
+    async fn role_attributes(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleAttributes>> {
         let head = |live: &LiveAccount| {
             role(live, name).map(|role| RoleAttributes {
                 summary: summary(role),
@@ -154,7 +154,7 @@ impl ReadAws for World {
         let policy = |live: &LiveAccount| {
             let ours = live.policies.get(arn).and_then(Observed::present).map(|live| live.policy.document.clone());
             let known = live.foreign_policies.get(arn).and_then(Observed::present).cloned().flatten().or(ours);
-            // AWS has every policy of its own, and allows something with it
+            // every AWS managed policy exists, and allows something
             let found = known.or_else(|| (arn.account() == "aws").then(|| allow(&format!("{}:*", arn.name()))));
             found.map(|found| document.then_some(found))
         };
@@ -208,7 +208,7 @@ impl ReadKubernetes for World {
         let list = |live: &LiveCluster| {
             let all = live.service_accounts.values().filter_map(Observed::present);
             let items = all.filter(|live| is_within(live)).map(item).collect();
-            ServiceAccountList { items, odd: self.odd.clone() }
+            ServiceAccountList { items, malformed: self.malformed.clone() }
         };
         let call = match within {
             ServiceAccountScope::Cluster => "list:all".to_owned(),
@@ -258,7 +258,7 @@ impl ReadKubernetes for World {
 
 impl WriteAws for World {
     async fn write(&self, account: &Key, call: &IamCall) -> Answer<Written> {
-        // every call begins with the name or ARN of the object that it writes to
+        // the debug text of a call begins with the name or ARN of its object
         let text = format!("{call:?}");
         let name = text.split('"').nth(1).unwrap_or_default().to_lowercase();
         self.write_call(account, format!("{account} {name}"), Call::Iam(account.clone(), call.clone())).await

@@ -1,0 +1,165 @@
+//! What this run wrote in one account and IAM may not have propagated yet.
+//!
+//! It answers one question: can a "not found" or a conflict come from a recent write of this run? Only the decision to
+//! retry depends on it.
+
+use crate::ids::{PolicyName, RoleName};
+use crate::model::call::{Field, IamCall, Target};
+use crate::policy::{PolicyDocument, Statement};
+use crate::world::retry::RetryFacts;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The recent writes of one account.
+#[derive(Debug, Default)]
+pub(crate) struct RecentWrites(Mutex<Writes>);
+
+/// Objects by the id that [`id`] or [`inline_id`] gives them.
+#[derive(Debug, Default)]
+struct Writes {
+    created: BTreeSet<String>,
+    /// The roles that something was detached from, and the policies that were detached or lost a version.
+    detached: BTreeSet<String>,
+}
+
+/// What a write does to the field that it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WriteKind {
+    /// Creates an object that must not exist.
+    Create,
+    /// Sets a field of an object that must exist.
+    Set,
+    /// Removes a field or the object. Nothing is left to do if it is already gone.
+    Remove,
+}
+
+impl WriteKind {
+    pub(crate) fn of(call: &IamCall) -> Self {
+        match call {
+            IamCall::CreateProvider { .. } | IamCall::CreatePolicy { .. } | IamCall::CreateRole { .. } => Self::Create,
+            IamCall::AddAudience { .. }
+            | IamCall::TagProvider { .. }
+            | IamCall::CreatePolicyVersion { .. }
+            | IamCall::TagPolicy { .. }
+            | IamCall::UpdateRole { .. }
+            | IamCall::UpdateTrust { .. }
+            | IamCall::PutBoundary { .. }
+            | IamCall::PutInline { .. }
+            | IamCall::Attach { .. }
+            | IamCall::TagRole { .. } => Self::Set,
+            IamCall::UntagProvider { .. }
+            | IamCall::DeleteProvider { .. }
+            | IamCall::DeletePolicyVersion { .. }
+            | IamCall::UntagPolicy { .. }
+            | IamCall::DeletePolicy { .. }
+            | IamCall::DeleteBoundary { .. }
+            | IamCall::DeleteInline { .. }
+            | IamCall::Detach { .. }
+            | IamCall::UntagRole { .. }
+            | IamCall::DeleteRole { .. } => Self::Remove,
+        }
+    }
+}
+
+/// An ARN, or a case-insensitive role name.
+fn id(target: Target<'_>) -> String {
+    match target {
+        Target::Provider(arn) => arn.to_string(),
+        Target::Policy(arn) => arn.to_string(),
+        Target::Role(name) => name.case_insensitive(),
+    }
+}
+
+fn inline_id(role: &RoleName, policy: &PolicyName) -> String {
+    format!("{} {policy}", role.case_insensitive())
+}
+
+impl RecentWrites {
+    fn lock(&self) -> MutexGuard<'_, Writes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn created(&self, id: &str) -> RetryFacts {
+        RetryFacts { created: self.lock().created.contains(id), ..RetryFacts::default() }
+    }
+
+    /// Facts for a read of an object.
+    pub(crate) fn of_read(&self, target: Target<'_>) -> RetryFacts {
+        self.created(&id(target))
+    }
+
+    /// Facts for a read of an inline policy. A new role need not have the policy.
+    pub(crate) fn of_inline(&self, role: &RoleName, policy: &PolicyName) -> RetryFacts {
+        self.created(&inline_id(role, policy))
+    }
+
+    /// Facts for a write.
+    pub(crate) fn of_write(&self, call: &IamCall) -> RetryFacts {
+        let writes = self.lock();
+        let (kind, target) = (WriteKind::of(call), id(call.target()));
+        let (policy, trust) = if let IamCall::CreateRole { role } = call {
+            (role.permissions_boundary.as_ref(), Some(&role.trust))
+        } else if let IamCall::UpdateTrust { to, .. } = call {
+            (None, Some(to))
+        } else if let IamCall::PutBoundary { to: arn, .. } | IamCall::Attach { arn, .. } = call {
+            (Some(arn), None)
+        } else {
+            (None, None)
+        };
+        RetryFacts {
+            created: kind == WriteKind::Set && writes.created.contains(&target),
+            policy_created: policy.is_some_and(|arn| writes.created.contains(arn.as_str())),
+            principal_created: trust.is_some_and(|trust| writes.created_principal(trust)),
+            detached: kind == WriteKind::Remove && call.field() == Field::Object && writes.detached.contains(&target),
+            // a second version would take another of the five places
+            once: matches!(call, IamCall::CreatePolicyVersion { .. }),
+            ..RetryFacts::default()
+        }
+    }
+
+    /// Remembers a write that IAM acknowledged.
+    pub(crate) fn remember(&self, call: &IamCall) {
+        let Writes { created, detached } = &mut *self.lock();
+        let target = id(call.target());
+        let inline = |policy| format!("{target} {policy}");
+        match (WriteKind::of(call), call.field()) {
+            (WriteKind::Set, Field::Inline(policy)) => {
+                created.insert(inline(policy));
+            }
+            (WriteKind::Remove, Field::Inline(policy)) => {
+                created.remove(&inline(policy));
+                detached.insert(target);
+            }
+            (WriteKind::Remove, Field::Attached(arn)) => detached.extend([target, arn.to_string()]),
+            (WriteKind::Remove, Field::Version(_)) => {
+                detached.insert(target);
+            }
+            (WriteKind::Remove, Field::Object) => {
+                let inline = format!("{target} ");
+                created.retain(|id| *id != target && !id.starts_with(&inline));
+            }
+            (WriteKind::Create, _) => {
+                created.insert(target);
+            }
+            (WriteKind::Set | WriteKind::Remove, _) => {}
+        }
+        if let IamCall::DeleteBoundary { from, .. } | IamCall::PutBoundary { from: Some(from), .. } = call {
+            detached.insert(from.to_string());
+        }
+    }
+}
+
+impl Writes {
+    /// Whether the trust policy names a role or provider that this run created.
+    fn created_principal(&self, trust: &PolicyDocument) -> bool {
+        trust.statements().iter().flat_map(Statement::principals).any(|principal| {
+            let principal = principal.text();
+            let role = principal.split_once(":role/").and_then(|(_, path)| path.rsplit('/').next());
+            self.created.contains(principal)
+                || role.is_some_and(|name| self.created.contains(&name.to_ascii_lowercase()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
