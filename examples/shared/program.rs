@@ -1,4 +1,4 @@
-//! The `irsa` that stands beside an example.
+//! Builds the `irsa` binary for an example.
 
 #![expect(clippy::disallowed_methods, reason = "an example has no context::Context")]
 
@@ -7,9 +7,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Builds the program in the example's own profile, since `cargo run --example` does not, and finds it beside. The
-/// example is named too: without it cargo leaves the features of the dev-dependencies out, and compiles nearly
-/// everything a second time.
+/// Builds the program in the example's profile, which `cargo run --example` does not do, and returns its path. Also names
+/// the example: otherwise cargo omits the features of the dev-dependencies and compiles nearly everything again.
 pub(crate) fn build(example: &str) -> io::Result<PathBuf> {
     let own = env::current_exe()?;
     let lost = || io::Error::other("this example is not where cargo puts it");

@@ -12,7 +12,7 @@ use crate::model::desired::Desired;
 use crate::model::note::Note;
 use crate::model::origin::file_and_line;
 use crate::model::sanitize::{inert, printable, scrub};
-use crate::render::github::{self, Level, Remark};
+use crate::render::github::{self, Annotation, Level};
 use crate::render::schema::VALIDATION_FORMAT_VERSION;
 use crate::ui::Ui;
 use serde_json::{Value, json};
@@ -52,13 +52,13 @@ pub(crate) async fn run(
             let summary = denied.is_ok().then(|| summary(global, &desired));
             if global.format == FormatName::Github {
                 let findings = let_through.map(|finding| annotations::of_finding(finding, output.repository()));
-                let last = summary.map(|text| Remark {
+                let last = summary.map(|text| Annotation {
                     level: Level::Notice,
                     place: None,
                     title: "irsa validate".to_owned(),
                     text: scrub(&text).into_owned(),
                 });
-                github::remarks(&findings.chain(last).collect::<Vec<_>>(), &mut output.people().0)?;
+                github::annotations(&findings.chain(last).collect::<Vec<_>>(), &mut output.people().0)?;
             } else {
                 let_through.for_each(|finding| ui.message(&output::finding(finding)));
                 if let Some(summary) = summary {

@@ -20,41 +20,33 @@ const MAX_ENTRY: usize = 400;
 
 /// Writes a plan.
 pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
-    let mut list = Annotations::default();
+    let guards = view.guards.iter().map(|guard| format!("guards: {}: {}", guard.address, guard.text));
+    let summary: Vec<String> = std::iter::once(&view.summary).chain(&view.remarks).cloned().chain(guards).collect();
+    let mut list = vec![Annotation::new(Level::Notice, "irsa plan", summary.join("\n"))];
     for item in &view.refused {
         let hint = if item.hint.is_empty() { String::new() } else { format!("\nhint: {}", item.hint) };
-        list.push(Level::Error, None, "refused", &format!("{}: {}{hint}", item.address, item.why));
+        list.push(Annotation::new(Level::Error, "refused", format!("{}: {}{hint}", item.address, item.why)));
     }
     for item in &view.unknown {
-        list.push(Level::Error, None, "not read", &format!("{}: {}", item.address, item.why));
+        list.push(Annotation::new(Level::Error, "not read", format!("{}: {}", item.address, item.why)));
     }
     let mut changes: Vec<&ChangeView> = view.changes.iter().collect();
     // stable: of equal risk, the order of the plan
     changes.sort_by_key(|change| change.risk.level);
     let (deletes, others): (Vec<_>, Vec<_>) = changes.into_iter().partition(|change| change.action == Action::Delete);
-    for change in deletes {
-        list.push(Level::Warning, None, "delete", &change_text(change));
-    }
-    for note in &view.notes {
+    list.extend(deletes.into_iter().map(|change| Annotation::new(Level::Warning, "delete", change_text(change))));
+    list.extend(view.notes.iter().map(|note| {
         let level = match note.severity.as_str() {
             "critical" | "high" => Level::Error,
             "medium" => Level::Warning,
             _ => Level::Notice,
         };
-        list.note(level, note);
-    }
-    let guards: Vec<String> =
-        view.guards.iter().map(|guard| format!("guards: {}: {}", guard.address, guard.text)).collect();
-    let words: Vec<&str> =
-        std::iter::once(&view.summary).chain(&view.remarks).chain(&guards).map(String::as_str).collect();
-    list.first(Level::Notice, "irsa plan", &words.join("\n"));
-    for change in others {
-        list.push(Level::Notice, None, change.action.as_str(), &change_text(change));
-    }
-    for note in &view.waiting {
-        list.note(Level::Notice, note);
-    }
-    write_text(&list.text(), out)
+        Annotation::of_note(level, note)
+    }));
+    let change = |change: &ChangeView| Annotation::new(Level::Notice, change.action.as_str(), change_text(change));
+    list.extend(others.into_iter().map(change));
+    list.extend(view.waiting.iter().map(|note| Annotation::of_note(Level::Notice, note)));
+    annotations(&list, out)
 }
 
 /// A change with the permissions and the access that it gives.
@@ -75,10 +67,9 @@ fn change_text(change: &ChangeView) -> String {
 
 /// Writes a report.
 pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
-    let mut list = Annotations::default();
     let level = if view.succeeded { Level::Notice } else { Level::Error };
     let stopped = view.stopped.as_ref().map(|words| format!("\n{words}")).unwrap_or_default();
-    list.first(level, "irsa apply", &format!("{}{stopped}", view.summary));
+    let mut list = vec![Annotation::new(level, "irsa apply", format!("{}{stopped}", view.summary))];
     for step in &view.steps {
         let level = match step.outcome {
             OutcomeKind::Failed => Level::Error,
@@ -88,29 +79,27 @@ pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
         let mut text = format!("{} {}", step.address, step.words);
         for (label, detail) in &step.details {
             let label = if label.is_empty() { String::new() } else { format!("{label}: ") };
-            text.push('\n');
-            text.push_str(&label);
-            text.push_str(detail);
+            let _ = write!(text, "\n{label}{detail}");
         }
-        list.push(level, None, step.action.as_str(), &text);
+        list.push(Annotation::new(level, step.action.as_str(), text));
     }
-    write_text(&list.text(), out)
+    annotations(&list, out)
 }
 
-/// An annotation that belongs to no plan or report, for example a mistake in the configuration. Its texts are scrubbed.
+/// An annotation. Its texts are scrubbed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
-    /// The level of the annotation.
+pub struct Annotation {
+    /// How GitHub shows it.
     pub level: Level,
     /// The line that it belongs to.
     pub place: Option<FileLine>,
-    /// The title of the annotation.
+    /// The title above the text.
     pub title: String,
     /// The text, which may have several lines.
     pub text: String,
 }
 
-/// A line of a file, as annotations name it.
+/// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileLine {
     /// The file, from the root of the repository.
@@ -119,18 +108,6 @@ pub struct FileLine {
     pub line: usize,
     /// The column, from 1, if known.
     pub column: Option<usize>,
-}
-
-/// Writes remarks.
-///
-/// # Errors
-/// If `out` does not take all bytes.
-pub fn remarks(remarks: &[Remark], out: &mut dyn Write) -> io::Result<()> {
-    let mut list = Annotations::default();
-    for Remark { level, place, title, text } in remarks {
-        list.push(*level, place.as_ref(), title, text);
-    }
-    write_text(&list.text(), out)
 }
 
 /// The level of an annotation.
@@ -156,84 +133,69 @@ impl Level {
     }
 }
 
-#[derive(Default)]
-struct Annotations {
-    list: Vec<Annotation>,
-}
-
-struct Annotation {
-    level: Level,
-    line: String,
-    /// Its entry in the list of the rest.
-    short: String,
-}
-
 impl Annotation {
-    fn new(level: Level, place: Option<&FileLine>, title: &str, text: &str) -> Self {
-        let mut short = format!("{title}: {}", text.replace('\n', "; "));
-        if short.len() > MAX_ENTRY {
-            short.truncate(short.floor_char_boundary(MAX_ENTRY));
-            short.push('…');
-        }
-        Self { level, line: command(level, place, title, text), short }
-    }
-}
-
-impl Annotations {
-    fn push(&mut self, level: Level, place: Option<&FileLine>, title: &str, text: &str) {
-        self.list.push(Annotation::new(level, place, title, text));
+    fn new(level: Level, title: &str, text: String) -> Self {
+        Self { level, place: None, title: title.to_owned(), text }
     }
 
-    fn first(&mut self, level: Level, title: &str, text: &str) {
-        self.list.insert(0, Annotation::new(level, None, title, text));
-    }
-
-    fn note(&mut self, level: Level, note: &NoteView) {
+    fn of_note(level: Level, note: &NoteView) -> Self {
         let place = file_and_line(&note.origin);
         let place = place.map(|(file, line)| FileLine { file: file.to_owned(), line, column: None });
-        self.push(level, place.as_ref(), &note.rule, &format!("{}: {}", note.address, note.text));
+        Self { place, ..Self::new(level, &note.rule, format!("{}: {}", note.address, note.text)) }
     }
 
-    /// The commands, errors first, at most ten of a level.
-    fn text(self) -> String {
-        let mut text = String::new();
-        for level in Level::ALL {
-            let all: Vec<&Annotation> = self.list.iter().filter(|annotation| annotation.level == level).collect();
-            let (shown, rest) = all.split_at(if all.len() > MAX_SHOWN { MAX_SHOWN - 1 } else { all.len() });
-            for annotation in shown {
-                text.push_str(&annotation.line);
-                text.push('\n');
-            }
-            if !rest.is_empty() {
-                text.push_str(&command(level, None, "irsa", &list_of(rest)));
-                text.push('\n');
-            }
-        }
-        text
+    /// The workflow command.
+    fn command(&self) -> String {
+        let place = self.place.as_ref().map(|FileLine { file, line, column }| {
+            let column = column.map(|column| format!("col={column},")).unwrap_or_default();
+            format!("file={},line={line},{column}", property(file))
+        });
+        let (level, place) = (self.level.command(), place.unwrap_or_default());
+        format!("::{level} {place}title={}::{}\n", property(&self.title), data(&self.text))
     }
+
+    /// Its entry in the list of the rest.
+    fn entry(&self) -> String {
+        let mut entry = format!("{}: {}", self.title, self.text.replace('\n', "; "));
+        if entry.len() > MAX_ENTRY {
+            entry.truncate(entry.floor_char_boundary(MAX_ENTRY));
+            entry.push('…');
+        }
+        entry
+    }
+}
+
+/// Writes annotations: errors first, at most ten of a level.
+///
+/// # Errors
+/// If `out` does not take all bytes.
+pub fn annotations(list: &[Annotation], out: &mut dyn Write) -> io::Result<()> {
+    let mut text = String::new();
+    for level in Level::ALL {
+        let all: Vec<&Annotation> = list.iter().filter(|annotation| annotation.level == level).collect();
+        let (shown, rest) = all.split_at(if all.len() > MAX_SHOWN { MAX_SHOWN - 1 } else { all.len() });
+        text.extend(shown.iter().map(|annotation| annotation.command()));
+        if !rest.is_empty() {
+            text.push_str(&Annotation::new(level, "irsa", list_of(rest)).command());
+        }
+    }
+    write_text(&text, out)
 }
 
 /// The entries that fit, and the number of the others.
 fn list_of(rest: &[&Annotation]) -> String {
     let mut words = format!("{} more, not shown as annotations:", rest.len());
     for (index, annotation) in rest.iter().enumerate() {
-        if words.len() + annotation.short.len() > MAX_LIST {
+        let entry = annotation.entry();
+        if words.len() + entry.len() > MAX_LIST {
             // writing to a String cannot fail
             let _ = write!(words, "\nand {} more, which `irsa show` and the other formats have", rest.len() - index);
             break;
         }
         words.push('\n');
-        words.push_str(&annotation.short);
+        words.push_str(&entry);
     }
     words
-}
-
-fn command(level: Level, place: Option<&FileLine>, title: &str, text: &str) -> String {
-    let place = place.map(|FileLine { file, line, column }| {
-        let column = column.map(|column| format!("col={column},")).unwrap_or_default();
-        format!("file={},line={line},{column}", property(file))
-    });
-    format!("::{} {}title={}::{}", level.command(), place.unwrap_or_default(), property(title), data(text))
 }
 
 /// Escapes a message, which `%`, `\r` and `\n` would end or alter.
