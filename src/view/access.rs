@@ -23,20 +23,17 @@ pub(crate) fn of_trust(
     account: Option<&str>,
 ) -> Vec<DiffNode> {
     // `lost` and `gained`: the principals of the statements that are not the same on both sides
-    let (old, new, lost, gained) = match diff {
-        Some(DocumentDiff { same, changed, added, removed, elements: _ }) => {
-            let lost =
-                Principals::of(changed.iter().map(|change| &change.before).chain(removed.iter().map(|item| item.1)));
-            let gained =
-                Principals::of(changed.iter().map(|change| &change.after).chain(added.iter().map(|item| item.1)));
-            let old = lost.clone().with(same.iter().map(|(before, _)| before));
-            let new = gained.clone().with(same.iter().map(|(_, after)| after));
-            (old, new, lost, gained)
-        }
-        None => {
-            let (old, new) = (Principals::of_document(&field.before), Principals::of_document(&field.after));
-            (old.clone(), new.clone(), old, new)
-        }
+    let (old, new, lost, gained) = if let Some(DocumentDiff { same, changed, added, removed, elements: _ }) = diff {
+        let removed = removed.iter().map(|(_, statement)| *statement);
+        let added = added.iter().map(|(_, statement)| *statement);
+        let lost = Principals::of(changed.iter().map(|change| &change.before).chain(removed));
+        let gained = Principals::of(changed.iter().map(|change| &change.after).chain(added));
+        let old = lost.clone().with(same.iter().map(|(before, _)| before));
+        let new = gained.clone().with(same.iter().map(|(_, after)| after));
+        (old, new, lost, gained)
+    } else {
+        let (old, new) = (Principals::of_document(&field.before), Principals::of_document(&field.after));
+        (old.clone(), new.clone(), old, new)
     };
     // if the role's account is not known, the account of every provider is printed unless it is the same for all
     let providers: BTreeSet<&str> = [&old, &new].into_iter().flat_map(Principals::provider_accounts).collect();

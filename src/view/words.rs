@@ -9,8 +9,8 @@ pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
 pub(crate) fn duration(seconds: u64) -> String {
     let units = [(seconds / 3600, 'h'), (seconds % 3600 / 60, 'm'), (seconds % 60, 's')];
     let parts = units.into_iter().filter(|(number, _)| *number > 0);
-    let text: String = parts.map(|(number, unit)| format!("{number}{unit}")).collect();
-    if text.is_empty() { "0s".to_owned() } else { text }
+    let parts: Vec<String> = parts.map(|(number, unit)| format!("{number}{unit}")).collect();
+    if parts.is_empty() { "0s".to_owned() } else { parts.concat() }
 }
 
 #[cfg(test)]
