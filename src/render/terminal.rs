@@ -1,7 +1,7 @@
 //! Writes plans and reports as text, for a terminal, a log or a file.
 //!
-//! One block an object, with a sign in front of every line that matters. Without a width no line is broken, so that logs can
-//! be searched. With a width, text is wrapped, and long values stand on lines of their own.
+//! One block for each object, with a sign in front of every line that matters. Without a width no line is broken, so that
+//! logs can be searched. With a width, text is wrapped, and long values stand on lines of their own.
 
 use super::wrap::wrap;
 use super::{Ink, Style, write_inert};
@@ -133,8 +133,8 @@ impl<'a> TextPage<'a> {
         }
     }
 
-    /// One block a change. Nobody finds the important one among many changes: then a table of counts comes first, and after
-    /// it the riskiest changes.
+    /// One block for each change. Nobody finds the important ones among many changes: then a table of counts comes first,
+    /// and after it the riskiest changes.
     fn short_changes(&mut self, view: &PlanView) {
         let mut changes: Vec<&ChangeView> = view.changes.iter().collect();
         if changes.len() > MAX_WITHOUT_TABLE {
@@ -210,8 +210,8 @@ impl<'a> TextPage<'a> {
         }
     }
 
-    /// A sign and the pieces behind it; the origin, which is dim, stands at the right edge. A piece that does not fit begins
-    /// a new line.
+    /// A sign and the pieces behind it; the origin, which is dim, stands at the right edge. A piece that does not fit
+    /// begins a new line.
     fn short_head(&mut self, sign: &str, pieces: &[(String, Ink)]) {
         let style = *self.style;
         let (mut line, mut used) = (sign.to_owned(), 1);
