@@ -120,7 +120,7 @@ fn with_foreign_trust_counted(notes: Vec<NoteView>, detail: Detail) -> Vec<NoteV
         // the first note of a cluster takes its count
         let count = counts.remove(&note.address).filter(|_| detail == Detail::Usual)?;
         if count > 1 {
-            note.text = format!("{count} roles that irsa does not manage trust it; `-v` lists them");
+            note.text = format!("{count} roles that irsa does not manage can be assumed from it; `-v` lists them");
         }
         Some(note)
     };
