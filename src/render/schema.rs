@@ -55,20 +55,12 @@ pub fn plan_schema() -> Value {
             ("config-digest", digest("Digest of the configuration.")),
             ("options", options()),
             ("complete", boolean("Whether irsa could read everything.")),
-            (
-                "summary",
-                counts("The counts.", &["create", "update", "delete", "adopt", "unchanged", "refused", "waiting"]),
-            ),
+            ("summary", counts(&["create", "update", "delete", "adopt", "unchanged", "refused", "waiting"])),
             ("changes", list("The changes, in apply order.", &change)),
             ("refused", list("The refusals, sorted by address.", &refused)),
             ("unknown", list("The objects that irsa could not read, sorted by address.", &unknown)),
             ("notes", list("Findings and remarks, the most severe first.", &note)),
-            (
-                "plan-digest",
-                digest(
-                    "Digest over owner, config-digest, options, and address, action, before, after and fields of each change.",
-                ),
-            ),
+            ("plan-digest", digest("Digest over owner, config-digest, options, and changes without their reasons.")),
             ("digest", digest("Digest over the whole file with an empty string in place of this value.")),
         ],
     )
@@ -137,7 +129,7 @@ pub fn report_schema() -> Value {
                 json!({ "enum": ["SIGINT", "SIGTERM", null], "description": "The signal that ended the run early." }),
             ),
             ("lock-lost", nullable("Why the lock was lost, if that ended the run early; else null.")),
-            ("summary", counts("The counts.", &["changes", "applied", "already-done", "failed", "skipped"])),
+            ("summary", counts(&["changes", "applied", "already-done", "failed", "skipped"])),
             ("outcomes", list("One for each step, in plan order.", &outcome)),
         ],
     )
@@ -150,37 +142,19 @@ pub const VALIDATION_FORMAT_VERSION: &str = "1.1";
 pub fn validation_schema() -> Value {
     let line = json!({ "type": "integer", "minimum": 1 });
     let or_unknown = |text: &str| json!({ "type": ["integer", "null"], "minimum": 1, "description": text });
-    let place = || {
-        [
-            (
-                "file",
-                nullable("The file, relative to the folder of the top file; null if the diagnostic is about no file."),
-            ),
-            ("line", or_unknown("The line, from 1.")),
-            (
-                "column",
-                or_unknown(
-                    "The column, from 1, in characters. A finding has the column in which its declaration begins.",
-                ),
-            ),
-        ]
-    };
-    let [file, line_at, column] = place();
+    let place = [
+        ("file", nullable("The file, relative to the folder of the top file, or null.")),
+        ("line", or_unknown("The line, from 1.")),
+        ("column", or_unknown("The column, from 1, in characters; for a finding, where its line begins.")),
+    ];
+    let at_place = |text: &str, rest: Vec<(&'static str, Value)>| object(text, place.clone().into_iter().chain(rest));
     let also = object(
         "Another place that belongs to the mistake.",
-        [
-            ("file", string("The file.")),
-            ("line", line.clone()),
-            ("column", line),
-            ("text", string("The text for this place.")),
-        ],
+        [("file", string("The file.")), ("line", line.clone()), ("column", line), ("text", string("The text."))],
     );
-    let mistake = object(
+    let mistake = at_place(
         "A mistake in the configuration.",
-        [
-            file,
-            line_at,
-            column,
+        vec![
             ("rule", json!({ "const": "configuration" })),
             ("severity", json!({ "const": "error" })),
             ("address", json!({ "type": "null" })),
@@ -190,13 +164,9 @@ pub fn validation_schema() -> Value {
             ("also", list("Further places.", &also)),
         ],
     );
-    let [file, line_at, column] = place();
-    let finding = object(
+    let finding = at_place(
         "A finding of the linter.",
-        [
-            file,
-            line_at,
-            column,
+        vec![
             ("rule", string("The rule, for example `IRSA030`.")),
             ("severity", json!({ "enum": ["info", "low", "medium", "high", "critical"] })),
             ("address", address()),
@@ -243,8 +213,8 @@ fn or_null(mut schema: Value) -> Value {
     schema
 }
 
-fn counts(text: &str, keys: &[&str]) -> Value {
-    object(text, keys.iter().map(|key| (*key, json!({ "type": "integer", "minimum": 0 }))))
+fn counts(keys: &[&str]) -> Value {
+    object("The counts.", keys.iter().map(|key| (*key, json!({ "type": "integer", "minimum": 0 }))))
 }
 
 fn list(text: &str, items: &Value) -> Value {
