@@ -1,9 +1,9 @@
-//! What was measured.
+//! The measured figures.
 
 use crate::peers::Beside;
 use std::time::Duration;
 
-/// The walls of several runs.
+/// The wall-clock times of several runs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Walls(Vec<Duration>);
 
@@ -13,7 +13,7 @@ impl Walls {
         self.0.sort_unstable();
     }
 
-    /// The middle one: half of the runs took no longer.
+    /// The median.
     pub(crate) fn median(&self) -> Duration {
         self.0.get(self.0.len() / 2).copied().unwrap_or_default()
     }
@@ -22,13 +22,13 @@ impl Walls {
         self.0.first().copied().unwrap_or_default()
     }
 
-    /// How many times longer the median is than another's.
+    /// The median divided by the median of another.
     pub(crate) fn ratio(&self, other: &Self) -> f64 {
         self.median().as_secs_f64() / other.median().as_secs_f64()
     }
 }
 
-/// A plan that finds no change, for so many roles and clusters.
+/// A plan without changes.
 #[derive(Debug)]
 pub(crate) struct Growth {
     pub roles: usize,
@@ -39,11 +39,11 @@ pub(crate) struct Growth {
     /// Without latency, and with that of [`FAR`].
     pub near: Walls,
     pub far: Walls,
-    /// The same roles one by one, in process: calls, and how long without latency and with it, where that was run.
+    /// The same roles one by one, in process, if that was run.
     pub naive: Option<Naive>,
 }
 
-/// A reader that asks for one thing at a time.
+/// A loop that sends one request at a time.
 #[derive(Debug)]
 pub(crate) struct Naive {
     pub calls: usize,
@@ -51,10 +51,10 @@ pub(crate) struct Naive {
     pub far: Option<Duration>,
 }
 
-/// What "far" is: a round trip of so many milliseconds.
+/// The added latency of a distant server.
 pub(crate) const FAR: Duration = Duration::from_millis(50);
 
-/// Reading by role behind a bucket.
+/// Reading roles one by one behind a token bucket.
 #[derive(Debug)]
 pub(crate) struct Throttled {
     pub who: String,
@@ -67,11 +67,11 @@ pub(crate) struct Throttled {
     pub calls: usize,
 }
 
-/// An apply that makes roles.
+/// An apply that creates roles.
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub roles: usize,
-    /// Of the plan that comes first.
+    /// The calls of the plan before it.
     pub plan: usize,
     pub calls: usize,
     pub wall: Duration,
@@ -85,18 +85,18 @@ pub(crate) struct Local {
     pub memory: Option<u64>,
 }
 
-/// The parts of a run that need no network, in process, in the order in which they come.
+/// The parts of a run that need no network, in process and in order.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub roles: usize,
     pub load: Walls,
     pub resolve: Walls,
     pub lint: Walls,
-    /// Of what is live as it is declared.
+    /// Planning without changes.
     pub plan: Walls,
 }
 
-/// Everything.
+/// All figures.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     pub growth: Vec<Growth>,

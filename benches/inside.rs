@@ -1,4 +1,4 @@
-//! A sandbox with a fleet in it, and the real `irsa` run against it: every run is timed and its calls are counted.
+//! Runs the real `irsa` against a sandbox with many roles and clusters. Measures the time and the calls of every run.
 
 use crate::fleet::{Fleet, account_id};
 use irsa_sandbox::{ClusterSpec, Sandbox, SandboxOptions};
@@ -9,13 +9,13 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 use tokio::process::Command;
 
-/// irsa's own waits while a fleet is made are so much shorter; nothing measured runs like this.
+/// Divides irsa's waits while it creates the objects. No measured run uses this.
 const FILLING: &str = "20";
 
-/// How many runs may be needed for that.
+/// The maximum number of runs to create the objects.
 const FILLS: usize = 5;
 
-/// What a run cost.
+/// The cost of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Cost {
     pub wall: Duration,
@@ -23,9 +23,9 @@ pub(crate) struct Cost {
     pub aws: BTreeMap<String, usize>,
     /// Requests to Kubernetes, by verb and resource.
     pub kubernetes: BTreeMap<String, usize>,
-    /// The most memory that the process had, in bytes; nothing where the system does not tell.
+    /// The peak memory of the process in bytes. None if the system does not report it.
     pub memory: Option<u64>,
-    /// What it printed on stdout.
+    /// The stdout of the process.
     pub printed: String,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// An empty sandbox that has the accounts, clusters and namespaces of the fleet, and its configuration.
+    /// A sandbox with the accounts, clusters and namespaces of the configuration, without its objects.
     pub(crate) async fn of(fleet: &Fleet) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("irsa-bench-").tempdir()?;
         fleet.write(folder.path())?;
@@ -62,7 +62,7 @@ impl World {
         };
         let sandbox = Sandbox::start(options).await?;
         for account in &accounts {
-            // an account of so many roles has had its quota raised
+            // an account with this many roles has a higher quota
             sandbox.iam(account, |iam| iam.set_quota("RolesQuota", 10_000));
         }
         Ok(Self { sandbox, folder, clusters })
@@ -72,7 +72,7 @@ impl World {
         self.folder.path()
     }
 
-    /// From now on every request to AWS and to Kubernetes takes so long.
+    /// Sets the latency of every request to AWS and Kubernetes.
     pub(crate) fn latency(&self, time: Duration) {
         self.sandbox.gate().latency(time);
         for cluster in &self.clusters {
@@ -88,7 +88,7 @@ impl World {
         }
     }
 
-    /// What was called since the logs were emptied.
+    /// The calls since the logs were emptied.
     pub(crate) fn calls(&self) -> (BTreeMap<String, usize>, BTreeMap<String, usize>) {
         let mut aws = BTreeMap::new();
         for record in self.sandbox.log() {
@@ -103,8 +103,7 @@ impl World {
         (aws, kubernetes)
     }
 
-    /// Makes everything that is declared. With waits that are so much shorter a request may run out of time: what is left
-    /// is left to the next run.
+    /// Creates everything that is declared. With shorter waits a request can time out; the next run does the rest.
     pub(crate) async fn fill(&self, program: &Path) -> io::Result<()> {
         for left in (0..FILLS).rev() {
             let mut command =
@@ -139,7 +138,7 @@ impl World {
         Ok(Cost { wall, aws, kubernetes, memory, printed: String::from_utf8_lossy(&output.stdout).into_owned() })
     }
 
-    /// A program in the folder, with the sandbox's environment and nothing of ours.
+    /// A program in the folder, with only the sandbox's environment.
     pub(crate) fn command(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(self.sandbox.environment()).current_dir(self.folder.path());
@@ -149,7 +148,7 @@ impl World {
     }
 }
 
-/// Fails with what a command printed if it ended with another code.
+/// Fails with the output of a command that exited with another code.
 pub(crate) fn ended(output: &Output, code: i32) -> io::Result<()> {
     if output.status.code() == Some(code) {
         return Ok(());

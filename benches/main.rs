@@ -1,5 +1,5 @@
-//! What a run of irsa costs: calls, time and memory of the real program against the embedded sandbox, beside readers
-//! that ask for one thing at a time, and beside terraform and boto3 where they are.
+//! Measures runs of irsa: calls, time and memory of the real program against the embedded sandbox, beside loops that send
+//! one request at a time, and beside terraform and boto3 if they are installed.
 //!
 //! ```text
 //! cargo run --release -p bench                            prints the tables
@@ -8,9 +8,9 @@
 //! cargo run --release -p bench -- --table bucket          prints one of them
 //! ```
 //!
-//! What is needed for that is looked for first, and each table is printed as soon as it is measured.
+//! It first checks that terraform and boto3 are installed, and prints each table as soon as it is measured.
 //!
-//! Counts of calls are held to their budgets; times are only told.
+//! It fails if a count of calls exceeds its budget. No time can make it fail.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark has no context::Context and writes its own files")]
 
@@ -31,14 +31,14 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The most roles of the tables.
+/// The largest number of roles in a table.
 pub(crate) const ALL_ROLES: usize = 5000;
 
 /// As the program has it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What a run of irsa costs, against the embedded sandbox.
+/// Measure runs of irsa against the embedded sandbox.
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 pub(crate) struct Arguments {
@@ -48,16 +48,16 @@ pub(crate) struct Arguments {
     /// Beside two boto3 scripts, for the same; with this Python
     #[arg(long, value_name = "PYTHON", num_args = 0..=1, default_missing_value = "python3")]
     boto3: Option<PathBuf>,
-    /// Measure this table alone; repeatable
+    /// Measure only this table; repeatable
     #[arg(long = "table", value_name = "NAME", conflicts_with = "write")]
     tables: Vec<Table>,
     /// Write docs/benchmarks.md and docs/benchmarks.svg
     #[arg(long)]
     write: bool,
-    /// Runs of each, of which the middle one is told
+    /// Runs of each kind; the tables have the median
     #[arg(long, value_name = "N", default_value_t = 5)]
     runs: usize,
-    /// The most roles
+    /// The largest number of roles
     #[arg(long, value_name = "N", default_value_t = ALL_ROLES)]
     roles: usize,
 }
@@ -71,14 +71,14 @@ pub(crate) enum Table {
     Peers,
     /// Behind a token bucket for each action
     Bucket,
-    /// Making roles
+    /// Creating roles
     Apply,
     /// What needs no network
     Local,
 }
 
 impl Arguments {
-    /// What is measured. Nothing is compared where nobody is there to compare with.
+    /// The tables to measure. Without terraform and boto3 there is no comparison.
     fn tables(&self) -> io::Result<Vec<Table>> {
         let others = self.terraform || self.boto3.is_some();
         if self.tables.contains(&Table::Peers) && !others {
@@ -91,7 +91,7 @@ impl Arguments {
         Ok(all.filter(wanted).collect())
     }
 
-    /// Of what takes some milliseconds, and where each run counts for more: so many runs.
+    /// The number of runs for measurements of some milliseconds, which vary more.
     fn local_runs(&self) -> usize {
         self.runs * 4
     }
@@ -103,7 +103,7 @@ async fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // where stderr is closed there is nobody to tell
+            // ignores a closed stderr
             let _ = writeln!(io::stderr(), "bench: {error}");
             ExitCode::FAILURE
         }
@@ -134,7 +134,7 @@ async fn measure(arguments: &Arguments) -> io::Result<()> {
     runs::budgets(&figures)
 }
 
-/// Says what is being measured.
+/// Prints what is being measured.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "bench: {text}");
 }

@@ -1,4 +1,4 @@
-//! Readers without an idea, with the SDK that irsa uses: what its figures are held against.
+//! Simple readers with the SDK that irsa uses, for comparison.
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -7,7 +7,7 @@ use aws_sdk_iam::config::{Credentials, SharedCredentialsProvider};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// A client as one writes it: the SDK's own defaults, or its standard retry with so many attempts.
+/// A client with the SDK's defaults, or with its standard retry and this many attempts.
 pub(crate) fn client(endpoint: &str, attempts: u32) -> Client {
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -20,7 +20,7 @@ pub(crate) fn client(endpoint: &str, attempts: u32) -> Client {
     Client::new(&config)
 }
 
-/// Whether all that belongs to a role could be read: four calls, one after the other.
+/// Whether a role could be read completely: four calls, one after the other.
 async fn role(client: &Client, name: &str) -> bool {
     if client.get_role().role_name(name).send().await.is_err() {
         return false;
@@ -34,7 +34,7 @@ async fn role(client: &Client, name: &str) -> bool {
     client.list_attached_role_policies().role_name(name).send().await.is_ok()
 }
 
-/// Reads the roles one after the other: how long it took, and how many could be read.
+/// Reads the roles one after the other. Returns the time, and the number of roles that it could read.
 pub(crate) async fn one_by_one(client: &Client, names: &[String]) -> (Duration, usize) {
     let started = Instant::now();
     let mut read = 0;
@@ -44,7 +44,7 @@ pub(crate) async fn one_by_one(client: &Client, names: &[String]) -> (Duration, 
     (started.elapsed(), read)
 }
 
-/// Reads them with so many at a time.
+/// Reads this many roles at a time.
 pub(crate) async fn at_once(client: &Client, names: &[String], width: usize) -> (Duration, usize) {
     let started = Instant::now();
     let mut running = JoinSet::new();

@@ -1,9 +1,9 @@
-//! What a comparison with others needs of the machine, looked for before anything is measured.
+//! Looks for the programs of the comparison before anything is measured.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// terraform, and a CLI configuration by which it finds its AWS provider on this machine and asks no registry
+/// terraform, and a CLI configuration with which it finds its AWS provider on this machine, without a registry
 /// (<https://developer.hashicorp.com/terraform/cli/config/config-file#provider-installation>).
 #[derive(Debug, Clone)]
 pub(crate) struct Terraform {
@@ -12,11 +12,11 @@ pub(crate) struct Terraform {
 }
 
 impl Terraform {
-    /// The program in PATH, and the configuration that `TF_CLI_CONFIG_FILE` names, or one for the first of the folders where
-    /// mirrors usually are, which is written into `folder`.
+    /// Finds the program in PATH, and the configuration in `TF_CLI_CONFIG_FILE`. Without that, writes one into `folder` for
+    /// the first of the usual folders with a mirror.
     ///
     /// # Errors
-    /// What is missing, and what to do.
+    /// If something is missing, with what to do.
     pub(crate) fn find(variable: &dyn Fn(&str) -> Option<OsString>, folder: &Path) -> Result<Self, String> {
         let program = in_path("terraform", variable)?;
         let named = variable("TF_CLI_CONFIG_FILE").map(PathBuf::from);

@@ -1,4 +1,4 @@
-//! What others take for the same roles, beside irsa in one run: terraform with its AWS provider, and boto3 scripts.
+//! Runs others on the same roles beside irsa: terraform with its AWS provider, and boto3 scripts.
 
 use crate::figures::Walls;
 use crate::fleet::{Fleet, account_id};
@@ -12,22 +12,22 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
 
-/// How many roles everybody has.
+/// The number of roles in the comparison.
 pub(crate) const ROLES: usize = 100;
 
-/// A plan in the ambient credentials' own account.
+/// A plan in the account of the credentials.
 pub(crate) const IRSA: &str = "irsa plan";
-/// The same when nothing was run for a while.
-pub(crate) const COLD: &str = "irsa plan, after two seconds of nothing";
-/// A plan in an account that declares its id, which is checked before anything else is asked.
+/// The same after a pause.
+pub(crate) const COLD: &str = "irsa plan, after two idle seconds";
+/// A plan in an account with a declared id, which irsa checks before it sends anything else.
 pub(crate) const CHECKED: &str = "irsa plan, the account's id declared";
-/// A plan of terraform's.
+/// A plan by terraform.
 pub(crate) const TERRAFORM: &str = "terraform plan";
 
-/// How long others may take to say that they are there.
+/// The time limit for starting another program.
 const READY: Duration = Duration::from_mins(2);
 
-/// What is there to be run beside irsa.
+/// The programs that run beside irsa.
 #[derive(Default)]
 pub(crate) struct Peers {
     pub terraform: Option<Ready>,
@@ -35,7 +35,7 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// ReadOptions for what the arguments ask for, and tries it.
+    /// Looks for the programs that the arguments name, and tries each.
     ///
     /// # Errors
     /// If something is missing.
@@ -53,9 +53,9 @@ impl Peers {
     }
 }
 
-/// A program that runs in other folders too: what names a file is looked up here.
+/// The absolute path of a program that runs in other folders too.
 fn anywhere(program: &Path) -> io::Result<PathBuf> {
-    // a link is not followed: a virtual environment is found by it
+    // keeps a link, by which Python finds its virtual environment
     if program.components().count() > 1 { std::path::absolute(program) } else { Ok(program.to_owned()) }
 }
 
@@ -64,7 +64,7 @@ async fn tried(mut command: Command) -> io::Result<()> {
     ended(&output.map_err(|_| io::Error::other(format!("it takes more than {} s", READY.as_secs())))??, 0)
 }
 
-/// terraform with its provider, in a folder in which it has made nothing yet.
+/// terraform with its provider, in a new folder.
 pub(crate) struct Ready {
     found: needed::Terraform,
     folder: tempfile::TempDir,
@@ -84,14 +84,14 @@ impl Ready {
     }
 }
 
-/// terraform, with a sandbox of its own and as many roles as irsa has.
+/// terraform, with a sandbox of its own and the same number of roles as irsa.
 pub(crate) struct Terraform<'a> {
     pub world: World,
     ready: &'a Ready,
 }
 
 impl<'a> Terraform<'a> {
-    /// Makes the roles.
+    /// Creates the roles.
     pub(crate) async fn with(ready: &'a Ready) -> io::Result<Self> {
         let world = World::of(&Fleet { files: 0, clusters: 0, ..Fleet::of(0) }).await?;
         let this = Self { world, ready };
@@ -99,7 +99,7 @@ impl<'a> Terraform<'a> {
         Ok(this)
     }
 
-    /// A plan that finds no change: 2 would be changes.
+    /// A plan without changes. Exit code 2 would mean changes.
     pub(crate) async fn plan(&self) -> io::Result<Cost> {
         self.world.measured(self.command(&["plan", "-detailed-exitcode", "-input=false", "-no-color"]), 0).await
     }
@@ -112,7 +112,7 @@ impl<'a> Terraform<'a> {
     }
 }
 
-/// A role with trust, tags, one inline and one attached policy, so many times, and a provider.
+/// An OIDC provider, and roles with trust, tags, one inline and one attached policy each.
 fn source(roles: usize) -> String {
     let mut text = String::from(
         r#"provider "aws" {
@@ -183,7 +183,7 @@ pub(crate) async fn boto3(world: &World, python: &Path, way: &str, names: &[Stri
     }
 }
 
-/// What one took beside irsa, at a latency.
+/// The figures of one program at one latency.
 #[derive(Debug)]
 pub(crate) struct Beside {
     pub name: String,

@@ -68,7 +68,7 @@ fn panel(area: &DrawingArea<SVGBackend<'_>, Shift>, title: &str, unit: &str, lin
         .margin(14)
         .x_label_area_size(36)
         .y_label_area_size(56)
-        // with room for the names above all lines
+        // leaves room for the names above all lines
         .build_cartesian_2d(bounds(|point| point.0, 1.25).log_scale(), bounds(|point| point.1, 40.0).log_scale())
         .map_err(io::Error::other)?;
     let plain = |value: &f64| format!("{value}");

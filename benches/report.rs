@@ -1,4 +1,4 @@
-//! The page: what was measured, in tables.
+//! Writes the measured figures as the tables and texts of docs/benchmarks.md.
 
 use crate::figures::{FAR, Figures, Growth};
 use crate::peers::{Beside, IRSA, TERRAFORM};
@@ -6,22 +6,22 @@ use crate::{ALL_ROLES, Arguments, Table};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Of terraform's kubernetes provider, which is not run here: two GETs a ServiceAccount
-/// (`resource_kubernetes_service_account_v1.go` reads whether it exists, then reads it).
+/// The requests of terraform's kubernetes provider for each ServiceAccount, which the benchmark does not run:
+/// `resource_kubernetes_service_account_v1.go` checks that it exists, then reads it.
 const GETS: usize = 2;
 
-/// Of a plan: the caller's identity, the lists of IAM, and the clusters; the OIDC providers, and the ServiceAccounts. Where
-/// an id is declared the identity has a round of its own.
+/// The round trips of a plan: first the identity, the lists of IAM, and the clusters; then the OIDC providers and the
+/// ServiceAccounts. With a declared account id, the identity has a round trip of its own.
 const ROUNDS: u32 = 2;
 
-/// How docs/benchmarks.md begins.
+/// The beginning of docs/benchmarks.md.
 pub(crate) fn head(arguments: &Arguments) -> String {
     let mut page = Page(String::new());
     page.head(arguments);
     page.0
 }
 
-/// What it tells in one table.
+/// The section of one table.
 pub(crate) fn table(table: Table, figures: &Figures, arguments: &Arguments) -> String {
     let mut page = Page(String::new());
     match table {
@@ -34,20 +34,20 @@ pub(crate) fn table(table: Table, figures: &Figures, arguments: &Arguments) -> S
     page.0
 }
 
-/// What the profile shows.
+/// The text about the profile.
 const WHY: &str = "
 Profiles at 10,000 roles (`perf record --call-graph fp`, `valgrind --tool=callgrind`) show no single hot spot. Half of
 loading is the TOML parser. A third of resolving is the bindings of all roles, which irsa checks one after the other, since
-two roles may not have one ServiceAccount. In planning, 28 % of the roles' part builds their trust policies, 15 % of all
-compares strings, and in 12 % the kernel clears pages. Earlier profiles led to the present form: addresses are not printed
-to compare them, objects find their role by a map, ServiceAccounts that match are not copied, and the allocator is mimalloc.
-Everything else runs on all processors, of which there are two here.";
+two roles may not have one ServiceAccount. In planning, building trust policies takes 28 % of the time for roles; comparing
+strings takes 15 % of all time, and clearing pages in the kernel 12 %. Because of earlier profiles, irsa does not print
+addresses to compare them, finds the role of an object by a map, does not copy ServiceAccounts that match, and uses the
+allocator mimalloc. Everything else runs on all processors (two on this machine).";
 
-/// Where the memory is.
+/// The text about memory.
 const MEMORY: &str = "
-The goal was 400 MiB for that plan. `irsa validate` shows the part of the configuration; the rest is live state.";
+The goal was 400 MiB for that plan. The memory of `irsa validate` is that of the configuration; the rest is live state.";
 
-/// What holds a fleet in one account back.
+/// The text about many clusters in one account.
 const PROVIDERS: &str = "
 A hundred clusters in one account have a hundred OIDC providers there, and IAM returns one provider a call. At 15 calls a
 second, reading them takes at least 5.7 s. irsa reads providers of several accounts in parallel.";
@@ -137,11 +137,11 @@ impl Page {
         self.line("\n## Beside others, 100 roles without changes\n");
         self.line(
             "The programs take turns, against sandboxes in one process. An untimed run of the same program precedes each timed \
-             run, except in the rows \"after two seconds of nothing\". irsa reads IAM, EKS and the ServiceAccounts of the cluster. \
+             run, except in the rows \"after two idle seconds\". irsa reads IAM, EKS and the ServiceAccounts of the cluster. \
              terraform (the AWS provider; roles, inline policies, attachments and an OIDC provider) and the boto3 scripts read \
              only IAM.",
         );
-        self.table(&["", "latency", "calls", "time", "irsa plan is so many times faster"]);
+        self.table(&["", "latency", "calls", "time", "time ÷ time of irsa plan"]);
         let find = |name: &str, latency: u64| peers.iter().find(|one| one.name == name && one.latency == latency);
         for beside in peers {
             let irsa = find(IRSA, beside.latency).filter(|irsa| irsa.name != beside.name);
@@ -156,8 +156,8 @@ impl Page {
                 self.0,
                 "\nterraform's kubernetes provider would read the 100 ServiceAccounts with {GETS} GETs each (by its source; not run \
                  here). Then terraform makes {all} calls: {} times as many as irsa. Its calls grow with the roles, irsa's with \
-                 pages of 1,000. The goal was to take a 50th of terraform's time without latency and a 38th with it, set on a \
-                 machine on which terraform took 13.3 s and 15.2 s for this.\n",
+                 pages of 1,000. The goal was 1/50 of terraform's time without latency and 1/38 with it, set on a machine on \
+                 which terraform took 13.3 s and 15.2 s.\n",
                 times(all, irsa.calls)
             );
         }
@@ -173,11 +173,11 @@ impl Page {
             let most = |rounds: u32| far.walls.median().as_secs_f64() / (FAR * rounds).as_secs_f64();
             let _ = write!(
                 self.0,
-                " Alone, they take {} and {} at +{} ms. Beside {} of terraform, irsa can be at most {:.0} and {:.0} times faster \
-                 there.",
+                " At +{} ms, the round trips alone take {} and {}. Terraform takes {} there, so irsa can be at most {:.0} and \
+                 {:.0} times faster.",
+                far.latency,
                 seconds(FAR * ROUNDS),
                 seconds(FAR * (ROUNDS + 1)),
-                far.latency,
                 seconds(far.walls.median()),
                 most(ROUNDS),
                 most(ROUNDS + 1)
@@ -187,12 +187,13 @@ impl Page {
     }
 
     fn throttled(&mut self, figures: &Figures) {
-        self.line("\n## Behind a bucket\n");
+        self.line("\n## Behind a token bucket\n");
         self.line(
-            "100 roles without permission for the bulk read, so that each must be read by itself. Every action of the account \
-             has a token bucket with the calls of one second. The bound is the time that the bucket alone needs.",
+            "100 roles without permission for the bulk read, so that irsa must read each role by itself. Every action of the \
+             account has a token bucket that holds the calls of one second. The bound is the time in which the bucket permits \
+             all calls.",
         );
-        self.table(&["who", "calls a second", "roles read", "time", "of the bound", "throttled calls"]);
+        self.table(&["reader", "calls a second", "roles read", "time", "time ÷ bound", "throttled calls"]);
         for one in &figures.throttled {
             let refused = format!("{} of {}", one.refused, one.calls);
             let bound = format!("{:.2}", one.wall.as_secs_f64() / one.bound);
@@ -210,8 +211,8 @@ impl Page {
             let _ = writeln!(
                 self.0,
                 "An apply of {} new roles with their ServiceAccounts at +50 ms takes {beyond} calls beyond the {} of its plan, \
-                 {each:.2} for each role: CreateRole, PutRolePolicy and AttachRolePolicy, two applies of the ServiceAccount, and \
-                 the read at the end. It took {}. At IAM's 15 calls a second for each action, creating {} roles takes at least \
+                 {each:.2} for each role: CreateRole, PutRolePolicy and AttachRolePolicy, one apply of the ServiceAccount, and \
+                 the final reads. It took {}. At IAM's 15 calls a second for each action, creating {} roles takes at least \
                  {:.1} s.",
                 one.roles,
                 one.plan,
@@ -230,10 +231,10 @@ impl Page {
         let _ = writeln!(
             self.0,
             "\nIn process, {} runs, with five ServiceAccounts for each role, several files, templates and customer managed \
-             policies. The goal was 50 ms for everything at 1,000 roles and 300 ms at 10,000.",
+             policies. The goal was a total of 50 ms at 1,000 roles and 300 ms at 10,000.",
             arguments.local_runs()
         );
-        self.table(&["roles", "load", "resolve", "lint", "plan without changes", "all of it", "the fastest of each"]);
+        self.table(&["roles", "load", "resolve", "lint", "plan without changes", "total", "total of the fastest"]);
         for one in &figures.parts {
             let all = [&one.load, &one.resolve, &one.lint, &one.plan];
             let mut cells = vec![one.roles.to_string()];
@@ -244,7 +245,7 @@ impl Page {
         }
         self.line(WHY);
         self.line("\nAs a whole process:");
-        self.table(&["", "time", "the fastest run", "memory at most"]);
+        self.table(&["", "time", "fastest run", "peak memory"]);
         for one in &figures.local {
             let memory = one.memory.map_or_else(String::new, |bytes| format!("{} MiB", bytes >> 20));
             self.row(&[one.what.clone(), seconds(one.walls.median()), seconds(one.walls.least()), memory]);

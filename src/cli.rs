@@ -79,7 +79,7 @@ fn tell_programs(machine: &Machine, error: &clap::Error, typed: &Typed, status: 
         let told = Error::usage(line.strip_prefix("error: ").unwrap_or(line));
         let repository = Repository::of(&machine.context, Path::new(config::DEFAULT));
         // where stdout is closed the text on stderr is left
-        let _ = github::remarks(&annotations::of_error(&told, &repository), &mut std::io::stdout());
+        let _ = github::annotations(&annotations::of_error(&told, &repository), &mut std::io::stdout());
     }
     if let Some(path) = typed.metrics_file() {
         note_failure(machine, &path, status);
@@ -145,7 +145,7 @@ async fn carry_out(machine: &Machine, ui: &Ui, global: &Global, command: Command
             if global.format == FormatName::Github {
                 let repository = Repository::of(&machine.context, global.config());
                 // where stdout is closed the text on stderr is left
-                let _ = github::remarks(&annotations::of_error(&error, &repository), &mut ui.stdout());
+                let _ = github::annotations(&annotations::of_error(&error, &repository), &mut ui.stdout());
             }
             fail(ui, &error)
         }

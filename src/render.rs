@@ -1,7 +1,7 @@
-//! Draws views: one small file for each format.
+//! Writes plans and reports: one file for each output format.
 //!
-//! Decides nothing: what is told, and in which words, `view` has said. The JSON forms are frozen structs that other
-//! programs rely on. No renderer knows where its bytes go.
+//! Decides only the form; `view` decides the content and the words. Other programs rely on the JSON forms, whose structs
+//! are frozen. No renderer knows where its bytes go.
 
 pub mod github;
 pub mod html;
@@ -18,40 +18,43 @@ pub(crate) use style::Ink;
 pub use style::Style;
 
 use crate::apply::report::Report;
+use crate::model::sanitize::inert;
 use crate::plan::ConfigKeys;
 use crate::plan::file::PlanV2;
-use crate::view::scrub::inert;
 use crate::view::{Detail, PlanView, ReportView};
 use std::io::{self, Write};
 
-/// The forms of output.
+/// The output formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// For people, on a terminal or in a log.
+    /// For a terminal or a log.
     #[default]
     Text,
-    /// One document.
+    /// One JSON document.
     Json,
-    /// One object a line.
+    /// One JSON object a line.
     Jsonl,
     /// A comment on a pull request.
     Markdown,
     /// Workflow commands of GitHub Actions.
     Github,
-    /// One page.
+    /// One self-contained page.
     Html,
 }
 
-/// Writes a plan in the given form.
+/// Writes a plan. `keys` are the configuration's names for issuers and role ARNs.
+///
+/// # Errors
+/// If `out` does not take all bytes.
 pub fn plan(
     format: Format,
     plan: &PlanV2,
     detail: Detail,
-    names: &ConfigKeys,
+    keys: &ConfigKeys,
     style: &Style,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let view = || PlanView::of(plan, detail, names);
+    let view = || PlanView::of(plan, detail, keys);
     match format {
         Format::Text => terminal::plan(&view(), style, out),
         Format::Json => json::plan(plan, out),
@@ -62,7 +65,10 @@ pub fn plan(
     }
 }
 
-/// Writes a report in the given form.
+/// Writes a report.
+///
+/// # Errors
+/// If `out` does not take all bytes.
 pub fn report(format: Format, report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Text => terminal::report(&ReportView::of(report), style, out),
@@ -74,15 +80,15 @@ pub fn report(format: Format, report: &Report, style: &Style, out: &mut dyn Writ
     }
 }
 
-/// Hands a finished text over at once, so that a full disk or a closed pipe is told.
-fn deliver(text: &str, out: &mut dyn Write) -> io::Result<()> {
+/// Writes a finished text and flushes it, so that a full disk or a closed pipe is an error.
+fn write_text(text: &str, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.flush()
 }
 
-/// The same of a text for people, whose lines are no commands for the log of a CI job.
-fn deliver_lines(text: &str, out: &mut dyn Write) -> io::Result<()> {
-    deliver(&inert(text), out)
+/// The same for a text in which no line may be a command to a CI system.
+fn write_inert(text: &str, out: &mut dyn Write) -> io::Result<()> {
+    write_text(&inert(text), out)
 }
 
 #[cfg(test)]

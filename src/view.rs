@@ -1,83 +1,80 @@
-//! What a reader is told of plans and reports, built once and drawn by every renderer.
+//! `PlanView` and `ReportView`: what a plan and a report say, built once and drawn by every text renderer.
 //!
-//! A plan's view is made from the frozen plan file alone: what the text shows, the JSON has. Everything that is worked
-//! out (which statement became which, who gains and who loses access, the words of the summary) is worked out here, and
-//! every string is scrubbed here. Knows nothing of colours, columns or markup, and is the only user of `similar`.
+//! A plan's view is built from the plan file alone, so the text cannot show what the JSON lacks. Everything that needs
+//! thought is decided here: which statement became which, who gains and who loses access, the words of the summary. Every
+//! string is scrubbed here. This room knows nothing of colours, columns or markup, and is the only user of `similar`.
 
 mod access;
 mod change;
-mod document;
-mod entry;
-#[cfg(test)]
-pub(crate) mod examples;
-mod names;
+mod config_keys;
+mod diff_node;
+mod document_diff;
 mod plan;
 mod report;
 mod risk;
-pub(crate) mod scrub;
 mod spelling;
+mod statement;
 mod summary;
-mod value;
+mod value_diff;
 mod words;
 
-pub use names::names;
-pub(crate) use summary::Line;
+pub use config_keys::config_keys;
 
-pub(crate) use change::{ChangeView, Verb};
-pub(crate) use entry::{Entry, Mark, Text};
-pub(crate) use plan::{NoteView, RefusedView, UnknownView};
-pub(crate) use report::{StepView, Tick};
-pub(crate) use risk::{Risk, Weight};
+pub(crate) use change::{ChangeView, sign};
+pub(crate) use diff_node::{DiffNode, NodeText, Sign};
+pub(crate) use plan::{NoteView, ProblemView};
+pub(crate) use report::{OutcomeKind, StepView};
+pub(crate) use risk::RiskLevel;
+pub(crate) use summary::SummaryLine;
+pub(crate) use words::count;
 
-/// How much is told to people. A program is told everything.
+/// How much of a plan the forms for people show. The forms for programs always show everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Detail {
-    /// `-q`: nothing about what others have.
+    /// `-q`: without the notes about roles that irsa does not manage.
     Least,
-    /// What others have is counted.
+    /// Counts the roles that irsa does not manage.
     #[default]
     Usual,
-    /// `-v`: what others have, one by one.
+    /// `-v`: every field, and each role that irsa does not manage.
     Full,
 }
 
-/// A plan as it is told.
+/// What a plan says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanView {
     /// The configuration's owner.
     pub(crate) owner: String,
-    /// How much of it is shown.
     pub(crate) detail: Detail,
-    /// The changes, grouped by kind in apply order.
+    /// Grouped by kind, in apply order.
     pub(crate) changes: Vec<ChangeView>,
-    /// What is refused.
-    pub(crate) refused: Vec<RefusedView>,
-    /// What could not be seen.
-    pub(crate) unknown: Vec<UnknownView>,
-    /// Findings and remarks, the gravest first.
+    pub(crate) refused: Vec<ProblemView>,
+    /// The objects that irsa could not read.
+    pub(crate) unknown: Vec<ProblemView>,
+    /// Findings and remarks, the most severe first.
     pub(crate) notes: Vec<NoteView>,
-    /// Safeguards that differ from their defaults, and the owner of what is deleted.
+    /// Guards with other values than their defaults. With deletes, also the owner of the deleted objects.
     pub(crate) guards: Vec<NoteView>,
-    /// What waits for something that others make.
+    /// The objects that wait for an object that somebody else creates.
     pub(crate) waiting: Vec<NoteView>,
     /// `Plan: …` or `No changes. …`
     pub(crate) summary: String,
-    /// What else the reader should know, in short sentences.
+    /// Further sentences below the summary.
     pub(crate) remarks: Vec<String>,
 }
 
-/// A report as it is told.
+/// What a report says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportView {
-    /// The steps in plan order.
+    /// In plan order.
     pub(crate) steps: Vec<StepView>,
-    /// The sentence about the signal, or the lost lock, that ended the run early.
+    /// Why the run ended early: a signal, or the lost lock.
     pub(crate) stopped: Option<String>,
     /// `Applied 3 of 4 changes. 1 failed, 0 skipped.`
     pub(crate) summary: String,
-    /// Whether everything ended well.
+    /// Whether every step was applied, and no signal ended the run.
     pub(crate) succeeded: bool,
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,5 +1,5 @@
-//! A folder with a configuration, and the real `irsa` to run in it: each run is shown as it was typed, with what it
-//! printed and its exit code, and held to the code that it must have.
+//! Runs the real `irsa` in a folder with a configuration. Prints each command with its output and exit code, and fails if
+//! the exit code is not the expected one.
 
 #![expect(clippy::disallowed_methods, reason = "an example has no context::Context and writes its own files")]
 
@@ -9,32 +9,32 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// Where the life is played.
+/// The folder, the program and its environment.
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
     environment: BTreeMap<String, String>,
     program: PathBuf,
 }
 
-/// Writes to stdout; a reader that has left ends the example.
+/// Writes to stdout. A closed stdout ends the example.
 pub(crate) fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
 }
 
-/// A step of the life.
+/// Prints a step of the demo.
 pub(crate) fn heading(text: &str) -> io::Result<()> {
     say(&format!("\n\u{2500}\u{2500} {text}\n\n"))
 }
 
 impl Bench {
-    /// In a folder of its own, and with no more of the process's environment than its PATH.
+    /// In a new folder, with only PATH of the process's environment.
     pub(crate) fn new(mut environment: BTreeMap<String, String>) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("irsa-life-").tempdir()?;
         environment.insert("HOME".to_owned(), folder.path().display().to_string());
         environment.extend(env::var("PATH").map(|path| ("PATH".to_owned(), path)));
-        // What irsa prints goes through a pipe, which would have no colours; NO_COLOR overrules this.
+        // irsa writes to a pipe, for which it would use no colours. NO_COLOR overrides this.
         if io::stdout().is_terminal() {
             environment.insert("CLICOLOR_FORCE".to_owned(), "1".to_owned());
         }
@@ -42,14 +42,14 @@ impl Bench {
         Ok(Self { folder, environment, program: irsa_sandbox::program::build("sandbox")? })
     }
 
-    /// Writes a file of the configuration.
+    /// Writes a file into the folder.
     pub(crate) fn write(&self, name: &str, text: &str) -> io::Result<()> {
         let path = self.folder.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
         std::fs::write(path, text)
     }
 
-    /// Runs `irsa`, shows the run, and ends the life if the exit code is another. Gives what was printed.
+    /// Runs `irsa`, prints the run, and fails if it exits with another code. Returns its output.
     pub(crate) fn irsa(&self, arguments: &[&str], expected: i32) -> io::Result<String> {
         say(&format!("$ irsa {}\n", arguments.join(" ")))?;
         let mut command = Command::new(&self.program);

@@ -1,4 +1,4 @@
-//! The life of a role: declared, made, broken by others, found, repaired, and deleted when it leaves the file.
+//! The demo: declares roles, creates them, changes them by hand, finds and repairs that drift, and deletes a role.
 
 use crate::bench::{Bench, heading, say};
 use irsa_sandbox::aws::Refusal;
@@ -9,25 +9,25 @@ use std::io;
 const CONFIGURATION: &str = include_str!("irsa.toml");
 const POLICY: &str = include_str!("policies/read-catalogue.json");
 
-/// The first account, which the access key `test` is, and which `irsa.toml` calls `main`.
+/// The account of the access key `test`, which `irsa.toml` calls `main`.
 const MAIN: &str = "111122223333";
 
-/// Where the part of the configuration begins that leaves it in the end.
+/// The line in `irsa.toml` after which the demo removes everything at the end.
 const LEAVING: &str = "# The archive:";
 
-/// What someone breaks, by address.
+/// The objects that somebody changes by hand.
 const BROKEN: [&str; 4] =
     ["role/cart", "role/reports", "service-account/shop-eu/shop/cart", "oidc-provider/main/shop-eu"];
 
-/// Plays it.
+/// Runs the demo.
 pub(crate) async fn play() -> io::Result<()> {
     let sandbox = Sandbox::start(SandboxOptions::demo()).await?;
-    // This one is someone else's already: irsa adds its annotation and lets the rest be.
+    // Somebody else created this ServiceAccount: irsa only adds its annotation.
     let of_helm = [("meta.helm.sh/release-name", "reporting")];
     let seeded =
         sandbox.cluster("data-eu").with(|store| store.seed_service_account("reporting", "worker", &of_helm, "helm"));
     seeded.map_err(|refusal| io::Error::other(refusal.message))?;
-    // The servers run on beside: each run of the program is waited for.
+    // The servers continue in the background while the demo waits for each run.
     tokio::task::spawn_blocking(move || live(&sandbox)).await?
 }
 

@@ -1,4 +1,4 @@
-//! An AWS and three Kubernetes clusters on this machine, to try irsa on. Nothing outside the machine is reached.
+//! Runs AWS and three Kubernetes clusters on this machine, for trying irsa. Sends nothing to the network.
 //!
 //! ```text
 //! cargo run -p sandbox                                   the life of a role, and ends
@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use std::io::Write as _;
 use std::process::ExitCode;
 
-/// An AWS and three Kubernetes clusters on this machine, to try irsa on.
+/// AWS and three Kubernetes clusters on this machine, for trying irsa.
 ///
 /// Without a command it plays the life of a role and ends.
 #[derive(Debug, Parser)]
@@ -45,7 +45,7 @@ async fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where stderr is closed there is nobody to tell.
+            // ignores a closed stderr
             let _ = writeln!(std::io::stderr(), "sandbox: {error}");
             ExitCode::FAILURE
         }

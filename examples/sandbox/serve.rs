@@ -1,13 +1,13 @@
-//! `serve`: a sandbox that stays until it is interrupted.
+//! `serve`: runs the sandbox until it is interrupted.
 
 use irsa_sandbox::{Sandbox, SandboxOptions};
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
-/// Not one of the demo's: the account of AWS's own examples.
+/// The account in AWS's own examples; the demo does not use it.
 const EMPTY: &str = "123456789012";
 
-/// Starts, tells the environment on stdout, and waits for SIGINT or SIGTERM.
+/// Starts the sandbox, prints the environment to stdout, and waits for SIGINT or SIGTERM.
 pub(crate) async fn run(port: u16, empty: bool) -> io::Result<()> {
     let options = if empty {
         SandboxOptions { accounts: vec![EMPTY.to_owned()], ..SandboxOptions::empty() }
@@ -18,7 +18,7 @@ pub(crate) async fn run(port: u16, empty: bool) -> io::Result<()> {
     let sandbox = Sandbox::start(SandboxOptions { port, ..options }).await?;
     io::stdout().lock().write_all(exports(&sandbox.environment()).as_bytes())?;
     io::stdout().flush()?;
-    // Where stderr is closed there is nobody to tell.
+    // ignores a closed stderr
     let endpoint = sandbox.endpoint();
     let _ = writeln!(io::stderr(), "sandbox: AWS is at {endpoint}, its faults and log under {endpoint}/_sandbox/");
     let _ = writeln!(io::stderr(), "sandbox: end it with ctrl-c");
@@ -26,19 +26,19 @@ pub(crate) async fn run(port: u16, empty: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// What a shell can take in, and `# ready`.
+/// The environment as shell commands, and `# ready`.
 fn exports(environment: &BTreeMap<String, String>) -> String {
     let lines = environment.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value)));
     lines.chain(["# ready\n".to_owned()]).collect()
 }
 
-/// A value as a shell reads it back.
+/// A value, quoted for a shell.
 fn quoted(value: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@%+,".contains(letter);
     if value.chars().all(plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }
 }
 
-/// Ends at the first SIGINT or SIGTERM from now on.
+/// A future that ends at the first SIGINT or SIGTERM.
 #[cfg(unix)]
 fn interrupted() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -51,7 +51,7 @@ fn interrupted() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Ends at ctrl-c.
+/// A future that ends at ctrl-c.
 #[cfg(not(unix))]
 fn interrupted() -> io::Result<impl Future<Output = ()>> {
     Ok(async {

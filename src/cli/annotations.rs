@@ -4,26 +4,27 @@ use super::repository::Repository;
 use crate::config::{Diagnostic, Diagnostics};
 use crate::error::Error;
 use crate::model::note::{Note, Severity};
+use crate::model::origin::file_and_line;
 use crate::model::sanitize::scrub;
-use crate::render::github::{Level, Remark, Spot};
+use crate::render::github::{Annotation, FileLine, Level};
 use std::fmt::Write;
 
 /// What a run ends with: each mistake and each finding by itself, at its line.
-pub(crate) fn of_error(error: &Error, repository: &Repository) -> Vec<Remark> {
+pub(crate) fn of_error(error: &Error, repository: &Repository) -> Vec<Annotation> {
     let mistakes = error.diagnostics.as_deref().map(Diagnostics::list).unwrap_or_default();
     let mistakes = mistakes.iter().map(|mistake| of_mistake(mistake, repository));
-    let findings = error.findings.iter().map(|note| Remark { level: Level::Error, ..of_finding(note, repository) });
-    let mut list: Vec<Remark> = mistakes.chain(findings).collect();
+    let findings = error.findings.iter().map(|note| Annotation { level: Level::Error, ..of_finding(note, repository) });
+    let mut list: Vec<Annotation> = mistakes.chain(findings).collect();
     if list.is_empty() {
         let details = error.details.iter().map(|detail| scrub(detail).into_owned());
         let hints = error.hints.iter().map(|hint| format!("hint: {}", scrub(hint)));
         let lines: Vec<String> = [scrub(&error.message).into_owned()].into_iter().chain(details).chain(hints).collect();
-        list.push(Remark { level: Level::Error, spot: None, title: "irsa".to_owned(), text: lines.join("\n") });
+        list.push(Annotation { level: Level::Error, place: None, title: "irsa".to_owned(), text: lines.join("\n") });
     }
     list
 }
 
-fn of_mistake(mistake: &Diagnostic, repository: &Repository) -> Remark {
+fn of_mistake(mistake: &Diagnostic, repository: &Repository) -> Annotation {
     let file = |file: &str| scrub(&repository.path(file)).into_owned();
     let mut text = scrub(&mistake.message).into_owned();
     for (origin, label) in mistake.labels.iter().skip(1) {
@@ -33,28 +34,21 @@ fn of_mistake(mistake: &Diagnostic, repository: &Repository) -> Remark {
     if let Some(hint) = &mistake.hint {
         let _ = write!(text, "\nhint: {}", scrub(hint));
     }
-    let spot = mistake.labels.first().map(|(origin, _)| Spot {
+    let place = mistake.labels.first().map(|(origin, _)| FileLine {
         file: file(&origin.file),
         line: origin.line,
         column: Some(origin.column),
     });
-    Remark { level: Level::Error, spot, title: "configuration".to_owned(), text }
+    Annotation { level: Level::Error, place, title: "configuration".to_owned(), text }
 }
 
 /// A finding that does not end the run.
-pub(crate) fn of_finding(note: &Note, repository: &Repository) -> Remark {
+pub(crate) fn of_finding(note: &Note, repository: &Repository) -> Annotation {
     let level = if note.severity >= Severity::Medium { Level::Warning } else { Level::Notice };
-    let spot = place(note).map(|(file, line)| {
+    let place = file_and_line(&note.origin).map(|(file, line)| {
         let file = scrub(&repository.path(file)).into_owned();
-        Spot { file, line, column: None }
+        FileLine { file, line, column: None }
     });
     let text = format!("{}: {}", scrub(&note.address), scrub(&note.text));
-    Remark { level, spot, title: scrub(&note.rule).into_owned(), text }
-}
-
-/// The file and line that a note is about.
-pub(crate) fn place(note: &Note) -> Option<(&str, usize)> {
-    // names of files may have colons too
-    let (file, line) = note.origin.rsplit_once(':')?;
-    Some((file, line.parse().ok()?))
+    Annotation { level, place, title: scrub(&note.rule).into_owned(), text }
 }

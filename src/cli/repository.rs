@@ -2,6 +2,7 @@
 //! (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>).
 
 use crate::context::Context;
+use crate::model::origin::file_and_line;
 use crate::plan::PlanV2;
 use std::path::{Component, Path, PathBuf};
 
@@ -47,7 +48,7 @@ impl Repository {
     pub(crate) fn placed(&self, plan: &PlanV2) -> PlanV2 {
         let mut plan = plan.clone();
         for note in &mut plan.notes {
-            if let Some((file, line)) = note.origin.rsplit_once(':') {
+            if let Some((file, line)) = file_and_line(&note.origin) {
                 note.origin = format!("{}:{line}", self.path(file));
             }
         }

@@ -13,7 +13,7 @@ pub(crate) async fn run(context: &Context, ui: &Ui, global: &Global, arguments: 
     output.spares([&arguments.file])?;
     let plan = saved_plan::read_to_show(&arguments.file, ui)?;
     output.keep_plan(&plan).await?;
-    output.print_plan(&plan, &view::names(&plan))?;
+    output.print_plan(&plan, &view::config_keys(&plan))?;
     ui.message(&format!(
         "reasons, refusals and notes are as the file has them; `irsa apply {}{}` derives all of it again",
         saved_plan::flags(&plan),

@@ -10,8 +10,9 @@ use crate::error::{Error, ExitStatus};
 use crate::lint;
 use crate::model::desired::Desired;
 use crate::model::note::Note;
+use crate::model::origin::file_and_line;
 use crate::model::sanitize::{inert, printable, scrub};
-use crate::render::github::{self, Level, Remark};
+use crate::render::github::{self, Annotation, Level};
 use crate::render::schema::VALIDATION_FORMAT_VERSION;
 use crate::ui::Ui;
 use serde_json::{Value, json};
@@ -51,13 +52,13 @@ pub(crate) async fn run(
             let summary = denied.is_ok().then(|| summary(global, &desired));
             if global.format == FormatName::Github {
                 let findings = let_through.map(|finding| annotations::of_finding(finding, output.repository()));
-                let last = summary.map(|text| Remark {
+                let last = summary.map(|text| Annotation {
                     level: Level::Notice,
-                    spot: None,
+                    place: None,
                     title: "irsa validate".to_owned(),
                     text: scrub(&text).into_owned(),
                 });
-                github::remarks(&findings.chain(last).collect::<Vec<_>>(), &mut output.people().0)?;
+                github::annotations(&findings.chain(last).collect::<Vec<_>>(), &mut output.people().0)?;
             } else {
                 let_through.for_each(|finding| ui.message(&output::finding(finding)));
                 if let Some(summary) = summary {
@@ -111,7 +112,7 @@ fn document(checked: &Result<Sound, Diagnostics>, global: &Global) -> String {
 }
 
 fn finding(note: &Note, configuration: &Configuration, denied: bool) -> Value {
-    let place = annotations::place(note);
+    let place = file_and_line(&note.origin);
     let column = place.and_then(|(file, line)| configuration.first_column(file, line));
     json!({
         "file": place.map(|(file, _)| file), "line": place.map(|(_, line)| line), "column": column,

@@ -23,3 +23,10 @@ impl fmt::Display for Origin {
         write!(f, "{}:{}", self.file, self.line)
     }
 }
+
+/// The file and the line of a printed [`Origin`]. None if the text is not one.
+pub fn file_and_line(text: &str) -> Option<(&str, usize)> {
+    // a file name may contain colons too
+    let (file, line) = text.rsplit_once(':')?;
+    Some((file, line.parse().ok()?))
+}

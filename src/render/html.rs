@@ -1,8 +1,8 @@
-//! One self-contained page: no script, no link, nothing is fetched.
+//! Writes plans and reports as one self-contained HTML page: no script, no link, nothing to fetch.
 
-use super::deliver_lines;
 use super::prose::{escape_html, html};
-use crate::view::{ChangeView, Entry, Mark, NoteView, PlanView, ReportView, StepView, Text, Tick, Verb};
+use super::write_inert;
+use crate::view::{ChangeView, DiffNode, NodeText, NoteView, OutcomeKind, PlanView, ReportView, Sign, StepView, sign};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ const STYLE: &str = include_str!("html.css");
 
 /// Writes a plan.
 pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
-    let mut page = Page::new(&format!("irsa plan of {}", view.owner));
+    let mut page = HtmlPage::new(&format!("irsa plan of {}", view.owner));
     page.line(&format!("<h1>irsa plan <small>{}</small></h1>", escape_html(&view.owner)));
     page.line(&format!("<p class=\"summary\">{}</p>", html(&view.summary)));
     for remark in &view.remarks {
@@ -21,19 +21,19 @@ pub fn plan(view: &PlanView, out: &mut dyn Write) -> io::Result<()> {
         page.change(change);
     }
     for item in &view.refused {
-        page.plain("refused", 'x', &item.address, "is refused", &[("", &item.why), ("hint", &item.hint)]);
+        page.section("refused", 'x', &item.address, "is refused", &[("", &item.why), ("hint", &item.hint)]);
     }
     for item in &view.unknown {
-        page.plain("unknown", '?', &item.address, "could not be seen", &[("", &item.why)]);
+        page.section("unknown", '?', &item.address, "could not be read", &[("", &item.why)]);
     }
     page.notes("Notes", &view.notes);
     page.notes("Waiting", &view.waiting);
-    deliver_lines(&page.finish(), out)
+    write_inert(&page.finish(), out)
 }
 
 /// Writes a report.
 pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
-    let mut page = Page::new("irsa apply");
+    let mut page = HtmlPage::new("irsa apply");
     page.line("<h1>irsa apply</h1>");
     page.line(&format!("<p class=\"summary\">{}</p>", html(&view.summary)));
     if let Some(words) = &view.stopped {
@@ -42,15 +42,15 @@ pub fn report(view: &ReportView, out: &mut dyn Write) -> io::Result<()> {
     for step in &view.steps {
         page.step(step);
     }
-    deliver_lines(&page.finish(), out)
+    write_inert(&page.finish(), out)
 }
 
-/// A page in the making.
-struct Page {
+/// The page so far, without its end.
+struct HtmlPage {
     text: String,
 }
 
-impl Page {
+impl HtmlPage {
     fn new(title: &str) -> Self {
         let title = escape_html(title);
         let policy = "default-src 'none'; style-src 'unsafe-inline'";
@@ -74,9 +74,9 @@ impl Page {
     }
 
     fn change(&mut self, change: &ChangeView) {
-        let class = class(&change.verb);
-        let head = head(change.verb.sign(), &change.address, &change.will());
-        let summary = change.summary.iter().flat_map(|line| ["<br>".to_owned(), escape_html(&line.told())]);
+        let class = change.action.as_str();
+        let head = head(sign(change.action), &change.address, &change.will());
+        let summary = change.summary.iter().flat_map(|line| ["<br>".to_owned(), escape_html(&line.text())]);
         let summary: String = summary.collect();
         self.line(&format!(
             "<details class=\"{class}\"><summary>{head}<span class=\"brief\">{summary}</span></summary>"
@@ -84,38 +84,38 @@ impl Page {
         for reason in &change.reasons {
             self.line(&format!("<p class=\"reason\">{}</p>", html(reason)));
         }
-        self.entries(&change.lines().collect::<Vec<_>>());
+        self.nodes(&change.nodes().collect::<Vec<_>>());
         self.line("</details>");
     }
 
-    fn entries(&mut self, entries: &[&Entry]) {
-        if entries.is_empty() {
+    fn nodes(&mut self, nodes: &[&DiffNode]) {
+        if nodes.is_empty() {
             return;
         }
         self.line("<ul>");
-        for entry in entries {
-            let class = match entry.mark {
-                Mark::Added => "added",
-                Mark::Removed => "removed",
-                Mark::Changed => "changed",
-                Mark::Same => "same",
+        for node in nodes {
+            let class = match node.sign {
+                Sign::Added => "added",
+                Sign::Removed => "removed",
+                Sign::Changed => "changed",
+                Sign::Same => "same",
             };
             let _ = write!(
                 self.text,
                 "<li class=\"{class}\"><span>{}</span> {}",
-                entry.mark.sign(),
-                entry_text(&entry.text)
+                node.sign.character(),
+                node_text(&node.text)
             );
-            if !entry.children.is_empty() {
+            if !node.children.is_empty() {
                 self.text.push('\n');
             }
-            self.entries(&entry.children.iter().collect::<Vec<_>>());
+            self.nodes(&node.children.iter().collect::<Vec<_>>());
             self.line("</li>");
         }
         self.line("</ul>");
     }
 
-    fn plain(&mut self, class: &str, sign: char, address: &str, words: &str, details: &[(&str, &str)]) {
+    fn section(&mut self, class: &str, sign: char, address: &str, words: &str, details: &[(&str, &str)]) {
         self.line(&format!("<section class=\"{class}\"><p class=\"head\">{}</p>", head(sign, address, words)));
         for (label, detail) in details.iter().filter(|(_, detail)| !detail.is_empty()) {
             let label = if label.is_empty() { String::new() } else { format!("<b>{label}:</b> ") };
@@ -139,14 +139,14 @@ impl Page {
     }
 
     fn step(&mut self, step: &StepView) {
-        let class = match step.tick {
-            Tick::Done => class(&step.verb),
-            Tick::Same => "same",
-            Tick::Skipped => "unknown",
-            Tick::Failed => "refused",
+        let class = match step.outcome {
+            OutcomeKind::Applied => step.action.as_str(),
+            OutcomeKind::AlreadyDone => "same",
+            OutcomeKind::Skipped => "unknown",
+            OutcomeKind::Failed => "refused",
         };
         let details: Vec<(&str, &str)> = step.details.iter().map(|(label, text)| (*label, text.as_str())).collect();
-        self.plain(class, step.sign(), &step.address, &step.words, &details);
+        self.section(class, step.sign(), &step.address, &step.words, &details);
     }
 }
 
@@ -154,31 +154,17 @@ fn head(sign: char, address: &str, words: &str) -> String {
     format!("<span>{}</span> <code>{}</code> {}", escape_html(&sign.to_string()), escape_html(address), html(words))
 }
 
-fn class(verb: &Verb) -> &'static str {
-    match verb {
-        Verb::Create => "create",
-        Verb::Update => "update",
-        Verb::Delete => "delete",
-        Verb::Adopt => "adopt",
-        Verb::Other(_) => "unknown",
-    }
-}
-
-fn entry_text(text: &Text) -> String {
+fn node_text(text: &NodeText) -> String {
     let code = |text: &str| format!("<code>{}</code>", escape_html(text));
     match text {
-        Text::Heading(words) => format!("<b>{}</b>", escape_html(words)),
-        Text::Folded(words) => format!("<i>{}</i>", escape_html(words)),
-        Text::Name(name) => escape_html(name),
-        Text::Item(item) => code(item),
-        Text::Pair(name, value) => format!("{}: {}", escape_html(name), code(value)),
-        Text::Change(name, before, after) => {
-            format!(
-                "{}: <del>{}</del> &rarr; <ins>{}</ins>",
-                escape_html(name),
-                escape_html(before),
-                escape_html(after)
-            )
+        NodeText::Heading(words) => format!("<b>{}</b>", escape_html(words)),
+        NodeText::Folded(words) => format!("<i>{}</i>", escape_html(words)),
+        NodeText::Name(name) => escape_html(name),
+        NodeText::Item(item) => code(item),
+        NodeText::Pair(name, value) => format!("{}: {}", escape_html(name), code(value)),
+        NodeText::Change(name, before, after) => {
+            let [name, before, after] = [name, before, after].map(|text| escape_html(text));
+            format!("{name}: <del>{before}</del> &rarr; <ins>{after}</ins>")
         }
     }
 }

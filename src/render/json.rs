@@ -1,16 +1,16 @@
-//! Plans and reports as one JSON document.
+//! Writes plans and reports as one JSON document.
 //!
-//! A plan is the plan file itself; a report has a frozen, versioned struct of its own here. Characters that a terminal
-//! would obey are written as JSON escapes: the same document, safe to look at.
+//! A plan's document is the plan file. A report's document is the frozen, versioned struct `ReportV1`. Control characters
+//! are JSON escapes, so that a terminal does not obey them.
 
-use super::deliver;
+use super::write_text;
 use crate::apply::report::{Failure, Interrupt, Outcome, Report, StepOutcome};
 use crate::model::sanitize::printable;
 use crate::plan::file::PlanV2;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
 
-/// The format of reports that this program writes: the minor grows when keys are added, the major when they change.
+/// The format version of reports. New keys raise the minor version, changed keys the major version.
 pub const REPORT_FORMAT_VERSION: &str = "1.0";
 
 /// A report.
@@ -21,7 +21,7 @@ pub struct ReportV1 {
     pub format_version: String,
     /// The program's version.
     pub irsa_version: String,
-    /// Whether every step ended well.
+    /// Whether every step was applied, and no signal ended the run.
     pub succeeded: bool,
     /// `SIGINT` or `SIGTERM`, if a signal ended the run early.
     pub interrupted: Option<String>,
@@ -41,15 +41,15 @@ pub struct ReportSummaryV1 {
     pub changes: usize,
     /// Written.
     pub applied: usize,
-    /// Found as they should be.
+    /// Already as planned.
     pub already_done: usize,
     /// Failed.
     pub failed: usize,
-    /// Not begun.
+    /// Not started.
     pub skipped: usize,
 }
 
-/// What came of one step.
+/// The outcome of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct OutcomeV1 {
@@ -63,7 +63,7 @@ pub struct OutcomeV1 {
     pub why: Option<String>,
     /// Where it failed, or null.
     pub failure: Option<FailureV1>,
-    /// What a last look did not show of what was written, or null.
+    /// What a final read of the written object did not show, or null.
     pub note: Option<String>,
 }
 
@@ -75,7 +75,7 @@ pub struct FailureV1 {
     pub operation: String,
     /// The service's code, or null.
     pub code: Option<String>,
-    /// What was said.
+    /// The message.
     pub why: String,
     /// The request id, or null.
     pub request_id: Option<String>,
@@ -83,9 +83,9 @@ pub struct FailureV1 {
     pub hint: Option<String>,
     /// Whether the object had changed since the plan.
     pub stale: bool,
-    /// The operations that were done before.
+    /// The operations that succeeded before.
     pub done: Vec<String>,
-    /// The operations that are left.
+    /// The operations that did not succeed: the failed one and those after it.
     pub left: Vec<String>,
 }
 
@@ -98,12 +98,9 @@ impl ReportV1 {
             format_version: REPORT_FORMAT_VERSION.to_owned(),
             irsa_version: env!("CARGO_PKG_VERSION").to_owned(),
             succeeded: report.succeeded(),
-            interrupted: report.interrupted.map(|signal| {
-                let name = match signal {
-                    Interrupt::Interrupt => "SIGINT",
-                    Interrupt::Terminate => "SIGTERM",
-                };
-                name.to_owned()
+            interrupted: report.interrupted.map(|signal| match signal {
+                Interrupt::Interrupt => "SIGINT".to_owned(),
+                Interrupt::Terminate => "SIGTERM".to_owned(),
             }),
             lock_lost: report.lock_lost.clone(),
             summary: ReportSummaryV1 {
@@ -143,12 +140,12 @@ fn failed(failure: &Failure) -> FailureV1 {
 
 /// Writes the plan file.
 pub fn plan(plan: &PlanV2, out: &mut dyn Write) -> io::Result<()> {
-    deliver(&plan.to_text(), out)
+    write_text(&plan.to_text(), out)
 }
 
 /// Writes the report.
 pub fn report(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let mut text = serde_json::to_string_pretty(&ReportV1::of(report))?;
     text.push('\n');
-    deliver(&printable(&text), out)
+    write_text(&printable(&text), out)
 }

@@ -1,14 +1,14 @@
-//! Prose with literals in backticks, taken apart for the formats that have markup of their own.
+//! Converts text with literals in backticks to HTML and to GitHub's Markdown, and escapes the rest.
 
-/// A piece of prose.
+/// A part of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
     Words(&'a str),
-    /// What stood between two backticks; has none itself.
+    /// The text between two backticks, which has no backtick.
     Literal(&'a str),
 }
 
-/// The pieces of `text` in order. A backtick without a partner stays among the words.
+/// The pieces of `text` in order. An unpaired backtick belongs to the words.
 pub(crate) fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut list = Vec::new();
     let mut rest = text;
@@ -17,7 +17,7 @@ pub(crate) fn pieces(text: &str) -> Vec<Piece<'_>> {
         let Some(length) = rest[open + 1..].find('`') else { break };
         let literal = &rest[open + 1..open + 1 + length];
         if literal.trim().is_empty() {
-            // two backticks around nothing open no literal
+            // an empty pair of backticks is not a literal
             from = open + 1 + length + 1;
             continue;
         }
@@ -50,58 +50,57 @@ pub(crate) fn escape_html(text: &str) -> String {
     escaped
 }
 
-/// Prose as HTML, literals as `<code>`.
-pub(crate) fn html(text: &str) -> String {
-    pieces(text)
-        .into_iter()
-        .map(|piece| match piece {
-            Piece::Words(words) => escape_html(words),
-            Piece::Literal(literal) => format!("<code>{}</code>", escape_html(literal)),
-        })
-        .collect()
+/// The text with its words and literals converted.
+fn convert(text: &str, words: impl Fn(&str) -> String, literal: impl Fn(&str) -> String) -> String {
+    let convert = |piece| match piece {
+        Piece::Words(text) => words(text),
+        Piece::Literal(text) => literal(text),
+    };
+    pieces(text).into_iter().map(convert).collect()
 }
 
-/// Prose as HTML within GitHub's Markdown: nothing in it links or mentions.
+fn html_code(text: &str) -> String {
+    format!("<code>{}</code>", escape_html(text))
+}
+
+/// The text as HTML, with literals as `<code>`.
+pub(crate) fn html(text: &str) -> String {
+    convert(text, escape_html, html_code)
+}
+
+/// The text as HTML within GitHub's Markdown, without links and mentions.
 pub(crate) fn quiet_html(text: &str) -> String {
-    let words = |words: &str| {
-        let escaped = escape_html(words).replace('@', "@<!-- -->").replace("://", ":<!-- -->//");
-        // not the `#` of an escape
+    let words = |text: &str| {
+        let escaped = escape_html(text).replace('@', "@<!-- -->").replace("://", ":<!-- -->//");
+        // keeps the `#` of the escape `&#39;`
         escaped.replace("www.", "www<!-- -->.").replace('#', "#<!-- -->").replace("&#<!-- -->39;", "&#39;")
     };
-    pieces(text)
-        .into_iter()
-        .map(|piece| match piece {
-            Piece::Words(text) => words(text),
-            Piece::Literal(literal) => format!("<code>{}</code>", escape_html(literal)),
-        })
-        .collect()
+    convert(text, words, html_code)
 }
 
-/// Prose as GitHub's Markdown, literals as code; nothing in it links, mentions or marks up.
+/// The text as GitHub's Markdown, with literals as code and without other markup, links and mentions.
 pub(crate) fn markdown(text: &str) -> String {
-    pieces(text)
-        .into_iter()
-        .map(|piece| match piece {
-            Piece::Words(words) => escape_markdown(words),
-            Piece::Literal(literal) => code(literal),
-        })
-        .collect()
+    convert(text, escape_markdown, code)
 }
 
-/// A code span, whatever backticks are in it.
+/// A code span. The text may contain backticks.
 pub(crate) fn code(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     if text.trim().is_empty() {
         return escape_markdown(text);
     }
-    let fence = "`".repeat(longest + 1);
+    let fence = "`".repeat(longest_backticks(text) + 1);
     let edge = text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']);
     let space = if edge { " " } else { "" };
     format!("{fence}{space}{text}{space}{fence}")
 }
 
-/// Words that Markdown takes as words. A comment in the middle keeps GitHub from making a mention, a reference or a
-/// link, which it looks for after the escapes are resolved
+/// The length of the longest run of backticks.
+pub(crate) fn longest_backticks(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// Escapes every character that has a meaning in Markdown. GitHub looks for mentions, references and links after it has
+/// resolved the escapes, so an HTML comment in the middle breaks them
 /// (<https://github.github.com/gfm/#autolinks-extension->).
 fn escape_markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -134,7 +133,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn literals_are_code_in_both() {
+    fn literals_are_code_in_html_and_markdown() {
         let text = "role `a<b>` exists, see <script> & @admin #1 https://evil";
         assert_eq!(html(text), "role <code>a&lt;b&gt;</code> exists, see &lt;script&gt; &amp; @admin #1 https://evil");
         assert_eq!(
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn html_within_markdown_mentions_nobody() {
+    fn html_within_markdown_has_no_mentions() {
         assert_eq!(
             quiet_html("`@a` @b #1 'x' https://evil www.evil <b>"),
             "<code>@a</code> @<!-- -->b #<!-- -->1 &#39;x&#39; https:<!-- -->//evil www<!-- -->.evil &lt;b&gt;"
@@ -152,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn backticks_without_a_partner_are_words() {
+    fn unpaired_backticks_are_words() {
         assert_eq!(pieces("a ` b"), [Piece::Words("a ` b")]);
         assert_eq!(pieces("a `` b `c`"), [Piece::Words("a `` b "), Piece::Literal("c")]);
         assert_eq!(markdown("a ` *b*"), "a \\` \\*b\\*");
     }
 
     #[test]
-    fn a_code_span_holds_its_backticks() {
+    fn code_span_may_contain_backticks() {
         assert_eq!(code("a``b"), "```a``b```");
         assert_eq!(code("`"), "`` ` ``");
         assert_eq!(code("role/a"), "`role/a`");

@@ -1,4 +1,4 @@
-//! JSON Schemas (draft-07) of the documents that `json` writes, by hand: what they promise is meant.
+//! JSON Schemas (draft-07) of plan files, reports and the output of `validate`. Tests compare them with the documents.
 
 use super::json::REPORT_FORMAT_VERSION;
 use crate::plan::file::FORMAT_VERSION;
@@ -30,18 +30,19 @@ pub fn plan_schema() -> Value {
         ],
     );
     let refused = object(
-        "Something that is not done although it is declared or would follow.",
-        [("address", address()), ("why", string("Why.")), ("hint", string("What to do next."))],
+        "A change that irsa refuses, or a declared object that it refuses to manage.",
+        [("address", address()), ("why", string("The reason.")), ("hint", string("What to do next."))],
     );
-    let unknown = object("Something that could not be seen.", [("address", address()), ("why", string("Why."))]);
+    let unknown =
+        object("An object that irsa could not read.", [("address", address()), ("why", string("The reason."))]);
     let note = object(
         "A finding or remark.",
         [
             ("address", address()),
             ("severity", json!({ "enum": ["info", "low", "medium", "high", "critical"] })),
-            ("rule", string("The rule or kind of note; `waiting` for what waits for others.")),
-            ("origin", string("`file:line`, empty if it is about a live object only.")),
-            ("text", string("What.")),
+            ("rule", string("The lint rule or the kind of note; `waiting` for an object that waits for another one.")),
+            ("origin", string("`file:line` of the declaration; empty if the note is about a live object only.")),
+            ("text", string("The text.")),
         ],
     );
     document(
@@ -51,31 +52,23 @@ pub fn plan_schema() -> Value {
             ("irsa-version", string("The version of the program that wrote it.")),
             ("created-at", json!({ "type": "string", "description": "RFC 3339, UTC." })),
             ("owner", string("The owner of the configuration.")),
-            ("config-digest", digest("Of the configuration that it was made from.")),
+            ("config-digest", digest("Digest of the configuration.")),
             ("options", options()),
-            ("complete", boolean("Whether everything could be seen.")),
-            (
-                "summary",
-                counts("The counts.", &["create", "update", "delete", "adopt", "unchanged", "refused", "waiting"]),
-            ),
+            ("complete", boolean("Whether irsa could read everything.")),
+            ("summary", counts(&["create", "update", "delete", "adopt", "unchanged", "refused", "waiting"])),
             ("changes", list("The changes, in apply order.", &change)),
-            ("refused", list("What is refused, sorted by address.", &refused)),
-            ("unknown", list("What could not be seen, sorted by address.", &unknown)),
-            ("notes", list("Findings and remarks, the gravest first.", &note)),
-            (
-                "plan-digest",
-                digest(
-                    "Over owner, config-digest, options, and of each change its address, action, before, after and fields.",
-                ),
-            ),
-            ("digest", digest("Over the whole file with this value blanked.")),
+            ("refused", list("The refusals, sorted by address.", &refused)),
+            ("unknown", list("The objects that irsa could not read, sorted by address.", &unknown)),
+            ("notes", list("Findings and remarks, the most severe first.", &note)),
+            ("plan-digest", digest("Digest over owner, config-digest, options, and changes without their reasons.")),
+            ("digest", digest("Digest over the whole file with an empty string in place of this value.")),
         ],
     )
 }
 
 fn options() -> Value {
     let mut options = object(
-        "What was asked.",
+        "The options of the plan.",
         [
             ("only", list("`--only`: globs over addresses.", &string("A glob."))),
             ("destroy", boolean("`--destroy`")),
@@ -86,7 +79,7 @@ fn options() -> Value {
             ("skip-refused", boolean("`--skip-refused`")),
         ],
     );
-    // only where a shard is planned
+    // present only in the plan of a shard
     options["properties"]["shard"] = json!({
         "type": "string", "pattern": "^[0-9]+/[0-9]+$", "description": "`--shard`: which shard is planned, counted from 0.",
     });
@@ -95,28 +88,34 @@ fn options() -> Value {
 
 /// The schema of a report.
 pub fn report_schema() -> Value {
-    let failure = or_null(&object(
+    let failure = or_null(object(
         "Where a step failed.",
         [
             ("operation", string("The operation that failed, for example `iam:PutRolePolicy`.")),
             ("code", nullable("The service's code, or null.")),
-            ("why", string("What was said.")),
+            ("why", string("The message.")),
             ("request-id", nullable("The request id, or null.")),
             ("hint", nullable("What to do next, or null.")),
             ("stale", boolean("Whether the object had changed since the plan.")),
-            ("done", list("The operations that were done before.", &string("An operation."))),
-            ("left", list("The operations that are left.", &string("An operation."))),
+            ("done", list("The operations that succeeded before.", &string("An operation."))),
+            (
+                "left",
+                list(
+                    "The operations that did not succeed: the failed one and those after it.",
+                    &string("An operation."),
+                ),
+            ),
         ],
     ));
     let outcome = object(
-        "What came of one step.",
+        "The outcome of one step.",
         [
             ("address", address()),
             ("action", json!({ "enum": ["create", "update", "delete", "adopt"] })),
             ("outcome", json!({ "enum": ["applied", "already-done", "skipped", "failed"] })),
             ("why", nullable("Why it was skipped, or null.")),
             ("failure", failure),
-            ("note", nullable("What a last look did not show of what was written, or null.")),
+            ("note", nullable("What a final read of the written object did not show, or null.")),
         ],
     );
     document(
@@ -124,65 +123,56 @@ pub fn report_schema() -> Value {
         [
             ("format-version", version(REPORT_FORMAT_VERSION)),
             ("irsa-version", string("The version of the program that wrote it.")),
-            ("succeeded", boolean("Whether every step ended well.")),
+            ("succeeded", boolean("Whether every step was applied, and no signal ended the run.")),
             (
                 "interrupted",
                 json!({ "enum": ["SIGINT", "SIGTERM", null], "description": "The signal that ended the run early." }),
             ),
             ("lock-lost", nullable("Why the lock was lost, if that ended the run early; else null.")),
-            ("summary", counts("The counts.", &["changes", "applied", "already-done", "failed", "skipped"])),
+            ("summary", counts(&["changes", "applied", "already-done", "failed", "skipped"])),
             ("outcomes", list("One for each step, in plan order.", &outcome)),
         ],
     )
 }
 
-/// The format of what `validate` writes: the minor grows when keys are added, the major when they change.
+/// The format version of the output of `validate`. New keys raise the minor version, changed keys the major version.
 pub const VALIDATION_FORMAT_VERSION: &str = "1.1";
 
-/// The schema of what `irsa validate` finds.
+/// The schema of the output of `irsa validate`.
 pub fn validation_schema() -> Value {
     let line = json!({ "type": "integer", "minimum": 1 });
     let or_unknown = |text: &str| json!({ "type": ["integer", "null"], "minimum": 1, "description": text });
-    let place = || {
-        [
-            ("file", nullable("The file, relative to the folder of the top file; null where none is to blame.")),
-            ("line", or_unknown("The line, from 1.")),
-            ("column", or_unknown("The column, from 1, in characters; of a finding, where its line begins.")),
-        ]
-    };
-    let [file, line_at, column] = place();
+    let place = [
+        ("file", nullable("The file, relative to the folder of the top file, or null.")),
+        ("line", or_unknown("The line, from 1.")),
+        ("column", or_unknown("The column, from 1, in characters; for a finding, where its line begins.")),
+    ];
+    let at_place = |text: &str, rest: Vec<(&'static str, Value)>| object(text, place.clone().into_iter().chain(rest));
     let also = object(
-        "Another place that belongs to it.",
-        [("file", string("The file.")), ("line", line.clone()), ("column", line), ("text", string("What is there."))],
+        "Another place that belongs to the mistake.",
+        [("file", string("The file.")), ("line", line.clone()), ("column", line), ("text", string("The text."))],
     );
-    let mistake = object(
+    let mistake = at_place(
         "A mistake in the configuration.",
-        [
-            file,
-            line_at,
-            column,
+        vec![
             ("rule", json!({ "const": "configuration" })),
             ("severity", json!({ "const": "error" })),
             ("address", json!({ "type": "null" })),
-            ("text", string("What is wrong.")),
+            ("text", string("The text.")),
             ("message", string("The same as `text`.")),
             ("hint", nullable("What to do next, or null.")),
             ("also", list("Further places.", &also)),
         ],
     );
-    let [file, line_at, column] = place();
-    let finding = object(
+    let finding = at_place(
         "A finding of the linter.",
-        [
-            file,
-            line_at,
-            column,
+        vec![
             ("rule", string("The rule, for example `IRSA030`.")),
             ("severity", json!({ "enum": ["info", "low", "medium", "high", "critical"] })),
             ("address", address()),
-            ("text", string("What was found.")),
+            ("text", string("The text.")),
             ("hint", nullable("What to do next, or null.")),
-            ("denied", boolean("Whether it is at or above `--deny`.")),
+            ("denied", boolean("Whether its severity is at or above `--deny`.")),
             ("origin", string("`file:line`.")),
         ],
     );
@@ -190,14 +180,14 @@ pub fn validation_schema() -> Value {
         "irsa validation",
         [
             ("format-version", version(VALIDATION_FORMAT_VERSION)),
-            ("valid", boolean("Whether there is no mistake and no denied finding.")),
+            ("valid", boolean("True without mistakes and denied findings.")),
             ("diagnostics", list("The mistakes, in the order of files and lines.", &mistake)),
-            ("findings", list("The findings, which are looked for where there is no mistake.", &finding)),
+            ("findings", list("The findings. Empty if there is a mistake: then irsa does not lint.", &finding)),
         ],
     )
 }
 
-fn document<const N: usize>(title: &str, properties: [(&str, Value); N]) -> Value {
+fn document<'a>(title: &str, properties: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     let mut schema = json!({ "$schema": "http://json-schema.org/draft-07/schema#", "title": title });
     if let (Value::Object(schema), Value::Object(body)) = (&mut schema, object(title, properties)) {
         schema.extend(body);
@@ -207,28 +197,24 @@ fn document<const N: usize>(title: &str, properties: [(&str, Value); N]) -> Valu
 }
 
 /// An object with exactly these keys.
-fn object<const N: usize>(text: &str, properties: [(&str, Value); N]) -> Value {
-    let required: Vec<String> = properties.iter().map(|(key, _)| (*key).to_owned()).collect();
-    let properties: Map<String, Value> = properties.into_iter().map(|(key, schema)| (key.to_owned(), schema)).collect();
+fn object<'a>(text: &str, properties: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    let properties: Vec<(&str, Value)> = properties.into_iter().collect();
+    let required: Vec<&str> = properties.iter().map(|(key, _)| *key).collect();
+    let properties: Map<String, Value> =
+        properties.iter().map(|(key, schema)| ((*key).to_owned(), schema.clone())).collect();
     json!({
         "type": "object", "description": text, "additionalProperties": false,
         "required": required, "properties": properties,
     })
 }
 
-fn or_null(schema: &Value) -> Value {
-    let mut schema = schema.clone();
+fn or_null(mut schema: Value) -> Value {
     schema["type"] = json!(["object", "null"]);
     schema
 }
 
-fn counts(text: &str, keys: &[&str]) -> Value {
-    let count = json!({ "type": "integer", "minimum": 0 });
-    let properties: Map<String, Value> = keys.iter().map(|key| ((*key).to_owned(), count.clone())).collect();
-    json!({
-        "type": "object", "description": text, "additionalProperties": false,
-        "required": keys, "properties": properties,
-    })
+fn counts(keys: &[&str]) -> Value {
+    object("The counts.", keys.iter().map(|key| (*key, json!({ "type": "integer", "minimum": 0 }))))
 }
 
 fn list(text: &str, items: &Value) -> Value {
@@ -252,7 +238,7 @@ fn digest(text: &str) -> Value {
 }
 
 fn version(version: &str) -> Value {
-    json!({ "const": version, "description": "The minor grows when keys are added, the major when they change." })
+    json!({ "const": version, "description": "New keys raise the minor version, changed keys the major version." })
 }
 
 fn address() -> Value {

@@ -1,17 +1,17 @@
-//! How text looks on a terminal: colour and width, decided once by `ui`.
+//! `Style` and `Ink`: colour and width of text on a terminal. `ui` chooses the style.
 //!
-//! Colour is never the only signal: every sign and word is there without it.
+//! Colour is never the only signal: without it, every sign and word is the same.
 
 use anstyle::{AnsiColor, Color};
 
-/// The looks of one stream.
+/// The style of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
     color: bool,
     width: Option<usize>,
 }
 
-/// What a piece of text is.
+/// The role of a piece of text, which decides its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ink {
     Plain,
@@ -27,23 +27,23 @@ pub(crate) enum Ink {
 }
 
 impl Style {
-    /// Text alone, lines as long as they are.
+    /// No colours, and no line breaks.
     pub const fn plain() -> Self {
         Self { color: false, width: None }
     }
 
-    /// With colours, lines as long as they are.
+    /// Colours, and no line breaks.
     pub const fn colored() -> Self {
         Self { color: true, width: None }
     }
 
-    /// The same for a terminal of so many columns; `None` breaks no lines.
+    /// The same for a terminal with this many columns. None breaks no lines.
     #[must_use]
     pub const fn with_width(self, width: Option<usize>) -> Self {
         Self { width, ..self }
     }
 
-    /// Whether there are colours.
+    /// Whether the style has colours.
     pub const fn has_color(&self) -> bool {
         self.color
     }
@@ -52,7 +52,7 @@ impl Style {
         self.width
     }
 
-    /// The text in its colour. Only text that is scrubbed may come here.
+    /// The text in its colour. The text must be scrubbed.
     pub(crate) fn paint(&self, ink: Ink, text: &str) -> String {
         if !self.color || ink == Ink::Plain || text.is_empty() {
             return text.to_owned();

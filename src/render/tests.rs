@@ -1,22 +1,22 @@
-//! Every renderer on the same plans and reports, and on plans that nobody would write.
+//! Tests every renderer on the same plans and reports.
 
 mod cut;
 mod hostile;
 mod schema;
 
 use super::*;
-use crate::view::examples;
+use crate::view::tests::examples;
 
 const ALL: [Format; 6] = [Format::Text, Format::Json, Format::Jsonl, Format::Markdown, Format::Github, Format::Html];
 
-/// A plan in one form.
+/// A plan in one format.
 fn drawn(format: Format, style: &Style, file: &PlanV2) -> String {
     let mut out = Vec::new();
     plan(format, file, Detail::Full, &ConfigKeys::default(), style, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
-/// A report in one form.
+/// A report in one format.
 fn told(format: Format, style: &Style, result: &Report) -> String {
     let mut out = Vec::new();
     report(format, result, style, &mut out).unwrap();
@@ -123,7 +123,7 @@ fn an_empty_plan_is_short() {
 }
 
 #[test]
-fn an_error_of_the_stream_is_told() {
+fn error_of_the_stream_is_returned() {
     struct Full;
     impl Write for Full {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {

@@ -1,14 +1,13 @@
-//! Breaks prose into lines at the width that a terminal shows it with.
+//! `wrap`: breaks text into lines by the width that a terminal shows it with.
 
 use unicode_width::UnicodeWidthStr;
 
-/// No narrower than this: a name or two must fit.
-const LEAST: usize = 24;
+/// Lines are never narrower than this, so that a name or two fit.
+const MIN_WIDTH: usize = 24;
 
-/// The lines of `text`, each at most `width` columns wide where its words allow it; words are never broken, so that an
-/// ARN can be copied.
+/// The lines of `text`, each at most `width` columns wide. A longer word is not broken, so that an ARN can be copied.
 pub(crate) fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
-    let Some(width) = width.map(|width| width.max(LEAST)) else {
+    let Some(width) = width.map(|width| width.max(MIN_WIDTH)) else {
         return vec![text.to_owned()];
     };
     if text.width() <= width {
@@ -56,7 +55,7 @@ mod tests {
             let words: Vec<&str> = lines.iter().flat_map(|line| line.split_whitespace()).collect();
             prop_assert_eq!(words, text.split_whitespace().collect::<Vec<_>>());
             for line in &lines {
-                prop_assert!(line.width() <= width.max(LEAST) || !line.trim().contains(' '), "{:?}", line);
+                prop_assert!(line.width() <= width.max(MIN_WIDTH) || !line.trim().contains(' '), "{:?}", line);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Messages, warnings and errors as text. What they say is scrubbed: it may quote the configuration, a file name, or AWS.
 
+use crate::model::sanitize::{inert, scrub};
 use crate::render::{Ink, Style};
-use crate::view::scrub::{inert, scrub};
 
 /// A message: one line.
 pub(crate) fn plain(text: &str) -> String {

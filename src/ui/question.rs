@@ -1,8 +1,8 @@
 //! The one question: whether to go on.
 
 use super::Answer;
+use crate::model::sanitize::scrub;
 use crate::render::{Ink, Style};
-use crate::view::scrub::scrub;
 use std::io::{BufRead, Write};
 
 /// Asks and reads one line. Only the three letters `yes` are yes: no space, no capital, no `y`.

@@ -1,7 +1,7 @@
 //! Counts what was read and written, and says so in a line. Pure: knows no clock and no terminal.
 
 use crate::event::Event;
-use crate::view::scrub::scrub;
+use crate::model::sanitize::scrub;
 
 /// What a run is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,11 @@
-//! Who gains and who loses access, in plain words: what a reader of a plan must not have to work out.
+//! Who gains and who loses access by a change: the principals of a trust policy, and the pods of a ServiceAccount.
 //!
-//! A role is assumed by whom its trust policy names; a pod gets the role that its ServiceAccount names. Nothing is
-//! left out for being strange: what is not understood is said to be so.
+//! Every principal is printed, also one that irsa does not understand.
 
-use super::document::{Body, differing, in_one_spelling, statements};
-use super::entry::{Entry, Mark};
-use super::value::shown;
+use super::diff_node::{DiffNode, Sign};
+use super::document_diff::DocumentDiff;
+use super::statement::{RawCondition, RawStatement, any_of, conditions, conditions_text, is_deny, statements, texts};
+use super::value_diff::display;
 use crate::model::marks::{DEFAULT_AUDIENCE, ROLE_ARN};
 use crate::plan::ConfigKeys;
 use crate::plan::file::FieldV2;
@@ -13,146 +13,159 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
-const ASSUME: &str = "sts:AssumeRole";
+const ASSUME_ROLE: &str = "sts:AssumeRole";
 
-/// Who gains and who loses access by a changed trust policy. `account` is the id of the role's account, where it is known.
-pub(crate) fn of_trust(fields: &[FieldV2], names: &ConfigKeys, account: Option<&str>) -> Vec<Entry> {
-    let changed = fields.iter().filter(|field| field.path == "trust");
-    changed.flat_map(|field| trust(&field.before, &field.after, names, account)).collect()
-}
-
-/// Which roles the pods of a ServiceAccount gain and lose.
-pub(crate) fn of_pods(fields: &[FieldV2], names: &ConfigKeys) -> Vec<Entry> {
-    let role = |value: &Value| if value.is_null() { Vec::new() } else { vec![role_name(value, names)] };
-    let changed = fields.iter().filter(|field| field.path.strip_prefix("annotations.") == Some(ROLE_ARN));
-    changed
-        .flat_map(|field| both("its pods gain", &role(&field.after), "its pods lose", &role(&field.before)))
-        .collect()
-}
-
-/// `role/KEY`, if the ARN is a declared role's.
-pub(crate) fn declared_role(arn: &Value, names: &ConfigKeys) -> Option<String> {
-    names.roles.get(arn.as_str()?).map(|key| format!("role/{key}"))
-}
-
-fn role_name(arn: &Value, names: &ConfigKeys) -> String {
-    declared_role(arn, names).unwrap_or_else(|| format!("role {}", shown(arn)))
-}
-
-fn trust(before: &Value, after: &Value, names: &ConfigKeys, account: Option<&str>) -> Vec<Entry> {
-    let (old, new) = (statements(before), statements(after));
-    let spelled = match (&old, &new) {
-        (Some(old), Some(new)) => Some(in_one_spelling(old, new)),
-        _ => None,
+/// Who gains and who loses access by a changed trust policy. `account` is the id of the role's account, if known.
+pub(crate) fn of_trust(
+    field: &FieldV2,
+    diff: Option<&DocumentDiff<'_>>,
+    keys: &ConfigKeys,
+    account: Option<&str>,
+) -> Vec<DiffNode> {
+    // `lost` and `gained`: the principals of the statements that are not the same on both sides
+    let (old, new, lost, gained) = if let Some(DocumentDiff { same, changed, added, removed, elements: _ }) = diff {
+        let removed = removed.iter().map(|(_, statement)| *statement);
+        let added = added.iter().map(|(_, statement)| *statement);
+        let lost = Principals::of(changed.iter().map(|change| &change.before).chain(removed));
+        let gained = Principals::of(changed.iter().map(|change| &change.after).chain(added));
+        let old = lost.clone().with(same.iter().map(|(before, _)| before));
+        let new = gained.clone().with(same.iter().map(|(_, after)| after));
+        (old, new, lost, gained)
+    } else {
+        let (old, new) = (Principals::of_document(&field.before), Principals::of_document(&field.after));
+        (old.clone(), new.clone(), old, new)
     };
-    let (old, new) = match &spelled {
-        Some((old, new)) => (Some(old.iter().collect::<Vec<_>>()), Some(new.iter().collect::<Vec<_>>())),
-        None => (old, new),
-    };
-    let (all_old, all_new) = (Subjects::of(old.as_deref()), Subjects::of(new.as_deref()));
-    // who is only spelled differently gains and loses nothing; who is named twice loses nothing with one of the two
-    let (gone, come) = match (&old, &new) {
-        (Some(old), Some(new)) => {
-            let (gone, come) = differing(old, new);
-            (Subjects::of(Some(&gone)), Subjects::of(Some(&come)))
-        }
-        _ => (all_old.clone(), all_new.clone()),
-    };
-    // where the account is not known, that of every provider is said once they differ
-    let providers: BTreeSet<&str> = [&all_old, &all_new].into_iter().flat_map(Subjects::provider_accounts).collect();
+    // if the role's account is not known, the account of every provider is printed unless it is the same for all
+    let providers: BTreeSet<&str> = [&old, &new].into_iter().flat_map(Principals::provider_accounts).collect();
     let account = account.or_else(|| providers.first().copied().filter(|_| providers.len() == 1));
-    let less = |one: &BTreeSet<Principal>, other: &BTreeSet<Principal>| {
-        one.difference(other).map(|principal| principal.shown(names, account)).collect::<Vec<_>>()
+    let only_in = |one: &BTreeSet<Principal>, other: &BTreeSet<Principal>| {
+        one.difference(other).map(|principal| principal.text(keys, account)).collect::<Vec<_>>()
     };
-    let mut list = both(
-        "gains access",
-        &less(&come.allowed, &all_old.allowed),
-        "loses access",
-        &less(&gone.allowed, &all_new.allowed),
-    );
-    list.extend(both(
-        "is no longer denied",
-        &less(&gone.denied, &all_new.denied),
-        "is denied from now on",
-        &less(&come.denied, &all_old.denied),
-    ));
-    list
+    [
+        (Sign::Added, "gains access", only_in(&gained.allowed, &old.allowed)),
+        (Sign::Removed, "loses access", only_in(&lost.allowed, &new.allowed)),
+        (Sign::Added, "is no longer denied", only_in(&lost.denied, &new.denied)),
+        (Sign::Removed, "is denied from now on", only_in(&gained.denied, &old.denied)),
+    ]
+    .into_iter()
+    .filter_map(|(sign, words, who)| heading(sign, words, &who))
+    .collect()
 }
 
-/// Those who gain, then those who lose.
-fn both(gain: &str, gaining: &[String], lose: &str, losing: &[String]) -> Vec<Entry> {
-    [(Mark::Added, gain, gaining), (Mark::Removed, lose, losing)]
-        .into_iter()
-        .filter(|(_, _, who)| !who.is_empty())
-        .map(|(mark, words, who)| {
-            Entry::heading(mark, words, who.iter().map(|subject| Entry::item(mark, subject)).collect())
-        })
-        .collect()
+/// The roles that the pods of a ServiceAccount gain and lose.
+pub(crate) fn of_pods(fields: &[FieldV2], keys: &ConfigKeys) -> Vec<DiffNode> {
+    let role = |arn: &Value| -> Vec<String> {
+        let name = || declared_role(arn, keys).unwrap_or_else(|| format!("role {}", display(arn)));
+        (!arn.is_null()).then(name).into_iter().collect()
+    };
+    let changed = fields.iter().filter(|field| field.path.strip_prefix("annotations.") == Some(ROLE_ARN));
+    let lines = changed.flat_map(|field| {
+        [
+            heading(Sign::Added, "its pods gain", &role(&field.after)),
+            heading(Sign::Removed, "its pods lose", &role(&field.before)),
+        ]
+    });
+    lines.flatten().collect()
 }
 
-/// Whom a trust policy lets in, and whom it keeps out.
+/// `role/KEY`. None if the ARN is not that of a declared role.
+pub(crate) fn declared_role(arn: &Value, keys: &ConfigKeys) -> Option<String> {
+    keys.roles.get(arn.as_str()?).map(|key| format!("role/{key}"))
+}
+
+fn heading(sign: Sign, words: &str, who: &[String]) -> Option<DiffNode> {
+    let items = who.iter().map(|name| DiffNode::item(sign, name)).collect();
+    (!who.is_empty()).then(|| DiffNode::heading(sign, words, items))
+}
+
+/// The principals that a trust policy allows and denies.
 #[derive(Clone, Default)]
-struct Subjects {
+struct Principals {
     allowed: BTreeSet<Principal>,
     denied: BTreeSet<Principal>,
 }
 
-/// Someone whom a statement is about.
+impl Principals {
+    fn of<'a>(statements: impl IntoIterator<Item = &'a RawStatement>) -> Self {
+        Self::default().with(statements)
+    }
+
+    /// Also of a document that irsa cannot parse.
+    fn of_document(document: &Value) -> Self {
+        statements(document).map_or_else(
+            || Self {
+                allowed: [Principal::Other("whoever its trust policy names, which cannot be read".to_owned())].into(),
+                denied: BTreeSet::new(),
+            },
+            Self::of,
+        )
+    }
+
+    fn with<'a>(mut self, statements: impl IntoIterator<Item = &'a RawStatement>) -> Self {
+        for statement in statements {
+            let side = if is_deny(statement) { &mut self.denied } else { &mut self.allowed };
+            side.extend(principals(statement));
+        }
+        self
+    }
+
+    fn provider_accounts(&self) -> impl Iterator<Item = &str> {
+        self.allowed.iter().chain(&self.denied).filter_map(|principal| match principal {
+            Principal::Token { provider_account, .. } => Some(provider_account.as_str()),
+            Principal::Other(_) => None,
+        })
+    }
+}
+
+/// A principal of a statement, with the conditions under which the statement applies to it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Principal {
-    /// The subject of an issuer's tokens; `None` is every subject.
-    subject: Option<String>,
-    /// Whether the subject is a pattern.
-    is_pattern: bool,
-    /// Host and path of the issuer, or else the principal as it is told.
-    from: String,
-    /// The account of the issuer's provider; empty for others.
-    provider_account: String,
-    /// Whether it is an issuer's.
-    is_federated: bool,
-    /// The audience, actions and conditions that are not the usual ones, with a comma before each.
-    rest: String,
+enum Principal {
+    /// As it is printed: every principal that is not an OIDC issuer's.
+    Other(String),
+    /// Tokens of an OIDC issuer.
+    Token {
+        /// None for every subject.
+        subject: Option<String>,
+        is_pattern: bool,
+        /// Host and path.
+        issuer: String,
+        /// The account of the OIDC provider.
+        provider_account: String,
+        /// The unusual audience, actions and conditions, each after a comma.
+        rest: String,
+    },
 }
 
 impl Principal {
-    fn plain(text: String) -> Self {
-        Self {
-            subject: None,
-            is_pattern: false,
-            from: text,
-            provider_account: String::new(),
-            is_federated: false,
-            rest: String::new(),
-        }
-    }
-
-    /// `CLUSTER NAMESPACE/NAME` of a ServiceAccount of a declared cluster, else what the token says. A provider of another
-    /// account than `account` is named: through it nobody of the cluster comes in.
-    fn shown(&self, names: &ConfigKeys, account: Option<&str>) -> String {
-        let Self { subject, is_pattern, from, provider_account, is_federated, rest } = self;
-        if !is_federated {
-            return from.clone();
-        }
+    /// `CLUSTER NAMESPACE/NAME` of a ServiceAccount of a declared cluster, else the token's subject and issuer. Names the
+    /// provider's account if it is not `account`: such a provider gives the cluster's pods no access.
+    fn text(&self, keys: &ConfigKeys, account: Option<&str>) -> String {
+        let (subject, is_pattern, issuer, provider_account, rest) = match self {
+            Self::Other(text) => return text.clone(),
+            Self::Token { subject, is_pattern, issuer, provider_account, rest } => {
+                (subject, *is_pattern, issuer, provider_account, rest)
+            }
+        };
         let provider = if account == Some(provider_account) {
             String::new()
         } else {
             format!(", through the provider of account {provider_account}")
         };
         let (like, literally) = match subject {
-            Some(_) if *is_pattern => ("every subject like ", ""),
+            Some(_) if is_pattern => ("every subject like ", ""),
             Some(subject) if subject.contains(['*', '?']) => ("", " (literally)"),
             _ => ("", ""),
         };
         let rest = format!("{literally}{provider}{rest}");
-        match (names.clusters.get(from), subject) {
+        match (keys.clusters.get(issuer), subject) {
             (Some(cluster), Some(subject)) => match service_account(subject) {
-                Some(name) if *is_pattern => format!("every ServiceAccount like {cluster} {name}{rest}"),
+                Some(name) if is_pattern => format!("every ServiceAccount like {cluster} {name}{rest}"),
                 Some(name) => format!("{cluster} {name}{rest}"),
                 None => format!("{like}{subject} of cluster {cluster}{rest}"),
             },
             (Some(cluster), None) => format!("every subject of cluster {cluster}{rest}"),
-            (None, Some(subject)) => format!("{like}{subject} from issuer https://{from}{rest}"),
-            (None, None) => format!("every subject from issuer https://{from}{rest}"),
+            (None, Some(subject)) => format!("{like}{subject} from issuer https://{issuer}{rest}"),
+            (None, None) => format!("every subject from issuer https://{issuer}{rest}"),
         }
     }
 }
@@ -164,144 +177,76 @@ fn service_account(subject: &str) -> Option<String> {
     (!namespace.is_empty() && !name.is_empty() && !name.contains(':')).then(|| format!("{namespace}/{name}"))
 }
 
-impl Subjects {
-    fn provider_accounts(&self) -> impl Iterator<Item = &str> {
-        let all = self.allowed.iter().chain(&self.denied).filter(|principal| principal.is_federated);
-        all.map(|principal| principal.provider_account.as_str())
-    }
-
-    /// Of these statements; `None` for a document that is not understood.
-    fn of(statements: Option<&[&Body]>) -> Self {
-        let mut subjects = Self::default();
-        let Some(list) = statements else {
-            let text = "whoever its trust policy names, which cannot be read";
-            subjects.allowed.insert(Principal::plain(text.to_owned()));
-            return subjects;
-        };
-        for statement in list {
-            let denies = statement.get("Effect").is_some_and(|effect| effect == "Deny");
-            let side = if denies { &mut subjects.denied } else { &mut subjects.allowed };
-            side.extend(who(statement));
-        }
-        subjects
-    }
-}
-
-/// Everyone whom a statement is about.
-fn who(statement: &Body) -> Vec<Principal> {
-    let conditions = conditions(statement.get("Condition"));
-    let mut list = Vec::new();
+/// All principals of a statement.
+fn principals(statement: &RawStatement) -> Vec<Principal> {
+    let conditions = conditions(statement);
     match (statement.get("Principal"), statement.get("NotPrincipal")) {
-        (Some(Value::Object(kinds)), _) => {
-            for (kind, values) in kinds {
-                for principal in texts(values) {
-                    list.extend(principals(kind, &principal, statement, &conditions));
-                }
-            }
+        (Some(Value::Object(types)), _) => {
+            let all = types.iter().flat_map(|(kind, values)| texts(values).into_iter().map(move |name| (kind, name)));
+            all.flat_map(|(kind, name)| of_type(kind, &name, statement, &conditions)).collect()
         }
-        (Some(other), _) => {
-            for principal in texts(other) {
-                list.extend(principals("AWS", &principal, statement, &conditions));
-            }
-        }
+        (Some(other), _) => texts(other).iter().flat_map(|name| of_type("AWS", name, statement, &conditions)).collect(),
         (None, Some(other)) => {
-            let text = format!("everyone but {other}{}{}", by(statement, &[ASSUME]), provided(&conditions));
-            list.push(Principal::plain(text));
+            let actions = unusual_actions(statement, ASSUME_ROLE);
+            vec![Principal::Other(format!("everyone but {other}{actions}{}", if_conditions(&conditions)))]
         }
         (None, None) => {
-            list.push(Principal::plain(format!("a principal that is not named{}", provided(&conditions))));
+            vec![Principal::Other(format!("a principal that is not named{}", if_conditions(&conditions)))]
         }
     }
-    list
 }
 
-/// One condition: operator, key, values.
-type Condition = (String, String, Vec<String>);
-
-pub(crate) fn conditions(value: Option<&Value>) -> Vec<Condition> {
-    let Some(Value::Object(operators)) = value else {
-        return value
-            .filter(|value| !value.is_null())
-            .map(|value| ("?".into(), value.to_string(), Vec::new()))
-            .into_iter()
-            .collect();
-    };
-    let mut list = Vec::new();
-    for (operator, keys) in operators {
-        match keys {
-            Value::Object(keys) => {
-                list.extend(keys.iter().map(|(key, values)| (operator.clone(), key.clone(), texts(values))));
-            }
-            other => list.push((operator.clone(), other.to_string(), Vec::new())),
-        }
-    }
-    list
-}
-
-pub(crate) fn texts(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(list) => list.iter().map(shown).collect(),
-        other => vec![shown(other)],
-    }
-}
-
-fn principals(kind: &str, principal: &str, statement: &Body, conditions: &[Condition]) -> Vec<Principal> {
+/// The principals that one value below `Principal.TYPE` stands for.
+fn of_type(kind: &str, name: &str, statement: &RawStatement, conditions: &[RawCondition]) -> Vec<Principal> {
     let (who, usual) = match kind {
-        "Federated" => match principal.split_once(":oidc-provider/") {
-            Some((provider, host)) => return federated((provider, host), statement, conditions),
-            None => (format!("federated {principal}"), WEB_IDENTITY),
+        "Federated" => match name.split_once(":oidc-provider/") {
+            Some((provider, host)) => return tokens((provider, host), statement, conditions),
+            None => (format!("federated {name}"), WEB_IDENTITY),
         },
-        "AWS" if principal == "*" => ("anyone at all".to_owned(), ASSUME),
-        "AWS" => (principal.to_owned(), ASSUME),
-        "Service" => (format!("service {principal}"), ASSUME),
-        other => (format!("{other} {principal}"), ASSUME),
+        "AWS" if name == "*" => ("anyone at all".to_owned(), ASSUME_ROLE),
+        "AWS" => (name.to_owned(), ASSUME_ROLE),
+        "Service" => (format!("service {name}"), ASSUME_ROLE),
+        other => (format!("{other} {name}"), ASSUME_ROLE),
     };
-    vec![Principal::plain(format!("{who}{}{}", by(statement, &[usual]), provided(conditions)))]
+    vec![Principal::Other(format!("{who}{}{}", unusual_actions(statement, usual), if_conditions(conditions)))]
 }
 
-/// The subjects of an issuer's tokens.
-fn federated((provider, host): (&str, &str), statement: &Body, conditions: &[Condition]) -> Vec<Principal> {
+/// The subjects that a statement accepts from one OIDC issuer.
+fn tokens((provider, host): (&str, &str), statement: &RawStatement, conditions: &[RawCondition]) -> Vec<Principal> {
     let claim = |name: &str, operator: &str| {
         let key = format!("{host}:{name}");
         conditions.iter().position(|(found, found_key, _)| {
             found.eq_ignore_ascii_case(operator) && found_key.eq_ignore_ascii_case(&key)
         })
     };
-    let subject =
-        claim("sub", "StringEquals").map(|at| (at, false)).or(claim("sub", "StringLike").map(|at| (at, true)));
+    let exact = claim("sub", "StringEquals");
+    let subject = exact.or_else(|| claim("sub", "StringLike"));
     let audience = claim("aud", "StringEquals");
-    let rest: Vec<Condition> = conditions
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| Some(*at) != audience && Some(*at) != subject.map(|(at, _)| at))
-        .map(|(_, condition)| condition.clone())
-        .collect();
+    let rest = conditions.iter().enumerate().filter(|(at, _)| Some(*at) != audience && Some(*at) != subject);
+    let rest: Vec<RawCondition> = rest.map(|(_, condition)| condition.clone()).collect();
     let audience = match audience.map(|at| conditions[at].2.as_slice()) {
         None => ", for any audience".to_owned(),
         Some([only]) if only == DEFAULT_AUDIENCE => String::new(),
-        Some(several) => format!(", for audience {}", either(several)),
+        Some(several) => format!(", for audience {}", any_of(several)),
     };
-    let rest = format!("{audience}{}{}", by(statement, &[WEB_IDENTITY]), provided(&rest));
-    let of = |subject: Option<String>, is_pattern: bool| Principal {
-        is_pattern: is_pattern && subject.as_ref().is_some_and(|subject| subject.contains(['*', '?'])),
-        subject,
-        from: host.to_owned(),
+    let rest = format!("{audience}{}{}", unusual_actions(statement, WEB_IDENTITY), if_conditions(&rest));
+    let token = |subject: Option<&String>| Principal::Token {
+        is_pattern: exact.is_none() && subject.is_some_and(|subject| subject.contains(['*', '?'])),
+        subject: subject.cloned(),
+        issuer: host.to_owned(),
         provider_account: provider.rsplit(':').next().unwrap_or_default().to_owned(),
-        is_federated: true,
         rest: rest.clone(),
     };
     match subject {
-        None => vec![of(None, false)],
-        Some((at, is_pattern)) => {
-            conditions[at].2.iter().map(|subject| of(Some(subject.clone()), is_pattern)).collect()
-        }
+        None => vec![token(None)],
+        Some(at) => conditions[at].2.iter().map(|subject| token(Some(subject))).collect(),
     }
 }
 
-/// The actions, where they are not the usual one.
-fn by(statement: &Body, usual: &[&str]) -> String {
+/// `, by ACTIONS`. Empty if the statement allows only the `usual` action.
+fn unusual_actions(statement: &RawStatement, usual: &str) -> String {
     let actions = statement.get("Action").map(texts).unwrap_or_default();
-    if actions.len() == usual.len() && actions.iter().zip(usual).all(|(one, other)| one.eq_ignore_ascii_case(other)) {
+    if matches!(&actions[..], [only] if only.eq_ignore_ascii_case(usual)) {
         return String::new();
     }
     match statement.get("NotAction") {
@@ -311,26 +256,8 @@ fn by(statement: &Body, usual: &[&str]) -> String {
     }
 }
 
-/// `a or b`; a value that would be taken for two is quoted.
-fn either(values: &[String]) -> String {
-    let quoted = |value: &String| if value.contains(" or ") { format!("{value:?}") } else { value.clone() };
-    values.iter().map(quoted).collect::<Vec<_>>().join(" or ")
-}
-
-/// The conditions that were not told otherwise.
-fn provided(conditions: &[Condition]) -> String {
-    let told = spelled(conditions);
-    if told.is_empty() { String::new() } else { format!(", if {told}") }
-}
-
-/// `OPERATOR KEY = VALUE and …`
-pub(crate) fn spelled(conditions: &[Condition]) -> String {
-    let told: Vec<String> = conditions
-        .iter()
-        .map(|(operator, key, values)| match values.as_slice() {
-            [] => format!("{operator} {key}"),
-            values => format!("{operator} {key} = {}", either(values)),
-        })
-        .collect();
-    told.join(" and ")
+/// `, if CONDITIONS`. Empty without conditions.
+fn if_conditions(conditions: &[RawCondition]) -> String {
+    let text = conditions_text(conditions);
+    if text.is_empty() { text } else { format!(", if {text}") }
 }

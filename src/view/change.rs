@@ -1,171 +1,135 @@
-//! One change as it is told: its verb, its place in the order, its reasons and its lines.
+//! `ChangeView`: one change of a plan, with its fields, its summary, its lines about access and its risk.
 
-use super::entry::Entry;
-use super::scrub::scrub;
+use super::diff_node::DiffNode;
+use super::document_diff::{DocumentDiff, document_node, is_document};
+use super::risk::Risk;
+use super::summary::SummaryLine;
 use super::words::duration;
-use super::{Risk, Weight, access, document, summary, value};
+use super::{access, summary, value_diff};
+use crate::model::address::{Address, OrphanKind};
+use crate::model::sanitize::scrub;
 use crate::plan::ConfigKeys;
+use crate::plan::change::Action;
 use crate::plan::file::{ChangeV2, FieldV2};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
-/// What happens to an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verb {
-    Create,
-    Update,
-    Delete,
-    Adopt,
-    /// A word of a later program.
-    Other(String),
-}
-
-impl Verb {
-    pub(crate) fn of(word: &str) -> Self {
-        match word {
-            "create" => Self::Create,
-            "update" => Self::Update,
-            "delete" => Self::Delete,
-            "adopt" => Self::Adopt,
-            other => Self::Other(scrub(other).into_owned()),
-        }
-    }
-
-    /// The sign before the address.
-    pub(crate) fn sign(&self) -> char {
-        match self {
-            Self::Create => '+',
-            Self::Update => '~',
-            Self::Delete => '-',
-            Self::Adopt => '!',
-            Self::Other(_) => '?',
-        }
-    }
-
-    /// The word in the legend.
-    pub(crate) fn word(&self) -> &str {
-        match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Delete => "delete",
-            Self::Adopt => "adopt",
-            Self::Other(word) => word,
-        }
-    }
-
-    /// What is said once it is done.
-    pub(crate) fn done(&self) -> String {
-        match self {
-            Self::Create => "created".to_owned(),
-            Self::Update => "updated".to_owned(),
-            Self::Delete => "deleted".to_owned(),
-            Self::Adopt => "adopted".to_owned(),
-            Self::Other(word) => format!("saw `{word}`"),
-        }
+/// The sign in front of an address.
+pub(crate) fn sign(action: Action) -> char {
+    match action {
+        Action::Create => '+',
+        Action::Update => '~',
+        Action::Delete => '-',
+        Action::Adopt => '!',
     }
 }
 
-/// One change as it is told.
+/// `created`, `updated`, …
+pub(crate) fn done(action: Action) -> &'static str {
+    match action {
+        Action::Create => "created",
+        Action::Update => "updated",
+        Action::Delete => "deleted",
+        Action::Adopt => "adopted",
+    }
+}
+
+/// One change. All strings are scrubbed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChangeView {
-    pub verb: Verb,
-    /// Whether it is refused, and only shown.
+    pub action: Action,
+    /// No run makes a refused change; it is only shown.
     pub refused: bool,
     pub address: String,
     pub reasons: Vec<String>,
     /// Who gains and who loses access: headings with items.
-    pub access: Vec<Entry>,
-    /// The fields.
-    pub entries: Vec<Entry>,
-    /// What a person decides on, in short.
-    pub summary: Vec<summary::Line>,
-    /// What it hands out, and how much that weighs.
+    pub access: Vec<DiffNode>,
+    /// All fields that differ.
+    pub fields: Vec<DiffNode>,
+    pub summary: Vec<SummaryLine>,
     pub risk: Risk,
-    /// The group that it stands in: by kind, in the order in which changes are made.
+    /// The position of its group in the text: see [`rank`].
     pub rank: u8,
 }
 
 impl ChangeView {
-    /// `findings` are the grave ones on the object; `account` is the id of its account, where it is known.
+    /// `findings` are the high and critical findings on the object. `account` is the id of a role's account, if known.
     pub(crate) fn of(
         change: &ChangeV2,
         findings: &[String],
         refused: bool,
-        names: &ConfigKeys,
+        keys: &ConfigKeys,
         account: Option<&str>,
     ) -> Self {
-        let verb = Verb::of(&change.action);
-        let mut fields: Vec<&FieldV2> = change.fields.iter().collect();
-        fields.sort_by_key(|field| place(&field.path));
-        let trust = access::of_trust(&change.fields, names, account);
-        let otherwise = match verb {
-            Verb::Delete => Weight::Loss,
-            Verb::Adopt => Weight::Adoption,
-            Verb::Create | Verb::Update | Verb::Other(_) => Weight::Other,
-        };
-        let summary = summary::lines(&fields, &trust, names, &verb);
-        let access: Vec<Entry> = trust.into_iter().chain(access::of_pods(&change.fields, names)).collect();
+        let actions = [Action::Create, Action::Update, Action::Delete, Action::Adopt];
+        // `PlanV2::read` refuses any other word
+        let action = actions.into_iter().find(|action| action.as_str() == change.action).unwrap_or(Action::Update);
+        let diffs: Vec<(&FieldV2, Option<DocumentDiff<'_>>)> = change
+            .fields
+            .iter()
+            .map(|field| {
+                let is_document = is_document(&field.path);
+                (field, is_document.then(|| DocumentDiff::of(&field.before, &field.after)).flatten())
+            })
+            .collect();
+        let mut sorted: Vec<_> = diffs.iter().collect();
+        sorted.sort_by_key(|(field, _)| field_rank(&field.path));
+        let trust = diffs.iter().filter(|(field, _)| field.path == "trust");
+        let mut access: Vec<DiffNode> =
+            trust.flat_map(|(field, diff)| access::of_trust(field, diff.as_ref(), keys, account)).collect();
+        let summary = summary::lines(action, &sorted, &access, keys);
+        access.extend(access::of_pods(&change.fields, keys));
         Self {
-            risk: Risk::of(&change.fields, &access, findings, otherwise),
-            rank: rank(&change.address, verb == Verb::Delete),
-            verb,
+            action,
             refused,
             address: scrub(&change.address).into_owned(),
             reasons: change.reasons.iter().map(|reason| scrub(reason).into_owned()).collect(),
             summary,
-            entries: fields.into_iter().filter_map(entry).collect(),
+            fields: sorted.into_iter().filter_map(|(field, diff)| field_node(field, diff.as_ref())).collect(),
+            risk: Risk::of(action, &diffs, &access, findings),
             access,
+            rank: rank(&change.address, action),
         }
     }
 
-    /// What is said behind the address.
+    /// `will be created`
     pub(crate) fn will(&self) -> String {
-        let will = if self.refused { "would" } else { "will" };
-        match &self.verb {
-            Verb::Other(word) => format!("{will} see `{word}`"),
-            verb => format!("{will} be {}", verb.done()),
-        }
+        format!("{} be {}", if self.refused { "would" } else { "will" }, done(self.action))
     }
 
-    /// `file:line` of its declaration, if it has one, and what else is said of why.
+    /// `file:line` of the declaration, if a reason names it, and the reasons that are worth a line in the short form.
     pub(crate) fn origin_and_reasons(&self) -> (Option<&str>, impl Iterator<Item = &str>) {
-        let first = self.reasons.first().and_then(|reason| declared_at(reason));
+        let origin = self.reasons.first().and_then(|reason| declared_at(reason));
         let rest = self.reasons.iter().map(String::as_str).filter(|reason| declared_at(reason).is_none());
-        // that something is made because it is declared or needed goes without saying
-        (first, rest.filter(|reason| self.verb != Verb::Create && !reason.starts_with("trust policy: ")))
+        // a declared object that does not exist needs no reason to be created
+        (origin, rest.filter(|reason| self.action != Action::Create && !reason.starts_with("trust policy: ")))
     }
 
     /// Access, then the fields.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = &Entry> {
-        self.access.iter().chain(&self.entries)
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &DiffNode> {
+        self.access.iter().chain(&self.fields)
     }
 }
 
-/// The place that a reason names as that of the declaration.
+/// The origin at the end of a reason.
 fn declared_at(reason: &str) -> Option<&str> {
     reason.rsplit_once("declared at ").map(|(_, origin)| origin)
 }
 
-/// Makers first, deletes in reverse.
-fn rank(address: &str, delete: bool) -> u8 {
-    let mut parts = address.split('/');
-    let kind = match parts.next() {
-        Some("orphan") => parts.nth(1),
-        other => other,
+/// Objects that others depend on come first, and are deleted last.
+fn rank(address: &str, action: Action) -> u8 {
+    let rank = match address.parse() {
+        Ok(Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. }) => 0,
+        Ok(Address::Policy { .. } | Address::Orphan { kind: OrphanKind::Policy, .. }) => 1,
+        Ok(Address::Role { .. } | Address::Orphan { kind: OrphanKind::Role, .. }) => 2,
+        Ok(Address::ServiceAccount { .. }) => return 3,
+        // `PlanV2::read` refuses a file with such an address
+        Err(_) => return 7,
     };
-    match (kind, delete) {
-        (Some("oidc-provider"), false) => 0,
-        (Some("policy"), false) => 1,
-        (Some("role"), false) => 2,
-        (Some("service-account" | "pod-identity"), _) => 3,
-        (Some("role"), true) => 4,
-        (Some("policy"), true) => 5,
-        (Some("oidc-provider"), true) => 6,
-        _ => 7,
-    }
+    if action == Action::Delete { 6 - rank } else { rank }
 }
 
-/// The order of fields: what it is, what it may, who may be it, marks last.
-fn place(path: &str) -> u8 {
+/// The order of fields: what the object is, its permissions, who may use it, tags.
+fn field_rank(path: &str) -> u8 {
     match path.split('.').next().unwrap_or_default() {
         "name" | "namespace" | "path" | "url" => 0,
         "permissions-boundary" => 2,
@@ -179,31 +143,24 @@ fn place(path: &str) -> u8 {
     }
 }
 
-fn entry(field: &FieldV2) -> Option<Entry> {
+/// The lines of one field. None for an empty field of a new or deleted object, but an empty tag is a tag.
+fn field_node(field: &FieldV2, diff: Option<&DocumentDiff<'_>>) -> Option<DiffNode> {
     let FieldV2 { path, before, after } = field;
-    // a new object's empty fields say nothing, but an empty tag is a tag
+    let is_empty = |value: &Value| {
+        value.is_null()
+            || value == ""
+            || value.as_array().is_some_and(Vec::is_empty)
+            || value.as_object().is_some_and(Map::is_empty)
+    };
     if !path.contains('.') && is_empty(before) && is_empty(after) && (before.is_null() || after.is_null()) {
         return None;
     }
-    if path == "trust" || path == "document" || path.starts_with("inline.") {
-        return document::compare(path, before, after);
+    if is_document(path) {
+        return Some(document_node(path, before, after, diff));
     }
     if path == "max-session-duration" {
-        return value::compare(path, &as_duration(before), &as_duration(after));
+        let text = |value: &Value| value.as_u64().map_or_else(|| value.clone(), |seconds| duration(seconds).into());
+        return value_diff::compare(path, &text(before), &text(after));
     }
-    value::compare(path, before, after)
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-fn as_duration(value: &Value) -> Value {
-    value.as_u64().map_or_else(|| value.clone(), |seconds| json!(duration(seconds)))
+    value_diff::compare(path, before, after)
 }

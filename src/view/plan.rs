@@ -1,27 +1,27 @@
-//! The view of a plan: its groups, and its words at the end.
+//! `PlanView::of`: the groups of a plan's view, and the sentences below them.
 
-use super::scrub::scrub;
 use super::words::count;
 use super::{ChangeView, Detail, PlanView};
+use crate::model::sanitize::scrub;
 use crate::plan::ConfigKeys;
 use crate::plan::file::{ChangeV2, FOREIGN_TRUST, NoteV2, OptionsV2, PlanV2, SummaryV2, WAITING};
 use crate::plan::safeguards;
 use std::collections::{HashMap, HashSet};
 
-/// A refusal.
+/// An object that irsa refuses to change, or could not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RefusedView {
+pub(crate) struct ProblemView {
     pub address: String,
     pub why: String,
-    /// Empty if there is none.
+    /// Empty without a hint.
     pub hint: String,
 }
 
-/// Something that could not be seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UnknownView {
-    pub address: String,
-    pub why: String,
+impl ProblemView {
+    fn of(address: &str, why: &str, hint: &str) -> Self {
+        let [address, why, hint] = [address, why, hint].map(|text| scrub(text).into_owned());
+        Self { address, why, hint }
+    }
 }
 
 /// A finding or remark.
@@ -37,27 +37,23 @@ pub(crate) struct NoteView {
 
 impl NoteView {
     fn of(note: &NoteV2) -> Self {
-        let clean = |text: &str| scrub(text).into_owned();
-        Self {
-            address: clean(&note.address),
-            severity: clean(&note.severity),
-            rule: clean(&note.rule),
-            origin: clean(&note.origin),
-            text: clean(&note.text),
-        }
+        let NoteV2 { address, severity, rule, origin, text } = note;
+        let [address, severity, rule, origin, text] =
+            [address, severity, rule, origin, text].map(|text| scrub(text).into_owned());
+        Self { address, severity, rule, origin, text }
     }
 
-    /// Whether it stands beside what is refused.
-    pub(crate) fn is_grave(&self) -> bool {
+    pub(crate) fn is_severe(&self) -> bool {
         ["critical", "high"].contains(&self.severity.as_str())
     }
 
-    /// A finding of the linter that `validate` shows, and that concerns nobody who looks at other objects.
+    /// Whether it is a low or info lint finding. `validate` shows these, so other plans show them only beside the changes
+    /// of their object.
     pub(crate) fn is_minor_finding(&self) -> bool {
         self.rule.starts_with("IRSA") && ["low", "info"].contains(&self.severity.as_str())
     }
 
-    /// The rule and the place that it was found at; that it waits is said by the title over it.
+    /// The rule and the origin. Without `waiting`, which the title above the note says.
     pub(crate) fn source(&self) -> String {
         let rule = if self.rule == WAITING { "" } else { self.rule.as_str() };
         let parts = [rule, self.origin.as_str()];
@@ -66,52 +62,39 @@ impl NoteView {
 }
 
 impl PlanView {
-    /// What `plan` tells.
-    pub fn of(plan: &PlanV2, detail: Detail, names: &ConfigKeys) -> Self {
-        let clean = |text: &str| scrub(text).into_owned();
+    /// The view of a plan. `keys` are the configuration's names for issuers and role ARNs.
+    pub fn of(plan: &PlanV2, detail: Detail, keys: &ConfigKeys) -> Self {
         let (waiting, notes): (Vec<NoteView>, Vec<NoteView>) =
             plan.notes.iter().map(NoteView::of).partition(|note| note.rule == WAITING);
-        let mut notes = strangers(notes, detail);
+        let mut notes = with_foreign_trust_counted(notes, detail);
         if detail != Detail::Full {
             let changed: HashSet<&str> = plan.changes.iter().map(|change| change.address.as_str()).collect();
             notes.retain(|note| !note.is_minor_finding() || changed.contains(note.address.as_str()));
         }
         let mut findings: HashMap<&str, Vec<String>> = HashMap::new();
-        for note in notes.iter().filter(|note| note.is_grave()) {
+        for note in notes.iter().filter(|note| note.is_severe()) {
             findings.entry(&note.address).or_default().push(format!("{} {}", note.severity, note.rule));
         }
         let findings = |address: &str| findings.get(&*scrub(address)).map_or(&[][..], Vec::as_slice);
         let refused = plan.refused_addresses();
-        // by role, as ARNs tell it
+        // the account id of each role, from its ARN
         let accounts: HashMap<&str, &str> =
-            names.roles.iter().filter_map(|(arn, key)| Some((key.as_str(), arn.split(':').nth(4)?))).collect();
+            keys.roles.iter().filter_map(|(arn, key)| Some((key.as_str(), arn.split(':').nth(4)?))).collect();
         let view = |change: &ChangeV2| {
             let account = change.address.strip_prefix("role/").and_then(|key| accounts.get(key).copied());
-            ChangeView::of(change, findings(&change.address), refused.contains(change.address.as_str()), names, account)
+            ChangeView::of(change, findings(&change.address), refused.contains(change.address.as_str()), keys, account)
         };
         let mut changes: Vec<ChangeView> = plan.changes.iter().map(view).collect();
-        // stable: within a kind, the order of the plan
+        // stable: within a group, the order of the plan
         changes.sort_by_key(|change| change.rank);
         let (mut guards, notes): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| note.rule == safeguards::RULE);
-        guards.splice(0..0, owner(plan));
+        guards.splice(0..0, owner_of_deleted(plan));
         Self {
-            owner: clean(&plan.owner),
+            owner: scrub(&plan.owner).into_owned(),
             detail,
             changes,
-            refused: plan
-                .refused
-                .iter()
-                .map(|item| RefusedView {
-                    address: clean(&item.address),
-                    why: clean(&item.why),
-                    hint: clean(&item.hint),
-                })
-                .collect(),
-            unknown: plan
-                .unknown
-                .iter()
-                .map(|item| UnknownView { address: clean(&item.address), why: clean(&item.why) })
-                .collect(),
+            refused: plan.refused.iter().map(|item| ProblemView::of(&item.address, &item.why, &item.hint)).collect(),
+            unknown: plan.unknown.iter().map(|item| ProblemView::of(&item.address, &item.why, "")).collect(),
             notes,
             waiting,
             summary: summary(plan),
@@ -121,34 +104,32 @@ impl PlanView {
     }
 }
 
-/// The notes with those on roles of others that trust a cluster in one line a cluster, told in full or not at all.
-fn strangers(notes: Vec<NoteView>, detail: Detail) -> Vec<NoteView> {
+/// The notes, where one note a cluster counts the roles of others that trust it. `-v` keeps each note, `-q` keeps none.
+fn with_foreign_trust_counted(notes: Vec<NoteView>, detail: Detail) -> Vec<NoteView> {
+    if detail == Detail::Full {
+        return notes;
+    }
     let mut counts: HashMap<String, usize> = HashMap::new();
     for note in notes.iter().filter(|note| note.rule == FOREIGN_TRUST) {
         *counts.entry(note.address.clone()).or_default() += 1;
     }
-    let mut told = Vec::with_capacity(notes.len());
-    for mut note in notes {
-        if note.rule == FOREIGN_TRUST && detail != Detail::Full {
-            let count = counts.remove(&note.address).filter(|_| detail == Detail::Usual);
-            match count {
-                // the count is told in place of the first
-                None => continue,
-                Some(1) => {}
-                Some(count) => {
-                    note.text = format!("{count} roles that are not ours can be assumed from it; `-v` lists them");
-                }
-            }
+    let counted = |mut note: NoteView| {
+        if note.rule != FOREIGN_TRUST {
+            return Some(note);
         }
-        told.push(note);
-    }
-    told
+        // the first note of a cluster takes its count
+        let count = counts.remove(&note.address).filter(|_| detail == Detail::Usual)?;
+        if count > 1 {
+            note.text = format!("{count} roles that irsa does not manage can be assumed from it; `-v` lists them");
+        }
+        Some(note)
+    };
+    notes.into_iter().filter_map(counted).collect()
 }
 
-/// Whose objects the plan deletes. The owner decides that, so a plan with deletes always shows it.
-fn owner(plan: &PlanV2) -> Option<NoteView> {
-    let goes = |change: &ChangeV2| change.action == "delete";
-    plan.changes.iter().any(goes).then(|| NoteView {
+/// The owner decides what a plan deletes, so a plan with deletes shows it.
+fn owner_of_deleted(plan: &PlanV2) -> Option<NoteView> {
+    plan.changes.iter().any(|change| change.action == "delete").then(|| NoteView {
         address: "owner".to_owned(),
         severity: "info".to_owned(),
         rule: String::new(),
@@ -158,13 +139,13 @@ fn owner(plan: &PlanV2) -> Option<NoteView> {
 }
 
 fn summary(plan: &PlanV2) -> String {
-    let SummaryV2 { create, update, delete, adopt, unchanged, refused: _, waiting } = plan.summary;
+    let SummaryV2 { create, update, delete, adopt, unchanged, refused, waiting } = plan.summary;
     if plan.changes.is_empty() {
-        // that nothing differs is not known of what was not seen, and not true of what is refused
-        let but = match (plan.complete && plan.unknown.is_empty(), plan.summary.refused) {
+        // an object that irsa could not read, or refuses to change, may differ
+        let but = match (plan.complete && plan.unknown.is_empty(), refused) {
             (true, 0) => "",
-            (true, _) => " but what is refused",
-            (false, _) => " in what could be seen",
+            (true, _) => " except what is refused",
+            (false, _) => " in what could be read",
         };
         let matches = count(unchanged, "object matches", "objects match");
         if waiting > 0 {
@@ -183,13 +164,10 @@ fn summary(plan: &PlanV2) -> String {
 }
 
 fn remarks(plan: &PlanV2) -> Vec<String> {
-    let mut list = Vec::new();
-    if let Some(options) = options(&plan.options) {
-        list.push(options);
-    }
+    let mut list: Vec<String> = options(&plan.options).into_iter().collect();
     if let Some(shard) = &plan.options.shard {
         let shard = scrub(shard);
-        list.push(format!("Shard {shard}: what is no longer declared in IAM goes with a run without `--shard`."));
+        list.push(format!("Shard {shard}: only a run without `--shard` deletes undeclared IAM objects."));
     }
     let (refused, unknown) = (plan.summary.refused, plan.unknown.len());
     if refused > 0 {
@@ -201,12 +179,12 @@ fn remarks(plan: &PlanV2) -> Vec<String> {
     }
     if unknown > 0 {
         list.push(if plan.options.allow_incomplete {
-            format!("{unknown} could not be seen.")
+            format!("{unknown} could not be read.")
         } else {
-            format!("{unknown} could not be seen: `apply` writes nothing without `--allow-incomplete`.")
+            format!("{unknown} could not be read: `apply` writes nothing without `--allow-incomplete`.")
         });
     } else if !plan.complete {
-        list.push("Not everything could be seen.".to_owned());
+        list.push("Not everything could be read.".to_owned());
     }
     if plan.summary.waiting > 0 {
         list.push(format!("{} for others.", count(plan.summary.waiting, "object waits", "objects wait")));
@@ -214,13 +192,13 @@ fn remarks(plan: &PlanV2) -> Vec<String> {
     list
 }
 
-/// More globs of `--only` than these are counted.
-const MOST_GLOBS: usize = 5;
+/// More globs of `--only` than this are counted.
+const MAX_GLOBS: usize = 5;
 
-/// What the plan was asked for beside the usual.
+/// `Planned with …`. None without options.
 fn options(options: &OptionsV2) -> Option<String> {
     let OptionsV2 { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard: _ } = options;
-    let mut said: Vec<String> = if only.len() > MOST_GLOBS {
+    let mut list: Vec<String> = if only.len() > MAX_GLOBS {
         vec![format!("`--only` of {} globs", only.len())]
     } else {
         only.iter().map(|glob| format!("`--only {}`", scrub(glob))).collect()
@@ -233,6 +211,6 @@ fn options(options: &OptionsV2) -> Option<String> {
         ("--allow-incomplete", allow_incomplete),
         ("--skip-refused", skip_refused),
     ];
-    said.extend(flags.into_iter().filter(|(_, on)| **on).map(|(flag, _)| format!("`{flag}`")));
-    (!said.is_empty()).then(|| format!("Planned with {}.", said.join(", ")))
+    list.extend(flags.into_iter().filter(|(_, on)| **on).map(|(flag, _)| format!("`{flag}`")));
+    (!list.is_empty()).then(|| format!("Planned with {}.", list.join(", ")))
 }

@@ -1,56 +1,54 @@
-//! The view of a report.
+//! `ReportView::of`: what a report says about each step, and the sentences below the steps.
 
-use super::scrub::scrub;
-use super::{ReportView, Verb};
+use super::ReportView;
+use super::change::{done, sign};
+use super::words::count;
 use crate::apply::report::{Failure, Interrupt, Outcome, Report, StepOutcome};
+use crate::model::sanitize::scrub;
+use crate::plan::change::Action;
 
-/// How a step ended, for the eye.
+/// An [`Outcome`] without its details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tick {
-    /// Written.
-    Done,
-    /// Found as it should be.
-    Same,
-    /// Not begun.
+pub(crate) enum OutcomeKind {
+    Applied,
+    AlreadyDone,
     Skipped,
-    /// Failed.
     Failed,
 }
 
-/// One step as it is told.
+/// One step. All strings are scrubbed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StepView {
-    pub tick: Tick,
-    pub verb: Verb,
+    pub outcome: OutcomeKind,
+    pub action: Action,
     pub address: String,
-    /// What is said behind the address.
+    /// The words behind the address.
     pub words: String,
-    /// What is said below: a label, or none, and a text.
+    /// The paragraphs below: a label, which may be empty, and a text.
     pub details: Vec<(&'static str, String)>,
 }
 
 impl StepView {
-    /// The sign before the address: that of the change once it is made, `=` `>` and `x` otherwise.
+    /// The sign in front of the address.
     pub(crate) fn sign(&self) -> char {
-        match self.tick {
-            Tick::Done => self.verb.sign(),
-            Tick::Same => '=',
-            Tick::Skipped => '>',
-            Tick::Failed => 'x',
+        match self.outcome {
+            OutcomeKind::Applied => sign(self.action),
+            OutcomeKind::AlreadyDone => '=',
+            OutcomeKind::Skipped => '>',
+            OutcomeKind::Failed => 'x',
         }
     }
 
     fn of(step: &StepOutcome) -> Self {
-        let verb = Verb::of(step.action.as_str());
-        let (tick, words, details) = match &step.outcome {
-            Outcome::Applied => (Tick::Done, verb.done(), Vec::new()),
-            Outcome::AlreadyDone => (Tick::Same, "was as planned already".to_owned(), Vec::new()),
-            Outcome::Skipped(why) => (Tick::Skipped, format!("skipped: {}", scrub(why)), Vec::new()),
-            Outcome::Failed(failure) => (Tick::Failed, headline(failure), details(failure)),
+        let action = step.action;
+        let (outcome, words, mut details) = match &step.outcome {
+            Outcome::Applied => (OutcomeKind::Applied, done(action).to_owned(), Vec::new()),
+            Outcome::AlreadyDone => (OutcomeKind::AlreadyDone, "was already as planned".to_owned(), Vec::new()),
+            Outcome::Skipped(why) => (OutcomeKind::Skipped, format!("skipped: {}", scrub(why)), Vec::new()),
+            Outcome::Failed(failure) => (OutcomeKind::Failed, headline(failure), details(failure)),
         };
-        let mut details = details;
         details.extend(step.note.as_deref().map(|note| ("note", scrub(note).into_owned())));
-        Self { tick, verb, address: scrub(&step.address.to_string()).into_owned(), words, details }
+        Self { outcome, action, address: scrub(&step.address.to_string()).into_owned(), words, details }
     }
 }
 
@@ -65,32 +63,31 @@ fn headline(failure: &Failure) -> String {
 
 fn details(failure: &Failure) -> Vec<(&'static str, String)> {
     let Failure { operation: _, code, why, request_id, hint, stale, written: _, held_up: _, done, left } = failure;
-    let mut list = Vec::new();
-    let mut tell = |label, text: &str| {
-        if !text.is_empty() {
-            list.push((label, scrub(text).into_owned()));
-        }
-    };
-    tell("", why);
-    if *stale {
-        tell("code", code.as_deref().unwrap_or_default());
-    }
-    tell("request id", request_id.as_deref().unwrap_or_default());
-    tell("done", &done.join(", "));
-    tell("left", &left.join(", "));
-    tell("hint", hint.as_deref().unwrap_or_default());
-    list
+    // the headline has the code of a failure that is not stale
+    let code = code.as_deref().filter(|_| *stale).unwrap_or_default();
+    [
+        ("", why.as_str()),
+        ("code", code),
+        ("request id", request_id.as_deref().unwrap_or_default()),
+        ("done", &done.join(", ")),
+        ("left", &left.join(", ")),
+        ("hint", hint.as_deref().unwrap_or_default()),
+    ]
+    .into_iter()
+    .filter(|(_, text)| !text.is_empty())
+    .map(|(label, text)| (label, scrub(text).into_owned()))
+    .collect()
 }
 
 impl ReportView {
-    /// What `report` tells.
+    /// The view of a report.
     pub fn of(report: &Report) -> Self {
         let steps: Vec<StepView> = report.outcomes.iter().map(StepView::of).collect();
-        let number = |tick| steps.iter().filter(|step| step.tick == tick).count();
-        let (all, failed, skipped) = (steps.len(), number(Tick::Failed), number(Tick::Skipped));
-        let changes = if all == 1 { "change" } else { "changes" };
+        let number = |outcome| steps.iter().filter(|step| step.outcome == outcome).count();
+        let (failed, skipped) = (number(OutcomeKind::Failed), number(OutcomeKind::Skipped));
+        let (applied, all) = (report.applied(), count(steps.len(), "change", "changes"));
         Self {
-            summary: format!("Applied {} of {all} {changes}. {failed} failed, {skipped} skipped.", report.applied()),
+            summary: format!("Applied {applied} of {all}. {failed} failed, {skipped} skipped."),
             stopped: stopped(report),
             succeeded: report.succeeded(),
             steps,
@@ -100,13 +97,8 @@ impl ReportView {
 
 fn stopped(report: &Report) -> Option<String> {
     match (report.interrupted, &report.lock_lost) {
-        (Some(signal), _) => {
-            let name = match signal {
-                Interrupt::Interrupt => "SIGINT",
-                Interrupt::Terminate => "SIGTERM",
-            };
-            Some(format!("Interrupted by {name}: no write was begun after it."))
-        }
+        (Some(Interrupt::Interrupt), _) => Some("Interrupted by SIGINT: no write was begun after it.".to_owned()),
+        (Some(Interrupt::Terminate), _) => Some("Interrupted by SIGTERM: no write was begun after it.".to_owned()),
         (None, Some(why)) => Some(format!("The lock was lost: {}. No write was begun after it.", scrub(why))),
         (None, None) => None,
     }

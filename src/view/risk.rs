@@ -1,32 +1,36 @@
-//! What a change hands out, in a few words, and how much that weighs: for formats that cannot show everything.
+//! The risk of a change: which permissions and which access it gives, in a few words, and a level to sort by.
+//!
+//! For formats that cannot show everything: they show the riskiest changes first.
 
-use super::document::{Body, equal, statements};
-use super::entry::{Entry, Mark};
-use super::scrub::scrub;
-use super::value::shown;
+use super::diff_node::{DiffNode, Sign};
+use super::document_diff::{DocumentDiff, is_permissions};
+use super::statement::{RawStatement, is_deny, statements, texts};
+use super::value_diff::display;
+use crate::model::sanitize::scrub;
+use crate::plan::change::Action;
 use crate::plan::file::FieldV2;
 use crate::policy::pattern_cover::covers;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// How many names are told; the gravest stand first.
-const MOST: usize = 6;
+/// More names than this are counted.
+const MAX_NAMES: usize = 6;
 
-/// How much of a name, in characters.
-const LONG: usize = 120;
+/// Longer names are cut, in characters.
+const MAX_NAME: usize = 120;
 
-/// What weighs most in a change, the gravest first.
+/// The highest risk of a change, the highest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Weight {
-    /// A finding of the linter says so, or permissions over permissions come.
-    Grave,
-    /// Permissions come, or what bounds them changes.
+pub(crate) enum RiskLevel {
+    /// A high or critical lint finding, or new permissions to change permissions.
+    Severe,
+    /// New permissions, or a changed permissions boundary.
     Permissions,
-    /// Someone gets to use it.
+    /// Somebody gains access.
     Access,
-    /// Something is lost.
+    /// Somebody or something loses access, or the object is deleted.
     Loss,
-    /// It is taken over.
+    /// The object is adopted.
     Adoption,
     /// None of these.
     Other,
@@ -35,112 +39,112 @@ pub(crate) enum Weight {
 /// The risk of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Risk {
-    pub weight: Weight,
-    /// In words: the findings on it, and the permissions that it gives.
+    pub level: RiskLevel,
+    /// The findings on the object, and the permissions that the change gives.
     pub words: Vec<String>,
-    /// How many gain and lose access.
-    pub access: Vec<String>,
+    /// How many principals gain and lose access.
+    access: Vec<String>,
 }
 
 impl Risk {
-    /// Of a change of these fields; `access` are its lines about access, `findings` the grave findings on its object.
-    pub(crate) fn of(fields: &[FieldV2], access: &[Entry], findings: &[String], otherwise: Weight) -> Self {
-        let mut risk = Self { weight: otherwise, words: Vec::new(), access: Vec::new() };
+    /// `access` are the lines about access, `findings` the high and critical findings on the object.
+    pub(crate) fn of(
+        action: Action,
+        fields: &[(&FieldV2, Option<DocumentDiff<'_>>)],
+        access: &[DiffNode],
+        findings: &[String],
+    ) -> Self {
+        let level = match action {
+            Action::Delete => RiskLevel::Loss,
+            Action::Adopt => RiskLevel::Adoption,
+            Action::Create | Action::Update => RiskLevel::Other,
+        };
+        let mut risk = Self { level, words: Vec::new(), access: Vec::new() };
         for finding in findings {
-            risk.add(Weight::Grave, finding.clone());
+            risk.add(RiskLevel::Severe, finding.clone());
         }
-        let more = more(fields);
-        if !more.is_empty() {
-            let weight = if more.iter().any(|name| is_grave(name)) { Weight::Grave } else { Weight::Permissions };
-            risk.add(weight, format!("gives {}", few(&more)));
+        let given = given(fields);
+        if !given.is_empty() {
+            let severe = given.iter().any(|name| is_severe(name));
+            let level = if severe { RiskLevel::Severe } else { RiskLevel::Permissions };
+            risk.add(level, format!("gives {}", list(&given)));
         }
-        for field in fields {
-            let document = field.path == "document" || field.path.starts_with("inline.");
-            if document && takes_a_deny(&field.before, &field.after) {
-                risk.add(Weight::Permissions, format!("takes a deny away: `{}`", scrub(&field.path)));
-            } else if document && !field.before.is_null() && !field.after.is_null() {
-                // another resource, a condition less
-                risk.add(Weight::Permissions, format!("changes policy `{}`", scrub(&field.path)));
+        for (field, diff) in fields {
+            let path = scrub(&field.path);
+            if is_permissions(&path) && diff.as_ref().is_some_and(removes_deny) {
+                risk.add(RiskLevel::Permissions, format!("removes a deny of `{path}`"));
+            } else if is_permissions(&path) && Sign::of(&field.before, &field.after) == Sign::Changed {
+                // other resources or fewer conditions give permissions too
+                risk.add(RiskLevel::Permissions, format!("changes policy `{path}`"));
+            } else if path == "permissions-boundary" && field.before != field.after {
+                risk.add(RiskLevel::Permissions, "changes its permissions boundary".to_owned());
             }
-            if field.path == "permissions-boundary" && field.before != field.after {
-                risk.add(Weight::Permissions, "changes what bounds it".to_owned());
-            }
         }
-        for entry in access {
-            let weight = if entry.mark == Mark::Added { Weight::Access } else { Weight::Loss };
-            risk.weight = risk.weight.min(weight);
-            risk.access.push(format!("{}: {}", entry.words(), entry.children.len()));
+        for node in access {
+            let level = if node.sign == Sign::Added { RiskLevel::Access } else { RiskLevel::Loss };
+            risk.level = risk.level.min(level);
+            risk.access.push(format!("{}: {}", node.words(), node.children.len()));
         }
         risk
     }
 
-    /// All of it on one line; empty if there is none.
+    /// All of it on one line. Empty if there is nothing to say.
     pub(crate) fn line(&self) -> String {
         self.words.iter().chain(&self.access).map(String::as_str).collect::<Vec<_>>().join("; ")
     }
 
-    fn add(&mut self, weight: Weight, words: String) {
-        self.weight = self.weight.min(weight);
+    fn add(&mut self, level: RiskLevel, words: String) {
+        self.level = self.level.min(level);
         self.words.push(words);
     }
 }
 
-/// The actions that become allowed and the policies that become attached, the gravest first.
-fn more(fields: &[FieldV2]) -> Vec<String> {
-    let names = |field: &FieldV2, value: &Value| -> BTreeSet<String> {
+/// The actions that the change allows and the policies that it attaches, the severe ones first.
+fn given(fields: &[(&FieldV2, Option<DocumentDiff<'_>>)]) -> Vec<String> {
+    let names = |field: &FieldV2, value: &Value| -> Vec<String> {
         match field.path.as_str() {
-            "attached" => value.as_array().into_iter().flatten().map(shown).collect(),
-            path if path == "document" || path.starts_with("inline.") => allowed(value),
-            _ => BTreeSet::new(),
+            "attached" => value.as_array().into_iter().flatten().map(display).collect(),
+            path if is_permissions(path) => allowed(value),
+            _ => Vec::new(),
         }
     };
-    let all = |side: fn(&FieldV2) -> &Value| -> BTreeSet<String> {
-        fields.iter().flat_map(|field| names(field, side(field))).collect()
-    };
-    // neither actions nor names of policies are told apart by case
-    let folded = |name: &String| name.to_ascii_lowercase();
-    let before: BTreeSet<String> = all(|field| &field.before).iter().map(folded).collect();
-    let after = all(|field| &field.after).into_iter();
-    let had = |name: &String| before.iter().any(|pattern| covers(pattern, &folded(name)));
-    let mut more: Vec<String> = after.filter(|name| !had(name)).collect();
-    more.sort_by_key(|name| !is_grave(name));
-    more
+    // IAM compares actions and policy names without regard to case
+    let before: BTreeSet<String> = fields
+        .iter()
+        .flat_map(|(field, _)| names(field, &field.before))
+        .map(|name| name.to_ascii_lowercase())
+        .collect();
+    let after: BTreeSet<String> = fields.iter().flat_map(|(field, _)| names(field, &field.after)).collect();
+    let had = |name: &String| before.iter().any(|pattern| covers(pattern, &name.to_ascii_lowercase()));
+    let mut given: Vec<String> = after.into_iter().filter(|name| !had(name)).collect();
+    given.sort_by_key(|name| !is_severe(name));
+    given
 }
 
 /// The actions that the statements of a document allow.
-fn allowed(document: &Value) -> BTreeSet<String> {
+fn allowed(document: &Value) -> Vec<String> {
     let Some(statements) = statements(document) else {
-        return ["a policy that is not understood".to_owned()].into();
+        return vec!["a policy that is not understood".to_owned()];
     };
-    let texts = |body: &Body, key: &str| -> Vec<String> {
-        match body.get(key) {
-            Some(Value::Array(list)) => list.iter().map(shown).collect(),
-            Some(single) => vec![shown(single)],
-            None => Vec::new(),
+    let of = |statement: &RawStatement, key: &str| statement.get(key).map(texts).unwrap_or_default();
+    let mut list = Vec::new();
+    for statement in statements.into_iter().filter(|statement| !is_deny(statement)) {
+        list.extend(of(statement, "Action"));
+        if statement.contains_key("NotAction") {
+            let except: BTreeSet<String> = of(statement, "NotAction").into_iter().collect();
+            list.push(format!("everything but {}", except.into_iter().collect::<Vec<_>>().join(", ")));
         }
-    };
-    let allows = |body: &&Body| body.get("Effect").is_none_or(|effect| effect != "Deny");
-    let bodies: Vec<&Body> = statements.into_iter().filter(allows).collect();
-    let actions = bodies.iter().flat_map(|body| texts(body, "Action"));
-    let except = bodies.iter().filter(|body| body.contains_key("NotAction"));
-    let except = except.map(|body| {
-        let names: BTreeSet<String> = texts(body, "NotAction").into_iter().collect();
-        format!("everything but {}", names.into_iter().collect::<Vec<_>>().join(", "))
-    });
-    actions.chain(except).collect()
+    }
+    list
 }
 
-fn takes_a_deny(before: &Value, after: &Value) -> bool {
-    let denies = |document: &Value| -> Vec<Body> {
-        let all = statements(document).unwrap_or_default().into_iter();
-        all.filter(|body| body.get("Effect").is_some_and(|effect| effect == "Deny")).cloned().collect()
-    };
-    let after = denies(after);
-    denies(before).iter().any(|deny| !after.iter().any(|other| equal(deny, other)))
+fn removes_deny(diff: &DocumentDiff<'_>) -> bool {
+    let removed = diff.removed.iter().map(|(_, statement)| *statement);
+    removed.chain(diff.changed.iter().map(|change| &change.before)).any(is_deny)
 }
 
 /// Whether an action or a policy is about permissions themselves, or about everything.
-fn is_grave(name: &str) -> bool {
+fn is_severe(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let policies = ["admin", "poweruser", "iamfull"];
     lower == "*"
@@ -151,98 +155,15 @@ fn is_grave(name: &str) -> bool {
         || lower.starts_with("arn:") && policies.iter().any(|word| lower.contains(word))
 }
 
-fn few(names: &[String]) -> String {
+/// The first names, shortened, and the number of the others.
+fn list(names: &[String]) -> String {
     let short = |name: &String| {
-        let end = name.char_indices().nth(LONG).map_or(name.len(), |(at, _)| at);
+        let end = name.char_indices().nth(MAX_NAME).map_or(name.len(), |(at, _)| at);
         format!("`{}{}`", scrub(&name[..end]), if end < name.len() { "…" } else { "" })
     };
-    let mut list: Vec<String> = names.iter().take(MOST).map(short).collect();
-    if names.len() > MOST {
-        list.push(format!("{} more", names.len() - MOST));
+    let mut list: Vec<String> = names.iter().take(MAX_NAMES).map(short).collect();
+    if names.len() > MAX_NAMES {
+        list.push(format!("{} more", names.len() - MAX_NAMES));
     }
     list.join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::view::examples::field;
-    use serde_json::json;
-
-    fn risk(path: &str, before: Value, after: Value) -> (Weight, String) {
-        let risk = Risk::of(&[field(path, before, after)], &[], &[], Weight::Other);
-        (risk.weight, risk.line())
-    }
-
-    fn document(effect: &str, key: &str, actions: &Value) -> Value {
-        json!({ "Statement": [{ "Effect": effect, key: actions, "Resource": "*" }] })
-    }
-
-    #[test]
-    fn what_a_change_gives_is_told_the_gravest_first() {
-        let allow = |actions: &[&str]| document("Allow", "Action", &json!(actions));
-        for (path, before, after, weight, words) in [
-            ("description", json!("a"), json!("b"), Weight::Other, ""),
-            ("inline.a", Value::Null, allow(&["s3:GetObject"]), Weight::Permissions, "gives `s3:GetObject`"),
-            (
-                "inline.a",
-                Value::Null,
-                allow(&["s3:GetObject", "iam:PassRole"]),
-                Weight::Grave,
-                "gives `iam:PassRole`, `s3:GetObject`",
-            ),
-            ("document", Value::Null, allow(&["*"]), Weight::Grave, "gives `*`"),
-            ("document", Value::Null, allow(&["s3:*"]), Weight::Grave, "gives `s3:*`"),
-            (
-                "document",
-                Value::Null,
-                document("Allow", "NotAction", &json!("s3:*")),
-                Weight::Grave,
-                "gives `everything but s3:*`",
-            ),
-            ("document", Value::Null, json!("{"), Weight::Grave, "gives `a policy that is not understood`"),
-            (
-                "document",
-                allow(&["s3:A"]),
-                allow(&["s3:A", "s3:B"]),
-                Weight::Permissions,
-                "gives `s3:B`; changes policy `document`",
-            ),
-            ("document", allow(&["s3:A", "s3:B"]), allow(&["s3:A"]), Weight::Permissions, "changes policy `document`"),
-            ("inline.a", allow(&["s3:A"]), Value::Null, Weight::Other, ""),
-            (
-                "inline.a",
-                document("Deny", "Action", &json!("*")),
-                Value::Null,
-                Weight::Permissions,
-                "takes a deny away: `inline.a`",
-            ),
-            ("inline.a", Value::Null, document("Deny", "Action", &json!("*")), Weight::Other, ""),
-            (
-                "attached",
-                json!(["arn:aws:iam::aws:policy/A"]),
-                json!(["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/AdministratorAccess"]),
-                Weight::Grave,
-                "gives `arn:aws:iam::aws:policy/AdministratorAccess`",
-            ),
-            ("permissions-boundary", json!("arn"), Value::Null, Weight::Permissions, "changes what bounds it"),
-        ] {
-            assert_eq!(risk(path, before, after), (weight, words.to_owned()), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_few_names_stand_for_many_and_long_ones_are_cut() {
-        let actions: Vec<String> = (0..9).map(|index| format!("s3:{index}{}", "x".repeat(200))).collect();
-        let (_, words) = risk("inline.a", Value::Null, document("Allow", "Action", &json!(actions)));
-        assert!(words.starts_with("gives `s3:0xxx") && words.ends_with("x…`, 3 more"), "{words}");
-        assert!(words.len() < 1_000, "{words}");
-    }
-
-    #[test]
-    fn a_grave_finding_weighs_most() {
-        let risk = Risk::of(&[], &[], &["high IRSA010".to_owned()], Weight::Adoption);
-        assert_eq!((risk.weight, risk.line()), (Weight::Grave, "high IRSA010".to_owned()));
-        assert_eq!(Risk::of(&[], &[], &[], Weight::Loss).weight, Weight::Loss);
-    }
 }

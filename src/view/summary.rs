@@ -1,239 +1,202 @@
-//! A change at a glance, for a person who decides: who gains and who loses access, policies by name, statements in one
-//! line each, and of an update only what changes.
+//! The short form of a change, from which a person decides: principals that gain and lose access, policies by name,
+//! statements in one line each, and of an update only what differs. `-v` shows every field.
 //!
-//! Left out is what follows from the rest: generated trust in its usual form, irsa's own tags, labels and annotations,
-//! and defaults. Everything else is here, and `-v` shows every field.
+//! Left out: generated trust statements in their usual form, irsa's own tags, labels and annotations, and defaults. A new
+//! or deleted object also leaves out its name, namespace, path, URL and description.
 
-use super::Verb;
-use super::access::{conditions, declared_role, spelled, texts};
-use super::document::{Body, Difference};
-use super::entry::{Entry, Mark, Text};
-use super::scrub::scrub;
-use super::value::{keys, shown};
+use super::access::declared_role;
+use super::diff_node::{DiffNode, NodeText, Sign};
+use super::document_diff::DocumentDiff;
+use super::statement::sentence;
+use super::value_diff::display;
 use super::words::duration;
 use crate::model::marks::{DEFAULT_AUDIENCE, OWNER, PREVENT_DESTROY, ROLE_ARN};
+use crate::model::sanitize::scrub;
 use crate::plan::ConfigKeys;
+use crate::plan::change::Action;
 use crate::plan::file::FieldV2;
 use serde_json::Value;
 
-/// One line. Lines of one label follow each other, and only the first shows it.
+/// One line. Only the first of consecutive lines with the same label shows the label.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
+pub(crate) struct SummaryLine {
     pub label: &'static str,
-    pub mark: Mark,
+    pub sign: Sign,
     pub text: String,
-    /// How deep it stands below the line before.
+    /// How many levels the line is indented.
     pub depth: usize,
 }
 
-impl Line {
-    /// All of it in one text, as formats without columns show it.
-    pub(crate) fn told(&self) -> String {
+impl SummaryLine {
+    /// The whole line as one text, for formats without columns.
+    pub(crate) fn text(&self) -> String {
         let label = if self.label.is_empty() || self.depth > 0 { String::new() } else { format!("{}: ", self.label) };
-        let sign = if self.mark == Mark::Same { String::new() } else { format!("{} ", self.mark.sign()) };
+        let sign = if self.sign == Sign::Same { String::new() } else { format!("{} ", self.sign.character()) };
         format!("{label}{sign}{}", self.text)
     }
 }
 
-/// AWS's own default (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>).
+/// IAM's default, in seconds (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>).
 const DEFAULT_SESSION: u64 = 3600;
 
-/// The lines of one change. `trust` is who gains and who loses access by its trust policy; what pods gain, the
-/// annotation says that names their role.
-pub(crate) fn lines(fields: &[&FieldV2], trust: &[Entry], names: &ConfigKeys, verb: &Verb) -> Vec<Line> {
-    let mut lines = Lines { list: Vec::new(), names };
+/// The lines of one change. `trust` are the lines about the principals of its trust policy. The pods of a ServiceAccount
+/// gain the role that its annotation names, which is a line of its own.
+pub(crate) fn lines(
+    action: Action,
+    fields: &[&(&FieldV2, Option<DocumentDiff<'_>>)],
+    trust: &[DiffNode],
+    keys: &ConfigKeys,
+) -> Vec<SummaryLine> {
+    let mut lines = Lines { list: Vec::new(), keys };
     for heading in trust {
         let denies = heading.words().contains("denied");
         for who in &heading.children {
             let text = if denies { format!("{}: {}", heading.words(), who.words()) } else { who.words().to_owned() };
-            lines.add("access", heading.mark, text);
+            lines.add(0, "access", heading.sign, text);
         }
     }
-    for field in fields {
-        lines.field(field, !trust.is_empty());
+    for (field, diff) in fields {
+        // the lines about access say how the trust policy changes
+        if field.path != "trust" || (trust.is_empty() && !is_whole(field)) {
+            lines.field(field, diff.as_ref());
+        }
     }
-    if lines.list.is_empty() && matches!(verb, Verb::Update | Verb::Adopt) {
-        let marks: Vec<&str> = fields.iter().map(|field| field.path.as_str()).collect();
-        lines.add(
-            "",
-            Mark::Same,
-            if marks.is_empty() { "as it is".to_owned() } else { format!("only {}", marks.join(", ")) },
-        );
+    if lines.list.is_empty() && matches!(action, Action::Update | Action::Adopt) {
+        let paths: Vec<&str> = fields.iter().map(|(field, _)| field.path.as_str()).collect();
+        let text = if paths.is_empty() { "as it is".to_owned() } else { format!("only {}", paths.join(", ")) };
+        lines.add(0, "", Sign::Same, text);
     }
     lines.list
 }
 
-/// Whether the field comes or goes.
+/// Whether the field is added or removed as a whole.
 fn is_whole(field: &FieldV2) -> bool {
     field.before.is_null() || field.after.is_null()
 }
 
 struct Lines<'a> {
-    list: Vec<Line>,
-    names: &'a ConfigKeys,
+    list: Vec<SummaryLine>,
+    keys: &'a ConfigKeys,
 }
 
 impl Lines<'_> {
-    fn add(&mut self, label: &'static str, mark: Mark, text: impl Into<String>) {
-        self.at(0, label, mark, text);
+    fn add(&mut self, depth: usize, label: &'static str, sign: Sign, text: impl AsRef<str>) {
+        let text = scrub(text.as_ref()).into_owned();
+        self.list.push(SummaryLine { label, sign, text, depth });
     }
 
-    fn at(&mut self, depth: usize, label: &'static str, mark: Mark, text: impl Into<String>) {
-        let text = scrub(&text.into()).into_owned();
-        self.list.push(Line { label, mark, text, depth });
-    }
-
-    fn field(&mut self, field: &FieldV2, access_is_told: bool) {
+    fn field(&mut self, field: &FieldV2, diff: Option<&DocumentDiff<'_>>) {
         let FieldV2 { path, before, after } = field;
-        let (kind, key) = path.split_once('.').map_or((path.as_str(), ""), |(kind, key)| (kind, key));
-        let is_created = before.is_null();
+        let (kind, key) = path.split_once('.').unwrap_or((path, ""));
         match kind {
-            // the address says them, or they cannot change
+            // the address says them, or they cannot change later
             "name" | "namespace" | "path" | "url" | "description" if is_whole(field) => {}
             "max-session-duration" => self.session(before, after),
             "audiences" => self.items("audience", before, after, |value| {
-                (!(is_created && value == DEFAULT_AUDIENCE)).then(|| value.to_owned())
+                (!(before.is_null() && value == DEFAULT_AUDIENCE)).then(|| value.to_owned())
             }),
             "attached" => self.items("policies", before, after, |arn| Some(policy_name(arn))),
-            "permissions-boundary" => self.value("boundary", &by_name(before), &by_name(after)),
-            "inline" => self.document("inline", key, before, after),
-            "document" => self.document("document", "", before, after),
-            "trust" => self.trust(before, after, access_is_told),
-            "annotations" if key == ROLE_ARN => self.role(before, after),
-            "tags" if key == OWNER && !is_whole(field) => self.value("owner", before, after),
+            "permissions-boundary" => {
+                let name = |arn: &Value| arn.as_str().map_or_else(|| arn.clone(), |arn| policy_name(arn).into());
+                self.value("boundary", "", &name(before), &name(after));
+            }
+            "inline" => self.document("inline", key, Sign::of(before, after), diff),
+            "document" => self.document("document", "", Sign::of(before, after), diff),
+            "trust" => self.document("trust", "", Sign::of(before, after), diff),
+            "annotations" if key == ROLE_ARN => {
+                let role = |arn: &Value| declared_role(arn, self.keys).map_or_else(|| arn.clone(), Value::from);
+                self.value("role", "", &role(before), &role(after));
+            }
+            "tags" if key == OWNER && !is_whole(field) => self.value("owner", "", before, after),
             "tags" | "labels" | "annotations" if key.starts_with("irsa/") && key != PREVENT_DESTROY => {}
-            "tags" => self.keyed("tags", key, before, after),
-            "labels" => self.keyed("labels", key, before, after),
-            "annotations" => self.keyed("annotation", key, before, after),
-            _ => self.value("field", &named(path, before), &named(path, after)),
+            "tags" => self.value("tags", &format!("{key} = "), before, after),
+            "labels" => self.value("labels", &format!("{key} = "), before, after),
+            "annotations" => self.value("annotation", &format!("{key} = "), before, after),
+            _ => self.value("field", &format!("{path} "), before, after),
         }
     }
 
-    /// One value that comes, goes, or takes the place of another.
-    fn value(&mut self, label: &'static str, before: &Value, after: &Value) {
-        match (before.is_null(), after.is_null()) {
-            (true, true) => {}
-            (true, false) => self.add(label, Mark::Added, shown(after)),
-            (false, true) => self.add(label, Mark::Removed, shown(before)),
-            (false, false) => self.add(label, Mark::Changed, format!("{} -> {}", shown(before), shown(after))),
-        }
+    /// One value, with `name` in front.
+    fn value(&mut self, label: &'static str, name: &str, before: &Value, after: &Value) {
+        let text = match Sign::of(before, after) {
+            Sign::Same => return,
+            Sign::Added => display(after),
+            Sign::Removed => display(before),
+            Sign::Changed => format!("{} -> {}", display(before), display(after)),
+        };
+        self.add(0, label, Sign::of(before, after), format!("{name}{text}"));
     }
 
-    fn keyed(&mut self, label: &'static str, key: &str, before: &Value, after: &Value) {
-        let with_key = |value: &Value| format!("{key} = {}", shown(value));
-        match (before.is_null(), after.is_null()) {
-            (true, _) => self.add(label, Mark::Added, with_key(after)),
-            (_, true) => self.add(label, Mark::Removed, with_key(before)),
-            _ => self.add(label, Mark::Changed, format!("{} -> {}", with_key(before), shown(after))),
-        }
-    }
-
+    /// The added and removed items of a set, without those for which `name` returns None.
     fn items(&mut self, label: &'static str, before: &Value, after: &Value, name: impl Fn(&str) -> Option<String>) {
-        let list = |value: &Value| -> Vec<String> { value.as_array().into_iter().flatten().map(shown).collect() };
+        let list = |value: &Value| -> Vec<String> { value.as_array().into_iter().flatten().map(display).collect() };
         let (old, new) = (list(before), list(after));
-        for (mark, these, others) in [(Mark::Added, &new, &old), (Mark::Removed, &old, &new)] {
+        for (sign, these, others) in [(Sign::Added, &new, &old), (Sign::Removed, &old, &new)] {
             for item in these.iter().filter(|item| !others.contains(item)).filter_map(|item| name(item)) {
-                self.add(label, mark, item);
+                self.add(0, label, sign, item);
             }
         }
     }
 
     fn session(&mut self, before: &Value, after: &Value) {
-        let told = |value: &Value| match value.as_u64() {
-            Some(DEFAULT_SESSION) if before.is_null() || after.is_null() => Value::Null,
+        let is_whole = before.is_null() || after.is_null();
+        let text = |value: &Value| match value.as_u64() {
+            Some(DEFAULT_SESSION) if is_whole => Value::Null,
             Some(seconds) => Value::from(duration(seconds)),
             None => value.clone(),
         };
-        self.value("session", &told(before), &told(after));
+        self.value("session", "", &text(before), &text(after));
     }
 
-    fn role(&mut self, before: &Value, after: &Value) {
-        let named = |value: &Value| declared_role(value, self.names).map_or_else(|| value.clone(), Value::from);
-        let (before, after) = (named(before), named(after));
-        self.value("role", &before, &after);
-    }
-
-    /// The statements of a trust policy, where the lines about access do not say how it changes.
-    fn trust(&mut self, before: &Value, after: &Value, access_is_told: bool) {
-        if !access_is_told && !before.is_null() && !after.is_null() {
-            self.document("trust", "", before, after);
-        }
-    }
-
-    /// The statements of a document that come, go or change.
-    fn document(&mut self, label: &'static str, name: &str, before: &Value, after: &Value) {
-        let mark = match (before.is_null(), after.is_null()) {
-            (true, _) => Mark::Added,
-            (_, true) => Mark::Removed,
-            _ => Mark::Changed,
+    /// The added, removed and changed statements of a document.
+    fn document(&mut self, label: &'static str, name: &str, sign: Sign, diff: Option<&DocumentDiff<'_>>) {
+        let Some(DocumentDiff { same: _, changed, added, removed, elements }) = diff else {
+            return self.add(0, label, sign, format!("{name} cannot be read as a policy; `-v` shows its text").trim());
         };
-        let Some(Difference { changed, added, removed, elements }) = Difference::of(before, after) else {
-            return self.add(label, mark, format!("{name} cannot be read as a policy; `-v` shows its text").trim());
-        };
-        let depth = usize::from(!name.is_empty());
-        let below = if depth > 0 { "" } else { label };
-        if let [only] = &[&added[..], &removed[..]].concat()[..]
-            && depth > 0
-            && mark != Mark::Changed
-            && elements.is_empty()
-        {
-            return self.add(label, mark, format!("{name}: {}", sentence(only)));
+        let whole = added.iter().chain(removed).map(|(_, statement)| sentence(statement));
+        if sign != Sign::Changed && !name.is_empty() && elements.is_empty() && added.len() + removed.len() == 1 {
+            return whole.for_each(|sentence| self.add(0, label, sign, format!("{name}: {sentence}")));
         }
+        let (depth, below) = if name.is_empty() { (0, label) } else { (1, "") };
         if depth > 0 {
-            self.add(label, mark, name);
+            self.add(0, label, sign, name);
         }
-        for entry in &elements {
-            self.leaves(depth, below, "", entry);
+        for node in elements {
+            self.leaves(depth, below, "", node);
         }
-        for (before, after) in &changed {
-            self.changed_statement(depth, below, before, after);
+        for change in changed {
+            self.add(depth, below, Sign::Changed, sentence(&change.after));
+            for node in &change.elements {
+                self.leaves(depth + 1, "", "", node);
+            }
         }
-        for (mark, list) in [(Mark::Added, &added), (Mark::Removed, &removed)] {
-            for statement in list {
-                self.at(depth, below, mark, sentence(statement));
+        for (sign, statements) in [(Sign::Added, added), (Sign::Removed, removed)] {
+            for (_, statement) in statements {
+                self.add(depth, below, sign, sentence(statement));
             }
         }
     }
 
-    /// A statement in short, and below it what changes in it.
-    fn changed_statement(&mut self, depth: usize, label: &'static str, before: &Body, after: &Body) {
-        self.at(depth, label, Mark::Changed, sentence(after));
-        let side = |body: &Body, key: &str| body.get(key).cloned().unwrap_or(Value::Null);
-        for key in keys([Some(before), Some(after)]) {
-            if let Some(entry) = super::value::compare(key, &side(before, key), &side(after, key)) {
-                self.leaves(depth + 1, "", "", &entry);
-            }
-        }
-    }
-
-    /// The leaves of a difference, each behind the names that lead to it.
-    fn leaves(&mut self, depth: usize, label: &'static str, path: &str, entry: &Entry) {
+    /// The leaves of a diff, each after the names above it, joined by dots.
+    fn leaves(&mut self, depth: usize, label: &'static str, path: &str, node: &DiffNode) {
         let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-        match &entry.text {
-            Text::Name(name) | Text::Heading(name) => {
+        match &node.text {
+            NodeText::Name(name) | NodeText::Heading(name) => {
                 let path = below(name);
-                entry.children.iter().for_each(|child| self.leaves(depth, label, &path, child));
+                node.children.iter().for_each(|child| self.leaves(depth, label, &path, child));
             }
-            Text::Item(item) => self.at(depth, label, entry.mark, format!("{path} {item}")),
-            Text::Pair(name, value) => self.at(depth, label, entry.mark, format!("{} {value}", below(name))),
-            Text::Change(name, before, after) => {
-                self.at(depth, label, entry.mark, format!("{} {before} -> {after}", below(name)));
+            NodeText::Item(item) => self.add(depth, label, node.sign, format!("{path} {item}")),
+            NodeText::Pair(name, value) => self.add(depth, label, node.sign, format!("{} {value}", below(name))),
+            NodeText::Change(name, before, after) => {
+                self.add(depth, label, node.sign, format!("{} {before} -> {after}", below(name)));
             }
-            Text::Folded(_) => {}
+            NodeText::Folded(_) => {}
         }
     }
 }
 
-fn named(path: &str, value: &Value) -> Value {
-    if value.is_null() { Value::Null } else { format!("{path} {}", shown(value)).into() }
-}
-
-fn by_name(arn: &Value) -> Value {
-    arn.as_str().map_or_else(|| arn.clone(), |arn| policy_name(arn).into())
-}
-
-/// `aws:PATH/NAME` of a policy of AWS's own, as configurations write it; the name of a customer managed policy, which is
-/// unique in its account whatever its path; else the text.
+/// `aws:PATH/NAME` of an AWS managed policy, as a configuration names it. The name of a customer managed policy, which is
+/// unique in its account, whatever its path. The text of anything else.
 fn policy_name(arn: &str) -> String {
     let Some((account, path)) = arn.split_once(":iam::").and_then(|(_, rest)| rest.split_once(":policy/")) else {
         return arn.to_owned();
@@ -242,29 +205,4 @@ fn policy_name(arn: &str) -> String {
         return format!("aws:{path}");
     }
     path.rsplit('/').next().unwrap_or(path).to_owned()
-}
-
-/// `Allow ACTIONS on RESOURCES if CONDITIONS`
-fn sentence(statement: &Body) -> String {
-    let list = |key: &str| Some(texts(statement.get(key)?).join(", "));
-    let mut text = list("Effect").unwrap_or_else(|| "no effect".to_owned());
-    for (key, words) in [
-        ("Action", " "),
-        ("NotAction", " everything but "),
-        ("Resource", " on "),
-        ("NotResource", " on everything but "),
-        ("Principal", " to "),
-        ("NotPrincipal", " to everyone but "),
-    ] {
-        if let Some(items) = list(key) {
-            text.push_str(words);
-            text.push_str(&items);
-        }
-    }
-    let conditions = spelled(&conditions(statement.get("Condition")));
-    if !conditions.is_empty() {
-        text.push_str(" if ");
-        text.push_str(&conditions);
-    }
-    text
 }

@@ -1,8 +1,10 @@
-//! What a plan's view says. How it is drawn is tested with the renderers; here it is drawn as plain text.
+//! Tests what a plan's view says, as plain text with all fields. The tests of `render` test the formats.
 
+pub(crate) mod examples;
+mod risk;
 mod summary;
 
-use super::examples::{EAST, change, created_role, field, plan, trust, updated_role, web_identity};
+use self::examples::{EAST, change, created_role, field, plan, trust, updated_role, web_identity};
 use super::*;
 use crate::plan::ConfigKeys;
 use crate::plan::file::{ChangeV2, FieldV2, PlanV2};
@@ -36,16 +38,16 @@ fn document(statements: &[Value]) -> Value {
 }
 
 #[test]
-fn the_last_line_counts() {
+fn summary_line_counts_changes_and_unchanged_objects() {
     let mut empty = plan(Vec::new());
     empty.summary.unchanged = 42;
     assert_eq!(text(&empty), "No changes. 42 objects match.\n");
     empty.summary.unchanged = 1;
     assert_eq!(text(&empty), "No changes. 1 object matches.\n");
     empty.summary.refused = 1;
-    assert!(text(&empty).starts_with("No changes but what is refused. 1 object matches.\n"));
+    assert!(text(&empty).starts_with("No changes except what is refused. 1 object matches.\n"));
     empty.complete = false;
-    assert!(text(&empty).starts_with("No changes in what could be seen. 1 object matches.\n"));
+    assert!(text(&empty).starts_with("No changes in what could be read. 1 object matches.\n"));
     let all = [("create", 2), ("update", 1)];
     let changes = all.iter().flat_map(|(action, number)| {
         (0..*number).map(move |index| change(&format!("role/{action}-{index}"), action, &[], Vec::new()))
@@ -60,7 +62,7 @@ fn the_last_line_counts() {
     three.summary.waiting = 3;
     three.complete = false;
     assert!(
-        text(&three).ends_with("2 refused and skipped.\nNot everything could be seen.\n3 objects wait for others.\n")
+        text(&three).ends_with("2 refused and skipped.\nNot everything could be read.\n3 objects wait for others.\n")
     );
 }
 
@@ -174,7 +176,7 @@ fn statements_without_a_sid_are_matched_to_the_most_similar() {
 }
 
 #[test]
-fn what_means_the_same_is_not_shown() {
+fn equal_statements_are_counted_not_shown() {
     let before = json!({ "Version": "2008-10-17", "Statement": allow("", &["s3:GetObject"], "*") });
     let after = document(&[allow("", &["s3:GetObject"], "*")]);
     insta::assert_snapshot!(update("document", before, after), @r"
@@ -197,14 +199,14 @@ fn a_document_that_is_not_understood_is_compared_by_lines() {
     assert_eq!(update("document", json!("no json"), json!("nor this")), "  ~ document\n    - no json\n    + nor this");
 }
 
-/// The lines about access alone.
+/// Only the lines about access.
 fn access(before: Value, after: Value) -> Vec<String> {
     let list = update("trust", before, after);
     list.lines().take_while(|line| !line.ends_with(" trust")).map(str::to_owned).collect()
 }
 
 #[test]
-fn gains_and_losses_are_in_plain_words() {
+fn changed_subjects_gain_and_lose_access() {
     let before = trust(EAST, &["system:serviceaccount:a:one", "system:serviceaccount:a:two"]);
     let after = trust(EAST, &["system:serviceaccount:a:two", "system:serviceaccount:b:three"]);
     assert_eq!(
@@ -218,14 +220,14 @@ fn gains_and_losses_are_in_plain_words() {
     );
 }
 
-/// Who gains access by one statement.
+/// The principals that gain access by one statement.
 fn gains(statement: Value) -> Vec<String> {
     let lines = access(Value::Null, document(&[statement]));
     lines.iter().skip(1).map(|line| line.trim_start_matches([' ', '+']).to_owned()).collect()
 }
 
 #[test]
-fn nobody_who_gains_access_is_left_out() {
+fn every_kind_of_principal_is_listed() {
     let host = "oidc.eks.eu-west-1.amazonaws.com/id/EAST";
     let with = |change: fn(&mut Value)| {
         let mut statement = web_identity(EAST, &["system:serviceaccount:a:b"]);
@@ -273,7 +275,7 @@ fn nobody_who_gains_access_is_left_out() {
 }
 
 #[test]
-fn who_is_named_twice_loses_nothing_with_one_of_the_two() {
+fn principal_in_two_statements_keeps_access_when_one_is_removed() {
     let one = web_identity(EAST, &["system:serviceaccount:a:x"]);
     let both = web_identity(EAST, &["system:serviceaccount:a:x", "system:serviceaccount:a:y"]);
     let lost = access(document(&[one.clone(), both]), document(std::slice::from_ref(&one)));
@@ -282,7 +284,7 @@ fn who_is_named_twice_loses_nothing_with_one_of_the_two() {
 }
 
 #[test]
-fn a_deny_is_told_the_other_way_round() {
+fn added_deny_is_a_loss_and_removed_deny_is_a_gain() {
     let deny = json!({ "Effect": "Deny", "Principal": { "AWS": "arn:aws:iam::1:root" }, "Action": "sts:AssumeRole" });
     let (without, with) = (document(&[]), document(&[deny]));
     let denied = ["  - is denied from now on", "    - arn:aws:iam::1:root"];
@@ -335,7 +337,7 @@ fn a_changed_statement_shows_only_what_differs_by_meaning() {
           + c
             2 unchanged
     ");
-    // the other way round, the spelling is that of what comes
+    // the other way round, the other document decides the spelling
     insta::assert_snapshot!(update("document", new, old), @"
     ~ document
       ~ statement `One` (Allow)
@@ -349,7 +351,7 @@ fn a_changed_statement_shows_only_what_differs_by_meaning() {
 }
 
 #[test]
-fn who_is_spelled_differently_in_a_changed_statement_gains_and_loses_nothing() {
+fn principal_with_another_spelling_gains_and_loses_nothing() {
     let statement = |who: &[&str], key: &str| {
         document(&[json!({ "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": { "AWS": who },
             "Condition": { "Bool": { key: "true" } } })])
@@ -363,7 +365,7 @@ fn who_is_spelled_differently_in_a_changed_statement_gains_and_loses_nothing() {
 }
 
 #[test]
-fn no_version_is_the_old_one_and_everyone_is_everyone_of_aws() {
+fn missing_version_is_2008_and_star_is_every_aws_principal() {
     let old = json!({ "Statement": { "Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole" } });
     let new = json!({ "Version": "2008-10-17", "Statement": [
         { "Effect": "Allow", "Principal": { "AWS": "*" }, "Action": ["STS:AssumeRole", "sts:TagSession"] }] });
@@ -377,8 +379,7 @@ fn no_version_is_the_old_one_and_everyone_is_everyone_of_aws() {
 }
 
 #[test]
-fn what_text_shows_json_has() {
-    // every literal of the changed fields is in the plan file
+fn everything_in_the_text_is_in_the_plan_file() {
     for change in [created_role(), updated_role()] {
         let file = plan(vec![change.clone()]).to_text();
         let text = lines(change);

@@ -1,21 +1,16 @@
-//! Numbers in words.
+//! Numbers and durations as text.
 
 /// `1 change`, `2 changes`
 pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// Seconds as they are declared: `1h`, `1h30m`, `90s`.
+/// Seconds as a configuration writes them: `1h`, `1h30m`, `1m30s`.
 pub(crate) fn duration(seconds: u64) -> String {
-    let (hours, minutes, rest) = (seconds / 3600, seconds % 3600 / 60, seconds % 60);
-    let mut text = String::new();
-    for (number, unit) in [(hours, 'h'), (minutes, 'm'), (rest, 's')] {
-        if number > 0 {
-            text.push_str(&number.to_string());
-            text.push(unit);
-        }
-    }
-    if text.is_empty() { "0s".to_owned() } else { text }
+    let units = [(seconds / 3600, 'h'), (seconds % 3600 / 60, 'm'), (seconds % 60, 's')];
+    let parts = units.into_iter().filter(|(number, _)| *number > 0);
+    let parts: Vec<String> = parts.map(|(number, unit)| format!("{number}{unit}")).collect();
+    if parts.is_empty() { "0s".to_owned() } else { parts.concat() }
 }
 
 #[cfg(test)]
@@ -23,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_as_they_are_declared() {
+    fn durations_are_printed_as_a_configuration_writes_them() {
         assert_eq!(duration(3600), "1h");
         assert_eq!(duration(5400), "1h30m");
         assert_eq!(duration(90), "1m30s");

@@ -183,7 +183,7 @@ fn what_could_not_be_seen_is_not_seen_because_a_file_says_so() {
         plan["options"]["force"] = json!(false);
     });
     let shown = scene.bench.ends(0, &["show", "forged.json"]);
-    assert!(!shown.stdout.contains("could not be seen"), "{shown}");
+    assert!(!shown.stdout.contains("could not be read"), "{shown}");
     refused(&scene, 4, &["apply", "forged.json"]).says("role/other").says("--allow-incomplete");
     scene.bench.ends(0, &["apply", "forged.json", "--allow-incomplete"]);
     assert!(!scene.someone.role_tags("app").contains_key("team"));

@@ -227,7 +227,7 @@ fn of_two_runs_one_waits_for_the_other() {
     scene.world.allow_all();
     first.ends(0);
     let said = second.ends(0);
-    assert!(said.contains("was as planned already"), "{said}");
+    assert!(said.contains("was already as planned"), "{said}");
     assert_eq!(scene.world.requests("AttachRolePolicy").len(), 1, "nothing is written twice");
     assert_eq!((scene.holder().as_str(), &scene.spec()["leaseTransitions"]), ("", &json!(1)));
     scene.bench.converges();

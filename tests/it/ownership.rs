@@ -334,7 +334,7 @@ fn roles_of_others_that_trust_a_cluster_are_counted_and_told_one_by_one_on_deman
     (0..7).for_each(|index| scene.someone.create_role(&format!("theirs{index}"), &theirs, &[]));
     let lines = |arguments: &[&str]| scene.bench.ends(0, arguments).stdout.matches("can be assumed from").count();
     let run = scene.bench.ends(0, &["plan"]);
-    run.says("cluster/main: 7 roles that are not ours can be assumed from it; `-v` lists them");
+    run.says("cluster/main: 7 roles that irsa does not manage can be assumed from it; `-v` lists them");
     for format in ["text", "markdown", "html", "github"] {
         assert_eq!(lines(&["plan", "--format", format]), 1, "{format}");
         assert_eq!(lines(&["plan", "--format", format, "-v"]), 7, "{format}");

@@ -1,32 +1,35 @@
-//! A comment in the making: GitHub takes 65,536 characters, so that what cannot be shown in full is shown in short, and
-//! what cannot be shown in short is listed or counted. The weighty is chosen first.
+//! `Comment`: fits blocks of text into GitHub's limit of 65,536 characters for a comment.
+//!
+//! Each block has forms of different lengths. A block that does not fit in full is shown in short, listed, or counted.
+//! Blocks with a lower weight are placed first.
 
+use crate::view::count;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// The size of a comment, in bytes.
+/// The largest size of a comment, in bytes.
 const LIMIT: usize = 60_000;
-/// What titles and the sentence about what is left out may take of it.
+/// The part of it for titles and for the sentence about what is left out.
 const RESERVE: usize = 1_200;
 
-/// What a block tells of, and so where it stands.
+/// The section of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum Section {
     Change,
     Failure,
     Step,
     Refused,
-    Unknown,
+    Unread,
     Note,
     Waiting,
 }
 
-impl Kind {
+impl Section {
     fn title(self) -> Option<&'static str> {
         match self {
             Self::Change | Self::Failure | Self::Step => None,
             Self::Refused => Some("Refused"),
-            Self::Unknown => Some("Not seen"),
+            Self::Unread => Some("Not read"),
             Self::Note => Some("Notes"),
             Self::Waiting => Some("Waiting"),
         }
@@ -38,26 +41,26 @@ impl Kind {
             Self::Failure => ("failure", "failures"),
             Self::Step => ("step", "steps"),
             Self::Refused => ("refusal", "refusals"),
-            Self::Unknown => ("unseen object", "unseen objects"),
+            Self::Unread => ("unread object", "unread objects"),
             Self::Note => ("note", "notes"),
             Self::Waiting => ("waiting object", "waiting objects"),
         };
-        format!("{number} {}", if number == 1 { one } else { many })
+        count(number, one, many)
     }
 }
 
-/// Something that is told.
+/// A part of a comment that is shown in one of several forms.
 pub(super) struct Block {
-    pub kind: Kind,
-    /// Which are shown, and shown in full, when not all can be: the lower, the sooner.
+    pub section: Section,
+    /// Blocks with a lower weight are placed first.
     pub weight: usize,
-    /// How it may be shown, from the shortest to the longest.
+    /// From the shortest to the longest.
     pub forms: Vec<String>,
-    /// Whether the shortest form is a line of the list of what is not shown.
+    /// Whether the shortest form is a line of the list at the end.
     pub listed: bool,
 }
 
-/// A comment in the making.
+/// A head, which is always shown, and the blocks below it.
 pub(super) struct Comment {
     head: String,
     blocks: Vec<Block>,
@@ -72,8 +75,8 @@ impl Comment {
         self.blocks.push(block);
     }
 
-    /// Which form of each block is shown. All get their shortest before any gets a longer one, and so on; but half of the
-    /// room is kept from the shortest, so that of very many the weighty are shown and the others are counted.
+    /// The form in which each block is shown. All blocks get their shortest form before any gets the next one, and so on. At
+    /// first the shortest forms get only half of the room: the other half is for longer forms of the first blocks.
     fn chosen(&self) -> Vec<Option<usize>> {
         let mut room = LIMIT.saturating_sub(self.head.len() + RESERVE);
         let mut order: Vec<usize> = (0..self.blocks.len()).collect();
@@ -87,7 +90,7 @@ impl Comment {
                 if chosen[index].is_some_and(|now| now >= form) || (form > 0 && chosen[index].is_none()) {
                     continue;
                 }
-                // in its order a form need not be longer than the one before it
+                // a form may be shorter than the one before it
                 let now = chosen[index].map_or(0, |form| forms[form].len());
                 let Some(text) = forms.get(form).filter(|text| text.len() + kept <= room + now) else { continue };
                 room = room + now - text.len();
@@ -97,23 +100,23 @@ impl Comment {
         chosen
     }
 
-    /// The head, the blocks in their order, then the list of what is not shown.
+    /// The text: the head, the blocks in their order, the list, the counts of blocks that are left out.
     pub(super) fn finish(self) -> String {
         let chosen = self.chosen();
         let Self { head, blocks } = self;
         let mut text = head;
         let (mut last, mut listed) = (None, Vec::new());
-        let mut left: BTreeMap<Kind, usize> = BTreeMap::new();
+        let mut left: BTreeMap<Section, usize> = BTreeMap::new();
         for (block, form) in blocks.iter().zip(chosen) {
-            let Block { kind, weight, forms, listed: may_be_listed } = block;
+            let Block { section, weight, forms, listed: may_be_listed } = block;
             match form {
-                None => *left.entry(*kind).or_default() += 1,
+                None => *left.entry(*section).or_default() += 1,
                 Some(0) if *may_be_listed => listed.push((weight, &forms[0])),
                 Some(form) => {
-                    if let Some(title) = kind.title().filter(|_| last != Some(*kind)) {
+                    if let Some(title) = section.title().filter(|_| last != Some(*section)) {
                         let _ = writeln!(text, "\n**{title}**\n");
                     }
-                    last = Some(*kind);
+                    last = Some(*section);
                     text.push_str(&forms[form]);
                 }
             }
@@ -124,8 +127,8 @@ impl Comment {
             text.extend(listed.into_iter().map(|(_, line)| line.as_str()));
         }
         if !left.is_empty() {
-            let left: Vec<String> = left.into_iter().map(|(kind, number)| kind.counted(number)).collect();
-            let _ = writeln!(text, "\n_Left out, for a comment may be only so long: {}._", left.join(", "));
+            let left: Vec<String> = left.into_iter().map(|(section, number)| section.counted(number)).collect();
+            let _ = writeln!(text, "\n_Left out, because a comment has a size limit: {}._", left.join(", "));
         }
         text
     }
@@ -135,9 +138,9 @@ impl Comment {
 mod tests {
     use super::*;
 
-    fn block(kind: Kind, weight: usize, sizes: &[usize]) -> Block {
+    fn block(section: Section, weight: usize, sizes: &[usize]) -> Block {
         let forms = sizes.iter().enumerate().map(|(form, size)| format!("{form}{}\n", "x".repeat(*size)));
-        Block { kind, weight, forms: forms.collect(), listed: kind == Kind::Change }
+        Block { section, weight, forms: forms.collect(), listed: section == Section::Change }
     }
 
     fn chosen(blocks: Vec<Block>) -> Vec<Option<usize>> {
@@ -148,42 +151,46 @@ mod tests {
     }
 
     #[test]
-    fn all_are_shown_in_short_before_one_is_in_full() {
+    fn all_blocks_get_their_shortest_form_before_one_gets_a_longer_form() {
         let three = |first: &[usize]| {
-            let rest = [block(Kind::Change, 2, &[10, 100, 1_000]), block(Kind::Change, 1, &[10, 100, 1_000])];
-            chosen([block(Kind::Change, 3, first)].into_iter().chain(rest).collect())
+            let rest = [block(Section::Change, 2, &[10, 100, 1_000]), block(Section::Change, 1, &[10, 100, 1_000])];
+            chosen([block(Section::Change, 3, first)].into_iter().chain(rest).collect())
         };
         assert_eq!(three(&[10, 100, 1_000]), [Some(2); 3]);
         assert_eq!(three(&[10, 100, 70_000]), [Some(1), Some(2), Some(2)]);
         assert_eq!(three(&[10, 70_000, 1_000]), [Some(2), Some(2), Some(2)], "a later form may be shorter");
         assert_eq!(three(&[70_000, 80_000]), [None, Some(2), Some(2)]);
-        assert_eq!(three(&[40_000, 41_000]), [Some(0), Some(2), Some(2)], "what is left goes to those who had none");
+        assert_eq!(
+            three(&[40_000, 41_000]),
+            [Some(0), Some(2), Some(2)],
+            "the rest of the room goes to blocks without a form"
+        );
     }
 
     #[test]
-    fn the_weighty_is_chosen_first() {
+    fn the_block_with_the_lower_weight_gets_the_longer_form() {
         let half = LIMIT / 2;
         let two = |one: usize, other: usize| {
-            chosen(vec![block(Kind::Change, one, &[10, half]), block(Kind::Note, other, &[10, half])])
+            chosen(vec![block(Section::Change, one, &[10, half]), block(Section::Note, other, &[10, half])])
         };
         assert_eq!(two(1, 2), [Some(1), Some(0)]);
         assert_eq!(two(2, 1), [Some(0), Some(1)]);
     }
 
     #[test]
-    fn what_is_not_shown_is_listed_or_counted() {
+    fn blocks_that_do_not_fit_are_listed_or_counted() {
         let mut comment = Comment::new("head\n".into());
         for index in 0..30_000 {
-            comment.push(block(Kind::Change, 30_000 - index, &[40, 400]));
+            comment.push(block(Section::Change, 30_000 - index, &[40, 400]));
         }
-        comment.push(block(Kind::Refused, 0, &[10, 20]));
+        comment.push(block(Section::Refused, 0, &[10, 20]));
         let text = comment.finish();
         assert!(text.len() <= LIMIT);
         let lines = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
         let (listed, shown) = (lines("0xx"), lines("1xx") - 1);
         assert!(listed > 500 && shown > 50, "{listed} {shown}");
         let left = 30_000 - listed - shown;
-        assert!(text.contains(&format!("Left out, for a comment may be only so long: {left} changes.")), "{left}");
+        assert!(text.contains(&format!("Left out, because a comment has a size limit: {left} changes.")), "{left}");
         assert!(text.contains("**Refused**\n\n1xxxx"));
     }
 }

@@ -1,8 +1,8 @@
-//! Formats that cannot hold everything: what a change is and what it hands out is there all the same.
+//! Formats with a size limit: each change keeps its action, the access and the permissions that it gives.
 
 use super::*;
 use crate::plan::file::{ChangeV2, NoteV2, RefusedV2};
-use crate::view::examples::{EAST, change, field, trust};
+use crate::view::tests::examples::{EAST, change, field, trust};
 use serde_json::{Value, json};
 
 fn plan_of(changes: Vec<ChangeV2>) -> String {
@@ -11,14 +11,14 @@ fn plan_of(changes: Vec<ChangeV2>) -> String {
     text
 }
 
-/// A role with so many statements that say nothing.
+/// A harmless role with this many statements.
 fn large(address: &str, statements: usize) -> ChangeV2 {
     let one = |index: usize| json!({ "Sid": format!("S{index}"), "Effect": "Allow", "Action": "s3:GetObject", "Resource": format!("arn:aws:s3:::{index}") });
     let document = json!({ "Version": "2012-10-17", "Statement": (0..statements).map(one).collect::<Vec<_>>() });
     change(address, "create", &["declared"], vec![field("inline.data", Value::Null, document)])
 }
 
-/// A role that hands out what is worth having.
+/// A role that gives dangerous permissions, with this many harmless statements.
 fn grave(address: &str, filler: usize) -> ChangeV2 {
     let mut role = large(address, filler);
     let document = json!({ "Statement": [{ "Effect": "Allow", "Action": ["iam:PutRolePolicy", "s3:PutObject"], "Resource": "*" }] });
@@ -27,7 +27,7 @@ fn grave(address: &str, filler: usize) -> ChangeV2 {
     role
 }
 
-/// The line that tells of an object.
+/// The line about an object.
 fn line<'a>(text: &'a str, address: &str) -> &'a str {
     let code = [format!("`{address}`"), format!("<code>{address}</code>")];
     let mut lines = text.lines();
@@ -35,7 +35,7 @@ fn line<'a>(text: &'a str, address: &str) -> &'a str {
 }
 
 #[test]
-fn who_gains_access_stands_outside_of_what_is_folded() {
+fn access_is_outside_of_the_folded_part() {
     let text = plan_of(vec![grave("role/evil", 1)]);
     let summary = line(&text, "role/evil");
     assert!(summary.starts_with("<details><summary>") && summary.ends_with("</summary>"), "{summary}");
@@ -45,7 +45,7 @@ fn who_gains_access_stands_outside_of_what_is_folded() {
 }
 
 #[test]
-fn a_change_whose_fields_do_not_fit_keeps_its_access_and_what_it_gives() {
+fn change_with_too_many_fields_keeps_its_access_and_permissions() {
     for changes in [
         vec![large("role/harmless", 10), grave("role/evil", 3_000)],
         vec![large("role/harmless", 700), grave("role/evil", 700)],
@@ -62,7 +62,7 @@ fn a_change_whose_fields_do_not_fit_keeps_its_access_and_what_it_gives() {
 }
 
 #[test]
-fn of_a_hundred_changes_each_has_its_address_action_and_access() {
+fn each_of_100_changes_has_its_address_action_and_access() {
     let role = examples::updated_role();
     let changes: Vec<ChangeV2> =
         (0..100).map(|index| ChangeV2 { address: format!("role/r{index}"), ..role.clone() }).collect();
@@ -77,15 +77,15 @@ fn of_a_hundred_changes_each_has_its_address_action_and_access() {
 }
 
 #[test]
-fn of_thousands_of_changes_the_riskiest_are_shown_and_listed_first() {
+fn riskiest_of_thousands_of_changes_are_shown_and_listed_first() {
     let mut changes: Vec<ChangeV2> = (0..5_000).map(|index| large(&format!("role/r{index}"), 1)).collect();
     changes.push(grave("role/evil", 2));
     let text = plan_of(changes);
     assert!(line(&text, "role/evil").contains("system:serviceaccount:evil:evil"));
     let listed = text.split("the riskiest first").nth(1).expect("the list");
     assert!(listed.contains("gives `s3:GetObject`"), "{listed}");
-    assert!(text.contains("Left out, for a comment may be only so long: 4"), "{text}");
-    // of many that are alike grave, as many as there is room for
+    assert!(text.contains("Left out, because a comment has a size limit: 4"), "{text}");
+    // of equally risky changes, as many as fit
     let text = plan_of((0..2_000).map(|index| grave(&format!("role/r{index}"), 1)).collect());
     assert!(line(&text, "role/r0").contains("system:serviceaccount:evil:evil"));
     let listed = text.split("the riskiest first").nth(1).expect("the list");
@@ -93,7 +93,7 @@ fn of_thousands_of_changes_the_riskiest_are_shown_and_listed_first() {
 }
 
 #[test]
-fn a_long_line_about_access_is_cut_before_it_is_left_out() {
+fn long_line_about_access_is_cut_before_it_is_left_out() {
     let long = format!("system:serviceaccount:evil:{}", "x".repeat(9_000));
     let with = |index: usize| {
         change(
@@ -112,7 +112,7 @@ fn a_long_line_about_access_is_cut_before_it_is_left_out() {
 }
 
 #[test]
-fn what_is_refused_and_grave_findings_are_there_whatever_else_is() {
+fn refusals_and_severe_findings_are_never_left_out() {
     let mut file = examples::everything();
     file.changes = (0..3_000).map(|index| grave(&format!("role/r{index}"), 30)).collect();
     let [address, severity, rule, text] = ["role/ci", "critical", "IRSA001", "anyone may"].map(str::to_owned);
@@ -123,7 +123,7 @@ fn what_is_refused_and_grave_findings_are_there_whatever_else_is() {
     for part in [
         "`role/billing` is refused: role `billing`",
         "`role/big` is refused\n",
-        "`cluster/metal` could not be seen: ",
+        "`cluster/metal` could not be read: ",
         "critical: `role/ci`: anyone may",
         "high: `role/ci`: every ServiceAccount",
     ] {
@@ -132,7 +132,7 @@ fn what_is_refused_and_grave_findings_are_there_whatever_else_is() {
 }
 
 #[test]
-fn a_report_keeps_every_step() {
+fn report_keeps_every_step() {
     let mut report = examples::report();
     let failed = report.outcomes[1].clone();
     report.outcomes.extend((0..200).map(|_| failed.clone()));
@@ -143,13 +143,13 @@ fn a_report_keeps_every_step() {
 }
 
 #[test]
-fn github_shows_ten_of_a_kind_and_lists_the_rest() {
+fn github_shows_ten_of_a_level_and_lists_the_rest() {
     let mut file = examples::everything();
     file.refused =
         (0..25).map(|index| RefusedV2 { address: format!("role/r{index}"), ..file.refused[0].clone() }).collect();
     let text = drawn(Format::Github, &Style::plain(), &file);
     assert_eq!(text.lines().filter(|line| line.starts_with("::error ")).count(), 10);
-    // 25 refusals, one unseen, one grave finding
+    // 25 refusals, one unread object, one severe finding
     let last = text.lines().find(|line| line.starts_with("::error title=irsa::")).expect("the tenth");
     assert!(last.starts_with("::error title=irsa::18 more, not shown as annotations:%0Arefused: role/r9: "), "{last}");
     assert!(last.contains("%0AIRSA010: role/ci: every ServiceAccount"), "{last}");
@@ -157,7 +157,7 @@ fn github_shows_ten_of_a_kind_and_lists_the_rest() {
 }
 
 #[test]
-fn github_tells_what_a_change_hands_out_the_riskiest_first() {
+fn github_shows_what_a_change_gives_the_riskiest_first() {
     let mut changes: Vec<ChangeV2> = (0..40).map(|index| large(&format!("role/r{index}"), 1)).collect();
     changes.push(grave("role/evil", 1));
     let text = drawn(Format::Github, &Style::plain(), &examples::plan(changes));
@@ -167,7 +167,7 @@ fn github_tells_what_a_change_hands_out_the_riskiest_first() {
     for index in 0..40 {
         assert!(text.contains(&format!("role/r{index} will be created")), "{index}: {text}");
     }
-    // and where even the list would be too long, it says so
+    // a list that is too long ends with a count
     let text = drawn(
         Format::Github,
         &Style::plain(),

@@ -1,14 +1,14 @@
-//! Texts and values that somebody put there on purpose.
+//! Malicious texts and values in a plan.
 
 use super::*;
+use crate::model::sanitize::is_invisible;
 use crate::plan::file::{ChangeV2, FieldV2, NoteV2, RefusedV2, UnknownV2};
-use crate::view::scrub::is_invisible;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const NASTY: &str = "</code></summary><script>alert(1)</script> --> ``` `x` @admin #1 ::error::x %0A [a](b) \u{1b}[2J\u{202e}\n```\n::stop-commands::x";
 
-/// A plan of which every text is `text`.
+/// A plan in which every text is `text`.
 fn of(text: &str) -> PlanV2 {
     let mut file = examples::everything();
     let texts = || text.to_owned();
@@ -37,11 +37,11 @@ fn html_has_no_script() {
 }
 
 #[test]
-fn markdown_has_no_markup_of_theirs() {
+fn markdown_has_no_markup_from_outside() {
     let text = drawn(Format::Markdown, &Style::plain(), &of(NASTY));
     let (marker, rest) = text.split_once('\n').unwrap();
     assert_eq!(marker.matches("-->").count(), 1, "{marker}");
-    // a block is fenced by more backticks than are in it
+    // the fence of a block is longer than any run of backticks in it
     let mut open: Option<String> = None;
     for line in rest.lines() {
         let fence: String = line.chars().take_while(|c| *c == '`').collect();
@@ -58,7 +58,7 @@ fn markdown_has_no_markup_of_theirs() {
     assert_eq!(open, None);
 }
 
-/// The same without the elements, in which nothing is marked up.
+/// A line of Markdown without its `<code>` elements.
 fn without_code_elements(line: &str) -> String {
     let mut parts = line.split("<code>");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -87,7 +87,7 @@ fn without_code(line: &str) -> String {
 }
 
 #[test]
-fn a_log_takes_nothing_for_a_command() {
+fn no_line_is_a_command_of_a_ci_log() {
     for style in [Style::plain(), Style::plain().with_width(Some(60))] {
         let file = of(&format!("{} ::error::x ##[error]y", "long ".repeat(14)));
         for line in drawn(Format::Text, &style, &file).lines() {
@@ -172,8 +172,7 @@ fn any_change() -> impl Strategy<Value = ChangeV2> {
     ];
     let fields =
         (path, any_document(), any_document()).prop_map(|(path, before, after)| FieldV2 { path, before, after });
-    let action =
-        prop_oneof![Just("create".to_owned()), Just("update".to_owned()), Just("delete".to_owned()), any::<String>()];
+    let action = proptest::sample::select(vec!["create", "update", "delete", "adopt"]).prop_map(str::to_owned);
     (any::<String>(), action, proptest::collection::vec(any::<String>(), 0..2), proptest::collection::vec(fields, 0..4))
         .prop_map(|(address, action, reasons, fields)| ChangeV2 {
             address,
@@ -189,7 +188,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn whatever_is_in_a_plan_nothing_is_obeyed(
+    fn no_output_has_a_control_character(
         changes in proptest::collection::vec(any_change(), 0..3),
         text in any::<String>(),
         width in proptest::option::of(0usize..200),

@@ -1,10 +1,10 @@
-//! What is written is what the schemas promise, no more and no less.
+//! Plans and reports match their schemas, with no key more or less.
 
 use super::*;
 use crate::render::schema::{plan_schema, report_schema};
 use serde_json::{Map, Value, json};
 
-/// Everything in `value` that `schema` does not allow; knows the keywords that our schemas use, and no others.
+/// Everything in `value` that `schema` does not allow. Knows only the keywords that irsa's schemas use.
 fn faults(schema: &Value, value: &Value, at: &str, list: &mut Vec<String>) {
     let schema = schema.as_object().unwrap();
     for (keyword, rule) in schema {
@@ -77,7 +77,7 @@ fn check(schema: &Value, value: &Value) -> Vec<String> {
 }
 
 #[test]
-fn plans_are_as_their_schema_says() {
+fn plans_match_their_schema() {
     for file in [examples::plan(Vec::new()), examples::everything()] {
         let value = serde_json::to_value(&file).unwrap();
         assert_eq!(check(&plan_schema(), &value), Vec::<String>::new());
@@ -85,7 +85,7 @@ fn plans_are_as_their_schema_says() {
 }
 
 #[test]
-fn reports_are_as_their_schema_says() {
+fn reports_match_their_schema() {
     for report in [Report::default(), examples::report()] {
         let value: Value = serde_json::from_str(&told(Format::Json, &Style::plain(), &report)).unwrap();
         assert_eq!(check(&report_schema(), &value), Vec::<String>::new());
@@ -95,7 +95,7 @@ fn reports_are_as_their_schema_says() {
 }
 
 #[test]
-fn a_key_too_many_or_too_few_is_a_fault() {
+fn additional_and_missing_keys_are_faults() {
     let mut value = serde_json::to_value(examples::everything()).unwrap();
     value["changes"][0]["extra"] = json!(1);
     value["summary"].as_object_mut().unwrap().remove("adopt");

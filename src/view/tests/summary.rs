@@ -1,9 +1,8 @@
-//! The plan at a glance.
+//! Tests the short form of a plan.
 
 use super::*;
 use crate::ids::Key;
 use crate::plan::file::RefusedV2;
-use crate::view::examples;
 
 /// The short form, where the configuration calls the issuer of [`EAST`] `shop-eu` and one role's ARN `cart`.
 fn summary(plan: &PlanV2, width: Option<usize>) -> String {
@@ -81,7 +80,7 @@ Plan: 0 to create, 1 to update, 0 to delete.
 }
 
 #[test]
-fn what_is_not_the_usual_trust_is_told_whole() {
+fn unusual_trust_is_shown_in_full() {
     let other = EAST.replace("EAST", "OTHER");
     let mut any_audience = web_identity(EAST, &["system:serviceaccount:shop:cart"]);
     any_audience["Condition"]["StringEquals"]
@@ -101,7 +100,7 @@ fn what_is_not_the_usual_trust_is_told_whole() {
         (web_identity(EAST, &["system:serviceaccount:shop:cart"]), "shop-eu shop/cart"),
         (any_audience, "shop-eu shop/cart, for any audience"),
         (pattern, "every ServiceAccount like shop-eu shop/*"),
-        // under StringEquals a star is a star
+        // StringEquals has no wildcards
         (web_identity(EAST, &["system:serviceaccount:shop:*"]), "shop-eu shop/* (literally)"),
         (more, "shop-eu shop/more, by sts:AssumeRoleWithWebIdentity, sts:TagSession"),
         (web_identity(EAST, &["system:node:a"]), "system:node:a of cluster shop-eu"),
@@ -120,7 +119,7 @@ fn what_is_not_the_usual_trust_is_told_whole() {
     let version = json!({"Version": "2008-10-17", "Statement": [deny]});
     let told = of_role("update", vec![field("trust", version, document(&[deny]))]);
     assert_eq!(told, "~ role/cart  irsa.toml:24\n    trust      ~ Version 2008-10-17 -> 2012-10-17");
-    // the provider of another account lets nobody of the cluster in
+    // through the provider of another account the cluster's pods get no access
     let foreign = EAST.replace("111122223333", "999999999999");
     let side = |provider: &str| document(&[web_identity(provider, &["system:serviceaccount:shop:cart"])]);
     assert_eq!(
@@ -138,7 +137,7 @@ fn what_is_not_the_usual_trust_is_told_whole() {
 }
 
 #[test]
-fn a_service_account_that_is_made_is_one_line() {
+fn created_service_account_is_one_line() {
     let fields = vec![
         field(
             "annotations.eks.amazonaws.com/role-arn",
@@ -154,7 +153,7 @@ fn a_service_account_that_is_made_is_one_line() {
 }
 
 #[test]
-fn no_change_is_without_a_word() {
+fn every_change_has_a_line() {
     let marks = vec![field("tags.irsa/address", json!("role/old"), json!("role/cart"))];
     assert_eq!(of_role("update", marks), "~ role/cart  irsa.toml:24\n               only tags.irsa/address");
     let missing = vec![field("labels.irsa/owner", Value::Null, json!("me"))];
@@ -194,7 +193,7 @@ fn a_refused_change_says_what_it_would_do() {
 }
 
 #[test]
-fn what_does_not_fit_beside_an_address_stands_below_it() {
+fn role_and_origin_move_below_a_long_address() {
     let name = "a".repeat(60);
     let fields = vec![field(
         "annotations.eks.amazonaws.com/role-arn",
@@ -210,7 +209,7 @@ fn what_does_not_fit_beside_an_address_stands_below_it() {
 }
 
 #[test]
-fn of_many_changes_the_gravest_come_first_behind_a_table() {
+fn more_than_100_changes_begin_with_a_table_and_the_riskiest_changes() {
     let harmless = |index: usize| {
         change(&format!("service-account/shop-eu/shop/a{index:03}"), "create", &["declared at irsa.toml:1"], Vec::new())
     };
@@ -233,7 +232,7 @@ fn of_many_changes_the_gravest_come_first_behind_a_table() {
 }
 
 #[test]
-fn lines_fit_the_terminal_where_their_words_do() {
+fn lines_fit_the_terminal_unless_a_word_is_too_long() {
     for width in [80, 140] {
         for line in summary(&examples::everything(), Some(width)).lines() {
             let one_word = line.trim_start().split(' ').filter(|word| word.len() > 40).count() == 1;
@@ -243,7 +242,7 @@ fn lines_fit_the_terminal_where_their_words_do() {
 }
 
 #[test]
-fn what_several_are_refused_for_is_said_once() {
+fn shared_reason_of_refusals_is_shown_once() {
     let mut plan = plan(Vec::new());
     let item =
         |address: &str, why: &str| RefusedV2 { address: address.into(), why: why.into(), hint: "do this".into() };

@@ -1,4 +1,4 @@
-//! Plans and reports to look at, made by hand.
+//! Hand-written plans and reports, for the tests of `view` and `render`.
 
 use crate::apply::report::{Failure, Interrupt, Outcome, Report, StepOutcome};
 use crate::plan::change::Action;
