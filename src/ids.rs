@@ -363,7 +363,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_checked_at_their_documented_limits() {
+    fn names_beyond_documented_limits_are_rejected() {
         assert!(RoleName::parse("a".repeat(64)).is_ok());
         assert!(RoleName::parse("a".repeat(65)).is_err());
         assert!(RoleName::parse("a b").is_err());
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn issuers_have_no_port_query_or_trailing_slash() {
+    fn issuer_with_port_query_or_trailing_slash_is_rejected() {
         assert!(IssuerUrl::parse("https://oidc.eks.eu-west-1.amazonaws.com/id/ABC").is_ok());
         for bad in ["http://a/b", "https://", "https://a:443/b", "https://a/b?c", "https://a/", "https://a b/"] {
             assert!(IssuerUrl::parse(bad).is_err(), "{bad}");
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn arns_are_put_together_and_taken_apart() {
+    fn arns_are_built_and_parsed() {
         let partition = Partition::parse("aws-cn").unwrap();
         let account = AccountId::parse("111122223333").unwrap();
         let role = RoleArn::of(&partition, &account, &IamPath::parse("/a/").unwrap(), &RoleName::parse("r").unwrap());

@@ -1,5 +1,7 @@
 //! Addresses: the name of an object in every output, in JSON, and in `--only`.
 
+#![expect(missing_docs, reason = "the fields of an address are the parts of its text")]
+
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use std::cmp::Ordering;
 use std::fmt;
@@ -8,53 +10,24 @@ use std::str::FromStr;
 /// The address of an object. Addresses sort like their text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
-    /// `oidc-provider/<account>/<cluster>`
-    OidcProvider {
-        /// The account that holds the provider.
-        account: Key,
-        /// The cluster whose issuer it has.
-        cluster: Key,
-    },
-    /// `policy/<account>/<key>`
-    Policy {
-        /// The account that holds the policy.
-        account: Key,
-        /// Its key in `[policies]`.
-        key: Key,
-    },
-    /// `role/<key>`
-    Role {
-        /// Its key in `[roles]`.
-        key: Key,
-    },
+    /// `oidc-provider/<account>/<cluster>`: the provider of the cluster's issuer.
+    OidcProvider { account: Key, cluster: Key },
+    /// `policy/<account>/<key>`, with the key in `[policies]`.
+    Policy { account: Key, key: Key },
+    /// `role/<key>`, with the key in `[roles]`.
+    Role { key: Key },
     /// `service-account/<cluster>/<namespace>/<name>`
-    ServiceAccount {
-        /// The key of the cluster.
-        cluster: Key,
-        /// The Kubernetes namespace.
-        namespace: Namespace,
-        /// The name in the namespace.
-        name: ServiceAccountName,
-    },
-    /// `orphan/<account>/<kind>/<live-name>`: an IAM object with the owner tag that is no longer declared.
-    Orphan {
-        /// The account that holds it.
-        account: Key,
-        /// The kind of object.
-        kind: OrphanKind,
-        /// The name of a role or policy; the host and path of a provider's issuer.
-        name: String,
-    },
+    ServiceAccount { cluster: Key, namespace: Namespace, name: ServiceAccountName },
+    /// `orphan/<account>/<kind>/<name>`: an IAM object with the owner tag that is no longer declared. The name is that of
+    /// the role or policy, or the host and path of the provider's issuer.
+    Orphan { account: Key, kind: OrphanKind, name: String },
 }
 
 /// The kinds of IAM objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum OrphanKind {
-    /// An IAM OIDC provider.
     OidcProvider,
-    /// A customer managed policy.
     Policy,
-    /// A role.
     Role,
 }
 
@@ -112,9 +85,7 @@ impl Address {
 /// An account or a cluster of the configuration, printed as `account/<key>` or `cluster/<key>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place<K> {
-    /// The key of an account.
     Account(K),
-    /// The key of a cluster.
     Cluster(K),
 }
 
@@ -199,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_reads_back_as_it_prints() {
+    fn printed_address_parses_to_itself() {
         for text in [
             "oidc-provider/prod/prod-eu",
             "policy/prod/read-bucket",

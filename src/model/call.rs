@@ -16,114 +16,38 @@ pub enum Call {
     Kubernetes(Key, KubernetesCall),
 }
 
-/// One API call to IAM.
+/// One API call to IAM. [`IamCall::operation`] is its name there.
+///
+/// - Creations include tags. `CreateProvider` has no thumbprints, `CreateRole` has no policies except the boundary.
+/// - `CreatePolicyVersion` makes the new version the default.
+/// - `UpdateRole` always has both settings: without a duration, IAM sets 3,600
+///   (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html>).
+/// - In calls that set tags, `from` has the old values of the keys that existed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IamCall {
-    /// CreateOpenIDConnectProvider, with tags, without thumbprints.
-    CreateProvider {
-        arn: ProviderArn,
-        provider: Provider,
-    },
-    AddAudience {
-        arn: ProviderArn,
-        audience: String,
-    },
-    /// TagOpenIDConnectProvider; `from` has the old values of the keys that existed.
-    TagProvider {
-        arn: ProviderArn,
-        from: StringMap,
-        to: StringMap,
-    },
-    UntagProvider {
-        arn: ProviderArn,
-        from: StringMap,
-    },
-    DeleteProvider {
-        arn: ProviderArn,
-    },
-    /// CreatePolicy, with tags.
-    CreatePolicy {
-        arn: PolicyArn,
-        policy: ManagedPolicy,
-    },
-    /// CreatePolicyVersion, as the new default version.
-    CreatePolicyVersion {
-        arn: PolicyArn,
-        from: PolicyDocument,
-        to: PolicyDocument,
-    },
-    DeletePolicyVersion {
-        arn: PolicyArn,
-        version: String,
-    },
-    TagPolicy {
-        arn: PolicyArn,
-        from: StringMap,
-        to: StringMap,
-    },
-    UntagPolicy {
-        arn: PolicyArn,
-        from: StringMap,
-    },
-    DeletePolicy {
-        arn: PolicyArn,
-    },
-    /// CreateRole with path, description, session, boundary, tags and trust; other calls add the policies.
-    CreateRole {
-        role: Box<Role>,
-    },
-    /// UpdateRole, always with both settings: without a duration, IAM sets 3,600
-    /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html>).
-    UpdateRole {
-        name: RoleName,
-        from: RoleSettings,
-        to: RoleSettings,
-    },
-    UpdateTrust {
-        name: RoleName,
-        from: PolicyDocument,
-        to: PolicyDocument,
-    },
-    PutBoundary {
-        name: RoleName,
-        from: Option<PolicyArn>,
-        to: PolicyArn,
-    },
-    DeleteBoundary {
-        name: RoleName,
-        from: PolicyArn,
-    },
-    PutInline {
-        name: RoleName,
-        policy: PolicyName,
-        from: Option<PolicyDocument>,
-        to: PolicyDocument,
-    },
-    DeleteInline {
-        name: RoleName,
-        policy: PolicyName,
-        from: PolicyDocument,
-    },
-    Attach {
-        name: RoleName,
-        arn: PolicyArn,
-    },
-    Detach {
-        name: RoleName,
-        arn: PolicyArn,
-    },
-    TagRole {
-        name: RoleName,
-        from: StringMap,
-        to: StringMap,
-    },
-    UntagRole {
-        name: RoleName,
-        from: StringMap,
-    },
-    DeleteRole {
-        name: RoleName,
-    },
+    CreateProvider { arn: ProviderArn, provider: Provider },
+    AddAudience { arn: ProviderArn, audience: String },
+    TagProvider { arn: ProviderArn, from: StringMap, to: StringMap },
+    UntagProvider { arn: ProviderArn, from: StringMap },
+    DeleteProvider { arn: ProviderArn },
+    CreatePolicy { arn: PolicyArn, policy: ManagedPolicy },
+    CreatePolicyVersion { arn: PolicyArn, from: PolicyDocument, to: PolicyDocument },
+    DeletePolicyVersion { arn: PolicyArn, version: String },
+    TagPolicy { arn: PolicyArn, from: StringMap, to: StringMap },
+    UntagPolicy { arn: PolicyArn, from: StringMap },
+    DeletePolicy { arn: PolicyArn },
+    CreateRole { role: Box<Role> },
+    UpdateRole { name: RoleName, from: RoleSettings, to: RoleSettings },
+    UpdateTrust { name: RoleName, from: PolicyDocument, to: PolicyDocument },
+    PutBoundary { name: RoleName, from: Option<PolicyArn>, to: PolicyArn },
+    DeleteBoundary { name: RoleName, from: PolicyArn },
+    PutInline { name: RoleName, policy: PolicyName, from: Option<PolicyDocument>, to: PolicyDocument },
+    DeleteInline { name: RoleName, policy: PolicyName, from: PolicyDocument },
+    Attach { name: RoleName, arn: PolicyArn },
+    Detach { name: RoleName, arn: PolicyArn },
+    TagRole { name: RoleName, from: StringMap, to: StringMap },
+    UntagRole { name: RoleName, from: StringMap },
+    DeleteRole { name: RoleName },
 }
 
 /// What UpdateRole writes.

@@ -3,6 +3,8 @@
 //! Only `config` creates it, twice in a run: once offline to find all mistakes, and again when the account ids are known.
 //! It has no issuers of EKS clusters: `plan` takes them from the live clusters.
 
+#![expect(missing_docs, reason = "fields without a comment have the names of the API or of the configuration")]
+
 use super::address::Address;
 use super::origin::Origin;
 use super::pattern::Pattern;
@@ -24,13 +26,11 @@ pub struct Desired {
     pub owner: Key,
     /// `sha256:…` of all configuration files, in a stable order.
     pub config_digest: String,
-    /// The accounts by key; `default` is the account of the ambient credentials.
+    /// By key; `default` is the account of the ambient credentials.
     pub accounts: BTreeMap<Key, Account>,
-    /// The clusters by key.
     pub clusters: BTreeMap<Key, Cluster>,
     /// The customer managed policies by (account, key): one for each account that attaches it.
     pub policies: BTreeMap<(Key, Key), Policy>,
-    /// The roles by key.
     pub roles: BTreeMap<Key, Role>,
     /// The objects to forget: irsa removes its tags and labels and keeps the objects.
     pub forget: Vec<(Address, Origin)>,
@@ -47,15 +47,11 @@ pub struct Desired {
 /// The Kubernetes Lease that `apply` holds, so that only one run applies at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
-    /// The key of its cluster.
     pub cluster: Key,
-    /// The namespace of the Lease.
     pub namespace: Namespace,
-    /// The name of the Lease.
     pub name: LeaseName,
     /// Seconds after which it expires unless renewed.
     pub duration: u32,
-    /// Where it was declared.
     pub origin: Origin,
 }
 
@@ -86,7 +82,6 @@ pub struct GuardLimits {
 /// A limit and the setting that sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit<T> {
-    /// The number.
     pub value: T,
     /// `guard.max-delete` or `--guard-max-delete`.
     pub name: &'static str,
@@ -144,7 +139,7 @@ pub struct Account {
     pub declared_id: Option<AccountId>,
     /// The id: declared, from STS, or [`PLACEHOLDER_ID`] while offline.
     pub id: AccountId,
-    /// The partition, `aws` while offline.
+    /// `aws` while offline.
     pub partition: Partition,
     /// A profile of the shared AWS configuration.
     pub profile: Option<String>,
@@ -169,7 +164,6 @@ impl Account {
 /// A cluster and how to reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
-    /// The account that holds the cluster.
     pub account: Key,
     /// The region, if one is declared or known. EKS needs one.
     pub region: Option<Region>,
@@ -177,13 +171,10 @@ pub struct Cluster {
     pub name: Option<ClusterName>,
     /// The issuer, if it is declared.
     pub issuer: Option<IssuerUrl>,
-    /// Whether it still exists.
     pub state: ClusterState,
-    /// How to reach its Kubernetes API.
     pub kubernetes: KubernetesAccess,
     /// `kubernetes = "none"`: irsa reads and manages nothing in it.
     pub unmanaged: bool,
-    /// Where it was declared.
     pub origin: Origin,
 }
 
@@ -198,7 +189,6 @@ impl Cluster {
 /// Whether a cluster still exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClusterState {
-    /// It exists.
     Active,
     /// It was deleted: irsa deletes its IAM objects and sends no request to it.
     Gone,
@@ -227,13 +217,11 @@ pub struct NamedKubeconfig {
 /// A customer managed policy in one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// The name.
     pub name: PolicyName,
     /// The path, which is set only at creation.
     pub path: IamPath,
     /// The description, which is set only at creation.
     pub description: String,
-    /// The permissions.
     pub document: PolicyDocument,
     /// The declared tags, without those of irsa.
     pub tags: StringMap,
@@ -241,14 +229,12 @@ pub struct Policy {
     pub adopt: Adopt,
     /// Whether irsa refuses to delete it.
     pub prevent_destroy: bool,
-    /// Where it was declared.
     pub origin: Origin,
 }
 
 /// Whether irsa may adopt an existing object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Adopt {
-    /// It may not.
     No,
     /// If the object has no owner tag.
     Unowned,
@@ -270,29 +256,22 @@ pub enum Boundary {
 /// A role.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Role {
-    /// The IAM name.
     pub name: RoleName,
-    /// The account that holds it.
     pub account: Key,
-    /// The path.
     pub path: IamPath,
     /// Whether the role itself declares the path. Then the live role must have it.
     pub path_declared: bool,
     /// The description; empty for a role without one.
     pub description: String,
-    /// The longest session in seconds.
     pub max_session_duration: u32,
-    /// The permissions boundary.
     pub permissions_boundary: Boundary,
     /// The declared tags, without those of irsa.
     pub tags: StringMap,
-    /// The managed policies to attach.
     pub attach: BTreeSet<Attachment>,
     /// Where each ARN was declared, also that of the boundary.
     pub policy_origins: BTreeMap<PolicyArn, Origin>,
     /// Policies that others may attach, as patterns over ARNs.
     pub ignore_attached: Vec<Pattern>,
-    /// The inline policies by name.
     pub inline: InlinePolicies,
     /// Declared trust statements, beside the generated ones.
     pub extra_trust: Vec<Statement>,
@@ -302,7 +281,6 @@ pub struct Role {
     pub adopt: Adopt,
     /// Whether irsa refuses to delete it.
     pub prevent_destroy: bool,
-    /// Where it was declared.
     pub origin: Origin,
 }
 
@@ -329,7 +307,6 @@ pub enum Manage {
 /// The `ServiceAccount`s of one cluster that may assume a role, by name or pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
-    /// The key of the cluster.
     pub cluster: Key,
     /// The `ServiceAccount`, or a pattern.
     pub subject: Subject,
@@ -343,7 +320,6 @@ pub struct Binding {
     pub sts_regional_endpoints: Option<bool>,
     /// Declared labels and annotations.
     pub metadata: Option<Arc<Metadata>>,
-    /// Where it was declared.
     pub origin: Origin,
 }
 

@@ -1,17 +1,16 @@
 //! The Kubernetes Lease that serves as the lock of `apply` (<https://kubernetes.io/docs/concepts/architecture/leases/>).
 //! Times are microseconds since 1970.
 
+#![expect(missing_docs, reason = "fields without a comment have the names of the API")]
+
 use crate::ids::{Key, LeaseName, Namespace};
 use serde_json::Value;
 
 /// The cluster, namespace and name of a Lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseRef {
-    /// The key of the cluster.
     pub cluster: Key,
-    /// The namespace.
     pub namespace: Namespace,
-    /// The name.
     pub name: LeaseName,
 }
 
@@ -33,7 +32,6 @@ pub struct LeaseRecord {
 /// A Lease that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lease {
-    /// Its content.
     pub hold: LeaseRecord,
     /// The whole object. Its uid and version guard the next write, which keeps all other fields.
     pub object: Value,

@@ -1,5 +1,7 @@
 //! The live objects in IAM, EKS and Kubernetes, as one run read them.
 
+#![expect(missing_docs, reason = "fields without a comment have the names of the API")]
+
 use super::address::OrphanKind;
 use super::resource::{ManagedPolicy, Provider, Role, StringMap};
 use crate::ids::{
@@ -12,9 +14,7 @@ use std::sync::Arc;
 /// The result of reading an object. An object that cannot be read is never treated as absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observed<T> {
-    /// It exists.
     Present(T),
-    /// It does not exist.
     Absent,
     /// It could not be read; the text says why.
     Unknown(String),
@@ -51,9 +51,7 @@ pub struct Live {
 /// The identity of the credentials of an account, from STS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The account id.
     pub account: AccountId,
-    /// The partition of the ARN.
     pub partition: Partition,
     /// The ARN of the caller, for display.
     pub caller: String,
@@ -62,7 +60,6 @@ pub struct Identity {
 /// Whether an account or cluster may be used at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access<T> {
-    /// It may be used.
     Granted(T),
     /// It is not the declared one, so irsa plans nothing in it. The texts say why, and what to do.
     Wrong(String, String),
@@ -73,7 +70,6 @@ pub enum Access<T> {
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveAccount {
-    /// The identity of the credentials.
     pub identity: Access<Identity>,
     /// The quotas, if they were read; else the defaults of AWS.
     pub quotas: Quotas,
@@ -90,9 +86,7 @@ pub struct LiveAccount {
     /// Policies of AWS and of others that this configuration attaches, detaches or replaces as a boundary. None for a
     /// document that could not be read.
     pub foreign_policies: BTreeMap<PolicyArn, Observed<Option<PolicyDocument>>>,
-    /// All OIDC providers, by ARN.
     pub providers: BTreeMap<ProviderArn, Observed<LiveProvider>>,
-    /// Whether the list of providers was read.
     pub providers_listed: Observed<()>,
     /// The list entries that could not be parsed.
     pub odd: Vec<Malformed>,
@@ -101,11 +95,9 @@ pub struct LiveAccount {
 /// A list entry that could not be parsed. Only this object is unknown; the rest of the list is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
-    /// The kind of object.
     pub kind: OrphanKind,
     /// Its name or ARN, if it has one, for display.
     pub name: String,
-    /// What could not be parsed.
     pub why: String,
 }
 
@@ -140,22 +132,17 @@ impl Default for Quotas {
 /// A role as ListRoles shows it: no tags, no boundary, no policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleSummary {
-    /// The name.
     pub name: RoleName,
-    /// The path.
     pub path: String,
-    /// The trust policy.
     pub trust: PolicyDocument,
     /// The description; empty for a role without one.
     pub description: String,
-    /// The longest session in seconds.
     pub max_session_duration: u32,
 }
 
 /// A role, read in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveRole {
-    /// The fields that irsa compares.
     pub role: Role,
     /// The ARN, from AWS.
     pub arn: RoleArn,
@@ -168,7 +155,6 @@ pub struct LiveRole {
 /// A customer managed policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LivePolicy {
-    /// The fields that irsa compares.
     pub policy: ManagedPolicy,
     /// The id of the default version, for example `v3`.
     pub default_version: String,
@@ -190,7 +176,6 @@ impl LivePolicy {
 /// An IAM OIDC provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveProvider {
-    /// The fields that irsa compares.
     pub provider: Provider,
     /// The thumbprints, for display.
     pub thumbprints: Vec<String>,
@@ -238,17 +223,13 @@ pub enum NamespacePhase {
 /// A `ServiceAccount`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveServiceAccount {
-    /// The namespace.
     pub namespace: Namespace,
-    /// The name.
     pub name: ServiceAccountName,
     /// The uid, which differs after the object was deleted and created again.
     pub uid: String,
     /// The `resourceVersion`, for optimistic locking.
     pub resource_version: String,
-    /// All labels.
     pub labels: StringMap,
-    /// All annotations.
     pub annotations: StringMap,
     /// `kind/name` of each owner reference.
     pub owner_references: Vec<String>,
@@ -264,7 +245,6 @@ pub struct LiveServiceAccount {
 /// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/>).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FieldManager {
-    /// The manager's name.
     pub name: String,
     /// `Apply` or `Update`.
     pub operation: String,

@@ -1,9 +1,10 @@
 //! Notes about objects: findings of the linter and remarks of the planner.
 
+#![expect(missing_docs, reason = "the other names say enough")]
+
 /// How much a note or finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// For information.
     Info,
     /// A matter of tidiness.
     Low,
@@ -39,6 +40,5 @@ pub struct Note {
     pub rule: String,
     /// `file:line`; empty for a remark about a live object.
     pub origin: String,
-    /// The message.
     pub text: String,
 }

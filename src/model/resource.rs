@@ -2,6 +2,8 @@
 //!
 //! Desired and live objects both have these types. `live` adds what AWS assigns: ARNs, ids, dates.
 
+#![expect(missing_docs, reason = "fields without a comment have the names of the API")]
+
 use crate::ids::{IamPath, Namespace, PolicyArn, PolicyName, RoleName, ServiceAccountName};
 use crate::policy::PolicyDocument;
 use std::collections::BTreeSet;
@@ -23,16 +25,13 @@ pub struct Provider {
     /// The issuer with its scheme. It need not be a valid `IssuerUrl`: providers of others may have a port or a slash at
     /// the end.
     pub url: String,
-    /// The client ids.
     pub audiences: BTreeSet<String>,
-    /// All tags.
     pub tags: StringMap,
 }
 
 /// A customer managed policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManagedPolicy {
-    /// The name.
     pub name: PolicyName,
     /// The path: never changed after creation.
     pub path: IamPath,
@@ -40,14 +39,12 @@ pub struct ManagedPolicy {
     pub description: String,
     /// The default version.
     pub document: PolicyDocument,
-    /// All tags.
     pub tags: StringMap,
 }
 
 /// An IAM role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
-    /// The name.
     pub name: RoleName,
     /// The path: never changed after creation.
     pub path: IamPath,
@@ -57,22 +54,16 @@ pub struct Role {
     pub max_session_duration: u32,
     /// The managed policy that is its permissions boundary.
     pub permissions_boundary: Option<PolicyArn>,
-    /// All tags.
     pub tags: StringMap,
-    /// The trust policy.
     pub trust: PolicyDocument,
-    /// The attached managed policies.
     pub attached: BTreeSet<PolicyArn>,
-    /// The inline policies by name.
     pub inline: InlinePolicies,
 }
 
 /// The part of a `ServiceAccount` that irsa manages: some of its labels and annotations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceAccount {
-    /// The namespace.
     pub namespace: Namespace,
-    /// The name.
     pub name: ServiceAccountName,
     /// The managed labels: `irsa/owner` and the declared ones.
     pub labels: StringMap,
