@@ -23,7 +23,7 @@ pub(super) struct PlannedObject {
     pub action: Action,
     /// Objects that it depends on.
     pub needs: Vec<Address>,
-    /// Whether this run leaves it as it is. Its calls still show which calls of others would have to come after them.
+    /// Whether this run does not change it. Its calls stay in the graph, because calls on other objects may wait for them.
     pub deferred: bool,
     /// The account of an IAM object that has calls.
     pub account: Option<Key>,
@@ -33,11 +33,12 @@ pub(super) struct PlannedObject {
     rank: u8,
 }
 
-/// What a call has left of the change that it was planned for.
+/// Which part of a change a call makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SplitPart {
+    /// From the old value to the new one.
     Whole,
-    /// From the old value to what both values have in common.
+    /// From the old value to what both have in common.
     Taking,
     /// From there to the new value.
     Giving,
@@ -218,7 +219,7 @@ impl Calls {
         let (object, needs, action) = (self.objects.len(), Vec::new(), Action::Update);
         self.objects.push(PlannedObject { address, action, needs, deferred: true, account: None, role: None, rank: 2 });
         let effects = vec![(role, Effects::of(Factor::Trust, true, true))];
-        self.nodes.push(PlannedCall { object, call: None, split: SplitPart::Whole, effects, place: 0 });
+        self.nodes.push(PlannedCall::new(object, None, effects, 0));
     }
 
     /// Adds all users of changed policies that this run does not read: users, groups, roles that irsa does not manage. One
@@ -254,8 +255,7 @@ impl Calls {
                 (Some((_, call)), None) => self.effects_on_others(call),
             };
             effects.retain(|(_, effects)| !effects.is_none());
-            let (call, place) = (Some(part.call.clone()), place * SPREAD);
-            self.nodes.push(PlannedCall { object, call, split: SplitPart::Whole, effects, place });
+            self.nodes.push(PlannedCall::new(object, Some(part.call.clone()), effects, place * SPREAD));
         }
     }
 
@@ -352,7 +352,7 @@ impl Calls {
         let (first, object) = (self.nodes.len(), *object);
         for (call, place) in [(put, 0), (delete, usize::MAX)] {
             let call = Some(Call::Iam(account.clone(), call));
-            self.nodes.push(PlannedCall { object, call, split: SplitPart::Whole, effects: Vec::new(), place });
+            self.nodes.push(PlannedCall::new(object, call, Vec::new(), place));
         }
         self.roles[role].deny = Some((Some(first), first + 1));
         true
@@ -369,11 +369,10 @@ impl Calls {
         };
         let (taken, given) = (part(Effects::only_takes), part(Effects::only_gives));
         if let Some(call) = between {
-            let (call, effects, place) = (iam(call), Vec::new(), place + 1);
-            self.nodes.push(PlannedCall { object, call, split: SplitPart::Whole, effects, place });
+            self.nodes.push(PlannedCall::new(object, iam(call), Vec::new(), place + 1));
         }
-        let (call, place) = (iam(giving), place + SPREAD - 1);
-        self.nodes.push(PlannedCall { object, call, split: SplitPart::Giving, effects: given, place });
+        let giving = PlannedCall::new(object, iam(giving), given, place + SPREAD - 1);
+        self.nodes.push(PlannedCall { split: SplitPart::Giving, ..giving });
         let node = &mut self.nodes[position];
         (node.call, node.split, node.effects) = (iam(taking), SplitPart::Taking, taken);
     }
@@ -384,6 +383,10 @@ impl Calls {
 }
 
 impl PlannedCall {
+    fn new(object: usize, call: Option<Call>, effects: Vec<(usize, Effects)>, place: usize) -> Self {
+        Self { object, call, split: SplitPart::Whole, effects, place }
+    }
+
     pub(super) fn iam(&self) -> Option<&IamCall> {
         self.call.as_ref().and_then(Call::iam).map(|(_, call)| call)
     }

@@ -21,9 +21,9 @@ use std::collections::{BTreeSet, HashMap};
 struct WritesByArn<'c> {
     /// Calls that create the object, or add an audience to it.
     creating: HashMap<&'c str, Vec<usize>>,
-    /// The call after which the new document takes nothing more.
+    /// The call that writes the new document; of a split one, the first part, which does all that takes.
     taking: HashMap<&'c str, usize>,
-    /// The call before which the new document gives nothing yet. It is the taking one, unless that is split.
+    /// The call that writes the new document; of a split one, the second part, which does all that gives.
     giving: HashMap<&'c str, usize>,
     deleting: HashMap<&'c str, usize>,
 }
@@ -134,14 +134,7 @@ fn policies_added_and_removed<'c>(calls: &'c Calls, node: usize) -> (Vec<&'c Pol
         FieldWrite::Boundary(from, to) => (to.into_iter().collect(), from.into_iter().collect()),
         FieldWrite::Create => (boundary(&role.after), Vec::new()),
         FieldWrite::Delete => (Vec::new(), boundary(&role.before)),
-        FieldWrite::Settings(..)
-        | FieldWrite::Trust(..)
-        | FieldWrite::Inline(..)
-        | FieldWrite::SetTags(..)
-        | FieldWrite::RemoveTags(_)
-        | FieldWrite::Document(..)
-        | FieldWrite::DeleteVersion(_)
-        | FieldWrite::AddAudience(_) => Default::default(),
+        _ => Default::default(),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Keeps a role within the quotas of its account while its calls are made: finds an order that IAM would refuse half way,
-//! and makes the calls that free space come first.
+//! Checks the quotas of an account for every state of a role between its calls, and makes calls that free space come first.
+//! IAM would refuse the others half way.
 
 use super::calls::Calls;
 use super::graph::{EdgeReason, Graph};
