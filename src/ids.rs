@@ -1,13 +1,12 @@
-//! The names that AWS and Kubernetes give to things, each as a type that cannot hold a wrong one.
+//! Names of AWS and Kubernetes objects, each as a type that holds only valid names.
 //!
-//! Every type here is made by `parse`, which checks the character set and the length that the service documents, so
-//! the rest of the program never asks again. A clone shares the text: the same few names stand in very many objects. This
-//! room knows nothing but `std`.
+//! `parse` checks the characters and the length that the service documents. A clone shares the text, because many
+//! objects have the same few names.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a text is not the name that it should be: a lower-case fragment that fits behind "`text`: ".
+/// Why a text is not a valid name: a lower-case fragment that follows "`text`: " in a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct IdError(pub String);
@@ -23,14 +22,14 @@ macro_rules! id {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Checks `text` and keeps it.
+            /// Checks `text`.
             pub fn parse(text: impl AsRef<str>) -> Result<Self, IdError> {
                 let text = text.as_ref();
                 $check(text)?;
                 Ok(Self(text.into()))
             }
 
-            /// The text as it was given.
+            /// The name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -75,7 +74,7 @@ id! {
     Region, check_region
 }
 id! {
-    /// An IAM role name: 1-64 characters of `[A-Za-z0-9+=,.@_-]`, unique in an account without regard to case
+    /// An IAM role name: 1-64 characters of `[A-Za-z0-9+=,.@_-]`, unique in an account regardless of case
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
     RoleName, check_role_name
 }
@@ -140,29 +139,32 @@ fn check_key(text: &str) -> Result<(), IdError> {
     }
 }
 
+fn require(good: bool, rule: &str) -> Result<(), IdError> {
+    if good { Ok(()) } else { fail(rule) }
+}
+
 fn check_account_id(text: &str) -> Result<(), IdError> {
-    if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
-        return Ok(());
-    }
-    fail("must be an account id of twelve digits")
+    let good = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+    require(good, "must be an account id of twelve digits")
 }
 
 fn check_partition(text: &str) -> Result<(), IdError> {
-    let rest = text.strip_prefix("aws");
-    let good = rest.is_some_and(|rest| {
-        rest.is_empty()
-            || (rest.starts_with('-')
-                && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
-    });
-    if good { Ok(()) } else { fail("must be an AWS partition such as `aws`, `aws-cn` or `aws-us-gov`") }
+    let good = text.strip_prefix("aws").is_some_and(|rest| rest.is_empty() || rest.starts_with('-') && is_lower(rest));
+    require(good, "must be an AWS partition such as `aws`, `aws-cn` or `aws-us-gov`")
 }
 
 fn check_region(text: &str) -> Result<(), IdError> {
-    let good = (4..=32).contains(&text.len())
-        && text.contains('-')
-        && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if good { Ok(()) } else { fail("must be an AWS region such as `eu-west-1`") }
+    let begins = text.starts_with(|c: char| c.is_ascii_lowercase());
+    let good = (4..=32).contains(&text.len()) && text.contains('-') && begins && is_lower(text);
+    require(good, "must be an AWS region such as `eu-west-1`")
+}
+
+fn is_lower(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn is_printable_ascii(text: &str) -> bool {
+    text.bytes().all(|b| (0x21..=0x7e).contains(&b))
 }
 
 fn iam_name(text: &str, limit: usize) -> Result<(), IdError> {
@@ -184,34 +186,27 @@ fn check_policy_name(text: &str) -> Result<(), IdError> {
 }
 
 fn check_path(text: &str) -> Result<(), IdError> {
-    let good = (1..=512).contains(&text.len())
-        && text.starts_with('/')
-        && text.ends_with('/')
-        && text.bytes().all(|b| (0x21..=0x7e).contains(&b));
-    if good { Ok(()) } else { fail("must begin and end with `/` and be at most 512 printable ASCII characters") }
+    let edges = text.starts_with('/') && text.ends_with('/');
+    let good = (1..=512).contains(&text.len()) && edges && is_printable_ascii(text);
+    require(good, "must begin and end with `/` and be at most 512 printable ASCII characters")
 }
 
-/// The six parts of an ARN; the resource part may hold colons.
+/// The six parts of an ARN. The last one, the resource, may contain colons.
 fn arn_parts(text: &str) -> Option<[&str; 6]> {
-    let mut parts = text.splitn(6, ':');
-    let array = [parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?];
-    (array[0] == "arn").then_some(array)
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    <[&str; 6]>::try_from(parts).ok().filter(|parts| parts[0] == "arn")
 }
 
 fn check_iam_arn(text: &str, kind: &str, aws_account: bool) -> Result<(), IdError> {
-    let wanted = format!("must look like `arn:aws:iam::111122223333:{kind}/NAME`");
-    let Some([_, partition, service, region, account, resource]) = arn_parts(text) else {
-        return fail(wanted);
-    };
-    let name = resource.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/'));
-    let account_good = check_account_id(account).is_ok() || (aws_account && account == "aws");
-    if service != "iam" || !region.is_empty() || !account_good || check_partition(partition).is_err() {
-        return fail(wanted);
-    }
-    match name {
-        Some(name) if !name.is_empty() && name.bytes().all(|b| (0x21..=0x7e).contains(&b)) => Ok(()),
-        _ => fail(wanted),
-    }
+    let good = arn_parts(text).is_some_and(|[_, partition, service, region, account, resource]| {
+        let name = resource.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/'));
+        service == "iam"
+            && region.is_empty()
+            && (check_account_id(account).is_ok() || aws_account && account == "aws")
+            && check_partition(partition).is_ok()
+            && name.is_some_and(|name| !name.is_empty() && is_printable_ascii(name))
+    });
+    require(good, &format!("must look like `arn:aws:iam::111122223333:{kind}/NAME`"))
 }
 
 fn check_role_arn(text: &str) -> Result<(), IdError> {
@@ -256,7 +251,7 @@ fn check_cluster_name(text: &str) -> Result<(), IdError> {
     let good = (1..=100).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if good { Ok(()) } else { fail("must be 1-100 characters of `A-Z a-z 0-9 _ -`, beginning with a letter or digit") }
+    require(good, "must be 1-100 characters of `A-Z a-z 0-9 _ -`, beginning with a letter or digit")
 }
 
 fn dns_label(text: &str) -> bool {
@@ -265,32 +260,30 @@ fn dns_label(text: &str) -> bool {
 }
 
 fn check_namespace(text: &str) -> Result<(), IdError> {
-    if text.len() <= 63 && dns_label(text) {
-        return Ok(());
-    }
-    fail("must be a DNS label: 1-63 of `a-z 0-9 -`, beginning and ending with a letter or digit")
+    let good = text.len() <= 63 && dns_label(text);
+    require(good, "must be a DNS label: 1-63 of `a-z 0-9 -`, beginning and ending with a letter or digit")
 }
 
 fn check_subdomain(text: &str) -> Result<(), IdError> {
-    if (1..=253).contains(&text.len()) && text.split('.').all(dns_label) {
-        return Ok(());
-    }
-    fail("must be a DNS subdomain: 1-253 of `a-z 0-9 - .`, each part beginning and ending with a letter or digit")
+    let good = (1..=253).contains(&text.len()) && text.split('.').all(dns_label);
+    require(
+        good,
+        "must be a DNS subdomain: 1-253 of `a-z 0-9 - .`, each part beginning and ending with a letter or digit",
+    )
 }
 
-impl RoleName {
-    /// The form under which AWS holds role names unique: lower case.
-    pub fn case_insensitive(&self) -> String {
-        self.0.to_ascii_lowercase()
-    }
+macro_rules! case_insensitive {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// The name in lower case. Two names are one for IAM if they differ only in case.
+            pub fn case_insensitive(&self) -> String {
+                self.0.to_ascii_lowercase()
+            }
+        }
+    )*};
 }
 
-impl PolicyName {
-    /// The form under which AWS holds policy names unique: lower case.
-    pub fn case_insensitive(&self) -> String {
-        self.0.to_ascii_lowercase()
-    }
-}
+case_insensitive!(RoleName PolicyName);
 
 impl Default for IamPath {
     fn default() -> Self {
@@ -298,33 +291,33 @@ impl Default for IamPath {
     }
 }
 
-fn account_of(arn: &str) -> &str {
-    arn_parts(arn).map_or("", |parts| parts[4])
+macro_rules! arn {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// The account id; `aws` for a policy of AWS.
+            pub fn account(&self) -> &str {
+                self.0.split(':').nth(4).unwrap_or_default()
+            }
+
+            /// The partition.
+            pub fn partition(&self) -> &str {
+                self.0.split(':').nth(1).unwrap_or_default()
+            }
+        }
+    )*};
 }
 
-fn partition_of(arn: &str) -> &str {
-    arn_parts(arn).map_or("", |parts| parts[1])
-}
+arn!(RoleArn PolicyArn ProviderArn);
 
 impl RoleArn {
-    /// Puts the ARN together, as AWS does when it makes the role.
+    /// The ARN that IAM gives a role.
     pub fn of(partition: &Partition, account: &AccountId, path: &IamPath, name: &RoleName) -> Self {
         Self(format!("arn:{partition}:iam::{account}:role{path}{name}").into())
     }
 
-    /// The role's name, the last part of the ARN.
+    /// The name of the role: the last segment.
     pub fn name(&self) -> &str {
         last_segment(&self.0)
-    }
-
-    /// The account id.
-    pub fn account(&self) -> &str {
-        account_of(&self.0)
-    }
-
-    /// The partition.
-    pub fn partition(&self) -> &str {
-        partition_of(&self.0)
     }
 }
 
@@ -339,19 +332,9 @@ impl PolicyArn {
         Self::parse(format!("arn:{partition}:iam::aws:policy/{path_and_name}"))
     }
 
-    /// The policy's name, the last part of the ARN.
+    /// The name of the policy: the last segment.
     pub fn name(&self) -> &str {
         last_segment(&self.0)
-    }
-
-    /// The account id, or `aws`.
-    pub fn account(&self) -> &str {
-        account_of(&self.0)
-    }
-
-    /// The partition.
-    pub fn partition(&self) -> &str {
-        partition_of(&self.0)
     }
 }
 
@@ -362,19 +345,14 @@ impl ProviderArn {
         Self(format!("arn:{partition}:iam::{account}:oidc-provider/{}", issuer.host_path()).into())
     }
 
-    /// Host and path of the issuer: what follows `oidc-provider/`.
+    /// Host and path of the issuer: the part after `oidc-provider/`.
     pub fn host_path(&self) -> &str {
         self.0.split_once(":oidc-provider/").map_or("", |(_, rest)| rest)
-    }
-
-    /// The account id.
-    pub fn account(&self) -> &str {
-        account_of(&self.0)
     }
 }
 
 impl IssuerUrl {
-    /// The issuer without its scheme, as it stands in provider ARNs and condition keys.
+    /// The issuer without its scheme, as in provider ARNs and condition keys.
     pub fn host_path(&self) -> &str {
         self.0.strip_prefix("https://").unwrap_or(&self.0)
     }
@@ -385,7 +363,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_checked_at_their_documented_limits() {
+    fn names_beyond_documented_limits_are_rejected() {
         assert!(RoleName::parse("a".repeat(64)).is_ok());
         assert!(RoleName::parse("a".repeat(65)).is_err());
         assert!(RoleName::parse("a b").is_err());
@@ -404,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn issuers_have_no_port_query_or_trailing_slash() {
+    fn issuer_with_port_query_or_trailing_slash_is_rejected() {
         assert!(IssuerUrl::parse("https://oidc.eks.eu-west-1.amazonaws.com/id/ABC").is_ok());
         for bad in ["http://a/b", "https://", "https://a:443/b", "https://a/b?c", "https://a/", "https://a b/"] {
             assert!(IssuerUrl::parse(bad).is_err(), "{bad}");
@@ -412,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn arns_are_put_together_and_taken_apart() {
+    fn arns_are_built_and_parsed() {
         let partition = Partition::parse("aws-cn").unwrap();
         let account = AccountId::parse("111122223333").unwrap();
         let role = RoleArn::of(&partition, &account, &IamPath::parse("/a/").unwrap(), &RoleName::parse("r").unwrap());

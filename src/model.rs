@@ -1,7 +1,7 @@
-//! The nouns of irsa: what is wanted (`desired`), what is there (`live`), the fields in which the two are compared
-//! (`resource`), the calls that change them (`call`), and the names of it all (`address`).
+//! The data that all rooms share: the resolved configuration (`desired`), the live objects (`live`), the fields that are
+//! compared (`resource`), the API calls (`call`), and the printed names of objects (`address`).
 //!
-//! Plain data: no IO, no clock, no SDK types, no Serialize. Wire and file forms live where they are read or written.
+//! No IO, no clock, no SDK types, no Serialize: wire and file formats live where they are read or written.
 
 pub mod address;
 pub mod call;

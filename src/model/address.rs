@@ -1,64 +1,39 @@
-//! The printed name, sort key, JSON key and `--only` target of every object.
+//! Addresses: the name of an object in every output, in JSON, and in `--only`.
+
+#![expect(missing_docs, reason = "the fields of an address are the parts of its text")]
 
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of one object. It sorts as it is printed.
+/// The address of an object. Addresses sort like their text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
-    /// `oidc-provider/<account>/<cluster>`
-    OidcProvider {
-        /// The account that holds the provider.
-        account: Key,
-        /// The cluster whose issuer it stands for.
-        cluster: Key,
-    },
-    /// `policy/<account>/<key>`
-    Policy {
-        /// The account that holds the policy.
-        account: Key,
-        /// Its key in `[policies]`.
-        key: Key,
-    },
-    /// `role/<key>`
-    Role {
-        /// Its key in `[roles]`.
-        key: Key,
-    },
+    /// `oidc-provider/<account>/<cluster>`: the provider of the cluster's issuer.
+    OidcProvider { account: Key, cluster: Key },
+    /// `policy/<account>/<key>`, with the key in `[policies]`.
+    Policy { account: Key, key: Key },
+    /// `role/<key>`, with the key in `[roles]`.
+    Role { key: Key },
     /// `service-account/<cluster>/<namespace>/<name>`
-    ServiceAccount {
-        /// The key of the cluster.
-        cluster: Key,
-        /// The namespace.
-        namespace: Namespace,
-        /// The name.
-        name: ServiceAccountName,
-    },
-    /// `orphan/<account>/<kind>/<live-name>`: an owned IAM object that is no longer declared.
-    Orphan {
-        /// The account that holds it.
-        account: Key,
-        /// What it is.
-        kind: OrphanKind,
-        /// A role's or policy's name; host and path of a provider's issuer.
-        name: String,
-    },
+    ServiceAccount { cluster: Key, namespace: Namespace, name: ServiceAccountName },
+    /// `orphan/<account>/<kind>/<name>`: an IAM object with the owner tag that is no longer declared. The name is that of
+    /// the role or policy, or the host and path of the provider's issuer.
+    Orphan { account: Key, kind: OrphanKind, name: String },
 }
 
-/// The kinds of IAM object that can be left over.
+/// The kinds of IAM objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum OrphanKind {
-    /// An IAM OIDC provider.
     OidcProvider,
-    /// A customer managed policy.
     Policy,
-    /// A role.
     Role,
 }
 
 impl OrphanKind {
+    const ALL: [Self; 3] = [Self::OidcProvider, Self::Policy, Self::Role];
+
     fn word(self) -> &'static str {
         match self {
             Self::OidcProvider => "oidc-provider",
@@ -80,7 +55,7 @@ impl Address {
         Self::Role { key: key.clone() }
     }
 
-    /// The account or cluster that the address itself names, if it names one.
+    /// The account or cluster in the address. None for a role, whose address names only its key.
     pub fn place(&self) -> Option<Place<&Key>> {
         match self {
             Self::OidcProvider { account, .. } | Self::Policy { account, .. } | Self::Orphan { account, .. } => {
@@ -91,7 +66,7 @@ impl Address {
         }
     }
 
-    /// What it is printed as, in pieces.
+    /// The text in pieces, which compares without allocating.
     fn pieces(&self) -> [&str; 6] {
         match self {
             Self::OidcProvider { account, cluster } => {
@@ -110,9 +85,7 @@ impl Address {
 /// An account or a cluster of the configuration, printed as `account/<key>` or `cluster/<key>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place<K> {
-    /// The key of an account.
     Account(K),
-    /// The key of a cluster.
     Cluster(K),
 }
 
@@ -144,14 +117,14 @@ impl Ord for Address {
         let (left, right) = (ours[first].as_bytes(), others[first].as_bytes());
         let shared = left.len().min(right.len());
         left[..shared].cmp(&right[..shared]).then_with(|| {
-            // where one goes on in its next piece
+            // one piece is the beginning of the other: the next pieces decide
             let (ours, others) = (ours[first..].concat(), others[first..].concat());
             ours.cmp(&others)
         })
     }
 }
 
-/// The text is no address.
+/// The text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no address: expected `role/KEY`, `policy/ACCOUNT/KEY`, `oidc-provider/ACCOUNT/CLUSTER`, \
@@ -170,34 +143,23 @@ impl FromStr for Address {
 fn parse(text: &str) -> Option<Address> {
     let (kind, rest) = text.split_once('/')?;
     let key = |text: &str| Key::parse(text).ok();
+    if kind == "role" {
+        return Some(Address::Role { key: key(rest)? });
+    }
+    let (first, rest) = rest.split_once('/')?;
+    let first = key(first)?;
     match kind {
-        "role" => Some(Address::Role { key: key(rest)? }),
-        "policy" => {
-            let (account, name) = rest.split_once('/')?;
-            Some(Address::Policy { account: key(account)?, key: key(name)? })
-        }
-        "oidc-provider" => {
-            let (account, cluster) = rest.split_once('/')?;
-            Some(Address::OidcProvider { account: key(account)?, cluster: key(cluster)? })
-        }
+        "policy" => Some(Address::Policy { account: first, key: key(rest)? }),
+        "oidc-provider" => Some(Address::OidcProvider { account: first, cluster: key(rest)? }),
         "service-account" => {
-            let mut parts = rest.splitn(3, '/');
-            let cluster = key(parts.next()?)?;
-            let namespace = Namespace::parse(parts.next()?).ok()?;
-            let name = ServiceAccountName::parse(parts.next()?).ok()?;
-            Some(Address::ServiceAccount { cluster, namespace, name })
+            let (namespace, name) = rest.split_once('/')?;
+            let (namespace, name) = (namespace.parse().ok()?, name.parse().ok()?);
+            Some(Address::ServiceAccount { cluster: first, namespace, name })
         }
         "orphan" => {
-            let mut parts = rest.splitn(3, '/');
-            let account = key(parts.next()?)?;
-            let kind = match parts.next()? {
-                "oidc-provider" => OrphanKind::OidcProvider,
-                "policy" => OrphanKind::Policy,
-                "role" => OrphanKind::Role,
-                _ => return None,
-            };
-            let name = parts.next().filter(|name| !name.is_empty())?.to_owned();
-            Some(Address::Orphan { account, kind, name })
+            let (word, name) = rest.split_once('/').filter(|(_, name)| !name.is_empty())?;
+            let kind = OrphanKind::ALL.into_iter().find(|kind| kind.word() == word)?;
+            Some(Address::Orphan { account: first, kind, name: name.to_owned() })
         }
         _ => None,
     }
@@ -208,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_reads_back_as_it_prints() {
+    fn printed_address_parses_to_itself() {
         for text in [
             "oidc-provider/prod/prod-eu",
             "policy/prod/read-bucket",

@@ -1,96 +1,76 @@
-//! The calls that change the world, one value each. A plan is made of them, apply hands them to the world unchanged.
+//! The API calls that a plan consists of, and what each of them does: operation, object, field, values.
 //!
-//! A call on an existing object carries what it replaces (`from`) beside what it writes (`to`), so that apply can
-//! re-read that field right before the write and tell the same, the already done and the stale.
+//! A call on an existing object carries the old value (`from`) beside the new one (`to`). Apply reads the field again
+//! right before the write: it skips the call if the new value is there already, and stops if it finds a third value.
 
-#![expect(missing_docs, reason = "the fields of each call are named as the API names them")]
+#![expect(missing_docs, reason = "calls, objects and fields have the names of the API")]
 
 use super::resource::{ManagedPolicy, Provider, Role, ServiceAccount, StringMap};
 use crate::ids::{Key, PolicyArn, PolicyName, ProviderArn, RoleName};
 use crate::policy::PolicyDocument;
 
-/// One write, and where it goes.
+/// One write, with the key of its account or cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
-    /// To IAM, in the account of this key.
     Iam(Key, IamCall),
-    /// To Kubernetes, in the cluster of this key.
     Kubernetes(Key, KubernetesCall),
 }
 
-/// A write to IAM; each is one API call.
+/// One API call to IAM. [`IamCall::operation`] is its name there.
+///
+/// - Creations include tags. `CreateProvider` has no thumbprints, `CreateRole` has no policies except the boundary.
+/// - `CreatePolicyVersion` makes the new version the default.
+/// - `UpdateRole` always has both settings: without a duration, IAM sets 3,600
+///   (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html>).
+/// - In calls that set tags, `from` has the old values of the keys that existed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IamCall {
-    /// CreateOpenIDConnectProvider, with tags, without thumbprints.
     CreateProvider { arn: ProviderArn, provider: Provider },
-    /// AddClientIDToOpenIDConnectProvider
     AddAudience { arn: ProviderArn, audience: String },
-    /// TagOpenIDConnectProvider: `from` has the old values of those of the keys that existed.
     TagProvider { arn: ProviderArn, from: StringMap, to: StringMap },
-    /// UntagOpenIDConnectProvider
     UntagProvider { arn: ProviderArn, from: StringMap },
-    /// DeleteOpenIDConnectProvider
     DeleteProvider { arn: ProviderArn },
-    /// CreatePolicy, with tags.
     CreatePolicy { arn: PolicyArn, policy: ManagedPolicy },
-    /// CreatePolicyVersion, as the default version.
     CreatePolicyVersion { arn: PolicyArn, from: PolicyDocument, to: PolicyDocument },
-    /// DeletePolicyVersion
     DeletePolicyVersion { arn: PolicyArn, version: String },
-    /// TagPolicy
     TagPolicy { arn: PolicyArn, from: StringMap, to: StringMap },
-    /// UntagPolicy
     UntagPolicy { arn: PolicyArn, from: StringMap },
-    /// DeletePolicy
     DeletePolicy { arn: PolicyArn },
-    /// CreateRole with path, description, session, boundary, tags and trust; attachments and inline policies follow.
     CreateRole { role: Box<Role> },
-    /// UpdateRole; always with both, for a missing duration would set 3,600
-    /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html>).
     UpdateRole { name: RoleName, from: RoleSettings, to: RoleSettings },
-    /// UpdateAssumeRolePolicy
     UpdateTrust { name: RoleName, from: PolicyDocument, to: PolicyDocument },
-    /// PutRolePermissionsBoundary
     PutBoundary { name: RoleName, from: Option<PolicyArn>, to: PolicyArn },
-    /// DeleteRolePermissionsBoundary
     DeleteBoundary { name: RoleName, from: PolicyArn },
-    /// PutRolePolicy
     PutInline { name: RoleName, policy: PolicyName, from: Option<PolicyDocument>, to: PolicyDocument },
-    /// DeleteRolePolicy
     DeleteInline { name: RoleName, policy: PolicyName, from: PolicyDocument },
-    /// AttachRolePolicy
     Attach { name: RoleName, arn: PolicyArn },
-    /// DetachRolePolicy
     Detach { name: RoleName, arn: PolicyArn },
-    /// TagRole
     TagRole { name: RoleName, from: StringMap, to: StringMap },
-    /// UntagRole
     UntagRole { name: RoleName, from: StringMap },
-    /// DeleteRole
     DeleteRole { name: RoleName },
 }
 
 /// What UpdateRole writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleSettings {
-    /// The description, empty when there is none.
+    /// Empty for a role without one.
     pub description: String,
-    /// The longest session, in seconds.
+    /// In seconds.
     pub max_session_duration: u32,
 }
 
 /// A write to the Kubernetes API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KubernetesCall {
-    /// Makes a `ServiceAccount` that is not there, with its mark `irsa/created`, in one request.
+    /// Creates a `ServiceAccount`, with the annotation `irsa/created`, in one request.
     Create { service_account: ServiceAccount },
-    /// Applies our fields to an existing object: exactly `to`, so that what is in `from` alone is given up.
+    /// Applies exactly the fields in `to` to an existing object, which releases those that only `from` has.
     Apply { uid: String, from: ServiceAccount, to: ServiceAccount, force: bool },
-    /// Gives up all our fields.
+    /// Releases all fields that irsa manages.
     Release { uid: String, from: ServiceAccount },
-    /// Takes exactly these labels and annotations off, whoever holds them.
+    /// Removes exactly these labels and annotations, whichever manager owns them.
     Remove { uid: String, from: ServiceAccount },
-    /// Deletes the object of this uid.
+    /// Deletes the object if it still has this uid.
     Delete { uid: String, from: ServiceAccount },
 }
 
@@ -104,8 +84,8 @@ pub enum Target<'a> {
 
 /// The field of an object that a call to IAM writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "named as the calls name them")]
 pub enum Field<'a> {
+    /// The object as a whole: it is created or deleted.
     Object,
     Settings,
     Trust,
@@ -115,97 +95,137 @@ pub enum Field<'a> {
     Document,
     Version(&'a str),
     Audience(&'a str),
+    /// All tags are one field.
     Tags,
 }
 
-impl IamCall {
-    /// Which field it writes. Tags are one field.
-    pub fn field(&self) -> Field<'_> {
-        match self {
-            Self::CreateProvider { .. }
-            | Self::DeleteProvider { .. }
-            | Self::CreatePolicy { .. }
-            | Self::DeletePolicy { .. }
-            | Self::CreateRole { .. }
-            | Self::DeleteRole { .. } => Field::Object,
-            Self::AddAudience { audience, .. } => Field::Audience(audience),
-            Self::CreatePolicyVersion { .. } => Field::Document,
-            Self::DeletePolicyVersion { version, .. } => Field::Version(version),
-            Self::UpdateRole { .. } => Field::Settings,
-            Self::UpdateTrust { .. } => Field::Trust,
-            Self::PutBoundary { .. } | Self::DeleteBoundary { .. } => Field::Boundary,
-            Self::PutInline { policy, .. } | Self::DeleteInline { policy, .. } => Field::Inline(policy),
-            Self::Attach { arn, .. } | Self::Detach { arn, .. } => Field::Attached(arn),
-            Self::TagProvider { .. }
-            | Self::UntagProvider { .. }
-            | Self::TagPolicy { .. }
-            | Self::UntagPolicy { .. }
-            | Self::TagRole { .. }
-            | Self::UntagRole { .. } => Field::Tags,
-        }
-    }
+/// What a call to IAM does to the field that it writes: its value before the call, and after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldWrite<'a> {
+    Create,
+    Delete,
+    Settings(&'a RoleSettings, &'a RoleSettings),
+    Trust(&'a PolicyDocument, &'a PolicyDocument),
+    Boundary(Option<&'a PolicyArn>, Option<&'a PolicyArn>),
+    Inline(&'a PolicyName, Option<&'a PolicyDocument>, Option<&'a PolicyDocument>),
+    Attach(&'a PolicyArn),
+    Detach(&'a PolicyArn),
+    Document(&'a PolicyDocument, &'a PolicyDocument),
+    DeleteVersion(&'a str),
+    AddAudience(&'a str),
+    SetTags(&'a StringMap, &'a StringMap),
+    RemoveTags(&'a StringMap),
+}
 
-    /// What it writes to.
-    pub fn target(&self) -> Target<'_> {
+impl IamCall {
+    /// The table of all calls: operation, object, field with its values. The methods below read it.
+    fn row(&self) -> (&'static str, Target<'_>, FieldWrite<'_>) {
+        use FieldWrite as W;
+        use Target::{Policy, Provider, Role};
         match self {
-            Self::CreateProvider { arn, .. }
-            | Self::AddAudience { arn, .. }
-            | Self::TagProvider { arn, .. }
-            | Self::UntagProvider { arn, .. }
-            | Self::DeleteProvider { arn } => Target::Provider(arn),
-            Self::CreatePolicy { arn, .. }
-            | Self::CreatePolicyVersion { arn, .. }
-            | Self::DeletePolicyVersion { arn, .. }
-            | Self::TagPolicy { arn, .. }
-            | Self::UntagPolicy { arn, .. }
-            | Self::DeletePolicy { arn } => Target::Policy(arn),
-            Self::CreateRole { role } => Target::Role(&role.name),
-            Self::UpdateRole { name, .. }
-            | Self::UpdateTrust { name, .. }
-            | Self::PutBoundary { name, .. }
-            | Self::DeleteBoundary { name, .. }
-            | Self::PutInline { name, .. }
-            | Self::DeleteInline { name, .. }
-            | Self::Attach { name, .. }
-            | Self::Detach { name, .. }
-            | Self::TagRole { name, .. }
-            | Self::UntagRole { name, .. }
-            | Self::DeleteRole { name } => Target::Role(name),
+            Self::CreateProvider { arn, .. } => ("CreateOpenIDConnectProvider", Provider(arn), W::Create),
+            Self::AddAudience { arn, audience } => {
+                ("AddClientIDToOpenIDConnectProvider", Provider(arn), W::AddAudience(audience))
+            }
+            Self::TagProvider { arn, from, to } => ("TagOpenIDConnectProvider", Provider(arn), W::SetTags(from, to)),
+            Self::UntagProvider { arn, from } => ("UntagOpenIDConnectProvider", Provider(arn), W::RemoveTags(from)),
+            Self::DeleteProvider { arn } => ("DeleteOpenIDConnectProvider", Provider(arn), W::Delete),
+            Self::CreatePolicy { arn, .. } => ("CreatePolicy", Policy(arn), W::Create),
+            Self::CreatePolicyVersion { arn, from, to } => ("CreatePolicyVersion", Policy(arn), W::Document(from, to)),
+            Self::DeletePolicyVersion { arn, version } => {
+                ("DeletePolicyVersion", Policy(arn), W::DeleteVersion(version))
+            }
+            Self::TagPolicy { arn, from, to } => ("TagPolicy", Policy(arn), W::SetTags(from, to)),
+            Self::UntagPolicy { arn, from } => ("UntagPolicy", Policy(arn), W::RemoveTags(from)),
+            Self::DeletePolicy { arn } => ("DeletePolicy", Policy(arn), W::Delete),
+            Self::CreateRole { role } => ("CreateRole", Role(&role.name), W::Create),
+            Self::UpdateRole { name, from, to } => ("UpdateRole", Role(name), W::Settings(from, to)),
+            Self::UpdateTrust { name, from, to } => ("UpdateAssumeRolePolicy", Role(name), W::Trust(from, to)),
+            Self::PutBoundary { name, from, to } => {
+                ("PutRolePermissionsBoundary", Role(name), W::Boundary(from.as_ref(), Some(to)))
+            }
+            Self::DeleteBoundary { name, from } => {
+                ("DeleteRolePermissionsBoundary", Role(name), W::Boundary(Some(from), None))
+            }
+            Self::PutInline { name, policy, from, to } => {
+                ("PutRolePolicy", Role(name), W::Inline(policy, from.as_ref(), Some(to)))
+            }
+            Self::DeleteInline { name, policy, from } => {
+                ("DeleteRolePolicy", Role(name), W::Inline(policy, Some(from), None))
+            }
+            Self::Attach { name, arn } => ("AttachRolePolicy", Role(name), W::Attach(arn)),
+            Self::Detach { name, arn } => ("DetachRolePolicy", Role(name), W::Detach(arn)),
+            Self::TagRole { name, from, to } => ("TagRole", Role(name), W::SetTags(from, to)),
+            Self::UntagRole { name, from } => ("UntagRole", Role(name), W::RemoveTags(from)),
+            Self::DeleteRole { name } => ("DeleteRole", Role(name), W::Delete),
         }
     }
 
     /// The name of the API operation.
     pub fn operation(&self) -> &'static str {
-        match self {
-            Self::CreateProvider { .. } => "CreateOpenIDConnectProvider",
-            Self::AddAudience { .. } => "AddClientIDToOpenIDConnectProvider",
-            Self::TagProvider { .. } => "TagOpenIDConnectProvider",
-            Self::UntagProvider { .. } => "UntagOpenIDConnectProvider",
-            Self::DeleteProvider { .. } => "DeleteOpenIDConnectProvider",
-            Self::CreatePolicy { .. } => "CreatePolicy",
-            Self::CreatePolicyVersion { .. } => "CreatePolicyVersion",
-            Self::DeletePolicyVersion { .. } => "DeletePolicyVersion",
-            Self::TagPolicy { .. } => "TagPolicy",
-            Self::UntagPolicy { .. } => "UntagPolicy",
-            Self::DeletePolicy { .. } => "DeletePolicy",
-            Self::CreateRole { .. } => "CreateRole",
-            Self::UpdateRole { .. } => "UpdateRole",
-            Self::UpdateTrust { .. } => "UpdateAssumeRolePolicy",
-            Self::PutBoundary { .. } => "PutRolePermissionsBoundary",
-            Self::DeleteBoundary { .. } => "DeleteRolePermissionsBoundary",
-            Self::PutInline { .. } => "PutRolePolicy",
-            Self::DeleteInline { .. } => "DeleteRolePolicy",
-            Self::Attach { .. } => "AttachRolePolicy",
-            Self::Detach { .. } => "DetachRolePolicy",
-            Self::TagRole { .. } => "TagRole",
-            Self::UntagRole { .. } => "UntagRole",
-            Self::DeleteRole { .. } => "DeleteRole",
+        self.row().0
+    }
+
+    /// The object that it writes to.
+    pub fn target(&self) -> Target<'_> {
+        self.row().1
+    }
+
+    /// What it does to the field that it writes.
+    pub fn write(&self) -> FieldWrite<'_> {
+        self.row().2
+    }
+
+    /// The field that it writes.
+    pub fn field(&self) -> Field<'_> {
+        match self.write() {
+            FieldWrite::Create | FieldWrite::Delete => Field::Object,
+            FieldWrite::Settings(..) => Field::Settings,
+            FieldWrite::Trust(..) => Field::Trust,
+            FieldWrite::Boundary(..) => Field::Boundary,
+            FieldWrite::Inline(policy, ..) => Field::Inline(policy),
+            FieldWrite::Attach(arn) | FieldWrite::Detach(arn) => Field::Attached(arn),
+            FieldWrite::Document(..) => Field::Document,
+            FieldWrite::DeleteVersion(version) => Field::Version(version),
+            FieldWrite::AddAudience(audience) => Field::Audience(audience),
+            FieldWrite::SetTags(..) | FieldWrite::RemoveTags(..) => Field::Tags,
+        }
+    }
+
+    pub fn creates(&self) -> bool {
+        self.write() == FieldWrite::Create
+    }
+
+    pub fn deletes(&self) -> bool {
+        self.write() == FieldWrite::Delete
+    }
+
+    /// Makes the change of this call to its role. Creation and deletion leave `role` as it is.
+    pub fn apply_to(&self, role: &mut Role) {
+        match self.write() {
+            FieldWrite::Settings(_, to) => {
+                role.description.clone_from(&to.description);
+                role.max_session_duration = to.max_session_duration;
+            }
+            FieldWrite::Trust(_, to) => role.trust = to.clone(),
+            FieldWrite::Boundary(_, to) => role.permissions_boundary = to.cloned(),
+            FieldWrite::Inline(policy, _, Some(to)) => drop(role.inline.insert(policy.clone(), to.clone())),
+            FieldWrite::Inline(policy, _, None) => drop(role.inline.remove(policy)),
+            FieldWrite::Attach(arn) => drop(role.attached.insert(arn.clone())),
+            FieldWrite::Detach(arn) => drop(role.attached.remove(arn)),
+            FieldWrite::SetTags(_, to) => role.tags.extend(to.iter().map(|(key, value)| (key.clone(), value.clone()))),
+            FieldWrite::RemoveTags(from) => role.tags.retain(|key, _| !from.contains_key(key)),
+            FieldWrite::Create
+            | FieldWrite::Delete
+            | FieldWrite::Document(..)
+            | FieldWrite::DeleteVersion(_)
+            | FieldWrite::AddAudience(_) => {}
         }
     }
 }
 
 impl KubernetesCall {
-    /// What it does, in kubectl's words.
+    /// The operation in the words of kubectl.
     pub fn operation(&self) -> &'static str {
         match self {
             Self::Create { .. } => "create ServiceAccount",
@@ -216,7 +236,7 @@ impl KubernetesCall {
         }
     }
 
-    /// The object that it writes to, with the fields of ours that it finds there or makes.
+    /// The object that it writes to: as it will be for a creation, as it was for all others.
     pub fn object(&self) -> &ServiceAccount {
         match self {
             Self::Create { service_account: item }
@@ -229,11 +249,19 @@ impl KubernetesCall {
 }
 
 impl Call {
-    /// What the call is called in reports.
+    /// The name of the operation in reports and events, for example `iam:CreateRole`.
     pub fn operation(&self) -> String {
         match self {
             Self::Iam(_, call) => format!("iam:{}", call.operation()),
             Self::Kubernetes(_, call) => call.operation().to_owned(),
+        }
+    }
+
+    /// The account and the call, if it is one to IAM.
+    pub fn iam(&self) -> Option<(&Key, &IamCall)> {
+        match self {
+            Self::Iam(account, call) => Some((account, call)),
+            Self::Kubernetes(..) => None,
         }
     }
 }

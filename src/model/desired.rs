@@ -1,7 +1,9 @@
-//! What the configuration asks for, resolved: required keys there, references followed, templates rendered.
+//! The resolved configuration: defaults filled in, references followed, templates rendered.
 //!
-//! Made by `config` alone, twice in a run: once offline to find every mistake, and again when the account ids are known.
-//! Issuers are not known here; `plan` joins them from the live clusters.
+//! Only `config` creates it, twice in a run: once offline to find all mistakes, and again when the account ids are known.
+//! It has no issuers of EKS clusters: `plan` takes them from the live clusters.
+
+#![expect(missing_docs, reason = "fields without a comment have the names of the API or of the configuration")]
 
 use super::address::Address;
 use super::origin::Origin;
@@ -17,58 +19,52 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The whole of one configuration.
+/// One configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Desired {
-    /// The configuration's name on everything that it manages.
+    /// The value of the owner tag and label on every managed object.
     pub owner: Key,
-    /// `sha256:…` over every file that was read, in a stable order.
+    /// `sha256:…` of all configuration files, in a stable order.
     pub config_digest: String,
-    /// The accounts by key; `default` stands for the ambient credentials' own.
+    /// By key; `default` is the account of the ambient credentials.
     pub accounts: BTreeMap<Key, Account>,
-    /// The clusters by key.
     pub clusters: BTreeMap<Key, Cluster>,
-    /// The customer managed policies by (account, key): one object for each account that attaches it.
+    /// The customer managed policies by (account, key): one for each account that attaches it.
     pub policies: BTreeMap<(Key, Key), Policy>,
-    /// The roles by key.
     pub roles: BTreeMap<Key, Role>,
-    /// The objects to let go of without deleting them.
+    /// The objects to forget: irsa removes its tags and labels and keeps the objects.
     pub forget: Vec<(Address, Origin)>,
-    /// Tags that are left alone.
+    /// Tags that others may set on managed objects.
     pub ignore_tags: Vec<Pattern>,
-    /// When to refuse a plan.
+    /// The limits on the size of a plan.
     pub guard: Guard,
-    /// Further role paths under which owned, undeclared roles are searched.
+    /// Further paths where roles with the owner tag that are not declared are found and deleted.
     pub prune_paths: BTreeSet<IamPath>,
     /// The lock that `apply` takes, if one is declared.
     pub lock: Option<Lock>,
 }
 
-/// A Lease that lets one run at a time apply.
+/// The Kubernetes Lease that `apply` holds, so that only one run applies at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
-    /// The key of the cluster that holds it.
     pub cluster: Key,
-    /// Its namespace.
     pub namespace: Namespace,
-    /// Its name.
     pub name: LeaseName,
-    /// How long it holds without being renewed, in seconds.
+    /// Seconds after which it expires unless renewed.
     pub duration: u32,
-    /// Where it was declared.
     pub origin: Origin,
 }
 
-/// The limits past which a plan is too big to be meant.
+/// The limits beyond which a plan is refused as unexpectedly large.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guard {
-    /// Updates, deletes and releases together, in percent of our live objects.
+    /// Updates, deletes and releases together, in percent of the managed live objects.
     pub max_change_percent: u32,
-    /// The percentage counts only when we have at least so many live objects.
+    /// The percentage counts only if at least this many managed objects are live.
     pub min_existing: usize,
-    /// Deletes, at any size.
+    /// Deletes, whatever the number of live objects.
     pub max_delete: usize,
-    /// A role used since is not deleted.
+    /// A role that was used within this time is not deleted.
     pub recent_use: Duration,
     /// Limits from the command line.
     pub at_most: GuardLimits,
@@ -83,10 +79,9 @@ pub struct GuardLimits {
     pub max_change_percent: Option<u32>,
 }
 
-/// A limit and the setting that it comes from.
+/// A limit and the setting that sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit<T> {
-    /// The number.
     pub value: T,
     /// `guard.max-delete` or `--guard-max-delete`.
     pub name: &'static str,
@@ -107,7 +102,7 @@ impl Guard {
         Limit::stricter((self.max_delete, "guard.max-delete"), (self.at_most.max_delete, "--guard-max-delete"))
     }
 
-    /// The largest part of our live objects that may change, in percent.
+    /// The largest part of the managed live objects that may change, in percent.
     pub fn change_percent(&self) -> Limit<u32> {
         Limit::stricter(
             (self.max_change_percent, "guard.max-change-percent"),
@@ -115,8 +110,8 @@ impl Guard {
         )
     }
 
-    /// The number of live objects from which the percentage counts. If the command line sets the percentage, the file cannot
-    /// raise this number above the default: that would switch the percentage off.
+    /// The number of managed live objects from which the percentage counts. If the command line sets the percentage, the
+    /// file cannot raise this number above the default, because that would disable the percentage.
     pub fn counts_from(&self) -> usize {
         match self.at_most.max_change_percent {
             Some(_) => self.min_existing.min(Self::default().min_existing),
@@ -140,19 +135,19 @@ impl Default for Guard {
 /// An AWS account and how to reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// The id that the file declares: checked before anything else.
+    /// The declared id, which is checked before any other request.
     pub declared_id: Option<AccountId>,
-    /// The id: declared, told by STS, or twelve placeholder digits while offline.
+    /// The id: declared, from STS, or [`PLACEHOLDER_ID`] while offline.
     pub id: AccountId,
-    /// The partition, `aws` while offline.
+    /// `aws` while offline.
     pub partition: Partition,
     /// A profile of the shared AWS configuration.
     pub profile: Option<String>,
-    /// A role to assume for everything in this account.
+    /// The ARN of a role to assume for all requests in this account.
     pub assume_role: Option<String>,
-    /// The external id to assume it with.
+    /// The external id for that.
     pub external_id: Option<String>,
-    /// Where it was declared; nothing for the ambient account.
+    /// Where it was declared; None for the ambient account.
     pub origin: Option<Origin>,
 }
 
@@ -160,7 +155,7 @@ pub struct Account {
 pub const PLACEHOLDER_ID: &str = "000000000000";
 
 impl Account {
-    /// Whether the id is real and not the placeholder.
+    /// Whether the id is not a placeholder.
     pub fn is_known(&self) -> bool {
         self.declared_id.is_some() || self.id.as_str() != PLACEHOLDER_ID
     }
@@ -169,27 +164,22 @@ impl Account {
 /// A cluster and how to reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
-    /// The account that holds the cluster.
     pub account: Key,
-    /// The region, if one is declared or known; EKS needs one.
+    /// The region, if one is declared or known. EKS needs one.
     pub region: Option<Region>,
-    /// The EKS name; nothing for a cluster that has only an issuer.
+    /// The EKS name; None for a cluster that has only an issuer.
     pub name: Option<ClusterName>,
-    /// The issuer, where it is declared.
+    /// The issuer, if it is declared.
     pub issuer: Option<IssuerUrl>,
-    /// Whether it still exists.
     pub state: ClusterState,
-    /// How to reach its API.
     pub kubernetes: KubernetesAccess,
-    /// `kubernetes = "none"`: nothing in it is managed or looked at.
+    /// `kubernetes = "none"`: irsa reads and manages nothing in it.
     pub unmanaged: bool,
-    /// Where it was declared.
     pub origin: Origin,
 }
 
 impl Cluster {
-    /// Whether there is a way to its API. A cluster that EKS does not know is reached through a kubeconfig, or not at
-    /// all.
+    /// Whether irsa can reach its API: through EKS, or through a kubeconfig.
     pub fn has_api(&self) -> bool {
         let KubernetesAccess { kubeconfig, context, unverified: _ } = &self.kubernetes;
         !self.unmanaged && (self.name.is_some() || context.is_some() || kubeconfig.is_some())
@@ -199,183 +189,168 @@ impl Cluster {
 /// Whether a cluster still exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClusterState {
-    /// It is there.
     Active,
-    /// It is no more: what is in IAM for it is taken away without talking to it.
+    /// It was deleted: irsa deletes its IAM objects and sends no request to it.
     Gone,
 }
 
 /// How to reach a cluster's API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubernetesAccess {
-    /// The kubeconfig that the configuration names; nothing for the user's own.
+    /// The declared kubeconfig; None for that of the user.
     pub kubeconfig: Option<NamedKubeconfig>,
-    /// The context in it; nothing for the EKS endpoint with a token made in process.
+    /// The context in it; None for the EKS endpoint with a token that irsa makes.
     pub context: Option<String>,
-    /// Whether the check that the API is the declared cluster's is waived.
+    /// Whether irsa skips the check that the API belongs to the declared cluster.
     pub unverified: bool,
 }
 
-/// A kubeconfig that the configuration names. It is not trusted.
+/// A declared kubeconfig. It is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedKubeconfig {
-    /// Its path, relative to the working directory.
+    /// The path, relative to the working directory.
     pub path: PathBuf,
-    /// The configuration's folder, in which it must lie.
+    /// The folder of the configuration. The kubeconfig must lie in it.
     pub folder: PathBuf,
 }
 
 /// A customer managed policy in one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// The name.
     pub name: PolicyName,
-    /// The path, for creation only.
+    /// The path, which is set only at creation.
     pub path: IamPath,
-    /// The description, for creation only.
+    /// The description, which is set only at creation.
     pub description: String,
-    /// What it allows.
     pub document: PolicyDocument,
-    /// The declared tags, without marks.
+    /// The declared tags, without those of irsa.
     pub tags: StringMap,
-    /// Whether an existing, unmarked policy is taken over.
+    /// Whether irsa may adopt an existing policy.
     pub adopt: Adopt,
-    /// Whether the live object is guarded against deletion.
+    /// Whether irsa refuses to delete it.
     pub prevent_destroy: bool,
-    /// Where it was declared.
     pub origin: Origin,
 }
 
-/// Whether an object that is there already is taken over.
+/// Whether irsa may adopt an existing object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Adopt {
-    /// No.
     No,
-    /// If it carries no owner.
+    /// If the object has no owner tag.
     Unowned,
-    /// If it carries no owner or this one.
+    /// If the object has no owner tag, or one with this value.
     From(Key),
 }
 
-/// What is said of the permissions boundary.
+/// The declared permissions boundary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Boundary {
-    /// Nothing: a live one stays.
+    /// No declaration: irsa leaves the live boundary alone.
     Undeclared,
-    /// `"none"`: a live one is removed.
+    /// `"none"`: irsa removes a live boundary.
     None,
-    /// This one.
+    /// The policy of this ARN.
     Policy(PolicyArn),
 }
 
 /// A role.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Role {
-    /// The IAM name.
     pub name: RoleName,
-    /// The account that holds it.
     pub account: Key,
-    /// The path.
     pub path: IamPath,
-    /// Whether the path was declared for this very role, and so must be the live one's.
+    /// Whether the role itself declares the path. Then the live role must have it.
     pub path_declared: bool,
-    /// The description, empty when there is none.
+    /// The description; empty for a role without one.
     pub description: String,
-    /// The longest session, in seconds.
     pub max_session_duration: u32,
-    /// The permissions boundary.
     pub permissions_boundary: Boundary,
-    /// The declared tags, without marks.
+    /// The declared tags, without those of irsa.
     pub tags: StringMap,
-    /// The managed policies to attach.
     pub attach: BTreeSet<Attachment>,
-    /// Where the policies that are named by their ARN stand, the boundary among them.
+    /// Where each ARN was declared, also that of the boundary.
     pub policy_origins: BTreeMap<PolicyArn, Origin>,
-    /// Attachments by others that are left alone.
+    /// Policies that others may attach, as patterns over ARNs.
     pub ignore_attached: Vec<Pattern>,
-    /// The inline policies by name.
     pub inline: InlinePolicies,
-    /// Trust statements beside the generated ones.
+    /// Declared trust statements, beside the generated ones.
     pub extra_trust: Vec<Statement>,
     /// The `ServiceAccount`s that may assume it.
     pub bindings: Vec<Binding>,
-    /// Whether an existing role is taken over.
+    /// Whether irsa may adopt an existing role.
     pub adopt: Adopt,
-    /// Whether the live role is guarded against deletion.
+    /// Whether irsa refuses to delete it.
     pub prevent_destroy: bool,
-    /// Where it was declared.
     pub origin: Origin,
 }
 
 /// A managed policy to attach.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attachment {
-    /// A policy that is there already.
+    /// An existing policy.
     Arn(PolicyArn),
     /// A policy of this configuration, by key, in the role's account.
     Declared(Key),
 }
 
-/// Who looks after the `ServiceAccount` object.
+/// How irsa manages a `ServiceAccount`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manage {
-    /// irsa makes it if it is missing.
+    /// irsa creates it if it is missing.
     Create,
-    /// irsa annotates it if it is there.
+    /// irsa annotates it if it exists.
     Annotate,
-    /// irsa leaves it alone: trust only.
+    /// irsa does not touch it, and only writes the trust policy.
     None,
 }
 
-/// One (cluster, namespace, name) that may assume a role.
+/// The `ServiceAccount`s of one cluster that may assume a role, by name or pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
-    /// The key of the cluster.
     pub cluster: Key,
-    /// The subject.
+    /// The `ServiceAccount`, or a pattern.
     pub subject: Subject,
-    /// Who looks after the object; always `None` for a wildcard.
+    /// How irsa manages the object; always `None` for a pattern.
     pub manage: Manage,
     /// The declared audience.
     pub audience: Option<String>,
-    /// The declared token lifetime, in seconds: 600-86,400.
+    /// The declared token lifetime in seconds: 600-86,400.
     pub token_expiration: Option<u32>,
     /// The declared `sts-regional-endpoints`.
     pub sts_regional_endpoints: Option<bool>,
-    /// Further labels and annotations, if any are declared.
+    /// Declared labels and annotations.
     pub metadata: Option<Arc<Metadata>>,
-    /// Where it was declared.
     pub origin: Origin,
 }
 
-/// Labels and annotations that mean nothing to irsa. All ServiceAccounts of an entry share them.
+/// Declared labels and annotations, which all ServiceAccounts of an entry share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
-    /// Beside the label of the owner.
+    /// Beside the owner label.
     pub labels: StringMap,
-    /// Beside those for the webhook, and the marks.
+    /// Beside those of irsa and of the pod identity webhook.
     pub annotations: StringMap,
 }
 
 impl Binding {
-    /// The audience that the token has and that trust and provider must name.
+    /// The audience of the token, which the trust policy and the provider must accept.
     pub fn effective_audience(&self) -> &str {
         self.audience.as_deref().unwrap_or(super::marks::DEFAULT_AUDIENCE)
     }
 }
 
-/// Which `ServiceAccount`s a binding means.
+/// The `ServiceAccount`s of a binding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// This one.
     Exact(Namespace, ServiceAccountName),
-    /// All that match a pattern with `*` in it, for the reason given.
+    /// All that match a pattern.
     Wildcard {
-        /// The namespace, perhaps with `*`.
+        /// A namespace, which may contain `*`.
         namespace: String,
-        /// The name, perhaps with `*`.
+        /// A name, which may contain `*`.
         name: String,
-        /// Why it is meant: `allow-wildcard`.
+        /// The declared reason, `allow-wildcard`.
         reason: String,
     },
 }

@@ -1,40 +1,38 @@
-//! A Lease as a lock sees it: who holds it, since when, and for how long without renewing it
-//! (<https://kubernetes.io/docs/concepts/architecture/leases/>). Times are microseconds since 1970.
+//! The Kubernetes Lease that serves as the lock of `apply` (<https://kubernetes.io/docs/concepts/architecture/leases/>).
+//! Times are microseconds since 1970.
+
+#![expect(missing_docs, reason = "fields without a comment have the names of the API")]
 
 use crate::ids::{Key, LeaseName, Namespace};
 use serde_json::Value;
 
-/// Where a Lease is.
+/// The cluster, namespace and name of a Lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseRef {
-    /// The key of the cluster.
     pub cluster: Key,
-    /// The namespace.
     pub namespace: Namespace,
-    /// The name.
     pub name: LeaseName,
 }
 
-/// What a Lease says.
+/// The content of a Lease.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LeaseRecord {
-    /// Who holds it; empty when nobody does.
+    /// Who holds it; empty if nobody does.
     pub holder: String,
-    /// For how many seconds it holds without being renewed; nothing for one that somebody wrote without an end.
+    /// Seconds after which it expires unless renewed; None for a Lease that never expires.
     pub seconds: Option<u32>,
-    /// When its holder took it.
+    /// When its holder acquired it.
     pub acquired: Option<i64>,
     /// When its holder last renewed it.
     pub renewed: Option<i64>,
-    /// How often it went from one holder to another.
+    /// How often the holder changed.
     pub transitions: u32,
 }
 
 /// A Lease that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lease {
-    /// What it says.
     pub hold: LeaseRecord,
-    /// The whole object, with the uid and the version that guard the next write. What is not ours goes back unchanged.
+    /// The whole object. Its uid and version guard the next write, which keeps all other fields.
     pub object: Value,
 }

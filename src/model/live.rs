@@ -1,4 +1,6 @@
-//! What was seen in IAM, EKS and Kubernetes, and what could not be seen.
+//! The live objects in IAM, EKS and Kubernetes, as one run read them.
+
+#![expect(missing_docs, reason = "fields without a comment have the names of the API")]
 
 use super::address::OrphanKind;
 use super::resource::{ManagedPolicy, Provider, Role, StringMap};
@@ -9,19 +11,17 @@ use crate::policy::PolicyDocument;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// One look at an object. What cannot be read is never taken for absent.
+/// The result of reading an object. An object that cannot be read is never treated as absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observed<T> {
-    /// It is there.
     Present(T),
-    /// It is certainly not there.
     Absent,
-    /// It could not be read, for this reason.
+    /// It could not be read; the text says why.
     Unknown(String),
 }
 
 impl<T> Observed<T> {
-    /// The object, if it was seen.
+    /// The object, if it was read.
     pub fn present(&self) -> Option<&T> {
         match self {
             Self::Present(value) => Some(value),
@@ -29,7 +29,7 @@ impl<T> Observed<T> {
         }
     }
 
-    /// The same look at something made from the object.
+    /// Converts the object, if it was read.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Observed<U> {
         match self {
             Self::Present(value) => Observed::Present(f(value)),
@@ -39,21 +39,19 @@ impl<T> Observed<T> {
     }
 }
 
-/// Everything that was seen in one run.
+/// All that one run read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Live {
-    /// One for each declared account.
+    /// One entry for each declared account.
     pub accounts: BTreeMap<Key, LiveAccount>,
-    /// One for each declared cluster that is not gone.
+    /// One entry for each declared cluster that is not `gone`.
     pub clusters: BTreeMap<Key, LiveCluster>,
 }
 
-/// Who the credentials of an account turned out to be.
+/// The identity of the credentials of an account, from STS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The account id.
     pub account: AccountId,
-    /// The partition.
     pub partition: Partition,
     /// The ARN of the caller, for display.
     pub caller: String,
@@ -62,52 +60,44 @@ pub struct Identity {
 /// Whether an account or cluster may be used at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access<T> {
-    /// Yes, and this is it.
     Granted(T),
-    /// It is not the declared one: nothing in it is planned. The texts are (why, hint).
+    /// It is not the declared one, so irsa plans nothing in it. The texts say why, and what to do.
     Wrong(String, String),
-    /// It could not be asked.
+    /// It could not be reached; the text says why.
     Unknown(String),
 }
 
-/// One account as it was seen.
+/// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveAccount {
-    /// The credentials' own identity.
     pub identity: Access<Identity>,
-    /// The account's quotas, where they were asked for; AWS's defaults else.
+    /// The quotas, if they were read; else the defaults of AWS.
     pub quotas: Quotas,
-    /// Every role of the account as ListRoles has it, or why the list could not be read. Orphans cannot be searched
-    /// and roles and providers cannot be deleted without it.
+    /// All roles of the account from ListRoles. Without this list irsa finds no orphans, and deletes no roles or providers.
     pub role_list: Observed<Vec<RoleSummary>>,
-    /// Whether the roster is unknown because the credentials may not list roles.
+    /// Whether `role_list` is unknown because the credentials may not list roles.
     pub role_list_denied: bool,
-    /// The declared roles and the candidates for deletion, by folded name: read in full. A name that is not here was
-    /// neither declared nor a candidate.
+    /// The declared roles and the candidates for deletion, by lower-case name. No other roles were read in full.
     pub roles: BTreeMap<String, Observed<LiveRole>>,
-    /// The declared policies (by ARN or by name under any path) and those under a path of ours.
+    /// The declared policies (by ARN, or by name under any path), and those under the paths of this owner.
     pub policies: BTreeMap<PolicyArn, Observed<LivePolicy>>,
-    /// Whether the list of policies was read: without it an undeclared policy may be missing from `policies`.
+    /// Whether the list of policies was read. If not, `policies` may lack undeclared policies.
     pub policies_listed: Observed<()>,
-    /// Policies that are not ours and that roles of this configuration come to have or are to lose: the document, where it
-    /// could be read.
+    /// Policies of AWS and of others that this configuration attaches, detaches or replaces as a boundary. None for a
+    /// document that could not be read.
     pub foreign_policies: BTreeMap<PolicyArn, Observed<Option<PolicyDocument>>>,
-    /// All OIDC providers, by ARN.
     pub providers: BTreeMap<ProviderArn, Observed<LiveProvider>>,
-    /// Whether the list of providers was read.
     pub providers_listed: Observed<()>,
-    /// The entries of its lists that were not understood.
+    /// The list entries that could not be parsed.
     pub odd: Vec<Malformed>,
 }
 
-/// An entry of a list that was not understood: it is unknown by itself, and the rest of the list holds.
+/// A list entry that could not be parsed. Only this object is unknown; the rest of the list is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
-    /// What it is.
     pub kind: OrphanKind,
-    /// Its name or ARN as far as it has one, for display.
+    /// Its name or ARN, if it has one, for display.
     pub name: String,
-    /// What is not understood.
     pub why: String,
 }
 
@@ -142,35 +132,29 @@ impl Default for Quotas {
 /// A role as ListRoles shows it: no tags, no boundary, no policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleSummary {
-    /// The name.
     pub name: RoleName,
-    /// The path.
     pub path: String,
-    /// The trust policy.
     pub trust: PolicyDocument,
-    /// The description, empty when there is none.
+    /// The description; empty for a role without one.
     pub description: String,
-    /// The longest session, in seconds.
     pub max_session_duration: u32,
 }
 
 /// A role, read in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveRole {
-    /// What is compared.
     pub role: Role,
-    /// Its ARN: computed, or read where it is one.
+    /// The ARN, from AWS.
     pub arn: RoleArn,
-    /// When it was last used, in seconds since 1970, if AWS told.
+    /// When it was last used, in seconds since 1970, if AWS reports that.
     pub last_used: Option<i64>,
-    /// The instance profiles that it is in; asked only for roles that may be deleted.
+    /// The instance profiles that contain it; read only for roles that may be deleted.
     pub instance_profiles: Vec<String>,
 }
 
 /// A customer managed policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LivePolicy {
-    /// What is compared.
     pub policy: ManagedPolicy,
     /// The id of the default version, for example `v3`.
     pub default_version: String,
@@ -183,7 +167,7 @@ pub struct LivePolicy {
 }
 
 impl LivePolicy {
-    /// How often it is attached or a boundary.
+    /// The number of attachments and uses as a boundary.
     pub fn uses(&self) -> usize {
         [self.attachments, self.boundaries].iter().map(|count| usize::try_from(*count).unwrap_or(usize::MAX)).sum()
     }
@@ -192,92 +176,82 @@ impl LivePolicy {
 /// An IAM OIDC provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveProvider {
-    /// What is compared.
     pub provider: Provider,
     /// The thumbprints, for display.
     pub thumbprints: Vec<String>,
 }
 
-/// How far the ServiceAccounts of a cluster were read. A role that trusts a cluster is deleted only if all of them were.
+/// Which ServiceAccounts of a cluster were read. A role that trusts the cluster is deleted only if all of them were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// Every one.
+    /// All.
     Whole,
-    /// Every one that was understood: one that was not may name any role. As far as they have a name of their own, they
-    /// are here as `Unknown`.
+    /// All that could be parsed. The others may name any role; those whose name could be parsed are `Unknown`.
     Understood,
-    /// The declared ones and all that carry our label, of too many to read for nothing.
+    /// The declared ones and all with the owner label, because the cluster has too many to read all.
     Ours,
-    /// The declared ones, and those of the namespaces that could be listed: what is no longer declared is found only
-    /// there.
+    /// The declared ones, and all in the namespaces that could be listed. ServiceAccounts that are no longer declared are
+    /// found only there.
     Named,
 }
 
-/// One cluster as it was seen.
+/// A cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveCluster {
-    /// What identifies it: from DescribeCluster, or from the file where the cluster has only an issuer. `Absent` when
-    /// EKS says that there is no such cluster.
+    /// The issuer: from DescribeCluster, or from the configuration. `Absent` if EKS has no such cluster.
     pub issuer: Observed<IssuerUrl>,
-    /// Whether its Kubernetes API could be used, and is the declared cluster's.
+    /// Whether its Kubernetes API can be used and belongs to the declared cluster.
     pub api: Access<()>,
-    /// How far its ServiceAccounts were read.
+    /// Which of its ServiceAccounts were read.
     pub extent: Extent,
-    /// The namespaces that are there, as far as they were asked for.
+    /// The namespaces that were read.
     pub namespaces: BTreeMap<Namespace, Observed<NamespacePhase>>,
-    /// The ServiceAccounts that were read. One that is not here and whose namespace is Absent or in the list is absent
-    /// only if all were read, or if it is here as `Absent`.
+    /// The ServiceAccounts that were read. One that is missing here does not exist only if `extent` covers it.
     pub service_accounts: BTreeMap<(Namespace, ServiceAccountName), Observed<LiveServiceAccount>>,
 }
 
-/// Whether a namespace takes new objects
+/// Whether a namespace accepts new objects
 /// (<https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/namespace-v1/#NamespaceStatus>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamespacePhase {
-    /// It does.
+    /// It accepts them.
     Active,
-    /// It is being deleted with all that is in it.
+    /// It is being deleted with all its objects.
     Terminating,
 }
 
 /// A `ServiceAccount`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveServiceAccount {
-    /// The namespace.
     pub namespace: Namespace,
-    /// The name.
     pub name: ServiceAccountName,
-    /// The uid: a new one for every object of this name.
+    /// The uid, which differs after the object was deleted and created again.
     pub uid: String,
-    /// The version for optimistic locking.
+    /// The `resourceVersion`, for optimistic locking.
     pub resource_version: String,
-    /// All labels.
     pub labels: StringMap,
-    /// All annotations.
     pub annotations: StringMap,
     /// `kind/name` of each owner reference.
     pub owner_references: Vec<String>,
-    /// Who holds which field. Most objects have the same few entries, which are shared.
+    /// The field managers with their fields. Objects share equal entries.
     pub managers: Vec<Arc<FieldManager>>,
     /// The finalizers that it waits for, if it is being deleted.
     pub deleting: Option<Vec<String>>,
-    /// Pods that run under it; asked only for ServiceAccounts that may be deleted. Where they were not asked for, or are
-    /// unknown, it is not deleted.
+    /// The pods that use it; read only for ServiceAccounts that may be deleted. Unless they were read, it is not deleted.
     pub pods: Option<Observed<Vec<String>>>,
 }
 
-/// An entry of `metadata.managedFields`, as far as irsa needs it
+/// The part of an entry of `metadata.managedFields` that irsa needs
 /// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/>).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FieldManager {
-    /// The manager's name.
     pub name: String,
     /// `Apply` or `Update`.
     pub operation: String,
-    /// The labels that it holds, in order.
+    /// The labels that it owns, sorted.
     pub labels: Vec<String>,
-    /// The annotations that it holds, in order.
+    /// The annotations that it owns, sorted.
     pub annotations: Vec<String>,
-    /// Whether it holds anything else (`secrets`, `imagePullSecrets`, finalizers, …).
+    /// Whether it owns other fields (`secrets`, `imagePullSecrets`, finalizers, …).
     pub others: bool,
 }

@@ -1,4 +1,4 @@
-//! The marks that irsa leaves on what it manages: the only state that it keeps.
+//! The tags, labels and annotations by which irsa recognizes its objects, and those of the pod identity webhook.
 
 use super::address::Address;
 use crate::ids::Key;
@@ -7,37 +7,38 @@ use crate::ids::Key;
 pub const OWNER: &str = "irsa/owner";
 /// The tag and annotation that names the declared object.
 pub const ADDRESS: &str = "irsa/address";
-/// The tag that guards a live object against deletion; the live tag decides.
+/// The tag that protects an object from deletion. The live tag counts, not the configuration.
 pub const PREVENT_DESTROY: &str = "irsa/prevent-destroy";
-/// Whether an IAM tag is one of our marks. IAM ignores the case of tag keys
+
+/// Whether an IAM tag is one of irsa's. IAM ignores the case of tag keys
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>).
 pub fn is_mark(key: &str) -> bool {
     [OWNER, ADDRESS, PREVENT_DESTROY].iter().any(|mark| mark.eq_ignore_ascii_case(key))
 }
 
-/// Where roles and policies are made by default: `/irsa/<owner>/`.
+/// The default path of roles and policies: `/irsa/<owner>/`.
 pub fn default_path(owner: &str) -> String {
     format!("/irsa/{owner}/")
 }
 
-/// The inline policy that denies everything while changes are made that no order of calls makes safe.
+/// The inline policy that denies everything to a role while calls are made that have no safe order.
 pub const TRANSITION: &str = "irsa-transition";
-/// The annotation on a `ServiceAccount` that irsa made.
+/// The annotation on a `ServiceAccount` that irsa created.
 pub const CREATED: &str = "irsa/created";
-/// What the annotations begin with that the EKS pod identity webhook reads.
+/// The prefix of the annotations that the EKS pod identity webhook reads.
 pub const CHAIN: &str = "eks.amazonaws.com/";
-/// The annotation that the EKS pod identity webhook reads
+/// The annotation with the ARN of the role, for the EKS pod identity webhook
 /// (<https://github.com/aws/amazon-eks-pod-identity-webhook>).
 pub const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
 /// The audience of the projected token.
 pub const AUDIENCE: &str = "eks.amazonaws.com/audience";
 /// The lifetime of the projected token, in seconds.
 pub const TOKEN_EXPIRATION: &str = "eks.amazonaws.com/token-expiration";
-/// Whether the SDK in the pod asks the regional STS endpoint.
+/// Whether the SDK in the pod uses the regional STS endpoint.
 pub const STS_REGIONAL_ENDPOINTS: &str = "eks.amazonaws.com/sts-regional-endpoints";
-/// The audience that the webhook and every AWS partition use by default.
+/// The default audience of the webhook, in every AWS partition.
 pub const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
-/// The longest tag value that IAM takes
+/// The longest tag value that IAM accepts
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html>).
 const TAG_VALUE_LIMIT: usize = 256;
 
@@ -46,8 +47,7 @@ pub fn field_manager(owner: &Key) -> String {
     format!("irsa-{owner}")
 }
 
-/// An address as it is kept in a tag or annotation: as it is, or cut and ended by a hash when it is longer than a tag
-/// may be.
+/// The value of the address tag or annotation. An address that is too long for a tag is cut and gets a hash at its end.
 pub fn address_mark(address: &Address) -> String {
     let text = address.to_string();
     if text.len() <= TAG_VALUE_LIMIT {
@@ -58,7 +58,7 @@ pub fn address_mark(address: &Address) -> String {
     format!("{kept}~{hash:016x}")
 }
 
-/// FNV-1a with 64 bits: stable for ever and good enough to tell two long addresses apart.
+/// FNV-1a with 64 bits, which never changes and distinguishes long addresses well enough.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -1,17 +1,18 @@
-//! Something worth saying about an object: findings of the linter and remarks of the planner.
+//! Notes about objects: findings of the linter and remarks of the planner.
+
+#![expect(missing_docs, reason = "the other names say enough")]
 
 /// How much a note or finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// For information.
     Info,
-    /// Tidier otherwise.
+    /// A matter of tidiness.
     Low,
-    /// Worth mending.
+    /// Should be fixed.
     Medium,
-    /// Gives or takes access that nobody meant.
+    /// Probably grants or removes access unintentionally.
     High,
-    /// Gives access to strangers.
+    /// Grants access to strangers.
     Critical,
 }
 
@@ -28,17 +29,16 @@ impl Severity {
     }
 }
 
-/// Something worth saying.
+/// A finding or remark about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// The object.
+    /// The address of the object.
     pub address: String,
     /// How much it matters.
     pub severity: Severity,
     /// The rule or kind of note, for example `IRSA003` or `waiting`.
     pub rule: String,
-    /// `file:line`, empty if it is about a live object only.
+    /// `file:line`; empty for a remark about a live object.
     pub origin: String,
-    /// What.
     pub text: String,
 }

@@ -1,20 +1,19 @@
-//! Where in the configuration something was said.
+//! Positions in configuration files.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A place in a configuration file. It rides in `Desired`, so that lint and plan can point at a line without knowing
-/// anything of configuration files. Lines and columns count from 1, columns in characters; the span is in bytes.
+/// A position in a configuration file. `Desired` carries these, so that lint and plan can point at a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The file as the user named it, relative to the folder of the top file.
     pub file: Arc<str>,
     /// The line, from 1.
     pub line: usize,
-    /// The column, from 1.
+    /// The column in characters, from 1.
     pub column: usize,
-    /// The bytes of the file that the place covers.
+    /// The range in the file, in bytes.
     pub span: Range<usize>,
 }
 

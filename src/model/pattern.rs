@@ -1,27 +1,27 @@
 //! Globs over names and tags, written `*` and `?`, as in `ignore-tags` and `ignore-attached`.
 
-/// A pattern in which `*` stands for any text and `?` for any one character; everything else is itself.
+/// A pattern in which `*` matches any text and `?` any one character.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Keeps the text; every text is a pattern.
+    /// Every text is a valid pattern.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text as it was given.
+    /// The pattern as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The same in lower case, for texts in lower case.
+    /// The pattern in lower case, to match texts in lower case.
     #[must_use]
     pub fn case_insensitive(&self) -> Self {
         Self(self.0.to_lowercase())
     }
 
-    /// Whether the whole of `text` matches.
+    /// Whether the pattern matches the whole text.
     pub fn matches(&self, text: &str) -> bool {
         let pattern: Vec<char> = self.0.chars().collect();
         let text: Vec<char> = text.chars().collect();

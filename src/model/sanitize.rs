@@ -1,26 +1,26 @@
-//! The one scrubber: text from outside is shown, and never obeyed, in every output.
+//! Makes text from outside safe to print in terminals, CI logs and JSON.
 //!
-//! A role description may hold an escape sequence that repaints the terminal, a tag a letter that nobody sees, a
-//! condition value a command for the log of a CI job. A character that would be obeyed or not be seen is written as its
-//! code point, `<U+202E>`, so that two values that differ in it alone also look different. A command is broken with a
-//! backslash, `##\[error]`. JSON keeps its data: there both are escapes.
+//! A role description may contain an escape sequence that repaints the terminal, a tag an invisible letter, a condition
+//! value a command for the log of a CI job. Control and invisible characters become their code point, `<U+202E>`, so that
+//! two values that differ only in them look different. A backslash disables a command, `##\[error]`. JSON has escapes for
+//! both, and keeps its data.
 //!
-//! - `scrub` makes one line of a text from outside. Every such text passes through it when it enters a sentence.
-//! - `unobeyed` takes finished lines right before they are written: whatever was put together breaks no rule.
-//! - `printable` does the same for finished JSON.
+//! - `scrub` makes a text from outside one safe line. Every such text passes through it before it enters a message.
+//! - `inert` disables the commands in finished lines, right before they are printed.
+//! - `printable` does both for finished JSON.
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Letters and symbols without ink that Unicode counts among the visible ones: the blank Braille pattern, the object
-/// replacement character, a null note head, blank hieroglyphs and a filler.
+/// Blank characters in categories that Unicode calls visible: the blank Braille pattern, the object replacement character,
+/// a null note head, blank hieroglyphs and a filler.
 const BLANK: [char; 6] = ['\u{2800}', '\u{fffc}', '\u{1d159}', '\u{13441}', '\u{13442}', '\u{16fe4}'];
 
-/// Whether a character would be obeyed, or would not be seen as what it is: control and format characters, all of
-/// `Default_Ignorable_Code_Point` (<https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>), every space
-/// but the space itself, and what has no look of its own because it is private or not assigned.
+/// Whether a terminal obeys a character or does not show it: control and format characters, all of
+/// `Default_Ignorable_Code_Point` (<https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>), every space but
+/// U+0020, and private or unassigned code points.
 pub(crate) fn is_invisible(character: char) -> bool {
     // nearly all of a plan is ASCII
     if character.is_ascii() {
@@ -41,7 +41,7 @@ pub(crate) fn is_invisible(character: char) -> bool {
     !visible || BLANK.contains(&character) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
-/// The text on one line, with what is unseen as `<U+202E>` and with commands broken.
+/// The text as one line, with invisible characters as `<U+202E>` and without commands.
 pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
     if !text.contains("##") && !text.chars().any(is_invisible) {
         return Cow::Borrowed(text);
@@ -51,7 +51,7 @@ pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean.text)
 }
 
-/// Text that is scrubbed character by character.
+/// Collects text character by character, as `scrub` returns it.
 #[derive(Debug, Default)]
 pub(crate) struct Sanitized {
     pub text: String,
@@ -71,15 +71,15 @@ impl Sanitized {
     }
 }
 
-/// Whether a `[` behind this text opens a command: `##[group]` and `##[debug]` of GitHub and Azure, `##vso[task.…]` of
-/// Azure, `##teamcity[…]`. They are found anywhere in a line
+/// Whether a `[` after this text begins a command: `##[group]` and `##[debug]` of GitHub and Azure, `##vso[task.…]` of
+/// Azure, `##teamcity[…]`. CI systems find them anywhere in a line
 /// (<https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs>,
 /// <https://learn.microsoft.com/en-us/azure/devops/pipelines/scripts/logging-commands>).
 fn ends_in_marker(text: &str) -> bool {
     text.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')).ends_with("##")
 }
 
-/// Finished lines, our own colours among them, none of which the log of a CI job takes for a command.
+/// Finished lines, which may have irsa's colour codes, without commands for the log of a CI job.
 pub(crate) fn inert(text: &str) -> Cow<'_, str> {
     if !text.contains("##") && !text.lines().any(|line| command(line).is_some()) {
         return Cow::Borrowed(text);
@@ -92,7 +92,7 @@ pub(crate) fn inert(text: &str) -> Cow<'_, str> {
         if begin.is_some() {
             safe.push('\\');
         }
-        // as in `Sanitized`, but our own colours stay
+        // like `Sanitized`, but keeps colour codes
         for character in rest.chars() {
             if character == '[' && ends_in_marker(&safe) {
                 safe.push('\\');
@@ -103,9 +103,9 @@ pub(crate) fn inert(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Where a command begins that is one only at the start of a line: `::error::` of GitHub, behind white space too
+/// The position of a command that is one only at the start of a line: `::error::` of GitHub, also after white space
 /// (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>), and the groups of
-/// Buildkite, which fold what follows away (<https://buildkite.com/docs/pipelines/configure/managing-log-output>).
+/// Buildkite, which hide the following lines (<https://buildkite.com/docs/pipelines/configure/managing-log-output>).
 fn command(line: &str) -> Option<usize> {
     let text = without_color(line);
     let begin = text.trim_start();
@@ -116,7 +116,7 @@ fn command(line: &str) -> Option<usize> {
     if workflow { Some(line.len() - begin.len()) } else { group.then(|| line.len() - text.len()) }
 }
 
-/// The line behind the colour that it begins with.
+/// The line without the colour codes at its beginning.
 fn without_color(line: &str) -> &str {
     let mut rest = line;
     while let Some((_, behind)) = rest.strip_prefix("\u{1b}[").and_then(|code| code.split_once('m')) {
@@ -125,8 +125,8 @@ fn without_color(line: &str) -> &str {
     rest
 }
 
-/// Finished JSON in which no character is obeyed or hides and no string has a command: the same document. What is
-/// escaped stands in a string, for outside of strings there are no such characters but line breaks.
+/// Finished JSON with the same data, in which control and invisible characters and commands are escaped. Outside of
+/// strings, JSON has no such characters except line breaks.
 pub(crate) fn printable(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
@@ -149,7 +149,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn unseen_characters_are_told_by_what_they_are() {
+    fn invisible_characters_become_their_code_points() {
         // one of each kind that the Unicode database has, with the ends of its ranges
         let unseen = [
             0x00, 0x1b, 0x7f, 0x85, 0x9b, 0xa0, 0xad, 0x34f, 0x600, 0x61c, 0x70f, 0x115f, 0x1160, 0x1680, 0x17b4,
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_default_ignorable_is_unseen() {
+    fn default_ignorable_code_points_are_invisible() {
         let set = CodePointSetData::new::<DefaultIgnorableCodePoint>();
         let all: Vec<char> = ('\0'..=char::MAX).filter(|character| set.contains(*character)).collect();
         assert!(all.len() > 4_000, "{}", all.len());
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_from_outside_is_one_line_and_no_command() {
+    fn scrubbed_text_is_one_line_without_commands() {
         for (dirty, wanted) in [
             ("reads the reports ü 漢", "reads the reports ü 漢"),
             ("a\u{1b}[2Jb", "a<U+001B>[2Jb"),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn no_finished_line_is_a_command() {
+    fn commands_in_finished_lines_are_disabled() {
         for (dirty, wanted) in [
             ("::error::x\n", "\\::error::x\n"),
             ("one\n  ::set-output name=x::y\ntwo", "one\n  \\::set-output name=x::y\ntwo"),
@@ -205,7 +205,7 @@ mod tests {
             ("  a ##[group]x", "  a ##\\[group]x"),
             ("::add-mask::x ##vso[y]\n", "\\::add-mask::x ##vso\\[y]\n"),
             ("--- folded\n+++\n~~~ x\n^^^ +++", "\\--- folded\n\\+++\n\\~~~ x\n\\^^^ +++"),
-            // these are none
+            // no commands
             ("arn:aws:iam::111122223333:role/a\n", "arn:aws:iam::111122223333:role/a\n"),
             ("  ::: other.toml:3:1\n", "  ::: other.toml:3:1\n"),
             ("  --> irsa.toml:3:1\n--no-color\n + a", "  --> irsa.toml:3:1\n--no-color\n + a"),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_its_data() {
+    fn printable_json_keeps_its_data() {
         assert_eq!(
             printable("[\n \"##\", [\"a\u{ad}##vso[b\u{e0041}\"]]"),
             "[\n \"##\", [\"a\\u00ad##vso\\u005bb\\udb40\\udc41\"]]"
@@ -225,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_harmless_after(text in any::<String>(), command in "(##|::|---|)[a-z]{0,3}(\\[|::| )?") {
+        fn any_text_is_harmless_afterwards(text in any::<String>(), command in "(##|::|---|)[a-z]{0,3}(\\[|::| )?") {
             let text = text + &command;
             let clean = scrub(&text).into_owned();
             prop_assert!(!clean.chars().any(is_invisible));
@@ -238,7 +238,7 @@ mod tests {
         }
     }
 
-    /// As a CI job looks for commands.
+    /// Looks for commands as CI systems do.
     fn command_free(line: &str) -> bool {
         let begin = line.trim_start();
         let v2 = begin.starts_with("::") && begin[2..].contains("::") && !begin.starts_with(":::");

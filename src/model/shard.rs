@@ -1,7 +1,6 @@
-//! Shards of a fleet: of N runs side by side, which one looks after an object. Pure and total: every declared object
-//! belongs to exactly one shard of every N, and none moves because another cluster comes or goes.
+//! Shards: which of N runs processes which objects.
 //!
-//! Decides nothing about what is done to an object, only by whom.
+//! Every declared object belongs to exactly one shard of every N, and stays there when other clusters come or go.
 
 use super::address::Address;
 use super::desired::{Attachment, Boundary, ClusterState, Desired, Policy, Role};
@@ -11,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-/// The most shards that a fleet is cut into.
+/// The largest N.
 const MOST: u32 = 10_000;
 
-/// One of so many shards.
+/// Shard `index` of `count`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard {
     index: u32,
@@ -22,12 +21,12 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// The shard of this number. Counting begins at 0 or at 1: the last one of a count from 1 is that of number 0.
+    /// The shard with this number. Callers may count from 0 or from 1: shard N is shard 0. None for numbers out of range.
     pub fn new(index: u32, count: u32) -> Option<Self> {
         ((1..=MOST).contains(&count) && index <= count).then(|| Self { index: index % count, count })
     }
 
-    /// The shard of the same fleet that a key belongs to.
+    /// The shard with the same count that a key belongs to.
     fn of(self, key: &Key) -> Self {
         let digest = Sha256::digest(key.as_str().as_bytes());
         let number = digest.iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
@@ -42,7 +41,7 @@ impl fmt::Display for Shard {
     }
 }
 
-/// The text names no shard.
+/// The text is not a shard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected I/N, shard I of N: N from 1 to {MOST}, I from 0 to N")]
 pub struct InvalidShard;
@@ -51,7 +50,7 @@ impl FromStr for Shard {
     type Err = InvalidShard;
 
     fn from_str(text: &str) -> Result<Self, InvalidShard> {
-        // a number as one is printed: no sign, no space
+        // `parse` would accept a sign
         let number = |text: &str| {
             let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             if plain { text.parse().map_err(|_| InvalidShard) } else { Err(InvalidShard) }
@@ -61,17 +60,17 @@ impl FromStr for Shard {
     }
 }
 
-/// A shard of one configuration: what belongs to it, and what must be read for its sake.
+/// The objects of a configuration that belong to a shard, and what its run must read.
 #[derive(Debug, Clone)]
 pub struct Scope {
-    /// Which shard.
+    /// The shard.
     pub shard: Shard,
     clusters: BTreeMap<Key, Shard>,
     roles: BTreeMap<Key, Shard>,
     policies: BTreeMap<(Key, Key), Shard>,
-    /// The clusters whose issuer must be known: its own, and those that its roles are bound in.
+    /// The clusters whose issuer must be read: those of the shard, and those in which its roles have bindings.
     pub described: BTreeSet<Key>,
-    /// The accounts that its objects lie in, depend on, or are reached by.
+    /// The accounts that must be read: those of its objects, of objects that they depend on, and of its clusters.
     pub accounts: BTreeSet<Key>,
 }
 
@@ -80,7 +79,7 @@ impl Scope {
     pub fn of(shard: Shard, desired: &Desired) -> Self {
         let clusters = desired.clusters.keys().map(|key| (key.clone(), shard.of(key))).collect();
         let roles: BTreeMap<Key, Shard> =
-            desired.roles.iter().map(|(key, role)| (key.clone(), shard.of(home(key, role)))).collect();
+            desired.roles.iter().map(|(key, role)| (key.clone(), shard.of(deciding_key(key, role)))).collect();
         let mut attached: BTreeMap<(&Key, &Key), Shard> = BTreeMap::new();
         for (key, role) in &desired.roles {
             for attachment in &role.attach {
@@ -96,11 +95,11 @@ impl Scope {
         let policies = policies.collect();
         let mut scope =
             Self { shard, clusters, roles, policies, described: BTreeSet::new(), accounts: BTreeSet::new() };
-        scope.look_around(desired);
+        scope.find_what_to_read(desired);
         scope
     }
 
-    fn look_around(&mut self, desired: &Desired) {
+    fn find_what_to_read(&mut self, desired: &Desired) {
         for (key, role) in &desired.roles {
             let ours = self.has_role(key);
             for binding in &role.bindings {
@@ -109,7 +108,7 @@ impl Scope {
                     self.described.insert(binding.cluster.clone());
                 }
                 if here {
-                    // the role's list shows whether it lets the ServiceAccount in, and the provider is this shard's
+                    // the provider belongs to this shard, and ListRoles shows whether the role trusts the ServiceAccount
                     self.accounts.insert(role.account.clone());
                 }
             }
@@ -118,7 +117,7 @@ impl Scope {
             }
         }
         for (key, cluster) in &desired.clusters {
-            // an issuer that the file tells costs nothing, and shows two keys of one cluster
+            // a declared issuer costs no request, and shows if two keys are one cluster
             if self.has_cluster(key) || cluster.name.is_none() {
                 self.described.insert(key.clone());
             }
@@ -131,7 +130,7 @@ impl Scope {
         self.accounts.extend(policies.map(|((account, _), _)| account.clone()));
     }
 
-    /// The shard that an object belongs to; nothing for one that is not declared.
+    /// The shard that an object belongs to; None if it is not declared.
     pub fn owner(&self, address: &Address) -> Option<Shard> {
         match address {
             Address::OidcProvider { cluster, .. } | Address::ServiceAccount { cluster, .. } => {
@@ -157,8 +156,8 @@ impl Scope {
         self.roles.get(key) == Some(&self.shard)
     }
 
-    /// The configuration with only those roles and policies that are read in full: this shard's, and the policies of
-    /// others that its roles attach or have as boundary.
+    /// The configuration with only the roles and policies that this shard reads in full: its own, and the policies of other
+    /// shards that its roles attach or have as their boundary.
     pub fn narrowed(&self, desired: &Desired) -> Desired {
         let roles: BTreeMap<Key, Role> = desired
             .roles
@@ -180,11 +179,12 @@ impl Scope {
                 Boundary::Undeclared | Boundary::None => false,
             })
         };
-        let wanted = |at: &(Key, Key)| self.policies.get(at) == Some(&self.shard) || attached.contains(&(&at.0, &at.1));
+        let is_read =
+            |at: &(Key, Key)| self.policies.get(at) == Some(&self.shard) || attached.contains(&(&at.0, &at.1));
         let policies = desired
             .policies
             .iter()
-            .filter(|(at, policy)| wanted(at) || bounds(at, policy))
+            .filter(|(at, policy)| is_read(at) || bounds(at, policy))
             .map(|(at, policy)| (at.clone(), policy.clone()))
             .collect();
         Desired {
@@ -203,8 +203,8 @@ impl Scope {
     }
 }
 
-/// The key whose shard a role belongs to: that of its first cluster, or its own if it is bound in none.
-fn home<'a>(key: &'a Key, role: &'a Role) -> &'a Key {
+/// The key that decides on the shard of a role: that of its first cluster, or its own if it has no bindings.
+fn deciding_key<'a>(key: &'a Key, role: &'a Role) -> &'a Key {
     role.bindings.iter().map(|binding| &binding.cluster).min().unwrap_or(key)
 }
 

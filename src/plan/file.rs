@@ -1,9 +1,9 @@
-//! The plan as JSON: frozen, versioned structs. Changing them is changing what other programs rely on.
+//! The plan file: the plan as versioned JSON that other programs may rely on.
 //!
-//! A digest has no key: whoever can write a plan file can make its digests anew. So a file is taken only in the form that
-//! this program writes, byte for byte, only if its parts agree with each other (`check`), and what follows from its
-//! parts is worked out again ([`PlanV2::read`]). What it asks for is derived again from the configuration before it is
-//! applied (`plan::saved`).
+//! The digests have no key, so whoever can write a plan file can also write digests that fit. That is why
+//! [`PlanV2::read`] accepts only the exact bytes that this program writes, requires that all parts agree with each other
+//! (`check`), and computes the counts again. Before a saved plan is applied, `plan::saved` derives it again from the
+//! configuration.
 
 pub(crate) mod check;
 
@@ -18,46 +18,46 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 
-/// The format that this program writes: the minor grows when keys are added, the major when they change.
+/// The format that this program reads and writes. New keys raise the minor number, changed keys the major one.
 pub const FORMAT_VERSION: &str = "2.0";
 
-/// The rule of the notes about what waits for others.
+/// The rule of notes on objects that wait for other objects.
 pub(crate) const WAITING: &str = "waiting";
 
-/// The rule of the notes about roles of others that trust a cluster of ours.
+/// The rule of notes on roles that irsa does not manage and that trust a declared cluster.
 pub(crate) const FOREIGN_TRUST: &str = "foreign-trust";
 
 /// A plan file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PlanV2 {
-    /// `2.0`
+    /// [`FORMAT_VERSION`]
     pub format_version: String,
     /// The program's version.
     pub irsa_version: String,
     /// RFC 3339, UTC.
     pub created_at: String,
-    /// The configuration's owner.
+    /// The owner of the configuration.
     pub owner: String,
     /// `sha256:…` of the configuration.
     pub config_digest: String,
-    /// What was asked.
+    /// The options of the run.
     pub options: OptionsV2,
-    /// Whether everything could be seen.
+    /// Whether every object could be read.
     pub complete: bool,
     /// The counts.
     pub summary: SummaryV2,
-    /// The changes, in apply order; behind them those that are refused.
+    /// The changes in apply order, then the refused ones.
     pub changes: Vec<ChangeV2>,
-    /// What is refused: a change of the same address is only shown.
+    /// The refused objects. A change of one of them is shown and not applied.
     pub refused: Vec<RefusedV2>,
-    /// What could not be seen.
+    /// The objects that could not be read.
     pub unknown: Vec<UnknownV2>,
-    /// Everything else worth saying.
+    /// Lint findings, and remarks of the planner.
     pub notes: Vec<NoteV2>,
-    /// `sha256:…` over what is asked for: owner, configuration, options, and the changes without their reasons.
+    /// `sha256:…` of what would be applied: owner, configuration, options, and the changes without their reasons.
     pub plan_digest: String,
-    /// `sha256:…` over the whole file with this value blanked.
+    /// `sha256:…` of the whole file, with an empty text in this place.
     pub digest: String,
 }
 
@@ -73,7 +73,7 @@ pub struct OptionsV2 {
     pub force_conflicts: bool,
     pub allow_incomplete: bool,
     pub skip_refused: bool,
-    /// `I/N`, where only a shard is planned.
+    /// `I/N`, if only a shard is planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<String>,
 }
@@ -100,11 +100,11 @@ pub struct ChangeV2 {
     pub address: String,
     /// `create`, `update`, `delete` or `adopt`.
     pub action: String,
-    /// Why.
+    /// Why irsa changes it.
     pub reasons: Vec<String>,
-    /// The whole object before, or null.
+    /// The whole object before the change, or null.
     pub before: Value,
-    /// The whole object after, or null.
+    /// The whole object after the change, or null.
     pub after: Value,
     /// The fields that differ.
     pub fields: Vec<FieldV2>,
@@ -132,19 +132,19 @@ pub struct RefusedV2 {
     pub hint: String,
 }
 
-/// Something that could not be seen.
+/// An object that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[expect(missing_docs, reason = "see plan::Unseen")]
+#[expect(missing_docs, reason = "see plan::UnknownObject")]
 pub struct UnknownV2 {
     pub address: String,
     pub why: String,
 }
 
-/// Something worth saying.
+/// A lint finding, or a remark of the planner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[expect(missing_docs, reason = "see plan::Note")]
+#[expect(missing_docs, reason = "see model::note::Note")]
 pub struct NoteV2 {
     pub address: String,
     pub severity: String,
@@ -153,36 +153,36 @@ pub struct NoteV2 {
     pub text: String,
 }
 
-/// Why a plan file was not taken.
+/// Why a plan file is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileError {
-    /// It is no plan file at all.
+    /// It is not JSON of this structure.
     #[error("it is no plan file: {0}")]
     Malformed(String),
-    /// It was written in a form that this program does not know.
+    /// It has another format version.
     #[error("its format is `{0}`, this version of irsa reads `{FORMAT_VERSION}`")]
     Format(String),
-    /// It is not as it was written.
+    /// Its bytes or digests are not those that irsa wrote.
     #[error("it was changed since it was written")]
     Changed,
-    /// Its digests fit, but no plan is like this.
+    /// Its digests fit, but its parts contradict each other.
     #[error("it was changed since it was written: {0}")]
     Contradiction(String),
 }
 
-/// What `plan-digest` covers: what is asked for, and no text that changes by itself.
+/// What `plan-digest` covers. It leaves out the texts that can differ between two plans of the same changes.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Asked<'a> {
+struct Digested<'a> {
     owner: &'a str,
     config_digest: &'a str,
     options: &'a OptionsV2,
-    changes: Vec<AskedChange<'a>>,
+    changes: Vec<DigestedChange<'a>>,
 }
 
-/// A change without its reasons, and whether it is refused: what is shown only is not asked for.
+/// A change without its reasons. A refused change is not applied, so whether it is refused counts.
 #[derive(Serialize)]
-struct AskedChange<'a> {
+struct DigestedChange<'a> {
     address: &'a str,
     action: &'a str,
     before: &'a Value,
@@ -192,15 +192,15 @@ struct AskedChange<'a> {
     refused: bool,
 }
 
-/// The one key that is looked at in a file of any format.
+/// The key that a file of every format has.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Head {
+struct AnyFormat {
     format_version: String,
 }
 
 impl PlanV2 {
-    /// The file for `plan`; `created_at` is RFC 3339.
+    /// The file of a plan; `created_at` is RFC 3339.
     pub fn of(plan: &Plan, created_at: &str) -> Self {
         let Options { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard, .. } =
             plan.options.clone();
@@ -227,21 +227,21 @@ impl PlanV2 {
         file
     }
 
-    /// The text of the file: the same plan gives the same bytes, and none of them is obeyed by a terminal.
+    /// The text of the file. The same plan gives the same bytes, and no control character reaches a terminal.
     pub fn to_text(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
         printable(&text)
     }
 
-    /// Reads a file: it must be, byte for byte, as this program writes it, and no part of it may contradict another. The
-    /// counts are made anew, so that they are true whatever the file says.
+    /// Reads a file that must have exactly the bytes that this program writes, and whose parts must agree. Computes the
+    /// counts again, since no digest protects them from forgery.
     ///
     /// # Errors
-    /// If it is no plan, of another format, or changed.
+    /// If it is not a plan file, has another format, or was changed.
     pub fn read(text: &str) -> Result<Self, FileError> {
         let malformed = |error: serde_json::Error| FileError::Malformed(error.to_string());
-        let Head { format_version } = serde_json::from_str(text).map_err(malformed)?;
+        let AnyFormat { format_version } = serde_json::from_str(text).map_err(malformed)?;
         if format_version != FORMAT_VERSION {
             let short = format_version.chars().take(20).collect();
             return Err(FileError::Format(short));
@@ -258,12 +258,12 @@ impl PlanV2 {
         Ok(file)
     }
 
-    /// The objects that are refused: their changes are shown, and no run makes them.
+    /// The addresses of the refused objects. Their changes are shown and not applied.
     pub(crate) fn refused_addresses(&self) -> HashSet<&str> {
         self.refused.iter().map(|item| item.address.as_str()).collect()
     }
 
-    /// Works out what follows from the lists: the counts, and whether everything could be seen.
+    /// Computes the counts and `complete` again from the lists.
     fn count(&mut self) {
         let number = |action: Action| self.changes.iter().filter(|change| change.action == action.as_str()).count();
         let waiting: BTreeSet<&str> =
@@ -284,7 +284,7 @@ impl PlanV2 {
         }
     }
 
-    /// The same with its digests made anew, as anyone can who may write the file.
+    /// The file with digests that fit, as anyone can compute them who can write the file.
     #[cfg(test)]
     pub(crate) fn sealed(mut self) -> Self {
         self.plan_digest = self.computed_plan_digest();
@@ -292,15 +292,15 @@ impl PlanV2 {
         self
     }
 
-    /// The digest of what the plan asks for, whenever and by whichever version it was made.
+    /// The digest of what would be applied. It does not depend on the time or the version of irsa.
     fn computed_plan_digest(&self) -> String {
         let refused = self.refused_addresses();
         let changes = self.changes.iter().map(|change| {
             let ChangeV2 { address, action, reasons: _, before, after, fields } = change;
-            AskedChange { address, action, before, after, fields, refused: refused.contains(address.as_str()) }
+            DigestedChange { address, action, before, after, fields, refused: refused.contains(address.as_str()) }
         });
         let Self { owner, config_digest, options, .. } = self;
-        sha256(&Asked { owner, config_digest, options, changes: changes.collect() })
+        sha256(&Digested { owner, config_digest, options, changes: changes.collect() })
     }
 
     fn computed_digest(&self) -> String {

@@ -81,42 +81,6 @@ fn permissions(before: &Role, after: &Role) -> Vec<IamCall> {
     calls
 }
 
-/// The role once these calls have been made.
-pub(crate) fn after_calls<'c>(before: &Role, calls: impl IntoIterator<Item = &'c IamCall>) -> Role {
-    let mut role = before.clone();
-    for call in calls {
-        match call {
-            IamCall::UpdateRole { to, .. } => {
-                role.description.clone_from(&to.description);
-                role.max_session_duration = to.max_session_duration;
-            }
-            IamCall::UpdateTrust { to, .. } => role.trust = to.clone(),
-            IamCall::PutBoundary { to, .. } => role.permissions_boundary = Some(to.clone()),
-            IamCall::DeleteBoundary { .. } => role.permissions_boundary = None,
-            IamCall::PutInline { policy, to, .. } => drop(role.inline.insert(policy.clone(), to.clone())),
-            IamCall::DeleteInline { policy, .. } => drop(role.inline.remove(policy)),
-            IamCall::Attach { arn, .. } => drop(role.attached.insert(arn.clone())),
-            IamCall::Detach { arn, .. } => drop(role.attached.remove(arn)),
-            IamCall::TagRole { to, .. } => role.tags.extend(to.iter().map(|(key, value)| (key.clone(), value.clone()))),
-            IamCall::UntagRole { from, .. } => role.tags.retain(|key, _| !from.contains_key(key)),
-            IamCall::CreateRole { .. }
-            | IamCall::DeleteRole { .. }
-            | IamCall::CreateProvider { .. }
-            | IamCall::AddAudience { .. }
-            | IamCall::TagProvider { .. }
-            | IamCall::UntagProvider { .. }
-            | IamCall::DeleteProvider { .. }
-            | IamCall::CreatePolicy { .. }
-            | IamCall::CreatePolicyVersion { .. }
-            | IamCall::DeletePolicyVersion { .. }
-            | IamCall::TagPolicy { .. }
-            | IamCall::UntagPolicy { .. }
-            | IamCall::DeletePolicy { .. } => {}
-        }
-    }
-    role
-}
-
 /// The tag calls of one kind of object.
 pub(crate) trait TagCalls {
     /// Sets tags: `from` has the old values.

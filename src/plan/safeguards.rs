@@ -1,8 +1,8 @@
-//! Notes on every safeguard that differs from its default. They are in every plan, because a pull request may loosen a
-//! safeguard together with the change that it would stop.
+//! Notes on every safeguard that the configuration changes from its default. Every plan has them, because a pull request
+//! may loosen a safeguard together with the change that the safeguard would stop.
 //!
-//! There is one note per kind, of bounded length, with the broadest exception first: ten thousand harmless exceptions
-//! cannot hide the one that matters.
+//! Each kind has one note of limited length with the broadest exception first, so that many harmless exceptions cannot
+//! hide a dangerous one.
 
 use crate::model::desired::{Desired, Guard, Lock};
 use crate::model::note::{Note, Severity};
@@ -10,13 +10,13 @@ use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
 use std::collections::BTreeMap;
 
-/// The `rule` of these notes.
+/// The rule of these notes.
 pub const RULE: &str = "guard-not-default";
 /// The most names in a note, and the most characters of a name.
 const NAMED: usize = 10;
 const LENGTH: usize = 120;
 
-/// One note per kind.
+/// The notes of a configuration.
 pub(crate) fn notes(desired: &Desired) -> Vec<Note> {
     let Desired { owner: _, config_digest: _, accounts: _, clusters, policies: _, roles, forget, .. } = desired;
     let Desired { ignore_tags, guard, prune_paths, lock, .. } = desired;
@@ -74,7 +74,7 @@ fn note(address: &str, severity: Severity, origin: Option<&Origin>, text: String
     Note { address: address.to_owned(), severity, rule: RULE.to_owned(), origin, text }
 }
 
-/// The note on a list of exceptions, unless it is empty.
+/// The note on a list of exceptions. None if the list is empty.
 fn about(address: &str, severity: Severity, what: &str, list: &[(String, Option<&Origin>)]) -> Option<Note> {
     let (_, origin) = list.first()?;
     let more = list.len().saturating_sub(NAMED);
@@ -90,7 +90,7 @@ fn quoted(name: &str) -> String {
     }
 }
 
-/// Sorts the patterns by their number of literal characters: the fewer, the more they match.
+/// Sorts patterns by their number of literal characters, because a pattern with fewer matches more.
 fn broadest_first<'a>(
     patterns: impl Iterator<Item = (&'a Pattern, &'a str, Option<&'a Origin>)>,
 ) -> Vec<(String, Option<&'a Origin>)> {
@@ -100,25 +100,25 @@ fn broadest_first<'a>(
     list.into_iter().map(|(pattern, behind, origin)| (quoted(pattern.as_str()) + behind, origin)).collect()
 }
 
-/// The limits that differ from the defaults, and those of the command line. A looser limit has a higher severity.
+/// The limits that differ from their defaults, and those of the command line. A looser limit has a higher severity.
 fn of_guard(guard: &Guard) -> Option<Note> {
     let Guard { max_change_percent, min_existing, max_delete, recent_use, at_most } = guard;
-    let usual = Guard::default();
+    let default = Guard::default();
     let number = |number: usize| number.to_string();
     let limits = [
-        ("max-delete", number(*max_delete), number(usual.max_delete), *max_delete > usual.max_delete),
+        ("max-delete", number(*max_delete), number(default.max_delete), *max_delete > default.max_delete),
         (
             "max-change-percent",
             max_change_percent.to_string(),
-            usual.max_change_percent.to_string(),
-            *max_change_percent > usual.max_change_percent,
+            default.max_change_percent.to_string(),
+            *max_change_percent > default.max_change_percent,
         ),
-        ("min-existing", number(*min_existing), number(usual.min_existing), *min_existing > usual.min_existing),
+        ("min-existing", number(*min_existing), number(default.min_existing), *min_existing > default.min_existing),
         (
             "recent-use",
-            written(recent_use.as_secs()),
-            written(usual.recent_use.as_secs()),
-            *recent_use < usual.recent_use,
+            duration(recent_use.as_secs()),
+            duration(default.recent_use.as_secs()),
+            *recent_use < default.recent_use,
         ),
     ];
     let differ = || limits.iter().filter(|(_, value, by_default, _)| value != by_default);
@@ -137,8 +137,8 @@ fn of_guard(guard: &Guard) -> Option<Note> {
     (!parts.is_empty()).then(|| note("guard", severity, None, parts.join(", ")))
 }
 
-/// Seconds in the unit that a configuration would use.
-fn written(seconds: u64) -> String {
+/// Seconds in the largest unit that divides them, as in the configuration.
+fn duration(seconds: u64) -> String {
     match seconds {
         0 => "0s".to_owned(),
         hours if hours.is_multiple_of(3600) => format!("{}h", hours / 3600),
@@ -161,21 +161,21 @@ mod tests {
     use crate::plan::tests::kit::{Kit, origin};
     use std::time::Duration;
 
-    fn told(desired: &Desired) -> Vec<(String, Severity, String)> {
+    fn texts(desired: &Desired) -> Vec<(String, Severity, String)> {
         notes(desired).into_iter().map(|note| (note.address, note.severity, note.text)).collect()
     }
 
     #[test]
-    fn by_default_nothing_is_said() {
-        assert_eq!(told(&Kit::new().desired), []);
+    fn defaults_give_no_note() {
+        assert_eq!(texts(&Kit::new().desired), []);
     }
 
     #[test]
-    fn each_limit_that_differs_is_told_and_a_looser_one_matters_more() {
+    fn changed_limits_are_noted_and_looser_ones_are_medium() {
         let mut desired = Kit::new().desired;
         desired.guard.max_delete = 2;
         assert_eq!(
-            told(&desired),
+            texts(&desired),
             [("guard".to_owned(), Severity::Info, "`max-delete` = 2 (5 by default)".to_owned())]
         );
         for loosen in [
@@ -186,17 +186,17 @@ mod tests {
         ] {
             let mut desired = Kit::new().desired;
             loosen(&mut desired.guard);
-            assert!(matches!(&told(&desired)[..], [(_, Severity::Medium, _)]), "{:?}", desired.guard);
+            assert!(matches!(&texts(&desired)[..], [(_, Severity::Medium, _)]), "{:?}", desired.guard);
         }
         desired.guard.max_delete = 500;
         desired.guard.recent_use = Duration::from_mins(90);
         desired.guard.at_most = GuardLimits { max_delete: Some(3), max_change_percent: None };
         let text = "`max-delete` = 500 (5 by default), `recent-use` = 90m (24h by default), limited by `--guard-max-delete` = 3";
-        assert_eq!(told(&desired), [("guard".to_owned(), Severity::Medium, text.to_owned())]);
+        assert_eq!(texts(&desired), [("guard".to_owned(), Severity::Medium, text.to_owned())]);
     }
 
     #[test]
-    fn every_exception_is_told_the_broadest_first() {
+    fn exceptions_are_noted_with_the_broadest_first() {
         let mut kit = Kit::new();
         kit.role("app", |role| {
             role.ignore_attached = vec![Pattern::new("arn:aws:iam::*:policy/audit-*"), Pattern::new("*")];
@@ -208,8 +208,8 @@ mod tests {
         desired.prune_paths = [IamPath::parse("/legacy/").unwrap()].into();
         desired.forget = vec![("role/old".parse().unwrap(), origin())];
         desired.clusters.values_mut().for_each(|cluster| cluster.kubernetes.unverified = true);
-        let told = told(&desired);
-        let of = |address: &str| &told.iter().find(|note| note.0 == address).unwrap().2;
+        let notes = texts(&desired);
+        let of = |address: &str| &notes.iter().find(|note| note.0 == address).unwrap().2;
         assert_eq!(
             of("ignore-attached"),
             "policies that others may attach: `*` (`role/app`), `arn:aws:iam::*:policy/audit-*` (`role/app`)"

@@ -1,4 +1,4 @@
-//! A saved plan held against a fresh one: only what both ask for is done, and nothing that has changed meanwhile.
+//! Applies a saved plan: compares it with a fresh plan, and keeps only the steps that both contain.
 
 mod live;
 
@@ -11,32 +11,33 @@ use crate::model::address::Address;
 use crate::model::desired::Desired;
 use crate::model::live::Live;
 use crate::model::pattern::any_matches;
+use live::LiveObject;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// A saved change that no longer holds.
+/// A saved change that can no longer be applied.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stale {
     /// The object.
     pub address: String,
-    /// What is different.
+    /// What differs from the saved plan.
     pub why: String,
 }
 
-/// The steps of `fresh`, made from `desired` and `live`, that `saved` asks for. A field that is already as the saved plan
-/// wants it is left out; a field that is neither as before nor as after, and a change that the configuration does not
-/// give, make it stale. What is written comes from `fresh` alone: a forged file can ask for less, never for more.
+/// Returns `fresh`, which was planned from `desired` and `live`, reduced to the steps that `saved` contains. Only values of
+/// `fresh` are written, so a forged file can ask for fewer changes and never for others.
 ///
 /// # Errors
-/// Everything that is stale, sorted by address.
+/// All stale changes, sorted by address: a field has neither its old nor its new value, or the configuration no longer
+/// gives the change. A change that is done already is not stale.
 pub fn recheck(saved: &PlanV2, fresh: Plan, desired: &Desired, live: &Live) -> Result<Plan, Vec<Stale>> {
     let mut stale = BTreeSet::new();
-    let against = Against::new(saved, &fresh, desired, live);
-    // what the saved plan refuses it only shows
+    let comparison = Comparison::new(saved, &fresh, desired, live);
+    // the saved plan only shows the refused changes
     let refused = saved.refused_addresses();
     let asked = || saved.changes.iter().filter(|change| !refused.contains(change.address.as_str()));
     for change in asked() {
-        if let Err(why) = against.check(change) {
+        if let Err(why) = comparison.check(change) {
             stale.insert(Stale { address: change.address.clone(), why });
         }
     }
@@ -56,8 +57,8 @@ pub fn recheck(saved: &PlanV2, fresh: Plan, desired: &Desired, live: &Live) -> R
     if stale.is_empty() { Ok(plan) } else { Err(stale.into_iter().collect()) }
 }
 
-/// What a saved change is held against: the fresh plan, by printed address, and what it was made from.
-struct Against<'a> {
+/// The saved plan, and what its changes are compared with. Maps have printed addresses as keys.
+struct Comparison<'a> {
     saved: &'a PlanV2,
     fresh: &'a Plan,
     desired: &'a Desired,
@@ -66,7 +67,7 @@ struct Against<'a> {
     settled: HashSet<String>,
 }
 
-impl<'a> Against<'a> {
+impl<'a> Comparison<'a> {
     fn new(saved: &'a PlanV2, fresh: &'a Plan, desired: &'a Desired, live: &'a Live) -> Self {
         let steps = fresh.steps.iter().map(|step| (step.address.to_string(), step)).collect();
         let settled = fresh.settled.iter().map(ToString::to_string).collect();
@@ -75,7 +76,7 @@ impl<'a> Against<'a> {
 
     fn check(&self, change: &ChangeV2) -> Result<(), String> {
         let Some(step) = self.steps.get(&change.address) else {
-            return self.gone(change);
+            return self.check_missing(change);
         };
         let action = step.change.action();
         let made_since = change.action == Action::Create.as_str() && action == Action::Update;
@@ -84,7 +85,7 @@ impl<'a> Against<'a> {
             return Err(format!("the saved plan says {}, now it would be {}", change.action, action.as_str()));
         }
         if action == Action::Delete {
-            // the whole object must be the one that was shown, or less of it
+            // the object may have lost fields since, and may not have gained or changed any
             let shown = leaves(&change.before);
             let known =
                 step.fields.iter().all(|field| empty(&field.before) || alike(leaf(&shown, &field.path), &field.before));
@@ -93,19 +94,18 @@ impl<'a> Against<'a> {
         self.same_change(change, step)
     }
 
-    /// Every field of the object: what is asked for is what the configuration asks for, and what is there is as it was
-    /// before, or as asked for already.
+    /// Both plans must lead to the same object, and each field that changes must have its old or its new value.
     fn same_change(&self, change: &ChangeV2, step: &Step) -> Result<(), String> {
         let sides = fields::sides(&step.change);
-        let [was, then, is, wanted] = [&change.before, &change.after, &sides.0, &sides.1].map(leaves);
+        let [was, saved, is, fresh] = [&change.before, &change.after, &sides.0, &sides.1].map(leaves);
         let named = change.fields.iter().map(|field| &field.path).chain(step.fields.iter().map(|field| &field.path));
         let named: BTreeSet<&str> = named.map(String::as_str).collect();
-        for path in [&was, &then, &is, &wanted].into_iter().flat_map(BTreeMap::keys).map(String::as_str) {
-            let [was, then, is, wanted] = [&was, &then, &is, &wanted].map(|side| leaf(side, path));
+        for path in [&was, &saved, &is, &fresh].into_iter().flat_map(BTreeMap::keys).map(String::as_str) {
+            let [was, saved, is, fresh] = [&was, &saved, &is, &fresh].map(|side| leaf(side, path));
             let holds = if named.contains(path) {
-                alike(then, wanted) && (alike(is, was) || alike(is, then))
+                alike(saved, fresh) && (alike(is, was) || alike(is, saved))
             } else {
-                alike(then, wanted) || self.of_others(&step.address, path, then, wanted)
+                alike(saved, fresh) || self.others_may_change(&step.address, path, saved, fresh)
             };
             if !holds {
                 return Err(format!("field `{path}` has changed since"));
@@ -114,8 +114,8 @@ impl<'a> Against<'a> {
         Ok(())
     }
 
-    /// Whether a field that this plan leaves alone differs only in what others may put there.
-    fn of_others(&self, address: &Address, path: &str, then: &Value, now: &Value) -> bool {
+    /// Whether a field that this plan does not change differs only in what others may change.
+    fn others_may_change(&self, address: &Address, path: &str, then: &Value, now: &Value) -> bool {
         if let Some(tag) = path.strip_prefix("tags.") {
             return then.is_null() || tag.starts_with("aws:") || any_matches(&self.desired.ignore_tags, tag);
         }
@@ -128,13 +128,13 @@ impl<'a> Against<'a> {
         ours(then) == ours(now)
     }
 
-    /// A saved change that the fresh plan does not have: done already, or no longer possible.
-    fn gone(&self, change: &ChangeV2) -> Result<(), String> {
+    /// A saved change that the fresh plan does not contain is done already, or stale.
+    fn check_missing(&self, change: &ChangeV2) -> Result<(), String> {
         let fresh = self.fresh;
         if let Some(refused) = fresh.refused.iter().find(|item| item.address == change.address) {
             return Err(refused.why.clone());
         }
-        // nothing is planned in an account or cluster that turned out to be another one since
+        // nothing is planned in an account or cluster that is refused
         let known = |address: &str| self.saved.refused.iter().any(|item| item.address == address);
         let is_place = |address: &str| ["account/", "cluster/"].iter().any(|prefix| address.starts_with(prefix));
         if let Some(place) = fresh.refused.iter().find(|item| is_place(&item.address) && !known(&item.address)) {
@@ -150,13 +150,12 @@ impl<'a> Against<'a> {
             return Err("it waits for others now".to_owned());
         }
         if self.settled.contains(&change.address) && change.action == Action::Delete.as_str() {
-            // what is declared and as it should be is nothing that a plan deletes
             return Err("the configuration declares it".to_owned());
         }
         if self.done(change) { Ok(()) } else { Err("the configuration no longer asks for it".to_owned()) }
     }
 
-    /// Whether what a change asks for is so already: by this plan, which another run carried out, or by someone else.
+    /// Whether a change is done already: another run applied this plan, or somebody made the change by hand.
     fn done(&self, change: &ChangeV2) -> bool {
         let Ok(address) = change.address.parse::<Address>() else { return false };
         if !live::is_known(&address, self.desired) {
@@ -164,29 +163,28 @@ impl<'a> Against<'a> {
         }
         let settled = self.settled.contains(&change.address);
         let object = match live::object(&address, self.desired, self.live) {
-            live::Seen::Object(object) => object,
-            // what is named only is neither known to be ours nor known to have a field
-            live::Seen::Named => return change.action != Action::Delete.as_str() && lets_go(change),
-            live::Seen::Nothing => return !settled && lets_go(change),
+            LiveObject::Read(object) => object,
+            // its owner and its fields are unknown
+            LiveObject::Listed => return change.action != Action::Delete.as_str() && only_removes(change),
+            LiveObject::Absent => return !settled && only_removes(change),
         };
         let (is, then) = (leaves(&object), leaves(&change.after));
         let has = |path: &str| alike(leaf(&is, path), leaf(&then, path));
         if settled {
-            // a field that this plan leaves alone may have been changed by those who may
-            let theirs = |path: &str| self.of_others(&address, path, leaf(&then, path), leaf(&is, path));
+            let theirs = |path: &str| self.others_may_change(&address, path, leaf(&then, path), leaf(&is, path));
             let named = |path: &str| change.fields.iter().any(|field| field.path == path);
-            // another manager may go on holding what we gave up of a ServiceAccount
-            let given_up = |value: &Value| value.is_null() && matches!(address, Address::ServiceAccount { .. });
-            return change.fields.iter().all(|field| has(&field.path) || given_up(&field.after))
+            // another field manager may still own a field of a ServiceAccount that irsa has released
+            let released = |value: &Value| value.is_null() && matches!(address, Address::ServiceAccount { .. });
+            return change.fields.iter().all(|field| has(&field.path) || released(&field.after))
                 && then.keys().all(|path| has(path) || !named(path) && theirs(path));
         }
         change.action != Action::Delete.as_str()
-            && lets_go(change)
+            && only_removes(change)
             && change.fields.iter().all(|field| has(&field.path))
     }
 }
 
-/// Whether a change only takes away: then it is done where the object is neither there nor declared.
-fn lets_go(change: &ChangeV2) -> bool {
+/// Whether a change only removes values: it is done if the object is neither live nor declared.
+fn only_removes(change: &ChangeV2) -> bool {
     change.action == Action::Delete.as_str() || change.fields.iter().all(|field| field.after.is_null())
 }

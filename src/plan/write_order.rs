@@ -1,20 +1,19 @@
 //! Puts the calls of a plan in order: take before you give.
 //!
 //! At no moment may anybody hold a permission that they hold neither before nor after the run, whichever calls fail. Two
-//! rules give that, for every role and every two calls that it sees (`docs/write-order.md` has their proof):
+//! rules ensure that, for every role and every two calls that affect it (`docs/write-order.md` has the proof):
 //!
 //! 1. a call that takes in one factor of the role comes before a call that gives in another factor;
-//! 2. in denies, boundary and tags what takes comes before what gives also within the factor.
+//! 2. in denies, boundary and tags, what takes comes before what gives also within the factor.
 //!
-//! What is held back has no call in this run, and what must come after it is held back as well. A circle is broken by
-//! splitting a call that takes and gives at once, else by a deny for everything in front of the role; what is left is
-//! refused.
+//! Calls that must come after a deferred call are deferred as well. Where the rules form a cycle, a call that takes and
+//! gives at once is split, or the role denies everything for a moment. If neither helps, the changes are refused.
 
 mod calls;
+mod deferred;
 mod edges;
 mod effects;
 mod graph;
-mod held;
 pub(crate) mod mutant;
 mod notes;
 mod quota;
@@ -24,48 +23,48 @@ use super::context::PlanContext;
 use super::draft::Draft;
 use super::step::{Part, PartId, Step};
 use crate::model::address::Address;
-use crate::model::call::Call;
 use calls::Calls;
-use graph::{Graph, Why};
+use edges::Dip;
+use graph::{EdgeReason, Graph};
 use mutant::Mutant;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The steps of the draft, in an order in which they may be made, each call with those that must come before it.
+/// Returns the steps of the draft in apply order. Each call names the calls of other steps that must have succeeded before.
 pub(crate) fn arrange(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<Step> {
-    held::hold_dependents(draft);
+    deferred::defer_dependents(draft);
     loop {
         if draft.steps.is_empty() {
             return Vec::new();
         }
         let mut calls = Calls::of(context, draft);
-        if held::follow(draft, &calls, &edges::graph(&calls, draft, &BTreeSet::new(), &BTreeSet::new())) {
+        let graph = edges::graph(&calls, draft, &BTreeSet::new(), &BTreeSet::new());
+        if deferred::defer_followers(draft, &calls, &graph) {
             continue;
         }
-        match ordered(context, draft, &mut calls) {
+        match order(context, draft, &mut calls) {
             Ok(order) => {
                 notes::add(context, draft, &calls, &order);
                 return steps(draft, &calls, &order);
             }
-            Err(refused) => held::refuse(draft, refused),
+            Err(refused) => deferred::refuse(draft, refused),
         }
     }
 }
 
-/// An order of the calls, and what it costs.
-pub(super) struct Order {
-    /// Positions among the nodes.
+/// An order of the calls that are made, and what it costs.
+struct Order {
+    /// Positions of calls.
     sorted: Vec<usize>,
     graph: Graph,
-    /// Of a viewer, what arrives and what leaves: the other way round would have been kinder.
-    missed: Vec<(usize, usize, usize)>,
-    /// Objects whose ServiceAccounts are without them for a moment.
-    parted: BTreeSet<usize>,
-    /// Objects at a quota.
-    crowded: BTreeMap<usize, String>,
+    dips: Vec<Dip>,
+    /// Objects that ServiceAccounts cannot use for a moment.
+    without_accounts: BTreeSet<usize>,
+    /// Objects that would exceed a quota if they did not free space first, and why.
+    at_quota: BTreeMap<usize, String>,
 }
 
-/// Objects that cannot be changed in one run, and why.
-pub(super) struct Impossible {
+/// Objects that one run cannot change safely.
+struct NoSafeOrder {
     objects: BTreeSet<Address>,
     why: String,
     hint: &'static str,
@@ -73,162 +72,135 @@ pub(super) struct Impossible {
 
 const TWO_STEPS: &str = "apply the change in two steps: first what takes permissions away, then what gives them";
 
-fn ordered(context: &PlanContext<'_>, draft: &Draft, calls: &mut Calls) -> Result<Order, Impossible> {
-    let (mut dropped, mut parted) = (BTreeSet::new(), BTreeSet::new());
-    let mut crowded: BTreeMap<usize, String> = BTreeMap::new();
+fn order(context: &PlanContext<'_>, draft: &Draft, calls: &mut Calls) -> Result<Order, NoSafeOrder> {
+    let (mut dropped, mut without_accounts) = (BTreeSet::new(), BTreeSet::new());
+    let mut at_quota: BTreeMap<usize, String> = BTreeMap::new();
     loop {
-        let freeing: BTreeSet<usize> = crowded.keys().copied().collect();
-        let mut graph = edges::graph(calls, draft, &dropped, &freeing);
-        graph.retain(|first, second, _| !calls.is_held(first) && !calls.is_held(second));
-        let circles = graph.circles();
-        if !circles.is_empty() {
-            // one deny opens every circle of its role
+        let mut graph = edges::graph(calls, draft, &dropped, &at_quota.keys().copied().collect());
+        graph.retain(|first, second, _| !calls.is_deferred(first) && !calls.is_deferred(second));
+        let cycles = graph.cycles();
+        if !cycles.is_empty() {
+            // one deny breaks every cycle of its role
             let mut denied = BTreeSet::new();
-            for circle in circles {
-                open(context, calls, &graph, &circle, (&mut dropped, &mut parted, &mut denied))?;
+            for cycle in cycles {
+                break_cycle(context, calls, &graph, &cycle, (&mut dropped, &mut without_accounts, &mut denied))?;
             }
             continue;
         }
-        let missed = edges::nothing_missed(calls, &mut graph);
+        let dips = edges::add_before_remove(calls, &mut graph);
         let mut sorted = graph.sorted(|node| calls.rank(node));
-        sorted.retain(|node| !calls.is_held(*node));
-        let over = over_quota(context, calls, &sorted);
-        if over.keys().all(|object| crowded.contains_key(object)) {
+        sorted.retain(|node| !calls.is_deferred(*node));
+        let over = quota::exceeded(context, calls, &sorted);
+        if over.keys().all(|object| at_quota.contains_key(object)) {
             return match over.into_iter().next() {
-                None => Ok(Order { sorted, graph, missed, parted, crowded }),
-                Some((object, why)) => Err(Impossible {
+                None => Ok(Order { sorted, graph, dips, without_accounts, at_quota }),
+                Some((object, why)) => Err(NoSafeOrder {
                     objects: BTreeSet::from([calls.objects[object].address.clone()]),
                     why,
                     hint: "make room first, in a run of its own, or ask AWS for a higher quota",
                 }),
             };
         }
-        crowded.extend(over);
+        at_quota.extend(over);
     }
 }
 
-/// Breaks a circle, or says that it cannot be broken.
-fn open(
+/// Changes the calls, or drops a courtesy edge, so that a cycle loses one of its edges.
+fn break_cycle(
     context: &PlanContext<'_>,
     calls: &mut Calls,
     graph: &Graph,
-    circle: &[usize],
-    (dropped, parted, denied): (&mut BTreeSet<(usize, usize)>, &mut BTreeSet<usize>, &mut BTreeSet<usize>),
-) -> Result<(), Impossible> {
+    cycle: &[usize],
+    (dropped, without_accounts, denied): (&mut BTreeSet<(usize, usize)>, &mut BTreeSet<usize>, &mut BTreeSet<usize>),
+) -> Result<(), NoSafeOrder> {
     if mutant::is(Mutant::NoSplit) {
-        dropped.extend(circle.iter().flat_map(|first| circle.iter().map(|second| (*first, *second))));
+        dropped.extend(cycle.iter().flat_map(|first| cycle.iter().map(|second| (*first, *second))));
         return Ok(());
     }
-    if split::split(context, calls, circle) {
+    if split::split(context, calls, cycle) {
         return Ok(());
     }
-    let within = || {
-        let edges = circle.iter().flat_map(|first| graph.after(*first).iter().map(|edge| (*first, *edge)));
-        edges.filter(|(_, (second, _))| circle.contains(second))
-    };
-    let courtesy = within().filter(|(_, (_, why))| *why == Why::Courtesy).map(|(first, (second, _))| (first, second));
-    if let Some(edge) = courtesy.max_by_key(|(first, second)| (calls.rank(*second), calls.rank(*first))) {
-        let objects = [edge.0, edge.1].map(|node| calls.nodes[node].object);
-        let is_account = |object: usize| matches!(calls.objects[object].address, Address::ServiceAccount { .. });
-        if objects.iter().any(|object| is_account(*object)) {
-            parted.extend(objects.into_iter().filter(|object| !is_account(*object)));
+    let edges =
+        cycle.iter().flat_map(|first| graph.after(*first).iter().map(|(next, reason)| (*first, *next, *reason)));
+    let edges: Vec<(usize, usize, EdgeReason)> = edges.filter(|(_, next, _)| cycle.contains(next)).collect();
+    let courtesy = edges.iter().filter(|(.., reason)| *reason == EdgeReason::Courtesy);
+    if let Some((first, second, _)) =
+        courtesy.max_by_key(|(first, second, _)| (calls.rank(*second), calls.rank(*first)))
+    {
+        let is_account = |node: &usize| matches!(calls.address_of(*node), Address::ServiceAccount { .. });
+        let ends = [*first, *second];
+        if ends.iter().any(is_account) {
+            without_accounts.extend(ends.iter().filter(|node| !is_account(node)).map(|node| calls.nodes[*node].object));
         }
-        dropped.insert(edge);
+        dropped.insert((*first, *second));
         return Ok(());
     }
-    let viewers: BTreeSet<usize> = within()
-        .filter_map(|(_, (_, why))| match why {
-            Why::TakeBeforeGive(viewer) => Some(viewer),
-            Why::Existence | Why::ChangedDocument | Why::Courtesy => None,
+    let roles: BTreeSet<usize> = edges
+        .iter()
+        .filter_map(|(.., reason)| match reason {
+            EdgeReason::TakeBeforeGive(role) => Some(*role),
+            EdgeReason::Existence | EdgeReason::ChangedDocument | EdgeReason::Courtesy => None,
         })
         .collect();
-    if !denied.is_disjoint(&viewers) {
+    if !denied.is_disjoint(&roles) {
         return Ok(());
     }
-    if let Some(viewer) = viewers.into_iter().find(|viewer| calls.deny(*viewer)) {
-        denied.insert(viewer);
+    if let Some(role) = roles.into_iter().find(|role| calls.deny_everything(*role)) {
+        denied.insert(role);
         return Ok(());
     }
-    let objects: BTreeSet<Address> =
-        circle.iter().map(|node| calls.objects[calls.nodes[*node].object].address.clone()).collect();
+    let objects: BTreeSet<Address> = cycle.iter().map(|node| calls.address_of(*node).clone()).collect();
     let all: Vec<String> = objects.iter().map(|address| format!("`{address}`")).collect();
     let all = all.join(", ");
-    if within().all(|(_, (_, why))| why == Why::Existence) {
+    let (why, hint) = if edges.iter().all(|(.., reason)| *reason == EdgeReason::Existence) {
         let why = format!("of {all} each must be there before another one of them");
-        let hint = "make one of them first, without what names another";
-        return Err(Impossible { objects, why, hint });
-    }
-    let why = format!("in no order of the calls on {all} would everybody keep to what they hold before or after");
-    Err(Impossible { objects, why, hint: TWO_STEPS })
+        (why, "make one of them first, without what names another")
+    } else {
+        let why = format!("in no order of the calls on {all} would everybody keep to what they hold before or after");
+        (why, TWO_STEPS)
+    };
+    Err(NoSafeOrder { objects, why, hint })
 }
 
-/// The objects that would go past a quota of their account on the way.
-fn over_quota(context: &PlanContext<'_>, calls: &Calls, sorted: &[usize]) -> BTreeMap<usize, String> {
-    let mut by_object: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for node in sorted {
-        by_object.entry(calls.nodes[*node].object).or_default().push(*node);
-    }
-    let mut over = BTreeMap::new();
-    for viewer in &calls.viewers {
-        let (Some(object), Some(role)) = (viewer.object, viewer.before.as_ref().or(viewer.after.as_ref())) else {
-            continue;
-        };
-        let nodes = by_object.get(&object).into_iter().flatten();
-        let iam = |node: &usize| match &calls.nodes[*node].call {
-            Some(Call::Iam(account, call)) => Some((account, call)),
-            _ => None,
-        };
-        let Some((account, _)) = nodes.clone().find_map(iam) else { continue };
-        let Some(account) = context.account(account) else { continue };
-        let bare = super::parts::bare(role);
-        let start = if viewer.before.is_some() { role } else { &bare };
-        let made = nodes.filter_map(iam).map(|(_, call)| call);
-        over.extend(quota::exceeded(start, made, &account.quotas).map(|why| (object, why)));
-    }
-    over
-}
-
-/// The steps of the draft with their calls in this order.
+/// Takes the steps out of the draft, and gives them their calls in this order.
 fn steps(draft: &mut Draft, calls: &Calls, order: &Order) -> Vec<Step> {
-    let mut drafted = std::mem::take(&mut draft.steps);
+    // the position of each call in its step, and the calls of other objects that come right before it
+    let mut part = vec![0; calls.nodes.len()];
+    let mut before: Vec<Vec<usize>> = vec![Vec::new(); calls.nodes.len()];
     let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    let mut place = vec![0; calls.nodes.len()];
     let mut objects = Vec::new();
     for node in &order.sorted {
         let object = calls.nodes[*node].object;
-        let list = parts.entry(object).or_default();
-        if list.is_empty() {
+        let own = parts.entry(object).or_default();
+        if own.is_empty() {
             objects.push(object);
         }
-        place[*node] = list.len();
-        list.push(*node);
-    }
-    let mut before: Vec<Vec<usize>> = vec![Vec::new(); calls.nodes.len()];
-    for node in &order.sorted {
+        part[*node] = own.len();
+        own.push(*node);
         for (next, _) in order.graph.after(*node) {
-            if calls.nodes[*next].object != calls.nodes[*node].object && !before[*next].contains(node) {
+            if calls.nodes[*next].object != object && !before[*next].contains(node) {
                 before[*next].push(*node);
             }
         }
     }
-    let address = |node: usize| &calls.objects[calls.nodes[node].object].address;
-    let mut steps = Vec::with_capacity(objects.len());
+    let mut drafted = std::mem::take(&mut draft.steps);
+    let mut steps = Vec::with_capacity(drafted.len());
     for object in objects {
         let Some(mut step) = drafted.remove(&calls.objects[object].address) else { continue };
         step.needs.clear();
-        step.parts = Vec::new();
+        step.parts.clear();
         for node in &parts[&object] {
             let Some(call) = calls.nodes[*node].call.clone() else { continue };
-            let after = before[*node].iter().map(|node| PartId { address: address(*node).clone(), part: place[*node] });
-            let after: Vec<PartId> = after.collect();
-            step.needs.extend(after.iter().map(|part| part.address.clone()));
+            let id = |node: &usize| PartId { address: calls.address_of(*node).clone(), part: part[*node] };
+            let after: Vec<PartId> = before[*node].iter().map(id).collect();
+            step.needs.extend(after.iter().map(|id| id.address.clone()));
             step.parts.push(Part { call, after });
         }
         step.needs.sort();
         step.needs.dedup();
         steps.push(step);
     }
-    // a step of no calls: what it would write is there
+    // the steps without calls: their objects are as they should be already
     steps.extend(drafted.into_values());
     steps
 }

@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 #[test]
-fn a_share_is_written_from_0_or_from_1() {
+fn shards_may_be_counted_from_0_or_from_1() {
     let shown = |text: &str| text.parse::<Shard>().map(|shard| shard.to_string()).ok();
     assert_eq!(shown("0/20").as_deref(), Some("0/20"));
     assert_eq!(shown("19/20").as_deref(), Some("19/20"));
@@ -21,8 +21,8 @@ fn a_share_is_written_from_0_or_from_1() {
 }
 
 #[test]
-fn the_share_of_a_cluster_is_that_of_every_version() {
-    // whoever changes these numbers hands every fleet's clusters to other runs
+fn the_shard_of_a_cluster_never_changes_between_versions() {
+    // other numbers would move the clusters of every fleet to other shards
     let numbers = |count| {
         let shard = Shard::new(0, count).unwrap();
         ["prod-eu", "prod-us", "a", "z.9"].map(|name| shard.of(&key(name)).index)
@@ -36,7 +36,7 @@ fn the_share_of_a_cluster_is_that_of_every_version() {
 const EXPECTED_20: [u32; 4] = [16, 8, 10, 16];
 const EXPECTED_10000: [u32; 4] = [3136, 6868, 2250, 236];
 
-/// A fleet: for each role the clusters that it is bound in, and the policies that it attaches.
+/// A configuration with these numbers of clusters and policies. Each role is given as its clusters and its policies.
 fn fleet(clusters: usize, roles: &[(Vec<usize>, Vec<usize>)], policies: usize) -> Kit {
     let mut kit = Kit::new();
     let pattern = kit.desired.clusters[&key("east")].clone();
@@ -82,7 +82,7 @@ fn fleets() -> impl Strategy<Value = Kit> {
 
 proptest! {
     #[test]
-    fn every_object_belongs_to_exactly_one_share(kit in fleets(), count in 1_u32..60) {
+    fn every_object_belongs_to_exactly_one_shard(kit in fleets(), count in 1_u32..60) {
         let scopes: Vec<Scope> =
             (0..count).map(|index| Scope::of(Shard::new(index, count).unwrap(), &kit.desired)).collect();
         for address in addresses(&kit) {
@@ -95,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn no_cluster_moves_because_another_comes_or_goes(kit in fleets(), count in 1_u32..60, gone in 0_usize..40) {
+    fn a_cluster_keeps_its_shard_when_another_one_goes(kit in fleets(), count in 1_u32..60, gone in 0_usize..40) {
         let shard = Shard::new(0, count).unwrap();
         let before = Scope::of(shard, &kit.desired);
         let mut less = kit.desired.clone();
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn what_a_share_needs_is_read(kit in fleets(), count in 1_u32..60) {
+    fn a_shard_reads_what_it_needs(kit in fleets(), count in 1_u32..60) {
         for index in 0..count {
             let scope = Scope::of(Shard::new(index, count).unwrap(), &kit.desired);
             let narrowed = scope.narrowed(&kit.desired);

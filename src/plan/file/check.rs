@@ -1,63 +1,28 @@
-//! Whether the parts of a plan file agree with each other and have the form in which a plan is written. A reader may look
-//! at the whole objects or at the fields: both must say the same.
+//! Checks that the parts of a plan file agree with each other and have the form in which irsa writes them. A reader may
+//! look at the whole objects or at the fields, so both must say the same.
 
 use super::{ChangeV2, FieldV2, PlanV2};
 use crate::ids::Key;
 use crate::model::address::{Address, OrphanKind};
+use crate::model::resource::{ManagedPolicy, Provider, Role, ServiceAccount};
 use crate::model::shard::Shard;
 use crate::plan::change::Action;
+use crate::plan::fields::{Form, PlanFields};
 use crate::policy::PolicyDocument;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a key of an object holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Text,
-    TextOrNull,
-    Number,
-    Texts,
-    /// A text for each key.
-    StringMap,
-    /// A policy document; a live one that is not understood is a text.
-    Document,
-    /// A policy document for each key.
-    Documents,
-}
-
-const PROVIDER: &[(&str, Form)] = &[("audiences", Form::Texts), ("tags", Form::StringMap), ("url", Form::Text)];
-const POLICY: &[(&str, Form)] = &[
-    ("description", Form::Text),
-    ("document", Form::Document),
-    ("name", Form::Text),
-    ("path", Form::Text),
-    ("tags", Form::StringMap),
-];
-const ROLE: &[(&str, Form)] = &[
-    ("attached", Form::Texts),
-    ("description", Form::Text),
-    ("inline", Form::Documents),
-    ("max-session-duration", Form::Number),
-    ("name", Form::Text),
-    ("path", Form::Text),
-    ("permissions-boundary", Form::TextOrNull),
-    ("tags", Form::StringMap),
-    ("trust", Form::Document),
-];
-const SERVICE_ACCOUNT: &[(&str, Form)] =
-    &[("annotations", Form::StringMap), ("labels", Form::StringMap), ("name", Form::Text), ("namespace", Form::Text)];
-
-/// The keys of an object.
-fn shape(address: &Address) -> &'static [(&'static str, Form)] {
+/// The fields of an object of this kind.
+fn forms(address: &Address) -> &'static [(&'static str, Form)] {
     match address {
-        Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. } => PROVIDER,
-        Address::Policy { .. } | Address::Orphan { kind: OrphanKind::Policy, .. } => POLICY,
-        Address::Role { .. } | Address::Orphan { kind: OrphanKind::Role, .. } => ROLE,
-        Address::ServiceAccount { .. } => SERVICE_ACCOUNT,
+        Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. } => Provider::FORMS,
+        Address::Policy { .. } | Address::Orphan { kind: OrphanKind::Policy, .. } => ManagedPolicy::FORMS,
+        Address::Role { .. } | Address::Orphan { kind: OrphanKind::Role, .. } => Role::FORMS,
+        Address::ServiceAccount { .. } => ServiceAccount::FORMS,
     }
 }
 
-/// Holds every part of the file against the others.
+/// Compares the parts of the file with each other.
 ///
 /// # Errors
 /// The first contradiction.
@@ -74,12 +39,12 @@ pub(super) fn check(file: &PlanV2) -> Result<(), String> {
         if !seen.insert(&change.address) {
             return Err(format!("`{}` stands in it twice", change.address));
         }
-        checked(change).map_err(|why| format!("`{}` {why}", change.address))?;
+        check_change(change).map_err(|why| format!("`{}` {why}", change.address))?;
     }
     Ok(())
 }
 
-fn checked(change: &ChangeV2) -> Result<(), String> {
+fn check_change(change: &ChangeV2) -> Result<(), String> {
     let address: Address = change.address.parse().map_err(|_| "is no address".to_owned())?;
     let ascii = change.address.bytes().all(|byte| byte.is_ascii_graphic());
     if address.to_string() != change.address || !ascii {
@@ -94,38 +59,23 @@ fn checked(change: &ChangeV2) -> Result<(), String> {
         _ => return Err(format!("has a `{}` that does not fit what is before and after", change.action)),
     };
     for side in sides {
-        if !fits(side, shape(&address)) {
+        if !has_forms(side, forms(&address)) {
             return Err("has an object of another kind".to_owned());
         }
-        if !named(side, &address) {
+        if !has_name(side, &address) {
             return Err("has the name of another object".to_owned());
         }
     }
-    agrees(change)
+    check_fields(change)
 }
 
-fn fits(object: &Map<String, Value>, shape: &[(&str, Form)]) -> bool {
-    object.len() == shape.len()
-        && shape.iter().all(|(key, form)| object.get(*key).is_some_and(|value| form.holds(value)))
+fn has_forms(object: &Map<String, Value>, forms: &[(&str, Form)]) -> bool {
+    object.len() == forms.len()
+        && forms.iter().all(|(key, form)| object.get(*key).is_some_and(|value| form.holds(value)))
 }
 
-impl Form {
-    fn holds(self, value: &Value) -> bool {
-        let all = |form: Self| value.as_object().is_some_and(|map| map.values().all(|value| form.holds(value)));
-        match self {
-            Self::Text => value.is_string(),
-            Self::TextOrNull => value.is_string() || value.is_null(),
-            Self::Number => value.is_u64(),
-            Self::Texts => value.as_array().is_some_and(|list| list.iter().all(Value::is_string)),
-            Self::StringMap => all(Self::Text),
-            Self::Document => value.is_object() || value.is_string(),
-            Self::Documents => all(Self::Document),
-        }
-    }
-}
-
-/// Whether the object is called as its address says, where the address says it.
-fn named(object: &Map<String, Value>, address: &Address) -> bool {
+/// Whether the object has the name in its address. Keys of providers, policies and roles do not say the name.
+fn has_name(object: &Map<String, Value>, address: &Address) -> bool {
     let is = |key: &str, wanted: &str| object.get(key).and_then(Value::as_str) == Some(wanted);
     match address {
         Address::ServiceAccount { namespace, name, .. } => {
@@ -137,8 +87,8 @@ fn named(object: &Map<String, Value>, address: &Address) -> bool {
     }
 }
 
-/// Whether the whole object, before and after, differs in the fields that are named and in no other.
-fn agrees(change: &ChangeV2) -> Result<(), String> {
+/// The whole object must differ in the listed fields, with these values, and in no other.
+fn check_fields(change: &ChangeV2) -> Result<(), String> {
     if !change.fields.is_sorted_by(|one, next| one.path < next.path) {
         return Err("has fields that are out of order".to_owned());
     }
@@ -149,7 +99,7 @@ fn agrees(change: &ChangeV2) -> Result<(), String> {
     for path in paths {
         let (before, after) = (leaf(&before, path), leaf(&after, path));
         let agrees = match named.get(path) {
-            // of a new object, and of one that goes, every field is named, empty ones too
+            // a created or deleted object lists every field, empty ones too
             Some(field) => *before == field.before && *after == field.after && (before != after || before.is_null()),
             None => alike(before, after) && before.is_null() == after.is_null(),
         };
@@ -160,10 +110,10 @@ fn agrees(change: &ChangeV2) -> Result<(), String> {
     Ok(())
 }
 
-/// The fields that have a field for each of their keys.
+/// The objects of which each key is a field of its own.
 const MAPS: [&str; 4] = ["tags", "inline", "labels", "annotations"];
 
-/// An object by the paths of its fields.
+/// The values of an object by field path.
 pub(crate) fn leaves(object: &Value) -> BTreeMap<String, &Value> {
     let mut leaves = BTreeMap::new();
     for (key, value) in object.as_object().into_iter().flatten() {
@@ -175,12 +125,12 @@ pub(crate) fn leaves(object: &Value) -> BTreeMap<String, &Value> {
     leaves
 }
 
-/// The value of a field; null if it is not there.
+/// The value of a field; null if the object does not have it.
 pub(crate) fn leaf<'a>(leaves: &BTreeMap<String, &'a Value>, path: &str) -> &'a Value {
     leaves.get(path).copied().unwrap_or(&Value::Null)
 }
 
-/// Whether two values of a field are no difference: nothing is the empty value, and documents are compared by meaning.
+/// Whether two values of a field are equal: null equals an empty value, and documents are equal if they mean the same.
 pub(crate) fn alike(one: &Value, other: &Value) -> bool {
     one == other || (empty(one) && empty(other)) || same_document(one, other)
 }

@@ -1,30 +1,28 @@
-//! The live object behind an address, in the form of the plan file.
+//! Finds the live object of an address, in the form of the plan file.
 
-use crate::ids::IssuerUrl;
 use crate::model::address::{Address, OrphanKind};
 use crate::model::desired::Desired;
 use crate::model::live::{Live, LiveAccount, Observed};
-use crate::model::resource::object as pairs;
-use crate::plan::fields;
-use serde_json::{Value, json};
+use crate::model::resource::ServiceAccount;
+use crate::plan::fields::{self, PlanFields};
+use serde_json::Value;
 
-/// What was seen of an object.
-pub(super) enum Seen {
-    /// All of it. A ServiceAccount has its labels and annotations of every manager.
-    Object(Value),
-    /// That it is there.
-    Named,
-    /// Nothing: it is not there.
-    Nothing,
+/// What was read of an object.
+pub(super) enum LiveObject {
+    /// All of it; for a ServiceAccount, with the labels and annotations of every field manager.
+    Read(Value),
+    /// Only that it exists.
+    Listed,
+    Absent,
 }
 
-impl Seen {
-    fn of<T>(found: Option<&T>, value: impl Fn(&T) -> Value) -> Self {
-        found.map_or(Self::Nothing, |found| Self::Object(value(found)))
+impl LiveObject {
+    fn of<T: PlanFields>(live: Option<&T>) -> Self {
+        live.map_or(Self::Absent, |live| Self::Read(fields::json(live)))
     }
 }
 
-/// Whether the configuration has an object of this address, or could have had one that is gone from it.
+/// Whether the configuration declares the object, or the account or cluster that would hold it.
 pub(super) fn is_known(address: &Address, desired: &Desired) -> bool {
     match address {
         Address::OidcProvider { account, cluster } => {
@@ -37,61 +35,61 @@ pub(super) fn is_known(address: &Address, desired: &Desired) -> bool {
     }
 }
 
-/// The object of this address as it was seen.
-pub(super) fn object(address: &Address, desired: &Desired, live: &Live) -> Seen {
-    let account = |key| live.accounts.get(key);
-    match address {
-        Address::OidcProvider { account: key, cluster } => {
-            let issuer = live.clusters.get(cluster).and_then(|cluster| cluster.issuer.present());
-            let host_path = issuer.map(IssuerUrl::host_path).unwrap_or_default();
-            account(key).map_or(Seen::Nothing, |account| provider(account, host_path))
+/// The live object of this address.
+pub(super) fn object(address: &Address, desired: &Desired, live: &Live) -> LiveObject {
+    find(address, desired, live).unwrap_or(LiveObject::Absent)
+}
+
+fn find(address: &Address, desired: &Desired, live: &Live) -> Option<LiveObject> {
+    Some(match address {
+        Address::OidcProvider { account, cluster } => {
+            let issuer = live.clusters.get(cluster)?.issuer.present()?;
+            provider(live.accounts.get(account)?, issuer.host_path())
         }
-        Address::Policy { account: key, key: name } => {
-            let declared = desired.policies.get(&(key.clone(), name.clone()));
-            let folded = declared.map(|policy| policy.name.case_insensitive()).unwrap_or_default();
-            account(key).map_or(Seen::Nothing, |account| policy(account, &folded))
+        Address::Policy { account, key } => {
+            let declared = desired.policies.get(&(account.clone(), key.clone()))?;
+            policy(live.accounts.get(account)?, &declared.name.case_insensitive())
         }
-        Address::Role { key } => match desired.roles.get(key) {
-            Some(declared) => account(&declared.account)
-                .map_or(Seen::Nothing, |account| role(account, &declared.name.case_insensitive())),
-            None => Seen::Nothing,
-        },
+        Address::Role { key } => {
+            let declared = desired.roles.get(key)?;
+            role(live.accounts.get(&declared.account)?, &declared.name.case_insensitive())
+        }
         Address::ServiceAccount { cluster, namespace, name } => {
-            let found = live.clusters.get(cluster).and_then(|cluster| {
-                cluster.service_accounts.get(&(namespace.clone(), name.clone())).and_then(Observed::present)
-            });
-            Seen::of(found, |found| {
-                let (labels, annotations) = (pairs(&found.labels), pairs(&found.annotations));
-                json!({ "namespace": namespace.as_str(), "name": name.as_str(), "labels": labels, "annotations": annotations })
-            })
+            let (namespace, name) = (namespace.clone(), name.clone());
+            let cluster = live.clusters.get(cluster)?;
+            let live = cluster.service_accounts.get(&(namespace.clone(), name.clone()))?.present()?;
+            let (labels, annotations) = (live.labels.clone(), live.annotations.clone());
+            LiveObject::of(Some(&ServiceAccount { namespace, name, labels, annotations }))
         }
-        Address::Orphan { account: key, kind, name } => {
-            let Some(account) = account(key) else { return Seen::Nothing };
+        Address::Orphan { account, kind, name } => {
+            let account = live.accounts.get(account)?;
             match kind {
                 OrphanKind::OidcProvider => provider(account, name),
                 OrphanKind::Policy => policy(account, &name.to_lowercase()),
                 OrphanKind::Role => role(account, &name.to_lowercase()),
             }
         }
-    }
+    })
 }
 
-fn provider(account: &LiveAccount, host_path: &str) -> Seen {
-    let mut all = account.providers.iter();
-    let found = all.find(|(arn, _)| arn.host_path() == host_path).and_then(|(_, live)| live.present());
-    Seen::of(found, |live| fields::provider(&live.provider))
+fn provider(account: &LiveAccount, host_path: &str) -> LiveObject {
+    let found = account.providers.iter().find(|(arn, _)| arn.host_path() == host_path);
+    LiveObject::of(found.and_then(|(_, live)| live.present()).map(|live| &live.provider))
 }
 
-fn policy(account: &LiveAccount, folded: &str) -> Seen {
-    let mut all = account.policies.iter();
-    let found = all.find(|(arn, _)| arn.name().to_lowercase() == folded).and_then(|(_, live)| live.present());
-    Seen::of(found, |live| fields::policy(&live.policy))
+fn policy(account: &LiveAccount, folded: &str) -> LiveObject {
+    let found = account.policies.iter().find(|(arn, _)| arn.name().to_lowercase() == folded);
+    LiveObject::of(found.and_then(|(_, live)| live.present()).map(|live| &live.policy))
 }
 
-fn role(account: &LiveAccount, folded: &str) -> Seen {
+fn role(account: &LiveAccount, folded: &str) -> LiveObject {
     if let Some(live) = account.roles.get(folded).and_then(Observed::present) {
-        return Seen::Object(fields::role(&live.role));
+        return LiveObject::of(Some(&live.role));
     }
     let mut listed = account.role_list.present().into_iter().flatten();
-    if listed.any(|summary| summary.name.case_insensitive() == folded) { Seen::Named } else { Seen::Nothing }
+    if listed.any(|summary| summary.name.case_insensitive() == folded) {
+        LiveObject::Listed
+    } else {
+        LiveObject::Absent
+    }
 }

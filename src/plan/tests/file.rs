@@ -1,4 +1,4 @@
-//! What is taken for a plan file, and what is worked out of it.
+//! Which plan files are accepted, and what is computed from them.
 
 use super::kit::{Kit, allow, binding, key};
 use super::rules::{applied, apply, live_account, live_role};
@@ -31,7 +31,7 @@ fn every_action() -> PlanV2 {
     file
 }
 
-/// What someone writes into a file.
+/// A change that somebody makes in a file.
 type Forge = fn(&mut PlanV2);
 
 fn note(rule: &str) -> NoteV2 {
@@ -44,11 +44,11 @@ fn read(file: PlanV2) -> Result<PlanV2, FileError> {
 }
 
 #[test]
-fn the_file_of_the_last_version_is_read_as_long_as_its_format_is() {
+fn golden_file_is_read_and_written_unchanged() {
     let file = PlanV2::read(GOLDEN).unwrap();
     assert_eq!(file.to_text(), GOLDEN);
     assert_eq!(file.format_version, "2.0");
-    assert_eq!(file.clone().sealed(), file, "the digests are made as they were");
+    assert_eq!(file.clone().sealed(), file, "the digests are computed as before");
     let actions: Vec<&str> = file.changes.iter().map(|change| change.action.as_str()).collect();
     for action in ["create", "update", "delete", "adopt"] {
         assert!(actions.contains(&action), "{action}");
@@ -56,7 +56,7 @@ fn the_file_of_the_last_version_is_read_as_long_as_its_format_is() {
 }
 
 #[test]
-fn a_file_of_another_format_is_refused_by_its_format() {
+fn file_of_another_format_version_is_refused() {
     assert_eq!(PlanV2::read(OLD), Err(FileError::Format("1.0".into())));
     for version in ["2.1", "3.0", "", "2.0 ", &"9".repeat(1_000_000)] {
         let text = GOLDEN.replace("\"2.0\"", &format!("\"{version}\""));
@@ -69,7 +69,7 @@ fn a_file_of_another_format_is_refused_by_its_format() {
 }
 
 #[test]
-fn a_file_that_is_written_otherwise_is_refused() {
+fn file_with_other_bytes_is_refused() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     for (what, text) in [
         ("a key twice", GOLDEN.replacen("  \"owner\"", "  \"owner\": \"x\",\n  \"owner\"", 1)),
@@ -92,7 +92,7 @@ fn a_file_that_is_written_otherwise_is_refused() {
 }
 
 #[test]
-fn the_counts_are_those_of_what_stands_in_the_file() {
+fn forged_counts_are_computed_again() {
     let true_one = every_action();
     let mut file = true_one.clone();
     file.refused = vec![RefusedV2 { address: "role/x".into(), why: "no".into(), hint: String::new() }];
@@ -105,12 +105,12 @@ fn the_counts_are_those_of_what_stands_in_the_file() {
     assert_eq!(told.summary.delete, true_one.summary.delete);
     assert_eq!(told.summary.create, true_one.summary.create);
     assert_eq!((told.summary.refused, told.summary.waiting, told.complete), (1, true_one.summary.waiting + 1, false));
-    // what is shown is a good file again
+    // the result is a valid file
     assert_eq!(PlanV2::read(&told.to_text()).as_ref(), Ok(&told));
 }
 
 #[test]
-fn the_plan_digest_covers_what_is_asked_for_and_no_text_that_changes_by_itself() {
+fn plan_digest_covers_changes_and_options_but_no_explanations() {
     let file = every_action().sealed();
     let same: [(&str, Forge); 7] = [
         ("created-at", |file| file.created_at = "2027-01-01T00:00:00Z".into()),
@@ -161,7 +161,7 @@ fn field<'a>(change: &'a mut ChangeV2, path: &str) -> &'a mut FieldV2 {
     change.fields.iter_mut().find(|field| field.path == path).unwrap_or_else(|| panic!("no {path}"))
 }
 
-/// What is changed, and what is said to it.
+/// The name of a change, the change, and the message.
 const CONTRADICTIONS: &[(&str, Forge, &str)] = &[
     ("no owner", |file| file.owner = "a\nb".into(), "is no owner"),
     ("no shard", |file| file.options.shard = Some("x".into()), "do not go together"),
@@ -271,7 +271,7 @@ const CONTRADICTIONS: &[(&str, Forge, &str)] = &[
 ];
 
 #[test]
-fn a_file_whose_parts_contradict_each_other_is_refused() {
+fn file_that_contradicts_itself_is_refused() {
     let good = every_action();
     assert_eq!(read(good.clone()).map(|file| file.changes), Ok(good.changes.clone()));
     for (what, forge, said) in CONTRADICTIONS {
@@ -285,7 +285,7 @@ fn a_file_whose_parts_contradict_each_other_is_refused() {
 }
 
 #[test]
-fn one_meaning_is_no_difference() {
+fn documents_of_one_meaning_are_no_contradiction() {
     let mut file = every_action();
     let trust = &mut find(&mut file, "role/reports").before["trust"];
     let action = trust["Statement"][0]["Action"].clone();
@@ -293,9 +293,8 @@ fn one_meaning_is_no_difference() {
     read(file).unwrap();
 }
 
-/// What every plan is made of has the form in which plans are read.
 #[test]
-fn every_kind_of_object_has_the_form_of_its_kind() {
+fn plan_with_every_kind_of_object_is_read_back() {
     let mut kit = Kit::new();
     kit.policy("p", allow("s3:GetObject"));
     kit.role("r", |role| role.bindings = vec![binding("east", "r")]);

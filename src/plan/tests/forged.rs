@@ -1,4 +1,4 @@
-//! A saved plan in which someone wrote what is coherent, and does not follow from the configuration.
+//! Forged saved plans: their digests and parts agree, but the configuration does not give these changes.
 
 use super::kit::{Kit, allow, aws, key};
 use super::rules::{applied, apply, live_account, live_role, names};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 const ADMIN: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
-/// The kit, in which one role differs, and its plan.
+/// A kit in which one role differs, and its plan.
 fn edited() -> (Kit, PlanV2) {
     let mut kit = applied();
     kit.desired.roles.get_mut(&key("reports")).unwrap().description = "ours".into();
@@ -20,9 +20,9 @@ fn edited() -> (Kit, PlanV2) {
     (kit, file)
 }
 
-/// What is left of a file that is a good one; or why it is stale.
+/// The steps that remain of a valid file, or why it is stale.
 fn outcome(file: &PlanV2, kit: &mut Kit) -> Result<Vec<String>, String> {
-    let file = PlanV2::read(&file.clone().sealed().to_text()).expect("nothing in it contradicts itself");
+    let file = PlanV2::read(&file.clone().sealed().to_text()).expect("the file is valid");
     match recheck(&file, kit.plan(), &kit.desired, &kit.live) {
         Ok(plan) => Ok(names(&plan)),
         Err(mut stale) => {
@@ -48,7 +48,7 @@ fn set(change: &mut ChangeV2, path: &str, before: Value, after: Value) {
     }
 }
 
-/// The change of an object that is as it should be: nothing but what is set in it.
+/// A change of an object that matches its declaration. It has no fields yet.
 fn invented(kit: &mut Kit, name: &str) -> ChangeV2 {
     live_role(kit, name).role.description = "x".into();
     let mut file = PlanV2::of(&kit.plan(), "");
@@ -60,7 +60,7 @@ fn invented(kit: &mut Kit, name: &str) -> ChangeV2 {
 }
 
 #[test]
-fn a_field_that_the_configuration_does_not_ask_for_is_stale() {
+fn added_field_is_stale() {
     let (mut kit, good) = edited();
     let attached = good.changes[0].after["attached"].clone();
     for (path, before, after) in [
@@ -79,7 +79,7 @@ fn a_field_that_the_configuration_does_not_ask_for_is_stale() {
 }
 
 #[test]
-fn the_part_of_an_object_that_stays_must_be_as_it_is_shown() {
+fn forged_unchanged_field_is_stale() {
     let (mut kit, good) = edited();
     let trust = json!({ "Version": "2012-10-17", "Statement": [] });
     for (path, value) in [
@@ -106,7 +106,7 @@ fn the_part_of_an_object_that_stays_must_be_as_it_is_shown() {
 }
 
 #[test]
-fn what_others_may_put_there_does_not_make_a_plan_stale() {
+fn ignored_tags_and_attachments_of_others_are_not_stale() {
     let (mut kit, _) = edited();
     kit.desired.ignore_tags = vec![Pattern::new("cost:*")];
     kit.desired.roles.get_mut(&key("reports")).unwrap().ignore_attached =
@@ -120,7 +120,7 @@ fn what_others_may_put_there_does_not_make_a_plan_stale() {
     role.attached.remove(&aws("AuditOne"));
     role.attached.insert(aws("AuditTwo"));
     assert_eq!(outcome(&file, &mut kit), Ok(vec!["update role/reports".to_owned()]));
-    // nor does it, where all is done
+    // the same if the plan is done already
     live_role(&mut kit, "reports").role.description = "ours".into();
     assert_eq!(outcome(&file, &mut kit), Ok(Vec::new()));
     live_role(&mut kit, "reports").role.description = String::new();
@@ -129,7 +129,7 @@ fn what_others_may_put_there_does_not_make_a_plan_stale() {
 }
 
 #[test]
-fn a_change_of_what_is_as_declared_is_stale_unless_it_is_done() {
+fn change_of_a_matching_object_is_stale_unless_done() {
     let (mut kit, good) = edited();
     let (wide, attached) = (invented(&mut kit, "keep"), json!([ADMIN]));
     for (path, before, after, done) in [
@@ -157,7 +157,7 @@ fn a_change_of_what_is_as_declared_is_stale_unless_it_is_done() {
         };
         assert_eq!(outcome(&file, &mut kit), expected, "{path}");
     }
-    // the part that stays lies
+    // an unchanged field is forged
     let mut change = wide;
     set(&mut change, "description", json!("x"), json!(""));
     set(&mut change, "attached", json!([ADMIN]), json!([ADMIN]));
@@ -167,7 +167,7 @@ fn a_change_of_what_is_as_declared_is_stale_unless_it_is_done() {
 }
 
 #[test]
-fn a_delete_is_done_only_where_nothing_is_left() {
+fn delete_is_done_only_if_the_object_is_gone() {
     let (mut kit, good) = edited();
     let gone = |kit: &mut Kit| {
         let role = kit.desired.roles.remove(&key("keep")).unwrap();
@@ -186,10 +186,10 @@ fn a_delete_is_done_only_where_nothing_is_left() {
         file
     };
     let refused = |address: &str| Err(format!("{address}: the configuration no longer asks for it"));
-    // a role that is declared and as it should be, by the name of one that is not declared
+    // a declared role under the address of an orphan
     let address = "orphan/default/role/keep";
     assert_eq!(outcome(&with("keep", address), &mut kit), refused(address));
-    // one that is another's, and was not even read
+    // a role of another owner that was only listed
     let summary = RoleSummary {
         name: "theirs".parse().unwrap(),
         path: "/".into(),
@@ -200,17 +200,17 @@ fn a_delete_is_done_only_where_nothing_is_left() {
     kit.account().role_list = Observed::Present(vec![summary]);
     let address = "orphan/default/role/Theirs";
     assert_eq!(outcome(&with("Theirs", address), &mut kit), refused(address));
-    // one that no configuration of these keys has
+    // keys that the configuration does not have
     let address = "role/unheard-of";
     assert_eq!(outcome(&with("unheard-of", address), &mut kit), refused(address));
     let address = "orphan/elsewhere/role/old";
     assert_eq!(outcome(&with("old", address), &mut kit), refused(address));
-    // one that is not there has been deleted
+    // a role that does not exist is deleted already
     assert_eq!(outcome(&with("old", "orphan/default/role/old"), &mut kit), Ok(vec!["update role/reports".to_owned()]));
 }
 
 #[test]
-fn a_release_is_done_where_another_manager_still_holds_the_field() {
+fn release_is_done_although_another_manager_owns_the_field() {
     let mut kit = applied();
     live_account(&mut kit, "east", "worker").annotations.insert("eks.amazonaws.com/audience".into(), "old".into());
     live_account(&mut kit, "east", "worker").annotations.insert("eks.amazonaws.com/role-arn".into(), "old".into());

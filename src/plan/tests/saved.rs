@@ -1,4 +1,4 @@
-//! A saved plan held against the world of later: what has become of each of its changes.
+//! Saved plans that are applied later: which of their changes remain, are done, or are stale.
 
 use super::kit::{Kit, allow, key};
 use super::rules::{applied, apply, live_account, live_role, names};
@@ -13,20 +13,20 @@ fn saved(kit: &mut Kit) -> PlanV2 {
     PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z")
 }
 
-/// What is left of the file.
+/// The steps that remain of the file.
 fn left(file: &PlanV2, kit: &mut Kit) -> Vec<String> {
     let plan = recheck(file, kit.plan(), &kit.desired, &kit.live);
     names(&plan.unwrap_or_else(|stale| panic!("{stale:#?}")))
 }
 
-/// The one reason why the file is stale.
+/// The only reason why the file is stale.
 fn stale(file: &PlanV2, kit: &mut Kit) -> String {
     let mut list: Vec<Stale> = recheck(file, kit.plan(), &kit.desired, &kit.live).expect_err("it is stale");
     assert_eq!(list.len(), 1, "{list:#?}");
     list.remove(0).why
 }
 
-/// A kit in which `role/fresh`, with everything that a role has, is declared and not there.
+/// A kit in which `role/fresh`, with all fields of a role, is declared and does not exist.
 fn fresh() -> Kit {
     let mut kit = applied();
     kit.role("fresh", |role| {
@@ -39,7 +39,7 @@ fn fresh() -> Kit {
 }
 
 #[test]
-fn a_create_that_broke_off_goes_on_from_where_it_is() {
+fn interrupted_create_continues_as_update() {
     let mut kit = fresh();
     let file = saved(&mut kit);
     apply(&mut kit);
@@ -48,17 +48,17 @@ fn a_create_that_broke_off_goes_on_from_where_it_is() {
     role.inline.clear();
     role.description.clear();
     assert_eq!(left(&file, &mut kit), ["update role/fresh"]);
-    // something else stands there by now
+    // somebody changed the description
     live_role(&mut kit, "fresh").role.description = "theirs".into();
     assert_eq!(stale(&file, &mut kit), "field `description` has changed since");
-    // and it is another's altogether
+    // the role lost its owner tag
     live_role(&mut kit, "fresh").role.tags.clear();
     let why = stale(&file, &mut kit);
     assert!(why.contains("carries no owner"), "{why}");
 }
 
 #[test]
-fn a_takeover_that_broke_off_goes_on_from_where_it_is() {
+fn interrupted_adoption_continues_as_update() {
     let mut kit = fresh();
     apply(&mut kit);
     let role = kit.desired.roles.get_mut(&key("fresh")).unwrap();
@@ -75,7 +75,7 @@ fn a_takeover_that_broke_off_goes_on_from_where_it_is() {
 }
 
 #[test]
-fn a_change_of_another_kind_is_stale_and_both_are_named() {
+fn change_with_another_action_is_stale_and_names_both() {
     let mut kit = fresh();
     apply(&mut kit);
     let role = kit.desired.roles.remove(&key("fresh")).unwrap();
@@ -90,7 +90,7 @@ fn a_change_of_another_kind_is_stale_and_both_are_named() {
     live_role(&mut kit, "fresh").role.tags.clear();
     kit.options.adopt = true;
     assert_eq!(stale(&file, &mut kit), "the saved plan says delete, now it would be adopt");
-    // made by someone since, and now it would be taken over
+    // somebody created the role, and now it would be adopted
     kit.account().roles.insert("fresh".into(), Observed::Absent);
     let there = kit.live.clone();
     let mut file = saved(&mut kit);
@@ -102,7 +102,7 @@ fn a_change_of_another_kind_is_stale_and_both_are_named() {
 }
 
 #[test]
-fn a_field_that_was_empty_and_is_filled_by_someone_since_is_stale() {
+fn empty_field_that_somebody_filled_is_stale() {
     let mut kit = applied();
     kit.desired.roles.get_mut(&key("reports")).unwrap().description = "ours".into();
     let file = saved(&mut kit);
@@ -112,17 +112,17 @@ fn a_field_that_was_empty_and_is_filled_by_someone_since_is_stale() {
 }
 
 #[test]
-fn of_what_is_refused_since_only_a_place_counts_for_what_is_done_already() {
+fn done_change_is_stale_only_if_its_cluster_is_refused_since() {
     let mut kit = applied();
     kit.desired.roles.get_mut(&key("reports")).unwrap().description = "ours".into();
     let file = saved(&mut kit);
     apply(&mut kit);
-    // a role of another is refused, which says nothing of this one
+    // another role is refused
     let other = applied();
     live_role(&mut kit, "keep").role.tags.clear();
     assert!(kit.plan().refused.iter().any(|item| item.address == "role/keep"));
     assert_eq!(left(&file, &mut kit), [""; 0]);
-    // nor does a place that was refused when the plan was made
+    // a cluster that was refused in the saved plan does not count either
     *live_role(&mut kit, "keep") = live_role(&mut other.clone(), "keep").clone();
     kit.cluster("west").api = Access::Wrong("another server".into(), "check the context".into());
     kit.role("far", |role| role.bindings = vec![super::kit::binding("west", "far")]);
@@ -135,7 +135,7 @@ fn of_what_is_refused_since_only_a_place_counts_for_what_is_done_already() {
 }
 
 #[test]
-fn what_cannot_be_seen_or_waits_now_says_why() {
+fn unknown_or_waiting_object_is_stale_with_its_reason() {
     let mut kit = fresh();
     let mut file = saved(&mut kit);
     file.changes.retain(|change| change.address == "role/fresh");
@@ -143,7 +143,7 @@ fn what_cannot_be_seen_or_waits_now_says_why() {
     kit.cluster("west").api = Access::Unknown("not reached".into());
     assert_eq!(stale(&file, &mut kit), "it could not be seen: iam:GetRole: timeout");
     kit.account().roles.insert("fresh".into(), Observed::Absent);
-    assert_eq!(left(&file, &mut kit), ["create role/fresh"], "west is not its business");
+    assert_eq!(left(&file, &mut kit), ["create role/fresh"], "west has no part in this role");
     let mut kit = fresh();
     let mut file = saved(&mut kit);
     file.changes.retain(|change| change.address == "service-account/east/apps/fresh");
@@ -153,7 +153,7 @@ fn what_cannot_be_seen_or_waits_now_says_why() {
 }
 
 #[test]
-fn what_the_configuration_no_longer_asks_for_is_stale_and_what_is_gone_is_done() {
+fn undeclared_update_is_stale_and_delete_of_missing_object_is_done() {
     let mut kit = applied();
     let role = kit.desired.roles.get_mut(&key("reports")).unwrap();
     role.description = "ours".into();
@@ -162,7 +162,7 @@ fn what_the_configuration_no_longer_asks_for_is_stale_and_what_is_gone_is_done()
     kit.desired.roles.remove(&key("reports"));
     kit.account().roles.remove("reports");
     assert_eq!(stale(&file, &mut kit), "the configuration no longer asks for it");
-    // a ServiceAccount that was to be let go, and is gone altogether, has nothing of ours
+    // a ServiceAccount that was to be released does not exist any more
     let mut kit = applied();
     let reference = ("apps".parse().unwrap(), "keep".parse().unwrap());
     drop(live_account(&mut kit, "east", "keep").annotations.remove(CREATED));
@@ -172,14 +172,14 @@ fn what_the_configuration_no_longer_asks_for_is_stale_and_what_is_gone_is_done()
     assert_eq!(left(&file, &mut kit), ["update service-account/east/apps/keep"]);
     kit.cluster("east").service_accounts.remove(&reference);
     assert_eq!(left(&file, &mut kit), [""; 0]);
-    // a delete that someone has carried out
+    // somebody has deleted the object
     let mut kit = applied();
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
     let file = saved(&mut kit);
     apply(&mut kit);
     assert_eq!(left(&file, &mut kit), [""; 0]);
-    // and one of what is declared again
+    // the object is declared again
     let mut kit = applied();
     let role = kit.desired.roles.remove(&key("keep")).unwrap();
     let mut file = saved(&mut kit);
@@ -189,7 +189,7 @@ fn what_the_configuration_no_longer_asks_for_is_stale_and_what_is_gone_is_done()
 }
 
 #[test]
-fn what_the_second_look_alone_shows_to_be_missing_does_not_count_as_settled() {
+fn object_missing_only_in_the_second_read_is_not_unchanged() {
     let mut kit = applied();
     let first = kit.plan();
     let there = kit.live.clone();

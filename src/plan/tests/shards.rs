@@ -1,5 +1,5 @@
-//! What holds for shards that run at once, whichever call of whichever shard comes next: no object is planned twice,
-//! nothing in IAM goes, nobody ever has more than before or after, and with a run over all the end is the same.
+//! Shards that run at the same time, with their calls in any order: no object is planned twice, no IAM object is deleted,
+//! nobody ever holds more than before or after, and together with an unsharded run they end in the state of one run.
 
 use super::kit::{Kit, aws, binding, key};
 use super::laws::{chooser, declare, pairs, sketch};
@@ -12,7 +12,7 @@ use crate::plan::{Plan, plan};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// The world as `observe` shows it to a shard.
+/// The live state that `observe` reads for a shard.
 pub(super) fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
     let mut seen = live.clone();
     let narrowed = scope.narrowed(desired);
@@ -26,7 +26,7 @@ pub(super) fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
         }
         account.policies.retain(|arn, _| policies.contains(&arn.name().to_lowercase()));
     }
-    // issuers of others are asked for where they matter
+    // of clusters of other shards, only the issuer is read
     for (key, cluster) in &mut seen.clusters {
         if !scope.has_cluster(key) {
             cluster.api = Access::Unknown("it belongs to another shard".into());
@@ -37,7 +37,7 @@ pub(super) fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
     seen
 }
 
-/// The plans of all shards, made at one moment, as one.
+/// The plans that all shards make at the same moment, as one plan.
 pub(super) fn at_once(kit: &Kit, count: u32) -> Plan {
     let mut all = Plan::new(kit.desired.owner.clone(), String::new(), kit.options.clone());
     let mut addresses = BTreeSet::new();
@@ -52,7 +52,7 @@ pub(super) fn at_once(kit: &Kit, count: u32) -> Plan {
         for step in &plan.steps {
             assert!(addresses.insert(step.address.clone()), "`{}` is planned twice", step.address);
             let in_iam = !matches!(step.change, ResourceChange::ServiceAccount(_));
-            assert!(!(in_iam && step.change.action() == Action::Delete), "`{}` would go", step.address);
+            assert!(!(in_iam && step.change.action() == Action::Delete), "`{}` would be deleted", step.address);
         }
         for address in &plan.waiting {
             assert!(addresses.insert(address.clone()), "`{address}` is planned and waits");
@@ -62,9 +62,9 @@ pub(super) fn at_once(kit: &Kit, count: u32) -> Plan {
     all
 }
 
-/// Runs all shards at once, round after round, until none has anything to do.
+/// Runs all shards at the same time, in rounds, until no plan has steps.
 fn rounds(kit: &mut Kit, count: u32, seed: u64, mut look: impl FnMut(&Live)) {
-    // each round makes what another shard waits for: a provider, a policy, a role, a ServiceAccount, and what must go first
+    // each round creates what another shard waits for: a provider, a policy, a role, a ServiceAccount; some must delete first
     for _ in 0..8 {
         let plan = at_once(kit, count);
         if plan.steps.is_empty() {
@@ -83,13 +83,13 @@ proptest! {
     })]
 
     #[test]
-    fn shares_at_once_never_widen_and_end_where_one_run_ends(
+    fn shards_at_once_never_widen_and_end_in_the_state_of_one_run(
         first in sketch(), second in sketch(), count in 1_u32..6, seed in any::<u64>(),
     ) {
         let mut kit = Kit::new();
         declare(&mut kit, &first);
         rounds(&mut kit, count, seed, |_| ());
-        prop_assert_eq!(&kit.plan().steps, &[], "shards alone make what is new");
+        prop_assert_eq!(&kit.plan().steps, &[], "shards alone create new objects");
 
         declare(&mut kit, &second);
         let before = pairs(&kit.live);

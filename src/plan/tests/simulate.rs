@@ -1,5 +1,5 @@
-//! IAM and Kubernetes in memory, as far as the planner's calls go. Every call is first held against the world, as apply
-//! does: a `from` that is not what is there is an error.
+//! IAM and Kubernetes in memory, for the calls of a plan. As apply does, each call first compares its `from` with the live
+//! value; a difference is an error.
 
 use super::kit::NOW;
 use crate::ids::{Key, RoleArn, RoleName};
@@ -15,17 +15,17 @@ use std::sync::Arc;
 
 pub(crate) const US: &str = "irsa-team";
 
-/// Runs a plan: calls in an order that `choose` picks among those that are ready; `look` sees the world after every call.
+/// Runs a plan. `choose` picks the next call among those that are ready, and `look` sees the live state after every call.
 pub(crate) fn run(live: &mut Live, plan: &Plan, choose: impl FnMut(usize) -> usize, mut look: impl FnMut(&Live)) {
     let left = run_until(live, plan, choose, |live, _| {
         look(live);
         true
     });
-    assert_eq!(left, 0, "every call comes to its turn");
+    assert_eq!(left, 0, "every call is made");
 }
 
-/// The same, with calls that fail: `look` is told of each call that was made, and says whether the next one succeeds.
-/// Returns how many were not made.
+/// Like `run`, with calls that fail: `look` gets each call that was made, and returns whether the next one succeeds.
+/// Returns the number of calls that were not made.
 pub(crate) fn run_until(
     live: &mut Live,
     plan: &Plan,
@@ -311,7 +311,7 @@ fn kubernetes(live: &mut Live, cluster: &Key, call: &KubernetesCall) -> Result<(
     Ok(())
 }
 
-/// A ServiceAccount that irsa made.
+/// A ServiceAccount that irsa created.
 pub(crate) fn made(item: &ServiceAccount, uid: &str) -> LiveServiceAccount {
     let mut live = LiveServiceAccount {
         namespace: item.namespace.clone(),
@@ -330,7 +330,7 @@ pub(crate) fn made(item: &ServiceAccount, uid: &str) -> LiveServiceAccount {
     live
 }
 
-/// Server-side apply: what we held and hold no more goes, unless someone else holds it.
+/// Server-side apply: deletes the fields that irsa owned and releases, unless another manager owns them.
 fn apply(live: &mut LiveServiceAccount, from: &ServiceAccount, to: &ServiceAccount) {
     let others: Vec<Arc<FieldManager>> = live.managers.iter().filter(|manager| manager.name != US).cloned().collect();
     live.labels
@@ -342,7 +342,7 @@ fn apply(live: &mut LiveServiceAccount, from: &ServiceAccount, to: &ServiceAccou
     live.annotations.extend(to.annotations.clone());
     live.managers = others;
     for manager in &mut live.managers {
-        // a forced field changes hands
+        // a forced field gets a new owner
         Arc::make_mut(manager)
             .annotations
             .retain(|key| !to.annotations.contains_key(key) || from.annotations.get(key) == to.annotations.get(key));

@@ -1,9 +1,9 @@
-//! The law of the order of writes: at every moment, whichever calls fail and in whatever order those that may run come,
-//! nobody holds a permission that they hold neither before nor after. And the courtesy: unless a note says so, nobody is
-//! for a moment without what they hold before and after.
+//! The law of the write order: whichever calls fail, and in whatever permitted order they run, at no moment does anybody
+//! hold a permission that they hold neither before nor after. And the courtesy: unless a note says so, nobody lacks for a
+//! moment what they hold before and after.
 //!
-//! Written from `docs/write-order.md` and not from the planner: what somebody holds is worked out here from the JSON of
-//! the documents, by an evaluator that shares no line with `policy`. `IRSA_TEST_CASES` says how many cases are tried.
+//! This test follows `docs/write-order.md` and not the planner. Its own evaluator, which shares no code with `policy`,
+//! reads the JSON of the documents. `IRSA_TEST_CASES` sets the number of cases.
 
 use super::kit::{Kit, binding, declared, key};
 use super::shards::at_once;
@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const ACTIONS: [&str; 3] = ["s3:GetA", "s3:GetB", "s3:PutC"];
 const RESOURCES: [&str; 2] = ["arn:aws:s3:::one", "arn:aws:s3:::two"];
-const SPOTS: [(&str, &str); 4] = [("east", "s0"), ("east", "s1"), ("west", "s0"), ("west", "s1")];
+const ACCOUNTS: [(&str, &str); 4] = [("east", "s0"), ("east", "s1"), ("west", "s0"), ("west", "s1")];
 const ROLES: [&str; 3] = ["r0", "r1", "r2"];
 const OURS: [&str; 3] = ["p", "q", "b"];
 const FOREIGN: [&str; 3] = ["Allows", "Denies", "Both"];
@@ -30,7 +30,7 @@ fn default_cases() -> u64 {
     std::env::var("IRSA_TEST_CASES").map_or(5_000, |text| text.parse().expect("`IRSA_TEST_CASES` is a number"))
 }
 
-/// A random number generator whose seed is the number of the case.
+/// A random number generator. The number of the case is its seed.
 struct Dice(u64);
 
 impl Dice {
@@ -45,7 +45,7 @@ impl Dice {
         usize::try_from((self.0 >> 16) % u64::try_from(bound.max(1)).unwrap()).unwrap()
     }
 
-    /// One time in `of`.
+    /// `true` once in `of` times.
     fn one_in(&mut self, of: usize) -> bool {
         self.below(of) == 0
     }
@@ -55,7 +55,7 @@ impl Dice {
     }
 }
 
-/// A random document: some allows, some denies, some of them only for one team.
+/// A random document with an allow, a deny or both, some of them only for one team.
 fn document(dice: &mut Dice, kind: usize) -> PolicyDocument {
     let mut statement = |effect: &str| {
         let actions: Vec<&str> = match dice.below(6) {
@@ -106,7 +106,7 @@ fn any_document(dice: &mut Dice) -> PolicyDocument {
     document(dice, kind)
 }
 
-/// A configuration, cell by cell, so that the next one can keep some of them.
+/// A random configuration as named cells, so that the next one can keep some of them.
 #[derive(Debug, Clone, Default)]
 struct Sketch {
     cells: BTreeMap<String, Cell>,
@@ -147,8 +147,8 @@ impl Sketch {
                 cell(&mut sketch, dice, format!("{role}/{name}"), &|dice| Cell::Choice(dice.below(of)));
             }
         }
-        for reference in 0..SPOTS.len() {
-            cell(&mut sketch, dice, format!("spot{reference}"), &|dice| Cell::Choice(dice.below(4)));
+        for reference in 0..ACCOUNTS.len() {
+            cell(&mut sketch, dice, format!("account{reference}"), &|dice| Cell::Choice(dice.below(4)));
         }
         sketch
     }
@@ -182,8 +182,9 @@ impl Sketch {
             kit.policy(name, self.document(&format!("policy/{name}")).unwrap().clone());
         }
         for (index, name) in ROLES.iter().enumerate() {
-            let spots = (0..SPOTS.len()).filter(|reference| self.choice(&format!("spot{reference}")) == index);
-            let bindings: Vec<_> = spots.map(|reference| binding(SPOTS[reference].0, SPOTS[reference].1)).collect();
+            let bound = (0..ACCOUNTS.len()).filter(|reference| self.choice(&format!("account{reference}")) == index);
+            let bindings: Vec<_> =
+                bound.map(|reference| binding(ACCOUNTS[reference].0, ACCOUNTS[reference].1)).collect();
             if self.choice(&format!("{name}/present")) > 0 && !bindings.is_empty() {
                 kit.role(name, |role| {
                     role.bindings = bindings;
@@ -228,10 +229,10 @@ fn foreign(name: &str) -> PolicyArn {
     PolicyArn::parse(format!("arn:aws:iam::aws:policy/{name}")).unwrap()
 }
 
-/// Who holds what: ServiceAccount, role, action, resource, hour of the session.
-type Held = BTreeSet<(String, String, &'static str, &'static str, u32)>;
+/// Permissions that are held: ServiceAccount, role, action, resource, hour of the session.
+type Permissions = BTreeSet<(String, String, &'static str, &'static str, u32)>;
 
-/// What decides of a role's permissions, taken apart.
+/// The factors that decide what somebody can do through a role.
 struct Factors {
     name: String,
     who: BTreeSet<String>,
@@ -258,7 +259,7 @@ fn factors(live: &Live) -> Vec<Factors> {
     account.roles.values().filter_map(Observed::present).map(|live| of(&live.role)).collect()
 }
 
-/// Whether a request is allowed by the allows of one role, the denies of another, and so on.
+/// Whether a request is allowed if each factor has the value of the given state of the role.
 fn allowed(allows: &Factors, denies: &Factors, bound: &Factors, tags: &Factors, action: &str, resource: &str) -> bool {
     let says = |document: &Value, effect: &str| speaks(document, effect, action, resource, tags.team.as_deref());
     !denies.policies.iter().chain(&bound.bound).any(|document| says(document, "Deny"))
@@ -270,8 +271,8 @@ fn requests() -> impl Iterator<Item = (&'static str, &'static str)> {
     ACTIONS.into_iter().flat_map(|action| RESOURCES.into_iter().map(move |resource| (action, resource)))
 }
 
-fn held(live: &Live) -> Held {
-    let mut held = Held::new();
+fn held(live: &Live) -> Permissions {
+    let mut held = Permissions::new();
     for role in &factors(live) {
         for (action, resource) in
             requests().filter(|(action, resource)| allowed(role, role, role, role, action, resource))
@@ -284,11 +285,11 @@ fn held(live: &Live) -> Held {
     held
 }
 
-/// What is held whichever of the factors of a role are as before and whichever as after: rule 1 cannot take it away for a
-/// moment. (What one factor takes and another gives back is missed in between, since what takes comes first.)
-fn kept(before: &Live, after: &Live) -> Held {
+/// The permissions that are held in every mix of old and new factors of a role, so rule 1 cannot remove them for a moment.
+/// (A permission that one factor takes and another gives back is missing in between, because rule 1 takes first.)
+fn kept(before: &Live, after: &Live) -> Permissions {
     let (old, new) = (factors(before), factors(after));
-    let mut kept = Held::new();
+    let mut kept = Permissions::new();
     for old in &old {
         let Some(new) = new.iter().find(|new| new.name == old.name) else { continue };
         let ends = [old, new];
@@ -350,7 +351,7 @@ fn speaks(document: &Value, effect: &str, action: &str, resource: &str, team: Op
     })
 }
 
-/// The ServiceAccounts that a trust policy lets in, through providers that are there.
+/// The ServiceAccounts that a trust policy trusts through existing providers.
 fn trusted(trust: &Value, account: &LiveAccount) -> BTreeSet<String> {
     let mut who = BTreeSet::new();
     for statement in trust["Statement"].as_array().into_iter().flatten() {
@@ -370,7 +371,7 @@ fn trusted(trust: &Value, account: &LiveAccount) -> BTreeSet<String> {
     who
 }
 
-/// How a case ended.
+/// Counts of what happened in all cases.
 #[derive(Debug, Default)]
 struct Tally {
     plans: u64,
@@ -382,16 +383,16 @@ struct Tally {
     held: u64,
 }
 
-/// What was not kept.
+/// A broken promise.
 #[derive(Debug)]
 enum Breach {
-    /// Somebody held what they hold neither before nor after.
+    /// Somebody held a permission that they hold neither before nor after.
     Wider(String),
-    /// Somebody was without what they hold before and after, and no note said so.
+    /// Somebody lacked a permission that they hold before and after, and no note said so.
     Missed(String),
 }
 
-/// Plays one case.
+/// Applies the change of one case.
 fn play(case: u64, tally: &mut Tally) -> Result<(), Breach> {
     let mut dice = Dice::new(case);
     let mut kit = Kit::new();
@@ -415,7 +416,7 @@ fn play(case: u64, tally: &mut Tally) -> Result<(), Breach> {
     run(&mut dice, (case, &mut kit), &plan, whole, (&before, after.as_ref()))
 }
 
-/// Somebody attaches, detaches and tags by hand; some roles carry no owner, so that they are to be adopted.
+/// Attaches a policy by hand, and removes the owner tag of a role, so that it must be adopted.
 fn tamper(dice: &mut Dice, kit: &mut Kit) {
     let (attach, disown) = (dice.one_in(3), dice.one_in(6));
     let name = FOREIGN[dice.below(FOREIGN.len())];
@@ -433,7 +434,7 @@ fn tamper(dice: &mut Dice, kit: &mut Kit) {
     }
 }
 
-/// The world once all that is declared is done; `None` where one plan cannot do it.
+/// The live state after the whole configuration is applied; `None` if irsa refuses to.
 fn declared_end(kit: &Kit) -> Option<Live> {
     let mut kit = kit.clone();
     kit.options.adopt = true;
@@ -447,7 +448,7 @@ fn declared_end(kit: &Kit) -> Option<Live> {
     None
 }
 
-/// A plan of all, or of a part; whether it is of all.
+/// A plan of the whole configuration or of a part, and whether it is of the whole.
 fn planned(dice: &mut Dice, kit: &mut Kit) -> (Plan, bool) {
     kit.options.skip_refused = true;
     kit.options.adopt = dice.one_in(2);
@@ -508,19 +509,19 @@ fn note(tally: &mut Tally, plan: &Plan) {
     tally.split += u64::from(trusts > roles.count());
 }
 
-/// Runs the plan in a random order that it admits, with calls that fail in some cases.
+/// Runs the plan in a random permitted order. In some cases calls fail.
 fn run(
     dice: &mut Dice,
     (case, kit): (u64, &mut Kit),
     plan: &Plan,
     whole: bool,
-    (before, after): (&Held, Option<&Live>),
+    (before, after): (&Permissions, Option<&Live>),
 ) -> Result<(), Breach> {
-    // where one plan cannot reach the end, all that can be said is that this plan's own end counts
+    // if the plan cannot reach the declared state, the state that it reaches counts
     let mut own = kit.live.clone();
     simulate::run(&mut own, plan, |_| 0, |_| ());
     let end = after.unwrap_or(&own);
-    let may: Held = before.union(&held(end)).cloned().collect();
+    let may: Permissions = before.union(&held(end)).cloned().collect();
     let keeps = kept(&kit.live, end);
     let failing = dice.one_in(4);
     let said = plan.notes.iter().any(|note| note.rule == "dips");
@@ -557,7 +558,7 @@ fn run(
     breach.map_or(Ok(()), Err)
 }
 
-/// A call in a line.
+/// A call as one line.
 fn short(call: &Call) -> String {
     let Call::Iam(_, iam) = call else { return call.operation() };
     let text = |document: &PolicyDocument| document.text().to_owned();

@@ -1,10 +1,10 @@
-//! Every call of a plan, and of what is held back, with the roles that see it.
+//! Every call of a plan, also of deferred changes, with its effects on each role that it affects.
 
-use super::effects::{Documents, Effects, Exchange, Factor};
+use super::effects::{DocumentChange, Documents, Effects, Factor};
 use super::mutant::{self, Mutant};
 use crate::ids::{Key, PolicyArn, PolicyName, ProviderArn, RoleArn};
 use crate::model::address::Address;
-use crate::model::call::{Call, IamCall};
+use crate::model::call::{Call, FieldWrite, IamCall, Target};
 use crate::model::desired::Attachment;
 use crate::model::live::{LiveAccount, LivePolicy, Observed};
 use crate::model::marks::TRANSITION;
@@ -16,80 +16,77 @@ use crate::plan::step::Step;
 use crate::policy::effects;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// An object of the plan.
+/// An object that the plan changes, or would change if it were not deferred.
 #[derive(Debug)]
-pub(super) struct Object {
+pub(super) struct PlannedObject {
     pub address: Address,
     pub action: Action,
-    /// Objects that it cannot do without.
+    /// Objects that it depends on.
     pub needs: Vec<Address>,
-    /// Whether nothing of it is done in this run. Its calls still say what would have to come before others.
-    pub held: bool,
-    /// The order of kinds among calls that do not depend on each other.
+    /// Whether this run does not change it. Its calls stay in the graph, because calls on other objects may wait for them.
+    pub deferred: bool,
+    /// The account of an IAM object that has calls.
+    pub account: Option<Key>,
+    /// The position of its role among the affected roles, if it is one.
+    pub role: Option<usize>,
+    /// Decides between calls that no edge puts in order.
     rank: u8,
 }
 
 /// Which part of a change a call makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Half {
+pub(super) enum SplitPart {
+    /// From the old value to the new one.
     Whole,
-    /// To what both ends have in common.
+    /// From the old value to what both have in common.
     Taking,
-    /// From there to the end.
+    /// From there to the new value.
     Giving,
 }
 
-/// A call, and what it does to whom.
+/// A call and its effects.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct PlannedCall {
     /// The position of its object.
     pub object: usize,
-    /// `None` where it cannot be told what would be written.
+    /// `None` if it is unknown what would be written.
     pub call: Option<Call>,
-    pub half: Half,
-    /// Its effects on the viewers at these positions.
-    pub seen: Vec<(usize, Effects)>,
-    /// Its place among the calls of its object, where nothing else decides.
+    pub split: SplitPart,
+    /// Its effects on the affected roles at these positions.
+    pub effects: Vec<(usize, Effects)>,
+    /// Decides between calls of one object that no edge puts in order.
     pub place: usize,
 }
 
-/// A role through which somebody may hold something.
+/// A role that calls of the plan affect. It need not change itself.
 #[derive(Debug, Default)]
-pub(super) struct Viewer {
-    /// The object, if it is one of the plan's.
+pub(super) struct AffectedRole {
+    /// The position of its object, if the role itself changes.
     pub object: Option<usize>,
     pub before: Option<Role>,
     pub after: Option<Role>,
-    /// Policies that change and that somebody has whom this run does not see.
-    other_shards: Uses,
-    /// The calls that put a deny for everything in front of it and take it away; the first is not there where a run before
-    /// this one left the deny.
-    pub denied: Option<(Option<usize>, usize)>,
+    /// Changed policies that it has attached before and after, beside those of `before` and `after`.
+    unread_attached: BTreeSet<PolicyArn>,
+    /// Changed policies that bound it before and after, beside those of `before` and `after`.
+    unread_bounds: BTreeSet<PolicyArn>,
+    /// The calls that add and remove the deny for everything. The first is `None` if an earlier run left the deny there.
+    pub deny: Option<(Option<usize>, usize)>,
 }
 
-/// Policies by how they are used.
-#[derive(Debug, Default)]
-struct Uses {
-    attached: BTreeSet<PolicyArn>,
-    bounds: BTreeSet<PolicyArn>,
-}
-
-/// All of them.
+/// All calls, with what they change and affect. Positions are indexes into these lists.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
-    pub objects: Vec<Object>,
-    pub nodes: Vec<Node>,
-    pub viewers: Vec<Viewer>,
+    pub objects: Vec<PlannedObject>,
+    pub nodes: Vec<PlannedCall>,
+    pub roles: Vec<AffectedRole>,
     pub documents: Documents,
-    /// Roles by account and folded name.
-    roles: HashMap<(Key, String), usize>,
-    /// The role of each object that is one, as a viewer.
-    viewer_of: HashMap<usize, usize>,
-    /// Roles of the plan by their ARN as it is now.
-    pub by_arn: HashMap<String, usize>,
+    /// Positions of roles by account and lower-case name.
+    roles_by_name: HashMap<(Key, String), usize>,
+    /// Positions of the role objects by their present ARN.
+    pub objects_by_arn: HashMap<String, usize>,
 }
 
-/// Room between two calls for what a split adds.
+/// The distance between the places of two calls, so that the parts of a split call fit between them.
 const SPREAD: usize = 4;
 
 impl Calls {
@@ -98,49 +95,79 @@ impl Calls {
         let mut steps: Vec<(&Step, bool)> = draft.steps.values().map(|step| (step, false)).collect();
         steps.extend(draft.held_back.values().map(|step| (step, true)));
         steps.sort_by(|(one, _), (other, _)| one.address.cmp(&other.address));
-        for (step, held) in &steps {
-            calls.objects.push(Object {
-                address: step.address.clone(),
-                action: step.change.action(),
-                needs: step.needs.clone(),
-                held: *held,
-                rank: rank(step),
-            });
+        for (step, deferred) in &steps {
+            calls.add_object(context, step, *deferred);
         }
-        calls.read_documents(context, steps.iter().map(|(step, _)| *step));
-        for (object, (step, _)) in steps.iter().enumerate() {
-            calls.add_role(context, object, step);
-        }
-        calls.add_onlookers(context);
+        calls.read_documents(context);
+        calls.add_unchanged_roles(context);
         calls.add_unknown_trust(context, draft);
-        calls.add_others(context);
+        calls.add_unread_users(context);
         for (object, (step, _)) in steps.iter().enumerate() {
-            calls.add_nodes(object, step);
+            calls.add_calls(object, step);
         }
         calls.find_left_denies();
         calls
     }
 
-    fn read_documents<'s>(&mut self, context: &PlanContext<'_>, steps: impl Iterator<Item = &'s Step>) {
-        for step in steps {
-            let ResourceChange::Policy(change) = &step.change else { continue };
-            let Some(arn) = step.parts.iter().find_map(|part| written_policy(&part.call)) else { continue };
-            let (before, after) = (change.before(), change.after());
-            let (before, after) = (before.map(|it| it.document.clone()), after.map(|it| it.document.clone()));
-            if before != after {
-                let effects = effects::between(before.as_ref(), after.as_ref());
-                self.documents.changes.insert(arn.clone(), Exchange { before, after, effects });
+    fn add_object(&mut self, context: &PlanContext<'_>, step: &Step, deferred: bool) {
+        let first = step.parts.first().and_then(|part| part.call.iam());
+        let account = first.map(|(account, _)| account);
+        let object = self.objects.len();
+        let mut role = None;
+        match (&step.change, account) {
+            (ResourceChange::Role(change), Some(account)) => {
+                role = Some(self.roles.len());
+                self.add_role(context, object, account, (change.before(), change.after()));
+            }
+            (ResourceChange::Policy(change), _)
+                if change.before().map(|it| &it.document) != change.after().map(|it| &it.document) =>
+            {
+                if let Some(Target::Policy(arn)) = first.map(|(_, call)| call.target()) {
+                    let [before, after] = [change.before(), change.after()].map(|it| it.map(|it| it.document.clone()));
+                    let effects = effects::between(before.as_ref(), after.as_ref());
+                    self.documents.changes.insert(arn.clone(), DocumentChange { before, after, effects });
+                }
+            }
+            _ => {}
+        }
+        self.objects.push(PlannedObject {
+            address: step.address.clone(),
+            action: step.change.action(),
+            needs: step.needs.clone(),
+            deferred,
+            account: account.cloned(),
+            role,
+            rank: rank(step),
+        });
+    }
+
+    fn add_role(
+        &mut self,
+        context: &PlanContext<'_>,
+        object: usize,
+        account: &Key,
+        ends: (Option<&Role>, Option<&Role>),
+    ) {
+        let (before, after) = (ends.0.cloned(), ends.1.cloned());
+        if let Some(role) = before.as_ref().or(after.as_ref()) {
+            self.roles_by_name.insert((account.clone(), role.name.case_insensitive()), self.roles.len());
+            if let Some(declared) = context.desired.accounts.get(account) {
+                let arn = RoleArn::of(&declared.partition, &declared.id, &role.path, &role.name);
+                self.objects_by_arn.insert(arn.to_string(), object);
             }
         }
-        for key in context.desired.accounts.keys() {
-            let Some(account) = context.account(key) else { continue };
+        self.roles.push(AffectedRole { object: Some(object), before, after, ..AffectedRole::default() });
+    }
+
+    fn read_documents(&mut self, context: &PlanContext<'_>) {
+        for account in context.desired.accounts.keys().filter_map(|key| context.account(key)) {
             let ours = account.policies.iter().filter_map(|(arn, live)| Some((arn, &live.present()?.policy.document)));
             let others = account.foreign_policies.iter();
             let others = others.filter_map(|(arn, live)| Some((arn, live.present()?.as_ref()?)));
             let all = ours.chain(others).map(|(arn, document)| (arn.clone(), document.clone()));
             self.documents.live.extend(all);
         }
-        // what another shard makes
+        // policies that another shard creates
         for ((account, key), policy) in &context.desired.policies {
             if let Some(arn) = context.attachment_arn(account, &Attachment::Declared(key.clone())) {
                 self.documents.live.entry(arn).or_insert_with(|| policy.document.clone());
@@ -148,22 +175,8 @@ impl Calls {
         }
     }
 
-    fn add_role(&mut self, context: &PlanContext<'_>, object: usize, step: &Step) {
-        let ResourceChange::Role(change) = &step.change else { return };
-        let Some(Call::Iam(account, _)) = step.parts.first().map(|part| &part.call) else { return };
-        let (before, after) = (change.before().cloned(), change.after().cloned());
-        let Some(role) = before.as_ref().or(after.as_ref()) else { return };
-        self.roles.insert((account.clone(), role.name.case_insensitive()), self.viewers.len());
-        if let Some(place) = context.desired.accounts.get(account) {
-            let arn = RoleArn::of(&place.partition, &place.id, &role.path, &role.name);
-            self.by_arn.insert(arn.to_string(), object);
-        }
-        self.viewer_of.insert(object, self.viewers.len());
-        self.viewers.push(Viewer { object: Some(object), before, after, ..Viewer::default() });
-    }
-
-    /// Roles that do not change by themselves, and that have two of the policies that do.
-    fn add_onlookers(&mut self, context: &PlanContext<'_>) {
+    /// Adds the roles that do not change themselves and have at least two of the policies that do.
+    fn add_unchanged_roles(&mut self, context: &PlanContext<'_>) {
         if self.documents.changes.is_empty() {
             return;
         }
@@ -171,25 +184,25 @@ impl Calls {
             for (folded, live) in context.account(key).into_iter().flat_map(|account| &account.roles) {
                 let Some(live) = live.present() else { continue };
                 let changes = |arn: &&PolicyArn| self.documents.changes.contains_key(*arn);
-                let seen = live.role.attached.iter().chain(&live.role.permissions_boundary).filter(changes).count();
-                if seen > 1 {
-                    self.onlooker(key, folded, &live.role);
+                if live.role.attached.iter().chain(&live.role.permissions_boundary).filter(changes).count() > 1 {
+                    self.unchanged_role(key, folded, &live.role);
                 }
             }
         }
     }
 
-    fn onlooker(&mut self, account: &Key, folded: &str, role: &Role) -> usize {
-        let next = self.viewers.len();
-        let position = *self.roles.entry((account.clone(), folded.to_owned())).or_insert(next);
+    /// The position of a live role, which is added as unchanged if it is not there yet.
+    fn unchanged_role(&mut self, account: &Key, folded: &str, role: &Role) -> usize {
+        let next = self.roles.len();
+        let position = *self.roles_by_name.entry((account.clone(), folded.to_owned())).or_insert(next);
         if position == next {
             let role = Some(role.clone());
-            self.viewers.push(Viewer { before: role.clone(), after: role, ..Viewer::default() });
+            self.roles.push(AffectedRole { before: role.clone(), after: role, ..AffectedRole::default() });
         }
         position
     }
 
-    /// Roles whose trust should change, but into what cannot be told: somebody may be about to lose them.
+    /// Adds a call of unknown content for each role whose declared trust is unknown: somebody may be about to lose the role.
     fn add_unknown_trust(&mut self, context: &PlanContext<'_>, draft: &Draft) {
         for address in draft.trust_unknown.iter().filter(|_| !mutant::is(Mutant::UnknownTrustStays)) {
             let Address::Role { key } = address else { continue };
@@ -197,134 +210,123 @@ impl Calls {
             let folded = role.name.case_insensitive();
             let live = context.account(&role.account).and_then(|account| account.roles.get(&folded)?.present());
             let Some(live) = live else { continue };
-            let viewer = self.onlooker(&role.account, &folded, &live.role);
-            self.add_unknown(address.clone(), viewer);
+            let position = self.unchanged_role(&role.account, &folded, &live.role);
+            self.add_unknown(address.clone(), position);
         }
     }
 
-    fn add_unknown(&mut self, address: Address, viewer: usize) {
-        let object = self.objects.len();
-        self.objects.push(Object { address, action: Action::Update, needs: Vec::new(), held: true, rank: 2 });
-        let seen = vec![(viewer, Effects::both(Factor::Trust))];
-        self.nodes.push(Node { object, call: None, half: Half::Whole, seen, place: 0 });
+    fn add_unknown(&mut self, address: Address, role: usize) {
+        let (object, needs, action) = (self.objects.len(), Vec::new(), Action::Update);
+        self.objects.push(PlannedObject { address, action, needs, deferred: true, account: None, role: None, rank: 2 });
+        let effects = vec![(role, Effects::of(Factor::Trust, true, true))];
+        self.nodes.push(PlannedCall::new(object, None, effects, 0));
     }
 
-    /// Whoever else has one of the policies that change: users, groups, roles that are not ours. They are taken for one role
-    /// that has them all, which is more than there can be. A declared role that could not be read is one of them.
-    fn add_others(&mut self, context: &PlanContext<'_>) {
+    /// Adds all users of changed policies that this run does not read: users, groups, roles that irsa does not manage. One
+    /// role stands for all of them. It has all of their policies, so it is affected at least as much as each of them. A
+    /// declared role that could not be read may be one of them, and its trust may change.
+    fn add_unread_users(&mut self, context: &PlanContext<'_>) {
         for key in context.desired.accounts.keys() {
             let Some(account) = context.account(key) else { continue };
-            let mut other_shards = Uses::default();
+            let mut users = AffectedRole::default();
             for (arn, live) in &account.policies {
                 let Some(live) = live.present().filter(|_| self.documents.changes.contains_key(arn)) else { continue };
-                let (attached, bounds) = used_elsewhere(account, arn, live);
-                other_shards.attached.extend(attached.then(|| arn.clone()));
-                other_shards.bounds.extend(bounds.then(|| arn.clone()));
+                let (attached, bounds) = has_unread_users(account, arn, live);
+                users.unread_attached.extend(attached.then(|| arn.clone()));
+                users.unread_bounds.extend(bounds.then(|| arn.clone()));
             }
-            if other_shards.attached.is_empty() && other_shards.bounds.is_empty() {
+            if users.unread_attached.is_empty() && users.unread_bounds.is_empty() {
                 continue;
             }
-            let viewer = self.viewers.len();
-            self.viewers.push(Viewer { other_shards, ..Viewer::default() });
-            let unread = account.roles.iter().filter(|(_, live)| matches!(live, Observed::Unknown(_)));
-            for (folded, _) in unread {
-                self.add_unknown(context.role_address(key, folded, folded), viewer);
+            let position = self.roles.len();
+            self.roles.push(users);
+            for (folded, _) in account.roles.iter().filter(|(_, live)| matches!(live, Observed::Unknown(_))) {
+                self.add_unknown(context.role_address(key, folded, folded), position);
             }
         }
     }
 
-    fn add_nodes(&mut self, object: usize, step: &Step) {
-        let viewer = match (&step.change, step.parts.first().map(|part| &part.call)) {
-            (ResourceChange::Role(change), Some(Call::Iam(account, _))) => {
-                let role = change.before().or(change.after());
-                role.and_then(|role| self.roles.get(&(account.clone(), role.name.case_insensitive())).copied())
-            }
-            _ => None,
-        };
+    fn add_calls(&mut self, object: usize, step: &Step) {
+        let role = self.objects[object].role;
         for (place, part) in step.parts.iter().enumerate() {
-            let seen = match (&part.call, viewer) {
-                (Call::Iam(_, call), Some(viewer)) => vec![(viewer, self.documents.effects(call))],
-                (Call::Iam(_, IamCall::CreatePolicyVersion { arn, .. }), None) => self.see_document(arn),
-                (Call::Iam(_, IamCall::CreateProvider { arn, .. }), None) => self.see_provider(arn, None),
-                (Call::Iam(_, IamCall::AddAudience { arn, audience }), None) => self.see_provider(arn, Some(audience)),
-                _ => Vec::new(),
+            let mut effects = match (part.call.iam(), role) {
+                (None, _) => Vec::new(),
+                (Some((_, call)), Some(role)) => vec![(role, self.documents.effects(call))],
+                (Some((_, call)), None) => self.effects_on_others(call),
             };
-            let seen = seen.into_iter().filter(|(_, effects)| !effects.is_none()).collect();
-            let call = Some(part.call.clone());
-            self.nodes.push(Node { object, call, half: Half::Whole, seen, place: place * SPREAD });
+            effects.retain(|(_, effects)| !effects.is_none());
+            self.nodes.push(PlannedCall::new(object, Some(part.call.clone()), effects, place * SPREAD));
         }
     }
 
-    /// Who has the policy, before and after.
-    fn see_document(&self, arn: &PolicyArn) -> Vec<(usize, Effects)> {
-        let Some(change) = self.documents.changes.get(arn) else { return Vec::new() };
-        let effects = |viewer: &Viewer| {
-            let both = |has: &dyn Fn(&Role) -> bool| {
-                [&viewer.before, &viewer.after].into_iter().all(|it| it.as_ref().is_some_and(has))
-            };
-            let attached = viewer.other_shards.attached.contains(arn) || both(&|role| role.attached.contains(arn));
-            let bounds = viewer.other_shards.bounds.contains(arn)
-                || both(&|role| role.permissions_boundary.as_ref() == Some(arn));
-            let of = |on: bool, effects: Effects| if on { effects } else { Effects::default() };
-            of(attached, Effects::of_policy(change.effects)).or(of(bounds, Effects::of_boundary(change.effects)))
+    /// The effects of a call on a policy or provider on all roles.
+    fn effects_on_others(&self, call: &IamCall) -> Vec<(usize, Effects)> {
+        let on_each = |effects: &dyn Fn(&AffectedRole) -> Effects| {
+            self.roles.iter().enumerate().map(|(position, role)| (position, effects(role))).collect()
         };
-        self.viewers.iter().enumerate().map(|(position, viewer)| (position, effects(viewer))).collect()
+        match (call.target(), call.write()) {
+            (Target::Policy(arn), FieldWrite::Document(..)) => match self.documents.changes.get(arn) {
+                Some(change) => on_each(&|role| role.effects_of_document(arn, change)),
+                None => Vec::new(),
+            },
+            (Target::Provider(arn), FieldWrite::Create) => on_each(&|role| role.effects_of_provider(arn, None)),
+            (Target::Provider(arn), FieldWrite::AddAudience(audience)) => {
+                on_each(&|role| role.effects_of_provider(arn, Some(audience)))
+            }
+            (Target::Provider(_) | Target::Policy(_) | Target::Role(_), _) => Vec::new(),
+        }
     }
 
-    /// Roles that trust a provider that is not there, or not with this audience, until this call: it lets somebody in.
-    fn see_provider(&self, arn: &ProviderArn, audience: Option<&str>) -> Vec<(usize, Effects)> {
-        let trusts = |role: &Role| {
-            role.trust.federated_providers().contains(arn.as_str())
-                && audience.is_none_or(|audience| role.trust.text().contains(audience))
-        };
-        let seen = self.viewers.iter().enumerate();
-        seen.filter(|(_, viewer)| viewer.before.as_ref().is_some_and(trusts))
-            .map(|(position, _)| (position, Effects::of(Factor::Provider, false, true)))
-            .collect()
-    }
-
-    /// A deny that a run before this one put in front of a role, and did not take away.
+    /// Finds the denies for everything that an earlier run left behind.
     fn find_left_denies(&mut self) {
         for (position, node) in self.nodes.iter().enumerate() {
-            let Some(Call::Iam(_, IamCall::DeleteInline { policy, .. })) = &node.call else { continue };
+            let Some(IamCall::DeleteInline { policy, .. }) = node.iam() else { continue };
             if policy.as_str() == TRANSITION {
-                for (viewer, _) in &node.seen {
-                    self.viewers[*viewer].denied = Some((None, position));
+                for (role, _) in &node.effects {
+                    self.roles[*role].deny = Some((None, position));
                 }
             }
         }
     }
 
-    /// Where a call stands among those that may come next.
+    /// Decides between calls that no edge puts in order: the lower one comes first.
     pub(super) fn rank(&self, node: usize) -> (u8, usize, usize) {
-        let Node { object, place, .. } = self.nodes[node];
+        let PlannedCall { object, place, .. } = self.nodes[node];
         (self.objects[object].rank, object, place)
     }
 
-    pub(super) fn is_held(&self, node: usize) -> bool {
-        self.objects[self.nodes[node].object].held
+    pub(super) fn is_deferred(&self, node: usize) -> bool {
+        self.objects[self.nodes[node].object].deferred
     }
 
-    /// The role of a node's object, as a viewer.
-    pub(super) fn viewer_of(&self, object: usize) -> Option<usize> {
-        self.viewer_of.get(&object).copied()
+    pub(super) fn address_of(&self, node: usize) -> &Address {
+        &self.objects[self.nodes[node].object].address
     }
 
-    /// The effects of a call on all that see it, together.
+    pub(super) fn iam(&self, node: usize) -> Option<&IamCall> {
+        self.nodes[node].iam()
+    }
+
+    /// The role that a call changes itself.
+    pub(super) fn own_role(&self, node: usize) -> Option<&AffectedRole> {
+        self.objects[self.nodes[node].object].role.map(|role| &self.roles[role])
+    }
+
+    /// The effects of a call on all roles together.
     pub(super) fn effects(&self, node: usize) -> Effects {
-        self.nodes[node].seen.iter().fold(Effects::default(), |all, (_, effects)| all.or(*effects))
+        self.nodes[node].effects.iter().fold(Effects::default(), |all, (_, effects)| all.or(*effects))
     }
 
-    /// The calls that each viewer sees.
-    pub(super) fn by_viewer(&self) -> Vec<Vec<(usize, Effects)>> {
-        let mut all = vec![Vec::new(); self.viewers.len()];
+    /// The calls that affect each role.
+    pub(super) fn by_role(&self) -> Vec<Vec<(usize, Effects)>> {
+        let mut all = vec![Vec::new(); self.roles.len()];
         for (position, node) in self.nodes.iter().enumerate() {
-            node.seen.iter().for_each(|(viewer, effects)| all[*viewer].push((position, *effects)));
+            node.effects.iter().for_each(|(role, effects)| all[*role].push((position, *effects)));
         }
         all
     }
 
-    /// The calls of each object.
+    /// The calls of each object, by place.
     pub(super) fn by_object(&self) -> Vec<Vec<usize>> {
         let mut all = vec![Vec::new(); self.objects.len()];
         self.nodes.iter().enumerate().for_each(|(position, node)| all[node.object].push(position));
@@ -334,75 +336,89 @@ impl Calls {
         all
     }
 
-    /// Puts a deny for everything in front of a role of the plan, from before the first of its calls until after the last.
-    pub(super) fn deny(&mut self, viewer: usize) -> bool {
-        let Viewer { object: Some(object), before, after, denied: None, .. } = &self.viewers[viewer] else {
+    /// Denies everything to a role from before the first until after the last of its calls. `false` if it does already, or
+    /// if the role itself does not change.
+    pub(super) fn deny_everything(&mut self, role: usize) -> bool {
+        let AffectedRole { object: Some(object), before, after, deny: None, .. } = &self.roles[role] else {
             return false;
         };
-        let (object, account) = (*object, self.account_of(*object));
-        let (Some(role), Some(account)) = (after.as_ref().or(before.as_ref()), account) else { return false };
-        let (name, Ok(policy)) = (role.name.clone(), PolicyName::parse(TRANSITION)) else { return false };
-        let to = effects::deny_everything();
-        let on = IamCall::PutInline { name: name.clone(), policy: policy.clone(), from: None, to: to.clone() };
-        let off = IamCall::DeleteInline { name, policy, from: to };
-        let first = self.nodes.len();
-        for (call, place) in [(on, 0), (off, usize::MAX)] {
+        let Some(account) = &self.objects[*object].account else { return false };
+        let (Some(end), Ok(policy)) = (after.as_ref().or(before.as_ref()), PolicyName::parse(TRANSITION)) else {
+            return false;
+        };
+        let (name, to) = (end.name.clone(), effects::deny_everything());
+        let put = IamCall::PutInline { name: name.clone(), policy: policy.clone(), from: None, to: to.clone() };
+        let delete = IamCall::DeleteInline { name, policy, from: to };
+        let (first, object) = (self.nodes.len(), *object);
+        for (call, place) in [(put, 0), (delete, usize::MAX)] {
             let call = Some(Call::Iam(account.clone(), call));
-            self.nodes.push(Node { object, call, half: Half::Whole, seen: Vec::new(), place });
+            self.nodes.push(PlannedCall::new(object, call, Vec::new(), place));
         }
-        self.viewers[viewer].denied = Some((Some(first), first + 1));
+        self.roles[role].deny = Some((Some(first), first + 1));
         true
     }
 
-    fn account_of(&self, object: usize) -> Option<Key> {
-        self.nodes.iter().filter(|node| node.object == object).find_map(|node| match &node.call {
-            Some(Call::Iam(account, _)) => Some(account.clone()),
-            _ => None,
-        })
-    }
-
-    /// Replaces a call by two: to what both ends have in common, and from there to the end. What lies between is `middle`.
-    pub(super) fn split(&mut self, position: usize, [taking, giving]: [IamCall; 2], between: Vec<IamCall>) {
-        let Some(Call::Iam(account, _)) = self.nodes[position].call.clone() else { return };
+    /// Replaces a call by one that only takes and one that only gives, with the calls `between` them.
+    pub(super) fn split(&mut self, position: usize, [taking, giving]: [IamCall; 2], between: Option<IamCall>) {
+        let PlannedCall { object, ref effects, place, .. } = self.nodes[position];
+        let Some(account) = self.objects[object].account.clone() else { return };
         let iam = |call| Some(Call::Iam(account.clone(), call));
-        let Node { object, ref seen, place, .. } = self.nodes[position];
-        let half = |which: fn(Effects) -> Effects| {
-            let halves = seen.iter().map(|(viewer, effects)| (*viewer, which(*effects)));
-            halves.filter(|(_, effects)| !effects.is_none()).collect()
+        let part = |which: fn(Effects) -> Effects| {
+            let parts = effects.iter().map(|(role, effects)| (*role, which(*effects)));
+            parts.filter(|(_, effects)| !effects.is_none()).collect::<Vec<_>>()
         };
-        let (first, second) = (half(Effects::taking), half(Effects::giving));
-        for (index, call) in between.into_iter().enumerate() {
-            let (seen, place) = (Vec::new(), place + 1 + index.min(1));
-            self.nodes.push(Node { object, call: iam(call), half: Half::Whole, seen, place });
+        let (taken, given) = (part(Effects::only_takes), part(Effects::only_gives));
+        if let Some(call) = between {
+            self.nodes.push(PlannedCall::new(object, iam(call), Vec::new(), place + 1));
         }
-        let place_of_second = place + SPREAD - 1;
-        self.nodes.push(Node { object, call: iam(giving), half: Half::Giving, seen: second, place: place_of_second });
+        let giving = PlannedCall::new(object, iam(giving), given, place + SPREAD - 1);
+        self.nodes.push(PlannedCall { split: SplitPart::Giving, ..giving });
         let node = &mut self.nodes[position];
-        node.call = iam(taking);
-        node.half = Half::Taking;
-        node.seen = first;
+        (node.call, node.split, node.effects) = (iam(taking), SplitPart::Taking, taken);
     }
 
-    pub(super) fn positions(&self) -> BTreeMap<&Address, usize> {
+    pub(super) fn objects_by_address(&self) -> BTreeMap<&Address, usize> {
         self.objects.iter().enumerate().map(|(position, object)| (&object.address, position)).collect()
     }
 }
 
-/// The policy whose document a call writes or takes away.
-fn written_policy(call: &Call) -> Option<&PolicyArn> {
-    match call {
-        Call::Iam(
-            _,
-            IamCall::CreatePolicy { arn, .. }
-            | IamCall::CreatePolicyVersion { arn, .. }
-            | IamCall::DeletePolicy { arn },
-        ) => Some(arn),
-        _ => None,
+impl PlannedCall {
+    fn new(object: usize, call: Option<Call>, effects: Vec<(usize, Effects)>, place: usize) -> Self {
+        Self { object, call, split: SplitPart::Whole, effects, place }
+    }
+
+    pub(super) fn iam(&self) -> Option<&IamCall> {
+        self.call.as_ref().and_then(Call::iam).map(|(_, call)| call)
     }
 }
 
-/// Whether the policy is attached, or a boundary, where this run does not look.
-fn used_elsewhere(account: &LiveAccount, arn: &PolicyArn, live: &LivePolicy) -> (bool, bool) {
+impl AffectedRole {
+    /// Whether both ends of the role have this property.
+    fn both(&self, has: impl Fn(&Role) -> bool) -> bool {
+        [&self.before, &self.after].into_iter().all(|end| end.as_ref().is_some_and(&has))
+    }
+
+    /// The effects of a new document of a policy that the role has before and after.
+    fn effects_of_document(&self, arn: &PolicyArn, change: &DocumentChange) -> Effects {
+        let attached = self.unread_attached.contains(arn) || self.both(|role| role.attached.contains(arn));
+        let bounds =
+            self.unread_bounds.contains(arn) || self.both(|role| role.permissions_boundary.as_ref() == Some(arn));
+        let only_if = |has: bool, effects: Effects| if has { effects } else { Effects::default() };
+        only_if(attached, Effects::of_policy(change.effects)).or(only_if(bounds, Effects::of_boundary(change.effects)))
+    }
+
+    /// The effects of creating a provider, or of adding an audience, for a role that trusts it already.
+    fn effects_of_provider(&self, arn: &ProviderArn, audience: Option<&str>) -> Effects {
+        let trusts = |role: &Role| {
+            role.trust.federated_providers().contains(arn.as_str())
+                && audience.is_none_or(|audience| role.trust.text().contains(audience))
+        };
+        Effects::of(Factor::Provider, false, self.before.as_ref().is_some_and(trusts))
+    }
+}
+
+/// Whether an object that this run does not read has the policy attached, and whether one has it as its boundary.
+fn has_unread_users(account: &LiveAccount, arn: &PolicyArn, live: &LivePolicy) -> (bool, bool) {
     let roles = || account.roles.values().filter_map(Observed::present).map(|live| &live.role);
     let attached = roles().filter(|role| role.attached.contains(arn)).count();
     let bounds = roles().filter(|role| role.permissions_boundary.as_ref() == Some(arn)).count();
@@ -410,7 +426,7 @@ fn used_elsewhere(account: &LiveAccount, arn: &PolicyArn, live: &LivePolicy) -> 
     (all(live.attachments) > attached, all(live.boundaries) > bounds)
 }
 
-/// Makers first, deletes in reverse.
+/// Creates and updates go from providers to ServiceAccounts, deletes go back.
 fn rank(step: &Step) -> u8 {
     let delete = step.change.action() == Action::Delete;
     match (&step.change, delete) {

@@ -1,300 +1,298 @@
-//! Which calls must come before which: by the two rules, and because objects need each other.
+//! Draws the edges: which call must come before which. An edge exists by the two rules of the write order, because objects
+//! depend on each other, or so that nobody loses access for a moment.
 
-use super::calls::{Calls, Half};
+use super::calls::{Calls, PlannedCall, SplitPart};
 use super::effects::{Effects, Factor};
-use super::graph::{Graph, Why};
+use super::graph::{EdgeReason, Graph};
 use super::mutant::{self, Mutant};
-use crate::ids::{Key, PolicyArn, ProviderArn};
+use crate::ids::PolicyArn;
 use crate::model::address::Address;
-use crate::model::call::{Call, Field, IamCall};
+use crate::model::call::{Field, FieldWrite, IamCall, Target};
 use crate::model::marks::{ROLE_ARN, is_mark};
+use crate::model::resource::{Role, StringMap};
 use crate::plan::change::{Action, ResourceChange};
 use crate::plan::draft::Draft;
 use crate::policy::effects::DocumentEffects;
 use crate::policy::{PolicyDocument, narrow};
 use std::collections::{BTreeSet, HashMap};
 
-/// The calls that make, change and delete what roles refer to.
+/// The calls on policies and providers, by ARN: roles refer to these objects.
 #[derive(Default)]
-struct Makers<'c> {
-    /// By policy: the call that makes it, those that write its document, and the one that deletes it.
-    created: HashMap<&'c PolicyArn, usize>,
-    /// Up to the first the document takes.
-    taken: HashMap<&'c PolicyArn, usize>,
-    /// From the last on the document gives.
-    given: HashMap<&'c PolicyArn, usize>,
-    deleted: HashMap<&'c PolicyArn, usize>,
-    /// By provider: what makes it or lets an audience in, and what deletes it.
-    providers: HashMap<(&'c Key, &'c str), Vec<usize>>,
-    no_providers: HashMap<(&'c Key, &'c str), usize>,
+struct WritesByArn<'c> {
+    /// Calls that create the object, or add an audience to it.
+    creating: HashMap<&'c str, Vec<usize>>,
+    /// The call that writes the new document; of a split one, the first part, which does all that takes.
+    taking: HashMap<&'c str, usize>,
+    /// The call that writes the new document; of a split one, the second part, which does all that gives.
+    giving: HashMap<&'c str, usize>,
+    deleting: HashMap<&'c str, usize>,
 }
 
-impl<'c> Makers<'c> {
+impl<'c> WritesByArn<'c> {
     fn of(calls: &'c Calls) -> Self {
-        let mut makers = Self::default();
+        let mut writes = Self::default();
         for (position, node) in calls.nodes.iter().enumerate() {
-            let Some(Call::Iam(account, call)) = &node.call else { continue };
-            let provider = |arn: &'c ProviderArn| (account, arn.as_str());
-            match call {
-                IamCall::CreatePolicy { arn, .. } => drop(makers.created.insert(arn, position)),
-                IamCall::CreatePolicyVersion { arn, .. } => {
-                    if node.half != Half::Giving {
-                        makers.taken.insert(arn, position);
-                    }
-                    if node.half != Half::Taking {
-                        makers.given.insert(arn, position);
-                    }
+            let Some(call) = node.iam() else { continue };
+            let arn = match call.target() {
+                Target::Policy(arn) => arn.as_str(),
+                Target::Provider(arn) => arn.as_str(),
+                Target::Role(_) => continue,
+            };
+            if call.deletes() {
+                writes.deleting.insert(arn, position);
+            } else if call.creates() || matches!(call.write(), FieldWrite::AddAudience(_)) {
+                writes.creating.entry(arn).or_default().push(position);
+            } else if call.field() == Field::Document {
+                if node.split != SplitPart::Giving {
+                    writes.taking.insert(arn, position);
                 }
-                IamCall::DeletePolicy { arn } => drop(makers.deleted.insert(arn, position)),
-                IamCall::CreateProvider { arn, .. } | IamCall::AddAudience { arn, .. } => {
-                    makers.providers.entry(provider(arn)).or_default().push(position);
+                if node.split != SplitPart::Taking {
+                    writes.giving.insert(arn, position);
                 }
-                IamCall::DeleteProvider { arn } => drop(makers.no_providers.insert(provider(arn), position)),
-                _ => {}
             }
         }
-        makers
+        writes
     }
 }
 
-/// The graph of all calls, held ones too; `dropped` are edges of courtesy that gave way, `freeing` the objects in which
-/// what makes room comes first.
+/// The graph of all calls, also of deferred ones. `dropped` are courtesy edges that a cycle has cost, and in the objects
+/// `at_quota`, calls that free space come first.
 pub(super) fn graph(
     calls: &Calls,
     draft: &Draft,
     dropped: &BTreeSet<(usize, usize)>,
-    freeing: &BTreeSet<usize>,
+    at_quota: &BTreeSet<usize>,
 ) -> Graph {
     let mut graph = Graph::new(calls.nodes.len());
-    by_the_rules(calls, &mut graph);
-    let makers = Makers::of(calls);
+    take_before_give(calls, &mut graph);
+    let writes = WritesByArn::of(calls);
     for position in 0..calls.nodes.len() {
-        references(calls, &makers, position, &mut graph);
+        references(calls, &writes, position, &mut graph);
     }
     let by_object = calls.by_object();
     for nodes in &by_object {
         within_object(calls, nodes, &mut graph);
     }
     between_objects(calls, &by_object, &mut graph);
-    moves(calls, draft, &by_object, &mut graph);
-    graph.retain(|first, second, why| {
-        (why != Why::Courtesy && !mutant::is(Mutant::NoSplit)) || !dropped.contains(&(first, second))
+    annotation_before_old_trust(calls, draft, &by_object, &mut graph);
+    graph.retain(|first, second, reason| {
+        (reason != EdgeReason::Courtesy && !mutant::is(Mutant::NoSplit)) || !dropped.contains(&(first, second))
     });
-    for object in freeing {
-        super::quota::room_first(calls, &by_object[*object], &mut graph);
+    for object in at_quota {
+        super::quota::free_space_first(calls, &by_object[*object], &mut graph);
     }
     graph
 }
 
-/// Take before you give, for each role that sees two calls.
-fn by_the_rules(calls: &Calls, graph: &mut Graph) {
-    for (viewer, nodes) in calls.by_viewer().iter().enumerate() {
-        if let Some((on, off)) = calls.viewers[viewer].denied {
-            for (node, _) in nodes.iter().filter(|(node, _)| *node != off) {
-                if let Some(on) = on {
-                    graph.edge(on, *node, Why::Existence);
-                }
-                graph.edge(*node, off, Why::Existence);
-            }
-            if let Some(on) = on {
-                graph.edge(on, off, Why::Existence);
+/// Rules 1 and 2, for each role and every two calls that affect it.
+fn take_before_give(calls: &Calls, graph: &mut Graph) {
+    for ((position, role), nodes) in calls.roles.iter().enumerate().zip(&calls.by_role()) {
+        if let Some((put, delete)) = role.deny {
+            let own = nodes.iter().map(|(node, _)| *node).filter(|node| *node != delete);
+            for node in own.chain(put) {
+                put.into_iter().for_each(|put| graph.edge(put, node, EdgeReason::Existence));
+                graph.edge(node, delete, EdgeReason::Existence);
             }
         }
-        let is_denied = calls.viewers[viewer].denied.is_some();
-        let counts = |effects: &Effects| if is_denied { effects.outlasting() } else { *effects };
+        let counted = |effects: &Effects| if role.deny.is_some() { effects.outlasting_a_deny() } else { *effects };
+        let deletion = || {
+            let is_deletion = |node: &PlannedCall| node.iam().is_some_and(IamCall::deletes);
+            let object = role.object?;
+            calls.nodes.iter().position(|node| node.object == object && is_deletion(node))
+        };
+        let reason = EdgeReason::TakeBeforeGive(position);
         for (first, takes) in nodes {
             for (second, gives) in nodes {
-                if counts(takes).come_before(counts(gives)) && !are_tags_of_one_role(calls, *first, *second) {
-                    graph.edge(*first, *second, Why::TakeBeforeGive(viewer));
+                if counted(takes).come_before(counted(gives)) && !are_tags_of_one_role(calls, *first, *second) {
+                    graph.edge(*first, *second, reason);
                 }
             }
-            // a role that goes must not be let in anew by its provider
-            if takes.gives_in(Factor::Provider)
-                && let Some(deleted) = deletion(calls, viewer)
-            {
-                graph.edge(deleted, *first, Why::TakeBeforeGive(viewer));
+            // the provider must not let somebody use a role that is about to be deleted
+            if takes.gives_in(Factor::Provider) {
+                deletion().into_iter().for_each(|deletion| graph.edge(deletion, *first, reason));
             }
         }
     }
 }
 
-/// The call that deletes the viewer's role.
-fn deletion(calls: &Calls, viewer: usize) -> Option<usize> {
-    let object = calls.viewers[viewer].object?;
-    calls
-        .nodes
-        .iter()
-        .position(|node| node.object == object && matches!(node.call, Some(Call::Iam(_, IamCall::DeleteRole { .. }))))
-}
-
-/// Tags that are set and tags that are taken away are two calls of one change. What holds between them `docs/write-order.md`
-/// says.
+/// `TagRole` and `UntagRole` are two calls of one change. docs/write-order.md says what holds between them.
 fn are_tags_of_one_role(calls: &Calls, first: usize, second: usize) -> bool {
-    let tags = |node: usize| match &calls.nodes[node].call {
-        Some(Call::Iam(_, call)) => call.field() == Field::Tags,
-        _ => false,
-    };
-    calls.nodes[first].object == calls.nodes[second].object && tags(first) && tags(second)
+    calls.nodes[first].object == calls.nodes[second].object && writes_tags(calls, first) && writes_tags(calls, second)
 }
 
-/// The policies that a call on a role takes, and those that it leaves.
-fn taken_and_left(calls: &Calls, position: usize) -> (Vec<&PolicyArn>, Vec<&PolicyArn>) {
-    let node = &calls.nodes[position];
-    let Some(Call::Iam(_, call)) = &node.call else { return Default::default() };
-    match call {
-        IamCall::Attach { arn, .. } => (vec![arn], Vec::new()),
-        IamCall::Detach { arn, .. } => (Vec::new(), vec![arn]),
-        IamCall::PutBoundary { from, to, .. } => (vec![to], from.iter().collect()),
-        IamCall::DeleteBoundary { from, .. } => (Vec::new(), vec![from]),
-        IamCall::CreateRole { role } => (role.permissions_boundary.iter().collect(), Vec::new()),
-        IamCall::DeleteRole { .. } => {
-            let before = calls.viewer_of(node.object).and_then(|viewer| calls.viewers[viewer].before.as_ref());
-            (Vec::new(), before.iter().filter_map(|role| role.permissions_boundary.as_ref()).collect())
-        }
+fn writes_tags(calls: &Calls, node: usize) -> bool {
+    calls.iam(node).is_some_and(|call| call.field() == Field::Tags)
+}
+
+/// The policies that a role has only after a call on it, and those that it has only before.
+fn policies_added_and_removed<'c>(calls: &'c Calls, node: usize) -> (Vec<&'c PolicyArn>, Vec<&'c PolicyArn>) {
+    let (Some(call), Some(role)) = (calls.iam(node), calls.own_role(node)) else { return Default::default() };
+    let boundary = |end: &'c Option<Role>| end.iter().filter_map(|role| role.permissions_boundary.as_ref()).collect();
+    match call.write() {
+        FieldWrite::Attach(arn) => (vec![arn], Vec::new()),
+        FieldWrite::Detach(arn) => (Vec::new(), vec![arn]),
+        FieldWrite::Boundary(from, to) => (to.into_iter().collect(), from.into_iter().collect()),
+        FieldWrite::Create => (boundary(&role.after), Vec::new()),
+        FieldWrite::Delete => (Vec::new(), boundary(&role.before)),
         _ => Default::default(),
     }
 }
 
-/// What a call on a role refers to must be there, and must not go before the call lets go of it.
-fn references(calls: &Calls, makers: &Makers<'_>, position: usize, graph: &mut Graph) {
-    let node = &calls.nodes[position];
-    let Some(Call::Iam(account, call)) = &node.call else { return };
-    let before = || calls.viewer_of(node.object).and_then(|viewer| calls.viewers[viewer].before.as_ref());
-    let (mut old_trust, mut new_trust): (Option<&PolicyDocument>, Option<&PolicyDocument>) = (None, None);
-    match call {
-        IamCall::CreateRole { role } => new_trust = Some(&role.trust),
-        IamCall::DeleteRole { .. } => {
-            old_trust = before().map(|role| &role.trust);
-            for arn in before().into_iter().flat_map(|role| &role.attached) {
-                makers.deleted.get(arn).into_iter().for_each(|deleted| graph.edge(position, *deleted, Why::Existence));
-            }
-        }
-        IamCall::UpdateTrust { from, to, .. } => (old_trust, new_trust) = (Some(from), Some(to)),
-        _ => {}
-    }
-    let (taken, left) = taken_and_left(calls, position);
-    for arn in taken {
-        makers.created.get(arn).into_iter().for_each(|made| graph.edge(*made, position, Why::Existence));
-        if changes(calls, arn, DocumentEffects::takes) {
-            makers.taken.get(arn).into_iter().for_each(|taken| graph.edge(*taken, position, Why::ChangedDocument));
-        }
-    }
-    for arn in left {
-        makers.deleted.get(arn).into_iter().for_each(|deleted| graph.edge(position, *deleted, Why::Existence));
-        if changes(calls, arn, DocumentEffects::gives) {
-            makers.given.get(arn).into_iter().for_each(|given| graph.edge(position, *given, Why::ChangedDocument));
-        }
-    }
+/// The OIDC providers that a role trusts before a call on it, and those that it trusts afterwards.
+fn providers_before_and_after(calls: &Calls, node: usize) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (Some(call), Some(role)) = (calls.iam(node), calls.own_role(node)) else { return Default::default() };
+    let (old, new) = match call.write() {
+        FieldWrite::Trust(from, to) => (Some(from), Some(to)),
+        FieldWrite::Create => (None, role.after.as_ref().map(|role| &role.trust)),
+        FieldWrite::Delete => (role.before.as_ref().map(|role| &role.trust), None),
+        _ => (None, None),
+    };
     let providers = |trust: Option<&PolicyDocument>| trust.map(PolicyDocument::federated_providers).unwrap_or_default();
-    let (old, new) = (providers(old_trust), providers(new_trust));
-    for arn in new.difference(&old) {
-        let made = makers.providers.get(&(account, arn.as_str()));
-        made.into_iter().flatten().for_each(|made| graph.edge(*made, position, Why::Existence));
-    }
-    for arn in old.difference(&new) {
-        let deleted = makers.no_providers.get(&(account, arn.as_str()));
-        if let Some(deleted) = deleted {
-            graph.edge(position, *deleted, Why::Existence);
+    (providers(old), providers(new))
+}
+
+/// An object must exist before a role refers to it, and until no role does.
+fn references(calls: &Calls, writes: &WritesByArn<'_>, node: usize, graph: &mut Graph) {
+    let created_before = |arn: &str, graph: &mut Graph| {
+        let creating = writes.creating.get(arn).into_iter().flatten();
+        creating.for_each(|creating| graph.edge(*creating, node, EdgeReason::Existence));
+    };
+    let deleted_after = |arn: &str, graph: &mut Graph| {
+        let deleting = writes.deleting.get(arn);
+        deleting.into_iter().for_each(|deleting| graph.edge(node, *deleting, EdgeReason::Existence));
+    };
+    let (added, removed) = policies_added_and_removed(calls, node);
+    for arn in added {
+        created_before(arn.as_str(), graph);
+        if let Some(taking) = changing(calls, &writes.taking, arn, DocumentEffects::takes) {
+            graph.edge(taking, node, EdgeReason::ChangedDocument);
         }
     }
+    for arn in removed {
+        deleted_after(arn.as_str(), graph);
+        if let Some(giving) = changing(calls, &writes.giving, arn, DocumentEffects::gives) {
+            graph.edge(node, giving, EdgeReason::ChangedDocument);
+        }
+    }
+    if calls.iam(node).is_some_and(IamCall::deletes) {
+        let before = calls.own_role(node).and_then(|role| role.before.as_ref());
+        before.into_iter().flat_map(|role| &role.attached).for_each(|arn| deleted_after(arn.as_str(), graph));
+    }
+    let (old, new) = providers_before_and_after(calls, node);
+    new.difference(&old).for_each(|arn| created_before(arn, graph));
+    old.difference(&new).for_each(|arn| deleted_after(arn, graph));
 }
 
-/// Whether the document of a policy changes in this way.
-fn changes(calls: &Calls, arn: &PolicyArn, how: fn(DocumentEffects) -> bool) -> bool {
-    let change = calls.documents.changes.get(arn);
-    change.is_some_and(|change| how(change.effects)) && !mutant::is(Mutant::NoChangedDocument)
+/// The call that writes the document of a policy, if the document changes in this way.
+fn changing(
+    calls: &Calls,
+    writing: &HashMap<&str, usize>,
+    arn: &PolicyArn,
+    how: fn(DocumentEffects) -> bool,
+) -> Option<usize> {
+    let changes = calls.documents.changes.get(arn).is_some_and(|change| how(change.effects));
+    writing.get(arn.as_str()).copied().filter(|_| changes && !mutant::is(Mutant::NoChangedDocument))
 }
 
-/// The calls of one object among themselves.
+/// The order of the calls of one object.
 fn within_object(calls: &Calls, nodes: &[usize], graph: &mut Graph) {
-    let iam = |node: &usize| match &calls.nodes[*node].call {
-        Some(Call::Iam(_, call)) => Some(call),
-        _ => None,
-    };
     let Some(first) = nodes.first() else { return };
-    if !matches!(calls.objects[calls.nodes[*first].object].address, Address::Role { .. })
-        && !nodes.iter().any(|node| matches!(iam(node), Some(IamCall::DeleteRole { .. })))
-        && calls.viewer_of(calls.nodes[*first].object).is_none()
-    {
-        // a policy's versions and a provider's audiences, in the order in which they were listed
-        nodes.windows(2).for_each(|pair| graph.edge(pair[0], pair[1], Why::Existence));
-        return;
+    let object = &calls.objects[calls.nodes[*first].object];
+    let mut in_line = |nodes: &[usize]| {
+        nodes.windows(2).for_each(|pair| graph.edge(pair[0], pair[1], EdgeReason::Existence));
+    };
+    if object.role.is_none() {
+        return in_line(nodes);
     }
-    let adopts = calls.objects[calls.nodes[*first].object].action == Action::Adopt;
-    let tags: Vec<usize> =
-        nodes.iter().copied().filter(|node| iam(node).is_some_and(|call| call.field() == Field::Tags)).collect();
-    tags.windows(2).for_each(|pair| graph.edge(pair[0], pair[1], Why::Existence));
+    let tags: Vec<usize> = nodes.iter().copied().filter(|node| writes_tags(calls, *node)).collect();
+    in_line(&tags);
     for node in nodes {
-        let before_all = match iam(node) {
-            Some(IamCall::CreateRole { .. }) => true,
-            Some(IamCall::TagRole { to, .. }) => adopts && to.keys().all(|key| is_mark(key)),
-            _ => false,
-        };
-        let after_all = matches!(iam(node), Some(IamCall::DeleteRole { .. }));
+        let Some(call) = calls.iam(*node) else { continue };
+        let owner_tags = |tags: &StringMap| tags.keys().all(|key| is_mark(key));
+        let adopts =
+            matches!(call.write(), FieldWrite::SetTags(_, to) if object.action == Action::Adopt && owner_tags(to));
         for other in nodes {
-            if before_all {
-                graph.edge(*node, *other, Why::Existence);
+            if call.creates() || adopts {
+                graph.edge(*node, *other, EdgeReason::Existence);
             }
-            if after_all {
-                graph.edge(*other, *node, Why::Existence);
+            if call.deletes() {
+                graph.edge(*other, *node, EdgeReason::Existence);
             }
-        }
-        // the second half of a split call begins where the first has ended
-        if calls.nodes[*node].half == Half::Taking {
-            let second = nodes.iter().filter(|other| calls.nodes[**other].half == Half::Giving);
-            let field = |node: &usize| iam(node).map(IamCall::field);
-            second.filter(|other| field(node) == field(other)).for_each(|other| {
-                graph.edge(*node, *other, Why::Existence);
-            });
+            let parts = [*node, *other].map(|node| calls.nodes[node].split);
+            if parts == [SplitPart::Taking, SplitPart::Giving] && are_of_one_field(calls, *node, *other) {
+                graph.edge(*node, *other, EdgeReason::Existence);
+            }
         }
     }
 }
 
-/// What one object needs of others as a whole.
+/// Whether two calls write the same field of the same kind of object.
+pub(super) fn are_of_one_field(calls: &Calls, one: usize, other: usize) -> bool {
+    calls.iam(one).map(IamCall::field) == calls.iam(other).map(IamCall::field)
+}
+
+/// The order of the calls of an object and those of an object that it needs.
 fn between_objects(calls: &Calls, by_object: &[Vec<usize>], graph: &mut Graph) {
-    let positions = calls.positions();
-    let iam = |node: usize| match &calls.nodes[node].call {
-        Some(Call::Iam(_, call)) => Some(call),
-        _ => None,
-    };
+    let positions = calls.objects_by_address();
     for (object, nodes) in calls.objects.iter().zip(by_object) {
         for needed in object.needs.iter().filter_map(|need| positions.get(need)) {
-            let needed_is_account = matches!(calls.objects[*needed].address, Address::ServiceAccount { .. });
             for earlier in &by_object[*needed] {
                 for later in nodes {
-                    let makes = matches!(iam(*earlier), Some(IamCall::CreateRole { .. }));
-                    let deletes = matches!(iam(*later), Some(IamCall::DeleteRole { .. }));
-                    let begins = matches!(iam(*later), Some(IamCall::CreateRole { .. }));
-                    let is_made_first = matches!(
-                        iam(*earlier),
-                        Some(
-                            IamCall::CreatePolicy { .. } | IamCall::CreateProvider { .. } | IamCall::AddAudience { .. }
-                        )
-                    );
-                    let trusts = matches!(iam(*later), Some(IamCall::CreateRole { .. } | IamCall::UpdateTrust { .. }));
-                    let why = match &object.address {
-                        Address::ServiceAccount { .. } if makes => Why::Existence,
-                        Address::ServiceAccount { .. } => Why::Courtesy,
-                        // the annotation goes before the role
-                        _ if needed_is_account && deletes => Why::Existence,
-                        _ if needed_is_account => Why::Courtesy,
-                        // IAM refuses a trust policy that names a role that is not there
-                        _ if makes && trusts => Why::Existence,
-                        // a token is taken once its audience is
-                        _ if takes_audience(iam(*earlier), iam(*later)) => Why::Courtesy,
-                        // nothing is begun that cannot be ended
-                        _ if begins && is_made_first => Why::Existence,
-                        _ => continue,
-                    };
-                    graph.edge(*earlier, *later, why);
+                    if let Some(reason) = needs_first(calls, *earlier, *later) {
+                        graph.edge(*earlier, *later, reason);
+                    }
                 }
             }
         }
     }
 }
 
-/// A ServiceAccount that moves from one role to another leaves the old one once its annotation names the new one.
-fn moves(calls: &Calls, draft: &Draft, by_object: &[Vec<usize>], graph: &mut Graph) {
+/// Why a call comes after one on an object that its own object needs.
+fn needs_first(calls: &Calls, earlier: usize, later: usize) -> Option<EdgeReason> {
+    let is_account = |node: usize| matches!(calls.address_of(node), Address::ServiceAccount { .. });
+    let role_call = |node: usize| calls.iam(node).filter(|call| matches!(call.target(), Target::Role(_)));
+    let (earlier_on_role, later_on_role) = (role_call(earlier), role_call(later));
+    let creates_role = earlier_on_role.is_some_and(IamCall::creates);
+    if is_account(later) {
+        return Some(if creates_role { EdgeReason::Existence } else { EdgeReason::Courtesy });
+    }
+    if is_account(earlier) {
+        // a role is deleted after the annotation that names it
+        let deletes_role = later_on_role.is_some_and(IamCall::deletes);
+        return Some(if deletes_role { EdgeReason::Existence } else { EdgeReason::Courtesy });
+    }
+    let begins = later_on_role.is_some_and(IamCall::creates);
+    // IAM refuses a trust policy that names a role that does not exist
+    if creates_role && (begins || later_on_role.is_some_and(|call| call.field() == Field::Trust)) {
+        return Some(EdgeReason::Existence);
+    }
+    let earlier_call = calls.iam(earlier)?;
+    if trusts_new_audience(earlier_call, calls.iam(later)?) {
+        return Some(EdgeReason::Courtesy);
+    }
+    // a role is created only if all that it needs could be created
+    let creates = earlier_on_role.is_none()
+        && (earlier_call.creates() || matches!(earlier_call.write(), FieldWrite::AddAudience(_)));
+    (begins && creates).then_some(EdgeReason::Existence)
+}
+
+/// Whether a trust policy starts to accept tokens of the audience that the earlier call adds.
+fn trusts_new_audience(earlier: &IamCall, later: &IamCall) -> bool {
+    match (earlier, later.write()) {
+        (IamCall::AddAudience { arn, audience }, FieldWrite::Trust(from, to)) => {
+            let (old, new) = (narrow::grants(from), narrow::grants(to));
+            new.difference(&old).any(|grant| grant.provider == *arn && grant.audience == *audience)
+        }
+        _ => false,
+    }
+}
+
+/// A ServiceAccount that moves to another role can use the old one until its annotation names the new one.
+fn annotation_before_old_trust(calls: &Calls, draft: &Draft, by_object: &[Vec<usize>], graph: &mut Graph) {
+    let loses = |node: usize| match calls.iam(node).map(IamCall::write) {
+        Some(FieldWrite::Trust(from, to)) => narrow::between(from, to).loses,
+        _ => false,
+    };
     for (object, nodes) in calls.objects.iter().zip(by_object) {
         let Some(step) = draft.steps.get(&object.address) else { continue };
         let ResourceChange::ServiceAccount(change) = &step.change else { continue };
@@ -302,63 +300,53 @@ fn moves(calls: &Calls, draft: &Draft, by_object: &[Vec<usize>], graph: &mut Gra
         let (Some(old), Some(new)) = (before.annotations.get(ROLE_ARN), after.annotations.get(ROLE_ARN)) else {
             continue;
         };
-        let Some(left) = calls.by_arn.get(old).filter(|_| old != new) else { continue };
-        for trust in by_object[*left].iter().filter(|node| loses(calls, **node)) {
-            for node in nodes {
-                graph.edge(*node, *trust, Why::Courtesy);
-            }
+        let Some(old_role) = calls.objects_by_arn.get(old).filter(|_| old != new) else { continue };
+        for trust in by_object[*old_role].iter().filter(|node| loses(**node)) {
+            nodes.iter().for_each(|node| graph.edge(*node, *trust, EdgeReason::Courtesy));
         }
     }
 }
 
-fn loses(calls: &Calls, node: usize) -> bool {
-    match &calls.nodes[node].call {
-        Some(Call::Iam(_, IamCall::UpdateTrust { from, to, .. })) => narrow::between(from, to).loses,
-        _ => false,
-    }
+/// Two calls on which a role depends, in an order in which it lacks access between them.
+pub(super) struct Dip {
+    /// The position of the role among the affected ones.
+    pub role: usize,
+    /// The call that should come first.
+    pub adds: usize,
+    /// The call that should come second.
+    pub removes: usize,
 }
 
-/// Whether trust comes to take tokens of an audience that the provider is about to let in.
-fn takes_audience(earlier: Option<&IamCall>, later: Option<&IamCall>) -> bool {
-    let (Some(IamCall::AddAudience { arn, audience }), Some(IamCall::UpdateTrust { from, to, .. })) = (earlier, later)
-    else {
-        return false;
-    };
-    let old = narrow::grants(from);
-    let new = narrow::grants(to);
-    new.difference(&old).any(|grant| grant.provider == *arn && grant.audience == *audience)
-}
-
-/// What nobody should miss for a moment, where nothing speaks against it: allows arrive before allows leave, and who leaves
-/// or takes a policy whose document changes has nothing of the change. Returns the pairs (of a viewer, what should come
-/// first, what second) where something does.
-pub(super) fn nothing_missed(calls: &Calls, graph: &mut Graph) -> Vec<(usize, usize, usize)> {
-    let mut wanted: Vec<(usize, usize, usize)> = Vec::new();
-    for (viewer, nodes) in calls.by_viewer().iter().enumerate() {
-        for (arrives, _) in nodes.iter().filter(|(_, effects)| effects.gives_in(Factor::Allows)) {
-            let leaves = nodes.iter().filter(|(node, effects)| node != arrives && effects.takes_in(Factor::Allows));
-            wanted.extend(leaves.map(|(leaves, _)| (viewer, *arrives, *leaves)));
+/// Rule 3: new allows arrive before old ones leave, and a role that attaches or detaches a policy has the better one of
+/// its documents. Adds these edges where the other edges permit it, and returns where they do not.
+pub(super) fn add_before_remove(calls: &Calls, graph: &mut Graph) -> Vec<Dip> {
+    let mut wanted: Vec<Dip> = Vec::new();
+    for (role, nodes) in calls.by_role().iter().enumerate() {
+        for (adds, _) in nodes.iter().filter(|(_, effects)| effects.gives_in(Factor::Allows)) {
+            let removing = nodes.iter().filter(|(node, effects)| node != adds && effects.takes_in(Factor::Allows));
+            wanted.extend(removing.map(|(removes, _)| Dip { role, adds: *adds, removes: *removes }));
         }
     }
-    let makers = Makers::of(calls);
-    for position in 0..calls.nodes.len() {
-        let Some(viewer) = calls.viewer_of(calls.nodes[position].object) else { continue };
-        let (taken, left) = taken_and_left(calls, position);
-        let given = taken.into_iter().filter(|arn| changes(calls, arn, DocumentEffects::gives));
-        wanted.extend(given.filter_map(|arn| Some((viewer, *makers.given.get(arn)?, position))));
-        let taken = left.into_iter().filter(|arn| changes(calls, arn, DocumentEffects::takes));
-        wanted.extend(taken.filter_map(|arn| Some((viewer, position, *makers.taken.get(arn)?))));
+    let writes = WritesByArn::of(calls);
+    for node in 0..calls.nodes.len() {
+        let Some(role) = calls.objects[calls.nodes[node].object].role else { continue };
+        let (added, removed) = policies_added_and_removed(calls, node);
+        let giving = added.into_iter().filter_map(|arn| changing(calls, &writes.giving, arn, DocumentEffects::gives));
+        wanted.extend(giving.map(|adds| Dip { role, adds, removes: node }));
+        let taking = removed.into_iter().filter_map(|arn| changing(calls, &writes.taking, arn, DocumentEffects::takes));
+        wanted.extend(taking.map(|removes| Dip { role, adds: node, removes }));
     }
-    let mut missed = Vec::new();
-    for (viewer, first, second) in wanted {
-        if calls.viewers[viewer].denied.is_some() || calls.is_held(first) || calls.is_held(second) {
+    let mut dips = Vec::new();
+    for dip in wanted {
+        let denied = calls.roles[dip.role].deny.is_some();
+        if denied || calls.is_deferred(dip.adds) || calls.is_deferred(dip.removes) {
             continue;
         }
-        if graph.reaches(second, first) {
-            missed.push((viewer, first, second));
+        if graph.reaches(dip.removes, dip.adds) {
+            dips.push(dip);
         } else {
-            graph.edge(first, second, Why::Courtesy);
+            graph.edge(dip.adds, dip.removes, EdgeReason::Courtesy);
         }
     }
-    missed
+    dips
 }

@@ -1,18 +1,18 @@
-//! What a call takes and gives in the factors of a role that sees it.
+//! The effects of a call on a role: in which of the role's factors it takes permissions away, and in which it gives some.
 //!
-//! A role's factors are its trust, what its policies allow, what they deny, its boundary, its session length, its tags,
-//! and whether the OIDC provider that it trusts is there. What anybody holds through the role is their product, so a
-//! permission that is in neither end can only arise where one factor has given while another has not yet taken.
+//! A role has seven factors: trust, allows, denies, boundary, session length, tags, and whether its OIDC provider exists.
+//! All of them together decide what somebody can do through the role. So a permission that exists neither before nor
+//! after the plan can only arise if one factor has already given while another has not yet taken.
 
 use super::mutant::{self, Mutant};
 use crate::ids::PolicyArn;
-use crate::model::call::IamCall;
+use crate::model::call::{FieldWrite, IamCall};
 use crate::model::marks::is_mark;
 use crate::policy::effects::{self, DocumentEffects};
 use crate::policy::{PolicyDocument, narrow};
 use std::collections::HashMap;
 
-/// A factor of what a role gives.
+/// One of the things that decide what somebody can do through a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Factor {
     Trust,
@@ -21,24 +21,42 @@ pub(super) enum Factor {
     Boundary,
     Session,
     Tags,
-    /// Whether the trusted OIDC provider is there and takes the audience.
+    /// Whether the trusted OIDC provider exists and accepts the audience.
     Provider,
 }
-
-/// Factors in which what takes must come before what gives in the same factor. Trust and session are one call each, or
-/// split; allows arrive before they leave, so that nothing that moves from one policy to another is missing in between.
-const WITHIN: [Factor; 3] = [Factor::Denies, Factor::Boundary, Factor::Tags];
 
 impl Factor {
     const ALL: [Self; 7] =
         [Self::Trust, Self::Allows, Self::Denies, Self::Boundary, Self::Session, Self::Tags, Self::Provider];
+
+    /// Whether a call that takes must also come before one that gives in the same factor. One call writes trust, and one
+    /// the session length. New allows come before old ones leave, so that a permission that moves between two policies is
+    /// never missing.
+    fn takes_before_it_gives(self) -> bool {
+        matches!(self, Self::Denies | Self::Boundary | Self::Tags) && !mutant::is(Mutant::NoRuleTwo)
+    }
+
+    /// Whether a session that starts while the role denies everything still has the value of that moment afterwards.
+    fn outlasts_a_deny(self) -> bool {
+        matches!(self, Self::Trust | Self::Session | Self::Tags | Self::Provider)
+    }
+
+    /// Whether rule 1 is broken on purpose for this factor.
+    fn is_overlooked(self) -> bool {
+        match self {
+            Self::Denies => mutant::is(Mutant::RuleOneWithoutDenies),
+            Self::Boundary => mutant::is(Mutant::RuleOneWithoutBoundary),
+            Self::Session | Self::Tags => mutant::is(Mutant::RuleOneWithoutSettings),
+            Self::Trust | Self::Allows | Self::Provider => false,
+        }
+    }
 
     fn bit(self) -> u8 {
         1 << self as u8
     }
 }
 
-/// The factors in which a call takes, and those in which it gives.
+/// The factors in which a call takes, and those in which it gives, as sets of bits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Effects {
     takes: u8,
@@ -46,32 +64,21 @@ pub(super) struct Effects {
 }
 
 impl Effects {
-    /// Takes and gives in the factor: what is done to it cannot be told.
-    pub(super) fn both(factor: Factor) -> Self {
-        Self { takes: factor.bit(), gives: factor.bit() }
-    }
-
-    /// Those of `factor`.
     pub(super) fn of(factor: Factor, takes: bool, gives: bool) -> Self {
         let bit = |on: bool| if on { factor.bit() } else { 0 };
         Self { takes: bit(takes), gives: bit(gives) }
     }
 
-    /// Of a change of a document that the role has as a policy.
+    /// The effects of changing a document that the role has as a policy.
     pub(super) fn of_policy(document: DocumentEffects) -> Self {
+        let DocumentEffects { allow_leaves, allow_arrives, deny_leaves, deny_arrives } = document;
         if mutant::is(Mutant::DenyIsAllow) {
-            let (takes, gives) =
-                (document.allow_leaves || document.deny_leaves, document.allow_arrives || document.deny_arrives);
-            return Self::of(Factor::Allows, takes, gives);
+            return Self::of(Factor::Allows, allow_leaves || deny_leaves, allow_arrives || deny_arrives);
         }
-        Self::of(Factor::Allows, document.allow_leaves, document.allow_arrives).or(Self::of(
-            Factor::Denies,
-            document.deny_arrives,
-            document.deny_leaves,
-        ))
+        Self::of(Factor::Allows, allow_leaves, allow_arrives).or(Self::of(Factor::Denies, deny_arrives, deny_leaves))
     }
 
-    /// Of a change of the document of the role's boundary.
+    /// The effects of changing the document of the role's boundary.
     pub(super) fn of_boundary(document: DocumentEffects) -> Self {
         Self::of(Factor::Boundary, document.takes(), document.gives())
     }
@@ -84,30 +91,23 @@ impl Effects {
         self == Self::default()
     }
 
-    /// Those in factors that a session takes with it: who begins one while the role is denied everything has it afterwards.
-    pub(super) fn outlasting(self) -> Self {
-        let kept = [Factor::Trust, Factor::Session, Factor::Tags, Factor::Provider];
-        let mask = kept.into_iter().fold(0, |mask, factor| mask | factor.bit());
+    /// The effects that still matter while the role denies everything.
+    pub(super) fn outlasting_a_deny(self) -> Self {
+        let kept = Factor::ALL.into_iter().filter(|factor| factor.outlasts_a_deny());
+        let mask = kept.fold(0, |mask, factor| mask | factor.bit());
         Self { takes: self.takes & mask, gives: self.gives & mask }
     }
 
-    /// The half that takes.
-    pub(super) fn taking(self) -> Self {
+    pub(super) fn only_takes(self) -> Self {
         Self { gives: 0, ..self }
     }
 
-    /// The half that gives.
-    pub(super) fn giving(self) -> Self {
+    pub(super) fn only_gives(self) -> Self {
         Self { takes: 0, ..self }
     }
 
     pub(super) fn takes_and_gives(self) -> bool {
         self.takes != 0 && self.gives != 0
-    }
-
-    /// Whether it gives in a factor other than `except`.
-    pub(super) fn gives_beside(self, except: Factor) -> bool {
-        self.gives & !except.bit() != 0
     }
 
     pub(super) fn takes_in(self, factor: Factor) -> bool {
@@ -121,25 +121,15 @@ impl Effects {
     /// Whether a call with these effects must come before one with `other`: take before you give.
     pub(super) fn come_before(self, other: Self) -> bool {
         Factor::ALL.into_iter().filter(|factor| self.takes_in(*factor)).any(|factor| {
-            (other.gives_beside(factor) && !is_overlooked(factor))
-                || (WITHIN.contains(&factor) && other.gives_in(factor) && !mutant::is(Mutant::NoRuleTwo))
+            let gives_in_others = other.gives & !factor.bit() != 0;
+            (gives_in_others && !factor.is_overlooked()) || (other.gives_in(factor) && factor.takes_before_it_gives())
         })
     }
 }
 
-/// Factors that a broken rule 1 does not look at.
-fn is_overlooked(factor: Factor) -> bool {
-    match factor {
-        Factor::Denies => mutant::is(Mutant::RuleOneWithoutDenies),
-        Factor::Boundary => mutant::is(Mutant::RuleOneWithoutBoundary),
-        Factor::Session | Factor::Tags => mutant::is(Mutant::RuleOneWithoutSettings),
-        Factor::Trust | Factor::Allows | Factor::Provider => false,
-    }
-}
-
-/// A managed policy that this plan makes, changes or deletes.
+/// The document of a managed policy that this plan creates, changes or deletes.
 #[derive(Debug, Clone)]
-pub(super) struct Exchange {
+pub(super) struct DocumentChange {
     pub before: Option<PolicyDocument>,
     pub after: Option<PolicyDocument>,
     pub effects: DocumentEffects,
@@ -148,41 +138,39 @@ pub(super) struct Exchange {
 /// The documents of managed policies, before and after the plan.
 #[derive(Debug, Default)]
 pub(super) struct Documents {
-    /// As they are, where they were read.
+    /// The live ones, as far as they were read.
     pub live: HashMap<PolicyArn, PolicyDocument>,
-    pub changes: HashMap<PolicyArn, Exchange>,
+    pub changes: HashMap<PolicyArn, DocumentChange>,
 }
 
 impl Documents {
-    /// Every document that the policy may have while a role takes it (`comes`) or leaves it; `None` is one that was not
-    /// read. Who takes a policy does so after the document takes, and who leaves it before the document gives.
-    pub(super) fn met(&self, arn: &PolicyArn, comes: bool) -> Vec<Option<&PolicyDocument>> {
+    /// Every document that the policy may have at the moment when a role attaches it (`attach`) or detaches it. `None`
+    /// is a document that was not read. A role attaches a policy after its document takes, and detaches it before its
+    /// document gives.
+    pub(super) fn possible(&self, arn: &PolicyArn, attach: bool) -> Vec<Option<&PolicyDocument>> {
         let Some(change) = self.changes.get(arn) else { return vec![self.live.get(arn)] };
         let (before, after) = (change.before.as_ref().map(Some), change.after.as_ref().map(Some));
-        let only = if comes { change.effects.takes() } else { change.effects.gives() };
-        let (first, second) = if comes { (after, before) } else { (before, after) };
-        let mut met: Vec<_> = first.into_iter().collect();
-        if !only || met.is_empty() {
-            met.extend(second);
+        let (likely, other, ordered) =
+            if attach { (after, before, change.effects.takes()) } else { (before, after, change.effects.gives()) };
+        match likely {
+            Some(document) if ordered => vec![document],
+            likely => likely.into_iter().chain(other).collect(),
         }
-        met
     }
 
-    /// What attaching (`comes`) or detaching does.
-    fn attachment(&self, arn: &PolicyArn, comes: bool) -> Effects {
-        let effects = self.met(arn, comes).into_iter().map(|document| match document {
-            None => DocumentEffects::unknown(!comes, comes),
-            Some(document) if comes => effects::between(None, Some(document)),
+    fn attachment(&self, arn: &PolicyArn, attach: bool) -> Effects {
+        let effects = self.possible(arn, attach).into_iter().map(|document| match document {
+            None => DocumentEffects::unknown(!attach, attach),
+            Some(document) if attach => effects::between(None, Some(document)),
             Some(document) => effects::between(Some(document), None),
         });
         Effects::of_policy(effects.fold(DocumentEffects::default(), DocumentEffects::or))
     }
 
-    /// What exchanging one boundary for another does.
-    fn boundaries(&self, from: &PolicyArn, to: &PolicyArn) -> Effects {
+    fn boundary_replaced(&self, from: &PolicyArn, to: &PolicyArn) -> Effects {
         let mut all = DocumentEffects::default();
-        for old in self.met(from, false) {
-            for new in self.met(to, true) {
+        for old in self.possible(from, false) {
+            for new in self.possible(to, true) {
                 all = all.or(match (old, new) {
                     (Some(old), Some(new)) => effects::between(Some(old), Some(new)),
                     _ => DocumentEffects::unknown(true, true),
@@ -192,43 +180,32 @@ impl Documents {
         Effects::of_boundary(all)
     }
 
-    /// What a call on a role does to that role. Creation and deletion have no effects: before the one and after the other
-    /// nobody holds anything through the role, and each stands at its own end of the role's calls.
+    /// The effects of a call on its own role. Creation and deletion have none: nobody can use the role before the one and
+    /// after the other, and edges keep them first and last among the role's calls.
     pub(super) fn effects(&self, call: &IamCall) -> Effects {
-        match call {
-            IamCall::UpdateTrust { from, to, .. } => {
+        match call.write() {
+            FieldWrite::Trust(from, to) => {
                 let trust = narrow::between(from, to);
                 Effects::of(Factor::Trust, trust.loses, trust.gains)
             }
-            IamCall::UpdateRole { from, to, .. } => Effects::of(
-                Factor::Session,
-                to.max_session_duration < from.max_session_duration,
-                to.max_session_duration > from.max_session_duration,
-            ),
-            IamCall::PutBoundary { from: None, .. } => Effects::of(Factor::Boundary, true, false),
-            IamCall::PutBoundary { from: Some(from), to, .. } => self.boundaries(from, to),
-            IamCall::DeleteBoundary { .. } => Effects::of(Factor::Boundary, false, true),
-            IamCall::PutInline { from, to, .. } => Effects::of_policy(effects::between(from.as_ref(), Some(to))),
-            IamCall::DeleteInline { from, .. } => Effects::of_policy(effects::between(Some(from), None)),
-            IamCall::Attach { arn, .. } => self.attachment(arn, true),
-            IamCall::Detach { arn, .. } => self.attachment(arn, false),
-            IamCall::TagRole { to: tags, .. } | IamCall::UntagRole { from: tags, .. } => {
+            FieldWrite::Settings(from, to) => {
+                let (from, to) = (from.max_session_duration, to.max_session_duration);
+                Effects::of(Factor::Session, to < from, to > from)
+            }
+            FieldWrite::Boundary(Some(from), Some(to)) => self.boundary_replaced(from, to),
+            FieldWrite::Boundary(from, to) => Effects::of(Factor::Boundary, to.is_some(), from.is_some()),
+            FieldWrite::Inline(_, from, to) => Effects::of_policy(effects::between(from, to)),
+            FieldWrite::Attach(arn) => self.attachment(arn, true),
+            FieldWrite::Detach(arn) => self.attachment(arn, false),
+            FieldWrite::SetTags(_, tags) | FieldWrite::RemoveTags(tags) => {
                 let others = tags.keys().any(|key| !is_mark(key));
                 Effects::of(Factor::Tags, others, others)
             }
-            IamCall::CreateRole { .. }
-            | IamCall::DeleteRole { .. }
-            | IamCall::CreateProvider { .. }
-            | IamCall::AddAudience { .. }
-            | IamCall::TagProvider { .. }
-            | IamCall::UntagProvider { .. }
-            | IamCall::DeleteProvider { .. }
-            | IamCall::CreatePolicy { .. }
-            | IamCall::CreatePolicyVersion { .. }
-            | IamCall::DeletePolicyVersion { .. }
-            | IamCall::TagPolicy { .. }
-            | IamCall::UntagPolicy { .. }
-            | IamCall::DeletePolicy { .. } => Effects::default(),
+            FieldWrite::Create
+            | FieldWrite::Delete
+            | FieldWrite::Document(..)
+            | FieldWrite::DeleteVersion(_)
+            | FieldWrite::AddAudience(_) => Effects::default(),
         }
     }
 }

@@ -1,25 +1,25 @@
-//! Which call comes before which: a directed graph, its circles, and an order that it admits.
+//! A directed graph of what must come before what: its cycles, and a sorted order.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 /// Why one call comes before another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
-    /// An object must be there, or must no longer be used.
+pub(super) enum EdgeReason {
+    /// The second call needs an object that the first one creates, or deletes an object that is in use until the first.
     Existence,
-    /// Take before you give, for the role at this position among the viewers.
+    /// Take before you give, for the affected role at this position.
     TakeBeforeGive(usize),
-    /// Who takes or leaves a policy whose document changes.
+    /// A role attaches or detaches a policy whose document changes.
     ChangedDocument,
-    /// So that a ServiceAccount is not without its role for a moment: gives way to all others.
+    /// Nobody loses access for a moment. This gives way to all other reasons.
     Courtesy,
 }
 
 /// Nodes are numbers from 0.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Graph {
-    edges: Vec<Vec<(usize, Why)>>,
+    edges: Vec<Vec<(usize, EdgeReason)>>,
 }
 
 impl Graph {
@@ -27,26 +27,25 @@ impl Graph {
         Self { edges: vec![Vec::new(); nodes] }
     }
 
-    /// `first` comes before `second`.
-    pub(super) fn edge(&mut self, first: usize, second: usize, why: Why) {
-        let parallel = |edge: &&(usize, Why)| edge.0 == second && edge.1 == why;
-        if first != second && !self.edges[first].iter().any(|edge| parallel(&edge)) {
-            self.edges[first].push((second, why));
+    /// Makes `first` come before `second`.
+    pub(super) fn edge(&mut self, first: usize, second: usize, reason: EdgeReason) {
+        if first != second && !self.edges[first].contains(&(second, reason)) {
+            self.edges[first].push((second, reason));
         }
     }
 
-    /// What comes after `node`, and why.
-    pub(super) fn after(&self, node: usize) -> &[(usize, Why)] {
+    /// The nodes that come right after `node`, and why.
+    pub(super) fn after(&self, node: usize) -> &[(usize, EdgeReason)] {
         &self.edges[node]
     }
 
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(usize, usize, Why) -> bool) {
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(usize, usize, EdgeReason) -> bool) {
         for (first, edges) in self.edges.iter_mut().enumerate() {
-            edges.retain(|(second, why)| keep(first, *second, *why));
+            edges.retain(|(second, reason)| keep(first, *second, *reason));
         }
     }
 
-    /// Whether `to` must come after `from`.
+    /// Whether `to` comes after `from`, directly or through other nodes.
     pub(super) fn reaches(&self, from: usize, to: usize) -> bool {
         let mut seen = BTreeSet::from([from]);
         let mut open = vec![from];
@@ -63,52 +62,29 @@ impl Graph {
         false
     }
 
-    /// Nodes each of which must come before all of them: an order is impossible. Sorted. None is the usual answer, which
-    /// takes one pass.
-    pub(super) fn circles(&self) -> Vec<Vec<usize>> {
-        let left = self.unordered();
+    /// The sets of nodes of which each must come before all others of its set. Each set is sorted.
+    pub(super) fn cycles(&self) -> Vec<Vec<usize>> {
+        let sorted: BTreeSet<usize> = self.sorted(|_| ()).into_iter().collect();
+        let left: Vec<usize> = (0..self.edges.len()).filter(|node| !sorted.contains(node)).collect();
         let mut assigned = BTreeSet::new();
-        let mut circles = Vec::new();
+        let mut cycles = Vec::new();
         for node in &left {
             if assigned.contains(node) || !self.reaches(*node, *node) {
                 continue;
             }
-            let circle: Vec<usize> = left
-                .iter()
-                .copied()
-                .filter(|other| other == node || (self.reaches(*node, *other) && self.reaches(*other, *node)))
-                .collect();
-            assigned.extend(circle.iter().copied());
-            circles.push(circle);
+            let both_ways = |other: usize| self.reaches(*node, other) && self.reaches(other, *node);
+            let cycle: Vec<usize> = left.iter().copied().filter(|other| other == node || both_ways(*other)).collect();
+            assigned.extend(cycle.iter().copied());
+            cycles.push(cycle);
         }
-        circles
+        cycles
     }
 
-    fn incoming(&self) -> Vec<usize> {
+    /// The nodes in an order that the edges permit. Where several may come next, the one of the lowest rank does. Leaves
+    /// out nodes in a cycle or after one.
+    pub(super) fn sorted<R: Ord>(&self, rank: impl Fn(usize) -> R) -> Vec<usize> {
         let mut incoming = vec![0; self.edges.len()];
         self.edges.iter().flatten().for_each(|(next, _)| incoming[*next] += 1);
-        incoming
-    }
-
-    /// The nodes in or behind a circle.
-    fn unordered(&self) -> Vec<usize> {
-        let mut incoming = self.incoming();
-        let mut ready: Vec<usize> = (0..incoming.len()).filter(|node| incoming[*node] == 0).collect();
-        while let Some(node) = ready.pop() {
-            for (next, _) in &self.edges[node] {
-                incoming[*next] -= 1;
-                if incoming[*next] == 0 {
-                    ready.push(*next);
-                }
-            }
-        }
-        (0..incoming.len()).filter(|node| incoming[*node] > 0).collect()
-    }
-
-    /// All nodes, each after those that must come before it, and among those that may come next the one of the least rank.
-    /// Nodes in or behind a circle are left out.
-    pub(super) fn sorted<R: Ord>(&self, rank: impl Fn(usize) -> R) -> Vec<usize> {
-        let mut incoming = self.incoming();
         let mut ready: BinaryHeap<Reverse<(R, usize)>> =
             (0..incoming.len()).filter(|node| incoming[*node] == 0).map(|node| Reverse((rank(node), node))).collect();
         let mut sorted = Vec::with_capacity(incoming.len());
@@ -132,23 +108,23 @@ mod tests {
     fn graph(nodes: usize, edges: &[(usize, usize)]) -> Graph {
         let mut graph = Graph::new(nodes);
         for (first, second) in edges {
-            graph.edge(*first, *second, Why::Existence);
+            graph.edge(*first, *second, EdgeReason::Existence);
         }
         graph
     }
 
     #[test]
-    fn order_is_by_rank_as_far_as_the_edges_admit() {
+    fn order_follows_the_edges_then_the_rank() {
         let graph = graph(4, &[(3, 0), (2, 1)]);
         assert_eq!(graph.sorted(|node| node), [2, 1, 3, 0]);
-        assert_eq!(graph.circles(), [[0; 0]; 0]);
+        assert_eq!(graph.cycles(), [[0; 0]; 0]);
         assert!(graph.reaches(3, 0) && !graph.reaches(0, 3) && !graph.reaches(1, 1));
     }
 
     #[test]
-    fn circles_are_found_apart_and_what_is_behind_them_is_in_none() {
+    fn separate_cycles_are_found_without_the_nodes_behind_them() {
         let graph = graph(6, &[(0, 1), (1, 0), (1, 2), (3, 4), (4, 5), (5, 3)]);
-        assert_eq!(graph.circles(), [vec![0, 1], vec![3, 4, 5]]);
+        assert_eq!(graph.cycles(), [vec![0, 1], vec![3, 4, 5]]);
         assert_eq!(graph.sorted(|node| node), [0; 0]);
     }
 }

@@ -1,25 +1,23 @@
-//! Breaks a rule on purpose, so that a test can show that the law notices. Outside tests nothing is ever broken.
+//! Breaks a rule of the write order on purpose, so that a test can show that the law test notices. Only tests break any.
 
-/// A rule that is broken.
+/// The rule that is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mutant {
-    /// Rule 1 does not look at denies.
+    /// Rule 1 ignores denies.
     RuleOneWithoutDenies,
-    /// Rule 1 does not look at boundaries.
+    /// Rule 1 ignores boundaries.
     RuleOneWithoutBoundary,
-    /// Rule 1 does not look at sessions and tags.
+    /// Rule 1 ignores sessions and tags.
     RuleOneWithoutSettings,
-    /// Rule 2 is left out.
     NoRuleTwo,
-    /// Who takes or leaves a policy does not wait for its document, nor it for them.
+    /// No edges between a policy's document and the roles that attach or detach the policy.
     NoChangedDocument,
-    /// A deny counts as an allow.
     DenyIsAllow,
-    /// A circle is cut instead of taken apart.
+    /// A cycle loses edges instead of having a call split.
     NoSplit,
-    /// What is held back holds back nothing.
+    /// No call waits for a deferred one.
     NothingFollows,
-    /// Trust that cannot be told counts as trust that stays.
+    /// Trust that is unknown counts as trust that stays the same.
     UnknownTrustStays,
 }
 
@@ -28,15 +26,14 @@ thread_local! {
     static BROKEN: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
 }
 
-/// Whether this rule is broken.
+#[cfg(test)]
 pub(super) fn is(mutant: Mutant) -> bool {
-    #[cfg(test)]
-    return BROKEN.get() == Some(mutant);
-    #[cfg(not(test))]
-    {
-        let _ = mutant;
-        false
-    }
+    BROKEN.get() == Some(mutant)
+}
+
+#[cfg(not(test))]
+pub(super) fn is(_: Mutant) -> bool {
+    false
 }
 
 /// Breaks a rule in this thread while `run` runs.

@@ -1,11 +1,13 @@
-//! What is worth saying of an order: who is without something for a moment, and whose sessions see what is added.
+//! The notes on an order: who loses access for a moment (`dips`), and whose sessions outlast a narrower trust policy
+//! (`sessions-live-on`).
 
 use super::Order;
-use super::calls::{Calls, Half, Node, Viewer};
+use super::calls::{AffectedRole, Calls, SplitPart};
+use super::edges::are_of_one_field;
 use super::effects::Factor;
-use crate::model::address::Address;
-use crate::model::call::{Call, IamCall};
+use crate::model::call::{FieldWrite, Target};
 use crate::model::note::Severity;
+use crate::model::resource::Role;
 use crate::plan::context::PlanContext;
 use crate::plan::draft::Draft;
 use crate::policy::{PolicyDocument, effects, narrow};
@@ -15,91 +17,85 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAMED: usize = 3;
 
 pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, order: &Order) {
-    dips(draft, calls, order);
-    sessions(context, draft, calls, order);
-}
-
-/// Who loses for a moment what they have before and after.
-fn dips(draft: &mut Draft, calls: &Calls, order: &Order) {
-    for viewer in calls.viewers.iter().filter(|viewer| viewer.denied.is_some_and(|(on, _)| on.is_some())) {
-        let Some(object) = viewer.object.filter(|_| somebody_stays(viewer)) else { continue };
-        let text = "for a moment nobody can do anything with it: no order of its calls keeps everybody to what they hold \
-                    before or after, so the inline policy `irsa-transition` denies everything until the last of them";
-        note(draft, calls, object, text);
-    }
-    let mut missed: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
-    for (viewer, arrives, leaves) in &order.missed {
-        let seen = &calls.viewers[*viewer];
-        let kinds = [*arrives, *leaves].map(|node| calls.effects(node));
-        let allows = kinds[0].gives_in(Factor::Allows) && kinds[1].takes_in(Factor::Allows);
-        if let Some(object) =
-            seen.object.filter(|_| somebody_stays(seen) && (!allows || overlap(calls, *arrives, *leaves)))
-        {
-            let names = [leaves, arrives].map(|node| words(calls, *node));
-            missed.entry(object).or_default().insert(format!("{} before {}", names[0], names[1]));
-        }
-    }
-    for (object, pairs) in missed {
-        let pairs: Vec<String> = pairs.into_iter().collect();
-        let text = format!("for a moment it is without what both ends allow: {}", short(&pairs));
-        note(draft, calls, object, &text);
-    }
-    for (object, names) in exchanged(calls) {
-        let text = format!(
-            "{} first allows only what both ends allow in the same words, then the rest: what they allow in other words is \
-             missing for a moment",
-            short(&names)
+    let mut notes: Vec<(usize, &str, String)> = Vec::new();
+    let mut dips = |object: usize, text: String| notes.push((object, "dips", text));
+    denied(calls, &mut dips);
+    missing(calls, order, &mut dips);
+    reworded(calls, &mut dips);
+    for object in &order.without_accounts {
+        dips(
+            *object,
+            "for a moment its ServiceAccounts cannot use it: what else changes does not wait for them".to_owned(),
         );
-        note(draft, calls, object, &text);
     }
-    for object in &order.parted {
-        let text = "for a moment its ServiceAccounts cannot use it: what else changes does not wait for them";
-        note(draft, calls, *object, text);
+    notes.extend(sessions(context, calls, order).map(|(object, text)| (object, "sessions-live-on", text)));
+    for (object, rule, text) in notes {
+        draft.note(&calls.objects[object].address, Severity::Medium, rule, None, text);
     }
-    for (object, why) in &order.crowded {
-        let address = &calls.objects[*object].address;
-        if let Some(step) = draft.steps.get_mut(address) {
+    for (object, why) in &order.at_quota {
+        if let Some(step) = draft.steps.get_mut(&calls.objects[*object].address) {
             step.reasons.push(format!("at a quota ({why}): what goes is removed before the new is added"));
         }
     }
 }
 
-/// Documents that are split and lose allows as well as gain some, by object.
-fn exchanged(calls: &Calls) -> BTreeMap<usize, Vec<String>> {
-    let mut all: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    for (position, node) in calls.nodes.iter().enumerate().filter(|(_, node)| node.half == Half::Taking) {
-        let Some(from) = document(calls, position, false) else { continue };
-        let Some(middle) = document(calls, position, true) else { continue };
-        let last =
-            calls.nodes.iter().enumerate().find(|(_, other)| {
-                other.object == node.object && other.half == Half::Giving && same_field(node, other)
-            });
-        let end = last.and_then(|(last, _)| document(calls, last, true).filter(|end| *end != middle));
-        let Some(end) = end else { continue };
-        if effects::between(Some(&from), Some(&middle)).allow_leaves
-            && effects::between(Some(&middle), Some(&end)).allow_arrives
-        {
-            all.entry(node.object).or_default().push(words(calls, position));
+/// Roles that deny everything for a moment.
+fn denied(calls: &Calls, note: &mut impl FnMut(usize, String)) {
+    for role in calls.roles.iter().filter(|role| role.deny.is_some_and(|(put, _)| put.is_some())) {
+        let Some(object) = role.object.filter(|_| somebody_stays(role)) else { continue };
+        let text = "for a moment nobody can do anything with it: no order of its calls keeps everybody to what they hold \
+                    before or after, so the inline policy `irsa-transition` denies everything until the last of them";
+        note(object, text.to_owned());
+    }
+}
+
+/// Roles in which a call that removes allows comes before one that adds some of them.
+fn missing(calls: &Calls, order: &Order, note: &mut impl FnMut(usize, String)) {
+    let mut missing: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+    for dip in &order.dips {
+        let role = &calls.roles[dip.role];
+        let allows =
+            calls.effects(dip.adds).gives_in(Factor::Allows) && calls.effects(dip.removes).takes_in(Factor::Allows);
+        let Some(object) = role.object.filter(|_| somebody_stays(role)) else { continue };
+        if !allows || may_overlap(calls, dip.adds, dip.removes) {
+            let text = format!("{} before {}", name(calls, dip.removes), name(calls, dip.adds));
+            missing.entry(object).or_default().insert(text);
         }
     }
-    all
-}
-
-fn same_field(one: &Node, other: &Node) -> bool {
-    match (&one.call, &other.call) {
-        (Some(Call::Iam(_, one)), Some(Call::Iam(_, other))) => one.field() == other.field(),
-        _ => false,
+    for (object, pairs) in missing {
+        note(object, format!("for a moment it is without what both ends allow: {}", list(pairs)));
     }
 }
 
-fn note(draft: &mut Draft, calls: &Calls, object: usize, text: &str) {
-    let address = calls.objects[object].address.clone();
-    draft.note(&address, Severity::Medium, "dips", None, text);
+/// Split documents whose old and new value allow the same in other words: the value between them allows it in neither.
+fn reworded(calls: &Calls, note: &mut impl FnMut(usize, String)) {
+    let mut reworded: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for (first, node) in calls.nodes.iter().enumerate().filter(|(_, node)| node.split == SplitPart::Taking) {
+        let [Some(old), Some(middle)] = [false, true].map(|after| document(calls, first, after)) else { continue };
+        let mut others = calls.nodes.iter().enumerate();
+        let second = others.find(|(other, it)| {
+            it.object == node.object && it.split == SplitPart::Giving && are_of_one_field(calls, first, *other)
+        });
+        let Some(new) = second.and_then(|(second, _)| document(calls, second, true)) else { continue };
+        if effects::between(Some(&old), Some(&middle)).allow_leaves
+            && effects::between(Some(&middle), Some(&new)).allow_arrives
+        {
+            reworded.entry(node.object).or_default().push(name(calls, first));
+        }
+    }
+    for (object, names) in reworded {
+        let text = format!(
+            "{} first allows only what both ends allow in the same words, then the rest: what they allow in other words is \
+             missing for a moment",
+            list(names)
+        );
+        note(object, text);
+    }
 }
 
-/// Whether anybody may use the role before and after.
-fn somebody_stays(viewer: &Viewer) -> bool {
-    match (&viewer.before, &viewer.after) {
+/// Whether somebody can assume the role before and after the plan.
+fn somebody_stays(role: &AffectedRole) -> bool {
+    match (&role.before, &role.after) {
         (Some(before), Some(after)) => {
             before.trust == after.trust || narrow::meet(&before.trust, &after.trust).is_some()
         }
@@ -107,94 +103,74 @@ fn somebody_stays(viewer: &Viewer) -> bool {
     }
 }
 
-/// Whether something that a call takes away is something that another one brings.
-pub(super) fn overlap(calls: &Calls, arrives: usize, leaves: usize) -> bool {
-    let known = |node: usize, comes: bool| document(calls, node, comes);
-    let (Some(new), Some(old)) = (known(arrives, true), known(leaves, false)) else { return true };
-    effects::may_overlap(&old, &new)
+/// Whether a call may remove an allow that another one adds.
+pub(super) fn may_overlap(calls: &Calls, adds: usize, removes: usize) -> bool {
+    match (document(calls, adds, true), document(calls, removes, false)) {
+        (Some(new), Some(old)) => effects::may_overlap(&old, &new),
+        _ => true,
+    }
 }
 
-/// The document that comes or goes with a call.
-fn document(calls: &Calls, node: usize, comes: bool) -> Option<PolicyDocument> {
-    let Some(Call::Iam(_, call)) = &calls.nodes[node].call else { return None };
-    match call {
-        IamCall::PutInline { from, to, .. } => {
-            if comes {
-                Some(to.clone())
-            } else {
-                from.clone()
-            }
-        }
-        IamCall::CreatePolicyVersion { from, to, .. } => Some(if comes { to } else { from }.clone()),
-        IamCall::DeleteInline { from, .. } => Some(from.clone()),
-        IamCall::Attach { arn, .. } | IamCall::Detach { arn, .. } => {
-            calls.documents.met(arn, comes).first().copied().flatten().cloned()
+/// The permissions of which a call changes whether a role has them: those after the call, or those before.
+fn document(calls: &Calls, node: usize, after: bool) -> Option<PolicyDocument> {
+    let side = |from, to| if after { to } else { from };
+    match calls.iam(node)?.write() {
+        FieldWrite::Inline(_, from, None) => from.cloned(),
+        FieldWrite::Inline(_, from, to) => side(from, to).cloned(),
+        FieldWrite::Document(from, to) => side(Some(from), Some(to)).cloned(),
+        FieldWrite::Attach(arn) | FieldWrite::Detach(arn) => {
+            calls.documents.possible(arn, after).first().copied().flatten().cloned()
         }
         _ => None,
     }
 }
 
-fn words(calls: &Calls, node: usize) -> String {
-    match &calls.nodes[node].call {
-        Some(Call::Iam(_, IamCall::PutInline { policy, .. } | IamCall::DeleteInline { policy, .. })) => {
-            format!("inline policy `{policy}`")
-        }
-        Some(Call::Iam(
-            _,
-            IamCall::Attach { arn, .. } | IamCall::Detach { arn, .. } | IamCall::CreatePolicyVersion { arn, .. },
-        )) => format!("policy `{}`", arn.name()),
-        Some(call) => format!("`{}`", call.operation()),
-        None => "what is not known".to_owned(),
+/// What a call writes, in a note.
+fn name(calls: &Calls, node: usize) -> String {
+    let Some(call) = &calls.nodes[node].call else { return "what is not known".to_owned() };
+    match call.iam().map(|(_, call)| (call.write(), call.target())) {
+        Some((FieldWrite::Inline(policy, ..), _)) => format!("inline policy `{policy}`"),
+        Some((FieldWrite::Attach(arn) | FieldWrite::Detach(arn), _))
+        | Some((FieldWrite::Document(..), Target::Policy(arn))) => format!("policy `{}`", arn.name()),
+        _ => format!("`{}`", call.operation()),
     }
 }
 
-fn short(items: &[String]) -> String {
-    match items.len().checked_sub(NAMED) {
-        Some(more) if more > 0 => format!("{} and {more} more", items[..NAMED].join(", ")),
-        _ => items.join(", "),
+fn list(names: impl IntoIterator<Item = String>) -> String {
+    let names: Vec<String> = names.into_iter().collect();
+    match names.len().checked_sub(NAMED) {
+        Some(more) if more > 0 => format!("{} and {more} more", names[..NAMED].join(", ")),
+        _ => names.join(", "),
     }
 }
 
-/// Whose sessions, issued before trust is narrowed, see what is given to the role afterwards.
-fn sessions(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, order: &Order) {
-    let by_viewer = calls.by_viewer();
-    let mut notes: Vec<(Address, String)> = Vec::new();
-    for (viewer, nodes) in calls.viewers.iter().zip(&by_viewer) {
-        let (Some(object), Some(before), Some(after)) = (viewer.object, &viewer.before, &viewer.after) else {
-            continue;
-        };
-        if !narrow::between(&before.trust, &after.trust).loses {
-            continue;
+/// Roles that lose a principal and gain permissions: sessions that started before use these permissions too.
+fn sessions(context: &PlanContext<'_>, calls: &Calls, order: &Order) -> impl Iterator<Item = (usize, String)> {
+    let changed: BTreeSet<usize> = order.sorted.iter().map(|node| calls.nodes[*node].object).collect();
+    let note = move |(role, nodes): (&AffectedRole, Vec<(usize, super::effects::Effects)>)| {
+        let object = role.object.filter(|object| changed.contains(object))?;
+        let (before, after) = (role.before.as_ref()?, role.after.as_ref()?);
+        let permissions = [Factor::Allows, Factor::Denies, Factor::Boundary, Factor::Tags];
+        let grows = nodes.iter().filter(|(node, effects)| {
+            !calls.is_deferred(*node) && permissions.iter().any(|factor| effects.gives_in(*factor))
+        });
+        let given: BTreeSet<String> = grows.map(|(node, _)| name(calls, *node)).collect();
+        if given.is_empty() || !narrow::between(&before.trust, &after.trust).loses {
+            return None;
         }
-        let grows = |(node, effects): &&(usize, super::effects::Effects)| {
-            !calls.is_held(*node)
-                && [Factor::Allows, Factor::Denies, Factor::Boundary, Factor::Tags]
-                    .iter()
-                    .any(|it| effects.gives_in(*it))
-        };
-        let given: BTreeSet<String> = nodes.iter().filter(grows).map(|(node, _)| words(calls, *node)).collect();
-        if given.is_empty() || !order.sorted.iter().any(|node| calls.nodes[*node].object == object) {
-            continue;
-        }
-        let given: Vec<String> = given.into_iter().collect();
         let text = format!(
             "{} may no longer assume it, but sessions that were issued before live on for up to {} and see what comes now: {}",
             leavers(context, before, after),
             hours(before.max_session_duration),
-            short(&given)
+            list(given)
         );
-        notes.push((calls.objects[object].address.clone(), text));
-    }
-    for (address, text) in notes {
-        draft.note(&address, Severity::Medium, "sessions-live-on", None, text);
-    }
+        Some((object, text))
+    };
+    calls.roles.iter().zip(calls.by_role()).filter_map(note)
 }
 
-fn leavers(
-    context: &PlanContext<'_>,
-    before: &crate::model::resource::Role,
-    after: &crate::model::resource::Role,
-) -> String {
+/// The principals that the role no longer trusts.
+fn leavers(context: &PlanContext<'_>, before: &Role, after: &Role) -> String {
     let kept = narrow::grants(&after.trust);
     let left: BTreeSet<String> = narrow::grants(&before.trust)
         .difference(&kept)
@@ -205,8 +181,7 @@ fn leavers(
             format!("`{cluster} {}`", subject.replacen(':', "/", 1))
         })
         .collect();
-    let left: Vec<String> = left.into_iter().collect();
-    if left.is_empty() { "somebody".to_owned() } else { short(&left) }
+    if left.is_empty() { "somebody".to_owned() } else { list(left) }
 }
 
 fn hours(seconds: u32) -> String {

@@ -1,69 +1,68 @@
-//! What a role holds while its calls are made, against the quotas of its account. What IAM would refuse half way is
-//! refused before the first call.
+//! Checks the quotas of an account for every state of a role between its calls, and makes calls that free space come first.
+//! IAM would refuse the others half way.
 
 use super::calls::Calls;
-use super::graph::{Graph, Why};
-use crate::model::call::{Call, IamCall};
+use super::graph::{EdgeReason, Graph};
+use crate::model::call::{FieldWrite, IamCall};
 use crate::model::live::Quotas;
 use crate::model::resource::Role;
+use crate::plan::context::PlanContext;
 use crate::plan::parts;
 use crate::policy::PolicyDocument;
+use std::collections::BTreeMap;
 
-/// Why a role cannot go through these calls in this order.
-pub(super) fn exceeded<'c>(before: &Role, calls: impl Iterator<Item = &'c IamCall>, quotas: &Quotas) -> Option<String> {
-    let mut role = before.clone();
-    for call in calls {
-        role = parts::after_calls(&role, [call]);
-        match call {
-            IamCall::UpdateTrust { to, .. } if to.size() > quotas.trust_size => {
-                return Some(format!(
-                    "on the way its trust policy would have {} characters, the quota is {}",
-                    to.size(),
-                    quotas.trust_size
-                ));
-            }
-            IamCall::Attach { .. } if role.attached.len() > quotas.attached_per_role => {
-                return Some(format!(
-                    "on the way it would have {} attached policies, the quota is {}",
-                    role.attached.len(),
-                    quotas.attached_per_role
-                ));
-            }
-            IamCall::PutInline { .. } => {
-                let size: usize = role.inline.values().map(PolicyDocument::size).sum();
-                if size > quotas.inline_size {
-                    return Some(format!(
-                        "on the way its inline policies would have {size} characters, the quota is {}",
-                        quotas.inline_size
-                    ));
-                }
-            }
-            _ => {}
-        }
+/// The objects that would exceed a quota of their account if the calls were made in this order, and why.
+pub(super) fn exceeded(context: &PlanContext<'_>, calls: &Calls, sorted: &[usize]) -> BTreeMap<usize, String> {
+    let mut by_object: BTreeMap<usize, Vec<&IamCall>> = BTreeMap::new();
+    for node in sorted {
+        by_object.entry(calls.nodes[*node].object).or_default().extend(calls.iam(*node));
     }
-    None
+    let over = |(object, made): (usize, Vec<&IamCall>)| {
+        let planned = &calls.objects[object];
+        let role = &calls.roles[planned.role?];
+        let account = context.account(planned.account.as_ref()?)?;
+        let start = role.before.clone().or_else(|| role.after.as_ref().map(parts::bare))?;
+        Some((object, exceeded_by(start, &made, &account.quotas)?))
+    };
+    by_object.into_iter().filter_map(over).collect()
 }
 
-/// Has the calls of an object that make room come before those that take it, except where the rules want the opposite.
-pub(super) fn room_first(calls: &Calls, nodes: &[usize], graph: &mut Graph) {
-    let grows = |node: &usize| match &calls.nodes[*node].call {
-        Some(Call::Iam(_, IamCall::Attach { .. })) => Some((true, true)),
-        Some(Call::Iam(_, IamCall::Detach { .. })) => Some((true, false)),
-        Some(Call::Iam(_, IamCall::PutInline { from, to, .. })) => {
-            let old = from.as_ref().map_or(0, PolicyDocument::size);
-            Some((false, to.size() >= old))
+/// Which quota a role exceeds on the way through these calls.
+fn exceeded_by(mut role: Role, made: &[&IamCall], quotas: &Quotas) -> Option<String> {
+    let over = |what: &str, count: usize, unit: &str, quota: usize| {
+        (count > quota).then(|| format!("on the way {what} would have {count} {unit}, the quota is {quota}"))
+    };
+    made.iter().find_map(|call| {
+        call.apply_to(&mut role);
+        match call.write() {
+            FieldWrite::Trust(_, to) => over("its trust policy", to.size(), "characters", quotas.trust_size),
+            FieldWrite::Attach(_) => over("it", role.attached.len(), "attached policies", quotas.attached_per_role),
+            FieldWrite::Inline(_, _, Some(_)) => {
+                let size = role.inline.values().map(PolicyDocument::size).sum();
+                over("its inline policies", size, "characters", quotas.inline_size)
+            }
+            _ => None,
         }
-        Some(Call::Iam(_, IamCall::DeleteInline { .. })) => Some((false, false)),
+    })
+}
+
+/// Makes the calls of an object that free space of a quota come before those that need it, unless an edge forbids that.
+pub(super) fn free_space_first(calls: &Calls, nodes: &[usize], graph: &mut Graph) {
+    let size = |document: Option<&PolicyDocument>| document.map_or(0, PolicyDocument::size);
+    // for each call, whether its quota is that of attachments, and whether it needs space
+    let space = |node: &usize| match calls.iam(*node)?.write() {
+        FieldWrite::Attach(_) => Some((*node, true, true)),
+        FieldWrite::Detach(_) => Some((*node, true, false)),
+        FieldWrite::Inline(_, from, to) => Some((*node, false, to.is_some() && size(to) >= size(from))),
         _ => None,
     };
-    let sized: Vec<(usize, (bool, bool))> = nodes.iter().filter_map(|node| Some((*node, grows(node)?))).collect();
-    let takes = |attached: bool| sized.iter().filter(move |(_, (kind, grows))| *kind == attached && *grows);
-    let makes = sized.iter().filter(|(_, (_, grows))| !grows);
-    let free: Vec<(usize, bool)> = makes
-        .map(|(node, (attached, _))| (*node, *attached))
-        .filter(|(node, attached)| !takes(*attached).any(|(taker, _)| graph.reaches(*taker, *node)))
-        .collect();
-    for (node, attached) in free {
-        takes(attached).for_each(|(taker, _)| graph.edge(node, *taker, Why::Existence));
-    }
+    let (needing, freeing): (Vec<_>, Vec<_>) = nodes.iter().filter_map(space).partition(|(.., needs)| *needs);
+    let pairs = |freeing: &(usize, bool, bool)| {
+        let (node, attachments, _) = *freeing;
+        let same = needing.iter().filter(move |(_, other, _)| *other == attachments);
+        same.map(move |(needing, ..)| (node, *needing))
+    };
+    let free = freeing.iter().filter(|freeing| !pairs(freeing).any(|(node, needing)| graph.reaches(needing, node)));
+    let edges: Vec<(usize, usize)> = free.flat_map(pairs).collect();
+    edges.into_iter().for_each(|(first, second)| graph.edge(first, second, EdgeReason::Existence));
 }

@@ -1,96 +1,81 @@
-//! Takes a call apart that takes and gives at once: first to what both ends have in common, then to the end.
+//! Splits a call that takes and gives at once into two: to what both values have in common, and from there to the new
+//! value.
 
-use super::calls::{Calls, Half};
-use crate::model::call::{Call, IamCall};
-use crate::model::live::Quotas;
+use super::calls::{Calls, SplitPart};
+use crate::model::call::IamCall;
+use crate::model::live::{LivePolicy, Quotas};
 use crate::plan::context::PlanContext;
 use crate::policy::{effects, narrow};
 
-/// The halves of a call, and what must be done between them.
-struct Halves {
-    calls: [IamCall; 2],
-    between: Vec<IamCall>,
-    /// What costs least is split first: trust costs nobody anything, a managed policy is had by many.
+struct Split {
+    parts: [IamCall; 2],
+    /// A call that must be made between the parts.
+    between: Option<IamCall>,
+    /// The call of the lowest cost is split first: nobody misses anything while trust is split, and many roles may have a
+    /// managed policy.
     cost: u8,
 }
 
-/// Splits the one call of a circle that costs least. `false` where none can be split.
-pub(super) fn split(context: &PlanContext<'_>, calls: &mut Calls, circle: &[usize]) -> bool {
-    let halves = circle.iter().filter_map(|node| Some((*node, halves(context, calls, *node)?)));
-    let Some((node, halves)) = halves.min_by_key(|(node, halves)| (halves.cost, calls.rank(*node))) else {
+/// Splits the call of a cycle that costs least. `false` if none can be split.
+pub(super) fn split(context: &PlanContext<'_>, calls: &mut Calls, cycle: &[usize]) -> bool {
+    let splits = cycle.iter().filter_map(|node| Some((*node, parts(context, calls, *node)?)));
+    let Some((node, split)) = splits.min_by_key(|(node, split)| (split.cost, calls.rank(*node))) else {
         return false;
     };
-    calls.split(node, halves.calls, halves.between);
+    calls.split(node, split.parts, split.between);
     true
 }
 
-fn halves(context: &PlanContext<'_>, calls: &Calls, node: usize) -> Option<Halves> {
-    if calls.nodes[node].half != Half::Whole || !calls.effects(node).takes_and_gives() {
+fn parts(context: &PlanContext<'_>, calls: &Calls, node: usize) -> Option<Split> {
+    if calls.nodes[node].split != SplitPart::Whole || !calls.effects(node).takes_and_gives() {
         return None;
     }
-    let Some(Call::Iam(account, call)) = &calls.nodes[node].call else { return None };
+    let (account, call) = calls.nodes[node].call.as_ref()?.iam()?;
     let account = context.account(account)?;
     let quotas = &account.quotas;
-    let simple = |cost, calls| Some(Halves { calls, between: Vec::new(), cost });
-    match call {
+    let (parts, between, cost) = match call.clone() {
         IamCall::UpdateTrust { name, from, to } => {
-            let nobody = || is_denied(calls, node).then(|| narrow::nobody(from, to));
-            let meet = narrow::meet(from, to).or_else(nobody).filter(|meet| meet.size() <= quotas.trust_size)?;
-            let half = |from, to| IamCall::UpdateTrust { name: name.clone(), from, to };
-            simple(0, [half(from.clone(), meet.clone()), half(meet, to.clone())])
+            // while the role denies everything, nobody needs to be able to assume it
+            let denied = calls.own_role(node).is_some_and(|role| role.deny.is_some());
+            let nobody = || denied.then(|| narrow::nobody(&from, &to));
+            let middle =
+                narrow::meet(&from, &to).or_else(nobody).filter(|middle| middle.size() <= quotas.trust_size)?;
+            let part = |from, to| IamCall::UpdateTrust { name: name.clone(), from, to };
+            ([part(from, middle.clone()), part(middle, to)], None, 0)
         }
         IamCall::PutInline { name, policy, from, to } => {
-            let meet = effects::meet(from.as_ref(), Some(to))?;
-            let half = |from, to| IamCall::PutInline { name: name.clone(), policy: policy.clone(), from, to };
-            simple(1, [half(from.clone(), meet.clone()), half(Some(meet), to.clone())])
+            let middle = effects::meet(from.as_ref(), Some(&to))?;
+            let part = |from, to| IamCall::PutInline { name: name.clone(), policy: policy.clone(), from, to };
+            ([part(from, middle.clone()), part(Some(middle), to)], None, 1)
         }
         IamCall::DeleteInline { name, policy, from } => {
-            let meet = effects::meet(Some(from), None)?;
-            let (name, policy) = (name.clone(), policy.clone());
-            let put = IamCall::PutInline {
-                name: name.clone(),
-                policy: policy.clone(),
-                from: Some(from.clone()),
-                to: meet.clone(),
-            };
-            simple(1, [put, IamCall::DeleteInline { name, policy, from: meet }])
+            let middle = effects::meet(Some(&from), None)?;
+            let (from, to) = (Some(from), middle.clone());
+            let put = IamCall::PutInline { name: name.clone(), policy: policy.clone(), from, to };
+            ([put, IamCall::DeleteInline { name, policy, from: middle }], None, 1)
         }
         IamCall::CreatePolicyVersion { arn, from, to } => {
-            let meet = effects::meet(Some(from), Some(to)).filter(|meet| meet.size() <= quotas.managed_size)?;
-            let live = account.policies.get(arn)?.present()?;
-            let half = |from, to| IamCall::CreatePolicyVersion { arn: arn.clone(), from, to };
-            let between = room_for_one_more(calls, node, live, quotas)
-                .map(|version| IamCall::DeletePolicyVersion { arn: arn.clone(), version });
-            Some(Halves {
-                calls: [half(from.clone(), meet.clone()), half(meet, to.clone())],
-                between: between.into_iter().collect(),
-                cost: 2,
-            })
+            let middle = effects::meet(Some(&from), Some(&to)).filter(|middle| middle.size() <= quotas.managed_size)?;
+            let live = account.policies.get(&arn)?.present()?;
+            let part = |from, to| IamCall::CreatePolicyVersion { arn: arn.clone(), from, to };
+            let version = version_to_delete(calls, node, live, quotas);
+            let between = version.map(|version| IamCall::DeletePolicyVersion { arn: arn.clone(), version });
+            ([part(from, middle.clone()), part(middle, to)], between, 2)
         }
-        _ => None,
-    }
-}
-
-/// Whether the role is denied everything meanwhile, so that nobody misses it.
-fn is_denied(calls: &Calls, node: usize) -> bool {
-    calls.viewer_of(calls.nodes[node].object).is_some_and(|viewer| calls.viewers[viewer].denied.is_some())
-}
-
-/// The version that must go before a second new one is made, if one must.
-fn room_for_one_more(
-    calls: &Calls,
-    node: usize,
-    live: &crate::model::live::LivePolicy,
-    quotas: &Quotas,
-) -> Option<String> {
-    let object = calls.nodes[node].object;
-    let goes = |version: &String| {
-        calls.nodes.iter().filter(|node| node.object == object).any(|node| {
-            matches!(&node.call, Some(Call::Iam(_, IamCall::DeletePolicyVersion { version: gone, .. })) if gone == version)
-        })
+        _ => return None,
     };
-    // those that are kept, the one that was the default, and the first new one
-    let mut kept = live.other_versions.iter().filter(|version| !goes(version)).chain([&live.default_version]);
-    let count = live.other_versions.iter().filter(|version| !goes(version)).count() + 2;
+    Some(Split { parts, between, cost })
+}
+
+/// The version that must be deleted before the second new one can be created, if the quota requires that.
+fn version_to_delete(calls: &Calls, node: usize, live: &LivePolicy, quotas: &Quotas) -> Option<String> {
+    let object = calls.nodes[node].object;
+    let is_deleted = |version: &&String| {
+        let mut own = calls.nodes.iter().filter(|node| node.object == object);
+        own.any(|node| matches!(node.iam(), Some(IamCall::DeletePolicyVersion { version: old, .. }) if old == *version))
+    };
+    let mut kept = live.other_versions.iter().filter(|version| !is_deleted(version)).chain([&live.default_version]);
+    // the kept ones, with the present default, and the first new one
+    let count = kept.clone().count() + 1;
     if count < quotas.versions_per_policy { None } else { kept.next().cloned() }
 }

@@ -1,0 +1,140 @@
+//! Defers changes: what this run must not do yet, because an object that must change first does not change.
+
+use super::NoSafeOrder;
+use super::calls::Calls;
+use super::effects::Factor;
+use super::graph::{EdgeReason, Graph};
+use super::mutant::{self, Mutant};
+use super::notes;
+use crate::model::address::Address;
+use crate::model::note::Severity;
+use crate::plan::change::{Change, ResourceChange};
+use crate::plan::draft::{BlockedBy, Draft};
+use crate::plan::fields;
+use crate::plan::step::{Part, Step};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Defers every step that needs an object whose own change is blocked.
+pub(super) fn defer_dependents(draft: &mut Draft) {
+    let mut dependents: HashMap<Address, Vec<Address>> = HashMap::new();
+    for step in draft.steps.values() {
+        for need in &step.needs {
+            dependents.entry(need.clone()).or_default().push(step.address.clone());
+        }
+    }
+    // an object outside `--only` does not change, and its live state counts
+    let blocks = |draft: &Draft, need: &&Address| draft.held.get(need).is_some_and(|by| *by != BlockedBy::NotSelected);
+    let is_blocked = |step: &&Step| step.needs.iter().any(|need| blocks(draft, &need));
+    let mut next: BTreeSet<Address> =
+        draft.steps.values().filter(is_blocked).map(|step| step.address.clone()).collect();
+    while let Some(address) = next.pop_first() {
+        let Some(step) = draft.steps.get(&address) else { continue };
+        let Some(need) = step.needs.iter().find(|need| blocks(draft, need)).cloned() else { continue };
+        defer(draft, &address, &need, "which it depends on");
+        next.extend(dependents.remove(&address).into_iter().flatten());
+    }
+}
+
+/// Defers a step for the reason that blocks `first`.
+fn defer(draft: &mut Draft, address: &Address, first: &Address, relation: &str) {
+    let shown = draft.shown.contains(first);
+    if draft.hold_back(address) && shown {
+        draft.shown.insert(address.clone());
+    }
+    match draft.held.get(first).cloned() {
+        Some(BlockedBy::Refused) => {
+            draft.refuse(address, format!("`{first}`, {relation}, is refused"), format!("mend `{first}` first"));
+        }
+        Some(BlockedBy::Waits(why)) => draft.wait(address, None, format!("`{first}` comes first: {why}")),
+        Some(BlockedBy::NotSelected) => {
+            let why = format!("`{first}` must change before it, and is not selected: add `--only '{first}'`");
+            draft.wait(address, None, why);
+        }
+        Some(BlockedBy::Unknown) | None => draft.unseen(address, format!("`{first}`, {relation}, could not be seen")),
+    }
+}
+
+/// Refuses steps that have no safe order, and defers their dependents.
+pub(super) fn refuse(draft: &mut Draft, refused: NoSafeOrder) {
+    for address in refused.objects {
+        draft.refuse_step(&address, refused.why.clone(), refused.hint);
+    }
+    defer_dependents(draft);
+}
+
+/// Defers the calls that must come after a deferred one. `true` if there are any.
+pub(super) fn defer_followers(draft: &mut Draft, calls: &Calls, graph: &Graph) -> bool {
+    let mut of_one_object: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    let mut waiting: BTreeMap<usize, usize> = BTreeMap::new();
+    for node in (0..calls.nodes.len()).filter(|node| calls.is_deferred(*node)) {
+        for (next, reason) in graph.after(node) {
+            if *reason == EdgeReason::Courtesy || calls.is_deferred(*next) || mutant::is(Mutant::NothingFollows) {
+                continue;
+            }
+            let object = calls.nodes[*next].object;
+            if calls.address_of(*next) == calls.address_of(node) {
+                of_one_object.entry(object).or_default().insert(*next);
+            } else {
+                waiting.entry(object).or_insert(calls.nodes[node].object);
+            }
+        }
+    }
+    let any = !waiting.is_empty() || !of_one_object.is_empty();
+    for (object, first) in &waiting {
+        let (address, first) = (&calls.objects[*object].address, &calls.objects[*first].address);
+        defer(draft, address, first, "which must come first");
+    }
+    for (object, calls_after) in of_one_object.into_iter().filter(|(object, _)| !waiting.contains_key(object)) {
+        only_shrink(draft, calls, graph, object, calls_after);
+    }
+    if any {
+        defer_dependents(draft);
+    }
+    any
+}
+
+/// Reduces the step of a role of unknown trust to the calls that take permissions away: without those in `out`, without
+/// those that must come after them, and without those that remove what a call in `out` would add elsewhere.
+fn only_shrink(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, mut out: BTreeSet<usize>) {
+    let nodes = calls.by_object().swap_remove(object);
+    loop {
+        let is_moved = |node: usize| {
+            let mut adding = out.iter().filter(|first| calls.effects(**first).gives_in(Factor::Allows));
+            calls.effects(node).takes_in(Factor::Allows) && adding.any(|adds| notes::may_overlap(calls, *adds, node))
+        };
+        let follows = |node: usize| out.iter().any(|first| graph.after(*first).iter().any(|(next, _)| *next == node));
+        let is_out = |node: &&usize| !out.contains(*node) && (is_moved(**node) || follows(**node));
+        let more: Vec<usize> = nodes.iter().filter(is_out).copied().collect();
+        if more.is_empty() {
+            break;
+        }
+        out.extend(more);
+    }
+    let left_out = out.iter().filter_map(|node| calls.iam(*node));
+    let operations: BTreeSet<String> = left_out.map(|call| format!("`{}`", call.operation())).collect();
+    let operations: Vec<String> = operations.into_iter().collect();
+    let address = calls.objects[object].address.clone();
+    let text = format!(
+        "whom it should trust could not be told, so it may lose permissions and may not get any: left out are {}",
+        operations.join(", ")
+    );
+    draft.note(&address, Severity::Medium, "held-back", None, text);
+    let Some(mut step) = draft.steps.remove(&address) else { return };
+    let kept: Vec<usize> = nodes.into_iter().filter(|node| !out.contains(node) && calls.iam(*node).is_some()).collect();
+    if kept.is_empty() {
+        draft.held_back.insert(address, step);
+        return;
+    }
+    if let ResourceChange::Role(change) = &mut step.change {
+        match &mut **change {
+            Change::Update { before, after } | Change::Adopt { before, after } => {
+                after.clone_from(before);
+                kept.iter().filter_map(|node| calls.iam(*node)).for_each(|call| call.apply_to(after));
+            }
+            Change::Create { .. } | Change::Delete { .. } => {}
+        }
+    }
+    step.fields = fields::changes(&step.change);
+    step.parts = kept.into_iter().filter_map(|node| calls.nodes[node].call.clone()).map(Part::from).collect();
+    draft.steps.insert(address, step);
+}
