@@ -175,7 +175,7 @@ fn over_quota(context: &PlanContext<'_>, calls: &Calls, sorted: &[usize]) -> BTr
         };
         let Some((account, _)) = nodes.clone().find_map(iam) else { continue };
         let Some(account) = context.account(account) else { continue };
-        let bare = super::parts::bare(role);
+        let bare = super::roles::calls::without_permissions(role);
         let start = if viewer.before.is_some() { role } else { &bare };
         let made = nodes.filter_map(iam).map(|(_, call)| call);
         over.extend(quota::exceeded(start, made, &account.quotas).map(|why| (object, why)));

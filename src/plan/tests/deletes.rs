@@ -132,7 +132,7 @@ fn recent_use_ends_with_the_time_that_the_guard_says() {
     assert_eq!(step(&plan, ROLE).reasons, ["no longer declared"]);
     kit.options.destroy = true;
     kit.desired.guard.max_delete = 10;
-    assert_eq!(step(&kit.plan(), ROLE).reasons, ["everything is to go (`--destroy`)"]);
+    assert_eq!(step(&kit.plan(), ROLE).reasons, ["`--destroy` deletes everything"]);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn what_another_manager_holds_too_stays_when_ours_is_released() {
     let plan = kit.plan();
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
     let note = plan.notes.iter().find(|note| note.rule == "label-held").unwrap();
-    assert_eq!((note.address.as_str(), note.text.contains("only helm can take it off")), (ITEM, true));
+    assert_eq!((note.address.as_str(), note.text.contains("only helm can remove it")), (ITEM, true));
 }
 
 fn applies(plan: &Plan) -> (&crate::model::resource::ServiceAccount, bool) {

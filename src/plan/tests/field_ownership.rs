@@ -100,7 +100,7 @@ fn an_object_that_lost_its_label_is_released_and_not_forgotten() {
     let plan = kit.plan();
     assert_eq!(step(&plan, ITEM).change.action(), Action::Update, "whoever took the label off may want it");
     let reasons = step(&plan, ITEM).reasons.join("\n");
-    assert!(reasons.contains("not deleted: someone took label `irsa/owner` off it"), "{reasons}");
+    assert!(reasons.contains("not deleted: someone removed label `irsa/owner`"), "{reasons}");
     assert_eq!(step(&plan, "orphan/default/role/reports").change.action(), Action::Delete);
     simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
     assert!(item(&mut kit).annotations.is_empty() && item(&mut kit).managers.is_empty());
@@ -140,7 +140,7 @@ fn an_annotation_that_a_restore_holds_stays_with_a_note_and_goes_by_force() {
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
     let text = note(&plan, "annotation-held");
     assert!(text.contains("only velero-server") && text.contains("cannot assume it"), "{text}");
-    assert!(note(&plan, "label-held").contains("only velero-server can take it off"));
+    assert!(note(&plan, "label-held").contains("only velero-server can remove it"));
     refused(&plan, "orphan/default/role/reports", "still points at it");
     kit.options.force_conflicts = true;
     let plan = kit.plan();
@@ -264,10 +264,10 @@ fn what_a_manifest_sets_on_ours_stays_if_it_does_no_harm_and_is_refused_else() {
 fn a_hint_lists_its_ways_with_one_or() {
     let mut kit = spoiled(AUDIENCE, "other", Some("helm"));
     let hint = |kit: &mut Kit| kit.plan().refused.first().expect("it is refused").hint.clone();
-    let forced = "declare it, take it out where it is set, or have it taken off with `--force-conflicts`";
+    let forced = "declare it, remove it where it is set, or have it removed with `--force-conflicts`";
     assert_eq!(hint(&mut kit), forced);
     kit.options.report_only = true;
-    assert_eq!(hint(&mut kit), "declare it, or take it out where it is set");
+    assert_eq!(hint(&mut kit), "declare it, or remove it where it is set");
     let mut kit = spoiled(ROLE_ARN, "other", Some("helm"));
     kit.options.report_only = true;
     assert_eq!(hint(&mut kit), "take the field out of what that manager applies");
@@ -358,7 +358,7 @@ fn what_is_being_deleted_waits() {
     item(&mut kit).deleting = Some(vec!["example.com/hold".into()]);
     let plan = kit.plan();
     assert_eq!((names(&plan), plan.summary().waiting), (Vec::new(), 1));
-    assert!(note(&plan, "waiting").contains("is being deleted, once finalizer `example.com/hold`"));
+    assert!(note(&plan, "waiting").contains("is being deleted, and waits for finalizer `example.com/hold`"));
     // no longer declared: there is nothing left to do, and nothing that holds its role
     let mut kit = undeclared();
     item(&mut kit).deleting = Some(Vec::new());
@@ -389,7 +389,7 @@ fn pods_that_were_not_asked_for_are_no_reason_where_there_is_another() {
     item(&mut kit).annotations.remove(CREATED);
     let plan = kit.plan();
     let reasons = step(&plan, ITEM).reasons.join("\n");
-    assert!(reasons.contains("someone else made it") && !reasons.contains("pods"), "{reasons}");
+    assert!(reasons.contains("someone else created it") && !reasons.contains("pods"), "{reasons}");
     let mut kit = applied();
     kit.desired.roles.get_mut(&key("reports")).unwrap().bindings[0].manage = Manage::None;
     item(&mut kit).pods = None;

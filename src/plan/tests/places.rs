@@ -139,7 +139,7 @@ fn whoever_is_let_in_waits_for_what_its_provider_lacks() {
     let provider = step(&plan, "oidc-provider/default/east");
     assert_eq!(step(&plan, "role/reports").needs, std::slice::from_ref(&provider.address));
     assert_eq!(step(&plan, "role/keep").needs, []);
-    let foreign = "it is not ours: it keeps all that it has, and is never deleted".to_owned();
+    let foreign = "it is not ours: irsa only adds to it, and never deletes it".to_owned();
     assert!(provider.reasons.contains(&foreign));
     kit.desired.roles.get_mut(&key("keep")).unwrap().bindings[0].audience = Some("other".into());
     apply(&mut applied());

@@ -12,7 +12,7 @@ use crate::model::note::Severity;
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::draft::{BlockedBy, Draft};
 use crate::plan::fields;
-use crate::plan::parts;
+use crate::plan::roles::calls::role_after;
 use crate::plan::step::{Part, Step};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -54,7 +54,9 @@ fn hold(draft: &mut Draft, address: &Address, first: &Address, relation: &str) {
             let why = format!("`{first}` must change before it, and is not selected: add `--only '{first}'`");
             draft.wait(address, None, why);
         }
-        Some(BlockedBy::Unknown) | None => draft.unseen(address, format!("`{first}`, {relation}, could not be seen")),
+        Some(BlockedBy::Unknown) | None => {
+            draft.object_unknown(address, format!("`{first}`, {relation}, could not be seen"))
+        }
     }
 }
 
@@ -138,7 +140,7 @@ fn leave_out(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, mut
         return;
     }
     if let ResourceChange::Role(change) = &mut step.change {
-        let to = |before: &crate::model::resource::Role| parts::after_calls(before, kept.iter().copied());
+        let to = |before: &crate::model::resource::Role| role_after(before, kept.iter().copied());
         match &mut **change {
             Change::Update { before, after } | Change::Adopt { before, after } => *after = to(before),
             Change::Create { .. } | Change::Delete { .. } => {}

@@ -6,14 +6,14 @@ use super::graph::{Graph, Why};
 use crate::model::call::{Call, IamCall};
 use crate::model::live::Quotas;
 use crate::model::resource::Role;
-use crate::plan::parts;
+use crate::plan::roles::calls::role_after;
 use crate::policy::PolicyDocument;
 
 /// Why a role cannot go through these calls in this order.
 pub(super) fn exceeded<'c>(before: &Role, calls: impl Iterator<Item = &'c IamCall>, quotas: &Quotas) -> Option<String> {
     let mut role = before.clone();
     for call in calls {
-        role = parts::after_calls(&role, [call]);
+        role = role_after(&role, [call]);
         match call {
             IamCall::UpdateTrust { to, .. } if to.size() > quotas.trust_size => {
                 return Some(format!(

@@ -1,35 +1,30 @@
-//! The calls that make a change of one object. In which order they are made `write_order` decides.
+//! The calls that create, change or delete a role. `write_order` decides their order.
 
-use crate::ids::{PolicyArn, RoleName};
 use crate::model::call::{IamCall, RoleSettings};
-use crate::model::marks::is_mark;
-use crate::model::resource::{InlinePolicies, Role, StringMap};
+use crate::model::resource::{InlinePolicies, Role};
+use crate::plan::iam::tag_calls;
 use std::collections::BTreeSet;
 
-/// Why an object changes that `forget` names.
-pub(crate) const FORGET: &str = "let go by `forget`: the marks go, the rest stays";
-
-/// How many tags a role, policy or provider may carry
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
-const TAG_LIMIT: usize = 50;
-
-/// The role without permissions: what `CreateRole` makes and `DeleteRole` takes away.
-pub(crate) fn bare(role: &Role) -> Role {
+/// The role without permissions, as `CreateRole` creates and `DeleteRole` deletes it.
+pub(crate) fn without_permissions(role: &Role) -> Role {
     Role { attached: BTreeSet::new(), inline: InlinePolicies::new(), ..role.clone() }
 }
 
-/// The calls that make a role from nothing. Permissions come under the boundary that `CreateRole` sets.
-pub(crate) fn create_role(after: &Role) -> Vec<IamCall> {
-    let bare = bare(after);
-    let mut calls = vec![IamCall::CreateRole { role: Box::new(bare.clone()) }];
-    calls.extend(permissions(&bare, after));
-    calls
+/// `CreateRole` sets the boundary, so the permissions that follow are always under it.
+pub(crate) fn create(after: &Role) -> Vec<IamCall> {
+    let created = without_permissions(after);
+    let permissions = permissions(&created, after);
+    [IamCall::CreateRole { role: Box::new(created) }].into_iter().chain(permissions).collect()
 }
 
-/// The calls that make one role from another.
-pub(crate) fn update_role(before: &Role, after: &Role) -> Vec<IamCall> {
+pub(crate) fn update(before: &Role, after: &Role) -> Vec<IamCall> {
     let name = &after.name;
-    let mut calls = tags(&before.tags, &after.tags, &RoleTags(name));
+    let mut calls = tag_calls(
+        &before.tags,
+        &after.tags,
+        |from, to| IamCall::TagRole { name: name.clone(), from, to },
+        |from| IamCall::UntagRole { name: name.clone(), from },
+    );
     let (from, to) = (settings(before), settings(after));
     if from != to {
         calls.push(IamCall::UpdateRole { name: name.clone(), from, to });
@@ -43,15 +38,14 @@ pub(crate) fn update_role(before: &Role, after: &Role) -> Vec<IamCall> {
             calls.push(IamCall::PutBoundary { name: name.clone(), from: old.clone(), to: new.clone() });
         }
         (Some(old), None) => calls.push(IamCall::DeleteBoundary { name: name.clone(), from: old.clone() }),
-        _ => {}
+        (_, Some(_)) | (None, None) => {}
     }
     calls.extend(permissions(before, after));
     calls
 }
 
-/// The calls that delete a role.
-pub(crate) fn delete_role(before: &Role) -> Vec<IamCall> {
-    let mut calls = permissions(before, &bare(before));
+pub(crate) fn delete(before: &Role) -> Vec<IamCall> {
+    let mut calls = permissions(before, &without_permissions(before));
     calls.push(IamCall::DeleteRole { name: before.name.clone() });
     calls
 }
@@ -60,7 +54,7 @@ fn settings(role: &Role) -> RoleSettings {
     RoleSettings { description: role.description.clone(), max_session_duration: role.max_session_duration }
 }
 
-/// Policies: what comes, what changes, what goes.
+/// Attaches and writes policies first, then detaches and deletes.
 fn permissions(before: &Role, after: &Role) -> Vec<IamCall> {
     let name = &after.name;
     let attach = |arn| IamCall::Attach { name: name.clone(), arn };
@@ -81,8 +75,8 @@ fn permissions(before: &Role, after: &Role) -> Vec<IamCall> {
     calls
 }
 
-/// The role once these calls have been made.
-pub(crate) fn after_calls<'c>(before: &Role, calls: impl IntoIterator<Item = &'c IamCall>) -> Role {
+/// The role after these calls. Calls that create or delete it, or are for other objects, have no effect.
+pub(crate) fn role_after<'c>(before: &Role, calls: impl IntoIterator<Item = &'c IamCall>) -> Role {
     let mut role = before.clone();
     for call in calls {
         match call {
@@ -115,50 +109,4 @@ pub(crate) fn after_calls<'c>(before: &Role, calls: impl IntoIterator<Item = &'c
         }
     }
     role
-}
-
-/// The tag calls of one kind of object.
-pub(crate) trait TagCalls {
-    /// Sets tags: `from` has the old values.
-    fn tag(&self, from: StringMap, to: StringMap) -> IamCall;
-    /// Takes tags away.
-    fn untag(&self, from: StringMap) -> IamCall;
-}
-
-struct RoleTags<'a>(&'a RoleName);
-
-impl TagCalls for RoleTags<'_> {
-    fn tag(&self, from: StringMap, to: StringMap) -> IamCall {
-        IamCall::TagRole { name: self.0.clone(), from, to }
-    }
-
-    fn untag(&self, from: StringMap) -> IamCall {
-        IamCall::UntagRole { name: self.0.clone(), from }
-    }
-}
-
-/// The calls that turn one set of tags into another. Where our marks change beside other tags they have a call of their
-/// own, first: they say whose the object is, and nobody's access depends on them.
-pub(crate) fn tags(before: &StringMap, after: &StringMap, kind: &impl TagCalls) -> Vec<IamCall> {
-    let to = pick(after, |key, value| before.get(key) != Some(value));
-    let from = pick(before, |key, _| to.contains_key(key));
-    let gone = pick(before, |key, _| !after.contains_key(key));
-    let crowded = before.len() + to.len() - from.len() > TAG_LIMIT;
-    let set = |marks: bool| {
-        let [from, to] = [&from, &to].map(|tags| pick(tags, |key, _| is_mark(key) == marks));
-        (!to.is_empty()).then(|| kind.tag(from, to))
-    };
-    let set: Vec<IamCall> = [true, false].into_iter().filter_map(set).collect();
-    let untag = (!gone.is_empty()).then(|| kind.untag(gone));
-    if crowded { untag.into_iter().chain(set).collect() } else { set.into_iter().chain(untag).collect() }
-}
-
-fn pick(tags: &StringMap, which: impl Fn(&String, &String) -> bool) -> StringMap {
-    tags.iter().filter(|(key, value)| which(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
-/// How often a role has the policy: attached, as its boundary, or both. IAM counts them apart
-/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_Policy.html>).
-pub(crate) fn uses(role: &Role, arn: &PolicyArn) -> usize {
-    usize::from(role.attached.contains(arn)) + usize::from(role.permissions_boundary.as_ref() == Some(arn))
 }

@@ -1,0 +1,216 @@
+//! What roles, policies and OIDC providers have in common: tags, adoption, `forget`, and the conditions for a delete.
+
+use super::context::PlanContext;
+use super::draft::{Draft, Refusal};
+use crate::ids::Key;
+use crate::model::address::{Address, Place};
+use crate::model::call::{Call, IamCall};
+use crate::model::desired::Adopt;
+use crate::model::live::{LiveAccount, Observed};
+use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, address_mark, is_mark};
+use crate::model::note::Severity;
+use crate::model::origin::Origin;
+use crate::model::resource::StringMap;
+
+/// How many tags a role, policy or provider may have
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
+const TAG_LIMIT: usize = 50;
+
+/// The reason of a change by `forget`.
+pub(crate) const FORGET: &str = "released by `forget`: irsa removes its tags or labels and keeps the object";
+
+/// The address of an object, and the account that holds it.
+pub(crate) struct IamObject<'a> {
+    pub address: Address,
+    pub account_key: &'a Key,
+    pub account: &'a LiveAccount,
+}
+
+impl IamObject<'_> {
+    pub(crate) fn calls(&self, calls: impl IntoIterator<Item = IamCall>) -> impl Iterator<Item = Call> {
+        calls.into_iter().map(|call| Call::Iam(self.account_key.clone(), call))
+    }
+
+    /// Counts the object as managed by irsa.
+    pub(crate) fn own(&self, draft: &mut Draft) {
+        draft.own(&self.address, Place::Account(self.account_key.clone()));
+    }
+}
+
+/// Whether irsa may change an existing object that is declared.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// It has the owner tag of this configuration.
+    Ours,
+    /// The configuration or `--adopt` takes it over.
+    Adopted,
+    /// It belongs to somebody else: to the owner in its tag, if it has one.
+    Foreign(Option<String>),
+}
+
+impl Claim {
+    pub(crate) fn of(context: &PlanContext<'_>, tags: &StringMap, adopt: &Adopt) -> Self {
+        if context.is_ours(tags) {
+            return Self::Ours;
+        }
+        let owner = tags.get(OWNER);
+        let adopted = match (owner, adopt) {
+            (None, Adopt::No) => context.options.adopt,
+            (None, Adopt::Unowned | Adopt::From(_)) => true,
+            (Some(owner), Adopt::From(from)) => owner == from.as_str(),
+            (Some(_), Adopt::No | Adopt::Unowned) => false,
+        };
+        if adopted { Self::Adopted } else { Self::Foreign(owner.cloned()) }
+    }
+}
+
+/// Why irsa must not change an existing object of somebody else. `name` is the kind and the name.
+pub(crate) fn foreign(context: &PlanContext<'_>, name: &str, owner: Option<&String>) -> Refusal {
+    let flag = if context.options.report_only { "" } else { " or `--adopt`" };
+    match owner {
+        Some(owner) => (
+            format!("{name} exists and belongs to owner `{owner}`"),
+            format!("use another `name`, or set `adopt-from = \"{owner}\"` once that configuration has released it"),
+        ),
+        None => (
+            format!("{name} exists and carries no owner"),
+            format!("use another `name`, or take it over with `adopt = true`{flag}"),
+        ),
+    }
+}
+
+/// Notes that a live object keeps the spelling of its name, which differs in case from the declared one: IAM takes both
+/// for the same name (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names>).
+pub(crate) fn note_name_kept(draft: &mut Draft, address: &Address, origin: &Origin, live: &str, declared: &str) {
+    if live != declared {
+        let text = format!(
+            "IAM keeps the spelling `{live}`: it does not tell names apart by case, so `{declared}` is the same"
+        );
+        draft.note(address, Severity::Info, "name-kept", Some(origin), text);
+    }
+}
+
+/// The tags that the object at `address` should have: the declared ones, irsa's own, and the ignored ones that it has.
+/// IAM ignores the case of tag keys and keeps the spelling of the first, so a live key keeps its spelling
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>).
+pub(crate) fn wanted_tags(
+    context: &PlanContext<'_>,
+    address: &Address,
+    declared: &StringMap,
+    prevent_destroy: bool,
+    live: &StringMap,
+) -> StringMap {
+    let mut own = StringMap::from_iter([
+        (OWNER.to_owned(), context.desired.owner.to_string()),
+        (ADDRESS.to_owned(), address_mark(address)),
+    ]);
+    if prevent_destroy {
+        own.insert(PREVENT_DESTROY.to_owned(), "true".to_owned());
+    }
+    let mut wanted = StringMap::new();
+    for (key, value) in declared.iter().filter(|(key, _)| !is_mark(key)).chain(own.iter()) {
+        let spelling = live.keys().find(|live| live.to_lowercase() == key.to_lowercase());
+        wanted.insert(spelling.unwrap_or(key).clone(), value.clone());
+    }
+    wanted.extend(pick(live, |key, _| is_ignored_tag(context, key)));
+    wanted
+}
+
+/// Whether irsa leaves a tag alone: AWS's own tags, and those of `ignore-tags`.
+fn is_ignored_tag(context: &PlanContext<'_>, key: &str) -> bool {
+    let lower_case = key.to_lowercase();
+    let listed = || context.desired.ignore_tags.iter().any(|pattern| pattern.case_insensitive().matches(&lower_case));
+    !is_mark(key) && (lower_case.starts_with("aws:") || listed())
+}
+
+/// The calls that turn one set of tags into another. `tag` gets the old and the new values of the tags to set.
+/// irsa's own tags are set by a call of their own, first: they name the owner, and no access depends on them.
+pub(crate) fn tag_calls(
+    before: &StringMap,
+    after: &StringMap,
+    tag: impl Fn(StringMap, StringMap) -> IamCall,
+    untag: impl Fn(StringMap) -> IamCall,
+) -> Vec<IamCall> {
+    let to = pick(after, |key, value| before.get(key) != Some(value));
+    let from = pick(before, |key, _| to.contains_key(key));
+    let gone = pick(before, |key, _| !after.contains_key(key));
+    let needs_room = before.len() + to.len() - from.len() > TAG_LIMIT;
+    let set = |own: bool| {
+        let [from, to] = [&from, &to].map(|tags| pick(tags, |key, _| is_mark(key) == own));
+        (!to.is_empty()).then(|| tag(from, to))
+    };
+    let set = [set(true), set(false)].into_iter().flatten();
+    let untag = (!gone.is_empty()).then(|| untag(gone));
+    if needs_room { untag.into_iter().chain(set).collect() } else { set.chain(untag).collect() }
+}
+
+/// The tags without irsa's own.
+pub(crate) fn without_own_tags(tags: &StringMap) -> StringMap {
+    pick(tags, |key, _| !is_mark(key))
+}
+
+fn pick(tags: &StringMap, which: impl Fn(&String, &String) -> bool) -> StringMap {
+    tags.iter().filter(|(key, value)| which(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Whether `forget` names the object, by its address or by the address in its tag.
+pub(crate) fn is_forgotten(context: &PlanContext<'_>, address: &Address, tags: &StringMap) -> bool {
+    let tagged = tags.get(ADDRESS);
+    context.desired.forget.iter().any(|(item, _)| item == address || tagged == Some(&item.to_string()))
+}
+
+/// Why an undeclared object is deleted.
+pub(crate) fn delete_reason(context: &PlanContext<'_>) -> String {
+    if context.options.destroy { "`--destroy` deletes everything" } else { "no longer declared" }.to_owned()
+}
+
+/// Refuses the delete of an object, if there is an objection.
+pub(crate) fn refuse_delete(draft: &mut Draft, address: &Address, objection: Option<Refusal>) {
+    if let Some((why, hint)) = objection {
+        draft.refuse_step(address, format!("it is not deleted: {why}"), hint);
+    }
+}
+
+/// Why the tags of an object forbid its delete: `irsa/prevent-destroy`, or the address of a cluster or an account that
+/// this configuration does not have.
+pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringMap) -> Option<Refusal> {
+    if context.options.report_only {
+        return None;
+    }
+    if tags.get(PREVENT_DESTROY).is_some_and(|value| value != "false") {
+        return Some((
+            format!("its live tag `{PREVENT_DESTROY}` forbids it"),
+            format!("declare it again, or remove the tag `{PREVENT_DESTROY}` by hand"),
+        ));
+    }
+    let address = tags.get(ADDRESS)?.parse::<Address>().ok()?;
+    let (cluster, account) = match &address {
+        Address::OidcProvider { account, cluster } => (Some(cluster), Some(account)),
+        Address::ServiceAccount { cluster, .. } => (Some(cluster), None),
+        Address::Policy { account, .. } | Address::Orphan { account, .. } => (None, Some(account)),
+        Address::Role { .. } => (None, None),
+    };
+    let missing_cluster = cluster.filter(|key| !context.desired.clusters.contains_key(*key));
+    let missing_account = account.filter(|key| !context.desired.accounts.contains_key(*key));
+    let (place, hint) = match (missing_cluster, missing_account) {
+        (Some(key), _) => (
+            format!("cluster `{key}`"),
+            format!("if the cluster was deleted, declare `[clusters.{key}]` with `state = \"gone\"`"),
+        ),
+        (None, Some(key)) => (
+            format!("account `{key}`"),
+            "check that no other configuration has this `owner`, and the key of the account".to_owned(),
+        ),
+        (None, None) => return None,
+    };
+    Some((format!("it is marked as of {place}, which this configuration lacks"), hint))
+}
+
+/// An object that roles may use is not deleted while the roles of the account could not be listed.
+pub(crate) fn roles_unlisted(account: &LiveAccount) -> Option<Refusal> {
+    let Observed::Unknown(why) = &account.role_list else { return None };
+    Some((
+        format!("the account's roles could not be listed: {why}"),
+        "allow `iam:ListRoles`, `iam:ListPolicies` and `iam:ListOpenIDConnectProviders`, then plan again".to_owned(),
+    ))
+}
