@@ -41,14 +41,14 @@ use draft::Draft;
 /// Compares `desired` with `live`. The plan's notes include `findings`, which are the linter's.
 pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
     let context = PlanContext::new(desired, live, options);
-    let mut draft = Draft { selecting: !options.only.is_empty(), ..Draft::default() };
+    let mut draft = Draft::default();
     coverage::plan(&context, &mut draft);
     if !options.destroy {
         providers::plan(&context, &mut draft);
         policies::plan(&context, &mut draft);
         other_shards::plan(&context, &mut draft);
     }
-    let mut undeclared = draft.fork();
+    let mut undeclared = Draft::default();
     let plan_declared = || {
         if !options.destroy {
             roles::plan(&context, &mut draft);

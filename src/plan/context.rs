@@ -5,15 +5,12 @@ use super::step::Options;
 use crate::ids::{IamPath, IssuerUrl, Key, Namespace, PolicyArn, ProviderArn, RoleArn, ServiceAccountName};
 use crate::model::address::{Address, OrphanKind};
 use crate::model::desired::{Attachment, Binding, ClusterState, Desired, Role, Subject};
-use crate::model::live::{
-    Access, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveServiceAccount, Observed, RoleSummary,
-};
-use crate::model::marks::{ADDRESS, OWNER, ROLE_ARN, field_manager};
+use crate::model::live::{Access, Live, LiveAccount, LiveCluster, LivePolicy, Observed, RoleSummary};
+use crate::model::marks::{ADDRESS, OWNER, field_manager};
 use crate::model::resource::StringMap;
 use crate::model::shard::Scope;
 use crate::policy::trust::Grant;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::OnceLock;
 
 /// The OIDC issuer of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +71,6 @@ pub(crate) struct PlanContext<'a> {
     policies: HashMap<(&'a Key, String), &'a Key>,
     /// Live policies by account and lower-case name.
     live_policies: HashMap<(&'a Key, String), (&'a PolicyArn, &'a Observed<LivePolicy>)>,
-    /// ServiceAccounts by the role ARN in their annotation.
-    annotated: OnceLock<HashMap<&'a str, Vec<(&'a Key, &'a LiveServiceAccount)>>>,
 }
 
 impl<'a> PlanContext<'a> {
@@ -92,7 +87,6 @@ impl<'a> PlanContext<'a> {
             roles: HashMap::new(),
             policies: HashMap::new(),
             live_policies: HashMap::new(),
-            annotated: OnceLock::new(),
         };
         for (key, cluster) in &desired.clusters {
             let declared = || cluster.issuer.as_ref().map(|issuer| issuer.host_path().to_owned());
@@ -180,6 +174,11 @@ impl<'a> PlanContext<'a> {
         self.issuers.get(cluster).unwrap_or(&Issuer::Missing)
     }
 
+    /// Whether the cluster is declared `gone`.
+    pub(crate) fn is_gone(&self, cluster: &Key) -> bool {
+        matches!(self.issuer(cluster), Issuer::Gone(_))
+    }
+
     /// The declared cluster, active or gone, that has this issuer.
     pub(crate) fn cluster_of(&self, host_path: &str) -> Option<(&Key, &Issuer)> {
         self.issuers.get_key_value(self.clusters_by_issuer.get(host_path)?)
@@ -212,11 +211,6 @@ impl<'a> PlanContext<'a> {
         Some(ProviderArn::of(&account.partition, &account.id, issuer))
     }
 
-    pub(crate) fn provider(&self, account: &Key, host_path: &str) -> Option<&'a Observed<LiveProvider>> {
-        let mut providers = self.account(account)?.providers.iter();
-        providers.find(|(arn, _)| arn.host_path() == host_path).map(|(_, provider)| provider)
-    }
-
     /// The ARN of a declared role, with the live path if the role exists.
     pub(crate) fn role_arn(&self, role: &Role) -> Option<RoleArn> {
         let account = self.desired.accounts.get(&role.account)?;
@@ -246,23 +240,6 @@ impl<'a> PlanContext<'a> {
         self.live_policies.get(&(account, lower_case.to_owned())).copied()
     }
 
-    /// ServiceAccounts whose annotation names the role, except those that are being deleted.
-    pub(crate) fn annotated_with(&self, role: &RoleArn) -> &[(&'a Key, &'a LiveServiceAccount)] {
-        let all = self.annotated.get_or_init(|| {
-            let mut all: HashMap<&'a str, Vec<_>> = HashMap::new();
-            for (key, cluster) in &self.live.clusters {
-                let items = cluster.service_accounts.values().filter_map(Observed::present);
-                for item in items.filter(|item| item.deleting.is_none()) {
-                    if let Some(arn) = item.annotations.get(ROLE_ARN) {
-                        all.entry(arn).or_default().push((key, item));
-                    }
-                }
-            }
-            all
-        });
-        all.get(role.as_str()).map_or(&[], Vec::as_slice)
-    }
-
     /// The ARN of the policy: the live one if it exists, else the one that it will have.
     pub(crate) fn attachment_arn(&self, account: &Key, attachment: &Attachment) -> Option<PolicyArn> {
         let key = match attachment {
@@ -279,7 +256,7 @@ impl<'a> PlanContext<'a> {
 
     /// The bindings of a role, except those in clusters that are declared `gone`.
     pub(crate) fn bindings<'r>(&self, role: &'r Role) -> impl Iterator<Item = &'r Binding> {
-        role.bindings.iter().filter(|binding| !matches!(self.issuer(&binding.cluster), Issuer::Gone(_)))
+        role.bindings.iter().filter(|binding| !self.is_gone(&binding.cluster))
     }
 
     /// The trust that a role needs for a binding; or why the issuer of its cluster is not known.

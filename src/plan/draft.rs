@@ -10,7 +10,7 @@ use crate::model::desired::{Desired, Role};
 use crate::model::note::{Note, Severity};
 use crate::model::origin::Origin;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Why something is refused, and what to do about it.
 pub(crate) type Refusal = (String, String);
@@ -47,12 +47,8 @@ pub(crate) struct Draft {
     /// Roles that keep their trust policy, since a cluster is unknown or missing. They may lose permissions but not get
     /// any.
     pub trust_unknown: BTreeSet<Address>,
-    /// Whether `--only` is set. `known` and `dependencies` are empty otherwise.
-    pub selecting: bool,
-    /// Every object of the plan, to match the globs with.
-    pub known: HashSet<Address>,
-    /// The dependencies of each object, whether or not they change.
-    pub dependencies: HashMap<Address, BTreeSet<Address>>,
+    /// Objects that only a note is about.
+    pub noted: Vec<Address>,
     /// Live objects that irsa manages, and the account or cluster that holds each.
     pub ours: Vec<(Address, Place<Key>)>,
     /// Whether irsa manages any live object that is declared.
@@ -69,7 +65,6 @@ impl Draft {
         needs: impl IntoIterator<Item = Address>,
         reasons: Vec<String>,
     ) {
-        self.track(address);
         self.steps.insert(address.clone(), step(address, change, calls, needs, reasons));
     }
 
@@ -132,13 +127,11 @@ impl Draft {
 
     /// Leaves an object as it is, without an entry of its own in the plan.
     pub(crate) fn hold(&mut self, address: &Address, blocked_by: BlockedBy) {
-        self.track(address);
         self.held.insert(address.clone(), blocked_by);
     }
 
     /// Counts a declared object as unchanged.
     pub(crate) fn unchanged(&mut self, address: &Address) {
-        self.track(address);
         self.matching.push(address.clone());
     }
 
@@ -170,7 +163,7 @@ impl Draft {
         let roles: Vec<(&Key, &Role)> = desired.roles.iter().collect();
         let chunk = roles.len().div_ceil(rayon::current_num_threads()).max(1);
         let drafts = roles.par_chunks(chunk).map(|roles| {
-            let mut draft = self.fork();
+            let mut draft = Self::default();
             for (key, role) in roles {
                 decide(&mut draft, key, role);
             }
@@ -180,11 +173,6 @@ impl Draft {
         for draft in drafts {
             self.merge(draft);
         }
-    }
-
-    /// An empty draft for a parallel worker.
-    pub(crate) fn fork(&self) -> Self {
-        Self { selecting: self.selecting, ..Self::default() }
     }
 
     /// Adds what a parallel worker decided about other objects.
@@ -199,26 +187,9 @@ impl Draft {
         self.held_back.append(&mut other.held_back);
         self.shown.append(&mut other.shown);
         self.trust_unknown.append(&mut other.trust_unknown);
-        self.known.extend(other.known);
+        self.noted.append(&mut other.noted);
         self.ours.append(&mut other.ours);
         self.declared_live |= other.declared_live;
-        for (address, on) in other.dependencies {
-            self.depends_on(&address, on);
-        }
-    }
-
-    /// Adds an object to those that `--only` can select.
-    pub(crate) fn track(&mut self, address: &Address) {
-        if self.selecting {
-            self.known.insert(address.clone());
-        }
-    }
-
-    /// Adds dependencies of an object, which `--only` selects with it.
-    pub(crate) fn depends_on(&mut self, address: &Address, on: impl IntoIterator<Item = Address>) {
-        if self.selecting {
-            self.dependencies.entry(address.clone()).or_default().extend(on);
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What roles, policies and OIDC providers have in common: tags, adoption, `forget`, and the conditions for a delete.
 
+use super::change::{Change, ResourceChange};
 use super::context::PlanContext;
 use super::draft::{Draft, Refusal};
 use crate::ids::Key;
@@ -19,21 +20,124 @@ const TAG_LIMIT: usize = 50;
 /// The reason of a change by `forget`.
 pub(crate) const FORGET: &str = "released by `forget`: irsa removes its tags or labels and keeps the object";
 
-/// The address of an object, and the account that holds it.
+/// An entry of a list. One that is not in the list is unknown if the list could not be read.
+pub(crate) fn listed<'l, T>(entry: Option<&'l Observed<T>>, list: &Observed<()>) -> Observed<&'l T> {
+    match (entry, list) {
+        (Some(Observed::Present(item)), _) => Observed::Present(item),
+        (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => Observed::Unknown(why.clone()),
+        (Some(Observed::Absent), _) | (None, Observed::Present(()) | Observed::Absent) => Observed::Absent,
+    }
+}
+
+/// An object that is planned, and the account that holds it.
 pub(crate) struct IamObject<'a> {
+    pub context: &'a PlanContext<'a>,
     pub address: Address,
     pub account_key: &'a Key,
     pub account: &'a LiveAccount,
 }
 
 impl IamObject<'_> {
-    pub(crate) fn calls(&self, calls: impl IntoIterator<Item = IamCall>) -> impl Iterator<Item = Call> {
+    pub(crate) fn step(
+        &self,
+        draft: &mut Draft,
+        change: ResourceChange,
+        calls: Vec<IamCall>,
+        needs: impl IntoIterator<Item = Address>,
+        reasons: Vec<String>,
+    ) {
+        draft.step(&self.address, change, self.calls(calls), needs, reasons);
+    }
+
+    pub(crate) fn calls(&self, calls: Vec<IamCall>) -> impl Iterator<Item = Call> {
         calls.into_iter().map(|call| Call::Iam(self.account_key.clone(), call))
     }
 
     /// Counts the object as managed by irsa.
     pub(crate) fn own(&self, draft: &mut Draft) {
         draft.own(&self.address, Place::Account(self.account_key.clone()));
+    }
+
+    /// Compares an existing object with its declared state. An object that irsa takes over changes in any case.
+    pub(crate) fn compare<T: PartialEq + Clone>(
+        &self,
+        draft: &mut Draft,
+        (before, after): (&T, &T),
+        tags: &StringMap,
+        adopt: &Adopt,
+    ) -> (Claim, Option<Change<T>>) {
+        let claim = Claim::of(self.context, tags, adopt);
+        let change = match claim {
+            Claim::Adopted => Some(Change::Adopt { before: before.clone(), after: after.clone() }),
+            Claim::Ours | Claim::Foreign(_) => Change::update(before, after),
+        };
+        if claim == Claim::Ours {
+            self.own(draft);
+            draft.declared_live = true;
+        }
+        (claim, change)
+    }
+
+    /// Refuses to change an existing object of somebody else: of the owner in its tag, if it has one.
+    pub(crate) fn refuse_foreign(&self, draft: &mut Draft, name: &str, owner: Option<String>) {
+        let (why, hint) = if let Some(owner) = owner {
+            let hint = format!(
+                "use another `name`, or set `adopt-from = \"{owner}\"` once that configuration has released it"
+            );
+            (format!("{name} exists and belongs to owner `{owner}`"), hint)
+        } else {
+            let flag = if self.context.options.report_only { "" } else { " or `--adopt`" };
+            let hint = format!("use another `name`, or take it over with `adopt = true`{flag}");
+            (format!("{name} exists and carries no owner"), hint)
+        };
+        draft.refuse(&self.address, why, hint);
+    }
+
+    /// The tags that the object should have: the declared ones, irsa's own, and the ignored ones that it has. IAM ignores
+    /// the case of tag keys and keeps the spelling of the first, so a live key keeps its spelling
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>).
+    pub(crate) fn wanted_tags(
+        &self,
+        declared: &StringMap,
+        prevent_destroy: bool,
+        live: Option<&StringMap>,
+    ) -> StringMap {
+        let none = StringMap::new();
+        let live = live.unwrap_or(&none);
+        let own = [
+            (OWNER.to_owned(), self.context.desired.owner.to_string()),
+            (ADDRESS.to_owned(), address_mark(&self.address)),
+        ];
+        let guard = prevent_destroy.then(|| (PREVENT_DESTROY.to_owned(), "true".to_owned()));
+        let mut wanted = StringMap::new();
+        for (key, value) in pick(declared, |key, _| !is_mark(key)).into_iter().chain(own).chain(guard) {
+            let spelling = live.keys().find(|live| live.to_lowercase() == key.to_lowercase());
+            wanted.insert(spelling.cloned().unwrap_or(key), value);
+        }
+        wanted.extend(pick(live, |key, _| is_ignored_tag(self.context, key)));
+        wanted
+    }
+
+    /// Whether `forget` names the object, by its address or by the address in its tag.
+    pub(crate) fn is_forgotten(&self, tags: &StringMap) -> bool {
+        let tagged = tags.get(ADDRESS);
+        let mut forget = self.context.desired.forget.iter();
+        forget.any(|(item, _)| *item == self.address || tagged == Some(&item.to_string()))
+    }
+
+    /// Adds the step that deletes an undeclared object; refused, if there is an objection.
+    pub(crate) fn delete(
+        &self,
+        draft: &mut Draft,
+        change: ResourceChange,
+        calls: Vec<IamCall>,
+        needs: Vec<Address>,
+        objection: Option<Refusal>,
+    ) {
+        self.step(draft, change, calls, needs, vec![delete_reason(self.context)]);
+        if let Some((why, hint)) = objection {
+            draft.refuse_step(&self.address, format!("it is not deleted: {why}"), hint);
+        }
     }
 }
 
@@ -49,7 +153,7 @@ pub(crate) enum Claim {
 }
 
 impl Claim {
-    pub(crate) fn of(context: &PlanContext<'_>, tags: &StringMap, adopt: &Adopt) -> Self {
+    fn of(context: &PlanContext<'_>, tags: &StringMap, adopt: &Adopt) -> Self {
         if context.is_ours(tags) {
             return Self::Ours;
         }
@@ -64,21 +168,6 @@ impl Claim {
     }
 }
 
-/// Why irsa must not change an existing object of somebody else. `name` is the kind and the name.
-pub(crate) fn foreign(context: &PlanContext<'_>, name: &str, owner: Option<&String>) -> Refusal {
-    let flag = if context.options.report_only { "" } else { " or `--adopt`" };
-    match owner {
-        Some(owner) => (
-            format!("{name} exists and belongs to owner `{owner}`"),
-            format!("use another `name`, or set `adopt-from = \"{owner}\"` once that configuration has released it"),
-        ),
-        None => (
-            format!("{name} exists and carries no owner"),
-            format!("use another `name`, or take it over with `adopt = true`{flag}"),
-        ),
-    }
-}
-
 /// Notes that a live object keeps the spelling of its name, which differs in case from the declared one: IAM takes both
 /// for the same name (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names>).
 pub(crate) fn note_name_kept(draft: &mut Draft, address: &Address, origin: &Origin, live: &str, declared: &str) {
@@ -88,32 +177,6 @@ pub(crate) fn note_name_kept(draft: &mut Draft, address: &Address, origin: &Orig
         );
         draft.note(address, Severity::Info, "name-kept", Some(origin), text);
     }
-}
-
-/// The tags that the object at `address` should have: the declared ones, irsa's own, and the ignored ones that it has.
-/// IAM ignores the case of tag keys and keeps the spelling of the first, so a live key keeps its spelling
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>).
-pub(crate) fn wanted_tags(
-    context: &PlanContext<'_>,
-    address: &Address,
-    declared: &StringMap,
-    prevent_destroy: bool,
-    live: &StringMap,
-) -> StringMap {
-    let mut own = StringMap::from_iter([
-        (OWNER.to_owned(), context.desired.owner.to_string()),
-        (ADDRESS.to_owned(), address_mark(address)),
-    ]);
-    if prevent_destroy {
-        own.insert(PREVENT_DESTROY.to_owned(), "true".to_owned());
-    }
-    let mut wanted = StringMap::new();
-    for (key, value) in declared.iter().filter(|(key, _)| !is_mark(key)).chain(own.iter()) {
-        let spelling = live.keys().find(|live| live.to_lowercase() == key.to_lowercase());
-        wanted.insert(spelling.unwrap_or(key).clone(), value.clone());
-    }
-    wanted.extend(pick(live, |key, _| is_ignored_tag(context, key)));
-    wanted
 }
 
 /// Whether irsa leaves a tag alone: AWS's own tags, and those of `ignore-tags`.
@@ -153,22 +216,9 @@ fn pick(tags: &StringMap, which: impl Fn(&String, &String) -> bool) -> StringMap
     tags.iter().filter(|(key, value)| which(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// Whether `forget` names the object, by its address or by the address in its tag.
-pub(crate) fn is_forgotten(context: &PlanContext<'_>, address: &Address, tags: &StringMap) -> bool {
-    let tagged = tags.get(ADDRESS);
-    context.desired.forget.iter().any(|(item, _)| item == address || tagged == Some(&item.to_string()))
-}
-
 /// Why an undeclared object is deleted.
 pub(crate) fn delete_reason(context: &PlanContext<'_>) -> String {
     if context.options.destroy { "`--destroy` deletes everything" } else { "no longer declared" }.to_owned()
-}
-
-/// Refuses the delete of an object, if there is an objection.
-pub(crate) fn refuse_delete(draft: &mut Draft, address: &Address, objection: Option<Refusal>) {
-    if let Some((why, hint)) = objection {
-        draft.refuse_step(address, format!("it is not deleted: {why}"), hint);
-    }
 }
 
 /// Why the tags of an object forbid its delete: `irsa/prevent-destroy`, or the address of a cluster or an account that

@@ -4,8 +4,7 @@ use super::change::{Change, ResourceChange};
 use super::context::PlanContext;
 use super::draft::{BlockedBy, Draft, Refusal};
 use super::iam::{
-    Claim, FORGET, IamObject, delete_forbidden_by_tags, delete_reason, foreign, is_forgotten, note_name_kept,
-    refuse_delete, tag_calls, wanted_tags, without_own_tags,
+    Claim, FORGET, IamObject, delete_forbidden_by_tags, listed, note_name_kept, tag_calls, without_own_tags,
 };
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::Address;
@@ -26,75 +25,52 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             draft.hold(&address, BlockedBy::Unknown);
             continue;
         };
-        let object = IamObject { address, account_key, account };
-        let listed = &account.policies_listed;
-        match (context.policy_by_name(account_key, &policy.name.case_insensitive()), listed) {
-            (Some((arn, Observed::Present(live))), _) => existing(context, draft, &object, policy, (arn, live)),
-            (Some((_, Observed::Unknown(why))), _) | (None, Observed::Unknown(why)) => {
-                draft.object_unknown(&object.address, why.clone());
-            }
-            (Some((_, Observed::Absent)), _) | (None, Observed::Present(()) | Observed::Absent) => {
-                missing(context, draft, &object, policy);
-            }
+        let object = IamObject { context, address, account_key, account };
+        let found = context.policy_by_name(account_key, &policy.name.case_insensitive());
+        match (found, listed(found.map(|(_, live)| live), &account.policies_listed)) {
+            (Some((arn, _)), Observed::Present(live)) => existing(draft, &object, policy, arn, live),
+            (_, Observed::Unknown(why)) => draft.object_unknown(&object.address, why),
+            (_, Observed::Present(_) | Observed::Absent) => missing(draft, &object, policy),
         }
     }
 }
 
-fn missing(context: &PlanContext<'_>, draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy) {
-    let Some(account) = context.desired.accounts.get(object.account_key) else { return };
-    let after = ManagedPolicy {
-        name: policy.name.clone(),
-        path: policy.path.clone(),
-        description: policy.description.clone(),
+fn wanted(object: &IamObject<'_>, policy: &desired::Policy, live: Option<&ManagedPolicy>) -> ManagedPolicy {
+    ManagedPolicy {
+        name: live.map_or(&policy.name, |live| &live.name).clone(),
+        path: live.map_or(&policy.path, |live| &live.path).clone(),
+        // IAM cannot change the description of a policy
+        description: live.map_or(&policy.description, |live| &live.description).clone(),
         document: policy.document.clone(),
-        tags: wanted_tags(context, &object.address, &policy.tags, policy.prevent_destroy, &StringMap::new()),
-    };
-    let arn = PolicyArn::of(&account.partition, &account.id, &policy.path, &policy.name);
-    let calls = object.calls([IamCall::CreatePolicy { arn, policy: after.clone() }]);
-    let reasons = vec![format!("declared at {}", policy.origin)];
-    draft.step(&object.address, ResourceChange::Policy(Change::Create { after }), calls, [], reasons);
+        tags: object.wanted_tags(&policy.tags, policy.prevent_destroy, live.map(|live| &live.tags)),
+    }
 }
 
-fn existing(
-    context: &PlanContext<'_>,
-    draft: &mut Draft,
-    object: &IamObject<'_>,
-    policy: &desired::Policy,
-    (arn, live): (&PolicyArn, &LivePolicy),
-) {
+fn missing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy) {
+    let Some(account) = object.context.desired.accounts.get(object.account_key) else { return };
+    let after = wanted(object, policy, None);
+    let arn = PolicyArn::of(&account.partition, &account.id, &policy.path, &policy.name);
+    let calls = vec![IamCall::CreatePolicy { arn, policy: after.clone() }];
+    let reasons = vec![format!("declared at {}", policy.origin)];
+    object.step(draft, ResourceChange::Policy(Change::Create { after }), calls, [], reasons);
+}
+
+fn existing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy, arn: &PolicyArn, live: &LivePolicy) {
     let (address, quotas) = (&object.address, &object.account.quotas);
     let before = &live.policy;
-    let ManagedPolicy { name, path, description, document: _, tags } = before;
-    let after = ManagedPolicy {
-        name: name.clone(),
-        path: path.clone(),
-        description: description.clone(),
-        document: policy.document.clone(),
-        tags: wanted_tags(context, address, &policy.tags, policy.prevent_destroy, tags),
-    };
-    let claim = Claim::of(context, &before.tags, &policy.adopt);
-    if claim == Claim::Ours {
-        object.own(draft);
-        draft.declared_live = true;
-    }
-    let change = if claim == Claim::Adopted {
-        Some(Change::Adopt { before: before.clone(), after: after.clone() })
-    } else {
-        Change::update(before, &after)
-    };
+    let after = wanted(object, policy, Some(before));
+    let (claim, change) = object.compare(draft, (before, &after), &before.tags, &policy.adopt);
     let change = change.map(ResourceChange::Policy);
     let (calls, deleted_versions) = update(arn, live, &after, quotas.versions_per_policy);
-    let calls = object.calls(calls);
     if let Claim::Foreign(owner) = claim {
         if let Some(change) = change {
-            draft.held_step(address, change, calls);
+            draft.held_step(address, change, object.calls(calls));
         }
-        let (why, hint) = foreign(context, &format!("policy `{name}`"), owner.as_ref());
-        return draft.refuse(address, why, hint);
+        return object.refuse_foreign(draft, &format!("policy `{}`", before.name), owner);
     }
-    note_name_kept(draft, address, &policy.origin, name.as_str(), policy.name.as_str());
-    if policy.path != *path {
-        let text = format!("the live policy keeps its path `{path}`; new ones get `{}`", policy.path);
+    note_name_kept(draft, address, &policy.origin, before.name.as_str(), policy.name.as_str());
+    if policy.path != before.path {
+        let text = format!("the live policy keeps its path `{}`; new ones get `{}`", before.path, policy.path);
         draft.note(address, Severity::Info, "path-kept", Some(&policy.origin), text);
     }
     let size = after.document.size();
@@ -103,13 +79,13 @@ fn existing(
         Some(change) => {
             if before.document != after.document
                 && !too_large
-                && let Some(why) = used_outside_shard(context, object, arn, live)
+                && let Some(why) = used_outside_shard(object, arn, live)
             {
-                draft.held_step(address, change, calls);
+                draft.held_step(address, change, object.calls(calls));
                 return draft.wait(address, Some(&policy.origin), why);
             }
             let declared = format!("declared at {}", policy.origin);
-            draft.step(address, change, calls, [], [declared].into_iter().chain(deleted_versions).collect());
+            object.step(draft, change, calls, [], [declared].into_iter().chain(deleted_versions).collect());
         }
         None if !too_large => draft.unchanged(address),
         None => {}
@@ -149,13 +125,8 @@ fn tag_policy(arn: &PolicyArn, before: &StringMap, after: &StringMap) -> Vec<Iam
 
 /// Why the document of a policy must not change in this shard: roles outside it have the policy, and it may grow only
 /// after those that lose principals have lost them. Only an unsharded run sees all of them.
-fn used_outside_shard(
-    context: &PlanContext<'_>,
-    object: &IamObject<'_>,
-    arn: &PolicyArn,
-    live: &LivePolicy,
-) -> Option<String> {
-    context.scope.as_ref()?;
+fn used_outside_shard(object: &IamObject<'_>, arn: &PolicyArn, live: &LivePolicy) -> Option<String> {
+    object.context.scope.as_ref()?;
     let roles = object.account.roles.values().filter_map(Observed::present);
     let here: usize = roles.map(|role| uses(&role.role, arn)).sum();
     let all = live.uses();
@@ -182,14 +153,11 @@ pub(crate) fn not_ready_in_other_shard(
     address: &Address,
 ) -> Option<BlockedBy> {
     let declared = context.desired.policies.get(&(account.clone(), key.clone()))?;
-    let live = context.account(account)?;
-    match context.policy_by_name(account, &declared.name.case_insensitive()) {
-        Some((_, Observed::Present(live))) if live.policy.document == declared.document => None,
-        Some((_, Observed::Unknown(_))) => Some(BlockedBy::Unknown),
-        None if matches!(live.policies_listed, Observed::Unknown(_)) => Some(BlockedBy::Unknown),
-        Some((_, Observed::Present(_) | Observed::Absent)) | None => {
-            Some(BlockedBy::Waits(context.waits_for_shard(address)))
-        }
+    let live = context.policy_by_name(account, &declared.name.case_insensitive()).map(|(_, live)| live);
+    match listed(live, &context.account(account)?.policies_listed) {
+        Observed::Present(live) if live.policy.document == declared.document => None,
+        Observed::Unknown(_) => Some(BlockedBy::Unknown),
+        Observed::Present(_) | Observed::Absent => Some(BlockedBy::Waits(context.waits_for_shard(address))),
     }
 }
 
@@ -222,7 +190,7 @@ pub(crate) fn plan_undeclared(context: &PlanContext<'_>, draft: &mut Draft) {
             }
             match live {
                 Observed::Present(live) if context.is_ours(&live.policy.tags) => {
-                    undeclared(context, draft, &IamObject { address, account_key, account }, (arn, live));
+                    undeclared(draft, &IamObject { context, address, account_key, account }, arn, live);
                 }
                 Observed::Unknown(why) => draft.object_unknown(&address, why.clone()),
                 Observed::Present(_) | Observed::Absent => {}
@@ -231,20 +199,14 @@ pub(crate) fn plan_undeclared(context: &PlanContext<'_>, draft: &mut Draft) {
     }
 }
 
-fn undeclared(
-    context: &PlanContext<'_>,
-    draft: &mut Draft,
-    object: &IamObject<'_>,
-    (arn, live): (&PolicyArn, &LivePolicy),
-) {
-    let address = &object.address;
+fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &PolicyArn, live: &LivePolicy) {
     let before = live.policy.clone();
     object.own(draft);
-    if is_forgotten(context, address, &before.tags) {
+    if object.is_forgotten(&before.tags) {
         let after = ManagedPolicy { tags: without_own_tags(&before.tags), ..before.clone() };
-        let calls = object.calls(tag_policy(arn, &before.tags, &after.tags));
+        let calls = tag_policy(arn, &before.tags, &after.tags);
         let change = ResourceChange::Policy(Change::Update { before, after });
-        return draft.step(address, change, calls, [], vec![FORGET.to_owned()]);
+        return object.step(draft, change, calls, [], vec![FORGET.to_owned()]);
     }
     let mut detached = 0;
     let mut needs = Vec::new();
@@ -256,12 +218,12 @@ fn undeclared(
             needs.push(step.address.clone());
         }
     }
-    let objection = delete_forbidden_by_tags(context, &before.tags).or_else(|| in_use(address, arn, live, detached));
+    let objection =
+        delete_forbidden_by_tags(object.context, &before.tags).or_else(|| in_use(&object.address, arn, live, detached));
     let versions = live.other_versions.iter();
     let calls = versions.map(|version| IamCall::DeletePolicyVersion { arn: arn.clone(), version: version.clone() });
-    let calls = object.calls(calls.chain([IamCall::DeletePolicy { arn: arn.clone() }]));
-    draft.step(address, ResourceChange::Policy(Change::Delete { before }), calls, needs, vec![delete_reason(context)]);
-    refuse_delete(draft, address, objection);
+    let calls = calls.chain([IamCall::DeletePolicy { arn: arn.clone() }]).collect();
+    object.delete(draft, ResourceChange::Policy(Change::Delete { before }), calls, needs, objection);
 }
 
 fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize) -> Option<Refusal> {

@@ -4,10 +4,9 @@ use super::change::{Change, ResourceChange};
 use super::context::{Issuer, PlanContext, provider_address, tagged_cluster};
 use super::draft::{BlockedBy, Draft, Refusal};
 use super::iam::{
-    FORGET, IamObject, delete_forbidden_by_tags, delete_reason, is_forgotten, refuse_delete, roles_unlisted, tag_calls,
-    wanted_tags, without_own_tags,
+    FORGET, IamObject, delete_forbidden_by_tags, delete_reason, listed, roles_unlisted, tag_calls, without_own_tags,
 };
-use crate::ids::{IssuerUrl, Key, ProviderArn, RoleName};
+use crate::ids::{Key, ProviderArn, RoleName};
 use crate::model::address::{Address, OrphanKind};
 use crate::model::call::IamCall;
 use crate::model::live::{LiveAccount, LiveProvider, Observed};
@@ -44,67 +43,51 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             continue;
         };
         let Some(arn) = context.provider_arn(account_key, issuer) else { continue };
-        let object = IamObject { address, account_key, account };
-        match (account.providers.get(&arn), &account.providers_listed) {
-            (Some(Observed::Present(live)), _) => existing(context, draft, &object, &arn, audiences, live),
-            (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => {
-                draft.object_unknown(&object.address, why.clone());
-            }
-            (Some(Observed::Absent), _) | (None, Observed::Present(()) | Observed::Absent) => {
-                missing(context, draft, &object, arn, audiences, issuer);
+        let object = IamObject { context, address, account_key, account };
+        match listed(account.providers.get(&arn), &account.providers_listed) {
+            Observed::Present(live) => existing(draft, &object, &arn, audiences, &live.provider),
+            Observed::Unknown(why) => draft.object_unknown(&object.address, why),
+            Observed::Absent => {
+                let tags = object.wanted_tags(&StringMap::new(), false, None);
+                let after = Provider { url: issuer.to_string(), audiences, tags };
+                let calls = vec![IamCall::CreateProvider { arn, provider: after.clone() }];
+                let reasons = vec!["roles of this account trust the cluster".to_owned()];
+                object.step(draft, ResourceChange::Provider(Change::Create { after }), calls, [], reasons);
             }
         }
     }
 }
 
-fn missing(
-    context: &PlanContext<'_>,
-    draft: &mut Draft,
-    object: &IamObject<'_>,
-    arn: ProviderArn,
-    audiences: BTreeSet<String>,
-    issuer: &IssuerUrl,
-) {
-    let tags = wanted_tags(context, &object.address, &StringMap::new(), false, &StringMap::new());
-    let after = Provider { url: issuer.to_string(), audiences, tags };
-    let calls = object.calls([IamCall::CreateProvider { arn, provider: after.clone() }]);
-    let reasons = vec!["roles of this account trust the cluster".to_owned()];
-    draft.step(&object.address, ResourceChange::Provider(Change::Create { after }), calls, [], reasons);
-}
-
 /// irsa adds missing audiences to the provider of somebody else as well, but never tags it: IAM allows only one provider
 /// for an issuer in an account.
 fn existing(
-    context: &PlanContext<'_>,
     draft: &mut Draft,
     object: &IamObject<'_>,
     arn: &ProviderArn,
     audiences: BTreeSet<String>,
-    live: &LiveProvider,
+    before: &Provider,
 ) {
-    let before = &live.provider;
-    let ours = context.is_ours(&before.tags);
+    let ours = object.context.is_ours(&before.tags);
+    let mut tags = before.tags.clone();
     if ours {
         object.own(draft);
+        tags = object.wanted_tags(&StringMap::new(), false, Some(&before.tags));
     }
     let missing: Vec<String> = audiences.difference(&before.audiences).cloned().collect();
-    let Provider { url, audiences: live_audiences, tags } = before;
-    let after = Provider {
-        url: url.clone(),
-        audiences: live_audiences.iter().cloned().chain(audiences).collect(),
-        tags: if ours { wanted_tags(context, &object.address, &StringMap::new(), false, tags) } else { tags.clone() },
-    };
+    let after = Provider { url: before.url.clone(), audiences: &before.audiences | &audiences, tags };
     let Some(change) = Change::update(before, &after) else {
         return draft.unchanged(&object.address);
     };
     let mut calls = tag_provider(arn, &before.tags, &after.tags);
-    calls.extend(missing.iter().map(|audience| IamCall::AddAudience { arn: arn.clone(), audience: audience.clone() }));
-    let mut reasons: Vec<String> =
-        missing.iter().map(|audience| format!("roles of this account need audience `{audience}`")).collect();
+    let mut reasons = Vec::new();
+    for audience in missing {
+        reasons.push(format!("roles of this account need audience `{audience}`"));
+        calls.push(IamCall::AddAudience { arn: arn.clone(), audience });
+    }
     if !ours {
         reasons.push("it is not ours: irsa only adds to it, and never deletes it".to_owned());
     }
-    draft.step(&object.address, ResourceChange::Provider(change), object.calls(calls), [], reasons);
+    object.step(draft, ResourceChange::Provider(change), calls, [], reasons);
 }
 
 fn tag_provider(arn: &ProviderArn, before: &StringMap, after: &StringMap) -> Vec<IamCall> {
@@ -116,20 +99,26 @@ fn tag_provider(arn: &ProviderArn, before: &StringMap, after: &StringMap) -> Vec
     )
 }
 
+/// The provider of an issuer, by its host and path.
+pub(crate) fn of_issuer<'l>(account: &'l LiveAccount, issuer: &str) -> Option<&'l Observed<LiveProvider>> {
+    account.providers.iter().find(|(arn, _)| arn.host_path() == issuer).map(|(_, provider)| provider)
+}
+
 /// Why roles must keep their trust in this issuer: irsa manages its provider, and no declared cluster has it.
 pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &str) -> Option<Refusal> {
     if context.cluster_of(issuer).is_some() {
         return None;
     }
-    let provider = match (context.provider(account, issuer), &context.account(account)?.providers_listed) {
-        (Some(Observed::Present(provider)), _) => provider,
-        (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => {
+    let live = context.account(account)?;
+    let provider = match listed(of_issuer(live, issuer), &live.providers_listed) {
+        Observed::Present(provider) => provider,
+        Observed::Unknown(why) => {
             return Some((
                 format!("trust in issuer `{issuer}` would go while it is unknown whose its provider is: {why}"),
                 "allow `iam:ListOpenIDConnectProviders` and `iam:GetOpenIDConnectProvider`, then plan again".to_owned(),
             ));
         }
-        (Some(Observed::Absent), _) | (None, Observed::Present(()) | Observed::Absent) => return None,
+        Observed::Absent => return None,
     };
     if !context.is_ours(&provider.provider.tags) {
         return None;
@@ -163,12 +152,10 @@ pub(crate) fn not_ready_in_other_shard(
     let Issuer::Known(issuer) = context.issuer(cluster) else { return None };
     let arn = context.provider_arn(account, issuer)?;
     let live = context.account(account)?;
-    match (live.providers.get(&arn), &live.providers_listed) {
-        (Some(Observed::Present(_)), _) => None,
-        (Some(Observed::Unknown(_)), _) | (None, Observed::Unknown(_)) => Some(BlockedBy::Unknown),
-        (Some(Observed::Absent), _) | (None, Observed::Present(()) | Observed::Absent) => {
-            Some(BlockedBy::Waits(context.waits_for_shard(address)))
-        }
+    match listed(live.providers.get(&arn), &live.providers_listed) {
+        Observed::Present(_) => None,
+        Observed::Unknown(_) => Some(BlockedBy::Unknown),
+        Observed::Absent => Some(BlockedBy::Waits(context.waits_for_shard(address))),
     }
 }
 
@@ -185,7 +172,7 @@ pub(crate) fn plan_undeclared(context: &PlanContext<'_>, draft: &mut Draft) {
             match live {
                 _ if wanted.contains(&address) => {}
                 Observed::Present(live) if context.is_ours(&live.provider.tags) => {
-                    undeclared(context, draft, &IamObject { address, account_key, account }, arn, live);
+                    undeclared(draft, &IamObject { context, address, account_key, account }, arn, &live.provider);
                 }
                 Observed::Unknown(why) => draft.object_unknown(&address, why.clone()),
                 Observed::Present(_) | Observed::Absent => {}
@@ -194,19 +181,17 @@ pub(crate) fn plan_undeclared(context: &PlanContext<'_>, draft: &mut Draft) {
     }
 }
 
-fn undeclared(
-    context: &PlanContext<'_>,
-    draft: &mut Draft,
-    object: &IamObject<'_>,
-    arn: &ProviderArn,
-    live: &LiveProvider,
-) {
-    let before = &live.provider;
+fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &ProviderArn, before: &Provider) {
+    let context = object.context;
+    let before = before.clone();
+    let after = Provider { tags: without_own_tags(&before.tags), ..before.clone() };
+    let untag = tag_provider(arn, &before.tags, &after.tags);
     object.own(draft);
-    if is_forgotten(context, &object.address, &before.tags) {
-        return release(draft, object, arn, before, Vec::new(), vec![FORGET.to_owned()]);
+    if object.is_forgotten(&before.tags) {
+        let change = ResourceChange::Provider(Change::Update { before, after });
+        return object.step(draft, change, untag, [], vec![FORGET.to_owned()]);
     }
-    let users = Users::of(context, draft, object, arn);
+    let users = Users::of(draft, object, arn);
     let kept_by_role = || {
         let name = users.staying.as_ref()?;
         Some((format!("role `{name}` trusts it"), "change that role's trust first".to_owned()))
@@ -218,28 +203,12 @@ fn undeclared(
     if objection.is_none() && !users.foreign.is_empty() {
         draft.note(&object.address, Severity::Low, "left-to-others", None, users.note());
         let reason = "roles of others trust it: irsa removes its tags and keeps the provider".to_owned();
-        return release(draft, object, arn, before, users.leaving, vec![delete_reason(context), reason]);
+        let change = ResourceChange::Provider(Change::Update { before, after });
+        return object.step(draft, change, untag, users.leaving, vec![delete_reason(context), reason]);
     }
     let objection = objection.or_else(|| malformed_role(object.account));
-    let calls = object.calls([IamCall::DeleteProvider { arn: arn.clone() }]);
-    let change = ResourceChange::Provider(Change::Delete { before: before.clone() });
-    draft.step(&object.address, change, calls, users.leaving, vec![delete_reason(context)]);
-    refuse_delete(draft, &object.address, objection);
-}
-
-/// Removes irsa's tags from a provider.
-fn release(
-    draft: &mut Draft,
-    object: &IamObject<'_>,
-    arn: &ProviderArn,
-    before: &Provider,
-    needs: Vec<Address>,
-    reasons: Vec<String>,
-) {
-    let after = Provider { tags: without_own_tags(&before.tags), ..before.clone() };
-    let calls = object.calls(tag_provider(arn, &before.tags, &after.tags));
-    let change = ResourceChange::Provider(Change::Update { before: before.clone(), after });
-    draft.step(&object.address, change, calls, needs, reasons);
+    let calls = vec![IamCall::DeleteProvider { arn: arn.clone() }];
+    object.delete(draft, ResourceChange::Provider(Change::Delete { before }), calls, users.leaving, objection);
 }
 
 /// A role entry that could not be parsed may trust any provider.
@@ -263,7 +232,8 @@ struct Users {
 }
 
 impl Users {
-    fn of(context: &PlanContext<'_>, draft: &Draft, object: &IamObject<'_>, arn: &ProviderArn) -> Self {
+    fn of(draft: &Draft, object: &IamObject<'_>, arn: &ProviderArn) -> Self {
+        let context = object.context;
         let mut users = Self::default();
         for summary in object.account.role_list.present().into_iter().flatten() {
             if !summary.trust.federated_issuers().contains(arn.host_path()) {

@@ -7,7 +7,7 @@ pub(crate) mod undeclared;
 use super::change::{Change, ResourceChange};
 use super::context::{Issuer, PlanContext, provider_address};
 use super::draft::{BlockedBy, Draft, Refusal};
-use super::iam::{Claim, IamObject, foreign, note_name_kept, wanted_tags};
+use super::iam::{Claim, IamObject, note_name_kept};
 use super::providers::trust_to_keep;
 use crate::ids::PolicyArn;
 use crate::model::address::Address;
@@ -15,7 +15,7 @@ use crate::model::desired::{self, Attachment, Boundary};
 use crate::model::live::{LiveRole, Observed, Quotas};
 use crate::model::note::Severity;
 use crate::model::pattern::any_matches;
-use crate::model::resource::{Role, StringMap};
+use crate::model::resource::Role;
 use crate::policy::{PolicyDocument, budget, trust};
 use std::collections::BTreeSet;
 
@@ -26,14 +26,13 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
         if !context.has(&address) {
             return;
         }
-        draft.depends_on(&address, context.dependencies(role));
         let Some(account) = context.account(&role.account) else {
             return draft.hold(&address, BlockedBy::Unknown);
         };
-        let object = IamObject { address, account_key: &role.account, account };
+        let object = IamObject { context, address, account_key: &role.account, account };
         match account.roles.get(&role.name.case_insensitive()) {
-            Some(Observed::Present(live)) => existing(context, draft, &object, role, live),
-            Some(Observed::Absent) => missing(context, draft, &object, role),
+            Some(Observed::Present(live)) => existing(draft, &object, role, live),
+            Some(Observed::Absent) => missing(draft, &object, role),
             Some(Observed::Unknown(why)) => draft.object_unknown(&object.address, why.clone()),
             None => draft.object_unknown(&object.address, "it was not read"),
         }
@@ -46,45 +45,50 @@ fn wanted_trust(context: &PlanContext<'_>, role: &desired::Role) -> Result<Polic
     Ok(trust::build(&grants.collect::<Result<BTreeSet<_>, _>>()?, &role.extra_trust))
 }
 
-fn missing(context: &PlanContext<'_>, draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role) {
-    let address = &object.address;
-    let trust = match wanted_trust(context, role) {
-        Ok(trust) => trust,
-        Err((BlockedBy::Unknown, why)) => return draft.object_unknown(address, why),
-        Err((_, why)) => {
-            let hint = "correct the cluster's `name`, `region` and `account`, or declare it `state = \"gone\"`";
-            return draft.refuse(address, why, hint);
-        }
-    };
-    let after = Role {
-        name: role.name.clone(),
-        path: role.path.clone(),
+/// The role in its declared state. A live role keeps its name, its path and what the configuration ignores.
+fn wanted(object: &IamObject<'_>, role: &desired::Role, live: Option<&Role>, trust: PolicyDocument) -> Role {
+    let declared = role.attach.iter().filter_map(|item| object.context.attachment_arn(&role.account, item));
+    let live_policies = live.into_iter().flat_map(|live| &live.attached);
+    let ignored = live_policies.filter(|arn| any_matches(&role.ignore_attached, arn.as_str())).cloned();
+    Role {
+        name: live.map_or(&role.name, |live| &live.name).clone(),
+        path: live.map_or(&role.path, |live| &live.path).clone(),
         description: role.description.clone(),
         max_session_duration: role.max_session_duration,
-        permissions_boundary: wanted_boundary(role, None),
-        tags: wanted_tags(context, address, &role.tags, role.prevent_destroy, &StringMap::new()),
+        permissions_boundary: match &role.permissions_boundary {
+            Boundary::Undeclared => live.and_then(|live| live.permissions_boundary.clone()),
+            Boundary::None => None,
+            Boundary::Policy(arn) => Some(arn.clone()),
+        },
+        tags: object.wanted_tags(&role.tags, role.prevent_destroy, live.map(|live| &live.tags)),
         trust,
-        attached: wanted_policies(context, role).collect(),
+        attached: declared.chain(ignored).collect(),
         inline: role.inline.clone(),
-    };
-    let refusal = missing_policy(context, role, None, object).or_else(|| over_quota(&after, &object.account.quotas));
-    if let Some((why, hint)) = refusal {
-        return draft.refuse(address, why, hint);
     }
-    let calls = object.calls(calls::create(&after));
-    let reasons = vec![format!("declared at {}", role.origin), trust_size(&after, &object.account.quotas)];
-    let change = ResourceChange::Role(Box::new(Change::Create { after }));
-    draft.step(address, change, calls, context.dependencies(role), reasons);
 }
 
-fn existing(
-    context: &PlanContext<'_>,
-    draft: &mut Draft,
-    object: &IamObject<'_>,
-    role: &desired::Role,
-    live: &LiveRole,
-) {
-    let (address, quotas) = (&object.address, &object.account.quotas);
+fn missing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role) {
+    let trust = match wanted_trust(object.context, role) {
+        Ok(trust) => trust,
+        Err((BlockedBy::Unknown, why)) => return draft.object_unknown(&object.address, why),
+        Err((_, why)) => {
+            let hint = "correct the cluster's `name`, `region` and `account`, or declare it `state = \"gone\"`";
+            return draft.refuse(&object.address, why, hint);
+        }
+    };
+    let after = wanted(object, role, None, trust);
+    let quotas = &object.account.quotas;
+    if let Some((why, hint)) = missing_policy(object, role, None).or_else(|| over_quota(&after, quotas)) {
+        return draft.refuse(&object.address, why, hint);
+    }
+    let calls = calls::create(&after);
+    let reasons = vec![format!("declared at {}", role.origin), trust_size(&after, quotas)];
+    let change = ResourceChange::Role(Box::new(Change::Create { after }));
+    object.step(draft, change, calls, object.context.dependencies(role), reasons);
+}
+
+fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, live: &LiveRole) {
+    let (context, address, quotas) = (object.context, &object.address, &object.account.quotas);
     let before = &live.role;
     let (trust, blocked) = match wanted_trust(context, role) {
         Ok(trust) => (trust, None),
@@ -94,36 +98,25 @@ fn existing(
         draft.trust_unknown.insert(address.clone());
     }
     let trust_changes = before.trust != trust;
-    let after = wanted(context, address, role, before, trust);
-    let claim = Claim::of(context, &before.tags, &role.adopt);
-    if claim == Claim::Ours {
-        object.own(draft);
-        draft.declared_live = true;
-    }
-    let change = if claim == Claim::Adopted {
-        Some(Change::Adopt { before: before.clone(), after: after.clone() })
-    } else {
-        Change::update(before, &after)
-    };
+    let after = wanted(object, role, Some(before), trust);
+    let (claim, change) = object.compare(draft, (before, &after), &before.tags, &role.adopt);
     let unchanged = change.is_none();
-    let change = change.map(|change| ResourceChange::Role(Box::new(change)));
-    let calls = || object.calls(calls::update(before, &after));
+    let change = change.map(|change| (ResourceChange::Role(Box::new(change)), calls::update(before, &after)));
     if let Claim::Foreign(owner) = claim {
-        if let Some(change) = change {
-            draft.held_step(address, change, calls());
+        if let Some((change, calls)) = change {
+            draft.held_step(address, change, object.calls(calls));
         }
-        let (why, hint) = foreign(context, &format!("role `{}`", before.name), owner.as_ref());
-        return draft.refuse(address, why, hint);
+        return object.refuse_foreign(draft, &format!("role `{}`", before.name), owner);
     }
     let refusal = path_differs(role, before)
-        .or_else(|| if trust_changes { lost_issuer(context, role, &before.trust, &after.trust) } else { None })
-        .or_else(|| missing_policy(context, role, Some(before), object))
+        .or_else(|| trust_changes.then(|| lost_issuer(context, role, &before.trust, &after.trust)).flatten())
+        .or_else(|| missing_policy(object, role, Some(before)))
         .or_else(|| over_quota(&after, quotas));
-    if let Some(change) = change {
+    if let Some((change, calls)) = change {
         let mut reasons = vec![format!("declared at {}", role.origin)];
         reasons.extend(trust_changes.then(|| trust_size(&after, quotas)));
         let needs = if refusal.is_none() { needs(context, role, before, &after) } else { Vec::new() };
-        draft.step(address, change, calls(), needs, reasons);
+        object.step(draft, change, calls, needs, reasons);
     }
     if let Some((why, hint)) = refusal {
         return draft.refuse_step(address, why, hint);
@@ -138,51 +131,6 @@ fn existing(
         None if unchanged => draft.unchanged(address),
         None => {}
     }
-}
-
-/// The existing role in its declared state.
-fn wanted(
-    context: &PlanContext<'_>,
-    address: &Address,
-    role: &desired::Role,
-    before: &Role,
-    trust: PolicyDocument,
-) -> Role {
-    let Role {
-        name,
-        path,
-        description: _,
-        max_session_duration: _,
-        permissions_boundary,
-        tags,
-        trust: _,
-        attached,
-        inline: _,
-    } = before;
-    let ignored = attached.iter().filter(|arn| any_matches(&role.ignore_attached, arn.as_str())).cloned();
-    Role {
-        name: name.clone(),
-        path: path.clone(),
-        description: role.description.clone(),
-        max_session_duration: role.max_session_duration,
-        permissions_boundary: wanted_boundary(role, permissions_boundary.as_ref()),
-        tags: wanted_tags(context, address, &role.tags, role.prevent_destroy, tags),
-        trust,
-        attached: wanted_policies(context, role).chain(ignored).collect(),
-        inline: role.inline.clone(),
-    }
-}
-
-fn wanted_boundary(role: &desired::Role, live: Option<&PolicyArn>) -> Option<PolicyArn> {
-    match &role.permissions_boundary {
-        Boundary::Undeclared => live.cloned(),
-        Boundary::None => None,
-        Boundary::Policy(arn) => Some(arn.clone()),
-    }
-}
-
-fn wanted_policies(context: &PlanContext<'_>, role: &desired::Role) -> impl Iterator<Item = PolicyArn> {
-    role.attach.iter().filter_map(|attachment| context.attachment_arn(&role.account, attachment))
 }
 
 /// The role needs another path, and IAM cannot move a role.
@@ -209,12 +157,8 @@ fn lost_issuer(
 }
 
 /// The role would get a policy, by its ARN, that does not exist.
-fn missing_policy(
-    context: &PlanContext<'_>,
-    role: &desired::Role,
-    before: Option<&Role>,
-    object: &IamObject<'_>,
-) -> Option<Refusal> {
+fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&Role>) -> Option<Refusal> {
+    let context = object.context;
     let is_declared = |arn: &PolicyArn| {
         let mut keys = context.desired.policies.keys().filter(|(account, _)| *account == role.account);
         keys.any(|(account, key)| {

@@ -2,14 +2,15 @@
 //! they use.
 
 use super::change::Action;
-use super::context::PlanContext;
+use super::context::{PlanContext, exact_bindings};
 use super::draft::{BlockedBy, Draft};
 use super::other_shards;
 use super::step::Step;
 use crate::model::address::{Address, Place};
+use crate::model::desired::Manage;
 use crate::model::marks::OWNER;
 use crate::model::pattern::Pattern;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Drops everything that the globs do not select. Returns the globs that select nothing.
 pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String> {
@@ -17,7 +18,9 @@ pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String
         return Vec::new();
     }
     let patterns: Vec<Pattern> = context.options.only.iter().map(Pattern::new).collect();
-    let known: Vec<(&Address, String)> = draft.known.iter().map(|address| (address, address.to_string())).collect();
+    let known: BTreeSet<&Address> =
+        draft.steps.keys().chain(draft.held.keys()).chain(&draft.matching).chain(&draft.noted).collect();
+    let known: Vec<(&Address, String)> = known.into_iter().map(|address| (address, address.to_string())).collect();
     let selects_known = |pattern: &Pattern| known.iter().any(|(_, text)| pattern.matches(text));
     let unmatched = patterns
         .iter()
@@ -25,7 +28,7 @@ pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String
         .map(|pattern| pattern.as_str().to_owned())
         .collect();
     let direct = known.iter().filter(|(_, text)| patterns.iter().any(|pattern| pattern.matches(text)));
-    let selected = with_dependencies(draft, direct.map(|(address, _)| (*address).clone()).collect());
+    let selected = with_dependencies(context, draft, direct.map(|(address, _)| (*address).clone()).collect());
     refuse_dangling(draft, &selected);
     let others: Vec<Address> = draft.steps.keys().filter(|address| !selected.contains(address)).cloned().collect();
     for address in others {
@@ -44,12 +47,27 @@ pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String
 }
 
 /// The directly selected objects and all their dependencies. An object that is given up needs none.
-fn with_dependencies(draft: &Draft, direct: Vec<Address>) -> BTreeSet<Address> {
+fn with_dependencies(context: &PlanContext<'_>, draft: &Draft, direct: Vec<Address>) -> BTreeSet<Address> {
+    let mut roles: HashMap<Address, Vec<Address>> = HashMap::new();
+    for (key, role) in &context.desired.roles {
+        for (binding, reference) in exact_bindings(role).filter(|(binding, _)| binding.manage != Manage::None) {
+            if !context.is_gone(&binding.cluster) {
+                roles.entry(reference.address()).or_default().push(Address::role(key));
+            }
+        }
+    }
     let mut selected = BTreeSet::new();
     let mut open = direct;
     while let Some(address) = open.pop() {
-        if !draft.steps.get(&address).is_some_and(gives_up) {
-            open.extend(draft.dependencies.get(&address).into_iter().flatten().cloned());
+        let planned = context.has(&address) && !context.options.destroy;
+        if planned && !draft.steps.get(&address).is_some_and(gives_up) {
+            match &address {
+                Address::Role { key } => {
+                    open.extend(context.desired.roles.get(key).into_iter().flat_map(|role| context.dependencies(role)));
+                }
+                Address::ServiceAccount { .. } => open.extend(roles.remove(&address).into_iter().flatten()),
+                Address::OidcProvider { .. } | Address::Policy { .. } | Address::Orphan { .. } => {}
+            }
         }
         selected.insert(address);
     }

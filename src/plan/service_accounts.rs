@@ -4,7 +4,7 @@ mod field_ownership;
 pub(crate) mod undeclared;
 
 use super::change::{Change, ResourceChange};
-use super::context::{Issuer, PlanContext, ServiceAccountRef, exact_bindings, provider_address};
+use super::context::{PlanContext, ServiceAccountRef, exact_bindings, provider_address};
 use super::draft::{BlockedBy, Draft, Refusal};
 use super::other_shards::{Ready, role_ready};
 use crate::ids::{Key, RoleArn};
@@ -35,9 +35,8 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     draft.par_for_each_role(context.desired, |draft, role_key, role| {
         let Some(role_arn) = &context.role_arn(role) else { return };
         for (binding, reference) in exact_bindings(role) {
-            let gone = matches!(context.issuer(&binding.cluster), Issuer::Gone(_));
             let address = reference.address();
-            if !gone && binding.manage != Manage::None && context.has(&address) {
+            if !context.is_gone(&binding.cluster) && binding.manage != Manage::None && context.has(&address) {
                 declared(context, draft, &Declared { address, reference, role_key, role, role_arn, binding });
             }
         }
@@ -46,7 +45,6 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
 
 fn declared(context: &PlanContext<'_>, draft: &mut Draft, item: &Declared<'_>) {
     let address = &item.address;
-    draft.depends_on(address, [Address::role(item.role_key)]);
     let Some(cluster) = context.cluster(&item.binding.cluster) else {
         return draft.hold(address, BlockedBy::Unknown);
     };

@@ -11,17 +11,15 @@ use crate::plan::change::{Change, ResourceChange};
 use crate::plan::context::{Issuer, PlanContext};
 use crate::plan::draft::{Draft, Refusal};
 use crate::plan::file::FOREIGN_TRUST;
-use crate::plan::iam::{
-    FORGET, IamObject, delete_forbidden_by_tags, delete_reason, is_forgotten, refuse_delete, roles_unlisted,
-    without_own_tags,
-};
-use crate::plan::providers::trust_to_keep;
-use crate::plan::service_accounts::undeclared::steps_that_remove;
+use crate::plan::iam::{FORGET, IamObject, delete_forbidden_by_tags, roles_unlisted, without_own_tags};
+use crate::plan::providers::{of_issuer, trust_to_keep};
+use crate::plan::service_accounts::undeclared::{Users, steps_that_remove, users};
 use crate::policy::PolicyDocument;
 use std::collections::BTreeSet;
 
 /// Plans every role with the owner tag that is not declared; with `--destroy`, also the declared ones.
 pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
+    let mut roles = Vec::new();
     for (account_key, account) in context.accounts() {
         for (lower_case, live) in &account.roles {
             if context.declared_role(account_key, lower_case).is_some() && !context.options.destroy {
@@ -31,7 +29,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             match live {
                 Observed::Present(live) if context.is_ours(&live.role.tags) => {
                     let address = address(live.role.name.as_str());
-                    undeclared(context, draft, &IamObject { address, account_key, account }, live);
+                    roles.push((IamObject { context, address, account_key, account }, live));
                 }
                 Observed::Unknown(why) => {
                     draft.object_unknown(&address(listed_name(account, lower_case)), why.clone());
@@ -39,6 +37,10 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
                 Observed::Present(_) | Observed::Absent => {}
             }
         }
+    }
+    let users = users(context, roles.iter().map(|(_, live)| &live.arn));
+    for (object, live) in roles {
+        undeclared(draft, &object, live, &users);
     }
 }
 
@@ -49,30 +51,28 @@ fn listed_name<'a>(account: &'a LiveAccount, lower_case: &'a str) -> &'a str {
     summary.map_or(lower_case, |summary| summary.name.as_str())
 }
 
-fn undeclared(context: &PlanContext<'_>, draft: &mut Draft, object: &IamObject<'_>, live: &LiveRole) {
-    let address = &object.address;
+fn undeclared(draft: &mut Draft, object: &IamObject<'_>, live: &LiveRole, users: &Users<'_>) {
+    let context = object.context;
     let before = live.role.clone();
     object.own(draft);
-    if is_forgotten(context, address, &before.tags) {
+    if object.is_forgotten(&before.tags) {
         let after = Role { tags: without_own_tags(&before.tags), ..before.clone() };
-        let calls = object.calls(calls::update(&before, &after));
+        let calls = calls::update(&before, &after);
         let change = ResourceChange::Role(Box::new(Change::Update { before, after }));
-        return draft.step(address, change, calls, [], vec![FORGET.to_owned()]);
+        return object.step(draft, change, calls, [], vec![FORGET.to_owned()]);
     }
     let objection = delete_forbidden_by_tags(context, &before.tags)
         .or_else(|| recently_used(context, live))
         .or_else(|| in_instance_profiles(live))
         .or_else(|| roles_unlisted(object.account))
-        .or_else(|| may_have_unseen_users(context, object.account_key, live));
-    let needs = objection.map_or_else(|| steps_that_remove(context, draft, live), Err);
+        .or_else(|| may_have_unseen_users(object, &before.trust));
+    let needs = objection.map_or_else(|| steps_that_remove(context, draft, &live.arn, users), Err);
     let (needs, objection) = match needs {
         Ok(needs) => (needs, None),
         Err(objection) => (Vec::new(), Some(objection)),
     };
-    let calls = object.calls(calls::delete(&before));
-    let change = ResourceChange::Role(Box::new(Change::Delete { before }));
-    draft.step(address, change, calls, needs, vec![delete_reason(context)]);
-    refuse_delete(draft, address, objection);
+    let calls = calls::delete(&before);
+    object.delete(draft, ResourceChange::Role(Box::new(Change::Delete { before })), calls, needs, objection);
 }
 
 fn recently_used(context: &PlanContext<'_>, live: &LiveRole) -> Option<Refusal> {
@@ -96,13 +96,13 @@ fn in_instance_profiles(live: &LiveRole) -> Option<Refusal> {
 }
 
 /// The role trusts a cluster that was not read in full, so a ServiceAccount there may use it.
-fn may_have_unseen_users(context: &PlanContext<'_>, account: &Key, live: &LiveRole) -> Option<Refusal> {
-    let trust = &live.role.trust;
+fn may_have_unseen_users(object: &IamObject<'_>, trust: &PolicyDocument) -> Option<Refusal> {
+    let context = object.context;
     trust.federated_issuers().into_iter().find_map(|issuer| match context.cluster_of(&issuer) {
         Some((_, Issuer::Gone(_))) => None,
         Some((cluster, Issuer::Known(_) | Issuer::Missing | Issuer::Unknown(_))) => partly_read(context, cluster),
         None => {
-            trust_to_keep(context, account, &issuer).or_else(|| undeclared_cluster(context, account, trust, &issuer))
+            trust_to_keep(context, object.account_key, &issuer).or_else(|| undeclared_cluster(object, trust, &issuer))
         }
     })
 }
@@ -128,19 +128,15 @@ fn partly_read(context: &PlanContext<'_>, cluster: &Key) -> Option<Refusal> {
 }
 
 /// The issuer may be that of a cluster which this configuration does not have, or could not read.
-fn undeclared_cluster(
-    context: &PlanContext<'_>,
-    account: &Key,
-    trust: &PolicyDocument,
-    issuer: &str,
-) -> Option<Refusal> {
+fn undeclared_cluster(object: &IamObject<'_>, trust: &PolicyDocument, issuer: &str) -> Option<Refusal> {
+    let context = object.context;
     if let Some(cluster) = context.cluster_without_issuer() {
         return Some((
             format!("its trust names issuer `{issuer}`, which may be that of cluster `{cluster}`, not seen"),
             format!("make `{cluster}` readable, or declare it `state = \"gone\"`"),
         ));
     }
-    let provider = context.provider(account, issuer).and_then(Observed::present)?;
+    let provider = of_issuer(object.account, issuer)?.present()?;
     let foreign = !context.is_ours(&provider.provider.tags);
     (foreign && trusts_service_accounts(trust, issuer)).then(|| {
         (

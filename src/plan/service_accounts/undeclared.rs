@@ -7,7 +7,7 @@ use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::Manage;
-use crate::model::live::{LiveRole, Observed};
+use crate::model::live::{LiveServiceAccount, Observed};
 use crate::model::marks::{ADDRESS, CHAIN, CREATED, OWNER, ROLE_ARN, address_mark};
 use crate::model::note::Severity;
 use crate::model::resource::ServiceAccount;
@@ -15,7 +15,7 @@ use crate::plan::change::{Change, ResourceChange};
 use crate::plan::context::{PlanContext, ServiceAccountRef};
 use crate::plan::draft::{Draft, Refusal};
 use crate::plan::iam::FORGET;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Labels and annotations by which Helm, Argo CD and Flux find their objects.
 const FOREIGN_MARKS: [&str; 6] = [
@@ -246,7 +246,7 @@ fn note_role_kept(context: &PlanContext<'_>, draft: &mut Draft, object: &Undecla
 fn note_label_kept(draft: &mut Draft, object: &Undeclared<'_>) {
     let owner = who_can_remove(object, Field::Label(OWNER));
     let text = format!("it carries our label `{OWNER}`: {owner}; `--force-conflicts` removes it all the same");
-    draft.track(&object.address);
+    draft.noted.push(object.address.clone());
     draft.note(&object.address, Severity::Low, "label-held", None, text);
 }
 
@@ -306,18 +306,40 @@ fn delete_objections(object: &Undeclared<'_>) -> Vec<String> {
     reasons
 }
 
+/// ServiceAccounts by the role in their annotation, except those that are being deleted.
+pub(crate) type Users<'a> = HashMap<&'a str, Vec<(&'a Key, &'a LiveServiceAccount)>>;
+
+/// The ServiceAccounts of these roles.
+pub(crate) fn users<'a>(context: &PlanContext<'a>, roles: impl Iterator<Item = &'a RoleArn>) -> Users<'a> {
+    let mut users: Users<'a> = roles.map(|role| (role.as_str(), Vec::new())).collect();
+    if users.is_empty() {
+        return users;
+    }
+    for (key, cluster) in &context.live.clusters {
+        let live = cluster.service_accounts.values().filter_map(Observed::present);
+        for live in live.filter(|live| live.deleting.is_none()) {
+            let role = live.annotations.get(ROLE_ARN);
+            if let Some(users) = role.and_then(|role| users.get_mut(role.as_str())) {
+                users.push((key, live));
+            }
+        }
+    }
+    users
+}
+
 /// The steps that remove the annotation with this role from ServiceAccounts; or why one keeps it.
 pub(crate) fn steps_that_remove(
     context: &PlanContext<'_>,
     draft: &Draft,
-    role: &LiveRole,
+    role: &RoleArn,
+    users: &Users<'_>,
 ) -> Result<Vec<Address>, Refusal> {
     let mut steps = Vec::new();
-    for (cluster, live) in context.annotated_with(&role.arn) {
+    for (cluster, live) in users.get(role.as_str()).into_iter().flatten() {
         let (namespace, name) = (&live.namespace, &live.name);
         let address = ServiceAccountRef { cluster, namespace, name }.address();
         let removes = draft.steps.get(&address).is_some_and(|step| match &step.change {
-            ResourceChange::ServiceAccount(change) => removes(change, &role.arn),
+            ResourceChange::ServiceAccount(change) => removes(change, role),
             ResourceChange::Provider(_) | ResourceChange::Policy(_) | ResourceChange::Role(_) => false,
         });
         if !removes {
