@@ -16,12 +16,12 @@ use crate::model::marks::{
     ADDRESS, AUDIENCE, CHAIN, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark,
 };
 use crate::model::note::Severity;
-use crate::model::resource::{ServiceAccount, StringMap};
+use crate::model::resource::ServiceAccount;
 use field_ownership::{Conflict, Field, FieldOwnership, UNTRACKED};
-use std::borrow::Cow;
 
 /// A declared ServiceAccount that irsa manages.
 struct Declared<'a> {
+    context: &'a PlanContext<'a>,
     address: Address,
     reference: ServiceAccountRef<'a>,
     role_key: &'a Key,
@@ -37,28 +37,28 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
         for (binding, reference) in exact_bindings(role) {
             let address = reference.address();
             if !context.is_gone(&binding.cluster) && binding.manage != Manage::None && context.has(&address) {
-                declared(context, draft, &Declared { address, reference, role_key, role, role_arn, binding });
+                declared(draft, &Declared { context, address, reference, role_key, role, role_arn, binding });
             }
         }
     });
 }
 
-fn declared(context: &PlanContext<'_>, draft: &mut Draft, item: &Declared<'_>) {
+fn declared(draft: &mut Draft, item: &Declared<'_>) {
     let address = &item.address;
-    let Some(cluster) = context.cluster(&item.binding.cluster) else {
+    let Some(cluster) = item.context.cluster(&item.binding.cluster) else {
         return draft.hold(address, BlockedBy::Unknown);
     };
     let ServiceAccountRef { namespace, name, .. } = item.reference;
     let live = cluster.service_accounts.get(&(namespace.clone(), name.clone()));
     match (live, cluster.namespaces.get(namespace)) {
-        (Some(Observed::Present(live)), _) => existing(context, draft, item, live),
+        (Some(Observed::Present(live)), _) => existing(draft, item, live),
         (Some(Observed::Unknown(why)), _) => draft.object_unknown(address, why.clone()),
         (_, Some(Observed::Absent)) => wait(draft, item, "its namespace does not exist yet"),
         (_, Some(Observed::Present(NamespacePhase::Terminating))) => {
             wait(draft, item, "its namespace is being deleted (`Terminating`), and takes no new objects");
         }
-        (Some(Observed::Absent), _) => missing(context, draft, item),
-        (None, _) if cluster.extent == Extent::Whole => missing(context, draft, item),
+        (Some(Observed::Absent), _) => missing(draft, item),
+        (None, _) if cluster.extent == Extent::Whole => missing(draft, item),
         (None, Some(Observed::Unknown(why))) => draft.object_unknown(address, why.clone()),
         (None, Some(Observed::Present(NamespacePhase::Active)) | None) => {
             draft.object_unknown(address, format!("namespace `{namespace}` was not read"));
@@ -80,84 +80,46 @@ fn wait(draft: &mut Draft, item: &Declared<'_>, why: &str) {
     draft.wait(&item.address, Some(&item.binding.origin), why);
 }
 
-fn missing(context: &PlanContext<'_>, draft: &mut Draft, item: &Declared<'_>) {
+fn missing(draft: &mut Draft, item: &Declared<'_>) {
     if item.binding.manage == Manage::Annotate {
         return wait(draft, item, "irsa annotates it once it exists (`annotate`)");
     }
-    let after = Wanted::of(item, true).service_account(context, item);
+    let after = wanted(item, true);
     let call = KubernetesCall::Create { service_account: after.clone() };
     let reasons = vec![format!("declared at {}", item.binding.origin)];
-    step(context, draft, item, Change::Create { after }, [call], reasons);
+    step(draft, item, Change::Create { after }, [call], reasons);
 }
 
-/// The labels and annotations that irsa sets, without copies.
-struct Wanted<'a> {
-    /// Declared labels; irsa adds its owner label.
-    labels: Option<&'a StringMap>,
-    own: [(&'static str, Option<Cow<'a, str>>); 6],
-    /// Declared annotations; irsa adds `own`.
-    annotations: Option<&'a StringMap>,
+/// The labels and annotations that irsa sets. `created`: whether irsa created the object.
+fn wanted(item: &Declared<'_>, created: bool) -> ServiceAccount {
+    let Binding { audience, token_expiration, sts_regional_endpoints, metadata, .. } = item.binding;
+    let (mut labels, mut annotations) =
+        metadata.as_ref().map(|metadata| (metadata.labels.clone(), metadata.annotations.clone())).unwrap_or_default();
+    labels.insert(OWNER.to_owned(), item.context.desired.owner.to_string());
+    let own = [
+        (ROLE_ARN, Some(item.role_arn.to_string())),
+        (ADDRESS, Some(address_mark(&item.address))),
+        (AUDIENCE, audience.clone()),
+        (TOKEN_EXPIRATION, token_expiration.map(|seconds| seconds.to_string())),
+        (STS_REGIONAL_ENDPOINTS, sts_regional_endpoints.map(|on| on.to_string())),
+        (CREATED, created.then(|| "true".to_owned())),
+    ];
+    annotations.extend(own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    let ServiceAccountRef { namespace, name, .. } = item.reference;
+    ServiceAccount { namespace: namespace.clone(), name: name.clone(), labels, annotations }
 }
 
-fn texts(fields: Option<&StringMap>) -> impl Iterator<Item = (&str, &str)> {
-    fields.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()))
-}
-
-impl<'a> Wanted<'a> {
-    /// `created`: whether irsa created the object.
-    fn of(item: &'a Declared<'a>, created: bool) -> Self {
-        let Binding { audience, token_expiration, sts_regional_endpoints, metadata, .. } = item.binding;
-        Self {
-            labels: metadata.as_ref().map(|metadata| &metadata.labels),
-            own: [
-                (ROLE_ARN, Some(item.role_arn.as_str().into())),
-                (ADDRESS, Some(address_mark(&item.address).into())),
-                (AUDIENCE, audience.as_deref().map(Cow::from)),
-                (TOKEN_EXPIRATION, token_expiration.map(|seconds| seconds.to_string().into())),
-                (STS_REGIONAL_ENDPOINTS, sts_regional_endpoints.map(|on| on.to_string().into())),
-                (CREATED, created.then(|| "true".into())),
-            ],
-            annotations: metadata.as_ref().map(|metadata| &metadata.annotations),
-        }
-    }
-
-    fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
-        let own = self.own.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?)));
-        own.chain(texts(self.annotations))
-    }
-
-    fn has(&self, field: Field<'_>) -> bool {
-        match field {
-            Field::Label(key) => key == OWNER || texts(self.labels).any(|(wanted, _)| wanted == key),
-            Field::Annotation(key) => self.annotations().any(|(wanted, _)| wanted == key),
-        }
-    }
-
-    /// Whether the live object has all these values. The owner label is not compared.
-    fn matches(&self, live: &LiveServiceAccount) -> bool {
-        self.annotations().all(|(key, value)| live.annotations.get(key).is_some_and(|live| live == value))
-            && texts(self.labels).all(|(key, value)| live.labels.get(key).is_some_and(|live| live == value))
-    }
-
-    fn service_account(&self, context: &PlanContext<'_>, item: &Declared<'_>) -> ServiceAccount {
-        fn owned<'t>((key, value): (&'t str, &'t str)) -> (String, String) {
-            (key.to_owned(), value.to_owned())
-        }
-        let ServiceAccountRef { namespace, name, .. } = item.reference;
-        let owner = (OWNER.to_owned(), context.desired.owner.to_string());
-        ServiceAccount {
-            namespace: namespace.clone(),
-            name: name.clone(),
-            labels: texts(self.labels).map(owned).chain([owner]).collect(),
-            annotations: self.annotations().map(owned).collect(),
-        }
+fn has(fields: &ServiceAccount, field: Field<'_>) -> bool {
+    match field {
+        Field::Label(key) => fields.labels.contains_key(key),
+        Field::Annotation(key) => fields.annotations.contains_key(key),
     }
 }
 
 /// A declared ServiceAccount beside its live object.
 struct Comparison<'a> {
     item: &'a Declared<'a>,
-    wanted: Wanted<'a>,
+    wanted: ServiceAccount,
     ownership: FieldOwnership<'a>,
     /// Whether it has the owner label of this configuration.
     ours: bool,
@@ -196,7 +158,7 @@ impl Comparison<'_> {
     fn fate(&self, field: Field<'_>) -> Fate {
         let own = self.ownership.is_own(field);
         let other_owners = self.ownership.other_owners(field);
-        if self.wanted.has(field) {
+        if has(&self.wanted, field) {
             Fate::Declared
         } else if own && other_owners.is_empty() {
             if self.ownership.is_shared(field) { Fate::Removed } else { Fate::GivenUp }
@@ -237,10 +199,10 @@ fn is_interactive(manager: &str) -> bool {
     manager.strip_prefix("kubectl-").is_some_and(|command| !MANIFESTS.contains(&command))
 }
 
-fn existing(context: &PlanContext<'_>, draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
+fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
     let address = &item.address;
-    let ownership = FieldOwnership::of(context, live);
-    let ours = context.is_ours(&live.labels);
+    let ownership = FieldOwnership::of(item.context, live);
+    let ours = item.context.is_ours(&live.labels);
     // anyone in the namespace can set the label, so the guards count only objects whose label irsa owns
     if ours && ownership.is_own(Field::Label(OWNER)) {
         draft.own(address, Place::Cluster(item.binding.cluster.clone()));
@@ -254,7 +216,7 @@ fn existing(context: &PlanContext<'_>, draft: &mut Draft, item: &Declared<'_>, l
         return draft.refuse(address, format!("it carries the label of owner `{owner}`"), hint);
     }
     // that irsa created an object is never inferred: also one without other managers may be somebody else's
-    let wanted = Wanted::of(item, ownership.is_own(Field::Annotation(CREATED)));
+    let wanted = wanted(item, ownership.is_own(Field::Annotation(CREATED)));
     let comparison = Comparison { item, wanted, ownership, ours };
     let fates: Vec<(Field<'_>, Fate)> = ownership.fields().map(|field| (field, comparison.fate(field))).collect();
     for (field, fate) in &fates {
@@ -273,59 +235,54 @@ fn existing(context: &PlanContext<'_>, draft: &mut Draft, item: &Declared<'_>, l
         };
         draft.note(address, Severity::Info, rule, Some(&item.binding.origin), text);
     }
-    let applied = ours
-        && comparison.wanted.matches(live)
-        && !fates.iter().any(|(_, fate)| matches!(fate, Fate::GivenUp | Fate::Removed));
+    let to = &comparison.wanted;
+    let has_values = to.labels.iter().all(|(key, value)| live.labels.get(key) == Some(value))
+        && to.annotations.iter().all(|(key, value)| live.annotations.get(key) == Some(value));
+    let applied = has_values && !fates.iter().any(|(_, fate)| matches!(fate, Fate::GivenUp | Fate::Removed));
     if applied && !fates.iter().any(|(_, fate)| fate.is_removed()) {
         return draft.unchanged(address);
     }
-    update(context, draft, &comparison, &fates, applied);
+    update(draft, &comparison, &fates, applied);
 }
 
 /// `applied`: whether the fields that irsa sets need no change.
-fn update(
-    context: &PlanContext<'_>,
-    draft: &mut Draft,
-    comparison: &Comparison<'_>,
-    fates: &[(Field<'_>, Fate)],
-    applied: bool,
-) {
+fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(Field<'_>, Fate)], applied: bool) {
     let Comparison { item, wanted, ownership, ours } = comparison;
     let live = ownership.live;
-    let to = wanted.service_account(context, item);
-    let conflicts = ownership.conflicts(&to);
+    let options = item.context.options;
+    let conflicts = ownership.conflicts(wanted);
     let marked = *ours && live.annotations.get(ADDRESS) == Some(&address_mark(&item.address));
     let is_drift = |conflict: &&Conflict<'_>| {
         *ours && conflict.manager.starts_with("kubectl") || marked && conflict.manager == UNTRACKED
     };
     let conflict = conflicts.iter().find(|conflict| !is_drift(conflict));
-    if let Some((why, hint)) = refusal(ownership, fates, conflict, context.options.report_only)
-        && !context.options.force_conflicts
+    if let Some((why, hint)) = refusal(ownership, fates, conflict, options.report_only)
+        && !options.force_conflicts
     {
         return draft.refuse(&item.address, why, hint);
     }
-    let is_own = |field: Field<'_>| wanted.has(field) || ownership.is_own(field);
+    let is_own = |field: Field<'_>| has(wanted, field) || ownership.is_own(field);
     let is_removed = |field: Field<'_>| comparison.fate(field).is_removed();
     let is_kept =
         |field: Field<'_>| ownership.is_own(field) && matches!(comparison.fate(field), Fate::Shared | Fate::Harmless);
     let before = ownership.pick(|field| is_own(field) || is_removed(field));
     let kept = ownership.pick(is_kept);
-    let mut after = to.clone();
+    let mut after = wanted.clone();
     after.labels.extend(kept.labels);
     after.annotations.extend(kept.annotations);
     let mut reasons = vec![format!("declared at {}", item.binding.origin)];
-    let taken = conflicts.iter();
-    reasons.extend(taken.map(|conflict| format!("{} is taken back from `{}`", conflict.field, conflict.manager)));
-    let removed: Vec<Field<'_>> = fates.iter().filter(|(_, fate)| fate.is_removed()).map(|(field, _)| *field).collect();
-    for field in &removed {
+    for Conflict { field, manager, .. } in &conflicts {
+        reasons.push(format!("{field} is taken back from `{manager}`"));
+    }
+    for (field, _) in fates.iter().filter(|(_, fate)| fate.is_removed()) {
         let by = set_by(&ownership.other_owners(*field));
         reasons.push(format!("{field}{by} is not declared, and is removed"));
     }
-    let force = context.options.force_conflicts || !conflicts.is_empty();
-    let uid = || live.uid.clone();
-    let apply = (!applied).then(|| KubernetesCall::Apply { uid: uid(), from: ownership.pick(is_own), to, force });
-    let remove = (!removed.is_empty()).then(|| KubernetesCall::Remove { uid: uid(), from: ownership.pick(is_removed) });
-    step(context, draft, item, Change::Update { before, after }, apply.into_iter().chain(remove), reasons);
+    let force = options.force_conflicts || !conflicts.is_empty();
+    let (uid, to, from) = (live.uid.clone(), wanted.clone(), ownership.pick(is_own));
+    let apply = (!applied).then_some(KubernetesCall::Apply { uid, from, to, force });
+    let remove = ownership.remove(is_removed);
+    step(draft, item, Change::Update { before, after }, apply.into_iter().chain(remove), reasons);
 }
 
 /// `, set by …,` if any owners are known.
@@ -362,7 +319,6 @@ fn refusal(
 
 /// Adds a step behind that of the role. A role of another shard must trust the ServiceAccount already.
 fn step(
-    context: &PlanContext<'_>,
     draft: &mut Draft,
     item: &Declared<'_>,
     change: Change<ServiceAccount>,
@@ -371,8 +327,8 @@ fn step(
 ) {
     let cluster = &item.binding.cluster;
     let mut needs = vec![Address::role(item.role_key)];
-    if !context.has(&needs[0]) {
-        match role_ready(context, &needs[0], item.role, item.binding) {
+    if !item.context.has(&needs[0]) {
+        match role_ready(item.context, &needs[0], item.role, item.binding) {
             Ready::Yes => needs.push(provider_address(&item.role.account, cluster)),
             Ready::No(why) => return wait(draft, item, &why),
             Ready::Unknown(why) => return draft.object_unknown(&item.address, why),

@@ -1,5 +1,6 @@
 //! Which field manager owns which label and annotation of a live ServiceAccount.
 
+use crate::model::call::KubernetesCall;
 use crate::model::live::{FieldManager, LiveServiceAccount};
 use crate::model::resource::{ServiceAccount, StringMap};
 use crate::plan::context::PlanContext;
@@ -94,6 +95,13 @@ impl<'a> FieldOwnership<'a> {
             labels: pick(&self.live.labels, |key| wanted(Field::Label(key))),
             annotations: pick(&self.live.annotations, |key| wanted(Field::Annotation(key))),
         }
+    }
+
+    /// The call that removes these fields, whoever owns them. None if there are none.
+    pub(crate) fn remove(&self, which: impl Fn(Field<'_>) -> bool) -> Option<KubernetesCall> {
+        let from = self.pick(which);
+        let some = !(from.labels.is_empty() && from.annotations.is_empty());
+        some.then(|| KubernetesCall::Remove { uid: self.live.uid.clone(), from })
     }
 
     /// Whether irsa owns the field.

@@ -141,7 +141,8 @@ fn remove(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>)
     let why = if *trusted { "declared `manage = \"none\"`" } else { "no longer declared" };
     let mut reasons = vec![format!("{why}: our fields are released")];
     reasons.extend(objections.into_iter().map(|why| format!("not deleted: {why}")));
-    let give_up = (!is_empty(&removal.own)).then(|| KubernetesCall::Release { uid, from: removal.own.clone() });
+    let owns_any = ownership.fields().any(|field| ownership.is_own(field));
+    let give_up = owns_any.then(|| KubernetesCall::Release { uid, from: removal.own.clone() });
     removal.step(draft, object, give_up, reasons);
 }
 
@@ -152,8 +153,8 @@ struct Removal<'a> {
     after: ServiceAccount,
     /// irsa's fields, before.
     own: ServiceAccount,
-    /// Fields to remove with a patch, since they would stay when irsa gives them up.
-    patched: ServiceAccount,
+    /// Removes fields that would stay when irsa gives them up.
+    patch: Option<KubernetesCall>,
     /// Fields that stay because of other owners.
     kept: Vec<Field<'a>>,
 }
@@ -178,7 +179,7 @@ impl<'a> Removal<'a> {
             before: ownership.pick(|field| ownership.is_own(field) || removed(field)),
             after: ownership.pick(|field| ownership.is_own(field) && !removed(field)),
             own: ownership.pick(|field| ownership.is_own(field)),
-            patched: ownership.pick(|field| removed(field) && !alone(field)),
+            patch: ownership.remove(|field| removed(field) && !alone(field)),
             kept: ownership.fields().filter(|field| wanted(*field) && !removed(*field)).collect(),
         }
     }
@@ -188,15 +189,9 @@ impl<'a> Removal<'a> {
         let Some(change) = Change::update(&self.before, &self.after) else {
             return note_label_kept(draft, object);
         };
-        let uid = object.ownership.live.uid.clone();
-        let remove = (!is_empty(&self.patched)).then_some(KubernetesCall::Remove { uid, from: self.patched });
-        let calls = give_up.into_iter().chain(remove).map(|call| Call::Kubernetes(object.cluster.clone(), call));
+        let calls = give_up.into_iter().chain(self.patch).map(|call| Call::Kubernetes(object.cluster.clone(), call));
         draft.step(&object.address, ResourceChange::ServiceAccount(change), calls, [], reasons);
     }
-}
-
-fn is_empty(fields: &ServiceAccount) -> bool {
-    fields.labels.is_empty() && fields.annotations.is_empty()
 }
 
 /// Whether this is certainly the ARN of somebody else's role.

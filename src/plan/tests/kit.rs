@@ -36,7 +36,7 @@ pub(crate) fn aws(name: &str) -> PolicyArn {
     PolicyArn::parse(format!("arn:aws:iam::aws:policy/{name}")).unwrap()
 }
 
-/// Both sides, and what is asked.
+/// Desired and live state, and the options of the run.
 #[derive(Debug, Clone)]
 pub(crate) struct Kit {
     pub desired: Desired,
