@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Why something is refused, and what to do about it.
-pub(crate) type Refusal = (String, String);
+pub(crate) type Objection = (String, String);
 
 /// Why an object stays as it is although it differs, so that objects that depend on it are held back as well.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::change::{Change, ResourceChange};
 use super::context::PlanContext;
-use super::draft::{Draft, Refusal};
+use super::draft::{Draft, Objection};
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, IamCall};
@@ -65,17 +65,17 @@ impl IamObject<'_> {
         (before, after): (&T, &T),
         tags: &StringMap,
         adopt: &Adopt,
-    ) -> (Claim, Option<Change<T>>) {
-        let claim = Claim::of(self.context, tags, adopt);
-        let change = match claim {
-            Claim::Adopted => Some(Change::Adopt { before: before.clone(), after: after.clone() }),
-            Claim::Ours | Claim::Foreign(_) => Change::update(before, after),
+    ) -> (Ownership, Option<Change<T>>) {
+        let ownership = Ownership::of(self.context, tags, adopt);
+        let change = match ownership {
+            Ownership::Adopted => Some(Change::Adopt { before: before.clone(), after: after.clone() }),
+            Ownership::Ours | Ownership::Foreign(_) => Change::update(before, after),
         };
-        if claim == Claim::Ours {
+        if ownership == Ownership::Ours {
             self.own(draft);
             draft.declared_live = true;
         }
-        (claim, change)
+        (ownership, change)
     }
 
     /// Refuses to change an existing object of somebody else: of the owner in its tag, if it has one.
@@ -132,7 +132,7 @@ impl IamObject<'_> {
         change: ResourceChange,
         calls: Vec<IamCall>,
         needs: Vec<Address>,
-        objection: Option<Refusal>,
+        objection: Option<Objection>,
     ) {
         self.step(draft, change, calls, needs, vec![delete_reason(self.context)]);
         if let Some((why, hint)) = objection {
@@ -143,7 +143,7 @@ impl IamObject<'_> {
 
 /// Whether irsa may change an existing object that is declared.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Claim {
+pub(crate) enum Ownership {
     /// It has the owner tag of this configuration.
     Ours,
     /// The configuration or `--adopt` takes it over.
@@ -152,7 +152,7 @@ pub(crate) enum Claim {
     Foreign(Option<String>),
 }
 
-impl Claim {
+impl Ownership {
     fn of(context: &PlanContext<'_>, tags: &StringMap, adopt: &Adopt) -> Self {
         if context.is_ours(tags) {
             return Self::Ours;
@@ -168,14 +168,25 @@ impl Claim {
     }
 }
 
-/// Notes that a live object keeps the spelling of its name, which differs in case from the declared one: IAM takes both
-/// for the same name (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names>).
-pub(crate) fn note_name_kept(draft: &mut Draft, address: &Address, origin: &Origin, live: &str, declared: &str) {
-    if live != declared {
+/// Notes that a live object keeps its name and path where the declared ones differ. IAM cannot move an object, and takes
+/// two names that differ in case for the same
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names>).
+pub(crate) fn note_name_and_path_kept(
+    draft: &mut Draft,
+    address: &Address,
+    origin: &Origin,
+    (name, declared_name): (&str, &str),
+    (path, declared_path): (&str, &str),
+) {
+    if name != declared_name {
         let text = format!(
-            "IAM keeps the spelling `{live}`: it does not tell names apart by case, so `{declared}` is the same"
+            "IAM keeps the spelling `{name}`: it does not tell names apart by case, so `{declared_name}` is the same"
         );
         draft.note(address, Severity::Info, "name-kept", Some(origin), text);
+    }
+    if path != declared_path {
+        let text = format!("the live object keeps its path `{path}`; new ones get `{declared_path}`");
+        draft.note(address, Severity::Info, "path-kept", Some(origin), text);
     }
 }
 
@@ -223,7 +234,7 @@ pub(crate) fn delete_reason(context: &PlanContext<'_>) -> String {
 
 /// Why the tags of an object forbid its delete: `irsa/prevent-destroy`, or the address of a cluster or an account that
 /// this configuration does not have.
-pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringMap) -> Option<Refusal> {
+pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringMap) -> Option<Objection> {
     if context.options.report_only {
         return None;
     }
@@ -257,7 +268,7 @@ pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringM
 }
 
 /// An object that roles may use is not deleted while the roles of the account could not be listed.
-pub(crate) fn roles_unlisted(account: &LiveAccount) -> Option<Refusal> {
+pub(crate) fn roles_unlisted(account: &LiveAccount) -> Option<Objection> {
     let Observed::Unknown(why) = &account.role_list else { return None };
     Some((
         format!("the account's roles could not be listed: {why}"),

@@ -2,16 +2,16 @@
 
 use super::change::{Change, ResourceChange};
 use super::context::PlanContext;
-use super::draft::{BlockedBy, Draft, Refusal};
+use super::draft::{BlockedBy, Draft, Objection};
 use super::iam::{
-    Claim, FORGET, IamObject, delete_forbidden_by_tags, listed, note_name_kept, tag_calls, without_own_tags,
+    FORGET, IamObject, Ownership, delete_forbidden_by_tags, listed, note_name_and_path_kept, tag_calls,
+    without_own_tags,
 };
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
 use crate::model::desired;
 use crate::model::live::{LivePolicy, Observed};
-use crate::model::note::Severity;
 use crate::model::resource::{ManagedPolicy, Role, StringMap};
 
 /// Plans every declared policy.
@@ -59,20 +59,18 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy,
     let (address, quotas) = (&object.address, &object.account.quotas);
     let before = &live.policy;
     let after = wanted(object, policy, Some(before));
-    let (claim, change) = object.compare(draft, (before, &after), &before.tags, &policy.adopt);
+    let (ownership, change) = object.compare(draft, (before, &after), &before.tags, &policy.adopt);
     let change = change.map(ResourceChange::Policy);
     let (calls, deleted_versions) = update(arn, live, &after, quotas.versions_per_policy);
-    if let Claim::Foreign(owner) = claim {
+    if let Ownership::Foreign(owner) = ownership {
         if let Some(change) = change {
             draft.held_step(address, change, object.calls(calls));
         }
         return object.refuse_foreign(draft, &format!("policy `{}`", before.name), owner);
     }
-    note_name_kept(draft, address, &policy.origin, before.name.as_str(), policy.name.as_str());
-    if policy.path != before.path {
-        let text = format!("the live policy keeps its path `{}`; new ones get `{}`", before.path, policy.path);
-        draft.note(address, Severity::Info, "path-kept", Some(&policy.origin), text);
-    }
+    let names = (before.name.as_str(), policy.name.as_str());
+    let paths = (before.path.as_str(), policy.path.as_str());
+    note_name_and_path_kept(draft, address, &policy.origin, names, paths);
     let size = after.document.size();
     let too_large = size > quotas.managed_size;
     match change {
@@ -226,7 +224,7 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &PolicyArn, live: 
     object.delete(draft, ResourceChange::Policy(Change::Delete { before }), calls, needs, objection);
 }
 
-fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize) -> Option<Refusal> {
+fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize) -> Option<Objection> {
     (live.uses() > detached).then(|| {
         (
             format!("it is attached {} times, this plan detaches {detached}", live.uses()),

@@ -2,7 +2,7 @@
 
 use super::change::{Change, ResourceChange};
 use super::context::{Issuer, PlanContext, provider_address, tagged_cluster};
-use super::draft::{BlockedBy, Draft, Refusal};
+use super::draft::{BlockedBy, Draft, Objection};
 use super::iam::{
     FORGET, IamObject, delete_forbidden_by_tags, delete_reason, listed, roles_unlisted, tag_calls, without_own_tags,
 };
@@ -105,7 +105,7 @@ pub(crate) fn of_issuer<'l>(account: &'l LiveAccount, issuer: &str) -> Option<&'
 }
 
 /// Why roles must keep their trust in this issuer: irsa manages its provider, and no declared cluster has it.
-pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &str) -> Option<Refusal> {
+pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &str) -> Option<Objection> {
     if context.cluster_of(issuer).is_some() {
         return None;
     }
@@ -114,7 +114,7 @@ pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &s
         Observed::Present(provider) => provider,
         Observed::Unknown(why) => {
             return Some((
-                format!("trust in issuer `{issuer}` would go while it is unknown whose its provider is: {why}"),
+                format!("trust in issuer `{issuer}` would be lost while the owner of its provider is unknown: {why}"),
                 "allow `iam:ListOpenIDConnectProviders` and `iam:GetOpenIDConnectProvider`, then plan again".to_owned(),
             ));
         }
@@ -128,7 +128,7 @@ pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &s
         return match context.issuer(cluster) {
             Issuer::Known(_) | Issuer::Gone(_) => None,
             Issuer::Missing | Issuer::Unknown(_) => Some((
-                format!("trust in issuer `{issuer}` would go while its cluster `{cluster}` cannot be seen"),
+                format!("trust in issuer `{issuer}` would be lost while its cluster `{cluster}` cannot be read"),
                 format!("make `{cluster}` readable, or declare it `state = \"gone\"` if it was deleted"),
             )),
         };
@@ -191,7 +191,7 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &ProviderArn, befo
         let change = ResourceChange::Provider(Change::Update { before, after });
         return object.step(draft, change, untag, [], vec![FORGET.to_owned()]);
     }
-    let users = Users::of(draft, object, arn);
+    let users = TrustingRoles::of(draft, object, arn);
     let kept_by_role = || {
         let name = users.staying.as_ref()?;
         Some((format!("role `{name}` trusts it"), "change that role's trust first".to_owned()))
@@ -212,7 +212,7 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &ProviderArn, befo
 }
 
 /// A role entry that could not be parsed may trust any provider.
-fn malformed_role(account: &LiveAccount) -> Option<Refusal> {
+fn malformed_role(account: &LiveAccount) -> Option<Objection> {
     let entry = account.odd.iter().find(|entry| entry.kind == OrphanKind::Role)?;
     Some((
         format!("role `{}` may trust it: {}", entry.name, entry.why),
@@ -222,7 +222,7 @@ fn malformed_role(account: &LiveAccount) -> Option<Refusal> {
 
 /// The roles that trust a provider.
 #[derive(Default)]
-struct Users {
+struct TrustingRoles {
     /// Roles that this plan deletes, or that stop trusting it.
     leaving: Vec<Address>,
     /// A role that keeps its trust, and that irsa manages or could not read.
@@ -231,7 +231,7 @@ struct Users {
     foreign: Vec<String>,
 }
 
-impl Users {
+impl TrustingRoles {
     fn of(draft: &Draft, object: &IamObject<'_>, arn: &ProviderArn) -> Self {
         let context = object.context;
         let mut users = Self::default();

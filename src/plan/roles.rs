@@ -6,14 +6,13 @@ pub(crate) mod undeclared;
 
 use super::change::{Change, ResourceChange};
 use super::context::{Issuer, PlanContext, provider_address};
-use super::draft::{BlockedBy, Draft, Refusal};
-use super::iam::{Claim, IamObject, note_name_kept};
+use super::draft::{BlockedBy, Draft, Objection};
+use super::iam::{IamObject, Ownership, note_name_and_path_kept};
 use super::providers::trust_to_keep;
 use crate::ids::PolicyArn;
 use crate::model::address::Address;
 use crate::model::desired::{self, Attachment, Boundary};
 use crate::model::live::{LiveRole, Observed, Quotas};
-use crate::model::note::Severity;
 use crate::model::pattern::any_matches;
 use crate::model::resource::Role;
 use crate::policy::{PolicyDocument, budget, trust};
@@ -99,10 +98,10 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, liv
     }
     let trust_changes = before.trust != trust;
     let after = wanted(object, role, Some(before), trust);
-    let (claim, change) = object.compare(draft, (before, &after), &before.tags, &role.adopt);
+    let (ownership, change) = object.compare(draft, (before, &after), &before.tags, &role.adopt);
     let unchanged = change.is_none();
     let change = change.map(|change| (ResourceChange::Role(Box::new(change)), calls::update(before, &after)));
-    if let Claim::Foreign(owner) = claim {
+    if let Ownership::Foreign(owner) = ownership {
         if let Some((change, calls)) = change {
             draft.held_step(address, change, object.calls(calls));
         }
@@ -121,11 +120,9 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, liv
     if let Some((why, hint)) = refusal {
         return draft.refuse_step(address, why, hint);
     }
-    note_name_kept(draft, address, &role.origin, before.name.as_str(), role.name.as_str());
-    if role.path != before.path {
-        let text = format!("the live role keeps its path `{}`; new roles get `{}`", before.path, role.path);
-        draft.note(address, Severity::Info, "path-kept", Some(&role.origin), text);
-    }
+    let names = (before.name.as_str(), role.name.as_str());
+    let paths = (before.path.as_str(), role.path.as_str());
+    note_name_and_path_kept(draft, address, &role.origin, names, paths);
     match blocked {
         Some(blocked) => draft.hold(address, blocked),
         None if unchanged => draft.unchanged(address),
@@ -134,7 +131,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, liv
 }
 
 /// The role needs another path, and IAM cannot move a role.
-fn path_differs(role: &desired::Role, before: &Role) -> Option<Refusal> {
+fn path_differs(role: &desired::Role, before: &Role) -> Option<Objection> {
     (role.path_declared && role.path != before.path).then(|| {
         let (live, declared) = (&before.path, &role.path);
         (
@@ -150,14 +147,14 @@ fn lost_issuer(
     role: &desired::Role,
     before: &PolicyDocument,
     after: &PolicyDocument,
-) -> Option<Refusal> {
+) -> Option<Objection> {
     let kept = after.federated_issuers();
     let before = before.federated_issuers();
     before.difference(&kept).find_map(|issuer| trust_to_keep(context, &role.account, issuer))
 }
 
 /// The role would get a policy, by its ARN, that does not exist.
-fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&Role>) -> Option<Refusal> {
+fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&Role>) -> Option<Objection> {
     let context = object.context;
     let is_declared = |arn: &PolicyArn| {
         let mut keys = context.desired.policies.keys().filter(|(account, _)| *account == role.account);
@@ -186,7 +183,7 @@ fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&
 }
 
 /// The role would exceed a quota of AWS.
-fn over_quota(after: &Role, quotas: &Quotas) -> Option<Refusal> {
+fn over_quota(after: &Role, quotas: &Quotas) -> Option<Objection> {
     let size = after.trust.size();
     if after.trust.statements().is_empty() && after.trust.is_parsed() {
         let hint = "bind it to a ServiceAccount, or remove the role";

@@ -5,7 +5,7 @@ pub(crate) mod undeclared;
 
 use super::change::{Change, ResourceChange};
 use super::context::{PlanContext, ServiceAccountRef, exact_bindings, provider_address};
-use super::draft::{BlockedBy, Draft, Refusal};
+use super::draft::{BlockedBy, Draft, Objection};
 use super::other_shards::{Ready, role_ready};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
@@ -17,7 +17,7 @@ use crate::model::marks::{
 };
 use crate::model::note::Severity;
 use crate::model::resource::ServiceAccount;
-use field_ownership::{Conflict, Field, FieldOwnership, UNTRACKED};
+use field_ownership::{Conflict, FieldOwnership, MetaField, UNTRACKED};
 
 /// A declared ServiceAccount that irsa manages.
 struct Declared<'a> {
@@ -109,10 +109,10 @@ fn wanted(item: &Declared<'_>, created: bool) -> ServiceAccount {
     ServiceAccount { namespace: namespace.clone(), name: name.clone(), labels, annotations }
 }
 
-fn has(fields: &ServiceAccount, field: Field<'_>) -> bool {
+fn has(fields: &ServiceAccount, field: MetaField<'_>) -> bool {
     match field {
-        Field::Label(key) => fields.labels.contains_key(key),
-        Field::Annotation(key) => fields.annotations.contains_key(key),
+        MetaField::Label(key) => fields.labels.contains_key(key),
+        MetaField::Annotation(key) => fields.annotations.contains_key(key),
     }
 }
 
@@ -155,14 +155,14 @@ impl Fate {
 }
 
 impl Comparison<'_> {
-    fn fate(&self, field: Field<'_>) -> Fate {
+    fn fate(&self, field: MetaField<'_>) -> Fate {
         let own = self.ownership.is_own(field);
         let other_owners = self.ownership.other_owners(field);
         if has(&self.wanted, field) {
             Fate::Declared
         } else if own && other_owners.is_empty() {
             if self.ownership.is_shared(field) { Fate::Removed } else { Fate::GivenUp }
-        } else if matches!(field, Field::Annotation(key) if key.starts_with(CHAIN)) {
+        } else if matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN)) {
             self.undeclared(field, &other_owners)
         } else if own {
             Fate::Shared
@@ -175,13 +175,13 @@ impl Comparison<'_> {
     /// set by hand or by nobody known. Another manager (Helm, `kubectl apply`) would set it again: it stays, unless it is
     /// an audience that the role does not trust. It also stays if it is harmless and irsa did not create the object, since
     /// it may be older than the owner label.
-    fn undeclared(&self, field: Field<'_>, other_owners: &[&str]) -> Fate {
-        let created = self.ours && self.ownership.is_own(Field::Annotation(CREATED));
+    fn undeclared(&self, field: MetaField<'_>, other_owners: &[&str]) -> Fate {
+        let created = self.ours && self.ownership.is_own(MetaField::Annotation(CREATED));
         let by_hand = other_owners.iter().all(|manager| is_interactive(manager));
         // an admission policy leaves no record where other managers do, and sets the annotation again
         let by_policy = !self.ownership.is_shared(field) && !self.ownership.is_unrecorded();
         let trusted = Some(self.item.binding.effective_audience());
-        let harmless = field != Field::Annotation(AUDIENCE) || self.ownership.value(field) == trusted;
+        let harmless = field != MetaField::Annotation(AUDIENCE) || self.ownership.value(field) == trusted;
         if harmless && (by_policy || !by_hand || !created) {
             Fate::Harmless
         } else if by_hand && self.ours {
@@ -204,7 +204,7 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
     let ownership = FieldOwnership::of(item.context, live);
     let ours = item.context.is_ours(&live.labels);
     // anyone in the namespace can set the label, so the guards count only objects whose label irsa owns
-    if ours && ownership.is_own(Field::Label(OWNER)) {
+    if ours && ownership.is_own(MetaField::Label(OWNER)) {
         draft.own(address, Place::Cluster(item.binding.cluster.clone()));
         draft.declared_live = true;
     }
@@ -216,9 +216,9 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
         return draft.refuse(address, format!("it carries the label of owner `{owner}`"), hint);
     }
     // that irsa created an object is never inferred: also one without other managers may be somebody else's
-    let wanted = wanted(item, ownership.is_own(Field::Annotation(CREATED)));
+    let wanted = wanted(item, ownership.is_own(MetaField::Annotation(CREATED)));
     let comparison = Comparison { item, wanted, ownership, ours };
-    let fates: Vec<(Field<'_>, Fate)> = ownership.fields().map(|field| (field, comparison.fate(field))).collect();
+    let fates: Vec<(MetaField<'_>, Fate)> = ownership.fields().map(|field| (field, comparison.fate(field))).collect();
     for (field, fate) in &fates {
         let owners = ownership.other_owners(*field);
         let (rule, text) = match fate {
@@ -246,7 +246,7 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
 }
 
 /// `applied`: whether the fields that irsa sets need no change.
-fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(Field<'_>, Fate)], applied: bool) {
+fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_>, Fate)], applied: bool) {
     let Comparison { item, wanted, ownership, ours } = comparison;
     let live = ownership.live;
     let options = item.context.options;
@@ -261,10 +261,11 @@ fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(Field<'_>, F
     {
         return draft.refuse(&item.address, why, hint);
     }
-    let is_own = |field: Field<'_>| has(wanted, field) || ownership.is_own(field);
-    let is_removed = |field: Field<'_>| comparison.fate(field).is_removed();
-    let is_kept =
-        |field: Field<'_>| ownership.is_own(field) && matches!(comparison.fate(field), Fate::Shared | Fate::Harmless);
+    let is_own = |field: MetaField<'_>| has(wanted, field) || ownership.is_own(field);
+    let is_removed = |field: MetaField<'_>| comparison.fate(field).is_removed();
+    let is_kept = |field: MetaField<'_>| {
+        ownership.is_own(field) && matches!(comparison.fate(field), Fate::Shared | Fate::Harmless)
+    };
     let before = ownership.pick(|field| is_own(field) || is_removed(field));
     let kept = ownership.pick(is_kept);
     let mut after = wanted.clone();
@@ -293,10 +294,10 @@ fn set_by(owners: &[&str]) -> String {
 /// Why the object is not changed: another manager owns a field that irsa sets, or set an annotation that is not declared.
 fn refusal(
     ownership: &FieldOwnership<'_>,
-    fates: &[(Field<'_>, Fate)],
+    fates: &[(MetaField<'_>, Fate)],
     conflict: Option<&Conflict<'_>>,
     report_only: bool,
-) -> Option<Refusal> {
+) -> Option<Objection> {
     if let Some(Conflict { manager, field, value }) = conflict {
         let forced = if report_only { "" } else { ", or take it with `--force-conflicts`" };
         let hint = format!("take the field out of what that manager applies{forced}");

@@ -149,25 +149,6 @@ pub struct Summary {
 }
 
 impl Plan {
-    /// A plan without steps.
-    pub fn new(owner: Key, config_digest: String, options: Options) -> Self {
-        Self {
-            owner,
-            config_digest,
-            options,
-            steps: Vec::new(),
-            refused: Vec::new(),
-            withheld: Vec::new(),
-            unknown: Vec::new(),
-            notes: Vec::new(),
-            unchanged: 0,
-            waiting: Vec::new(),
-            settled: Vec::new(),
-            unmatched: Vec::new(),
-            names: ConfigKeys::default(),
-        }
-    }
-
     /// Whether every object could be read.
     pub fn complete(&self) -> bool {
         self.unknown.is_empty()

@@ -9,11 +9,11 @@ use crate::model::note::Severity;
 use crate::model::resource::Role;
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::context::{Issuer, PlanContext};
-use crate::plan::draft::{Draft, Refusal};
+use crate::plan::draft::{Draft, Objection};
 use crate::plan::file::FOREIGN_TRUST;
 use crate::plan::iam::{FORGET, IamObject, delete_forbidden_by_tags, roles_unlisted, without_own_tags};
 use crate::plan::providers::{of_issuer, trust_to_keep};
-use crate::plan::service_accounts::undeclared::{Users, steps_that_remove, users};
+use crate::plan::service_accounts::undeclared::{RoleUsers, steps_that_remove, users};
 use crate::policy::PolicyDocument;
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ fn listed_name<'a>(account: &'a LiveAccount, lower_case: &'a str) -> &'a str {
     summary.map_or(lower_case, |summary| summary.name.as_str())
 }
 
-fn undeclared(draft: &mut Draft, object: &IamObject<'_>, live: &LiveRole, users: &Users<'_>) {
+fn undeclared(draft: &mut Draft, object: &IamObject<'_>, live: &LiveRole, users: &RoleUsers<'_>) {
     let context = object.context;
     let before = live.role.clone();
     object.own(draft);
@@ -75,7 +75,7 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, live: &LiveRole, users:
     object.delete(draft, ResourceChange::Role(Box::new(Change::Delete { before })), calls, needs, objection);
 }
 
-fn recently_used(context: &PlanContext<'_>, live: &LiveRole) -> Option<Refusal> {
+fn recently_used(context: &PlanContext<'_>, live: &LiveRole) -> Option<Objection> {
     let since = context.options.now - live.last_used?;
     let limit = i64::try_from(context.desired.guard.recent_use.as_secs()).unwrap_or(i64::MAX);
     (since < limit && !context.options.force && !context.options.report_only).then(|| {
@@ -86,7 +86,7 @@ fn recently_used(context: &PlanContext<'_>, live: &LiveRole) -> Option<Refusal> 
     })
 }
 
-fn in_instance_profiles(live: &LiveRole) -> Option<Refusal> {
+fn in_instance_profiles(live: &LiveRole) -> Option<Objection> {
     (!live.instance_profiles.is_empty()).then(|| {
         (
             format!("it is in instance profiles: {}", live.instance_profiles.join(", ")),
@@ -96,7 +96,7 @@ fn in_instance_profiles(live: &LiveRole) -> Option<Refusal> {
 }
 
 /// The role trusts a cluster that was not read in full, so a ServiceAccount there may use it.
-fn may_have_unseen_users(object: &IamObject<'_>, trust: &PolicyDocument) -> Option<Refusal> {
+fn may_have_unseen_users(object: &IamObject<'_>, trust: &PolicyDocument) -> Option<Objection> {
     let context = object.context;
     trust.federated_issuers().into_iter().find_map(|issuer| match context.cluster_of(&issuer) {
         Some((_, Issuer::Gone(_))) => None,
@@ -107,7 +107,7 @@ fn may_have_unseen_users(object: &IamObject<'_>, trust: &PolicyDocument) -> Opti
     })
 }
 
-fn partly_read(context: &PlanContext<'_>, cluster: &Key) -> Option<Refusal> {
+fn partly_read(context: &PlanContext<'_>, cluster: &Key) -> Option<Objection> {
     let declared = context.desired.clusters.get(cluster);
     let whole = context.cluster(cluster).is_some_and(|live| live.extent == Extent::Whole);
     if whole || declared.is_some_and(|declared| declared.unmanaged) {
@@ -128,7 +128,7 @@ fn partly_read(context: &PlanContext<'_>, cluster: &Key) -> Option<Refusal> {
 }
 
 /// The issuer may be that of a cluster which this configuration does not have, or could not read.
-fn undeclared_cluster(object: &IamObject<'_>, trust: &PolicyDocument, issuer: &str) -> Option<Refusal> {
+fn undeclared_cluster(object: &IamObject<'_>, trust: &PolicyDocument, issuer: &str) -> Option<Objection> {
     let context = object.context;
     if let Some(cluster) = context.cluster_without_issuer() {
         return Some((

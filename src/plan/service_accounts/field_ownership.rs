@@ -13,12 +13,12 @@ pub(crate) const UNTRACKED: &str = "before-first-apply";
 
 /// A label or an annotation, by its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Field<'k> {
+pub(crate) enum MetaField<'k> {
     Label(&'k str),
     Annotation(&'k str),
 }
 
-impl fmt::Display for Field<'_> {
+impl fmt::Display for MetaField<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Label(key) => write!(f, "label `{key}`"),
@@ -27,7 +27,7 @@ impl fmt::Display for Field<'_> {
     }
 }
 
-impl Field<'_> {
+impl MetaField<'_> {
     fn is_owned_by(self, manager: &FieldManager) -> bool {
         let (keys, name) = match self {
             Self::Label(key) => (&manager.labels, key),
@@ -41,7 +41,7 @@ impl Field<'_> {
 /// A field that irsa sets, and that another manager owns with another value.
 pub(crate) struct Conflict<'l> {
     pub manager: &'l str,
-    pub field: Field<'l>,
+    pub field: MetaField<'l>,
     /// The live value.
     pub value: &'l str,
 }
@@ -70,52 +70,52 @@ impl<'a> FieldOwnership<'a> {
     }
 
     /// All labels and annotations.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = Field<'a>> {
-        let labels = self.live.labels.keys().map(|key| Field::Label(key));
-        labels.chain(self.live.annotations.keys().map(|key| Field::Annotation(key)))
+    pub(crate) fn fields(&self) -> impl Iterator<Item = MetaField<'a>> {
+        let labels = self.live.labels.keys().map(|key| MetaField::Label(key));
+        labels.chain(self.live.annotations.keys().map(|key| MetaField::Annotation(key)))
     }
 
     /// The live value.
-    pub(crate) fn value(&self, field: Field<'_>) -> Option<&'a str> {
+    pub(crate) fn value(&self, field: MetaField<'_>) -> Option<&'a str> {
         let (fields, key) = match field {
-            Field::Label(key) => (&self.live.labels, key),
-            Field::Annotation(key) => (&self.live.annotations, key),
+            MetaField::Label(key) => (&self.live.labels, key),
+            MetaField::Annotation(key) => (&self.live.annotations, key),
         };
         fields.get(key).map(String::as_str)
     }
 
     /// The object with only these fields.
-    pub(crate) fn pick(&self, wanted: impl Fn(Field<'_>) -> bool) -> ServiceAccount {
+    pub(crate) fn pick(&self, wanted: impl Fn(MetaField<'_>) -> bool) -> ServiceAccount {
         fn pick(fields: &StringMap, wanted: impl Fn(&str) -> bool) -> StringMap {
             fields.iter().filter(|(key, _)| wanted(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
         }
         ServiceAccount {
             namespace: self.live.namespace.clone(),
             name: self.live.name.clone(),
-            labels: pick(&self.live.labels, |key| wanted(Field::Label(key))),
-            annotations: pick(&self.live.annotations, |key| wanted(Field::Annotation(key))),
+            labels: pick(&self.live.labels, |key| wanted(MetaField::Label(key))),
+            annotations: pick(&self.live.annotations, |key| wanted(MetaField::Annotation(key))),
         }
     }
 
     /// The call that removes these fields, whoever owns them. None if there are none.
-    pub(crate) fn remove(&self, which: impl Fn(Field<'_>) -> bool) -> Option<KubernetesCall> {
+    pub(crate) fn remove(&self, which: impl Fn(MetaField<'_>) -> bool) -> Option<KubernetesCall> {
         let from = self.pick(which);
         let some = !(from.labels.is_empty() && from.annotations.is_empty());
         some.then(|| KubernetesCall::Remove { uid: self.live.uid.clone(), from })
     }
 
     /// Whether irsa owns the field.
-    pub(crate) fn is_own(&self, field: Field<'_>) -> bool {
+    pub(crate) fn is_own(&self, field: MetaField<'_>) -> bool {
         self.entries(true).any(|manager| field.is_owned_by(manager))
     }
 
     /// Whether another manager owns the field too, so that it stays when irsa gives it up.
-    pub(crate) fn is_shared(&self, field: Field<'_>) -> bool {
+    pub(crate) fn is_shared(&self, field: MetaField<'_>) -> bool {
         self.entries(false).any(|manager| field.is_owned_by(manager))
     }
 
     /// The other managers that are known to own the field.
-    pub(crate) fn other_owners(&self, field: Field<'_>) -> Vec<&'a str> {
+    pub(crate) fn other_owners(&self, field: MetaField<'_>) -> Vec<&'a str> {
         let known = |manager: &&FieldManager| manager.name != UNTRACKED && field.is_owned_by(manager);
         self.entries(false).filter(known).map(|manager| manager.name.as_str()).collect()
     }
@@ -140,8 +140,8 @@ impl<'a> FieldOwnership<'a> {
     where
         'a: 'l,
     {
-        let labels = after.labels.iter().map(|(key, value)| (Field::Label(key), value));
-        let annotations = after.annotations.iter().map(|(key, value)| (Field::Annotation(key), value));
+        let labels = after.labels.iter().map(|(key, value)| (MetaField::Label(key), value));
+        let annotations = after.annotations.iter().map(|(key, value)| (MetaField::Annotation(key), value));
         let mut conflicts = Vec::new();
         for (field, wanted) in labels.chain(annotations) {
             let Some(value) = self.value(field).filter(|value| value != wanted) else { continue };

@@ -2,7 +2,7 @@
 //! the others. An object that lost its owner label is released as well, or irsa's fields would stay on it for ever.
 
 use super::being_deleted;
-use super::field_ownership::{Field, FieldOwnership};
+use super::field_ownership::{FieldOwnership, MetaField};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
@@ -13,7 +13,7 @@ use crate::model::note::Severity;
 use crate::model::resource::ServiceAccount;
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::context::{PlanContext, ServiceAccountRef};
-use crate::plan::draft::{Draft, Refusal};
+use crate::plan::draft::{Draft, Objection};
 use crate::plan::iam::FORGET;
 use std::collections::{HashMap, HashSet};
 
@@ -38,7 +38,7 @@ struct Undeclared<'a> {
 
 impl Undeclared<'_> {
     fn annotation(&self, key: &str) -> Option<&str> {
-        self.ownership.value(Field::Annotation(key))
+        self.ownership.value(MetaField::Annotation(key))
     }
 
     /// Whether the address annotation names this object.
@@ -73,7 +73,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             let ownership = FieldOwnership::of(context, live);
             let labelled = live.labels.contains_key(OWNER);
             let may_be_ours =
-                context.is_ours(&live.labels) || !labelled && ownership.is_own(Field::Annotation(ADDRESS));
+                context.is_ours(&live.labels) || !labelled && ownership.is_own(MetaField::Annotation(ADDRESS));
             if !may_be_ours {
                 continue;
             }
@@ -94,7 +94,7 @@ fn note_unknown(draft: &mut Draft, address: &Address, why: &str) {
 
 fn undeclared(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
     let Undeclared { address, ownership, .. } = object;
-    if !ownership.live.labels.contains_key(OWNER) || ownership.is_own(Field::Label(OWNER)) {
+    if !ownership.live.labels.contains_key(OWNER) || ownership.is_own(MetaField::Label(OWNER)) {
         draft.own(address, Place::Cluster(object.cluster.clone()));
     }
     if let Some(why) = being_deleted(ownership.live) {
@@ -109,7 +109,7 @@ fn undeclared(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<
 
 /// Removes irsa's label and annotations, and keeps the object.
 fn forget(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
-    let own = [Field::Label(OWNER), Field::Annotation(ADDRESS), Field::Annotation(CREATED)];
+    let own = [MetaField::Label(OWNER), MetaField::Annotation(ADDRESS), MetaField::Annotation(CREATED)];
     let removal = Removal::of(context, object, |field| own.contains(&field));
     let to = removal.after.clone();
     let uid = object.ownership.live.uid.clone();
@@ -130,12 +130,12 @@ fn remove(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>)
         let reasons = vec!["no longer declared, and irsa created it".to_owned()];
         return draft.step(address, change, [call], [], reasons);
     }
-    let of_irsa = |field: Field<'_>| match field {
-        Field::Label(key) => key == OWNER,
-        Field::Annotation(key) => key == ADDRESS || key == CREATED || key.starts_with(CHAIN),
+    let of_irsa = |field: MetaField<'_>| match field {
+        MetaField::Label(key) => key == OWNER,
+        MetaField::Annotation(key) => key == ADDRESS || key == CREATED || key.starts_with(CHAIN),
     };
     let removal = Removal::of(context, object, |field| of_irsa(field) || ownership.is_own(field));
-    if !trusted && removal.kept.contains(&Field::Annotation(ROLE_ARN)) {
+    if !trusted && removal.kept.contains(&MetaField::Annotation(ROLE_ARN)) {
         note_role_kept(context, draft, object);
     }
     let why = if *trusted { "declared `manage = \"none\"`" } else { "no longer declared" };
@@ -156,25 +156,25 @@ struct Removal<'a> {
     /// Removes fields that would stay when irsa gives them up.
     patch: Option<KubernetesCall>,
     /// Fields that stay because of other owners.
-    kept: Vec<Field<'a>>,
+    kept: Vec<MetaField<'a>>,
 }
 
 impl<'a> Removal<'a> {
     /// Removes the fields that `wanted` selects. Those that irsa alone owns go when irsa gives them up. Fields without a
     /// known owner (the object was restored, or its record of managers reset) are patched away if the address annotation
     /// names the object. Fields of other managers are removed only with `--force-conflicts`.
-    fn of(context: &PlanContext<'_>, object: &Undeclared<'a>, wanted: impl Fn(Field<'_>) -> bool) -> Self {
+    fn of(context: &PlanContext<'_>, object: &Undeclared<'a>, wanted: impl Fn(MetaField<'_>) -> bool) -> Self {
         let ownership = object.ownership;
         let has_own_address = object.has_own_address();
         let foreign_role = object.annotation(ROLE_ARN).is_some_and(|arn| is_foreign_role(context, arn));
-        let patchable = |field: Field<'_>| {
-            let of_foreign_role = foreign_role && matches!(field, Field::Annotation(key) if key.starts_with(CHAIN));
+        let patchable = |field: MetaField<'_>| {
+            let of_foreign_role = foreign_role && matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN));
             let unowned = ownership.other_owners(field).is_empty();
             !of_foreign_role
                 && (context.options.force_conflicts || unowned && (has_own_address || ownership.is_own(field)))
         };
-        let alone = |field: Field<'_>| ownership.is_own(field) && !ownership.is_shared(field);
-        let removed = |field: Field<'_>| wanted(field) && (alone(field) || patchable(field));
+        let alone = |field: MetaField<'_>| ownership.is_own(field) && !ownership.is_shared(field);
+        let removed = |field: MetaField<'_>| wanted(field) && (alone(field) || patchable(field));
         Self {
             before: ownership.pick(|field| ownership.is_own(field) || removed(field)),
             after: ownership.pick(|field| ownership.is_own(field) && !removed(field)),
@@ -229,7 +229,7 @@ fn refuse_foreign_cluster(context: &PlanContext<'_>, draft: &mut Draft, object: 
 /// Notes that the annotation stays, although the role no longer trusts the pods.
 fn note_role_kept(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
     let Some(arn) = object.annotation(ROLE_ARN).filter(|arn| !is_foreign_role(context, arn)) else { return };
-    let owner = who_can_remove(object, Field::Annotation(ROLE_ARN));
+    let owner = who_can_remove(object, MetaField::Annotation(ROLE_ARN));
     let text = format!(
         "annotation `{ROLE_ARN}` stays: {owner}. `{arn}` no longer trusts its pods, so they cannot assume it: remove the \
          annotation where it is set, or with `--force-conflicts`"
@@ -239,13 +239,13 @@ fn note_role_kept(context: &PlanContext<'_>, draft: &mut Draft, object: &Undecla
 
 /// Notes that irsa can remove none of its fields.
 fn note_label_kept(draft: &mut Draft, object: &Undeclared<'_>) {
-    let owner = who_can_remove(object, Field::Label(OWNER));
+    let owner = who_can_remove(object, MetaField::Label(OWNER));
     let text = format!("it carries our label `{OWNER}`: {owner}; `--force-conflicts` removes it all the same");
     draft.noted.push(object.address.clone());
     draft.note(&object.address, Severity::Low, "label-held", None, text);
 }
 
-fn who_can_remove(object: &Undeclared<'_>, field: Field<'_>) -> String {
+fn who_can_remove(object: &Undeclared<'_>, field: MetaField<'_>) -> String {
     match object.ownership.other_owners(field)[..] {
         [] => format!("nobody is recorded to hold it, and annotation `{ADDRESS}` does not say that it is ours"),
         ref names => format!("only {} can remove it", names.join(", ")),
@@ -286,7 +286,9 @@ fn delete_objections(object: &Undeclared<'_>) -> Vec<String> {
         .filter(|mark| live.labels.contains_key(*mark) || live.annotations.contains_key(*mark))
         .chain(managed_by_helm.then_some("app.kubernetes.io/managed-by"))
         // irsa itself may have set it, as a declared label or annotation
-        .filter(|mark| ![Field::Label(mark), Field::Annotation(mark)].iter().any(|field| ownership.is_own(*field)));
+        .filter(|mark| {
+            ![MetaField::Label(mark), MetaField::Annotation(mark)].iter().any(|field| ownership.is_own(*field))
+        });
     reasons.extend(marks.map(|mark| format!("it carries `{mark}`")));
     match &live.pods {
         Some(Observed::Present(pods)) if pods.len() == 1 => reasons.push(format!("pod `{}` uses it", pods[0])),
@@ -302,11 +304,11 @@ fn delete_objections(object: &Undeclared<'_>) -> Vec<String> {
 }
 
 /// ServiceAccounts by the role in their annotation, except those that are being deleted.
-pub(crate) type Users<'a> = HashMap<&'a str, Vec<(&'a Key, &'a LiveServiceAccount)>>;
+pub(crate) type RoleUsers<'a> = HashMap<&'a str, Vec<(&'a Key, &'a LiveServiceAccount)>>;
 
 /// The ServiceAccounts of these roles.
-pub(crate) fn users<'a>(context: &PlanContext<'a>, roles: impl Iterator<Item = &'a RoleArn>) -> Users<'a> {
-    let mut users: Users<'a> = roles.map(|role| (role.as_str(), Vec::new())).collect();
+pub(crate) fn users<'a>(context: &PlanContext<'a>, roles: impl Iterator<Item = &'a RoleArn>) -> RoleUsers<'a> {
+    let mut users: RoleUsers<'a> = roles.map(|role| (role.as_str(), Vec::new())).collect();
     if users.is_empty() {
         return users;
     }
@@ -327,8 +329,8 @@ pub(crate) fn steps_that_remove(
     context: &PlanContext<'_>,
     draft: &Draft,
     role: &RoleArn,
-    users: &Users<'_>,
-) -> Result<Vec<Address>, Refusal> {
+    users: &RoleUsers<'_>,
+) -> Result<Vec<Address>, Objection> {
     let mut steps = Vec::new();
     for (cluster, live) in users.get(role.as_str()).into_iter().flatten() {
         let (namespace, name) = (&live.namespace, &live.name);
@@ -338,7 +340,7 @@ pub(crate) fn steps_that_remove(
             ResourceChange::Provider(_) | ResourceChange::Policy(_) | ResourceChange::Role(_) => false,
         });
         if !removes {
-            let hint = match FieldOwnership::of(context, live).other_owners(Field::Annotation(ROLE_ARN))[..] {
+            let hint = match FieldOwnership::of(context, live).other_owners(MetaField::Annotation(ROLE_ARN))[..] {
                 [] => format!(
                     "nobody else is recorded to set it: remove it with `kubectl annotate serviceaccount -n {namespace} \
                      {name} {ROLE_ARN}-` in cluster `{cluster}`, then plan again"

@@ -420,7 +420,7 @@ fn trust_in_an_issuer_with_an_unreadable_provider_stays() {
             kit.account().providers.remove(&arn);
             kit.account().providers_listed = Observed::Unknown("timeout".into());
         }
-        refused(&kit.plan(), "role/reports", "unknown whose its provider is: timeout");
+        refused(&kit.plan(), "role/reports", "the owner of its provider is unknown: timeout");
     }
 }
 

@@ -8,7 +8,7 @@ use crate::ids::RoleName;
 use crate::model::live::Observed;
 use crate::model::marks::{ADDRESS, OWNER};
 use crate::plan::change::Action;
-use crate::plan::{Plan, confirm};
+use crate::plan::confirm;
 
 #[test]
 fn reported_plan_has_no_guards() {
@@ -28,7 +28,7 @@ fn reported_plan_has_no_guards() {
     assert_eq!((told.refused.as_slice(), told.steps.len(), told.withheld.len()), (&[][..], 40, 0));
     // a difference that only the second plan shows is dropped, even if it is refused
     kit.options.report_only = false;
-    assert_eq!(confirm(&Plan::new(key("team"), String::new(), kit.options.clone()), guarded.clone()).withheld, []);
+    assert_eq!(confirm(&kit.empty_plan(), guarded.clone()).withheld, []);
     assert_eq!(confirm(&guarded, guarded.clone()).withheld.len(), 40);
 }
 
