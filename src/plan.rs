@@ -1,73 +1,74 @@
-//! Decides: what is wanted against what is there, into a list of changes in the order in which they must be made.
+//! Compares desired with live state: the changes to make, in a safe order, and everything that must not be done.
 //!
-//! Pure, synchronous and total: no IO, no clock (the time comes in as an option), no async; what is decided side by side
-//! does not depend on each other. A plan leaves apply no choice: every step is a list of calls, and
-//! what must not be done is refused here.
+//! Pure and synchronous: no IO, and no clock (the time is an option). A plan leaves apply no choice: each step is a list of
+//! API calls.
+//!
+//! `context` is what everything looks things up in, `draft` collects the decisions. Each kind of object has a module:
+//! `providers`, `policies`, `roles` (`iam` is what these share) and `service_accounts`. `other_shards`, `select`, `guard`
+//! and `write_order` then work on the whole draft.
 
 pub mod change;
-mod config_keys;
 mod confirm;
 mod context;
+mod coverage;
 mod draft;
-mod field_ownership;
 mod fields;
 pub mod file;
 mod guard;
-mod orphans;
+mod iam;
 mod other_shards;
-mod parts;
-mod places;
 mod policies;
-mod principals;
 mod providers;
-mod release;
 mod roles;
 pub mod safeguards;
 pub mod saved;
 mod select;
 mod service_accounts;
 pub mod step;
-mod tags;
 mod write_order;
 
 pub use change::{Change, FieldChange, ResourceChange};
-pub use config_keys::ConfigKeys;
 pub use confirm::confirm;
 pub use file::PlanV2;
-pub use step::{Options, Part, PartId, Plan, Refused, Step, Summary, UnknownObject};
+pub use step::{ConfigKeys, Options, Part, PartId, Plan, Refused, Step, Summary, UnknownObject};
 
 use crate::model::desired::Desired;
 use crate::model::live::Live;
 use crate::model::note::Note;
-use context::{Issuer, PlanContext};
+use context::PlanContext;
 use draft::Draft;
 
-/// Compares `desired` with `live`. `findings` are the linter's, kept among the notes.
+/// Compares `desired` with `live`. The plan's notes include `findings`, which are the linter's.
 pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
     let context = PlanContext::new(desired, live, options);
-    let mut draft = Draft { selecting: !options.only.is_empty(), ..Draft::default() };
-    places::plan(&context, &mut draft);
+    let mut draft = Draft::default();
+    coverage::plan(&context, &mut draft);
     if !options.destroy {
         providers::plan(&context, &mut draft);
         policies::plan(&context, &mut draft);
         other_shards::plan(&context, &mut draft);
     }
-    let mut released = draft.fork();
+    let mut undeclared = Draft::default();
     let plan_declared = || {
         if !options.destroy {
             roles::plan(&context, &mut draft);
             service_accounts::plan(&context, &mut draft);
         }
     };
-    rayon::join(plan_declared, || release::plan(&context, &mut released));
-    draft.merge(released);
-    orphans::plan(&context, &mut draft);
-    roles::note_strangers(&context, &mut draft);
-    draft.notes.extend(findings.into_iter().filter(|note| other_shards::is_told_here(&context, note)));
+    rayon::join(plan_declared, || service_accounts::undeclared::plan(&context, &mut undeclared));
+    draft.merge(undeclared);
+    // no shard has the undeclared IAM objects, so only an unsharded run deletes them; each kind needs the steps before it
+    if context.scope.is_none() {
+        roles::undeclared::plan(&context, &mut draft);
+        policies::plan_undeclared(&context, &mut draft);
+        providers::plan_undeclared(&context, &mut draft);
+        roles::undeclared::note_foreign(&context, &mut draft);
+    }
+    draft.notes.extend(findings.into_iter().filter(|note| other_shards::is_reported_here(&context, note)));
     let unmatched = select::select(&context, &mut draft);
     guard::guard(&context, &mut draft);
     draft.notes.extend(safeguards::notes(desired));
-    principals::wait(&context, &mut draft);
+    roles::principals::wait_for_new_roles(&context, &mut draft);
     let steps = write_order::arrange(&context, &mut draft);
     finish(&context, draft, steps, unmatched)
 }
@@ -92,17 +93,14 @@ fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: 
         settled: matching,
         waiting: waiting.into_iter().collect(),
         unmatched,
-        names: names(context),
+        names: config_keys(context),
     }
 }
 
-/// What the configuration calls issuers and roles.
-fn names(context: &PlanContext<'_>) -> ConfigKeys {
-    let clusters = context.desired.clusters.keys().filter_map(|key| match context.issuer(key) {
-        Issuer::Known(issuer) => Some((issuer.host_path().to_owned(), key.clone())),
-        Issuer::Gone(issuer) => Some((issuer.clone()?, key.clone())),
-        Issuer::Missing | Issuer::Unknown(_) => None,
-    });
+/// The configuration's keys for issuers and role ARNs.
+fn config_keys(context: &PlanContext<'_>) -> ConfigKeys {
+    let clusters = context.desired.clusters.keys();
+    let clusters = clusters.filter_map(|key| Some((context.issuer(key).host_path()?.to_owned(), key.clone())));
     let roles = context.desired.roles.iter();
     let roles = roles.filter_map(|(key, role)| Some((context.role_arn(role)?.to_string(), key.clone())));
     ConfigKeys { clusters: clusters.collect(), roles: roles.collect() }

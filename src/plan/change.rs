@@ -1,58 +1,31 @@
-//! One change of one object. A change that changes nothing cannot be made.
+//! `Change`: the change of one object, with its state before and after. A change without a difference cannot be made.
 
 use crate::model::resource::{ManagedPolicy, Provider, Role, ServiceAccount};
 use serde_json::Value;
 
-/// What happens to one object. The two sides are `before` and `after` everywhere.
+/// The change of one object: `before` is its live state, `after` the state once the plan is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are described once, on the enum")]
 pub enum Change<T> {
-    /// It is made.
-    Create {
-        /// What it will be.
-        after: T,
-    },
-    /// It is changed, or (a `ServiceAccount`) let go of.
-    Update {
-        /// What it is.
-        before: T,
-        /// What it will be.
-        after: T,
-    },
-    /// It is deleted.
-    Delete {
-        /// What it is.
-        before: T,
-    },
-    /// It is taken over, and made to be as declared.
-    Adopt {
-        /// What it is.
-        before: T,
-        /// What it will be.
-        after: T,
-    },
-}
-
-impl<T: PartialEq> Change<T> {
-    /// The change from one look to the wanted state; nothing if there is none.
-    pub fn between(before: Option<T>, after: Option<T>) -> Option<Self> {
-        match (before, after) {
-            (None, None) => None,
-            (None, Some(after)) => Some(Self::Create { after }),
-            (Some(before), None) => Some(Self::Delete { before }),
-            (Some(before), Some(after)) => (before != after).then_some(Self::Update { before, after }),
-        }
-    }
+    /// irsa creates the object.
+    Create { after: T },
+    /// irsa changes the object, or releases a `ServiceAccount`.
+    Update { before: T, after: T },
+    /// irsa deletes the object.
+    Delete { before: T },
+    /// irsa takes the object over and brings it to its declared state.
+    Adopt { before: T, after: T },
 }
 
 impl<T: PartialEq + Clone> Change<T> {
-    /// The change from what is there to what is wanted; nothing, and nothing copied, if they are the same.
-    pub(crate) fn from_to(before: &T, after: &T) -> Option<Self> {
+    /// The update from the live state to the wanted one. None if they are equal.
+    pub(crate) fn update(before: &T, after: &T) -> Option<Self> {
         (before != after).then(|| Self::Update { before: before.clone(), after: after.clone() })
     }
 }
 
 impl<T> Change<T> {
-    /// What the object is, if it is there.
+    /// The live state. None if the object does not exist.
     pub fn before(&self) -> Option<&T> {
         match self {
             Self::Create { .. } => None,
@@ -60,7 +33,7 @@ impl<T> Change<T> {
         }
     }
 
-    /// What it will be, if it will be there.
+    /// The state after the change. None if the object is deleted.
     pub fn after(&self) -> Option<&T> {
         match self {
             Self::Delete { .. } => None,
@@ -68,7 +41,7 @@ impl<T> Change<T> {
         }
     }
 
-    /// The verb.
+    /// The kind of change, without the states.
     pub fn action(&self) -> Action {
         match self {
             Self::Create { .. } => Action::Create,
@@ -82,13 +55,13 @@ impl<T> Change<T> {
 /// The verb of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
-    /// `+`
+    /// Printed as `+`.
     Create,
-    /// `~`
+    /// Printed as `~`.
     Update,
-    /// `-`
+    /// Printed as `-`.
     Delete,
-    /// `!`
+    /// Printed as `!`.
     Adopt,
 }
 
@@ -104,26 +77,18 @@ impl Action {
     }
 }
 
-/// A change of one of the kinds of object.
+/// The change of an object of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named for the kinds")]
 pub enum ResourceChange {
-    /// Of an OIDC provider.
     Provider(Change<Provider>),
-    /// Of a customer managed policy.
     Policy(Change<ManagedPolicy>),
-    /// Of a role.
     Role(Box<Change<Role>>),
-    /// Of a `ServiceAccount`.
     ServiceAccount(Change<ServiceAccount>),
 }
 
 impl ResourceChange {
-    /// Whether the object is there before and after the change.
-    pub fn stays(&self) -> bool {
-        matches!(self.action(), Action::Update | Action::Adopt)
-    }
-
-    /// The verb.
+    /// The kind of change, without the states.
     pub fn action(&self) -> Action {
         match self {
             Self::Provider(change) => change.action(),
@@ -132,15 +97,23 @@ impl ResourceChange {
             Self::ServiceAccount(change) => change.action(),
         }
     }
+
+    /// The change, if it is one of a role.
+    pub(crate) fn of_role(&self) -> Option<&Change<Role>> {
+        match self {
+            Self::Role(change) => Some(change),
+            Self::Provider(_) | Self::Policy(_) | Self::ServiceAccount(_) => None,
+        }
+    }
 }
 
-/// One field that differs, in the form of the plan file: `trust`, `tags.team`, `inline.queue`, `attached`, …
+/// One field that differs, in the form of the plan file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldChange {
-    /// The path of the field.
+    /// The path of the field: `trust`, `tags.team`, `inline.queue`, `attached`, …
     pub path: String,
-    /// Its value before, `null` if there is none.
+    /// Its value before; `null` if it has none.
     pub before: Value,
-    /// Its value after, `null` if there is none.
+    /// Its value after; `null` if it has none.
     pub after: Value,
 }

@@ -1,19 +1,20 @@
-//! Two looks at the same world: a difference counts only if the second shows it too.
+//! Compares two plans of the same world, for `drift`: a difference counts only if both reads show it.
 
+use super::change::Action;
 use super::step::{Plan, Step};
 use crate::model::address::Address;
 
-/// The second plan without what the first did not show. IAM answers from replicas that lag behind by seconds
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>), so a single look may show the past.
+/// The second plan without the differences that the first does not have. IAM answers from replicas that lag by seconds
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>), so a single read may be stale.
 pub fn confirm(first: &Plan, second: Plan) -> Plan {
     let mut confirmed = second;
-    let steps = std::mem::take(&mut confirmed.steps);
-    let (kept, passing): (Vec<Step>, Vec<Step>) =
-        steps.into_iter().partition(|step| first.changes().any(|seen| same_difference(seen, step)));
-    confirmed.withheld.retain(|step| first.changes().any(|seen| same_difference(seen, step)));
-    confirmed.unchanged += passing.iter().filter(|step| step.change.stays()).count();
+    let in_first = |step: &Step| first.changes().any(|other| same_difference(other, step));
+    let (kept, stale): (Vec<Step>, Vec<Step>) = confirmed.steps.into_iter().partition(in_first);
+    let exists = |step: &&Step| matches!(step.change.action(), Action::Update | Action::Adopt);
+    confirmed.unchanged += stale.iter().filter(exists).count();
     confirmed.steps = kept;
-    confirmed.refused.retain(|item| first.refused.iter().any(|seen| seen.address == item.address));
+    confirmed.withheld.retain(in_first);
+    confirmed.refused.retain(|item| first.refused.iter().any(|other| other.address == item.address));
     confirmed.waiting.retain(|address| {
         matches!(address, Address::ServiceAccount { .. })
             || first.waiting.contains(address)
@@ -22,9 +23,9 @@ pub fn confirm(first: &Plan, second: Plan) -> Plan {
     confirmed
 }
 
-/// Whether both show the object, and at least one field of it, to differ in the same way.
+/// Whether both steps show that the object, and at least one field of it, differs in the same way.
 fn same_difference(first: &Step, second: &Step) -> bool {
     first.address == second.address
         && first.change.action() == second.change.action()
-        && (first.fields.is_empty() || second.fields.iter().any(|field| first.fields.iter().any(|seen| seen == field)))
+        && (first.fields.is_empty() || second.fields.iter().any(|field| first.fields.contains(field)))
 }

@@ -1,54 +1,41 @@
-//! Both sides of the comparison at one table, and the questions that every kind of object asks of them: which account
-//! may be used, which issuer a cluster has, whose an object is.
+//! Read-only planner context: desired and live state, with the lookups that several kinds of object share.
 
+use super::draft::BlockedBy;
 use super::step::Options;
 use crate::ids::{IamPath, IssuerUrl, Key, Namespace, PolicyArn, ProviderArn, RoleArn, ServiceAccountName};
 use crate::model::address::{Address, OrphanKind};
-use crate::model::desired::{Adopt, Attachment, Binding, ClusterState, Desired, Role, Subject};
-use crate::model::live::{
-    Access, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveServiceAccount, Observed, RoleSummary,
-};
-use crate::model::marks::{ADDRESS, OWNER, ROLE_ARN, field_manager};
+use crate::model::desired::{Attachment, Binding, ClusterState, Desired, Role, Subject};
+use crate::model::live::{Access, Live, LiveAccount, LiveCluster, LivePolicy, Observed, RoleSummary};
+use crate::model::marks::{ADDRESS, OWNER, field_manager};
 use crate::model::resource::StringMap;
 use crate::model::shard::Scope;
 use crate::policy::trust::Grant;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::OnceLock;
+use std::collections::{BTreeMap, HashMap};
 
-/// What is known of a cluster's issuer.
+/// The OIDC issuer of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Issuer {
-    /// The cluster is there and this is its issuer.
+    /// The cluster exists and has this issuer.
     Known(IssuerUrl),
     /// EKS has no such cluster.
     Missing,
-    /// It could not be told.
+    /// The cluster could not be read, for this reason.
     Unknown(String),
-    /// The cluster is declared gone; host and path of its issuer, where that can still be told.
+    /// The cluster is declared `gone`. Host and path of its issuer, if declared or found in the tags of its provider.
     Gone(Option<String>),
 }
 
-/// Whose an object is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// This configuration's.
-    Ours,
-    /// Nobody's.
-    Nobody,
-    /// Another configuration's.
-    Other(String),
+impl Issuer {
+    pub(crate) fn host_path(&self) -> Option<&str> {
+        match self {
+            Self::Known(url) => Some(url.host_path()),
+            Self::Gone(host_path) => host_path.as_deref(),
+            Self::Missing | Self::Unknown(_) => None,
+        }
+    }
 }
 
-/// Why a role's trust cannot be told in full.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Blocked {
-    /// The cluster could not be read.
-    Unknown(String),
-    /// The cluster does not exist.
-    Missing(String),
-}
-
-/// The place of a ServiceAccount. `Desired` has one binding at most to each that irsa looks after.
+/// Names a ServiceAccount without a copy. `Desired` has at most one managed binding for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ServiceAccountRef<'a> {
     pub cluster: &'a Key,
@@ -66,56 +53,45 @@ impl ServiceAccountRef<'_> {
     }
 }
 
-/// The two sides, and what was asked.
 pub(crate) struct PlanContext<'a> {
     pub desired: &'a Desired,
     pub live: &'a Live,
     pub options: &'a Options,
-    /// Our field manager.
+    /// The name of irsa's field manager.
     pub field_manager: String,
-    /// What belongs to the shard that is planned; nothing if all is.
+    /// The objects of the shard that is planned. None without `--shard`.
     pub scope: Option<Scope>,
+    /// Clusters that have the same issuer as another one, which is the value.
+    pub duplicates: BTreeMap<Key, Key>,
     issuers: BTreeMap<Key, Issuer>,
-    /// Clusters that turned out to have the issuer of another one.
-    pub doubles: BTreeMap<Key, Key>,
-    /// The declared roles by account and folded name.
+    clusters_by_issuer: HashMap<String, Key>,
+    /// Declared roles by account and lower-case name.
     roles: HashMap<(&'a Key, String), (&'a Key, &'a Role)>,
-    /// The keys of the declared policies by account and folded name.
+    /// The keys of declared policies by account and lower-case name.
     policies: HashMap<(&'a Key, String), &'a Key>,
-    /// The live policies by account and folded name.
+    /// Live policies by account and lower-case name.
     live_policies: HashMap<(&'a Key, String), (&'a PolicyArn, &'a Observed<LivePolicy>)>,
-    /// Clusters by host and path of their issuer.
-    by_issuer: HashMap<String, Key>,
-    /// Every ServiceAccount that names a role, by its ARN.
-    pointing: OnceLock<HashMap<&'a str, Vec<(&'a Key, &'a LiveServiceAccount)>>>,
 }
 
 impl<'a> PlanContext<'a> {
     pub(crate) fn new(desired: &'a Desired, live: &'a Live, options: &'a Options) -> Self {
-        let scope = options.shard.map(|shard| Scope::of(shard, desired));
         let mut context = Self {
             desired,
             live,
             options,
             field_manager: field_manager(&desired.owner),
-            scope,
+            scope: options.shard.map(|shard| Scope::of(shard, desired)),
+            duplicates: BTreeMap::new(),
             issuers: BTreeMap::new(),
-            doubles: BTreeMap::new(),
+            clusters_by_issuer: HashMap::new(),
             roles: HashMap::new(),
             policies: HashMap::new(),
             live_policies: HashMap::new(),
-            by_issuer: HashMap::new(),
-            pointing: OnceLock::new(),
         };
         for (key, cluster) in &desired.clusters {
+            let declared = || cluster.issuer.as_ref().map(|issuer| issuer.host_path().to_owned());
             let issuer = match cluster.state {
-                ClusterState::Gone => Issuer::Gone(
-                    cluster
-                        .issuer
-                        .as_ref()
-                        .map(|issuer| issuer.host_path().to_owned())
-                        .or_else(|| context.issuer_by_mark(key)),
-                ),
+                ClusterState::Gone => Issuer::Gone(declared().or_else(|| context.tagged_issuer(key))),
                 ClusterState::Active => match live.clusters.get(key).map(|cluster| &cluster.issuer) {
                     Some(Observed::Present(issuer)) => Issuer::Known(issuer.clone()),
                     Some(Observed::Absent) => Issuer::Missing,
@@ -125,12 +101,12 @@ impl<'a> PlanContext<'a> {
             };
             context.issuers.insert(key.clone(), issuer);
         }
-        context.find_doubles();
+        context.find_duplicates();
         context.index();
         context
     }
 
-    /// Notes what is looked for by name; the first one counts, as in a search from the beginning.
+    /// Fills the lookups by name. The first entry of a name wins.
     fn index(&mut self) {
         for (key, role) in &self.desired.roles {
             self.roles.entry((&role.account, role.name.case_insensitive())).or_insert((key, role));
@@ -144,95 +120,90 @@ impl<'a> PlanContext<'a> {
             }
         }
         for (key, issuer) in &self.issuers {
-            let host_path = match issuer {
-                Issuer::Known(url) => url.host_path(),
-                Issuer::Gone(Some(gone)) => gone,
-                Issuer::Gone(None) | Issuer::Missing | Issuer::Unknown(_) => continue,
-            };
-            self.by_issuer.entry(host_path.to_owned()).or_insert_with(|| key.clone());
+            if let Some(host_path) = issuer.host_path() {
+                self.clusters_by_issuer.entry(host_path.to_owned()).or_insert_with(|| key.clone());
+            }
         }
     }
 
-    /// Two keys of one cluster would fight over its provider and its ServiceAccounts.
-    fn find_doubles(&mut self) {
-        let mut first: BTreeMap<String, Key> = BTreeMap::new();
-        let mut doubles = BTreeMap::new();
+    /// Makes the issuers of duplicate clusters unknown: two keys of one cluster would fight over its provider and its
+    /// ServiceAccounts.
+    fn find_duplicates(&mut self) {
+        let mut first: HashMap<&str, &Key> = HashMap::new();
         for (key, issuer) in &self.issuers {
             let Issuer::Known(url) = issuer else { continue };
             if let Some(other) = first.get(url.host_path()) {
-                doubles.insert(key.clone(), other.clone());
-                doubles.insert(other.clone(), key.clone());
+                self.duplicates.insert(key.clone(), (*other).clone());
+                self.duplicates.insert((*other).clone(), key.clone());
             } else {
-                first.insert(url.host_path().to_owned(), key.clone());
+                first.insert(url.host_path(), key);
             }
         }
-        for (key, other) in &doubles {
-            let why = format!("it has the issuer of `{other}`");
-            self.issuers.insert(key.clone(), Issuer::Unknown(why));
+        for (key, other) in &self.duplicates {
+            self.issuers.insert(key.clone(), Issuer::Unknown(format!("it has the issuer of `{other}`")));
         }
-        self.doubles = doubles;
     }
 
-    /// Host and path of the issuer of the provider of ours that is marked as this cluster's.
-    fn issuer_by_mark(&self, cluster: &Key) -> Option<String> {
+    /// Host and path of the issuer whose provider has the owner tag and the address tag of this cluster.
+    fn tagged_issuer(&self, cluster: &Key) -> Option<String> {
         self.live.accounts.values().flat_map(|account| &account.providers).find_map(|(arn, provider)| {
-            let provider = provider.present()?;
-            (self.owner(&provider.provider.tags) == Owner::Ours
-                && marked_cluster(&provider.provider.tags).as_ref() == Some(cluster))
-            .then(|| arn.host_path().to_owned())
+            let tags = &provider.present()?.provider.tags;
+            (self.is_ours(tags) && tagged_cluster(tags).as_ref() == Some(cluster)).then(|| arn.host_path().to_owned())
         })
     }
 
-    /// Whether an object is this run's to plan.
+    /// Whether this run plans the object: always, without `--shard`.
     pub(crate) fn has(&self, address: &Address) -> bool {
         self.scope.as_ref().is_none_or(|scope| scope.has(address))
     }
 
+    /// Why objects of this shard wait for an object that another shard has.
+    pub(crate) fn waits_for_shard(&self, address: &Address) -> String {
+        match self.scope.as_ref().and_then(|scope| scope.owner(address)) {
+            Some(shard) => format!("shard {shard} has it, which must run first"),
+            None => "no shard has it".to_owned(),
+        }
+    }
+
+    /// Whether the owner tag or label names this configuration.
+    pub(crate) fn is_ours(&self, tags: &StringMap) -> bool {
+        tags.get(OWNER).is_some_and(|owner| owner == self.desired.owner.as_str())
+    }
+
     pub(crate) fn issuer(&self, cluster: &Key) -> &Issuer {
-        static UNDECLARED: Issuer = Issuer::Missing;
-        self.issuers.get(cluster).unwrap_or(&UNDECLARED)
+        self.issuers.get(cluster).unwrap_or(&Issuer::Missing)
+    }
+
+    /// Whether the cluster is declared `gone`.
+    pub(crate) fn is_gone(&self, cluster: &Key) -> bool {
+        matches!(self.issuer(cluster), Issuer::Gone(_))
     }
 
     /// The declared cluster, active or gone, that has this issuer.
     pub(crate) fn cluster_of(&self, host_path: &str) -> Option<(&Key, &Issuer)> {
-        self.issuers.get_key_value(self.by_issuer.get(host_path)?)
+        self.issuers.get_key_value(self.clusters_by_issuer.get(host_path)?)
     }
 
-    /// A cluster whose issuer could not be told.
-    pub(crate) fn unseen_cluster(&self) -> Option<&Key> {
-        self.issuers
-            .iter()
-            .find(|(_, issuer)| matches!(issuer, Issuer::Missing | Issuer::Unknown(_)))
-            .map(|(key, _)| key)
+    /// A cluster whose issuer is missing or unknown.
+    pub(crate) fn cluster_without_issuer(&self) -> Option<&Key> {
+        let mut issuers = self.issuers.iter();
+        issuers.find(|(_, issuer)| matches!(issuer, Issuer::Missing | Issuer::Unknown(_))).map(|(key, _)| key)
     }
 
-    /// The account, if its credentials are the right ones.
+    /// The account, if the credentials for it are usable.
     pub(crate) fn account(&self, key: &Key) -> Option<&'a LiveAccount> {
         self.live.accounts.get(key).filter(|account| matches!(account.identity, Access::Granted(_)))
     }
 
-    /// The cluster, if its API may be used.
+    /// The declared accounts with usable credentials.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = (&'a Key, &'a LiveAccount)> {
+        self.desired.accounts.keys().filter_map(|key| Some((key, self.account(key)?)))
+    }
+
+    /// The cluster, if its issuer is known and its API is usable.
     pub(crate) fn cluster(&self, key: &Key) -> Option<&'a LiveCluster> {
         let usable = |cluster: &&LiveCluster| matches!(cluster.api, Access::Granted(()));
         self.live.clusters.get(key).filter(usable).filter(|_| matches!(self.issuer(key), Issuer::Known(_)))
-    }
-
-    pub(crate) fn owner(&self, tags: &StringMap) -> Owner {
-        match tags.get(OWNER) {
-            None => Owner::Nobody,
-            Some(owner) if owner == self.desired.owner.as_str() => Owner::Ours,
-            Some(owner) => Owner::Other(owner.clone()),
-        }
-    }
-
-    /// Whether an object of `owner` may be taken over.
-    pub(crate) fn may_adopt(&self, owner: &Owner, adopt: &Adopt) -> bool {
-        match (owner, adopt) {
-            (Owner::Nobody, Adopt::No) => self.options.adopt,
-            (Owner::Nobody, Adopt::Unowned | Adopt::From(_)) => true,
-            (Owner::Other(owner), Adopt::From(named)) => owner == named.as_str(),
-            (Owner::Ours, _) | (Owner::Other(_), Adopt::No | Adopt::Unowned) => false,
-        }
     }
 
     pub(crate) fn provider_arn(&self, account: &Key, issuer: &IssuerUrl) -> Option<ProviderArn> {
@@ -240,193 +211,118 @@ impl<'a> PlanContext<'a> {
         Some(ProviderArn::of(&account.partition, &account.id, issuer))
     }
 
-    /// A role's ARN: with the path that it has, or else the one that it will be made with.
+    /// The ARN of a declared role, with the live path if the role exists.
     pub(crate) fn role_arn(&self, role: &Role) -> Option<RoleArn> {
         let account = self.desired.accounts.get(&role.account)?;
         let live = self.account(&role.account).and_then(|live| live.roles.get(&role.name.case_insensitive()));
         if let Some(live) = live.and_then(Observed::present) {
             return Some(RoleArn::of(&account.partition, &account.id, &live.role.path, &live.role.name));
         }
-        // of other shards' roles there is only what the list shows
-        let listed = self.scope.as_ref().and_then(|_| self.listed(role));
+        // a role of another shard is known from the role list only
+        let listed = self.scope.as_ref().and_then(|_| self.listed_role(role));
         let path = listed.and_then(|summary| IamPath::parse(&summary.path).ok());
         Some(RoleArn::of(&account.partition, &account.id, path.as_ref().unwrap_or(&role.path), &role.name))
     }
 
-    /// A role as the list of its account shows it.
-    pub(crate) fn listed(&self, role: &Role) -> Option<&'a RoleSummary> {
-        let role_list = self.account(&role.account)?.role_list.present()?;
-        let folded = role.name.case_insensitive();
-        role_list.iter().find(|summary| summary.name.case_insensitive() == folded)
+    /// The declared role, as the role list of its account shows it.
+    pub(crate) fn listed_role(&self, role: &Role) -> Option<&'a RoleSummary> {
+        let name = role.name.case_insensitive();
+        self.account(&role.account)?.role_list.present()?.iter().find(|it| it.name.case_insensitive() == name)
     }
 
-    /// The live policy of this name, under whatever path: names are unique in an account.
+    /// The live policy with this lower-case name under any path: names are unique in an account.
     pub(crate) fn policy_by_name(
         &self,
         account: &Key,
-        folded: &str,
+        lower_case: &str,
     ) -> Option<(&'a PolicyArn, &'a Observed<LivePolicy>)> {
         self.account(account)?;
-        self.live_policies.get(&(account, folded.to_owned())).copied()
+        self.live_policies.get(&(account, lower_case.to_owned())).copied()
     }
 
-    /// Every ServiceAccount whose annotation names the role, and that is not going anyway.
-    pub(crate) fn pointing_at(&self, role: &RoleArn) -> &[(&'a Key, &'a LiveServiceAccount)] {
-        let all = self.pointing.get_or_init(|| {
-            let mut all: HashMap<&'a str, Vec<_>> = HashMap::new();
-            for (key, cluster) in &self.live.clusters {
-                let items = cluster.service_accounts.values().filter_map(Observed::present);
-                for item in items.filter(|item| item.deleting.is_none()) {
-                    if let Some(arn) = item.annotations.get(ROLE_ARN) {
-                        all.entry(arn).or_default().push((key, item));
-                    }
-                }
-            }
-            all
-        });
-        all.get(role.as_str()).map_or(&[], Vec::as_slice)
-    }
-
+    /// The ARN of the policy: the live one if it exists, else the one that it will have.
     pub(crate) fn attachment_arn(&self, account: &Key, attachment: &Attachment) -> Option<PolicyArn> {
-        match attachment {
-            Attachment::Arn(arn) => Some(arn.clone()),
-            Attachment::Declared(key) => {
-                let policy = self.desired.policies.get(&(account.clone(), key.clone()))?;
-                let place = self.desired.accounts.get(account)?;
-                Some(match self.policy_by_name(account, &policy.name.case_insensitive()) {
-                    Some((arn, _)) => arn.clone(),
-                    None => PolicyArn::of(&place.partition, &place.id, &policy.path, &policy.name),
-                })
-            }
-        }
+        let key = match attachment {
+            Attachment::Arn(arn) => return Some(arn.clone()),
+            Attachment::Declared(key) => key,
+        };
+        let policy = self.desired.policies.get(&(account.clone(), key.clone()))?;
+        let place = self.desired.accounts.get(account)?;
+        Some(match self.policy_by_name(account, &policy.name.case_insensitive()) {
+            Some((arn, _)) => arn.clone(),
+            None => PolicyArn::of(&place.partition, &place.id, &policy.path, &policy.name),
+        })
     }
 
-    /// Whether a policy is one of this configuration, there already or to be made.
-    pub(crate) fn is_declared(&self, account: &Key, arn: &PolicyArn) -> bool {
-        let keys = self.desired.policies.keys().filter(|(owner, _)| owner == account);
-        keys.map(|(_, key)| Attachment::Declared(key.clone()))
-            .any(|declared| self.attachment_arn(account, &declared).as_ref() == Some(arn))
-    }
-
-    /// The bindings of a role in clusters that are there.
+    /// The bindings of a role, except those in clusters that are declared `gone`.
     pub(crate) fn bindings<'r>(&self, role: &'r Role) -> impl Iterator<Item = &'r Binding> {
-        role.bindings.iter().filter(|binding| !matches!(self.issuer(&binding.cluster), Issuer::Gone(_)))
+        role.bindings.iter().filter(|binding| !self.is_gone(&binding.cluster))
     }
 
-    /// Who may assume the role, by its bindings.
-    pub(crate) fn grants(&self, role: &Role) -> Result<BTreeSet<Grant>, Blocked> {
-        let mut grants = BTreeSet::new();
-        for binding in self.bindings(role) {
-            let issuer = match self.issuer(&binding.cluster) {
-                Issuer::Known(issuer) => issuer,
-                Issuer::Unknown(why) => {
-                    return Err(Blocked::Unknown(format!(
-                        "the issuer of cluster `{}` is unknown: {why}",
-                        binding.cluster
-                    )));
-                }
-                Issuer::Missing | Issuer::Gone(_) => {
-                    return Err(Blocked::Missing(format!("cluster `{}` does not exist", binding.cluster)));
-                }
-            };
-            let Some(provider) = self.provider_arn(&role.account, issuer) else { continue };
-            let audience = binding.effective_audience().to_owned();
-            grants.insert(Grant { provider, audience, subject: binding.subject.claim() });
-        }
-        Ok(grants)
-    }
-
-    /// The provider of this issuer in the account, if it is there.
-    pub(crate) fn provider(&self, account: &Key, host_path: &str) -> Option<&'a LiveProvider> {
-        let providers = &self.account(account)?.providers;
-        providers.iter().find(|(arn, _)| arn.host_path() == host_path)?.1.present()
-    }
-
-    /// Why trust in this issuer must not be taken away: it is ours, and no declared cluster has it.
-    pub(crate) fn stray(&self, account: &Key, host_path: &str) -> Option<(String, String)> {
-        if self.cluster_of(host_path).is_some() {
-            return None;
-        }
-        let live = self.account(account)?;
-        let unread = |why: &str| {
-            Some((
-                format!("trust in issuer `{host_path}` would go while it is unknown whose its provider is: {why}"),
-                "allow `iam:ListOpenIDConnectProviders` and `iam:GetOpenIDConnectProvider`, then plan again".to_owned(),
-            ))
-        };
-        let provider = match live.providers.iter().find(|(arn, _)| arn.host_path() == host_path) {
-            Some((_, Observed::Present(provider))) => provider,
-            Some((_, Observed::Unknown(why))) => return unread(why),
-            Some((_, Observed::Absent)) => return None,
-            None => match &live.providers_listed {
-                Observed::Unknown(why) => return unread(why),
-                Observed::Present(()) | Observed::Absent => return None,
-            },
-        };
-        if self.owner(&provider.provider.tags) != Owner::Ours {
-            return None;
-        }
-        let cluster = marked_cluster(&provider.provider.tags);
-        match cluster.as_ref().and_then(|cluster| self.issuers.get(cluster).map(|issuer| (cluster, issuer))) {
-            Some((_, Issuer::Known(_) | Issuer::Gone(_))) => None,
-            Some((cluster, Issuer::Missing | Issuer::Unknown(_))) => Some((
-                format!("trust in issuer `{host_path}` would go while its cluster `{cluster}` cannot be seen"),
-                format!("make `{cluster}` readable, or declare it `state = \"gone\"` if it is no more"),
-            )),
-            None => {
-                let cluster = cluster.map_or_else(|| "NAME".to_owned(), |cluster| cluster.to_string());
-                Some((
-                    format!("trust in issuer `{host_path}`, which no declared cluster has, would go"),
-                    format!(
-                        "declare `[clusters.{cluster}]` with `state = \"gone\"` and `issuer = \"https://{host_path}\"` first"
-                    ),
-                ))
+    /// The trust that a role needs for a binding; or why the issuer of its cluster is not known.
+    pub(crate) fn grant(&self, role: &Role, binding: &Binding) -> Result<Grant, (BlockedBy, String)> {
+        let cluster = &binding.cluster;
+        let unknown = |why: String| Err((BlockedBy::Unknown, why));
+        let issuer = match self.issuer(cluster) {
+            Issuer::Known(issuer) => issuer,
+            Issuer::Unknown(why) => return unknown(format!("the issuer of cluster `{cluster}` is unknown: {why}")),
+            Issuer::Missing | Issuer::Gone(_) => {
+                return Err((BlockedBy::Refused, format!("cluster `{cluster}` does not exist")));
             }
-        }
+        };
+        let Some(provider) = self.provider_arn(&role.account, issuer) else {
+            return unknown(format!("account `{}` is not declared", role.account));
+        };
+        Ok(Grant { provider, audience: binding.effective_audience().to_owned(), subject: binding.subject.claim() })
     }
 
-    /// The declared role of this IAM name in the account.
-    pub(crate) fn declared_role(&self, account: &Key, folded: &str) -> Option<(&'a Key, &'a Role)> {
-        self.roles.get(&(account, folded.to_owned())).copied()
+    /// The providers and declared policies that a role needs.
+    pub(crate) fn dependencies<'r>(&self, role: &'r Role) -> impl Iterator<Item = Address> {
+        let account = &role.account;
+        let providers = self.bindings(role);
+        let providers = providers.map(|binding| provider_address(account, &binding.cluster));
+        providers.chain(role.attach.iter().filter_map(|attachment| policy_address(account, attachment)))
     }
 
-    /// The printed name of a live role: its declared address, or that of an orphan.
-    pub(crate) fn role_address(&self, account: &Key, folded: &str, name: &str) -> Address {
-        match self.declared_role(account, folded) {
+    /// The declared role with this lower-case name in the account.
+    pub(crate) fn declared_role(&self, account: &Key, lower_case: &str) -> Option<(&'a Key, &'a Role)> {
+        self.roles.get(&(account, lower_case.to_owned())).copied()
+    }
+
+    /// The address of a live role.
+    pub(crate) fn role_address(&self, account: &Key, lower_case: &str, name: &str) -> Address {
+        match self.declared_role(account, lower_case) {
             Some((key, _)) => Address::role(key),
-            None => Address::Orphan { account: account.clone(), kind: OrphanKind::Role, name: name.to_owned() },
+            None => orphan(account, OrphanKind::Role, name),
         }
     }
 
-    /// The printed name of a live policy.
+    /// The address of a live policy.
     pub(crate) fn policy_address(&self, account: &Key, arn: &PolicyArn) -> Address {
-        let folded = arn.name().to_lowercase();
-        match self.policies.get(&(account, folded)) {
+        match self.policies.get(&(account, arn.name().to_lowercase())) {
             Some(key) => Address::Policy { account: account.clone(), key: (*key).clone() },
-            None => Address::Orphan { account: account.clone(), kind: OrphanKind::Policy, name: arn.name().to_owned() },
+            None => orphan(account, OrphanKind::Policy, arn.name()),
         }
     }
 
-    /// The printed name of a live provider: the declared, active cluster's, or that of an orphan.
+    /// The address of a live provider. That of a cluster which is not active is an orphan.
     pub(crate) fn provider_address(&self, account: &Key, host_path: &str) -> Address {
         match self.cluster_of(host_path) {
-            Some((cluster, Issuer::Known(_))) => {
-                Address::OidcProvider { account: account.clone(), cluster: cluster.clone() }
-            }
-            _ => {
-                Address::Orphan { account: account.clone(), kind: OrphanKind::OidcProvider, name: host_path.to_owned() }
+            Some((cluster, Issuer::Known(_))) => provider_address(account, cluster),
+            Some((_, Issuer::Missing | Issuer::Unknown(_) | Issuer::Gone(_))) | None => {
+                orphan(account, OrphanKind::OidcProvider, host_path)
             }
         }
     }
 
-    /// The bindings to one ServiceAccount object, whoever looks after it.
+    /// The bindings that name one ServiceAccount each, managed or not.
     pub(crate) fn exact_bindings(&self) -> impl Iterator<Item = (&'a Binding, ServiceAccountRef<'a>)> {
-        self.desired.roles.values().flat_map(exact)
+        self.desired.roles.values().flat_map(exact_bindings)
     }
 }
 
-/// The bindings of a role that mean one ServiceAccount each.
-pub(crate) fn exact(role: &Role) -> impl Iterator<Item = (&Binding, ServiceAccountRef<'_>)> {
+/// The bindings of a role that name one ServiceAccount each.
+pub(crate) fn exact_bindings(role: &Role) -> impl Iterator<Item = (&Binding, ServiceAccountRef<'_>)> {
     role.bindings.iter().filter_map(|binding| match &binding.subject {
         Subject::Exact(namespace, name) => {
             Some((binding, ServiceAccountRef { cluster: &binding.cluster, namespace, name }))
@@ -435,10 +331,25 @@ pub(crate) fn exact(role: &Role) -> impl Iterator<Item = (&Binding, ServiceAccou
     })
 }
 
-/// The cluster of the provider address that an object is marked with.
-fn marked_cluster(tags: &StringMap) -> Option<Key> {
-    match tags.get(ADDRESS)?.parse::<Address>().ok()? {
+pub(crate) fn provider_address(account: &Key, cluster: &Key) -> Address {
+    Address::OidcProvider { account: account.clone(), cluster: cluster.clone() }
+}
+
+fn policy_address(account: &Key, attachment: &Attachment) -> Option<Address> {
+    match attachment {
+        Attachment::Declared(key) => Some(Address::Policy { account: account.clone(), key: key.clone() }),
+        Attachment::Arn(_) => None,
+    }
+}
+
+fn orphan(account: &Key, kind: OrphanKind, name: &str) -> Address {
+    Address::Orphan { account: account.clone(), kind, name: name.to_owned() }
+}
+
+/// The cluster in the address tag of a provider.
+pub(crate) fn tagged_cluster(tags: &StringMap) -> Option<Key> {
+    match tags.get(ADDRESS)?.parse().ok()? {
         Address::OidcProvider { cluster, .. } => Some(cluster),
-        _ => None,
+        Address::Policy { .. } | Address::Role { .. } | Address::ServiceAccount { .. } | Address::Orphan { .. } => None,
     }
 }

@@ -1,4 +1,4 @@
-//! A plan in the making: steps, and what holds others back.
+//! The plan while it is made: steps, refused and unknown objects, and the objects that are held back.
 
 use super::change::ResourceChange;
 use super::fields;
@@ -10,22 +10,25 @@ use crate::model::desired::{Desired, Role};
 use crate::model::note::{Note, Severity};
 use crate::model::origin::Origin;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Why an object that others may depend on is not brought to its declared state.
+/// Why something is refused, and what to do about it.
+pub(crate) type Objection = (String, String);
+
+/// Why an object stays as it is although it differs, so that objects that depend on it are held back as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BlockedBy {
-    /// It is refused.
+    /// The change is refused.
     Refused,
-    /// It could not be seen.
+    /// The object could not be read.
     Unknown,
-    /// Others come first: why.
+    /// The object waits for another one, for this reason.
     Waits(String),
-    /// It is outside `--only`.
+    /// `--only` does not select the object.
     NotSelected,
 }
 
-/// What has been decided so far.
+/// Everything decided so far.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub steps: BTreeMap<Address, Step>,
@@ -33,31 +36,27 @@ pub(crate) struct Draft {
     pub unknown: BTreeSet<UnknownObject>,
     pub notes: Vec<Note>,
     pub waiting: BTreeSet<Address>,
-    /// Declared objects that are as they should be.
+    /// Declared objects that match their declaration.
     pub matching: Vec<Address>,
     /// Objects that are not brought to their declared state.
     pub held: HashMap<Address, BlockedBy>,
-    /// What would be done to those of them of which that can be told: others may have to come after it.
+    /// The steps that held objects would have, where that is known: steps of other objects may have to come after them.
     pub held_back: BTreeMap<Address, Step>,
-    /// Refused objects whose steps, held back, the plan shows.
+    /// The objects in `held_back` whose step the plan shows, as refused.
     pub shown: BTreeSet<Address>,
-    /// Roles whose trust is left as it is, since it cannot be told what it should be: they may lose permissions and may
-    /// not get any.
+    /// Roles that keep their trust policy, since a cluster is unknown or missing. They may lose permissions but not get
+    /// any.
     pub trust_unknown: BTreeSet<Address>,
-    /// Whether `--only` is to select among it all.
-    pub selecting: bool,
-    /// Everything that has an address, if it is to be selected from.
-    pub known: HashSet<Address>,
-    /// Live objects that are ours, and the account or cluster that holds them.
+    /// Objects that only a note is about.
+    pub noted: Vec<Address>,
+    /// Live objects that irsa manages, and the account or cluster that holds each.
     pub ours: Vec<(Address, Place<Key>)>,
-    /// Whether any declared object exists live and is ours.
+    /// Whether irsa manages any live object that is declared.
     pub declared_live: bool,
-    /// What an address depends on, whether or not that changes in this plan, if it is to be selected from.
-    pub dependencies: HashMap<Address, BTreeSet<Address>>,
 }
 
 impl Draft {
-    /// Adds a step; the needs that do not change in this plan fall away when the plan is put in order.
+    /// Adds a step. Needs without a step are dropped when the plan is put in order.
     pub(crate) fn step(
         &mut self,
         address: &Address,
@@ -66,12 +65,11 @@ impl Draft {
         needs: impl IntoIterator<Item = Address>,
         reasons: Vec<String>,
     ) {
-        self.know(address);
         self.steps.insert(address.clone(), step(address, change, calls, needs, reasons));
     }
 
-    /// Records what would be done to an object that is refused.
-    pub(crate) fn would_do(
+    /// Records the step that a held object would have.
+    pub(crate) fn held_step(
         &mut self,
         address: &Address,
         change: ResourceChange,
@@ -80,7 +78,7 @@ impl Draft {
         self.held_back.insert(address.clone(), step(address, change, calls, [], Vec::new()));
     }
 
-    /// Takes an object's step out of the plan. What must come after it has to wait as well.
+    /// Moves the step of an object from `steps` to `held_back`. Returns whether the object had one.
     pub(crate) fn hold_back(&mut self, address: &Address) -> bool {
         let step = self.steps.remove(address);
         step.is_some_and(|step| {
@@ -91,12 +89,11 @@ impl Draft {
 
     /// Refuses an object.
     pub(crate) fn refuse(&mut self, address: &Address, why: impl Into<String>, hint: impl Into<String>) {
-        self.know(address);
-        self.held.insert(address.clone(), BlockedBy::Refused);
-        self.refused.insert(Refused { address: address.to_string(), why: why.into(), hint: hint.into() });
+        self.hold(address, BlockedBy::Refused);
+        self.refuse_place(address.to_string(), why, hint);
     }
 
-    /// Refuses the step that an object has. The plan still shows what it would do.
+    /// Refuses an object and its step, if it has one. The plan still shows the step.
     pub(crate) fn refuse_step(&mut self, address: &Address, why: impl Into<String>, hint: impl Into<String>) {
         if self.hold_back(address) {
             self.shown.insert(address.clone());
@@ -109,13 +106,18 @@ impl Draft {
         self.refused.insert(Refused { address: place, why: why.into(), hint: hint.into() });
     }
 
-    /// Says that an object could not be seen.
-    pub(crate) fn unseen(&mut self, address: &Address, why: impl Into<String>) {
+    /// Records that an object could not be read.
+    pub(crate) fn object_unknown(&mut self, address: &Address, why: impl Into<String>) {
         self.hold(address, BlockedBy::Unknown);
-        self.unknown.insert(UnknownObject { address: address.to_string(), why: why.into() });
+        self.place_unknown(address.to_string(), why);
     }
 
-    /// Has an object wait for others.
+    /// Records that an account, a cluster or something in it could not be read.
+    pub(crate) fn place_unknown(&mut self, place: String, why: impl Into<String>) {
+        self.unknown.insert(UnknownObject { address: place, why: why.into() });
+    }
+
+    /// Makes an object wait for others, with a note.
     pub(crate) fn wait(&mut self, address: &Address, origin: Option<&Origin>, why: impl Into<String>) {
         let why = why.into();
         self.hold(address, BlockedBy::Waits(why.clone()));
@@ -123,19 +125,22 @@ impl Draft {
         self.note(address, Severity::Info, "waiting", origin, why);
     }
 
-    /// Holds an object back whose account or cluster has its own entry.
-    pub(crate) fn hold(&mut self, address: &Address, hold: BlockedBy) {
-        self.know(address);
-        self.held.insert(address.clone(), hold);
+    /// Leaves an object as it is, without an entry of its own in the plan.
+    pub(crate) fn hold(&mut self, address: &Address, blocked_by: BlockedBy) {
+        self.held.insert(address.clone(), blocked_by);
     }
 
-    /// Counts a declared object as it should be.
-    pub(crate) fn matches(&mut self, address: &Address) {
-        self.know(address);
+    /// Counts a declared object as unchanged.
+    pub(crate) fn unchanged(&mut self, address: &Address) {
         self.matching.push(address.clone());
     }
 
-    /// Says something about an object.
+    /// Counts a live object as managed by irsa.
+    pub(crate) fn own(&mut self, address: &Address, place: Place<Key>) {
+        self.ours.push((address.clone(), place));
+    }
+
+    /// Adds a note about an object, an account or a cluster.
     pub(crate) fn note(
         &mut self,
         address: &impl ToString,
@@ -153,60 +158,38 @@ impl Draft {
         });
     }
 
-    /// Decides of roles, or of what is theirs, side by side: none may depend on what another comes to.
+    /// Calls `decide` for every role, in parallel. A decision must not depend on that about another role.
     pub(crate) fn par_for_each_role(&mut self, desired: &Desired, decide: impl Fn(&mut Self, &Key, &Role) + Sync) {
         let roles: Vec<(&Key, &Role)> = desired.roles.iter().collect();
-        let part = roles.len().div_ceil(rayon::current_num_threads()).max(1);
-        let parts = roles.par_chunks(part).map(|roles| {
-            let mut draft = self.fork();
+        let chunk = roles.len().div_ceil(rayon::current_num_threads()).max(1);
+        let drafts = roles.par_chunks(chunk).map(|roles| {
+            let mut draft = Self::default();
             for (key, role) in roles {
                 decide(&mut draft, key, role);
             }
             draft
         });
-        let parts: Vec<Self> = parts.collect();
-        for part in parts {
-            self.merge(part);
+        let drafts: Vec<Self> = drafts.collect();
+        for draft in drafts {
+            self.merge(draft);
         }
     }
 
-    /// One for what is decided beside it, in which nothing is decided yet.
-    pub(crate) fn fork(&self) -> Self {
-        Self { selecting: self.selecting, ..Self::default() }
-    }
-
-    /// Takes in what was decided of other objects.
-    pub(crate) fn merge(&mut self, mut others: Self) {
-        self.steps.append(&mut others.steps);
-        self.refused.append(&mut others.refused);
-        self.unknown.append(&mut others.unknown);
-        self.notes.append(&mut others.notes);
-        self.waiting.append(&mut others.waiting);
-        self.matching.append(&mut others.matching);
-        self.held.extend(others.held);
-        self.held_back.append(&mut others.held_back);
-        self.shown.append(&mut others.shown);
-        self.trust_unknown.append(&mut others.trust_unknown);
-        self.known.extend(others.known);
-        self.ours.append(&mut others.ours);
-        self.declared_live |= others.declared_live;
-        for (address, on) in others.dependencies {
-            self.depends(&address, on);
-        }
-    }
-
-    /// Records that there is such an object.
-    pub(crate) fn know(&mut self, address: &Address) {
-        if self.selecting {
-            self.known.insert(address.clone());
-        }
-    }
-
-    /// Records what an object depends on.
-    pub(crate) fn depends(&mut self, address: &Address, on: impl IntoIterator<Item = Address>) {
-        if self.selecting {
-            self.dependencies.entry(address.clone()).or_default().extend(on);
-        }
+    /// Adds what a parallel worker decided about other objects.
+    pub(crate) fn merge(&mut self, mut other: Self) {
+        self.steps.append(&mut other.steps);
+        self.refused.append(&mut other.refused);
+        self.unknown.append(&mut other.unknown);
+        self.notes.append(&mut other.notes);
+        self.waiting.append(&mut other.waiting);
+        self.matching.append(&mut other.matching);
+        self.held.extend(other.held);
+        self.held_back.append(&mut other.held_back);
+        self.shown.append(&mut other.shown);
+        self.trust_unknown.append(&mut other.trust_unknown);
+        self.noted.append(&mut other.noted);
+        self.ours.append(&mut other.ours);
+        self.declared_live |= other.declared_live;
     }
 }
 
@@ -217,11 +200,10 @@ fn step(
     needs: impl IntoIterator<Item = Address>,
     reasons: Vec<String>,
 ) -> Step {
-    let fields = fields::changes(&change);
     Step {
         address: address.clone(),
+        fields: fields::changes(&change),
         change,
-        fields,
         reasons,
         parts: calls.into_iter().map(Part::from).collect(),
         needs: needs.into_iter().filter(|need| need != address).collect(),

@@ -1,18 +1,18 @@
-//! Refuses a plan that is too big to be meant. `--force` overrules the limits of `[guard]`, `--destroy` that everything
-//! in an account or cluster goes; neither overrules `irsa/prevent-destroy`. Guards are for writing: a plan that is only
-//! reported has none, and one that may be applied shows what they refuse.
+//! Refuses unexpectedly large plans. `--force` overrules the limits of `[guard]`, and `--destroy` the checks for an emptied
+//! account or cluster and for a reused owner; neither overrules `irsa/prevent-destroy`. Guards protect writes, so a plan
+//! that is only reported has none.
 
 use super::change::Action;
 use super::context::PlanContext;
 use super::draft::Draft;
-use super::step::{Part, Step};
+use super::step::Step;
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::marks::OWNER;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-/// Takes the guarded steps out of the draft and refuses them.
+/// Refuses the steps that a guard forbids.
 pub(crate) fn guard(context: &PlanContext<'_>, draft: &mut Draft) {
     if context.options.report_only {
         return;
@@ -27,36 +27,38 @@ pub(crate) fn guard(context: &PlanContext<'_>, draft: &mut Draft) {
     }
 }
 
-/// Whether the step takes something of ours away: a delete, or the release of a ServiceAccount.
-fn takes_away(step: &Step) -> bool {
-    let released = |part: &Part| match &part.call {
-        Call::Kubernetes(_, KubernetesCall::Release { .. }) => true,
-        Call::Kubernetes(_, KubernetesCall::Remove { from, .. }) => from.labels.contains_key(OWNER),
-        _ => false,
-    };
-    step.change.action() == Action::Delete || step.parts.iter().any(released)
+/// Whether the step deletes an object or releases a ServiceAccount.
+fn gives_up(step: &Step) -> bool {
+    step.change.action() == Action::Delete
+        || step.parts.iter().any(|part| match &part.call {
+            Call::Kubernetes(_, KubernetesCall::Release { .. }) => true,
+            Call::Kubernetes(_, KubernetesCall::Remove { from, .. }) => from.labels.contains_key(OWNER),
+            Call::Kubernetes(
+                _,
+                KubernetesCall::Create { .. } | KubernetesCall::Apply { .. } | KubernetesCall::Delete { .. },
+            )
+            | Call::Iam(..) => false,
+        })
 }
 
-fn deletes(draft: &Draft) -> Vec<Address> {
-    let steps = draft.steps.values().filter(|step| step.change.action() == Action::Delete);
-    steps.map(|step| step.address.clone()).collect()
+fn addresses(draft: &Draft, which: impl Fn(&Step) -> bool) -> Vec<Address> {
+    draft.steps.values().filter(|step| which(step)).map(|step| step.address.clone()).collect()
 }
 
-fn refuse(draft: &mut Draft, addresses: impl IntoIterator<Item = Address>, why: &str, hint: &str) {
+fn refuse(draft: &mut Draft, addresses: Vec<Address>, why: &str, hint: &str) {
     for address in addresses {
         draft.refuse_step(&address, why, hint);
     }
 }
 
-/// Deletes, while nothing that is declared exists: the `owner` is probably another configuration's.
+/// The plan deletes although no declared object exists: the `owner` is probably another configuration's.
 fn reused_owner(draft: &mut Draft) {
-    let taken: BTreeSet<Address> =
-        draft.steps.values().filter(|step| takes_away(step)).map(|step| step.address.clone()).collect();
-    if taken.is_empty() || draft.declared_live {
+    if draft.declared_live {
         return;
     }
     let why = "nothing that is declared exists, yet objects of this owner do: `owner` may be another configuration's";
-    refuse(draft, taken, why, "use an `owner` of your own; if all of it is to go, use `--destroy`");
+    let hint = "use an `owner` of your own; to delete all these objects, use `--destroy`";
+    refuse(draft, addresses(draft, gives_up), why, hint);
 }
 
 fn place(step: &Step) -> Option<Place<Key>> {
@@ -66,9 +68,9 @@ fn place(step: &Step) -> Option<Place<Key>> {
     })
 }
 
-/// Everything owned in an account or a cluster goes, and nothing comes in its place.
+/// The plan gives up every object that irsa manages in an account or a cluster, and changes nothing else there.
 fn emptied_places(draft: &mut Draft) {
-    if !draft.steps.values().any(takes_away) {
+    if !draft.steps.values().any(gives_up) {
         return;
     }
     let mut owned: BTreeMap<Place<Key>, Vec<Address>> = BTreeMap::new();
@@ -76,8 +78,8 @@ fn emptied_places(draft: &mut Draft) {
         owned.entry(place).or_default().push(address);
     }
     for (emptied, addresses) in owned {
-        let all_go = addresses.iter().all(|address| draft.steps.get(address).is_some_and(takes_away));
-        let some_come = || draft.steps.values().any(|step| !takes_away(step) && place(step).as_ref() == Some(&emptied));
+        let all_go = addresses.iter().all(|address| draft.steps.get(address).is_some_and(gives_up));
+        let some_come = || draft.steps.values().any(|step| !gives_up(step) && place(step).as_ref() == Some(&emptied));
         if all_go && !some_come() {
             let why = format!("everything that is ours in {emptied} would go");
             refuse(draft, addresses, &why, "if that is meant, use `--destroy` (with `--only` for a part)");
@@ -87,7 +89,7 @@ fn emptied_places(draft: &mut Draft) {
 
 fn too_many_deletes(context: &PlanContext<'_>, draft: &mut Draft) {
     let limit = context.desired.guard.deletes();
-    let deletes = deletes(draft);
+    let deletes = addresses(draft, |step| step.change.action() == Action::Delete);
     if deletes.len() > limit.value {
         let why = format!("{} deletes are more than `{}` = {}", deletes.len(), limit.name, limit.value);
         refuse(draft, deletes, &why, "check that they are meant, then use `--force`");
@@ -97,17 +99,10 @@ fn too_many_deletes(context: &PlanContext<'_>, draft: &mut Draft) {
 fn too_many_changes(context: &PlanContext<'_>, draft: &mut Draft) {
     let guard = &context.desired.guard;
     let existing = draft.ours.len();
-    if draft.steps.is_empty() {
-        return;
-    }
     let ours: HashSet<&Address> = draft.ours.iter().map(|(address, _)| address).collect();
-    let changing: Vec<Address> = draft
-        .steps
-        .values()
-        .filter(|step| matches!(step.change.action(), Action::Update | Action::Delete))
-        .filter(|step| ours.contains(&step.address))
-        .map(|step| step.address.clone())
-        .collect();
+    let changing = addresses(draft, |step| {
+        matches!(step.change.action(), Action::Update | Action::Delete) && ours.contains(&step.address)
+    });
     let percent = guard.change_percent();
     let limit = u64::from(percent.value) * existing as u64;
     if existing >= guard.counts_from() && changing.len() as u64 * 100 > limit {

@@ -1,162 +1,237 @@
-//! Declared customer managed policies against live ones.
+//! Plans customer managed policies: declared ones against the live ones, and undeclared ones that have the owner tag.
 
 use super::change::{Change, ResourceChange};
-use super::context::{Owner, PlanContext};
-use super::draft::{BlockedBy, Draft};
-use super::other_shards;
-use super::parts::{self, TagCalls};
-use super::roles::{iam, name_kept, refuse_foreign};
-use super::tags;
+use super::context::PlanContext;
+use super::draft::{BlockedBy, Draft, Objection};
+use super::iam::{
+    FORGET, IamObject, Ownership, delete_forbidden_by_tags, listed, note_name_and_path_kept, tag_calls,
+    without_own_tags,
+};
 use crate::ids::{Key, PolicyArn};
-use crate::model::address::{Address, Place};
-use crate::model::call::IamCall;
+use crate::model::address::Address;
+use crate::model::call::{Call, IamCall};
 use crate::model::desired;
-use crate::model::live::{LiveAccount, LivePolicy, Observed};
-use crate::model::note::Severity;
-use crate::model::resource::{ManagedPolicy, StringMap};
-
-pub(crate) struct PolicyTags<'a>(pub &'a PolicyArn);
-
-impl TagCalls for PolicyTags<'_> {
-    fn tag(&self, from: StringMap, to: StringMap) -> IamCall {
-        IamCall::TagPolicy { arn: self.0.clone(), from, to }
-    }
-
-    fn untag(&self, from: StringMap) -> IamCall {
-        IamCall::UntagPolicy { arn: self.0.clone(), from }
-    }
-}
+use crate::model::live::{LivePolicy, Observed};
+use crate::model::resource::{ManagedPolicy, Role, StringMap};
 
 /// Plans every declared policy.
 pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
-    for ((key, name), policy) in &context.desired.policies {
-        let address = Address::Policy { account: key.clone(), key: name.clone() };
+    for ((account_key, key), policy) in &context.desired.policies {
+        let address = Address::Policy { account: account_key.clone(), key: key.clone() };
         if !context.has(&address) {
             continue;
         }
-        let Some(account) = context.account(key) else {
+        let Some(account) = context.account(account_key) else {
             draft.hold(&address, BlockedBy::Unknown);
             continue;
         };
-        match context.policy_by_name(key, &policy.name.case_insensitive()) {
-            Some((arn, Observed::Present(live))) => {
-                existing(context, draft, &address, (key, policy), account, (arn, live));
-            }
-            Some((_, Observed::Unknown(why))) => draft.unseen(&address, why.clone()),
-            Some((_, Observed::Absent)) => missing(context, draft, &address, key, policy),
-            None => match &account.policies_listed {
-                Observed::Unknown(why) => draft.unseen(&address, why.clone()),
-                Observed::Present(()) | Observed::Absent => missing(context, draft, &address, key, policy),
-            },
+        let object = IamObject { context, address, account_key, account };
+        let found = context.policy_by_name(account_key, &policy.name.case_insensitive());
+        match (found, listed(found.map(|(_, live)| live), &account.policies_listed)) {
+            (Some((arn, _)), Observed::Present(live)) => existing(draft, &object, policy, arn, live),
+            (_, Observed::Unknown(why)) => draft.object_unknown(&object.address, why),
+            (_, Observed::Present(_) | Observed::Absent) => missing(draft, &object, policy),
         }
     }
 }
 
-fn missing(context: &PlanContext<'_>, draft: &mut Draft, address: &Address, key: &Key, policy: &desired::Policy) {
-    let Some(place) = context.desired.accounts.get(key) else { return };
-    let after = ManagedPolicy {
-        name: policy.name.clone(),
-        path: policy.path.clone(),
-        description: policy.description.clone(),
+fn wanted(object: &IamObject<'_>, policy: &desired::Policy, live: Option<&ManagedPolicy>) -> ManagedPolicy {
+    ManagedPolicy {
+        name: live.map_or(&policy.name, |live| &live.name).clone(),
+        path: live.map_or(&policy.path, |live| &live.path).clone(),
+        // IAM cannot change the description of a policy
+        description: live.map_or(&policy.description, |live| &live.description).clone(),
         document: policy.document.clone(),
-        tags: tags::wanted(context, address, &policy.tags, policy.prevent_destroy, &StringMap::new()),
-    };
-    let arn = PolicyArn::of(&place.partition, &place.id, &policy.path, &policy.name);
-    let call = IamCall::CreatePolicy { arn, policy: after.clone() };
+        tags: object.wanted_tags(&policy.tags, policy.prevent_destroy, live.map(|live| &live.tags)),
+    }
+}
+
+fn missing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy) {
+    let Some(account) = object.context.desired.accounts.get(object.account_key) else { return };
+    let after = wanted(object, policy, None);
+    let arn = PolicyArn::of(&account.partition, &account.id, &policy.path, &policy.name);
+    let calls = vec![IamCall::CreatePolicy { arn, policy: after.clone() }];
     let reasons = vec![format!("declared at {}", policy.origin)];
-    draft.step(address, ResourceChange::Policy(Change::Create { after }), iam(key, [call]), [], reasons);
+    object.step(draft, ResourceChange::Policy(Change::Create { after }), calls, [], reasons);
 }
 
-fn existing(
-    context: &PlanContext<'_>,
-    draft: &mut Draft,
-    address: &Address,
-    (key, policy): (&Key, &desired::Policy),
-    account: &LiveAccount,
-    (arn, live): (&PolicyArn, &LivePolicy),
-) {
+fn existing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy, arn: &PolicyArn, live: &LivePolicy) {
+    let (address, quotas) = (&object.address, &object.account.quotas);
     let before = &live.policy;
-    let owner = context.owner(&before.tags);
-    let adopted = context.may_adopt(&owner, &policy.adopt);
-    let ManagedPolicy { name, path, description, document: _, tags: live_tags } = before;
-    let after = ManagedPolicy {
-        name: name.clone(),
-        path: path.clone(),
-        description: description.clone(),
-        document: policy.document.clone(),
-        tags: tags::wanted(context, address, &policy.tags, policy.prevent_destroy, live_tags),
-    };
-    let change = match (adopted, Change::from_to(before, &after)) {
-        (false, change) => change,
-        (true, _) => Some(Change::Adopt { before: before.clone(), after: after.clone() }),
-    };
-    let (calls, remarks) = update(arn, live, &after, account);
-    let verb = if adopted { "taken over" } else { "differs from its declaration" };
-    let mut reasons = vec![format!("{verb}, declared at {}", policy.origin)];
-    reasons.extend(remarks);
-    if owner == Owner::Ours {
-        draft.ours.push((address.clone(), Place::Account(key.clone())));
-        draft.declared_live = true;
-    } else if !adopted {
-        would_do(draft, address, key, change, calls);
-        return refuse_foreign(context, draft, address, &format!("policy `{}`", before.name), &owner);
-    }
-    if policy.name != before.name {
-        name_kept(draft, address, &policy.origin, (before.name.as_str(), policy.name.as_str()));
-    }
-    if policy.path != before.path {
-        let text = format!("the live policy keeps its path `{}`; new ones get `{}`", before.path, policy.path);
-        draft.note(address, Severity::Info, "path-kept", Some(&policy.origin), text);
-    }
-    if after.document.size() > account.quotas.managed_size {
-        let why = format!("it has {} characters, the quota is {}", after.document.size(), account.quotas.managed_size);
+    let after = wanted(object, policy, Some(before));
+    let (ownership, change) = object.compare(draft, (before, &after), &before.tags, &policy.adopt);
+    let change = change.map(ResourceChange::Policy);
+    let (calls, deleted_versions) = update(arn, live, &after, quotas.versions_per_policy);
+    if let Ownership::Foreign(owner) = ownership {
         if let Some(change) = change {
-            draft.step(address, ResourceChange::Policy(change), iam(key, calls), [], reasons);
+            draft.held_step(address, change, object.calls(calls));
         }
-        return draft.refuse_step(address, why, "split it into two policies");
+        return object.refuse_foreign(draft, &format!("policy `{}`", before.name), owner);
     }
-    let Some(change) = change else { return draft.matches(address) };
-    if before.document != after.document
-        && let Some(why) = other_shards::shared(context, key, arn, live)
-    {
-        would_do(draft, address, key, Some(change), calls);
-        return draft.wait(address, Some(&policy.origin), why);
+    let names = (before.name.as_str(), policy.name.as_str());
+    let paths = (before.path.as_str(), policy.path.as_str());
+    note_name_and_path_kept(draft, address, &policy.origin, names, paths);
+    let size = after.document.size();
+    let too_large = size > quotas.managed_size;
+    match change {
+        Some(change) => {
+            if before.document != after.document
+                && !too_large
+                && let Some(why) = used_outside_shard(object, arn, live)
+            {
+                draft.held_step(address, change, object.calls(calls));
+                return draft.wait(address, Some(&policy.origin), why);
+            }
+            let declared = format!("declared at {}", policy.origin);
+            object.step(draft, change, calls, [], [declared].into_iter().chain(deleted_versions).collect());
+        }
+        None if !too_large => draft.unchanged(address),
+        None => {}
     }
-    draft.step(address, ResourceChange::Policy(change), iam(key, calls), [], reasons);
+    if too_large {
+        let why = format!("it has {size} characters, the quota is {}", quotas.managed_size);
+        draft.refuse_step(address, why, "split it into two policies");
+    }
 }
 
-fn would_do(
-    draft: &mut Draft,
-    address: &Address,
-    key: &Key,
-    change: Option<Change<ManagedPolicy>>,
-    calls: Vec<IamCall>,
-) {
-    if let Some(change) = change {
-        draft.would_do(address, ResourceChange::Policy(change), iam(key, calls));
-    }
-}
-
-/// The calls of an update, and what is worth saying of them.
-fn update(
-    arn: &PolicyArn,
-    live: &LivePolicy,
-    after: &ManagedPolicy,
-    account: &LiveAccount,
-) -> (Vec<IamCall>, Vec<String>) {
+/// The calls of an update, and a reason for each version that they delete.
+fn update(arn: &PolicyArn, live: &LivePolicy, after: &ManagedPolicy, quota: usize) -> (Vec<IamCall>, Vec<String>) {
     let before = &live.policy;
-    let mut calls = parts::tags(&before.tags, &after.tags, &PolicyTags(arn));
-    let mut remarks = Vec::new();
+    let mut calls = tag_policy(arn, &before.tags, &after.tags);
+    let mut reasons = Vec::new();
     if before.document != after.document {
-        // the default version counts too; only as many go as must, the oldest first
-        let keep = account.quotas.versions_per_policy.saturating_sub(2);
-        let surplus = live.other_versions.len().saturating_sub(keep);
+        // the default version and the new one count as well
+        let surplus = live.other_versions.len().saturating_sub(quota.saturating_sub(2));
         for version in live.other_versions.iter().take(surplus) {
-            remarks.push(format!("version `{version}` goes: IAM keeps {}", account.quotas.versions_per_policy));
+            reasons.push(format!("version `{version}` is deleted: IAM keeps {quota}"));
             calls.push(IamCall::DeletePolicyVersion { arn: arn.clone(), version: version.clone() });
         }
         let (from, to) = (before.document.clone(), after.document.clone());
         calls.push(IamCall::CreatePolicyVersion { arn: arn.clone(), from, to });
     }
-    (calls, remarks)
+    (calls, reasons)
+}
+
+fn tag_policy(arn: &PolicyArn, before: &StringMap, after: &StringMap) -> Vec<IamCall> {
+    tag_calls(
+        before,
+        after,
+        |from, to| IamCall::TagPolicy { arn: arn.clone(), from, to },
+        |from| IamCall::UntagPolicy { arn: arn.clone(), from },
+    )
+}
+
+/// Why the document of a policy must not change in this shard: roles outside it have the policy, and it may grow only
+/// after those that lose principals have lost them. Only an unsharded run sees all of them.
+fn used_outside_shard(object: &IamObject<'_>, arn: &PolicyArn, live: &LivePolicy) -> Option<String> {
+    object.context.scope.as_ref()?;
+    let roles = object.account.roles.values().filter_map(Observed::present);
+    let here: usize = roles.map(|role| uses(&role.role, arn)).sum();
+    let all = live.uses();
+    (all > here).then(|| {
+        format!(
+            "it differs from its declaration, and roles outside this shard have it: {all} uses, {here} of them here; a \
+             run without `--shard` changes it"
+        )
+    })
+}
+
+/// How often a role has the policy: attached, as its boundary, or both. IAM counts both
+/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_Policy.html>).
+fn uses(role: &Role, arn: &PolicyArn) -> usize {
+    usize::from(role.attached.contains(arn)) + usize::from(role.permissions_boundary.as_ref() == Some(arn))
+}
+
+/// Why roles must not get a policy of another shard: until it is as declared, new principals would get what it no longer
+/// allows.
+pub(crate) fn not_ready_in_other_shard(
+    context: &PlanContext<'_>,
+    account: &Key,
+    key: &Key,
+    address: &Address,
+) -> Option<BlockedBy> {
+    let declared = context.desired.policies.get(&(account.clone(), key.clone()))?;
+    let live = context.policy_by_name(account, &declared.name.case_insensitive()).map(|(_, live)| live);
+    match listed(live, &context.account(account)?.policies_listed) {
+        Observed::Present(live) if live.policy.document == declared.document => None,
+        Observed::Unknown(_) => Some(BlockedBy::Unknown),
+        Observed::Present(_) | Observed::Absent => Some(BlockedBy::Waits(context.waits_for_shard(address))),
+    }
+}
+
+/// Holds the change that another shard will make to a policy, so that this plan orders its own calls around it.
+pub(crate) fn hold_change_of_other_shard(
+    context: &PlanContext<'_>,
+    draft: &mut Draft,
+    (account, key): (&Key, &Key),
+    address: &Address,
+) {
+    let Some(declared) = context.desired.policies.get(&(account.clone(), key.clone())) else { return };
+    let found = context.policy_by_name(account, &declared.name.case_insensitive());
+    let Some((arn, Observed::Present(live))) = found else { return };
+    let (from, to) = (live.policy.document.clone(), declared.document.clone());
+    let after = ManagedPolicy { document: to.clone(), ..live.policy.clone() };
+    if let Some(change) = Change::update(&live.policy, &after) {
+        let call = IamCall::CreatePolicyVersion { arn: arn.clone(), from, to };
+        draft.held_step(address, ResourceChange::Policy(change), [Call::Iam(account.clone(), call)]);
+        draft.held.entry(address.clone()).or_insert_with(|| BlockedBy::Waits(context.waits_for_shard(address)));
+    }
+}
+
+/// Plans every policy with the owner tag that is not declared; with `--destroy`, also the declared ones.
+pub(crate) fn plan_undeclared(context: &PlanContext<'_>, draft: &mut Draft) {
+    for (account_key, account) in context.accounts() {
+        for (arn, live) in &account.policies {
+            let address = context.policy_address(account_key, arn);
+            if matches!(address, Address::Policy { .. }) && !context.options.destroy {
+                continue;
+            }
+            match live {
+                Observed::Present(live) if context.is_ours(&live.policy.tags) => {
+                    undeclared(draft, &IamObject { context, address, account_key, account }, arn, live);
+                }
+                Observed::Unknown(why) => draft.object_unknown(&address, why.clone()),
+                Observed::Present(_) | Observed::Absent => {}
+            }
+        }
+    }
+}
+
+fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &PolicyArn, live: &LivePolicy) {
+    let before = live.policy.clone();
+    object.own(draft);
+    if object.is_forgotten(&before.tags) {
+        let after = ManagedPolicy { tags: without_own_tags(&before.tags), ..before.clone() };
+        let calls = tag_policy(arn, &before.tags, &after.tags);
+        let change = ResourceChange::Policy(Change::Update { before, after });
+        return object.step(draft, change, calls, [], vec![FORGET.to_owned()]);
+    }
+    let mut detached = 0;
+    let mut needs = Vec::new();
+    for step in draft.steps.values() {
+        let Some(change) = step.change.of_role() else { continue };
+        let [had, has] = [change.before(), change.after()].map(|role| role.map_or(0, |role| uses(role, arn)));
+        if had > has {
+            detached += had - has;
+            needs.push(step.address.clone());
+        }
+    }
+    let objection =
+        delete_forbidden_by_tags(object.context, &before.tags).or_else(|| in_use(&object.address, arn, live, detached));
+    let versions = live.other_versions.iter();
+    let calls = versions.map(|version| IamCall::DeletePolicyVersion { arn: arn.clone(), version: version.clone() });
+    let calls = calls.chain([IamCall::DeletePolicy { arn: arn.clone() }]).collect();
+    object.delete(draft, ResourceChange::Policy(Change::Delete { before }), calls, needs, objection);
+}
+
+fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize) -> Option<Objection> {
+    (live.uses() > detached).then(|| {
+        (
+            format!("it is attached {} times, this plan detaches {detached}", live.uses()),
+            format!(
+                "see `aws iam list-entities-for-policy --policy-arn {arn}` and detach it there, or leave the policy \
+                 to them with `forget = [\"{address}\"]`"
+            ),
+        )
+    })
 }

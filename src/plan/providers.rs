@@ -1,134 +1,273 @@
-//! Derived OIDC providers against live ones: one for each account that holds a role and issuer that it trusts.
+//! Plans OIDC providers. They are not declared: each account needs one for each cluster that its roles trust.
 
 use super::change::{Change, ResourceChange};
-use super::context::{Issuer, Owner, PlanContext};
-use super::draft::{BlockedBy, Draft};
-use super::parts::{self, TagCalls};
-use super::roles::iam;
-use super::tags;
-use crate::ids::{IssuerUrl, Key, ProviderArn};
-use crate::model::address::{Address, Place};
+use super::context::{Issuer, PlanContext, provider_address, tagged_cluster};
+use super::draft::{BlockedBy, Draft, Objection};
+use super::iam::{
+    FORGET, IamObject, delete_forbidden_by_tags, delete_reason, listed, roles_unlisted, tag_calls, without_own_tags,
+};
+use crate::ids::{Key, ProviderArn, RoleName};
+use crate::model::address::{Address, OrphanKind};
 use crate::model::call::IamCall;
 use crate::model::live::{LiveAccount, LiveProvider, Observed};
+use crate::model::note::Severity;
 use crate::model::resource::{Provider, StringMap};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) struct ProviderTags<'a>(pub &'a ProviderArn);
+/// How many roles a note names.
+const NAMED: usize = 3;
 
-impl TagCalls for ProviderTags<'_> {
-    fn tag(&self, from: StringMap, to: StringMap) -> IamCall {
-        IamCall::TagProvider { arn: self.0.clone(), from, to }
-    }
-
-    fn untag(&self, from: StringMap) -> IamCall {
-        IamCall::UntagProvider { arn: self.0.clone(), from }
-    }
-}
-
-/// The (account, cluster) pairs that need a provider, and the audiences that it must have.
+/// The accounts and clusters that need a provider, and the audiences that it must have.
 pub(crate) fn wanted<'a>(context: &PlanContext<'a>) -> BTreeMap<(&'a Key, &'a Key), BTreeSet<String>> {
     let mut wanted: BTreeMap<(&Key, &Key), BTreeSet<String>> = BTreeMap::new();
     for role in context.desired.roles.values() {
-        for binding in &role.bindings {
-            if !matches!(context.issuer(&binding.cluster), Issuer::Gone(_)) {
-                let audiences = wanted.entry((&role.account, &binding.cluster)).or_default();
-                if !audiences.contains(binding.effective_audience()) {
-                    audiences.insert(binding.effective_audience().to_owned());
-                }
+        for binding in context.bindings(role) {
+            let audiences = wanted.entry((&role.account, &binding.cluster)).or_default();
+            if !audiences.contains(binding.effective_audience()) {
+                audiences.insert(binding.effective_audience().to_owned());
             }
         }
     }
     wanted
 }
 
-/// Plans every derived provider.
+/// Plans every provider that roles need.
 pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
-    for ((key, cluster), audiences) in wanted(context) {
-        let address = Address::OidcProvider { account: key.clone(), cluster: cluster.clone() };
+    for ((account_key, cluster), audiences) in wanted(context) {
+        let address = provider_address(account_key, cluster);
         if !context.has(&address) {
             continue;
         }
-        let (Some(account), Issuer::Known(issuer)) = (context.account(key), context.issuer(cluster)) else {
+        let (Some(account), Issuer::Known(issuer)) = (context.account(account_key), context.issuer(cluster)) else {
             draft.hold(&address, BlockedBy::Unknown);
             continue;
         };
-        let Some(arn) = context.provider_arn(key, issuer) else { continue };
-        match account.providers.get(&arn) {
-            Some(Observed::Present(live)) => existing(context, draft, &address, (key, &arn), audiences, live),
-            Some(Observed::Unknown(why)) => draft.unseen(&address, why.clone()),
-            Some(Observed::Absent) => missing(context, draft, &address, (key, &arn), audiences, issuer),
-            None => unlisted(context, draft, &address, (key, &arn), audiences, (issuer, account)),
+        let Some(arn) = context.provider_arn(account_key, issuer) else { continue };
+        let object = IamObject { context, address, account_key, account };
+        match listed(account.providers.get(&arn), &account.providers_listed) {
+            Observed::Present(live) => existing(draft, &object, &arn, audiences, &live.provider),
+            Observed::Unknown(why) => draft.object_unknown(&object.address, why),
+            Observed::Absent => {
+                let tags = object.wanted_tags(&StringMap::new(), false, None);
+                let after = Provider { url: issuer.to_string(), audiences, tags };
+                let calls = vec![IamCall::CreateProvider { arn, provider: after.clone() }];
+                let reasons = vec!["roles of this account trust the cluster".to_owned()];
+                object.step(draft, ResourceChange::Provider(Change::Create { after }), calls, [], reasons);
+            }
         }
     }
 }
 
-fn unlisted(
-    context: &PlanContext<'_>,
-    draft: &mut Draft,
-    address: &Address,
-    place: (&Key, &ProviderArn),
-    audiences: BTreeSet<String>,
-    (issuer, account): (&IssuerUrl, &LiveAccount),
-) {
-    match &account.providers_listed {
-        Observed::Unknown(why) => draft.unseen(address, why.clone()),
-        Observed::Present(()) | Observed::Absent => missing(context, draft, address, place, audiences, issuer),
-    }
-}
-
-fn missing(
-    context: &PlanContext<'_>,
-    draft: &mut Draft,
-    address: &Address,
-    (key, arn): (&Key, &ProviderArn),
-    audiences: BTreeSet<String>,
-    issuer: &IssuerUrl,
-) {
-    let after = Provider {
-        url: issuer.to_string(),
-        audiences,
-        tags: tags::wanted(context, address, &StringMap::new(), false, &StringMap::new()),
-    };
-    let call = IamCall::CreateProvider { arn: arn.clone(), provider: after.clone() };
-    let reasons = vec!["roles of this account trust the cluster".to_owned()];
-    draft.step(address, ResourceChange::Provider(Change::Create { after }), iam(key, [call]), [], reasons);
-}
-
+/// irsa adds missing audiences to the provider of somebody else as well, but never tags it: IAM allows only one provider
+/// for an issuer in an account.
 fn existing(
-    context: &PlanContext<'_>,
     draft: &mut Draft,
-    address: &Address,
-    (key, arn): (&Key, &ProviderArn),
+    object: &IamObject<'_>,
+    arn: &ProviderArn,
     audiences: BTreeSet<String>,
-    live: &LiveProvider,
+    before: &Provider,
 ) {
-    let before = &live.provider;
-    let ours = context.owner(&before.tags) == Owner::Ours;
+    let ours = object.context.is_ours(&before.tags);
+    let mut tags = before.tags.clone();
     if ours {
-        // derived, not declared: it says nothing of whose `owner` this is
-        draft.ours.push((address.clone(), Place::Account(key.clone())));
+        object.own(draft);
+        tags = object.wanted_tags(&StringMap::new(), false, Some(&before.tags));
     }
     let missing: Vec<String> = audiences.difference(&before.audiences).cloned().collect();
-    let Provider { url, audiences: live_audiences, tags: live_tags } = before;
-    let after = Provider {
-        url: url.clone(),
-        audiences: live_audiences.iter().cloned().chain(audiences).collect(),
-        // one that is not ours is used as it is: it gets an audience, never a mark
-        tags: if ours {
-            tags::wanted(context, address, &StringMap::new(), false, live_tags)
-        } else {
-            live_tags.clone()
-        },
+    let after = Provider { url: before.url.clone(), audiences: &before.audiences | &audiences, tags };
+    let Some(change) = Change::update(before, &after) else {
+        return draft.unchanged(&object.address);
     };
-    let Some(change) = Change::from_to(before, &after) else {
-        return draft.matches(address);
-    };
-    let mut calls = parts::tags(&before.tags, &after.tags, &ProviderTags(arn));
-    calls.extend(missing.iter().map(|audience| IamCall::AddAudience { arn: arn.clone(), audience: audience.clone() }));
-    let mut reasons: Vec<String> =
-        missing.iter().map(|audience| format!("roles of this account need audience `{audience}`")).collect();
-    if !ours {
-        reasons.push("it is not ours: it keeps all that it has, and is never deleted".to_owned());
+    let mut calls = tag_provider(arn, &before.tags, &after.tags);
+    let mut reasons = Vec::new();
+    for audience in missing {
+        reasons.push(format!("roles of this account need audience `{audience}`"));
+        calls.push(IamCall::AddAudience { arn: arn.clone(), audience });
     }
-    draft.step(address, ResourceChange::Provider(change), iam(key, calls), [], reasons);
+    if !ours {
+        reasons.push("it is not ours: irsa only adds to it, and never deletes it".to_owned());
+    }
+    object.step(draft, ResourceChange::Provider(change), calls, [], reasons);
+}
+
+fn tag_provider(arn: &ProviderArn, before: &StringMap, after: &StringMap) -> Vec<IamCall> {
+    tag_calls(
+        before,
+        after,
+        |from, to| IamCall::TagProvider { arn: arn.clone(), from, to },
+        |from| IamCall::UntagProvider { arn: arn.clone(), from },
+    )
+}
+
+/// The provider of an issuer, by its host and path.
+pub(crate) fn of_issuer<'l>(account: &'l LiveAccount, issuer: &str) -> Option<&'l Observed<LiveProvider>> {
+    account.providers.iter().find(|(arn, _)| arn.host_path() == issuer).map(|(_, provider)| provider)
+}
+
+/// Why roles must keep their trust in this issuer: irsa manages its provider, and no declared cluster has it.
+pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &str) -> Option<Objection> {
+    if context.cluster_of(issuer).is_some() {
+        return None;
+    }
+    let live = context.account(account)?;
+    let provider = match listed(of_issuer(live, issuer), &live.providers_listed) {
+        Observed::Present(provider) => provider,
+        Observed::Unknown(why) => {
+            return Some((
+                format!("trust in issuer `{issuer}` would be lost while the owner of its provider is unknown: {why}"),
+                "allow `iam:ListOpenIDConnectProviders` and `iam:GetOpenIDConnectProvider`, then plan again".to_owned(),
+            ));
+        }
+        Observed::Absent => return None,
+    };
+    if !context.is_ours(&provider.provider.tags) {
+        return None;
+    }
+    let cluster = tagged_cluster(&provider.provider.tags);
+    if let Some(cluster) = cluster.as_ref().filter(|cluster| context.desired.clusters.contains_key(*cluster)) {
+        return match context.issuer(cluster) {
+            Issuer::Known(_) | Issuer::Gone(_) => None,
+            Issuer::Missing | Issuer::Unknown(_) => Some((
+                format!("trust in issuer `{issuer}` would be lost while its cluster `{cluster}` cannot be read"),
+                format!("make `{cluster}` readable, or declare it `state = \"gone\"` if it was deleted"),
+            )),
+        };
+    }
+    let cluster = cluster.map_or_else(|| "NAME".to_owned(), |cluster| cluster.to_string());
+    Some((
+        format!("trust in issuer `{issuer}`, which no declared cluster has, would go"),
+        format!("declare `[clusters.{cluster}]` with `state = \"gone\"` and `issuer = \"https://{issuer}\"` first"),
+    ))
+}
+
+/// Why roles must wait for a provider of another shard. IAM does not document whether it accepts trust in a provider that
+/// does not exist (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>).
+pub(crate) fn not_ready_in_other_shard(
+    context: &PlanContext<'_>,
+    account: &Key,
+    cluster: &Key,
+    address: &Address,
+) -> Option<BlockedBy> {
+    // roles are held back by the cluster itself if its issuer is unknown
+    let Issuer::Known(issuer) = context.issuer(cluster) else { return None };
+    let arn = context.provider_arn(account, issuer)?;
+    let live = context.account(account)?;
+    match listed(live.providers.get(&arn), &live.providers_listed) {
+        Observed::Present(_) => None,
+        Observed::Unknown(_) => Some(BlockedBy::Unknown),
+        Observed::Absent => Some(BlockedBy::Waits(context.waits_for_shard(address))),
+    }
+}
+
+/// Plans every provider with the owner tag that no declared role needs; with `--destroy`, all with the owner tag.
+pub(crate) fn plan_undeclared(context: &PlanContext<'_>, draft: &mut Draft) {
+    let wanted: BTreeSet<Address> = wanted(context)
+        .into_keys()
+        .filter(|_| !context.options.destroy)
+        .map(|(account, cluster)| provider_address(account, cluster))
+        .collect();
+    for (account_key, account) in context.accounts() {
+        for (arn, live) in &account.providers {
+            let address = context.provider_address(account_key, arn.host_path());
+            match live {
+                _ if wanted.contains(&address) => {}
+                Observed::Present(live) if context.is_ours(&live.provider.tags) => {
+                    undeclared(draft, &IamObject { context, address, account_key, account }, arn, &live.provider);
+                }
+                Observed::Unknown(why) => draft.object_unknown(&address, why.clone()),
+                Observed::Present(_) | Observed::Absent => {}
+            }
+        }
+    }
+}
+
+fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &ProviderArn, before: &Provider) {
+    let context = object.context;
+    let before = before.clone();
+    let after = Provider { tags: without_own_tags(&before.tags), ..before.clone() };
+    let untag = tag_provider(arn, &before.tags, &after.tags);
+    object.own(draft);
+    if object.is_forgotten(&before.tags) {
+        let change = ResourceChange::Provider(Change::Update { before, after });
+        return object.step(draft, change, untag, [], vec![FORGET.to_owned()]);
+    }
+    let users = TrustingRoles::of(draft, object, arn);
+    let kept_by_role = || {
+        let name = users.staying.as_ref()?;
+        Some((format!("role `{name}` trusts it"), "change that role's trust first".to_owned()))
+    };
+    let objection = delete_forbidden_by_tags(context, &before.tags)
+        .or_else(|| roles_unlisted(object.account))
+        .or_else(|| trust_to_keep(context, object.account_key, arn.host_path()))
+        .or_else(kept_by_role);
+    if objection.is_none() && !users.foreign.is_empty() {
+        draft.note(&object.address, Severity::Low, "left-to-others", None, users.note());
+        let reason = "roles of others trust it: irsa removes its tags and keeps the provider".to_owned();
+        let change = ResourceChange::Provider(Change::Update { before, after });
+        return object.step(draft, change, untag, users.leaving, vec![delete_reason(context), reason]);
+    }
+    let objection = objection.or_else(|| malformed_role(object.account));
+    let calls = vec![IamCall::DeleteProvider { arn: arn.clone() }];
+    object.delete(draft, ResourceChange::Provider(Change::Delete { before }), calls, users.leaving, objection);
+}
+
+/// A role entry that could not be parsed may trust any provider.
+fn malformed_role(account: &LiveAccount) -> Option<Objection> {
+    let entry = account.odd.iter().find(|entry| entry.kind == OrphanKind::Role)?;
+    Some((
+        format!("role `{}` may trust it: {}", entry.name, entry.why),
+        "find out what that role is, and delete it".to_owned(),
+    ))
+}
+
+/// The roles that trust a provider.
+#[derive(Default)]
+struct TrustingRoles {
+    /// Roles that this plan deletes, or that stop trusting it.
+    leaving: Vec<Address>,
+    /// A role that keeps its trust, and that irsa manages or could not read.
+    staying: Option<RoleName>,
+    /// The names, in backticks, of roles of somebody else.
+    foreign: Vec<String>,
+}
+
+impl TrustingRoles {
+    fn of(draft: &Draft, object: &IamObject<'_>, arn: &ProviderArn) -> Self {
+        let context = object.context;
+        let mut users = Self::default();
+        for summary in object.account.role_list.present().into_iter().flatten() {
+            if !summary.trust.federated_issuers().contains(arn.host_path()) {
+                continue;
+            }
+            let lower_case = summary.name.case_insensitive();
+            let role = context.role_address(object.account_key, &lower_case, summary.name.as_str());
+            let leaves = draft.steps.get(&role).and_then(|step| step.change.of_role()).is_some_and(|change| {
+                !change.after().is_some_and(|after| after.trust.federated_issuers().contains(arn.host_path()))
+            });
+            // observe reads every role that trusts an issuer of ours; it leaves out those that are certainly foreign
+            let foreign = match object.account.roles.get(&lower_case) {
+                None => true,
+                Some(Observed::Present(live)) => !context.is_ours(&live.role.tags),
+                Some(Observed::Absent | Observed::Unknown(_)) => false,
+            };
+            if leaves {
+                users.leaving.push(role);
+            } else if foreign {
+                users.foreign.push(format!("`{}`", summary.name));
+            } else {
+                users.staying.get_or_insert_with(|| summary.name.clone());
+            }
+        }
+        users
+    }
+
+    fn note(&self) -> String {
+        let more = match self.foreign.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let names = self.foreign.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let (roles, trust) = if self.foreign.len() == 1 { ("role", "trusts") } else { ("roles", "trust") };
+        format!("{roles} {names}{more} of others {trust} it: irsa removes its tags and keeps it")
+    }
 }

@@ -1,20 +1,20 @@
-//! Declared roles against live ones.
+//! Plans declared roles: compares each with the live role, and refuses what irsa or AWS does not allow.
+
+pub(crate) mod calls;
+pub(crate) mod principals;
+pub(crate) mod undeclared;
 
 use super::change::{Change, ResourceChange};
-use super::context::{Blocked, Issuer, Owner, PlanContext};
-use super::draft::{BlockedBy, Draft};
-use super::file::FOREIGN_TRUST;
-use super::parts;
-use super::tags;
-use crate::ids::{Key, PolicyArn};
-use crate::model::address::{Address, Place};
-use crate::model::call::Call;
+use super::context::{Issuer, PlanContext, provider_address};
+use super::draft::{BlockedBy, Draft, Objection};
+use super::iam::{IamObject, Ownership, note_name_and_path_kept};
+use super::providers::trust_to_keep;
+use crate::ids::PolicyArn;
+use crate::model::address::Address;
 use crate::model::desired::{self, Attachment, Boundary};
-use crate::model::live::{LiveAccount, LiveRole, Observed};
-use crate::model::note::Severity;
-use crate::model::origin::Origin;
+use crate::model::live::{LiveRole, Observed, Quotas};
 use crate::model::pattern::any_matches;
-use crate::model::resource::{Role, StringMap};
+use crate::model::resource::Role;
 use crate::policy::{PolicyDocument, budget, trust};
 use std::collections::BTreeSet;
 
@@ -25,268 +25,146 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
         if !context.has(&address) {
             return;
         }
-        draft.depends(&address, dependencies(context, role));
         let Some(account) = context.account(&role.account) else {
-            draft.hold(&address, BlockedBy::Unknown);
-            return;
+            return draft.hold(&address, BlockedBy::Unknown);
         };
+        let object = IamObject { context, address, account_key: &role.account, account };
         match account.roles.get(&role.name.case_insensitive()) {
-            Some(Observed::Present(live)) => existing(context, draft, &address, role, account, live),
-            Some(Observed::Absent) => missing(context, draft, &address, role, account),
-            Some(Observed::Unknown(why)) => draft.unseen(&address, why.clone()),
-            None => draft.unseen(&address, "it was not read"),
+            Some(Observed::Present(live)) => existing(draft, &object, role, live),
+            Some(Observed::Absent) => missing(draft, &object, role),
+            Some(Observed::Unknown(why)) => draft.object_unknown(&object.address, why.clone()),
+            None => draft.object_unknown(&object.address, "it was not read"),
         }
     });
 }
 
-/// The providers and policies that a role needs.
-fn dependencies(context: &PlanContext<'_>, role: &desired::Role) -> Vec<Address> {
-    let providers = context
-        .bindings(role)
-        .map(|binding| Address::OidcProvider { account: role.account.clone(), cluster: binding.cluster.clone() });
-    providers.chain(policies(role)).collect()
+/// The trust policy that the bindings need.
+fn wanted_trust(context: &PlanContext<'_>, role: &desired::Role) -> Result<PolicyDocument, (BlockedBy, String)> {
+    let grants = context.bindings(role).map(|binding| context.grant(role, binding));
+    Ok(trust::build(&grants.collect::<Result<BTreeSet<_>, _>>()?, &role.extra_trust))
 }
 
-pub(crate) fn policies(role: &desired::Role) -> impl Iterator<Item = Address> {
-    role.attach.iter().filter_map(|attachment| match attachment {
-        Attachment::Declared(key) => Some(Address::Policy { account: role.account.clone(), key: key.clone() }),
-        Attachment::Arn(_) => None,
-    })
-}
-
-fn missing(
-    context: &PlanContext<'_>,
-    draft: &mut Draft,
-    address: &Address,
-    role: &desired::Role,
-    account: &LiveAccount,
-) {
-    let trust = match context.grants(role) {
-        Ok(grants) => trust::build(&grants, &role.extra_trust),
-        Err(Blocked::Unknown(why)) => return draft.unseen(address, why),
-        Err(Blocked::Missing(why)) => return draft.refuse(address, why, GONE_HINT),
-    };
-    let after = Role {
-        name: role.name.clone(),
-        path: role.path.clone(),
-        description: role.description.clone(),
-        max_session_duration: role.max_session_duration,
-        permissions_boundary: match &role.permissions_boundary {
-            Boundary::Policy(arn) => Some(arn.clone()),
-            Boundary::Undeclared | Boundary::None => None,
-        },
-        tags: tags::wanted(context, address, &role.tags, role.prevent_destroy, &StringMap::new()),
-        trust,
-        attached: role.attach.iter().filter_map(|item| context.attachment_arn(&role.account, item)).collect(),
-        inline: role.inline.clone(),
-    };
-    if let Some((why, hint)) = missing_policy(context, role, None, account).or_else(|| over_quota(&after, account)) {
-        return draft.refuse(address, why, hint);
-    }
-    let calls = parts::create_role(&after);
-    let reasons = vec![format!("declared at {}", role.origin), budget_line(&after, account)];
-    let change = ResourceChange::Role(Box::new(Change::Create { after }));
-    draft.step(address, change, iam(&role.account, calls), dependencies(context, role), reasons);
-}
-
-const GONE_HINT: &str = "correct the cluster's `name`, `region` and `account`, or declare it `state = \"gone\"`";
-
-fn existing(
-    context: &PlanContext<'_>,
-    draft: &mut Draft,
-    address: &Address,
-    role: &desired::Role,
-    account: &LiveAccount,
-    live: &LiveRole,
-) {
-    let before = &live.role;
-    let owner = context.owner(&before.tags);
-    let adopted = context.may_adopt(&owner, &role.adopt);
-    let grants = context.grants(role);
-    let trust = match &grants {
-        Ok(grants) => trust::build(grants, &role.extra_trust),
-        // while an issuer is unknown or its cluster is not found, trust stays as it is
-        Err(_) => before.trust.clone(),
-    };
-    if grants.is_err() {
-        draft.trust_unknown.insert(address.clone());
-    }
-    let trust_changes = before.trust != trust;
-    let after = wanted(context, address, role, before, trust);
-    let change = match (adopted, Change::from_to(before, &after)) {
-        (false, change) => change,
-        (true, _) => Some(Change::Adopt { before: before.clone(), after: after.clone() }),
-    };
-    if owner == Owner::Ours {
-        draft.ours.push((address.clone(), Place::Account(role.account.clone())));
-        draft.declared_live = true;
-    }
-    let refusal = objection(context, role, before, &after, (&owner, adopted))
-        .or_else(|| missing_policy(context, role, Some(before), account))
-        .or_else(|| over_quota(&after, account));
-    let verb = if adopted { "taken over" } else { "differs from its declaration" };
-    let mut reasons = vec![format!("{verb}, declared at {}", role.origin)];
-    reasons.extend(trust_changes.then(|| budget_line(&after, account)));
-    if let Some((why, hint)) = refusal {
-        if let Some(change) = change {
-            let calls = iam(&role.account, parts::update_role(before, &after));
-            let change = ResourceChange::Role(Box::new(change));
-            if owner == Owner::Ours || adopted {
-                draft.step(address, change, calls, [], reasons);
-                return draft.refuse_step(address, why, hint);
-            }
-            // what others own is theirs: how it differs from our declaration is nobody's concern
-            draft.would_do(address, change, calls);
-        }
-        return draft.refuse(address, why, hint);
-    }
-    if role.name != before.name {
-        name_kept(draft, address, &role.origin, (before.name.as_str(), role.name.as_str()));
-    }
-    if role.path != before.path {
-        let text = format!("the live role keeps its path `{}`; new roles get `{}`", before.path, role.path);
-        draft.note(address, Severity::Info, "path-kept", Some(&role.origin), text);
-    }
-    match &grants {
-        Ok(_) => {}
-        Err(Blocked::Unknown(_)) => draft.hold(address, BlockedBy::Unknown),
-        Err(Blocked::Missing(_)) => draft.hold(address, BlockedBy::Refused),
-    }
-    let Some(change) = change else {
-        draft.know(address);
-        if !draft.held.contains_key(address) {
-            draft.matches(address);
-        }
-        return;
-    };
-    let needs = needs(context, role, before, &after);
-    let calls = iam(&role.account, parts::update_role(before, &after));
-    draft.step(address, ResourceChange::Role(Box::new(change)), calls, needs, reasons);
-}
-
-/// Why an existing role must not be brought to its declared state, and what to do.
-fn objection(
-    context: &PlanContext<'_>,
-    role: &desired::Role,
-    before: &Role,
-    after: &Role,
-    (owner, adopted): (&Owner, bool),
-) -> Option<(String, String)> {
-    if *owner != Owner::Ours && !adopted {
-        return Some(foreign(context, &format!("role `{}`", before.name), owner));
-    }
-    if role.path_declared && role.path != before.path {
-        let why = format!(
-            "the live role has path `{}`, declared is `{}`, and IAM cannot move a role",
-            before.path, role.path
-        );
-        return Some((why, "declare the live path, or give the role a new `name`".to_owned()));
-    }
-    if before.trust == after.trust { None } else { lost_issuer(context, role, &before.trust, &after.trust) }
-}
-
-/// The role as it should be, given what it is.
-fn wanted(
-    context: &PlanContext<'_>,
-    address: &Address,
-    role: &desired::Role,
-    before: &Role,
-    trust: PolicyDocument,
-) -> Role {
-    let Role {
-        name,
-        path,
-        description: _,
-        max_session_duration: _,
-        permissions_boundary,
-        tags: live_tags,
-        trust: _,
-        attached,
-        inline: _,
-    } = before;
-    let kept = attached.iter().filter(|arn| any_matches(&role.ignore_attached, arn.as_str())).cloned();
+/// The role in its declared state. A live role keeps its name, its path and what the configuration ignores.
+fn wanted(object: &IamObject<'_>, role: &desired::Role, live: Option<&Role>, trust: PolicyDocument) -> Role {
+    let declared = role.attach.iter().filter_map(|item| object.context.attachment_arn(&role.account, item));
+    let live_policies = live.into_iter().flat_map(|live| &live.attached);
+    let ignored = live_policies.filter(|arn| any_matches(&role.ignore_attached, arn.as_str())).cloned();
     Role {
-        name: name.clone(),
-        path: path.clone(),
+        name: live.map_or(&role.name, |live| &live.name).clone(),
+        path: live.map_or(&role.path, |live| &live.path).clone(),
         description: role.description.clone(),
         max_session_duration: role.max_session_duration,
         permissions_boundary: match &role.permissions_boundary {
-            Boundary::Undeclared => permissions_boundary.clone(),
+            Boundary::Undeclared => live.and_then(|live| live.permissions_boundary.clone()),
             Boundary::None => None,
             Boundary::Policy(arn) => Some(arn.clone()),
         },
-        tags: tags::wanted(context, address, &role.tags, role.prevent_destroy, live_tags),
+        tags: object.wanted_tags(&role.tags, role.prevent_destroy, live.map(|live| &live.tags)),
         trust,
-        attached: role
-            .attach
-            .iter()
-            .filter_map(|item| context.attachment_arn(&role.account, item))
-            .chain(kept)
-            .collect::<BTreeSet<_>>(),
+        attached: declared.chain(ignored).collect(),
         inline: role.inline.clone(),
     }
 }
 
-/// Says that a live object keeps its name: IAM takes two names that differ in case for one, and keeps the first spelling
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names>).
-pub(crate) fn name_kept(draft: &mut Draft, address: &Address, origin: &Origin, (live, declared): (&str, &str)) {
-    let text =
-        format!("IAM keeps the spelling `{live}`: it does not tell names apart by case, so `{declared}` is the same");
-    draft.note(address, Severity::Info, "name-kept", Some(origin), text);
+fn missing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role) {
+    let trust = match wanted_trust(object.context, role) {
+        Ok(trust) => trust,
+        Err((BlockedBy::Unknown, why)) => return draft.object_unknown(&object.address, why),
+        Err((_, why)) => {
+            let hint = "correct the cluster's `name`, `region` and `account`, or declare it `state = \"gone\"`";
+            return draft.refuse(&object.address, why, hint);
+        }
+    };
+    let after = wanted(object, role, None, trust);
+    let quotas = &object.account.quotas;
+    if let Some((why, hint)) = missing_policy(object, role, None).or_else(|| over_quota(&after, quotas)) {
+        return draft.refuse(&object.address, why, hint);
+    }
+    let calls = calls::create(&after);
+    let reasons = vec![format!("declared at {}", role.origin), trust_size(&after, quotas)];
+    let change = ResourceChange::Role(Box::new(Change::Create { after }));
+    object.step(draft, change, calls, object.context.dependencies(role), reasons);
 }
 
-/// An issuer of ours, which no declared cluster has, that the role would cease to trust.
+fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, live: &LiveRole) {
+    let (context, address, quotas) = (object.context, &object.address, &object.account.quotas);
+    let before = &live.role;
+    let (trust, blocked) = match wanted_trust(context, role) {
+        Ok(trust) => (trust, None),
+        Err((blocked, _)) => (before.trust.clone(), Some(blocked)),
+    };
+    if blocked.is_some() {
+        draft.trust_unknown.insert(address.clone());
+    }
+    let trust_changes = before.trust != trust;
+    let after = wanted(object, role, Some(before), trust);
+    let (ownership, change) = object.compare(draft, (before, &after), &before.tags, &role.adopt);
+    let unchanged = change.is_none();
+    let change = change.map(|change| (ResourceChange::Role(Box::new(change)), calls::update(before, &after)));
+    if let Ownership::Foreign(owner) = ownership {
+        if let Some((change, calls)) = change {
+            draft.held_step(address, change, object.calls(calls));
+        }
+        return object.refuse_foreign(draft, &format!("role `{}`", before.name), owner);
+    }
+    let refusal = path_differs(role, before)
+        .or_else(|| trust_changes.then(|| lost_issuer(context, role, &before.trust, &after.trust)).flatten())
+        .or_else(|| missing_policy(object, role, Some(before)))
+        .or_else(|| over_quota(&after, quotas));
+    if let Some((change, calls)) = change {
+        let mut reasons = vec![format!("declared at {}", role.origin)];
+        reasons.extend(trust_changes.then(|| trust_size(&after, quotas)));
+        let needs = if refusal.is_none() { needs(context, role, before, &after) } else { Vec::new() };
+        object.step(draft, change, calls, needs, reasons);
+    }
+    if let Some((why, hint)) = refusal {
+        return draft.refuse_step(address, why, hint);
+    }
+    let names = (before.name.as_str(), role.name.as_str());
+    let paths = (before.path.as_str(), role.path.as_str());
+    note_name_and_path_kept(draft, address, &role.origin, names, paths);
+    match blocked {
+        Some(blocked) => draft.hold(address, blocked),
+        None if unchanged => draft.unchanged(address),
+        None => {}
+    }
+}
+
+/// The role needs another path, and IAM cannot move a role.
+fn path_differs(role: &desired::Role, before: &Role) -> Option<Objection> {
+    (role.path_declared && role.path != before.path).then(|| {
+        let (live, declared) = (&before.path, &role.path);
+        (
+            format!("the live role has path `{live}`, declared is `{declared}`, and IAM cannot move a role"),
+            "declare the live path, or give the role a new `name`".to_owned(),
+        )
+    })
+}
+
+/// The role would lose trust in an issuer that no declared cluster has, but whose provider irsa manages.
 fn lost_issuer(
     context: &PlanContext<'_>,
     role: &desired::Role,
     before: &PolicyDocument,
     after: &PolicyDocument,
-) -> Option<(String, String)> {
+) -> Option<Objection> {
     let kept = after.federated_issuers();
-    before
-        .federated_issuers()
-        .into_iter()
-        .filter(|issuer| !kept.contains(issuer))
-        .find_map(|issuer| context.stray(&role.account, &issuer))
+    let before = before.federated_issuers();
+    before.difference(&kept).find_map(|issuer| trust_to_keep(context, &role.account, issuer))
 }
 
-/// Refuses an object that exists and is not ours.
-pub(crate) fn refuse_foreign(
-    context: &PlanContext<'_>,
-    draft: &mut Draft,
-    address: &Address,
-    what: &str,
-    owner: &Owner,
-) {
-    let (why, hint) = foreign(context, what, owner);
-    draft.refuse(address, why, hint);
-}
-
-fn foreign(context: &PlanContext<'_>, what: &str, owner: &Owner) -> (String, String) {
-    let flag = if context.options.report_only { "" } else { " or `--adopt`" };
-    match owner {
-        Owner::Other(owner) => (
-            format!("{what} exists and belongs to owner `{owner}`"),
-            format!("use another `name`, or set `adopt-from = \"{owner}\"` once that configuration has let it go"),
-        ),
-        Owner::Ours | Owner::Nobody => (
-            format!("{what} exists and carries no owner"),
-            format!("use another `name`, or take it over with `adopt = true`{flag}"),
-        ),
-    }
-}
-
-/// A policy that the role comes to have, by its ARN, and that is not there.
-fn missing_policy(
-    context: &PlanContext<'_>,
-    role: &desired::Role,
-    before: Option<&Role>,
-    account: &LiveAccount,
-) -> Option<(String, String)> {
-    let is_missing = |arn: &&PolicyArn| {
-        account.foreign_policies.get(*arn) == Some(&Observed::Absent) && !context.is_declared(&role.account, arn)
+/// The role would get a policy, by its ARN, that does not exist.
+fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&Role>) -> Option<Objection> {
+    let context = object.context;
+    let is_declared = |arn: &PolicyArn| {
+        let mut keys = context.desired.policies.keys().filter(|(account, _)| *account == role.account);
+        keys.any(|(account, key)| {
+            context.attachment_arn(account, &Attachment::Declared(key.clone())).as_ref() == Some(arn)
+        })
     };
-    let attached = role.attach.iter().filter_map(|item| match item {
+    let is_missing =
+        |arn: &PolicyArn| object.account.foreign_policies.get(arn) == Some(&Observed::Absent) && !is_declared(arn);
+    let attached = role.attach.iter().filter_map(|attachment| match attachment {
         Attachment::Arn(arn) => Some((arn, "which it attaches")),
         Attachment::Declared(_) => None,
     });
@@ -300,25 +178,23 @@ fn missing_policy(
     let origin = role.policy_origins.get(arn).unwrap_or(&role.origin);
     Some((
         format!("policy `{arn}`, {what} at {origin}, does not exist"),
-        "correct the ARN, or make the policy first; one of yours can be declared under `[policies]`".to_owned(),
+        "correct the ARN, or create the policy first; one of yours can be declared under `[policies]`".to_owned(),
     ))
 }
 
-/// What AWS would refuse of a role, and what to do.
-fn over_quota(after: &Role, account: &LiveAccount) -> Option<(String, String)> {
-    let quotas = &account.quotas;
+/// The role would exceed a quota of AWS.
+fn over_quota(after: &Role, quotas: &Quotas) -> Option<Objection> {
     let size = after.trust.size();
     if after.trust.statements().is_empty() && after.trust.is_parsed() {
         let hint = "bind it to a ServiceAccount, or remove the role";
         return Some(("its trust policy would have no statement".to_owned(), hint.to_owned()));
     }
     if let Some(advice) = budget::trust_advice(size, quotas.trust_size) {
-        let why = format!("its trust policy has {size} characters, the quota is {}", quotas.trust_size);
-        return Some((why, advice));
+        return Some((format!("its trust policy has {size} characters, the quota is {}", quotas.trust_size), advice));
     }
-    if after.attached.len() > quotas.attached_per_role {
-        let why =
-            format!("it has {} attached policies, the quota is {}", after.attached.len(), quotas.attached_per_role);
+    let attached = after.attached.len();
+    if attached > quotas.attached_per_role {
+        let why = format!("it has {attached} attached policies, the quota is {}", quotas.attached_per_role);
         return Some((why, "merge policies, or ask AWS for a higher quota".to_owned()));
     }
     let inline: usize = after.inline.values().map(PolicyDocument::size).sum();
@@ -329,58 +205,23 @@ fn over_quota(after: &Role, account: &LiveAccount) -> Option<(String, String)> {
     None
 }
 
-fn budget_line(after: &Role, account: &LiveAccount) -> String {
-    format!("trust policy: {} of {} characters", after.trust.size(), account.quotas.trust_size)
+fn trust_size(after: &Role, quotas: &Quotas) -> String {
+    format!("trust policy: {} of {} characters", after.trust.size(), quotas.trust_size)
 }
 
-/// The steps that must come before an update: providers that it begins to trust, policies that it begins to attach.
+/// The steps that must come before an update: of providers that the role starts to trust, or trusts with new audiences,
+/// and of policies that it starts to attach.
 fn needs(context: &PlanContext<'_>, role: &desired::Role, before: &Role, after: &Role) -> Vec<Address> {
     let trusted = before.trust.federated_issuers();
-    let providers = context.bindings(role).filter_map(|binding| {
-        let Issuer::Known(issuer) = context.issuer(&binding.cluster) else { return None };
-        let new = !trusted.contains(issuer.host_path()) || before.trust != after.trust;
-        new.then(|| Address::OidcProvider { account: role.account.clone(), cluster: binding.cluster.clone() })
+    let providers = context.bindings(role).filter(|binding| match context.issuer(&binding.cluster) {
+        Issuer::Known(issuer) => !trusted.contains(issuer.host_path()) || before.trust != after.trust,
+        Issuer::Missing | Issuer::Unknown(_) | Issuer::Gone(_) => false,
     });
+    let providers = providers.map(|binding| provider_address(&role.account, &binding.cluster));
     let policies = role.attach.iter().filter_map(|attachment| {
         let Attachment::Declared(key) = attachment else { return None };
         let arn = context.attachment_arn(&role.account, attachment)?;
         (!before.attached.contains(&arn)).then(|| Address::Policy { account: role.account.clone(), key: key.clone() })
     });
     providers.chain(policies).collect()
-}
-
-/// Calls of one account.
-pub(crate) fn iam(
-    account: &Key,
-    calls: impl IntoIterator<Item = crate::model::call::IamCall>,
-) -> impl Iterator<Item = Call> {
-    calls.into_iter().map(move |call| Call::Iam(account.clone(), call))
-}
-
-/// Undeclared, unowned roles that trust our clusters: worth knowing, never touched. A shard does not know whose they are.
-pub(crate) fn note_strangers(context: &PlanContext<'_>, draft: &mut Draft) {
-    if context.scope.is_some() {
-        return;
-    }
-    for key in context.desired.accounts.keys() {
-        let Some(account) = context.account(key) else { continue };
-        for summary in account.role_list.present().into_iter().flatten() {
-            let folded = summary.name.case_insensitive();
-            let owned = account.roles.get(&folded).and_then(Observed::present);
-            if context.declared_role(key, &folded).is_some()
-                || owned.is_some_and(|role| context.owner(&role.role.tags) == Owner::Ours)
-            {
-                continue;
-            }
-            let issuers = summary.trust.federated_issuers();
-            let clusters: BTreeSet<&Key> =
-                issuers.iter().filter_map(|issuer| Some(context.cluster_of(issuer)?.0)).collect();
-            let account =
-                if context.desired.accounts.len() > 1 { format!(" of account `{key}`") } else { String::new() };
-            for cluster in clusters {
-                let text = format!("role `{}`{account} is not ours and can be assumed from `{cluster}`", summary.name);
-                draft.note(&format!("cluster/{cluster}"), Severity::Info, FOREIGN_TRUST, None, text);
-            }
-        }
-    }
 }

@@ -1,34 +1,34 @@
-//! `--only`: the selected objects with their dependencies, and what is not let go of alone since others of ours use it.
+//! `--only`: keeps the selected objects with their dependencies, and refuses deletes that would leave others without what
+//! they use.
 
 use super::change::Action;
-use super::context::PlanContext;
+use super::context::{PlanContext, exact_bindings};
 use super::draft::{BlockedBy, Draft};
 use super::other_shards;
 use super::step::Step;
 use crate::model::address::{Address, Place};
+use crate::model::desired::Manage;
 use crate::model::marks::OWNER;
 use crate::model::pattern::Pattern;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-/// Leaves only what the globs select, and names the globs that select nothing.
+/// Drops everything that the globs do not select. Returns the globs that select nothing.
 pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String> {
     if context.options.only.is_empty() {
         return Vec::new();
     }
     let patterns: Vec<Pattern> = context.options.only.iter().map(Pattern::new).collect();
+    let known: BTreeSet<&Address> =
+        draft.steps.keys().chain(draft.held.keys()).chain(&draft.matching).chain(&draft.noted).collect();
+    let known: Vec<(&Address, String)> = known.into_iter().map(|address| (address, address.to_string())).collect();
+    let selects_known = |pattern: &Pattern| known.iter().any(|(_, text)| pattern.matches(text));
     let unmatched = patterns
         .iter()
-        .filter(|pattern| !draft.known.iter().any(|address| pattern.matches(&address.to_string())))
-        .filter(|pattern| !other_shards::declares(context, pattern))
+        .filter(|pattern| !selects_known(pattern) && !other_shards::selects_declared(context, pattern))
         .map(|pattern| pattern.as_str().to_owned())
         .collect();
-    let direct: Vec<Address> = draft
-        .known
-        .iter()
-        .filter(|address| patterns.iter().any(|pattern| pattern.matches(&address.to_string())))
-        .cloned()
-        .collect();
-    let selected = closure(draft, direct);
+    let direct = known.iter().filter(|(_, text)| patterns.iter().any(|pattern| pattern.matches(text)));
+    let selected = with_dependencies(context, draft, direct.map(|(address, _)| (*address).clone()).collect());
     refuse_dangling(draft, &selected);
     let others: Vec<Address> = draft.steps.keys().filter(|address| !selected.contains(address)).cloned().collect();
     for address in others {
@@ -38,57 +38,65 @@ pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String
     draft.shown.retain(|address| selected.contains(address));
     draft.matching.retain(|address| selected.contains(address));
     draft.waiting.retain(|address| selected.contains(address));
-    let places = places(context, &selected);
-    let names: BTreeSet<String> = selected.iter().map(ToString::to_string).collect();
-    let kept = |address: &str| names.contains(address) || places.contains(address);
-    draft.refused.retain(|item| kept(&item.address));
-    draft.unknown.retain(|item| kept(&item.address));
-    draft.notes.retain(|note| kept(&note.address));
+    let mut kept = places(context, &selected);
+    kept.extend(selected.iter().map(ToString::to_string));
+    draft.refused.retain(|item| kept.contains(&item.address));
+    draft.unknown.retain(|item| kept.contains(&item.address));
+    draft.notes.retain(|note| kept.contains(&note.address));
     unmatched
 }
 
-/// What is selected, and all that it depends on. What is let go of depends on nothing.
-fn closure(draft: &Draft, direct: Vec<Address>) -> BTreeSet<Address> {
+/// The directly selected objects and all their dependencies. An object that is given up needs none.
+fn with_dependencies(context: &PlanContext<'_>, draft: &Draft, direct: Vec<Address>) -> BTreeSet<Address> {
+    let mut roles: HashMap<Address, Vec<Address>> = HashMap::new();
+    for (key, role) in &context.desired.roles {
+        for (binding, reference) in exact_bindings(role).filter(|(binding, _)| binding.manage != Manage::None) {
+            if !context.is_gone(&binding.cluster) {
+                roles.entry(reference.address()).or_default().push(Address::role(key));
+            }
+        }
+    }
     let mut selected = BTreeSet::new();
     let mut open = direct;
     while let Some(address) = open.pop() {
-        if !draft.steps.get(&address).is_some_and(lets_go) {
-            open.extend(draft.dependencies.get(&address).into_iter().flatten().cloned());
+        let planned = context.has(&address) && !context.options.destroy;
+        if planned && !draft.steps.get(&address).is_some_and(gives_up) {
+            match &address {
+                Address::Role { key } => {
+                    open.extend(context.desired.roles.get(key).into_iter().flat_map(|role| context.dependencies(role)));
+                }
+                Address::ServiceAccount { .. } => open.extend(roles.remove(&address).into_iter().flatten()),
+                Address::OidcProvider { .. } | Address::Policy { .. } | Address::Orphan { .. } => {}
+            }
         }
         selected.insert(address);
     }
     selected
 }
 
-/// Whether a step deletes its object, or takes our marks off it: no later run finds it then.
-fn lets_go(step: &Step) -> bool {
+/// Whether a step deletes its object or removes irsa's tags: no later run would find it.
+fn gives_up(step: &Step) -> bool {
     let owner = format!("tags.{OWNER}");
     step.change.action() == Action::Delete
         || step.fields.iter().any(|field| field.path == owner && field.after.is_null())
 }
 
-/// What is selected and let go of, while a step that must come first is not selected: refused, since that one would be left
-/// dangling, or the object would never be found again.
+/// Refuses to give up an object if a step that must come first is not selected.
 fn refuse_dangling(draft: &mut Draft, selected: &BTreeSet<Address>) {
-    let dangling: Vec<(Address, Address)> = draft
-        .steps
-        .values()
-        .filter(|step| selected.contains(&step.address) && lets_go(step))
+    let given_up = draft.steps.values().filter(|step| selected.contains(&step.address) && gives_up(step));
+    let dangling: Vec<(Address, Address)> = given_up
         .filter_map(|step| {
             let need = step.needs.iter().find(|need| draft.steps.contains_key(*need) && !selected.contains(*need))?;
             Some((step.address.clone(), need.clone()))
         })
         .collect();
     for (address, need) in dangling {
-        draft.refuse_step(
-            &address,
-            format!("`{need}` depends on it and is not selected"),
-            format!("add `--only '{need}'`"),
-        );
+        let why = format!("`{need}` depends on it and is not selected");
+        draft.refuse_step(&address, why, format!("add `--only '{need}'`"));
     }
 }
 
-/// The accounts and clusters that the selected objects lie in.
+/// The accounts and clusters of the selected objects, in the form of their addresses.
 fn places(context: &PlanContext<'_>, selected: &BTreeSet<Address>) -> BTreeSet<String> {
     let mut places = BTreeSet::new();
     for address in selected {
@@ -102,7 +110,7 @@ fn places(context: &PlanContext<'_>, selected: &BTreeSet<Address>) -> BTreeSet<S
                 places.insert(Place::Account(&role.account).to_string());
                 places.extend(role.bindings.iter().map(|binding| Place::Cluster(&binding.cluster).to_string()));
             }
-            _ => {}
+            Address::Policy { .. } | Address::ServiceAccount { .. } | Address::Orphan { .. } => {}
         }
     }
     places

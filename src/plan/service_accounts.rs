@@ -1,384 +1,340 @@
-//! Declared ServiceAccounts against live ones: some labels and annotations on objects that others may share.
+//! Plans declared ServiceAccounts: labels and annotations on objects that other field managers may share.
+
+mod field_ownership;
+pub(crate) mod undeclared;
 
 use super::change::{Change, ResourceChange};
-use super::context::{Issuer, PlanContext, ServiceAccountRef, exact};
-use super::draft::{BlockedBy, Draft};
-use super::field_ownership::{self, Conflict, Field, FieldOwnership, UNTRACKED, picked};
-use super::other_shards::{self, Ready};
+use super::context::{PlanContext, ServiceAccountRef, exact_bindings, provider_address};
+use super::draft::{BlockedBy, Draft, Objection};
+use super::other_shards::{Ready, role_ready};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{Binding, Manage, Role};
-use crate::model::live::{Extent, LiveCluster, LiveServiceAccount, NamespacePhase, Observed};
+use crate::model::live::{Extent, LiveServiceAccount, NamespacePhase, Observed};
 use crate::model::marks::{
     ADDRESS, AUDIENCE, CHAIN, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark,
 };
 use crate::model::note::Severity;
-use crate::model::resource::{ServiceAccount, StringMap};
-use std::borrow::Cow;
+use crate::model::resource::ServiceAccount;
+use field_ownership::{Conflict, FieldOwnership, MetaField, UNTRACKED};
 
-/// One declared object that irsa looks after.
-struct Managed<'a> {
+/// A declared ServiceAccount that irsa manages.
+struct Declared<'a> {
+    context: &'a PlanContext<'a>,
+    address: Address,
     reference: ServiceAccountRef<'a>,
     role_key: &'a Key,
     role: &'a Role,
+    role_arn: &'a RoleArn,
     binding: &'a Binding,
-    /// The role's; nothing if its account is not declared.
-    arn: Option<RoleArn>,
 }
 
-/// The ServiceAccounts of a role that irsa looks after, in clusters that are there.
-fn managed<'a>(context: &PlanContext<'_>, role_key: &'a Key, role: &'a Role) -> impl Iterator<Item = Managed<'a>> {
-    let arn = context.role_arn(role);
-    let here = |binding: &Binding| !matches!(context.issuer(&binding.cluster), Issuer::Gone(_));
-    exact(role)
-        .filter(move |(binding, _)| binding.manage != Manage::None && here(binding))
-        .map(move |(binding, reference)| Managed { reference, role_key, role, binding, arn: arn.clone() })
-}
-
-/// Plans every declared ServiceAccount.
+/// Plans every declared ServiceAccount, except those in clusters that are declared `gone`.
 pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     draft.par_for_each_role(context.desired, |draft, role_key, role| {
-        managed(context, role_key, role).for_each(|item| one(context, draft, &item));
+        let Some(role_arn) = &context.role_arn(role) else { return };
+        for (binding, reference) in exact_bindings(role) {
+            let address = reference.address();
+            if !context.is_gone(&binding.cluster) && binding.manage != Manage::None && context.has(&address) {
+                declared(draft, &Declared { context, address, reference, role_key, role, role_arn, binding });
+            }
+        }
     });
 }
 
-fn one(context: &PlanContext<'_>, draft: &mut Draft, item: &Managed<'_>) {
-    let address = item.reference.address();
-    if !context.has(&address) {
-        return;
-    }
-    draft.depends(&address, [Address::role(item.role_key)]);
-    let Some(cluster) = context.cluster(&item.binding.cluster) else {
-        return draft.hold(&address, BlockedBy::Unknown);
+fn declared(draft: &mut Draft, item: &Declared<'_>) {
+    let address = &item.address;
+    let Some(cluster) = item.context.cluster(&item.binding.cluster) else {
+        return draft.hold(address, BlockedBy::Unknown);
     };
-    match look(cluster, item.reference) {
-        Presence::Present(live) => existing(context, draft, &address, item, live),
-        Presence::Absent => missing(context, draft, &address, item),
-        Presence::NoNamespace => wait(draft, &address, item, "its namespace is not there yet"),
-        Presence::Terminating => {
-            let why = "its namespace is being deleted (`Terminating`), and takes no new objects";
-            wait(draft, &address, item, why);
+    let ServiceAccountRef { namespace, name, .. } = item.reference;
+    let live = cluster.service_accounts.get(&(namespace.clone(), name.clone()));
+    match (live, cluster.namespaces.get(namespace)) {
+        (Some(Observed::Present(live)), _) => existing(draft, item, live),
+        (Some(Observed::Unknown(why)), _) => draft.object_unknown(address, why.clone()),
+        (_, Some(Observed::Absent)) => wait(draft, item, "its namespace does not exist yet"),
+        (_, Some(Observed::Present(NamespacePhase::Terminating))) => {
+            wait(draft, item, "its namespace is being deleted (`Terminating`), and takes no new objects");
         }
-        Presence::Unknown(why) => draft.unseen(&address, why),
+        (Some(Observed::Absent), _) => missing(draft, item),
+        (None, _) if cluster.extent == Extent::Whole => missing(draft, item),
+        (None, Some(Observed::Unknown(why))) => draft.object_unknown(address, why.clone()),
+        (None, Some(Observed::Present(NamespacePhase::Active)) | None) => {
+            draft.object_unknown(address, format!("namespace `{namespace}` was not read"));
+        }
     }
 }
 
-enum Presence<'a> {
-    Present(&'a LiveServiceAccount),
-    Absent,
-    NoNamespace,
-    Terminating,
-    Unknown(String),
-}
-
-fn look<'a>(
-    cluster: &'a LiveCluster,
-    ServiceAccountRef { namespace, name, .. }: ServiceAccountRef<'_>,
-) -> Presence<'a> {
-    let namespace_seen = cluster.namespaces.get(namespace);
-    match cluster.service_accounts.get(&(namespace.clone(), name.clone())) {
-        Some(Observed::Present(live)) => Presence::Present(live),
-        Some(Observed::Unknown(why)) => Presence::Unknown(why.clone()),
-        _ if matches!(namespace_seen, Some(Observed::Absent)) => Presence::NoNamespace,
-        _ if matches!(namespace_seen, Some(Observed::Present(NamespacePhase::Terminating))) => Presence::Terminating,
-        Some(Observed::Absent) => Presence::Absent,
-        None if cluster.extent == Extent::Whole => Presence::Absent,
-        None => Presence::Unknown(match namespace_seen {
-            Some(Observed::Unknown(why)) => why.clone(),
-            _ => format!("namespace `{namespace}` was not read"),
-        }),
-    }
-}
-
-/// Why nothing is done about an object that is being deleted, if it is.
-pub(crate) fn going(live: &LiveServiceAccount) -> Option<String> {
-    let finalizers = live.deleting.as_ref()?;
-    let held: Vec<String> = finalizers.iter().map(|finalizer| format!("`{finalizer}`")).collect();
-    Some(match held.len() {
+/// Why irsa does not change an object that is being deleted. None if it is not.
+fn being_deleted(live: &LiveServiceAccount) -> Option<String> {
+    let finalizers: Vec<String> = live.deleting.as_ref()?.iter().map(|name| format!("`{name}`")).collect();
+    Some(match finalizers.len() {
         0 => "it is being deleted".to_owned(),
-        1 => format!("it is being deleted, once finalizer {} is taken off it", held[0]),
-        _ => format!("it is being deleted, once the finalizers {} are taken off it", held.join(", ")),
+        1 => format!("it is being deleted, and waits for finalizer {} to be removed", finalizers[0]),
+        _ => format!("it is being deleted, and waits for the finalizers {} to be removed", finalizers.join(", ")),
     })
 }
 
-fn wait(draft: &mut Draft, address: &Address, item: &Managed<'_>, why: &str) {
-    draft.wait(address, Some(&item.binding.origin), why);
+fn wait(draft: &mut Draft, item: &Declared<'_>, why: &str) {
+    draft.wait(&item.address, Some(&item.binding.origin), why);
 }
 
-fn missing(context: &PlanContext<'_>, draft: &mut Draft, address: &Address, item: &Managed<'_>) {
+fn missing(draft: &mut Draft, item: &Declared<'_>) {
     if item.binding.manage == Manage::Annotate {
-        return wait(draft, address, item, "it is annotated once its maker has made it");
+        return wait(draft, item, "irsa annotates it once it exists (`annotate`)");
     }
-    let Some(wanted) = wanted(address, item, true) else { return };
-    let after = wanted.service_account(context, item);
-    let call =
-        Call::Kubernetes(item.binding.cluster.clone(), KubernetesCall::Create { service_account: after.clone() });
+    let after = wanted(item, true);
+    let call = KubernetesCall::Create { service_account: after.clone() };
     let reasons = vec![format!("declared at {}", item.binding.origin)];
-    let change = ResourceChange::ServiceAccount(Change::Create { after });
-    point(context, draft, address, item, (change, vec![call], reasons));
+    step(draft, item, Change::Create { after }, [call], reasons);
 }
 
-/// What it should have from us: labels beside that of our owner, annotations of our own, and others.
-struct Wanted<'a> {
-    labels: Option<&'a StringMap>,
-    own: [(&'static str, Option<Cow<'a, str>>); 6],
-    annotations: Option<&'a StringMap>,
-}
-
-fn wanted<'a>(address: &Address, item: &'a Managed<'_>, created: bool) -> Option<Wanted<'a>> {
-    let arn = item.arn.as_ref()?;
+/// The labels and annotations that irsa sets. `created`: whether irsa created the object.
+fn wanted(item: &Declared<'_>, created: bool) -> ServiceAccount {
     let Binding { audience, token_expiration, sts_regional_endpoints, metadata, .. } = item.binding;
-    Some(Wanted {
-        labels: metadata.as_ref().map(|metadata| &metadata.labels),
-        own: [
-            (ROLE_ARN, Some(arn.as_str().into())),
-            (ADDRESS, Some(address_mark(address).into())),
-            (AUDIENCE, audience.as_deref().map(Cow::from)),
-            (TOKEN_EXPIRATION, token_expiration.map(|seconds| seconds.to_string().into())),
-            (STS_REGIONAL_ENDPOINTS, sts_regional_endpoints.map(|on| on.to_string().into())),
-            (CREATED, created.then(|| "true".into())),
-        ],
-        annotations: metadata.as_ref().map(|metadata| &metadata.annotations),
-    })
+    let (mut labels, mut annotations) =
+        metadata.as_ref().map(|metadata| (metadata.labels.clone(), metadata.annotations.clone())).unwrap_or_default();
+    labels.insert(OWNER.to_owned(), item.context.desired.owner.to_string());
+    let own = [
+        (ROLE_ARN, Some(item.role_arn.to_string())),
+        (ADDRESS, Some(address_mark(&item.address))),
+        (AUDIENCE, audience.clone()),
+        (TOKEN_EXPIRATION, token_expiration.map(|seconds| seconds.to_string())),
+        (STS_REGIONAL_ENDPOINTS, sts_regional_endpoints.map(|on| on.to_string())),
+        (CREATED, created.then(|| "true".to_owned())),
+    ];
+    annotations.extend(own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    let ServiceAccountRef { namespace, name, .. } = item.reference;
+    ServiceAccount { namespace: namespace.clone(), name: name.clone(), labels, annotations }
 }
 
-fn texts(pairs: Option<&StringMap>) -> impl Iterator<Item = (&str, &str)> {
-    pairs.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()))
-}
-
-impl Wanted<'_> {
-    fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
-        let own = self.own.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?)));
-        own.chain(texts(self.annotations))
-    }
-
-    fn has(&self, field: Field<'_>) -> bool {
-        match field {
-            Field::Label(key) => key == OWNER || texts(self.labels).any(|(wanted, _)| wanted == key),
-            Field::Annotation(key) => self.annotations().any(|(wanted, _)| wanted == key),
-        }
-    }
-
-    /// Whether our part of a live object that carries our label is so: most are, and need no copy of it.
-    fn is(&self, live: &LiveServiceAccount, held: &FieldOwnership<'_>) -> bool {
-        self.annotations().all(|(key, value)| live.annotations.get(key).is_some_and(|live| live == value))
-            && texts(self.labels).all(|(key, value)| live.labels.get(key).is_some_and(|live| live == value))
-            && !field_ownership::fields(live)
-                .any(|field| held.holds(field) && !self.has(field) && held.holders(field).is_empty())
-    }
-
-    fn service_account(&self, context: &PlanContext<'_>, item: &Managed<'_>) -> ServiceAccount {
-        fn own<'t>((key, value): (&'t str, &'t str)) -> (String, String) {
-            (key.to_owned(), value.to_owned())
-        }
-        let ServiceAccountRef { namespace, name, .. } = item.reference;
-        let owner = (OWNER.to_owned(), context.desired.owner.to_string());
-        ServiceAccount {
-            namespace: namespace.clone(),
-            name: name.clone(),
-            labels: texts(self.labels).map(own).chain([owner]).collect(),
-            annotations: self.annotations().map(own).collect(),
-        }
+fn has(fields: &ServiceAccount, field: MetaField<'_>) -> bool {
+    match field {
+        MetaField::Label(key) => fields.labels.contains_key(key),
+        MetaField::Annotation(key) => fields.annotations.contains_key(key),
     }
 }
 
-fn existing(
-    context: &PlanContext<'_>,
-    draft: &mut Draft,
-    address: &Address,
-    item: &Managed<'_>,
-    live: &LiveServiceAccount,
-) {
-    let held = FieldOwnership::of(context, live);
-    // never inferred: an object that someone made bare has no managers but us, and was not made by us all the same
-    let Some(wanted) = wanted(address, item, held.holds(Field::Annotation(CREATED))) else { return };
-    let owner = context.desired.owner.as_str();
-    let labelled = live.labels.get(OWNER).map(String::as_str);
-    let ours = labelled == Some(owner);
-    // anyone in the namespace can set the label: what the guards count is what our field manager holds
-    if ours && held.holds(Field::Label(OWNER)) {
-        draft.ours.push((address.clone(), Place::Cluster(item.binding.cluster.clone())));
-        draft.declared_live = true;
-    }
-    if let Some(why) = going(live) {
-        return wait(draft, address, item, &format!("{why}; it is made anew when it is gone"));
-    }
-    if let Some(other) = labelled.filter(|_| !ours) {
-        let hint = format!("let the configuration of owner `{other}` go of it first (`forget`)");
-        return draft.refuse(address, format!("it carries the label of owner `{other}`"), hint);
-    }
-    let undeclared = undeclared(context, item, live, &wanted);
-    for Undeclared { field, value, .. } in undeclared.iter().filter(|item| item.fate == Fate::Stays) {
-        let by = by(&held.holders(*field));
-        let text = format!("{field} with the value `{value}`{by} is not declared, and is left as it is");
-        draft.note(address, Severity::Info, "annotation-undeclared", Some(&item.binding.origin), text);
-    }
-    let goes = |field: Field<'_>| {
-        // given up, it would stay: nobody is known to hold it, and nobody would take it off
-        let lingers = held.holds(field) && !wanted.has(field) && held.shared(field) && held.holders(field).is_empty();
-        lingers || undeclared.iter().any(|item| item.field == field && item.fate != Fate::Stays)
-    };
-    let stays =
-        |field: Field<'_>| held.holds(field) && !wanted.has(field) && !held.holders(field).is_empty() && !goes(field);
-    for field in field_ownership::fields(live)
-        .filter(|field| stays(*field) && !undeclared.iter().any(|item| item.field == *field))
-    {
-        let text =
-            format!("{field} is no longer declared, and stays: `{}` holds it too", held.holders(field).join("`, `"));
-        draft.note(address, Severity::Info, "field-shared", Some(&item.binding.origin), text);
-    }
-    let as_wanted = ours && wanted.is(live, &held);
-    let gone: Vec<Field<'_>> = field_ownership::fields(live).filter(|field| goes(*field)).collect();
-    if as_wanted && gone.is_empty() {
-        return draft.matches(address);
-    }
-    let to = wanted.service_account(context, item);
-    let conflicts = held.conflicts(live, &to);
-    let marked = ours && live.annotations.get(ADDRESS) == Some(&address_mark(address));
-    let drifted = |conflict: &&Conflict<'_>| {
-        ours && conflict.manager.starts_with("kubectl") || marked && conflict.manager == UNTRACKED
-    };
-    let conflict = conflicts.iter().find(|conflict| !drifted(conflict));
-    if let Some((why, hint)) = refusal(&held, &undeclared, conflict, context.options.report_only)
-        && !context.options.force_conflicts
-    {
-        return draft.refuse(address, why, hint);
-    }
-    let ours_of = |field: Field<'_>| field == Field::Label(OWNER) || wanted.has(field) || held.holds(field);
-    let before = picked(live, |field| ours_of(field) || goes(field));
-    let mut after = to.clone();
-    let kept = picked(live, stays);
-    after.labels.extend(kept.labels);
-    after.annotations.extend(kept.annotations);
-    let mut reasons = vec![format!("declared at {}", item.binding.origin)];
-    reasons.extend(
-        conflicts.iter().map(|conflict| format!("{} is taken back from `{}`", conflict.field, conflict.manager)),
-    );
-    for field in &gone {
-        reasons.push(format!("{field}{} is not declared, and is taken off", by(&held.holders(*field))));
-    }
-    let uid = || live.uid.clone();
-    let force = context.options.force_conflicts || !conflicts.is_empty();
-    let from = picked(live, ours_of);
-    let apply = (!as_wanted).then(|| KubernetesCall::Apply { uid: uid(), from, to, force });
-    let remove = (!gone.is_empty()).then(|| KubernetesCall::Remove { uid: uid(), from: picked(live, goes) });
-    let calls = apply.into_iter().chain(remove).map(|call| Call::Kubernetes(item.binding.cluster.clone(), call));
-    let change = ResourceChange::ServiceAccount(Change::Update { before, after });
-    point(context, draft, address, item, (change, calls.collect(), reasons));
+/// A declared ServiceAccount beside its live object.
+struct Comparison<'a> {
+    item: &'a Declared<'a>,
+    wanted: ServiceAccount,
+    ownership: FieldOwnership<'a>,
+    /// Whether it has the owner label of this configuration.
+    ours: bool,
 }
 
-/// `, set by …`, as far as it is known.
-fn by(holders: &[&str]) -> String {
-    let names: Vec<String> = holders.iter().map(|name| format!("`{name}`")).collect();
-    if names.is_empty() { String::new() } else { format!(", set by {},", names.join(", ")) }
-}
-
-/// An annotation for the pod identity webhook that is not declared.
-struct Undeclared<'l> {
-    field: Field<'l>,
-    value: &'l str,
-    fate: Fate,
-}
-
+/// What happens to a live label or annotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// It is drift, and taken off.
+    /// It is declared.
+    Declared,
+    /// irsa gives it up, which removes it.
+    GivenUp,
+    /// irsa gives it up and removes it: nobody who owns it too is known, so nobody else would remove it.
+    Removed,
+    /// irsa gives it up, and it stays: another manager owns it too.
+    Shared,
+    /// An undeclared annotation for the webhook is drift: removed.
     Drift,
-    /// Someone else meant it, and pods cannot assume the role with it: refused, or taken off by force.
+    /// An undeclared annotation for the webhook, set on purpose, keeps pods from assuming the role: refused, or removed
+    /// with `--force-conflicts`.
     Conflict,
-    /// Someone else meant it, and it does no harm.
-    Stays,
+    /// An undeclared annotation for the webhook does no harm: it stays.
+    Harmless,
+    /// The field has nothing to do with irsa.
+    Foreign,
 }
 
-/// Whether someone set it by hand: a manager of one of kubectl's commands, but for those that read manifests, which set it
-/// again each time
-/// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers>).
-fn is_hand(manager: &str) -> bool {
+impl Fate {
+    /// Whether irsa removes the field with a patch.
+    fn is_removed(self) -> bool {
+        matches!(self, Self::Removed | Self::Drift | Self::Conflict)
+    }
+}
+
+impl Comparison<'_> {
+    fn fate(&self, field: MetaField<'_>) -> Fate {
+        let own = self.ownership.is_own(field);
+        let other_owners = self.ownership.other_owners(field);
+        if has(&self.wanted, field) {
+            Fate::Declared
+        } else if own && other_owners.is_empty() {
+            if self.ownership.is_shared(field) { Fate::Removed } else { Fate::GivenUp }
+        } else if matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN)) {
+            self.undeclared(field, &other_owners)
+        } else if own {
+            Fate::Shared
+        } else {
+            Fate::Foreign
+        }
+    }
+
+    /// The fate of an `eks.amazonaws.com/*` annotation that is not declared. With the owner label, it is drift if it was
+    /// set by hand or by nobody known. Another manager (Helm, `kubectl apply`) would set it again: it stays, unless it is
+    /// an audience that the role does not trust. It also stays if it is harmless and irsa did not create the object, since
+    /// it may be older than the owner label.
+    fn undeclared(&self, field: MetaField<'_>, other_owners: &[&str]) -> Fate {
+        let created = self.ours && self.ownership.is_own(MetaField::Annotation(CREATED));
+        let by_hand = other_owners.iter().all(|manager| is_interactive(manager));
+        // an admission policy leaves no record where other managers do, and sets the annotation again
+        let by_policy = !self.ownership.is_shared(field) && !self.ownership.is_unrecorded();
+        let trusted = Some(self.item.binding.effective_audience());
+        let harmless = field != MetaField::Annotation(AUDIENCE) || self.ownership.value(field) == trusted;
+        if harmless && (by_policy || !by_hand || !created) {
+            Fate::Harmless
+        } else if by_hand && self.ours {
+            Fate::Drift
+        } else {
+            Fate::Conflict
+        }
+    }
+}
+
+/// Whether the field manager is a kubectl command that a person runs by hand. Commands that read manifests set their
+/// fields again each time (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers>).
+fn is_interactive(manager: &str) -> bool {
     const MANIFESTS: [&str; 4] = ["client-side-apply", "create", "last-applied", "replace"];
     manager.strip_prefix("kubectl-").is_some_and(|command| !MANIFESTS.contains(&command))
 }
 
-/// The `eks.amazonaws.com/*` annotations that are not declared, but for those that go as they are given up. On an object
-/// with our label they are drift where a hand set them, or where nobody is recorded. What another manager set, say Helm or
-/// `kubectl apply`, it would set again: it stays, unless it is an audience that the role does not trust. So does what does
-/// no harm on an object that someone else made: it may be older than our label.
-fn undeclared<'l>(
-    context: &PlanContext<'_>,
-    item: &Managed<'_>,
-    live: &'l LiveServiceAccount,
-    wanted: &Wanted<'_>,
-) -> Vec<Undeclared<'l>> {
-    let held = FieldOwnership::of(context, live);
-    let ours = live.labels.get(OWNER).map(String::as_str) == Some(context.desired.owner.as_str());
-    let made = ours && held.holds(Field::Annotation(CREATED));
-    let mut list = Vec::new();
-    for (key, value) in live.annotations.iter().filter(|(key, _)| key.starts_with(CHAIN)) {
-        let field = Field::Annotation(key);
-        let given_up = held.holds(field) && held.holders(field).is_empty();
-        if given_up || wanted.has(field) {
-            continue;
-        }
-        let by_hand = held.holders(field).iter().all(|manager| is_hand(manager));
-        // an admission policy leaves no record of itself where others do, and sets it again
-        let by_policy = !held.shared(field) && !held.is_unrecorded();
-        let harmless = key != AUDIENCE || value == item.binding.effective_audience();
-        let fate = if harmless && (by_policy || !by_hand || !made) {
-            Fate::Stays
-        } else if by_hand && ours {
-            Fate::Drift
-        } else {
-            Fate::Conflict
-        };
-        list.push(Undeclared { field, value, fate });
+fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
+    let address = &item.address;
+    let ownership = FieldOwnership::of(item.context, live);
+    let ours = item.context.is_ours(&live.labels);
+    // anyone in the namespace can set the label, so the guards count only objects whose label irsa owns
+    if ours && ownership.is_own(MetaField::Label(OWNER)) {
+        draft.own(address, Place::Cluster(item.binding.cluster.clone()));
+        draft.declared_live = true;
     }
-    list
+    if let Some(why) = being_deleted(live) {
+        return wait(draft, item, &format!("{why}; irsa creates it again when it is gone"));
+    }
+    if let Some(owner) = live.labels.get(OWNER).filter(|_| !ours) {
+        let hint = format!("release it in the configuration of owner `{owner}` first (`forget`)");
+        return draft.refuse(address, format!("it carries the label of owner `{owner}`"), hint);
+    }
+    // that irsa created an object is never inferred: also one without other managers may be somebody else's
+    let wanted = wanted(item, ownership.is_own(MetaField::Annotation(CREATED)));
+    let comparison = Comparison { item, wanted, ownership, ours };
+    let fates: Vec<(MetaField<'_>, Fate)> = ownership.fields().map(|field| (field, comparison.fate(field))).collect();
+    for (field, fate) in &fates {
+        let owners = ownership.other_owners(*field);
+        let (rule, text) = match fate {
+            Fate::Harmless => {
+                let (value, by) = (ownership.value(*field).unwrap_or_default(), set_by(&owners));
+                let text = format!("{field} with the value `{value}`{by} is not declared, and is left as it is");
+                ("annotation-undeclared", text)
+            }
+            Fate::Shared => {
+                let owners = owners.join("`, `");
+                ("field-shared", format!("{field} is no longer declared, and stays: `{owners}` holds it too"))
+            }
+            Fate::Declared | Fate::GivenUp | Fate::Removed | Fate::Drift | Fate::Conflict | Fate::Foreign => continue,
+        };
+        draft.note(address, Severity::Info, rule, Some(&item.binding.origin), text);
+    }
+    let to = &comparison.wanted;
+    let has_values = to.labels.iter().all(|(key, value)| live.labels.get(key) == Some(value))
+        && to.annotations.iter().all(|(key, value)| live.annotations.get(key) == Some(value));
+    let applied = has_values && !fates.iter().any(|(_, fate)| matches!(fate, Fate::GivenUp | Fate::Removed));
+    if applied && !fates.iter().any(|(_, fate)| fate.is_removed()) {
+        return draft.unchanged(address);
+    }
+    update(draft, &comparison, &fates, applied);
 }
 
-/// Why the object is not changed: another manager holds a field of ours, or set an annotation that is not declared.
+/// `applied`: whether the fields that irsa sets need no change.
+fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_>, Fate)], applied: bool) {
+    let Comparison { item, wanted, ownership, ours } = comparison;
+    let live = ownership.live;
+    let options = item.context.options;
+    let conflicts = ownership.conflicts(wanted);
+    let marked = *ours && live.annotations.get(ADDRESS) == Some(&address_mark(&item.address));
+    let is_drift = |conflict: &&Conflict<'_>| {
+        *ours && conflict.manager.starts_with("kubectl") || marked && conflict.manager == UNTRACKED
+    };
+    let conflict = conflicts.iter().find(|conflict| !is_drift(conflict));
+    if let Some((why, hint)) = refusal(ownership, fates, conflict, options.report_only)
+        && !options.force_conflicts
+    {
+        return draft.refuse(&item.address, why, hint);
+    }
+    let is_own = |field: MetaField<'_>| has(wanted, field) || ownership.is_own(field);
+    let is_removed = |field: MetaField<'_>| comparison.fate(field).is_removed();
+    let is_kept = |field: MetaField<'_>| {
+        ownership.is_own(field) && matches!(comparison.fate(field), Fate::Shared | Fate::Harmless)
+    };
+    let before = ownership.pick(|field| is_own(field) || is_removed(field));
+    let kept = ownership.pick(is_kept);
+    let mut after = wanted.clone();
+    after.labels.extend(kept.labels);
+    after.annotations.extend(kept.annotations);
+    let mut reasons = vec![format!("declared at {}", item.binding.origin)];
+    for Conflict { field, manager, .. } in &conflicts {
+        reasons.push(format!("{field} is taken back from `{manager}`"));
+    }
+    for (field, _) in fates.iter().filter(|(_, fate)| fate.is_removed()) {
+        let by = set_by(&ownership.other_owners(*field));
+        reasons.push(format!("{field}{by} is not declared, and is removed"));
+    }
+    let force = options.force_conflicts || !conflicts.is_empty();
+    let (uid, to, from) = (live.uid.clone(), wanted.clone(), ownership.pick(is_own));
+    let apply = (!applied).then_some(KubernetesCall::Apply { uid, from, to, force });
+    let remove = ownership.remove(is_removed);
+    step(draft, item, Change::Update { before, after }, apply.into_iter().chain(remove), reasons);
+}
+
+/// `, set by …,` if any owners are known.
+fn set_by(owners: &[&str]) -> String {
+    if owners.is_empty() { String::new() } else { format!(", set by `{}`,", owners.join("`, `")) }
+}
+
+/// Why the object is not changed: another manager owns a field that irsa sets, or set an annotation that is not declared.
 fn refusal(
-    held: &FieldOwnership<'_>,
-    undeclared: &[Undeclared<'_>],
+    ownership: &FieldOwnership<'_>,
+    fates: &[(MetaField<'_>, Fate)],
     conflict: Option<&Conflict<'_>>,
     report_only: bool,
-) -> Option<(String, String)> {
-    // a command that writes nothing has no such flag
-    let by_force = |words: &str| (!report_only).then(|| format!("{words} with `--force-conflicts`"));
-    let or = |ways: &[&str], forced: Option<String>| {
-        let ways: Vec<&str> = ways.iter().copied().chain(forced.as_deref()).collect();
-        match &ways[..] {
-            [ways @ .., last] if !ways.is_empty() => format!("{}, or {last}", ways.join(", ")),
-            ways => ways.concat(),
-        }
-    };
+) -> Option<Objection> {
     if let Some(Conflict { manager, field, value }) = conflict {
-        let hint = or(&["take the field out of what that manager applies"], by_force("take it"));
+        let forced = if report_only { "" } else { ", or take it with `--force-conflicts`" };
+        let hint = format!("take the field out of what that manager applies{forced}");
         return Some((format!("manager `{manager}` holds {field} with the value `{value}`"), hint));
     }
-    let Undeclared { field, value, .. } = undeclared.iter().find(|item| item.fate == Fate::Conflict)?;
-    let why = match held.holders(*field)[..] {
+    let (field, _) = fates.iter().find(|(_, fate)| *fate == Fate::Conflict)?;
+    let value = ownership.value(*field)?;
+    let why = match ownership.other_owners(*field)[..] {
         [manager, ..] => format!("manager `{manager}` holds {field} with the value `{value}`, which is not declared"),
         [] => format!("{field} with the value `{value}` is not declared, and who set it is not recorded"),
     };
-    Some((why, or(&["declare it", "take it out where it is set"], by_force("have it taken off"))))
+    // a command that writes nothing has no `--force-conflicts`
+    let hint = if report_only {
+        "declare it, or remove it where it is set"
+    } else {
+        "declare it, remove it where it is set, or have it removed with `--force-conflicts`"
+    };
+    Some((why, hint.to_owned()))
 }
 
-/// Has the ServiceAccount point at its role: behind the role's own step, or if another shard has the role, once it is
-/// ready for it.
-fn point(
-    context: &PlanContext<'_>,
+/// Adds a step behind that of the role. A role of another shard must trust the ServiceAccount already.
+fn step(
     draft: &mut Draft,
-    address: &Address,
-    item: &Managed<'_>,
-    (change, calls, reasons): (ResourceChange, Vec<Call>, Vec<String>),
+    item: &Declared<'_>,
+    change: Change<ServiceAccount>,
+    calls: impl IntoIterator<Item = KubernetesCall>,
+    reasons: Vec<String>,
 ) {
-    let role = Address::role(item.role_key);
-    let provider = Address::OidcProvider { account: item.role.account.clone(), cluster: item.binding.cluster.clone() };
-    let needs = match other_shards::ready(context, item.role_key, item.role, item.binding) {
-        Ready::Ours => vec![role],
-        Ready::Yes => vec![role, provider],
-        Ready::No(why) => return draft.wait(address, Some(&item.binding.origin), why),
-        Ready::Unknown(why) => return draft.unseen(address, why),
-    };
-    draft.step(address, change, calls, needs, reasons);
+    let cluster = &item.binding.cluster;
+    let mut needs = vec![Address::role(item.role_key)];
+    if !item.context.has(&needs[0]) {
+        match role_ready(item.context, &needs[0], item.role, item.binding) {
+            Ready::Yes => needs.push(provider_address(&item.role.account, cluster)),
+            Ready::No(why) => return wait(draft, item, &why),
+            Ready::Unknown(why) => return draft.object_unknown(&item.address, why),
+        }
+    }
+    let calls = calls.into_iter().map(|call| Call::Kubernetes(cluster.clone(), call));
+    draft.step(&item.address, ResourceChange::ServiceAccount(change), calls, needs, reasons);
 }

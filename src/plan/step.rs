@@ -1,84 +1,93 @@
-//! The plan itself, and what it is made of.
+//! The plan: options, steps and calls, and what is refused, unknown or waiting.
 
 use super::change::{Action, FieldChange, ResourceChange};
-use super::config_keys::ConfigKeys;
 use crate::ids::Key;
 use crate::model::address::Address;
 use crate::model::call::Call;
 use crate::model::note::Note;
 use crate::model::shard::Shard;
+use std::collections::BTreeMap;
 
-/// What the user asked of this run, as far as it shapes the plan.
+/// The command line options that shape the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// `--only`: globs over addresses; empty for everything.
+    /// `--only`: globs over addresses. Empty selects everything.
     pub only: Vec<String>,
-    /// `--destroy`: everything that is selected goes away.
+    /// `--destroy`: delete every selected object.
     pub destroy: bool,
-    /// `--adopt`: objects of no owner are taken over.
+    /// `--adopt`: take over objects without an owner tag.
     pub adopt: bool,
-    /// `--force`: past the guard.
+    /// `--force`: ignore the limits of `[guard]`.
     pub force: bool,
-    /// `--force-conflicts`: take any field from any manager.
+    /// `--force-conflicts`: take fields of ServiceAccounts from other field managers.
     pub force_conflicts: bool,
-    /// `--allow-incomplete`: what could not be seen does not refuse the rest.
+    /// `--allow-incomplete`: apply the plan although some objects could not be read.
     pub allow_incomplete: bool,
-    /// `--skip-refused`: refusals do not hold the rest back.
+    /// `--skip-refused`: apply the plan although some changes are refused.
     pub skip_refused: bool,
-    /// `--shard`: only the objects of this shard.
+    /// `--shard`: plan only the objects of this shard.
     pub shard: Option<Shard>,
-    /// `drift`: the plan is only reported. Guards are for writing, so none of them holds.
+    /// Set by `drift`, which only reports the plan. Guards protect writes, so they are off.
     pub report_only: bool,
-    /// The time, in seconds since 1970.
+    /// The current time, in seconds since 1970.
     pub now: i64,
 }
 
-/// What would be done, in apply order, and what would not.
+/// The steps to make, in apply order, and everything that is left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The configuration's owner.
+    /// The owner of the configuration.
     pub owner: Key,
-    /// The digest of the configuration that it was made from.
+    /// The digest of the configuration.
     pub config_digest: String,
-    /// What was asked.
+    /// The options of the run.
     pub options: Options,
-    /// The changes, in an order in which they may be made.
+    /// The steps, in an order in which they can be made.
     pub steps: Vec<Step>,
-    /// What is declared, or would follow, and is refused; sorted by address.
+    /// Refused objects; sorted by address.
     pub refused: Vec<Refused>,
-    /// The changes that are refused, for the reader: no run makes them. Sorted by address.
+    /// The steps of refused objects. They are shown and never made. Sorted by address.
     pub withheld: Vec<Step>,
-    /// What could not be seen; sorted by address.
+    /// Objects that could not be read; sorted by address.
     pub unknown: Vec<UnknownObject>,
-    /// Everything else worth saying; sorted.
+    /// Warnings and information; sorted.
     pub notes: Vec<Note>,
-    /// How many declared objects are as they should be.
+    /// The number of declared objects that match their declaration.
     pub unchanged: usize,
-    /// What waits for others: `ServiceAccount`s for their namespace or their maker, and in a shard whatever needs an
-    /// object of another shard first; sorted.
+    /// Objects that wait: a `ServiceAccount` for its namespace or its creator, and in a shard every object that needs
+    /// one of another shard. Sorted.
     pub waiting: Vec<Address>,
-    /// The addresses of the declared objects that are as they should be.
+    /// The declared objects that match their declaration.
     pub settled: Vec<Address>,
     /// The globs of `--only` that select nothing.
     pub unmatched: Vec<String>,
-    /// What the configuration calls what live objects name by URL and ARN.
+    /// The configuration's keys for issuers and role ARNs.
     pub names: ConfigKeys,
 }
 
-/// One change and the calls that make it.
+/// The keys of clusters and roles, to show instead of the URLs and ARNs that live objects have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConfigKeys {
+    /// The declared clusters, by host and path of their issuer.
+    pub clusters: BTreeMap<String, Key>,
+    /// The declared roles, by ARN.
+    pub roles: BTreeMap<String, Key>,
+}
+
+/// The change of one object, and its API calls.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// The object.
     pub address: Address,
-    /// What happens to it.
+    /// The change.
     pub change: ResourceChange,
     /// The fields that differ.
     pub fields: Vec<FieldChange>,
     /// Why, for the reader.
     pub reasons: Vec<String>,
-    /// The calls, in write order: one begins once the one before has succeeded.
+    /// The calls, in write order: each begins once the one before has succeeded.
     pub parts: Vec<Part>,
-    /// The steps of this plan that have a call which must have succeeded before one of these.
+    /// The steps with a call that must succeed before one of these.
     pub needs: Vec<Address>,
 }
 
@@ -87,16 +96,16 @@ pub struct Step {
 pub struct Part {
     /// The call.
     pub call: Call,
-    /// Calls of other steps that must have succeeded before.
+    /// Calls of other steps that must succeed first.
     pub after: Vec<PartId>,
 }
 
-/// A call of a plan.
+/// Identifies one call of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartId {
-    /// The step's object.
+    /// The object of the step.
     pub address: Address,
-    /// The position among the parts of the step.
+    /// The index among the parts of the step.
     pub part: usize,
 }
 
@@ -106,7 +115,7 @@ impl From<Call> for Part {
     }
 }
 
-/// Something that is not done although it is declared or would follow.
+/// A change that irsa does not make, and why.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Refused {
     /// The object, or `account/<key>` or `cluster/<key>` for everything in it.
@@ -117,7 +126,7 @@ pub struct Refused {
     pub hint: String,
 }
 
-/// Something that could not be seen.
+/// An object that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnknownObject {
     /// The object, or `account/<key>` or `cluster/<key>` for everything in it.
@@ -126,71 +135,46 @@ pub struct UnknownObject {
     pub why: String,
 }
 
-/// The counts under a plan.
+/// The counts that the last line of a plan prints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each counts the objects with that action or state")]
 pub struct Summary {
-    /// Objects to create.
     pub create: usize,
-    /// Objects to update.
     pub update: usize,
-    /// Objects to delete.
     pub delete: usize,
-    /// Objects to take over.
     pub adopt: usize,
-    /// Objects that match.
     pub unchanged: usize,
-    /// Refusals.
     pub refused: usize,
-    /// Objects that wait for others.
     pub waiting: usize,
 }
 
 impl Plan {
-    /// A plan of nothing.
-    pub fn new(owner: Key, config_digest: String, options: Options) -> Self {
-        Self {
-            owner,
-            config_digest,
-            options,
-            steps: Vec::new(),
-            refused: Vec::new(),
-            withheld: Vec::new(),
-            unknown: Vec::new(),
-            notes: Vec::new(),
-            unchanged: 0,
-            waiting: Vec::new(),
-            settled: Vec::new(),
-            unmatched: Vec::new(),
-            names: ConfigKeys::default(),
-        }
-    }
-
-    /// Whether everything could be seen.
+    /// Whether every object could be read.
     pub fn complete(&self) -> bool {
         self.unknown.is_empty()
     }
 
-    /// All changes: those to be made, then those that are refused.
+    /// The steps, then the withheld ones.
     pub fn changes(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().chain(&self.withheld)
     }
 
-    /// Whether something differs from its declaration, also what this run does not mend.
+    /// Whether any object differs from its declaration, including objects that this run does not change.
     pub fn differs(&self) -> bool {
         self.changes().next().is_some() || self.leaves()
     }
 
-    /// Whether there is nothing to do.
+    /// Whether the plan has no steps.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
-    /// Whether an IAM object differs and waits for others: a difference that this run leaves.
+    /// Whether an IAM object differs and waits, so that this run leaves the difference.
     pub fn leaves(&self) -> bool {
         self.waiting.iter().any(|address| !matches!(address, Address::ServiceAccount { .. }))
     }
 
-    /// The counts. A change that is refused is counted among the changes of its action too.
+    /// The counts. A refused change counts as refused and as its action.
     pub fn summary(&self) -> Summary {
         let count = |action| self.changes().filter(|step| step.change.action() == action).count();
         Summary {

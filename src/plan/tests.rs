@@ -1,5 +1,6 @@
-//! The planner's laws and rules, on a world that is simulated in memory.
+//! Tests of the planner, on a live state that is simulated in memory.
 
+mod accounts_and_clusters;
 mod calls;
 mod deletes;
 mod field_ownership;
@@ -11,7 +12,6 @@ pub(crate) mod laws;
 mod limits;
 mod ordering;
 mod other_shards;
-mod places;
 mod reported;
 mod rules;
 mod saved;

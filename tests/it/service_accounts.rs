@@ -88,7 +88,7 @@ fn what_a_restore_holds_stays_with_a_note_and_goes_by_force() {
         cluster.apply(runtime, "velero", "shop", "cart", &kept);
         scene.declare(&keep());
         let plan = scene.bench.ends(4, &["plan"]);
-        plan.says("only velero can take it off").says("cannot assume it");
+        plan.says("only velero can remove it").says("cannot assume it");
         scene.bench.ends(0, &["apply", "--auto-approve", "--force-conflicts"]);
         let object = cluster.get(runtime, "shop", "cart").expect("velero made it");
         assert!(object["metadata"]["annotations"].is_null() && object["metadata"]["labels"].is_null(), "{object}");
@@ -176,7 +176,7 @@ fn what_a_manifest_sets_and_does_no_harm_is_neither_refused_nor_fought_over() {
         let refused = refusals(&scene.bench.plan(&[])).join("\n");
         assert!(refused.contains("kubectl-client-side-apply") && refused.contains(AUDIENCE), "{refused}");
         let drift = scene.bench.irsa(&["drift", "--confirm-after", "0s"]);
-        drift.says("declare it, or take it out where it is set");
+        drift.says("declare it, or remove it where it is set");
     });
 }
 
@@ -255,7 +255,7 @@ fn what_is_being_deleted_waits_and_is_said_to() {
         hold(json!(["example.com/hold"]));
         cluster.delete(runtime, "/api/v1/namespaces/shop/serviceaccounts/cart");
         let plan = scene.bench.ends(0, &["plan", "--detailed-exitcode"]);
-        plan.says("is being deleted, once finalizer `example.com/hold`").says("1 object waits");
+        plan.says("is being deleted, and waits for finalizer `example.com/hold`").says("1 object waits");
         assert!(!plan.stdout.contains("No changes"), "{plan}");
         assert_eq!(scene.bench.plan(&[])["summary"]["waiting"], 1);
         scene.bench.ends(0, &["apply", "--auto-approve"]);

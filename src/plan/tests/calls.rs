@@ -1,4 +1,4 @@
-//! In which order the calls of one role stand: what denies holds longest, what stays is never missed.
+//! The order of the calls of one role: denies hold longest, and what stays is never missing.
 
 use super::kit::{Kit, allow, aws, binding, declared, key};
 use super::rules::{applied, apply, live_role, step};
@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::policy::PolicyDocument;
 use serde_json::json;
 
-/// The calls of a step, short: the operation and what it names.
+/// The calls of a step: each operation with the name in it.
 fn calls(plan: &Plan, address: &str) -> Vec<String> {
     let parts = step(plan, address).parts.iter();
     parts
@@ -44,7 +44,7 @@ fn mixed(letter: char, size: usize) -> PolicyDocument {
 }
 
 #[test]
-fn denies_come_first_and_go_last() {
+fn denies_are_added_first_and_removed_last() {
     let mut kit = applied();
     kit.policy("a-access", allow("s3:*"));
     kit.policy("b-fence", denies("s3:DeleteObject"));
@@ -57,7 +57,7 @@ fn denies_come_first_and_go_last() {
 }
 
 #[test]
-fn of_the_denies_that_go_those_with_allows_beside_them_go_first() {
+fn removed_documents_with_allows_and_denies_go_before_pure_denies() {
     let mut kit = applied();
     let old = PolicyDocument::live(&mixed('a', 3).text().replace("2012-10-17", "2008-10-17"));
     for (name, document) in [("a-fence", denies("s3:*")), ("b-mixed", old), ("c-access", allow("s3:*"))] {
@@ -69,7 +69,7 @@ fn of_the_denies_that_go_those_with_allows_beside_them_go_first() {
 }
 
 #[test]
-fn what_replaces_comes_before_what_goes_unless_a_quota_is_in_the_way() {
+fn replacement_is_attached_first_unless_a_quota_forbids_it() {
     let mut kit = applied();
     reports(&mut kit, |role| role.permissions_boundary = Boundary::Policy(aws("Boundary")));
     apply(&mut kit);
@@ -89,7 +89,7 @@ fn what_replaces_comes_before_what_goes_unless_a_quota_is_in_the_way() {
 }
 
 #[test]
-fn both_ends_of_an_inline_policy_with_denies_must_fit_at_once() {
+fn inline_policy_with_denies_needs_room_for_both_versions() {
     let mut kit = applied();
     let wide = |kit: &mut Kit, letter: char| {
         reports(kit, |role| drop(role.inline.insert(PolicyName::parse("wide").unwrap(), mixed(letter, 2_500))));
@@ -132,7 +132,7 @@ fn handed_over(before: &str, after: &str) -> Kit {
 }
 
 #[test]
-fn who_follows_on_another_has_nothing_under_the_others_boundary() {
+fn new_principal_gets_nothing_under_the_old_boundary() {
     let mut kit = handed_over("One", "Two");
     let plan = kit.plan();
     let order = calls(&plan, "role/reports");
@@ -153,14 +153,14 @@ fn who_follows_on_another_has_nothing_under_the_others_boundary() {
 }
 
 #[test]
-fn what_both_have_stays_where_one_follows_on_another_under_the_same_boundary() {
+fn shared_permissions_stay_when_principals_change_under_the_same_boundary() {
     let mut kit = handed_over("One", "One");
     let order = calls(&kit.plan(), "role/reports");
     assert_eq!(order, ["detach ReadOnly", "iam:UpdateAssumeRolePolicy", "attach Other"]);
 }
 
 #[test]
-fn tags_that_go_make_room_only_where_it_is_needed() {
+fn tags_are_removed_first_only_at_the_tag_limit() {
     for (live, order) in [(50, ["iam:UntagRole", "iam:TagRole"]), (49, ["iam:TagRole", "iam:UntagRole"])] {
         let mut kit = applied();
         reports(&mut kit, |role| drop(role.tags.insert("new".into(), "1".into())));
@@ -170,7 +170,7 @@ fn tags_that_go_make_room_only_where_it_is_needed() {
         }
         assert_eq!(calls(&kit.plan(), "role/reports"), order, "{live} tags");
     }
-    // another value takes no room
+    // a new value of an existing key takes no room
     let mut kit = applied();
     reports(&mut kit, |role| drop(role.tags.insert("team".into(), "new".into())));
     let tags = &mut live_role(&mut kit, "reports").role.tags;
@@ -182,13 +182,13 @@ fn tags_that_go_make_room_only_where_it_is_needed() {
 }
 
 #[test]
-fn who_keeps_a_policy_that_changes_is_never_without_it() {
+fn principal_that_keeps_a_changing_policy_always_has_it() {
     // the ServiceAccount moves to a role of another name while the policy changes
     let mut kit = applied();
     kit.desired.roles.get_mut(&key("reports")).unwrap().name = "reports-2".parse().unwrap();
     kit.policy("bucket", allow("s3:PutObject"));
     assert_eq!(calls(&kit.plan(), "policy/default/bucket"), ["iam:CreatePolicyVersion"]);
-    // one of two leaves, one stays, one comes: the role is narrowed once, before both of its policies
+    // one principal leaves, one stays, one is added: the role is narrowed once, before both of its policies
     let mut kit = applied();
     let bind = |kit: &mut Kit, names: [&str; 2]| {
         reports(kit, |role| {
@@ -211,7 +211,7 @@ fn who_keeps_a_policy_that_changes_is_never_without_it() {
 }
 
 #[test]
-fn a_policy_does_not_wait_for_a_role_that_only_changes_otherwise() {
+fn policy_does_not_wait_for_a_role_that_keeps_its_principals() {
     let mut kit = applied();
     kit.policy("bucket", allow("s3:PutObject"));
     reports(&mut kit, |role| role.description = "new".into());
@@ -221,7 +221,7 @@ fn a_policy_does_not_wait_for_a_role_that_only_changes_otherwise() {
 }
 
 #[test]
-fn trust_is_exchanged_in_one_call_where_no_permission_changes() {
+fn trust_changes_in_one_call_if_no_permission_changes() {
     let mut kit = applied();
     for names in [["worker", "second"], ["second", "third"]] {
         reports(&mut kit, |role| role.bindings = names.map(|name| binding("east", name)).into());

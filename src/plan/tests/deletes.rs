@@ -1,4 +1,4 @@
-//! What is deleted and what is only let go of: each rule with the case right beside it.
+//! What is deleted and what is only released: each rule with its counterexample.
 
 use super::kit::{Kit, NOW, allow, binding, declared, key};
 use super::rules::{applied, apply, live_account, live_role, manager, names, refused, step};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 const ROLE: &str = "orphan/default/role/reports";
 const ITEM: &str = "service-account/east/apps/worker";
 
-/// `applied`, and `role/reports` with all that it has is no longer declared.
+/// `applied`, with `role/reports` and its ServiceAccount no longer declared.
 fn undeclared() -> Kit {
     let mut kit = applied();
     kit.desired.roles.remove(&key("reports"));
@@ -26,7 +26,7 @@ fn undeclared() -> Kit {
     kit
 }
 
-/// Trust in a provider that is nobody's, for this subject.
+/// Trust in a provider without owner, for this subject.
 fn outside(subject: &str) -> Statement {
     let value = json!({
         "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
@@ -52,7 +52,7 @@ fn with_outside(subject: &str) -> Kit {
 }
 
 #[test]
-fn a_role_that_also_trusts_something_that_is_no_cluster_goes() {
+fn role_that_also_trusts_another_provider_is_deleted() {
     let mut kit = with_outside("repo:example/reports:ref:refs/heads/main");
     assert_eq!(step(&kit.plan(), ROLE).change.action(), Action::Delete);
     let mut kit = with_outside("system:serviceaccount:apps:worker");
@@ -60,18 +60,18 @@ fn a_role_that_also_trusts_something_that_is_no_cluster_goes() {
 }
 
 #[test]
-fn a_role_of_a_cluster_that_is_gone_goes_while_another_cluster_is_not_seen() {
+fn role_of_a_gone_cluster_is_deleted_while_another_cluster_is_unknown() {
     let mut kit = applied();
     kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
     apply(&mut kit);
     kit.desired.roles.remove(&key("far"));
-    // told by the mark of its provider alone
+    // its issuer is known from the tags of its provider only
     kit.desired.clusters.get_mut(&key("west")).unwrap().state = ClusterState::Gone;
     kit.live.clusters.remove(&key("west"));
     kit.cluster("east").issuer = Observed::Unknown("timeout".into());
     let plan = kit.plan();
     assert_eq!(step(&plan, "orphan/default/role/far").change.action(), Action::Delete);
-    // a provider without our mark tells nothing
+    // a provider without the owner tag does not count
     for provider in kit.account().providers.values_mut() {
         if let Observed::Present(live) = provider {
             live.provider.tags.insert(OWNER.into(), "other".into());
@@ -81,7 +81,7 @@ fn a_role_of_a_cluster_that_is_gone_goes_while_another_cluster_is_not_seen() {
 }
 
 #[test]
-fn nothing_that_roles_may_use_goes_while_they_could_not_be_listed() {
+fn nothing_that_roles_use_is_deleted_while_roles_cannot_be_listed() {
     let mut kit = undeclared();
     kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
     apply_over(&mut kit);
@@ -98,7 +98,7 @@ fn nothing_that_roles_may_use_goes_while_they_could_not_be_listed() {
     assert!(applied().plan().notes.iter().all(|note| note.rule != "orphans-unseen"));
 }
 
-/// Runs what is made, and leaves what would go.
+/// Plans and applies, without deletes.
 fn apply_over(kit: &mut Kit) {
     let mut plan = kit.plan();
     plan.steps.retain(|step| step.change.action() == Action::Create);
@@ -122,7 +122,7 @@ fn policy_attached_to_and_bounding_the_same_deleted_role_is_deleted() {
 }
 
 #[test]
-fn recent_use_ends_with_the_time_that_the_guard_says() {
+fn role_is_deleted_once_recent_use_has_passed() {
     let mut kit = undeclared();
     let limit = i64::try_from(kit.desired.guard.recent_use.as_secs()).unwrap();
     live_role(&mut kit, "reports").last_used = Some(NOW - limit + 1);
@@ -132,24 +132,24 @@ fn recent_use_ends_with_the_time_that_the_guard_says() {
     assert_eq!(step(&plan, ROLE).reasons, ["no longer declared"]);
     kit.options.destroy = true;
     kit.desired.guard.max_delete = 10;
-    assert_eq!(step(&kit.plan(), ROLE).reasons, ["everything is to go (`--destroy`)"]);
+    assert_eq!(step(&kit.plan(), ROLE).reasons, ["`--destroy` deletes everything"]);
 }
 
 #[test]
-fn a_policy_stays_while_anyone_keeps_it_whatever_else_changes() {
+fn policy_that_any_role_keeps_is_not_deleted() {
     let mut kit = undeclared();
     for policy in kit.account().policies.values_mut() {
         if let Observed::Present(policy) = policy {
             policy.attachments += 1;
         }
     }
-    // an update beside it detaches nothing
+    // an update of another field detaches nothing
     live_role(&mut kit, "keep").role.description = "edited".into();
     refused(&kit.plan(), "orphan/default/policy/bucket", "attached 2 times, this plan detaches 1");
 }
 
 #[test]
-fn forget_lets_go_of_what_it_names_and_of_nothing_else() {
+fn forget_releases_only_the_objects_that_it_names() {
     let mut kit = undeclared();
     let origin = super::kit::origin();
     kit.desired.forget.push(("role/reports".parse().unwrap(), origin.clone()));
@@ -157,14 +157,14 @@ fn forget_lets_go_of_what_it_names_and_of_nothing_else() {
     assert_eq!(step(&plan, ROLE).change.action(), Action::Update);
     assert_eq!(step(&plan, ITEM).change.action(), Action::Delete);
     refused(&plan, "orphan/default/policy/bucket", "attached 1 times, this plan detaches 0");
-    // by the address that it would have today, whatever its mark says
+    // by its current address, whatever its address tag says
     kit.desired.forget = vec![(ROLE.parse().unwrap(), origin)];
     live_role(&mut kit, "reports").role.tags.remove(ADDRESS);
     assert_eq!(step(&kit.plan(), ROLE).change.action(), Action::Update);
 }
 
 #[test]
-fn a_service_account_whose_trust_is_still_declared_is_released_until_all_goes() {
+fn service_account_with_declared_trust_is_released_and_deleted_by_destroy() {
     let mut kit = applied();
     kit.desired.roles.get_mut(&key("reports")).unwrap().bindings[0].manage = Manage::None;
     let plan = kit.plan();
@@ -179,7 +179,7 @@ fn a_service_account_whose_trust_is_still_declared_is_released_until_all_goes() 
 }
 
 #[test]
-fn what_another_manager_holds_too_stays_when_ours_is_released() {
+fn field_with_another_owner_stays_on_release() {
     let mut kit = undeclared();
     let mut helm = manager("helm", ROLE_ARN);
     Arc::make_mut(&mut helm).labels.push(OWNER.into());
@@ -191,12 +191,12 @@ fn what_another_manager_holds_too_stays_when_ours_is_released() {
     let after = change.after().unwrap();
     assert_eq!((after.labels.len(), after.annotations.len()), (1, 1));
     assert!(after.labels.contains_key(OWNER) && after.annotations.contains_key(ROLE_ARN));
-    // once we hold nothing any more there is nothing to release
+    // once irsa owns no field, the next plan releases nothing
     super::simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
     let plan = kit.plan();
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
     let note = plan.notes.iter().find(|note| note.rule == "label-held").unwrap();
-    assert_eq!((note.address.as_str(), note.text.contains("only helm can take it off")), (ITEM, true));
+    assert_eq!((note.address.as_str(), note.text.contains("only helm can remove it")), (ITEM, true));
 }
 
 fn applies(plan: &Plan) -> (&crate::model::resource::ServiceAccount, bool) {
@@ -207,19 +207,19 @@ fn applies(plan: &Plan) -> (&crate::model::resource::ServiceAccount, bool) {
 }
 
 #[test]
-fn that_we_made_an_object_is_never_inferred() {
+fn created_mark_is_never_inferred() {
     let mut kit = applied();
     kit.desired.roles.get_mut(&key("reports")).unwrap().bindings[0].token_expiration = Some(3600);
     let plan = kit.plan();
     let (to, force) = applies(&plan);
     assert_eq!((to.annotations.get(CREATED).map(String::as_str), force), (Some("true"), false));
-    // we hold other fields of it, and not that one
+    // irsa owns other fields of it, but not that one
     let item = live_account(&mut kit, "east", "worker");
     item.annotations.remove(CREATED);
     Arc::make_mut(&mut item.managers[0]).annotations.retain(|key| key != CREATED);
     let plan = kit.plan();
     assert!(!applies(&plan).0.annotations.contains_key(CREATED));
-    // made bare by someone else, and nobody is known to hold anything
+    // someone else created it, and no owner is recorded
     let item = live_account(&mut kit, "east", "worker");
     item.labels.clear();
     item.annotations.clear();
@@ -229,7 +229,7 @@ fn that_we_made_an_object_is_never_inferred() {
 }
 
 #[test]
-fn a_field_that_kubectl_changed_is_taken_back_by_force() {
+fn field_changed_by_kubectl_is_taken_back() {
     let mut kit = applied();
     let item = live_account(&mut kit, "east", "worker");
     item.annotations.insert(ROLE_ARN.into(), "x".into());
@@ -239,7 +239,7 @@ fn a_field_that_kubectl_changed_is_taken_back_by_force() {
 }
 
 #[test]
-fn makers_come_before_deletes_and_each_kind_in_its_turn() {
+fn creates_come_before_deletes_in_order_of_kind() {
     let mut kit = undeclared();
     kit.role("another", |role| {
         role.bindings = vec![binding("west", "another")];
@@ -258,7 +258,7 @@ fn makers_come_before_deletes_and_each_kind_in_its_turn() {
             "delete orphan/default/policy/bucket",
         ]
     );
-    // also where nothing waits for anything
+    // also without any dependencies
     let mut kit = undeclared();
     kit.cluster("east").service_accounts.retain(|(_, name), _| name.as_str() != "worker");
     kit.policy("zebra", allow("s3:GetObject"));
@@ -275,7 +275,7 @@ fn makers_come_before_deletes_and_each_kind_in_its_turn() {
 }
 
 #[test]
-fn a_provider_that_cannot_be_read_may_be_one_of_ours() {
+fn unreadable_provider_makes_the_plan_incomplete() {
     let mut kit = applied();
     let arn = ProviderArn::parse("arn:aws:iam::111122223333:oidc-provider/ci.example.com").unwrap();
     kit.account().providers.insert(arn, Observed::Unknown("AccessDenied".into()));

@@ -1,4 +1,4 @@
-//! Fields of ServiceAccounts by who holds them: what is taken off, what stays, and what is said of it.
+//! Which labels and annotations of a ServiceAccount are removed or stay, by their field managers.
 
 use super::kit::{Kit, binding, key};
 use super::rules::{applied, live_account, manager, names, refused, step};
@@ -27,7 +27,7 @@ fn item(kit: &mut Kit) -> &mut LiveServiceAccount {
     live_account(kit, "east", "worker")
 }
 
-/// Has `name` alone hold all that we do.
+/// Makes `name` the owner of every field that irsa owns.
 fn held_by(kit: &mut Kit, name: &str) {
     for manager in &mut item(kit).managers {
         Arc::make_mut(manager).name = name.into();
@@ -49,7 +49,7 @@ fn note<'p>(plan: &'p Plan, rule: &str) -> &'p str {
 }
 
 #[test]
-fn marked_fields_that_nobody_is_recorded_to_hold_are_taken_off() {
+fn unrecorded_fields_of_a_marked_object_are_removed() {
     type Lose = fn(&mut Kit);
     let losses: [Lose; 3] = [
         |kit| item(kit).managers.clear(),
@@ -74,7 +74,7 @@ fn marked_fields_that_nobody_is_recorded_to_hold_are_taken_off() {
 }
 
 #[test]
-fn fields_of_an_object_that_is_marked_as_another_stay_without_force() {
+fn fields_of_an_object_with_another_address_stay_without_force() {
     let mut kit = undeclared();
     item(&mut kit).managers.clear();
     item(&mut kit).annotations.insert(ADDRESS.into(), "service-account/east/apps/other".into());
@@ -86,9 +86,9 @@ fn fields_of_an_object_that_is_marked_as_another_stay_without_force() {
     assert!(removed(&kit.plan()).annotations.contains_key(ROLE_ARN));
 }
 
-/// `kubectl label serviceaccount worker irsa/owner-`: our manager still holds the rest.
+/// `kubectl label serviceaccount worker irsa/owner-`: irsa still owns the rest.
 #[test]
-fn an_object_that_lost_its_label_is_released_and_not_forgotten() {
+fn object_without_its_owner_label_is_released() {
     let unlabelled = |mut kit: Kit| {
         item(&mut kit).labels.clear();
         for manager in &mut item(&mut kit).managers {
@@ -100,17 +100,17 @@ fn an_object_that_lost_its_label_is_released_and_not_forgotten() {
     let plan = kit.plan();
     assert_eq!(step(&plan, ITEM).change.action(), Action::Update, "whoever took the label off may want it");
     let reasons = step(&plan, ITEM).reasons.join("\n");
-    assert!(reasons.contains("not deleted: someone took label `irsa/owner` off it"), "{reasons}");
+    assert!(reasons.contains("not deleted: someone removed label `irsa/owner`"), "{reasons}");
     assert_eq!(step(&plan, "orphan/default/role/reports").change.action(), Action::Delete);
     simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
     assert!(item(&mut kit).annotations.is_empty() && item(&mut kit).managers.is_empty());
     assert_eq!(names(&kit.plan()), [""; 0]);
-    // all of ours may go too
+    // every managed object may be removed
     let mut kit = unlabelled(applied());
     (kit.options.destroy, kit.options.force) = (true, true);
     let plan = kit.plan();
     assert_eq!((step(&plan, ITEM).change.action(), plan.refused.len()), (Action::Update, 0));
-    // one that names another object, or is somebody else's by now, is not ours
+    // not ours: the address names another object, or the label another owner
     for (key, value) in [(ADDRESS, "service-account/east/apps/other"), (OWNER, "them")] {
         let mut kit = unlabelled(undeclared());
         let item = item(&mut kit);
@@ -125,7 +125,7 @@ fn an_object_that_lost_its_label_is_released_and_not_forgotten() {
 }
 
 #[test]
-fn a_missing_address_is_not_called_that_of_another_object() {
+fn missing_address_is_reported_as_missing() {
     let mut kit = undeclared();
     item(&mut kit).annotations.remove(ADDRESS);
     let reasons = step(&kit.plan(), ITEM).reasons.join("\n");
@@ -133,19 +133,19 @@ fn a_missing_address_is_not_called_that_of_another_object() {
 }
 
 #[test]
-fn an_annotation_that_a_restore_holds_stays_with_a_note_and_goes_by_force() {
+fn annotation_owned_by_a_restore_stays_with_a_note_without_force() {
     let mut kit = undeclared();
     held_by(&mut kit, "velero-server");
     let plan = kit.plan();
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
     let text = note(&plan, "annotation-held");
     assert!(text.contains("only velero-server") && text.contains("cannot assume it"), "{text}");
-    assert!(note(&plan, "label-held").contains("only velero-server can take it off"));
+    assert!(note(&plan, "label-held").contains("only velero-server can remove it"));
     refused(&plan, "orphan/default/role/reports", "still points at it");
     kit.options.force_conflicts = true;
     let plan = kit.plan();
     assert_eq!(removed(&plan).annotations.keys().collect::<Vec<_>>(), [ROLE_ARN, ADDRESS, CREATED]);
-    // an annotation that names somebody else's role is none of ours
+    // an annotation with somebody else's role stays
     let other = "arn:aws:iam::999999999999:role/theirs";
     item(&mut kit).annotations.insert(ROLE_ARN.into(), other.into());
     let plan = kit.plan();
@@ -154,7 +154,7 @@ fn an_annotation_that_a_restore_holds_stays_with_a_note_and_goes_by_force() {
 }
 
 #[test]
-fn forget_takes_off_marks_that_nobody_is_recorded_to_hold() {
+fn forget_removes_unrecorded_marks() {
     let mut kit = undeclared();
     item(&mut kit).managers.clear();
     kit.desired.forget.push((ITEM.parse().unwrap(), super::kit::origin()));
@@ -165,7 +165,7 @@ fn forget_takes_off_marks_that_nobody_is_recorded_to_hold() {
 }
 
 #[test]
-fn a_restored_object_that_is_declared_is_ours_to_change() {
+fn declared_object_is_updated_after_a_restore() {
     let mut kit = applied();
     item(&mut kit).managers.clear();
     assert_eq!(names(&kit.plan()), [""; 0]);
@@ -182,7 +182,7 @@ fn spoiled(key: &str, value: &str, by: Option<&str>) -> Kit {
 }
 
 #[test]
-fn an_undeclared_annotation_that_kubectl_set_is_drift() {
+fn undeclared_annotation_set_by_kubectl_is_removed() {
     for key in [AUDIENCE, SKIP, "eks.amazonaws.com/from-the-future"] {
         let mut kit = spoiled(key, "other", Some("kubectl-annotate"));
         let plan = kit.plan();
@@ -196,7 +196,7 @@ fn an_undeclared_annotation_that_kubectl_set_is_drift() {
 }
 
 #[test]
-fn an_undeclared_annotation_of_another_manager_is_refused_only_if_it_breaks_the_chain() {
+fn undeclared_annotation_of_another_manager_is_refused_only_if_it_breaks_access() {
     let mut kit = spoiled(AUDIENCE, "other", Some("helm"));
     refused(&kit.plan(), ITEM, "manager `helm` holds annotation `eks.amazonaws.com/audience` with the value `other`");
     kit.options.force_conflicts = true;
@@ -209,11 +209,11 @@ fn an_undeclared_annotation_of_another_manager_is_refused_only_if_it_breaks_the_
         assert_eq!((names(&plan), plan.refused.len()), (Vec::new(), 0), "{key} {by:?}");
         assert!(note(&plan, "annotation-undeclared").contains(key));
     }
-    // what nobody is recorded to have set, and breaks the chain
+    // no recorded owner, and it breaks access
     assert!(removed(&spoiled(AUDIENCE, "other", None).plan()).annotations.contains_key(AUDIENCE));
 }
 
-/// An annotation on an object that someone else made, and which irsa sees for the first time.
+/// An annotation on an object that someone else created and that irsa has not changed yet.
 fn found(key: &str, value: &str, by: &str) -> Kit {
     let mut kit = spoiled(key, value, Some(by));
     let item = item(&mut kit);
@@ -224,7 +224,7 @@ fn found(key: &str, value: &str, by: &str) -> Kit {
 }
 
 #[test]
-fn what_was_set_before_irsa_came_stays_if_it_does_no_harm() {
+fn harmless_annotation_older_than_the_label_stays() {
     for by in ["kubectl-client-side-apply", "kubectl", "kubectl-annotate", "before-first-apply", "helm"] {
         let mut kit = found(SKIP, "sidecar", by);
         let plan = kit.plan();
@@ -248,7 +248,7 @@ fn what_was_set_before_irsa_came_stays_if_it_does_no_harm() {
 }
 
 #[test]
-fn what_a_manifest_sets_on_ours_stays_if_it_does_no_harm_and_is_refused_else() {
+fn annotation_from_a_manifest_stays_if_harmless_and_is_refused_otherwise() {
     for by in ["kubectl-client-side-apply", "kubectl", "kubectl-replace"] {
         let plan = spoiled(SKIP, "sidecar", Some(by)).plan();
         assert_eq!((names(&plan), plan.refused.len()), (Vec::new(), 0), "{by}");
@@ -261,21 +261,21 @@ fn what_a_manifest_sets_on_ours_stays_if_it_does_no_harm_and_is_refused_else() {
 }
 
 #[test]
-fn a_hint_lists_its_ways_with_one_or() {
+fn hint_offers_force_only_to_commands_that_write() {
     let mut kit = spoiled(AUDIENCE, "other", Some("helm"));
     let hint = |kit: &mut Kit| kit.plan().refused.first().expect("it is refused").hint.clone();
-    let forced = "declare it, take it out where it is set, or have it taken off with `--force-conflicts`";
+    let forced = "declare it, remove it where it is set, or have it removed with `--force-conflicts`";
     assert_eq!(hint(&mut kit), forced);
     kit.options.report_only = true;
-    assert_eq!(hint(&mut kit), "declare it, or take it out where it is set");
+    assert_eq!(hint(&mut kit), "declare it, or remove it where it is set");
     let mut kit = spoiled(ROLE_ARN, "other", Some("helm"));
     kit.options.report_only = true;
     assert_eq!(hint(&mut kit), "take the field out of what that manager applies");
 }
 
-/// Ours alone by its history, of which the record is lost; or a field of which someone else is known to hold it too.
+/// A field of irsa without a recorded owner is removed; one that another manager owns too stays.
 #[test]
-fn a_field_that_is_no_longer_declared_goes_unless_another_manager_holds_it_too() {
+fn undeclared_field_is_removed_unless_another_manager_owns_it() {
     for (by, goes) in [("before-first-apply", true), ("helm", false)] {
         let mut kit = applied();
         declare(&mut kit, Some(metadata(&[("tier", "web")], &[("example.com/contact", "me")])));
@@ -316,7 +316,7 @@ fn declare(kit: &mut Kit, metadata: Option<Arc<Metadata>>) {
 }
 
 #[test]
-fn further_labels_and_annotations_are_kept_as_declared() {
+fn declared_labels_and_annotations_are_applied() {
     let mut kit = applied();
     declare(&mut kit, Some(metadata(&[("team", "a")], &[("example.com/contact", "me")])));
     let plan = kit.plan();
@@ -343,7 +343,7 @@ fn further_labels_and_annotations_are_kept_as_declared() {
 }
 
 #[test]
-fn a_mark_of_another_tool_that_is_declared_as_ours_does_not_hold_a_delete_back() {
+fn declared_mark_of_another_tool_does_not_prevent_a_delete() {
     let mut kit = applied();
     declare(&mut kit, Some(metadata(&[("argocd.argoproj.io/instance", "x")], &[])));
     super::rules::apply(&mut kit);
@@ -353,13 +353,13 @@ fn a_mark_of_another_tool_that_is_declared_as_ours_does_not_hold_a_delete_back()
 }
 
 #[test]
-fn what_is_being_deleted_waits() {
+fn service_account_being_deleted_waits() {
     let mut kit = applied();
     item(&mut kit).deleting = Some(vec!["example.com/hold".into()]);
     let plan = kit.plan();
     assert_eq!((names(&plan), plan.summary().waiting), (Vec::new(), 1));
-    assert!(note(&plan, "waiting").contains("is being deleted, once finalizer `example.com/hold`"));
-    // no longer declared: there is nothing left to do, and nothing that holds its role
+    assert!(note(&plan, "waiting").contains("is being deleted, and waits for finalizer `example.com/hold`"));
+    // no longer declared: nothing is left to do, and its role can be deleted
     let mut kit = undeclared();
     item(&mut kit).deleting = Some(Vec::new());
     let plan = kit.plan();
@@ -368,7 +368,7 @@ fn what_is_being_deleted_waits() {
 }
 
 #[test]
-fn a_terminating_namespace_is_no_missing_one() {
+fn service_account_in_a_terminating_namespace_waits() {
     let mut kit = applied();
     kit.role("late", |role| role.bindings = vec![binding("west", "later")]);
     let terminating = Observed::Present(NamespacePhase::Terminating);
@@ -381,7 +381,7 @@ fn a_terminating_namespace_is_no_missing_one() {
 }
 
 #[test]
-fn pods_that_were_not_asked_for_are_no_reason_where_there_is_another() {
+fn unread_pods_are_a_reason_only_without_another() {
     let mut kit = undeclared();
     item(&mut kit).pods = None;
     let plan = kit.plan();
@@ -389,7 +389,7 @@ fn pods_that_were_not_asked_for_are_no_reason_where_there_is_another() {
     item(&mut kit).annotations.remove(CREATED);
     let plan = kit.plan();
     let reasons = step(&plan, ITEM).reasons.join("\n");
-    assert!(reasons.contains("someone else made it") && !reasons.contains("pods"), "{reasons}");
+    assert!(reasons.contains("someone else created it") && !reasons.contains("pods"), "{reasons}");
     let mut kit = applied();
     kit.desired.roles.get_mut(&key("reports")).unwrap().bindings[0].manage = Manage::None;
     item(&mut kit).pods = None;

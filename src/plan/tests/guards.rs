@@ -1,4 +1,4 @@
-//! One test for each guard, for incomplete views, clusters that are gone, selection, confirmation and saved plans.
+//! Guards, incomplete views, gone clusters, `--only`, `confirm` and saved plans.
 
 use super::kit::{Kit, NOW, allow, binding, key};
 use super::rules::{applied, apply, live_account, live_role, names, refused, step};
@@ -37,7 +37,7 @@ fn too_many_deletes_are_refused_until_forced() {
 }
 
 #[test]
-fn too_many_changes_are_refused_once_there_is_something_to_lose() {
+fn too_many_changes_are_refused_from_min_existing_on() {
     let mut kit = crowd(4);
     for index in 0..4 {
         live_role(&mut kit, &format!("r{index}")).role.description = "edited".into();
@@ -52,7 +52,7 @@ fn too_many_changes_are_refused_once_there_is_something_to_lose() {
     assert_eq!(kit.plan().summary().update, 5);
 }
 
-/// Many ServiceAccounts with our label, which `manager` has put there.
+/// Many ServiceAccounts with our label, set by `manager`.
 fn labelled(kit: &mut Kit, manager: &str) {
     let label = Arc::new(FieldManager {
         name: manager.into(),
@@ -72,14 +72,14 @@ fn labelled(kit: &mut Kit, manager: &str) {
 }
 
 #[test]
-fn a_label_that_our_field_manager_does_not_hold_weighs_nothing() {
+fn owner_label_of_another_field_manager_does_not_count() {
     let mut kit = crowd(4);
     for name in ["r0", "r1", "r2", "r3", "keep"] {
         live_role(&mut kit, name).role.description = "edited".into();
     }
     labelled(&mut kit, "kubectl-label");
     refused(&kit.plan(), "role/keep", "5 of our 14 live objects would change");
-    // nor does it keep a cluster from being emptied, or a re-used owner from being found out
+    // nor does it hide an emptied cluster or a reused owner
     let mut kit = applied();
     labelled(&mut kit, "kubectl-label");
     kit.desired.roles.retain(|name, _| name == &key("keep"));
@@ -110,7 +110,7 @@ fn a_role_in_use_is_not_deleted() {
 }
 
 #[test]
-fn an_emptied_account_or_cluster_needs_destroy() {
+fn emptying_an_account_or_cluster_needs_destroy() {
     let mut kit = applied();
     kit.role("elsewhere", |role| role.bindings = vec![binding("west", "worker")]);
     apply(&mut kit);
@@ -134,7 +134,7 @@ fn deletes_while_nothing_declared_exists_are_refused() {
 }
 
 #[test]
-fn an_object_marked_with_a_place_that_is_not_declared_is_refused() {
+fn delete_of_an_object_of_an_undeclared_account_or_cluster_is_refused() {
     let mut kit = applied();
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
@@ -151,7 +151,7 @@ fn an_object_marked_with_a_place_that_is_not_declared_is_refused() {
 }
 
 #[test]
-fn trust_in_an_issuer_of_ours_stays_until_its_cluster_is_declared_gone() {
+fn trust_in_our_issuer_stays_until_its_cluster_is_declared_gone() {
     let mut kit = applied();
     kit.role("reports", |role| role.bindings = vec![binding("east", "worker"), binding("west", "worker")]);
     kit.desired.policies.clear();
@@ -163,7 +163,7 @@ fn trust_in_an_issuer_of_ours_stays_until_its_cluster_is_declared_gone() {
     let plan = kit.plan();
     refused(&plan, "role/reports", "which no declared cluster has");
     refused(&plan, "orphan/default/oidc-provider/oidc.example.com/id/west", "cluster `west`");
-    // declared gone: its trust, provider and bindings are taken away without talking to it
+    // declared gone: its trust, provider and bindings are removed without a request to it
     let mut gone = Kit::new().desired.clusters[&key("west")].clone();
     gone.state = ClusterState::Gone;
     kit.desired.clusters.insert(key("west"), gone);
@@ -176,7 +176,7 @@ fn trust_in_an_issuer_of_ours_stays_until_its_cluster_is_declared_gone() {
 }
 
 #[test]
-fn a_cluster_made_anew_has_its_issuer_swapped_in_every_role() {
+fn recreated_cluster_has_its_issuer_replaced_in_every_role() {
     let mut kit = applied();
     kit.cluster("east").issuer = Observed::Present(IssuerUrl::parse("https://oidc.example.com/id/new").unwrap());
     let plan = kit.plan();
@@ -195,7 +195,7 @@ fn a_cluster_made_anew_has_its_issuer_swapped_in_every_role() {
 }
 
 #[test]
-fn what_could_not_be_seen_is_neither_changed_nor_deleted() {
+fn unknown_object_is_neither_changed_nor_deleted() {
     let mut kit = applied();
     kit.role("reports", |role| role.bindings = vec![binding("east", "worker"), binding("west", "worker")]);
     kit.cluster("west").issuer = Observed::Unknown("eks:DescribeCluster: timeout".into());
@@ -205,7 +205,7 @@ fn what_could_not_be_seen_is_neither_changed_nor_deleted() {
     assert!(plan.unknown.iter().any(|item| item.address == "cluster/west" && item.why.contains("timeout")));
     let trust_changes = plan.steps.iter().any(|step| step.fields.iter().any(|field| field.path == "trust"));
     assert!(!trust_changes, "while an issuer is unknown the role's trust is not changed");
-    // a role that goes is kept while a cluster that its trust names was not read whole
+    // an undeclared role stays while a cluster in its trust was not read in full
     let mut kit = applied();
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
@@ -218,7 +218,7 @@ fn what_could_not_be_seen_is_neither_changed_nor_deleted() {
 }
 
 #[test]
-fn the_wrong_account_or_cluster_is_refused_and_the_rest_goes_on() {
+fn wrong_account_or_cluster_is_refused_and_the_rest_is_planned() {
     let mut kit = applied();
     kit.cluster("east").api = Access::Wrong("another server".into(), "check the context".into());
     kit.role("other", |role| role.bindings = vec![binding("west", "other")]);
@@ -232,7 +232,7 @@ fn the_wrong_account_or_cluster_is_refused_and_the_rest_goes_on() {
 }
 
 #[test]
-fn a_role_stays_while_an_annotation_points_at_it_through_someone_else() {
+fn role_with_a_foreign_service_account_is_not_deleted() {
     let mut kit = applied();
     let item = live_account(&mut kit, "east", "worker");
     item.managers.push(super::rules::manager("helm", ROLE_ARN));
@@ -242,10 +242,10 @@ fn a_role_stays_while_an_annotation_points_at_it_through_someone_else() {
 }
 
 #[test]
-fn a_role_stays_while_only_someone_else_holds_the_annotation() {
+fn role_whose_annotation_another_manager_owns_is_not_deleted() {
     let mut kit = applied();
     let item = live_account(&mut kit, "east", "worker");
-    // taken from us by force: what we give up no longer has it
+    // another manager took it by force: irsa no longer owns it and cannot remove it
     for manager in &mut item.managers {
         Arc::make_mut(manager).annotations.retain(|key| key != ROLE_ARN);
     }
@@ -256,7 +256,7 @@ fn a_role_stays_while_only_someone_else_holds_the_annotation() {
 }
 
 #[test]
-fn an_undeclared_object_that_could_not_be_read_makes_the_plan_incomplete() {
+fn unreadable_undeclared_object_makes_the_plan_incomplete() {
     let mut kit = applied();
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
@@ -272,7 +272,7 @@ fn an_undeclared_object_that_could_not_be_read_makes_the_plan_incomplete() {
 }
 
 #[test]
-fn a_cluster_that_was_not_listed_whole_is_said_to_be_so() {
+fn partly_listed_cluster_is_noted() {
     let mut kit = applied();
     kit.cluster("east").extent = Extent::Named;
     let plan = kit.plan();
@@ -281,7 +281,7 @@ fn a_cluster_that_was_not_listed_whole_is_said_to_be_so() {
 }
 
 #[test]
-fn a_service_account_waits_for_its_role_and_falls_with_it() {
+fn service_account_needs_its_role_and_is_refused_with_it() {
     let mut kit = applied();
     kit.role("taken", |role| role.bindings = vec![binding("east", "taken")]);
     let mut foreign = live_role(&mut kit, "keep").clone();
@@ -316,7 +316,7 @@ fn only_selects_with_dependencies_and_refuses_dangling_deletes() {
 }
 
 #[test]
-fn a_difference_that_the_second_look_does_not_show_does_not_count() {
+fn difference_missing_from_the_second_plan_is_dropped() {
     let mut kit = applied();
     live_role(&mut kit, "reports").role.description = "edited".into();
     let first = kit.plan();
@@ -332,7 +332,7 @@ fn a_difference_that_the_second_look_does_not_show_does_not_count() {
 }
 
 #[test]
-fn a_saved_plan_is_done_where_it_is_done_and_stale_where_it_has_changed() {
+fn saved_plan_tells_done_steps_from_stale_ones() {
     let mut kit = applied();
     kit.policy("bucket", allow("s3:PutObject"));
     live_role(&mut kit, "reports").role.description = "edited".into();
@@ -345,17 +345,17 @@ fn a_saved_plan_is_done_where_it_is_done_and_stale_where_it_has_changed() {
         names(&saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap()),
         ["update policy/default/bucket"]
     );
-    // an object beside it has changed: not its business
+    // a change of another object does not matter
     live_role(&mut kit, "keep").role.description = "edited".into();
     assert_eq!(
         names(&saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap()),
         ["update policy/default/bucket"]
     );
-    // neither before nor after
+    // neither the state before nor the state after
     live_role(&mut kit, "reports").role.description = "third".into();
     let stale = saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap_err();
     assert_eq!((stale.len(), stale[0].address.as_str()), (1, "role/reports"));
-    // one changed byte, also with both digests made anew, is refused or asks for less
+    // one changed byte is refused, or asks for less, even with both digests recomputed
     let at = text.find("PutObject").unwrap();
     let forged = format!("{}Get{}", &text[..at], &text[at + 3..]);
     assert!(PlanV2::read(&forged).is_err());
@@ -363,7 +363,7 @@ fn a_saved_plan_is_done_where_it_is_done_and_stale_where_it_has_changed() {
 }
 
 #[test]
-fn a_role_that_is_held_back_is_not_touched_by_the_step_of_its_policy() {
+fn policy_of_a_held_role_is_held_too() {
     let mut kit = applied();
     kit.policy("bucket", allow("s3:PutObject"));
     kit.role("reports", |role| {
@@ -384,7 +384,7 @@ fn a_role_that_is_held_back_is_not_touched_by_the_step_of_its_policy() {
 }
 
 #[test]
-fn a_role_trusted_by_a_cluster_that_nobody_read_stays() {
+fn role_that_trusts_an_unread_cluster_is_not_deleted() {
     let mut kit = applied();
     kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
     apply(&mut kit);
@@ -404,7 +404,7 @@ fn a_role_trusted_by_a_cluster_that_nobody_read_stays() {
 }
 
 #[test]
-fn an_issuer_whose_provider_could_not_be_read_may_be_ours() {
+fn trust_in_an_issuer_with_an_unreadable_provider_stays() {
     for listed in [true, false] {
         let mut kit = applied();
         kit.role("reports", |role| role.bindings = vec![binding("east", "worker"), binding("west", "worker")]);
@@ -420,12 +420,12 @@ fn an_issuer_whose_provider_could_not_be_read_may_be_ours() {
             kit.account().providers.remove(&arn);
             kit.account().providers_listed = Observed::Unknown("timeout".into());
         }
-        refused(&kit.plan(), "role/reports", "unknown whose its provider is: timeout");
+        refused(&kit.plan(), "role/reports", "the owner of its provider is unknown: timeout");
     }
 }
 
 #[test]
-fn a_saved_delete_in_an_account_or_cluster_that_became_another_is_not_done() {
+fn saved_delete_is_not_done_if_its_account_or_cluster_changed() {
     let mut kit = applied();
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
@@ -438,7 +438,7 @@ fn a_saved_delete_in_an_account_or_cluster_that_became_another_is_not_done() {
 }
 
 #[test]
-fn a_service_account_marked_as_of_an_unknown_cluster_is_left_alone_however_long_its_mark() {
+fn delete_of_a_service_account_with_an_undeclared_cluster_in_its_long_address_is_refused() {
     for name in ["worker".to_owned(), format!("{}.{}", "n".repeat(60), "m".repeat(180))] {
         let mut kit = applied();
         let item = live_account(&mut kit, "east", "worker");

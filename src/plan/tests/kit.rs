@@ -11,7 +11,7 @@ use crate::model::desired::{
 use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluster, NamespacePhase, Observed, Quotas};
 use crate::model::origin::Origin;
 use crate::model::resource::{InlinePolicies, StringMap};
-use crate::plan::{Options, Plan, plan};
+use crate::plan::{ConfigKeys, Options, Plan, plan};
 use crate::policy::{PolicyDocument, document::Kind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +36,7 @@ pub(crate) fn aws(name: &str) -> PolicyArn {
     PolicyArn::parse(format!("arn:aws:iam::aws:policy/{name}")).unwrap()
 }
 
-/// Both sides, and what is asked.
+/// Desired and live state, and the options of the run.
 #[derive(Debug, Clone)]
 pub(crate) struct Kit {
     pub desired: Desired,
@@ -109,6 +109,25 @@ impl Kit {
             account.foreign_policies.entry(arn).or_insert(Observed::Present(Some(document)));
         }
         plan(&self.desired, &self.live, &self.options, Vec::new())
+    }
+
+    /// A plan without steps.
+    pub(crate) fn empty_plan(&self) -> Plan {
+        Plan {
+            owner: self.desired.owner.clone(),
+            config_digest: String::new(),
+            options: self.options.clone(),
+            steps: Vec::new(),
+            refused: Vec::new(),
+            withheld: Vec::new(),
+            unknown: Vec::new(),
+            notes: Vec::new(),
+            unchanged: 0,
+            waiting: Vec::new(),
+            settled: Vec::new(),
+            unmatched: Vec::new(),
+            names: ConfigKeys::default(),
+        }
     }
 
     pub(crate) fn account(&mut self) -> &mut LiveAccount {

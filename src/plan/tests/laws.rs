@@ -1,5 +1,5 @@
-//! What holds for every configuration and every world: applied, a plan leaves nothing to do; nobody ever has more than
-//! before or after; the same input gives the same bytes; what is not ours stays as it is.
+//! Laws for random configurations and live states: an applied plan leaves nothing to do, nobody ever has more access than
+//! before or after, the same input gives the same bytes, and foreign objects never change.
 
 use super::kit::{Kit, allow, aws, binding, declared, key};
 use super::simulate;
@@ -42,7 +42,7 @@ pub(crate) fn sketch() -> impl Strategy<Value = Sketch> {
     })
 }
 
-/// Declares a sketch, beside a role that always stays so that no guard against emptying anything speaks up.
+/// Declares a sketch, and one more role that always stays, so that no guard refuses an emptied account.
 pub(crate) fn declare(kit: &mut Kit, sketch: &Sketch) {
     kit.desired.roles.clear();
     kit.desired.policies.clear();
@@ -80,7 +80,7 @@ pub(crate) fn declare(kit: &mut Kit, sketch: &Sketch) {
     }
 }
 
-/// Every (who, what) of the world, through whichever role.
+/// Every (principal, action) that any role allows.
 pub(crate) fn pairs(live: &Live) -> BTreeSet<(String, String)> {
     let account = &live.accounts[&key("default")];
     let mut pairs = BTreeSet::new();
@@ -105,7 +105,7 @@ pub(crate) fn pairs(live: &Live) -> BTreeSet<(String, String)> {
     pairs
 }
 
-/// What a document of the sketches allows; they deny nothing.
+/// The actions that a document of a sketch allows. Sketches have no denies.
 fn allowed(document: &PolicyDocument) -> Vec<String> {
     let statements = document.statements().iter().map(Statement::value);
     let allows = statements.filter(|statement| statement["Effect"] == "Allow");
@@ -144,7 +144,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn applied_a_plan_leaves_nothing_to_do_and_never_widens(first in sketch(), second in sketch(), seed in any::<u64>()) {
+    fn applied_plan_leaves_nothing_to_do_and_never_widens(first in sketch(), second in sketch(), seed in any::<u64>()) {
         let mut kit = Kit::new();
         declare(&mut kit, &first);
         let plan = kit.plan();
@@ -169,7 +169,7 @@ proptest! {
     }
 
     #[test]
-    fn the_same_input_gives_the_same_bytes(first in sketch(), second in sketch()) {
+    fn same_input_gives_the_same_bytes(first in sketch(), second in sketch()) {
         let mut kit = Kit::new();
         declare(&mut kit, &first);
         let plan = kit.plan();
@@ -182,7 +182,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_not_ours_stays_as_it_is(first in sketch(), second in sketch()) {
+    fn foreign_objects_never_change(first in sketch(), second in sketch()) {
         let mut kit = Kit::new();
         declare(&mut kit, &first);
         let plan = kit.plan();

@@ -1,4 +1,4 @@
-//! `--guard-max-delete` and `--guard-max-change-percent`: they tighten the file's `[guard]`, and never loosen it.
+//! `--guard-max-delete` and `--guard-max-change-percent`: they tighten `[guard]` of the file, and never loosen it.
 
 use super::kit::{Kit, binding, key};
 use super::rules::{applied, apply, live_role, refused};
@@ -18,7 +18,7 @@ fn shrunk() -> Kit {
 }
 
 #[test]
-fn fewer_deletes_than_the_file_allows() {
+fn command_line_tightens_max_delete() {
     let mut kit = shrunk();
     kit.desired.guard.max_delete = 500;
     // three roles and three ServiceAccounts
@@ -27,7 +27,7 @@ fn fewer_deletes_than_the_file_allows() {
     refused(&kit.plan(), "orphan/default/role/r0", "6 deletes are more than `--guard-max-delete` = 5");
     kit.desired.guard.at_most.max_delete = Some(6);
     assert_eq!(kit.plan().refused, []);
-    // the file's own is less
+    // the file has a lower limit
     kit.desired.guard.max_delete = 4;
     refused(&kit.plan(), "orphan/default/role/r0", "6 deletes are more than `guard.max-delete` = 4");
     kit.options.force = true;
@@ -35,7 +35,7 @@ fn fewer_deletes_than_the_file_allows() {
 }
 
 #[test]
-fn a_smaller_part_than_the_file_allows_and_no_later_than_by_default() {
+fn command_line_tightens_max_change_percent_and_min_existing() {
     let mut kit = shrunk();
     kit.desired.guard.max_delete = 500;
     for index in 3..8 {
@@ -49,7 +49,7 @@ fn a_smaller_part_than_the_file_allows_and_no_later_than_by_default() {
     assert_eq!(percent(&mut kit, 100, 50).refused, []);
     refused(&percent(&mut kit, 100, 10), "role/r3", "more than `--guard-max-change-percent` = 10");
     refused(&percent(&mut kit, 5, 10), "role/r3", "more than `guard.max-change-percent` = 5");
-    // a file that puts the percentage off for ever does not put off the command line's
+    // `min-existing` of the file does not switch off the limit of the command line
     kit.desired.guard.min_existing = usize::MAX;
     refused(&percent(&mut kit, 100, 10), "role/r3", "more than `--guard-max-change-percent` = 10");
     kit.desired.guard.at_most = GuardLimits::default();

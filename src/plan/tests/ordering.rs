@@ -1,4 +1,4 @@
-//! The order of writes in single cases: what is split, what a deny goes in front of, what waits, and what is said.
+//! The order of writes in single cases: splits, transition denies, waiting and notes.
 
 use super::kit::{Kit, allow, aws, binding, declared, key};
 use super::rules::{applied, apply, live_role, refused, step};
@@ -30,7 +30,7 @@ fn notes<'p>(plan: &'p Plan, rule: &str) -> Vec<&'p str> {
     plan.notes.iter().filter(|note| note.rule == rule).map(|note| note.text.as_str()).collect()
 }
 
-/// Whether the first call of a step waits for the call of another one at this position.
+/// Whether the first call of step `later` waits for call number `part` of step `earlier`.
 fn waits_for(plan: &Plan, later: &str, part: usize, earlier: &str) -> bool {
     step(plan, later).parts[part].after.iter().any(|id| id.address.to_string() == earlier)
 }
@@ -62,7 +62,7 @@ fn role_waits_for_the_boundary_that_the_plan_makes() {
 }
 
 #[test]
-fn new_boundary_beside_new_tags_is_changed_behind_a_deny_that_a_later_plan_takes_away() {
+fn new_boundary_with_new_tags_is_changed_behind_a_deny_that_a_later_plan_removes() {
     let mut kit = applied();
     reports(&mut kit, |role| {
         role.permissions_boundary = Boundary::Policy(aws("One"));
@@ -77,7 +77,7 @@ fn new_boundary_beside_new_tags_is_changed_behind_a_deny_that_a_later_plan_takes
     let order = ["PutRolePolicy", "TagRole", "PutRolePermissionsBoundary", "DeleteRolePolicy"];
     assert_eq!(operations(step(&plan, "role/reports")), order);
     assert!(notes(&plan, "dips")[0].contains(TRANSITION), "{:?}", plan.notes);
-    // a run that dies behind the deny leaves it, and the next plan takes it away last
+    // a run that dies behind the deny leaves it, and the next plan removes it last
     let mut calls = 0;
     simulate::run_until(
         &mut kit.live,
@@ -96,7 +96,7 @@ fn new_boundary_beside_new_tags_is_changed_behind_a_deny_that_a_later_plan_takes
 }
 
 #[test]
-fn trust_is_not_split_where_what_lies_between_is_above_the_quota() {
+fn trust_is_not_split_if_the_step_between_exceeds_the_quota() {
     let mut kit = applied();
     let bind = |kit: &mut Kit, from: usize, letter: &str| {
         reports(kit, |role| {
@@ -112,7 +112,7 @@ fn trust_is_not_split_where_what_lies_between_is_above_the_quota() {
         operations(step(plan, "role/reports")).iter().filter(|name| **name == "UpdateAssumeRolePolicy").count()
     };
     assert_eq!(trusts(&plan), 2);
-    // both ends fit as they are; somebody lowers the quota below what lies between
+    // both versions fit; then the quota drops below the version between them
     let between = step(&plan, "role/reports").parts.iter().find_map(|part| match &part.call {
         Call::Iam(_, IamCall::UpdateTrust { to, .. }) => Some(to.size()),
         _ => None,
@@ -143,7 +143,7 @@ fn role_whose_cluster_cannot_be_read_may_shrink_and_may_not_grow() {
 }
 
 #[test]
-fn what_is_not_selected_holds_back_what_must_come_after_it() {
+fn unselected_step_holds_back_steps_that_must_follow() {
     let mut kit = applied();
     kit.role("other", |role| {
         role.bindings = vec![binding("east", "leaves"), binding("east", "stays")];
@@ -161,7 +161,7 @@ fn what_is_not_selected_holds_back_what_must_come_after_it() {
 }
 
 #[test]
-fn sessions_of_who_leaves_are_named_where_the_role_grows() {
+fn sessions_of_removed_principals_are_noted_if_the_role_grows() {
     let mut kit = applied();
     reports(&mut kit, |role| {
         role.bindings.push(binding("east", "leaves"));
@@ -215,7 +215,7 @@ fn tag_keys_that_differ_in_case_are_one_key() {
 }
 
 #[test]
-fn undeclared_tags_leave_policies_and_providers_of_ours() {
+fn undeclared_tags_are_removed_from_policies_and_providers() {
     let mut kit = applied();
     for live in kit.account().policies.values_mut() {
         let Observed::Present(live) = live else { continue };

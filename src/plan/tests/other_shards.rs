@@ -1,4 +1,4 @@
-//! What a shard leaves to the others: each case with the one in which it need not.
+//! What a shard waits for from other shards: each case with its counterexample.
 
 use super::kit::{Kit, allow, binding, declared, key};
 use super::rules::{apply, live_role, names, step};
@@ -51,7 +51,7 @@ fn unseen(plan: &Plan) -> Vec<&str> {
     plan.unknown.iter().map(|item| item.address.as_str()).collect()
 }
 
-/// Role `a` in east and role `b` in west, both with policy `bucket`, which is the first one's shard's.
+/// Role `a` in east and role `b` in west, both with policy `bucket`, which belongs to the shard of `a`.
 fn kit() -> (Kit, Shard, Shard) {
     let mut kit = Kit::new();
     for (name, cluster) in [("a", "east"), ("b", "west")] {
@@ -66,7 +66,7 @@ fn kit() -> (Kit, Shard, Shard) {
 }
 
 #[test]
-fn a_role_waits_for_the_policy_of_another_share() {
+fn role_waits_for_the_policy_of_another_shard() {
     let (mut kit, east, west) = kit();
     let first = of(&kit, west);
     assert_eq!(waiting(&first), ["role/b", "service-account/west/apps/b"]);
@@ -75,14 +75,14 @@ fn a_role_waits_for_the_policy_of_another_share() {
         format!("`policy/default/bucket` comes first: shard {east} has it, which must run first")
     );
     assert!(first.leaves() && !first.is_empty(), "its provider is made already");
-    // nor is it made where the policy may be there
+    // nor is it created while the policy is unknown
     kit.account().policies_listed = Observed::Unknown("denied".into());
     assert!(unseen(&of(&kit, west)).contains(&"role/b"));
     kit.account().policies_listed = Observed::Present(());
     run(&mut kit, east);
     run(&mut kit, west);
     assert!(!of(&kit, west).leaves() && of(&kit, west).is_empty());
-    // nor attached while it says something else
+    // nor attached while its document differs
     kit.role("c", |role| {
         role.bindings = vec![binding("west", "c")];
         role.attach = [declared("bucket")].into();
@@ -92,7 +92,7 @@ fn a_role_waits_for_the_policy_of_another_share() {
 }
 
 #[test]
-fn a_role_waits_for_the_provider_of_another_share() {
+fn role_waits_for_the_provider_of_another_shard() {
     let mut kit = Kit::new();
     let (east, west) = apart(&kit);
     kit.role("a", |role| role.bindings = vec![binding("east", "a"), binding("west", "a")]);
@@ -103,19 +103,19 @@ fn a_role_waits_for_the_provider_of_another_share() {
     kit.account().providers_listed = Observed::Present(());
     run(&mut kit, west);
     assert_eq!(waiting(&of(&kit, east)), [""; 0]);
-    // the ServiceAccount in west is the other's, and waits for the role
+    // the ServiceAccount in west belongs to the other shard, and waits for the role
     assert!(why(&of(&kit, west), "service-account/west/apps/a").contains(&format!("shard {east} has it")));
 }
 
 #[test]
-fn whether_the_provider_of_another_share_is_there_may_be_unknown() {
+fn provider_of_another_shard_may_be_unknown() {
     let mut kit = Kit::new();
     let (east, _) = apart(&kit);
     kit.role("c", |role| role.bindings = vec![binding("east", "c")]);
     run(&mut kit, east);
     kit.role("a", |role| role.bindings = vec![binding("east", "a"), binding("west", "a")]);
     assert!(why(&of(&kit, east), "role/a").starts_with("`oidc-provider/default/west` comes first: shard"));
-    // east's own was read, whatever became of the list
+    // east's own provider was read, although the list failed
     kit.account().providers_listed = Observed::Unknown("denied".into());
     let plan = of(&kit, east);
     assert!(!unseen(&plan).contains(&"oidc-provider/default/east"));
@@ -123,7 +123,7 @@ fn whether_the_provider_of_another_share_is_there_may_be_unknown() {
 }
 
 #[test]
-fn a_policy_changes_in_its_share_only_while_all_who_have_it_are_there() {
+fn policy_changes_in_its_shard_only_if_all_its_roles_are_there() {
     let (mut kit, east, _) = kit();
     kit.desired.roles.remove(&key("b"));
     run(&mut kit, east);
@@ -153,7 +153,7 @@ fn trusts(name: &str) -> Statement {
 }
 
 #[test]
-fn a_role_waits_for_the_roles_of_another_share_that_it_comes_to_trust() {
+fn role_waits_for_new_principals_of_another_shard() {
     let mut kit = Kit::new();
     let (east, west) = apart(&kit);
     kit.role("a", |role| role.bindings = vec![binding("east", "a")]);
@@ -171,20 +171,20 @@ fn a_role_waits_for_the_roles_of_another_share_that_it_comes_to_trust() {
     run(&mut kit, west);
     assert_eq!(waiting(&of(&kit, east)), [""; 0]);
     run(&mut kit, east);
-    // one that it trusts already and that is gone holds nothing up
+    // a missing role that it trusts already does not make it wait
     kit.account().roles.remove("b");
     kit.account().role_list = Observed::Present(Vec::new());
     kit.desired.roles.get_mut(&key("a")).unwrap().description = "new".into();
     let plan = of(&kit, east);
     assert!(!step(&plan, "role/a").fields.is_empty());
-    // where roles could not be listed none is known to be missing
+    // without a role list no role is known to be missing
     trusting(&mut kit, &["own", "b", "a"]);
     kit.account().role_list = Observed::Unknown("denied".into());
     assert_eq!(waiting(&of(&kit, east)), [""; 0]);
 }
 
 #[test]
-fn a_finding_is_told_by_the_share_that_has_the_object_and_any_other_by_all() {
+fn finding_is_reported_by_the_shard_of_its_object_or_by_all() {
     let (kit, east, west) = kit();
     let note = |address: &str| Note {
         address: address.into(),
@@ -202,7 +202,7 @@ fn a_finding_is_told_by_the_share_that_has_the_object_and_any_other_by_all() {
 }
 
 #[test]
-fn only_may_name_what_another_share_has() {
+fn only_may_select_objects_of_another_shard() {
     let (mut kit, east, _) = kit();
     kit.options.only = vec!["role/b".into(), "service-account/west/*".into(), "role/nothing".into()];
     let plan = of(&kit, east);
@@ -210,7 +210,7 @@ fn only_may_name_what_another_share_has() {
 }
 
 #[test]
-fn a_share_says_nothing_of_clusters_that_are_not_its_business() {
+fn shard_reports_only_clusters_that_it_needs() {
     let (mut kit, east, west) = kit();
     kit.live.clusters.remove(&key("east"));
     assert_eq!(unseen(&of(&kit, west)), [""; 0]);
@@ -223,7 +223,7 @@ fn a_share_says_nothing_of_clusters_that_are_not_its_business() {
 }
 
 #[test]
-fn what_waits_counts_once_the_second_look_shows_it_too() {
+fn waiting_object_counts_if_both_plans_show_it() {
     let (kit, _, west) = kit();
     let second = of(&kit, west);
     let kept = |first: &Plan| waiting(&confirm(first, second.clone()));
@@ -240,7 +240,7 @@ fn what_waits_counts_once_the_second_look_shows_it_too() {
 }
 
 #[test]
-fn a_policy_waits_with_the_role_that_someone_is_to_leave() {
+fn policy_waits_for_the_deferred_role_that_loses_a_principal() {
     let mut kit = Kit::new();
     let (east, west) = apart(&kit);
     kit.role("b", |role| {

@@ -1,4 +1,4 @@
-//! What a plan shows of what it refuses, what `drift` is told, and what is left to others.
+//! Refused changes in a plan, plans that are only reported, and providers that are released.
 
 use super::guards::crowd;
 use super::kit::{NOW, binding, key};
@@ -8,10 +8,10 @@ use crate::ids::RoleName;
 use crate::model::live::Observed;
 use crate::model::marks::{ADDRESS, OWNER};
 use crate::plan::change::Action;
-use crate::plan::{Plan, confirm};
+use crate::plan::confirm;
 
 #[test]
-fn a_plan_that_is_only_reported_has_no_guards() {
+fn reported_plan_has_no_guards() {
     let mut kit = crowd(20);
     for index in 0..20 {
         kit.desired.roles.remove(&key(&format!("r{index}")));
@@ -26,14 +26,14 @@ fn a_plan_that_is_only_reported_has_no_guards() {
     kit.options.report_only = true;
     let told = kit.plan();
     assert_eq!((told.refused.as_slice(), told.steps.len(), told.withheld.len()), (&[][..], 40, 0));
-    // a difference that only the second look shows is none, also where it is refused
+    // a difference that only the second plan shows is dropped, even if it is refused
     kit.options.report_only = false;
-    assert_eq!(confirm(&Plan::new(key("team"), String::new(), kit.options.clone()), guarded.clone()).withheld, []);
+    assert_eq!(confirm(&kit.empty_plan(), guarded.clone()).withheld, []);
     assert_eq!(confirm(&guarded, guarded.clone()).withheld.len(), 40);
 }
 
 #[test]
-fn a_refused_change_of_ours_is_shown_and_one_of_an_object_of_others_is_not() {
+fn refused_change_is_shown_only_for_our_objects() {
     let mut kit = applied();
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
@@ -55,7 +55,7 @@ fn a_refused_change_of_ours_is_shown_and_one_of_an_object_of_others_is_not() {
 }
 
 #[test]
-fn a_provider_is_left_to_others_only_if_it_is_known_whose_they_are() {
+fn provider_is_released_only_if_its_other_roles_are_known_to_be_foreign() {
     let mut kit = applied();
     let mut theirs = live_role(&mut kit, "keep").clone();
     theirs.role.name = RoleName::parse("theirs").unwrap();
@@ -67,7 +67,7 @@ fn a_provider_is_left_to_others_only_if_it_is_known_whose_they_are() {
     }
     kit.options.destroy = true;
     kit.options.force = true;
-    // one that was asked whose it is, and is not ours
+    // a role that was read and is foreign
     let plan = kit.plan();
     assert_eq!(plan.refused, []);
     let provider = step(&plan, "oidc-provider/default/east");
@@ -76,11 +76,11 @@ fn a_provider_is_left_to_others_only_if_it_is_known_whose_they_are() {
     let mut after = kit.clone();
     simulate::run(&mut after.live, &plan, |_| 0, |_| ());
     assert_eq!(after.plan().steps, []);
-    // the marks do not go while a role of ours that trusts it is left where it is
+    // the tags stay while one of our roles that trusts it is not changed
     kit.options.only = vec!["oidc-provider/*".into()];
     refused(&kit.plan(), "oidc-provider/default/east", "depends on it and is not selected");
     kit.options.only.clear();
-    // one of which that could not be read, and one of ours that stays
+    // one role could not be read, and one of ours stays
     kit.account().roles.insert("theirs".into(), Observed::Unknown("denied".into()));
     refused(&kit.plan(), "oidc-provider/default/east", "role `theirs` trusts it");
     kit.account().roles.remove("theirs");

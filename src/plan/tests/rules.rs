@@ -78,7 +78,7 @@ pub(super) fn manager(name: &str, annotation: &str) -> Arc<FieldManager> {
 }
 
 #[test]
-fn what_is_made_carries_our_marks_from_the_first_call() {
+fn created_objects_have_our_tags_from_the_first_call() {
     let mut kit = applied();
     let tags = live_role(&mut kit, "reports").role.tags.clone();
     assert_eq!((tags.get(OWNER).unwrap().as_str(), tags.get(ADDRESS).unwrap().as_str()), ("team", "role/reports"));
@@ -93,7 +93,7 @@ fn what_is_made_carries_our_marks_from_the_first_call() {
 }
 
 #[test]
-fn the_order_is_provider_policy_role_service_account_and_deletes_in_reverse() {
+fn creates_go_from_provider_to_service_account_and_deletes_in_reverse() {
     let mut kit = applied();
     kit.options.destroy = true;
     kit.options.force = true;
@@ -108,7 +108,7 @@ fn the_order_is_provider_policy_role_service_account_and_deletes_in_reverse() {
 }
 
 #[test]
-fn an_object_of_no_owner_is_refused_until_adopted() {
+fn object_without_owner_is_refused_until_adopted() {
     let mut kit = applied();
     live_role(&mut kit, "reports").role.tags.clear();
     refused(&kit.plan(), "role/reports", "carries no owner");
@@ -124,7 +124,7 @@ fn an_object_of_no_owner_is_refused_until_adopted() {
 }
 
 #[test]
-fn another_owners_object_needs_that_owners_name() {
+fn object_of_another_owner_needs_adopt_from() {
     let mut kit = applied();
     live_role(&mut kit, "reports").role.tags.insert(OWNER.into(), "other".into());
     kit.options.adopt = true;
@@ -136,7 +136,7 @@ fn another_owners_object_needs_that_owners_name() {
 }
 
 #[test]
-fn a_provider_without_our_mark_is_used_and_gets_a_missing_audience_only() {
+fn foreign_provider_gets_only_a_missing_audience() {
     let mut kit = applied();
     for provider in kit.account().providers.values_mut() {
         if let Observed::Present(live) = provider {
@@ -158,7 +158,7 @@ fn a_provider_without_our_mark_is_used_and_gets_a_missing_audience_only() {
 }
 
 #[test]
-fn roles_are_exclusive_apart_from_what_is_ignored() {
+fn undeclared_attachments_and_tags_are_removed_unless_ignored() {
     let mut kit = applied();
     kit.desired.ignore_tags = vec![Pattern::new("cost:*")];
     kit.desired.roles.get_mut(&key("reports")).unwrap().ignore_attached =
@@ -183,7 +183,7 @@ fn roles_are_exclusive_apart_from_what_is_ignored() {
 }
 
 #[test]
-fn a_live_role_keeps_its_path_and_a_declared_other_path_is_refused() {
+fn live_role_keeps_its_path_and_another_declared_path_is_refused() {
     let mut kit = applied();
     kit.desired.roles.get_mut(&key("reports")).unwrap().path = IamPath::parse("/other/").unwrap();
     let plan = kit.plan();
@@ -196,7 +196,7 @@ fn a_live_role_keeps_its_path_and_a_declared_other_path_is_refused() {
 }
 
 #[test]
-fn a_new_name_is_create_move_delete() {
+fn new_role_name_creates_moves_and_deletes() {
     let mut kit = applied();
     kit.desired.roles.get_mut(&key("reports")).unwrap().name = RoleName::parse("reports-2").unwrap();
     let plan = kit.plan();
@@ -210,7 +210,7 @@ fn a_new_name_is_create_move_delete() {
 }
 
 #[test]
-fn a_changed_key_updates_the_tag_only() {
+fn changed_key_updates_only_the_tag() {
     let mut kit = applied();
     let role = kit.desired.roles.remove(&key("reports")).unwrap();
     kit.desired.roles.insert(key("renamed"), role);
@@ -220,7 +220,7 @@ fn a_changed_key_updates_the_tag_only() {
 }
 
 #[test]
-fn forget_takes_the_marks_off_and_leaves_the_rest() {
+fn forget_removes_only_our_tags_and_labels() {
     let mut kit = applied();
     let role = kit.desired.roles.remove(&key("reports")).unwrap();
     for address in ["role/reports", "service-account/east/apps/worker", "policy/default/bucket"] {
@@ -241,7 +241,7 @@ fn forget_takes_the_marks_off_and_leaves_the_rest() {
 }
 
 #[test]
-fn a_service_account_of_someone_else_keeps_everything_and_is_released_not_deleted() {
+fn foreign_service_account_is_released_and_not_deleted() {
     let mut kit = applied();
     let item = live_account(&mut kit, "east", "worker");
     item.managers.push(manager("helm", "meta.helm.sh/release-name"));
@@ -259,7 +259,7 @@ fn a_service_account_of_someone_else_keeps_everything_and_is_released_not_delete
 }
 
 #[test]
-fn each_thing_that_forbids_deleting_a_service_account_makes_it_a_release() {
+fn service_account_that_must_not_be_deleted_is_released() {
     type Spoil = fn(&mut LiveServiceAccount);
     let spoils: [(&str, Spoil); 8] = [
         ("made by someone else", |item| drop(item.annotations.remove(CREATED))),
@@ -284,7 +284,7 @@ fn each_thing_that_forbids_deleting_a_service_account_makes_it_a_release() {
 }
 
 #[test]
-fn a_field_that_another_manager_holds_is_refused_naming_it_unless_it_is_kubectl() {
+fn field_of_another_manager_is_refused_unless_it_is_kubectl() {
     let mut kit = applied();
     let spoil = |kit: &mut Kit, name: &str| {
         let item = live_account(kit, "east", "worker");
@@ -301,7 +301,7 @@ fn a_field_that_another_manager_holds_is_refused_naming_it_unless_it_is_kubectl(
     spoil(&mut kit, "kubectl-annotate");
     let plan = kit.plan();
     assert!(step(&plan, "service-account/east/apps/worker").reasons.iter().any(|why| why.contains("kubectl-annotate")));
-    // without our label it is no drift of ours
+    // without our label it is not drift
     live_account(&mut kit, "east", "worker").labels.clear();
     refused(&kit.plan(), "service-account/east/apps/worker", "manager `kubectl-annotate`");
     // a foreign label is refused even with force
@@ -311,9 +311,9 @@ fn a_field_that_another_manager_holds_is_refused_naming_it_unless_it_is_kubectl(
 }
 
 #[test]
-fn what_nobody_is_known_to_hold_is_held_all_the_same() {
+fn field_without_a_recorded_owner_is_refused_without_force() {
     let mut kit = applied();
-    // made bare and annotated by hand: the API server keeps no managedFields of it
+    // created bare and annotated by hand: it has no managedFields
     let item = live_account(&mut kit, "east", "worker");
     item.annotations = [(ROLE_ARN.to_owned(), "arn:aws:iam::111122223333:role/x".to_owned())].into_iter().collect();
     item.labels.clear();
@@ -326,7 +326,7 @@ fn what_nobody_is_known_to_hold_is_held_all_the_same() {
 }
 
 #[test]
-fn a_missing_namespace_and_annotate_without_an_object_wait() {
+fn missing_namespace_and_annotate_without_an_object_wait() {
     let mut kit = applied();
     kit.role("late", |role| {
         let mut annotate = binding("east", "later");
@@ -343,7 +343,7 @@ fn a_missing_namespace_and_annotate_without_an_object_wait() {
 }
 
 #[test]
-fn old_policy_versions_go_only_when_five_are_there() {
+fn oldest_policy_version_is_deleted_only_at_the_quota() {
     let mut kit = applied();
     for (round, action) in ["s3:A", "s3:B", "s3:C", "s3:D", "s3:E", "s3:F"].into_iter().enumerate() {
         kit.policy("bucket", allow(action));
@@ -354,7 +354,7 @@ fn old_policy_versions_go_only_when_five_are_there() {
 }
 
 #[test]
-fn prevent_destroy_is_kept_as_a_tag_and_the_live_tag_decides() {
+fn live_prevent_destroy_tag_prevents_a_delete() {
     let mut kit = applied();
     kit.desired.roles.get_mut(&key("reports")).unwrap().prevent_destroy = true;
     apply(&mut kit);
@@ -375,7 +375,7 @@ fn trusts(name: &str) -> Statement {
 }
 
 #[test]
-fn a_role_waits_for_the_new_roles_that_it_trusts() {
+fn role_waits_for_new_roles_that_it_trusts() {
     let mut kit = applied();
     kit.role("agent", |role| role.extra_trust = vec![trusts("runner")]);
     kit.role("runner", |role| role.extra_trust = vec![trusts("source"), trusts("runner")]);

@@ -39,7 +39,7 @@ pub(super) fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
 
 /// The plans that all shards make at the same moment, as one plan.
 pub(super) fn at_once(kit: &Kit, count: u32) -> Plan {
-    let mut all = Plan::new(kit.desired.owner.clone(), String::new(), kit.options.clone());
+    let mut all = kit.empty_plan();
     let mut addresses = BTreeSet::new();
     for index in 0..count {
         let shard = Shard::new(index, count).unwrap();

@@ -50,7 +50,9 @@ fn defer(draft: &mut Draft, address: &Address, first: &Address, relation: &str) 
             let why = format!("`{first}` must change before it, and is not selected: add `--only '{first}'`");
             draft.wait(address, None, why);
         }
-        Some(BlockedBy::Unknown) | None => draft.unseen(address, format!("`{first}`, {relation}, could not be seen")),
+        Some(BlockedBy::Unknown) | None => {
+            draft.object_unknown(address, format!("`{first}`, {relation}, could not be seen"))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::model::call::{FieldWrite, IamCall};
 use crate::model::live::Quotas;
 use crate::model::resource::Role;
 use crate::plan::context::PlanContext;
-use crate::plan::parts;
+use crate::plan::roles::calls::without_permissions;
 use crate::policy::PolicyDocument;
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(super) fn exceeded(context: &PlanContext<'_>, calls: &Calls, sorted: &[usize
         let planned = &calls.objects[object];
         let role = &calls.roles[planned.role?];
         let account = context.account(planned.account.as_ref()?)?;
-        let start = role.before.clone().or_else(|| role.after.as_ref().map(parts::bare))?;
+        let start = role.before.clone().or_else(|| role.after.as_ref().map(without_permissions))?;
         Some((object, exceeded_by(start, &made, &account.quotas)?))
     };
     by_object.into_iter().filter_map(over).collect()

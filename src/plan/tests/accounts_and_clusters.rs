@@ -1,4 +1,4 @@
-//! Accounts, clusters and quotas: what is refused or noted there, and what that holds back.
+//! Accounts, clusters and quotas: what irsa refuses or notes about them.
 
 use super::kit::{Kit, allow, binding, declared, key};
 use super::rules::{applied, apply, live_account, live_role, names, refused, step};
@@ -15,7 +15,7 @@ fn trusts_all() -> Statement {
 }
 
 #[test]
-fn two_keys_of_one_cluster_are_refused_and_nothing_is_done_through_either() {
+fn two_keys_of_one_cluster_are_refused() {
     let mut kit = applied();
     kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
     kit.cluster("west").issuer = kit.live.clusters[&key("east")].issuer.clone();
@@ -27,7 +27,7 @@ fn two_keys_of_one_cluster_are_refused_and_nothing_is_done_through_either() {
 }
 
 #[test]
-fn what_comes_in_its_place_keeps_a_cluster_from_being_emptied() {
+fn cluster_with_new_objects_is_not_emptied() {
     let mut kit = applied();
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
@@ -41,7 +41,7 @@ fn what_comes_in_its_place_keeps_a_cluster_from_being_emptied() {
 }
 
 #[test]
-fn only_shows_what_is_refused_in_the_places_of_what_it_selects() {
+fn only_shows_refusals_of_selected_accounts_and_clusters() {
     let mut kit = Kit::new();
     kit.role("bound", |role| role.bindings = vec![binding("east", "bound")]);
     kit.role("other", |role| role.bindings = vec![binding("west", "other")]);
@@ -59,7 +59,7 @@ fn only_shows_what_is_refused_in_the_places_of_what_it_selects() {
 }
 
 #[test]
-fn a_namespace_that_was_not_read_says_nothing_of_what_is_in_it() {
+fn service_account_in_an_unread_namespace_is_unknown() {
     let mut kit = applied();
     kit.role("late", |role| role.bindings = vec![binding("east", "late")]);
     assert!(names(&kit.plan()).contains(&"create service-account/east/apps/late".to_owned()));
@@ -77,7 +77,7 @@ fn a_namespace_that_was_not_read_says_nothing_of_what_is_in_it() {
 }
 
 #[test]
-fn what_a_quota_does_not_allow_is_refused_and_what_it_just_allows_is_not() {
+fn role_above_a_quota_is_refused_and_at_the_quota_is_not() {
     type Narrow = fn(&mut crate::model::live::Quotas, usize);
     let mut kit = applied();
     kit.role("fresh", |role| {
@@ -112,7 +112,7 @@ fn what_a_quota_does_not_allow_is_refused_and_what_it_just_allows_is_not() {
 }
 
 #[test]
-fn the_trust_budget_is_told_where_trust_changes() {
+fn trust_size_is_a_reason_if_trust_changes() {
     let told = |kit: &mut Kit| {
         let plan = kit.plan();
         step(&plan, "role/reports").reasons.iter().any(|why| why.starts_with("trust policy: "))
@@ -125,7 +125,7 @@ fn the_trust_budget_is_told_where_trust_changes() {
 }
 
 #[test]
-fn whoever_is_let_in_waits_for_what_its_provider_lacks() {
+fn role_waits_for_the_missing_audience_of_its_provider() {
     let mut kit = applied();
     for provider in kit.account().providers.values_mut() {
         if let Observed::Present(live) = provider {
@@ -139,7 +139,7 @@ fn whoever_is_let_in_waits_for_what_its_provider_lacks() {
     let provider = step(&plan, "oidc-provider/default/east");
     assert_eq!(step(&plan, "role/reports").needs, std::slice::from_ref(&provider.address));
     assert_eq!(step(&plan, "role/keep").needs, []);
-    let foreign = "it is not ours: it keeps all that it has, and is never deleted".to_owned();
+    let foreign = "it is not ours: irsa only adds to it, and never deletes it".to_owned();
     assert!(provider.reasons.contains(&foreign));
     kit.desired.roles.get_mut(&key("keep")).unwrap().bindings[0].audience = Some("other".into());
     apply(&mut applied());
@@ -149,7 +149,7 @@ fn whoever_is_let_in_waits_for_what_its_provider_lacks() {
 }
 
 #[test]
-fn roles_of_nobody_that_trust_our_clusters_are_noted_and_left_alone() {
+fn foreign_roles_that_trust_our_clusters_are_noted() {
     let mut kit = applied();
     let mut stranger = live_role(&mut kit, "keep").clone();
     stranger.role.name = "stranger".parse().unwrap();
@@ -167,7 +167,7 @@ fn roles_of_nobody_that_trust_our_clusters_are_noted_and_left_alone() {
 }
 
 #[test]
-fn a_live_policy_keeps_its_path() {
+fn live_policy_keeps_its_path() {
     let mut kit = applied();
     assert!(kit.plan().notes.iter().all(|note| note.rule != "path-kept"));
     for policy in kit.desired.policies.values_mut() {

@@ -1,0 +1,87 @@
+//! Reports accounts and clusters that could not be used or not read in full: one entry each, instead of one for every
+//! object in them.
+
+use super::context::{Issuer, PlanContext};
+use super::draft::Draft;
+use crate::ids::Key;
+use crate::model::desired::Cluster;
+use crate::model::live::{Access, Extent, Malformed, Observed};
+use crate::model::note::Severity;
+
+pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
+    for key in context.desired.accounts.keys() {
+        if context.scope.as_ref().is_none_or(|scope| scope.accounts.contains(key)) {
+            account(context, draft, key);
+        }
+    }
+    for (key, declared) in &context.desired.clusters {
+        if context.scope.as_ref().is_none_or(|scope| scope.described.contains(key)) {
+            cluster(context, draft, key, declared);
+        }
+    }
+}
+
+fn account(context: &PlanContext<'_>, draft: &mut Draft, key: &Key) {
+    let place = format!("account/{key}");
+    let Some(account) = context.live.accounts.get(key) else { return draft.place_unknown(place, "it was not read") };
+    match &account.identity {
+        Access::Granted(_) => {}
+        Access::Wrong(why, hint) => return draft.refuse_place(place, why, hint),
+        Access::Unknown(why) => return draft.place_unknown(place, why),
+    }
+    if let Observed::Unknown(why) = &account.role_list {
+        let text = format!("irsa did not search for roles that are no longer declared: {why}");
+        draft.note(&place, Severity::Medium, "orphans-unseen", None, text);
+        if !account.role_list_denied {
+            draft.place_unknown(place.clone(), why);
+        }
+    }
+    for Malformed { kind, name, why } in &account.odd {
+        draft.place_unknown(format!("orphan/{key}/{kind}/{name}"), why);
+    }
+    for (listed, what) in [(&account.policies_listed, "policies"), (&account.providers_listed, "OIDC providers")] {
+        if let Observed::Unknown(why) = listed {
+            draft.place_unknown(place.clone(), format!("{what} could not be listed: {why}"));
+        }
+    }
+}
+
+fn cluster(context: &PlanContext<'_>, draft: &mut Draft, key: &Key, declared: &Cluster) {
+    let place = format!("cluster/{key}");
+    if let Some(other) = context.duplicates.get(key) {
+        let why = format!("it has the same issuer as cluster `{other}`");
+        return draft.refuse_place(place, why, "declare each cluster once");
+    }
+    match context.issuer(key) {
+        Issuer::Known(_) => {}
+        Issuer::Gone(_) => return,
+        Issuer::Missing => {
+            let name = declared.name.as_ref().map_or_else(|| key.to_string(), ToString::to_string);
+            let why = format!("EKS has no cluster `{name}` in account `{}`", declared.account);
+            let hint = "correct `name`, `region` and `account`, or declare it `state = \"gone\"`";
+            return draft.refuse_place(place, why, hint);
+        }
+        Issuer::Unknown(why) => return draft.place_unknown(place, why),
+    }
+    if context.scope.as_ref().is_some_and(|scope| !scope.has_cluster(key)) || !declared.has_api() {
+        return;
+    }
+    let Some(live) = context.live.clusters.get(key) else { return draft.place_unknown(place, "it was not read") };
+    match &live.api {
+        Access::Granted(()) => {}
+        Access::Wrong(why, hint) => return draft.refuse_place(place, why, hint),
+        Access::Unknown(why) => return draft.place_unknown(place, why),
+    }
+    let text = match live.extent {
+        Extent::Whole | Extent::Ours => return,
+        Extent::Named => {
+            "not every namespace could be listed: irsa searched for ServiceAccounts that are no longer declared only in \
+             namespaces with declared ones"
+        }
+        Extent::Understood => {
+            "not every ServiceAccount could be parsed, and one that could not may name a role: irsa deletes no role that \
+             trusts the cluster"
+        }
+    };
+    draft.note(&place, Severity::Medium, "orphans-unseen", None, text);
+}

@@ -1,0 +1,277 @@
+//! What roles, policies and OIDC providers have in common: tags, adoption, `forget`, and the conditions for a delete.
+
+use super::change::{Change, ResourceChange};
+use super::context::PlanContext;
+use super::draft::{Draft, Objection};
+use crate::ids::Key;
+use crate::model::address::{Address, Place};
+use crate::model::call::{Call, IamCall};
+use crate::model::desired::Adopt;
+use crate::model::live::{LiveAccount, Observed};
+use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, address_mark, is_mark};
+use crate::model::note::Severity;
+use crate::model::origin::Origin;
+use crate::model::resource::StringMap;
+
+/// How many tags a role, policy or provider may have
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
+const TAG_LIMIT: usize = 50;
+
+/// The reason of a change by `forget`.
+pub(crate) const FORGET: &str = "released by `forget`: irsa removes its tags or labels and keeps the object";
+
+/// An entry of a list. One that is not in the list is unknown if the list could not be read.
+pub(crate) fn listed<'l, T>(entry: Option<&'l Observed<T>>, list: &Observed<()>) -> Observed<&'l T> {
+    match (entry, list) {
+        (Some(Observed::Present(item)), _) => Observed::Present(item),
+        (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => Observed::Unknown(why.clone()),
+        (Some(Observed::Absent), _) | (None, Observed::Present(()) | Observed::Absent) => Observed::Absent,
+    }
+}
+
+/// An object that is planned, and the account that holds it.
+pub(crate) struct IamObject<'a> {
+    pub context: &'a PlanContext<'a>,
+    pub address: Address,
+    pub account_key: &'a Key,
+    pub account: &'a LiveAccount,
+}
+
+impl IamObject<'_> {
+    pub(crate) fn step(
+        &self,
+        draft: &mut Draft,
+        change: ResourceChange,
+        calls: Vec<IamCall>,
+        needs: impl IntoIterator<Item = Address>,
+        reasons: Vec<String>,
+    ) {
+        draft.step(&self.address, change, self.calls(calls), needs, reasons);
+    }
+
+    pub(crate) fn calls(&self, calls: Vec<IamCall>) -> impl Iterator<Item = Call> {
+        calls.into_iter().map(|call| Call::Iam(self.account_key.clone(), call))
+    }
+
+    /// Counts the object as managed by irsa.
+    pub(crate) fn own(&self, draft: &mut Draft) {
+        draft.own(&self.address, Place::Account(self.account_key.clone()));
+    }
+
+    /// Compares an existing object with its declared state. An object that irsa takes over changes in any case.
+    pub(crate) fn compare<T: PartialEq + Clone>(
+        &self,
+        draft: &mut Draft,
+        (before, after): (&T, &T),
+        tags: &StringMap,
+        adopt: &Adopt,
+    ) -> (Ownership, Option<Change<T>>) {
+        let ownership = Ownership::of(self.context, tags, adopt);
+        let change = match ownership {
+            Ownership::Adopted => Some(Change::Adopt { before: before.clone(), after: after.clone() }),
+            Ownership::Ours | Ownership::Foreign(_) => Change::update(before, after),
+        };
+        if ownership == Ownership::Ours {
+            self.own(draft);
+            draft.declared_live = true;
+        }
+        (ownership, change)
+    }
+
+    /// Refuses to change an existing object of somebody else: of the owner in its tag, if it has one.
+    pub(crate) fn refuse_foreign(&self, draft: &mut Draft, name: &str, owner: Option<String>) {
+        let (why, hint) = if let Some(owner) = owner {
+            let hint = format!(
+                "use another `name`, or set `adopt-from = \"{owner}\"` once that configuration has released it"
+            );
+            (format!("{name} exists and belongs to owner `{owner}`"), hint)
+        } else {
+            let flag = if self.context.options.report_only { "" } else { " or `--adopt`" };
+            let hint = format!("use another `name`, or take it over with `adopt = true`{flag}");
+            (format!("{name} exists and carries no owner"), hint)
+        };
+        draft.refuse(&self.address, why, hint);
+    }
+
+    /// The tags that the object should have: the declared ones, irsa's own, and the ignored ones that it has. IAM ignores
+    /// the case of tag keys and keeps the spelling of the first, so a live key keeps its spelling
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>).
+    pub(crate) fn wanted_tags(
+        &self,
+        declared: &StringMap,
+        prevent_destroy: bool,
+        live: Option<&StringMap>,
+    ) -> StringMap {
+        let none = StringMap::new();
+        let live = live.unwrap_or(&none);
+        let own = [
+            (OWNER.to_owned(), self.context.desired.owner.to_string()),
+            (ADDRESS.to_owned(), address_mark(&self.address)),
+        ];
+        let guard = prevent_destroy.then(|| (PREVENT_DESTROY.to_owned(), "true".to_owned()));
+        let mut wanted = StringMap::new();
+        for (key, value) in pick(declared, |key, _| !is_mark(key)).into_iter().chain(own).chain(guard) {
+            let spelling = live.keys().find(|live| live.to_lowercase() == key.to_lowercase());
+            wanted.insert(spelling.cloned().unwrap_or(key), value);
+        }
+        wanted.extend(pick(live, |key, _| is_ignored_tag(self.context, key)));
+        wanted
+    }
+
+    /// Whether `forget` names the object, by its address or by the address in its tag.
+    pub(crate) fn is_forgotten(&self, tags: &StringMap) -> bool {
+        let tagged = tags.get(ADDRESS);
+        let mut forget = self.context.desired.forget.iter();
+        forget.any(|(item, _)| *item == self.address || tagged == Some(&item.to_string()))
+    }
+
+    /// Adds the step that deletes an undeclared object; refused, if there is an objection.
+    pub(crate) fn delete(
+        &self,
+        draft: &mut Draft,
+        change: ResourceChange,
+        calls: Vec<IamCall>,
+        needs: Vec<Address>,
+        objection: Option<Objection>,
+    ) {
+        self.step(draft, change, calls, needs, vec![delete_reason(self.context)]);
+        if let Some((why, hint)) = objection {
+            draft.refuse_step(&self.address, format!("it is not deleted: {why}"), hint);
+        }
+    }
+}
+
+/// Whether irsa may change an existing object that is declared.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ownership {
+    /// It has the owner tag of this configuration.
+    Ours,
+    /// The configuration or `--adopt` takes it over.
+    Adopted,
+    /// It belongs to somebody else: to the owner in its tag, if it has one.
+    Foreign(Option<String>),
+}
+
+impl Ownership {
+    fn of(context: &PlanContext<'_>, tags: &StringMap, adopt: &Adopt) -> Self {
+        if context.is_ours(tags) {
+            return Self::Ours;
+        }
+        let owner = tags.get(OWNER);
+        let adopted = match (owner, adopt) {
+            (None, Adopt::No) => context.options.adopt,
+            (None, Adopt::Unowned | Adopt::From(_)) => true,
+            (Some(owner), Adopt::From(from)) => owner == from.as_str(),
+            (Some(_), Adopt::No | Adopt::Unowned) => false,
+        };
+        if adopted { Self::Adopted } else { Self::Foreign(owner.cloned()) }
+    }
+}
+
+/// Notes that a live object keeps its name and path where the declared ones differ. IAM cannot move an object, and takes
+/// two names that differ in case for the same
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names>).
+pub(crate) fn note_name_and_path_kept(
+    draft: &mut Draft,
+    address: &Address,
+    origin: &Origin,
+    (name, declared_name): (&str, &str),
+    (path, declared_path): (&str, &str),
+) {
+    if name != declared_name {
+        let text = format!(
+            "IAM keeps the spelling `{name}`: it does not tell names apart by case, so `{declared_name}` is the same"
+        );
+        draft.note(address, Severity::Info, "name-kept", Some(origin), text);
+    }
+    if path != declared_path {
+        let text = format!("the live object keeps its path `{path}`; new ones get `{declared_path}`");
+        draft.note(address, Severity::Info, "path-kept", Some(origin), text);
+    }
+}
+
+/// Whether irsa leaves a tag alone: AWS's own tags, and those of `ignore-tags`.
+fn is_ignored_tag(context: &PlanContext<'_>, key: &str) -> bool {
+    let lower_case = key.to_lowercase();
+    let listed = || context.desired.ignore_tags.iter().any(|pattern| pattern.case_insensitive().matches(&lower_case));
+    !is_mark(key) && (lower_case.starts_with("aws:") || listed())
+}
+
+/// The calls that turn one set of tags into another. `tag` gets the old and the new values of the tags to set.
+/// irsa's own tags are set by a call of their own, first: they name the owner, and no access depends on them.
+pub(crate) fn tag_calls(
+    before: &StringMap,
+    after: &StringMap,
+    tag: impl Fn(StringMap, StringMap) -> IamCall,
+    untag: impl Fn(StringMap) -> IamCall,
+) -> Vec<IamCall> {
+    let to = pick(after, |key, value| before.get(key) != Some(value));
+    let from = pick(before, |key, _| to.contains_key(key));
+    let gone = pick(before, |key, _| !after.contains_key(key));
+    let needs_room = before.len() + to.len() - from.len() > TAG_LIMIT;
+    let set = |own: bool| {
+        let [from, to] = [&from, &to].map(|tags| pick(tags, |key, _| is_mark(key) == own));
+        (!to.is_empty()).then(|| tag(from, to))
+    };
+    let set = [set(true), set(false)].into_iter().flatten();
+    let untag = (!gone.is_empty()).then(|| untag(gone));
+    if needs_room { untag.into_iter().chain(set).collect() } else { set.chain(untag).collect() }
+}
+
+/// The tags without irsa's own.
+pub(crate) fn without_own_tags(tags: &StringMap) -> StringMap {
+    pick(tags, |key, _| !is_mark(key))
+}
+
+fn pick(tags: &StringMap, which: impl Fn(&String, &String) -> bool) -> StringMap {
+    tags.iter().filter(|(key, value)| which(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Why an undeclared object is deleted.
+pub(crate) fn delete_reason(context: &PlanContext<'_>) -> String {
+    if context.options.destroy { "`--destroy` deletes everything" } else { "no longer declared" }.to_owned()
+}
+
+/// Why the tags of an object forbid its delete: `irsa/prevent-destroy`, or the address of a cluster or an account that
+/// this configuration does not have.
+pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringMap) -> Option<Objection> {
+    if context.options.report_only {
+        return None;
+    }
+    if tags.get(PREVENT_DESTROY).is_some_and(|value| value != "false") {
+        return Some((
+            format!("its live tag `{PREVENT_DESTROY}` forbids it"),
+            format!("declare it again, or remove the tag `{PREVENT_DESTROY}` by hand"),
+        ));
+    }
+    let address = tags.get(ADDRESS)?.parse::<Address>().ok()?;
+    let (cluster, account) = match &address {
+        Address::OidcProvider { account, cluster } => (Some(cluster), Some(account)),
+        Address::ServiceAccount { cluster, .. } => (Some(cluster), None),
+        Address::Policy { account, .. } | Address::Orphan { account, .. } => (None, Some(account)),
+        Address::Role { .. } => (None, None),
+    };
+    let missing_cluster = cluster.filter(|key| !context.desired.clusters.contains_key(*key));
+    let missing_account = account.filter(|key| !context.desired.accounts.contains_key(*key));
+    let (place, hint) = match (missing_cluster, missing_account) {
+        (Some(key), _) => (
+            format!("cluster `{key}`"),
+            format!("if the cluster was deleted, declare `[clusters.{key}]` with `state = \"gone\"`"),
+        ),
+        (None, Some(key)) => (
+            format!("account `{key}`"),
+            "check that no other configuration has this `owner`, and the key of the account".to_owned(),
+        ),
+        (None, None) => return None,
+    };
+    Some((format!("it is marked as of {place}, which this configuration lacks"), hint))
+}
+
+/// An object that roles may use is not deleted while the roles of the account could not be listed.
+pub(crate) fn roles_unlisted(account: &LiveAccount) -> Option<Objection> {
+    let Observed::Unknown(why) = &account.role_list else { return None };
+    Some((
+        format!("the account's roles could not be listed: {why}"),
+        "allow `iam:ListRoles`, `iam:ListPolicies` and `iam:ListOpenIDConnectProviders`, then plan again".to_owned(),
+    ))
+}

@@ -1,0 +1,368 @@
+//! Plans undeclared ServiceAccounts that irsa manages: deletes those that are irsa's alone, and releases irsa's fields on
+//! the others. An object that lost its owner label is released as well, or irsa's fields would stay on it for ever.
+
+use super::being_deleted;
+use super::field_ownership::{FieldOwnership, MetaField};
+use crate::ids::{Key, RoleArn};
+use crate::model::address::{Address, Place};
+use crate::model::call::{Call, KubernetesCall};
+use crate::model::desired::Manage;
+use crate::model::live::{LiveServiceAccount, Observed};
+use crate::model::marks::{ADDRESS, CHAIN, CREATED, OWNER, ROLE_ARN, address_mark};
+use crate::model::note::Severity;
+use crate::model::resource::ServiceAccount;
+use crate::plan::change::{Change, ResourceChange};
+use crate::plan::context::{PlanContext, ServiceAccountRef};
+use crate::plan::draft::{Draft, Objection};
+use crate::plan::iam::FORGET;
+use std::collections::{HashMap, HashSet};
+
+/// Labels and annotations by which Helm, Argo CD and Flux find their objects.
+const FOREIGN_MARKS: [&str; 6] = [
+    "meta.helm.sh/release-name",
+    "argocd.argoproj.io/instance",
+    "argocd.argoproj.io/tracking-id",
+    "kustomize.toolkit.fluxcd.io/name",
+    "helm.toolkit.fluxcd.io/name",
+    "config.k8s.io/owning-inventory",
+];
+
+/// A live ServiceAccount that irsa manages.
+struct Undeclared<'a> {
+    address: Address,
+    cluster: &'a Key,
+    ownership: FieldOwnership<'a>,
+    /// Whether a role trusts it by a binding with `manage = "none"`.
+    trusted: bool,
+}
+
+impl Undeclared<'_> {
+    fn annotation(&self, key: &str) -> Option<&str> {
+        self.ownership.value(MetaField::Annotation(key))
+    }
+
+    /// Whether the address annotation names this object.
+    fn has_own_address(&self) -> bool {
+        self.annotation(ADDRESS) == Some(&address_mark(&self.address))
+    }
+}
+
+/// Plans every ServiceAccount that irsa manages and that is not declared; with `--destroy`, also the declared ones.
+pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
+    let (mut declared, mut trusted) = (HashSet::new(), HashSet::new());
+    for (binding, reference) in context.exact_bindings().filter(|_| !context.options.destroy) {
+        let set = if binding.manage == Manage::None { &mut trusted } else { &mut declared };
+        set.insert(reference);
+    }
+    for key in context.desired.clusters.keys() {
+        let Some(cluster) = context.cluster(key) else { continue };
+        for ((namespace, name), live) in &cluster.service_accounts {
+            let reference = ServiceAccountRef { cluster: key, namespace, name };
+            if declared.contains(&reference) {
+                continue;
+            }
+            let trusted = trusted.contains(&reference);
+            let live = match live {
+                Observed::Present(live) => live,
+                Observed::Unknown(why) if !trusted => {
+                    note_unknown(draft, &reference.address(), why);
+                    continue;
+                }
+                Observed::Unknown(_) | Observed::Absent => continue,
+            };
+            let ownership = FieldOwnership::of(context, live);
+            let labelled = live.labels.contains_key(OWNER);
+            let may_be_ours =
+                context.is_ours(&live.labels) || !labelled && ownership.is_own(MetaField::Annotation(ADDRESS));
+            if !may_be_ours {
+                continue;
+            }
+            let object = Undeclared { address: reference.address(), cluster: key, ownership, trusted };
+            if labelled || object.has_own_address() {
+                undeclared(context, draft, &object);
+            }
+        }
+    }
+}
+
+/// An object that could not be parsed is only noted, although irsa may manage it: whoever can write ServiceAccounts could
+/// otherwise block every plan.
+fn note_unknown(draft: &mut Draft, address: &Address, why: &str) {
+    let text = format!("whether it is ours, or names a role, is not known: {why}");
+    draft.note(address, Severity::Medium, "orphans-unseen", None, text);
+}
+
+fn undeclared(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
+    let Undeclared { address, ownership, .. } = object;
+    if !ownership.live.labels.contains_key(OWNER) || ownership.is_own(MetaField::Label(OWNER)) {
+        draft.own(address, Place::Cluster(object.cluster.clone()));
+    }
+    if let Some(why) = being_deleted(ownership.live) {
+        draft.wait(address, None, why);
+    } else if context.desired.forget.iter().any(|(item, _)| item == address) {
+        forget(context, draft, object);
+    } else {
+        remove(context, draft, object);
+        refuse_foreign_cluster(context, draft, object);
+    }
+}
+
+/// Removes irsa's label and annotations, and keeps the object.
+fn forget(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
+    let own = [MetaField::Label(OWNER), MetaField::Annotation(ADDRESS), MetaField::Annotation(CREATED)];
+    let removal = Removal::of(context, object, |field| own.contains(&field));
+    let to = removal.after.clone();
+    let uid = object.ownership.live.uid.clone();
+    let give_up =
+        (removal.own != to).then(|| KubernetesCall::Apply { uid, from: removal.own.clone(), to, force: false });
+    removal.step(draft, object, give_up, vec![FORGET.to_owned()]);
+}
+
+/// Deletes the object, or removes all fields of irsa.
+fn remove(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
+    let Undeclared { address, cluster, ownership, trusted } = object;
+    let uid = ownership.live.uid.clone();
+    let objections = delete_objections(object);
+    if objections.is_empty() {
+        let before = ownership.pick(|field| ownership.is_own(field));
+        let call = Call::Kubernetes((*cluster).clone(), KubernetesCall::Delete { uid, from: before.clone() });
+        let change = ResourceChange::ServiceAccount(Change::Delete { before });
+        let reasons = vec!["no longer declared, and irsa created it".to_owned()];
+        return draft.step(address, change, [call], [], reasons);
+    }
+    let of_irsa = |field: MetaField<'_>| match field {
+        MetaField::Label(key) => key == OWNER,
+        MetaField::Annotation(key) => key == ADDRESS || key == CREATED || key.starts_with(CHAIN),
+    };
+    let removal = Removal::of(context, object, |field| of_irsa(field) || ownership.is_own(field));
+    if !trusted && removal.kept.contains(&MetaField::Annotation(ROLE_ARN)) {
+        note_role_kept(context, draft, object);
+    }
+    let why = if *trusted { "declared `manage = \"none\"`" } else { "no longer declared" };
+    let mut reasons = vec![format!("{why}: our fields are released")];
+    reasons.extend(objections.into_iter().map(|why| format!("not deleted: {why}")));
+    let owns_any = ownership.fields().any(|field| ownership.is_own(field));
+    let give_up = owns_any.then(|| KubernetesCall::Release { uid, from: removal.own.clone() });
+    removal.step(draft, object, give_up, reasons);
+}
+
+/// How irsa removes fields of a live object.
+struct Removal<'a> {
+    /// irsa's fields, and those that it removes although others own them.
+    before: ServiceAccount,
+    after: ServiceAccount,
+    /// irsa's fields, before.
+    own: ServiceAccount,
+    /// Removes fields that would stay when irsa gives them up.
+    patch: Option<KubernetesCall>,
+    /// Fields that stay because of other owners.
+    kept: Vec<MetaField<'a>>,
+}
+
+impl<'a> Removal<'a> {
+    /// Removes the fields that `wanted` selects. Those that irsa alone owns go when irsa gives them up. Fields without a
+    /// known owner (the object was restored, or its record of managers reset) are patched away if the address annotation
+    /// names the object. Fields of other managers are removed only with `--force-conflicts`.
+    fn of(context: &PlanContext<'_>, object: &Undeclared<'a>, wanted: impl Fn(MetaField<'_>) -> bool) -> Self {
+        let ownership = object.ownership;
+        let has_own_address = object.has_own_address();
+        let foreign_role = object.annotation(ROLE_ARN).is_some_and(|arn| is_foreign_role(context, arn));
+        let patchable = |field: MetaField<'_>| {
+            let of_foreign_role = foreign_role && matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN));
+            let unowned = ownership.other_owners(field).is_empty();
+            !of_foreign_role
+                && (context.options.force_conflicts || unowned && (has_own_address || ownership.is_own(field)))
+        };
+        let alone = |field: MetaField<'_>| ownership.is_own(field) && !ownership.is_shared(field);
+        let removed = |field: MetaField<'_>| wanted(field) && (alone(field) || patchable(field));
+        Self {
+            before: ownership.pick(|field| ownership.is_own(field) || removed(field)),
+            after: ownership.pick(|field| ownership.is_own(field) && !removed(field)),
+            own: ownership.pick(|field| ownership.is_own(field)),
+            patch: ownership.remove(|field| removed(field) && !alone(field)),
+            kept: ownership.fields().filter(|field| wanted(*field) && !removed(*field)).collect(),
+        }
+    }
+
+    /// Adds the step; or a note, if other owners keep every field.
+    fn step(self, draft: &mut Draft, object: &Undeclared<'_>, give_up: Option<KubernetesCall>, reasons: Vec<String>) {
+        let Some(change) = Change::update(&self.before, &self.after) else {
+            return note_label_kept(draft, object);
+        };
+        let calls = give_up.into_iter().chain(self.patch).map(|call| Call::Kubernetes(object.cluster.clone(), call));
+        draft.step(&object.address, ResourceChange::ServiceAccount(change), calls, [], reasons);
+    }
+}
+
+/// Whether this is certainly the ARN of somebody else's role.
+fn is_foreign_role(context: &PlanContext<'_>, arn: &str) -> bool {
+    let Ok(arn) = RoleArn::parse(arn) else { return false };
+    let mut accounts = context.accounts();
+    let Some((_, live)) =
+        accounts.find(|(key, _)| context.desired.accounts.get(*key).is_some_and(|it| it.id.as_str() == arn.account()))
+    else {
+        return true;
+    };
+    let lower_case = arn.name().to_lowercase();
+    match live.roles.get(&lower_case) {
+        Some(Observed::Present(role)) => !context.is_ours(&role.role.tags),
+        Some(Observed::Unknown(_)) => true,
+        Some(Observed::Absent) | None => {
+            live.role_list.present().is_none_or(|all| all.iter().any(|role| role.name.case_insensitive() == lower_case))
+        }
+    }
+}
+
+/// The address annotation names a cluster that is not declared: another configuration may have the same owner.
+fn refuse_foreign_cluster(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
+    // a long address is cut, so it does not parse
+    let rest = object.annotation(ADDRESS).and_then(|address| address.strip_prefix("service-account/"));
+    let cluster = rest.and_then(|rest| rest.split_once('/')).and_then(|(cluster, _)| Key::parse(cluster).ok());
+    let Some(cluster) = cluster else { return };
+    if !context.desired.clusters.contains_key(&cluster) && !context.options.report_only {
+        let why = format!("it is marked as of cluster `{cluster}`, which this configuration lacks");
+        let hint = "check that no other configuration has this `owner`, and the key of the cluster";
+        draft.refuse_step(&object.address, why, hint);
+    }
+}
+
+/// Notes that the annotation stays, although the role no longer trusts the pods.
+fn note_role_kept(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
+    let Some(arn) = object.annotation(ROLE_ARN).filter(|arn| !is_foreign_role(context, arn)) else { return };
+    let owner = who_can_remove(object, MetaField::Annotation(ROLE_ARN));
+    let text = format!(
+        "annotation `{ROLE_ARN}` stays: {owner}. `{arn}` no longer trusts its pods, so they cannot assume it: remove the \
+         annotation where it is set, or with `--force-conflicts`"
+    );
+    draft.note(&object.address, Severity::Medium, "annotation-held", None, text);
+}
+
+/// Notes that irsa can remove none of its fields.
+fn note_label_kept(draft: &mut Draft, object: &Undeclared<'_>) {
+    let owner = who_can_remove(object, MetaField::Label(OWNER));
+    let text = format!("it carries our label `{OWNER}`: {owner}; `--force-conflicts` removes it all the same");
+    draft.noted.push(object.address.clone());
+    draft.note(&object.address, Severity::Low, "label-held", None, text);
+}
+
+fn who_can_remove(object: &Undeclared<'_>, field: MetaField<'_>) -> String {
+    match object.ownership.other_owners(field)[..] {
+        [] => format!("nobody is recorded to hold it, and annotation `{ADDRESS}` does not say that it is ours"),
+        ref names => format!("only {} can remove it", names.join(", ")),
+    }
+}
+
+/// Why the object must not be deleted. Empty if it may.
+fn delete_objections(object: &Undeclared<'_>) -> Vec<String> {
+    let Undeclared { ownership, trusted, .. } = object;
+    let live = ownership.live;
+    let mut reasons = Vec::new();
+    if *trusted {
+        reasons.push("its trust is still declared".to_owned());
+    }
+    if object.annotation(CREATED) != Some("true") {
+        reasons.push("someone else created it".to_owned());
+    }
+    if object.annotation(ADDRESS).is_none() {
+        reasons.push(format!("annotation `{ADDRESS}` is missing"));
+    } else if !object.has_own_address() {
+        reasons.push(format!("annotation `{ADDRESS}` names another object"));
+    }
+    if !live.labels.contains_key(OWNER) {
+        reasons.push(format!("someone removed label `{OWNER}`"));
+    }
+    if !ownership.is_exclusive() {
+        reasons.push(match ownership.other_managers()[..] {
+            [] => "who manages it is not recorded".to_owned(),
+            ref others => format!("others manage it too: {}", others.join(", ")),
+        });
+    }
+    if !live.owner_references.is_empty() {
+        reasons.push(format!("it is owned by {}", live.owner_references.join(", ")));
+    }
+    let managed_by_helm = live.labels.get("app.kubernetes.io/managed-by").is_some_and(|value| value == "Helm");
+    let marks = FOREIGN_MARKS
+        .into_iter()
+        .filter(|mark| live.labels.contains_key(*mark) || live.annotations.contains_key(*mark))
+        .chain(managed_by_helm.then_some("app.kubernetes.io/managed-by"))
+        // irsa itself may have set it, as a declared label or annotation
+        .filter(|mark| {
+            ![MetaField::Label(mark), MetaField::Annotation(mark)].iter().any(|field| ownership.is_own(*field))
+        });
+    reasons.extend(marks.map(|mark| format!("it carries `{mark}`")));
+    match &live.pods {
+        Some(Observed::Present(pods)) if pods.len() == 1 => reasons.push(format!("pod `{}` uses it", pods[0])),
+        Some(Observed::Present(pods)) if !pods.is_empty() => {
+            reasons.push(format!("{} pods use it, for example `{}`", pods.len(), pods[0]));
+        }
+        Some(Observed::Unknown(why)) => reasons.push(format!("its pods could not be read: {why}")),
+        // pods are read only if nothing else is known to forbid the delete
+        None if reasons.is_empty() => reasons.push("its pods were not read".to_owned()),
+        Some(Observed::Present(_) | Observed::Absent) | None => {}
+    }
+    reasons
+}
+
+/// ServiceAccounts by the role in their annotation, except those that are being deleted.
+pub(crate) type RoleUsers<'a> = HashMap<&'a str, Vec<(&'a Key, &'a LiveServiceAccount)>>;
+
+/// The ServiceAccounts of these roles.
+pub(crate) fn users<'a>(context: &PlanContext<'a>, roles: impl Iterator<Item = &'a RoleArn>) -> RoleUsers<'a> {
+    let mut users: RoleUsers<'a> = roles.map(|role| (role.as_str(), Vec::new())).collect();
+    if users.is_empty() {
+        return users;
+    }
+    for (key, cluster) in &context.live.clusters {
+        let live = cluster.service_accounts.values().filter_map(Observed::present);
+        for live in live.filter(|live| live.deleting.is_none()) {
+            let role = live.annotations.get(ROLE_ARN);
+            if let Some(users) = role.and_then(|role| users.get_mut(role.as_str())) {
+                users.push((key, live));
+            }
+        }
+    }
+    users
+}
+
+/// The steps that remove the annotation with this role from ServiceAccounts; or why one keeps it.
+pub(crate) fn steps_that_remove(
+    context: &PlanContext<'_>,
+    draft: &Draft,
+    role: &RoleArn,
+    users: &RoleUsers<'_>,
+) -> Result<Vec<Address>, Objection> {
+    let mut steps = Vec::new();
+    for (cluster, live) in users.get(role.as_str()).into_iter().flatten() {
+        let (namespace, name) = (&live.namespace, &live.name);
+        let address = ServiceAccountRef { cluster, namespace, name }.address();
+        let removes = draft.steps.get(&address).is_some_and(|step| match &step.change {
+            ResourceChange::ServiceAccount(change) => removes(change, role),
+            ResourceChange::Provider(_) | ResourceChange::Policy(_) | ResourceChange::Role(_) => false,
+        });
+        if !removes {
+            let hint = match FieldOwnership::of(context, live).other_owners(MetaField::Annotation(ROLE_ARN))[..] {
+                [] => format!(
+                    "nobody else is recorded to set it: remove it with `kubectl annotate serviceaccount -n {namespace} \
+                     {name} {ROLE_ARN}-` in cluster `{cluster}`, then plan again"
+                ),
+                ref names => format!(
+                    "remove `{ROLE_ARN}` where it is set by `{}` (Helm values, Git), then plan again",
+                    names.join("`, `")
+                ),
+            };
+            return Err((format!("`{address}` still points at it"), hint));
+        }
+        steps.push(address);
+    }
+    Ok(steps)
+}
+
+/// Whether a change removes the annotation with this role: it deletes the object, writes another value, or gives up a
+/// field that irsa owns. If only others own the field, it stays.
+fn removes(change: &Change<ServiceAccount>, role: &RoleArn) -> bool {
+    let value = |item: &ServiceAccount| item.annotations.get(ROLE_ARN).cloned();
+    let names_role = |item: &ServiceAccount| value(item).as_deref() == Some(role.as_str());
+    change
+        .after()
+        .is_none_or(|after| !names_role(after) && (value(after).is_some() || change.before().is_some_and(names_role)))
+}
