@@ -8,6 +8,7 @@ mod account;
 pub mod answer;
 pub mod aws;
 pub(crate) mod bounds;
+mod certificate;
 mod connect;
 mod eks;
 mod iam;
@@ -19,7 +20,7 @@ mod sts;
 mod transports;
 
 pub(crate) use scrub::clean;
-pub use transports::{Ask, KubernetesClients, Transports};
+pub use transports::{AskUser, KubernetesClients, Transports};
 
 use crate::ids::{IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, ServiceAccountName};
 use crate::model::call::{IamCall, KubernetesCall};

@@ -14,7 +14,7 @@ use crate::event::Listen;
 use crate::ids::{Key, Region};
 use crate::model::live::Identity;
 use crate::world::bounds::{Listing, is_too_large};
-use crate::world::connect::{Clock, Connection, in_region};
+use crate::world::connect::{AwsConnection, Clock, in_region};
 use crate::world::{Answer, CallError, CallErrorKind};
 use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
@@ -98,7 +98,7 @@ pub(crate) struct AccountClient {
 }
 
 impl AccountClient {
-    pub(crate) fn new(key: &Key, connection: Connection, asked: &Asked<'_>) -> Self {
+    pub(crate) fn new(key: &Key, connection: AwsConnection, asked: &Asked<'_>) -> Self {
         let Asked { context, settings, listen, requests, clock } = *asked;
         let counter = Counter { requests: Arc::clone(requests) };
         let sdk = connection.sdk;

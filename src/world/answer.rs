@@ -2,7 +2,7 @@
 //! network. A program that runs has no use for it; it is where tests and fuzzers come in. Sends nothing.
 
 use super::account::{AccountClient, Action, Asked, AwsSettings, odd};
-use super::connect::{Clock, Connection};
+use super::connect::{AwsConnection, Clock};
 use super::kubernetes::refusal;
 use super::{Answer, CallError, RoleAttributes, iam};
 use crate::context::Context;
@@ -69,7 +69,7 @@ pub async fn of_get_role(
         requests: &Arc::new(AtomicU64::new(0)),
         clock: Clock::new(&context),
     };
-    let account = AccountClient::new(key, Connection::over(sdk, None), &asked);
+    let account = AccountClient::new(key, AwsConnection::from_sdk(sdk, None), &asked);
     iam::roles::head(&account, name).await
 }
 

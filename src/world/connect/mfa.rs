@@ -1,10 +1,10 @@
-//! A role that is assumed with a code from somebody's device: `mfa_serial` of a profile
-//! (<https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-role.html#cli-configure-role-mfa>), which the SDK leaves
-//! to the program.
+//! Assumes a role with an MFA code: `mfa_serial` of a profile
+//! (<https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-role.html#cli-configure-role-mfa>). The SDK leaves this to
+//! the program.
 
-use super::explain::Explanation;
+use super::diagnose::Explanation;
 use super::profile::Profile;
-use crate::world::{Ask, clean};
+use crate::world::{AskUser, clean};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{
@@ -13,8 +13,7 @@ use aws_credential_types::provider::{
 use std::fmt;
 use std::time::SystemTime;
 
-/// Assumes the role of a profile, with a code that is asked for.
-pub(super) struct WithCode {
+pub(super) struct MfaProvider {
     profile: String,
     role: String,
     serial: String,
@@ -22,34 +21,34 @@ pub(super) struct WithCode {
     session: String,
     seconds: Option<i32>,
     sts: aws_sdk_sts::Client,
-    ask: Option<Ask>,
+    ask: Option<AskUser>,
 }
 
-impl fmt::Debug for WithCode {
+impl fmt::Debug for MfaProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WithCode").field("profile", &self.profile).finish_non_exhaustive()
+        f.debug_struct("MfaProvider").field("profile", &self.profile).finish_non_exhaustive()
     }
 }
 
-/// What a profile wants a code for: the role and the device.
-pub(super) fn wanted(profile: &Profile) -> Option<(&str, &str)> {
+/// The role and the MFA device of a profile. None unless it has both.
+pub(super) fn role_and_device(profile: &Profile) -> Option<(&str, &str)> {
     profile.get("role_arn").zip(profile.get("mfa_serial"))
 }
 
-/// The keys of the profile itself, where it is its own source.
+/// The access key in the profile itself.
 pub(super) fn own_keys(profile: &Profile) -> Option<Credentials> {
     let (id, secret) = profile.get("aws_access_key_id").zip(profile.get("aws_secret_access_key"))?;
     Some(Credentials::new(id, secret, profile.get("aws_session_token").map(str::to_owned), None, "profile"))
 }
 
-impl WithCode {
-    /// `sdk` has the settings of the profile, `source` what signs.
+impl MfaProvider {
+    /// `sdk` has the settings of the profile. `source` signs the call.
     pub(super) fn new(
         profile: &Profile,
         (role, serial): (&str, &str),
         sdk: &SdkConfig,
         source: SharedCredentialsProvider,
-        ask: Option<Ask>,
+        ask: Option<AskUser>,
     ) -> Self {
         let sdk = sdk.clone().into_builder().credentials_provider(source).build();
         Self {
@@ -92,7 +91,7 @@ impl WithCode {
     }
 }
 
-impl ProvideCredentials for WithCode {
+impl ProvideCredentials for MfaProvider {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

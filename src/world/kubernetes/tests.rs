@@ -3,10 +3,11 @@
 mod conflicts;
 mod kit;
 mod leases;
-mod named;
-mod odd;
+
+mod malformed;
 mod plugins;
 mod reads;
 mod retries;
+mod untrusted_kubeconfig;
 mod verify;
 mod writes;
