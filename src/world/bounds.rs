@@ -132,7 +132,7 @@ pub(crate) fn too_large() -> String {
 /// Whether the error, or a cause of it, is that an answer exceeded its limit.
 pub(crate) fn is_too_large(error: &(dyn Error + 'static)) -> bool {
     let mut chain = std::iter::successors(Some(error), |error| (*error).source());
-    chain.any(|error| error.is::<LengthLimitError>())
+    chain.any(<dyn Error>::is::<LengthLimitError>)
 }
 
 #[cfg(test)]

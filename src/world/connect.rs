@@ -30,7 +30,6 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_iam::config::{RuntimeComponents, SharedHttpClient};
 use aws_smithy_http_client::tls::TlsContext;
 use cached::CachedProvider;
-use mfa::MfaProvider;
 use profile::{Endpoints, Profile};
 use size_limit::SizeLimited;
 use std::collections::BTreeMap;
@@ -233,7 +232,7 @@ impl<'a> Connector<'a> {
             };
             if let Some(source) = source {
                 let ask = self.transports.ask.clone();
-                return SharedCredentialsProvider::new(MfaProvider::new(profile, wanted, sdk, source, ask));
+                return mfa::provider(profile, wanted, sdk, source, ask);
             }
         }
         if let Some(name) = declared {

@@ -5,6 +5,7 @@
 //! for it without limit. Nothing here decides what to write.
 
 mod client_certificate;
+mod connection;
 mod credentials;
 mod exec_plugin;
 mod failure;
@@ -14,7 +15,6 @@ mod metadata;
 mod proxy;
 mod read;
 mod send;
-mod session;
 mod socks_client;
 mod target;
 #[cfg(test)]
@@ -29,6 +29,7 @@ use crate::context::Context;
 use crate::ids::Key;
 use crate::model::desired::Cluster;
 use crate::model::marks::field_manager;
+use connection::ClusterConnection;
 use failure::ApiFailure;
 use futures::future::BoxFuture;
 use kube::config::Kubeconfig;
@@ -41,7 +42,6 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use verify::ClusterConnection;
 use warnings::Warnings;
 
 /// Settings for all clusters.

@@ -147,7 +147,7 @@ async fn role_with_mfa_serial_is_assumed_with_a_code() {
             answer.map(str::to_owned)
         });
         let source = SharedCredentialsProvider::new(mfa::own_keys(&profile).unwrap());
-        MfaProvider::new(&profile, mfa::role_and_device(&profile).unwrap(), &sdk, source, Some(ask))
+        mfa::provider(&profile, mfa::role_and_device(&profile).unwrap(), &sdk, source, Some(ask))
     };
     let credentials = made(Some(" 123456 ")).provide_credentials().await.unwrap();
     assert_eq!((credentials.access_key_id(), credentials.session_token()), ("ASIAMADE", Some("u")));

@@ -2,10 +2,11 @@
 //! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches>).
 
 use super::KubernetesReader;
+use super::connection::ClusterConnection;
 use super::failure::ApiFailure;
 use super::metadata::{self, FieldManagers};
 use super::send::{Reply, Request};
-use super::verify::{self, ClusterConnection};
+use super::verify;
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::live::{Access, LiveServiceAccount, NamespacePhase};
 use crate::model::marks::OWNER;

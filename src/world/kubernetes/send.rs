@@ -3,9 +3,8 @@
 //! Every request here may be sent twice: reads, applies, deletes with preconditions, and writes of a Lease, which are
 //! refused if the first attempt succeeded. After such a refusal, the writer checks what its first attempt did.
 
+use super::connection::{ClusterConnection, Session};
 use super::failure::{ApiFailure, Retry, clean, of_kube};
-use super::session::Session;
-use super::verify::ClusterConnection;
 use crate::world::CallErrorKind;
 use crate::world::bounds::{BODY, ERROR_BODY, is_too_large, too_large};
 use crate::world::certificate;
@@ -153,7 +152,7 @@ impl ClusterConnection {
 
     /// Explains an untrusted server certificate if the kubeconfig has server certificates in place of authorities.
     fn with_authority_hint(&self, failure: ApiFailure) -> ApiFailure {
-        let authorities = self.authorities();
+        let authorities = self.target.config.root_cert.as_deref().unwrap_or_default();
         let are_leaves = !authorities.is_empty() && authorities.iter().all(|der| certificate::is_leaf(der));
         if !are_leaves || !failure.message.contains("UnknownIssuer") {
             return failure;

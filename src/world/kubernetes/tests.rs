@@ -4,8 +4,8 @@ mod conflicts;
 mod kit;
 mod leases;
 
+mod exec_plugins;
 mod malformed;
-mod plugins;
 mod reads;
 mod retries;
 mod untrusted_kubeconfig;

@@ -7,11 +7,11 @@
 //! over `https` and with a certificate of the kubeconfig's authority. That finds mistakes; it does not stop an author of
 //! the kubeconfig who lies.
 
+use super::connection::ClusterConnection;
 use super::credentials::{ApiTarget, CredentialSource};
 use super::failure::{ApiFailure, clean};
 use super::kubeconfig;
 use super::proxy::{host, is_loopback};
-use super::session::{Session, Sessions};
 use super::target;
 use super::untrusted_kubeconfig::UntrustedKubeconfig;
 use super::{ClusterEntry, RunState};
@@ -22,37 +22,6 @@ use crate::world::{ClusterFacts, certificate};
 use http::Uri;
 use serde_json::Value;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use tokio::sync::Semaphore;
-
-pub(crate) struct ClusterConnection {
-    pub(crate) run: Arc<RunState>,
-    pub(crate) key: Key,
-    sessions: Sessions,
-    /// Limits the number of concurrent requests.
-    pub(crate) permits: Semaphore,
-    /// Whether the server has ever answered.
-    pub(crate) reached: AtomicBool,
-    /// What the connection was verified against.
-    facts: ClusterFacts,
-}
-
-impl ClusterConnection {
-    /// The current session. Signs in again if it has expired or was refused.
-    pub(crate) async fn session(&self) -> Result<Arc<Session>, ApiFailure> {
-        self.sessions.current().await
-    }
-
-    /// The trusted certificate authorities in DER. Empty if the system's are trusted.
-    pub(crate) fn authorities(&self) -> &[Vec<u8>] {
-        self.sessions.target.config.root_cert.as_deref().unwrap_or_default()
-    }
-
-    /// Marks a session as refused by the server. Returns whether a new one may be accepted.
-    pub(crate) fn refuse(&self, session: &Session) -> bool {
-        self.sessions.refuse(session)
-    }
-}
 
 const OPERATION: &str = "read the API's issuer";
 const DISCOVERY: &str = "/.well-known/openid-configuration";
@@ -85,14 +54,7 @@ async fn connect(
     let mut target = find_target(run, entry, facts).await.map_err(unknown)?;
     // before any request, since a request carries a token
     let needs_issuer = check_target(&mut target, entry, facts)?;
-    let connection = ClusterConnection {
-        run: Arc::clone(run),
-        key: key.clone(),
-        sessions: Sessions::new(Arc::clone(run), key.clone(), target),
-        permits: Semaphore::new(run.settings.parallelism.max(1)),
-        reached: AtomicBool::new(false),
-        facts: facts.clone(),
-    };
+    let connection = ClusterConnection::new(run, key, target, facts);
     connection.session().await.map_err(unknown)?;
     if needs_issuer {
         check_issuer(&connection, entry, facts).await?;

@@ -11,11 +11,11 @@
 //! [`NO_VERSION`].
 
 use super::KubernetesWriter;
+use super::connection::ClusterConnection;
 use super::failure::{ApiFailure, clean};
 use super::metadata::{self, FieldManagers};
 use super::read::{built, collection, metadata_of, service_account};
 use super::send::Reply;
-use super::verify::ClusterConnection;
 use crate::ids::Key;
 use crate::model::call::KubernetesCall;
 use crate::model::live::{FieldManager, LiveServiceAccount};

@@ -33,7 +33,7 @@ fn apply(cluster: &Cluster, from: ServiceAccount, to: ServiceAccount, force: boo
 }
 
 #[tokio::test]
-async fn beside_helm_each_has_its_own() {
+async fn apply_and_release_leave_the_fields_of_helm() {
     let (cluster, reader) = beside_helm(&json!({"meta.helm.sh/release-name": "shop"})).await;
     let to = ours(&[(ROLE, "r1")]);
     reader.writer().write(&key("prod"), &apply(&cluster, nothing(), to.clone(), false), None).await.unwrap();
@@ -47,7 +47,7 @@ async fn beside_helm_each_has_its_own() {
 }
 
 #[tokio::test]
-async fn a_field_of_another_manager_is_not_taken_and_the_manager_is_named() {
+async fn field_of_another_manager_is_taken_only_with_force() {
     let (cluster, reader) = beside_helm(&json!({ROLE: "theirs"})).await;
     let (from, to) = (ServiceAccount { annotations: pairs(&[(ROLE, "theirs")]), ..nothing() }, ours(&[(ROLE, "r1")]));
     let error =
@@ -100,7 +100,7 @@ async fn meddled(
 }
 
 #[tokio::test]
-async fn a_change_beside_our_fields_is_read_again_once() {
+async fn change_of_another_field_is_retried_once() {
     let (cluster, written) = meddled(&[("theirs", "2")], false).await;
     assert_eq!(written, Ok(false));
     let annotations = &object(&cluster).unwrap()["metadata"]["annotations"];
@@ -115,7 +115,7 @@ async fn a_change_beside_our_fields_is_read_again_once() {
 }
 
 #[tokio::test]
-async fn a_change_of_our_fields_is_not_written_over() {
+async fn concurrent_change_of_a_wanted_field_is_refused() {
     for (force, message) in [
         (false, format!("manager `kubectl-annotate` holds annotation `{ROLE}`")),
         (true, format!("someone changed annotation `{ROLE}` since it was read")),
@@ -129,7 +129,7 @@ async fn a_change_of_our_fields_is_not_written_over() {
 }
 
 #[tokio::test]
-async fn what_changed_since_the_plan_is_not_written_over_even_with_force() {
+async fn field_changed_since_the_plan_is_refused_even_with_force() {
     let (cluster, reader) = beside_helm(&json!({ROLE: "new"})).await;
     let from = ServiceAccount { annotations: pairs(&[(ROLE, "old")]), ..nothing() };
     let call = apply(&cluster, from, ours(&[(ROLE, "r1")]), true);
@@ -139,7 +139,7 @@ async fn what_changed_since_the_plan_is_not_written_over_even_with_force() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_an_apply_is_recognized() {
+async fn lost_answer_to_an_apply_is_already_done() {
     let (cluster, reader) = beside_helm(&json!({"theirs": "1"})).await;
     cluster.gate().fault(Stage::After, Match::on("patch", "serviceaccounts"), Fault::Drop, Some(1));
     let call = apply(&cluster, nothing(), ours(&[(ROLE, "r1")]), false);
@@ -150,7 +150,7 @@ async fn a_lost_answer_to_an_apply_is_recognized() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_a_delete_is_recognized() {
+async fn lost_answer_to_a_delete_is_already_done() {
     let (cluster, reader) = beside_helm(&json!({})).await;
     cluster.gate().fault(Stage::After, Match::on("delete", "serviceaccounts"), Fault::Drop, Some(1));
     let call = KubernetesCall::Delete { uid: uid(&cluster), from: nothing() };

@@ -40,7 +40,7 @@ async fn list(cluster: &Cluster) -> Result<ServiceAccountList, String> {
 }
 
 #[tokio::test]
-async fn an_odd_object_is_unknown_by_itself() {
+async fn malformed_object_is_reported_beside_the_others() {
     type Change = fn(&mut Value);
     let changes: [(Change, &str); 7] = [
         (
@@ -72,7 +72,7 @@ async fn an_odd_object_is_unknown_by_itself() {
 }
 
 #[tokio::test]
-async fn what_can_be_told_of_an_odd_object_is_told() {
+async fn readable_fields_of_a_malformed_object_are_kept() {
     let deep = |object: &mut Value| object["metadata"]["managedFields"] = json!([{"fieldsV1": nested(130)}]);
     let list = listed(|object| {
         deep(object);
@@ -100,7 +100,7 @@ async fn answering(body: String) -> Cluster {
 }
 
 #[tokio::test]
-async fn what_is_no_list_is_an_error_of_the_call() {
+async fn malformed_list_fails_the_call() {
     for body in [
         "{}",
         r#"{"metadata": {}}"#,
@@ -117,7 +117,7 @@ async fn what_is_no_list_is_an_error_of_the_call() {
 }
 
 #[tokio::test]
-async fn an_answer_too_large_and_a_list_without_end_are_given_up() {
+async fn too_large_answer_and_endless_list_are_given_up() {
     let large = format!(r#"{{"metadata": {{}}, "items": [], "x": "{}"}}"#, "x".repeat(33 << 20));
     let cluster = answering(large).await;
     let error = list(&cluster).await.unwrap_err();
@@ -135,7 +135,7 @@ async fn an_answer_too_large_and_a_list_without_end_are_given_up() {
 }
 
 #[tokio::test]
-async fn a_refusal_without_end_is_told_by_its_status() {
+async fn too_large_error_body_is_reported_by_its_status() {
     let cluster = cluster("prod").await;
     let body = "x".repeat(2 << 20);
     cluster.gate().fault(Stage::Before, Match::any(), Fault::Page { status: 403, body }, None);
@@ -144,7 +144,7 @@ async fn a_refusal_without_end_is_told_by_its_status() {
 }
 
 #[tokio::test]
-async fn odd_pods_and_namespaces_count_all_the_same() {
+async fn malformed_pods_and_namespaces_are_counted() {
     let cluster = cluster("prod").await;
     cluster.with(|store| {
         store.seed_service_account("a", "worker", &[], "kubectl-create").unwrap();

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 #[tokio::test]
-async fn what_may_pass_is_asked_again() {
+async fn transient_failure_is_retried() {
     let cluster = cluster("prod").await;
     let reader = reader_with(&cluster, "admin-token", 10).await;
     let refusals = [
@@ -32,7 +32,7 @@ async fn what_may_pass_is_asked_again() {
 }
 
 #[tokio::test]
-async fn the_budget_is_the_end_of_it() {
+async fn retries_end_with_the_budget() {
     let cluster = cluster("prod").await;
     let clusters = BTreeMap::from([(key("prod"), declared(access(None, None)))]);
     // an attempt has half a second, the budget is a little more
@@ -65,7 +65,7 @@ async fn the_budget_is_the_end_of_it() {
 
 /// The server waits for an admission webhook, which may take up to 30 s.
 #[tokio::test]
-async fn a_write_that_a_webhook_holds_up_is_waited_for_and_one_that_hangs_is_named_soon() {
+async fn slow_webhook_is_awaited_and_failing_webhook_is_reported_early() {
     let cluster = cluster("prod").await;
     with_namespace(&cluster);
     // a second is 50 ms
@@ -96,7 +96,7 @@ async fn a_write_that_a_webhook_holds_up_is_waited_for_and_one_that_hangs_is_nam
 }
 
 #[tokio::test]
-async fn a_final_answer_is_not_asked_again() {
+async fn denied_request_is_not_retried() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     cluster.gate().fault(Stage::Before, Match::any(), Fault::Deny, None);
@@ -117,7 +117,7 @@ fn counted(life: i64) -> (TokenSource, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn a_token_is_used_until_it_expires_or_is_refused() {
+async fn token_is_used_until_the_server_refuses_it() {
     let cluster = cluster("prod").await;
     cluster.set_token("token-1", User::admin("first"));
     let (source, count) = counted(3_600);
@@ -139,7 +139,7 @@ async fn a_token_is_used_until_it_expires_or_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_about_to_expire_is_made_anew() {
+async fn token_about_to_expire_is_renewed() {
     let cluster = cluster("prod").await;
     for number in 1..5 {
         cluster.set_token(&format!("token-{number}"), User::admin("admin"));
@@ -153,7 +153,7 @@ async fn a_token_that_is_about_to_expire_is_made_anew() {
 }
 
 #[tokio::test]
-async fn no_more_requests_are_under_way_than_allowed() {
+async fn concurrent_requests_are_limited() {
     let cluster = Arc::new(cluster("prod").await);
     let reader = reader(&cluster).await;
     cluster.gate().fault(Stage::Before, Match::any(), Fault::Hang, Some(4));

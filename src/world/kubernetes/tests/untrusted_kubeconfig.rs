@@ -121,7 +121,7 @@ fn refused(what: &str, verdict: Access<()>) -> String {
 const OUTSIDE: &str = "outside its folder, which is not done for a kubeconfig that the configuration names";
 
 #[tokio::test]
-async fn what_it_names_lies_in_its_own_folder() {
+async fn files_outside_the_folder_of_the_kubeconfig_are_refused() {
     let scene = Scene::new().await;
     let home = scene.path("home/token").display().to_string();
     for (path, why) in [
@@ -163,7 +163,7 @@ async fn what_it_names_lies_in_its_own_folder() {
 }
 
 #[tokio::test]
-async fn what_lies_there_is_used() {
+async fn files_in_the_folder_of_the_kubeconfig_are_used() {
     let scene = Scene::new().await;
     let absolute = scene.path("repo/sub/k/own/token").canonicalize().unwrap();
     for path in ["own/token", "in", "./own/../own/token", absolute.to_str().unwrap()] {
@@ -183,7 +183,7 @@ async fn what_lies_there_is_used() {
 }
 
 #[tokio::test]
-async fn it_lies_in_the_configurations_folder_itself() {
+async fn kubeconfig_outside_the_folder_of_the_configuration_is_refused() {
     let scene = Scene::new().await;
     let stolen = json!({"token": SECRET});
     for file in ["home/kc.yaml", "repo/kc.yaml", "repo/sub/.kube.yaml", "repo/sub/k/.git/kc.yaml", "repo/sub/k/kc.yaml"]
@@ -219,7 +219,7 @@ async fn it_lies_in_the_configurations_folder_itself() {
 
 /// Whatever YAML can do to whoever reads it.
 #[tokio::test]
-async fn one_of_any_size_and_depth_is_refused() {
+async fn huge_and_deeply_nested_kubeconfigs_are_refused() {
     let scene = Scene::new().await;
     let line = |level: usize| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(", "));
     let laughs = (1..40).map(line).collect::<Vec<_>>().concat();

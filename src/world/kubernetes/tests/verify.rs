@@ -28,7 +28,7 @@ fn unknown(verdict: Access<()>) -> String {
 }
 
 #[tokio::test]
-async fn the_eks_endpoint_is_the_cluster() {
+async fn endpoint_of_eks_is_verified_without_a_request() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     assert_eq!(reader.requests(), 0, "the endpoint needs no proof");
@@ -40,7 +40,7 @@ async fn the_eks_endpoint_is_the_cluster() {
 }
 
 #[tokio::test]
-async fn without_endpoint_or_token_it_is_unknown() {
+async fn cluster_without_endpoint_authority_or_token_is_unknown() {
     let cluster = cluster("prod").await;
     let creating = ClusterFacts { status: "CREATING".into(), ..issuer_only(&cluster) };
     let text = unknown(verdict(access(None, None), &creating).await);
@@ -67,7 +67,7 @@ async fn without_endpoint_or_token_it_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_context_with_the_same_server_and_authority_needs_no_request() {
+async fn context_with_the_authority_of_eks_is_verified_without_a_request() {
     let cluster = cluster("prod").await;
     let folder = tempfile::tempdir().unwrap();
     let path = kubeconfig_in(folder.path(), &[&cluster], &admin()).await;
@@ -90,7 +90,7 @@ async fn leading_to(folder: &Path, prod: &Cluster, server: &str, authorities: &[
 }
 
 #[tokio::test]
-async fn what_eks_tells_is_proof_and_what_an_api_says_of_itself_is_none() {
+async fn context_is_accepted_with_the_authority_of_eks_and_refused_with_another() {
     let (prod, other) = (cluster("prod").await, cluster("other").await);
     let folder = tempfile::tempdir().unwrap();
     let by = async |server: &str, authorities: &[&Cluster]| {
@@ -127,7 +127,7 @@ async fn what_eks_tells_is_proof_and_what_an_api_says_of_itself_is_none() {
 }
 
 #[tokio::test]
-async fn a_bundle_that_holds_the_authority_lets_nobody_else_in() {
+async fn only_the_authority_of_eks_is_trusted_from_a_bundle() {
     let (prod, other) = (cluster("prod").await, cluster("other").await);
     let folder = tempfile::tempdir().unwrap();
     let path = leading_to(folder.path(), &prod, &other.endpoint(), &[&prod, &other]).await;
@@ -139,7 +139,7 @@ async fn a_bundle_that_holds_the_authority_lets_nobody_else_in() {
 }
 
 #[tokio::test]
-async fn without_an_authority_from_eks_the_issuer_tells() {
+async fn issuer_is_compared_when_eks_reports_no_authority() {
     let (prod, other) = (cluster("prod").await, cluster("other").await);
     let folder = tempfile::tempdir().unwrap();
     let path = kubeconfig_in(folder.path(), &[&prod, &other], &admin()).await;
@@ -164,7 +164,7 @@ async fn without_an_authority_from_eks_the_issuer_tells() {
 }
 
 #[tokio::test]
-async fn an_address_without_tls_proves_nothing() {
+async fn http_address_is_refused_unless_local_and_unverified() {
     let cluster = cluster("prod").await;
     let folder = tempfile::tempdir().unwrap();
     let plain = |host: &str| cluster.endpoint().replace("https://127.0.0.1", &format!("http://{host}"));
@@ -197,7 +197,7 @@ async fn an_address_without_tls_proves_nothing() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_may_not_be_read_leaves_it_unknown() {
+async fn cluster_is_unknown_when_its_issuer_may_not_be_read() {
     let cluster = cluster("prod").await;
     let folder = tempfile::tempdir().unwrap();
     let path = kubeconfig_in(folder.path(), &[&cluster], &json!({"token": "less"})).await;
@@ -216,7 +216,7 @@ async fn an_issuer_that_may_not_be_read_leaves_it_unknown() {
 }
 
 #[tokio::test]
-async fn an_unchecked_certificate_proves_nothing() {
+async fn context_without_certificate_check_is_refused() {
     let cluster = cluster("prod").await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config");
@@ -230,7 +230,7 @@ async fn an_unchecked_certificate_proves_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_or_not_itself_is_unknown() {
+async fn cluster_is_unknown_when_its_server_is_untrusted_or_down() {
     let (cluster, other) = (cluster("prod").await, cluster("other").await);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config");
@@ -251,7 +251,7 @@ async fn a_server_that_is_not_there_or_not_itself_is_unknown() {
 }
 
 #[tokio::test]
-async fn the_kubeconfigs_of_the_environment_are_merged_and_read_once() {
+async fn kubeconfigs_of_the_environment_are_merged_and_read_once() {
     let (prod, other) = (cluster("prod").await, cluster("other").await);
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let first = kubeconfig_in(one.path(), &[&other], &admin()).await;
@@ -273,7 +273,7 @@ async fn the_kubeconfigs_of_the_environment_are_merged_and_read_once() {
 }
 
 #[tokio::test]
-async fn an_answer_without_an_issuer_is_no_proof() {
+async fn cluster_is_unknown_when_its_api_names_no_issuer() {
     let cluster = cluster("prod").await;
     let folder = tempfile::tempdir().unwrap();
     let path = kubeconfig_in(folder.path(), &[&cluster], &admin()).await;

@@ -1,4 +1,4 @@
-//! Signs in to one API, and renews the client and its token when they expire or the server refuses them.
+//! The connection to one cluster. Signs in, and renews the client and its token when they expire or the server refuses them.
 
 use super::RunState;
 use super::credentials::{ApiTarget, CredentialSource, bearer};
@@ -7,7 +7,7 @@ use super::failure::{ApiFailure, clean, of_kube};
 use super::socks_client;
 use crate::ids::Key;
 use crate::world::bounds::read_text;
-use crate::world::scrub;
+use crate::world::{ClusterFacts, scrub};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::HeaderValue;
@@ -15,7 +15,7 @@ use kube::{Client, Config};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 /// Credentials that expire within this many seconds are renewed: a request takes time, and clocks differ.
 const MARGIN: i64 = 60;
@@ -41,21 +41,34 @@ impl Session {
     }
 }
 
-/// Keeps the current session of one API.
-pub(crate) struct Sessions {
-    run: Arc<RunState>,
-    key: Key,
+pub(crate) struct ClusterConnection {
+    pub(crate) run: Arc<RunState>,
+    pub(crate) key: Key,
     pub(crate) target: ApiTarget,
     session: Mutex<Option<Arc<Session>>>,
+    /// Limits the number of concurrent requests.
+    pub(crate) permits: Semaphore,
+    /// Whether the server has ever answered.
+    pub(crate) reached: AtomicBool,
+    /// What the connection was verified against.
+    pub(crate) facts: ClusterFacts,
 }
 
-impl Sessions {
-    pub(crate) fn new(run: Arc<RunState>, key: Key, target: ApiTarget) -> Self {
-        Self { run, key, target, session: Mutex::new(None) }
+impl ClusterConnection {
+    pub(crate) fn new(run: &Arc<RunState>, key: &Key, target: ApiTarget, facts: &ClusterFacts) -> Self {
+        Self {
+            run: Arc::clone(run),
+            key: key.clone(),
+            target,
+            session: Mutex::new(None),
+            permits: Semaphore::new(run.settings.parallelism.max(1)),
+            reached: AtomicBool::new(false),
+            facts: facts.clone(),
+        }
     }
 
-    /// Signs in again if the last session has expired or was refused.
-    pub(crate) async fn current(&self) -> Result<Arc<Session>, ApiFailure> {
+    /// The current session. Signs in again if the last one has expired or was refused.
+    pub(crate) async fn session(&self) -> Result<Arc<Session>, ApiFailure> {
         let mut session = self.session.lock().await;
         if let Some(session) = session.as_ref().filter(|session| session.is_usable(self.run.now())) {
             return Ok(Arc::clone(session));

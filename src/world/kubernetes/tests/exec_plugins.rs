@@ -43,7 +43,7 @@ async fn named_by_the_configuration(folder: &Path, cluster: &Cluster, user: &Val
 }
 
 #[tokio::test]
-async fn a_kubeconfig_that_the_configuration_names_runs_no_program() {
+async fn untrusted_kubeconfig_runs_no_program() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = script(folder.path(), "Never", TOKEN).await;
     match named_by_the_configuration(folder.path(), &cluster, &user).await {
@@ -59,7 +59,7 @@ async fn a_kubeconfig_that_the_configuration_names_runs_no_program() {
 }
 
 #[tokio::test]
-async fn a_kubeconfig_that_the_configuration_names_reads_only_files_of_its_folder() {
+async fn untrusted_kubeconfig_reads_only_files_of_its_folder() {
     let (cluster, folder, outside) =
         (cluster("prod").await, tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let secret = outside.path().join("token");
@@ -103,7 +103,7 @@ async fn runs(folder: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn a_plugin_is_run_once() {
+async fn plugin_runs_once() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = script(folder.path(), "IfAvailable", TOKEN).await;
     let reader = scene(folder.path(), &cluster, &user, false, 1).await;
@@ -117,7 +117,7 @@ async fn a_plugin_is_run_once() {
 }
 
 #[tokio::test]
-async fn a_plugin_is_run_again_when_its_token_is_refused() {
+async fn plugin_runs_again_when_its_token_is_refused() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = script(folder.path(), "Never", TOKEN).await;
     let reader = scene(folder.path(), &cluster, &user, false, 1).await;
@@ -128,7 +128,7 @@ async fn a_plugin_is_run_again_when_its_token_is_refused() {
 }
 
 #[tokio::test]
-async fn the_cluster_is_told_to_a_plugin_that_asks_for_it() {
+async fn plugin_gets_cluster_info_if_the_kubeconfig_says_so() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let mut user = script(folder.path(), "Never", TOKEN).await;
     user["exec"]["provideClusterInfo"] = json!(true);
@@ -152,7 +152,7 @@ async fn refused(mode: &str, text: &str, speed: u32) -> String {
 }
 
 #[tokio::test]
-async fn what_a_failing_plugin_prints_is_not_repeated() {
+async fn output_of_a_failed_plugin_is_not_repeated() {
     let text = refused("Never", "echo hunter2-out; echo hunter2-err >&2; exit 7", 1).await;
     assert_eq!(text, "exec plugin `sh` failed (exit status: 7); run it by hand to see what it says");
     for output in ["echo hunter2-out", "echo '{\"status\": {\"token\": [\"hunter2-out\"]}}'", "true"] {
@@ -164,7 +164,7 @@ async fn what_a_failing_plugin_prints_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_cannot_be_used_is_not_repeated() {
+async fn unusable_certificate_of_a_plugin_is_not_repeated() {
     let output =
         r#"printf '%s' '{"status": {"clientCertificateData": "hunter2-out", "clientKeyData": "hunter2-key"}}'"#;
     let text = refused("Never", output, 1).await;
@@ -172,7 +172,7 @@ async fn a_certificate_that_cannot_be_used_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_wants_a_terminal_gets_none() {
+async fn plugin_that_needs_a_terminal_is_refused_without_one() {
     let text = refused("Always", TOKEN, 1).await;
     assert_eq!(text, "exec plugin `sh` wants to ask something, and there is no terminal");
     let text = refused("IfAvailable", "read -r answer || exit 3", 1).await;
@@ -180,7 +180,7 @@ async fn a_plugin_that_wants_a_terminal_gets_none() {
 }
 
 #[tokio::test]
-async fn a_plugin_does_not_hang_for_ever() {
+async fn plugin_that_hangs_is_killed() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = script(folder.path(), "Never", "echo $$ > \"$1/pid\"; exec sleep 1000").await;
     let reader = scene(folder.path(), &cluster, &user, false, 50).await;
@@ -199,7 +199,7 @@ async fn a_plugin_does_not_hang_for_ever() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_is_not_there_is_named() {
+async fn missing_plugin_is_named() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/not/there/aws"}});
     let reader = scene(folder.path(), &cluster, &user, false, 1).await;
@@ -212,7 +212,7 @@ async fn a_plugin_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn the_file_of_a_token_is_read_without_what_surrounds_it() {
+async fn token_file_is_read_without_white_space_and_named_when_missing() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     tokio::fs::write(folder.path().join("token"), "admin-token\n").await.unwrap();
     let reader = scene(folder.path(), &cluster, &json!({"tokenFile": "token"}), false, 1).await;
