@@ -34,7 +34,7 @@ const EMPTY: usize = 100;
 pub(crate) enum Endless {
     #[error("the list was not read to its end within {0:?}; a longer `--timeout` may help")]
     Time(Duration),
-    #[error("the list does not end: a page names one that was read before as the next")]
+    #[error("the list does not end: a page names an earlier one as the next")]
     Circle,
     #[error("the list does not end: it has {EMPTY} empty pages one after the other")]
     Empty,
@@ -121,7 +121,7 @@ pub(crate) async fn read_file(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 /// Like `read_file`, as text without white space around it.
 pub(crate) async fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
     let text = String::from_utf8(read_file(path).await?);
-    Ok(text.map_err(|_| io::Error::other("it is no text"))?.trim().to_owned())
+    Ok(text.map_err(|_| io::Error::other("it is not text"))?.trim().to_owned())
 }
 
 /// The message for an answer above `BODY`.

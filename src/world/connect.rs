@@ -190,7 +190,7 @@ impl<'a> Connector<'a> {
         let sdk = with_credentials(&sdk, CachedProvider::new(inner, self.clock, sources));
         // the SDK would ignore the variable and might use another account
         let not_utf8 = self.context.not_text().find(|name| name.starts_with("AWS_"));
-        let not_utf8 = not_utf8.map(|name| format!("`{name}` is not UTF-8: set it anew"));
+        let not_utf8 = not_utf8.map(|name| format!("`{name}` is not UTF-8: set it again"));
         AwsConnection { sdk, region, sts, fault: not_utf8.or(wrong_bundle).or(wrong_endpoint) }
     }
 

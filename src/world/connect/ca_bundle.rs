@@ -18,7 +18,7 @@ pub(super) async fn trust_only(setting: &str, file: &Path) -> Result<TlsContext,
     let bytes = read_file(file).await.map_err(|error| format!("{named}, which cannot be read: {error}"))?;
     let authorities = authorities(&bytes);
     if authorities.is_empty() {
-        return Err(format!("{named}, in which there is no certificate: it must be a bundle of them in PEM"));
+        return Err(format!("{named}, which contains no certificate: it must be a bundle of certificates in PEM"));
     }
     let store = authorities.iter().fold(TrustStore::empty(), |store, pem| store.with_pem_certificate(pem.as_bytes()));
     TlsContext::builder()
@@ -60,7 +60,7 @@ mod tests {
             b"-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n",
             to_pem("CERTIFICATE", b"x").as_bytes(),
         ] {
-            assert!(refusal(text).await.unwrap().contains("there is no certificate"), "{text:?}");
+            assert!(refusal(text).await.unwrap().contains("contains no certificate"), "{text:?}");
         }
         assert_eq!(refusal(certificate().as_bytes()).await, None);
         let mixed = [to_pem("CERTIFICATE", b"x"), certificate(), certificate()].concat();

@@ -65,10 +65,10 @@ fn unusable(credentials: &Credentials) -> Option<String> {
     parts.into_iter().find_map(|(variable, what, value)| {
         let name = if from_variables { format!("`{variable}`") } else { format!("the {what} of the credentials") };
         if value.trim() != value {
-            return Some(format!("{name} has white space or a line break around its value: take it away"));
+            return Some(format!("{name} has white space or a line break around its value: remove it"));
         }
         let is_odd = value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic());
-        is_odd.then(|| format!("{name} has characters that no such value has"))
+        is_odd.then(|| format!("{name} has characters that are not allowed in it"))
     })
 }
 

@@ -76,10 +76,10 @@ async fn container(context: &Context) -> Option<String> {
     let [relative, full, token] = ["CREDENTIALS_RELATIVE_URI", "CREDENTIALS_FULL_URI", "AUTHORIZATION_TOKEN_FILE"]
         .map(|name| format!("AWS_CONTAINER_{name}"));
     if let Some(path) = context.variable(&relative) {
-        return (!path.starts_with('/')).then(|| format!("`{relative}` is no path: it begins with `/`"));
+        return (!path.starts_with('/')).then(|| format!("`{relative}` is not a path: it must begin with `/`"));
     }
     if !is_address(context.variable(&full)?) {
-        return Some(format!("`{full}` is no address: it needs `http://` or `https://` and a host"));
+        return Some(format!("`{full}` is not a URL: it needs `http://` or `https://` and a host"));
     }
     let file = context.variable(&token)?;
     let why = no_token(file).await?;
@@ -100,7 +100,7 @@ fn not_a_role(arn: &str) -> Option<String> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let good = matches!(parts[..], ["arn", partition, "iam", "", account, role]
         if partition.starts_with("aws") && account.len() == 12 && role.starts_with("role/"));
-    (!good).then(|| "is no ARN of a role: one looks like `arn:aws:iam::111122223333:role/NAME`".to_owned())
+    (!good).then(|| "is not the ARN of a role, such as `arn:aws:iam::111122223333:role/NAME`".to_owned())
 }
 
 async fn unreadable_file(profile: &Profile, context: &Context) -> Option<String> {
@@ -132,7 +132,7 @@ fn missing_profile(profile: &Profile) -> String {
     let is_declared = *named_by == NamedBy::Configuration;
     if name.trim() != name {
         let setting = if is_declared { "the configuration's `profile`" } else { "`AWS_PROFILE`" };
-        return format!("{setting} has white space around `{}`: take it away", clean(name.trim()));
+        return format!("{setting} has white space around `{}`: remove it", clean(name.trim()));
     }
     let setting = if is_declared { "the configuration" } else { "`AWS_PROFILE`" };
     let all = all.iter().flat_map(aws_config::profile::ProfileSet::profiles);

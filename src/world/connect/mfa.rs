@@ -54,7 +54,7 @@ async fn assume(
     let code = tokio::task::spawn_blocking(move || ask.and_then(|ask| ask(&question))).await.ok().flatten();
     let Some(code) = code.map(|code| code.trim().to_owned()).filter(|code| !code.is_empty()) else {
         return Err(CredentialsError::invalid_configuration(Explanation(format!(
-            "profile `{profile}` needs a code of `{device}` (`mfa_serial`), and nobody gave one: run it on a terminal, or \
+            "profile `{profile}` needs a code of `{device}` (`mfa_serial`), but got none: run it on a terminal, or \
              give irsa the credentials of a session (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`)"
         ))));
     };

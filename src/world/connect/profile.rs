@@ -102,7 +102,7 @@ impl Profile {
         let setting = self.setting(context, &["AWS_REGION", "AWS_DEFAULT_REGION"], "region");
         let Some((what, value)) = setting else { return Ok(None) };
         Region::parse(value).map(Some).map_err(|error| match Region::parse(value.trim()) {
-            Ok(region) => format!("{what} has white space around `{region}`: take it away"),
+            Ok(region) => format!("{what} has white space around `{region}`: remove it"),
             Err(_) => format!("{what} is `{}`: it {error}", clean(value)),
         })
     }
@@ -126,15 +126,13 @@ impl Profile {
             let Some((what, address)) = self.endpoint(service, context) else {
                 if service == "STS" && self.get("role_arn").is_some() && self.has_blank_sts_endpoint() {
                     let key = self.shown("endpoint_url");
-                    return Err(format!(
-                        "{key} is set to nothing, while its role is to be assumed: take the line away"
-                    ));
+                    return Err(format!("{key} is empty, and the profile assumes a role: remove the line"));
                 }
                 continue;
             };
             if !is_address(&address) {
                 return Err(format!(
-                    "{what} is no address: it needs `http://` or `https://` and a host, and nothing else around it"
+                    "{what} is not a URL: it needs `http://` or `https://` and a host, and nothing else around it"
                 ));
             }
             endpoints.0.insert(service, address);

@@ -21,9 +21,9 @@ const P521: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
 pub(crate) fn readable(certificate: &str, key: &str) -> Result<(String, String), ApiFailure> {
     let wrong = |field: &str, why: &str| ApiFailure::credentials(format!("`{field}` of the kubeconfig's user {why}"));
     let chain = certificate::from_base64(certificate);
-    let chain = chain.ok_or_else(|| wrong("client-certificate", "holds no certificate in PEM"))?;
+    let chain = chain.ok_or_else(|| wrong("client-certificate", "contains no certificate in PEM"))?;
     let wrong_key = |why: &str| wrong("client-key", why);
-    let text = decode_text(key).ok_or_else(|| wrong_key("is no text in base64"))?;
+    let text = decode_text(key).ok_or_else(|| wrong_key("is not text in base64"))?;
     if text.contains("ENCRYPTED") {
         return Err(wrong_key(
             "is encrypted, and irsa cannot ask for its password: store it decrypted, or use another way",
@@ -31,14 +31,14 @@ pub(crate) fn readable(certificate: &str, key: &str) -> Result<(String, String),
     }
     let keys = private_keys(&text);
     if keys.is_empty() {
-        return Err(wrong_key("holds no private key in PEM"));
+        return Err(wrong_key("contains no private key in PEM"));
     }
     let Some(key) = keys.iter().find_map(|der| relabelled(der)) else {
         let is_p521 = keys.iter().any(|der| der.windows(P521.len()).any(|window| window == P521));
         return Err(wrong_key(if is_p521 {
-            "is a key on the curve P-521, which irsa cannot use: it takes RSA, P-256, P-384 and Ed25519"
+            "is a key on the curve P-521, which irsa cannot use: it supports RSA, P-256, P-384 and Ed25519"
         } else {
-            "holds no private key that can be used: irsa takes RSA, P-256, P-384 and Ed25519"
+            "contains no private key that can be used: irsa supports RSA, P-256, P-384 and Ed25519"
         }));
     };
     let certificates: String = chain.iter().map(|der| to_pem("CERTIFICATE", der)).collect();
@@ -100,11 +100,13 @@ mod tests {
     fn unusable_certificate_or_key_is_named() {
         let key = KeyPair::generate().unwrap();
         let (certificate, good) = (certificate(&key), key.serialize_pem());
-        assert!(why("eA==", &good).starts_with("`client-certificate` of the kubeconfig's user holds no certificate"));
+        assert!(
+            why("eA==", &good).starts_with("`client-certificate` of the kubeconfig's user contains no certificate")
+        );
         for text in ["", "text", "-----BEGIN CERTIFICATE-----\neA==\n-----END CERTIFICATE-----\n"] {
             assert!(
                 why(&certificate, text)
-                    .starts_with("`client-key` of the kubeconfig's user holds no private key in PEM")
+                    .starts_with("`client-key` of the kubeconfig's user contains no private key in PEM")
             );
         }
         let curve = [&[0x30, 0x09][..], &P521].concat();

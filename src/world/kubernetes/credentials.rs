@@ -35,7 +35,8 @@ pub(crate) fn is_static(user: &AuthInfo) -> bool {
 /// The `Authorization` header of a token.
 pub(crate) fn bearer(token: &SecretString) -> Result<HeaderValue, ApiFailure> {
     let value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()));
-    let mut value = value.map_err(|_| ApiFailure::credentials("the token has characters that no header takes"))?;
+    let mut value =
+        value.map_err(|_| ApiFailure::credentials("the token has characters that are not allowed in a header"))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -51,7 +51,7 @@ pub(crate) async fn run(exec: &ExecConfig, interactive: bool, limit: Duration) -
     let name = Path::new(program).file_name().map_or_else(|| program.into(), |name| name.to_string_lossy());
     let fail = |why: &str| ApiFailure::credentials(format!("exec plugin `{name}` {why}"));
     if exec.interactive_mode == Some(ExecInteractiveMode::Always) && !interactive {
-        return Err(fail("wants to ask something, and there is no terminal"));
+        return Err(fail("needs to ask the user, and there is no terminal"));
     }
     let finished = async {
         let mut child = command(program, exec, interactive)?.kill_on_drop(true).spawn()?;

@@ -75,7 +75,7 @@ impl ApiFailure {
 
     /// The response has a form that irsa does not understand.
     pub(crate) fn malformed() -> Self {
-        Self::other("the API's answer is not what it should be")
+        Self::other("irsa does not understand the API's answer")
     }
 
     pub(crate) fn at(self, operation: &str) -> CallError {
@@ -226,12 +226,12 @@ fn field(path: &str) -> String {
 /// An error from kube instead of a response.
 pub(crate) fn of_kube(error: &kube::Error) -> ApiFailure {
     match error {
-        kube::Error::Auth(_) => ApiFailure::credentials("the token's file cannot be read"),
+        kube::Error::Auth(_) => ApiFailure::credentials("the token file cannot be read"),
         kube::Error::InferKubeconfig(_) => ApiFailure::credentials("its client certificate or key cannot be read"),
         kube::Error::RustlsTls(_) => ApiFailure::credentials("its authority, client certificate or key cannot be used"),
         kube::Error::HyperError(source) => of_connection(source),
         kube::Error::Service(source) if source.is::<kube::client::AuthError>() => {
-            ApiFailure::credentials("the token's file cannot be read")
+            ApiFailure::credentials("the token file cannot be read")
         }
         kube::Error::Service(source) => of_connection(source.as_ref()),
         _ => ApiFailure::other("the request could not be made"),
@@ -250,7 +250,7 @@ fn of_connection(error: &(dyn std::error::Error + 'static)) -> ApiFailure {
     let text = texts.join(": ");
     if text.contains("proxy authorization required") {
         return ApiFailure::invalid(
-            "its proxy wants a user name and a password (HTTP status 407): give them in its address, \
+            "its proxy requires a user name and a password (HTTP status 407): add them to its URL, \
              `http://USER:PASSWORD@HOST:PORT`, in `proxy-url` of the kubeconfig or `HTTPS_PROXY`",
         );
     }
@@ -267,9 +267,9 @@ fn of_connection(error: &(dyn std::error::Error + 'static)) -> ApiFailure {
 /// Adds what to do about a server certificate, where rustls does not say it.
 fn with_certificate_hint(text: String) -> String {
     let hint = if text.contains("UnsupportedSignature") || text.contains("UnsupportedPublicKey") {
-        "it is signed in a way that irsa cannot check: RSA, ECDSA on P-256 and P-384, and Ed25519 can be"
+        "irsa cannot check its signature: it supports RSA, ECDSA on P-256 and P-384, and Ed25519"
     } else if text.contains("CaUsedAsEndEntity") {
-        "the server shows the certificate of an authority as its own: give it one that an authority has signed"
+        "the server uses the certificate of an authority as its own: give it one that an authority signed"
     } else {
         return text;
     };
@@ -279,6 +279,7 @@ fn with_certificate_hint(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::CallErrorKind as Kind;
     use serde_json::{Value, json};
 
     fn answer(code: u16, body: &Value) -> ApiFailure {
@@ -306,7 +307,7 @@ mod tests {
              manager `conflict with nobody` holds `.secrets`"
         );
         let error = failure.at("apply ServiceAccount");
-        assert_eq!((error.kind, error.code.as_deref()), (CallErrorKind::Conflict, Some(FIELD_CONFLICT)));
+        assert_eq!((error.kind, error.code.as_deref()), (Kind::Conflict, Some(FIELD_CONFLICT)));
         assert_eq!(error.request_id.as_deref(), Some("id"));
     }
 
@@ -319,49 +320,35 @@ mod tests {
         let uid = json!({"reason": "Invalid", "message": "x", "details": {"causes": [
             {"reason": "FieldValueInvalid", "message": "field is immutable", "field": "metadata.uid"},
         ]}});
-        for (code, body, kind, retry) in [
-            (401, status("Unauthorized", "Unauthorized"), CallErrorKind::Credentials, Retry::Never),
-            (
-                403,
-                status("Forbidden", r#"x "a" is forbidden: User "me" cannot get resource "x" in …"#),
-                CallErrorKind::Denied,
-                Retry::Never,
-            ),
-            (
-                403,
-                status("Forbidden", r#"forbidden: User "me" cannot get path "/x""#),
-                CallErrorKind::Denied,
-                Retry::Never,
-            ),
-            (403, json!({}), CallErrorKind::Denied, Retry::Never),
-            (403, status("Forbidden", r#"x "a" is forbidden: "#), CallErrorKind::Denied, Retry::Never),
-            (
-                403,
-                status("Forbidden", r#"x "a" is forbidden: RBAC: role.x "b" not found"#),
-                CallErrorKind::Denied,
-                Retry::Never,
-            ),
-            (403, status("Forbidden", "x is forbidden: exceeded quota: q"), CallErrorKind::Limit, Retry::Never),
+        for (code, body, kind) in [
+            (401, status("Unauthorized", "Unauthorized"), Kind::Credentials),
+            (403, status("Forbidden", r#"x "a" is forbidden: User "me" cannot get resource "x" in …"#), Kind::Denied),
+            (403, status("Forbidden", r#"forbidden: User "me" cannot get path "/x""#), Kind::Denied),
+            (403, json!({}), Kind::Denied),
+            (403, status("Forbidden", r#"x "a" is forbidden: "#), Kind::Denied),
+            (403, status("Forbidden", r#"x "a" is forbidden: RBAC: role.x "b" not found"#), Kind::Denied),
+            (403, status("Forbidden", "x is forbidden: exceeded quota: q"), Kind::Limit),
             (
                 403,
                 status("Forbidden", "x is forbidden: unable to validate against any security context"),
-                CallErrorKind::Rejected,
-                Retry::Never,
+                Kind::Rejected,
             ),
-            (403, terminating, CallErrorKind::Rejected, Retry::Never),
-            (404, status("NotFound", "no"), CallErrorKind::NotFound, Retry::Never),
-            (409, status("AlreadyExists", "no"), CallErrorKind::AlreadyExists, Retry::Never),
-            (409, status("Conflict", "the object has been modified"), CallErrorKind::Conflict, Retry::Never),
-            (404, json!({}), CallErrorKind::Other, Retry::Never),
-            (404, status("", "not here"), CallErrorKind::Other, Retry::Never),
-            (410, status("Expired", "too old"), CallErrorKind::Other, Retry::Never),
-            (422, status("Invalid", "no"), CallErrorKind::Invalid, Retry::Never),
-            (422, uid, CallErrorKind::Conflict, Retry::Never),
-            (429, status("TooManyRequests", "slow down"), CallErrorKind::Throttled, Retry::UntilBudget),
-            (500, status("InternalError", "no"), CallErrorKind::Unavailable, Retry::UntilBudget),
-            (503, status("ServiceUnavailable", "no"), CallErrorKind::Unavailable, Retry::UntilBudget),
+            (403, terminating, Kind::Rejected),
+            (404, status("NotFound", "no"), Kind::NotFound),
+            (409, status("AlreadyExists", "no"), Kind::AlreadyExists),
+            (409, status("Conflict", "the object has been modified"), Kind::Conflict),
+            (404, json!({}), Kind::Other),
+            (404, status("", "not here"), Kind::Other),
+            (410, status("Expired", "too old"), Kind::Other),
+            (422, status("Invalid", "no"), Kind::Invalid),
+            (422, uid, Kind::Conflict),
+            (429, status("TooManyRequests", "slow down"), Kind::Throttled),
+            (500, status("InternalError", "no"), Kind::Unavailable),
+            (503, status("ServiceUnavailable", "no"), Kind::Unavailable),
         ] {
             let failure = answer(code, &body);
+            let is_transient = matches!(kind, Kind::Throttled | Kind::Unavailable);
+            let retry = if is_transient { Retry::UntilBudget } else { Retry::Never };
             assert_eq!((failure.kind, failure.retry), (kind, retry), "{code} {body}");
             assert!(!failure.is_field_conflict(), "{code}");
         }
@@ -392,16 +379,12 @@ mod tests {
                     (422, "Invalid"),
                 ] {
                     let failure = answer(code, &json!({"reason": reason, "message": by}));
-                    assert_eq!(
-                        (failure.kind, failure.retry),
-                        (CallErrorKind::Rejected, Retry::Never),
-                        "{code} {reason}"
-                    );
+                    assert_eq!((failure.kind, failure.retry), (Kind::Rejected, Retry::Never), "{code} {reason}");
                     assert_eq!(failure.message, by);
                 }
                 // the policy itself may have failed
                 let failure = answer(500, &json!({"message": by}));
-                assert_eq!((failure.kind, failure.retry), (CallErrorKind::Unavailable, Retry::Briefly));
+                assert_eq!((failure.kind, failure.retry), (Kind::Unavailable, Retry::Briefly));
             }
         }
     }
@@ -410,7 +393,7 @@ mod tests {
     fn failing_webhook_is_retried_briefly() {
         let why = r#"Internal error occurred: failed calling webhook "a.b.c": failed to call webhook: Post "https://a.b.svc:443/": EOF"#;
         let failure = answer(500, &json!({"reason": "InternalError", "message": why}));
-        assert_eq!((failure.kind, failure.retry), (CallErrorKind::Unavailable, Retry::Briefly));
+        assert_eq!((failure.kind, failure.retry), (Kind::Unavailable, Retry::Briefly));
         let failure = answer(500, &json!({"reason": "InternalError", "message": "etcdserver: no leader"}));
         assert_eq!(failure.retry, Retry::UntilBudget);
     }

@@ -75,10 +75,10 @@ fn unreadable(file: &Path, error: &KubeconfigError) -> ApiFailure {
         KubeconfigError::ReadConfig(error, _) => clean(&error.to_string()),
         // the parser's own message quotes the line
         KubeconfigError::Parse(error) => match error.location() {
-            Some(location) => format!("it is no kubeconfig, see line {}", location.line()),
-            None => "it is no kubeconfig".to_owned(),
+            Some(location) => format!("it is not a kubeconfig, see line {}", location.line()),
+            None => "it is not a kubeconfig".to_owned(),
         },
-        _ => "it does not go together with the other files".to_owned(),
+        _ => "it cannot be merged with the other files".to_owned(),
     };
     ApiFailure::invalid(format!("kubeconfig `{}` cannot be used: {why}", file.display()))
 }
@@ -88,7 +88,7 @@ fn unreadable(file: &Path, error: &KubeconfigError) -> ApiFailure {
 async fn parse(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
     let unreadable = |error: io::Error| KubeconfigError::ReadConfig(error, path.to_owned());
     let text = decoded(&read_file(path).await.map_err(unreadable)?);
-    let text = text.ok_or_else(|| unreadable(io::Error::other("it is no text")))?;
+    let text = text.ok_or_else(|| unreadable(io::Error::other("it is not text")))?;
     let mut config = Kubeconfig::from_yaml(&text)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let resolve = |file: &mut Option<String>| {

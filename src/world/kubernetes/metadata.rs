@@ -31,10 +31,11 @@ pub(crate) fn service_account(
     metadata: ObjectMeta,
     known: &mut FieldManagers,
 ) -> Result<LiveServiceAccount, ApiFailure> {
-    let missing = |field: &str| ApiFailure::other(format!("the API gave an object without `{field}`"));
+    let missing = |field: &str| ApiFailure::other(format!("the API returned an object without `{field}`"));
     let namespace = metadata.namespace.ok_or_else(|| missing("namespace"))?;
     let name = metadata.name.ok_or_else(|| missing("name"))?;
-    let wrong = |text: &str| ApiFailure::other(format!("the API gave an object called `{}`", clean(text)));
+    let wrong =
+        |text: &str| ApiFailure::other(format!("the API returned an object with the invalid name `{}`", clean(text)));
     let entries = metadata.managed_fields.iter().flatten().map(field_manager);
     let mut managers: Vec<Arc<FieldManager>> = entries.map(|manager| known.shared(manager)).collect();
     // with tens of thousands of objects, spare capacity adds up
@@ -71,10 +72,7 @@ pub(crate) fn malformed(object: &RawValue, why: String) -> MalformedServiceAccou
 
 /// Allocates no spare capacity.
 fn string_map(map: Option<BTreeMap<String, String>>) -> StringMap {
-    let map = map.unwrap_or_default();
-    let mut pairs = StringMap::with_capacity(map.len());
-    pairs.extend(map);
-    pairs
+    StringMap::from_sorted_store_unchecked(map.unwrap_or_default().into_iter().collect())
 }
 
 fn field_manager(entry: &ManagedFieldsEntry) -> FieldManager {

@@ -19,7 +19,7 @@ pub(crate) fn choose(proxy_url: Option<&str>, url: &Uri, context: &Context) -> R
     // the message does not repeat the text, which may contain a password
     let wrong = || {
         let forms = "`http://HOST:PORT`, `https://HOST:PORT` or `socks5://HOST:PORT`";
-        ApiFailure::invalid(format!("`{what}` is no address of a proxy: it has the form {forms}"))
+        ApiFailure::invalid(format!("`{what}` is not a proxy URL: it must have the form {forms}"))
     };
     parse(text.trim()).map(Some).ok_or_else(wrong)
 }

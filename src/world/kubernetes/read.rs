@@ -188,7 +188,7 @@ fn decode<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, ApiFailure> {
 
 /// A request that kube has built.
 pub(crate) fn built(request: Result<Request, kube::core::request::Error>) -> Result<Request, ApiFailure> {
-    request.map_err(|_| ApiFailure::invalid("the request could not be put together"))
+    request.map_err(|_| ApiFailure::invalid("the request could not be built"))
 }
 
 /// One ServiceAccount. None if the API says that it does not exist.
@@ -230,7 +230,7 @@ async fn service_accounts(
 fn parse(object: &RawValue, known: &mut FieldManagers) -> Result<LiveServiceAccount, MalformedServiceAccount> {
     let is_too_large = object.get().len() > LARGEST;
     let read = if is_too_large {
-        Err(ApiFailure::other(format!("the API gave an object above {} MiB", LARGEST >> 20)))
+        Err(ApiFailure::other(format!("the API returned an object above {} MiB", LARGEST >> 20)))
     } else {
         serde_json::from_str::<Object>(object.get()).map_err(|error| parse_failure(&error))
     };
@@ -241,9 +241,9 @@ fn parse(object: &RawValue, known: &mut FieldManagers) -> Result<LiveServiceAcco
 /// Repeats nothing from the object.
 fn parse_failure(error: &serde_json::Error) -> ApiFailure {
     ApiFailure::other(if error.to_string().starts_with("recursion limit exceeded") {
-        "the API gave an object that is nested deeper than irsa reads"
+        "the API returned an object that is nested too deeply"
     } else {
-        "the API gave an object that is not what it should be"
+        "the API returned a malformed object"
     })
 }
 

@@ -157,8 +157,8 @@ impl ClusterConnection {
         if !are_leaves || !failure.message.contains("UnknownIssuer") {
             return failure;
         }
-        let why = "what the kubeconfig names as `certificate-authority` is a server's own certificate and no authority: \
-                   name the certificate that it was signed with";
+        let why = "`certificate-authority` of the kubeconfig is a server's own certificate, not an authority: name the \
+                   certificate that signed it";
         ApiFailure { message: format!("{}; {why}", failure.message), ..failure }
     }
 }
@@ -179,7 +179,7 @@ fn unread(error: &(dyn std::error::Error + 'static)) -> ApiFailure {
     }
     match error.downcast_ref::<kube::Error>() {
         Some(error) => of_kube(error),
-        None => ApiFailure::broken("the answer broke off"),
+        None => ApiFailure::broken("the connection was lost in the middle of the answer"),
     }
 }
 

@@ -69,8 +69,8 @@ fn no_context(kubeconfig: &Kubeconfig, name: &str) -> ApiFailure {
     let mut known: Vec<String> =
         kubeconfig.contexts.iter().map(|context| format!("`{}`", clean(&context.name))).collect();
     known.sort();
-    let others = if known.is_empty() { "nor any other".to_owned() } else { format!("but {}", known.join(", ")) };
-    ApiFailure::invalid(format!("the kubeconfig has no context `{name}`, {others}"))
+    let others = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+    ApiFailure::invalid(format!("the kubeconfig has no context `{name}`; {others}"))
 }
 
 /// A target without authority and credentials.
@@ -79,7 +79,7 @@ pub(crate) fn base(server: &str, proxy_url: Option<&str>, context: &Context) -> 
         .parse()
         .ok()
         .filter(|url: &Uri| url.host().is_some() && matches!(url.scheme_str(), Some("https" | "http")));
-    let url = url.ok_or_else(|| ApiFailure::invalid("the address of the API is no URL"))?;
+    let url = url.ok_or_else(|| ApiFailure::invalid("the address of the API is not a URL"))?;
     let mut config = Config::new(url);
     config.default_retry = false;
     config.proxy_url = proxy::choose(proxy_url, &config.cluster_url, context)?;
@@ -97,15 +97,15 @@ async fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, ApiFailure
         }
         _ => return Ok(None),
     };
-    certificates.map(Some).ok_or_else(|| ApiFailure::invalid("the certificate authority of the kubeconfig is no PEM"))
+    certificates.map(Some).ok_or_else(|| ApiFailure::invalid("the certificate authority of the kubeconfig is not PEM"))
 }
 
 /// What kube sends itself, and the source of the rest. Credentials in the kubeconfig take precedence over a plugin.
 async fn credentials(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo, CredentialSource), ApiFailure> {
     if let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
         let text = format!(
-            "auth provider `{}` is no more (https://kubernetes.io/blog/2022/05/03/kubernetes-1-24-release-announcement/); \
-             an exec plugin takes its place",
+            "auth provider `{}` is no longer supported (https://kubernetes.io/blog/2022/05/03/kubernetes-1-24-release-announcement/); \
+             use an exec plugin instead",
             clean(&provider.name)
         );
         return Err(ApiFailure::invalid(text));
@@ -194,8 +194,8 @@ mod tests {
     #[tokio::test]
     async fn missing_or_malformed_entry_is_named() {
         let text = "{contexts: [{name: b, context: {cluster: c}}, {name: a, context: {cluster: c}}]}";
-        assert_eq!(refused(text, "x").await, "the kubeconfig has no context `x`, but `a`, `b`");
-        assert_eq!(refused("{contexts: []}", "x").await, "the kubeconfig has no context `x`, nor any other");
+        assert_eq!(refused(text, "x").await, "the kubeconfig has no context `x`; it has `a`, `b`");
+        assert_eq!(refused("{contexts: []}", "x").await, "the kubeconfig has no context `x`; it has none");
         assert_eq!(refused(text, "a").await, "context `a` names cluster `c`, which the kubeconfig lacks");
         let with = |cluster: &str, user: &str| {
             format!(
@@ -203,21 +203,21 @@ mod tests {
                  users: [{{name: u, user: {user}}}]}}"
             )
         };
-        assert_eq!(refused(&with("{}", "{}"), "a").await, "the address of the API is no URL");
-        assert_eq!(refused(&with("{server: 'ftp://x'}", "{}"), "a").await, "the address of the API is no URL");
+        assert_eq!(refused(&with("{}", "{}"), "a").await, "the address of the API is not a URL");
+        assert_eq!(refused(&with("{server: 'ftp://x'}", "{}"), "a").await, "the address of the API is not a URL");
         let authority = with("{server: 'https://x', certificate-authority-data: eA==}", "{}");
-        assert_eq!(refused(&authority, "a").await, "the certificate authority of the kubeconfig is no PEM");
+        assert_eq!(refused(&authority, "a").await, "the certificate authority of the kubeconfig is not PEM");
         let gone = with("{server: 'https://x', certificate-authority: /not/there}", "{}");
         assert!(refused(&gone, "a").await.starts_with("authority `/not/there` cannot be read"));
         let provider = with("{server: 'https://x'}", "{auth-provider: {name: gcp, config: {cmd-path: /bin/false}}}");
-        assert!(refused(&provider, "a").await.starts_with("auth provider `gcp` is no more"));
+        assert!(refused(&provider, "a").await.starts_with("auth provider `gcp` is no longer supported"));
     }
 
     #[tokio::test]
     async fn token_that_no_header_takes_is_refused() {
         let text = "{contexts: [{name: a, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: \
                     'https://x'}}], users: [{name: u, user: {token: \"a\\u0007b\"}}]}";
-        assert_eq!(refused(text, "a").await, "the token has characters that no header takes");
+        assert_eq!(refused(text, "a").await, "the token has characters that are not allowed in a header");
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The Kubernetes half against the API stand-in, over TLS and HTTP in process.
+//! Tests against the Kubernetes API of the sandbox, over TLS in the same process.
 
 mod conflicts;
 mod kit;

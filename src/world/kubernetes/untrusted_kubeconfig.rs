@@ -64,7 +64,7 @@ impl<'a> UntrustedKubeconfig<'a> {
         }
         if let Some(token) = self.content("tokenFile", user.token_file.take())? {
             let token = String::from_utf8(token).ok().filter(|token| !token.trim().is_empty());
-            let token = token.ok_or_else(|| ApiFailure::credentials("the token's file has no token in it"))?;
+            let token = token.ok_or_else(|| ApiFailure::credentials("the token file is empty"))?;
             user.token.get_or_insert_with(|| token.trim().into());
         }
         if let Some(pem) = self.content("client-certificate", user.client_certificate.take())? {
@@ -107,7 +107,7 @@ impl<'a> UntrustedKubeconfig<'a> {
     /// The refusal of something that only the user's own kubeconfig may do.
     fn refused(&self, what: &str) -> ApiFailure {
         ApiFailure::invalid(format!(
-            "kubeconfig `{}` {what}, which is not done for a kubeconfig that the configuration names; name it in \
+            "kubeconfig `{}` {what}, which irsa does not allow in a kubeconfig that the configuration names; name it in \
              `KUBECONFIG` instead, and leave only `context` in the configuration",
             self.declared.display()
         ))

@@ -77,7 +77,7 @@ async fn find_target(run: &RunState, entry: &ClusterEntry, facts: &ClusterFacts)
             target::of_context(&kubeconfig, context, &run.context, untrusted.as_ref()).await
         }
         None if entry.cluster.name.is_none() => {
-            let text = "it is declared by its issuer alone: `kubernetes = { context = \"…\" }` names a way to its API";
+            let text = "it is declared by its issuer alone: set `kubernetes = { context = \"…\" }` so that irsa can reach its API";
             Err(ApiFailure::invalid(text))
         }
         None => eks_target(run, facts),
@@ -86,11 +86,12 @@ async fn find_target(run: &RunState, entry: &ClusterEntry, facts: &ClusterFacts)
 
 fn eks_target(run: &RunState, facts: &ClusterFacts) -> Result<ApiTarget, ApiFailure> {
     let Some(endpoint) = &facts.endpoint else {
-        return Err(ApiFailure::invalid(format!("EKS names no endpoint of it (its status is `{}`)", facts.status)));
+        return Err(ApiFailure::invalid(format!("EKS reports no endpoint for it (its status is `{}`)", facts.status)));
     };
     let mut config = target::base(endpoint, None, &run.context)?;
     let authority = facts.certificate_authority.as_deref().and_then(certificate::from_base64);
-    config.root_cert = Some(authority.ok_or_else(|| ApiFailure::invalid("EKS names no certificate authority of it"))?);
+    config.root_cert =
+        Some(authority.ok_or_else(|| ApiFailure::invalid("EKS reports no certificate authority for it"))?);
     Ok(ApiTarget { config, credentials: CredentialSource::EksToken })
 }
 
@@ -102,7 +103,7 @@ fn check_target(target: &mut ApiTarget, entry: &ClusterEntry, facts: &ClusterFac
     let KubernetesAccess { context, unverified, .. } = &entry.cluster.kubernetes;
     let config = &mut target.config;
     let source =
-        context.as_ref().map_or_else(|| "the endpoint that EKS names".to_owned(), |name| format!("context `{name}`"));
+        context.as_ref().map_or_else(|| "the endpoint that EKS reports".to_owned(), |name| format!("context `{name}`"));
     if config.cluster_url.scheme_str() != Some("https") {
         let is_local = is_loopback(&config.cluster_url) && config.proxy_url.is_none();
         if !(is_local && *unverified) {
@@ -123,12 +124,12 @@ fn check_target(target: &mut ApiTarget, entry: &ClusterEntry, facts: &ClusterFac
     let trusted = config.root_cert.as_deref().unwrap_or_default();
     if !authority.iter().any(|certificate| trusted.contains(certificate)) {
         let what = if trusted.is_empty() {
-            "it names no certificate authority"
+            "it names no certificate authority, and EKS reports one"
         } else {
-            "its certificate authority is another"
+            "its certificate authority is not the one that EKS reports"
         };
         return Err(Access::Wrong(
-            format!("{source} is not shown to lead to this cluster: {what}, EKS tells the cluster's"),
+            format!("{source} may lead to another cluster: {what}"),
             format!("`aws eks update-kubeconfig` writes a context with the right one; {WAIVE}"),
         ));
     }
@@ -151,7 +152,7 @@ async fn check_issuer(
 ) -> Result<(), Access<()>> {
     let context = entry.cluster.kubernetes.context.as_deref().unwrap_or_default();
     let Some(issuer) = &facts.issuer else {
-        let text = format!("its issuer is not known, so its API cannot be told from another's; {WAIVE}");
+        let text = format!("its issuer is not known, so irsa cannot verify its API; {WAIVE}");
         return Err(Access::Unknown(text));
     };
     Err(match api_issuer(connection).await {
@@ -159,7 +160,7 @@ async fn check_issuer(
         Ok(Some(named)) => Access::Wrong(
             format!("the API of context `{context}` is another cluster's: its issuer is `{named}`"),
             format!(
-                "cluster `{}` has the issuer `{issuer}`, the API has `{named}`: name the context of the former",
+                "cluster `{}` has the issuer `{issuer}`, the API has `{named}`: name a context that leads to that cluster",
                 connection.key
             ),
         ),
@@ -167,8 +168,8 @@ async fn check_issuer(
             Access::Unknown(format!("the API of context `{context}` names no issuer at `{DISCOVERY}`; {WAIVE}"))
         }
         Err(failure) if matches!(failure.status, Some(403 | 404)) => Access::Unknown(format!(
-            "{}: without its issuer the API of context `{context}` cannot be told from another's; the ClusterRole \
-             `system:service-account-issuer-discovery` allows to read it, and {WAIVE}",
+            "{}: without its issuer irsa cannot verify the API of context `{context}`; the ClusterRole \
+             `system:service-account-issuer-discovery` grants access to it, and {WAIVE}",
             failure.at(OPERATION)
         )),
         Err(failure) => Access::Unknown(failure.at(OPERATION).to_string()),

@@ -87,7 +87,7 @@ impl Writer<'_> {
                 Err(failure) => return Err(failure),
             }
         }
-        Err(refused.unwrap_or_else(|| ApiFailure::conflict("it comes and goes")))
+        Err(refused.unwrap_or_else(|| ApiFailure::conflict("others create and delete it at the same time")))
     }
 
     /// Applies irsa's fields to an object that was to be created but exists. None if it is gone again.
@@ -98,11 +98,11 @@ impl Writer<'_> {
             return Ok(None);
         };
         if live.deleting.is_some() {
-            return Err(ApiFailure::conflict("it is there and is being deleted"));
+            return Err(ApiFailure::conflict("it exists and is being deleted"));
         }
         if let Some(other) = live.labels.get(OWNER).filter(|owner| wanted.labels.get(OWNER) != Some(*owner)) {
             let owner = clean(other);
-            return Err(ApiFailure::conflict(format!("someone made it with the label of owner `{owner}`")));
+            return Err(ApiFailure::conflict(format!("someone created it with the label of owner `{owner}`")));
         }
         let mut wanted = wanted.clone();
         if !owned(self.own_entries(&live)).contains(&Field::Annotation(CREATED)) {
@@ -178,7 +178,7 @@ impl Writer<'_> {
             None => Err(ApiFailure::new(CallErrorKind::NotFound, "it is no longer there")),
             Some(live) if live.deleting.is_some() => Err(ApiFailure::conflict("it is being deleted")),
             Some(live) if live.uid != uid => {
-                Err(ApiFailure::conflict("it was deleted and made anew since it was read"))
+                Err(ApiFailure::conflict("it was deleted and recreated since it was read"))
             }
             Some(live) => Ok(live),
         }
@@ -208,18 +208,18 @@ impl Writer<'_> {
         let (from, to) = (fields(&from.labels, &from.annotations), fields(&to.labels, &to.annotations));
         let changed = to.iter().filter(|(field, value)| stored.get(*field) != Some(*value)).map(|(field, value)| {
             let is = stored.get(field).map_or("not there".to_owned(), |value| format!("`{}`", clean(value)));
-            format!("{field} is {is}, `{}` was sent", clean(value))
+            format!("{field} is {is}, irsa sent `{}`", clean(value))
         });
         // a field that another manager owns too is expected to stay
         let kept = from
             .keys()
             .filter(|field| !to.contains_key(*field) && stored.contains_key(*field) && !others.contains(*field));
         let altered: Vec<String> =
-            changed.chain(kept.map(|field| format!("{field} is still there, and was taken off"))).collect();
+            changed.chain(kept.map(|field| format!("{field} is still there, although irsa removed it"))).collect();
         if altered.is_empty() {
             return Ok(Written { request_id: reply.request_id, already_done: false });
         }
-        let why = format!("the API stored something else than what was sent: {}", altered.join("; "));
+        let why = format!("the API stored other values than irsa sent: {}", altered.join("; "));
         Err(ApiFailure { request_id: reply.request_id, ..ApiFailure::new(CallErrorKind::Altered, why) })
     }
 

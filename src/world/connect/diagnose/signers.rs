@@ -45,7 +45,10 @@ fn signers(profile: &Profile) -> Result<Vec<&str>, String> {
         signers.push(source);
         if known {
             let chain: Vec<String> = signers.iter().map(|name| format!("`{}`", clean(name))).collect();
-            return Err(format!("`source_profile` leads in a circle: {}: give one of them keys", chain.join(", ")));
+            return Err(format!(
+                "`source_profile` forms a cycle: {}: give one of them an access key",
+                chain.join(", ")
+            ));
         }
     }
 }

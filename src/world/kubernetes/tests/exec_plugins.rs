@@ -1,4 +1,4 @@
-//! Exec plugins of a kubeconfig: run once, never for ever, and never repeated.
+//! Exec plugins of a kubeconfig: how often they run, for how long, and that their output stays secret.
 
 use super::kit::*;
 use crate::model::live::Access;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A user whose plugin is this shell script; it is given the folder.
+/// A kubeconfig user whose plugin is this shell script. The first argument of the script is the folder.
 async fn script(folder: &Path, mode: &str, text: &str) -> Value {
     let path = folder.join("plugin");
     tokio::fs::write(&path, text).await.unwrap();
@@ -23,7 +23,7 @@ async fn scene(folder: &Path, cluster: &Cluster, user: &Value, interactive: bool
     let path = kubeconfig_in(folder, &[cluster], user).await;
     let clusters = BTreeMap::from([(key("prod"), declared(access(None, Some("prod"))))]);
     let settings = KubernetesSettings { interactive, ..SETTINGS };
-    // only the user's own kubeconfigs may have a plugin
+    // only the user's own kubeconfig may have a plugin
     let environment = context(&[("KUBECONFIG", path.to_str().unwrap())], speed);
     KubernetesReader::new(
         &environment,
@@ -35,8 +35,8 @@ async fn scene(folder: &Path, cluster: &Cluster, user: &Value, interactive: bool
     )
 }
 
-/// The verdict on a kubeconfig that the configuration names.
-async fn named_by_the_configuration(folder: &Path, cluster: &Cluster, user: &Value) -> Access<()> {
+/// Verifies the cluster with a kubeconfig that the configuration names.
+async fn verify_untrusted(folder: &Path, cluster: &Cluster, user: &Value) -> Access<()> {
     let path = kubeconfig_in(folder, &[cluster], user).await;
     let reader = reader_of(access(Some(path), Some("prod")), &context(&[], 1), tokens("unused"));
     reader.verify(&key("prod"), &facts(cluster)).await
@@ -46,7 +46,7 @@ async fn named_by_the_configuration(folder: &Path, cluster: &Cluster, user: &Val
 async fn untrusted_kubeconfig_runs_no_program() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = script(folder.path(), "Never", TOKEN).await;
-    match named_by_the_configuration(folder.path(), &cluster, &user).await {
+    match verify_untrusted(folder.path(), &cluster, &user).await {
         Access::Unknown(text) => {
             assert!(text.contains("wants to run an exec plugin") && text.contains("`KUBECONFIG`"), "{text}");
         }
@@ -54,7 +54,7 @@ async fn untrusted_kubeconfig_runs_no_program() {
     }
     assert!(!folder.path().join("runs").exists(), "it was not run");
     let provider = json!({"auth-provider": {"name": "oidc", "config": {"idp-issuer-url": "https://idp.example.com"}}});
-    let verdict = named_by_the_configuration(folder.path(), &cluster, &provider).await;
+    let verdict = verify_untrusted(folder.path(), &cluster, &provider).await;
     assert!(matches!(&verdict, Access::Unknown(text) if text.contains("auth provider")), "{verdict:?}");
 }
 
@@ -71,7 +71,7 @@ async fn untrusted_kubeconfig_reads_only_files_of_its_folder() {
         ("client-certificate", secret.to_str().unwrap()),
         ("client-key", "link"),
     ] {
-        match named_by_the_configuration(folder.path(), &cluster, &json!({field: path})).await {
+        match verify_untrusted(folder.path(), &cluster, &json!({field: path})).await {
             Access::Unknown(text) => {
                 let wanted = format!("has a `{field}` outside its folder");
                 assert!(text.contains(&wanted) && text.contains("`KUBECONFIG`"), "{field} {path}: {text}");
@@ -81,7 +81,7 @@ async fn untrusted_kubeconfig_reads_only_files_of_its_folder() {
     }
     tokio::fs::write(folder.path().join("token"), "admin-token\n").await.unwrap();
     let user = json!({"tokenFile": "token"});
-    assert_eq!(named_by_the_configuration(folder.path(), &cluster, &user).await, Access::Granted(()));
+    assert_eq!(verify_untrusted(folder.path(), &cluster, &user).await, Access::Granted(()));
     let mut entry = cluster.kubeconfig_entry("admin-token");
     entry.cluster["cluster"] = json!({"server": cluster.endpoint(), "certificate-authority": secret});
     let path = folder.path().join("other");
@@ -160,7 +160,7 @@ async fn output_of_a_failed_plugin_is_not_repeated() {
     }
     // a token that no header takes
     let line = r#"printf '%s' '{"status": {"token": "hunter2\nout"}}'"#;
-    assert_eq!(refused("Never", line, 1).await, "the token has characters that no header takes");
+    assert_eq!(refused("Never", line, 1).await, "the token has characters that are not allowed in a header");
 }
 
 #[tokio::test]
@@ -174,9 +174,9 @@ async fn unusable_certificate_of_a_plugin_is_not_repeated() {
 #[tokio::test]
 async fn plugin_that_needs_a_terminal_is_refused_without_one() {
     let text = refused("Always", TOKEN, 1).await;
-    assert_eq!(text, "exec plugin `sh` wants to ask something, and there is no terminal");
+    assert_eq!(text, "exec plugin `sh` needs to ask the user, and there is no terminal");
     let text = refused("IfAvailable", "read -r answer || exit 3", 1).await;
-    assert!(text.contains("exit status: 3"), "its standard input is empty: {text}");
+    assert!(text.contains("exit status: 3"), "standard input is empty: {text}");
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn plugin_that_hangs_is_killed() {
     assert_eq!(verdict, Access::Unknown("exec plugin `sh` did not end in time".into()));
     let pid = tokio::fs::read_to_string(folder.path().join("pid")).await.unwrap();
     let stat = Path::new("/proc").join(pid.trim()).join("stat");
-    // it was killed; what is left of it is at most waited for
+    // the process may remain as a zombie
     let killed = async || match tokio::fs::read_to_string(&stat).await {
         Ok(text) => text.contains(") Z ") || text.contains(") X "),
         Err(_) => true,

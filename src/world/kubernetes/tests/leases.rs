@@ -1,4 +1,4 @@
-//! A Lease: made, read and written over, each write under its guards.
+//! Reads and writes of a Lease.
 
 use super::kit::*;
 use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
@@ -71,7 +71,7 @@ async fn write_of_a_changed_lease_is_refused() {
     let error = writer.update_lease(&place(), &first, &hold("three")).await.unwrap_err();
     assert_eq!(error.kind, CallErrorKind::Conflict, "{error}");
     assert_eq!(read(&reader).await.hold, hold("two"));
-    // one that was deleted is not made again by a write over it, nor is its successor written over
+    // an update neither recreates a deleted Lease nor overwrites a new one
     let second = read(&reader).await;
     let gone =
         |store: &mut Store| store.delete(Resource::Leases, "kube-system", "irsa-me", &Preconditions::default(), false);

@@ -1,4 +1,4 @@
-//! Lists of a server that sends what no API server sends: each object is judged by itself, and no list goes on for ever.
+//! Malformed and endless answers: each object of a list is parsed by itself, and every list ends.
 
 use super::kit::*;
 use crate::ids::{Namespace, ServiceAccountName};
@@ -8,7 +8,7 @@ use irsa_sandbox::kubernetes::{Cluster, Fault, Match, Resource, Stage};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// `depth` objects, each in the other.
+/// `depth` nested objects.
 fn nested(depth: usize) -> Value {
     (0..depth).fold(json!({}), |inner, _| json!({"f:x": inner}))
 }
@@ -25,7 +25,7 @@ fn sent(name: &str) -> Value {
     }})
 }
 
-/// What is made of a list in which one object was made odd.
+/// Reads a list of three objects of which one was changed.
 async fn listed(change: impl FnOnce(&mut Value)) -> ServiceAccountList {
     let mut odd = sent("odd");
     change(&mut odd);
@@ -45,13 +45,13 @@ async fn malformed_object_is_reported_beside_the_others() {
     let changes: [(Change, &str); 7] = [
         (
             |object| object["metadata"]["managedFields"] = json!([{"manager": "x", "fieldsV1": nested(200)}]),
-            "nested deeper",
+            "nested too deeply",
         ),
-        (|object| object["metadata"]["managedFields"] = json!("x"), "not what it should be"),
-        (|object| object["metadata"]["ownerReferences"] = json!({"kind": 1}), "not what it should be"),
-        (|object| object["metadata"]["creationTimestamp"] = json!("yesterday"), "not what it should be"),
+        (|object| object["metadata"]["managedFields"] = json!("x"), "malformed object"),
+        (|object| object["metadata"]["ownerReferences"] = json!({"kind": 1}), "malformed object"),
+        (|object| object["metadata"]["creationTimestamp"] = json!("yesterday"), "malformed object"),
         (|object| drop(object["metadata"].as_object_mut().unwrap().remove("uid")), "without `uid`"),
-        (|object| object["metadata"]["resourceVersion"] = json!(7), "not what it should be"),
+        (|object| object["metadata"]["resourceVersion"] = json!(7), "malformed object"),
         (|object| object["metadata"]["labels"] = json!({"x": "y".repeat(3 << 20)}), "above 2 MiB"),
     ];
     for (change, why) in changes {
@@ -60,7 +60,7 @@ async fn malformed_object_is_reported_beside_the_others() {
         assert_eq!(names, ["good", "last"], "{why}");
         let [odd] = &list.odd[..] else { panic!("{why}: {:?}", list.odd) };
         assert!(odd.why.contains(why), "{odd:?}");
-        // what is too large is not looked into
+        // no field of a too large object is read
         if why != "above 2 MiB" {
             assert_eq!(odd.spot, Some(spot("odd")));
             assert_eq!(
@@ -109,7 +109,7 @@ async fn malformed_list_fails_the_call() {
         r#"{"metadata": {"continue": 7}, "items": []}"#,
     ] {
         let error = list(&answering(body.to_owned()).await).await.unwrap_err();
-        assert!(error.contains("not what it should be"), "{body}: {error}");
+        assert!(error.contains("does not understand the API"), "{body}: {error}");
     }
     for body in [r#"{"metadata": {}, "items": null}"#, r#"{"metadata": {}, "items": []}"#] {
         assert_eq!(list(&answering(body.to_owned()).await).await, Ok(ServiceAccountList::default()));
@@ -122,7 +122,7 @@ async fn too_large_answer_and_endless_list_are_given_up() {
     let cluster = answering(large).await;
     let error = list(&cluster).await.unwrap_err();
     assert_eq!(error, "list ServiceAccounts: the answer is larger than 32 MiB, which irsa does not read");
-    assert_eq!(cluster.gate().log().len(), 1, "it is not asked for again");
+    assert_eq!(cluster.gate().log().len(), 1, "no retry");
     let circle = r#"{"metadata": {"continue": "x"}, "items": []}"#.to_owned();
     let error = list(&answering(circle).await).await.unwrap_err();
     assert!(error.contains("the list does not end"), "{error}");

@@ -1,4 +1,4 @@
-//! What is read, and what is not taken for absent.
+//! Reads, and failures that are not absence.
 
 use super::kit::*;
 use crate::model::live::NamespacePhase;
@@ -66,7 +66,7 @@ async fn list_with_an_expired_token_starts_again_once() {
     let expired = |times| {
         let refusal = Refusal::new(410, "Expired", "The provided continue parameter is too old");
         cluster.gate().heal();
-        // the first page passes: the fault is after a request that is delayed by nothing
+        // the first page passes, with a delay of zero
         let pass = Fault::Delay(std::time::Duration::ZERO);
         for _ in 0..times {
             cluster.gate().fault(Stage::Before, Match::on("list", "serviceaccounts"), pass.clone(), Some(1));
@@ -192,7 +192,7 @@ async fn rights_in_one_namespace_allow_only_that_namespace() {
     ] {
         assert_eq!((error.operation.as_str(), error.kind), (operation, CallErrorKind::Denied));
     }
-    assert_eq!(cluster.gate().log().len(), 7, "a refusal is not asked again");
+    assert_eq!(cluster.gate().log().len(), 7, "no retry");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What is asked again, how often, and with which token.
+//! Retries, tokens and concurrency.
 
 use super::kit::*;
 use crate::model::call::KubernetesCall;
@@ -35,7 +35,7 @@ async fn transient_failure_is_retried() {
 async fn retries_end_with_the_budget() {
     let cluster = cluster("prod").await;
     let clusters = BTreeMap::from([(key("prod"), declared(access(None, None)))]);
-    // an attempt has half a second, the budget is a little more
+    // at speed 20, an attempt has 0.5 s and the budget is 0.6 s
     let settings = KubernetesSettings { timeout: Duration::from_secs(12), ..SETTINGS };
     let reader = KubernetesReader::new(
         &context(&[], 20),
@@ -63,12 +63,11 @@ async fn retries_end_with_the_budget() {
     }
 }
 
-/// The server waits for an admission webhook, which may take up to 30 s.
 #[tokio::test]
 async fn slow_webhook_is_awaited_and_failing_webhook_is_reported_early() {
     let cluster = cluster("prod").await;
     with_namespace(&cluster);
-    // a second is 50 ms
+    // at speed 20, a second is 50 ms
     let writer = reader_with(&cluster, "admin-token", 20).await.writer();
     let create = KubernetesCall::Create { service_account: ours(&[(ROLE, "r1")]) };
     let patches = Match::on("patch", "serviceaccounts");
@@ -85,14 +84,14 @@ async fn slow_webhook_is_awaited_and_failing_webhook_is_reported_early() {
         assert_eq!(error.kind, CallErrorKind::Unavailable, "{error}");
         assert!(error.message.contains(text), "{error}");
         assert!(cluster.gate().writes().len() - before >= requests, "{text}");
-        assert!(begin.elapsed() < Duration::from_secs(4), "{text}: it is 40 s of 120: {:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(4), "{text}: 40 s of the budget of 120 s: {:?}", begin.elapsed());
     }
     cluster.gate().heal();
     cluster.gate().fault(Stage::Before, patches, Fault::Delay(Duration::from_secs(1)), Some(1));
     let before = cluster.gate().writes().len();
     let written = writer.write(&key("prod"), &create, None).await.unwrap();
     assert!(!written.already_done);
-    assert_eq!(cluster.gate().writes().len() - before, 1, "after 20 s, at the first attempt");
+    assert_eq!(cluster.gate().writes().len() - before, 1, "the first attempt succeeds after 20 s");
 }
 
 #[tokio::test]
@@ -104,7 +103,7 @@ async fn denied_request_is_not_retried() {
     assert_eq!(reader.requests(), 1);
 }
 
-/// Tokens `token-1`, `token-2`, …, each good for `life` seconds from the beginning of the run.
+/// Tokens `token-1`, `token-2`, …, each valid until `life` seconds after the start of the run.
 fn counted(life: i64) -> (TokenSource, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let made = Arc::clone(&count);
@@ -135,7 +134,7 @@ async fn token_is_used_until_the_server_refuses_it() {
     cluster.revoke_token("token-2");
     let error = reader.namespaces(&key("prod")).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_deref()), (CallErrorKind::Credentials, Some("Unauthorized")));
-    assert_eq!(count.load(Ordering::SeqCst), 3, "once is enough");
+    assert_eq!(count.load(Ordering::SeqCst), 3, "one renewal is enough");
 }
 
 #[tokio::test]
@@ -163,7 +162,7 @@ async fn concurrent_requests_are_limited() {
             tokio::spawn(async move { reader.namespaces(&key("prod")).await })
         })
         .collect();
-    // four hang, and the others are not sent
+    // four requests hang, and the others wait for a permit
     while cluster.gate().log().len() < 4 {
         tokio::task::yield_now().await;
     }

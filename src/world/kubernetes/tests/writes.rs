@@ -1,4 +1,4 @@
-//! Creating, applying, releasing and deleting.
+//! Creates, applies, releases and deletes.
 
 use super::kit::*;
 use crate::model::call::KubernetesCall;
@@ -45,9 +45,9 @@ async fn create_of_an_object_that_someone_else_created_leaves_out_the_created_ma
     reader.writer().write(&key("prod"), &create(), None).await.unwrap();
     let live = read(&reader).await.unwrap();
     assert_eq!(live.annotations, pairs(&[(ROLE, "r1"), MARK, ("other", "1")]));
-    assert_eq!(cluster.gate().writes().len(), 2, "refused as an object that is there, then shared");
+    assert_eq!(cluster.gate().writes().len(), 2, "refused because the object exists, then applied to it");
     let last = cluster.gate().writes().pop().unwrap();
-    assert!(last.call.body.contains(&live.uid), "as the object that was looked at");
+    assert!(last.call.body.contains(&live.uid), "with the uid that was read");
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn create_of_an_object_that_another_run_created_keeps_the_created_mark() {
     reader.writer().write(&key("prod"), &create(), None).await.unwrap();
     let again = reader.writer().write(&key("prod"), &create(), None).await.unwrap();
     assert!(again.already_done);
-    // a run of a configuration that says something else of it
+    // a run with another value
     let other = KubernetesCall::Create { service_account: ours(&[(ROLE, "r2"), MARK, (CREATED, "true")]) };
     reader.writer().write(&key("prod"), &other, None).await.unwrap();
     let live = read(&reader).await.unwrap();
@@ -71,7 +71,7 @@ async fn create_is_repeated_after_a_conflict_without_an_object() {
     let cluster = cluster("prod").await;
     with_namespace(&cluster);
     let reader = reader(&cluster).await;
-    // as of a ResourceQuota that two creates count in at once
+    // ResourceQuota does this for two concurrent creates
     let refusal = Refusal::new(409, "Conflict", "resourcequotas \"q\" …");
     cluster.gate().fault(Stage::Before, Match::on("patch", "serviceaccounts"), Fault::Refuse(refusal), Some(1));
     reader.writer().write(&key("prod"), &create(), None).await.unwrap();
@@ -112,7 +112,7 @@ async fn lost_answer_to_a_create_does_not_mark_an_object_of_someone_else() {
     assert!(!read(&reader).await.unwrap().annotations.contains_key(CREATED));
 }
 
-/// Changes what the API stores of each apply, as a mutating webhook does.
+/// Makes a mutating webhook change an annotation of each apply.
 fn mutated(cluster: &irsa_sandbox::kubernetes::Cluster, key: &'static str, value: Option<&str>) {
     let path = format!("/metadata/annotations/{}", key.replace('/', "~1"));
     let operation = match value {
@@ -126,8 +126,8 @@ fn mutated(cluster: &irsa_sandbox::kubernetes::Cluster, key: &'static str, value
 #[tokio::test]
 async fn object_that_a_webhook_altered_is_an_error() {
     for (called, value, says) in [
-        (ROLE, Some("theirs"), "annotation `eks.amazonaws.com/role-arn` is `theirs`, `r1` was sent"),
-        (CREATED, None, "annotation `irsa/created` is not there, `true` was sent"),
+        (ROLE, Some("theirs"), "annotation `eks.amazonaws.com/role-arn` is `theirs`, irsa sent `r1`"),
+        (CREATED, None, "annotation `irsa/created` is not there, irsa sent `true`"),
     ] {
         let cluster = cluster("prod").await;
         with_namespace(&cluster);
@@ -157,7 +157,7 @@ async fn remove_takes_fields_without_owner_at_the_version_that_was_read() {
     assert_eq!((writes.len(), &body["metadata"]["uid"]), (1, &json!(uid)));
     assert_eq!(body["metadata"]["resourceVersion"], version);
     assert!(reader.writer().write(&key("prod"), &call, None).await.unwrap().already_done);
-    // what has another value by now is not taken off
+    // a field with another value is not removed
     edit(&cluster, "x", |object| object["metadata"]["annotations"] = json!({ROLE: "other"}));
     assert_eq!(reader.writer().write(&key("prod"), &call, None).await.unwrap_err().kind, CallErrorKind::Conflict);
     assert_eq!(read(&reader).await.unwrap().annotations, pairs(&[(ROLE, "other")]));
@@ -208,7 +208,7 @@ async fn create_needs_the_rights_to_patch_and_to_create() {
     limit(&cluster, [Grant::in_namespaces(&["a"], &["serviceaccounts"], &["get", "patch"])]);
     let reader = reader_with(&cluster, "less", 1).await;
     let error = reader.writer().write(&key("prod"), &create(), None).await.unwrap_err();
-    // a server tells no more of it than this
+    // the API server says no more
     assert_eq!(
         (error.kind, error.message.trim_end()),
         (CallErrorKind::Denied, "serviceaccounts \"worker\" is forbidden:")
@@ -218,7 +218,7 @@ async fn create_needs_the_rights_to_patch_and_to_create() {
     assert!(object(&cluster).is_some());
 }
 
-/// A ServiceAccount that we made, and its uid.
+/// Creates the ServiceAccount. Returns its uid.
 async fn made(cluster: &irsa_sandbox::kubernetes::Cluster, reader: &super::super::KubernetesReader) -> String {
     with_namespace(cluster);
     reader.writer().write(&key("prod"), &create(), None).await.unwrap();
@@ -243,7 +243,7 @@ async fn apply_removes_fields_that_are_no_longer_wanted() {
     assert_eq!(body["metadata"]["uid"], json!(uid));
     assert_eq!(body["metadata"]["resourceVersion"], json!(version));
     assert!(!writes[0].call.query.contains("force"));
-    // the same again is done already, and not sent
+    // a second time sends nothing
     let again = reader.writer().write(&key("prod"), &call, None).await.unwrap();
     assert_eq!(again, Written { request_id: None, already_done: true });
     assert_eq!(cluster.gate().writes().len(), 1);
@@ -286,7 +286,7 @@ async fn release_of_a_deleted_object_is_done_and_apply_is_an_error() {
     let apply = KubernetesCall::Apply { uid, from, to: ours(&[(ROLE, "r2")]), force: false };
     let error = reader.writer().write(&key("prod"), &apply, None).await.unwrap_err();
     assert_eq!((error.operation.as_str(), error.kind), ("apply ServiceAccount", CallErrorKind::NotFound));
-    assert!(object(&cluster).is_none(), "an apply must not make it anew");
+    assert!(object(&cluster).is_none(), "an apply must not recreate it");
 }
 
 #[tokio::test]
