@@ -1,3 +1,5 @@
+//! Tests of regions, cached credentials and MFA.
+
 use super::*;
 use crate::ids::{AccountId, ClusterName, Partition};
 use crate::model::desired::{ClusterState, KubernetesAccess};

@@ -32,7 +32,7 @@ pub(crate) async fn read(
     run: &RunState,
 ) -> Result<Arc<Kubeconfig>, ApiFailure> {
     let files = match untrusted {
-        Some(untrusted) => vec![untrusted.path().to_owned()],
+        Some(untrusted) => vec![untrusted.real.clone()],
         None => default_files(&run.context),
     };
     if files.is_empty() {

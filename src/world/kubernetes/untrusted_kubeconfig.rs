@@ -20,7 +20,7 @@ pub(crate) struct UntrustedKubeconfig<'a> {
     /// The path in the configuration, for messages.
     declared: &'a Path,
     /// The path without links.
-    real: PathBuf,
+    pub(crate) real: PathBuf,
     /// The folder that holds it.
     own: Folder,
 }
@@ -43,11 +43,6 @@ impl<'a> UntrustedKubeconfig<'a> {
             Refused::Missing => ApiFailure::invalid(format!("kubeconfig `{}` is not there", path.display())),
             other => unusable(path, &other.why("the configuration's folder")),
         })
-    }
-
-    /// The path without links.
-    pub(crate) fn path(&self) -> &Path {
-        &self.real
     }
 
     /// Shows the declared path in the message instead of the real one.
