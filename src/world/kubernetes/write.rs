@@ -265,7 +265,7 @@ fn done_if_gone(written: Result<Written, ApiFailure>) -> Result<Written, ApiFail
     }
 }
 
-/// Exactly the fields that irsa is to own.
+/// The object with only the fields that irsa must own.
 fn apply_body(item: &ServiceAccount, uid: Option<&str>, version: &str) -> Value {
     let ServiceAccount { namespace, name, labels, annotations } = item;
     let mut metadata = json!({"name": name.as_str(), "namespace": namespace.as_str(), "resourceVersion": version});
