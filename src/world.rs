@@ -7,6 +7,7 @@
 mod account;
 pub mod aws;
 pub(crate) mod bounds;
+mod certificate;
 mod connect;
 mod eks;
 mod iam;
@@ -18,7 +19,7 @@ mod sts;
 mod transports;
 
 pub(crate) use scrub::clean;
-pub use transports::{Ask, KubernetesClients, Transports};
+pub use transports::{AskUser, KubernetesClients, Transports};
 
 use crate::ids::{IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, ServiceAccountName};
 use crate::model::call::{IamCall, KubernetesCall};

@@ -16,7 +16,7 @@ use crate::event::Listen;
 use crate::ids::{Key, Region};
 use crate::model::live::Identity;
 use crate::world::bounds::{Listing, is_too_large};
-use crate::world::connect::{Clock, Connection, in_region};
+use crate::world::connect::{AwsConnection, Clock, in_region};
 use crate::world::{Answer, CallError, CallErrorKind};
 use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
@@ -108,7 +108,7 @@ macro_rules! client {
 }
 
 impl AccountClient {
-    pub(crate) fn new(key: &Key, connection: Connection, options: &ClientOptions<'_>) -> Self {
+    pub(crate) fn new(key: &Key, connection: AwsConnection, options: &ClientOptions<'_>) -> Self {
         let ClientOptions { context, settings, listen, requests, clock } = *options;
         let counter = Counter { requests: Arc::clone(requests) };
         let sdk = connection.sdk;

@@ -1,22 +1,24 @@
-//! How much of an answer and of a list is taken. A server that never comes to an end costs neither memory nor time
-//! without end: the place is unknown then, with the reason that stands here.
+//! Limits on the size of one answer, of one file, and of a paged list, so that a server that never stops sending costs
+//! neither memory nor time without end.
 //!
-//! The limits are far above what AWS and Kubernetes send: a page of a thousand roles has 13 MB at most, and the API
+//! The limits are far above what AWS and Kubernetes send: a page of a thousand roles has at most 13 MB, and the API
 //! server keeps no object above 1.5 MB (<https://etcd.io/docs/v3.5/dev-guide/limit/>).
 
 use http_body_util::LengthLimitError;
 use std::collections::HashSet;
 use std::error::Error;
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::Path;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
-/// The bytes of one answer.
+/// The largest answer, in bytes.
 pub(crate) const BODY: usize = 32 << 20;
-/// The bytes of an answer that says no.
-pub(crate) const REFUSAL: usize = 1 << 20;
-/// The bytes of a file that holds a kubeconfig, certificates, a key or a token.
+/// The largest answer with an error status, in bytes.
+pub(crate) const ERROR_BODY: usize = 1 << 20;
+/// The largest kubeconfig, certificate, key or token file, in bytes.
 pub(crate) const FILE: u64 = 16 << 20;
 /// The bytes of all pages of a list.
 const BYTES: usize = 256 << 20;
@@ -24,47 +26,32 @@ const BYTES: usize = 256 << 20;
 pub(crate) const ITEMS: usize = 500_000;
 /// The pages of a list.
 const PAGES: usize = 5_000;
-/// The pages of a list without an object, one behind the other.
+/// Successive pages of a list without an object.
 const EMPTY: usize = 100;
 
-/// Why a list was given up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why reading a list was given up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Endless {
-    /// It took too long: this long.
+    #[error("the list was not read to its end within {0:?}; a longer `--timeout` may help")]
     Time(Duration),
-    /// A page named one that was there before.
+    #[error("the list does not end: a page names an earlier one as the next")]
     Circle,
-    /// It has too many pages that are empty.
+    #[error("the list does not end: it has {EMPTY} empty pages one after the other")]
     Empty,
-    /// It has too many pages.
+    #[error("the list has more than {PAGES} pages, which irsa does not read")]
     Pages,
-    /// It has too many objects.
+    #[error("the list has more than {ITEMS} objects, which irsa does not read")]
     Items,
-    /// It has too many bytes.
+    #[error("the list has more than {} MiB, which irsa does not read", BYTES >> 20)]
     Bytes,
 }
 
-impl fmt::Display for Endless {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Time(budget) => {
-                write!(f, "the list was not read to its end within {budget:?}; a longer `--timeout` may help")
-            }
-            Self::Circle => f.write_str("the list does not end: a page names one that was read before as the next"),
-            Self::Empty => write!(f, "the list does not end: it has {EMPTY} empty pages one after the other"),
-            Self::Pages => write!(f, "the list has more than {PAGES} pages, which irsa does not read"),
-            Self::Items => write!(f, "the list has more than {ITEMS} objects, which irsa does not read"),
-            Self::Bytes => write!(f, "the list has more than {} MiB, which irsa does not read", BYTES >> 20),
-        }
-    }
-}
-
-/// A list that is being read.
+/// Checks the pages of one list against the limits.
 #[derive(Debug)]
 pub(crate) struct Listing {
     budget: Duration,
     end: Option<Instant>,
-    /// What names a page may be long, so that only its hash is kept.
+    /// Hashes of the page tokens seen so far; the tokens themselves may be long.
     seen: HashSet<u64>,
     hasher: RandomState,
     pages: usize,
@@ -74,13 +61,13 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// One that may take this long from its first answer on: how long that takes is its call's own matter.
+    /// The list may take `budget` from its first page on. The first page is limited by the timeouts of its call.
     pub(crate) fn new(budget: Duration) -> Self {
         let (seen, hasher) = (HashSet::new(), RandomState::new());
         Self { budget, end: None, seen, hasher, pages: 0, items: 0, bytes: 0, empty: 0 }
     }
 
-    /// Waits for the next page, as long as the list may take.
+    /// Waits for the next page until the budget of the list is spent.
     pub(crate) async fn within<T>(&self, fetch: impl Future<Output = T>) -> Result<T, Endless> {
         match self.end {
             Some(end) => timeout_at(end, fetch).await.map_err(|_| Endless::Time(self.budget)),
@@ -88,7 +75,7 @@ impl Listing {
         }
     }
 
-    /// Counts a page that came at `now` and names `next` as where the next one begins.
+    /// Counts a page that came at `now`; `next` is the token of the page after it.
     pub(crate) fn page(&mut self, now: Instant, items: usize, bytes: usize, next: Option<&str>) -> Result<(), Endless> {
         let end = *self.end.get_or_insert(now + self.budget);
         self.pages += 1;
@@ -114,29 +101,38 @@ impl Listing {
         if now >= end { Err(Endless::Time(self.budget)) } else { Ok(()) }
     }
 
-    /// The list begins anew, in the time that is left.
+    /// Starts again from the first page, within the same budget.
     pub(crate) fn restart(&mut self) {
-        let Self { seen, items, empty, .. } = self;
-        seen.clear();
-        (*items, *empty) = (0, 0);
+        self.seen.clear();
+        (self.items, self.empty) = (0, 0);
     }
 }
 
-/// What is said of an answer that is larger than irsa takes.
+/// Reads a file that must not be larger than `FILE`. It may be a device or a pipe without end.
+pub(crate) async fn read_file(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    tokio::fs::File::open(path).await?.take(FILE + 1).read_to_end(&mut bytes).await?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE) {
+        return Err(io::Error::other(format!("it is larger than {} MiB", FILE >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// Like `read_file`, as text without white space around it.
+pub(crate) async fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
+    let text = String::from_utf8(read_file(path).await?);
+    Ok(text.map_err(|_| io::Error::other("it is not text"))?.trim().to_owned())
+}
+
+/// The message for an answer above `BODY`.
 pub(crate) fn too_large() -> String {
     format!("the answer is larger than {} MiB, which irsa does not read", BODY >> 20)
 }
 
-/// Whether an answer was larger than irsa takes.
+/// Whether the error, or a cause of it, is that an answer exceeded its limit.
 pub(crate) fn is_too_large(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.is::<LengthLimitError>() {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    let mut chain = std::iter::successors(Some(error), |error| (*error).source());
+    chain.any(<dyn Error>::is::<LengthLimitError>)
 }
 
 #[cfg(test)]
@@ -145,7 +141,7 @@ mod tests {
 
     const BUDGET: Duration = Duration::from_secs(5);
 
-    /// Reads pages until one is refused; gives what for, and after how many.
+    /// Reads pages until one is refused. Returns the reason and the number of pages.
     fn until_refused(mut page: impl FnMut(usize) -> (Duration, usize, usize, String)) -> (Endless, usize) {
         let (start, mut listing) = (Instant::now(), Listing::new(BUDGET));
         for number in 1..=PAGES + 1 {
@@ -158,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn no_list_goes_on_for_ever() {
+    fn endless_lists_are_given_up() {
         let fresh = |number: usize| number.to_string();
         let none = Duration::ZERO;
         assert_eq!(until_refused(|number| (none, 0, 10, fresh(number))), (Endless::Empty, EMPTY));
@@ -172,22 +168,22 @@ mod tests {
     }
 
     #[test]
-    fn the_last_page_may_be_late_and_empty_pages_may_stand_between() {
+    fn late_last_page_and_scattered_empty_pages_are_accepted() {
         let (start, mut listing) = (Instant::now(), Listing::new(BUDGET));
         for number in 0..EMPTY * 3 {
             listing.page(start, usize::from(number % 50 == 0), 10, Some(&number.to_string())).unwrap();
         }
         assert_eq!(listing.page(start + BUDGET * 2, 0, 10, None), Ok(()));
-        // the tokens of a list that begins anew may be the same ones
+        // a list that starts again may have the same page tokens
         listing.restart();
         assert_eq!(listing.page(start, 1, 10, Some("1")), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_page_that_does_not_come_is_waited_for_as_long_as_the_list_may_take() {
+    async fn missing_page_is_awaited_until_the_budget_of_the_list_is_spent() {
         let mut listing = Listing::new(BUDGET);
         let hour = || tokio::time::sleep(Duration::from_hours(1));
-        assert_eq!(listing.within(hour()).await, Ok(()), "the first page is its call's own matter");
+        assert_eq!(listing.within(hour()).await, Ok(()), "the first page is limited by its call");
         listing.page(Instant::now(), 1, 10, Some("a")).unwrap();
         let begun = Instant::now();
         assert_eq!(listing.within(hour()).await, Err(Endless::Time(BUDGET)));

@@ -1,19 +1,18 @@
-//! From an account of the configuration to a signed connection: profile, ambient chain, assumed role, region.
+//! Connects to the accounts of the configuration: profile, credential chain, assumed role, region, endpoints and HTTP client.
+//! Sends nothing itself.
 //!
-//! All standard AWS settings work untouched, since the SDK reads them. Beyond it: `ca_bundle` and `mfa_serial`, what is set
-//! to nothing is not set, what is set wrongly is named, no hang on a machine without credentials (instance metadata is
-//! asked once and briefly), no region from instance metadata, one HTTP client for all, and credentials that are fetched
-//! once for all accounts and clusters that share them. Sends nothing itself.
+//! The SDK reads the standard AWS settings. irsa adds `ca_bundle` and `mfa_serial`, treats empty settings as not set, names
+//! wrong settings, shares one HTTP client, and fetches credentials once for all accounts and clusters that share them. It
+//! asks instance metadata for credentials once, with a short timeout, and never for the region.
 
-mod bounded;
-mod endpoints;
-mod explain;
+mod ca_bundle;
+mod cached;
+mod diagnose;
 mod mfa;
 mod profile;
-mod remember;
-mod trust;
+mod size_limit;
 
-pub(crate) use explain::Explanation;
+pub(crate) use diagnose::Explanation;
 
 use crate::context::Context;
 use crate::ids::{Key, Region};
@@ -30,27 +29,24 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_iam::config::{RuntimeComponents, SharedHttpClient};
 use aws_smithy_http_client::tls::TlsContext;
-use bounded::Bounded;
-use endpoints::Endpoints;
-use explain::Explained;
-use mfa::WithCode;
-use profile::Profile;
-use remember::Remembered;
+use cached::CachedProvider;
+use profile::{Endpoints, Profile};
+use size_limit::SizeLimited;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
-/// How long one attempt of an ordinary call may take.
+/// The timeout of one attempt of an ordinary call.
 const ATTEMPT: Duration = Duration::from_secs(10);
-/// How long one attempt may take that reads a page of up to a thousand roles.
+/// The timeout of one attempt that reads a page of up to a thousand roles.
 pub(crate) const LONG_ATTEMPT: Duration = Duration::from_secs(30);
-/// How long signing in may take: SSO, a credential process and an assumed role in a row.
+/// The timeout of a sign-in: SSO, a credential process and an assumed role in a row.
 const SIGN_IN: Duration = Duration::from_mins(1);
-/// The name of assumed sessions, as CloudTrail shows it.
+/// The name of assumed sessions, which CloudTrail shows.
 const SESSION: &str = "irsa";
 
-/// The time of day, from the context and the monotonic clock.
+/// The current time, from the context and the monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     began: SystemTime,
@@ -70,50 +66,48 @@ impl Clock {
 
 /// How to reach one account.
 #[derive(Debug, Clone)]
-pub(crate) struct Connection {
-    /// Credentials, endpoints, timeouts; its region is never empty.
+pub(crate) struct AwsConnection {
+    /// Credentials, endpoints and timeouts. Its region is always set.
     pub(crate) sdk: SdkConfig,
-    /// The region that the environment or the profile names, if any.
+    /// The region in the environment or the profile.
     pub(crate) region: Option<Region>,
-    /// The address of STS, where it is set.
+    /// The endpoint of STS, if it is set.
     pub(crate) sts: Option<String>,
-    /// What is set so that no call can be made.
+    /// A wrong setting that prevents all calls.
     pub(crate) fault: Option<String>,
 }
 
-impl Connection {
-    /// One over settings that were made elsewhere.
-    pub(crate) fn over(sdk: SdkConfig, region: Option<Region>) -> Self {
+impl AwsConnection {
+    pub(crate) fn from_sdk(sdk: SdkConfig, region: Option<Region>) -> Self {
         let sts = sdk.endpoint_url().map(str::to_owned);
         Self { sdk, region, sts, fault: None }
     }
 }
 
-/// Makes connections, sharing what can be shared.
+/// Makes connections that share clients and credentials.
 pub(crate) struct Connector<'a> {
     context: &'a Context,
-    wires: &'a Transports,
+    transports: &'a Transports,
     timeout: Duration,
     clock: Clock,
-    /// Clients by the bundle of authorities that they trust: one pool each, one reading of the certificates.
+    /// HTTP clients by the CA bundle that they trust. Each has its own connection pool.
     http: BTreeMap<Option<PathBuf>, SharedHttpClient>,
-    /// What is below an assumed role, by profile.
-    bases: BTreeMap<Option<String>, Connection>,
+    /// Connections without an assumed role, by profile.
+    bases: BTreeMap<Option<String>, AwsConnection>,
 }
 
 impl<'a> Connector<'a> {
-    pub(crate) fn new(context: &'a Context, wires: &'a Transports, timeout: Duration, clock: Clock) -> Self {
-        Self { context, wires, timeout, clock, http: BTreeMap::new(), bases: BTreeMap::new() }
+    pub(crate) fn new(context: &'a Context, transports: &'a Transports, timeout: Duration, clock: Clock) -> Self {
+        Self { context, transports, timeout, clock, http: BTreeMap::new(), bases: BTreeMap::new() }
     }
 
-    /// The connection of one account.
     pub(crate) async fn connect(
         &mut self,
         key: &Key,
         account: &Account,
         clusters: &BTreeMap<Key, Cluster>,
-    ) -> Connection {
-        let Connection { sdk, region, sts, fault } = self.base(account.profile.as_deref()).await;
+    ) -> AwsConnection {
+        let AwsConnection { sdk, region, sts, fault } = self.base(account.profile.as_deref()).await;
         let used = region.as_ref().map_or_else(|| fallback_region(key, account, clusters), Region::to_string);
         let mut sdk = in_region(&sdk, &used);
         if let Some(role) = &account.assume_role {
@@ -121,35 +115,35 @@ impl<'a> Connector<'a> {
             if let Some(external_id) = &account.external_id {
                 assumed = assumed.external_id(external_id);
             }
-            let credentials = Remembered::new(assumed.build().await, self.clock);
+            let credentials = CachedProvider::new(assumed.build().await, self.clock, None);
             sdk = with_credentials(&sdk, credentials);
         }
-        Connection { sdk, region, sts, fault }
+        AwsConnection { sdk, region, sts, fault }
     }
 
-    /// The region of the ambient settings: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the ambient profile's.
+    /// The region in `AWS_REGION`, `AWS_DEFAULT_REGION` or the default profile.
     ///
     /// # Errors
-    /// What names one that is none.
+    /// The setting, if its value is not a region.
     pub(crate) async fn default_region(&self) -> Result<Option<Region>, String> {
         Profile::load(self.context, None).await.region(self.context)
     }
 
-    /// The settings of a profile, or the ambient ones, with their credentials.
-    async fn base(&mut self, declared: Option<&str>) -> Connection {
+    /// The connection of a declared profile, or of the default one, without an assumed role.
+    async fn base(&mut self, declared: Option<&str>) -> AwsConnection {
         let key = declared.map(str::to_owned);
         if let Some(known) = self.bases.get(&key) {
             return known.clone();
         }
         let profile = Profile::load(self.context, declared).await;
-        // one that is none is told where one is needed
+        // a wrong region is reported where a region is needed
         let region = profile.region(self.context).ok().flatten();
         let used = aws_config::Region::new(region.as_ref().map_or("us-east-1", Region::as_str).to_owned());
-        let made = match &self.wires.aws {
+        let made = match &self.transports.aws {
             Some(given) => {
-                let given = given.clone().into_builder().region(used).http_client(self.over(None));
+                let given = given.clone().into_builder().region(used).http_client(self.http_client(None));
                 let sdk = given.retry_config(self.retries()).timeout_config(self.timeouts()).build();
-                Connection::over(sdk, region)
+                AwsConnection::from_sdk(sdk, region)
             }
             None => self.of_profile(&profile, declared, region, used).await,
         };
@@ -163,9 +157,9 @@ impl<'a> Connector<'a> {
         declared: Option<&str>,
         region: Option<Region>,
         used: aws_config::Region,
-    ) -> Connection {
-        let (http, untrusted) = self.http(profile).await;
-        let (endpoints, misplaced) = match profile.endpoints(self.context) {
+    ) -> AwsConnection {
+        let (http, wrong_bundle) = self.http_of_profile(profile).await;
+        let (endpoints, wrong_endpoint) = match profile.endpoints(self.context) {
             Ok(endpoints) => (endpoints, None),
             Err(fault) => (Endpoints::default(), Some(fault)),
         };
@@ -178,9 +172,9 @@ impl<'a> Connector<'a> {
         if let Some(profile) = declared {
             loader = loader.profile_name(profile);
         }
-        let sts = endpoints.sts().map(str::to_owned);
+        let sts = endpoints.sts();
         let mut sdk = loader.load().await.into_builder();
-        // the SDK takes an empty address for one
+        // the SDK would use an empty endpoint
         sdk.set_endpoint_url(None).set_service_config(Some(endpoints));
         let sdk = sdk.build();
         let config = ProviderConfig::without_region()
@@ -192,34 +186,35 @@ impl<'a> Connector<'a> {
             .with_retry_config(self.retries())
             .with_timeout_config(self.timeouts());
         let inner = self.credentials(profile, declared, config, &sdk).await;
-        let explained = Explained { inner, profile: profile.clone(), context: self.context.clone() };
-        let sdk = with_credentials(&sdk, Remembered::new(explained, self.clock));
-        // the SDK takes it for not set: then others than those that were meant may be asked
-        let illegible = self.context.not_text().find(|name| name.starts_with("AWS_"));
-        let illegible = illegible.map(|name| format!("`{name}` is not UTF-8: set it anew"));
-        Connection { sdk, region, sts, fault: illegible.or(untrusted).or(misplaced) }
+        let sources = Some((profile.clone(), self.context.clone()));
+        let sdk = with_credentials(&sdk, CachedProvider::new(inner, self.clock, sources));
+        // the SDK would ignore the variable and might use another account
+        let not_utf8 = self.context.not_text().find(|name| name.starts_with("AWS_"));
+        let not_utf8 = not_utf8.map(|name| format!("`{name}` is not UTF-8: set it again"));
+        AwsConnection { sdk, region, sts, fault: not_utf8.or(wrong_bundle).or(wrong_endpoint) }
     }
 
-    /// The client that trusts whom the profile trusts, and what is wrong with that.
-    async fn http(&mut self, profile: &Profile) -> (SharedHttpClient, Option<String>) {
-        let Some((what, file)) = profile.ca_bundle(self.context) else { return (self.over(None), None) };
+    /// The HTTP client with the profile's CA bundle, and why the bundle cannot be used.
+    async fn http_of_profile(&mut self, profile: &Profile) -> (SharedHttpClient, Option<String>) {
+        let Some((what, file)) = profile.ca_bundle(self.context) else { return (self.http_client(None), None) };
         if let Some(known) = self.http.get(&Some(file.clone())) {
             return (known.clone(), None);
         }
-        match trust::only(&what, &file).await {
-            Ok(trust) => (self.over(Some((file, trust))), None),
-            Err(fault) => (self.over(None), Some(fault)),
+        match ca_bundle::trust_only(&what, &file).await {
+            Ok(trust) => (self.http_client(Some((file, trust))), None),
+            Err(fault) => (self.http_client(None), Some(fault)),
         }
     }
 
-    fn over(&mut self, trust: Option<(PathBuf, TlsContext)>) -> SharedHttpClient {
+    fn http_client(&mut self, trust: Option<(PathBuf, TlsContext)>) -> SharedHttpClient {
         let (file, trust) = trust.unzip();
-        let given = self.wires.aws.as_ref().and_then(SdkConfig::http_client);
-        let made = || SharedHttpClient::new(Bounded(given.unwrap_or_else(|| http_client(trust.unwrap_or_default()))));
+        let given = self.transports.aws.as_ref().and_then(SdkConfig::http_client);
+        let made =
+            || SharedHttpClient::new(SizeLimited(given.unwrap_or_else(|| http_client(trust.unwrap_or_default()))));
         self.http.entry(file).or_insert_with(made).clone()
     }
 
-    /// A declared profile is meant: unlike in the chain, keys in the environment do not go before it.
+    /// Unlike in the SDK's chain, a profile that the configuration declares takes precedence over keys in the environment.
     async fn credentials(
         &self,
         profile: &Profile,
@@ -229,15 +224,15 @@ impl<'a> Connector<'a> {
     ) -> SharedCredentialsProvider {
         let of = |name: &str| ProfileFileCredentialsProvider::builder().profile_name(name).configure(&config).build();
         let keys = || self.context.variable("AWS_ACCESS_KEY_ID").is_some();
-        if let Some(wanted) = mfa::wanted(profile).filter(|_| declared.is_some() || !keys()) {
+        if let Some(wanted) = mfa::role_and_device(profile).filter(|_| declared.is_some() || !keys()) {
             let source = match profile.get("source_profile") {
                 Some(source) if source != profile.name => Some(SharedCredentialsProvider::new(of(source))),
                 Some(_) => mfa::own_keys(profile).map(SharedCredentialsProvider::new),
                 None => None,
             };
             if let Some(source) = source {
-                let with_code = WithCode::new(profile, wanted, sdk, source, self.wires.ask.clone());
-                return SharedCredentialsProvider::new(with_code);
+                let ask = self.transports.ask.clone();
+                return mfa::provider(profile, wanted, sdk, source, ask);
             }
         }
         if let Some(name) = declared {
@@ -262,7 +257,7 @@ impl<'a> Connector<'a> {
             .with_max_backoff(self.context.scaled(Duration::from_secs(5)))
     }
 
-    /// Without these a server that takes the request and never answers is waited for without end.
+    /// By default, the SDK waits without limit for a server that accepts a request and never answers.
     fn timeouts(&self) -> TimeoutConfig {
         TimeoutConfig::builder()
             .connect_timeout(self.context.scaled(Duration::from_millis(3_100)))
@@ -277,7 +272,7 @@ pub(crate) fn in_region(sdk: &SdkConfig, region: &str) -> SdkConfig {
     sdk.clone().into_builder().region(aws_config::Region::new(region.to_owned())).build()
 }
 
-/// The same connection with other credentials, which have a cache of their own.
+/// The same connection with other credentials. They get an identity cache of their own.
 fn with_credentials(sdk: &SdkConfig, credentials: impl ProvideCredentials + 'static) -> SdkConfig {
     sdk.clone()
         .into_builder()
@@ -286,7 +281,8 @@ fn with_credentials(sdk: &SdkConfig, credentials: impl ProvideCredentials + 'sta
         .build()
 }
 
-/// Where to find the global services of an account that has no region: its clusters tell, or the role that is assumed.
+/// The region for the global services of an account without a region: that of a cluster, or one in the partition of the
+/// assumed role.
 fn fallback_region(key: &Key, account: &Account, clusters: &BTreeMap<Key, Cluster>) -> String {
     let of_cluster = clusters.values().filter(|cluster| &cluster.account == key).find_map(|c| c.region.as_ref());
     if let Some(region) = of_cluster {
@@ -306,7 +302,7 @@ fn fallback_region(key: &Key, account: &Account, clusters: &BTreeMap<Key, Cluste
     region.to_owned()
 }
 
-/// One client for all services and accounts that trust the same. Proxies come from the usual variables.
+/// The proxy comes from the usual environment variables.
 fn http_client(trust: TlsContext) -> SharedHttpClient {
     use aws_smithy_http_client::proxy::ProxyConfig;
     use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};

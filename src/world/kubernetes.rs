@@ -1,41 +1,35 @@
-//! The Kubernetes half of the ports: ServiceAccounts, namespaces, pods and Leases of every declared cluster.
+//! Reads and writes ServiceAccounts, namespaces, pods and Leases through the Kubernetes API of each declared cluster.
 //!
-//! A cluster is connected once, by `verify`, and nothing is read or written before that has shown that its API is the
-//! declared cluster's. Exec plugins, retries and timeouts are our own: kube's would print what a plugin printed, run
-//! it three times, and wait for it for ever. Nothing here decides what is to be written.
+//! `verify` connects to a cluster and shows that its API is the declared cluster's; nothing is read or written before.
+//! Exec plugins, retries and timeouts are irsa's own: kube would print a plugin's output, run it three times, and wait
+//! for it without limit. Nothing here decides what to write.
 
-mod certificate;
-mod connect;
+mod client_certificate;
+mod connection;
 mod credentials;
+mod exec_plugin;
 mod failure;
-mod files;
-mod identity;
 mod kubeconfig;
 mod lease;
-mod live;
-mod named;
-mod plugin;
+mod metadata;
 mod proxy;
 mod read;
-mod session;
-mod socks;
+mod send;
+mod socks_client;
+mod target;
 #[cfg(test)]
 mod tests;
+mod untrusted_kubeconfig;
+mod verify;
 mod warnings;
-mod wire;
 mod write;
 
-use super::{
-    Answer, CallError, ClusterFacts, ReadKubernetes, ServiceAccountList, ServiceAccountScope, Transports,
-    WriteKubernetes, Written,
-};
+use super::{Answer, CallError, Transports};
 use crate::context::Context;
-use crate::ids::{Key, Namespace, ServiceAccountName};
-use crate::model::call::KubernetesCall;
+use crate::ids::Key;
 use crate::model::desired::Cluster;
-use crate::model::live::{Access, LiveServiceAccount, NamespacePhase};
 use crate::model::marks::field_manager;
-use connect::Connection;
+use connection::ClusterConnection;
 use failure::ApiFailure;
 use futures::future::BoxFuture;
 use kube::config::Kubeconfig;
@@ -50,100 +44,101 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use warnings::Warnings;
 
-/// How the Kubernetes APIs are talked to.
+/// Settings for all clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KubernetesSettings {
-    /// The budget of one operation, retries included.
+    /// The time for one operation, with all its retries.
     pub timeout: Duration,
-    /// Requests at once to one cluster.
+    /// Concurrent requests to one cluster.
     pub parallelism: usize,
-    /// Whether stdin is a terminal, so that an exec plugin may ask something.
+    /// Whether stdin is a terminal, so that an exec plugin may ask the user.
     pub interactive: bool,
 }
 
-/// Makes bearer tokens for EKS clusters, each with the time at which it expires, in seconds since 1970.
+/// Makes a bearer token for an EKS cluster. The second value is its expiry, in seconds since 1970.
 pub type TokenSource = Arc<dyn Fn(Key) -> BoxFuture<'static, Result<(SecretString, i64), CallError>> + Send + Sync>;
 
 /// Reads from the Kubernetes APIs of all declared clusters.
 #[derive(Clone)]
 pub struct KubernetesReader {
-    shared: Arc<Shared>,
+    clusters: Arc<Clusters>,
 }
 
 /// Writes to the Kubernetes APIs that its reader has verified.
 #[derive(Clone)]
 pub struct KubernetesWriter {
-    shared: Arc<Shared>,
+    clusters: Arc<Clusters>,
     halt: CancellationToken,
 }
 
-struct Shared {
-    run: Arc<Run>,
+/// The declared clusters, shared by readers and writers.
+struct Clusters {
+    run: Arc<RunState>,
+    /// irsa's field manager.
     manager: String,
-    places: BTreeMap<Key, ClusterEntry>,
+    by_key: BTreeMap<Key, ClusterEntry>,
 }
 
-/// A declared cluster and, once it was verified, the way to it.
+/// A declared cluster and, once verified, its connection.
 struct ClusterEntry {
     cluster: Cluster,
-    connection: Mutex<Option<Arc<Connection>>>,
+    connection: Mutex<Option<Arc<ClusterConnection>>>,
 }
 
 /// What all connections of a run share.
-struct Run {
+struct RunState {
     context: Context,
-    wires: Transports,
+    transports: Transports,
     started: Instant,
     settings: KubernetesSettings,
     tokens: TokenSource,
     requests: AtomicU64,
-    /// What the API servers warn of, to be told once.
     warnings: Warnings,
-    /// Kubeconfigs by their files: each is read once, since it may be a pipe.
+    /// Kubeconfigs by their list of files. Each is read once, since it may be a pipe.
     kubeconfigs: Mutex<BTreeMap<Vec<PathBuf>, Arc<Kubeconfig>>>,
-    /// Held while a plugin may ask something on the terminal: one question at a time.
+    /// Held while an exec plugin may ask the user, so that only one asks at a time.
     terminal: Mutex<()>,
 }
 
-impl Run {
-    /// The time of day in seconds since 1970, from the context and the monotonic clock.
+impl RunState {
+    /// The current time in seconds since 1970.
     fn now(&self) -> i64 {
         self.context.now().saturating_add(i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::MAX))
     }
 
-    /// The budget of one operation.
+    /// The time for one operation.
     fn budget(&self) -> Duration {
         self.context.scaled(self.settings.timeout)
     }
 }
 
-/// The error that an answer of an API becomes.
+/// Converts an error response of a Kubernetes API.
 pub fn refusal(status: u16, body: &[u8]) -> CallError {
     ApiFailure::of_answer(status, body, None, 0).at("list ServiceAccounts")
 }
 
 impl CallError {
-    /// Whether a policy of a cluster says that it refused.
+    /// Whether the message names the admission webhook or policy that refused the call.
     pub(crate) fn names_a_policy(&self) -> bool {
-        failure::is_policys(&self.message)
+        failure::is_admission_denial(&self.message)
     }
 }
 
 impl KubernetesReader {
-    /// A reader of these clusters; it connects to none yet.
+    /// Connects to no cluster yet.
     pub fn new(
         context: &Context,
-        wires: &Transports,
+        transports: &Transports,
         owner: &Key,
         clusters: &BTreeMap<Key, Cluster>,
         tokens: TokenSource,
         settings: KubernetesSettings,
     ) -> Self {
-        let place = |cluster: &Cluster| ClusterEntry { cluster: cluster.clone(), connection: Mutex::new(None) };
-        let places = clusters.iter().map(|(key, cluster)| (key.clone(), place(cluster))).collect();
-        let run = Run {
+        let entry = |cluster: &Cluster| ClusterEntry { cluster: cluster.clone(), connection: Mutex::new(None) };
+        let by_key = clusters.iter().map(|(key, cluster)| (key.clone(), entry(cluster))).collect();
+        let run = RunState {
             context: context.clone(),
-            wires: wires.clone(),
+            transports: transports.clone(),
             started: Instant::now(),
             settings,
             tokens,
@@ -152,96 +147,45 @@ impl KubernetesReader {
             kubeconfigs: Mutex::default(),
             terminal: Mutex::default(),
         };
-        Self { shared: Arc::new(Shared { run: Arc::new(run), manager: field_manager(owner), places }) }
+        Self { clusters: Arc::new(Clusters { run: Arc::new(run), manager: field_manager(owner), by_key }) }
     }
 
     /// A writer over the same connections.
     pub fn writer(&self) -> KubernetesWriter {
-        KubernetesWriter { shared: Arc::clone(&self.shared), halt: CancellationToken::new() }
+        KubernetesWriter { clusters: Arc::clone(&self.clusters), halt: CancellationToken::new() }
     }
 
-    /// Whether a cluster was verified, so that its API may be asked.
+    /// Whether the cluster was verified.
     pub async fn is_ready(&self, cluster: &Key) -> bool {
-        self.shared.connection(cluster, "verify").await.is_ok()
+        self.clusters.connection(cluster, "verify").await.is_ok()
     }
 
-    /// What the API servers have warned of since this was asked last, each once.
+    /// The warnings of the API servers since the last call, each once.
     pub fn take_warnings(&self) -> Vec<String> {
-        self.shared.run.warnings.take()
+        self.clusters.run.warnings.take()
     }
 
-    /// How many requests were sent so far, to all clusters together.
+    /// The number of requests sent so far, to all clusters together.
     pub fn requests(&self) -> u64 {
-        self.shared.run.requests.load(Ordering::Relaxed)
+        self.clusters.run.requests.load(Ordering::Relaxed)
     }
 }
 
 impl KubernetesWriter {
-    /// Begins nothing any more once `halt` is cancelled: what waits for its turn is given up, and what is under way ends.
+    /// Once `halt` is cancelled, no further request starts. A request in flight is finished.
     #[must_use]
     pub fn halted_by(self, halt: &CancellationToken) -> Self {
         Self { halt: halt.clone(), ..self }
     }
 }
 
-impl Shared {
-    /// The way to a verified cluster.
-    async fn connection(&self, cluster: &Key, operation: &str) -> Answer<Arc<Connection>> {
-        let held = match self.places.get(cluster) {
-            Some(place) => place.connection.lock().await.clone(),
+impl Clusters {
+    /// The connection to a verified cluster.
+    async fn connection(&self, cluster: &Key, operation: &str) -> Answer<Arc<ClusterConnection>> {
+        let connection = match self.by_key.get(cluster) {
+            Some(entry) => entry.connection.lock().await.clone(),
             None => None,
         };
-        held.ok_or_else(|| ApiFailure::other(format!("cluster `{cluster}` was not verified")).at(operation))
-    }
-}
-
-impl ReadKubernetes for KubernetesReader {
-    async fn verify(&self, cluster: &Key, facts: &ClusterFacts) -> Access<()> {
-        match self.shared.places.get(cluster) {
-            Some(place) => connect::verify(&self.shared.run, cluster, place, facts).await,
-            None => Access::Unknown(format!("cluster `{cluster}` is not declared")),
-        }
-    }
-
-    async fn service_accounts(&self, cluster: &Key, within: ServiceAccountScope<'_>) -> Answer<ServiceAccountList> {
-        let connection = self.shared.connection(cluster, read::LIST).await?;
-        read::service_accounts(&connection, within).await
-    }
-
-    async fn service_accounts_unless_long(&self, cluster: &Key, patience: i64) -> Answer<Option<ServiceAccountList>> {
-        let connection = self.shared.connection(cluster, read::LIST).await?;
-        read::service_accounts_unless_long(&connection, patience).await
-    }
-
-    async fn service_account(
-        &self,
-        cluster: &Key,
-        namespace: &Namespace,
-        name: &ServiceAccountName,
-    ) -> Answer<Option<LiveServiceAccount>> {
-        let connection = self.shared.connection(cluster, read::GET).await?;
-        read::service_account(&connection, namespace, name).await
-    }
-
-    async fn namespaces(&self, cluster: &Key) -> Answer<BTreeMap<Namespace, NamespacePhase>> {
-        let connection = self.shared.connection(cluster, read::LIST_NAMESPACES).await?;
-        read::namespaces(&connection).await
-    }
-
-    async fn namespace(&self, cluster: &Key, namespace: &Namespace) -> Answer<Option<NamespacePhase>> {
-        let connection = self.shared.connection(cluster, read::GET_NAMESPACE).await?;
-        read::namespace(&connection, namespace).await
-    }
-
-    async fn pods(&self, cluster: &Key, namespace: &Namespace, name: &ServiceAccountName) -> Answer<Vec<String>> {
-        let connection = self.shared.connection(cluster, read::LIST_PODS).await?;
-        read::pods(&connection, namespace, name).await
-    }
-}
-
-impl WriteKubernetes for KubernetesWriter {
-    async fn write(&self, cluster: &Key, call: &KubernetesCall, version: Option<&str>) -> Answer<Written> {
-        let connection = self.shared.connection(cluster, call.operation()).await?;
-        write::write(&connection, &self.shared.manager, call, version, &self.halt).await
+        connection.ok_or_else(|| ApiFailure::other(format!("cluster `{cluster}` was not verified")).at(operation))
     }
 }

@@ -1,21 +1,21 @@
-//! Frees what a service says of secrets and of characters that a terminal would obey.
+//! Removes secrets and control characters from the texts of services before they become errors.
 //!
 //! Error texts may repeat what was sent: `SignatureDoesNotMatch` quotes the whole canonical request with its session
-//! token. Nothing that came from afar becomes a `CallError` without passing through here. Secrets are told by the names
-//! before them and by their form; those that this process signs in with are known, and are told wherever they stand.
+//! token. Every text from a service must pass through here before it becomes a `CallError`. Secrets are found in three
+//! ways: they are the credentials of this process, they follow a name such as `password=`, or they have a known form.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use std::cmp::Reverse;
 use std::sync::{PoisonError, RwLock};
 
-/// Longer texts are cut: no error needs more to be understood.
+/// Longer texts are cut, in bytes.
 const LIMIT: usize = 1_000;
-const WHOLE: usize = 16_000;
-/// What stands for something hidden.
+/// The limit for texts that people wrote for people, such as the messages of admission policies.
+const LONG_LIMIT: usize = 16_000;
 const HIDDEN: &str = "***";
-/// Names after which, behind `=` or `:`, a secret stands; lower case.
-const NAMES: [&str; 11] = [
+/// Names that a secret follows, after `=` or `:`. Lower case.
+const SECRET_NAMES: [&str; 11] = [
     "x-amz-security-token",
     "x-amz-signature",
     "signature",
@@ -29,53 +29,49 @@ const NAMES: [&str; 11] = [
     "authorization",
 ];
 
-/// What is shorter is no secret that could be kept, and may be an ordinary word.
+/// Shorter secrets are not hidden by value: they may be ordinary words.
 const SHORTEST: usize = 8;
-/// How many secrets are known at once; far more than the credentials of a run.
+/// The number of known secrets to keep, far more than a run uses. The oldest are dropped first.
 const MOST: usize = 512;
-/// The secrets that this process has had in its hands, each with its number in their order, the longest first.
-static KNOWN: RwLock<Vec<(u64, SecretString)>> = RwLock::new(Vec::new());
+/// The secrets that this process has used, oldest first.
+static KNOWN: RwLock<Vec<SecretString>> = RwLock::new(Vec::new());
 
-/// Has a secret hidden from now on wherever it stands, as it is and as URLs have it.
+/// From now on hides this secret in all texts, as it is and percent-encoded.
 pub(crate) fn hide(secret: &str) {
     let secret = secret.trim();
     if secret.len() < SHORTEST {
         return;
     }
-    let in_urls = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+    let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
-    for form in [secret, &in_urls] {
-        if known.iter().any(|(_, old)| old.expose_secret() == form) {
-            continue;
-        }
-        let next = known.iter().map(|(number, _)| number + 1).max().unwrap_or(0);
-        known.push((next, form.into()));
-        if known.len() > MOST {
-            // a process that lives long forgets what has long expired
-            known.retain(|(number, _)| number + MOST as u64 > next);
+    for form in [secret, &encoded] {
+        if known.iter().all(|old| old.expose_secret() != form) {
+            known.push(form.into());
         }
     }
-    known.sort_by_key(|(_, secret)| Reverse(secret.expose_secret().len()));
+    let surplus = known.len().saturating_sub(MOST);
+    known.drain(..surplus);
 }
 
-/// The text on one line, without secrets, control characters and runs of white space.
+/// The text on one line of at most about 1,000 bytes, without secrets, control characters and runs of white space.
 pub(crate) fn clean(text: &str) -> String {
     cleaned(text, LIMIT)
 }
 
-/// The same of a text that is written for people, who need all of it.
-pub(crate) fn clean_whole(text: &str) -> String {
-    cleaned(text, WHOLE)
+/// Like `clean`, but up to about 16,000 bytes.
+pub(crate) fn clean_long(text: &str) -> String {
+    cleaned(text, LONG_LIMIT)
 }
 
 fn cleaned(text: &str, limit: usize) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-    for secret in KNOWN.read().unwrap_or_else(PoisonError::into_inner).iter().map(|(_, secret)| secret.expose_secret())
-    {
-        if line.contains(secret) {
-            line = line.replace(secret, HIDDEN);
-        }
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    let mut secrets: Vec<&str> = known.iter().map(ExposeSecret::expose_secret).filter(|it| line.contains(it)).collect();
+    // a secret may contain a shorter one
+    secrets.sort_by_key(|secret| Reverse(secret.len()));
+    for secret in secrets {
+        line = line.replace(secret, HIDDEN);
     }
     let mut out = String::with_capacity(line.len());
     let mut rest = line.as_str();
@@ -101,12 +97,12 @@ fn cleaned(text: &str, limit: usize) -> String {
     out
 }
 
-/// If a secret begins here: how many bytes of it may be shown, and how many follow that may not.
+/// If the text begins with a secret: how many bytes to show, and how many bytes after them to hide.
 fn secret(text: &str) -> Option<(usize, usize)> {
     prefixed(text).or_else(|| named(text)).or_else(|| bearer(text))
 }
 
-/// What stands before the `@` of an address: mostly a password, or a token in the place of one.
+/// The part before the `@` of a URL: usually a password or a token.
 fn userinfo(text: &str) -> Option<(usize, usize)> {
     let rest = text.strip_prefix("://")?;
     let authority = run(rest, |c| !c.is_whitespace() && !matches!(c, '/' | '?' | '#' | '"' | '\'' | '`' | '<' | '>'));
@@ -114,7 +110,7 @@ fn userinfo(text: &str) -> Option<(usize, usize)> {
     (length > 0).then_some((3, length))
 }
 
-/// Access key ids, EKS tokens and JSON web tokens know themselves by how they begin.
+/// Access key ids, EKS tokens and JSON web tokens, by their prefix.
 fn prefixed(text: &str) -> Option<(usize, usize)> {
     let key = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
     let token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');
@@ -135,8 +131,9 @@ fn prefixed(text: &str) -> Option<(usize, usize)> {
 
 /// `NAME=secret`, `"NAME": "secret"`.
 fn named(text: &str) -> Option<(usize, usize)> {
-    let name =
-        NAMES.iter().find(|name| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))?;
+    let name = SECRET_NAMES
+        .iter()
+        .find(|name| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))?;
     let mut at = name.len();
     at += run(&text[at..], |c| matches!(c, '"' | '\''));
     if !text[at..].starts_with(['=', ':']) {
@@ -145,7 +142,7 @@ fn named(text: &str) -> Option<(usize, usize)> {
     at += 1;
     at += run(&text[at..], |c| matches!(c, ' ' | '"' | '\''));
     let length = run(&text[at..], |c| !c.is_whitespace() && !matches!(c, '"' | '\'' | '&' | ',' | '}' | ')'));
-    // `Authorization: Bearer TOKEN` and `Authorization: AWS4-HMAC-SHA256 Credential=…` have a word in between
+    // `Authorization: Bearer TOKEN` and `Authorization: AWS4-HMAC-SHA256 Credential=…` have a scheme before the secret
     let word = &text[at..at + length];
     if ["bearer", "basic"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme)) {
         let more = run(&text[at + length..], |c| c == ' ');
@@ -166,7 +163,7 @@ fn bearer(text: &str) -> Option<(usize, usize)> {
     (start.eq_ignore_ascii_case(scheme) && length >= 16).then_some((scheme.len(), length))
 }
 
-/// How many bytes from the start on are of one kind.
+/// The length in bytes of the longest prefix whose characters are all of this kind.
 fn run(text: &str, kind: impl Fn(char) -> bool) -> usize {
     text.find(|c| !kind(c)).unwrap_or(text.len())
 }
@@ -176,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_hidden_wherever_they_stand() {
+    fn secrets_with_a_name_or_a_known_form_are_hidden() {
         for (dirty, wanted) in [
             ("key AKIAIOSFODNN7EXAMPLE is unknown", "key AKIA*** is unknown"),
             ("x-amz-security-token:IQoJb3JpZ2luX2VjEXAMPLE//// host", "x-amz-security-token:*** host"),
@@ -193,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_in_with_is_hidden_in_any_place_and_form() {
+    fn credentials_of_this_process_are_hidden_as_they_are_and_percent_encoded() {
         hide("opaque+value/of=a-token");
         hide("opaque+value/of=a-token that is longer");
         hide("short");
@@ -203,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_words_stay() {
+    fn texts_without_secrets_are_unchanged() {
         for text in [
             "Signature expired: 20240101T000000Z is now earlier than 20240101T000500Z",
             "User: arn:aws:iam::111122223333:user/a is not authorized to perform: iam:GetRole",
@@ -215,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_and_length_are_tamed() {
+    fn control_characters_are_removed_and_long_texts_are_cut() {
         assert_eq!(clean("a\u{1b}[31m\r\n b\tc"), "a [31m b c");
         let long = clean(&"ä ".repeat(4_000));
         assert!(long.len() < LIMIT + 8, "{}", long.len());

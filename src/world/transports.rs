@@ -1,7 +1,6 @@
-//! What requests travel on: the network in life, memory in tests.
+//! What requests travel on: the network, or in-memory connections in tests.
 //!
-//! Only clients are given from outside, never answers: what is signed, sent, paced, retried and understood is the same
-//! on every wire.
+//! Tests replace clients, never answers: signing, pacing, retries and parsing are the same in both.
 
 use aws_config::SdkConfig;
 use std::fmt;
@@ -10,34 +9,28 @@ use std::sync::Arc;
 /// Makes the client of a Kubernetes API.
 pub type KubernetesClients = Arc<dyn Fn(kube::Config) -> Result<kube::Client, kube::Error> + Send + Sync>;
 
-/// Asks a person for a line; nothing where nobody can be asked.
-pub type Ask = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// Asks a person a question. None if no answer can be had.
+pub type AskUser = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// What requests travel on; the default is the network with the settings of the environment.
+/// What requests travel on. The default is the network, with the settings of the environment.
 #[derive(Clone, Default)]
 pub struct Transports {
-    /// In place of the ambient AWS settings: endpoint, credentials and HTTP client. Retries, timeouts and assumed roles
-    /// stay irsa's own.
+    /// Replaces the ambient AWS endpoint, credentials and HTTP client. irsa still sets retries, timeouts and assumed
+    /// roles itself.
     pub aws: Option<SdkConfig>,
-    /// In place of connections over TCP and TLS.
+    /// Replaces connections over TCP and TLS.
     pub kubernetes: Option<KubernetesClients>,
-    /// Who can be asked for what a sign-in needs.
-    pub ask: Option<Ask>,
+    /// Asks for MFA codes.
+    pub ask: Option<AskUser>,
 }
 
 impl fmt::Debug for Transports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { aws, kubernetes, ask } = self;
-        f.debug_struct("Wires")
-            .field("aws", &aws.is_some())
-            .field("kubernetes", &kubernetes.is_some())
-            .field("ask", &ask.is_some())
-            .finish()
+        f.debug_struct("Transports").finish_non_exhaustive()
     }
 }
 
 impl Transports {
-    /// A client of the API that `config` leads to.
     pub(crate) fn kubernetes(&self, config: kube::Config) -> Result<kube::Client, kube::Error> {
         match &self.kubernetes {
             Some(clients) => clients(config),

@@ -241,7 +241,11 @@ fn what_an_api_says_of_itself_is_no_proof_against_eks() {
             &format!("{HEAD}kubernetes = {{ kubeconfig = \"kube.yaml\", context = \"main\" }}\n{}", role("app")),
         );
         let run = bench.ends(4, &["plan"]);
-        run.says(if both { "invalid peer certificate" } else { "its certificate authority is another" });
+        run.says(if both {
+            "invalid peer certificate"
+        } else {
+            "its certificate authority is not the one that EKS reports"
+        });
         assert!(second.gate().log().is_empty(), "no token was sent there");
     }
 }
@@ -309,7 +313,7 @@ fn one_odd_object_is_unknown_by_itself() {
     odd(&scene, "app", |_| ());
     scene.declare(&(role("app") + &role("other").replace("ReadOnly", "Full")));
     let run = scene.bench.irsa(&["plan", "--format", "json", "--deny", "none"]);
-    is_invisible(&run, "service-account/main/apps/app", "nested deeper than irsa reads");
+    is_invisible(&run, "service-account/main/apps/app", "nested too deeply");
     assert_eq!(unseen(&run.json()).len(), 1, "{run}");
     assert_eq!(changes(&run.json()), ["update role/other"]);
 }

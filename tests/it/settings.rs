@@ -68,13 +68,13 @@ fn a_variable_that_is_set_wrongly_is_named() {
         ("AWS_SECRET_ACCESS_KEY", "hunter2\r\n", "`AWS_SECRET_ACCESS_KEY` has white space", 4),
         ("AWS_SESSION_TOKEN", "hunter2\u{e4}hunter2", "`AWS_SESSION_TOKEN` has characters", 4),
         ("AWS_SECRET_ACCESS_KEY", "", "`AWS_ACCESS_KEY_ID` is set and `AWS_SECRET_ACCESS_KEY` is not", 4),
-        ("AWS_ENDPOINT_URL", "hunter2", "`AWS_ENDPOINT_URL` is no address", 4),
-        ("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1 ", "`AWS_ENDPOINT_URL_STS` is no address", 4),
-        ("AWS_ENDPOINT_URL_EKS", "http://user:hunter2@[::bad", "`AWS_ENDPOINT_URL_EKS` is no address", 4),
+        ("AWS_ENDPOINT_URL", "hunter2", "`AWS_ENDPOINT_URL` is not a URL", 4),
+        ("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1 ", "`AWS_ENDPOINT_URL_STS` is not a URL", 4),
+        ("AWS_ENDPOINT_URL_EKS", "http://user:hunter2@[::bad", "`AWS_ENDPOINT_URL_EKS` is not a URL", 4),
         ("AWS_REGION", "eu-west-1 ", "`AWS_REGION` has white space around `eu-west-1`", 3),
         ("AWS_REGION", "Frankfurt", "`AWS_REGION` is `Frankfurt`: it must be an AWS region", 3),
         ("AWS_CA_BUNDLE", "/not/there.pem", "`AWS_CA_BUNDLE` names `/not/there.pem`, which cannot be read", 4),
-        ("AWS_CA_BUNDLE", "/dev/null", "`AWS_CA_BUNDLE` names `/dev/null`, in which there is no certificate", 4),
+        ("AWS_CA_BUNDLE", "/dev/null", "`AWS_CA_BUNDLE` names `/dev/null`, which contains no certificate", 4),
     ] {
         let scene = Scene::new();
         let mut bench = bench(&scene);
@@ -87,22 +87,22 @@ fn a_variable_that_is_set_wrongly_is_named() {
 
 #[test]
 fn an_address_in_a_profile_that_is_none_is_named() {
-    let default = "`endpoint_url` of profile `default` is no address";
+    let default = "`endpoint_url` of profile `default` is not a URL";
     for (config, profile, text) in [
         ("[default]\nendpoint_url = hunter2\n", "", default),
         ("[default]\nendpoint_url = http://\n", "", default),
         ("[default]\nendpoint_url = ftp://127.0.0.1:1\n", "", default),
         ("[default]\nendpoint_url = http://user:hunter2@[::bad\n", "", default),
-        ("[profile p]\nendpoint_url = 127.0.0.1:4566\n", "p", "`endpoint_url` of profile `p` is no address"),
+        ("[profile p]\nendpoint_url = 127.0.0.1:4566\n", "p", "`endpoint_url` of profile `p` is not a URL"),
         (
             "[default]\nservices = own\n[services own]\nsts =\n  endpoint_url = hunter2\n",
             "",
-            "`endpoint_url` of `sts` in `[services own]` is no address",
+            "`endpoint_url` of `sts` in `[services own]` is not a URL",
         ),
         (
             "[default]\nendpoint_url = http://127.0.0.1:1\nservices = own\n[services own]\niam =\n  endpoint_url = ://hunter2\n",
             "",
-            "`endpoint_url` of `iam` in `[services own]` is no address",
+            "`endpoint_url` of `iam` in `[services own]` is not a URL",
         ),
     ] {
         let scene = Scene::new();
@@ -164,7 +164,7 @@ fn what_is_wrong_with_a_profile_is_named() {
             "m",
             "[profile m]\nrole_arn = arn:aws:iam::111122223333:role/x\nsource_profile = b\nmfa_serial = arn:aws:iam::111122223333:mfa/me\n",
             format!("[b]\n{KEYS}"),
-            "profile `m` needs a code of `arn:aws:iam::111122223333:mfa/me` (`mfa_serial`), and nobody gave one",
+            "profile `m` needs a code of `arn:aws:iam::111122223333:mfa/me` (`mfa_serial`), but got none",
         ),
         (
             "s",
@@ -226,7 +226,7 @@ fn what_a_profile_lacks_is_named() {
         ),
         (
             format!("[profile p]\n{ROLE}source_profile = q\n[profile q]\n{ROLE}source_profile = p\n"),
-            "`source_profile` leads in a circle: `p`, `q`, `p`: give one of them keys",
+            "`source_profile` forms a cycle: `p`, `q`, `p`: give one of them an access key",
         ),
         (
             "[profile p]\nsso_session = gone\nsso_account_id = 111122223333\nsso_role_name = x\n".to_owned(),
@@ -243,7 +243,7 @@ fn what_a_profile_lacks_is_named() {
         ),
         (
             "[profile p]\nrole_arn = notarn\nsource_profile = p\n".to_owned(),
-            "profile `p` has a `role_arn` that is no ARN of a role",
+            "profile `p` has a `role_arn` that is not the ARN of a role",
         ),
     ];
     for (config, text) in cases {
@@ -261,7 +261,7 @@ fn white_space_around_the_name_of_a_profile_is_named() {
     let scene = Scene::new();
     let mut bench = with_files(&scene, "", &format!("[default]\n{KEYS}"));
     bench.set("AWS_PROFILE", "default ");
-    tells(&bench.irsa(&["plan"]), 4, "`AWS_PROFILE` has white space around `default`: take it away");
+    tells(&bench.irsa(&["plan"]), 4, "`AWS_PROFILE` has white space around `default`: remove it");
 }
 
 /// It is not passed over: without it others than those that were meant would be asked.
@@ -275,7 +275,7 @@ fn a_variable_that_is_no_text_is_named() {
         let output = command.output().expect("irsa runs");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(4), "{said}");
-        assert!(said.contains(&format!("`{name}` is not UTF-8: set it anew")), "{said}");
+        assert!(said.contains(&format!("`{name}` is not UTF-8: set it again")), "{said}");
         assert!(!said.contains("both are needed") && !said.contains("hunter2"), "{said}");
         assert!(scene.world.actions().is_empty(), "nothing was sent: {said}");
     }
@@ -303,9 +303,9 @@ fn what_is_wrong_with_a_file_that_a_variable_names_is_told() {
         ),
         (
             &[("AWS_WEB_IDENTITY_TOKEN_FILE", "irsa.toml"), ("AWS_ROLE_ARN", "notarn")],
-            "`AWS_ROLE_ARN` is no ARN of a role",
+            "`AWS_ROLE_ARN` is not the ARN of a role",
         ),
-        (&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "foo")], "`AWS_CONTAINER_CREDENTIALS_FULL_URI` is no address"),
+        (&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "foo")], "`AWS_CONTAINER_CREDENTIALS_FULL_URI` is not a URL"),
         (&[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "foo")], "`AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` is no path"),
         (
             &[
@@ -465,7 +465,7 @@ fn an_api_behind_a_proxy_is_reached_as_kubectl_reaches_it() {
         (format!("http://127.0.0.1:{}", secret.port), "HTTP status 407"),
         (format!("socks5://me:hunter2@127.0.0.1:{}", locked.port), "SOCKS"),
         (format!("http://127.0.0.1:{}", free_port()), "Connection refused"),
-        ("ftp://me:hunter2@proxy".to_owned(), "`proxy-url` is no address of a proxy"),
+        ("ftp://me:hunter2@proxy".to_owned(), "`proxy-url` is not a proxy URL"),
     ] {
         let bench = with_kubeconfig(&scene, |cluster, _| {
             cluster["server"] = json!(far);

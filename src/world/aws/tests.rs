@@ -8,7 +8,7 @@ use crate::ids::AccountId;
 use crate::model::desired::{ClusterState, KubernetesAccess};
 use crate::model::origin::Origin;
 use crate::world::CallErrorKind;
-use crate::world::connect::Connection;
+use crate::world::connect::AwsConnection;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -49,7 +49,7 @@ pub(crate) fn reader(stub: &Stub) -> AwsReader {
 fn reader_in(stub: &Stub, region: Option<&str>) -> AwsReader {
     let context = Context::fixed(BTreeMap::new(), 1_700_000_000, SPEED);
     let region = region.map(|region| Region::parse(region).unwrap());
-    let connection = Connection::over(sdk(&stub.url, &context), region);
+    let connection = AwsConnection::from_sdk(sdk(&stub.url, &context), region);
     let requests = Arc::new(AtomicU64::new(0));
     let listen: Arc<dyn Listen> = Arc::new(Silence);
     let settings = AwsSettings { timeout: Duration::from_mins(2), parallelism: 10 };

@@ -1,10 +1,9 @@
-//! The profile that an account is signed in with, and what stands in it beside the credentials: where requests go, and whom
-//! to trust on the way. What is set to nothing is not set.
+//! The AWS profile of an account, and its settings beside the credentials: region, endpoints and trusted authorities. Empty
+//! settings count as not set.
 //!
-//! The SDK reads the same files for the credentials
+//! The SDK reads the credentials from the same files
 //! (<https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>).
 
-use super::endpoints::Endpoints;
 use crate::context::Context;
 use crate::ids::Region;
 use crate::world::clean;
@@ -12,90 +11,110 @@ use aws_config::profile::{self, ProfileSet};
 use aws_runtime::env_config::EnvConfigValue;
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Where the name of a profile stands.
+/// What names the profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Named {
-    /// In the configuration.
-    Declared,
-    /// In `AWS_PROFILE`.
+pub(super) enum NamedBy {
+    Configuration,
+    /// `AWS_PROFILE`.
     Variable,
-    /// Nowhere: `default`.
-    Nowhere,
+    /// Nothing: the profile is `default`.
+    Default,
 }
 
-/// A profile and its files.
 #[derive(Debug, Clone)]
 pub(super) struct Profile {
     pub(super) name: String,
-    pub(super) named: Named,
-    /// All profiles; nothing if the files cannot be parsed.
+    pub(super) named_by: NamedBy,
+    /// All profiles. None if the files cannot be parsed.
     pub(super) all: Option<ProfileSet>,
-    /// The files, each with the variable that can name another one.
+    /// The config and the credentials file, each with the variable that can name another one.
     pub(super) files: [(&'static str, PathBuf); 2],
 }
 
-/// The files of profiles: the variable, and where it is in the home directory.
+/// The variable for each file, and the default path in the home directory.
 const FILES: [(&str, &str); 2] =
     [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
 
+/// The services that irsa calls, as in `AWS_ENDPOINT_URL_<SERVICE>`.
+const SERVICES: [&str; 3] = ["IAM", "STS", "EKS"];
+
+/// The endpoints that are set, by service, for the SDK.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Endpoints(BTreeMap<&'static str, String>);
+
+impl Endpoints {
+    pub(super) fn sts(&self) -> Option<String> {
+        self.0.get("STS").cloned()
+    }
+}
+
+impl LoadServiceConfig for Endpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        (key.env() == "AWS_ENDPOINT_URL").then(|| self.0.get(key.service_id()).cloned())?
+    }
+}
+
 impl Profile {
-    /// The declared one, that of `AWS_PROFILE`, or `default`.
+    /// The profile that the configuration declares, or else the one in `AWS_PROFILE`, or else `default`.
     pub(super) async fn load(context: &Context, declared: Option<&str>) -> Self {
-        let (name, named) = match (declared, context.variable("AWS_PROFILE")) {
-            (Some(name), _) => (name, Named::Declared),
-            (None, Some(name)) => (name, Named::Variable),
-            (None, None) => ("default", Named::Nowhere),
+        let (name, named_by) = match (declared, context.variable("AWS_PROFILE")) {
+            (Some(name), _) => (name, NamedBy::Configuration),
+            (None, Some(name)) => (name, NamedBy::Variable),
+            (None, None) => ("default", NamedBy::Default),
         };
         let files = EnvConfigFiles::default();
         let all = profile::load(&Fs::real(), &Env::real(), &files, Some(Cow::Owned(name.to_owned()))).await;
         let home = Path::new(context.variable("HOME").unwrap_or_default());
-        let files = FILES.map(|(variable, usual)| {
-            let file = context.variable(variable).map_or_else(|| home.join(usual), |file| in_home(file, home));
+        let files = FILES.map(|(variable, default)| {
+            let file = context.variable(variable).map_or_else(|| home.join(default), |file| in_home(file, home));
             (variable, file)
         });
-        Self { name: name.to_owned(), named, all: all.ok(), files }
+        Self { name: name.to_owned(), named_by, all: all.ok(), files }
     }
 
-    /// A value of the profile.
+    /// A setting of the profile.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
-        self.of(&self.name, key)
+        self.get_of(&self.name, key)
     }
 
-    /// A value of another one.
-    pub(super) fn of(&self, name: &str, key: &str) -> Option<&str> {
+    /// A setting of another profile.
+    pub(super) fn get_of(&self, name: &str, key: &str) -> Option<&str> {
         let value = self.all.as_ref()?.get_profile(name)?.get(key)?;
         Some(value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// The region that the environment or the profile names.
+    /// A setting, by environment variable or profile, and its name for messages.
+    fn setting<'a>(&'a self, context: &'a Context, variables: &[&str], key: &str) -> Option<(String, &'a str)> {
+        let variable = |name: &&str| Some((format!("`{name}`"), context.variable(name)?));
+        variables.iter().find_map(variable).or_else(|| Some((self.shown(key), self.get(key)?)))
+    }
+
+    /// The region in the environment or the profile.
     ///
     /// # Errors
-    /// What names one that is none.
+    /// The setting, if its value is not a region.
     pub(super) fn region(&self, context: &Context) -> Result<Option<Region>, String> {
-        let variable = |name: &'static str| context.variable(name).map(|value| (format!("`{name}`"), value));
-        let named = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
-        let named = named.or_else(|| Some((self.key("region"), self.get("region")?)));
-        let Some((what, value)) = named else { return Ok(None) };
+        let setting = self.setting(context, &["AWS_REGION", "AWS_DEFAULT_REGION"], "region");
+        let Some((what, value)) = setting else { return Ok(None) };
         Region::parse(value).map(Some).map_err(|error| match Region::parse(value.trim()) {
-            Ok(region) => format!("{what} has white space around `{region}`: take it away"),
+            Ok(region) => format!("{what} has white space around `{region}`: remove it"),
             Err(_) => format!("{what} is `{}`: it {error}", clean(value)),
         })
     }
 
-    /// The file with the authorities to trust in place of the machine's, and what names it.
+    /// The file with the authorities to trust instead of the system's, and the setting that names it.
     pub(super) fn ca_bundle(&self, context: &Context) -> Option<(String, PathBuf)> {
-        let variable = context.variable("AWS_CA_BUNDLE").map(|file| ("`AWS_CA_BUNDLE`".to_owned(), file));
-        let (what, file) = variable.or_else(|| Some((self.key("ca_bundle"), self.get("ca_bundle")?)))?;
+        let (what, file) = self.setting(context, &["AWS_CA_BUNDLE"], "ca_bundle")?;
         Some((what, in_home(file, Path::new(context.variable("HOME").unwrap_or_default()))))
     }
 
-    /// Where the services are, as far as that is set.
-    ///
     /// # Errors
-    /// What names an address that is none. The address itself may hold a password.
+    /// The setting, if its value is not a URL. The value is not repeated, since it may contain a password.
     pub(super) fn endpoints(&self, context: &Context) -> Result<Endpoints, String> {
         let is_on = |value: Option<&str>| value.is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let ignored = context.variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
@@ -103,32 +122,29 @@ impl Profile {
             return Ok(Endpoints::default());
         }
         let mut endpoints = Endpoints::default();
-        for service in Endpoints::SERVICES {
+        for service in SERVICES {
             let Some((what, address)) = self.endpoint(service, context) else {
-                if service == "STS" && self.get("role_arn").is_some() && self.has_blank_endpoint() {
-                    let key = self.key("endpoint_url");
-                    return Err(format!(
-                        "{key} is set to nothing, while its role is to be assumed: take the line away"
-                    ));
+                if service == "STS" && self.get("role_arn").is_some() && self.has_blank_sts_endpoint() {
+                    let key = self.shown("endpoint_url");
+                    return Err(format!("{key} is empty, and the profile assumes a role: remove the line"));
                 }
                 continue;
             };
             if !is_address(&address) {
                 return Err(format!(
-                    "{what} is no address: it needs `http://` or `https://` and a host, and nothing else \
-                                    around it"
+                    "{what} is not a URL: it needs `http://` or `https://` and a host, and nothing else around it"
                 ));
             }
-            endpoints.set(service, address);
+            endpoints.0.insert(service, address);
         }
         Ok(endpoints)
     }
 
-    /// A service's own address comes before that of all, and a variable before the profile
+    /// The endpoint of a service, and the setting that names it. A variable takes precedence over the profile, and a
+    /// setting for the service over one for all services
     /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
     fn endpoint(&self, service: &str, context: &Context) -> Option<(String, String)> {
-        let own = format!("AWS_ENDPOINT_URL_{service}");
-        for variable in [own.as_str(), "AWS_ENDPOINT_URL"] {
+        for variable in [&format!("AWS_ENDPOINT_URL_{service}"), "AWS_ENDPOINT_URL"] {
             if let Some(address) = context.variable(variable).filter(|address| !address.trim().is_empty()) {
                 return Some((format!("`{variable}`"), address.to_owned()));
             }
@@ -144,19 +160,19 @@ impl Profile {
                 let (service, section) = (service.to_ascii_lowercase(), clean(section));
                 Some((format!("`endpoint_url` of `{service}` in `[services {section}]`"), own))
             }
-            _ => of_all.map(|address| (self.key("endpoint_url"), address)),
+            _ => of_all.map(|address| (self.shown("endpoint_url"), address)),
         }
     }
 
-    /// Whether the address of STS is set to nothing, which the SDK takes for an address where it assumes the profile's role.
-    fn has_blank_endpoint(&self) -> bool {
+    /// Whether the endpoint of STS is set to nothing. The SDK uses that as a URL when it assumes the profile's role.
+    fn has_blank_sts_endpoint(&self) -> bool {
         let env = Env::real();
         let value = EnvConfigValue::new().profile("endpoint_url").service_id("STS");
         value.load(&env, self.all.as_ref()).is_some_and(|(address, _)| address.trim().is_empty())
     }
 
-    /// A key of the profile, as it is told.
-    fn key(&self, key: &str) -> String {
+    /// A key of the profile, for messages.
+    fn shown(&self, key: &str) -> String {
         format!("`{key}` of profile `{}`", clean(&self.name))
     }
 }
@@ -165,6 +181,7 @@ fn in_home(file: &str, home: &Path) -> PathBuf {
     file.strip_prefix("~/").map_or_else(|| file.into(), |rest| home.join(rest))
 }
 
+/// Whether the text is an `http` or `https` URL.
 pub(super) fn is_address(text: &str) -> bool {
     let url: Option<http::Uri> = text.parse().ok();
     url.is_some_and(|url| {
@@ -177,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_a_scheme_and_a_host() {
+    fn address_needs_a_scheme_and_a_host() {
         for address in ["http://127.0.0.1:4566", "https://sts.example.com/", "http://[::1]:80", "http://u:p@h"] {
             assert!(is_address(address), "{address}");
         }

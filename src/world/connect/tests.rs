@@ -1,3 +1,5 @@
+//! Tests of regions, cached credentials and MFA.
+
 use super::*;
 use crate::ids::{AccountId, ClusterName, Partition};
 use crate::model::desired::{ClusterState, KubernetesAccess};
@@ -33,7 +35,7 @@ fn cluster(account: &str, region: Option<&str>) -> Cluster {
 }
 
 #[test]
-fn an_account_without_region_is_found_in_its_partition() {
+fn account_without_region_gets_one_of_its_clusters_or_its_partition() {
     let key = Key::parse("prod").unwrap();
     let none = BTreeMap::new();
     let region = |account: &Account, clusters: &BTreeMap<Key, Cluster>| fallback_region(&key, account, clusters);
@@ -52,19 +54,19 @@ fn an_account_without_region_is_found_in_its_partition() {
 }
 
 #[tokio::test]
-async fn the_default_region_is_the_environments() {
+async fn default_region_is_read_from_the_environment() {
     let clock = |context: &Context| Clock::new(context);
-    let wires = Transports::default();
+    let transports = Transports::default();
     for (name, wanted) in [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "eu-west-1")] {
         let environment = [(name.to_owned(), wanted.to_owned())].into_iter().collect();
         let context = Context::fixed(environment, 0, 1);
-        let connector = Connector::new(&context, &wires, Duration::from_mins(2), clock(&context));
+        let connector = Connector::new(&context, &transports, Duration::from_mins(2), clock(&context));
         assert_eq!(connector.default_region().await.unwrap().unwrap().as_str(), wanted);
     }
     let environment = [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-west-2")];
     let environment = environment.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
     let context = Context::fixed(environment, 0, 1);
-    let connector = Connector::new(&context, &wires, Duration::from_mins(2), clock(&context));
+    let connector = Connector::new(&context, &transports, Duration::from_mins(2), clock(&context));
     assert_eq!(connector.default_region().await.unwrap().unwrap().as_str(), "eu-west-1");
 }
 
@@ -88,7 +90,7 @@ async fn asked_in(expiry: Option<Duration>) -> u32 {
     let clock = Clock::new(&Context::fixed(BTreeMap::new(), 1_000_000, 1));
     let asked = Arc::new(AtomicU32::new(0));
     let expiry = expiry.map(|left| clock.now() + left);
-    let provider = Remembered::new(Counting { asked: Arc::clone(&asked), expiry }, clock);
+    let provider = CachedProvider::new(Counting { asked: Arc::clone(&asked), expiry }, clock, None);
     for _ in 0..3 {
         provider.provide_credentials().await.unwrap();
     }
@@ -96,13 +98,13 @@ async fn asked_in(expiry: Option<Duration>) -> u32 {
 }
 
 #[tokio::test]
-async fn credentials_are_fetched_once_until_they_are_about_to_end() {
+async fn credentials_are_fetched_again_only_when_they_are_about_to_expire() {
     assert_eq!(asked_in(None).await, 1);
     assert_eq!(asked_in(Some(Duration::from_hours(1))).await, 1);
     assert_eq!(asked_in(Some(Duration::from_mins(4))).await, 3);
 }
 
-/// A profile as it stands in the file of credentials.
+/// The profile `m` of a credentials file.
 fn profile(text: &str) -> profile::Profile {
     use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
     use aws_types::os_shim_internal::{Env, Fs};
@@ -113,17 +115,17 @@ fn profile(text: &str) -> profile::Profile {
     let nowhere = || ("", PathBuf::new());
     profile::Profile {
         name: "m".into(),
-        named: profile::Named::Declared,
+        named_by: profile::NamedBy::Configuration,
         all: Some(all),
         files: [nowhere(), nowhere()],
     }
 }
 
-const WITH_CODE: &str = "[m]\nrole_arn = arn:aws:iam::111122223333:role/x\nsource_profile = m\naws_access_key_id = AKIDSOURCE\n\
+const MFA_PROFILE: &str = "[m]\nrole_arn = arn:aws:iam::111122223333:role/x\nsource_profile = m\naws_access_key_id = AKIDSOURCE\n\
     aws_secret_access_key = s\nmfa_serial = arn:aws:iam::111122223333:mfa/me\nexternal_id = e\nduration_seconds = 900\n";
 
 #[tokio::test]
-async fn a_role_with_a_device_is_assumed_with_its_code() {
+async fn role_with_mfa_serial_is_assumed_with_a_code() {
     use crate::world::aws::tests::stub::{Reply, Stub};
     let stub = Stub::serve(|seen| {
         let fields = ["Action", "RoleArn", "SerialNumber", "TokenCode", "ExternalId", "DurationSeconds", "RoleSessionName"];
@@ -141,13 +143,13 @@ async fn a_role_with_a_device_is_assumed_with_its_code() {
     let context = Context::fixed(BTreeMap::new(), 0, 1);
     let sdk = crate::world::aws::tests::sdk(&stub.url, &context);
     let made = |answer: Option<&'static str>| {
-        let profile = profile(WITH_CODE);
-        let ask: crate::world::Ask = Arc::new(move |question: &str| {
+        let profile = profile(MFA_PROFILE);
+        let ask: crate::world::AskUser = Arc::new(move |question: &str| {
             assert_eq!(question, "MFA code of `arn:aws:iam::111122223333:mfa/me` for profile `m`:");
             answer.map(str::to_owned)
         });
         let source = SharedCredentialsProvider::new(mfa::own_keys(&profile).unwrap());
-        WithCode::new(&profile, mfa::wanted(&profile).unwrap(), &sdk, source, Some(ask))
+        mfa::provider(&profile, mfa::role_and_device(&profile).unwrap(), &sdk, source, Some(ask))
     };
     let credentials = made(Some(" 123456 ")).provide_credentials().await.unwrap();
     assert_eq!((credentials.access_key_id(), credentials.session_token()), ("ASIAMADE", Some("u")));
@@ -155,13 +157,13 @@ async fn a_role_with_a_device_is_assumed_with_its_code() {
     for answer in [None, Some(""), Some(" ")] {
         let error = made(answer).provide_credentials().await.unwrap_err();
         let why = crate::world::account::unsigned(&error).into_error("x".to_owned()).message;
-        assert!(why.contains("profile `m` needs a code") && why.contains("nobody gave one"), "{why}");
+        assert!(why.contains("profile `m` needs a code") && why.contains("got none"), "{why}");
     }
     assert_eq!(stub.seen().len(), 1);
 }
 
 #[tokio::test]
-async fn what_no_header_takes_is_told_and_not_sent() {
+async fn credentials_that_no_header_takes_are_refused() {
     for (id, secret, token, what) in [
         ("AKID\n", "s", None, "the access key id of the credentials has white space"),
         ("AKID", " s", None, "the secret access key of the credentials has white space"),
@@ -170,7 +172,7 @@ async fn what_no_header_takes_is_told_and_not_sent() {
     ] {
         let given = Credentials::new(id, secret, token.map(str::to_owned), None, "test");
         let clock = Clock::new(&Context::fixed(BTreeMap::new(), 0, 1));
-        let error = Remembered::new(given, clock).provide_credentials().await.unwrap_err();
+        let error = CachedProvider::new(given, clock, None).provide_credentials().await.unwrap_err();
         let why = crate::world::account::unsigned(&error).into_error("x".to_owned()).message;
         assert!(why.starts_with(what), "{why}");
     }

@@ -1,4 +1,4 @@
-//! Where an API is, and what one signs in to it with.
+//! Where an API is, and where the credentials for it come from.
 
 use super::failure::ApiFailure;
 use http::header::HeaderValue;
@@ -7,37 +7,36 @@ use kube::config::{AuthInfo, ExecConfig};
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
 
-/// Where an API is and how one signs in.
+/// The address of an API and the source of its credentials.
 pub(crate) struct ApiTarget {
-    /// All but what changes in the course of a run.
+    /// All settings that do not change during a run.
     pub(crate) config: Config,
-    pub(crate) credentials: Credentials,
+    pub(crate) credentials: CredentialSource,
 }
 
-/// Where credentials come from.
-pub(crate) enum Credentials {
-    /// They are in `config`, or there are none.
-    Fixed,
-    /// A token stands in a file, which may change.
-    File(PathBuf),
-    /// A program prints them.
-    Plugin(Box<ExecConfig>),
-    /// They are made in process.
-    Tokens,
+pub(crate) enum CredentialSource {
+    /// The credentials are in `ApiTarget::config`, or there are none.
+    Static,
+    /// A file with a token. The file may change.
+    TokenFile(PathBuf),
+    ExecPlugin(Box<ExecConfig>),
+    /// irsa makes EKS tokens itself.
+    EksToken,
 }
 
-/// Whether what is sent stands in the kubeconfig or in a file that it names.
-pub(crate) fn is_fixed(user: &AuthInfo) -> bool {
+/// Whether the kubeconfig has credentials that take precedence over an exec plugin.
+pub(crate) fn is_static(user: &AuthInfo) -> bool {
     user.token.is_some()
         || user.token_file.is_some()
         || user.auth_provider.is_some()
         || (user.username.is_some() && user.password.is_some())
 }
 
-/// The header of a token.
+/// The `Authorization` header of a token.
 pub(crate) fn bearer(token: &SecretString) -> Result<HeaderValue, ApiFailure> {
     let value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()));
-    let mut value = value.map_err(|_| ApiFailure::credentials("the token has characters that no header takes"))?;
+    let mut value =
+        value.map_err(|_| ApiFailure::credentials("the token has characters that are not allowed in a header"))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -1,33 +1,22 @@
-//! From a kubeconfig and a context to where the API is and who asks.
+//! Finds, reads and merges kubeconfig files, as
+//! <https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/> describes.
 //!
-//! Which files, and how they are merged, is as
-//! <https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/> has it. kube reads and merges
-//! them; the choice is made here, since kube takes the environment from the process. What a file contains is never
-//! repeated, only names in it are. One that the configuration names is `named`'s business.
+//! kube parses and merges them. irsa chooses and reads the files itself: kube would take the environment from the process,
+//! and would read a device or pipe without end. No message repeats the content of a file. `untrusted_kubeconfig` has the
+//! additional rules for a kubeconfig that the configuration names.
 
-use super::Run;
-use super::certificate;
-use super::credentials::{ApiTarget, Credentials, bearer, is_fixed};
+use super::RunState;
 use super::failure::{ApiFailure, clean};
-use super::files;
-use super::identity;
-use super::named::Named;
-use super::proxy;
+use super::untrusted_kubeconfig::UntrustedKubeconfig;
 use crate::context::Context;
-use crate::world::scrub;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use http::Uri;
-use http::header::{HeaderValue, USER_AGENT};
-use kube::Config;
-use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig, KubeconfigError};
-use secrecy::ExposeSecret;
+use crate::world::bounds::read_file;
+use kube::config::{Kubeconfig, KubeconfigError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The user's own files: those of `KUBECONFIG`, else the one in the home directory.
-fn sources(context: &Context) -> Vec<PathBuf> {
+/// The files in `KUBECONFIG`, or else the one in the home directory.
+fn default_files(context: &Context) -> Vec<PathBuf> {
     let listed = context.variable("KUBECONFIG").map(std::env::split_paths);
     let listed: Vec<PathBuf> = listed.into_iter().flatten().filter(|path| !path.as_os_str().is_empty()).collect();
     if !listed.is_empty() {
@@ -37,11 +26,14 @@ fn sources(context: &Context) -> Vec<PathBuf> {
     home.map(|home| Path::new(home).join(".kube").join("config")).into_iter().collect()
 }
 
-/// The content of the kubeconfig that the configuration names, or the merged one of the user's own files.
-pub(crate) async fn read(named: Option<&Named<'_>>, run: &Run) -> Result<Arc<Kubeconfig>, ApiFailure> {
-    let files = match named {
-        Some(named) => vec![named.path().to_owned()],
-        None => sources(&run.context),
+/// Reads the kubeconfig that the configuration names, or else merges the user's own files.
+pub(crate) async fn read(
+    untrusted: Option<&UntrustedKubeconfig<'_>>,
+    run: &RunState,
+) -> Result<Arc<Kubeconfig>, ApiFailure> {
+    let files = match untrusted {
+        Some(untrusted) => vec![untrusted.real.clone()],
+        None => default_files(&run.context),
     };
     if files.is_empty() {
         return Err(ApiFailure::invalid("there is no kubeconfig: neither `KUBECONFIG` nor `HOME` is set"));
@@ -50,20 +42,19 @@ pub(crate) async fn read(named: Option<&Named<'_>>, run: &Run) -> Result<Arc<Kub
     if let Some(kubeconfig) = known.get(&files) {
         return Ok(Arc::clone(kubeconfig));
     }
-    let merged = merge(&files).await;
-    let merged = Arc::new(merged.map_err(|failure| match named {
-        Some(named) => named.as_named(failure),
+    let merged = Arc::new(merge(&files).await.map_err(|failure| match untrusted {
+        Some(untrusted) => untrusted.with_declared_path(failure),
         None => failure,
     })?);
     known.insert(files, Arc::clone(&merged));
     Ok(merged)
 }
 
-/// As kubectl does, files of a list that are not there are passed over, as long as one is.
+/// Ignores missing files unless all are missing, as kubectl does.
 async fn merge(files: &[PathBuf]) -> Result<Kubeconfig, ApiFailure> {
     let mut merged: Option<Kubeconfig> = None;
     for file in files {
-        let next = match files::kubeconfig(file).await {
+        let next = match parse(file).await {
             Ok(next) => next,
             Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(unreadable(file, &error)),
@@ -82,172 +73,58 @@ async fn merge(files: &[PathBuf]) -> Result<Kubeconfig, ApiFailure> {
 fn unreadable(file: &Path, error: &KubeconfigError) -> ApiFailure {
     let why = match error {
         KubeconfigError::ReadConfig(error, _) => clean(&error.to_string()),
-        // the parser's own words quote the line
+        // the parser's own message quotes the line
         KubeconfigError::Parse(error) => match error.location() {
-            Some(place) => format!("it is no kubeconfig, see line {}", place.line()),
-            None => "it is no kubeconfig".to_owned(),
+            Some(location) => format!("it is not a kubeconfig, see line {}", location.line()),
+            None => "it is not a kubeconfig".to_owned(),
         },
-        _ => "it does not go together with the other files".to_owned(),
+        _ => "it cannot be merged with the other files".to_owned(),
     };
     ApiFailure::invalid(format!("kubeconfig `{}` cannot be used: {why}", file.display()))
 }
 
-/// What a context leads to; `named` is the kubeconfig, if the configuration names it.
-pub(crate) async fn target(
-    kubeconfig: &Kubeconfig,
-    name: &str,
-    context: &Context,
-    named: Option<&Named<'_>>,
-) -> Result<ApiTarget, ApiFailure> {
-    let found = kubeconfig.contexts.iter().find(|known| known.name == name);
-    let chosen = found.and_then(|found| found.context.as_ref()).ok_or_else(|| no_context(kubeconfig, name))?;
-    let cluster = kubeconfig.clusters.iter().find(|cluster| cluster.name == chosen.cluster);
-    let mut cluster = cluster.and_then(|cluster| cluster.cluster.clone()).ok_or_else(|| {
-        ApiFailure::invalid(format!("context `{name}` names cluster `{}`, which the kubeconfig lacks", chosen.cluster))
-    })?;
-    let mut user = match chosen.user.as_deref().filter(|user| !user.is_empty()) {
-        Some(user) => {
-            let named = kubeconfig.auth_infos.iter().find(|info| info.name == user);
-            let lacks =
-                || ApiFailure::invalid(format!("context `{name}` names user `{user}`, which the kubeconfig lacks"));
-            named.ok_or_else(lacks)?.auth_info.clone().unwrap_or_default()
+/// Reads one kubeconfig. Resolves the paths in it against its folder
+/// (<https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/#file-references>).
+async fn parse(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
+    let unreadable = |error: io::Error| KubeconfigError::ReadConfig(error, path.to_owned());
+    let text = decoded(&read_file(path).await.map_err(unreadable)?);
+    let text = text.ok_or_else(|| unreadable(io::Error::other("it is not text")))?;
+    let mut config = Kubeconfig::from_yaml(&text)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let resolve = |file: &mut Option<String>| {
+        if let Some(name) = file.as_ref().filter(|name| !name.is_empty())
+            && let Some(resolved) = folder.join(name).to_str()
+        {
+            *file = Some(resolved.to_owned());
         }
-        None => AuthInfo::default(),
     };
-    drop_empty(&mut user);
-    if let Some(named) = named {
-        named.enclose(&mut user, &mut cluster)?;
+    for cluster in config.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+        resolve(&mut cluster.certificate_authority);
     }
-    let server = cluster.server.as_deref().unwrap_or_default();
-    let mut config = base(server, cluster.proxy_url.as_deref(), context)?;
-    config.root_cert = authority(&cluster).await?;
-    config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
-    config.tls_server_name = cluster.tls_server_name.clone().filter(|name| !name.is_empty());
-    hide(&user);
-    if let Some(token) = &user.token {
-        // kube would panic
-        bearer(token)?;
+    for user in config.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
+        resolve(&mut user.client_certificate);
+        resolve(&mut user.client_key);
+        resolve(&mut user.token_file);
+        // a command without a slash is searched in `PATH`
+        if let Some(exec) = &mut user.exec
+            && exec.command.as_ref().is_some_and(|name| name.contains('/'))
+        {
+            resolve(&mut exec.command);
+        }
     }
-    let (auth_info, credentials) = who(user, &cluster).await?;
-    config.auth_info = auth_info;
-    Ok(ApiTarget { config, credentials })
-}
-
-fn no_context(kubeconfig: &Kubeconfig, name: &str) -> ApiFailure {
-    let mut known: Vec<String> =
-        kubeconfig.contexts.iter().map(|context| format!("`{}`", clean(&context.name))).collect();
-    known.sort();
-    let others = if known.is_empty() { "nor any other".to_owned() } else { format!("but {}", known.join(", ")) };
-    ApiFailure::invalid(format!("the kubeconfig has no context `{name}`, {others}"))
-}
-
-/// Nothing that a server says may repeat what is sent to it.
-fn hide(user: &AuthInfo) {
-    for secret in [&user.token, &user.password, &user.client_key_data].into_iter().flatten() {
-        scrub::hide(secret.expose_secret());
-    }
-}
-
-/// A configuration without authority and user.
-pub(crate) fn base(server: &str, proxy_url: Option<&str>, context: &Context) -> Result<Config, ApiFailure> {
-    let url: Option<Uri> = server
-        .parse()
-        .ok()
-        .filter(|url: &Uri| url.host().is_some() && matches!(url.scheme_str(), Some("https" | "http")));
-    let url = url.ok_or_else(|| ApiFailure::invalid("the address of the API is no URL"))?;
-    let mut config = Config::new(url);
-    config.default_retry = false;
-    config.proxy_url = proxy::choose(proxy_url, &config.cluster_url, context)?;
-    let agent = concat!("irsa/", env!("CARGO_PKG_VERSION"));
-    config.headers.push((USER_AGENT, HeaderValue::from_static(agent)));
     Ok(config)
 }
 
-async fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, ApiFailure> {
-    let certificates = match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
-        (Some(data), _) if !data.is_empty() => certificate::from_base64(data),
-        (_, Some(file)) if !file.is_empty() => {
-            let why = |error: io::Error| ApiFailure::invalid(format!("authority `{file}` cannot be read: {error}"));
-            certificate::from_pem(&files::text(file).await.map_err(why)?)
-        }
-        _ => return Ok(None),
+/// Decodes UTF-8, with or without a byte order mark, and UTF-16 with one, which PowerShell writes.
+fn decoded(bytes: &[u8]) -> Option<String> {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units: Option<Vec<u16>> = bytes.chunks(2).map(|pair| pair.try_into().ok().map(unit)).collect();
+        String::from_utf16(&units?).ok()
     };
-    certificates.map(Some).ok_or_else(|| ApiFailure::invalid("the certificate authority of the kubeconfig is no PEM"))
-}
-
-/// Whom the context speaks for; what is sent as it stands comes before a plugin.
-async fn who(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo, Credentials), ApiFailure> {
-    if let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
-        let text = format!(
-            "auth provider `{}` is no more (https://kubernetes.io/blog/2022/05/03/kubernetes-1-24-release-announcement/); \
-             an exec plugin takes its place",
-            clean(&provider.name)
-        );
-        return Err(ApiFailure::invalid(text));
-    }
-    let plugin = user.exec.take();
-    let fixed = is_fixed(&user);
-    loaded(&mut user).await?;
-    if let Some(file) = user.token_file.take() {
-        return Ok((user, Credentials::File(file.into())));
-    }
-    let Some(mut plugin) = plugin.filter(|_| !fixed) else { return Ok((user, Credentials::Fixed)) };
-    if plugin.provide_cluster_info {
-        let told = ExecAuthCluster::try_from(cluster);
-        plugin.cluster =
-            Some(told.map_err(|_| ApiFailure::invalid("the authority for the exec plugin cannot be read"))?);
-    }
-    Ok((user, Credentials::Plugin(Box::new(plugin))))
-}
-
-/// Reads what else is signed in with from the files that are named, where it does not stand in the kubeconfig itself.
-async fn loaded(user: &mut AuthInfo) -> Result<(), ApiFailure> {
-    let read = async |name: &str, file: &str| {
-        let read = files::read(file).await;
-        read.map_err(|error| ApiFailure::credentials(format!("{name} `{file}` cannot be read: {error}")))
-    };
-    if let Some(file) = user.client_certificate.take().filter(|_| user.client_certificate_data.is_none()) {
-        user.client_certificate_data = Some(STANDARD.encode(read("client-certificate", &file).await?));
-    }
-    if let Some(file) = user.client_key.take().filter(|_| user.client_key_data.is_none()) {
-        let key = read("client-key", &file).await?;
-        user.client_key_data = Some(STANDARD.encode(key).into());
-    }
-    match (&user.client_certificate_data, &user.client_key_data) {
-        (Some(certificate), Some(key)) => {
-            let (certificate, key) = identity::readable(certificate, key.expose_secret())?;
-            user.client_certificate_data = Some(certificate);
-            user.client_key_data = Some(key.into());
-        }
-        (Some(_), None) => {
-            return Err(ApiFailure::credentials("the kubeconfig's user has a client-certificate and no client-key"));
-        }
-        (None, Some(_)) => {
-            return Err(ApiFailure::credentials("the kubeconfig's user has a client-key and no client-certificate"));
-        }
-        (None, None) => {}
-    }
-    Ok(())
-}
-
-/// A field that is empty is not set.
-fn drop_empty(user: &mut AuthInfo) {
-    let AuthInfo {
-        username,
-        client_certificate,
-        client_certificate_data,
-        client_key,
-        token_file,
-        password,
-        token,
-        client_key_data,
-        ..
-    } = user;
-    for field in [username, client_certificate, client_certificate_data, client_key, token_file] {
-        field.take_if(|text| text.is_empty());
-    }
-    for field in [password, token, client_key_data] {
-        field.take_if(|secret| secret.expose_secret().is_empty());
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] | rest => String::from_utf8(rest.to_vec()).ok(),
     }
 }
 
@@ -262,69 +139,52 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_comes_before_the_home() {
+    fn files_of_the_environment_come_before_the_one_in_the_home() {
         let all = context(&[("KUBECONFIG", "/a::/b"), ("HOME", "/home/me")]);
-        assert_eq!(sources(&all), [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert_eq!(default_files(&all), [PathBuf::from("/a"), PathBuf::from("/b")]);
         let home = context(&[("KUBECONFIG", ":"), ("HOME", "/home/me")]);
-        assert_eq!(sources(&home), [PathBuf::from("/home/me/.kube/config")]);
-        assert!(sources(&context(&[])).is_empty());
+        assert_eq!(default_files(&home), [PathBuf::from("/home/me/.kube/config")]);
+        assert!(default_files(&context(&[])).is_empty());
     }
 
-    async fn refused(text: &str, name: &str) -> String {
-        let kubeconfig = Kubeconfig::from_yaml(text).unwrap();
-        match target(&kubeconfig, name, &context(&[]), None).await {
-            Ok(_) => panic!("{text}"),
-            Err(failure) => failure.message,
+    #[tokio::test]
+    async fn endless_file_is_refused() {
+        for path in ["/dev/zero"] {
+            let error = read_file(path).await.unwrap_err();
+            assert_eq!(error.to_string(), "it is larger than 16 MiB");
+            let error = parse(Path::new(path)).await.unwrap_err();
+            assert!(matches!(error, KubeconfigError::ReadConfig(..)), "{error}");
         }
     }
 
     #[tokio::test]
-    async fn what_is_missing_is_named() {
-        let text = "{contexts: [{name: b, context: {cluster: c}}, {name: a, context: {cluster: c}}]}";
-        assert_eq!(refused(text, "x").await, "the kubeconfig has no context `x`, but `a`, `b`");
-        assert_eq!(refused("{contexts: []}", "x").await, "the kubeconfig has no context `x`, nor any other");
-        assert_eq!(refused(text, "a").await, "context `a` names cluster `c`, which the kubeconfig lacks");
-        let with = |cluster: &str, user: &str| {
-            format!(
-                "{{contexts: [{{name: a, context: {{cluster: c, user: u}}}}], clusters: [{{name: c, cluster: {cluster}}}], \
-                 users: [{{name: u, user: {user}}}]}}"
-            )
-        };
-        assert_eq!(refused(&with("{}", "{}"), "a").await, "the address of the API is no URL");
-        assert_eq!(refused(&with("{server: 'ftp://x'}", "{}"), "a").await, "the address of the API is no URL");
-        let authority = with("{server: 'https://x', certificate-authority-data: eA==}", "{}");
-        assert_eq!(refused(&authority, "a").await, "the certificate authority of the kubeconfig is no PEM");
-        let gone = with("{server: 'https://x', certificate-authority: /not/there}", "{}");
-        assert!(refused(&gone, "a").await.starts_with("authority `/not/there` cannot be read"));
-        let provider = with("{server: 'https://x'}", "{auth-provider: {name: gcp, config: {cmd-path: /bin/false}}}");
-        assert!(refused(&provider, "a").await.starts_with("auth provider `gcp` is no more"));
-    }
-
-    #[tokio::test]
-    async fn a_token_that_no_header_takes_is_refused() {
-        let text = "{contexts: [{name: a, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: \
-                    'https://x'}}], users: [{name: u, user: {token: \"a\\u0007b\"}}]}";
-        assert_eq!(refused(text, "a").await, "the token has characters that no header takes");
-    }
-
-    #[tokio::test]
-    async fn a_token_comes_before_a_plugin() {
-        let text = |token: &str| {
-            format!(
-                "{{contexts: [{{name: a, context: {{cluster: c, user: u}}}}], clusters: [{{name: c, cluster: {{server: \
-                 'https://x'}}}}], users: [{{name: u, user: {{{token} exec: {{command: aws, provideClusterInfo: true}}}}}}]}}"
-            )
-        };
-        let of = async |token: &str| {
-            let kubeconfig = Kubeconfig::from_yaml(&text(token)).unwrap();
-            target(&kubeconfig, "a", &context(&[]), None).await.ok().unwrap()
-        };
-        let fixed = of("token: t,").await;
-        assert!(matches!(fixed.credentials, Credentials::Fixed) && fixed.config.auth_info.exec.is_none());
-        let plugin = of("").await;
-        assert!(plugin.config.auth_info.exec.is_none(), "kube must not run it");
-        let Credentials::Plugin(exec) = plugin.credentials else { panic!("a plugin") };
-        assert_eq!(exec.cluster.and_then(|cluster| cluster.server).as_deref(), Some("https://x"));
-        assert!(!plugin.config.default_retry);
+    async fn relative_paths_are_resolved_in_any_encoding() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "{clusters: [{name: c, cluster: {certificate-authority: ca.pem}}], users: [{name: u, user: {tokenFile: \
+                    /abs/token, client-key: k/key.pem, client-certificate: '', exec: {command: ./plugin}}}, {name: v, \
+                    user: {exec: {command: aws}}}]}";
+        let units = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+        let little = [&[0xff, 0xfe], &units(u16::to_le_bytes)[..]].concat();
+        let big = [&[0xfe, 0xff], &units(u16::to_be_bytes)[..]].concat();
+        let marked = [&[0xef, 0xbb, 0xbf], text.as_bytes()].concat();
+        for bytes in [text.as_bytes().to_vec(), little, big, marked] {
+            let path = folder.path().join("config");
+            tokio::fs::write(&path, bytes).await.unwrap();
+            let config = parse(&path).await.unwrap();
+            let resolved = |name: &str| Some(folder.path().join(name).display().to_string());
+            let user = |number: usize| config.auth_infos[number].auth_info.clone().unwrap();
+            assert_eq!(config.clusters[0].cluster.as_ref().unwrap().certificate_authority, resolved("ca.pem"));
+            assert_eq!(
+                (user(0).token_file.as_deref(), user(0).client_key),
+                (Some("/abs/token"), resolved("k/key.pem"))
+            );
+            assert_eq!(user(0).client_certificate.as_deref(), Some(""));
+            assert_eq!(user(0).exec.unwrap().command, resolved("./plugin"));
+            assert_eq!(user(1).exec.unwrap().command.as_deref(), Some("aws"));
+        }
+        for bytes in [&[0xff, 0xfe, 0x00][..], &[0xff, 0x00]] {
+            tokio::fs::write(folder.path().join("config"), bytes).await.unwrap();
+            assert!(parse(&folder.path().join("config")).await.is_err());
+        }
     }
 }

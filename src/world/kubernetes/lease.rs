@@ -1,20 +1,19 @@
-//! Reads and writes one Lease, with every write guarded by the version and the uid that were read
+//! Reads and writes one Lease. Each write carries the resourceVersion and the uid that were read
 //! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>).
 //!
-//! A request that is sent twice, since its answer was lost, finds its own work and is refused as a conflict: the caller
-//! reads again and sees its own name. Who may take a Lease is not decided here.
+//! If an answer is lost and the request sent again, the second attempt is refused as a conflict with the first. The caller
+//! then reads again and sees its own name. Nothing here decides who may take a Lease.
 
-use super::connect::Connection;
 use super::failure::ApiFailure;
 use super::read::built;
-use super::wire::Reply;
+use super::send::{Reply, Request};
 use super::{KubernetesReader, KubernetesWriter};
 use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
 use crate::world::{Answer, CallErrorKind, ReadLease, WriteLease};
 use k8s_openapi::api::coordination::v1::LeaseSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
-use kube::core::Request as Builder;
+use kube::core::Request as RequestBuilder;
 use kube::core::params::{GetParams, PostParams};
 use serde_json::{Value, json};
 
@@ -26,71 +25,70 @@ const API: &str = "coordination.k8s.io/v1";
 
 impl ReadLease for KubernetesReader {
     async fn lease(&self, place: &LeaseRef) -> Answer<Option<Lease>> {
-        let connection = self.shared.connection(&place.cluster, GET).await?;
-        get(&connection, place).await.map_err(|failure| failure.at(GET))
+        let connection = self.clusters.connection(&place.cluster, GET).await?;
+        let read = async {
+            let request = built(collection(place).get(place.name.as_str(), &GetParams::default()))?;
+            match connection.send(&request).await {
+                Ok(reply) => decode(&reply).map(Some),
+                Err(failure) if failure.kind == CallErrorKind::NotFound => Ok(None),
+                Err(failure) => Err(failure),
+            }
+        };
+        read.await.map_err(|failure: ApiFailure| failure.at(GET))
     }
 }
 
 impl WriteLease for KubernetesWriter {
     async fn create_lease(&self, place: &LeaseRef, hold: &LeaseRecord) -> Answer<Lease> {
-        let connection = self.shared.connection(&place.cluster, CREATE).await?;
         let object = json!({
             "apiVersion": API, "kind": "Lease",
             "metadata": {"name": place.name.as_str(), "namespace": place.namespace.as_str()},
         });
-        let made = async {
-            let request = collection(place).create(&self.parameters(), body(&object, hold)?);
-            decode(&connection.send(&built(request)?).await?)
-        };
-        made.await.map_err(|failure| failure.at(CREATE))
+        let request = body(&object, hold).and_then(|body| built(collection(place).create(&self.parameters(), body)));
+        self.write_lease(place, CREATE, request).await
     }
 
     async fn update_lease(&self, place: &LeaseRef, lease: &Lease, hold: &LeaseRecord) -> Answer<Lease> {
-        let connection = self.shared.connection(&place.cluster, UPDATE).await?;
-        let written = async {
-            let body = body(&lease.object, hold)?;
-            let request = collection(place).replace(place.name.as_str(), &self.parameters(), body);
-            decode(&connection.send(&built(request)?).await?)
-        };
-        written.await.map_err(|failure| failure.at(UPDATE))
+        let request = body(&lease.object, hold)
+            .and_then(|body| built(collection(place).replace(place.name.as_str(), &self.parameters(), body)));
+        self.write_lease(place, UPDATE, request).await
     }
 }
 
 impl KubernetesWriter {
     fn parameters(&self) -> PostParams {
-        PostParams { field_manager: Some(self.shared.manager.clone()), ..PostParams::default() }
+        PostParams { field_manager: Some(self.clusters.manager.clone()), ..PostParams::default() }
+    }
+
+    async fn write_lease(
+        &self,
+        place: &LeaseRef,
+        operation: &str,
+        request: Result<Request, ApiFailure>,
+    ) -> Answer<Lease> {
+        let connection = self.clusters.connection(&place.cluster, operation).await?;
+        let written = async { decode(&connection.send(&request?).await?) };
+        written.await.map_err(|failure| failure.at(operation))
     }
 }
 
-fn collection(place: &LeaseRef) -> Builder {
-    Builder::new(format!("/apis/{API}/namespaces/{}/leases", place.namespace))
+fn collection(place: &LeaseRef) -> RequestBuilder {
+    RequestBuilder::new(format!("/apis/{API}/namespaces/{}/leases", place.namespace))
 }
 
-async fn get(connection: &Connection, place: &LeaseRef) -> Result<Option<Lease>, ApiFailure> {
-    let request = collection(place).get(place.name.as_str(), &GetParams::default());
-    match connection.send(&built(request)?).await {
-        Ok(reply) => decode(&reply).map(Some),
-        Err(failure) if failure.kind == CallErrorKind::NotFound => Ok(None),
-        Err(failure) => Err(failure),
-    }
-}
-
-/// The Lease in the body of an answer. One without uid or version could not be written with a guard.
+/// The Lease in a response. Refuses one without uid or resourceVersion, which the next write needs.
 fn decode(reply: &Reply) -> Result<Lease, ApiFailure> {
-    let wrong = || ApiFailure::other("the API's answer is not what it should be");
-    let object: Value = serde_json::from_slice(&reply.body).map_err(|_| wrong())?;
-    let guarded = |field: &str| object["metadata"][field].as_str().is_some_and(|text| !text.is_empty());
-    if !guarded("uid") || !guarded("resourceVersion") {
-        return Err(wrong());
+    let object: Value = serde_json::from_slice(&reply.body).map_err(|_| ApiFailure::malformed())?;
+    let has = |field: &str| object["metadata"][field].as_str().is_some_and(|text| !text.is_empty());
+    if !has("uid") || !has("resourceVersion") {
+        return Err(ApiFailure::malformed());
     }
-    let spec = match object.get("spec") {
-        Some(spec) if !spec.is_null() => serde_json::from_value(spec.clone()).map_err(|_| wrong())?,
-        _ => LeaseSpec::default(),
-    };
-    Ok(Lease { hold: hold(spec), object })
+    let spec: Option<LeaseSpec> =
+        serde_json::from_value(object["spec"].clone()).map_err(|_| ApiFailure::malformed())?;
+    Ok(Lease { hold: record(spec.unwrap_or_default()), object })
 }
 
-fn hold(spec: LeaseSpec) -> LeaseRecord {
+fn record(spec: LeaseSpec) -> LeaseRecord {
     let whole = |number: i32| u32::try_from(number).unwrap_or(0);
     let micros = |time: MicroTime| time.0.as_microsecond();
     LeaseRecord {
@@ -102,7 +100,7 @@ fn hold(spec: LeaseSpec) -> LeaseRecord {
     }
 }
 
-/// The object with another hold.
+/// The object with this record. Fields that irsa does not know stay.
 fn body(object: &Value, hold: &LeaseRecord) -> Result<Vec<u8>, ApiFailure> {
     let whole = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let time = |micros: i64| Timestamp::from_microsecond(micros).ok().map(MicroTime);
@@ -116,7 +114,7 @@ fn body(object: &Value, hold: &LeaseRecord) -> Result<Vec<u8>, ApiFailure> {
     ] {
         object["spec"][field] = value;
     }
-    serde_json::to_vec(&object).map_err(|_| ApiFailure::invalid("the request could not be put together"))
+    serde_json::to_vec(&object).map_err(|_| ApiFailure::invalid("the request could not be built"))
 }
 
 #[cfg(test)]
@@ -128,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_goes_back_unchanged() {
+    fn unknown_fields_are_written_back_unchanged() {
         let theirs = json!({
             "apiVersion": API, "kind": "Lease",
             "metadata": {"name": "l", "namespace": "n", "uid": "u", "resourceVersion": "7", "labels": {"a": "b"}},
@@ -155,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_may_say_nothing_but_must_have_its_guards() {
+    fn lease_without_spec_is_accepted_and_without_uid_or_version_refused() {
         let bare = json!({"metadata": {"uid": "u", "resourceVersion": "7"}});
         assert_eq!(decode(&reply(&bare)).unwrap().hold, LeaseRecord::default());
         for broken in [json!({"metadata": {"uid": "u"}}), json!({"metadata": {"resourceVersion": "7"}}), json!([])] {

@@ -1,4 +1,4 @@
-//! Which proxy leads to a Kubernetes API: the kubeconfig's own, or the environment's, as Go programs choose it
+//! Chooses the proxy for a Kubernetes API by the rules of Go programs
 //! (<https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>). Pure.
 
 use super::failure::ApiFailure;
@@ -6,26 +6,27 @@ use crate::context::Context;
 use http::Uri;
 use std::net::IpAddr;
 
-/// The proxy for `url`, if there is one: `proxy-url` of a kubeconfig, else that of the environment.
-pub(crate) fn choose(own: Option<&str>, url: &Uri, context: &Context) -> Result<Option<Uri>, ApiFailure> {
+/// The proxy for `url`: `proxy_url` of the kubeconfig, or else the one in the environment. None if neither names one.
+pub(crate) fn choose(proxy_url: Option<&str>, url: &Uri, context: &Context) -> Result<Option<Uri>, ApiFailure> {
     let either = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, context.variable(name)?)));
-    let chosen = match own.filter(|own| !own.is_empty()) {
+    let chosen = match proxy_url.filter(|own| !own.is_empty()) {
         Some(own) => Some(("proxy-url", own)),
-        None if exempt(url, either(["NO_PROXY", "no_proxy"]).map_or("", |(_, list)| list)) => None,
+        None if is_exempt(url, either(["NO_PROXY", "no_proxy"]).map_or("", |(_, list)| list)) => None,
         None if url.scheme_str() == Some("https") => either(["HTTPS_PROXY", "https_proxy"]),
         None => either(["HTTP_PROXY", "http_proxy"]),
     };
     let Some((what, text)) = chosen else { return Ok(None) };
-    // the text may hold a password
+    // the message does not repeat the text, which may contain a password
     let wrong = || {
         let forms = "`http://HOST:PORT`, `https://HOST:PORT` or `socks5://HOST:PORT`";
-        ApiFailure::invalid(format!("`{what}` is no address of a proxy: it has the form {forms}"))
+        ApiFailure::invalid(format!("`{what}` is not a proxy URL: it must have the form {forms}"))
     };
-    parsed(text.trim()).map(Some).ok_or_else(wrong)
+    parse(text.trim()).map(Some).ok_or_else(wrong)
 }
 
-/// An address without a scheme is one of HTTP; names are always resolved by a SOCKS proxy, as `socks5h` asks for.
-fn parsed(text: &str) -> Option<Uri> {
+/// Without a scheme, the proxy is an HTTP proxy. A SOCKS proxy always resolves host names itself, so `socks5h` is the same
+/// as `socks5`.
+fn parse(text: &str) -> Option<Uri> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "http" => "http",
@@ -37,23 +38,26 @@ fn parsed(text: &str) -> Option<Uri> {
     url.host().is_some_and(|host| !host.is_empty()).then_some(url)
 }
 
-/// Whether the host is this machine.
+/// The host in lower case, without the brackets of an IPv6 address.
+pub(crate) fn host(url: &Uri) -> String {
+    url.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase()
+}
+
 pub(crate) fn is_loopback(url: &Uri) -> bool {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    let host = host(url);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether NO_PROXY or the nature of the host exempts it.
-fn exempt(url: &Uri, list: &str) -> bool {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
+/// Whether requests to the URL use no proxy: it is on the loopback, or `NO_PROXY` lists it.
+fn is_exempt(url: &Uri, list: &str) -> bool {
+    let host = host(url);
     let address: Option<IpAddr> = host.parse().ok();
-    if is_loopback(url) {
-        return true;
-    }
     let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
-    list.split(',').map(|entry| entry.trim().to_ascii_lowercase()).any(|entry| covers(&entry, &host, address, port))
+    let mut entries = list.split(',').map(|entry| entry.trim().to_ascii_lowercase());
+    is_loopback(url) || entries.any(|entry| covers(&entry, &host, address, port))
 }
 
+/// Whether an entry of `NO_PROXY` covers a host.
 fn covers(entry: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool {
     if entry.is_empty() {
         return false;
@@ -80,18 +84,15 @@ fn covers(entry: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool {
     }
 }
 
+/// Whether the first `bits` bits of both addresses are the same.
 fn within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
-    match (address, network) {
-        (IpAddr::V4(address), IpAddr::V4(network)) if bits <= 32 => {
-            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-            u32::from(address) & mask == u32::from(network) & mask
-        }
-        (IpAddr::V6(address), IpAddr::V6(network)) if bits <= 128 => {
-            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-            u128::from(address) & mask == u128::from(network) & mask
-        }
-        _ => false,
-    }
+    let (address, network, width) = match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => (address.to_bits().into(), network.to_bits().into(), 32),
+        (IpAddr::V6(address), IpAddr::V6(network)) => (address.to_bits(), network.to_bits(), 128),
+        _ => return false,
+    };
+    let differing: u128 = address ^ network;
+    bits <= width && differing.checked_shr(width - bits).unwrap_or(0) == 0
 }
 
 #[cfg(test)]
@@ -110,7 +111,7 @@ mod tests {
     const PROXY: (&str, &str) = ("HTTPS_PROXY", "http://proxy:3128/");
 
     #[test]
-    fn the_kubeconfigs_own_comes_first() {
+    fn proxy_url_takes_precedence_over_the_environment() {
         assert_eq!(chosen(None, EKS, &[]), None);
         assert_eq!(chosen(None, EKS, &[PROXY]).as_deref(), Some("http://proxy:3128/"));
         assert_eq!(chosen(Some(""), EKS, &[PROXY]).as_deref(), Some("http://proxy:3128/"));
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_the_forms_that_go_programs_take() {
+    fn forms_that_go_accepts_are_parsed_and_others_are_refused() {
         for (text, url) in [
             ("proxy:3128", "http://proxy:3128/"),
             ("127.0.0.1:1", "http://127.0.0.1:1/"),

@@ -1,12 +1,13 @@
-//! The Kubernetes half against the API stand-in, over TLS and HTTP in process.
+//! Tests against the Kubernetes API of the sandbox, over TLS in the same process.
 
 mod conflicts;
 mod kit;
 mod leases;
-mod named;
-mod odd;
-mod plugins;
+
+mod exec_plugins;
+mod malformed;
 mod reads;
 mod retries;
+mod untrusted_kubeconfig;
 mod verify;
 mod writes;

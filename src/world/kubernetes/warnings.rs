@@ -1,57 +1,48 @@
-//! What API servers warn of: deprecated versions, policies in warning mode, …
-//! (<https://kubernetes.io/docs/reference/using-api/#warnings>). Each is told once.
+//! Collects the warnings of API servers, such as deprecated versions and policies in warning mode
+//! (<https://kubernetes.io/docs/reference/using-api/#warnings>). Each is reported once.
 
-use super::failure::clean;
+use super::failure::{clean, quoted};
 use crate::ids::Key;
 use http::header::{HeaderMap, WARNING};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// So many are kept: a server that warns of each object in other words is heard no further.
+/// Further warnings of a run are dropped: a server may word its warning differently for each object.
 const MOST: usize = 50;
 
 /// The warnings of a run.
 #[derive(Debug, Default)]
-pub(crate) struct Warnings(Mutex<Heard>);
+pub(crate) struct Warnings(Mutex<Collected>);
 
 #[derive(Debug, Default)]
-struct Heard {
+struct Collected {
     all: BTreeSet<String>,
-    untold: Vec<String>,
+    new: Vec<String>,
 }
 
 impl Warnings {
-    /// Takes what an answer of a cluster warns of.
-    pub(crate) fn hear(&self, cluster: &Key, headers: &HeaderMap) {
+    /// Adds the warnings in the headers of a response.
+    pub(crate) fn add(&self, cluster: &Key, headers: &HeaderMap) {
         let texts = headers.get_all(WARNING).iter().filter_map(|value| text(value.to_str().ok()?));
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut collected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for text in texts {
-            let told = format!("cluster `{cluster}`: {text}");
-            if heard.all.len() < MOST && heard.all.insert(told.clone()) {
-                heard.untold.push(told);
+            let warning = format!("cluster `{cluster}`: {text}");
+            if collected.all.len() < MOST && collected.all.insert(warning.clone()) {
+                collected.new.push(warning);
             }
         }
     }
 
-    /// What was not told yet.
+    /// The warnings since the last call.
     pub(crate) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).untold)
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).new)
     }
 }
 
-/// The text of `299 - "…"`, in which quotes and backslashes are escaped.
+/// The text of `299 - "…"`.
 fn text(value: &str) -> Option<String> {
-    let rest = value.trim_start().strip_prefix("299 ")?;
-    let (_, quoted) = rest.split_once('"')?;
-    let (mut text, mut characters) = (String::new(), quoted.chars());
-    loop {
-        match characters.next()? {
-            '"' => break,
-            '\\' => text.push(characters.next()?),
-            character => text.push(character),
-        }
-    }
-    Some(clean(&text)).filter(|text| !text.is_empty())
+    let text = clean(&quoted(value.trim_start().strip_prefix("299 ")?)?);
+    Some(text).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -59,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_warning_is_told_once_and_in_its_own_words() {
+    fn each_warning_is_reported_once() {
         let warnings = Warnings::default();
         let mut headers = HeaderMap::new();
         for value in [
@@ -73,14 +64,14 @@ mod tests {
             headers.append(WARNING, value.parse().unwrap());
         }
         let cluster = Key::parse("prod").unwrap();
-        warnings.hear(&cluster, &headers);
+        warnings.add(&cluster, &headers);
         assert_eq!(warnings.take(), [r#"cluster `prod`: v1 is "old""#]);
-        warnings.hear(&cluster, &headers);
+        warnings.add(&cluster, &headers);
         assert!(warnings.take().is_empty());
         for number in 0..200 {
             let mut headers = HeaderMap::new();
             headers.append(WARNING, format!("299 - \"{number}\"").parse().unwrap());
-            warnings.hear(&cluster, &headers);
+            warnings.add(&cluster, &headers);
         }
         assert_eq!(warnings.take().len(), MOST - 1);
     }

@@ -1,183 +1,166 @@
-//! Writes ServiceAccounts, by server-side apply as our own field manager
+//! Writes ServiceAccounts by server-side apply, as irsa's own field manager
 //! (<https://kubernetes.io/docs/reference/using-api/server-side-apply/>).
 //!
-//! An existing object is written only as the one that was planned for: its uid and the version at which each field of
-//! ours was as planned go along, so that the API refuses everything else. Without the uid, an apply to an object that is
-//! gone would make a new one.
+//! A write to an existing object carries its uid and the resourceVersion at which irsa's fields were as planned, so that the
+//! API refuses the write if either has changed. Without the uid, an apply to a deleted object would create a new one.
 //!
-//! A new object is made by an apply too, mark and all in one request. `POST` would be refused where the object exists,
-//! but the fields would then belong to our manager by `Update`, which is another owner than the same manager by `Apply`:
-//! no later apply could take them off. An apply that names a version makes an object that is missing, and is refused for
-//! any other version of one that is there
-//! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>); [`NO_VERSION`] is none's.
+//! A new object is created by an apply too, with its marks in the same request. After a `POST`, the fields would belong to
+//! irsa's manager with operation `Update`, which is another owner than the same manager with `Apply`: no later apply could
+//! remove them. An apply with a resourceVersion creates a missing object, and is refused if the object exists with another
+//! version (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>). No object has
+//! [`NO_VERSION`].
 
-use super::connect::Connection;
-use super::failure::ApiFailure;
-use super::live::{self, Managers};
-use super::read::{built, collection, get, metadata};
-use super::wire::Reply;
-use crate::ids::{Namespace, ServiceAccountName};
+use super::KubernetesWriter;
+use super::connection::ClusterConnection;
+use super::failure::{ApiFailure, clean};
+use super::metadata::{self, FieldManagers};
+use super::read::{built, collection, metadata_of, service_account};
+use super::send::Reply;
+use crate::ids::Key;
 use crate::model::call::KubernetesCall;
 use crate::model::live::{FieldManager, LiveServiceAccount};
 use crate::model::marks::{CREATED, OWNER};
 use crate::model::resource::{ServiceAccount, StringMap, object};
-use crate::world::{Answer, CallErrorKind, Written};
+use crate::world::{Answer, CallErrorKind, WriteKubernetes, Written};
 use kube::core::params::{DeleteParams, Patch, PatchParams, Preconditions};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Makes one change; begins none any more once `halt` is cancelled.
-pub(crate) async fn write(
-    connection: &Connection,
-    manager: &str,
-    call: &KubernetesCall,
-    version: Option<&str>,
-    halt: &CancellationToken,
-) -> Answer<Written> {
-    let writer = Writer { connection, manager, halt };
-    let written = match call {
-        KubernetesCall::Create { service_account } => writer.create(service_account).await,
-        KubernetesCall::Apply { uid, from, to, force } => {
-            writer.change(uid, from, to, Way::Apply { force: *force }).await
-        }
-        KubernetesCall::Release { uid, from } => writer.release(uid, from).await,
-        KubernetesCall::Remove { uid, from } => writer.remove(uid, from).await,
-        KubernetesCall::Delete { uid, from } => writer.delete(uid, version, from).await,
-    };
-    written.map_err(|failure| failure.at(call.operation()))
+const PLURAL: &str = "serviceaccounts";
+/// Versions count up from 1 (etcd's revisions are 64-bit numbers).
+const NO_VERSION: &str = "9223372036854775807";
+/// How often to try to create an object that others create and delete at the same time.
+const CREATE_ATTEMPTS: usize = 3;
+
+impl WriteKubernetes for KubernetesWriter {
+    async fn write(&self, cluster: &Key, call: &KubernetesCall, version: Option<&str>) -> Answer<Written> {
+        let connection = self.clusters.connection(cluster, call.operation()).await?;
+        let writer = Writer { connection: &connection, manager: &self.clusters.manager, halt: &self.halt };
+        let written = match call {
+            KubernetesCall::Create { service_account } => writer.create(service_account).await,
+            KubernetesCall::Apply { uid, from, to, force } => {
+                writer.change(uid, from, to, Method::Apply { force: *force }).await
+            }
+            KubernetesCall::Release { uid, from } => {
+                done_if_gone(writer.change(uid, from, &without_fields(from), Method::Apply { force: false }).await)
+            }
+            KubernetesCall::Remove { uid, from } => {
+                done_if_gone(writer.change(uid, from, &without_fields(from), Method::MergePatch).await)
+            }
+            KubernetesCall::Delete { uid, from } => done_if_gone(writer.delete(uid, version, from).await),
+        };
+        written.map_err(|failure| failure.at(call.operation()))
+    }
 }
 
 struct Writer<'a> {
-    connection: &'a Connection,
+    connection: &'a ClusterConnection,
     manager: &'a str,
     halt: &'a CancellationToken,
 }
 
-/// Which object an apply is for, and in which version of it.
-#[derive(Clone, Copy, Default)]
-struct ApplyTarget<'a> {
-    uid: Option<&'a str>,
-    version: Option<&'a str>,
-    force: bool,
-}
-
-/// A version that no object has: versions count up from 1 (etcd's revisions are 64-bit numbers).
-const NO_VERSION: &str = "9223372036854775807";
-
-/// How often an object is looked at that changes, or comes and goes, under our hands.
-const LOOKS: usize = 3;
-
-/// How an existing object is changed.
+/// How to change an existing object.
 #[derive(Clone, Copy)]
-enum Way {
-    /// By an apply, which takes off only what our manager holds and nobody else does.
+enum Method {
+    /// Removes only fields that no other manager owns.
     Apply { force: bool },
-    /// By a patch, which takes fields off whoever holds them.
-    Patch,
+    /// Removes fields whoever owns them.
+    MergePatch,
 }
 
 impl Writer<'_> {
     async fn create(&self, wanted: &ServiceAccount) -> Result<Written, ApiFailure> {
-        let missing = ApplyTarget { version: Some(NO_VERSION), ..ApplyTarget::default() };
         let mut refused = None;
-        for _ in 0..LOOKS {
-            match self.apply_once(wanted, missing).await {
-                // it is there: our own lost answer, another run of ours, or someone else made it
+        for _ in 0..CREATE_ATTEMPTS {
+            match self.apply_once(wanted, None, NO_VERSION).await {
+                // it exists: by a lost answer of this run, another run, or someone else
                 Err(failure) if failure.is_stale() || failure.is_field_conflict() => refused = Some(failure),
                 written => return written,
             }
-            match self.share(wanted).await {
+            match self.apply_to_existing(wanted).await {
                 Ok(None) => {}
                 Ok(Some(written)) => return Ok(written),
                 Err(failure) if failure.is_stale() => refused = Some(failure),
                 Err(failure) => return Err(failure),
             }
         }
-        Err(refused.unwrap_or_else(|| ApiFailure::conflict("it comes and goes")))
+        Err(refused.unwrap_or_else(|| ApiFailure::conflict("others create and delete it at the same time")))
     }
 
-    /// Applies our fields to an object that was to be made and is there. Who made it, its mark says: the mark stays where
-    /// it is ours, and is not put on what someone else made. None if the object is gone again.
-    async fn share(&self, wanted: &ServiceAccount) -> Result<Option<Written>, ApiFailure> {
-        let found = get(self.connection, &collection(Some(&wanted.namespace), PLURAL), wanted.name.as_str()).await?;
-        let Some(object) = found else { return Ok(None) };
-        let live = live::service_account(object, &mut Managers::default())?;
+    /// Applies irsa's fields to an object that was to be created but exists. None if it is gone again.
+    ///
+    /// The `created` mark stays if irsa owns it, and is left out otherwise, since someone else created the object.
+    async fn apply_to_existing(&self, wanted: &ServiceAccount) -> Result<Option<Written>, ApiFailure> {
+        let Some(live) = service_account(self.connection, &wanted.namespace, &wanted.name).await? else {
+            return Ok(None);
+        };
         if live.deleting.is_some() {
-            return Err(ApiFailure::conflict("it is there and is being deleted"));
+            return Err(ApiFailure::conflict("it exists and is being deleted"));
         }
         if let Some(other) = live.labels.get(OWNER).filter(|owner| wanted.labels.get(OWNER) != Some(*owner)) {
-            let owner = super::failure::clean(other);
-            return Err(ApiFailure::conflict(format!("someone made it with the label of owner `{owner}`")));
+            let owner = clean(other);
+            return Err(ApiFailure::conflict(format!("someone created it with the label of owner `{owner}`")));
         }
         let mut wanted = wanted.clone();
-        if !self.ours(&live).any(|manager| manager.annotations.iter().any(|key| key == CREATED)) {
+        if !owned(self.own_entries(&live)).contains(&Field::Annotation(CREATED)) {
             wanted.annotations.remove(CREATED);
         }
-        if self.done(&live, &wanted) {
+        if self.is_done(&live, &wanted) {
             return Ok(Some(Written { request_id: None, already_done: true }));
         }
-        let target = ApplyTarget { uid: Some(&live.uid), version: Some(&live.resource_version), force: false };
-        self.apply_once(&wanted, target).await.map(Some)
+        self.apply_once(&wanted, Some(&live.uid), &live.resource_version).await.map(Some)
     }
 
-    async fn release(&self, uid: &str, from: &ServiceAccount) -> Result<Written, ApiFailure> {
-        or_gone(self.change(uid, from, &nothing(from), Way::Apply { force: false }).await)
-    }
-
-    async fn remove(&self, uid: &str, from: &ServiceAccount) -> Result<Written, ApiFailure> {
-        or_gone(self.change(uid, from, &nothing(from), Way::Patch).await)
-    }
-
-    /// Makes a change of an existing object at a version of it that is as planned.
+    /// Changes an object whose fields are still as in `from`.
     async fn change(
         &self,
         uid: &str,
         from: &ServiceAccount,
         to: &ServiceAccount,
-        way: Way,
+        method: Method,
     ) -> Result<Written, ApiFailure> {
-        let gone = || ApiFailure::not_found("it is no longer there");
         let mut again = false;
         loop {
-            let live = self.read(uid, to).await?.ok_or_else(gone)?;
-            planned(&live, from, to)?;
-            let done = match way {
-                Way::Apply { .. } => self.done(&live, to),
-                Way::Patch => !has_any(&live, from),
+            let live = self.read(uid, to).await?;
+            check_unchanged(&live, from, to)?;
+            let done = match method {
+                Method::Apply { .. } => self.is_done(&live, to),
+                Method::MergePatch => {
+                    let live = fields(&live.labels, &live.annotations);
+                    fields(&from.labels, &from.annotations).keys().all(|field| !live.contains_key(field))
+                }
             };
             if done {
                 return Ok(Written { request_id: None, already_done: true });
             }
             let version = live.resource_version.as_str();
-            let sent = match way {
-                Way::Apply { force } => {
-                    self.send(to, ApplyTarget { uid: Some(uid), version: Some(version), force }).await
-                }
-                Way::Patch => self.take_off(from, uid, version).await,
+            let sent = match method {
+                Method::Apply { force } => self.apply(to, Some(uid), version, force).await,
+                Method::MergePatch => self.remove_fields(from, uid, version).await,
             };
             match sent {
-                Ok(reply) => return self.stored(reply, from, to),
-                // someone changed something, or our own answer was lost: look again
+                Ok(reply) => return self.check_stored(reply, from, to),
+                // someone changed another field, or the answer to the first attempt was lost: read again
                 Err(failure) if failure.is_stale() && !again => again = true,
                 Err(failure) => return Err(failure),
             }
         }
     }
 
-    /// Takes fields from all managers that hold them. The version in a merge patch is a precondition
+    /// Removes fields whoever owns them. The version in a merge patch is a precondition
     /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply>).
-    async fn take_off(&self, fields: &ServiceAccount, uid: &str, version: &str) -> Result<Reply, ApiFailure> {
+    async fn remove_fields(&self, item: &ServiceAccount, uid: &str, version: &str) -> Result<Reply, ApiFailure> {
         let mut metadata = json!({"uid": uid, "resourceVersion": version});
-        for (field, pairs) in [("labels", &fields.labels), ("annotations", &fields.annotations)] {
+        for (field, pairs) in [("labels", &item.labels), ("annotations", &item.annotations)] {
             if !pairs.is_empty() {
                 metadata[field] = pairs.keys().map(|key| (key.clone(), Value::Null)).collect();
             }
         }
-        let patch = Patch::Merge(json!({"metadata": metadata}));
         let params = PatchParams { field_manager: Some(self.manager.to_owned()), ..PatchParams::default() };
-        let request = collection(Some(&fields.namespace), PLURAL).patch(fields.name.as_str(), &params, &patch);
-        self.connection.send_unless(&built(request)?, self.halt).await
+        self.patch(item, &params, &Patch::Merge(json!({"metadata": metadata}))).await
     }
 
     async fn delete(&self, uid: &str, version: Option<&str>, from: &ServiceAccount) -> Result<Written, ApiFailure> {
@@ -185,100 +168,95 @@ impl Writer<'_> {
         let only = Preconditions { uid: Some(uid.to_owned()), resource_version };
         let params = DeleteParams::background().preconditions(only);
         let request = collection(Some(&from.namespace), PLURAL).delete(from.name.as_str(), &params);
-        let sent = self.connection.send_unless(&built(request)?, self.halt).await;
-        or_gone(sent.map(|reply| Written { request_id: reply.request_id, already_done: false }))
+        let reply = self.connection.send_unless(&built(request)?, self.halt).await?;
+        Ok(Written { request_id: reply.request_id, already_done: false })
     }
 
-    /// The object, if it is there and still the same.
-    async fn read(&self, uid: &str, item: &ServiceAccount) -> Result<Option<LiveServiceAccount>, ApiFailure> {
-        let ServiceAccount { namespace, name, .. } = item;
-        let found = get(self.connection, &collection(Some(namespace), PLURAL), name.as_str()).await?;
-        match found {
-            Some(object) if object.deletion_timestamp.is_some() => Err(ApiFailure::conflict("it is being deleted")),
-            Some(object) if object.uid.as_deref() != Some(uid) => {
-                Err(ApiFailure::conflict("it was deleted and made anew since it was read"))
+    /// The object that the change was planned for.
+    async fn read(&self, uid: &str, item: &ServiceAccount) -> Result<LiveServiceAccount, ApiFailure> {
+        match service_account(self.connection, &item.namespace, &item.name).await? {
+            None => Err(ApiFailure::new(CallErrorKind::NotFound, "it is no longer there")),
+            Some(live) if live.deleting.is_some() => Err(ApiFailure::conflict("it is being deleted")),
+            Some(live) if live.uid != uid => {
+                Err(ApiFailure::conflict("it was deleted and recreated since it was read"))
             }
-            Some(object) => live::service_account(object, &mut Managers::default()).map(Some),
-            None => Ok(None),
+            Some(live) => Ok(live),
         }
     }
 
-    /// The entries of our manager.
-    fn ours<'l>(&'l self, live: &'l LiveServiceAccount) -> impl Iterator<Item = &'l FieldManager> + Clone {
-        live.managers.iter().map(AsRef::as_ref).filter(|manager| manager.name == self.manager)
+    /// The managedFields entries of irsa's manager.
+    fn own_entries<'l>(&'l self, live: &'l LiveServiceAccount) -> impl Iterator<Item = &'l Arc<FieldManager>> {
+        live.managers.iter().filter(|manager| manager.name == self.manager)
     }
 
-    /// Whether we hold exactly what is wanted, and it has the wanted values.
-    fn done(&self, live: &LiveServiceAccount, to: &ServiceAccount) -> bool {
-        let ours = self.ours(live);
-        let labels: BTreeSet<&String> = ours.clone().flat_map(|manager| &manager.labels).collect();
-        let annotations: BTreeSet<&String> = ours.clone().flat_map(|manager| &manager.annotations).collect();
-        labels == to.labels.keys().collect()
-            && annotations == to.annotations.keys().collect()
-            && to.labels.iter().all(|(key, value)| live.labels.get(key) == Some(value))
-            && to.annotations.iter().all(|(key, value)| live.annotations.get(key) == Some(value))
-            && !ours.clone().any(|manager| manager.others)
+    /// Whether irsa owns exactly the wanted fields, with the wanted values.
+    fn is_done(&self, live: &LiveServiceAccount, to: &ServiceAccount) -> bool {
+        let wanted = fields(&to.labels, &to.annotations);
+        let values = fields(&live.labels, &live.annotations);
+        owned(self.own_entries(live)) == wanted.keys().copied().collect()
+            && wanted.iter().all(|(field, value)| values.get(field) == Some(value))
+            && !self.own_entries(live).any(|manager| manager.others)
     }
 
-    /// What came of a change, by the object that the API stored. A mutating admission webhook or policy may have changed
-    /// our fields on their way
-    /// (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#mutation>): then each run would
-    /// write them anew, for nothing.
-    fn stored(&self, reply: Reply, from: &ServiceAccount, to: &ServiceAccount) -> Result<Written, ApiFailure> {
-        let live = live::service_account(metadata(&reply)?, &mut Managers::default())?;
-        let theirs = || live.managers.iter().filter(|manager| manager.name != self.manager);
-        let mut altered = Vec::new();
-        let labels: BTreeSet<&String> = theirs().flat_map(|manager| &manager.labels).collect();
-        let annotations: BTreeSet<&String> = theirs().flat_map(|manager| &manager.annotations).collect();
-        for (word, live, from, to, theirs) in [
-            ("label", &live.labels, &from.labels, &to.labels, labels),
-            ("annotation", &live.annotations, &from.annotations, &to.annotations, annotations),
-        ] {
-            let clean = super::failure::clean;
-            for (key, value) in to.iter().filter(|(key, value)| live.get(*key) != Some(*value)) {
-                let is = live.get(key).map_or("not there".to_owned(), |value| format!("`{}`", clean(value)));
-                altered.push(format!("{word} `{key}` is {is}, `{}` was sent", clean(value)));
-            }
-            // what another manager holds too stays
-            let stays = |key: &&String| !to.contains_key(*key) && live.contains_key(*key) && !theirs.contains(*key);
-            altered.extend(
-                from.keys().filter(stays).map(|key| format!("{word} `{key}` is still there, and was taken off")),
-            );
-        }
+    /// Compares the stored object with what was sent. A mutating admission webhook or policy may have changed irsa's fields
+    /// (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#mutation>): every run would then
+    /// write them again, in vain.
+    fn check_stored(&self, reply: Reply, from: &ServiceAccount, to: &ServiceAccount) -> Result<Written, ApiFailure> {
+        let live = metadata::service_account(metadata_of(&reply)?, &mut FieldManagers::default())?;
+        let others = owned(live.managers.iter().filter(|manager| manager.name != self.manager));
+        let stored = fields(&live.labels, &live.annotations);
+        let (from, to) = (fields(&from.labels, &from.annotations), fields(&to.labels, &to.annotations));
+        let changed = to.iter().filter(|(field, value)| stored.get(*field) != Some(*value)).map(|(field, value)| {
+            let is = stored.get(field).map_or("not there".to_owned(), |value| format!("`{}`", clean(value)));
+            format!("{field} is {is}, irsa sent `{}`", clean(value))
+        });
+        // a field that another manager owns too is expected to stay
+        let kept = from
+            .keys()
+            .filter(|field| !to.contains_key(*field) && stored.contains_key(*field) && !others.contains(*field));
+        let altered: Vec<String> =
+            changed.chain(kept.map(|field| format!("{field} is still there, although irsa removed it"))).collect();
         if altered.is_empty() {
             return Ok(Written { request_id: reply.request_id, already_done: false });
         }
-        let why = format!("the API stored something else than what was sent: {}", altered.join("; "));
-        Err(ApiFailure { request_id: reply.request_id, ..ApiFailure::altered(why) })
+        let why = format!("the API stored other values than irsa sent: {}", altered.join("; "));
+        Err(ApiFailure { request_id: reply.request_id, ..ApiFailure::new(CallErrorKind::Altered, why) })
     }
 
-    async fn apply_once(&self, item: &ServiceAccount, target: ApplyTarget<'_>) -> Result<Written, ApiFailure> {
-        let reply = self.send(item, target).await?;
-        self.stored(reply, &nothing(item), item)
+    async fn apply_once(&self, item: &ServiceAccount, uid: Option<&str>, version: &str) -> Result<Written, ApiFailure> {
+        let reply = self.apply(item, uid, version, false).await?;
+        self.check_stored(reply, &without_fields(item), item)
     }
 
-    async fn send(&self, item: &ServiceAccount, target: ApplyTarget<'_>) -> Result<Reply, ApiFailure> {
-        let mut params = PatchParams::apply(self.manager);
-        params.force = target.force;
-        let patch = Patch::Apply(body(item, &target));
-        let request = collection(Some(&item.namespace), PLURAL).patch(item.name.as_str(), &params, &patch);
+    async fn apply(
+        &self,
+        item: &ServiceAccount,
+        uid: Option<&str>,
+        version: &str,
+        force: bool,
+    ) -> Result<Reply, ApiFailure> {
+        let params = PatchParams { force, ..PatchParams::apply(self.manager) };
+        self.patch(item, &params, &Patch::Apply(apply_body(item, uid, version))).await
+    }
+
+    async fn patch(
+        &self,
+        item: &ServiceAccount,
+        params: &PatchParams,
+        patch: &Patch<Value>,
+    ) -> Result<Reply, ApiFailure> {
+        let request = collection(Some(&item.namespace), PLURAL).patch(item.name.as_str(), params, patch);
         self.connection.send_unless(&built(request)?, self.halt).await
     }
 }
 
-/// The object without any field of ours.
-fn nothing(item: &ServiceAccount) -> ServiceAccount {
+/// The same object without labels and annotations.
+fn without_fields(item: &ServiceAccount) -> ServiceAccount {
     ServiceAccount { labels: StringMap::new(), annotations: StringMap::new(), ..item.clone() }
 }
 
-/// Whether one of these fields is there.
-fn has_any(live: &LiveServiceAccount, fields: &ServiceAccount) -> bool {
-    fields.labels.keys().any(|key| live.labels.contains_key(key))
-        || fields.annotations.keys().any(|key| live.annotations.contains_key(key))
-}
-
-/// For a change that an object which is gone does not need any more.
-fn or_gone(written: Result<Written, ApiFailure>) -> Result<Written, ApiFailure> {
+/// For a change that has no more to do once the object is gone.
+fn done_if_gone(written: Result<Written, ApiFailure>) -> Result<Written, ApiFailure> {
     match written {
         Err(failure) if failure.kind == CallErrorKind::NotFound => {
             Ok(Written { request_id: failure.request_id, already_done: true })
@@ -287,37 +265,59 @@ fn or_gone(written: Result<Written, ApiFailure>) -> Result<Written, ApiFailure> 
     }
 }
 
-const PLURAL: &str = "serviceaccounts";
-
-/// Exactly what we want to hold.
-fn body(item: &ServiceAccount, target: &ApplyTarget<'_>) -> Value {
+/// The object with only the fields that irsa must own.
+fn apply_body(item: &ServiceAccount, uid: Option<&str>, version: &str) -> Value {
     let ServiceAccount { namespace, name, labels, annotations } = item;
-    let (namespace, name): (&Namespace, &ServiceAccountName) = (namespace, name);
-    let mut metadata = json!({"name": name.as_str(), "namespace": namespace.as_str()});
+    let mut metadata = json!({"name": name.as_str(), "namespace": namespace.as_str(), "resourceVersion": version});
     for (field, pairs) in [("labels", labels), ("annotations", annotations)] {
         if !pairs.is_empty() {
             metadata[field] = object(pairs);
         }
     }
-    for (field, value) in [("uid", target.uid), ("resourceVersion", target.version)] {
-        if let Some(value) = value {
-            metadata[field] = json!(value);
-        }
+    if let Some(uid) = uid {
+        metadata["uid"] = json!(uid);
     }
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
 }
 
-/// Whether each field of ours is as it was when the change was planned, or already as it is to be.
-fn planned(live: &LiveServiceAccount, from: &ServiceAccount, to: &ServiceAccount) -> Result<(), ApiFailure> {
-    let mut changed = Vec::new();
-    for (word, live, from, to) in [
-        ("label", &live.labels, &from.labels, &to.labels),
-        ("annotation", &live.annotations, &from.annotations, &to.annotations),
-    ] {
-        let keys: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
-        let other = |key: &&&String| ![from.get(**key), to.get(**key)].contains(&live.get(**key));
-        changed.extend(keys.iter().filter(other).map(|key| format!("{word} `{key}`")));
+/// A label or an annotation, by its key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Field<'k> {
+    Label(&'k str),
+    Annotation(&'k str),
+}
+
+impl fmt::Display for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Label(key) => write!(f, "label `{key}`"),
+            Self::Annotation(key) => write!(f, "annotation `{key}`"),
+        }
     }
+}
+
+/// Labels and annotations in one map.
+fn fields<'a>(labels: &'a StringMap, annotations: &'a StringMap) -> BTreeMap<Field<'a>, &'a str> {
+    let labels = labels.iter().map(|(key, value)| (Field::Label(key), value.as_str()));
+    labels.chain(annotations.iter().map(|(key, value)| (Field::Annotation(key), value.as_str()))).collect()
+}
+
+/// The labels and annotations that these managers own.
+fn owned<'a>(managers: impl Iterator<Item = &'a Arc<FieldManager>>) -> BTreeSet<Field<'a>> {
+    let of_manager = |manager: &'a Arc<FieldManager>| {
+        let labels = manager.labels.iter().map(|key| Field::Label(key));
+        labels.chain(manager.annotations.iter().map(|key| Field::Annotation(key)))
+    };
+    managers.flat_map(of_manager).collect()
+}
+
+/// Checks that each field is as it was when the change was planned, or already as wanted.
+fn check_unchanged(live: &LiveServiceAccount, from: &ServiceAccount, to: &ServiceAccount) -> Result<(), ApiFailure> {
+    let live = fields(&live.labels, &live.annotations);
+    let (from, to) = (fields(&from.labels, &from.annotations), fields(&to.labels, &to.annotations));
+    let planned: BTreeSet<&Field<'_>> = from.keys().chain(to.keys()).collect();
+    let is_changed = |field: &&Field<'_>| ![from.get(*field), to.get(*field)].contains(&live.get(*field));
+    let changed: Vec<String> = planned.into_iter().filter(is_changed).map(ToString::to_string).collect();
     if changed.is_empty() {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! Beside other managers: who holds what, and who changed what in between.
+//! Writes to ServiceAccounts that other field managers change too.
 
 use super::kit::*;
 use crate::model::call::KubernetesCall;
@@ -33,7 +33,7 @@ fn apply(cluster: &Cluster, from: ServiceAccount, to: ServiceAccount, force: boo
 }
 
 #[tokio::test]
-async fn beside_helm_each_has_its_own() {
+async fn apply_and_release_leave_the_fields_of_helm() {
     let (cluster, reader) = beside_helm(&json!({"meta.helm.sh/release-name": "shop"})).await;
     let to = ours(&[(ROLE, "r1")]);
     reader.writer().write(&key("prod"), &apply(&cluster, nothing(), to.clone(), false), None).await.unwrap();
@@ -47,7 +47,7 @@ async fn beside_helm_each_has_its_own() {
 }
 
 #[tokio::test]
-async fn a_field_of_another_manager_is_not_taken_and_the_manager_is_named() {
+async fn field_of_another_manager_is_taken_only_with_force() {
     let (cluster, reader) = beside_helm(&json!({ROLE: "theirs"})).await;
     let (from, to) = (ServiceAccount { annotations: pairs(&[(ROLE, "theirs")]), ..nothing() }, ours(&[(ROLE, "r1")]));
     let error =
@@ -55,7 +55,7 @@ async fn a_field_of_another_manager_is_not_taken_and_the_manager_is_named() {
     assert_eq!(error.kind, CallErrorKind::Conflict);
     assert_eq!(error.code.as_deref(), Some("FieldManagerConflict"));
     assert_eq!(error.message, "manager `helm` holds annotation `eks.amazonaws.com/role-arn`");
-    assert_eq!(cluster.gate().writes().len(), 1, "that does not get better by trying again");
+    assert_eq!(cluster.gate().writes().len(), 1, "no retry");
     assert_eq!(read(&reader).await.unwrap().annotations, pairs(&[(ROLE, "theirs")]));
     let create = KubernetesCall::Create { service_account: to.clone() };
     let error = reader.writer().write(&key("prod"), &create, None).await.unwrap_err();
@@ -66,7 +66,7 @@ async fn a_field_of_another_manager_is_not_taken_and_the_manager_is_named() {
     assert!(cluster.gate().writes().last().unwrap().call.query.contains("force=true"));
 }
 
-/// Changes the object behind our back, right before our apply is carried out.
+/// Changes the object right before each apply of irsa.
 struct Meddler {
     cluster: Arc<Cluster>,
     changes: Mutex<Vec<(&'static str, &'static str)>>,
@@ -84,7 +84,7 @@ impl Admission<Call> for Meddler {
     }
 }
 
-async fn meddled(
+async fn with_meddler(
     changes: &[(&'static str, &'static str)],
     force: bool,
 ) -> (Arc<Cluster>, Result<bool, crate::world::CallError>) {
@@ -94,19 +94,19 @@ async fn meddled(
     cluster.gate().admit_by(Some(Arc::new(Meddler { cluster: Arc::clone(&cluster), changes })));
     let call = apply(&cluster, nothing(), ours(&[(ROLE, "r1")]), force);
     let written = reader.writer().write(&key("prod"), &call, None).await;
-    // the cluster's gate must not keep the cluster
+    // breaks the reference cycle between the gate and the cluster
     cluster.gate().admit_by(None);
     (cluster, written.map(|written| written.already_done))
 }
 
 #[tokio::test]
-async fn a_change_beside_our_fields_is_read_again_once() {
-    let (cluster, written) = meddled(&[("theirs", "2")], false).await;
+async fn change_of_another_field_is_retried_once() {
+    let (cluster, written) = with_meddler(&[("theirs", "2")], false).await;
     assert_eq!(written, Ok(false));
     let annotations = &object(&cluster).unwrap()["metadata"]["annotations"];
     assert_eq!(*annotations, json!({ROLE: "r1", "theirs": "2"}));
     assert_eq!(cluster.gate().writes().len(), 2);
-    let (cluster, written) = meddled(&[("theirs", "2"), ("theirs", "3")], false).await;
+    let (cluster, written) = with_meddler(&[("theirs", "2"), ("theirs", "3")], false).await;
     let error = written.unwrap_err();
     assert_eq!((error.kind, error.code.as_deref()), (CallErrorKind::Conflict, Some("Conflict")));
     assert!(error.message.contains("the object has been modified"), "{error}");
@@ -115,12 +115,12 @@ async fn a_change_beside_our_fields_is_read_again_once() {
 }
 
 #[tokio::test]
-async fn a_change_of_our_fields_is_not_written_over() {
+async fn concurrent_change_of_a_wanted_field_is_refused() {
     for (force, message) in [
         (false, format!("manager `kubectl-annotate` holds annotation `{ROLE}`")),
         (true, format!("someone changed annotation `{ROLE}` since it was read")),
     ] {
-        let (cluster, written) = meddled(&[(ROLE, "theirs")], force).await;
+        let (cluster, written) = with_meddler(&[(ROLE, "theirs")], force).await;
         let error = written.unwrap_err();
         assert_eq!((error.kind, error.message), (CallErrorKind::Conflict, message));
         assert_eq!(object(&cluster).unwrap()["metadata"]["annotations"][ROLE], json!("theirs"));
@@ -129,7 +129,7 @@ async fn a_change_of_our_fields_is_not_written_over() {
 }
 
 #[tokio::test]
-async fn what_changed_since_the_plan_is_not_written_over_even_with_force() {
+async fn field_changed_since_the_plan_is_refused_even_with_force() {
     let (cluster, reader) = beside_helm(&json!({ROLE: "new"})).await;
     let from = ServiceAccount { annotations: pairs(&[(ROLE, "old")]), ..nothing() };
     let call = apply(&cluster, from, ours(&[(ROLE, "r1")]), true);
@@ -139,18 +139,18 @@ async fn what_changed_since_the_plan_is_not_written_over_even_with_force() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_an_apply_is_recognized() {
+async fn lost_answer_to_an_apply_is_already_done() {
     let (cluster, reader) = beside_helm(&json!({"theirs": "1"})).await;
     cluster.gate().fault(Stage::After, Match::on("patch", "serviceaccounts"), Fault::Drop, Some(1));
     let call = apply(&cluster, nothing(), ours(&[(ROLE, "r1")]), false);
     let written = reader.writer().write(&key("prod"), &call, None).await.unwrap();
     assert!(written.already_done);
-    assert_eq!(cluster.gate().writes().len(), 2, "sent, refused as stale, found done");
+    assert_eq!(cluster.gate().writes().len(), 2, "sent, refused as stale, then found done");
     assert_eq!(read(&reader).await.unwrap().annotations, pairs(&[(ROLE, "r1"), ("theirs", "1")]));
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_a_delete_is_recognized() {
+async fn lost_answer_to_a_delete_is_already_done() {
     let (cluster, reader) = beside_helm(&json!({})).await;
     cluster.gate().fault(Stage::After, Match::on("delete", "serviceaccounts"), Fault::Drop, Some(1));
     let call = KubernetesCall::Delete { uid: uid(&cluster), from: nothing() };

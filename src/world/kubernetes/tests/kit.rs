@@ -1,4 +1,4 @@
-//! A cluster, a declaration of it, and a reader of it.
+//! Helpers for tests: clusters, declarations, readers and kubeconfigs.
 
 use crate::context::Context;
 use crate::ids::{ClusterName, IssuerUrl, Key, Namespace, ServiceAccountName};
@@ -41,7 +41,7 @@ pub(super) async fn cluster(called: &str) -> Cluster {
     Cluster::start(options).await.unwrap()
 }
 
-/// What DescribeCluster says.
+/// What DescribeCluster reports.
 pub(super) fn facts(cluster: &Cluster) -> ClusterFacts {
     ClusterFacts {
         issuer: Some(IssuerUrl::parse(cluster.issuer()).unwrap()),
@@ -51,12 +51,12 @@ pub(super) fn facts(cluster: &Cluster) -> ClusterFacts {
     }
 }
 
-/// What the file says of a cluster that has only an issuer.
+/// The facts of a cluster that is declared by its issuer alone.
 pub(super) fn issuer_only(cluster: &Cluster) -> ClusterFacts {
     ClusterFacts { endpoint: None, certificate_authority: None, ..facts(cluster) }
 }
 
-/// A declaration: an EKS cluster by endpoint, or with a context.
+/// The declaration of an EKS cluster.
 pub(super) fn declared(access: KubernetesAccess) -> desired::Cluster {
     desired::Cluster {
         account: key("default"),
@@ -75,12 +75,12 @@ pub(super) fn access(kubeconfig: Option<PathBuf>, context: Option<&str>) -> Kube
     KubernetesAccess { kubeconfig: kubeconfig.map(named), context: context.map(str::to_owned), unverified: false }
 }
 
-/// Always the same token, good for an hour from the beginning of the run.
+/// Always the same token, valid for an hour.
 pub(super) fn tokens(token: &'static str) -> TokenSource {
     Arc::new(move |_| Box::pin(async move { Ok((token.into(), 3_600)) }))
 }
 
-/// The environment of a run; `speed` divides its waits.
+/// The context of a run. `speed` divides its waits.
 pub(super) fn context(environment: &[(&str, &str)], speed: u32) -> Context {
     let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Context::fixed(pairs.collect(), 0, speed)
@@ -91,7 +91,7 @@ pub(super) fn reader_of(access: KubernetesAccess, context: &Context, tokens: Tok
     KubernetesReader::new(context, &crate::world::Transports::default(), &key("me"), &clusters, tokens, SETTINGS)
 }
 
-/// A verified reader of the cluster, by its endpoint, with this static token.
+/// A reader that has verified the cluster by its endpoint, with this token.
 pub(super) async fn reader_with(cluster: &Cluster, token: &'static str, speed: u32) -> KubernetesReader {
     let reader = reader_of(access(None, None), &context(&[], speed), tokens(token));
     assert_eq!(reader.verify(&key("prod"), &facts(cluster)).await, Access::Granted(()));
@@ -102,7 +102,7 @@ pub(super) async fn reader(cluster: &Cluster) -> KubernetesReader {
     reader_with(cluster, "admin-token", 1).await
 }
 
-/// Writes a kubeconfig for the clusters, each with this user, into a folder; gives its path.
+/// Writes a kubeconfig with these clusters, each with this user. Returns its path.
 pub(super) async fn kubeconfig_in(folder: &Path, clusters: &[&Cluster], user: &Value) -> PathBuf {
     let entries: Vec<_> = clusters
         .iter()
@@ -129,13 +129,13 @@ pub(super) fn pairs(list: &[(&str, &str)]) -> StringMap {
     list.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Ours in namespace `a`, called `worker`, with our label and these annotations.
+/// The ServiceAccount `a/worker` with irsa's label and these annotations.
 pub(super) fn ours(annotations: &[(&str, &str)]) -> ServiceAccount {
     let labels = pairs(&[("irsa/owner", "me")]);
     ServiceAccount { namespace: namespace("a"), name: name("worker"), labels, annotations: pairs(annotations) }
 }
 
-/// Nothing of ours, in the same place.
+/// The ServiceAccount `a/worker` without fields.
 pub(super) fn nothing() -> ServiceAccount {
     ServiceAccount { labels: StringMap::new(), ..ours(&[]) }
 }
@@ -153,7 +153,7 @@ pub(super) fn uid(cluster: &Cluster) -> String {
     object(cluster).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned()
 }
 
-/// Makes the namespace `a`.
+/// Creates the namespace `a`.
 pub(super) fn with_namespace(cluster: &Cluster) {
     cluster.with(|store| store.ensure_namespace("a")).unwrap();
 }

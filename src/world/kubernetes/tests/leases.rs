@@ -1,4 +1,4 @@
-//! A Lease: made, read and written over, each write under its guards.
+//! Reads and writes of a Lease.
 
 use super::kit::*;
 use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
@@ -25,7 +25,7 @@ async fn read(reader: &KubernetesReader) -> Lease {
 }
 
 #[tokio::test]
-async fn a_lease_is_made_and_written_over_as_ours() {
+async fn lease_is_created_and_updated() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     assert_eq!(reader.lease(&place()).await, Ok(None));
@@ -46,7 +46,7 @@ async fn a_lease_is_made_and_written_over_as_ours() {
 }
 
 #[tokio::test]
-async fn what_others_wrote_into_it_stays() {
+async fn update_of_a_lease_keeps_fields_of_others() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     reader.writer().create_lease(&place(), &hold("one")).await.unwrap();
@@ -60,7 +60,7 @@ async fn what_others_wrote_into_it_stays() {
 }
 
 #[tokio::test]
-async fn a_write_is_refused_unless_the_lease_is_as_it_was_read() {
+async fn write_of_a_changed_lease_is_refused() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     let writer = reader.writer();
@@ -71,7 +71,7 @@ async fn a_write_is_refused_unless_the_lease_is_as_it_was_read() {
     let error = writer.update_lease(&place(), &first, &hold("three")).await.unwrap_err();
     assert_eq!(error.kind, CallErrorKind::Conflict, "{error}");
     assert_eq!(read(&reader).await.hold, hold("two"));
-    // one that was deleted is not made again by a write over it, nor is its successor written over
+    // an update neither recreates a deleted Lease nor overwrites a new one
     let second = read(&reader).await;
     let gone =
         |store: &mut Store| store.delete(Resource::Leases, "kube-system", "irsa-me", &Preconditions::default(), false);
@@ -86,7 +86,7 @@ async fn a_write_is_refused_unless_the_lease_is_as_it_was_read() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_refused_the_second_time_and_stands() {
+async fn lost_answer_to_a_lease_write_is_a_conflict_and_the_write_stands() {
     let cluster = cluster("prod").await;
     let reader = reader_with(&cluster, "admin-token", 10).await;
     let writer = reader.writer();
@@ -102,7 +102,7 @@ async fn a_write_whose_answer_was_lost_is_refused_the_second_time_and_stands() {
 }
 
 #[tokio::test]
-async fn what_is_not_allowed_or_has_no_namespace_is_told_apart() {
+async fn denied_lease_and_missing_namespace_are_different_errors() {
     let cluster = cluster("prod").await;
     limit(&cluster, [Grant::in_namespaces(&["kube-system"], &["leases"], &["get"])]);
     let less = reader_with(&cluster, "less", 1).await;

@@ -1,4 +1,4 @@
-//! What is read, and what is not taken for absent.
+//! Reads, and failures that are not absence.
 
 use super::kit::*;
 use crate::model::live::NamespacePhase;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 #[tokio::test]
-async fn two_thousand_service_accounts_come_in_pages() {
+async fn two_thousand_service_accounts_are_read_in_five_pages() {
     let cluster = cluster("prod").await;
     cluster.with(|store| {
         for number in 0..2_000 {
@@ -33,7 +33,7 @@ async fn two_thousand_service_accounts_come_in_pages() {
 }
 
 #[tokio::test]
-async fn a_long_list_is_left_after_its_first_page_and_a_label_narrows_it() {
+async fn long_list_is_given_up_after_its_first_page_and_owner_list_has_only_its_objects() {
     let cluster = cluster("prod").await;
     cluster.with(|store| {
         for number in 0..1_200 {
@@ -55,7 +55,7 @@ async fn a_long_list_is_left_after_its_first_page_and_a_label_narrows_it() {
 }
 
 #[tokio::test]
-async fn a_list_whose_token_expired_is_begun_anew_once() {
+async fn list_with_an_expired_token_starts_again_once() {
     let cluster = cluster("prod").await;
     cluster.with(|store| {
         for number in 0..600 {
@@ -66,7 +66,7 @@ async fn a_list_whose_token_expired_is_begun_anew_once() {
     let expired = |times| {
         let refusal = Refusal::new(410, "Expired", "The provided continue parameter is too old");
         cluster.gate().heal();
-        // the first page passes: the fault is after a request that is delayed by nothing
+        // the first page passes, with a delay of zero
         let pass = Fault::Delay(std::time::Duration::ZERO);
         for _ in 0..times {
             cluster.gate().fault(Stage::Before, Match::on("list", "serviceaccounts"), pass.clone(), Some(1));
@@ -92,7 +92,7 @@ async fn a_list_whose_token_expired_is_begun_anew_once() {
 }
 
 #[tokio::test]
-async fn one_service_account_with_who_holds_what() {
+async fn service_account_is_read_with_its_field_managers() {
     let cluster = cluster("prod").await;
     cluster
         .with(|store| store.seed_service_account("a", "worker", &[("meta.helm.sh/release-name", "shop")], "helm"))
@@ -124,7 +124,7 @@ async fn one_service_account_with_who_holds_what() {
 }
 
 #[tokio::test]
-async fn namespaces_that_go_are_not_there() {
+async fn namespace_being_deleted_is_terminating() {
     let cluster = cluster("prod").await;
     cluster.with(|store| {
         store.seed_service_account("going", "held", &[], "kubectl-create").unwrap();
@@ -146,7 +146,7 @@ async fn namespaces_that_go_are_not_there() {
 }
 
 #[tokio::test]
-async fn only_pods_that_run_under_it_count() {
+async fn only_running_pods_of_the_service_account_are_listed() {
     let cluster = cluster("prod").await;
     cluster.with(|store| {
         store.seed_service_account("a", "worker", &[], "kubectl-create").unwrap();
@@ -165,7 +165,7 @@ async fn only_pods_that_run_under_it_count() {
 }
 
 #[tokio::test]
-async fn rights_in_one_namespace_read_that_namespace() {
+async fn rights_in_one_namespace_allow_only_that_namespace() {
     let cluster = cluster("prod").await;
     with_namespace(&cluster);
     limit(&cluster, [Grant::in_namespaces(&["a"], &["serviceaccounts", "namespaces"], &["get", "list"])]);
@@ -192,11 +192,11 @@ async fn rights_in_one_namespace_read_that_namespace() {
     ] {
         assert_eq!((error.operation.as_str(), error.kind), (operation, CallErrorKind::Denied));
     }
-    assert_eq!(cluster.gate().log().len(), 7, "a refusal is not asked again");
+    assert_eq!(cluster.gate().log().len(), 7, "no retry");
 }
 
 #[tokio::test]
-async fn a_404_that_does_not_speak_of_the_object_is_no_absence() {
+async fn http_404_without_reason_is_not_absence() {
     let cluster = cluster("prod").await;
     let nowhere = Refusal::new(404, "", "404 page not found");
     cluster.gate().fault(Stage::Before, Match::any(), Fault::Refuse(nowhere), None);
@@ -207,7 +207,7 @@ async fn a_404_that_does_not_speak_of_the_object_is_no_absence() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_was_not_verified_is_not_read() {
+async fn unverified_cluster_is_not_read() {
     let reader = reader_of(access(None, None), &context(&[], 1), tokens("admin-token"));
     for cluster in ["prod", "other"] {
         let error = reader.namespaces(&key(cluster)).await.unwrap_err();

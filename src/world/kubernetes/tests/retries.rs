@@ -1,4 +1,4 @@
-//! What is asked again, how often, and with which token.
+//! Retries, tokens and concurrency.
 
 use super::kit::*;
 use crate::model::call::KubernetesCall;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 #[tokio::test]
-async fn what_may_pass_is_asked_again() {
+async fn transient_failure_is_retried() {
     let cluster = cluster("prod").await;
     let reader = reader_with(&cluster, "admin-token", 10).await;
     let refusals = [
@@ -32,10 +32,10 @@ async fn what_may_pass_is_asked_again() {
 }
 
 #[tokio::test]
-async fn the_budget_is_the_end_of_it() {
+async fn retries_end_with_the_budget() {
     let cluster = cluster("prod").await;
     let clusters = BTreeMap::from([(key("prod"), declared(access(None, None)))]);
-    // an attempt has half a second, the budget is a little more
+    // at speed 20, an attempt has 0.5 s and the budget is 0.6 s
     let settings = KubernetesSettings { timeout: Duration::from_secs(12), ..SETTINGS };
     let reader = KubernetesReader::new(
         &context(&[], 20),
@@ -63,12 +63,11 @@ async fn the_budget_is_the_end_of_it() {
     }
 }
 
-/// The server waits for an admission webhook, which may take up to 30 s.
 #[tokio::test]
-async fn a_write_that_a_webhook_holds_up_is_waited_for_and_one_that_hangs_is_named_soon() {
+async fn slow_webhook_is_awaited_and_failing_webhook_is_reported_early() {
     let cluster = cluster("prod").await;
     with_namespace(&cluster);
-    // a second is 50 ms
+    // at speed 20, a second is 50 ms
     let writer = reader_with(&cluster, "admin-token", 20).await.writer();
     let create = KubernetesCall::Create { service_account: ours(&[(ROLE, "r1")]) };
     let patches = Match::on("patch", "serviceaccounts");
@@ -85,18 +84,18 @@ async fn a_write_that_a_webhook_holds_up_is_waited_for_and_one_that_hangs_is_nam
         assert_eq!(error.kind, CallErrorKind::Unavailable, "{error}");
         assert!(error.message.contains(text), "{error}");
         assert!(cluster.gate().writes().len() - before >= requests, "{text}");
-        assert!(begin.elapsed() < Duration::from_secs(4), "{text}: it is 40 s of 120: {:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(4), "{text}: 40 s of the budget of 120 s: {:?}", begin.elapsed());
     }
     cluster.gate().heal();
     cluster.gate().fault(Stage::Before, patches, Fault::Delay(Duration::from_secs(1)), Some(1));
     let before = cluster.gate().writes().len();
     let written = writer.write(&key("prod"), &create, None).await.unwrap();
     assert!(!written.already_done);
-    assert_eq!(cluster.gate().writes().len() - before, 1, "after 20 s, at the first attempt");
+    assert_eq!(cluster.gate().writes().len() - before, 1, "the first attempt succeeds after 20 s");
 }
 
 #[tokio::test]
-async fn a_final_answer_is_not_asked_again() {
+async fn denied_request_is_not_retried() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     cluster.gate().fault(Stage::Before, Match::any(), Fault::Deny, None);
@@ -104,7 +103,7 @@ async fn a_final_answer_is_not_asked_again() {
     assert_eq!(reader.requests(), 1);
 }
 
-/// Tokens `token-1`, `token-2`, …, each good for `life` seconds from the beginning of the run.
+/// Tokens `token-1`, `token-2`, …, each valid until `life` seconds after the start of the run.
 fn counted(life: i64) -> (TokenSource, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let made = Arc::clone(&count);
@@ -117,7 +116,7 @@ fn counted(life: i64) -> (TokenSource, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn a_token_is_used_until_it_expires_or_is_refused() {
+async fn token_is_used_until_the_server_refuses_it() {
     let cluster = cluster("prod").await;
     cluster.set_token("token-1", User::admin("first"));
     let (source, count) = counted(3_600);
@@ -135,11 +134,11 @@ async fn a_token_is_used_until_it_expires_or_is_refused() {
     cluster.revoke_token("token-2");
     let error = reader.namespaces(&key("prod")).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_deref()), (CallErrorKind::Credentials, Some("Unauthorized")));
-    assert_eq!(count.load(Ordering::SeqCst), 3, "once is enough");
+    assert_eq!(count.load(Ordering::SeqCst), 3, "one renewal is enough");
 }
 
 #[tokio::test]
-async fn a_token_that_is_about_to_expire_is_made_anew() {
+async fn token_about_to_expire_is_renewed() {
     let cluster = cluster("prod").await;
     for number in 1..5 {
         cluster.set_token(&format!("token-{number}"), User::admin("admin"));
@@ -153,7 +152,7 @@ async fn a_token_that_is_about_to_expire_is_made_anew() {
 }
 
 #[tokio::test]
-async fn no_more_requests_are_under_way_than_allowed() {
+async fn concurrent_requests_are_limited() {
     let cluster = Arc::new(cluster("prod").await);
     let reader = reader(&cluster).await;
     cluster.gate().fault(Stage::Before, Match::any(), Fault::Hang, Some(4));
@@ -163,7 +162,7 @@ async fn no_more_requests_are_under_way_than_allowed() {
             tokio::spawn(async move { reader.namespaces(&key("prod")).await })
         })
         .collect();
-    // four hang, and the others are not sent
+    // four requests hang, and the others wait for a permit
     while cluster.gate().log().len() < 4 {
         tokio::task::yield_now().await;
     }

@@ -1,4 +1,4 @@
-//! Which API is believed to be the declared cluster's.
+//! Verification that an API is the declared cluster's.
 
 use super::kit::*;
 use crate::model::desired::KubernetesAccess;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 async fn verdict(access: KubernetesAccess, facts: &ClusterFacts) -> Access<()> {
     let reader = reader_of(access, &context(&[], 1), tokens("admin-token"));
     let verdict = reader.verify(&key("prod"), facts).await;
-    // whatever is not granted is not read either
+    // an unverified cluster cannot be read
     let read = reader.namespaces(&key("prod")).await;
     assert_eq!(read.is_ok(), verdict == Access::Granted(()), "{verdict:?} {read:?}");
     verdict
@@ -28,10 +28,10 @@ fn unknown(verdict: Access<()>) -> String {
 }
 
 #[tokio::test]
-async fn the_eks_endpoint_is_the_cluster() {
+async fn endpoint_of_eks_is_verified_without_a_request() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
-    assert_eq!(reader.requests(), 0, "the endpoint needs no proof");
+    assert_eq!(reader.requests(), 0, "the endpoint needs no request");
     let found = reader.namespaces(&key("prod")).await.unwrap();
     assert!(found.contains_key(&namespace("kube-system")));
     assert_eq!(reader.requests(), 1);
@@ -40,15 +40,15 @@ async fn the_eks_endpoint_is_the_cluster() {
 }
 
 #[tokio::test]
-async fn without_endpoint_or_token_it_is_unknown() {
+async fn cluster_without_endpoint_authority_or_token_is_unknown() {
     let cluster = cluster("prod").await;
     let creating = ClusterFacts { status: "CREATING".into(), ..issuer_only(&cluster) };
     let text = unknown(verdict(access(None, None), &creating).await);
-    assert_eq!(text, "EKS names no endpoint of it (its status is `CREATING`)");
+    assert_eq!(text, "EKS reports no endpoint for it (its status is `CREATING`)");
     let without_authority = ClusterFacts { certificate_authority: None, ..facts(&cluster) };
     assert_eq!(
         unknown(verdict(access(None, None), &without_authority).await),
-        "EKS names no certificate authority of it"
+        "EKS reports no certificate authority for it"
     );
     let error = CallError {
         operation: "sts:GetCallerIdentity".into(),
@@ -67,7 +67,7 @@ async fn without_endpoint_or_token_it_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_context_with_the_same_server_and_authority_needs_no_request() {
+async fn context_with_the_authority_of_eks_is_verified_without_a_request() {
     let cluster = cluster("prod").await;
     let folder = tempfile::tempdir().unwrap();
     let path = kubeconfig_in(folder.path(), &[&cluster], &admin()).await;
@@ -76,10 +76,10 @@ async fn a_context_with_the_same_server_and_authority_needs_no_request() {
     assert_eq!(reader.requests(), 0);
     assert!(reader.namespaces(&key("prod")).await.is_ok());
     assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
-    assert_eq!(reader.requests(), 1, "the second check is the first");
+    assert_eq!(reader.requests(), 1, "the second verification uses the first");
 }
 
-/// A kubeconfig whose only context, `prod`, leads to this server with these authorities.
+/// Writes a kubeconfig whose context `prod` has this server and these authorities.
 async fn leading_to(folder: &Path, prod: &Cluster, server: &str, authorities: &[&Cluster]) -> PathBuf {
     let bundle: String = authorities.iter().map(|cluster| cluster.certificate_authority_pem()).collect();
     let mut entry = prod.kubeconfig_entry("admin-token");
@@ -90,13 +90,13 @@ async fn leading_to(folder: &Path, prod: &Cluster, server: &str, authorities: &[
 }
 
 #[tokio::test]
-async fn what_eks_tells_is_proof_and_what_an_api_says_of_itself_is_none() {
+async fn context_is_accepted_with_the_authority_of_eks_and_refused_with_another() {
     let (prod, other) = (cluster("prod").await, cluster("other").await);
     let folder = tempfile::tempdir().unwrap();
     let by = async |server: &str, authorities: &[&Cluster]| {
         access(Some(leading_to(folder.path(), &prod, server, authorities).await), Some("prod"))
     };
-    // EKS tells two while one takes over from the other
+    // EKS reports two authorities during a rotation
     let bundle = [&prod, &other].map(Cluster::certificate_authority_pem).concat();
     let rotating = ClusterFacts { certificate_authority: Some(STANDARD.encode(bundle)), ..facts(&prod) };
     let here = prod.endpoint();
@@ -111,12 +111,16 @@ async fn what_eks_tells_is_proof_and_what_an_api_says_of_itself_is_none() {
         let by = by(server, authorities).await;
         assert_eq!(verdict(by, &facts).await, Access::Granted(()), "{server}");
     }
-    // another authority, or none, though the issuer would be the right one
+    // another authority is refused, although the issuer would be right
     let replaced = ClusterFacts { certificate_authority: facts(&other).certificate_authority, ..facts(&prod) };
     prod.gate().forget();
     match verdict(by(&here, &[&prod]).await, &replaced).await {
         Access::Wrong(why, hint) => {
-            assert!(why.contains("context `prod`") && why.contains("its certificate authority is another"), "{why}");
+            assert!(
+                why.contains("context `prod`")
+                    && why.contains("its certificate authority is not the one that EKS reports"),
+                "{why}"
+            );
             assert!(hint.contains("update-kubeconfig") && hint.contains("unverified = true"), "{hint}");
         }
         verdict => panic!("{verdict:?}"),
@@ -127,24 +131,28 @@ async fn what_eks_tells_is_proof_and_what_an_api_says_of_itself_is_none() {
 }
 
 #[tokio::test]
-async fn a_bundle_that_holds_the_authority_lets_nobody_else_in() {
+async fn only_the_authority_of_eks_is_trusted_from_a_bundle() {
     let (prod, other) = (cluster("prod").await, cluster("other").await);
     let folder = tempfile::tempdir().unwrap();
     let path = leading_to(folder.path(), &prod, &other.endpoint(), &[&prod, &other]).await;
     let reader = reader_of(access(Some(path), Some("prod")), &context(&[], 1), tokens("unused"));
-    assert_eq!(reader.verify(&key("prod"), &facts(&prod)).await, Access::Granted(()), "the certificate will tell");
+    assert_eq!(
+        reader.verify(&key("prod"), &facts(&prod)).await,
+        Access::Granted(()),
+        "the certificate is checked with the first request"
+    );
     let error = reader.namespaces(&key("prod")).await.unwrap_err();
     assert!(error.message.contains("invalid peer certificate"), "{error}");
     assert!(other.gate().log().is_empty());
 }
 
 #[tokio::test]
-async fn without_an_authority_from_eks_the_issuer_tells() {
+async fn issuer_is_compared_when_eks_reports_no_authority() {
     let (prod, other) = (cluster("prod").await, cluster("other").await);
     let folder = tempfile::tempdir().unwrap();
     let path = kubeconfig_in(folder.path(), &[&prod, &other], &admin()).await;
     let by = |context: &str| access(Some(path.clone()), Some(context));
-    // stand-ins for EKS tell an authority that is none
+    // emulators of EKS report an authority that is no certificate
     let nonsense = ClusterFacts { certificate_authority: Some("c3R1ZmY=".into()), ..facts(&prod) };
     for facts in [issuer_only(&prod), nonsense] {
         assert_eq!(verdict(by("prod"), &facts).await, Access::Granted(()));
@@ -164,7 +172,7 @@ async fn without_an_authority_from_eks_the_issuer_tells() {
 }
 
 #[tokio::test]
-async fn an_address_without_tls_proves_nothing() {
+async fn http_address_is_refused_unless_local_and_unverified() {
     let cluster = cluster("prod").await;
     let folder = tempfile::tempdir().unwrap();
     let plain = |host: &str| cluster.endpoint().replace("https://127.0.0.1", &format!("http://{host}"));
@@ -184,7 +192,7 @@ async fn an_address_without_tls_proves_nothing() {
         assert!(unknown(of(&plain(host), json!({}), false).await).contains("`http` address"), "{host}");
         assert_eq!(of(&plain(host), json!({}), true).await, Access::Granted(()), "{host}");
     }
-    // whose loopback that is, the proxy decides
+    // through a proxy, the loopback is that of the proxy
     let through = json!({"proxy-url": "http://proxy.example.com:3128"});
     assert!(unknown(of(&plain("127.0.0.1"), through, true).await).contains("`http` address"));
     for host in
@@ -193,11 +201,11 @@ async fn an_address_without_tls_proves_nothing() {
         assert!(unknown(of(&plain(host), json!({}), true).await).contains("`http` address"), "{host}");
     }
     let eks = ClusterFacts { endpoint: Some(plain("10.0.0.1")), ..facts(&cluster) };
-    assert!(unknown(verdict(access(None, None), &eks).await).contains("the endpoint that EKS names"));
+    assert!(unknown(verdict(access(None, None), &eks).await).contains("the endpoint that EKS reports"));
 }
 
 #[tokio::test]
-async fn an_issuer_that_may_not_be_read_leaves_it_unknown() {
+async fn cluster_is_unknown_when_its_issuer_may_not_be_read() {
     let cluster = cluster("prod").await;
     let folder = tempfile::tempdir().unwrap();
     let path = kubeconfig_in(folder.path(), &[&cluster], &json!({"token": "less"})).await;
@@ -216,7 +224,7 @@ async fn an_issuer_that_may_not_be_read_leaves_it_unknown() {
 }
 
 #[tokio::test]
-async fn an_unchecked_certificate_proves_nothing() {
+async fn context_without_certificate_check_is_refused() {
     let cluster = cluster("prod").await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config");
@@ -230,7 +238,7 @@ async fn an_unchecked_certificate_proves_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_or_not_itself_is_unknown() {
+async fn cluster_is_unknown_when_its_server_is_untrusted_or_down() {
     let (cluster, other) = (cluster("prod").await, cluster("other").await);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config");
@@ -247,11 +255,11 @@ async fn a_server_that_is_not_there_or_not_itself_is_unknown() {
     let reader = reader_of(access(Some(path), Some("prod")), &context(&[], 100), tokens("unused"));
     let text = unknown(reader.verify(&key("prod"), &issuer).await);
     assert!(text.starts_with("read the API's issuer: "), "{text}");
-    assert_eq!(reader.requests(), 4, "it is not waited for as long as one that answered");
+    assert_eq!(reader.requests(), 4, "a server that never answered is given up early");
 }
 
 #[tokio::test]
-async fn the_kubeconfigs_of_the_environment_are_merged_and_read_once() {
+async fn kubeconfigs_of_the_environment_are_merged_and_read_once() {
     let (prod, other) = (cluster("prod").await, cluster("other").await);
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let first = kubeconfig_in(one.path(), &[&other], &admin()).await;
@@ -269,11 +277,11 @@ async fn the_kubeconfigs_of_the_environment_are_merged_and_read_once() {
     tokio::fs::write(&second, "users:\n- name: x\n  user: {token: [hunter2\n").await.unwrap();
     let reader = reader_of(access(Some(second), Some("prod")), &gone, tokens("unused"));
     let text = unknown(reader.verify(&key("prod"), &facts(&prod)).await);
-    assert!(text.contains("it is no kubeconfig") && !text.contains("hunter2"), "{text}");
+    assert!(text.contains("it is not a kubeconfig") && !text.contains("hunter2"), "{text}");
 }
 
 #[tokio::test]
-async fn an_answer_without_an_issuer_is_no_proof() {
+async fn cluster_is_unknown_when_its_api_names_no_issuer() {
     let cluster = cluster("prod").await;
     let folder = tempfile::tempdir().unwrap();
     let path = kubeconfig_in(folder.path(), &[&cluster], &admin()).await;

@@ -1,4 +1,4 @@
-//! Creating, applying, releasing and deleting.
+//! Creates, applies, releases and deletes.
 
 use super::kit::*;
 use crate::model::call::KubernetesCall;
@@ -18,7 +18,7 @@ fn create() -> KubernetesCall {
 }
 
 #[tokio::test]
-async fn what_is_made_has_its_mark_from_the_first_request_on() {
+async fn create_sends_object_and_marks_in_one_request() {
     let cluster = cluster("prod").await;
     with_namespace(&cluster);
     let reader = reader(&cluster).await;
@@ -38,27 +38,27 @@ async fn what_is_made_has_its_mark_from_the_first_request_on() {
 }
 
 #[tokio::test]
-async fn what_someone_else_made_is_annotated_and_not_marked() {
+async fn create_of_an_object_that_someone_else_created_leaves_out_the_created_mark() {
     let cluster = cluster("prod").await;
     cluster.with(|store| store.seed_service_account("a", "worker", &[("other", "1")], "terraform")).unwrap();
     let reader = reader(&cluster).await;
     reader.writer().write(&key("prod"), &create(), None).await.unwrap();
     let live = read(&reader).await.unwrap();
     assert_eq!(live.annotations, pairs(&[(ROLE, "r1"), MARK, ("other", "1")]));
-    assert_eq!(cluster.gate().writes().len(), 2, "refused as an object that is there, then shared");
+    assert_eq!(cluster.gate().writes().len(), 2, "refused because the object exists, then applied to it");
     let last = cluster.gate().writes().pop().unwrap();
-    assert!(last.call.body.contains(&live.uid), "as the object that was looked at");
+    assert!(last.call.body.contains(&live.uid), "with the uid that was read");
 }
 
 #[tokio::test]
-async fn an_object_that_a_run_of_ours_made_meanwhile_keeps_its_mark() {
+async fn create_of_an_object_that_another_run_created_keeps_the_created_mark() {
     let cluster = cluster("prod").await;
     with_namespace(&cluster);
     let reader = reader(&cluster).await;
     reader.writer().write(&key("prod"), &create(), None).await.unwrap();
     let again = reader.writer().write(&key("prod"), &create(), None).await.unwrap();
     assert!(again.already_done);
-    // a run of a configuration that says something else of it
+    // a run with another value
     let other = KubernetesCall::Create { service_account: ours(&[(ROLE, "r2"), MARK, (CREATED, "true")]) };
     reader.writer().write(&key("prod"), &other, None).await.unwrap();
     let live = read(&reader).await.unwrap();
@@ -67,11 +67,11 @@ async fn an_object_that_a_run_of_ours_made_meanwhile_keeps_its_mark() {
 }
 
 #[tokio::test]
-async fn a_conflict_about_an_object_that_is_not_there_is_asked_again() {
+async fn create_is_repeated_after_a_conflict_without_an_object() {
     let cluster = cluster("prod").await;
     with_namespace(&cluster);
     let reader = reader(&cluster).await;
-    // as of a ResourceQuota that two creates count in at once
+    // ResourceQuota does this for two concurrent creates
     let refusal = Refusal::new(409, "Conflict", "resourcequotas \"q\" …");
     cluster.gate().fault(Stage::Before, Match::on("patch", "serviceaccounts"), Fault::Refuse(refusal), Some(1));
     reader.writer().write(&key("prod"), &create(), None).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_conflict_about_an_object_that_is_not_there_is_asked_again() {
 }
 
 #[tokio::test]
-async fn what_carries_the_label_of_another_owner_is_not_shared() {
+async fn create_of_an_object_with_the_label_of_another_owner_is_refused() {
     let cluster = cluster("prod").await;
     cluster.with(|store| store.seed_service_account("a", "worker", &[], "x")).unwrap();
     edit(&cluster, "x", |object| object["metadata"]["labels"] = json!({"irsa/owner": "them"}));
@@ -92,7 +92,7 @@ async fn what_carries_the_label_of_another_owner_is_not_shared() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_the_making_is_recognized() {
+async fn lost_answer_to_a_create_is_already_done() {
     let cluster = cluster("prod").await;
     with_namespace(&cluster);
     cluster.gate().fault(Stage::After, Match::on("patch", "serviceaccounts"), Fault::Drop, Some(1));
@@ -103,7 +103,7 @@ async fn a_lost_answer_to_the_making_is_recognized() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_no_claim_to_what_another_made() {
+async fn lost_answer_to_a_create_does_not_mark_an_object_of_someone_else() {
     let cluster = cluster("prod").await;
     cluster.with(|store| store.seed_service_account("a", "worker", &[], "kubectl-create")).unwrap();
     cluster.gate().fault(Stage::After, Match::on("patch", "serviceaccounts"), Fault::Drop, Some(2));
@@ -112,7 +112,7 @@ async fn a_lost_answer_is_no_claim_to_what_another_made() {
     assert!(!read(&reader).await.unwrap().annotations.contains_key(CREATED));
 }
 
-/// Changes what the API stores of each apply, as a mutating webhook does.
+/// Makes a mutating webhook change an annotation of each apply.
 fn mutated(cluster: &irsa_sandbox::kubernetes::Cluster, key: &'static str, value: Option<&str>) {
     let path = format!("/metadata/annotations/{}", key.replace('/', "~1"));
     let operation = match value {
@@ -124,10 +124,10 @@ fn mutated(cluster: &irsa_sandbox::kubernetes::Cluster, key: &'static str, value
 }
 
 #[tokio::test]
-async fn what_the_api_stores_otherwise_than_it_was_sent_is_a_failure() {
+async fn object_that_a_webhook_altered_is_an_error() {
     for (called, value, says) in [
-        (ROLE, Some("theirs"), "annotation `eks.amazonaws.com/role-arn` is `theirs`, `r1` was sent"),
-        (CREATED, None, "annotation `irsa/created` is not there, `true` was sent"),
+        (ROLE, Some("theirs"), "annotation `eks.amazonaws.com/role-arn` is `theirs`, irsa sent `r1`"),
+        (CREATED, None, "annotation `irsa/created` is not there, irsa sent `true`"),
     ] {
         let cluster = cluster("prod").await;
         with_namespace(&cluster);
@@ -140,7 +140,7 @@ async fn what_the_api_stores_otherwise_than_it_was_sent_is_a_failure() {
 }
 
 #[tokio::test]
-async fn what_nobody_is_recorded_to_hold_is_removed_at_the_version_that_was_read() {
+async fn remove_takes_fields_without_owner_at_the_version_that_was_read() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     let uid = made(&cluster, &reader).await;
@@ -157,14 +157,14 @@ async fn what_nobody_is_recorded_to_hold_is_removed_at_the_version_that_was_read
     assert_eq!((writes.len(), &body["metadata"]["uid"]), (1, &json!(uid)));
     assert_eq!(body["metadata"]["resourceVersion"], version);
     assert!(reader.writer().write(&key("prod"), &call, None).await.unwrap().already_done);
-    // what has another value by now is not taken off
+    // a field with another value is not removed
     edit(&cluster, "x", |object| object["metadata"]["annotations"] = json!({ROLE: "other"}));
     assert_eq!(reader.writer().write(&key("prod"), &call, None).await.unwrap_err().kind, CallErrorKind::Conflict);
     assert_eq!(read(&reader).await.unwrap().annotations, pairs(&[(ROLE, "other")]));
 }
 
 #[tokio::test]
-async fn a_delete_is_of_the_version_that_was_looked_at() {
+async fn delete_of_a_changed_object_is_refused() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     let uid = made(&cluster, &reader).await;
@@ -180,7 +180,7 @@ async fn a_delete_is_of_the_version_that_was_looked_at() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_missing_is_not_found_and_one_that_goes_takes_nothing() {
+async fn create_in_a_missing_or_terminating_namespace_is_refused() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     let writer = reader.writer();
@@ -202,13 +202,13 @@ async fn a_namespace_that_is_missing_is_not_found_and_one_that_goes_takes_nothin
 }
 
 #[tokio::test]
-async fn creating_needs_both_rights_and_says_which_is_missing() {
+async fn create_needs_the_rights_to_patch_and_to_create() {
     let cluster = cluster("prod").await;
     with_namespace(&cluster);
     limit(&cluster, [Grant::in_namespaces(&["a"], &["serviceaccounts"], &["get", "patch"])]);
     let reader = reader_with(&cluster, "less", 1).await;
     let error = reader.writer().write(&key("prod"), &create(), None).await.unwrap_err();
-    // a server tells no more of it than this
+    // the API server says no more
     assert_eq!(
         (error.kind, error.message.trim_end()),
         (CallErrorKind::Denied, "serviceaccounts \"worker\" is forbidden:")
@@ -218,7 +218,7 @@ async fn creating_needs_both_rights_and_says_which_is_missing() {
     assert!(object(&cluster).is_some());
 }
 
-/// A ServiceAccount that we made, and its uid.
+/// Creates the ServiceAccount. Returns its uid.
 async fn made(cluster: &irsa_sandbox::kubernetes::Cluster, reader: &super::super::KubernetesReader) -> String {
     with_namespace(cluster);
     reader.writer().write(&key("prod"), &create(), None).await.unwrap();
@@ -227,7 +227,7 @@ async fn made(cluster: &irsa_sandbox::kubernetes::Cluster, reader: &super::super
 }
 
 #[tokio::test]
-async fn a_field_that_is_not_applied_any_more_goes() {
+async fn apply_removes_fields_that_are_no_longer_wanted() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     let uid = made(&cluster, &reader).await;
@@ -243,14 +243,14 @@ async fn a_field_that_is_not_applied_any_more_goes() {
     assert_eq!(body["metadata"]["uid"], json!(uid));
     assert_eq!(body["metadata"]["resourceVersion"], json!(version));
     assert!(!writes[0].call.query.contains("force"));
-    // the same again is done already, and not sent
+    // a second time sends nothing
     let again = reader.writer().write(&key("prod"), &call, None).await.unwrap();
     assert_eq!(again, Written { request_id: None, already_done: true });
     assert_eq!(cluster.gate().writes().len(), 1);
 }
 
 #[tokio::test]
-async fn release_leaves_nothing_of_us_and_everything_of_others() {
+async fn release_removes_only_fields_of_irsa() {
     let cluster = cluster("prod").await;
     cluster
         .with(|store| store.seed_service_account("a", "worker", &[("shared", "1"), ("theirs", "2")], "helm"))
@@ -273,7 +273,7 @@ async fn release_leaves_nothing_of_us_and_everything_of_others() {
 }
 
 #[tokio::test]
-async fn an_object_that_is_gone_is_released_but_not_applied_to() {
+async fn release_of_a_deleted_object_is_done_and_apply_is_an_error() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     let uid = made(&cluster, &reader).await;
@@ -286,11 +286,11 @@ async fn an_object_that_is_gone_is_released_but_not_applied_to() {
     let apply = KubernetesCall::Apply { uid, from, to: ours(&[(ROLE, "r2")]), force: false };
     let error = reader.writer().write(&key("prod"), &apply, None).await.unwrap_err();
     assert_eq!((error.operation.as_str(), error.kind), ("apply ServiceAccount", CallErrorKind::NotFound));
-    assert!(object(&cluster).is_none(), "an apply must not make it anew");
+    assert!(object(&cluster).is_none(), "an apply must not recreate it");
 }
 
 #[tokio::test]
-async fn only_the_object_of_the_uid_is_deleted() {
+async fn delete_with_another_uid_is_refused() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     let uid = made(&cluster, &reader).await;
@@ -307,7 +307,7 @@ async fn only_the_object_of_the_uid_is_deleted() {
 }
 
 #[tokio::test]
-async fn nothing_of_an_object_that_was_made_anew_is_touched() {
+async fn recreated_object_is_not_written() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     let uid = made(&cluster, &reader).await;
@@ -331,7 +331,7 @@ async fn nothing_of_an_object_that_was_made_anew_is_touched() {
 }
 
 #[tokio::test]
-async fn a_released_object_has_no_declaration_left_to_apply() {
+async fn apply_without_fields_removes_the_manager() {
     let cluster = cluster("prod").await;
     let reader = reader(&cluster).await;
     let uid = made(&cluster, &reader).await;

@@ -1,10 +1,10 @@
-//! A kubeconfig that the configuration names. A pull request may have written it, so it is not trusted: it must lie in the
-//! configuration's folder, it runs no program, and the files that it names must lie in its own folder.
+//! The rules for a kubeconfig that the configuration names. It may come from a pull request, so it is not trusted: it must
+//! lie in the configuration's folder, it runs no program, and the files that it names must lie in its own folder.
 //!
-//! This module reads those files itself, by exactly the path that it checked, and hands kube their content instead of a
-//! path. The kubeconfig may choose any server and proxy: nothing that belongs to this machine is sent there.
+//! This module reads those files itself, by exactly the path that it checked, and gives kube their content instead of a
+//! path. The kubeconfig may choose any server and proxy; irsa sends no secret of this machine there.
 
-use super::credentials::is_fixed;
+use super::credentials::is_static;
 use super::failure::{ApiFailure, clean};
 use crate::folder::{self, Folder, Refused};
 use crate::model::desired::NamedKubeconfig;
@@ -16,29 +16,28 @@ use std::path::{Path, PathBuf};
 /// The largest kubeconfig, token, certificate or key, in bytes.
 const LIMIT: u64 = 1024 * 1024;
 
-/// A kubeconfig in the configuration's folder.
-pub(crate) struct Named<'a> {
-    /// The path for messages.
-    shown: &'a Path,
+pub(crate) struct UntrustedKubeconfig<'a> {
+    /// The path in the configuration, for messages.
+    declared: &'a Path,
     /// The path without links.
-    real: PathBuf,
+    pub(crate) real: PathBuf,
     /// The folder that holds it.
     own: Folder,
 }
 
-impl<'a> Named<'a> {
+impl<'a> UntrustedKubeconfig<'a> {
     /// Resolves the path and checks that it lies in the configuration's folder.
     pub(crate) fn find(named: &'a NamedKubeconfig) -> Result<Self, ApiFailure> {
         let NamedKubeconfig { path, folder } = named;
         let found = || {
             let file = path.file_name().ok_or(Refused::NoFile)?;
             let folder = Folder::at(folder)?;
-            // its folder may be a link too
+            // the folder of the file may be a link too
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let real = folder.find(&Folder::at(parent)?.path().join(file))?;
             folder::fits(&real, LIMIT)?;
             let own = Folder::at(real.parent().ok_or(Refused::NoFile)?)?;
-            Ok(Self { shown: path, real, own })
+            Ok(Self { declared: path, real, own })
         };
         found().map_err(|refused| match refused {
             Refused::Missing => ApiFailure::invalid(format!("kubeconfig `{}` is not there", path.display())),
@@ -46,26 +45,21 @@ impl<'a> Named<'a> {
         })
     }
 
-    /// The path without links.
-    pub(crate) fn path(&self) -> &Path {
-        &self.real
-    }
-
-    /// The failure with the path as the configuration names it.
-    pub(crate) fn as_named(&self, mut failure: ApiFailure) -> ApiFailure {
-        failure.message = failure.message.replace(&*self.real.to_string_lossy(), &self.shown.to_string_lossy());
+    /// Shows the declared path in the message instead of the real one.
+    pub(crate) fn with_declared_path(&self, mut failure: ApiFailure) -> ApiFailure {
+        failure.message = failure.message.replace(&*self.real.to_string_lossy(), &self.declared.to_string_lossy());
         failure
     }
 
-    /// Refuses exec plugins, auth providers and files outside the kubeconfig's folder. Replaces each file that it names with
-    /// the file's content.
+    /// Refuses exec plugins, auth providers and files outside the kubeconfig's folder. Replaces the path of each file with
+    /// the content of the file.
     pub(crate) fn enclose(&self, user: &mut AuthInfo, cluster: &mut Cluster) -> Result<(), ApiFailure> {
         if user.auth_provider.is_some() {
             return Err(self.refused("wants to use an auth provider"));
         }
         if let Some(token) = self.content("tokenFile", user.token_file.take())? {
             let token = String::from_utf8(token).ok().filter(|token| !token.trim().is_empty());
-            let token = token.ok_or_else(|| ApiFailure::credentials("the token's file has no token in it"))?;
+            let token = token.ok_or_else(|| ApiFailure::credentials("the token file is empty"))?;
             user.token.get_or_insert_with(|| token.trim().into());
         }
         if let Some(pem) = self.content("client-certificate", user.client_certificate.take())? {
@@ -77,17 +71,17 @@ impl<'a> Named<'a> {
         if let Some(pem) = self.content("certificate-authority", cluster.certificate_authority.take())? {
             cluster.certificate_authority_data.get_or_insert_with(|| STANDARD.encode(pem));
         }
-        if user.exec.is_some() && !is_fixed(user) {
+        if user.exec.is_some() && !is_static(user) {
             return Err(self.refused("wants to run an exec plugin"));
         }
         Ok(())
     }
 
-    /// The content of a file that it names. kube has already joined `path` to the kubeconfig's folder.
+    /// The content of the file in `field`. `path` is already resolved against the folder of the kubeconfig.
     fn content(&self, field: &str, path: Option<String>) -> Result<Option<Vec<u8>>, ApiFailure> {
         let Some(path) = path else { return Ok(None) };
         let path = Path::new(&path);
-        // an empty path, joined to the folder: not set, as in kubectl
+        // an empty path was resolved to the folder; it means not set, as in kubectl
         if path.as_os_str().is_empty() || path == self.own.path() {
             return Ok(None);
         }
@@ -95,23 +89,22 @@ impl<'a> Named<'a> {
         match self.own.read(path, LIMIT) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(Refused::Outside) => Err(self.refused(&format!("has a `{field}` outside its folder"))),
-            Err(Refused::Missing) => {
-                let text = format!("its `{field}`, `{shown}`, is not there");
-                Err(unusable(self.shown, &text))
-            }
-            Err(other) => {
-                let text = format!("its `{field}`, `{shown}`, cannot be read: {}", other.why("its folder"));
-                Err(unusable(self.shown, &text))
+            Err(refused) => {
+                let why = match refused {
+                    Refused::Missing => "is not there".to_owned(),
+                    other => format!("cannot be read: {}", other.why("its folder")),
+                };
+                Err(unusable(self.declared, &format!("its `{field}`, `{shown}`, {why}")))
             }
         }
     }
 
-    /// The error for something that only the user's own kubeconfig may do.
+    /// The refusal of something that only the user's own kubeconfig may do.
     fn refused(&self, what: &str) -> ApiFailure {
         ApiFailure::invalid(format!(
-            "kubeconfig `{}` {what}, which is not done for a kubeconfig that the configuration names; name it in \
+            "kubeconfig `{}` {what}, which irsa does not allow in a kubeconfig that the configuration names; name it in \
              `KUBECONFIG` instead, and leave only `context` in the configuration",
-            self.shown.display()
+            self.declared.display()
         ))
     }
 }

@@ -1,4 +1,4 @@
-//! Exec plugins of a kubeconfig: run once, never for ever, and never repeated.
+//! Exec plugins of a kubeconfig: how often they run, for how long, and that their output stays secret.
 
 use super::kit::*;
 use crate::model::live::Access;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A user whose plugin is this shell script; it is given the folder.
+/// A kubeconfig user whose plugin is this shell script. The first argument of the script is the folder.
 async fn script(folder: &Path, mode: &str, text: &str) -> Value {
     let path = folder.join("plugin");
     tokio::fs::write(&path, text).await.unwrap();
@@ -23,7 +23,7 @@ async fn scene(folder: &Path, cluster: &Cluster, user: &Value, interactive: bool
     let path = kubeconfig_in(folder, &[cluster], user).await;
     let clusters = BTreeMap::from([(key("prod"), declared(access(None, Some("prod"))))]);
     let settings = KubernetesSettings { interactive, ..SETTINGS };
-    // only the user's own kubeconfigs may have a plugin
+    // only the user's own kubeconfig may have a plugin
     let environment = context(&[("KUBECONFIG", path.to_str().unwrap())], speed);
     KubernetesReader::new(
         &environment,
@@ -35,18 +35,18 @@ async fn scene(folder: &Path, cluster: &Cluster, user: &Value, interactive: bool
     )
 }
 
-/// The verdict on a kubeconfig that the configuration names.
-async fn named_by_the_configuration(folder: &Path, cluster: &Cluster, user: &Value) -> Access<()> {
+/// Verifies the cluster with a kubeconfig that the configuration names.
+async fn verify_untrusted(folder: &Path, cluster: &Cluster, user: &Value) -> Access<()> {
     let path = kubeconfig_in(folder, &[cluster], user).await;
     let reader = reader_of(access(Some(path), Some("prod")), &context(&[], 1), tokens("unused"));
     reader.verify(&key("prod"), &facts(cluster)).await
 }
 
 #[tokio::test]
-async fn a_kubeconfig_that_the_configuration_names_runs_no_program() {
+async fn untrusted_kubeconfig_runs_no_program() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = script(folder.path(), "Never", TOKEN).await;
-    match named_by_the_configuration(folder.path(), &cluster, &user).await {
+    match verify_untrusted(folder.path(), &cluster, &user).await {
         Access::Unknown(text) => {
             assert!(text.contains("wants to run an exec plugin") && text.contains("`KUBECONFIG`"), "{text}");
         }
@@ -54,12 +54,12 @@ async fn a_kubeconfig_that_the_configuration_names_runs_no_program() {
     }
     assert!(!folder.path().join("runs").exists(), "it was not run");
     let provider = json!({"auth-provider": {"name": "oidc", "config": {"idp-issuer-url": "https://idp.example.com"}}});
-    let verdict = named_by_the_configuration(folder.path(), &cluster, &provider).await;
+    let verdict = verify_untrusted(folder.path(), &cluster, &provider).await;
     assert!(matches!(&verdict, Access::Unknown(text) if text.contains("auth provider")), "{verdict:?}");
 }
 
 #[tokio::test]
-async fn a_kubeconfig_that_the_configuration_names_reads_only_files_of_its_folder() {
+async fn untrusted_kubeconfig_reads_only_files_of_its_folder() {
     let (cluster, folder, outside) =
         (cluster("prod").await, tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let secret = outside.path().join("token");
@@ -71,7 +71,7 @@ async fn a_kubeconfig_that_the_configuration_names_reads_only_files_of_its_folde
         ("client-certificate", secret.to_str().unwrap()),
         ("client-key", "link"),
     ] {
-        match named_by_the_configuration(folder.path(), &cluster, &json!({field: path})).await {
+        match verify_untrusted(folder.path(), &cluster, &json!({field: path})).await {
             Access::Unknown(text) => {
                 let wanted = format!("has a `{field}` outside its folder");
                 assert!(text.contains(&wanted) && text.contains("`KUBECONFIG`"), "{field} {path}: {text}");
@@ -81,7 +81,7 @@ async fn a_kubeconfig_that_the_configuration_names_reads_only_files_of_its_folde
     }
     tokio::fs::write(folder.path().join("token"), "admin-token\n").await.unwrap();
     let user = json!({"tokenFile": "token"});
-    assert_eq!(named_by_the_configuration(folder.path(), &cluster, &user).await, Access::Granted(()));
+    assert_eq!(verify_untrusted(folder.path(), &cluster, &user).await, Access::Granted(()));
     let mut entry = cluster.kubeconfig_entry("admin-token");
     entry.cluster["cluster"] = json!({"server": cluster.endpoint(), "certificate-authority": secret});
     let path = folder.path().join("other");
@@ -103,7 +103,7 @@ async fn runs(folder: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn a_plugin_is_run_once() {
+async fn plugin_runs_once() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = script(folder.path(), "IfAvailable", TOKEN).await;
     let reader = scene(folder.path(), &cluster, &user, false, 1).await;
@@ -117,7 +117,7 @@ async fn a_plugin_is_run_once() {
 }
 
 #[tokio::test]
-async fn a_plugin_is_run_again_when_its_token_is_refused() {
+async fn plugin_runs_again_when_its_token_is_refused() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = script(folder.path(), "Never", TOKEN).await;
     let reader = scene(folder.path(), &cluster, &user, false, 1).await;
@@ -128,7 +128,7 @@ async fn a_plugin_is_run_again_when_its_token_is_refused() {
 }
 
 #[tokio::test]
-async fn the_cluster_is_told_to_a_plugin_that_asks_for_it() {
+async fn plugin_gets_cluster_info_if_the_kubeconfig_says_so() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let mut user = script(folder.path(), "Never", TOKEN).await;
     user["exec"]["provideClusterInfo"] = json!(true);
@@ -152,7 +152,7 @@ async fn refused(mode: &str, text: &str, speed: u32) -> String {
 }
 
 #[tokio::test]
-async fn what_a_failing_plugin_prints_is_not_repeated() {
+async fn output_of_a_failed_plugin_is_not_repeated() {
     let text = refused("Never", "echo hunter2-out; echo hunter2-err >&2; exit 7", 1).await;
     assert_eq!(text, "exec plugin `sh` failed (exit status: 7); run it by hand to see what it says");
     for output in ["echo hunter2-out", "echo '{\"status\": {\"token\": [\"hunter2-out\"]}}'", "true"] {
@@ -160,11 +160,11 @@ async fn what_a_failing_plugin_prints_is_not_repeated() {
     }
     // a token that no header takes
     let line = r#"printf '%s' '{"status": {"token": "hunter2\nout"}}'"#;
-    assert_eq!(refused("Never", line, 1).await, "the token has characters that no header takes");
+    assert_eq!(refused("Never", line, 1).await, "the token has characters that are not allowed in a header");
 }
 
 #[tokio::test]
-async fn a_certificate_that_cannot_be_used_is_not_repeated() {
+async fn unusable_certificate_of_a_plugin_is_not_repeated() {
     let output =
         r#"printf '%s' '{"status": {"clientCertificateData": "hunter2-out", "clientKeyData": "hunter2-key"}}'"#;
     let text = refused("Never", output, 1).await;
@@ -172,15 +172,15 @@ async fn a_certificate_that_cannot_be_used_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_wants_a_terminal_gets_none() {
+async fn plugin_that_needs_a_terminal_is_refused_without_one() {
     let text = refused("Always", TOKEN, 1).await;
-    assert_eq!(text, "exec plugin `sh` wants to ask something, and there is no terminal");
+    assert_eq!(text, "exec plugin `sh` needs to ask the user, and there is no terminal");
     let text = refused("IfAvailable", "read -r answer || exit 3", 1).await;
-    assert!(text.contains("exit status: 3"), "its standard input is empty: {text}");
+    assert!(text.contains("exit status: 3"), "standard input is empty: {text}");
 }
 
 #[tokio::test]
-async fn a_plugin_does_not_hang_for_ever() {
+async fn plugin_that_hangs_is_killed() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = script(folder.path(), "Never", "echo $$ > \"$1/pid\"; exec sleep 1000").await;
     let reader = scene(folder.path(), &cluster, &user, false, 50).await;
@@ -188,7 +188,7 @@ async fn a_plugin_does_not_hang_for_ever() {
     assert_eq!(verdict, Access::Unknown("exec plugin `sh` did not end in time".into()));
     let pid = tokio::fs::read_to_string(folder.path().join("pid")).await.unwrap();
     let stat = Path::new("/proc").join(pid.trim()).join("stat");
-    // it was killed; what is left of it is at most waited for
+    // the process may remain as a zombie
     let killed = async || match tokio::fs::read_to_string(&stat).await {
         Ok(text) => text.contains(") Z ") || text.contains(") X "),
         Err(_) => true,
@@ -199,7 +199,7 @@ async fn a_plugin_does_not_hang_for_ever() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_is_not_there_is_named() {
+async fn missing_plugin_is_named() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/not/there/aws"}});
     let reader = scene(folder.path(), &cluster, &user, false, 1).await;
@@ -212,7 +212,7 @@ async fn a_plugin_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn the_file_of_a_token_is_read_without_what_surrounds_it() {
+async fn token_file_is_read_without_white_space_and_named_when_missing() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     tokio::fs::write(folder.path().join("token"), "admin-token\n").await.unwrap();
     let reader = scene(folder.path(), &cluster, &json!({"tokenFile": "token"}), false, 1).await;

@@ -1,8 +1,8 @@
-//! Runs a kubeconfig's exec plugin
+//! Runs the exec plugin of a kubeconfig
 //! (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins>).
 //!
-//! Once for each set of credentials, for a limited time, and without a terminal unless there is one. What it prints, its
-//! arguments and its environment are never part of a text.
+//! A plugin runs once for each sign-in, for a limited time, and gets a terminal only if irsa has one. Its output,
+//! arguments and environment never appear in a message.
 
 use super::failure::ApiFailure;
 use crate::world::scrub;
@@ -18,14 +18,14 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-/// More is no credential.
+/// The longest output, in bytes.
 const OUTPUT: u64 = 1024 * 1024;
 
-/// What a plugin gave.
-pub(crate) struct Issued {
+/// The credentials that a plugin printed.
+pub(crate) struct ExecCredential {
     pub(crate) token: Option<SecretString>,
-    /// A certificate and its key, both PEM.
-    pub(crate) identity: Option<(String, SecretString)>,
+    /// Both in PEM.
+    pub(crate) certificate_and_key: Option<(String, SecretString)>,
     /// In seconds since 1970.
     pub(crate) expires: Option<i64>,
 }
@@ -39,22 +39,21 @@ struct Status {
     expiration_timestamp: Option<Time>,
 }
 
-/// Whether the plugin may ask something on the terminal.
+/// Whether the plugin may ask the user on the terminal.
 pub(crate) fn may_ask(exec: &ExecConfig, interactive: bool) -> bool {
     interactive && exec.interactive_mode != Some(ExecInteractiveMode::Never)
 }
 
-/// Runs the plugin.
-pub(crate) async fn run(exec: &ExecConfig, interactive: bool, limit: Duration) -> Result<Issued, ApiFailure> {
+pub(crate) async fn run(exec: &ExecConfig, interactive: bool, limit: Duration) -> Result<ExecCredential, ApiFailure> {
     let Some(program) = exec.command.as_deref().filter(|program| !program.is_empty()) else {
         return Err(ApiFailure::credentials("the kubeconfig's exec plugin names no command"));
     };
     let name = Path::new(program).file_name().map_or_else(|| program.into(), |name| name.to_string_lossy());
-    let fail = |why: String| ApiFailure::credentials(format!("exec plugin `{name}` {why}"));
+    let fail = |why: &str| ApiFailure::credentials(format!("exec plugin `{name}` {why}"));
     if exec.interactive_mode == Some(ExecInteractiveMode::Always) && !interactive {
-        return Err(fail("wants to ask something, and there is no terminal".to_owned()));
+        return Err(fail("needs to ask the user, and there is no terminal"));
     }
-    let started = async {
+    let finished = async {
         let mut child = command(program, exec, interactive)?.kill_on_drop(true).spawn()?;
         let mut output = Vec::new();
         if let Some(stdout) = child.stdout.take() {
@@ -65,17 +64,17 @@ pub(crate) async fn run(exec: &ExecConfig, interactive: bool, limit: Duration) -
         }
         Ok::<_, io::Error>((child.wait().await?, output))
     };
-    match tokio::time::timeout(limit, started).await {
-        Err(_) => Err(fail("did not end in time".to_owned())),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => Err(fail("is not there".to_owned())),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
-            Err(fail(format!("printed more than {} MiB", OUTPUT >> 20)))
-        }
-        Ok(Err(error)) => Err(fail(format!("could not be run: {}", error.kind()))),
+    match tokio::time::timeout(limit, finished).await {
+        Err(_) => Err(fail("did not end in time")),
+        Ok(Err(error)) => Err(match error.kind() {
+            io::ErrorKind::NotFound => fail("is not there"),
+            io::ErrorKind::FileTooLarge => fail(&format!("printed more than {} MiB", OUTPUT >> 20)),
+            kind => fail(&format!("could not be run: {kind}")),
+        }),
         Ok(Ok((status, _))) if !status.success() => {
-            Err(fail(format!("failed ({status}); run it by hand to see what it says")))
+            Err(fail(&format!("failed ({status}); run it by hand to see what it says")))
         }
-        Ok(Ok((_, output))) => issued(&output).ok_or_else(|| fail("printed no credentials".to_owned())),
+        Ok(Ok((_, output))) => parse(&output).ok_or_else(|| fail("printed no credentials")),
     }
 }
 
@@ -90,31 +89,30 @@ fn command(program: &str, exec: &ExecConfig, interactive: bool) -> io::Result<Co
     command.args(exec.args.iter().flatten());
     let pairs = exec.env.iter().flatten().filter_map(|pair| Some((pair.get("name")?, pair.get("value")?)));
     command.envs(pairs).env("KUBERNETES_EXEC_INFO", info.to_string()).stdout(Stdio::piped());
-    if asks {
-        command.stdin(Stdio::inherit()).stderr(Stdio::inherit());
-    } else {
-        command.stdin(Stdio::null()).stderr(Stdio::null());
-    }
+    let stdio = || if asks { Stdio::inherit() } else { Stdio::null() };
+    command.stdin(stdio()).stderr(stdio());
     Ok(command)
 }
 
-fn issued(output: &[u8]) -> Option<Issued> {
+/// Reads an `ExecCredential` from JSON, or from YAML, which kubectl accepts too.
+fn parse(output: &[u8]) -> Option<ExecCredential> {
     let text = std::str::from_utf8(output).ok()?;
     let status = match serde_json::from_str::<Value>(text) {
         Ok(mut answer) => answer.get_mut("status").map(Value::take)?,
-        // kubectl takes YAML too; a kubeconfig keeps what it does not know
+        // kube's kubeconfig is the only YAML parser at hand; it keeps unknown fields
         Err(_) => Kubeconfig::from_yaml(text).ok()?.other.remove("status")?,
     };
     let status: Status = serde_json::from_value(status).ok()?;
     let token = status.token.map(SecretString::from);
-    let identity = status.client_certificate_data.zip(status.client_key_data.map(SecretString::from));
-    if token.is_none() && identity.is_none() {
+    let certificate_and_key = status.client_certificate_data.zip(status.client_key_data.map(SecretString::from));
+    if token.is_none() && certificate_and_key.is_none() {
         return None;
     }
-    for secret in [token.as_ref(), identity.as_ref().map(|(_, key)| key)].into_iter().flatten() {
+    for secret in [token.as_ref(), certificate_and_key.as_ref().map(|(_, key)| key)].into_iter().flatten() {
         scrub::hide(secret.expose_secret());
     }
-    Some(Issued { token, identity, expires: status.expiration_timestamp.map(|time| time.0.as_second()) })
+    let expires = status.expiration_timestamp.map(|time| time.0.as_second());
+    Some(ExecCredential { token, certificate_and_key, expires })
 }
 
 #[cfg(test)]
@@ -122,28 +120,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_read_from_json_and_yaml() {
+    fn credentials_are_parsed_from_json_and_yaml() {
         let json = br#"{"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1",
             "status": {"token": "abc", "expirationTimestamp": "2026-01-02T03:04:05Z"}}"#;
         let yaml = b"kind: ExecCredential\napiVersion: client.authentication.k8s.io/v1\nstatus:\n  token: abc\n  \
             expirationTimestamp: \"2026-01-02T03:04:05Z\"\n";
         for output in [&json[..], &yaml[..]] {
-            let issued = issued(output).unwrap();
+            let issued = parse(output).unwrap();
             assert_eq!(issued.token.unwrap().expose_secret(), "abc");
             assert_eq!(issued.expires, Some(1_767_323_045));
-            assert!(issued.identity.is_none());
+            assert!(issued.certificate_and_key.is_none());
         }
         let identity = br#"{"status": {"clientCertificateData": "C", "clientKeyData": "K"}}"#;
-        let (certificate, key) = issued(identity).unwrap().identity.unwrap();
+        let (certificate, key) = parse(identity).unwrap().certificate_and_key.unwrap();
         assert_eq!((certificate.as_str(), key.expose_secret()), ("C", "K"));
     }
 
     #[test]
-    fn anything_else_is_no_credential() {
+    fn other_output_is_no_credential() {
         for output in
             ["", "{}", "please sign in", r#"{"status": {}}"#, r#"{"status": {"clientCertificateData": "C"}}"#, "\u{0}"]
         {
-            assert!(issued(output.as_bytes()).is_none(), "{output}");
+            assert!(parse(output.as_bytes()).is_none(), "{output}");
         }
     }
 }

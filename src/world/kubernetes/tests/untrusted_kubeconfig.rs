@@ -1,4 +1,4 @@
-//! A kubeconfig that the configuration names, in a folder that a pull request has written, beside files of the machine.
+//! Kubeconfigs that the configuration names, in a folder whose content a pull request controls.
 
 use super::kit::*;
 use crate::context::Context;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// What only the machine's own files hold, and the cluster takes for a user called `canary`.
+/// A token that is only in files that the kubeconfig must not use. The cluster accepts it as user `canary`.
 const SECRET: &str = "secret-token";
 
-/// `home` with secrets, `repo` with the configuration in `sub` and kubeconfigs in `sub/k`.
+/// Folder `home` has secrets; `repo/sub` is the folder of the configuration, and `repo/sub/k` that of kubeconfigs.
 struct Scene {
     all: tempfile::TempDir,
     cluster: Cluster,
@@ -62,14 +62,14 @@ impl Scene {
         self.all.path().join(name)
     }
 
-    /// The certificate authority as a file has it.
+    /// The certificate authority in PEM.
     fn authority(&self) -> String {
         use base64::Engine;
         let data = base64::engine::general_purpose::STANDARD.decode(self.cluster.certificate_authority_data()).unwrap();
         String::from_utf8(data).unwrap()
     }
 
-    /// Writes a kubeconfig with this user, its cluster changed.
+    /// Writes a kubeconfig with this user and a changed cluster.
     fn write(&self, file: &str, user: &Value, change: impl FnOnce(&mut Value)) {
         let mut entry = self.cluster.kubeconfig_entry("unused");
         entry.user = json!({"name": "prod", "user": user});
@@ -78,8 +78,7 @@ impl Scene {
         std::fs::write(self.path(file), irsa_sandbox::kubernetes::kubeconfig(&[entry])).unwrap();
     }
 
-    /// The verdict on the cluster with the kubeconfig of this name in the configuration's folder; what is the user's own
-    /// is in `environment`.
+    /// Verifies the cluster with a kubeconfig in the configuration's folder.
     async fn verdict_in(&self, name: &str, environment: &Context) -> Access<()> {
         let (path, folder) = (self.path("repo/sub").join(name), self.path("repo/sub").canonicalize().unwrap());
         let access = KubernetesAccess {
@@ -100,13 +99,13 @@ impl Scene {
     }
 
     #[track_caller]
-    fn nothing_was_stolen(&self, what: &str) {
+    fn assert_no_theft(&self, what: &str) {
         let log = self.cluster.gate().log();
         assert!(log.iter().all(|record| record.call.user != "canary"), "{what}: {log:?}");
     }
 }
 
-/// What is said of a kubeconfig that is refused.
+/// The reason for which a kubeconfig was refused.
 #[track_caller]
 fn refused(what: &str, verdict: Access<()>) -> String {
     match verdict {
@@ -118,10 +117,10 @@ fn refused(what: &str, verdict: Access<()>) -> String {
     }
 }
 
-const OUTSIDE: &str = "outside its folder, which is not done for a kubeconfig that the configuration names";
+const OUTSIDE: &str = "outside its folder, which irsa does not allow in a kubeconfig that the configuration names";
 
 #[tokio::test]
-async fn what_it_names_lies_in_its_own_folder() {
+async fn files_outside_the_folder_of_the_kubeconfig_are_refused() {
     let scene = Scene::new().await;
     let home = scene.path("home/token").display().to_string();
     for (path, why) in [
@@ -158,12 +157,12 @@ async fn what_it_names_lies_in_its_own_folder() {
         let text = refused(path, scene.verdict("k/kc.yaml").await);
         assert!(text.contains(why) && text.contains("`certificate-authority`"), "{path}: {text}");
     }
-    scene.nothing_was_stolen("files");
-    assert!(scene.cluster.gate().log().is_empty(), "nothing was asked of anybody");
+    scene.assert_no_theft("files");
+    assert!(scene.cluster.gate().log().is_empty(), "no request was sent");
 }
 
 #[tokio::test]
-async fn what_lies_there_is_used() {
+async fn files_in_the_folder_of_the_kubeconfig_are_used() {
     let scene = Scene::new().await;
     let absolute = scene.path("repo/sub/k/own/token").canonicalize().unwrap();
     for path in ["own/token", "in", "./own/../own/token", absolute.to_str().unwrap()] {
@@ -173,17 +172,17 @@ async fn what_lies_there_is_used() {
         assert_eq!(scene.verdict("k/kc.yaml").await, Access::Granted(()), "{path}");
         assert_eq!(scene.verdict("linked/kc.yaml").await, Access::Granted(()), "{path}");
     }
-    // an empty name is none, as kubectl has it, and so there is no token in front of a plugin
+    // an empty tokenFile counts as not set, so the plugin would be used
     let user =
         json!({"tokenFile": "", "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/true"}});
     scene.write("repo/sub/k/kc.yaml", &user, |_| {});
     assert!(refused("plugin", scene.verdict("k/kc.yaml").await).contains("wants to run an exec plugin"));
     scene.write("repo/sub/k/kc.yaml", &json!({"tokenFile": "empty"}), |_| {});
-    assert_eq!(refused("empty", scene.verdict("k/kc.yaml").await), "the token's file has no token in it");
+    assert_eq!(refused("empty", scene.verdict("k/kc.yaml").await), "the token file is empty");
 }
 
 #[tokio::test]
-async fn it_lies_in_the_configurations_folder_itself() {
+async fn kubeconfig_outside_the_folder_of_the_configuration_is_refused() {
     let scene = Scene::new().await;
     let stolen = json!({"token": SECRET});
     for file in ["home/kc.yaml", "repo/kc.yaml", "repo/sub/.kube.yaml", "repo/sub/k/.git/kc.yaml", "repo/sub/k/kc.yaml"]
@@ -206,20 +205,20 @@ async fn it_lies_in_the_configurations_folder_itself() {
         let text = refused(name, scene.verdict(name).await);
         assert!(text.contains(why) && text.contains(name), "{name}: {text}");
     }
-    scene.nothing_was_stolen("kubeconfigs");
-    // that the user names a file does not make it the configuration's to name
+    scene.assert_no_theft("kubeconfigs");
+    // a file in `KUBECONFIG` is untrusted too if the configuration names it
     scene.write("repo/sub/k/kc.yaml", &json!({"tokenFile": "../token"}), |_| {});
     let own = scene.path("repo/sub/k/kc.yaml").canonicalize().unwrap();
     let environment = context(&[("KUBECONFIG", own.to_str().unwrap())], 1);
     assert!(refused("both", scene.verdict_in("k/kc.yaml", &environment).await).contains(OUTSIDE));
-    scene.nothing_was_stolen("the user's own");
+    scene.assert_no_theft("the user's own");
     let reader = reader_of(access(None, Some("prod")), &environment, tokens("unused"));
     assert_eq!(reader.verify(&key("prod"), &facts(&scene.cluster)).await, Access::Granted(()), "the user's own may");
 }
 
-/// Whatever YAML can do to whoever reads it.
+/// Attacks on YAML parsers.
 #[tokio::test]
-async fn one_of_any_size_and_depth_is_refused() {
+async fn huge_and_deeply_nested_kubeconfigs_are_refused() {
     let scene = Scene::new().await;
     let line = |level: usize| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(", "));
     let laughs = (1..40).map(line).collect::<Vec<_>>().concat();

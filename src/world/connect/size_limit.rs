@@ -1,6 +1,5 @@
-//! An HTTP client that takes no answer above a size.
-//!
-//! The SDK holds an answer whole before it reads it, so that one without end would take all memory.
+//! An HTTP client for the AWS SDK that limits the size of answers. The SDK holds a whole answer in memory, so an endless one
+//! would use all of it.
 
 use crate::world::bounds::BODY;
 use aws_sdk_iam::config::{HttpClient, RuntimeComponents, SharedHttpClient};
@@ -11,14 +10,13 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 
-/// The client that sends.
 #[derive(Debug)]
-pub(super) struct Bounded(pub(super) SharedHttpClient);
+pub(super) struct SizeLimited(pub(super) SharedHttpClient);
 
 #[derive(Debug)]
 struct Connector(SharedHttpConnector);
 
-impl HttpClient for Bounded {
+impl HttpClient for SizeLimited {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(Connector(self.0.http_connector(settings, components)))
     }

@@ -1,6 +1,6 @@
-//! From an object's metadata to what the plan compares. Pure.
+//! Converts the metadata of a Kubernetes object to a `LiveServiceAccount`. Pure.
 
-use super::failure::ApiFailure;
+use super::failure::{ApiFailure, clean};
 use crate::ids::{Namespace, ServiceAccountName};
 use crate::model::live::{FieldManager, LiveServiceAccount};
 use crate::model::resource::StringMap;
@@ -11,11 +11,11 @@ use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-/// The entries of managedFields that objects before had: of tens of thousands of objects there are a few.
+/// The distinct field managers of a list. Many objects share few of them, so each is kept once.
 #[derive(Default)]
-pub(crate) struct Managers(HashSet<Arc<FieldManager>>);
+pub(crate) struct FieldManagers(HashSet<Arc<FieldManager>>);
 
-impl Managers {
+impl FieldManagers {
     fn shared(&mut self, manager: FieldManager) -> Arc<FieldManager> {
         if let Some(known) = self.0.get(&manager) {
             return Arc::clone(known);
@@ -26,16 +26,19 @@ impl Managers {
     }
 }
 
-/// A ServiceAccount; `seen` is kept for the next one.
-pub(crate) fn service_account(metadata: ObjectMeta, seen: &mut Managers) -> Result<LiveServiceAccount, ApiFailure> {
-    let missing = |field: &str| ApiFailure::other(format!("the API gave an object without `{field}`"));
+/// `known` is shared by all objects of a list.
+pub(crate) fn service_account(
+    metadata: ObjectMeta,
+    known: &mut FieldManagers,
+) -> Result<LiveServiceAccount, ApiFailure> {
+    let missing = |field: &str| ApiFailure::other(format!("the API returned an object without `{field}`"));
     let namespace = metadata.namespace.ok_or_else(|| missing("namespace"))?;
     let name = metadata.name.ok_or_else(|| missing("name"))?;
     let wrong =
-        |text: &str| ApiFailure::other(format!("the API gave an object called `{}`", super::failure::clean(text)));
+        |text: &str| ApiFailure::other(format!("the API returned an object with the invalid name `{}`", clean(text)));
     let entries = metadata.managed_fields.iter().flatten().map(field_manager);
-    let mut managers: Vec<Arc<FieldManager>> = entries.map(|manager| seen.shared(manager)).collect();
-    // there may be tens of thousands of them, with one item in most lists
+    let mut managers: Vec<Arc<FieldManager>> = entries.map(|manager| known.shared(manager)).collect();
+    // with tens of thousands of objects, spare capacity adds up
     managers.shrink_to_fit();
     let owners = metadata.owner_references.into_iter().flatten();
     Ok(LiveServiceAccount {
@@ -43,8 +46,8 @@ pub(crate) fn service_account(metadata: ObjectMeta, seen: &mut Managers) -> Resu
         name: ServiceAccountName::parse(&name).map_err(|_| wrong(&name))?,
         uid: metadata.uid.ok_or_else(|| missing("uid"))?,
         resource_version: metadata.resource_version.ok_or_else(|| missing("resourceVersion"))?,
-        labels: pairs(metadata.labels),
-        annotations: pairs(metadata.annotations),
+        labels: string_map(metadata.labels),
+        annotations: string_map(metadata.annotations),
         owner_references: owners.map(|owner| format!("{}/{}", owner.kind, owner.name)).collect(),
         managers,
         deleting: metadata.deletion_timestamp.map(|_| metadata.finalizers.unwrap_or_default()),
@@ -52,14 +55,14 @@ pub(crate) fn service_account(metadata: ObjectMeta, seen: &mut Managers) -> Resu
     })
 }
 
-/// A ServiceAccount of which no more is known than what can be read by itself.
-pub(crate) fn odd(object: &RawValue, why: String) -> MalformedServiceAccount {
+/// A ServiceAccount that cannot be converted, with the fields that can be read one by one.
+pub(crate) fn malformed(object: &RawValue, why: String) -> MalformedServiceAccount {
     type Fields<'a> = HashMap<String, &'a RawValue>;
     let whole = serde_json::from_str::<Fields<'_>>(object.get()).ok();
     let metadata = whole.and_then(|whole| serde_json::from_str::<Fields<'_>>(whole.get("metadata")?.get()).ok());
     let text = |field: &str| serde_json::from_str::<String>(metadata.as_ref()?.get(field)?.get()).ok();
     let map = |field: &str| match metadata.as_ref()?.get(field) {
-        Some(value) => serde_json::from_str::<Option<BTreeMap<String, String>>>(value.get()).ok().map(pairs),
+        Some(value) => serde_json::from_str::<Option<BTreeMap<String, String>>>(value.get()).ok().map(string_map),
         None => Some(StringMap::new()),
     };
     let namespace = text("namespace").and_then(|text| Namespace::parse(text).ok());
@@ -67,15 +70,11 @@ pub(crate) fn odd(object: &RawValue, why: String) -> MalformedServiceAccount {
     MalformedServiceAccount { object: namespace.zip(name), labels: map("labels"), annotations: map("annotations"), why }
 }
 
-/// In no more room than they need.
-fn pairs(map: Option<BTreeMap<String, String>>) -> StringMap {
-    let map = map.unwrap_or_default();
-    let mut pairs = StringMap::with_capacity(map.len());
-    pairs.extend(map);
-    pairs
+/// Allocates no spare capacity.
+fn string_map(map: Option<BTreeMap<String, String>>) -> StringMap {
+    StringMap::from_sorted_store_unchecked(map.unwrap_or_default().into_iter().collect())
 }
 
-/// One entry of managedFields.
 fn field_manager(entry: &ManagedFieldsEntry) -> FieldManager {
     let mut manager = FieldManager {
         name: entry.manager.clone().unwrap_or_default(),
@@ -94,7 +93,7 @@ fn field_manager(entry: &ManagedFieldsEntry) -> FieldManager {
                 }
             }
         }
-        // a form that we cannot read holds we know not what
+        // an unknown format may own any field
         _ => manager.others = true,
     }
     manager.labels.sort_unstable();
@@ -112,7 +111,7 @@ fn in_metadata(manager: &mut FieldManager, path: &str, below: &Value) {
             return;
         }
     };
-    // `.` is the map itself, which holds nothing
+    // `.` stands for the map itself
     for key in below.as_object().into_iter().flat_map(|map| map.keys()).filter(|key| *key != ".") {
         match key.strip_prefix("f:") {
             Some(key) => keys.push(key.to_owned()),
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_and_annotations_are_told_from_everything_else() {
+    fn owned_labels_and_annotations_are_listed_and_other_fields_are_flagged() {
         let both = entry(&json!({"f:metadata": {
             "f:annotations": {".": {}, "f:eks.amazonaws.com/role-arn": {}, "f:f:odd": {}},
             "f:labels": {"f:irsa/owner": {}},
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_that_many_objects_share_is_kept_once() {
+    fn field_manager_shared_by_two_objects_is_kept_once() {
         let object = |name: &str| {
             let entry = json!({"manager": "irsa-me", "operation": "Apply", "fieldsType": "FieldsV1",
                                "fieldsV1": {"f:metadata": {"f:labels": {"f:irsa/owner": {}}}}});
@@ -178,8 +177,8 @@ mod tests {
             }))
             .unwrap()
         };
-        let mut seen = Managers::default();
-        let [one, other] = ["stays", "goes"].map(|name| service_account(object(name), &mut seen).unwrap());
+        let mut known = FieldManagers::default();
+        let [one, other] = ["stays", "goes"].map(|name| service_account(object(name), &mut known).unwrap());
         assert!(Arc::ptr_eq(&one.managers[0], &other.managers[0]));
         assert_eq!(one.owner_references, ["Thing/t"]);
         assert_eq!((one.deleting, other.deleting), (None, Some(vec!["example.com/hold".to_owned()])));

@@ -1,4 +1,4 @@
-//! A client behind a SOCKS proxy that wants to know who asks: kube has such proxies without a name and a password only.
+//! Makes a client that goes through a SOCKS proxy with user name and password. kube supports SOCKS without them only.
 
 use http::Uri;
 use hyper_util::client::legacy::Client;
@@ -10,7 +10,7 @@ use kube::client::{Body, ConfigExt};
 use percent_encoding::percent_decode_str;
 use tower::{BoxError, ServiceBuilder};
 
-/// The name and the password of a SOCKS proxy, if it has them.
+/// The user name and password of a SOCKS proxy. None for another proxy, and for one without a user name.
 pub(crate) fn user(proxy: Option<&Uri>) -> Option<(String, String)> {
     let proxy = proxy.filter(|proxy| proxy.scheme_str() == Some("socks5"))?;
     let (user, _) = proxy.authority()?.as_str().rsplit_once('@')?;
@@ -19,7 +19,7 @@ pub(crate) fn user(proxy: Option<&Uri>) -> Option<(String, String)> {
     Some((decoded(name), decoded(password)))
 }
 
-/// A client like kube's own, through that proxy.
+/// The same client as kube's, except for the connector.
 pub(crate) fn client(
     config: &Config,
     proxy: &Uri,
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_socks_proxy_with_a_name_needs_it() {
+    fn user_is_read_only_from_a_socks_proxy_with_a_user_name() {
         let of = |proxy: &str| user(Some(&proxy.parse().unwrap()));
         assert_eq!(of("socks5://proxy:1080"), None);
         assert_eq!(of("http://me:secret@proxy:1080"), None);

@@ -1,40 +1,40 @@
-//! What is wrong with a profile: what it lacks, what it names that is not there, and what irsa cannot do by itself.
+//! Checks the settings of a profile, and of the profiles that it signs in with: missing settings, names of missing profiles and
+//! files, and sign-ins that irsa cannot do itself.
 
-use super::{no_role, no_token};
+use super::{no_token, not_a_role};
 use crate::world::clean;
 use crate::world::connect::profile::Profile;
 
-/// What is wrong with the profile, or with one that it signs in with.
-pub(super) async fn of_profile(profile: &Profile) -> Option<String> {
-    let signers = match signers(profile) {
-        Ok(signers) => signers,
+/// The first setting found to be wrong. None if all look right.
+pub(super) async fn diagnose(profile: &Profile) -> Option<String> {
+    let names = match signers(profile) {
+        Ok(names) => names,
         Err(why) => return Some(why),
     };
-    for name in signers {
+    for name in names {
         let signer = Signer { profile, name };
-        let lacks = signer.keys().or_else(|| signer.session()).or_else(|| signer.role());
-        let lacks = match lacks {
+        let why = match signer.access_key().or_else(|| signer.sso()).or_else(|| signer.role()) {
             Some(why) => Some(why),
-            None => signer.token().await,
+            None => signer.web_identity_token().await,
         };
-        if let Some(why) = lacks {
+        if let Some(why) = why {
             return Some(format!("profile `{}` {why}", clean(name)));
         }
-        if let Some(why) = signer.by_itself() {
+        if let Some(why) = signer.unsupported() {
             return Some(why);
         }
     }
     None
 }
 
-/// The profile and those that it signs in with, by `source_profile`
+/// The names of the profile and of those that it signs in with, through `source_profile`
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html>).
 fn signers(profile: &Profile) -> Result<Vec<&str>, String> {
     let mut signers = vec![profile.name.as_str()];
     loop {
         let last = signers[signers.len() - 1];
-        let has_keys = profile.of(last, "aws_access_key_id").is_some() && signers.len() > 1;
-        let Some(source) = profile.of(last, "source_profile").filter(|source| *source != last && !has_keys) else {
+        let has_keys = profile.get_of(last, "aws_access_key_id").is_some() && signers.len() > 1;
+        let Some(source) = profile.get_of(last, "source_profile").filter(|source| *source != last && !has_keys) else {
             return Ok(signers);
         };
         if profile.all.as_ref().is_some_and(|all| all.get_profile(source).is_none()) {
@@ -44,13 +44,16 @@ fn signers(profile: &Profile) -> Result<Vec<&str>, String> {
         let known = signers.contains(&source);
         signers.push(source);
         if known {
-            let way: Vec<String> = signers.iter().map(|name| format!("`{}`", clean(name))).collect();
-            return Err(format!("`source_profile` leads in a circle: {}: give one of them keys", way.join(", ")));
+            let chain: Vec<String> = signers.iter().map(|name| format!("`{}`", clean(name))).collect();
+            return Err(format!(
+                "`source_profile` forms a cycle: {}: give one of them an access key",
+                chain.join(", ")
+            ));
         }
     }
 }
 
-/// A profile that may be looked at on the way to credentials. What is said of it stands behind its name.
+/// One of the profiles. The messages of its methods follow "profile `NAME`", except for `unsupported`.
 struct Signer<'a> {
     profile: &'a Profile,
     name: &'a str,
@@ -58,10 +61,10 @@ struct Signer<'a> {
 
 impl Signer<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.profile.of(self.name, key)
+        self.profile.get_of(self.name, key)
     }
 
-    /// Whether it has one of two keys that belong together.
+    /// Two settings of which only one is set.
     fn half(&self, one: &str, other: &str) -> Option<String> {
         let (has, lacks) = match (self.get(one), self.get(other)) {
             (Some(_), None) => (one, other),
@@ -71,12 +74,12 @@ impl Signer<'_> {
         Some(format!("has `{has}` and no `{lacks}`: both are needed"))
     }
 
-    fn keys(&self) -> Option<String> {
+    fn access_key(&self) -> Option<String> {
         self.half("aws_access_key_id", "aws_secret_access_key")
     }
 
     /// IAM Identity Center (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-sso-credentials.html>).
-    fn session(&self) -> Option<String> {
+    fn sso(&self) -> Option<String> {
         if let Some(session) = self.get("sso_session")
             && self.profile.all.as_ref().is_some_and(|all| all.sso_session(session).is_none())
         {
@@ -91,7 +94,7 @@ impl Signer<'_> {
 
     fn role(&self) -> Option<String> {
         let arn = self.get("role_arn")?;
-        if let Some(why) = no_role(arn) {
+        if let Some(why) = not_a_role(arn) {
             return Some(format!("has a `role_arn` that {why}"));
         }
         let ways = ["source_profile", "credential_source", "web_identity_token_file"];
@@ -103,7 +106,7 @@ impl Signer<'_> {
         }
     }
 
-    async fn token(&self) -> Option<String> {
+    async fn web_identity_token(&self) -> Option<String> {
         let file = self.get("web_identity_token_file")?;
         if self.get("role_arn").is_none() {
             return Some("has `web_identity_token_file` and no `role_arn`: both are needed".to_owned());
@@ -112,8 +115,8 @@ impl Signer<'_> {
         Some(format!("has `web_identity_token_file = {}`, which {why}", clean(file)))
     }
 
-    /// What irsa cannot do by itself.
-    fn by_itself(&self) -> Option<String> {
+    /// A sign-in that irsa cannot do, or that runs a program of the user.
+    fn unsupported(&self) -> Option<String> {
         let name = clean(self.name);
         if self.get("login_session").is_some() {
             return Some(format!(

@@ -1,4 +1,4 @@
-//! Lists of a server that sends what no API server sends: each object is judged by itself, and no list goes on for ever.
+//! Malformed and endless answers: each object of a list is parsed by itself, and every list ends.
 
 use super::kit::*;
 use crate::ids::{Namespace, ServiceAccountName};
@@ -8,7 +8,7 @@ use irsa_sandbox::kubernetes::{Cluster, Fault, Match, Resource, Stage};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// `depth` objects, each in the other.
+/// `depth` nested objects.
 fn nested(depth: usize) -> Value {
     (0..depth).fold(json!({}), |inner, _| json!({"f:x": inner}))
 }
@@ -25,7 +25,7 @@ fn sent(name: &str) -> Value {
     }})
 }
 
-/// What is made of a list in which one object was made odd.
+/// Reads a list of three objects of which one was changed.
 async fn listed(change: impl FnOnce(&mut Value)) -> ServiceAccountList {
     let mut odd = sent("odd");
     change(&mut odd);
@@ -40,18 +40,18 @@ async fn list(cluster: &Cluster) -> Result<ServiceAccountList, String> {
 }
 
 #[tokio::test]
-async fn an_odd_object_is_unknown_by_itself() {
+async fn malformed_object_is_reported_beside_the_others() {
     type Change = fn(&mut Value);
     let changes: [(Change, &str); 7] = [
         (
             |object| object["metadata"]["managedFields"] = json!([{"manager": "x", "fieldsV1": nested(200)}]),
-            "nested deeper",
+            "nested too deeply",
         ),
-        (|object| object["metadata"]["managedFields"] = json!("x"), "not what it should be"),
-        (|object| object["metadata"]["ownerReferences"] = json!({"kind": 1}), "not what it should be"),
-        (|object| object["metadata"]["creationTimestamp"] = json!("yesterday"), "not what it should be"),
+        (|object| object["metadata"]["managedFields"] = json!("x"), "malformed object"),
+        (|object| object["metadata"]["ownerReferences"] = json!({"kind": 1}), "malformed object"),
+        (|object| object["metadata"]["creationTimestamp"] = json!("yesterday"), "malformed object"),
         (|object| drop(object["metadata"].as_object_mut().unwrap().remove("uid")), "without `uid`"),
-        (|object| object["metadata"]["resourceVersion"] = json!(7), "not what it should be"),
+        (|object| object["metadata"]["resourceVersion"] = json!(7), "malformed object"),
         (|object| object["metadata"]["labels"] = json!({"x": "y".repeat(3 << 20)}), "above 2 MiB"),
     ];
     for (change, why) in changes {
@@ -60,7 +60,7 @@ async fn an_odd_object_is_unknown_by_itself() {
         assert_eq!(names, ["good", "last"], "{why}");
         let [odd] = &list.malformed[..] else { panic!("{why}: {:?}", list.malformed) };
         assert!(odd.why.contains(why), "{odd:?}");
-        // what is too large is not looked into
+        // no field of a too large object is read
         if why != "above 2 MiB" {
             assert_eq!(odd.object, Some(spot("odd")));
             assert_eq!(
@@ -72,7 +72,7 @@ async fn an_odd_object_is_unknown_by_itself() {
 }
 
 #[tokio::test]
-async fn what_can_be_told_of_an_odd_object_is_told() {
+async fn readable_fields_of_a_malformed_object_are_kept() {
     let deep = |object: &mut Value| object["metadata"]["managedFields"] = json!([{"fieldsV1": nested(130)}]);
     let list = listed(|object| {
         deep(object);
@@ -100,7 +100,7 @@ async fn answering(body: String) -> Cluster {
 }
 
 #[tokio::test]
-async fn what_is_no_list_is_an_error_of_the_call() {
+async fn malformed_list_fails_the_call() {
     for body in [
         "{}",
         r#"{"metadata": {}}"#,
@@ -109,7 +109,7 @@ async fn what_is_no_list_is_an_error_of_the_call() {
         r#"{"metadata": {"continue": 7}, "items": []}"#,
     ] {
         let error = list(&answering(body.to_owned()).await).await.unwrap_err();
-        assert!(error.contains("not what it should be"), "{body}: {error}");
+        assert!(error.contains("does not understand the API"), "{body}: {error}");
     }
     for body in [r#"{"metadata": {}, "items": null}"#, r#"{"metadata": {}, "items": []}"#] {
         assert_eq!(list(&answering(body.to_owned()).await).await, Ok(ServiceAccountList::default()));
@@ -117,12 +117,12 @@ async fn what_is_no_list_is_an_error_of_the_call() {
 }
 
 #[tokio::test]
-async fn an_answer_too_large_and_a_list_without_end_are_given_up() {
+async fn too_large_answer_and_endless_list_are_given_up() {
     let large = format!(r#"{{"metadata": {{}}, "items": [], "x": "{}"}}"#, "x".repeat(33 << 20));
     let cluster = answering(large).await;
     let error = list(&cluster).await.unwrap_err();
     assert_eq!(error, "list ServiceAccounts: the answer is larger than 32 MiB, which irsa does not read");
-    assert_eq!(cluster.gate().log().len(), 1, "it is not asked for again");
+    assert_eq!(cluster.gate().log().len(), 1, "no retry");
     let circle = r#"{"metadata": {"continue": "x"}, "items": []}"#.to_owned();
     let error = list(&answering(circle).await).await.unwrap_err();
     assert!(error.contains("the list does not end"), "{error}");
@@ -135,7 +135,7 @@ async fn an_answer_too_large_and_a_list_without_end_are_given_up() {
 }
 
 #[tokio::test]
-async fn a_refusal_without_end_is_told_by_its_status() {
+async fn too_large_error_body_is_reported_by_its_status() {
     let cluster = cluster("prod").await;
     let body = "x".repeat(2 << 20);
     cluster.gate().fault(Stage::Before, Match::any(), Fault::Page { status: 403, body }, None);
@@ -144,7 +144,7 @@ async fn a_refusal_without_end_is_told_by_its_status() {
 }
 
 #[tokio::test]
-async fn odd_pods_and_namespaces_count_all_the_same() {
+async fn malformed_pods_and_namespaces_are_counted() {
     let cluster = cluster("prod").await;
     cluster.with(|store| {
         store.seed_service_account("a", "worker", &[], "kubectl-create").unwrap();

@@ -1,0 +1,86 @@
+//! Reads and writes certificates in PEM. Pure.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+/// The certificates of a PEM text in DER. None if it has none, or if one of them cannot be read.
+pub(crate) fn from_pem(text: &str) -> Option<Vec<Vec<u8>>> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    let all: Vec<Vec<u8>> = all.ok()?.iter().map(|der| der.to_vec()).collect();
+    (!all.is_empty() && all.iter().all(|der| !der.is_empty())).then_some(all)
+}
+
+/// Like `from_pem`, from base64 of PEM: the form in DescribeCluster and kubeconfigs.
+pub(crate) fn from_base64(text: &str) -> Option<Vec<Vec<u8>>> {
+    from_pem(&decode_text(text)?)
+}
+
+/// Decodes base64 that may have line breaks to text.
+pub(crate) fn decode_text(base64: &str) -> Option<String> {
+    let base64: String = base64.split_whitespace().collect();
+    String::from_utf8(STANDARD.decode(base64).ok()?).ok()
+}
+
+/// One section of PEM.
+pub(crate) fn to_pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+}
+
+/// Whether the certificate is marked as not an authority: its basic constraints (OID 2.5.29.19) lack `cA`
+/// (<https://www.rfc-editor.org/rfc/rfc5280#section-4.2.1.9>). False for a certificate without the extension.
+pub(crate) fn is_leaf(der: &[u8]) -> bool {
+    const CONSTRAINTS: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x13];
+    const TRUE: [u8; 3] = [0x01, 0x01, 0xff];
+    let Some(at) = der.windows(CONSTRAINTS.len()).position(|window| window == CONSTRAINTS) else { return false };
+    let rest = &der[at + CONSTRAINTS.len()..];
+    // the extension may be critical; its value is a sequence in an octet string
+    match rest.strip_prefix(&TRUE).unwrap_or(rest) {
+        [0x04, _, 0x30, 0x00, ..] => true,
+        [0x04, _, 0x30, _, inside @ ..] => !inside.starts_with(&TRUE),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_certificate_with_ca_false_is_a_leaf() {
+        use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+        let key = KeyPair::generate().unwrap();
+        for (is_ca, leaf) in [
+            (IsCa::Ca(BasicConstraints::Unconstrained), false),
+            (IsCa::Ca(BasicConstraints::Constrained(1)), false),
+            (IsCa::ExplicitNoCa, true),
+            (IsCa::NoCa, false),
+        ] {
+            let mut params = CertificateParams::new(vec!["x".to_owned()]).unwrap();
+            params.is_ca = is_ca;
+            assert_eq!(is_leaf(params.self_signed(&key).unwrap().der()), leaf, "{is_ca:?}");
+        }
+        assert!(!is_leaf(b"x"));
+    }
+
+    fn pem(der: &[u8]) -> String {
+        to_pem("CERTIFICATE", der)
+    }
+
+    #[test]
+    fn all_certificates_of_a_text_are_read_with_text_between_them() {
+        let text = format!("# old\n{}# new\n{}\n", pem(b"one"), pem(b"two").replace('\n', "\r\n"));
+        assert_eq!(from_pem(&text), Some(vec![b"one".to_vec(), b"two".to_vec()]));
+        assert_eq!(from_base64(&STANDARD.encode(&text)), from_pem(&text));
+    }
+
+    #[test]
+    fn text_without_a_readable_certificate_is_refused() {
+        let begin = "-----BEGIN CERTIFICATE-----";
+        for text in ["", "text", &format!("{begin}\nb25l\n"), &pem(b"x").replace("eA==", "*"), &pem(b"")] {
+            assert_eq!(from_pem(text), None, "{text}");
+        }
+        assert_eq!(from_base64("*"), None);
+    }
+}

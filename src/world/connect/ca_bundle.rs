@@ -1,0 +1,69 @@
+//! Reads the certificate authorities to trust for AWS instead of the system's: `AWS_CA_BUNDLE` or `ca_bundle`
+//! (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>).
+
+use crate::world::bounds::read_file;
+use crate::world::certificate::to_pem;
+use crate::world::clean;
+use aws_smithy_http_client::tls::{TlsContext, TrustStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use std::path::Path;
+
+/// Trusts only the certificates of a file. `setting` is what names the file.
+///
+/// # Errors
+/// Why the file cannot be used.
+pub(super) async fn trust_only(setting: &str, file: &Path) -> Result<TlsContext, String> {
+    let named = format!("{setting} names `{}`", clean(&file.display().to_string()));
+    let bytes = read_file(file).await.map_err(|error| format!("{named}, which cannot be read: {error}"))?;
+    let authorities = authorities(&bytes);
+    if authorities.is_empty() {
+        return Err(format!("{named}, which contains no certificate: it must be a bundle of certificates in PEM"));
+    }
+    let store = authorities.iter().fold(TrustStore::empty(), |store, pem| store.with_pem_certificate(pem.as_bytes()));
+    TlsContext::builder()
+        .with_trust_store(store)
+        .build()
+        .map_err(|error| format!("{named}, which cannot be used: {error}"))
+}
+
+/// The usable certificates, each in PEM. Long bundles contain some that modern libraries reject.
+fn authorities(pem: &[u8]) -> Vec<String> {
+    let mut store = rustls::RootCertStore::empty();
+    let all = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
+    all.filter(|der| store.add(der.clone()).is_ok()).map(|der| to_pem("CERTIFICATE", &der)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate() -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        rcgen::CertificateParams::new(vec!["x".to_owned()]).unwrap().self_signed(&key).unwrap().pem()
+    }
+
+    #[tokio::test]
+    async fn bundle_without_a_usable_certificate_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        let refusal = async |text: &[u8]| {
+            tokio::fs::write(&file, text).await.unwrap();
+            trust_only("`AWS_CA_BUNDLE`", &file).await.err()
+        };
+        assert!(
+            trust_only("`AWS_CA_BUNDLE`", &folder.path().join("gone")).await.unwrap_err().contains("cannot be read")
+        );
+        for text in [
+            &b""[..],
+            b"\xff\xfe",
+            b"-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n",
+            to_pem("CERTIFICATE", b"x").as_bytes(),
+        ] {
+            assert!(refusal(text).await.unwrap().contains("contains no certificate"), "{text:?}");
+        }
+        assert_eq!(refusal(certificate().as_bytes()).await, None);
+        let mixed = [to_pem("CERTIFICATE", b"x"), certificate(), certificate()].concat();
+        assert_eq!((refusal(mixed.as_bytes()).await, authorities(mixed.as_bytes()).len()), (None, 2));
+    }
+}
