@@ -143,7 +143,7 @@ async fn what_it_names_lies_in_its_own_folder() {
         ("../.env", OUTSIDE),
         ("gone", "`gone`, is not there"),
         ("broken", "`broken`, is not there"),
-        ("own", "`own`, cannot be read: it is no file"),
+        ("own", "`own`, cannot be read: it is not a file"),
     ] {
         for field in ["tokenFile", "client-key", "client-certificate"] {
             scene.write("repo/sub/k/kc.yaml", &json!({field: path}), |_| {});
@@ -201,7 +201,7 @@ async fn it_lies_in_the_configurations_folder_itself() {
         ("k/git/kc.yaml", "begin with a dot"),
         ("gone.yaml", "is not there"),
         ("gone/kc.yaml", "is not there"),
-        ("k", "it is no file"),
+        ("k", "it is not a file"),
     ] {
         let text = refused(name, scene.verdict(name).await);
         assert!(text.contains(why) && text.contains(name), "{name}: {text}");
