@@ -1,12 +1,17 @@
 //! The kinds of files that a configuration may name, with the extension and the size limit of each.
 
+use crate::folder::Refused;
 use crate::policy::budget::DOCUMENT_TEXT;
 
 /// The largest file, in bytes.
 pub(crate) const SIZE_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// The name of the top file's folder in messages.
-pub(crate) const FOLDER: &str = "the configuration's folder";
+/// The reason as a message about a file of the configuration.
+impl From<Refused> for String {
+    fn from(refused: Refused) -> Self {
+        refused.why("the configuration's folder")
+    }
+}
 
 /// The use of a file, which decides its extension. Error messages quote lines of files, and a file with another extension
 /// may contain a secret.

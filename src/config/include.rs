@@ -3,7 +3,7 @@
 //! Checks the pattern before it accesses the disk, and each folder before it lists it. So no error message can contain the
 //! name of a file that must not be read. No pattern matches a name that begins with a dot.
 
-use super::file_kind::{FOLDER, FileKind};
+use super::file_kind::FileKind;
 use crate::folder::{Folder, Refused, is_hidden};
 use glob::{MatchOptions, Pattern};
 use std::collections::BTreeSet;
@@ -40,7 +40,7 @@ pub(crate) fn matching(folder: &Folder, pattern: &str) -> Result<Vec<String>, St
 
 fn part(text: &str) -> Result<Part<'_>, String> {
     if is_hidden(OsStr::new(text)) {
-        return Err(Refused::Hidden.why(FOLDER));
+        return Err(Refused::Hidden.into());
     }
     match text {
         "**" => Ok(Part::Folders),
@@ -59,7 +59,6 @@ struct Search<'a> {
 impl Search<'_> {
     /// Matches the rest of a pattern in one folder.
     fn visit(&mut self, path: &Path, parts: &[Part<'_>]) -> Result<(), String> {
-        let why = |refused: Refused| refused.why(FOLDER);
         let Some((part, rest)) = parts.split_first() else { return Ok(()) };
         match part {
             Part::Name(name) => {
@@ -69,7 +68,7 @@ impl Search<'_> {
                     _ if rest.is_empty() && self.is_there(&next) => drop(self.found.insert(next)),
                     Ok(real) if real.is_dir() => self.visit(&next, rest)?,
                     Ok(_) | Err(Refused::Missing) => {}
-                    Err(refused) => return Err(why(refused)),
+                    Err(refused) => return Err(refused.into()),
                 }
             }
             Part::Like(pattern) => {
@@ -106,7 +105,7 @@ impl Search<'_> {
 
     /// The entries of a folder that do not begin with a dot.
     fn list(&mut self, path: &Path) -> Result<Vec<crate::folder::Entry>, String> {
-        let mut entries = self.folder.list(path).map_err(|refused| refused.why(FOLDER))?;
+        let mut entries = self.folder.list(path)?;
         self.compared += entries.len();
         if self.compared > NAME_LIMIT {
             return Err(format!("it would have to be compared with more than {NAME_LIMIT} files"));

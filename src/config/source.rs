@@ -2,7 +2,7 @@
 //! messages quote lines, and a file that was not read cannot be quoted.
 
 use super::diagnostics::{Diagnostic, Diagnostics};
-use super::file_kind::{FOLDER, FileKind, SIZE_LIMIT};
+use super::file_kind::{FileKind, SIZE_LIMIT};
 use super::include;
 use crate::folder::{self, Folder, Refused};
 use crate::model::desired::NamedKubeconfig;
@@ -120,16 +120,19 @@ impl Sources {
         let mut path = self.root.join(name);
         let below = path.is_relative() && !path.components().any(|part| part == Component::ParentDir);
         let (base, named) = if below { (Path::new("."), path.as_path()) } else { (&*self.root, Path::new(name)) };
-        let base = Folder::at(base).map_err(|refused| refused.why(FOLDER))?;
+        let base = Folder::at(base)?;
         if base.has_link(named) {
-            let real = base.find(named).map_err(|refused| refused.why(FOLDER));
-            match real.and_then(|real| check_target(FileKind::Include, &real).map(|()| real)) {
+            match base
+                .find(named)
+                .map_err(String::from)
+                .and_then(|real| check_target(FileKind::Include, &real).map(|()| real))
+            {
                 Ok(real) => path = real,
                 Err(_) if by_user && path.exists() => self.withheld = true,
                 Err(why) => return Err(why),
             }
         }
-        let bytes = folder::read(&path, SIZE_LIMIT).map_err(|refused| refused.why(FOLDER))?;
+        let bytes = folder::read(&path, SIZE_LIMIT)?;
         self.add(normalized(name)?, bytes)
     }
 
@@ -143,10 +146,9 @@ impl Sources {
         if let Some(source) = self.files.get(name.as_str()) {
             return Ok(source.clone());
         }
-        let folder = self.folder.as_ref().ok_or(Refused::Missing);
-        let real = folder.and_then(|folder| folder.find(Path::new(&name))).map_err(|refused| refused.why(FOLDER))?;
+        let real = self.folder.as_ref().ok_or(Refused::Missing)?.find(Path::new(&name))?;
         check_target(kind, &real)?;
-        let bytes = folder::read(&real, kind.limit()).map_err(|refused| refused.why(FOLDER))?;
+        let bytes = folder::read(&real, kind.limit())?;
         self.add(name, bytes)
     }
 
@@ -201,7 +203,7 @@ impl Sources {
             Ok(_) | Err(Refused::Missing) => {
                 Ok(NamedKubeconfig { path: self.root.join(name), folder: folder.path().to_owned() })
             }
-            Err(refused) => Err(refused.why(FOLDER)),
+            Err(refused) => Err(refused.into()),
         }
     }
 }
@@ -228,7 +230,7 @@ fn normalized(name: &str) -> Result<String, String> {
             Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
             Component::CurDir => {}
             Component::ParentDir if parts.pop().is_some() => {}
-            Component::ParentDir => return Err(Refused::Outside.why(FOLDER)),
+            Component::ParentDir => return Err(Refused::Outside.into()),
             Component::RootDir | Component::Prefix(_) => {
                 return Err("it must be relative to the file that names it".to_owned());
             }

@@ -16,9 +16,9 @@ fn errors_have_positions_and_hints() {
         #[expect(clippy::disallowed_methods, reason = "tests read their fixtures")]
         let text = std::fs::read_to_string(case.path()).unwrap();
         let name = case.path().file_stem().unwrap().to_string_lossy().into_owned();
-        let told = errors_of(&Folder::of(&text));
+        let errors = errors_of(&Folder::of(&text));
         insta::with_settings!({ snapshot_path => format!("{fixtures}/snapshots"), prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(name, told);
+            insta::assert_snapshot!(name, errors);
         });
     }
 }
@@ -27,17 +27,17 @@ fn errors_have_positions_and_hints() {
 fn missing_top_file_is_refused_with_a_hint() {
     let folder = Folder::alone("");
     let diagnostics = load(&folder.path("missing.toml")).unwrap_err();
-    let told = rendered(&diagnostics);
-    assert!(told.contains("missing.toml`: there is no such file\nhint: name another file with"), "{told}");
-    assert!(told.contains("irsa init"), "{told}");
+    let errors = rendered(&diagnostics);
+    assert!(errors.contains("missing.toml`: there is no such file\nhint: name another file with"), "{errors}");
+    assert!(errors.contains("irsa init"), "{errors}");
 }
 
 #[test]
 fn account_id_without_quotes_is_refused_with_a_hint() {
-    let told = errors_of(&Folder::alone("owner = \"me\"\n[accounts.a]\nid = 111122223333\n"));
+    let errors = errors_of(&Folder::alone("owner = \"me\"\n[accounts.a]\nid = 111122223333\n"));
     assert!(
-        told.contains("expected a string, found integer") && told.contains("hint: an account id is written in quotes"),
-        "{told}"
+        errors.contains("expected a string, found integer") && errors.contains("hint: an account id is written in quotes"),
+        "{errors}"
     );
 }
 
@@ -75,11 +75,11 @@ fn links_out_of_the_folder_are_refused() {
     symlink(outside.path("secret.json"), folder.path("kube.yaml")).unwrap();
     symlink(outside.path("team.toml"), folder.path("teams/out.toml")).unwrap();
     symlink(folder.path("real/ok.toml"), folder.path("teams/ok.toml")).unwrap();
-    let told = errors_of(&folder);
+    let errors = errors_of(&folder);
     for what in ["cannot read `policy.json`", "cannot read `kube.yaml`", "cannot include `teams/out.toml`"] {
-        assert!(told.contains(&format!("{what}: it leads out of the configuration's folder")), "{told}");
+        assert!(errors.contains(&format!("{what}: it leads out of the configuration's folder")), "{errors}");
     }
-    assert!(told.ends_with("3 mistakes in the configuration\n"), "{told}");
+    assert!(errors.ends_with("3 mistakes in the configuration\n"), "{errors}");
 
     let linked = Folder::of("=== readme\nx\n");
     symlink(outside.path("top.toml"), linked.path("irsa.toml")).unwrap();
@@ -96,9 +96,9 @@ fn missing_region_is_an_error_only_online() {
     assert!(configuration.resolve(&identities).is_ok());
     identities.default_region = None;
     let diagnostics = configuration.resolve(&identities).unwrap_err();
-    let told = rendered(&diagnostics);
-    assert_eq!(diagnostics.list().len(), 1, "{told}");
-    assert!(told.contains("region of cluster `main`") && told.contains("AWS_REGION"), "{told}");
+    let errors = rendered(&diagnostics);
+    assert_eq!(diagnostics.list().len(), 1, "{errors}");
+    assert!(errors.contains("region of cluster `main`") && errors.contains("AWS_REGION"), "{errors}");
     identities.online = false;
     assert!(configuration.resolve(&identities).is_ok());
 }
@@ -108,8 +108,8 @@ fn policy_of_another_partition_is_refused_online() {
     let text = "owner = \"me\"\n[clusters.main]\n[roles.r]\nservice-accounts = [\"a/b\"]\nattach = [\"arn:aws:iam::aws:policy/ReadOnlyAccess\"]\n";
     let configuration = Folder::alone(text).load().unwrap();
     assert!(configuration.resolve(&online("aws")).is_ok());
-    let told = rendered(&configuration.resolve(&online("aws-cn")).unwrap_err());
-    assert!(told.contains("it is in partition `aws`, the role in `aws-cn`"), "{told}");
+    let errors = rendered(&configuration.resolve(&online("aws-cn")).unwrap_err());
+    assert!(errors.contains("it is in partition `aws`, the role in `aws-cn`"), "{errors}");
 }
 
 /// Each message has the limit and the value.
@@ -191,17 +191,17 @@ fn error_in_a_shared_document_is_reported_once_with_any_number_of_threads() {
     text.push_str("=== p.json\n{\"Version\": \"2012-10-17\"}\n");
     let folder = Folder::of(&text);
     let pool = |width: usize| rayon::ThreadPoolBuilder::new().num_threads(width).build().unwrap();
-    let told = |width: usize| pool(width).install(|| errors_of(&folder));
-    assert!(told(1).contains("1 mistake in the configuration"), "{}", told(1));
-    assert_eq!(told(3), told(1));
+    let errors = |width: usize| pool(width).install(|| errors_of(&folder));
+    assert!(errors(1).contains("1 mistake in the configuration"), "{}", errors(1));
+    assert_eq!(errors(3), errors(1));
 }
 
 #[test]
 fn duplicate_key_from_a_template_is_refused() {
-    let told = errors_of(&Folder::alone(
+    let errors = errors_of(&Folder::alone(
         "owner = \"me\"\n[clusters.c]\n[roles.r]\nservice-accounts = [\"n/r\"]\n[roles.r.inline.p]\nstatements = [{ actions = [\"s3:*\"], \
          resources = [\"*\"], conditions.StringEquals = { \"aws:me\" = \"x\", \"aws:{{ owner }}\" = \"y\" } }]\n",
     ));
-    assert!(told.contains("key `aws:me` occurs twice after its template is filled in"), "{told}");
-    assert!(told.contains("irsa.toml:6"), "{told}");
+    assert!(errors.contains("key `aws:me` occurs twice after its template is filled in"), "{errors}");
+    assert!(errors.contains("irsa.toml:6"), "{errors}");
 }

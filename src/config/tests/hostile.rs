@@ -47,11 +47,11 @@ fn numbered(count: usize, piece: impl Fn(usize) -> String) -> String {
 /// The errors as text. Neither text nor JSON contains the secret or the environment of the process.
 #[track_caller]
 fn without_secrets(what: &str, diagnostics: &Diagnostics) -> String {
-    let told = rendered(diagnostics);
-    for text in [told.clone(), diagnostics.to_json().to_string()] {
+    let errors = rendered(diagnostics);
+    for text in [errors.clone(), diagnostics.to_json().to_string()] {
         assert!(!text.contains("4711") && !text.contains("CARGO"), "{what}:\n{text}");
     }
-    told
+    errors
 }
 
 #[test]
@@ -86,11 +86,11 @@ fn include_of_anything_but_toml_in_the_folder_is_refused() {
     ] {
         let (folder, outside) = folder_and_outside();
         folder.write("irsa.toml", &format!("include = [{entry:?}]\n{HEAD}"));
-        let told = without_secrets(entry, &folder.resolve().expect_err(entry));
-        assert!(told.contains("irsa.toml:1:12"), "{entry}:\n{told}");
+        let errors = without_secrets(entry, &folder.resolve().expect_err(entry));
+        assert!(errors.contains("irsa.toml:1:12"), "{entry}:\n{errors}");
         let outside_path = outside.path("").display().to_string();
-        let found = entry.starts_with("away/*") && told.contains("x.toml`");
-        assert!(!told.contains(&outside_path) && !found, "{entry}: the message has a name from outside:\n{told}");
+        let found = entry.starts_with("away/*") && errors.contains("x.toml`");
+        assert!(!errors.contains(&outside_path) && !found, "{entry}: the message has a name from outside:\n{errors}");
     }
     let (folder, _outside) = folder_and_outside();
     folder.write("irsa.toml", &format!("include = [\"ok*.toml\", \"[o]k.toml\"]\n{HEAD}"));
@@ -123,8 +123,8 @@ fn policy_file_of_anything_but_a_policy_in_the_folder_is_refused() {
             let (folder, _outside) = folder_and_outside();
             let role = "[roles.r]\nservice-accounts = [\"a/b\"]\n";
             folder.write("irsa.toml", &format!("{HEAD}{role}[{key}]\nfile = {file:?}\n"));
-            let told = without_secrets(file, &folder.resolve().expect_err(file));
-            assert!(told.contains("irsa.toml:6:8"), "{file}:\n{told}");
+            let errors = without_secrets(file, &folder.resolve().expect_err(file));
+            assert!(errors.contains("irsa.toml:6:8"), "{file}:\n{errors}");
         }
     }
     let (folder, _outside) = folder_and_outside();
@@ -149,15 +149,15 @@ fn top_file_that_links_out_of_the_folder_is_read_only_if_named_and_never_quoted(
         std::fs::remove_file(folder.path("irsa.toml")).unwrap();
         symlink(target, folder.path("irsa.toml")).unwrap();
         let unnamed = load_top(&folder.path("irsa.toml"), false).expect_err(target);
-        let told = without_secrets(target, &unnamed);
+        let errors = without_secrets(target, &unnamed);
         assert!(
-            told.contains("leads out") || told.contains("begin with a dot") || told.contains("another extension"),
-            "{told}"
+            errors.contains("leads out") || errors.contains("begin with a dot") || errors.contains("another extension"),
+            "{errors}"
         );
         // the user, or a CI job that names the file that a pull request has changed
         let named = load(&folder.path("irsa.toml")).and_then(|all| all.resolve(&super::Identities::default()));
-        let told = without_secrets(target, &named.expect_err(target));
-        assert!(told.contains("this is not a valid configuration") && told.contains("--config"), "{told}");
+        let errors = without_secrets(target, &named.expect_err(target));
+        assert!(errors.contains("this is not a valid configuration") && errors.contains("--config"), "{errors}");
     }
     // its content works, for users who keep the file elsewhere
     let (folder, outside) = folder_and_outside();
@@ -166,8 +166,8 @@ fn top_file_that_links_out_of_the_folder_is_read_only_if_named_and_never_quoted(
     symlink(outside.path("top.toml"), folder.path("irsa.toml")).unwrap();
     assert!(folder.resolve().is_ok());
     outside.write("top.toml", &format!("{HEAD}[roles.{SECRET}]\n"));
-    let told = without_secrets("an error found by `resolve`", &folder.resolve().unwrap_err());
-    assert!(told.contains("this is not a valid configuration"), "{told}");
+    let errors = without_secrets("an error found by `resolve`", &folder.resolve().unwrap_err());
+    assert!(errors.contains("this is not a valid configuration"), "{errors}");
     // so does a link within the folder, such as those of a mounted ConfigMap
     let mounted = Folder::of(&format!(
         "=== ..2026/irsa.toml\n{HEAD}include = [\"more.toml\"]\n[policies.p]\nfile = \"p.json\"\n=== ..2026/more.toml\n=== ..2026/p.json\n{POLICY}\n"
@@ -204,9 +204,9 @@ fn huge_template_is_refused_with_a_position() {
             (format!("[[roles.r.trust]]\nactions = \"sts:AssumeRole\"\nprincipals = {{ aws = '''{text}''' }}\n"), String::new()),
             (format!("[roles.r.inline.p]\nstatements = [{{ actions = \"s3:*\", resources = \"*\", conditions = {{ Bool = {{ '''{text}''' = true }} }} }}]\n").replace("'''", "'"), String::new()),
         ] {
-            let told = errors_of(&Folder::of(&format!("=== irsa.toml\n{HEAD}{role}{declared}{files}")));
-            assert!(told.contains("irsa.toml:"), "{}", &told[..told.len().min(2000)]);
-            assert!(told.len() < 1 << 20, "{} bytes of errors", told.len());
+            let errors = errors_of(&Folder::of(&format!("=== irsa.toml\n{HEAD}{role}{declared}{files}")));
+            assert!(errors.contains("irsa.toml:"), "{}", &errors[..errors.len().min(2000)]);
+            assert!(errors.len() < 1 << 20, "{} bytes of errors", errors.len());
         }
     }
 }
@@ -240,9 +240,9 @@ fn huge_or_deep_texts_do_not_exhaust_the_reader() {
     for text in top {
         let folder = Folder::alone(&format!("{HEAD}{text}\n"));
         folder.write("a/b/c/d.toml", "");
-        let told = errors_of(&folder);
+        let errors = errors_of(&folder);
         let shown = &text[..text.floor_char_boundary(60)];
-        assert!(told.len() < 4 << 20, "{shown}: {} bytes of errors", told.len());
+        assert!(errors.len() < 4 << 20, "{shown}: {} bytes of errors", errors.len());
     }
     let policies = [
         format!("{{\"Statement\": {}{}}}", many("["), many("]")),
@@ -253,10 +253,10 @@ fn huge_or_deep_texts_do_not_exhaust_the_reader() {
     ];
     for text in policies {
         for text in [text.clone(), text[..text.len().min(100_000)].to_owned()] {
-            let told = errors_of(&Folder::of(&format!(
+            let errors = errors_of(&Folder::of(&format!(
                 "=== irsa.toml\n{HEAD}[policies.p]\nfile = \"p.json\"\n=== p.json\n{text}"
             )));
-            assert!(told.len() < 4 << 20, "{} bytes of errors", told.len());
+            assert!(errors.len() < 4 << 20, "{} bytes of errors", errors.len());
         }
     }
 }
@@ -267,15 +267,15 @@ fn too_many_bindings_are_refused() {
     let names: Vec<String> = (0..1000).map(|i| format!("\"a/n{i}\"")).collect();
     let text =
         format!("owner = \"me\"\n{clusters}[roles.r]\ncluster = \"*\"\nservice-accounts = [{}]\n", names.join(","));
-    let told = errors_of(&Folder::alone(&text));
-    assert!(told.contains("has more than 1000000 bindings") && told.contains("1 mistake"), "{told}");
+    let errors = errors_of(&Folder::alone(&text));
+    assert!(errors.contains("has more than 1000000 bindings") && errors.contains("1 mistake"), "{errors}");
     let roles = numbered(1000, |i| {
         format!(
             "[roles.r{i}]\ncluster = \"*\"\n[[roles.r{i}.trust]]\nactions = \"sts:AssumeRole\"\nprincipals = {{ service = \"ec2.amazonaws.com\" }}\n"
         )
     });
-    let told = errors_of(&Folder::alone(&format!("owner = \"me\"\n{clusters}{roles}")));
-    assert!(told.contains("more than 1000000 bindings") && told.contains("1 mistake"), "{told}");
+    let errors = errors_of(&Folder::alone(&format!("owner = \"me\"\n{clusters}{roles}")));
+    assert!(errors.contains("more than 1000000 bindings") && errors.contains("1 mistake"), "{errors}");
 }
 
 #[test]

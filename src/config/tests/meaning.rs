@@ -73,14 +73,14 @@ fn invalid_lock_is_refused_at_its_position() {
     ] {
         let folder = Folder::alone(&format!("{least}{head}[lock]\n{text}"));
         let diagnostics = folder.resolve().unwrap_err();
-        let told = rendered(&diagnostics);
-        assert_eq!(diagnostics.list().len(), 1, "{told}");
-        assert!(told.contains(place) && told.contains(said), "{place} {said}: {told}");
+        let errors = rendered(&diagnostics);
+        assert_eq!(diagnostics.list().len(), 1, "{errors}");
+        assert!(errors.contains(place) && errors.contains(said), "{place} {said}: {errors}");
     }
     // an owner that is invalid in the name of a Lease needs `name`
     let shouting = LEAST.replace("\"me\"", "\"Me\"") + "[lock]\ncluster = \"prod\"\n";
-    let told = rendered(&Folder::alone(&shouting).resolve().unwrap_err());
-    assert!(told.contains("would be called `irsa-Me`") && told.contains("add `name`"), "{told}");
+    let errors = rendered(&Folder::alone(&shouting).resolve().unwrap_err());
+    assert!(errors.contains("would be called `irsa-Me`") && errors.contains("add `name`"), "{errors}");
     assert!(Folder::alone(&(shouting + "name = \"irsa-me\"\n")).resolve().is_ok());
 }
 

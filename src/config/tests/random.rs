@@ -64,8 +64,8 @@ proptest! {
         let first = folder.resolve();
         if let Err(diagnostics) = &first {
             prop_assert!(!diagnostics.list().is_empty());
-            let told = rendered(diagnostics);
-            prop_assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
+            let errors = rendered(diagnostics);
+            prop_assert!(!errors.contains(|c: char| c.is_control() && c != '\n'), "{errors:?}");
             diagnostics.to_json();
         }
         prop_assert_eq!(first, folder.resolve());

@@ -162,8 +162,8 @@ fn statement_of_another_kind_is_recognised_with_a_hint() {
             "remove `resources`",
         ),
     ] {
-        let told = errors_of(&Folder::alone(&format!("{HEAD}{statement}\n")));
-        assert!(told.contains(what) && told.contains(hint), "{told}");
+        let errors = errors_of(&Folder::alone(&format!("{HEAD}{statement}\n")));
+        assert!(errors.contains(what) && errors.contains(hint), "{errors}");
     }
 }
 
@@ -184,10 +184,10 @@ fn name_that_cannot_be_a_key_gets_a_hint_at_the_key_for_names() {
         ("[clusters.\"arn:aws:eks\"]\n".to_owned(), "name the EKS cluster with `name`".to_owned()),
         (format!("[accounts.{}]\n", long(64)), "`id` says which account it is".to_owned()),
     ] {
-        let told = errors_of(&Folder::alone(&format!("owner = \"me\"\n{text}")));
-        assert!(told.contains(&wanted), "{wanted}\n{told}");
-        assert!(told.contains("1-63 characters"), "{told}");
+        let errors = errors_of(&Folder::alone(&format!("owner = \"me\"\n{text}")));
+        assert!(errors.contains(&wanted), "{wanted}\n{errors}");
+        assert!(errors.contains("1-63 characters"), "{errors}");
     }
-    let told = errors_of(&Folder::alone(&format!("owner = \"{}\"\n", long(64))));
-    assert!(told.contains("this has 64") && told.contains("choose a shorter or simpler name"), "{told}");
+    let errors = errors_of(&Folder::alone(&format!("owner = \"{}\"\n", long(64))));
+    assert!(errors.contains("this has 64") && errors.contains("choose a shorter or simpler name"), "{errors}");
 }
