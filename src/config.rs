@@ -1,8 +1,9 @@
-//! Reads a configuration: files become tables with positions, and tables become `Desired` or a list of all errors in them.
+//! Reads a configuration: files become tables with positions, and tables become `Desired` or a list of all errors in
+//! them.
 //!
-//! Offline and deterministic. A run resolves twice: first with placeholders, to find every error before it contacts AWS,
-//! and again with the account ids that STS returned. Knows neither AWS nor Kubernetes, runs nothing, and opens nothing
-//! outside the configuration's folder.
+//! Offline and deterministic. A run resolves twice: first with placeholders, to find every error before it contacts
+//! AWS, and again with the account ids that STS returned. Knows neither AWS nor Kubernetes, runs nothing, and opens
+//! nothing outside the configuration's folder.
 
 pub mod diagnostics;
 mod documents;

@@ -97,8 +97,8 @@ impl Context {
         self.now
     }
 
-    /// A unique name: host, process and a random part, which differs on each call even with a fixed seed. It contains no
-    /// secret, and only letters, digits, `.`, `-`, `_` and `/`.
+    /// A unique name: host, process and a random part, which differs on each call even with a fixed seed. It contains
+    /// no secret, and only letters, digits, `.`, `-`, `_` and `/`.
     pub fn identity(&self) -> String {
         let valid = |c: &char| c.is_ascii_alphanumeric() || ".-_".contains(*c);
         let host: String = self.host.chars().filter(valid).take(253).collect();
@@ -121,7 +121,8 @@ fn kernel_host_name() -> Option<String> {
 }
 
 /// The processor time of this thread, for tests of how work grows
-/// (<https://www.kernel.org/doc/html/latest/scheduler/sched-stats.html>); elapsed time if the kernel does not report it.
+/// (<https://www.kernel.org/doc/html/latest/scheduler/sched-stats.html>); elapsed time if the kernel does not report
+/// it.
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "the kernel reports processor time in this file")]
 pub(crate) fn worked() -> Duration {

@@ -1,5 +1,5 @@
-//! Reads files that a configuration, or a kubeconfig in it, names: only regular files inside the configuration's folder that
-//! are not hidden, even through links.
+//! Reads files that a configuration, or a kubeconfig in it, names: only regular files inside the configuration's folder
+//! that are not hidden, even through links.
 //!
 //! Resolves all links first, checks the resulting path, and opens exactly that path.
 
@@ -139,7 +139,8 @@ impl Folder {
     }
 }
 
-/// Refuses anything but a regular file of at most `limit` bytes. Opening a pipe would block until somebody writes to it.
+/// Refuses anything but a regular file of at most `limit` bytes. Opening a pipe would block until somebody writes to
+/// it.
 pub(crate) fn fits(path: &Path, limit: u64) -> Result<(), Refused> {
     let metadata = std::fs::metadata(path).map_err(|error| Refused::of(&error))?;
     if !metadata.is_file() {
@@ -177,8 +178,8 @@ fn hidden(path: &Path) -> bool {
     path.components().any(|component| matches!(component, Component::Normal(name) if is_hidden(name)))
 }
 
-/// Whether a name begins with one dot. Names with two dots are not hidden: the files of a mounted ConfigMap are links into
-/// such folders (<https://pkg.go.dev/k8s.io/kubernetes/pkg/volume/util#AtomicWriter>).
+/// Whether a name begins with one dot. Names with two dots are not hidden: the files of a mounted ConfigMap are links
+/// into such folders (<https://pkg.go.dev/k8s.io/kubernetes/pkg/volume/util#AtomicWriter>).
 pub(crate) fn is_hidden(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(b".") && !name.starts_with(b"..")

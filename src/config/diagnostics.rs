@@ -109,8 +109,8 @@ impl Diagnostics {
     pub(crate) fn withheld(list: Vec<Diagnostic>, read: Vec<PathBuf>) -> Self {
         let withheld = |diagnostic: Diagnostic| {
             let labels = diagnostic.labels.into_iter().take(1).map(|(origin, _)| (origin, String::new()));
-            let hint = "the configuration is a link out of its folder, so irsa does not show its content; pass the real path \
-                        with `--config`";
+            let hint = "the configuration is a link out of its folder, so irsa does not show its content; pass the real \
+                        path with `--config`";
             Diagnostic { message: WITHHELD.to_owned(), labels: labels.collect(), hint: Some(hint.to_owned()) }
         };
         Self::new(list.into_iter().map(withheld).collect(), BTreeMap::new(), read)

@@ -13,8 +13,8 @@ impl From<Refused> for String {
     }
 }
 
-/// The use of a file, which decides its extension. Error messages quote lines of files, and a file with another extension
-/// may contain a secret.
+/// The use of a file, which decides its extension. Error messages quote lines of files, and a file with another
+/// extension may contain a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
     Include,

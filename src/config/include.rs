@@ -1,7 +1,7 @@
 //! Finds the files that match a glob in `include`: `*`, `?` and `[…]` inside a name, `**` for any number of folders.
 //!
-//! Checks the pattern before it accesses the disk, and each folder before it lists it. So no error message can contain the
-//! name of a file that must not be read. No pattern matches a name that begins with a dot.
+//! Checks the pattern before it accesses the disk, and each folder before it lists it. So no error message can contain
+//! the name of a file that must not be read. No pattern matches a name that begins with a dot.
 
 use super::file_kind::FileKind;
 use crate::folder::{Folder, Refused, is_hidden};

@@ -1,5 +1,5 @@
-//! Reads typed values out of a parsed TOML table and keeps their positions. A value of the wrong type and an unknown key
-//! each become a diagnostic, and reading goes on.
+//! Reads typed values out of a parsed TOML table and keeps their positions. A value of the wrong type and an unknown
+//! key each become a diagnostic, and reading goes on.
 
 use super::diagnostics::Diagnostic;
 use super::source::Source;
@@ -168,16 +168,16 @@ pub(crate) struct TableReader<'a, 'f> {
 }
 
 impl<'a, 'f> TableReader<'a, 'f> {
-    pub(crate) fn new(file: &'f mut FileReader, table: &'a DeTable<'a>, name: &str, origin: Origin) -> Self {
+    pub(crate) fn new(file: &'f mut FileReader, table: &'a DeTable<'a>, name: String, origin: Origin) -> Self {
         let before = file.errors.len();
-        Self { file, table, name: name.to_owned(), origin, known: Vec::new(), before }
+        Self { file, table, name, origin, known: Vec::new(), before }
     }
 
     /// A reader for a value that must be a table.
     pub(crate) fn of(
         file: &'f mut FileReader,
         value: &'a Spanned<DeValue<'a>>,
-        name: &str,
+        name: String,
         origin: Origin,
     ) -> Option<Self> {
         if let DeValue::Table(table) = value.get_ref() {
@@ -204,7 +204,7 @@ impl<'a, 'f> TableReader<'a, 'f> {
         let origin = self.file.origin(self.key_span(key).unwrap_or_else(|| value.span()));
         let outer = self.name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
         let name = outer.map_or_else(|| format!("[{key}]"), |outer| format!("[{outer}.{key}]"));
-        TableReader::of(self.file, value, &name, origin)
+        TableReader::of(self.file, value, name, origin)
     }
 
     /// The entries of the sub-table `key`, whose keys are the user's; `expected` is what messages call the sub-table.
@@ -221,8 +221,8 @@ impl<'a, 'f> TableReader<'a, 'f> {
         Vec::new()
     }
 
-    /// Refuses the keys that were not read; `reserved` are keys that only this kind of table reserves. Returns whether the
-    /// table has any error.
+    /// Refuses the keys that were not read; `reserved` are keys that only this kind of table reserves. Returns whether
+    /// the table has any error.
     pub(crate) fn finish(&mut self, reserved: &[&str]) -> bool {
         for (name, _) in self.table {
             let key = name.get_ref().as_ref();

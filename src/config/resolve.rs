@@ -1,7 +1,7 @@
 //! Turns raw tables into `Desired`: follows references, fills in defaults, renders templates, checks limits.
 //!
-//! Goes on after every error, and reports no error that only follows from another one: a table with reading errors may lack
-//! keys, and a reference to a table that could not be read is ignored.
+//! Goes on after every error, and reports no error that only follows from another one: a table with reading errors may
+//! lack keys, and a reference to a table that could not be read is ignored.
 
 mod accounts;
 mod bindings;
@@ -144,8 +144,8 @@ impl<'a> Resolver<'a> {
         Diagnostic::at(origin, message).push_to(&mut self.errors)
     }
 
-    /// Refuses each of `items` (identity, key, position) that has the identity of an earlier one. `describe` makes the message
-    /// from the earlier key, the key and the identity.
+    /// Refuses each of `items` (identity, key, position) that has the identity of an earlier one. `describe` makes the
+    /// message from the earlier key, the key and the identity.
     fn refuse_duplicates<'k, K: Eq + Hash>(
         &mut self,
         items: impl Iterator<Item = (K, &'k Key, &'k Origin)>,

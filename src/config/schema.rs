@@ -31,7 +31,9 @@ type Texts = Vec<Located<String>>;
 table! {
     /// One file, or all files together.
     Raw {
-        "version" version: Optional<u64> = json!({ "const": 1, "default": 1, "description": "the version of the format" });
+        "version" version: Optional<u64> = json!({
+            "const": 1, "default": 1, "description": "the version of the format",
+        });
         "owner" owner: Text = matching(
             property::KEY,
             "the name of this configuration, tagged on everything that it manages; no other configuration may use it; \
@@ -78,7 +80,7 @@ table! {
 
 table! {
     RoleDefaults {
-        "path" path: Optional<IamPath> = matching(PATH, "the IAM path of roles that irsa creates; default `/irsa/<owner>/`");
+        "path" path: Optional<IamPath> = matching(PATH, "the IAM path of new roles; default `/irsa/<owner>/`");
         "max-session-duration" max_session_duration: Text = duration("the longest session, 1h to 12h; default 1h");
         "permissions-boundary" permissions_boundary: Text = text(
             "the ARN of the managed policy that is the role's permissions boundary, or `none`",
@@ -93,7 +95,7 @@ table! {
             number(30, "the most updates, deletes and releases, in percent of the live objects that irsa manages"),
             "maximum", 100,
         );
-        "min-existing" min_existing: Optional<u64> = number(10, "the percentage counts from this many managed objects on");
+        "min-existing" min_existing: Optional<u64> = number(10, "the percentage applies from this many objects on");
         "max-delete" max_delete: Optional<u64> = number(5, "the most deletes, at any size");
         "recent-use" recent_use: Text = with(
             duration("a role that was used within this time is not deleted"), "default", "24h",
@@ -169,7 +171,8 @@ pub(crate) enum KubernetesSetting {
 table! {
     RawKubernetes {
         "kubeconfig" kubeconfig: Text = text(
-            "a kubeconfig, relative to this file and inside the folder of the top file; default KUBECONFIG, then ~/.kube/config",
+            "a kubeconfig, relative to this file and inside the folder of the top file; default KUBECONFIG, then \
+             ~/.kube/config",
         );
         "context" context: Text = text("the context in it");
         "unverified" unverified: Optional<bool> = flag(
@@ -195,7 +198,7 @@ table! {
             matching(NAME, "the IAM name; default the key"), "maxLength", 128,
         );
         "description" description: Text = with(text("the description, used only on creation"), "maxLength", 1000);
-        "path" path: Optional<IamPath> = matching(PATH, "the IAM path, used only on creation; default `/irsa/<owner>/`");
+        "path" path: Optional<IamPath> = matching(PATH, "the IAM path of new policies; default `/irsa/<owner>/`");
         "tags" tags: StringTable = described("tags", "tags");
         "adopt" adopt: Optional<bool> = flag(false, ADOPT);
         "adopt-from" adopt_from: Optional<Key> = matching(property::KEY, ADOPT_FROM);
@@ -301,7 +304,7 @@ impl FromKey for Vec<(Located<PolicyName>, RawDocument)> {
             let text = Located { value: name.get_ref().to_string(), origin: origin.clone() };
             let Some(name) = reader.file.id(&text, |text| PolicyName::parse(text)) else { continue };
             let title = format!("inline policy `{}`", name.value);
-            if let Some(mut table) = TableReader::of(reader.file, value, &title, origin) {
+            if let Some(mut table) = TableReader::of(reader.file, value, title, origin) {
                 policies.push((name, RawDocument::read(&mut table)));
             }
         }
@@ -316,7 +319,7 @@ impl Raw {
     /// Reads one parsed file.
     pub(crate) fn of(file: &mut FileReader, root: &DeTable<'_>) -> Self {
         let origin = file.origin(0..0);
-        let mut reader = TableReader::new(file, root, "the file", origin);
+        let mut reader = TableReader::new(file, root, "the file".to_owned(), origin);
         let defined = ONCE.into_iter().filter_map(|key| Some((key, reader.file.origin(reader.key_span(key)?))));
         let defined = defined.collect();
         let raw = Self::read(&mut reader);

@@ -1,5 +1,5 @@
-//! Reads and keeps the files of a configuration. Refuses files outside its folder, hidden files and other extensions: error
-//! messages quote lines, and a file that was not read cannot be quoted.
+//! Reads and keeps the files of a configuration. Refuses files outside its folder, hidden files and other extensions:
+//! error messages quote lines, and a file that was not read cannot be quoted.
 
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::file_kind::{FileKind, SIZE_LIMIT};
@@ -17,8 +17,8 @@ use std::sync::Arc;
 /// The most bytes of all files together, and the most files.
 const TOTAL_LIMIT: u64 = 64 * 1024 * 1024;
 const COUNT_LIMIT: usize = 50_000;
-/// Beyond this many bytes of a line, columns count bytes instead of characters. Otherwise a line with a million keys would
-/// take quadratic time.
+/// Beyond this many bytes of a line, columns count bytes instead of characters. Otherwise a line with a million keys
+/// would take quadratic time.
 const COUNTED: usize = 4096;
 
 /// One file with the byte offsets of its lines, so that a position is found without counting from the top.
@@ -110,9 +110,10 @@ impl Sources {
         self.files.get(normalized(&relative_to(from, name)).ok()?.as_str())
     }
 
-    /// Reads the top file. If it is a link out of the folder, to a hidden file or to a file with another extension, reads it
-    /// only if the user named it, and then quotes nothing from it: a pull request may have put a link where CI expects a
-    /// file. In a relative path all folders below the working directory are checked for links, otherwise only the file.
+    /// Reads the top file. If it is a link out of the folder, to a hidden file or to a file with another extension,
+    /// reads it only if the user named it, and then quotes nothing from it: a pull request may have put a link where CI
+    /// expects a file. In a relative path all folders below the working directory are checked for links, otherwise only
+    /// the file.
     ///
     /// # Errors
     /// The reason, which fits behind "`NAME`: ".

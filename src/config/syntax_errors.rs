@@ -10,8 +10,8 @@ use toml::de::{DeTable, DeValue};
 /// The most errors reported for one file. Finding the first of two duplicate keys scans the file from its start.
 const ERROR_LIMIT: usize = 500;
 
-/// The syntax errors of one file, at most one for each line because the parser guesses at the rest of a broken line; and
-/// the broken lines.
+/// The syntax errors of one file, at most one for each line because the parser guesses at the rest of a broken line;
+/// and the broken lines.
 pub(crate) fn syntax_errors(
     file: &FileReader,
     table: &DeTable<'_>,

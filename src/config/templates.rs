@@ -1,8 +1,8 @@
 //! Renders templates in policy documents: replaces names in double braces and drops comments.
 //!
 //! There are no filters, operators, conditions or loops. A document that could test its account or region could look
-//! harmless offline, where `validate` lints it with placeholders, and grant everything in AWS. Nesting could also exhaust
-//! the stack. The delimiters are those of Jinja.
+//! harmless offline, where `validate` lints it with placeholders, and grant everything in AWS. Nesting could also
+//! exhaust the stack. The delimiters are those of Jinja.
 
 use super::suggest::suggestion;
 use std::collections::BTreeSet;

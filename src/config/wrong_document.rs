@@ -1,5 +1,5 @@
-//! Recognises what users write in place of a policy document: another kind of policy, the output of an aws command, a file
-//! of another tool. One message with a hint replaces an error for every key in it. Nothing in the text is quoted.
+//! Recognises what users write in place of a policy document: another kind of policy, the output of an aws command, a
+//! file of another tool. One message with a hint replaces an error for every key in it. Nothing in the text is quoted.
 
 use crate::policy::document::Kind;
 use crate::policy::parse::{Entry, Node, Shape, find};
@@ -26,10 +26,10 @@ fn output_of(command: &str, hint: &'static str, evidence: &'static str) -> Optio
 
 const ENCODED: &str = "write it decoded: `python3 -c 'import sys, urllib.parse; \
                        print(urllib.parse.unquote(sys.stdin.read()))'` decodes it, and the aws CLI prints it decoded";
-const MANIFEST: &str = "name an IAM policy here; to declare a ServiceAccount, use `service-accounts` of its role, and irsa \
-                        creates it";
+const MANIFEST: &str = "name an IAM policy here; to declare a ServiceAccount, use `service-accounts` of its role, and \
+                        irsa creates it";
 const TEMPLATE: &str = "write only the policy document that is in it, as JSON, with its references filled in";
-const TRUST: &str = "this policy says what the role may do; irsa writes the trust policy from `service-accounts`, and further \
+const TRUST: &str = "write what the role may do; irsa writes the trust policy from `service-accounts`, and further \
                      principals are declared under `[[roles.KEY.trust]]`";
 const RESOURCE_POLICY: &str =
     "remove `Principal`: the principal is the role that has the policy; irsa does not manage resource-based policies";
@@ -75,8 +75,8 @@ fn of_command_output(object: &Map<String, Value>) -> Option<WrongDocument> {
         return output_of("iam get-role-policy", hint, "\"PolicyDocument\"");
     }
     if has("AssumeRolePolicyDocument") || has("Role") {
-        let hint = "it contains the role's trust policy alone; `aws iam get-role-policy --query PolicyDocument` and `aws iam \
-                    get-policy-version --query PolicyVersion.Document` print the permissions";
+        let hint = "it contains the role's trust policy alone; `aws iam get-role-policy --query PolicyDocument` and \
+                    `aws iam get-policy-version --query PolicyVersion.Document` print the permissions";
         return output_of("iam get-role", hint, "{");
     }
     if has("RoleDetailList") || has("UserDetailList") {

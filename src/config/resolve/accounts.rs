@@ -48,7 +48,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// The partition of an account: from STS, or else of the role to assume, or else of the region of one of its clusters.
+    /// The partition of an account: from STS, or else of the role to assume, or else of the region of one of its
+    /// clusters.
     pub(super) fn known_partition(&self, key: &Key) -> Option<&str> {
         let (raw, identities) = (self.raw, self.identities);
         if let Some((_, partition)) = identities.accounts.get(key) {

@@ -247,7 +247,8 @@ impl<'a, 'i> Binder<'_, 'a, 'i> {
         set.into_iter().collect()
     }
 
-    /// Counts `more` bindings. Returns whether the total is within the limit, and reports the first time that it is not.
+    /// Counts `more` bindings. Returns whether the total is within the limit, and reports the first time that it is
+    /// not.
     fn count_bindings(&mut self, more: usize, origin: &Origin) -> bool {
         let before = self.count;
         self.count = before.saturating_add(more);

@@ -19,8 +19,8 @@ use crate::policy::{PolicyDocument, Statement};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most managed policies on a role that AWS ever grants. The account's own quota is 10 unless AWS raised it, and irsa
-/// reads it online (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
+/// The most managed policies on a role that AWS ever grants. The account's own quota is 10 unless AWS raised it, and
+/// irsa reads it online (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
 const ATTACHED_MAXIMUM: usize = 25;
 /// The shortest session, which is also IAM's default, and the longest one, in seconds
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>).

@@ -29,8 +29,8 @@ impl Resolver<'_> {
             },
             None if raw.defined.contains_key("owner") => {}
             None => {
-                let hint = "add `owner = \"NAME\"`: irsa tags everything that this configuration manages with it, and no \
-                            other configuration may use it";
+                let hint = "add `owner = \"NAME\"`: irsa tags everything that this configuration manages with it, and \
+                            no other configuration may use it";
                 self.refuse(&raw.origin, "`owner` is missing").hint = Some(hint.to_owned());
             }
         }

@@ -1,7 +1,7 @@
 //! Reads policy statements written in TOML as the JSON that IAM takes.
 
 use crate::config::reader::{FileReader, FromToml, Located};
-use crate::config::suggest::{did_you_mean, nearest, suggestion};
+use crate::config::suggest::{did_you_mean, suggestion};
 use crate::policy::parse::{Entry, Node, Shape};
 use toml::Spanned;
 use toml::de::DeValue;
@@ -51,9 +51,7 @@ impl FromToml for Json {
         for (name, value) in table {
             let key = name.get_ref().as_ref();
             let Some((_, element)) = STATEMENT_KEYS.iter().find(|(known, _)| *known == key) else {
-                let hint = nearest(key, STATEMENT_KEYS.map(|(known, _)| known)).map(did_you_mean).unwrap_or_else(|| {
-                    "a statement has `actions`, `resources`, `principals`, `conditions`, `effect`, `sid` and `not-…`".into()
-                });
+                let hint = suggestion(key, &STATEMENT_KEYS.map(|(known, _)| known), "known keys are");
                 file.refuse(name.span(), format!("unknown key `{key}` in a statement")).hint = Some(hint);
                 flawed = true;
                 continue;

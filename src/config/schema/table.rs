@@ -17,8 +17,8 @@ pub(crate) trait Table: Sized {
     fn properties() -> Map<String, Value>;
 }
 
-/// Declares a table: the struct that holds it, how it is read, and the JSON Schema of its keys. `flatten` adds the keys of
-/// another table, `state` adds fields that are not keys.
+/// Declares a table: the struct that holds it, how it is read, and the JSON Schema of its keys. `flatten` adds the keys
+/// of another table, `state` adds fields that are not keys.
 macro_rules! table {
     ($(#[$doc:meta])* $name:ident $([reserves $reserved:literal])? {
         $($key:literal $field:ident: $type:ty = $property:expr;)*
@@ -89,7 +89,7 @@ impl<T: Table> FromKey for Vec<T> {
         let mut tables = Self::new();
         for item in list {
             let origin = reader.file.origin(item.span());
-            let table = TableReader::of(reader.file, item, &format!("[[{key}]]"), origin);
+            let table = TableReader::of(reader.file, item, format!("[[{key}]]"), origin);
             tables.extend(table.map(|mut table| T::read(&mut table)));
         }
         tables
@@ -122,7 +122,7 @@ fn keyed_table<'a, T: Table>(
     match Key::parse(text) {
         Ok(key) => {
             let origin = file.origin(name.span());
-            let mut table = TableReader::of(file, value, &format!("[{kind}.{key}]"), origin)?;
+            let mut table = TableReader::of(file, value, format!("[{kind}.{key}]"), origin)?;
             Some((key, T::read(&mut table)))
         }
         Err(error) => {

@@ -36,7 +36,8 @@ fn missing_top_file_is_refused_with_a_hint() {
 fn account_id_without_quotes_is_refused_with_a_hint() {
     let errors = errors_of(&Folder::alone("owner = \"me\"\n[accounts.a]\nid = 111122223333\n"));
     assert!(
-        errors.contains("expected a string, found integer") && errors.contains("hint: an account id is written in quotes"),
+        errors.contains("expected a string, found integer")
+            && errors.contains("hint: an account id is written in quotes"),
         "{errors}"
     );
 }
