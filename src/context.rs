@@ -52,14 +52,14 @@ impl Context {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let speed = environment.get("IRSA_TEST_SPEED").and_then(|text| text.parse().ok()).unwrap_or(1).max(1);
         // random numbers only have to differ between processes
-        let seed = RandomState::new().build_hasher().finish();
+        let random = RandomState::new().build_hasher().finish();
         let host = environment.get("HOSTNAME").cloned().or_else(kernel_host_name).unwrap_or_default();
         Self {
             environment,
             not_text,
             now: i64::try_from(now).unwrap_or(0),
             speed,
-            seed,
+            seed: random,
             host,
             process: std::process::id(),
         }

@@ -349,7 +349,7 @@ impl<'a> Resolver<'a> {
         if let Some(advice) = budget::trust_advice(size, TRUST_SIZE_MAXIMUM) {
             let message =
                 format!("the trust policy of {what} has {size} characters, the limit is {TRUST_SIZE_MAXIMUM}");
-            self.refuse(&raw.origin, message).hint = Some(advice.to_owned());
+            self.refuse(&raw.origin, message).hint = Some(advice);
         }
         extra
     }
