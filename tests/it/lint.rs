@@ -205,7 +205,7 @@ fn what_sts_tells_of_the_partition_counts() {
     scene.declare(&inline("arn:aws:s3:::a/*"));
     scene.bench.ends(0, &["plan"]);
     scene.declare(&inline("arn:aws-us-gov:s3:::a/*"));
-    scene.bench.ends(3, &["plan"]).says("irsa.toml:6").says("the account of `aws`");
+    scene.bench.ends(3, &["plan"]).says("irsa.toml:6").says("the account in `aws`");
     assert!(scene.world.writes().is_empty());
 }
 
