@@ -1,27 +1,27 @@
-//! How a run ends: the one table of exit codes, and the error that carries one with its hints.
+//! The exit status of a run with its code, and the error that ends a run.
 
 use crate::apply::report::Interrupt;
 use crate::config::Diagnostics;
 use crate::model::note::Note;
 use std::process::ExitCode;
 
-/// How a run ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The exit status of a run. Of two that apply, the later in this list wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExitStatus {
     /// 0: done, or nothing to do.
     Success,
-    /// 1: an unexpected or service error.
-    Failure,
     /// 2: changes pending (`drift`, `plan --detailed-exitcode`).
     Changes,
-    /// 3: the configuration is invalid, or a finding reaches `--deny`.
-    Invalid,
+    /// 1: an unexpected error, or an error of a service.
+    Failure,
     /// 4: refused.
     Refused,
-    /// 5: the saved plan is stale, was changed, or is of another configuration; nothing was written.
-    Stale,
     /// 6: applied in part.
     Partial,
+    /// 5: the saved plan is stale, was changed, or belongs to another configuration; nothing was written.
+    Stale,
+    /// 3: the configuration is invalid, or a finding reaches `--deny`.
+    Invalid,
     /// 64: wrong usage.
     Usage,
     /// 130 or 143.
@@ -29,7 +29,7 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
-    /// The code.
+    /// The exit code.
     pub fn code(self) -> u8 {
         match self {
             Self::Success => 0,
@@ -45,25 +45,10 @@ impl ExitStatus {
         }
     }
 
-    /// Its place where several hold: 130/143, 64, 3, 5, 6, 4, 1, 2, 0.
-    fn rank(self) -> usize {
-        match self {
-            Self::Interrupted(_) => 8,
-            Self::Usage => 7,
-            Self::Invalid => 6,
-            Self::Stale => 5,
-            Self::Partial => 4,
-            Self::Refused => 3,
-            Self::Failure => 2,
-            Self::Changes => 1,
-            Self::Success => 0,
-        }
-    }
-
-    /// The one of the two that the run ends with.
+    /// The status of a run to which both apply.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        if other.rank() > self.rank() { other } else { self }
+        self.max(other)
     }
 }
 
@@ -73,20 +58,20 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
-/// Why a run ended before it was done.
+/// An error that ends a run early.
 #[derive(Debug, Clone)]
 pub struct Error {
-    /// What the process ends with.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What went wrong: a lower-case fragment; empty where the diagnostics say it all. One line.
+    /// A lower-case fragment on one line; empty if the diagnostics say everything.
     pub message: String,
-    /// Where, a line for each.
+    /// Further lines, for example the objects concerned.
     pub details: Vec<String>,
     /// What to do next.
     pub hints: Vec<String>,
-    /// The mistakes in the configuration, where that is what is wrong.
+    /// The errors in the configuration.
     pub diagnostics: Option<Box<Diagnostics>>,
-    /// The findings of the linter, where those are what is wrong; the details have them in words.
+    /// The lint findings that ended the run; `details` has them as text.
     pub findings: Vec<Note>,
 }
 
@@ -103,7 +88,7 @@ impl Error {
         }
     }
 
-    /// An unexpected or service error.
+    /// An unexpected error, or an error of a service.
     pub fn failure(message: impl Into<String>) -> Self {
         Self::new(ExitStatus::Failure, message)
     }
@@ -113,7 +98,7 @@ impl Error {
         Self::new(ExitStatus::Usage, message)
     }
 
-    /// Adds lines that say where.
+    /// Adds detail lines.
     #[must_use]
     pub fn details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.details.extend(lines);
@@ -145,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_several_hold_the_contract_says_which() {
+    fn stronger_status_wins_and_has_its_code() {
         let order = [
             ExitStatus::Interrupted(Interrupt::Interrupt),
             ExitStatus::Usage,
@@ -157,8 +142,8 @@ mod tests {
             ExitStatus::Changes,
             ExitStatus::Success,
         ];
-        for (place, status) in order.iter().enumerate() {
-            for weaker in &order[place..] {
+        for (index, status) in order.iter().enumerate() {
+            for weaker in &order[index..] {
                 assert_eq!(status.or(*weaker), *status);
                 assert_eq!(weaker.or(*status), *status);
             }

@@ -1,66 +1,66 @@
-//! What happened, never how it looks. Progress bars and JSON lines are listeners of equal rank.
+//! Events of a run, for progress output. Events say what happened, and listeners decide how to show it.
 
 use crate::model::address::Address;
 
-/// One thing that happened in a run.
+/// An event of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Reading begins; `places` accounts and clusters will be read.
+    /// Reading starts.
     ReadStarted {
-        /// How many.
+        /// The number of accounts and clusters to read.
         places: usize,
     },
     /// One account or cluster (`account/prod`, `cluster/prod-eu`) was read.
     PlaceRead {
-        /// Which.
+        /// Its name.
         place: String,
-        /// How many objects it had for us.
+        /// The number of objects found.
         objects: usize,
     },
-    /// All reading is over.
+    /// Reading is done.
     ReadFinished,
-    /// Applying begins; so many steps, so many calls.
+    /// Applying starts.
     ApplyStarted {
-        /// The steps.
+        /// The number of steps.
         steps: usize,
-        /// The calls.
+        /// The number of calls.
         calls: usize,
     },
-    /// One call of a step is about to be sent.
+    /// A call of a step is about to be sent.
     CallStarted {
         /// The object.
         address: Address,
         /// The operation.
         operation: String,
     },
-    /// One call of a step is done, or was not needed.
+    /// A call of a step is done or was not needed.
     CallFinished {
         /// The object.
         address: Address,
         /// The operation.
         operation: String,
     },
-    /// A step is over.
+    /// A step is done.
     StepFinished {
         /// The object.
         address: Address,
-        /// How it ended, in a word: `applied`, `already done`, `skipped`, `failed`.
+        /// `applied`, `already done`, `skipped` or `failed`.
         outcome: &'static str,
     },
-    /// Something is being waited for: propagation, a throttle.
+    /// irsa waits, for propagation or because of a throttle.
     Waiting {
-        /// What.
+        /// The reason.
         what: String,
     },
 }
 
-/// Someone who wants to know.
+/// A listener for events.
 pub trait Listen: Send + Sync {
-    /// Told of each event, in the order in which they happen.
+    /// Receives each event, in order.
     fn on(&self, event: &Event);
 }
 
-/// Nobody.
+/// A listener that ignores all events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silence;
 

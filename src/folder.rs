@@ -1,13 +1,13 @@
-//! A folder in which untrusted text may name files. Reads only regular files that lie inside it and are not hidden,
-//! whichever links lead to them. Only this room opens files that a configuration, or a kubeconfig in it, names.
+//! Reads files that a configuration, or a kubeconfig in it, names: only regular files inside the configuration's folder
+//! that are not hidden, even through links.
 //!
-//! It resolves all links first, checks the resulting path, and opens exactly that path.
+//! Resolves all links first, checks the resulting path, and opens exactly that path.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-/// Linux follows at most this many links in a path (<https://man7.org/linux/man-pages/man7/path_resolution.7.html>).
+/// The most links that Linux follows in a path (<https://man7.org/linux/man-pages/man7/path_resolution.7.html>).
 const LINKS: usize = 40;
 
 /// A folder; its path has no links.
@@ -18,25 +18,23 @@ pub(crate) struct Folder(PathBuf);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub name: OsString,
-    /// Whether it is a folder, or a link to one.
+    /// Whether it is a folder or a link to one.
     pub is_folder: bool,
     pub is_link: bool,
 }
 
-/// Why a file is not read. Never contains anything from the file.
+/// Why a file is not read. Contains nothing from the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// There is no such file.
     Missing,
-    /// It lies outside the folder.
     Outside,
-    /// Its name, or that of a folder on the way, begins with a dot.
+    /// Its name, or that of a folder in its path, begins with a dot.
     Hidden,
-    /// It is a folder, a device or a pipe.
-    NoFile,
-    /// It has more bytes than this.
+    /// A folder, a device or a pipe.
+    NotAFile,
+    /// It has more than this many bytes.
     TooLarge(u64),
-    /// The operating system's error.
+    /// The error of the operating system.
     Unreadable(String),
 }
 
@@ -44,18 +42,18 @@ impl Refused {
     fn of(error: &std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Self::Missing,
-            std::io::ErrorKind::PermissionDenied => Self::Unreadable("it may not be read".to_owned()),
+            std::io::ErrorKind::PermissionDenied => Self::Unreadable("permission denied".to_owned()),
             _ => Self::Unreadable(error.to_string()),
         }
     }
 
-    /// The reason, as a fragment about "it", the file. `folder` is what messages call the folder.
+    /// The reason, as a fragment in which "it" is the file. `folder` is the name of the folder in messages.
     pub(crate) fn why(&self, folder: &str) -> String {
         match self {
             Self::Missing => "there is no such file".to_owned(),
             Self::Outside => format!("it leads out of {folder}"),
             Self::Hidden => "files and folders whose names begin with a dot are not read".to_owned(),
-            Self::NoFile => "it is no file".to_owned(),
+            Self::NotAFile => "it is not a file".to_owned(),
             Self::TooLarge(limit) => format!("it has more than {limit} bytes"),
             Self::Unreadable(why) => why.clone(),
         }
@@ -63,7 +61,7 @@ impl Refused {
 }
 
 impl Folder {
-    /// The folder that `path` leads to.
+    /// The folder at `path`, which may be a link.
     pub(crate) fn at(path: &Path) -> Result<Self, Refused> {
         path.canonicalize().map(Self).map_err(|error| Refused::of(&error))
     }
@@ -73,16 +71,16 @@ impl Folder {
         &self.0
     }
 
-    /// Resolves `path`, relative to this folder, to a path without links. Refuses a path whose text leads out of the folder
-    /// without looking at the disk, so that nobody can probe which files exist outside.
+    /// Resolves `path`, relative to this folder, to a path without links. Refuses a path that leads out of the folder
+    /// without accessing the disk, so that nobody can probe which files exist outside.
     pub(crate) fn find(&self, path: &Path) -> Result<PathBuf, Refused> {
-        let spelled = spelled(&self.0.join(path));
-        let named = spelled.strip_prefix(&self.0).map_err(|_| Refused::Outside)?;
+        let normalized = normalized(&self.0.join(path));
+        let named = normalized.strip_prefix(&self.0).map_err(|_| Refused::Outside)?;
         if hidden(named) {
             return Err(Refused::Hidden);
         }
         let real = self.0.join(path).canonicalize().map_err(|error| match Refused::of(&error) {
-            // a link to a missing file outside must look like a link to an existing one
+            // links to missing and to existing files outside must be refused alike
             Refused::Missing if self.leads_out(named) => Refused::Outside,
             refused => refused,
         })?;
@@ -99,7 +97,7 @@ impl Folder {
         })
     }
 
-    /// Whether following the links in `path` leads out of the folder. ReadOptions at nothing outside.
+    /// Whether the links in `path` lead out of the folder. Does not access files outside.
     fn leads_out(&self, path: &Path) -> bool {
         let mut path = path.to_owned();
         for _ in 0..LINKS {
@@ -110,7 +108,7 @@ impl Folder {
                 at.push(part);
                 at.read_link().ok().map(|target| folder.join(target))
             });
-            let Some(next) = next.map(|next| spelled(&next.join(parts.as_path()))) else { return false };
+            let Some(next) = next.map(|next| normalized(&next.join(parts.as_path()))) else { return false };
             match next.strip_prefix(&self.0) {
                 Ok(inside) => inside.clone_into(&mut path),
                 Err(_) => return true,
@@ -141,20 +139,21 @@ impl Folder {
     }
 }
 
-/// Refuses anything but a regular file of at most `limit` bytes. Opening a pipe would block until somebody writes to it.
+/// Refuses anything but a regular file of at most `limit` bytes. Opening a pipe would block until somebody writes to
+/// it.
 pub(crate) fn fits(path: &Path, limit: u64) -> Result<(), Refused> {
     let metadata = std::fs::metadata(path).map_err(|error| Refused::of(&error))?;
     if !metadata.is_file() {
-        return Err(Refused::NoFile);
+        return Err(Refused::NotAFile);
     }
     if metadata.len() > limit { Err(Refused::TooLarge(limit)) } else { Ok(()) }
 }
 
-/// Reads a file that the user has named. Follows links.
+/// Reads a file that the user named. Follows links.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refused> {
     fits(path, limit)?;
     let failed = |error: std::io::Error| Refused::of(&error);
-    #[expect(clippy::disallowed_methods, reason = "this is where files that others name are read")]
+    #[expect(clippy::disallowed_methods, reason = "files that others name are read here")]
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     // files in /proc report a size of 0
@@ -162,25 +161,25 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refused> {
     if bytes.len() as u64 > limit { Err(Refused::TooLarge(limit)) } else { Ok(bytes) }
 }
 
-/// Removes `.` and `..` from the text of a path, without looking at the disk.
-fn spelled(path: &Path) -> PathBuf {
-    let mut spelled = PathBuf::new();
+/// Removes `.` and `..` from a path without accessing the disk.
+fn normalized(path: &Path) -> PathBuf {
+    let mut normalized = PathBuf::new();
     for component in path.components() {
         match component {
             Component::CurDir => {}
-            Component::ParentDir => drop(spelled.pop()),
-            other => spelled.push(other),
+            Component::ParentDir => drop(normalized.pop()),
+            other => normalized.push(other),
         }
     }
-    spelled
+    normalized
 }
 
 fn hidden(path: &Path) -> bool {
     path.components().any(|component| matches!(component, Component::Normal(name) if is_hidden(name)))
 }
 
-/// Whether a name begins with one dot. Names that begin with two are the folders behind the links of a mounted ConfigMap
-/// (<https://pkg.go.dev/k8s.io/kubernetes/pkg/volume/util#AtomicWriter>); those are not hidden.
+/// Whether a name begins with one dot. Names with two dots are not hidden: the files of a mounted ConfigMap are links
+/// into such folders (<https://pkg.go.dev/k8s.io/kubernetes/pkg/volume/util#AtomicWriter>).
 pub(crate) fn is_hidden(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(b".") && !name.starts_with(b"..")
@@ -197,7 +196,7 @@ mod tests {
         std::fs::write(path, "text").unwrap();
     }
 
-    fn scene() -> (tempfile::TempDir, Folder) {
+    fn folder_with_links() -> (tempfile::TempDir, Folder) {
         let all = tempfile::tempdir().unwrap();
         let root = all.path();
         for file in ["home/.token", "home/token", "in/a", "in/sub/b", "in/.env", "in/.git/config", "in/..1/c"] {
@@ -225,8 +224,8 @@ mod tests {
     }
 
     #[test]
-    fn only_what_lies_in_the_folder_and_is_not_hidden_is_read() {
-        let (_all, folder) = scene();
+    fn file_outside_the_folder_or_hidden_is_refused() {
+        let (_all, folder) = folder_with_links();
         for (path, expected) in [
             ("a", None),
             ("./sub/../a", None),
@@ -253,8 +252,8 @@ mod tests {
             ("gone", Some(Refused::Missing)),
             ("a/b", Some(Refused::Missing)),
             ("broken", Some(Refused::Missing)),
-            ("sub", Some(Refused::NoFile)),
-            ("", Some(Refused::NoFile)),
+            ("sub", Some(Refused::NotAFile)),
+            ("", Some(Refused::NotAFile)),
         ] {
             assert_eq!(folder.read(Path::new(path), 9).err(), expected, "{path}");
         }
@@ -264,19 +263,19 @@ mod tests {
     }
 
     #[test]
-    fn a_link_anywhere_in_a_path_is_seen() {
-        let (_all, folder) = scene();
+    fn link_anywhere_in_a_path_is_found() {
+        let (_all, folder) = folder_with_links();
         for (path, expected) in [("a", false), ("sub/b", false), ("gone", false), ("b", true), ("outer/token", true)] {
             assert_eq!(folder.has_link(Path::new(path)), expected, "{path}");
         }
     }
 
     #[test]
-    fn a_file_is_read_to_its_limit() {
-        let (_all, folder) = scene();
+    fn file_beyond_the_limit_is_refused() {
+        let (_all, folder) = folder_with_links();
         assert_eq!(folder.read(Path::new("a"), 4), Ok(b"text".to_vec()));
         assert_eq!(folder.read(Path::new("a"), 3), Err(Refused::TooLarge(3)));
-        // it says that it has none
+        // its metadata says that it has 0 bytes
         assert_eq!(read(Path::new("/proc/self/environ"), 0), Err(Refused::TooLarge(0)));
     }
 }

@@ -87,7 +87,7 @@ impl Stop {
 }
 
 /// The signal that ended a run early.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Interrupt {
     /// SIGINT: 130
     Interrupt,

@@ -23,8 +23,14 @@ pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: 
     let looked = look(machine, ui, global, arguments).await;
     if let (Err(error), Some(path)) = (&looked, &arguments.metrics_file) {
         let configuration = load(global).ok();
-        let owner = configuration.as_ref().and_then(Configuration::owner).map(Key::as_str);
-        note_failure((path, owner, arguments.fleet.shard), ui, machine.context.now(), error.status).await;
+        let owner = configuration.as_ref().and_then(Configuration::owner);
+        note_failure(
+            (path, owner.as_ref().map(Key::as_str), arguments.fleet.shard),
+            ui,
+            machine.context.now(),
+            error.status,
+        )
+        .await;
     }
     looked
 }

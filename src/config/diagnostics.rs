@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, all of it at once, each with its place and what to do.
+//! Errors in a configuration: collected, sorted, and shown as text with quoted lines or as JSON.
 
 use crate::model::origin::Origin;
 use crate::model::sanitize::{Sanitized, inert, scrub};
@@ -9,26 +9,32 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// One mistake.
+/// One error in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// What is wrong: a lower-case fragment.
+    /// A lower-case fragment.
     pub message: String,
-    /// Where, and what is there; the first is the main one. Empty where the file itself could not be read.
+    /// Positions with a text each; the first is the main one. Empty if the file could not be read.
     pub labels: Vec<(Origin, String)>,
-    /// What to do, if there is something to say.
+    /// What to do.
     pub hint: Option<String>,
 }
 
 impl Diagnostic {
-    /// A mistake at one place.
+    /// An error at one position.
     pub(crate) fn at(origin: &Origin, message: impl Into<String>) -> Self {
         Self { message: message.into(), labels: vec![(origin.clone(), String::new())], hint: None }
     }
 
-    /// A mistake that has no place in a file.
-    pub(crate) fn nowhere(message: impl Into<String>) -> Self {
+    pub(crate) fn without_position(message: impl Into<String>) -> Self {
         Self { message: message.into(), labels: Vec::new(), hint: None }
+    }
+
+    /// Adds it to `errors` and returns it there.
+    pub(crate) fn push_to(self, errors: &mut Vec<Self>) -> &mut Self {
+        errors.push(self);
+        let last = errors.len() - 1;
+        &mut errors[last]
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -36,7 +42,7 @@ impl Diagnostic {
         self
     }
 
-    /// Says something about the main place.
+    /// Sets the text at the main position.
     pub(crate) fn label(mut self, text: impl Into<String>) -> Self {
         if let Some(first) = self.labels.first_mut() {
             first.1 = text.into();
@@ -44,99 +50,94 @@ impl Diagnostic {
         self
     }
 
-    /// Adds the other place.
+    /// Adds another position.
     pub(crate) fn and(mut self, origin: &Origin, text: impl Into<String>) -> Self {
         self.labels.push((origin.clone(), text.into()));
         self
     }
 
-    /// Truncates the texts: they may quote a key that is as long as the file.
+    /// Truncates the texts, which may quote a key as long as the file.
     fn shorten(&mut self) {
         let labels = self.labels.iter_mut().map(|(_, label)| label);
         for text in labels.chain([&mut self.message]).chain(&mut self.hint) {
-            if let Some((end, _)) = text.char_indices().nth(MESSAGE) {
+            if let Some((end, _)) = text.char_indices().nth(MESSAGE_LIMIT) {
                 text.truncate(end);
                 text.push('…');
             }
         }
     }
 
-    /// By what mistakes are sorted.
-    fn place(&self) -> Option<(&str, usize, usize)> {
+    fn position(&self) -> Option<(&str, usize, usize)> {
         self.labels.first().map(|(origin, _)| (&*origin.file, origin.line, origin.column))
     }
 }
 
-/// The most mistakes in text and in JSON.
-const SHOWN: usize = 200;
-const TOLD: usize = 10_000;
+/// The most errors in text and in JSON.
+const TEXT_LIMIT: usize = 200;
+const JSON_LIMIT: usize = 10_000;
 /// The longest message, in characters, and the longest excerpt of a file, in bytes.
-const MESSAGE: usize = 2000;
-const EXCERPT: usize = 64 * 1024;
+const MESSAGE_LIMIT: usize = 2000;
+const EXCERPT_LIMIT: usize = 64 * 1024;
 /// The message where nothing may be quoted.
-const WITHHELD: &str = "this is no valid configuration";
+const WITHHELD: &str = "this is not a valid configuration";
 
-/// Everything that is wrong, in the order of files and lines.
+/// All errors in a configuration, in the order of files and lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
-    /// How many there are, including those left out of `list`.
+    /// The number of errors, including those left out of `list`.
     count: usize,
-    /// The texts of the files, to show the lines.
+    /// The texts of the files, to quote lines.
     texts: BTreeMap<Arc<str>, Arc<str>>,
     /// The files that were read.
     read: Vec<PathBuf>,
 }
 
 impl Diagnostics {
-    /// Sorts the mistakes; `texts` are the files that they are in.
-    pub(crate) fn new(mut list: Vec<Diagnostic>, texts: BTreeMap<Arc<str>, Arc<str>>) -> Self {
-        list.sort_by(|a, b| (a.place(), &a.message).cmp(&(b.place(), &b.message)));
-        list.dedup();
+    /// Sorts the errors and drops repetitions; `texts` has the files that they are in, `read` the files that were read.
+    pub(crate) fn new(mut list: Vec<Diagnostic>, texts: BTreeMap<Arc<str>, Arc<str>>, read: Vec<PathBuf>) -> Self {
+        // the sort is stable: of roles that share a broken document, the first is kept
+        list.sort_by(|a, b| (a.position(), &a.message).cmp(&(b.position(), &b.message)));
+        list.dedup_by(|a, b| (a.position(), &a.message) == (b.position(), &b.message));
         let count = list.len();
-        list.truncate(TOLD);
+        list.truncate(JSON_LIMIT);
         list.iter_mut().for_each(Diagnostic::shorten);
-        Self { list, count, texts, read: Vec::new() }
+        Self { list, count, texts, read }
     }
 
-    /// Mistakes in files that must not be quoted: keeps only their places.
-    pub(crate) fn withheld(list: Vec<Diagnostic>) -> Self {
-        let bare = |diagnostic: Diagnostic| {
+    /// Errors in files that must not be quoted: keeps only their positions.
+    pub(crate) fn withheld(list: Vec<Diagnostic>, read: Vec<PathBuf>) -> Self {
+        let withheld = |diagnostic: Diagnostic| {
             let labels = diagnostic.labels.into_iter().take(1).map(|(origin, _)| (origin, String::new()));
-            let hint = "the configuration is a link that leads out of its folder, so nothing in it is shown; pass the \
-                        real path with `--config`";
+            let hint = "the configuration is a link out of its folder, so irsa does not show its content; pass the real \
+                        path with `--config`";
             Diagnostic { message: WITHHELD.to_owned(), labels: labels.collect(), hint: Some(hint.to_owned()) }
         };
-        Self::new(list.into_iter().map(bare).collect(), BTreeMap::new())
+        Self::new(list.into_iter().map(withheld).collect(), BTreeMap::new(), read)
     }
 
-    /// The same, with the files that were read.
-    pub(crate) fn read_from(self, read: Vec<PathBuf>) -> Self {
-        Self { read, ..self }
-    }
-
-    /// The files that were read, as far as they could be.
+    /// The files that were read.
     pub fn files(&self) -> &[PathBuf] {
         &self.read
     }
 
-    /// The mistakes.
+    /// The errors.
     pub fn list(&self) -> &[Diagnostic] {
         &self.list
     }
 
-    /// Writes each with its file, line, column, the line itself and the hint.
+    /// Writes each error with its position, the quoted line and the hint.
     ///
     /// # Errors
     /// If writing fails.
     pub fn render(&self, out: &mut dyn Write, colour: bool) -> io::Result<()> {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        for diagnostic in self.list.iter().take(SHOWN) {
+        for diagnostic in self.list.iter().take(TEXT_LIMIT) {
             writeln!(out, "{}", inert(&self.render_one(diagnostic, &renderer)))?;
             writeln!(out)?;
         }
         let count = self.count;
-        let shown = if count > SHOWN { format!("; the first {SHOWN} are shown") } else { String::new() };
+        let shown = if count > TEXT_LIMIT { format!("; the first {TEXT_LIMIT} are shown") } else { String::new() };
         writeln!(out, "{count} {} in the configuration{shown}", if count == 1 { "mistake" } else { "mistakes" })
     }
 
@@ -153,7 +154,7 @@ impl Diagnostics {
         for file in files {
             let here = || diagnostic.labels.iter().filter(|(origin, _)| &origin.file == file);
             let excerpt = self.texts.get(file).map(|text| (text, lines(here().map(|(origin, _)| &origin.span), text)));
-            let Some((text, shown)) = excerpt.filter(|(_, shown)| shown.len() <= EXCERPT) else {
+            let Some((text, shown)) = excerpt.filter(|(_, shown)| shown.len() <= EXCERPT_LIMIT) else {
                 for (origin, _) in here() {
                     let place = annotate_snippets::Origin::path(file.to_string());
                     group = group.element(place.line(origin.line).char_column(origin.column));
@@ -167,7 +168,7 @@ impl Diagnostics {
                 let kind = if Some(origin) == main { AnnotationKind::Primary } else { AnnotationKind::Context };
                 let span = within(&origin.span, text);
                 let annotation =
-                    kind.span(excerpt.place(span.start - shown.start)..excerpt.place(span.end - shown.start));
+                    kind.span(excerpt.offset(span.start - shown.start)..excerpt.offset(span.end - shown.start));
                 if label.is_empty() { annotation } else { annotation.label(scrub(label)) }
             });
             let snippet = Snippet::source(excerpt.text.clone()).line_start(first_line);
@@ -176,7 +177,7 @@ impl Diagnostics {
         if diagnostic.labels.is_empty()
             && let Some(hint) = &diagnostic.hint
         {
-            // below a line of a file it hangs on that; alone it is a line like that of every other error
+            // without a quoted line, the hint is written as for every other error of irsa
             return format!("{}\nhint: {}", renderer.render(&[group]), scrub(hint));
         }
         if let Some(hint) = &diagnostic.hint {
@@ -185,23 +186,18 @@ impl Diagnostics {
         renderer.render(&[group])
     }
 
-    /// The same for programs, as `irsa schema validation` describes it.
+    /// The errors as JSON, as `irsa schema validation` describes them.
     pub fn to_json(&self) -> Value {
-        let place = |origin: &Origin| (origin.file.to_string(), origin.line, origin.column);
         let list = self.list.iter().map(|diagnostic| {
-            let main = diagnostic.labels.first().map(|(origin, _)| place(origin));
-            let also: Vec<Value> = diagnostic
-                .labels
-                .iter()
-                .skip(1)
-                .map(|(origin, text)| {
-                    let (file, line, column) = place(origin);
-                    json!({ "file": file, "line": line, "column": column, "text": text })
-                })
-                .collect();
-            let (file, line, column) = main.map_or((None, None, None), |(f, l, c)| (Some(f), Some(l), Some(c)));
+            let main = diagnostic.labels.first().map(|(origin, _)| origin);
+            let also = diagnostic.labels.iter().skip(1).map(|(origin, text)| {
+                json!({ "file": *origin.file, "line": origin.line, "column": origin.column, "text": text })
+            });
+            let also: Vec<Value> = also.collect();
             json!({
-                "file": file, "line": line, "column": column,
+                "file": main.map(|origin| &*origin.file),
+                "line": main.map(|origin| origin.line),
+                "column": main.map(|origin| origin.column),
                 "rule": "configuration", "severity": "error", "address": null,
                 "text": diagnostic.message, "message": diagnostic.message, "hint": diagnostic.hint, "also": also,
             })
@@ -210,7 +206,7 @@ impl Diagnostics {
     }
 }
 
-/// The whole lines that hold all of these spans: the rest of a large file need not be looked at to show one mistake.
+/// The whole lines around these spans, so that quoting does not scan all of a large file.
 fn lines<'a>(spans: impl Iterator<Item = &'a std::ops::Range<usize>>, text: &str) -> std::ops::Range<usize> {
     let spans = spans.map(|span| within(span, text)).reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
     let span = spans.unwrap_or(0..0);
@@ -219,19 +215,19 @@ fn lines<'a>(spans: impl Iterator<Item = &'a std::ops::Range<usize>>, text: &str
     start..end
 }
 
-/// The part of a span that lies in the text, on one line.
+/// The part of a span that is in the text, on one line.
 fn within(span: &std::ops::Range<usize>, text: &str) -> std::ops::Range<usize> {
     let start = text.floor_char_boundary(span.start);
     let end = text.ceil_char_boundary(span.end).max(start);
-    // a table or a multi-line value is shown by its first line
+    // of a table or a multi-line value, only the first line is shown
     let first_line = text[start..end].find('\n').map_or(end, |newline| start + newline);
     start..first_line.max(start)
 }
 
-/// Lines of a file as they are shown, scrubbed, and where its places have moved to.
+/// Sanitized lines of a file, and how their positions have moved.
 struct Excerpt {
     text: String,
-    /// Where something was put in the place of something else: behind it in the file, and behind it here.
+    /// The ends of replaced characters: the offset in the file and the offset in `text`.
     moved: Vec<(usize, usize)>,
 }
 
@@ -241,7 +237,7 @@ impl Excerpt {
         let mut moved = vec![(0, 0)];
         for (at, character) in source.char_indices() {
             let behind = at + character.len_utf8();
-            // a carriage return alone goes back to the start of the line
+            // a carriage return alone would move the cursor to the start of the line
             let ends_line = character == '\r' && source[behind..].starts_with('\n');
             if ends_line || matches!(character, '\n' | '\t') {
                 line.text.push(character);
@@ -256,8 +252,8 @@ impl Excerpt {
         Self { text: line.text, moved }
     }
 
-    /// Where a place of the file is.
-    fn place(&self, at: usize) -> usize {
+    /// The offset in `text` of an offset in the file.
+    fn offset(&self, at: usize) -> usize {
         let next = self.moved.partition_point(|(behind, _)| *behind <= at);
         let (behind, here) = self.moved[next - 1];
         here + (at - behind)
@@ -275,12 +271,14 @@ mod tests {
         let origin = Origin { file: file.clone(), line: 1, column: 1, span };
         let diagnostic = Diagnostic::at(&origin, message).label(message).hint(message);
         let mut shown = Vec::new();
-        Diagnostics::new(vec![diagnostic], BTreeMap::from([(file, text)])).render(&mut shown, false).unwrap();
+        Diagnostics::new(vec![diagnostic], BTreeMap::from([(file, text)]), Vec::new())
+            .render(&mut shown, false)
+            .unwrap();
         String::from_utf8(shown).unwrap()
     }
 
     #[test]
-    fn nothing_in_a_mistake_is_obeyed() {
+    fn control_characters_and_workflow_commands_are_escaped() {
         let text = "owner = \"a\u{202e}b\u{1b}[31m\"\r\n# \r::error::x ##vso[x]\u{3164}\n";
         let shown = rendered(
             "a\n::set-output name=x::\u{1b}[2J.toml",
@@ -296,13 +294,13 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_stands_below_what_it_marks() {
+    fn marker_is_below_the_marked_text() {
         let text = "a = \"\u{200b}##[\" # é\tx\nb = 1";
         for (name, place) in [("##", text.find("##").unwrap()), ("x", text.find('x').unwrap()), ("a", 0)] {
             let shown = rendered("irsa.toml", text, place..place + name.len(), "here");
             let line = shown.lines().find(|line| line.starts_with("1 | ")).unwrap();
             let mark = shown.lines().find(|line| line.contains('^')).unwrap();
-            // in columns, of which each of these characters takes one
+            // each of these characters is one column wide
             let column = |line: &str, found: &str| line.split(found).next().unwrap().chars().count();
             assert_eq!(column(line, name), column(mark, "^"), "{shown}");
             assert_eq!(mark.matches('^').count(), name.len(), "{shown}");

@@ -1,14 +1,15 @@
-//! Policy documents: from a file, from JSON or from statements in TOML, filled in and strictly read.
+//! Reads policy documents from a file, from JSON or from statements in TOML: fills in templates and parses strictly.
 //!
-//! A mistake is shown where it was written: in the policy file itself, inside the JSON text, or at the statement.
+//! An error points at where it was written: into the policy file, into the JSON text, or at the statement.
 
 use super::diagnostics::Diagnostic;
 use super::file_kind::FileKind;
-use super::mistaken::{self, Mistaken};
-use super::reader::{Spot, nearest};
-use super::schema::{Json, Raw, RawDocument, STATEMENT_KEYS};
-use super::source::{Source, Sources, beside};
-use super::templates::{Fault, Variables, is_template};
+use super::reader::Located;
+use super::schema::{Json, KubernetesSetting, Raw, RawDocument, STATEMENT_KEYS};
+use super::source::{Source, Sources, relative_to};
+use super::suggest::{did_you_mean, nearest};
+use super::templates::{TemplateError, Variables, is_template};
+use super::wrong_document::{self, WrongDocument};
 use crate::model::origin::Origin;
 use crate::policy::budget::DOCUMENT_TEXT;
 use crate::policy::document::Kind;
@@ -19,68 +20,68 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Reads every policy file that is named, and looks at where kubeconfigs are.
+/// Reads every policy file that the configuration names, and checks the paths of kubeconfigs.
 pub(crate) fn read_files(sources: &mut Sources, raw: &Raw) -> Vec<Diagnostic> {
-    let mut list = Vec::new();
-    let mut told = BTreeSet::new();
+    let mut errors = Vec::new();
+    let mut refused = BTreeSet::new();
     let inline = raw.roles.values().flat_map(|role| role.inline.iter().map(|(_, document)| document));
     for document in raw.policies.values().map(|policy| &policy.document).chain(inline) {
         let Some(file) = &document.file else { continue };
-        match sources.read(&beside(&file.origin.file, &file.value), FileKind::Policy) {
-            Ok(source) if !is_policy(&source.text) && told.insert(source.name.clone()) => {
-                list.push(no_policy(file, &source.text));
+        match sources.read(&relative_to(&file.origin.file, &file.value), FileKind::Policy) {
+            Ok(source) if !is_policy(&source.text) && refused.insert(source.name.clone()) => {
+                errors.push(not_a_policy(file, &source.text));
             }
             Ok(_) => {}
             Err(why) => {
                 let diagnostic = unreadable(file, &why);
-                list.push(match mistaken::by_name(&file.value) {
+                errors.push(match wrong_document::hint_by_name(&file.value) {
                     Some(hint) => diagnostic.hint(hint),
                     None => diagnostic,
                 });
             }
         }
     }
-    let kubeconfigs = raw.clusters.values().filter_map(|cluster| cluster.kubernetes.as_ref()?.kubeconfig.as_ref());
-    for file in kubeconfigs {
-        if let Err(why) = sources.kubeconfig(&beside(&file.origin.file, &file.value)) {
-            list.push(unreadable(file, &why));
+    for cluster in raw.clusters.values() {
+        let Some(KubernetesSetting::Table(table)) = &cluster.kubernetes else { continue };
+        let Some(file) = &table.kubeconfig else { continue };
+        if let Err(why) = sources.kubeconfig(&relative_to(&file.origin.file, &file.value)) {
+            errors.push(unreadable(file, &why));
         }
     }
-    list
+    errors
 }
 
-fn unreadable(file: &Spot<String>, why: &str) -> Diagnostic {
-    let hint = "paths are relative to the file that names them and stay inside the folder of the top file";
+fn unreadable(file: &Located<String>, why: &str) -> Diagnostic {
+    let hint = "paths are relative to the file that names them and must stay inside the folder of the top file";
     Diagnostic::at(&file.origin, format!("cannot read `{}`: {why}", file.value)).hint(hint)
 }
 
-/// Whether a text looks like a policy. Messages do not quote other JSON, such as a service account key that CI wrote into
-/// the folder.
+/// Whether a text looks like a policy. Messages must not quote other JSON, such as a service account key that CI wrote
+/// into the folder.
 fn is_policy(text: &str) -> bool {
     ["Statement", "Effect", "Action", "Resource"].iter().any(|element| text.contains(&format!("\"{element}\"")))
 }
 
-fn no_policy(file: &Spot<String>, text: &str) -> Diagnostic {
-    if let Some(Mistaken { message, hint, shows: _ }) = mistaken::of_text(text) {
-        return Diagnostic::at(&file.origin, format!("`{}`: {message}", file.value)).hint(hint);
+fn not_a_policy(file: &Located<String>, text: &str) -> Diagnostic {
+    match wrong_document::of_text(text) {
+        Some(wrong) => Diagnostic::at(&file.origin, format!("`{}`: {}", file.value, wrong.message)).hint(wrong.hint),
+        None => Diagnostic::at(&file.origin, format!("`{}` is not a policy: it has no `Statement`", file.value)),
     }
-    let message = format!("`{}` is not a policy: it has no `Statement`", file.value);
-    Diagnostic::at(&file.origin, message)
 }
 
-/// Reads documents. One that many roles share is read once.
+/// Reads documents, and a file that many roles share only once.
 pub(crate) struct Documents<'a> {
     sources: &'a Sources,
     files: BTreeMap<(Arc<str>, Option<Variables>), Option<PolicyDocument>>,
-    pub list: Vec<Diagnostic>,
+    pub errors: Vec<Diagnostic>,
 }
 
 impl<'a> Documents<'a> {
     pub(crate) fn new(sources: &'a Sources) -> Self {
-        Self { sources, files: BTreeMap::new(), list: Vec::new() }
+        Self { sources, files: BTreeMap::new(), errors: Vec::new() }
     }
 
-    /// The permissions that `what`, declared at `origin`, has.
+    /// The permission policy of `what`, which is declared at `origin`.
     pub(crate) fn permissions(
         &mut self,
         raw: &RawDocument,
@@ -88,54 +89,48 @@ impl<'a> Documents<'a> {
         origin: &Origin,
         variables: &Variables,
     ) -> Option<PolicyDocument> {
-        let RawDocument { flawed, file, json, statements } = raw;
-        let places = [
-            file.as_ref().map(|spot| ("file", &spot.origin)),
-            json.as_ref().map(|spot| ("json", &spot.origin)),
-            statements.as_ref().map(|spot| ("statements", &spot.origin)),
-        ];
-        let mut places = places.into_iter().flatten();
-        let Some((first_key, first)) = places.next() else {
-            if !flawed {
-                let hint = "give it `file`, `json` or `statements`";
-                self.list.push(Diagnostic::at(origin, format!("{what} has no document")).hint(hint));
-            }
-            return None;
-        };
-        if let Some((key, second)) = places.next() {
+        let mut two = |(first_key, first): (&str, &Origin), (key, second): (&str, &Origin)| {
             let message = format!("{what} has two documents, `{first_key}` and `{key}`");
-            self.list.push(Diagnostic::at(second, message).and(first, "the other is here"));
-            return None;
-        }
-        match (file, json, statements) {
-            (Some(file), _, _) => self.file(file, variables),
-            (_, Some(json), _) => self.json(json, variables),
-            (_, _, Some(statements)) => {
-                if statements.value.is_empty() && !flawed {
-                    self.list.push(Diagnostic::at(&statements.origin, format!("{what} has no statements")));
+            self.errors.push(Diagnostic::at(second, message).and(first, "the other is here"));
+            None
+        };
+        match (&raw.file, &raw.json, &raw.statements) {
+            (Some(file), Some(json), _) => two(("file", &file.origin), ("json", &json.origin)),
+            (Some(file), None, Some(list)) => two(("file", &file.origin), ("statements", &list.origin)),
+            (None, Some(json), Some(list)) => two(("json", &json.origin), ("statements", &list.origin)),
+            (Some(file), None, None) => self.file(file, variables),
+            (None, Some(json), None) => self.json(json, variables),
+            (None, None, Some(list)) => {
+                if list.value.is_empty() && !raw.flawed {
+                    self.errors.push(Diagnostic::at(&list.origin, format!("{what} has no statements")));
                 }
-                let list = self.statements(&statements.value, Kind::Permissions, variables)?;
+                let list = self.statements(&list.value, Kind::Permissions, variables)?;
                 (!list.is_empty()).then(|| PolicyDocument::from_statements(&list))
             }
-            (None, None, None) => None,
+            (None, None, None) => {
+                if !raw.flawed {
+                    let hint = "add `file`, `json` or `statements`";
+                    self.errors.push(Diagnostic::at(origin, format!("{what} has no document")).hint(hint));
+                }
+                None
+            }
         }
     }
 
-    fn file(&mut self, file: &Spot<String>, variables: &Variables) -> Option<PolicyDocument> {
-        // a missing file, or one that is no policy, was refused when the files were read
-        let source = self.sources.named(&file.origin.file, &file.value)?.clone();
+    fn file(&mut self, file: &Located<String>, variables: &Variables) -> Option<PolicyDocument> {
+        // a file that is missing or is not a policy was refused when the files were read
+        let source = self.sources.get(&file.origin.file, &file.value)?.clone();
         if !is_policy(&source.text) {
             return None;
         }
-        let filled = is_template(&source.text).then(|| variables.clone());
-        let key = (source.name.clone(), filled);
+        let key = (source.name.clone(), is_template(&source.text).then(|| variables.clone()));
         if let Some(known) = self.files.get(&key) {
             return known.clone();
         }
         let document = match read(&source.text, |span| source.origin(span), variables) {
             Ok(document) => Some(document),
-            Err(list) => {
-                self.list.extend(list.into_iter().map(|item| item.and(&file.origin, "the file is named here")));
+            Err(errors) => {
+                self.errors.extend(errors.into_iter().map(|item| item.and(&file.origin, "the file is named here")));
                 None
             }
         };
@@ -143,53 +138,49 @@ impl<'a> Documents<'a> {
         document
     }
 
-    fn json(&mut self, json: &Spot<String>, variables: &Variables) -> Option<PolicyDocument> {
-        let inside = Inside::of(self.sources, &json.origin, &json.value);
-        read(&json.value, |span| inside.origin(span), variables).map_err(|list| self.list.extend(list)).ok()
+    fn json(&mut self, json: &Located<String>, variables: &Variables) -> Option<PolicyDocument> {
+        let inner = InnerText::of(self.sources, &json.origin, &json.value);
+        read(&json.value, |span| inner.origin(span), variables).map_err(|errors| self.errors.extend(errors)).ok()
     }
 
-    /// Statements written in TOML; nothing if one of them is wrong.
+    /// Statements written in TOML; None if any of them has an error.
     pub(crate) fn statements(
         &mut self,
-        list: &[Spot<Json>],
+        list: &[Located<Json>],
         kind: Kind,
         variables: &Variables,
     ) -> Option<Vec<Statement>> {
-        let mut wrong = false;
+        let all_before = self.errors.len();
         let mut statements = Vec::with_capacity(list.len());
-        for spot in list {
-            let before = self.list.len();
-            let value = self.fill(&spot.value, &spot.origin, variables);
-            if self.list.len() > before {
-                wrong = true;
+        for Located { value, origin } in list {
+            let before = self.errors.len();
+            let value = self.render(value, origin, variables);
+            if self.errors.len() > before {
                 continue;
             }
             match Statement::read(&value, Some(kind)) {
                 Ok(statement) => statements.push(statement),
-                Err(error) => {
-                    wrong = true;
-                    self.list.push(match mistaken::of_statement(&value, kind) {
-                        Some(Mistaken { message, hint, shows: _ }) => Diagnostic::at(&spot.origin, message).hint(hint),
-                        None => Diagnostic::at(&spot.origin, in_toml(error.message)),
-                    });
-                }
+                Err(error) => self.errors.push(match wrong_document::of_statement(&value, kind) {
+                    Some(wrong) => Diagnostic::at(origin, wrong.message).hint(wrong.hint),
+                    None => Diagnostic::at(origin, with_toml_names(error.message)),
+                }),
             }
         }
-        (!wrong).then_some(statements)
+        (self.errors.len() == all_before).then_some(statements)
     }
 
-    /// A value with its templates filled in.
-    fn fill<'v>(&mut self, value: &'v Json, origin: &Origin, variables: &Variables) -> Node<'v> {
+    /// A value with its templates rendered.
+    fn render<'v>(&mut self, value: &'v Json, origin: &Origin, variables: &Variables) -> Node<'v> {
         let shape = match &value.shape {
-            Shape::Text(text) => Shape::Text(self.fill_text(text, origin, variables)),
-            Shape::List(list) => Shape::List(list.iter().map(|item| self.fill(item, origin, variables)).collect()),
+            Shape::Text(text) => Shape::Text(self.render_text(text, origin, variables)),
+            Shape::List(list) => Shape::List(list.iter().map(|item| self.render(item, origin, variables)).collect()),
             Shape::Object(object) => {
                 let entries = object.iter().map(|Entry { key, value, at: _ }| {
-                    Entry::new(self.fill_text(key, origin, variables), self.fill(value, origin, variables))
+                    Entry::new(self.render_text(key, origin, variables), self.render(value, origin, variables))
                 });
                 let entries: Vec<Entry<'v>> = entries.collect();
                 if object.iter().any(|entry| is_template(&entry.key)) {
-                    self.list.extend(twice(&entries, origin));
+                    self.errors.extend(duplicate_keys(&entries, origin));
                 }
                 Shape::Object(entries)
             }
@@ -198,44 +189,44 @@ impl<'a> Documents<'a> {
         shape.into()
     }
 
-    fn fill_text<'v>(&mut self, text: &'v str, origin: &Origin, variables: &Variables) -> Cow<'v, str> {
+    fn render_text<'v>(&mut self, text: &'v str, origin: &Origin, variables: &Variables) -> Cow<'v, str> {
         if text.len() > DOCUMENT_TEXT {
-            self.list.push(Diagnostic::at(origin, too_long(text.len())));
+            self.errors.push(Diagnostic::at(origin, too_long(text.len())));
             return text.into();
         }
         if !is_template(text) {
             return text.into();
         }
-        let filled = variables.render(text).unwrap_or_else(|faults| {
-            let inside = Inside::of(self.sources, origin, text);
-            self.list.extend(faults.into_iter().map(|fault| told(fault, |span| inside.origin(span))));
+        let rendered = variables.render(text).unwrap_or_else(|errors| {
+            let inner = InnerText::of(self.sources, origin, text);
+            self.errors.extend(errors.into_iter().map(|error| of_template(error, |span| inner.origin(span))));
             String::new()
         });
-        filled.into()
+        rendered.into()
     }
 }
 
-/// The keys that are there more than once: whoever reads JSON takes the one or the other.
-fn twice(entries: &[Entry<'_>], origin: &Origin) -> Vec<Diagnostic> {
+/// Refuses keys that occur more than once: JSON readers disagree on which one counts.
+fn duplicate_keys(entries: &[Entry<'_>], origin: &Origin) -> Vec<Diagnostic> {
     let mut seen = HashSet::new();
-    // a template that could not be filled in is told already
+    // a template that could not be rendered is empty, and its error is already reported
     let again = entries.iter().filter(|entry| !entry.key.is_empty() && !seen.insert(&entry.key));
-    let message = |entry: &Entry<'_>| format!("`{}` is there twice once its template is filled in", entry.key);
+    let message = |entry: &Entry<'_>| format!("key `{}` occurs twice after its template is filled in", entry.key);
     again.map(|entry| Diagnostic::at(origin, message(entry))).collect()
 }
 
 /// A text inside a TOML file.
-struct Inside<'a> {
+struct InnerText<'a> {
     whole: &'a Origin,
-    /// The file and where the text begins in it, if it stands there letter by letter.
+    /// The file and the offset of the text in it, if the file has it without escapes.
     exact: Option<(Arc<Source>, usize)>,
 }
 
-impl<'a> Inside<'a> {
+impl<'a> InnerText<'a> {
     fn of(sources: &Sources, whole: &'a Origin, text: &str) -> Self {
-        let exact = sources.named("", &whole.file).and_then(|source| {
+        let exact = sources.get("", &whole.file).and_then(|source| {
             let inside = source.text.get(whole.span.clone())?.find(text);
-            // the place of `[[…]]` is its header; what belongs to it follows, up to the next one
+            // the position of `[[…]]` covers its header only; its values follow, up to the next header
             let rest = source.text.get(whole.span.start..)?;
             let below = || rest[..rest.find("\n[").unwrap_or(rest.len())].find(text);
             Some((source.clone(), whole.span.start + inside.or_else(below)?))
@@ -251,61 +242,61 @@ impl<'a> Inside<'a> {
     }
 }
 
-fn told(fault: Fault, place: impl Fn(Range<usize>) -> Origin) -> Diagnostic {
-    let mut diagnostic = Diagnostic::at(&place(fault.span), fault.message);
-    diagnostic.hint = fault.hint;
-    diagnostic
+fn of_template(error: TemplateError, locate: impl Fn(Range<usize>) -> Origin) -> Diagnostic {
+    let TemplateError { message, hint, span } = error;
+    Diagnostic { hint: Some(hint), ..Diagnostic::at(&locate(span), message) }
 }
 
-/// Fills a JSON text in and reads it; `place` turns its bytes into places.
+/// Renders and parses a JSON text; `locate` turns its bytes into positions.
 fn read(
     text: &str,
-    place: impl Fn(Range<usize>) -> Origin,
+    locate: impl Fn(Range<usize>) -> Origin,
     variables: &Variables,
 ) -> Result<PolicyDocument, Vec<Diagnostic>> {
-    let fits = |text: &str| match text.len() {
+    let check_length = |text: &str| match text.len() {
         0..=DOCUMENT_TEXT => Ok(()),
-        long => Err(vec![Diagnostic::at(&place(0..0), too_long(long))]),
+        long => Err(vec![Diagnostic::at(&locate(0..0), too_long(long))]),
     };
-    fits(text)?;
-    let filled = if is_template(text) {
-        let told = |faults: Vec<Fault>| faults.into_iter().map(|fault| told(fault, &place)).collect::<Vec<_>>();
-        let filled = variables.render(text);
-        Cow::Owned(filled.map_err(|faults| another(text, text, &place).map_or_else(|| told(faults), |one| vec![one]))?)
+    check_length(text)?;
+    let rendered = if is_template(text) {
+        Cow::Owned(variables.render(text).map_err(|errors| match wrong_kind(text, text, &locate) {
+            Some(wrong) => vec![wrong],
+            None => errors.into_iter().map(|error| of_template(error, &locate)).collect(),
+        })?)
     } else {
         Cow::Borrowed(text)
     };
-    fits(&filled)?;
-    PolicyDocument::parse(&filled, Kind::Permissions).map_err(|_| {
-        if let Some(one) = another(&filled, text, &place) {
-            return vec![one];
+    check_length(&rendered)?;
+    PolicyDocument::parse(&rendered, Kind::Permissions).map_err(|_| {
+        if let Some(wrong) = wrong_kind(&rendered, text, &locate) {
+            return vec![wrong];
         }
-        let problems = PolicyDocument::problems(&filled, Kind::Permissions);
-        // most templates stand inside strings, so that the text by itself is JSON, with the same mistakes
-        let plain = if filled == text { Vec::new() } else { PolicyDocument::problems(text, Kind::Permissions) };
-        let told = problems.iter().map(|error| {
+        let problems = PolicyDocument::problems(&rendered, Kind::Permissions);
+        // most templates are inside strings, so the text before rendering is often JSON with the same errors
+        let plain = if rendered == text { Vec::new() } else { PolicyDocument::problems(text, Kind::Permissions) };
+        let errors = problems.iter().map(|error| {
             let here = plain.iter().find(|plain| plain.message == error.message);
             let span = match here.unwrap_or(error).position {
-                Some((line, column)) if here.is_some() || filled == text => {
+                Some((line, column)) if here.is_some() || rendered == text => {
                     token(text, Source::offset(text, line, column))
                 }
-                Some((line, _)) if filled.lines().count() == text.lines().count() => {
+                Some((line, _)) if rendered.lines().count() == text.lines().count() => {
                     let start = Source::offset(text, line, 1);
                     start..start + text[start..].lines().next().unwrap_or_default().len()
                 }
                 _ => 0..0,
             };
-            refused(&place(span), &error.message)
+            with_element_hint(&locate(span), &error.message)
         });
-        without_echoes(told.collect())
+        without_missing_misspelled(errors.collect())
     })
 }
 
-/// The mistake that the document is one of another kind, shown in the text as it is written.
-fn another(filled: &str, text: &str, place: impl Fn(Range<usize>) -> Origin) -> Option<Diagnostic> {
-    let Mistaken { message, hint, shows } = mistaken::of_text(filled)?;
-    let start = text.find(shows).unwrap_or_default();
-    Some(Diagnostic::at(&place(token(text, start)), message).hint(hint))
+/// The error that the document is of another kind.
+fn wrong_kind(rendered: &str, text: &str, locate: impl Fn(Range<usize>) -> Origin) -> Option<Diagnostic> {
+    let WrongDocument { message, hint, evidence } = wrong_document::of_text(rendered)?;
+    let start = text.find(evidence).unwrap_or_default();
+    Some(Diagnostic::at(&locate(token(text, start)), message).hint(hint))
 }
 
 fn too_long(bytes: usize) -> String {
@@ -314,21 +305,21 @@ fn too_long(bytes: usize) -> String {
 
 const ELEMENTS: [&str; 3] = ["Version", "Id", "Statement"];
 
-/// What the policy reader says, with the element that was probably meant.
-fn refused(origin: &Origin, message: &str) -> Diagnostic {
+/// An error of the policy parser, with the element that was probably meant.
+fn with_element_hint(origin: &Origin, message: &str) -> Diagnostic {
     let diagnostic = Diagnostic::at(origin, message);
     let Some(word) = message.strip_prefix("unknown element `").and_then(|rest| rest.strip_suffix('`')) else {
         return diagnostic;
     };
     let known = ELEMENTS.into_iter().chain(STATEMENT_KEYS.iter().map(|(_, element)| *element));
     match nearest(word, known) {
-        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+        Some(near) => diagnostic.hint(did_you_mean(near)),
         None => diagnostic,
     }
 }
 
-/// Without the complaint that an element is missing which is there, with a slip in its name.
-fn without_echoes(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
+/// Drops the error that an element is missing if another error says that its name is misspelled.
+fn without_missing_misspelled(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let meant =
         |item: &Diagnostic| item.hint.as_ref()?.strip_prefix("did you mean ")?.strip_suffix('?').map(str::to_owned);
     let meant: Vec<String> = list.iter().filter_map(meant).collect();
@@ -339,7 +330,7 @@ fn without_echoes(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
     list
 }
 
-/// The string, word or sign that begins at `start`.
+/// The string, word or punctuation that begins at `start`.
 fn token(text: &str, start: usize) -> Range<usize> {
     let rest = &text[start..];
     let length = match rest.chars().next() {
@@ -353,8 +344,8 @@ fn token(text: &str, start: usize) -> Range<usize> {
     start..start + length
 }
 
-/// An element's name as it is written in TOML.
-fn in_toml(message: String) -> String {
+/// The message with the names of elements as they are written in TOML.
+fn with_toml_names(message: String) -> String {
     STATEMENT_KEYS
         .iter()
         .fold(message, |message, (key, element)| message.replace(&format!("`{element}`"), &format!("`{key}`")))

@@ -1,38 +1,40 @@
-//! Durations as people write them: `90s`, `15m`, `1h30m`, `1d`.
+//! Reads and writes durations as users write them: `90s`, `15m`, `1h30m`, `1d`.
 
 use std::time::Duration;
 
-/// Reads a duration.
+const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];
+
+/// Reads a duration. Units go from large to small, each at most once.
 ///
 /// # Errors
 /// A fragment that fits behind "`text`: ".
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
-    let wrong = || "must be a duration such as `90s`, `15m`, `1h30m` or `1d`".to_owned();
-    let mut seconds: u64 = 0;
-    let mut digits = String::new();
-    let mut units = Vec::new();
-    for c in text.chars() {
-        if c.is_ascii_digit() {
-            digits.push(c);
-            continue;
+    seconds(text)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "must be a duration such as `90s`, `15m`, `1h30m` or `1d`".to_owned())
+}
+
+fn seconds(text: &str) -> Option<u64> {
+    let (mut rest, mut total) = (text, 0u64);
+    for (unit, length) in UNITS {
+        if let Some((number, behind)) = rest.split_once(unit) {
+            if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+                return None;
+            }
+            total = number.parse::<u64>().ok()?.checked_mul(length)?.checked_add(total)?;
+            rest = behind;
         }
-        let unit: u64 = match c {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86_400,
-            _ => return Err(wrong()),
-        };
-        // larger units first, each once
-        if units.last().is_some_and(|last| *last <= unit) {
-            return Err(wrong());
-        }
-        units.push(unit);
-        let number: u64 = digits.parse().map_err(|_| wrong())?;
-        digits.clear();
-        seconds = number.checked_mul(unit).and_then(|part| seconds.checked_add(part)).ok_or_else(wrong)?;
     }
-    if units.is_empty() || !digits.is_empty() { Err(wrong()) } else { Ok(Duration::from_secs(seconds)) }
+    (rest.is_empty() && !text.is_empty()).then_some(total)
+}
+
+/// Writes a number of seconds in the largest unit, at most hours, that divides it.
+pub(crate) fn text(seconds: u32) -> String {
+    match seconds {
+        hours if hours.is_multiple_of(3600) => format!("{}h", hours / 3600),
+        minutes if minutes.is_multiple_of(60) => format!("{}m", minutes / 60),
+        seconds => format!("{seconds}s"),
+    }
 }
 
 #[cfg(test)]
@@ -40,13 +42,13 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn durations_read_as_written() {
+    fn durations_are_parsed_strictly() {
         for (text, seconds) in
             [("1h", 3600), ("90m", 5400), ("1h30m", 5400), ("24h", 86_400), ("5s", 5), ("1d", 86_400)]
         {
             assert_eq!(parse(text).unwrap().as_secs(), seconds, "{text}");
         }
-        for text in ["", "1", "h", "1x", "1m1h", "1h1h", "-1h", "99999999999999999999d", "1 h"] {
+        for text in ["", "1", "h", "1x", "1m1h", "1h1h", "-1h", "+1h", "99999999999999999999d", "1 h"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -1,15 +1,20 @@
-//! The kinds of files that a configuration may name, their extensions and their largest sizes.
+//! The kinds of files that a configuration may name, with the extension and the size limit of each.
 
+use crate::folder::Refused;
 use crate::policy::budget::DOCUMENT_TEXT;
 
 /// The largest file, in bytes.
 pub(crate) const SIZE_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// What messages call the folder of the top file.
-pub(crate) const FOLDER: &str = "the configuration's folder";
+/// The reason as a message about a file of the configuration.
+impl From<Refused> for String {
+    fn from(refused: Refused) -> Self {
+        refused.why("the configuration's folder")
+    }
+}
 
-/// What a file is used for, which decides its extension. Error messages quote the line, and a file with another extension
-/// may hold a secret.
+/// The use of a file, which decides its extension. Error messages quote lines of files, and a file with another
+/// extension may contain a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
     Include,
@@ -18,7 +23,7 @@ pub(crate) enum FileKind {
 
 impl FileKind {
     /// Refuses a name with another extension.
-    pub(crate) fn fits(self, name: &str) -> Result<(), String> {
+    pub(crate) fn check_extension(self, name: &str) -> Result<(), String> {
         let (ends, what) = match self {
             Self::Include => (&[".toml"][..], "included files must end in `.toml`"),
             Self::Policy => (&[".json", ".json.j2"][..], "policy files must end in `.json` or `.json.j2`"),

@@ -1,18 +1,18 @@
-//! Finds the files that an entry of `include` matches: `*`, `?` and `[…]` inside a name, `**` for any number of folders.
+//! Finds the files that match a glob in `include`: `*`, `?` and `[…]` inside a name, `**` for any number of folders.
 //!
-//! Checks the pattern before it looks at the disk, and each folder before it lists it. So no error message can contain the
-//! name of a file that must not be read. No pattern matches a name that begins with a dot.
+//! Checks the pattern before it accesses the disk, and each folder before it lists it. So no error message can contain
+//! the name of a file that must not be read. No pattern matches a name that begins with a dot.
 
-use super::file_kind::{FOLDER, FileKind};
+use super::file_kind::FileKind;
 use crate::folder::{Folder, Refused, is_hidden};
 use glob::{MatchOptions, Pattern};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// No path is longer (`PATH_MAX` in <https://man7.org/linux/man-pages/man0/limits.h.0p.html>).
+/// The longest path (`PATH_MAX` in <https://man7.org/linux/man-pages/man0/limits.h.0p.html>).
 const PATTERN_LIMIT: usize = 4096;
-/// The most names that one pattern is compared with.
+/// The most names that irsa compares with one pattern.
 const NAME_LIMIT: usize = 1_000_000;
 
 /// The part of a pattern between two slashes.
@@ -30,23 +30,17 @@ pub(crate) fn matching(folder: &Folder, pattern: &str) -> Result<Vec<String>, St
     if pattern.len() > PATTERN_LIMIT {
         return Err(format!("it has more than {PATTERN_LIMIT} characters"));
     }
-    let parts = pattern.split('/').map(part).collect::<Result<Vec<_>, _>>()?;
-    FileKind::Include.fits(pattern)?;
-    let mut search =
-        Search { folder, parts, looked_at: 0, seen: BTreeSet::new(), open: Vec::new(), found: BTreeSet::new() };
-    search.visit(PathBuf::new(), 0);
-    while let Some((path, index)) = search.open.pop() {
-        search.step(path, index).map_err(|refused| refused.why(FOLDER))?;
-        if search.looked_at > NAME_LIMIT {
-            return Err(format!("more than {NAME_LIMIT} files would have to be looked at"));
-        }
-    }
+    let mut parts = pattern.split('/').map(part).collect::<Result<Vec<_>, _>>()?;
+    parts.dedup_by(|a, b| matches!((a, b), (Part::Folders, Part::Folders)));
+    FileKind::Include.check_extension(pattern)?;
+    let mut search = Search { folder, compared: 0, found: BTreeSet::new() };
+    search.visit(Path::new(""), &parts)?;
     Ok(search.found.into_iter().map(|path| path.to_string_lossy().into_owned()).collect())
 }
 
 fn part(text: &str) -> Result<Part<'_>, String> {
     if is_hidden(OsStr::new(text)) {
-        return Err(Refused::Hidden.why(FOLDER));
+        return Err(Refused::Hidden.into());
     }
     match text {
         "**" => Ok(Part::Folders),
@@ -57,55 +51,47 @@ fn part(text: &str) -> Result<Part<'_>, String> {
 
 struct Search<'a> {
     folder: &'a Folder,
-    parts: Vec<Part<'a>>,
-    looked_at: usize,
-    /// Folders already visited, with the index of the part to match there. Several `**` reach the same folder.
-    seen: BTreeSet<(PathBuf, usize)>,
-    open: Vec<(PathBuf, usize)>,
+    /// Names compared so far. `**` may reach a folder several times.
+    compared: usize,
     found: BTreeSet<PathBuf>,
 }
 
 impl Search<'_> {
-    fn visit(&mut self, path: PathBuf, index: usize) {
-        if self.seen.insert((path.clone(), index)) {
-            self.open.push((path, index));
-        }
-    }
-
-    /// Matches one part in one folder.
-    fn step(&mut self, path: PathBuf, index: usize) -> Result<(), Refused> {
-        let last = index + 1 == self.parts.len();
-        match &self.parts[index] {
+    /// Matches the rest of a pattern in one folder.
+    fn visit(&mut self, path: &Path, parts: &[Part<'_>]) -> Result<(), String> {
+        let Some((part, rest)) = parts.split_first() else { return Ok(()) };
+        match part {
             Part::Name(name) => {
                 let next = path.join(name);
                 match self.folder.find(&next) {
-                    // reading it refuses a link that leads out; its name is in the pattern anyway
-                    _ if last && self.is_there(&next) => drop(self.found.insert(next)),
-                    Ok(real) if !last && real.is_dir() => self.visit(next, index + 1),
+                    // reading refuses a link that leads out of the folder; its name is already in the pattern
+                    _ if rest.is_empty() && self.is_there(&next) => drop(self.found.insert(next)),
+                    Ok(real) if real.is_dir() => self.visit(&next, rest)?,
                     Ok(_) | Err(Refused::Missing) => {}
-                    Err(refused) => return Err(refused),
+                    Err(refused) => return Err(refused.into()),
                 }
             }
             Part::Like(pattern) => {
                 let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
-                let pattern = pattern.clone();
-                for entry in self.list(&path)? {
-                    let matches = entry.name.to_str().is_some_and(|name| pattern.matches_with(name, options));
+                for entry in self.list(path)? {
                     let next = path.join(&entry.name);
-                    match (matches, last, entry.is_folder) {
-                        (true, true, false) => drop(self.found.insert(next)),
+                    if !entry.name.to_str().is_some_and(|name| pattern.matches_with(name, options)) {
+                        continue;
+                    }
+                    match (rest.is_empty(), entry.is_folder) {
+                        (true, false) => drop(self.found.insert(next)),
                         // patterns do not match links that lead out of the folder
-                        (true, false, true) if self.folder.find(&next).is_ok() => self.visit(next, index + 1),
-                        _ => {}
+                        (false, true) if self.folder.find(&next).is_ok() => self.visit(&next, rest)?,
+                        (true, true) | (false, _) => {}
                     }
                 }
             }
             Part::Folders => {
-                // like a shell's `**`, does not follow links: they could form a loop
-                for entry in self.list(&path)?.into_iter().filter(|entry| entry.is_folder && !entry.is_link) {
-                    self.visit(path.join(&entry.name), index);
+                // like a shell's `**`, this does not follow links: they could form a loop
+                for entry in self.list(path)?.into_iter().filter(|entry| entry.is_folder && !entry.is_link) {
+                    self.visit(&path.join(&entry.name), parts)?;
                 }
-                self.visit(path, index + 1);
+                self.visit(path, rest)?;
             }
         }
         Ok(())
@@ -118,9 +104,12 @@ impl Search<'_> {
     }
 
     /// The entries of a folder that do not begin with a dot.
-    fn list(&mut self, path: &Path) -> Result<Vec<crate::folder::Entry>, Refused> {
+    fn list(&mut self, path: &Path) -> Result<Vec<crate::folder::Entry>, String> {
         let mut entries = self.folder.list(path)?;
-        self.looked_at += entries.len();
+        self.compared += entries.len();
+        if self.compared > NAME_LIMIT {
+            return Err(format!("it would have to be compared with more than {NAME_LIMIT} files"));
+        }
         entries.retain(|entry| !entry.name.as_encoded_bytes().starts_with(b"."));
         Ok(entries)
     }
@@ -131,7 +120,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn scene() -> (tempfile::TempDir, Folder) {
+    fn folder_with_links() -> (tempfile::TempDir, Folder) {
         let all = tempfile::tempdir().unwrap();
         for file in [
             "in/a.toml",
@@ -164,8 +153,8 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_finds_what_a_shell_would_find_in_the_folder() {
-        let (_all, folder) = scene();
+    fn glob_matches_what_a_shell_would_match_in_the_folder() {
+        let (_all, folder) = folder_with_links();
         for (pattern, expected) in [
             ("a.toml", &["a.toml"][..]),
             ("*.toml", &["a.toml", "out.toml"]),
@@ -182,7 +171,7 @@ mod tests {
             ("gone.toml", &[]),
             ("gone/*.toml", &[]),
             ("a.toml/x.toml", &[]),
-            // what lies outside or is hidden is found by nothing
+            // files outside the folder and hidden files match nothing
             ("*/secret.toml", &[]),
             ("**/secret.toml", &[]),
             ("*/config.toml", &[]),
@@ -200,8 +189,8 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_asks_for_more_is_refused_before_anything_is_found() {
-        let (_all, folder) = scene();
+    fn glob_that_leads_out_or_to_hidden_or_other_files_is_refused() {
+        let (_all, folder) = folder_with_links();
         for (pattern, why) in [
             ("away/*.toml", "leads out of"),
             ("away/secret.toml", "leads out of"),

@@ -1,6 +1,6 @@
-//! Partitions of AWS: what a region is in, and which ARNs of a policy are of another than the account.
+//! AWS partitions: the partition of a region, and ARNs in policies that are in another partition than their account.
 //!
-//! IAM refuses a policy with an ARN of another partition, and only when it is written
+//! IAM refuses a policy with an ARN in another partition only when the policy is written
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>).
 
 use super::diagnostics::Diagnostic;
@@ -12,8 +12,7 @@ use crate::policy::canonical::{Choice, Principal, arn_parts};
 use crate::policy::{PolicyDocument, Statement};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The partition that a region is in
-/// (<https://docs.aws.amazon.com/general/latest/gr/rande.html>).
+/// The partition of a region (<https://docs.aws.amazon.com/general/latest/gr/rande.html>).
 pub(crate) fn of_region(region: &str) -> &'static str {
     const OTHERS: [(&str, &str); 7] = [
         ("cn-", "aws-cn"),
@@ -27,8 +26,8 @@ pub(crate) fn of_region(region: &str) -> &'static str {
     OTHERS.iter().find(|(begin, _)| region.starts_with(begin)).map_or("aws", |(_, partition)| partition)
 }
 
-/// What is declared with an ARN of another partition than its account's, where that is known.
-pub(crate) fn strangers(desired: &Desired, sources: &Sources, known: impl Fn(&Key) -> bool) -> Vec<Diagnostic> {
+/// Refuses ARNs in another partition than that of the account, if `known` says that the account's partition is known.
+pub(crate) fn foreign_arns(desired: &Desired, sources: &Sources, known: impl Fn(&Key) -> bool) -> Vec<Diagnostic> {
     let policies = desired.policies.iter();
     let policies = policies.map(|((account, _), policy)| (account, policy.document.statements(), &policy.origin));
     let roles = desired.roles.values().flat_map(|role| {
@@ -47,18 +46,18 @@ pub(crate) fn strangers(desired: &Desired, sources: &Sources, known: impl Fn(&Ke
             }
         }
     }
-    let told = found.into_iter().map(|((arn, own), origin)| {
+    let errors = found.into_iter().map(|((arn, own), origin)| {
         let partition = arn_parts(arn).get(1).copied().unwrap_or_default();
-        let message = format!("`{arn}` is of partition `{partition}`, the account of `{own}`");
-        let hint = "write `{{ partition }}`; offline the partition is that of the regions of the account's clusters and of \
-                    its `assume-role`, or else `aws`";
-        // a template is shown by the place of what it is in
-        Diagnostic::at(&sources.quoting(arn).unwrap_or_else(|| origin.clone()), message).hint(hint)
+        let message = format!("`{arn}` is in partition `{partition}`, the account in `{own}`");
+        let hint = "write `{{ partition }}`; offline irsa takes the partition from the account's `assume-role` or the \
+                    region of its clusters, or else `aws`";
+        // an ARN from a template is not in any file, so the error points at the role or policy
+        Diagnostic::at(&sources.find_quoted(arn).unwrap_or_else(|| origin.clone()), message).hint(hint)
     });
-    told.collect()
+    errors.collect()
 }
 
-/// The ARNs in resources and principals.
+/// The ARNs in the resources and principals of a statement.
 fn arns(statement: &Statement) -> BTreeSet<&str> {
     let body = statement.canonical();
     let mut arns = BTreeSet::new();
@@ -77,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_region_tells_its_partition() {
+    fn region_has_a_partition() {
         for (region, partition) in [
             ("eu-west-1", "aws"),
             ("us-east-1", "aws"),

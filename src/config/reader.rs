@@ -1,299 +1,295 @@
-//! Takes values out of a parsed table, remembering where each stands; what is of the wrong type, unknown or not yet
-//! supported becomes a diagnostic, and reading goes on.
+//! Reads typed values out of a parsed TOML table and keeps their positions. A value of the wrong type and an unknown
+//! key each become a diagnostic, and reading goes on.
 
 use super::diagnostics::Diagnostic;
 use super::source::Source;
-use crate::ids::IdError;
+use super::suggest::suggestion;
+use crate::ids::{
+    AccountId, ClusterName, IamPath, IdError, IssuerUrl, Key, LeaseName, Namespace, PolicyName, Region, RoleArn,
+    RoleName,
+};
 use crate::model::origin::Origin;
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A value and its place.
+/// A value and where it was written.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Spot<T> {
+pub(crate) struct Located<T> {
     pub value: T,
     pub origin: Origin,
 }
 
-/// A table of strings: its keys, each there once, in order.
-pub(crate) type RawPairs = Vec<(String, Spot<String>)>;
+/// A table of strings whose keys are the user's, in order and without duplicates.
+pub(crate) type StringTable = Vec<(String, Located<String>)>;
 
-/// Where mistakes of one file are gathered.
-pub(crate) struct Gather {
+/// One file while it is read, with the errors found so far.
+pub(crate) struct FileReader {
     pub source: Arc<Source>,
-    pub list: Vec<Diagnostic>,
+    pub errors: Vec<Diagnostic>,
+    /// The keys of tables that could not be read at all. A reference to one of them is not another error.
+    pub dropped: BTreeSet<String>,
 }
 
-impl Gather {
-    pub(crate) fn origin(&self, span: std::ops::Range<usize>) -> Origin {
+impl FileReader {
+    pub(crate) fn new(source: Arc<Source>) -> Self {
+        Self { source, errors: Vec::new(), dropped: BTreeSet::new() }
+    }
+
+    pub(crate) fn origin(&self, span: Range<usize>) -> Origin {
         self.source.origin(span)
     }
 
-    /// Adds a mistake at these bytes.
-    pub(crate) fn refuse(&mut self, span: std::ops::Range<usize>, message: impl Into<String>, hint: Option<String>) {
-        let mut diagnostic = Diagnostic::at(&self.origin(span), message);
-        diagnostic.hint = hint;
-        self.list.push(diagnostic);
-    }
-}
-
-/// Keys that the format keeps for later, wherever they stand.
-pub(crate) const RESERVED: [&str; 7] = ["via", "target-role", "presets", "moved", "overflow", "ignore", "thumbprints"];
-
-/// The most mistakes reported for one table.
-const UNKNOWN: usize = 1000;
-
-/// One table, being read.
-pub(crate) struct TableReader<'a, 'g> {
-    pub gather: &'g mut Gather,
-    table: &'a DeTable<'a>,
-    /// What the table is called in messages, for example `[roles.reports]`.
-    name: String,
-    pub origin: Origin,
-    known: Vec<&'static str>,
-    later: &'static [&'static str],
-    /// How many mistakes there were before this table.
-    before: usize,
-}
-
-impl<'a, 'g> TableReader<'a, 'g> {
-    pub(crate) fn new(gather: &'g mut Gather, table: &'a DeTable<'a>, name: impl Into<String>, origin: Origin) -> Self {
-        let before = gather.list.len();
-        Self { gather, table, name: name.into(), origin, known: Vec::new(), later: &[], before }
+    /// Adds an error about these bytes.
+    pub(crate) fn refuse(&mut self, span: Range<usize>, message: impl Into<String>) -> &mut Diagnostic {
+        let diagnostic = Diagnostic::at(&self.origin(span), message);
+        diagnostic.push_to(&mut self.errors)
     }
 
-    /// A value that is a table, or says that it is none.
-    pub(crate) fn of(
-        gather: &'g mut Gather,
-        value: &'a Spanned<DeValue<'a>>,
-        name: impl Into<String>,
-        origin: Origin,
-    ) -> Option<Self> {
-        if let DeValue::Table(table) = value.get_ref() {
-            Some(Self::new(gather, table, name, origin))
-        } else {
-            wrong(gather, value, "a table");
-            None
+    /// Refuses a value of the wrong type.
+    pub(crate) fn wrong_type(&mut self, value: &Spanned<DeValue<'_>>, expected: &str) {
+        let found = value.get_ref().type_str();
+        let is_account = matches!(value.get_ref(), DeValue::Integer(number) if number.as_str().len() == 12);
+        self.refuse(value.span(), format!("expected {expected}, found {found}")).hint =
+            is_account.then(|| "an account id is written in quotes".to_owned());
+    }
+
+    /// Parses an id.
+    pub(crate) fn id<T>(
+        &mut self,
+        text: &Located<String>,
+        parse: fn(&str) -> Result<T, IdError>,
+    ) -> Option<Located<T>> {
+        match parse(&text.value) {
+            Ok(value) => Some(Located { value, origin: text.origin.clone() }),
+            Err(error) => {
+                self.errors.push(Diagnostic::at(&text.origin, format!("`{}` {error}", text.value)));
+                None
+            }
         }
     }
 
-    fn raw(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+    pub(crate) fn read<T: FromToml>(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Located<T>> {
+        let origin = self.origin(value.span());
+        T::from_toml(self, value).map(|value| Located { value, origin })
+    }
+
+    fn list<T: FromToml>(&mut self, list: &[Spanned<DeValue<'_>>]) -> Vec<Located<T>> {
+        list.iter().filter_map(|item| self.read(item)).collect()
+    }
+}
+
+/// A type that one TOML value is read as.
+pub(crate) trait FromToml: Sized {
+    /// What messages call a list of such values.
+    const LIST: &'static str = "a list of strings";
+
+    /// The value, or None after an error was added to the file.
+    fn from_toml(file: &mut FileReader, value: &Spanned<DeValue<'_>>) -> Option<Self>;
+}
+
+impl FromToml for String {
+    fn from_toml(file: &mut FileReader, value: &Spanned<DeValue<'_>>) -> Option<Self> {
+        if let DeValue::String(text) = value.get_ref() {
+            return Some(text.to_string());
+        }
+        file.wrong_type(value, "a string");
+        None
+    }
+}
+
+impl FromToml for bool {
+    fn from_toml(file: &mut FileReader, value: &Spanned<DeValue<'_>>) -> Option<Self> {
+        if let DeValue::Boolean(flag) = value.get_ref() {
+            return Some(*flag);
+        }
+        file.wrong_type(value, "`true` or `false`");
+        None
+    }
+}
+
+impl FromToml for u64 {
+    fn from_toml(file: &mut FileReader, value: &Spanned<DeValue<'_>>) -> Option<Self> {
+        let expected = "a whole number of 0 or more";
+        let DeValue::Integer(number) = value.get_ref() else {
+            file.wrong_type(value, expected);
+            return None;
+        };
+        let parsed = u64::from_str_radix(number.as_str(), number.radix()).ok();
+        if parsed.is_none() {
+            file.refuse(value.span(), format!("expected {expected}, found `{number}`"));
+        }
+        parsed
+    }
+}
+
+macro_rules! ids_from_toml {
+    ($($id:ident),*) => {$(
+        impl FromToml for $id {
+            fn from_toml(file: &mut FileReader, value: &Spanned<DeValue<'_>>) -> Option<Self> {
+                let text = file.read::<String>(value)?;
+                file.id(&text, |text| Self::parse(text)).map(|id| id.value)
+            }
+        }
+    )*};
+}
+ids_from_toml!(
+    AccountId,
+    ClusterName,
+    IamPath,
+    IssuerUrl,
+    Key,
+    LeaseName,
+    Namespace,
+    PolicyName,
+    Region,
+    RoleArn,
+    RoleName
+);
+
+/// Keys that the format reserves in every table for later versions.
+pub(crate) const RESERVED: [&str; 7] = ["via", "target-role", "presets", "moved", "overflow", "ignore", "thumbprints"];
+
+/// The most errors reported for one table.
+const ERROR_LIMIT: usize = 1000;
+
+/// One table while it is read.
+pub(crate) struct TableReader<'a, 'f> {
+    pub file: &'f mut FileReader,
+    table: &'a DeTable<'a>,
+    /// What messages call the table, for example `[roles.reports]`.
+    name: String,
+    pub origin: Origin,
+    known: Vec<&'static str>,
+    /// The number of errors before this table.
+    before: usize,
+}
+
+impl<'a, 'f> TableReader<'a, 'f> {
+    pub(crate) fn new(file: &'f mut FileReader, table: &'a DeTable<'a>, name: String, origin: Origin) -> Self {
+        let before = file.errors.len();
+        Self { file, table, name, origin, known: Vec::new(), before }
+    }
+
+    /// A reader for a value that must be a table.
+    pub(crate) fn of(
+        file: &'f mut FileReader,
+        value: &'a Spanned<DeValue<'a>>,
+        name: String,
+        origin: Origin,
+    ) -> Option<Self> {
+        if let DeValue::Table(table) = value.get_ref() {
+            return Some(Self::new(file, table, name, origin));
+        }
+        file.wrong_type(value, "a table");
+        None
+    }
+
+    /// The value of a key, which is known from now on.
+    pub(crate) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.known.push(key);
         self.table.get(key)
     }
 
-    /// Whether a key that may have a text or a table has a text.
-    pub(crate) fn is_text(&self, key: &str) -> bool {
-        self.table.get(key).is_some_and(|value| matches!(value.get_ref(), DeValue::String(_)))
-    }
-
-    pub(crate) fn text(&mut self, key: &'static str) -> Option<Spot<String>> {
-        let value = self.raw(key)?;
-        text(self.gather, value)
-    }
-
-    /// A text that must be an id.
-    pub(crate) fn id<T>(&mut self, key: &'static str, parse: fn(String) -> Result<T, IdError>) -> Option<Spot<T>> {
-        let spot = self.text(key)?;
-        id(self.gather, spot, parse)
-    }
-
-    pub(crate) fn flag(&mut self, key: &'static str) -> Option<Spot<bool>> {
-        let value = self.raw(key)?;
-        if let DeValue::Boolean(flag) = value.get_ref() {
-            let origin = self.gather.origin(value.span());
-            Some(Spot { value: *flag, origin })
-        } else {
-            wrong(self.gather, value, "`true` or `false`");
-            None
-        }
-    }
-
-    pub(crate) fn number(&mut self, key: &'static str) -> Option<Spot<u64>> {
-        let value = self.raw(key)?;
-        let number = match value.get_ref() {
-            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
-            _ => None,
-        };
-        let origin = self.gather.origin(value.span());
-        if number.is_none() {
-            let wanted = "a whole number of 0 or more";
-            match value.get_ref() {
-                DeValue::Integer(number) => {
-                    self.gather.refuse(value.span(), format!("expected {wanted}, found `{number}`"), None);
-                }
-                _ => wrong(self.gather, value, wanted),
-            }
-        }
-        number.map(|value| Spot { value, origin })
-    }
-
-    /// A list of texts.
-    pub(crate) fn texts(&mut self, key: &'static str) -> Option<Vec<Spot<String>>> {
-        let value = self.raw(key)?;
-        let DeValue::Array(list) = value.get_ref() else {
-            wrong(self.gather, value, "a list of strings");
-            return None;
-        };
-        Some(list.iter().filter_map(|item| text(self.gather, item)).collect())
-    }
-
-    /// One text or a list of them.
-    pub(crate) fn one_or_more(&mut self, key: &'static str) -> Option<Vec<Spot<String>>> {
-        match self.raw(key)?.get_ref() {
-            DeValue::Array(_) => self.texts(key),
-            _ => self.text(key).map(|spot| vec![spot]),
-        }
-    }
-
-    /// A table of texts.
-    pub(crate) fn pairs(&mut self, key: &'static str) -> Option<RawPairs> {
-        let value = self.raw(key)?;
-        let DeValue::Table(table) = value.get_ref() else {
-            wrong(self.gather, value, "a table of strings");
-            return None;
-        };
-        let mut pairs = Vec::with_capacity(table.len());
-        for (name, value) in table {
-            if let Some(spot) = text(self.gather, value) {
-                // the place is the whole pair: its key may be what is wrong
-                let origin = self.gather.origin(name.span().start..value.span().end);
-                pairs.push((name.get_ref().to_string(), Spot { value: spot.value, origin }));
-            }
-        }
-        Some(pairs)
-    }
-
-    /// The raw value of a key and its place.
-    pub(crate) fn any(&mut self, key: &'static str) -> Option<Spot<&'a DeValue<'a>>> {
-        let value = self.raw(key)?;
-        let origin = self.gather.origin(value.span());
-        Some(Spot { value: value.get_ref(), origin })
-    }
-
-    /// A sub-table.
-    pub(crate) fn table(&mut self, key: &'static str) -> Option<TableReader<'a, '_>> {
-        let value = self.raw(key)?;
-        let origin = self.gather.origin(self.span_of(key).unwrap_or_else(|| value.span()));
-        let outer = self.name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
-        let name = outer.map_or_else(|| format!("[{key}]"), |outer| format!("[{outer}.{key}]"));
-        TableReader::of(self.gather, value, name, origin)
-    }
-
-    /// The place of a key.
-    pub(crate) fn span_of(&self, key: &str) -> Option<std::ops::Range<usize>> {
+    /// The bytes of a key.
+    pub(crate) fn key_span(&self, key: &str) -> Option<Range<usize>> {
         self.table.get_key_value(key).map(|(name, _)| name.span())
     }
 
-    /// The entries of a sub-table whose keys are the user's, each with the place of its key.
-    pub(crate) fn entries(&mut self, key: &'static str) -> Vec<(Spot<String>, &'a Spanned<DeValue<'a>>)> {
-        let Some(value) = self.raw(key) else { return Vec::new() };
-        let DeValue::Table(table) = value.get_ref() else {
-            wrong(self.gather, value, "a table of tables");
-            return Vec::new();
-        };
-        table
-            .iter()
-            .map(|(name, value)| {
-                let origin = self.gather.origin(name.span());
-                (Spot { value: name.get_ref().to_string(), origin }, value)
-            })
-            .collect()
+    /// A reader for the sub-table `key`.
+    pub(crate) fn table(&mut self, key: &'static str) -> Option<TableReader<'a, '_>> {
+        let value = self.value(key)?;
+        let origin = self.file.origin(self.key_span(key).unwrap_or_else(|| value.span()));
+        let outer = self.name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        let name = outer.map_or_else(|| format!("[{key}]"), |outer| format!("[{outer}.{key}]"));
+        TableReader::of(self.file, value, name, origin)
     }
 
-    /// The tables of an array of tables.
-    pub(crate) fn tables(&mut self, key: &'static str) -> Vec<&'a Spanned<DeValue<'a>>> {
-        let Some(value) = self.raw(key) else { return Vec::new() };
-        if let DeValue::Array(list) = value.get_ref() {
-            list.iter().collect()
-        } else {
-            wrong(self.gather, value, "a list of tables");
-            Vec::new()
+    /// The entries of the sub-table `key`, whose keys are the user's; `expected` is what messages call the sub-table.
+    pub(crate) fn entries(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+    ) -> Vec<(&'a Spanned<std::borrow::Cow<'a, str>>, &'a Spanned<DeValue<'a>>)> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        if let DeValue::Table(table) = value.get_ref() {
+            return table.iter().collect();
         }
+        self.file.wrong_type(value, expected);
+        Vec::new()
     }
 
-    /// Keys that the format reserves in this kind of table alone.
-    pub(crate) fn reserved(&mut self, keys: &'static [&'static str]) {
-        self.later = keys;
-    }
-
-    /// Refuses what nobody asked for. To be called last; says whether anything was wrong with the table.
-    pub(crate) fn finish(&mut self) -> bool {
+    /// Refuses the keys that were not read; `reserved` are keys that only this kind of table reserves. Returns whether
+    /// the table has any error.
+    pub(crate) fn finish(&mut self, reserved: &[&str]) -> bool {
         for (name, _) in self.table {
             let key = name.get_ref().as_ref();
             if self.known.contains(&key) {
                 continue;
             }
-            if self.gather.list.len() - self.before > UNKNOWN {
+            if self.file.errors.len() - self.before > ERROR_LIMIT {
                 break;
             }
-            if self.later.contains(&key) || RESERVED.contains(&key) {
-                let hint = "remove it: it is reserved for a later version".to_owned();
-                self.gather.refuse(name.span(), format!("`{key}` is not yet supported"), Some(hint));
-                continue;
+            let (message, hint) = if reserved.contains(&key) || RESERVED.contains(&key) {
+                (format!("`{key}` is not yet supported"), "remove it: it is reserved for a later version".to_owned())
+            } else {
+                let hint = suggestion(key, &self.known, "known keys are");
+                (format!("unknown key `{key}` in {}", self.name), hint)
+            };
+            self.file.refuse(name.span(), message).hint = Some(hint);
+        }
+        self.file.errors.len() > self.before
+    }
+}
+
+/// A type that one key of a table is read as; a missing key is an empty value.
+pub(crate) trait FromKey {
+    fn from_key(reader: &mut TableReader<'_, '_>, key: &'static str) -> Self;
+}
+
+impl<T: FromToml> FromKey for Option<Located<T>> {
+    fn from_key(reader: &mut TableReader<'_, '_>, key: &'static str) -> Self {
+        let value = reader.value(key)?;
+        reader.file.read(value)
+    }
+}
+
+impl<T: FromToml> FromKey for Vec<Located<T>> {
+    fn from_key(reader: &mut TableReader<'_, '_>, key: &'static str) -> Self {
+        match reader.value(key).map(|value| (value, value.get_ref())) {
+            None => Self::new(),
+            Some((_, DeValue::Array(list))) => reader.file.list(list),
+            Some((value, _)) => {
+                reader.file.wrong_type(value, T::LIST);
+                Self::new()
             }
-            let hint = nearest(key, self.known.iter().copied()).map_or_else(
-                || {
-                    let known: Vec<String> = self.known.iter().map(|key| format!("`{key}`")).collect();
-                    format!("known here are {}", known.join(", "))
-                },
-                |near| format!("did you mean `{near}`?"),
-            );
-            self.gather.refuse(name.span(), format!("unknown key `{key}` in {}", self.name), Some(hint));
-        }
-        self.gather.list.len() > self.before
-    }
-}
-
-/// Says that a value has the wrong type.
-pub(crate) fn wrong(gather: &mut Gather, value: &Spanned<DeValue<'_>>, wanted: &str) {
-    let found = value.get_ref().type_str();
-    let account = matches!(value.get_ref(), DeValue::Integer(number) if number.as_str().len() == 12);
-    let hint = account.then(|| "an account id is written in quotes".to_owned());
-    gather.refuse(value.span(), format!("expected {wanted}, found {found}"), hint);
-}
-
-/// A value that must be a text.
-pub(crate) fn text(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Spot<String>> {
-    if let DeValue::String(text) = value.get_ref() {
-        let origin = gather.origin(value.span());
-        Some(Spot { value: text.to_string(), origin })
-    } else {
-        wrong(gather, value, "a string");
-        None
-    }
-}
-
-/// A text that must be an id.
-pub(crate) fn id<T>(
-    gather: &mut Gather,
-    spot: Spot<String>,
-    parse: fn(String) -> Result<T, IdError>,
-) -> Option<Spot<T>> {
-    match parse(spot.value.clone()) {
-        Ok(value) => Some(Spot { value, origin: spot.origin }),
-        Err(error) => {
-            gather.list.push(Diagnostic::at(&spot.origin, format!("`{}` {error}", spot.value)));
-            None
         }
     }
 }
 
-/// Longer words are not compared: that takes time and memory in proportion to their length.
-const SLIP: usize = 128;
-
-/// The most similar of `known`, if it is similar enough to be a slip.
-pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    if word.len() > SLIP {
-        return None;
+/// One string or a list of them.
+impl FromKey for Option<Vec<Located<String>>> {
+    fn from_key(reader: &mut TableReader<'_, '_>, key: &'static str) -> Self {
+        let value = reader.value(key)?;
+        match value.get_ref() {
+            DeValue::Array(list) => Some(reader.file.list(list)),
+            _ => reader.file.read(value).map(|text| vec![text]),
+        }
     }
-    known
-        .into_iter()
-        .map(|candidate| {
-            (strsim::damerau_levenshtein(word, candidate), strsim::jaro_winkler(word, candidate), candidate)
-        })
-        .filter(|(distance, similarity, candidate)| *distance <= 1 + candidate.len() / 5 || *similarity > 0.87)
-        .min_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(b.2)))
-        .map(|(_, _, candidate)| candidate)
+}
+
+impl FromKey for StringTable {
+    fn from_key(reader: &mut TableReader<'_, '_>, key: &'static str) -> Self {
+        let mut pairs = Self::new();
+        for (name, value) in reader.entries(key, "a table of strings") {
+            if let Some(value_text) = String::from_toml(reader.file, value) {
+                // the key may be what is wrong, so the position covers both
+                let origin = reader.file.origin(name.span().start..value.span().end);
+                pairs.push((name.get_ref().to_string(), Located { value: value_text, origin }));
+            }
+        }
+        pairs
+    }
 }

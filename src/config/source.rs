@@ -1,8 +1,8 @@
-//! Reads the files of a configuration. Reads nothing outside its folder, no hidden file and no file with another extension:
-//! error messages quote lines, and a file that is not read cannot be quoted.
+//! Reads and keeps the files of a configuration. Refuses files outside its folder, hidden files and other extensions:
+//! error messages quote lines, and a file that was not read cannot be quoted.
 
 use super::diagnostics::{Diagnostic, Diagnostics};
-use super::file_kind::{FOLDER, FileKind, SIZE_LIMIT};
+use super::file_kind::{FileKind, SIZE_LIMIT};
 use super::include;
 use crate::folder::{self, Folder, Refused};
 use crate::model::desired::NamedKubeconfig;
@@ -14,14 +14,14 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-/// The most bytes and files of one configuration.
+/// The most bytes of all files together, and the most files.
 const TOTAL_LIMIT: u64 = 64 * 1024 * 1024;
 const COUNT_LIMIT: usize = 50_000;
-/// Columns past this many bytes count bytes instead of characters. Otherwise a line with a million keys would take
-/// quadratic time.
+/// Beyond this many bytes of a line, columns count bytes instead of characters. Otherwise a line with a million keys
+/// would take quadratic time.
 const COUNTED: usize = 4096;
 
-/// One file, with the starts of its lines, so that a place is found without counting from the top.
+/// One file with the byte offsets of its lines, so that a position is found without counting from the top.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub name: Arc<str>,
@@ -36,7 +36,7 @@ impl Source {
         Self { name, text, lines }
     }
 
-    /// The place of some bytes of the file.
+    /// The position of these bytes.
     pub(crate) fn origin(&self, span: Range<usize>) -> Origin {
         let start = self.text.floor_char_boundary(span.start);
         let end = self.text.ceil_char_boundary(span.end).max(start);
@@ -47,7 +47,7 @@ impl Source {
         Origin { file: self.name.clone(), line, column, span: start..end }
     }
 
-    /// The byte at which a line and column begin, both from 1 and clamped to what is there.
+    /// The byte offset of a line and column, both from 1 and limited to the length of the text.
     pub(crate) fn offset(text: &str, line: usize, column: usize) -> usize {
         let mut begin = 0;
         for _ in 1..line {
@@ -61,39 +61,38 @@ impl Source {
     }
 }
 
-/// The files that were read, by their path relative to the folder of the top file.
+/// The files of one configuration.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {
     root: PathBuf,
-    /// Nothing if there is no such folder.
+    /// The folder of the top file; None if it does not exist.
     folder: Option<Folder>,
+    /// The files read so far, by their path relative to the folder of the top file.
     files: BTreeMap<Arc<str>, Arc<Source>>,
     total: u64,
-    /// Whether messages must not quote anything, because the top file is a link that leads out of its folder.
+    /// Whether messages must not quote anything, because the top file is a link out of its folder.
     withheld: bool,
 }
 
 impl Sources {
-    /// The files of the configuration whose top file is `path`, none read yet, and the name of that file.
-    pub(crate) fn beside(path: &Path) -> (Self, String) {
+    /// The files of the configuration whose top file is `path`, before any is read, and the name of that file.
+    pub(crate) fn of_top_file(path: &Path) -> (Self, String) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         (Self { root: folder.to_owned(), folder: Folder::at(folder).ok(), ..Self::default() }, name)
     }
 
-    /// The mistakes, with the lines to quote.
+    /// The errors with the texts of the files, to quote lines.
     pub(crate) fn diagnostics(&self, list: Vec<Diagnostic>) -> Diagnostics {
-        let made = if self.withheld {
-            Diagnostics::withheld(list)
-        } else {
-            let texts = self.files.iter().map(|(name, source)| (name.clone(), source.text.clone())).collect();
-            Diagnostics::new(list, texts)
-        };
-        made.read_from(self.paths())
+        if self.withheld {
+            return Diagnostics::withheld(list, self.paths());
+        }
+        let texts = self.files.iter().map(|(name, source)| (name.clone(), source.text.clone())).collect();
+        Diagnostics::new(list, texts, self.paths())
     }
 
-    /// Where a text stands in quotes, in the first of the files that have it.
-    pub(crate) fn quoting(&self, text: &str) -> Option<Origin> {
+    /// The first place where the text is written in double quotes.
+    pub(crate) fn find_quoted(&self, text: &str) -> Option<Origin> {
         let quoted = format!("\"{text}\"");
         self.files.values().find_map(|source| {
             let start = source.text.find(&quoted)?;
@@ -101,62 +100,60 @@ impl Sources {
         })
     }
 
-    /// Where the files are that were read.
+    /// The paths of the files that were read.
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
         self.files.keys().map(|name| self.root.join(&**name)).collect()
     }
 
-    /// A file that the file `from` names and that was read.
-    pub(crate) fn named(&self, from: &str, name: &str) -> Option<&Arc<Source>> {
-        self.files.get(normal(&beside(from, name)).ok()?.as_str())
+    /// The file that the file `from` calls `name`, if it was read.
+    pub(crate) fn get(&self, from: &str, name: &str) -> Option<&Arc<Source>> {
+        self.files.get(normalized(&relative_to(from, name)).ok()?.as_str())
     }
 
-    /// Reads the top file. If a link leads to it that leads out of the folder, to a hidden file or to another extension, reads
-    /// it only if the user named it, and then quotes nothing from it: a pull request may have put a link where CI names a
-    /// file. Links in a relative path count from the working directory on, those in another path from the file's folder on.
+    /// Reads the top file. If it is a link out of the folder, to a hidden file or to a file with another extension,
+    /// reads it only if the user named it, and then quotes nothing from it: a pull request may have put a link where CI
+    /// expects a file. In a relative path all folders below the working directory are checked for links, otherwise only
+    /// the file.
     ///
     /// # Errors
-    /// The reason, to be put after "`NAME`: ".
+    /// The reason, which fits behind "`NAME`: ".
     pub(crate) fn read_top(&mut self, name: &str, by_user: bool) -> Result<Arc<Source>, String> {
         let mut path = self.root.join(name);
         let below = path.is_relative() && !path.components().any(|part| part == Component::ParentDir);
         let (base, named) = if below { (Path::new("."), path.as_path()) } else { (&*self.root, Path::new(name)) };
-        let base = Folder::at(base).map_err(|refused| refused.why(FOLDER))?;
+        let base = Folder::at(base)?;
         if base.has_link(named) {
-            let real = base.find(named).map_err(|refused| refused.why(FOLDER));
-            match real.and_then(|real| of_kind(FileKind::Include, &real).map(|()| real)) {
+            match base
+                .find(named)
+                .map_err(String::from)
+                .and_then(|real| check_target(FileKind::Include, &real).map(|()| real))
+            {
                 Ok(real) => path = real,
                 Err(_) if by_user && path.exists() => self.withheld = true,
                 Err(why) => return Err(why),
             }
         }
-        let bytes = folder::read(&path, SIZE_LIMIT).map_err(|refused| refused.why(FOLDER))?;
-        self.take(normal(name)?, bytes)
+        let bytes = folder::read(&path, SIZE_LIMIT)?;
+        self.add(normalized(name)?, bytes)
     }
 
-    /// Reads a file named relative to the folder of the top file. What was read already is not read again.
+    /// Reads a file named relative to the folder of the top file, once.
     ///
     /// # Errors
-    /// The reason, to be put after "`NAME`: ".
+    /// The reason, which fits behind "`NAME`: ".
     pub(crate) fn read(&mut self, name: &str, kind: FileKind) -> Result<Arc<Source>, String> {
-        let name = normal(name)?;
-        kind.fits(&name)?;
+        let name = normalized(name)?;
+        kind.check_extension(&name)?;
         if let Some(source) = self.files.get(name.as_str()) {
             return Ok(source.clone());
         }
-        let real = self.find(&name)?;
-        of_kind(kind, &real)?;
-        let bytes = folder::read(&real, kind.limit()).map_err(|refused| refused.why(FOLDER))?;
-        self.take(name, bytes)
+        let real = self.folder.as_ref().ok_or(Refused::Missing)?.find(Path::new(&name))?;
+        check_target(kind, &real)?;
+        let bytes = folder::read(&real, kind.limit())?;
+        self.add(name, bytes)
     }
 
-    /// Where a file really is, if it may be read.
-    fn find(&self, name: &str) -> Result<PathBuf, String> {
-        let folder = self.folder.as_ref().ok_or(Refused::Missing);
-        folder.and_then(|folder| folder.find(Path::new(name))).map_err(|refused| refused.why(FOLDER))
-    }
-
-    fn take(&mut self, name: String, bytes: Vec<u8>) -> Result<Arc<Source>, String> {
+    fn add(&mut self, name: String, bytes: Vec<u8>) -> Result<Arc<Source>, String> {
         self.total += bytes.len() as u64;
         if self.total > TOTAL_LIMIT {
             return Err(format!("all files of the configuration together have more than {TOTAL_LIMIT} bytes"));
@@ -165,7 +162,7 @@ impl Sources {
             return Err(format!("the configuration has more than {COUNT_LIMIT} files"));
         }
         let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-        // the mark that editors on Windows leave at the beginning is no part of the first line
+        // Windows editors write a byte order mark, which is not part of the first line
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
         let name: Arc<str> = name.into();
         let source = Arc::new(Source::new(name.clone(), text.into()));
@@ -176,13 +173,13 @@ impl Sources {
     /// The files that match a glob relative to the folder of the top file, sorted.
     ///
     /// # Errors
-    /// If the glob is none, or leads to what may not be read.
+    /// If the glob is malformed, or could match a file that must not be read.
     pub(crate) fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
-        let pattern = normal(pattern)?;
+        let pattern = normalized(pattern)?;
         include::matching(self.folder.as_ref().ok_or("there is no such folder")?, &pattern)
     }
 
-    /// `sha256:…` over names and texts of all that was read.
+    /// `sha256:…` over the names and texts of all files that were read.
     pub(crate) fn digest(&self) -> String {
         let mut hasher = Sha256::new();
         for (name, source) in &self.files {
@@ -199,52 +196,48 @@ impl Sources {
         digest
     }
 
-    /// A kubeconfig that the configuration names. It may be missing: `validate` runs where only the configuration is.
+    /// A kubeconfig that the configuration names. It may be missing, because `validate` also runs where it is not.
     pub(crate) fn kubeconfig(&self, name: &str) -> Result<NamedKubeconfig, String> {
-        let name = normal(name)?;
+        let name = normalized(name)?;
         let folder = self.folder.as_ref().ok_or("there is no such folder")?;
         match folder.find(Path::new(&name)) {
             Ok(_) | Err(Refused::Missing) => {
                 Ok(NamedKubeconfig { path: self.root.join(name), folder: folder.path().to_owned() })
             }
-            Err(refused) => Err(refused.why(FOLDER)),
+            Err(refused) => Err(refused.into()),
         }
     }
 }
 
 /// Refuses a link to a file with another extension.
-fn of_kind(kind: FileKind, real: &Path) -> Result<(), String> {
-    kind.fits(&real.to_string_lossy()).map_err(|why| format!("it links to a file with another extension: {why}"))
+fn check_target(kind: FileKind, real: &Path) -> Result<(), String> {
+    kind.check_extension(&real.to_string_lossy())
+        .map_err(|why| format!("it links to a file with another extension: {why}"))
 }
 
-/// `name` as seen from the file `from`, relative to the folder of the top file.
-pub(crate) fn beside(from: &str, name: &str) -> String {
+/// The path that the file `from` calls `name`, relative to the folder of the top file.
+pub(crate) fn relative_to(from: &str, name: &str) -> String {
     match from.rsplit_once('/') {
         Some((folder, _)) if !name.starts_with('/') => format!("{folder}/{name}"),
         _ => name.to_owned(),
     }
 }
 
-/// The path without `.` and `..`; one that leads out of the folder is refused before anything is looked at.
-fn normal(name: &str) -> Result<String, String> {
+/// The path without `.` and `..`. Refuses a path out of the folder without accessing the disk.
+fn normalized(name: &str) -> Result<String, String> {
     let mut parts: Vec<String> = Vec::new();
     for component in Path::new(name).components() {
         match component {
             Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
             Component::CurDir => {}
             Component::ParentDir if parts.pop().is_some() => {}
-            Component::ParentDir => return Err(Refused::Outside.why(FOLDER)),
+            Component::ParentDir => return Err(Refused::Outside.into()),
             Component::RootDir | Component::Prefix(_) => {
                 return Err("it must be relative to the file that names it".to_owned());
             }
         }
     }
-    if parts.is_empty() { Err("it names no file".to_owned()) } else { Ok(parts.join("/")) }
-}
-
-/// A file that could not be read.
-pub(crate) fn unreadable(name: &str, why: &str) -> Diagnostic {
-    Diagnostic::nowhere(format!("`{name}`: {why}"))
+    if parts.is_empty() { Err("it does not name a file".to_owned()) } else { Ok(parts.join("/")) }
 }
 
 #[cfg(test)]
@@ -252,14 +245,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_count_lines_and_characters() {
+    fn position_counts_lines_and_characters() {
         let source = Source::new("a".into(), "a\n\u{e4}b\n\nc".into());
-        let place = |start: usize| {
+        let position = |start: usize| {
             let origin = source.origin(start..start + 1);
             (origin.line, origin.column)
         };
         assert_eq!(
-            [place(0), place(2), place(4), place(6), place(7), place(99)],
+            [position(0), position(2), position(4), position(6), position(7), position(99)],
             [(1, 1), (2, 1), (2, 2), (3, 1), (4, 1), (4, 2)]
         );
         let long = Source::new("a".into(), format!("{}x", "\u{e4}".repeat(COUNTED)).into());
@@ -271,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_stay_in_the_folder() {
+    fn path_out_of_the_folder_is_refused() {
         for (name, expected) in [
             ("a.toml", Ok("a.toml")),
             ("./teams/../a.toml", Ok("a.toml")),
@@ -281,9 +274,9 @@ mod tests {
             ("/etc/passwd", Err(())),
             ("", Err(())),
         ] {
-            assert_eq!(normal(name).as_deref().map_err(|_| ()), expected, "{name}");
+            assert_eq!(normalized(name).as_deref().map_err(|_| ()), expected, "{name}");
         }
-        assert_eq!(beside("teams/a.toml", "p.json"), "teams/p.json");
-        assert_eq!(beside("irsa.toml", "p.json"), "p.json");
+        assert_eq!(relative_to("teams/a.toml", "p.json"), "teams/p.json");
+        assert_eq!(relative_to("irsa.toml", "p.json"), "p.json");
     }
 }

@@ -1,12 +1,12 @@
-//! Configurations as they are written: broken ones with what is said of them, whole ones with what they mean.
+//! Tests of whole configurations: the errors of broken ones, and what valid ones resolve to.
 
 mod broken;
 mod examples;
 mod hostile;
 mod keys;
 mod meaning;
-mod mistaken;
-mod whatever;
+mod random;
+mod wrong_document;
 
 use super::{Configuration, Diagnostics, Identities, load};
 use crate::ids::{AccountId, Key, Partition, Region};
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 struct Folder(TempDir);
 
 impl Folder {
-    /// Files are separated by lines of `=== NAME`.
+    /// The files in `text`, each below a line `=== NAME`.
     fn of(text: &str) -> Self {
         let folder = Self(TempDir::new().unwrap());
         for part in text.split("=== ").filter(|part| !part.trim().is_empty()) {
@@ -60,7 +60,7 @@ fn key(text: &str) -> Key {
     Key::parse(text).unwrap()
 }
 
-/// Account `default` of this partition, a region for clusters that have none, and EKS about to be asked.
+/// The account `default` in this partition and a default region, as if EKS were about to be called.
 fn online(partition: &str) -> Identities {
     let account = (AccountId::parse("999988887777").unwrap(), Partition::parse(partition).unwrap());
     Identities {
@@ -77,13 +77,13 @@ fn rendered(diagnostics: &Diagnostics) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// What is said of a configuration that must be refused.
+/// The errors of a configuration that must be refused, as text.
 #[track_caller]
-fn said(folder: &Folder) -> String {
-    rendered(&folder.resolve().expect_err("it is refused"))
+fn errors_of(folder: &Folder) -> String {
+    rendered(&folder.resolve().expect_err("the configuration is invalid"))
 }
 
-/// What a configuration that is alone in its folder means; shown with its mistakes if it has any.
+/// Resolves a configuration of one file, which must be valid.
 #[track_caller]
 fn desired(text: &str) -> Desired {
     Folder::alone(text).resolve().unwrap_or_else(|diagnostics| panic!("{}", rendered(&diagnostics)))

@@ -180,9 +180,9 @@ fn the_partition_is_that_of_what_is_declared_or_of_the_environment() {
     let (aws, china) = ("arn:aws:s3:::a/*", "arn:aws-cn:s3:::a/*");
     let region = "region = \"cn-north-1\"\n";
     offline(&with("", aws)).ends(0, &["validate"]);
-    offline(&with("", china)).ends(3, &["validate"]).says("is of partition `aws-cn`, the account of `aws`");
+    offline(&with("", china)).ends(3, &["validate"]).says("is in partition `aws-cn`, the account in `aws`");
     offline(&with(region, china)).ends(0, &["validate"]);
-    offline(&with(region, aws)).ends(3, &["validate"]).says("is of partition `aws`, the account of `aws-cn`");
+    offline(&with(region, aws)).ends(3, &["validate"]).says("is in partition `aws`, the account in `aws-cn`");
     let mut bench = offline(&with("", china));
     bench.set("AWS_REGION", "cn-northwest-1");
     bench.ends(0, &["validate"]);
@@ -205,7 +205,7 @@ fn what_sts_tells_of_the_partition_counts() {
     scene.declare(&inline("arn:aws:s3:::a/*"));
     scene.bench.ends(0, &["plan"]);
     scene.declare(&inline("arn:aws-us-gov:s3:::a/*"));
-    scene.bench.ends(3, &["plan"]).says("irsa.toml:6").says("the account of `aws`");
+    scene.bench.ends(3, &["plan"]).says("irsa.toml:6").says("the account in `aws`");
     assert!(scene.world.writes().is_empty());
 }
 

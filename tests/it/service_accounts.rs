@@ -232,12 +232,12 @@ fn an_object_without_its_label_gives_our_fields_back() {
 fn labels_that_cannot_be_are_mistakes_with_their_place() {
     let bench = Bench::new(World::empty().environment());
     for (more, says) in [
-        ("labels = { \"irsa/owner\" = \"x\" }", "the prefix `irsa/` is for irsa's own marks"),
-        ("annotations = { \"eks.amazonaws.com/audience\" = \"x\" }", "is for the keys of the pod identity webhook"),
-        ("labels = { team = \"a b\" }", "the value of label `team` is no label value"),
-        ("labels = { \"-x\" = \"a\" }", "label `-x`: that is no key"),
-        ("annotations = { \"A_B/x\" = \"a\" }", "annotation `A_B/x`: that is no key"),
-        ("labels = { team = \"a\" }\nmanage = \"annotate\"", "are for ServiceAccounts that irsa makes"),
+        ("labels = { \"irsa/owner\" = \"x\" }", "the prefix `irsa/` is reserved for irsa"),
+        ("annotations = { \"eks.amazonaws.com/audience\" = \"x\" }", "is reserved for the pod identity webhook"),
+        ("labels = { team = \"a b\" }", "the value of label `team` is invalid"),
+        ("labels = { \"-x\" = \"a\" }", "label `-x`: the key is invalid"),
+        ("annotations = { \"A_B/x\" = \"a\" }", "annotation `A_B/x`: the key is invalid"),
+        ("labels = { team = \"a\" }\nmanage = \"annotate\"", "are for ServiceAccounts that irsa creates"),
     ] {
         let head = "owner = \"it\"\n[clusters.alpha]\n[roles.app]\n[[service-accounts]]\nrole = \"app\"\nnamespace = \"shop\"\nname = \"cart\"\n";
         bench.write("irsa.toml", &format!("{head}{more}\n"));

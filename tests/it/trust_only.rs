@@ -55,12 +55,12 @@ fn nothing_is_managed_or_looked_at_where_kubernetes_is_none() {
     let entry = "[[service-accounts]]\nrole = \"app\"\nnamespace = \"apps\"\nname = [\"x\", \"y\"]\n";
     scene.declare(&format!("{none}{}{entry}manage = \"annotate\"\n", role("app")));
     let run = scene.bench.ends(3, &["validate"]);
-    run.says("nothing in cluster `main` is managed").says("irsa.toml:11:10").says("take `manage` out");
+    run.says("irsa manages nothing in cluster `main`").says("irsa.toml:11:10").says("remove `manage`");
     assert_eq!(run.stderr.matches("nothing in cluster").count() + run.stdout.matches("nothing in cluster").count(), 1);
     scene.declare(&format!("{none}{}{entry}manage = \"none\"\n", role("app")));
     scene.bench.ends(0, &["validate"]);
     scene.declare(&("kubernetes = \"nothing\"\n".to_owned() + &role("app")));
-    scene.bench.ends(3, &["validate"]).says("`nothing` is no way to reach a cluster").says("`\"none\"`");
+    scene.bench.ends(3, &["validate"]).says("`nothing` is not a way to reach a cluster").says("`\"none\"`");
     let lock = "[lock]\ncluster = \"main\"\n";
     scene.declare(&format!("{none}{}{lock}", role("app")));
     scene.bench.ends(3, &["validate"]).says("cannot hold the lock");
@@ -95,9 +95,9 @@ fn labels_where_nothing_is_managed_are_refused_as_with_manage_none() {
         let table = format!("{what} = {{ team = \"x\" }}\n");
         bench.write("irsa.toml", &entry(&table));
         let run = bench.ends(3, &["validate"]);
-        run.says("nothing in cluster `main` is managed").says("irsa.toml:10:").says("take them out");
+        run.says("irsa manages nothing in cluster `main`").says("irsa.toml:10:").says("remove them");
         assert_eq!(run.stderr.matches("nothing in cluster").count(), 1, "{run}");
         bench.write("irsa.toml", &entry(&(table + "manage = \"none\"\n")));
-        bench.ends(3, &["validate"]).says("are for ServiceAccounts that irsa makes");
+        bench.ends(3, &["validate"]).says("are for ServiceAccounts that irsa creates");
     }
 }

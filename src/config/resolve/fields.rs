@@ -1,14 +1,15 @@
-//! Fields that roles and policies share, held against the limits that AWS documents.
+//! Resolves the keys that roles and policies share: tags, description, `adopt` and the default path. Checks AWS limits.
 
-use super::{Diagnostic, Resolver, Spot};
-use crate::config::reader::RawPairs;
-use crate::ids::Key;
+use super::{Diagnostic, Located, Resolver};
+use crate::config::reader::StringTable;
+use crate::ids::{IamPath, Key};
 use crate::model::desired::Adopt;
+use crate::model::marks::default_path;
 use crate::model::origin::Origin;
 use crate::model::resource::StringMap;
 use std::collections::BTreeMap;
 
-/// Tags on a role, policy or provider, and their lengths
+/// The most tags on a role, policy or provider, and their greatest lengths in characters
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
 const TAG_LIMIT: usize = 50;
 const TAG_KEY_LIMIT: usize = 128;
@@ -18,83 +19,84 @@ const TAG_VALUE_LIMIT: usize = 256;
 const DESCRIPTION_LIMIT: usize = 1000;
 
 impl Resolver<'_> {
-    /// The tags of `what`, its own before those of `defaults`; `marks` of ours come on top.
+    /// The tags of `what`; its own replace those of `defaults`. irsa adds `reserved` tags.
     pub(super) fn tags(
         &mut self,
         (what, origin): (&str, &Origin),
-        own: &RawPairs,
-        defaults: Option<&RawPairs>,
-        marks: usize,
+        own: &StringTable,
+        defaults: Option<&StringTable>,
+        reserved: usize,
     ) -> StringMap {
-        let written = defaults.into_iter().flatten().chain(own);
-        let all: BTreeMap<&String, &Spot<String>> = written.map(|(key, spot)| (key, spot)).collect();
-        let mut folded: BTreeMap<String, (&String, &Origin)> = BTreeMap::new();
-        for (key, spot) in &all {
-            self.tag(key, spot);
-            // IAM takes `Team` and `team` for one key
-            if let Some((other, place)) = folded.get(&key.to_lowercase()) {
-                let message = format!("tags `{other}` and `{key}` of {what} differ in case only, which IAM refuses");
-                self.push(Diagnostic::at(&spot.origin, message).and(place, "the other is here"));
+        let declared = defaults.into_iter().flatten().chain(own);
+        let all: BTreeMap<&String, &Located<String>> = declared.map(|(key, value)| (key, value)).collect();
+        let mut by_lower_case: BTreeMap<String, (&String, &Origin)> = BTreeMap::new();
+        for (key, value) in &all {
+            self.tag(key, value);
+            // IAM treats `Team` and `team` as one key
+            if let Some((other, origin)) = by_lower_case.get(&key.to_lowercase()) {
+                let message = format!("tags `{other}` and `{key}` of {what} differ only in case, which IAM refuses");
+                self.errors.push(Diagnostic::at(&value.origin, message).and(origin, "the other is here"));
             } else {
-                folded.insert(key.to_lowercase(), (key, &spot.origin));
+                by_lower_case.insert(key.to_lowercase(), (key, &value.origin));
             }
         }
-        if all.len() + marks > TAG_LIMIT {
+        let total = all.len() + reserved;
+        if total > TAG_LIMIT {
             let message = format!(
-                "{what} has {} tags and {marks} marks of irsa's own, together {}; the limit is {TAG_LIMIT}",
-                all.len(),
-                all.len() + marks
+                "{what} has {} tags, and irsa adds {reserved}: together {total}, the limit is {TAG_LIMIT}",
+                all.len()
             );
             self.refuse(origin, message);
         }
-        all.into_iter().map(|(key, spot)| (key.clone(), spot.value.clone())).collect()
+        all.into_iter().map(|(key, value)| (key.clone(), value.value.clone())).collect()
     }
 
-    fn tag(&mut self, key: &str, spot: &Spot<String>) {
-        let origin = &spot.origin;
-        let (long, value_long) = (key.chars().count(), spot.value.chars().count());
-        let good = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
+    fn tag(&mut self, key: &str, Located { value, origin }: &Located<String>) {
+        let (key_length, value_length) = (key.chars().count(), value.chars().count());
+        let valid = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
         if key.to_lowercase().starts_with("aws:") {
             self.refuse(origin, format!("tag `{key}`: the prefix `aws:` belongs to AWS"));
         } else if key.to_lowercase().starts_with("irsa/") {
-            self.refuse(origin, format!("tag `{key}`: the prefix `irsa/` is for irsa's own marks"));
+            self.refuse(origin, format!("tag `{key}`: the prefix `irsa/` is reserved for irsa"));
         }
-        if key.is_empty() || long > TAG_KEY_LIMIT {
-            self.refuse(origin, format!("the key of a tag is 1-{TAG_KEY_LIMIT} characters long, this has {long}"));
-        }
-        if value_long > TAG_VALUE_LIMIT {
-            let message = format!("tag `{key}` is at most {TAG_VALUE_LIMIT} characters long, this has {value_long}");
+        if key.is_empty() || key_length > TAG_KEY_LIMIT {
+            let message = format!("the key of a tag must be 1-{TAG_KEY_LIMIT} characters long, this has {key_length}");
             self.refuse(origin, message);
         }
-        if let Some(bad) = key.chars().chain(spot.value.chars()).find(|c| !good(*c)) {
-            let message = format!("tag `{key}` has `{}` in it", bad.escape_debug());
-            self.refuse(origin, message).hint =
-                Some("tags are made of letters, digits, spaces and `_ . : / = + - @`".to_owned());
+        if value_length > TAG_VALUE_LIMIT {
+            let message = format!(
+                "the value of tag `{key}` is at most {TAG_VALUE_LIMIT} characters long, this has {value_length}"
+            );
+            self.refuse(origin, message);
+        }
+        if let Some(invalid) = key.chars().chain(value.chars()).find(|c| !valid(*c)) {
+            self.refuse(origin, format!("tag `{key}` contains `{}`", invalid.escape_debug())).hint =
+                Some("tags may contain letters, digits, spaces and `_ . : / = + - @`".to_owned());
         }
     }
 
-    /// The description, empty if there is none.
-    pub(super) fn description(&mut self, spot: Option<&Spot<String>>) -> String {
-        let Some(spot) = spot else { return String::new() };
-        let length = spot.value.chars().count();
+    /// The description, empty if none is declared.
+    pub(super) fn description(&mut self, text: Option<&Located<String>>) -> String {
+        let Some(Located { value, origin }) = text else { return String::new() };
+        let length = value.chars().count();
         if length > DESCRIPTION_LIMIT {
             let message = format!("a description is at most {DESCRIPTION_LIMIT} characters long, this has {length}");
-            self.refuse(&spot.origin, message);
+            self.refuse(origin, message);
         }
         // the pattern of CreateRole's Description
-        let good = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{a1}'..='\u{ff}');
-        if let Some(bad) = spot.value.chars().find(|c| !good(*c)) {
-            let message = format!("a description cannot have `{}` in it", bad.escape_debug());
-            self.refuse(&spot.origin, message).hint = Some("IAM takes Latin-1 without control characters".to_owned());
+        let valid = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{a1}'..='\u{ff}');
+        if let Some(invalid) = value.chars().find(|c| !valid(*c)) {
+            self.refuse(origin, format!("a description cannot contain `{}`", invalid.escape_debug())).hint =
+                Some("IAM takes Latin-1 without control characters".to_owned());
         }
-        spot.value.clone()
+        value.clone()
     }
 
-    pub(super) fn adopt(&mut self, adopt: Option<&Spot<bool>>, from: Option<&Spot<Key>>) -> Adopt {
+    pub(super) fn adopt(&mut self, adopt: Option<&Located<bool>>, from: Option<&Located<Key>>) -> Adopt {
         match (adopt, from) {
             (Some(adopt), Some(from)) if !adopt.value => {
-                let diagnostic = Diagnostic::at(&from.origin, "`adopt-from` beside `adopt = false`");
-                self.push(diagnostic.and(&adopt.origin, "it says no here"));
+                let diagnostic = Diagnostic::at(&from.origin, "`adopt-from` conflicts with `adopt = false`");
+                self.errors.push(diagnostic.and(&adopt.origin, "`adopt` is here"));
                 Adopt::No
             }
             (_, Some(from)) => {
@@ -107,5 +109,10 @@ impl Resolver<'_> {
             (Some(adopt), None) if adopt.value => Adopt::Unowned,
             _ => Adopt::No,
         }
+    }
+
+    /// `/irsa/<owner>/`, under which irsa searches for roles and policies that are no longer declared.
+    pub(super) fn default_path(&self) -> IamPath {
+        IamPath::parse(default_path(self.owner.as_str())).unwrap_or_else(|error| unreachable!("{error}"))
     }
 }

@@ -1,23 +1,22 @@
-//! Further labels and annotations of ServiceAccounts, held against what Kubernetes takes
+//! Checks the declared labels and annotations of ServiceAccounts against the rules of Kubernetes
 //! (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>).
 
-use super::{Resolver, Spot};
-use crate::config::reader::RawPairs;
+use super::{Located, Resolver};
+use crate::config::reader::StringTable;
 use crate::config::schema::RawBinding;
 use crate::model::desired::{Manage, Metadata};
 use crate::model::marks::CHAIN;
-use crate::model::resource::StringMap;
 use std::sync::Arc;
 
-/// The name in a key, and the value of a label.
+/// The longest name in a key, and the longest value of a label.
 const NAME_LIMIT: usize = 63;
-/// The prefix of a key: a DNS name.
+/// The longest prefix of a key.
 const PREFIX_LIMIT: usize = 253;
-/// All annotations of an object together
-/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/#syntax-and-character-set>), less some
-/// room for those of irsa and of others.
+/// The limit for all annotations of an object together
+/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/#syntax-and-character-set>), less
+/// some space for those of irsa and of others.
 const ANNOTATIONS_LIMIT: usize = (256 - 16) * 1024;
-/// The prefix of irsa's own marks.
+/// The prefix of irsa's own labels and annotations.
 const OWN: &str = "irsa/";
 
 impl Resolver<'_> {
@@ -25,57 +24,57 @@ impl Resolver<'_> {
     pub(super) fn metadata(&mut self, raw: &RawBinding, manage: Manage) -> Option<Arc<Metadata>> {
         let RawBinding { labels, annotations, .. } = raw;
         let (_, first) = labels.iter().chain(annotations).next()?;
-        let of_wildcard = raw.allow_wildcard.is_some();
-        if manage != Manage::Create || of_wildcard {
+        let has_wildcard = raw.allow_wildcard.is_some();
+        if manage != Manage::Create || has_wildcard {
             let what = if labels.is_empty() { "annotations" } else { "labels" };
-            let message = format!("`{what}` are for ServiceAccounts that irsa makes (`manage = \"create\"`)");
-            let hint = if of_wildcard {
+            let message = format!("`{what}` are for ServiceAccounts that irsa creates (`manage = \"create\"`)");
+            let hint = if has_wildcard {
                 "an entry with `allow-wildcard` is trust only"
             } else {
-                "take them out, or let irsa make it"
+                "remove them, or let irsa create the ServiceAccount"
             };
             self.refuse(&first.origin, message).hint = Some(hint.to_owned());
             return None;
         }
-        for (key, spot) in labels {
-            self.metadata_key("label", key, spot);
-            if !spot.value.is_empty() && !is_name(&spot.value) {
-                let message = format!("the value of label `{key}` is no label value");
-                self.refuse(&spot.origin, message).hint = Some(NAME_HINT.to_owned());
+        for (key, text) in labels {
+            self.metadata_key("label", key, text);
+            if !text.value.is_empty() && !is_name(&text.value) {
+                let message = format!("the value of label `{key}` is invalid");
+                self.refuse(&text.origin, message).hint = Some(NAME_HINT.to_owned());
             }
         }
-        for (key, spot) in annotations {
-            self.metadata_key("annotation", key, spot);
+        for (key, text) in annotations {
+            self.metadata_key("annotation", key, text);
         }
-        let size: usize = annotations.iter().map(|(key, spot)| key.len() + spot.value.len()).sum();
+        let size: usize = annotations.iter().map(|(key, text)| key.len() + text.value.len()).sum();
         if size > ANNOTATIONS_LIMIT {
-            let message = format!("the annotations have {size} bytes, and at most {ANNOTATIONS_LIMIT} can be declared");
+            let message = format!("the annotations have {size} bytes, the limit is {ANNOTATIONS_LIMIT}");
             self.refuse(&first.origin, message);
         }
-        Some(Arc::new(Metadata { labels: pairs(labels), annotations: pairs(annotations) }))
+        let strings = |table: &StringTable| table.iter().map(|(key, text)| (key.clone(), text.value.clone())).collect();
+        Some(Arc::new(Metadata { labels: strings(labels), annotations: strings(annotations) }))
     }
 
-    fn metadata_key(&mut self, kind: &str, key: &str, spot: &Spot<String>) {
-        let folded = key.to_ascii_lowercase();
-        if folded.starts_with(OWN) {
-            let message = format!("{kind} `{key}`: the prefix `{OWN}` is for irsa's own marks");
-            self.refuse(&spot.origin, message).hint = Some("choose another prefix".to_owned());
+    fn metadata_key(&mut self, kind: &str, key: &str, text: &Located<String>) {
+        let lower_case = key.to_ascii_lowercase();
+        if lower_case.starts_with(OWN) {
+            let message = format!("{kind} `{key}`: the prefix `{OWN}` is reserved for irsa");
+            self.refuse(&text.origin, message).hint = Some("choose another prefix".to_owned());
             return;
         }
-        if folded.starts_with(CHAIN) {
-            let message = format!("{kind} `{key}`: the prefix `{CHAIN}` is for the keys of the pod identity webhook");
-            let hint =
-                "`audience`, `token-expiration` and `sts-regional-endpoints` have keys of their own in this entry";
-            self.refuse(&spot.origin, message).hint = Some(hint.to_owned());
+        if lower_case.starts_with(CHAIN) {
+            let message = format!("{kind} `{key}`: the prefix `{CHAIN}` is reserved for the pod identity webhook");
+            let hint = "use the keys `audience`, `token-expiration` and `sts-regional-endpoints` of this entry";
+            self.refuse(&text.origin, message).hint = Some(hint.to_owned());
             return;
         }
         let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
         if prefix.is_none_or(is_prefix) && is_name(name) {
             return;
         }
-        let message = format!("{kind} `{key}`: that is no key");
+        let message = format!("{kind} `{key}`: the key is invalid");
         let hint = format!("a key is `name` or `prefix/name`: {NAME_HINT}; the prefix is a DNS name in lower case");
-        self.refuse(&spot.origin, message).hint = Some(hint);
+        self.refuse(&text.origin, message).hint = Some(hint);
     }
 }
 
@@ -94,8 +93,4 @@ fn is_prefix(text: &str) -> bool {
     let part =
         |part: &str| part.starts_with(lower) && part.ends_with(lower) && part.chars().all(|c| lower(c) || c == '-');
     text.len() <= PREFIX_LIMIT && text.split('.').all(part)
-}
-
-fn pairs(raw: &RawPairs) -> StringMap {
-    raw.iter().map(|(key, spot)| (key.clone(), spot.value.clone())).collect()
 }

@@ -1,12 +1,12 @@
-//! Policy statements written in TOML, as the JSON that IAM knows.
+//! Reads policy statements written in TOML as the JSON that IAM takes.
 
-use crate::config::diagnostics::Diagnostic;
-use crate::config::reader::{Gather, Spot, TableReader, nearest, text, wrong};
+use crate::config::reader::{FileReader, FromToml, Located};
+use crate::config::suggest::{did_you_mean, suggestion};
 use crate::policy::parse::{Entry, Node, Shape};
 use toml::Spanned;
 use toml::de::DeValue;
 
-/// The keys of a statement in TOML, and what IAM calls them.
+/// The keys of a statement in TOML, and their names in IAM.
 pub(crate) const STATEMENT_KEYS: [(&str, &str); 9] = [
     ("sid", "Sid"),
     ("effect", "Effect"),
@@ -19,112 +19,102 @@ pub(crate) const STATEMENT_KEYS: [(&str, &str); 9] = [
     ("conditions", "Condition"),
 ];
 
-/// The kinds of principal in TOML, and what IAM calls them.
+/// The kinds of principal in TOML, and their names in IAM.
 const PRINCIPAL_KEYS: [(&str, &str); 4] =
     [("aws", "AWS"), ("federated", "Federated"), ("service", "Service"), ("canonical-user", "CanonicalUser")];
 
-/// JSON with no places of its own.
+/// JSON that has no positions in a text.
 pub(crate) type Json = Node<'static>;
 
-/// A list of statements as IAM JSON, `Effect` defaulting to `Allow`.
-pub(super) fn statements(table: &mut TableReader<'_, '_>, key: &'static str) -> Option<Spot<Vec<Spot<Json>>>> {
-    let spot = table.any(key)?;
-    let DeValue::Array(list) = spot.value else {
-        table.gather.list.push(Diagnostic::at(&spot.origin, format!("`{key}` must be a list of statements")));
-        return None;
-    };
-    let value = list.iter().filter_map(|item| statement(table.gather, item)).collect();
-    Some(Spot { value, origin: spot.origin })
+/// A list of statements.
+impl FromToml for Vec<Located<Json>> {
+    fn from_toml(file: &mut FileReader, value: &Spanned<DeValue<'_>>) -> Option<Self> {
+        let DeValue::Array(list) = value.get_ref() else {
+            file.wrong_type(value, Json::LIST);
+            return None;
+        };
+        Some(list.iter().filter_map(|item| file.read(item)).collect())
+    }
 }
 
-fn statement(gather: &mut Gather, item: &Spanned<DeValue<'_>>) -> Option<Spot<Json>> {
-    let origin = gather.origin(item.span());
-    let DeValue::Table(table) = item.get_ref() else {
-        wrong(gather, item, "a statement: a table");
-        return None;
-    };
-    let mut entries = Vec::with_capacity(table.len() + 1);
-    // what is missing from a statement with a mistake in it is not worth saying
-    let mut wrong = false;
-    for (name, value) in table {
-        let key = name.get_ref().as_ref();
-        let Some((_, element)) = STATEMENT_KEYS.iter().find(|(known, _)| *known == key) else {
-            let place = gather.origin(name.span());
-            let known = STATEMENT_KEYS.iter().map(|(known, _)| *known);
-            let hint = nearest(key, known).map_or_else(
-                || {
-                    "a statement has `actions`, `resources`, `principals`, `conditions`, `effect`, `sid` and `not-…`"
-                        .to_owned()
-                },
-                |near| format!("did you mean `{near}`?"),
-            );
-            gather.list.push(Diagnostic::at(&place, format!("unknown key `{key}` in a statement")).hint(hint));
-            wrong = true;
-            continue;
+/// A statement; `Effect` defaults to `Allow`.
+impl FromToml for Json {
+    const LIST: &'static str = "a list of statements";
+
+    fn from_toml(file: &mut FileReader, value: &Spanned<DeValue<'_>>) -> Option<Self> {
+        let DeValue::Table(table) = value.get_ref() else {
+            file.wrong_type(value, "a statement: a table");
+            return None;
         };
-        let value = match *element {
-            "Principal" | "NotPrincipal" => principals(gather, value),
-            "Effect" => effect(gather, value),
-            "Sid" => text(gather, value).map(|spot| Json::text(spot.value)),
-            "Condition" => Some(condition(value)),
-            _ => one_or_more(gather, value),
-        };
-        wrong |= value.is_none();
-        entries.extend(value.map(|value| Entry::new(*element, value)));
+        let mut entries = Vec::with_capacity(table.len() + 1);
+        let mut flawed = false;
+        for (name, value) in table {
+            let key = name.get_ref().as_ref();
+            let Some((_, element)) = STATEMENT_KEYS.iter().find(|(known, _)| *known == key) else {
+                let hint = suggestion(key, &STATEMENT_KEYS.map(|(known, _)| known), "known keys are");
+                file.refuse(name.span(), format!("unknown key `{key}` in a statement")).hint = Some(hint);
+                flawed = true;
+                continue;
+            };
+            let value = match *element {
+                "Principal" | "NotPrincipal" => principals(file, value),
+                "Effect" => effect(file, value),
+                "Sid" => text(file, value),
+                "Condition" => Some(condition(value)),
+                _ => one_or_more(file, value),
+            };
+            flawed |= value.is_none();
+            entries.extend(value.map(|value| Entry::new(*element, value)));
+        }
+        if !entries.iter().any(|entry| entry.key == "Effect") {
+            entries.push(Entry::new("Effect", Json::text("Allow")));
+        }
+        (!flawed).then(|| Shape::Object(entries).into())
     }
-    if !entries.iter().any(|entry| entry.key == "Effect") {
-        entries.push(Entry::new("Effect", Json::text("Allow")));
-    }
-    (!wrong).then_some(Spot { value: Shape::Object(entries).into(), origin })
 }
 
-fn effect(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Json> {
-    let spot = text(gather, value)?;
-    if ["Allow", "Deny"].contains(&spot.value.as_str()) {
-        return Some(Json::text(spot.value));
+fn text(file: &mut FileReader, value: &Spanned<DeValue<'_>>) -> Option<Json> {
+    String::from_toml(file, value).map(Json::text)
+}
+
+fn effect(file: &mut FileReader, value: &Spanned<DeValue<'_>>) -> Option<Json> {
+    let text = String::from_toml(file, value)?;
+    if ["Allow", "Deny"].contains(&text.as_str()) {
+        return Some(Json::text(text));
     }
-    let hint =
-        if spot.value.to_ascii_lowercase().starts_with('d') { "did you mean `Deny`?" } else { "did you mean `Allow`?" };
-    gather.list.push(Diagnostic::at(&spot.origin, "`effect` must be `Allow` or `Deny`").hint(hint));
+    let meant = if text.to_ascii_lowercase().starts_with('d') { "Deny" } else { "Allow" };
+    file.refuse(value.span(), "`effect` must be `Allow` or `Deny`").hint = Some(did_you_mean(meant));
     None
 }
 
-fn principals(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Json> {
-    let DeValue::Table(table) = value.get_ref() else {
-        return text(gather, value).map(|spot| Json::text(spot.value));
-    };
+fn principals(file: &mut FileReader, value: &Spanned<DeValue<'_>>) -> Option<Json> {
+    let DeValue::Table(table) = value.get_ref() else { return text(file, value) };
     let mut entries = Vec::with_capacity(table.len());
-    let mut wrong = false;
+    let mut flawed = false;
     for (name, value) in table {
         let key = name.get_ref().as_ref();
         if let Some((_, element)) = PRINCIPAL_KEYS.iter().find(|(known, _)| *known == key) {
-            let value = one_or_more(gather, value);
-            wrong |= value.is_none();
+            let value = one_or_more(file, value);
+            flawed |= value.is_none();
             entries.extend(value.map(|value| Entry::new(*element, value)));
         } else {
-            let hint = nearest(key, PRINCIPAL_KEYS.iter().map(|(known, _)| *known)).map_or_else(
-                || "a principal is `aws`, `federated`, `service` or `canonical-user`".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
-            gather.refuse(name.span(), format!("unknown kind of principal `{key}`"), Some(hint));
-            wrong = true;
+            let hint = suggestion(key, &PRINCIPAL_KEYS.map(|(known, _)| known), "the kinds are");
+            file.refuse(name.span(), format!("unknown kind of principal `{key}`")).hint = Some(hint);
+            flawed = true;
         }
     }
-    (!wrong).then_some(Shape::Object(entries).into())
+    (!flawed).then(|| Shape::Object(entries).into())
 }
 
-/// A text as it is, a list of one as its only text, a longer list as a list.
-fn one_or_more(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Json> {
+/// A string, or a list of strings; a list of one becomes that string.
+fn one_or_more(file: &mut FileReader, value: &Spanned<DeValue<'_>>) -> Option<Json> {
     match value.get_ref() {
-        DeValue::Array(list) => {
-            let texts = list.iter().filter_map(|item| text(gather, item)).map(|spot| Json::text(spot.value));
-            Some(Json::one_or_all(texts.collect()))
-        }
-        _ => text(gather, value).map(|spot| Json::text(spot.value)),
+        DeValue::Array(list) => Some(Json::one_or_all(list.iter().filter_map(|item| text(file, item)).collect())),
+        _ => text(file, value),
     }
 }
 
-/// A condition's value; IAM wants numbers and booleans as text.
+/// The value of a condition. IAM takes numbers and booleans as strings.
 fn condition(value: &Spanned<DeValue<'_>>) -> Json {
     match value.get_ref() {
         DeValue::String(text) => Json::text(text.to_string()),

@@ -1,12 +1,12 @@
-//! Everything that is refused, as it is told.
+//! Broken configurations and their error messages.
 
-use super::{Folder, online, rendered, said};
+use super::{Folder, errors_of, online, rendered};
 use crate::config::load;
 use std::fmt::Write as _;
 
-/// Each file of `tests/fixtures/config/broken` is one configuration; what is said of it is a snapshot.
+/// Each file of `tests/fixtures/config/broken` is one configuration; its errors are a snapshot.
 #[test]
-fn mistakes_are_told_with_place_and_hint() {
+fn errors_have_positions_and_hints() {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/config");
     let mut cases: Vec<_> =
         std::fs::read_dir(format!("{fixtures}/broken")).unwrap().map(|entry| entry.unwrap()).collect();
@@ -16,33 +16,34 @@ fn mistakes_are_told_with_place_and_hint() {
         #[expect(clippy::disallowed_methods, reason = "tests read their fixtures")]
         let text = std::fs::read_to_string(case.path()).unwrap();
         let name = case.path().file_stem().unwrap().to_string_lossy().into_owned();
-        let told = said(&Folder::of(&text));
+        let errors = errors_of(&Folder::of(&text));
         insta::with_settings!({ snapshot_path => format!("{fixtures}/snapshots"), prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(name, told);
+            insta::assert_snapshot!(name, errors);
         });
     }
 }
 
 #[test]
-fn a_file_that_is_not_there_has_a_hint() {
+fn missing_top_file_is_refused_with_a_hint() {
     let folder = Folder::alone("");
     let diagnostics = load(&folder.path("missing.toml")).unwrap_err();
-    let told = rendered(&diagnostics);
-    assert!(told.contains("missing.toml`: there is no such file\nhint: name another file with"), "{told}");
-    assert!(told.contains("irsa init"), "{told}");
+    let errors = rendered(&diagnostics);
+    assert!(errors.contains("missing.toml`: there is no such file\nhint: name another file with"), "{errors}");
+    assert!(errors.contains("irsa init"), "{errors}");
 }
 
 #[test]
-fn an_account_id_without_quotes_wants_them() {
-    let told = said(&Folder::alone("owner = \"me\"\n[accounts.a]\nid = 111122223333\n"));
+fn account_id_without_quotes_is_refused_with_a_hint() {
+    let errors = errors_of(&Folder::alone("owner = \"me\"\n[accounts.a]\nid = 111122223333\n"));
     assert!(
-        told.contains("expected a string, found integer") && told.contains("hint: an account id is written in quotes"),
-        "{told}"
+        errors.contains("expected a string, found integer")
+            && errors.contains("hint: an account id is written in quotes"),
+        "{errors}"
     );
 }
 
 #[test]
-fn programs_get_the_places_too() {
+fn json_has_the_positions() {
     let folder = Folder::alone("owner = \"me\"\n[clusters.a]\n[clusters.a]\n[roles.r]\nservice-acounts = [\"a/b\"]\n");
     let json = folder.resolve().unwrap_err().to_json();
     let first = &json[0];
@@ -59,7 +60,7 @@ fn programs_get_the_places_too() {
     );
 }
 
-/// Links inside the folder are followed, links out of it are not; the top file alone may be one to anywhere.
+/// Links inside the folder are followed, and links out of it are not, except for a top file that the user named.
 #[cfg(unix)]
 #[test]
 fn links_out_of_the_folder_are_refused() {
@@ -75,11 +76,11 @@ fn links_out_of_the_folder_are_refused() {
     symlink(outside.path("secret.json"), folder.path("kube.yaml")).unwrap();
     symlink(outside.path("team.toml"), folder.path("teams/out.toml")).unwrap();
     symlink(folder.path("real/ok.toml"), folder.path("teams/ok.toml")).unwrap();
-    let told = said(&folder);
+    let errors = errors_of(&folder);
     for what in ["cannot read `policy.json`", "cannot read `kube.yaml`", "cannot include `teams/out.toml`"] {
-        assert!(told.contains(&format!("{what}: it leads out of the configuration's folder")), "{told}");
+        assert!(errors.contains(&format!("{what}: it leads out of the configuration's folder")), "{errors}");
     }
-    assert!(told.ends_with("3 mistakes in the configuration\n"), "{told}");
+    assert!(errors.ends_with("3 mistakes in the configuration\n"), "{errors}");
 
     let linked = Folder::of("=== readme\nx\n");
     symlink(outside.path("top.toml"), linked.path("irsa.toml")).unwrap();
@@ -87,7 +88,7 @@ fn links_out_of_the_folder_are_refused() {
 }
 
 #[test]
-fn a_region_is_asked_for_when_eks_is() {
+fn missing_region_is_an_error_only_online() {
     let folder = Folder::alone(
         "owner = \"me\"\n[clusters.main]\n[clusters.old]\nstate = \"gone\"\n[clusters.metal]\nissuer = \"https://example.com/metal\"\n",
     );
@@ -96,25 +97,25 @@ fn a_region_is_asked_for_when_eks_is() {
     assert!(configuration.resolve(&identities).is_ok());
     identities.default_region = None;
     let diagnostics = configuration.resolve(&identities).unwrap_err();
-    let told = rendered(&diagnostics);
-    assert_eq!(diagnostics.list().len(), 1, "{told}");
-    assert!(told.contains("region of cluster `main`") && told.contains("AWS_REGION"), "{told}");
+    let errors = rendered(&diagnostics);
+    assert_eq!(diagnostics.list().len(), 1, "{errors}");
+    assert!(errors.contains("region of cluster `main`") && errors.contains("AWS_REGION"), "{errors}");
     identities.online = false;
     assert!(configuration.resolve(&identities).is_ok());
 }
 
 #[test]
-fn policies_of_another_partition_are_refused_once_it_is_known() {
+fn policy_of_another_partition_is_refused_online() {
     let text = "owner = \"me\"\n[clusters.main]\n[roles.r]\nservice-accounts = [\"a/b\"]\nattach = [\"arn:aws:iam::aws:policy/ReadOnlyAccess\"]\n";
     let configuration = Folder::alone(text).load().unwrap();
     assert!(configuration.resolve(&online("aws")).is_ok());
-    let told = rendered(&configuration.resolve(&online("aws-cn")).unwrap_err());
-    assert!(told.contains("it is in partition `aws`, the role in `aws-cn`"), "{told}");
+    let errors = rendered(&configuration.resolve(&online("aws-cn")).unwrap_err());
+    assert!(errors.contains("it is in partition `aws`, the role in `aws-cn`"), "{errors}");
 }
 
-/// The limits of AWS, each with the limit and the value in the text.
+/// Each message has the limit and the value.
 #[test]
-fn sizes_past_a_limit_are_refused() {
+fn sizes_beyond_aws_limits_are_refused() {
     let statement = |count: usize| {
         let buckets: Vec<String> =
             (0..count).map(|i| format!("\"arn:aws:s3:::bucket-with-a-long-name-{i:06}\"")).collect();
@@ -147,12 +148,12 @@ fn sizes_past_a_limit_are_refused() {
         "26 managed policies are attached, the limit is 25",
         "a description is at most 1000 characters long, this has 1001",
         "policy `big` has 9294 characters, the limit is 6144",
-        "role `big` has 49 tags and 2 marks of irsa's own, together 51; the limit is 50",
+        "role `big` has 49 tags, and irsa adds 2: together 51, the limit is 50",
         "the inline policies of role `big` have 13988 characters, the limit is 10240",
         "the trust policy of role `many` has 4695 characters, the limit is 4096",
     ];
     assert_eq!(messages, expected);
-    // one less of each is no mistake
+    // one less of each is accepted
     let small = text
         .replace("aws:Policy25", "aws:Policy24")
         .replace("t48 = \"x\"", "")
@@ -161,9 +162,9 @@ fn sizes_past_a_limit_are_refused() {
     assert_eq!(left.list().len(), diagnostics.list().len() - 3, "{}", rendered(&left));
 }
 
-/// A mistake is told once and not hidden by another one, nor does it make others up.
+/// An error does not cause others.
 #[test]
-fn one_mistake_is_one_mistake() {
+fn one_mistake_gives_one_error() {
     for text in [
         "owner = \"me\"\n[clusters.\"b@d\"]\n[roles.r]\ncluster = \"b@d\"\nservice-accounts = [\"a/b\"]\n",
         "owner = \"me\"\n[clusters.c]\n[roles.r]\nservice-acounts = [\"a/b\"]\n",
@@ -183,25 +184,25 @@ fn one_mistake_is_one_mistake() {
 }
 
 #[test]
-fn a_mistake_that_roles_share_is_told_once_however_many_look_at_them() {
+fn error_in_a_shared_document_is_reported_once_with_any_number_of_threads() {
     let mut text = String::from("=== irsa.toml\nowner = \"me\"\n[clusters.c]\n");
     for role in ["a", "b", "c", "d"] {
         let _ = write!(text, "[roles.{role}]\nservice-accounts = [\"n/{role}\"]\ninline.p.file = \"p.json\"\n");
     }
     text.push_str("=== p.json\n{\"Version\": \"2012-10-17\"}\n");
     let folder = Folder::of(&text);
-    let crew = |width: usize| rayon::ThreadPoolBuilder::new().num_threads(width).build().unwrap();
-    let told = |width: usize| crew(width).install(|| said(&folder));
-    assert!(told(1).contains("1 mistake in the configuration"), "{}", told(1));
-    assert_eq!(told(3), told(1));
+    let pool = |width: usize| rayon::ThreadPoolBuilder::new().num_threads(width).build().unwrap();
+    let errors = |width: usize| pool(width).install(|| errors_of(&folder));
+    assert!(errors(1).contains("1 mistake in the configuration"), "{}", errors(1));
+    assert_eq!(errors(3), errors(1));
 }
 
 #[test]
-fn a_key_that_a_template_makes_a_second_time_is_refused() {
-    let told = said(&Folder::alone(
+fn duplicate_key_from_a_template_is_refused() {
+    let errors = errors_of(&Folder::alone(
         "owner = \"me\"\n[clusters.c]\n[roles.r]\nservice-accounts = [\"n/r\"]\n[roles.r.inline.p]\nstatements = [{ actions = [\"s3:*\"], \
          resources = [\"*\"], conditions.StringEquals = { \"aws:me\" = \"x\", \"aws:{{ owner }}\" = \"y\" } }]\n",
     ));
-    assert!(told.contains("`aws:me` is there twice once its template is filled in"), "{told}");
-    assert!(told.contains("irsa.toml:6"), "{told}");
+    assert!(errors.contains("key `aws:me` occurs twice after its template is filled in"), "{errors}");
+    assert!(errors.contains("irsa.toml:6"), "{errors}");
 }

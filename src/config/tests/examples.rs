@@ -1,4 +1,4 @@
-//! What users copy: the starter file, the annotated example, the folders under `examples/`.
+//! The files that users copy are valid: the starter file, the annotated example, the folders under `examples/`.
 
 use super::{Folder, key, rendered};
 use crate::config::{Identities, load, starter};
@@ -16,10 +16,10 @@ fn resolved(path: &str) -> Desired {
 }
 
 #[test]
-fn the_starter_file_is_whole() {
+fn starter_file_is_valid_with_and_without_its_commented_parts() {
     let desired = Folder::alone(starter()).resolve().unwrap();
     assert_eq!(desired.roles[&key("reports")].bindings.len(), 1);
-    // what it shows in comments is whole too
+    // the commented parts are valid too
     let shown: String = starter()
         .lines()
         .map(|line| match line.strip_prefix("# ") {
@@ -40,13 +40,13 @@ fn the_starter_file_is_whole() {
 }
 
 #[test]
-fn the_annotated_example_is_whole() {
+fn annotated_example_is_valid() {
     let desired = resolved("irsa.toml.example");
     assert!(desired.roles.len() == 2 && desired.policies.len() == 2);
 }
 
 #[test]
-fn every_folder_of_examples_is_whole_and_explained() {
+fn every_example_folder_is_valid_and_has_a_readme() {
     let mut seen = 0;
     for entry in std::fs::read_dir(root().join("examples")).unwrap() {
         let path = entry.unwrap().path();
@@ -61,7 +61,7 @@ fn every_folder_of_examples_is_whole_and_explained() {
 }
 
 #[test]
-fn examples_show_what_they_say() {
+fn examples_resolve_as_their_readmes_say() {
     let minimal = resolved("examples/minimal/irsa.toml");
     assert_eq!(minimal.roles.len(), 1);
 

@@ -1,16 +1,16 @@
-//! What a pull request may write to have something read, told or brought down.
+//! Configurations of a hostile pull request: to read or print secrets, or to exhaust the reader.
 
-use super::{Folder, rendered, said};
+use super::{Folder, errors_of, rendered};
 use crate::config::{Diagnostics, load, load_top};
 use std::os::unix::fs::symlink;
 
 const HEAD: &str = "owner = \"me\"\n[clusters.c]\n";
 const POLICY: &str = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}}"#;
-/// In every file that must not be read.
+/// The content of every file that must not be read.
 const SECRET: &str = "canary-4711";
 
-/// A folder, and one beside it that belongs to somebody else.
-fn scene() -> (Folder, Folder) {
+/// A configuration folder, and a folder outside it.
+fn folder_and_outside() -> (Folder, Folder) {
     let secrets = format!(
         "=== token\n{SECRET}\n=== x.toml\n{SECRET} = 1\n=== x.json\n{SECRET}\n=== credentials\n[default]\nkey = {SECRET}\n"
     );
@@ -39,23 +39,23 @@ fn scene() -> (Folder, Folder) {
     (folder, outside)
 }
 
-/// The pieces of these numbers, one behind the other.
+/// The concatenation of `count` pieces.
 fn numbered(count: usize, piece: impl Fn(usize) -> String) -> String {
     (0..count).map(piece).collect::<Vec<_>>().concat()
 }
 
-/// Nothing of the secret, nor the variables of the process, is told, to people or programs.
+/// The errors as text. Neither text nor JSON contains the secret or the environment of the process.
 #[track_caller]
-fn keeps_quiet(what: &str, diagnostics: &Diagnostics) -> String {
-    let told = rendered(diagnostics);
-    for text in [told.clone(), diagnostics.to_json().to_string()] {
+fn without_secrets(what: &str, diagnostics: &Diagnostics) -> String {
+    let errors = rendered(diagnostics);
+    for text in [errors.clone(), diagnostics.to_json().to_string()] {
         assert!(!text.contains("4711") && !text.contains("CARGO"), "{what}:\n{text}");
     }
-    told
+    errors
 }
 
 #[test]
-fn an_include_reads_toml_of_the_folder_and_nothing_else() {
+fn include_of_anything_but_toml_in_the_folder_is_refused() {
     for entry in [
         ".env",
         ".git/config",
@@ -84,21 +84,21 @@ fn an_include_reads_toml_of_the_folder_and_nothing_else() {
         "*v*.toml",
         "[oe]*.toml",
     ] {
-        let (folder, outside) = scene();
+        let (folder, outside) = folder_and_outside();
         folder.write("irsa.toml", &format!("include = [{entry:?}]\n{HEAD}"));
-        let told = keeps_quiet(entry, &folder.resolve().expect_err(entry));
-        assert!(told.contains("irsa.toml:1:12"), "{entry}:\n{told}");
-        let elsewhere = outside.path("").display().to_string();
-        let found = entry.starts_with("away/*") && told.contains("x.toml`");
-        assert!(!told.contains(&elsewhere) && !found, "{entry}: a name was found:\n{told}");
+        let errors = without_secrets(entry, &folder.resolve().expect_err(entry));
+        assert!(errors.contains("irsa.toml:1:12"), "{entry}:\n{errors}");
+        let outside_path = outside.path("").display().to_string();
+        let found = entry.starts_with("away/*") && errors.contains("x.toml`");
+        assert!(!errors.contains(&outside_path) && !found, "{entry}: the message has a name from outside:\n{errors}");
     }
-    let (folder, _outside) = scene();
+    let (folder, _outside) = folder_and_outside();
     folder.write("irsa.toml", &format!("include = [\"ok*.toml\", \"[o]k.toml\"]\n{HEAD}"));
     assert_eq!(folder.resolve().unwrap().roles.len(), 1);
 }
 
 #[test]
-fn a_policy_file_is_a_policy_of_the_folder_and_nothing_else() {
+fn policy_file_of_anything_but_a_policy_in_the_folder_is_refused() {
     for file in [
         ".env",
         ".git/config",
@@ -120,55 +120,55 @@ fn a_policy_file_is_a_policy_of_the_folder_and_nothing_else() {
         "",
     ] {
         for key in ["policies.p", "roles.r.inline.p"] {
-            let (folder, _outside) = scene();
+            let (folder, _outside) = folder_and_outside();
             let role = "[roles.r]\nservice-accounts = [\"a/b\"]\n";
             folder.write("irsa.toml", &format!("{HEAD}{role}[{key}]\nfile = {file:?}\n"));
-            let told = keeps_quiet(file, &folder.resolve().expect_err(file));
-            assert!(told.contains("irsa.toml:6:8"), "{file}:\n{told}");
+            let errors = without_secrets(file, &folder.resolve().expect_err(file));
+            assert!(errors.contains("irsa.toml:6:8"), "{file}:\n{errors}");
         }
     }
-    let (folder, _outside) = scene();
+    let (folder, _outside) = folder_and_outside();
     folder.write("irsa.toml", &format!("{HEAD}[policies.p]\nfile = \"./sub/../ok.json\"\n"));
     assert!(folder.resolve().is_ok());
 }
 
 #[test]
-fn a_kubeconfig_lies_in_the_folder_and_is_not_hidden() {
+fn kubeconfig_outside_the_folder_or_hidden_is_refused() {
     for file in [".env", ".git/config", "git/config", "away/token", "out.json", "../x", "/etc/passwd", "env.json"] {
-        let (folder, _outside) = scene();
+        let (folder, _outside) = folder_and_outside();
         let kubernetes = format!("kubernetes = {{ context = \"c\", kubeconfig = {file:?} }}\n");
         folder.write("irsa.toml", &format!("{HEAD}{kubernetes}"));
-        keeps_quiet(file, &folder.resolve().expect_err(file));
+        without_secrets(file, &folder.resolve().expect_err(file));
     }
 }
 
 #[test]
-fn a_top_file_that_leads_elsewhere_is_read_for_the_user_alone_and_not_shown() {
+fn top_file_that_links_out_of_the_folder_is_read_only_if_named_and_never_quoted() {
     for target in ["out.toml", "env.toml", "notes.toml", "environ.toml", "token.toml"] {
-        let (folder, _outside) = scene();
+        let (folder, _outside) = folder_and_outside();
         std::fs::remove_file(folder.path("irsa.toml")).unwrap();
         symlink(target, folder.path("irsa.toml")).unwrap();
         let unnamed = load_top(&folder.path("irsa.toml"), false).expect_err(target);
-        let told = keeps_quiet(target, &unnamed);
+        let errors = without_secrets(target, &unnamed);
         assert!(
-            told.contains("leads out") || told.contains("begin with a dot") || told.contains("another extension"),
-            "{told}"
+            errors.contains("leads out") || errors.contains("begin with a dot") || errors.contains("another extension"),
+            "{errors}"
         );
         // the user, or a CI job that names the file that a pull request has changed
         let named = load(&folder.path("irsa.toml")).and_then(|all| all.resolve(&super::Identities::default()));
-        let told = keeps_quiet(target, &named.expect_err(target));
-        assert!(told.contains("this is no valid configuration") && told.contains("--config"), "{told}");
+        let errors = without_secrets(target, &named.expect_err(target));
+        assert!(errors.contains("this is not a valid configuration") && errors.contains("--config"), "{errors}");
     }
-    // what it has in it works, for whoever keeps it elsewhere
-    let (folder, outside) = scene();
+    // its content works, for users who keep the file elsewhere
+    let (folder, outside) = folder_and_outside();
     outside.write("top.toml", HEAD);
     std::fs::remove_file(folder.path("irsa.toml")).unwrap();
     symlink(outside.path("top.toml"), folder.path("irsa.toml")).unwrap();
     assert!(folder.resolve().is_ok());
     outside.write("top.toml", &format!("{HEAD}[roles.{SECRET}]\n"));
-    let told = keeps_quiet("a mistake in its meaning", &folder.resolve().unwrap_err());
-    assert!(told.contains("this is no valid configuration"), "{told}");
-    // and so does a link within the folder, such as those of a mounted ConfigMap
+    let errors = without_secrets("an error found by `resolve`", &folder.resolve().unwrap_err());
+    assert!(errors.contains("this is not a valid configuration"), "{errors}");
+    // so does a link within the folder, such as those of a mounted ConfigMap
     let mounted = Folder::of(&format!(
         "=== ..2026/irsa.toml\n{HEAD}include = [\"more.toml\"]\n[policies.p]\nfile = \"p.json\"\n=== ..2026/more.toml\n=== ..2026/p.json\n{POLICY}\n"
     ));
@@ -181,7 +181,7 @@ fn a_top_file_that_leads_elsewhere_is_read_for_the_user_alone_and_not_shown() {
 }
 
 #[test]
-fn a_template_of_any_size_is_refused_with_its_place() {
+fn huge_template_is_refused_with_a_position() {
     let many = |piece: &str| piece.repeat(100_000);
     for text in [
         format!("{{{{ account_id{} }}}}", many(" | upper")),
@@ -204,16 +204,16 @@ fn a_template_of_any_size_is_refused_with_its_place() {
             (format!("[[roles.r.trust]]\nactions = \"sts:AssumeRole\"\nprincipals = {{ aws = '''{text}''' }}\n"), String::new()),
             (format!("[roles.r.inline.p]\nstatements = [{{ actions = \"s3:*\", resources = \"*\", conditions = {{ Bool = {{ '''{text}''' = true }} }} }}]\n").replace("'''", "'"), String::new()),
         ] {
-            let told = said(&Folder::of(&format!("=== irsa.toml\n{HEAD}{role}{declared}{files}")));
-            assert!(told.contains("irsa.toml:"), "{}", &told[..told.len().min(2000)]);
-            assert!(told.len() < 1 << 20, "{} bytes are told", told.len());
+            let errors = errors_of(&Folder::of(&format!("=== irsa.toml\n{HEAD}{role}{declared}{files}")));
+            assert!(errors.contains("irsa.toml:"), "{}", &errors[..errors.len().min(2000)]);
+            assert!(errors.len() < 1 << 20, "{} bytes of errors", errors.len());
         }
     }
 }
 
-/// Texts that are large, deep or full of mistakes: they are refused, on the small stacks of a crew of threads.
+/// Large, deep or very broken texts are refused, even on the small stacks of a thread pool.
 #[test]
-fn nothing_that_is_read_brings_the_reader_down() {
+fn huge_or_deep_texts_do_not_exhaust_the_reader() {
     let many = |piece: &str| piece.repeat(1 << 16);
     let top = [
         format!("x = {}{}", many("["), many("]")),
@@ -240,9 +240,9 @@ fn nothing_that_is_read_brings_the_reader_down() {
     for text in top {
         let folder = Folder::alone(&format!("{HEAD}{text}\n"));
         folder.write("a/b/c/d.toml", "");
-        let told = said(&folder);
+        let errors = errors_of(&folder);
         let shown = &text[..text.floor_char_boundary(60)];
-        assert!(told.len() < 4 << 20, "{shown}: {} bytes are told", told.len());
+        assert!(errors.len() < 4 << 20, "{shown}: {} bytes of errors", errors.len());
     }
     let policies = [
         format!("{{\"Statement\": {}{}}}", many("["), many("]")),
@@ -253,40 +253,41 @@ fn nothing_that_is_read_brings_the_reader_down() {
     ];
     for text in policies {
         for text in [text.clone(), text[..text.len().min(100_000)].to_owned()] {
-            let told =
-                said(&Folder::of(&format!("=== irsa.toml\n{HEAD}[policies.p]\nfile = \"p.json\"\n=== p.json\n{text}")));
-            assert!(told.len() < 4 << 20, "{} bytes are told", told.len());
+            let errors = errors_of(&Folder::of(&format!(
+                "=== irsa.toml\n{HEAD}[policies.p]\nfile = \"p.json\"\n=== p.json\n{text}"
+            )));
+            assert!(errors.len() < 4 << 20, "{} bytes of errors", errors.len());
         }
     }
 }
 
 #[test]
-fn globs_and_lists_multiply_only_so_far() {
+fn too_many_bindings_are_refused() {
     let clusters = numbered(1100, |i| format!("[clusters.c{i}]\n"));
     let names: Vec<String> = (0..1000).map(|i| format!("\"a/n{i}\"")).collect();
     let text =
         format!("owner = \"me\"\n{clusters}[roles.r]\ncluster = \"*\"\nservice-accounts = [{}]\n", names.join(","));
-    let told = said(&Folder::alone(&text));
-    assert!(told.contains("has more than 1000000 bindings") && told.contains("1 mistake"), "{told}");
+    let errors = errors_of(&Folder::alone(&text));
+    assert!(errors.contains("has more than 1000000 bindings") && errors.contains("1 mistake"), "{errors}");
     let roles = numbered(1000, |i| {
         format!(
             "[roles.r{i}]\ncluster = \"*\"\n[[roles.r{i}.trust]]\nactions = \"sts:AssumeRole\"\nprincipals = {{ service = \"ec2.amazonaws.com\" }}\n"
         )
     });
-    let told = said(&Folder::alone(&format!("owner = \"me\"\n{clusters}{roles}")));
-    assert!(told.contains("more than 1000000 bindings") && told.contains("1 mistake"), "{told}");
+    let errors = errors_of(&Folder::alone(&format!("owner = \"me\"\n{clusters}{roles}")));
+    assert!(errors.contains("more than 1000000 bindings") && errors.contains("1 mistake"), "{errors}");
 }
 
 #[test]
-fn files_are_only_so_large_and_so_many() {
+fn large_and_numerous_files_are_refused() {
     let folder = Folder::alone(&format!("{HEAD}#{}", "x".repeat(16 << 20)));
-    assert!(said(&folder).contains("it has more than 16777216 bytes"));
+    assert!(errors_of(&folder).contains("it has more than 16777216 bytes"));
     let folder = Folder::alone(&format!("include = [\"big/*.toml\"]\n{HEAD}"));
     for number in 0..5 {
         folder.write(&format!("big/{number}.toml"), &format!("#{}", "x".repeat(15 << 20)));
     }
-    assert!(said(&folder).contains("together have more than 67108864 bytes"));
+    assert!(errors_of(&folder).contains("together have more than 67108864 bytes"));
     let folder = Folder::alone(&format!("{HEAD}[policies.p]\nfile = \"p.json\"\n"));
     folder.write("p.json", &format!("{POLICY}{}", " ".repeat(131_072)));
-    assert!(said(&folder).contains("cannot read `p.json`: it has more than 131072 bytes"));
+    assert!(errors_of(&folder).contains("cannot read `p.json`: it has more than 131072 bytes"));
 }

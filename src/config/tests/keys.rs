@@ -1,4 +1,4 @@
-//! The reader, the JSON Schema, the annotated example and the reference page know the same keys.
+//! The reader, the JSON Schema, the annotated example and the reference page have the same keys.
 
 use super::Folder;
 use crate::config::json_schema::json_schema;
@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 type Keys = BTreeMap<String, BTreeSet<String>>;
 
-/// Every kind of table, with a key in it that is like no other, so that the reader lists those that it knows.
-const STRANGE: &str = "
+/// Every kind of table with a key that resembles no known one, so that the hint lists the known ones.
+const UNKNOWN_KEYS: &str = "
 qqqqqqqq = 1
 [defaults]
 qqqqqqqq = 1
@@ -36,13 +36,13 @@ qqqqqqqq = 1
 qqqqqqqq = 1
 ";
 
-/// By the name that messages give to the table.
+/// The keys of each table by the name of the table in messages.
 fn of_reader() -> Keys {
-    let diagnostics = Folder::alone(STRANGE).load().unwrap_err();
+    let diagnostics = Folder::alone(UNKNOWN_KEYS).load().unwrap_err();
     let mut keys = Keys::new();
     for item in diagnostics.list() {
         let Some((_, table)) = item.message.split_once("unknown key `qqqqqqqq` in ") else { continue };
-        let known = item.hint.as_deref().and_then(|hint| hint.strip_prefix("known here are ")).unwrap();
+        let known = item.hint.as_deref().and_then(|hint| hint.strip_prefix("known keys are ")).unwrap();
         keys.insert(table.to_owned(), known.split(", ").map(|key| key.trim_matches('`').to_owned()).collect());
     }
     keys
@@ -81,13 +81,13 @@ fn of_schema() -> Keys {
     .collect()
 }
 
-/// The statement's keys, which the reader has in a table of its own.
+/// The keys of a statement, which have a reader of their own.
 fn of_statements() -> BTreeSet<String> {
     crate::config::schema::STATEMENT_KEYS.iter().map(|(key, _)| (*key).to_owned()).collect()
 }
 
 #[test]
-fn the_schema_knows_what_the_reader_knows() {
+fn schema_has_the_keys_of_the_reader() {
     assert_eq!(of_reader().len(), 13);
     assert_eq!(of_schema(), of_reader());
     let definitions = &json_schema()["definitions"];
@@ -96,9 +96,9 @@ fn the_schema_knows_what_the_reader_knows() {
     assert_eq!(kinds, ["aws", "canonical-user", "federated", "service"].map(str::to_owned).into());
 }
 
-/// Every reference of the schema leads somewhere, and nothing stands beside one, which draft-07 would not read.
+/// Every reference has a definition, and no keys beside it, which draft-07 would ignore.
 #[test]
-fn the_schema_is_sound() {
+fn schema_references_are_valid() {
     fn walk(value: &Value, definitions: &Value) {
         match value {
             Value::Object(object) => {
@@ -123,8 +123,8 @@ fn read(name: &str) -> String {
     std::fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// Every key as it is written in a table of TOML.
-fn written(text: &str) -> BTreeSet<String> {
+/// The keys that a TOML text uses.
+fn keys_in(text: &str) -> BTreeSet<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let mut keys = BTreeSet::new();
     for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
@@ -140,9 +140,9 @@ fn written(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_annotated_example_and_the_reference_page_show_every_key() {
+fn annotated_example_and_reference_page_have_every_key() {
     let (example, page) = (read("irsa.toml.example"), read("docs/configuration.md"));
-    let shown = written(&example);
+    let shown = keys_in(&example);
     let mut missing = Vec::new();
     for (table, keys) in of_reader().into_iter().chain([("a statement".to_owned(), of_statements())]) {
         for key in keys {

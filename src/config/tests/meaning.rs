@@ -1,4 +1,4 @@
-//! What whole configurations mean.
+//! What valid configurations resolve to.
 
 use super::{Folder, desired, key, online, rendered};
 use crate::config::Identities;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const LEAST: &str = "owner = \"me\"\n[clusters.prod]\n[roles.reports]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\nservice-accounts = [\"reporting/worker\"]\n";
 
 #[test]
-fn the_least_that_works_has_every_default() {
+fn minimal_configuration_has_all_defaults() {
     let desired = desired(LEAST);
     let account = &desired.accounts[&key("default")];
     assert_eq!((account.id.as_str(), account.partition.as_str(), &account.origin), ("000000000000", "aws", &None));
@@ -43,7 +43,7 @@ fn the_least_that_works_has_every_default() {
 }
 
 #[test]
-fn a_lock_has_defaults_and_names_a_cluster_that_can_hold_it() {
+fn lock_has_defaults() {
     assert_eq!(desired(LEAST).lock, None);
     let lock = |text: &str| desired(&format!("{LEAST}[lock]\n{text}")).lock.unwrap();
     let least = lock("cluster = \"prod\"\n");
@@ -56,36 +56,36 @@ fn a_lock_has_defaults_and_names_a_cluster_that_can_hold_it() {
 }
 
 #[test]
-fn what_is_wrong_with_a_lock_is_said_at_its_place() {
+fn invalid_lock_is_refused_at_its_position() {
     let least = LEAST.replace("service-accounts", "cluster = \"prod\"\nservice-accounts");
     for (head, text, place, said) in [
         ("", "", "irsa.toml:7:2", "`[lock]` has no `cluster`"),
         ("", "cluster = \"prd\"\n", "irsa.toml:8:11", "there is no cluster `prd`\n"),
-        ("", "cluster = \"prod\"\nduration = \"14s\"\n", "irsa.toml:9:12", "is from 15s to 1h, this is `14s`"),
-        ("", "cluster = \"prod\"\nduration = \"61m\"\n", "irsa.toml:9:12", "is from 15s to 1h, this is `61m`"),
+        ("", "cluster = \"prod\"\nduration = \"14s\"\n", "irsa.toml:9:12", "must be from 15s to 1h, this is `14s`"),
+        ("", "cluster = \"prod\"\nduration = \"61m\"\n", "irsa.toml:9:12", "must be from 15s to 1h, this is `61m`"),
         ("[clusters.a]\nstate = \"gone\"\n", "cluster = \"a\"\n", "irsa.toml:10:11", "its state is `gone`"),
         (
             "[clusters.a]\nissuer = \"https://example.com/a\"\n",
             "cluster = \"a\"\n",
             "irsa.toml:10:11",
-            "without a way to its API",
+            "nothing says how to reach its API",
         ),
     ] {
         let folder = Folder::alone(&format!("{least}{head}[lock]\n{text}"));
         let diagnostics = folder.resolve().unwrap_err();
-        let told = rendered(&diagnostics);
-        assert_eq!(diagnostics.list().len(), 1, "{told}");
-        assert!(told.contains(place) && told.contains(said), "{place} {said}: {told}");
+        let errors = rendered(&diagnostics);
+        assert_eq!(diagnostics.list().len(), 1, "{errors}");
+        assert!(errors.contains(place) && errors.contains(said), "{place} {said}: {errors}");
     }
-    // an owner that no Lease may be called after needs a name
+    // an owner that is invalid in the name of a Lease needs `name`
     let shouting = LEAST.replace("\"me\"", "\"Me\"") + "[lock]\ncluster = \"prod\"\n";
-    let told = rendered(&Folder::alone(&shouting).resolve().unwrap_err());
-    assert!(told.contains("would be called `irsa-Me`") && told.contains("add `name`"), "{told}");
+    let errors = rendered(&Folder::alone(&shouting).resolve().unwrap_err());
+    assert!(errors.contains("would be called `irsa-Me`") && errors.contains("add `name`"), "{errors}");
     assert!(Folder::alone(&(shouting + "name = \"irsa-me\"\n")).resolve().is_ok());
 }
 
 #[test]
-fn identities_fill_in_what_was_not_known() {
+fn identities_replace_placeholders() {
     let configuration = Folder::alone(LEAST).load().unwrap();
     let desired = configuration.resolve(&online("aws-cn")).unwrap();
     assert_eq!(desired.accounts[&key("default")].id.as_str(), "999988887777");
@@ -96,7 +96,7 @@ fn identities_fill_in_what_was_not_known() {
 }
 
 #[test]
-fn the_digest_covers_every_file_and_nothing_else() {
+fn digest_covers_exactly_the_files_that_are_read() {
     let folder = Folder::of(
         "=== irsa.toml\nowner = \"me\"\ninclude = [\"a.toml\"]\n[policies.p]\nfile = \"p.json\"\n=== a.toml\n[clusters.c]\n=== p.json\n{\"Version\": \"2012-10-17\", \"Statement\": {\"Effect\": \"Allow\", \"Action\": \"a:b\", \"Resource\": \"*\"}}\n",
     );
@@ -113,7 +113,7 @@ fn the_digest_covers_every_file_and_nothing_else() {
 }
 
 #[test]
-fn a_role_takes_the_defaults_that_it_does_not_overrule() {
+fn role_takes_defaults_that_it_does_not_override() {
     let text = "owner = \"me\"\n[clusters.c]\n[defaults.role]\npath = \"/team/\"\nmax-session-duration = \"2h\"\npermissions-boundary = \"arn:aws:iam::aws:policy/PowerUserAccess\"\ntags = { a = \"1\", b = \"2\" }\n\
         [roles.x]\nservice-accounts = [\"n/x\"]\n[roles.y]\nservice-accounts = [\"n/y\"]\npath = \"/own/\"\nmax-session-duration = \"12h\"\npermissions-boundary = \"none\"\ntags = { b = \"3\" }\n";
     let desired = desired(text);
@@ -127,7 +127,7 @@ fn a_role_takes_the_defaults_that_it_does_not_overrule() {
 }
 
 #[test]
-fn a_policy_is_one_object_in_each_account_that_attaches_it() {
+fn policy_is_resolved_for_each_account_that_attaches_it() {
     let text = "owner = \"me\"\n[accounts.a]\nid = \"111122223333\"\n[accounts.b]\nid = \"444455556666\"\n\
         [clusters.a]\naccount = \"a\"\nregion = \"eu-west-1\"\nname = \"real-a\"\n[clusters.b]\naccount = \"b\"\nregion = \"us-east-1\"\n\
         [policies.p]\nstatements = [{ actions = [\"s3:GetObject\"], resources = [\"arn:{{ partition }}:s3:::{{ owner }}-{{ account_id }}-{{ region }}-{{ cluster }}\"] }]\n\
@@ -151,7 +151,7 @@ fn a_policy_is_one_object_in_each_account_that_attaches_it() {
 }
 
 #[test]
-fn globs_mean_clusters_that_are_there_and_names_mean_any() {
+fn globs_match_active_clusters_and_names_any() {
     let text = "owner = \"me\"\n[clusters.p-1]\n[clusters.p-2]\n[clusters.p-3]\nstate = \"gone\"\n[clusters.q]\n\
         [roles.glob]\ncluster = [\"p-*\", \"q\"]\nservice-accounts = [\"n/glob\"]\n[roles.named]\ncluster = [\"p-3\", \"p-?\"]\nservice-accounts = [\"n/named\"]\n";
     let desired = desired(text);
@@ -163,7 +163,7 @@ fn globs_mean_clusters_that_are_there_and_names_mean_any() {
 }
 
 #[test]
-fn the_only_active_cluster_need_not_be_named() {
+fn only_active_cluster_is_the_default() {
     let desired = desired(
         "owner = \"me\"\n[clusters.new]\n[clusters.old]\nstate = \"gone\"\n[roles.r]\nservice-accounts = [\"n/r\"]\n[[service-accounts]]\nrole = \"r\"\nnamespace = \"n\"\nname = [\"s\", \"t\"]\nmanage = \"annotate\"\n",
     );
@@ -173,7 +173,7 @@ fn the_only_active_cluster_need_not_be_named() {
 }
 
 #[test]
-fn the_same_binding_twice_is_one() {
+fn repeated_binding_is_kept_once() {
     let desired = desired(
         "owner = \"me\"\n[clusters.c]\n[roles.r]\nservice-accounts = [\"n/r\", \"n/r\"]\n[[service-accounts]]\nrole = \"r\"\nnamespace = \"n\"\nname = [\"r\"]\nmanage = \"create\"\n",
     );
@@ -181,7 +181,7 @@ fn the_same_binding_twice_is_one() {
 }
 
 #[test]
-fn a_wildcard_is_trust_only_and_shared_by_roles() {
+fn wildcard_is_trust_only_and_may_be_shared_by_roles() {
     let entry = |role: &str| {
         format!(
             "[[service-accounts]]\nrole = \"{role}\"\nnamespace = \"n\"\nname = [\"x-*\", \"y\"]\nallow-wildcard = \"tests\"\n"
@@ -206,7 +206,7 @@ fn a_wildcard_is_trust_only_and_shared_by_roles() {
 }
 
 #[test]
-fn a_cluster_with_only_an_issuer_has_no_eks_name() {
+fn cluster_with_only_an_issuer_has_no_eks_name() {
     let text = "owner = \"me\"\n[clusters.metal]\nissuer = \"https://example.com/metal\"\nkubernetes = { kubeconfig = \"sub/../kube.yaml\", context = \"m\", unverified = true }\n[clusters.eks]\nissuer = \"https://example.com/eks\"\nname = \"eks\"\n[clusters.silent]\nissuer = \"https://example.com/silent\"\n\
         [roles.r]\ncluster = \"metal\"\nservice-accounts = [\"n/r\"]\n[[service-accounts]]\nrole = \"r\"\ncluster = \"silent\"\nnamespace = \"n\"\nname = \"x\"\nmanage = \"none\"\n";
     let folder = Folder::alone(text);
@@ -222,13 +222,13 @@ fn a_cluster_with_only_an_issuer_has_no_eks_name() {
 }
 
 #[test]
-fn a_cluster_made_anew_under_another_key_may_have_the_old_name() {
+fn recreated_cluster_may_reuse_the_name_of_a_gone_one() {
     let desired = desired("owner = \"me\"\n[clusters.prod]\nstate = \"gone\"\n[clusters.prod-2]\nname = \"prod\"\n");
     assert_eq!(desired.clusters.len(), 2);
 }
 
 #[test]
-fn templates_fill_every_form_of_document() {
+fn templates_are_rendered_in_every_form_of_document() {
     let text = "=== irsa.toml\nowner = \"me\"\n[clusters.c]\nregion = \"eu-west-1\"\n[roles.r]\nservice-accounts = [\"n/r\"]\n[roles.r.inline.json]\njson = '{\"Version\": \"2012-10-17\", \"Statement\": {\"Effect\": \"Allow\", \"Action\": \"s3:*\", \"Resource\": \"arn:{{ partition }}:s3:::{{ owner }}\"}}'\n\
         [roles.r.inline.file]\nfile = \"p.json\"\n[roles.r.inline.other]\nfile = \"p.json.j2\"\n[[roles.r.trust]]\nprincipals = { aws = \"arn:aws:iam::{{ account_id }}:root\" }\nactions = [\"sts:AssumeRole\"]\n\
         === p.json\n{\"Version\": \"2012-10-17\", \"Statement\": {\"Effect\": \"Allow\", \"Action\": \"s3:*\", \"Resource\": \"arn:aws:s3:::a-{{ region }}\"}}\n\
@@ -245,7 +245,7 @@ fn templates_fill_every_form_of_document() {
 }
 
 #[test]
-fn everything_that_can_be_adopted_says_from_whom() {
+fn adopt_keys_are_resolved() {
     let desired = desired(
         "owner = \"me\"\n[clusters.c]\n[roles.a]\nservice-accounts = [\"n/a\"]\nadopt = true\n[roles.b]\nservice-accounts = [\"n/b\"]\nadopt = true\nadopt-from = \"other\"\n[roles.c]\nservice-accounts = [\"n/c\"]\nprevent-destroy = true\nignore-attached = [\"arn:*:audit-*\"]\n",
     );
@@ -258,7 +258,7 @@ fn everything_that_can_be_adopted_says_from_whom() {
 }
 
 #[test]
-fn the_guard_and_the_rest_of_the_top() {
+fn guard_forget_and_other_top_level_keys_are_resolved() {
     let desired = desired(
         "version = 1\nowner = \"me\"\nforget = [\"role/old\", \"service-account/c/n/x\", \"role/old\"]\nignore-tags = [\"cost:*\"]\n[guard]\nmax-change-percent = 0\nmin-existing = 3\nmax-delete = 9\nrecent-use = \"7d\"\n[prune]\npaths = [\"/legacy/\"]\n[clusters.c]\n",
     );
@@ -278,9 +278,8 @@ fn the_guard_and_the_rest_of_the_top() {
     assert_eq!(desired.prune_paths.first().unwrap().as_str(), "/legacy/");
 }
 
-/// What is made of the files must not grow faster than the files.
 #[test]
-fn ten_times_as_much_takes_about_ten_times_as_long() {
+fn time_grows_linearly_with_the_number_of_roles() {
     let text = |roles: usize| {
         let mut text = String::from("owner = \"me\"\n[clusters.a]\n[clusters.b]\n");
         for i in 0..roles {
@@ -299,7 +298,7 @@ fn ten_times_as_much_takes_about_ten_times_as_long() {
         assert_eq!(desired.roles.len(), roles);
         worked().saturating_sub(begin)
     };
-    // all of the work is this thread's
+    // one thread, because `worked` counts the time of this one
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let (few, many) = alone.install(|| ((0..10).map(|_| time(100)).sum::<Duration>(), time(1000)));
     // the kernel counts in ticks of some milliseconds

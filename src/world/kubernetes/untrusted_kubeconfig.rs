@@ -30,13 +30,13 @@ impl<'a> UntrustedKubeconfig<'a> {
     pub(crate) fn find(named: &'a NamedKubeconfig) -> Result<Self, ApiFailure> {
         let NamedKubeconfig { path, folder } = named;
         let found = || {
-            let file = path.file_name().ok_or(Refused::NoFile)?;
+            let file = path.file_name().ok_or(Refused::NotAFile)?;
             let folder = Folder::at(folder)?;
             // the folder of the file may be a link too
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let real = folder.find(&Folder::at(parent)?.path().join(file))?;
             folder::fits(&real, LIMIT)?;
-            let own = Folder::at(real.parent().ok_or(Refused::NoFile)?)?;
+            let own = Folder::at(real.parent().ok_or(Refused::NotAFile)?)?;
             Ok(Self { declared: path, real, own })
         };
         found().map_err(|refused| match refused {

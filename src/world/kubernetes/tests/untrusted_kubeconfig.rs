@@ -142,7 +142,7 @@ async fn files_outside_the_folder_of_the_kubeconfig_are_refused() {
         ("../.env", OUTSIDE),
         ("gone", "`gone`, is not there"),
         ("broken", "`broken`, is not there"),
-        ("own", "`own`, cannot be read: it is no file"),
+        ("own", "`own`, cannot be read: it is not a file"),
     ] {
         for field in ["tokenFile", "client-key", "client-certificate"] {
             scene.write("repo/sub/k/kc.yaml", &json!({field: path}), |_| {});
@@ -200,7 +200,7 @@ async fn kubeconfig_outside_the_folder_of_the_configuration_is_refused() {
         ("k/git/kc.yaml", "begin with a dot"),
         ("gone.yaml", "is not there"),
         ("gone/kc.yaml", "is not there"),
-        ("k", "it is no file"),
+        ("k", "it is not a file"),
     ] {
         let text = refused(name, scene.verdict(name).await);
         assert!(text.contains(why) && text.contains(name), "{name}: {text}");

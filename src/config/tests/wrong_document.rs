@@ -1,26 +1,26 @@
-//! What was taken for a policy is named, with what to do; what a key cannot be, another key says.
+//! Documents of the wrong kind are recognised, and names that cannot be keys get a hint.
 
-use super::{Folder, said};
+use super::{Folder, errors_of};
 
 const HEAD: &str = "owner = \"me\"\n[clusters.c]\n[roles.r]\nservice-accounts = [\"a/b\"]\n";
 
-/// What is said of a policy file with this text, and of the same text as an inline policy's `json`.
-fn told(text: &str) -> [String; 2] {
+/// The errors of a policy file with this text, and of the same text as an inline policy's `json`.
+fn both_errors(text: &str) -> [String; 2] {
     let folder = Folder::alone(&format!("{HEAD}attach = [\"p\"]\n[policies.p]\nfile = \"p.json\"\n"));
     folder.write("p.json", text);
     let inline = format!("{HEAD}[roles.r.inline.x]\njson = '''{text}'''\n");
-    [said(&folder), said(&Folder::alone(&inline))]
+    [errors_of(&folder), errors_of(&Folder::alone(&inline))]
 }
 
 const DOCUMENT: &str =
     r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}"#;
 const ENCODED: &str = "%7B%22Version%22%3A%20%222012-10-17%22%7D";
 
-/// A text, what it is called, and a part of what is to be done.
+/// A text, a part of the message and a part of the hint.
 type Case = (String, &'static str, &'static str);
 
-/// Policies of other kinds, and what the aws CLI prints.
-fn answers() -> Vec<Case> {
+/// Policies of other kinds, and output of the aws CLI.
+fn policies_and_output() -> Vec<Case> {
     let trust = |action: &str| {
         format!(
             r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": {action}, "Principal": {{"Federated": "x"}}}}]}}"#
@@ -40,8 +40,8 @@ fn answers() -> Vec<Case> {
         (trust("\"x:y\""), "a trust policy: it has `Principal` and no `Resource`", "[[roles.KEY.trust]]"),
         (
             DOCUMENT.replace("\"Resource\"", "\"Principal\": \"*\", \"Resource\""),
-            "the policy of a resource",
-            "take `Principal` out",
+            "a resource-based policy",
+            "remove `Principal`",
         ),
         (
             format!("{{\"PolicyVersion\": {{\"Document\": {DOCUMENT}, \"VersionId\": \"v1\"}}}}"),
@@ -74,7 +74,7 @@ fn answers() -> Vec<Case> {
             "`aws organizations describe-policy`",
             "Organizations",
         ),
-        ("{\"Policy\": \"{}\"}".to_owned(), "the policy of a resource", "take `Principal` out"),
+        ("{\"Policy\": \"{}\"}".to_owned(), "a resource-based policy", "remove `Principal`"),
     ]
 }
 
@@ -102,12 +102,12 @@ fn files() -> Vec<Case> {
         ),
         (
             "{\"resource\": {\"aws_iam_policy\": {\"p\": {\"policy\": \"${x}\"}}}}".to_owned(),
-            "a file of terraform",
+            "a Terraform file",
             "policy document that is in it",
         ),
         (
             "data \"aws_iam_policy_document\" \"p\" {\n}\n".to_owned(),
-            "a file of terraform",
+            "a Terraform file",
             "policy document that is in it",
         ),
         (
@@ -122,25 +122,24 @@ fn files() -> Vec<Case> {
 }
 
 #[test]
-fn what_is_no_policy_is_named_with_what_to_do() {
-    for (text, what, hint) in answers().into_iter().chain(files()) {
-        // a document in a TOML string of three quotes has none of its own
-        for told in told(&text) {
-            assert!(told.contains("this is ") && told.contains(what) && told.contains(hint), "{text}\n{told}");
-            assert!(told.contains("1 mistake in the configuration"), "{text}\n{told}");
-            assert_eq!(told.matches("error: ").count(), 1, "{text}\n{told}");
+fn document_of_another_kind_is_recognised_with_a_hint() {
+    for (text, what, hint) in policies_and_output().into_iter().chain(files()) {
+        for errors in both_errors(&text) {
+            assert!(errors.contains("this is ") && errors.contains(what) && errors.contains(hint), "{text}\n{errors}");
+            assert!(errors.contains("1 mistake in the configuration"), "{text}\n{errors}");
+            assert_eq!(errors.matches("error: ").count(), 1, "{text}\n{errors}");
         }
     }
-    // a real mistake is told as one, and of a file of another kind nothing is quoted
-    assert!(told(&DOCUMENT.replace("Action", "Acton"))[0].contains("did you mean `Action`?"));
-    let secret = told("{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"data\": {\"x\": \"secret-4711\"}}");
+    // a misspelled element is reported as such, and a file of another kind is not quoted
+    assert!(both_errors(&DOCUMENT.replace("Action", "Acton"))[0].contains("did you mean `Action`?"));
+    let secret = both_errors("{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"data\": {\"x\": \"secret-4711\"}}");
     assert!(!secret[0].contains("4711"), "{}", secret[0]);
     let folder = Folder::alone(&format!("{HEAD}[roles.r.inline.x]\nfile = \"sa.yaml\"\n"));
-    assert!(said(&folder).contains("a Kubernetes manifest or a CloudFormation template is none"));
+    assert!(errors_of(&folder).contains("not a Kubernetes manifest or a CloudFormation template"));
 }
 
 #[test]
-fn a_statement_of_another_kind_is_named() {
+fn statement_of_another_kind_is_recognised_with_a_hint() {
     for (statement, what, hint) in [
         (
             "[roles.r.inline.x]\nstatements = [{ actions = [\"sts:AssumeRole\"], principals = { aws = \"111122223333\" } }]",
@@ -149,8 +148,8 @@ fn a_statement_of_another_kind_is_named() {
         ),
         (
             "[policies.p]\nstatements = [{ actions = [\"s3:*\"], principals = \"*\", resources = [\"*\"] }]",
-            "policy of a resource",
-            "take `principals` out",
+            "resource-based policy",
+            "remove `principals`",
         ),
         (
             "[[roles.r.trust]]\nactions = [\"s3:GetObject\"]\nresources = [\"*\"]",
@@ -160,35 +159,35 @@ fn a_statement_of_another_kind_is_named() {
         (
             "[[roles.r.trust]]\nactions = [\"sts:AssumeRole\"]\nresources = [\"*\"]\nprincipals = { aws = \"111122223333\" }",
             "a trust statement has no `resources`",
-            "take `resources` out",
+            "remove `resources`",
         ),
     ] {
-        let told = said(&Folder::alone(&format!("{HEAD}{statement}\n")));
-        assert!(told.contains(what) && told.contains(hint), "{told}");
+        let errors = errors_of(&Folder::alone(&format!("{HEAD}{statement}\n")));
+        assert!(errors.contains(what) && errors.contains(hint), "{errors}");
     }
 }
 
 #[test]
-fn a_key_that_cannot_be_says_which_key_has_the_name() {
+fn name_that_cannot_be_a_key_gets_a_hint_at_the_key_for_names() {
     let long = |length: usize| "n".repeat(length);
     for (text, wanted) in [
         (format!("[roles.{}]\n", long(64)), format!("name = \"{}\"", long(64))),
         (
             format!("[roles.{}]\n", long(65)),
-            "said with `name`, which must be 1-64 characters long, this has 65".to_owned(),
+            "name the role with `name`, which must be 1-64 characters long, this has 65".to_owned(),
         ),
         ("[roles.\"team+app@x\"]\n".to_owned(), "name = \"team+app@x\"".to_owned()),
         ("[roles.\"team/app\"]\n".to_owned(), "this has `/`".to_owned()),
-        (format!("[policies.{}]\n", long(128)), format!("what IAM calls the policy with `name = \"{}\"`", long(128))),
-        (format!("[policies.{}]\n", long(129)), "what IAM calls the policy is said with `name`".to_owned()),
-        (format!("[clusters.{}]\n", long(100)), format!("what EKS calls the cluster with `name = \"{}\"`", long(100))),
-        ("[clusters.\"arn:aws:eks\"]\n".to_owned(), "what EKS calls the cluster is said with `name`".to_owned()),
-        (format!("[accounts.{}]\n", long(64)), "which account is meant is said with its `id`".to_owned()),
+        (format!("[policies.{}]\n", long(128)), format!("name the policy with `name = \"{}\"`", long(128))),
+        (format!("[policies.{}]\n", long(129)), "name the policy with `name`".to_owned()),
+        (format!("[clusters.{}]\n", long(100)), format!("name the EKS cluster with `name = \"{}\"`", long(100))),
+        ("[clusters.\"arn:aws:eks\"]\n".to_owned(), "name the EKS cluster with `name`".to_owned()),
+        (format!("[accounts.{}]\n", long(64)), "`id` says which account it is".to_owned()),
     ] {
-        let told = said(&Folder::alone(&format!("owner = \"me\"\n{text}")));
-        assert!(told.contains(&wanted), "{wanted}\n{told}");
-        assert!(told.contains("1-63 characters"), "{told}");
+        let errors = errors_of(&Folder::alone(&format!("owner = \"me\"\n{text}")));
+        assert!(errors.contains(&wanted), "{wanted}\n{errors}");
+        assert!(errors.contains("1-63 characters"), "{errors}");
     }
-    let told = said(&Folder::alone(&format!("owner = \"{}\"\n", long(64))));
-    assert!(told.contains("this has 64") && told.contains("no other key says a longer one"), "{told}");
+    let errors = errors_of(&Folder::alone(&format!("owner = \"{}\"\n", long(64))));
+    assert!(errors.contains("this has 64") && errors.contains("choose a shorter or simpler name"), "{errors}");
 }

@@ -1,11 +1,11 @@
-//! Two bindings of one ServiceAccount, or of one pattern, that cannot both hold.
+//! Conflicts between two bindings of the same ServiceAccount or pattern.
 
 use super::Diagnostic;
 use crate::ids::Key;
 use crate::model::desired::{Binding, Subject};
 
-/// What two bindings of one ServiceAccount disagree on.
-pub(super) fn clash((first_role, first): (&Key, &Binding), (role, binding): (&Key, &Binding)) -> Option<Diagnostic> {
+/// The error about two bindings that differ in role or settings.
+pub(super) fn conflict((first_role, first): (&Key, &Binding), (role, binding): (&Key, &Binding)) -> Option<Diagnostic> {
     let what = match &binding.subject {
         Subject::Exact(namespace, name) => format!("ServiceAccount `{namespace}/{name}`"),
         Subject::Wildcard { namespace, name, .. } => format!("the pattern `{namespace}/{name}`"),
@@ -18,7 +18,7 @@ pub(super) fn clash((first_role, first): (&Key, &Binding), (role, binding): (&Ke
     }
     let labels = |binding: &Binding| binding.metadata.as_ref().map(|metadata| metadata.labels.clone());
     let annotations = |binding: &Binding| binding.metadata.as_ref().map(|metadata| metadata.annotations.clone());
-    let differ = [
+    let differs = [
         ("manage", first.manage != binding.manage),
         ("audience", first.audience != binding.audience),
         ("token-expiration", first.token_expiration != binding.token_expiration),
@@ -27,11 +27,11 @@ pub(super) fn clash((first_role, first): (&Key, &Binding), (role, binding): (&Ke
         ("annotations", annotations(first) != annotations(binding)),
         ("allow-wildcard", first.subject != binding.subject),
     ];
-    let keys: Vec<String> = differ.iter().filter(|(_, differ)| *differ).map(|(key, _)| format!("`{key}`")).collect();
+    let keys: Vec<String> = differs.iter().filter(|(_, differs)| *differs).map(|(key, _)| format!("`{key}`")).collect();
     if keys.is_empty() {
         return None;
     }
     let message =
-        format!("{what} in cluster `{}` is bound twice, with another {}", binding.cluster, keys.join(" and "));
+        format!("{what} in cluster `{}` is bound twice, with different {}", binding.cluster, keys.join(" and "));
     Some(Diagnostic::at(&binding.origin, message).and(&first.origin, "first bound here").hint("keep one of the two"))
 }

@@ -1,4 +1,4 @@
-//! Whatever the files hold, reading them ends, in the same way every time.
+//! Random configurations: reading them never panics and always gives the same result.
 
 use super::{Folder, rendered};
 use crate::config::{Configuration, Identities};
@@ -6,7 +6,7 @@ use crate::model::desired::Desired;
 use crate::model::origin::Origin;
 use proptest::prelude::*;
 
-/// Pieces that make a text likely to be nearly a configuration.
+/// Pieces of which many combinations are almost valid configurations.
 const PIECES: [&str; 40] = [
     "owner = \"me\"\n",
     "version = 1\n",
@@ -54,7 +54,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_brings_the_reader_down(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..24), noise in any::<String>(), place in any::<prop::sample::Index>()) {
+    fn almost_valid_text_never_panics_and_gives_the_same_result_twice(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..24), noise in any::<String>(), place in any::<prop::sample::Index>()) {
         let mut text = pieces.concat();
         let starts: Vec<usize> = (0..=text.len()).filter(|i| text.is_char_boundary(*i)).collect();
         if noise.len() < 8 {
@@ -64,28 +64,28 @@ proptest! {
         let first = folder.resolve();
         if let Err(diagnostics) = &first {
             prop_assert!(!diagnostics.list().is_empty());
-            let told = rendered(diagnostics);
-            prop_assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
+            let errors = rendered(diagnostics);
+            prop_assert!(!errors.contains(|c: char| c.is_control() && c != '\n'), "{errors:?}");
             diagnostics.to_json();
         }
         prop_assert_eq!(first, folder.resolve());
     }
 
     #[test]
-    fn no_bytes_bring_the_reader_down(text in any::<String>()) {
+    fn random_text_never_panics(text in any::<String>()) {
         let folder = Folder::alone(&text);
         if let Err(diagnostics) = folder.resolve() {
             rendered(&diagnostics);
         }
     }
 
-    /// The order of tables, of entries and of files means nothing.
+    /// The order of tables, of entries and of files does not matter.
     #[test]
-    fn shuffled_tables_mean_the_same(tables in Just(TABLES.to_vec()).prop_shuffle(), split in 0..TABLES.len()) {
+    fn shuffled_tables_resolve_to_the_same(tables in Just(TABLES.to_vec()).prop_shuffle(), split in 0..TABLES.len()) {
         let folder = Folder::alone(&format!("owner = \"me\"\ninclude = [\"more.toml\"]\n{}", tables[..split].concat()));
         folder.write("more.toml", &tables[split..].concat());
         let straight = Folder::alone(&format!("owner = \"me\"\n{}", TABLES.concat()));
-        prop_assert_eq!(bare(folder.load()), bare(straight.load()));
+        prop_assert_eq!(without_positions(folder.load()), without_positions(straight.load()));
     }
 }
 
@@ -103,8 +103,8 @@ const TABLES: [&str; 10] = [
     "[guard]\nmax-delete = 7\n",
 ];
 
-/// What a configuration means, without places and digest.
-fn bare(configuration: Result<Configuration, crate::config::Diagnostics>) -> Desired {
+/// The resolved configuration without positions and digest.
+fn without_positions(configuration: Result<Configuration, crate::config::Diagnostics>) -> Desired {
     let configuration = configuration.unwrap_or_else(|diagnostics| panic!("{}", rendered(&diagnostics)));
     let mut desired =
         configuration.resolve(&Identities::default()).unwrap_or_else(|list| panic!("{}", rendered(&list)));

@@ -1,18 +1,19 @@
-//! What the TOML parser refuses, with the other place where a key stands twice.
+//! Diagnostics for files that are not valid TOML. For a duplicate key they also point at the first one.
 
 use super::diagnostics::Diagnostic;
-use super::reader::Gather;
+use super::reader::FileReader;
+use super::schema::defined_twice;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
-/// The most mistakes reported for one file. Finding the first place of a duplicate key scans the file from its start.
-const TOLD: usize = 500;
+/// The most errors reported for one file. Finding the first of two duplicate keys scans the file from its start.
+const ERROR_LIMIT: usize = 500;
 
-/// The mistakes of one file, one for each line: what the parser says of the rest of a broken line is guesswork. The
-/// lines come with them.
-pub(crate) fn mistakes(
-    gather: &Gather,
+/// The syntax errors of one file, at most one for each line because the parser guesses at the rest of a broken line;
+/// and the broken lines.
+pub(crate) fn syntax_errors(
+    file: &FileReader,
     table: &DeTable<'_>,
     errors: &[toml::de::Error],
 ) -> (Vec<Diagnostic>, BTreeSet<usize>) {
@@ -20,31 +21,26 @@ pub(crate) fn mistakes(
     let mut list = Vec::new();
     for error in errors {
         let span = error.span().unwrap_or(0..0);
-        let origin = gather.origin(span.clone());
-        if !lines.insert(origin.line) || list.len() >= TOLD {
+        let origin = file.origin(span.clone());
+        if !lines.insert(origin.line) || list.len() >= ERROR_LIMIT {
             continue;
         }
         let first =
-            first_place(&gather.source.text, table, &span).filter(|_| error.message().starts_with("duplicate key"));
+            first_definition(&file.source.text, table, &span).filter(|_| error.message().starts_with("duplicate key"));
         list.push(match first {
-            Some((name, first)) => {
-                let first = gather.origin(first);
-                Diagnostic::at(&origin, format!("`{name}` is defined twice"))
-                    .label("again here")
-                    .and(&first, "first here")
-            }
+            Some((name, first)) => defined_twice(&name, &origin, &file.origin(first)),
             None => Diagnostic::at(&origin, error.message().trim().to_owned()),
         });
     }
     (list, lines)
 }
 
-/// What the key at `span` is called in full, and where it stood first.
-fn first_place(text: &str, table: &DeTable<'_>, span: &Range<usize>) -> Option<(String, Range<usize>)> {
+/// The full name of the duplicate key at `span`, and the bytes of its first definition.
+fn first_definition(text: &str, table: &DeTable<'_>, span: &Range<usize>) -> Option<(String, Range<usize>)> {
     let before = text.get(..span.start)?;
-    let own = line_at(text, before.rfind('\n').map_or(0, |newline| newline + 1));
-    if let Some(path) = header(own) {
-        // the parser has moved the table to where it stands again
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    if let Some(path) = text[line_start..].lines().next().and_then(header) {
+        // the parser keeps only the second position of such a table
         let mut start = 0;
         let first = before.split_inclusive('\n').find_map(|line| {
             let here = start;
@@ -69,11 +65,7 @@ fn first_place(text: &str, table: &DeTable<'_>, span: &Range<usize>) -> Option<(
     (first.start < span.start).then(|| (key.to_owned(), first))
 }
 
-fn line_at(text: &str, start: usize) -> &str {
-    text[start..].lines().next().unwrap_or_default()
-}
-
-/// The path in a line like `[roles.reports]`.
+/// The keys in a line like `[roles.reports]`.
 fn header(line: &str) -> Option<Vec<&str>> {
     let inside = line.trim_start().strip_prefix('[')?.split(']').next()?;
     Some(inside.trim_start_matches('[').split('.').map(|part| part.trim().trim_matches(['"', '\''])).collect())
@@ -87,15 +79,15 @@ mod tests {
 
     fn places(text: &str) -> Vec<(String, Vec<(usize, usize)>)> {
         let source = Arc::new(Source::new("irsa.toml".into(), text.into()));
-        let gather = Gather { source, list: Vec::new() };
+        let file = FileReader::new(source);
         let (table, errors) = DeTable::parse_recoverable(text);
-        let (list, _) = mistakes(&gather, table.get_ref(), &errors);
+        let (list, _) = syntax_errors(&file, table.get_ref(), &errors);
         let lines = |item: &Diagnostic| item.labels.iter().map(|(origin, _)| (origin.line, origin.column)).collect();
         list.iter().map(|item| (item.message.clone(), lines(item))).collect()
     }
 
     #[test]
-    fn what_stands_twice_is_told_with_both_places() {
+    fn duplicate_key_is_reported_with_both_positions() {
         for (text, name, expected) in [
             ("a = 1\nb = 2\na = 3\n", "a", [(3, 1), (1, 1)]),
             ("[roles.x]\n[roles.y]\n[roles.x]\n", "[roles.x]", [(3, 8), (1, 1)]),
@@ -107,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_is_told_once() {
+    fn broken_line_has_one_error() {
         assert_eq!(places("a = [\"x\",\nb = [\"y\"]\n").len(), 1);
         assert_eq!(places("a = \nb = \n").len(), 2);
     }
