@@ -7,7 +7,7 @@
 mod judge;
 mod keep;
 
-use super::awaited;
+use super::wait;
 use super::report::Interrupt;
 use crate::context::Context;
 use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
@@ -247,7 +247,7 @@ impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
 
     /// Comes back when a write that was under way at a signal has had its time.
     async fn parted(&self) -> Interrupt {
-        let signal = awaited::first(&self.stop).await;
+        let signal = wait::until_set(&self.stop).await;
         sleep(self.terms.context.scaled(PARTING)).await;
         signal
     }
@@ -267,7 +267,7 @@ impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
     async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Interrupt> {
         tokio::select! {
             biased;
-            signal = awaited::first(&self.stop) => Err(signal),
+            signal = wait::until_set(&self.stop) => Err(signal),
             done = work => Ok(done),
         }
     }

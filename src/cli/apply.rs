@@ -5,7 +5,7 @@ use super::arguments::{Apply, FormatName, Global};
 use super::output::Output;
 use super::session::{Connected, Session, verdict};
 use super::{lock, saved_plan};
-use crate::apply::awaited;
+use crate::apply::wait;
 use crate::apply::lock::Held;
 use crate::apply::report::{Outcome, Report, Stop};
 use crate::apply::{self, Clients, Pace};
@@ -253,14 +253,14 @@ async fn carry_out(
     let interrupt = tokio::select! {
         // before a write may begin, what speaks against it is heard
         biased;
-        interrupt = awaited::first(&session.signals.first) => interrupt,
+        interrupt = wait::until_set(&session.signals.first) => interrupt,
         why = loss(keeper) => {
             session.ui.warning(&format!("the lock was lost: {why}; the writes in flight end, no other starts"));
             idle.cancel();
             halt.send_replace(Some(Stop::LockLost(why)));
             tokio::select! {
                 biased;
-                interrupt = awaited::first(&session.signals.first) => interrupt,
+                interrupt = wait::until_set(&session.signals.first) => interrupt,
                 report = &mut applying => return Ok(report),
             }
         }
@@ -272,7 +272,7 @@ async fn carry_out(
     tokio::select! {
         biased;
         report = &mut applying => return Ok(report),
-        _ = awaited::first(&session.signals.second) => {}
+        _ = wait::until_set(&session.signals.second) => {}
     }
     halt.send_replace(Some(Stop::Hurried(interrupt)));
     Ok(applying.await)
@@ -281,7 +281,7 @@ async fn carry_out(
 /// Comes back when the lock is lost.
 async fn loss(keeper: Option<watch::Receiver<Option<String>>>) -> String {
     match keeper {
-        Some(keeper) => awaited::first(&keeper).await,
+        Some(keeper) => wait::until_set(&keeper).await,
         None => std::future::pending().await,
     }
 }
@@ -293,7 +293,7 @@ async fn end(session: &Session<'_>, output: &Output<'_>, report: &Report) -> Res
     let kept = tokio::select! {
         biased;
         kept = output.keep_report(report) => kept,
-        _ = awaited::first(&session.signals.second) => Err(Error::new(status, "interrupted; the report was not written")),
+        _ = wait::until_set(&session.signals.second) => Err(Error::new(status, "interrupted; the report was not written")),
     };
     printed.and(kept).map_err(|error| Error { status: status.or(error.status), ..error })?;
     Ok(status)

@@ -3,7 +3,7 @@
 
 use super::arguments::Apply;
 use super::session::{Connected, Session};
-use crate::apply::awaited;
+use crate::apply::wait;
 use crate::apply::lock::{self, Clock, Held, LockOptions, Refusal};
 use crate::error::{Error, ExitStatus};
 use crate::model::desired::Lock;
@@ -52,7 +52,7 @@ pub(super) async fn take(
 pub(super) async fn release(session: &Session<'_>, connected: &Connected, held: Held) {
     let is_interrupted = session.signals.first.borrow().is_some();
     let hurried = async {
-        awaited::first(&session.signals.first).await;
+        wait::until_set(&session.signals.first).await;
         tokio::time::sleep(session.context.scaled(lock::PARTING)).await;
     };
     let why = tokio::select! {

@@ -5,7 +5,7 @@
 use super::Machine;
 use super::arguments::{Fleet, Global, Shape};
 use super::signals::{self, Signals};
-use crate::apply::awaited;
+use crate::apply::wait;
 use crate::config::{self, Configuration, Diagnostics, Identities};
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
@@ -235,7 +235,7 @@ impl<'a> Session<'a> {
     pub(crate) async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
         tokio::select! {
             done = work => Ok(done),
-            interrupt = awaited::first(&self.signals.first) => {
+            interrupt = wait::until_set(&self.signals.first) => {
                 Err(Error::new(ExitStatus::Interrupted(interrupt), "interrupted; nothing was written"))
             }
         }

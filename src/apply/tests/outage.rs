@@ -2,7 +2,7 @@
 
 use super::{clients, failure, outcome, pace, planned, rechecked, world_of, writes};
 use crate::apply::apply;
-use crate::apply::outage::{IN_A_ROW, UNSENT};
+use crate::apply::outage::{LIMIT, NOT_SENT};
 use crate::apply::report::{Outcome, Report};
 use crate::event::Silence;
 use crate::observe::fake::World;
@@ -33,7 +33,7 @@ fn counted(world: &World, report: &Report, write: &str) -> (usize, usize, usize)
     let log = world.take_log();
     let sent = writes(&log).into_iter().filter(|line| line.starts_with(write)).count();
     let failures = report.outcomes.iter().filter_map(|step| match &step.outcome {
-        Outcome::Failed(failure) => Some(failure.why.contains(UNSENT)),
+        Outcome::Failed(failure) => Some(failure.why.contains(NOT_SENT)),
         _ => None,
     });
     let failures: Vec<bool> = failures.collect();
@@ -51,7 +51,7 @@ async fn some_in_a_row_speak_for_the_rest_of_their_kind() {
             let report = run(&world, &plan, parallelism).await;
             let (sent, failed, unsent) = counted(&world, &report, "create:ServiceAccount east");
             assert_eq!((failed, unsent), (OBJECTS, OBJECTS - sent), "each is told: {kind:?}");
-            assert!((IN_A_ROW..=IN_A_ROW + parallelism).contains(&sent), "{sent} were sent {parallelism} at a time");
+            assert!((LIMIT..=LIMIT + parallelism).contains(&sent), "{sent} were sent {parallelism} at a time");
             assert_eq!(
                 *outcome(&report, "service-account/west/apps/one"),
                 Outcome::Applied,
@@ -63,7 +63,7 @@ async fn some_in_a_row_speak_for_the_rest_of_their_kind() {
             );
             assert_eq!((&last.code, &last.hint, &last.left), (&first.code, &first.hint, &first.left));
             assert!(
-                last.why.starts_with("told to fail") && last.why.contains(UNSENT),
+                last.why.starts_with("told to fail") && last.why.contains(NOT_SENT),
                 "a reason that is known: {last:?}"
             );
             // what is mended goes on
@@ -87,11 +87,11 @@ async fn what_is_the_objects_own_and_what_comes_through_in_between_stops_nobody(
     }
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
-    for index in (0..OBJECTS).filter(|index| index % IN_A_ROW != 0) {
+    for index in (0..OBJECTS).filter(|index| index % LIMIT != 0) {
         world.fail(&format!("create:ServiceAccount east apps/s{index:03}"), CallErrorKind::Unavailable);
     }
     let report = run(&world, &plan, 1).await;
-    let failed = (0..OBJECTS).filter(|index| index % IN_A_ROW != 0).count();
+    let failed = (0..OBJECTS).filter(|index| index % LIMIT != 0).count();
     assert_eq!(counted(&world, &report, "create:ServiceAccount east"), (OBJECTS, failed, 0));
 }
 
@@ -112,7 +112,7 @@ async fn a_service_that_is_down_ends_the_steps_that_have_come_to_it() {
     let report = run(&world, &plan, 4).await;
     let log = world.take_log();
     let sent = |write: &str| log.iter().filter(|line| line.starts_with(write)).count();
-    assert!((IN_A_ROW..=IN_A_ROW + 4).contains(&sent("iam:PutRolePolicy")), "{}", sent("iam:PutRolePolicy"));
+    assert!((LIMIT..=LIMIT + 4).contains(&sent("iam:PutRolePolicy")), "{}", sent("iam:PutRolePolicy"));
     let first = failure(&report, "role/r000");
     assert!(first.done.contains(&"iam:CreateRole".to_owned()), "{first:?}");
     assert!(!report.succeeded() && *outcome(&report, "service-account/west/apps/one") == Outcome::Applied);
@@ -139,7 +139,7 @@ async fn a_recheck_asks_no_more_where_nothing_can_be_read() {
     world.fail("iam:", CallErrorKind::Unavailable);
     let stale = rechecked(&world, &plan).await;
     assert_eq!(stale.len(), OBJECTS + 1, "each is told");
-    let unsent = stale.iter().filter(|stale| stale.why.contains(UNSENT)).count();
-    assert_eq!(unsent, OBJECTS + 1 - IN_A_ROW);
+    let unsent = stale.iter().filter(|stale| stale.why.contains(NOT_SENT)).count();
+    assert_eq!(unsent, OBJECTS + 1 - LIMIT);
     assert!(world.take_log().len() < OBJECTS, "those that were under way");
 }
