@@ -9,14 +9,14 @@ mod role;
 mod service_account;
 
 use super::outage;
-use crate::model::address::Address;
+use crate::ids::Key;
 use crate::model::call::{Call, IamCall};
 use crate::model::marks::{OWNER, PREVENT_DESTROY};
 use crate::model::resource::StringMap;
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::saved::Stale;
 use crate::plan::{Plan, Step};
-use crate::world::{CallError, ReadAws, ReadKubernetes};
+use crate::world::{Answer, ReadAws, ReadKubernetes};
 use futures::{StreamExt, stream};
 use std::collections::BTreeSet;
 
@@ -51,6 +51,16 @@ pub(super) struct Recheck<'a, A, K> {
     pub aws: &'a A,
     pub kubernetes: &'a K,
     pub when: When,
+}
+
+/// The same for the calls of one step to IAM.
+struct IamRecheck<'a, A, K> {
+    plan: &'a Plan,
+    aws: &'a A,
+    kubernetes: &'a K,
+    when: When,
+    step: &'a Step,
+    account: &'a Key,
 }
 
 impl Finding {
@@ -123,64 +133,57 @@ impl Finding {
 impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
     /// Checks the whole object before the first call of a step. Only the delete of a role needs this: it removes the
     /// permissions first.
-    pub(super) async fn before_step(&self, step: &Step) -> Result<Finding, CallError> {
-        match &step.change {
-            ResourceChange::Role(change) => match &**change {
-                Change::Delete { before } => self.before_role_delete(step, before).await,
-                Change::Create { .. } | Change::Update { .. } | Change::Adopt { .. } => Ok(Finding::Write),
-            },
-            ResourceChange::Policy(_) | ResourceChange::Provider(_) | ResourceChange::ServiceAccount(_) => {
-                Ok(Finding::Write)
-            }
-        }
+    pub(super) async fn before_step(&self, step: &Step) -> Answer<Finding> {
+        let ResourceChange::Role(change) = &step.change else { return Ok(Finding::Write) };
+        let Change::Delete { before } = &**change else { return Ok(Finding::Write) };
+        let account = step.parts.iter().find_map(|part| match &part.call {
+            Call::Iam(account, IamCall::DeleteRole { .. }) => Some(account),
+            Call::Iam(..) | Call::Kubernetes(..) => None,
+        });
+        let Some(account) = account else { return Ok(Finding::Write) };
+        self.iam(step, account).before_role_delete(before).await
     }
 
     /// Reads the field that a call writes.
-    pub(super) async fn call(&self, step: &Step, call: &Call) -> Result<Finding, CallError> {
+    pub(super) async fn call(&self, step: &Step, call: &Call) -> Answer<Finding> {
         let (account, call) = match call {
             Call::Iam(account, call) => (account, call),
             Call::Kubernetes(cluster, call) => return self.service_account(cluster, call).await,
         };
+        let check = self.iam(step, account);
         let none = StringMap::new();
         match call {
             IamCall::CreateProvider { .. } | IamCall::CreatePolicy { .. } | IamCall::CreateRole { .. } => {
                 Ok(Finding::Write)
             }
-            IamCall::AddAudience { arn, audience } => self.audience(step, account, arn, audience).await,
-            IamCall::TagProvider { arn, from, to } => self.provider_tags(step, account, arn, from, to).await,
-            IamCall::UntagProvider { arn, from } => self.provider_tags(step, account, arn, from, &none).await,
-            IamCall::DeleteProvider { arn } => self.provider_delete(step, account, arn).await,
-            IamCall::CreatePolicyVersion { arn, from, to } => {
-                self.policy_document(step, account, arn, (from, to)).await
-            }
-            IamCall::DeletePolicyVersion { arn, version } => self.policy_version(step, account, arn, version).await,
-            IamCall::TagPolicy { arn, from, to } => self.policy_tags(step, account, arn, from, to).await,
-            IamCall::UntagPolicy { arn, from } => self.policy_tags(step, account, arn, from, &none).await,
-            IamCall::DeletePolicy { arn } => self.policy_delete(step, account, arn).await,
-            IamCall::UpdateRole { name, from, to } => {
-                self.role_attributes(step, account, name, |live| role::settings(live, from, to)).await
-            }
-            IamCall::UpdateTrust { name, from, to } => {
-                self.role_attributes(step, account, name, |live| role::trust(step, live, from, to)).await
-            }
-            IamCall::PutBoundary { name, from, to } => {
-                self.role_attributes(step, account, name, |live| role::boundary(live, from.as_ref(), Some(to))).await
-            }
-            IamCall::DeleteBoundary { name, from } => {
-                self.role_attributes(step, account, name, |live| role::boundary(live, Some(from), None)).await
-            }
+            IamCall::AddAudience { arn, audience } => check.audience(arn, audience).await,
+            IamCall::TagProvider { arn, from, to } => check.provider_tags(arn, from, to).await,
+            IamCall::UntagProvider { arn, from } => check.provider_tags(arn, from, &none).await,
+            IamCall::DeleteProvider { arn } => check.provider_delete(arn).await,
+            IamCall::CreatePolicyVersion { arn, from, to } => check.policy_document(arn, from, to).await,
+            IamCall::DeletePolicyVersion { arn, version } => check.policy_version(arn, version).await,
+            IamCall::TagPolicy { arn, from, to } => check.policy_tags(arn, from, to).await,
+            IamCall::UntagPolicy { arn, from } => check.policy_tags(arn, from, &none).await,
+            IamCall::DeletePolicy { arn } => check.policy_delete(arn).await,
+            IamCall::UpdateRole { name, from, to } => check.role_settings(name, from, to).await,
+            IamCall::UpdateTrust { name, from, to } => check.trust(name, from, to).await,
+            IamCall::PutBoundary { name, from, to } => check.boundary(name, from.as_ref(), Some(to)).await,
+            IamCall::DeleteBoundary { name, from } => check.boundary(name, Some(from), None).await,
             IamCall::PutInline { name, policy, from, to } => {
-                self.inline(step, account, (name, policy), (from.as_ref(), Some(to))).await
+                check.inline(name, policy, (from.as_ref(), Some(to))).await
             }
-            IamCall::DeleteInline { name, policy, from } => {
-                self.inline(step, account, (name, policy), (Some(from), None)).await
-            }
-            IamCall::Attach { name, arn } => self.attachment(step, account, (name, arn), true).await,
-            IamCall::Detach { name, arn } => self.attachment(step, account, (name, arn), false).await,
-            IamCall::TagRole { name, from, to } => self.role_tags(step, account, name, from, to).await,
-            IamCall::UntagRole { name, from } => self.role_tags(step, account, name, from, &none).await,
-            IamCall::DeleteRole { name } => self.role_delete(step, account, name).await,
+            IamCall::DeleteInline { name, policy, from } => check.inline(name, policy, (Some(from), None)).await,
+            IamCall::Attach { name, arn } => check.attachment(name, arn, true).await,
+            IamCall::Detach { name, arn } => check.attachment(name, arn, false).await,
+            IamCall::TagRole { name, from, to } => check.role_tags(name, from, to).await,
+            IamCall::UntagRole { name, from } => check.role_tags(name, from, &none).await,
+            IamCall::DeleteRole { name } => check.role_delete(name).await,
         }
+    }
+
+    fn iam<'a>(&'a self, step: &'a Step, account: &'a Key) -> IamRecheck<'a, A, K> {
+        let Self { plan, aws, kubernetes, when } = self;
+        IamRecheck { plan, aws: *aws, kubernetes: *kubernetes, when: *when, step, account }
     }
 
     /// Reads everything that the steps of one account or cluster write to, and stops after a few outages in a row.
@@ -222,9 +225,5 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
             let Some(part) = parts.next() else { return (reasons, None) };
             finding = self.call(step, &part.call).await;
         }
-    }
-
-    fn step_of(&self, address: &Address) -> Option<&Step> {
-        self.plan.steps.iter().find(|step| step.address == *address)
     }
 }

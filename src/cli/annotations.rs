@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, or ends a run before there is a plan, as annotations of GitHub.
+//! GitHub annotations of errors and lint findings: for a run that ends before it has a plan.
 
 use super::repository::Repository;
 use crate::config::{Diagnostic, Diagnostics};
@@ -6,10 +6,9 @@ use crate::error::Error;
 use crate::model::note::{Note, Severity};
 use crate::model::sanitize::scrub;
 use crate::render::github::{Level, Remark, Spot};
-use std::fmt::Write;
 
-/// What a run ends with: each mistake and each finding by itself, at its line.
-pub(crate) fn of_error(error: &Error, repository: &Repository) -> Vec<Remark> {
+/// One annotation for each mistake and finding; one for an error without these.
+pub(super) fn of_error(error: &Error, repository: &Repository) -> Vec<Remark> {
     let mistakes = error.diagnostics.as_deref().map(Diagnostics::list).unwrap_or_default();
     let mistakes = mistakes.iter().map(|mistake| of_mistake(mistake, repository));
     let findings = error.findings.iter().map(|note| Remark { level: Level::Error, ..of_finding(note, repository) });
@@ -25,26 +24,22 @@ pub(crate) fn of_error(error: &Error, repository: &Repository) -> Vec<Remark> {
 
 fn of_mistake(mistake: &Diagnostic, repository: &Repository) -> Remark {
     let file = |file: &str| scrub(&repository.path(file)).into_owned();
-    let mut text = scrub(&mistake.message).into_owned();
-    for (origin, label) in mistake.labels.iter().skip(1) {
-        // writing to a String cannot fail
-        let _ = write!(text, "\n{}:{}: {}", file(&origin.file), origin.line, scrub(label));
-    }
-    if let Some(hint) = &mistake.hint {
-        let _ = write!(text, "\nhint: {}", scrub(hint));
-    }
+    let labels = mistake.labels.iter().skip(1);
+    let labels = labels.map(|(origin, label)| format!("{}:{}: {}", file(&origin.file), origin.line, scrub(label)));
+    let hint = mistake.hint.iter().map(|hint| format!("hint: {}", scrub(hint)));
+    let lines: Vec<String> = [scrub(&mistake.message).into_owned()].into_iter().chain(labels).chain(hint).collect();
     let spot = mistake.labels.first().map(|(origin, _)| Spot {
         file: file(&origin.file),
         line: origin.line,
         column: Some(origin.column),
     });
-    Remark { level: Level::Error, spot, title: "configuration".to_owned(), text }
+    Remark { level: Level::Error, spot, title: "configuration".to_owned(), text: lines.join("\n") }
 }
 
-/// A finding that does not end the run.
-pub(crate) fn of_finding(note: &Note, repository: &Repository) -> Remark {
+/// The annotation of a finding that is not denied.
+pub(super) fn of_finding(note: &Note, repository: &Repository) -> Remark {
     let level = if note.severity >= Severity::Medium { Level::Warning } else { Level::Notice };
-    let spot = place(note).map(|(file, line)| {
+    let spot = file_and_line(note).map(|(file, line)| {
         let file = scrub(&repository.path(file)).into_owned();
         Spot { file, line, column: None }
     });
@@ -52,9 +47,8 @@ pub(crate) fn of_finding(note: &Note, repository: &Repository) -> Remark {
     Remark { level, spot, title: scrub(&note.rule).into_owned(), text }
 }
 
-/// The file and line that a note is about.
-pub(crate) fn place(note: &Note) -> Option<(&str, usize)> {
-    // names of files may have colons too
+/// The file and the line of a note. The file name may contain colons.
+pub(super) fn file_and_line(note: &Note) -> Option<(&str, usize)> {
     let (file, line) = note.origin.rsplit_once(':')?;
     Some((file, line.parse().ok()?))
 }

@@ -54,9 +54,9 @@ fn applied(prepare: impl FnOnce(&Inside)) -> (Value, String) {
         inside.write("irsa.toml", CONFIGURATION);
         prepare(&inside);
         let mut machine = inside.machine("irsa", 1);
-        let aws = machine.wires.aws.take().expect("it is wired");
+        let aws = machine.transports.aws.take().expect("it is wired");
         let client = Panics(aws.http_client().expect("it is wired"));
-        machine.wires.aws = Some(aws.into_builder().http_client(SharedHttpClient::new(client)).build());
+        machine.transports.aws = Some(aws.into_builder().http_client(SharedHttpClient::new(client)).build());
         let path = inside.path("irsa.toml").display().to_string();
         let (ui, kept) = Ui::keeping();
         let cli = Cli::try_parse_from(["irsa", "--config", &path, "apply", "--auto-approve"]).expect("arguments");

@@ -1,109 +1,114 @@
 //! Re-reads a role: each call reads the field that it replaces, and the owner tag.
 
 use super::document::{Write, document, writes_of};
-use super::{Finding, Recheck, When};
-use crate::ids::{Key, PolicyArn, PolicyName, RoleName};
+use super::{Finding, IamRecheck, When};
+use crate::ids::{PolicyArn, PolicyName, RoleName};
 use crate::model::address::Address;
-use crate::model::call::{Call, Field, IamCall, RoleSettings};
+use crate::model::call::{Field, RoleSettings};
 use crate::model::marks::ROLE_ARN;
 use crate::model::resource::{Role, StringMap};
 use crate::plan::Step;
 use crate::plan::change::ResourceChange;
 use crate::policy::PolicyDocument;
-use crate::world::{CallError, ReadAws, ReadKubernetes, RoleAttributes};
+use crate::world::{Answer, ReadAws, ReadKubernetes, RoleAttributes};
 use futures::future::join;
 use std::collections::BTreeSet;
 
-impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
-    /// For the fields that GetRole returns.
-    pub(super) async fn role_attributes(
+impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
+    pub(super) async fn role_settings(
         &self,
-        step: &Step,
-        account: &Key,
         name: &RoleName,
-        compare: impl FnOnce(&RoleAttributes) -> Finding,
-    ) -> Result<Finding, CallError> {
-        let live = self.aws.role_head(account, name).await?;
-        Ok(live.map_or_else(Finding::gone, |live| owner(step, &live.tags).unless_stale(|| compare(&live))))
-    }
-
-    pub(super) async fn role_tags(
-        &self,
-        step: &Step,
-        account: &Key,
-        name: &RoleName,
-        from: &StringMap,
-        to: &StringMap,
-    ) -> Result<Finding, CallError> {
-        let live = self.aws.role_tags(account, name).await?;
-        Ok(live.map_or_else(Finding::gone, |live| {
-            owner(step, &live).unless_stale(|| Finding::map("tags", &live, from, to))
-        }))
-    }
-
-    pub(super) async fn inline(
-        &self,
-        step: &Step,
-        account: &Key,
-        (name, policy): (&RoleName, &PolicyName),
-        write: Write<'_>,
-    ) -> Result<Finding, CallError> {
-        let finding = async {
-            let live = self.aws.inline(account, name, policy).await?;
-            Ok(document(&format!("inline.{policy}"), step, Field::Inline(policy), live.as_ref(), write))
+        from: &RoleSettings,
+        to: &RoleSettings,
+    ) -> Answer<Finding> {
+        let compare = |live: &RoleAttributes| {
+            let live = &live.summary;
+            let duration = (&live.max_session_duration, &from.max_session_duration, &to.max_session_duration);
+            Finding::all([
+                Finding::field("description", &live.description, &from.description, &to.description),
+                Finding::field("max-session-duration", duration.0, duration.1, duration.2),
+            ])
         };
-        self.with_owner(step, account, name, finding).await
+        self.attribute(name, compare).await
     }
 
-    pub(super) async fn attachment(
+    pub(super) async fn trust(&self, name: &RoleName, from: &PolicyDocument, to: &PolicyDocument) -> Answer<Finding> {
+        let write = (Some(from), Some(to));
+        let compare =
+            |live: &RoleAttributes| document("trust", self.step, Field::Trust, Some(&live.summary.trust), write);
+        self.attribute(name, compare).await
+    }
+
+    pub(super) async fn boundary(
         &self,
-        step: &Step,
-        account: &Key,
-        (name, arn): (&RoleName, &PolicyArn),
-        attached: bool,
-    ) -> Result<Finding, CallError> {
+        name: &RoleName,
+        from: Option<&PolicyArn>,
+        to: Option<&PolicyArn>,
+    ) -> Answer<Finding> {
+        let compare = |live: &RoleAttributes| {
+            Finding::field("permissions-boundary", &live.permissions_boundary.as_ref(), &from, &to)
+        };
+        self.attribute(name, compare).await
+    }
+
+    /// Compares a field that GetRole returns.
+    async fn attribute(&self, name: &RoleName, compare: impl FnOnce(&RoleAttributes) -> Finding) -> Answer<Finding> {
+        let live = self.aws.role_head(self.account, name).await?;
+        Ok(live.map_or_else(Finding::gone, |live| self.role_owner(&live.tags).unless_stale(|| compare(&live))))
+    }
+
+    pub(super) async fn role_tags(&self, name: &RoleName, from: &StringMap, to: &StringMap) -> Answer<Finding> {
+        let live = self.aws.role_tags(self.account, name).await?;
+        let compare = |live| self.role_owner(&live).unless_stale(|| Finding::map("tags", &live, from, to));
+        Ok(live.map_or_else(Finding::gone, compare))
+    }
+
+    pub(super) async fn inline(&self, name: &RoleName, policy: &PolicyName, write: Write<'_>) -> Answer<Finding> {
         let finding = async {
-            Ok(match self.aws.attached(account, name).await? {
+            let live = self.aws.inline(self.account, name, policy).await?;
+            Ok(document(&format!("inline.{policy}"), self.step, Field::Inline(policy), live.as_ref(), write))
+        };
+        self.with_owner(name, finding).await
+    }
+
+    pub(super) async fn attachment(&self, name: &RoleName, arn: &PolicyArn, attached: bool) -> Answer<Finding> {
+        let finding = async {
+            Ok(match self.aws.attached(self.account, name).await? {
                 None if attached => Finding::gone(),
                 None => Finding::Done,
                 Some(live) if live.contains(arn) == attached => Finding::Done,
                 Some(_) => Finding::Write,
             })
         };
-        self.with_owner(step, account, name, finding).await
+        self.with_owner(name, finding).await
     }
 
     /// Reads the owner tag beside a field that GetRole does not return.
-    async fn with_owner(
-        &self,
-        step: &Step,
-        account: &Key,
-        name: &RoleName,
-        finding: impl Future<Output = Result<Finding, CallError>>,
-    ) -> Result<Finding, CallError> {
-        let (finding, tags) = join(finding, self.aws.role_tags(account, name)).await;
+    async fn with_owner(&self, name: &RoleName, finding: impl Future<Output = Answer<Finding>>) -> Answer<Finding> {
+        let (finding, tags) = join(finding, self.aws.role_tags(self.account, name)).await;
         let finding = finding?;
         Ok(match tags? {
-            Some(tags) => owner(step, &tags).unless_stale(|| finding),
+            Some(tags) => self.role_owner(&tags).unless_stale(|| finding),
             // the deleted role took its policies along
             None if finding == Finding::Done => Finding::Done,
             None => Finding::gone(),
         })
     }
 
+    fn role_owner(&self, live: &StringMap) -> Finding {
+        let ResourceChange::Role(change) = &self.step.change else { return Finding::Write };
+        Finding::owner(change, |role| &role.tags, live)
+    }
+
     /// Checks, before a role loses its first permission, that it may be deleted at all.
-    pub(super) async fn before_role_delete(&self, step: &Step, before: &Role) -> Result<Finding, CallError> {
-        let account = step.parts.iter().find_map(|part| match &part.call {
-            Call::Iam(account, IamCall::DeleteRole { .. }) => Some(account),
-            Call::Iam(..) | Call::Kubernetes(..) => None,
-        });
-        let Some(account) = account else { return Ok(Finding::Write) };
-        let Some(live) = self.aws.role_head(account, &before.name).await? else { return Ok(Finding::Write) };
+    pub(super) async fn before_role_delete(&self, before: &Role) -> Answer<Finding> {
+        let Self { aws, step, account, .. } = self;
+        let Some(live) = aws.role_head(account, &before.name).await? else { return Ok(Finding::Write) };
         let mut findings = vec![unchanged(step, before, &live)];
-        let attached = self.aws.attached(account, &before.name).await?.unwrap_or_default();
+        let attached = aws.attached(account, &before.name).await?.unwrap_or_default();
         let new = attached.difference(&before.attached);
         findings.extend(new.map(|arn| Finding::stale(format!("policy `{arn}` has been attached to it"))));
-        let inline = self.aws.inline_names(account, &before.name).await?.unwrap_or_default();
+        let inline = aws.inline_names(account, &before.name).await?.unwrap_or_default();
         let new = inline.iter().filter(|name| !before.inline.contains_key(*name));
         findings.extend(new.map(|name| Finding::stale(format!("inline policy `{name}` has been put into it"))));
         if self.when == When::BeforeEachWrite {
@@ -113,28 +118,29 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
     }
 
     /// For DeleteRole itself. IAM refuses it with DeleteConflict if a policy has been attached meanwhile.
-    pub(super) async fn role_delete(&self, step: &Step, account: &Key, name: &RoleName) -> Result<Finding, CallError> {
-        let Some(live) = self.aws.role_head(account, name).await? else { return Ok(Finding::Done) };
-        let ResourceChange::Role(change) = &step.change else { return Ok(Finding::Write) };
+    pub(super) async fn role_delete(&self, name: &RoleName) -> Answer<Finding> {
+        let Some(live) = self.aws.role_head(self.account, name).await? else { return Ok(Finding::Done) };
+        let ResourceChange::Role(change) = &self.step.change else { return Ok(Finding::Write) };
         let Some(before) = change.before() else { return Ok(Finding::Write) };
-        let mut findings = vec![unchanged(step, before, &live)];
+        let mut findings = vec![unchanged(self.step, before, &live)];
         if self.when == When::BeforeEachWrite {
             // `before_role_delete` has checked the dependencies of the first call
-            let last = dependencies(step, step.parts.len().saturating_sub(1));
-            let unchecked = last.difference(&dependencies(step, 0)).copied().collect();
+            let last = dependencies(self.step, self.step.parts.len().saturating_sub(1));
+            let unchecked = last.difference(&dependencies(self.step, 0)).copied().collect();
             findings.extend(self.still_annotated(before, &unchecked).await?);
         }
         Ok(Finding::all(findings).for_delete())
     }
 
     /// Finds ServiceAccounts that should no longer name the role, but do: another field manager holds the annotation.
-    async fn still_annotated(&self, role: &Role, objects: &BTreeSet<&Address>) -> Result<Vec<Finding>, CallError> {
+    async fn still_annotated(&self, role: &Role, objects: &BTreeSet<&Address>) -> Answer<Vec<Finding>> {
         let mut findings = Vec::new();
         for address in objects {
             let Address::ServiceAccount { cluster, namespace, name } = *address else { continue };
             let Some(live) = self.kubernetes.service_account(cluster, namespace, name).await? else { continue };
             let Some(arn) = live.annotations.get(ROLE_ARN).filter(|_| live.deleting.is_none()) else { continue };
-            let planned = self.step_of(address).and_then(|step| match &step.change {
+            let step = self.plan.steps.iter().find(|step| step.address == **address);
+            let planned = step.and_then(|step| match &step.change {
                 ResourceChange::ServiceAccount(change) => change.after()?.annotations.get(ROLE_ARN),
                 ResourceChange::Role(_) | ResourceChange::Policy(_) | ResourceChange::Provider(_) => None,
             });
@@ -144,28 +150,6 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
         }
         Ok(findings)
     }
-}
-
-fn owner(step: &Step, live: &StringMap) -> Finding {
-    let ResourceChange::Role(change) = &step.change else { return Finding::Write };
-    Finding::owner(change, |role| &role.tags, live)
-}
-
-pub(super) fn settings(live: &RoleAttributes, from: &RoleSettings, to: &RoleSettings) -> Finding {
-    let live = &live.summary;
-    let duration = (&live.max_session_duration, &from.max_session_duration, &to.max_session_duration);
-    Finding::all([
-        Finding::field("description", &live.description, &from.description, &to.description),
-        Finding::field("max-session-duration", duration.0, duration.1, duration.2),
-    ])
-}
-
-pub(super) fn trust(step: &Step, live: &RoleAttributes, from: &PolicyDocument, to: &PolicyDocument) -> Finding {
-    document("trust", step, Field::Trust, Some(&live.summary.trust), (Some(from), Some(to)))
-}
-
-pub(super) fn boundary(live: &RoleAttributes, from: Option<&PolicyArn>, to: Option<&PolicyArn>) -> Finding {
-    Finding::field("permissions-boundary", &live.permissions_boundary.as_ref(), &from, &to)
 }
 
 /// Whether a role that is to be deleted is as planned: its tags, and its trust up to what this step itself writes.

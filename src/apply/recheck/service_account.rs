@@ -6,10 +6,10 @@ use crate::model::call::KubernetesCall;
 use crate::model::live::LiveServiceAccount;
 use crate::model::marks::field_manager;
 use crate::model::resource::{ServiceAccount, StringMap};
-use crate::world::{CallError, ReadAws, ReadKubernetes};
+use crate::world::{Answer, ReadAws, ReadKubernetes};
 
 impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
-    pub(super) async fn service_account(&self, cluster: &Key, call: &KubernetesCall) -> Result<Finding, CallError> {
+    pub(super) async fn service_account(&self, cluster: &Key, call: &KubernetesCall) -> Answer<Finding> {
         let none = StringMap::new();
         // the labels and annotations after the call; None if the object is deleted
         let (uid, from, to) = match call {
@@ -45,7 +45,7 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
         cluster: &Key,
         live: &LiveServiceAccount,
         from: &ServiceAccount,
-    ) -> Result<Finding, CallError> {
+    ) -> Answer<Finding> {
         let own = field_manager(&self.plan.owner);
         let mut findings = vec![fields(live, from, (&from.labels, &from.annotations))];
         let others = live.managers.iter().filter(|manager| manager.name != own);

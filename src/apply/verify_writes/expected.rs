@@ -73,62 +73,52 @@ pub(super) fn of<'p>(plan: &'p Plan, report: &Report) -> BTreeMap<Object<'p>, Ex
 impl<'p> Expected<'p> {
     fn add(&mut self, call: &'p IamCall) {
         let fields = &mut self.fields;
-        match call {
+        let document = |document| Some(Value::Document(document));
+        let (field, value) = match call {
             IamCall::CreateProvider { provider, .. } => {
-                fields.extend(tags(&provider.tags));
-                fields.extend(audiences(&provider.audiences));
-            }
-            IamCall::AddAudience { audience, .. } => {
-                fields.insert(Field::Audience(audience), Some(Value::Present));
+                fields.extend(tags(&provider.tags).chain(audiences(&provider.audiences)));
+                return;
             }
             IamCall::CreatePolicy { policy, .. } => {
-                fields.insert(Field::Document, Some(Value::Document(&policy.document)));
                 fields.extend(tags(&policy.tags));
-            }
-            IamCall::CreatePolicyVersion { to, .. } => {
-                fields.insert(Field::Document, Some(Value::Document(to)));
+                (Field::Document, document(&policy.document))
             }
             IamCall::CreateRole { role } => {
                 let boundary = role.permissions_boundary.as_ref();
-                fields.extend(attributes(&role.trust, &role.description, role.max_session_duration, boundary));
-                fields.extend(tags(&role.tags));
+                let attributes = attributes(&role.trust, &role.description, role.max_session_duration, boundary);
+                fields.extend(attributes.chain(tags(&role.tags)));
+                return;
             }
-            IamCall::UpdateRole { to, .. } => fields.extend(settings(&to.description, to.max_session_duration)),
-            IamCall::UpdateTrust { to, .. } => {
-                fields.insert(Field::Trust, Some(Value::Document(to)));
-            }
-            IamCall::PutBoundary { to, .. } => {
-                fields.insert(Field::Boundary, Some(Value::Text(to.as_str())));
-            }
-            IamCall::DeleteBoundary { .. } => {
-                fields.insert(Field::Boundary, None);
-            }
-            IamCall::PutInline { policy, to, .. } => {
-                fields.insert(Field::Inline(policy), Some(Value::Document(to)));
-            }
-            IamCall::DeleteInline { policy, .. } => {
-                fields.insert(Field::Inline(policy), None);
-            }
-            IamCall::Attach { arn, .. } => {
-                fields.insert(Field::Attached(arn), Some(Value::Present));
-            }
-            IamCall::Detach { arn, .. } => {
-                fields.insert(Field::Attached(arn), None);
+            IamCall::UpdateRole { to, .. } => {
+                fields.extend(settings(&to.description, to.max_session_duration));
+                return;
             }
             IamCall::TagRole { to, .. } | IamCall::TagPolicy { to, .. } | IamCall::TagProvider { to, .. } => {
                 fields.extend(tags(to));
+                return;
             }
             IamCall::UntagRole { from, .. }
             | IamCall::UntagPolicy { from, .. }
             | IamCall::UntagProvider { from, .. } => {
                 fields.extend(from.keys().map(|key| (Field::Tag(key), None)));
+                return;
             }
             // a version that is not the default grants nothing
             IamCall::DeletePolicyVersion { .. }
             | IamCall::DeleteProvider { .. }
             | IamCall::DeletePolicy { .. }
-            | IamCall::DeleteRole { .. } => {}
-        }
+            | IamCall::DeleteRole { .. } => return,
+            IamCall::AddAudience { audience, .. } => (Field::Audience(audience), Some(Value::Present)),
+            IamCall::CreatePolicyVersion { to, .. } => (Field::Document, document(to)),
+            IamCall::UpdateTrust { to, .. } => (Field::Trust, document(to)),
+            IamCall::PutBoundary { to, .. } => (Field::Boundary, Some(Value::Text(to.as_str()))),
+            IamCall::DeleteBoundary { .. } => (Field::Boundary, None),
+            IamCall::PutInline { policy, to, .. } => (Field::Inline(policy), document(to)),
+            IamCall::DeleteInline { policy, .. } => (Field::Inline(policy), None),
+            IamCall::Attach { arn, .. } => (Field::Attached(arn), Some(Value::Present)),
+            IamCall::Detach { arn, .. } => (Field::Attached(arn), None),
+        };
+        fields.insert(field, value);
     }
 
     fn has(&self, kind: impl Fn(&Field<'p>) -> bool) -> bool {
@@ -151,12 +141,10 @@ impl<'p> Expected<'p> {
     pub(super) fn missing_in(&self, role: Option<&Role>) -> Option<String> {
         let Some(role) = role else { return note(["the role itself".to_owned()]) };
         let boundary = role.permissions_boundary.as_ref();
-        let mut live: Fields<'_> =
-            attributes(&role.trust, &role.description, role.max_session_duration, boundary).collect();
-        live.extend(tags(&role.tags));
-        live.extend(attachments(&role.attached));
-        live.extend(self.inline_names().map(|name| (Field::Inline(name), role.inline.get(name).map(Value::Document))));
-        note(self.differences(&live))
+        let live = attributes(&role.trust, &role.description, role.max_session_duration, boundary);
+        let inline = self.inline_names().map(|name| (Field::Inline(name), role.inline.get(name).map(Value::Document)));
+        let live = live.chain(tags(&role.tags)).chain(attachments(&role.attached)).chain(inline);
+        note(self.differences(live))
     }
 
     /// Reads what was written. Returns what does not show or could not be read, if anything.
@@ -166,7 +154,7 @@ impl<'p> Expected<'p> {
             Target::Policy(arn) => self.read_policy(account, arn, aws).await,
             Target::Provider(arn) => aws.provider(account, arn).await.map(|live| {
                 let Some(live) = live else { return vec!["the provider itself".to_owned()] };
-                self.differences(&tags(&live.provider.tags).chain(audiences(&live.provider.audiences)).collect())
+                self.differences(tags(&live.provider.tags).chain(audiences(&live.provider.audiences)))
             }),
         };
         missing.map_or_else(|error| Some(format!("it could not be read once more: {error}")), note)
@@ -182,19 +170,17 @@ impl<'p> Expected<'p> {
         );
         let (head, attached, inline) = join3(head, attached, inline).await;
         let (head, attached, inline) = (head?, attached?.flatten().unwrap_or_default(), inline?);
-        let mut live = Fields::new();
-        match &head {
-            Some(None) => return Ok(vec!["the role itself".to_owned()]),
-            Some(Some(head)) => {
-                let (summary, boundary) = (&head.summary, head.permissions_boundary.as_ref());
-                live.extend(attributes(&summary.trust, &summary.description, summary.max_session_duration, boundary));
-                live.extend(tags(&head.tags));
-            }
-            None => {}
+        if matches!(head, Some(None)) {
+            return Ok(vec!["the role itself".to_owned()]);
         }
-        live.extend(attachments(&attached));
-        live.extend(inline.iter().map(|(name, live)| (Field::Inline(name), live.as_ref().map(Value::Document))));
-        Ok(self.differences(&live))
+        let head = head.flatten();
+        let live = head.iter().flat_map(|head| {
+            let (summary, boundary) = (&head.summary, head.permissions_boundary.as_ref());
+            let duration = summary.max_session_duration;
+            attributes(&summary.trust, &summary.description, duration, boundary).chain(tags(&head.tags))
+        });
+        let inline = inline.iter().map(|(name, live)| (Field::Inline(name), live.as_ref().map(Value::Document)));
+        Ok(self.differences(live.chain(attachments(&attached)).chain(inline)))
     }
 
     async fn read_policy<A: ReadAws>(&self, account: &Key, arn: &PolicyArn, aws: &A) -> Answer<Vec<String>> {
@@ -202,17 +188,18 @@ impl<'p> Expected<'p> {
         if self.has(|field| *field == Field::Document) {
             let Some(live) = aws.policy(account, arn).await? else { return Ok(gone()) };
             let document = (Field::Document, Some(Value::Document(&live.policy.document)));
-            return Ok(self.differences(&tags(&live.policy.tags).chain([document]).collect()));
+            return Ok(self.differences(tags(&live.policy.tags).chain([document])));
         }
         if self.fields.is_empty() {
             return Ok(Vec::new());
         }
         let tags_now = aws.policy_tags(account, arn).await?;
-        Ok(tags_now.map_or_else(gone, |live| self.differences(&tags(&live).collect())))
+        Ok(tags_now.map_or_else(gone, |live| self.differences(tags(&live))))
     }
 
     /// The names of the fields whose live value is not the expected one.
-    fn differences(&self, live: &Fields<'_>) -> Vec<String> {
+    fn differences<'a>(&self, live: impl Iterator<Item = (Field<'a>, Option<Value<'a>>)>) -> Vec<String> {
+        let live: Fields<'_> = live.collect();
         let differ = self.fields.iter().filter(|(field, value)| live.get(*field).copied().flatten() != **value);
         differ.map(|(field, _)| field.to_string()).collect()
     }
