@@ -177,7 +177,7 @@ async fn dispatch(run: Run<'_>, command: &Command) -> Result<ExitStatus, Error> 
 fn print_error(ui: &Ui, error: &Error) -> ExitStatus {
     if let Some(diagnostics) = &error.diagnostics {
         // if stderr is closed, nobody reads it
-        let _ = diagnostics.render(&mut ui.stderr(), ui.stderr_color());
+        let _ = diagnostics.render(&mut ui.stderr(), ui.stderr_style().has_color());
     }
     if !error.message.is_empty() {
         ui.error(&error.message, &error.details, &error.hints);

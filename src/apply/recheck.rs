@@ -79,7 +79,7 @@ impl Finding {
         } else if live == from {
             Self::Write
         } else {
-            Self::stale(format!("field `{name}` is neither as planned before nor after"))
+            Self::stale(format!("field `{name}` has neither the old nor the planned value"))
         }
     }
 
@@ -96,7 +96,7 @@ impl Finding {
             return Self::Write;
         }
         let now = live.get(OWNER).map_or_else(|| "nobody".to_owned(), |owner| format!("`{owner}`"));
-        Self::stale(format!("it belongs to {now} now, which `tags.{OWNER}` says"))
+        Self::stale(format!("it belongs to {now} now (`tags.{OWNER}`)"))
     }
 
     /// Stale if a tag has changed that allows the delete.

@@ -228,7 +228,7 @@ impl<'s> Progress<'s> {
         if self.state().sent.is_empty() {
             return Outcome::Skipped(stop.why().to_owned());
         }
-        Outcome::Failed(self.failure(stop.why(), Some("apply again: it goes on from here".to_owned())))
+        Outcome::Failed(self.failure(stop.why(), Some("apply again to continue".to_owned())))
     }
 
     /// The outcome if a call of another step, which must come first, was not made.
@@ -236,14 +236,14 @@ impl<'s> Progress<'s> {
         if self.state().sent.is_empty() {
             return Outcome::Skipped(why);
         }
-        let hint = Some("apply again once that is mended: it goes on from here".to_owned());
+        let hint = Some("apply again once that is fixed".to_owned());
         Outcome::Failed(Failure { held_up: true, ..self.failure(why, hint) })
     }
 
     /// The outcome if a write did not end in time after a signal.
     pub(super) fn unanswered(&self) -> Outcome {
-        let why = "it did not end in time after the signal: what came of it is unknown";
-        let hint = "see what is left with `irsa plan`; apply again: it goes on from there";
+        let why = "it did not end in time after the signal: its result is unknown";
+        let hint = "see what is left with `irsa plan`, then apply again";
         Outcome::Failed(self.failure(why, Some(hint.to_owned())))
     }
 }

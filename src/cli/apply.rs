@@ -54,11 +54,11 @@ pub(super) async fn run(run: Run<'_>, arguments: &Apply) -> Result<ExitStatus, E
 fn no_selection(run: Run<'_>, arguments: &Apply) -> Result<(), Error> {
     if !run.global.only.is_empty() {
         return Err(Error::usage("`--only` and a saved plan do not go together")
-            .hint("the saved plan says what is selected; make another with `irsa plan --only GLOB -o FILE`"));
+            .hint("the saved plan has its own selection; create another one with `irsa plan --only GLOB -o FILE`"));
     }
     if arguments.fleet.shard.is_some() {
         return Err(Error::usage("`--shard` and a saved plan do not go together")
-            .hint("the saved plan says which shard it is of; make another with `irsa plan --shard I/N -o FILE`"));
+            .hint("the saved plan has its own shard; create another one with `irsa plan --shard I/N -o FILE`"));
     }
     Ok(())
 }
@@ -91,7 +91,7 @@ async fn make_plan(
         (true, false) => {}
         (false, true) => ask(session).await?,
         (false, false) => {
-            let message = "only `--format text` shows the plan that is to be confirmed; nothing was written";
+            let message = "only `--format text` shows the plan before it asks; nothing was written";
             return Err(Error::new(ExitStatus::Refused, message).hint("use `--auto-approve`, or apply a saved plan"));
         }
     }
@@ -106,7 +106,7 @@ async fn read_plan(session: &Session<'_>, arguments: &Apply, path: &Path) -> Res
     let options = saved_plan::options(&saved, &session.options(&arguments.shape, arguments.fleet)?, ui, path)?;
     expect(arguments, &saved)?;
     if saved.config_digest != session.digest() {
-        let message = "the saved plan is of another configuration, or it was changed since";
+        let message = "the saved plan was made from another configuration";
         return Err(Error::new(ExitStatus::Stale, message).hint(saved_plan::MAKE_A_NEW_ONE));
     }
     let (connected, fresh, live) = session.plan(&options).await?;
@@ -122,8 +122,8 @@ async fn read_plan(session: &Session<'_>, arguments: &Apply, path: &Path) -> Res
     }
     let all_skipped = saved.changes.iter().all(|change| skipped.contains_key(&change.address));
     ui.message(&match (skipped.len(), all_skipped) {
-        (0, _) => "nothing to do: all that the saved plan asks for is done already".to_owned(),
-        (count, false) => format!("nothing to do: the rest is done already; {count} refused and skipped"),
+        (0, _) => "nothing to do: every change of the saved plan is already done".to_owned(),
+        (count, false) => format!("nothing to do: the rest is already done; {count} refused and skipped"),
         (count, true) => format!("nothing was done: {count} refused and skipped"),
     });
     Ok(None)
@@ -144,7 +144,7 @@ fn stale(list: &[Stale], is_saved: bool) -> Error {
     } else {
         (
             "the plan is stale: another run held the lock since it was made; nothing was written",
-            "apply again: what the other run has done is no longer planned then",
+            "apply again: irsa plans again, without what the other run has done",
         )
     };
     let details = list.iter().map(|item| format!("{}: {}", item.address, item.why));

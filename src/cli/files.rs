@@ -63,7 +63,7 @@ impl Destination {
                 let folder = folder_of(&end);
                 if !folder.is_dir() {
                     let why = format!("there is no folder `{}`", folder.display());
-                    return Err(refused(&why).hint("make the folder first, or name a file in another one"));
+                    return Err(refused(&why).hint("create the folder first, or name a file in another one"));
                 }
                 if end.as_os_str().as_encoded_bytes().ends_with(b"/") {
                     return Err(refused("that is the name of a folder").hint("name a file"));
@@ -213,7 +213,7 @@ pub(super) fn create(path: &Path, text: &str) -> Result<(), Error> {
         file.sync_all()
     });
     created.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Error::failure(format!("`{}` is there already", path.display()))
+        ErrorKind::AlreadyExists => Error::failure(format!("`{}` already exists", path.display()))
             .hint("name another file with `--config`, or remove it first"),
         // names the missing folder, if that is the reason
         _ => Destination::of(path).err().unwrap_or_else(|| unwritable(path, &error)),
@@ -223,8 +223,8 @@ pub(super) fn create(path: &Path, text: &str) -> Result<(), Error> {
 /// Reads a saved plan.
 pub(super) fn read(path: &Path) -> Result<String, Error> {
     let not_a_plan = |why: &str| {
-        Error::new(ExitStatus::Stale, format!("`{}`: it is no plan file: {why}", path.display()))
-            .hint("make a new one with `irsa plan -o FILE`")
+        Error::new(ExitStatus::Stale, format!("`{}`: not a plan file: {why}", path.display()))
+            .hint("create a new one with `irsa plan -o FILE`")
     };
     let text = open(path).and_then(|file| {
         let mut text = String::new();
@@ -238,9 +238,9 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Err(Error::failure(format!("`{}`: there is no such file", path.display()))
-                .hint("make a plan file with `irsa plan -o FILE`"))
+                .hint("create a plan file with `irsa plan -o FILE`"))
         }
-        Err(error) if error.kind() == ErrorKind::InvalidData => Err(not_a_plan("it is no text")),
+        Err(error) if error.kind() == ErrorKind::InvalidData => Err(not_a_plan("it is not text")),
         Err(error) => Err(Error::failure(format!("cannot read `{}`: {error}", path.display()))),
     }
 }
@@ -269,7 +269,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn put(path: &Path, text: &str) -> Result<(), Error> {
-        Destination::of(path)?.write_now(&Ui::keeping().0, text, PRIVATE)
+        Destination::of(path)?.write_now(&Ui::capturing().0, text, PRIVATE)
     }
 
     fn mode(path: &Path) -> u32 {

@@ -66,7 +66,7 @@ pub(super) async fn release(session: &Session<'_>, connected: &Connected, held: 
     };
     if let (Some(why), Some(lock)) = (why, &connected.desired.lock) {
         let (name, seconds) = (name(lock), lock.duration);
-        let text = format!("{name} could not be given back: {why}; it ends by itself within {seconds}s");
+        let text = format!("{name} could not be released: {why}; it expires within {seconds}s");
         session.run.ui.warning(&text);
     }
 }
@@ -92,7 +92,7 @@ fn is_held_by(record: &LeaseRecord) -> String {
     let since = record.acquired.and_then(|micros| time(micros, 0));
     let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
     let until = match record.seconds {
-        None => ", without an end".to_owned(),
+        None => ", without an expiry".to_owned(),
         Some(seconds) => match record.renewed.and_then(|micros| time(micros, seconds)) {
             Some(end) => format!(" until {end}, unless it is renewed"),
             None => format!(", {seconds}s at a time"),
@@ -110,9 +110,9 @@ fn time(micros: i64, seconds: u32) -> Option<Timestamp> {
 fn held(lock: &Lock, record: &LeaseRecord, waited: Duration) -> Error {
     let message = format!("{} {}; nothing was written", name(lock), is_held_by(record));
     let hint = match record.seconds {
-        None => "someone has set it by hand: ask them, or take their name out of the Lease".to_owned(),
+        None => "somebody set it by hand: ask them, or remove the holder from the Lease".to_owned(),
         Some(seconds) if waited < Duration::from_secs(seconds.into()) => format!(
-            "wait for it with `--lock-timeout 5m`; the lock of a run that no longer exists ends {seconds}s after its last \
+            "wait for it with `--lock-timeout 5m`; the lock of a run that no longer exists expires {seconds}s after its last \
              renewal"
         ),
         Some(_) => "wait longer with `--lock-timeout`: its holder still renews it".to_owned(),
@@ -127,7 +127,7 @@ fn failed(lock: &Lock, error: &CallError) -> Error {
             "allow these credentials `get`, `create` and `update` on `leases` of the API group `coordination.k8s.io` in \
              namespace `{namespace}` of cluster `{cluster}`: docs/permissions.md has the Role"
         )),
-        CallErrorKind::NotFound => Some(format!("make namespace `{namespace}` in cluster `{cluster}` first")),
+        CallErrorKind::NotFound => Some(format!("create namespace `{namespace}` in cluster `{cluster}` first")),
         CallErrorKind::Credentials => Some("sign in again".to_owned()),
         _ => None,
     };
@@ -172,7 +172,7 @@ mod tests {
         let longer = held(&lock(), &hold(), Duration::from_mins(5));
         assert!(longer.hints[0].contains("still renews it"), "{longer:?}");
         let endless = held(&lock(), &LeaseRecord { seconds: None, ..hold() }, Duration::ZERO);
-        assert!(endless.message.contains("since 2026-01-02T03:04:05Z, without an end"), "{endless:?}");
+        assert!(endless.message.contains("since 2026-01-02T03:04:05Z, without an expiry"), "{endless:?}");
         assert!(endless.hints[0].contains("by hand"), "{endless:?}");
         let timeless = held(&lock(), &LeaseRecord { acquired: None, renewed: None, ..hold() }, Duration::ZERO);
         assert!(timeless.message.contains("held by `host/1/a`, 60s at a time"), "{timeless:?}");
@@ -193,7 +193,7 @@ mod tests {
         assert!(denied.hints[0].contains("`get`, `create` and `update` on `leases`"), "{denied:?}");
         assert!(denied.hints[0].contains("namespace `kube-system` of cluster `main`"), "{denied:?}");
         let homeless = failed(&lock(), &error(CallErrorKind::NotFound));
-        assert!(homeless.hints[0].contains("make namespace `kube-system`"), "{homeless:?}");
+        assert!(homeless.hints[0].contains("create namespace `kube-system`"), "{homeless:?}");
         // the message of an admission policy explains itself
         assert_eq!(failed(&lock(), &error(CallErrorKind::Rejected)).hints, ["`--no-lock` applies without the lock"]);
         assert_eq!(failed(&lock(), &error(CallErrorKind::Other)).hints, ["`--no-lock` applies without the lock"]);

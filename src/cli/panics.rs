@@ -26,7 +26,7 @@ pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
 fn line(info: &PanicHookInfo<'_>) -> String {
     let location = info.location().map(|location| format!(" ({}:{})", short_path(location.file()), location.line()));
     let what = clean(info.payload_as_str().unwrap_or("no reason is known"));
-    format!("irsa has a mistake{}: {what}; please report it with this line", location.unwrap_or_default())
+    format!("bug in irsa{}: {what}; please report it with this line", location.unwrap_or_default())
 }
 
 /// The path of a source file from its crate on, without the folders of the machine that compiled it.

@@ -12,14 +12,14 @@ use crate::ui::Ui;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-pub(super) const MAKE_A_NEW_ONE: &str = "make a new one with `irsa plan -o FILE`";
+pub(super) const MAKE_A_NEW_ONE: &str = "create a new one with `irsa plan -o FILE`";
 
 /// Reads a plan for `irsa show`. Warns if the file was changed.
 pub(super) fn read_to_show(path: &Path, ui: &Ui) -> Result<PlanV2, Error> {
     let (plan, is_unchanged) = read(path)?;
     if !is_unchanged {
         ui.warning(
-            "the counts in the file are not those of what it asks for: someone changed it; shown are the true ones",
+            "someone changed the file: its counts do not match its changes; irsa shows the correct counts",
         );
     }
     Ok(plan)
@@ -30,7 +30,7 @@ pub(super) fn read_to_apply(path: &Path) -> Result<PlanV2, Error> {
     match read(path)? {
         (plan, true) => Ok(plan),
         (_, false) => {
-            Err(unusable(path, "it was changed since it was written: its counts are not those of what it asks for"))
+            Err(unusable(path, "it was changed after it was written: its counts do not match its changes"))
         }
     }
 }
@@ -74,12 +74,12 @@ pub(super) fn options(saved: &PlanV2, given: &Options, ui: &Ui, path: &Path) -> 
         flags().filter(|((_, saved), given)| *saved && !given).map(|((flag, _), _)| flag).collect();
     if !missing.is_empty() {
         let message = format!(
-            "the saved plan was made with {}: that must be said again to apply it; nothing was written",
+            "the saved plan was made with {}: repeat that to apply it; nothing was written",
             quoted(&missing)
         );
         let command = format!("`irsa apply {} {}`", missing.join(" "), path.display());
         return Err(Error::new(ExitStatus::Stale, message)
-            .hint(format!("nobody has signed the file: if this is meant, use {command}")));
+            .hint(format!("the file is not signed: if you want these options, use {command}")));
     }
     // without the last two, which only continue past a refusal
     let without_effect: Vec<&str> =
@@ -90,7 +90,7 @@ pub(super) fn options(saved: &PlanV2, given: &Options, ui: &Ui, path: &Path) -> 
     }
     let OptionsV2 { only, destroy, adopt, force, force_conflicts, shard, .. } = saved.options.clone();
     let shard = shard.map(|text| text.parse()).transpose();
-    let shard = shard.map_err(|error| unusable(path, &format!("it names no shard: {error}")))?;
+    let shard = shard.map_err(|error| unusable(path, &format!("its shard is invalid: {error}")))?;
     Ok(Options { only, destroy, adopt, force, force_conflicts, shard, ..given.clone() })
 }
 

@@ -13,7 +13,7 @@ pub(super) async fn run(run: Run<'_>, arguments: &Show) -> Result<ExitStatus, Er
     output.write_plan_json(&plan).await?;
     output.print_plan(&plan, &view::names(&plan))?;
     run.ui.message(&format!(
-        "reasons, refusals and notes are as the file has them; `irsa apply {}{}` derives all of it again",
+        "reasons, refusals and notes are those of the file; `irsa apply {}{}` derives them again",
         saved_plan::flags(&plan),
         arguments.file.display()
     ));

@@ -86,7 +86,7 @@ pub(super) fn still_held(found: Option<Lease>, identity: &str) -> Result<Lease, 
     let lease = found.ok_or("someone deleted the Lease")?;
     match lease.hold.holder.as_str() {
         holder if holder == identity => Ok(lease),
-        "" => Err("someone took this run's name out of the Lease".to_owned()),
+        "" => Err("someone removed this run's name from the Lease".to_owned()),
         holder => Err(format!("`{holder}` holds it now")),
     }
 }
@@ -179,7 +179,7 @@ mod tests {
         };
         assert_eq!(still_held(found("us"), "us").unwrap().hold.holder, "us");
         assert!(still_held(None, "us").unwrap_err().contains("deleted"));
-        assert!(still_held(found(""), "us").unwrap_err().contains("took this run's name"));
+        assert!(still_held(found(""), "us").unwrap_err().contains("removed this run's name"));
         assert_eq!(still_held(found("them"), "us").unwrap_err(), "`them` holds it now");
     }
 }

@@ -315,7 +315,7 @@ async fn lease_taken_by_another_run_is_lost_and_not_touched() {
     let stolen = LeaseRecord { transitions: 1, ..theirs(60) };
     for (lease, why) in [
         (Some(stolen.clone()), "`them` holds it now"),
-        (Some(LeaseRecord { holder: String::new(), ..stolen }), "someone took this run's name out of the Lease"),
+        (Some(LeaseRecord { holder: String::new(), ..stolen }), "someone removed this run's name from the Lease"),
         (None, "someone deleted the Lease"),
     ] {
         let board = Board::default();

@@ -38,7 +38,7 @@ impl<A: ReadAws, K> IamRecheck<'_, A, K> {
         }
         let roles = self.aws.roles(self.account).await?;
         for role in roles.odd {
-            let why = format!("role `{}`, which is not understood, may trust it", role.name);
+            let why = format!("role `{}` could not be parsed, and may trust it", role.name);
             findings.push(Finding::stale(why));
         }
         for role in roles.items.iter().filter(|role| trusts(&role.trust, arn)) {

@@ -145,7 +145,7 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
                 ResourceChange::Role(_) | ResourceChange::Policy(_) | ResourceChange::Provider(_) => None,
             });
             if planned != Some(arn) && arn.ends_with(&format!(":role{}{}", role.path, role.name)) {
-                findings.push(Finding::stale(format!("`{address}` still points at it, through another manager")));
+                findings.push(Finding::stale(format!("`{address}` still points at it, held by another field manager")));
             }
         }
         Ok(findings)
@@ -158,7 +158,7 @@ fn unchanged(step: &Step, before: &Role, live: &RoleAttributes) -> Finding {
     let written = writes_of(step, Field::Trust).iter().any(|(_, to)| *to == Some(trust));
     let trust = match *trust == before.trust || written {
         true => Finding::Write,
-        false => Finding::stale("field `trust` is not as planned"),
+        false => Finding::stale("field `trust` has changed"),
     };
     Finding::all([Finding::delete_tags(&before.tags, &live.tags), trust])
 }

@@ -27,7 +27,7 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
             return without("it is gone");
         };
         if live.uid != *uid {
-            return Ok(Finding::stale("it was deleted and made anew"));
+            return Ok(Finding::stale("it was deleted and created again"));
         }
         if live.deleting.is_some() {
             return without("it is being deleted");

@@ -1,4 +1,4 @@
-//! What fails for every object alike is not tried for every object.
+//! Failures that would repeat for every object.
 
 use super::{clients, failure, outcome, pace, planned, rechecked, world_of, writes};
 use crate::apply::apply;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 const OBJECTS: usize = 100;
 
-/// A hundred roles with a ServiceAccount each in one cluster, and one role with one in the other.
+/// 100 roles with ServiceAccounts in cluster `east`, and one in cluster `west`.
 fn kit() -> Kit {
     let mut kit = Kit::new();
     for index in 0..OBJECTS {
@@ -28,7 +28,7 @@ async fn run(world: &World, plan: &Plan, parallelism: usize) -> Report {
     apply(plan, &clients(world), &pace(parallelism), stop, &Silence).await
 }
 
-/// How many writes of this kind were sent, and how many steps failed, and how many of those without being sent.
+/// How many writes of this kind were sent, how many steps failed, and how many failed without a call.
 fn counted(world: &World, report: &Report, write: &str) -> (usize, usize, usize) {
     let log = world.take_log();
     let sent = writes(&log).into_iter().filter(|line| line.starts_with(write)).count();
@@ -41,7 +41,7 @@ fn counted(world: &World, report: &Report, write: &str) -> (usize, usize, usize)
 }
 
 #[tokio::test]
-async fn some_in_a_row_speak_for_the_rest_of_their_kind() {
+async fn three_outages_in_a_row_stop_the_calls_of_their_kind() {
     let kit = kit();
     for kind in [CallErrorKind::Unavailable, CallErrorKind::Throttled, CallErrorKind::Credentials] {
         for parallelism in [1, 10] {
@@ -66,7 +66,7 @@ async fn some_in_a_row_speak_for_the_rest_of_their_kind() {
                 last.why.starts_with("told to fail") && last.why.contains(NOT_SENT),
                 "a reason that is known: {last:?}"
             );
-            // what is mended goes on
+            // the next run succeeds
             world.heal();
             let plan = planned(&kit, &world).await;
             assert_eq!(plan.steps.len(), OBJECTS);
@@ -76,7 +76,7 @@ async fn some_in_a_row_speak_for_the_rest_of_their_kind() {
 }
 
 #[tokio::test]
-async fn what_is_the_objects_own_and_what_comes_through_in_between_stops_nobody() {
+async fn errors_of_one_object_and_interleaved_successes_stop_no_other_call() {
     let kit = kit();
     for kind in [CallErrorKind::Rejected, CallErrorKind::Denied, CallErrorKind::Conflict, CallErrorKind::Other] {
         let world = World::new(kit.live.clone());
@@ -95,9 +95,9 @@ async fn what_is_the_objects_own_and_what_comes_through_in_between_stops_nobody(
     assert_eq!(counted(&world, &report, "create:ServiceAccount east"), (OBJECTS, failed, 0));
 }
 
-/// The same in an account, where a step has many calls: what was done before stays told.
+/// In an account, where a step has many calls: the report keeps the calls that succeeded.
 #[tokio::test]
-async fn a_service_that_is_down_ends_the_steps_that_have_come_to_it() {
+async fn outage_of_one_operation_stops_only_the_steps_at_it() {
     let mut kit = kit();
     for index in 0..OBJECTS {
         let name = format!("r{index:03}");
@@ -116,12 +116,12 @@ async fn a_service_that_is_down_ends_the_steps_that_have_come_to_it() {
     let first = failure(&report, "role/r000");
     assert!(first.done.contains(&"iam:CreateRole".to_owned()), "{first:?}");
     assert!(!report.succeeded() && *outcome(&report, "service-account/west/apps/one") == Outcome::Applied);
-    // a role that nobody has begun is made, since that comes through
+    // other roles are still created, since CreateRole succeeds
     assert_eq!(sent("iam:CreateRole"), OBJECTS + 1);
 }
 
 #[tokio::test]
-async fn a_recheck_asks_no_more_where_nothing_can_be_read() {
+async fn recheck_stops_reading_after_three_outages() {
     let mut kit = kit();
     let world = world_of(&kit).await;
     kit.options.force = true;

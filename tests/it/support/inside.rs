@@ -99,7 +99,7 @@ impl Inside {
 
     /// The same under a name of its own.
     pub(crate) async fn irsa_as(&self, actor: &str, seed: u64, file: &str, arguments: &[&str]) -> Ended {
-        let (ui, kept) = Ui::keeping();
+        let (ui, kept) = Ui::capturing();
         let path = self.path(file).display().to_string();
         let mut line = vec!["irsa", "--config", &path];
         line.extend(arguments);
