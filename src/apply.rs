@@ -49,15 +49,8 @@ pub struct Pace {
 /// Compares every object that the plan updates, adopts or deletes with its live state, before the first write. Returns
 /// what is neither as the plan found it nor as the plan would leave it, sorted by address. An object that cannot be read
 /// is stale too. Creates are not checked: a create itself fails if the object exists.
-pub async fn recheck<RA, WA, RK, WK>(plan: &Plan, clients: &Clients<'_, RA, WA, RK, WK>) -> Vec<Stale>
-where
-    RA: ReadAws,
-    WA: WriteAws,
-    RK: ReadKubernetes,
-    WK: WriteKubernetes,
-{
-    let recheck =
-        Recheck { plan, aws: clients.read_aws, kubernetes: clients.read_kubernetes, when: When::BeforeFirstWrite };
+pub async fn recheck(plan: &Plan, aws: &impl ReadAws, kubernetes: &impl ReadKubernetes) -> Vec<Stale> {
+    let recheck = Recheck { plan, aws, kubernetes, when: When::BeforeFirstWrite };
     let mut by_endpoint: BTreeMap<_, Vec<&Step>> = BTreeMap::new();
     for step in plan.steps.iter().filter(|step| step.change.action() != Action::Create) {
         by_endpoint.entry(scheduler::endpoint(step)).or_default().push(step);
@@ -69,33 +62,18 @@ where
 /// Carries out the plan. A call starts when all calls that it depends on have succeeded; a failure stops only its
 /// dependents. Once `stop` has a value no further write starts. Writes in flight may end within the grace time; the
 /// result of the others is reported as unknown.
-pub async fn apply<RA, WA, RK, WK>(
+pub async fn apply(
     plan: &Plan,
-    clients: &Clients<'_, RA, WA, RK, WK>,
+    clients: &Clients<'_, impl ReadAws, impl WriteAws, impl ReadKubernetes, impl WriteKubernetes>,
     pace: &Pace,
     stop: watch::Receiver<Option<Stop>>,
     listener: &dyn Listen,
-) -> Report
-where
-    RA: ReadAws,
-    WA: WriteAws,
-    RK: ReadKubernetes,
-    WK: WriteKubernetes,
-{
+) -> Report {
+    let Clients { read_aws: aws, read_kubernetes: kubernetes, write_aws, write_kubernetes } = *clients;
     let calls = plan.steps.iter().map(|step| step.parts.len()).sum();
     listener.on(&Event::ApplyStarted { steps: plan.steps.len(), calls });
-    let runner = step::Runner {
-        recheck: Recheck {
-            plan,
-            aws: clients.read_aws,
-            kubernetes: clients.read_kubernetes,
-            when: When::BeforeEachWrite,
-        },
-        write_aws: clients.write_aws,
-        write_kubernetes: clients.write_kubernetes,
-        stop,
-        listener,
-    };
+    let recheck = Recheck { plan, aws, kubernetes, when: When::BeforeEachWrite };
+    let runner = step::Runner { recheck, write_aws, write_kubernetes, stop, listener };
     scheduler::run(plan, &runner, pace).await
 }
 

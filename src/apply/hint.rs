@@ -146,7 +146,10 @@ mod tests {
         let gone = told(CallErrorKind::Rejected, Some("NamespaceTerminating"));
         assert!(gone.contains("namespace `shop` is gone"), "{gone}");
         assert!(told(CallErrorKind::Denied, Some("Forbidden")).contains("`get`, `create` and `patch`"));
-        assert!(told(CallErrorKind::Denied, None).contains("in front of the API"), "without a `Status`: not from the API server");
+        assert!(
+            told(CallErrorKind::Denied, None).contains("in front of the API"),
+            "without a `Status`: not from the API server"
+        );
         let field = told(CallErrorKind::Conflict, Some("FieldManagerConflict"));
         assert!(field.contains("--force-conflicts"), "{field}");
         // being deleted, recreated, another owner's label, or another version

@@ -121,8 +121,8 @@ where
     let observed = Observation::default();
     let mut taker = Taker { read: &read, write: &write, options: &options, stop, observed, races: 0 };
     let (lease, renewed, overtaken) = taker.take(on_wait).await?;
-    let ((release, released), (lose, lost)) = (oneshot::channel(), watch::channel(None));
-    let keeper = Keeper { read, write, options, lease, renewed, lose };
+    let ((release, released), (loser, lost)) = (oneshot::channel(), watch::channel(None));
+    let keeper = Keeper { read, write, options, lease, renewed, lose: loser };
     Ok(HeldLock { lost, overtaken, release, keeper: tokio::spawn(keeper.keep(released)) })
 }
 

@@ -69,13 +69,11 @@ struct Slots {
 }
 
 /// Runs all steps.
-pub(super) async fn run<RA, WA, RK, WK>(plan: &Plan, runner: &Runner<'_, RA, WA, RK, WK>, pace: &Pace) -> Report
-where
-    RA: ReadAws,
-    WA: WriteAws,
-    RK: ReadKubernetes,
-    WK: WriteKubernetes,
-{
+pub(super) async fn run(
+    plan: &Plan,
+    runner: &Runner<'_, impl ReadAws, impl WriteAws, impl ReadKubernetes, impl WriteKubernetes>,
+    pace: &Pace,
+) -> Report {
     let finished = |index: usize, outcome: &Outcome| {
         let outcome = match outcome {
             Outcome::Applied => "applied",
@@ -193,12 +191,12 @@ impl<'p> Scheduler<'p> {
             self.doomed.extend(self.in_state(&StepState::Waiting));
         }
         while let Some(index) = self.doomed.pop_first() {
-            let step = &self.steps[index];
-            if step.state != StepState::Waiting {
+            let scheduled = &self.steps[index];
+            if scheduled.state != StepState::Waiting {
                 continue;
             }
             let progress = &progress[index];
-            let outcome = match (stop, step.blocker(), self.outage(index, step.done)) {
+            let outcome = match (stop, scheduled.blocker(), self.outage(index, scheduled.done)) {
                 (Some(stop), ..) => progress.stopped(stop),
                 (None, Some(why), _) => progress.held_up(why.to_owned()),
                 (None, None, Some(failure)) => progress.failed_like(failure),

@@ -43,7 +43,7 @@ async fn run(world: &World, plan: &Plan) -> Report {
 }
 
 async fn rechecked(world: &World, plan: &Plan) -> Vec<Stale> {
-    recheck(plan, &clients(world)).await
+    recheck(plan, world, world).await
 }
 
 /// A world with everything declared already applied.

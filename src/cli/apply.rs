@@ -204,7 +204,7 @@ async fn write(
     };
     let is_saved = arguments.file.is_some();
     if is_saved || lock.is_some_and(|lock| lock.overtaken) {
-        let list = session.unless_interrupted(apply::recheck(plan, &clients)).await?;
+        let list = session.unless_interrupted(apply::recheck(plan, &connected.aws, &connected.kubernetes)).await?;
         if !list.is_empty() {
             return Err(stale(&list, is_saved));
         }

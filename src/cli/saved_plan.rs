@@ -18,9 +18,7 @@ pub(super) const MAKE_A_NEW_ONE: &str = "create a new one with `irsa plan -o FIL
 pub(super) fn read_to_show(path: &Path, ui: &Ui) -> Result<PlanV2, Error> {
     let (plan, is_unchanged) = read(path)?;
     if !is_unchanged {
-        ui.warning(
-            "someone changed the file: its counts do not match its changes; irsa shows the correct counts",
-        );
+        ui.warning("someone changed the file: its counts do not match its changes; irsa shows the correct counts");
     }
     Ok(plan)
 }
@@ -29,9 +27,7 @@ pub(super) fn read_to_show(path: &Path, ui: &Ui) -> Result<PlanV2, Error> {
 pub(super) fn read_to_apply(path: &Path) -> Result<PlanV2, Error> {
     match read(path)? {
         (plan, true) => Ok(plan),
-        (_, false) => {
-            Err(unusable(path, "it was changed after it was written: its counts do not match its changes"))
-        }
+        (_, false) => Err(unusable(path, "it was changed after it was written: its counts do not match its changes")),
     }
 }
 
@@ -73,10 +69,8 @@ pub(super) fn options(saved: &PlanV2, given: &Options, ui: &Ui, path: &Path) -> 
     let missing: Vec<&str> =
         flags().filter(|((_, saved), given)| *saved && !given).map(|((flag, _), _)| flag).collect();
     if !missing.is_empty() {
-        let message = format!(
-            "the saved plan was made with {}: repeat that to apply it; nothing was written",
-            quoted(&missing)
-        );
+        let message =
+            format!("the saved plan was made with {}: repeat that to apply it; nothing was written", quoted(&missing));
         let command = format!("`irsa apply {} {}`", missing.join(" "), path.display());
         return Err(Error::new(ExitStatus::Stale, message)
             .hint(format!("the file is not signed: if you want these options, use {command}")));

@@ -42,11 +42,14 @@ pub(super) enum ProgressMode {
 /// A bar on a terminal, lines in a CI job, else nothing: cron mails every line.
 pub(super) fn progress(is_hidden: bool, is_terminal: bool, context: &Context) -> ProgressMode {
     let is_ci = context.variable("CI").is_some_and(|value| value != "false" && value != "0");
-    match (is_hidden, is_terminal && context.variable("TERM") != Some("dumb")) {
-        (true, _) => ProgressMode::None,
-        (false, true) => ProgressMode::Bar,
-        (false, false) if is_ci => ProgressMode::Lines,
-        (false, false) => ProgressMode::None,
+    if is_hidden {
+        ProgressMode::None
+    } else if is_terminal && context.variable("TERM") != Some("dumb") {
+        ProgressMode::Bar
+    } else if is_ci {
+        ProgressMode::Lines
+    } else {
+        ProgressMode::None
     }
 }
 

@@ -28,7 +28,7 @@ enum Renewal {
 }
 
 impl<R: ReadLease, W: WriteLease> Keeper<R, W> {
-    /// Renews until the lock is to be released, and releases it.
+    /// Renews the lock until the run ends, and releases it.
     pub(super) async fn keep(mut self, mut released: oneshot::Receiver<Duration>) -> Answer<()> {
         let lifetime = self.options.lifetime();
         let mut next = self.renewed + lifetime / 3;

@@ -22,7 +22,7 @@ impl<A: ReadAws, K> IamRecheck<'_, A, K> {
         Ok(self.provider_owner(&live).unless_stale(|| Finding::map("tags", &live, from, to)))
     }
 
-    /// The provider may be deleted if it is still ours and no role of the account trusts it.
+    /// The provider may be deleted if its owner tag is unchanged and no role of the account trusts it.
     pub(super) async fn provider_delete(&self, arn: &ProviderArn) -> Answer<Finding> {
         let Some(live) = self.aws.provider(self.account, arn).await? else { return Ok(Finding::Done) };
         let live = live.provider.tags;

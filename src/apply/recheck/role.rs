@@ -152,14 +152,12 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
     }
 }
 
-/// Whether a role that is to be deleted is as planned: its tags, and its trust up to what this step itself writes.
+/// Whether the step may delete the role: its tags are unchanged, and its trust is the old one or one that the step writes.
 fn unchanged(step: &Step, before: &Role, live: &RoleAttributes) -> Finding {
     let trust = &live.summary.trust;
     let written = writes_of(step, Field::Trust).iter().any(|(_, to)| *to == Some(trust));
-    let trust = match *trust == before.trust || written {
-        true => Finding::Write,
-        false => Finding::stale("field `trust` has changed"),
-    };
+    let is_planned = *trust == before.trust || written;
+    let trust = if is_planned { Finding::Write } else { Finding::stale("field `trust` has changed") };
     Finding::all([Finding::delete_tags(&before.tags, &live.tags), trust])
 }
 

@@ -107,7 +107,7 @@ fn futures_are_send() {
     let plan = crate::plan::plan(&kit.desired, &kit.live, &kit.options, Vec::new());
     let (_sender, stop) = watch::channel(None);
     sent(&apply(&plan, &clients(&world), &pace(1), stop, &Silence));
-    sent(&crate::apply::recheck(&plan, &clients(&world)));
+    sent(&crate::apply::recheck(&plan, &world, &world));
     sent(&crate::observe::identify(&kit.desired.accounts, &world));
     let looks = crate::observe::ReadOptions { parallelism: 1, destroy: false, shard: None };
     let identities = std::collections::BTreeMap::new();

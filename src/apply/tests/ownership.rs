@@ -65,7 +65,7 @@ async fn provider_tags_are_compared_by_key() {
     assert_eq!(writes(&mended.take_log()), [""; 0]);
     world.change(|live| provider(live, |it| drop(it.provider.tags.insert(ADDRESS.into(), "again".into()))));
     is_stale(&world, &plan, PROVIDER, "`tags.irsa/address`").await;
-    // the marks that `forget` takes off
+    // the tags that `forget` removes
     let world = world_of(&kit).await;
     for role in kit.desired.roles.values_mut() {
         role.bindings.retain(|binding| binding.cluster != key("east"));
