@@ -78,7 +78,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn from_any_world_and_any_break_a_run_leaves_nothing_to_do(first in sketch(), second in sketch(), at in 0_usize..30) {
+    fn run_after_an_interrupted_run_reaches_the_declared_state(first in sketch(), second in sketch(), at in 0_usize..30) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(converges(&first, &second, at));
     }
