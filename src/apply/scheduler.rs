@@ -29,7 +29,7 @@ struct Scheduler<'p> {
     /// Maximum number of running steps in each endpoint.
     limit: usize,
     /// Waiting steps whose next call will never run.
-    doomed: BTreeSet<usize>,
+    to_end: BTreeSet<usize>,
     /// The objects that a running step writes to.
     busy: BTreeSet<String>,
     outages: Outages,
@@ -89,7 +89,7 @@ pub(super) async fn run(
     tokio::pin!(abandoned);
     let mut running = FuturesUnordered::new();
     loop {
-        scheduler.end_doomed(runner.stopped().as_ref(), &progress, &finished);
+        scheduler.end_blocked(runner.stopped().as_ref(), &progress, &finished);
         for (index, calls) in scheduler.start() {
             let progress = &progress[index];
             running.push(async move { (index, runner.run(progress, calls).await) });
@@ -112,7 +112,7 @@ pub(super) async fn run(
             scheduler.count_outage(index, failure);
         }
     }
-    scheduler.end_doomed(runner.stopped().as_ref(), &progress, &finished);
+    scheduler.end_blocked(runner.stopped().as_ref(), &progress, &finished);
     for index in scheduler.in_state(&StepState::Running) {
         scheduler.paused(index, progress[index].done());
         scheduler.over(index, progress[index].unanswered());
@@ -155,7 +155,7 @@ impl<'p> Scheduler<'p> {
             steps,
             slots: endpoints.iter().map(|_| Slots::default()).collect(),
             limit: pace.parallelism.max(1),
-            doomed: BTreeSet::new(),
+            to_end: BTreeSet::new(),
             busy: BTreeSet::new(),
             outages: Outages::default(),
         };
@@ -179,18 +179,18 @@ impl<'p> Scheduler<'p> {
         }
         if step.blocker().is_some() || self.outage(index, step.done).is_some() {
             self.slots_of(index).ready.remove(&index);
-            self.doomed.insert(index);
+            self.to_end.insert(index);
         } else if step.pending.get(step.done).is_none_or(|pending| *pending == 0) {
             self.slots_of(index).ready.insert(index);
         }
     }
 
     /// Ends the steps whose next call will never run; every waiting step once the run is stopped.
-    fn end_doomed(&mut self, stop: Option<&Stop>, progress: &[Progress<'_>], finished: &impl Fn(usize, &Outcome)) {
+    fn end_blocked(&mut self, stop: Option<&Stop>, progress: &[Progress<'_>], finished: &impl Fn(usize, &Outcome)) {
         if stop.is_some() {
-            self.doomed.extend(self.in_state(&StepState::Waiting));
+            self.to_end.extend(self.in_state(&StepState::Waiting));
         }
-        while let Some(index) = self.doomed.pop_first() {
+        while let Some(index) = self.to_end.pop_first() {
             let scheduled = &self.steps[index];
             if scheduled.state != StepState::Waiting {
                 continue;
