@@ -1,23 +1,17 @@
-//! Carries a plan out: lanes that run side by side, each object re-read right before it is written.
+//! Carries out a plan: runs its calls in order, and re-reads each object right before writing to it.
 //!
-//! Makes no choices: what to write, and in which order, the plan has said. May not know how anything looks. Neither IAM
-//! nor this program can compare and swap: between the last look at a field and its write lies one call, and what
-//! someone else writes in that moment is overwritten.
+//! The plan decides what to write and in which order; nothing here adds a choice or knows how results are displayed. IAM
+//! has no compare-and-swap: what somebody else writes between the last read of a field and the write is overwritten.
 
-pub(crate) mod awaited;
-mod chain;
-mod deletes;
 mod hint;
-mod iam;
-mod kubernetes;
 pub mod lock;
 mod outage;
-mod ownership;
 mod recheck;
 pub mod report;
 mod scheduler;
 mod step;
 mod verify_writes;
+pub(crate) mod wait;
 
 use crate::event::{Event, Listen};
 use crate::plan::change::Action;
@@ -31,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The ports that apply works with.
+/// The AWS and Kubernetes clients of a run.
 pub struct Clients<'a, RA, WA, RK, WK> {
     /// Reads from AWS.
     pub read_aws: &'a RA,
@@ -43,64 +37,48 @@ pub struct Clients<'a, RA, WA, RK, WK> {
     pub write_kubernetes: &'a WK,
 }
 
-/// How fast to go.
+/// Limits of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// How many steps may be under way at once, in each account and each cluster.
+    /// Maximum number of running steps in each account and each cluster.
     pub parallelism: usize,
-    /// How long the writes in flight are waited for once a signal has come.
+    /// After a signal, how long to wait for the writes in flight.
     pub grace: Duration,
 }
 
-/// Holds every call of the plan against the world, before the first write: all that is neither as the plan found it nor
-/// as it would leave it, sorted by address. What could not be read counts as stale, for nothing is written on a guess.
-/// Creates are not looked at: that there is such an object already is for the create itself to find out.
-pub async fn recheck<RA, WA, RK, WK>(plan: &Plan, clients: &Clients<'_, RA, WA, RK, WK>) -> Vec<Stale>
-where
-    RA: ReadAws,
-    WA: WriteAws,
-    RK: ReadKubernetes,
-    WK: WriteKubernetes,
-{
-    let look = Recheck { plan, aws: clients.read_aws, kubernetes: clients.read_kubernetes, when: When::BeforeAll };
-    let mut lanes: BTreeMap<_, Vec<&Step>> = BTreeMap::new();
+/// Compares every object that the plan updates, adopts or deletes with its live state, before the first write. Returns
+/// what is neither as the plan found it nor as the plan would leave it, sorted by address. An object that cannot be read
+/// is stale too. Creates are not checked: a create itself fails if the object exists.
+pub async fn recheck(plan: &Plan, aws: &impl ReadAws, kubernetes: &impl ReadKubernetes) -> Vec<Stale> {
+    let recheck = Recheck { plan, aws, kubernetes, when: When::BeforeFirstWrite };
+    let mut by_endpoint: BTreeMap<_, Vec<&Step>> = BTreeMap::new();
     for step in plan.steps.iter().filter(|step| step.change.action() != Action::Create) {
-        lanes.entry(scheduler::lane(step)).or_default().push(step);
+        by_endpoint.entry(scheduler::endpoint(step)).or_default().push(step);
     }
-    let looked = join_all(lanes.values().map(|steps| look.steps(steps))).await;
-    looked.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect()
+    let stale = join_all(by_endpoint.values().map(|steps| recheck.steps(steps))).await;
+    stale.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Carries the plan out. A step runs once all that it needs has succeeded; one that fails holds back only what depends
-/// on it. Once `stop` has a reason no write begins any more, and the writes in flight are waited for: what came of those
-/// that do not end in time is unknown.
-pub async fn apply<RA, WA, RK, WK>(
+/// Carries out the plan. A call starts when all calls that it depends on have succeeded; a failure stops only its
+/// dependents. Once `stop` has a value no further write starts. Writes in flight may end within the grace time; the
+/// result of the others is reported as unknown.
+pub async fn apply(
     plan: &Plan,
-    clients: &Clients<'_, RA, WA, RK, WK>,
+    clients: &Clients<'_, impl ReadAws, impl WriteAws, impl ReadKubernetes, impl WriteKubernetes>,
     pace: &Pace,
     stop: watch::Receiver<Option<Stop>>,
-    listen: &dyn Listen,
-) -> Report
-where
-    RA: ReadAws,
-    WA: WriteAws,
-    RK: ReadKubernetes,
-    WK: WriteKubernetes,
-{
+    listener: &dyn Listen,
+) -> Report {
+    let Clients { read_aws: aws, read_kubernetes: kubernetes, write_aws, write_kubernetes } = *clients;
     let calls = plan.steps.iter().map(|step| step.parts.len()).sum();
-    listen.on(&Event::ApplyStarted { steps: plan.steps.len(), calls });
-    let runner = step::Runner {
-        look: Recheck { plan, aws: clients.read_aws, kubernetes: clients.read_kubernetes, when: When::BeforeWrite },
-        write_aws: clients.write_aws,
-        write_kubernetes: clients.write_kubernetes,
-        stop,
-        listen,
-    };
+    listener.on(&Event::ApplyStarted { steps: plan.steps.len(), calls });
+    let recheck = Recheck { plan, aws, kubernetes, when: When::BeforeEachWrite };
+    let runner = step::Runner { recheck, write_aws, write_kubernetes, stop, listener };
     scheduler::run(plan, &runner, pace).await
 }
 
-/// ReadOptions once more at what was written, unless the run was stopped, and notes in the report what does not show within
-/// `time`. A signal ends the look.
+/// Reads what the run wrote to IAM once more, unless the run was stopped, and waits up to `time` until IAM shows it. Adds
+/// a note to the report for each step whose writes do not show by then. A signal ends the wait.
 pub async fn verify_writes(
     plan: &Plan,
     mut report: Report,
@@ -113,7 +91,7 @@ pub async fn verify_writes(
     }
     let stopped = tokio::select! {
         biased;
-        stop = awaited::first(stop) => Some(stop),
+        stop = wait::until_set(stop) => Some(stop),
         () = verify_writes::verify_writes(plan, &mut report, aws, time) => None,
     };
     if let Some(stop) = stopped {

@@ -1,11 +1,12 @@
-//! Arguments, dispatch, and the way from an error to an exit status; one file per command.
+//! The program: parses arguments, runs one command, and turns errors into exit codes. One file for each command.
 //!
-//! The only room that knows all others. It decides nothing about AWS or Kubernetes: it loads, looks, plans, shows, asks
-//! and applies, in that order, and ends the run with one of the documented codes.
+//! The only module that knows all others. It decides nothing about AWS or Kubernetes: it loads, reads, plans, shows, asks
+//! and applies, in this order.
 
 mod annotations;
 mod apply;
 mod arguments;
+mod broken_arguments;
 mod drift;
 mod environment;
 mod files;
@@ -22,7 +23,6 @@ mod saved_plan;
 mod session;
 mod show;
 mod signals;
-mod typed;
 mod validate;
 
 pub use arguments::Cli;
@@ -31,10 +31,11 @@ use crate::config;
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::model::sanitize::{inert, scrub};
-use crate::render::github;
+use crate::render::{Format, github};
 use crate::ui::{ColorChoice, Ui};
 use crate::world::Transports;
-use arguments::{Command, FormatName, Global};
+use arguments::{Command, Global};
+use broken_arguments::BrokenArguments;
 use clap::Parser;
 use clap::error::ErrorKind;
 use futures::FutureExt;
@@ -43,67 +44,76 @@ use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::ExitCode;
-use typed::Typed;
 
-/// What a run has of the machine that it is on.
+/// What a run takes from the machine that it runs on.
 #[derive(Debug, Clone)]
 pub struct Machine {
     /// Clock, randomness and environment.
     pub context: Context,
-    /// What requests travel on.
-    pub wires: Transports,
+    /// What requests are sent over.
+    pub transports: Transports,
 }
 
-/// Runs the program with the arguments and environment of the process.
+/// One run of the program: what every command needs.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    context: &'a Context,
+    transports: &'a Transports,
+    ui: &'a Ui,
+    global: &'a Global,
+}
+
+/// Runs the program with the arguments and the environment of the process.
 pub fn main() -> ExitCode {
-    environment::without_blank_variables();
-    panics::tell_in_one_line();
-    let machine = Machine { context: Context::of_process(), wires: Transports::default() };
+    environment::restart_without_blank_variables();
+    panics::report_in_one_line();
+    let machine = Machine { context: Context::of_process(), transports: Transports::default() };
     match Cli::try_parse() {
         Ok(cli) => run(&machine, cli).into(),
         Err(error) => {
-            let status = usage(&error);
+            let status = print_usage(&error);
             if status != ExitStatus::Success {
-                tell_programs(&machine, &error, &Typed::of_process(), status);
+                report_usage_error(&machine, &error, status);
             }
             status.into()
         }
     }
 }
 
-/// Says to programs too that the command line is wrong, where it can be read who they are.
-fn tell_programs(machine: &Machine, error: &clap::Error, typed: &Typed, status: ExitStatus) {
-    if typed.annotated() {
-        let text = error.render().to_string();
-        let line = text.lines().next().unwrap_or_default();
-        let told = Error::usage(line.strip_prefix("error: ").unwrap_or(line));
-        let repository = Repository::of(&machine.context, Path::new(config::DEFAULT));
-        // where stdout is closed the text on stderr is left
-        let _ = github::annotations(&annotations::of_error(&told, &repository), &mut std::io::stdout());
-    }
-    if let Some(path) = typed.metrics_file() {
-        note_failure(machine, &path, status);
-    }
-}
-
-/// Writes the metrics of a run whose own runtime is not there.
-fn note_failure(machine: &Machine, path: &Path, status: ExitStatus) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() else { return };
-    let ui = Ui::new(ColorChoice::Never, true, false, &machine.context);
-    runtime.block_on(drift::note_failure((path, None, None), &ui, machine.context.now(), status));
-    runtime.shutdown_background();
-}
-
-/// Help and version go to stdout and are no error; everything else is wrong usage, which is 64 and never 2.
-fn usage(error: &clap::Error) -> ExitStatus {
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    // what was typed is repeated: in a CI job it may come from a branch's name
+/// Prints help, a version or a usage error. Help and version go to stdout and exit 0; an error exits 64, never 2.
+fn print_usage(error: &clap::Error) -> ExitStatus {
+    let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    // the text repeats the arguments, which a CI job may take from a branch name
     let plain = error.render().to_string();
     let lines: Vec<_> = plain.split('\n').map(scrub).collect();
     let safe = inert(&lines.join("\n")).into_owned();
-    // a closed pipe behind help is no failure
+    // a closed pipe is no failure
     let _ = if safe == plain { error.print() } else { anstream::stderr().write_all(safe.as_bytes()) };
-    if asked { ExitStatus::Success } else { ExitStatus::Usage }
+    if is_help { ExitStatus::Success } else { ExitStatus::Usage }
+}
+
+/// Writes the annotations and the metrics that the wrong command line asks for.
+fn report_usage_error(machine: &Machine, error: &clap::Error, status: ExitStatus) {
+    let arguments = BrokenArguments::of_process();
+    if arguments.wants_annotations() {
+        let text = error.render().to_string();
+        let line = text.lines().next().unwrap_or_default();
+        let error = Error::usage(line.strip_prefix("error: ").unwrap_or(line));
+        let repository = Repository::of(&machine.context, Path::new(config::DEFAULT));
+        // if stdout is closed, stderr has the error
+        let _ = github::annotations(&annotations::of_error(&error, &repository), &mut std::io::stdout());
+    }
+    if let Some(path) = arguments.metrics_file() {
+        write_failure_metrics(machine, &path, status);
+    }
+}
+
+/// Writes the metrics of a run that has no runtime.
+fn write_failure_metrics(machine: &Machine, path: &Path, status: ExitStatus) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() else { return };
+    let ui = Ui::new(ColorChoice::Never, true, false, &machine.context);
+    runtime.block_on(drift::write_failure_metrics((path, None, None), &ui, machine.context.now(), status));
+    runtime.shutdown_background();
 }
 
 fn run(machine: &Machine, cli: Cli) -> ExitStatus {
@@ -111,69 +121,63 @@ fn run(machine: &Machine, cli: Cli) -> ExitStatus {
         Command::Drift(arguments) => arguments.metrics_file.clone(),
         _ => None,
     };
-    panics::caught(|| started(machine, cli)).unwrap_or_else(|| {
+    panics::caught(|| run_on_new_runtime(machine, cli)).unwrap_or_else(|| {
         if let Some(path) = metrics {
-            note_failure(machine, &path, ExitStatus::Failure);
+            write_failure_metrics(machine, &path, ExitStatus::Failure);
         }
         ExitStatus::Failure
     })
 }
 
-fn started(machine: &Machine, cli: Cli) -> ExitStatus {
-    let Cli { global, command } = cli;
-    log::start(&global);
-    let ui = Ui::new(global.color(), global.quiet, !global.no_progress, &machine.context);
+fn run_on_new_runtime(machine: &Machine, cli: Cli) -> ExitStatus {
+    let global = &cli.global;
+    log::start(global);
+    let ui = Ui::new(global.color, global.quiet, !global.no_progress, &machine.context);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&ui, &Error::failure(format!("cannot start: {error}"))),
+        Err(error) => return print_error(&ui, &Error::failure(format!("cannot start: {error}"))),
     };
-    let ended = runtime.block_on(AssertUnwindSafe(carry_out(machine, &ui, &global, command)).catch_unwind());
-    // a read that hangs must not hold the process back after everything is said
+    let ended = runtime.block_on(AssertUnwindSafe(run_on(machine, &ui, cli)).catch_unwind());
+    // a read that hangs must not delay the exit
     runtime.shutdown_background();
     ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Runs one command line on a runtime that is there already, and writes to the streams of `ui` alone.
+/// Runs one command line on the current runtime, and writes only to the streams of `ui`.
 pub async fn run_on(machine: &Machine, ui: &Ui, cli: Cli) -> ExitStatus {
-    carry_out(machine, ui, &cli.global, cli.command).await
-}
-
-async fn carry_out(machine: &Machine, ui: &Ui, global: &Global, command: Command) -> ExitStatus {
-    match dispatch(machine, ui, global, command).await {
+    let Machine { context, transports } = machine;
+    let run = Run { context, transports, ui, global: &cli.global };
+    match dispatch(run, &cli.command).await {
         Ok(status) => status,
         Err(error) => {
-            if global.format == FormatName::Github {
-                let repository = Repository::of(&machine.context, global.config());
-                // where stdout is closed the text on stderr is left
+            if run.global.format == Format::Github {
+                let repository = Repository::of(context, run.global.config());
+                // if stdout is closed, stderr has the error
                 let _ = github::annotations(&annotations::of_error(&error, &repository), &mut ui.stdout());
             }
-            fail(ui, &error)
+            print_error(ui, &error)
         }
     }
 }
 
-async fn dispatch(machine: &Machine, ui: &Ui, global: &Global, command: Command) -> Result<ExitStatus, Error> {
+async fn dispatch(run: Run<'_>, command: &Command) -> Result<ExitStatus, Error> {
     match command {
-        Command::Init(arguments) => init::run(ui, global, &arguments),
-        Command::Validate(arguments) => validate::run(&machine.context, ui, global, &arguments).await,
-        Command::Plan(arguments) => plan::run(machine, ui, global, &arguments).await,
-        Command::Apply(arguments) => apply::run(machine, ui, global, &arguments).await,
-        Command::Drift(arguments) => drift::run(machine, ui, global, &arguments).await,
-        Command::Show(arguments) => show::run(&machine.context, ui, global, &arguments).await,
-        Command::Schema(arguments) => output::no_json(global, "schema").and_then(|()| generate::schema(ui, &arguments)),
-        Command::Completions(arguments) => {
-            output::no_json(global, "completions").and_then(|()| generate::completions(ui, &arguments))
-        }
-        Command::Man(arguments) => output::no_json(global, "man").and_then(|()| generate::man(ui, &arguments)),
+        Command::Init(_) => init::run(run),
+        Command::Validate(_) => validate::run(run).await,
+        Command::Plan(arguments) => plan::run(run, arguments).await,
+        Command::Apply(arguments) => apply::run(run, arguments).await,
+        Command::Drift(arguments) => drift::run(run, arguments).await,
+        Command::Show(arguments) => show::run(run, arguments).await,
+        Command::Schema(arguments) => generate::schema(run, arguments),
+        Command::Completions(arguments) => generate::completions(run, arguments),
+        Command::Man(arguments) => generate::man(run, arguments),
     }
 }
 
-/// Says what went wrong and what to do next.
-fn fail(ui: &Ui, error: &Error) -> ExitStatus {
+fn print_error(ui: &Ui, error: &Error) -> ExitStatus {
     if let Some(diagnostics) = &error.diagnostics {
-        let mut out = ui.stderr();
-        // where stderr is closed there is nobody to tell
-        let _ = diagnostics.render(&mut out, ui.stderr_color());
+        // if stderr is closed, nobody reads it
+        let _ = diagnostics.render(&mut ui.stderr(), ui.stderr_style().has_color());
     }
     if !error.message.is_empty() {
         ui.error(&error.message, &error.details, &error.hints);
@@ -187,20 +191,20 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn clap_accepts_the_definition() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn wrong_usage_is_64_and_help_is_0() {
-        let status = |line: &[&str]| Cli::try_parse_from(line).map(|_| ()).map_err(|error| usage(&error).code());
+    fn usage_error_is_64_and_help_is_0() {
+        let status = |line: &[&str]| Cli::try_parse_from(line).map(|_| ()).map_err(|error| print_usage(&error).code());
         assert_eq!(status(&["irsa", "--help"]), Err(0));
         assert_eq!(status(&["irsa", "--version"]), Err(0));
         assert_eq!(status(&["irsa"]), Err(64));
         assert_eq!(status(&["irsa", "plan", "--no-such"]), Err(64));
         assert_eq!(status(&["irsa", "plan", "--parallelism", "0"]), Err(64));
         assert_eq!(status(&["irsa", "plan", "--timeout", "soon"]), Err(64));
-        assert_eq!(status(&["irsa", "verify"]), Err(64), "what does not work yet is not a command");
+        assert_eq!(status(&["irsa", "verify"]), Err(64), "a future command");
         assert_eq!(status(&["irsa", "plan"]), Ok(()));
     }
 }

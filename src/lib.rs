@@ -1,6 +1,6 @@
-//! irsa gives pods AWS permissions: a declarative reconciler of IAM roles for service accounts.
+//! irsa: a declarative reconciler for IAM roles for Kubernetes ServiceAccounts.
 //!
-//! The library is the program; nothing here is a stable interface for others.
+//! The library exists for the program and its tests. Its API is not stable.
 
 pub mod apply;
 pub mod cli;

@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-/// What needs no network is mostly small allocations: with glibc's allocator they are a third of its time, with musl's
-/// more.
+/// Offline work is mostly small allocations: glibc's allocator takes a third of its time, musl's more.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,32 +1,32 @@
-//! Streams, colour, questions and progress: everything between the program and the person before it.
+//! The terminal: streams, colour, questions and progress.
 //!
-//! Colour, terminals and width are looked at once, when a run begins. Data goes to stdout, everything else to stderr. Knows
+//! Terminal, width and colour are determined once, at the start. Results go to stdout, everything else to stderr. Knows
 //! neither plans nor reports.
 
-mod choice;
-mod kept;
+mod appearance;
+mod capture;
 mod message;
+mod pipe;
 mod progress;
 mod question;
-mod stream;
 mod tally;
 
-pub use kept::Kept;
+pub use capture::Captured;
 
 use crate::context::Context;
 use crate::event::{Listen, Silence};
 use crate::render::Style;
 use anstream::AutoStream;
-use choice::Looks;
+use appearance::ProgressMode;
 use progress::{Bar, Lines};
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ColorChoice {
-    /// On a terminal that can, as `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM` say.
+    /// On a terminal with colours, subject to `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and `TERM`.
     #[default]
     Auto,
     /// Always.
@@ -35,142 +35,132 @@ pub enum ColorChoice {
     Never,
 }
 
-/// What was answered.
+/// The answer to a confirmation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// Exactly `yes`.
     Yes,
-    /// Anything else, or nothing.
+    /// Anything else, or the end of the input.
     No,
-    /// Nobody can be asked: stdin is no terminal.
+    /// Stdin is not a terminal.
     NoTerminal,
 }
 
-/// Asks for a line; nothing where nobody can be asked.
+/// Asks for a line. Returns None if stdin is not a terminal.
 pub type Ask = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// How often a log hears that there is progress.
-const EVERY: Duration = Duration::from_secs(10);
+/// How often a log gets a line of progress.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The streams of one run.
+/// The streams of a run.
 #[derive(Clone)]
 pub struct Ui {
     stdout: Style,
     stderr: Style,
     quiet: bool,
-    progress: Progress,
-    /// In place of the streams of the process.
-    kept: Option<Kept>,
-}
-
-/// How progress is told.
-#[derive(Clone)]
-enum Progress {
-    None,
-    Bar(Arc<Bar>),
-    Lines(Arc<Lines>),
+    /// Shows progress, or ignores it.
+    listener: Arc<dyn Listen>,
+    /// The listener, if it is a bar: other output must not mix with it.
+    bar: Option<Arc<Bar>>,
+    /// Replaces the streams of the process.
+    captured: Option<Captured>,
 }
 
 impl Ui {
-    /// Looks at the streams and the environment.
+    /// Chooses the style from the streams and the environment of the process.
     pub fn new(color: ColorChoice, quiet: bool, progress: bool, context: &Context) -> Self {
-        let terminal = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        let looks = Looks { color, columns: terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)) };
-        let stderr = looks.style(terminal.1, context);
-        let progress = match choice::progress(quiet, progress, terminal.1, context) {
-            choice::Progress::None => Progress::None,
-            choice::Progress::Bar => Progress::Bar(Arc::new(Bar::new(stderr.has_color()))),
-            choice::Progress::Lines => {
-                let began = Instant::now();
-                let lines = Lines::new(context.scaled(EVERY), move || began.elapsed(), Box::new(io::stderr()));
-                Progress::Lines(Arc::new(lines))
+        let columns = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+        let is_terminal = io::stderr().is_terminal();
+        let stdout = appearance::style(color, columns, io::stdout().is_terminal(), context);
+        let stderr = appearance::style(color, columns, is_terminal, context);
+        let (listener, bar): (Arc<dyn Listen>, _) = match appearance::progress(quiet || !progress, is_terminal, context)
+        {
+            ProgressMode::None => (Arc::new(Silence), None),
+            ProgressMode::Lines => (Arc::new(Lines::new(context.scaled(LOG_INTERVAL))), None),
+            ProgressMode::Bar => {
+                let bar = Arc::new(Bar::new(stderr.has_color()));
+                (Arc::clone(&bar) as Arc<dyn Listen>, Some(bar))
             }
         };
-        Self { stdout: looks.style(terminal.0, context), stderr, quiet, progress, kept: None }
+        Self { stdout, stderr, quiet, listener, bar, captured: None }
     }
 
-    /// One without colours and progress that keeps what is written, for runs inside another program.
-    pub fn keeping() -> (Self, Kept) {
-        let kept = Kept::default();
-        let style = Style::plain();
-        let ui =
-            Self { stdout: style, stderr: style, quiet: false, progress: Progress::None, kept: Some(kept.clone()) };
-        (ui, kept)
+    /// Captures all output, without colours and progress, for runs inside another program.
+    pub fn capturing() -> (Self, Captured) {
+        let captured = Captured::default();
+        let ui = Self {
+            stdout: Style::plain(),
+            stderr: Style::plain(),
+            quiet: false,
+            listener: Arc::new(Silence),
+            bar: None,
+            captured: Some(captured.clone()),
+        };
+        (ui, captured)
     }
 
-    /// The looks of stdout.
+    /// The style of stdout.
     pub fn style(&self) -> Style {
         self.stdout
     }
 
-    /// Stdout, for data. If the reader has gone away, what is written is dropped and the run goes on to its exit status:
-    /// a broken pipe is an end, not an error.
+    /// Stdout, for results. A broken pipe is no error: further output is dropped, and the run goes on.
     pub fn stdout(&self) -> Box<dyn Write + '_> {
-        if let Some(kept) = &self.kept {
-            return Box::new(kept.stdout.clone());
+        if let Some(captured) = &self.captured {
+            return Box::new(captured.stdout.clone());
         }
         self.clear();
-        Box::new(stream::Quiet::new(adapted(io::stdout(), self.stdout)))
+        Box::new(pipe::IgnoreBrokenPipe::new(stripped(io::stdout(), self.stdout)))
     }
 
     /// Stderr, for everything else.
     pub fn stderr(&self) -> Box<dyn Write + '_> {
-        if let Some(kept) = &self.kept {
-            return Box::new(kept.stderr.clone());
+        if let Some(captured) = &self.captured {
+            return Box::new(captured.stderr.clone());
         }
         self.clear();
-        Box::new(stream::Quiet::new(adapted(io::stderr(), self.stderr)))
+        Box::new(pipe::IgnoreBrokenPipe::new(stripped(io::stderr(), self.stderr)))
     }
 
-    /// The looks of stderr.
+    /// The style of stderr.
     pub fn stderr_style(&self) -> Style {
         self.stderr
     }
 
-    /// Whether stderr has colours.
-    pub fn stderr_color(&self) -> bool {
-        self.stderr.has_color()
-    }
-
-    /// Says something, unless told to be quiet.
+    /// Prints a message, unless `-q` is set.
     pub fn message(&self, text: &str) {
         if !self.quiet {
-            self.say(&message::plain(text));
+            self.print(&message::plain(text));
         }
     }
 
-    /// Says that something is amiss.
+    /// Prints a warning.
     pub fn warning(&self, text: &str) {
-        self.say(&message::warning(&self.stderr, text));
+        self.print(&message::warning(&self.stderr, text));
     }
 
-    /// Says what failed, in how far, and what to do next.
+    /// Prints an error with its details and hints.
     pub fn error(&self, text: &str, details: &[String], hints: &[String]) {
-        self.say(&message::error(&self.stderr, text, details, hints));
+        self.print(&message::error(&self.stderr, text, details, hints));
     }
 
-    /// Someone who tells the user of progress: a bar on a terminal, a line now and then in the log of a CI job, nothing
-    /// elsewhere.
+    /// Shows progress: a bar on a terminal, lines in the log of a CI job, else nothing.
     pub fn listener(&self) -> Arc<dyn Listen> {
-        match &self.progress {
-            Progress::None => Arc::new(Silence),
-            Progress::Bar(bar) => Arc::clone(bar) as Arc<dyn Listen>,
-            Progress::Lines(lines) => Arc::clone(lines) as Arc<dyn Listen>,
-        }
+        Arc::clone(&self.listener)
     }
 
-    /// Asks, on stderr, and waits for a line on stdin. Asks although told to be quiet: nothing goes on without an answer.
+    /// Asks for a confirmation, also with `-q`. Blocks until a line comes.
     pub fn confirm(&self, question: &str) -> Answer {
         let stdin = io::stdin();
         if !stdin.is_terminal() {
             return Answer::NoTerminal;
         }
         self.clear();
-        // not through `stderr`: a question that nobody sees must not be answered
-        question::ask(question, &self.stderr, &mut stdin.lock(), &mut adapted(io::stderr(), self.stderr))
+        // not through `stderr()`, which hides a broken pipe
+        question::ask(question, &self.stderr, &mut stdin.lock(), &mut stripped(io::stderr(), self.stderr))
     }
 
-    /// Someone who asks for a line, on stderr, and gets none where stdin is no terminal.
+    /// A function that asks for a line.
     pub fn ask(&self) -> Ask {
         let ui = self.clone();
         Arc::new(move |question| {
@@ -179,34 +169,34 @@ impl Ui {
                 return None;
             }
             ui.clear();
-            question::line(question, &ui.stderr, &mut stdin.lock(), &mut adapted(io::stderr(), ui.stderr))
+            question::line(question, &ui.stderr, &mut stdin.lock(), &mut stripped(io::stderr(), ui.stderr))
         })
     }
 
-    /// Writes a finished text to stderr. A closed stderr leaves nobody to tell.
-    fn say(&self, text: &str) {
+    /// Prints to stderr. If it is closed, nobody reads it.
+    fn print(&self, text: &str) {
         let write = || {
-            let _ = match &self.kept {
-                Some(kept) => kept.stderr.clone().write_all(text.as_bytes()),
-                None => adapted(io::stderr(), self.stderr).write_all(text.as_bytes()),
+            let _ = match &self.captured {
+                Some(captured) => captured.stderr.clone().write_all(text.as_bytes()),
+                None => stripped(io::stderr(), self.stderr).write_all(text.as_bytes()),
             };
         };
-        match &self.progress {
-            Progress::Bar(bar) => bar.suspend(write),
-            Progress::None | Progress::Lines(_) => write(),
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 
-    /// Takes the bar away, so that nothing is written through it.
+    /// Hides the bar before something else is written.
     fn clear(&self) {
-        if let Progress::Bar(bar) = &self.progress {
+        if let Some(bar) = &self.bar {
             bar.clear();
         }
     }
 }
 
-/// The stream, without escape sequences where there are to be none: whoever wrote them.
-fn adapted<S: anstream::stream::RawStream>(stream: S, style: Style) -> AutoStream<S> {
+/// A stream that removes all escape sequences if the style has no colours.
+fn stripped<S: anstream::stream::RawStream>(stream: S, style: Style) -> AutoStream<S> {
     let choice = if style.has_color() { anstream::ColorChoice::Always } else { anstream::ColorChoice::Never };
     AutoStream::new(stream, choice)
 }

@@ -1,42 +1,42 @@
-//! What to do next when a call has failed.
+//! Hints for failed calls: what the user can do.
 
 use crate::model::call::{Call, IamCall, KubernetesCall};
 use crate::world::{CallError, CallErrorKind};
 
-/// Advice for a failed read or write on the way of `call`.
+/// The hint for an error of `call`, or of the read before it.
 pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
     match error.kind {
         CallErrorKind::Denied => Some(denied(error, call)),
         CallErrorKind::Rejected => rejected(error, call),
-        CallErrorKind::Credentials => Some("sign in again, then apply again: it goes on from here".to_owned()),
+        CallErrorKind::Credentials => Some("sign in again, then apply again to continue".to_owned()),
         CallErrorKind::Limit => Some(limit(call)),
-        CallErrorKind::AlreadyExists => Some("it was made since the plan: plan again".to_owned()),
+        CallErrorKind::AlreadyExists => Some("it was created after the plan was made: plan again".to_owned()),
         CallErrorKind::NotFound => Some(match call {
             Call::Kubernetes(_, KubernetesCall::Create { service_account }) => {
-                format!("make namespace `{}` first, then apply again", service_account.namespace)
+                format!("create namespace `{}` first, then apply again", service_account.namespace)
             }
             Call::Iam(_, IamCall::Attach { arn, .. }) => {
-                format!("look whether `{arn}` exists, in this spelling and path, and plan again")
+                format!("check that `{arn}` exists, with this spelling and path, and plan again")
             }
-            Call::Kubernetes(..) | Call::Iam(..) => "it was deleted since the plan: plan again".to_owned(),
+            Call::Kubernetes(..) | Call::Iam(..) => "it was deleted after the plan was made: plan again".to_owned(),
         }),
         CallErrorKind::Conflict => Some(match call {
             Call::Kubernetes(..) if error.code.as_deref() == Some("FieldManagerConflict") => {
-                "plan again; take the field out of what that manager applies, or take it with `--force-conflicts`"
+                "plan again; remove the field from what that manager applies, or take it with `--force-conflicts`"
                     .to_owned()
             }
-            Call::Kubernetes(..) => "it is not as the plan found it: plan again".to_owned(),
+            Call::Kubernetes(..) => "it has changed since the plan was made: plan again".to_owned(),
             Call::Iam(_, IamCall::DeleteRole { .. } | IamCall::DeletePolicy { .. }) => {
-                "something was attached to it since the plan: plan again".to_owned()
+                "something was attached to it after the plan was made: plan again".to_owned()
             }
-            Call::Iam(..) => "someone else writes to it at the same time: apply again".to_owned(),
+            Call::Iam(..) => "someone else is writing to it at the same time: apply again".to_owned(),
         }),
         CallErrorKind::Altered => Some(
-            "a mutating admission webhook or policy of the cluster can do that (`kubectl get \
-             mutatingwebhookconfigurations,mutatingadmissionpolicies`): except this object from it, or declare what it sets"
+            "a mutating admission webhook or policy of the cluster may have changed it (`kubectl get \
+             mutatingwebhookconfigurations,mutatingadmissionpolicies`): exclude this object from it, or declare what it sets"
                 .to_owned(),
         ),
-        CallErrorKind::Throttled | CallErrorKind::Unavailable => Some("apply again: it goes on from here".to_owned()),
+        CallErrorKind::Throttled | CallErrorKind::Unavailable => Some("apply again to continue".to_owned()),
         CallErrorKind::Invalid | CallErrorKind::Other | CallErrorKind::Stopped => None,
     }
 }
@@ -45,7 +45,7 @@ fn denied(error: &CallError, call: &Call) -> String {
     match call {
         Call::Iam(..) => format!("allow these credentials `{}`", error.operation),
         Call::Kubernetes(cluster, _) if error.code.is_none() => {
-            format!("something in front of the API of cluster `{cluster}` refused it: look at the proxies on the way")
+            format!("something in front of the API of cluster `{cluster}` refused it: check the proxies")
         }
         Call::Kubernetes(cluster, call) => {
             let verbs = match call {
@@ -60,12 +60,12 @@ fn denied(error: &CallError, call: &Call) -> String {
     }
 }
 
-/// What keeps a policy is not known here; its own text says what it wants.
+/// For an admission error: its message says what the policy of the cluster wants.
 fn rejected(error: &CallError, call: &Call) -> Option<String> {
     let Call::Kubernetes(cluster, call) = call else { return None };
     let namespace = &call.object().namespace;
     Some(if error.code.as_deref() == Some("NamespaceTerminating") {
-        format!("apply again once namespace `{namespace}` is gone and was made anew")
+        format!("apply again once namespace `{namespace}` is gone and was created again")
     } else if matches!(call, KubernetesCall::Create { .. }) && !error.names_a_policy() {
         format!(
             "either these credentials lack a right (`kubectl auth can-i create serviceaccounts -n {namespace}`), or a policy \
@@ -99,7 +99,7 @@ mod tests {
     use crate::model::resource::{ServiceAccount, StringMap};
 
     #[test]
-    fn a_missing_permission_and_a_quota_are_named() {
+    fn hint_names_the_missing_permission_or_the_quota() {
         let name = RoleName::parse("r").unwrap();
         let arn = PolicyArn::parse("arn:aws:iam::aws:policy/A").unwrap();
         let call = Call::Iam(Key::parse("prod").unwrap(), IamCall::Attach { name, arn });
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_policy_refuses_is_no_missing_permission() {
+    fn admission_error_is_not_a_missing_permission() {
         let service_account = ServiceAccount {
             namespace: "shop".parse().unwrap(),
             name: "cart".parse().unwrap(),
@@ -140,16 +140,19 @@ mod tests {
         let webhook = "admission webhook \"a.b.c\" denied the request: no";
         let policy = said(CallErrorKind::Rejected, Some("Forbidden"), webhook);
         assert!(policy.contains("policy of cluster `prod`") && !policy.contains("allow"), "{policy}");
-        // another authorizer than RBAC, or an admission plugin
+        // from an authorizer that is not RBAC, or an admission plugin
         let either = told(CallErrorKind::Rejected, Some("Forbidden"));
         assert!(either.contains("can-i create serviceaccounts -n shop") && either.contains("a policy"), "{either}");
         let gone = told(CallErrorKind::Rejected, Some("NamespaceTerminating"));
         assert!(gone.contains("namespace `shop` is gone"), "{gone}");
         assert!(told(CallErrorKind::Denied, Some("Forbidden")).contains("`get`, `create` and `patch`"));
-        assert!(told(CallErrorKind::Denied, None).contains("in front of the API"), "no `Status`: not the API's own");
+        assert!(
+            told(CallErrorKind::Denied, None).contains("in front of the API"),
+            "without a `Status`: not from the API server"
+        );
         let field = told(CallErrorKind::Conflict, Some("FieldManagerConflict"));
         assert!(field.contains("--force-conflicts"), "{field}");
-        // it is being deleted, was made anew, has another owner's label or another version
+        // being deleted, recreated, another owner's label, or another version
         for code in [None, Some("Conflict"), Some("Invalid")] {
             let hint = told(CallErrorKind::Conflict, code);
             assert!(hint.ends_with("plan again") && !hint.contains("manager"), "{hint}");

@@ -1,287 +1,267 @@
-//! One run at a time: the Lease that a run takes before its first write, renews while it writes, and gives back.
+//! The lock of `[lock]`: a Lease that a run takes before its first write, renews while it writes, and releases.
 //!
-//! Made after client-go's leader election, so that tools which show or watch Leases understand it
-//! (<https://pkg.go.dev/k8s.io/client-go/tools/leaderelection>). Nothing is safe only because of it: every look before a
-//! write is taken all the same, since a holder that is cut off learns late that it has lost.
+//! It follows client-go's leader election, so that tools which show or watch Leases understand it
+//! (<https://pkg.go.dev/k8s.io/client-go/tools/leaderelection>). Safety does not depend on it: a run that is cut off
+//! learns late that it has lost the lock, so every write is still preceded by a re-read.
 
-mod judge;
-mod keep;
+mod keeper;
+mod rules;
 
-use super::awaited;
 use super::report::Interrupt;
+use super::wait;
 use crate::context::Context;
 use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
 use crate::world::{Answer, CallError, CallErrorKind, ReadLease, WriteLease};
-use judge::{Observation, Standing, standing};
-use keep::Keeper;
+use keeper::Keeper;
+use rules::{LeaseState, Observation};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// How often a Lease that another holds is looked at: as often as client-go does.
-const EVERY: Duration = Duration::from_secs(2);
-/// How long giving it back may take: it ends by itself, too.
-const RELEASE: Duration = Duration::from_secs(10);
-/// The same behind a signal: together with the writes in flight it must be over before runners of CI kill the run.
-pub const PARTING: Duration = Duration::from_secs(2);
-/// How often in a row others may be quicker, without being seen to hold it, before that is an error.
-const RACES: u32 = 10;
+/// How often to read a Lease that another run holds: as often as client-go does.
+const RETRY_PERIOD: Duration = Duration::from_secs(2);
+/// Time limit of a release. A lock that is not released expires.
+const RELEASE_LIMIT: Duration = Duration::from_secs(10);
+/// Time limit of a release after a signal: with the writes in flight, it must end before a CI runner kills the run.
+pub const RELEASE_LIMIT_AFTER_SIGNAL: Duration = Duration::from_secs(2);
+/// How many lost races in a row are an error, if no other holder is seen.
+const MAX_RACES: u32 = 10;
 
-/// What the lock is, and who wants it.
+/// Which Lease to take, and how.
 #[derive(Debug, Clone)]
 pub struct LockOptions {
     /// The Lease.
-    pub place: LeaseRef,
-    /// The name of this run: no other one's.
-    pub us: String,
-    /// For how many seconds it is to hold without being renewed.
+    pub lease: LeaseRef,
+    /// The unique name of this run.
+    pub identity: String,
+    /// After how many seconds without a renewal the lock expires.
     pub seconds: u32,
     /// How long to wait for another holder.
-    pub patience: Duration,
+    pub wait: Duration,
     /// The time of day.
     pub clock: Clock,
-    /// Divides all durations in tests.
+    /// Scales all durations in tests.
     pub context: Context,
 }
 
-/// The time of day in microseconds since 1970, from the beginning of the run.
+/// The time of day in microseconds since 1970, counted from the start of the run.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
-    then: i64,
-    since: Instant,
+    at_start: i64,
+    start: Instant,
 }
 
 /// Why the lock was not taken.
 #[derive(Debug)]
-pub enum Refusal {
-    /// Someone else holds it.
+pub enum TakeError {
+    /// Another run holds it.
     Held(LeaseRecord),
-    /// It could not be read or written.
+    /// The Lease could not be read or written.
     Failed(CallError),
     /// A signal came.
     Interrupted(Interrupt),
 }
 
-/// The lock, held: renewed in the background until it is released or lost.
+/// The lock, renewed in the background until it is released or lost.
 #[derive(Debug)]
-pub struct Held {
-    /// Why it was lost, once it is.
+pub struct HeldLock {
+    /// Why it was lost; None while it is held.
     pub lost: watch::Receiver<Option<String>>,
-    /// Whether another run may have held it since this one began, so that what was planned may have changed.
+    /// Whether another run may have held it since this run started, so that the plan may be stale.
     pub overtaken: bool,
-    end: oneshot::Sender<Duration>,
+    release: oneshot::Sender<Duration>,
     keeper: JoinHandle<Answer<()>>,
 }
 
 impl Clock {
-    /// A clock that showed so many seconds since 1970 at that moment, when the run began.
-    pub fn new(seconds: i64, since: Instant) -> Self {
-        Self { then: seconds.saturating_mul(1_000_000), since }
+    /// A clock that showed `seconds` since 1970 at `start`.
+    pub fn new(seconds: i64, start: Instant) -> Self {
+        Self { at_start: seconds.saturating_mul(1_000_000), start }
     }
 
-    /// Whether a hold was written since the clock was set, as far as clocks agree.
-    fn saw(self, hold: &LeaseRecord) -> bool {
-        let skew = i64::try_from(judge::SKEW.as_micros()).unwrap_or(i64::MAX);
-        hold.renewed.is_some_and(|renewed| renewed.saturating_add(skew) >= self.then)
+    /// Whether a record was written after the start, allowing for the skew between two clocks.
+    fn saw(self, record: &LeaseRecord) -> bool {
+        record.renewed.is_some_and(|renewed| renewed.saturating_add(rules::micros(rules::MAX_SKEW)) >= self.at_start)
     }
 
     fn now(self) -> i64 {
-        self.then.saturating_add(i64::try_from(self.since.elapsed().as_micros()).unwrap_or(i64::MAX))
+        self.at_start.saturating_add(rules::micros(self.start.elapsed()))
     }
 }
 
 impl LockOptions {
-    fn life(&self) -> Duration {
+    /// How long the lock is held without a renewal.
+    fn lifetime(&self) -> Duration {
         self.context.scaled(Duration::from_secs(self.seconds.into()))
     }
 
-    /// The longest that one call may take: no longer than the time until the next is due.
-    fn call(&self) -> Duration {
-        self.life() / 3
-    }
-
-    /// What the Lease says once this run has it.
-    fn taken(&self, before: Option<&LeaseRecord>) -> LeaseRecord {
-        judge::taken(before, &self.us, self.seconds, self.clock.now())
+    /// Time limit of one call: until the next renewal is due.
+    fn call_limit(&self) -> Duration {
+        self.lifetime() / 3
     }
 }
 
-/// Takes the lock, or says why not. `stop` is heard while nothing is being written; `told` hears of each other holder
-/// that is waited for.
+/// Takes the lock. `stop` ends the wait for another holder; a write that is in flight then has a short time to end.
+/// `on_wait` is called once for each other holder that the run waits for.
 ///
 /// # Errors
 /// The other holder, the call that failed, or the signal.
 pub async fn take<R, W>(
     read: R,
     write: W,
-    terms: LockOptions,
+    options: LockOptions,
     stop: watch::Receiver<Option<Interrupt>>,
-    told: &(dyn Fn(&LeaseRecord) + Send + Sync),
-) -> Result<Held, Refusal>
+    on_wait: &(dyn Fn(&LeaseRecord) + Send + Sync),
+) -> Result<HeldLock, TakeError>
 where
     R: ReadLease + 'static,
     W: WriteLease + 'static,
 {
-    let mut taker = Taker { read: &read, write: &write, terms: &terms, stop, sight: Observation::default(), races: 0 };
-    let (lease, sent, overtaken) = taker.take(told).await?;
-    let ((end, ended), (teller, lost)) = (oneshot::channel(), watch::channel(None));
-    let keeper = Keeper { read, write, terms, lease, sent, lose: teller };
-    Ok(Held { lost, overtaken, end, keeper: tokio::spawn(keeper.keep(ended)) })
+    let observed = Observation::default();
+    let mut taker = Taker { read: &read, write: &write, options: &options, stop, observed, races: 0 };
+    let (lease, renewed, overtaken) = taker.take(on_wait).await?;
+    let ((release, released), (loser, lost)) = (oneshot::channel(), watch::channel(None));
+    let keeper = Keeper { read, write, options, lease, renewed, lose: loser };
+    Ok(HeldLock { lost, overtaken, release, keeper: tokio::spawn(keeper.keep(released)) })
 }
 
-impl Held {
-    /// Gives the lock back, if it still is this run's, in the usual time or, behind a signal, in less.
+impl HeldLock {
+    /// Releases the lock, if this run still holds it.
     ///
     /// # Errors
-    /// The call that failed: the lock ends by itself then.
+    /// The call that failed. The lock expires then.
     pub async fn release(self, is_interrupted: bool) -> Answer<()> {
-        // a keeper that has lost it no longer listens
-        let _ = self.end.send(if is_interrupted { PARTING } else { RELEASE });
-        self.keeper.await.unwrap_or_else(|error| {
-            Err(CallError {
-                operation: "release Lease".to_owned(),
-                kind: CallErrorKind::Other,
-                code: None,
-                message: error.to_string(),
-                request_id: None,
-            })
-        })
+        // a keeper that has lost the lock no longer listens
+        let _ = self.release.send(if is_interrupted { RELEASE_LIMIT_AFTER_SIGNAL } else { RELEASE_LIMIT });
+        let ended = self.keeper.await;
+        ended.unwrap_or_else(|panic| Err(error("release Lease", CallErrorKind::Other, panic.to_string())))
     }
 }
 
-/// One who wants the lock.
+/// The state of a run that tries to take the lock.
 struct Taker<'a, R, W> {
     read: &'a R,
     write: &'a W,
-    terms: &'a LockOptions,
+    options: &'a LockOptions,
     stop: watch::Receiver<Option<Interrupt>>,
-    sight: Observation,
-    /// How often in a row a write was not the first.
+    observed: Observation,
+    /// How many writes in a row lost a race.
     races: u32,
 }
 
 impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
-    /// The Lease as this run's, when it was last written at the latest, and whether another one may have held it since
-    /// this one began.
-    async fn take(&mut self, told: &(dyn Fn(&LeaseRecord) + Send + Sync)) -> Result<(Lease, Instant, bool), Refusal> {
-        let end = Instant::now() + self.terms.context.scaled(self.terms.patience);
-        let (mut waiting, mut overtaken): (Option<String>, bool) = (None, false);
-        // when our name was first sent: the lost answer of an early try counts from there
+    /// Returns the Lease that names this run, the earliest time at which it may have been written, and whether another
+    /// run may have held it since this one started.
+    async fn take(
+        &mut self,
+        on_wait: &(dyn Fn(&LeaseRecord) + Send + Sync),
+    ) -> Result<(Lease, Instant, bool), TakeError> {
+        let LockOptions { lease, identity, wait, clock, context, .. } = self.options;
+        let end = Instant::now() + context.scaled(*wait);
+        let (mut waiting_for, mut overtaken): (Option<String>, bool) = (None, false);
+        // when this run first sent its name: the reply to an earlier try may have been lost
         let mut sent: Option<Instant> = None;
         loop {
-            let found = match self.until_stopped(self.read.lease(&self.terms.place)).await {
-                Ok(answer) => answer.map_err(Refusal::Failed)?,
-                Err(signal) => return Err(Refusal::Interrupted(signal)),
-            };
+            let found = self.until_stopped(self.read.lease(lease)).await?.map_err(TakeError::Failed)?;
             let now = Instant::now();
-            match found.as_ref().map_or(Standing::Free, |lease| self.judge(lease, now)) {
-                Standing::Free => {
-                    let sent = *sent.get_or_insert(now);
-                    overtaken |= found.as_ref().is_some_and(|lease| self.terms.clock.saw(&lease.hold));
-                    if let Some(lease) = self.claim(found.as_ref()).await? {
-                        return Ok((lease, sent, overtaken));
-                    }
-                }
-                Standing::Ours => {
-                    if let Some(lease) = found {
-                        return Ok((lease, sent.unwrap_or(now), overtaken));
-                    }
-                }
-                Standing::Held => {
-                    let hold = found.map(|lease| lease.hold).unwrap_or_default();
+            let state = found.as_ref().map_or(LeaseState::Free, |found| {
+                let unchanged_for = self.observed.unchanged_for(&found.hold, now);
+                rules::state(&found.hold, identity, unchanged_for, clock.now(), context)
+            });
+            match (state, found) {
+                (LeaseState::Ours, Some(found)) => return Ok((found, sent.unwrap_or(now), overtaken)),
+                (LeaseState::Held, Some(found)) => {
+                    let record = found.hold;
                     if now >= end {
-                        return Err(Refusal::Held(hold));
+                        return Err(TakeError::Held(record));
                     }
                     (self.races, sent, overtaken) = (0, None, true);
-                    if waiting.as_ref() != Some(&hold.holder) {
-                        told(&hold);
-                        waiting = Some(hold.holder);
+                    if waiting_for.as_ref() != Some(&record.holder) {
+                        on_wait(&record);
+                        waiting_for = Some(record.holder);
                     }
-                    let next = end.min(now + self.terms.context.scaled(EVERY));
-                    self.until_stopped(sleep_until(next)).await.map_err(Refusal::Interrupted)?;
+                    self.until_stopped(sleep_until(end.min(now + context.scaled(RETRY_PERIOD)))).await?;
+                }
+                (_, found) => {
+                    let sent = *sent.get_or_insert(now);
+                    overtaken |= found.as_ref().is_some_and(|found| clock.saw(&found.hold));
+                    if let Some(written) = self.write(found.as_ref()).await? {
+                        return Ok((written, sent, overtaken));
+                    }
                 }
             }
         }
     }
 
-    fn judge(&mut self, lease: &Lease, now: Instant) -> Standing {
-        let still = self.sight.still(&lease.hold, now);
-        standing(&lease.hold, &self.terms.us, still, self.terms.clock.now(), &self.terms.context)
-    }
-
-    /// Writes our name. Nothing, if it is not sure to stand there now: then to be looked at again.
-    async fn claim(&mut self, found: Option<&Lease>) -> Result<Option<Lease>, Refusal> {
-        let LockOptions { place, .. } = self.terms;
-        let hold = self.terms.taken(found.map(|lease| &lease.hold));
-        let written = async {
+    /// Writes this run's name into a free Lease. Returns None if the Lease must be read again to know who holds it.
+    async fn write(&mut self, found: Option<&Lease>) -> Result<Option<Lease>, TakeError> {
+        let LockOptions { lease, identity, seconds, clock, .. } = self.options;
+        let record = rules::taken(found.map(|found| &found.hold), identity, *seconds, clock.now());
+        let write = async {
             match found {
-                Some(lease) => self.write.update_lease(place, lease, &hold).await,
-                None => self.write.create_lease(place, &hold).await,
+                Some(found) => self.write.update_lease(lease, found, &record).await,
+                None => self.write.create_lease(lease, &record).await,
             }
         };
         let written = tokio::select! {
             biased;
-            written = timeout(self.terms.call(), written) => written,
-            signal = self.parted() => {
+            written = timeout(self.options.call_limit(), write) => written,
+            signal = self.until_abandoned() => {
                 self.give_back().await;
-                return Err(Refusal::Interrupted(signal));
+                return Err(TakeError::Interrupted(signal));
             }
         };
         let error = match written {
             Ok(Ok(lease)) => return Ok(Some(lease)),
             Ok(Err(error)) => error,
-            Err(_) => silence("take Lease"),
+            Err(_) => no_answer("take Lease"),
         };
         self.races += 1;
-        let unsure = match error.kind {
-            // someone was quicker, or our own answer was lost
-            CallErrorKind::Conflict | CallErrorKind::AlreadyExists => self.races < RACES,
-            // deleted in between; where the namespace is missing, creating says so
-            CallErrorKind::NotFound => found.is_some() && self.races < RACES,
+        let read_again = match error.kind {
+            // another run was faster, or the reply to this run's own write was lost
+            CallErrorKind::Conflict | CallErrorKind::AlreadyExists => self.races < MAX_RACES,
+            // deleted since the read; a create fails like this if the namespace is missing
+            CallErrorKind::NotFound => found.is_some() && self.races < MAX_RACES,
             CallErrorKind::Unavailable => self.races < 2,
             _ => false,
         };
-        if unsure { Ok(None) } else { Err(Refusal::Failed(error)) }
+        if read_again { Ok(None) } else { Err(TakeError::Failed(error)) }
     }
 
-    /// Comes back when a write that was under way at a signal has had its time.
-    async fn parted(&self) -> Interrupt {
-        let signal = awaited::first(&self.stop).await;
-        sleep(self.terms.context.scaled(PARTING)).await;
+    /// Waits until a signal has come and a write in flight has had its time.
+    async fn until_abandoned(&self) -> Interrupt {
+        let signal = wait::until_set(&self.stop).await;
+        sleep(self.options.context.scaled(RELEASE_LIMIT_AFTER_SIGNAL)).await;
         signal
     }
 
-    /// Takes our name out, should it stand there.
+    /// Removes this run's name if the abandoned write has put it there. If that fails, the lock expires.
     async fn give_back(&self) {
-        let LockOptions { place, us, clock, .. } = self.terms;
-        let back = async {
-            let lease = self.read.lease(place).await.ok().flatten().filter(|lease| lease.hold.holder == *us)?;
-            self.write.update_lease(place, &lease, &judge::released(&lease.hold, clock.now())).await.ok()
+        let LockOptions { lease, identity, clock, context, .. } = self.options;
+        let release = async {
+            let found = self.read.lease(lease).await.ok().flatten().filter(|found| found.hold.holder == *identity)?;
+            self.write.update_lease(lease, &found, &rules::released(&found.hold, clock.now())).await.ok()
         };
-        // what cannot be given back ends by itself
-        let _ = timeout(self.terms.context.scaled(PARTING), back).await;
+        let _ = timeout(context.scaled(RELEASE_LIMIT_AFTER_SIGNAL), release).await;
     }
 
-    /// Only what writes nothing may be given up.
-    async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Interrupt> {
+    /// Awaits work that writes nothing, and drops it when a signal comes.
+    async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, TakeError> {
         tokio::select! {
             biased;
-            signal = awaited::first(&self.stop) => Err(signal),
+            signal = wait::until_set(&self.stop) => Err(TakeError::Interrupted(signal)),
             done = work => Ok(done),
         }
     }
 }
 
-/// A call that did not end in its time.
-fn silence(operation: &str) -> CallError {
-    CallError {
-        operation: operation.to_owned(),
-        kind: CallErrorKind::Unavailable,
-        code: None,
-        message: "the API did not answer in time".to_owned(),
-        request_id: None,
-    }
+fn no_answer(operation: &str) -> CallError {
+    error(operation, CallErrorKind::Unavailable, "the API did not answer in time".to_owned())
+}
+
+fn error(operation: &str, kind: CallErrorKind, message: String) -> CallError {
+    CallError { operation: operation.to_owned(), kind, code: None, message, request_id: None }
 }
 
 #[cfg(test)]

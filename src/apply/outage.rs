@@ -1,20 +1,21 @@
-//! What fails for every object alike: a server that is down, a webhook that nobody serves, credentials that have expired.
+//! Failures that are not about one object: a server that is down, a webhook without a backend, expired credentials.
 //!
-//! Each call is tried again as long as its own budget lasts. So that a plan of many objects does not spend that budget for
-//! each, some such failures in a row speak for the calls that have not been sent.
+//! Each call already retries for as long as `--timeout` allows. A plan of many objects must not spend that time on each
+//! of them, so after a few such failures in a row irsa no longer sends calls of that kind.
 
 use super::report::Failure;
+use crate::model::call::Call;
 use crate::world::CallErrorKind;
 use std::collections::HashMap;
 
-/// How many must fail in a row. Others that are under way meanwhile spend their budgets at the same time.
-pub(super) const IN_A_ROW: usize = 3;
+/// After this many failures in a row irsa sends no further call of the kind.
+pub(super) const LIMIT: usize = 3;
 
-/// What is said of a call that was not sent.
-pub(super) const UNSENT: &str = "not sent: the last calls of this kind all failed like that";
+/// Added to the error of each call that is not sent.
+pub(super) const NOT_SENT: &str = "not sent: the last calls of this kind all failed like that";
 
-/// Whether a failure says that the service, or the way to it, cannot do it now, whatever the object.
-pub(super) fn is_one(kind: CallErrorKind) -> bool {
+/// Whether an error concerns the service or the way to it, whatever the object.
+pub(super) fn is_outage(kind: CallErrorKind) -> bool {
     match kind {
         CallErrorKind::Unavailable | CallErrorKind::Throttled | CallErrorKind::Credentials => true,
         CallErrorKind::Denied
@@ -30,43 +31,44 @@ pub(super) fn is_one(kind: CallErrorKind) -> bool {
     }
 }
 
-/// The failures in a row of each account or cluster: of one operation, or, where there was no answer, of all.
+/// Counts the failures in a row in each endpoint: of one operation, or of all operations if there was no answer.
 #[derive(Debug, Default)]
 pub(super) struct Outages(HashMap<(usize, Option<String>), (usize, Failure)>);
 
 impl Outages {
-    /// One more call failed. Returns whether the others are not worth sending from now on.
-    pub(super) fn failed(&mut self, home: usize, operation: String, failure: Failure) -> bool {
-        let of = failure.code.is_some().then_some(operation);
-        let (count, last) = self.0.entry((home, of)).or_insert((0, failure.clone()));
+    /// Counts a failure. Returns true when it reaches the limit.
+    pub(super) fn failed(&mut self, endpoint: usize, call: &Call, failure: Failure) -> bool {
+        let operation = failure.code.is_some().then(|| call.operation());
+        let (count, last) = self.0.entry((endpoint, operation)).or_insert((0, failure.clone()));
         *count += 1;
         *last = failure;
-        *count == IN_A_ROW
+        *count == LIMIT
     }
 
-    /// One came through.
-    pub(super) fn succeeded(&mut self, home: usize, operation: &str) {
-        self.0.remove(&(home, Some(operation.to_owned())));
-        self.0.remove(&(home, None));
-    }
-
-    /// Whether nothing has failed.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Forgets the failures of this kind of call.
+    pub(super) fn succeeded(&mut self, endpoint: usize, call: &Call) {
+        if !self.0.is_empty() {
+            self.0.remove(&(endpoint, Some(call.operation())));
+            self.0.remove(&(endpoint, None));
+        }
     }
 
     /// Whether the last call of this kind failed.
-    pub(super) fn suspects(&self, home: usize, operation: &str) -> bool {
-        self.row(home, Some(operation)).or_else(|| self.row(home, None)).is_some()
+    pub(super) fn is_suspect(&self, endpoint: usize, call: &Call) -> bool {
+        self.last(endpoint, call, 1).is_some()
     }
 
-    /// Why a call is not worth sending, if so.
-    pub(super) fn of(&self, home: usize, operation: &str) -> Option<&Failure> {
-        let long = |of| self.row(home, of).filter(|(count, _)| *count >= IN_A_ROW);
-        long(Some(operation)).or_else(|| long(None)).map(|(_, failure)| failure)
+    /// The last failure, if the call is not worth sending.
+    pub(super) fn failure(&self, endpoint: usize, call: &Call) -> Option<&Failure> {
+        self.last(endpoint, call, LIMIT)
     }
 
-    fn row(&self, home: usize, operation: Option<&str>) -> Option<&(usize, Failure)> {
-        self.0.get(&(home, operation.map(str::to_owned)))
+    fn last(&self, endpoint: usize, call: &Call, at_least: usize) -> Option<&Failure> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let kinds = [Some(call.operation()), None];
+        let mut counted = kinds.into_iter().filter_map(|kind| self.0.get(&(endpoint, kind)));
+        counted.find(|(count, _)| *count >= at_least).map(|(_, failure)| failure)
     }
 }

@@ -1,54 +1,113 @@
-//! The last look at an object before it is written: as the plan found it, done already, or stale.
+//! Re-reads an object before a write, and decides: write, already done, or stale. One file for each kind of object.
+//!
+//! The owner tag is read with every field, not once for each step: a step can take minutes while IAM is slow.
+
+mod document;
+mod policy;
+mod provider;
+mod role;
+mod service_account;
 
 use super::outage;
-use crate::model::address::Address;
-use crate::model::call::Call;
+use crate::ids::Key;
+use crate::model::call::{Call, IamCall};
+use crate::model::marks::{OWNER, PREVENT_DESTROY};
+use crate::model::resource::StringMap;
+use crate::plan::change::{Change, ResourceChange};
 use crate::plan::saved::Stale;
 use crate::plan::{Plan, Step};
-use crate::world::{CallError, ReadAws, ReadKubernetes};
+use crate::world::{Answer, ReadAws, ReadKubernetes};
 use futures::{StreamExt, stream};
 use std::collections::BTreeSet;
 
-/// How many steps of an account or cluster are looked at side by side; the pace within is kept by `world`.
-const STEPS_AT_ONCE: usize = 64;
+/// How many steps of an account or cluster are re-read concurrently. `world` limits the requests themselves.
+const CONCURRENT_STEPS: usize = 64;
 
-/// What a look says of a call.
+/// The result of a re-read for one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Finding {
-    /// It is as the plan found it: write.
+    /// The field is as the plan found it: write.
     Write,
-    /// It may be deleted, at this version of it.
+    /// The ServiceAccount may be deleted, at this `resourceVersion`.
     Delete(String),
-    /// It is as the plan would leave it: there is nothing to write.
+    /// The field is already as planned: do not write.
     Done,
-    /// It is neither, for these reasons.
+    /// The field is neither, for these reasons.
     Stale(BTreeSet<String>),
 }
 
+/// When a re-read happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// Before the first write. What the plan itself will still change does not count as stale.
+    BeforeFirstWrite,
+    /// Right before the write, after everything that it depends on.
+    BeforeEachWrite,
+}
+
+/// The plan to compare with, and the clients to read with.
+pub(super) struct Recheck<'a, A, K> {
+    pub plan: &'a Plan,
+    pub aws: &'a A,
+    pub kubernetes: &'a K,
+    pub when: When,
+}
+
+/// The same for the calls of one step to IAM.
+struct IamRecheck<'a, A, K> {
+    plan: &'a Plan,
+    aws: &'a A,
+    kubernetes: &'a K,
+    when: When,
+    step: &'a Step,
+    account: &'a Key,
+}
+
 impl Finding {
-    pub(super) fn stale(why: impl Into<String>) -> Self {
+    fn stale(why: impl Into<String>) -> Self {
         Self::Stale(BTreeSet::from([why.into()]))
     }
 
-    /// The verdict on a field.
-    pub(super) fn of<T: PartialEq>(field: &str, live: &T, from: &T, to: &T) -> Self {
+    fn gone() -> Self {
+        Self::stale("it is gone")
+    }
+
+    /// Compares one field with its planned values.
+    fn field<T: PartialEq>(name: &str, live: &T, from: &T, to: &T) -> Self {
         if live == to {
             Self::Done
         } else if live == from {
             Self::Write
         } else {
-            Self::stale(format!("field `{field}` is neither as planned before nor after"))
+            Self::stale(format!("field `{name}` has neither the old nor the planned value"))
         }
     }
 
-    /// `other`, unless this one is stale.
-    pub(super) fn unless_stale(self, other: Self) -> Self {
-        if matches!(self, Self::Stale(_)) { self } else { other }
+    /// Compares tags, labels or annotations: each key in `from` or `to`.
+    fn map(name: &str, live: &StringMap, from: &StringMap, to: &StringMap) -> Self {
+        let keys = from.keys().chain(to.keys());
+        Self::all(keys.map(|key| Self::field(&format!("{name}.{key}"), &live.get(key), &from.get(key), &to.get(key))))
     }
 
-    /// The verdict on a call that touches several fields; one of none has nothing to write.
-    pub(super) fn all(verdicts: impl IntoIterator<Item = Self>) -> Self {
-        verdicts.into_iter().fold(Self::Done, |all, next| match (all, next) {
+    /// Stale unless the live owner tag is that of the object before or after the change.
+    fn owner<T>(change: &Change<T>, tags: impl Fn(&T) -> &StringMap, live: &StringMap) -> Self {
+        let planned = [change.before(), change.after()];
+        if planned.into_iter().flatten().any(|object| tags(object).get(OWNER) == live.get(OWNER)) {
+            return Self::Write;
+        }
+        let now = live.get(OWNER).map_or_else(|| "nobody".to_owned(), |owner| format!("`{owner}`"));
+        Self::stale(format!("it belongs to {now} now (`tags.{OWNER}`)"))
+    }
+
+    /// Stale if a tag has changed that allows the delete.
+    fn delete_tags(before: &StringMap, live: &StringMap) -> Self {
+        let unchanged = |key| Self::field(&format!("tags.{key}"), &live.get(key), &before.get(key), &before.get(key));
+        Self::all([OWNER, PREVENT_DESTROY].map(unchanged))
+    }
+
+    /// The combined result of several fields; Done for none.
+    fn all(findings: impl IntoIterator<Item = Self>) -> Self {
+        findings.into_iter().fold(Self::Done, |all, next| match (all, next) {
             (Self::Stale(mut all), Self::Stale(next)) => {
                 all.extend(next);
                 Self::Stale(all)
@@ -59,79 +118,112 @@ impl Finding {
             (Self::Done, Self::Done) => Self::Done,
         })
     }
-}
 
-/// At which moment a look is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
-    /// Before the first write: what the plan itself will still change is not held against it.
-    BeforeAll,
-    /// Right before the write, after all that it needs.
-    BeforeWrite,
-}
+    /// The other finding, unless this one is stale.
+    fn unless_stale(self, other: impl FnOnce() -> Self) -> Self {
+        if matches!(self, Self::Stale(_)) { self } else { other() }
+    }
 
-/// What looking takes.
-pub(super) struct Recheck<'a, A, K> {
-    pub plan: &'a Plan,
-    pub aws: &'a A,
-    pub kubernetes: &'a K,
-    pub when: When,
+    /// For the delete of an existing object, whose fields are all as before.
+    fn for_delete(self) -> Self {
+        self.unless_stale(|| Self::Write)
+    }
 }
 
 impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
-    /// ReadOptions at the field that a call touches.
-    pub(super) async fn call(&self, step: &Step, call: &Call) -> Result<Finding, CallError> {
+    /// Checks the whole object before the first call of a step. Only the delete of a role needs this: it removes the
+    /// permissions first.
+    pub(super) async fn before_step(&self, step: &Step) -> Answer<Finding> {
+        let ResourceChange::Role(change) = &step.change else { return Ok(Finding::Write) };
+        let Change::Delete { before } = &**change else { return Ok(Finding::Write) };
+        let account = step.parts.iter().find_map(|part| match &part.call {
+            Call::Iam(account, IamCall::DeleteRole { .. }) => Some(account),
+            Call::Iam(..) | Call::Kubernetes(..) => None,
+        });
+        let Some(account) = account else { return Ok(Finding::Write) };
+        self.iam(step, account).before_role_delete(before).await
+    }
+
+    /// Reads the field that a call writes.
+    pub(super) async fn call(&self, step: &Step, call: &Call) -> Answer<Finding> {
+        let (account, call) = match call {
+            Call::Iam(account, call) => (account, call),
+            Call::Kubernetes(cluster, call) => return self.service_account(cluster, call).await,
+        };
+        let check = self.iam(step, account);
+        let none = StringMap::new();
         match call {
-            Call::Iam(account, call) => self.iam(step, account, call).await,
-            Call::Kubernetes(cluster, call) => self.service_account(cluster, call).await,
+            IamCall::CreateProvider { .. } | IamCall::CreatePolicy { .. } | IamCall::CreateRole { .. } => {
+                Ok(Finding::Write)
+            }
+            IamCall::AddAudience { arn, audience } => check.audience(arn, audience).await,
+            IamCall::TagProvider { arn, from, to } => check.provider_tags(arn, from, to).await,
+            IamCall::UntagProvider { arn, from } => check.provider_tags(arn, from, &none).await,
+            IamCall::DeleteProvider { arn } => check.provider_delete(arn).await,
+            IamCall::CreatePolicyVersion { arn, from, to } => check.policy_document(arn, from, to).await,
+            IamCall::DeletePolicyVersion { arn, version } => check.policy_version(arn, version).await,
+            IamCall::TagPolicy { arn, from, to } => check.policy_tags(arn, from, to).await,
+            IamCall::UntagPolicy { arn, from } => check.policy_tags(arn, from, &none).await,
+            IamCall::DeletePolicy { arn } => check.policy_delete(arn).await,
+            IamCall::UpdateRole { name, from, to } => check.role_settings(name, from, to).await,
+            IamCall::UpdateTrust { name, from, to } => check.trust(name, from, to).await,
+            IamCall::PutBoundary { name, from, to } => check.boundary(name, from.as_ref(), Some(to)).await,
+            IamCall::DeleteBoundary { name, from } => check.boundary(name, Some(from), None).await,
+            IamCall::PutInline { name, policy, from, to } => {
+                check.inline(name, policy, (from.as_ref(), Some(to))).await
+            }
+            IamCall::DeleteInline { name, policy, from } => check.inline(name, policy, (Some(from), None)).await,
+            IamCall::Attach { name, arn } => check.attachment(name, arn, true).await,
+            IamCall::Detach { name, arn } => check.attachment(name, arn, false).await,
+            IamCall::TagRole { name, from, to } => check.role_tags(name, from, to).await,
+            IamCall::UntagRole { name, from } => check.role_tags(name, from, &none).await,
+            IamCall::DeleteRole { name } => check.role_delete(name).await,
         }
     }
 
-    /// ReadOptions at everything that the steps of one account or cluster touch. Once nothing can be read there, no more is
-    /// asked.
+    fn iam<'a>(&'a self, step: &'a Step, account: &'a Key) -> IamRecheck<'a, A, K> {
+        let Self { plan, aws, kubernetes, when } = self;
+        IamRecheck { plan, aws: *aws, kubernetes: *kubernetes, when: *when, step, account }
+    }
+
+    /// Reads everything that the steps of one account or cluster write to, and stops after a few outages in a row.
     pub(super) async fn steps(&self, steps: &[&Step]) -> Vec<Stale> {
-        let mut looks = stream::iter(0..steps.len()).map(|at| self.step(steps[at])).buffered(STEPS_AT_ONCE);
-        let (mut stale, mut seen, mut in_a_row) = (Vec::new(), 0, 0);
-        while let Some((reasons, outage)) = looks.next().await {
-            let address = &steps[seen].address;
+        let mut checks = stream::iter(0..steps.len()).map(|at| self.step(steps[at])).buffered(CONCURRENT_STEPS);
+        let (mut stale, mut checked, mut outages) = (Vec::new(), 0, 0);
+        while let Some((reasons, outage)) = checks.next().await {
+            let address = &steps[checked].address;
             stale.extend(reasons.into_iter().map(|why| Stale { address: address.to_string(), why }));
-            seen += 1;
-            in_a_row = if outage.is_some() { in_a_row + 1 } else { 0 };
-            if let Some(why) = outage.filter(|_| in_a_row == outage::IN_A_ROW) {
-                let why = format!("{why} ({})", outage::UNSENT);
-                let unseen = steps[seen..].iter();
-                stale.extend(unseen.map(|step| Stale { address: step.address.to_string(), why: why.clone() }));
+            checked += 1;
+            outages = if outage.is_some() { outages + 1 } else { 0 };
+            if let Some(why) = outage.filter(|_| outages == outage::LIMIT) {
+                let why = format!("{why} ({})", outage::NOT_SENT);
+                let unchecked = steps[checked..].iter();
+                stale.extend(unchecked.map(|step| Stale { address: step.address.to_string(), why: why.clone() }));
                 break;
             }
         }
         stale
     }
 
-    /// ReadOptions at everything that a step touches, up to what says that no other can be read either. Returns the reasons
-    /// against writing, and that one.
+    /// Reads everything that a step writes to, up to an outage. Returns why the step is stale, and the outage.
     async fn step(&self, step: &Step) -> (BTreeSet<String>, Option<String>) {
         let mut reasons = BTreeSet::new();
         let mut parts = step.parts.iter();
-        let mut verdict = self.before_step(step).await;
+        let mut finding = self.before_step(step).await;
         loop {
-            match verdict {
+            match finding {
                 Ok(Finding::Stale(why)) => reasons.extend(why),
                 Ok(Finding::Write | Finding::Delete(_) | Finding::Done) => {}
                 Err(error) => {
                     let why = format!("it could not be read: {error}");
                     reasons.insert(why.clone());
-                    if outage::is_one(error.kind) {
+                    if outage::is_outage(error.kind) {
                         return (reasons, Some(why));
                     }
                 }
             }
             let Some(part) = parts.next() else { return (reasons, None) };
-            verdict = self.call(step, &part.call).await;
+            finding = self.call(step, &part.call).await;
         }
-    }
-
-    /// The step of an object in this plan.
-    pub(super) fn step_of(&self, address: &Address) -> Option<&Step> {
-        self.plan.steps.iter().find(|step| step.address == *address)
     }
 }

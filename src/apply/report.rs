@@ -1,83 +1,83 @@
-//! What came of a plan. Not the plan with ticks: every step has an outcome of its own.
+//! The result of applying a plan: one outcome for each step.
 
 use crate::model::address::Address;
 use crate::plan::change::Action;
 
-/// What came of a plan.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     /// One for each step, in plan order.
     pub outcomes: Vec<StepOutcome>,
     /// The signal that ended the run early.
     pub interrupted: Option<Interrupt>,
-    /// Why the lock was lost, if it was before the end.
+    /// Why the run lost the lock, if it did.
     pub lock_lost: Option<String>,
 }
 
-/// What came of one step.
+/// The result of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepOutcome {
     /// The object.
     pub address: Address,
-    /// What was to happen to it.
+    /// The planned action.
     pub action: Action,
-    /// What did.
+    /// How the step ended.
     pub outcome: Outcome,
-    /// What a last look did not show of what was written.
+    /// What IAM did not show of the writes when irsa read them once more.
     pub note: Option<String>,
 }
 
 /// How a step ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Everything was written.
+    /// All its calls succeeded.
     Applied,
-    /// It was found as it should be.
+    /// The object was already as planned; nothing was sent.
     AlreadyDone,
-    /// It was not begun, for this reason.
+    /// It did not start, for this reason.
     Skipped(String),
-    /// It was begun, or refused at the last look.
+    /// A read or a write failed, or the object is stale.
     Failed(Failure),
 }
 
-/// Where a step failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why and where a step failed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Failure {
     /// The operation that failed.
     pub operation: String,
-    /// The service's code, if it gave one.
+    /// The error code of the service, if it sent one.
     pub code: Option<String>,
-    /// What was said.
+    /// The error message.
     pub why: String,
     /// The request id.
     pub request_id: Option<String>,
-    /// What to do next, if there is something.
+    /// What the user can do.
     pub hint: Option<String>,
     /// Whether the object had changed since the plan.
     pub stale: bool,
-    /// Whether the call that failed wrote all the same.
+    /// Whether the failed call wrote something.
     pub written: bool,
-    /// Whether nothing failed here: a call of another step did, which must come first.
+    /// Whether the step stopped because of a failure in another step.
     pub held_up: bool,
-    /// The operations that were done before.
+    /// The operations that succeeded before.
     pub done: Vec<String>,
     /// The operations that are left.
     pub left: Vec<String>,
 }
 
-/// Why no further write begins.
+/// Why no further write starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
-    /// A signal came.
+    /// The first signal: the writes in flight may end.
     Signal(Interrupt),
-    /// Another one came behind this first one: what is in flight is not waited for.
+    /// A second signal after this first one: the run ends at once.
     Hurried(Interrupt),
     /// The lock was lost, for this reason.
     LockLost(String),
 }
 
 impl Stop {
-    /// The reason on all that was not begun.
+    /// The reason in the outcome of each step that did not start.
     pub(crate) fn why(&self) -> &'static str {
         match self {
             Self::Signal(_) | Self::Hurried(_) => "interrupted",
@@ -89,14 +89,14 @@ impl Stop {
 /// The signal that ended a run early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Interrupt {
-    /// SIGINT: 130
+    /// SIGINT: exit code 130.
     Interrupt,
-    /// SIGTERM, or SIGHUP of a terminal that was closed: 143
+    /// SIGTERM, or SIGHUP when the terminal closes: exit code 143.
     Terminate,
 }
 
 impl Report {
-    /// The run was stopped for this reason.
+    /// Records why the run stopped.
     pub(crate) fn stopped_by(&mut self, stop: Stop) {
         match stop {
             Stop::Signal(signal) | Stop::Hurried(signal) => self.interrupted = Some(signal),
@@ -104,13 +104,12 @@ impl Report {
         }
     }
 
-    /// Whether every step ended well.
+    /// Whether every step succeeded and no signal came.
     pub fn succeeded(&self) -> bool {
-        self.interrupted.is_none()
-            && self.outcomes.iter().all(|step| matches!(step.outcome, Outcome::Applied | Outcome::AlreadyDone))
+        self.interrupted.is_none() && self.applied() == self.outcomes.len()
     }
 
-    /// How many steps ended well.
+    /// How many steps succeeded.
     pub fn applied(&self) -> usize {
         self.outcomes.iter().filter(|step| matches!(step.outcome, Outcome::Applied | Outcome::AlreadyDone)).count()
     }

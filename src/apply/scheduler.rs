@@ -1,5 +1,5 @@
-//! Which call runs when: after all that must come before it, beside those of other objects as far as there is room in the
-//! account or cluster, and never beside one that writes to the same object.
+//! Decides which call runs when: after all calls that it depends on, within the parallelism of its account or cluster,
+//! and never beside another write to the same object.
 
 use super::Pace;
 use super::outage::Outages;
@@ -16,331 +16,309 @@ use futures::stream::FuturesUnordered;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-/// Where a step states.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The account or cluster that a call is sent to. None for a step without calls.
+pub(super) type Endpoint = Option<(bool, Key)>;
+
+/// A call: the index of its step, and its index in that step.
+type CallRef = (usize, usize);
+
+/// All steps of a plan. Reverse edges make finishing a step cost O(dependents), not O(steps).
+struct Scheduler<'p> {
+    steps: Vec<ScheduledStep<'p>>,
+    slots: Vec<Slots>,
+    /// Maximum number of running steps in each endpoint.
+    limit: usize,
+    /// Waiting steps whose next call will never run.
+    to_end: BTreeSet<usize>,
+    /// The objects that a running step writes to.
+    busy: BTreeSet<String>,
+    outages: Outages,
+}
+
+struct ScheduledStep<'p> {
+    step: &'p Step,
+    state: StepState,
+    /// How many calls are done.
+    done: usize,
+    /// For each call, how many calls of other steps must still succeed before it.
+    pending: Vec<usize>,
+    /// For each call, the calls of other steps that depend on it.
+    dependents: Vec<Vec<CallRef>>,
+    /// The first call that will never run because of another step, and why.
+    blocked: Option<(usize, String)>,
+    /// The objects that the calls write to.
+    objects: BTreeSet<String>,
+    /// The index of its endpoint in `slots`.
+    endpoint: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
 enum StepState {
-    /// For its first call, or between two calls.
+    /// Before the first call, or between two calls.
     Waiting,
     Running,
     Over(Outcome),
 }
 
-/// A cluster or else an account, whose room a step takes.
-pub(super) type Endpoint = (bool, Key);
-
-/// A call: the positions of its step and of its part.
-type CallRef = (usize, usize);
-
-/// All steps, and who is under way. What is kept beside the states tells what a call that ends sets free, so that a plan
-/// of many steps takes no longer a step than one of few.
-struct Scheduler<'p> {
-    plan: &'p Plan,
-    states: Vec<StepState>,
-    /// For each step how many of its calls are done.
-    done: Vec<usize>,
-    /// For each call how many of those that must come before it, in other steps, are not done.
-    pending: Vec<Vec<usize>>,
-    /// For each call those of other steps that must come after it.
-    dependents: Vec<Vec<Vec<CallRef>>>,
-    /// For each step the first call that will not be begun, and why.
-    blocked: Vec<Option<(usize, String)>>,
-    /// Steps whose next call is one that will not be begun.
-    ending: BTreeSet<usize>,
-    /// For each step the objects that its calls write to.
-    objects: Vec<BTreeSet<String>>,
-    /// The objects that are being written to.
-    busy: BTreeSet<String>,
-    /// For each step the place of its account or cluster in `slots`.
-    slots_of: Vec<usize>,
-    slots: Vec<Slots>,
-    /// How many steps may be under way in each.
-    limit: usize,
-    outages: Outages,
-}
-
-/// An account or cluster.
+/// The steps of one endpoint.
 #[derive(Debug, Default)]
 struct Slots {
-    /// How many of its steps are under way.
-    taken: usize,
-    /// Its steps that wait for nothing but room, or for an object that is being written to.
+    running: usize,
+    /// Steps that may run once a slot and their objects are free.
     ready: BTreeSet<usize>,
 }
 
 /// Runs all steps.
-pub(super) async fn run<RA, WA, RK, WK>(plan: &Plan, runner: &Runner<'_, RA, WA, RK, WK>, pace: &Pace) -> Report
-where
-    RA: ReadAws,
-    WA: WriteAws,
-    RK: ReadKubernetes,
-    WK: WriteKubernetes,
-{
+pub(super) async fn run(
+    plan: &Plan,
+    runner: &Runner<'_, impl ReadAws, impl WriteAws, impl ReadKubernetes, impl WriteKubernetes>,
+    pace: &Pace,
+) -> Report {
+    let finished = |index: usize, outcome: &Outcome| {
+        let outcome = match outcome {
+            Outcome::Applied => "applied",
+            Outcome::AlreadyDone => "already done",
+            Outcome::Skipped(_) => "skipped",
+            Outcome::Failed(_) => "failed",
+        };
+        runner.listener.on(&Event::StepFinished { address: plan.steps[index].address.clone(), outcome });
+    };
     let mut scheduler = Scheduler::new(plan, *pace);
     let progress: Vec<Progress<'_>> = plan.steps.iter().map(Progress::new).collect();
-    let over = runner.over(pace.grace);
-    tokio::pin!(over);
+    let abandoned = runner.until_abandoned(pace.grace);
+    tokio::pin!(abandoned);
     let mut running = FuturesUnordered::new();
     loop {
-        scheduler.end_what_will_not_run(runner, &progress);
-        for (position, parts) in scheduler.start() {
-            let progress = &progress[position];
-            running.push(async move { (position, runner.run(progress, parts).await) });
+        scheduler.end_blocked(runner.stopped().as_ref(), &progress, &finished);
+        for (index, calls) in scheduler.start() {
+            let progress = &progress[index];
+            running.push(async move { (index, runner.run(progress, calls).await) });
         }
         let ended = tokio::select! {
             biased;
             ended = running.next() => ended,
-            () = &mut over => break,
+            () = &mut abandoned => break,
         };
-        let Some((position, outcome)) = ended else { break };
-        if let Some(outcome) = scheduler.end(position, progress[position].done(), outcome) {
-            finished(runner, plan, position, &outcome);
+        let Some((index, outcome)) = ended else { break };
+        scheduler.paused(index, progress[index].done());
+        match outcome {
+            Some(outcome) => {
+                finished(index, &outcome);
+                scheduler.over(index, outcome);
+            }
+            None => scheduler.update(index),
         }
-        if let Some(failure) = progress[position].outage() {
-            scheduler.failed_for_all(position, failure);
+        if let Some(failure) = progress[index].outage() {
+            scheduler.count_outage(index, failure);
         }
     }
-    scheduler.end_what_will_not_run(runner, &progress);
-    for position in scheduler.that_stand(&StepState::Running) {
-        let progress = &progress[position];
-        scheduler.end(position, progress.done(), Some(progress.unanswered()));
+    scheduler.end_blocked(runner.stopped().as_ref(), &progress, &finished);
+    for index in scheduler.in_state(&StepState::Running) {
+        scheduler.paused(index, progress[index].done());
+        scheduler.over(index, progress[index].unanswered());
     }
     scheduler.report(runner.stopped())
 }
 
-fn finished<RA, WA, RK, WK>(runner: &Runner<'_, RA, WA, RK, WK>, plan: &Plan, position: usize, outcome: &Outcome) {
-    let outcome = match outcome {
-        Outcome::Applied => "applied",
-        Outcome::AlreadyDone => "already done",
-        Outcome::Skipped(_) => "skipped",
-        Outcome::Failed(_) => "failed",
-    };
-    runner.listen.on(&Event::StepFinished { address: plan.steps[position].address.clone(), outcome });
-}
-
 impl<'p> Scheduler<'p> {
     fn new(plan: &'p Plan, pace: Pace) -> Self {
-        let positions: HashMap<&Address, usize> =
-            plan.steps.iter().enumerate().map(|(position, step)| (&step.address, position)).collect();
-        let mut dependents: Vec<Vec<Vec<CallRef>>> =
-            plan.steps.iter().map(|step| vec![Vec::new(); step.parts.len()]).collect();
-        let mut pending: Vec<Vec<usize>> = plan.steps.iter().map(|step| vec![0; step.parts.len()]).collect();
-        for (position, step) in plan.steps.iter().enumerate() {
-            for (part, call) in step.parts.iter().enumerate() {
-                // what is not in the plan needs no change
-                let earlier = call.after.iter().filter_map(|id| Some((*positions.get(&id.address)?, id.part)));
-                for (step, place) in earlier.filter(|(step, place)| *place < plan.steps[*step].parts.len()) {
-                    dependents[step][place].push((position, part));
-                    pending[position][part] += 1;
+        let mut endpoints: HashMap<Endpoint, usize> = HashMap::new();
+        let steps = plan.steps.iter().map(|step| {
+            let next = endpoints.len();
+            ScheduledStep {
+                step,
+                state: StepState::Waiting,
+                done: 0,
+                pending: vec![0; step.parts.len()],
+                dependents: vec![Vec::new(); step.parts.len()],
+                blocked: None,
+                objects: step.parts.iter().map(|part| object(&part.call)).collect(),
+                endpoint: *endpoints.entry(endpoint(step)).or_insert(next),
+            }
+        });
+        let mut steps: Vec<ScheduledStep<'p>> = steps.collect();
+        let indexes: HashMap<&Address, usize> =
+            plan.steps.iter().enumerate().map(|(index, step)| (&step.address, index)).collect();
+        for (index, step) in plan.steps.iter().enumerate() {
+            for (call, part) in step.parts.iter().enumerate() {
+                for id in &part.after {
+                    // an object that is not in the plan needs no change
+                    let Some(first) = indexes.get(&id.address) else { continue };
+                    if let Some(dependents) = steps[*first].dependents.get_mut(id.part) {
+                        dependents.push((index, call));
+                        steps[index].pending[call] += 1;
+                    }
                 }
             }
         }
-        let mut known: HashMap<Option<Endpoint>, usize> = HashMap::new();
-        let mut home_of = |step: &Step| {
-            let next = known.len();
-            *known.entry(lane(step)).or_insert(next)
-        };
-        let slots_of: Vec<usize> = plan.steps.iter().map(&mut home_of).collect();
-        let slots: Vec<Slots> = known.iter().map(|_| Slots::default()).collect();
         let mut scheduler = Self {
-            plan,
-            states: vec![StepState::Waiting; plan.steps.len()],
-            done: vec![0; plan.steps.len()],
-            pending,
-            dependents,
-            blocked: vec![None; plan.steps.len()],
-            ending: BTreeSet::new(),
-            objects: plan.steps.iter().map(objects).collect(),
-            busy: BTreeSet::new(),
-            slots_of,
-            slots,
+            steps,
+            slots: endpoints.iter().map(|_| Slots::default()).collect(),
             limit: pace.parallelism.max(1),
+            to_end: BTreeSet::new(),
+            busy: BTreeSet::new(),
             outages: Outages::default(),
         };
-        (0..plan.steps.len()).for_each(|position| scheduler.look_again(position));
+        (0..plan.steps.len()).for_each(|index| scheduler.update(index));
         scheduler
     }
 
-    fn that_stand(&self, wanted: &StepState) -> Vec<usize> {
-        let those = self.states.iter().enumerate().filter(|(_, stand)| *stand == wanted);
-        those.map(|(position, _)| position).collect()
+    fn in_state(&self, state: &StepState) -> Vec<usize> {
+        (0..self.steps.len()).filter(|index| self.steps[*index].state == *state).collect()
     }
 
-    /// Says whether a step that waits may go on, or must end.
-    fn look_again(&mut self, position: usize) {
-        let next = self.done[position];
-        if self.states[position] != StepState::Waiting {
+    fn slots_of(&mut self, index: usize) -> &mut Slots {
+        &mut self.slots[self.steps[index].endpoint]
+    }
+
+    /// Notes whether a waiting step may run its next call, or never will.
+    fn update(&mut self, index: usize) {
+        let step = &self.steps[index];
+        if step.state != StepState::Waiting {
             return;
         }
-        let blocked = self.blocked[position].as_ref().is_some_and(|(part, _)| *part <= next);
-        if blocked || self.outage(position).is_some() {
-            self.slots[self.slots_of[position]].ready.remove(&position);
-            self.ending.insert(position);
-        } else if self.pending[position].get(next).is_none_or(|pending| *pending == 0) {
-            self.slots[self.slots_of[position]].ready.insert(position);
+        if step.blocker().is_some() || self.outage(index, step.done).is_some() {
+            self.slots_of(index).ready.remove(&index);
+            self.to_end.insert(index);
+        } else if step.pending.get(step.done).is_none_or(|pending| *pending == 0) {
+            self.slots_of(index).ready.insert(index);
         }
     }
 
-    /// Ends the steps of which no further call will be begun: all once the run is stopped, else those whose next call must
-    /// come after one that was not made.
-    fn end_what_will_not_run<RA, WA, RK, WK>(&mut self, runner: &Runner<'_, RA, WA, RK, WK>, progress: &[Progress<'_>])
-    where
-        RA: ReadAws,
-        WA: WriteAws,
-        RK: ReadKubernetes,
-        WK: WriteKubernetes,
-    {
-        let stop = runner.stopped();
+    /// Ends the steps whose next call will never run; every waiting step once the run is stopped.
+    fn end_blocked(&mut self, stop: Option<&Stop>, progress: &[Progress<'_>], finished: &impl Fn(usize, &Outcome)) {
         if stop.is_some() {
-            self.ending.extend(self.that_stand(&StepState::Waiting));
+            self.to_end.extend(self.in_state(&StepState::Waiting));
         }
-        while let Some(position) = self.ending.pop_first() {
-            if self.states[position] != StepState::Waiting {
+        while let Some(index) = self.to_end.pop_first() {
+            let scheduled = &self.steps[index];
+            if scheduled.state != StepState::Waiting {
                 continue;
             }
-            let next = self.done[position];
-            let why = self.blocked[position].as_ref().filter(|(part, _)| *part <= next).map(|(_, why)| why.clone());
-            let outcome = match (&stop, why, self.outage(position)) {
-                (Some(stop), ..) => progress[position].stopped(stop),
-                (None, Some(why), _) => progress[position].held_up(why),
-                (None, None, Some(failure)) => progress[position].failed_like(failure),
+            let progress = &progress[index];
+            let outcome = match (stop, scheduled.blocker(), self.outage(index, scheduled.done)) {
+                (Some(stop), ..) => progress.stopped(stop),
+                (None, Some(why), _) => progress.held_up(why.to_owned()),
+                (None, None, Some(failure)) => progress.failed_like(failure),
+                // a call of this kind has succeeded since
                 (None, None, None) => {
-                    self.look_again(position);
+                    self.update(index);
                     continue;
                 }
             };
-            self.slots[self.slots_of[position]].ready.remove(&position);
-            self.over(position, outcome.clone());
-            finished(runner, self.plan, position, &outcome);
+            self.slots_of(index).ready.remove(&index);
+            finished(index, &outcome);
+            self.over(index, outcome);
         }
     }
 
-    /// The steps that begin or go on now, in plan order, each with the calls that it may make: up to one that has to wait
-    /// for another step, or for which another step waits.
+    /// Starts steps, in plan order. Returns each with the calls that it may make before it must check for other steps.
     fn start(&mut self) -> Vec<(usize, Range<usize>)> {
         let mut started = Vec::new();
-        for home in 0..self.slots.len() {
-            let ready: Vec<usize> = self.slots[home].ready.iter().copied().collect();
-            for position in ready {
-                if self.slots[home].taken == self.limit {
+        for endpoint in 0..self.slots.len() {
+            let ready: Vec<usize> = self.slots[endpoint].ready.iter().copied().collect();
+            for index in ready {
+                if self.slots[endpoint].running == self.limit {
                     break;
                 }
-                // where the last one failed, those that are under way show first whether the others will
-                if self.slots[home].taken > 0 && self.is_suspected(position) {
+                let step = &self.steps[index];
+                let suspect =
+                    step.step.parts.get(step.done).is_some_and(|part| self.outages.is_suspect(endpoint, &part.call));
+                // after a failure, the running calls show first whether the others will fail too
+                if (suspect && self.slots[endpoint].running > 0) || !step.objects.is_disjoint(&self.busy) {
                     continue;
                 }
-                if self.objects[position].is_disjoint(&self.busy) {
-                    self.slots[home].taken += 1;
-                    self.slots[home].ready.remove(&position);
-                    self.busy.extend(self.objects[position].iter().cloned());
-                    self.states[position] = StepState::Running;
-                    started.push((position, self.next_calls(position)));
-                }
+                self.busy.extend(step.objects.iter().cloned());
+                started.push((index, self.next_calls(index)));
+                self.steps[index].state = StepState::Running;
+                self.slots[endpoint].running += 1;
+                self.slots[endpoint].ready.remove(&index);
             }
         }
-        started.sort_unstable_by_key(|(position, _)| *position);
+        started.sort_unstable_by_key(|(index, _)| *index);
         started
     }
 
-    /// Why the next call of a step is not worth sending, if so.
-    fn outage(&self, position: usize) -> Option<&Failure> {
-        self.outage_at(position, self.done[position])
+    /// The last failure of the kind of this call, if it is not worth sending.
+    fn outage(&self, index: usize, call: usize) -> Option<&Failure> {
+        let step = &self.steps[index];
+        self.outages.failure(step.endpoint, &step.step.parts.get(call)?.call)
     }
 
-    /// Whether the last call of this kind failed in a way that is not the object's.
-    fn is_suspected(&self, position: usize) -> bool {
-        let next = self.plan.steps[position].parts.get(self.done[position]);
-        let operation = || next.map(|part| part.call.operation());
-        !self.outages.is_empty() && operation().is_some_and(|one| self.outages.suspects(self.slots_of[position], &one))
-    }
-
-    fn outage_at(&self, position: usize, part: usize) -> Option<&Failure> {
-        if self.outages.is_empty() {
-            return None;
-        }
-        let part = self.plan.steps[position].parts.get(part)?;
-        self.outages.of(self.slots_of[position], &part.call.operation())
-    }
-
-    /// The next call of a step failed in a way that is not the object's: many such end the steps that have it before them.
-    fn failed_for_all(&mut self, position: usize, failure: Failure) {
-        let (home, at) = (self.slots_of[position], failure.done.len());
-        let Some(part) = self.plan.steps[position].parts.get(at) else { return };
-        if self.outages.failed(home, part.call.operation(), failure) {
-            let waiting = self.that_stand(&StepState::Waiting);
-            for other in waiting {
-                if self.slots_of[other] == home {
-                    self.look_again(other);
+    /// Counts a failure that is not about one object. At the limit, every step of the endpoint whose next call is of
+    /// this kind ends.
+    fn count_outage(&mut self, index: usize, failure: Failure) {
+        let step = &self.steps[index];
+        let endpoint = step.endpoint;
+        let Some(part) = step.step.parts.get(failure.done.len()) else { return };
+        if self.outages.failed(endpoint, &part.call, failure) {
+            for other in self.in_state(&StepState::Waiting) {
+                if self.steps[other].endpoint == endpoint {
+                    self.update(other);
                 }
             }
         }
     }
 
-    fn next_calls(&self, position: usize) -> Range<usize> {
-        let (first, all) = (self.done[position], self.pending[position].len());
-        let waited_for = |part: &usize| !self.dependents[position][*part].is_empty();
-        let waits = |part: &usize| self.pending[position][*part] > 0 || self.outage_at(position, *part).is_some();
-        let blocked = self.blocked[position].as_ref().map_or(all, |(part, _)| *part);
-        let after_waited_for = (first..all).find(waited_for).map_or(all, |part| part + 1);
-        let before_waiting = (first + 1..all).find(waits).unwrap_or(all);
-        first..after_waited_for.min(before_waiting).min(blocked).max(first)
+    /// The next calls of a step: up to one that another step depends on, or before one that must wait.
+    fn next_calls(&self, index: usize) -> Range<usize> {
+        let step = &self.steps[index];
+        let (first, all) = (step.done, step.pending.len());
+        let blocked = step.blocked.as_ref().map_or(all, |(call, _)| *call);
+        let depended_on = (first..all).find(|call| !step.dependents[*call].is_empty()).map_or(all, |call| call + 1);
+        let must_wait = |call: &usize| step.pending[*call] > 0 || self.outage(index, *call).is_some();
+        let waiting = (first + 1..all).find(must_wait).unwrap_or(all);
+        first..depended_on.min(waiting).min(blocked).max(first)
     }
 
-    /// Some calls of a step have ended: the step is over, or waits for its next call. Returns how it ended.
-    fn end(&mut self, position: usize, done: usize, outcome: Option<Outcome>) -> Option<Outcome> {
-        for object in &self.objects[position] {
+    /// Frees the slot and the objects of a step that no longer runs, and the dependents of the calls that are done.
+    fn paused(&mut self, index: usize, done: usize) {
+        let step = &mut self.steps[index];
+        let endpoint = step.endpoint;
+        let first = std::mem::replace(&mut step.done, done);
+        step.state = StepState::Waiting;
+        for object in &step.objects {
             self.busy.remove(object);
         }
-        self.slots[self.slots_of[position]].taken -= 1;
-        let first = std::mem::replace(&mut self.done[position], done);
-        self.states[position] = StepState::Waiting;
-        for part in first..done {
-            if !self.outages.is_empty() {
-                self.outages
-                    .succeeded(self.slots_of[position], &self.plan.steps[position].parts[part].call.operation());
+        self.slots[endpoint].running -= 1;
+        for call in first..done {
+            self.outages.succeeded(endpoint, &self.steps[index].step.parts[call].call);
+            for (dependent, later) in std::mem::take(&mut self.steps[index].dependents[call]) {
+                self.steps[dependent].pending[later] -= 1;
+                self.update(dependent);
             }
-            for (step, later) in std::mem::take(&mut self.dependents[position][part]) {
-                self.pending[step][later] -= 1;
-                self.look_again(step);
-            }
-        }
-        match outcome {
-            Some(outcome) => self.over(position, outcome.clone()),
-            None => self.look_again(position),
-        }
-        match &self.states[position] {
-            StepState::Over(outcome) => Some(outcome.clone()),
-            StepState::Waiting | StepState::Running => None,
         }
     }
 
-    /// A step is over: what must come after calls that it did not make will not be begun.
-    fn over(&mut self, position: usize, outcome: Outcome) {
+    /// Ends a step, and blocks the calls that depend on calls that it did not make.
+    fn over(&mut self, index: usize, outcome: Outcome) {
+        let step = &mut self.steps[index];
         let why = match &outcome {
-            // names the step that failed, not those between
+            // names the step that failed, not the steps between
             Outcome::Skipped(why) => why.clone(),
             Outcome::Failed(failure) if failure.held_up => failure.why.clone(),
             Outcome::Failed(_) | Outcome::Applied | Outcome::AlreadyDone => {
-                format!("`{}`, which it depends on, failed", self.plan.steps[position].address)
+                format!("`{}`, which it depends on, failed", step.step.address)
             }
         };
-        self.states[position] = StepState::Over(outcome);
-        for part in self.done[position]..self.dependents[position].len() {
-            for (step, later) in std::mem::take(&mut self.dependents[position][part]) {
-                if self.blocked[step].as_ref().is_none_or(|(first, _)| later < *first) {
-                    self.blocked[step] = Some((later, why.clone()));
-                }
-                self.look_again(step);
+        step.state = StepState::Over(outcome);
+        let dependents: Vec<CallRef> = step.dependents[step.done..].iter_mut().flat_map(std::mem::take).collect();
+        for (dependent, later) in dependents {
+            let blocked = &mut self.steps[dependent].blocked;
+            if blocked.as_ref().is_none_or(|(first, _)| later < *first) {
+                *blocked = Some((later, why.clone()));
             }
+            self.update(dependent);
         }
     }
 
     fn report(self, stop: Option<Stop>) -> Report {
-        let outcomes = self.plan.steps.iter().zip(self.states).map(|(step, stand)| StepOutcome {
-            address: step.address.clone(),
-            action: step.change.action(),
-            outcome: match stand {
+        let outcomes = self.steps.into_iter().map(|step| StepOutcome {
+            address: step.step.address.clone(),
+            action: step.step.change.action(),
+            outcome: match step.state {
                 StepState::Over(outcome) => outcome,
-                // every step has its turn: the calls of a plan have an order
+                // unreachable while the calls of a plan have no circle
                 StepState::Waiting | StepState::Running => Outcome::Skipped("it was never begun".to_owned()),
             },
             note: None,
@@ -353,19 +331,22 @@ impl<'p> Scheduler<'p> {
     }
 }
 
-/// The account or cluster of a step; one of no calls needs no room.
-pub(super) fn lane(step: &Step) -> Option<Endpoint> {
+impl ScheduledStep<'_> {
+    /// Why the next call will never run, if another step blocks it.
+    fn blocker(&self) -> Option<&str> {
+        self.blocked.as_ref().filter(|(call, _)| *call <= self.done).map(|(_, why)| why.as_str())
+    }
+}
+
+/// The account or cluster of a step.
+pub(super) fn endpoint(step: &Step) -> Endpoint {
     step.parts.first().map(|part| match &part.call {
         Call::Iam(account, _) => (false, account.clone()),
         Call::Kubernetes(cluster, _) => (true, cluster.clone()),
     })
 }
 
-/// The objects that a step's calls write to.
-fn objects(step: &Step) -> BTreeSet<String> {
-    step.parts.iter().map(|part| object(&part.call)).collect()
-}
-
+/// The object that a call writes to.
 fn object(call: &Call) -> String {
     match call {
         Call::Iam(account, call) => match call.target() {
@@ -374,8 +355,8 @@ fn object(call: &Call) -> String {
             Target::Role(name) => format!("{account} {}", name.case_insensitive()),
         },
         Call::Kubernetes(cluster, call) => {
-            let item = call.object();
-            format!("{cluster} {}/{}", item.namespace, item.name)
+            let object = call.object();
+            format!("{cluster} {}/{}", object.namespace, object.name)
         }
     }
 }

@@ -1,155 +1,138 @@
-//! One step: its calls in order, each after a last look, until one fails, a signal comes or the lock is lost.
+//! Runs one step: makes its calls in order, each after a re-read, until one fails or the run is stopped.
 
-use super::awaited;
 use super::hint::hint;
-use super::outage;
+use super::outage::{NOT_SENT, is_outage};
 use super::recheck::{Finding, Recheck};
 use super::report::{Failure, Outcome, Stop};
+use super::wait;
 use crate::event::{Event, Listen};
 use crate::model::call::{Call, Field, IamCall, KubernetesCall};
 use crate::plan::Step;
 use crate::world::{Answer, CallError, CallErrorKind, ReadAws, ReadKubernetes, WriteAws, WriteKubernetes, Written};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// What running a step takes.
+/// How often irsa reads a ServiceAccount before a delete, if it changes between the read and the delete.
+const MAX_READS: usize = 3;
+
+/// Runs steps with these clients.
 pub(super) struct Runner<'a, RA, WA, RK, WK> {
-    pub look: Recheck<'a, RA, RK>,
+    pub recheck: Recheck<'a, RA, RK>,
     pub write_aws: &'a WA,
     pub write_kubernetes: &'a WK,
     pub stop: watch::Receiver<Option<Stop>>,
-    pub listen: &'a dyn Listen,
+    pub listener: &'a dyn Listen,
 }
 
-/// How often an object that changes between the last look and its delete is looked at.
-const LOOKS: usize = 3;
-
-/// The reason on a write that was in flight when a signal came, and did not end in time.
-const UNANSWERED: &str = "it did not end in time after the signal: what came of it is unknown";
-
-/// How far a step has come. Calls are counted as they end, so that whoever gives the step up knows.
+/// How far a step has come. Shared between the running step and the scheduler, which reports on a step that it abandons.
 pub(super) struct Progress<'s> {
     step: &'s Step,
-    /// How many calls are done, or were not needed.
-    done: AtomicUsize,
-    /// The calls that were sent, by their positions.
-    sent: Mutex<BTreeSet<usize>>,
-    /// Whether this very step has made the object, so that there is nothing to look at.
-    fresh: AtomicBool,
-    /// Its failure, where that is none of the object's own.
-    outage: OnceLock<Failure>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// How many calls succeeded or were not needed.
+    done: usize,
+    /// The indexes of the calls that wrote something.
+    sent: BTreeSet<usize>,
+    /// Whether one of these calls created the object.
+    created: bool,
+    /// The failure of the step, if it is not about this object alone.
+    outage: Option<Failure>,
 }
 
 impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<'_, RA, WA, RK, WK> {
-    /// Why no further write begins, if so.
+    /// Why no further write starts; None while the run goes on.
     pub(super) fn stopped(&self) -> Option<Stop> {
         self.stop.borrow().clone()
     }
 
-    /// Comes back when a signal has come and the time for what was in flight then is over, or a second one has come.
-    pub(super) async fn over(&self, grace: Duration) {
-        self.until(|stop| matches!(stop, Some(Stop::Signal(_) | Stop::Hurried(_)))).await;
+    /// Waits until a signal has come and the grace time is over, or until a second signal comes.
+    pub(super) async fn until_abandoned(&self, grace: Duration) {
+        wait::until(&self.stop, |stop| matches!(stop, Some(Stop::Signal(_) | Stop::Hurried(_)))).await;
         tokio::select! {
             () = tokio::time::sleep(grace) => {}
-            () = self.until(|stop| matches!(stop, Some(Stop::Hurried(_)))) => {}
+            () = wait::until(&self.stop, |stop| matches!(stop, Some(Stop::Hurried(_)))) => {}
         }
     }
 
-    async fn until(&self, reason: impl FnMut(&Option<Stop>) -> bool) {
-        if self.stop.clone().wait_for(reason).await.is_err() {
-            // nobody is left who could send one
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Comes back when no further write may begin.
-    async fn until_stopped(&self) -> Stop {
-        awaited::first(&self.stop).await
-    }
-
-    /// Runs these calls of a step, the first of which is the next one; `None` once they are done and others are left.
-    pub(super) async fn run(&self, progress: &Progress<'_>, parts: Range<usize>) -> Option<Outcome> {
+    /// Makes these calls of a step, which follow those that are done. Returns None if the step has further calls.
+    pub(super) async fn run(&self, progress: &Progress<'_>, calls: Range<usize>) -> Option<Outcome> {
         let step = progress.step;
-        if parts.start == 0 {
+        if calls.start == 0 {
             let first = step.parts.first().map(|part| &part.call);
-            match self.looked(self.look.before_step(step)).await {
-                Err(reason) => return Some(progress.stopped(&reason)),
-                Ok(Err(error)) => return Some(progress.failed(&error, first)),
-                Ok(Ok(Finding::Stale(why))) => return Some(progress.stale(why)),
-                Ok(Ok(Finding::Write | Finding::Delete(_) | Finding::Done)) => {}
-            }
-        }
-        for place in parts {
-            if let Some(outcome) = self.part(progress, place).await {
+            if let Err(outcome) = self.read(progress, first, self.recheck.before_step(step)).await {
                 return Some(outcome);
             }
         }
-        (progress.done() == step.parts.len()).then(|| progress.succeeded())
+        for index in calls {
+            if let Err(outcome) = self.call(progress, index).await {
+                return Some(outcome);
+            }
+        }
+        let state = progress.state();
+        let outcome = if state.sent.is_empty() { Outcome::AlreadyDone } else { Outcome::Applied };
+        (state.done == step.parts.len()).then_some(outcome)
     }
 
-    /// Makes one call, after a last look; `None` once it is done.
-    async fn part(&self, progress: &Progress<'_>, place: usize) -> Option<Outcome> {
+    /// Makes one call, after a re-read.
+    async fn call(&self, progress: &Progress<'_>, index: usize) -> Result<(), Outcome> {
         let step = progress.step;
-        let call = &step.parts[place].call;
-        let mut looks = 0;
-        loop {
+        let call = &step.parts[index].call;
+        let mut reads = 0;
+        let written = loop {
             let mut version = None;
-            if !progress.needs_no_look(place) {
-                looks += 1;
-                match self.looked(self.look.call(step, call)).await {
-                    Err(reason) => return Some(progress.stopped(&reason)),
-                    Ok(Err(error)) => return Some(progress.failed(&error, Some(call))),
-                    Ok(Ok(Finding::Stale(why))) => return Some(progress.stale(why)),
-                    Ok(Ok(Finding::Done)) => {
-                        progress.one_more();
-                        self.finished(step, call);
-                        return None;
-                    }
-                    Ok(Ok(Finding::Write)) => {}
-                    Ok(Ok(Finding::Delete(seen))) => version = Some(seen),
+            if !progress.knows_live_value(index) {
+                reads += 1;
+                match self.read(progress, Some(call), self.recheck.call(step, call)).await? {
+                    Finding::Done => break Written { already_done: true, ..Written::default() },
+                    Finding::Delete(seen) => version = Some(seen),
+                    Finding::Write | Finding::Stale(_) => {}
                 }
             }
-            if let Some(reason) = self.stopped() {
-                return Some(progress.stopped(&reason));
+            if let Some(stop) = self.stopped() {
+                return Err(progress.stopped(&stop));
             }
-            self.listen.on(&Event::CallStarted { address: step.address.clone(), operation: call.operation() });
-            return match self.write(call, version.as_deref()).await {
-                Ok(written) => {
-                    progress.one_more();
-                    if !written.already_done {
-                        progress.was_sent(place, makes(call));
-                    }
-                    self.finished(step, call);
-                    None
-                }
-                // it changed since the look: perhaps it must not be deleted any more
-                Err(error) if error.kind == CallErrorKind::Conflict && version.is_some() && looks < LOOKS => continue,
+            self.listener.on(&Event::CallStarted { address: step.address.clone(), operation: call.operation() });
+            match self.write(call, version.as_deref()).await {
+                Ok(written) => break written,
+                // the object changed since the read, and perhaps must not be deleted any more
+                Err(error) if error.kind == CallErrorKind::Conflict && version.is_some() && reads < MAX_READS => {}
                 Err(error) if error.kind == CallErrorKind::Stopped => {
-                    Some(progress.stopped(&self.until_stopped().await))
+                    return Err(progress.stopped(&wait::until_set(&self.stop).await));
                 }
-                Err(error) => Some(progress.failed(&error, Some(call))),
-            };
-        }
+                Err(error) => return Err(progress.failed(&error, Some(call))),
+            }
+        };
+        progress.succeeded(index, written.already_done);
+        self.listener.on(&Event::CallFinished { address: step.address.clone(), operation: call.operation() });
+        Ok(())
     }
 
-    fn finished(&self, step: &Step, call: &Call) {
-        self.listen.on(&Event::CallFinished { address: step.address.clone(), operation: call.operation() });
-    }
-
-    /// A look, given up when the run is stopped: only writes are waited for.
-    async fn looked(&self, look: impl Future<Output = Answer<Finding>>) -> Result<Answer<Finding>, Stop> {
-        tokio::select! {
+    /// Awaits a re-read, and drops it when the run is stopped: only writes must end.
+    async fn read(
+        &self,
+        progress: &Progress<'_>,
+        call: Option<&Call>,
+        recheck: impl Future<Output = Answer<Finding>>,
+    ) -> Result<Finding, Outcome> {
+        let finding = tokio::select! {
             biased;
-            stop = self.until_stopped() => Err(stop),
-            verdict = look => Ok(verdict),
+            stop = wait::until_set(&self.stop) => return Err(progress.stopped(&stop)),
+            finding = recheck => finding,
+        };
+        match finding {
+            Err(error) => Err(progress.failed(&error, call)),
+            Ok(Finding::Stale(why)) => Err(progress.stale(why)),
+            Ok(finding) => Ok(finding),
         }
     }
 
-    /// Sends a write; never given up once it is sent.
+    /// Sends a write. It is never dropped once it is sent.
     async fn write(&self, call: &Call, version: Option<&str>) -> Answer<Written> {
         match call {
             Call::Iam(account, call) => self.write_aws.write(account, call).await,
@@ -158,8 +141,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
     }
 }
 
-/// Whether the call makes an object.
-fn makes(call: &Call) -> bool {
+fn creates_object(call: &Call) -> bool {
     matches!(
         call,
         Call::Iam(_, IamCall::CreateRole { .. } | IamCall::CreatePolicy { .. } | IamCall::CreateProvider { .. })
@@ -167,74 +149,50 @@ fn makes(call: &Call) -> bool {
     )
 }
 
-fn failure(step: &Step, done: usize, why: String) -> Failure {
-    let mut operations: Vec<String> = step.parts.iter().map(|part| part.call.operation()).collect();
-    let left = operations.split_off(done.min(operations.len()));
-    Failure {
-        operation: left.first().cloned().unwrap_or_default(),
-        code: None,
-        why,
-        request_id: None,
-        hint: None,
-        stale: false,
-        written: false,
-        held_up: false,
-        done: operations,
-        left,
-    }
-}
-
 impl<'s> Progress<'s> {
     pub(super) fn new(step: &'s Step) -> Self {
-        Self {
-            step,
-            done: AtomicUsize::new(0),
-            sent: Mutex::new(BTreeSet::new()),
-            fresh: AtomicBool::new(false),
-            outage: OnceLock::new(),
-        }
+        Self { step, state: Mutex::default() }
     }
 
-    /// How it failed, where other objects would fail alike.
-    pub(super) fn outage(&self) -> Option<Failure> {
-        self.outage.get().cloned()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many calls are done.
     pub(super) fn done(&self) -> usize {
-        self.done.load(Ordering::Relaxed)
+        self.state().done
     }
 
-    fn one_more(&self) {
-        self.done.fetch_add(1, Ordering::Relaxed);
+    /// The failure of the step, if other objects would fail alike.
+    pub(super) fn outage(&self) -> Option<Failure> {
+        self.state().outage.clone()
     }
 
-    fn sent(&self) -> MutexGuard<'_, BTreeSet<usize>> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    fn succeeded(&self, index: usize, already_done: bool) {
+        let mut state = self.state();
+        state.done += 1;
+        if !already_done {
+            state.sent.insert(index);
+            state.created |= creates_object(&self.step.parts[index].call);
+        }
     }
 
-    fn was_sent(&self, place: usize, made: bool) {
-        self.sent().insert(place);
-        self.fresh.fetch_or(made, Ordering::Relaxed);
-    }
-
-    /// Whether the call is made without asking what is there: this run has made the object, or has written this field
-    /// before, and what IAM answers may be older than that.
-    fn needs_no_look(&self, place: usize) -> bool {
-        let field = |place: usize| match &self.step.parts[place].call {
+    /// Whether the call needs no re-read: this run created the object or wrote this field before, and IAM may still
+    /// answer with an older value.
+    fn knows_live_value(&self, index: usize) -> bool {
+        let field = |index: usize| match &self.step.parts[index].call {
             Call::Iam(_, call) => Some(call.field()).filter(|field| *field != Field::Tags),
             Call::Kubernetes(..) => None,
         };
-        self.fresh.load(Ordering::Relaxed)
-            || (field(place).is_some() && self.sent().iter().any(|sent| field(*sent) == field(place)))
+        let state = self.state();
+        state.created || (field(index).is_some() && state.sent.iter().any(|sent| field(*sent) == field(index)))
     }
 
-    fn succeeded(&self) -> Outcome {
-        if self.sent().is_empty() { Outcome::AlreadyDone } else { Outcome::Applied }
-    }
-
-    fn failure(&self, why: String) -> Failure {
-        failure(self.step, self.done(), why)
+    fn failure(&self, why: impl Into<String>, hint: Option<String>) -> Failure {
+        let mut done: Vec<String> = self.step.parts.iter().map(|part| part.call.operation()).collect();
+        let left = done.split_off(self.done().min(done.len()));
+        let operation = left.first().cloned().unwrap_or_default();
+        Failure { operation, why: why.into(), hint, done, left, ..Failure::default() }
     }
 
     fn failed(&self, error: &CallError, call: Option<&Call>) -> Outcome {
@@ -242,53 +200,50 @@ impl<'s> Progress<'s> {
             operation: error.operation.clone(),
             code: error.code.clone(),
             request_id: error.request_id.clone(),
-            hint: call.and_then(|call| hint(error, call)),
             written: error.kind == CallErrorKind::Altered,
-            ..self.failure(error.message.clone())
+            ..self.failure(&error.message, call.and_then(|call| hint(error, call)))
         };
-        if outage::is_one(error.kind) {
-            // a step fails once
-            let _ = self.outage.set(failure.clone());
+        if is_outage(error.kind) {
+            self.state().outage = Some(failure.clone());
         }
         Outcome::Failed(failure)
     }
 
-    /// Its next call was not sent, since it would fail as those before it did.
+    /// The outcome if the next call is not sent because it would fail like the calls before it.
     pub(super) fn failed_like(&self, other: &Failure) -> Outcome {
         Outcome::Failed(Failure {
             operation: other.operation.clone(),
             code: other.code.clone(),
-            hint: other.hint.clone(),
-            ..self.failure(format!("{} ({})", other.why, outage::UNSENT))
+            ..self.failure(format!("{} ({NOT_SENT})", other.why), other.hint.clone())
         })
     }
 
     fn stale(&self, why: BTreeSet<String>) -> Outcome {
         let why = why.into_iter().collect::<Vec<_>>().join("; ");
-        Outcome::Failed(Failure { stale: true, hint: Some("plan again".to_owned()), ..self.failure(why) })
+        Outcome::Failed(Failure { stale: true, ..self.failure(why, Some("plan again".to_owned())) })
     }
 
-    /// Not begun, or broken off between two calls.
+    /// The outcome if the run is stopped before the next call.
     pub(super) fn stopped(&self, stop: &Stop) -> Outcome {
-        if self.sent().is_empty() {
+        if self.state().sent.is_empty() {
             return Outcome::Skipped(stop.why().to_owned());
         }
-        let hint = Some("apply again: it goes on from here".to_owned());
-        Outcome::Failed(Failure { hint, ..self.failure(stop.why().to_owned()) })
+        Outcome::Failed(self.failure(stop.why(), Some("apply again to continue".to_owned())))
     }
 
-    /// Not begun, or broken off, since another step did not make what must come before.
+    /// The outcome if a call of another step, which must come first, was not made.
     pub(super) fn held_up(&self, why: String) -> Outcome {
-        if self.sent().is_empty() {
+        if self.state().sent.is_empty() {
             return Outcome::Skipped(why);
         }
-        let hint = Some("apply again once that is mended: it goes on from here".to_owned());
-        Outcome::Failed(Failure { hint, held_up: true, ..self.failure(why) })
+        let hint = Some("apply again once that is fixed".to_owned());
+        Outcome::Failed(Failure { held_up: true, ..self.failure(why, hint) })
     }
 
-    /// Its write did not end in time after a signal.
+    /// The outcome if a write did not end in time after a signal.
     pub(super) fn unanswered(&self) -> Outcome {
-        let hint = Some("see what is left with `irsa plan`; apply again: it goes on from there".to_owned());
-        Outcome::Failed(Failure { hint, ..self.failure(UNANSWERED.to_owned()) })
+        let why = "it did not end in time after the signal: its result is unknown";
+        let hint = "see what is left with `irsa plan`, then apply again";
+        Outcome::Failed(self.failure(why, Some(hint.to_owned())))
     }
 }

@@ -1,13 +1,13 @@
-//! That a plan is carried out in its order, on what is still as it was, and to a clean end whatever happens.
+//! Applies plans to a world in memory: order, stale objects, failures, signals.
 
 mod deletes;
 mod interrupt;
 mod laws;
 mod order;
 mod outage;
+mod ownership;
 mod stale;
 mod verify_writes;
-mod whose;
 
 use super::report::{Failure, Outcome, Report};
 use super::{Clients, Pace, apply, recheck};
@@ -24,7 +24,7 @@ fn clients(world: &World) -> Clients<'_, World, World, World, World> {
     Clients { read_aws: world, write_aws: world, read_kubernetes: world, write_kubernetes: world }
 }
 
-/// The plan for the world as it is.
+/// The plan for the current state of the world.
 async fn planned(kit: &Kit, world: &World) -> Plan {
     let looks = ReadOptions { destroy: kit.options.destroy, shard: kit.options.shard };
     let identities = identify(&kit.desired.accounts, world).await;
@@ -33,7 +33,6 @@ async fn planned(kit: &Kit, world: &World) -> Plan {
     crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new())
 }
 
-/// So many steps side by side, and the grace that there is in life.
 fn pace(parallelism: usize) -> Pace {
     Pace { parallelism, grace: Duration::from_secs(10) }
 }
@@ -44,10 +43,10 @@ async fn run(world: &World, plan: &Plan) -> Report {
 }
 
 async fn rechecked(world: &World, plan: &Plan) -> Vec<Stale> {
-    recheck(plan, &clients(world)).await
+    recheck(plan, world, world).await
 }
 
-/// Everything that is declared, applied to a world.
+/// A world with everything declared already applied.
 async fn world_of(kit: &Kit) -> World {
     let world = World::new(kit.live.clone());
     let plan = planned(kit, &world).await;
@@ -86,7 +85,7 @@ fn failure<'a>(report: &'a Report, address: &str) -> &'a Failure {
     }
 }
 
-/// The writes among the lines of a log.
+/// The writes in a log.
 fn writes(log: &[String]) -> Vec<&str> {
     let read = |line: &&str| {
         let operation = line.split(' ').next().unwrap_or_default();

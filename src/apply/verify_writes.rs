@@ -1,107 +1,112 @@
-//! The last look at what was written to IAM, whose answers may be some seconds old
-//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>): each field once more, in as few calls as can
-//! be, and what is not seen yet again a few times.
+//! Reads what the run wrote to IAM once more, and waits until IAM shows it: IAM is eventually consistent
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>).
 //!
-//! A write that was acknowledged stays done whatever is seen here: a difference is a note in the report, and so is a
-//! look that failed. Kubernetes is not looked at: its answer to a write is the object as it is stored.
+//! A write that IAM acknowledged stays done: a difference, or a failed read, only adds a note to the report. Kubernetes is
+//! not read again, since it answers a write with the stored object.
 
-mod wanted;
+mod expected;
 
 use super::report::Report;
 use crate::ids::Key;
+use crate::model::call::Target;
 use crate::plan::Plan;
 use crate::world::{Answer, ReadAws, RoleDetail};
+use expected::{Expected, Object};
 use futures::future::{join, join_all};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use wanted::{Object, Wanted};
 
-/// The roles on a page of the lists that have all.
-const PAGE: usize = 1000;
-/// When it is looked again, in parts of the time there is.
-const AGAIN: [f64; 3] = [0.1, 0.3, 0.7];
-/// For so many times that long the first look may last: in a large account it reads page after page.
-const PATIENCE: u32 = 3;
-/// Up to so many calls are made without a thought: IAM takes them at once.
-const FEW: usize = 15;
+/// The number of roles on one page of ListRoles and GetAccountAuthorizationDetails.
+const ROLES_PER_PAGE: usize = 1000;
+/// When the missing objects are read again, as fractions of the time limit.
+const READ_AGAIN_AT: [f64; 3] = [0.1, 0.3, 0.7];
+/// The first read may last this many times the time limit: a large account has many pages.
+const FIRST_READ_LIMITS: u32 = 3;
+/// Up to this many calls, the roles are always read one by one.
+const ALWAYS_ONE_BY_ONE: usize = 15;
 
-/// What is not known of an object after a look.
-type Doubts<'p> = BTreeMap<(&'p Key, Object), String>;
+/// The objects that do not show what was written, with the note for the report.
+type Missing<'p> = BTreeMap<Object<'p>, String>;
 
-/// ReadOptions at what the run wrote, and notes in the report what does not show. What is not seen at first is looked for
-/// for as long as `time`.
+/// Reads what the run wrote, and again for up to `time` while something is missing. Adds notes to the report.
 pub(super) async fn verify_writes<A: ReadAws>(plan: &Plan, report: &mut Report, aws: &A, time: Duration) {
-    let wanted = wanted::of(plan, report);
-    if wanted.is_empty() {
+    let expected = expected::of(plan, report);
+    if expected.is_empty() {
         return;
     }
-    let late =
-        || wanted.keys().map(|place| (place.clone(), "no answer came in time when it was read once more".into()));
-    let first = timeout_at(Instant::now() + time * PATIENCE, look(&wanted, aws)).await;
-    let mut doubts: Doubts<'_> = first.unwrap_or_else(|_| late().collect());
-    let began = Instant::now();
-    for part in AGAIN {
-        if doubts.is_empty() {
+    let first = timeout_at(Instant::now() + time * FIRST_READ_LIMITS, read_all(&expected, aws)).await;
+    let mut missing = first.unwrap_or_else(|_| {
+        expected.keys().map(|object| (*object, "no answer came in time when it was read once more".into())).collect()
+    });
+    let start = Instant::now();
+    for fraction in READ_AGAIN_AT {
+        if missing.is_empty() {
             return;
         }
-        sleep_until(began + time.mul_f64(part)).await;
-        let left = wanted.iter().filter(|(place, _)| doubts.contains_key(place));
-        match timeout_at(began + time, one_by_one(left, aws)).await {
-            Ok(now) => doubts = now,
+        sleep_until(start + time.mul_f64(fraction)).await;
+        let again = expected.iter().filter(|(object, _)| missing.contains_key(object));
+        match timeout_at(start + time, one_by_one(again, aws)).await {
+            Ok(now) => missing = now,
             Err(_) => break,
         }
     }
-    for (place, why) in doubts {
-        for position in wanted.get(&place).into_iter().flat_map(|fields| &fields.writers) {
-            if let Some(step) = report.outcomes.get_mut(*position) {
-                step.note.get_or_insert_with(|| why.clone());
+    for (object, note) in missing {
+        for index in &expected[&object].writers {
+            if let Some(step) = report.outcomes.get_mut(*index) {
+                step.note.get_or_insert_with(|| note.clone());
             }
         }
     }
 }
 
-/// The first look: the roles of each account by whichever way takes fewer calls.
-async fn look<'p, A: ReadAws>(wanted: &Wanted<'p>, aws: &A) -> Doubts<'p> {
-    let accounts: BTreeSet<&'p Key> = wanted.keys().map(|(account, _)| *account).collect();
-    let looked = accounts.into_iter().map(|account| async move {
-        let of_it = || wanted.iter().filter(move |((at, _), _)| *at == account);
-        let roles = || of_it().filter(|((_, object), _)| matches!(object, Object::Role(_)));
-        let Some(mut doubts) = in_bulk(account, roles(), aws).await else { return one_by_one(of_it(), aws).await };
-        let others = of_it().filter(|((_, object), _)| !matches!(object, Object::Role(_)));
-        doubts.extend(one_by_one(others, aws).await);
-        doubts
+/// Reads every object, and the roles of each account in the way that takes fewer calls.
+async fn read_all<'p, A: ReadAws>(expected: &BTreeMap<Object<'p>, Expected<'p>>, aws: &A) -> Missing<'p> {
+    let accounts: BTreeSet<&'p Key> = expected.keys().map(|(account, _)| *account).collect();
+    let reads = accounts.into_iter().map(|account| async move {
+        let of_account = expected.iter().filter(|((key, _), _)| *key == account);
+        let (roles, others): (Vec<_>, Vec<_>) =
+            of_account.partition(|((_, target), _)| matches!(target, Target::Role(_)));
+        let Some(mut missing) = in_bulk(account, &roles, aws).await else {
+            return one_by_one(roles.into_iter().chain(others), aws).await;
+        };
+        missing.extend(one_by_one(others, aws).await);
+        missing
     });
-    join_all(looked).await.into_iter().flatten().collect()
+    join_all(reads).await.into_iter().flatten().collect()
 }
 
-/// The roles by the lists that have all; nothing where that takes more calls, or fails.
-async fn in_bulk<'w, 'p: 'w, A: ReadAws>(
-    account: &'p Key,
-    wanted: impl Iterator<Item = (&'w (&'p Key, Object), &'w wanted::Fields<'p>)> + Clone,
+/// Reads the roles from the lists of all roles. None if that takes more calls than one by one, or fails.
+async fn in_bulk<'p, A: ReadAws>(
+    account: &Key,
+    roles: &[(&Object<'p>, &Expected<'p>)],
     aws: &A,
-) -> Option<Doubts<'p>> {
-    let calls: usize = wanted.clone().map(|(_, fields)| fields.calls()).sum();
-    if calls <= FEW {
+) -> Option<Missing<'p>> {
+    let calls: usize = roles.iter().map(|(_, expected)| expected.calls()).sum();
+    if calls <= ALWAYS_ONE_BY_ONE {
         return None;
     }
-    let pages = aws.summary(account).await.ok()?.roles?.div_ceil(PAGE).max(1);
+    let pages = aws.summary(account).await.ok()?.roles?.div_ceil(ROLES_PER_PAGE).max(1);
     if 2 * pages >= calls {
         return None;
     }
-    let (role_list, details) = join(aws.roles(account), all_pages(account, aws)).await;
-    let (role_list, mut details) = (role_list.ok()?, details.ok()?);
-    let mut seen = BTreeMap::new();
-    for summary in &role_list.items {
-        if let Some(detail) = details.remove(&summary.name.case_insensitive()) {
-            seen.insert(Object::Role(summary.name.case_insensitive()), detail.joined(summary).ok()?.role);
+    let (summaries, details) = join(aws.roles(account), all_details(account, aws)).await;
+    let (summaries, mut details) = (summaries.ok()?, details.ok()?);
+    let mut live = BTreeMap::new();
+    for summary in &summaries.items {
+        let name = summary.name.case_insensitive();
+        if let Some(detail) = details.remove(&name) {
+            live.insert(name, detail.joined(summary).ok()?.role);
         }
     }
-    let doubts = wanted.filter_map(|(place, fields)| Some((place.clone(), fields.missing(seen.get(&place.1))?)));
-    Some(doubts.collect())
+    let missing = roles.iter().filter_map(|(object, expected)| {
+        let Target::Role(name) = object.1 else { return None };
+        Some((**object, expected.missing_in(live.get(&name.case_insensitive()))?))
+    });
+    Some(missing.collect())
 }
 
-async fn all_pages<A: ReadAws>(account: &Key, aws: &A) -> Answer<BTreeMap<String, RoleDetail>> {
+async fn all_details<A: ReadAws>(account: &Key, aws: &A) -> Answer<BTreeMap<String, RoleDetail>> {
     let (mut all, mut next) = (BTreeMap::new(), None::<String>);
     loop {
         let page = aws.bulk_page(account, next.as_deref()).await?;
@@ -113,11 +118,11 @@ async fn all_pages<A: ReadAws>(account: &Key, aws: &A) -> Answer<BTreeMap<String
     }
 }
 
-/// Every object by itself.
-async fn one_by_one<'w, 'p: 'w, A: ReadAws>(
-    wanted: impl Iterator<Item = (&'w (&'p Key, Object), &'w wanted::Fields<'p>)>,
+async fn one_by_one<'e, 'p: 'e, A: ReadAws>(
+    objects: impl IntoIterator<Item = (&'e Object<'p>, &'e Expected<'p>)>,
     aws: &A,
-) -> Doubts<'p> {
-    let looked = wanted.map(|(place, fields)| async move { Some((place.clone(), fields.look(place, aws).await?)) });
-    join_all(looked).await.into_iter().flatten().collect()
+) -> Missing<'p> {
+    let reads =
+        objects.into_iter().map(|(object, expected)| async move { Some((*object, expected.read(object, aws).await?)) });
+    join_all(reads).await.into_iter().flatten().collect()
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, or ends a run before there is a plan, as annotations of GitHub.
+//! GitHub annotations of errors and lint findings: for a run that ends before it has a plan.
 
 use super::repository::Repository;
 use crate::config::{Diagnostic, Diagnostics};
@@ -7,10 +7,9 @@ use crate::model::note::{Note, Severity};
 use crate::model::origin::file_and_line;
 use crate::model::sanitize::scrub;
 use crate::render::github::{Annotation, FileLine, Level};
-use std::fmt::Write;
 
-/// What a run ends with: each mistake and each finding by itself, at its line.
-pub(crate) fn of_error(error: &Error, repository: &Repository) -> Vec<Annotation> {
+/// One annotation for each mistake and finding; one for an error without these.
+pub(super) fn of_error(error: &Error, repository: &Repository) -> Vec<Annotation> {
     let mistakes = error.diagnostics.as_deref().map(Diagnostics::list).unwrap_or_default();
     let mistakes = mistakes.iter().map(|mistake| of_mistake(mistake, repository));
     let findings = error.findings.iter().map(|note| Annotation { level: Level::Error, ..of_finding(note, repository) });
@@ -26,24 +25,20 @@ pub(crate) fn of_error(error: &Error, repository: &Repository) -> Vec<Annotation
 
 fn of_mistake(mistake: &Diagnostic, repository: &Repository) -> Annotation {
     let file = |file: &str| scrub(&repository.path(file)).into_owned();
-    let mut text = scrub(&mistake.message).into_owned();
-    for (origin, label) in mistake.labels.iter().skip(1) {
-        // writing to a String cannot fail
-        let _ = write!(text, "\n{}:{}: {}", file(&origin.file), origin.line, scrub(label));
-    }
-    if let Some(hint) = &mistake.hint {
-        let _ = write!(text, "\nhint: {}", scrub(hint));
-    }
+    let labels = mistake.labels.iter().skip(1);
+    let labels = labels.map(|(origin, label)| format!("{}:{}: {}", file(&origin.file), origin.line, scrub(label)));
+    let hint = mistake.hint.iter().map(|hint| format!("hint: {}", scrub(hint)));
+    let lines: Vec<String> = [scrub(&mistake.message).into_owned()].into_iter().chain(labels).chain(hint).collect();
     let place = mistake.labels.first().map(|(origin, _)| FileLine {
         file: file(&origin.file),
         line: origin.line,
         column: Some(origin.column),
     });
-    Annotation { level: Level::Error, place, title: "configuration".to_owned(), text }
+    Annotation { level: Level::Error, place, title: "configuration".to_owned(), text: lines.join("\n") }
 }
 
-/// A finding that does not end the run.
-pub(crate) fn of_finding(note: &Note, repository: &Repository) -> Annotation {
+/// The annotation of a finding that is not denied.
+pub(super) fn of_finding(note: &Note, repository: &Repository) -> Annotation {
     let level = if note.severity >= Severity::Medium { Level::Warning } else { Level::Notice };
     let place = file_and_line(&note.origin).map(|(file, line)| {
         let file = scrub(&repository.path(file)).into_owned();

@@ -1,305 +1,270 @@
-//! `irsa apply`: plans, or takes a saved plan; asks; applies. The only command that builds writers.
+//! `irsa apply`: plans, or reads a saved plan; asks; applies. The only command that creates writers.
 
-use super::Machine;
-use super::arguments::{Apply, FormatName, Global};
+use super::arguments::Apply;
 use super::output::Output;
-use super::session::{Connected, Session, verdict};
-use super::{lock, saved_plan};
-use crate::apply::awaited;
-use crate::apply::lock::Held;
+use super::session::{Connected, Session, plan_status, refusal};
+use super::{Run, lock, saved_plan};
+use crate::apply::lock::HeldLock;
 use crate::apply::report::{Outcome, Report, Stop};
-use crate::apply::{self, Clients, Pace};
+use crate::apply::{self, Clients, Pace, wait};
 use crate::error::{Error, ExitStatus};
 use crate::plan::saved::{self, Stale};
 use crate::plan::{Plan, PlanV2};
-use crate::ui::{Answer, Ui};
-use crate::world::aws::{AwsReader, AwsWriter};
-use crate::world::kubernetes::{KubernetesReader, KubernetesWriter};
+use crate::render::Format;
+use crate::ui::Answer;
 use futures::FutureExt;
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long a write in flight may take after a signal. Runners of CI kill what has not ended some 7 seconds behind the
-/// first one (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation>): by then the
-/// report must be out and the lock given back.
+/// How long a write in flight may take after a signal. CI runners kill a process about 7 seconds after the first signal
+/// (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation>): before that, irsa must
+/// print the report and release the lock.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long what was written is looked for where IAM does not show it at once.
-const SETTLE: Duration = Duration::from_secs(10);
+/// How long to wait until IAM shows what was written.
+const VERIFY_LIMIT: Duration = Duration::from_secs(10);
 
-const FORMS: &[FormatName] = &[FormatName::Text, FormatName::Json, FormatName::Jsonl, FormatName::Github];
+const FORMATS: &[Format] = &[Format::Text, Format::Json, Format::Jsonl, Format::Github];
 
-type World<'a> = Clients<'a, AwsReader, AwsWriter, KubernetesReader, KubernetesWriter>;
-
-pub(crate) async fn run(machine: &Machine, ui: &Ui, global: &Global, arguments: &Apply) -> Result<ExitStatus, Error> {
-    let started = Instant::now();
-    let output = Output::open(&machine.context, ui, global, ("apply", FORMS), None)?;
+pub(super) async fn run(run: Run<'_>, arguments: &Apply) -> Result<ExitStatus, Error> {
+    let output = Output::open(run, "apply", FORMATS, None)?;
     if arguments.file.is_some() {
-        nothing_selected(global, arguments)?;
+        no_selection(run, arguments)?;
     }
-    // the saved plan is kept too, unless it is stdin
+    // the saved plan must not be overwritten either
     output.spares(arguments.file.as_ref())?;
-    let session = Session::open(machine, ui, global)?;
+    let session = Session::open(run)?;
     output.spares(session.files())?;
-    // on the heap: what they hold is large
-    match &arguments.file {
-        Some(path) => Box::pin(apply_saved(&session, &output, arguments, path, started)).await,
-        None => Box::pin(apply_now(&session, &output, arguments, started)).await,
-    }
+    // on the heap: the futures are large
+    let approved = match &arguments.file {
+        Some(path) => Box::pin(read_plan(&session, arguments, path)).await?,
+        None => Box::pin(make_plan(&session, &output, arguments)).await?,
+    };
+    let Some((connected, plan)) = approved else {
+        return end(&session, &output, &Report::default()).await;
+    };
+    Box::pin(apply_locked(&session, &output, arguments, &connected, &plan)).await
 }
 
-/// A saved plan says itself what is selected.
-fn nothing_selected(global: &Global, arguments: &Apply) -> Result<(), Error> {
-    if !global.only.is_empty() {
+/// A saved plan has its own selection.
+fn no_selection(run: Run<'_>, arguments: &Apply) -> Result<(), Error> {
+    if !run.global.only.is_empty() {
         return Err(Error::usage("`--only` and a saved plan do not go together")
-            .hint("the saved plan says what is selected; make another with `irsa plan --only GLOB -o FILE`"));
+            .hint("the saved plan has its own selection; create another one with `irsa plan --only GLOB -o FILE`"));
     }
     if arguments.fleet.shard.is_some() {
         return Err(Error::usage("`--shard` and a saved plan do not go together")
-            .hint("the saved plan says which shard it is of; make another with `irsa plan --shard I/N -o FILE`"));
+            .hint("the saved plan has its own shard; create another one with `irsa plan --shard I/N -o FILE`"));
     }
     Ok(())
 }
 
-async fn apply_now(
+/// Plans, shows the plan, and asks. Returns None if there is nothing to do.
+async fn make_plan(
     session: &Session<'_>,
     output: &Output<'_>,
     arguments: &Apply,
-    started: Instant,
-) -> Result<ExitStatus, Error> {
-    let format = session.global.format;
+) -> Result<Option<(Connected, Plan)>, Error> {
+    let is_text = session.run.global.format == Format::Text;
     let options = session.options(&arguments.shape, arguments.fleet)?;
-    let (connected, plan) = session.plan(&options).await?;
-    let verdict = verdict(&plan)?;
+    let (connected, plan, _) = session.plan(&options).await?;
+    let status = plan_status(&plan)?;
     let frozen = session.freeze(&plan);
     expect(arguments, &frozen)?;
-    // to a program the plan is said only where it is all that comes of the run
-    if format == FormatName::Text || verdict != ExitStatus::Success {
+    // other formats print the report, or the plan if that is all there is
+    if is_text || status != ExitStatus::Success {
         output.print_plan(&frozen, &plan.names)?;
     }
-    if verdict != ExitStatus::Success {
-        session.unless_interrupted(output.keep_plan(&frozen)).await??;
-        return Err(held_back(&plan, verdict));
+    if status != ExitStatus::Success {
+        session.unless_interrupted(output.write_plan_json(&frozen)).await??;
+        return Err(refusal(!plan.refused.is_empty() && !plan.options.skip_refused));
     }
     if plan.is_empty() {
-        return end(session, output, &Report::default()).await;
+        return Ok(None);
     }
-    match (arguments.auto_approve, format) {
-        (true, FormatName::Text) => writeln!(output.people().0)?,
-        (true, _) => {}
-        (false, FormatName::Text) => ask(session).await?,
-        (false, _) => {
-            let message = "only `--format text` shows the plan that is to be confirmed; nothing was written";
+    match (arguments.auto_approve, is_text) {
+        (true, true) => writeln!(output.people().0)?,
+        (true, false) => {}
+        (false, true) => ask(session).await?,
+        (false, false) => {
+            let message = "only `--format text` shows the plan before it asks; nothing was written";
             return Err(Error::new(ExitStatus::Refused, message).hint("use `--auto-approve`, or apply a saved plan"));
         }
     }
-    let held = lock::take(session, &connected, arguments, started).await?;
-    let overtaken = held.as_ref().is_some_and(|held| held.overtaken);
-    let look = if overtaken { Some(changed as Staleness) } else { None };
-    under_lock((session, output), &connected, &plan, held, look).await
+    Ok(Some((connected, plan)))
 }
 
-async fn apply_saved(
-    session: &Session<'_>,
-    output: &Output<'_>,
-    arguments: &Apply,
-    path: &Path,
-    started: Instant,
-) -> Result<ExitStatus, Error> {
-    let ui = session.ui;
+/// Reads a saved plan, and derives its changes again from the configuration and the live state. Returns None if there
+/// is nothing to do.
+async fn read_plan(session: &Session<'_>, arguments: &Apply, path: &Path) -> Result<Option<(Connected, Plan)>, Error> {
+    let ui = session.run.ui;
     let saved = saved_plan::read_to_apply(path)?;
     let options = saved_plan::options(&saved, &session.options(&arguments.shape, arguments.fleet)?, ui, path)?;
     expect(arguments, &saved)?;
     if saved.config_digest != session.digest() {
-        return Err(Error::new(
-            ExitStatus::Stale,
-            "the saved plan is of another configuration, or it was changed since",
-        )
-        .hint("make a new one with `irsa plan -o FILE`"));
+        let message = "the saved plan was made from another configuration";
+        return Err(Error::new(ExitStatus::Stale, message).hint(saved_plan::MAKE_A_NEW_ONE));
     }
-    let (connected, plan) = {
-        let (connected, fresh, live) = session.plan_and_live(&options).await?;
-        saved_plan::same_run(&saved, &fresh)?;
-        let plan = saved::recheck(&saved, fresh, &connected.desired, &live).map_err(|list| stale(&list))?;
-        (connected, plan)
-    };
+    let (connected, fresh, live) = session.plan(&options).await?;
+    saved_plan::same_run(&saved, &fresh)?;
+    let plan = saved::recheck(&saved, fresh, &connected.desired, &live).map_err(|list| stale(&list, true))?;
     saved_plan::not_refused(&saved, &plan)?;
     let skipped = saved_plan::refusals(&saved, &plan);
     for (address, why) in &skipped {
         ui.message(&format!("{address}: refused and skipped: {why}"));
     }
-    if plan.is_empty() {
-        let asked = saved.changes.iter().any(|change| !skipped.contains_key(&change.address));
-        let text = match (skipped.len(), asked) {
-            (0, _) => "nothing to do: all that the saved plan asks for is done already".to_owned(),
-            (count, true) => format!("nothing to do: the rest is done already; {count} refused and skipped"),
-            (count, false) => format!("nothing was done: {count} refused and skipped"),
-        };
-        ui.message(&text);
-        return end(session, output, &Report::default()).await;
+    if !plan.is_empty() {
+        return Ok(Some((connected, plan)));
     }
-    let held = lock::take(session, &connected, arguments, started).await?;
-    under_lock((session, output), &connected, &plan, held, Some(stale)).await
+    let all_skipped = saved.changes.iter().all(|change| skipped.contains_key(&change.address));
+    ui.message(&match (skipped.len(), all_skipped) {
+        (0, _) => "nothing to do: every change of the saved plan is already done".to_owned(),
+        (count, false) => format!("nothing to do: the rest is already done; {count} refused and skipped"),
+        (count, true) => format!("nothing was done: {count} refused and skipped"),
+    });
+    Ok(None)
 }
 
 fn expect(arguments: &Apply, plan: &PlanV2) -> Result<(), Error> {
-    match &arguments.expect {
-        Some(expected) if expected != &plan.plan_digest => Err(Error::new(
-            ExitStatus::Stale,
-            format!("the plan has digest `{}`, not the expected one", plan.plan_digest),
-        )
-        .hint("something has changed since that plan was made; review the new one")),
-        _ => Ok(()),
+    if arguments.expect.as_ref().is_none_or(|expected| *expected == plan.plan_digest) {
+        return Ok(());
     }
+    let message = format!("the plan has digest `{}`, not the expected one", plan.plan_digest);
+    Err(Error::new(ExitStatus::Stale, message)
+        .hint("something has changed since that plan was made; review the new one"))
 }
 
-fn stale(list: &[Stale]) -> Error {
-    Error::new(ExitStatus::Stale, "the saved plan is stale; nothing was written")
-        .details(list.iter().map(|item| format!("{}: {}", item.address, item.why)))
-        .hint("make a new one with `irsa plan -o FILE`")
-}
-
-fn changed(list: &[Stale]) -> Error {
-    let message = "the plan is stale: another run held the lock since it was made; nothing was written";
-    Error::new(ExitStatus::Stale, message)
-        .details(list.iter().map(|item| format!("{}: {}", item.address, item.why)))
-        .hint("apply again: what the other run has done is no longer planned then")
-}
-
-fn held_back(plan: &Plan, verdict: ExitStatus) -> Error {
-    let refused = !plan.refused.is_empty() && !plan.options.skip_refused;
-    let (what, hint) = if refused {
-        ("the plan has refusals", "resolve them, or apply the rest with `--skip-refused`")
+fn stale(list: &[Stale], is_saved: bool) -> Error {
+    let (message, hint) = if is_saved {
+        ("the saved plan is stale; nothing was written", saved_plan::MAKE_A_NEW_ONE)
     } else {
-        ("a part of the live state could not be read", "make it readable, or go on with `--allow-incomplete`")
+        (
+            "the plan is stale: another run held the lock since it was made; nothing was written",
+            "apply again: irsa plans again, without what the other run has done",
+        )
     };
-    Error::new(verdict, format!("{what}; nothing was written")).hint(hint)
+    let details = list.iter().map(|item| format!("{}: {}", item.address, item.why));
+    Error::new(ExitStatus::Stale, message).details(details).hint(hint)
 }
 
 async fn ask(session: &Session<'_>) -> Result<(), Error> {
-    let question = "Do you want to apply these changes?";
-    let ui = session.ui.clone();
-    // a signal must be heard while the prompt waits for a line
-    let answer = tokio::task::spawn_blocking(move || ui.confirm(question));
+    let ui = session.run.ui.clone();
+    // in a thread, so that a signal is handled while the prompt waits
+    let answer = tokio::task::spawn_blocking(move || ui.confirm("Do you want to apply these changes?"));
     let answer = session.unless_interrupted(answer).await.inspect_err(|_| {
-        // the cursor still stands behind the question and the terminal's `^C`
-        session.ui.message("");
+        // the cursor is behind the question and the terminal's `^C`
+        session.run.ui.message("");
     })?;
+    let refused = |message| Error::new(ExitStatus::Refused, message);
     match answer.map_err(|error| Error::failure(format!("the prompt failed: {error}")))? {
         Answer::Yes => Ok(()),
-        Answer::No => Err(Error::new(ExitStatus::Refused, "not confirmed; nothing was written")),
-        Answer::NoTerminal => {
-            Err(Error::new(ExitStatus::Refused, "there is no terminal to confirm on; nothing was written")
-                .hint("use `--auto-approve`, or apply a saved plan"))
-        }
+        Answer::No => Err(refused("not confirmed; nothing was written")),
+        Answer::NoTerminal => Err(refused("there is no terminal to confirm on; nothing was written")
+            .hint("use `--auto-approve`, or apply a saved plan")),
     }
 }
 
-fn hands<'a>(connected: &'a Connected, write_aws: &'a AwsWriter, write_kubernetes: &'a KubernetesWriter) -> World<'a> {
-    Clients { read_aws: &connected.aws, write_aws, read_kubernetes: &connected.kubernetes, write_kubernetes }
-}
-
-/// What is said of a plan that no longer holds.
-type Staleness = fn(&[Stale]) -> Error;
-
-/// Carries the plan out, after a look at all of it where one is wanted, and gives the lock back however that ends.
-async fn under_lock(
-    (session, output): (&Session<'_>, &Output<'_>),
+/// Takes the lock, applies the plan, and releases the lock however that ends.
+async fn apply_locked(
+    session: &Session<'_>,
+    output: &Output<'_>,
+    arguments: &Apply,
     connected: &Connected,
     plan: &Plan,
-    held: Option<Held>,
-    look: Option<Staleness>,
 ) -> Result<ExitStatus, Error> {
-    let keeper = held.as_ref().map(|held| held.lost.clone());
-    let applied = AssertUnwindSafe(carry_out(session, connected, plan, keeper, look)).catch_unwind().await;
-    if let Some(held) = held {
-        lock::release(session, connected, held).await;
+    let lock = lock::take(session, connected, arguments).await?;
+    let applied = AssertUnwindSafe(write(session, arguments, connected, plan, lock.as_ref())).catch_unwind().await;
+    if let Some(lock) = lock {
+        lock::release(session, connected, lock).await;
     }
-    session.tell_warnings(&connected.kubernetes);
+    session.print_warnings(&connected.kubernetes);
     let report = applied.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     end(session, output, &report?).await
 }
 
-async fn carry_out(
+/// Applies the plan, up to a signal or the loss of the lock.
+async fn write(
     session: &Session<'_>,
+    arguments: &Apply,
     connected: &Connected,
     plan: &Plan,
-    keeper: Option<watch::Receiver<Option<String>>>,
-    look: Option<Staleness>,
+    lock: Option<&HeldLock>,
 ) -> Result<Report, Error> {
-    let idle = CancellationToken::new();
-    let write_aws = connected.aws.writer().halted_by(&idle);
-    let write_kubernetes = connected.kubernetes.writer().halted_by(&idle);
-    let hands = hands(connected, &write_aws, &write_kubernetes);
-    if let Some(stale) = look {
-        let list = session.unless_interrupted(apply::recheck(plan, &hands)).await?;
+    let Run { context, ui, global, .. } = session.run;
+    let stop_sending = CancellationToken::new();
+    let clients = Clients {
+        read_aws: &connected.aws,
+        write_aws: &connected.aws.writer().halted_by(&stop_sending),
+        read_kubernetes: &connected.kubernetes,
+        write_kubernetes: &connected.kubernetes.writer().halted_by(&stop_sending),
+    };
+    let is_saved = arguments.file.is_some();
+    if is_saved || lock.is_some_and(|lock| lock.overtaken) {
+        let list = session.unless_interrupted(apply::recheck(plan, &connected.aws, &connected.kubernetes)).await?;
         if !list.is_empty() {
-            return Err(stale(&list));
+            return Err(stale(&list, is_saved));
         }
     }
-    let pace = Pace { parallelism: usize::from(session.global.parallelism), grace: session.context.scaled(GRACE) };
-    let (halt, stop) = watch::channel(None);
-    let settle = session.context.scaled(SETTLE);
+    let pace = Pace { parallelism: usize::from(global.parallelism), grace: context.scaled(GRACE) };
+    let (send_stop, stop) = watch::channel(None);
     let applying = async {
-        let report = apply::apply(plan, &hands, &pace, stop.clone(), session.listener()).await;
-        apply::verify_writes(plan, report, &connected.aws, settle, &stop).await
+        let report = apply::apply(plan, &clients, &pace, stop.clone(), session.listener()).await;
+        apply::verify_writes(plan, report, &connected.aws, context.scaled(VERIFY_LIMIT), &stop).await
     };
-    tokio::pin!(applying);
-    let interrupt = tokio::select! {
-        // before a write may begin, what speaks against it is heard
-        biased;
-        interrupt = awaited::first(&session.signals.first) => interrupt,
-        why = loss(keeper) => {
-            session.ui.warning(&format!("the lock was lost: {why}; the writes in flight end, no other starts"));
-            idle.cancel();
-            halt.send_replace(Some(Stop::LockLost(why)));
-            tokio::select! {
-                biased;
-                interrupt = awaited::first(&session.signals.first) => interrupt,
-                report = &mut applying => return Ok(report),
-            }
+    let lock_lost = async {
+        match lock {
+            Some(lock) => wait::until_set(&lock.lost).await,
+            None => std::future::pending().await,
         }
-        report = &mut applying => return Ok(report),
     };
-    idle.cancel();
-    halt.send_replace(Some(Stop::Signal(interrupt)));
-    session.ui.warning("interrupted: the writes in flight end, no other starts; a second signal ends at once");
+    tokio::pin!(applying, lock_lost);
+    let mut has_lock = true;
+    let interrupt = loop {
+        tokio::select! {
+            // a signal and the loss of the lock come before the next write
+            biased;
+            interrupt = wait::until_set(&session.signals.first) => break interrupt,
+            why = &mut lock_lost, if has_lock => {
+                has_lock = false;
+                ui.warning(&format!("the lock was lost: {why}; the writes in flight end, no other starts"));
+                stop_sending.cancel();
+                send_stop.send_replace(Some(Stop::LockLost(why)));
+            }
+            report = &mut applying => return Ok(report),
+        }
+    };
+    stop_sending.cancel();
+    send_stop.send_replace(Some(Stop::Signal(interrupt)));
+    ui.warning("interrupted: the writes in flight end, no other starts; a second signal ends at once");
     tokio::select! {
         biased;
         report = &mut applying => return Ok(report),
-        _ = awaited::first(&session.signals.second) => {}
+        _ = wait::until_set(&session.signals.second) => {}
     }
-    halt.send_replace(Some(Stop::Hurried(interrupt)));
+    send_stop.send_replace(Some(Stop::Hurried(interrupt)));
     Ok(applying.await)
-}
-
-/// Comes back when the lock is lost.
-async fn loss(keeper: Option<watch::Receiver<Option<String>>>) -> String {
-    match keeper {
-        Some(keeper) => awaited::first(&keeper).await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn end(session: &Session<'_>, output: &Output<'_>, report: &Report) -> Result<ExitStatus, Error> {
     let status = status(report);
-    // a terminal that is gone takes no report: the file does
+    // the file is written even if the terminal is gone
     let printed = output.print_report(report);
-    let kept = tokio::select! {
+    let written = tokio::select! {
         biased;
-        kept = output.keep_report(report) => kept,
-        _ = awaited::first(&session.signals.second) => Err(Error::new(status, "interrupted; the report was not written")),
+        written = output.write_report_json(report) => written,
+        _ = wait::until_set(&session.signals.second) => {
+            Err(Error::new(status, "interrupted; the report was not written"))
+        }
     };
-    printed.and(kept).map_err(|error| Error { status: status.or(error.status), ..error })?;
+    printed.and(written).map_err(|error| Error { status: status.or(error.status), ..error })?;
     Ok(status)
 }
 
-/// 0, 1 if nothing was written, 6 if something was; a signal stands above both.
+/// 0 on success, 1 if nothing was written, 6 if something was; a signal has precedence.
 fn status(report: &Report) -> ExitStatus {
     let written = report.outcomes.iter().any(|step| match &step.outcome {
         Outcome::Applied => true,
@@ -328,22 +293,12 @@ mod tests {
     }
 
     fn failure(stale: bool, done: &[&str]) -> Outcome {
-        Outcome::Failed(Failure {
-            operation: "iam:TagRole".into(),
-            code: None,
-            why: "no".into(),
-            request_id: None,
-            hint: None,
-            stale,
-            written: false,
-            held_up: false,
-            done: done.iter().map(|name| (*name).to_owned()).collect(),
-            left: Vec::new(),
-        })
+        let done = done.iter().map(|name| (*name).to_owned()).collect();
+        Outcome::Failed(Failure { stale, done, ..Failure::default() })
     }
 
     #[test]
-    fn a_report_ends_the_run_with_what_was_written() {
+    fn exit_status_says_whether_something_was_written() {
         let skipped = || Outcome::Skipped("role/b failed".into());
         assert_eq!(status(&report(vec![])), ExitStatus::Success);
         assert_eq!(status(&report(vec![Outcome::Applied, Outcome::AlreadyDone])), ExitStatus::Success);
@@ -351,7 +306,7 @@ mod tests {
         assert_eq!(status(&report(vec![failure(false, &["iam:CreateRole"])])), ExitStatus::Partial);
         assert_eq!(status(&report(vec![failure(true, &[])])), ExitStatus::Partial);
         assert_eq!(status(&report(vec![Outcome::Applied, failure(false, &[])])), ExitStatus::Partial);
-        // what the lock held back
+        // skipped because the lock was lost
         let mut lost = report(vec![skipped(), skipped()]);
         lost.lock_lost = Some("`them` holds it now".into());
         assert_eq!(status(&lost), ExitStatus::Failure);

@@ -1,4 +1,4 @@
-//! The command line: what may be said, with its help. Values are checked here, meanings elsewhere.
+//! The command line: flags, values and help texts. Checks single values; the commands check combinations.
 
 use crate::config::{self, durations};
 use crate::model::desired::GuardLimits;
@@ -6,6 +6,7 @@ use crate::model::note::Severity;
 use crate::model::shard::Shard;
 use crate::render::Format;
 use crate::ui::ColorChoice;
+use clap::builder::PossibleValue;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -38,7 +39,6 @@ pub struct Cli {
     pub(crate) command: Command,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Write a commented irsa.toml
@@ -61,7 +61,6 @@ pub(crate) enum Command {
     Man(Man),
 }
 
-/// The flags of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
@@ -91,17 +90,17 @@ pub(crate) struct Global {
     pub guard_max_change_percent: Option<u32>,
     /// Output format; not every command has all of them
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
-    pub format: FormatName,
+    pub format: Format,
     /// Write the JSON form of the result to this file too; `-` is stdout
     #[arg(long, global = true, value_name = "FILE")]
     pub json_into: Option<PathBuf>,
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: Color,
+    pub color: ColorChoice,
     /// Print only results and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Print more: each role of others in a plan, and the number of requests to stderr; repeatable
+    /// Show every field of each change and every note, and print the number of requests to stderr; repeatable
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Format of what `--verbose` prints
@@ -113,17 +112,8 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// The path of the configuration.
     pub(crate) fn config(&self) -> &Path {
         self.config.as_deref().unwrap_or(Path::new(config::DEFAULT))
-    }
-
-    pub(crate) fn color(&self) -> ColorChoice {
-        match self.color {
-            Color::Auto => ColorChoice::Auto,
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-        }
     }
 
     /// The limits that tighten the file's `[guard]`.
@@ -131,7 +121,7 @@ impl Global {
         GuardLimits { max_delete: self.guard_max_delete, max_change_percent: self.guard_max_change_percent }
     }
 
-    /// From which severity on a finding is an error; nothing if none is.
+    /// The lowest severity of a finding that is an error. None if no finding is.
     pub(crate) fn deny(&self) -> Option<Severity> {
         match self.deny {
             Deny::Info => Some(Severity::Info),
@@ -159,35 +149,36 @@ pub(crate) enum Deny {
     None,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FormatName {
-    Text,
-    Json,
-    Jsonl,
-    Markdown,
-    Github,
-    Html,
-}
+/// Makes an enum of another module the value of a flag.
+macro_rules! flag_value {
+    ($type:ty { $($name:literal => $value:expr,)* }) => {
+        impl ValueEnum for $type {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$($value),*]
+            }
 
-impl From<FormatName> for Format {
-    fn from(name: FormatName) -> Self {
-        match name {
-            FormatName::Text => Self::Text,
-            FormatName::Json => Self::Json,
-            FormatName::Jsonl => Self::Jsonl,
-            FormatName::Markdown => Self::Markdown,
-            FormatName::Github => Self::Github,
-            FormatName::Html => Self::Html,
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                let names = [$(($value, $name)),*];
+                names.into_iter().find(|(value, _)| value == self).map(|(_, name)| PossibleValue::new(name))
+            }
         }
-    }
+    };
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Color {
-    Auto,
-    Always,
-    Never,
-}
+flag_value!(Format {
+    "text" => Self::Text,
+    "json" => Self::Json,
+    "jsonl" => Self::Jsonl,
+    "markdown" => Self::Markdown,
+    "github" => Self::Github,
+    "html" => Self::Html,
+});
+
+flag_value!(ColorChoice {
+    "auto" => Self::Auto,
+    "always" => Self::Always,
+    "never" => Self::Never,
+});
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -195,15 +186,12 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// `irsa init`
 #[derive(Debug, Args)]
 pub(crate) struct Init {}
 
-/// `irsa validate`
 #[derive(Debug, Args)]
 pub(crate) struct Validate {}
 
-/// `irsa plan`
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     /// Save the plan for `irsa apply FILE`; `-` is stdout, and the text goes to stderr
@@ -218,7 +206,6 @@ pub(crate) struct Plan {
     pub shape: Shape,
 }
 
-/// Which part of the clusters to process.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct Fleet {
     /// Process only shard I of N: a fixed subset of clusters and their objects
@@ -226,7 +213,6 @@ pub(crate) struct Fleet {
     pub shard: Option<Shard>,
 }
 
-/// The flags that widen or narrow a plan.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Shape {
     /// Plan to delete every object of this owner
@@ -246,7 +232,6 @@ pub(crate) struct Shape {
     pub skip_refused: bool,
 }
 
-/// `irsa apply`
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
     /// A plan saved by `irsa plan -o FILE`, or `-` for stdin; irsa applies it without asking. If it was made with --destroy,
@@ -271,7 +256,6 @@ pub(crate) struct Apply {
     pub shape: Shape,
 }
 
-/// `irsa drift`
 #[derive(Debug, Args)]
 pub(crate) struct Drift {
     /// Read again after this time, and report only what both reads show
@@ -284,7 +268,6 @@ pub(crate) struct Drift {
     pub fleet: Fleet,
 }
 
-/// `irsa show`
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// A plan saved by `irsa plan -o FILE`, or `-` for stdin
@@ -292,7 +275,6 @@ pub(crate) struct Show {
     pub file: PathBuf,
 }
 
-/// `irsa schema`
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
     /// What to print the schema of
@@ -312,14 +294,12 @@ pub(crate) enum SchemaOf {
     Validation,
 }
 
-/// `irsa completions`
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
 }
 
-/// `irsa man`
 #[derive(Debug, Args)]
 pub(crate) struct Man {
     /// Write a page for each command to this folder

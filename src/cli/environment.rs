@@ -1,31 +1,27 @@
-//! The environment of the process, before anything reads it.
+//! Removes blank environment variables before anything reads them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Starts the program anew in this very process without the variables that are set to nothing: `AWS_PROFILE=` means the
-/// same as no `AWS_PROFILE`, as it does to the aws CLI. The SDK reads the environment of the process wherever it likes and
-/// takes an empty address for an address, and a process cannot change its own environment safely.
-pub(crate) fn without_blank_variables() {
-    let blank: Vec<OsString> =
-        std::env::vars_os().filter(|(name, value)| is_setting(name) && is_blank(value)).map(|(name, _)| name).collect();
-    if blank.is_empty() {
-        return;
-    }
+/// Executes the program again, in the same process, without blank settings: like in the aws CLI, `AWS_PROFILE=` means no
+/// `AWS_PROFILE`. The SDKs read the environment themselves and take a blank URL for a URL, and a process cannot change
+/// its own environment safely.
+pub(super) fn restart_without_blank_variables() {
+    let is_removed = |(name, value): &(OsString, OsString)| is_setting(name) && is_blank(value);
+    let blank: Vec<OsString> = std::env::vars_os().filter(is_removed).map(|(name, _)| name).collect();
     let mut arguments = std::env::args_os();
-    let Some(name) = arguments.next() else { return };
-    let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
-    let mut again = Command::new(program);
-    again.arg0(name).args(arguments);
+    let Some(name) = arguments.next().filter(|_| !blank.is_empty()) else { return };
+    let mut command = Command::new(std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into()));
+    command.arg0(name).args(arguments);
     for name in &blank {
-        again.env_remove(name);
+        command.env_remove(name);
     }
-    // comes back only where that is not possible: then they are taken as they are
-    drop(again.exec());
+    // returns only if it fails: then the variables stay
+    drop(command.exec());
 }
 
-/// Whether it is one that irsa, the SDK or a kubeconfig's plugin reads.
+/// Whether irsa, an SDK or a kubeconfig plugin reads the variable.
 fn is_setting(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     name.starts_with("AWS_") || name.starts_with("IRSA_") || name == "KUBECONFIG"
@@ -40,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_settings_that_say_nothing_count() {
+    fn only_blank_settings_are_removed() {
         for (name, value, counts) in [
             ("AWS_PROFILE", "", true),
             ("AWS_ENDPOINT_URL_STS", " \n", true),

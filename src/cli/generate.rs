@@ -1,40 +1,43 @@
-//! `irsa schema`, `completions` and `man`: what the program knows of itself, for editors, shells and packagers.
+//! `irsa schema`, `completions` and `man`: files for editors, shells and packagers.
 
 use super::arguments::{Cli, Completions, Man, Schema, SchemaOf};
 use super::files::{Destination, SHARED};
+use super::{Run, output};
 use crate::config::json_schema;
 use crate::error::{Error, ExitStatus};
 use crate::render;
-use crate::ui::Ui;
 use clap::CommandFactory;
 use std::io::Write;
 
-pub(crate) fn schema(ui: &Ui, arguments: &Schema) -> Result<ExitStatus, Error> {
+pub(super) fn schema(run: Run<'_>, arguments: &Schema) -> Result<ExitStatus, Error> {
+    output::no_json(run.global, "schema")?;
     let schema = match arguments.of {
         SchemaOf::Config => json_schema::json_schema(),
         SchemaOf::Plan => render::schema::plan_schema(),
         SchemaOf::Report => render::schema::report_schema(),
         SchemaOf::Validation => render::schema::validation_schema(),
     };
-    writeln!(ui.stdout(), "{schema:#}")?;
+    writeln!(run.ui.stdout(), "{schema:#}")?;
     Ok(ExitStatus::Success)
 }
 
-pub(crate) fn completions(ui: &Ui, arguments: &Completions) -> Result<ExitStatus, Error> {
+pub(super) fn completions(run: Run<'_>, arguments: &Completions) -> Result<ExitStatus, Error> {
+    output::no_json(run.global, "completions")?;
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "irsa", &mut script);
-    ui.stdout().write_all(&script)?;
+    run.ui.stdout().write_all(&script)?;
     Ok(ExitStatus::Success)
 }
 
-pub(crate) fn man(ui: &Ui, arguments: &Man) -> Result<ExitStatus, Error> {
+pub(super) fn man(run: Run<'_>, arguments: &Man) -> Result<ExitStatus, Error> {
+    output::no_json(run.global, "man")?;
     let page = |command: clap::Command| -> Result<Vec<u8>, Error> {
         let mut page = Vec::new();
         clap_mangen::Man::new(command).render(&mut page)?;
         Ok(page)
     };
     let Some(folder) = arguments.out.as_ref().filter(|folder| folder.as_os_str() != "-") else {
-        ui.stdout().write_all(&page(Cli::command())?)?;
+        run.ui.stdout().write_all(&page(Cli::command())?)?;
         return Ok(ExitStatus::Success);
     };
     let mut top = Cli::command();
@@ -47,7 +50,7 @@ pub(crate) fn man(ui: &Ui, arguments: &Man) -> Result<ExitStatus, Error> {
     }
     for (name, page) in pages {
         let text = String::from_utf8_lossy(&page);
-        Destination::of(&folder.join(format!("{name}.1")))?.write_now(ui, &text, SHARED)?;
+        Destination::of(&folder.join(format!("{name}.1")))?.write_now(run.ui, &text, SHARED)?;
     }
     Ok(ExitStatus::Success)
 }

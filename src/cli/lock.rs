@@ -1,10 +1,11 @@
-//! The lock of `[lock]`, for `apply` alone: takes it before the first write, gives it back at the end, and says what is
-//! in the way. How a Lease is taken and kept is for `apply::lock`.
+//! The lock of `[lock]` for `irsa apply`: takes it before the first write, releases it at the end, and explains errors.
+//! `apply::lock` implements it.
 
+use super::Run;
 use super::arguments::Apply;
 use super::session::{Connected, Session};
-use crate::apply::awaited;
-use crate::apply::lock::{self, Clock, Held, LockOptions, Refusal};
+use crate::apply::lock::{self, Clock, HeldLock, LockOptions, TakeError};
+use crate::apply::wait;
 use crate::error::{Error, ExitStatus};
 use crate::model::desired::Lock;
 use crate::model::lease::{LeaseRecord, LeaseRef};
@@ -13,74 +14,73 @@ use crate::observe;
 use crate::world::{CallError, CallErrorKind};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
-use tokio::time::Instant;
 
-/// Takes the declared lock; nothing if there is none, or it is not wanted. `started` is when the run began.
+const NO_LOCK: &str = "`--no-lock` applies without the lock";
+
+/// Takes the declared lock. Returns None without a declaration, or with `--no-lock`.
 pub(super) async fn take(
     session: &Session<'_>,
     connected: &Connected,
     arguments: &Apply,
-    started: Instant,
-) -> Result<Option<Held>, Error> {
+) -> Result<Option<HeldLock>, Error> {
     let Some(lock) = connected.desired.lock.as_ref().filter(|_| !arguments.no_lock) else { return Ok(None) };
-    reach(connected, lock).await?;
-    let terms = LockOptions {
-        place: place(lock),
-        us: session.context.identity(),
+    connect(connected, lock).await?;
+    let Run { context, ui, .. } = session.run;
+    let wait = arguments.lock_timeout;
+    let options = LockOptions {
+        lease: LeaseRef { cluster: lock.cluster.clone(), namespace: lock.namespace.clone(), name: lock.name.clone() },
+        identity: context.identity(),
         seconds: lock.duration,
-        patience: arguments.lock_timeout,
-        clock: Clock::new(session.context.now(), started),
-        context: session.context.clone(),
+        wait,
+        clock: Clock::new(context.now(), session.started),
+        context: context.clone(),
     };
-    let waiting = arguments.lock_timeout;
-    let (ui, what) = (session.ui, name(lock));
-    let told = |hold: &LeaseRecord| {
-        if !waiting.is_zero() {
-            ui.message(&format!("{what} {}; waiting", holder(hold)));
+    let on_wait = |record: &LeaseRecord| {
+        if !wait.is_zero() {
+            ui.message(&format!("{} {}; waiting", name(lock), is_held_by(record)));
         }
     };
     let (read, write) = (connected.kubernetes.clone(), connected.kubernetes.writer());
-    let taken = lock::take(read, write, terms, session.signals.first.clone(), &told).await;
-    taken.map(Some).map_err(|refusal| match refusal {
-        Refusal::Held(hold) => held(lock, &hold, waiting),
-        Refusal::Failed(error) => failed(lock, &error),
-        Refusal::Interrupted(signal) => Error::new(ExitStatus::Interrupted(signal), "interrupted; nothing was written"),
+    let taken = lock::take(read, write, options, session.signals.first.clone(), &on_wait).await;
+    taken.map(Some).map_err(|error| match error {
+        TakeError::Held(record) => held(lock, &record, wait),
+        TakeError::Failed(error) => failed(lock, &error),
+        TakeError::Interrupted(signal) => {
+            Error::new(ExitStatus::Interrupted(signal), "interrupted; nothing was written")
+        }
     })
 }
 
-/// Gives the lock back. That it could not be given back is no failure of what was applied.
-pub(super) async fn release(session: &Session<'_>, connected: &Connected, held: Held) {
-    let is_interrupted = session.signals.first.borrow().is_some();
-    let hurried = async {
-        awaited::first(&session.signals.first).await;
-        tokio::time::sleep(session.context.scaled(lock::PARTING)).await;
+/// Releases the lock. An error is only a warning: the plan was applied, and the lock expires.
+pub(super) async fn release(session: &Session<'_>, connected: &Connected, held: HeldLock) {
+    let signal = &session.signals.first;
+    let is_interrupted = signal.borrow().is_some();
+    let signal_and_limit = async {
+        wait::until_set(signal).await;
+        tokio::time::sleep(session.run.context.scaled(lock::RELEASE_LIMIT_AFTER_SIGNAL)).await;
     };
     let why = tokio::select! {
         biased;
         released = held.release(is_interrupted) => released.err().map(|error| error.to_string()),
-        () = hurried => Some("the API did not answer in time".to_owned()),
+        () = signal_and_limit => Some("the API did not answer in time".to_owned()),
     };
-    let (Some(why), Some(lock)) = (why, &connected.desired.lock) else { return };
-    let what = name(lock);
-    session.ui.warning(&format!("{what} could not be given back: {why}; it ends by itself within {}s", lock.duration));
+    if let (Some(why), Some(lock)) = (why, &connected.desired.lock) {
+        let (name, seconds) = (name(lock), lock.duration);
+        let text = format!("{name} could not be released: {why}; it expires within {seconds}s");
+        session.run.ui.warning(&text);
+    }
 }
 
-/// A shard talks to the clusters of others for the lock alone.
-async fn reach(connected: &Connected, lock: &Lock) -> Result<(), Error> {
+/// Connects to the cluster of the lock, which may belong to another shard.
+async fn connect(connected: &Connected, lock: &Lock) -> Result<(), Error> {
     let Connected { desired, aws, kubernetes, identities } = connected;
     if kubernetes.is_ready(&lock.cluster).await {
         return Ok(());
     }
-    let why = match observe::connect(desired, identities, aws, kubernetes, &lock.cluster).await {
-        Access::Granted(()) => return Ok(()),
-        Access::Wrong(why, _) | Access::Unknown(why) => why,
-    };
-    let message = format!("{} could not be taken: {why}; nothing was written", name(lock));
-    Err(Error::failure(message).hint("`--no-lock` applies without the lock"))
-}
-
-fn place(lock: &Lock) -> LeaseRef {
-    LeaseRef { cluster: lock.cluster.clone(), namespace: lock.namespace.clone(), name: lock.name.clone() }
+    match observe::connect(desired, identities, aws, kubernetes, &lock.cluster).await {
+        Access::Granted(()) => Ok(()),
+        Access::Wrong(why, _) | Access::Unknown(why) => Err(not_taken(lock, &why).hint(NO_LOCK)),
+    }
 }
 
 fn name(lock: &Lock) -> String {
@@ -88,60 +88,54 @@ fn name(lock: &Lock) -> String {
 }
 
 /// `is held by … since … until …`
-fn holder(hold: &LeaseRecord) -> String {
-    let since = hold.acquired.and_then(time).map(|since| format!(" since {since}")).unwrap_or_default();
-    let until = match (hold.seconds, end(hold)) {
-        (None, _) => ", without an end".to_owned(),
-        (Some(_), Some(end)) => format!(" until {end}, unless it is renewed"),
-        (Some(seconds), None) => format!(", {seconds}s at a time"),
+fn is_held_by(record: &LeaseRecord) -> String {
+    let since = record.acquired.and_then(|micros| time(micros, 0));
+    let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
+    let until = match record.seconds {
+        None => ", without an expiry".to_owned(),
+        Some(seconds) => match record.renewed.and_then(|micros| time(micros, seconds)) {
+            Some(end) => format!(" until {end}, unless it is renewed"),
+            None => format!(", {seconds}s at a time"),
+        },
     };
-    format!("is held by `{}`{since}{until}", hold.holder)
+    format!("is held by `{}`{since}{until}", record.holder)
 }
 
-fn end(hold: &LeaseRecord) -> Option<Timestamp> {
-    let life = SignedDuration::from_secs(hold.seconds?.into());
-    Timestamp::from_microsecond(hold.renewed?).ok()?.checked_add(life).ok().and_then(whole)
+/// `seconds` after a time in microseconds since 1970, without the fraction of a second.
+fn time(micros: i64, seconds: u32) -> Option<Timestamp> {
+    let time = Timestamp::from_microsecond(micros).ok()?.checked_add(SignedDuration::from_secs(seconds.into()));
+    Timestamp::from_second(time.ok()?.as_second()).ok()
 }
 
-fn time(micros: i64) -> Option<Timestamp> {
-    Timestamp::from_microsecond(micros).ok().and_then(whole)
-}
-
-/// To the second.
-fn whole(time: Timestamp) -> Option<Timestamp> {
-    Timestamp::from_second(time.as_second()).ok()
-}
-
-fn held(lock: &Lock, hold: &LeaseRecord, waited: Duration) -> Error {
-    let what = name(lock);
-    let error = Error::new(ExitStatus::Refused, format!("{what} {}; nothing was written", holder(hold)));
-    let error = match hold.seconds {
-        None => error.hint("someone has set it by hand: ask them, or take their name out of the Lease"),
-        Some(seconds) if waited < Duration::from_secs(seconds.into()) => error.hint(format!(
-            "wait for it with `--lock-timeout 5m`; a holder that is no more has lost it {seconds}s after it was last seen to \
-             renew it"
-        )),
-        Some(_) => error.hint("wait longer with `--lock-timeout`: its holder still renews it"),
+fn held(lock: &Lock, record: &LeaseRecord, waited: Duration) -> Error {
+    let message = format!("{} {}; nothing was written", name(lock), is_held_by(record));
+    let hint = match record.seconds {
+        None => "somebody set it by hand: ask them, or remove the holder from the Lease".to_owned(),
+        Some(seconds) if waited < Duration::from_secs(seconds.into()) => format!(
+            "wait for it with `--lock-timeout 5m`; the lock of a run that no longer exists expires {seconds}s after its last \
+             renewal"
+        ),
+        Some(_) => "wait longer with `--lock-timeout`: its holder still renews it".to_owned(),
     };
-    error.hint("`--no-lock` applies without the lock")
+    Error::new(ExitStatus::Refused, message).hint(hint).hint(NO_LOCK)
 }
 
 fn failed(lock: &Lock, error: &CallError) -> Error {
     let Lock { namespace, cluster, .. } = lock;
-    let what = name(lock);
-    let advice = match error.kind {
+    let hint = match error.kind {
         CallErrorKind::Denied => Some(format!(
             "allow these credentials `get`, `create` and `update` on `leases` of the API group `coordination.k8s.io` in \
              namespace `{namespace}` of cluster `{cluster}`: docs/permissions.md has the Role"
         )),
-        CallErrorKind::NotFound => Some(format!("make namespace `{namespace}` in cluster `{cluster}` first")),
+        CallErrorKind::NotFound => Some(format!("create namespace `{namespace}` in cluster `{cluster}` first")),
         CallErrorKind::Credentials => Some("sign in again".to_owned()),
         _ => None,
     };
-    let message = format!("{what} could not be taken: {error}; nothing was written");
-    let error = Error::failure(message);
-    let error = advice.into_iter().fold(error, Error::hint);
-    error.hint("`--no-lock` applies without the lock")
+    hint.into_iter().fold(not_taken(lock, error), Error::hint).hint(NO_LOCK)
+}
+
+fn not_taken(lock: &Lock, why: &dyn std::fmt::Display) -> Error {
+    Error::failure(format!("{} could not be taken: {why}; nothing was written", name(lock)))
 }
 
 #[cfg(test)]
@@ -166,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_is_named_with_its_times_and_what_to_do() {
+    fn held_lock_names_the_holder_its_times_and_the_next_step() {
         let error = held(&lock(), &hold(), Duration::ZERO);
         assert_eq!(error.status, ExitStatus::Refused);
         assert_eq!(
@@ -178,7 +172,7 @@ mod tests {
         let longer = held(&lock(), &hold(), Duration::from_mins(5));
         assert!(longer.hints[0].contains("still renews it"), "{longer:?}");
         let endless = held(&lock(), &LeaseRecord { seconds: None, ..hold() }, Duration::ZERO);
-        assert!(endless.message.contains("since 2026-01-02T03:04:05Z, without an end"), "{endless:?}");
+        assert!(endless.message.contains("since 2026-01-02T03:04:05Z, without an expiry"), "{endless:?}");
         assert!(endless.hints[0].contains("by hand"), "{endless:?}");
         let timeless = held(&lock(), &LeaseRecord { acquired: None, renewed: None, ..hold() }, Duration::ZERO);
         assert!(timeless.message.contains("held by `host/1/a`, 60s at a time"), "{timeless:?}");
@@ -199,8 +193,8 @@ mod tests {
         assert!(denied.hints[0].contains("`get`, `create` and `update` on `leases`"), "{denied:?}");
         assert!(denied.hints[0].contains("namespace `kube-system` of cluster `main`"), "{denied:?}");
         let homeless = failed(&lock(), &error(CallErrorKind::NotFound));
-        assert!(homeless.hints[0].contains("make namespace `kube-system`"), "{homeless:?}");
-        // a policy's text says what it wants
+        assert!(homeless.hints[0].contains("create namespace `kube-system`"), "{homeless:?}");
+        // the message of an admission policy explains itself
         assert_eq!(failed(&lock(), &error(CallErrorKind::Rejected)).hints, ["`--no-lock` applies without the lock"]);
         assert_eq!(failed(&lock(), &error(CallErrorKind::Other)).hints, ["`--no-lock` applies without the lock"]);
     }

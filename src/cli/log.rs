@@ -1,5 +1,5 @@
-//! What `--verbose` says on stderr. Only this program's own words: the SDKs log headers and bodies, so they stay silent
-//! at every verbosity, and no token or credential can reach a log.
+//! The log of `--verbose` on stderr. Only irsa's own events: the SDKs log headers and bodies, so they are off at every
+//! level, and no token or credential can reach the log.
 
 use super::arguments::{Global, LogFormat};
 use crate::model::sanitize::{inert, printable, scrub};
@@ -7,7 +7,6 @@ use std::io::{self, Write};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging to stderr.
 pub(crate) fn start(global: &Global) {
     let level = match global.verbose {
         0 => return,
@@ -24,11 +23,11 @@ pub(crate) fn start(global: &Global) {
         LogFormat::Text => builder.with_ansi(false).with_target(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
-    // a second start, as in tests, keeps the first
+    // tests start it more than once: the first one stays
     drop(started);
 }
 
-/// Scrubs each line, which the subscriber writes at once.
+/// Replaces control characters in each line. The subscriber writes one line at a time.
 struct Sanitized<W> {
     format: LogFormat,
     out: W,
@@ -56,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_the_log_obeys_nothing() {
+    fn control_characters_in_a_log_line_are_escaped() {
         let written = |format, line: &str| {
             let mut out = Vec::new();
             Sanitized { format, out: &mut out }.write_all(line.as_bytes()).unwrap();

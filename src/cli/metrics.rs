@@ -1,4 +1,4 @@
-//! What `irsa drift --metrics-file` writes: Prometheus' text format, for the textfile collector
+//! The file of `irsa drift --metrics-file`, in Prometheus' text format for the textfile collector
 //! (<https://github.com/prometheus/node_exporter#textfile-collector>).
 
 use crate::model::sanitize::scrub;
@@ -7,42 +7,37 @@ use crate::plan::PlanV2;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// The metrics of one run that ended with `code` at `now`, in seconds since 1970.
-pub(crate) fn text(plan: &PlanV2, now: i64, code: u8) -> String {
-    let own = labels_of(&plan.owner, plan.options.shard.as_deref());
+/// The metrics of a run that ended with exit code `code` at `now`, in seconds since 1970.
+pub(crate) fn of_plan(plan: &PlanV2, now: i64, code: u8) -> String {
+    let labels = labels(&plan.owner, plan.options.shard.as_deref());
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     for change in &plan.changes {
         let kind = change.address.split('/').next().unwrap_or_default();
-        *counts.entry((label(kind), label(&change.action))).or_default() += 1;
+        *counts.entry((escape(kind), escape(&change.action))).or_default() += 1;
     }
-    let mut text = String::new();
-    head(&mut text, "irsa_drift_objects", "Objects that differ from their declaration.");
     if counts.is_empty() {
-        line(&mut text, "irsa_drift_objects", &format!("{own},kind=\"\",action=\"\""), 0);
+        counts.insert((String::new(), String::new()), 0);
     }
-    for ((kind, action), count) in counts {
-        line(&mut text, "irsa_drift_objects", &format!("{own},kind=\"{kind}\",action=\"{action}\""), count);
-    }
-    let numbers = [
+    let counts = counts.into_iter();
+    let objects =
+        counts.map(|((kind, action), count)| (format!("{labels},kind=\"{kind}\",action=\"{action}\""), count));
+    let mut text = String::new();
+    gauge(&mut text, "irsa_drift_objects", "Objects that differ from their declaration.", objects);
+    let waiting = "Objects that wait for others, for example ServiceAccounts for their namespace.";
+    for (name, help, value) in [
         ("irsa_unchanged_objects", "Declared objects that match.", plan.summary.unchanged),
         ("irsa_refused_objects", "Objects that irsa refuses to bring to their declaration.", plan.summary.refused),
-        (
-            "irsa_waiting_objects",
-            "Objects that wait for others, for example ServiceAccounts for their namespace.",
-            plan.summary.waiting,
-        ),
+        ("irsa_waiting_objects", waiting, plan.summary.waiting),
         ("irsa_unknown_objects", "Objects, accounts and clusters that could not be read.", plan.unknown.len()),
-    ];
-    for (name, help, value) in numbers {
-        head(&mut text, name, help);
-        line(&mut text, name, &own, value);
+    ] {
+        gauge(&mut text, name, help, [(&labels, value)]);
     }
-    last_run(&mut text, &own, plan.complete, now, code);
+    last_run(&mut text, &labels, plan.complete, now, code);
     text
 }
 
-/// The metrics of a run that ended with `code` at `now` before there was a plan, over those of the run before it: where
-/// the configuration cannot be read, only those can tell whose they are. Nothing where the file has other things.
+/// The metrics of a run without a plan. `before` is the file of the run before: its labels are used if the configuration
+/// cannot be read. None if the file has something else than metrics of irsa.
 pub(crate) fn of_failure(
     before: &str,
     owner: Option<&str>,
@@ -50,45 +45,44 @@ pub(crate) fn of_failure(
     now: i64,
     code: u8,
 ) -> Option<String> {
-    let labels = before.lines().find_map(|line| line.strip_prefix("irsa_last_run_exit_code{")?.split_once('}'));
-    if labels.is_none() && !before.trim().is_empty() {
+    let last = before.lines().find_map(|line| line.strip_prefix("irsa_last_run_exit_code{")?.split_once('}'));
+    if last.is_none() && !before.trim().is_empty() {
         return None;
     }
-    let own = match (owner, labels) {
-        (Some(owner), _) => labels_of(owner, shard.map(|shard| shard.to_string()).as_deref()),
+    let labels = match (owner, last) {
+        (Some(owner), _) => labels(owner, shard.map(|shard| shard.to_string()).as_deref()),
         (None, Some((labels, _))) => labels.to_owned(),
-        (None, None) => labels_of("", None),
+        (None, None) => labels("", None),
     };
     let mut text = String::new();
-    last_run(&mut text, &own, false, now, code);
+    last_run(&mut text, &labels, false, now, code);
     Some(text)
 }
 
-/// Whose metrics they are.
-fn labels_of(owner: &str, shard: Option<&str>) -> String {
-    let shard = shard.map_or_else(String::new, |shard| format!(",shard=\"{}\"", label(shard)));
-    format!("owner=\"{}\"{shard}", label(owner))
+fn labels(owner: &str, shard: Option<&str>) -> String {
+    let shard = shard.map_or_else(String::new, |shard| format!(",shard=\"{}\"", escape(shard)));
+    format!("owner=\"{}\"{shard}", escape(owner))
 }
 
-fn last_run(text: &mut String, own: &str, complete: bool, now: i64, code: u8) {
-    head(text, "irsa_complete", "Whether everything could be read.");
-    line(text, "irsa_complete", own, u8::from(complete));
-    head(text, "irsa_last_run_timestamp_seconds", "When irsa last ran.");
-    line(text, "irsa_last_run_timestamp_seconds", own, now);
-    head(text, "irsa_last_run_exit_code", "What the last run ended with.");
-    line(text, "irsa_last_run_exit_code", own, code);
+fn last_run(text: &mut String, labels: &str, complete: bool, now: i64, code: u8) {
+    gauge(text, "irsa_complete", "Whether everything could be read.", [(labels, i64::from(complete))]);
+    gauge(text, "irsa_last_run_timestamp_seconds", "When irsa last ran.", [(labels, now)]);
+    gauge(text, "irsa_last_run_exit_code", "What the last run ended with.", [(labels, i64::from(code))]);
 }
 
-fn head(text: &mut String, name: &str, help: &str) {
-    // writing to a String cannot fail
+/// Appends one metric with its samples. Writing to a String cannot fail.
+fn gauge<L: AsRef<str>, V: std::fmt::Display>(
+    text: &mut String,
+    name: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = (L, V)>,
+) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+    for (labels, value) in samples {
+        let _ = writeln!(text, "{name}{{{}}} {value}", labels.as_ref());
+    }
 }
 
-fn line(text: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
-    // writing to a String cannot fail
-    let _ = writeln!(text, "{name}{{{labels}}} {value}");
-}
-
-fn label(value: &str) -> String {
+fn escape(value: &str) -> String {
     scrub(value).replace('\\', "\\\\").replace('"', "\\\"")
 }

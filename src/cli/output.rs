@@ -1,13 +1,12 @@
-//! Results, in the form that was asked for, and where they go.
+//! Prints and writes the results of a command.
 //!
-//! Stdout has room for one document. Where a file of the command line is stdout (`-o -`), what is meant for people goes to
-//! stderr.
+//! Stdout has room for one document. If a flag sends a file to stdout (`-o -`), the text for people goes to stderr.
 
-use super::arguments::{FormatName, Global};
+use super::Run;
+use super::arguments::Global;
 use super::files::{Destination, PRIVATE};
 use super::repository::Repository;
 use crate::apply::report::Report;
-use crate::context::Context;
 use crate::error::Error;
 use crate::model::note::Note;
 use crate::plan::{ConfigKeys, PlanV2};
@@ -18,76 +17,97 @@ use clap::ValueEnum;
 use std::io::Write;
 use std::path::Path;
 
-/// All forms of a plan.
-pub(crate) const PLAN: &[FormatName] = &[
-    FormatName::Text,
-    FormatName::Json,
-    FormatName::Jsonl,
-    FormatName::Markdown,
-    FormatName::Github,
-    FormatName::Html,
-];
+/// The formats of a plan.
+pub(super) const PLAN: &[Format] =
+    &[Format::Text, Format::Json, Format::Jsonl, Format::Markdown, Format::Github, Format::Html];
 
 const JSON_INTO: &str = "--json-into";
 
-/// Where the results of one run go.
-pub(crate) struct Output<'a> {
+/// Where the results of a run go.
+pub(super) struct Output<'a> {
     ui: &'a Ui,
-    format: FormatName,
+    format: Format,
     detail: Detail,
-    repository: Repository,
-    /// What the command itself writes: of `-o` or `--metrics-file`.
+    pub repository: Repository,
+    /// Of `-o` or `--metrics-file`.
     pub file: Option<Destination>,
     /// Of `--json-into`.
     json: Option<Destination>,
 }
 
 impl<'a> Output<'a> {
-    /// For a command that has these forms and may write a file, which a flag names.
+    /// For a command with these formats; `file` is the flag and the path of a file that it writes.
     ///
     /// # Errors
-    /// If the command has no such form, a file cannot be written, or two documents would go to stdout. That is found out
-    /// before anything is read or written.
-    pub(crate) fn open(
-        context: &Context,
-        ui: &'a Ui,
-        global: &Global,
-        (command, forms): (&str, &[FormatName]),
+    /// If the command does not have the format, a file cannot be written, or two documents would go to one place. Nothing
+    /// has been read or written by then.
+    pub(super) fn open(
+        run: Run<'a>,
+        command: &str,
+        formats: &[Format],
         file: Option<(&str, &Path)>,
     ) -> Result<Self, Error> {
-        allow(global, command, forms)?;
+        let Run { context, ui, global, .. } = run;
+        let format = global.format;
+        if !formats.contains(&format) {
+            let formats: Vec<String> = formats.iter().map(|format| format!("`{}`", name(*format))).collect();
+            return Err(Error::usage(format!("`irsa {command}` has no `--format {}`", name(format)))
+                .hint(format!("it has {}", formats.join(", "))));
+        }
         let (flag, path) = file.unzip();
+        let detail = match (global.quiet, global.verbose) {
+            (true, _) => Detail::Least,
+            (false, 0) => Detail::Usual,
+            (false, _) => Detail::Full,
+        };
         let this = Self {
             ui,
-            format: global.format,
-            detail: detail(global),
+            format,
+            detail,
             repository: Repository::of(context, global.config()),
             file: path.map(Destination::of).transpose()?,
             json: global.json_into.as_deref().map(Destination::of).transpose()?,
         };
-        let flag = flag.unwrap_or_default();
-        this.one_document(flag)?;
-        if flag != "-o" && this.file.iter().zip(&this.json).any(|(file, json)| file.is_also(json)) {
-            let message = format!("`{flag}` and `{JSON_INTO}` name one file: there is room for one");
-            return Err(Error::usage(message).hint("name another file for one of them"));
-        }
-        // one that is not sound is not to be lost either
+        this.one_document_each(flag.unwrap_or_default())?;
+        // also a configuration that turns out to be invalid
         this.spares([global.config()])?;
         Ok(this)
     }
 
-    /// Refuses to write over what the run reads.
+    /// Refuses two different documents in one place. The JSON format of a plan is the plan file itself.
+    fn one_document_each(&self, flag: &str) -> Result<(), Error> {
+        let format = format!("--format {}", name(self.format));
+        let (is_text, is_json, is_plan) = (self.format == Format::Text, self.format == Format::Json, flag == "-o");
+        let file_is_stdout = self.file == Some(Destination::Stdout);
+        let json_is_stdout = self.json == Some(Destination::Stdout);
+        let clash = if file_is_stdout && json_is_stdout && !is_plan {
+            Some((flag, JSON_INTO))
+        } else if file_is_stdout && !is_text && !(is_plan && is_json) {
+            Some((flag, format.as_str()))
+        } else if json_is_stdout && !is_text && !is_json {
+            Some((JSON_INTO, format.as_str()))
+        } else {
+            None
+        };
+        if let Some((one, other)) = clash {
+            let message = format!("`{one}` is stdout, and so is `{other}`: there is room for one");
+            return Err(Error::usage(message).hint("name a file for one of them"));
+        }
+        if !is_plan && self.file.iter().zip(&self.json).any(|(file, json)| file.is_also(json)) {
+            let message = format!("`{flag}` and `{JSON_INTO}` name one file: there is room for one");
+            return Err(Error::usage(message).hint("name another file for one of them"));
+        }
+        Ok(())
+    }
+
+    /// Refuses to overwrite the files that the run reads.
     ///
     /// # Errors
     /// Wrong usage, if a flag names one of these files.
-    pub(crate) fn spares<P: AsRef<Path>>(&self, files: impl IntoIterator<Item = P>) -> Result<(), Error> {
-        let targets: Vec<&Destination> = self.file.iter().chain(&self.json).collect();
-        if targets.is_empty() {
-            return Ok(());
-        }
+    pub(super) fn spares<P: AsRef<Path>>(&self, files: impl IntoIterator<Item = P>) -> Result<(), Error> {
         for file in files {
             let file = file.as_ref();
-            if targets.iter().any(|target| target.is(file)) {
+            if self.file.iter().chain(&self.json).any(|target| target.is(file)) {
                 let message = format!("the result would be written over `{}`, which this run reads", file.display());
                 return Err(Error::usage(message).hint("name another file for the result; nothing was written"));
             }
@@ -95,128 +115,84 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Refuses two different documents on stdout. The JSON form of a plan is the plan file itself.
-    fn one_document(&self, flag: &str) -> Result<(), Error> {
-        let form = format!("--format {}", name(self.format));
-        let json = self.format == FormatName::Json;
-        let own = self.file == Some(Destination::Stdout);
-        let plan = flag == "-o";
-        let clash = if own && self.json == Some(Destination::Stdout) && !plan {
-            (flag, JSON_INTO)
-        } else if own && self.format != FormatName::Text && !(plan && json) {
-            (flag, form.as_str())
-        } else if self.json == Some(Destination::Stdout) && self.format != FormatName::Text && !json {
-            (JSON_INTO, form.as_str())
-        } else {
-            return Ok(());
-        };
-        let message = format!("`{}` is stdout, and so is `{}`: there is room for one", clash.0, clash.1);
-        Err(Error::usage(message).hint("name a file for one of them"))
-    }
-
-    /// Whether a file of the command line is stdout.
-    fn taken(&self) -> bool {
+    /// Whether a flag sends a file to stdout.
+    fn stdout_is_taken(&self) -> bool {
         [&self.file, &self.json].into_iter().flatten().any(|target| *target == Destination::Stdout)
     }
 
-    /// Where people read, and how that looks.
-    pub(crate) fn people(&self) -> (Box<dyn Write + 'a>, Style) {
-        match self.taken() {
-            // the text that is left is by the way
+    /// Whether a file on stdout already is what `--format` would print.
+    fn is_printed(&self) -> bool {
+        self.format == Format::Json && self.stdout_is_taken()
+    }
+
+    /// The stream for people, and its style.
+    pub(super) fn people(&self) -> (Box<dyn Write + 'a>, Style) {
+        match self.stdout_is_taken() {
+            // `-q` prints no messages
             true if self.detail == Detail::Least => (Box::new(std::io::sink()), Style::plain()),
             true => (self.ui.stderr(), self.ui.stderr_style()),
             false => (self.ui.stdout(), self.ui.style()),
         }
     }
 
-    /// Whether what would be printed is printed already, as a file that is stdout.
-    fn printed(&self) -> bool {
-        self.format == FormatName::Json && self.taken()
-    }
-
-    /// Prints a plan.
-    pub(crate) fn print_plan(&self, plan: &PlanV2, names: &ConfigKeys) -> Result<(), Error> {
-        if self.printed() {
+    pub(super) fn print_plan(&self, plan: &PlanV2, names: &ConfigKeys) -> Result<(), Error> {
+        if self.is_printed() {
             return Ok(());
         }
         let (mut out, style) = self.people();
-        if self.format == FormatName::Github {
-            let placed = self.repository.placed(plan);
-            return Ok(render::plan(Format::Github, &placed, self.detail, names, &style, &mut out)?);
-        }
-        Ok(render::plan(self.format.into(), plan, self.detail, names, &style, &mut out)?)
+        let in_repository = (self.format == Format::Github).then(|| self.repository.with_paths(plan));
+        let plan = in_repository.as_ref().unwrap_or(plan);
+        Ok(render::plan(self.format, plan, self.detail, names, &style, &mut out)?)
     }
 
-    /// Writes what `--json-into` names: what `--format json` would print.
-    pub(crate) async fn keep_plan(&self, plan: &PlanV2) -> Result<(), Error> {
-        self.keep(|out| render::json::plan(plan, out)).await
-    }
-
-    /// Prints what came of a plan.
-    pub(crate) fn print_report(&self, report: &Report) -> Result<(), Error> {
-        let nothing = report.outcomes.is_empty() && report.interrupted.is_none();
-        if self.printed() || (nothing && self.format == FormatName::Text) {
+    pub(super) fn print_report(&self, report: &Report) -> Result<(), Error> {
+        let is_empty = report.outcomes.is_empty() && report.interrupted.is_none();
+        if self.is_printed() || (is_empty && self.format == Format::Text) {
             return Ok(());
         }
         let (mut out, style) = self.people();
-        Ok(render::report(self.format.into(), report, &style, &mut out)?)
+        Ok(render::report(self.format, report, &style, &mut out)?)
     }
 
-    /// The same of a report.
-    pub(crate) async fn keep_report(&self, report: &Report) -> Result<(), Error> {
-        self.keep(|out| render::json::report(report, out)).await
+    /// Prints a finished document.
+    pub(super) fn print(&self, text: &str) -> Result<(), Error> {
+        if !self.is_printed() {
+            self.people().0.write_all(text.as_bytes())?;
+        }
+        Ok(())
     }
 
-    /// The same of any document.
-    pub(crate) async fn keep(&self, write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> Result<(), Error> {
+    /// Writes the file of `--json-into`: what `--format json` would print.
+    pub(super) async fn write_plan_json(&self, plan: &PlanV2) -> Result<(), Error> {
+        self.write_json(|out| render::json::plan(plan, out)).await
+    }
+
+    /// Writes the file of `--json-into`.
+    pub(super) async fn write_report_json(&self, report: &Report) -> Result<(), Error> {
+        self.write_json(|out| render::json::report(report, out)).await
+    }
+
+    /// Writes the file of `--json-into`, unless the same document is already on stdout as the plan file.
+    pub(super) async fn write_json(
+        &self,
+        write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>,
+    ) -> Result<(), Error> {
         let Some(target) = &self.json else { return Ok(()) };
         if self.file == Some(Destination::Stdout) && *target == Destination::Stdout {
-            // the plan file is the same document
             return Ok(());
         }
         let mut text = Vec::new();
         write(&mut text)?;
         target.write(self.ui, &String::from_utf8_lossy(&text), PRIVATE).await
     }
-
-    /// Prints a document that is finished.
-    pub(crate) fn print(&self, text: &str) -> Result<(), Error> {
-        if !self.printed() {
-            self.people().0.write_all(text.as_bytes())?;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn repository(&self) -> &Repository {
-        &self.repository
-    }
 }
 
-/// How much `-q` and `-v` ask for.
-fn detail(global: &Global) -> Detail {
-    match (global.quiet, global.verbose) {
-        (true, _) => Detail::Least,
-        (false, 0) => Detail::Usual,
-        (false, _) => Detail::Full,
-    }
+fn name(format: Format) -> String {
+    format.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-fn name(form: FormatName) -> String {
-    form.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-}
-
-/// Refuses a form that the command does not have.
-fn allow(global: &Global, command: &str, forms: &[FormatName]) -> Result<(), Error> {
-    if forms.contains(&global.format) {
-        return Ok(());
-    }
-    let known: Vec<String> = forms.iter().map(|form| format!("`{}`", name(*form))).collect();
-    Err(Error::usage(format!("`irsa {command}` has no `--format {}`", name(global.format)))
-        .hint(format!("it has {}", known.join(", "))))
-}
-
-/// Refuses `--json-into` where nothing comes of a command that JSON has a form for.
-pub(crate) fn no_json(global: &Global, command: &str) -> Result<(), Error> {
+/// Refuses `--json-into` for a command without a JSON result.
+pub(super) fn no_json(global: &Global, command: &str) -> Result<(), Error> {
     match &global.json_into {
         Some(_) => Err(Error::usage(format!("`irsa {command}` has no `{JSON_INTO}`"))
             .hint("`validate`, `plan`, `apply`, `drift` and `show` have it")),
@@ -224,8 +200,8 @@ pub(crate) fn no_json(global: &Global, command: &str) -> Result<(), Error> {
     }
 }
 
-/// One finding in one line.
-pub(crate) fn finding(note: &Note) -> String {
+/// A lint finding as one line.
+pub(super) fn finding(note: &Note) -> String {
     let origin = if note.origin.is_empty() { String::new() } else { format!("{}: ", note.origin) };
     format!("{origin}{} {} {}: {}", note.severity.as_str(), note.rule, note.address, note.text)
 }

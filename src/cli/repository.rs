@@ -1,4 +1,4 @@
-//! Places as GitHub finds them: files are named from the root of the repository, where annotations belong to
+//! Paths as GitHub annotations need them: relative to the root of the repository
 //! (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>).
 
 use crate::context::Context;
@@ -6,46 +6,42 @@ use crate::model::origin::file_and_line;
 use crate::plan::PlanV2;
 use std::path::{Component, Path, PathBuf};
 
-/// The repository that a configuration lies in, if it lies in one.
-pub(crate) struct Repository {
-    /// The folder of the top file, as the user named it.
-    named: PathBuf,
-    /// The root and that folder, both without links.
-    real: Option<(PathBuf, PathBuf)>,
+/// The repository that contains the configuration.
+pub(super) struct Repository {
+    /// The folder of the top file, as the user wrote it.
+    folder: PathBuf,
+    /// The root and that folder, without links. None outside of a repository.
+    resolved: Option<(PathBuf, PathBuf)>,
 }
 
 impl Repository {
-    /// `GITHUB_WORKSPACE` where the configuration lies in it, else the nearest folder above that has a `.git`.
-    pub(crate) fn of(context: &Context, config: &Path) -> Self {
-        let named = config.parent().unwrap_or(Path::new("")).to_owned();
-        let folder = Path::new(".").join(&named).canonicalize().ok();
-        let real = folder.and_then(|folder| {
+    /// The root is `GITHUB_WORKSPACE` if it contains the configuration, else the nearest folder above with a `.git`.
+    pub(super) fn of(context: &Context, config: &Path) -> Self {
+        let folder = config.parent().unwrap_or(Path::new("")).to_owned();
+        let resolved = Path::new(".").join(&folder).canonicalize().ok().and_then(|folder| {
             let workspace = context.variable("GITHUB_WORKSPACE").and_then(|path| Path::new(path).canonicalize().ok());
             let workspace = workspace.filter(|root| folder.starts_with(root));
-            // a file in worktrees and submodules
-            let top = || folder.ancestors().find(|above| above.join(".git").exists()).map(Path::to_owned);
-            Some((workspace.or_else(top)?, folder))
+            // `.git` is a file in worktrees and submodules
+            let root = || folder.ancestors().find(|above| above.join(".git").exists()).map(Path::to_owned);
+            Some((workspace.or_else(root)?, folder))
         });
-        Self { named, real }
+        Self { folder, resolved }
     }
 
-    /// A file that is named relative to the folder of the top file. A link is shown as the file that it leads to: that one
-    /// has the line.
-    pub(crate) fn path(&self, file: &str) -> String {
-        let shown = match &self.real {
-            Some((root, folder)) => {
-                let below = |path: PathBuf| path.strip_prefix(root).map(Path::to_owned).ok();
-                let linked = folder.join(file);
-                linked.canonicalize().ok().and_then(below).or_else(|| below(linked))
-            }
-            None => None,
-        };
-        let shown = shown.unwrap_or_else(|| self.named.join(file));
-        shown.components().filter(|part| *part != Component::CurDir).collect::<PathBuf>().display().to_string()
+    /// The path of a file that is named relative to the folder of the top file. Links are resolved, since the annotation
+    /// belongs to the file with the line.
+    pub(super) fn path(&self, file: &str) -> String {
+        let path = self.resolved.as_ref().and_then(|(root, folder)| {
+            let below_root = |path: PathBuf| path.strip_prefix(root).map(Path::to_owned).ok();
+            let linked = folder.join(file);
+            linked.canonicalize().ok().and_then(below_root).or_else(|| below_root(linked))
+        });
+        let path = path.unwrap_or_else(|| self.folder.join(file));
+        path.components().filter(|part| *part != Component::CurDir).collect::<PathBuf>().display().to_string()
     }
 
-    /// The plan, whose notes name files so. For annotations alone: its digest is still that of the plan as it was.
-    pub(crate) fn placed(&self, plan: &PlanV2) -> PlanV2 {
+    /// The plan with such paths in its notes; its digest is not updated.
+    pub(super) fn with_paths(&self, plan: &PlanV2) -> PlanV2 {
         let mut plan = plan.clone();
         for note in &mut plan.notes {
             if let Some((file, line)) = file_and_line(&note.origin) {
@@ -63,7 +59,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn files_are_named_from_the_root_of_the_repository() {
+    fn paths_are_relative_to_the_root_of_the_repository() {
         let all = tempfile::tempdir().unwrap();
         let path = |name: &str| all.path().join(name);
         for folder in ["repo/.git", "repo/deploy/teams", "loose"] {
@@ -89,10 +85,6 @@ mod tests {
             assert_eq!(named(workspace, config, file), expected, "{workspace}, {config}, {file}");
         }
         let loose = path("loose/irsa.toml").display().to_string();
-        assert_eq!(
-            named("repo", "loose/irsa.toml", "irsa.toml"),
-            loose,
-            "as it was named, outside of all repositories"
-        );
+        assert_eq!(named("repo", "loose/irsa.toml", "irsa.toml"), loose, "unchanged outside of a repository");
     }
 }

@@ -1,51 +1,49 @@
-//! Saved plans on their way in: what is taken of a file, and what must be said again on the command line.
+//! Saved plans: reads the file, and decides which options of the file and of the command line hold.
 //!
-//! Nobody signs a plan file. So it decides only what is left out: which objects, which changes. What widens a run is for
-//! whoever runs it to say.
+//! A plan file is not signed. So it can only narrow a run: it selects objects and changes. Options that widen a run must
+//! be repeated on the command line.
 
 use super::files;
+use super::session::refusal;
 use crate::error::{Error, ExitStatus};
 use crate::plan::file::OptionsV2;
 use crate::plan::{Options, Plan, PlanV2};
 use crate::ui::Ui;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Reads a plan to be shown. Says so where its counts were not those of its changes.
-pub(crate) fn read_to_show(path: &Path, ui: &Ui) -> Result<PlanV2, Error> {
-    let (plan, true_to_itself) = read(path)?;
-    if !true_to_itself {
-        ui.warning(
-            "the counts in the file are not those of what it asks for: someone changed it; shown are the true ones",
-        );
+pub(super) const MAKE_A_NEW_ONE: &str = "create a new one with `irsa plan -o FILE`";
+
+/// Reads a plan for `irsa show`. Warns if the file was changed.
+pub(super) fn read_to_show(path: &Path, ui: &Ui) -> Result<PlanV2, Error> {
+    let (plan, is_unchanged) = read(path)?;
+    if !is_unchanged {
+        ui.warning("someone changed the file: its counts do not match its changes; irsa shows the correct counts");
     }
     Ok(plan)
 }
 
-/// Reads a plan to be applied.
-pub(crate) fn read_to_apply(path: &Path) -> Result<PlanV2, Error> {
+/// Reads a plan for `irsa apply`. Refuses a file that was changed.
+pub(super) fn read_to_apply(path: &Path) -> Result<PlanV2, Error> {
     match read(path)? {
         (plan, true) => Ok(plan),
-        (_, false) => {
-            Err(unfit(path, "it was changed since it was written: its counts are not those of what it asks for"))
-        }
+        (_, false) => Err(unusable(path, "it was changed after it was written: its counts do not match its changes")),
     }
 }
 
-/// A saved plan, and whether its counts were true; one that is not as it was written ends the run with 5.
+/// Reads a plan. Returns false with a plan whose digests are right but whose derived parts were changed.
 fn read(path: &Path) -> Result<(PlanV2, bool), Error> {
     let text = files::read(path)?;
-    let plan = PlanV2::read(&text).map_err(|error| unfit(path, &error.to_string()))?;
-    let as_written = plan.to_text() == text;
-    Ok((plan, as_written))
+    let plan = PlanV2::read(&text).map_err(|error| unusable(path, &error.to_string()))?;
+    let is_unchanged = plan.to_text() == text;
+    Ok((plan, is_unchanged))
 }
 
-fn unfit(path: &Path, why: &str) -> Error {
-    Error::new(ExitStatus::Stale, format!("`{}`: {why}", path.display()))
-        .hint("make a new one with `irsa plan -o FILE`")
+fn unusable(path: &Path, why: &str) -> Error {
+    Error::new(ExitStatus::Stale, format!("`{}`: {why}", path.display())).hint(MAKE_A_NEW_ONE)
 }
 
-/// The flags that widen a run, and whether an option has each.
+/// The flags that widen a run, each with whether the plan has it.
 fn widening(options: &OptionsV2) -> [(&'static str, bool); 6] {
     let OptionsV2 { only: _, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard: _ } =
         options;
@@ -59,86 +57,76 @@ fn widening(options: &OptionsV2) -> [(&'static str, bool); 6] {
     ]
 }
 
-/// The options to plan anew with: those of the file, as far as the command line has said them. What may be left undone
-/// is for the command line alone.
+/// The options to derive the plan with: those of the file that the command line repeats. `--allow-incomplete` and
+/// `--skip-refused` come from the command line alone.
 ///
 /// # Errors
-/// If the file has more than was said.
-pub(crate) fn options(saved: &PlanV2, said: &Options, ui: &Ui, path: &Path) -> Result<Options, Error> {
-    let Options { destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, now, .. } = *said;
-    let on_the_line = [destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused];
-    let flags = widening(&saved.options).into_iter().zip(on_the_line);
-    let unsaid: Vec<&str> =
-        flags.clone().filter(|((_, saved), said)| *saved && !said).map(|((flag, _), _)| flag).collect();
-    if !unsaid.is_empty() {
-        let message = format!(
-            "the saved plan was made with {}: that must be said again to apply it; nothing was written",
-            quoted(&unsaid, ", ")
-        );
-        let line = format!("`irsa apply {} {}`", unsaid.join(" "), path.display());
+/// If the file has options that the command line does not repeat.
+pub(super) fn options(saved: &PlanV2, given: &Options, ui: &Ui, path: &Path) -> Result<Options, Error> {
+    let Options { destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, .. } = *given;
+    let given_flags = [destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused];
+    let flags = || widening(&saved.options).into_iter().zip(given_flags);
+    let missing: Vec<&str> =
+        flags().filter(|((_, saved), given)| *saved && !given).map(|((flag, _), _)| flag).collect();
+    if !missing.is_empty() {
+        let message =
+            format!("the saved plan was made with {}: repeat that to apply it; nothing was written", quoted(&missing));
+        let command = format!("`irsa apply {} {}`", missing.join(" "), path.display());
         return Err(Error::new(ExitStatus::Stale, message)
-            .hint(format!("nobody has signed the file: if this is meant, use {line}")));
+            .hint(format!("the file is not signed: if you want these options, use {command}")));
     }
-    // the last two only let a run go on
-    let unmeant: Vec<&str> =
-        flags.take(4).filter(|((_, saved), said)| !saved && *said).map(|((flag, _), _)| flag).collect();
-    if !unmeant.is_empty() {
-        ui.warning(&format!(
-            "the saved plan was made without {}: it is applied as it was made",
-            quoted(&unmeant, ", ")
-        ));
+    // without the last two, which only continue past a refusal
+    let without_effect: Vec<&str> =
+        flags().take(4).filter(|((_, saved), given)| !saved && *given).map(|((flag, _), _)| flag).collect();
+    if !without_effect.is_empty() {
+        let flags = quoted(&without_effect);
+        ui.warning(&format!("the saved plan was made without {flags}: it is applied as it was made"));
     }
     let OptionsV2 { only, destroy, adopt, force, force_conflicts, shard, .. } = saved.options.clone();
     let shard = shard.map(|text| text.parse()).transpose();
-    let shard = shard.map_err(|error| unfit(path, &format!("it names no shard: {error}")))?;
-    Ok(Options {
-        only,
-        destroy,
-        adopt,
-        force,
-        force_conflicts,
-        allow_incomplete,
-        skip_refused,
-        shard,
-        report_only: false,
-        now,
-    })
+    let shard = shard.map_err(|error| unusable(path, &format!("its shard is invalid: {error}")))?;
+    Ok(Options { only, destroy, adopt, force, force_conflicts, shard, ..given.clone() })
 }
 
-fn quoted(flags: &[&str], between: &str) -> String {
-    flags.iter().map(|flag| format!("`{flag}`")).collect::<Vec<_>>().join(between)
+fn quoted(flags: &[&str]) -> String {
+    flags.iter().map(|flag| format!("`{flag}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// The flags that a plan was made with and that must be said again to apply it.
-pub(crate) fn flags(plan: &PlanV2) -> String {
-    let said = widening(&plan.options).into_iter().filter(|(_, on)| *on);
-    said.flat_map(|(flag, _)| [flag, " "]).collect()
+/// The flags that `irsa apply` needs for this plan, each followed by a space.
+pub(super) fn flags(plan: &PlanV2) -> String {
+    let flags = widening(&plan.options).into_iter().filter(|(_, on)| *on);
+    flags.flat_map(|(flag, _)| [flag, " "]).collect()
 }
 
-/// What to do with a plan that was saved in a file, of a run that ended with `verdict`.
-pub(crate) fn next(plan: &PlanV2, verdict: ExitStatus, path: &Path) -> String {
+/// The message after `irsa plan -o FILE`: how to apply the file.
+pub(super) fn next_command(plan: &PlanV2, status: ExitStatus, path: &Path) -> String {
     let (flags, path) = (flags(plan), path.display());
-    if verdict != ExitStatus::Refused {
+    if status != ExitStatus::Refused {
         return format!("saved; apply exactly this with `irsa apply {flags}{path}`");
     }
     let refused = plan.refused_addresses();
     let skip = !refused.is_empty() && !plan.options.skip_refused;
-    let left = plan.changes.iter().any(|change| !refused.contains(change.address.as_str()));
-    let ways = [("--skip-refused ", skip), ("--allow-incomplete ", !plan.complete && !plan.options.allow_incomplete)];
-    let more: String = ways.iter().filter(|(_, needed)| *needed).map(|(flag, _)| *flag).collect();
+    let incomplete = !plan.complete && !plan.options.allow_incomplete;
     let why = if skip { "it has refusals" } else { "a part of the live state could not be read" };
-    let rest = if left { format!(", or apply the rest with `irsa apply {flags}{more}{path}`") } else { String::new() };
+    let has_others = plan.changes.iter().any(|change| !refused.contains(change.address.as_str()));
+    let rest = if has_others {
+        let skip = if skip { "--skip-refused " } else { "" };
+        let allow = if incomplete { "--allow-incomplete " } else { "" };
+        format!(", or apply the rest with `irsa apply {flags}{skip}{allow}{path}`")
+    } else {
+        String::new()
+    };
     format!("saved, but `irsa apply` refuses it as it is: {why}; resolve that and plan again{rest}")
 }
 
-/// What the file or the fresh plan refuses, by address, with the reason.
-pub(crate) fn refusals(saved: &PlanV2, fresh: &Plan) -> BTreeMap<String, String> {
-    let of_file = saved.refused.iter().map(|item| (item.address.clone(), item.why.clone()));
-    of_file.chain(fresh.refused.iter().map(|item| (item.address.clone(), item.why.clone()))).collect()
+/// What the file or the fresh plan refuses: reasons by address.
+pub(super) fn refusals(saved: &PlanV2, fresh: &Plan) -> BTreeMap<String, String> {
+    let in_file = saved.refused.iter().map(|item| (item.address.clone(), item.why.clone()));
+    in_file.chain(fresh.refused.iter().map(|item| (item.address.clone(), item.why.clone()))).collect()
 }
 
-/// Whether the file and the fresh plan are of one owner, and select something.
-pub(crate) fn same_run(saved: &PlanV2, fresh: &Plan) -> Result<(), Error> {
+/// Fails if the file is of another owner, or its `--only` selects nothing.
+pub(super) fn same_run(saved: &PlanV2, fresh: &Plan) -> Result<(), Error> {
     let why = if saved.owner != fresh.owner.as_str() {
         format!("it is of owner `{}`, the configuration is of `{}`", saved.owner, fresh.owner)
     } else if let Some(glob) = fresh.unmatched.first() {
@@ -146,29 +134,25 @@ pub(crate) fn same_run(saved: &PlanV2, fresh: &Plan) -> Result<(), Error> {
     } else {
         return Ok(());
     };
-    Err(Error::new(ExitStatus::Stale, format!("the saved plan cannot be applied: {why}; nothing was written"))
-        .hint("make a new one with `irsa plan -o FILE`"))
+    let message = format!("the saved plan cannot be applied: {why}; nothing was written");
+    Err(Error::new(ExitStatus::Stale, message).hint(MAKE_A_NEW_ONE))
 }
 
-/// Whether nothing holds the run back, by the file and as it is now: the file may leave out what it likes.
-pub(crate) fn not_refused(saved: &PlanV2, plan: &Plan) -> Result<(), Error> {
-    let mut refused: Vec<String> = plan.refused.iter().map(|item| format!("{}: {}", item.address, item.why)).collect();
-    refused.extend(saved.refused.iter().map(|item| format!("{}: {}", item.address, item.why)));
-    let mut unseen: Vec<String> = plan.unknown.iter().map(|item| format!("{}: {}", item.address, item.why)).collect();
-    unseen.extend(saved.unknown.iter().map(|item| format!("{}: {}", item.address, item.why)));
-    for list in [&mut refused, &mut unseen] {
-        list.sort();
-        list.dedup();
-    }
+/// Fails if the file or the fresh plan has refusals, or if live state was or is unreadable. The fresh plan counts too:
+/// someone may have removed refusals from the file.
+pub(super) fn not_refused(saved: &PlanV2, plan: &Plan) -> Result<(), Error> {
+    let line = |address: &str, why: &str| format!("{address}: {why}");
+    let refused = plan.refused.iter().map(|item| line(&item.address, &item.why));
+    let refused: BTreeSet<String> =
+        refused.chain(saved.refused.iter().map(|item| line(&item.address, &item.why))).collect();
+    let unknown = plan.unknown.iter().map(|item| line(&item.address, &item.why));
+    let unknown: BTreeSet<String> =
+        unknown.chain(saved.unknown.iter().map(|item| line(&item.address, &item.why))).collect();
     if !refused.is_empty() && !plan.options.skip_refused {
-        return Err(Error::new(ExitStatus::Refused, "the plan has refusals; nothing was written")
-            .details(refused)
-            .hint("resolve them and plan again, or apply the rest with `--skip-refused`"));
+        return Err(refusal(true).details(refused));
     }
-    if !(unseen.is_empty() && saved.complete || plan.options.allow_incomplete) {
-        return Err(Error::new(ExitStatus::Refused, "a part of the live state could not be read; nothing was written")
-            .details(unseen)
-            .hint("make it readable and plan again, or go on with `--allow-incomplete`"));
+    if !(unknown.is_empty() && saved.complete || plan.options.allow_incomplete) {
+        return Err(refusal(false).details(unknown));
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! What plan, apply and drift have in common: load, resolve, lint, find out who the credentials are, read, plan.
+//! What plan, apply and drift share: load, resolve and lint the configuration, identify the credentials, read, plan.
 //!
-//! Builds no writer: `apply` asks the connected readers for one when everything is decided.
+//! Creates no writer: `apply` asks the readers for one once everything is decided.
 
-use super::Machine;
+use super::Run;
 use super::arguments::{Fleet, Global, Shape};
 use super::signals::{self, Signals};
-use crate::apply::awaited;
+use crate::apply::wait;
 use crate::config::{self, Configuration, Diagnostics, Identities};
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
@@ -18,7 +18,6 @@ use crate::model::note::{Note, Severity};
 use crate::model::shard::{Scope, Shard};
 use crate::observe::{self, Early, ReadOptions};
 use crate::plan::{self, Options, Plan, PlanV2};
-use crate::ui::Ui;
 use crate::world::Transports;
 use crate::world::aws::{AwsReader, AwsSettings};
 use crate::world::kubernetes::{KubernetesReader, KubernetesSettings, TokenSource};
@@ -27,35 +26,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::Instant;
 
-/// A configuration that is sound, and what the run was asked.
-pub(crate) struct Session<'a> {
-    pub context: &'a Context,
-    wires: &'a Transports,
-    pub ui: &'a Ui,
-    pub global: &'a Global,
+/// A valid configuration, and the arguments of the run.
+pub(super) struct Session<'a> {
+    pub run: Run<'a>,
+    /// When `run.context.now()` was the time.
+    pub started: Instant,
     pub signals: Signals,
     configuration: Configuration,
-    /// The places as they are offline, with placeholders for what only AWS can tell.
+    /// As resolved offline, with placeholders for what only AWS knows.
     accounts: BTreeMap<Key, Account>,
     clusters: BTreeMap<Key, Cluster>,
-    /// How many roles are declared.
+    /// The number of declared roles.
     roles: usize,
     listener: Arc<dyn Listen>,
-    /// What API servers warned of, as far as it was told.
+    /// The warnings of API servers that were printed.
     warned: Mutex<BTreeSet<String>>,
 }
 
-/// The readers, and the configuration as it is for these accounts.
-pub(crate) struct Connected {
+/// The readers, and the configuration resolved for their accounts.
+pub(super) struct Connected {
     pub desired: Desired,
     pub aws: AwsReader,
     pub kubernetes: KubernetesReader,
     pub identities: BTreeMap<Key, Access<Identity>>,
 }
 
-/// Reads the configuration, on all processors.
-pub(crate) fn load(global: &Global) -> Result<Configuration, Diagnostics> {
+pub(super) fn load(global: &Global) -> Result<Configuration, Diagnostics> {
     match &global.config {
         Some(path) => config::load(path),
         None => config::load_default(),
@@ -63,92 +61,76 @@ pub(crate) fn load(global: &Global) -> Result<Configuration, Diagnostics> {
 }
 
 impl<'a> Session<'a> {
-    /// Loads, resolves and lints, offline.
-    pub(crate) fn open(machine: &'a Machine, ui: &'a Ui, global: &'a Global) -> Result<Self, Error> {
-        let Machine { context, wires } = machine;
-        let configuration = load(global)?;
-        let declared = configuration.resolve(&Identities { provisional: true, ..offline(context) })?;
-        deny(&lint::declared(&declared), global.deny())?;
+    /// Loads, resolves and lints the configuration, offline.
+    pub(super) fn open(run: Run<'a>) -> Result<Self, Error> {
+        let started = Instant::now();
+        let configuration = load(run.global)?;
+        let declared = configuration.resolve(&Identities { provisional: true, ..offline(run.context) })?;
+        deny(&lint::declared(&declared), run.global.deny())?;
         let signals = signals::listen()?;
-        // what else is declared is resolved for the accounts that are found: no run needs it twice
+        // the rest is resolved again for the accounts that are found
         let Desired { accounts, clusters, roles, .. } = declared;
-        let (roles, listener) = (roles.len(), ui.listener());
-        Ok(Self {
-            context,
-            wires,
-            ui,
-            global,
-            signals,
-            configuration,
-            accounts,
-            clusters,
-            roles,
-            listener,
-            warned: Mutex::default(),
-        })
+        let (roles, listener) = (roles.len(), run.ui.listener());
+        let warned = Mutex::default();
+        Ok(Self { run, started, signals, configuration, accounts, clusters, roles, listener, warned })
     }
 
-    pub(crate) fn listener(&self) -> &dyn Listen {
+    pub(super) fn listener(&self) -> &dyn Listen {
         self.listener.as_ref()
     }
 
     /// `sha256:…` of the configuration.
-    pub(crate) fn digest(&self) -> &str {
+    pub(super) fn digest(&self) -> &str {
         self.configuration.digest()
     }
 
-    /// The files that the run reads: those of the configuration, and the kubeconfigs that it names.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
+    /// The files that the run reads: the configuration and its kubeconfigs.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
         let mut files = self.configuration.files();
-        let named = self.clusters.values().filter_map(|cluster| cluster.kubernetes.kubeconfig.as_ref());
-        files.extend(named.map(|kubeconfig| kubeconfig.path.clone()));
+        let kubeconfigs = self.clusters.values().filter_map(|cluster| cluster.kubernetes.kubeconfig.as_ref());
+        files.extend(kubeconfigs.map(|kubeconfig| kubeconfig.path.clone()));
         files
     }
 
-    /// The options of a plan made now.
+    /// The options of a plan that is made now.
     ///
     /// # Errors
-    /// Wrong usage, if a shard of everything is to go.
-    pub(crate) fn options(&self, shape: &Shape, fleet: Fleet) -> Result<Options, Error> {
+    /// Wrong usage, for `--destroy` with `--shard`.
+    pub(super) fn options(&self, shape: &Shape, fleet: Fleet) -> Result<Options, Error> {
         if shape.destroy && fleet.shard.is_some() {
             return Err(Error::usage("`--shard` and `--destroy` do not go together")
-                .hint("a shard never takes roles, policies or providers away: run it without `--shard`"));
+                .hint("a shard never deletes roles, policies or providers: run it without `--shard`"));
         }
         let Shape { destroy, adopt, force, force_conflicts, skip_refused } = *shape;
         Ok(Options {
-            only: self.global.only.clone(),
+            only: self.run.global.only.clone(),
             destroy,
             adopt,
             force,
             force_conflicts,
-            allow_incomplete: self.global.allow_incomplete,
+            allow_incomplete: self.run.global.allow_incomplete,
             skip_refused,
             shard: fleet.shard,
             report_only: false,
-            now: self.context.now(),
+            now: self.run.context.now(),
         })
     }
 
-    /// Finds out who the credentials are, resolves the configuration for them, reads everything and plans; of a shard only
-    /// what it needs.
-    pub(crate) async fn plan(&self, options: &Options) -> Result<(Connected, Plan), Error> {
-        let (connected, plan, _) = self.plan_and_live(options).await?;
-        Ok((connected, plan))
+    /// Identifies the credentials, resolves the configuration for their accounts, reads, and plans. With `--shard`, only
+    /// what the shard needs.
+    pub(super) async fn plan(&self, options: &Options) -> Result<(Connected, Plan, Live), Error> {
+        // on the heap: the futures of the SDKs are large
+        Box::pin(self.unless_interrupted(self.plan_uninterrupted(options))).await?
     }
 
-    /// The same, with what was read.
-    pub(crate) async fn plan_and_live(&self, options: &Options) -> Result<(Connected, Plan, Live), Error> {
-        // on the heap: what the SDKs keep is large
-        Box::pin(self.unless_interrupted(self.plan_now(options))).await?
-    }
-
-    async fn plan_now(&self, options: &Options) -> Result<(Connected, Plan, Live), Error> {
+    async fn plan_uninterrupted(&self, options: &Options) -> Result<(Connected, Plan, Live), Error> {
         let Self { accounts, clusters, .. } = self;
-        let parallelism = usize::from(self.global.parallelism);
-        let settings = AwsSettings { timeout: self.global.timeout, parallelism };
+        let Run { context, transports, ui, global } = self.run;
+        let parallelism = usize::from(global.parallelism);
+        let settings = AwsSettings { timeout: global.timeout, parallelism };
         let listener = Arc::clone(&self.listener);
-        let wires = Transports { ask: Some(self.ui.ask()), ..self.wires.clone() };
-        let aws = AwsReader::connect(self.context, &wires, accounts, clusters, settings, listener).await;
+        let transports = Transports { ask: Some(ui.ask()), ..transports.clone() };
+        let aws = AwsReader::connect(context, &transports, accounts, clusters, settings, listener).await;
         let mut early = match options.shard {
             // what a shard needs is known later
             Some(_) => Early::default(),
@@ -156,39 +138,37 @@ impl<'a> Session<'a> {
         };
         let identities = early.during(self.identify(&aws, options.shard)).await?;
         let desired = self.resolve(&aws, &identities)?;
-        // the real ids show more than the offline placeholders do
+        // the real account ids show more than the offline placeholders
         let mut findings = lint::declared(&desired);
-        deny(&findings, self.global.deny())?;
+        deny(&findings, global.deny())?;
         let kubernetes = self.kubernetes(&aws, &desired);
-        let looks = ReadOptions { destroy: options.destroy, shard: options.shard };
-        let live = observe::observe(&desired, &identities, early, &aws, &kubernetes, &looks, self.listener()).await;
+        let read = ReadOptions { destroy: options.destroy, shard: options.shard };
+        let live = observe::observe(&desired, &identities, early, &aws, &kubernetes, &read, self.listener()).await;
         tracing::info!(aws = aws.requests(), kubernetes = kubernetes.requests(), "requests sent");
-        self.tell_warnings(&kubernetes);
-        if options.allow_incomplete
-            && !identities.is_empty()
-            && identities.values().all(|identity| matches!(identity, Access::Unknown(_)))
-        {
-            return Err(no_account(&identities));
+        self.print_warnings(&kubernetes);
+        if options.allow_incomplete {
+            some_account(&identities)?;
         }
         let against = lint::declared_against(&desired, &live);
-        deny(&against, self.global.deny())?;
+        deny(&against, global.deny())?;
         findings.extend(against);
         findings.extend(lint::live(&desired, &live));
         let plan = plan::plan(&desired, &live, options, findings);
         Ok((Connected { desired, aws, kubernetes, identities }, plan, live))
     }
 
-    /// Asks who the credentials are, of a shard only in its accounts.
+    /// Calls STS in every account, with `--shard` only in the accounts of the shard.
     async fn identify(&self, aws: &AwsReader, shard: Option<Shard>) -> Result<BTreeMap<Key, Access<Identity>>, Error> {
-        let identities = Identities { provisional: true, ..offline(self.context) };
-        let offline = |shard| self.configuration.resolve(&identities).map(|all| Scope::of(shard, &all));
-        let scope = shard.map(offline).transpose()?;
-        let mut asked = self.accounts.clone();
-        asked.retain(|key, _| scope.as_ref().is_none_or(|scope| scope.accounts.contains(key)));
-        Ok(observe::identify(&asked, aws).await)
+        let mut accounts = self.accounts.clone();
+        if let Some(shard) = shard {
+            let offline = Identities { provisional: true, ..offline(self.run.context) };
+            let scope = Scope::of(shard, &self.configuration.resolve(&offline)?);
+            accounts.retain(|key, _| scope.accounts.contains(key));
+        }
+        Ok(observe::identify(&accounts, aws).await)
     }
 
-    /// The configuration as it is for these accounts.
+    /// Resolves the configuration for these accounts.
     fn resolve(&self, aws: &AwsReader, identities: &BTreeMap<Key, Access<Identity>>) -> Result<Desired, Error> {
         let known = identities.iter().filter_map(|(key, identity)| match identity {
             Access::Granted(identity) => Some((key.clone(), (identity.account.clone(), identity.partition.clone()))),
@@ -197,97 +177,95 @@ impl<'a> Session<'a> {
         let region = aws.default_region();
         let default_region = region.as_ref().ok().cloned().flatten();
         let facts = Identities { accounts: known.collect(), default_region, online: true, provisional: false };
-        let resolved = self.configuration.resolve(&facts).map_err(|mistakes| match region {
-            // what is amiss then is no mistake of the file
+        let mut desired: Desired = self.configuration.resolve(&facts).map_err(|mistakes| match region {
+            // the AWS profile is wrong, not the configuration
             Err(why) => Error::new(ExitStatus::Invalid, why),
             Ok(_) => mistakes.into(),
-        });
-        let mut desired: Desired = resolved?;
-        desired.guard.at_most = self.global.guard();
+        })?;
+        desired.guard.at_most = self.run.global.guard();
         Ok(desired)
     }
 
     fn kubernetes(&self, aws: &AwsReader, desired: &Desired) -> KubernetesReader {
-        let tokens: TokenSource = {
+        let Run { context, transports, global, .. } = self.run;
+        let aws = aws.clone();
+        let tokens: TokenSource = Arc::new(move |cluster: Key| {
             let aws = aws.clone();
-            Arc::new(move |cluster: Key| {
-                let aws = aws.clone();
-                async move { aws.eks_token(&cluster).await.map(|token| (token.token, token.expires)) }.boxed()
-            })
-        };
-        let parallelism = usize::from(self.global.parallelism);
+            async move { aws.eks_token(&cluster).await.map(|token| (token.token, token.expires)) }.boxed()
+        });
+        let parallelism = usize::from(global.parallelism);
         let interactive = std::io::stdin().is_terminal();
-        let settings = KubernetesSettings { timeout: self.global.timeout, parallelism, interactive };
-        KubernetesReader::new(self.context, self.wires, &desired.owner, &desired.clusters, tokens, settings)
+        let settings = KubernetesSettings { timeout: global.timeout, parallelism, interactive };
+        KubernetesReader::new(context, transports, &desired.owner, &desired.clusters, tokens, settings)
     }
 
-    /// Says what the API servers have warned of, each once in a run.
-    pub(crate) fn tell_warnings(&self, kubernetes: &KubernetesReader) {
-        let mut told = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Prints the warnings of the API servers, each once in a run.
+    pub(super) fn print_warnings(&self, kubernetes: &KubernetesReader) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         for text in kubernetes.take_warnings() {
-            if !self.global.quiet && told.insert(text.clone()) {
-                self.ui.warning(&text);
+            if !self.run.global.quiet && warned.insert(text.clone()) {
+                self.run.ui.warning(&text);
             }
         }
     }
 
-    /// Runs `work` unless a signal ends the run first; to be used for reading only.
-    pub(crate) async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+    /// Awaits work that writes nothing, and drops it when a signal comes.
+    pub(super) async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
         tokio::select! {
             done = work => Ok(done),
-            interrupt = awaited::first(&self.signals.first) => {
+            interrupt = wait::until_set(&self.signals.first) => {
                 Err(Error::new(ExitStatus::Interrupted(interrupt), "interrupted; nothing was written"))
             }
         }
     }
 
-    /// The frozen form of a plan.
-    pub(crate) fn freeze(&self, plan: &Plan) -> PlanV2 {
-        PlanV2::of(plan, &rfc3339(self.context.now()))
+    /// The plan in its file format.
+    pub(super) fn freeze(&self, plan: &Plan) -> PlanV2 {
+        let now = jiff::Timestamp::from_second(self.run.context.now());
+        PlanV2::of(plan, &now.map(|time| time.to_string()).unwrap_or_default())
     }
 }
 
-/// What is known before anything is asked: the region that the environment names.
-pub(crate) fn offline(context: &Context) -> Identities {
+/// What is known offline: the region of the environment.
+pub(super) fn offline(context: &Context) -> Identities {
     let region = context.variable("AWS_REGION").or_else(|| context.variable("AWS_DEFAULT_REGION"));
     Identities { default_region: region.and_then(|region| Region::parse(region).ok()), ..Identities::default() }
 }
 
-fn rfc3339(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
-}
-
-/// Nothing at all could be read: an empty plan would look like good news.
-fn no_account(identities: &BTreeMap<Key, Access<Identity>>) -> Error {
-    let whys = identities.iter().filter_map(|(key, identity)| match identity {
+/// Fails if no account could be read: an empty plan would look like good news.
+fn some_account(identities: &BTreeMap<Key, Access<Identity>>) -> Result<(), Error> {
+    let unknown = identities.iter().filter_map(|(key, identity)| match identity {
         Access::Unknown(why) => Some(format!("account `{key}`: {why}")),
         Access::Granted(_) | Access::Wrong(..) => None,
     });
-    let whys: Vec<String> = whys.collect();
-    Error::failure(format!("no account could be used: {}", whys.join("; ")))
-}
-
-/// Refuses findings at or above the severity.
-pub(crate) fn deny(findings: &[Note], severity: Option<Severity>) -> Result<(), Error> {
-    let Some(severity) = severity else { return Ok(()) };
-    let denied: Vec<&Note> = findings.iter().filter(|finding| finding.severity >= severity).collect();
-    if denied.is_empty() {
+    let unknown: Vec<String> = unknown.collect();
+    if unknown.is_empty() || unknown.len() < identities.len() {
         return Ok(());
     }
-    let list: Vec<String> = denied.iter().map(|finding| super::output::finding(finding)).collect();
-    let count =
-        if list.len() == 1 { "a lint finding is".to_owned() } else { format!("{} lint findings are", list.len()) };
-    let message = format!("{count} at or above `--deny {}`", severity.as_str());
-    let error =
-        Error::new(ExitStatus::Invalid, message).details(list).hint("docs/lint-rules.md says what each rule wants");
-    Err(Error { findings: denied.into_iter().cloned().collect(), ..error })
+    Err(Error::failure(format!("no account could be used: {}", unknown.join("; "))))
 }
 
-/// What a plan alone says of how the run ends: refused, incomplete, or a selection that selects nothing.
+/// Fails if there are findings at or above the severity.
+pub(super) fn deny(findings: &[Note], severity: Option<Severity>) -> Result<(), Error> {
+    let Some(severity) = severity else { return Ok(()) };
+    let denied: Vec<Note> = findings.iter().filter(|finding| finding.severity >= severity).cloned().collect();
+    let count = match denied.len() {
+        0 => return Ok(()),
+        1 => "a lint finding is".to_owned(),
+        count => format!("{count} lint findings are"),
+    };
+    let message = format!("{count} at or above `--deny {}`", severity.as_str());
+    let error = Error::new(ExitStatus::Invalid, message)
+        .details(denied.iter().map(super::output::finding))
+        .hint("docs/lint-rules.md says what each rule wants");
+    Err(Error { findings: denied, ..error })
+}
+
+/// The exit status that the plan alone implies: refused if it has refusals or is incomplete.
 ///
 /// # Errors
 /// Wrong usage, if a glob of `--only` matches nothing.
-pub(crate) fn verdict(plan: &Plan) -> Result<ExitStatus, Error> {
+pub(super) fn plan_status(plan: &Plan) -> Result<ExitStatus, Error> {
     if let Some(glob) = plan.unmatched.first() {
         return Err(Error::usage(format!("`--only '{glob}'` matches no object")).hint(
             "addresses look like `role/KEY` or `service-account/CLUSTER/NAMESPACE/NAME`; `irsa plan` shows them",
@@ -296,4 +274,20 @@ pub(crate) fn verdict(plan: &Plan) -> Result<ExitStatus, Error> {
     let refused = !plan.refused.is_empty() && !plan.options.skip_refused;
     let incomplete = !plan.complete() && !plan.options.allow_incomplete;
     Ok(if refused || incomplete { ExitStatus::Refused } else { ExitStatus::Success })
+}
+
+/// The error of a plan that is refused, or else incomplete.
+pub(super) fn refusal(is_refused: bool) -> Error {
+    let (message, hint) = if is_refused {
+        (
+            "the plan has refusals; nothing was written",
+            "resolve them and plan again, or apply the rest with `--skip-refused`",
+        )
+    } else {
+        (
+            "a part of the live state could not be read; nothing was written",
+            "make it readable and plan again, or go on with `--allow-incomplete`",
+        )
+    };
+    Error::new(ExitStatus::Refused, message).hint(hint)
 }

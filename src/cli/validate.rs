@@ -1,107 +1,93 @@
-//! `irsa validate`: parses, resolves, checks AWS's limits and lints; touches no network.
+//! `irsa validate`: parses, resolves, checks AWS limits, and lints. Does not use the network.
 
-use super::annotations;
-use super::arguments::{FormatName, Global, Validate};
 use super::output::{self, Output};
-use super::session;
+use super::{Run, annotations, session};
 use crate::config::{Configuration, Diagnostics};
-use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::lint;
 use crate::model::desired::Desired;
 use crate::model::note::Note;
 use crate::model::origin::file_and_line;
 use crate::model::sanitize::{inert, printable, scrub};
+use crate::render::Format;
 use crate::render::github::{self, Annotation, Level};
 use crate::render::schema::VALIDATION_FORMAT_VERSION;
-use crate::ui::Ui;
 use serde_json::{Value, json};
 use std::io::Write;
 
-const FORMS: &[FormatName] = &[FormatName::Text, FormatName::Json, FormatName::Github];
+const FORMATS: &[Format] = &[Format::Text, Format::Json, Format::Github];
 
-pub(crate) async fn run(
-    context: &Context,
-    ui: &Ui,
-    global: &Global,
-    arguments: &Validate,
-) -> Result<ExitStatus, Error> {
-    let Validate {} = arguments;
-    let output = Output::open(context, ui, global, ("validate", FORMS), None)?;
-    let json = global.format == FormatName::Json;
-    let loaded = session::load(global);
-    output.spares(loaded.as_ref().map_or_else(|mistakes| mistakes.files().to_vec(), Configuration::files))?;
-    let checked = loaded.and_then(|configuration| {
-        let desired = configuration.resolve(&session::offline(context))?;
-        let findings = lint::declared(&desired);
-        Ok(Sound { configuration, desired, findings })
-    });
-    output.keep(|out| out.write_all(document(&checked, global).as_bytes())).await?;
-    if json {
-        output.print(&document(&checked, global))?;
-    }
-    match checked {
-        Err(_) if json => Ok(ExitStatus::Invalid),
-        Err(diagnostics) => Err(diagnostics.into()),
-        Ok(Sound { desired, findings, .. }) => {
-            let denied = session::deny(&findings, global.deny());
-            if json {
-                return Ok(denied.map_or(ExitStatus::Invalid, |()| ExitStatus::Success));
-            }
-            let let_through = findings.iter().filter(|finding| !is_denied(global, finding));
-            let summary = denied.is_ok().then(|| summary(global, &desired));
-            if global.format == FormatName::Github {
-                let findings = let_through.map(|finding| annotations::of_finding(finding, output.repository()));
-                let last = summary.map(|text| Annotation {
-                    level: Level::Notice,
-                    place: None,
-                    title: "irsa validate".to_owned(),
-                    text: scrub(&text).into_owned(),
-                });
-                github::annotations(&findings.chain(last).collect::<Vec<_>>(), &mut output.people().0)?;
-            } else {
-                let_through.for_each(|finding| ui.message(&output::finding(finding)));
-                if let Some(summary) = summary {
-                    writeln!(output.people().0, "{}", inert(&scrub(&summary)))?;
-                }
-            }
-            denied?;
-            Ok(ExitStatus::Success)
-        }
-    }
-}
-
-/// A configuration without a mistake.
-struct Sound {
+/// A configuration without mistakes.
+struct Valid {
     configuration: Configuration,
     desired: Desired,
     findings: Vec<Note>,
 }
 
-fn is_denied(global: &Global, finding: &Note) -> bool {
-    global.deny().is_some_and(|deny| finding.severity >= deny)
+pub(super) async fn run(run: Run<'_>) -> Result<ExitStatus, Error> {
+    let output = Output::open(run, "validate", FORMATS, None)?;
+    let is_json = run.global.format == Format::Json;
+    let loaded = session::load(run.global);
+    output.spares(loaded.as_ref().map_or_else(|mistakes| mistakes.files().to_vec(), Configuration::files))?;
+    let checked = loaded.and_then(|configuration| {
+        let desired = configuration.resolve(&session::offline(run.context))?;
+        let findings = lint::declared(&desired);
+        Ok(Valid { configuration, desired, findings })
+    });
+    output.write_json(|out| out.write_all(document(run, &checked).as_bytes())).await?;
+    if is_json {
+        output.print(&document(run, &checked))?;
+    }
+    let Valid { desired, findings, .. } = match checked {
+        Err(_) if is_json => return Ok(ExitStatus::Invalid),
+        Err(diagnostics) => return Err(diagnostics.into()),
+        Ok(valid) => valid,
+    };
+    let denied = session::deny(&findings, run.global.deny());
+    if is_json {
+        return Ok(denied.map_or(ExitStatus::Invalid, |()| ExitStatus::Success));
+    }
+    let allowed = findings.iter().filter(|finding| !is_denied(run, finding));
+    let summary = denied.is_ok().then(|| summary(run, &desired));
+    if run.global.format == Format::Github {
+        let findings = allowed.map(|finding| annotations::of_finding(finding, &output.repository));
+        let title = "irsa validate".to_owned();
+        let last =
+            summary.map(|text| Annotation { level: Level::Notice, place: None, title, text: scrub(&text).into() });
+        github::annotations(&findings.chain(last).collect::<Vec<_>>(), &mut output.people().0)?;
+    } else {
+        allowed.for_each(|finding| run.ui.message(&output::finding(finding)));
+        if let Some(summary) = summary {
+            writeln!(output.people().0, "{}", inert(&scrub(&summary)))?;
+        }
+    }
+    denied.map(|()| ExitStatus::Success)
 }
 
-fn summary(global: &Global, desired: &Desired) -> String {
+fn is_denied(run: Run<'_>, finding: &Note) -> bool {
+    run.global.deny().is_some_and(|deny| finding.severity >= deny)
+}
+
+fn summary(run: Run<'_>, desired: &Desired) -> String {
     let bindings: usize = desired.roles.values().map(|role| role.bindings.len()).sum();
-    let count = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
-    format!(
-        "`{}` is valid: {}, {}, {}, {}, {}",
-        global.config().display(),
-        count(desired.accounts.len(), "account", "accounts"),
-        count(desired.clusters.len(), "cluster", "clusters"),
-        count(desired.policies.len(), "policy", "policies"),
-        count(desired.roles.len(), "role", "roles"),
-        count(bindings, "ServiceAccount", "ServiceAccounts"),
-    )
+    let counts = [
+        (desired.accounts.len(), "account", "accounts"),
+        (desired.clusters.len(), "cluster", "clusters"),
+        (desired.policies.len(), "policy", "policies"),
+        (desired.roles.len(), "role", "roles"),
+        (bindings, "ServiceAccount", "ServiceAccounts"),
+    ];
+    let counts = counts.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }));
+    format!("`{}` is valid: {}", run.global.config().display(), counts.join(", "))
 }
 
-/// What `irsa schema validation` describes.
-fn document(checked: &Result<Sound, Diagnostics>, global: &Global) -> String {
+/// The document that `irsa schema validation` describes.
+fn document(run: Run<'_>, checked: &Result<Valid, Diagnostics>) -> String {
     let (diagnostics, findings) = match checked {
         Err(diagnostics) => (diagnostics.to_json(), Vec::new()),
-        Ok(Sound { configuration, findings, .. }) => {
-            (json!([]), findings.iter().map(|note| finding(note, configuration, is_denied(global, note))).collect())
+        Ok(valid) => {
+            let findings = valid.findings.iter();
+            (json!([]), findings.map(|note| finding(note, &valid.configuration, is_denied(run, note))).collect())
         }
     };
     let valid = checked.is_ok() && findings.iter().all(|finding| finding["denied"] == false);
@@ -112,10 +98,10 @@ fn document(checked: &Result<Sound, Diagnostics>, global: &Global) -> String {
 }
 
 fn finding(note: &Note, configuration: &Configuration, denied: bool) -> Value {
-    let place = file_and_line(&note.origin);
-    let column = place.and_then(|(file, line)| configuration.first_column(file, line));
+    let position = file_and_line(&note.origin);
+    let column = position.and_then(|(file, line)| configuration.first_column(file, line));
     json!({
-        "file": place.map(|(file, _)| file), "line": place.map(|(_, line)| line), "column": column,
+        "file": position.map(|(file, _)| file), "line": position.map(|(_, line)| line), "column": column,
         "rule": note.rule, "severity": note.severity.as_str(), "address": note.address, "text": note.text,
         "hint": format!("docs/lint-rules.md says what {} wants", note.rule), "denied": denied, "origin": note.origin,
     })

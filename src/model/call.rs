@@ -75,7 +75,7 @@ pub enum KubernetesCall {
 }
 
 /// The object that a call to IAM writes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target<'a> {
     Provider(&'a ProviderArn),
     Policy(&'a PolicyArn),

@@ -1,20 +1,18 @@
-//! Messages, warnings and errors as text. What they say is scrubbed: it may quote the configuration, a file name, or AWS.
+//! Formats messages, warnings and errors. Control characters are replaced: a text may quote a file name or AWS.
 
 use crate::model::sanitize::{inert, scrub};
 use crate::render::{Ink, Style};
 
-/// A message: one line.
-pub(crate) fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     inert(&format!("{}\n", scrub(text))).into_owned()
 }
 
-/// A warning.
-pub(crate) fn warning(style: &Style, text: &str) -> String {
+pub(super) fn warning(style: &Style, text: &str) -> String {
     labelled(style, Ink::Warning, "warning:", text)
 }
 
-/// An error, a line for each of its details, and its hints.
-pub(crate) fn error(style: &Style, text: &str, details: &[String], hints: &[String]) -> String {
+/// An error, with a line for each detail and each hint.
+pub(super) fn error(style: &Style, text: &str, details: &[String], hints: &[String]) -> String {
     let details = details.iter().map(|detail| inert(&format!("  {}\n", scrub(detail))).into_owned());
     let hints = hints.iter().map(|hint| labelled(style, Ink::Note, "hint:", hint));
     std::iter::once(labelled(style, Ink::Refused, "error:", text)).chain(details).chain(hints).collect()
@@ -29,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_have_their_details_and_hints_below() {
+    fn details_and_hints_follow_the_error() {
         let hints = ["run `aws sso login`".to_owned(), "or set `AWS_PROFILE`".to_owned()];
         let details = ["role/a: gone\n::error::x".to_owned(), "::error::y".to_owned()];
         let text = error(&Style::plain(), "account/prod: no credentials\u{1b}[2J", &details, &hints);
@@ -42,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_one_line_and_no_command() {
+    fn control_characters_and_ci_commands_are_escaped() {
         assert_eq!(plain("one\ntwo\u{202e}"), "one<U+000A>two<U+202E>\n");
         assert_eq!(plain("::set-output name=x::y ##vso[z]"), "\\::set-output name=x::y ##vso\\[z]\n");
     }

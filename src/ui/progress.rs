@@ -1,51 +1,51 @@
-//! Listeners that show a tally: a bar on a terminal, lines in a log.
+//! Shows progress: a bar on a terminal, lines in a log.
 
 use super::message;
-use super::tally::{Tally, Turn};
+use super::tally::{Change, Tally};
 use crate::event::{Event, Listen};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How often the bar turns while nothing happens.
+/// How often the spinner turns while nothing happens.
 const TICK: Duration = Duration::from_millis(120);
 
-/// A panic elsewhere leaves counts that are good enough to show.
+/// Counts are good enough to show even after a panic in another thread.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A bar on stderr, there only while a phase lasts.
-pub(crate) struct Bar {
-    color: bool,
+/// A bar on stderr, shown during a phase.
+pub(super) struct Bar {
+    has_color: bool,
     state: Mutex<(Tally, Option<ProgressBar>)>,
 }
 
 impl Bar {
-    pub(crate) fn new(color: bool) -> Self {
-        Self { color, state: Mutex::new((Tally::new(), None)) }
+    pub(super) fn new(has_color: bool) -> Self {
+        Self { has_color, state: Mutex::default() }
     }
 
-    /// Takes the bar away; the next event brings it back.
-    pub(crate) fn clear(&self) {
+    /// Hides the bar until the next event.
+    pub(super) fn clear(&self) {
         if let Some(bar) = locked(&self.state).1.take() {
             bar.finish_and_clear();
         }
     }
 
-    /// Runs `write` while the bar is out of the way.
-    pub(crate) fn suspend(&self, write: impl FnOnce()) {
+    /// Runs `write` while the bar is hidden.
+    pub(super) fn suspend(&self, write: impl FnOnce()) {
         match &locked(&self.state).1 {
             Some(bar) => bar.suspend(write),
             None => write(),
         }
     }
 
-    fn fresh(&self) -> ProgressBar {
+    fn new_bar(&self) -> ProgressBar {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-        let template =
-            if self.color { "{spinner:.cyan} {bar:20.cyan/dim} {wide_msg}" } else { "{spinner} {bar:20} {wide_msg}" };
+        let colored = "{spinner:.cyan} {bar:20.cyan/dim} {wide_msg}";
+        let template = if self.has_color { colored } else { "{spinner} {bar:20} {wide_msg}" };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━━─"));
         }
@@ -58,13 +58,13 @@ impl Listen for Bar {
     fn on(&self, event: &Event) {
         let mut state = locked(&self.state);
         let (tally, shown) = &mut *state;
-        if let Turn::Ends(_) = tally.hear(event) {
+        if let Change::Ended(_) = tally.count(event) {
             if let Some(bar) = shown.take() {
                 bar.finish_and_clear();
             }
             return;
         }
-        let bar = shown.get_or_insert_with(|| self.fresh());
+        let bar = shown.get_or_insert_with(|| self.new_bar());
         let (done, all) = tally.progress();
         bar.set_length(all as u64);
         bar.set_position(done as u64);
@@ -72,108 +72,92 @@ impl Listen for Bar {
     }
 }
 
-/// A line when a phase ends, and one now and then while it lasts.
-pub(crate) struct Lines {
-    every: Duration,
-    clock: Box<dyn Fn() -> Duration + Send + Sync>,
-    state: Mutex<Log>,
+/// Lines on stderr: one when a phase ends, and one each `interval` before.
+pub(super) struct Lines {
+    start: Instant,
+    log: Mutex<Log>,
 }
 
 struct Log {
+    interval: Duration,
     tally: Tally,
+    /// When the phase started or the last line was printed.
     last: Duration,
-    out: Box<dyn Write + Send>,
 }
 
 impl Lines {
-    /// `clock` tells the time since some beginning.
-    pub(crate) fn new(
-        every: Duration,
-        clock: impl Fn() -> Duration + Send + Sync + 'static,
-        out: Box<dyn Write + Send>,
-    ) -> Self {
-        Self {
-            every,
-            clock: Box::new(clock),
-            state: Mutex::new(Log { tally: Tally::new(), last: Duration::ZERO, out }),
-        }
+    pub(super) fn new(interval: Duration) -> Self {
+        Self { start: Instant::now(), log: Mutex::new(Log::new(interval)) }
     }
 }
 
 impl Listen for Lines {
     fn on(&self, event: &Event) {
-        let now = (self.clock)();
-        let mut log = locked(&self.state);
-        let line = match log.tally.hear(event) {
-            Turn::Begins => {
-                log.last = now;
-                return;
-            }
-            Turn::Goes if now.saturating_sub(log.last) < self.every => return,
-            Turn::Goes => log.tally.line(),
-            Turn::Ends(line) => line,
+        // one line at a time: the lock is held during the write
+        let mut log = locked(&self.log);
+        if let Some(line) = log.line(event, self.start.elapsed()) {
+            // if stderr is closed, nobody reads it
+            let _ = std::io::stderr().write_all(message::plain(&line).as_bytes());
+        }
+    }
+}
+
+impl Log {
+    fn new(interval: Duration) -> Self {
+        Self { interval, tally: Tally::default(), last: Duration::ZERO }
+    }
+
+    /// The line to print after this event.
+    fn line(&mut self, event: &Event, now: Duration) -> Option<String> {
+        let line = match self.tally.count(event) {
+            Change::Started => None,
+            Change::Progress if now.saturating_sub(self.last) < self.interval => return None,
+            Change::Progress => Some(self.tally.line()),
+            Change::Ended(line) => Some(line),
         };
-        log.last = now;
-        // a closed stderr leaves nobody to tell
-        let _ = log.out.write_all(message::plain(&line).as_bytes());
+        self.last = now;
+        line
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            locked(&self.0).extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
-    fn a_log_hears_now_and_then_and_at_the_end() {
-        let seconds = Arc::new(AtomicU64::new(0));
-        let clock = Arc::clone(&seconds);
-        let out = Shared::default();
-        let lines = Lines::new(
-            Duration::from_secs(10),
-            move || Duration::from_secs(clock.load(Ordering::Relaxed)),
-            Box::new(out.clone()),
-        );
-        lines.on(&Event::ReadStarted { places: 5 });
-        for (second, name) in [(1, "a"), (9, "b"), (11, "c"), (12, "d"), (30, "e")] {
-            seconds.store(second, Ordering::Relaxed);
-            lines.on(&Event::PlaceRead { place: name.into(), objects: 2 });
+    fn log_has_a_line_each_interval_and_at_the_end() {
+        let mut log = Log::new(Duration::from_secs(10));
+        let mut lines = Vec::new();
+        lines.extend(log.line(&Event::ReadStarted { places: 5 }, Duration::ZERO));
+        for (second, place) in
+            [(1, "account/a"), (9, "cluster/b"), (11, "cluster/c"), (12, "cluster/d"), (30, "cluster/e")]
+        {
+            let event = Event::PlaceRead { place: place.into(), objects: 2 };
+            lines.extend(log.line(&event, Duration::from_secs(second)));
         }
-        lines.on(&Event::ReadFinished);
-        let text = String::from_utf8(locked(&out.0).clone()).unwrap();
+        lines.extend(log.line(&Event::ReadFinished, Duration::from_secs(30)));
         assert_eq!(
-            text,
-            "Reading: 3 of 5 places, 6 objects (c)\nReading: 5 of 5 places, 10 objects (e)\nRead 10 objects in 5 places.\n"
+            lines,
+            [
+                "Reading: 3 of 5 accounts and clusters, 6 objects (cluster/c)",
+                "Reading: 5 of 5 accounts and clusters, 10 objects (cluster/e)",
+                "Read 10 objects in 1 account and 4 clusters."
+            ]
         );
     }
 
     #[test]
-    fn the_bar_is_there_only_while_a_phase_lasts() {
+    fn bar_is_shown_only_during_a_phase() {
         let bar = Bar::new(false);
-        let there = |bar: &Bar| locked(&bar.state).1.is_some();
-        assert!(!there(&bar));
+        let is_shown = |bar: &Bar| locked(&bar.state).1.is_some();
+        assert!(!is_shown(&bar));
         bar.on(&Event::ReadStarted { places: 1 });
-        assert!(there(&bar));
+        assert!(is_shown(&bar));
         bar.clear();
-        assert!(!there(&bar));
+        assert!(!is_shown(&bar));
         bar.on(&Event::PlaceRead { place: "account/a".into(), objects: 1 });
-        assert!(there(&bar));
+        assert!(is_shown(&bar));
         bar.on(&Event::ReadFinished);
-        assert!(!there(&bar));
+        assert!(!is_shown(&bar));
     }
 }

@@ -1,19 +1,19 @@
-//! The one question: whether to go on.
+//! Questions on the terminal: the confirmation of a plan, and an MFA code.
 
 use super::Answer;
 use crate::model::sanitize::scrub;
 use crate::render::{Ink, Style};
 use std::io::{BufRead, Write};
 
-/// Asks and reads one line. Only the three letters `yes` are yes: no space, no capital, no `y`.
-pub(crate) fn ask(question: &str, style: &Style, input: &mut dyn BufRead, out: &mut dyn Write) -> Answer {
+/// Asks, and reads one line. Only `yes` confirms: no spaces, no capitals, no `y`.
+pub(super) fn ask(question: &str, style: &Style, input: &mut dyn BufRead, out: &mut dyn Write) -> Answer {
     let prompt = format!(
         "\n{}\n  Only `yes` goes on.\n\n  {} ",
         style.paint(Ink::Strong, &scrub(question)),
         style.paint(Ink::Note, "Answer:")
     );
     if out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).is_err() {
-        // who cannot read the question has not answered it
+        // nobody can have read the question
         return Answer::No;
     }
     let mut line = String::new();
@@ -27,8 +27,8 @@ pub(crate) fn ask(question: &str, style: &Style, input: &mut dyn BufRead, out: &
     }
 }
 
-/// Asks for a line; nothing if there is none.
-pub(crate) fn line(question: &str, style: &Style, input: &mut dyn BufRead, out: &mut dyn Write) -> Option<String> {
+/// Asks, and returns the line. None at the end of the input.
+pub(super) fn line(question: &str, style: &Style, input: &mut dyn BufRead, out: &mut dyn Write) -> Option<String> {
     let prompt = format!("{} ", style.paint(Ink::Strong, &scrub(question)));
     out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).ok()?;
     let mut line = String::new();
@@ -44,7 +44,7 @@ mod tests {
     use std::io;
 
     #[test]
-    fn a_line_is_what_was_typed() {
+    fn line_is_returned_without_its_end() {
         for (typed, read) in [("123456\n", Some("123456")), ("\r\n", Some("")), ("12", Some("12")), ("", None)] {
             let mut out = Vec::new();
             let line = line("Code\u{1b}:", &Style::plain(), &mut io::Cursor::new(typed), &mut out);
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn only_yes_is_yes() {
+    fn only_yes_confirms() {
         assert_eq!(answer(b"yes\n"), Answer::Yes);
         assert_eq!(answer(b"yes\r\n"), Answer::Yes);
         for typed in [
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_question_is_seen_before_the_answer_is_read() {
+    fn question_is_printed_without_control_characters() {
         let mut out = Vec::new();
         ask("Apply 3 changes?\u{1b}[8m", &Style::plain(), &mut io::Cursor::new(b"yes\n"), &mut out);
         assert_eq!(
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unseen_question_is_not_answered() {
+    fn question_on_a_closed_stream_is_not_confirmed() {
         struct Closed;
         impl Write for Closed {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

@@ -66,7 +66,7 @@ fn whatever_widens_a_run_must_be_said_again() {
                 refused(&scene, 5, &["apply", "forged.json", other]);
             }
             let run = refused(&scene, 5, &["apply", "forged.json", "--expect", "sha256:0"]);
-            run.says("that must be said again");
+            run.says("repeat that to apply it");
         }
     }
     // said again, it is as it was made

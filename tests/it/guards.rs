@@ -178,7 +178,7 @@ fn what_a_saved_plan_skips_is_said() {
     scene.bench.ends(0, &["apply", "rest.json", "--skip-refused"]).says("role/r0: refused and skipped: ");
     assert!(scene.someone.has_role("fresh"));
     let run = scene.bench.ends(0, &["apply", "rest.json", "--skip-refused"]);
-    run.says("nothing to do: the rest is done already; 4 refused and skipped");
+    run.says("nothing to do: the rest is already done; 4 refused and skipped");
 }
 
 #[test]

@@ -202,7 +202,7 @@ fn a_lock_without_an_end_was_set_by_hand() {
         .cluster("main")
         .with(|store| store.edit(Resource::Leases, NAMESPACE, NAME, "them", endless))
         .expect("one");
-    scene.bench.ends(4, &["apply", "--auto-approve"]).says("without an end").says("by hand");
+    scene.bench.ends(4, &["apply", "--auto-approve"]).says("without an expiry").says("by hand");
     assert_eq!(scene.holder(), "them");
 }
 
@@ -338,6 +338,6 @@ fn a_lease_that_may_not_be_written_is_told_with_the_rule_to_add() {
         scene.bench.ends(0, &["apply", "--auto-approve", "--no-lock"]);
     }
     let scene = Scene::locked(&format!("namespace = \"nowhere\"\n{}", role("app")));
-    scene.bench.ends(1, &["apply", "--auto-approve"]).says("make namespace `nowhere` in cluster `main` first");
+    scene.bench.ends(1, &["apply", "--auto-approve"]).says("create namespace `nowhere` in cluster `main` first");
     assert!(scene.world.writes().is_empty());
 }

@@ -54,11 +54,11 @@ fn applied(prepare: impl FnOnce(&Inside)) -> (Value, String) {
         inside.write("irsa.toml", CONFIGURATION);
         prepare(&inside);
         let mut machine = inside.machine("irsa", 1);
-        let aws = machine.wires.aws.take().expect("it is wired");
+        let aws = machine.transports.aws.take().expect("it is wired");
         let client = Panics(aws.http_client().expect("it is wired"));
-        machine.wires.aws = Some(aws.into_builder().http_client(SharedHttpClient::new(client)).build());
+        machine.transports.aws = Some(aws.into_builder().http_client(SharedHttpClient::new(client)).build());
         let path = inside.path("irsa.toml").display().to_string();
-        let (ui, kept) = Ui::keeping();
+        let (ui, kept) = Ui::capturing();
         let cli = Cli::try_parse_from(["irsa", "--config", &path, "apply", "--auto-approve"]).expect("arguments");
         let run = AssertUnwindSafe(Box::pin(run_on(&machine, &ui, cli))).catch_unwind().await;
         let panic = run.expect_err("it panicked");
@@ -86,9 +86,9 @@ fn a_panic_under_a_lock_that_cannot_be_given_back_says_when_it_ends() {
         });
         assert!(spec["holderIdentity"].as_str().is_some_and(|holder| !holder.is_empty()), "{spec}");
         assert!(
-            said.contains("the lock (Lease `kube-system/irsa-me` in cluster `main`) could not be given back"),
+            said.contains("the lock (Lease `kube-system/irsa-me` in cluster `main`) could not be released"),
             "{said}"
         );
-        assert!(said.contains("it ends by itself within 60s"), "{said}");
+        assert!(said.contains("it expires within 60s"), "{said}");
     }
 }

@@ -1,4 +1,4 @@
-//! Taking, keeping, losing and giving back, against a Lease in memory and a clock that only waiting moves.
+//! Takes, renews, loses and releases a Lease in memory, with tokio's paused clock.
 
 use super::*;
 use serde_json::json;
@@ -18,11 +18,11 @@ struct State {
     version: u64,
     /// `get`, `create` and `update`, in their order.
     log: Vec<&'static str>,
-    /// Whether calls hang.
+    /// Whether calls never return.
     down: bool,
-    /// So many writes are carried out, and their answers lost.
+    /// The replies to this many writes are lost.
     lost: usize,
-    /// Every write fails so.
+    /// Every write fails like this.
     failing: Option<CallErrorKind>,
 }
 
@@ -35,7 +35,7 @@ impl Board {
         work(&mut self.0.lock().unwrap())
     }
 
-    /// Writes past every check, as someone else.
+    /// Writes without a version check, as another client.
     fn set(&self, hold: Option<LeaseRecord>) {
         self.with(|state| {
             state.version += 1;
@@ -60,7 +60,7 @@ impl Board {
         if down {
             std::future::pending::<()>().await;
         }
-        // the others have their turn
+        // lets other tasks run
         tokio::task::yield_now().await;
     }
 
@@ -108,28 +108,28 @@ impl WriteLease for Board {
     }
 }
 
-fn terms(us: &str, patience: u64) -> LockOptions {
+fn options(identity: &str, wait: u64) -> LockOptions {
     LockOptions {
-        place: LeaseRef {
+        lease: LeaseRef {
             cluster: "main".parse().unwrap(),
             namespace: "kube-system".parse().unwrap(),
             name: "irsa-me".parse().unwrap(),
         },
-        us: us.into(),
+        identity: identity.into(),
         seconds: 60,
-        patience: Duration::from_secs(patience),
+        wait: Duration::from_secs(wait),
         clock: Clock::new(NOW, Instant::now()),
         context: Context::fixed(BTreeMap::new(), NOW, 1),
     }
 }
 
-/// Takes it as `us`, without a signal.
-async fn taken(board: &Board, terms: LockOptions) -> Result<Held, Refusal> {
+/// Takes the lock without a signal.
+async fn taken(board: &Board, options: LockOptions) -> Result<HeldLock, TakeError> {
     let (_sender, stop) = watch::channel(None);
-    take(board.clone(), board.clone(), terms, stop, &|_| {}).await
+    take(board.clone(), board.clone(), options, stop, &|_| {}).await
 }
 
-/// Held by `them` for so long, renewed just now.
+/// Held by `them` for `seconds`, renewed just now.
 fn theirs(seconds: u32) -> LeaseRecord {
     let now = Some(NOW * SECOND);
     LeaseRecord { holder: "them".into(), seconds: Some(seconds), acquired: now, renewed: now, transitions: 4 }
@@ -140,9 +140,9 @@ async fn pass(seconds: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_taken_renewed_at_a_third_of_its_time_and_given_back() {
+async fn free_lock_is_taken_renewed_at_a_third_of_its_duration_and_released() {
     let board = Board::default();
-    let held = taken(&board, terms("us", 0)).await.unwrap();
+    let held = taken(&board, options("us", 0)).await.unwrap();
     let first = board.hold().unwrap();
     assert_eq!((first.holder.as_str(), first.seconds, first.transitions), ("us", Some(60), 0));
     assert_eq!((first.acquired, first.renewed), (Some(NOW * SECOND), Some(NOW * SECOND)));
@@ -158,8 +158,8 @@ async fn it_is_taken_renewed_at_a_third_of_its_time_and_given_back() {
     held.release(false).await.unwrap();
     let left = board.hold().unwrap();
     assert_eq!((left.holder.as_str(), left.seconds, left.transitions), ("", Some(1), 0));
-    // and the next one has it at once
-    let next = taken(&board, terms("next", 0)).await.unwrap();
+    // the next run takes it at once
+    let next = taken(&board, options("next", 0)).await.unwrap();
     assert!(next.overtaken, "another run held it just now");
     assert_eq!((board.hold().unwrap().holder.as_str(), board.hold().unwrap().transitions), ("next", 1));
     assert_eq!(board.calls("create"), 1);
@@ -167,23 +167,23 @@ async fn it_is_taken_renewed_at_a_third_of_its_time_and_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_another_holds_is_refused_at_once() {
+async fn held_lease_without_wait_is_refused_at_once() {
     let board = Board::default();
     board.set(Some(theirs(60)));
     let before = Instant::now();
-    let Err(Refusal::Held(hold)) = taken(&board, terms("us", 0)).await else { panic!("it is held") };
+    let Err(TakeError::Held(hold)) = taken(&board, options("us", 0)).await else { panic!("it is held") };
     assert_eq!(hold, theirs(60));
     assert_eq!(before.elapsed(), Duration::ZERO);
     assert_eq!(board.with(|state| state.log.clone()), ["get"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_holder_that_stands_still_for_its_time_is_taken_over() {
+async fn lease_that_is_not_renewed_is_taken_after_its_duration() {
     let board = Board::default();
-    // what its clock says is of no weight
+    // the holder's clock does not count
     board.set(Some(LeaseRecord { renewed: Some((NOW + 86_400) * SECOND), ..theirs(30) }));
     let before = Instant::now();
-    let held = taken(&board, terms("us", 300)).await.unwrap();
+    let held = taken(&board, options("us", 300)).await.unwrap();
     assert_eq!(before.elapsed(), Duration::from_secs(30));
     assert!(held.overtaken);
     let ours = board.hold().unwrap();
@@ -191,16 +191,16 @@ async fn a_holder_that_stands_still_for_its_time_is_taken_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_holder_that_is_clearly_over_is_taken_over_at_first_sight() {
+async fn long_expired_lease_is_taken_at_once() {
     let board = Board::default();
     board.set(Some(LeaseRecord { renewed: Some((NOW - 121) * SECOND), ..theirs(60) }));
-    let held = taken(&board, terms("us", 0)).await.unwrap();
+    let held = taken(&board, options("us", 0)).await.unwrap();
     assert!(!held.overtaken);
     assert_eq!(board.hold().unwrap().transitions, 5);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_living_holder_is_waited_for_as_long_as_one_has_patience() {
+async fn renewed_lease_is_waited_for_up_to_the_lock_timeout() {
     let board = Board::default();
     board.set(Some(theirs(30)));
     let living = board.clone();
@@ -209,45 +209,45 @@ async fn a_living_holder_is_waited_for_as_long_as_one_has_patience() {
             pass(10).await;
             living.set(Some(LeaseRecord { renewed: Some((NOW + 10 * second) * SECOND), ..theirs(30) }));
         }
-        living.set(Some(judge::released(&theirs(30), (NOW + 100) * SECOND)));
+        living.set(Some(rules::released(&theirs(30), (NOW + 100) * SECOND)));
     });
     let before = Instant::now();
-    let Err(Refusal::Held(seen)) = taken(&board, terms("hasty", 55)).await else { panic!("it is held") };
+    let Err(TakeError::Held(seen)) = taken(&board, options("hasty", 55)).await else { panic!("it is held") };
     assert_eq!((before.elapsed().as_secs(), seen.holder.as_str()), (55, "them"));
     let told = Mutex::new(Vec::new());
     let (_sender, stop) = watch::channel(None);
     let tell = |hold: &LeaseRecord| told.lock().unwrap().push(hold.holder.clone());
-    let held = take(board.clone(), board.clone(), terms("patient", 300), stop, &tell).await.unwrap();
+    let held = take(board.clone(), board.clone(), options("patient", 300), stop, &tell).await.unwrap();
     assert!((100..=102).contains(&before.elapsed().as_secs()), "{:?}", before.elapsed());
     assert!(held.overtaken);
     assert_eq!(*told.lock().unwrap(), ["them"], "a holder is told of once");
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_takers_one_wins_and_the_other_sees_who() {
+async fn two_runs_race_and_one_gets_the_lock() {
     for lease in [None, Some(LeaseRecord { renewed: Some((NOW - 500) * SECOND), ..theirs(60) })] {
         let board = Board::default();
         board.set(lease);
-        let (one, two) = tokio::join!(taken(&board, terms("one", 0)), taken(&board, terms("two", 0)));
+        let (one, two) = tokio::join!(taken(&board, options("one", 0)), taken(&board, options("two", 0)));
         let winner = board.hold().unwrap().holder;
         assert_eq!(board.calls("create") + board.calls("update"), 2, "both tried");
         let loser = match (one, two, winner.as_str()) {
             (Ok(_), Err(loser), "one") | (Err(loser), Ok(_), "two") => loser,
             other => panic!("{other:?}"),
         };
-        assert!(matches!(loser, Refusal::Held(hold) if hold.holder == winner));
+        assert!(matches!(loser, TakeError::Held(hold) if hold.holder == winner));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_was_lost_is_found_again() {
-    for lease in [None, Some(judge::released(&theirs(60), 0))] {
+async fn lost_reply_to_the_own_write_is_recognised() {
+    for lease in [None, Some(rules::released(&theirs(60), 0))] {
         let board = Board::default();
         board.set(lease);
         board.with(|state| state.lost = 1);
-        let held = taken(&board, terms("us", 0)).await.unwrap();
+        let held = taken(&board, options("us", 0)).await.unwrap();
         assert_eq!(board.calls("create") + board.calls("update"), 1, "it is not taken twice");
-        // the keeper goes on from what is there
+        // the keeper renews the Lease that it finds
         pass(21).await;
         assert_eq!(board.hold().unwrap().renewed, Some((NOW + 20) * SECOND));
         board.with(|state| state.lost = 1);
@@ -259,21 +259,21 @@ async fn an_answer_that_was_lost_is_found_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_written_is_said_and_not_tried_for_ever() {
+async fn failing_writes_end_with_the_error_after_a_few_tries() {
     for (kind, writes) in [
         (CallErrorKind::Denied, 1),
         (CallErrorKind::NotFound, 1),
         (CallErrorKind::Unavailable, 2),
-        (CallErrorKind::Conflict, usize::try_from(RACES).unwrap()),
+        (CallErrorKind::Conflict, usize::try_from(MAX_RACES).unwrap()),
     ] {
         let board = Board::default();
         board.with(|state| state.failing = Some(kind));
-        let Err(Refusal::Failed(error)) = taken(&board, terms("us", 300)).await else { panic!("{kind:?}") };
+        let Err(TakeError::Failed(error)) = taken(&board, options("us", 300)).await else { panic!("{kind:?}") };
         assert_eq!((error.kind, board.calls("create")), (kind, writes));
     }
-    // a write that hangs is an answer that does not come
+    // a write that hangs counts as no answer
     let board = Board::default();
-    board.set(Some(judge::released(&theirs(60), 0)));
+    board.set(Some(rules::released(&theirs(60), 0)));
     let silent = board.clone();
     tokio::spawn(async move {
         while silent.calls("get") == 0 {
@@ -284,14 +284,14 @@ async fn what_cannot_be_written_is_said_and_not_tried_for_ever() {
         silent.with(|state| state.down = false);
     });
     let before = Instant::now();
-    taken(&board, terms("us", 0)).await.unwrap();
+    taken(&board, options("us", 0)).await.unwrap();
     assert_eq!(before.elapsed(), Duration::from_secs(20));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_silence_is_survived_a_long_one_loses_it() {
+async fn lock_survives_a_short_outage_and_is_lost_in_a_long_one() {
     let (board, before) = (Board::default(), Instant::now());
-    let held = taken(&board, terms("us", 0)).await.unwrap();
+    let held = taken(&board, options("us", 0)).await.unwrap();
     board.with(|state| state.down = true);
     pass(45).await;
     board.with(|state| state.down = false);
@@ -304,22 +304,22 @@ async fn a_short_silence_is_survived_a_long_one_loses_it() {
     let why = lost.wait_for(Option::is_some).await.unwrap().clone().unwrap();
     assert!(why.contains("could not be renewed in time: ") && why.contains("did not answer"), "{why}");
     assert_eq!(before.elapsed().as_micros(), u128::try_from(renewed - NOW * SECOND).unwrap() + 60_000_000);
-    // once it can be reached again, our name is taken out all the same
+    // once the API answers again, the run's name is removed
     board.with(|state| state.down = false);
     held.release(false).await.unwrap();
     assert_eq!(board.hold().unwrap().holder, "");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_is_taken_away_is_lost_and_left_alone() {
+async fn lease_taken_by_another_run_is_lost_and_not_touched() {
     let stolen = LeaseRecord { transitions: 1, ..theirs(60) };
     for (lease, why) in [
         (Some(stolen.clone()), "`them` holds it now"),
-        (Some(LeaseRecord { holder: String::new(), ..stolen }), "someone took this run's name out of the Lease"),
+        (Some(LeaseRecord { holder: String::new(), ..stolen }), "someone removed this run's name from the Lease"),
         (None, "someone deleted the Lease"),
     ] {
         let board = Board::default();
-        let held = taken(&board, terms("us", 0)).await.unwrap();
+        let held = taken(&board, options("us", 0)).await.unwrap();
         board.set(lease.clone());
         pass(21).await;
         assert_eq!(held.lost.borrow().as_deref(), Some(why));
@@ -327,18 +327,18 @@ async fn a_lease_that_is_taken_away_is_lost_and_left_alone() {
         held.release(false).await.unwrap();
         assert_eq!(board.hold(), lease, "nobody else's is touched");
     }
-    // taken away between the last renewal and the end
+    // taken by another run after the last renewal
     let board = Board::default();
-    let held = taken(&board, terms("us", 0)).await.unwrap();
+    let held = taken(&board, options("us", 0)).await.unwrap();
     board.set(Some(theirs(60)));
     held.release(false).await.unwrap();
     assert_eq!(board.hold(), Some(theirs(60)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_of_something_else_loses_nothing() {
+async fn other_changes_of_the_lease_do_not_lose_the_lock() {
     let board = Board::default();
-    let held = taken(&board, terms("us", 0)).await.unwrap();
+    let held = taken(&board, options("us", 0)).await.unwrap();
     board.set(board.hold());
     pass(21).await;
     assert_eq!((held.lost.borrow().clone(), board.hold().unwrap().renewed), (None, Some((NOW + 20) * SECOND)));
@@ -348,11 +348,11 @@ async fn a_change_of_something_else_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn giving_back_takes_no_longer_than_it_is_worth() {
+async fn release_ends_at_its_time_limit() {
     let board = Board::default();
-    let held = taken(&board, terms("us", 0)).await.unwrap();
+    let held = taken(&board, options("us", 0)).await.unwrap();
     board.with(|state| state.down = true);
-    // the end is heard while a renewal hangs
+    // released while a renewal hangs
     pass(25).await;
     let before = Instant::now();
     let error = held.release(false).await.unwrap_err();
@@ -360,7 +360,7 @@ async fn giving_back_takes_no_longer_than_it_is_worth() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_signal_ends_the_waiting_and_writes_nothing() {
+async fn signal_ends_the_wait_without_a_write() {
     let board = Board::default();
     board.set(Some(theirs(60)));
     let (sender, stop) = watch::channel(None);
@@ -369,16 +369,16 @@ async fn a_signal_ends_the_waiting_and_writes_nothing() {
         sender.send_replace(Some(Interrupt::Terminate));
     });
     let before = Instant::now();
-    let refusal = take(board.clone(), board.clone(), terms("us", 300), stop, &|_| {}).await.unwrap_err();
-    assert!(matches!(refusal, Refusal::Interrupted(Interrupt::Terminate)), "{refusal:?}");
+    let refusal = take(board.clone(), board.clone(), options("us", 300), stop, &|_| {}).await.unwrap_err();
+    assert!(matches!(refusal, TakeError::Interrupted(Interrupt::Terminate)), "{refusal:?}");
     assert_eq!((before.elapsed(), board.hold()), (Duration::from_secs(7), Some(theirs(60))));
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_durations_are_scaled_alike() {
+async fn all_durations_are_scaled() {
     let board = Board::default();
     board.set(Some(theirs(60)));
-    let quick = LockOptions { context: Context::fixed(BTreeMap::new(), NOW, 60), ..terms("us", 300) };
+    let quick = LockOptions { context: Context::fixed(BTreeMap::new(), NOW, 60), ..options("us", 300) };
     let before = Instant::now();
     let held = taken(&board, quick).await.unwrap();
     assert_eq!(before.elapsed().as_millis() / 100, 10, "a second: {:?}", before.elapsed());

@@ -11,7 +11,7 @@ const ROLE: &str = "orphan/default/role/reports";
 const POLICY: &str = "orphan/default/policy/bucket";
 const ITEM: &str = "service-account/east/apps/worker";
 
-/// Role `reports`, its policy and its ServiceAccount are to go.
+/// A plan that deletes role `reports`, its policy and its ServiceAccount.
 async fn going() -> (Kit, World, Plan) {
     let mut kit = kit();
     let world = world_of(&kit).await;
@@ -31,7 +31,7 @@ fn policy(live: &mut Live, change: impl FnOnce(&mut crate::model::live::LivePoli
 
 type Edit = fn(&mut Live);
 
-/// What may speak against a delete since the plan; the object stays, untouched.
+/// Edits after the plan that forbid a delete: address, word of the reason, edit.
 fn objections() -> Vec<(&'static str, &'static str, Edit)> {
     vec![
         (ROLE, "has been attached", |live| role(live, "reports", |it| it.role.attached.extend([aws("New")]))),
@@ -64,13 +64,13 @@ fn objections() -> Vec<(&'static str, &'static str, Edit)> {
         (ITEM, "owned by `Deployment/x`", |live| {
             service_account(live, "worker", |it| it.owner_references.push("Deployment/x".into()));
         }),
-        (ITEM, "made anew", |live| service_account(live, "worker", |it| it.uid = "uid-2".into())),
+        (ITEM, "created again", |live| service_account(live, "worker", |it| it.uid = "uid-2".into())),
         (ITEM, OWNER, |live| service_account(live, "worker", |it| drop(it.labels.insert(OWNER.into(), "x".into())))),
     ]
 }
 
 #[tokio::test]
-async fn what_speaks_against_a_delete_is_seen_before_anything_of_it_goes() {
+async fn changed_object_is_not_deleted_not_even_in_part() {
     for (address, word, edit) in objections() {
         let (_, world, plan) = going().await;
         world.change(edit);
@@ -87,7 +87,7 @@ async fn what_speaks_against_a_delete_is_seen_before_anything_of_it_goes() {
 }
 
 #[tokio::test]
-async fn what_is_gone_already_is_done() {
+async fn deleting_a_missing_object_is_already_done() {
     let (mut kit, world, _) = going().await;
     world.change(|live| policy(live, |it| it.other_versions.push("v0".into())));
     kit.options.force = true;
@@ -100,9 +100,9 @@ async fn what_is_gone_already_is_done() {
 }
 
 #[tokio::test]
-async fn a_role_stays_while_a_co_owner_keeps_the_annotation() {
+async fn role_is_kept_while_another_manager_holds_the_annotation() {
     let (_, world, plan) = going().await;
-    // made anew by someone else between our delete and the role's
+    // recreated by someone else between the deletes of the ServiceAccount and of the role
     let arn = "arn:aws:iam::111122223333:role/irsa/team/reports";
     let mut pending = true;
     world.hook(move |line, live| {
@@ -125,7 +125,7 @@ async fn a_role_stays_while_a_co_owner_keeps_the_annotation() {
 }
 
 #[tokio::test]
-async fn a_provider_stays_while_any_role_trusts_it() {
+async fn provider_is_kept_while_a_role_trusts_it() {
     let mut kit = kit();
     let world = world_of(&kit).await;
     kit.options.destroy = true;

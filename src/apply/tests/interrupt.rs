@@ -30,7 +30,7 @@ fn calls(plan: &Plan) -> usize {
     plan.steps.iter().map(|step| step.parts.len()).sum()
 }
 
-/// Two states of a configuration: everything made, changed and deleted.
+/// Configurations that create, change and delete everything.
 fn states() -> Vec<Kit> {
     let first = kit();
     let mut second = first.clone();
@@ -48,7 +48,7 @@ fn states() -> Vec<Kit> {
 }
 
 #[tokio::test]
-async fn a_signal_at_any_write_lets_it_end_and_no_other_begin() {
+async fn signal_lets_the_write_in_flight_end_and_starts_no_other() {
     for parallelism in [1, 4] {
         for state in 0..3 {
             let kits = states();
@@ -93,7 +93,7 @@ async fn a_signal_at_any_write_lets_it_end_and_no_other_begin() {
 }
 
 #[tokio::test]
-async fn a_signal_before_the_first_write_writes_nothing() {
+async fn signal_before_the_first_write_writes_nothing() {
     let kit = kit();
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
@@ -106,7 +106,7 @@ async fn a_signal_before_the_first_write_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_look_that_hangs_is_given_up_when_a_signal_comes() {
+async fn signal_drops_a_read_that_hangs() {
     let mut kit = kit();
     let mut world = world_of(&kit).await;
     kit.desired.roles.get_mut(&key("reports")).unwrap().description = "new".into();
@@ -123,7 +123,7 @@ async fn a_look_that_hangs_is_given_up_when_a_signal_comes() {
 }
 
 #[tokio::test]
-async fn a_lost_lock_lets_the_write_in_flight_end_and_no_other_begin() {
+async fn lost_lock_lets_the_write_in_flight_end_and_starts_no_other() {
     let kit = kit();
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
@@ -145,7 +145,7 @@ async fn a_lost_lock_lets_the_write_in_flight_end_and_no_other_begin() {
     });
     let unfinished: Vec<&str> = unfinished.collect();
     assert!(unfinished.len() > 1 && unfinished.iter().all(|why| *why == "the lock was lost"), "{unfinished:?}");
-    // a second run goes on from there
+    // a second run finishes
     world.heal();
     let plan = planned(&kit, &world).await;
     assert!(run(&world, &plan).await.succeeded());
@@ -153,11 +153,11 @@ async fn a_lost_lock_lets_the_write_in_flight_end_and_no_other_begin() {
 }
 
 #[tokio::test]
-async fn a_write_that_hangs_is_told_as_unknown_with_all_that_is_left() {
+async fn write_that_hangs_after_a_signal_is_reported_as_unknown() {
     let kit = kit();
     let mut world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
-    // it never answers anything again
+    // no write returns any more
     world.turns = usize::MAX;
     let (sender, stop) = watch::channel(None);
     world.hook(move |_, _| {

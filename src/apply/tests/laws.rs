@@ -9,7 +9,7 @@ use crate::plan::tests::laws::{Sketch, declare, sketch};
 use crate::plan::tests::simulate;
 use proptest::prelude::*;
 
-/// Someone else's role, policy and ServiceAccount, beside and like ours.
+/// A role, policy and ServiceAccount of someone else that look like ours.
 fn with_strangers(mut kit: Kit) -> Live {
     kit.role("stranger", |role| {
         role.bindings = vec![binding("east", "stranger")];
@@ -40,7 +40,7 @@ fn with_strangers(mut kit: Kit) -> Live {
     kit.live
 }
 
-/// What of the world is not ours.
+/// The objects that are not ours.
 fn strangers(live: &Live) -> impl PartialEq + std::fmt::Debug {
     let account = &live.accounts[&key("default")];
     let role = account.roles.get("stranger").cloned();
@@ -78,7 +78,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn from_any_world_and_any_break_a_run_leaves_nothing_to_do(first in sketch(), second in sketch(), at in 0_usize..30) {
+    fn run_after_an_interrupted_run_reaches_the_declared_state(first in sketch(), second in sketch(), at in 0_usize..30) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(converges(&first, &second, at));
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 #[tokio::test]
-async fn what_is_new_is_made_without_a_look_and_leaves_nothing_to_do() {
+async fn creates_are_sent_without_a_read_and_the_next_plan_is_empty() {
     let kit = kit();
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
@@ -29,7 +29,7 @@ async fn what_is_new_is_made_without_a_look_and_leaves_nothing_to_do() {
 }
 
 #[tokio::test]
-async fn everything_comes_after_what_it_needs_and_goes_before_it() {
+async fn creates_follow_their_dependencies_and_deletes_precede_them() {
     let mut kit = kit();
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
@@ -60,7 +60,7 @@ async fn everything_comes_after_what_it_needs_and_goes_before_it() {
 }
 
 #[tokio::test]
-async fn no_more_steps_are_under_way_than_there_is_room() {
+async fn running_steps_do_not_exceed_the_parallelism() {
     let mut kit = Kit::new();
     for index in 0..30 {
         kit.role(&format!("r{index}"), |role| {
@@ -79,7 +79,7 @@ async fn no_more_steps_are_under_way_than_there_is_room() {
 }
 
 #[tokio::test]
-async fn two_steps_never_write_to_one_object_side_by_side() {
+async fn two_steps_never_write_to_one_object_concurrently() {
     let mut kit = kit();
     let world = world_of(&kit).await;
     kit.desired.roles.get_mut(&key("keep")).unwrap().description = "new".into();
@@ -94,21 +94,20 @@ async fn two_steps_never_write_to_one_object_side_by_side() {
     };
     beside.parts = vec![Part::from(Call::Iam(key("default"), call))];
     plan.steps.insert(0, beside);
-    // the world panics where two writes to one object meet
+    // the world panics if two writes to one object overlap
     assert!(run(&world, &plan).await.succeeded());
     assert_eq!(writes(&world.take_log()), ["iam:TagRole default keep", "iam:UpdateRole default keep"]);
 }
 
-/// Whoever calls may move the work to another thread.
 #[test]
-fn the_work_may_be_sent_to_another_thread() {
+fn futures_are_send() {
     fn sent<T: Send>(_: &T) {}
     let kit = Kit::new();
     let world = World::new(kit.live.clone());
     let plan = crate::plan::plan(&kit.desired, &kit.live, &kit.options, Vec::new());
     let (_sender, stop) = watch::channel(None);
     sent(&apply(&plan, &clients(&world), &pace(1), stop, &Silence));
-    sent(&crate::apply::recheck(&plan, &clients(&world)));
+    sent(&crate::apply::recheck(&plan, &world, &world));
     sent(&crate::observe::identify(&kit.desired.accounts, &world));
     let looks = crate::observe::ReadOptions { destroy: false, shard: None };
     let identities = std::collections::BTreeMap::new();
@@ -117,7 +116,7 @@ fn the_work_may_be_sent_to_another_thread() {
 }
 
 #[tokio::test]
-async fn a_failure_holds_back_what_depends_on_it_and_nothing_else() {
+async fn failure_skips_only_the_dependents() {
     let kit = kit();
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
@@ -136,7 +135,7 @@ async fn a_failure_holds_back_what_depends_on_it_and_nothing_else() {
     assert_eq!(outcome(&report, "service-account/east/apps/worker"), &Outcome::Skipped(skipped.into()));
     assert_eq!(report.applied(), plan.steps.len() - 2);
     assert!(!report.succeeded());
-    // the next run goes on from there
+    // the next run finishes
     world.heal();
     let plan = planned(&kit, &world).await;
     assert_eq!(plan.steps.len(), 2);
@@ -145,7 +144,7 @@ async fn a_failure_holds_back_what_depends_on_it_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_step_that_failed_is_named_on_all_that_follow() {
+async fn skipped_steps_name_the_step_that_failed() {
     let kit = kit();
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
@@ -160,7 +159,7 @@ async fn the_step_that_failed_is_named_on_all_that_follow() {
 }
 
 #[tokio::test]
-async fn a_failed_look_fails_the_step_and_writes_nothing() {
+async fn failed_read_fails_the_step_without_a_write() {
     let mut kit = kit();
     let world = world_of(&kit).await;
     kit.desired.roles.get_mut(&key("reports")).unwrap().description = "new".into();
@@ -174,7 +173,7 @@ async fn a_failed_look_fails_the_step_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_lost_reply_is_found_by_the_next_run() {
+async fn next_run_after_a_lost_reply_has_nothing_left_to_do() {
     let kit = kit();
     for call in ["iam:CreateRole default reports", "iam:CreatePolicy", "iam:AttachRolePolicy", "iam:PutRolePolicy"] {
         let world = World::new(kit.live.clone());
@@ -189,7 +188,7 @@ async fn a_lost_reply_is_found_by_the_next_run() {
 }
 
 #[tokio::test]
-async fn applying_is_told_as_it_goes() {
+async fn events_report_each_call_and_step() {
     #[derive(Default)]
     struct Ear(Mutex<Vec<Event>>);
     impl Listen for Ear {
@@ -218,9 +217,9 @@ async fn applying_is_told_as_it_goes() {
     assert_eq!(started, finished + 1, "the one that failed is not finished");
 }
 
-/// What a step that ends sets free is known beforehand: nobody looks at all that wait.
+/// Finishing a step does not scan all waiting steps.
 #[tokio::test]
-async fn ten_times_as_many_steps_take_about_ten_times_as_long() {
+async fn time_grows_linearly_with_the_steps() {
     let applied = async |roles: usize| {
         let mut kit = Kit::new();
         for number in 0..roles {

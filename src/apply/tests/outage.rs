@@ -1,8 +1,8 @@
-//! What fails for every object alike is not tried for every object.
+//! Failures that would repeat for every object.
 
 use super::{clients, failure, outcome, pace, planned, rechecked, world_of, writes};
 use crate::apply::apply;
-use crate::apply::outage::{IN_A_ROW, UNSENT};
+use crate::apply::outage::{LIMIT, NOT_SENT};
 use crate::apply::report::{Outcome, Report};
 use crate::event::Silence;
 use crate::observe::fake::World;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 const OBJECTS: usize = 100;
 
-/// A hundred roles with a ServiceAccount each in one cluster, and one role with one in the other.
+/// 100 roles with ServiceAccounts in cluster `east`, and one in cluster `west`.
 fn kit() -> Kit {
     let mut kit = Kit::new();
     for index in 0..OBJECTS {
@@ -28,12 +28,12 @@ async fn run(world: &World, plan: &Plan, parallelism: usize) -> Report {
     apply(plan, &clients(world), &pace(parallelism), stop, &Silence).await
 }
 
-/// How many writes of this kind were sent, and how many steps failed, and how many of those without being sent.
+/// How many writes of this kind were sent, how many steps failed, and how many failed without a call.
 fn counted(world: &World, report: &Report, write: &str) -> (usize, usize, usize) {
     let log = world.take_log();
     let sent = writes(&log).into_iter().filter(|line| line.starts_with(write)).count();
     let failures = report.outcomes.iter().filter_map(|step| match &step.outcome {
-        Outcome::Failed(failure) => Some(failure.why.contains(UNSENT)),
+        Outcome::Failed(failure) => Some(failure.why.contains(NOT_SENT)),
         _ => None,
     });
     let failures: Vec<bool> = failures.collect();
@@ -41,7 +41,7 @@ fn counted(world: &World, report: &Report, write: &str) -> (usize, usize, usize)
 }
 
 #[tokio::test]
-async fn some_in_a_row_speak_for_the_rest_of_their_kind() {
+async fn three_outages_in_a_row_stop_the_calls_of_their_kind() {
     let kit = kit();
     for kind in [CallErrorKind::Unavailable, CallErrorKind::Throttled, CallErrorKind::Credentials] {
         for parallelism in [1, 10] {
@@ -51,7 +51,7 @@ async fn some_in_a_row_speak_for_the_rest_of_their_kind() {
             let report = run(&world, &plan, parallelism).await;
             let (sent, failed, unsent) = counted(&world, &report, "create:ServiceAccount east");
             assert_eq!((failed, unsent), (OBJECTS, OBJECTS - sent), "each is told: {kind:?}");
-            assert!((IN_A_ROW..=IN_A_ROW + parallelism).contains(&sent), "{sent} were sent {parallelism} at a time");
+            assert!((LIMIT..=LIMIT + parallelism).contains(&sent), "{sent} were sent {parallelism} at a time");
             assert_eq!(
                 *outcome(&report, "service-account/west/apps/one"),
                 Outcome::Applied,
@@ -63,10 +63,10 @@ async fn some_in_a_row_speak_for_the_rest_of_their_kind() {
             );
             assert_eq!((&last.code, &last.hint, &last.left), (&first.code, &first.hint, &first.left));
             assert!(
-                last.why.starts_with("told to fail") && last.why.contains(UNSENT),
+                last.why.starts_with("told to fail") && last.why.contains(NOT_SENT),
                 "a reason that is known: {last:?}"
             );
-            // what is mended goes on
+            // the next run succeeds
             world.heal();
             let plan = planned(&kit, &world).await;
             assert_eq!(plan.steps.len(), OBJECTS);
@@ -76,7 +76,7 @@ async fn some_in_a_row_speak_for_the_rest_of_their_kind() {
 }
 
 #[tokio::test]
-async fn what_is_the_objects_own_and_what_comes_through_in_between_stops_nobody() {
+async fn errors_of_one_object_and_interleaved_successes_stop_no_other_call() {
     let kit = kit();
     for kind in [CallErrorKind::Rejected, CallErrorKind::Denied, CallErrorKind::Conflict, CallErrorKind::Other] {
         let world = World::new(kit.live.clone());
@@ -87,17 +87,17 @@ async fn what_is_the_objects_own_and_what_comes_through_in_between_stops_nobody(
     }
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
-    for index in (0..OBJECTS).filter(|index| index % IN_A_ROW != 0) {
+    for index in (0..OBJECTS).filter(|index| index % LIMIT != 0) {
         world.fail(&format!("create:ServiceAccount east apps/s{index:03}"), CallErrorKind::Unavailable);
     }
     let report = run(&world, &plan, 1).await;
-    let failed = (0..OBJECTS).filter(|index| index % IN_A_ROW != 0).count();
+    let failed = (0..OBJECTS).filter(|index| index % LIMIT != 0).count();
     assert_eq!(counted(&world, &report, "create:ServiceAccount east"), (OBJECTS, failed, 0));
 }
 
-/// The same in an account, where a step has many calls: what was done before stays told.
+/// In an account, where a step has many calls: the report keeps the calls that succeeded.
 #[tokio::test]
-async fn a_service_that_is_down_ends_the_steps_that_have_come_to_it() {
+async fn outage_of_one_operation_stops_only_the_steps_at_it() {
     let mut kit = kit();
     for index in 0..OBJECTS {
         let name = format!("r{index:03}");
@@ -112,16 +112,16 @@ async fn a_service_that_is_down_ends_the_steps_that_have_come_to_it() {
     let report = run(&world, &plan, 4).await;
     let log = world.take_log();
     let sent = |write: &str| log.iter().filter(|line| line.starts_with(write)).count();
-    assert!((IN_A_ROW..=IN_A_ROW + 4).contains(&sent("iam:PutRolePolicy")), "{}", sent("iam:PutRolePolicy"));
+    assert!((LIMIT..=LIMIT + 4).contains(&sent("iam:PutRolePolicy")), "{}", sent("iam:PutRolePolicy"));
     let first = failure(&report, "role/r000");
     assert!(first.done.contains(&"iam:CreateRole".to_owned()), "{first:?}");
     assert!(!report.succeeded() && *outcome(&report, "service-account/west/apps/one") == Outcome::Applied);
-    // a role that nobody has begun is made, since that comes through
+    // other roles are still created, since CreateRole succeeds
     assert_eq!(sent("iam:CreateRole"), OBJECTS + 1);
 }
 
 #[tokio::test]
-async fn a_recheck_asks_no_more_where_nothing_can_be_read() {
+async fn recheck_stops_reading_after_three_outages() {
     let mut kit = kit();
     let world = world_of(&kit).await;
     kit.options.force = true;
@@ -139,7 +139,7 @@ async fn a_recheck_asks_no_more_where_nothing_can_be_read() {
     world.fail("iam:", CallErrorKind::Unavailable);
     let stale = rechecked(&world, &plan).await;
     assert_eq!(stale.len(), OBJECTS + 1, "each is told");
-    let unsent = stale.iter().filter(|stale| stale.why.contains(UNSENT)).count();
-    assert_eq!(unsent, OBJECTS + 1 - IN_A_ROW);
+    let unsent = stale.iter().filter(|stale| stale.why.contains(NOT_SENT)).count();
+    assert_eq!(unsent, OBJECTS + 1 - LIMIT);
     assert!(world.take_log().len() < OBJECTS, "those that were under way");
 }

@@ -22,7 +22,7 @@ pub(super) fn service_account(live: &mut Live, name: &str, change: impl FnOnce(&
     }
 }
 
-/// A change of every field that can be changed; nothing waits for anything else.
+/// A plan that changes every field.
 async fn changed() -> (Kit, World, Plan) {
     let mut kit = kit();
     let world = world_of(&kit).await;
@@ -47,7 +47,7 @@ async fn changed() -> (Kit, World, Plan) {
 /// Someone's edit of the live world.
 type Edit = fn(&mut Live);
 
-/// What someone else may have changed meanwhile, and the step and the word that say so.
+/// Edits after the plan: address, word of the reason, edit.
 fn edits() -> Vec<(&'static str, &'static str, Edit)> {
     vec![
         ("role/reports", "`description`", |live| role(live, "reports", |it| it.role.description = "theirs".into())),
@@ -91,14 +91,14 @@ fn edits() -> Vec<(&'static str, &'static str, Edit)> {
             let audience = ("eks.amazonaws.com/audience".to_owned(), "theirs".to_owned());
             service_account(live, "keep", |it| it.annotations.extend([audience]));
         }),
-        ("service-account/east/apps/keep", "made anew", |live| {
+        ("service-account/east/apps/keep", "created again", |live| {
             service_account(live, "keep", |it| it.uid = "uid-2".into());
         }),
     ]
 }
 
 #[tokio::test]
-async fn what_has_changed_since_the_plan_fails_its_step_and_stays() {
+async fn changed_field_fails_its_step_and_is_not_overwritten() {
     for (address, word, edit) in edits() {
         let (_, world, plan) = changed().await;
         world.change(edit);
@@ -107,7 +107,7 @@ async fn what_has_changed_since_the_plan_fails_its_step_and_stays() {
         assert!(failed.stale && failed.why.contains(word), "{address}: {failed:?}");
         assert_eq!(failed.hint.as_deref(), Some("plan again"));
         assert_eq!(failed.left.first(), Some(&failed.operation));
-        // the fake refuses every write over what was not looked at, so what they wrote is still there
+        // the edit is still there
         let edited = {
             let mut live = world.live();
             edit(&mut live);
@@ -119,7 +119,7 @@ async fn what_has_changed_since_the_plan_fails_its_step_and_stays() {
 }
 
 #[tokio::test]
-async fn all_of_it_is_found_before_the_first_write() {
+async fn recheck_finds_every_change_before_the_first_write() {
     let (_, world, plan) = changed().await;
     assert_eq!(rechecked(&world, &plan).await, []);
     for (address, word, edit) in edits() {
@@ -137,7 +137,7 @@ async fn all_of_it_is_found_before_the_first_write() {
 }
 
 #[tokio::test]
-async fn what_is_done_already_is_not_written_again() {
+async fn planned_value_is_not_written_again() {
     let (kit, world, plan) = changed().await;
     assert!(run(&world, &plan).await.succeeded());
     world.take_log();
@@ -158,7 +158,7 @@ async fn what_is_done_already_is_not_written_again() {
 }
 
 #[tokio::test]
-async fn a_field_that_is_done_is_left_out_and_the_rest_is_written() {
+async fn field_with_the_planned_value_is_skipped_and_the_rest_is_written() {
     let (kit, world, plan) = changed().await;
     world.change(|live| role(live, "reports", |it| it.role.description = "new".into()));
     assert_eq!(rechecked(&world, &plan).await, []);
@@ -170,7 +170,7 @@ async fn a_field_that_is_done_is_left_out_and_the_rest_is_written() {
 }
 
 #[tokio::test]
-async fn an_edit_between_two_calls_of_a_step_is_seen() {
+async fn edit_between_two_calls_of_a_step_is_stale() {
     let (_, world, plan) = changed().await;
     world.hook(|line, live| {
         if line == "iam:UpdateRole default reports" {
@@ -186,7 +186,7 @@ async fn an_edit_between_two_calls_of_a_step_is_seen() {
 }
 
 #[tokio::test]
-async fn trust_that_is_narrowed_first_and_widened_last_is_never_stale_on_its_own_way() {
+async fn trust_written_twice_is_not_stale_by_its_own_first_write() {
     let mut kit = kit();
     kit.role("reports", |role| {
         role.bindings = vec![binding("east", "worker"), binding("east", "going")];
@@ -230,7 +230,7 @@ async fn trust_that_is_narrowed_first_and_widened_last_is_never_stale_on_its_own
 }
 
 #[tokio::test]
-async fn an_annotation_edited_by_hand_is_left_to_the_next_plan() {
+async fn edited_annotation_is_stale() {
     let mut kit = kit();
     let world = world_of(&kit).await;
     kit.desired.roles.get_mut(&key("reports")).unwrap().bindings[0].token_expiration = Some(3600);

@@ -12,11 +12,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How long is waited for what does not show.
+/// The time limit.
 const TIME: Duration = Duration::from_secs(10);
 
-/// Applies, lets `meanwhile` happen, and looks once more; gives the calls of that look.
-async fn swept(world: &World, plan: &Plan, meanwhile: impl FnOnce(&World)) -> (Report, BTreeMap<String, usize>) {
+/// Applies, runs `meanwhile`, and verifies; returns the calls of the verification.
+async fn verified(world: &World, plan: &Plan, meanwhile: impl FnOnce(&World)) -> (Report, BTreeMap<String, usize>) {
     let (_sender, stop) = watch::channel(None);
     let report = apply(plan, &clients(world), &pace(4), stop.clone(), &Silence).await;
     world.take_log();
@@ -34,7 +34,7 @@ fn counts(table: &[(&str, usize)]) -> BTreeMap<String, usize> {
     table.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
-/// Someone takes the inline policy away that was just written.
+/// Removes the inline policy that was just written.
 fn without_queue(world: &World) {
     world.change(|live| {
         let roles = &mut live.accounts.get_mut(&key("default")).unwrap().roles;
@@ -44,38 +44,38 @@ fn without_queue(world: &World) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_written_is_read_once_each_and_nothing_else() {
+async fn written_fields_are_read_once_and_no_others() {
     let kit = kit();
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
-    let (report, asked) = swept(&world, &plan, |_| ()).await;
+    let (report, asked) = verified(&world, &plan, |_| ()).await;
     assert!(report.succeeded());
     assert_eq!(notes(&report), []);
     let roles = [("iam:GetRole", 2), ("iam:GetRolePolicy", 1), ("iam:ListAttachedRolePolicies", 1)];
     let others = [("iam:GetOpenIDConnectProvider", 2), ("iam:GetPolicy", 1)];
     assert_eq!(asked, counts(&[&roles[..], &others].concat()));
-    // a change of one field is a look at that field
+    // a change of one field reads that field
     let mut kit = kit;
     let role = kit.desired.roles.get_mut(&key("reports")).unwrap();
     role.inline.insert("queue".parse().unwrap(), allow("sqs:ReceiveMessage"));
     role.attach.insert(crate::model::desired::Attachment::Arn(aws("Other")));
     let plan = planned(&kit, &world).await;
-    let (report, asked) = swept(&world, &plan, |_| ()).await;
+    let (report, asked) = verified(&world, &plan, |_| ()).await;
     assert_eq!(notes(&report), []);
     assert_eq!(asked, counts(&[("iam:GetRolePolicy", 1), ("iam:ListAttachedRolePolicies", 1)]));
-    // and nothing to do is nothing to look at
+    // an empty plan reads nothing
     let plan = planned(&kit, &world).await;
-    let (_, asked) = swept(&world, &plan, |_| ()).await;
+    let (_, asked) = verified(&world, &plan, |_| ()).await;
     assert_eq!(asked, BTreeMap::new());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_show_is_looked_for_a_few_times_and_then_noted() {
+async fn missing_field_is_read_three_more_times_and_noted() {
     let kit = kit();
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
     let began = Instant::now();
-    let (report, asked) = swept(&world, &plan, without_queue).await;
+    let (report, asked) = verified(&world, &plan, without_queue).await;
     assert_eq!(notes(&report), [("role/reports".to_owned(), "written, but IAM does not show it yet: `inline.queue`")]);
     assert!(report.succeeded(), "what AWS has acknowledged was written");
     assert_eq!(outcome(&report, "role/reports"), &Outcome::Applied);
@@ -86,11 +86,11 @@ async fn what_does_not_show_is_looked_for_a_few_times_and_then_noted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_shows_late_is_no_note() {
+async fn field_that_shows_late_is_not_noted() {
     let kit = kit();
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
-    let (report, asked) = swept(&world, &plan, |world| {
+    let (report, asked) = verified(&world, &plan, |world| {
         let whole = world.live();
         without_queue(world);
         let mut looks = 0;
@@ -107,11 +107,11 @@ async fn what_shows_late_is_no_note() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_fails_is_a_note_and_fails_nothing() {
+async fn failed_read_is_noted_and_fails_nothing() {
     let kit = kit();
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
-    let (report, _) = swept(&world, &plan, |world| world.fail("iam:Get", CallErrorKind::Denied)).await;
+    let (report, _) = verified(&world, &plan, |world| world.fail("iam:Get", CallErrorKind::Denied)).await;
     assert!(report.succeeded());
     let told = notes(&report);
     let addresses: Vec<&str> = told.iter().map(|(address, _)| address.as_str()).collect();
@@ -121,7 +121,7 @@ async fn a_look_that_fails_is_a_note_and_fails_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_roles_are_looked_at_in_bulk_and_what_fails_there_one_by_one() {
+async fn many_roles_are_read_in_bulk_or_one_by_one_if_that_fails() {
     let mut kit = Kit::new();
     for number in 0..100 {
         kit.role(&format!("r{number}"), |role| role.bindings = vec![binding("east", &format!("s{number}"))]);
@@ -129,7 +129,7 @@ async fn many_roles_are_looked_at_in_bulk_and_what_fails_there_one_by_one() {
     for (fails, single) in [(None, 0), (Some("iam:GetAccountAuth"), 100), (Some("iam:ListRoles"), 100)] {
         let world = World::new(kit.live.clone());
         let plan = planned(&kit, &world).await;
-        let (report, asked) = swept(&world, &plan, |world| {
+        let (report, asked) = verified(&world, &plan, |world| {
             if let Some(call) = fails {
                 world.fail(call, CallErrorKind::Denied);
             }
@@ -142,7 +142,7 @@ async fn many_roles_are_looked_at_in_bulk_and_what_fails_there_one_by_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_was_stopped_is_not_looked_at() {
+async fn stopped_run_is_not_verified() {
     let kit = kit();
     let world = World::new(kit.live.clone());
     let plan = planned(&kit, &world).await;
@@ -155,7 +155,7 @@ async fn a_run_that_was_stopped_is_not_looked_at() {
         assert_eq!(verify_writes(&plan, stopped.clone(), &world, TIME, &stop).await, stopped);
         assert_eq!(world.take_log(), Vec::<String>::new());
     }
-    // a signal meanwhile ends the look at once
+    // a signal ends the wait at once
     without_queue(&world);
     let began = Instant::now();
     let looked = verify_writes(&plan, report, &world, TIME, &stop);
@@ -169,14 +169,14 @@ async fn a_run_that_was_stopped_is_not_looked_at() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_deleted_or_was_done_before_is_not_looked_at() {
+async fn deleted_objects_are_not_read() {
     let first = kit();
     let world = world_of(&first).await;
     let mut second = first.clone();
     second.options.force = true;
     second.desired.roles.remove(&key("reports"));
     let plan = planned(&second, &world).await;
-    let (report, asked) = swept(&world, &plan, |_| ()).await;
+    let (report, asked) = verified(&world, &plan, |_| ()).await;
     assert!(report.succeeded(), "{report:#?}");
     assert_eq!(asked, BTreeMap::new());
 }

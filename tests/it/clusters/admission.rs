@@ -16,7 +16,7 @@ const CODES: [(u16, &str); 4] = [(403, "Forbidden"), (422, "Invalid"), (404, "No
 fn blames_the_policy(run: &Run) {
     run.says(&format!("admission webhook \"{WEBHOOK}\" denied the request: {WHY}"));
     let text = format!("{}{}", run.stdout, run.stderr);
-    for word in ["allow these credentials", "RBAC", "plan again", "make namespace"] {
+    for word in ["allow these credentials", "RBAC", "plan again", "create namespace"] {
         assert!(!text.contains(word), "`{word}` is in {run}");
     }
 }

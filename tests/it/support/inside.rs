@@ -89,7 +89,7 @@ impl Inside {
         let environment: BTreeMap<String, String> = self.sandbox.environment();
         let now = self.began + i64::try_from(self.started.elapsed().as_secs()).unwrap_or(0);
         let context = Context::fixed(environment, now, 1).with_seed(seed);
-        Machine { context, wires: self.dials.wires(actor) }
+        Machine { context, transports: self.dials.wires(actor) }
     }
 
     /// Runs irsa with the configuration `file` of the folder.
@@ -99,7 +99,7 @@ impl Inside {
 
     /// The same under a name of its own.
     pub(crate) async fn irsa_as(&self, actor: &str, seed: u64, file: &str, arguments: &[&str]) -> Ended {
-        let (ui, kept) = Ui::keeping();
+        let (ui, kept) = Ui::capturing();
         let path = self.path(file).display().to_string();
         let mut line = vec!["irsa", "--config", &path];
         line.extend(arguments);

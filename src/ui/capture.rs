@@ -1,20 +1,19 @@
-//! What a run inside another program writes, kept instead of shown.
+//! Captured output, for runs inside another program.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What was written to a [`Ui`](super::Ui) that keeps it.
+/// What a run has written to a [`Ui`](super::Ui) that captures.
 #[derive(Debug, Clone, Default)]
-pub struct Kept {
-    pub(super) stdout: Stream,
-    pub(super) stderr: Stream,
+pub struct Captured {
+    pub(super) stdout: Buffer,
+    pub(super) stderr: Buffer,
 }
 
-/// One of the two.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stream(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-impl Kept {
+impl Captured {
     /// All of stdout so far.
     pub fn stdout(&self) -> String {
         self.stdout.text()
@@ -26,13 +25,13 @@ impl Kept {
     }
 }
 
-impl Stream {
+impl Buffer {
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 }
 
-impl Write for Stream {
+impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
     }

@@ -1,4 +1,4 @@
-//! What is looked at right before each call: that the object is still ours, and its field still as planned.
+//! The re-read before each call: the owner tag, and the field that it writes.
 
 use super::stale::{role, service_account};
 use super::{clients, failure, kit, outcome, pace, planned, rechecked, run, world_of, writes};
@@ -32,7 +32,7 @@ fn policy(live: &mut Live, change: impl FnOnce(&mut LivePolicy)) {
     }
 }
 
-/// The step is stale for this reason, in the look over all and in its own, and nothing of it is written.
+/// Both rechecks find the step stale for this reason, and nothing of it is written.
 async fn is_stale(world: &World, plan: &Plan, address: &str, says: &str) {
     let stale = rechecked(world, plan).await;
     assert!(stale.iter().any(|item| item.address == address && item.why.contains(says)), "{says}: {stale:?}");
@@ -43,7 +43,7 @@ async fn is_stale(world: &World, plan: &Plan, address: &str, says: &str) {
 }
 
 #[tokio::test]
-async fn a_provider_that_someone_took_over_gets_nothing_from_us() {
+async fn provider_with_another_owners_tag_is_not_written() {
     let mut kit = kit();
     let world = world_of(&kit).await;
     kit.desired.roles.get_mut(&key("keep")).unwrap().bindings[0].audience = Some("other".into());
@@ -53,19 +53,19 @@ async fn a_provider_that_someone_took_over_gets_nothing_from_us() {
 }
 
 #[tokio::test]
-async fn tags_of_a_provider_are_compared_one_by_one() {
+async fn provider_tags_are_compared_by_key() {
     let mut kit = kit();
     let world = world_of(&kit).await;
     world.change(|live| provider(live, |it| drop(it.provider.tags.insert(ADDRESS.into(), "edited".into()))));
     let plan = planned(&kit, &world).await;
-    // mended by someone meanwhile
+    // someone set the planned value
     let mended = World::new(world.live());
     mended.change(|live| provider(live, |it| drop(it.provider.tags.insert(ADDRESS.into(), PROVIDER.into()))));
     assert_eq!(outcome(&run(&mended, &plan).await, PROVIDER), &Outcome::AlreadyDone);
     assert_eq!(writes(&mended.take_log()), [""; 0]);
     world.change(|live| provider(live, |it| drop(it.provider.tags.insert(ADDRESS.into(), "again".into()))));
     is_stale(&world, &plan, PROVIDER, "`tags.irsa/address`").await;
-    // the marks that `forget` takes off
+    // the tags that `forget` removes
     let world = world_of(&kit).await;
     for role in kit.desired.roles.values_mut() {
         role.bindings.retain(|binding| binding.cluster != key("east"));
@@ -82,7 +82,7 @@ async fn tags_of_a_provider_are_compared_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_boundary_that_someone_tightened_is_not_taken_off() {
+async fn changed_boundary_is_not_removed() {
     let mut kit = kit();
     let world = world_of(&kit).await;
     kit.desired.roles.get_mut(&key("reports")).unwrap().permissions_boundary = Boundary::None;
@@ -92,7 +92,7 @@ async fn a_boundary_that_someone_tightened_is_not_taken_off() {
 }
 
 #[tokio::test]
-async fn nothing_is_attached_to_a_role_that_is_gone() {
+async fn policy_is_not_attached_to_a_missing_role() {
     let mut kit = kit();
     let world = world_of(&kit).await;
     kit.desired.roles.get_mut(&key("reports")).unwrap().attach.insert(declared("second"));
@@ -103,7 +103,7 @@ async fn nothing_is_attached_to_a_role_that_is_gone() {
 }
 
 #[tokio::test]
-async fn a_policy_version_goes_unless_it_has_become_the_default() {
+async fn policy_version_is_deleted_unless_it_is_the_default() {
     let mut kit = kit();
     let world = world_of(&kit).await;
     let versions = || ["v2", "v3", "v4", "v5"].map(str::to_owned).to_vec();
@@ -124,10 +124,10 @@ async fn a_policy_version_goes_unless_it_has_become_the_default() {
 }
 
 #[tokio::test]
-async fn a_role_may_be_whose_its_own_change_says_and_nobody_elses() {
+async fn role_may_have_the_owner_of_its_own_change_only() {
     let mut kit = kit();
     let world = world_of(&kit).await;
-    // one role is taken over from `theirs`, which has taken the other one meanwhile
+    // one role is adopted from `theirs`, which has adopted the other one meanwhile
     world.change(|live| role(live, "keep", |it| drop(it.role.tags.insert(OWNER.into(), "theirs".into()))));
     kit.desired.roles.get_mut(&key("keep")).unwrap().adopt = Adopt::From(key("theirs"));
     kit.desired.roles.get_mut(&key("reports")).unwrap().description = "new".into();
@@ -138,7 +138,7 @@ async fn a_role_may_be_whose_its_own_change_says_and_nobody_elses() {
     is_stale(&world, &plan, "role/reports", "it belongs to `theirs` now").await;
 }
 
-/// Role `reports` with all that is its own is to go.
+/// A plan that deletes role `reports` and everything of it.
 async fn going() -> (World, Plan) {
     let mut kit = kit();
     let world = world_of(&kit).await;
@@ -150,7 +150,7 @@ async fn going() -> (World, Plan) {
 }
 
 #[tokio::test]
-async fn a_role_that_is_guarded_while_its_permissions_go_stays() {
+async fn role_with_a_new_prevent_destroy_tag_is_kept() {
     let (world, plan) = going().await;
     world.hook(|line, live| {
         if line == "iam:DeleteRolePolicy default reports" {
@@ -164,7 +164,7 @@ async fn a_role_that_is_guarded_while_its_permissions_go_stays() {
 }
 
 #[tokio::test]
-async fn a_role_goes_when_its_service_account_was_pointed_elsewhere() {
+async fn role_is_deleted_if_its_service_account_names_another_role() {
     let (world, plan) = going().await;
     let kept: LiveServiceAccount = {
         let mut kept = None;
@@ -186,7 +186,7 @@ async fn a_role_goes_when_its_service_account_was_pointed_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_role_that_goes_is_stale_once_somebody_has_given_it_another_trust() {
+async fn role_with_changed_trust_is_not_deleted() {
     let mut kit = kit();
     kit.role("reports", |role| {
         role.bindings = vec![binding("east", "worker"), binding("east", "leaves")];
@@ -213,7 +213,7 @@ async fn a_role_that_goes_is_stale_once_somebody_has_given_it_another_trust() {
 }
 
 #[tokio::test]
-async fn a_write_that_was_never_sent_because_of_a_signal_has_not_failed() {
+async fn write_that_a_signal_stopped_is_skipped_not_failed() {
     let mut kit = kit();
     let world = world_of(&kit).await;
     kit.desired.roles.get_mut(&key("reports")).unwrap().description = "new".into();
@@ -229,7 +229,7 @@ async fn a_write_that_was_never_sent_because_of_a_signal_has_not_failed() {
     assert_eq!(outcome(&report, "role/reports"), &Outcome::Skipped("interrupted".into()));
 }
 
-/// The account `other` beside `default`, as empty.
+/// Accounts `default` and `other`, both empty.
 fn two_accounts() -> Kit {
     let mut kit = kit();
     let id = crate::ids::AccountId::parse("444455556666").unwrap();
@@ -245,7 +245,7 @@ fn two_accounts() -> Kit {
 }
 
 #[tokio::test]
-async fn a_role_of_the_same_name_in_another_account_is_another_role() {
+async fn role_of_the_same_name_in_another_account_is_independent() {
     let mut kit = two_accounts();
     kit.desired.roles.get_mut(&key("reports")).unwrap().attach.clear();
     kit.desired.policies.clear();
@@ -261,7 +261,7 @@ async fn a_role_of_the_same_name_in_another_account_is_another_role() {
 }
 
 #[tokio::test]
-async fn whose_a_role_may_be_is_told_by_the_change_of_its_own_account() {
+async fn owner_is_compared_with_the_change_in_the_same_account() {
     let mut kit = two_accounts();
     kit.role("afar", |role| {
         role.name = "reports".parse().unwrap();
@@ -275,7 +275,7 @@ async fn whose_a_role_may_be_is_told_by_the_change_of_its_own_account() {
             other => panic!("{other:?}"),
         }
     };
-    // the one in the other account is taken over from `theirs`; the one here is not
+    // the role in the other account is adopted from `theirs`, the one here is not
     world.change(theirs("other"));
     kit.desired.roles.get_mut(&key("afar")).unwrap().adopt = Adopt::From(key("theirs"));
     kit.desired.roles.get_mut(&key("reports")).unwrap().description = "new".into();

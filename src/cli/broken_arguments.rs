@@ -1,22 +1,22 @@
-//! What can be read of a command line that is wrong: enough to say so to the programs that wait for the result.
+//! Finds a few flags in a command line that clap rejects, to report the usage error where CI looks for the result.
 
 use super::Cli;
 use clap::{Command, CommandFactory};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// The words of a command line.
-pub(crate) struct Typed {
+/// The arguments of a wrong command line.
+pub(crate) struct BrokenArguments {
     command: Option<String>,
     words: Vec<OsString>,
 }
 
-impl Typed {
+impl BrokenArguments {
     pub(crate) fn of_process() -> Self {
         Self::of(std::env::args_os().skip(1))
     }
 
-    /// Up to `--`, behind which there are no flags.
+    /// Reads up to `--`: no flags follow it.
     fn of(words: impl Iterator<Item = OsString>) -> Self {
         let words: Vec<OsString> = words.take_while(|word| word != "--").collect();
         let cli = Cli::command();
@@ -35,25 +35,24 @@ impl Typed {
 
     /// The last value of a flag.
     fn value(&self, flag: &str) -> Option<OsString> {
-        let behind = |(place, word): (usize, &OsString)| match word.to_str()?.strip_prefix(flag)? {
-            // a flag is no value of the one before it
-            "" => self.words.get(place + 1).filter(|next| *next == "-" || !is_flag(next)).cloned(),
+        let value = |(index, word): (usize, &OsString)| match word.to_str()?.strip_prefix(flag)? {
+            "" => self.words.get(index + 1).filter(|next| *next == "-" || !is_flag(next)).cloned(),
             joined => joined.strip_prefix('=').map(OsString::from),
         };
-        self.words.iter().enumerate().filter_map(behind).next_back().filter(|value| !value.is_empty())
+        self.words.iter().enumerate().filter_map(value).next_back().filter(|value| !value.is_empty())
     }
 
-    /// Of `irsa drift --metrics-file FILE`.
+    /// The file of `irsa drift --metrics-file FILE`.
     pub(crate) fn metrics_file(&self) -> Option<PathBuf> {
-        let is_drift = self.command.as_deref() == Some("drift");
-        is_drift.then(|| self.value("--metrics-file").map(PathBuf::from)).flatten()
+        self.command.as_deref().filter(|command| *command == "drift")?;
+        self.value("--metrics-file").map(PathBuf::from)
     }
 
-    /// Whether annotations are asked for, of a command that has them.
-    pub(crate) fn annotated(&self) -> bool {
-        let has = ["validate", "plan", "apply", "drift", "show"];
-        self.command.as_deref().is_some_and(|command| has.contains(&command))
-            && self.value("--format").is_some_and(|form| form == "github")
+    /// Whether the command prints annotations with `--format github`.
+    pub(crate) fn wants_annotations(&self) -> bool {
+        let command = self.command.as_deref().unwrap_or_default();
+        ["validate", "plan", "apply", "drift", "show"].contains(&command)
+            && self.value("--format").is_some_and(|format| format == "github")
     }
 }
 
@@ -74,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_of_metrics_is_found_on_a_line_that_is_wrong() {
+    fn metrics_file_is_found_in_a_wrong_command_line() {
         for (line, found) in [
             ("drift --bogus --metrics-file m", Some("m")),
             ("-c drift.toml drift --metrics-file=m --shard 9/3", Some("m")),
@@ -90,20 +89,24 @@ mod tests {
             ("-c drift plan --metrics-file m", None),
             ("", None),
         ] {
-            let typed = Typed::of(line.split_whitespace().map(OsString::from));
-            assert_eq!(typed.metrics_file(), found.map(PathBuf::from), "{line}");
+            let arguments = BrokenArguments::of(line.split_whitespace().map(OsString::from));
+            assert_eq!(arguments.metrics_file(), found.map(PathBuf::from), "{line}");
         }
     }
 
     #[test]
-    fn annotations_are_for_commands_that_have_them() {
+    fn annotations_are_wanted_by_commands_with_the_github_format() {
         for (line, annotated) in [
             ("plan --format github --bogus", true),
             ("--format=github plan --bogus", true),
             ("plan --format text --bogus", false),
             ("schema --format github --bogus", false),
         ] {
-            assert_eq!(Typed::of(line.split_whitespace().map(OsString::from)).annotated(), annotated, "{line}");
+            assert_eq!(
+                BrokenArguments::of(line.split_whitespace().map(OsString::from)).wants_annotations(),
+                annotated,
+                "{line}"
+            );
         }
     }
 }

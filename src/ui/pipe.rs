@@ -1,30 +1,30 @@
-//! A stream whose reader may go away: `irsa plan | head` is no error.
+//! A writer that ignores a broken pipe: `irsa plan | head` is no error.
 
 use std::io::{self, ErrorKind, Write};
 
-/// Drops what is written once the pipe is broken, and says that all is well; other errors are errors.
-pub(crate) struct Quiet<W> {
+/// After a broken pipe, every write succeeds and is dropped. Other errors are returned.
+pub(super) struct IgnoreBrokenPipe<W> {
     inner: W,
     closed: bool,
 }
 
-impl<W: Write> Quiet<W> {
-    pub(crate) fn new(inner: W) -> Self {
+impl<W: Write> IgnoreBrokenPipe<W> {
+    pub(super) fn new(inner: W) -> Self {
         Self { inner, closed: false }
     }
 
-    fn unless_closed<T>(&mut self, result: io::Result<T>, then: T) -> io::Result<T> {
+    fn unless_closed<T>(&mut self, result: io::Result<T>, default: T) -> io::Result<T> {
         match result {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                 self.closed = true;
-                Ok(then)
+                Ok(default)
             }
             other => other,
         }
     }
 }
 
-impl<W: Write> Write for Quiet<W> {
+impl<W: Write> Write for IgnoreBrokenPipe<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.closed {
             return Ok(bytes.len());
@@ -46,7 +46,7 @@ impl<W: Write> Write for Quiet<W> {
 mod tests {
     use super::*;
 
-    /// Takes so many bytes, then fails.
+    /// Takes this many bytes, then fails.
     struct Pipe(usize, ErrorKind);
 
     impl Write for Pipe {
@@ -65,8 +65,8 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_pipe_is_an_end() {
-        let mut stream = Quiet::new(Pipe(3, ErrorKind::BrokenPipe));
+    fn writes_after_a_broken_pipe_are_dropped() {
+        let mut stream = IgnoreBrokenPipe::new(Pipe(3, ErrorKind::BrokenPipe));
         stream.write_all(b"hello").unwrap();
         stream.write_all(b"world").unwrap();
         stream.flush().unwrap();
@@ -74,8 +74,8 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_an_error() {
-        let mut stream = Quiet::new(Pipe(3, ErrorKind::StorageFull));
+    fn other_errors_are_returned() {
+        let mut stream = IgnoreBrokenPipe::new(Pipe(3, ErrorKind::StorageFull));
         assert_eq!(stream.write_all(b"hello").unwrap_err().kind(), ErrorKind::StorageFull);
     }
 }

@@ -1,0 +1,51 @@
+//! Compares a policy document that a step may write more than once: on the way from the old to the new document, a plan
+//! may write the part that both have in common.
+
+use super::Finding;
+use crate::model::call::{Call, Field, IamCall};
+use crate::plan::Step;
+use crate::policy::PolicyDocument;
+
+/// The document before and after one write.
+pub(super) type Write<'p> = (Option<&'p PolicyDocument>, Option<&'p PolicyDocument>);
+
+/// Compares the live document with one write of the step. IAM may still show the document before an earlier write
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>), or already that of a later one.
+pub(super) fn document(
+    name: &str,
+    step: &Step,
+    field: Field<'_>,
+    live: Option<&PolicyDocument>,
+    write: Write<'_>,
+) -> Finding {
+    let finding = Finding::field(name, &live, &write.0, &write.1);
+    if !matches!(finding, Finding::Stale(_)) {
+        return finding;
+    }
+    let writes = writes_of(step, field);
+    let Some(at) = writes.iter().position(|other| *other == write) else { return finding };
+    if writes[at + 1..].iter().any(|(_, to)| *to == live) {
+        Finding::Done
+    } else if writes[..at].iter().any(|(from, _)| *from == live) {
+        Finding::Write
+    } else {
+        finding
+    }
+}
+
+/// The writes of a step to one document, in order.
+pub(super) fn writes_of<'p>(step: &'p Step, field: Field<'_>) -> Vec<Write<'p>> {
+    let calls = step.parts.iter().filter_map(|part| match &part.call {
+        Call::Iam(_, call) => Some(call).filter(|call| call.field() == field),
+        Call::Kubernetes(..) => None,
+    });
+    let writes = calls.filter_map(|call| match call {
+        IamCall::UpdateTrust { from, to, .. } | IamCall::CreatePolicyVersion { from, to, .. } => {
+            Some((Some(from), Some(to)))
+        }
+        IamCall::PutInline { from, to, .. } => Some((from.as_ref(), Some(to))),
+        IamCall::DeleteInline { from, .. } => Some((Some(from), None)),
+        _ => None,
+    });
+    writes.collect()
+}
