@@ -1,103 +1,87 @@
-//! Placeholders that nobody filled in: a policy that has one grants nothing, or something of somebody else's.
+//! Rules on placeholders that nobody filled in, and on services that AWS does not have.
 
-use super::document::{self, Name};
-use super::services::{is_service, slip};
-use super::{Found, shortened};
+use super::document::{self, DocumentContext};
+use super::services::{is_service, similar_service};
+use super::{Finding, has_word, shortened};
 use crate::ids::PolicyArn;
 use crate::model::note::Severity;
 use crate::policy::PolicyDocument;
-use crate::policy::canonical::{CanonicalStatement, Choice, arn_parts};
+use crate::policy::canonical::{CanonicalStatement, Choice};
 use crate::policy::condition::conditions;
+use crate::policy::pattern::arn_parts;
 
-mod words;
+mod markers;
 
-/// IRSA039
-pub(super) fn not_filled_in(context: &document::DocumentContext<'_>) -> Vec<Found> {
-    let current = context.document.is_none_or(PolicyDocument::is_current);
-    each(context, |body| {
-        let mut told = Vec::new();
-        for (text, arn) in texts(body) {
-            if let Some(variable) = unknown_variable(text).filter(|_| current) {
-                told.push(format!("`{variable}` in `{text}` is no policy variable"));
-            } else if let Some(mark) = marked(text, arn) {
-                told.push(format!("`{mark}` in `{text}`"));
-            } else if arn && let Some(why) = misplaced(text) {
-                told.push(why);
+pub(super) fn not_filled_in(context: &DocumentContext<'_>) -> Vec<Finding> {
+    let has_variables = context.document.is_none_or(PolicyDocument::is_current);
+    in_each_statement(context, |statement| {
+        let mut list = Vec::new();
+        for (text, is_arn) in texts(statement) {
+            if let Some(variable) = unknown_variable(text).filter(|_| has_variables) {
+                list.push(format!("`{variable}` in `{text}` is not a policy variable"));
+            } else if let Some(placeholder) = placeholder(text, is_arn) {
+                list.push(format!("`{placeholder}` in `{text}`"));
+            } else if is_arn && let Some(problem) = misplaced_part(text) {
+                list.push(problem);
             }
         }
-        let keys = conditions(body).map(|condition| condition.key).filter(|key| key.contains(['$', '<', '{', '[']));
-        told.extend(keys.map(|key| format!("condition key `{key}`")));
-        let list = shortened(told, ", ");
-        (!list.is_empty()).then(|| (format!("not filled in: {list}"), None))
+        let keys = conditions(statement).map(|condition| condition.key);
+        let keys = keys.filter(|key| key.contains(['$', '<', '{', '[']));
+        list.extend(keys.map(|key| format!("condition key `{key}`")));
+        (!list.is_empty()).then(|| Finding::new(format!("not filled in: {}", shortened(list, ", "))))
     })
 }
 
-/// IRSA039, of an attached policy.
-pub(super) fn attached(arn: &PolicyArn) -> Vec<Found> {
-    let mark = marked(arn.as_str(), true).or_else(|| unknown_variable(arn.as_str()));
-    let text = |mark| format!("attached policy `{arn}` is not filled in: `{mark}`");
-    mark.map(|mark| Found::new(text(mark))).into_iter().collect()
+pub(super) fn in_attached_arn(arn: &PolicyArn) -> Vec<Finding> {
+    let placeholder = placeholder(arn.as_str(), true).or_else(|| unknown_variable(arn.as_str()));
+    let text = |placeholder| format!("attached policy `{arn}` is not filled in: `{placeholder}`");
+    placeholder.map(|placeholder| Finding::new(text(placeholder))).into_iter().collect()
 }
 
-/// IRSA046
-pub(super) fn unknown_service(context: &document::DocumentContext<'_>) -> Vec<Found> {
-    each(context, |body| {
-        let mut unknown: Vec<&str> = services(body).into_iter().filter(|name| !is_service(name)).collect();
+pub(super) fn unknown_service(context: &DocumentContext<'_>) -> Vec<Finding> {
+    in_each_statement(context, |statement| {
+        let mut unknown: Vec<&str> = services(statement).filter(|name| !is_service(name)).collect();
         unknown.sort_unstable();
         unknown.dedup();
-        let slips: Vec<Option<&str>> = unknown.iter().map(|name| slip(name)).collect();
-        let named = unknown.iter().zip(&slips).map(|(name, slip)| match slip {
+        let similar: Vec<Option<&str>> = unknown.iter().map(|name| similar_service(name)).collect();
+        let list = unknown.iter().zip(&similar).map(|(name, similar)| match similar {
             Some(known) => format!("`{name}` (`{known}`?)"),
             None => format!("`{name}`"),
         });
-        let list = shortened(named.collect(), ", ");
-        let severity = if slips.iter().any(Option::is_some) { Severity::High } else { Severity::Medium };
-        (!list.is_empty()).then(|| (format!("no service of AWS that irsa knows: {list}"), Some(severity)))
+        let text = format!("unknown AWS service: {}", shortened(list.collect(), ", "));
+        let severity = if similar.iter().any(Option::is_some) { Severity::High } else { Severity::Medium };
+        (!unknown.is_empty()).then(|| Finding::new(text).with_severity(severity))
     })
 }
 
-/// What is found in each statement.
-fn each(
-    context: &document::DocumentContext<'_>,
-    find: impl Fn(&CanonicalStatement) -> Option<(String, Option<Severity>)>,
-) -> Vec<Found> {
-    let found = |(name, statement): (Name<'_>, &crate::policy::Statement)| {
-        let (text, severity) = find(statement.canonical())?;
-        let found = Found::new(format!("{name}: {text}"));
-        Some(severity.into_iter().fold(found, Found::but))
-    };
-    document::named(context.statements).filter_map(found).collect()
+/// The findings of a check on single statements, with the names of the statements.
+fn in_each_statement(
+    context: &DocumentContext<'_>,
+    check: impl Fn(&CanonicalStatement) -> Option<Finding>,
+) -> Vec<Finding> {
+    let statements = document::named(context.statements);
+    let found = statements.filter_map(|(name, statement)| Some((name, check(statement.canonical())?)));
+    found.map(|(name, finding)| Finding { text: format!("{name}: {}", finding.text), ..finding }).collect()
 }
 
-/// Resources, principals and values, and whether each should be an ARN.
-fn texts(body: &CanonicalStatement) -> Vec<(&str, bool)> {
-    let mut texts = Vec::new();
-    if let Some(Choice::Only(set) | Choice::AllBut(set)) = &body.resources {
-        texts.extend(set.iter().map(|text| (text.as_str(), true)));
-    }
-    if let Some(Choice::Only(set) | Choice::AllBut(set)) = &body.principals {
-        texts.extend(set.iter().map(|principal| (principal.text(), true)));
-    }
-    texts.extend(
-        conditions(body).flat_map(|condition| condition.values).map(|text| (text.as_str(), text.starts_with("arn:"))),
-    );
-    texts
+/// Resources, principals and condition values, each with whether it should be an ARN.
+fn texts(statement: &CanonicalStatement) -> impl Iterator<Item = (&str, bool)> {
+    let resources = statement.resources.iter().flat_map(Choice::items).map(String::as_str);
+    let principals = statement.principals.iter().flat_map(Choice::items).map(|principal| principal.text());
+    let values = conditions(statement).flat_map(|condition| condition.values).map(String::as_str);
+    let values = values.map(|text| (text, text.starts_with("arn:")));
+    resources.chain(principals).map(|text| (text, true)).chain(values)
 }
 
-/// The services in actions and resources.
-fn services(body: &CanonicalStatement) -> Vec<&str> {
-    let (Choice::Only(actions) | Choice::AllBut(actions)) = &body.actions;
-    let of_action = |action: &'_ String| action.split_once(':').map(|(service, _)| service.len());
-    let mut services: Vec<&str> =
-        actions.iter().filter_map(|action| of_action(action).map(|length| &action[..length])).collect();
-    if let Some(Choice::Only(set) | Choice::AllBut(set)) = &body.resources {
-        services.extend(set.iter().filter_map(|arn| arn_parts(arn).get(2).copied()));
-    }
-    services.retain(|name| !name.is_empty() && !name.contains(['*', '?', '$']));
-    services
+/// The services in actions and resource ARNs.
+fn services(statement: &CanonicalStatement) -> impl Iterator<Item = &str> {
+    let of_actions = statement.actions.items().iter().filter_map(|action| Some(action.split_once(':')?.0));
+    let resources = statement.resources.iter().flat_map(Choice::items);
+    let of_resources = resources.filter_map(|arn| arn_parts(arn).get(2).copied());
+    of_actions.chain(of_resources).filter(|name| !name.is_empty() && !name.contains(['*', '?', '$']))
 }
 
-/// The first `${…}` that is no variable of AWS
+/// The first `${…}` that is not a policy variable
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>).
 fn unknown_variable(text: &str) -> Option<&str> {
     let mut rest = text;
@@ -112,61 +96,19 @@ fn unknown_variable(text: &str) -> Option<&str> {
     None
 }
 
-/// The keys of every request, which may stand as variables if they have one value
+/// Global condition keys, without `aws:`. Those with one value can be variables
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>).
-const GLOBAL: [&str; 49] = [
-    "assumedroot",
-    "calledvia",
-    "calledviaawsmcp",
-    "calledviafirst",
-    "calledvialast",
-    "chatbotsourcearn",
-    "currenttime",
-    "ec2instancesourceprivateipv4",
-    "ec2instancesourcevpc",
-    "epochtime",
-    "federatedprovider",
-    "ismcpserviceaction",
-    "multifactorauthage",
-    "multifactorauthpresent",
-    "principalaccount",
-    "principalarn",
-    "principalisawsservice",
-    "principalorgid",
-    "principalorgmasteraccountid",
-    "principalorgpaths",
-    "principalservicename",
-    "principalservicenameslist",
-    "principaltype",
-    "referer",
-    "requestedregion",
-    "resourceaccount",
-    "resourceorgid",
-    "resourceorgpaths",
-    "securetransport",
-    "sourceaccount",
-    "sourcearn",
-    "sourceidentity",
-    "sourceip",
-    "sourceorgid",
-    "sourceorgpaths",
-    "sourcevpc",
-    "sourcevpcarn",
-    "sourcevpce",
-    "tagkeys",
-    "tokenissuetime",
-    "useragent",
-    "userid",
-    "username",
-    "viaawsmcpservice",
-    "viaawsservice",
-    "vpceaccount",
-    "vpceorgid",
-    "vpceorgpaths",
-    "vpcsourceip",
-];
+const GLOBAL_KEYS: &str = "
+    assumedroot calledvia calledviaawsmcp calledviafirst calledvialast chatbotsourcearn currenttime
+    ec2instancesourceprivateipv4 ec2instancesourcevpc epochtime federatedprovider ismcpserviceaction
+    multifactorauthage multifactorauthpresent principalaccount principalarn principalisawsservice principalorgid
+    principalorgmasteraccountid principalorgpaths principalservicename principalservicenameslist principaltype referer
+    requestedregion resourceaccount resourceorgid resourceorgpaths securetransport sourceaccount sourcearn
+    sourceidentity sourceip sourceorgid sourceorgpaths sourcevpc sourcevpcarn sourcevpce tagkeys tokenissuetime
+    useragent userid username viaawsmcpservice viaawsservice vpceaccount vpceorgid vpceorgpaths vpcsourceip
+";
 
-/// Whether a name between `${` and `}` is a key of a request: `aws:…`, `SERVICE:…` or `ISSUER:CLAIM`.
+/// Whether the text between `${` and `}` is a condition key: `aws:…`, `SERVICE:…` or `ISSUER:CLAIM`.
 fn is_variable(name: &str) -> bool {
     if matches!(name, "*" | "?" | "$") {
         return true;
@@ -174,48 +116,36 @@ fn is_variable(name: &str) -> bool {
     let name = name.split_once(',').map_or(name, |(name, default)| if default.contains('\'') { name } else { "" });
     let Some((prefix, rest)) = name.split_once(':') else { return false };
     let lower = rest.to_ascii_lowercase();
-    let formed = rest.starts_with(|c: char| c.is_ascii_alphabetic()) && !name.starts_with(' ');
+    let well_formed = rest.starts_with(|c: char| c.is_ascii_alphabetic()) && !name.starts_with(' ');
     match prefix.to_ascii_lowercase().as_str() {
         "aws" => {
-            GLOBAL.contains(&lower.as_str())
+            has_word(GLOBAL_KEYS, &lower)
                 || ["principaltag/", "requesttag/", "resourcetag/"]
                     .iter()
                     .any(|tag| lower.strip_prefix(tag).is_some_and(|key| !key.is_empty()))
         }
-        host if host.contains('.') => formed && !host.contains(char::is_whitespace) && !host.starts_with("var."),
-        service => formed && is_service(service),
+        host if host.contains('.') => well_formed && !host.contains(char::is_whitespace) && !host.starts_with("var."),
+        service => well_formed && is_service(service),
     }
 }
 
-/// What in a text looks like a placeholder; in an ARN a whole part may be one.
-fn marked(text: &str, arn: bool) -> Option<&str> {
-    let part = || arn.then(|| words::part(text)).flatten();
-    words::bracketed(text).or_else(|| words::dollar(text)).or_else(|| words::named(text)).or_else(part)
+/// The first part of a text that looks like a placeholder. In an ARN, a whole part may be one.
+fn placeholder(text: &str, is_arn: bool) -> Option<&str> {
+    markers::bracketed(text)
+        .or_else(|| markers::shell_variable(text))
+        .or_else(|| markers::spelled_out(text))
+        .or_else(|| if is_arn { markers::whole_part(text) } else { None })
 }
 
-/// Services whose resources are all in an account, and in a region but for those that are global by name.
-const REGIONAL: [&str; 14] = [
-    "cognito-idp",
-    "dynamodb",
-    "ecr",
-    "ecs",
-    "eks",
-    "elasticache",
-    "elasticfilesystem",
-    "firehose",
-    "kinesis",
-    "kms",
-    "lambda",
-    "secretsmanager",
-    "sns",
-    "sqs",
-];
+/// Services whose ARNs always have an account and, unless the name begins with `global`, a region.
+const REGIONAL_SERVICES: &str = "
+    cognito-idp dynamodb ecr ecs eks elasticache elasticfilesystem firehose kinesis kms lambda secretsmanager sns sqs
+";
 
-/// What is no region or account in an ARN.
-fn misplaced(arn: &str) -> Option<String> {
-    let parts = arn_parts(arn);
-    let [_, _, service, region, account, name] = parts[..] else { return None };
-    let regional = REGIONAL.contains(&service);
+/// What is wrong with the region, account or name in an ARN.
+fn misplaced_part(arn: &str) -> Option<String> {
+    let [_, _, service, region, account, name] = arn_parts(arn)[..] else { return None };
+    let regional = has_word(REGIONAL_SERVICES, service);
     if account.is_empty() && (regional || service == "iam") {
         return Some(format!("`{arn}` has no account"));
     }
@@ -228,12 +158,12 @@ fn misplaced(arn: &str) -> Option<String> {
     if region.contains(|c: char| c.is_ascii_uppercase() || c == '_') && !region.contains('$')
         || matches!(region, "region" | "aws-region" | "your-region")
     {
-        return Some(format!("`{region}` in `{arn}` is no region"));
+        return Some(format!("`{region}` in `{arn}` is not a region"));
     }
     let digits = account.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'?'));
     let wild = account.contains(['*', '?']);
-    // of AWS's own, as `aws` and `cloudfront`
-    let word = account.bytes().all(|b| b.is_ascii_lowercase()) && !words::is_term(account);
+    // owners such as `aws` and `cloudfront`
+    let word = account.bytes().all(|b| b.is_ascii_lowercase()) && !markers::is_term(account);
     let known = word || account.contains('$') || digits && (wild || account.len() == 12);
-    (!known).then(|| format!("`{account}` in `{arn}` is no account id"))
+    (!known).then(|| format!("`{account}` in `{arn}` is not an account id"))
 }

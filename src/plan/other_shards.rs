@@ -16,8 +16,8 @@ use crate::model::live::{LivePolicy, Observed};
 use crate::model::note::Note;
 use crate::model::pattern::Pattern;
 use crate::model::resource::ManagedPolicy;
-use crate::policy::narrow;
 use crate::policy::trust::Grant;
+use crate::policy::trust_effects;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a role is ready to be pointed at.
@@ -172,7 +172,7 @@ pub(crate) fn ready(context: &PlanContext<'_>, key: &Key, role: &Role, binding: 
         return Ready::Unknown(format!("account `{}` is not declared", role.account));
     };
     let grant = Grant { provider, audience: binding.effective_audience().to_owned(), subject: binding.subject.claim() };
-    if narrow::grants(&listed.trust).contains(&grant) {
+    if trust_effects::grants(&listed.trust).contains(&grant) {
         return Ready::Yes;
     }
     Ready::No(format!("`{address}` does not let it in yet: {}", maker(context, &address)))

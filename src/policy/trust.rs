@@ -1,25 +1,25 @@
-//! Builds trust policies: one statement for each (provider, audience), exact and wildcard subjects apart.
+//! Builds trust policies from grants. Each provider and audience gets one statement for exact subjects and one for
+//! subjects with wildcards.
 
 use super::document::{PolicyDocument, Statement};
 use super::parse::Node;
 use crate::ids::ProviderArn;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// One subject that may assume the role.
+/// One token subject that may assume the role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grant {
-    /// The provider of the cluster's issuer in the role's account.
+    /// The OIDC provider of the cluster's issuer, in the role's account.
     pub provider: ProviderArn,
-    /// The audience of the token.
+    /// The `aud` claim.
     pub audience: String,
-    /// The `sub` claim, perhaps with `*`.
+    /// The `sub` claim, or a pattern with `*` or `?`.
     pub subject: String,
 }
 
-/// The trust policy for all of `grants`, and `extra` behind it.
+/// The trust policy with `grants`, followed by the statements in `extra`.
 pub fn build(grants: &BTreeSet<Grant>, extra: &[Statement]) -> PolicyDocument {
-    let mut parts: std::collections::BTreeMap<(&ProviderArn, &str, bool), Vec<&str>> =
-        std::collections::BTreeMap::new();
+    let mut parts: BTreeMap<(&ProviderArn, &str, bool), Vec<&str>> = BTreeMap::new();
     for grant in grants {
         let wild = grant.subject.contains(['*', '?']);
         parts.entry((&grant.provider, &grant.audience, wild)).or_default().push(&grant.subject);
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn each_provider_and_audience_has_a_statement_and_its_wildcards_another() {
+    fn exact_and_wildcard_subjects_get_separate_statements() {
         let grants = [
             grant("a.b/1", "x", "n:b"),
             grant("a.b/1", "x", "n:a"),
@@ -88,7 +88,7 @@ mod tests {
             statement("a.b/2", &json!({"StringEquals": {"a.b/2:aud": "x"}, "StringLike": {"a.b/2:sub": "n:*"}})),
             {"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"Null": {"a.b/1:sub": true}}},
         ]});
-        assert_eq!(built.value(), &expected);
+        assert_eq!(built.to_value(), expected);
         assert_eq!(built.text(), expected.to_string());
     }
 }

@@ -5,7 +5,7 @@ use super::entry::{Entry, Mark};
 use super::scrub::scrub;
 use super::value::shown;
 use crate::plan::file::FieldV2;
-use crate::policy::pattern_cover::covers;
+use crate::policy::pattern::covers;
 use serde_json::Value;
 use std::collections::BTreeSet;
 

@@ -13,7 +13,7 @@ use crate::plan::change::{Action, ResourceChange};
 use crate::plan::context::PlanContext;
 use crate::plan::draft::Draft;
 use crate::plan::step::Step;
-use crate::policy::effects;
+use crate::policy::permission_effects;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// An object of the plan.
@@ -128,7 +128,7 @@ impl Calls {
             let (before, after) = (change.before(), change.after());
             let (before, after) = (before.map(|it| it.document.clone()), after.map(|it| it.document.clone()));
             if before != after {
-                let effects = effects::between(before.as_ref(), after.as_ref());
+                let effects = permission_effects::between(before.as_ref(), after.as_ref());
                 self.documents.changes.insert(arn.clone(), Exchange { before, after, effects });
             }
         }
@@ -342,7 +342,7 @@ impl Calls {
         let (object, account) = (*object, self.account_of(*object));
         let (Some(role), Some(account)) = (after.as_ref().or(before.as_ref()), account) else { return false };
         let (name, Ok(policy)) = (role.name.clone(), PolicyName::parse(TRANSITION)) else { return false };
-        let to = effects::deny_everything();
+        let to = permission_effects::deny_everything();
         let on = IamCall::PutInline { name: name.clone(), policy: policy.clone(), from: None, to: to.clone() };
         let off = IamCall::DeleteInline { name, policy, from: to };
         let first = self.nodes.len();

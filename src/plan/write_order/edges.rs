@@ -10,8 +10,8 @@ use crate::model::call::{Call, Field, IamCall};
 use crate::model::marks::{ROLE_ARN, is_mark};
 use crate::plan::change::{Action, ResourceChange};
 use crate::plan::draft::Draft;
-use crate::policy::effects::DocumentEffects;
-use crate::policy::{PolicyDocument, narrow};
+use crate::policy::permission_effects::PermissionEffects;
+use crate::policy::{PolicyDocument, trust_effects};
 use std::collections::{BTreeSet, HashMap};
 
 /// The calls that make, change and delete what roles refer to.
@@ -175,13 +175,13 @@ fn references(calls: &Calls, makers: &Makers<'_>, position: usize, graph: &mut G
     let (taken, left) = taken_and_left(calls, position);
     for arn in taken {
         makers.created.get(arn).into_iter().for_each(|made| graph.edge(*made, position, Why::Existence));
-        if changes(calls, arn, DocumentEffects::takes) {
+        if changes(calls, arn, PermissionEffects::takes) {
             makers.taken.get(arn).into_iter().for_each(|taken| graph.edge(*taken, position, Why::ChangedDocument));
         }
     }
     for arn in left {
         makers.deleted.get(arn).into_iter().for_each(|deleted| graph.edge(position, *deleted, Why::Existence));
-        if changes(calls, arn, DocumentEffects::gives) {
+        if changes(calls, arn, PermissionEffects::gives) {
             makers.given.get(arn).into_iter().for_each(|given| graph.edge(position, *given, Why::ChangedDocument));
         }
     }
@@ -200,7 +200,7 @@ fn references(calls: &Calls, makers: &Makers<'_>, position: usize, graph: &mut G
 }
 
 /// Whether the document of a policy changes in this way.
-fn changes(calls: &Calls, arn: &PolicyArn, how: fn(DocumentEffects) -> bool) -> bool {
+fn changes(calls: &Calls, arn: &PolicyArn, how: fn(PermissionEffects) -> bool) -> bool {
     let change = calls.documents.changes.get(arn);
     change.is_some_and(|change| how(change.effects)) && !mutant::is(Mutant::NoChangedDocument)
 }
@@ -313,7 +313,7 @@ fn moves(calls: &Calls, draft: &Draft, by_object: &[Vec<usize>], graph: &mut Gra
 
 fn loses(calls: &Calls, node: usize) -> bool {
     match &calls.nodes[node].call {
-        Some(Call::Iam(_, IamCall::UpdateTrust { from, to, .. })) => narrow::between(from, to).loses,
+        Some(Call::Iam(_, IamCall::UpdateTrust { from, to, .. })) => trust_effects::between(from, to).loses,
         _ => false,
     }
 }
@@ -324,8 +324,8 @@ fn takes_audience(earlier: Option<&IamCall>, later: Option<&IamCall>) -> bool {
     else {
         return false;
     };
-    let old = narrow::grants(from);
-    let new = narrow::grants(to);
+    let old = trust_effects::grants(from);
+    let new = trust_effects::grants(to);
     new.difference(&old).any(|grant| grant.provider == *arn && grant.audience == *audience)
 }
 
@@ -344,9 +344,9 @@ pub(super) fn nothing_missed(calls: &Calls, graph: &mut Graph) -> Vec<(usize, us
     for position in 0..calls.nodes.len() {
         let Some(viewer) = calls.viewer_of(calls.nodes[position].object) else { continue };
         let (taken, left) = taken_and_left(calls, position);
-        let given = taken.into_iter().filter(|arn| changes(calls, arn, DocumentEffects::gives));
+        let given = taken.into_iter().filter(|arn| changes(calls, arn, PermissionEffects::gives));
         wanted.extend(given.filter_map(|arn| Some((viewer, *makers.given.get(arn)?, position))));
-        let taken = left.into_iter().filter(|arn| changes(calls, arn, DocumentEffects::takes));
+        let taken = left.into_iter().filter(|arn| changes(calls, arn, PermissionEffects::takes));
         wanted.extend(taken.filter_map(|arn| Some((viewer, position, *makers.taken.get(arn)?))));
     }
     let mut missed = Vec::new();

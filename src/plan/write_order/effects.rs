@@ -8,8 +8,8 @@ use super::mutant::{self, Mutant};
 use crate::ids::PolicyArn;
 use crate::model::call::IamCall;
 use crate::model::marks::is_mark;
-use crate::policy::effects::{self, DocumentEffects};
-use crate::policy::{PolicyDocument, narrow};
+use crate::policy::permission_effects::{self, PermissionEffects};
+use crate::policy::{PolicyDocument, trust_effects};
 use std::collections::HashMap;
 
 /// A factor of what a role gives.
@@ -58,7 +58,7 @@ impl Effects {
     }
 
     /// Of a change of a document that the role has as a policy.
-    pub(super) fn of_policy(document: DocumentEffects) -> Self {
+    pub(super) fn of_policy(document: PermissionEffects) -> Self {
         if mutant::is(Mutant::DenyIsAllow) {
             let (takes, gives) =
                 (document.allow_leaves || document.deny_leaves, document.allow_arrives || document.deny_arrives);
@@ -72,7 +72,7 @@ impl Effects {
     }
 
     /// Of a change of the document of the role's boundary.
-    pub(super) fn of_boundary(document: DocumentEffects) -> Self {
+    pub(super) fn of_boundary(document: PermissionEffects) -> Self {
         Self::of(Factor::Boundary, document.takes(), document.gives())
     }
 
@@ -142,7 +142,7 @@ fn is_overlooked(factor: Factor) -> bool {
 pub(super) struct Exchange {
     pub before: Option<PolicyDocument>,
     pub after: Option<PolicyDocument>,
-    pub effects: DocumentEffects,
+    pub effects: PermissionEffects,
 }
 
 /// The documents of managed policies, before and after the plan.
@@ -171,21 +171,21 @@ impl Documents {
     /// What attaching (`comes`) or detaching does.
     fn attachment(&self, arn: &PolicyArn, comes: bool) -> Effects {
         let effects = self.met(arn, comes).into_iter().map(|document| match document {
-            None => DocumentEffects::unknown(!comes, comes),
-            Some(document) if comes => effects::between(None, Some(document)),
-            Some(document) => effects::between(Some(document), None),
+            None => PermissionEffects::unknown(!comes, comes),
+            Some(document) if comes => permission_effects::between(None, Some(document)),
+            Some(document) => permission_effects::between(Some(document), None),
         });
-        Effects::of_policy(effects.fold(DocumentEffects::default(), DocumentEffects::or))
+        Effects::of_policy(effects.fold(PermissionEffects::default(), PermissionEffects::or))
     }
 
     /// What exchanging one boundary for another does.
     fn boundaries(&self, from: &PolicyArn, to: &PolicyArn) -> Effects {
-        let mut all = DocumentEffects::default();
+        let mut all = PermissionEffects::default();
         for old in self.met(from, false) {
             for new in self.met(to, true) {
                 all = all.or(match (old, new) {
-                    (Some(old), Some(new)) => effects::between(Some(old), Some(new)),
-                    _ => DocumentEffects::unknown(true, true),
+                    (Some(old), Some(new)) => permission_effects::between(Some(old), Some(new)),
+                    _ => PermissionEffects::unknown(true, true),
                 });
             }
         }
@@ -197,7 +197,7 @@ impl Documents {
     pub(super) fn effects(&self, call: &IamCall) -> Effects {
         match call {
             IamCall::UpdateTrust { from, to, .. } => {
-                let trust = narrow::between(from, to);
+                let trust = trust_effects::between(from, to);
                 Effects::of(Factor::Trust, trust.loses, trust.gains)
             }
             IamCall::UpdateRole { from, to, .. } => Effects::of(
@@ -208,8 +208,10 @@ impl Documents {
             IamCall::PutBoundary { from: None, .. } => Effects::of(Factor::Boundary, true, false),
             IamCall::PutBoundary { from: Some(from), to, .. } => self.boundaries(from, to),
             IamCall::DeleteBoundary { .. } => Effects::of(Factor::Boundary, false, true),
-            IamCall::PutInline { from, to, .. } => Effects::of_policy(effects::between(from.as_ref(), Some(to))),
-            IamCall::DeleteInline { from, .. } => Effects::of_policy(effects::between(Some(from), None)),
+            IamCall::PutInline { from, to, .. } => {
+                Effects::of_policy(permission_effects::between(from.as_ref(), Some(to)))
+            }
+            IamCall::DeleteInline { from, .. } => Effects::of_policy(permission_effects::between(Some(from), None)),
             IamCall::Attach { arn, .. } => self.attachment(arn, true),
             IamCall::Detach { arn, .. } => self.attachment(arn, false),
             IamCall::TagRole { to: tags, .. } | IamCall::UntagRole { from: tags, .. } => {

@@ -8,7 +8,7 @@ use crate::model::call::{Call, IamCall};
 use crate::model::note::Severity;
 use crate::plan::context::PlanContext;
 use crate::plan::draft::Draft;
-use crate::policy::{PolicyDocument, effects, narrow};
+use crate::policy::{PolicyDocument, permission_effects, trust_effects};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most names in a note.
@@ -76,8 +76,8 @@ fn exchanged(calls: &Calls) -> BTreeMap<usize, Vec<String>> {
             });
         let end = last.and_then(|(last, _)| document(calls, last, true).filter(|end| *end != middle));
         let Some(end) = end else { continue };
-        if effects::between(Some(&from), Some(&middle)).allow_leaves
-            && effects::between(Some(&middle), Some(&end)).allow_arrives
+        if permission_effects::between(Some(&from), Some(&middle)).allow_leaves
+            && permission_effects::between(Some(&middle), Some(&end)).allow_arrives
         {
             all.entry(node.object).or_default().push(words(calls, position));
         }
@@ -101,7 +101,7 @@ fn note(draft: &mut Draft, calls: &Calls, object: usize, text: &str) {
 fn somebody_stays(viewer: &Viewer) -> bool {
     match (&viewer.before, &viewer.after) {
         (Some(before), Some(after)) => {
-            before.trust == after.trust || narrow::meet(&before.trust, &after.trust).is_some()
+            before.trust == after.trust || trust_effects::intersect(&before.trust, &after.trust).is_some()
         }
         _ => false,
     }
@@ -111,7 +111,7 @@ fn somebody_stays(viewer: &Viewer) -> bool {
 pub(super) fn overlap(calls: &Calls, arrives: usize, leaves: usize) -> bool {
     let known = |node: usize, comes: bool| document(calls, node, comes);
     let (Some(new), Some(old)) = (known(arrives, true), known(leaves, false)) else { return true };
-    effects::may_overlap(&old, &new)
+    permission_effects::may_overlap(&old, &new)
 }
 
 /// The document that comes or goes with a call.
@@ -163,7 +163,7 @@ fn sessions(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, order: 
         let (Some(object), Some(before), Some(after)) = (viewer.object, &viewer.before, &viewer.after) else {
             continue;
         };
-        if !narrow::between(&before.trust, &after.trust).loses {
+        if !trust_effects::between(&before.trust, &after.trust).loses {
             continue;
         }
         let grows = |(node, effects): &&(usize, super::effects::Effects)| {
@@ -195,8 +195,8 @@ fn leavers(
     before: &crate::model::resource::Role,
     after: &crate::model::resource::Role,
 ) -> String {
-    let kept = narrow::grants(&after.trust);
-    let left: BTreeSet<String> = narrow::grants(&before.trust)
+    let kept = trust_effects::grants(&after.trust);
+    let left: BTreeSet<String> = trust_effects::grants(&before.trust)
         .difference(&kept)
         .map(|grant| {
             let issuer = grant.provider.host_path();

@@ -4,7 +4,7 @@ use super::calls::{Calls, Half};
 use crate::model::call::{Call, IamCall};
 use crate::model::live::Quotas;
 use crate::plan::context::PlanContext;
-use crate::policy::{effects, narrow};
+use crate::policy::{permission_effects, trust_effects};
 
 /// The halves of a call, and what must be done between them.
 struct Halves {
@@ -34,18 +34,19 @@ fn halves(context: &PlanContext<'_>, calls: &Calls, node: usize) -> Option<Halve
     let simple = |cost, calls| Some(Halves { calls, between: Vec::new(), cost });
     match call {
         IamCall::UpdateTrust { name, from, to } => {
-            let nobody = || is_denied(calls, node).then(|| narrow::nobody(from, to));
-            let meet = narrow::meet(from, to).or_else(nobody).filter(|meet| meet.size() <= quotas.trust_size)?;
+            let nobody = || is_denied(calls, node).then(|| trust_effects::deny_everyone(from, to));
+            let meet =
+                trust_effects::intersect(from, to).or_else(nobody).filter(|meet| meet.size() <= quotas.trust_size)?;
             let half = |from, to| IamCall::UpdateTrust { name: name.clone(), from, to };
             simple(0, [half(from.clone(), meet.clone()), half(meet, to.clone())])
         }
         IamCall::PutInline { name, policy, from, to } => {
-            let meet = effects::meet(from.as_ref(), Some(to))?;
+            let meet = permission_effects::intersect(from.as_ref(), Some(to))?;
             let half = |from, to| IamCall::PutInline { name: name.clone(), policy: policy.clone(), from, to };
             simple(1, [half(from.clone(), meet.clone()), half(Some(meet), to.clone())])
         }
         IamCall::DeleteInline { name, policy, from } => {
-            let meet = effects::meet(Some(from), None)?;
+            let meet = permission_effects::intersect(Some(from), None)?;
             let (name, policy) = (name.clone(), policy.clone());
             let put = IamCall::PutInline {
                 name: name.clone(),
@@ -56,7 +57,8 @@ fn halves(context: &PlanContext<'_>, calls: &Calls, node: usize) -> Option<Halve
             simple(1, [put, IamCall::DeleteInline { name, policy, from: meet }])
         }
         IamCall::CreatePolicyVersion { arn, from, to } => {
-            let meet = effects::meet(Some(from), Some(to)).filter(|meet| meet.size() <= quotas.managed_size)?;
+            let meet = permission_effects::intersect(Some(from), Some(to))
+                .filter(|meet| meet.size() <= quotas.managed_size)?;
             let live = account.policies.get(arn)?.present()?;
             let half = |from, to| IamCall::CreatePolicyVersion { arn: arn.clone(), from, to };
             let between = room_for_one_more(calls, node, live, quotas)

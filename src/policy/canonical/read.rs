@@ -1,6 +1,6 @@
-//! From JSON to the canonical form, collecting everything that is wrong on the way.
+//! Reads JSON into the canonical form and collects every error.
 //!
-//! A declared document is held to what IAM would refuse anyway; a live one only to what can be understood without doubt.
+//! In a declared document, what IAM would refuse is an error too; in a live one, only what is ambiguous.
 
 use super::super::document::Kind;
 use super::super::parse::{Entry, Fault, Node, Shape, find};
@@ -15,30 +15,31 @@ const STATEMENT: [&str; 9] =
     ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
 const PRINCIPALS: [&str; 4] = ["AWS", "Service", "Federated", "CanonicalUser"];
 
-/// Reads a document; `None` for `kind` is a live one. The statements come in the order of the text.
-pub(crate) fn document(node: &Node<'_>, kind: Option<Kind>) -> Result<(CanonicalDocument, Vec<Read>), Vec<Fault>> {
+/// Reads a document. `None` for `kind` means a live one. Also returns the statements in the order of the text.
+pub(crate) fn document(
+    node: &Node<'_>,
+    kind: Option<Kind>,
+) -> Result<(CanonicalDocument, Vec<Arc<CanonicalStatement>>), Vec<Fault>> {
     let mut reader = Reader { kind, faults: Vec::new() };
     let read = reader.document(node);
     match read {
         Some((version, list)) if reader.faults.is_empty() => {
             Ok((CanonicalDocument { version, statements: set(list.iter().cloned()) }, list))
         }
-        _ => Err(reader.in_order()),
+        _ => Err(reader.sorted_faults()),
     }
 }
 
-/// Reads one statement; `None` for `kind` is one that may stand anywhere.
-pub(crate) fn statement(node: &Node<'_>, kind: Option<Kind>) -> Result<Read, Vec<Fault>> {
+/// Reads one statement. `None` for `kind` accepts one of either kind.
+pub(crate) fn statement(node: &Node<'_>, kind: Option<Kind>) -> Result<Arc<CanonicalStatement>, Vec<Fault>> {
     let mut reader = Reader { kind, faults: Vec::new() };
-    reader.characters(node);
+    reader.check_characters(node);
     let read = reader.statement(node);
     match read {
         Some(statement) if reader.faults.is_empty() => Ok(statement),
-        _ => Err(reader.in_order()),
+        _ => Err(reader.sorted_faults()),
     }
 }
-
-type Read = Arc<CanonicalStatement>;
 
 struct Reader {
     kind: Option<Kind>,
@@ -51,7 +52,7 @@ impl Reader {
         None
     }
 
-    fn in_order(mut self) -> Vec<Fault> {
+    fn sorted_faults(mut self) -> Vec<Fault> {
         self.faults.sort_by_key(|fault| fault.at);
         self.faults
     }
@@ -60,13 +61,13 @@ impl Reader {
         self.kind.is_some()
     }
 
-    fn document(&mut self, node: &Node<'_>) -> Option<(Version, Vec<Read>)> {
-        self.characters(node);
+    fn document(&mut self, node: &Node<'_>) -> Option<(Version, Vec<Arc<CanonicalStatement>>)> {
+        self.check_characters(node);
         let Some(entries) = node.object() else {
             return self.fault(node.at, "a policy must be an object");
         };
-        self.known(entries, &DOCUMENT);
-        self.label(entries, "Id");
+        self.check_names(entries, &DOCUMENT);
+        self.check_label(entries, "Id");
         let version = match find(entries, "Version") {
             Some(entry) => self.version(&entry.value),
             None => Some(Version::Old),
@@ -76,7 +77,7 @@ impl Reader {
                 self.fault(*at, "`Statement` must not be empty")
             }
             Some(Node { shape: Shape::List(list), .. }) => {
-                let read: Vec<Option<Read>> = list.iter().map(|item| self.statement(item)).collect();
+                let read: Vec<Option<Arc<CanonicalStatement>>> = list.iter().map(|item| self.statement(item)).collect();
                 read.into_iter().collect()
             }
             Some(single) => self.statement(single).map(|read| vec![read]),
@@ -93,12 +94,12 @@ impl Reader {
         }
     }
 
-    fn statement(&mut self, node: &Node<'_>) -> Option<Read> {
+    fn statement(&mut self, node: &Node<'_>) -> Option<Arc<CanonicalStatement>> {
         let Some(entries) = node.object() else {
             return self.fault(node.at, "a statement must be an object");
         };
-        self.known(entries, &STATEMENT);
-        self.label(entries, "Sid");
+        self.check_names(entries, &STATEMENT);
+        self.check_label(entries, "Sid");
         let effect = self.effect(node, entries);
         let principals = self.pair(entries, "Principal", "NotPrincipal", Self::principals);
         let actions = self.pair(entries, "Action", "NotAction", Self::actions);
@@ -107,7 +108,7 @@ impl Reader {
             Some(entry) => self.conditions(&entry.value),
             None => Some(Map::default()),
         };
-        self.fits(node, entries, effect);
+        self.check_kind(node, entries, effect);
         if find(entries, "Action").or_else(|| find(entries, "NotAction")).is_none() {
             return self.fault(node.at, "a statement needs `Action` or `NotAction`");
         }
@@ -120,8 +121,8 @@ impl Reader {
         }))
     }
 
-    /// Whether the elements are those of the kind of document.
-    fn fits(&mut self, node: &Node<'_>, entries: &[Entry<'_>], effect: Option<Effect>) {
+    /// Checks that the elements fit the kind of document.
+    fn check_kind(&mut self, node: &Node<'_>, entries: &[Entry<'_>], effect: Option<Effect>) {
         let principal = find(entries, "Principal").or_else(|| find(entries, "NotPrincipal"));
         let resource = find(entries, "Resource").or_else(|| find(entries, "NotResource"));
         match self.kind {
@@ -138,7 +139,7 @@ impl Reader {
                 match principal {
                     None => self.fault::<()>(node.at, "a statement of a trust policy needs `Principal`"),
                     Some(entry) if entry.key == "NotPrincipal" && effect == Some(Effect::Allow) => {
-                        self.fault(entry.at, "`NotPrincipal` goes with `Deny` only")
+                        self.fault(entry.at, "`NotPrincipal` is allowed with `Deny` only")
                     }
                     Some(_) => None,
                 };
@@ -149,20 +150,20 @@ impl Reader {
         }
     }
 
-    /// Element names count with their case.
-    fn known(&mut self, entries: &[Entry<'_>], names: &[&str]) {
+    /// Reports unknown element names. Case counts.
+    fn check_names(&mut self, entries: &[Entry<'_>], names: &[&str]) {
         for entry in entries.iter().filter(|entry| !names.contains(&&*entry.key)) {
             let message = match names.iter().find(|name| name.eq_ignore_ascii_case(&entry.key)) {
-                Some(name) => format!("unknown element `{}`: it is written `{name}`", entry.key),
+                Some(name) => format!("unknown element `{}`: write `{name}`", entry.key),
                 None => format!("unknown element `{}`", entry.key),
             };
             self.fault::<()>(entry.at, message);
         }
     }
 
-    /// `Sid` and `Id` mean nothing, but IAM takes only letters and digits in the `Sid` of a permission policy
+    /// Checks `Sid` or `Id`. IAM accepts only letters and digits in the `Sid` of a permission policy
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html>).
-    fn label(&mut self, entries: &[Entry<'_>], name: &str) {
+    fn check_label(&mut self, entries: &[Entry<'_>], name: &str) {
         let Some(entry) = find(entries, name) else { return };
         match &entry.value.shape {
             Shape::Text(text)
@@ -170,7 +171,7 @@ impl Reader {
                     && self.kind == Some(Kind::Permissions)
                     && !text.bytes().all(|b| b.is_ascii_alphanumeric()) =>
             {
-                self.fault::<()>(entry.value.at, format!("`Sid` must be made of letters and digits, this is `{text}`"));
+                self.fault::<()>(entry.value.at, format!("`Sid` must have only letters and digits, not `{text}`"));
             }
             Shape::Text(_) => {}
             _ => {
@@ -190,7 +191,7 @@ impl Reader {
         }
     }
 
-    /// An element and its `Not` counterpart, which exclude each other.
+    /// Reads an element or its `Not` counterpart.
     fn pair<T: Ord>(
         &mut self,
         entries: &[Entry<'_>],
@@ -199,14 +200,14 @@ impl Reader {
         read: fn(&mut Self, &Entry<'_>) -> Option<Set<T>>,
     ) -> Option<Choice<T>> {
         match (find(entries, plain), find(entries, not)) {
-            (Some(_), Some(entry)) => self.fault(entry.at, format!("`{plain}` and `{not}` exclude each other")),
+            (Some(_), Some(entry)) => self.fault(entry.at, format!("`{plain}` and `{not}` cannot be used together")),
             (Some(entry), None) => read(self, entry).map(Choice::Only),
             (None, Some(entry)) => read(self, entry).map(Choice::AllBut),
             (None, None) => None,
         }
     }
 
-    /// One string or a list of them, with their places.
+    /// One string or a list of strings, with their positions.
     fn texts<'n>(&mut self, name: &str, node: &'n Node<'_>) -> Option<Vec<(&'n str, Option<usize>)>> {
         let items = match &node.shape {
             Shape::List(list) if list.is_empty() => return self.fault(node.at, format!("`{name}` must not be empty")),
@@ -223,7 +224,7 @@ impl Reader {
         Some(texts)
     }
 
-    /// The case of actions does not count
+    /// AWS ignores the case of actions
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html>).
     fn actions(&mut self, entry: &Entry<'_>) -> Option<Set<String>> {
         let texts = self.texts(&entry.key, &entry.value)?;
@@ -240,9 +241,9 @@ impl Reader {
             };
             let sts = text.split_once(':').is_some_and(|(service, _)| service.eq_ignore_ascii_case("sts"));
             if !formed {
-                self.fault::<()>(*at, format!("`{text}` is no action: expected `*` or `SERVICE:NAME`"));
+                self.fault::<()>(*at, format!("`{text}` is not an action: expected `*` or `SERVICE:NAME`"));
             } else if self.kind == Some(Kind::Trust) && !sts {
-                self.fault::<()>(*at, format!("a trust policy takes `sts:` actions only, not `{text}`"));
+                self.fault::<()>(*at, format!("a trust policy can have `sts:` actions only, not `{text}`"));
             }
         }
         Some(set(texts.into_iter().map(|(text, _)| text.to_ascii_lowercase())))
@@ -258,7 +259,7 @@ impl Reader {
         Some(set(texts.into_iter().map(|(text, _)| text.to_owned())))
     }
 
-    /// Everyone is `"*"` and `{"AWS": "*"}` alike
+    /// `"*"` and `{"AWS": "*"}` both mean everyone
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>).
     fn principals(&mut self, entry: &Entry<'_>) -> Option<Set<Principal>> {
         let name = &entry.key;
@@ -273,7 +274,7 @@ impl Reader {
                 return self.fault(entry.value.at, message);
             }
         };
-        self.known(kinds, &PRINCIPALS);
+        self.check_names(kinds, &PRINCIPALS);
         let mut named = Vec::new();
         for kind in kinds {
             for (text, at) in self.texts(&kind.key, &kind.value)? {
@@ -305,14 +306,14 @@ impl Reader {
                     self.fault::<()>(entry.at, format!("unknown condition operator `{}`", entry.key));
                     continue;
                 }
-                // AWS may know more operators than we do; nothing of an unknown one is folded
+                // AWS may have newer operators: an unknown one is kept as written
                 None => Operator { quantifier: Quantifier::One, base: entry.key.to_string(), if_exists: false },
             };
             let Some(block) = self.block(entry, &operator) else { continue };
             conditions.push((operator, block, entry));
         }
-        Some(in_order(conditions, |entry| {
-            let message = format!("condition operator `{}` is there twice, but for its case", entry.key);
+        Some(sorted(conditions, |entry| {
+            let message = format!("condition operator `{}` appears twice (case is ignored)", entry.key);
             self.fault::<()>(entry.at, message);
         }))
     }
@@ -327,7 +328,7 @@ impl Reader {
         let mut block = Vec::with_capacity(keys.len());
         for key in keys {
             if self.declared() && !key.key.contains(':') {
-                self.fault::<()>(key.at, format!("`{}` is no condition key: expected `SERVICE:NAME`", key.key));
+                self.fault::<()>(key.at, format!("`{}` is not a condition key: expected `SERVICE:NAME`", key.key));
             }
             let Some(mut values) = self.values(key) else { continue };
             if operator.base == "bool" {
@@ -335,13 +336,13 @@ impl Reader {
             }
             block.push((fold::condition_key(&key.key), values, key));
         }
-        Some(in_order(block, |key| {
-            let message = format!("condition key `{}` is there twice under `{}`, but for its case", key.key, entry.key);
+        Some(sorted(block, |key| {
+            let message = format!("condition key `{}` appears twice under `{}` (case is ignored)", key.key, entry.key);
             self.fault::<()>(key.at, message);
         }))
     }
 
-    /// Booleans and numbers stand for their text.
+    /// Booleans and numbers count as text.
     fn values(&mut self, key: &Entry<'_>) -> Option<Set<String>> {
         let items = match &key.value.shape {
             Shape::List(list) if list.is_empty() => {
@@ -365,37 +366,33 @@ impl Reader {
         Some(set(values))
     }
 
-    /// IAM takes tab, line feed, carriage return and U+0020 to U+00FF in a policy, nothing else
+    /// IAM accepts only tab, line feed, carriage return and U+0020 to U+00FF in a policy
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
-    fn characters(&mut self, node: &Node<'_>) {
+    fn check_characters(&mut self, node: &Node<'_>) {
         if !self.declared() {
             return;
         }
         let mut check = |text: &str, at: Option<usize>| {
             if let Some(bad) = text.chars().find(|c| *c > '\u{ff}') {
-                let message = format!("IAM takes no character beyond U+00FF, this has U+{:04X}", u32::from(bad));
+                let message = format!("IAM accepts no character above U+00FF, found U+{:04X}", u32::from(bad));
                 self.faults.push(Fault { message, at });
             }
         };
         match &node.shape {
             Shape::Text(text) => check(text, node.at),
-            Shape::List(list) => list.iter().for_each(|item| self.characters(item)),
+            Shape::List(list) => list.iter().for_each(|item| self.check_characters(item)),
             Shape::Object(entries) => {
-                for entry in entries {
-                    check(&entry.key, entry.at);
-                }
-                for entry in entries {
-                    self.characters(&entry.value);
-                }
+                entries.iter().for_each(|entry| check(&entry.key, entry.at));
+                entries.iter().for_each(|entry| self.check_characters(&entry.value));
             }
             Shape::Null | Shape::Bool(_) | Shape::Number(_) => {}
         }
     }
 }
 
-/// In order, with those whose key is there before them told to `twice`.
-fn in_order<K: Ord, V>(mut list: Vec<(K, V, &Entry<'_>)>, mut twice: impl FnMut(&Entry<'_>)) -> Map<K, V> {
-    // equal keys stay in the order of the text
+/// Sorts by key and calls `twice` for each entry that repeats a key.
+fn sorted<K: Ord, V>(mut list: Vec<(K, V, &Entry<'_>)>, mut twice: impl FnMut(&Entry<'_>)) -> Map<K, V> {
+    // a stable sort: equal keys stay in the order of the text
     list.sort_by(|(one, ..), (other, ..)| one.cmp(other));
     for pair in list.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
         twice(pair[1].2);

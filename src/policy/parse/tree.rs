@@ -1,7 +1,7 @@
-//! A JSON reader that keeps where everything stands.
+//! A JSON parser that records the position of every key and value.
 //!
-//! serde_json keeps the last of two equal keys without a word, and has no positions once a value is read; the errors
-//! that `canonical` finds need them. Strings and numbers are still read by serde_json.
+//! serde_json silently keeps the last of two equal keys and drops positions, which the errors of `canonical` need. Strings
+//! with escapes and numbers are still parsed by serde_json.
 
 use super::{Fault, ParseError, position, without_mark};
 use serde::ser::{Serialize, Serializer};
@@ -9,17 +9,18 @@ use serde_json::{Number, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Nobody nests a policy deeper than five; the limit keeps the recursion of every reader small.
+/// Policies nest at most five levels. The limit bounds the recursion.
 const DEPTH_LIMIT: usize = 32;
 
-/// A JSON value and where it begins.
+/// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node<'a> {
+    /// Where it begins, in bytes. `None` if it was not parsed from text.
     pub at: Option<usize>,
     pub shape: Shape<'a>,
 }
 
-/// What a JSON value is.
+/// The content of a JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Shape<'a> {
     Null,
@@ -30,7 +31,7 @@ pub(crate) enum Shape<'a> {
     Object(Vec<Entry<'a>>),
 }
 
-/// A key, where it stands, and its value.
+/// A key of an object, its position in bytes, and its value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry<'a> {
     pub key: Cow<'a, str>,
@@ -38,14 +39,14 @@ pub(crate) struct Entry<'a> {
     pub value: Node<'a>,
 }
 
-/// Reads JSON, refusing duplicate keys, depth beyond 32, text behind the document and numbers that cannot be kept.
+/// Parses JSON. Refuses duplicate keys, more than 32 levels, text after the document and inexact numbers.
 pub(crate) fn strict_json(text: &str) -> Result<Node<'_>, ParseError> {
     let mut reader = Reader { text: without_mark(text), at: 0, depth: 0 };
     reader.document().map_err(|fault| fault.locate(text))
 }
 
 impl<'a> Node<'a> {
-    /// The tree of a value that came from no text.
+    /// The node of a serde_json value.
     pub(crate) fn of(value: &'a Value) -> Self {
         let shape = match value {
             Value::Null => Shape::Null,
@@ -60,12 +61,12 @@ impl<'a> Node<'a> {
         shape.into()
     }
 
-    /// A string.
+    /// A string node.
     pub(crate) fn text(text: impl Into<Cow<'a, str>>) -> Self {
         Shape::Text(text.into()).into()
     }
 
-    /// A list of one as its only item, any other as a list.
+    /// The only item of a list of one, or else the list.
     pub(crate) fn one_or_all(items: Vec<Self>) -> Self {
         match <[Self; 1]>::try_from(items) {
             Ok([only]) => only,
@@ -73,12 +74,12 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// An object of these entries, whose keys differ.
+    /// An object. The keys must differ.
     pub(crate) fn entries<const N: usize>(entries: [(Cow<'a, str>, Self); N]) -> Self {
         Shape::Object(entries.into_iter().map(|(key, value)| Entry::new(key, value)).collect()).into()
     }
 
-    /// The entries, if it is an object.
+    /// The entries of an object.
     pub(crate) fn object(&self) -> Option<&[Entry<'a>]> {
         match &self.shape {
             Shape::Object(entries) => Some(entries),
@@ -87,7 +88,6 @@ impl<'a> Node<'a> {
     }
 }
 
-/// A value that came from no text.
 impl<'a> From<Shape<'a>> for Node<'a> {
     fn from(shape: Shape<'a>) -> Self {
         Self { at: None, shape }
@@ -95,18 +95,18 @@ impl<'a> From<Shape<'a>> for Node<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// One that came from no text.
+    /// An entry that was not parsed from text.
     pub(crate) fn new(key: impl Into<Cow<'a, str>>, value: Node<'a>) -> Self {
         Self { key: key.into(), at: None, value }
     }
 }
 
-/// The entry of this key.
+/// The entry with this key.
 pub(crate) fn find<'n, 'a>(entries: &'n [Entry<'a>], key: &str) -> Option<&'n Entry<'a>> {
     entries.iter().find(|entry| entry.key == key)
 }
 
-/// An object has its entries in the order of their keys, as serde_json's own has.
+/// Sorts the entries of objects by key, like `serde_json::Value`.
 impl Serialize for Node<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.shape {
@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
         self.blank();
         match self.peek() {
             None => Ok(node),
-            Some(_) => fault(self.at, "there is text behind the document"),
+            Some(_) => fault(self.at, "unexpected text after the document"),
         }
     }
 
@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
             Some(b'"') => Shape::Text(self.string()?),
             Some(b'-' | b'0'..=b'9') => Shape::Number(self.number()?),
             Some(_) => self.word()?,
-            None => return fault(at, "the document ends too early"),
+            None => return fault(at, "unexpected end of the document"),
         };
         Ok(Node { at: Some(at), shape })
     }
@@ -181,53 +181,57 @@ impl<'a> Reader<'a> {
     fn object(&mut self) -> Result<Shape<'a>, Fault> {
         let mut entries = Vec::new();
         let mut seen: BTreeMap<Cow<'a, str>, usize> = BTreeMap::new();
-        self.blank();
-        if self.took(b'}') {
-            return Ok(Shape::Object(entries));
-        }
-        loop {
-            self.blank();
-            let at = self.at;
-            if self.peek() != Some(b'"') {
-                return self.expected("a key in double quotes");
+        self.items(b'}', "`,` or `}`", |reader| {
+            let at = reader.at;
+            if reader.peek() != Some(b'"') {
+                return reader.expected("a key in double quotes");
             }
-            let key = self.string()?;
+            let key = reader.string()?;
             if let Some(first) = seen.insert(key.clone(), at) {
-                let (line, column) = position(self.text, first);
+                let (line, column) = position(reader.text, first);
                 return fault(at, format!("duplicate key `{key}`, first at line {line}, column {column}"));
             }
-            self.blank();
-            if !self.took(b':') {
-                return self.expected("`:`");
+            reader.blank();
+            if !reader.took(b':') {
+                return reader.expected("`:`");
             }
-            self.blank();
-            let value = self.value()?;
+            reader.blank();
+            let value = reader.value()?;
             entries.push(Entry { key, at: Some(at), value });
-            self.blank();
-            if self.took(b'}') {
-                return Ok(Shape::Object(entries));
-            }
-            if !self.took(b',') {
-                return self.expected("`,` or `}`");
-            }
-        }
+            Ok(())
+        })?;
+        Ok(Shape::Object(entries))
     }
 
     fn list(&mut self) -> Result<Shape<'a>, Fault> {
         let mut items = Vec::new();
+        self.items(b']', "`,` or `]`", |reader| {
+            items.push(reader.value()?);
+            Ok(())
+        })?;
+        Ok(Shape::List(items))
+    }
+
+    /// Reads items separated by commas until `end`.
+    fn items(
+        &mut self,
+        end: u8,
+        expected: &str,
+        mut item: impl FnMut(&mut Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         self.blank();
-        if self.took(b']') {
-            return Ok(Shape::List(items));
+        if self.took(end) {
+            return Ok(());
         }
         loop {
             self.blank();
-            items.push(self.value()?);
+            item(self)?;
             self.blank();
-            if self.took(b']') {
-                return Ok(Shape::List(items));
+            if self.took(end) {
+                return Ok(());
             }
             if !self.took(b',') {
-                return self.expected("`,` or `]`");
+                return self.expected(expected);
             }
         }
     }
@@ -246,7 +250,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.at = end + 1;
-        // both ends are quotes, so the slice begins and ends between characters
+        // both ends are quotes, which are single bytes
         if plain {
             return Ok(self.text[start + 1..end].into());
         }
@@ -261,7 +265,7 @@ impl<'a> Reader<'a> {
         }
         let token = &self.text[start..self.at];
         let Ok(number) = serde_json::from_str::<Number>(token) else {
-            return fault(start, format!("`{token}` is no JSON number"));
+            return fault(start, format!("`{token}` is not a JSON number"));
         };
         if number.to_string() != token {
             return fault(start, format!("number `{token}` cannot be kept exactly: write it in double quotes"));
@@ -287,7 +291,7 @@ impl<'a> Reader<'a> {
     }
 
     fn expected<T>(&self, what: &str) -> Result<T, Fault> {
-        // between tokens the reader always stands at the beginning of a character
+        // between tokens, `at` is a character boundary
         match self.text[self.at..].chars().next() {
             Some(found) if found.is_ascii_graphic() => fault(self.at, format!("expected {what}, found `{found}`")),
             Some(found) => fault(self.at, format!("expected {what}, found `{}`", found.escape_debug())),

@@ -1,4 +1,6 @@
-//! How placeholders are written: in brackets, behind a dollar, or as words that name what belongs there.
+//! How people mark placeholders: brackets, a dollar sign, or words such as `YOUR_BUCKET`.
+
+use crate::lint::has_word;
 
 /// `<bucket>`, `{{ bucket }}`, `{bucket}`, `[bucket]`, `%BUCKET%`, `__BUCKET__`, `#{bucket}`, `@bucket@`, and templates.
 pub(super) fn bracketed(text: &str) -> Option<&str> {
@@ -14,16 +16,16 @@ pub(super) fn bracketed(text: &str) -> Option<&str> {
         .or_else(|| between(text, "%", "%", &upper))
         .or_else(|| between(text, "@", "@", &upper))
         .or_else(|| braces(text))
-        .or_else(|| ["%s", "%d", "%v"].into_iter().find(|sign| ends(text, sign)))
+        .or_else(|| ["%s", "%d", "%v"].into_iter().find(|sign| ends_name(text, sign)))
 }
 
-/// Whether a sign stands at the end of a name.
-fn ends(text: &str, sign: &str) -> bool {
+/// Whether a sign is not followed by a letter or digit.
+fn ends_name(text: &str, sign: &str) -> bool {
     let after = |(at, _): (usize, &str)| text[at + sign.len()..].chars().next();
     text.match_indices(sign).any(|at| after(at).is_none_or(|c| !c.is_ascii_alphanumeric()))
 }
 
-/// The first text between the signs, signs included, for whose inside `word` holds.
+/// The first text between two signs, with the signs, whose inside satisfies `word`.
 fn between<'a>(text: &'a str, open: &str, close: &str, word: &dyn Fn(&str) -> bool) -> Option<&'a str> {
     let mut from = 0;
     while let Some(start) = text[from..].find(open).map(|at| at + from) {
@@ -37,15 +39,13 @@ fn between<'a>(text: &'a str, open: &str, close: &str, word: &dyn Fn(&str) -> bo
     None
 }
 
-/// `{bucket}`; what stands in `${…}` is a variable, and other names in braces may be parts of a path.
+/// `{bucket}`, if the name is a known one: others may be parts of a path. Not `${…}`.
 fn braces(text: &str) -> Option<&str> {
     let mut from = 0;
     while let Some(start) = text[from..].find('{').map(|at| at + from) {
         let length = text[start..].find('}')?;
         let inside = &text[start + 1..start + length];
-        if !text[..start].ends_with('$')
-            && (is_term(inside) || FILLERS.contains(&inside) || inside.len() > 2 && shouted(inside))
-        {
+        if !text[..start].ends_with('$') && (is_variable_name(inside) || inside.len() > 2 && is_upper_case(inside)) {
             return Some(&text[start..=start + length]);
         }
         from = start + 1;
@@ -53,19 +53,19 @@ fn braces(text: &str) -> Option<&str> {
     None
 }
 
-fn shouted(word: &str) -> bool {
+fn is_upper_case(word: &str) -> bool {
     word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
 }
 
-/// `$ACCOUNT_ID`. Lambda, API Gateway, IoT and EMR have names of their own with a dollar.
-pub(super) fn dollar(text: &str) -> Option<&str> {
+/// `$ACCOUNT_ID`. Not the names with a dollar sign of Lambda, API Gateway, IoT and EMR.
+pub(super) fn shell_variable(text: &str) -> Option<&str> {
     let mut from = 0;
     while let Some(start) = text[from..].find('$').map(|at| at + from) {
         let rest = &text[start + 1..];
         let length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         let word = &rest[..length];
-        let named = is_term(word) || FILLERS.contains(&word);
-        let plain = shouted(word) && word.len() > 2 && !matches!(word, "DEFAULT" | "LATEST" | "SYS") || named;
+        let plain = is_upper_case(word) && word.len() > 2 && !matches!(word, "DEFAULT" | "LATEST" | "SYS")
+            || is_variable_name(word);
         if plain || rest.starts_with('(') {
             return Some(&text[start..=start + length]);
         }
@@ -74,54 +74,17 @@ pub(super) fn dollar(text: &str) -> Option<&str> {
     None
 }
 
-/// ConfigKeys of what differs from place to place, in marks that say so.
-const FILLERS: [&str; 10] =
-    ["app", "app_name", "env", "environment", "prefix", "project", "stage", "suffix", "team", "tenant"];
+/// Names that are a placeholder when they are marked as a variable.
+const VARIABLE_NAMES: &str = "app app_name env environment prefix project stage suffix team tenant";
 
-/// What belongs in policies, as people name it; `_` stands for `-` and for nothing, too.
-const TERMS: [&str; 41] = [
-    "account",
-    "account_id",
-    "account_number",
-    "aws_account",
-    "aws_account_id",
-    "aws_account_number",
-    "aws_region",
-    "bucket",
-    "bucket_arn",
-    "bucket_name",
-    "cluster",
-    "cluster_id",
-    "cluster_name",
-    "eks_cluster",
-    "eks_cluster_name",
-    "function_name",
-    "hosted_zone",
-    "hosted_zone_id",
-    "hostedzone_id",
-    "key_arn",
-    "key_id",
-    "kms_key",
-    "kms_key_arn",
-    "kms_key_id",
-    "my_account_id",
-    "namespace",
-    "oidc_id",
-    "oidc_issuer",
-    "oidc_provider",
-    "org_id",
-    "partition",
-    "queue_name",
-    "region",
-    "role_name",
-    "s3_bucket",
-    "s3_bucket_name",
-    "secret_name",
-    "service_account",
-    "table_name",
-    "topic_name",
-    "zone_id",
-];
+/// Names for parts of a policy. `_` also stands for `-` and for nothing.
+const TERMS: &str = "
+    account account_id account_number aws_account aws_account_id aws_account_number aws_region bucket bucket_arn
+    bucket_name cluster cluster_id cluster_name eks_cluster eks_cluster_name function_name hosted_zone hosted_zone_id
+    hostedzone_id key_arn key_id kms_key kms_key_arn kms_key_id my_account_id namespace oidc_id oidc_issuer
+    oidc_provider org_id partition queue_name region role_name s3_bucket s3_bucket_name secret_name service_account
+    table_name topic_name zone_id
+";
 
 fn normal(word: &str) -> String {
     word.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect()
@@ -129,36 +92,33 @@ fn normal(word: &str) -> String {
 
 pub(super) fn is_term(word: &str) -> bool {
     let word = normal(word);
-    TERMS.iter().any(|term| normal(term) == word)
+    TERMS.split_ascii_whitespace().any(|term| normal(term) == word)
 }
 
-/// Words that say of themselves that something else belongs there.
-const CALLS: [&str; 12] = [
-    "DOC-EXAMPLE-BUCKET",
-    "EXAMPLE-BUCKET",
-    "CHANGEME",
-    "CHANGE_ME",
-    "CHANGE-ME",
-    "FIXME",
-    "INSERT",
-    "PLACEHOLDER",
-    "REPLACE",
-    "REPLACEME",
-    "TBD",
-    "TODO",
-];
+/// Whether a word is a placeholder when it is marked as a variable.
+fn is_variable_name(word: &str) -> bool {
+    is_term(word) || has_word(VARIABLE_NAMES, word)
+}
 
-/// The same in other cases, in which `todo` and `replace` are names like any other.
-const SOFT_CALLS: [&str; 7] =
-    ["changeme", "change-me", "change_me", "replaceme", "replace-me", "replace_me", "account-id-without-hyphens"];
+/// Words that ask for something else.
+const PLACEHOLDERS: &str = "
+    DOC-EXAMPLE-BUCKET EXAMPLE-BUCKET CHANGEME CHANGE_ME CHANGE-ME FIXME INSERT PLACEHOLDER REPLACE REPLACEME TBD TODO
+";
+
+/// Those that are unambiguous in lower case too, unlike `todo` and `replace`.
+const LOWER_CASE_PLACEHOLDERS: &str =
+    "changeme change-me change_me replaceme replace-me replace_me account-id-without-hyphens";
 
 /// `YOUR_BUCKET`, `REPLACE_ME`, `ACCOUNT_ID`.
-pub(super) fn named(text: &str) -> Option<&str> {
+pub(super) fn spelled_out(text: &str) -> Option<&str> {
     let lower = text.to_ascii_lowercase();
-    let called = CALLS.iter().copied().chain(["YOUR"]).find_map(|call| delimited(text, call));
-    let soft = || SOFT_CALLS.iter().find_map(|call| delimited(&lower, call).map(|span| &text[span]));
-    let yours = || is_yours(&lower).then_some(text);
-    called.map(|span| &text[span]).or_else(soft).or_else(|| shouted_term(text)).or_else(yours).or_else(|| crosses(text))
+    let find = |words: &str, text: &str| words.split_ascii_whitespace().find_map(|word| find_word(text, word));
+    let span = find(PLACEHOLDERS, text).or_else(|| find_word(text, "YOUR"));
+    span.or_else(|| find(LOWER_CASE_PLACEHOLDERS, &lower))
+        .map(|span| &text[span])
+        .or_else(|| upper_case_term(text))
+        .or_else(|| is_yours(&lower).then_some(text))
+        .or_else(|| filler(text))
 }
 
 /// `your-external-id`
@@ -168,48 +128,47 @@ fn is_yours(lower: &str) -> bool {
     rest.is_some_and(|rest| rest.split(['-', '_']).any(word))
 }
 
-/// `xxxxxxxx` between other signs.
-fn crosses(text: &str) -> Option<&str> {
+/// `xxxxxxxx`, not inside a word.
+fn filler(text: &str) -> Option<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     words.into_iter().find(|word| word.len() >= 4 && word.bytes().all(|b| matches!(b, b'x' | b'X')))
 }
 
-/// A part of an ARN that is a placeholder as a whole: `your-bucket`, `bucket-name`.
-pub(super) fn part(arn: &str) -> Option<&str> {
-    arn.split([':', '/', ',']).find(|part| is_blank(part))
+/// A part of an ARN that is a placeholder: `your-bucket`, `bucket-name`.
+pub(super) fn whole_part(arn: &str) -> Option<&str> {
+    arn.split([':', '/', ',']).find(|part| is_placeholder(part))
 }
 
-/// Where a word stands by itself.
-fn delimited(text: &str, word: &str) -> Option<std::ops::Range<usize>> {
+/// Where a word stands without letters or digits next to it.
+fn find_word(text: &str, word: &str) -> Option<std::ops::Range<usize>> {
     let edge = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric());
     let alone =
         |(at, _): &(usize, &str)| edge(text[..*at].chars().next_back()) && edge(text[at + word.len()..].chars().next());
     text.match_indices(word).find(alone).map(|(at, _)| at..at + word.len())
 }
 
-/// Whether a whole part of a text is a placeholder.
-fn is_blank(part: &str) -> bool {
+fn is_placeholder(part: &str) -> bool {
     let lower = part.to_ascii_lowercase();
-    // `eks-cluster` may be a name, `cluster-name` is none
+    // `eks-cluster` may be a real name, `cluster-name` not
     let asks = ["id", "name", "arn", "number"].iter().any(|end| lower.ends_with(end));
     let compound = part.contains(['-', '_']) || part.contains(|c: char| c.is_ascii_uppercase());
-    is_yours(&lower) || compound && asks && is_term(part) || shouted(part) && part.len() > 3 && is_term(part)
+    is_yours(&lower) || compound && asks && is_term(part) || is_upper_case(part) && part.len() > 3 && is_term(part)
 }
 
 /// `logs-ACCOUNT_ID`
-fn shouted_term(text: &str) -> Option<&str> {
-    let upper = TERMS.iter().filter(|term| term.contains('_')).map(|term| term.to_ascii_uppercase());
+fn upper_case_term(text: &str) -> Option<&str> {
+    let upper = TERMS.split_ascii_whitespace().filter(|term| term.contains('_')).map(|term| term.to_ascii_uppercase());
     let spelled = upper.flat_map(|term| [term.replace('_', "-"), term]);
-    let found = spelled.filter_map(|term| delimited(text, &term));
+    let found = spelled.filter_map(|term| find_word(text, &term));
     found.max_by_key(std::ops::Range::len).map(|span| &text[span])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{is_variable, marked, misplaced, unknown_variable};
+    use super::super::{is_variable, misplaced_part, placeholder, unknown_variable};
 
     #[test]
-    fn variables_of_aws_are_known() {
+    fn condition_keys_are_policy_variables() {
         for name in [
             "*",
             "aws:username",
@@ -250,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_are_seen() {
+    fn placeholders_in_arns_are_found() {
         for (text, mark) in [
             ("arn:aws:s3:::<bucket>/*", "<bucket>"),
             ("arn:aws:s3:::<YOUR BUCKET>", "<YOUR BUCKET>"),
@@ -279,12 +238,12 @@ mod tests {
             ("arn:aws:route53:::hostedzone/HOSTED_ZONE_ID", "HOSTED_ZONE_ID"),
             ("arn:aws:kms:eu-west-1:111122223333:key/xxxxxxxx", "xxxxxxxx"),
         ] {
-            assert_eq!(marked(text, true), Some(mark), "{text}");
+            assert_eq!(placeholder(text, true), Some(mark), "{text}");
         }
     }
 
     #[test]
-    fn values_are_looked_at_too() {
+    fn placeholders_in_values_are_found() {
         for (text, mark) in [
             ("o-xxxxxxxxxx", "xxxxxxxxxx"),
             ("vpc-XXXXXXXX", "XXXXXXXX"),
@@ -292,12 +251,12 @@ mod tests {
             ("your_org_id", "your_org_id"),
             ("CHANGEME", "CHANGEME"),
         ] {
-            assert_eq!(marked(text, false), Some(mark), "{text}");
+            assert_eq!(placeholder(text, false), Some(mark), "{text}");
         }
     }
 
     #[test]
-    fn names_are_no_placeholders() {
+    fn real_names_are_not_placeholders() {
         for text in [
             "*",
             "arn:aws:s3:::reports/${aws:username}/*",
@@ -326,13 +285,13 @@ mod tests {
             "eks:eks-cluster-name",
             "a@example.com",
         ] {
-            assert_eq!(marked(text, text.starts_with("arn:")), None, "{text}");
-            assert_eq!(misplaced(text), None, "{text}");
+            assert_eq!(placeholder(text, text.starts_with("arn:")), None, "{text}");
+            assert_eq!(misplaced_part(text), None, "{text}");
         }
     }
 
     #[test]
-    fn regions_and_accounts_look_like_those() {
+    fn region_or_account_that_is_missing_or_malformed() {
         for (arn, word) in [
             ("arn:aws:sqs:REGION:111122223333:a", "`REGION`"),
             ("arn:aws:sqs:eu_west_1:111122223333:a", "`eu_west_1`"),
@@ -345,7 +304,7 @@ mod tests {
             ("arn:aws:iam:::role/a", "`arn:aws:iam:::role/a` has no account"),
             ("arn:aws:sqs:eu-west-1:111122223333:", "`arn:aws:sqs"),
         ] {
-            assert!(misplaced(arn).is_some_and(|why| why.starts_with(word)), "{arn}");
+            assert!(misplaced_part(arn).is_some_and(|why| why.starts_with(word)), "{arn}");
         }
         for arn in [
             "arn:aws:eks::aws:cluster-access-policy/AmazonEKSAdminPolicy",
@@ -357,7 +316,7 @@ mod tests {
             "arn:aws:sqs:eu-*:1111*:a",
             "arn:aws:iam::cloudfront:user/a",
         ] {
-            assert_eq!(misplaced(arn), None, "{arn}");
+            assert_eq!(misplaced_part(arn), None, "{arn}");
         }
     }
 }
