@@ -11,7 +11,7 @@ use irsa::ids::{
 use irsa::model::address::Address;
 use irsa::plan::file::{FORMAT_VERSION, FileError};
 use irsa::plan::{ConfigKeys, PlanV2};
-use irsa::policy::document::Kind;
+use irsa::policy::document::PolicyKind;
 use irsa::policy::{ParseError, PolicyDocument};
 use irsa::render::{self, Style};
 use irsa::view::{Detail, PlanView};
@@ -113,7 +113,7 @@ pub fn policy(data: &[u8]) {
             assert!(live.federated_providers().iter().any(|provider| provider.ends_with(&issuer)));
         }
     }
-    for kind in [Kind::Permissions, Kind::Trust] {
+    for kind in [PolicyKind::Permissions, PolicyKind::Trust] {
         let problems = PolicyDocument::problems(text, kind);
         match PolicyDocument::parse(text, kind) {
             Ok(declared) => {

@@ -11,8 +11,8 @@ use super::source::{Source, Sources, beside};
 use super::templates::{Fault, Variables, is_template};
 use crate::model::origin::Origin;
 use crate::policy::budget::DOCUMENT_TEXT;
-use crate::policy::document::Kind;
-use crate::policy::parse::{Entry, Node, Shape};
+use crate::policy::document::PolicyKind;
+use crate::policy::parse::{JsonMember, JsonNode, Shape};
 use crate::policy::{PolicyDocument, Statement};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -114,7 +114,7 @@ impl<'a> Documents<'a> {
                 if statements.value.is_empty() && !flawed {
                     self.list.push(Diagnostic::at(&statements.origin, format!("{what} has no statements")));
                 }
-                let list = self.statements(&statements.value, Kind::Permissions, variables)?;
+                let list = self.statements(&statements.value, PolicyKind::Permissions, variables)?;
                 (!list.is_empty()).then(|| PolicyDocument::from_statements(&list))
             }
             (None, None, None) => None,
@@ -152,7 +152,7 @@ impl<'a> Documents<'a> {
     pub(crate) fn statements(
         &mut self,
         list: &[Spot<Json>],
-        kind: Kind,
+        kind: PolicyKind,
         variables: &Variables,
     ) -> Option<Vec<Statement>> {
         let mut wrong = false;
@@ -179,15 +179,15 @@ impl<'a> Documents<'a> {
     }
 
     /// A value with its templates filled in.
-    fn fill<'v>(&mut self, value: &'v Json, origin: &Origin, variables: &Variables) -> Node<'v> {
+    fn fill<'v>(&mut self, value: &'v Json, origin: &Origin, variables: &Variables) -> JsonNode<'v> {
         let shape = match &value.shape {
             Shape::Text(text) => Shape::Text(self.fill_text(text, origin, variables)),
             Shape::List(list) => Shape::List(list.iter().map(|item| self.fill(item, origin, variables)).collect()),
             Shape::Object(object) => {
-                let entries = object.iter().map(|Entry { key, value, at: _ }| {
-                    Entry::new(self.fill_text(key, origin, variables), self.fill(value, origin, variables))
+                let entries = object.iter().map(|JsonMember { key, value, at: _ }| {
+                    JsonMember::new(self.fill_text(key, origin, variables), self.fill(value, origin, variables))
                 });
-                let entries: Vec<Entry<'v>> = entries.collect();
+                let entries: Vec<JsonMember<'v>> = entries.collect();
                 if object.iter().any(|entry| is_template(&entry.key)) {
                     self.list.extend(twice(&entries, origin));
                 }
@@ -216,11 +216,11 @@ impl<'a> Documents<'a> {
 }
 
 /// The keys that are there more than once: whoever reads JSON takes the one or the other.
-fn twice(entries: &[Entry<'_>], origin: &Origin) -> Vec<Diagnostic> {
+fn twice(entries: &[JsonMember<'_>], origin: &Origin) -> Vec<Diagnostic> {
     let mut seen = HashSet::new();
     // a template that could not be filled in is told already
     let again = entries.iter().filter(|entry| !entry.key.is_empty() && !seen.insert(&entry.key));
-    let message = |entry: &Entry<'_>| format!("`{}` is there twice once its template is filled in", entry.key);
+    let message = |entry: &JsonMember<'_>| format!("`{}` is there twice once its template is filled in", entry.key);
     again.map(|entry| Diagnostic::at(origin, message(entry))).collect()
 }
 
@@ -276,13 +276,13 @@ fn read(
         Cow::Borrowed(text)
     };
     fits(&filled)?;
-    PolicyDocument::parse(&filled, Kind::Permissions).map_err(|_| {
+    PolicyDocument::parse(&filled, PolicyKind::Permissions).map_err(|_| {
         if let Some(one) = another(&filled, text, &place) {
             return vec![one];
         }
-        let problems = PolicyDocument::problems(&filled, Kind::Permissions);
+        let problems = PolicyDocument::problems(&filled, PolicyKind::Permissions);
         // most templates stand inside strings, so that the text by itself is JSON, with the same mistakes
-        let plain = if filled == text { Vec::new() } else { PolicyDocument::problems(text, Kind::Permissions) };
+        let plain = if filled == text { Vec::new() } else { PolicyDocument::problems(text, PolicyKind::Permissions) };
         let told = problems.iter().map(|error| {
             let here = plain.iter().find(|plain| plain.message == error.message);
             let span = match here.unwrap_or(error).position {

@@ -1,8 +1,8 @@
 //! What was taken for a policy document: another kind of policy, the answer of a command that holds one, the file of another
 //! tool. Each is named with what to do, in place of a mistake for every key in it. Nothing of it is quoted.
 
-use crate::policy::document::Kind;
-use crate::policy::parse::{Entry, Node, Shape, find};
+use crate::policy::document::PolicyKind;
+use crate::policy::parse::{JsonMember, JsonNode, Shape, find};
 use serde_json::{Map, Value};
 
 /// Something that is no document of the wanted kind.
@@ -186,27 +186,27 @@ pub(crate) fn by_name(name: &str) -> Option<&'static str> {
 }
 
 /// What a statement in TOML is that cannot stand where it does, where that can be told.
-pub(crate) fn of_statement(statement: &Node<'_>, wanted: Kind) -> Option<Mistaken> {
+pub(crate) fn of_statement(statement: &JsonNode<'_>, wanted: PolicyKind) -> Option<Mistaken> {
     let entries = statement.object()?;
     let has = |keys: [&str; 2]| keys.iter().any(|key| find(entries, key).is_some());
     match (wanted, has(["Principal", "NotPrincipal"]), has(["Resource", "NotResource"])) {
-        (Kind::Permissions, true, false) => {
+        (PolicyKind::Permissions, true, false) => {
             mistaken("this is a trust statement: it has `principals` and no `resources`", TRUST, "")
         }
-        (Kind::Permissions, true, true) => mistaken(
+        (PolicyKind::Permissions, true, true) => mistaken(
             "a permission policy must not have `principals`: with `resources` it is the policy of a resource, such as a bucket",
             "take `principals` out: the role that the policy belongs to is who may",
             "",
         ),
         // it may lack its principals
-        (Kind::Trust, false, true) if is_of_sts(entries) => None,
-        (Kind::Trust, false, true) => mistaken(
+        (PolicyKind::Trust, false, true) if is_of_sts(entries) => None,
+        (PolicyKind::Trust, false, true) => mistaken(
             "this is a permission statement: it has `resources` and no `principals`",
             "put it into `statements` of `[roles.KEY.inline.NAME]` or `[policies.KEY]`; a statement here says who may \
              assume the role",
             "",
         ),
-        (Kind::Trust, true, true) => mistaken(
+        (PolicyKind::Trust, true, true) => mistaken(
             "a trust statement has no `resources`: the role itself is what is assumed",
             "take `resources` out; what the role may do goes into `[roles.KEY.inline.NAME]` or `[policies.KEY]`",
             "",
@@ -215,12 +215,12 @@ pub(crate) fn of_statement(statement: &Node<'_>, wanted: Kind) -> Option<Mistake
     }
 }
 
-fn is_of_sts(entries: &[Entry<'_>]) -> bool {
+fn is_of_sts(entries: &[JsonMember<'_>]) -> bool {
     let actions = match find(entries, "Action").map(|entry| &entry.value) {
-        Some(Node { shape: Shape::List(list), .. }) => list.as_slice(),
+        Some(JsonNode { shape: Shape::List(list), .. }) => list.as_slice(),
         Some(single) => std::slice::from_ref(single),
         None => &[],
     };
-    let of_sts = |node: &Node<'_>| matches!(&node.shape, Shape::Text(text) if text.starts_with("sts:"));
+    let of_sts = |node: &JsonNode<'_>| matches!(&node.shape, Shape::Text(text) if text.starts_with("sts:"));
     !actions.is_empty() && actions.iter().all(of_sts)
 }

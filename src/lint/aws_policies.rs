@@ -2,7 +2,7 @@
 //! 2026-08 (<https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>). They leave out policies of
 //! service-linked roles, which cannot be attached to other roles.
 
-use super::{Finding, Findings, Location, has_word, placeholder};
+use super::{Finding, Findings, Location, document, has_word};
 use crate::ids::PolicyArn;
 use crate::model::note::Severity::{self, Critical, High, Medium};
 
@@ -12,7 +12,7 @@ const CHECKS: &[(&str, fn(&PolicyArn) -> Vec<Finding>)] = &[
     ("IRSA034", all_but),
     ("IRSA036", whole_services),
     ("IRSA037", shares_access),
-    ("IRSA039", placeholder::in_attached_arn),
+    ("IRSA039", document::in_attached_arn),
 ];
 
 /// Checks the ARN of an attached policy.

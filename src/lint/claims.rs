@@ -1,9 +1,9 @@
 //! Conditions of trust statements on claims of a token, and how many subjects a subject pattern matches.
 
 use super::has_word;
-use crate::policy::canonical::{CanonicalStatement, Operator, Principal, Quantifier};
+use crate::policy::canonical::{CanonicalStatement, Operator, Quantifier};
 use crate::policy::condition::{Condition, Restriction, conditions, with_stars_for_variables};
-use crate::policy::pattern::{covers, is_wild, variables};
+use crate::policy::pattern::{covers, fixed_prefix, is_wild, variables};
 
 /// The beginning of every subject of a ServiceAccount.
 const SUBJECT: &str = "system:serviceaccount:";
@@ -88,11 +88,8 @@ impl<'a> ClaimCondition<'a> {
 
     /// Whether the condition names values that have no wildcard before the first `/` or `:`.
     pub(super) fn names_values(&self) -> bool {
-        let is_fixed = |value: &String| {
-            !self.takes_patterns()
-                || !is_wild(value)
-                || value.split(['*', '?']).next().is_some_and(|text| text.contains(['/', ':']))
-        };
+        let is_fixed =
+            |value: &String| !self.takes_patterns() || !is_wild(value) || fixed_prefix(value).contains(['/', ':']);
         self.restriction == Restriction::Names
             && self.values().iter().all(|value| variables(value).is_empty() && is_fixed(value))
     }
@@ -118,15 +115,7 @@ fn with_lower_case_host(host_path: &str) -> String {
 
 /// The ARNs of the OIDC providers that the statement trusts.
 pub(super) fn providers(statement: &CanonicalStatement) -> Vec<&str> {
-    federated(statement).filter(|arn| arn.contains(":oidc-provider/")).collect()
-}
-
-/// The `Federated` principals of the statement.
-pub(super) fn federated(statement: &CanonicalStatement) -> impl Iterator<Item = &str> {
-    statement.principals().filter_map(|principal| match principal {
-        Principal::Federated(name) => Some(name.as_str()),
-        Principal::Aws(_) | Principal::CanonicalUser(_) | Principal::Service(_) => None,
-    })
+    statement.federated().filter(|arn| arn.contains(":oidc-provider/")).collect()
 }
 
 /// Host and path of the issuer in the ARN of a provider.
@@ -158,8 +147,7 @@ const SHARED_ISSUERS: &str = "
 /// Whether a pattern names the tenant of a shared issuer: `KIND:TENANT/…`, `KIND:TENANT:…` or `KIND:TENANT@ID…`. No
 /// tenant has `/`, `:` or `@` in its name.
 fn names_tenant(pattern: &str) -> bool {
-    let literal = pattern.split(['*', '?']).next().unwrap_or_default();
-    literal
+    fixed_prefix(pattern)
         .split_once(':')
         .is_some_and(|(kind, rest)| !kind.is_empty() && rest.find([':', '/', '@']).is_some_and(|length| length > 0))
 }
@@ -176,10 +164,9 @@ pub(super) fn subject_scope(issuer: &str, pattern: &str) -> SubjectScope {
     }
     let covers_all = covers(pattern, "system:serviceaccount:?*:?*");
     let Some(rest) = pattern.strip_prefix(SUBJECT) else {
-        let fixed = pattern.split(['*', '?']).next().unwrap_or_default();
         return if covers(pattern, "?*:?*") {
             SubjectScope::Any
-        } else if !SUBJECT.starts_with(fixed) {
+        } else if !SUBJECT.starts_with(fixed_prefix(pattern)) {
             // a subject of another kind of issuer
             SubjectScope::Fixed
         } else if covers_all {
@@ -204,60 +191,4 @@ pub(super) fn service_account(subject: &str) -> Option<(&str, &str)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scope_of_service_account_patterns() {
-        for (pattern, expected) in [
-            ("system:serviceaccount:apps:web", SubjectScope::Fixed),
-            ("system:serviceaccount:apps:*", SubjectScope::AnyName),
-            ("system:serviceaccount:apps:web-*", SubjectScope::AnyName),
-            ("system:serviceaccount:apps:web-?", SubjectScope::AnyName),
-            ("system:serviceaccount:team-*:web", SubjectScope::AnyNamespace),
-            ("system:serviceaccount:team-*", SubjectScope::AnyNamespace),
-            ("system:serviceaccount:*:web", SubjectScope::AnyNamespace),
-            ("system:serviceaccount:*-a:*", SubjectScope::AnyNamespace),
-            ("system:serviceaccount:*:*", SubjectScope::Any),
-            ("system:serviceaccount:?*:*", SubjectScope::Any),
-            ("system:serviceaccount:*", SubjectScope::Any),
-            ("system:serviceaccount*", SubjectScope::Any),
-            ("system:*", SubjectScope::Any),
-            ("*", SubjectScope::Any),
-            ("*:*:*:*", SubjectScope::Any),
-            ("*:apps:web", SubjectScope::AnyNamespace),
-            ("repo:org/name:*", SubjectScope::Fixed),
-        ] {
-            assert_eq!(subject_scope("oidc.example.com", pattern), expected, "{pattern}");
-        }
-    }
-
-    #[test]
-    fn scope_of_patterns_for_shared_issuers() {
-        let github = "token.actions.githubusercontent.com";
-        for (pattern, expected) in [
-            ("repo:*", SubjectScope::Any),
-            ("repo:*/*", SubjectScope::Any),
-            ("repo:org*", SubjectScope::Any),
-            ("repo:org*/app:*", SubjectScope::Any),
-            ("repo:?rg/app:*", SubjectScope::Any),
-            ("*:ref:refs/heads/main", SubjectScope::Any),
-            ("*org/app*", SubjectScope::Any),
-            ("repo:org/*", SubjectScope::Fixed),
-            ("repo:org/app:*", SubjectScope::Fixed),
-            ("repo:org@123/app@456:*", SubjectScope::Fixed),
-            ("repo:org@123/*", SubjectScope::Fixed),
-            ("repo:org@*/app@*:*", SubjectScope::Fixed),
-            ("repo:*@123/*", SubjectScope::Any),
-            ("repository_owner_id:123:*", SubjectScope::Fixed),
-            ("repository_owner_id:12*", SubjectScope::Any),
-            ("repo:org/app:ref:refs/heads/main", SubjectScope::Fixed),
-        ] {
-            assert_eq!(subject_scope(github, pattern), expected, "{pattern}");
-        }
-        assert_eq!(subject_scope("gitlab.com", "project_path:*:ref:main"), SubjectScope::Any);
-        assert_eq!(subject_scope("gitlab.com", "project_path:group/*"), SubjectScope::Fixed);
-        assert_eq!(subject_scope("app.terraform.io", "organization:*"), SubjectScope::Any);
-        assert_eq!(subject_scope("app.terraform.io", "organization:acme:*"), SubjectScope::Fixed);
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use super::has_word;
 use super::resources::{ROLE, has_few_letters, patterns_cover_every};
 use crate::policy::canonical::{CanonicalStatement, Quantifier};
 use crate::policy::condition::{Condition, Restriction, conditions};
-use crate::policy::pattern::{arn_parts, is_wild, variables};
+use crate::policy::pattern::{arn_parts, fixed_prefix, is_wild, variables};
 
 /// Patterns of all values of a key: a condition that matches all values of one of them restricts nothing.
 fn universes(key: &str) -> &'static [&'static str] {
@@ -113,7 +113,7 @@ fn names_origin(condition: &Condition<'_>, value: &str) -> bool {
                 let has_name = parts.get(5).is_some_and(|name| !name.starts_with(['*', '?']));
                 literal || is_named(parts.get(4).copied()) || parts.get(4) == Some(&"") && has_name
             }
-            "aws:userid" => literal || value.split(['*', '?']).next().is_some_and(|id| id.len() >= 16),
+            "aws:userid" => literal || fixed_prefix(value).len() >= 16,
             _ => false,
         }
 }

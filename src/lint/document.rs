@@ -1,16 +1,20 @@
 //! Rules on whole policy documents: version, syntax, `Sid`s and size. Also names statements in findings.
 
-use super::{Finding, Findings, Location, placeholder};
+use super::{Finding, Findings, Location, has_word, shortened};
 use crate::model::note::Severity;
 use crate::policy::{PolicyDocument, Statement};
 use std::collections::BTreeMap;
 use std::fmt;
 
+mod placeholder;
+
+pub(super) use placeholder::in_attached_arn;
+
 /// A trust or permission policy.
-pub(super) struct DocumentContext<'a> {
+struct DocumentContext<'a> {
     /// `None` for extra trust, which has statements only and gets the current version.
-    pub document: Option<&'a PolicyDocument>,
-    pub statements: &'a [Statement],
+    document: Option<&'a PolicyDocument>,
+    statements: &'a [Statement],
 }
 
 const CHECKS: &[(&str, fn(&DocumentContext<'_>) -> Vec<Finding>)] = &[

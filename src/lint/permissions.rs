@@ -8,7 +8,6 @@ use super::arns::AttachedRoles;
 use super::conditions::{is_limit_of_use, limits_key, limits_use};
 use super::document::StatementName;
 use super::escalation::{ON_PROVIDERS, PAIRS, PATHS, SERVICE_PRINCIPALS};
-use super::own_permissions::own_permissions;
 use super::resources::{ResourceType, covers_every, covers_everything};
 use super::{Finding, Findings, Location, document, has_word, shortened};
 use crate::model::note::Severity;
@@ -18,23 +17,24 @@ use crate::policy::pattern::{arn_parts, covers, matches, overlap};
 use crate::policy::{PolicyDocument, Statement};
 
 mod broad;
+mod own_permissions;
 
 /// A permission policy.
-pub(super) struct PermissionsContext<'a> {
+struct PermissionsContext<'a> {
     allows: Vec<AllowStatement<'a>>,
-    pub attached_roles: &'a AttachedRoles<'a>,
+    attached_roles: &'a AttachedRoles<'a>,
     /// Whether the policy allows every action on every resource, which has a finding of its own.
     allows_everything: bool,
 }
 
 /// A statement that allows.
-pub(super) struct AllowStatement<'a> {
-    pub name: StatementName<'a>,
-    pub statement: &'a CanonicalStatement,
+struct AllowStatement<'a> {
+    name: StatementName<'a>,
+    statement: &'a CanonicalStatement,
     /// The known actions that it covers.
-    pub actions: Actions,
+    actions: Actions,
     /// Whether a condition limits what it can be used for.
-    pub limited: bool,
+    limited: bool,
 }
 
 const CHECKS: &[(&str, fn(&PermissionsContext<'_>) -> Vec<Finding>)] = &[
@@ -46,7 +46,7 @@ const CHECKS: &[(&str, fn(&PermissionsContext<'_>) -> Vec<Finding>)] = &[
     ("IRSA035", broad::read_all),
     ("IRSA036", broad::whole_services),
     ("IRSA037", broad::shares_access),
-    ("IRSA038", own_permissions),
+    ("IRSA038", own_permissions::check),
 ];
 
 /// Checks a permission policy, and its document.
@@ -97,7 +97,7 @@ impl<'a> PermissionsContext<'a> {
     }
 
     /// The statements of `narrower` that no condition limits.
-    pub(super) fn unlimited(&self) -> impl Iterator<Item = &AllowStatement<'a>> {
+    fn unlimited(&self) -> impl Iterator<Item = &AllowStatement<'a>> {
         self.narrower().filter(|allow| !allow.limited)
     }
 }

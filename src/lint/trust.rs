@@ -96,7 +96,7 @@ fn run<'a, 'r>(
     for (name, statement) in statements {
         let statement = statement.canonical();
         if statement.effect == Effect::Allow {
-            let is_federated = claims::federated(statement).next().is_some();
+            let is_federated = statement.federated().next().is_some();
             let claims = if is_federated { ClaimCondition::all(statement) } else { Vec::new() };
             let context = TrustContext { statement, claims, role };
             let location = location.part(&name.to_string());

@@ -8,7 +8,7 @@ mod arn;
 mod fold;
 mod read;
 
-pub(crate) use fold::condition_key;
+pub(crate) use fold::{condition_key, is_account_id};
 pub(crate) use read::{document, statement};
 
 use std::sync::Arc;
@@ -62,6 +62,14 @@ impl CanonicalStatement {
     /// The principals under `Principal`.
     pub(crate) fn principals(&self) -> impl Iterator<Item = &Principal> {
         self.principals.iter().flat_map(Choice::named)
+    }
+
+    /// The `Federated` principals, as written.
+    pub(crate) fn federated(&self) -> impl Iterator<Item = &str> {
+        self.principals().filter_map(|principal| match principal {
+            Principal::Federated(text) => Some(text.as_str()),
+            Principal::Aws(_) | Principal::CanonicalUser(_) | Principal::Service(_) => None,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! A policy document and its statements. Two documents are equal if they mean the same.
 
 use super::canonical::{self, CanonicalDocument, CanonicalStatement, Effect, Principal, Version};
-use super::parse::{self, Fault, Node, ParseError, Shape};
+use super::parse::{self, JsonNode, OffsetError, ParseError, Shape};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -36,7 +36,7 @@ enum Body {
 
 /// What a document is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum PolicyKind {
     /// Attached or inline: `Resource` is required, `Principal` refused.
     Permissions,
     /// A role's trust: `Principal` is required, `Resource` refused.
@@ -81,12 +81,12 @@ impl Eq for Statement {}
 impl PolicyDocument {
     /// Parses a declared document strictly: duplicate keys, unknown elements and elements that do not fit `kind` are
     /// errors. Returns the first error in the text; `problems` returns all.
-    pub fn parse(text: &str, kind: Kind) -> Result<Self, ParseError> {
+    pub fn parse(text: &str, kind: PolicyKind) -> Result<Self, ParseError> {
         Self::read(text, Some(kind)).map_err(|mut errors| errors.swap_remove(0))
     }
 
     /// All errors of `parse`, in the order of the text.
-    pub fn problems(text: &str, kind: Kind) -> Vec<ParseError> {
+    pub fn problems(text: &str, kind: PolicyKind) -> Vec<ParseError> {
         Self::read(text, Some(kind)).err().unwrap_or_default()
     }
 
@@ -112,13 +112,13 @@ impl PolicyDocument {
     }
 
     /// An error list is never empty.
-    fn read(text: &str, kind: Option<Kind>) -> Result<Self, Vec<ParseError>> {
+    fn read(text: &str, kind: Option<PolicyKind>) -> Result<Self, Vec<ParseError>> {
         let node = parse::strict_json(text).map_err(|error| vec![error])?;
-        let (document, canonical) = canonical::document(&node, kind).map_err(|faults| {
-            faults.into_iter().take(MAX_ERRORS).map(|fault| fault.locate(text)).collect::<Vec<_>>()
+        let (document, canonical) = canonical::document(&node, kind).map_err(|errors| {
+            errors.into_iter().take(MAX_ERRORS).map(|error| error.locate(text)).collect::<Vec<_>>()
         })?;
         let (nodes, single) = match element(&node, STATEMENT) {
-            Some(Node { shape: Shape::List(list), .. }) => (list.as_slice(), false),
+            Some(JsonNode { shape: Shape::List(list), .. }) => (list.as_slice(), false),
             only => (only.map(std::slice::from_ref).unwrap_or_default(), true),
         };
         let statements = nodes.iter().zip(canonical).map(|(node, canonical)| Statement::of(node, canonical)).collect();
@@ -241,11 +241,11 @@ impl Inner {
     }
 }
 
-fn element<'n, 'a>(node: &'n Node<'a>, name: &str) -> Option<&'n Node<'a>> {
+fn element<'n, 'a>(node: &'n JsonNode<'a>, name: &str) -> Option<&'n JsonNode<'a>> {
     parse::find(node.object()?, name).map(|entry| &entry.value)
 }
 
-fn text_element(node: &Node<'_>, name: &str) -> Option<Box<str>> {
+fn text_element(node: &JsonNode<'_>, name: &str) -> Option<Box<str>> {
     match &element(node, name)?.shape {
         Shape::Text(text) => Some(Box::from(&**text)),
         Shape::Null | Shape::Bool(_) | Shape::Number(_) | Shape::List(_) | Shape::Object(_) => None,
@@ -263,16 +263,16 @@ fn json(value: &impl Serialize) -> String {
 
 impl Statement {
     /// Parses one statement. `None` for `kind` accepts both kinds.
-    pub fn parse(value: &Value, kind: Option<Kind>) -> Result<Self, ParseError> {
-        Self::read(&Node::of(value), kind)
+    pub fn parse(value: &Value, kind: Option<PolicyKind>) -> Result<Self, ParseError> {
+        Self::read(&JsonNode::of(value), kind)
     }
 
-    pub(crate) fn read(node: &Node<'_>, kind: Option<Kind>) -> Result<Self, ParseError> {
-        let refused = |mut faults: Vec<Fault>| faults.swap_remove(0).locate("");
+    pub(crate) fn read(node: &JsonNode<'_>, kind: Option<PolicyKind>) -> Result<Self, ParseError> {
+        let refused = |mut errors: Vec<OffsetError>| errors.swap_remove(0).locate("");
         Ok(Self::of(node, canonical::statement(node, kind).map_err(refused)?))
     }
 
-    fn of(node: &Node<'_>, canonical: Arc<CanonicalStatement>) -> Self {
+    fn of(node: &JsonNode<'_>, canonical: Arc<CanonicalStatement>) -> Self {
         let written = Written { text: json(node).into(), sid: text_element(node, "Sid") };
         Self { written: Arc::new(written), canonical }
     }
@@ -310,10 +310,7 @@ impl Statement {
 
     /// Every `Federated` principal, as written.
     pub fn federated_providers(&self) -> impl Iterator<Item = &str> {
-        self.principals().filter_map(|principal| match principal {
-            Principal::Federated(text) => Some(text.as_str()),
-            Principal::Aws(_) | Principal::CanonicalUser(_) | Principal::Service(_) => None,
-        })
+        self.canonical.federated()
     }
 
     /// The principals that it names under `Principal`.

@@ -5,7 +5,7 @@
 
 mod tree;
 
-pub(crate) use tree::{Entry, Node, Shape, find, strict_json};
+pub(crate) use tree::{JsonMember, JsonNode, Shape, find, strict_json};
 
 /// Why a policy is refused, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,13 +19,13 @@ pub struct ParseError {
 
 /// An error with an offset instead of a line and a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct OffsetError {
     pub message: String,
     /// In bytes, not counting a byte order mark. `None` for a node that was not parsed from text.
     pub at: Option<usize>,
 }
 
-impl Fault {
+impl OffsetError {
     /// The error with its line and column in `text`.
     pub(crate) fn locate(self, text: &str) -> ParseError {
         let text = without_mark(text);

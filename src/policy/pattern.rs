@@ -148,6 +148,11 @@ pub(crate) fn is_wild(text: &str) -> bool {
         && pieces(text, Syntax::Variables).iter().any(|piece| matches!(piece, Piece::Any | Piece::One))
 }
 
+/// The text before the first `*` or `?`.
+pub(crate) fn fixed_prefix(pattern: &str) -> &str {
+    pattern.split(['*', '?']).next().unwrap_or_default()
+}
+
 /// What stands between `${` and `}` of each variable in a text: its name, and its default value if it has one.
 pub(crate) fn variables(text: &str) -> Vec<&str> {
     let name = |piece| if let Piece::Variable(name) = piece { Some(name) } else { None };
@@ -195,7 +200,7 @@ fn pieces(text: &str, syntax: Syntax) -> Vec<Piece<'_>> {
 
 /// A node of the automaton.
 #[derive(Debug, Clone, Copy)]
-enum Node<'a> {
+enum AutomatonNode<'a> {
     Piece(Piece<'a>),
     /// A `?` next to a `*`. A variable may be empty, so it does not pass the `?`; the `*` takes it.
     OneBesideAny,
@@ -208,7 +213,7 @@ type State = Vec<usize>;
 
 /// A nondeterministic automaton that accepts what any of several patterns matches.
 struct Automaton<'a> {
-    nodes: Vec<Node<'a>>,
+    nodes: Vec<AutomatonNode<'a>>,
     starts: Vec<usize>,
 }
 
@@ -221,13 +226,13 @@ impl<'a> Automaton<'a> {
             for run in pieces.chunk_by(|a, b| wild(a) && wild(b)) {
                 // `*?*`, `?*` and `*?` mean the same: at least as many characters as the run has `?`
                 if run.contains(&Piece::Any) {
-                    nodes.extend(run.iter().filter(|piece| **piece == Piece::One).map(|_| Node::OneBesideAny));
-                    nodes.push(Node::Piece(Piece::Any));
+                    nodes.extend(run.iter().filter(|piece| **piece == Piece::One).map(|_| AutomatonNode::OneBesideAny));
+                    nodes.push(AutomatonNode::Piece(Piece::Any));
                 } else {
-                    nodes.extend(run.iter().map(|piece| Node::Piece(*piece)));
+                    nodes.extend(run.iter().map(|piece| AutomatonNode::Piece(*piece)));
                 }
             }
-            nodes.push(Node::End);
+            nodes.push(AutomatonNode::End);
         }
         Self { nodes, starts }
     }
@@ -273,7 +278,7 @@ impl<'a> Automaton<'a> {
         if let Err(at) = state.binary_search(&node) {
             state.insert(at, node);
         }
-        if matches!(self.nodes[node], Node::Piece(Piece::Any)) {
+        if matches!(self.nodes[node], AutomatonNode::Piece(Piece::Any)) {
             self.enter(state, node + 1);
         }
     }
@@ -282,11 +287,13 @@ impl<'a> Automaton<'a> {
         let mut next = State::new();
         for node in state {
             let (stays, advances) = match (self.nodes[*node], symbol) {
-                (Node::Piece(Piece::Any), _) | (Node::OneBesideAny, Piece::Variable(_)) => (true, false),
-                (Node::OneBesideAny, _) => (false, true),
-                (Node::Piece(Piece::One), symbol) => (false, !matches!(symbol, Piece::Variable(_))),
-                (Node::Piece(piece), symbol) => (false, piece == symbol),
-                (Node::End, _) => (false, false),
+                (AutomatonNode::Piece(Piece::Any), _) | (AutomatonNode::OneBesideAny, Piece::Variable(_)) => {
+                    (true, false)
+                }
+                (AutomatonNode::OneBesideAny, _) => (false, true),
+                (AutomatonNode::Piece(Piece::One), symbol) => (false, !matches!(symbol, Piece::Variable(_))),
+                (AutomatonNode::Piece(piece), symbol) => (false, piece == symbol),
+                (AutomatonNode::End, _) => (false, false),
             };
             if stays {
                 self.enter(&mut next, *node);
@@ -299,7 +306,7 @@ impl<'a> Automaton<'a> {
     }
 
     fn accepts(&self, state: &State) -> bool {
-        state.iter().any(|node| matches!(self.nodes[*node], Node::End))
+        state.iter().any(|node| matches!(self.nodes[*node], AutomatonNode::End))
     }
 }
 

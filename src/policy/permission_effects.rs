@@ -60,9 +60,11 @@ pub fn between(before: Option<&PolicyDocument>, after: Option<&PolicyDocument>) 
     if before.into_iter().chain(after).any(|document| !document.is_parsed()) {
         return PermissionEffects::unknown(before.is_some(), after.is_some());
     }
-    let (old, new) = (parts(before), parts(after));
-    let lacks = |effect, from: &[Part<'_>], to: &[Part<'_>]| {
-        from.iter().filter(|part| part.canonical.effect == effect).any(|part| !part.is_covered_by(to))
+    let (old, new) = (compared_statements(before), compared_statements(after));
+    let lacks = |effect, from: &[ComparedStatement<'_>], to: &[ComparedStatement<'_>]| {
+        from.iter()
+            .filter(|statement| statement.canonical.effect == effect)
+            .any(|statement| !statement.is_covered_by(to))
     };
     PermissionEffects {
         allow_leaves: lacks(Effect::Allow, &old, &new),
@@ -84,14 +86,13 @@ pub fn intersect(before: Option<&PolicyDocument>, after: Option<&PolicyDocument>
     if !current && ends().any(PolicyDocument::is_current) {
         return None;
     }
-    let (old, new) = (parts(before), parts(after));
-    let (old_allows, old_denies): (Vec<&Part<'_>>, Vec<_>) = old.iter().partition(|part| part.allows());
-    let (new_allows, new_denies): (Vec<&Part<'_>>, Vec<_>) = new.iter().partition(|part| part.allows());
-    let common = old_allows.iter().flat_map(|part| part.covered_statements(&new));
-    let common = common.chain(new_allows.iter().flat_map(|part| part.covered_statements(&old)));
-    let denies = old_denies.iter().chain(&new_denies).map(|part| part.statement.without_sid().to_value());
+    let (old, new) = (compared_statements(before), compared_statements(after));
+    let common_in_old = old.iter().filter(|one| one.allows()).flat_map(|one| one.covered_statements(&new));
+    let common_in_new = new.iter().filter(|one| one.allows()).flat_map(|one| one.covered_statements(&old));
+    let denies = old.iter().chain(&new).filter(|one| !one.allows());
+    let denies = denies.map(|one| one.written.without_sid().to_value());
     let mut statements: Vec<Value> = Vec::new();
-    for statement in common.chain(denies) {
+    for statement in common_in_old.chain(common_in_new).chain(denies) {
         if !statements.contains(&statement) {
             statements.push(statement);
         }
@@ -112,9 +113,9 @@ pub fn may_overlap(one: &PolicyDocument, other: &PolicyDocument) -> bool {
     if !one.is_parsed() || !other.is_parsed() {
         return true;
     }
-    let (ones, others) = (parts(Some(one)), parts(Some(other)));
-    let mut allows = ones.iter().filter(|part| part.allows());
-    allows.any(|one| others.iter().filter(|part| part.allows()).any(|other| one.may_overlap(other)))
+    let (ones, others) = (compared_statements(Some(one)), compared_statements(Some(other)));
+    let mut allows = ones.iter().filter(|statement| statement.allows());
+    allows.any(|one| others.iter().filter(|statement| statement.allows()).any(|other| one.may_overlap(other)))
 }
 
 /// A document that denies everything.
@@ -124,8 +125,8 @@ pub fn deny_everything() -> PolicyDocument {
 }
 
 /// One statement of a document.
-struct Part<'a> {
-    statement: &'a Statement,
+struct ComparedStatement<'a> {
+    written: &'a Statement,
     canonical: &'a CanonicalStatement,
     /// What `${…}` means in the document.
     syntax: Syntax,
@@ -138,11 +139,11 @@ enum Item<'a> {
     AllBut(&'a [String]),
 }
 
-fn parts(document: Option<&PolicyDocument>) -> Vec<Part<'_>> {
+fn compared_statements(document: Option<&PolicyDocument>) -> Vec<ComparedStatement<'_>> {
     let Some(document) = document else { return Vec::new() };
     let syntax = if document.is_current() { Syntax::Variables } else { Syntax::Literal };
-    let part = |statement| Part { statement, canonical: Statement::canonical(statement), syntax };
-    document.statements().iter().map(part).collect()
+    let statements = document.statements().iter();
+    statements.map(|written| ComparedStatement { written, canonical: written.canonical(), syntax }).collect()
 }
 
 fn items(choice: &Choice<String>) -> Vec<Item<'_>> {
@@ -169,7 +170,7 @@ fn is_within(
     }
 }
 
-impl<'a> Part<'a> {
+impl<'a> ComparedStatement<'a> {
     fn allows(&self) -> bool {
         self.canonical.effect == Effect::Allow
     }
@@ -185,7 +186,7 @@ impl<'a> Part<'a> {
     /// Whether every condition of `other` is also one of `self`. All conditions must hold, so `self` then applies to no
     /// request to which the conditions of `other` do not.
     fn has_conditions_of(&self, other: &Self) -> bool {
-        let variables = self.syntax != other.syntax && self.statement.text().contains("${");
+        let variables = self.syntax != other.syntax && self.written.text().contains("${");
         self.canonical.principals == other.canonical.principals
             && (!variables || other.canonical.conditions.is_empty())
             && other.canonical.conditions.iter().all(|(operator, keys)| {
@@ -244,7 +245,7 @@ impl<'a> Part<'a> {
     /// The pairs that `others` cover, as statements without a `Sid`, which must be unique in a document.
     fn covered_statements(&self, others: &[Self]) -> Vec<Value> {
         let coverage = self.coverage(others);
-        let whole = self.statement.without_sid().to_value();
+        let whole = self.written.without_sid().to_value();
         if coverage.iter().flatten().all(|covered| *covered) {
             return vec![whole];
         }

@@ -13,7 +13,7 @@ use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
 use crate::model::resource::InlinePolicies;
 use crate::policy::budget::{self, INLINE_SIZE, TRUST_SIZE_MAXIMUM};
-use crate::policy::document::Kind;
+use crate::policy::document::PolicyKind;
 use crate::policy::trust::{self, Grant};
 use crate::policy::{PolicyDocument, Statement};
 use rayon::prelude::*;
@@ -397,7 +397,7 @@ impl<'a> Resolver<'a> {
         places: &Places,
         (variables, documents): (&Variables, &mut Documents<'_>),
     ) -> Vec<Statement> {
-        let mut extra = documents.statements(&raw.trust, Kind::Trust, variables).unwrap_or_default();
+        let mut extra = documents.statements(&raw.trust, PolicyKind::Trust, variables).unwrap_or_default();
         // the order of statements means nothing; this one does not depend on the order of tables
         extra.sort_by(|one, other| one.text().cmp(other.text()));
         let grants = grants(bindings, account, places);

@@ -2,7 +2,7 @@
 
 use crate::config::diagnostics::Diagnostic;
 use crate::config::reader::{Gather, Spot, TableReader, nearest, text, wrong};
-use crate::policy::parse::{Entry, Node, Shape};
+use crate::policy::parse::{JsonMember, JsonNode, Shape};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -24,7 +24,7 @@ const PRINCIPAL_KEYS: [(&str, &str); 4] =
     [("aws", "AWS"), ("federated", "Federated"), ("service", "Service"), ("canonical-user", "CanonicalUser")];
 
 /// JSON with no places of its own.
-pub(crate) type Json = Node<'static>;
+pub(crate) type Json = JsonNode<'static>;
 
 /// A list of statements as IAM JSON, `Effect` defaulting to `Allow`.
 pub(super) fn statements(table: &mut TableReader<'_, '_>, key: &'static str) -> Option<Spot<Vec<Spot<Json>>>> {
@@ -70,10 +70,10 @@ fn statement(gather: &mut Gather, item: &Spanned<DeValue<'_>>) -> Option<Spot<Js
             _ => one_or_more(gather, value),
         };
         wrong |= value.is_none();
-        entries.extend(value.map(|value| Entry::new(*element, value)));
+        entries.extend(value.map(|value| JsonMember::new(*element, value)));
     }
     if !entries.iter().any(|entry| entry.key == "Effect") {
-        entries.push(Entry::new("Effect", Json::text("Allow")));
+        entries.push(JsonMember::new("Effect", Json::text("Allow")));
     }
     (!wrong).then_some(Spot { value: Shape::Object(entries).into(), origin })
 }
@@ -100,7 +100,7 @@ fn principals(gather: &mut Gather, value: &Spanned<DeValue<'_>>) -> Option<Json>
         if let Some((_, element)) = PRINCIPAL_KEYS.iter().find(|(known, _)| *known == key) {
             let value = one_or_more(gather, value);
             wrong |= value.is_none();
-            entries.extend(value.map(|value| Entry::new(*element, value)));
+            entries.extend(value.map(|value| JsonMember::new(*element, value)));
         } else {
             let hint = nearest(key, PRINCIPAL_KEYS.iter().map(|(known, _)| *known)).map_or_else(
                 || "a principal is `aws`, `federated`, `service` or `canonical-user`".to_owned(),
@@ -134,7 +134,7 @@ fn condition(value: &Spanned<DeValue<'_>>) -> Json {
         DeValue::Datetime(time) => Json::text(time.to_string()),
         DeValue::Array(list) => Shape::List(list.iter().map(condition).collect()).into(),
         DeValue::Table(table) => {
-            let entries = table.iter().map(|(key, value)| Entry::new(key.get_ref().to_string(), condition(value)));
+            let entries = table.iter().map(|(key, value)| JsonMember::new(key.get_ref().to_string(), condition(value)));
             Shape::Object(entries.collect()).into()
         }
     }

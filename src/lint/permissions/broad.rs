@@ -78,28 +78,25 @@ pub(super) fn all_but(context: &PermissionsContext<'_>) -> Vec<Finding> {
     found
 }
 
+/// Actions that read data.
+const READS: &str = "
+    s3:GetObject s3:GetObjectVersion secretsmanager:GetSecretValue ssm:GetParameter ssm:GetParameters
+    ssm:GetParametersByPath ssm:GetParameterHistory kms:Decrypt dynamodb:GetItem dynamodb:BatchGetItem dynamodb:Query
+    dynamodb:Scan
+";
+
 pub(super) fn read_all(context: &PermissionsContext<'_>) -> Vec<Finding> {
-    const READS: [&str; 12] = [
-        "s3:GetObject",
-        "s3:GetObjectVersion",
-        "secretsmanager:GetSecretValue",
-        "ssm:GetParameter",
-        "ssm:GetParameters",
-        "ssm:GetParametersByPath",
-        "ssm:GetParameterHistory",
-        "kms:Decrypt",
-        "dynamodb:GetItem",
-        "dynamodb:BatchGetItem",
-        "dynamodb:Query",
-        "dynamodb:Scan",
-    ];
-    everywhere(context, &READS, "on every resource")
+    everywhere(context, READS.split_ascii_whitespace(), "on every resource")
 }
 
 /// A finding for each statement that allows one of the actions on every resource, without a limit.
-fn everywhere(context: &PermissionsContext<'_>, actions: &[&str], what: &str) -> Vec<Finding> {
+fn everywhere<'a>(
+    context: &PermissionsContext<'_>,
+    actions: impl Iterator<Item = &'a str> + Clone,
+    what: &str,
+) -> Vec<Finding> {
     let finding = |allow: &AllowStatement<'_>| {
-        let allowed = actions.iter().filter(|action| allow.allows_everywhere(action));
+        let allowed = actions.clone().filter(|action| allow.allows_everywhere(action));
         let allowed: Vec<String> = allowed.map(|action| format!("`{action}`")).collect();
         (!allowed.is_empty())
             .then(|| Finding::new(format!("{} allows {} {what}", allow.name, shortened(allowed, ", "))))
@@ -107,39 +104,29 @@ fn everywhere(context: &PermissionsContext<'_>, actions: &[&str], what: &str) ->
     context.unlimited().filter(|allow| !allow.actions.is_empty()).filter_map(finding).collect()
 }
 
-/// Actions that let others in by the policy of a resource, the severe ones first
+/// Actions that let others in by the policy of a resource
 /// (<https://github.com/salesforce/endgame>, <https://github.com/salesforce/cloudsplaining>).
+const SEVERE_SHARING: &str = "
+    kms:CreateGrant kms:PutKeyPolicy ram:CreateResourceShare s3:PutAccessPointPolicy s3:PutBucketAcl
+    s3:PutBucketPolicy secretsmanager:PutResourcePolicy
+";
+
+/// The same on resources that are less valuable.
+const OTHER_SHARING: &str = "
+    backup:PutBackupVaultAccessPolicy ec2:ModifyImageAttribute ec2:ModifySnapshotAttribute ecr:SetRepositoryPolicy
+    lambda:AddPermission rds:ModifyDBClusterSnapshotAttribute rds:ModifyDBSnapshotAttribute sns:AddPermission
+    sns:SetTopicAttributes sqs:AddPermission sqs:SetQueueAttributes ssm:ModifyDocumentPermission
+";
+
 pub(super) fn shares_access(context: &PermissionsContext<'_>) -> Vec<Finding> {
-    const SEVERE: [&str; 7] = [
-        "kms:CreateGrant",
-        "kms:PutKeyPolicy",
-        "ram:CreateResourceShare",
-        "s3:PutAccessPointPolicy",
-        "s3:PutBucketAcl",
-        "s3:PutBucketPolicy",
-        "secretsmanager:PutResourcePolicy",
-    ];
-    const OTHERS: [&str; 12] = [
-        "backup:PutBackupVaultAccessPolicy",
-        "ec2:ModifyImageAttribute",
-        "ec2:ModifySnapshotAttribute",
-        "ecr:SetRepositoryPolicy",
-        "lambda:AddPermission",
-        "rds:ModifyDBClusterSnapshotAttribute",
-        "rds:ModifyDBSnapshotAttribute",
-        "sns:AddPermission",
-        "sns:SetTopicAttributes",
-        "sqs:AddPermission",
-        "sqs:SetQueueAttributes",
-        "ssm:ModifyDocumentPermission",
-    ];
     let what = "on every resource: its holder can give other accounts access";
     // a whole service has a finding of IRSA036 as well, so here it is less severe
-    let (whole, named): (Vec<&str>, Vec<&str>) =
-        SEVERE.iter().partition(|action| is_allowed_as_whole_service(context, action));
-    let others: Vec<&str> = whole.into_iter().chain(OTHERS).collect();
-    let others = everywhere(context, &others, what).into_iter();
-    let severe = everywhere(context, &named, what).into_iter();
+    let severe = SEVERE_SHARING.split_ascii_whitespace();
+    let (whole, severe): (Vec<&str>, Vec<&str>) =
+        severe.partition(|action| is_allowed_as_whole_service(context, action));
+    let others = whole.into_iter().chain(OTHER_SHARING.split_ascii_whitespace());
+    let others = everywhere(context, others, what).into_iter();
+    let severe = everywhere(context, severe.into_iter(), what).into_iter();
     severe.chain(others.map(|finding| finding.with_severity(Severity::Medium))).collect()
 }
 

@@ -16,7 +16,7 @@ use crate::model::marks::OWNER;
 use crate::model::note::Note;
 use crate::model::origin::Origin;
 use crate::model::resource::{self, InlinePolicies, StringMap};
-use crate::policy::document::Kind;
+use crate::policy::document::PolicyKind;
 use crate::policy::trust::{self, Grant};
 use crate::policy::{PolicyDocument, Statement};
 use serde_json::{Value, json};
@@ -270,7 +270,7 @@ fn live_cluster(issuer: &str) -> LiveCluster {
 /// A policy of one statement, parsed as declared or else as live.
 pub(super) fn document(statement: &Value) -> PolicyDocument {
     let text = json!({"Version": "2012-10-17", "Statement": statement}).to_string();
-    let kind = if statement.get("Principal").is_some() { Kind::Trust } else { Kind::Permissions };
+    let kind = if statement.get("Principal").is_some() { PolicyKind::Trust } else { PolicyKind::Permissions };
     PolicyDocument::parse(&text, kind).unwrap_or_else(|_| PolicyDocument::live(&text))
 }
 

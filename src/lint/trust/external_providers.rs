@@ -1,6 +1,6 @@
 //! Rules on identity providers that serve everyone (Cognito, Google, Amazon, Facebook, shared OIDC issuers), and on SAML.
 
-use super::{ClaimCondition, Finding, Severity, TrustContext, claims, is_wild};
+use super::{ClaimCondition, Finding, Severity, TrustContext, is_wild};
 use crate::policy::condition::{Restriction, conditions};
 use crate::policy::pattern::arn_parts;
 
@@ -40,7 +40,7 @@ pub(super) fn names_tenant(claim: &ClaimCondition<'_>) -> bool {
 
 pub(super) fn no_owner(context: &TrustContext<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    for name in claims::federated(context.statement).filter(|name| !name.starts_with("arn:") && *name != "*") {
+    for name in context.statement.federated().filter(|name| !name.starts_with("arn:") && *name != "*") {
         let known = OWNER_CLAIMS.iter().find(|(host, _)| *host == name).map(|(_, claims)| *claims);
         let names_owner = |claim: &ClaimCondition<'_>| {
             claim.issuer == *name
@@ -78,7 +78,7 @@ pub(super) fn no_saml_audience(context: &TrustContext<'_>) -> Vec<Finding> {
     let has_condition = conditions(context.statement).any(|condition| {
         condition.key.starts_with("saml:") && condition.restriction(&["?*"], |_| true) == Restriction::Names
     });
-    if !claims::federated(context.statement).any(is_saml) || has_condition {
+    if !context.statement.federated().any(is_saml) || has_condition {
         return Vec::new();
     }
     let text = "no condition on `SAML:aud` or another claim: everyone whom the identity provider lets in is trusted, \

@@ -4,7 +4,7 @@ use super::{Finding, Severity, TrustContext, claims, is_wild};
 use crate::ids::ProviderArn;
 use crate::lint::conditions::{limits_account, limits_world};
 use crate::model::live::Observed;
-use crate::policy::canonical::{Choice, Principal};
+use crate::policy::canonical::{Choice, Principal, is_account_id};
 
 pub(super) fn mismatched_action(context: &TrustContext<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -82,8 +82,7 @@ fn aws_principals<'a>(context: &TrustContext<'a>) -> impl Iterator<Item = &'a st
 }
 
 pub(super) fn whole_account(context: &TrustContext<'_>) -> Vec<Finding> {
-    let is_account_id = |id: &&str| id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit());
-    let accounts = aws_principals(context).filter(is_account_id);
+    let accounts = aws_principals(context).filter(|id| is_account_id(id));
     let open = accounts.filter(|id| !limits_account(context.statement, id));
     open.map(|id| {
         let has_conditions = !context.statement.conditions.is_empty();
@@ -115,7 +114,7 @@ pub(super) fn foreign_provider(context: &TrustContext<'_>) -> Vec<Finding> {
             None
         }
     };
-    claims::federated(context.statement).filter_map(finding).collect()
+    context.statement.federated().filter_map(finding).collect()
 }
 
 pub(super) fn missing_provider(context: &TrustContext<'_>) -> Vec<Finding> {

@@ -8,28 +8,16 @@ const PARTS: &str = "`arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`";
 
 /// How the resource part of an IAM ARN can begin
 /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html>).
-const IAM_KINDS: [&str; 15] = [
-    "access-report/",
-    "assumed-role/",
-    "delegation-request/",
-    "federated-user/",
-    "group/",
-    "instance-profile/",
-    "mfa/",
-    "oidc-provider/",
-    "policy/",
-    "report/",
-    "role/",
-    "saml-provider/",
-    "server-certificate/",
-    "sms-mfa/",
-    "user/",
-];
+const IAM_KINDS: &str = "
+    access-report/ assumed-role/ delegation-request/ federated-user/ group/ instance-profile/ mfa/ oidc-provider/
+    policy/ report/ role/ saml-provider/ server-certificate/ sms-mfa/ user/
+";
 
 /// The resource types of S3 whose ARNs have a region; those of buckets and objects have none
 /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>).
-const S3_REGIONAL: [&str; 6] =
-    ["access-grants", "accesspoint", "async-request", "job", "storage-lens", "storage-lens-group"];
+const S3_REGIONAL: &str = "
+    access-grants accesspoint async-request job storage-lens storage-lens-group
+";
 
 /// Why IAM would refuse a resource
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html>).
@@ -57,14 +45,16 @@ pub(super) fn refused_resource(text: &str) -> Option<String> {
         return Some(format!("`{text}`: an ARN of IAM has no region"));
     }
     let literal = resource.split(['*', '?', '$']).next().unwrap_or_default();
-    let fits = |kind: &&str| kind.starts_with(literal) && literal.len() < resource.len() || literal.starts_with(*kind);
-    if service == "iam" && resource != "root" && !IAM_KINDS.iter().any(fits) {
+    let fits = |kind: &str| kind.starts_with(literal) && literal.len() < resource.len() || literal.starts_with(kind);
+    if service == "iam" && resource != "root" && !IAM_KINDS.split_ascii_whitespace().any(fits) {
         return Some(format!("`{text}`: IAM has no such kind of resource, expected for example `role/NAME`"));
     }
-    let regional = |kind: &&str| literal.strip_prefix(*kind).is_some_and(|rest| rest.starts_with(['/', ':']));
-    (service == "s3" && !region.is_empty() && literal == resource && !S3_REGIONAL.iter().any(regional)).then(|| {
-        format!("`{text}`: ARNs of buckets and objects have no region: write `arn:{partition}:s3:::{resource}`")
-    })
+    let regional = |kind: &str| literal.strip_prefix(kind).is_some_and(|rest| rest.starts_with(['/', ':']));
+    (service == "s3"
+        && !region.is_empty()
+        && literal == resource
+        && !S3_REGIONAL.split_ascii_whitespace().any(regional))
+    .then(|| format!("`{text}`: ARNs of buckets and objects have no region: write `arn:{partition}:s3:::{resource}`"))
 }
 
 /// Why the partition of an ARN is not valid.
@@ -130,100 +120,4 @@ fn refused_arn(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resource_that_iam_accepts_is_accepted() {
-        for text in [
-            "*",
-            "arn:aws:s3:::reports/*",
-            "arn:aws:s3:::*",
-            "arn:aws:s3:::reports/${aws:PrincipalTag/team}/*",
-            "arn:aws:s3:eu-west-1:111122223333:accesspoint/reports",
-            "arn:aws:s3:eu-west-1:111122223333:accesspoint/reports/object/*",
-            "arn:aws:s3::111122223333:accesspoint/mrap.mrap",
-            "arn:aws:s3:*:*:job/*",
-            "arn:*:kms:*:*:key/*",
-            "arn:aws-us-gov:sqs:us-gov-west-1:111122223333:jobs",
-            "arn:aws-iso-b:sqs:us-isob-east-1:111122223333:jobs",
-            "arn:aws:sqs:eu-west-1:${aws:PrincipalAccount}:jobs",
-            "arn:aws:ec2:*::snapshot/*",
-            "arn:aws:iam::111122223333:role/a",
-            "arn:aws:iam::aws:policy/ReadOnlyAccess",
-            "arn:aws:iam::*:*",
-            "arn:aws:iam::111122223333:ro*",
-            "arn:aws:iam::111122223333:mfa/${aws:username}",
-            "arn:aws:iam::111122223333:root",
-            "arn:aws:organizations::111122223333:",
-            "arn:aws:states:eu-west-1:111122223333:stateMachine:jobs",
-            "arn:aws:execute-api:eu-west-1:111122223333:a1/prod/GET/",
-            "arn:aws:lambda:eu-west-1:111122223333:function:jobs:$LATEST",
-        ] {
-            assert_eq!(refused_resource(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn resource_that_iam_refuses_is_refused() {
-        for (text, word) in [
-            ("reports", "not a resource"),
-            ("?*", "not a resource"),
-            ("arn", "not a resource"),
-            ("arn:*", "2 of an ARN's six parts"),
-            ("arn:aws:s3", "3 of"),
-            ("arn:aws:s3:*", "4 of"),
-            ("arn:aws:s3::reports", "5 of"),
-            ("arn:aws:iam::role/x", "5 of"),
-            ("arn:${AWS::Partition}:s3:::reports", "`${AWS::Partition}` is not filled in"),
-            ("arn:$partition:s3:::reports", "`$partition` is not filled in"),
-            ("arn::s3:::reports", "`` is not an AWS partition"),
-            ("arn:amazon:s3:::reports", "`amazon` is not an AWS partition"),
-            ("arn:aws*:s3:::reports", "`aws*` is not an AWS partition"),
-            ("arn:aws:*:::reports", "written out"),
-            ("arn:aws:s?:::reports", "written out"),
-            ("arn:aws::::reports", "`` is not a service"),
-            ("arn:aws:S3:::reports", "`S3` is not a service"),
-            ("arn:aws:iam:eu-west-1:111122223333:role/a", "has no region"),
-            ("arn:aws:iam::111122223333:roles/a", "no such kind"),
-            ("arn:aws:iam::111122223333:role", "no such kind"),
-            ("arn:aws:s3:eu-west-1:111122223333:reports", "write `arn:aws:s3:::reports`"),
-        ] {
-            let why = refused_resource(text);
-            assert!(why.as_ref().is_some_and(|why| why.contains(word)), "{text}: {why:?}");
-        }
-    }
-
-    #[test]
-    fn principal_that_iam_refuses_is_refused() {
-        for (kind, text) in [
-            ("AWS", "*"),
-            ("AWS", "111122223333"),
-            ("AWS", "arn:aws:iam::111122223333:root"),
-            ("AWS", "arn:aws-cn:iam::111122223333:role/a/b"),
-            ("AWS", "arn:aws:sts::111122223333:assumed-role/a/b"),
-            ("AWS", "AROAEXAMPLE1234567890"),
-            ("Federated", "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/a"),
-            ("Federated", "cognito-identity.amazonaws.com"),
-            ("Service", "ec2.amazonaws.com"),
-        ] {
-            assert_eq!(refused_principal(kind, text), None, "{kind} {text}");
-        }
-        for (kind, text) in [
-            ("AWS", ""),
-            ("AWS", "1111"),
-            ("AWS", "arn:aws:iam::*:root"),
-            ("AWS", "arn:aws:iam::111122223333:role/*"),
-            ("AWS", "arn:${AWS::Partition}:iam::111122223333:root"),
-            ("AWS", "arn:aws:iam::ACCOUNT_ID:root"),
-            ("AWS", "arn:aws:iam:eu-west-1:111122223333:root"),
-            ("AWS", "arn:aws:s3:::reports"),
-            ("AWS", "arn:aws:iam::111122223333"),
-            ("Federated", "arn:aws:iam::1111:oidc-provider/oidc.example.com/a"),
-            ("Federated", "arn:aws:iam::111122223333:oidc-provider/*"),
-            ("Service", "${service}.amazonaws.com"),
-        ] {
-            assert!(refused_principal(kind, text).is_some(), "{kind} {text}");
-        }
-    }
-}
+mod tests;

@@ -4,35 +4,12 @@ use super::{Operator, Principal, Quantifier};
 
 /// Every condition operator
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>).
-const OPERATORS: [&str; 27] = [
-    "StringEquals",
-    "StringNotEquals",
-    "StringEqualsIgnoreCase",
-    "StringNotEqualsIgnoreCase",
-    "StringLike",
-    "StringNotLike",
-    "NumericEquals",
-    "NumericNotEquals",
-    "NumericLessThan",
-    "NumericLessThanEquals",
-    "NumericGreaterThan",
-    "NumericGreaterThanEquals",
-    "DateEquals",
-    "DateNotEquals",
-    "DateLessThan",
-    "DateLessThanEquals",
-    "DateGreaterThan",
-    "DateGreaterThanEquals",
-    "Bool",
-    "BinaryEquals",
-    "IpAddress",
-    "NotIpAddress",
-    "ArnEquals",
-    "ArnLike",
-    "ArnNotEquals",
-    "ArnNotLike",
-    "Null",
-];
+const OPERATORS: &str = "
+    StringEquals StringNotEquals StringEqualsIgnoreCase StringNotEqualsIgnoreCase StringLike StringNotLike
+    NumericEquals NumericNotEquals NumericLessThan NumericLessThanEquals NumericGreaterThan NumericGreaterThanEquals
+    DateEquals DateNotEquals DateLessThan DateLessThanEquals DateGreaterThan DateGreaterThanEquals Bool BinaryEquals
+    IpAddress NotIpAddress ArnEquals ArnLike ArnNotEquals ArnNotLike Null
+";
 
 /// Parses an operator, ignoring case. `None` if it is unknown.
 pub(super) fn operator(name: &str) -> Option<Operator> {
@@ -49,7 +26,7 @@ pub(super) fn operator(name: &str) -> Option<Operator> {
         Some("null") | None => (rest, false),
         Some(base) => (base, true),
     };
-    OPERATORS.iter().any(|known| known.eq_ignore_ascii_case(base)).then(|| Operator {
+    OPERATORS.split_ascii_whitespace().any(|known| known.eq_ignore_ascii_case(base)).then(|| Operator {
         quantifier,
         base: base.to_owned(),
         if_exists,
@@ -96,6 +73,6 @@ fn root_account(arn: &str) -> Option<&str> {
     (known && (partition.is_empty() || partition.starts_with('-')) && is_account_id(id)).then_some(id)
 }
 
-pub(super) fn is_account_id(text: &str) -> bool {
+pub(crate) fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }

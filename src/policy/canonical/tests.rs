@@ -1,6 +1,6 @@
 //! Which documents are equal, and which differ.
 
-use super::super::document::{Kind, PolicyDocument, Statement};
+use super::super::document::{PolicyDocument, PolicyKind, Statement};
 use serde_json::{Value, json};
 
 /// A permission statement with some elements replaced. `null` removes one.
@@ -33,7 +33,7 @@ fn policy(statements: &Value) -> Value {
 /// Parses a document as declared and as live.
 fn read(document: &Value) -> PolicyDocument {
     let text = document.to_string();
-    let kind = if text.contains("Principal\":") { Kind::Trust } else { Kind::Permissions };
+    let kind = if text.contains("Principal\":") { PolicyKind::Trust } else { PolicyKind::Permissions };
     let read = PolicyDocument::parse(&text, kind).unwrap_or_else(|error| panic!("{error}: {text}"));
     assert_eq!(read, PolicyDocument::live(&text), "{text}");
     read
@@ -47,7 +47,7 @@ fn differ(one: &Value, other: &Value) {
     assert_ne!(read(one), read(other), "{one}");
 }
 
-fn refused(kind: Kind, text: &str) -> Vec<(String, (usize, usize))> {
+fn refused(kind: PolicyKind, text: &str) -> Vec<(String, (usize, usize))> {
     let problems = PolicyDocument::problems(text, kind);
     assert_eq!(PolicyDocument::parse(text, kind).err().as_ref(), problems.first(), "{text}");
     problems.into_iter().map(|problem| (problem.message, problem.position.expect("text has positions"))).collect()
@@ -316,7 +316,7 @@ mod refusals;
 #[test]
 fn minified_document_has_sorted_elements() {
     let text = r#"{"Version": "2012-10-17", "Statement": [{"Resource": "*", "Effect": "Allow", "Action": "s3:*"}], "Id": "x"}"#;
-    let sent = PolicyDocument::parse(text, Kind::Permissions).unwrap().minified();
+    let sent = PolicyDocument::parse(text, PolicyKind::Permissions).unwrap().minified();
     let at = |element: &str| sent.find(element).unwrap();
     assert!(at("\"Id\"") < at("\"Statement\"") && at("\"Statement\"") < at("\"Version\""), "{sent}");
 }

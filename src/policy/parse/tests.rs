@@ -7,7 +7,7 @@ fn refused(text: &str) -> (String, (usize, usize)) {
     (error.message, error.position.expect("text has positions"))
 }
 
-fn value(node: &Node<'_>) -> Value {
+fn value(node: &JsonNode<'_>) -> Value {
     serde_json::to_value(node).unwrap()
 }
 

@@ -4,7 +4,7 @@
 //! case says why. IAM refuses some documents: declared, irsa refuses them too, and live they equal only their own text.
 
 use super::super::PolicyDocument;
-use super::super::document::Kind;
+use super::super::document::PolicyKind;
 use std::collections::BTreeSet;
 
 struct Case {
@@ -367,7 +367,7 @@ fn all() -> Vec<Case> {
 
 /// Whether a document parses as one of either kind.
 fn is_accepted(text: &str) -> bool {
-    [Kind::Trust, Kind::Permissions].iter().any(|kind| PolicyDocument::parse(text, *kind).is_ok())
+    [PolicyKind::Trust, PolicyKind::Permissions].iter().any(|kind| PolicyDocument::parse(text, *kind).is_ok())
 }
 
 #[test]

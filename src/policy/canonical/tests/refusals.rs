@@ -11,10 +11,12 @@ const TEMPLATE: &str = r#"{
 }"#;
 
 /// The errors of a statement whose `{` is at line 5, column 5.
-fn second(kind: Kind, statement: &str) -> Vec<(String, (usize, usize))> {
+fn second(kind: PolicyKind, statement: &str) -> Vec<(String, (usize, usize))> {
     let first = match kind {
-        Kind::Permissions => TEMPLATE.to_owned(),
-        Kind::Trust => TEMPLATE.replace("s3:GetObject", "sts:AssumeRole").replace("\"Resource\"", "\"Principal\""),
+        PolicyKind::Permissions => TEMPLATE.to_owned(),
+        PolicyKind::Trust => {
+            TEMPLATE.replace("s3:GetObject", "sts:AssumeRole").replace("\"Resource\"", "\"Principal\"")
+        }
     };
     refused(kind, &first.replace("STATEMENT", statement))
 }
@@ -102,7 +104,7 @@ fn elements_of_permission_policies() {
         ),
         ("[]", "a statement must be an object", 5),
     ] {
-        assert_eq!(second(Kind::Permissions, statement), [(message.to_owned(), (5, column))], "{statement}");
+        assert_eq!(second(PolicyKind::Permissions, statement), [(message.to_owned(), (5, column))], "{statement}");
     }
 }
 
@@ -134,7 +136,7 @@ fn conditions() {
             105,
         ),
     ] {
-        assert_eq!(second(Kind::Permissions, &condition(text)), [(message.to_owned(), (5, column))], "{text}");
+        assert_eq!(second(PolicyKind::Permissions, &condition(text)), [(message.to_owned(), (5, column))], "{text}");
     }
     // ambiguous in a live document too
     let twice = condition(r#"{"StringEquals": {"aws:x": "a", "AWS:x": "b"}}"#);
@@ -193,11 +195,11 @@ fn elements_of_trust_policies() {
             78,
         ),
     ] {
-        assert_eq!(second(Kind::Trust, statement), [(message.to_owned(), (5, column))], "{statement}");
+        assert_eq!(second(PolicyKind::Trust, statement), [(message.to_owned(), (5, column))], "{statement}");
     }
     // a Deny can have `NotPrincipal`, and the `Sid` of a trust statement can have spaces
     let fine = r#"{"Sid": "a b", "Effect": "Deny", "Action": "STS:*", "NotPrincipal": {"AWS": "111122223333"}}"#;
-    assert_eq!(second(Kind::Trust, fine), []);
+    assert_eq!(second(PolicyKind::Trust, fine), []);
 }
 
 #[test]
@@ -211,7 +213,7 @@ fn documents() {
         ("{\"Version\": \"2012-10-18\"}", "`Version` must be `2012-10-17` or `2008-10-17`", (1, 13)),
         ("{\n\"version\": \"2012-10-17\"}", "unknown element `version`: write `Version`", (2, 1)),
     ] {
-        let problems = refused(Kind::Permissions, text);
+        let problems = refused(PolicyKind::Permissions, text);
         assert!(problems.contains(&(message.to_owned(), position)), "{text}: {problems:?}");
     }
 }
@@ -219,18 +221,18 @@ fn documents() {
 #[test]
 fn all_errors_are_reported_in_text_order() {
     let text = "{\"Id\": 1,\n \"Statement\": [{\"Effect\": \"No\",\n \"Action\": \"x\",\n \"Resource\": \"y\"},\n {\"effect\": \"Allow\"}]}";
-    let lines: Vec<usize> = refused(Kind::Permissions, text).iter().map(|(_, (line, _))| *line).collect();
+    let lines: Vec<usize> = refused(PolicyKind::Permissions, text).iter().map(|(_, (line, _))| *line).collect();
     assert_eq!(lines, [1, 2, 3, 4, 5, 5, 5, 5]);
 }
 
 #[test]
 fn single_statement_is_checked_against_its_kind() {
     let permission = permit(json!({}));
-    assert!(Statement::parse(&permission, Some(Kind::Permissions)).is_ok());
+    assert!(Statement::parse(&permission, Some(PolicyKind::Permissions)).is_ok());
     assert!(Statement::parse(&permission, None).is_ok());
-    let error = Statement::parse(&permission, Some(Kind::Trust)).unwrap_err();
+    let error = Statement::parse(&permission, Some(PolicyKind::Trust)).unwrap_err();
     assert_eq!(error.position, None);
-    assert!(Statement::parse(&trust(json!({})), Some(Kind::Trust)).is_ok());
+    assert!(Statement::parse(&trust(json!({})), Some(PolicyKind::Trust)).is_ok());
     assert!(Statement::parse(&trust(json!({"Effect": 1})), None).is_err());
 }
 
@@ -238,7 +240,7 @@ fn single_statement_is_checked_against_its_kind() {
 fn size_does_not_count_white_space() {
     let text =
         "{ \"Statement\":\n\t{\"Effect\":\"Allow\",\"Action\":\"s3:*\",\"Resource\":\"arn:aws:s3:::a b\u{a0}\"} }";
-    let read = PolicyDocument::parse(text, Kind::Permissions).unwrap();
+    let read = PolicyDocument::parse(text, PolicyKind::Permissions).unwrap();
     assert_eq!(read.size(), r#"{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::ab_"}}"#.len());
     assert_eq!(read.text(), text);
 }
@@ -247,7 +249,10 @@ fn size_does_not_count_white_space() {
 fn named(principal: &str) -> Vec<String> {
     let statement =
         format!(r#"{{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {{"AWS": "{principal}"}}}}"#);
-    match PolicyDocument::parse(&format!(r#"{{"Version": "2012-10-17", "Statement": [{statement}]}}"#), Kind::Trust) {
+    match PolicyDocument::parse(
+        &format!(r#"{{"Version": "2012-10-17", "Statement": [{statement}]}}"#),
+        PolicyKind::Trust,
+    ) {
         Ok(_) => Vec::new(),
         Err(error) => vec![error.to_string()],
     }
@@ -267,7 +272,7 @@ fn character_above_ff_is_refused() {
         let statement =
             format!(r#"{{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::a{c}/*"}}"#);
         let text = format!(r#"{{"Version": "2012-10-17", "Statement": [{statement}]}}"#);
-        PolicyDocument::parse(&text, Kind::Permissions).is_ok()
+        PolicyDocument::parse(&text, PolicyKind::Permissions).is_ok()
     };
     assert!(resource('\u{ff}') && !resource('\u{100}'));
 }

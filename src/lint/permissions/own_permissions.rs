@@ -1,13 +1,12 @@
 //! Rule IRSA038: permissions by which a role can change its own policies or trust, or those of other roles that irsa manages.
 
-use super::actions::resource_type;
-use super::arns::ManagedArns;
-use super::permissions::{AllowStatement, PermissionsContext};
-use super::resources::covers_every;
-use super::{Finding, shortened};
+use super::{
+    AllowStatement, CanonicalStatement, Choice, Finding, PermissionsContext, arn_parts, covers, covers_every, overlap,
+    resource_type, shortened,
+};
+use crate::lint::arns::ManagedArns;
 use crate::model::note::Severity::{self, Critical, High, Medium};
-use crate::policy::canonical::{CanonicalStatement, Choice};
-use crate::policy::pattern::{arn_parts, covers, is_wild, overlap};
+use crate::policy::pattern::is_wild;
 
 type RatedAction = (&'static str, Severity);
 
@@ -28,7 +27,7 @@ const ON_POLICIES: [RatedAction; 2] =
     [("iam:CreatePolicyVersion", Critical), ("iam:SetDefaultPolicyVersion", Critical)];
 
 /// Actions on every role or policy are left to IRSA031.
-pub(super) fn own_permissions(context: &PermissionsContext<'_>) -> Vec<Finding> {
+pub(super) fn check(context: &PermissionsContext<'_>) -> Vec<Finding> {
     let none = ManagedArns::default();
     let (own, managed) = (context.attached_roles, context.attached_roles.managed.unwrap_or(&none));
     let mut found = Vec::new();

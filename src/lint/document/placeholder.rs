@@ -1,11 +1,8 @@
 //! Rules on placeholders that nobody filled in, and on services that AWS does not have.
 
-use super::document::{self, DocumentContext};
-use super::services::{is_service, similar_service};
-use super::{Finding, has_word, shortened};
+use super::{DocumentContext, Finding, PolicyDocument, Severity, has_word, named, shortened};
 use crate::ids::PolicyArn;
-use crate::model::note::Severity;
-use crate::policy::PolicyDocument;
+use crate::lint::services::{is_service, similar_service};
 use crate::policy::canonical::{CanonicalStatement, Choice};
 use crate::policy::condition::conditions;
 use crate::policy::pattern::arn_parts;
@@ -32,7 +29,7 @@ pub(super) fn not_filled_in(context: &DocumentContext<'_>) -> Vec<Finding> {
     })
 }
 
-pub(super) fn in_attached_arn(arn: &PolicyArn) -> Vec<Finding> {
+pub(in crate::lint) fn in_attached_arn(arn: &PolicyArn) -> Vec<Finding> {
     let placeholder = placeholder(arn.as_str(), true).or_else(|| unknown_variable(arn.as_str()));
     let text = |placeholder| format!("attached policy `{arn}` is not filled in: `{placeholder}`");
     placeholder.map(|placeholder| Finding::new(text(placeholder))).into_iter().collect()
@@ -59,7 +56,7 @@ fn in_each_statement(
     context: &DocumentContext<'_>,
     check: impl Fn(&CanonicalStatement) -> Option<Finding>,
 ) -> Vec<Finding> {
-    let statements = document::named(context.statements);
+    let statements = named(context.statements);
     let found = statements.filter_map(|(name, statement)| Some((name, check(statement.canonical())?)));
     found.map(|(name, finding)| Finding { text: format!("{name}: {}", finding.text), ..finding }).collect()
 }
