@@ -1,7 +1,8 @@
 //! Finds dangerous or useless trust and permissions in declared and live objects.
 //!
-//! Pure. A finding never changes anything and never ends a run: findings on declared objects count against `--deny`, those
-//! on live ones are notes, because the plan may be about to repair them. Every rule has a section in `docs/lint-rules.md`.
+//! Pure. A finding never changes anything and never ends a run: findings on declared objects count against `--deny`,
+//! those on live ones are notes, because the plan may be about to repair them. Every rule has a section in
+//! `docs/lint-rules.md`.
 
 mod actions;
 mod arns;

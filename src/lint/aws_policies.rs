@@ -1,12 +1,12 @@
-//! Rules on attached AWS managed policies. irsa does not read their documents: the lists here say what they allow, as of
-//! 2026-08 (<https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>). They leave out policies of
-//! service-linked roles, which cannot be attached to other roles.
+//! Rules on attached AWS managed policies. irsa does not read their documents: the lists here say what they allow, as
+//! of 2026-08 (<https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>). They leave out
+//! policies of service-linked roles, which cannot be attached to other roles.
 
-use super::{Finding, Findings, Location, document, has_word};
+use super::{Check, Finding, Findings, Location, document, has_word};
 use crate::ids::PolicyArn;
 use crate::model::note::Severity::{self, Critical, High, Medium};
 
-const CHECKS: &[(&str, fn(&PolicyArn) -> Vec<Finding>)] = &[
+const CHECKS: &[Check<PolicyArn>] = &[
     ("IRSA030", everything),
     ("IRSA031", escalation),
     ("IRSA034", all_but),

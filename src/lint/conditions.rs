@@ -148,8 +148,8 @@ pub(super) fn limits_use(statement: &CanonicalStatement) -> bool {
     conditions(statement).any(|condition| is_limit_of_use(&condition))
 }
 
-/// Whether this condition limits what an action can be used for. A condition on the caller or its network is no limit: the
-/// only caller is the role, so it always holds or never.
+/// Whether this condition limits what an action can be used for. A condition on the caller or its network is no limit:
+/// the only caller is the role, so it always holds or never.
 pub(super) fn is_limit_of_use(condition: &Condition<'_>) -> bool {
     let key = condition.key;
     let is_no_limit = has_word(CIRCUMSTANCES, key)

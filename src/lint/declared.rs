@@ -1,4 +1,5 @@
-//! Checks declared objects: extra trust, bindings, policies and attachments. The trust that irsa generates needs no check.
+//! Checks declared objects: extra trust, bindings, policies and attachments. The trust that irsa generates needs no
+//! check.
 
 use super::arns::{AttachedRoles, ManagedByAccount, managed_by_account};
 use super::{Findings, Location, aws_policies, document, permissions, role, trust};

@@ -17,7 +17,9 @@ struct DocumentContext<'a> {
     statements: &'a [Statement],
 }
 
-const CHECKS: &[(&str, fn(&DocumentContext<'_>) -> Vec<Finding>)] = &[
+type DocumentCheck = fn(&DocumentContext<'_>) -> Vec<Finding>;
+
+const CHECKS: &[(&str, DocumentCheck)] = &[
     ("IRSA039", placeholder::not_filled_in),
     ("IRSA042", old_version),
     ("IRSA043", unparsed),
@@ -37,13 +39,13 @@ pub(super) fn check(
 /// The size of something that has a quota, in characters.
 struct Size {
     what: &'static str,
-    size: usize,
+    characters: usize,
     quota: usize,
 }
 
 /// Checks a size against its quota. `what` begins the text, for example `all inline policies together`.
 pub(super) fn check_size(findings: &mut Findings, location: &Location, what: &'static str, size: usize, quota: usize) {
-    findings.run(location, &[("IRSA045", near_quota)], &Size { what, size, quota });
+    findings.run(location, &[("IRSA045", near_quota)], &Size { what, characters: size, quota });
 }
 
 /// The statements with their names.
@@ -97,10 +99,10 @@ fn duplicate_sid(context: &DocumentContext<'_>) -> Vec<Finding> {
 }
 
 fn near_quota(size: &Size) -> Vec<Finding> {
-    let Size { what, size, quota } = size;
-    if size * 5 <= quota * 4 {
+    let Size { what, characters, quota } = size;
+    if characters * 5 <= quota * 4 {
         return Vec::new();
     }
-    let finding = Finding::new(format!("{what}: {size} of {quota} characters"));
-    vec![if size > quota { finding.with_severity(Severity::High) } else { finding }]
+    let finding = Finding::new(format!("{what}: {characters} of {quota} characters"));
+    vec![if characters > quota { finding.with_severity(Severity::High) } else { finding }]
 }

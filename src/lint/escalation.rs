@@ -17,79 +17,79 @@ pub(super) struct EscalationPath {
 }
 
 pub(super) static PATHS: LazyLock<Vec<EscalationPath>> = LazyLock::new(|| {
-    let path = |actions: &'static str, severity| EscalationPath {
-        actions: actions.split('+').collect(),
-        severity,
-        service: None,
-    };
-    let direct = DIRECT.split_ascii_whitespace().map(|actions| path(actions, Critical));
-    let existing = THROUGH_EXISTING.split_ascii_whitespace().map(|actions| path(actions, High));
-    let passing = BY_PASSING.trim().lines().flat_map(|line| {
-        let mut words = line.split_ascii_whitespace();
-        let service = words.next();
-        words.map(move |actions| EscalationPath {
-            actions: std::iter::once("iam:PassRole").chain(actions.split('+')).collect(),
-            severity: Critical,
-            service,
+    let direct = paths(DIRECT).map(|actions| EscalationPath { actions, severity: Critical, service: None });
+    let existing = paths(THROUGH_EXISTING).map(|actions| EscalationPath { actions, severity: High, service: None });
+    let by_service = BY_PASSING.split(';').filter_map(|group| group.trim().split_once(": "));
+    let passing = by_service.flat_map(|(service, list)| {
+        paths(list).map(move |mut actions| {
+            actions.insert(0, "iam:PassRole");
+            EscalationPath { actions, severity: Critical, service: Some(service) }
         })
     });
     direct.chain(existing).chain(passing).collect()
 });
 
+/// Paths are separated by commas, and the actions of a path by `+`.
+fn paths(list: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
+    list.split(',').map(|path| path.split('+').map(str::trim).collect())
+}
+
 /// Actions that give oneself or others more permissions directly.
 const DIRECT: &str = "
-    iam:AddUserToGroup iam:AttachGroupPolicy iam:AttachRolePolicy iam:AttachUserPolicy iam:CreateAccessKey
-    iam:CreateLoginProfile iam:CreatePolicyVersion iam:DeleteRolePermissionsBoundary iam:DeleteUserPermissionsBoundary
-    iam:PutGroupPolicy iam:PutRolePermissionsBoundary iam:PutRolePolicy iam:PutUserPermissionsBoundary
-    iam:PutUserPolicy iam:SetDefaultPolicyVersion iam:UpdateAssumeRolePolicy iam:UpdateLoginProfile
-    iam:UpdateSAMLProvider iam:AddClientIDToOpenIDConnectProvider iam:UpdateOpenIDConnectProviderThumbprint
-    sso:AttachManagedPolicyToPermissionSet sso:CreateAccountAssignment sso:PutInlinePolicyToPermissionSet
+    iam:AddUserToGroup, iam:AttachGroupPolicy, iam:AttachRolePolicy, iam:AttachUserPolicy, iam:CreateAccessKey,
+    iam:CreateLoginProfile, iam:CreatePolicyVersion, iam:DeleteRolePermissionsBoundary,
+    iam:DeleteUserPermissionsBoundary, iam:PutGroupPolicy, iam:PutRolePermissionsBoundary, iam:PutRolePolicy,
+    iam:PutUserPermissionsBoundary, iam:PutUserPolicy, iam:SetDefaultPolicyVersion, iam:UpdateAssumeRolePolicy,
+    iam:UpdateLoginProfile, iam:UpdateSAMLProvider, iam:AddClientIDToOpenIDConnectProvider,
+    iam:UpdateOpenIDConnectProviderThumbprint, sso:AttachManagedPolicyToPermissionSet, sso:CreateAccountAssignment,
+    sso:PutInlinePolicyToPermissionSet
 ";
 
-/// Actions that use the role of an existing resource. A `+` joins actions that are needed together.
+/// Actions that use the role of an existing resource.
 const THROUGH_EXISTING: &str = "
-    apprunner:UpdateService bedrock-agentcore:StartCodeInterpreterSession+bedrock-agentcore:InvokeCodeInterpreter
-    cloudformation:CreateChangeSet cloudformation:UpdateStack codebuild:StartBuild codebuild:StartBuildBatch
-    ecs:ExecuteCommand ec2-instance-connect:SendSSHPublicKey ec2:CreateLaunchTemplateVersion+ec2:ModifyLaunchTemplate
-    ec2:ModifyInstanceAttribute+ec2:StopInstances+ec2:StartInstances eks:AssociateAccessPolicy eks:CreateAccessEntry
-    eks:UpdateAccessEntry glue:UpdateDevEndpoint identitystore:CreateGroupMembership lambda:UpdateFunctionCode
-    lambda:UpdateFunctionConfiguration sagemaker:CreatePresignedNotebookInstanceUrl
-    sagemaker:CreateNotebookInstanceLifecycleConfig+sagemaker:StopNotebookInstance+sagemaker:UpdateNotebookInstance+sagemaker:StartNotebookInstance
-    organizations:CreateAccount organizations:DetachPolicy organizations:UpdatePolicy ssm:CreateAssociation
-    ssm:SendCommand ssm:StartSession
+    apprunner:UpdateService, bedrock-agentcore:StartCodeInterpreterSession + bedrock-agentcore:InvokeCodeInterpreter,
+    cloudformation:CreateChangeSet, cloudformation:UpdateStack, codebuild:StartBuild, codebuild:StartBuildBatch,
+    ecs:ExecuteCommand, ec2-instance-connect:SendSSHPublicKey, ec2:CreateLaunchTemplateVersion +
+    ec2:ModifyLaunchTemplate, ec2:ModifyInstanceAttribute + ec2:StopInstances + ec2:StartInstances,
+    eks:AssociateAccessPolicy, eks:CreateAccessEntry, eks:UpdateAccessEntry, glue:UpdateDevEndpoint,
+    identitystore:CreateGroupMembership, lambda:UpdateFunctionCode, lambda:UpdateFunctionConfiguration,
+    sagemaker:CreatePresignedNotebookInstanceUrl, sagemaker:CreateNotebookInstanceLifecycleConfig +
+    sagemaker:StopNotebookInstance + sagemaker:UpdateNotebookInstance + sagemaker:StartNotebookInstance,
+    organizations:CreateAccount, organizations:DetachPolicy, organizations:UpdatePolicy, ssm:CreateAssociation,
+    ssm:SendCommand, ssm:StartSession
 ";
 
-/// Actions that start something under a role of one's choice, in addition to `iam:PassRole`. Each line begins with the
-/// service that the role is passed to.
+/// Actions that start something under a role of one's choice, in addition to `iam:PassRole`, by the service that the
+/// role is passed to.
 const BY_PASSING: &str = "
-    build.apprunner.amazonaws.com apprunner:CreateService
-    bedrock-agentcore.amazonaws.com bedrock-agentcore:CreateCodeInterpreter+bedrock-agentcore:StartCodeInterpreterSession+bedrock-agentcore:InvokeCodeInterpreter
-    batch.amazonaws.com batch:RegisterJobDefinition+batch:SubmitJob
-    cloudformation.amazonaws.com cloudformation:CreateStack
-    cloudformation.amazonaws.com cloudformation:CreateStackSet+cloudformation:CreateStackInstances
-    cloudformation.amazonaws.com cloudformation:UpdateStackSet
-    codebuild.amazonaws.com codebuild:CreateProject+codebuild:StartBuild
-    codebuild.amazonaws.com codebuild:CreateProject+codebuild:StartBuildBatch
-    datapipeline.amazonaws.com datapipeline:CreatePipeline+datapipeline:PutPipelineDefinition
-    ec2.amazonaws.com ec2:AssociateIamInstanceProfile ec2:ReplaceIamInstanceProfileAssociation
-    ec2.amazonaws.com ec2:RequestSpotInstances ec2:RunInstances
-    ecs-tasks.amazonaws.com ecs:RegisterTaskDefinition+ecs:CreateService ecs:RegisterTaskDefinition+ecs:RunTask
-    ecs-tasks.amazonaws.com ecs:RegisterTaskDefinition+ecs:StartTask ecs:RegisterTaskDefinition+ecs:UpdateService
-    elasticmapreduce.amazonaws.com elasticmapreduce:RunJobFlow
-    glue.amazonaws.com glue:CreateDevEndpoint glue:CreateJob+glue:CreateTrigger glue:CreateJob+glue:StartJobRun
-    glue.amazonaws.com glue:UpdateJob+glue:CreateTrigger glue:UpdateJob+glue:StartJobRun
-    lambda.amazonaws.com lambda:CreateFunction+lambda:AddPermission
-    lambda.amazonaws.com lambda:CreateFunction+lambda:CreateEventSourceMapping
-    lambda.amazonaws.com lambda:CreateFunction+lambda:InvokeFunction
-    pods.eks.amazonaws.com eks:CreatePodIdentityAssociation eks:UpdatePodIdentityAssociation
-    sagemaker.amazonaws.com sagemaker:CreateNotebookInstance sagemaker:CreateProcessingJob
-    sagemaker.amazonaws.com sagemaker:CreateTrainingJob
-    scheduler.amazonaws.com scheduler:CreateSchedule
-    states.amazonaws.com states:CreateStateMachine states:UpdateStateMachine
-    ssm.amazonaws.com ssm:StartAutomationExecution
+    build.apprunner.amazonaws.com: apprunner:CreateService;
+    bedrock-agentcore.amazonaws.com: bedrock-agentcore:CreateCodeInterpreter +
+        bedrock-agentcore:StartCodeInterpreterSession + bedrock-agentcore:InvokeCodeInterpreter;
+    batch.amazonaws.com: batch:RegisterJobDefinition + batch:SubmitJob;
+    cloudformation.amazonaws.com: cloudformation:CreateStack, cloudformation:CreateStackSet +
+        cloudformation:CreateStackInstances, cloudformation:UpdateStackSet;
+    codebuild.amazonaws.com: codebuild:CreateProject + codebuild:StartBuild, codebuild:CreateProject +
+        codebuild:StartBuildBatch;
+    datapipeline.amazonaws.com: datapipeline:CreatePipeline + datapipeline:PutPipelineDefinition;
+    ec2.amazonaws.com: ec2:AssociateIamInstanceProfile, ec2:ReplaceIamInstanceProfileAssociation,
+        ec2:RequestSpotInstances, ec2:RunInstances;
+    ecs-tasks.amazonaws.com: ecs:RegisterTaskDefinition + ecs:CreateService, ecs:RegisterTaskDefinition + ecs:RunTask,
+        ecs:RegisterTaskDefinition + ecs:StartTask, ecs:RegisterTaskDefinition + ecs:UpdateService;
+    elasticmapreduce.amazonaws.com: elasticmapreduce:RunJobFlow;
+    glue.amazonaws.com: glue:CreateDevEndpoint, glue:CreateJob + glue:CreateTrigger, glue:CreateJob +
+        glue:StartJobRun, glue:UpdateJob + glue:CreateTrigger, glue:UpdateJob + glue:StartJobRun;
+    lambda.amazonaws.com: lambda:CreateFunction + lambda:AddPermission, lambda:CreateFunction +
+        lambda:CreateEventSourceMapping, lambda:CreateFunction + lambda:InvokeFunction;
+    pods.eks.amazonaws.com: eks:CreatePodIdentityAssociation, eks:UpdatePodIdentityAssociation;
+    sagemaker.amazonaws.com: sagemaker:CreateNotebookInstance, sagemaker:CreateProcessingJob,
+        sagemaker:CreateTrainingJob;
+    scheduler.amazonaws.com: scheduler:CreateSchedule;
+    states.amazonaws.com: states:CreateStateMachine, states:UpdateStateMachine;
+    ssm.amazonaws.com: ssm:StartAutomationExecution;
 ";
 
-/// Pairs of actions that are enough on one role or user: the first gives it permissions, the second lets the holder use it.
+/// Pairs of actions that are enough on one role or user: the first gives it permissions, the second lets the holder use
+/// it.
 pub(super) const PAIRS: &[(&[&str], &[&str])] = &[
     (&["iam:AttachRolePolicy", "iam:PutRolePolicy"], &["iam:CreateRole", "iam:UpdateAssumeRolePolicy"]),
     (

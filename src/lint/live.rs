@@ -11,8 +11,8 @@ use crate::model::live::{Access, Identity, Live, LiveAccount, LiveRole, Observed
 use crate::model::note::Note;
 use std::collections::{BTreeSet, HashMap};
 
-/// Findings on live objects, sorted. Checks declared roles and policies, and those with the owner tag. What is as declared
-/// has its findings from `declared`.
+/// Findings on live objects, sorted. Checks declared roles and policies, and those with the owner tag. What is as
+/// declared has its findings from `declared`.
 pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
     let mut findings = Findings::default();
     let mut declared_roles = HashMap::new();
@@ -40,8 +40,8 @@ pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
     findings.into_notes()
 }
 
-/// Findings on declared objects that need live state, sorted. They count against `--deny` like those of `declared`. None
-/// for an account if its providers, or the issuer of a cluster that needs one there, are unknown.
+/// Findings on declared objects that need live state, sorted. They count against `--deny` like those of `declared`.
+/// None for an account if its providers, or the issuer of a cluster that needs one there, are unknown.
 pub fn declared_against(desired: &Desired, live: &Live) -> Vec<Note> {
     let mut findings = Findings::default();
     let bindings = bindings_by_cluster(desired);

@@ -37,7 +37,9 @@ struct AllowStatement<'a> {
     limited: bool,
 }
 
-const CHECKS: &[(&str, fn(&PermissionsContext<'_>) -> Vec<Finding>)] = &[
+type PermissionsCheck = fn(&PermissionsContext<'_>) -> Vec<Finding>;
+
+const CHECKS: &[(&str, PermissionsCheck)] = &[
     ("IRSA030", broad::everything),
     ("IRSA031", escalation),
     ("IRSA032", pass_any_role),

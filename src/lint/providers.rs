@@ -43,7 +43,9 @@ pub(super) fn bindings_by_cluster(desired: &Desired) -> BindingsByCluster<'_> {
     by_cluster
 }
 
-const CHECKS: &[(&str, fn(&ProviderContext<'_>) -> Vec<Finding>)] =
+type ProviderCheck = fn(&ProviderContext<'_>) -> Vec<Finding>;
+
+const CHECKS: &[(&str, ProviderCheck)] =
     &[("IRSA017", without_cluster), ("IRSA019", near_quota), ("IRSA020", other_audiences)];
 
 pub(super) fn check(findings: &mut Findings, location: &Location, context: &ProviderContext<'_>) {

@@ -1,8 +1,8 @@
 //! Whether the resources of a statement include every resource, or every one of a type, however that is written.
 //!
-//! A pattern is compared with the shape of ARNs: `role/?*` and `ro*` cover every role, `key/*-*` covers every key. Region
-//! and account are ignored: all secrets of one region count as all secrets. A pattern with fewer than two letters of a name
-//! and no complete part of it (`role/*-*`, `role/a*`) counts as every name.
+//! A pattern is compared with the shape of ARNs: `role/?*` and `ro*` cover every role, `key/*-*` covers every key.
+//! Region and account are ignored: all secrets of one region count as all secrets. A pattern with fewer than two
+//! letters of a name and no complete part of it (`role/*-*`, `role/a*`) counts as every name.
 
 use crate::policy::canonical::{CanonicalStatement, Choice};
 use crate::policy::pattern::{arn_parts, covers, fixed_prefix, is_wild, together_cover};

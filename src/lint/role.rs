@@ -17,7 +17,9 @@ struct RoleContext<'a> {
     role: &'a Role,
 }
 
-const CHECKS: &[(&str, fn(&RoleContext<'_>) -> Vec<Finding>)] = &[
+type RoleCheck = fn(&RoleContext<'_>) -> Vec<Finding>;
+
+const CHECKS: &[(&str, RoleCheck)] = &[
     ("IRSA004", every_subject),
     ("IRSA005", wildcard_namespace),
     ("IRSA006", wildcard_name),
@@ -31,8 +33,8 @@ pub(super) fn check(findings: &mut Findings, location: &Location, desired: &Desi
     findings.run(location, CHECKS, &RoleContext { desired, role });
 }
 
-/// The bindings with a wildcard of this scope. They are less severe than the same subject in a trust statement, because a
-/// binding with a wildcard needs a reason.
+/// The bindings with a wildcard of this scope. They are less severe than the same subject in a trust statement, because
+/// a binding with a wildcard needs a reason.
 fn wildcards(context: &RoleContext<'_>, scope: SubjectScope, severity: Severity, what: &str) -> Vec<Finding> {
     let finding = |binding: &Binding| {
         let Subject::Wildcard { namespace, name, reason } = &binding.subject else { return None };

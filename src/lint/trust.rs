@@ -39,7 +39,9 @@ pub(super) struct RoleFacts<'a> {
     pub bound_subjects: BTreeSet<String>,
 }
 
-const CHECKS: &[(&str, fn(&TrustContext<'_>) -> Vec<Finding>)] = &[
+type TrustCheck = fn(&TrustContext<'_>) -> Vec<Finding>;
+
+const CHECKS: &[(&str, TrustCheck)] = &[
     ("IRSA001", other_issuer),
     ("IRSA002", no_subject),
     ("IRSA002", external_providers::no_owner),
@@ -62,7 +64,7 @@ const CHECKS: &[(&str, fn(&TrustContext<'_>) -> Vec<Finding>)] = &[
 ];
 
 /// Checks that read the providers of the live account.
-const LIVE_CHECKS: &[(&str, fn(&TrustContext<'_>) -> Vec<Finding>)] = &[("IRSA016", principals::missing_provider)];
+const LIVE_CHECKS: &[(&str, TrustCheck)] = &[("IRSA016", principals::missing_provider)];
 
 /// Checks statements, each with its name.
 pub(super) fn check<'a>(
@@ -100,7 +102,9 @@ fn run<'a, 'r>(
             let claims = if is_federated { ClaimCondition::all(statement) } else { Vec::new() };
             let context = TrustContext { statement, claims, role };
             let location = location.part(&name.to_string());
-            checks.iter().for_each(|checks| findings.run(&location, checks, &context));
+            for checks in checks {
+                findings.run(&location, checks, &context);
+            }
         }
     }
 }

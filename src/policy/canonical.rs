@@ -33,8 +33,8 @@ pub(crate) struct CanonicalDocument {
     pub statements: Set<Arc<CanonicalStatement>>,
 }
 
-/// The version of the policy language. Documents of different versions are never equal, because policy variables are plain
-/// text in the old one
+/// The version of the policy language. Documents of different versions are never equal, because policy variables are
+/// plain text in the old one
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {

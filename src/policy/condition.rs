@@ -42,8 +42,8 @@ impl Condition<'_> {
         matches!(self.operator.base.as_str(), "stringlike" | "arnlike" | "arnequals")
     }
 
-    /// What the condition restricts. Every possible value of the key matches one of `universes`, and a variable for which
-    /// `is_open` holds may have any value.
+    /// What the condition restricts. Every possible value of the key matches one of `universes`, and a variable for
+    /// which `is_open` holds may have any value.
     pub(crate) fn restriction(&self, universes: &[&str], is_open: impl Fn(&str) -> bool) -> Restriction {
         let optional = self.operator.if_exists || self.operator.quantifier == Quantifier::ForAllValues;
         let base = self.operator.base.as_str();

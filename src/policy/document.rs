@@ -10,7 +10,8 @@ use std::sync::{Arc, OnceLock};
 /// The most errors reported for one document: locating each one scans the text from its start.
 const MAX_ERRORS: usize = 100;
 
-/// A policy document. `==` compares the meaning; the text is kept for display and for sending. Clones share one document.
+/// A policy document. `==` compares the meaning; the text is kept for display and for sending. Clones share one
+/// document.
 #[derive(Debug, Clone)]
 pub struct PolicyDocument(Arc<Inner>);
 
@@ -90,8 +91,8 @@ impl PolicyDocument {
         Self::read(text, Some(kind)).err().unwrap_or_default()
     }
 
-    /// Reads a live document, either percent-encoded as IAM sends it or already decoded. A document that cannot be parsed
-    /// is kept as opaque text.
+    /// Reads a live document, either percent-encoded as IAM sends it or already decoded. A document that cannot be
+    /// parsed is kept as opaque text.
     pub fn live(text: &str) -> Self {
         let decoded = parse::percent_decode(text);
         Self::read(&decoded, None).unwrap_or_else(|mut errors| {
@@ -162,8 +163,8 @@ impl PolicyDocument {
         matches!(&self.0.body, Body::Parsed(CanonicalDocument { version: Version::Current, .. }))
     }
 
-    /// Whether its statements mean the same in a document of version 2012-10-17. In the old version `${…}` is plain text
-    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>).
+    /// Whether its statements mean the same in a document of version 2012-10-17. In the old version `${…}` is plain
+    /// text (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>).
     pub(crate) fn carries_over(&self) -> bool {
         self.is_parsed() && (self.is_current() || !self.minified().contains("${"))
     }
@@ -206,8 +207,8 @@ impl PolicyDocument {
             .collect()
     }
 
-    /// Every `Federated` principal of this trust policy, as written. If the policy cannot be parsed: every word in it that
-    /// may be the ARN of an OIDC provider, so that a provider in use never counts as unused.
+    /// Every `Federated` principal of this trust policy, as written. If the policy cannot be parsed: every word in it
+    /// that may be the ARN of an OIDC provider, so that a provider in use never counts as unused.
     pub fn federated_providers(&self) -> BTreeSet<String> {
         match &self.0.body {
             Body::Parsed(_) => {

@@ -1,7 +1,7 @@
 //! Parses policies as strict JSON with positions, and decodes the percent-encoding of IAM.
 //!
-//! A policy that two parsers read differently can pass a review unseen. So everything ambiguous is an error: duplicate keys,
-//! more than 32 levels, text after the document, and numbers that serde_json would write differently.
+//! A policy that two parsers read differently can pass a review unseen. So everything ambiguous is an error: duplicate
+//! keys, more than 32 levels, text after the document, and numbers that serde_json would write differently.
 
 mod tree;
 

@@ -1,11 +1,11 @@
 //! Text patterns in policies: whether one pattern covers another, and whether two have a text in common.
 //!
 //! `*` matches any text and `?` any one character
-//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html>). A policy variable such
-//! as `${aws:PrincipalTag/team}` stands for an unknown text of any length: only a `*` or the same variable covers it.
-//! `${*}`, `${?}` and `${$}` stand for the characters themselves
-//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>). Case counts: where AWS ignores
-//! it, the caller lower-cases both texts first.
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html>). A policy variable
+//! such as `${aws:PrincipalTag/team}` stands for an unknown text of any length: only a `*` or the same variable covers
+//! it. `${*}`, `${?}` and `${$}` stand for the characters themselves
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>). Case counts: where AWS
+//! ignores it, the caller lower-cases both texts first.
 
 /// What `${…}` means in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +42,8 @@ pub(crate) fn covers_as(pattern: &str, syntax: Syntax, other: &str, other_syntax
     pattern == "*" || Automaton::new([pieces(pattern, syntax)]).covers(&pieces(other, other_syntax))
 }
 
-/// Whether the resource pattern `pattern` covers `other`. The six parts of the ARNs are compared one by one, because AWS
-/// does not say whether a `*` reaches beyond its part, except for `*` alone
+/// Whether the resource pattern `pattern` covers `other`. The six parts of the ARNs are compared one by one, because
+/// AWS does not say whether a `*` reaches beyond its part, except for `*` alone
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>).
 pub(crate) fn arn_covers(pattern: &str, syntax: Syntax, other: &str, other_syntax: Syntax) -> bool {
     if pattern == "*" || (pattern == other && syntax == other_syntax) {

@@ -1,8 +1,8 @@
 //! Compares two permission policies: which access a change takes and gives, and which document lies between the two.
 //!
-//! A statement stands for pairs of an action and a resource, under its conditions. A `NotAction` or `NotResource` list is
-//! one item of such a pair. A pair is in another document only if one statement there certainly covers it: a comparison
-//! may report an effect that does not exist, but never misses one.
+//! A statement stands for pairs of an action and a resource, under its conditions. A `NotAction` or `NotResource` list
+//! is one item of such a pair. A pair is in another document only if one statement there certainly covers it: a
+//! comparison may report an effect that does not exist, but never misses one.
 
 use super::canonical::{CanonicalStatement, Choice, Effect};
 use super::document::{PolicyDocument, Statement};
@@ -74,9 +74,9 @@ pub fn between(before: Option<&PolicyDocument>, after: Option<&PolicyDocument>) 
     }
 }
 
-/// A document between two: it allows what both allow and denies what either denies. Replacing `before` by it takes access
-/// and gives none; replacing it by `after` gives access and takes none. `None` if one cannot be parsed, or if `${…}` is a
-/// variable in one and plain text in the other.
+/// A document between two: it allows what both allow and denies what either denies. Replacing `before` by it takes
+/// access and gives none; replacing it by `after` gives access and takes none. `None` if one cannot be parsed, or if
+/// `${…}` is a variable in one and plain text in the other.
 pub fn intersect(before: Option<&PolicyDocument>, after: Option<&PolicyDocument>) -> Option<PolicyDocument> {
     let ends = || before.into_iter().chain(after);
     if ends().any(|document| !document.is_parsed()) {

@@ -35,8 +35,8 @@ pub fn between(before: &PolicyDocument, after: &PolicyDocument) -> TrustEffects 
     }
 }
 
-/// A policy between two: it allows what both allow and denies what either denies. `None` if they have no allow in common,
-/// or if one cannot be parsed or would mean something else in the current version of the policy language.
+/// A policy between two: it allows what both allow and denies what either denies. `None` if they have no allow in
+/// common, or if one cannot be parsed or would mean something else in the current version of the policy language.
 pub fn intersect(before: &PolicyDocument, after: &PolicyDocument) -> Option<PolicyDocument> {
     if !before.carries_over() || !after.carries_over() {
         return None;

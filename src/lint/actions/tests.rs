@@ -1,3 +1,4 @@
+use super::super::escalation::PATHS;
 use super::*;
 use crate::policy::Statement;
 use serde_json::{Value, json};
@@ -26,4 +27,13 @@ fn statement_covers_known_actions_by_name_or_pattern() {
         KNOWN.keys().filter(|name| !name.starts_with("iam:") && !name.starts_with("sts:")).count()
     });
     assert_eq!(of("NotAction", &json!("*")), [""; 0]);
+}
+
+#[test]
+fn actions_of_escalation_paths_are_known() {
+    assert_eq!(PATHS.len(), 83);
+    assert_eq!(PATHS.iter().filter(|path| path.service.is_some()).count(), 35);
+    for action in PATHS.iter().flat_map(|path| &path.actions) {
+        resource_type(action);
+    }
 }

@@ -3,7 +3,7 @@
 use super::{DocumentContext, Finding, PolicyDocument, Severity, has_word, named, shortened};
 use crate::ids::PolicyArn;
 use crate::lint::services::{is_service, similar_service};
-use crate::policy::canonical::{CanonicalStatement, Choice};
+use crate::policy::canonical::{CanonicalStatement, Choice, Principal};
 use crate::policy::condition::conditions;
 use crate::policy::pattern::arn_parts;
 
@@ -64,7 +64,7 @@ fn in_each_statement(
 /// Resources, principals and condition values, each with whether it should be an ARN.
 fn texts(statement: &CanonicalStatement) -> impl Iterator<Item = (&str, bool)> {
     let resources = statement.resources.iter().flat_map(Choice::items).map(String::as_str);
-    let principals = statement.principals.iter().flat_map(Choice::items).map(|principal| principal.text());
+    let principals = statement.principals.iter().flat_map(Choice::items).map(Principal::text);
     let values = conditions(statement).flat_map(|condition| condition.values).map(String::as_str);
     let values = values.map(|text| (text, text.starts_with("arn:")));
     resources.chain(principals).map(|text| (text, true)).chain(values)

@@ -1,4 +1,5 @@
-//! Rules on broad permissions: everything, everything with exceptions, all data, whole services, access for other accounts.
+//! Rules on broad permissions: everything, everything with exceptions, all data, whole services, access for other
+//! accounts.
 
 use super::{
     AllowStatement, Choice, Finding, PermissionsContext, ResourceType, Severity, StatementName, covers, covers_every,
@@ -86,17 +87,13 @@ const READS: &str = "
 ";
 
 pub(super) fn read_all(context: &PermissionsContext<'_>) -> Vec<Finding> {
-    everywhere(context, READS.split_ascii_whitespace(), "on every resource")
+    everywhere(context, &READS.split_ascii_whitespace().collect::<Vec<_>>(), "on every resource")
 }
 
 /// A finding for each statement that allows one of the actions on every resource, without a limit.
-fn everywhere<'a>(
-    context: &PermissionsContext<'_>,
-    actions: impl Iterator<Item = &'a str> + Clone,
-    what: &str,
-) -> Vec<Finding> {
+fn everywhere(context: &PermissionsContext<'_>, actions: &[&str], what: &str) -> Vec<Finding> {
     let finding = |allow: &AllowStatement<'_>| {
-        let allowed = actions.clone().filter(|action| allow.allows_everywhere(action));
+        let allowed = actions.iter().filter(|action| allow.allows_everywhere(action));
         let allowed: Vec<String> = allowed.map(|action| format!("`{action}`")).collect();
         (!allowed.is_empty())
             .then(|| Finding::new(format!("{} allows {} {what}", allow.name, shortened(allowed, ", "))))
@@ -124,10 +121,11 @@ pub(super) fn shares_access(context: &PermissionsContext<'_>) -> Vec<Finding> {
     let severe = SEVERE_SHARING.split_ascii_whitespace();
     let (whole, severe): (Vec<&str>, Vec<&str>) =
         severe.partition(|action| is_allowed_as_whole_service(context, action));
-    let others = whole.into_iter().chain(OTHER_SHARING.split_ascii_whitespace());
-    let others = everywhere(context, others, what).into_iter();
-    let severe = everywhere(context, severe.into_iter(), what).into_iter();
-    severe.chain(others.map(|finding| finding.with_severity(Severity::Medium))).collect()
+    let others: Vec<&str> = whole.into_iter().chain(OTHER_SHARING.split_ascii_whitespace()).collect();
+    let mut found = everywhere(context, &severe, what);
+    let others = everywhere(context, &others, what).into_iter();
+    found.extend(others.map(|finding| finding.with_severity(Severity::Medium)));
+    found
 }
 
 /// Whether only patterns for the whole of its service allow the action.
@@ -145,8 +143,8 @@ const IMPORTANT_SERVICES: &str = "
     account acm-pca apprunner athena autoscaling backup batch bedrock cloudformation cloudtrail codebuild codecommit
     codedeploy codepipeline cognito-identity cognito-idp config dms docdb-elastic ds dsql dynamodb ebs ec2 ecr ecs eks
     elasticache elasticfilesystem elasticmapreduce es events firehose fsx glacier glue guardduty iam identitystore kafka
-    kinesis kms lambda lightsail logs memorydb organizations ram rds rds-data redshift redshift-data route53 s3 sagemaker
-    secretsmanager securityhub sns sqs ssm sso sts
+    kinesis kms lambda lightsail logs memorydb organizations ram rds rds-data redshift redshift-data route53 s3
+    sagemaker secretsmanager securityhub sns sqs ssm sso sts
 ";
 
 pub(super) fn whole_services(context: &PermissionsContext<'_>) -> Vec<Finding> {

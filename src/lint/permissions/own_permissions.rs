@@ -1,4 +1,5 @@
-//! Rule IRSA038: permissions by which a role can change its own policies or trust, or those of other roles that irsa manages.
+//! Rule IRSA038: permissions by which a role can change its own policies or trust, or those of other roles that irsa
+//! manages.
 
 use super::{
     AllowStatement, CanonicalStatement, Choice, Finding, PermissionsContext, arn_parts, covers, covers_every, overlap,
@@ -54,8 +55,8 @@ fn allowed_on(allow: &AllowStatement<'_>, actions: &[RatedAction], arns: &[Strin
     allowed.filter(|_| arns.iter().any(|arn| may_apply_to(allow.statement, arn))).copied().collect()
 }
 
-/// Whether the statement may apply to an ARN without `arn:PARTITION:`. The partition is ignored, because a policy can name
-/// no other.
+/// Whether the statement may apply to an ARN without `arn:PARTITION:`. The partition is ignored, because a policy can
+/// name no other.
 fn may_apply_to(statement: &CanonicalStatement, arn: &str) -> bool {
     let with_partition_of = |pattern: &str| {
         let partition = arn_parts(pattern).get(1).copied().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Checks the corpus of policies: bad ones with their rule and severity, good ones without a finding of medium severity.
+//! Checks the corpus of policies: bad ones with their rule and severity, good ones without a finding of medium
+//! severity.
 //!
 //! `tests/it/lint.rs` checks the same through the program.
 

@@ -39,7 +39,8 @@ pub(super) fn provider(issuer: &str) -> String {
     format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}")
 }
 
-/// Clusters `east` and `west` in account `default`, `far` in account `other`; role `app`, bound to `apps/web` in `east`.
+/// Clusters `east` and `west` in account `default`, `far` in account `other`; role `app`, bound to `apps/web` in
+/// `east`.
 #[derive(Debug, Clone)]
 pub(super) struct Fixture {
     pub desired: Desired,

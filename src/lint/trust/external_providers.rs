@@ -1,4 +1,5 @@
-//! Rules on identity providers that serve everyone (Cognito, Google, Amazon, Facebook, shared OIDC issuers), and on SAML.
+//! Rules on identity providers that serve everyone (Cognito, Google, Amazon, Facebook, shared OIDC issuers), and on
+//! SAML.
 
 use super::{ClaimCondition, Finding, Severity, TrustContext, is_wild};
 use crate::policy::condition::{Restriction, conditions};

@@ -1,5 +1,5 @@
-//! Finds resources and principals that IAM would refuse. IAM refuses them when the policy is written, perhaps after other
-//! writes, so irsa checks declared policies offline.
+//! Finds resources and principals that IAM would refuse. IAM refuses them when the policy is written, perhaps after
+//! other writes, so irsa checks declared policies offline.
 
 use super::super::pattern::arn_parts;
 use super::fold;

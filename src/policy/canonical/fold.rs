@@ -34,8 +34,8 @@ pub(super) fn operator(name: &str) -> Option<Operator> {
 }
 
 /// A condition key in lower case, except for what follows a `/`. AWS ignores the case of key names
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html>), but a tag key, as in
-/// `aws:ResourceTag/Team`, and the path of an issuer, as in `oidc.example.com/id/ABC:sub`, keep theirs.
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html>), but a tag key, as
+/// in `aws:ResourceTag/Team`, and the path of an issuer, as in `oidc.example.com/id/ABC:sub`, keep theirs.
 pub(crate) fn condition_key(key: &str) -> String {
     let Some((head, tail)) = key.split_once('/') else {
         return key.to_ascii_lowercase();

@@ -374,20 +374,22 @@ impl Reader {
         if !self.declared() {
             return;
         }
-        let mut check = |text: &str, at: Option<usize>| {
-            if let Some(bad) = text.chars().find(|c| *c > '\u{ff}') {
-                let message = format!("IAM accepts no character above U+00FF, found U+{:04X}", u32::from(bad));
-                self.report(at, message);
-            }
-        };
         match &node.shape {
-            Shape::Text(text) => check(text, node.at),
+            Shape::Text(text) => self.check_text(text, node.at),
             Shape::List(list) => list.iter().for_each(|item| self.check_characters(item)),
             Shape::Object(entries) => {
-                entries.iter().for_each(|entry| check(&entry.key, entry.at));
-                entries.iter().for_each(|entry| self.check_characters(&entry.value));
+                for entry in entries {
+                    self.check_text(&entry.key, entry.at);
+                    self.check_characters(&entry.value);
+                }
             }
             Shape::Null | Shape::Bool(_) | Shape::Number(_) => {}
+        }
+    }
+
+    fn check_text(&mut self, text: &str, at: Option<usize>) {
+        if let Some(bad) = text.chars().find(|c| *c > '\u{ff}') {
+            self.report(at, format!("IAM accepts no character above U+00FF, found U+{:04X}", u32::from(bad)));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A JSON parser that records the position of every key and value.
 //!
-//! serde_json silently keeps the last of two equal keys and drops positions, which the errors of `canonical` need. Strings
-//! with escapes and numbers are still parsed by serde_json.
+//! serde_json silently keeps the last of two equal keys and drops positions, which the errors of `canonical` need.
+//! Strings with escapes and numbers are still parsed by serde_json.
 
 use super::{OffsetError, ParseError, position, without_mark};
 use serde::ser::{Serialize, Serializer};

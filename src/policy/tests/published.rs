@@ -1,7 +1,8 @@
 //! The cases of hashicorp/awspolicyequivalence, which terraform uses, with our own documents and answers.
 //!
-//! Each case says whether AWS treats two documents alike, and what that library answers. Where the library is wrong, the
-//! case says why. IAM refuses some documents: declared, irsa refuses them too, and live they equal only their own text.
+//! Each case says whether AWS treats two documents alike, and what that library answers. Where the library is wrong,
+//! the case says why. IAM refuses some documents: declared, irsa refuses them too, and live they equal only their own
+//! text.
 
 use super::super::PolicyDocument;
 use super::super::document::PolicyKind;

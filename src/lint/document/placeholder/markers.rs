@@ -2,7 +2,8 @@
 
 use crate::lint::has_word;
 
-/// `<bucket>`, `{{ bucket }}`, `{bucket}`, `[bucket]`, `%BUCKET%`, `__BUCKET__`, `#{bucket}`, `@bucket@`, and templates.
+/// `<bucket>`, `{{ bucket }}`, `{bucket}`, `[bucket]`, `%BUCKET%`, `__BUCKET__`, `#{bucket}`, `@bucket@`, and
+/// templates.
 pub(super) fn bracketed(text: &str) -> Option<&str> {
     const SIGNS: [&str; 9] = ["{{", "}}", "{%", "<%", "#{", "!Sub", "!Ref", "Fn::", "%("];
     if let Some(sign) = SIGNS.into_iter().find(|sign| text.contains(sign)) {
@@ -27,30 +28,21 @@ fn ends_name(text: &str, sign: &str) -> bool {
 
 /// The first text between two signs, with the signs, whose inside satisfies `word`.
 fn between<'a>(text: &'a str, open: &str, close: &str, word: &dyn Fn(&str) -> bool) -> Option<&'a str> {
-    let mut from = 0;
-    while let Some(start) = text[from..].find(open).map(|at| at + from) {
+    text.match_indices(open).find_map(|(start, _)| {
         let inside = start + open.len();
-        let length = text[inside..].find(close)?;
-        if word(&text[inside..inside + length]) {
-            return Some(&text[start..inside + length + close.len()]);
-        }
-        from = inside;
-    }
-    None
+        let end = inside + text[inside..].find(close)?;
+        word(&text[inside..end]).then(|| &text[start..end + close.len()])
+    })
 }
 
 /// `{bucket}`, if the name is a known one: others may be parts of a path. Not `${…}`.
 fn braces(text: &str) -> Option<&str> {
-    let mut from = 0;
-    while let Some(start) = text[from..].find('{').map(|at| at + from) {
-        let length = text[start..].find('}')?;
-        let inside = &text[start + 1..start + length];
-        if !text[..start].ends_with('$') && (is_variable_name(inside) || inside.len() > 2 && is_upper_case(inside)) {
-            return Some(&text[start..=start + length]);
-        }
-        from = start + 1;
-    }
-    None
+    text.match_indices('{').find_map(|(start, _)| {
+        let end = start + text[start..].find('}')?;
+        let inside = &text[start + 1..end];
+        let is_known = is_variable_name(inside) || inside.len() > 2 && is_upper_case(inside);
+        (is_known && !text[..start].ends_with('$')).then(|| &text[start..=end])
+    })
 }
 
 fn is_upper_case(word: &str) -> bool {
@@ -59,19 +51,13 @@ fn is_upper_case(word: &str) -> bool {
 
 /// `$ACCOUNT_ID`. Not the names with a dollar sign of Lambda, API Gateway, IoT and EMR.
 pub(super) fn shell_variable(text: &str) -> Option<&str> {
-    let mut from = 0;
-    while let Some(start) = text[from..].find('$').map(|at| at + from) {
+    text.match_indices('$').find_map(|(start, _)| {
         let rest = &text[start + 1..];
         let length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         let word = &rest[..length];
-        let plain = is_upper_case(word) && word.len() > 2 && !matches!(word, "DEFAULT" | "LATEST" | "SYS")
-            || is_variable_name(word);
-        if plain || rest.starts_with('(') {
-            return Some(&text[start..=start + length]);
-        }
-        from = start + 1;
-    }
-    None
+        let is_constant = is_upper_case(word) && word.len() > 2 && !matches!(word, "DEFAULT" | "LATEST" | "SYS");
+        (is_constant || is_variable_name(word) || rest.starts_with('(')).then(|| &text[start..=start + length])
+    })
 }
 
 /// Names that are a placeholder when they are marked as a variable.
@@ -157,7 +143,7 @@ fn is_placeholder(part: &str) -> bool {
 
 /// `logs-ACCOUNT_ID`
 fn upper_case_term(text: &str) -> Option<&str> {
-    let upper = TERMS.split_ascii_whitespace().filter(|term| term.contains('_')).map(|term| term.to_ascii_uppercase());
+    let upper = TERMS.split_ascii_whitespace().filter(|term| term.contains('_')).map(str::to_ascii_uppercase);
     let spelled = upper.flat_map(|term| [term.replace('_', "-"), term]);
     let found = spelled.filter_map(|term| find_word(text, &term));
     found.max_by_key(std::ops::Range::len).map(|span| &text[span])
