@@ -1,7 +1,6 @@
 //! For every rule, an object with a finding and one without.
 
 mod corpus;
-mod dump;
 mod fixture;
 mod live;
 mod ordinary;

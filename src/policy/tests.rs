@@ -4,7 +4,6 @@
 
 mod dice;
 mod documents;
-mod dump2;
 mod evaluator;
 mod laws;
 mod mutations;
