@@ -13,7 +13,7 @@ use irsa::model::desired::Desired;
 use irsa::model::live::Live;
 use irsa::plan::plan;
 use irsa::policy::PolicyDocument;
-use irsa::policy::document::Kind;
+use irsa::policy::document::PolicyKind;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tempfile::TempDir;
 
@@ -123,12 +123,12 @@ const DOCUMENT: &str = r#"{"Version": "2012-10-17", "Statement": [
 
 #[divan::bench]
 fn h_policy_parse() -> PolicyDocument {
-    PolicyDocument::parse(black_box(DOCUMENT), Kind::Permissions).expect("a policy")
+    PolicyDocument::parse(black_box(DOCUMENT), PolicyKind::Permissions).expect("a policy")
 }
 
 #[divan::bench]
 fn i_policy_compare(bencher: Bencher<'_, '_>) {
-    let declared = PolicyDocument::parse(DOCUMENT, Kind::Permissions).expect("a policy");
+    let declared = PolicyDocument::parse(DOCUMENT, PolicyKind::Permissions).expect("a policy");
     // as IAM sends it
     let live = PolicyDocument::live(&utf8_percent_encode(DOCUMENT, NON_ALPHANUMERIC).to_string());
     assert_eq!(declared, live);

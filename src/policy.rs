@@ -1,17 +1,16 @@
-//! The meaning of IAM policies: parsing, equality by meaning, trust policies, size budgets.
+//! The meaning of IAM policies: parsing, equality by meaning, comparison of two versions, trust policies, size quotas.
 //!
-//! Pure: no IO, no clock. Everything here is what irsa exists for, so it is our own code.
+//! Pure: no IO and no clock.
 
 pub mod budget;
 pub(crate) mod canonical;
 pub(crate) mod condition;
-pub(crate) mod cover;
 pub mod document;
-pub mod effects;
-pub mod narrow;
 pub mod parse;
-pub(crate) mod pattern_cover;
+pub(crate) mod pattern;
+pub mod permission_effects;
 pub mod trust;
+pub mod trust_effects;
 
 pub use document::{PolicyDocument, Statement};
 pub use parse::ParseError;

@@ -20,7 +20,7 @@ use irsa::model::address::Address;
 use irsa::model::desired::Account;
 use irsa::plan::file::{FORMAT_VERSION, FileError};
 use irsa::plan::{ConfigKeys, PlanV2};
-use irsa::policy::document::Kind;
+use irsa::policy::document::PolicyKind;
 use irsa::policy::{ParseError, PolicyDocument};
 use irsa::render::{self, Style};
 use irsa::view::{Detail, PlanView};
@@ -119,14 +119,14 @@ pub fn policy(data: &[u8]) {
         let minified = live.minified();
         assert_eq!(live, PolicyDocument::live(&minified));
         assert_eq!(PolicyDocument::live(&minified).minified(), minified);
-        assert_eq!(live.value(), &serde_json::from_str::<Value>(&minified).expect("JSON"));
+        assert_eq!(live.to_value(), serde_json::from_str::<Value>(&minified).expect("JSON"));
         assert!(live.size() <= minified.chars().count());
         assert_eq!(PolicyDocument::from_statements(live.statements()).statements(), live.statements());
         for issuer in live.federated_issuers() {
             assert!(live.federated_providers().iter().any(|provider| provider.ends_with(&issuer)));
         }
     }
-    for kind in [Kind::Permissions, Kind::Trust] {
+    for kind in [PolicyKind::Permissions, PolicyKind::Trust] {
         let problems = PolicyDocument::problems(text, kind);
         match PolicyDocument::parse(text, kind) {
             Ok(declared) => {

@@ -12,8 +12,8 @@ use super::templates::{TemplateError, Variables, is_template};
 use super::wrong_document::{self, WrongDocument};
 use crate::model::origin::Origin;
 use crate::policy::budget::DOCUMENT_TEXT;
-use crate::policy::document::Kind;
-use crate::policy::parse::{Entry, Node, Shape};
+use crate::policy::document::PolicyKind;
+use crate::policy::parse::{JsonMember, JsonNode, Shape};
 use crate::policy::{PolicyDocument, Statement};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -104,7 +104,7 @@ impl<'a> Documents<'a> {
                 if list.value.is_empty() && !raw.flawed {
                     self.errors.push(Diagnostic::at(&list.origin, format!("{what} has no statements")));
                 }
-                let list = self.statements(&list.value, Kind::Permissions, variables)?;
+                let list = self.statements(&list.value, PolicyKind::Permissions, variables)?;
                 (!list.is_empty()).then(|| PolicyDocument::from_statements(&list))
             }
             (None, None, None) => {
@@ -147,7 +147,7 @@ impl<'a> Documents<'a> {
     pub(crate) fn statements(
         &mut self,
         list: &[Located<Json>],
-        kind: Kind,
+        kind: PolicyKind,
         variables: &Variables,
     ) -> Option<Vec<Statement>> {
         let all_before = self.errors.len();
@@ -170,15 +170,15 @@ impl<'a> Documents<'a> {
     }
 
     /// A value with its templates rendered.
-    fn render<'v>(&mut self, value: &'v Json, origin: &Origin, variables: &Variables) -> Node<'v> {
+    fn render<'v>(&mut self, value: &'v Json, origin: &Origin, variables: &Variables) -> JsonNode<'v> {
         let shape = match &value.shape {
             Shape::Text(text) => Shape::Text(self.render_text(text, origin, variables)),
             Shape::List(list) => Shape::List(list.iter().map(|item| self.render(item, origin, variables)).collect()),
             Shape::Object(object) => {
-                let entries = object.iter().map(|Entry { key, value, at: _ }| {
-                    Entry::new(self.render_text(key, origin, variables), self.render(value, origin, variables))
+                let entries = object.iter().map(|JsonMember { key, value, at: _ }| {
+                    JsonMember::new(self.render_text(key, origin, variables), self.render(value, origin, variables))
                 });
-                let entries: Vec<Entry<'v>> = entries.collect();
+                let entries: Vec<JsonMember<'v>> = entries.collect();
                 if object.iter().any(|entry| is_template(&entry.key)) {
                     self.errors.extend(duplicate_keys(&entries, origin));
                 }
@@ -207,11 +207,11 @@ impl<'a> Documents<'a> {
 }
 
 /// Refuses keys that occur more than once: JSON readers disagree on which one counts.
-fn duplicate_keys(entries: &[Entry<'_>], origin: &Origin) -> Vec<Diagnostic> {
+fn duplicate_keys(entries: &[JsonMember<'_>], origin: &Origin) -> Vec<Diagnostic> {
     let mut seen = HashSet::new();
     // a template that could not be rendered is empty, and its error is already reported
     let again = entries.iter().filter(|entry| !entry.key.is_empty() && !seen.insert(&entry.key));
-    let message = |entry: &Entry<'_>| format!("key `{}` occurs twice after its template is filled in", entry.key);
+    let message = |entry: &JsonMember<'_>| format!("key `{}` occurs twice after its template is filled in", entry.key);
     again.map(|entry| Diagnostic::at(origin, message(entry))).collect()
 }
 
@@ -267,13 +267,13 @@ fn read(
         Cow::Borrowed(text)
     };
     check_length(&rendered)?;
-    PolicyDocument::parse(&rendered, Kind::Permissions).map_err(|_| {
+    PolicyDocument::parse(&rendered, PolicyKind::Permissions).map_err(|_| {
         if let Some(wrong) = wrong_kind(&rendered, text, &locate) {
             return vec![wrong];
         }
-        let problems = PolicyDocument::problems(&rendered, Kind::Permissions);
+        let problems = PolicyDocument::problems(&rendered, PolicyKind::Permissions);
         // most templates are inside strings, so the text before rendering is often JSON with the same errors
-        let plain = if rendered == text { Vec::new() } else { PolicyDocument::problems(text, Kind::Permissions) };
+        let plain = if rendered == text { Vec::new() } else { PolicyDocument::problems(text, PolicyKind::Permissions) };
         let errors = problems.iter().map(|error| {
             let here = plain.iter().find(|plain| plain.message == error.message);
             let span = match here.unwrap_or(error).position {

@@ -8,7 +8,8 @@ use super::source::Sources;
 use crate::ids::Key;
 use crate::model::desired::Desired;
 use crate::model::origin::Origin;
-use crate::policy::canonical::{Choice, Principal, arn_parts};
+use crate::policy::canonical::{Choice, Principal};
+use crate::policy::pattern::arn_parts;
 use crate::policy::{PolicyDocument, Statement};
 use std::collections::{BTreeMap, BTreeSet};
 

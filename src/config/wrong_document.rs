@@ -1,8 +1,8 @@
 //! Recognises what users write in place of a policy document: another kind of policy, the output of an aws command, a
 //! file of another tool. One message with a hint replaces an error for every key in it. Nothing in the text is quoted.
 
-use crate::policy::document::Kind;
-use crate::policy::parse::{Entry, Node, Shape, find};
+use crate::policy::document::PolicyKind;
+use crate::policy::parse::{JsonMember, JsonNode, Shape, find};
 use serde_json::{Map, Value};
 
 /// Text that is not a document of the expected kind.
@@ -188,27 +188,27 @@ pub(crate) fn hint_by_name(name: &str) -> Option<&'static str> {
 }
 
 /// What a statement in TOML is that is not allowed in a policy of kind `expected`, if it is recognised.
-pub(crate) fn of_statement(statement: &Node<'_>, expected: Kind) -> Option<WrongDocument> {
+pub(crate) fn of_statement(statement: &JsonNode<'_>, expected: PolicyKind) -> Option<WrongDocument> {
     let entries = statement.object()?;
     let has = |keys: [&str; 2]| keys.iter().any(|key| find(entries, key).is_some());
     match (expected, has(["Principal", "NotPrincipal"]), has(["Resource", "NotResource"])) {
-        (Kind::Permissions, true, false) => {
+        (PolicyKind::Permissions, true, false) => {
             wrong("this is a trust statement: it has `principals` and no `resources`", TRUST, "")
         }
-        (Kind::Permissions, true, true) => wrong(
+        (PolicyKind::Permissions, true, true) => wrong(
             "a permission policy must not have `principals`: with `resources` it is a resource-based policy",
             "remove `principals`: the principal is the role that has the policy",
             "",
         ),
         // a trust statement that lacks its principals
-        (Kind::Trust, false, true) if has_only_sts_actions(entries) => None,
-        (Kind::Trust, false, true) => wrong(
+        (PolicyKind::Trust, false, true) if has_only_sts_actions(entries) => None,
+        (PolicyKind::Trust, false, true) => wrong(
             "this is a permission statement: it has `resources` and no `principals`",
             "move it to `statements` of `[roles.KEY.inline.NAME]` or `[policies.KEY]`; a statement here says who may \
              assume the role",
             "",
         ),
-        (Kind::Trust, true, true) => wrong(
+        (PolicyKind::Trust, true, true) => wrong(
             "a trust statement has no `resources`: it applies to the role itself",
             "remove `resources`; what the role may do goes into `[roles.KEY.inline.NAME]` or `[policies.KEY]`",
             "",
@@ -217,12 +217,12 @@ pub(crate) fn of_statement(statement: &Node<'_>, expected: Kind) -> Option<Wrong
     }
 }
 
-fn has_only_sts_actions(entries: &[Entry<'_>]) -> bool {
+fn has_only_sts_actions(entries: &[JsonMember<'_>]) -> bool {
     let actions = match find(entries, "Action").map(|entry| &entry.value) {
-        Some(Node { shape: Shape::List(list), .. }) => list.as_slice(),
+        Some(JsonNode { shape: Shape::List(list), .. }) => list.as_slice(),
         Some(single) => std::slice::from_ref(single),
         None => &[],
     };
-    let of_sts = |node: &Node<'_>| matches!(&node.shape, Shape::Text(text) if text.starts_with("sts:"));
+    let of_sts = |node: &JsonNode<'_>| matches!(&node.shape, Shape::Text(text) if text.starts_with("sts:"));
     !actions.is_empty() && actions.iter().all(of_sts)
 }

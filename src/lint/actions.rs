@@ -1,268 +1,151 @@
-//! The actions that rules ask for by name, with the kind of resource that each is about
+//! The actions that rules ask for by name, with the type of resource that each works on
 //! (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>).
 
-use super::reach::{Kind, kind};
+use super::resources::ResourceType;
 use crate::policy::canonical::{CanonicalStatement, Choice};
-use crate::policy::pattern_cover::matches;
+use crate::policy::pattern::{fixed_prefix, matches};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::LazyLock;
 
-const BUCKET: Kind<'static> = kind("s3", "???*");
-const FUNCTION: Kind<'static> = kind("lambda", "function:?*");
-const GROUP: Kind<'static> = kind("iam", "group/?*");
-const INSTANCE: Kind<'static> = kind("ec2", "instance/?*");
-const JOB: Kind<'static> = kind("glue", "job/?*");
-const KEY: Kind<'static> = kind("kms", "key/????????-????-????-????-????????????");
-const NOTEBOOK: Kind<'static> = kind("sagemaker", "notebook-instance/?*");
-const OBJECT: Kind<'static> = kind("s3", "???*/?*");
-const OIDC: Kind<'static> = kind("iam", "oidc-provider/?*.?*");
-const PARAMETER: Kind<'static> = kind("ssm", "parameter/?*");
-const POLICY: Kind<'static> = kind("iam", "policy/?*");
-const PROJECT: Kind<'static> = kind("codebuild", "project/?*");
-const ROLE: Kind<'static> = kind("iam", "role/?*");
-const SAML: Kind<'static> = kind("iam", "saml-provider/?*");
-const SECRET: Kind<'static> = kind("secretsmanager", "secret:?*-??????");
-const STACK: Kind<'static> = kind("cloudformation", "stack/?*/?*");
-const STACK_SET: Kind<'static> = kind("cloudformation", "stackset/?*:?*");
-const TABLE: Kind<'static> = kind("dynamodb", "table/?*");
-const TASK: Kind<'static> = kind("ecs", "task-definition/?*:?*");
-const USER: Kind<'static> = kind("iam", "user/?*");
+/// One resource type a line: the service in its ARN, the pattern of its resource part, and its actions in lower case.
+const TABLE: &str = "
+    apprunner service/?*/?* apprunner:createservice apprunner:updateservice
+    backup backup-vault:?* backup:putbackupvaultaccesspolicy
+    batch job-definition/?* batch:registerjobdefinition batch:submitjob
+    bedrock-agentcore code-interpreter-custom/?* bedrock-agentcore:createcodeinterpreter
+    bedrock-agentcore code-interpreter-custom/?* bedrock-agentcore:invokecodeinterpreter
+    bedrock-agentcore code-interpreter-custom/?* bedrock-agentcore:startcodeinterpretersession
+    cloudformation stack/?*/?* cloudformation:createchangeset cloudformation:createstack
+    cloudformation stack/?*/?* cloudformation:executechangeset cloudformation:updatestack
+    cloudformation stackset/?*:?* cloudformation:createstackinstances cloudformation:createstackset
+    cloudformation stackset/?*:?* cloudformation:updatestackset
+    codebuild project/?* codebuild:createproject codebuild:startbuild codebuild:startbuildbatch
+    datapipeline pipeline/?* datapipeline:createpipeline datapipeline:putpipelinedefinition
+    dynamodb table/?* dynamodb:batchgetitem dynamodb:getitem dynamodb:query dynamodb:scan
+    ec2 image/?* ec2:modifyimageattribute
+    ec2 instance/?* ec2-instance-connect:sendsshpublickey ec2:associateiaminstanceprofile ec2:modifyinstanceattribute
+    ec2 instance/?* ec2:replaceiaminstanceprofileassociation ec2:requestspotinstances ec2:runinstances
+    ec2 instance/?* ec2:startinstances ec2:stopinstances ssm:createassociation ssm:sendcommand ssm:startsession
+    ec2 launch-template/?* ec2:createlaunchtemplateversion ec2:modifylaunchtemplate
+    ec2 snapshot/?* ec2:modifysnapshotattribute
+    ecr repository/?* ecr:setrepositorypolicy
+    ecs service/?* ecs:createservice ecs:updateservice
+    ecs task-definition/?*:?* ecs:registertaskdefinition ecs:runtask ecs:starttask
+    ecs task/?* ecs:executecommand
+    eks access-entry/?* eks:associateaccesspolicy eks:updateaccessentry
+    eks cluster/?* eks:createaccessentry eks:createpodidentityassociation
+    eks podidentityassociation/?* eks:updatepodidentityassociation
+    elasticmapreduce cluster/?* elasticmapreduce:runjobflow
+    glue devEndpoint/?* glue:createdevendpoint glue:updatedevendpoint
+    glue job/?* glue:createjob glue:startjobrun glue:updatejob
+    glue trigger/?* glue:createtrigger
+    iam group/?* iam:addusertogroup iam:attachgrouppolicy iam:putgrouppolicy
+    iam oidc-provider/?*.?* iam:addclientidtoopenidconnectprovider iam:updateopenidconnectproviderthumbprint
+    iam policy/?* iam:createpolicyversion iam:setdefaultpolicyversion
+    iam role/?* iam:attachrolepolicy iam:createrole iam:deleterolepermissionsboundary iam:deleterolepolicy
+    iam role/?* iam:detachrolepolicy iam:passrole iam:putrolepermissionsboundary iam:putrolepolicy iam:tagrole
+    iam role/?* iam:untagrole iam:updateassumerolepolicy sts:assumerole
+    iam saml-provider/?* iam:updatesamlprovider
+    iam user/?* iam:attachuserpolicy iam:createaccesskey iam:createloginprofile iam:createuser
+    iam user/?* iam:deleteuserpermissionsboundary iam:putuserpermissionsboundary iam:putuserpolicy
+    iam user/?* iam:updateloginprofile
+    identitystore group/?* identitystore:creategroupmembership
+    kms key/????????-????-????-????-???????????? kms:creategrant kms:decrypt kms:putkeypolicy
+    lambda event-source-mapping:?* lambda:createeventsourcemapping
+    lambda function:?* lambda:addpermission lambda:createfunction lambda:invokefunction lambda:updatefunctioncode
+    lambda function:?* lambda:updatefunctionconfiguration
+    organizations account/?* organizations:createaccount
+    organizations policy/?* organizations:detachpolicy organizations:updatepolicy
+    ram resource-share/?* ram:createresourceshare
+    rds cluster-snapshot:?* rds:modifydbclustersnapshotattribute
+    rds snapshot:?* rds:modifydbsnapshotattribute
+    s3 ???* s3:putbucketacl s3:putbucketpolicy
+    s3 ???*/?* s3:getobject s3:getobjectversion
+    s3 accesspoint/?* s3:putaccesspointpolicy
+    sagemaker notebook-instance-lifecycle-config/?* sagemaker:createnotebookinstancelifecycleconfig
+    sagemaker notebook-instance/?* sagemaker:createnotebookinstance sagemaker:createpresignednotebookinstanceurl
+    sagemaker notebook-instance/?* sagemaker:startnotebookinstance sagemaker:stopnotebookinstance
+    sagemaker notebook-instance/?* sagemaker:updatenotebookinstance
+    sagemaker processing-job/?* sagemaker:createprocessingjob
+    sagemaker training-job/?* sagemaker:createtrainingjob
+    scheduler schedule/?*/?* scheduler:createschedule
+    secretsmanager secret:?*-?????? secretsmanager:getsecretvalue secretsmanager:putresourcepolicy
+    sns ?* sns:addpermission sns:settopicattributes
+    sqs ?* sqs:addpermission sqs:setqueueattributes
+    ssm automation-definition/?* ssm:startautomationexecution
+    ssm document/?* ssm:modifydocumentpermission
+    ssm parameter/?* ssm:getparameter ssm:getparameterhistory ssm:getparameters ssm:getparametersbypath
+    sso permissionSet/?* sso:attachmanagedpolicytopermissionset sso:createaccountassignment
+    sso permissionSet/?* sso:putinlinepolicytopermissionset
+    states stateMachine:?* states:createstatemachine states:updatestatemachine
+";
 
-/// Each action that a rule names, in lower case and in order, and what it is done to.
-const KNOWN: &[(&str, Kind<'static>)] = &[
-    ("apprunner:createservice", kind("apprunner", "service/?*/?*")),
-    ("apprunner:updateservice", kind("apprunner", "service/?*/?*")),
-    ("backup:putbackupvaultaccesspolicy", kind("backup", "backup-vault:?*")),
-    ("batch:registerjobdefinition", kind("batch", "job-definition/?*")),
-    ("batch:submitjob", kind("batch", "job-definition/?*")),
-    ("bedrock-agentcore:createcodeinterpreter", kind("bedrock-agentcore", "code-interpreter-custom/?*")),
-    ("bedrock-agentcore:invokecodeinterpreter", kind("bedrock-agentcore", "code-interpreter-custom/?*")),
-    ("bedrock-agentcore:startcodeinterpretersession", kind("bedrock-agentcore", "code-interpreter-custom/?*")),
-    ("cloudformation:createchangeset", STACK),
-    ("cloudformation:createstack", STACK),
-    ("cloudformation:createstackinstances", STACK_SET),
-    ("cloudformation:createstackset", STACK_SET),
-    ("cloudformation:executechangeset", STACK),
-    ("cloudformation:updatestack", STACK),
-    ("cloudformation:updatestackset", STACK_SET),
-    ("codebuild:createproject", PROJECT),
-    ("codebuild:startbuild", PROJECT),
-    ("codebuild:startbuildbatch", PROJECT),
-    ("datapipeline:createpipeline", kind("datapipeline", "pipeline/?*")),
-    ("datapipeline:putpipelinedefinition", kind("datapipeline", "pipeline/?*")),
-    ("dynamodb:batchgetitem", TABLE),
-    ("dynamodb:getitem", TABLE),
-    ("dynamodb:query", TABLE),
-    ("dynamodb:scan", TABLE),
-    ("ec2-instance-connect:sendsshpublickey", INSTANCE),
-    ("ec2:associateiaminstanceprofile", INSTANCE),
-    ("ec2:createlaunchtemplateversion", kind("ec2", "launch-template/?*")),
-    ("ec2:modifyimageattribute", kind("ec2", "image/?*")),
-    ("ec2:modifyinstanceattribute", INSTANCE),
-    ("ec2:modifylaunchtemplate", kind("ec2", "launch-template/?*")),
-    ("ec2:modifysnapshotattribute", kind("ec2", "snapshot/?*")),
-    ("ec2:replaceiaminstanceprofileassociation", INSTANCE),
-    ("ec2:requestspotinstances", INSTANCE),
-    ("ec2:runinstances", INSTANCE),
-    ("ec2:startinstances", INSTANCE),
-    ("ec2:stopinstances", INSTANCE),
-    ("ecr:setrepositorypolicy", kind("ecr", "repository/?*")),
-    ("ecs:createservice", kind("ecs", "service/?*")),
-    ("ecs:executecommand", kind("ecs", "task/?*")),
-    ("ecs:registertaskdefinition", TASK),
-    ("ecs:runtask", TASK),
-    ("ecs:starttask", TASK),
-    ("ecs:updateservice", kind("ecs", "service/?*")),
-    ("eks:associateaccesspolicy", kind("eks", "access-entry/?*")),
-    ("eks:createaccessentry", kind("eks", "cluster/?*")),
-    ("eks:createpodidentityassociation", kind("eks", "cluster/?*")),
-    ("eks:updateaccessentry", kind("eks", "access-entry/?*")),
-    ("eks:updatepodidentityassociation", kind("eks", "podidentityassociation/?*")),
-    ("elasticmapreduce:runjobflow", kind("elasticmapreduce", "cluster/?*")),
-    ("glue:createdevendpoint", kind("glue", "devEndpoint/?*")),
-    ("glue:createjob", JOB),
-    ("glue:createtrigger", kind("glue", "trigger/?*")),
-    ("glue:startjobrun", JOB),
-    ("glue:updatedevendpoint", kind("glue", "devEndpoint/?*")),
-    ("glue:updatejob", JOB),
-    ("iam:addclientidtoopenidconnectprovider", OIDC),
-    ("iam:addusertogroup", GROUP),
-    ("iam:attachgrouppolicy", GROUP),
-    ("iam:attachrolepolicy", ROLE),
-    ("iam:attachuserpolicy", USER),
-    ("iam:createaccesskey", USER),
-    ("iam:createloginprofile", USER),
-    ("iam:createpolicyversion", POLICY),
-    ("iam:createrole", ROLE),
-    ("iam:createuser", USER),
-    ("iam:deleterolepermissionsboundary", ROLE),
-    ("iam:deleterolepolicy", ROLE),
-    ("iam:deleteuserpermissionsboundary", USER),
-    ("iam:detachrolepolicy", ROLE),
-    ("iam:passrole", ROLE),
-    ("iam:putgrouppolicy", GROUP),
-    ("iam:putrolepermissionsboundary", ROLE),
-    ("iam:putrolepolicy", ROLE),
-    ("iam:putuserpermissionsboundary", USER),
-    ("iam:putuserpolicy", USER),
-    ("iam:setdefaultpolicyversion", POLICY),
-    ("iam:tagrole", ROLE),
-    ("iam:untagrole", ROLE),
-    ("iam:updateassumerolepolicy", ROLE),
-    ("iam:updateloginprofile", USER),
-    ("iam:updateopenidconnectproviderthumbprint", OIDC),
-    ("iam:updatesamlprovider", SAML),
-    ("identitystore:creategroupmembership", kind("identitystore", "group/?*")),
-    ("kms:creategrant", KEY),
-    ("kms:decrypt", KEY),
-    ("kms:putkeypolicy", KEY),
-    ("lambda:addpermission", FUNCTION),
-    ("lambda:createeventsourcemapping", kind("lambda", "event-source-mapping:?*")),
-    ("lambda:createfunction", FUNCTION),
-    ("lambda:invokefunction", FUNCTION),
-    ("lambda:updatefunctioncode", FUNCTION),
-    ("lambda:updatefunctionconfiguration", FUNCTION),
-    ("organizations:createaccount", kind("organizations", "account/?*")),
-    ("organizations:detachpolicy", kind("organizations", "policy/?*")),
-    ("organizations:updatepolicy", kind("organizations", "policy/?*")),
-    ("ram:createresourceshare", kind("ram", "resource-share/?*")),
-    ("rds:modifydbclustersnapshotattribute", kind("rds", "cluster-snapshot:?*")),
-    ("rds:modifydbsnapshotattribute", kind("rds", "snapshot:?*")),
-    ("s3:getobject", OBJECT),
-    ("s3:getobjectversion", OBJECT),
-    ("s3:putaccesspointpolicy", kind("s3", "accesspoint/?*")),
-    ("s3:putbucketacl", BUCKET),
-    ("s3:putbucketpolicy", BUCKET),
-    ("sagemaker:createnotebookinstance", NOTEBOOK),
-    ("sagemaker:createnotebookinstancelifecycleconfig", kind("sagemaker", "notebook-instance-lifecycle-config/?*")),
-    ("sagemaker:createpresignednotebookinstanceurl", NOTEBOOK),
-    ("sagemaker:createprocessingjob", kind("sagemaker", "processing-job/?*")),
-    ("sagemaker:createtrainingjob", kind("sagemaker", "training-job/?*")),
-    ("sagemaker:startnotebookinstance", NOTEBOOK),
-    ("sagemaker:stopnotebookinstance", NOTEBOOK),
-    ("sagemaker:updatenotebookinstance", NOTEBOOK),
-    ("scheduler:createschedule", kind("scheduler", "schedule/?*/?*")),
-    ("secretsmanager:getsecretvalue", SECRET),
-    ("secretsmanager:putresourcepolicy", SECRET),
-    ("sns:addpermission", kind("sns", "?*")),
-    ("sns:settopicattributes", kind("sns", "?*")),
-    ("sqs:addpermission", kind("sqs", "?*")),
-    ("sqs:setqueueattributes", kind("sqs", "?*")),
-    ("ssm:createassociation", INSTANCE),
-    ("ssm:getparameter", PARAMETER),
-    ("ssm:getparameterhistory", PARAMETER),
-    ("ssm:getparameters", PARAMETER),
-    ("ssm:getparametersbypath", PARAMETER),
-    ("ssm:modifydocumentpermission", kind("ssm", "document/?*")),
-    ("ssm:sendcommand", INSTANCE),
-    ("ssm:startautomationexecution", kind("ssm", "automation-definition/?*")),
-    ("ssm:startsession", INSTANCE),
-    ("sso:attachmanagedpolicytopermissionset", kind("sso", "permissionSet/?*")),
-    ("sso:createaccountassignment", kind("sso", "permissionSet/?*")),
-    ("sso:putinlinepolicytopermissionset", kind("sso", "permissionSet/?*")),
-    ("states:createstatemachine", kind("states", "stateMachine:?*")),
-    ("states:updatestatemachine", kind("states", "stateMachine:?*")),
-    ("sts:assumerole", ROLE),
-];
+static KNOWN: LazyLock<BTreeMap<&str, ResourceType<'static>>> = LazyLock::new(|| {
+    let rows = TABLE.trim().lines().map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let (service, resource) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        words.map(move |action| (action, ResourceType { service, resource }))
+    });
+    rows.flatten().collect()
+});
 
-/// Some of the known actions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Actions([u64; 3]);
+/// A set of known actions.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Actions(BTreeSet<&'static str>);
 
 impl Actions {
-    /// Those that the statement names, or covers by a pattern.
-    pub(super) fn of(body: &CanonicalStatement) -> Self {
-        match &body.actions {
-            Choice::Only(set) => Self::named(set),
-            Choice::AllBut(set) => {
-                let excluded = Self::named(set);
-                let mut rest = Self::default();
-                (0..KNOWN.len()).filter(|index| !excluded.has(*index)).for_each(|index| rest.add(index));
-                rest
+    /// The known actions that the statement covers.
+    pub(super) fn of(statement: &CanonicalStatement) -> Self {
+        match &statement.actions {
+            Choice::Only(patterns) => Self::matching(patterns),
+            Choice::AllBut(patterns) => {
+                let excluded = Self::matching(patterns).0;
+                Self(KNOWN.keys().copied().filter(|action| !excluded.contains(action)).collect())
             }
         }
     }
 
-    fn named(patterns: &[String]) -> Self {
-        let mut set = Self::default();
+    fn matching(patterns: &[String]) -> Self {
+        let mut actions = BTreeSet::new();
         for pattern in patterns {
-            let literal = pattern.split(['*', '?']).next().unwrap_or_default();
-            let first = KNOWN.partition_point(|(name, _)| *name < literal);
-            let begins = KNOWN[first..].iter().take_while(|(name, _)| name.starts_with(literal));
-            let known = begins.zip(first..).filter(|((name, _), _)| matches(pattern, name));
-            known.for_each(|(_, index)| set.add(index));
+            let literal = fixed_prefix(pattern);
+            let from_literal = KNOWN.range::<str, _>((Bound::Included(literal), Bound::Unbounded));
+            let candidates = from_literal.map(|(action, _)| *action).take_while(|action| action.starts_with(literal));
+            actions.extend(candidates.filter(|action| matches(pattern, action)));
         }
-        set
-    }
-
-    fn add(&mut self, index: usize) {
-        self.0[index / 64] |= 1 << (index % 64);
-    }
-
-    fn has(&self, index: usize) -> bool {
-        self.0[index / 64] >> (index % 64) & 1 == 1
+        Self(actions)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        *self == Self::default()
+        self.0.is_empty()
     }
 
-    /// Whether this one is among them; it must be known.
+    /// Whether the set has this known action, in any case.
     pub(super) fn contains(&self, action: &str) -> bool {
-        self.has(index(action))
+        self.0.contains(known(action).0)
     }
 
-    /// Each with what it is done to.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, Kind<'static>)> {
-        KNOWN.iter().enumerate().filter(|(index, _)| self.has(*index)).map(|(_, known)| *known)
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().copied()
     }
 
-    /// Adds one.
     pub(super) fn insert(&mut self, action: &str) {
-        self.add(index(action));
+        self.0.insert(known(action).0);
     }
 }
 
-fn index(action: &str) -> usize {
-    let lower = action.to_ascii_lowercase();
-    match KNOWN.binary_search_by(|(name, _)| (*name).cmp(lower.as_str())) {
-        Ok(index) => index,
-        Err(_) => unreachable!("`{action}` is not among the known actions"),
-    }
+/// The type of resource that a known action works on.
+pub(super) fn resource_type(action: &str) -> ResourceType<'static> {
+    known(action).1
 }
 
-/// What an action is done to.
-pub(super) fn kind_of(action: &str) -> Kind<'static> {
-    KNOWN[index(action)].1
+fn known(action: &str) -> (&'static str, ResourceType<'static>) {
+    match KNOWN.get_key_value(action.to_ascii_lowercase().as_str()) {
+        Some((name, resource)) => (name, *resource),
+        None => unreachable!("`{action}` is not a known action"),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::Statement;
-    use serde_json::{Value, json};
-
-    fn of(element: &str, patterns: &Value) -> Vec<&'static str> {
-        let statement = json!({"Effect": "Allow", element: patterns, "Resource": "*"});
-        let statement = Statement::parse(&statement, None).unwrap();
-        Actions::of(statement.canonical()).iter().map(|(name, _)| name).collect()
-    }
-
-    #[test]
-    fn the_table_is_in_order_and_fits() {
-        assert!(KNOWN.is_sorted_by(|a, b| a.0 < b.0));
-        assert!(KNOWN.len() <= 64 * 3);
-        assert!(KNOWN.iter().all(|(name, _)| name.to_ascii_lowercase() == *name && name.contains(':')));
-    }
-
-    #[test]
-    fn an_action_is_named_or_covered() {
-        assert_eq!(of("Action", &json!("IAM:PassRole")), ["iam:passrole"]);
-        assert_eq!(of("Action", &json!(["iam:Pass*", "sts:*Role"])), ["iam:passrole", "sts:assumerole"]);
-        assert_eq!(of("Action", &json!("iam:Pass")), [""; 0]);
-        assert_eq!(of("Action", &json!("ssm:?endCommand")), ["ssm:sendcommand"]);
-        assert_eq!(of("Action", &json!("*")).len(), KNOWN.len());
-        assert_eq!(of("NotAction", &json!(["iam:*", "sts:*"])).len(), {
-            KNOWN.iter().filter(|(name, _)| !name.starts_with("iam:") && !name.starts_with("sts:")).count()
-        });
-        assert_eq!(of("NotAction", &json!("*")), [""; 0]);
-    }
-}
+mod tests;

@@ -1,63 +1,72 @@
-//! Rules on policies as documents: what they say beside their statements, and how much room they take.
+//! Rules on whole policy documents: version, syntax, `Sid`s and size. Also names statements in findings.
 
-use super::{Check, Found, Notes, Place};
+use super::{Finding, Findings, Location, has_word, shortened};
 use crate::model::note::Severity;
 use crate::policy::{PolicyDocument, Statement};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A policy of either kind.
-pub(super) struct DocumentContext<'a> {
-    /// Nothing where there are only statements, which get the current version.
-    pub document: Option<&'a PolicyDocument>,
-    pub statements: &'a [Statement],
+mod placeholder;
+
+pub(super) use placeholder::in_attached_arn;
+
+/// A trust or permission policy.
+struct DocumentContext<'a> {
+    /// `None` for extra trust, which has statements only and gets the current version.
+    document: Option<&'a PolicyDocument>,
+    statements: &'a [Statement],
 }
 
-/// What something takes of a quota.
-pub(super) struct Size {
-    /// What, for example `all inline policies together`.
-    pub what: &'static str,
-    pub taken: usize,
-    pub quota: usize,
+type DocumentCheck = fn(&DocumentContext<'_>) -> Vec<Finding>;
+
+const CHECKS: &[(&str, DocumentCheck)] = &[
+    ("IRSA039", placeholder::not_filled_in),
+    ("IRSA042", old_version),
+    ("IRSA043", unparsed),
+    ("IRSA044", duplicate_sid),
+    ("IRSA046", placeholder::unknown_service),
+];
+
+pub(super) fn check(
+    findings: &mut Findings,
+    location: &Location,
+    document: Option<&PolicyDocument>,
+    statements: &[Statement],
+) {
+    findings.run(location, CHECKS, &DocumentContext { document, statements });
 }
 
-/// Runs the rules on documents.
-pub(super) fn check(notes: &mut Notes, place: &Place, document: Option<&PolicyDocument>, statements: &[Statement]) {
-    let context = DocumentContext { document, statements };
-    notes.run(place, |check| match check {
-        Check::Document(rule) => rule(&context),
-        _ => Vec::new(),
-    });
+/// The size of something that has a quota, in characters.
+struct Size {
+    what: &'static str,
+    characters: usize,
+    quota: usize,
 }
 
-/// Runs the rules on quotas.
-pub(super) fn check_size(notes: &mut Notes, place: &Place, what: &'static str, size: usize, quota: usize) {
-    let size = Size { what, taken: size, quota };
-    notes.run(place, |check| match check {
-        Check::Size(rule) => rule(&size),
-        _ => Vec::new(),
-    });
+/// Checks a size against its quota. `what` begins the text, for example `all inline policies together`.
+pub(super) fn check_size(findings: &mut Findings, location: &Location, what: &'static str, size: usize, quota: usize) {
+    findings.run(location, &[("IRSA045", near_quota)], &Size { what, characters: size, quota });
 }
 
-/// The statements, by `Sid` or else by their place from 1.
-pub(super) fn named(statements: &[Statement]) -> impl Iterator<Item = (Name<'_>, &Statement)> {
+/// The statements with their names.
+pub(super) fn named(statements: &[Statement]) -> impl Iterator<Item = (StatementName<'_>, &Statement)> {
     statements.iter().enumerate().map(|(index, statement)| match sid(statement) {
-        Some(sid) => (Name::Sid(sid), statement),
-        None => (Name::Place(index + 1), statement),
+        Some(sid) => (StatementName::Sid(sid), statement),
+        None => (StatementName::Number(index + 1), statement),
     })
 }
 
-/// What a statement is called.
-pub(super) enum Name<'a> {
+/// The `Sid` of a statement or, without one, its number from 1.
+pub(super) enum StatementName<'a> {
     Sid(&'a str),
-    Place(usize),
+    Number(usize),
 }
 
-impl fmt::Display for Name<'_> {
+impl fmt::Display for StatementName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sid(sid) => write!(f, "statement `{sid}`"),
-            Self::Place(place) => write!(f, "statement {place}"),
+            Self::Number(number) => write!(f, "statement {number}"),
         }
     }
 }
@@ -66,45 +75,34 @@ fn sid(statement: &Statement) -> Option<&str> {
     statement.sid().filter(|sid| !sid.is_empty())
 }
 
-/// IRSA042
-pub(super) fn old_version(context: &DocumentContext<'_>) -> Vec<Found> {
-    match context.document {
-        Some(document) if document.is_parsed() && !document.is_current() => {
-            let text =
-                "`Version` is not `2012-10-17`: policy variables such as `${aws:PrincipalTag/team}` are plain text";
-            vec![Found::new(text)]
-        }
-        _ => Vec::new(),
-    }
+fn old_version(context: &DocumentContext<'_>) -> Vec<Finding> {
+    let old = context.document.is_some_and(|document| document.is_parsed() && !document.is_current());
+    let text = "`Version` is not `2012-10-17`: policy variables such as `${aws:PrincipalTag/team}` are plain text";
+    old.then(|| Finding::new(text)).into_iter().collect()
 }
 
-/// IRSA043
-pub(super) fn unreadable(context: &DocumentContext<'_>) -> Vec<Found> {
+fn unparsed(context: &DocumentContext<'_>) -> Vec<Finding> {
     let problem = context.document.and_then(PolicyDocument::problem);
     problem
+        .map(|problem| Finding::new(format!("not checked, because it cannot be parsed: {problem}")))
         .into_iter()
-        .map(|problem| Found::new(format!("not checked, it cannot be read without doubt: {problem}")))
         .collect()
 }
 
-/// IRSA044
-pub(super) fn duplicate_sid(context: &DocumentContext<'_>) -> Vec<Found> {
-    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+fn duplicate_sid(context: &DocumentContext<'_>) -> Vec<Finding> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for sid in context.statements.iter().filter_map(sid) {
-        *times.entry(sid).or_default() += 1;
+        *counts.entry(sid).or_default() += 1;
     }
-    let twice = times.into_iter().filter(|(_, count)| *count > 1);
-    twice
-        .map(|(sid, count)| Found::new(format!("{count} statements have the `Sid` `{sid}`, which IAM refuses")))
-        .collect()
+    let text = |(sid, count)| format!("{count} statements have the `Sid` `{sid}`, which IAM refuses");
+    counts.into_iter().filter(|(_, count)| *count > 1).map(|repeated| Finding::new(text(repeated))).collect()
 }
 
-/// IRSA045
-pub(super) fn near_quota(size: &Size) -> Vec<Found> {
-    let Size { what, taken, quota } = size;
-    if taken * 5 <= quota * 4 {
+fn near_quota(size: &Size) -> Vec<Finding> {
+    let Size { what, characters, quota } = size;
+    if characters * 5 <= quota * 4 {
         return Vec::new();
     }
-    let found = Found::new(format!("{what}: {taken} of {quota} characters"));
-    vec![if taken > quota { found.but(Severity::High) } else { found }]
+    let finding = Finding::new(format!("{what}: {characters} of {quota} characters"));
+    vec![if characters > quota { finding.with_severity(Severity::High) } else { finding }]
 }

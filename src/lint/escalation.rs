@@ -1,142 +1,95 @@
-//! Sets of actions that lead to every other permission: by changing policies and trust, by making credentials, or by
-//! starting or changing something under a stronger role.
+//! Sets of actions that let a role gain more permissions: by changing policies or trust, by creating credentials, or by
+//! starting or changing something that runs under a stronger role.
 //!
-//! The paths are those of <https://pathfinding.cloud> (read 2025-12), which credits who published each first, and those of
-//! AWS's own pages on passing roles (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html>) and
-//! on boundaries (<https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html>). Well known ones
-//! only; that none is found proves nothing.
+//! Sources: <https://pathfinding.cloud> (as of 2025-12), and AWS on passing roles
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html>) and on boundaries
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html>). The list is not complete.
 
 use crate::model::note::Severity::{self, Critical, High};
+use std::sync::LazyLock;
 
-/// A path: open if all of its actions are allowed.
-pub(super) struct Way {
-    pub actions: &'static [&'static str],
+/// A set of actions that together allow escalation.
+pub(super) struct EscalationPath {
+    pub actions: Vec<&'static str>,
     pub severity: Severity,
-    /// To which service a role is passed, if that is part of it.
+    /// The service principal that a role is passed to, if `iam:PassRole` is one of the actions.
     pub service: Option<&'static str>,
 }
 
-/// To give oneself or others more, at once.
-const fn direct(actions: &'static [&'static str]) -> Way {
-    Way { actions, severity: Critical, service: None }
+pub(super) static PATHS: LazyLock<Vec<EscalationPath>> = LazyLock::new(|| {
+    let direct = paths(DIRECT).map(|actions| EscalationPath { actions, severity: Critical, service: None });
+    let existing = paths(THROUGH_EXISTING).map(|actions| EscalationPath { actions, severity: High, service: None });
+    let by_service = BY_PASSING.split(';').filter_map(|group| group.trim().split_once(": "));
+    let passing = by_service.flat_map(|(service, list)| {
+        paths(list).map(move |mut actions| {
+            actions.insert(0, "iam:PassRole");
+            EscalationPath { actions, severity: Critical, service: Some(service) }
+        })
+    });
+    direct.chain(existing).chain(passing).collect()
+});
+
+/// Paths are separated by commas, and the actions of a path by `+`.
+fn paths(list: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
+    list.split(',').map(|path| path.split('+').map(str::trim).collect())
 }
 
-/// To use the role of something that is there already.
-const fn existing(actions: &'static [&'static str]) -> Way {
-    Way { actions, severity: High, service: None }
-}
+/// Actions that give oneself or others more permissions directly.
+const DIRECT: &str = "
+    iam:AddUserToGroup, iam:AttachGroupPolicy, iam:AttachRolePolicy, iam:AttachUserPolicy, iam:CreateAccessKey,
+    iam:CreateLoginProfile, iam:CreatePolicyVersion, iam:DeleteRolePermissionsBoundary,
+    iam:DeleteUserPermissionsBoundary, iam:PutGroupPolicy, iam:PutRolePermissionsBoundary, iam:PutRolePolicy,
+    iam:PutUserPermissionsBoundary, iam:PutUserPolicy, iam:SetDefaultPolicyVersion, iam:UpdateAssumeRolePolicy,
+    iam:UpdateLoginProfile, iam:UpdateSAMLProvider, iam:AddClientIDToOpenIDConnectProvider,
+    iam:UpdateOpenIDConnectProviderThumbprint, sso:AttachManagedPolicyToPermissionSet, sso:CreateAccountAssignment,
+    sso:PutInlinePolicyToPermissionSet
+";
 
-/// To start something under a role of one's choice.
-const fn pass(service: &'static str, actions: &'static [&'static str]) -> Way {
-    Way { actions, severity: Critical, service: Some(service) }
-}
+/// Actions that use the role of an existing resource.
+const THROUGH_EXISTING: &str = "
+    apprunner:UpdateService, bedrock-agentcore:StartCodeInterpreterSession + bedrock-agentcore:InvokeCodeInterpreter,
+    cloudformation:CreateChangeSet, cloudformation:UpdateStack, codebuild:StartBuild, codebuild:StartBuildBatch,
+    ecs:ExecuteCommand, ec2-instance-connect:SendSSHPublicKey, ec2:CreateLaunchTemplateVersion +
+    ec2:ModifyLaunchTemplate, ec2:ModifyInstanceAttribute + ec2:StopInstances + ec2:StartInstances,
+    eks:AssociateAccessPolicy, eks:CreateAccessEntry, eks:UpdateAccessEntry, glue:UpdateDevEndpoint,
+    identitystore:CreateGroupMembership, lambda:UpdateFunctionCode, lambda:UpdateFunctionConfiguration,
+    sagemaker:CreatePresignedNotebookInstanceUrl, sagemaker:CreateNotebookInstanceLifecycleConfig +
+    sagemaker:StopNotebookInstance + sagemaker:UpdateNotebookInstance + sagemaker:StartNotebookInstance,
+    organizations:CreateAccount, organizations:DetachPolicy, organizations:UpdatePolicy, ssm:CreateAssociation,
+    ssm:SendCommand, ssm:StartSession
+";
 
-pub(super) const WAYS: &[Way] = &[
-    direct(&["iam:AddUserToGroup"]),
-    direct(&["iam:AttachGroupPolicy"]),
-    direct(&["iam:AttachRolePolicy"]),
-    direct(&["iam:AttachUserPolicy"]),
-    direct(&["iam:CreateAccessKey"]),
-    direct(&["iam:CreateLoginProfile"]),
-    direct(&["iam:CreatePolicyVersion"]),
-    direct(&["iam:DeleteRolePermissionsBoundary"]),
-    direct(&["iam:DeleteUserPermissionsBoundary"]),
-    direct(&["iam:PutGroupPolicy"]),
-    direct(&["iam:PutRolePermissionsBoundary"]),
-    direct(&["iam:PutRolePolicy"]),
-    direct(&["iam:PutUserPermissionsBoundary"]),
-    direct(&["iam:PutUserPolicy"]),
-    direct(&["iam:SetDefaultPolicyVersion"]),
-    direct(&["iam:UpdateAssumeRolePolicy"]),
-    direct(&["iam:UpdateLoginProfile"]),
-    direct(&["iam:UpdateSAMLProvider"]),
-    direct(&["iam:AddClientIDToOpenIDConnectProvider"]),
-    direct(&["iam:UpdateOpenIDConnectProviderThumbprint"]),
-    direct(&["sso:AttachManagedPolicyToPermissionSet"]),
-    direct(&["sso:CreateAccountAssignment"]),
-    direct(&["sso:PutInlinePolicyToPermissionSet"]),
-    existing(&["apprunner:UpdateService"]),
-    existing(&["bedrock-agentcore:StartCodeInterpreterSession", "bedrock-agentcore:InvokeCodeInterpreter"]),
-    existing(&["cloudformation:CreateChangeSet"]),
-    existing(&["cloudformation:UpdateStack"]),
-    existing(&["codebuild:StartBuild"]),
-    existing(&["codebuild:StartBuildBatch"]),
-    existing(&["ecs:ExecuteCommand"]),
-    existing(&["ec2-instance-connect:SendSSHPublicKey"]),
-    existing(&["ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"]),
-    existing(&["ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:StartInstances"]),
-    existing(&["eks:AssociateAccessPolicy"]),
-    existing(&["eks:CreateAccessEntry"]),
-    existing(&["eks:UpdateAccessEntry"]),
-    existing(&["glue:UpdateDevEndpoint"]),
-    existing(&["identitystore:CreateGroupMembership"]),
-    existing(&["lambda:UpdateFunctionCode"]),
-    existing(&["lambda:UpdateFunctionConfiguration"]),
-    existing(&["sagemaker:CreatePresignedNotebookInstanceUrl"]),
-    existing(&[
-        "sagemaker:CreateNotebookInstanceLifecycleConfig",
-        "sagemaker:StopNotebookInstance",
-        "sagemaker:UpdateNotebookInstance",
-        "sagemaker:StartNotebookInstance",
-    ]),
-    existing(&["organizations:CreateAccount"]),
-    existing(&["organizations:DetachPolicy"]),
-    existing(&["organizations:UpdatePolicy"]),
-    existing(&["ssm:CreateAssociation"]),
-    existing(&["ssm:SendCommand"]),
-    existing(&["ssm:StartSession"]),
-    pass("build.apprunner.amazonaws.com", &["iam:PassRole", "apprunner:CreateService"]),
-    pass(
-        "bedrock-agentcore.amazonaws.com",
-        &[
-            "iam:PassRole",
-            "bedrock-agentcore:CreateCodeInterpreter",
-            "bedrock-agentcore:StartCodeInterpreterSession",
-            "bedrock-agentcore:InvokeCodeInterpreter",
-        ],
-    ),
-    pass("batch.amazonaws.com", &["iam:PassRole", "batch:RegisterJobDefinition", "batch:SubmitJob"]),
-    pass("cloudformation.amazonaws.com", &["iam:PassRole", "cloudformation:CreateStack"]),
-    pass(
-        "cloudformation.amazonaws.com",
-        &["iam:PassRole", "cloudformation:CreateStackSet", "cloudformation:CreateStackInstances"],
-    ),
-    pass("cloudformation.amazonaws.com", &["iam:PassRole", "cloudformation:UpdateStackSet"]),
-    pass("codebuild.amazonaws.com", &["iam:PassRole", "codebuild:CreateProject", "codebuild:StartBuild"]),
-    pass("codebuild.amazonaws.com", &["iam:PassRole", "codebuild:CreateProject", "codebuild:StartBuildBatch"]),
-    pass(
-        "datapipeline.amazonaws.com",
-        &["iam:PassRole", "datapipeline:CreatePipeline", "datapipeline:PutPipelineDefinition"],
-    ),
-    pass("ec2.amazonaws.com", &["iam:PassRole", "ec2:AssociateIamInstanceProfile"]),
-    pass("ec2.amazonaws.com", &["iam:PassRole", "ec2:ReplaceIamInstanceProfileAssociation"]),
-    pass("ec2.amazonaws.com", &["iam:PassRole", "ec2:RequestSpotInstances"]),
-    pass("ec2.amazonaws.com", &["iam:PassRole", "ec2:RunInstances"]),
-    pass("ecs-tasks.amazonaws.com", &["iam:PassRole", "ecs:RegisterTaskDefinition", "ecs:CreateService"]),
-    pass("ecs-tasks.amazonaws.com", &["iam:PassRole", "ecs:RegisterTaskDefinition", "ecs:RunTask"]),
-    pass("ecs-tasks.amazonaws.com", &["iam:PassRole", "ecs:RegisterTaskDefinition", "ecs:StartTask"]),
-    pass("ecs-tasks.amazonaws.com", &["iam:PassRole", "ecs:RegisterTaskDefinition", "ecs:UpdateService"]),
-    pass("elasticmapreduce.amazonaws.com", &["iam:PassRole", "elasticmapreduce:RunJobFlow"]),
-    pass("glue.amazonaws.com", &["iam:PassRole", "glue:CreateDevEndpoint"]),
-    pass("glue.amazonaws.com", &["iam:PassRole", "glue:CreateJob", "glue:CreateTrigger"]),
-    pass("glue.amazonaws.com", &["iam:PassRole", "glue:CreateJob", "glue:StartJobRun"]),
-    pass("glue.amazonaws.com", &["iam:PassRole", "glue:UpdateJob", "glue:CreateTrigger"]),
-    pass("glue.amazonaws.com", &["iam:PassRole", "glue:UpdateJob", "glue:StartJobRun"]),
-    pass("lambda.amazonaws.com", &["iam:PassRole", "lambda:CreateFunction", "lambda:AddPermission"]),
-    pass("lambda.amazonaws.com", &["iam:PassRole", "lambda:CreateFunction", "lambda:CreateEventSourceMapping"]),
-    pass("lambda.amazonaws.com", &["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"]),
-    pass("pods.eks.amazonaws.com", &["iam:PassRole", "eks:CreatePodIdentityAssociation"]),
-    pass("pods.eks.amazonaws.com", &["iam:PassRole", "eks:UpdatePodIdentityAssociation"]),
-    pass("sagemaker.amazonaws.com", &["iam:PassRole", "sagemaker:CreateNotebookInstance"]),
-    pass("sagemaker.amazonaws.com", &["iam:PassRole", "sagemaker:CreateProcessingJob"]),
-    pass("sagemaker.amazonaws.com", &["iam:PassRole", "sagemaker:CreateTrainingJob"]),
-    pass("scheduler.amazonaws.com", &["iam:PassRole", "scheduler:CreateSchedule"]),
-    pass("states.amazonaws.com", &["iam:PassRole", "states:CreateStateMachine"]),
-    pass("states.amazonaws.com", &["iam:PassRole", "states:UpdateStateMachine"]),
-    pass("ssm.amazonaws.com", &["iam:PassRole", "ssm:StartAutomationExecution"]),
-];
+/// Actions that start something under a role of one's choice, in addition to `iam:PassRole`, by the service that the
+/// role is passed to.
+const BY_PASSING: &str = "
+    build.apprunner.amazonaws.com: apprunner:CreateService;
+    bedrock-agentcore.amazonaws.com: bedrock-agentcore:CreateCodeInterpreter +
+        bedrock-agentcore:StartCodeInterpreterSession + bedrock-agentcore:InvokeCodeInterpreter;
+    batch.amazonaws.com: batch:RegisterJobDefinition + batch:SubmitJob;
+    cloudformation.amazonaws.com: cloudformation:CreateStack, cloudformation:CreateStackSet +
+        cloudformation:CreateStackInstances, cloudformation:UpdateStackSet;
+    codebuild.amazonaws.com: codebuild:CreateProject + codebuild:StartBuild, codebuild:CreateProject +
+        codebuild:StartBuildBatch;
+    datapipeline.amazonaws.com: datapipeline:CreatePipeline + datapipeline:PutPipelineDefinition;
+    ec2.amazonaws.com: ec2:AssociateIamInstanceProfile, ec2:ReplaceIamInstanceProfileAssociation,
+        ec2:RequestSpotInstances, ec2:RunInstances;
+    ecs-tasks.amazonaws.com: ecs:RegisterTaskDefinition + ecs:CreateService, ecs:RegisterTaskDefinition + ecs:RunTask,
+        ecs:RegisterTaskDefinition + ecs:StartTask, ecs:RegisterTaskDefinition + ecs:UpdateService;
+    elasticmapreduce.amazonaws.com: elasticmapreduce:RunJobFlow;
+    glue.amazonaws.com: glue:CreateDevEndpoint, glue:CreateJob + glue:CreateTrigger, glue:CreateJob +
+        glue:StartJobRun, glue:UpdateJob + glue:CreateTrigger, glue:UpdateJob + glue:StartJobRun;
+    lambda.amazonaws.com: lambda:CreateFunction + lambda:AddPermission, lambda:CreateFunction +
+        lambda:CreateEventSourceMapping, lambda:CreateFunction + lambda:InvokeFunction;
+    pods.eks.amazonaws.com: eks:CreatePodIdentityAssociation, eks:UpdatePodIdentityAssociation;
+    sagemaker.amazonaws.com: sagemaker:CreateNotebookInstance, sagemaker:CreateProcessingJob,
+        sagemaker:CreateTrainingJob;
+    scheduler.amazonaws.com: scheduler:CreateSchedule;
+    states.amazonaws.com: states:CreateStateMachine, states:UpdateStateMachine;
+    ssm.amazonaws.com: ssm:StartAutomationExecution;
+";
 
-/// StringMap that are enough on a single role or user: one gives it permissions, the other lets the holder be it.
+/// Pairs of actions that are enough on one role or user: the first gives it permissions, the second lets the holder use
+/// it.
 pub(super) const PAIRS: &[(&[&str], &[&str])] = &[
     (&["iam:AttachRolePolicy", "iam:PutRolePolicy"], &["iam:CreateRole", "iam:UpdateAssumeRolePolicy"]),
     (
@@ -145,11 +98,11 @@ pub(super) const PAIRS: &[(&[&str], &[&str])] = &[
     ),
 ];
 
-/// What is too much on a single identity provider: everyone whom it lets in anywhere is whoever may write it.
-pub(super) const PROVIDERS: &[&str] = &["iam:UpdateOpenIDConnectProviderThumbprint", "iam:UpdateSAMLProvider"];
+/// Actions that are too much even on one identity provider: who can change it can be everyone that it lets in.
+pub(super) const ON_PROVIDERS: &[&str] = &["iam:UpdateOpenIDConnectProviderThumbprint", "iam:UpdateSAMLProvider"];
 
-/// As whom a service uses the roles that are passed to it, where that is not its own name.
-pub(super) const USERS_OF_ROLES: &[(&str, &str)] = &[
+/// The service principals that roles are passed to, for services that use another name than their own.
+pub(super) const SERVICE_PRINCIPALS: &[(&str, &str)] = &[
     ("apprunner", "build.apprunner.amazonaws.com"),
     ("apprunner", "tasks.apprunner.amazonaws.com"),
     ("ecs", "ecs-tasks.amazonaws.com"),

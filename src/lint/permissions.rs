@@ -1,185 +1,198 @@
-//! Rules on what policies permit. No policy is evaluated: what a statement covers and reaches is taken by its meaning, a
-//! condition is a limit or none, and denials elsewhere count for nothing.
+//! Rules on what permission policies allow: privilege escalation, passing and assuming roles.
+//!
+//! No request is evaluated. A rule asks which actions a statement covers, on which resources, and whether a condition
+//! limits it. Denies are ignored.
 
-use super::actions::{Actions, kind_of};
-use super::document::Name;
-use super::escalation::{PAIRS, PROVIDERS, USERS_OF_ROLES, WAYS};
-use super::holder::Holder;
-use super::limits::{limited, limited_by};
-use super::reach::{kind, reaches_all, reaches_every};
-use super::{Check, Found, Notes, Place, document, shortened};
-use crate::ids::PolicyArn;
+use super::actions::{Actions, resource_type};
+use super::arns::AttachedRoles;
+use super::conditions::{is_limit_of_use, limits_key, limits_use};
+use super::document::StatementName;
+use super::escalation::{ON_PROVIDERS, PAIRS, PATHS, SERVICE_PRINCIPALS};
+use super::resources::{ResourceType, covers_every, covers_everything};
+use super::{Finding, Findings, Location, document, has_word, shortened};
 use crate::model::note::Severity;
-use crate::policy::canonical::{CanonicalStatement, Choice, Effect, arn_parts};
-use crate::policy::condition::{Says, conditions};
-use crate::policy::pattern_cover::{covers, matches, meets};
+use crate::policy::canonical::{CanonicalStatement, Choice, Effect};
+use crate::policy::condition::{Restriction, conditions};
+use crate::policy::pattern::{arn_parts, covers, matches, overlap};
 use crate::policy::{PolicyDocument, Statement};
 
 mod broad;
+mod own_permissions;
 
-pub(super) use broad::{all_but, everything, handed_on, read_all, service};
-
-/// The statements of a policy, or of all policies of a role.
-pub(super) struct PermissionsContext<'a> {
-    pub allowing: Vec<Allowing<'a>>,
-    pub holder: &'a Holder<'a>,
-    /// Whether they are every action on every resource, which is a finding of its own.
-    everything: bool,
+/// A permission policy.
+struct PermissionsContext<'a> {
+    allows: Vec<AllowStatement<'a>>,
+    attached_roles: &'a AttachedRoles<'a>,
+    /// Whether the policy allows every action on every resource, which has a finding of its own.
+    allows_everything: bool,
 }
 
 /// A statement that allows.
-pub(super) struct Allowing<'a> {
-    pub name: Name<'a>,
-    pub body: &'a CanonicalStatement,
-    /// Which of the actions that rules name it covers.
-    pub actions: Actions,
-    /// Whether a condition limits it.
-    pub limited: bool,
+struct AllowStatement<'a> {
+    name: StatementName<'a>,
+    statement: &'a CanonicalStatement,
+    /// The known actions that it covers.
+    actions: Actions,
+    /// Whether a condition limits what it can be used for.
+    limited: bool,
 }
 
-/// Runs the rules on permissions and on documents.
-pub(super) fn check(notes: &mut Notes, place: &Place, policy: &PolicyDocument, holder: &Holder<'_>) {
+type PermissionsCheck = fn(&PermissionsContext<'_>) -> Vec<Finding>;
+
+const CHECKS: &[(&str, PermissionsCheck)] = &[
+    ("IRSA030", broad::everything),
+    ("IRSA031", escalation),
+    ("IRSA032", pass_any_role),
+    ("IRSA033", assume_any_role),
+    ("IRSA034", broad::all_but),
+    ("IRSA035", broad::read_all),
+    ("IRSA036", broad::whole_services),
+    ("IRSA037", broad::shares_access),
+    ("IRSA038", own_permissions::check),
+];
+
+/// Checks a permission policy, and its document.
+pub(super) fn check(
+    findings: &mut Findings,
+    location: &Location,
+    policy: &PolicyDocument,
+    attached_roles: &AttachedRoles<'_>,
+) {
     let statements = policy.statements();
-    let context = PermissionsContext::of(statements, holder);
-    notes.run(place, |check| match check {
-        Check::Permissions(rule) => rule(&context),
-        _ => Vec::new(),
-    });
-    document::check(notes, place, Some(policy), statements);
+    findings.run(location, CHECKS, &PermissionsContext::of(statements, attached_roles));
+    document::check(findings, location, Some(policy), statements);
 }
 
-/// Runs the rule on what several policies of one role allow together, where none of them does alone.
-pub(super) fn check_together(notes: &mut Notes, place: &Place, policies: &[&PolicyDocument], holder: &Holder<'_>) {
-    if policies.len() < 2 {
-        return;
-    }
+/// Checks what several policies of one role allow together, but none of them alone.
+pub(super) fn check_together(
+    findings: &mut Findings,
+    location: &Location,
+    policies: &[&PolicyDocument],
+    attached_roles: &AttachedRoles<'_>,
+) {
     let contexts: Vec<PermissionsContext<'_>> =
-        policies.iter().map(|policy| PermissionsContext::of(policy.statements(), holder)).collect();
-    notes.run(place, |check| match check {
-        Check::Together(rule) => rule(&contexts),
-        _ => Vec::new(),
-    });
-}
-
-/// Runs the rules on an attached policy.
-pub(super) fn check_attached(notes: &mut Notes, place: &Place, arn: &PolicyArn) {
-    notes.run(place, |check| match check {
-        Check::Attached(rule) => rule(arn),
-        _ => Vec::new(),
-    });
+        policies.iter().map(|policy| PermissionsContext::of(policy.statements(), attached_roles)).collect();
+    if contexts.len() > 1 {
+        findings.run(location, &[("IRSA031", escalation_together)], contexts.as_slice());
+    }
 }
 
 impl<'a> PermissionsContext<'a> {
-    fn of(statements: &'a [Statement], holder: &'a Holder<'a>) -> Self {
-        let allowing = document::named(statements)
+    fn of(statements: &'a [Statement], attached_roles: &'a AttachedRoles<'a>) -> Self {
+        let allows: Vec<AllowStatement<'a>> = document::named(statements)
             .map(|(name, statement)| (name, statement.canonical()))
-            .filter(|(_, body)| body.effect == Effect::Allow)
-            .map(|(name, body)| Allowing { name, body, actions: Actions::of(body), limited: limited(body) });
-        let allowing: Vec<Allowing<'a>> = allowing.collect();
-        let everything = broad::is_everything(&allowing);
-        Self { allowing, holder, everything }
+            .filter(|(_, statement)| statement.effect == Effect::Allow)
+            .map(|(name, statement)| AllowStatement {
+                name,
+                statement,
+                actions: Actions::of(statement),
+                limited: limits_use(statement),
+            })
+            .collect();
+        let allows_everything = broad::allows_everything(&allows);
+        Self { allows, attached_roles, allows_everything }
     }
 
-    /// Those that are no part of everything.
-    pub(super) fn narrower(&self) -> impl Iterator<Item = &Allowing<'a>> {
-        self.allowing.iter().filter(|allowing| !(self.everything && reaches_all(allowing.body)))
+    /// The statements, without those that together allow everything.
+    fn narrower(&self) -> impl Iterator<Item = &AllowStatement<'a>> {
+        self.allows.iter().filter(|allow| !(self.allows_everything && covers_everything(allow.statement)))
+    }
+
+    /// The statements of `narrower` that no condition limits.
+    fn unlimited(&self) -> impl Iterator<Item = &AllowStatement<'a>> {
+        self.narrower().filter(|allow| !allow.limited)
     }
 }
 
-impl Allowing<'_> {
-    /// The patterns of the actions; none under `NotAction`.
+impl AllowStatement<'_> {
+    /// The patterns under `Action`.
     fn patterns(&self) -> &[String] {
-        match &self.body.actions {
-            Choice::Only(set) => set,
-            Choice::AllBut(_) => &[],
-        }
+        self.statement.actions.named()
     }
 
-    /// The patterns of the resources; none under `NotResource`.
+    /// The patterns under `Resource`.
     fn resources(&self) -> impl Iterator<Item = &str> {
-        let named: &[String] = match &self.body.resources {
-            Some(Choice::Only(set)) => set,
-            Some(Choice::AllBut(_)) | None => &[],
-        };
-        named.iter().map(String::as_str)
+        self.statement.resources.iter().flat_map(Choice::named).map(String::as_str)
     }
 
-    fn every_action(&self) -> bool {
+    fn covers_every_action(&self) -> bool {
         self.patterns().iter().any(|pattern| covers(pattern, "?*:?*"))
     }
 
-    /// Whether it allows this on everything that it is done to.
+    /// Whether it allows a known action on every resource of its type.
     fn allows_everywhere(&self, action: &str) -> bool {
-        self.actions.contains(action) && reaches_every(self.body, kind_of(action))
+        self.actions.contains(action) && covers_every(self.statement, resource_type(action))
     }
 }
 
-/// What statements allow on everything, of the actions that rules name.
+/// What statements allow on every resource.
 #[derive(Default)]
-struct Open {
-    /// Without a limit.
-    free: Actions,
-    /// To these services roles may be passed, by patterns.
+struct AllowedEverywhere {
+    /// Known actions without a limit.
+    actions: Actions,
+    /// Patterns of the services to which roles may be passed, under a condition.
     passed_to: Vec<String>,
-    /// The services of which everything is allowed.
+    /// Services of which every action is allowed.
     services: Vec<String>,
 }
 
-impl Open {
-    fn of<'s, 'a: 's>(allowing: impl Iterator<Item = &'s Allowing<'a>>) -> Self {
-        let mut open = Self::default();
-        for statement in allowing {
-            if !statement.limited && reaches_all(statement.body) {
-                let services = statement.patterns().iter().filter_map(|pattern| pattern.split_once(':'));
-                open.services.extend(services.filter(|(_, name)| covers(name, "?*")).map(|(name, _)| name.to_owned()));
+impl AllowedEverywhere {
+    fn of<'s, 'a: 's>(allows: impl Iterator<Item = &'s AllowStatement<'a>>) -> Self {
+        let mut everywhere = Self::default();
+        for allow in allows {
+            if !allow.limited && covers_everything(allow.statement) {
+                let services = allow.patterns().iter().filter_map(|pattern| pattern.split_once(':'));
+                let whole = services.filter(|(_, name)| covers(name, "?*")).map(|(service, _)| service.to_owned());
+                everywhere.services.extend(whole);
             }
-            let everywhere = statement.actions.iter().filter(|(_, kind)| reaches_every(statement.body, *kind));
-            for (action, _) in everywhere {
-                if !statement.limited {
-                    open.free.insert(action);
+            let actions = allow.actions.iter().filter(|action| covers_every(allow.statement, resource_type(action)));
+            for action in actions {
+                if !allow.limited {
+                    everywhere.actions.insert(action);
                 } else if action == "iam:passrole" {
-                    open.passed_to.extend(passed_to(statement.body));
+                    everywhere.passed_to.extend(passed_to(allow.statement));
                 }
             }
         }
-        open
+        everywhere
     }
 
-    /// The paths to other permissions that are open, each with how much it matters.
-    fn ways(&self) -> Vec<(Severity, String)> {
-        if self.free.is_empty() && self.passed_to.is_empty() {
+    /// The escalation paths that are allowed, each with its severity.
+    fn paths(&self) -> Vec<(Severity, String)> {
+        if self.actions.is_empty() && self.passed_to.is_empty() {
             return Vec::new();
         }
-        let passes = |service: &str| self.passed_to.iter().any(|pattern| matches(pattern, service));
-        let allowed = |action: &str, service: Option<&str>| {
-            self.free.contains(action) || action == "iam:PassRole" && service.is_some_and(passes)
+        let passes_to = |service: &str| self.passed_to.iter().any(|pattern| matches(pattern, service));
+        let allows = |action: &str, service: Option<&str>| {
+            self.actions.contains(action) || action == "iam:PassRole" && service.is_some_and(passes_to)
         };
-        let open = WAYS.iter().filter(|way| way.actions.iter().all(|action| allowed(action, way.service)));
-        let mut ways: Vec<(Severity, String)> = open.map(|way| (way.severity, with(way.actions))).collect();
+        let allowed = PATHS.iter().filter(|path| path.actions.iter().all(|action| allows(action, path.service)));
+        let mut paths: Vec<(Severity, String)> = allowed.map(|path| (path.severity, joined(&path.actions))).collect();
         for service in &self.services {
-            let mut named = WAYS.iter().filter_map(|way| way.service);
-            let known = named.any(|user| user.split('.').any(|part| part == service));
-            let other = USERS_OF_ROLES.iter().filter(|(name, _)| name == service).map(|(_, user)| (*user).to_owned());
-            let mut users = std::iter::once(format!("{service}.amazonaws.com")).chain(other);
-            if !known && service != "iam" && users.any(|user| passes(&user)) {
-                // only roles that trust that service can be passed to it
-                ways.push((Severity::Medium, with(&["iam:PassRole", &format!("{service}:*")])));
+            let mut in_paths = PATHS.iter().filter_map(|path| path.service);
+            let has_path = in_paths.any(|principal| principal.split('.').any(|part| part == service));
+            let own = std::iter::once(format!("{service}.amazonaws.com"));
+            let others = SERVICE_PRINCIPALS.iter().filter(|(name, _)| name == service);
+            let mut principals = own.chain(others.map(|(_, principal)| (*principal).to_owned()));
+            if !has_path && service != "iam" && principals.any(|principal| passes_to(&principal)) {
+                // less severe, because only roles that trust the service can be passed to it
+                paths.push((Severity::Medium, joined(&["iam:PassRole", &format!("{service}:*")])));
             }
         }
-        ways
+        paths
     }
 }
 
 /// `a` with `b` with `c`
-fn with(actions: &[&str]) -> String {
+fn joined(actions: &[&str]) -> String {
     actions.iter().map(|action| format!("`{action}`")).collect::<Vec<_>>().join(" with ")
 }
 
-/// The services to which roles may be passed, if nothing else is a limit.
-fn passed_to(body: &CanonicalStatement) -> Vec<String> {
+/// The services to which roles may be passed, if no other condition limits the statement.
+fn passed_to(statement: &CanonicalStatement) -> Vec<String> {
     let mut services = Vec::new();
-    for condition in conditions(body).filter(super::limits::limits) {
-        if condition.key != "iam:passedtoservice" || condition.says(&[], |_| false) == Says::AllBut {
+    for condition in conditions(statement).filter(is_limit_of_use) {
+        if condition.key != "iam:passedtoservice" || condition.restriction(&[], |_| false) == Restriction::Excludes {
             return Vec::new();
         }
         services.extend(condition.values.iter().cloned());
@@ -187,141 +200,136 @@ fn passed_to(body: &CanonicalStatement) -> Vec<String> {
     services
 }
 
-/// IRSA031: over all statements together.
-pub(super) fn escalation(context: &PermissionsContext<'_>) -> Vec<Found> {
-    let ways = Open::of(context.narrower()).ways();
-    let mut found: Vec<Found> = told(&ways).into_iter().collect();
-    let free: Vec<&Allowing<'_>> = context.narrower().filter(|allowing| !allowing.limited).collect();
-    if ways.iter().all(|(severity, _)| *severity < Severity::Critical) {
-        found.extend(pairs(&free));
+fn escalation(context: &PermissionsContext<'_>) -> Vec<Finding> {
+    let paths = AllowedEverywhere::of(context.narrower()).paths();
+    let mut found: Vec<Finding> = escalation_finding(&paths).into_iter().collect();
+    let unlimited: Vec<&AllowStatement<'_>> = context.unlimited().collect();
+    if paths.iter().all(|(severity, _)| *severity < Severity::Critical) {
+        found.extend(pairs(&unlimited));
     }
-    for allowing in &free {
-        let narrow = |action: &&&str| allowing.actions.contains(action) && !allowing.allows_everywhere(action);
-        let list: Vec<String> = PROVIDERS.iter().filter(narrow).map(|action| format!("`{action}`")).collect();
+    for allow in &unlimited {
+        let on_some = |action: &&&str| allow.actions.contains(action) && !allow.allows_everywhere(action);
+        let list: Vec<String> = ON_PROVIDERS.iter().filter(on_some).map(|action| format!("`{action}`")).collect();
         if !list.is_empty() {
-            let text =
-                format!("{} allows {}: its holder is everyone whom that lets in", allowing.name, list.join(", "));
-            found.push(Found::new(text).but(Severity::High));
+            let text = format!(
+                "{} allows {}: its holder can be everyone that the provider lets in",
+                allow.name,
+                list.join(", ")
+            );
+            found.push(Finding::new(text).with_severity(Severity::High));
         }
     }
     found
 }
 
-/// What two statements, or one, allow of a single role or user.
-fn pairs(free: &[&Allowing<'_>]) -> Vec<Found> {
+/// The pairs of actions that the statements allow on one role or user.
+fn pairs(unlimited: &[&AllowStatement<'_>]) -> Vec<Finding> {
+    let allowed = |actions: &'static [&'static str]| {
+        actions.iter().flat_map(|action| {
+            let allowing = unlimited.iter().filter(|allow| allow.actions.contains(action));
+            allowing.map(|allow| (*action, allow.statement))
+        })
+    };
     let mut found = Vec::new();
-    for (give, be) in PAIRS {
-        let of = |actions: &[&'static str]| {
-            let each = actions.iter().flat_map(|action| {
-                let allowing = free.iter().filter(|allowing| allowing.actions.contains(action));
-                allowing.map(|allowing| (*action, allowing.body)).collect::<Vec<_>>()
-            });
-            each.collect::<Vec<_>>()
-        };
-        let (givers, beings) = (of(give), of(be));
-        let pair = givers.iter().find_map(|(give, giver)| {
-            let other = beings.iter().find(|(_, being)| share(giver, being))?;
-            Some((*give, other.0))
+    for (give, assume) in PAIRS {
+        let pair = allowed(give).find_map(|(give, on)| {
+            let (assume, _) = allowed(assume).find(|(_, other)| may_share_resource(on, other))?;
+            Some([give, assume])
         });
-        if let Some((give, be)) = pair {
-            let text =
-                format!("{} on the same resource: its holder may become one that may do anything", with(&[give, be]));
-            found.push(Found::new(text));
+        if let Some(pair) = pair {
+            let text = format!("{} on the same resource: its holder can gain any permission", joined(&pair));
+            found.push(Finding::new(text));
         }
     }
     found
 }
 
-/// Whether there may be a resource that both statements reach.
-fn share(one: &CanonicalStatement, other: &CanonicalStatement) -> bool {
-    let (Some(Choice::Only(ours)), Some(Choice::Only(theirs))) = (&one.resources, &other.resources) else {
+fn may_share_resource(one: &CanonicalStatement, other: &CanonicalStatement) -> bool {
+    let (Some(Choice::Only(ones)), Some(Choice::Only(others))) = (&one.resources, &other.resources) else {
         return true;
     };
-    ours.iter().any(|pattern| theirs.iter().any(|item| meets(pattern, item)))
+    ones.iter().any(|one| others.iter().any(|other| overlap(one, other)))
 }
 
-/// IRSA031, over all policies of a role together: what is found in one of them is not said again.
-pub(super) fn escalation_together(contexts: &[PermissionsContext<'_>]) -> Vec<Found> {
-    let alone: Vec<_> = contexts.iter().flat_map(|context| Open::of(context.narrower()).ways()).collect();
-    let mut ways = Open::of(contexts.iter().flat_map(PermissionsContext::narrower)).ways();
-    ways.retain(|way| !alone.contains(way));
-    let mut found: Vec<Found> = told(&ways).into_iter().collect();
-    let free = |context: &PermissionsContext<'_>| context.narrower().any(|allowing| !allowing.limited);
-    if found.is_empty() && alone.is_empty() && contexts.iter().filter(|context| free(context)).count() > 1 {
-        let each = |context| {
-            pairs(&PermissionsContext::narrower(context).filter(|allowing| !allowing.limited).collect::<Vec<_>>())
+/// Reports only what no policy alone has a finding for.
+fn escalation_together(contexts: &[PermissionsContext<'_>]) -> Vec<Finding> {
+    let alone: Vec<_> = contexts.iter().flat_map(|context| AllowedEverywhere::of(context.narrower()).paths()).collect();
+    let mut paths = AllowedEverywhere::of(contexts.iter().flat_map(PermissionsContext::narrower)).paths();
+    paths.retain(|path| !alone.contains(path));
+    let mut found: Vec<Finding> = escalation_finding(&paths).into_iter().collect();
+    if found.is_empty() && alone.is_empty() {
+        let unlimited = |contexts: &'_ [PermissionsContext<'_>]| -> Vec<Finding> {
+            pairs(&contexts.iter().flat_map(PermissionsContext::unlimited).collect::<Vec<_>>())
         };
-        let all: Vec<&Allowing<'_>> =
-            contexts.iter().flat_map(PermissionsContext::narrower).filter(|allowing| !allowing.limited).collect();
-        let known: Vec<Found> = contexts.iter().flat_map(each).collect();
-        found.extend(pairs(&all).into_iter().filter(|pair| !known.contains(pair)));
+        let known: Vec<Finding> =
+            contexts.iter().flat_map(|context| unlimited(std::slice::from_ref(context))).collect();
+        found.extend(unlimited(contexts).into_iter().filter(|pair| !known.contains(pair)));
     }
     found
 }
 
-fn told(ways: &[(Severity, String)]) -> Option<Found> {
-    let severity = ways.iter().map(|(severity, _)| *severity).max()?;
-    // the worst first
-    let (worst, others): (Vec<_>, Vec<_>) = ways.iter().partition(|(own, _)| *own == severity);
-    let list = worst.into_iter().chain(others).map(|(_, way)| way.clone()).collect();
-    let text = format!("{} on every resource: enough to get permissions that it does not name", shortened(list, ", "));
-    Some(Found::new(text).but(severity))
+/// One finding of all paths, the worst first.
+fn escalation_finding(paths: &[(Severity, String)]) -> Option<Finding> {
+    let worst = paths.iter().map(|(severity, _)| *severity).max()?;
+    let (first, others): (Vec<_>, Vec<_>) = paths.iter().partition(|(severity, _)| *severity == worst);
+    let list = first.into_iter().chain(others).map(|(_, actions)| actions.clone()).collect();
+    let text =
+        format!("{} on every resource: its holder can gain permissions that it does not name", shortened(list, ", "));
+    Some(Finding::new(text).with_severity(worst))
 }
 
-/// IRSA032
-pub(super) fn pass_any_role(context: &PermissionsContext<'_>) -> Vec<Found> {
+fn pass_any_role(context: &PermissionsContext<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    for allowing in context.narrower().filter(|allowing| allowing.actions.contains("iam:PassRole")) {
-        let name = &allowing.name;
-        if allowing.allows_everywhere("iam:PassRole") {
+    for allow in context.narrower().filter(|allow| allow.actions.contains("iam:PassRole")) {
+        let name = &allow.name;
+        if allow.allows_everywhere("iam:PassRole") {
             let text = format!("{name} allows `iam:PassRole` of every role to every service");
-            found.extend((!allowing.limited).then(|| Found::new(text)));
+            found.extend((!allow.limited).then(|| Finding::new(text)));
             continue;
         }
-        let roles = allowing.resources().filter_map(|pattern| arn_parts(pattern).get(5).copied());
-        let strong = roles.filter(|role| administrative(role));
+        let roles = allow.resources().filter_map(|pattern| arn_parts(pattern).get(5).copied());
         let text = |role| format!("{name} allows `iam:PassRole` of `{role}`, an administrator by its name");
-        found.extend(strong.map(|role| Found::new(text(role)).but(Severity::Medium)));
+        let strong = roles.filter(|role| is_administrative(role));
+        found.extend(strong.map(|role| Finding::new(text(role)).with_severity(Severity::Medium)));
     }
     found
 }
 
-/// IRSA033
-pub(super) fn assume_any_role(context: &PermissionsContext<'_>) -> Vec<Found> {
+fn assume_any_role(context: &PermissionsContext<'_>) -> Vec<Finding> {
     const LIMITS: [&str; 5] =
         ["aws:resourceaccount", "aws:resourceorgid", "aws:resourceorgpaths", "aws:resourcetag/", "iam:resourcetag/"];
     let mut found = Vec::new();
-    for allowing in context.narrower().filter(|allowing| allowing.actions.contains("sts:AssumeRole")) {
-        let Allowing { name, body, .. } = allowing;
-        if limited_by(body, &LIMITS) {
+    for allow in context.narrower().filter(|allow| allow.actions.contains("sts:AssumeRole")) {
+        let name = &allow.name;
+        if limits_key(allow.statement, &LIMITS) {
             continue;
         }
-        if reaches_every(body, kind_of("sts:AssumeRole")) {
-            found.push(Found::new(format!("{name} allows `sts:AssumeRole` of every role that lets it")));
+        if allow.allows_everywhere("sts:AssumeRole") {
+            found.push(Finding::new(format!("{name} allows `sts:AssumeRole` of every role that trusts its holder")));
             continue;
         }
-        for pattern in allowing.resources() {
-            let parts = arn_parts(pattern);
-            let [_, _, _, _, account, role] = parts[..] else { continue };
-            let anywhere = account.contains(['*', '?']);
-            let severity = match (administrative(role), anywhere) {
+        for pattern in allow.resources() {
+            let [_, _, _, _, account, role] = arn_parts(pattern)[..] else { continue };
+            let any_account = account.contains(['*', '?']);
+            let severity = match (is_administrative(role), any_account) {
                 (true, true) => Severity::High,
                 (true, false) => Severity::Medium,
                 (false, true) => Severity::Low,
                 (false, false) => continue,
             };
-            let of = if anywhere { "every account" } else { "another account" };
-            found.push(Found::new(format!("{name} allows `sts:AssumeRole` of `{role}` in {of}")).but(severity));
+            let of = if any_account { "every account" } else { "another account" };
+            let text = format!("{name} allows `sts:AssumeRole` of `{role}` in {of}");
+            found.push(Finding::new(text).with_severity(severity));
         }
     }
     found
 }
 
-/// Whether a role of this name or pattern is one that AWS's own tools make to administer an account, or is called so
+/// Whether a role name or pattern is that of an administrator, or of a role that AWS creates to administer accounts
 /// (<https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_access.html>,
 /// <https://docs.aws.amazon.com/controltower/latest/userguide/roles-how.html>,
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-prereqs-self-managed.html>).
-fn administrative(role: &str) -> bool {
+fn is_administrative(role: &str) -> bool {
     const NAMES: [&str; 5] = [
         "role/organizationaccountaccessrole",
         "role/awscontroltowerexecution",

@@ -1,25 +1,25 @@
-//! The services of AWS, by the name that they have in actions, condition keys and ARNs
+//! The names of AWS services in actions, condition keys and ARNs
 //! (<https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>,
-//! 2026-08). One that AWS has made since is not known here: that alone is never worse than worth a look.
+//! as of 2026-08). Newer services are missing, so an unknown name alone is at most a finding of medium severity.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 static SERVICES: LazyLock<HashSet<&str>> = LazyLock::new(|| NAMES.split_ascii_whitespace().collect());
 
-/// Whether AWS has a service of this name, in lower case.
+/// Whether AWS has a service of this name, which is in lower case.
 pub(super) fn is_service(name: &str) -> bool {
     SERVICES.contains(name)
 }
 
-/// The service whose name differs by one letter, if there is one.
-pub(super) fn slip(name: &str) -> Option<&'static str> {
+/// A service whose name differs by one letter, or by two that are swapped.
+pub(super) fn similar_service(name: &str) -> Option<&'static str> {
     let near = |known: &&str| {
         let (long, short) = if known.len() > name.len() { (*known, name) } else { (name, *known) };
         let same = long.bytes().zip(short.bytes()).take_while(|(a, b)| a == b).count();
         let (rest_long, rest_short) = (&long[same..], &short[same..]);
         match long.len() - short.len() {
-            // two letters changed places, or one is another
+            // one letter differs, or two are swapped
             0 => {
                 let (a, b) = (rest_long.as_bytes(), rest_short.as_bytes());
                 a[1..] == b[1..] || a.len() > 1 && a[0] == b[1] && a[1] == b[0] && a[2..] == b[2..]
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_are_known_and_slips_are_near_one() {
+    fn known_services_and_similar_names() {
         for name in ["s3", "iam", "elasticloadbalancing", "vpc-lattice", "execute-api", "s3express"] {
             assert!(is_service(name), "{name}");
         }
@@ -99,8 +99,8 @@ mod tests {
             [("s33", "s3"), ("sqss", "sqs"), ("dynamdb", "dynamodb"), ("dyanmodb", "dynamodb"), ("lambdo", "lambda")]
         {
             assert!(!is_service(name));
-            assert_eq!(slip(name), Some(known), "{name}");
+            assert_eq!(similar_service(name), Some(known), "{name}");
         }
-        assert_eq!(slip("quantumfoam"), None);
+        assert_eq!(similar_service("quantumfoam"), None);
     }
 }

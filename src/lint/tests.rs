@@ -1,20 +1,20 @@
-//! Every rule with something that it finds and something that it does not, and what no rule may find.
+//! For every rule, an object with a finding and one without.
 
-mod binding;
 mod corpus;
-mod kit;
+mod fixture;
 mod live;
 mod ordinary;
 mod pages;
 mod permissions;
 mod principals;
+mod role;
 mod trust;
 
 use super::RULES;
 use crate::model::note::{Note, Severity};
 use std::collections::BTreeSet;
 
-/// Findings on something wrong, and on the same put right.
+/// The findings on a bad object and on a good one.
 struct Case {
     rule: &'static str,
     severity: Severity,
@@ -23,11 +23,11 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    [trust::cases(), permissions::cases(), binding::cases(), live::cases()].into_iter().flatten().collect()
+    [trust::cases(), permissions::cases(), role::cases(), live::cases()].into_iter().flatten().collect()
 }
 
 #[test]
-fn every_rule_finds_what_it_is_for_and_lets_the_rest_be() {
+fn every_rule_finds_its_bad_case_and_not_its_good_one() {
     for Case { rule, severity, bad, good } in cases() {
         let found: Vec<&Note> = bad.iter().filter(|note| note.rule == rule).collect();
         assert!(!found.is_empty(), "{rule} finds nothing: {bad:#?}");
@@ -55,7 +55,7 @@ fn the_table_is_in_order_and_well_formed() {
 }
 
 #[test]
-fn texts_are_one_plain_line() {
+fn finding_texts_are_one_line() {
     for note in cases().into_iter().flat_map(|case| [case.bad, case.good]).flatten() {
         assert!(!note.text.contains('\n') && !note.text.ends_with('.'), "{note:?}");
         assert!(note.text.matches('`').count() % 2 == 0, "{note:?}");

@@ -1,302 +1,304 @@
-//! Rules on the statements of trust policies. Only statements that allow are looked at.
+//! Rules on the Allow statements of trust policies.
 
-use super::claim::{self, Claim, Open};
-use super::document::Name;
-use super::{Check, Found, Notes, Place};
+use super::claims::{self, ClaimCondition, SubjectScope};
+use super::document::StatementName;
+use super::{Check, Finding, Findings, Location};
 use crate::ids::ProviderArn;
 use crate::model::live::{LiveProvider, Observed};
 use crate::model::marks::DEFAULT_AUDIENCE;
 use crate::model::note::Severity;
 use crate::policy::Statement;
-use crate::policy::canonical::{CanonicalStatement, Choice, Effect, Principal, Quantifier};
-use crate::policy::pattern_cover::{is_wild, variables};
+use crate::policy::canonical::{CanonicalStatement, Effect, Quantifier};
+use crate::policy::pattern::{is_wild, variables};
 use std::collections::{BTreeMap, BTreeSet};
 
-mod federation;
-mod who;
+mod external_providers;
+mod principals;
 
-pub(super) use federation::{no_audience_of_saml, outside_provider};
-pub(super) use who::{dangling_provider, everyone, foreign_provider, mismatch, orphaned_principal, whole_account};
-
-/// A statement that allows, and what is known of the role that has it.
+/// An Allow statement of a trust policy.
 pub(super) struct TrustContext<'a> {
-    pub body: &'a CanonicalStatement,
-    /// The conditions on claims, if the statement trusts an OIDC provider.
-    claims: Vec<Claim<'a>>,
-    pub home: &'a Home<'a>,
+    statement: &'a CanonicalStatement,
+    /// Empty if the statement trusts no `Federated` principal.
+    claims: Vec<ClaimCondition<'a>>,
+    role: &'a RoleFacts<'a>,
 }
 
-/// What is known of the role and of its account.
-pub(super) struct Home<'a> {
-    /// The id and partition, as far as the configuration knows them.
+/// What is known of the role that has the trust policy, and of its account.
+pub(super) struct RoleFacts<'a> {
     pub account: &'a str,
     pub partition: &'a str,
-    /// Whether they are certain: offline the ambient account is not.
-    pub certain: bool,
-    /// The account's OIDC providers, if they were listed.
+    /// False if account and partition are placeholders, because the configuration does not name them.
+    pub account_is_known: bool,
+    /// The OIDC providers of the account, if they were listed.
     pub providers: Option<&'a BTreeMap<ProviderArn, Observed<LiveProvider>>>,
-    /// Those that irsa makes for what is declared.
-    pub coming: BTreeSet<ProviderArn>,
-    /// The audiences that bindings ask for.
+    /// The OIDC providers that irsa will create.
+    pub planned_providers: BTreeSet<ProviderArn>,
+    /// The audiences of the role's bindings.
     pub audiences: BTreeSet<&'a str>,
-    /// The subjects of the bindings of the role: they have findings of their own.
-    pub subjects: BTreeSet<String>,
+    /// The subjects of the role's bindings, which have findings of their own.
+    pub bound_subjects: BTreeSet<String>,
 }
 
-/// Runs the rules on statements, each with its name.
+type TrustCheck = fn(&TrustContext<'_>) -> Vec<Finding>;
+
+const CHECKS: &[(&str, TrustCheck)] = &[
+    ("IRSA001", other_issuer),
+    ("IRSA002", no_subject),
+    ("IRSA002", external_providers::no_owner),
+    ("IRSA003", audience),
+    ("IRSA003", external_providers::no_saml_audience),
+    ("IRSA004", every_subject),
+    ("IRSA005", wildcard_namespace),
+    ("IRSA006", wildcard_name),
+    ("IRSA007", literal_wildcard),
+    ("IRSA008", set_operator),
+    ("IRSA009", if_exists),
+    ("IRSA010", only_excludes),
+    ("IRSA011", malformed_key),
+    ("IRSA012", principals::mismatched_action),
+    ("IRSA013", principals::everyone),
+    ("IRSA014", principals::whole_account),
+    ("IRSA015", principals::foreign_provider),
+    ("IRSA023", default_service_account),
+    ("IRSA050", principals::orphaned_principal),
+];
+
+/// Checks that read the providers of the live account.
+const LIVE_CHECKS: &[(&str, TrustCheck)] = &[("IRSA016", principals::missing_provider)];
+
+/// Checks statements, each with its name.
 pub(super) fn check<'a>(
-    notes: &mut Notes,
-    place: &Place,
-    statements: impl Iterator<Item = (Name<'a>, &'a Statement)>,
-    home: &Home<'_>,
+    findings: &mut Findings,
+    location: &Location,
+    statements: impl Iterator<Item = (StatementName<'a>, &'a Statement)>,
+    role: &RoleFacts<'_>,
 ) {
-    each(notes, place, statements, home, |check, context| match check {
-        Check::Trust(rule) | Check::Provider(rule) => rule(context),
-        _ => Vec::new(),
-    });
+    run(findings, location, statements, role, &[CHECKS, LIVE_CHECKS]);
 }
 
-/// Runs the rules that ask for live providers.
-pub(super) fn check_known<'a>(
-    notes: &mut Notes,
-    place: &Place,
-    statements: impl Iterator<Item = (Name<'a>, &'a Statement)>,
-    home: &Home<'_>,
+/// Checks only what needs the providers of the live account.
+pub(super) fn check_providers<'a>(
+    findings: &mut Findings,
+    location: &Location,
+    statements: impl Iterator<Item = (StatementName<'a>, &'a Statement)>,
+    role: &RoleFacts<'_>,
 ) {
-    each(notes, place, statements, home, |check, context| match check {
-        Check::Provider(rule) => rule(context),
-        _ => Vec::new(),
-    });
+    run(findings, location, statements, role, &[LIVE_CHECKS]);
 }
 
-fn each<'a>(
-    notes: &mut Notes,
-    place: &Place,
-    statements: impl Iterator<Item = (Name<'a>, &'a Statement)>,
-    home: &Home<'_>,
-    pick: impl Fn(&Check, &TrustContext<'_>) -> Vec<Found>,
-) {
+fn run<'a, 'r>(
+    findings: &mut Findings,
+    location: &Location,
+    statements: impl Iterator<Item = (StatementName<'a>, &'a Statement)>,
+    role: &'r RoleFacts<'r>,
+    checks: &[&[Check<TrustContext<'r>>]],
+) where
+    'a: 'r,
+{
     for (name, statement) in statements {
-        let body = statement.canonical();
-        if body.effect == Effect::Allow {
-            let claims = if federated(body) { Claim::all(body) } else { Vec::new() };
-            let context = TrustContext { body, claims, home };
-            notes.run(&place.part(&name.to_string()), |check| pick(check, &context));
+        let statement = statement.canonical();
+        if statement.effect == Effect::Allow {
+            let is_federated = statement.federated().next().is_some();
+            let claims = if is_federated { ClaimCondition::all(statement) } else { Vec::new() };
+            let context = TrustContext { statement, claims, role };
+            let location = location.part(&name.to_string());
+            for checks in checks {
+                findings.run(&location, checks, &context);
+            }
         }
     }
 }
 
-/// Whether the statement trusts a provider of identities other than a cluster's or another that has an ARN, or one.
-fn federated(body: &CanonicalStatement) -> bool {
-    claim::principals(body).any(|principal| matches!(principal, Principal::Federated(_)))
-}
+impl<'a> TrustContext<'a> {
+    fn on_claim(&self, name: &str) -> impl Iterator<Item = &ClaimCondition<'a>> {
+        self.claims.iter().filter(move |claim| claim.claim == name)
+    }
 
-impl TrustContext<'_> {
-    /// The subject patterns that nobody gave a reason for and that leave as much open.
-    fn subjects(&self, open: Open) -> Vec<String> {
-        if claim::providers(self.body).is_empty() {
+    fn on_subject_or_audience(&self) -> impl Iterator<Item = &ClaimCondition<'a>> {
+        self.claims.iter().filter(|claim| claim.is_on_subject_or_audience())
+    }
+
+    /// A finding for each subject pattern of this scope that is not the subject of a binding.
+    fn subjects(&self, scope: SubjectScope, what: &str) -> Vec<Finding> {
+        if claims::providers(self.statement).is_empty() {
             return Vec::new();
         }
-        let mut found = BTreeSet::new();
-        for claim in self.claims.iter().filter(|claim| claim.name == "sub") {
-            let patterns = claim.patterns().filter(|pattern| claim::open(&claim.issuer, pattern) == open);
-            found.extend(patterns.filter(|pattern| !self.home.subjects.contains(pattern)));
-        }
-        found.into_iter().collect()
+        let patterns = self.on_claim("sub").flat_map(|claim| {
+            claim.patterns().filter(|pattern| claims::subject_scope(&claim.issuer, pattern) == scope)
+        });
+        let patterns: BTreeSet<String> =
+            patterns.filter(|pattern| !self.role.bound_subjects.contains(pattern)).collect();
+        patterns.into_iter().map(|pattern| Finding::new(format!("subject `{pattern}` {what}"))).collect()
     }
 }
 
-/// IRSA001
-pub(super) fn other_issuer(context: &TrustContext<'_>) -> Vec<Found> {
-    let issuers: Vec<String> = claim::providers(context.body).into_iter().map(claim::issuer_of).collect();
+fn other_issuer(context: &TrustContext<'_>) -> Vec<Finding> {
+    let issuers: Vec<String> = claims::providers(context.statement).into_iter().map(claims::issuer_of).collect();
     if issuers.is_empty() {
         return Vec::new();
     }
-    let claims = &context.claims;
-    let known = |issuer: &str| issuers.iter().any(|known| known.eq_ignore_ascii_case(issuer));
-    let others = claims.iter().filter(|claim| !known(&claim.issuer));
-    others
-        .map(|claim| {
-            Found::new(format!(
-                "the condition on `{}` is about issuer `{}`, but the provider is that of `{}`",
-                claim.key,
-                claim.issuer,
-                issuers.join("`, `")
-            ))
-        })
-        .collect()
+    let is_trusted = |issuer: &str| issuers.iter().any(|known| known.eq_ignore_ascii_case(issuer));
+    let others = context.claims.iter().filter(|claim| !is_trusted(&claim.issuer));
+    let text = |claim: &ClaimCondition<'_>| {
+        let (key, issuer) = (claim.key(), &claim.issuer);
+        format!(
+            "the condition on `{key}` checks issuer `{issuer}`, but the provider is that of `{}`",
+            issuers.join("`, `")
+        )
+    };
+    others.map(|claim| Finding::new(text(claim))).collect()
 }
 
-/// IRSA002
-pub(super) fn no_subject(context: &TrustContext<'_>) -> Vec<Found> {
-    let providers = claim::providers(context.body);
-    let subject = |claim: &Claim<'_>| claim.name == "sub" && !claim.asks_nothing();
-    if providers.is_empty() || context.claims.iter().any(|claim| subject(claim) || federation::names_tenant(claim)) {
+fn no_subject(context: &TrustContext<'_>) -> Vec<Finding> {
+    let providers = claims::providers(context.statement);
+    let names_subject = context.on_claim("sub").any(|claim| !claim.compares_with_itself());
+    if providers.is_empty() || names_subject || context.claims.iter().any(external_providers::names_tenant) {
         return Vec::new();
     }
-    let text = "no condition on `sub` that asks for anything: every token of the issuer is good enough";
-    vec![Found::new(format!("{text} (`{}`)", providers.join("`, `")))]
+    let text = "no condition on `sub` names a value: every token of the issuer is accepted";
+    vec![Finding::new(format!("{text} (`{}`)", providers.join("`, `")))]
 }
 
-/// IRSA003
-pub(super) fn audience(context: &TrustContext<'_>) -> Vec<Found> {
-    let providers = claim::providers(context.body);
+fn audience(context: &TrustContext<'_>) -> Vec<Finding> {
+    let providers = claims::providers(context.statement);
     if providers.is_empty() {
         return Vec::new();
     }
-    let claims: Vec<&Claim<'_>> =
-        context.claims.iter().filter(|claim| claim.name == "aud" && !claim.asks_nothing()).collect();
-    if claims.is_empty() {
-        let text = "no condition on `aud` that asks for anything: tokens made for other services are good enough";
-        return vec![Found::new(text)];
+    let on_audience: Vec<&ClaimCondition<'_>> =
+        context.on_claim("aud").filter(|claim| !claim.compares_with_itself()).collect();
+    if on_audience.is_empty() {
+        let text = "no condition on `aud` names a value: tokens for other services are accepted";
+        return vec![Finding::new(text)];
     }
     let mut found = Vec::new();
-    for claim in claims.iter().filter(|claim| claim::names(claim.operator)) {
-        for value in claim.values {
-            if claim.like() && (is_wild(value) || !variables(value).is_empty()) {
-                found.push(Found::new(format!("audience `{value}` takes tokens made for other services")));
+    for claim in on_audience.iter().filter(|claim| claims::includes(claim.operator())) {
+        for value in claim.values() {
+            if claim.takes_patterns() && (is_wild(value) || !variables(value).is_empty()) {
+                found.push(Finding::new(format!("audience `{value}` accepts tokens for other services")));
                 continue;
             }
-            let taken = taken_audiences(context, &providers, &claim.issuer);
-            if let Some(taken) = taken
-                && !taken.contains(value)
+            let accepted = accepted_audiences(context, &providers, &claim.issuer);
+            if let Some(accepted) = accepted
+                && !accepted.contains(value)
             {
-                let list: Vec<String> = taken.iter().map(|audience| format!("`{audience}`")).collect();
-                let list = if list.is_empty() { "none at all".to_owned() } else { list.join(", ") };
-                found.push(Found::new(format!("audience `{value}` is none of the provider's, which takes {list}")));
-            } else if value != DEFAULT_AUDIENCE && !context.home.audiences.contains(value.as_str()) {
-                let text = format!("audience `{value}` is not `{DEFAULT_AUDIENCE}` and no binding asks for it");
-                found.push(Found::new(text).but(Severity::Medium));
+                let list: Vec<String> = accepted.iter().map(|audience| format!("`{audience}`")).collect();
+                let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+                let text = format!("the OIDC provider does not accept audience `{value}` (it accepts {list})");
+                found.push(Finding::new(text));
+            } else if value != DEFAULT_AUDIENCE && !context.role.audiences.contains(value.as_str()) {
+                let text = format!("audience `{value}` is not `{DEFAULT_AUDIENCE}` and no binding has it");
+                found.push(Finding::new(text).with_severity(Severity::Medium));
             }
         }
     }
     found
 }
 
-/// The audiences of the live provider of this issuer, if it was read.
-fn taken_audiences<'a>(context: &TrustContext<'a>, providers: &[&str], issuer: &str) -> Option<&'a BTreeSet<String>> {
-    let arn = providers.iter().find(|arn| claim::issuer_of(arn) == issuer)?;
+/// The audiences of the live provider with this issuer, if it was read.
+fn accepted_audiences<'a>(
+    context: &TrustContext<'a>,
+    providers: &[&str],
+    issuer: &str,
+) -> Option<&'a BTreeSet<String>> {
+    let arn = providers.iter().find(|arn| claims::issuer_of(arn) == issuer)?;
     let arn = ProviderArn::parse(*arn).ok()?;
-    Some(&context.home.providers?.get(&arn)?.present()?.provider.audiences)
+    Some(&context.role.providers?.get(&arn)?.present()?.provider.audiences)
 }
 
-/// IRSA004
-pub(super) fn every_subject(context: &TrustContext<'_>) -> Vec<Found> {
-    let text = |value| Found::new(format!("subject `{value}` is every ServiceAccount of the cluster"));
-    context.subjects(Open::Everything).into_iter().map(text).collect()
+fn every_subject(context: &TrustContext<'_>) -> Vec<Finding> {
+    context.subjects(SubjectScope::Any, "is every ServiceAccount of the cluster")
 }
 
-/// IRSA005
-pub(super) fn wild_namespace(context: &TrustContext<'_>) -> Vec<Found> {
-    let text = |value| Found::new(format!("subject `{value}` leaves the namespace open"));
-    context.subjects(Open::Namespace).into_iter().map(text).collect()
+fn wildcard_namespace(context: &TrustContext<'_>) -> Vec<Finding> {
+    context.subjects(SubjectScope::AnyNamespace, "leaves the namespace open")
 }
 
-/// IRSA006
-pub(super) fn wild_name(context: &TrustContext<'_>) -> Vec<Found> {
-    let text = |value| Found::new(format!("subject `{value}` leaves the name of the ServiceAccount open"));
-    context.subjects(Open::Name).into_iter().map(text).collect()
+fn wildcard_name(context: &TrustContext<'_>) -> Vec<Finding> {
+    context.subjects(SubjectScope::AnyName, "leaves the name of the ServiceAccount open")
 }
 
-/// IRSA007
-pub(super) fn literal_wildcard(context: &TrustContext<'_>) -> Vec<Found> {
+fn literal_wildcard(context: &TrustContext<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    for claim in context.claims.iter().filter(|claim| claim.decides()) {
-        for value in claim.values {
+    for claim in context.on_subject_or_audience() {
+        let base = claim.operator().base.as_str();
+        for value in claim.values() {
             let wild = value.contains(['*', '?']);
-            if wild && matches!(claim.operator.base.as_str(), "stringequals" | "stringequalsignorecase") {
-                let text =
-                    format!("`{value}` stands under `StringEquals`, where a wildcard is a letter: it matches nobody");
-                found.push(Found::new(text));
-            } else if !wild && claim.operator.base == "stringlike" {
-                let text = format!("`{value}` has no wildcard, so `StringEquals` would do on `{}`", claim.key);
-                found.push(Found::new(text).but(Severity::Info));
+            if wild && matches!(base, "stringequals" | "stringequalsignorecase") {
+                let text = format!("`StringEquals` takes the wildcard in `{value}` as plain text: it matches nobody");
+                found.push(Finding::new(text));
+            } else if !wild && base == "stringlike" {
+                let text = format!("`{value}` has no wildcard: `StringEquals` is enough on `{}`", claim.key());
+                found.push(Finding::new(text).with_severity(Severity::Info));
             }
         }
     }
     found
 }
 
-/// IRSA008
-pub(super) fn set_operator(context: &TrustContext<'_>) -> Vec<Found> {
-    let claims = &context.claims;
-    let deciding = claims.iter().filter(|claim| claim.decides());
-    deciding
-        .filter_map(|claim| match claim.operator.quantifier {
-            Quantifier::One => None,
-            Quantifier::ForAllValues => Some(Found::new(format!(
-                "`ForAllValues` on `{}`, which has one value: it also holds for a token without the claim",
-                claim.key
-            ))),
-            Quantifier::ForAnyValue => {
-                Some(Found::new(format!("`ForAnyValue` on `{}`, which has one value", claim.key)).but(Severity::Medium))
-            }
-        })
-        .collect()
+fn set_operator(context: &TrustContext<'_>) -> Vec<Finding> {
+    let finding = |claim: &ClaimCondition<'_>| match claim.operator().quantifier {
+        Quantifier::One => None,
+        Quantifier::ForAllValues => Some(Finding::new(format!(
+            "`ForAllValues` on `{}`, which has one value: it also holds for a token without the claim",
+            claim.key()
+        ))),
+        Quantifier::ForAnyValue => {
+            let text = format!("`ForAnyValue` on `{}`, which has one value", claim.key());
+            Some(Finding::new(text).with_severity(Severity::Medium))
+        }
+    };
+    context.on_subject_or_audience().filter_map(finding).collect()
 }
 
-/// IRSA009
-pub(super) fn if_exists(context: &TrustContext<'_>) -> Vec<Found> {
-    let claims = &context.claims;
-    let deciding = claims.iter().filter(|claim| claim.decides() && claim.operator.if_exists);
-    deciding
-        .map(|claim| Found::new(format!("`IfExists` on `{}`: it also holds for a token without the claim", claim.key)))
-        .collect()
+fn if_exists(context: &TrustContext<'_>) -> Vec<Finding> {
+    let optional = context.on_subject_or_audience().filter(|claim| claim.operator().if_exists);
+    let text = |key| format!("`IfExists` on `{key}`: it also holds for a token without the claim");
+    optional.map(|claim| Finding::new(text(claim.key()))).collect()
 }
 
-/// IRSA010
-pub(super) fn only_negated(context: &TrustContext<'_>) -> Vec<Found> {
-    let claims = &context.claims;
+fn only_excludes(context: &TrustContext<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for name in ["sub", "aud"] {
-        let about: Vec<&Claim<'_>> = claims.iter().filter(|claim| claim.name == name).collect();
-        if !about.is_empty() && about.iter().all(|claim| claim::excludes(claim.operator)) {
-            found.push(Found::new(format!(
-                "the only condition on `{name}` excludes some and lets in all others (`{}`)",
-                about[0].key
-            )));
+        let about: Vec<&ClaimCondition<'_>> = context.on_claim(name).collect();
+        if !about.is_empty() && about.iter().all(|claim| claims::excludes(claim.operator())) {
+            let text = format!("the only condition on `{name}` excludes values and lets in all others");
+            found.push(Finding::new(format!("{text} (`{}`)", about[0].key())));
         }
     }
     found
 }
 
-/// IRSA011. AWS says that key names have no case, so another case in the path may work; it is not to be relied on.
-pub(super) fn malformed_key(context: &TrustContext<'_>) -> Vec<Found> {
-    let issuers: Vec<String> = claim::providers(context.body).into_iter().map(claim::issuer_of).collect();
+/// AWS ignores the case of condition keys, so a path in another case may work, but it is not documented.
+fn malformed_key(context: &TrustContext<'_>) -> Vec<Finding> {
+    let issuers: Vec<String> = claims::providers(context.statement).into_iter().map(claims::issuer_of).collect();
     let mut found = Vec::new();
     for claim in &context.claims {
-        if let Some(dress) = claim.dress {
-            let text = format!("condition key `{}` {dress}: it never matches, and should be", claim.key);
-            found.push(Found::new(format!("{text} `{}:{}`", claim.issuer, claim.name)));
+        if let Some(malformed) = claim.malformed {
+            let right = format!("{}:{}", claim.issuer, claim.claim);
+            let text = format!("condition key `{}` {malformed} and never matches: write `{right}`", claim.key());
+            found.push(Finding::new(text));
         } else if !issuers.contains(&claim.issuer)
             && let Some(issuer) = issuers.iter().find(|issuer| issuer.eq_ignore_ascii_case(&claim.issuer))
         {
-            let text = format!("condition key `{}` writes issuer `{issuer}` in another case", claim.key);
-            found.push(Found::new(text).but(Severity::Medium));
+            let text = format!("condition key `{}` has issuer `{issuer}` in another case", claim.key());
+            found.push(Finding::new(text).with_severity(Severity::Medium));
         }
     }
     found
 }
 
-/// IRSA023
-pub(super) fn default_subject(context: &TrustContext<'_>) -> Vec<Found> {
-    let claims = &context.claims;
-    let values: BTreeSet<&String> = claims
-        .iter()
-        .filter(|claim| claim.name == "sub" && claim::names(claim.operator))
-        .flat_map(|claim| claim.values)
-        .collect();
-    values
-        .into_iter()
-        .filter(|value| !context.home.subjects.contains(*value))
-        .filter_map(|value| match claim::subject(value)? {
-            (_, "default") => Some(Found::new(format!(
-                "subject `{value}` is the ServiceAccount of every pod in its namespace that names none"
-            ))),
-            ("kube-system", name) if name.contains('*') => {
-                Some(Found::new(format!("subject `{value}` covers the cluster's own components")).but(Severity::High))
-            }
-            _ => None,
-        })
-        .collect()
+fn default_service_account(context: &TrustContext<'_>) -> Vec<Finding> {
+    let including = context.on_claim("sub").filter(|claim| claims::includes(claim.operator()));
+    let values: BTreeSet<&String> = including.flat_map(ClaimCondition::values).collect();
+    let finding = |subject: &String| match claims::service_account(subject)? {
+        (_, "default") => Some(Finding::new(format!(
+            "subject `{subject}` is the ServiceAccount of every pod in its namespace that names none"
+        ))),
+        ("kube-system", name) if name.contains('*') => {
+            let text = format!("subject `{subject}` includes system components of the cluster");
+            Some(Finding::new(text).with_severity(Severity::High))
+        }
+        _ => None,
+    };
+    values.into_iter().filter(|value| !context.role.bound_subjects.contains(*value)).filter_map(finding).collect()
 }

@@ -10,7 +10,7 @@ use crate::model::desired::{Attachment, Binding, Boundary, Role};
 use crate::model::live::Observed;
 use crate::model::note::Note;
 use crate::model::pattern::Pattern;
-use crate::policy::narrow;
+use crate::policy::trust_effects;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Holds providers and policies of other shards that roles of this one need and that are not ready.
@@ -83,7 +83,7 @@ pub(crate) fn role_ready(context: &PlanContext<'_>, address: &Address, role: &Ro
         return Ready::No(format!("`{address}` does not exist yet: {waits}"));
     };
     match context.grant(role, binding) {
-        Ok(grant) if narrow::grants(&listed.trust).contains(&grant) => Ready::Yes,
+        Ok(grant) if trust_effects::grants(&listed.trust).contains(&grant) => Ready::Yes,
         Ok(_) => Ready::No(format!("`{address}` does not trust it yet: {waits}")),
         Err((_, why)) => Ready::Unknown(why),
     }

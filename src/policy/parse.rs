@@ -1,33 +1,32 @@
-//! Strict JSON for policies, with positions, and the encodings in which IAM sends documents.
+//! Parses policies as strict JSON with positions, and decodes the percent-encoding of IAM.
 //!
-//! A policy that two readers understand differently is a way around review, so what JSON leaves open is refused here:
-//! duplicate keys, depth beyond 32, text behind the document, numbers that would not survive being written again. The
-//! meaning of the elements is `canonical`'s business.
+//! A policy that two parsers read differently can pass a review unseen. So everything ambiguous is an error: duplicate
+//! keys, more than 32 levels, text after the document, and numbers that serde_json would write differently.
 
 mod tree;
 
-pub(crate) use tree::{Entry, Node, Shape, find, strict_json};
+pub(crate) use tree::{JsonMember, JsonNode, Shape, find, strict_json};
 
-/// Why a policy was refused, and where.
+/// Why a policy is refused, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ParseError {
-    /// A lower-case fragment.
+    /// A sentence without a capital letter or full stop.
     pub message: String,
-    /// Line and column in the text, both from 1, where they are known.
+    /// Line and column in the text, both from 1. `None` for a statement that was not parsed from text.
     pub position: Option<(usize, usize)>,
 }
 
-/// Something that is refused, before its offset has become a line and a column.
+/// An error with an offset instead of a line and a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct OffsetError {
     pub message: String,
-    /// In bytes from the beginning of the text without a byte order mark; nothing for a tree that came from no text.
+    /// In bytes, not counting a byte order mark. `None` for a node that was not parsed from text.
     pub at: Option<usize>,
 }
 
-impl Fault {
-    /// The error, placed in the text that was read.
+impl OffsetError {
+    /// The error with its line and column in `text`.
     pub(crate) fn locate(self, text: &str) -> ParseError {
         let text = without_mark(text);
         ParseError { message: self.message, position: self.at.map(|offset| position(text, offset)) }
@@ -41,14 +40,14 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// The text behind a byte order mark, which editors on Windows leave and JSON does not know.
+/// The text without a byte order mark, which some editors write and JSON does not allow.
 fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Percent-decodes once, as RFC 3986 has it: `+` is no space
-/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRolePolicy.html>). A document that is not encoded, or
-/// whose bytes are no text, stays as it is: two different ones must not become the same.
+/// Percent-decodes once, as in RFC 3986, where `+` is not a space
+/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRolePolicy.html>). Returns text that is not encoded or
+/// not UTF-8 unchanged, so that two different documents never become equal.
 pub(crate) fn percent_decode(text: &str) -> String {
     if without_mark(text).trim_start().starts_with('{') {
         return text.to_owned();

@@ -1,28 +1,28 @@
-//! What holds for any two policies, and an evaluator of policies as the judge of it.
+//! Properties of policies, checked with random documents and an independent evaluator.
 //!
-//! `IRSA_TEST_CASES` says how many cases each law is tried on.
+//! `IRSA_TEST_CASES` sets the number of cases of each property.
 
-mod change;
 mod dice;
 mod documents;
 mod evaluator;
 mod laws;
+mod mutations;
 mod oracle;
 mod published;
 mod spelling;
-mod trusting;
+mod trust_effects;
 mod vocabulary;
 
 use super::PolicyDocument;
 
-/// How many cases a law is tried on.
+/// The number of cases of each property.
 #[expect(clippy::disallowed_methods, reason = "tests read their own environment")]
 fn cases() -> u32 {
     let wanted = std::env::var("IRSA_TEST_CASES").ok();
     wanted.map_or(10_000, |text| text.parse().expect("`IRSA_TEST_CASES` is a number"))
 }
 
-/// A live document that is understood.
+/// A live document, which must parse.
 fn read(text: &str) -> PolicyDocument {
     let document = PolicyDocument::live(text);
     assert!(document.is_parsed(), "{text}: {:?}", document.problem());

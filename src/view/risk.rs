@@ -9,7 +9,7 @@ use super::value_diff::display;
 use crate::model::sanitize::scrub;
 use crate::plan::change::Action;
 use crate::plan::file::FieldV2;
-use crate::policy::pattern_cover::covers;
+use crate::policy::pattern::covers;
 use serde_json::Value;
 use std::collections::BTreeSet;
 

@@ -13,7 +13,7 @@ use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
 use crate::model::resource::InlinePolicies;
 use crate::policy::budget::{self, INLINE_SIZE, TRUST_SIZE_MAXIMUM};
-use crate::policy::document::Kind;
+use crate::policy::document::PolicyKind;
 use crate::policy::trust::{self, Grant};
 use crate::policy::{PolicyDocument, Statement};
 use rayon::prelude::*;
@@ -338,7 +338,7 @@ impl<'a> Resolver<'a> {
         infrastructure: &Infrastructure,
         variables: &Variables,
     ) -> Vec<Statement> {
-        let mut extra = self.documents.statements(&raw.trust, Kind::Trust, variables).unwrap_or_default();
+        let mut extra = self.documents.statements(&raw.trust, PolicyKind::Trust, variables).unwrap_or_default();
         // sorted, so that the order of tables does not change the policy
         extra.sort_by(|one, other| one.text().cmp(other.text()));
         let grants = known_grants(bindings, account, infrastructure);

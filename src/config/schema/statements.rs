@@ -2,7 +2,7 @@
 
 use crate::config::reader::{FileReader, FromToml, Located};
 use crate::config::suggest::{did_you_mean, suggestion};
-use crate::policy::parse::{Entry, Node, Shape};
+use crate::policy::parse::{JsonMember, JsonNode, Shape};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -24,7 +24,7 @@ const PRINCIPAL_KEYS: [(&str, &str); 4] =
     [("aws", "AWS"), ("federated", "Federated"), ("service", "Service"), ("canonical-user", "CanonicalUser")];
 
 /// JSON that has no positions in a text.
-pub(crate) type Json = Node<'static>;
+pub(crate) type Json = JsonNode<'static>;
 
 /// A list of statements.
 impl FromToml for Vec<Located<Json>> {
@@ -64,10 +64,10 @@ impl FromToml for Json {
                 _ => one_or_more(file, value),
             };
             flawed |= value.is_none();
-            entries.extend(value.map(|value| Entry::new(*element, value)));
+            entries.extend(value.map(|value| JsonMember::new(*element, value)));
         }
         if !entries.iter().any(|entry| entry.key == "Effect") {
-            entries.push(Entry::new("Effect", Json::text("Allow")));
+            entries.push(JsonMember::new("Effect", Json::text("Allow")));
         }
         (!flawed).then(|| Shape::Object(entries).into())
     }
@@ -96,7 +96,7 @@ fn principals(file: &mut FileReader, value: &Spanned<DeValue<'_>>) -> Option<Jso
         if let Some((_, element)) = PRINCIPAL_KEYS.iter().find(|(known, _)| *known == key) {
             let value = one_or_more(file, value);
             flawed |= value.is_none();
-            entries.extend(value.map(|value| Entry::new(*element, value)));
+            entries.extend(value.map(|value| JsonMember::new(*element, value)));
         } else {
             let hint = suggestion(key, &PRINCIPAL_KEYS.map(|(known, _)| known), "the kinds are");
             file.refuse(name.span(), format!("unknown kind of principal `{key}`")).hint = Some(hint);
@@ -124,7 +124,7 @@ fn condition(value: &Spanned<DeValue<'_>>) -> Json {
         DeValue::Datetime(time) => Json::text(time.to_string()),
         DeValue::Array(list) => Shape::List(list.iter().map(condition).collect()).into(),
         DeValue::Table(table) => {
-            let entries = table.iter().map(|(key, value)| Entry::new(key.get_ref().to_string(), condition(value)));
+            let entries = table.iter().map(|(key, value)| JsonMember::new(key.get_ref().to_string(), condition(value)));
             Shape::Object(entries.collect()).into()
         }
     }

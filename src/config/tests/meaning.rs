@@ -139,7 +139,7 @@ fn policy_is_resolved_for_each_account_that_attaches_it() {
         .policies
         .iter()
         .map(|((account, _), policy)| {
-            (account.to_string(), policy.document.value()["Statement"][0]["Resource"].as_str().unwrap().to_owned())
+            (account.to_string(), policy.document.to_value()["Statement"][0]["Resource"].as_str().unwrap().to_owned())
         })
         .collect();
     let expected =
@@ -241,7 +241,7 @@ fn templates_are_rendered_in_every_form_of_document() {
     {
         assert!(text.contains(resource), "{texts:?}");
     }
-    assert_eq!(role.extra_trust[0].value()["Principal"]["AWS"], "arn:aws:iam::000000000000:root");
+    assert_eq!(role.extra_trust[0].to_value()["Principal"]["AWS"], "arn:aws:iam::000000000000:root");
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! The corpus of policies: bad ones with the rule that finds each, good ones with nothing that is worth a look.
+//! Checks the corpus of policies: bad ones with their rule and severity, good ones without a finding of medium
+//! severity.
 //!
-//! `tests/it/lint.rs` runs the same, and what else a role says, through the program.
+//! `tests/it/lint.rs` checks the same through the program.
 
-use super::kit::{Kit, document};
+use super::fixture::{Fixture, document};
 use crate::ids::{IamPath, PolicyName};
 use crate::model::note::{Note, Severity};
 use crate::policy::Statement;
@@ -23,28 +24,28 @@ fn cases(text: &'static str) -> impl Iterator<Item = (&'static str, Value)> {
     })
 }
 
-/// Of the statements as an inline policy: declared, and live where nothing is declared.
+/// Findings on the statements as a declared inline policy, and as a live one that is not declared.
 fn on_permissions(statements: &Value) -> [Vec<Note>; 2] {
     let name = || PolicyName::parse("x").unwrap();
-    let mut kit = Kit::new();
-    kit.app().path = IamPath::parse("/irsa/team/").unwrap();
-    let mut live = kit.clone();
-    kit.app().inline.insert(name(), document(statements));
+    let mut fixture = Fixture::new();
+    fixture.app().path = IamPath::parse("/irsa/team/").unwrap();
+    let mut live = fixture.clone();
+    fixture.app().inline.insert(name(), document(statements));
     live.live_role("app", |role| drop(role.inline.insert(name(), document(statements))));
-    [kit.declared(), live.live()]
+    [fixture.declared(), live.live()]
 }
 
-/// Of the statements as trust.
+/// Findings on the statement as declared and as live trust.
 fn on_trust(statements: &Value) -> [Vec<Note>; 2] {
-    let mut kit = Kit::new();
-    kit.app().extra_trust = vec![Statement::parse(statements, None).unwrap()];
-    let mut live = Kit::new();
+    let mut fixture = Fixture::new();
+    fixture.app().extra_trust = vec![Statement::parse(statements, None).unwrap()];
+    let mut live = Fixture::new();
     for issuer in ["token.actions.githubusercontent.com", "gitlab.com", "app.terraform.io"] {
         live.provider(issuer, |provider| provider.tags.clear());
     }
     live.provider("login.example.com/realms/acme", |provider| provider.tags.clear());
     live.live_role("app", |role| role.trust = document(statements));
-    [kit.declared(), live.live()]
+    [fixture.declared(), live.live()]
 }
 
 fn bad(text: &'static str, run: fn(&Value) -> [Vec<Note>; 2]) {
@@ -86,12 +87,12 @@ fn bad_trust_is_found() {
 }
 
 #[test]
-fn good_permissions_are_let_be() {
+fn good_permissions_have_no_findings() {
     good(GOOD_PERMISSIONS, on_permissions);
 }
 
 #[test]
-fn good_trust_is_let_be() {
+fn good_trust_has_no_findings() {
     good(GOOD_TRUST, on_trust);
 }
 

@@ -1,6 +1,6 @@
-//! What irsa makes of an ordinary configuration must not be found fault with.
+//! Ordinary configurations have no findings.
 
-use super::kit::{Kit, attached, binding, document, exact, key, role, wild};
+use super::fixture::{Fixture, attached, binding, document, exact, key, role, wild};
 use crate::ids::PolicyName;
 use crate::model::desired::Subject;
 use crate::model::note::Severity;
@@ -35,14 +35,14 @@ fn permission() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Roles with bindings, and the live world that an apply of them leaves.
-fn kit(wildcards: bool) -> impl Strategy<Value = Kit> {
+/// Roles with bindings, and their live state after an apply.
+fn fixture(wildcards: bool) -> impl Strategy<Value = Fixture> {
     let subject = if wildcards { prop_oneof![subject(), pattern()].boxed() } else { subject().boxed() };
     let bindings = prop::collection::vec((prop::sample::select(&CLUSTERS[..]), subject), 1..6);
     let one = (bindings, prop::collection::vec(permission(), 1..4), any::<bool>());
     prop::collection::btree_map("[a-z]{1,6}", one, 1..4).prop_map(|roles| {
-        let mut kit = Kit::new();
-        kit.desired.roles.clear();
+        let mut fixture = Fixture::new();
+        fixture.desired.roles.clear();
         for (name, (bindings, statements, with_audience)) in roles {
             let mut made = role(&name);
             made.bindings = bindings.into_iter().map(|(cluster, subject)| binding(cluster, subject)).collect();
@@ -51,16 +51,16 @@ fn kit(wildcards: bool) -> impl Strategy<Value = Kit> {
             }
             made.inline.insert(PolicyName::parse("work").unwrap(), document(&Value::Array(statements.clone())));
             made.attach.insert(attached("arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"));
-            kit.policy(&name, document(&Value::Array(statements)));
-            kit.desired.roles.insert(key(&name), made);
-            kit.live_role(&name, |_| {});
+            fixture.policy(&name, document(&Value::Array(statements)));
+            fixture.desired.roles.insert(key(&name), made);
+            fixture.live_role(&name, |_| {});
         }
-        for provider in kit.account().providers.values_mut() {
+        for provider in fixture.account().providers.values_mut() {
             if let crate::model::live::Observed::Present(provider) = provider {
                 provider.provider.audiences.insert("vault".into());
             }
         }
-        kit
+        fixture
     })
 }
 
@@ -68,25 +68,25 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn an_ordinary_configuration_has_no_finding(kit in kit(false)) {
-        prop_assert_eq!(kit.declared(), []);
-        // trust of many subjects may come near the quota, and an audience may be asked for in the other cluster alone
-        let told = kit.live().into_iter().filter(|note| !matches!(note.rule.as_str(), "IRSA020" | "IRSA045"));
+    fn ordinary_configuration_has_no_findings(fixture in fixture(false)) {
+        prop_assert_eq!(fixture.declared(), []);
+        // many subjects may come near the quota, and only the other cluster may use an audience
+        let told = fixture.live().into_iter().filter(|note| !matches!(note.rule.as_str(), "IRSA020" | "IRSA045"));
         prop_assert_eq!(told.collect::<Vec<_>>(), []);
     }
 
     #[test]
-    fn reasoned_wildcards_fail_no_run_and_are_not_found_live(kit in kit(true)) {
-        prop_assert!(kit.declared().iter().all(|note| note.severity < Severity::High), "{:?}", kit.declared());
-        let told = kit.live().into_iter().filter(|note| !matches!(note.rule.as_str(), "IRSA020" | "IRSA045"));
+    fn wildcard_bindings_fail_no_run_and_have_no_live_findings(fixture in fixture(true)) {
+        prop_assert!(fixture.declared().iter().all(|note| note.severity < Severity::High), "{:?}", fixture.declared());
+        let told = fixture.live().into_iter().filter(|note| !matches!(note.rule.as_str(), "IRSA020" | "IRSA045"));
         prop_assert_eq!(told.collect::<Vec<_>>(), []);
     }
 
     #[test]
-    fn findings_are_sorted_and_told_once(kit in kit(true)) {
-        let mut kit = kit;
-        kit.account().providers.clear();
-        for notes in [kit.declared(), kit.live()] {
+    fn findings_are_sorted_and_distinct(fixture in fixture(true)) {
+        let mut fixture = fixture;
+        fixture.account().providers.clear();
+        for notes in [fixture.declared(), fixture.live()] {
             prop_assert!(notes.is_sorted_by(|a, b| (&a.address, &a.rule, &a.origin, &a.text) < (&b.address, &b.rule, &b.origin, &b.text)));
         }
     }

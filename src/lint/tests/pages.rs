@@ -1,19 +1,19 @@
-//! The page of rules says what the table says, and its examples are what they claim to be.
+//! Checks the documentation of the rules against the table, and its examples.
 
 use super::RULES;
-use super::kit::{on_permissions, on_trust};
+use super::fixture::{on_permissions, on_trust};
 use crate::model::note::Note;
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../../docs/lint-rules.md");
 
-/// The sections that describe a rule: its id and its text.
+/// The id and text of each section about a rule.
 fn sections() -> Vec<(&'static str, &'static str)> {
     let parts = PAGE.split("\n## ").skip(1);
     parts.filter_map(|part| part.split_once('\n')).filter(|(heading, _)| heading.starts_with("IRSA")).collect()
 }
 
-/// The examples behind a label: what they are, and their text.
+/// The examples after a label: kind and text.
 fn examples(section: &'static str, label: &str) -> Vec<(&'static str, &'static str)> {
     let mut rest = section;
     let mut found = Vec::new();

@@ -1,7 +1,7 @@
-//! Rules on permissions and on documents.
+//! Rules on permissions and documents.
 
 use super::Case;
-use super::kit::{Kit, attached, document, on_live, on_permissions, on_role};
+use super::fixture::{Fixture, attached, document, on_live, on_permissions, on_role};
 use crate::ids::{PolicyArn, PolicyName};
 use crate::model::note::Severity::{self, Critical, High, Low, Medium};
 use crate::policy::{PolicyDocument, Statement};
@@ -151,8 +151,8 @@ fn attachments() -> Vec<Case> {
         })
     };
     let live = |arn: &str| {
-        on_live(|kit| {
-            kit.live_role("app", |role| {
+        on_live(|fixture| {
+            fixture.live_role("app", |role| {
                 role.attached.insert(PolicyArn::parse(arn).unwrap());
             });
         })
@@ -177,7 +177,8 @@ fn attachments() -> Vec<Case> {
 fn documents() -> Vec<Case> {
     let name = || PolicyName::parse("x").unwrap();
     let inline = |document: PolicyDocument| on_role(|role| drop(role.inline.insert(name(), document)));
-    let live_trust = |text: &str| on_live(|kit| kit.live_role("app", |role| role.trust = PolicyDocument::live(text)));
+    let live_trust =
+        |text: &str| on_live(|fixture| fixture.live_role("app", |role| role.trust = PolicyDocument::live(text)));
     let read = allow(&json!("s3:GetObject"), &json!("arn:aws:s3:::a/*"));
     let trust = |sid: &str| {
         json!({"Sid": sid, "Effect": "Allow", "Action": "sts:AssumeRole",
@@ -188,15 +189,15 @@ fn documents() -> Vec<Case> {
     let extra = |sids: [&str; 2]| {
         on_role(|role| role.extra_trust = sids.map(|sid| Statement::parse(&trust(sid), None).unwrap()).to_vec())
     };
-    // resources of 100 characters each
+    // each resource has 100 characters
     let long = |count: usize| {
         let resources: Vec<String> = (0..count).map(|index| format!("arn:aws:s3:::{index:0>84}")).collect();
         document(&allow(&json!("s3:GetObject"), &json!(resources)))
     };
     let managed = |count: usize| {
-        let mut kit = Kit::new();
-        kit.policy("x", long(count));
-        kit.declared()
+        let mut fixture = Fixture::new();
+        fixture.policy("x", long(count));
+        fixture.declared()
     };
     vec![
         Case {
@@ -232,7 +233,7 @@ fn documents() -> Vec<Case> {
 }
 
 #[test]
-fn what_denies_is_never_found() {
+fn deny_statements_have_no_findings() {
     for (rule, _, mut bad, _) in [everything(), roles(), broad(), handed_on()].into_iter().flatten() {
         bad["Effect"] = json!("Deny");
         assert_eq!(on_permissions(&bad), [], "{rule}");
@@ -240,7 +241,7 @@ fn what_denies_is_never_found() {
 }
 
 #[test]
-fn statements_of_one_policy_are_weighed_together() {
+fn statements_of_one_policy_count_together() {
     let apart = json!([all(&json!("iam:PassRole")), all(&json!(["lambda:CreateFunction", "lambda:Invoke*"]))]);
     let notes = on_permissions(&apart);
     let texts: Vec<&str> = notes.iter().filter(|note| note.rule == "IRSA031").map(|note| note.text.as_str()).collect();
@@ -248,22 +249,22 @@ fn statements_of_one_policy_are_weighed_together() {
 }
 
 #[test]
-fn a_live_policy_as_declared_is_not_found_again() {
-    let mut kit = Kit::new();
-    kit.policy("x", document(&all(&json!("*"))));
-    kit.app().inline.insert(PolicyName::parse("y").unwrap(), document(&all(&json!("*"))));
-    kit.app().attach.insert(attached("arn:aws:iam::aws:policy/AdministratorAccess"));
-    // the role has one for both of its policies
-    assert_eq!(kit.declared().len(), 2);
-    kit.live_policy("x", document(&all(&json!(["*", "*"]))));
-    kit.live_role("app", |role| {
+fn live_policy_as_declared_has_no_second_finding() {
+    let mut fixture = Fixture::new();
+    fixture.policy("x", document(&all(&json!("*"))));
+    fixture.app().inline.insert(PolicyName::parse("y").unwrap(), document(&all(&json!("*"))));
+    fixture.app().attach.insert(attached("arn:aws:iam::aws:policy/AdministratorAccess"));
+    // the role has one finding for both policies
+    assert_eq!(fixture.declared().len(), 2);
+    fixture.live_policy("x", document(&all(&json!(["*", "*"]))));
+    fixture.live_role("app", |role| {
         role.attached.insert(PolicyArn::parse("arn:aws:iam::aws:policy/AdministratorAccess").unwrap());
     });
-    assert_eq!(kit.live(), []);
+    assert_eq!(fixture.live(), []);
 }
 
 #[test]
-fn the_default_quotas_are_those_of_a_live_account() {
+fn default_quotas_equal_those_of_a_live_account() {
     use crate::model::live::Quotas;
     use crate::policy::budget;
     let quotas = Quotas::default();

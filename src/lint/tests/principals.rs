@@ -1,6 +1,6 @@
-//! Who is trusted in other ways than through an OIDC provider, and what is said of them.
+//! Rules on principals other than OIDC providers of clusters.
 
-use super::kit::{EAST, Kit, document, on_trust, provider};
+use super::fixture::{EAST, Fixture, document, on_trust, provider};
 use serde_json::{Value, json};
 
 const SAML: &str = "arn:aws:iam::111122223333:saml-provider/example";
@@ -17,7 +17,7 @@ fn allow(principal: &Value, action: &str) -> Value {
     json!({"Effect": "Allow", "Principal": principal, "Action": action})
 }
 
-/// Whether this is said of tokens of the cluster's provider under these conditions.
+/// Whether a statement that trusts the cluster's provider under these conditions has such a finding.
 fn on_token(conditions: &Value, words: &str) -> bool {
     let mut statement = allow(&json!({"Federated": provider(EAST)}), "sts:AssumeRoleWithWebIdentity");
     statement["Condition"] = conditions.clone();
@@ -25,14 +25,14 @@ fn on_token(conditions: &Value, words: &str) -> bool {
 }
 
 #[test]
-fn rules_on_the_claims_of_a_provider_leave_other_federations_alone() {
+fn claims_of_other_providers_are_not_checked() {
     let mut saml = allow(&json!({"Federated": SAML}), "sts:AssumeRoleWithSAML");
     saml["Condition"] = json!({"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}});
     assert_eq!(rules(&saml), [""; 0]);
 }
 
 #[test]
-fn whoever_may_be_anyone_may_come_in_any_way() {
+fn principal_that_may_be_anyone_needs_no_certain_action() {
     let cannot = "no principal can use";
     for way in ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"] {
         for kind in ["AWS", "Federated"] {
@@ -46,7 +46,7 @@ fn whoever_may_be_anyone_may_come_in_any_way() {
 }
 
 #[test]
-fn only_patterns_of_the_subject_are_taken_for_open_subjects() {
+fn only_subject_patterns_count_as_open_subjects() {
     let open = |conditions: Value| on_token(&conditions, "is every ServiceAccount of the cluster");
     let (sub, aud) = (format!("{EAST}:sub"), format!("{EAST}:aud"));
     let web = "system:serviceaccount:apps:web";
@@ -56,7 +56,7 @@ fn only_patterns_of_the_subject_are_taken_for_open_subjects() {
 }
 
 #[test]
-fn only_who_is_let_in_as_the_default_service_account_is_told_of() {
+fn default_service_account_is_reported_only_where_it_is_let_in() {
     let told = |conditions: Value| on_token(&conditions, "IRSA023");
     let (sub, aud) = (format!("{EAST}:sub"), format!("{EAST}:aud"));
     let (web, default) = ("system:serviceaccount:apps:web", "system:serviceaccount:apps:default");
@@ -67,14 +67,14 @@ fn only_who_is_let_in_as_the_default_service_account_is_told_of() {
 }
 
 #[test]
-fn a_live_policy_of_ours_that_is_not_as_declared_is_looked_at() {
+fn changed_live_policy_with_the_owner_tag_is_checked() {
     let everything = || document(&json!({"Effect": "Allow", "Action": "*", "Resource": "*"}));
-    let mut kit = Kit::new();
-    kit.live_role("app", |_| {});
-    kit.policy("x", document(&json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"})));
-    kit.live_policy("x", everything());
-    let notes = kit.live();
+    let mut fixture = Fixture::new();
+    fixture.live_role("app", |_| {});
+    fixture.policy("x", document(&json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"})));
+    fixture.live_policy("x", everything());
+    let notes = fixture.live();
     assert!(notes.iter().any(|note| note.address == "policy/default/x" && note.text.starts_with("live policy")));
-    kit.policy("x", everything());
-    assert_eq!(kit.live(), [], "what is declared is not said again");
+    fixture.policy("x", everything());
+    assert_eq!(fixture.live(), [], "as declared");
 }

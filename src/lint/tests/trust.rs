@@ -1,9 +1,9 @@
 //! Rules on trust statements.
 
 use super::Case;
-use super::kit::{ACCOUNT, EAST, Kit, WEST, document, exact, on_live, on_trust, provider, wild};
+use super::fixture::{ACCOUNT, EAST, Fixture, WEST, document, exact, on_live, on_trust, provider, wild};
 use crate::ids::AccountId;
-use crate::lint::tests::kit::binding;
+use crate::lint::tests::fixture::binding;
 use crate::model::desired::PLACEHOLDER_ID;
 use crate::model::note::Severity::{self, Critical, High, Info, Medium};
 use crate::policy::Statement;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 const WEB: &str = "system:serviceaccount:apps:web";
 
-/// A statement that trusts the provider of `east` under conditions whose keys stand for claims of its issuer.
+/// A statement that trusts the provider of `east`, with conditions on claims of its issuer.
 fn web(conditions: &Value) -> Value {
     let blocks = conditions.as_object().unwrap().iter().map(|(operator, block)| {
         let keys = block.as_object().unwrap().iter().map(|(key, value)| match key.as_str() {
@@ -29,7 +29,7 @@ fn good() -> Value {
     web(&json!({"StringEquals": {"aud": "sts.amazonaws.com", "sub": WEB}}))
 }
 
-/// Another subject, as a pattern.
+/// The statement with a subject pattern.
 fn like(subject: &Value) -> Value {
     web(&json!({"StringEquals": {"aud": "sts.amazonaws.com"}, "StringLike": {"sub": subject}}))
 }
@@ -38,7 +38,7 @@ fn other(principal: &Value, action: &str, conditions: &Value) -> Value {
     json!({"Effect": "Allow", "Principal": principal, "Action": action, "Condition": conditions})
 }
 
-/// The condition under another key than `sub`'s.
+/// The statement with another condition key for the subject.
 fn keyed(key: &str) -> Value {
     web(&json!({"StringEquals": {"aud": "sts.amazonaws.com", key: WEB}}))
 }
@@ -233,12 +233,12 @@ fn principals() -> Vec<Pair> {
     ]
 }
 
-/// Rules that know more of live providers.
+/// Rules that need live providers.
 fn known_providers() -> Vec<Case> {
-    let live = |statement: &Value, change: fn(&mut Kit)| {
-        on_live(|kit| {
-            kit.live_role("app", |role| role.trust = document(statement));
-            change(kit);
+    let live = |statement: &Value, change: fn(&mut Fixture)| {
+        on_live(|fixture| {
+            fixture.live_role("app", |role| role.trust = document(statement));
+            change(fixture);
         })
     };
     vec![
@@ -246,35 +246,35 @@ fn known_providers() -> Vec<Case> {
             rule: "IRSA003",
             severity: High,
             bad: live(&aud(&json!("vault")), |_| {}),
-            good: live(&aud(&json!("vault")), |kit| {
-                kit.provider(EAST, |provider| {
+            good: live(&aud(&json!("vault")), |fixture| {
+                fixture.provider(EAST, |provider| {
                     provider.audiences.insert("vault".into());
                 });
-                kit.app().bindings[0].audience = Some("vault".into());
+                fixture.app().bindings[0].audience = Some("vault".into());
             }),
         },
         Case {
             rule: "IRSA016",
             severity: High,
-            bad: live(&good(), |kit| kit.account().providers.clear()),
+            bad: live(&good(), |fixture| fixture.account().providers.clear()),
             good: live(&good(), |_| {}),
         },
     ]
 }
 
 #[test]
-fn an_audience_that_no_binding_asks_for_is_worth_a_look() {
+fn audience_without_a_binding_is_medium() {
     let audience = |asked: bool| {
-        let mut kit = Kit::new();
-        kit.app().extra_trust = vec![Statement::parse(&aud(&json!("vault")), None).unwrap()];
-        kit.app().bindings[0].audience = asked.then(|| "vault".to_owned());
-        kit.declared().into_iter().find(|note| note.rule == "IRSA003").map(|note| note.severity)
+        let mut fixture = Fixture::new();
+        fixture.app().extra_trust = vec![Statement::parse(&aud(&json!("vault")), None).unwrap()];
+        fixture.app().bindings[0].audience = asked.then(|| "vault".to_owned());
+        fixture.declared().into_iter().find(|note| note.rule == "IRSA003").map(|note| note.severity)
     };
     assert_eq!((audience(false), audience(true)), (Some(Medium), None));
 }
 
 #[test]
-fn what_denies_is_never_found() {
+fn deny_statements_have_no_findings() {
     for (rule, _, mut bad, _) in [conditions(), subjects(), principals()].into_iter().flatten() {
         bad["Effect"] = json!("Deny");
         assert_eq!(on_trust(&bad), [], "{rule}");
@@ -282,19 +282,19 @@ fn what_denies_is_never_found() {
 }
 
 #[test]
-fn a_good_statement_has_no_finding() {
+fn good_statement_has_no_findings() {
     assert_eq!(on_trust(&good()), []);
 }
 
 #[test]
-fn offline_the_ambient_account_may_be_any() {
+fn unknown_account_has_no_foreign_provider() {
     let on = |statement: Value, id: &str| {
-        let mut kit = Kit::new();
-        let account = kit.desired.accounts.get_mut(&super::kit::key("default")).unwrap();
+        let mut fixture = Fixture::new();
+        let account = fixture.desired.accounts.get_mut(&super::fixture::key("default")).unwrap();
         account.declared_id = None;
         account.id = AccountId::parse(id).unwrap();
-        kit.app().extra_trust = vec![Statement::parse(&statement, None).unwrap()];
-        kit.declared().into_iter().map(|note| (note.rule, note.severity)).collect::<Vec<_>>()
+        fixture.app().extra_trust = vec![Statement::parse(&statement, None).unwrap()];
+        fixture.declared().into_iter().map(|note| (note.rule, note.severity)).collect::<Vec<_>>()
     };
     let unknown = |statement: Value| on(statement, PLACEHOLDER_ID);
     let whole = json!({"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "sts:AssumeRole"});
@@ -302,42 +302,42 @@ fn offline_the_ambient_account_may_be_any() {
     let text = good().to_string().replace(ACCOUNT, "444455556666");
     let provider: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(unknown(provider.clone()), []);
-    // STS has told which it is
+    // the account is known
     assert_eq!(on(whole, ACCOUNT), [("IRSA014".to_owned(), High)]);
     assert_eq!(on(provider, ACCOUNT), [("IRSA015".to_owned(), High)]);
 }
 
 #[test]
-fn notes_say_where_and_what() {
-    let mut kit = Kit::new();
+fn finding_names_part_and_statement() {
+    let mut fixture = Fixture::new();
     let mut named = like(&json!("*"));
     named["Sid"] = json!("Old");
-    kit.app().extra_trust = vec![Statement::parse(&good(), None).unwrap(), Statement::parse(&named, None).unwrap()];
-    let notes = kit.declared();
+    fixture.app().extra_trust = vec![Statement::parse(&good(), None).unwrap(), Statement::parse(&named, None).unwrap()];
+    let notes = fixture.declared();
     let [note] = &notes[..] else { panic!("{notes:?}") };
     assert_eq!((note.address.as_str(), note.origin.as_str()), ("role/app", "irsa.toml:5"));
     assert_eq!(note.text, "extra trust: statement `Old`: subject `*` is every ServiceAccount of the cluster");
-    // live, what is declared is not said again, and statements keep their place
-    kit.live_role("app", |_| {});
-    assert_eq!(kit.live(), []);
+    // declared statements are not reported again, and the others keep their number
+    fixture.live_role("app", |_| {});
+    assert_eq!(fixture.live(), []);
     named["Sid"] = json!("");
-    kit.app().extra_trust.pop();
-    kit.live_role("app", |role| role.trust = document(&json!([good(), named])));
-    let notes = kit.live();
+    fixture.app().extra_trust.pop();
+    fixture.live_role("app", |role| role.trust = document(&json!([good(), named])));
+    let notes = fixture.live();
     let [note] = &notes[..] else { panic!("{notes:?}") };
     assert_eq!((note.address.as_str(), note.origin.as_str()), ("role/app", ""));
     assert_eq!(note.text, "live trust: statement 2: subject `*` is every ServiceAccount of the cluster");
 }
 
 #[test]
-fn a_subject_that_a_binding_gives_a_reason_for_is_found_once() {
-    let mut kit = Kit::new();
-    kit.app().bindings.push(binding("east", wild("apps", "*")));
-    kit.app().bindings.push(binding("east", exact("apps", "api")));
-    kit.live_role("app", |_| {});
-    assert_eq!(kit.declared().iter().map(|note| note.rule.as_str()).collect::<Vec<_>>(), ["IRSA006"]);
-    assert_eq!(kit.live(), []);
-    // but not one that somebody wrote into the live policy
-    kit.live_role("app", |role| role.trust = document(&like(&json!("system:serviceaccount:other:*"))));
-    assert_eq!(kit.live().iter().map(|note| note.rule.as_str()).collect::<Vec<_>>(), ["IRSA006"]);
+fn subject_of_a_wildcard_binding_is_reported_once() {
+    let mut fixture = Fixture::new();
+    fixture.app().bindings.push(binding("east", wild("apps", "*")));
+    fixture.app().bindings.push(binding("east", exact("apps", "api")));
+    fixture.live_role("app", |_| {});
+    assert_eq!(fixture.declared().iter().map(|note| note.rule.as_str()).collect::<Vec<_>>(), ["IRSA006"]);
+    assert_eq!(fixture.live(), []);
+    // a subject that only the live policy has is reported
+    fixture.live_role("app", |role| role.trust = document(&like(&json!("system:serviceaccount:other:*"))));
+    assert_eq!(fixture.live().iter().map(|note| note.rule.as_str()).collect::<Vec<_>>(), ["IRSA006"]);
 }

@@ -5,13 +5,13 @@ use super::rules::{applied, apply, live_account, live_role, names, refused, step
 use crate::ids::{IamPath, PolicyName};
 use crate::model::live::{Access, Extent, Observed};
 use crate::policy::Statement;
-use crate::policy::document::Kind;
+use crate::policy::document::PolicyKind;
 use serde_json::json;
 
 fn trusts_all() -> Statement {
     let value =
         json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}});
-    Statement::parse(&value, Some(Kind::Trust)).unwrap()
+    Statement::parse(&value, Some(PolicyKind::Trust)).unwrap()
 }
 
 #[test]

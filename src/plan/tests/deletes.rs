@@ -11,7 +11,7 @@ use crate::model::resource::{Provider, StringMap};
 use crate::plan::Plan;
 use crate::plan::change::{Action, ResourceChange};
 use crate::policy::Statement;
-use crate::policy::document::Kind;
+use crate::policy::document::PolicyKind;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn outside(subject: &str) -> Statement {
         "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/ci.example.com"},
         "Condition": {"StringEquals": {"ci.example.com:sub": subject}},
     });
-    Statement::parse(&value, Some(Kind::Trust)).unwrap()
+    Statement::parse(&value, Some(PolicyKind::Trust)).unwrap()
 }
 
 fn with_outside(subject: &str) -> Kit {

@@ -12,7 +12,7 @@ use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluste
 use crate::model::origin::Origin;
 use crate::model::resource::{InlinePolicies, StringMap};
 use crate::plan::{ConfigKeys, Options, Plan, plan};
-use crate::policy::{PolicyDocument, document::Kind};
+use crate::policy::{PolicyDocument, document::PolicyKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const NOW: i64 = 1_800_000_000;
@@ -29,7 +29,7 @@ pub(crate) fn origin() -> Origin {
 pub(crate) fn allow(action: &str) -> PolicyDocument {
     let text =
         format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"{action}","Resource":"*"}}]}}"#);
-    PolicyDocument::parse(&text, Kind::Permissions).unwrap()
+    PolicyDocument::parse(&text, PolicyKind::Permissions).unwrap()
 }
 
 pub(crate) fn aws(name: &str) -> PolicyArn {

@@ -107,20 +107,20 @@ pub(crate) fn pairs(live: &Live) -> BTreeSet<(String, String)> {
 
 /// The actions that a document of a sketch allows. Sketches have no denies.
 fn allowed(document: &PolicyDocument) -> Vec<String> {
-    let statements = document.statements().iter().map(Statement::value);
+    let statements = document.statements().iter().map(Statement::to_value);
     let allows = statements.filter(|statement| statement["Effect"] == "Allow");
     let actions = |statement: &Value| match &statement["Action"] {
-        Value::Array(list) => list.iter().map(ToString::to_string).collect(),
+        Value::Array(list) => list.iter().map(ToString::to_string).collect::<Vec<_>>(),
         action => vec![action.to_string()],
     };
-    allows.flat_map(actions).collect()
+    allows.flat_map(|statement| actions(&statement)).collect()
 }
 
 fn subjects(role: &LiveRole) -> Vec<String> {
     let mut subjects = Vec::new();
     for statement in role.role.trust.statements() {
         let issuer = statement.federated_providers().collect::<Vec<_>>().join(",");
-        let conditions = statement.value()["Condition"]["StringEquals"].as_object().cloned().unwrap_or_default();
+        let conditions = statement.to_value()["Condition"]["StringEquals"].as_object().cloned().unwrap_or_default();
         for value in conditions.iter().filter(|(key, _)| key.ends_with(":sub")).map(|(_, value)| value) {
             let list = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
             subjects.extend(list.iter().map(|subject| format!("{issuer} {subject}")));

@@ -10,7 +10,7 @@ use crate::model::note::{Note, Severity};
 use crate::model::shard::{Scope, Shard};
 use crate::plan::{Options, Plan, confirm, plan};
 use crate::policy::Statement;
-use crate::policy::document::Kind;
+use crate::policy::document::PolicyKind;
 use serde_json::json;
 
 /// A shard that has cluster `east` and one that has `west`.
@@ -149,7 +149,7 @@ fn trusts(name: &str) -> Statement {
         "Effect": "Allow", "Action": "sts:AssumeRole",
         "Principal": {"AWS": format!("arn:aws:iam::111122223333:role/irsa/team/{name}")},
     });
-    Statement::parse(&value, Some(Kind::Trust)).unwrap()
+    Statement::parse(&value, Some(PolicyKind::Trust)).unwrap()
 }
 
 #[test]

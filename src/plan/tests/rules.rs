@@ -11,7 +11,7 @@ use crate::model::pattern::Pattern;
 use crate::plan::change::Action;
 use crate::plan::{Plan, Step};
 use crate::policy::Statement;
-use crate::policy::document::Kind;
+use crate::policy::document::PolicyKind;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -371,7 +371,7 @@ fn trusts(name: &str) -> Statement {
         "Effect": "Allow", "Action": "sts:AssumeRole",
         "Principal": {"AWS": [format!("arn:aws:iam::111122223333:role/irsa/team/{name}"), "arn:aws:iam::111122223333:root"]},
     });
-    Statement::parse(&value, Some(Kind::Trust)).unwrap()
+    Statement::parse(&value, Some(PolicyKind::Trust)).unwrap()
 }
 
 #[test]

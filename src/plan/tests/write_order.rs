@@ -246,10 +246,10 @@ fn factors(live: &Live) -> Vec<Factors> {
     let account = &live.accounts[&key("default")];
     let of = |role: &crate::model::resource::Role| {
         let managed = |arn: &PolicyArn| document_of(account, arn);
-        let inline = role.inline.values().map(|document| document.value().clone());
+        let inline = role.inline.values().map(PolicyDocument::to_value);
         Factors {
             name: role.name.to_string(),
-            who: trusted(role.trust.value(), account),
+            who: trusted(&role.trust.to_value(), account),
             hours: role.max_session_duration / 3600,
             policies: inline.chain(role.attached.iter().map(managed)).collect(),
             bound: role.permissions_boundary.as_ref().map(managed),
@@ -314,7 +314,7 @@ fn kept(before: &Live, after: &Live) -> Permissions {
 fn document_of(account: &LiveAccount, arn: &PolicyArn) -> Value {
     let ours = account.policies.get(arn).and_then(Observed::present).map(|live| &live.policy.document);
     let foreign = account.foreign_policies.get(arn).and_then(Observed::present).and_then(Option::as_ref);
-    ours.or(foreign).unwrap_or_else(|| panic!("no document of {arn}")).value().clone()
+    ours.or(foreign).unwrap_or_else(|| panic!("no document of {arn}")).to_value()
 }
 
 fn list(value: &Value) -> Vec<&str> {

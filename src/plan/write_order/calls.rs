@@ -13,7 +13,7 @@ use crate::plan::change::{Action, ResourceChange};
 use crate::plan::context::PlanContext;
 use crate::plan::draft::Draft;
 use crate::plan::step::Step;
-use crate::policy::effects;
+use crate::policy::permission_effects;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// An object that the plan changes, or would change if it were not deferred.
@@ -124,7 +124,7 @@ impl Calls {
             {
                 if let Some(Target::Policy(arn)) = first.map(|(_, call)| call.target()) {
                     let [before, after] = [change.before(), change.after()].map(|it| it.map(|it| it.document.clone()));
-                    let effects = effects::between(before.as_ref(), after.as_ref());
+                    let effects = permission_effects::between(before.as_ref(), after.as_ref());
                     self.documents.changes.insert(arn.clone(), DocumentChange { before, after, effects });
                 }
             }
@@ -346,7 +346,7 @@ impl Calls {
         let (Some(end), Ok(policy)) = (after.as_ref().or(before.as_ref()), PolicyName::parse(TRANSITION)) else {
             return false;
         };
-        let (name, to) = (end.name.clone(), effects::deny_everything());
+        let (name, to) = (end.name.clone(), permission_effects::deny_everything());
         let put = IamCall::PutInline { name: name.clone(), policy: policy.clone(), from: None, to: to.clone() };
         let delete = IamCall::DeleteInline { name, policy, from: to };
         let (first, object) = (self.nodes.len(), *object);

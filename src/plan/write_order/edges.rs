@@ -12,8 +12,8 @@ use crate::model::marks::{ROLE_ARN, is_mark};
 use crate::model::resource::{Role, StringMap};
 use crate::plan::change::{Action, ResourceChange};
 use crate::plan::draft::Draft;
-use crate::policy::effects::DocumentEffects;
-use crate::policy::{PolicyDocument, narrow};
+use crate::policy::permission_effects::PermissionEffects;
+use crate::policy::{PolicyDocument, trust_effects};
 use std::collections::{BTreeSet, HashMap};
 
 /// The calls on policies and providers, by ARN: roles refer to these objects.
@@ -164,13 +164,13 @@ fn references(calls: &Calls, writes: &WritesByArn<'_>, node: usize, graph: &mut 
     let (added, removed) = policies_added_and_removed(calls, node);
     for arn in added {
         created_before(arn.as_str(), graph);
-        if let Some(taking) = changing(calls, &writes.taking, arn, DocumentEffects::takes) {
+        if let Some(taking) = changing(calls, &writes.taking, arn, PermissionEffects::takes) {
             graph.edge(taking, node, EdgeReason::ChangedDocument);
         }
     }
     for arn in removed {
         deleted_after(arn.as_str(), graph);
-        if let Some(giving) = changing(calls, &writes.giving, arn, DocumentEffects::gives) {
+        if let Some(giving) = changing(calls, &writes.giving, arn, PermissionEffects::gives) {
             graph.edge(node, giving, EdgeReason::ChangedDocument);
         }
     }
@@ -188,7 +188,7 @@ fn changing(
     calls: &Calls,
     writing: &HashMap<&str, usize>,
     arn: &PolicyArn,
-    how: fn(DocumentEffects) -> bool,
+    how: fn(PermissionEffects) -> bool,
 ) -> Option<usize> {
     let changes = calls.documents.changes.get(arn).is_some_and(|change| how(change.effects));
     writing.get(arn.as_str()).copied().filter(|_| changes && !mutant::is(Mutant::NoChangedDocument))
@@ -280,7 +280,7 @@ fn needs_first(calls: &Calls, earlier: usize, later: usize) -> Option<EdgeReason
 fn trusts_new_audience(earlier: &IamCall, later: &IamCall) -> bool {
     match (earlier, later.write()) {
         (IamCall::AddAudience { arn, audience }, FieldWrite::Trust(from, to)) => {
-            let (old, new) = (narrow::grants(from), narrow::grants(to));
+            let (old, new) = (trust_effects::grants(from), trust_effects::grants(to));
             new.difference(&old).any(|grant| grant.provider == *arn && grant.audience == *audience)
         }
         _ => false,
@@ -290,7 +290,7 @@ fn trusts_new_audience(earlier: &IamCall, later: &IamCall) -> bool {
 /// A ServiceAccount that moves to another role can use the old one until its annotation names the new one.
 fn annotation_before_old_trust(calls: &Calls, draft: &Draft, by_object: &[Vec<usize>], graph: &mut Graph) {
     let loses = |node: usize| match calls.iam(node).map(IamCall::write) {
-        Some(FieldWrite::Trust(from, to)) => narrow::between(from, to).loses,
+        Some(FieldWrite::Trust(from, to)) => trust_effects::between(from, to).loses,
         _ => false,
     };
     for (object, nodes) in calls.objects.iter().zip(by_object) {
@@ -331,9 +331,10 @@ pub(super) fn add_before_remove(calls: &Calls, graph: &mut Graph) -> Vec<Dip> {
     for node in 0..calls.nodes.len() {
         let Some(role) = calls.objects[calls.nodes[node].object].role else { continue };
         let (added, removed) = policies_added_and_removed(calls, node);
-        let giving = added.into_iter().filter_map(|arn| changing(calls, &writes.giving, arn, DocumentEffects::gives));
+        let giving = added.into_iter().filter_map(|arn| changing(calls, &writes.giving, arn, PermissionEffects::gives));
         wanted.extend(giving.map(|adds| Dip { role, adds, removes: node }));
-        let taking = removed.into_iter().filter_map(|arn| changing(calls, &writes.taking, arn, DocumentEffects::takes));
+        let taking =
+            removed.into_iter().filter_map(|arn| changing(calls, &writes.taking, arn, PermissionEffects::takes));
         wanted.extend(taking.map(|removes| Dip { role, adds: node, removes }));
     }
     let mut dips = Vec::new();

@@ -8,8 +8,8 @@ use super::mutant::{self, Mutant};
 use crate::ids::PolicyArn;
 use crate::model::call::{FieldWrite, IamCall};
 use crate::model::marks::is_mark;
-use crate::policy::effects::{self, DocumentEffects};
-use crate::policy::{PolicyDocument, narrow};
+use crate::policy::permission_effects::{self, PermissionEffects};
+use crate::policy::{PolicyDocument, trust_effects};
 use std::collections::HashMap;
 
 /// One of the things that decide what somebody can do through a role.
@@ -70,8 +70,8 @@ impl Effects {
     }
 
     /// The effects of changing a document that the role has as a policy.
-    pub(super) fn of_policy(document: DocumentEffects) -> Self {
-        let DocumentEffects { allow_leaves, allow_arrives, deny_leaves, deny_arrives } = document;
+    pub(super) fn of_policy(document: PermissionEffects) -> Self {
+        let PermissionEffects { allow_leaves, allow_arrives, deny_leaves, deny_arrives } = document;
         if mutant::is(Mutant::DenyIsAllow) {
             return Self::of(Factor::Allows, allow_leaves || deny_leaves, allow_arrives || deny_arrives);
         }
@@ -79,7 +79,7 @@ impl Effects {
     }
 
     /// The effects of changing the document of the role's boundary.
-    pub(super) fn of_boundary(document: DocumentEffects) -> Self {
+    pub(super) fn of_boundary(document: PermissionEffects) -> Self {
         Self::of(Factor::Boundary, document.takes(), document.gives())
     }
 
@@ -132,7 +132,7 @@ impl Effects {
 pub(super) struct DocumentChange {
     pub before: Option<PolicyDocument>,
     pub after: Option<PolicyDocument>,
-    pub effects: DocumentEffects,
+    pub effects: PermissionEffects,
 }
 
 /// The documents of managed policies, before and after the plan.
@@ -160,20 +160,20 @@ impl Documents {
 
     fn attachment(&self, arn: &PolicyArn, attach: bool) -> Effects {
         let effects = self.possible(arn, attach).into_iter().map(|document| match document {
-            None => DocumentEffects::unknown(!attach, attach),
-            Some(document) if attach => effects::between(None, Some(document)),
-            Some(document) => effects::between(Some(document), None),
+            None => PermissionEffects::unknown(!attach, attach),
+            Some(document) if attach => permission_effects::between(None, Some(document)),
+            Some(document) => permission_effects::between(Some(document), None),
         });
-        Effects::of_policy(effects.fold(DocumentEffects::default(), DocumentEffects::or))
+        Effects::of_policy(effects.fold(PermissionEffects::default(), PermissionEffects::or))
     }
 
     fn boundary_replaced(&self, from: &PolicyArn, to: &PolicyArn) -> Effects {
-        let mut all = DocumentEffects::default();
+        let mut all = PermissionEffects::default();
         for old in self.possible(from, false) {
             for new in self.possible(to, true) {
                 all = all.or(match (old, new) {
-                    (Some(old), Some(new)) => effects::between(Some(old), Some(new)),
-                    _ => DocumentEffects::unknown(true, true),
+                    (Some(old), Some(new)) => permission_effects::between(Some(old), Some(new)),
+                    _ => PermissionEffects::unknown(true, true),
                 });
             }
         }
@@ -185,7 +185,7 @@ impl Documents {
     pub(super) fn effects(&self, call: &IamCall) -> Effects {
         match call.write() {
             FieldWrite::Trust(from, to) => {
-                let trust = narrow::between(from, to);
+                let trust = trust_effects::between(from, to);
                 Effects::of(Factor::Trust, trust.loses, trust.gains)
             }
             FieldWrite::Settings(from, to) => {
@@ -194,7 +194,7 @@ impl Documents {
             }
             FieldWrite::Boundary(Some(from), Some(to)) => self.boundary_replaced(from, to),
             FieldWrite::Boundary(from, to) => Effects::of(Factor::Boundary, to.is_some(), from.is_some()),
-            FieldWrite::Inline(_, from, to) => Effects::of_policy(effects::between(from, to)),
+            FieldWrite::Inline(_, from, to) => Effects::of_policy(permission_effects::between(from, to)),
             FieldWrite::Attach(arn) => self.attachment(arn, true),
             FieldWrite::Detach(arn) => self.attachment(arn, false),
             FieldWrite::SetTags(_, tags) | FieldWrite::RemoveTags(tags) => {

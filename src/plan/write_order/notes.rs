@@ -10,7 +10,7 @@ use crate::model::note::Severity;
 use crate::model::resource::Role;
 use crate::plan::context::PlanContext;
 use crate::plan::draft::Draft;
-use crate::policy::{PolicyDocument, effects, narrow};
+use crate::policy::{PolicyDocument, permission_effects, trust_effects};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most names in a note.
@@ -77,8 +77,8 @@ fn reworded(calls: &Calls, note: &mut impl FnMut(usize, String)) {
             it.object == node.object && it.split == SplitPart::Giving && are_of_one_field(calls, first, *other)
         });
         let Some(new) = second.and_then(|(second, _)| document(calls, second, true)) else { continue };
-        if effects::between(Some(&old), Some(&middle)).allow_leaves
-            && effects::between(Some(&middle), Some(&new)).allow_arrives
+        if permission_effects::between(Some(&old), Some(&middle)).allow_leaves
+            && permission_effects::between(Some(&middle), Some(&new)).allow_arrives
         {
             reworded.entry(node.object).or_default().push(name(calls, first));
         }
@@ -97,7 +97,7 @@ fn reworded(calls: &Calls, note: &mut impl FnMut(usize, String)) {
 fn somebody_stays(role: &AffectedRole) -> bool {
     match (&role.before, &role.after) {
         (Some(before), Some(after)) => {
-            before.trust == after.trust || narrow::meet(&before.trust, &after.trust).is_some()
+            before.trust == after.trust || trust_effects::intersect(&before.trust, &after.trust).is_some()
         }
         _ => false,
     }
@@ -106,7 +106,7 @@ fn somebody_stays(role: &AffectedRole) -> bool {
 /// Whether a call may remove an allow that another one adds.
 pub(super) fn may_overlap(calls: &Calls, adds: usize, removes: usize) -> bool {
     match (document(calls, adds, true), document(calls, removes, false)) {
-        (Some(new), Some(old)) => effects::may_overlap(&old, &new),
+        (Some(new), Some(old)) => permission_effects::may_overlap(&old, &new),
         _ => true,
     }
 }
@@ -155,7 +155,7 @@ fn sessions(context: &PlanContext<'_>, calls: &Calls, order: &Order) -> impl Ite
             !calls.is_deferred(*node) && permissions.iter().any(|factor| effects.gives_in(*factor))
         });
         let given: BTreeSet<String> = grows.map(|(node, _)| name(calls, *node)).collect();
-        if given.is_empty() || !narrow::between(&before.trust, &after.trust).loses {
+        if given.is_empty() || !trust_effects::between(&before.trust, &after.trust).loses {
             return None;
         }
         let text = format!(
@@ -171,8 +171,8 @@ fn sessions(context: &PlanContext<'_>, calls: &Calls, order: &Order) -> impl Ite
 
 /// The principals that the role no longer trusts.
 fn leavers(context: &PlanContext<'_>, before: &Role, after: &Role) -> String {
-    let kept = narrow::grants(&after.trust);
-    let left: BTreeSet<String> = narrow::grants(&before.trust)
+    let kept = trust_effects::grants(&after.trust);
+    let left: BTreeSet<String> = trust_effects::grants(&before.trust)
         .difference(&kept)
         .map(|grant| {
             let issuer = grant.provider.host_path();

@@ -5,7 +5,7 @@ use super::calls::{Calls, SplitPart};
 use crate::model::call::IamCall;
 use crate::model::live::{LivePolicy, Quotas};
 use crate::plan::context::PlanContext;
-use crate::policy::{effects, narrow};
+use crate::policy::{permission_effects, trust_effects};
 
 struct Split {
     parts: [IamCall; 2],
@@ -37,25 +37,27 @@ fn parts(context: &PlanContext<'_>, calls: &Calls, node: usize) -> Option<Split>
         IamCall::UpdateTrust { name, from, to } => {
             // while the role denies everything, nobody needs to be able to assume it
             let denied = calls.own_role(node).is_some_and(|role| role.deny.is_some());
-            let nobody = || denied.then(|| narrow::nobody(&from, &to));
-            let middle =
-                narrow::meet(&from, &to).or_else(nobody).filter(|middle| middle.size() <= quotas.trust_size)?;
+            let nobody = || denied.then(|| trust_effects::deny_everyone(&from, &to));
+            let middle = trust_effects::intersect(&from, &to)
+                .or_else(nobody)
+                .filter(|middle| middle.size() <= quotas.trust_size)?;
             let part = |from, to| IamCall::UpdateTrust { name: name.clone(), from, to };
             ([part(from, middle.clone()), part(middle, to)], None, 0)
         }
         IamCall::PutInline { name, policy, from, to } => {
-            let middle = effects::meet(from.as_ref(), Some(&to))?;
+            let middle = permission_effects::intersect(from.as_ref(), Some(&to))?;
             let part = |from, to| IamCall::PutInline { name: name.clone(), policy: policy.clone(), from, to };
             ([part(from, middle.clone()), part(Some(middle), to)], None, 1)
         }
         IamCall::DeleteInline { name, policy, from } => {
-            let middle = effects::meet(Some(&from), None)?;
+            let middle = permission_effects::intersect(Some(&from), None)?;
             let (from, to) = (Some(from), middle.clone());
             let put = IamCall::PutInline { name: name.clone(), policy: policy.clone(), from, to };
             ([put, IamCall::DeleteInline { name, policy, from: middle }], None, 1)
         }
         IamCall::CreatePolicyVersion { arn, from, to } => {
-            let middle = effects::meet(Some(&from), Some(&to)).filter(|middle| middle.size() <= quotas.managed_size)?;
+            let middle = permission_effects::intersect(Some(&from), Some(&to))
+                .filter(|middle| middle.size() <= quotas.managed_size)?;
             let live = account.policies.get(&arn)?.present()?;
             let part = |from, to| IamCall::CreatePolicyVersion { arn: arn.clone(), from, to };
             let version = version_to_delete(calls, node, live, quotas);

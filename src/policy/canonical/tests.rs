@@ -1,14 +1,14 @@
-//! What is equal, what never is, and what is refused where.
+//! Which documents are equal, and which differ.
 
-use super::super::document::{Kind, PolicyDocument, Statement};
+use super::super::document::{PolicyDocument, PolicyKind, Statement};
 use serde_json::{Value, json};
 
-/// A permission statement with some elements replaced; `null` takes one away.
+/// A permission statement with some elements replaced. `null` removes one.
 fn permit(changes: Value) -> Value {
     with(json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}), changes)
 }
 
-/// A trust statement likewise.
+/// A trust statement with some elements replaced.
 fn trust(changes: Value) -> Value {
     with(json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111122223333"}}), changes)
 }
@@ -30,10 +30,10 @@ fn policy(statements: &Value) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
-/// Read as declared, of the kind that its principals show, and as live.
+/// Parses a document as declared and as live.
 fn read(document: &Value) -> PolicyDocument {
     let text = document.to_string();
-    let kind = if text.contains("Principal\":") { Kind::Trust } else { Kind::Permissions };
+    let kind = if text.contains("Principal\":") { PolicyKind::Trust } else { PolicyKind::Permissions };
     let read = PolicyDocument::parse(&text, kind).unwrap_or_else(|error| panic!("{error}: {text}"));
     assert_eq!(read, PolicyDocument::live(&text), "{text}");
     read
@@ -47,13 +47,13 @@ fn differ(one: &Value, other: &Value) {
     assert_ne!(read(one), read(other), "{one}");
 }
 
-fn refused(kind: Kind, text: &str) -> Vec<(String, (usize, usize))> {
+fn refused(kind: PolicyKind, text: &str) -> Vec<(String, (usize, usize))> {
     let problems = PolicyDocument::problems(text, kind);
     assert_eq!(PolicyDocument::parse(text, kind).err().as_ref(), problems.first(), "{text}");
     problems.into_iter().map(|problem| (problem.message, problem.position.expect("text has positions"))).collect()
 }
 
-/// Permission statements of which both of a pair are the same.
+/// Each pair of changes gives equal permission statements.
 fn same_permissions(pairs: &[(Value, Value)]) {
     for (one, other) in pairs {
         same(&policy(&permit(one.clone())), &policy(&permit(other.clone())));
@@ -79,7 +79,7 @@ fn different_trust(pairs: &[(Value, Value)]) {
 }
 
 #[test]
-fn encoding_is_taken_off_once_and_a_plus_is_a_plus() {
+fn documents_are_percent_decoded_once_and_plus_is_kept() {
     let plain = policy(&permit(json!({"Resource": "arn:aws:s3:::b/a+b c%20"})));
     let text = plain.to_string();
     let encoded = percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC).to_string();
@@ -89,7 +89,7 @@ fn encoding_is_taken_off_once_and_a_plus_is_a_plus() {
 }
 
 #[test]
-fn what_is_not_understood_equals_only_its_own_text() {
+fn unparsed_document_equals_only_its_own_text() {
     let twice =
         r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Action":"s3:Get*","Resource":"*"}}"#;
     let live = PolicyDocument::live(twice);
@@ -102,11 +102,11 @@ fn what_is_not_understood_equals_only_its_own_text() {
 }
 
 #[test]
-fn a_provider_in_a_policy_that_is_not_understood_is_still_seen() {
+fn provider_in_an_unparsed_policy_is_found() {
     let text = r#"{"Statement":[{"Effect":"Allow","New":1,"Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider\/oidc.example.com\/id/A"}}]}"#;
     let issuers = PolicyDocument::live(text).federated_issuers();
     assert_eq!(issuers.into_iter().collect::<Vec<_>>(), ["oidc.example.com/id/A"]);
-    // whatever stands around it
+    // with any characters around it
     let arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/b";
     for text in [format!("'{arn}'"), format!("{arn} {arn}"), format!("x\n{arn}\t\"y\"")] {
         let providers = PolicyDocument::live(&text).federated_providers();
@@ -130,13 +130,13 @@ fn statements_are_a_set() {
     same(&policy(&json!([one, other])), &policy(&json!([other, one])));
     same(&policy(&json!([one, other])), &policy(&json!([other, one, other])));
     differ(&policy(&json!([one, other])), &policy(&one));
-    // nothing is merged, even where two together say what a third says
+    // statements are not merged
     let put = permit(json!({"Action": "s3:PutObject"}));
     differ(&policy(&json!([one, put])), &policy(&permit(json!({"Action": ["s3:GetObject", "s3:PutObject"]}))));
 }
 
 #[test]
-fn sid_and_id_mean_nothing() {
+fn sid_and_id_are_ignored() {
     let (mut one, mut other) = (policy(&permit(json!({"Sid": "A"}))), policy(&permit(json!({"Sid": ""}))));
     same(&one, &other);
     one["Id"] = json!("x");
@@ -151,7 +151,7 @@ fn effect() {
 }
 
 #[test]
-fn actions_are_a_set_without_case() {
+fn actions_are_a_set_and_ignore_case() {
     same_permissions(&[
         (json!({"Action": "s3:GetObject"}), json!({"Action": ["s3:GetObject"]})),
         (
@@ -163,14 +163,14 @@ fn actions_are_a_set_without_case() {
     different_permissions(&[
         (json!({"Action": "s3:GetObject"}), json!({"Action": "s3:GetObjectAcl"})),
         (json!({"Action": "s3:*"}), json!({"Action": null, "NotAction": "s3:*"})),
-        // no wildcard is weighed
+        // wildcards are not interpreted
         (json!({"Action": ["s3:*", "s3:GetObject"]}), json!({"Action": "s3:*"})),
         (json!({"Action": "*"}), json!({"Action": "*:*"})),
     ]);
 }
 
 #[test]
-fn resources_are_a_set_with_case() {
+fn resources_are_a_case_sensitive_set() {
     let (a, b) = ("arn:aws:s3:::a", "arn:aws:s3:::b");
     same_permissions(&[
         (json!({"Resource": a}), json!({"Resource": [a]})),
@@ -186,7 +186,7 @@ fn resources_are_a_set_with_case() {
 }
 
 #[test]
-fn principals_are_a_set_and_an_account_is_its_root() {
+fn principals_are_a_set_and_an_account_equals_its_root() {
     let root = "arn:aws:iam::111122223333:root";
     let role = "arn:aws:iam::111122223333:role/a";
     same_trust(&[
@@ -223,7 +223,7 @@ fn principals_are_a_set_and_an_account_is_its_root() {
             json!({"Effect": "Deny", "Principal": null, "NotPrincipal": {"AWS": "111122223333"}}),
         ),
     ]);
-    // what looks like a root ARN and is none keeps its text
+    // similar to a root ARN
     let statement = |aws: &str| Statement::parse(&trust(json!({"Principal": {"AWS": aws}})), None).unwrap();
     assert_ne!(statement("11112222333"), statement("arn:aws:iam::11112222333:root"));
     for other in ["arn:awsx:iam::111122223333:root", "arn:aws:sts::111122223333:root", "arn:aws:iam::11112222333:root"]
@@ -233,7 +233,7 @@ fn principals_are_a_set_and_an_account_is_its_root() {
 }
 
 #[test]
-fn a_missing_principal_is_never_everyone() {
+fn missing_principal_differs_from_everyone() {
     let live = |changes: Value| PolicyDocument::live(&policy(&trust(changes)).to_string());
     let (missing, everyone) = (live(json!({"Principal": null})), live(json!({"Principal": "*"})));
     assert!(missing.is_parsed() && everyone.is_parsed());
@@ -241,7 +241,7 @@ fn a_missing_principal_is_never_everyone() {
 }
 
 #[test]
-fn condition_operators_have_no_case() {
+fn condition_operators_ignore_case() {
     let under = |operator: &str| json!({"Condition": {operator: {"aws:PrincipalTag/a": "x"}}});
     same_permissions(&[
         (under("StringEquals"), under("stringequals")),
@@ -257,7 +257,7 @@ fn condition_operators_have_no_case() {
         (under("ForAllValues:StringEquals"), under("ForAnyValue:StringEquals")),
         (under("StringEquals"), json!({})),
     ]);
-    // an operator that only AWS knows: kept, and nothing of it folded
+    // an unknown operator is kept as written
     let live = |operator: &str| PolicyDocument::live(&policy(&permit(under(operator))).to_string());
     assert!(live("StringMatches").is_parsed());
     assert_eq!(live("StringMatches"), live("StringMatches"));
@@ -265,7 +265,7 @@ fn condition_operators_have_no_case() {
 }
 
 #[test]
-fn condition_keys_have_no_case_but_for_names_of_others() {
+fn condition_keys_ignore_case_except_for_tag_keys_and_issuer_paths() {
     let key = |key: &str| json!({"Condition": {"StringEquals": {key: "x"}}});
     same_permissions(&[
         (key("aws:SourceVpc"), key("AWS:sourcevpc")),
@@ -314,15 +314,15 @@ fn condition_values_are_a_set_of_texts() {
 mod refusals;
 
 #[test]
-fn what_is_sent_has_its_elements_in_order() {
+fn minified_document_has_sorted_elements() {
     let text = r#"{"Version": "2012-10-17", "Statement": [{"Resource": "*", "Effect": "Allow", "Action": "s3:*"}], "Id": "x"}"#;
-    let sent = PolicyDocument::parse(text, Kind::Permissions).unwrap().minified();
+    let sent = PolicyDocument::parse(text, PolicyKind::Permissions).unwrap().minified();
     let at = |element: &str| sent.find(element).unwrap();
     assert!(at("\"Id\"") < at("\"Statement\"") && at("\"Statement\"") < at("\"Version\""), "{sent}");
 }
 
 #[test]
-fn every_provider_of_a_list_is_seen() {
+fn all_providers_of_a_list_are_found() {
     let arns = ["one", "two"].map(|name| format!("arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/{name}"));
     let statement = trust(json!({"Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": arns}}));
     let document = PolicyDocument::live(&policy(&json!([statement])).to_string());

@@ -1,28 +1,29 @@
-//! How much of the internet a list of networks covers.
+//! How much of the IPv4 or IPv6 address space a list of CIDR blocks covers.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether they cover so much of IPv4 or of IPv6 that they are no limit: an eighth of all addresses, which is all that is
-/// in use of IPv6 (<https://www.iana.org/assignments/ipv6-address-space>).
-pub(super) fn nearly_all(values: &[String]) -> bool {
-    let ranges = |four: bool| {
-        let of = values.iter().filter_map(|value| range(value)).filter(|range| range.four == four);
-        let mut ranges: Vec<Range> = of.collect();
+/// Whether the blocks cover at least an eighth of all IPv4 or IPv6 addresses, so that they are no limit. Only an eighth
+/// of IPv6 is in use (<https://www.iana.org/assignments/ipv6-address-space>).
+pub(super) fn cover_most_addresses(blocks: &[String]) -> bool {
+    let covered = |bits: u32| {
+        let of_family = blocks.iter().filter_map(|block| range(block)).filter(|range| range.bits == bits);
+        let mut ranges: Vec<Range> = of_family.collect();
         ranges.sort_unstable_by_key(|range| range.first);
-        ranges
+        count(&ranges)
     };
-    covered(&ranges(true)) >= 1 << (32 - 3) || covered(&ranges(false)) >= 1 << (128 - 3)
+    covered(Ipv4Addr::BITS) >= 1 << (32 - 3) || covered(Ipv6Addr::BITS) >= 1 << (128 - 3)
 }
 
 /// From the first address to the last.
 struct Range {
-    four: bool,
+    /// 32 for IPv4, 128 for IPv6.
+    bits: u32,
     first: u128,
     last: u128,
 }
 
-/// How many addresses; the ranges are sorted.
-fn covered(ranges: &[Range]) -> u128 {
+/// The number of addresses in sorted ranges.
+fn count(ranges: &[Range]) -> u128 {
     let (mut count, mut next) = (0_u128, 0);
     for range in ranges {
         let first = range.first.max(next);
@@ -34,18 +35,18 @@ fn covered(ranges: &[Range]) -> u128 {
     count
 }
 
-fn range(text: &str) -> Option<Range> {
-    let (address, length) = match text.split_once('/') {
+fn range(block: &str) -> Option<Range> {
+    let (address, length) = match block.split_once('/') {
         Some((address, length)) => (address, Some(length.parse::<u32>().ok()?)),
-        None => (text, None),
+        None => (block, None),
     };
-    let (four, bits, number) = match address.parse::<IpAddr>().ok()? {
-        IpAddr::V4(address) => (true, Ipv4Addr::BITS, u128::from(u32::from(address))),
-        IpAddr::V6(address) => (false, Ipv6Addr::BITS, u128::from(address)),
+    let (bits, number) = match address.parse::<IpAddr>().ok()? {
+        IpAddr::V4(address) => (Ipv4Addr::BITS, u128::from(u32::from(address))),
+        IpAddr::V6(address) => (Ipv6Addr::BITS, u128::from(address)),
     };
     let free = bits.checked_sub(length.unwrap_or(bits))?;
     let mask = if free == 128 { u128::MAX } else { (1 << free) - 1 };
-    Some(Range { four, first: number & !mask, last: number | mask })
+    Some(Range { bits, first: number & !mask, last: number | mask })
 }
 
 #[cfg(test)]
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_add_up() {
+    fn overlapping_networks_count_once() {
         for (list, expected) in [
             (&["0.0.0.0/0"][..], true),
             (&["0.0.0.0/1", "128.0.0.0/1"], true),
@@ -71,7 +72,7 @@ mod tests {
             (&[], false),
         ] {
             let values: Vec<String> = list.iter().map(|text| (*text).to_owned()).collect();
-            assert_eq!(nearly_all(&values), expected, "{list:?}");
+            assert_eq!(cover_most_addresses(&values), expected, "{list:?}");
         }
     }
 }

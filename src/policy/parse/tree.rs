@@ -1,51 +1,52 @@
-//! A JSON reader that keeps where everything stands.
+//! A JSON parser that records the position of every key and value.
 //!
-//! serde_json keeps the last of two equal keys without a word, and has no positions once a value is read; the errors
-//! that `canonical` finds need them. Strings and numbers are still read by serde_json.
+//! serde_json silently keeps the last of two equal keys and drops positions, which the errors of `canonical` need.
+//! Strings with escapes and numbers are still parsed by serde_json.
 
-use super::{Fault, ParseError, position, without_mark};
+use super::{OffsetError, ParseError, position, without_mark};
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Number, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Nobody nests a policy deeper than five; the limit keeps the recursion of every reader small.
+/// Policies nest at most five levels. The limit bounds the recursion.
 const DEPTH_LIMIT: usize = 32;
 
-/// A JSON value and where it begins.
+/// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Node<'a> {
+pub(crate) struct JsonNode<'a> {
+    /// Where it begins, in bytes. `None` if it was not parsed from text.
     pub at: Option<usize>,
     pub shape: Shape<'a>,
 }
 
-/// What a JSON value is.
+/// The content of a JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Shape<'a> {
     Null,
     Bool(bool),
     Number(Number),
     Text(Cow<'a, str>),
-    List(Vec<Node<'a>>),
-    Object(Vec<Entry<'a>>),
+    List(Vec<JsonNode<'a>>),
+    Object(Vec<JsonMember<'a>>),
 }
 
-/// A key, where it stands, and its value.
+/// A key of an object, its position in bytes, and its value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct JsonMember<'a> {
     pub key: Cow<'a, str>,
     pub at: Option<usize>,
-    pub value: Node<'a>,
+    pub value: JsonNode<'a>,
 }
 
-/// Reads JSON, refusing duplicate keys, depth beyond 32, text behind the document and numbers that cannot be kept.
-pub(crate) fn strict_json(text: &str) -> Result<Node<'_>, ParseError> {
+/// Parses JSON. Refuses duplicate keys, more than 32 levels, text after the document and inexact numbers.
+pub(crate) fn strict_json(text: &str) -> Result<JsonNode<'_>, ParseError> {
     let mut reader = Reader { text: without_mark(text), at: 0, depth: 0 };
-    reader.document().map_err(|fault| fault.locate(text))
+    reader.document().map_err(|error| error.locate(text))
 }
 
-impl<'a> Node<'a> {
-    /// The tree of a value that came from no text.
+impl<'a> JsonNode<'a> {
+    /// The node of a serde_json value.
     pub(crate) fn of(value: &'a Value) -> Self {
         let shape = match value {
             Value::Null => Shape::Null,
@@ -54,18 +55,18 @@ impl<'a> Node<'a> {
             Value::String(text) => Shape::Text(text.into()),
             Value::Array(list) => Shape::List(list.iter().map(Self::of).collect()),
             Value::Object(map) => {
-                Shape::Object(map.iter().map(|(key, value)| Entry::new(key, Self::of(value))).collect())
+                Shape::Object(map.iter().map(|(key, value)| JsonMember::new(key, Self::of(value))).collect())
             }
         };
         shape.into()
     }
 
-    /// A string.
+    /// A string node.
     pub(crate) fn text(text: impl Into<Cow<'a, str>>) -> Self {
         Shape::Text(text.into()).into()
     }
 
-    /// A list of one as its only item, any other as a list.
+    /// The only item of a list of one, or else the list.
     pub(crate) fn one_or_all(items: Vec<Self>) -> Self {
         match <[Self; 1]>::try_from(items) {
             Ok([only]) => only,
@@ -73,13 +74,13 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// An object of these entries, whose keys differ.
+    /// An object. The keys must differ.
     pub(crate) fn entries<const N: usize>(entries: [(Cow<'a, str>, Self); N]) -> Self {
-        Shape::Object(entries.into_iter().map(|(key, value)| Entry::new(key, value)).collect()).into()
+        Shape::Object(entries.into_iter().map(|(key, value)| JsonMember::new(key, value)).collect()).into()
     }
 
-    /// The entries, if it is an object.
-    pub(crate) fn object(&self) -> Option<&[Entry<'a>]> {
+    /// The entries of an object.
+    pub(crate) fn object(&self) -> Option<&[JsonMember<'a>]> {
         match &self.shape {
             Shape::Object(entries) => Some(entries),
             _ => None,
@@ -87,27 +88,26 @@ impl<'a> Node<'a> {
     }
 }
 
-/// A value that came from no text.
-impl<'a> From<Shape<'a>> for Node<'a> {
+impl<'a> From<Shape<'a>> for JsonNode<'a> {
     fn from(shape: Shape<'a>) -> Self {
         Self { at: None, shape }
     }
 }
 
-impl<'a> Entry<'a> {
-    /// One that came from no text.
-    pub(crate) fn new(key: impl Into<Cow<'a, str>>, value: Node<'a>) -> Self {
+impl<'a> JsonMember<'a> {
+    /// An entry that was not parsed from text.
+    pub(crate) fn new(key: impl Into<Cow<'a, str>>, value: JsonNode<'a>) -> Self {
         Self { key: key.into(), at: None, value }
     }
 }
 
-/// The entry of this key.
-pub(crate) fn find<'n, 'a>(entries: &'n [Entry<'a>], key: &str) -> Option<&'n Entry<'a>> {
+/// The entry with this key.
+pub(crate) fn find<'n, 'a>(entries: &'n [JsonMember<'a>], key: &str) -> Option<&'n JsonMember<'a>> {
     entries.iter().find(|entry| entry.key == key)
 }
 
-/// An object has its entries in the order of their keys, as serde_json's own has.
-impl Serialize for Node<'_> {
+/// Sorts the entries of objects by key, like `serde_json::Value`.
+impl Serialize for JsonNode<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.shape {
             Shape::Null => serializer.serialize_unit(),
@@ -116,7 +116,7 @@ impl Serialize for Node<'_> {
             Shape::Text(text) => serializer.serialize_str(text),
             Shape::List(list) => serializer.collect_seq(list),
             Shape::Object(entries) => {
-                let mut entries: Vec<&Entry<'_>> = entries.iter().collect();
+                let mut entries: Vec<&JsonMember<'_>> = entries.iter().collect();
                 entries.sort_by(|one, other| one.key.cmp(&other.key));
                 serializer.collect_map(entries.into_iter().map(|entry| (&entry.key, &entry.value)))
             }
@@ -131,16 +131,16 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn document(&mut self) -> Result<Node<'a>, Fault> {
+    fn document(&mut self) -> Result<JsonNode<'a>, OffsetError> {
         self.blank();
         if self.peek().is_none() {
-            return fault(self.at, "the document is empty");
+            return error(self.at, "the document is empty");
         }
         let node = self.value()?;
         self.blank();
         match self.peek() {
             None => Ok(node),
-            Some(_) => fault(self.at, "there is text behind the document"),
+            Some(_) => error(self.at, "unexpected text after the document"),
         }
     }
 
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn value(&mut self) -> Result<Node<'a>, Fault> {
+    fn value(&mut self) -> Result<JsonNode<'a>, OffsetError> {
         let at = self.at;
         let shape = match self.peek() {
             Some(b'{') => self.nested(Self::object)?,
@@ -162,14 +162,14 @@ impl<'a> Reader<'a> {
             Some(b'"') => Shape::Text(self.string()?),
             Some(b'-' | b'0'..=b'9') => Shape::Number(self.number()?),
             Some(_) => self.word()?,
-            None => return fault(at, "the document ends too early"),
+            None => return error(at, "unexpected end of the document"),
         };
-        Ok(Node { at: Some(at), shape })
+        Ok(JsonNode { at: Some(at), shape })
     }
 
-    fn nested(&mut self, read: fn(&mut Self) -> Result<Shape<'a>, Fault>) -> Result<Shape<'a>, Fault> {
+    fn nested(&mut self, read: fn(&mut Self) -> Result<Shape<'a>, OffsetError>) -> Result<Shape<'a>, OffsetError> {
         if self.depth == DEPTH_LIMIT {
-            return fault(self.at, format!("nested deeper than {DEPTH_LIMIT}"));
+            return error(self.at, format!("nested deeper than {DEPTH_LIMIT}"));
         }
         self.depth += 1;
         self.at += 1;
@@ -178,61 +178,65 @@ impl<'a> Reader<'a> {
         Ok(shape)
     }
 
-    fn object(&mut self) -> Result<Shape<'a>, Fault> {
+    fn object(&mut self) -> Result<Shape<'a>, OffsetError> {
         let mut entries = Vec::new();
         let mut seen: BTreeMap<Cow<'a, str>, usize> = BTreeMap::new();
-        self.blank();
-        if self.took(b'}') {
-            return Ok(Shape::Object(entries));
-        }
-        loop {
-            self.blank();
-            let at = self.at;
-            if self.peek() != Some(b'"') {
-                return self.expected("a key in double quotes");
+        self.items(b'}', "`,` or `}`", |reader| {
+            let at = reader.at;
+            if reader.peek() != Some(b'"') {
+                return reader.expected("a key in double quotes");
             }
-            let key = self.string()?;
+            let key = reader.string()?;
             if let Some(first) = seen.insert(key.clone(), at) {
-                let (line, column) = position(self.text, first);
-                return fault(at, format!("duplicate key `{key}`, first at line {line}, column {column}"));
+                let (line, column) = position(reader.text, first);
+                return error(at, format!("duplicate key `{key}`, first at line {line}, column {column}"));
             }
-            self.blank();
-            if !self.took(b':') {
-                return self.expected("`:`");
+            reader.blank();
+            if !reader.took(b':') {
+                return reader.expected("`:`");
             }
-            self.blank();
-            let value = self.value()?;
-            entries.push(Entry { key, at: Some(at), value });
-            self.blank();
-            if self.took(b'}') {
-                return Ok(Shape::Object(entries));
-            }
-            if !self.took(b',') {
-                return self.expected("`,` or `}`");
-            }
-        }
+            reader.blank();
+            let value = reader.value()?;
+            entries.push(JsonMember { key, at: Some(at), value });
+            Ok(())
+        })?;
+        Ok(Shape::Object(entries))
     }
 
-    fn list(&mut self) -> Result<Shape<'a>, Fault> {
+    fn list(&mut self) -> Result<Shape<'a>, OffsetError> {
         let mut items = Vec::new();
+        self.items(b']', "`,` or `]`", |reader| {
+            items.push(reader.value()?);
+            Ok(())
+        })?;
+        Ok(Shape::List(items))
+    }
+
+    /// Reads items separated by commas until `end`.
+    fn items(
+        &mut self,
+        end: u8,
+        expected: &str,
+        mut item: impl FnMut(&mut Self) -> Result<(), OffsetError>,
+    ) -> Result<(), OffsetError> {
         self.blank();
-        if self.took(b']') {
-            return Ok(Shape::List(items));
+        if self.took(end) {
+            return Ok(());
         }
         loop {
             self.blank();
-            items.push(self.value()?);
+            item(self)?;
             self.blank();
-            if self.took(b']') {
-                return Ok(Shape::List(items));
+            if self.took(end) {
+                return Ok(());
             }
             if !self.took(b',') {
-                return self.expected("`,` or `]`");
+                return self.expected(expected);
             }
         }
     }
 
-    fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
+    fn string(&mut self) -> Result<Cow<'a, str>, OffsetError> {
         let start = self.at;
         let bytes = self.text.as_bytes();
         let mut end = start + 1;
@@ -242,34 +246,34 @@ impl<'a> Reader<'a> {
                 Some(b'"') => break,
                 Some(b'\\') => (plain, end) = (false, end + 2),
                 Some(byte) => (plain, end) = (plain && *byte >= b' ', end + 1),
-                None => return fault(start, "the string does not end"),
+                None => return error(start, "the string does not end"),
             }
         }
         self.at = end + 1;
-        // both ends are quotes, so the slice begins and ends between characters
+        // both ends are quotes, which are single bytes
         if plain {
             return Ok(self.text[start + 1..end].into());
         }
         serde_json::from_str(&self.text[start..=end])
-            .or_else(|_| fault(start, "the string has a control character or an escape that JSON does not know"))
+            .or_else(|_| error(start, "the string has a control character or an escape that JSON does not know"))
     }
 
-    fn number(&mut self) -> Result<Number, Fault> {
+    fn number(&mut self) -> Result<Number, OffsetError> {
         let start = self.at;
         while matches!(self.peek(), Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
             self.at += 1;
         }
         let token = &self.text[start..self.at];
         let Ok(number) = serde_json::from_str::<Number>(token) else {
-            return fault(start, format!("`{token}` is no JSON number"));
+            return error(start, format!("`{token}` is not a JSON number"));
         };
         if number.to_string() != token {
-            return fault(start, format!("number `{token}` cannot be kept exactly: write it in double quotes"));
+            return error(start, format!("number `{token}` cannot be kept exactly: write it in double quotes"));
         }
         Ok(number)
     }
 
-    fn word(&mut self) -> Result<Shape<'a>, Fault> {
+    fn word(&mut self) -> Result<Shape<'a>, OffsetError> {
         let words = [("true", Shape::Bool(true)), ("false", Shape::Bool(false)), ("null", Shape::Null)];
         for (word, shape) in words {
             if self.text[self.at..].starts_with(word) {
@@ -286,16 +290,16 @@ impl<'a> Reader<'a> {
         there
     }
 
-    fn expected<T>(&self, what: &str) -> Result<T, Fault> {
-        // between tokens the reader always stands at the beginning of a character
+    fn expected<T>(&self, what: &str) -> Result<T, OffsetError> {
+        // between tokens, `at` is a character boundary
         match self.text[self.at..].chars().next() {
-            Some(found) if found.is_ascii_graphic() => fault(self.at, format!("expected {what}, found `{found}`")),
-            Some(found) => fault(self.at, format!("expected {what}, found `{}`", found.escape_debug())),
-            None => fault(self.at, format!("expected {what}, found the end")),
+            Some(found) if found.is_ascii_graphic() => error(self.at, format!("expected {what}, found `{found}`")),
+            Some(found) => error(self.at, format!("expected {what}, found `{}`", found.escape_debug())),
+            None => error(self.at, format!("expected {what}, found the end")),
         }
     }
 }
 
-fn fault<T>(at: usize, message: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault { message: message.into(), at: Some(at) })
+fn error<T>(at: usize, message: impl Into<String>) -> Result<T, OffsetError> {
+    Err(OffsetError { message: message.into(), at: Some(at) })
 }

@@ -1,8 +1,8 @@
-//! Choices from a seed: the same seed makes the same choices.
+//! Random choices: the same seed makes the same choices.
 
 use serde_json::Value;
 
-/// Numbers from a seed.
+/// A random generator.
 pub(super) struct Dice(u64);
 
 impl Dice {
@@ -11,7 +11,7 @@ impl Dice {
     }
 
     fn next(&mut self) -> u64 {
-        // splitmix64: neighbouring seeds have nothing in common
+        // splitmix64: similar seeds give unrelated numbers
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -37,12 +37,12 @@ impl Dice {
         }
     }
 
-    /// The same text in any case.
+    /// The same text in random case.
     pub(super) fn cased(&mut self, text: &str) -> String {
         text.chars().map(|c| if self.coin() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }).collect()
     }
 
-    /// The same set: in another order, with doubles, one item as it is.
+    /// The same set in another order, with repeated items; a single item perhaps without a list.
     pub(super) fn set(&mut self, value: &Value, mut respell: impl FnMut(&mut Self, &Value) -> Value) -> Value {
         let mut list: Vec<Value> = match value {
             Value::Array(list) => list.clone(),

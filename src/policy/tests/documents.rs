@@ -1,9 +1,9 @@
-//! Documents with texts at random: seldom alike, and of every shape that is understood.
+//! Random documents of every shape that parses, with random texts.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// A pattern that is read once, not for each text.
+/// A regular expression that is compiled once.
 fn text(pattern: &str) -> impl Strategy<Value = String> + Clone + use<> {
     std::sync::Arc::new(prop::string::string_regex(pattern).unwrap())
 }

@@ -1,7 +1,7 @@
-//! A small evaluator of IAM policies, for the tests alone: what a document does to a request.
+//! A small evaluator of IAM policies for tests: whether a document allows or denies a request.
 //!
-//! It reads raw JSON and shares no line with `canonical`, so that the two can be held against each other. Rules and
-//! their pages: the order of evaluation
+//! It reads raw JSON and shares no code with `canonical`, so that each can be checked against the other. Sources: the
+//! order of evaluation
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>), the elements
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html>), the condition operators
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>), the keys
@@ -13,36 +13,36 @@ mod conditions;
 use conditions::Condition;
 use serde_json::{Map, Value};
 
-/// What a document says to a request.
+/// The result of a document for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Allowed,
-    /// By a statement that denies.
+    /// A statement denies the request.
     Denied,
-    /// No statement speaks of it.
+    /// No statement applies to the request.
     Nothing,
 }
 
-/// Where a document stands, which decides what an element means that is not there.
+/// The kind of a document, which decides what a missing element means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// The trust policy of a role: nobody is meant unless named, and the role is the resource.
+    /// The trust policy of a role: it applies only to principals that it names, and the role is the resource.
     Trust,
-    /// A policy of an identity: the identity is meant, and no resource unless named.
+    /// An identity policy: it applies to the identity, and only to resources that it names.
     Identity,
 }
 
-/// Who asks.
+/// The caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
-    /// A user or role, by its account and its ARN.
+    /// A user or role: its account and its ARN.
     Aws(&'static str, &'static str),
     Service(&'static str),
     Federated(&'static str),
     Canonical(&'static str),
 }
 
-/// A piece of a condition key: names fold, what somebody made up does not.
+/// A piece of a condition key. Case is ignored in names of AWS, but not in tag keys and issuer paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Piece {
     Folded(&'static str),
@@ -52,7 +52,7 @@ pub(super) enum Piece {
 /// A key of a request: `[Folded("aws:PrincipalTag/"), Exact("Team")]`.
 pub(super) type Key = &'static [Piece];
 
-/// What a request brings with it: the values of its keys.
+/// The condition keys of a request with their values.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Context(pub(super) Vec<(Key, Vec<&'static str>)>);
 
@@ -63,7 +63,7 @@ impl Context {
     }
 }
 
-/// Whether a policy means this key when it writes `name`.
+/// Whether `name` in a policy is this key.
 pub(super) fn names(key: Key, name: &str) -> bool {
     let mut rest = name;
     for piece in key {
@@ -90,12 +90,12 @@ pub(super) struct Request {
     pub(super) context: Context,
 }
 
-/// A document, read without any folding.
+/// A document as written.
 pub(super) struct Document {
     statements: Vec<Statement>,
 }
 
-/// One statement; what it says of each part of a request can be asked alone.
+/// One statement. Each part of a request can be checked alone.
 pub(super) struct Statement {
     value: Map<String, Value>,
     conditions: Vec<Condition>,
@@ -106,7 +106,7 @@ impl Document {
     /// Reads a document that is JSON of the right shape.
     pub(super) fn of(text: &str) -> Self {
         let value: Value = serde_json::from_str(text).expect("JSON");
-        // without a version it is the old one, where `${…}` is a text like any other
+        // no version means the old one, where `${…}` is plain text
         let variables = value.get("Version") == Some(&Value::from("2012-10-17"));
         let list = match &value["Statement"] {
             Value::Array(list) => list.clone(),
@@ -123,7 +123,7 @@ impl Document {
         &self.statements
     }
 
-    /// A statement that denies wins over any that allows.
+    /// A deny overrides every allow.
     pub(super) fn verdict(&self, place: Place, request: &Request) -> Verdict {
         let mut verdict = Verdict::Nothing;
         for statement in self.statements.iter().filter(|statement| statement.matches(place, request)) {
@@ -141,7 +141,7 @@ impl Statement {
         self.value["Effect"] == "Deny"
     }
 
-    /// Whether its resources are the same in every context.
+    /// Whether its resources do not depend on the context.
     pub(super) fn is_fixed(&self) -> bool {
         let resources = ["Resource", "NotResource"].into_iter().filter_map(|name| self.value.get(name));
         !resources.flat_map(list).any(|text| text.contains("${"))
@@ -154,7 +154,7 @@ impl Statement {
             && self.holds(&request.context)
     }
 
-    /// An element or its counterpart: `None` if neither is there.
+    /// An element or its `Not` counterpart. `None` if it has neither.
     fn element(&self, name: &str, matches: impl Fn(&Value) -> bool) -> Option<bool> {
         let not = format!("Not{name}");
         match (self.value.get(name), self.value.get(&not)) {
@@ -180,13 +180,12 @@ impl Statement {
         self.element("Resource", |value| list(value).iter().any(covers)).unwrap_or(place == Place::Trust)
     }
 
-    /// Whether all of its conditions hold.
+    /// Whether all conditions hold.
     pub(super) fn holds(&self, context: &Context) -> bool {
         self.conditions.iter().all(|condition| condition.holds(self, context))
     }
 
-    /// The pattern that a text stands for in this request; nothing if it has a variable that the request lacks, with
-    /// which it can match nothing.
+    /// The pattern for this request. `None` if the request lacks a variable of it, so that it matches nothing.
     fn filled(&self, text: &str, context: &Context) -> Option<Vec<Token>> {
         if !self.variables {
             return Some(pattern(text));
@@ -202,7 +201,7 @@ impl Statement {
                 Some((name, default)) => (name.trim(), Some(default.trim().trim_matches('\''))),
                 None => (name, None),
             };
-            // the three characters that mean something else when they stand alone
+            // escaped characters
             let value = match (name, context.values(name)) {
                 ("*" | "?" | "$", _) => name,
                 (_, Some([value])) => value,
@@ -255,7 +254,7 @@ fn fits(pattern: &[Token], text: &[char]) -> bool {
     }
 }
 
-/// A value or a list of them, as texts.
+/// A value or a list of values, as texts.
 fn list(value: &Value) -> Vec<String> {
     match value {
         Value::Array(list) => list.iter().flat_map(self::list).collect(),
@@ -279,7 +278,7 @@ fn meant(value: &Value, who: Who) -> bool {
     })
 }
 
-/// The root ARN of an account in the partition of `name`: IAM takes no other partition than the role's own.
+/// The root ARN of an account in the partition of `name`: IAM accepts only the partition of the role.
 fn root(name: &str, account: &str) -> String {
     let partition = name.split(':').nth(1).unwrap_or_default();
     format!("arn:{partition}:iam::{account}:root")

@@ -1,13 +1,13 @@
-//! What holds for any document, and for any two of which one is the other spelled anew or changed in one place.
+//! Properties of documents, and of pairs of which one is the other respelled or changed.
 
 use super::super::PolicyDocument;
 use super::super::canonical::{
     self, CanonicalDocument, CanonicalStatement, Choice, Effect, Principal, Quantifier, Version,
 };
 use super::super::parse::strict_json;
-use super::change::{changed, without_doubles};
 use super::dice::Dice;
 use super::documents::document;
+use super::mutations::{changed, without_doubles};
 use super::spelling::anew;
 use super::{cases, read};
 use proptest::prelude::*;
@@ -23,7 +23,7 @@ fn rendered(document: &CanonicalDocument) -> Value {
     json!({"Version": version, "Statement": statements})
 }
 
-/// An element or its counterpart.
+/// An element or its `Not` counterpart.
 fn choice<T: Ord>(map: &mut Map<String, Value>, name: &str, choice: &Choice<T>, value: fn(&[T]) -> Value) {
     match choice {
         Choice::Only(set) => map.insert(name.to_owned(), value(set)),
@@ -81,7 +81,7 @@ fn config() -> ProptestConfig {
 }
 
 #[test]
-fn spelling_does_not_count() {
+fn respelled_documents_are_equal() {
     proptest!(config(), |(document in document(), seed in any::<u64>())| {
         let mut dice = Dice::new(seed);
         let (one, other) = (anew(&document, &mut dice), anew(&document, &mut dice));
@@ -93,7 +93,7 @@ fn spelling_does_not_count() {
 }
 
 #[test]
-fn every_change_counts() {
+fn changed_documents_differ() {
     proptest!(config(), |(document in document(), seed in any::<u64>())| {
         let document = without_doubles(&document);
         let original = of(&document);
@@ -110,19 +110,19 @@ fn every_change_counts() {
 
 proptest! {
     #[test]
-    fn any_two_are_equal_both_ways_or_neither(one in document(), other in document()) {
+    fn equality_is_symmetric(one in document(), other in document()) {
         prop_assert_eq!(of(&one) == of(&other), of(&other) == of(&one));
     }
 
     #[test]
-    fn the_canonical_form_read_again_is_itself(document in document()) {
+    fn canonical_form_parses_to_itself(document in document()) {
         let once = canonical(&document.to_string());
         let text = rendered(&once).to_string();
         let again = canonical(&text);
         prop_assert_eq!(&again, &once);
         let live = PolicyDocument::live(&text);
         prop_assert_eq!(&live, &of(&document));
-        // read again it is the same, and of another text it is what that says, also where both mean one thing
+        // `live_again` keeps the new text, even if the meaning is the same
         prop_assert!(live.live_again(&text).text() == text);
         let spaced = format!(" {text}");
         prop_assert!(live.live_again(&spaced).text() == spaced);
@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_sent_means_what_was_written(document in document()) {
+    fn minified_document_is_equal(document in document()) {
         let read = of(&document);
         prop_assert_eq!(&PolicyDocument::live(&read.minified()), &read);
         let again = PolicyDocument::from_statements(read.statements());
@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics(text in any::<String>()) {
+    fn texts_do_not_panic(text in any::<String>()) {
         let live = PolicyDocument::live(&text);
         prop_assert_eq!(live.is_parsed(), live.problem().is_none());
         prop_assert_eq!(&live, &live.clone());
@@ -147,12 +147,12 @@ proptest! {
     }
 
     #[test]
-    fn no_odd_document_panics(
+    fn odd_documents_do_not_panic(
         document in document(),
         place in any::<prop::sample::Index>(),
         odd in prop_oneof![Just("null"), Just("[]"), Just("{}"), Just("[[]]"), Just("\"\""), Just("1"), Just("{\"a\":{}}")],
     ) {
-        // any value put in any place, element or leaf
+        // one value replaced by an odd one
         let text = document.to_string();
         let starts: Vec<usize> = text.match_indices(['"', '{', '[']).map(|(index, _)| index).collect();
         let start = *place.get(&starts);

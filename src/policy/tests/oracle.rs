@@ -1,6 +1,6 @@
-//! Equality held against an evaluator: two documents that are equal say the same to every request.
+//! Checks equality against the evaluator: equal documents give the same result for every request.
 //!
-//! The documents are numbered: a case is the same in every run, and more cases are the same ones and others.
+//! Each case has a number and is the same in every run.
 
 use super::dice::Dice;
 use super::spelling::{anew, respelled};
@@ -8,11 +8,11 @@ use super::vocabulary::{Words, tables};
 use super::{cases, read};
 use serde_json::Value;
 
-/// Two documents of a case; whether they mean the same is not known.
-type Pair = fn(&mut Dice) -> (Value, Value);
+/// Makes two documents, which may mean the same.
+type MakePair = fn(&mut Dice) -> (Value, Value);
 
-/// Tries every case; gives how many of the pairs were equal.
-fn try_all(salt: u64, pair: Pair) -> u32 {
+/// Checks every case. Returns the number of equal pairs with different texts.
+fn try_all(salt: u64, pair: MakePair) -> u32 {
     let mut equal = 0;
     let mut alike = 0;
     for case in 0..cases() {
@@ -22,7 +22,7 @@ fn try_all(salt: u64, pair: Pair) -> u32 {
         let (read_one, read_other) = (read(&text), read(&other_text));
         let same = read_one == read_other;
         assert_eq!(same, read_other == read_one, "case {case}: {text} {other_text}");
-        // the spelling takes no part in it, which `laws` tries on others
+        // spelling does not matter
         if case % 4 == 0 {
             assert_eq!(same, read_one == read(&anew(&other, &mut dice)), "case {case}: {text} {other_text}");
         }
@@ -38,7 +38,7 @@ fn try_all(salt: u64, pair: Pair) -> u32 {
 }
 
 #[test]
-fn what_was_exchanged_for_an_equal_means_the_same() {
+fn equal_documents_after_replaced_words_mean_the_same() {
     let alike = try_all(0, |dice| {
         let words = Words::some(dice);
         let one = words.document(dice);
@@ -48,20 +48,20 @@ fn what_was_exchanged_for_an_equal_means_the_same() {
         }
         (one, other)
     });
-    assert!(cases() < 1_000 || alike > cases() / 50, "the words collide too seldom for the law to say anything");
+    assert!(cases() < 1_000 || alike > cases() / 50, "too few pairs are equal");
 }
 
 #[test]
-fn what_was_made_apart_and_is_equal_means_the_same() {
+fn equal_independent_documents_mean_the_same() {
     let alike = try_all(1, |dice| {
         let words = Words::few(dice);
         (words.document(dice), words.document(dice))
     });
-    assert!(cases() < 1_000 || alike > cases() / 1_000, "the words collide too seldom for the law to say anything");
+    assert!(cases() < 1_000 || alike > cases() / 1_000, "too few pairs are equal");
 }
 
 #[test]
-fn what_was_spelled_anew_means_the_same() {
+fn respelled_documents_mean_the_same() {
     let mut equal = 0;
     for case in 0..cases() / 4 {
         let mut dice = Dice::new(u64::from(case) | 2 << 32);
@@ -70,7 +70,7 @@ fn what_was_spelled_anew_means_the_same() {
         let text = document.to_string();
         let other = respelled(&document, &mut dice).to_string();
         assert_eq!(read(&text), read(&other), "case {case}");
-        // and the evaluator agrees, so that the spelling was right
+        // checks the respelling too
         let [table, other_table] = tables(&text, &other);
         assert!(table.0 == other_table.0, "case {case}: respelled, and not the same:\n{text}\n{other}");
         equal += 1;

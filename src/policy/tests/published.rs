@@ -1,12 +1,11 @@
-//! The questions that the tests of another comparison ask (hashicorp/awspolicyequivalence, which terraform uses), with
-//! documents and answers of our own.
+//! The cases of hashicorp/awspolicyequivalence, which terraform uses, with our own documents and answers.
 //!
-//! Each case says what AWS makes of the two documents, and what that library says by its tests or its code. Where it is
-//! wrong the reason stands beside it. Those marked as not taken are documents that IAM refuses: declared they are
-//! refused here too, and live they equal nothing but their own text.
+//! Each case says whether AWS treats two documents alike, and what that library answers. Where the library is wrong,
+//! the case says why. IAM refuses some documents: declared, irsa refuses them too, and live they equal only their own
+//! text.
 
 use super::super::PolicyDocument;
-use super::super::document::Kind;
+use super::super::document::PolicyKind;
 use std::collections::BTreeSet;
 
 struct Case {
@@ -15,8 +14,8 @@ struct Case {
     other: String,
     /// Whether they mean the same.
     equal: bool,
-    /// Whether IAM takes both.
-    taken: bool,
+    /// Whether IAM accepts both.
+    accepted: bool,
     /// Whether the library says that they are equal.
     there: bool,
     /// Why the library is wrong, if it is.
@@ -24,16 +23,16 @@ struct Case {
 }
 
 fn case(name: &'static str, one: impl Into<String>, other: impl Into<String>, equal: bool) -> Case {
-    Case { name, one: one.into(), other: other.into(), equal, taken: true, there: equal, why: "" }
+    Case { name, one: one.into(), other: other.into(), equal, accepted: true, there: equal, why: "" }
 }
 
 impl Case {
     /// IAM refuses one of them or both.
     fn refused(self) -> Self {
-        Self { taken: false, ..self }
+        Self { accepted: false, ..self }
     }
 
-    /// The library says otherwise.
+    /// The library gives the other answer.
     fn wrong_there(self, why: &'static str) -> Self {
         Self { there: !self.equal, why, ..self }
     }
@@ -72,7 +71,7 @@ const READ: &str = r#"{"Effect":"Allow","Action":["s3:GetObject","s3:GetObjectTa
 const KEY: &str =
     r#"{"Effect":"Deny","Action":"kms:Decrypt","NotResource":"arn:aws:kms:eu-west-1:111122223333:key/*"}"#;
 
-/// Spelling, where the library and AWS agree.
+/// Different spellings; the library is right.
 fn spelling() -> Vec<Case> {
     let action = |value: &str| trust(&format!(r#""Effect":"Allow","Action":{value}"#));
     let service = |value: &str| trusts(&format!(r#"{{"Service":{value}}}"#));
@@ -142,7 +141,7 @@ fn not_principal(value: &str) -> String {
     current(&format!(r#"{{"Effect":"Deny","Action":"sts:AssumeRole","NotPrincipal":{value}}}"#))
 }
 
-/// Conditions, where the library and AWS agree.
+/// Conditions; the library is right.
 fn conditions() -> Vec<Case> {
     let vpc = |operator: &str, value: &str| under(&format!(r#"{{"{operator}":{{"aws:SourceVpc":{value}}}}}"#));
     let several = r#"{"IpAddress":{"aws:SourceIp":["10.0.0.0/8","192.168.0.0/16"]},"DateLessThan":{"aws:CurrentTime":"2030-01-01T00:00:00Z"},"DateGreaterThan":{"aws:CurrentTime":"2020-01-01T00:00:00Z"}}"#;
@@ -160,7 +159,7 @@ fn conditions() -> Vec<Case> {
     ]
 }
 
-/// What differs, where the library and AWS agree.
+/// Different meanings; the library is right.
 fn differences() -> Vec<Case> {
     let action = |value: &str| trust(&format!(r#""Effect":"Allow","Action":{value}"#));
     let actions = |value: &str| permits(&format!(r#""Resource":"*","Action":{value}"#));
@@ -230,7 +229,7 @@ fn differences() -> Vec<Case> {
     ]
 }
 
-/// What IAM refuses and the library compares; the same text is the same, whatever it says.
+/// Documents that IAM refuses and the library compares.
 fn refused() -> Vec<Case> {
     const NO_MEANING: &str = "it compares what IAM refuses: such a document means nothing that another could mean too";
     let both = |name, text: &str| case(name, text, text, true).refused();
@@ -276,7 +275,7 @@ fn refused() -> Vec<Case> {
     ]
 }
 
-/// What its tests do not ask, and where its code is wrong.
+/// Cases that the library does not test, where its code is wrong.
 fn beyond() -> Vec<Case> {
     let nobody = current(r#"{"Effect":"Allow","Action":"sts:AssumeRole"}"#);
     let deny = current(r#"{"Effect":"Deny","Action":"sts:AssumeRole"}"#);
@@ -367,24 +366,24 @@ fn all() -> Vec<Case> {
     [spelling(), conditions(), differences(), refused(), beyond()].into_iter().flatten().collect()
 }
 
-/// Whether a document is taken as one of either kind.
-fn taken(text: &str) -> bool {
-    [Kind::Trust, Kind::Permissions].iter().any(|kind| PolicyDocument::parse(text, *kind).is_ok())
+/// Whether a document parses as one of either kind.
+fn is_accepted(text: &str) -> bool {
+    [PolicyKind::Trust, PolicyKind::Permissions].iter().any(|kind| PolicyDocument::parse(text, *kind).is_ok())
 }
 
 #[test]
-fn the_published_cases_are_told_as_aws_has_them() {
+fn published_cases_compare_as_aws_does() {
     for case in all() {
-        let Case { name, one, other, equal, taken: both_taken, .. } = &case;
+        let Case { name, one, other, equal, accepted, .. } = &case;
         let (live, other_live) = (PolicyDocument::live(one), PolicyDocument::live(other));
         assert_eq!(live == other_live, *equal, "{name}: {one} {other}");
         assert_eq!(other_live == live, *equal, "{name}: {one} {other}");
-        assert_eq!(taken(one) && taken(other), *both_taken, "{name}: {one} {other}");
+        assert_eq!(is_accepted(one) && is_accepted(other), *accepted, "{name}: {one} {other}");
     }
 }
 
 #[test]
-fn each_published_case_is_told_once_and_where_the_other_is_wrong_says_why() {
+fn published_cases_are_distinct_and_explain_wrong_answers() {
     let cases = all();
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name).collect();
     assert_eq!(names.len(), cases.len());

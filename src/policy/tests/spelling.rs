@@ -1,10 +1,10 @@
-//! What may be done to a document without changing what it means.
+//! Changes of a document that keep its meaning.
 
 use super::dice::Dice;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
-/// A text that means the same as the document.
+/// A text with the same meaning as the document.
 pub(super) fn anew(document: &Value, dice: &mut Dice) -> String {
     written(&respelled(document, dice), dice)
 }
@@ -33,7 +33,7 @@ pub(super) fn respelled(document: &Value, dice: &mut Dice) -> Value {
     });
     let mut other = json!({"Statement": statements});
     match document.get("Version") {
-        // what holds where none is named
+        // the default
         Some(version) if version == "2008-10-17" && dice.coin() => {}
         Some(version) => other["Version"] = version.clone(),
         None if dice.coin() => other["Version"] = json!("2008-10-17"),
@@ -82,7 +82,7 @@ fn respelled_conditions(value: &Value, dice: &mut Dice) -> Value {
     Value::Object(blocks.collect())
 }
 
-/// The name of a key in any case, but for what others made up: the key of a tag, the path of an issuer.
+/// A condition key in random case, except for a tag key or an issuer path.
 fn recased_key(key: &str, dice: &mut Dice) -> String {
     let Some((head, tail)) = key.split_once('/') else { return dice.cased(key) };
     match tail.rsplit_once(':') {
@@ -91,7 +91,7 @@ fn recased_key(key: &str, dice: &mut Dice) -> String {
     }
 }
 
-/// A text of the document: with elements in another order, white space, escapes, and perhaps percent-encoded.
+/// The document as text: with elements in another order, white space, escapes, and perhaps percent-encoded.
 pub(super) fn written(document: &Value, dice: &mut Dice) -> String {
     let mut text = String::new();
     write_value(document, dice, &mut text);
@@ -159,8 +159,8 @@ fn write_text(text: &str, dice: &mut Dice, out: &mut String) {
     out.push('"');
 }
 
-/// As IAM sends it: everything but letters, digits and `-_.~` (<https://datatracker.ietf.org/doc/html/rfc3986#section-2>),
-/// the digits of the codes in either case.
+/// Percent-encodes everything except letters, digits and `-_.~`, as IAM does
+/// (<https://datatracker.ietf.org/doc/html/rfc3986#section-2>), with hexadecimal digits in random case.
 fn encoded(text: &str, dice: &mut Dice) -> String {
     let mut out = String::new();
     for byte in text.bytes() {

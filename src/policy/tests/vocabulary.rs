@@ -1,4 +1,4 @@
-//! Documents over few words, so that two of them often mean the same, and every request over the same words.
+//! Documents made of few words, so that two of them often mean the same, and all requests made of the same words.
 
 use super::dice::Dice;
 use super::evaluator::Piece::{Exact, Folded};
@@ -65,13 +65,13 @@ const ASKED_BY: [Who; 9] = [
     Who::Canonical("111122223333"),
 ];
 
-/// Conditions of one kind.
+/// Conditions on one type of value.
 #[derive(Clone, Copy)]
 struct Group {
     operators: &'static [&'static str],
-    /// The names of the keys, in several spellings.
+    /// Condition keys, in several spellings.
     keys: &'static [&'static str],
-    /// The values of a policy, as JSON.
+    /// Values in policies.
     values: &'static [&'static str],
 }
 
@@ -159,7 +159,7 @@ const GROUPS: [Group; 9] = [
     },
 ];
 
-/// The keys that a request may have, each with the values that it may have.
+/// The possible values of each key in requests.
 const ASKED_WITH: [(Key, &[&[&str]]); 11] = [
     (&[Folded("aws:username")], &[&["ann"], &["Ann"], &["x"]]),
     (&[Folded("aws:PrincipalTag/"), Exact("Team")], &[&["x"], &["X"], &["true"]]),
@@ -185,7 +185,7 @@ const ASKED_WITH: [(Key, &[&[&str]]); 11] = [
     (&[Folded("aws:TagKeys")], &[&["a"], &["a", "b"], &["A"], &["a", "c"], &["c"], &[]]),
 ];
 
-/// What the documents of one case are made of: two kinds of conditions, so that every request can be tried.
+/// The words of the documents of one case: two types of conditions, so that all requests can be tried.
 pub(super) struct Words {
     groups: Vec<Group>,
     actions: Vec<&'static str>,
@@ -205,7 +205,7 @@ impl Words {
         }
     }
 
-    /// So few that two documents which know nothing of each other may mean the same.
+    /// So few that two independent documents may mean the same.
     pub(super) fn few(dice: &mut Dice) -> Self {
         let mut words = Self { statements: 1, ..Self::some(dice) };
         words.groups.truncate(1);
@@ -258,7 +258,7 @@ impl Words {
         for _ in 0..dice.below(3) {
             let group = dice.pick(&self.groups);
             let operator = group.operators[dice.below(group.operators.len())];
-            // a block that is there twice, but for its case, is refused
+            // a repeated block is refused
             if blocks.keys().any(|other: &String| other.eq_ignore_ascii_case(operator)) {
                 continue;
             }
@@ -268,7 +268,7 @@ impl Words {
         Value::Object(blocks)
     }
 
-    /// The document with something in it exchanged for another word, which may mean the same.
+    /// The document with one word replaced by another, which may mean the same.
     pub(super) fn exchanged(&self, document: &Value, dice: &mut Dice) -> Value {
         let mut other = document.clone();
         if dice.below(12) == 0 {
@@ -315,7 +315,7 @@ impl Words {
         let of = |group: &&Group| group.operators.contains(&operator.as_str());
         let Some(group) = self.groups.iter().find(of) else { return };
         let Some((key, values)) = block.as_object().and_then(|block| block.clone().into_iter().next()) else { return };
-        // the operators of two kinds may be the same, but their keys are not
+        // two types may share operators, but not keys
         if !group.keys.contains(&key.as_str()) {
             return;
         }
@@ -323,7 +323,7 @@ impl Words {
             0 => {
                 let new = group.operators[dice.below(group.operators.len())];
                 let taken = blocks.keys().any(|other| *other != operator && other.eq_ignore_ascii_case(new));
-                // each operator has values of its own
+                // each operator has its own values
                 if !taken && (new == "Null") == (operator == "Null") {
                     blocks.remove(&operator);
                     blocks.insert(new.into(), block);
@@ -341,7 +341,7 @@ impl Words {
     }
 }
 
-/// The element becomes its counterpart, or the other way round.
+/// Swaps an element and its `Not` counterpart.
 fn turn(statement: &mut Map<String, Value>, name: &str) {
     let not = format!("Not{name}");
     if let Some(value) = statement.remove(name) {
@@ -386,7 +386,7 @@ fn value(group: &Group, operator: &str, dice: &mut Dice) -> Value {
     }
 }
 
-/// Every context that differs in what one of the documents asks of it.
+/// Every context in which the documents can differ.
 fn contexts(texts: [&str; 2]) -> Vec<Context> {
     let mut named = BTreeSet::new();
     for text in texts {
@@ -407,7 +407,7 @@ fn contexts(texts: [&str; 2]) -> Vec<Context> {
     list
 }
 
-/// Condition keys, and what stands in variables.
+/// The keys in conditions and variables.
 fn name_keys(value: &Value, named: &mut BTreeSet<String>) {
     match value {
         Value::Object(map) => {
@@ -423,8 +423,8 @@ fn name_keys(value: &Value, named: &mut BTreeSet<String>) {
     }
 }
 
-/// What a document says to every request of the vocabulary, as far as one of the two documents asks of it: for each
-/// context, place, principal and action, the resources that are allowed and those that are denied.
+/// The results of a document for all requests for which two documents can differ: for each context, kind of document,
+/// principal and action, the allowed and the denied resources.
 pub(super) struct Table(pub(super) Vec<(u8, u8)>);
 
 /// The tables of two documents over the same requests.
@@ -447,7 +447,7 @@ fn table(document: &Document, contexts: &[Context]) -> Table {
                     *cell = if row.statement.denies() { (cell.0, cell.1 | bits) } else { (cell.0 | bits, cell.1) };
                 }
             }
-            // what is denied is not allowed
+            // a deny overrides an allow
             cells.extend(line.into_iter().map(|(allowed, denied): (u8, u8)| (allowed & !denied, denied)));
         }
     }
@@ -456,10 +456,10 @@ fn table(document: &Document, contexts: &[Context]) -> Table {
 
 const PLACES: [Place; 2] = [Place::Trust, Place::Identity];
 
-/// A statement with what does not depend on the context, by place.
+/// A statement with what does not depend on the context, by kind of document.
 struct Row<'a> {
     statement: &'a Statement,
-    /// Whether it speaks of a principal and an action.
+    /// Whether it applies to a principal and an action.
     asked: [Vec<bool>; 2],
     /// The resources, if they have no variables.
     fixed: Option<[u8; 2]>,
@@ -477,7 +477,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The resources that a statement covers, a bit each.
+/// The resources that a statement covers, one bit each.
 fn covered(statement: &Statement, place: Place, context: &Context) -> u8 {
     let covers = ASKED_RESOURCES.map(|resource| statement.covers_resource(place, resource, context));
     covers.iter().rev().fold(0, |bits, covers| bits << 1 | u8::from(*covers))

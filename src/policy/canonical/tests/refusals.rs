@@ -1,4 +1,4 @@
-//! What is refused, in which words, and where.
+//! Errors of declared documents: messages and positions.
 
 use super::*;
 
@@ -10,11 +10,13 @@ const TEMPLATE: &str = r#"{
   ]
 }"#;
 
-/// The problems of a second statement, at line 5, whose `{` is in column 5.
-fn second(kind: Kind, statement: &str) -> Vec<(String, (usize, usize))> {
+/// The errors of a statement whose `{` is at line 5, column 5.
+fn second(kind: PolicyKind, statement: &str) -> Vec<(String, (usize, usize))> {
     let first = match kind {
-        Kind::Permissions => TEMPLATE.to_owned(),
-        Kind::Trust => TEMPLATE.replace("s3:GetObject", "sts:AssumeRole").replace("\"Resource\"", "\"Principal\""),
+        PolicyKind::Permissions => TEMPLATE.to_owned(),
+        PolicyKind::Trust => {
+            TEMPLATE.replace("s3:GetObject", "sts:AssumeRole").replace("\"Resource\"", "\"Principal\"")
+        }
     };
     refused(kind, &first.replace("STATEMENT", statement))
 }
@@ -24,7 +26,7 @@ fn elements_of_permission_policies() {
     for (statement, message, column) in [
         (
             r#"{"Effect": "Allow", "action": "s3:*", "Resource": "*", "Action": "s3:*"}"#,
-            "unknown element `action`: it is written `Action`",
+            "unknown element `action`: write `Action`",
             25,
         ),
         (r#"{"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Extra": 1}"#, "unknown element `Extra`", 60),
@@ -46,63 +48,63 @@ fn elements_of_permission_policies() {
         ),
         (
             r#"{"Effect": "Allow", "Action": "s3:*", "NotAction": "s3:*", "Resource": "*"}"#,
-            "`Action` and `NotAction` exclude each other",
+            "`Action` and `NotAction` cannot be used together",
             43,
         ),
         (
             r#"{"Effect": "Allow", "Action": "s3:*", "NotResource": "*", "Resource": "*"}"#,
-            "`Resource` and `NotResource` exclude each other",
+            "`Resource` and `NotResource` cannot be used together",
             43,
         ),
         (
             r#"{"Effect": "Allow", "Action": ["s3:*", "GetObject"], "Resource": "*"}"#,
-            "`GetObject` is no action: expected `*` or `SERVICE:NAME`",
+            "`GetObject` is not an action: expected `*` or `SERVICE:NAME`",
             44,
         ),
         (
             r#"{"Effect": "Allow", "Action": "s3:", "Resource": "*"}"#,
-            "`s3:` is no action: expected `*` or `SERVICE:NAME`",
+            "`s3:` is not an action: expected `*` or `SERVICE:NAME`",
             35,
         ),
         (
             r#"{"Effect": "Allow", "Action": ":GetObject", "Resource": "*"}"#,
-            "`:GetObject` is no action: expected `*` or `SERVICE:NAME`",
+            "`:GetObject` is not an action: expected `*` or `SERVICE:NAME`",
             35,
         ),
         (
             r#"{"Effect": "Allow", "Action": "s_3:GetObject", "Resource": "*"}"#,
-            "`s_3:GetObject` is no action: expected `*` or `SERVICE:NAME`",
+            "`s_3:GetObject` is not an action: expected `*` or `SERVICE:NAME`",
             35,
         ),
         (
             r#"{"Effect": "Allow", "Action": "s3:Get Object", "Resource": "*"}"#,
-            "`s3:Get Object` is no action: expected `*` or `SERVICE:NAME`",
+            "`s3:Get Object` is not an action: expected `*` or `SERVICE:NAME`",
             35,
         ),
         (
             r#"{"Effect": "Allow", "Action": "*:Get", "Resource": "*"}"#,
-            "`*:Get` is no action: expected `*` or `SERVICE:NAME`",
+            "`*:Get` is not an action: expected `*` or `SERVICE:NAME`",
             35,
         ),
         (
             r#"{"Effect": "Allow", "Action": "s3:*", "Resource": ["*", "bucket"]}"#,
-            "`bucket` is no resource: expected an ARN or `*`",
+            "`bucket` is not a resource: expected an ARN or `*`",
             61,
         ),
         (
             r#"{"Sid": "a b", "Effect": "Allow", "Action": "s3:*", "Resource": "*"}"#,
-            "`Sid` must be made of letters and digits, this is `a b`",
+            "`Sid` must have only letters and digits, not `a b`",
             13,
         ),
         (r#"{"Sid": 1, "Effect": "Allow", "Action": "s3:*", "Resource": "*"}"#, "`Sid` must be a string", 13),
         (
             r#"{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::ł"}"#,
-            "IAM takes no character beyond U+00FF, this has U+0142",
+            "IAM accepts no character above U+00FF, found U+0142",
             55,
         ),
         ("[]", "a statement must be an object", 5),
     ] {
-        assert_eq!(second(Kind::Permissions, statement), [(message.to_owned(), (5, column))], "{statement}");
+        assert_eq!(second(PolicyKind::Permissions, statement), [(message.to_owned(), (5, column))], "{statement}");
     }
 }
 
@@ -116,7 +118,7 @@ fn conditions() {
         (r#"{"NullIfExists": {"aws:x": "true"}}"#, "unknown condition operator `NullIfExists`", 74),
         (r#"{"StringEquals": {}}"#, "`StringEquals` must not be empty", 90),
         (r#"{"StringEquals": "x"}"#, "`StringEquals` must be an object of condition keys", 90),
-        (r#"{"StringEquals": {"x": "a"}}"#, "`x` is no condition key: expected `SERVICE:NAME`", 91),
+        (r#"{"StringEquals": {"x": "a"}}"#, "`x` is not a condition key: expected `SERVICE:NAME`", 91),
         (r#"{"StringEquals": {"aws:x": []}}"#, "`aws:x` must not be empty", 100),
         (
             r#"{"StringEquals": {"aws:x": ["a", null]}}"#,
@@ -125,18 +127,18 @@ fn conditions() {
         ),
         (
             r#"{"StringEquals": {"aws:x": "a"}, "stringequals": {"aws:y": "b"}}"#,
-            "condition operator `stringequals` is there twice, but for its case",
+            "condition operator `stringequals` appears twice (case is ignored)",
             106,
         ),
         (
             r#"{"StringEquals": {"aws:x": "a", "AWS:x": "b"}}"#,
-            "condition key `AWS:x` is there twice under `StringEquals`, but for its case",
+            "condition key `AWS:x` appears twice under `StringEquals` (case is ignored)",
             105,
         ),
     ] {
-        assert_eq!(second(Kind::Permissions, &condition(text)), [(message.to_owned(), (5, column))], "{text}");
+        assert_eq!(second(PolicyKind::Permissions, &condition(text)), [(message.to_owned(), (5, column))], "{text}");
     }
-    // ambiguous on the live side too, and so equal to nothing
+    // ambiguous in a live document too
     let twice = condition(r#"{"StringEquals": {"aws:x": "a", "AWS:x": "b"}}"#);
     assert!(!PolicyDocument::live(&TEMPLATE.replace("STATEMENT", &twice)).is_parsed());
 }
@@ -152,17 +154,17 @@ fn elements_of_trust_policies() {
         ),
         (
             r#"{"Effect": "Allow", "Action": "sts:AssumeRole", "NotPrincipal": "*"}"#,
-            "`NotPrincipal` goes with `Deny` only",
+            "`NotPrincipal` is allowed with `Deny` only",
             53,
         ),
         (
             r#"{"Effect": "Allow", "Action": ["sts:AssumeRole", "s3:Get*"], "Principal": "*"}"#,
-            "a trust policy takes `sts:` actions only, not `s3:Get*`",
+            "a trust policy can have `sts:` actions only, not `s3:Get*`",
             54,
         ),
         (
             r#"{"Effect": "Allow", "Action": "*", "Principal": "*"}"#,
-            "a trust policy takes `sts:` actions only, not `*`",
+            "a trust policy can have `sts:` actions only, not `*`",
             35,
         ),
         (
@@ -173,18 +175,18 @@ fn elements_of_trust_policies() {
         (r#"{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {}}"#, "`Principal` must not be empty", 66),
         (
             r#"{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Aws": "*"}}"#,
-            "unknown element `Aws`: it is written `AWS`",
+            "unknown element `Aws`: write `AWS`",
             67,
         ),
         (r#"{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": []}}"#, "`AWS` must not be empty", 74),
         (
             r#"{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": ["arn:aws:iam::111122223333:role/*"]}}"#,
-            "`arn:aws:iam::111122223333:role/*`: a wildcard cannot stand for a part of a principal",
+            "`arn:aws:iam::111122223333:role/*`: a principal cannot contain a wildcard",
             75,
         ),
         (
             r#"{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "1111"}}"#,
-            "`1111` is no AWS principal: expected an account id, an ARN or `*`",
+            "`1111` is not an AWS principal: expected an account id, an ARN or `*`",
             74,
         ),
         (
@@ -193,11 +195,11 @@ fn elements_of_trust_policies() {
             78,
         ),
     ] {
-        assert_eq!(second(Kind::Trust, statement), [(message.to_owned(), (5, column))], "{statement}");
+        assert_eq!(second(PolicyKind::Trust, statement), [(message.to_owned(), (5, column))], "{statement}");
     }
-    // a denial may name who is left out, and a Sid may have blanks
+    // a Deny can have `NotPrincipal`, and the `Sid` of a trust statement can have spaces
     let fine = r#"{"Sid": "a b", "Effect": "Deny", "Action": "STS:*", "NotPrincipal": {"AWS": "111122223333"}}"#;
-    assert_eq!(second(Kind::Trust, fine), []);
+    assert_eq!(second(PolicyKind::Trust, fine), []);
 }
 
 #[test]
@@ -209,65 +211,68 @@ fn documents() {
         ("{\"Statement\": 1}", "a statement must be an object", (1, 15)),
         (" {\"Version\": 2012}", "`Version` must be `2012-10-17` or `2008-10-17`", (1, 14)),
         ("{\"Version\": \"2012-10-18\"}", "`Version` must be `2012-10-17` or `2008-10-17`", (1, 13)),
-        ("{\n\"version\": \"2012-10-17\"}", "unknown element `version`: it is written `Version`", (2, 1)),
+        ("{\n\"version\": \"2012-10-17\"}", "unknown element `version`: write `Version`", (2, 1)),
     ] {
-        let problems = refused(Kind::Permissions, text);
+        let problems = refused(PolicyKind::Permissions, text);
         assert!(problems.contains(&(message.to_owned(), position)), "{text}: {problems:?}");
     }
 }
 
 #[test]
-fn all_problems_are_found_in_the_order_of_the_text() {
+fn all_errors_are_reported_in_text_order() {
     let text = "{\"Id\": 1,\n \"Statement\": [{\"Effect\": \"No\",\n \"Action\": \"x\",\n \"Resource\": \"y\"},\n {\"effect\": \"Allow\"}]}";
-    let lines: Vec<usize> = refused(Kind::Permissions, text).iter().map(|(_, (line, _))| *line).collect();
+    let lines: Vec<usize> = refused(PolicyKind::Permissions, text).iter().map(|(_, (line, _))| *line).collect();
     assert_eq!(lines, [1, 2, 3, 4, 5, 5, 5, 5]);
 }
 
 #[test]
-fn a_statement_by_itself_is_held_to_its_kind() {
+fn single_statement_is_checked_against_its_kind() {
     let permission = permit(json!({}));
-    assert!(Statement::parse(&permission, Some(Kind::Permissions)).is_ok());
+    assert!(Statement::parse(&permission, Some(PolicyKind::Permissions)).is_ok());
     assert!(Statement::parse(&permission, None).is_ok());
-    let error = Statement::parse(&permission, Some(Kind::Trust)).unwrap_err();
+    let error = Statement::parse(&permission, Some(PolicyKind::Trust)).unwrap_err();
     assert_eq!(error.position, None);
-    assert!(Statement::parse(&trust(json!({})), Some(Kind::Trust)).is_ok());
+    assert!(Statement::parse(&trust(json!({})), Some(PolicyKind::Trust)).is_ok());
     assert!(Statement::parse(&trust(json!({"Effect": 1})), None).is_err());
 }
 
 #[test]
-fn size_is_counted_without_white_space_wherever_it_stands() {
+fn size_does_not_count_white_space() {
     let text =
         "{ \"Statement\":\n\t{\"Effect\":\"Allow\",\"Action\":\"s3:*\",\"Resource\":\"arn:aws:s3:::a b\u{a0}\"} }";
-    let read = PolicyDocument::parse(text, Kind::Permissions).unwrap();
+    let read = PolicyDocument::parse(text, PolicyKind::Permissions).unwrap();
     assert_eq!(read.size(), r#"{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::ab_"}}"#.len());
     assert_eq!(read.text(), text);
 }
 
-/// What is refused of a trust statement with this AWS principal.
+/// The error of a trust statement with this AWS principal.
 fn named(principal: &str) -> Vec<String> {
     let statement =
         format!(r#"{{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {{"AWS": "{principal}"}}}}"#);
-    match PolicyDocument::parse(&format!(r#"{{"Version": "2012-10-17", "Statement": [{statement}]}}"#), Kind::Trust) {
+    match PolicyDocument::parse(
+        &format!(r#"{{"Version": "2012-10-17", "Statement": [{statement}]}}"#),
+        PolicyKind::Trust,
+    ) {
         Ok(_) => Vec::new(),
         Err(error) => vec![error.to_string()],
     }
 }
 
 #[test]
-fn a_unique_id_is_told_from_a_word() {
+fn unique_id_is_accepted_and_a_word_is_not() {
     assert_eq!(named("AROAEXAMPLEID000"), [""; 0], "16 letters and digits");
     for word in ["AROAEXAMPLEID00", "BROAEXAMPLEID0000", "AROAEXAMPLE-ID-000", "administrators-of-all"] {
-        assert!(named(word).concat().contains("is no AWS principal"), "{word}: {:?}", named(word));
+        assert!(named(word).concat().contains("is not an AWS principal"), "{word}: {:?}", named(word));
     }
 }
 
 #[test]
-fn the_last_character_that_iam_takes_is_taken() {
+fn character_above_ff_is_refused() {
     let resource = |c: char| {
         let statement =
             format!(r#"{{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::a{c}/*"}}"#);
         let text = format!(r#"{{"Version": "2012-10-17", "Statement": [{statement}]}}"#);
-        PolicyDocument::parse(&text, Kind::Permissions).is_ok()
+        PolicyDocument::parse(&text, PolicyKind::Permissions).is_ok()
     };
     assert!(resource('\u{ff}') && !resource('\u{100}'));
 }

@@ -3,16 +3,16 @@
 use super::{Context, Statement, Token, fits};
 use std::net::IpAddr;
 
-/// How the values of a request are held against those of a policy.
+/// How the values of a request are compared with those of a policy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Quantifier {
-    /// The key has one value; if it has several, one that fits is enough.
+    /// The key has one value. If it has several, one match is enough.
     One,
     Every,
     Some,
 }
 
-/// One operator and one key, taken apart.
+/// One operator and one key.
 pub(super) struct Condition {
     quantifier: Quantifier,
     /// Without `Not`.
@@ -39,7 +39,7 @@ impl Condition {
         Self { quantifier, operator: operator.to_owned(), negated, if_exists, key: key.to_owned(), wanted }
     }
 
-    /// Whether it holds in a statement.
+    /// Whether the condition holds.
     pub(super) fn holds(&self, statement: &Statement, context: &Context) -> bool {
         let Self { quantifier, operator, negated, if_exists, key, wanted } = self;
         let given = context.values(key);
@@ -55,13 +55,13 @@ impl Condition {
                     Quantifier::Some => false,
                 };
         };
-        // of a negated operator, a value passes that fits none of the policy's
+        // a negated operator accepts a value that matches none of the policy
         let passes = |value: &&str| {
             wanted.iter().any(|wanted| fits_one(statement, operator, wanted, value, context)) != *negated
         };
         match quantifier {
             Quantifier::Every => given.iter().all(passes),
-            // of several values none may be excluded
+            // none of several values may be excluded
             Quantifier::One if *negated => given.iter().all(passes),
             Quantifier::One | Quantifier::Some => given.iter().any(passes),
         }
@@ -83,7 +83,7 @@ fn positive(name: &str) -> (&str, bool) {
     }
 }
 
-/// Whether a value of the request fits one of the policy.
+/// Whether a value of the request matches one of the policy.
 fn fits_one(statement: &Statement, operator: &str, wanted: &str, given: &str, context: &Context) -> bool {
     let text = || literal(statement, wanted, context);
     match operator {
@@ -106,7 +106,7 @@ fn fits_one(statement: &Statement, operator: &str, wanted: &str, given: &str, co
     }
 }
 
-/// The text with its variables filled in, where wildcards mean themselves.
+/// The text with its variables filled in. Wildcards in their values are plain characters.
 fn literal(statement: &Statement, text: &str, context: &Context) -> Option<String> {
     let character = |token| match token {
         Token::Any => '*',
@@ -116,14 +116,14 @@ fn literal(statement: &Statement, text: &str, context: &Context) -> Option<Strin
     statement.filled(text, context).map(|tokens| tokens.into_iter().map(character).collect())
 }
 
-/// Each of the six parts of an ARN is a pattern of its own; only the last may hold colons.
+/// Each of the six parts of an ARN is a pattern of its own. Only the last can contain colons.
 fn fits_arn(pattern: &[Token], given: &str) -> bool {
     let wanted: Vec<&[Token]> = pattern.splitn(6, |token| *token == Token::Is(':')).collect();
     let given: Vec<Vec<char>> = given.splitn(6, ':').map(|part| part.chars().collect()).collect();
     wanted.len() == 6 && given.len() == 6 && wanted.iter().zip(&given).all(|(wanted, given)| fits(wanted, given))
 }
 
-/// Nothing compares with what is none.
+/// False if one of them is not a number or date.
 fn compared<T: PartialOrd>(comparison: &str, wanted: Option<T>, given: Option<T>) -> bool {
     let (Some(wanted), Some(given)) = (wanted, given) else { return false };
     match comparison {
@@ -148,7 +148,7 @@ fn date(text: &str) -> Option<jiff::Timestamp> {
     }
 }
 
-/// Whether an address is in `NETWORK/BITS`, or is the one address that stands there.
+/// Whether an address is in `NETWORK/BITS`, or equals a single address.
 fn in_network(network: &str, address: &str) -> bool {
     let (base, bits) = match network.split_once('/') {
         Some((base, bits)) => (base, bits.parse::<u32>().ok()),

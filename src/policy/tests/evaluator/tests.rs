@@ -1,4 +1,4 @@
-//! The evaluator itself, held against what AWS's pages say.
+//! Tests of the evaluator against the AWS documentation.
 
 use super::Piece::{Exact, Folded};
 use super::*;
@@ -29,7 +29,7 @@ fn holds(condition: &Value, context: &[(Key, &[&'static str])]) -> bool {
 }
 
 #[test]
-fn a_denial_wins_and_silence_is_no_permission() {
+fn deny_overrides_allow_and_no_statement_is_no_permission() {
     let allow = json!({"Effect": "Allow", "Action": "s3:*", "Resource": "*"});
     let deny = json!({"Effect": "Deny", "Action": "s3:getOBJECT", "Resource": "b/secret*"});
     let both = json!([allow, deny]);
@@ -41,7 +41,7 @@ fn a_denial_wins_and_silence_is_no_permission() {
 }
 
 #[test]
-fn the_counterparts_mean_all_else() {
+fn not_elements_match_everything_else() {
     let statement = json!({"Effect": "Allow", "NotAction": "iam:*", "NotResource": ["a?", "b"]});
     let ask = |action, resource| verdict("2012-10-17", &statement, &request(action, resource));
     assert_eq!(ask("s3:GetObject", "c"), Verdict::Allowed);
@@ -51,7 +51,7 @@ fn the_counterparts_mean_all_else() {
 }
 
 #[test]
-fn principals_are_named_in_several_ways() {
+fn principals_match_in_each_spelling() {
     let meant = |principal: Value, who| meant(&principal, who);
     for everyone in [json!("*"), json!({"AWS": "*"}), json!({"AWS": ["x", "*"]})] {
         assert!(meant(everyone.clone(), ALICE) && meant(everyone, Who::Service("ec2.amazonaws.com")));
@@ -69,7 +69,7 @@ fn principals_are_named_in_several_ways() {
 }
 
 #[test]
-fn variables_are_filled_in_under_the_current_version_alone() {
+fn variables_are_filled_in_only_in_the_current_version() {
     let statement = json!({"Effect": "Allow", "Action": "*", "Resource": "b/${AWS:username}/*"});
     let of = |resource, name: Option<&'static str>| Request {
         context: Context(name.into_iter().map(|name| (USER, vec![name])).collect()),
@@ -81,7 +81,7 @@ fn variables_are_filled_in_under_the_current_version_alone() {
     assert!(!ask("2012-10-17", of("b/alice/1", None)));
     assert!(!ask("2008-10-17", of("b/alice/1", Some("alice"))));
     assert!(ask("2008-10-17", of("b/${AWS:username}/1", Some("alice"))));
-    // what a variable brings is no pattern, and the three marks can be had as such
+    // wildcards in the value of a variable are plain characters, and so are the three escapes
     assert!(!ask("2012-10-17", of("b/bob/1", Some("*"))));
     let star = json!({"Effect": "Allow", "Action": "*", "Resource": "b/${*}${aws:username, 'x'}"});
     assert_eq!(verdict("2012-10-17", &star, &request("s3:GetObject", "b/*x")), Verdict::Allowed);
@@ -89,7 +89,7 @@ fn variables_are_filled_in_under_the_current_version_alone() {
 }
 
 #[test]
-fn keys_have_no_case_but_for_names_of_others() {
+fn condition_keys_ignore_case_except_for_tag_keys_and_issuer_paths() {
     let tag = |key: &str| holds(&json!({"StringEquals": {key: "x"}}), &[(TEAM, &["x"])]);
     assert!(tag("aws:PrincipalTag/Team") && tag("AWS:principaltag/Team"));
     assert!(!tag("aws:PrincipalTag/team") && !tag("aws:PrincipalTag/Teams") && !tag("aws:PrincipalTag"));
@@ -99,7 +99,7 @@ fn keys_have_no_case_but_for_names_of_others() {
 }
 
 #[test]
-fn a_missing_key_is_told_by_the_operator() {
+fn missing_key_depends_on_the_operator() {
     for (operator, expected) in [
         ("StringEquals", false),
         ("StringNotEquals", true),
@@ -118,7 +118,7 @@ fn a_missing_key_is_told_by_the_operator() {
 }
 
 #[test]
-fn several_values_are_held_against_several() {
+fn several_request_values_against_several_policy_values() {
     let with = |operator: &str, given: &[&'static str]| {
         holds(&json!({operator: {"aws:tagKEYS": ["a", "b"]}}), &[(TAGS, given)])
     };
@@ -130,7 +130,7 @@ fn several_values_are_held_against_several() {
 }
 
 #[test]
-fn each_type_is_compared_in_its_own_way() {
+fn each_operator_type_compares_values_its_own_way() {
     const KEY: Key = &[Folded("aws:x")];
     for (operator, wanted, given, expected) in [
         ("StringEquals", "a*", "a*", true),
@@ -162,7 +162,7 @@ fn each_type_is_compared_in_its_own_way() {
         let condition = json!({operator: {"aws:x": wanted}});
         assert_eq!(holds(&condition, &[(KEY, &[given])]), expected, "{operator} {wanted} {given}");
     }
-    // a boolean and a number stand for their text
+    // a boolean and a number count as text
     assert!(holds(&json!({"Bool": {"aws:x": true}}), &[(KEY, &["true"])]));
     assert!(holds(&json!({"NumericLessThan": {"aws:x": [1, 5]}}), &[(KEY, &["4"])]));
 }

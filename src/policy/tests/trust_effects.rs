@@ -1,8 +1,8 @@
-//! Trust policies that are built and exchanged, held against the evaluator: who is trusted, and on no way more than that.
+//! Checks built trust policies, and changes of trust policies, against the evaluator.
 
 use super::super::document::{PolicyDocument, Statement};
-use super::super::narrow::{self, TrustEffects};
 use super::super::trust::{self, Grant};
+use super::super::trust_effects::{self, TrustEffects};
 use super::dice::Dice;
 use super::evaluator::Piece::{Exact, Folded};
 use super::evaluator::{Context, Document, Key, Place, Request, Verdict, Who};
@@ -29,7 +29,7 @@ const SUBJECT_KEYS: [Key; 2] = [
 const VPC: Key = &[Folded("aws:SourceVpc")];
 const VPC_TAG: Key = &[Folded("aws:PrincipalTag/"), Exact("vpc")];
 
-/// Statements of other forms than those that are built.
+/// Statements of other forms than `trust::build` writes.
 fn others() -> Vec<serde_json::Value> {
     let (aud, sub) = ("oidc.example.com/id/A:aud", "oidc.example.com/id/A:sub");
     let web = "sts:AssumeRoleWithWebIdentity";
@@ -38,7 +38,7 @@ fn others() -> Vec<serde_json::Value> {
     vec![
         json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111122223333"}}),
         json!({"Effect": "Allow", "Action": "sts:assumerole", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}}),
-        // a star that is one, one that is no wildcard, and one among others
+        // a `*` that is plain text, one that is a wildcard, and one beside a plain value
         json!({"Effect": "Allow", "Action": web, "Principal": federated,
             "Condition": {"StringEquals": {aud: audience, sub: "n:*"}}}),
         json!({"Effect": "Allow", "Action": web, "Principal": federated,
@@ -77,7 +77,7 @@ fn document(dice: &mut Dice) -> PolicyDocument {
     read(&if dice.below(4) == 0 { text.replace("2012-10-17", "2008-10-17") } else { text })
 }
 
-/// What a token says, as far as it says anything.
+/// The claims of a token.
 #[derive(Clone, Copy)]
 struct Token {
     provider: usize,
@@ -85,7 +85,7 @@ struct Token {
     subject: Option<&'static str>,
 }
 
-/// Every request that the documents above can tell apart.
+/// Every request for which the documents above can differ.
 fn requests() -> Vec<(Option<Token>, Request)> {
     let mut list = Vec::new();
     for vpc in [None, Some("vpc-1"), Some("a"), Some("${aws:PrincipalTag/vpc}")] {
@@ -113,7 +113,7 @@ fn requests() -> Vec<(Option<Token>, Request)> {
     list
 }
 
-/// Who of all is trusted.
+/// Which requests are trusted.
 fn trusted(document: &PolicyDocument, requests: &[(Option<Token>, Request)]) -> Vec<bool> {
     let document = Document::of(document.text());
     requests.iter().map(|(_, request)| document.verdict(Place::Trust, request) == Verdict::Allowed).collect()
@@ -124,7 +124,7 @@ fn within(narrow: &[bool], wide: &[bool]) -> bool {
 }
 
 #[test]
-fn whoever_has_a_grant_is_trusted_and_nobody_else() {
+fn built_policy_trusts_exactly_its_grants() {
     let requests = requests();
     for case in 0..cases() / 40 {
         let grants = grants(&mut Dice::new(u64::from(case) | 3 << 32));
@@ -146,7 +146,7 @@ fn whoever_has_a_grant_is_trusted_and_nobody_else() {
     }
 }
 
-/// Whether the subject of a grant means that of a token.
+/// Whether the subject of a grant matches that of a token.
 fn meant(granted: &str, subject: &str, context: &Context) -> bool {
     let tag = context.0.iter().find(|(key, _)| *key == VPC_TAG).map(|(_, values)| values[0]);
     match granted {
@@ -158,7 +158,7 @@ fn meant(granted: &str, subject: &str, context: &Context) -> bool {
 }
 
 #[test]
-fn on_the_way_nobody_is_trusted_whom_both_ends_do_not_trust() {
+fn effects_and_intersection_agree_with_the_evaluator() {
     let requests = requests();
     let mut seen = [0; 4];
     let all = cases() / 20;
@@ -168,7 +168,7 @@ fn on_the_way_nobody_is_trusted_whom_both_ends_do_not_trust() {
         let after = if dice.coin() { document(&mut dice) } else { neighbour(&before, &mut dice) };
         let (old, new) = (trusted(&before, &requests), trusted(&after, &requests));
         let told = format!("case {case}:\n{}\n{}", before.text(), after.text());
-        match narrow::between(&before, &after) {
+        match trust_effects::between(&before, &after) {
             TrustEffects { loses: false, gains: false } => assert!(within(&new, &old) && within(&old, &new), "{told}"),
             TrustEffects { loses: true, gains: false } => {
                 seen[0] += 1;
@@ -179,7 +179,7 @@ fn on_the_way_nobody_is_trusted_whom_both_ends_do_not_trust() {
                 assert!(within(&old, &new), "{told}");
             }
             TrustEffects { loses: true, gains: true } => {
-                let Some(middle) = narrow::meet(&before, &after) else {
+                let Some(middle) = trust_effects::intersect(&before, &after) else {
                     seen[3] += 1;
                     continue;
                 };
@@ -193,7 +193,7 @@ fn on_the_way_nobody_is_trusted_whom_both_ends_do_not_trust() {
     assert!(all < 500 || seen.iter().all(|seen| *seen > all / 100), "{seen:?}");
 }
 
-/// The same document with a statement less or in the other version.
+/// The same document with one statement less, or in the other version.
 fn neighbour(document: &PolicyDocument, dice: &mut Dice) -> PolicyDocument {
     let mut statements = document.statements().to_vec();
     if statements.len() == 1 || dice.below(3) == 0 {

@@ -1,14 +1,13 @@
-//! What may not be done to a document without changing what it means.
+//! Changes of a document that change its meaning.
 
 use super::dice::Dice;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// What is behind a text that nothing else has.
+/// A suffix that makes a text unique.
 const FRESH: &str = "Q9";
 
-/// The document changed in one place that means something. Its statements must be different from each other, and so
-/// must be the values of its lists.
+/// The document with one change of its meaning. Its statements, and the values of each list, must be distinct.
 pub(super) fn changed(document: &Value, dice: &mut Dice) -> Value {
     match dice.below(5) {
         0 => renamed(document, dice),
@@ -19,7 +18,7 @@ pub(super) fn changed(document: &Value, dice: &mut Dice) -> Value {
     }
 }
 
-/// The document without values that are twice in a list.
+/// The document without repeated values in lists.
 pub(super) fn without_doubles(value: &Value) -> Value {
     match value {
         Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), without_doubles(value))).collect(),
@@ -55,7 +54,7 @@ fn leaves(document: &Value) -> Vec<String> {
     found
 }
 
-/// With another value in one place.
+/// The document with one other value.
 fn mutated(document: &Value, dice: &mut Dice) -> Value {
     let mut other = document.clone();
     let found = leaves(document);
@@ -66,13 +65,13 @@ fn mutated(document: &Value, dice: &mut Dice) -> Value {
         (Value::String(text), "Version") => json!(if text == "2008-10-17" { "2012-10-17" } else { "2008-10-17" }),
         (Value::String(text), "Principal" | "NotPrincipal") => json!({"AWS": format!("{text}{FRESH}")}),
         (Value::String(text), _) => json!(format!("{text}{FRESH}")),
-        // behind what is there, so that it is none of the other values of the set
+        // appended, so that it is not one of the other values
         (other, _) => json!(format!("{other}{FRESH}")),
     };
     other
 }
 
-/// With one more value in a set, or one more statement.
+/// The document with one more value in a list, or one more statement.
 fn enlarged(document: &Value, dice: &mut Dice) -> Value {
     let mut other = document.clone();
     let list = other["Statement"].as_array_mut().unwrap();
@@ -115,7 +114,7 @@ fn enlarge(value: &mut Value) {
     }
 }
 
-/// With one letter in another case where case counts.
+/// The document with one letter in another case, where case matters.
 fn recased(document: &Value, dice: &mut Dice) -> Option<Value> {
     let counts = |path: &String| {
         let folds = ["/Action", "/NotAction", "/Effect", "/Version", "/Condition/Bool", "/Condition/bool"];
@@ -134,7 +133,7 @@ fn recased(document: &Value, dice: &mut Dice) -> Option<Value> {
     Some(other)
 }
 
-/// Without one of its elements.
+/// The document without one of its elements.
 fn bared(document: &Value, dice: &mut Dice) -> Option<Value> {
     let mut other = document.clone();
     let list = other["Statement"].as_array_mut().unwrap();
@@ -155,7 +154,7 @@ fn dice_statement<'a>(list: &'a mut [Value], dice: &mut Dice) -> &'a mut Map<Str
     list[index].as_object_mut().unwrap()
 }
 
-/// With another name in one place.
+/// The document with one other element name, operator or key.
 fn renamed(document: &Value, dice: &mut Dice) -> Value {
     let mut other = document.clone();
     let statement = dice_statement(other["Statement"].as_array_mut().unwrap(), dice);

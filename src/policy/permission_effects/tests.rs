@@ -25,7 +25,7 @@ fn effects(before: impl AsRef<[Value]>, after: impl AsRef<[Value]>) -> [bool; 4]
 }
 
 #[test]
-fn one_action_more_arrives_and_one_less_leaves() {
+fn added_action_arrives_and_removed_action_leaves() {
     let one = allow(&json!("s3:GetObject"), &json!("*"));
     let two = allow(&json!(["s3:GetObject", "s3:PutObject"]), &json!("*"));
     assert_eq!(effects([one.clone()], [two.clone()]), [false, true, false, false]);
@@ -34,7 +34,7 @@ fn one_action_more_arrives_and_one_less_leaves() {
 }
 
 #[test]
-fn wider_pattern_covers_and_a_condition_less_covers() {
+fn wider_pattern_and_fewer_conditions_cover() {
     let narrow = allow(&json!("s3:Get*"), &json!("arn:aws:s3:::a/*"));
     let wide = allow(&json!("s3:*"), &json!("*"));
     assert_eq!(effects([narrow.clone()], [wide.clone()]), [false, true, false, false]);
@@ -47,7 +47,7 @@ fn wider_pattern_covers_and_a_condition_less_covers() {
 }
 
 #[test]
-fn statement_spread_over_two_is_the_same() {
+fn statement_split_over_several_has_no_effect() {
     let both = allow(&json!(["s3:GetObject", "s3:PutObject"]), &json!(["arn:aws:s3:::a", "arn:aws:s3:::b"]));
     let spread = [
         allow(&json!("s3:GetObject"), &json!(["arn:aws:s3:::a", "arn:aws:s3:::b"])),
@@ -59,7 +59,7 @@ fn statement_spread_over_two_is_the_same() {
 }
 
 #[test]
-fn all_but_is_weighed_by_what_it_leaves_out() {
+fn not_action_is_compared_by_its_exceptions() {
     let all_but = |list: Value| json!({ "Effect": "Allow", "NotAction": list, "Resource": "*" });
     assert_eq!(effects([all_but(json!(["iam:*"]))], [all_but(json!(["iam:*", "sts:*"]))]), [true, false, false, false]);
     assert_eq!(
@@ -70,28 +70,28 @@ fn all_but_is_weighed_by_what_it_leaves_out() {
 }
 
 #[test]
-fn what_cannot_be_parsed_has_every_effect() {
+fn unparsed_document_has_every_effect() {
     let odd = PolicyDocument::live("{\"Statement\": 1}");
     let known = statements(&[deny("s3:*")]);
-    assert_eq!(between(Some(&odd), Some(&odd)), DocumentEffects::default());
-    assert_eq!(between(Some(&odd), Some(&known)), DocumentEffects::unknown(true, true));
-    assert_eq!(between(None, Some(&odd)), DocumentEffects::unknown(false, true));
-    assert_eq!(meet(Some(&odd), Some(&known)), None);
+    assert_eq!(between(Some(&odd), Some(&odd)), PermissionEffects::default());
+    assert_eq!(between(Some(&odd), Some(&known)), PermissionEffects::unknown(true, true));
+    assert_eq!(between(None, Some(&odd)), PermissionEffects::unknown(false, true));
+    assert_eq!(intersect(Some(&odd), Some(&known)), None);
 }
 
 #[test]
-fn meet_has_the_allows_of_both_and_the_denies_of_either() {
+fn intersection_has_the_common_allows_and_all_denies() {
     let one = statements(&[allow(&json!(["s3:*", "sqs:SendMessage"]), &json!("*")), deny("s3:Delete*")]);
     let other = statements(&[allow(&json!(["s3:Get*", "sns:*"]), &json!("*")), deny("s3:Put*")]);
     let both = statements(&[allow(&json!(["s3:Get*"]), &json!("*")), deny("s3:Delete*"), deny("s3:Put*")]);
-    assert_eq!(meet(Some(&one), Some(&other)), Some(both));
+    assert_eq!(intersect(Some(&one), Some(&other)), Some(both));
     let first = statements(&[deny("s3:Put*")]);
-    assert_eq!(meet(None, Some(&statements(&[deny("s3:Put*"), allow(&json!("s3:*"), &json!("*"))]))), Some(first));
+    assert_eq!(intersect(None, Some(&statements(&[deny("s3:Put*"), allow(&json!("s3:*"), &json!("*"))]))), Some(first));
 }
 
 #[test]
-fn meet_of_nothing_in_common_is_a_statement_without_effect() {
-    let apart = meet(
+fn intersection_of_disjoint_documents_is_a_statement_without_effect() {
+    let apart = intersect(
         Some(&statements(&[allow(&json!("s3:*"), &json!("*"))])),
         Some(&statements(&[allow(&json!("sqs:*"), &json!("*"))])),
     );
@@ -99,7 +99,7 @@ fn meet_of_nothing_in_common_is_a_statement_without_effect() {
 }
 
 #[test]
-fn variable_of_one_version_is_no_variable_of_the_other() {
+fn variable_of_one_version_is_plain_text_in_the_other() {
     let of = |version: &str, action: &str| {
         document(&format!(
             r#"{{"Version":"{version}","Statement":{{"Effect":"Allow","Action":"{action}","Resource":"arn:aws:s3:::${{aws:username}}"}}}}"#
@@ -108,6 +108,6 @@ fn variable_of_one_version_is_no_variable_of_the_other() {
     let (old, new) = (of("2008-10-17", "s3:*"), of("2012-10-17", "s3:*"));
     let all = between(Some(&old), Some(&new));
     assert!(all.allow_leaves && all.allow_arrives);
-    assert_eq!(meet(Some(&old), Some(&new)), None);
-    assert!(!meet(Some(&old), Some(&of("2008-10-17", "s3:Get*"))).unwrap().is_current());
+    assert_eq!(intersect(Some(&old), Some(&new)), None);
+    assert!(!intersect(Some(&old), Some(&of("2008-10-17", "s3:Get*"))).unwrap().is_current());
 }

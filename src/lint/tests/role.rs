@@ -1,7 +1,7 @@
 //! Rules on roles and bindings.
 
 use super::Case;
-use super::kit::{Kit, binding, exact, key, on_role, wild};
+use super::fixture::{Fixture, binding, exact, key, on_role, wild};
 use crate::model::desired::{ClusterState, Subject};
 use crate::model::note::Severity::{High, Low, Medium};
 use crate::model::note::{Note, Severity};
@@ -14,11 +14,11 @@ fn bound(subject: Subject) -> Vec<Note> {
 pub(super) fn cases() -> Vec<Case> {
     let case = |rule, severity, bad, good| Case { rule, severity, bad, good };
     let far = |state| {
-        let mut kit = Kit::new();
-        kit.app().bindings.push(binding("west", exact("apps", "web")));
-        kit.app().bindings.push(binding("far", exact("apps", "web")));
-        kit.desired.clusters.get_mut(&key("far")).unwrap().state = state;
-        kit.declared()
+        let mut fixture = Fixture::new();
+        fixture.app().bindings.push(binding("west", exact("apps", "web")));
+        fixture.app().bindings.push(binding("far", exact("apps", "web")));
+        fixture.desired.clusters.get_mut(&key("far")).unwrap().state = state;
+        fixture.declared()
     };
     let ignored = |pattern: &str| on_role(|role| role.ignore_attached = vec![Pattern::new(pattern)]);
     let session = |seconds| on_role(|role| role.max_session_duration = seconds);
@@ -37,7 +37,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn a_wildcard_quotes_its_reason_and_stands_at_its_line() {
+fn wildcard_binding_quotes_its_reason_and_its_line() {
     let notes = bound(wild("apps", "*"));
     let [note] = &notes[..] else { panic!("{notes:?}") };
     assert_eq!((note.address.as_str(), note.origin.as_str()), ("role/app", "irsa.toml:7"));
@@ -45,7 +45,7 @@ fn a_wildcard_quotes_its_reason_and_stands_at_its_line() {
 }
 
 #[test]
-fn a_reasoned_wildcard_below_the_whole_cluster_fails_no_run() {
+fn wildcard_binding_below_the_whole_cluster_fails_no_run() {
     for (namespace, name) in [("apps", "*"), ("*", "web"), ("team-*", "*"), ("*-x", "a-*"), ("kube-system", "*")] {
         let notes = bound(wild(namespace, name));
         assert!(!notes.is_empty() && notes.iter().all(|note| note.severity < Severity::High), "{notes:?}");
@@ -53,7 +53,7 @@ fn a_reasoned_wildcard_below_the_whole_cluster_fails_no_run() {
 }
 
 #[test]
-fn the_default_service_account_is_found_on_its_own_address() {
+fn default_service_account_has_its_own_address() {
     let notes = bound(exact("apps", "default"));
     assert_eq!(notes[0].address, "service-account/west/apps/default");
     assert_eq!(notes[0].origin, "irsa.toml:7");

@@ -1,4 +1,4 @@
-//! A small configuration and the world that it describes.
+//! A small configuration with its live state.
 
 use crate::ids::{
     AccountId, IamPath, IssuerUrl, Key, Namespace, Partition, PolicyArn, PolicyName, ProviderArn, RoleArn, RoleName,
@@ -16,7 +16,7 @@ use crate::model::marks::OWNER;
 use crate::model::note::Note;
 use crate::model::origin::Origin;
 use crate::model::resource::{self, InlinePolicies, StringMap};
-use crate::policy::document::Kind;
+use crate::policy::document::PolicyKind;
 use crate::policy::trust::{self, Grant};
 use crate::policy::{PolicyDocument, Statement};
 use serde_json::{Value, json};
@@ -39,14 +39,15 @@ pub(super) fn provider(issuer: &str) -> String {
     format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}")
 }
 
-/// Clusters `east` and `west` in account `default`, `far` in account `other`; role `app`, bound to `apps/web` in `east`.
+/// Clusters `east` and `west` in account `default`, `far` in account `other`; role `app`, bound to `apps/web` in
+/// `east`.
 #[derive(Debug, Clone)]
-pub(super) struct Kit {
+pub(super) struct Fixture {
     pub desired: Desired,
     pub live: Live,
 }
 
-impl Kit {
+impl Fixture {
     pub(super) fn new() -> Self {
         let desired = Desired {
             owner: key("team"),
@@ -69,10 +70,10 @@ impl Kit {
             accounts: BTreeMap::from([(key("default"), live_account())]),
             clusters: issuers.into_iter().map(|(name, issuer)| (key(name), live_cluster(issuer))).collect(),
         };
-        let mut kit = Self { desired, live };
-        kit.provider(EAST, |_| {});
-        kit.provider(WEST, |_| {});
-        kit
+        let mut fixture = Self { desired, live };
+        fixture.provider(EAST, |_| {});
+        fixture.provider(WEST, |_| {});
+        fixture
     }
 
     pub(super) fn app(&mut self) -> &mut Role {
@@ -83,7 +84,7 @@ impl Kit {
         self.live.accounts.get_mut(&key("default")).unwrap()
     }
 
-    /// A live provider of ours.
+    /// Adds a live provider with the owner tag.
     pub(super) fn provider(&mut self, issuer: &str, change: impl FnOnce(&mut resource::Provider)) {
         let mut made = resource::Provider {
             url: format!("https://{issuer}"),
@@ -96,7 +97,7 @@ impl Kit {
         self.account().providers.insert(arn, Observed::Present(live));
     }
 
-    /// The live role of a declared one, or of none.
+    /// Adds a live role, like the declared one of this name.
     pub(super) fn live_role(&mut self, name: &str, change: impl FnOnce(&mut resource::Role)) {
         let name = RoleName::parse(name).unwrap();
         let declared = self.desired.roles.values().find(|role| role.name == name);
@@ -267,37 +268,37 @@ fn live_cluster(issuer: &str) -> LiveCluster {
     }
 }
 
-/// A policy of one statement, as declared if that can be.
+/// A policy of one statement, parsed as declared or else as live.
 pub(super) fn document(statement: &Value) -> PolicyDocument {
     let text = json!({"Version": "2012-10-17", "Statement": statement}).to_string();
-    let kind = if statement.get("Principal").is_some() { Kind::Trust } else { Kind::Permissions };
+    let kind = if statement.get("Principal").is_some() { PolicyKind::Trust } else { PolicyKind::Permissions };
     PolicyDocument::parse(&text, kind).unwrap_or_else(|_| PolicyDocument::live(&text))
 }
 
 /// Findings on a trust statement: as extra trust of `app`, and as its live trust.
 pub(super) fn on_trust(statement: &Value) -> Vec<Note> {
-    let mut kit = Kit::new();
-    kit.app().extra_trust = vec![Statement::parse(statement, None).unwrap()];
-    let mut notes = kit.declared();
-    let mut kit = Kit::new();
-    kit.live_role("app", |role| role.trust = document(statement));
-    notes.extend(kit.live());
+    let mut fixture = Fixture::new();
+    fixture.app().extra_trust = vec![Statement::parse(statement, None).unwrap()];
+    let mut notes = fixture.declared();
+    let mut fixture = Fixture::new();
+    fixture.live_role("app", |role| role.trust = document(statement));
+    notes.extend(fixture.live());
     notes
 }
 
 /// Findings on a permission statement: in an inline policy, in a managed one, and in live ones.
 pub(super) fn on_permissions(statement: &Value) -> Vec<Note> {
     let name = || PolicyName::parse("x").unwrap();
-    let mut kit = Kit::new();
-    kit.app().inline.insert(name(), document(statement));
-    let inline = kit.declared();
-    let mut kit = Kit::new();
-    kit.policy("x", document(statement));
-    let managed = kit.declared();
-    let mut kit = Kit::new();
-    kit.live_role("app", |role| drop(role.inline.insert(name(), document(statement))));
-    kit.live_policy("x", document(statement));
-    let live = kit.live();
+    let mut fixture = Fixture::new();
+    fixture.app().inline.insert(name(), document(statement));
+    let inline = fixture.declared();
+    let mut fixture = Fixture::new();
+    fixture.policy("x", document(statement));
+    let managed = fixture.declared();
+    let mut fixture = Fixture::new();
+    fixture.live_role("app", |role| drop(role.inline.insert(name(), document(statement))));
+    fixture.live_policy("x", document(statement));
+    let live = fixture.live();
     assert_eq!(inline.len(), managed.len(), "{statement}");
     assert_eq!(live.len(), inline.len() + managed.len(), "{statement}: {live:#?}");
     [inline, managed, live].concat()
@@ -305,16 +306,16 @@ pub(super) fn on_permissions(statement: &Value) -> Vec<Note> {
 
 /// Findings on role `app` after a change to it.
 pub(super) fn on_role(change: impl FnOnce(&mut Role)) -> Vec<Note> {
-    let mut kit = Kit::new();
-    change(kit.app());
-    kit.declared()
+    let mut fixture = Fixture::new();
+    change(fixture.app());
+    fixture.declared()
 }
 
-/// Findings on the world after a change to it and to the configuration.
-pub(super) fn on_live(change: impl FnOnce(&mut Kit)) -> Vec<Note> {
-    let mut kit = Kit::new();
-    change(&mut kit);
-    kit.live()
+/// Findings on live objects after a change to them and to the configuration.
+pub(super) fn on_live(change: impl FnOnce(&mut Fixture)) -> Vec<Note> {
+    let mut fixture = Fixture::new();
+    change(&mut fixture);
+    fixture.live()
 }
 
 pub(super) fn attached(arn: &str) -> Attachment {
