@@ -90,7 +90,9 @@ fn take_before_give(calls: &Calls, graph: &mut Graph) {
         if let Some((put, delete)) = role.deny {
             let own = nodes.iter().map(|(node, _)| *node).filter(|node| *node != delete);
             for node in own.chain(put) {
-                put.into_iter().for_each(|put| graph.edge(put, node, EdgeReason::Existence));
+                if let Some(put) = put {
+                    graph.edge(put, node, EdgeReason::Existence);
+                }
                 graph.edge(node, delete, EdgeReason::Existence);
             }
         }
@@ -108,8 +110,10 @@ fn take_before_give(calls: &Calls, graph: &mut Graph) {
                 }
             }
             // the provider must not let somebody use a role that is about to be deleted
-            if takes.gives_in(Factor::Provider) {
-                deletion().into_iter().for_each(|deletion| graph.edge(deletion, *first, reason));
+            if takes.gives_in(Factor::Provider)
+                && let Some(deletion) = deletion()
+            {
+                graph.edge(deletion, *first, reason);
             }
         }
     }
@@ -158,8 +162,9 @@ fn references(calls: &Calls, writes: &WritesByArn<'_>, node: usize, graph: &mut 
         creating.for_each(|creating| graph.edge(*creating, node, EdgeReason::Existence));
     };
     let deleted_after = |arn: &str, graph: &mut Graph| {
-        let deleting = writes.deleting.get(arn);
-        deleting.into_iter().for_each(|deleting| graph.edge(node, *deleting, EdgeReason::Existence));
+        if let Some(deleting) = writes.deleting.get(arn) {
+            graph.edge(node, *deleting, EdgeReason::Existence);
+        }
     };
     let (added, removed) = policies_added_and_removed(calls, node);
     for arn in added {
@@ -302,7 +307,9 @@ fn annotation_before_old_trust(calls: &Calls, draft: &Draft, by_object: &[Vec<us
         };
         let Some(old_role) = calls.objects_by_arn.get(old).filter(|_| old != new) else { continue };
         for trust in by_object[*old_role].iter().filter(|node| loses(**node)) {
-            nodes.iter().for_each(|node| graph.edge(*node, *trust, EdgeReason::Courtesy));
+            for node in nodes {
+                graph.edge(*node, *trust, EdgeReason::Courtesy);
+            }
         }
     }
 }

@@ -130,8 +130,9 @@ fn name(calls: &Calls, node: usize) -> String {
     let Some(call) = &calls.nodes[node].call else { return "what is not known".to_owned() };
     match call.iam().map(|(_, call)| (call.write(), call.target())) {
         Some((FieldWrite::Inline(policy, ..), _)) => format!("inline policy `{policy}`"),
-        Some((FieldWrite::Attach(arn) | FieldWrite::Detach(arn), _))
-        | Some((FieldWrite::Document(..), Target::Policy(arn))) => format!("policy `{}`", arn.name()),
+        Some(
+            (FieldWrite::Attach(arn) | FieldWrite::Detach(arn), _) | (FieldWrite::Document(..), Target::Policy(arn)),
+        ) => format!("policy `{}`", arn.name()),
         _ => format!("`{}`", call.operation()),
     }
 }
