@@ -161,7 +161,7 @@ fn rustls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Erro
 
 /// An error and its sources.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source()).collect()
+    std::iter::successors(Some(error), |error| Error::source(*error)).collect()
 }
 
 /// Texts of SDK layers, left out if another error of the chain says more.

@@ -71,7 +71,6 @@ impl Sender<'_> {
         tags.map(Some).map_err(|error| malformed(self.action, error.to_string()))
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm for each call")]
     async fn write(&self, call: &IamCall) -> Answer<Written> {
         let iam = &self.account.iam;
         match call {
