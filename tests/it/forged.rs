@@ -61,7 +61,7 @@ fn whatever_widens_a_run_must_be_said_again() {
             let with: &[&str] = if flag == "--force" { &[flag] } else { &[flag, "--force"] };
             forge(&scene, 0, if made { with } else { &[] }, |plan| plan["options"][key] = json!(true));
             let run = refused(&scene, 5, &["apply", "forged.json"]);
-            run.says(&format!("`{flag}`")).says("if this is meant, use `irsa apply --");
+            run.says(&format!("`{flag}`")).says("if you want these options, use `irsa apply --");
             for other in flags.into_iter().filter(|other| *other != flag) {
                 refused(&scene, 5, &["apply", "forged.json", other]);
             }
@@ -100,7 +100,7 @@ fn deletes_that_a_forged_file_shows_as_none_are_counted_and_not_made() {
     shown
         .says("0 to create, 0 to update, 5 to delete.")
         .says("Planned with `--destroy`, `--force`.")
-        .says("someone changed it");
+        .says("someone changed the file");
     let json = scene.bench.ends(0, &["show", "forged.json", "--format", "json"]).json();
     assert_eq!(json["summary"]["delete"], 5);
     for flags in [&[][..], &["--destroy"], &["--force"], &["--destroy", "--force"]] {
