@@ -115,7 +115,7 @@ pub(super) async fn read<'a, A: ReadAws>(
     let mut pending = if let Some(first) = first {
         first
     } else {
-        if let Some(reason) = why_not_bulk(reader, &list.clone().await) {
+        if let Some(reason) = why_not_bulk(reader, list.clone().await.as_ref()) {
             return bulk.because(reason);
         }
         early::page(reader.key, reader.aws, None)

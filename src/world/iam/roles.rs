@@ -217,8 +217,11 @@ pub(crate) fn attached_arns<C: FromIterator<PolicyArn>>(action: Action, policies
 /// The identity, if one of `arns` is not a role ARN. A new role may read back with its unique id (`AROA…`) in place of
 /// its ARN.
 pub(crate) async fn identity_for_arns(account: &AccountClient, arns: &[Option<&str>]) -> Answer<Option<Identity>> {
-    let is_arn = |arn: &Option<&str>| arn.is_some_and(|arn| RoleArn::parse(arn).is_ok());
-    if arns.iter().all(is_arn) { Ok(None) } else { sts::identity(account).await.map(Some) }
+    if arns.iter().all(|arn| arn.is_some_and(|arn| RoleArn::parse(arn).is_ok())) {
+        Ok(None)
+    } else {
+        sts::identity(account).await.map(Some)
+    }
 }
 
 /// A role with its policies. If `arn` is not a role ARN, composes it from `identity`.
