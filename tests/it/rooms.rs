@@ -17,10 +17,10 @@ fn words(cell: &str) -> BTreeSet<String> {
     cell.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// The table "Who may know whom".
+/// The table "Which room may use which".
 fn table() -> BTreeMap<String, Row> {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
-    let section = text.split("## Who may know whom").nth(1).expect("the section").split("\n## ").next();
+    let section = text.split("## Which room may use which").nth(1).expect("the section").split("\n## ").next();
     let rows = section.into_iter().flat_map(str::lines).filter(|line| line.starts_with("| "));
     let cells = rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>());
     cells

@@ -118,7 +118,7 @@ impl Stage {
         ["text", "json"].map(run).into()
     }
 
-    /// ReadOptions for every canary in a text, in every form that it may take there.
+    /// Looks for every canary in a text, in every form that it may take there.
     #[track_caller]
     fn search(&self, whence: &str, text: &str) {
         SEARCHED.fetch_add(1, Ordering::Relaxed);

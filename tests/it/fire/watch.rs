@@ -248,7 +248,7 @@ impl Watch {
         state.note(what);
     }
 
-    /// ReadOptions after a write at what belongs to others.
+    /// Looks after a write at what belongs to others.
     fn look(&self, seen: &Seen, answer: Option<u16>) {
         let Some(stage) = self.stage.upgrade() else { return };
         let others = stage.others();
