@@ -210,7 +210,11 @@ fn notes_are_those_of_the_program() {
     let mut told: BTreeSet<&str> = told.collect();
     told.extend(source.split("pub const RULE: &str = \"").skip(1).filter_map(|rest| rest.split('"').next()));
     told.extend(source.split("FOREIGN_TRUST: &str = \"").skip(1).filter_map(|rest| rest.split('"').next()));
-    assert_eq!(listed, told);
+    // a note whose name is in a variable is only found by its quoted name
+    let quoted = |name: &&str| told.contains(name) || source.contains(&format!("\"{name}\""));
+    let unknown: Vec<&str> = listed.iter().copied().filter(|name| !quoted(name)).collect();
+    let missing: Vec<&&str> = told.difference(&listed).collect();
+    assert!(unknown.is_empty() && missing.is_empty(), "not of the program: {unknown:?}, not in the page: {missing:?}");
 }
 
 /// The first column of each table of messages is what the program says, with `…` for what it fills in.
@@ -268,9 +272,9 @@ fn permissions_are_those_that_the_program_calls() {
     let named = |rest: &str| Some(format!("iam:{}", rest.split('"').next()?));
     called.extend(source.split("Action::iam(\"").skip(1).filter_map(named));
     let (_, writes) = source.split_once("impl IamCall").expect("the writes");
-    let (_, writes) = writes.split_once("fn operation").expect("the name of each write");
+    let (_, writes) = writes.split_once("fn row").expect("the table of all writes");
     let (writes, _) = writes.split_once("\n    }\n").expect("its end");
-    called.extend(writes.split("=> \"").skip(1).filter_map(named));
+    called.extend(writes.split("(\"").skip(1).filter_map(named));
     assert!(called.len() > 30, "{called:?}");
     assert_eq!(allowed, called);
 }
