@@ -357,7 +357,7 @@ fn view(inside: &Inside) -> View {
     view_of(inside, iam(inside), &|_| true)
 }
 
-/// The view of the objects, split into ours and those for which `asked` returns true.
+/// The state of the objects whose names `asked` accepts, split into ours and those of others.
 fn view_of(inside: &Inside, iam: BTreeMap<&'static str, Value>, asked: &dyn Fn(&str) -> bool) -> View {
     let mut view = View { ours: BTreeMap::new(), others: BTreeMap::new() };
     let mut put = |place: String, name: &str, value: Value| {
