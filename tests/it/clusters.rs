@@ -92,7 +92,7 @@ fn missing_service_account_is_created_with_owner_label_and_later_deleted() {
 }
 
 #[test]
-fn service_account_of_helm_keeps_the_fields_of_helm() {
+fn irsa_changes_only_its_own_fields_of_a_helm_service_account() {
     on_every_backend("annotate beside a Helm-like manager", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");

@@ -78,10 +78,10 @@ fn sandbox_behaves_as_aws_documents_itself() {
     assert_eq!(passed.len(), different.len(), "two are called the same");
 }
 
-/// One role of the run trusts another. IAM does not know the new role everywhere at once: it shows the role's id in
-/// place of the ARN, and refuses to have it named as a principal.
+/// The configuration has two new roles, and one trusts the other. IAM does not know the new role everywhere at once: it
+/// shows the role's id in place of the ARN, and refuses to have it named as a principal.
 #[test]
-fn probe_waits_for_a_new_role_to_become_visible() {
+fn apply_waits_until_a_new_role_can_be_a_principal() {
     let runtime = Runtime::new().expect("a runtime");
     let sandbox = runtime.block_on(Sandbox::start(SandboxOptions::empty())).expect("a sandbox");
     sandbox.iam(FIRST, |iam| iam.unsettled(2));

@@ -167,7 +167,8 @@ fn apply_with_stdin_from_a_pipe_is_refused() {
     }
 }
 
-/// Runs the command in its own arguments on a terminal, and answers the first question with the first argument.
+/// A Python script. It runs the command in its second and later arguments on a terminal, and answers the first question
+/// with its first argument.
 const ON_A_TERMINAL: &str = r#"
 import os, pty, sys
 child, terminal = pty.fork()

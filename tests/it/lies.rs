@@ -17,7 +17,7 @@ const FORMATS: [&str; 6] = ["text", "json", "jsonl", "markdown", "github", "html
 /// Log commands of GitHub, Azure, TeamCity and Buildkite, escape sequences and invisible characters.
 const NASTY: &str = "x ##[debug]a ##vso[task.setvariable variable=b]c ##teamcity[d e] \u{1b}[2J\u{9b}31m\u{202e}\u{3164}\u{115f}\u{ffa0}\u{2800}\u{e0041}\u{ad}\r\n::set-output name=f::g\n  ::error::h\n--- i\n";
 
-/// The part of it that IAM accepts in a declared policy: Latin-1.
+/// The same kind of text in Latin-1, which IAM accepts in a declared policy.
 const LATIN: &str = "x ##[debug]a ##vso[task.setvariable variable=b]c ##teamcity[d e] \u{ad}\u{a0}\r\n::set-output name=f::g\n  ::error::h\n--- i\n";
 
 /// What a reader of the output must still be able to see of it.

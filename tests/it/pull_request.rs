@@ -222,7 +222,7 @@ fn file_that_is_no_configuration_is_not_quoted() {
     refuses(&bench, "a folder", &["-c", "./process/environ"]);
     link(".git".into(), "hidden");
     refuses(&bench, "a hidden folder", &["-c", "hidden/config"]);
-    // a link outside the repository belongs to the user and works, for `-c` and for IRSA_CONFIG
+    // a link to the user's own configuration works if `-c` or IRSA_CONFIG names it
     std::fs::write(home.join("top.toml"), HEAD).expect("it is writable");
     link(home.join("top.toml"), "irsa.toml");
     bench.ends(3, &["validate"]);

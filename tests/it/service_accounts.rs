@@ -147,7 +147,7 @@ fn declared_labels_and_annotations_are_kept_and_released() {
 
 /// As cluster guides recommend: a manifest in Git, applied again by each deployment.
 #[test]
-fn harmless_fields_of_a_manifest_are_kept() {
+fn harmless_annotation_of_a_manifest_is_neither_refused_nor_reverted() {
     on_every_backend("an annotation of a manifest", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         let regional = "eks.amazonaws.com/sts-regional-endpoints";

@@ -122,7 +122,7 @@ fn address(step: &Value) -> String {
     step["address"].as_str().unwrap_or_default().to_owned()
 }
 
-/// A write gets no answer: the run still ends, and reports that the result of the write is unknown.
+/// A write gets no answer: after the signal the run still ends, and reports that the result of the write is unknown.
 #[test]
 fn unanswered_write_is_reported_as_unknown_after_a_signal() {
     for kind in KINDS {
@@ -158,7 +158,7 @@ fn unanswered_write_is_reported_as_unknown_after_a_signal() {
     }
 }
 
-/// A second signal ends the run at once: it prints its report, but does not release its lock.
+/// A second signal ends the run at once. The run still prints its report and releases its lock.
 #[test]
 fn second_signal_ends_the_run_at_once() {
     for (first, second) in [("INT", "INT"), ("INT", "TERM"), ("TERM", "INT")] {

@@ -12,7 +12,7 @@ use irsa_sandbox::kubernetes::{Preconditions, Resource, Store};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A sandbox, a plan with changes of every kind, and the state after its apply.
+/// A sandbox, a saved plan with changes of every kind, and a watch of the writes after it.
 struct Case {
     scene: Scene,
     watch: Watch,

@@ -74,7 +74,7 @@ fn unknown_routes_and_malformed_requests_are_refused_alike() {
                 refuses(cluster, runtime, ("GET", &path), nothing, (400, "BadRequest", ""));
             }
         }
-        // a number in place of a string: the server finds it while it merges, and reports an error of its own
+        // a number in place of a string: the server finds it while it merges, and answers 500
         let applied = format!("{one}?fieldManager=it");
         for field in ["labels", "annotations"] {
             let body = account(&json!({"name": "cart", field: {"a": 1}}));
