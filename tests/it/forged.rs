@@ -1,6 +1,6 @@
-//! Contract §6: how far irsa trusts a saved plan. Whoever can write the file can also recompute its digests. So the
-//! user must repeat every option that lets a run do more, and irsa recomputes everything that it can derive. These
-//! tests run the real binary.
+//! irsa applies what was reviewed (README, guarantee 4), also if somebody forges a saved plan. Whoever can write the
+//! file can also recompute its digests. So the user must repeat every option that lets a run do more, and irsa
+//! recomputes everything that it can derive. These tests run the real binary.
 
 use crate::ownership::{Scene, role, trust};
 use crate::saved::signed;

@@ -1,5 +1,5 @@
-//! Contract §5 and §6: guards limit writes. `drift` reports everything, `plan` shows the changes that a guard refuses,
-//! and `apply` writes none of them. These tests run the real binary against the sandbox.
+//! Guards (docs/configuration.md#guard) limit writes. `drift` reports everything, `plan` shows the changes that a guard
+//! refuses, and `apply` writes none of them. These tests run the real binary against the sandbox.
 
 use crate::ownership::{Scene, role, trust};
 use crate::saved::signed;

@@ -1,5 +1,5 @@
-//! Contract §4: owner tags and labels on live objects, and what irsa may do with each object. These tests run the real
-//! binary against the sandbox.
+//! irsa changes only its own objects (README, guarantee 1): owner tags and labels on live objects, and what irsa may do
+//! with each object. These tests run the real binary against the sandbox.
 
 use crate::support::program::{Bench, Run, changes, refusals};
 use crate::support::someone::Someone;

@@ -1,4 +1,5 @@
-//! Contract §5: declared changes that irsa refuses. These tests run the real binary against the sandbox.
+//! Changes that irsa refuses although the configuration asks for them. These tests run the real binary against the
+//! sandbox.
 
 use crate::ownership::{HEAD, Scene, role, trust};
 use crate::support::program::{Bench, changes, refusals};

@@ -1,4 +1,5 @@
-//! Contract §6: saved plans. These tests run the real binary against the sandbox.
+//! irsa applies what was reviewed (README, guarantee 4): saved plans. These tests run the real binary against the
+//! sandbox.
 
 use crate::ownership::{HEAD, Scene, role};
 use serde_json::{Value, json};
