@@ -1,6 +1,7 @@
-//! How many requests a run sends, counted exactly: a budget that may only be kept would let a saving be lost unseen.
+//! Counts the requests of a run exactly. An upper limit would not notice that a saving was lost.
 //!
-//! The clock stands still, so that the pace costs nothing. Only the last test is over sockets, for what `-v` says.
+//! The clock stands still, so that pacing costs no time. Only the last test uses sockets, because it reads what `-v`
+//! prints.
 
 use crate::support::inside::{self, Inside};
 use crate::support::many::{self, Counts, counts};
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 const CLUSTERS: [&str; 1] = ["main"];
 
-/// What every no-change plan of one account and one cluster asks, whatever it holds.
+/// The requests of every plan without changes, with one account and one cluster, whatever they hold.
 const ALWAYS: [(&str, usize); 5] = [
     ("eks:DescribeCluster", 1),
     ("iam:GetOpenIDConnectProvider", 1),
@@ -22,7 +23,7 @@ const ALWAYS: [(&str, usize); 5] = [
     ("sts:GetCallerIdentity", 1),
 ];
 
-/// What many roles ask beside it, in an account of up to a thousand.
+/// The further requests of many roles, in an account of up to a thousand roles.
 const BULK: [(&str, usize); 3] =
     [("iam:GetAccountAuthorizationDetails", 1), ("iam:GetAccountSummary", 1), ("iam:ListRoles", 1)];
 
@@ -39,7 +40,7 @@ fn sandbox() -> SandboxOptions {
     SandboxOptions { clusters, ..SandboxOptions::empty() }
 }
 
-/// A sandbox in which a configuration of so many roles was applied.
+/// A sandbox after an apply of a configuration with this many roles.
 async fn applied(roles: usize) -> Inside {
     let inside = Inside::start(sandbox()).await;
     many::strangers(&inside.sandbox, FIRST, 0..0);
@@ -48,7 +49,7 @@ async fn applied(roles: usize) -> Inside {
     inside
 }
 
-/// What a run asks.
+/// Runs irsa and returns the requests that it sent.
 async fn run(inside: &Inside, code: u8, arguments: &[&str]) -> (Counts, Counts) {
     many::forget(inside, &CLUSTERS);
     let ended = inside.irsa(1, "irsa.toml", arguments).await;
@@ -67,17 +68,17 @@ fn sum(asked: &(Counts, Counts)) -> usize {
 const PLAN: [&str; 2] = ["plan", "--detailed-exitcode"];
 
 #[test]
-fn a_hundred_roles_and_as_many_service_accounts_take_nine_requests() {
+fn plan_of_100_roles_and_100_service_accounts_takes_nine_requests() {
     inside::runtime().block_on(async {
         let inside = applied(100).await;
         let asked = run(&inside, 0, &PLAN).await;
         assert_eq!(asked.0, of(&[&ALWAYS, &BULK]));
         assert_eq!(asked.1, counts(&[("list serviceaccounts", 1)]));
         assert_eq!(sum(&asked), 9);
-        // so does an apply that finds nothing to do, and a look for drift
+        // an apply with nothing to do and `drift` send the same requests
         assert_eq!(run(&inside, 0, &["apply", "--auto-approve"]).await, asked);
         assert_eq!(run(&inside, 0, &["drift"]).await, asked);
-        // a kubeconfig that leads to the server and authority that EKS names is not asked for its issuer
+        // irsa does not ask the API server for its issuer if the kubeconfig names the server and CA that EKS names
         let text = head(100)
             .replace("region = \"eu-west-1\"\n", "region = \"eu-west-1\"\nkubernetes = { context = \"main\" }\n");
         inside.write("irsa.toml", &text);
@@ -86,7 +87,7 @@ fn a_hundred_roles_and_as_many_service_accounts_take_nine_requests() {
 }
 
 #[test]
-fn a_thousand_roles_take_the_same_and_further_pages() {
+fn plan_of_1000_roles_takes_nine_requests_and_one_per_further_page() {
     inside::runtime().block_on(async {
         let inside = applied(1_000).await;
         let asked = run(&inside, 0, &PLAN).await;
@@ -96,7 +97,7 @@ fn a_thousand_roles_take_the_same_and_further_pages() {
         many::strangers(&inside.sandbox, FIRST, 0..1_500);
         let asked = run(&inside, 0, &PLAN).await;
         let bulk = [("iam:GetAccountAuthorizationDetails", 1), ("iam:GetAccountSummary", 1), ("iam:ListRoles", 3)];
-        // all of ours are on the first page, which a name decides; nothing is looked for behind them
+        // our roles are all on the first page, because of their names; irsa reads no page after that
         assert_eq!(asked.0, of(&[&ALWAYS, &bulk]));
         assert_eq!(sum(&asked), 13);
     });
@@ -122,7 +123,7 @@ fn few_roles_in_a_crowded_account_are_read_one_by_one() {
 }
 
 #[test]
-fn few_service_accounts_in_a_crowded_cluster_are_found_by_their_label() {
+fn few_service_accounts_in_a_crowded_cluster_are_listed_by_label() {
     inside::runtime().block_on(async {
         let inside = applied(10).await;
         inside.sandbox.cluster("main").with(|store| {
@@ -132,11 +133,11 @@ fn few_service_accounts_in_a_crowded_cluster_are_found_by_their_label() {
         });
         let asked = run(&inside, 0, &PLAN).await;
         assert_eq!(asked.1, counts(&[("list serviceaccounts", 2)]), "the first page, and ours");
-        // one that was made by someone else and is declared now has no label yet
+        // somebody else made this ServiceAccount; it is declared now and has no label yet
         inside.write("irsa.toml", &head(10).replace("apps/s0", "apps/other-0000"));
         let asked = run(&inside, 2, &PLAN).await;
         assert_eq!(asked.1, counts(&[("get serviceaccounts", 1), ("list pods", 1), ("list serviceaccounts", 2)]));
-        // and before a role goes, all 5,600 are searched for who points at it
+        // before irsa deletes a role, it searches all 5,600 ServiceAccounts for references to it
         inside.write("irsa.toml", &head(9));
         let asked = run(&inside, 2, &PLAN).await;
         assert_eq!(asked.1, counts(&[("list pods", 1), ("list serviceaccounts", 14)]));
@@ -144,7 +145,7 @@ fn few_service_accounts_in_a_crowded_cluster_are_found_by_their_label() {
 }
 
 #[test]
-fn a_new_role_takes_its_three_writes_and_a_share_of_the_last_look() {
+fn each_new_role_takes_three_writes_and_shares_the_verifying_reads() {
     inside::runtime().block_on(async {
         let inside = Inside::start(sandbox()).await;
         inside.write("irsa.toml", &head(100));
@@ -163,14 +164,14 @@ fn a_new_role_takes_its_three_writes_and_a_share_of_the_last_look() {
             ("iam:GetOpenIDConnectProvider", 1),
             ("iam:PutRolePolicy", 100),
         ];
-        // all that was written is read once more
+        // irsa reads everything that it wrote once more
         assert_eq!(beyond, of(&[&written, &BULK]));
         assert!(beyond.values().sum::<usize>() <= 330);
         let mut applied = plan.1.clone();
         applied.insert("apply serviceaccounts".to_owned(), 100);
         assert_eq!(asked.1, applied);
         let made = inside.dials.take_made(true);
-        // ten are under way at once
+        // ten requests run at once
         assert!(made <= 12, "{made} connections for {} requests", asked.1.values().sum::<usize>());
         assert_eq!(sum(&run(&inside, 0, &PLAN).await), 9);
         assert_eq!(inside.dials.take_made(true), 1, "a connection carries what comes one after the other");
@@ -178,7 +179,7 @@ fn a_new_role_takes_its_three_writes_and_a_share_of_the_last_look() {
 }
 
 #[test]
-fn one_role_is_read_in_one_round_trip() {
+fn plan_of_one_role_takes_three_round_trips() {
     inside::runtime().block_on(async {
         let way = Duration::from_millis(50);
         let inside = applied(1).await;
@@ -188,9 +189,9 @@ fn one_role_is_read_in_one_round_trip() {
         assert_eq!(ended.code, 0, "{ended}");
         tell(&format!("one role, {way:?} a round trip: {:?}", ended.took));
         assert_eq!(many::aws(&inside)["iam:GetRolePolicy"], 1);
-        // who we are; the lists; the role, and the provider
+        // first our identity, then the lists, then the role and the provider
         assert!(ended.took >= way * 3 && ended.took < way * 4, "{:?}", ended.took);
-        // a provider that no declared cluster has may be ours, and so who trusts it
+        // a provider without a declared cluster may be ours, so irsa also looks for roles that trust it
         let other = [("Url", "https://oidc.example.com/other"), ("ClientIDList.member.1", "sts.amazonaws.com")];
         inside.sandbox.iam_call(FIRST, "CreateOpenIDConnectProvider", &other).expect("a provider");
         let ended = inside.irsa(1, "irsa.toml", &PLAN).await;
@@ -199,8 +200,8 @@ fn one_role_is_read_in_one_round_trip() {
     });
 }
 
-/// The configuration for an account that is called `default`, and the same for the ambient credentials' own account, which
-/// is called so where none is declared.
+/// Two configurations: one declares an account called `default`; the other declares none, and irsa gives that name to
+/// the account of the ambient credentials.
 fn defaults(roles: usize) -> [String; 2] {
     let declared = head(roles).replace("accounts.one", "accounts.default").replace("\"one\"", "\"default\"");
     let ambient = declared.replace(&format!("[accounts.default]\nid = \"{FIRST}\"\n"), "");
@@ -208,7 +209,7 @@ fn defaults(roles: usize) -> [String; 2] {
 }
 
 #[test]
-fn only_an_account_that_declares_no_id_is_read_while_its_id_is_asked_for() {
+fn only_an_account_without_declared_id_is_read_beside_get_caller_identity() {
     inside::runtime().block_on(async {
         let way = Duration::from_millis(50);
         let inside = Inside::start(sandbox()).await;
@@ -228,9 +229,9 @@ fn only_an_account_that_declares_no_id_is_read_while_its_id_is_asked_for() {
                 (many::aws(inside), many::kubernetes(inside, "main"))
             }
         };
-        // who we are; all lists and the cluster; the provider and the ServiceAccounts
+        // first our identity; then all lists and the cluster; then the provider and the ServiceAccounts
         let checked = rounds(&declared, 3).await;
-        // who we are, all lists and the cluster; the provider and the ServiceAccounts
+        // first our identity, all lists and the cluster; then the provider and the ServiceAccounts
         assert_eq!(rounds(&ambient, 2).await, checked);
         assert_eq!(sum(&checked), 9);
         let run = async |more: &[&str]| {
@@ -238,13 +239,13 @@ fn only_an_account_that_declares_no_id_is_read_while_its_id_is_asked_for() {
             assert_eq!(ended.code, 0, "{ended}");
             ended.took
         };
-        // a shard needs to know more before it can ask
+        // a shard must know more before it can send requests
         let took = run(&["--shard", "0/1"]).await;
         assert!(took >= way * 3, "{took:?}");
-        // AWS's eight one after the other, the ServiceAccounts beside the last
+        // eight AWS requests one after the other; the ServiceAccounts run beside the last one
         let took = run(&["--parallelism", "1"]).await;
         assert!(took >= way * 8 && took <= way * 9, "{took:?}");
-        // a page that is given up keeps nobody waiting
+        // a page that irsa gives up delays nothing
         let bulk = Match::on("iam", "GetAccountAuthorizationDetails");
         inside.sandbox.gate().fault(Stage::Before, bulk, Fault::Hang, None);
         let took = run(&["--parallelism", "1"]).await;
@@ -253,7 +254,7 @@ fn only_an_account_that_declares_no_id_is_read_while_its_id_is_asked_for() {
 }
 
 #[test]
-fn a_credential_process_runs_once_for_all_that_is_asked_at_once() {
+fn credential_process_runs_once_for_parallel_requests() {
     let world = World::of(sandbox());
     let [_, ambient] = defaults(40);
     let mut bench = Bench::with(world.environment(), &ambient);
@@ -273,7 +274,7 @@ fn a_credential_process_runs_once_for_all_that_is_asked_at_once() {
 }
 
 #[test]
-fn which_way_was_taken_and_why_is_told_where_it_is_asked_for() {
+fn verbose_output_says_how_roles_were_read_and_why() {
     let world = World::of(sandbox());
     let mut bench = Bench::with(world.environment(), &head(60));
     bench.set("IRSA_TEST_SPEED", "20");

@@ -1,4 +1,4 @@
-//! The clients of docs/sandbox.md against the sandbox: each line that stands there is run.
+//! Runs each command of docs/sandbox.md, with its client, against the sandbox.
 
 #[path = "../../benches/needed.rs"]
 mod needed;
@@ -23,7 +23,7 @@ fn blocks(language: &str) -> Vec<String> {
     text.split(&fence).skip(1).filter_map(|rest| rest.split("\n```").next()).map(str::to_owned).collect()
 }
 
-/// The sandbox's environment, with the clients first on PATH.
+/// The sandbox's environment, with the installed clients first on PATH.
 fn environment(world: &World, home: &Path) -> BTreeMap<String, String> {
     let mut environment = world.environment();
     let path = std::env::var("PATH").unwrap_or_default();
@@ -42,7 +42,7 @@ fn run(command: &mut Command, environment: &BTreeMap<String, String>, folder: &P
 }
 
 #[test]
-fn the_aws_cli_and_kubectl() {
+fn aws_cli_and_kubectl_commands_of_the_page_succeed() {
     let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
     let environment = environment(&world, home.path());
     let blocks = blocks("sh");
@@ -55,12 +55,12 @@ fn the_aws_cli_and_kubectl() {
     assert!(count > 30, "the lines were read");
 }
 
-/// Where curl was installed; the other clients come with the tests.
+/// Runs only where curl is installed; the tests install the other clients themselves.
 #[test]
-fn curl_on_the_admin_pages() {
+fn curl_commands_for_the_admin_pages_succeed() {
     let curl = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|it| it.join("curl").is_file());
     if !curl {
-        // past the capture of test output
+        // writes to stderr directly, so that the test runner does not capture it
         let _ = std::io::stderr().write_all(b"skipped: the sandbox's admin pages by hand: no curl in PATH\n");
         return;
     }
@@ -75,7 +75,7 @@ fn curl_on_the_admin_pages() {
 }
 
 #[test]
-fn boto3() {
+fn boto3_example_of_the_page_succeeds() {
     let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
     let environment = environment(&world, home.path());
     for block in blocks("python") {
@@ -83,9 +83,9 @@ fn boto3() {
     }
 }
 
-/// What `aws eks get-token` prints is taken by the cluster that it names, and by no other.
+/// A cluster accepts what `aws eks get-token` prints for it; other clusters reject it.
 #[test]
-fn an_eks_token_opens_its_own_cluster() {
+fn eks_token_is_accepted_only_by_its_own_cluster() {
     let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
     let environment = environment(&world, home.path());
     let token = |cluster: &str| {
@@ -93,7 +93,7 @@ fn an_eks_token_opens_its_own_cluster() {
         run(Command::new("sh").args(["-c", &line]), &environment, home.path(), &line).trim().to_owned()
     };
     let clusters = world.first_clusters();
-    // a kubeconfig without users, so that no other token is sent
+    // a kubeconfig without users, so that kubectl sends no other token
     std::fs::write(home.path().join("none.yaml"), "apiVersion: v1\nkind: Config\n").expect("a file");
     let first = world.cluster(&clusters[0]);
     std::fs::write(home.path().join("ca.pem"), first.certificate_authority_pem()).expect("a file");
@@ -108,9 +108,9 @@ fn an_eks_token_opens_its_own_cluster() {
     assert!(!get("k8s-aws-v1.nonsense"));
 }
 
-/// What the lines for kubectl show, where the documentation says it.
+/// The kubectl commands print what docs/sandbox.md shows.
 #[test]
-fn kubectl_shows_what_is_documented() {
+fn kubectl_prints_what_the_page_shows() {
     let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
     let environment = environment(&world, home.path());
     let sh = |line: &str| run(Command::new("sh").args(["-c", line]), &environment, home.path(), line);
@@ -139,9 +139,9 @@ fn kubectl_shows_what_is_documented() {
     assert_eq!(as_worker("auth can-i list sa || true"), "no\n");
 }
 
-/// What `kubectl get -w` shows of changes while it runs.
+/// `kubectl get -w` prints changes while it runs.
 #[test]
-fn kubectl_watches() {
+fn kubectl_watch_shows_changes() {
     let (world, home) = (World::demo(), tempfile::tempdir().expect("a folder"));
     let environment = environment(&world, home.path());
     let mut child = Command::new(python::program("kubectl"))
@@ -184,7 +184,7 @@ fn kubectl_watches() {
 }
 
 #[test]
-fn terraform() {
+fn terraform_example_of_the_page_succeeds() {
     let home = tempfile::tempdir().expect("a folder");
     let found = needed::Terraform::find(&|name| std::env::var_os(name), home.path());
     let needed::Terraform { program: terraform, configuration: mirror } = match found {
@@ -206,7 +206,7 @@ fn terraform() {
 }
 
 #[test]
-fn a_comparison_with_terraform_says_first_what_it_lacks() {
+fn missing_terraform_or_provider_mirror_is_named() {
     let home = tempfile::tempdir().expect("a folder");
     let path = |name: &str| home.path().join(name);
     let find = |variables: &[(&str, PathBuf)]| {

@@ -1,4 +1,4 @@
-//! The Kubernetes scenarios: on the sandbox every time, and unchanged on a real kube-apiserver where there is one.
+//! Kubernetes scenarios. Each runs on the sandbox, and unchanged on a real kube-apiserver if this machine has one.
 
 mod admission;
 mod answers;
@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 
 const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
 
-/// A bench whose configuration declares the clusters by issuer, and an AWS to go with them.
+/// A bench whose configuration declares the clusters by issuer, and an AWS sandbox for them.
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) bench: Bench,
@@ -38,7 +38,7 @@ impl Scene {
         Self { world, bench, head }
     }
 
-    /// Replaces what the configuration says of roles and ServiceAccounts.
+    /// Replaces the roles and ServiceAccounts in the configuration.
     pub(crate) fn declare(&self, text: &str) {
         self.bench.write("irsa.toml", &format!("{}{text}", self.head));
     }
@@ -57,11 +57,11 @@ pub(crate) fn managers(object: &Value) -> Vec<String> {
 }
 
 #[test]
-fn a_missing_service_account_is_made_marked_and_deleted_again() {
+fn missing_service_account_is_created_with_owner_label_and_later_deleted() {
     on_every_backend("create", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         scene.declare(&entry("create", "reporting", "worker", ""));
-        // the namespace is not there: it waits, which is no failure
+        // the namespace is missing: the ServiceAccount waits, and that is not a failure
         let plan = scene.bench.plan(&[]);
         assert_eq!(plan["summary"]["waiting"], 1);
         scene.bench.ends(0, &["apply", "--auto-approve"]);
@@ -82,7 +82,7 @@ fn a_missing_service_account_is_made_marked_and_deleted_again() {
         );
         assert_eq!(managers(&object), ["irsa-it"]);
 
-        // another role of ours stays, so that this is no plan in which everything goes
+        // another role of ours stays, so that this plan does not delete everything
         cluster.create_namespace(runtime, "other");
         scene.declare(&entry("create", "other", "worker", ""));
         scene.bench.converges();
@@ -92,7 +92,7 @@ fn a_missing_service_account_is_made_marked_and_deleted_again() {
 }
 
 #[test]
-fn beside_helm_only_our_fields_are_ours() {
+fn irsa_changes_only_its_own_fields_of_a_helm_service_account() {
     on_every_backend("annotate beside a Helm-like manager", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -111,12 +111,12 @@ fn beside_helm_only_our_fields_are_ours() {
         assert!(object["metadata"]["annotations"][ROLE_ARN].is_string());
         assert!(object["metadata"]["annotations"]["irsa/created"].is_null(), "Helm made it");
 
-        // an upgrade by Helm leaves ours alone
+        // an upgrade by Helm keeps our fields
         cluster.apply(runtime, "helm", "shop", "cart", &helm);
         let plan = scene.bench.ends(0, &["plan", "--detailed-exitcode"]);
         plan.says("No changes.");
 
-        // no longer declared: our fields go, the object stays
+        // no longer declared: irsa removes its fields and keeps the object
         cluster.create_namespace(runtime, "other");
         scene.declare(&entry("create", "other", "worker", ""));
         scene.bench.converges();
@@ -129,7 +129,7 @@ fn beside_helm_only_our_fields_are_ours() {
 }
 
 #[test]
-fn a_field_that_another_manager_holds_is_refused_and_names_it() {
+fn field_of_another_manager_is_refused_and_the_manager_is_named() {
     on_every_backend("conflict", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -149,9 +149,10 @@ fn a_field_that_another_manager_holds_is_refused_and_names_it() {
     });
 }
 
-/// As AWS's own guide has it: made bare, annotated by hand. Nobody is known to hold the annotation, and somebody meant it.
+/// As in the AWS guide: somebody creates the ServiceAccount and annotates it by hand. No known manager owns the
+/// annotation, but somebody set it on purpose.
 #[test]
-fn an_annotation_by_hand_is_refused_until_forced() {
+fn annotation_set_by_hand_is_refused_without_force() {
     on_every_backend("annotation by hand", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -170,7 +171,7 @@ fn an_annotation_by_hand_is_refused_until_forced() {
 }
 
 #[test]
-fn a_foreign_owner_label_is_refused_even_with_force() {
+fn another_owners_label_is_refused_even_with_force() {
     on_every_backend("foreign owner", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -184,7 +185,7 @@ fn a_foreign_owner_label_is_refused_even_with_force() {
 }
 
 #[test]
-fn what_kubectl_changed_on_ours_is_drift_and_taken_back() {
+fn change_by_kubectl_is_drift_and_is_reverted() {
     on_every_backend("kubectl drift", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -201,7 +202,7 @@ fn what_kubectl_changed_on_ours_is_drift_and_taken_back() {
 }
 
 #[test]
-fn a_field_that_is_no_longer_declared_goes() {
+fn field_that_is_no_longer_declared_is_removed() {
     on_every_backend("field removal", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -218,7 +219,7 @@ fn a_field_that_is_no_longer_declared_goes() {
 }
 
 #[test]
-fn rights_in_one_namespace_are_enough_for_that_namespace() {
+fn permissions_in_one_namespace_are_enough_for_that_namespace() {
     on_every_backend("RBAC of one namespace", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, LIMITED_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "mine");
@@ -239,9 +240,10 @@ fn rights_in_one_namespace_are_enough_for_that_namespace() {
     });
 }
 
-/// The API server asks its authorizer again for the object that an apply makes, and tells no more than that it refused.
+/// When an apply would create an object, the API server asks its authorizer a second time. Its answer says only that
+/// the request is forbidden.
 #[test]
-fn the_right_to_patch_without_the_one_to_create_is_told_as_that() {
+fn patch_permission_without_create_permission_is_reported_as_such() {
     on_every_backend("RBAC without create", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, LIMITED_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "mine");
@@ -255,7 +257,7 @@ fn the_right_to_patch_without_the_one_to_create_is_told_as_that() {
 }
 
 #[test]
-fn two_thousand_service_accounts_are_read_to_the_last_page() {
+fn list_of_2000_service_accounts_is_read_to_the_last_page() {
     on_every_backend("paging", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "many");
@@ -275,7 +277,7 @@ fn two_thousand_service_accounts_are_read_to_the_last_page() {
 }
 
 #[test]
-fn several_clusters_at_once() {
+fn several_clusters_are_applied_in_one_run() {
     on_every_backend("several clusters", &["alpha", "beta", "gamma"], |runtime: &Runtime, clusters| {
         let scene = Scene::new(clusters, ADMIN_TOKEN);
         for cluster in clusters {
@@ -297,7 +299,7 @@ fn several_clusters_at_once() {
 }
 
 #[test]
-fn a_context_that_leads_to_another_cluster_is_refused() {
+fn kubeconfig_context_of_another_cluster_is_refused() {
     on_every_backend("wrong cluster", &["alpha", "beta"], |runtime, clusters| {
         let scene = Scene::new(clusters, ADMIN_TOKEN);
         for cluster in clusters {

@@ -1,6 +1,6 @@
-//! Whether the sandbox is as AWS documents itself, asked by `tests/conformance/aws_probe.py` with boto3.
+//! Runs `tests/conformance/aws_probe.py`, which uses boto3 to check that the sandbox behaves as AWS documents itself.
 //!
-//! The probe's checks are counted here too, so that none can be left out in silence.
+//! This test also counts the probe's checks, so that none can be left out silently.
 
 use crate::support::program::Bench;
 use crate::support::python;
@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::runtime::Runtime;
 
-/// A probe that ends early, or that asks nothing, makes fewer checks than these.
+/// A probe that ends early or checks nothing makes fewer checks than this.
 const AT_LEAST: usize = 240;
 
 const SUBJECT: (&str, &str) = ("apps", "reader");
 const AUDIENCE: &str = "sts.amazonaws.com";
 
-/// A sandbox with nothing in it, and tokens of a cluster in a region that the probe does not look at.
+/// An empty sandbox, and tokens of a cluster in a region that the probe does not look at.
 async fn start() -> (Sandbox, serde_json::Value) {
     let shift = Arc::new(AtomicI64::new(0));
     let late = Arc::clone(&shift);
@@ -46,7 +46,7 @@ async fn start() -> (Sandbox, serde_json::Value) {
 }
 
 #[test]
-fn the_sandbox_is_as_aws_documents_itself() {
+fn sandbox_behaves_as_aws_documents_itself() {
     let runtime = Runtime::new().expect("a runtime");
     let (sandbox, tokens) = runtime.block_on(start());
     let home = tempfile::tempdir().expect("a folder");
@@ -54,7 +54,7 @@ fn the_sandbox_is_as_aws_documents_itself() {
     std::fs::write(&file, tokens.to_string()).expect("it is writable");
     let probe = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/aws_probe.py");
     let output = Command::new(python::program("python"))
-        // no compiled files beside the sources
+        // writes no compiled files beside the sources
         .arg("-B")
         .arg(&probe)
         .arg(sandbox.endpoint())
@@ -69,7 +69,7 @@ fn the_sandbox_is_as_aws_documents_itself() {
     let starting = |word: &str| out.lines().filter(|line| line.starts_with(word)).collect::<Vec<_>>();
     let (passed, failed) = (starting("ok   "), starting("FAIL "));
     let line = format!("aws conformance: {} checks\n", passed.len());
-    // past the capture of test output
+    // writes to stderr directly, so that the test runner does not capture it
     let _ = std::io::stderr().write_all(line.as_bytes());
     assert!(failed.is_empty(), "{} checks fail:\n{}", failed.len(), failed.join("\n"));
     assert!(output.status.success(), "the probe ended early:\n{out}{err}");
@@ -78,10 +78,10 @@ fn the_sandbox_is_as_aws_documents_itself() {
     assert_eq!(passed.len(), different.len(), "two are called the same");
 }
 
-/// A role of the run is trusted by another, and IAM does not know it everywhere at once: it shows the id in place of
-/// the ARN, and refuses to have it named.
+/// The configuration has two new roles, and one trusts the other. IAM does not know the new role everywhere at once: it
+/// shows the role's id in place of the ARN, and refuses to have it named as a principal.
 #[test]
-fn a_new_role_that_takes_its_time_is_waited_for() {
+fn apply_waits_until_a_new_role_can_be_a_principal() {
     let runtime = Runtime::new().expect("a runtime");
     let sandbox = runtime.block_on(Sandbox::start(SandboxOptions::empty())).expect("a sandbox");
     sandbox.iam(FIRST, |iam| iam.unsettled(2));

@@ -1,6 +1,7 @@
-//! The fuzz targets without a fuzzer: every file of `fuzz/corpus`, and some thousand inputs made from them.
+//! Runs the fuzz targets without a fuzzer: on every file of `fuzz/corpus`, and on some thousand inputs made from these
+//! files.
 //!
-//! The inputs are numbered: the same in every run.
+//! The inputs are numbered and the same in every run.
 
 #[expect(unreachable_pub, reason = "the fuzz programs call it from another crate")]
 #[path = "../../fuzz/src/lib.rs"]
@@ -13,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use targets::{TARGETS, Target};
 
-/// Pieces that mean something to one of the readers.
+/// Fragments that have a meaning for one of the parsers.
 const PIECES: [&str; 48] = [
     "{",
     "}",
@@ -76,7 +77,7 @@ fn corpus(name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     files.map(read).collect()
 }
 
-/// The input changed in a few places.
+/// Changes the input in a few positions.
 fn mutated(random: &mut fastrand::Rng, seeds: &[&Vec<u8>]) -> Vec<u8> {
     let pick = |random: &mut fastrand::Rng| seeds[random.usize(..seeds.len())].clone();
     let mut bytes = pick(random);
@@ -105,13 +106,13 @@ fn mutated(random: &mut fastrand::Rng, seeds: &[&Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// Tries an input; what it was is told if the target does not hold.
+/// Runs the target on an input. On failure it names the input.
 fn holds(name: &str, what: &str, target: Target, input: &[u8]) {
     let outcome = catch_unwind(AssertUnwindSafe(|| target(input)));
     assert!(outcome.is_ok(), "target `{name}`, {what}: {:?}", String::from_utf8_lossy(input));
 }
 
-/// Replays the corpus of a target and tries `count` inputs made from it.
+/// Replays the corpus of a target, and runs `count` inputs made from it.
 fn holds_for_all(name: &str, count: u64) {
     let (_, target) = TARGETS.into_iter().find(|(other, _)| *other == name).expect("a target");
     let corpus = corpus(name);
@@ -128,46 +129,46 @@ fn holds_for_all(name: &str, count: u64) {
 }
 
 #[test]
-fn addresses_names_and_arns_say_themselves_again() {
+fn addresses_names_and_arns_round_trip() {
     holds_for_all("address", 5_000);
 }
 
 #[test]
-fn an_answer_is_understood_or_an_error_without_secrets() {
+fn service_answer_is_parsed_or_is_an_error_without_secrets() {
     holds_for_all("answer", 1_000);
 }
 
 #[test]
-fn a_configuration_is_read_alike_every_time() {
+fn configuration_reads_the_same_every_time() {
     holds_for_all("config", 1_000);
 }
 
 #[test]
-fn an_issuer_is_that_of_its_provider() {
+fn issuer_round_trips_through_its_provider_arn() {
     holds_for_all("issuer", 5_000);
 }
 
 #[test]
-fn percent_encoding_is_taken_off_once() {
+fn percent_encoding_is_decoded_once() {
     holds_for_all("percent", 3_000);
 }
 
 #[test]
-fn a_plan_file_is_as_it_was_written_or_refused() {
+fn plan_file_is_unchanged_or_refused() {
     holds_for_all("plan", 2_000);
 }
 
 #[test]
-fn a_policy_is_itself_when_written_again() {
+fn policy_round_trips() {
     holds_for_all("policy", 3_000);
 }
 
 #[test]
-fn a_template_is_filled_in_or_refused() {
+fn template_is_rendered_or_refused() {
     holds_for_all("template", 1_000);
 }
 
-/// A target that no file calls would never be fuzzed, and a corpus without a target never replayed.
+/// A target without a fuzz program would never be fuzzed, and a corpus without a target never replayed.
 #[test]
 fn every_target_has_a_program_and_a_corpus() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");

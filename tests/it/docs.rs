@@ -1,10 +1,10 @@
-//! What the pages show is what the program does: their commands are run, their configurations are checked, and every
-//! flag, key, exit code, rule, metric, permission and message that they name is the program's.
+//! Checks the documentation against the program: runs the commands of the pages, validates their configurations, and
+//! compares every flag, key, exit code, rule, metric, permission and message that they name.
 //!
-//! In a page, the lines of a `console` block that begin with `$` are run by a shell, in a folder of the page's own, against
-//! a sandbox with the cluster `prod` (namespace `reporting`). A `toml` block is a whole `irsa.toml`, and is that folder's
-//! from then on; `toml fragment` is a part of one. `…` in what a command prints stands for anything within a line, and
-//! alone for any lines. `IRSA_BLESS=1` writes what differs anew.
+//! In a page, a shell runs the lines of a `console` block that begin with `$`, in a folder of that page, against a
+//! sandbox with the cluster `prod` (namespace `reporting`). A `toml` block is a whole `irsa.toml`, and stays in that
+//! folder for the commands after it; `toml fragment` is a part of one. `…` in the output of a command stands for any
+//! text within a line, and alone on a line for any lines. `IRSA_BLESS=1` rewrites the blocks that differ.
 
 use crate::support::program::{Bench, irsa};
 use crate::support::python;
@@ -24,7 +24,7 @@ fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The files in a folder and below it that end so, by their path from the root.
+/// The files in a folder and below it that have this ending, as paths from the root.
 fn files(folder: &str, ending: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(root().join(folder)).unwrap_or_else(|error| panic!("{folder}: {error}")) {
@@ -40,7 +40,7 @@ fn files(folder: &str, ending: &str) -> Vec<String> {
     found
 }
 
-/// Every page, by its path from the root.
+/// Every page, with its path from the root.
 fn pages() -> Vec<(String, String)> {
     let mut names = vec!["README.md".to_owned(), "ARCHITECTURE.md".to_owned(), "CONTRIBUTING.md".to_owned()];
     names.extend(files("docs", ".md"));
@@ -48,14 +48,14 @@ fn pages() -> Vec<(String, String)> {
     names.into_iter().map(|name| (name.clone(), read(&name))).collect()
 }
 
-/// A line of a page: of a fenced block, with what stands behind the fence, or of the text.
+/// A line of a page: either a line of a fenced block, with the info string of the fence, or a line of text.
 struct Line<'a> {
     number: usize,
     fence: Option<&'a str>,
     text: &'a str,
 }
 
-/// The lines of a page without its fences.
+/// The lines of a page without the fences.
 fn lines(page: &str) -> Vec<Line<'_>> {
     let mut fence = None;
     let mut found = Vec::new();
@@ -69,7 +69,7 @@ fn lines(page: &str) -> Vec<Line<'_>> {
     found
 }
 
-/// The fenced blocks of a page: what stands behind the fence, and the range of lines between the fences, from 0.
+/// The fenced blocks of a page: the info string, and the range of lines between the fences, counted from 0.
 fn blocks(page: &str) -> Vec<(&str, std::ops::Range<usize>)> {
     let mut found = Vec::new();
     let mut open: Option<(&str, usize)> = None;
@@ -84,7 +84,7 @@ fn blocks(page: &str) -> Vec<(&str, std::ops::Range<usize>)> {
     found
 }
 
-/// A folder in which a page's commands are run.
+/// A folder in which the commands of a page run.
 struct Shell {
     folder: tempfile::TempDir,
     environment: BTreeMap<String, String>,
@@ -111,7 +111,8 @@ impl Shell {
         fs::write(self.folder.path().join(name), text).expect("it is writable");
     }
 
-    /// What the line prints, stdout and stderr as they come, without what is another at each run.
+    /// Runs the line and returns stdout and stderr in the order in which they arrive, without what differs from run to
+    /// run.
     fn run(&self, line: &str) -> Result<String, String> {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("exec 2>&1\n{line}")]).env_clear().envs(&self.environment);
@@ -121,7 +122,7 @@ impl Shell {
     }
 }
 
-/// The text without the ids of issuers and without digests: each is `…`.
+/// The text with `…` in place of the ids of issuers and of digests.
 fn settled(text: &str) -> String {
     let mut out = String::new();
     let mut word = String::new();
@@ -143,7 +144,7 @@ fn settled(text: &str) -> String {
     out.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim_end().to_owned()
 }
 
-/// Whether what is shown, with its `…`, is what was printed.
+/// Whether the shown lines, with their `…`, match the printed lines.
 fn shows(shown: &[&str], printed: &[&str]) -> bool {
     match (shown.split_first(), printed.split_first()) {
         (None, None) => true,
@@ -171,7 +172,7 @@ fn within(shown: &str, printed: &str) -> bool {
     true
 }
 
-/// A `console` block as it should be, and whether it is so.
+/// Runs a `console` block. Returns the block with the real output, and whether the page already matches it.
 fn played(shell: &Shell, block: &[&str]) -> Result<(Vec<String>, bool), String> {
     let (mut after, mut right) = (Vec::new(), true);
     let starts: Vec<usize> = (0..block.len()).filter(|&index| block[index].starts_with("$ ")).collect();
@@ -195,7 +196,7 @@ fn played(shell: &Shell, block: &[&str]) -> Result<(Vec<String>, bool), String> 
 }
 
 #[test]
-fn a_page_that_shows_something_else_is_found() {
+fn page_with_wrong_output_is_found() {
     let printed = ["Plan: 3 to create", "", "+ role/reports created"];
     for right in [&printed[..], &["…"], &["…", "+ role/… created"], &["Plan: … to create", "…"], &["…", "", "…"]]
     {
@@ -287,7 +288,7 @@ runner = { account = "prod", cluster = "prod-eu", service-accounts = ["around/ru
 "#;
 const POLICY: &str = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::reports/*"}]}"#;
 
-/// Puts a fragment into what is around it; of a key that both have, the fragment's counts.
+/// Merges a fragment into the surrounding configuration. The fragment's value counts if both have a key.
 fn merge(around: &mut toml::Table, fragment: toml::Table) {
     for (key, value) in fragment {
         match (around.get_mut(&key), value) {
@@ -344,7 +345,7 @@ fn json_and_yaml_in_the_pages_are_well_formed() {
     assert!(count > 5, "{count} blocks were read");
 }
 
-/// The anchor that a heading has on the sites that show Markdown.
+/// The anchor that GitHub and similar sites give a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
     let kept = kept.chars().filter(|&c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
@@ -357,7 +358,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn links_and_anchors_lead_somewhere() {
+fn links_and_anchors_have_a_target() {
     let (pages, mut broken) = (pages(), Vec::new());
     for (name, page) in &pages {
         let folder = root().join(name).parent().map(PathBuf::from).expect("a folder");
@@ -380,7 +381,7 @@ fn links_and_anchors_lead_somewhere() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
-/// Where a message or a comment of the program names a page, there is one.
+/// Every page that a message or a comment of the program names must exist.
 #[test]
 fn pages_that_the_program_names_exist() {
     let mut missing = Vec::new();

@@ -1,4 +1,4 @@
-//! Every exit code of the contract, through the real binary.
+//! Every documented exit code, checked with the real binary.
 
 use crate::ownership::{Scene, role};
 use crate::support::program::Bench;
@@ -12,7 +12,7 @@ fn offline() -> Bench {
 }
 
 #[test]
-fn zero_when_done_or_nothing_to_do() {
+fn exit_0_when_done_or_nothing_to_do() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     scene.bench.ends(0, &["validate"]).says("is valid");
@@ -24,12 +24,12 @@ fn zero_when_done_or_nothing_to_do() {
 }
 
 #[test]
-fn one_for_a_service_error() {
+fn exit_1_for_a_service_error() {
     let bench = offline();
     bench.ends(1, &["show", "no-such-file"]);
     bench.write("there.toml", "");
     bench.ends(1, &["init", "--config", "there.toml"]);
-    // nothing was written before the error
+    // irsa wrote nothing before the error
     let scene = Scene::new();
     scene.declare(&role("app").replace("attach = [\"aws:AmazonS3ReadOnlyAccess\"]\n", ""));
     scene.bench.converges();
@@ -40,7 +40,7 @@ fn one_for_a_service_error() {
 }
 
 #[test]
-fn two_for_changes() {
+fn exit_2_for_changes() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     scene.bench.ends(2, &["plan", "--detailed-exitcode"]);
@@ -52,7 +52,7 @@ fn two_for_changes() {
 }
 
 #[test]
-fn three_for_a_wrong_configuration() {
+fn exit_3_for_an_invalid_configuration() {
     let bench = offline();
     bench.write("irsa.toml", "owner = \"me\"\n[cluster.main]\n[roles.app]\nservice-acounts = [\"apps/app\"]\n");
     for command in ["validate", "plan", "apply", "drift"] {
@@ -60,7 +60,7 @@ fn three_for_a_wrong_configuration() {
         run.says("irsa.toml:2").says("`clusters`").says("irsa.toml:4").says("`service-accounts`");
     }
     bench.ends(3, &["validate", "--config", "missing.toml"]).says("missing.toml");
-    // a finding on what is declared
+    // a finding about a declared role
     bench.write(
         "irsa.toml",
         "owner = \"me\"\n[clusters.main]\n[roles.app]\nattach = [\"aws:AdministratorAccess\"]\nservice-accounts = [\"apps/app\"]\n",
@@ -71,23 +71,23 @@ fn three_for_a_wrong_configuration() {
 }
 
 #[test]
-fn four_for_a_refusal() {
+fn exit_4_for_a_refusal() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     // no terminal to confirm on
     let run = scene.bench.ends(4, &["apply"]);
     run.says("--auto-approve");
-    // nobody can confirm what is not shown
+    // nobody can confirm a plan that is not shown
     scene.bench.ends(4, &["apply", "--format", "json"]).says("--auto-approve");
     assert!(scene.world.writes().is_empty());
-    // an incomplete view
+    // irsa cannot read a part of the live state
     scene.world.deny_kubernetes("main");
     scene.bench.ends(4, &["plan"]);
     scene.bench.ends(0, &["plan", "--allow-incomplete"]);
 }
 
 #[test]
-fn four_for_an_endpoint_that_is_not_there() {
+fn exit_4_for_an_unreachable_endpoint() {
     let mut bench = offline();
     let endpoint = format!("http://127.0.0.1:{}", free_port());
     for (name, value) in [
@@ -100,12 +100,12 @@ fn four_for_an_endpoint_that_is_not_there() {
     }
     let run = bench.ends(4, &["plan", "--timeout", "1s"]);
     run.says("account/default").says("sts:GetCallerIdentity");
-    // nothing at all could be read: going on would be no answer
+    // irsa could read nothing at all, so a plan would be meaningless
     bench.ends(1, &["plan", "--timeout", "1s", "--allow-incomplete"]);
 }
 
 #[test]
-fn six_for_a_part() {
+fn exit_6_for_a_partial_apply() {
     let scene = Scene::new();
     scene.declare(&(role("app") + &role("other")));
     scene.world.deny_object("AttachRolePolicy", "other");
@@ -119,7 +119,7 @@ fn six_for_a_part() {
 }
 
 #[test]
-fn sixty_four_for_wrong_usage() {
+fn exit_64_for_wrong_usage() {
     let bench = offline();
     bench.ends(64, &[]);
     bench.ends(64, &["plan", "--no-such-flag"]);
@@ -129,9 +129,9 @@ fn sixty_four_for_wrong_usage() {
     scene.bench.ends(64, &["plan", "--only", "role/no-such"]).says("role/no-such");
 }
 
-/// A signal while a write is in flight: that one ends, no other starts, and the report says what is left.
+/// A signal arrives during a write: irsa completes that write, starts no other, and reports what is left.
 #[test]
-fn one_hundred_and_thirty_and_143_for_signals() {
+fn exit_130_and_143_for_signals() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let scene = Scene::new();
         let roles: String = (0..6).map(|number| role(&format!("app{number}"))).collect();
@@ -142,7 +142,7 @@ fn one_hundred_and_thirty_and_143_for_signals() {
         reached.recv().expect("a CreateRole was sent");
         let kill = std::process::Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
         assert!(kill.expect("kill runs").success());
-        // the signal is said on stderr once it is heard; the write is let go on after that
+        // irsa reports the signal on stderr when it receives it; the write continues after that
         release.send(()).expect("the sandbox listens");
         let output = child.wait_with_output().expect("irsa ends");
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -154,12 +154,12 @@ fn one_hundred_and_thirty_and_143_for_signals() {
 }
 
 #[test]
-fn a_pipe_is_no_terminal() {
+fn apply_with_stdin_from_a_pipe_is_refused() {
     for answer in ["yes\n", "no\n", ""] {
         let scene = Scene::new();
         scene.declare(&role("app"));
         let mut child = scene.bench.command(&["apply"]).stdin(Stdio::piped()).spawn().expect("irsa starts");
-        // irsa may end before it has read
+        // irsa may end before it reads stdin
         let _ = child.stdin.take().expect("a pipe").write_all(answer.as_bytes());
         let output = child.wait_with_output().expect("irsa ends");
         assert_eq!(output.status.code(), Some(4), "{answer:?}");
@@ -167,7 +167,8 @@ fn a_pipe_is_no_terminal() {
     }
 }
 
-/// Runs the rest of its arguments on a terminal of its own, and answers the first question with the first argument.
+/// A Python script. It runs the command in its second and later arguments on a terminal, and answers the first question
+/// with its first argument.
 const ON_A_TERMINAL: &str = r#"
 import os, pty, sys
 child, terminal = pty.fork()
@@ -192,7 +193,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 "#;
 
 #[test]
-fn only_yes_confirms() {
+fn apply_is_confirmed_only_by_yes() {
     for (answer, code) in [("yes", 0), ("no", 4), ("y", 4), ("", 4), ("\u{3}", 130)] {
         let scene = Scene::new();
         scene.declare(&role("app"));
@@ -211,7 +212,7 @@ fn only_yes_confirms() {
 }
 
 #[test]
-fn init_writes_a_file_that_is_valid() {
+fn init_writes_a_valid_file() {
     let bench = Bench::new(BTreeMap::new());
     bench.ends(0, &["init"]);
     bench.ends(0, &["validate"]);

@@ -1,4 +1,4 @@
-//! irsa under fire: everything that can go wrong, at every request, on a clock that stands still.
+//! Fault injection: everything that can go wrong, at every request, with a clock that stands still.
 
 mod crowd;
 mod drift;

@@ -1,5 +1,6 @@
-//! Contract §6: what a saved plan is trusted for. Whoever can write the file can make its digests anew, so whatever widens
-//! a run is said by who runs it, and whatever follows from something is worked out again. Through the real binary.
+//! irsa applies what was reviewed (README, guarantee 4), also if somebody forges a saved plan. Whoever can write the
+//! file can also recompute its digests. So the user must repeat every option that lets a run do more, and irsa
+//! recomputes everything that it can derive. These tests run the real binary.
 
 use crate::ownership::{Scene, role, trust};
 use crate::saved::signed;
@@ -11,10 +12,10 @@ use serde_json::{Value, json};
 const GOLDEN: &str = include_str!("../fixtures/plan/v2.json");
 const OLD: &str = include_str!("../fixtures/plan/v1.json");
 
-/// What someone writes into a plan before they compute its digests anew.
+/// An attacker's change to a plan; the digests are recomputed after it.
 type Forge<'a> = &'a dyn Fn(&mut Value);
 
-/// Two roles that are there.
+/// A sandbox in which two roles already exist.
 fn settled() -> Scene {
     let scene = Scene::new();
     scene.declare(&(role("app") + &role("other")));
@@ -23,7 +24,7 @@ fn settled() -> Scene {
     scene
 }
 
-/// The plan of these flags, changed, under the name `forged.json`.
+/// Saves the plan for these flags as `forged.json`, changed and with new digests.
 fn forge(scene: &Scene, code: i32, flags: &[&str], change: impl FnOnce(&mut Value)) {
     let mut line = vec!["plan", "-o", "plan.json"];
     line.extend(flags);
@@ -34,7 +35,7 @@ fn forge(scene: &Scene, code: i32, flags: &[&str], change: impl FnOnce(&mut Valu
     scene.world.clear_log();
 }
 
-/// Has the counts fit the changes.
+/// Makes the summary counts match the changes.
 fn recount(plan: &mut Value) {
     for action in ["create", "update", "delete", "adopt"] {
         let changes = plan["changes"].as_array().expect("a list").iter();
@@ -42,7 +43,7 @@ fn recount(plan: &mut Value) {
     }
 }
 
-/// It is refused with this code, and nothing was written.
+/// irsa refuses the command with this code and writes nothing.
 #[track_caller]
 fn refused(scene: &Scene, code: i32, arguments: &[&str]) -> Run {
     let run = scene.bench.ends(code, arguments);
@@ -51,11 +52,11 @@ fn refused(scene: &Scene, code: i32, arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn whatever_widens_a_run_must_be_said_again() {
+fn apply_of_a_plan_must_repeat_the_flags_that_let_it_do_more() {
     let flags = ["--destroy", "--adopt", "--force", "--force-conflicts", "--allow-incomplete", "--skip-refused"];
     let scene = settled();
     for flag in flags {
-        // made with the flag, or put there by someone
+        // the flag was given when the plan was made, or somebody added it to the file
         let key = flag.trim_start_matches("--");
         for made in [true, false] {
             let with: &[&str] = if flag == "--force" { &[flag] } else { &[flag, "--force"] };
@@ -69,7 +70,7 @@ fn whatever_widens_a_run_must_be_said_again() {
             run.says("repeat that to apply it");
         }
     }
-    // said again, it is as it was made
+    // apply works if the user repeats the flags
     forge(&scene, 0, &["--destroy", "--force"], |_| {});
     scene.bench.ends(0, &["show", "forged.json"]).says("irsa apply --destroy --force forged.json");
     refused(&scene, 5, &["apply", "forged.json", "--destroy"]).says("made with `--force`:");
@@ -78,7 +79,7 @@ fn whatever_widens_a_run_must_be_said_again() {
 }
 
 #[test]
-fn what_the_file_does_not_have_is_not_taken_from_the_command_line() {
+fn flags_the_plan_was_made_without_do_not_change_its_apply() {
     let scene = settled();
     scene.declare(&role("app"));
     forge(&scene, 0, &[], |_| {});
@@ -88,10 +89,10 @@ fn what_the_file_does_not_have_is_not_taken_from_the_command_line() {
 }
 
 #[test]
-fn deletes_that_a_forged_file_shows_as_none_are_counted_and_not_made() {
+fn deletes_hidden_by_a_forged_plan_are_counted_and_refused() {
     let scene = settled();
     scene.bench.write("irsa.toml", &format!("{}[guard]\nmax-delete = 0\n", scene.bench.read("irsa.toml")));
-    // everything is to go, and says that nothing does
+    // the plan deletes everything, but its summary says that it deletes nothing
     forge(&scene, 0, &["--destroy", "--force"], |plan| {
         plan["summary"]["delete"] = json!(0);
         plan["summary"]["unchanged"] = json!(5);
@@ -108,7 +109,7 @@ fn deletes_that_a_forged_file_shows_as_none_are_counted_and_not_made() {
         line.extend(flags);
         refused(&scene, 5, &line);
     }
-    // nor does it, without the options that say so
+    // the same, with the options removed from the file
     forge(&scene, 0, &["--destroy", "--force"], |plan| {
         plan["options"]["destroy"] = json!(false);
         plan["options"]["force"] = json!(false);
@@ -118,7 +119,7 @@ fn deletes_that_a_forged_file_shows_as_none_are_counted_and_not_made() {
         line.extend(flags);
         refused(&scene, 5, &line).says("role/app");
     }
-    // or by the addresses of what is no longer declared
+    // the same, with the addresses of objects that are no longer declared
     forge(&scene, 0, &["--destroy", "--force"], |plan| {
         plan["options"]["destroy"] = json!(false);
         plan["options"]["force"] = json!(false);
@@ -132,13 +133,13 @@ fn deletes_that_a_forged_file_shows_as_none_are_counted_and_not_made() {
 }
 
 #[test]
-fn a_foreign_role_is_not_taken_over_because_a_file_says_so() {
+fn forged_plan_does_not_adopt_a_role_of_no_owner() {
     let scene = Scene::new();
     scene.someone.create_role("app", &trust(), &[("team", "theirs")]);
     scene.declare(&(role("app") + "path = \"/\"\n"));
     forge(&scene, 0, &["--adopt"], |_| {});
     refused(&scene, 5, &["apply", "forged.json"]).says("`--adopt`");
-    // the option is gone, the change is there
+    // the option is removed, the change is still in the file
     forge(&scene, 0, &["--adopt"], |plan| plan["options"]["adopt"] = json!(false));
     refused(&scene, 5, &["apply", "forged.json"]).says("role/app");
     refused(&scene, 5, &["apply", "forged.json", "--adopt"]).says("role/app");
@@ -149,7 +150,7 @@ fn a_foreign_role_is_not_taken_over_because_a_file_says_so() {
 }
 
 #[test]
-fn refusals_are_those_of_the_live_state_and_not_those_of_the_file() {
+fn refusals_removed_from_the_file_are_refused_again() {
     let scene = Scene::new();
     scene.someone.create_role("app", &trust(), &[]);
     scene.declare(&(role("app") + &role("other")));
@@ -160,19 +161,19 @@ fn refusals_are_those_of_the_live_state_and_not_those_of_the_file() {
     });
     let run = refused(&scene, 4, &["apply", "forged.json"]);
     run.says("role/app: role `app` exists and carries no owner").says("--skip-refused");
-    // a refusal of the file holds too, where it is none any more
+    // a refusal in the file also counts if the live state no longer causes it
     forge(&scene, 4, &[], |_| {});
     scene.someone.tag_role("app", "irsa/owner", "me");
     let run = refused(&scene, 4, &["apply", "forged.json"]);
     run.says("role/app");
     scene.someone.untag_role("app", "irsa/owner");
-    // and the rest is applied by who says so
+    // `--skip-refused` applies the rest
     scene.bench.ends(0, &["apply", "forged.json", "--skip-refused"]);
     assert!(scene.someone.has_role("other") && !scene.someone.role_tags("app").contains_key("irsa/owner"));
 }
 
 #[test]
-fn what_could_not_be_seen_is_not_seen_because_a_file_says_so() {
+fn unknown_objects_removed_from_the_file_are_still_unknown() {
     let scene = settled();
     scene.someone.tag_role("app", "team", "x");
     scene.world.fault(Stage::Before, Match::on("iam", "GetRole").about("other"), Fault::Deny, None);
@@ -189,9 +190,9 @@ fn what_could_not_be_seen_is_not_seen_because_a_file_says_so() {
     assert!(!scene.someone.role_tags("app").contains_key("team"));
 }
 
-/// Someone who writes what is coherent in itself, and does not follow.
+/// The forged changes are consistent in themselves, but do not follow from configuration and live state.
 #[test]
-fn a_change_that_does_not_follow_is_refused_also_where_nothing_is_to_be_done() {
+fn forged_change_is_refused_even_if_nothing_is_left_to_do() {
     let scene = settled();
     scene.declare(&(role("app") + "description = \"new\"\n" + &role("other")));
     let attached = |change: &mut Value, arn: &str, named: bool| {
@@ -256,9 +257,10 @@ fn a_change_that_does_not_follow_is_refused_also_where_nothing_is_to_be_done() {
     scene.bench.ends(0, &["apply", "forged.json"]);
 }
 
-/// Each is refused when it is read, whoever reads it: `show` would lie, and `apply` do something else than is shown.
+/// irsa refuses each file when it reads it, for every command: otherwise `show` would show one thing and `apply` do
+/// another.
 #[test]
-fn a_file_that_contradicts_itself_is_neither_shown_nor_applied() {
+fn inconsistent_plan_file_is_neither_shown_nor_applied() {
     let scene = settled();
     scene.declare(&(role("app") + "description = \"new\"\n" + &role("other")));
     let cases: [(&str, Forge<'_>); 8] = [
@@ -287,7 +289,7 @@ fn a_file_that_contradicts_itself_is_neither_shown_nor_applied() {
 }
 
 #[test]
-fn a_file_of_the_old_format_says_so_and_one_of_this_is_shown() {
+fn plan_file_of_the_old_format_is_refused_and_of_the_current_one_shown() {
     let scene = settled();
     scene.bench.write("v1.json", OLD);
     scene.bench.write("v2.json", GOLDEN);
@@ -301,12 +303,12 @@ fn a_file_of_the_old_format_says_so_and_one_of_this_is_shown() {
 }
 
 #[test]
-fn expect_holds_while_only_texts_change() {
+fn expected_digest_still_matches_when_only_notes_change() {
     let scene = settled();
     scene.declare(&(role("app") + "description = \"new\"\n"));
     let digest = |scene: &Scene| scene.bench.plan(&[])["plan-digest"].as_str().expect("text").to_owned();
     let before = digest(&scene);
-    // who may be assumed from our clusters is a note, and no part of the plan
+    // the roles that our clusters can assume appear in a note, and notes are no part of the digest
     scene.someone.create_role("stranger", &scene.someone.trust("app"), &[]);
     let plan = scene.bench.plan(&[]);
     assert!(plan["notes"].to_string().contains("stranger"), "{plan}");
@@ -318,14 +320,14 @@ fn expect_holds_while_only_texts_change() {
 }
 
 #[test]
-fn nothing_is_asked_of_aws_for_a_file_that_is_not_taken() {
+fn refused_plan_file_sends_no_request_to_aws() {
     let scene = settled();
     forge(&scene, 0, &["--force"], |_| {});
     refused(&scene, 5, &["apply", "forged.json"]);
     assert!(scene.world.actions().is_empty(), "{:?}", scene.world.actions());
-    // a configuration that is wrong is told first
+    // a configuration error comes first
     scene.declare("[roles.app]\nservice-acounts = []\n");
     refused(&scene, 3, &["apply", "forged.json"]);
-    // and wrong usage before that
+    // a usage error comes before that
     refused(&scene, 64, &["apply", "forged.json", "--only", "role/*"]);
 }

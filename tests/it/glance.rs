@@ -1,4 +1,4 @@
-//! The plan at a glance, through the real binary: what a person decides on, in few lines.
+//! The plan of the real binary is short, and shows what a person needs to decide.
 
 use crate::support::program::Bench;
 use crate::support::world::World;
@@ -8,7 +8,7 @@ const POLICY: &str = include_str!("../../examples/sandbox/policies/read-catalogu
 
 fn demo() -> (World, Bench) {
     let world = World::demo();
-    // someone else's: irsa adds its annotation
+    // a ServiceAccount of somebody else: irsa adds its annotation
     let of_helm = [("meta.helm.sh/release-name", "reporting")];
     let seeded =
         world.cluster("data-eu").with(|store| store.seed_service_account("reporting", "worker", &of_helm, "helm"));
@@ -18,13 +18,13 @@ fn demo() -> (World, Bench) {
     (world, bench)
 }
 
-/// What it prints on stdout.
+/// The lines that the command prints on stdout.
 fn printed(bench: &Bench, arguments: &[&str]) -> Vec<String> {
     bench.ends(0, arguments).stdout.lines().map(str::to_owned).collect()
 }
 
 #[test]
-fn the_first_plan_of_the_demo_fits_on_a_screen() {
+fn first_plan_of_the_demo_fits_on_a_screen() {
     let (world, bench) = demo();
     let lines = printed(&bench, &["plan"]);
     let text = lines.join("\n");
@@ -51,7 +51,7 @@ fn the_first_plan_of_the_demo_fits_on_a_screen() {
 }
 
 #[test]
-fn an_update_of_one_statement_is_six_lines() {
+fn update_of_one_statement_takes_six_lines() {
     let (_world, bench) = demo();
     bench.ends(0, &["apply", "--auto-approve"]);
     bench.write(
@@ -64,7 +64,7 @@ fn an_update_of_one_statement_is_six_lines() {
 }
 
 #[test]
-fn a_role_that_goes_shows_who_loses_it() {
+fn deleted_role_shows_which_service_account_loses_it() {
     let (_world, bench) = demo();
     bench.ends(0, &["apply", "--auto-approve"]);
     let left = CONFIGURATION.split("# The archive:").next().expect("the part before");

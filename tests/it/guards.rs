@@ -1,12 +1,12 @@
-//! Contract §5 and §6: guards are for writing. `drift` reports everything, `plan` shows what a guard refuses, and nothing
-//! that is guarded is written. Through the real binary, against the sandbox.
+//! Guards (docs/configuration.md#guard) limit writes. `drift` reports everything, `plan` shows the changes that a guard
+//! refuses, and `apply` writes none of them. These tests run the real binary against the sandbox.
 
 use crate::ownership::{Scene, role, trust};
 use crate::saved::signed;
 use crate::support::program::{changes, refusals};
 use serde_json::{Value, json};
 
-/// The same as the short form of a plan shows it.
+/// The same change, as the short form of a plan shows it.
 const SHORT: &str = "- aws:AmazonSQSReadOnlyAccess";
 const EXTRA: &str = "arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess";
 const DRIFT: [&str; 3] = ["drift", "--confirm-after", "0s"];
@@ -15,7 +15,7 @@ fn drift<'a>(more: &[&'a str]) -> Vec<&'a str> {
     DRIFT.iter().copied().chain(more.iter().copied()).collect()
 }
 
-/// Five roles and their ServiceAccounts, to four of which someone has attached a policy.
+/// Five roles with ServiceAccounts. Somebody attached a policy to four of the roles.
 fn tampered() -> Scene {
     let scene = Scene::new();
     let roles: String = (0..5).map(|index| role(&format!("r{index}"))).collect();
@@ -25,13 +25,13 @@ fn tampered() -> Scene {
     scene
 }
 
-/// Takes a table for `[guard]` into the configuration.
+/// Adds a `[guard]` table to the configuration.
 fn guard(scene: &Scene, table: &str) {
     scene.bench.write("irsa.toml", &format!("{}[guard]\n{table}\n", scene.bench.read("irsa.toml")));
 }
 
 #[test]
-fn drift_is_never_guarded() {
+fn guards_hide_nothing_from_drift() {
     let scene = tampered();
     let run = scene.bench.ends(2, &drift(&["--metrics-file", "irsa.prom"]));
     run.says("~ role/r0").says("Plan: 0 to create, 4 to update, 0 to delete.").says(SHORT);
@@ -52,12 +52,12 @@ fn drift_is_never_guarded() {
         let run = scene.bench.ends(2, &drift(&["--format", format]));
         assert!(run.stdout.contains("role/r3") && !run.stdout.contains("--force"), "{run}");
     }
-    // what is found with a limit from the command line is no less
+    // guard limits on the command line hide nothing either
     scene.bench.ends(2, &drift(&["--guard-max-change-percent", "0", "--guard-max-delete", "0"]));
 }
 
 #[test]
-fn an_undeclared_object_is_drift_whatever_guards_its_deletion() {
+fn undeclared_object_is_drift_even_if_a_guard_refuses_its_deletion() {
     let scene = Scene::new();
     let kept = role("kept") + "prevent-destroy = true\n";
     scene.declare(&(role("app") + &kept + &role("old")));
@@ -76,7 +76,7 @@ fn an_undeclared_object_is_drift_whatever_guards_its_deletion() {
         assert!(found.contains(&change.to_owned()), "{change}: {found:?}");
     }
     assert_eq!(refusals(&plan), [""; 0]);
-    // nothing that is declared exists, and all that is ours in the cluster would go
+    // no declared object exists, and apply would delete everything of ours in the cluster
     scene.declare(&role("fresh"));
     assert_eq!(scene.bench.ends(2, &drift(&["--format", "json"])).json()["refused"], json!([]));
     let plan = scene.bench.plan(&["--force"]);
@@ -85,7 +85,7 @@ fn an_undeclared_object_is_drift_whatever_guards_its_deletion() {
 }
 
 #[test]
-fn an_object_of_another_owner_is_refused_by_drift_too_and_no_flag_is_named_that_it_lacks() {
+fn drift_refuses_another_owners_object_and_suggests_no_flag_that_drift_lacks() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     scene.bench.converges();
@@ -100,7 +100,7 @@ fn an_object_of_another_owner_is_refused_by_drift_too_and_no_flag_is_named_that_
 }
 
 #[test]
-fn plan_shows_what_a_guard_refuses_and_then_the_refusal() {
+fn plan_shows_guarded_changes_and_then_the_refusal() {
     let scene = tampered();
     scene.world.clear_log();
     let run = scene.bench.ends(4, &["plan"]);
@@ -129,27 +129,27 @@ fn plan_shows_what_a_guard_refuses_and_then_the_refusal() {
 }
 
 #[test]
-fn a_saved_plan_is_not_applied_past_its_guards() {
+fn saved_plan_is_not_applied_past_its_guards() {
     let scene = tampered();
-    // what is new is not guarded
+    // the guard does not count new objects
     scene.bench.write("irsa.toml", &format!("{}{}", scene.bench.read("irsa.toml"), role("fresh")));
     scene.world.clear_log();
     scene.bench.ends(4, &["plan", "-o", "plan.json"]);
     scene.bench.ends(0, &["show", "plan.json"]).says("x role/r0 (would be updated; refused)").says("4 of them refused");
     scene.bench.ends(4, &["apply", "plan.json"]);
     assert!(scene.world.writes().is_empty(), "{:?}", scene.world.writes());
-    // the rest may be applied, and what is refused is not stale
+    // apply may do the rest, and the refused part does not make the plan stale
     scene.bench.ends(0, &["plan", "--skip-refused", "-o", "rest.json"]);
     scene.bench.ends(0, &["apply", "rest.json", "--skip-refused"]);
     assert!(scene.someone.has_role("fresh") && scene.someone.attached("r0").contains(EXTRA));
-    // what a file leaves out of its refusals is refused all the same
+    // apply also refuses what somebody removed from the refusals in the file
     scene.bench.ends(0, &["plan", "--skip-refused", "-o", "rest.json"]);
     let mut plan: Value = serde_json::from_str(&scene.bench.read("rest.json")).expect("JSON");
     (plan["refused"], plan["summary"]["refused"]) = (json!([]), json!(0));
     scene.bench.write("forged.json", &signed(&plan.to_string()));
     scene.bench.ends(5, &["apply", "forged.json", "--skip-refused"]).says("max-change-percent");
     assert!(scene.someone.attached("r0").contains(EXTRA));
-    // what the file refuses is not done, also once no guard holds any more
+    // apply does not do what the file refuses, even if no guard refuses it any more
     scene.bench.ends(0, &["plan", "--skip-refused", "-o", "rest.json"]);
     (1..4).for_each(|index| scene.someone.detach(&format!("r{index}"), EXTRA));
     assert_eq!(
@@ -161,7 +161,7 @@ fn a_saved_plan_is_not_applied_past_its_guards() {
 }
 
 #[test]
-fn what_a_saved_plan_skips_is_said() {
+fn apply_of_a_saved_plan_reports_what_it_skips() {
     let scene = tampered();
     let saved = scene.bench.ends(4, &["plan", "-o", "plan.json"]);
     saved.says("saved, but `irsa apply` refuses it as it is: it has refusals; resolve that and plan again\n");
@@ -171,7 +171,7 @@ fn what_a_saved_plan_skips_is_said() {
     run.says("nothing was done: 4 refused and skipped").says("role/r0: refused and skipped: ");
     assert!(!run.stderr.contains("done already"), "{run}");
     assert!(scene.world.writes().is_empty(), "{:?}", scene.world.writes());
-    // with something left to do, and once that is done
+    // once while something is left to do, and once when all is done
     scene.bench.write("irsa.toml", &format!("{}{}", scene.bench.read("irsa.toml"), role("fresh")));
     let saved = scene.bench.ends(4, &["plan", "-o", "rest.json"]);
     saved.says(", or apply the rest with `irsa apply --skip-refused rest.json`");
@@ -182,14 +182,14 @@ fn what_a_saved_plan_skips_is_said() {
 }
 
 #[test]
-fn what_is_refused_is_another_digest_than_what_is_done() {
+fn refused_and_planned_changes_have_different_digests() {
     let scene = tampered();
     let digest = |arguments: &[&str]| scene.bench.plan(arguments)["plan-digest"].as_str().expect("a digest").to_owned();
     let refused = digest(&["--skip-refused"]);
     (2..4).for_each(|index| scene.someone.detach(&format!("r{index}"), EXTRA));
     let fewer = digest(&["--skip-refused"]);
     assert_ne!(refused, fewer);
-    // the same two changes, one time refused and one time not
+    // the same two changes, once refused and once not
     let guarded = digest(&["--skip-refused", "--guard-max-change-percent", "1"]);
     assert_ne!(guarded, fewer);
     scene.bench.ends(5, &["apply", "--auto-approve", "--skip-refused", "--expect", &guarded]);

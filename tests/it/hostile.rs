@@ -1,4 +1,4 @@
-//! What a server, or a neighbour in an account or a cluster, must not be able to do to a run.
+//! What a malicious server, or a neighbour in an account or a cluster, must not be able to do to a run.
 
 use crate::ownership::{HEAD, Scene, role, trust};
 use crate::support::hostile::{Answer, Asked, Hostile};
@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-/// How long a run may take that a server holds up: the lists are given 2 s, after a first answer in the same time.
+/// The longest that a run may take when a server delays it: lists get 2 s, after a first answer within the same time.
 const BOUND: Duration = Duration::from_secs(30);
-/// How much memory a run may take at most, in KiB: some answers of the largest size.
+/// The most memory that a run may use, in KiB: a few answers of the largest size.
 const MEMORY: usize = 400 << 10;
 
-/// Runs `irsa` and looks at how much memory it takes.
+/// Runs `irsa` and checks how much memory it uses.
 fn bounded(bench: &Bench, arguments: &[&str]) -> Run {
     let begin = Instant::now();
     let mut running = bench.start(arguments);
@@ -35,14 +35,15 @@ fn bounded(bench: &Bench, arguments: &[&str]) -> Run {
     run
 }
 
-/// `address: why` of everything that a plan could not see.
+/// `address: why` of everything that a plan could not read.
 fn unseen(plan: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let list = plan["unknown"].as_array().cloned().unwrap_or_default();
     list.iter().map(|item| format!("{}: {}", text(&item["address"]), text(&item["why"]))).collect()
 }
 
-/// Where a server is quick and a limit is high, either may end it: `why` has both, with a `|` between.
+/// If a server is fast and a limit is high, either of two limits may end the read: `why` then names both, with a `|`
+/// between them.
 #[track_caller]
 fn is_invisible(run: &Run, place: &str, why: &str) {
     assert_eq!(run.code, 4, "{run}");
@@ -55,7 +56,7 @@ fn is_invisible(run: &Run, place: &str, why: &str) {
 
 type Answers = fn(&Asked) -> Answer;
 
-/// One page of ListRoles, and where the next one begins.
+/// One page of ListRoles, and the marker of the next one.
 fn roles_page(number: usize, roles: &str) -> Answer {
     Answer::ok(format!(
         "<ListRolesResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><ListRolesResult><IsTruncated>true\
@@ -71,7 +72,7 @@ fn role_xml(number: usize) -> String {
 }
 
 #[test]
-fn an_iam_without_end_leaves_the_account_unknown() {
+fn endless_iam_answer_leaves_the_account_unknown() {
     let cases: [(&str, Answers); 6] = [
         ("larger than 32 MiB", |_| Answer::Endless(200, "<ListRolesResponse>".into())),
         ("the list does not end|`--timeout`", |asked| roles_page(asked.number, "")),
@@ -102,9 +103,9 @@ fn an_iam_without_end_leaves_the_account_unknown() {
     }
 }
 
-/// The list in bulk is a shortcut: without it, roles are read one by one.
+/// The bulk list is only faster: without it, irsa reads roles one by one.
 #[test]
-fn a_bulk_list_without_end_is_left() {
+fn endless_bulk_list_is_given_up() {
     let scene = Scene::new();
     scene.declare(&(0..40).map(|number| role(&format!("app{number}"))).collect::<String>());
     scene.bench.converges();
@@ -119,7 +120,7 @@ fn a_bulk_list_without_end_is_left() {
 }
 
 #[test]
-fn no_answer_of_any_service_is_taken_whatever_its_size() {
+fn oversized_answer_of_any_service_is_refused() {
     for service in ["STS", "IAM", "EKS"] {
         let scene = Scene::new();
         scene.declare(&role("app"));
@@ -132,7 +133,7 @@ fn no_answer_of_any_service_is_taken_whatever_its_size() {
     }
 }
 
-/// A bench whose cluster is at `server`, on the user's word.
+/// A bench whose cluster is at `server`, because the user's configuration says so.
 fn at(scene: &Scene, server: &str, more: &str) -> Bench {
     let mut entry = scene.world.cluster("main").kubeconfig_entry("secret-token");
     entry.cluster["cluster"] = json!({"server": server});
@@ -153,7 +154,7 @@ fn item(number: usize) -> String {
 }
 
 #[test]
-fn an_api_without_end_leaves_the_cluster_unknown() {
+fn endless_kubernetes_answer_leaves_the_cluster_unknown() {
     let cases: [(&str, Answers); 7] = [
         ("larger than 32 MiB", |_| Answer::Endless(200, "{".into())),
         ("HTTP status 403", |_| Answer::Endless(403, "{".into())),
@@ -182,9 +183,9 @@ fn an_api_without_end_leaves_the_cluster_unknown() {
     }
 }
 
-/// It says of itself what the declared cluster is.
+/// The server claims to be the declared cluster.
 #[test]
-fn a_server_without_tls_is_not_taken_for_the_cluster() {
+fn cluster_at_an_address_without_tls_is_refused() {
     let scene = Scene::new();
     let issuer = scene.world.issuer("main");
     let discovery = json!({"issuer": issuer}).to_string();
@@ -205,7 +206,7 @@ fn a_server_without_tls_is_not_taken_for_the_cluster() {
         is_invisible(&run, "cluster/main", "leads to an `http` address");
         assert!(server.asked().is_empty(), "no token was sent there: {:?}", server.asked());
     }
-    // the user's word counts on this machine, and nowhere else
+    // `unverified` counts for an address on this machine, and for no other
     let word = ", unverified = true";
     let run = at(&scene, &server.address(), word).ends(0, &["plan"]);
     assert!(run.stdout.contains("1 to create") || run.stdout.contains("to create"), "{run}");
@@ -215,9 +216,9 @@ fn a_server_without_tls_is_not_taken_for_the_cluster() {
     }
 }
 
-/// Another cluster's API says that it has the declared issuer; EKS knows better.
+/// The API of another cluster claims the declared issuer; EKS says otherwise.
 #[test]
-fn what_an_api_says_of_itself_is_no_proof_against_eks() {
+fn api_that_claims_the_issuer_is_refused_if_eks_disagrees() {
     let scene = Scene::new();
     scene.world.add_cluster("second");
     let (main, second) = (scene.world.cluster("main"), scene.world.cluster("second"));
@@ -256,9 +257,9 @@ fn labelled(store: &mut Store, namespace: &str, name: &str) {
     store.edit(Resource::ServiceAccounts, namespace, name, "kubectl-label", label).expect("a ServiceAccount");
 }
 
-/// Anyone in a namespace can set a label, and with it make what is ours look like more.
+/// Anyone in a namespace can set a label, and so make it look as if irsa owned more objects.
 #[test]
-fn labels_of_others_do_not_switch_the_guards_off() {
+fn guards_still_hold_after_others_set_our_labels() {
     let scene = Scene::new();
     let many = |more: &str| (0..6).map(|number| role(&format!("app{number}")) + more).collect::<String>();
     scene.declare(&many(""));
@@ -269,7 +270,7 @@ fn labels_of_others_do_not_switch_the_guards_off() {
         .with(|store| (0..60).for_each(|number| labelled(store, "theirs", &format!("s{number}"))));
     scene.declare(&many("description = \"new\"\n"));
     scene.bench.ends(4, &["plan"]).says("6 of our 13 live objects would change").says("max-change-percent");
-    // a cluster that is emptied is emptied, whatever else stands in it
+    // emptying a cluster counts as emptying it, whatever else the cluster holds
     scene.declare("[guard]\nmax-delete = 100\nmax-change-percent = 100\n[roles.app0]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\n");
     let text = scene.bench.read("irsa.toml");
     let bound_elsewhere = text
@@ -278,7 +279,7 @@ fn labels_of_others_do_not_switch_the_guards_off() {
     scene.bench.ends(4, &["plan"]).says("everything that is ours in cluster/main would go");
 }
 
-/// `depth` objects, each in the other.
+/// `depth` nested objects.
 fn nested(depth: usize) -> Value {
     (0..depth).fold(json!({}), |inner, _| json!({"f:x": inner}))
 }
@@ -293,23 +294,23 @@ fn odd(scene: &Scene, name: &str, change: impl FnOnce(&mut Value)) {
 }
 
 #[test]
-fn one_odd_object_is_unknown_by_itself() {
+fn malformed_object_leaves_only_itself_unknown() {
     let scene = Scene::new();
     scene.declare(&(role("app") + &role("other")));
     scene.bench.converges();
     let cluster = scene.world.cluster("main");
     cluster.with(|store| store.seed_service_account("apps", "stranger", &[], "helm")).expect("a ServiceAccount");
-    // somebody else's is nobody's concern
+    // irsa ignores a malformed object of somebody else
     odd(&scene, "stranger", |_| ());
     scene.bench.ends(0, &["plan", "--detailed-exitcode"]).says("No changes.");
     scene.bench.ends(0, &["drift", "--confirm-after", "0s"]);
-    // one that may be ours is told, and holds nothing up
+    // irsa reports a malformed object that may be ours, and continues
     odd(&scene, "stranger", |object| object["metadata"]["labels"] = json!({"irsa/owner": "me"}));
     let plan = scene.bench.ends(0, &["plan", "--format", "json"]).json();
     let told =
         |note: &Value| note["address"] == "service-account/main/apps/stranger" && note["rule"] == "orphans-unseen";
     assert!(plan["notes"].as_array().expect("notes").iter().any(told), "{plan:#}");
-    // a declared one is unknown, and its neighbour is brought to its declaration
+    // a malformed declared object is unknown; its neighbour is still updated
     odd(&scene, "app", |_| ());
     scene.declare(&(role("app") + &role("other").replace("ReadOnly", "Full")));
     let run = scene.bench.irsa(&["plan", "--format", "json", "--deny", "none"]);
@@ -318,9 +319,9 @@ fn one_odd_object_is_unknown_by_itself() {
     assert_eq!(changes(&run.json()), ["update role/other"]);
 }
 
-/// Who is not understood may name the role that goes.
+/// A ServiceAccount that irsa cannot parse may still reference the role that is to be deleted.
 #[test]
-fn an_odd_object_that_may_name_a_role_keeps_the_role() {
+fn role_is_kept_while_a_malformed_service_account_may_reference_it() {
     let scene = Scene::new();
     scene.declare(&(role("app") + &role("other")));
     scene.bench.converges();
@@ -339,7 +340,7 @@ fn an_odd_object_that_may_name_a_role_keeps_the_role() {
 }
 
 #[test]
-fn providers_of_others_may_look_as_they_like() {
+fn unusual_oidc_providers_of_others_do_no_harm() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     let foreign = [
@@ -352,7 +353,7 @@ fn providers_of_others_may_look_as_they_like() {
     scene.world.with(|sandbox| {
         sandbox.iam(FIRST, |iam| foreign.iter().for_each(|host_path| iam.seed_provider(host_path, "client")));
     });
-    // a role of somebody trusts one of them
+    // a role of somebody else trusts one of them
     let mut theirs = trust();
     theirs["Statement"][0]["Principal"] =
         json!({"Federated": format!("arn:aws:iam::{FIRST}:oidc-provider/tenant.auth0.com/")});
@@ -367,7 +368,7 @@ fn providers_of_others_may_look_as_they_like() {
 }
 
 #[test]
-fn files_without_end_are_not_read_to_their_end() {
+fn endless_files_are_not_read_to_their_end() {
     let scene = Scene::new();
     let endless = "/dev/zero";
     let kubeconfig = |change: fn(&mut Value, &mut Value)| {
@@ -394,7 +395,7 @@ fn files_without_end_are_not_read_to_their_end() {
         let run = bounded(&bench, &["plan", "--format", "json"]);
         is_invisible(&run, "cluster/main", "`/dev/zero` cannot be read: it is larger than 16 MiB");
     }
-    // a program that prints without end
+    // a program that prints for ever
     bench.write(
         "config",
         &kubeconfig(|_, user| {

@@ -1,4 +1,4 @@
-//! What the documents promise: README's commands, the commands of the help, the examples.
+//! Checks README's commands, the command reference and the examples.
 
 use crate::support::program::Bench;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ fn read(name: &str) -> String {
 }
 
 #[test]
-fn readme_has_the_two_commands() {
+fn readme_has_the_sandbox_commands() {
     let readme = read("README.md");
     for command in ["cargo run -p sandbox", "cargo test --workspace --locked"] {
         assert!(readme.lines().any(|line| line == command), "`{command}` is a line of README.md");
@@ -22,9 +22,10 @@ fn readme_has_the_two_commands() {
     }
 }
 
-/// From its heading `irsa` on, `docs/commands.md` is the help of every command, word for word. `IRSA_BLESS=1` writes it anew.
+/// From its heading `irsa` on, `docs/commands.md` is the help text of every command, word for word. `IRSA_BLESS=1`
+/// rewrites it.
 #[test]
-fn the_command_reference_is_the_help() {
+fn command_reference_is_the_help_text() {
     let bench = Bench::new(BTreeMap::new());
     let page = read("docs/commands.md");
     let (by_hand, _) = page.split_once("\n## irsa\n").expect("a heading `irsa`");
@@ -59,7 +60,7 @@ fn trimmed(text: &str) -> String {
     text.trim_end().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
-/// Every folder under examples/ that has an `irsa.toml`.
+/// Every folder under examples/ with an `irsa.toml`.
 fn examples() -> Vec<PathBuf> {
     let folders = fs::read_dir(root().join("examples")).expect("examples/");
     let mut list: Vec<PathBuf> =
@@ -69,7 +70,7 @@ fn examples() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_example_is_valid_and_is_explained() {
+fn every_example_is_valid_and_explained() {
     let examples = examples();
     assert!(examples.len() >= 3, "{examples:?}");
     let bench = Bench::new(BTreeMap::new());

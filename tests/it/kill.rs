@@ -1,5 +1,5 @@
-//! Killed at every write: whatever a run leaves behind, the next one makes whole, nobody else's is touched, and nobody may
-//! do at any moment what they may do neither before nor after.
+//! Kills irsa at every write. Whatever the run leaves behind, the next run completes it and touches no object of
+//! others. At no moment does anybody have access that they have neither before nor after.
 
 use crate::support::fleet::{CLUSTERS, Fleet, same};
 use crate::support::judge::{ACCOUNTS, Law, Trail, all_roles};
@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-/// How many worlds at a time.
+/// The number of worlds that run in parallel.
 const THREADS: usize = 3;
 
 /// One kill.
@@ -21,7 +21,7 @@ struct Kill {
     moment: Moment,
 }
 
-/// How things are at the end of a run that nobody disturbs.
+/// The state at the end of an undisturbed run.
 struct Wanted {
     state: Value,
     foreign: Value,
@@ -29,7 +29,7 @@ struct Wanted {
 }
 
 #[test]
-fn a_run_that_is_killed_at_any_write_is_made_whole_by_the_next() {
+fn run_killed_at_any_write_is_completed_by_the_next() {
     let begin = Instant::now();
     let fleet = Fleet::new();
     let (writes, wanted) = undisturbed(&fleet);
@@ -72,7 +72,7 @@ fn why(panic: Box<dyn std::any::Any + Send>) -> String {
     }
 }
 
-/// The writes of a whole run, and what comes of it.
+/// The writes of a whole run, and the state after it.
 fn undisturbed(fleet: &Fleet) -> (Vec<Write>, Wanted) {
     let scene = fleet.scene();
     let before = scene.foreign();
@@ -89,7 +89,7 @@ fn undisturbed(fleet: &Fleet) -> (Vec<Write>, Wanted) {
     (writes, Wanted { state: scene.state(), foreign: before, law })
 }
 
-/// One kill, and the run after it.
+/// Kills one run, and runs irsa again.
 fn strike(fleet: &Fleet, kill: &Kill, wanted: &Wanted) {
     let scene = fleet.scene();
     let trail = scene.world.with(|sandbox| Trail::begin(sandbox));
@@ -97,11 +97,11 @@ fn strike(fleet: &Fleet, kill: &Kill, wanted: &Wanted) {
     let reached = watch.stop_at(&kill.write, kill.moment, Others::GoOn);
     let mut running = scene.bench.start(&["apply", "--auto-approve"]);
     let ended = wait(&reached, &mut running);
-    // nothing that is still on its way arrives
+    // drops everything that is still under way
     watch.cut();
     let killed = running.kill();
     assert!(!killed.stderr.contains("panicked"), "{killed}");
-    // behind the last answer there is nothing to hold
+    // after the last answer no request is left to hold
     assert_eq!(killed.code, if ended { 0 } else { -1 }, "{killed}");
     assert!(!ended || kill.moment == Moment::Answered, "it came to its end past the write: {killed}");
     let writes = watch.writes();
@@ -114,7 +114,7 @@ fn strike(fleet: &Fleet, kill: &Kill, wanted: &Wanted) {
     same(&scene.state(), &wanted.state);
 }
 
-/// Waits until the write is where it is to be; whether the run came to its end before.
+/// Waits until the write is at the requested moment. Returns whether the run ended before that.
 fn wait(reached: &Receiver<()>, running: &mut Running) -> bool {
     let begin = Instant::now();
     loop {

@@ -1,5 +1,6 @@
-//! Output that lies: what others wrote into their cloud, into the configuration and into the names of files is shown and
-//! never obeyed, by a terminal, by a reader's eye or by the log of a CI job. Through the real binary.
+//! Malicious text in output. Text that others wrote into their cloud, into the configuration and into file names is
+//! shown, but cannot control a terminal, deceive a reader or inject commands into the log of a CI job. These tests run
+//! the real binary.
 
 use crate::ownership::{Scene, role};
 use crate::support::program::{Bench, Run};
@@ -13,16 +14,16 @@ use std::fmt::Write;
 
 const FORMATS: [&str; 6] = ["text", "json", "jsonl", "markdown", "github", "html"];
 
-/// Commands of GitHub, Azure, TeamCity and Buildkite, escape sequences and letters that nobody sees.
+/// Log commands of GitHub, Azure, TeamCity and Buildkite, escape sequences and invisible characters.
 const NASTY: &str = "x ##[debug]a ##vso[task.setvariable variable=b]c ##teamcity[d e] \u{1b}[2J\u{9b}31m\u{202e}\u{3164}\u{115f}\u{ffa0}\u{2800}\u{e0041}\u{ad}\r\n::set-output name=f::g\n  ::error::h\n--- i\n";
 
-/// The same of what IAM takes in a policy that is declared: Latin-1.
+/// The same kind of text in Latin-1, which IAM accepts in a declared policy.
 const LATIN: &str = "x ##[debug]a ##vso[task.setvariable variable=b]c ##teamcity[d e] \u{ad}\u{a0}\r\n::set-output name=f::g\n  ::error::h\n--- i\n";
 
-/// What a reader of the text must be able to see of it.
+/// What a reader of the output must still be able to see of it.
 const SEEN: [&str; 4] = ["debug]a", "task.setvariable variable=b]c", "d e]", "name=f::g"];
 
-/// Nothing in an output of this format is obeyed.
+/// No text in an output of this format acts as a command.
 #[track_caller]
 fn obeys_nothing(run: &Run, format: &str) {
     for (text, ours) in [(&run.stdout, format == "github"), (&run.stderr, false)] {
@@ -46,7 +47,7 @@ fn obeys_nothing(run: &Run, format: &str) {
     }
 }
 
-/// The whole of it is there to be read.
+/// The output shows the whole text.
 #[track_caller]
 fn is_seen(run: &Run, text: &str, codes: &[&str]) {
     for part in SEEN.iter().chain(codes) {
@@ -54,18 +55,18 @@ fn is_seen(run: &Run, text: &str, codes: &[&str]) {
     }
 }
 
-/// A text as TOML has it, which is as JSON has it.
+/// A text as a TOML string, which is also a JSON string.
 fn toml(text: &str) -> String {
     json!(text).to_string()
 }
 
-/// A policy with this in a condition.
+/// A policy with this value in a condition.
 fn policy(value: &str) -> Value {
     json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*",
         "Condition": {"StringLike": {"aws:RequestTag/x": value}}}]})
 }
 
-/// A document as IAM takes it whatever is in it: what is no ASCII stands as an escape.
+/// A document as IAM accepts it with any content: everything outside ASCII is an escape.
 fn ascii(document: &Value) -> String {
     let mut text = String::new();
     for unit in document.to_string().encode_utf16() {
@@ -78,7 +79,7 @@ fn ascii(document: &Value) -> String {
 }
 
 #[test]
-fn a_hostile_configuration_is_shown_in_every_format() {
+fn malicious_configuration_is_shown_escaped_in_every_format() {
     let scene = Scene::new();
     let inline = format!("[roles.app.inline.p]\njson = {}\n", toml(&policy(LATIN).to_string()));
     let principal = "[[roles.app.trust]]\nprincipals = { aws = [\"arn:aws:iam::111122223333:root\"] }\nactions = [\"sts:AssumeRole\"]\n";
@@ -105,7 +106,7 @@ fn a_hostile_configuration_is_shown_in_every_format() {
                 assert_eq!(of("/description"), Some(json!("##[debug]one")));
             }
             "jsonl" => assert!(plan.stdout.lines().all(|line| serde_json::from_str::<Value>(line).is_ok())),
-            // only who gains access stands in an annotation
+            // the annotation shows only who gains access
             "github" => is_seen(&shown, &shown.stdout, &["U+00AD"]),
             _ => {
                 is_seen(&shown, &shown.stdout, &["U+00AD", "U+00A0"]);
@@ -123,11 +124,11 @@ fn a_hostile_configuration_is_shown_in_every_format() {
 }
 
 #[test]
-fn what_others_wrote_into_the_cloud_is_shown_and_not_obeyed() {
+fn malicious_live_text_is_shown_escaped() {
     let scene = Scene::new();
     scene.declare(&(role("app") + &role("held")));
     scene.bench.converges();
-    // the policy of a role of ours, the tags of it, and a ServiceAccount that another manager holds
+    // the policy and the tags of a role of ours, and a ServiceAccount that another manager owns
     let document = ascii(&policy(NASTY));
     let fields = [("RoleName", "app"), ("PolicyName", "theirs"), ("PolicyDocument", document.as_str())];
     scene.world.with(|sandbox| sandbox.iam_call(FIRST, "PutRolePolicy", &fields)).expect("a policy");
@@ -161,7 +162,7 @@ fn what_others_wrote_into_the_cloud_is_shown_and_not_obeyed() {
 }
 
 #[test]
-fn what_a_service_says_is_shown_and_not_obeyed() {
+fn malicious_service_message_is_shown_escaped() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     for format in FORMATS {
@@ -202,7 +203,7 @@ fn what_a_service_says_is_shown_and_not_obeyed() {
 }
 
 #[test]
-fn names_of_files_are_shown_and_not_obeyed() {
+fn malicious_file_name_is_shown_escaped() {
     let names = [
         "a\n::set-output name=x::y.toml",
         "a\r##[error]b.toml",
@@ -249,18 +250,19 @@ fn names_of_files_are_shown_and_not_obeyed() {
     }
 }
 
-/// What is written to a live role is not seen otherwise than it is: two that differ in a letter that nobody sees differ.
+/// Values that irsa writes to a live role are shown as they are: two that differ only in an invisible character look
+/// different.
 #[test]
-fn two_names_that_look_alike_look_different() {
+fn names_that_differ_in_an_invisible_character_look_different() {
     let scene = Scene::new();
     scene.declare(&(role("app") + "tags = { \"team\u{3164}\" = \"a\", team = \"b\u{ffa0}\" }\n"));
     let plan = scene.bench.ends(0, &["plan"]);
     plan.says("team<U+3164> = a").says("team = b<U+FFA0>");
 }
 
-/// The comment of a pull request is short, and tells all the same who gets what.
+/// The comment for a pull request is short, but still says who gets which access.
 #[test]
-fn a_large_change_does_not_hide_another_from_a_comment() {
+fn large_change_does_not_hide_another_in_the_comment() {
     let scene = Scene::new();
     let mut harmless = String::new();
     for index in 0..90 {
@@ -276,7 +278,7 @@ fn a_large_change_does_not_hide_another_from_a_comment() {
     let comment = scene.bench.ends(0, &["plan", "--deny", "none", "--format", "markdown"]);
     assert!(comment.stdout.len() <= 60_000, "{}", comment.stdout.len());
     let line = |address: &str| {
-        // its own line, or its place in the list of what did not fit; a finding about it is neither
+        // its own line, or its entry in the list of what did not fit; a finding about it counts as neither
         let own = |line: &&str| line.contains(&format!("<code>{address}</code>"));
         let listed = |line: &&str| line.contains(&format!("`{address}`")) && line.contains("will be");
         let found = comment.stdout.lines().find(own).or_else(|| comment.stdout.lines().find(listed));

@@ -1,4 +1,4 @@
-//! The life of a role, from its making to its end, on the sandbox and on two stand-ins that others wrote.
+//! The life of a role from creation to deletion, on the sandbox and on two AWS stand-ins by other authors.
 
 use crate::support::program::{Bench, changes};
 use crate::support::someone::Someone;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tokio::runtime::Runtime;
 
-/// What a stage has and can do.
+/// The AWS endpoint and the cluster of a test, and what they support.
 struct Stage<'a> {
     environment: BTreeMap<String, String>,
     someone: Someone,
@@ -18,7 +18,7 @@ struct Stage<'a> {
     kubeconfig: String,
     kubernetes: &'a Cluster,
     issuer: String,
-    /// Whether audiences can be added to and removed from a provider.
+    /// Whether the stand-in can add and remove audiences of a provider.
     audiences: bool,
 }
 
@@ -59,7 +59,7 @@ fn live(stage: &Stage<'_>) {
     stage.kubernetes.with(|store| world::create_namespace(store, "reporting"));
     bench.write("irsa.toml", &configuration(stage, "reads reports", "sqs:SendMessage", SECOND));
 
-    // it is planned, in order, and nothing is written
+    // plan shows the changes in order and writes nothing
     bench.ends(0, &["validate"]);
     let plan = bench.plan(&[]);
     let account = "default";
@@ -78,12 +78,12 @@ fn live(stage: &Stage<'_>) {
     bench.ends(2, &["plan", "--detailed-exitcode"]).says("Plan: 7 to create, 0 to update, 0 to delete.");
     assert!(!stage.someone.has_role("reports"));
 
-    // it is made, and then there is nothing left to do
+    // apply creates the objects; after that nothing is left to do
     bench.converges();
     bench.ends(0, &["drift", "--confirm-after", "0s"]);
     let made = stage.someone.role_id("reports");
 
-    // someone changes it; each change is seen, named and undone
+    // somebody changes each object; irsa detects, names and reverts each change
     tamper(stage);
     let drift = bench.ends(2, &["drift", "--confirm-after", "0s"]);
     drift.says("role/reports").says("AdministratorAccess").says("service-account/main/reporting/worker");
@@ -95,13 +95,13 @@ fn live(stage: &Stage<'_>) {
     assert!(!stage.someone.attached("reports").contains(ADMINISTRATOR));
     assert!(!stage.someone.trust("reports").to_string().contains("intruder"));
 
-    // its declaration changes
+    // the declaration changes
     bench.write("irsa.toml", &configuration(stage, "reads all reports", "sqs:ReceiveMessage", SECOND));
     let plan = bench.plan(&[]);
     assert_eq!(changes(&plan), [format!("update policy/{account}/read-queue"), "update role/reports".to_owned()]);
     bench.converges();
 
-    // another one leaves the file: its ServiceAccount and the role go, the rest stays
+    // another role leaves the file: its ServiceAccount and the role are deleted, the rest stays
     bench.write("irsa.toml", &configuration(stage, "reads all reports", "sqs:ReceiveMessage", ""));
     let plan = bench.plan(&[]);
     assert_eq!(
@@ -112,14 +112,14 @@ fn live(stage: &Stage<'_>) {
     assert!(!stage.someone.has_role("mailer"));
     assert_eq!(stage.someone.role_id("reports"), made, "it was changed in place all its life");
 
-    // and in the end everything goes
+    // `--destroy` deletes everything
     bench.ends(0, &["apply", "--destroy", "--auto-approve", "--force"]);
     assert!(!stage.someone.has_role("reports"));
     assert!(!stage.someone.providers().iter().any(|arn| arn.ends_with(&stage.issuer["https://".len()..])));
     assert!(world::service_account(stage.kubernetes, "reporting", "worker").is_none());
 }
 
-/// Someone breaks four things.
+/// Somebody breaks four things.
 fn tamper(stage: &Stage<'_>) {
     let mut trust = stage.someone.trust("reports");
     let mut statement = trust["Statement"][0].clone();
@@ -163,7 +163,7 @@ fn environment(endpoint: &str) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn on_the_sandbox() {
+fn life_of_a_role_on_the_sandbox() {
     let world = World::empty();
     let runtime = Runtime::new().expect("a runtime");
     let issuer = "https://oidc.example.com/life";
@@ -179,9 +179,9 @@ fn on_the_sandbox() {
     });
 }
 
-/// With a cluster of its EKS: its issuer comes from DescribeCluster.
+/// With a cluster in moto's EKS: its issuer comes from DescribeCluster.
 #[test]
-fn on_moto() {
+fn life_of_a_role_on_moto() {
     let moto = StandIn::moto();
     let someone = Someone::at(&moto.endpoint(), "test");
     let issuer = someone.create_cluster("main-1");
@@ -194,16 +194,16 @@ fn on_moto() {
         kubeconfig,
         kubernetes: &kubernetes,
         issuer,
-        // it does not know AddClientIDToOpenIDConnectProvider
+        // moto does not implement AddClientIDToOpenIDConnectProvider
         audiences: false,
     });
 }
 
 #[test]
-fn on_ministack() {
+fn life_of_a_role_on_ministack() {
     let ministack = StandIn::ministack();
     let runtime = Runtime::new().expect("a runtime");
-    // the issuers of its EKS are no HTTPS addresses
+    // the issuers of ministack's EKS are no HTTPS addresses
     let issuer = "https://oidc.example.com/life";
     let (kubernetes, kubeconfig) = kubernetes(&runtime, issuer);
     live(&Stage {
@@ -213,14 +213,14 @@ fn on_ministack() {
         kubeconfig,
         kubernetes: &kubernetes,
         issuer: issuer.to_owned(),
-        // it does not know AddClientIDToOpenIDConnectProvider
+        // ministack does not implement AddClientIDToOpenIDConnectProvider
         audiences: false,
     });
 }
 
-/// Two accounts, three clusters, 50 roles, 200 ServiceAccounts, one configuration.
+/// Two accounts, three clusters, 50 roles and 200 ServiceAccounts in one configuration.
 #[test]
-fn two_accounts_three_clusters_fifty_roles_two_hundred_service_accounts() {
+fn plan_after_apply_of_2_accounts_3_clusters_50_roles_200_service_accounts_is_empty() {
     let world = World::demo();
     let mut text = world.clusters_toml("scale");
     for role in 0..50 {

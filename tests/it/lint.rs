@@ -1,4 +1,5 @@
-//! The corpus of policies through the real binary: what must be found, what must be let be, what IAM would refuse.
+//! Runs the corpus of policies through the real binary: bad policies must be found, good ones must pass, and what IAM
+//! would refuse must be refused.
 
 use crate::ownership::Scene;
 use crate::support::program::{Bench, Run};
@@ -9,7 +10,7 @@ use std::fmt::Write as _;
 const HEAD: &str =
     "owner = \"team\"\n[accounts.main]\nid = \"111122223333\"\n[clusters.main]\nregion = \"eu-west-1\"\n";
 
-/// The title of each case of a file and its body.
+/// The title and the body of each case in a file.
 fn cases(file: &str) -> Vec<(String, String)> {
     let path = format!("{}/tests/fixtures/lint/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -33,7 +34,7 @@ fn toml(value: &Value) -> String {
     }
 }
 
-/// A trust statement as it is written in TOML.
+/// A trust statement in TOML.
 fn trust(role: &str, statement: &Value) -> String {
     let mut text = format!("[[roles.{role}.trust]]\n");
     for (element, value) in statement.as_object().expect("a statement") {
@@ -59,14 +60,14 @@ fn principals(value: &Value) -> Value {
     kinds.iter().map(|(kind, names)| (kind.to_lowercase(), names.clone())).collect()
 }
 
-/// All cases in one configuration: the title of each role.
+/// One configuration with all cases. The map holds the title of each role's case.
 fn configuration(folder: &str) -> (String, BTreeMap<String, String>) {
     let (mut text, mut titles) = (HEAD.to_owned(), BTreeMap::new());
     let mut add = |title: String, body: &dyn Fn(&str) -> String| {
         let role = format!("case-{}", titles.len());
         let _ = writeln!(text, "[roles.{role}]");
         let body = body(&role).replace("the-role", &role);
-        // what belongs to the role itself comes before its tables
+        // TOML needs the keys of the role itself before its tables
         let bound = if body.starts_with("service-accounts") { "" } else { "service-accounts = [\"apps/web\"]\n" };
         let bound = bound.replace("web", &role);
         let _ = writeln!(text, "{bound}{body}");
@@ -96,7 +97,7 @@ fn findings(run: &Run) -> Vec<Value> {
 }
 
 #[test]
-fn each_bad_policy_is_found_by_its_rule_and_once() {
+fn each_bad_policy_is_found_once_by_its_rule() {
     let (text, titles) = configuration("bad");
     assert!(titles.len() >= 150, "{}", titles.len());
     let run = offline(&text).ends(3, &["validate", "--format", "json"]);
@@ -117,7 +118,7 @@ fn each_bad_policy_is_found_by_its_rule_and_once() {
 }
 
 #[test]
-fn no_good_policy_is_found() {
+fn good_policies_have_no_findings() {
     let (text, titles) = configuration("good");
     assert!(titles.len() >= 60, "{}", titles.len());
     let bench = offline(&text);
@@ -129,7 +130,7 @@ fn no_good_policy_is_found() {
 }
 
 #[test]
-fn each_arn_that_iam_refuses_is_refused_with_its_place() {
+fn invalid_arn_is_refused_with_its_line() {
     let mut text = HEAD.to_owned();
     let mut places = Vec::new();
     for (index, (title, body)) in cases("bad/refused.txt").into_iter().enumerate() {
@@ -146,12 +147,12 @@ fn each_arn_that_iam_refuses_is_refused_with_its_place() {
         });
         assert!(told, "{title} at line {line}: {diagnostics:#?}");
     }
-    // the text has file, line and column
+    // the message has file, line and column
     offline(&text).ends(3, &["validate"]).says("irsa.toml:9:15");
 }
 
 #[test]
-fn an_arn_that_iam_refuses_is_shown_in_the_file_that_has_it() {
+fn invalid_arn_in_a_policy_file_is_located_in_that_file() {
     let bench = offline(&format!(
         "{HEAD}[roles.app]\nservice-accounts = [\"apps/app\"]\nattach = [\"p\"]\n[policies.p]\nfile = \"p.json\"\n"
     ));
@@ -170,7 +171,7 @@ fn an_arn_that_iam_refuses_is_shown_in_the_file_that_has_it() {
 }
 
 #[test]
-fn the_partition_is_that_of_what_is_declared_or_of_the_environment() {
+fn partition_comes_from_the_declared_region_or_the_environment() {
     let with = |region: &str, arn: &str| {
         format!(
             "owner = \"team\"\n[clusters.main]\n{region}[roles.app]\nservice-accounts = [\"apps/app\"]\n\
@@ -186,15 +187,15 @@ fn the_partition_is_that_of_what_is_declared_or_of_the_environment() {
     let mut bench = offline(&with("", china));
     bench.set("AWS_REGION", "cn-northwest-1");
     bench.ends(0, &["validate"]);
-    // a template is of the partition that there is
+    // a template takes the partition that irsa determined
     offline(&with(region, "arn:{{ partition }}:s3:::a/*")).ends(0, &["validate"]);
     let trust = "[[roles.app.trust]]\nprincipals = { aws = \"arn:aws-cn:iam::111122223333:role/x\" }\nactions = [\"sts:AssumeRole\"]\n";
     offline(&(with("", aws) + trust)).ends(3, &["validate"]).says("arn:aws-cn:iam::111122223333:role/x");
 }
 
-/// STS tells the partition, so that a guess refuses no plan.
+/// STS tells irsa the partition, so that no plan is refused because of a guess.
 #[test]
-fn what_sts_tells_of_the_partition_counts() {
+fn partition_that_sts_reports_overrides_the_guess() {
     let scene = Scene::new();
     let inline = |arn: &str| {
         format!(
@@ -210,7 +211,7 @@ fn what_sts_tells_of_the_partition_counts() {
 }
 
 #[test]
-fn an_action_of_many_is_one_finding() {
+fn action_listed_with_many_others_is_one_finding() {
     let text = format!(
         "{HEAD}[roles.app]\nservice-accounts = [\"apps/app\"]\n[roles.app.inline.x]\n\
          statements = [{{ actions = [\"iam:*\"], resources = [\"*\"] }}]\n[roles.app.inline.y]\n\
@@ -226,9 +227,9 @@ fn an_action_of_many_is_one_finding() {
     );
 }
 
-/// A statement that is live as it is declared, for a provider that nobody has.
+/// The live statement equals the declared one, and names a provider that does not exist.
 #[test]
-fn a_provider_that_does_not_exist_is_found_in_what_is_declared() {
+fn declared_trust_in_a_missing_provider_is_found() {
     let scene = Scene::new();
     let trusting = |issuer: &str| {
         let provider = format!("arn:aws:iam::{{{{ account_id }}}}:oidc-provider/{issuer}");
@@ -240,7 +241,7 @@ fn a_provider_that_does_not_exist_is_found_in_what_is_declared() {
     };
     let gone = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF";
     scene.declare(&trusting(gone));
-    // offline nobody knows
+    // irsa cannot know that offline
     scene.bench.ends(0, &["validate"]);
     for command in [&["plan"][..], &["apply", "--auto-approve"], &["drift", "--confirm-after", "0s"]] {
         scene.bench.ends(3, command).says("IRSA016").says(gone).says("irsa.toml:3");
@@ -251,7 +252,7 @@ fn a_provider_that_does_not_exist_is_found_in_what_is_declared() {
     let plan = scene.bench.ends(0, &["plan", "--deny", "none", "--format", "json"]).json();
     let notes = plan["notes"].as_array().cloned().unwrap_or_default();
     assert_eq!(notes.iter().filter(|note| note["rule"] == "IRSA016").count(), 1, "{notes:#?}");
-    // one that irsa is about to make, and made
+    // no finding for a provider that irsa is about to create, and then has created
     let issuer = scene.world.issuer("main");
     let scene = Scene::new();
     let own = scene.world.issuer("main");

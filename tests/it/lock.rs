@@ -1,4 +1,4 @@
-//! `[lock]`: one run at a time writes. Through the real binary, against the sandbox's Leases.
+//! `[lock]`: only one run writes at a time. These tests run the real binary against the sandbox's Leases.
 
 use crate::ownership::{Scene, role};
 use irsa_sandbox::kubernetes::{Fault, Match, Resource, Stage, WriteOptions};
@@ -12,7 +12,7 @@ const NAME: &str = "irsa-me";
 const LOCK: &str = "[lock]\ncluster = \"main\"\n";
 
 impl Scene {
-    /// One cluster and a lock in it. Waits are a quarter as long as in life.
+    /// One cluster, with a lock in it. Waits are a quarter as long as in production.
     fn locked(text: &str) -> Self {
         let mut scene = Self::new();
         scene.bench.set("IRSA_TEST_SPEED", "4");
@@ -24,7 +24,7 @@ impl Scene {
         self.world.cluster("main").with(|store| store.get(Resource::Leases, NAMESPACE, NAME).cloned())
     }
 
-    /// What the Lease says.
+    /// The fields of the Lease.
     #[track_caller]
     fn spec(&self) -> Value {
         self.lease().expect("a Lease")["spec"].clone()
@@ -35,7 +35,7 @@ impl Scene {
         self.spec()["holderIdentity"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// `them` takes the lock; they renewed it so many seconds ago.
+    /// The holder `them` has the lock, and renewed it `ago` seconds ago.
     fn held_by_them(&self, seconds: u32, ago: i64) {
         let renewed = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(ago);
         let time = renewed.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
@@ -55,7 +55,7 @@ impl Scene {
             .expect("a Lease");
     }
 
-    /// `them` lets go of it.
+    /// The holder `them` releases the lock.
     fn freed_by_them(&self) {
         let free = |lease: &mut Value| lease["spec"]["holderIdentity"] = json!("");
         self.world
@@ -64,7 +64,7 @@ impl Scene {
             .expect("one");
     }
 
-    /// The verbs that were asked for on Leases.
+    /// The verbs of the requests for Leases.
     fn asked(&self) -> Vec<String> {
         let log = self.world.cluster("main").gate().log();
         log.into_iter().filter(|record| record.call.resource == "leases").map(|record| record.call.verb).collect()
@@ -75,7 +75,7 @@ impl Scene {
         self.world.cluster("main").gate().fault(Stage::Before, what, Fault::Deny, None);
     }
 
-    /// A run that holds the lock and has come to this action of IAM, which does not get through.
+    /// Starts a run and stops it at this action of IAM, while it holds the lock. The request does not get through.
     fn start_and_stay_at(&self, action: &str, arguments: &[&str]) -> Started {
         self.world.throttle(action);
         let mut line = vec!["--timeout", "30m"];
@@ -106,7 +106,7 @@ struct Started {
 }
 
 impl Started {
-    /// Reads stderr until it says this.
+    /// Reads stderr until this text appears.
     #[track_caller]
     fn says(&mut self, text: &str) {
         while !self.said.contains(text) {
@@ -121,7 +121,7 @@ impl Started {
         assert!(kill.expect("kill runs").success());
     }
 
-    /// Waits for the end, which must be with `code`; gives all that was said.
+    /// Waits for the run to end with `code`. Returns everything that it printed.
     #[track_caller]
     fn ends(mut self, code: i32) -> String {
         self.stderr.read_to_string(&mut self.said).expect("text");
@@ -133,7 +133,7 @@ impl Started {
 }
 
 #[test]
-fn it_is_held_while_a_run_writes_and_given_back() {
+fn lock_is_held_during_writes_and_released_after() {
     let scene = Scene::locked(&role("app"));
     scene.bench.ends(0, &["validate"]);
     scene.bench.ends(0, &["plan"]);
@@ -156,7 +156,7 @@ fn it_is_held_while_a_run_writes_and_given_back() {
     run.ends(0);
     let spec = scene.spec();
     assert_eq!((scene.holder().as_str(), &spec["leaseDurationSeconds"]), ("", &json!(1)));
-    // where there is nothing to write there is nothing to hold
+    // a run with nothing to write does not take the lock
     scene.world.cluster("main").gate().forget();
     scene.bench.ends(0, &["apply", "--auto-approve"]).says("No changes.");
     assert_eq!(scene.asked(), [""; 0]);
@@ -167,7 +167,7 @@ fn it_is_held_while_a_run_writes_and_given_back() {
 }
 
 #[test]
-fn a_lock_that_another_holds_is_refused() {
+fn apply_is_refused_while_another_run_holds_the_lock() {
     let scene = Scene::locked(&role("app"));
     scene.bench.ends(0, &["plan", "-o", "plan.json"]);
     scene.held_by_them(60, 0);
@@ -182,7 +182,7 @@ fn a_lock_that_another_holds_is_refused() {
         run.says("--lock-timeout 5m").says("`--no-lock`");
     }
     assert!(scene.world.writes().is_empty());
-    // plans are made all the same
+    // plan needs no lock
     scene.bench.ends(0, &["plan"]);
     scene.bench.ends(64, &["apply", "--no-lock", "--lock-timeout", "5m"]);
     scene.bench.ends(0, &["apply", "plan.json", "--no-lock"]);
@@ -191,7 +191,7 @@ fn a_lock_that_another_holds_is_refused() {
 }
 
 #[test]
-fn a_lock_without_an_end_was_set_by_hand() {
+fn lease_without_duration_is_reported_as_set_by_hand() {
     let scene = Scene::locked(&role("app"));
     scene.held_by_them(60, 86_400);
     let endless = |lease: &mut Value| {
@@ -207,7 +207,7 @@ fn a_lock_without_an_end_was_set_by_hand() {
 }
 
 #[test]
-fn a_lock_that_is_clearly_over_is_taken_over() {
+fn expired_lock_is_taken_over() {
     let scene = Scene::locked(&role("app"));
     scene.held_by_them(60, 3_600);
     scene.bench.ends(0, &["apply", "--auto-approve"]);
@@ -216,7 +216,7 @@ fn a_lock_that_is_clearly_over_is_taken_over() {
 }
 
 #[test]
-fn of_two_runs_one_waits_for_the_other() {
+fn second_run_waits_for_the_first() {
     let scene = Scene::locked(&role("app"));
     let first = scene.start_and_stay_at("CreateRole", &[]);
     let pid = first.child.id();
@@ -234,7 +234,7 @@ fn of_two_runs_one_waits_for_the_other() {
 }
 
 #[test]
-fn what_another_run_has_changed_is_stale_after_the_wait() {
+fn plan_is_stale_if_the_awaited_run_changed_something() {
     let scene = Scene::locked(&role("app"));
     scene.bench.converges();
     scene.declare(&format!("{LOCK}{}tags = {{ team = \"ours\" }}\n", role("app")));
@@ -251,7 +251,7 @@ fn what_another_run_has_changed_is_stale_after_the_wait() {
 }
 
 #[test]
-fn a_run_that_was_killed_holds_nobody_up_for_long() {
+fn lock_of_a_killed_run_delays_the_next_run_only_briefly() {
     let scene = Scene::locked(&format!("duration = \"15s\"\n{}", role("app")));
     let (reached, release) = scene.world.hold("CreateRole");
     let mut killed = scene.start(&[]);
@@ -262,14 +262,14 @@ fn a_run_that_was_killed_holds_nobody_up_for_long() {
     let pid = killed.child.id();
     assert!(scene.holder().contains(&format!("/{pid}/")), "nobody gave it back");
     scene.bench.ends(4, &["apply", "--auto-approve"]).says(&format!("/{pid}/")).says("--lock-timeout");
-    // as long as it is watched without being renewed, whatever the clocks say
+    // the wait lasts as long as the Lease goes without renewal while irsa watches it, whatever the clocks say
     scene.bench.ends(0, &["apply", "--auto-approve", "--lock-timeout", "30m"]).says("waiting");
     assert_eq!((scene.holder().as_str(), &scene.spec()["leaseTransitions"]), ("", &json!(1)));
     scene.bench.converges();
 }
 
 #[test]
-fn a_run_that_loses_the_lock_writes_nothing_more() {
+fn run_that_loses_the_lock_stops_writing() {
     for stolen in [true, false] {
         let scene = Scene::locked(&format!("duration = \"30s\"\n{}{}", role("app"), role("other")));
         let mut run = scene.start_and_stay_at("CreateRole", &["--format", "json"]);
@@ -297,7 +297,7 @@ fn a_run_that_loses_the_lock_writes_nothing_more() {
 }
 
 #[test]
-fn the_lock_is_given_back_after_signals_and_errors() {
+fn lock_is_released_after_signals_and_errors() {
     let scene = Scene::locked(&format!("{}{}", role("app"), role("other")));
     let (reached, release) = scene.world.hold("CreateRole");
     let mut run = scene.start(&[]);
@@ -312,7 +312,7 @@ fn the_lock_is_given_back_after_signals_and_errors() {
     scene.bench.ends(6, &["apply", "--auto-approve"]);
     assert_eq!(scene.holder(), "");
     scene.world.allow_all();
-    // a signal ends the waiting, and what another holds stays theirs
+    // a signal ends the wait, and the other holder keeps the lock
     scene.held_by_them(600, 0);
     scene.world.clear_log();
     let mut run = scene.start(&["--lock-timeout", "30m"]);
@@ -324,7 +324,7 @@ fn the_lock_is_given_back_after_signals_and_errors() {
 }
 
 #[test]
-fn a_lease_that_may_not_be_written_is_told_with_the_rule_to_add() {
+fn missing_lease_permission_is_reported_with_the_rbac_rule_to_add() {
     for verb in ["get", "create", "update"] {
         let scene = Scene::locked(&role("app"));
         if verb == "update" {

@@ -1,6 +1,7 @@
-//! The tests of what users rely on: the real binary, over HTTP, against the sandbox and against what others wrote.
+//! Tests of what users rely on: the real binary, over HTTP, against the sandbox and against stand-ins and clients by
+//! other authors.
 //!
-//! One binary, so that the SDKs are linked once.
+//! All tests are one binary, so that the AWS SDKs are linked only once.
 
 #![expect(clippy::disallowed_methods, reason = "tests read and write files and their own environment")]
 

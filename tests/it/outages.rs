@@ -1,5 +1,5 @@
-//! How long a plan of many objects takes, and what it sends, where a cluster or an account cannot serve it: on a clock that
-//! stands still.
+//! How long an apply of many objects takes, and how much it sends, if a cluster or an account cannot serve it. The
+//! clock stands still.
 
 use crate::support::inside::{self, Ended, Inside};
 use crate::support::program::tell;
@@ -10,9 +10,9 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// What one operation may take, and a little more.
+/// The time budget of one operation, and a little more.
 const ONE_BUDGET: Duration = Duration::from_secs(125);
-/// What a webhook may take, and a little more.
+/// The time that a call behind a broken webhook may take, and a little more.
 const SOON: Duration = Duration::from_secs(25);
 
 /// Ten roles with ten ServiceAccounts each.
@@ -40,7 +40,7 @@ async fn apply(inside: &Inside) -> (Ended, Value) {
 }
 
 #[test]
-fn a_hundred_objects_of_a_cluster_that_cannot_serve_them_take_the_time_of_one() {
+fn hundred_objects_in_a_failing_cluster_take_the_time_of_one() {
     let webhook = "failed calling webhook \"a.b.c\": failed to call webhook: Post \"https://a.b.svc:443/\": EOF";
     let refuse = kubernetes::Fault::Refuse;
     for (what, fault, most) in [
@@ -83,7 +83,7 @@ fn a_hundred_objects_of_a_cluster_that_cannot_serve_them_take_the_time_of_one() 
 }
 
 #[test]
-fn a_hundred_calls_of_an_account_that_cannot_serve_them_take_the_time_of_one() {
+fn hundred_calls_to_a_failing_account_take_the_time_of_one() {
     for (what, fault) in [
         ("503", aws::Fault::Refuse(aws::Refusal::unavailable())),
         ("500", aws::Fault::Refuse(aws::Refusal::internal("iam"))),

@@ -1,4 +1,4 @@
-//! Where results go: files of every kind, stdout for one document at a time, annotations on lines of a repository.
+//! Where results go: files of every kind, stdout for one document at a time, and annotations on lines of a repository.
 
 use crate::ownership::{Scene, role};
 use crate::support::program::{Bench, Run};
@@ -27,7 +27,7 @@ fn entries(folder: &Path) -> BTreeSet<String> {
     entries.map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
-/// Flags that name a file to write: the arguments before it, the code, and a part of what is written.
+/// Flags that name an output file: the arguments, the exit code, and a part of what irsa writes.
 fn flags() -> [(Vec<&'static str>, i32, &'static str); 5] {
     let drift = vec!["drift", "--confirm-after", "0s"];
     [
@@ -39,7 +39,7 @@ fn flags() -> [(Vec<&'static str>, i32, &'static str); 5] {
     ]
 }
 
-/// A role that is not made yet.
+/// A configuration with a role that does not exist yet.
 fn scene() -> Scene {
     let scene = Scene::new();
     scene.declare(&role("app"));
@@ -51,14 +51,14 @@ fn with<'a>(line: &[&'a str], path: &'a str) -> Vec<&'a str> {
 }
 
 #[test]
-fn a_link_stays_and_what_it_leads_to_is_replaced() {
+fn symlink_is_kept_and_its_target_replaced() {
     let scene = scene();
     let bench = &scene.bench;
     fs::create_dir(bench.path("far")).expect("a folder");
     for (index, (line, code, text)) in flags().into_iter().enumerate() {
         let (link, real) = (format!("link{index}"), format!("far/real{index}"));
         symlink(&real, bench.path(&link)).expect("a link");
-        // the first time it dangles, then its file is there with other rights
+        // the first time the link dangles; the second time its target exists, with other permissions
         for _ in 0..2 {
             bench.ends(code, &with(&line, &link));
             assert!(bench.path(&link).is_symlink(), "{line:?}");
@@ -73,10 +73,10 @@ fn a_link_stays_and_what_it_leads_to_is_replaced() {
 }
 
 #[test]
-fn a_device_and_a_pipe_are_written_to_and_stay() {
+fn device_and_named_pipe_are_written_to_and_kept() {
     let scene = scene();
     let bench = &scene.bench;
-    // never the device itself: a run that is wrong would replace it
+    // through a link, never the device itself: a broken irsa would replace the device
     symlink("/dev/null", bench.path("null")).expect("a link");
     let made = Command::new("mkfifo").arg(bench.path("pipe")).status().expect("mkfifo runs");
     assert!(made.success());
@@ -93,7 +93,7 @@ fn a_device_and_a_pipe_are_written_to_and_stay() {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_does_not_hold_up_a_signal() {
+fn signal_ends_a_run_whose_pipe_nobody_reads() {
     let scene = scene();
     let made = Command::new("mkfifo").arg(scene.bench.path("pipe")).status().expect("mkfifo runs");
     assert!(made.success());
@@ -105,7 +105,7 @@ fn a_pipe_that_nobody_reads_does_not_hold_up_a_signal() {
 }
 
 #[test]
-fn what_cannot_be_a_file_is_refused_before_anything_is_asked() {
+fn impossible_output_path_is_refused_before_any_request() {
     let scene = scene();
     let bench = &scene.bench;
     fs::create_dir(bench.path("folder")).expect("a folder");
@@ -132,9 +132,9 @@ fn what_cannot_be_a_file_is_refused_before_anything_is_asked() {
     }
 }
 
-/// By whatever name or link, sound or not: what the run reads is no place for its result.
+/// Under any name and through any link, valid or not: irsa never writes a result over a file that it reads.
 #[test]
-fn what_a_run_reads_is_not_written_over() {
+fn input_files_are_not_overwritten() {
     let scene = scene();
     let bench = &scene.bench;
     bench.ends(0, &["plan", "-o", "saved.json"]);
@@ -156,7 +156,7 @@ fn what_a_run_reads_is_not_written_over() {
     }
     assert_eq!(files.map(|file| bench.read(file)), before);
     assert!(scene.world.cluster("main").gate().log().is_empty(), "nothing was asked");
-    // a saved plan is kept as well
+    // this includes a saved plan
     let saved = bench.read("saved.json");
     for command in ["apply", "show"] {
         bench
@@ -164,7 +164,7 @@ fn what_a_run_reads_is_not_written_over() {
             .says("`saved.json`, which this run reads");
     }
     assert_eq!(bench.read("saved.json"), saved);
-    // neither is one lost that has a mistake
+    // this includes files with errors
     for broken in ["irsa.toml", "teams/more.toml", "q.json"] {
         let sound = bench.read(broken);
         bench.write(broken, "owner = ");
@@ -178,7 +178,7 @@ fn what_a_run_reads_is_not_written_over() {
 }
 
 #[test]
-fn one_file_does_not_take_two_documents() {
+fn two_outputs_into_one_file_are_refused() {
     let scene = scene();
     let bench = &scene.bench;
     let drift = ["drift", "--confirm-after", "0s", "--metrics-file", "same.x", "--json-into"];
@@ -194,7 +194,7 @@ fn one_file_does_not_take_two_documents() {
 }
 
 #[test]
-fn wrong_usage_is_an_annotation_too() {
+fn usage_error_is_a_github_annotation() {
     let scene = scene();
     for line in [
         &["plan", "--format", "github", "--only", "zzz/*"][..],
@@ -209,9 +209,9 @@ fn wrong_usage_is_an_annotation_too() {
     assert_eq!(scene.bench.ends(64, &["schema", "--format", "github", "--bogus"]).stdout, "");
 }
 
-/// As somebody who may write the file and nothing beside it: no other file can be put into its place.
+/// Runs as a user who may write the file but not its folder, so irsa cannot replace the file with a new one.
 #[test]
-fn a_file_in_a_folder_that_is_not_writable_is_written_in_its_place() {
+fn output_file_in_a_read_only_folder_is_written_in_place() {
     let bench = offline(VALID);
     let folder = bench.path("mounted");
     fs::create_dir(&folder).expect("a folder");
@@ -223,7 +223,7 @@ fn a_file_in_a_folder_that_is_not_writable_is_written_in_its_place() {
     let program = bench.path("irsa");
     let mut command = bench.command(&["validate", "--json-into", "mounted/result.json"]);
     if root {
-        // rights mean nothing to root
+        // root ignores permissions
         const NOBODY: u32 = 65534;
         fs::copy(crate::support::program::irsa(), &program).expect("it is copied");
         let line: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
@@ -245,7 +245,7 @@ fn a_file_in_a_folder_that_is_not_writable_is_written_in_its_place() {
 }
 
 #[test]
-fn stdout_has_one_document() {
+fn stdout_holds_one_document() {
     let scene = scene();
     let bench = &scene.bench;
     for stdout in ["-", "/dev/stdout", "/proc/self/fd/1", "/dev/fd/1"] {
@@ -260,7 +260,7 @@ fn stdout_has_one_document() {
         }
     }
     assert!(!bench.path("-").exists());
-    // the same document, once
+    // the same document, printed once
     for line in [
         &["plan", "-o", "-", "--format", "json"][..],
         &["plan", "-o", "-", "--json-into", "-"],
@@ -279,9 +279,9 @@ fn stdout_has_one_document() {
     ] {
         bench.ends(64, line).says("there is room for one");
     }
-    // quiet: the plan and nothing else
+    // with `-q`: the plan and nothing else
     assert_eq!(bench.ends(0, &["plan", "-o", "-", "-q"]).stderr, "");
-    // a regular file behind the descriptor keeps what it has
+    // a regular file behind the descriptor keeps its content
     let file = fs::File::create(bench.path("log")).expect("a file");
     let mut command = bench.command(&["plan", "-o", "/dev/stdout"]);
     assert!(command.stdout(file).status().expect("irsa runs").success());
@@ -291,7 +291,7 @@ fn stdout_has_one_document() {
 }
 
 #[test]
-fn a_plan_goes_through_a_pipe_from_plan_to_apply() {
+fn plan_can_be_piped_into_apply() {
     let scene = scene();
     let saved = scene.bench.ends(0, &["plan", "-o", "-"]);
     let piped = |line: &[&str]| -> String {
@@ -308,9 +308,9 @@ fn a_plan_goes_through_a_pipe_from_plan_to_apply() {
     assert!(scene.bench.ends(0, &["plan"]).stdout.contains("No changes."));
 }
 
-/// `--json-into` has what `--format json` prints, however the run ends.
+/// `--json-into` writes what `--format json` prints, however the run ends.
 #[test]
-fn json_into_has_the_result_of_every_end() {
+fn json_into_has_the_result_for_every_exit_code() {
     let scene = scene();
     let bench = &scene.bench;
     let json = |run: &Run| -> Value {
@@ -324,13 +324,13 @@ fn json_into_has_the_result_of_every_end() {
     }
     let run = bench.ends(2, &["drift", "--confirm-after", "0s", "--json-into", "out.json"]);
     assert_eq!(json(&run)["summary"]["create"], 3);
-    // 6: the report
+    // exit 6: the report
     scene.world.deny("AttachRolePolicy");
     let run = bench.ends(6, &["apply", "--auto-approve", "--json-into", "out.json"]);
     let report = json(&run);
     assert_eq!((&report["succeeded"], &report["format-version"]), (&Value::Bool(false), &Value::from("1.0")));
     run.says("AccessDenied");
-    // 4: the plan that is refused
+    // exit 4: the refused plan
     scene.someone.create_role("other", &crate::ownership::trust(), &[]);
     scene.declare(&(role("app") + &role("other")));
     for line in [&["plan"][..], &["drift", "--confirm-after", "0s"], &["apply", "--auto-approve"]] {
@@ -338,14 +338,14 @@ fn json_into_has_the_result_of_every_end() {
         let run = bench.ends(4, &line);
         assert_eq!(json(&run)["refused"][0]["address"], "role/other", "{run}");
     }
-    // 3: no plan; the mistakes are what `validate` has
+    // exit 3: no plan; the errors are those of `validate`
     scene.declare("[roles.x]\nnope = 1\n");
     bench.ends(3, &["plan", "--json-into", "out.json"]);
     assert!(!bench.path("out.json").exists());
     let run = bench.ends(3, &["validate", "--json-into", "out.json"]);
     assert_eq!(json(&run)["valid"], false);
     run.says("unknown key `nope`");
-    // quiet when clean, and written
+    // no output if there is nothing to report, but the file is written
     let bench = offline(VALID);
     bench.ends(0, &["validate", "--json-into", "out.json"]);
     assert!(bench.read("out.json").contains("\"findings\": ["));
@@ -356,7 +356,7 @@ fn commands(run: &Run) -> Vec<&str> {
 }
 
 #[test]
-fn annotations_name_files_from_the_root_of_the_repository() {
+fn annotations_name_files_relative_to_the_repository_root() {
     let scene = scene();
     let finding = "[roles.bad]\nattach = [\"aws:AdministratorAccess\"]\nservice-accounts = [\"apps/bad\"]\n";
     let mut bench = Bench::new(scene.world.environment());
@@ -386,22 +386,22 @@ fn annotations_name_files_from_the_root_of_the_repository() {
         &bench,
         "::error file=deploy/teams/a%2Cb.toml,line=2,col=1,title=configuration::unknown key `a<U+202E>%25<U+000A>::error::b`",
     );
-    // a byte order mark is no column
+    // a byte order mark does not count as a column
     bench.write("deploy/teams/a,b.toml", "\u{feff}rolls = 1\n");
     all(&bench, "::error file=deploy/teams/a%2Cb.toml,line=1,col=1,");
-    // a note of a plan that is not denied
+    // a note of a plan, not denied
     bench.write("deploy/teams/a,b.toml", finding);
     let run = bench.ends(0, &["plan", "--format", "github", "--deny", "none", "-c", &file]);
     assert!(run.stdout.contains("::error file=deploy/teams/a%2Cb.toml,line=1,title=IRSA030::"), "{run}");
     let run = bench.ends(0, &["validate", "--format", "github", "--deny", "none", "-c", &file]);
     assert!(run.stdout.contains("::warning file=deploy/teams/a%2Cb.toml,line=1,title=IRSA030::"), "{run}");
     assert!(run.stdout.contains("::notice title=irsa validate::"), "{run}");
-    // what has no line is one as well
+    // an error without a line is an annotation too
     let run = bench.ends(3, &["validate", "--format", "github", "-c", "gone.toml"]);
     assert!(commands(&run)[0].starts_with("::error title=configuration::`gone.toml`: there is no such file%0Ahint: "));
 }
 
-/// What a schema requires, and nothing else, is there.
+/// The value has exactly the keys that a schema requires.
 #[track_caller]
 fn fits(schema: &Value, value: &Value) {
     if let (Some(properties), Some(object)) = (schema["properties"].as_object(), value.as_object()) {
@@ -415,7 +415,7 @@ fn fits(schema: &Value, value: &Value) {
 }
 
 #[test]
-fn validate_tells_programs_all_that_it_tells_people() {
+fn validate_json_has_everything_that_the_text_has() {
     let schema = offline(VALID).ends(0, &["schema", "validation"]).json();
     let bench = offline(&format!("\u{feff}{VALID}attach = [\"aws:AdministratorAccess\"]\n"));
     let run = bench.ends(3, &["validate", "--format", "json"]);
@@ -438,7 +438,7 @@ fn validate_tells_programs_all_that_it_tells_people() {
     assert_eq!(place(&mistakes[0]), (1.into(), 9.into()), "{run}");
     assert_eq!(mistakes[0]["text"], "expected a string, found integer");
     assert!(mistakes.iter().any(|mistake| mistake["also"][0]["line"] == 2), "{run}");
-    // in the text too
+    // in the text output too
     bench.ends(3, &["validate"]).says("--> irsa.toml:1:9");
     let mut whole = String::new();
     fs::File::open(bench.path("irsa.toml")).and_then(|mut file| file.read_to_string(&mut whole)).expect("it is there");

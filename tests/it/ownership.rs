@@ -1,4 +1,5 @@
-//! Contract §4: marks on live objects, and whose they are. Through the real binary, against the sandbox.
+//! irsa changes only its own objects (README, guarantee 1): owner tags and labels on live objects, and what irsa may do
+//! with each object. These tests run the real binary against the sandbox.
 
 use crate::support::program::{Bench, Run, changes, refusals};
 use crate::support::someone::Someone;
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 const S3: &str = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
 
-/// A sandbox with one EKS cluster `main`, a namespace `apps`, and a bench.
+/// A sandbox with one EKS cluster `main` and a namespace `apps`, and a bench.
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) someone: Someone,
@@ -24,7 +25,7 @@ impl Scene {
         Self { world, someone, bench }
     }
 
-    /// The configuration: the head and this.
+    /// Writes the configuration: the common head and this text.
     pub(crate) fn declare(&self, text: &str) -> &Self {
         self.bench.write("irsa.toml", &format!("{HEAD}{text}"));
         self
@@ -56,7 +57,7 @@ pub(crate) fn trust() -> Value {
 }
 
 #[test]
-fn what_irsa_makes_carries_its_marks_from_the_creating_call_on() {
+fn created_objects_carry_owner_tags_from_the_create_call_on() {
     let scene = Scene::new();
     scene.declare(&(role("app") + "prevent-destroy = true\n[policies.q]\nstatements = [{ actions = [\"sqs:*\"], resources = [\"arn:aws:sqs:*:*:q\"] }]\n"));
     scene.declare(&(role("app").replace("ReadOnlyAccess\"]", "ReadOnlyAccess\", \"q\"]")
@@ -79,7 +80,7 @@ fn what_irsa_makes_carries_its_marks_from_the_creating_call_on() {
 }
 
 #[test]
-fn an_object_of_no_owner_is_refused_until_adopted() {
+fn role_without_owner_tag_is_refused_until_adopted() {
     let scene = Scene::new();
     scene.someone.create_role("app", &trust(), &[("team", "old")]);
     let id = scene.someone.role_id("app");
@@ -101,7 +102,7 @@ fn an_object_of_no_owner_is_refused_until_adopted() {
 }
 
 #[test]
-fn adopt_on_the_command_line_is_for_objects_of_no_owner_only() {
+fn adopt_flag_does_not_take_another_owners_role() {
     let scene = Scene::new();
     scene.someone.create_role("app", &trust(), &[]);
     scene.someone.create_role("theirs", &trust(), &[("irsa/owner", "them"), ("irsa/address", "role/theirs")]);
@@ -118,7 +119,7 @@ fn adopt_on_the_command_line_is_for_objects_of_no_owner_only() {
 }
 
 #[test]
-fn forget_takes_the_marks_off_and_deletes_nothing() {
+fn forget_removes_owner_tags_and_deletes_nothing() {
     let scene = Scene::new();
     scene.declare(&(role("app") + &role("other")));
     scene.bench.converges();
@@ -137,7 +138,7 @@ fn forget_takes_the_marks_off_and_deletes_nothing() {
 }
 
 #[test]
-fn a_provider_that_exists_is_used_as_it_is_and_never_deleted() {
+fn existing_oidc_provider_is_used_and_never_deleted() {
     let scene = Scene::new();
     let arn = scene.someone.create_provider(&scene.world.issuer("main"), &["theirs"]);
     scene.declare(&role("app"));
@@ -153,7 +154,7 @@ fn a_provider_that_exists_is_used_as_it_is_and_never_deleted() {
 }
 
 #[test]
-fn a_live_role_is_exclusive_but_for_what_is_ignored() {
+fn undeclared_parts_of_a_role_are_removed_unless_ignored() {
     let scene = Scene::new();
     let head = "ignore-tags = [\"cost:*\"]\n";
     let text = role("app") + "ignore-attached = [\"arn:aws:iam::*:policy/audit-*\"]\n";
@@ -179,7 +180,7 @@ fn a_live_role_is_exclusive_but_for_what_is_ignored() {
 }
 
 #[test]
-fn an_undeclared_boundary_stays_and_none_removes_it() {
+fn undeclared_boundary_stays_and_none_removes_it() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     scene.bench.converges();
@@ -194,7 +195,7 @@ fn an_undeclared_boundary_stays_and_none_removes_it() {
 }
 
 #[test]
-fn an_address_that_changed_is_updated_on_the_same_object() {
+fn changed_address_updates_the_tag_on_the_same_role() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     scene.bench.converges();
@@ -210,7 +211,7 @@ fn an_address_that_changed_is_updated_on_the_same_object() {
 }
 
 #[test]
-fn a_policy_keeps_at_most_five_versions() {
+fn policy_keeps_at_most_five_versions() {
     let scene = Scene::new();
     let text = |number: usize| {
         format!(
@@ -227,7 +228,7 @@ fn a_policy_keeps_at_most_five_versions() {
 }
 
 #[test]
-fn a_service_account_that_a_pod_uses_is_released_not_deleted() {
+fn service_account_in_use_by_a_pod_is_released_and_not_deleted() {
     let scene = Scene::new();
     scene.declare(&(role("app") + &role("other")));
     scene.bench.converges();
@@ -258,7 +259,7 @@ fn foreign_objects_are_never_touched() {
 }
 
 #[test]
-fn a_provider_that_others_trust_is_left_to_them_with_a_note() {
+fn provider_that_others_trust_is_released_with_a_note() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     scene.bench.converges();
@@ -267,14 +268,14 @@ fn a_provider_that_others_trust_is_left_to_them_with_a_note() {
         "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": arn}}]});
     scene.someone.create_role("theirs", &theirs, &[("irsa/owner", "them"), ("irsa/address", "role/theirs")]);
     scene.someone.create_role("nobodys", &theirs, &[]);
-    // a cluster that is no more is let go of in the same way
+    // irsa releases the provider of a cluster with `state = "gone"` in the same way
     scene.bench.write("irsa.toml", &format!("owner = \"me\"\n[clusters.main]\nstate = \"gone\"\n[roles.app]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\n[[roles.app.trust]]\nprincipals = {{ aws = [\"arn:aws:iam::{FIRST}:root\"] }}\nactions = [\"sts:AssumeRole\"]\n"));
     let plan = scene.bench.plan(&["--force"]);
     assert!(refusals(&plan).is_empty(), "{plan}");
     assert!(changes(&plan).iter().any(|change| change.starts_with("update orphan/default/oidc-provider/")), "{plan}");
 
     scene.declare(&role("app"));
-    // not without the role of ours that trusts it: no later run would find it again
+    // not without our role that trusts it: no later run would find that role again
     let alone = scene.apply(&["--destroy", "--force", "--only", "oidc-provider/*"]);
     assert_eq!(alone.code, 4, "{alone}");
     alone.says("`role/app` depends on it and is not selected");
@@ -289,7 +290,7 @@ fn a_provider_that_others_trust_is_left_to_them_with_a_note() {
 }
 
 #[test]
-fn a_policy_that_others_have_attached_is_not_left_to_them_unasked() {
+fn policy_that_others_attached_is_neither_deleted_nor_released() {
     let scene = Scene::new();
     let policy =
         "[policies.q]\nstatements = [{ actions = [\"sqs:SendMessage\"], resources = [\"arn:aws:sqs:*:*:q\"] }]\n";
@@ -306,7 +307,7 @@ fn a_policy_that_others_have_attached_is_not_left_to_them_unasked() {
 }
 
 #[test]
-fn a_name_that_differs_by_case_is_the_same_and_iam_keeps_its_spelling() {
+fn role_name_in_another_case_is_the_same_role() {
     let scene = Scene::new();
     let policy = "[policies.q]\nname = \"queue\"\nstatements = [{ actions = [\"sqs:SendMessage\"], resources = [\"arn:aws:sqs:*:*:q\"] }]\n";
     let text =
@@ -325,7 +326,7 @@ fn a_name_that_differs_by_case_is_the_same_and_iam_keeps_its_spelling() {
 }
 
 #[test]
-fn roles_of_others_that_trust_a_cluster_are_counted_and_told_one_by_one_on_demand() {
+fn roles_of_others_that_trust_a_cluster_are_counted_and_listed_on_request() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     scene.bench.converges();

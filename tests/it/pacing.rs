@@ -1,4 +1,4 @@
-//! How long reading takes where AWS takes only so many requests a second, on a clock that stands still.
+//! How long reading takes if AWS accepts only so many requests a second. The clock stands still.
 
 use crate::support::inside::{self, Ended, Inside};
 use crate::support::many;
@@ -11,10 +11,10 @@ use std::fmt::Write;
 use std::time::Duration;
 
 const PLAN: [&str; 2] = ["plan", "--detailed-exitcode"];
-/// How far AWS is away.
+/// The latency of each request to AWS.
 const WAY: Duration = Duration::from_millis(20);
 
-/// So many accounts, with so many clusters each and so many roles in each cluster.
+/// This many accounts, clusters in each account and roles in each cluster.
 struct Size {
     accounts: usize,
     clusters: usize,
@@ -66,7 +66,7 @@ impl Size {
     }
 }
 
-/// Nothing is to be changed, so everything was read.
+/// Plans. Nothing is left to change, so irsa has read everything.
 async fn read(inside: &Inside) -> Ended {
     inside.sandbox.gate().forget();
     let ended = inside.irsa(1, "irsa.toml", &PLAN).await;
@@ -75,8 +75,8 @@ async fn read(inside: &Inside) -> Ended {
     ended
 }
 
-/// A hundred roles, one by one, where each action has this bucket: how much longer than the bucket makes it, and which
-/// share of the requests was refused.
+/// Reads a hundred roles one by one, with a token bucket of this rate for each action. Returns how much longer that
+/// takes than the bucket requires, and the share of requests that were throttled.
 async fn paced(rate: f64, burst: f64) -> (f64, f64) {
     let inside = Size { accounts: 1, clusters: 1, roles: 100 }.applied().await;
     let bulk = Match::on("iam", "GetAccountAuthorizationDetails");
@@ -95,7 +95,7 @@ async fn paced(rate: f64, burst: f64) -> (f64, f64) {
 }
 
 #[test]
-fn at_iams_usual_rate_hardly_anything_is_refused() {
+fn at_the_usual_iam_rate_few_requests_are_throttled() {
     inside::runtime().block_on(async {
         let (slower, refused) = paced(15.0, 15.0).await;
         assert!(slower <= 1.10, "{slower}");
@@ -104,7 +104,7 @@ fn at_iams_usual_rate_hardly_anything_is_refused() {
 }
 
 #[test]
-fn a_lower_rate_is_found_and_kept() {
+fn lower_rate_limit_is_found_and_kept() {
     inside::runtime().block_on(async {
         for (rate, burst) in [(5.0, 5.0), (8.0, 8.0), (3.0, 10.0)] {
             let (slower, refused) = paced(rate, burst).await;
@@ -114,7 +114,7 @@ fn a_lower_rate_is_found_and_kept() {
     });
 }
 
-/// Reads at IAM's rate; tells how long it took.
+/// Reads at IAM's usual rate. Returns how long that took.
 async fn sized(size: &Size) -> f64 {
     let inside = size.applied().await;
     inside.sandbox.gate().bucket(Some(Bucket { rate: 15.0, burst: 15.0 }));

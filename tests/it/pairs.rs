@@ -1,14 +1,14 @@
-//! Two processes at once, without a lock: whatever they do to each other, one more run makes it whole, there is never a
-//! second object, and nobody else's is touched.
+//! Two processes at once, without a lock. Whatever they do to each other, one more run reaches the declared state, no
+//! object exists twice, and objects of others stay untouched.
 //!
-//! Free-running processes cannot be replayed: these runs show that nothing breaks, not that every order was tried.
+//! Free-running processes cannot be replayed: these tests show that nothing broke, not that every order was tried.
 
 use crate::support::fleet::{Fleet, HEAD, Scene, same};
 use crate::support::program::{Bench, Run, tell};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Codes with which one of two may end: done, a service error, refused, in part.
+/// Exit codes that one of two runs may end with: done, a service error, refused, applied in part.
 const ENDS: [i32; 4] = [0, 1, 4, 6];
 
 /// Runs both at once, to their ends.
@@ -26,7 +26,7 @@ fn sound(runs: &[Run; 2], ends: &mut BTreeMap<(i32, i32), usize>) {
     *ends.entry((runs[0].code, runs[1].code)).or_default() += 1;
 }
 
-/// The state without what depends on who came first: how many versions a policy went through.
+/// The state without the parts that depend on which run was first: the number of versions that a policy has had.
 fn settled(scene: &Scene) -> Value {
     let mut state = scene.state();
     for account in ["111122223333", "444455556666"] {
@@ -43,7 +43,7 @@ fn settled(scene: &Scene) -> Value {
 }
 
 #[test]
-fn twenty_pairs_that_apply_the_same() {
+fn two_runs_of_one_configuration_reach_its_state() {
     let fleet = Fleet::new();
     let alone = fleet.scene();
     alone.converges();
@@ -61,7 +61,7 @@ fn twenty_pairs_that_apply_the_same() {
     tell(&format!("pairs: 20 that apply the same end with {ends:?}"));
 }
 
-/// Another configuration over the same accounts and clusters.
+/// Another configuration for the same accounts and clusters.
 const OTHER: &str = r#"
 [policies.b-queue]
 statements = [{ actions = ["sqs:SendMessage"], resources = ["arn:aws:sqs:*:*:b"] }]
@@ -87,7 +87,7 @@ cluster = "green"
 service-accounts = ["apps/b-two"]
 "#;
 
-/// What is there of this owner alone: the names of its roles, policies and ServiceAccounts.
+/// The names of the roles, policies and ServiceAccounts of this owner alone.
 fn names(state: &Value, owner: &str) -> Vec<String> {
     let mark = format!("\"irsa/owner\":\"{owner}\"");
     let mut list = Vec::new();
@@ -106,7 +106,7 @@ fn names(state: &Value, owner: &str) -> Vec<String> {
 }
 
 #[test]
-fn ten_pairs_of_different_owners() {
+fn two_runs_of_different_owners_keep_apart() {
     let fleet = Fleet::new();
     let other = |scene: &Scene| {
         let mut bench =
@@ -114,7 +114,7 @@ fn ten_pairs_of_different_owners() {
         bench.set("IRSA_TEST_SPEED", "3");
         bench
     };
-    // one after the other, nobody disturbs anybody
+    // the runs do not disturb each other if they run one after the other
     let alone = fleet.scene();
     alone.converges();
     other(&alone).converges();

@@ -1,7 +1,7 @@
-//! A mistake in the program itself, at the worst moment: while the Lease is held and a write is on its way.
+//! A bug makes irsa panic at the worst moment: while it holds the Lease and a write is under way.
 //!
-//! Run inside the test, where the wire under irsa can be made to panic; that the process ends with 1 and one line is for
-//! `cli::panics`.
+//! Runs irsa inside the test, where the transport below irsa can be made to panic. `cli::panics` tests that the process
+//! ends with 1 and prints one line.
 
 use crate::support::inside::{self, Inside};
 use crate::support::world::FIRST;
@@ -22,7 +22,7 @@ use std::panic::AssertUnwindSafe;
 const CONFIGURATION: &str = "owner = \"me\"\n[clusters.main]\n[lock]\ncluster = \"main\"\n\
                              [roles.app]\nservice-accounts = [\"apps/app\"]\n";
 
-/// Panics where a role is about to be made.
+/// A transport that panics when irsa is about to create a role.
 #[derive(Debug, Clone)]
 struct Panics(SharedHttpClient);
 
@@ -46,7 +46,7 @@ impl HttpConnector for PanicsAt {
     }
 }
 
-/// Applies, which panics; gives what is in the Lease then, and what was said.
+/// Runs an apply that panics. Returns the content of the Lease after it, and what irsa printed.
 fn applied(prepare: impl FnOnce(&Inside)) -> (Value, String) {
     inside::runtime().block_on(async {
         let clusters = vec![ClusterSpec::new("main", FIRST, "eu-west-1").with_namespaces(&["apps"])];
@@ -72,13 +72,13 @@ fn applied(prepare: impl FnOnce(&Inside)) -> (Value, String) {
 }
 
 #[test]
-fn a_panic_under_the_lock_gives_it_back() {
+fn panic_while_holding_the_lock_releases_it() {
     let (spec, said) = applied(|_| {});
     assert_eq!((&spec["holderIdentity"], &spec["leaseDurationSeconds"]), (&json!(""), &json!(1)), "{said}");
 }
 
 #[test]
-fn a_panic_under_a_lock_that_cannot_be_given_back_says_when_it_ends() {
+fn panic_with_a_lock_that_cannot_be_released_says_when_it_expires() {
     for fault in [Fault::Deny, Fault::Hang] {
         let (spec, said) = applied(|inside| {
             let gate = Match::on("update", "leases");

@@ -1,5 +1,6 @@
-//! What the author of a pull request may write into the configuration that CI plans with its credentials: nothing of the
-//! machine is read that must not be, nothing is denied offline and let through online, and what guards is always said.
+//! What the author of a pull request can do through the configuration that CI plans with CI's credentials. irsa reads
+//! no file of the machine that it must not read, allows online nothing that it denies offline, and always shows
+//! weakened guards.
 
 use crate::ownership::{HEAD, Scene, role};
 use crate::support::program::{Bench, Run, changes, refusals};
@@ -9,11 +10,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 
-/// What must not be read, told or sent.
+/// A secret that irsa must never read, print or send.
 const SECRET: &str = "canary-of-ci-4711";
 const POLICY: &str = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}}"#;
 
-/// A cluster that takes the secret for the token of a user of its own, and tells by its log whether it came.
+/// A cluster that accepts the secret as the token of one of its users, so that its log shows whether irsa sent it.
 struct Thief {
     scene: Scene,
     home: tempfile::TempDir,
@@ -47,7 +48,7 @@ impl Thief {
         let target = target.replace("HOME", &self.home.path().display().to_string());
         let link = self.scene.bench.path(link);
         std::fs::create_dir_all(link.parent().expect("a folder")).expect("it is writable");
-        // a test may make one twice
+        // a test may create the same link twice
         let _ = std::fs::remove_file(&link);
         symlink(target, link).expect("it is writable");
     }
@@ -60,14 +61,14 @@ impl Thief {
     }
 }
 
-/// Nothing of the secret is told.
+/// The output does not contain the secret.
 #[track_caller]
 fn quiet(run: &Run) {
     assert!(!run.to_string().contains("4711"), "it is told: {run}");
 }
 
 #[test]
-fn no_file_of_the_machine_is_sent_to_the_server_of_a_kubeconfig() {
+fn repository_kubeconfig_sends_no_local_file_to_its_server() {
     let thief = Thief::new();
     thief.scene.bench.write("sub/k/.hidden", SECRET);
     thief.scene.bench.write("sub/beside", SECRET);
@@ -108,7 +109,7 @@ fn no_file_of_the_machine_is_sent_to_the_server_of_a_kubeconfig() {
     thief.stole_nothing(&thief.scene.bench.ends(4, &["plan", "-c", &absolute]));
     thief.stole_nothing(&thief.scene.bench.ends(4, &["apply", "--auto-approve", "-c", "sub/irsa.toml"]));
     assert!(thief.scene.world.writes().is_empty());
-    // the same by KUBECONFIG is the user's own word
+    // the same file through KUBECONFIG is trusted, because the user names it
     let mut thief = thief;
     let own = thief.scene.bench.path("sub/k/kc.yaml").display().to_string();
     thief.scene.bench.set("KUBECONFIG", &own);
@@ -119,7 +120,7 @@ fn no_file_of_the_machine_is_sent_to_the_server_of_a_kubeconfig() {
 }
 
 #[test]
-fn a_kubeconfig_lies_in_the_folder_and_may_use_what_lies_beside_it() {
+fn kubeconfig_must_lie_in_the_repository_and_may_use_files_beside_it() {
     let thief = Thief::new();
     thief.kubeconfig("k/kc.yaml", &json!({"tokenFile": "token"}));
     thief.scene.bench.write("k/token", "admin-token");
@@ -141,7 +142,7 @@ fn a_kubeconfig_lies_in_the_folder_and_may_use_what_lies_beside_it() {
     }
 }
 
-/// Runs everything that reads a configuration, in every form that tells its mistakes.
+/// Runs every command that reads a configuration, in every format that shows configuration errors.
 #[track_caller]
 fn refuses(bench: &Bench, what: &str, more: &[&str]) {
     for line in [
@@ -160,7 +161,7 @@ fn refuses(bench: &Bench, what: &str, more: &[&str]) {
 }
 
 #[test]
-fn a_file_that_is_no_configuration_is_not_quoted() {
+fn file_that_is_no_configuration_is_not_quoted() {
     let thief = Thief::new();
     let mut bench = thief.scene.bench;
     bench.set("CI_SECRET", SECRET);
@@ -211,17 +212,17 @@ fn a_file_that_is_no_configuration_is_not_quoted() {
         link(target.clone(), "irsa.toml");
         let what = target.display().to_string();
         refuses(&bench, &what, &[]);
-        // where CI names the file, the link may be the pull request's all the same
+        // CI names the file, but the file may still be a link from the pull request
         refuses(&bench, &what, &["-c", "irsa.toml"]);
         refuses(&bench, &what, &["-c", &bench.path("irsa.toml").display().to_string()]);
     }
-    // the folder that CI names may be a link too
+    // the folder that CI names may also be a link
     link("/proc/self".into(), "process");
     refuses(&bench, "a folder", &["-c", "process/environ"]);
     refuses(&bench, "a folder", &["-c", "./process/environ"]);
     link(".git".into(), "hidden");
     refuses(&bench, "a hidden folder", &["-c", "hidden/config"]);
-    // a link that is the user's own does its work, for `-c` and IRSA_CONFIG
+    // a link to the user's own configuration works if `-c` or IRSA_CONFIG names it
     std::fs::write(home.join("top.toml"), HEAD).expect("it is writable");
     link(home.join("top.toml"), "irsa.toml");
     bench.ends(3, &["validate"]);
@@ -231,7 +232,7 @@ fn a_file_that_is_no_configuration_is_not_quoted() {
 }
 
 #[test]
-fn a_template_that_would_branch_or_nest_is_refused_with_its_place() {
+fn template_with_branches_or_nesting_is_refused_with_its_line() {
     let bench = Bench::new(BTreeMap::new());
     let many = |piece: &str| piece.repeat(100_000);
     for (text, place) in [
@@ -263,7 +264,7 @@ fn a_template_that_would_branch_or_nest_is_refused_with_its_place() {
 }
 
 #[test]
-fn whatever_is_nested_repeated_or_large_ends_with_its_place() {
+fn nested_repeated_or_large_input_is_refused_with_its_line() {
     let thief = Thief::new();
     let bench = &thief.scene.bench;
     let many = |piece: &str| piece.repeat(200_000);
@@ -294,9 +295,10 @@ fn whatever_is_nested_repeated_or_large_ends_with_its_place() {
     }
 }
 
-/// Offline, the account of the ambient credentials may be any; once STS has told which it is, another one is a stranger's.
+/// Offline, irsa does not know the account of the ambient credentials. Once STS has reported it, any other account is
+/// foreign.
 #[test]
-fn what_is_denied_is_judged_again_with_the_real_ids() {
+fn denied_findings_are_checked_again_with_the_real_account_id() {
     let scene = Scene::new();
     let trust = |account: &str| {
         format!(
@@ -321,7 +323,7 @@ fn what_is_denied_is_judged_again_with_the_real_ids() {
         assert!(!scene.bench.path("other.json").exists());
     }
     assert!(scene.world.writes().is_empty());
-    // a plan that was saved when it was allowed, or by somebody who allowed more
+    // a plan saved when the finding was allowed, or by somebody who allowed more
     scene.bench.ends(0, &["plan", "--deny", "critical", "-o", "plan.json"]);
     scene.bench.ends(3, &["apply", "plan.json"]).says("IRSA014");
     assert!(scene.world.writes().is_empty());
@@ -330,7 +332,7 @@ fn what_is_denied_is_judged_again_with_the_real_ids() {
 }
 
 #[test]
-fn what_guards_is_said_in_every_plan() {
+fn weakened_guards_are_shown_in_every_plan() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     let usual = scene.bench.plan(&[]);
@@ -345,7 +347,7 @@ fn what_guards_is_said_in_every_plan() {
     for format in ["text", "json", "jsonl", "markdown", "github", "html"] {
         let run = scene.bench.ends(0, &["plan", "--format", format]);
         for what in all {
-            // Markdown escapes its own signs
+            // Markdown escapes its own characters
             assert!(run.stdout.replace('\\', "").contains(what), "{format}: `{what}` is not in {run}");
         }
     }
@@ -353,11 +355,11 @@ fn what_guards_is_said_in_every_plan() {
     let notes = plan["notes"].as_array().expect("notes");
     let guards: Vec<&Value> = notes.iter().filter(|note| note["rule"] == "guard-not-default").collect();
     assert_eq!(guards.len(), 7, "{guards:?}");
-    // also where nothing changes, and where only a part is selected
+    // also if nothing changes, and if only a part is selected
     scene.bench.ends(0, &["apply", "--auto-approve"]).says("1234");
     scene.bench.ends(0, &["plan"]).says("No changes.").says("1234");
     scene.bench.ends(0, &["plan", "--only", "role/app"]).says("1234");
-    // whose objects go
+    // the note names the owner whose objects are deleted
     let text = text.replace(
         &format!("{}ignore-attached", role("app")),
         "[roles.other]\nservice-accounts = [\"apps/other\"]\nignore-attached",
@@ -367,7 +369,7 @@ fn what_guards_is_said_in_every_plan() {
 }
 
 #[test]
-fn the_command_line_tightens_the_guard_and_never_loosens_it() {
+fn guard_flags_tighten_the_limits_and_never_loosen_them() {
     let scene = Scene::new();
     let many = |range: std::ops::Range<usize>| range.map(|number| role(&format!("app{number}"))).collect::<String>();
     scene.declare(&many(0..6));
@@ -398,7 +400,7 @@ fn the_command_line_tightens_the_guard_and_never_loosens_it() {
     assert!([4, 5].contains(&run.code), "{run}");
     run.says("--guard-max-delete");
     assert!(scene.someone.has_role("app5"));
-    // a file that says less is obeyed
+    // a stricter limit in the file counts
     scene.declare(&format!("{}{}", loose.replace("max-delete = 1000", "max-delete = 1"), many(0..4)));
     scene.bench.ends(4, &["plan", "--guard-max-delete", "500"]).says("`guard.max-delete` = 1");
     scene.bench.ends(0, &["apply", "--auto-approve", "--guard-max-delete", "500", "--force"]);

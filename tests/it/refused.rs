@@ -1,4 +1,5 @@
-//! Contract §5: what is refused although it is declared. Through the real binary, against the sandbox.
+//! Changes that irsa refuses although the configuration asks for them. These tests run the real binary against the
+//! sandbox.
 
 use crate::ownership::{HEAD, Scene, role, trust};
 use crate::support::program::{Bench, changes, refusals};
@@ -6,7 +7,7 @@ use crate::support::world::{self, FIRST, SECOND, World};
 use serde_json::json;
 
 #[test]
-fn the_wrong_account_is_found_out_before_anything_else() {
+fn wrong_account_is_refused_before_any_other_request() {
     let scene = Scene::new();
     let text = format!("owner = \"me\"\n[accounts.prod]\nid = \"{SECOND}\"\n[clusters.main]\n{}", role("app"));
     scene.bench.write("irsa.toml", &text);
@@ -20,7 +21,7 @@ fn the_wrong_account_is_found_out_before_anything_else() {
 }
 
 #[test]
-fn another_clusters_api_is_refused() {
+fn api_of_another_cluster_is_refused() {
     let scene = Scene::new();
     scene.world.add_cluster("second");
     let kubeconfig = scene.world.kubeconfig();
@@ -46,7 +47,7 @@ fn many(range: std::ops::Range<usize>) -> String {
 }
 
 #[test]
-fn too_many_deletes_are_refused_and_force_overrules() {
+fn too_many_deletes_are_refused_without_force() {
     let scene = Scene::new();
     scene
         .bench
@@ -78,7 +79,7 @@ fn too_many_changes_are_refused() {
 }
 
 #[test]
-fn a_role_that_was_used_of_late_is_not_deleted() {
+fn recently_used_role_is_not_deleted() {
     let scene = Scene::new();
     scene.declare(&many(0..2));
     scene.bench.converges();
@@ -92,7 +93,7 @@ fn a_role_that_was_used_of_late_is_not_deleted() {
 }
 
 #[test]
-fn the_live_tag_prevents_destruction_even_with_force() {
+fn prevent_destroy_tag_prevents_deletion_even_with_force() {
     let scene = Scene::new();
     scene.declare(&(many(0..1) + &role("kept") + "prevent-destroy = true\n"));
     scene.bench.converges();
@@ -109,7 +110,7 @@ fn the_live_tag_prevents_destruction_even_with_force() {
 }
 
 #[test]
-fn a_re_used_owner_deletes_nothing() {
+fn reused_owner_name_deletes_nothing() {
     let scene = Scene::new();
     scene.declare(&many(0..2));
     scene.bench.converges();
@@ -120,7 +121,7 @@ fn a_re_used_owner_deletes_nothing() {
 }
 
 #[test]
-fn everything_of_an_account_goes_only_with_destroy() {
+fn deleting_everything_in_an_account_needs_destroy() {
     let world = World::demo();
     world.create_namespaces("apps");
     let (one, two) = (world.first_clusters()[0].clone(), world.second_cluster());
@@ -143,7 +144,7 @@ fn everything_of_an_account_goes_only_with_destroy() {
 }
 
 #[test]
-fn an_object_marked_for_a_cluster_that_is_not_declared_is_not_touched() {
+fn role_of_an_undeclared_cluster_is_deleted_only_after_state_gone() {
     let scene = Scene::new();
     scene.world.add_cluster("second");
     let both = format!("owner = \"me\"\n[clusters.main]\n[clusters.second]\n{}{}", role("app"), role("two"))
@@ -155,13 +156,13 @@ fn an_object_marked_for_a_cluster_that_is_not_declared_is_not_touched() {
     scene.bench.write("irsa.toml", &both);
     scene.world.cluster("second").with(|store| world::create_namespace(store, "apps"));
     scene.bench.converges();
-    // the cluster's table leaves the file, its role with it
+    // the cluster's table and its role leave the file
     scene.declare(&role("app"));
     let plan = scene.bench.plan(&["--force"]);
     assert!(refusals(&plan).join("\n").contains("orphan/default/role/two"), "{plan}");
     assert!(plan["refused"].to_string().contains("gone"), "the hint says how: {plan}");
     assert!(scene.someone.has_role("two"));
-    // declared gone, it is taken away without talking to it
+    // with `state = "gone"`, irsa deletes the role without contact to the cluster
     scene.world.remove_cluster("second");
     scene.bench.write(
         "irsa.toml",
@@ -178,7 +179,7 @@ fn an_object_marked_for_a_cluster_that_is_not_declared_is_not_touched() {
 }
 
 #[test]
-fn a_cluster_made_anew_swaps_its_issuer_in_every_role_with_one_plan() {
+fn recreated_cluster_changes_its_issuer_in_every_role_in_one_apply() {
     let scene = Scene::new();
     scene.declare(&many(0..2));
     scene.bench.converges();
@@ -195,7 +196,7 @@ fn a_cluster_made_anew_swaps_its_issuer_in_every_role_with_one_plan() {
 }
 
 #[test]
-fn a_role_stays_while_a_cluster_that_it_trusts_was_not_read_whole() {
+fn role_is_kept_while_a_cluster_that_it_trusts_is_unreadable() {
     let scene = Scene::new();
     scene.declare(&many(0..2));
     scene.bench.converges();
@@ -207,7 +208,7 @@ fn a_role_stays_while_a_cluster_that_it_trusts_was_not_read_whole() {
 }
 
 #[test]
-fn a_role_in_an_instance_profile_is_not_deleted() {
+fn role_in_an_instance_profile_is_not_deleted() {
     let scene = Scene::new();
     scene.declare(&many(0..2));
     scene.bench.converges();
@@ -220,7 +221,7 @@ fn a_role_in_an_instance_profile_is_not_deleted() {
 }
 
 #[test]
-fn a_delete_under_only_is_refused_while_its_dependents_are_outside() {
+fn delete_with_only_is_refused_while_dependents_are_not_selected() {
     let scene = Scene::new();
     scene.declare(&many(0..2));
     scene.bench.converges();
@@ -244,7 +245,7 @@ fn skip_refused_applies_the_rest() {
 }
 
 #[test]
-fn a_denied_account_does_not_hide_the_others() {
+fn account_without_permissions_does_not_hide_the_others() {
     let world = World::demo();
     world.create_namespaces("apps");
     let (one, two) = (world.first_clusters()[0].clone(), world.second_cluster());

@@ -1,4 +1,4 @@
-//! The second guard of the walls: reads the `use` lines of src and holds them against ARCHITECTURE.md's table.
+//! Checks the module boundaries: compares the `use` lines of src with the table in ARCHITECTURE.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -60,7 +60,7 @@ fn sources() -> Vec<(PathBuf, String, String)> {
     list
 }
 
-/// The first names behind every `prefix::`, also where several stand in braces.
+/// The first name after every `prefix::`, also if braces hold several.
 fn names_behind(code: &str, prefix: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for (place, _) in code.match_indices(prefix) {
@@ -100,7 +100,7 @@ fn names_behind(code: &str, prefix: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn no_room_knows_a_room_that_it_may_not() {
+fn rooms_use_only_the_rooms_in_the_table() {
     let table = table();
     assert!(table.len() >= 15, "the table was not read");
     let mut wrong = Vec::new();
@@ -119,7 +119,7 @@ fn no_room_knows_a_room_that_it_may_not() {
 }
 
 #[test]
-fn no_room_names_a_crate_that_is_others() {
+fn rooms_use_only_the_guarded_crates_in_the_table() {
     let table = table();
     let guarded: BTreeSet<&String> = table.values().flat_map(|row| &row.crates).collect();
     let mut wrong = Vec::new();
@@ -136,9 +136,9 @@ fn no_room_names_a_crate_that_is_others() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A circle is two rooms that come to know each other.
+/// Two rooms form a cycle if each uses the other, directly or through other rooms.
 #[test]
-fn the_rooms_make_no_circle() {
+fn rooms_form_no_cycle() {
     let table = table();
     for start in table.keys() {
         let mut seen = BTreeSet::new();
@@ -168,7 +168,7 @@ fn expanded(path: &str) -> Vec<String> {
     parts.flat_map(|part| expanded(&format!("{}{}", head.trim(), part.trim()))).collect()
 }
 
-/// The modules that the code of `module` names, as paths from the crate's root.
+/// The modules that the code of `module` uses, as paths from the crate root.
 fn named_paths(module: &[String], code: &str) -> Vec<Vec<String>> {
     let children: BTreeSet<&str> = code
         .lines()
@@ -200,7 +200,7 @@ fn named_paths(module: &[String], code: &str) -> Vec<Vec<String>> {
     uses.chain(inline).filter_map(resolve).collect()
 }
 
-/// Which file uses which. A module and its own parts are one: they may use each other.
+/// Which file uses which file. A module and its submodules count as one: they may use each other.
 fn uses_between_files(files: &[(Vec<String>, String)]) -> BTreeMap<&[String], BTreeSet<&[String]>> {
     let modules: BTreeSet<&[String]> = files.iter().map(|(module, _)| module.as_slice()).collect();
     let file_of = |path: &[String]| (1..=path.len()).rev().find_map(|length| modules.get(&path[..length]).copied());
@@ -214,7 +214,7 @@ fn uses_between_files(files: &[(Vec<String>, String)]) -> BTreeMap<&[String], BT
     uses
 }
 
-/// The files that come to use themselves through others.
+/// The files that use themselves through other files.
 fn in_circles(files: &[(Vec<String>, String)]) -> Vec<String> {
     let uses = uses_between_files(files);
     let comes_back = |start: &&&[String]| {
@@ -234,9 +234,9 @@ fn in_circles(files: &[(Vec<String>, String)]) -> Vec<String> {
     uses.keys().filter(comes_back).map(|module| module.join("::")).collect()
 }
 
-/// Who reads one file of a circle has to read them all.
+/// In a cycle of files, a reader of one file must read them all.
 #[test]
-fn no_files_make_a_circle() {
+fn files_form_no_cycle() {
     let module = |path: &Path| path.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
     let files: Vec<(Vec<String>, String)> =
         sources().into_iter().map(|(path, _, code)| (module(&path), code)).collect();
@@ -246,7 +246,7 @@ fn no_files_make_a_circle() {
 }
 
 #[test]
-fn a_circle_of_files_is_seen() {
+fn cycle_of_files_is_found() {
     let file = |module: &str, code: &str| (module.split("::").map(str::to_owned).collect(), code.to_owned());
     let files = [
         file("plan", "mod roles;\nmod order;\nuse roles::all;"),
@@ -260,7 +260,7 @@ fn a_circle_of_files_is_seen() {
 }
 
 #[test]
-fn no_file_of_src_is_too_long() {
+fn files_of_src_have_at_most_460_lines() {
     let long: Vec<String> = sources()
         .into_iter()
         .filter_map(|(file, _, _)| {
@@ -273,7 +273,7 @@ fn no_file_of_src_is_too_long() {
 }
 
 #[test]
-fn the_guard_sees_what_it_should() {
+fn used_names_are_found_in_code() {
     let code = "use crate::{ids::Key, model::{live, desired}};\nlet x = crate::world::iam::y;\nuse other_crate::zzz;";
     let names: Vec<String> = names_behind(code, "crate::").into_iter().collect();
     assert_eq!(names, ["ids", "model", "world"]);

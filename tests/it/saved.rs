@@ -1,4 +1,5 @@
-//! Contract §6: saved plans. Through the real binary, against the sandbox.
+//! irsa applies what was reviewed (README, guarantee 4): saved plans. These tests run the real binary against the
+//! sandbox.
 
 use crate::ownership::{HEAD, Scene, role};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ fn scene() -> Scene {
 }
 
 #[test]
-fn a_saved_plan_is_private_shown_and_applied_without_asking() {
+fn saved_plan_is_private_and_is_shown_and_applied_without_confirmation() {
     let scene = scene();
     scene.bench.ends(0, &["plan", "-o", "plan.json"]);
     let mode = std::fs::metadata(scene.bench.path("plan.json")).expect("it was written").permissions().mode();
@@ -22,12 +23,12 @@ fn a_saved_plan_is_private_shown_and_applied_without_asking() {
     assert_eq!(scene.bench.ends(0, &["show", "plan.json", "--format", "json"]).json(), saved);
     scene.bench.ends(0, &["apply", "plan.json"]);
     scene.bench.ends(0, &["plan", "--detailed-exitcode"]).says("No changes.");
-    // applied again, there is nothing left of it
+    // a second apply has nothing left to do
     scene.bench.ends(0, &["apply", "plan.json"]);
 }
 
 #[test]
-fn the_json_has_the_keys_of_the_contract() {
+fn plan_json_has_the_documented_keys() {
     let scene = scene();
     let plan = scene.bench.plan(&[]);
     let keys: Vec<&str> = plan.as_object().expect("an object").keys().map(String::as_str).collect();
@@ -65,7 +66,7 @@ fn the_json_has_the_keys_of_the_contract() {
 }
 
 #[test]
-fn the_same_world_gives_the_same_plan_digest() {
+fn same_live_state_gives_the_same_plan_digest() {
     let scene = scene();
     let (one, two) = (scene.bench.plan(&[]), scene.bench.plan(&[]));
     assert_eq!(one["plan-digest"], two["plan-digest"]);
@@ -77,7 +78,7 @@ fn the_same_world_gives_the_same_plan_digest() {
 }
 
 #[test]
-fn any_byte_changed_is_refused() {
+fn plan_file_with_a_changed_byte_is_refused() {
     let scene = scene();
     scene.bench.ends(0, &["plan", "-o", "plan.json"]);
     let text = scene.bench.read("plan.json");
@@ -93,9 +94,9 @@ fn any_byte_changed_is_refused() {
     assert!(scene.world.writes().is_empty());
 }
 
-/// Whoever can change the file can compute its digests anew; what it asks for must still follow from the configuration.
+/// Whoever can change the file can also recompute its digests. Each change must still follow from the configuration.
 #[test]
-fn a_forged_plan_with_good_digests_is_refused() {
+fn forged_plan_with_recomputed_digests_is_refused() {
     let scene = scene();
     scene.bench.ends(0, &["plan", "-o", "plan.json"]);
     let text = scene.bench.read("plan.json");
@@ -108,7 +109,7 @@ fn a_forged_plan_with_good_digests_is_refused() {
     assert!(scene.world.writes().is_empty(), "{:?}", scene.world.writes());
 }
 
-/// The text with both digests as they should be.
+/// The text with both digests recomputed.
 pub(crate) fn signed(text: &str) -> String {
     let mut plan: irsa::plan::PlanV2 = serde_json::from_str(text).expect("a plan");
     crate::corpus::targets::seal(&mut plan);
@@ -116,7 +117,7 @@ pub(crate) fn signed(text: &str) -> String {
 }
 
 #[test]
-fn a_plan_of_another_configuration_is_refused() {
+fn plan_of_another_configuration_is_refused() {
     let scene = scene();
     scene.bench.ends(0, &["plan", "-o", "plan.json"]);
     scene.declare(&(role("app") + "description = \"changed since\"\n"));
@@ -125,7 +126,7 @@ fn a_plan_of_another_configuration_is_refused() {
 }
 
 #[test]
-fn a_stale_plan_is_refused_and_writes_nothing() {
+fn stale_plan_is_refused_and_writes_nothing() {
     let scene = scene();
     scene.bench.converges();
     scene.declare(&(role("app") + "description = \"new\"\n"));
@@ -140,7 +141,7 @@ fn a_stale_plan_is_refused_and_writes_nothing() {
 }
 
 #[test]
-fn a_field_that_is_as_it_should_be_already_is_done() {
+fn planned_change_that_is_already_live_does_not_make_the_plan_stale() {
     let scene = scene();
     scene.bench.converges();
     scene
@@ -153,7 +154,7 @@ fn a_field_that_is_as_it_should_be_already_is_done() {
 }
 
 #[test]
-fn a_plan_with_refusals_or_gaps_is_refused() {
+fn plan_with_refusals_is_refused() {
     let scene = scene();
     scene.someone.create_role("app", &crate::ownership::trust(), &[]);
     scene.bench.ends(4, &["plan", "-o", "plan.json"]);
@@ -161,7 +162,7 @@ fn a_plan_with_refusals_or_gaps_is_refused() {
 }
 
 #[test]
-fn no_plan_file_at_all() {
+fn missing_or_invalid_plan_file_is_refused() {
     let scene = scene();
     scene.bench.ends(1, &["apply", "missing.json"]);
     scene.bench.write("other.json", "{}");

@@ -1,4 +1,4 @@
-//! Canaries: secrets of every kind, in use, and never in anything that irsa prints or writes.
+//! Canaries: irsa uses secrets of every kind, and none of them appears in anything that irsa prints or writes.
 
 use crate::ownership::role;
 use crate::support::program::{Bench, Run, tell};
@@ -19,23 +19,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// A role that only the second account has, so that the caller's session tells that it was used.
+/// A role that only the second account has, so that the caller in the log shows that irsa used the session.
 const ADMINISTRATOR: &str = "arn:aws:iam::444455556666:role/OrganizationAccountAccessRole";
 
-/// What `irsa` can be told to print in.
+/// All output formats of `irsa`.
 const FORMATS: [&str; 6] = ["text", "json", "jsonl", "markdown", "github", "html"];
 
 /// How many outputs were searched.
 static SEARCHED: AtomicUsize = AtomicUsize::new(0);
 
-/// A world, the credentials of a session in it, and the secrets to look for.
+/// A sandbox, the credentials of a session in it, and the secrets to search for.
 struct Stage {
     world: World,
     bench: Bench,
     canaries: BTreeMap<&'static str, String>,
 }
 
-/// How the kubeconfig's user signs in.
+/// A user of a kubeconfig that signs in with this token.
 fn with_token(token: &str) -> Value {
     json!({"token": token})
 }
@@ -58,20 +58,20 @@ impl Stage {
         stage
     }
 
-    /// The configuration, with this behind the table of the cluster.
+    /// Writes the configuration, with this text after the table of the cluster.
     fn declare(&self, cluster: &str) {
         self.bench.write("irsa.toml", &format!("owner = \"me\"\n[clusters.main]\n{cluster}\n{}", role("app")));
     }
 
-    /// A secret of the test's own.
+    /// Creates a secret for this test.
     fn canary(&mut self, what: &'static str) -> String {
-        // letters and digits alone: nothing in its form says that it is one
+        // only letters and digits: nothing in its form shows that it is a secret
         let text = format!("canary{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         self.canaries.insert(what, text.clone());
         text
     }
 
-    /// Signs in to the cluster as this user of a kubeconfig, from now on.
+    /// From now on, irsa signs in to the cluster as this user of a kubeconfig.
     fn kubeconfig(&mut self, user: &Value, change: impl FnOnce(&mut Value)) {
         let cluster = self.world.cluster("main");
         let mut file: Value =
@@ -84,26 +84,26 @@ impl Stage {
         self.declare("kubernetes = { context = \"main\" }");
     }
 
-    /// Lets a token speak for the user `canary`.
+    /// Makes the token authenticate the user `canary`.
     fn welcome(&self, token: &str) {
         self.world.cluster("main").set_token(token, User::admin("canary"));
     }
 
-    /// AWS was asked with the session, and the secret is the one that signed.
+    /// irsa called AWS with the session, and the secret signed the request.
     #[track_caller]
     fn session_was_used(&self) {
         let log = self.world.with(|sandbox| sandbox.log());
         assert!(log.iter().any(|record| record.call.caller.ends_with("/OrganizationAccountAccessRole/canary")));
     }
 
-    /// The cluster was asked with a token that speaks for the user `canary`.
+    /// irsa called the cluster with a token of the user `canary`.
     #[track_caller]
     fn token_was_used(&self) {
         let log = self.world.cluster("main").gate().log();
         assert!(log.iter().any(|record| record.call.user == "canary"), "{log:?}");
     }
 
-    /// Runs irsa as talkative as it gets, in both forms of its log; gives what it printed.
+    /// Runs irsa with the most verbose output, in both log formats. Returns what it printed.
     #[track_caller]
     fn runs(&self, code: i32, arguments: &[&str]) -> Vec<Run> {
         let run = |form: &str| {
@@ -118,7 +118,7 @@ impl Stage {
         ["text", "json"].map(run).into()
     }
 
-    /// Looks for every canary in a text, in every form that it may take there.
+    /// Searches a text for every canary, in every form that it may have there.
     #[track_caller]
     fn search(&self, whence: &str, text: &str) {
         SEARCHED.fetch_add(1, Ordering::Relaxed);
@@ -130,7 +130,7 @@ impl Stage {
     }
 }
 
-/// A secret as it stands, as a URL has it, and as base64 has it.
+/// The secret as it is, URL-encoded, and in base64.
 fn forms(canary: &str) -> Vec<String> {
     let encoded: String = form_urlencoded(canary);
     vec![canary.to_owned(), encoded, STANDARD.encode(canary), URL_SAFE_NO_PAD.encode(canary)]
@@ -141,9 +141,9 @@ fn form_urlencoded(text: &str) -> String {
 }
 
 #[test]
-fn no_command_in_any_form_prints_what_it_signs_in_with() {
+fn credentials_are_in_no_output_of_any_command() {
     let mut stage = Stage::new();
-    // first with a token that is made from the credentials
+    // first with a token that irsa makes from the credentials
     stage.runs(0, &["plan"]);
     stage.session_was_used();
     assert!(stage.world.cluster("main").gate().log().iter().any(|record| record.call.user == ADMINISTRATOR));
@@ -189,7 +189,7 @@ fn told(what: &str) {
     tell(&format!("secrets: {what}: {} outputs searched so far", SEARCHED.load(Ordering::Relaxed)));
 }
 
-/// A shell script as exec plugin, which says everything that it knows on stderr.
+/// A shell script as exec plugin. It prints everything that it knows on stderr.
 fn plugin(stage: &mut Stage, last: &str) -> (String, Value) {
     let (variable, argument, token) =
         (stage.canary("plugin's variable"), stage.canary("plugin's argument"), stage.canary("plugin's token"));
@@ -208,7 +208,7 @@ fn plugin(stage: &mut Stage, last: &str) -> (String, Value) {
 }
 
 #[test]
-fn an_exec_plugin_never_speaks_through_us() {
+fn output_of_an_exec_plugin_is_not_repeated() {
     let works = "CREDENTIAL";
     for (last, code) in [
         (works, 0),
@@ -236,7 +236,7 @@ fn an_exec_plugin_never_speaks_through_us() {
     told("exec plugins");
 }
 
-/// What a service can say of a secret.
+/// Messages in which a service may repeat a secret.
 fn echoes(canary: &str) -> Vec<String> {
     vec![
         format!("you sent {canary}, which may not do this"),
@@ -249,7 +249,7 @@ fn echoes(canary: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_aws_says_of_a_secret_is_not_repeated() {
+fn secret_in_an_aws_answer_is_not_repeated() {
     let stage = Stage::new();
     for what in ["access key id", "secret key", "session token"] {
         for echo in echoes(&stage.canaries[what]) {
@@ -284,7 +284,7 @@ fn what_aws_says_of_a_secret_is_not_repeated() {
 }
 
 #[test]
-fn what_a_cluster_says_of_a_secret_is_not_repeated() {
+fn secret_in_a_kubernetes_answer_is_not_repeated() {
     let mut stage = Stage::new();
     let token = stage.canary("bearer token");
     stage.welcome(&token);
@@ -305,7 +305,7 @@ fn what_a_cluster_says_of_a_secret_is_not_repeated() {
                 cluster.gate().fault(At::Before, kubernetes::Match::on(verb, "serviceaccounts"), refused, None);
                 let run = stage.bench.irsa(arguments);
                 stage.search(&run.to_string(), &run.to_string());
-                // a list that is refused is not the only way to look
+                // after a refused list, irsa can still read in another way
                 assert!(run.code != 0 || verb == "list", "{run}");
                 stage.search("plan.json", &stage.bench.read("plan.json"));
             }
@@ -314,10 +314,10 @@ fn what_a_cluster_says_of_a_secret_is_not_repeated() {
     told("what a cluster says");
 }
 
-/// What a mirror says to the head of a request.
+/// Makes the body of the mirror's answer from the head of the request.
 type Body = fn(&str) -> String;
 
-/// A server that answers every request with its own headers, in the form of an error.
+/// A server that answers every request with an error that repeats the request's headers.
 struct Mirror {
     port: u16,
 }
@@ -326,7 +326,7 @@ impl Mirror {
     fn start(status: &'static str, body: Body) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        // ends with the process: it waits for the next client
+        // the thread waits for the next client until the process ends
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 std::thread::spawn(move || reflect(stream, status, body));
@@ -337,7 +337,7 @@ impl Mirror {
 }
 
 fn reflect(mut stream: TcpStream, status: &str, body: Body) {
-    // a client that sends nothing is let go
+    // drops a client that sends nothing
     let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
     let mut head = Vec::new();
     let mut byte = [0];
@@ -349,7 +349,7 @@ fn reflect(mut stream: TcpStream, status: &str, body: Body) {
     }
     let body = body(&String::from_utf8_lossy(&head));
     let length = body.len();
-    // a client that is gone hears nothing
+    // a client that has gone does not read the answer
     let _ = stream.write_all(
         format!(
             "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\nx-amzn-requestid: {}\r\n\r\n{body}",
@@ -371,7 +371,7 @@ fn in_status(head: &str) -> String {
 }
 
 #[test]
-fn a_server_that_mirrors_its_requests_teaches_nobody_anything() {
+fn credentials_mirrored_by_a_server_are_not_repeated() {
     let bodies: [(&'static str, Body); 5] = [
         ("403 Forbidden", in_xml),
         ("403 Forbidden", in_status),
@@ -399,7 +399,7 @@ fn a_server_that_mirrors_its_requests_teaches_nobody_anything() {
 }
 
 #[test]
-fn an_address_with_a_password_is_told_without_it() {
+fn password_in_a_url_is_not_printed() {
     let closed = || format!("127.0.0.1:{}", free_port());
     for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_EKS", "HTTP_PROXY", "http_proxy"] {
         let mut stage = Stage::new();
@@ -410,7 +410,7 @@ fn an_address_with_a_password_is_told_without_it() {
             stage.bench.set("AWS_ENDPOINT_URL", "http://127.0.0.2:9");
         }
         stage.runs(4, &["plan", timeout[0], timeout[1]]);
-        // no URL at all
+        // not a URL at all
         stage.bench.set(variable, &format!("http://user:{password}@[::bad"));
         stage.runs(4, &["plan", timeout[0], timeout[1]]);
     }
@@ -453,7 +453,7 @@ fn files_with_credentials_are_not_quoted() {
         credentials(&mut stage, &text.replace("KEY", &key).replace("SECRET", &secret));
         stage.runs(4, &["plan", "--timeout", "1s"]);
     }
-    // a token of a pod
+    // the token of a pod
     let mut stage = Stage::new();
     let token = stage.canary("web identity token");
     credentials(&mut stage, "");
@@ -464,7 +464,7 @@ fn files_with_credentials_are_not_quoted() {
     stage.runs(4, &["plan", "--timeout", "1s"]);
     let log = stage.world.with(|sandbox| sandbox.log());
     assert!(log.iter().any(|record| record.call.body.contains(&token)), "it was sent");
-    // a kubeconfig that is none
+    // a file that is no kubeconfig
     for text in ["users: [{name: main, user: {token: TOKEN", "TOKEN", "- token: TOKEN\n  x\n", "users: TOKEN"] {
         let mut stage = Stage::new();
         let token = stage.canary("bearer token");
@@ -472,7 +472,7 @@ fn files_with_credentials_are_not_quoted() {
         stage.bench.write("kubeconfig", &text.replace("TOKEN", &token));
         stage.runs(4, &["plan", "--timeout", "1s"]);
     }
-    // a token in a file, one that no header takes, and a password
+    // a token in a file, a token that no HTTP header can hold, and a password
     for user in [
         json!({"tokenFile": "secret"}),
         json!({"token": "SECRET\u{7}"}),
@@ -496,9 +496,10 @@ fn files_with_credentials_are_not_quoted() {
     told("files");
 }
 
-/// A secret in a policy document is the user's own doing: it is shown like the rest of the document, and nowhere else.
+/// A secret in a policy document was put there by the user: irsa shows it like the rest of the document, and nowhere
+/// else.
 #[test]
-fn a_document_is_shown_as_it_is() {
+fn policy_document_is_shown_as_it_is() {
     let mut stage = Stage::new();
     let canary = stage.canary("word in a document");
     let inline = format!(
@@ -512,7 +513,7 @@ fn a_document_is_shown_as_it_is() {
     stage.search("the report", &apply.to_string());
 }
 
-/// What programmers print of the public types.
+/// The `Debug` output of the public types.
 #[test]
 fn debug_output_has_no_secrets() {
     use irsa::context::Context;

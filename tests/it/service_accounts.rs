@@ -1,4 +1,4 @@
-//! ServiceAccounts that others write to as well: two runs at once, a restore, kubectl, Helm, finalizers, policies.
+//! ServiceAccounts that others also write: a second run, a restore, kubectl, Helm, finalizers, admission policies.
 
 use crate::clusters::{Scene, entry, managers};
 use crate::support::clusters::{ADMIN_TOKEN, TestCluster, allowed, on_every_backend, patched};
@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
 const AUDIENCE: &str = "eks.amazonaws.com/audience";
 
-/// The same for a second one, which is never touched: so it is no plan in which everything goes.
+/// A second role and ServiceAccount, which never change: with them no plan deletes everything.
 fn keep() -> String {
     entry("create", "shop", "keep", "").replace("app", "keep")
 }
@@ -27,12 +27,12 @@ fn applied(runtime: &Runtime, clusters: &[TestCluster], more: &str) -> Scene {
 }
 
 #[test]
-fn two_runs_that_make_the_same_lose_no_mark_and_destroy_leaves_nothing() {
+fn two_parallel_applies_keep_the_owner_label_and_destroy_leaves_nothing() {
     on_every_backend("two runs at once", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
         let names: Vec<String> = (0..60).map(|number| format!("w-{number:02}")).collect();
-        // the roles are there, so that both come to the ServiceAccounts at the same time
+        // the roles exist already, so that both runs reach the ServiceAccounts at the same time
         let declare = |manage: &str| {
             let entries = names.chunks(15).enumerate().map(|(number, names)| {
                 format!(
@@ -63,7 +63,7 @@ fn two_runs_that_make_the_same_lose_no_mark_and_destroy_leaves_nothing() {
 }
 
 #[test]
-fn after_a_restore_our_fields_come_off() {
+fn fields_without_manager_after_a_restore_are_removed() {
     on_every_backend("managedFields reset", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (applied(runtime, clusters, ""), &clusters[0]);
         cluster.merge(runtime, "shop", "cart", &json!({"metadata": {"managedFields": [{}]}}));
@@ -78,7 +78,7 @@ fn after_a_restore_our_fields_come_off() {
 }
 
 #[test]
-fn what_a_restore_holds_stays_with_a_note_and_goes_by_force() {
+fn fields_owned_by_a_restore_are_kept_with_a_note_and_removed_with_force() {
     on_every_backend("restored by another manager", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (applied(runtime, clusters, ""), &clusters[0]);
         let object = cluster.get(runtime, "shop", "cart").expect("it was made");
@@ -97,7 +97,7 @@ fn what_a_restore_holds_stays_with_a_note_and_goes_by_force() {
 }
 
 #[test]
-fn undeclared_annotations_of_the_chain_are_drift_refused_or_left() {
+fn undeclared_eks_annotation_is_drift_or_refused_or_kept_by_its_effect_and_manager() {
     on_every_backend("undeclared annotations", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (applied(runtime, clusters, ""), &clusters[0]);
         for key in ["audience", "skip-containers", "from-the-future"] {
@@ -145,9 +145,9 @@ fn declared_labels_and_annotations_are_kept_and_released() {
     });
 }
 
-/// As the guides of clusters have it: a manifest in Git, applied again by each deployment.
+/// As cluster guides recommend: a manifest in Git, applied again by each deployment.
 #[test]
-fn what_a_manifest_sets_and_does_no_harm_is_neither_refused_nor_fought_over() {
+fn harmless_annotation_of_a_manifest_is_neither_refused_nor_reverted() {
     on_every_backend("an annotation of a manifest", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         let regional = "eks.amazonaws.com/sts-regional-endpoints";
@@ -181,7 +181,7 @@ fn what_a_manifest_sets_and_does_no_harm_is_neither_refused_nor_fought_over() {
 }
 
 #[test]
-fn a_dropped_label_whose_record_was_lost_goes_and_one_that_is_shared_is_said_to_stay() {
+fn undeclared_label_is_removed_or_kept_with_a_note_if_shared() {
     on_every_backend("a dropped label", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (applied(runtime, clusters, "labels = { tier = \"web\" }"), &clusters[0]);
         let label = || {
@@ -211,7 +211,7 @@ fn a_dropped_label_whose_record_was_lost_goes_and_one_that_is_shared_is_said_to_
 }
 
 #[test]
-fn an_object_without_its_label_gives_our_fields_back() {
+fn service_account_without_owner_label_loses_our_fields_and_is_kept() {
     on_every_backend("the label is taken off", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (applied(runtime, clusters, ""), &clusters[0]);
         cluster.merge(runtime, "shop", "cart", &json!({"metadata": {"labels": {"irsa/owner": null}}}));
@@ -229,7 +229,7 @@ fn an_object_without_its_label_gives_our_fields_back() {
 }
 
 #[test]
-fn labels_that_cannot_be_are_mistakes_with_their_place() {
+fn invalid_labels_and_annotations_are_errors_with_a_line() {
     let bench = Bench::new(World::empty().environment());
     for (more, says) in [
         ("labels = { \"irsa/owner\" = \"x\" }", "the prefix `irsa/` is reserved for irsa"),
@@ -248,7 +248,7 @@ fn labels_that_cannot_be_are_mistakes_with_their_place() {
 }
 
 #[test]
-fn what_is_being_deleted_waits_and_is_said_to() {
+fn terminating_service_account_is_reported_as_waiting() {
     on_every_backend("finalizer", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (applied(runtime, clusters, ""), &clusters[0]);
         let hold = |list: Value| cluster.merge(runtime, "shop", "cart", &json!({"metadata": {"finalizers": list}}));
@@ -262,7 +262,8 @@ fn what_is_being_deleted_waits_and_is_said_to() {
         hold(Value::Null);
         scene.bench.converges();
         assert!(cluster.annotation(runtime, "shop", "cart", ROLE_ARN).is_some(), "it was made anew");
-        // no longer declared: who holds the finalizer holds it too, so it is let go of
+        // no longer declared: irsa releases it, because the manager that set the finalizer also owns a part of the
+        // object
         hold(json!(["example.com/hold"]));
         scene.declare(&keep());
         scene.bench.ends(0, &["apply", "--auto-approve", "--force-conflicts"]);
@@ -271,7 +272,7 @@ fn what_is_being_deleted_waits_and_is_said_to() {
 }
 
 #[test]
-fn a_namespace_that_is_terminating_is_said_to_be() {
+fn terminating_namespace_is_reported_as_waiting() {
     on_every_backend("Terminating namespace", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (applied(runtime, clusters, ""), &clusters[0]);
         cluster.create_namespace(runtime, "going");
@@ -289,7 +290,7 @@ fn a_namespace_that_is_terminating_is_said_to_be() {
     });
 }
 
-/// The configuration of a world with one cluster, on the sandbox alone.
+/// A sandbox with one cluster, and a bench with this configuration. Does not run on a real API server.
 fn alone(text: &str) -> (World, Bench) {
     let world = World::with_cluster("main");
     create_namespaces_in(&world.cluster("main"), &["apps"]);
@@ -302,7 +303,7 @@ fn role(name: &str) -> String {
     format!("[roles.{name}]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\nservice-accounts = [\"apps/{name}\"]\n")
 }
 
-/// Writes to the object right before a delete arrives, so often.
+/// Changes the object right before a delete arrives, this many times.
 struct Meddler {
     cluster: Arc<Cluster>,
     left: Mutex<u32>,
@@ -341,15 +342,15 @@ fn meddled(times: u32, with: fn(&Cluster, u32)) -> (World, i32, String, usize) {
 }
 
 #[test]
-fn what_changed_between_the_look_and_the_delete_is_looked_at_again() {
+fn service_account_changed_before_its_delete_is_read_again() {
     let there = |world: &World| crate::support::world::service_account(&world.cluster("main"), "apps", "app").is_some();
-    // Helm takes it over: it stays
+    // Helm takes the object over: irsa keeps it
     let (world, code, text, deletes) =
         meddled(1, |cluster, _| edited(cluster, "helm", "meta.helm.sh/release-name", "x"));
     assert!(there(&world), "{text}");
     assert_eq!((code, deletes), (6, 1), "{text}");
     assert!(text.contains("`helm` manages it too now"), "{text}");
-    // a change that is none of ours and leaves no manager: deleted at the next look
+    // a change to no field of ours, which leaves no manager: irsa reads again and deletes
     let past = |cluster: &Cluster, left: u32| {
         let touch = |object: &mut Value| object["metadata"]["generation"] = json!(left);
         assert!(cluster.with(|store| store.tamper(Resource::ServiceAccounts, "apps", "app", touch)));
@@ -357,14 +358,14 @@ fn what_changed_between_the_look_and_the_delete_is_looked_at_again() {
     let (world, code, text, deletes) = meddled(1, past);
     assert!(!there(&world), "{text}");
     assert_eq!((code, deletes), (0, 2), "{text}");
-    // one that never holds still: given up
+    // an object that changes every time: irsa gives up
     let (world, code, text, deletes) = meddled(9, past);
     assert!(there(&world), "{text}");
     assert_eq!((code, deletes), (1, 3), "{text}");
 }
 
 #[test]
-fn a_policy_that_overwrites_what_is_sent_fails_the_step_every_time() {
+fn admission_policy_that_overwrites_a_field_fails_every_apply() {
     let (world, bench) = alone(&(role("app") + &role("keep")));
     bench.converges();
     let cluster = world.cluster("main");
@@ -391,7 +392,7 @@ fn a_policy_that_overwrites_what_is_sent_fails_the_step_every_time() {
 }
 
 #[test]
-fn where_changes_are_denied_what_is_made_is_marked_all_the_same() {
+fn new_service_account_is_created_with_its_marker_in_one_request() {
     let (world, bench) = alone(&role("app"));
     bench.ends(0, &["apply", "--auto-approve"]);
     let cluster = world.cluster("main");

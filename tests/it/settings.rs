@@ -1,5 +1,5 @@
-//! What people have in their environment and in their files for the aws CLI and kubectl: it works, or what is wrong with
-//! it is named. Through the real binary.
+//! Environment variables and files that people have for the aws CLI and kubectl: irsa accepts them, or names what is
+//! wrong with them. These tests run the real binary.
 
 use crate::ownership::{HEAD, Scene, role};
 use crate::support::hostile::{Answer, Hostile};
@@ -11,16 +11,16 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
-/// What does not get better is told long before the budget of two minutes is spent.
+/// irsa reports errors that no retry fixes long before its budget of two minutes is spent.
 const SOON: Duration = Duration::from_secs(25);
 
-/// A bench like the scene's, its own environment to change.
+/// A bench like the scene's, whose environment a test can change.
 fn bench(scene: &Scene) -> Bench {
     scene.declare(&role("app"));
     Bench::with(scene.world.environment(), &scene.bench.read("irsa.toml"))
 }
 
-/// The run says this of an account or a cluster that could not be used, and nothing that is not for users.
+/// The run prints this about an account or a cluster that it could not use, and no internal text.
 #[track_caller]
 fn tells(run: &Run, code: i32, text: &str) {
     assert_eq!(run.code, code, "{run}");
@@ -32,7 +32,7 @@ fn tells(run: &Run, code: i32, text: &str) {
 }
 
 #[test]
-fn what_is_set_to_nothing_is_not_set() {
+fn empty_variable_counts_as_unset() {
     let scene = Scene::new();
     let mut bench = bench(&scene);
     for (name, value) in [
@@ -49,7 +49,7 @@ fn what_is_set_to_nothing_is_not_set() {
         bench.set(name, value);
     }
     bench.ends(0, &["plan"]);
-    // the address of all services, and a profile's
+    // the endpoint of all services, and that of a profile
     let endpoint = scene.world.with(|sandbox| sandbox.endpoint());
     bench.set("AWS_ENDPOINT_URL", "");
     bench.write(".aws/config", &format!("[default]\nendpoint_url = {endpoint}\nservices = own\nca_bundle =\n[services own]\niam =\n  endpoint_url =\n"));
@@ -61,7 +61,7 @@ fn what_is_set_to_nothing_is_not_set() {
 }
 
 #[test]
-fn a_variable_that_is_set_wrongly_is_named() {
+fn invalid_variable_is_named() {
     for (name, value, text, code) in [
         ("AWS_ACCESS_KEY_ID", "test\n", "`AWS_ACCESS_KEY_ID` has white space or a line break", 4),
         ("AWS_ACCESS_KEY_ID", "te\u{7}st", "`AWS_ACCESS_KEY_ID` has characters", 4),
@@ -86,7 +86,7 @@ fn a_variable_that_is_set_wrongly_is_named() {
 }
 
 #[test]
-fn an_address_in_a_profile_that_is_none_is_named() {
+fn invalid_endpoint_url_in_a_profile_is_named() {
     let default = "`endpoint_url` of profile `default` is not a URL";
     for (config, profile, text) in [
         ("[default]\nendpoint_url = hunter2\n", "", default),
@@ -119,7 +119,7 @@ fn an_address_in_a_profile_that_is_none_is_named() {
     }
 }
 
-/// A bench without keys in its environment, with these files of profiles.
+/// A bench without keys in its environment, with these config and credentials files.
 fn with_files(scene: &Scene, config: &str, credentials: &str) -> Bench {
     let mut bench = bench(scene);
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
@@ -133,7 +133,7 @@ fn with_files(scene: &Scene, config: &str, credentials: &str) -> Bench {
 const KEYS: &str = "aws_access_key_id = test\naws_secret_access_key = hunter2\n";
 
 #[test]
-fn what_is_wrong_with_a_profile_is_named() {
+fn error_in_a_profile_is_named() {
     let cases: [(&str, &str, String, &str); 8] = [
         (
             "typo",
@@ -184,7 +184,7 @@ fn what_is_wrong_with_a_profile_is_named() {
         let mut bench = with_files(&scene, config, &credentials);
         bench.set("AWS_PROFILE", name);
         tells(&bench.irsa(&["plan"]), 4, text);
-        // the same for one that the configuration names
+        // the same for a profile that the configuration names
         bench.set("AWS_PROFILE", "");
         let head =
             format!("owner = \"me\"\n[accounts.one]\nid = \"111122223333\"\nprofile = \"{name}\"\n[clusters.main]\n");
@@ -194,10 +194,10 @@ fn what_is_wrong_with_a_profile_is_named() {
     }
 }
 
-/// What the SDK says of these in words for programmers: the file, the profile and the key that is wrong, and nothing of
-/// logging in again.
+/// The SDK describes these errors for programmers. irsa names the file, the profile and the wrong key, and does not ask
+/// the user to log in again.
 #[test]
-fn what_a_profile_lacks_is_named() {
+fn missing_key_of_a_profile_is_named() {
     const ROLE: &str = "role_arn = arn:aws:iam::111122223333:role/x\n";
     let cases = [
         (
@@ -257,16 +257,17 @@ fn what_a_profile_lacks_is_named() {
 }
 
 #[test]
-fn white_space_around_the_name_of_a_profile_is_named() {
+fn white_space_around_a_profile_name_is_named() {
     let scene = Scene::new();
     let mut bench = with_files(&scene, "", &format!("[default]\n{KEYS}"));
     bench.set("AWS_PROFILE", "default ");
     tells(&bench.irsa(&["plan"]), 4, "`AWS_PROFILE` has white space around `default`: remove it");
 }
 
-/// It is not passed over: without it others than those that were meant would be asked.
+/// irsa does not ignore the variable: without it, irsa would use other credentials or another region than the user
+/// meant.
 #[test]
-fn a_variable_that_is_no_text_is_named() {
+fn variable_that_is_not_utf8_is_named() {
     for name in ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_REGION"] {
         let scene = Scene::new();
         let bench = with_files(&scene, "", &format!("[default]\n{KEYS}"));
@@ -282,7 +283,7 @@ fn a_variable_that_is_no_text_is_named() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_that_a_variable_names_is_told() {
+fn error_in_a_file_named_by_a_variable_is_reported() {
     for (set, text) in [
         (
             &[("AWS_SHARED_CREDENTIALS_FILE", "/not/there")][..],
@@ -326,9 +327,9 @@ fn what_is_wrong_with_a_file_that_a_variable_names_is_told() {
     }
 }
 
-/// The TLS of a cluster stands for that of an endpoint of AWS: what counts is whether it is trusted.
+/// The TLS server of a cluster stands in for an AWS endpoint. Only whether irsa trusts its certificate counts.
 #[test]
-fn a_bundle_of_authorities_is_trusted_and_a_strange_certificate_is_told_at_once() {
+fn ca_bundle_is_trusted_and_an_unknown_certificate_is_reported_at_once() {
     let scene = Scene::new();
     let cluster = scene.world.cluster("main");
     let mut bench = bench(&scene);
@@ -352,7 +353,7 @@ fn a_bundle_of_authorities_is_trusted_and_a_strange_certificate_is_told_at_once(
 }
 
 #[test]
-fn what_no_second_try_mends_is_told_at_once() {
+fn error_that_no_retry_fixes_is_reported_at_once() {
     let proxy = Connect::start(None);
     let at = format!("http://127.0.0.1:{}", proxy.port);
     let wants = format!("http://127.0.0.1:{}", Connect::start(Some("me:secret".into())).port);
@@ -383,7 +384,7 @@ fn what_no_second_try_mends_is_told_at_once() {
     }
 }
 
-/// A bench whose kubeconfig has one context, `main`, as `change` makes it.
+/// A bench whose kubeconfig has one context, `main`, changed by `change`.
 fn with_kubeconfig(scene: &Scene, change: impl FnOnce(&mut Value, &mut Value)) -> Bench {
     let mut bench = bench(scene);
     let mut entry = scene.world.cluster("main").kubeconfig_entry("admin-token");
@@ -396,7 +397,7 @@ fn with_kubeconfig(scene: &Scene, change: impl FnOnce(&mut Value, &mut Value)) -
 }
 
 #[test]
-fn a_kubeconfig_is_read_as_kubectl_reads_it() {
+fn kubeconfig_is_read_as_kubectl_reads_it() {
     let scene = Scene::new();
     let plugin =
         json!({"apiVersion": "client.authentication.k8s.io/v1", "command": "cat", "args": ["credential.json"]});
@@ -428,11 +429,11 @@ fn a_kubeconfig_is_read_as_kubectl_reads_it() {
 }
 
 #[test]
-fn an_api_behind_a_proxy_is_reached_as_kubectl_reaches_it() {
+fn api_behind_a_proxy_is_reached_as_kubectl_reaches_it() {
     let scene = Scene::new();
     let port: u16 =
         scene.world.cluster("main").endpoint().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-    // a name that only the proxy knows, and that the certificate has
+    // only the proxy can resolve this name; the certificate contains it
     let far = "https://kubernetes.default.svc";
     let connect = Connect::to(port, None);
     let secret = Connect::to(port, Some("me:se@cret".into()));
@@ -460,7 +461,7 @@ fn an_api_behind_a_proxy_is_reached_as_kubectl_reaches_it() {
     }
     assert!(connect.asked().iter().all(|target| target == "kubernetes.default.svc:443"), "{:?}", connect.asked());
     assert!(!connect.asked().is_empty() && !socks.asked().is_empty());
-    // and what is amiss is told
+    // irsa reports what is wrong with a proxy
     for (proxy, text) in [
         (format!("http://127.0.0.1:{}", secret.port), "HTTP status 407"),
         (format!("socks5://me:hunter2@127.0.0.1:{}", locked.port), "SOCKS"),
@@ -478,7 +479,7 @@ fn an_api_behind_a_proxy_is_reached_as_kubectl_reaches_it() {
 }
 
 #[test]
-fn what_an_api_server_warns_of_is_told_once() {
+fn warning_of_an_api_server_is_printed_once() {
     let scene = Scene::new();
     let warning = "warning: 299 - \"v1 ServiceAccount is \\\"old\\\"\"\r\n".to_owned();
     let server = Hostile::start(move |asked| {
@@ -502,7 +503,7 @@ fn what_an_api_server_warns_of_is_told_once() {
 }
 
 #[test]
-fn metrics_say_what_ended_a_run_before_its_plan() {
+fn metrics_have_the_exit_code_of_a_run_without_a_plan() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     scene.bench.converges();
@@ -522,7 +523,7 @@ fn metrics_say_what_ended_a_run_before_its_plan() {
     let fresh = Bench::with(BTreeMap::new(), "owner = ");
     fresh.ends(3, &line);
     assert!(fresh.read("irsa.prom").contains("irsa_last_run_exit_code{owner=\"\"} 3"));
-    // whatever is wrong with the command line
+    // for every kind of usage error
     for wrong in [&["--bogus"][..], &["--shard", "9/3"], &["--format", "sarif"], &["--confirm-after", "soon"]] {
         scene.bench.write("irsa.prom", "irsa_last_run_exit_code{owner=\"me\"} 0\n");
         scene.bench.ends(64, &[&line[..], wrong].concat());
@@ -531,7 +532,7 @@ fn metrics_say_what_ended_a_run_before_its_plan() {
         scene.bench.ends(64, &[&line[..1], wrong, &line[1..]].concat());
         assert_eq!(scene.bench.read("irsa.prom"), "no metrics\n", "what is no file of metrics stays");
     }
-    // whose they are is known where the configuration can be read
+    // the metrics name the owner if irsa can read the configuration
     let known = Bench::with(BTreeMap::new(), "owner = \"me\"\n[clusters.main]\n");
     known.ends(64, &[&line[..], &["--format", "sarif"]].concat());
     assert!(known.read("irsa.prom").contains("irsa_last_run_exit_code{owner=\"\"} 64"));

@@ -1,4 +1,4 @@
-//! The last look of an apply, where IAM shows late or never what it has acknowledged.
+//! The verifying reads at the end of an apply, if IAM shows acknowledged writes late or never.
 
 use crate::support::inside::{self, Inside};
 use crate::support::many;
@@ -13,7 +13,7 @@ fn configuration(tag: &str) -> String {
     head + &many::roles(0..3, "one", "main").replace("team = \"x\"", &format!("team = \"{tag}\""))
 }
 
-/// Three roles of tag `x`, and the configuration for tag `y`.
+/// A sandbox with three live roles that have tag `x`, and a configuration with tag `y`.
 async fn changed() -> Inside {
     let clusters = vec![ClusterSpec::new("main", FIRST, "eu-west-1").with_namespaces(&["apps"])];
     let inside = Inside::start(SandboxOptions { clusters, ..SandboxOptions::empty() }).await;
@@ -28,7 +28,7 @@ async fn changed() -> Inside {
 const NOTE: &str = "written, but IAM does not show it yet: `tags.team`";
 
 #[test]
-fn what_iam_never_shows_is_told_and_fails_nothing() {
+fn write_that_iam_never_shows_is_noted_and_is_no_failure() {
     inside::runtime().block_on(async {
         let inside = changed().await;
         inside.sandbox.stale_reads(1_000);
@@ -37,7 +37,7 @@ fn what_iam_never_shows_is_told_and_fails_nothing() {
         assert_eq!(ended.code, 0, "{ended}");
         let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
         assert_eq!((&report["succeeded"], &report["summary"]["applied"]), (&true.into(), &3.into()), "{ended}");
-        // of several writes the sandbox hides the last one
+        // of several writes to an object, the sandbox hides the last one
         let steps = report["outcomes"].as_array().expect("steps");
         assert!(steps.iter().all(|step| step["outcome"] == "applied"), "{ended}");
         let notes: Vec<&str> = steps.iter().filter_map(|step| step["note"].as_str()).collect();
@@ -47,7 +47,7 @@ fn what_iam_never_shows_is_told_and_fails_nothing() {
 }
 
 #[test]
-fn what_iam_shows_late_is_waited_for() {
+fn write_that_iam_shows_late_is_waited_for() {
     inside::runtime().block_on(async {
         let inside = changed().await;
         inside.sandbox.stale_reads(4);
@@ -59,10 +59,10 @@ fn what_iam_shows_late_is_waited_for() {
 }
 
 #[test]
-fn a_last_look_that_is_denied_is_told_and_fails_nothing() {
+fn denied_verifying_read_is_noted_and_is_no_failure() {
     inside::runtime().block_on(async {
         let inside = changed().await;
-        // the plan's three looks, and then none
+        // allows the three reads of the plan, and no read after that
         let gate = inside.sandbox.gate();
         gate.fault(Stage::Before, Match::on("iam", "GetRole"), Fault::Delay(Duration::ZERO), Some(3));
         gate.fault(Stage::Before, Match::on("iam", "GetRole"), Fault::Deny, None);

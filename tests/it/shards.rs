@@ -1,5 +1,5 @@
-//! `--shard`: runs that share a fleet. Side by side they make what one run over all makes, no two write one object, and
-//! none takes away what only a run over all may.
+//! `--shard`: several runs divide a fleet. In parallel they create what one unsharded run creates, no two of them write
+//! the same object, and none deletes what only an unsharded run may delete.
 
 mod example;
 mod simulation;
@@ -22,17 +22,17 @@ fn name(number: usize) -> String {
     format!("c{number:02}")
 }
 
-/// What a configuration of the fleet declares.
+/// What the configuration of the fleet declares.
 struct Declared {
-    /// The clusters that are no more.
+    /// The clusters with `state = "gone"`.
     gone: Vec<usize>,
     /// The clusters whose own role is not declared.
     without: Vec<usize>,
-    /// Whether the roles over several clusters have lost all clusters but the first two.
+    /// Whether the roles of several clusters keep only their first two clusters.
     narrow: bool,
-    /// Whether the policy that one role alone attaches is declared.
+    /// Whether the policy that only one role attaches is declared.
     alone: bool,
-    /// What the shared policy allows.
+    /// The action that the shared policy allows.
     shared: &'static str,
 }
 
@@ -93,7 +93,7 @@ impl Declared {
     }
 }
 
-/// Clusters of two accounts, with something of others in each.
+/// Clusters in two accounts, with an object of others in each.
 async fn fleet() -> Inside {
     let spec = |number: usize| {
         let (account, region) = if number.is_multiple_of(2) { (FIRST, "eu-west-1") } else { (SECOND, "us-east-1") };
@@ -125,7 +125,7 @@ async fn all(inside: &Inside, file: &str, command: &[&str]) -> Vec<Ended> {
     join_all(runs).await
 }
 
-/// Applies in all shards at once until none has anything to do, and gives the number of rounds that wrote something.
+/// Applies in all shards at once until none has anything to do. Returns the number of rounds that wrote something.
 async fn converge(inside: &Inside, file: &str, most: usize) -> usize {
     for round in 0..=most {
         let ended = all(inside, file, &["apply", "--auto-approve"]).await;
@@ -142,7 +142,7 @@ async fn converge(inside: &Inside, file: &str, most: usize) -> usize {
     panic!("after {most} rounds there still is something to do");
 }
 
-/// All that is live, ours and others'.
+/// The whole live state: our objects and those of others.
 fn view(inside: &Inside) -> BTreeMap<String, Value> {
     let mut view = BTreeMap::new();
     for account in [FIRST, SECOND] {
@@ -176,13 +176,14 @@ fn assert_same(is: &BTreeMap<String, Value>, wanted: &BTreeMap<String, Value>) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Who sent a request, by its user agent.
+/// The run that sent a request, taken from its user agent.
 fn actor(user_agent: &str) -> String {
     let name = user_agent.split("app/").nth(1).unwrap_or_default();
     name.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
-/// The objects that were written, and by whom: of AWS since the record of a number, of Kubernetes ever.
+/// The objects that were written, and the runs that wrote them: for AWS since this log record, for Kubernetes since the
+/// start.
 fn writers(inside: &Inside, since: usize) -> BTreeMap<String, BTreeSet<String>> {
     let mut writers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for record in inside.sandbox.log().iter().skip(since).filter(|record| record.call.is_write()) {
@@ -206,7 +207,7 @@ fn writers(inside: &Inside, since: usize) -> BTreeMap<String, BTreeSet<String>> 
 }
 
 #[test]
-fn shares_side_by_side_make_what_one_run_makes() {
+fn parallel_shards_create_the_same_state_as_one_unsharded_run() {
     inside::runtime().block_on(async {
         let inside = fleet().await;
         let start = inside.sandbox.snapshot();
@@ -231,7 +232,7 @@ fn shares_side_by_side_make_what_one_run_makes() {
 }
 
 #[test]
-fn only_a_run_over_all_deletes_in_iam() {
+fn iam_objects_are_deleted_only_by_an_unsharded_run() {
     inside::runtime().block_on(async {
         let inside = fleet().await;
         inside.write("before.toml", &WHOLE.text());
@@ -277,7 +278,7 @@ fn only_a_run_over_all_deletes_in_iam() {
 }
 
 #[test]
-fn a_policy_that_others_have_too_changes_with_a_run_over_all() {
+fn policy_shared_between_shards_is_changed_only_by_an_unsharded_run() {
     inside::runtime().block_on(async {
         let inside = fleet().await;
         inside.write("before.toml", &WHOLE.text());
@@ -291,7 +292,7 @@ fn a_policy_that_others_have_too_changes_with_a_run_over_all() {
         assert_eq!(waits.len(), 1, "it is one shard's");
         assert!(waits[0].stdout.contains("a run without `--shard` changes it"), "{}", waits[0]);
         assert!(!inside.sandbox.log().iter().skip(since).any(|record| record.call.is_write()), "nothing was written");
-        // what this run leaves differs all the same
+        // drift still reports the change that this run leaves out
         let drift = all(&inside, "after.toml", &["drift"]).await;
         assert!(drift.iter().any(|run| run.code == 2 && run.stdout.contains("policy/one/shared")));
         assert!(drift.iter().all(|run| [0, 2].contains(&run.code)));
@@ -302,7 +303,7 @@ fn a_policy_that_others_have_too_changes_with_a_run_over_all() {
 }
 
 #[test]
-fn a_share_is_saved_with_its_plan() {
+fn saved_plan_keeps_its_shard() {
     inside::runtime().block_on(async {
         let inside = fleet().await;
         inside.write("fleet.toml", &WHOLE.text());
@@ -329,7 +330,7 @@ fn a_share_is_saved_with_its_plan() {
 }
 
 #[test]
-fn a_share_reads_what_it_needs() {
+fn shard_reads_only_what_it_needs() {
     inside::runtime().block_on(async {
         let inside = fleet().await;
         inside.write("fleet.toml", &WHOLE.text());
@@ -364,7 +365,7 @@ fn addresses(list: &Value) -> BTreeSet<String> {
 }
 
 #[test]
-fn an_account_that_a_share_does_not_touch_is_not_asked() {
+fn shard_sends_no_request_to_accounts_without_its_objects() {
     inside::runtime().block_on(async {
         let clusters = vec![ClusterSpec::new("c00", FIRST, "eu-west-1"), ClusterSpec::new("c01", SECOND, "us-east-1")];
         let inside = Inside::start(SandboxOptions { clusters, access_roles: true, ..SandboxOptions::empty() }).await;
@@ -398,7 +399,7 @@ fn an_account_that_a_share_does_not_touch_is_not_asked() {
 }
 
 #[test]
-fn the_lock_may_lie_in_the_cluster_of_another_share() {
+fn lock_can_be_in_a_cluster_of_another_shard() {
     inside::runtime().block_on(async {
         let inside = fleet().await;
         inside.write("fleet.toml", &format!("{}\n[lock]\ncluster = \"c02\"\n", WHOLE.text()));
@@ -409,13 +410,13 @@ fn the_lock_may_lie_in_the_cluster_of_another_share() {
         }
         let log = inside.sandbox.cluster("c02").gate().log();
         let taken = log.iter().filter(|record| record.call.resource == "leases" && record.call.is_write()).count();
-        // each takes it and gives it back
+        // each shard takes and releases the lock
         assert!(taken >= 8, "{taken}");
     });
 }
 
 #[test]
-fn wrong_shares_are_wrong_usage() {
+fn invalid_shard_is_a_usage_error() {
     let text = "owner = \"fleet\"\n[clusters.c]\n[roles.r]\nservice-accounts = [\"a/b\"]\n";
     let bench = Bench::with(BTreeMap::new(), text);
     for bad in ["", "1", "0/0", "3/2", "1/10001", "-1/2", "a/b"] {

@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM at every write, and SIGHUP: the one in flight ends, no other starts, and the report says what is left.
+//! SIGINT and SIGTERM at every write, and SIGHUP: irsa completes the write in flight, starts no other, and reports what
+//! is left.
 
 use crate::ownership::{Scene, role};
 use crate::support::fleet::{CLUSTERS, Fleet, same};
@@ -14,9 +15,9 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How many worlds at a time.
+/// The number of worlds that run in parallel.
 const THREADS: usize = 3;
-/// The longest that a run may go on behind a signal: runners of CI kill it then.
+/// The longest that a run may continue after a signal: CI runners kill it then.
 const GRACE: Duration = Duration::from_secs(7);
 
 /// One signal at one write.
@@ -24,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(7);
 struct Kind {
     name: &'static str,
     code: i32,
-    /// Whether the other lanes have come to their end, or are in the middle of a write too.
+    /// Whether the parallel writes are complete at that time, or in flight too.
     others: Others,
 }
 
@@ -32,7 +33,7 @@ const KINDS: [Kind; 2] =
     [Kind { name: "INT", code: 130, others: Others::GoOn }, Kind { name: "TERM", code: 143, others: Others::Wait }];
 
 #[test]
-fn a_signal_at_any_write_ends_the_run_in_order() {
+fn signal_at_any_write_ends_the_run_in_order() {
     let begin = Instant::now();
     let fleet = Fleet::new();
     let scene = fleet.scene();
@@ -74,7 +75,7 @@ fn why(panic: Box<dyn std::any::Any + Send>) -> String {
     panic.downcast::<String>().map_or_else(|_| "it panicked".to_owned(), |text| *text)
 }
 
-/// One signal at one write; how long the run went on behind it.
+/// Sends one signal at one write. Returns how long the run continued after it.
 fn interrupt(fleet: &Fleet, write: &Write, kind: Kind, state: &Value, foreign: &Value) -> Duration {
     let scene = fleet.scene();
     let watch = Watch::over(&scene.world, &CLUSTERS);
@@ -100,7 +101,7 @@ fn interrupt(fleet: &Fleet, write: &Write, kind: Kind, state: &Value, foreign: &
     took
 }
 
-/// The report and what a plan finds left must be of one mind.
+/// The report lists as undone exactly what a plan finds left.
 fn told(run: &Run, kind: Kind, left: &[String]) {
     let report = run.json();
     assert_eq!(report["interrupted"], format!("SIG{}", kind.name));
@@ -121,9 +122,9 @@ fn address(step: &Value) -> String {
     step["address"].as_str().unwrap_or_default().to_owned()
 }
 
-/// A write that is not answered: the run ends all the same, and says that what came of it is not known.
+/// A write gets no answer: after the signal the run still ends, and reports that the result of the write is unknown.
 #[test]
-fn a_write_that_hangs_is_told_as_unknown() {
+fn unanswered_write_is_reported_as_unknown_after_a_signal() {
     for kind in KINDS {
         let mut scene = Scene::new();
         scene.bench.set("IRSA_TEST_SPEED", "10");
@@ -157,9 +158,9 @@ fn a_write_that_hangs_is_told_as_unknown() {
     }
 }
 
-/// The second signal ends the run at once, with its report and without its lock.
+/// A second signal ends the run at once. The run still prints its report and releases its lock.
 #[test]
-fn a_second_signal_waits_for_nothing() {
+fn second_signal_ends_the_run_at_once() {
     for (first, second) in [("INT", "INT"), ("INT", "TERM"), ("TERM", "INT")] {
         let scene = Scene::new();
         scene.declare(&("[lock]\ncluster = \"main\"\n".to_owned() + &role("app")));
@@ -172,7 +173,7 @@ fn a_second_signal_waits_for_nothing() {
         running.signal(second);
         let heard = Instant::now();
         let run = running.ends();
-        // half of what the first one alone would have been given
+        // half of the time that the first signal alone would have allowed
         assert!(heard.elapsed() < Duration::from_millis(2_500), "{:?}: {run}", heard.elapsed());
         assert_eq!(run.code, if first == "INT" { 130 } else { 143 }, "{run}");
         let report = run.json();
@@ -186,7 +187,7 @@ fn a_second_signal_waits_for_nothing() {
     }
 }
 
-/// The Lease names nobody any more.
+/// The Lease has no holder any more.
 #[track_caller]
 fn gave_the_lock_back(scene: &Scene, run: &Run) {
     let lease =
@@ -194,9 +195,9 @@ fn gave_the_lock_back(scene: &Scene, run: &Run) {
     assert_eq!(lease.expect("a Lease")["spec"]["holderIdentity"], "", "it was given back: {run}");
 }
 
-/// A closed terminal or a broken ssh sends SIGHUP: the run ends in order, and its lock is given back.
+/// A closed terminal or a broken ssh connection sends SIGHUP: the run ends in order and releases its lock.
 #[test]
-fn a_closed_terminal_ends_the_run_as_sigterm_does() {
+fn sighup_ends_the_run_as_sigterm_does() {
     let scene = Scene::new();
     scene.declare(&("[lock]\ncluster = \"main\"\n".to_owned() + &role("app")));
     scene.world.fault(Stage::Before, Match::on("iam", "CreateRole"), Fault::Hang, None);
@@ -214,9 +215,9 @@ fn a_closed_terminal_ends_the_run_as_sigterm_does() {
     scene.bench.converges();
 }
 
-/// Under `nohup` it is the other way round: the run is to outlive its terminal.
+/// Under `nohup` the run must outlive its terminal.
 #[test]
-fn a_run_under_nohup_outlives_its_terminal() {
+fn run_under_nohup_ignores_sighup() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     let throttled = Fault::Refuse(Refusal::throttled("iam"));
@@ -235,9 +236,9 @@ fn a_run_under_nohup_outlives_its_terminal() {
     assert!(scene.someone.has_role("app"));
 }
 
-/// A write to a cluster may wait for a webhook longer than a run that is to end.
+/// A write to a cluster may wait for a webhook longer than an interrupted run may continue.
 #[test]
-fn a_write_that_hangs_in_a_cluster_holds_no_signal_up() {
+fn signal_ends_a_run_with_an_unanswered_kubernetes_write() {
     let scene = Scene::new();
     scene.declare(&role("app"));
     let cluster = scene.world.cluster("main");
@@ -257,10 +258,10 @@ fn a_write_that_hangs_in_a_cluster_holds_no_signal_up() {
     run.says("unknown");
 }
 
-/// Neither may the lock hold a run back that is to end.
+/// The lock must not delay an interrupted run either.
 #[test]
-fn a_lock_that_hangs_holds_no_signal_up() {
-    // while it is taken, and while it is given back
+fn signal_ends_a_run_with_an_unanswered_lock_request() {
+    // once while the run takes the lock, and once while it releases it
     for (verb, hangs_at) in [("create", "create"), ("update", "update")] {
         let mut scene = Scene::new();
         scene.bench.set("IRSA_TEST_SPEED", "2");
@@ -286,7 +287,7 @@ fn a_lock_that_hangs_holds_no_signal_up() {
     }
 }
 
-/// Waits until so many writes of a kind have come.
+/// Waits until this many writes of a kind have arrived.
 fn wait_for(watch: &Watch, kind: impl Fn(&Write) -> bool, count: usize) {
     let begin = Instant::now();
     while watch.writes().iter().filter(|write| kind(write)).count() < count {
@@ -295,9 +296,9 @@ fn wait_for(watch: &Watch, kind: impl Fn(&Write) -> bool, count: usize) {
     }
 }
 
-/// Writes that wait for their turn are not in flight.
+/// A write that waits because of pacing is not in flight.
 #[test]
-fn a_write_that_waits_for_its_pace_does_not_start_behind_a_signal() {
+fn write_delayed_by_pacing_does_not_start_after_a_signal() {
     for kind in KINDS {
         let scene = Scene::new();
         let roles: String = (0..12).map(|number| role(&format!("app{number}"))).collect();
@@ -312,7 +313,7 @@ fn a_write_that_waits_for_its_pace_does_not_start_behind_a_signal() {
         watch.wait_for_quiet(&running.child);
         running.signal(kind.name);
         running.says("interrupted");
-        // the service takes everything again: whatever comes now would be carried out
+        // the service accepts everything again: irsa would succeed with any write that it still sends
         scene.world.with(|sandbox| sandbox.gate().heal());
         let begun = watch.writes().len();
         let heard = Instant::now();

@@ -1,4 +1,4 @@
-//! What the tests stand on: the real binary, the sandbox, stand-ins that others wrote, a real API server.
+//! Shared test support: the real binary, the sandbox, AWS stand-ins by other authors, a real API server.
 
 pub(crate) mod apiserver;
 pub(crate) mod clusters;
@@ -18,7 +18,7 @@ pub(crate) mod world;
 
 use std::path::PathBuf;
 
-/// The folder `target`, wherever it is.
+/// The folder `target`, which cargo may place anywhere.
 pub(crate) fn target() -> PathBuf {
     let binary = program::irsa();
     binary.ancestors().nth(2).expect("target/debug/irsa").to_owned()

@@ -1,4 +1,5 @@
-//! Saved plans in the hands of others: changed, forged, or overtaken by the world. Refused, and nothing is written.
+//! Saved plans that somebody changed or forged, or whose live state changed after the plan. irsa refuses them and
+//! writes nothing.
 
 use crate::saved::signed;
 use crate::support::fleet::{CLUSTERS, Fleet, Scene, same};
@@ -11,7 +12,7 @@ use irsa_sandbox::kubernetes::{Preconditions, Resource, Store};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A sandbox, a plan of it with changes of every kind, and what comes of that plan.
+/// A sandbox, a saved plan with changes of every kind, and a watch of the writes after it.
 struct Case {
     scene: Scene,
     watch: Watch,
@@ -29,7 +30,7 @@ impl Case {
     }
 }
 
-/// A plan with a create, an update, a delete and an adoption, small enough to be changed everywhere.
+/// A plan with a create, an update, a delete and an adoption, small enough to change every byte of it.
 fn small() -> (crate::ownership::Scene, String) {
     use crate::ownership::{self, role, trust};
     let scene = ownership::Scene::new();
@@ -48,11 +49,11 @@ fn small() -> (crate::ownership::Scene, String) {
 }
 
 #[test]
-fn any_byte_changed_is_refused() {
+fn plan_file_with_any_changed_byte_is_refused() {
     let (scene, text) = small();
     PlanV2::read(&text).expect("it is as it was written");
     assert!(text.is_ascii());
-    // every byte, by the way that the program reads a plan
+    // every byte, with the function with which the program reads a plan
     let (threads, tried) = (4, AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for thread in 0..threads {
@@ -61,7 +62,7 @@ fn any_byte_changed_is_refused() {
                 let mut random = fastrand::Rng::with_seed(thread);
                 for place in (0..text.len()).skip(usize::try_from(thread).expect("a few")).step_by(4) {
                     let mut bytes = text.clone().into_bytes();
-                    // a bit that leaves it a character
+                    // flips a bit such that the byte stays ASCII
                     bytes[place] ^= 1 << random.u32(0..7);
                     tried.fetch_add(1, Ordering::Relaxed);
                     let changed = String::from_utf8(bytes).expect("the plan is ASCII");
@@ -70,7 +71,7 @@ fn any_byte_changed_is_refused() {
             });
         }
     });
-    // some, by the program
+    // some bytes, with the program itself
     let mut random = fastrand::Rng::with_seed(7);
     let run = |what: &str, bytes: Vec<u8>| {
         std::fs::write(scene.bench.path("changed.json"), &bytes).expect("it is writable");
@@ -100,11 +101,11 @@ fn any_byte_changed_is_refused() {
         tried.load(Ordering::Relaxed),
         count + 3
     ));
-    // and as it was written it is good
+    // the unchanged plan is accepted
     scene.bench.ends(0, &["apply", "plan.json"]);
 }
 
-/// What someone writes into a plan before they compute its digests anew.
+/// An attacker's change to a plan; the digests are recomputed after it.
 type Forge = fn(&mut Value);
 
 fn change<'a>(plan: &'a mut Value, address: &str) -> &'a mut Value {
@@ -112,7 +113,7 @@ fn change<'a>(plan: &'a mut Value, address: &str) -> &'a mut Value {
     changes.iter_mut().find(|change| change["address"] == address).unwrap_or_else(|| panic!("no {address}"))
 }
 
-/// Replaces a text in one change, which must have it.
+/// Replaces a text in one change, which must contain it.
 fn swap(plan: &mut Value, address: &str, from: &str, to: &str) {
     let change = change(plan, address);
     let text = change.to_string();
@@ -132,7 +133,7 @@ fn add(plan: &mut Value, address: &str, action: &str, fields: &Value) {
     }));
 }
 
-/// What the configuration does not ask for.
+/// Changes to a plan that do not follow from the configuration.
 const FORGERIES: [(&str, Forge); 24] = [
     ("another role", |plan| swap(plan, "role/api", "role/api", "role/apis")),
     ("the role of another", |plan| swap(plan, "role/api", "role/api", "role/foreign-plain")),
@@ -174,7 +175,7 @@ const FORGERIES: [(&str, Forge); 24] = [
 ];
 
 #[test]
-fn a_forged_plan_with_good_digests_asks_for_nothing_that_the_configuration_does_not() {
+fn forged_changes_that_the_configuration_does_not_declare_are_refused() {
     let fleet = Fleet::new();
     let mut case = Case::new(&fleet);
     let mut wrong = Vec::new();
@@ -196,9 +197,10 @@ fn a_forged_plan_with_good_digests_asks_for_nothing_that_the_configuration_does_
     tell(&format!("tampered: {} forgeries refused", FORGERIES.len()));
 }
 
-/// What is left out is not done, and what is of no account changes nothing: in no case is there more than was planned.
+/// irsa skips what was removed from the file, and ignores values without effect: an apply never does more than was
+/// planned.
 #[test]
-fn a_forged_plan_can_ask_for_less_and_never_for_more() {
+fn forged_plan_can_do_less_and_never_more() {
     let less: [(&str, Forge); 7] = [
         ("force", |plan| plan["options"]["force"] = json!(true)),
         ("adopt", |plan| plan["options"]["adopt"] = json!(true)),
@@ -466,7 +468,7 @@ const EVENTS: [Event; 29] = [
 ];
 
 #[test]
-fn a_plan_that_the_world_has_overtaken_is_refused_and_says_where() {
+fn stale_plan_is_refused_and_names_the_changed_object() {
     let fleet = Fleet::new();
     let mut wrong = Vec::new();
     for Event { what, address, happens } in EVENTS {

@@ -1,4 +1,4 @@
-//! Clusters of which irsa needs nothing but the issuer. Through the real binary, against the sandbox.
+//! Clusters of which irsa uses only the issuer. These tests run the real binary against the sandbox.
 
 use crate::ownership::{Scene, role};
 use crate::support::program::{Bench, changes, refusals};
@@ -14,7 +14,7 @@ fn trusted(key: &str) -> String {
 }
 
 #[test]
-fn a_cluster_with_only_an_issuer_needs_nothing_of_kubernetes() {
+fn cluster_with_only_an_issuer_needs_no_kubernetes_access() {
     let world = World::empty();
     let bench = Bench::new(world.environment());
     bench.write("irsa.toml", &(METAL.to_owned() + &trusted("app") + &trusted("old")));
@@ -25,7 +25,7 @@ fn a_cluster_with_only_an_issuer_needs_nothing_of_kubernetes() {
     bench.ends(2, &["drift", "--confirm-after", "0s"]);
     bench.converges();
 
-    // whether a ServiceAccount there names the role is not known until it is said
+    // irsa cannot know whether a ServiceAccount there names the role, until the configuration says so
     bench.write("irsa.toml", &(METAL.to_owned() + &trusted("app")));
     let run = bench.ends(4, &["plan"]);
     run.says("it is not deleted: cluster `metal`").says("`kubernetes = \"none\"` in `[clusters.metal]`");
@@ -44,14 +44,14 @@ fn a_cluster_with_only_an_issuer_needs_nothing_of_kubernetes() {
 }
 
 #[test]
-fn nothing_is_managed_or_looked_at_where_kubernetes_is_none() {
+fn kubernetes_none_sends_no_request_and_manages_nothing() {
     let scene = Scene::new();
     let none = "kubernetes = \"none\"\n";
     scene.declare(&(none.to_owned() + &role("app")));
     scene.bench.converges();
     assert!(scene.someone.has_role("app") && scene.service_account("app").is_none());
     assert!(scene.world.cluster("main").gate().log().is_empty(), "its API was asked");
-    // what says otherwise is a mistake, with its place and what to do
+    // a contradiction is an error with its line and a fix
     let entry = "[[service-accounts]]\nrole = \"app\"\nnamespace = \"apps\"\nname = [\"x\", \"y\"]\n";
     scene.declare(&format!("{none}{}{entry}manage = \"annotate\"\n", role("app")));
     let run = scene.bench.ends(3, &["validate"]);
@@ -67,7 +67,7 @@ fn nothing_is_managed_or_looked_at_where_kubernetes_is_none() {
 }
 
 #[test]
-fn a_glob_manages_in_the_other_clusters_all_the_same() {
+fn glob_still_manages_the_other_clusters_beside_kubernetes_none() {
     let scene = Scene::new();
     let text = "[clusters.metal]\nissuer = \"https://oidc.example.com/metal\"\nkubernetes = \"none\"\n[roles.app]\ncluster = \"*\"\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\nservice-accounts = [\"apps/app\"]\n";
     scene.declare(text);
@@ -80,9 +80,9 @@ fn a_glob_manages_in_the_other_clusters_all_the_same() {
     assert!(scene.someone.trust("app").to_string().contains("oidc.example.com/metal"));
 }
 
-/// What is said of a ServiceAccount that nobody makes is not passed over in silence.
+/// irsa does not silently ignore labels for a ServiceAccount that nobody creates.
 #[test]
-fn labels_where_nothing_is_managed_are_refused_as_with_manage_none() {
+fn labels_with_kubernetes_none_are_refused_as_with_manage_none() {
     let entry = |more: &str| {
         format!(
             "owner = \"me\"\n[clusters.main]\nkubernetes = \"none\"\n[roles.app]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\n\

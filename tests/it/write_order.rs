@@ -1,7 +1,8 @@
-//! Never wider, in every case: one change of a configuration, one apply by the real binary, and the judge at every write.
+//! No access is widened on the way. Each test changes a configuration and applies it once with the real binary; a judge
+//! checks the live roles after every write.
 //!
-//! Each change is applied one call at a time and ten at a time; the calls that take something away are held up, so that
-//! whatever does not wait for them overtakes them.
+//! Each change is applied with one call at a time and with ten. Calls that remove access are delayed, so that any call
+//! that does not wait for them overtakes them.
 
 mod courtesy;
 mod lagging;

@@ -1,4 +1,5 @@
-//! Policies, quotas and namespaces that go: what they refuse is told in their own words, and taken for no missing permission.
+//! Admission policies, quotas and terminating namespaces: irsa repeats the reason that the server gives, and does not
+//! report a missing permission.
 
 use super::{ADMIN_TOKEN, ROLE_ARN, Scene, entry};
 use crate::support::clusters::{TestCluster, WEBHOOK, allowed, denied, on_every_backend};
@@ -8,10 +9,10 @@ use tokio::runtime::Runtime;
 
 const WHY: &str = "[team-label] each ServiceAccount needs a label `team`: ask #platform";
 
-/// The code, and the reason, that a policy's author has chosen.
+/// The HTTP code and reason that the author of a policy chose.
 const CODES: [(u16, &str); 4] = [(403, "Forbidden"), (422, "Invalid"), (404, "NotFound"), (409, "AlreadyExists")];
 
-/// Nothing is said of permissions that are there.
+/// The run does not report missing permissions, because none are missing.
 #[track_caller]
 fn blames_the_policy(run: &Run) {
     run.says(&format!("admission webhook \"{WEBHOOK}\" denied the request: {WHY}"));
@@ -28,7 +29,7 @@ fn denies(cluster: &TestCluster, runtime: &Runtime, operation: &'static str, (co
 }
 
 #[test]
-fn a_policy_that_denies_making_is_named_whatever_its_code() {
+fn policy_that_denies_create_is_named_for_every_code() {
     on_every_backend("admission denies create", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -46,7 +47,7 @@ fn a_policy_that_denies_making_is_named_whatever_its_code() {
 }
 
 #[test]
-fn a_policy_that_denies_changes_is_named_whatever_its_code() {
+fn policy_that_denies_update_is_named_for_every_code() {
     on_every_backend("admission denies update", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -64,9 +65,9 @@ fn a_policy_that_denies_changes_is_named_whatever_its_code() {
     });
 }
 
-/// With 404 it is not gone.
+/// A policy that answers 404 does not mean that the object is gone.
 #[test]
-fn a_policy_that_denies_deletion_is_named_whatever_its_code() {
+fn policy_that_denies_delete_is_named_for_every_code() {
     on_every_backend("admission denies delete", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -89,7 +90,7 @@ fn a_policy_that_denies_deletion_is_named_whatever_its_code() {
 }
 
 #[test]
-fn a_quota_that_is_used_up_is_named() {
+fn exhausted_quota_is_named() {
     on_every_backend("quota", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -105,9 +106,9 @@ fn a_quota_that_is_used_up_is_named() {
     });
 }
 
-/// Between the plan and the write.
+/// The namespace starts to terminate between the plan and the write.
 #[test]
-fn a_namespace_that_is_being_deleted_is_said_to_be() {
+fn namespace_that_starts_to_terminate_before_the_write_is_reported() {
     on_every_backend("a namespace goes", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");

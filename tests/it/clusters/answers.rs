@@ -1,4 +1,4 @@
-//! What the API itself answers to those who ask it by hand. The sandbox is held to it by the same table.
+//! What the Kubernetes API answers to raw requests. The sandbox and a real API server must both match the same table.
 
 use crate::support::clusters::{TestCluster, on_every_backend};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ fn account(metadata: &Value) -> String {
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}).to_string()
 }
 
-/// Asks, and holds status, reason and a part of the message against what is wanted.
+/// Sends a request and compares status, reason and a part of the message with what is expected.
 #[track_caller]
 fn refuses(
     cluster: &TestCluster,
@@ -29,7 +29,7 @@ fn refuses(
 }
 
 #[test]
-fn requests_that_have_no_route_or_cannot_be_read_are_refused_alike() {
+fn unknown_routes_and_malformed_requests_are_refused_alike() {
     on_every_backend("refused requests", &["alpha"], |runtime, clusters| {
         let cluster = &clusters[0];
         cluster.create_namespace(runtime, "shop");
@@ -74,7 +74,7 @@ fn requests_that_have_no_route_or_cannot_be_read_are_refused_alike() {
                 refuses(cluster, runtime, ("GET", &path), nothing, (400, "BadRequest", ""));
             }
         }
-        // a number where a text belongs: found while merging, which the server takes for its own fault
+        // a number in place of a string: the server finds it while it merges, and answers 500
         let applied = format!("{one}?fieldManager=it");
         for field in ["labels", "annotations"] {
             let body = account(&json!({"name": "cart", field: {"a": 1}}));
@@ -94,7 +94,7 @@ fn requests_that_have_no_route_or_cannot_be_read_are_refused_alike() {
 }
 
 #[test]
-fn lists_of_metadata_and_tokens_have_the_same_form() {
+fn metadata_list_and_token_request_have_the_documented_form() {
     on_every_backend("forms of answers", &["alpha"], |runtime, clusters| {
         let cluster = &clusters[0];
         cluster.create_namespace(runtime, "shop");
@@ -119,7 +119,7 @@ fn lists_of_metadata_and_tokens_have_the_same_form() {
 }
 
 #[test]
-fn deletes_keep_their_preconditions() {
+fn delete_checks_its_preconditions() {
     on_every_backend("delete preconditions", &["alpha"], |runtime, clusters| {
         let cluster = &clusters[0];
         cluster.create_namespace(runtime, "shop");
@@ -149,7 +149,7 @@ fn deletes_keep_their_preconditions() {
 }
 
 #[test]
-fn a_namespace_with_content_stays_terminating() {
+fn namespace_with_content_stays_terminating() {
     on_every_backend("a Terminating namespace", &["alpha"], |runtime, clusters| {
         let cluster = &clusters[0];
         cluster.create_namespace(runtime, "shop");

@@ -1,4 +1,4 @@
-//! A server that dies, webhooks that are down, and pages that have expired.
+//! An API server that dies, webhooks that are down, and list pages that expired.
 
 use super::{ADMIN_TOKEN, ROLE_ARN, Scene, entry};
 use crate::support::clusters::{kubeconfig_at, on_every_backend};
@@ -7,7 +7,7 @@ use crate::support::proxies;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-/// So many ServiceAccounts, ten of a role.
+/// This many ServiceAccounts, ten per role.
 pub(super) fn many(count: usize) -> String {
     let mut text = String::new();
     for first in (0..count).step_by(10) {
@@ -18,7 +18,7 @@ pub(super) fn many(count: usize) -> String {
 }
 
 #[test]
-fn a_server_that_dies_under_an_apply_is_gone_on_with() {
+fn apply_after_the_api_server_died_continues_where_it_stopped() {
     on_every_backend("SIGKILL of the server", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -29,7 +29,7 @@ fn a_server_that_dies_under_an_apply_is_gone_on_with() {
         cluster.come_back(runtime);
         let run = run.ends();
         assert!([0, 6].contains(&run.code), "{run}");
-        // what is left, and nothing else
+        // the next apply does what is left, and nothing else
         let run = scene.bench.ends(0, &["apply", "--auto-approve"]);
         assert!(!run.stdout.contains("failed"), "{run}");
         scene.bench.ends(0, &["plan", "--detailed-exitcode"]).says("No changes.");
@@ -40,12 +40,12 @@ fn a_server_that_dies_under_an_apply_is_gone_on_with() {
     });
 }
 
-/// The API server is well and answers 500 for each write.
+/// The API server works, but answers 500 to each write.
 #[test]
-fn a_hundred_objects_behind_a_webhook_that_is_down_fail_soon_and_all_for_its_reason() {
+fn hundred_objects_behind_a_dead_webhook_fail_soon_with_its_reason() {
     on_every_backend("a webhook is down", &["alpha"], |runtime, clusters| {
         let (mut scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
-        // waits are a quarter as long as in life
+        // waits are a quarter as long as in production
         scene.bench.set("IRSA_TEST_SPEED", "4");
         cluster.create_namespace(runtime, "shop");
         scene.declare(&many(100));
@@ -67,7 +67,7 @@ fn a_hundred_objects_behind_a_webhook_that_is_down_fail_soon_and_all_for_its_rea
 }
 
 #[test]
-fn a_list_whose_pages_have_expired_is_read_to_its_end_all_the_same() {
+fn list_with_expired_pages_is_read_to_its_end() {
     on_every_backend("an expired continue token", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "many");
@@ -76,7 +76,7 @@ fn a_list_whose_pages_have_expired_is_read_to_its_end_all_the_same() {
         }
         scene.declare(&entry("annotate", "many", "sa-0699", ""));
         let (compact, (done, heard)) = (cluster.compaction(), std::sync::mpsc::channel());
-        // the first page is some 100 kB
+        // the first page has about 100 kB
         let port = proxies::between(cluster.port(), 60_000, move || {
             compact();
             done.send(()).expect("the test waits");

@@ -1,4 +1,4 @@
-//! What others do to the same objects at the very moment at which irsa writes them.
+//! Others change the same objects at the very moment at which irsa writes them.
 
 use super::{ADMIN_TOKEN, ROLE_ARN, Scene, entry, outages::many};
 use crate::support::clusters::{allowed, on_every_backend, patched};
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 const OURS: &str = "arn:aws:iam::111122223333:role/irsa/it/app";
 
-/// Whoever of the two makes an object, its mark is on it in the end, and so it goes again.
+/// Whichever run creates the object, it ends with its owner label, so that irsa can delete it again.
 #[test]
-fn two_runs_that_make_the_same_lose_no_mark() {
+fn two_runs_that_create_the_same_service_account_keep_its_owner_label() {
     on_every_backend("make and mark", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -32,9 +32,9 @@ fn two_runs_that_make_the_same_lose_no_mark() {
     });
 }
 
-/// An apply by Helm comes through between irsa's last look and its DELETE.
+/// Helm applies its labels between irsa's last read and its DELETE.
 #[test]
-fn an_object_that_changes_under_its_deletion_stays() {
+fn object_that_changes_before_its_delete_is_kept() {
     on_every_backend("delete preconditions of irsa", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -49,16 +49,16 @@ fn an_object_that_changes_under_its_deletion_stays() {
         let object = cluster.get(runtime, "shop", "cart").unwrap_or_else(|| panic!("it is Helm's too: {run}"));
         assert_eq!(object["metadata"]["labels"]["app.kubernetes.io/managed-by"], "Helm");
         cluster.admits_all(runtime, "shop");
-        // what is left to do is to let go of it
+        // irsa still has to release the object
         scene.bench.converges();
         let object = cluster.get(runtime, "shop", "cart").expect("it is Helm's");
         assert!(object["metadata"]["annotations"][ROLE_ARN].is_null(), "{object}");
     });
 }
 
-/// Else each run would say "updated", for ever.
+/// Otherwise each run would say "updated" for ever.
 #[test]
-fn a_policy_that_overwrites_what_was_applied_is_a_failure() {
+fn admission_policy_that_overwrites_an_apply_is_a_failure() {
     on_every_backend("a mutating policy", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -83,9 +83,9 @@ fn a_policy_that_overwrites_what_was_applied_is_a_failure() {
     });
 }
 
-/// It is neither there nor gone: it waits, and is made anew once it is gone.
+/// The ServiceAccount counts as neither present nor deleted: irsa waits, and creates it anew once it is gone.
 #[test]
-fn a_service_account_that_is_being_deleted_waits_and_is_said_to() {
+fn terminating_service_account_is_waited_for_and_reported() {
     on_every_backend("a ServiceAccount goes", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");
@@ -105,7 +105,7 @@ fn a_service_account_that_is_being_deleted_waits_and_is_said_to() {
 }
 
 #[test]
-fn a_namespace_that_is_being_deleted_is_not_one_that_is_missing() {
+fn terminating_namespace_is_not_reported_as_missing() {
     on_every_backend("a plan for a namespace that goes", &["alpha"], |runtime, clusters| {
         let (scene, cluster) = (Scene::new(clusters, ADMIN_TOKEN), &clusters[0]);
         cluster.create_namespace(runtime, "shop");

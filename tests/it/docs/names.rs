@@ -1,13 +1,13 @@
-//! The names in the pages are the program's.
+//! Names in the pages must exist in the program.
 
 use super::{files, lines, pages, read};
 use crate::support::program::Bench;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Flags of other programs that stand alone in the pages.
+/// Flags of other programs that the pages mention alone.
 const OF_OTHERS: [&str; 2] = ["--audience", "--empty"];
 
-/// What a page has in code: the spans of its text, and the lines of its blocks, each with its place.
+/// The code of a page: its inline code and the lines of its blocks, each with its position.
 fn code(name: &str, page: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for line in lines(page) {
@@ -24,7 +24,7 @@ fn code(name: &str, page: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The source of the program without its tests, with the strings that go over several lines put together.
+/// The source of the program without its tests. Joins strings that span several lines.
 fn source() -> String {
     let names = files("src", ".rs").into_iter().filter(|name| !name.contains("/tests"));
     let mut all = String::new();
@@ -44,7 +44,7 @@ fn source() -> String {
     all
 }
 
-/// The words in a text that begin so and go on with these letters.
+/// The words in a text that begin with `start` and continue with these letters.
 fn words<'a>(text: &'a str, start: &str, letter: impl Fn(char) -> bool) -> BTreeSet<&'a str> {
     let places = text.match_indices(start).map(|(at, _)| at);
     let fresh = places.filter(|&at| !text[..at].ends_with(|c: char| letter(c)));
@@ -85,7 +85,7 @@ fn commands_and_flags_are_those_of_the_help() {
     assert!(unknown.is_empty(), "{}", unknown.join("\n"));
 }
 
-/// Each command has the formats that the table lists for it, and no others.
+/// Each command has exactly the formats that the table lists for it.
 #[test]
 fn formats_are_those_of_each_command() {
     let page = read("docs/commands.md");
@@ -141,7 +141,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
 }
 
-/// `key = …` and `[table]` in the text, and the first column of the tables of keys.
+/// Checks `key = …` and `[table]` in the text, and the first column of the tables of keys.
 #[test]
 fn keys_are_those_of_the_schema() {
     let bench = Bench::new(BTreeMap::new());
@@ -194,7 +194,7 @@ fn lint_rules_are_those_of_the_program() {
     }
 }
 
-/// The first column of the table of notes is every note of the planner.
+/// The first column of the table of notes lists every note of the planner.
 #[test]
 fn notes_are_those_of_the_program() {
     let source = source();
@@ -217,7 +217,7 @@ fn notes_are_those_of_the_program() {
     assert!(unknown.is_empty() && missing.is_empty(), "not of the program: {unknown:?}, not in the page: {missing:?}");
 }
 
-/// The first column of each table of messages is what the program says, with `…` for what it fills in.
+/// The first column of each table of messages holds what the program prints, with `…` for what it fills in.
 #[test]
 fn messages_are_those_of_the_program() {
     let source = source();
@@ -252,14 +252,14 @@ fn actions(text: &str) -> BTreeSet<String> {
     named.filter(|action| action.len() > 4).map(str::to_owned).collect()
 }
 
-/// What stands under a heading of the page of permissions.
+/// The text below a heading of the permissions page.
 fn permissions(heading: &str) -> String {
     let page = read("docs/permissions.md");
     let (_, section) = page.split_once(&format!("\n## {heading}\n")).expect("the heading");
     section.split("\n## ").next().unwrap_or_default().to_owned()
 }
 
-/// The policies of the page allow what the program calls, and nothing else.
+/// The policies of the page allow exactly the actions that the program calls.
 #[test]
 fn permissions_are_those_that_the_program_calls() {
     let apply = permissions("AWS: to apply");
@@ -279,7 +279,7 @@ fn permissions_are_those_that_the_program_calls() {
     assert_eq!(allowed, called);
 }
 
-/// A shard reads what `irsa plan` reads, but for what the page leaves out.
+/// A shard reads what `irsa plan` reads, except what the page lists.
 #[test]
 fn permissions_of_a_shard_are_those_of_the_example() {
     let plan = permissions("AWS: to plan");

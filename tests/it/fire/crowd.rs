@@ -1,11 +1,12 @@
-//! Two runs of irsa at once and a person with a console, in an order that follows from a seed.
+//! Two runs of irsa and a person with a console change the same objects at the same time. A seed decides the order of
+//! all requests.
 //!
-//! Whatever the order: what belongs to others is not touched, and once the others stop one of the two converges. Where
-//! both runs want the same, nobody may do as a role that the person left alone what they may do neither before nor after:
-//! runs that want different things undo each other's, and none can keep that law for both. IAM has
-//! no compare-and-swap, so a change that lands between irsa's last look at an object and its write cannot be seen by
-//! it: those are counted, and every other one is a failure. `IRSA_TEST_SEEDS` says how many seeds, `IRSA_TEST_SEED` plays
-//! one again.
+//! Whatever the order, objects of others stay untouched, and once the others have stopped, one run converges. If both
+//! runs apply the same configuration, nobody gains access for a moment: as a role that the person leaves alone, nobody
+//! may do what they may do neither before nor after. Runs with different configurations undo each other's changes, so
+//! this guarantee cannot hold for both. IAM has no compare-and-swap: irsa cannot see a change that lands between its
+//! last read of an object and its write. The test counts those changes; every other violation is a failure.
+//! `IRSA_TEST_SEEDS` sets the number of seeds, `IRSA_TEST_SEED` repeats one.
 
 use super::order::{Admitted, Order, Step};
 use crate::support::given::{self, document, ec2_trust};
@@ -21,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// How many seeds are played without being told.
+/// The number of seeds without `IRSA_TEST_SEEDS`.
 const SEEDS: u64 = 1_000;
 
 const OLDER: &str = r#"
@@ -91,7 +92,7 @@ impl Crowd {
             &[("RoleName", "foreign"), ("PolicyName", "own"), ("PolicyDocument", &document("Allow", &["s3:*"]))],
         );
         person.iam("CreatePolicy", &[("PolicyName", "foreign"), ("PolicyDocument", &document("Allow", &["ec2:*"]))]);
-        // a boundary must be there before the role that it bounds
+        // the boundary must exist before the role that it bounds
         for only in ["policy/*", "*"] {
             let ended = inside.irsa(1, "older.toml", &["apply", "--auto-approve", "--only", only]).await;
             assert_eq!(ended.code, 0, "{ended}");
@@ -110,7 +111,7 @@ fn roles(inside: &Inside) -> Value {
     inside.sandbox.iam(FIRST, |iam| iam.snapshot())["roles"].clone()
 }
 
-/// What is ours, as it matters in the end.
+/// The fields of our objects that must match in the end.
 fn ours(inside: &Inside) -> BTreeMap<String, Value> {
     let iam = inside.sandbox.iam(FIRST, |iam| iam.snapshot());
     let mut all = BTreeMap::new();
@@ -121,7 +122,7 @@ fn ours(inside: &Inside) -> BTreeMap<String, Value> {
         for name in ["kept", "more", "gone", "new"] {
             let object = store.get(Resource::ServiceAccounts, "shop", name);
             let role = object.map(|object| object["metadata"]["annotations"]["eks.amazonaws.com/role-arn"].clone());
-            // one that is not declared may point at whatever somebody wants, but for a role of ours
+            // an undeclared ServiceAccount may name any role except one of ours
             let ours = role.filter(|role| role.as_str().is_some_and(|arn| arn.contains("/irsa/crowd/")));
             all.insert(format!("ServiceAccount {name}"), json!(ours));
         }
@@ -139,15 +140,15 @@ fn owner(roles: &Value, name: &str) -> Option<String> {
     Some(role["tags"]["irsa/owner"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Somebody with a console.
+/// A person who changes objects by hand.
 struct Person<'a> {
     inside: &'a Inside,
-    /// The roles that they have changed.
+    /// The roles that this person has changed.
     touched: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Person<'_> {
-    /// What fails here has been changed by somebody else meanwhile, which is as well.
+    /// Calls IAM. A failure means that somebody else has changed the object meanwhile, which is fine.
     fn iam(&self, action: &str, fields: &[(&str, &str)]) {
         let _ = self.inside.sandbox.iam_call(FIRST, action, fields);
     }
@@ -171,7 +172,7 @@ impl Person<'_> {
         self.iam("TagRole", &[("RoleName", name), ("Tags.member.1.Key", key), ("Tags.member.1.Value", value)]);
     }
 
-    /// Does one thing; gives the role that is someone else's from now on, if that is what it did.
+    /// Does one random change. Returns the role if the change gave it to another owner.
     fn act(&self, random: &mut fastrand::Rng) -> Option<&'static str> {
         let name = ROLES[random.usize(..ROLES.len())];
         self.touched.lock().expect("nobody fails while holding it").insert(format!("{FIRST}/{name}"));
@@ -202,7 +203,7 @@ impl Person<'_> {
             6 => self.delete_role(name),
             7 => self.inside.sandbox.cluster("main").with(|store| {
                 let role = "arn:aws:iam::111122223333:role/foreign";
-                // one that is not there cannot be changed
+                // an object that does not exist cannot be changed
                 let _ = store.edit(Resource::ServiceAccounts, "shop", name, "kubectl-edit", |object| {
                     object["metadata"]["annotations"]["eks.amazonaws.com/role-arn"] = json!(role);
                 });
@@ -223,7 +224,7 @@ impl Person<'_> {
         None
     }
 
-    /// Gives everything back: what carries a name of ours and another owner goes.
+    /// Undoes the person's changes: deletes each role that has one of our names and another owner.
     fn leave(&self) {
         for name in ROLES {
             if owner(&roles(self.inside), name).is_some_and(|owner| owner != "crowd") {
@@ -233,23 +234,23 @@ impl Person<'_> {
     }
 }
 
-/// What came of one seed.
+/// The result of one seed.
 #[derive(Default)]
 struct Outcome {
     wrong: Vec<String>,
-    /// Writes to an object that somebody took over after the last look at it.
+    /// Writes to an object that somebody took over after irsa's last read of it.
     races: u64,
     writes: u64,
     trace: u64,
 }
 
-/// Which role a step is about.
+/// The role that a step is about.
 fn role_of(step: &Step) -> Option<&str> {
     let name = step.object.rsplit('/').next()?;
     (ROLES.contains(&name) && !step.operation.contains(' ')).then_some(name)
 }
 
-/// Whether the actor could have seen, by then, that the role is somebody else's.
+/// Whether the actor has read the role after the other owner's tag was set.
 fn has_looked(past: &[Step], actor: &str, role: &str, since: usize) -> bool {
     let tells = ["GetRole", "ListRoleTags", "GetAccountAuthorizationDetails"];
     past.iter().skip(since).any(|step| {
@@ -276,7 +277,7 @@ async fn play(crowd: &Crowd, seed: u64) -> Outcome {
     let taken: RefCell<BTreeMap<&'static str, usize>> = RefCell::default();
     let person = Person { inside, touched: Arc::default() };
     let broken = if second == "newer.toml" { witness(crowd, &person) } else { Arc::default() };
-    // in thousandths of the steps
+    // the share of steps before which the person acts, in thousandths
     let busy = [0, 2, 5, 10, 20, 50, 150][random.usize(..7)];
     let choose = |waiting: &[Step], past: &[Step]| {
         let mut outcome = outcome.borrow_mut();
@@ -338,7 +339,7 @@ async fn play(crowd: &Crowd, seed: u64) -> Outcome {
     outcome
 }
 
-/// From now on the first thing is kept that breaks the law, by roles of ours that the person leaves alone.
+/// Records from now on the first violation of the guarantee by a role of ours that the person leaves alone.
 fn witness(crowd: &Crowd, person: &Person<'_>) -> Arc<Mutex<Vec<String>>> {
     let broken: Arc<Mutex<Vec<String>>> = Arc::default();
     let (kept, law, touched) = (Arc::clone(&broken), Arc::clone(&crowd.law), Arc::clone(&person.touched));
@@ -359,7 +360,7 @@ fn witness(crowd: &Crowd, person: &Person<'_>) -> Arc<Mutex<Vec<String>>> {
     broken
 }
 
-/// Once the others have stopped, one run is enough, and leaves nothing to do.
+/// Once the others have stopped, one apply must leave nothing to do.
 async fn settle(crowd: &Crowd, person: &Person<'_>, outcome: &mut Outcome) {
     let inside = &crowd.inside;
     person.leave();
@@ -381,7 +382,7 @@ async fn settle(crowd: &Crowd, person: &Person<'_>, outcome: &mut Outcome) {
     }
 }
 
-/// A number that differs where the order differs (FNV-1a).
+/// A hash of the order of steps (FNV-1a).
 fn trace(past: &[Step]) -> u64 {
     past.iter()
         .flat_map(|step| format!("{}{}{}{}", step.actor, step.operation, step.object, step.done).into_bytes())
@@ -424,7 +425,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn a_crowd_does_no_harm_and_one_alone_converges() {
+fn parallel_runs_and_manual_changes_do_no_harm_and_converge() {
     let (from, seeds) = match number("IRSA_TEST_SEED") {
         Some(seed) => (seed, 1),
         None => (0, number("IRSA_TEST_SEEDS").unwrap_or(SEEDS)),
@@ -459,7 +460,7 @@ fn a_crowd_does_no_harm_and_one_alone_converges() {
 }
 
 #[test]
-fn a_seed_plays_the_same_again() {
+fn same_seed_gives_the_same_order_of_requests() {
     let traces = |_| {
         inside::runtime().block_on(async {
             let crowd = Crowd::gather().await;

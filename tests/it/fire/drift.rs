@@ -1,4 +1,5 @@
-//! `irsa drift` as cron runs it: silent while IAM's replicas lag, and never silent about what somebody changed.
+//! `irsa drift` as cron runs it: it reports nothing while IAM's replicas lag, and reports every change that somebody
+//! made.
 
 use crate::support::given::{OtherPeople, document, ec2_trust};
 use crate::support::inside::{self, Inside};
@@ -9,7 +10,7 @@ use irsa_sandbox::{ClusterSpec, SandboxOptions, Snapshot};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// How many runs meet stale reads; `IRSA_TEST_DRIFTS` says otherwise.
+/// The number of runs with stale reads, unless `IRSA_TEST_DRIFTS` sets it.
 const RUNS: u64 = 1_000;
 
 const CONFIGURATION: &str = r#"
@@ -60,7 +61,7 @@ impl Watched {
         let clusters = vec![ClusterSpec::new("main", FIRST, "eu-west-1").with_namespaces(&["shop"])];
         let inside = Inside::start(SandboxOptions { clusters, ..SandboxOptions::empty() }).await;
         inside.write("irsa.toml", CONFIGURATION);
-        // the boundary must be there before the role that it bounds
+        // the boundary must exist before the role that it bounds
         for only in ["policy/*", "*"] {
             let ended = inside.irsa(1, "irsa.toml", &["apply", "--auto-approve", "--only", only]).await;
             assert_eq!(ended.code, 0, "{ended}");
@@ -134,10 +135,10 @@ impl Watched {
     }
 }
 
-/// What somebody does, and the address under which drift must tell of it.
+/// A change by hand: its description, the address that drift must report, and the change.
 type Tampering = (&'static str, &'static str, fn(&Watched));
 
-/// Every kind of change that somebody can make behind irsa's back.
+/// Every kind of change that somebody can make outside irsa.
 const TAMPERINGS: [Tampering; 46] = [
     ("a subject more in the trust policy", "role/app", |w| {
         w.trust(|trust, host| {
@@ -307,7 +308,7 @@ const TAMPERINGS: [Tampering; 46] = [
 ];
 
 #[test]
-fn every_tampering_is_found_and_named() {
+fn every_change_made_by_hand_is_reported_with_its_address() {
     inside::runtime().block_on(async {
         let watched = Watched::set().await;
         let mut missed = Vec::new();
@@ -315,7 +316,7 @@ fn every_tampering_is_found_and_named() {
             watched.inside.sandbox.restore(&watched.start);
             tamper(&watched);
             let ended = watched.inside.irsa(1, "irsa.toml", &["drift"]).await;
-            // what somebody else owns now is refused, which is more than a difference
+            // drift refuses an object that now has another owner (exit 4), which is more than a difference (exit 2)
             if ![2, 4].contains(&ended.code) || !ended.text().contains(address) {
                 missed.push(format!("{what}: {ended}"));
             }
@@ -325,8 +326,8 @@ fn every_tampering_is_found_and_named() {
     });
 }
 
-/// Somebody changes something and takes it back, or irsa itself has just applied: then nothing is to be told, whatever
-/// the replicas say for a while.
+/// Somebody changes something and reverts it, or irsa itself has just applied: drift must report nothing, whatever the
+/// lagging replicas return.
 #[test]
 fn stale_reads_are_no_drift() {
     let runs =
@@ -341,7 +342,7 @@ fn stale_reads_are_no_drift() {
             sandbox.restore(&watched.start);
             sandbox.stale_reads(0);
             let reads = [1, 3, 10][random.usize(..3)];
-            // the state in between is what stale reads will show
+            // stale reads return the state between the change and its revert
             match random.u8(..4) {
                 0 => {
                     watched.tag("app", "by", "hand");

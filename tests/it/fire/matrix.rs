@@ -1,7 +1,7 @@
-//! The fault matrix: every operation that irsa calls, with everything that can go wrong, once and for ever.
+//! The fault matrix: every operation that irsa calls, with every fault, once and permanently.
 //!
-//! The operations come from the log of a run without fire, so that none can be forgotten. Each cell starts from the same
-//! snapshot; two threads with a stage each share the cells.
+//! The operations come from the request log of a run without faults, so that none can be forgotten. Each cell starts
+//! from the same snapshot. Two threads, each with its own stage, share the cells.
 
 use super::stage::{Stage, differences};
 use super::watch::{Cell, Fault, Operation, Struck, Watch};
@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The longest that a run may take on its own clock, whatever hangs: some waits of the default `--timeout`, in a row.
+/// The longest that a run may take on its own clock, whatever hangs: a few waits of the default `--timeout`, one after
+/// the other.
 const BOUND: Duration = Duration::from_mins(15);
 
-/// What a stage knows of its operations.
+/// The operations that a run on the stage calls.
 struct Plot {
     operations: BTreeSet<Operation>,
 }
@@ -43,7 +44,7 @@ fn cells(plot: &Plot) -> Vec<Cell> {
     let mut cells = Vec::new();
     for operation in &plot.operations {
         for fault in Fault::ALL {
-            // reads are never in conflict, and only a write leaves something behind that others do not see yet
+            // reads never conflict, and only a write can be missing from a later stale read
             if matches!(fault, Fault::Busy | Fault::Stale(_)) && !operation.write {
                 continue;
             }
@@ -55,7 +56,7 @@ fn cells(plot: &Plot) -> Vec<Cell> {
     cells
 }
 
-/// What is wrong with how a cell ended.
+/// Plays one cell. Returns what went wrong.
 async fn play(stage: &Stage, watch: &Watch, cell: &Cell, shown: bool) -> Vec<String> {
     stage.reset();
     watch.set(cell);
@@ -86,18 +87,18 @@ async fn play(stage: &Stage, watch: &Watch, cell: &Cell, shown: bool) -> Vec<Str
         wrong.push(format!("the run: {first}"));
     }
     wrong.extend(settled(stage, cell, first.code).await);
-    // what the run after it went through
+    // violations during the runs after it
     wrong.extend(watch.heal().1);
     wrong
 }
 
-/// Whether the message of a failed run names what failed.
+/// Checks that the message of a failed run names the failed operation and object.
 fn named(cell: &Cell, struck: &Struck, ended: &Ended) -> Vec<String> {
     let mut wrong = Vec::new();
     let text = ended.text();
     let words = cell.operation.words();
-    // a server that is gone fails whatever comes next as well; a list that is denied has a replacement, and what that leaves
-    // open is told
+    // an unreachable server makes later operations fail too; after a denied list irsa reads in another way, and reports
+    // what it still cannot see
     let listed = cell.operation.name == "list serviceaccounts" && text.contains("not every namespace could be listed");
     let gone = cell.fault == Fault::ConnectionRefused || listed;
     if !gone && !text.contains(&words) {
@@ -111,7 +112,7 @@ fn named(cell: &Cell, struck: &Struck, ended: &Ended) -> Vec<String> {
         wrong.push(format!("`{name}` is not named"));
     }
     if cell.fault.has_request_id() && cell.operation.service != "kubernetes" {
-        // the sandbox's own
+        // the sandbox's request ids begin like this
         if !text.contains("00000000-0000-4000-8000-") {
             wrong.push("no request id is named".to_owned());
         }
@@ -119,7 +120,7 @@ fn named(cell: &Cell, struck: &Struck, ended: &Ended) -> Vec<String> {
     wrong
 }
 
-/// What was left undone although it had nothing to do with the object that was struck.
+/// Objects that were not changed although they do not depend on the object with the fault.
 async fn lost(stage: &Stage, struck: &Struck) -> Vec<String> {
     let plan = stage.inside.irsa(7, "after.toml", &["plan", "--format", "json"]).await;
     let value: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap_or_default();
@@ -131,10 +132,11 @@ async fn lost(stage: &Stage, struck: &Struck) -> Vec<String> {
     if lost.is_empty() { Vec::new() } else { vec![format!("although only {object} was struck, {lost:?} are undone")] }
 }
 
-/// Parts of the addresses of an object and of all that waits for it.
+/// Parts of the addresses of an object and of everything that waits for it.
 fn dependents(object: &str) -> Vec<String> {
     let name = object.rsplit('/').next().unwrap_or_default();
-    // a provider lets an audience in again once every role that trusts it has lost what it is to lose, and its own wait for it
+    // irsa adds an audience to a provider only after every role that trusts the provider has lost what it is to lose;
+    // the provider's own dependents wait too
     let audience: &[&str] = match name {
         "grow" | "shrink" | "gone" | "held" | "turn" | "limits" | "new" | "wide" | "stay" => &[
             "oidc-provider/one/shop-eu",
@@ -150,7 +152,7 @@ fn dependents(object: &str) -> Vec<String> {
     };
     let parts: &[&str] = match name {
         "grow" => &["role/grow", "shop/a", "shop/d", "shop/x", "role/stay"],
-        // the policy goes when it is attached nowhere
+        // irsa deletes the policy once no role attaches it
         "shrink" => &["role/shrink", "shop/b", "shop/c", "policy/old"],
         "gone" => &["role/gone", "shop/g", "policy/old"],
         "fresh" => &["role/fresh", "shop/n", "shop/bare"],
@@ -174,13 +176,13 @@ fn dependents(object: &str) -> Vec<String> {
         "s" => &["shop/s"],
         "k" | "l" => &["shop/k", "shop/l", "role/held", "policy/one/limits", "role/turn"],
         "m" => &["shop/m"],
-        // a provider, or something without a name: everything may wait for it
+        // a provider, or an object without a name: everything may wait for it
         _ => &["/"],
     };
     parts.iter().chain(audience).map(|part| (*part).to_owned()).collect()
 }
 
-/// Whether what is left is done by the next run, and then nothing is left.
+/// The next run must do what is left, and after it nothing may be left.
 async fn settled(stage: &Stage, cell: &Cell, code: u8) -> Vec<String> {
     let mut wrong = Vec::new();
     if code != 0 {
@@ -196,7 +198,8 @@ async fn settled(stage: &Stage, cell: &Cell, code: u8) -> Vec<String> {
     let view = stage.view();
     let (wanted, mut ours) = (stage.after.ours.clone(), view.ours);
     if cell.operation.name == "list pods" {
-        // whether a pod still runs under it cannot be seen: a ServiceAccount that irsa made is let go and not deleted
+        // irsa cannot see whether a pod still uses it, so it releases a ServiceAccount that it created, and does not
+        // delete it
         let let_go = json!({"annotations": null, "labels": null});
         ours.retain(|place, object| {
             !(["shop-eu shop/c", "shop-eu shop/g", "shop-eu shop/l"].contains(&place.as_str()) && *object == let_go)
@@ -213,7 +216,7 @@ async fn settled(stage: &Stage, cell: &Cell, code: u8) -> Vec<String> {
     wrong
 }
 
-/// The cells of one thread.
+/// The cells that one thread plays.
 fn work(next: &AtomicUsize, only: Option<&str>) -> (usize, BTreeMap<String, Vec<String>>) {
     inside::runtime().block_on(async {
         let stage = Arc::new(Stage::set().await);
@@ -238,7 +241,7 @@ fn work(next: &AtomicUsize, only: Option<&str>) -> (usize, BTreeMap<String, Vec<
 }
 
 #[test]
-fn every_operation_survives_every_fault() {
+fn run_after_any_fault_in_any_operation_converges() {
     let only = std::env::var("IRSA_TEST_CELL").ok();
     let next = Arc::new(AtomicUsize::new(0));
     let threads: Vec<_> = (0..2)

@@ -1,7 +1,7 @@
-//! Holds every request at the gates, and lets them on one at a time, in an order that follows from a seed.
+//! Holds every request at the sandbox's gates, and lets one at a time through, in an order that a seed decides.
 //!
-//! On a clock that stands still a sleep ends only when nothing else can go on: then all requests that can be under way
-//! are waiting here, and one of them is chosen.
+//! With a clock that stands still, a sleep ends only if nothing else can continue. At that time every request that can
+//! be under way waits here, and one of them is chosen.
 
 use irsa_sandbox::aws;
 use irsa_sandbox::gate::{Admission, Stage as Moment};
@@ -10,17 +10,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
-/// A request as the order knows it.
+/// A held request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Step {
-    /// Who sends it, as the user agent says.
+    /// The sender, from the user agent.
     pub(crate) actor: String,
     pub(crate) operation: String,
     pub(crate) object: String,
     pub(crate) write: bool,
-    /// Whether it is done already, and its answer is under way.
+    /// Whether the server has carried out the request, and only its answer is held.
     pub(crate) done: bool,
-    /// What the server said.
+    /// The HTTP status of the answer.
     pub(crate) outcome: Option<u16>,
     number: u64,
 }
@@ -31,7 +31,7 @@ struct State {
     past: Vec<Step>,
 }
 
-/// All that wait.
+/// All held requests.
 #[derive(Default)]
 pub(crate) struct Order {
     state: Mutex<State>,
@@ -43,7 +43,7 @@ impl Order {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a turn; strikes nothing.
+    /// Waits for its turn. Never injects a fault.
     async fn let_on<F>(&self, step: Step) -> Option<F> {
         self.wait(step).await;
         None
@@ -53,11 +53,12 @@ impl Order {
         let (sender, receiver) = oneshot::channel();
         self.state().waiting.push((step, sender));
         self.arrived.notify_one();
-        // an order that has ended holds nobody
+        // once the order has ended, requests pass
         let _ = receiver.await;
     }
 
-    /// Lets one on after the other for as long as `chosen` says which; it is asked when nothing else can go on.
+    /// Lets one request after the other through. `chosen` picks the next one; it is called when nothing else can
+    /// continue.
     pub(crate) async fn run(&self, mut chosen: impl FnMut(&[Step], &[Step]) -> usize) {
         loop {
             if self.state().waiting.is_empty() {
@@ -74,12 +75,12 @@ impl Order {
             let index = chosen(&steps, past) % waiting.len();
             let (step, sender) = waiting.swap_remove(index);
             past.push(step);
-            // whoever sent it may have given up
+            // the sender may have given up
             let _ = sender.send(());
         }
     }
 
-    /// What was let on so far, in order.
+    /// The requests that were let through so far, in order.
     pub(crate) fn past(&self) -> Vec<Step> {
         self.state().past.clone()
     }
@@ -90,7 +91,7 @@ fn actor(user_agent: &str) -> String {
     rest.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
-/// The order as something that both kinds of gate can be given.
+/// An `Order` that can be installed in the AWS gate and in the Kubernetes gate.
 pub(crate) struct Admitted(pub(crate) Arc<Order>);
 
 impl Admission<aws::Call> for Admitted {

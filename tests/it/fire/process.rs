@@ -1,11 +1,11 @@
-//! One cell a fault with everything real: the binary, sockets, and waits that are only shortened.
+//! One run per fault with everything real: the binary, sockets and waits. Only the waits are shortened.
 
 use crate::support::program::{Bench, tell};
 use crate::support::world::World;
 use irsa_sandbox::aws::{Fault, Match, Refusal};
 use irsa_sandbox::gate::Stage;
 
-/// Waits are divided by this.
+/// All waits are divided by this.
 const SPEED: &str = "20";
 
 const CONFIGURATION: &str = r#"
@@ -20,7 +20,7 @@ statements = [{ actions = ["s3:GetObject"], resources = ["*"] }]
 service-accounts = ["shop/other"]
 "#;
 
-/// What a role's making meets.
+/// The faults for CreateRole.
 fn faults() -> Vec<(&'static str, Stage, Fault)> {
     let refuse = |refusal: Refusal| Fault::Refuse(refusal);
     vec![
@@ -50,7 +50,7 @@ fn bench() -> (World, Bench) {
 }
 
 #[test]
-fn the_binary_survives_each_fault_once() {
+fn run_with_one_fault_fails_cleanly_or_succeeds_and_the_next_converges() {
     let faults = faults();
     for (what, stage, fault) in &faults {
         let (world, bench) = bench();
@@ -70,7 +70,7 @@ fn the_binary_survives_each_fault_once() {
 }
 
 #[test]
-fn the_binary_ends_in_time_whatever_lasts() {
+fn run_with_a_permanent_fault_ends_within_its_timeout() {
     let faults = faults();
     for (what, stage, fault) in &faults {
         let (world, bench) = bench();
@@ -91,7 +91,7 @@ fn the_binary_ends_in_time_whatever_lasts() {
 }
 
 #[test]
-fn an_endpoint_that_nobody_listens_at_is_named() {
+fn unreachable_endpoint_is_named() {
     let (world, bench) = bench();
     world.refuse_connections(true);
     bench.ends(4, &["apply", "--auto-approve"]).says("sts:GetCallerIdentity").says("Connection refused");
@@ -101,9 +101,9 @@ fn an_endpoint_that_nobody_listens_at_is_named() {
     bench.ends(4, &["plan"]).says("cluster/main");
 }
 
-/// A mistake is told at once: nothing is waited for that will not come.
+/// irsa reports an error in the configuration at once, and does not wait for something that will not come.
 #[test]
-fn a_mistake_fails_at_once() {
+fn configuration_error_found_by_aws_fails_at_once() {
     let (world, bench) = bench();
     bench.converges();
     let trust = "[[roles.app.trust]]\nprincipals = { aws = [\"arn:aws:iam::111122223333:user/nobody\"] }\nactions = [\"sts:AssumeRole\"]";

@@ -1,7 +1,7 @@
-//! The world that the fire is set to: what is live before, what is to be live after, and what belongs to others.
+//! The starting state, the configuration to apply, and the objects of others for the fault tests.
 //!
-//! Between the two is every kind of change that irsa makes: objects come, change, are adopted, move and go, in two
-//! accounts and three clusters. Others' objects stand beside ours, and must be the same at every moment.
+//! The apply makes every kind of change that irsa knows: objects are created, changed, adopted, moved and deleted, in
+//! two accounts and three clusters. Objects of others stand beside ours and must stay the same at every moment.
 
 use crate::support::given::{self, OtherPeople, document, ec2_trust};
 use crate::support::inside::{Ended, Inside};
@@ -204,37 +204,37 @@ service-accounts = ["shop/f", "shop/h"]
 attach = ["versions"]
 "#;
 
-/// What can be seen of the world that matters: without times, ids and version numbers.
+/// The state that matters: without times, ids and version numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct View {
     pub(crate) ours: BTreeMap<String, Value>,
     pub(crate) others: BTreeMap<String, Value>,
 }
 
-/// The stage.
+/// A sandbox with the starting state, and the expected states.
 pub(crate) struct Stage {
     pub(crate) inside: Inside,
     pub(crate) before: View,
     pub(crate) after: View,
-    /// Nobody may do what they may do neither before nor after.
+    /// Nobody may have access at any moment that they have neither before nor after.
     pub(crate) law: Arc<Law>,
     start: Mutex<Snapshot>,
 }
 
-/// What others have, whose names say so.
+/// Whether an object belongs to others, by its name.
 fn is_others(name: &str) -> bool {
     name.contains("foreign") || name.contains("bound") || name.contains("OrganizationAccountAccessRole")
 }
 
 impl Stage {
-    /// Sets the stage, and plays it once without fire, to know how it is to end.
+    /// Creates the starting state, and applies once without faults to learn the final state.
     pub(crate) async fn set() -> Self {
         let inside = Inside::start(SandboxOptions::demo()).await;
         let head = given::head("fire", &DECLARED);
         inside.write("before.toml", &format!("{head}{BEFORE}"));
         inside.write("after.toml", &format!("{head}{AFTER}"));
         set_others(&inside);
-        // a boundary must be there before the role that it bounds
+        // the boundary must exist before the role that it bounds
         for only in ["policy/*", "*"] {
             let ended = inside.irsa(1, "before.toml", &["apply", "--auto-approve", "--only", only]).await;
             assert_eq!(ended.code, 0, "{ended}");
@@ -254,7 +254,7 @@ impl Stage {
         Self { inside, before, after, law: Arc::new(Law::of(ends)), start }
     }
 
-    /// Everything as it was before the change.
+    /// Restores the state before the change.
     pub(crate) fn reset(&self) {
         self.inside.sandbox.restore(&self.start.lock().expect("nobody fails while holding it"));
         self.inside.dials.refuse(false, 0);
@@ -262,17 +262,17 @@ impl Stage {
         self.inside.sandbox.stale_reads(0);
     }
 
-    /// Applies what is to be.
+    /// Applies the new configuration.
     pub(crate) async fn apply(&self, seed: u64) -> Ended {
         self.inside.irsa(seed, "after.toml", &["apply", "--auto-approve"]).await
     }
 
-    /// Plans it.
+    /// Plans the new configuration.
     pub(crate) async fn plan(&self, seed: u64) -> Ended {
         self.inside.irsa(seed, "after.toml", &["plan", "--detailed-exitcode"]).await
     }
 
-    /// What belongs to others, right now.
+    /// The objects of others, right now.
     pub(crate) fn others(&self) -> BTreeMap<String, Value> {
         view_of(&self.inside, iam(&self.inside), &is_others).others
     }
@@ -290,7 +290,7 @@ fn other_people<'a>(inside: &'a Inside, account: &'a str) -> OtherPeople<'a> {
     OtherPeople { sandbox: &inside.sandbox, account }
 }
 
-/// What belongs to others.
+/// Creates the objects of others.
 fn set_others(inside: &Inside) {
     for cluster in CLUSTERS {
         inside.sandbox.cluster(cluster).with(|store| {
@@ -331,7 +331,7 @@ fn set_others(inside: &Inside) {
     people.create_role("adopted", &ec2_trust());
 }
 
-/// What somebody did by hand since the last apply: the change undoes it on the way.
+/// Changes that somebody made by hand since the last apply: the apply under test reverts them.
 fn disturb(inside: &Inside) {
     let people = other_people(inside, FIRST);
     let host = inside.sandbox.cluster("shop-eu").issuer().trim_start_matches("https://").to_owned();
@@ -357,7 +357,7 @@ fn view(inside: &Inside) -> View {
     view_of(inside, iam(inside), &|_| true)
 }
 
-/// What can be seen of the objects whose names are asked for.
+/// The state of the objects whose names `asked` accepts, split into ours and those of others.
 fn view_of(inside: &Inside, iam: BTreeMap<&'static str, Value>, asked: &dyn Fn(&str) -> bool) -> View {
     let mut view = View { ours: BTreeMap::new(), others: BTreeMap::new() };
     let mut put = |place: String, name: &str, value: Value| {
@@ -369,7 +369,7 @@ fn view_of(inside: &Inside, iam: BTreeMap<&'static str, Value>, asked: &dyn Fn(&
             for (name, object) in objects.as_object().into_iter().flatten().filter(|(name, _)| asked(name)) {
                 let mut object = object.clone();
                 if kind == "policies" {
-                    // the numbers tell how often it was tried
+                    // the version number shows only how often an apply was tried
                     let default = object["default"].as_str().unwrap_or_default().to_owned();
                     object["document"] = object["versions"][default].clone();
                     let fields = object.as_object_mut().expect("an object");
@@ -397,7 +397,7 @@ fn view_of(inside: &Inside, iam: BTreeMap<&'static str, Value>, asked: &dyn Fn(&
     view
 }
 
-/// The difference, for the person who reads a failure.
+/// The differences between two states, for the failure message.
 pub(crate) fn differences(one: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -> Vec<String> {
     let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     let shown = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);

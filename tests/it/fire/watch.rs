@@ -1,4 +1,4 @@
-//! Sees every request at both gates: strikes one cell's fault, and looks after each write whether anything is wrong.
+//! Watches every request at both gates. Injects the fault of one cell, and checks the state after each write.
 
 use super::stage::Stage;
 use crate::support::judge::{Law, roles};
@@ -10,7 +10,7 @@ use std::fmt;
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// What goes wrong.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     Throttling,
@@ -51,7 +51,7 @@ impl Fault {
         Self::Expired,
     ];
 
-    /// Whether an answer comes that carries a request id.
+    /// Whether the fault is an answer with a request id.
     pub(crate) fn has_request_id(self) -> bool {
         matches!(
             self,
@@ -66,14 +66,14 @@ impl Fault {
     }
 }
 
-/// An operation, as a fault is aimed at it and as irsa may name it.
+/// An operation, as the target of a fault and as irsa names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Operation {
     /// `iam`, `sts`, `eks` or `kubernetes`.
     pub(crate) service: String,
-    /// `GetRole`, or `patch serviceaccounts`.
+    /// For example `GetRole`, or `patch serviceaccounts`.
     pub(crate) name: String,
-    /// Whether it changes something.
+    /// Whether the operation changes something.
     pub(crate) write: bool,
 }
 
@@ -88,7 +88,7 @@ impl Operation {
         Self { service: "kubernetes".to_owned(), name: format!("{verb} {resource}"), write: call.is_write() }
     }
 
-    /// How irsa's own words name it.
+    /// The name that irsa's messages use.
     pub(crate) fn words(&self) -> String {
         if self.service != "kubernetes" {
             return format!("{}:{}", self.service, self.name);
@@ -112,7 +112,7 @@ impl Operation {
 pub(crate) struct Cell {
     pub(crate) operation: Operation,
     pub(crate) fault: Fault,
-    /// Strikes whenever the operation is about the same object, not only the first time.
+    /// Whether the fault hits every such call for the same object, and not only the first one.
     pub(crate) forever: bool,
 }
 
@@ -123,7 +123,7 @@ impl fmt::Display for Cell {
     }
 }
 
-/// The object that a fault struck, and how often.
+/// The object that the fault hit, and how often.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Struck {
     pub(crate) object: Option<String>,
@@ -134,7 +134,7 @@ pub(crate) struct Struck {
 struct State {
     cell: Option<Cell>,
     struck: Struck,
-    /// AWS, or Kubernetes, is gone: it answers nothing.
+    /// Whether a service is unreachable: true for Kubernetes, false for AWS.
     gone: Option<bool>,
     /// Reads are stale until the next write.
     stale: bool,
@@ -142,14 +142,14 @@ struct State {
     last: VecDeque<String>,
 }
 
-/// In charge of both gates.
+/// Admits the requests at both gates.
 pub(crate) struct Watch {
     stage: Weak<Stage>,
     law: Arc<Law>,
     state: Mutex<State>,
 }
 
-/// What a request is, for both kinds of gate.
+/// A request, for both kinds of gate.
 struct Seen {
     operation: Operation,
     object: String,
@@ -175,12 +175,12 @@ impl Watch {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on this goes wrong.
+    /// Injects the fault of this cell from now on.
     pub(crate) fn set(&self, cell: &Cell) {
         *self.state() = State { cell: Some(cell.clone()), ..State::default() };
     }
 
-    /// Nothing goes wrong any more; gives what did, and what was wrong with the world meanwhile.
+    /// Stops the fault. Returns what it hit, and the violations seen meanwhile.
     pub(crate) fn heal(&self) -> (Struck, Vec<String>) {
         let mut state = self.state();
         state.cell = None;
@@ -188,7 +188,7 @@ impl Watch {
         (state.struck.clone(), std::mem::take(&mut state.wrong))
     }
 
-    /// What strikes this request.
+    /// The fault for this request, if any.
     fn strikes(&self, moment: Moment, seen: &Seen) -> Option<Fault> {
         let mut state = self.state();
         if moment == Moment::Before && state.gone == Some(seen.operation.service == "kubernetes") {
@@ -230,14 +230,14 @@ impl Watch {
         Some(cell.fault)
     }
 
-    /// So many reads after each write are to see what was before it.
+    /// After each write, this many reads return the state before it.
     fn stale_reads(&self, reads: u32) {
         if let Some(stage) = self.stage.upgrade() {
             stage.inside.sandbox.stale_reads(reads);
         }
     }
 
-    /// Whether anyone may do more after a write to IAM than before or after all of them.
+    /// Checks after an IAM write that nobody may do more than before or after the whole run.
     fn judge(&self, written: Written<'_>) {
         let what = format!("{} {}/{}", written.action, written.account, written.object);
         let broken = self.law.broken(&roles(written.account, written.iam));
@@ -248,7 +248,7 @@ impl Watch {
         state.note(what);
     }
 
-    /// Looks after a write at what belongs to others.
+    /// Checks after a write that the objects of others are unchanged.
     fn look(&self, seen: &Seen, answer: Option<u16>) {
         let Some(stage) = self.stage.upgrade() else { return };
         let others = stage.others();
@@ -272,7 +272,7 @@ impl State {
         }
     }
 
-    /// Of all that goes wrong the first is enough.
+    /// Keeps only the first violation.
     fn tell(&mut self, wrong: String) {
         if self.wrong.is_empty() {
             self.wrong.push(wrong);

@@ -1,4 +1,5 @@
-//! `examples/fleet`: what it runs is understood by irsa, and what it allows is what a shard asks for.
+//! `examples/fleet`: irsa accepts the command lines of its Jobs, and its permissions are exactly those that a shard
+//! needs.
 
 use super::{CLUSTERS, WHOLE, actor, all, fleet, name};
 use crate::support::inside;
@@ -17,7 +18,7 @@ fn documents(name: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(&read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The Jobs, those that a CronJob makes among them.
+/// The Jobs, including those that a CronJob creates.
 fn jobs() -> Vec<Value> {
     let list = documents("fleet.yaml").into_iter().filter_map(|document| match document["kind"].as_str() {
         Some("Job") => Some(document["spec"].clone()),
@@ -28,7 +29,7 @@ fn jobs() -> Vec<Value> {
 }
 
 #[test]
-fn every_pod_is_a_share_and_restricted() {
+fn every_pod_runs_one_shard_and_is_restricted() {
     let jobs = jobs();
     assert_eq!(jobs.len(), 2);
     for job in jobs {
@@ -37,7 +38,7 @@ fn every_pod_is_a_share_and_restricted() {
         let container = &pod["containers"][0];
         let arguments: Vec<String> = serde_json::from_value(container["args"].clone()).expect("arguments");
         for index in 0..20 {
-            // as kubelet fills in what the Job controller sets
+            // expands `$(VAR)` as kubelet does; the Job controller sets the variable
             let line = arguments.iter().map(|word| word.replace("$(JOB_COMPLETION_INDEX)", &index.to_string()));
             let line: Vec<String> = ["irsa".to_owned()].into_iter().chain(line).collect();
             assert!(line.iter().any(|word| *word == format!("--shard={index}/20")), "{line:?}");
@@ -56,14 +57,15 @@ fn every_pod_is_a_share_and_restricted() {
     assert_eq!(map["data"]["irsa.toml"].as_str(), Some(read("irsa.toml").as_str()), "the file beside it");
 }
 
-/// What a shard asks for in AWS and in Kubernetes, whichever way it takes: `drift` over a fleet in which something is
-/// missing and something is left over.
+/// The AWS actions and Kubernetes verbs that a shard uses, in either way of reading: from `drift` over a fleet in which
+/// something is missing and something is left over.
 async fn asked() -> (BTreeSet<String>, BTreeSet<(String, String)>) {
     let inside = fleet().await;
     inside.write("fleet.toml", &WHOLE.text());
     let ended = inside.irsa(9, "fleet.toml", &["apply", "--auto-approve"]).await;
     assert_eq!(ended.code, 0, "{ended}");
-    // a ServiceAccount that is missing, in one namespace of one cluster and in five of another, and one that is left over
+    // ServiceAccounts that are missing, in one namespace of one cluster and in five of another, and one that is left
+    // over
     let more = "[[service-accounts]]\nrole = \"own-c03\"\ncluster = \"c03\"\nnamespace = \"NAME\"\nname = \"more\"\n";
     let more: String = ["n1", "n2", "n3", "n4", "n5"].map(|name| more.replace("NAME", name)).concat();
     let left = WHOLE.text().replace(
@@ -87,7 +89,7 @@ async fn asked() -> (BTreeSet<String>, BTreeSet<(String, String)>) {
         "{}",
         ended[0]
     );
-    // so many roles that one shard reads in bulk
+    // enough roles that one shard reads in bulk
     let many = (0..60).map(|number| {
         format!("[roles.many-{number}]\ncluster = \"c06\"\nservice-accounts = [\"shop/many-{number}\"]\n")
     });
@@ -107,13 +109,13 @@ async fn asked() -> (BTreeSet<String>, BTreeSet<(String, String)>) {
 }
 
 #[test]
-fn it_allows_exactly_what_a_share_reads() {
+fn example_policy_allows_exactly_what_a_shard_reads() {
     let (aws, kubernetes) = inside::runtime().block_on(asked());
     let policy: Value = serde_json::from_str(&read("policy-read.json")).expect("JSON");
     let statement = &policy["Statement"][0];
     assert_eq!(statement["Effect"], "Allow");
     let allowed: BTreeSet<String> = serde_json::from_value(statement["Action"].clone()).expect("actions");
-    // the first needs no permission, the second is for the credentials that others have
+    // the first needs no permission; the second is needed by the credentials that assume the role
     let free = ["sts:GetCallerIdentity", "sts:AssumeRole"].map(str::to_owned);
     let asked: BTreeSet<String> = aws.difference(&free.into()).cloned().collect();
     assert_eq!(asked, allowed);

@@ -1,4 +1,4 @@
-//! A thousand clusters in twenty shards: every object of the fleet is planned exactly once.
+//! A thousand clusters in twenty shards: exactly one shard plans each object of the fleet.
 
 use super::{actor, addresses};
 use crate::support::inside::{self, Inside};
@@ -37,7 +37,7 @@ fn configuration() -> String {
              [roles.own-{number}.inline.own]\nstatements = [{{ actions = [\"s3:GetObject\"], resources = [\"*\"] }}]\n"
         );
     }
-    // over clusters of several shards and accounts
+    // roles over clusters of several shards and accounts
     for number in 0..100 {
         let bound: Vec<String> = [0, 101, 502].map(|more| format!("c{}", (number * 10 + more) % CLUSTERS)).to_vec();
         let _ = write!(
@@ -51,7 +51,7 @@ fn configuration() -> String {
 }
 
 #[test]
-fn a_thousand_clusters_in_twenty_shares_are_planned_once() {
+fn each_object_of_1000_clusters_is_planned_by_one_of_20_shards() {
     let began = std::time::Instant::now();
     inside::runtime().block_on(async {
         let clusters = (0..CLUSTERS)

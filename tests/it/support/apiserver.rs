@@ -1,6 +1,6 @@
-//! A real kube-apiserver with its etcd, from `KUBEBUILDER_ASSETS` or PATH, as envtest starts them
-//! (<https://book.kubebuilder.io/reference/envtest>): RBAC on, ServiceAccount issuer and keys set, a token file, no
-//! controllers.
+//! A real kube-apiserver with its etcd, from `KUBEBUILDER_ASSETS` or PATH, started as envtest does
+//! (<https://book.kubebuilder.io/reference/envtest>): with RBAC, a ServiceAccount issuer and keys, and a token file;
+//! without controllers.
 
 use super::standin::free_port;
 use base64::Engine;
@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A running API server; it and its etcd end when it is dropped.
+/// A running API server. Dropping it ends the API server and its etcd.
 pub(crate) struct ApiServer {
-    /// etcd first.
+    /// etcd first, then the API server.
     children: Vec<Child>,
     folder: tempfile::TempDir,
     program: PathBuf,
@@ -28,11 +28,11 @@ pub(crate) struct ApiServer {
     pub(crate) issuer: String,
 }
 
-/// The tokens of its token file, and whom they speak for.
+/// The tokens in its token file, and their users.
 pub(crate) const ADMIN: &str = "admin-token";
 pub(crate) const LIMITED: &str = "limited-token";
 
-/// The two programs, if this machine has them.
+/// The paths of the two programs, if this machine has them.
 pub(crate) fn assets() -> Option<(PathBuf, PathBuf)> {
     let folders: Vec<PathBuf> = match std::env::var_os("KUBEBUILDER_ASSETS") {
         Some(folder) => vec![folder.into()],
@@ -42,15 +42,15 @@ pub(crate) fn assets() -> Option<(PathBuf, PathBuf)> {
     Some((find("etcd")?, find("kube-apiserver")?))
 }
 
-/// Says, past the capture of test output, that something was not run.
+/// Reports a skipped test on stderr directly, so that the test runner does not capture it.
 pub(crate) fn skipped(what: &str) {
     let line = format!("skipped: {what}: no kube-apiserver and etcd in KUBEBUILDER_ASSETS or PATH\n");
-    // where stderr is closed there is nobody to tell
+    // a closed stderr does not matter
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 impl ApiServer {
-    /// Starts one; `name` goes into its issuer.
+    /// Starts a server. `name` is a part of its issuer.
     pub(crate) fn start((etcd, apiserver): &(PathBuf, PathBuf), name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (authority_pem, port) = (identity(folder.path()), free_port());
@@ -74,7 +74,7 @@ impl ApiServer {
         server
     }
 
-    /// The API server, on its port and what is in etcd.
+    /// Starts the API server on its port, with the content of its etcd.
     pub(crate) fn start_program(&mut self) {
         let mut command = Command::new(&self.program);
         command.args([
@@ -100,7 +100,7 @@ impl ApiServer {
         format!("http://127.0.0.1:{}", self.etcd)
     }
 
-    /// Kills the API server, which has no time for anything; etcd goes on.
+    /// Kills the API server without a clean shutdown. etcd continues.
     pub(crate) fn kill_program(&mut self) {
         if let Some(mut child) = self.children.pop() {
             child.kill().expect("it runs");
@@ -108,10 +108,10 @@ impl ApiServer {
         }
     }
 
-    /// Has etcd forget all states before the present one
+    /// Makes etcd compact all revisions before the current one
     /// (<https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/>).
     pub(crate) fn compact(&self) {
-        // what was read up to now is of an earlier state
+        // this write makes everything that was read so far belong to an earlier revision
         let written = self.ask_etcd("put", &json!({"key": STANDARD.encode("/it/compacted"), "value": ""}));
         self.ask_etcd("compaction", &json!({"revision": written["header"]["revision"]}));
     }
@@ -145,7 +145,7 @@ impl ApiServer {
         format!("https://127.0.0.1:{}", self.port)
     }
 
-    /// Waits until `ready` says so; an end of one of the two processes is shown with its log.
+    /// Waits until `ready` returns true. Panics with the log if one of the two processes ends.
     pub(crate) fn wait(&mut self, mut ready: impl FnMut() -> bool) {
         let begin = Instant::now();
         while !ready() {
@@ -157,7 +157,7 @@ impl ApiServer {
                 }
             }
             assert!(begin.elapsed() < Duration::from_mins(2), "kube-apiserver was not ready within two minutes");
-            // a process of its own: there is no clock to pause
+            // a separate process runs in real time: a paused clock does not help
             std::thread::park_timeout(Duration::from_millis(200));
         }
     }
@@ -166,14 +166,14 @@ impl ApiServer {
 impl Drop for ApiServer {
     fn drop(&mut self) {
         for child in self.children.iter_mut().rev() {
-            // it has nothing to lose; if it is gone already, so much the better
+            // the process has nothing to save, and may have ended already
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// Writes a serving certificate for 127.0.0.1 and a key for tokens; gives the authority.
+/// Writes a serving certificate for 127.0.0.1 and a key for tokens. Returns the certificate authority.
 fn identity(folder: &Path) -> String {
     let key = KeyPair::generate().expect("a key");
     let mut authority = CertificateParams::new(Vec::new()).expect("no names");
@@ -193,7 +193,7 @@ fn identity(folder: &Path) -> String {
         ("tls.crt", certificate.pem()),
         ("tls.key", key.serialize_pem()),
         ("tokens.key", tokens.serialize_pem()),
-        // the key to check tokens with is read as SEC1 or as a public key, never as PKCS#8
+        // the API server reads the key that verifies tokens as SEC1 or as a public key, never as PKCS#8
         ("tokens.pub", tokens.public_key_pem()),
     ] {
         fs::write(folder.join(name), text).expect("it is writable");

@@ -1,4 +1,5 @@
-//! Clusters for the Kubernetes scenarios: the sandbox's own, or a real kube-apiserver. The scenarios cannot tell which.
+//! Clusters for the Kubernetes scenarios: those of the sandbox, or a real kube-apiserver. The scenarios are the same
+//! for both.
 
 mod trouble;
 
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Runtime;
 
-/// One cluster, and an administrator's way into it.
+/// A cluster, and a client with administrator permissions.
 pub(crate) struct TestCluster {
     pub(crate) name: String,
     endpoint: String,
@@ -22,7 +23,7 @@ pub(crate) struct TestCluster {
     issuer: String,
     backend: Backend,
     client: kube::Client,
-    /// What is registered as admission webhooks.
+    /// The registered admission webhooks.
     webhooks: Mutex<Vec<WebhookServer>>,
 }
 
@@ -31,7 +32,7 @@ enum Backend {
     Real(Arc<Mutex<ApiServer>>),
 }
 
-/// The scenarios run on the sandbox every time, and on a real server where this machine has one.
+/// Runs a scenario on the sandbox, and on a real server if this machine has one.
 pub(crate) fn on_every_backend(scenario: &str, names: &[&str], run: impl Fn(&Runtime, &[TestCluster])) {
     let runtime = Runtime::new().expect("a runtime");
     let start = |name: &&str| TestCluster::sandbox(&runtime, name);
@@ -96,7 +97,7 @@ impl TestCluster {
         &self.issuer
     }
 
-    /// The port that it listens at.
+    /// The port on which the server listens.
     pub(crate) fn port(&self) -> u16 {
         self.endpoint.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
     }
@@ -105,7 +106,8 @@ impl TestCluster {
         (self.name.clone(), self.endpoint.clone(), self.authority_pem.clone(), token.to_owned())
     }
 
-    /// Lets the user of the token `LIMITED` do this with ServiceAccounts of one namespace and read the issuer, nothing else.
+    /// Allows the user of the token `LIMITED` these verbs on ServiceAccounts of one namespace, and to read the issuer;
+    /// nothing else.
     pub(crate) fn limit_to(&self, runtime: &Runtime, namespace: &str, verbs: &[&str]) {
         match &self.backend {
             Backend::Sandbox(cluster) => {
@@ -152,14 +154,14 @@ impl TestCluster {
         }
     }
 
-    /// Sends a request as it stands; gives the status, and the body where it is JSON.
+    /// Sends a raw request. Returns the status, and the body if it is JSON.
     pub(crate) fn ask(&self, runtime: &Runtime, method: &str, path: &str, kind: &str, body: &str) -> (u16, Value) {
         let request = http::Request::builder().method(method).uri(path).header("content-type", kind);
         let request = request.body(kube::client::Body::from(body.as_bytes().to_vec())).expect("a request");
         self.exchange(runtime, request)
     }
 
-    /// The same of a GET whose answer is to be of this type.
+    /// Sends a GET with this Accept header. Returns the status and the body.
     pub(crate) fn get_as(&self, runtime: &Runtime, path: &str, accept: &str) -> (u16, Value) {
         let request = http::Request::get(path).header("accept", accept);
         self.exchange(runtime, request.body(kube::client::Body::empty()).expect("a request"))
@@ -198,7 +200,7 @@ impl TestCluster {
         self.post(runtime, &format!("/api/v1/namespaces/{namespace}/serviceaccounts"), &body);
     }
 
-    /// Applies labels and annotations to a ServiceAccount as the field manager `manager`, taking what it wants.
+    /// Applies labels and annotations to a ServiceAccount as the field manager `manager`, with force.
     #[track_caller]
     pub(crate) fn apply(
         &self,
@@ -235,7 +237,7 @@ impl TestCluster {
         self.send(runtime, request).unwrap_or_else(|error| panic!("PATCH {path}: {error}"));
     }
 
-    /// Gives an object a finalizer of nobody's.
+    /// Adds a finalizer that no controller removes.
     #[track_caller]
     pub(crate) fn finalizer(&self, runtime: &Runtime, path: &str) {
         let request = http::Request::patch(path).header("content-type", "application/merge-patch+json");
@@ -244,14 +246,14 @@ impl TestCluster {
         self.send(runtime, request).unwrap_or_else(|error| panic!("PATCH {path}: {error}"));
     }
 
-    /// Deletes what has this path; what has finalizers stays, and is being deleted.
+    /// Deletes the object with this path. An object with finalizers stays, in deletion.
     #[track_caller]
     pub(crate) fn delete(&self, runtime: &Runtime, path: &str) {
         let request = http::Request::delete(path).body(Vec::new()).expect("a request");
         self.send(runtime, request).unwrap_or_else(|error| panic!("DELETE {path}: {error}"));
     }
 
-    /// A ServiceAccount, if it is there.
+    /// The ServiceAccount, if it exists.
     pub(crate) fn get(&self, runtime: &Runtime, namespace: &str, name: &str) -> Option<Value> {
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}");
         self.send(runtime, http::Request::get(path).body(Vec::new()).expect("a request")).ok()
@@ -263,19 +265,19 @@ impl TestCluster {
     }
 }
 
-/// A kubeconfig with a context called as each cluster.
+/// A kubeconfig with one context per cluster, named like the cluster.
 pub(crate) fn kubeconfig_of(clusters: &[TestCluster], token: &str) -> String {
     let places: Vec<_> = clusters.iter().map(|cluster| cluster.place(token)).collect();
     let places: Vec<_> = places.iter().map(|(a, b, c, d)| (a.as_str(), b.as_str(), c.as_str(), d.as_str())).collect();
     kubeconfig(&places)
 }
 
-/// One whose way leads over another port.
+/// A kubeconfig that reaches the cluster through another port.
 pub(crate) fn kubeconfig_at(cluster: &TestCluster, token: &str, port: u16) -> String {
     kubeconfig(&[(&cluster.name, &format!("https://127.0.0.1:{port}"), &cluster.authority_pem, token)])
 }
 
-/// The token of the user that `limit_to` is about.
+/// The token of the user whose permissions `limit_to` sets.
 pub(crate) const LIMITED_TOKEN: &str = LIMITED;
 /// An administrator's token.
 pub(crate) const ADMIN_TOKEN: &str = ADMIN;
@@ -297,7 +299,7 @@ async fn client(kubeconfig: &str) -> kube::Client {
     let context = kubeconfig.contexts.first().map(|context| context.name.clone());
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("a configuration");
-    // a server that is not ready yet is asked again by the one who waits for it
+    // tests that wait for a server retry themselves
     config.default_retry = false;
     kube::Client::try_from(config).expect("a client")
 }

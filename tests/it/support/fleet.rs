@@ -1,8 +1,8 @@
-//! A configuration of some thirty objects in two accounts and two clusters, half made already, whose apply makes every
-//! kind of write; and what others have beside it.
+//! A configuration of some thirty objects in two accounts and two clusters, about half of them created already, and
+//! objects of others beside them. Its apply makes every kind of write.
 //!
-//! The world before that apply is made once, by irsa itself and by others, and is then laid out anew as often as a test
-//! likes: IAM by the same calls, the clusters by the same objects.
+//! irsa and others create the state before that apply once. Each test then gets a copy: IAM by the same calls, the
+//! clusters by the same objects.
 
 use super::given::{self, OtherPeople};
 use super::program::Bench;
@@ -12,10 +12,10 @@ use irsa_sandbox::{ClusterSpec, SandboxOptions};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// The clusters: the first account's and the second's.
+/// The cluster of the first account and that of the second.
 pub(crate) const CLUSTERS: [&str; 2] = ["blue", "green"];
 
-/// Waits are so much shorter; an attempt must still outlast what a test does while it holds a request.
+/// All waits are divided by this. An attempt must still last longer than a test needs while it holds a request.
 const SPEED: &str = "3";
 
 /// The accounts, the clusters and the owner `fleet`.
@@ -186,20 +186,20 @@ name = "kept"
 token-expiration = "24h"
 "#;
 
-/// One IAM call, past HTTP.
+/// One IAM call, made without HTTP.
 struct Seed {
     account: String,
     action: String,
     fields: Vec<(String, String)>,
 }
 
-/// How to lay out the world before the apply.
+/// The calls and objects that create the state before the apply.
 pub(crate) struct Fleet {
     seeds: Vec<Seed>,
     stores: Vec<Store>,
 }
 
-/// One such world, and a bench with the configuration that is to be applied.
+/// A sandbox with that state, and a bench with the configuration to apply.
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) bench: Bench,
@@ -215,7 +215,7 @@ fn empty() -> World {
 }
 
 impl Fleet {
-    /// Makes the world before the apply, once.
+    /// Creates the state before the apply, once.
     pub(crate) fn new() -> Self {
         let world = empty();
         let mut seeds = Vec::new();
@@ -227,7 +227,7 @@ impl Fleet {
             world.cluster(cluster).with(others_objects);
         }
         let bench = bench(&world, BEFORE);
-        // a boundary must be there before the role that it bounds
+        // the boundary must exist before the role that it bounds
         for only in ["policy/*", "*"] {
             bench.ends(0, &["apply", "--auto-approve", "--only", only]);
         }
@@ -244,7 +244,7 @@ impl Fleet {
         fleet
     }
 
-    /// Lays the world out anew.
+    /// Creates a sandbox with the state before the apply.
     pub(crate) fn scene(&self) -> Scene {
         let world = empty();
         for seed in &self.seeds {
@@ -276,7 +276,7 @@ impl Seed {
     }
 }
 
-/// What others have in both accounts before irsa comes.
+/// What others create in both accounts before irsa's first apply.
 fn before() -> Vec<Seed> {
     let trust = |account: &str| given::trust(&json!({"AWS": format!("arn:aws:iam::{account}:root")}));
     let (document, guard) = (given::document("Allow", &["s3:*"]), given::document("Deny", &["s3:*"]));
@@ -320,7 +320,7 @@ fn before() -> Vec<Seed> {
     seeds
 }
 
-/// What happens between irsa's first apply and the one that the tests are about.
+/// What others change between irsa's first apply and the apply under test.
 fn since() -> Vec<Seed> {
     let document = |number: usize| {
         let resource = format!("arn:aws:sqs:*:*:since-{number}");
@@ -335,7 +335,7 @@ fn since() -> Vec<Seed> {
         let fields = [("PolicyArn", arn), ("PolicyDocument", &document(number)), ("SetAsDefault", "true")];
         Seed::new(FIRST, "CreatePolicyVersion", &fields)
     };
-    // all five places are taken
+    // uses all five versions that a policy may have
     let mut seeds: Vec<Seed> = (0..4).map(|number| version(&queue, number)).collect();
     seeds.push(version(&retired, 0));
     seeds.push(Seed::new(
@@ -343,7 +343,7 @@ fn since() -> Vec<Seed> {
         "RemoveClientIDFromOpenIDConnectProvider",
         &[("OpenIDConnectProviderArn", &provider), ("ClientID", "sts.amazonaws.com")],
     ));
-    // somebody has stopped a role that is to go
+    // somebody attached a deny to a role that is to be deleted
     let guard = format!("arn:aws:iam::{FIRST}:policy/foreign-guard");
     seeds.push(Seed::new(FIRST, "AttachRolePolicy", &[("RoleName", "old"), ("PolicyArn", &guard)]));
     let tag = [("RoleName", "web"), ("Tags.member.1.Key", "cost:center"), ("Tags.member.1.Value", "7")];
@@ -351,7 +351,7 @@ fn since() -> Vec<Seed> {
     seeds
 }
 
-/// ServiceAccounts of others in one cluster; one of them is shared.
+/// ServiceAccounts of others in one cluster. Both irsa and others write one of them.
 fn others_objects(store: &mut Store) {
     let role = "arn:aws:iam::111122223333:role/foreign-plain";
     let theirs = [("foreign-bare", &[][..], "kubectl-create"), ("claimed", &[("team", "them")][..], "helm")];
@@ -382,7 +382,7 @@ impl Scene {
         json!({"iam": Map::from_iter(iam), "service-accounts": Map::from_iter(clusters)})
     }
 
-    /// Everything that is not ours at all: of ServiceAccounts the whole objects, down to their versions.
+    /// Everything that others own. ServiceAccounts are whole objects, including their resource versions.
     pub(crate) fn foreign(&self) -> Value {
         let mut all = self.state();
         let foreign = |name: &str| name.contains("foreign") || name.contains("Organization");
@@ -405,14 +405,14 @@ impl Scene {
         all
     }
 
-    /// Applies again; then there must be nothing left to do.
+    /// Applies again. After that nothing must be left to do.
     #[track_caller]
     pub(crate) fn converges(&self) {
         self.bench.converges();
     }
 }
 
-/// `namespace/name` of a ServiceAccount, and who holds which of its fields with which values.
+/// `namespace/name` of a ServiceAccount, and its fields with manager and value.
 fn service_account(object: &Value) -> (String, Value) {
     let metadata = &object["metadata"];
     let text = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
@@ -427,7 +427,7 @@ fn service_account(object: &Value) -> (String, Value) {
     (format!("{}/{}", text("namespace"), text("name")), shown)
 }
 
-/// Compares two states object by object, so that a difference can be read.
+/// Compares two states object by object, for a readable failure message.
 #[track_caller]
 pub(crate) fn same(live: &Value, wanted: &Value) {
     let mut different = Vec::new();

@@ -1,11 +1,11 @@
-//! What a test starts from: the head of a configuration, and what other people have in IAM.
+//! Common starting points of tests: the head of a configuration, and IAM objects of other people.
 
 use super::world::{FIRST, SECOND};
 use irsa_sandbox::Sandbox;
 use serde_json::{Value, json};
 
-/// The first lines of a configuration of owner `owner`, with guards that let tests delete: accounts `one` and `two` (by
-/// the role that the sandbox makes for it), and each cluster with its account key and region.
+/// The first lines of a configuration of owner `owner`, with guards that let tests delete. Declares the accounts `one`
+/// and `two` (through the role that the sandbox creates for that), and each cluster with its account key and region.
 pub(crate) fn head(owner: &str, clusters: &[(&str, &str, &str)]) -> String {
     let one = format!(
         "owner = \"{owner}\"\n[guard]\nmax-delete = 100\nmax-change-percent = 100\n[accounts.one]\nid = \"{FIRST}\"\n"
@@ -23,12 +23,12 @@ pub(crate) fn second_account() -> String {
     format!("[accounts.two]\nid = \"{SECOND}\"\nassume-role = \"arn:aws:iam::{SECOND}:{role}\"\n")
 }
 
-/// A policy document of one statement over every resource.
+/// A policy document with one statement for every resource.
 pub(crate) fn document(effect: &str, actions: &[&str]) -> String {
     json!({"Version": "2012-10-17", "Statement": {"Effect": effect, "Action": actions, "Resource": "*"}}).to_string()
 }
 
-/// A trust policy that lets a principal use the role.
+/// A trust policy that lets a principal assume the role.
 pub(crate) fn trust(principal: &Value) -> String {
     json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}})
         .to_string()
@@ -39,7 +39,7 @@ pub(crate) fn ec2_trust() -> String {
     trust(&json!({"Service": "ec2.amazonaws.com"}))
 }
 
-/// Other people's calls to the IAM of one account. Each must succeed.
+/// IAM calls of other people in one account. Each must succeed.
 #[derive(Clone, Copy)]
 pub(crate) struct OtherPeople<'a> {
     pub(crate) sandbox: &'a Sandbox,

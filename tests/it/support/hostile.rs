@@ -1,4 +1,4 @@
-//! An HTTP server on the loopback that answers what no honest one would.
+//! An HTTP server on the loopback interface that answers as no honest server would.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,34 +6,34 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// One request.
+/// A request.
 pub(crate) struct Asked {
-    /// How many came before it.
+    /// How many requests came before it.
     pub(crate) number: usize,
-    /// Method and path.
+    /// The method and the path.
     pub(crate) line: String,
     /// The head and the body.
     pub(crate) text: String,
 }
 
-/// What it is answered with.
+/// The answer to a request.
 pub(crate) enum Answer {
-    /// Status, further headers (each with its end of line) and body.
+    /// Status, further headers (each with its line end) and body.
     Whole(u16, String, String),
-    /// A beginning, and then white space without end.
+    /// A status and a first part of the body, then white space without end.
     Endless(u16, String),
-    /// So long nothing, and then the other.
+    /// A delay, and then another answer.
     Late(Duration, Box<Self>),
 }
 
 impl Answer {
-    /// A success.
+    /// An answer with status 200.
     pub(crate) fn ok(body: impl Into<String>) -> Self {
         Self::Whole(200, String::new(), body.into())
     }
 }
 
-/// The server; it ends with the process.
+/// The server. It runs until the process ends.
 pub(crate) struct Hostile {
     pub(crate) port: u16,
     asked: Arc<Mutex<Vec<String>>>,
@@ -52,7 +52,7 @@ impl Hostile {
                     let Some((line, text)) = request(&stream) else { return };
                     log.lock().expect("no test has failed inside").push(text.clone());
                     let number = count.fetch_add(1, Ordering::SeqCst);
-                    // a client that is gone hears nothing
+                    // the client may have gone
                     let _ = reply(stream, answer(&Asked { number, line, text }));
                 });
             }
@@ -72,7 +72,7 @@ impl Hostile {
 }
 
 fn request(stream: &TcpStream) -> Option<(String, String)> {
-    // a client that sends nothing is let go
+    // drops a client that sends nothing
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     let mut reader = BufReader::new(stream);
     let (mut text, mut length) = (String::new(), 0);

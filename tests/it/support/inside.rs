@@ -1,7 +1,7 @@
-//! irsa inside the test: the whole program but its process, on a clock that stands still and over memory.
+//! Runs irsa inside the test: the whole program except its process, in memory, with a clock that stands still.
 //!
-//! A runtime of one thread has the sandbox and every run of irsa; its clock goes on only when all of them wait, so that
-//! two minutes of hanging cost nothing, and the same seed gives the same order of everything.
+//! One single-threaded runtime holds the sandbox and every run of irsa. Its clock advances only if all of them wait. So
+//! two minutes of hanging cost no time, and the same seed gives the same order of everything.
 
 mod wires;
 
@@ -25,7 +25,7 @@ pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime")
 }
 
-/// A sandbox in memory, a folder for configurations, and machines that are wired to both.
+/// A sandbox in memory, a folder for configurations, and machines that are connected to both.
 pub(crate) struct Inside {
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) dials: Arc<Dials>,
@@ -34,14 +34,14 @@ pub(crate) struct Inside {
     started: Instant,
 }
 
-/// What a run ended with.
+/// The result of a run.
 #[derive(Clone)]
 pub(crate) struct Ended {
     line: String,
     pub(crate) code: u8,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    /// How long it took on its own clock.
+    /// How long the run took on its own clock.
     pub(crate) took: Duration,
 }
 
@@ -53,14 +53,14 @@ impl fmt::Display for Ended {
 }
 
 impl Ended {
-    /// Everything that was printed.
+    /// Everything that the run printed.
     pub(crate) fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 }
 
 impl Inside {
-    /// Starts the sandbox on the runtime that this is called on.
+    /// Starts the sandbox on the current runtime.
     pub(crate) async fn start(options: SandboxOptions) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
         let began = i64::try_from(now).expect("it is before the year 292,277,026,596");
@@ -84,7 +84,7 @@ impl Inside {
         std::fs::write(self.path(name), text).expect("it is writable");
     }
 
-    /// A machine with the first account's credentials; the actor stands in the user agent.
+    /// A machine with credentials of the first account. Its user agent contains the actor.
     pub(crate) fn machine(&self, actor: &str, seed: u64) -> Machine {
         let environment: BTreeMap<String, String> = self.sandbox.environment();
         let now = self.began + i64::try_from(self.started.elapsed().as_secs()).unwrap_or(0);
@@ -97,7 +97,7 @@ impl Inside {
         self.irsa_as("irsa", seed, file, arguments).await
     }
 
-    /// The same under a name of its own.
+    /// Like `irsa`, with an actor of its own.
     pub(crate) async fn irsa_as(&self, actor: &str, seed: u64, file: &str, arguments: &[&str]) -> Ended {
         let (ui, kept) = Ui::capturing();
         let path = self.path(file).display().to_string();
@@ -106,7 +106,7 @@ impl Inside {
         let cli = Cli::try_parse_from(&line).unwrap_or_else(|error| panic!("{error}"));
         let machine = self.machine(actor, seed);
         let started = Instant::now();
-        // on the heap, since the SDKs' futures are large
+        // on the heap, because the futures of the SDKs are large
         let status = Box::pin(run_on(&machine, &ui, cli)).await;
         Ended {
             line: arguments.join(" "),

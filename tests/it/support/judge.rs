@@ -1,10 +1,12 @@
-//! The law of README, judged from outside: at no moment of an apply does anyone hold a permission that they hold neither
-//! before nor after it; and the courtesy: nobody loses for a moment what they hold before and after.
+//! Judges from outside the guarantee in README that access is never widened: at no moment of an apply does anybody hold
+//! a permission that they hold neither before nor after it. Also finds dips: permissions that somebody holds before and
+//! after, and loses for a moment.
 //!
-//! Works on the sandbox's own state, which it is shown after every write, and on nothing that irsa knows. A permission is
-//! a subject (by trust, and by the OIDC provider that must be there and take the audience), a role, something that the
-//! role's policies allow (denies, boundaries, conditions and the role's own tags count), and a session of some length.
-//! Each role is judged by itself: what one grants is no excuse for another, since others trust roles by their names.
+//! The judge reads the sandbox's own state after every write, and nothing that irsa knows. A permission consists of a
+//! subject (which the trust policy allows, and whose OIDC provider must exist and accept the audience), a role,
+//! something that the role's policies allow (with denies, boundaries, conditions and the role's own tags), and the
+//! length of a session. Each role is judged alone: a grant through one role does not excuse the same grant through
+//! another, because others refer to roles by name.
 
 mod document;
 mod grants;
@@ -26,10 +28,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Both accounts of a sandbox.
 pub(crate) const ACCOUNTS: [&str; 2] = [FIRST, SECOND];
 
-/// What has been judged already: a role at a moment.
+/// Cached judgements: of a role in one state.
 type Known = HashMap<(String, Role), Arc<Vec<Grant>>>;
 
-/// What may be granted: what some of these states grant. Remembers what it has judged, since moments come again.
+/// The permissions that are allowed: those that at least one of these states grants. Caches its judgements, because
+/// states repeat.
 pub(crate) struct Law {
     ends: Vec<Roles>,
     known: Mutex<Known>,
@@ -40,7 +43,7 @@ impl Law {
         Self { ends, known: Mutex::default() }
     }
 
-    /// What these roles grant beyond the law.
+    /// The grants of these roles that no allowed state has.
     pub(crate) fn broken(&self, roles: &Roles) -> Vec<Grant> {
         let mut all = Vec::new();
         for (name, role) in roles {
@@ -64,9 +67,9 @@ pub(crate) struct Moment {
     pub(crate) account: String,
     pub(crate) action: String,
     pub(crate) object: String,
-    /// The part of the object: an inline policy, an attached policy, tags without irsa's marks.
+    /// The changed parts of the object: an inline policy, an attached policy, tags except irsa's own.
     pub(crate) parts: Vec<String>,
-    /// The fields of the request, to do it again.
+    /// The fields of the request, to repeat it.
     fields: Vec<(String, String)>,
     pub(crate) roles: Arc<Roles>,
 }
@@ -92,7 +95,7 @@ impl Moment {
         }
     }
 
-    /// `PutRolePolicy web own`
+    /// For example `PutRolePolicy web own`.
     pub(crate) fn what(&self) -> String {
         let object = self.object.rsplit('/').next().unwrap_or_default();
         let parts = self.parts.iter().map(|part| part.rsplit(":policy/").next().unwrap_or(part));
@@ -100,14 +103,14 @@ impl Moment {
     }
 }
 
-/// All moments of a sandbox since it was begun.
+/// All writes to a sandbox since `begin`.
 pub(crate) struct Trail {
     before: Roles,
     moments: Arc<Mutex<Vec<Moment>>>,
 }
 
 impl Trail {
-    /// From now on every write is kept, in the order in which they are carried out.
+    /// Records every write from now on, in the order in which they are carried out.
     pub(crate) fn begin(sandbox: &Sandbox) -> Self {
         let before = all_roles(sandbox, &ACCOUNTS);
         let moments: Arc<Mutex<Vec<Moment>>> = Arc::default();
@@ -118,7 +121,7 @@ impl Trail {
         Self { before, moments }
     }
 
-    /// The roles as they were.
+    /// The roles at the start.
     pub(crate) fn before(&self) -> &Roles {
         &self.before
     }
@@ -127,17 +130,17 @@ impl Trail {
         self.moments.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What was granted beyond these states at some moment, with the writes before it.
+    /// Grants at any moment that none of these states has, with the writes before that moment.
     pub(crate) fn broken(&self, ends: Vec<Roles>) -> Vec<String> {
         self.broken_by(&Law::of(ends))
     }
 
-    /// The same, for a law that has judged other trails before.
+    /// Like `broken`, for a `Law` that keeps its cache between trails.
     pub(crate) fn broken_by(&self, law: &Law) -> Vec<String> {
         told(&self.moments(), |moment| law.broken(&moment.roles))
     }
 
-    /// What was missing at some moment although it is granted before and `after`.
+    /// Grants that are missing at some moment, although they exist before and `after`.
     pub(crate) fn dips(&self, after: &Roles) -> Vec<String> {
         let mut known: HashMap<(String, Option<&Role>), Vec<Grant>> = HashMap::new();
         let moments = self.moments();
@@ -156,7 +159,7 @@ impl Trail {
     }
 }
 
-/// What is wrong after which write, in words.
+/// Describes each violation and the writes before it.
 fn told(moments: &[Moment], wrong: impl Fn(&Moment) -> Vec<Grant>) -> Vec<String> {
     let mut all = Vec::new();
     for (index, moment) in moments.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Configurations of many roles of one pattern, and accounts full of others' roles.
+//! Configurations with many roles of one pattern, and accounts full of roles of others.
 
 use super::given::{OtherPeople, ec2_trust};
 use super::inside::Inside;
@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Range;
 
-/// How often each thing was asked, by `iam:GetRole` or `list serviceaccounts`.
+/// How often each request was sent, by `iam:GetRole` or `list serviceaccounts`.
 pub(crate) type Counts = BTreeMap<String, usize>;
 
-/// One role for each number: trust, an inline and an attached policy, a tag, and a ServiceAccount `apps/s<number>`.
+/// One role per number: trust policy, an inline and an attached policy, a tag, and a ServiceAccount `apps/s<number>`.
 pub(crate) fn roles(numbers: Range<usize>, account: &str, cluster: &str) -> String {
     let mut text = String::new();
     for number in numbers {
@@ -26,7 +26,7 @@ pub(crate) fn roles(numbers: Range<usize>, account: &str, cluster: &str) -> Stri
     text
 }
 
-/// Makes roles in an account that have nothing to do with us.
+/// Creates unrelated roles in an account.
 pub(crate) fn strangers(sandbox: &Sandbox, account: &str, numbers: Range<usize>) {
     sandbox.iam(account, |iam| iam.set_quota("RolesQuota", 10_000));
     for number in numbers {
@@ -34,7 +34,7 @@ pub(crate) fn strangers(sandbox: &Sandbox, account: &str, numbers: Range<usize>)
     }
 }
 
-/// Forgets all requests so far.
+/// Clears the request logs.
 pub(crate) fn forget(inside: &Inside, clusters: &[&str]) {
     inside.sandbox.gate().forget();
     for cluster in clusters {
@@ -42,7 +42,7 @@ pub(crate) fn forget(inside: &Inside, clusters: &[&str]) {
     }
 }
 
-/// The requests since, of AWS.
+/// The AWS requests since `forget`.
 pub(crate) fn aws(inside: &Inside) -> Counts {
     let mut counts = Counts::new();
     for record in inside.sandbox.log() {
@@ -51,7 +51,7 @@ pub(crate) fn aws(inside: &Inside) -> Counts {
     counts
 }
 
-/// The requests since, of a cluster.
+/// The requests to a cluster since `forget`.
 pub(crate) fn kubernetes(inside: &Inside, cluster: &str) -> Counts {
     let mut counts = Counts::new();
     for record in inside.sandbox.cluster(cluster).gate().log() {

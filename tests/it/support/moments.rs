@@ -1,8 +1,8 @@
-//! Moments of a run: the gates of a world watched while irsa writes, so that a test can stop it at one write and do
-//! something to the process right then.
+//! Watches the gates of a sandbox while irsa writes, so that a test can stop irsa at one write and do something to the
+//! process at that moment.
 //!
-//! A write is known by what it is, not by when it comes: lanes run side by side, but the writes to one object are
-//! serial. Changes nothing itself, except that requests are lost once the connection is said to be cut.
+//! A write is identified by what it does, not by its time: writes run in parallel, but the writes to one object are
+//! serial. The watch changes nothing itself, except that it drops requests after `cut`.
 
 use super::world::World;
 use irsa_sandbox::aws;
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// Nothing that a test waits for takes as long as this.
+/// Longer than anything that a test waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One write of a run.
@@ -26,7 +26,7 @@ pub(crate) struct Write {
     pub(crate) place: String,
     pub(crate) action: String,
     pub(crate) object: String,
-    /// Counts from 1 among the same on the same object.
+    /// Counts from 1 among equal writes to the same object.
     pub(crate) nth: usize,
 }
 
@@ -37,14 +37,14 @@ impl fmt::Display for Write {
     }
 }
 
-/// When a write is stopped at.
+/// The moment at which a write is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// It has arrived, and nothing is done.
+    /// The request has arrived, and nothing is done.
     Arrived,
-    /// It is carried out and not answered.
+    /// The write is carried out, but not answered.
     Done,
-    /// It is answered; the next request, whatever it is, has arrived.
+    /// The write is answered, and the next request of any kind has arrived.
     Answered,
 }
 
@@ -52,7 +52,7 @@ impl Moment {
     pub(crate) const ALL: [Self; 3] = [Self::Arrived, Self::Done, Self::Answered];
 }
 
-/// What becomes of requests that are held.
+/// What happens to held requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     Hold,
@@ -60,11 +60,11 @@ enum Order {
     Lose,
 }
 
-/// Whom else to hold while a write is held.
+/// What happens to other writes while one is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Others {
     GoOn,
-    /// Every write that comes after it is held too.
+    /// Every later write is held too.
     Wait,
 }
 
@@ -72,15 +72,15 @@ pub(crate) enum Others {
 struct State {
     counts: BTreeMap<(String, String, String), usize>,
     writes: Vec<Write>,
-    /// Those that a door has let in, by its request numbers.
+    /// The writes that a gate has let in, by gate and request number.
     inside: BTreeMap<(usize, u64), Write>,
     target: Option<(Write, Moment, Others)>,
     reached: Option<mpsc::Sender<()>>,
-    /// The target has come, or gone, as far as was asked for.
+    /// Whether the target has been held.
     struck: bool,
-    /// The answer to the target is on its way.
+    /// Whether the target was answered.
     answered: bool,
-    /// The requests that are being carried out: let in, and not yet done.
+    /// The requests that are being carried out: let in, and not done yet.
     passing: BTreeSet<(usize, u64)>,
 }
 
@@ -88,7 +88,7 @@ struct Shared {
     state: Mutex<State>,
     order: watch::Sender<Order>,
     requests: AtomicUsize,
-    /// Requests that wait here.
+    /// The number of held requests.
     held: AtomicUsize,
 }
 
@@ -98,7 +98,7 @@ impl Shared {
     }
 }
 
-/// All gates of a world, watched.
+/// Watches all gates of a sandbox.
 pub(crate) struct Watch {
     shared: Arc<Shared>,
 }
@@ -125,17 +125,17 @@ impl Watch {
         self.shared.state().writes.clone()
     }
 
-    /// How many requests have come so far.
+    /// The number of requests so far.
     pub(crate) fn requests(&self) -> usize {
         self.shared.requests.load(Ordering::SeqCst)
     }
 
-    /// How many requests wait here.
+    /// The number of held requests.
     pub(crate) fn held(&self) -> usize {
         self.shared.held.load(Ordering::SeqCst)
     }
 
-    /// Stops this write at this moment; what comes back hears when it is there.
+    /// Stops this write at this moment. The returned receiver gets a message when that has happened.
     pub(crate) fn stop_at(&self, write: &Write, moment: Moment, others: Others) -> mpsc::Receiver<()> {
         let (sender, receiver) = mpsc::channel();
         let mut state = self.shared.state();
@@ -144,13 +144,13 @@ impl Watch {
         receiver
     }
 
-    /// Lets everything go on that is held, and holds nothing any more.
+    /// Releases every held request, and holds none from now on.
     pub(crate) fn go_on(&self) {
         self.shared.order.send_replace(Order::GoOn);
     }
 
-    /// Loses everything that is held or will come, as if the connections were cut; what was let in before is done when
-    /// this comes back.
+    /// Drops every request that is held or arrives later, as if the connections were cut. Returns after every request
+    /// that was let in before is done.
     pub(crate) fn cut(&self) {
         {
             let _state = self.shared.state();
@@ -163,7 +163,7 @@ impl Watch {
         }
     }
 
-    /// Watches no more; requests pass as ever.
+    /// Stops watching: requests pass as usual.
     pub(crate) fn lift(world: &World, clusters: &[&str]) {
         world.with(|sandbox| sandbox.gate().admit_by(None));
         for cluster in clusters {
@@ -171,8 +171,8 @@ impl Watch {
         }
     }
 
-    /// Waits until nothing moves: no request comes or is under way, and every thread of the process sleeps; for longer
-    /// than a call waits for its pace.
+    /// Waits until nothing moves for longer than a call waits because of pacing: no request arrives or is under way,
+    /// and every thread of the process sleeps.
     pub(crate) fn wait_for_quiet(&self, child: &Child) {
         let begin = Instant::now();
         let mut before = None;
@@ -188,17 +188,17 @@ impl Watch {
     }
 }
 
-/// A moment of real time: other processes do not know of a paused clock.
+/// Waits a moment in real time, because other processes ignore a paused clock.
 pub(crate) fn pause() {
     std::thread::park_timeout(Duration::from_millis(3));
 }
 
-/// Whether every thread of a process sleeps, as far as this system tells.
+/// Whether every thread of a process sleeps, as far as this operating system shows it.
 fn asleep(id: u32) -> bool {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{id}/task")) else { return true };
     threads.flatten().all(|thread| {
         let text = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        // the name of the program, which stands before the state, is in brackets
+        // the state follows the program name, which is in brackets
         text.rsplit(')').next().is_none_or(|rest| rest.trim_start().starts_with(['S', 'I', 'Z']))
     })
 }
@@ -207,12 +207,12 @@ fn asleep(id: u32) -> bool {
 struct Door {
     shared: Arc<Shared>,
     number: usize,
-    /// The cluster; empty for AWS, where the caller's account is the place.
+    /// The cluster. Empty for AWS, where the account of the caller counts.
     place: String,
 }
 
 impl Door {
-    /// Notes a request at a stage; whether it is to be held.
+    /// Records a request at a stage. Returns whether to hold it.
     fn note(&self, stage: Stage, number: u64, write: Option<(String, String, String)>) -> bool {
         let mut known = self.shared.state();
         let known = &mut *known;
@@ -253,7 +253,7 @@ impl Door {
         hold
     }
 
-    /// Whether the request is to be lost.
+    /// Returns whether to drop the request.
     async fn at(&self, stage: Stage, number: u64, write: Option<(String, String, String)>) -> bool {
         let hold = self.note(stage, number, write);
         let mut order = self.shared.order.subscribe();
@@ -261,7 +261,7 @@ impl Door {
             self.shared.held.fetch_add(1, Ordering::SeqCst);
             let reached = self.shared.state().reached.take();
             if let Some(reached) = reached {
-                // a test that no longer listens has ended
+                // the test may have ended
                 let _ = reached.send(());
             }
             let _ = order.wait_for(|order| *order != Order::Hold).await;

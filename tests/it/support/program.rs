@@ -1,4 +1,4 @@
-//! The real `irsa` binary in a folder and an environment of its own.
+//! The real `irsa` binary, in a folder and an environment of its own.
 
 use super::moments::{PATIENCE, pause};
 use std::collections::BTreeMap;
@@ -11,13 +11,13 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-/// A folder with a configuration, and the environment to run `irsa` in.
+/// A folder with a configuration, and the environment in which `irsa` runs.
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
     environment: BTreeMap<String, String>,
 }
 
-/// What a run ended with.
+/// The result of a run.
 #[derive(Clone)]
 pub(crate) struct Run {
     line: String,
@@ -26,7 +26,7 @@ pub(crate) struct Run {
     pub(crate) stderr: String,
 }
 
-/// An `irsa` that runs.
+/// A running `irsa`.
 pub(crate) struct Running {
     line: String,
     pub(crate) child: Child,
@@ -36,7 +36,7 @@ pub(crate) struct Running {
 }
 
 impl Bench {
-    /// An empty folder; the process's own environment is not passed on.
+    /// An empty folder. irsa does not inherit the environment of the test process.
     pub(crate) fn new(environment: BTreeMap<String, String>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut all = BTreeMap::from([
@@ -49,7 +49,7 @@ impl Bench {
         Self { folder, environment: all }
     }
 
-    /// The same with a configuration as `irsa.toml`.
+    /// Like `new`, with this configuration as `irsa.toml`.
     pub(crate) fn with(environment: BTreeMap<String, String>, configuration: &str) -> Self {
         let bench = Self::new(environment);
         bench.write("irsa.toml", configuration);
@@ -74,7 +74,7 @@ impl Bench {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// A command that is `irsa` with these arguments, not yet run.
+    /// A command that runs `irsa` with these arguments. Does not start it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(irsa());
         command.args(arguments).env_clear().envs(&self.environment).current_dir(self.folder.path());
@@ -93,7 +93,7 @@ impl Bench {
         }
     }
 
-    /// Starts `irsa`, and reads what it says as it says it.
+    /// Starts `irsa`, and reads its output while it runs.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let mut child = self.command(arguments).spawn().expect("irsa starts");
         let stdout = child.stdout.take().expect("a pipe");
@@ -104,7 +104,7 @@ impl Bench {
             let mut text = String::new();
             for line in stderr.lines().map_while(Result::ok) {
                 text = text + &line + "\n";
-                // nobody need listen
+                // the receiver may be gone
                 let _ = told.send(line);
             }
             text
@@ -120,7 +120,7 @@ impl Bench {
         run
     }
 
-    /// Applies without asking, and then plans: there must be nothing left.
+    /// Applies without confirmation, and then plans: nothing must be left to do.
     #[track_caller]
     pub(crate) fn converges(&self) {
         self.ends(0, &["apply", "--auto-approve"]);
@@ -128,7 +128,7 @@ impl Bench {
         assert!(plan.stdout.contains("No changes."), "{plan}");
     }
 
-    /// The plan as JSON, however `irsa plan` ended.
+    /// The plan as JSON, whatever the exit code of `irsa plan`.
     #[track_caller]
     pub(crate) fn plan(&self, arguments: &[&str]) -> serde_json::Value {
         let mut line = vec!["plan", "--format", "json"];
@@ -139,7 +139,7 @@ impl Bench {
 
 fn read_all(mut stream: impl Read) -> String {
     let mut bytes = Vec::new();
-    // a stream that breaks off ends there
+    // a broken stream ends there
     let _ = stream.read_to_end(&mut bytes);
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -151,7 +151,7 @@ impl Running {
         assert!(sent.expect("kill runs").success(), "{} is gone already", self.line);
     }
 
-    /// Waits until stderr has a line with this text.
+    /// Waits until a line of stderr contains this text.
     pub(crate) fn says(&self, text: &str) {
         let begin = Instant::now();
         loop {
@@ -163,14 +163,14 @@ impl Running {
         }
     }
 
-    /// Kills it; it has no time for anything.
+    /// Kills the process without a clean shutdown.
     pub(crate) fn kill(mut self) -> Run {
-        // it may have ended by itself
+        // it may have ended already
         let _ = self.child.kill();
         self.ends()
     }
 
-    /// Waits for its end; -1 is the code of one that was killed.
+    /// Waits for its end. The code of a killed process is -1.
     pub(crate) fn ends(mut self) -> Run {
         let begin = Instant::now();
         let status = loop {
@@ -188,9 +188,9 @@ impl Running {
     }
 }
 
-/// Says, past the capture of test output, what was done.
+/// Prints a line on stderr directly, so that the test runner does not capture it.
 pub(crate) fn tell(line: &str) {
-    // where stderr is closed there is nobody to tell
+    // a closed stderr does not matter
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
@@ -214,12 +214,12 @@ impl fmt::Display for Run {
     }
 }
 
-/// The binary.
+/// The path of the binary.
 pub(crate) fn irsa() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_irsa"))
 }
 
-/// `action address` of every change in a plan, in its order.
+/// `action address` of every change in a plan, in the order of the plan.
 pub(crate) fn changes(plan: &serde_json::Value) -> Vec<String> {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let list = plan["changes"].as_array().cloned().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Proxies on the loopback: HTTP's CONNECT and SOCKS5. Whatever they are asked for, they lead to one port.
+//! Proxies on the loopback interface: HTTP CONNECT and SOCKS5. They connect to one port, whatever address they are
+//! asked for.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
-/// Listens on a port, each connection in a thread of its own; ends with the process.
+/// Listens on a port, with one thread per connection, until the process ends.
 fn serve(handle: impl Fn(TcpStream, &Log) -> Option<()> + Send + Sync + 'static) -> (u16, Log) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -24,7 +25,7 @@ fn serve(handle: impl Fn(TcpStream, &Log) -> Option<()> + Send + Sync + 'static)
     (port, asked)
 }
 
-/// Passes bytes both ways until one side ends.
+/// Copies bytes both ways until one side ends.
 fn pass(client: TcpStream, port: u16) -> Option<()> {
     let server = TcpStream::connect(("127.0.0.1", port)).ok()?;
     let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
@@ -38,8 +39,8 @@ fn pass(client: TcpStream, port: u16) -> Option<()> {
     Some(())
 }
 
-/// A port that leads to another one. Once the server has sent so many bytes on a connection, `then` is done before
-/// anything more that the client sends there is passed on: between two pages of a list. It is done once.
+/// A port that forwards to another port. Once the server has sent `after` bytes on a connection, runs `then` once,
+/// before it forwards anything more from the client: between two pages of a list.
 pub(crate) fn between(target: u16, after: usize, then: impl FnOnce() + Send + 'static) -> u16 {
     let then = Mutex::new(Some(Box::new(then) as Box<dyn FnOnce() + Send>));
     let then = Arc::new(then);
@@ -78,19 +79,19 @@ fn told(log: &Log, target: &str) {
     log.lock().expect("no test has failed inside").push(target.to_owned());
 }
 
-/// A proxy of HTTP.
+/// An HTTP proxy.
 pub(crate) struct Connect {
     pub(crate) port: u16,
     log: Log,
 }
 
 impl Connect {
-    /// One that leads nowhere; `user` is the `name:password` that it wants.
+    /// A proxy that connects to nothing. `user` is the `name:password` that it requires.
     pub(crate) fn start(user: Option<String>) -> Self {
         Self::to(0, user)
     }
 
-    /// One that leads to this port.
+    /// A proxy that connects to this port.
     pub(crate) fn to(target: u16, user: Option<String>) -> Self {
         let (port, log) = serve(move |mut client, log| {
             let (mut head, mut byte) = (Vec::new(), [0]);
@@ -113,20 +114,20 @@ impl Connect {
         Self { port, log }
     }
 
-    /// What it was asked to lead to.
+    /// The addresses that clients asked for.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.log.lock().expect("no test has failed inside").clone()
     }
 }
 
-/// A proxy of SOCKS5 (RFC 1928 and 1929).
+/// A SOCKS5 proxy (RFC 1928 and 1929).
 pub(crate) struct Socks {
     pub(crate) port: u16,
     log: Log,
 }
 
 impl Socks {
-    /// One that leads to this port; `user` is the name and the password that it wants.
+    /// A proxy that connects to this port. `user` is the name and the password that it requires.
     pub(crate) fn to(target: u16, user: Option<(String, String)>) -> Self {
         let (port, log) = serve(move |mut client, log| {
             let greeting = counted(&mut client, 2)?;
@@ -146,7 +147,7 @@ impl Socks {
             }
             let mut head = [0; 4];
             client.read_exact(&mut head).ok()?;
-            // names alone: whoever resolves them here asks for an address
+            // only host names: a client that resolves names itself asks for an IP address
             if head[3] != 3 {
                 return client.write_all(&[5, 8, 0, 1, 0, 0, 0, 0, 0, 0]).ok();
             }
@@ -159,13 +160,13 @@ impl Socks {
         Self { port, log }
     }
 
-    /// What it was asked to lead to.
+    /// The addresses that clients asked for.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.log.lock().expect("no test has failed inside").clone()
     }
 }
 
-/// So many bytes, the last of which says how many follow, which are given.
+/// Reads `before` bytes. The last one is the length of the following bytes, which are returned.
 fn counted(client: &mut TcpStream, before: usize) -> Option<Vec<u8>> {
     let mut head = vec![0; before];
     client.read_exact(&mut head).ok()?;

@@ -1,5 +1,5 @@
-//! A virtual environment under `target/` with the pinned stand-ins and clients. Made once; a missing package is a
-//! failure with the command that would have installed it.
+//! A Python virtual environment under `target/` with the pinned stand-ins and clients. Created once. A missing package
+//! fails the test, and the message has the command that installs it.
 
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
-/// The environment's `bin` folder.
+/// The `bin` folder of the environment.
 pub(crate) fn bin() -> &'static Path {
     static BIN: OnceLock<PathBuf> = OnceLock::new();
     BIN.get_or_init(install)
@@ -27,11 +27,11 @@ fn install() -> PathBuf {
     let digest = Sha256::digest(REQUIREMENTS.as_bytes());
     let folder = target.join(format!("python-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]));
     let done = folder.join(".installed");
-    // other test processes may want the same
+    // parallel test processes may install at the same time
     let lock = File::create(target.join("python.lock")).expect("target/ is writable");
     lock.lock().expect("the lock on target/python.lock");
     if !done.exists() {
-        // the remains of an installation that was cut off
+        // removes an incomplete installation
         let _ = fs::remove_dir_all(&folder);
         let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/requirements.txt");
         run(

@@ -1,4 +1,4 @@
-//! Someone else with their hands in the same account: plain SDK clients, beside irsa.
+//! Somebody else in the same account: plain SDK clients that do not use irsa.
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -6,7 +6,7 @@ use aws_sdk_iam::types::Tag;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::runtime::Runtime;
 
-/// Clients for one account of a stand-in.
+/// Clients for one account of a sandbox or stand-in.
 pub(crate) struct Someone {
     runtime: Runtime,
     iam: aws_sdk_iam::Client,
@@ -15,7 +15,7 @@ pub(crate) struct Someone {
 }
 
 impl Someone {
-    /// With the access key `key` at this endpoint.
+    /// Clients with the access key `key` at this endpoint.
     pub(crate) fn at(endpoint: &str, key: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let region = aws_config::Region::new("eu-west-1");
@@ -37,14 +37,14 @@ impl Someone {
         self.runtime.block_on(call).unwrap_or_else(|error| panic!("{}", deep(&error)))
     }
 
-    /// A session of a role: its access key id, secret key and token.
+    /// Assumes a role. Returns the access key id, secret key and token of the session.
     pub(crate) fn assume(&self, role: &str, session: &str) -> (String, String, String) {
         let answer = self.wait(self.sts.assume_role().role_arn(role).role_session_name(session).send());
         let credentials = answer.credentials.expect("credentials");
         (credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
     }
 
-    /// Makes an EKS cluster; gives its issuer.
+    /// Creates an EKS cluster. Returns its issuer.
     pub(crate) fn create_cluster(&self, name: &str) -> String {
         let network = aws_sdk_eks::types::VpcConfigRequest::builder().build();
         let role = "arn:aws:iam::111122223333:role/eks";
@@ -64,12 +64,12 @@ impl Someone {
         self.wait(self.iam.update_assume_role_policy().role_name(role).policy_document(trust.to_string()).send());
     }
 
-    /// Whether the role is there.
+    /// Whether the role exists.
     pub(crate) fn has_role(&self, role: &str) -> bool {
         self.runtime.block_on(self.iam.get_role().role_name(role).send()).is_ok()
     }
 
-    /// The role's id: a new one for every role of this name.
+    /// The role's id. Each new role of the same name gets a new id.
     pub(crate) fn role_id(&self, role: &str) -> String {
         self.wait(self.iam.get_role().role_name(role).send()).role.expect("a role").role_id
     }
@@ -180,7 +180,7 @@ fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build().expect("a key and a value")
 }
 
-/// An SDK error with all that is behind it.
+/// An SDK error with all its causes.
 fn deep(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

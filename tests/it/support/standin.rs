@@ -1,4 +1,4 @@
-//! moto and ministack: AWS stand-ins that others wrote, each a process of its own on a loopback port.
+//! moto and ministack: AWS stand-ins by other authors, each a separate process on a loopback port.
 
 use super::python;
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-/// A running stand-in; it ends when it is dropped.
+/// A running stand-in. Dropping it ends the process.
 pub(crate) struct StandIn {
     child: Child,
     port: u16,
@@ -14,7 +14,7 @@ pub(crate) struct StandIn {
 }
 
 impl StandIn {
-    /// `moto_server`, with the AWS-managed policies.
+    /// Starts `moto_server`, with the AWS-managed policies.
     pub(crate) fn moto() -> Self {
         Self::start(|port| {
             let mut command = Command::new(python::program("moto_server"));
@@ -23,7 +23,7 @@ impl StandIn {
         })
     }
 
-    /// `ministack`
+    /// Starts `ministack`.
     pub(crate) fn ministack() -> Self {
         Self::start(|port| {
             let mut command = Command::new(python::program("ministack"));
@@ -50,7 +50,7 @@ impl StandIn {
                 panic!("the stand-in ended at once: {status}");
             }
             assert!(begin.elapsed() < Duration::from_mins(1), "the stand-in did not listen within a minute");
-            // a process of its own: there is no clock to pause
+            // a separate process runs in real time: a paused clock does not help
             std::thread::park_timeout(Duration::from_millis(50));
         }
     }
@@ -63,20 +63,20 @@ impl StandIn {
 
 impl Drop for StandIn {
     fn drop(&mut self) {
-        // it has nothing to lose; if it is gone already, so much the better
+        // the process has nothing to save, and may have ended already
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A port for a process that cannot be asked which one it took. Below the range from which the system gives out ports
-/// by itself, so that nothing that asks for any port can take it in between.
+/// A free port for a process that cannot report which port it took. Lies below the range of ephemeral ports, so that no
+/// process that asks for any port can take it in between.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
         let offset = NEXT.fetch_add(1, Ordering::Relaxed);
         assert!(offset < 200, "no port is free");
-        // other test processes begin elsewhere
+        // other test processes start at another offset
         let first = u16::try_from(std::process::id() % 50).unwrap_or(0) * 200 + 20_000;
         if TcpListener::bind(("127.0.0.1", first + offset)).is_ok() {
             return first + offset;

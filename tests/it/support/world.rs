@@ -1,4 +1,4 @@
-//! The sandbox, for tests: started in process, seen from outside by the binary and from inside by the test.
+//! The sandbox for tests, started in the test process: irsa uses it over HTTP, and tests change it directly.
 
 use super::someone::Someone;
 use irsa_sandbox::aws::{Call, Decision, Fault, Match, Record, Refusal};
@@ -12,33 +12,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use tokio::runtime::Runtime;
 
-/// The first account: that of the access key `test`.
+/// The first account. The access key `test` belongs to it.
 pub(crate) const FIRST: &str = "111122223333";
-/// The second.
+/// The second account.
 pub(crate) const SECOND: &str = "444455556666";
 const REGION: &str = "eu-west-1";
 
 /// A running sandbox.
 pub(crate) struct World {
     runtime: Runtime,
-    // tests change it while they hold it
+    // a mutex, because tests change the sandbox while they share it
     sandbox: Mutex<Sandbox>,
 }
 
 impl World {
-    /// As the options say.
+    /// A sandbox with these options.
     pub(crate) fn of(options: SandboxOptions) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let sandbox = runtime.block_on(Sandbox::start(options)).expect("a sandbox");
         Self { runtime, sandbox: Mutex::new(sandbox) }
     }
 
-    /// Two accounts with nothing in them.
+    /// Two empty accounts.
     pub(crate) fn empty() -> Self {
         Self::of(SandboxOptions::empty())
     }
 
-    /// Two accounts, three clusters.
+    /// Two accounts and three clusters.
     pub(crate) fn demo() -> Self {
         Self::of(SandboxOptions::demo())
     }
@@ -48,17 +48,17 @@ impl World {
         Self::of(SandboxOptions { clusters: vec![ClusterSpec::new(name, FIRST, REGION)], ..SandboxOptions::empty() })
     }
 
-    /// Works on the sandbox itself.
+    /// Runs `work` on the sandbox itself.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Sandbox) -> T) -> T {
         work(&mut self.sandbox.lock().expect("no test has failed inside"))
     }
 
-    /// What a program needs to use it as the first account.
+    /// The environment variables with which a program uses the sandbox as the first account.
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
         self.with(|sandbox| sandbox.environment())
     }
 
-    /// Somebody else in the first account.
+    /// SDK clients of somebody else in the first account.
     pub(crate) fn someone(&self) -> Someone {
         Someone::at(&self.with(|sandbox| sandbox.endpoint()), "test")
     }
@@ -86,7 +86,7 @@ impl World {
         self.with(|sandbox| sandbox.remove_cluster(name)).expect("a cluster");
     }
 
-    /// The cluster is made anew: empty, with another issuer.
+    /// Creates the cluster anew: empty, with another issuer.
     pub(crate) fn replace_cluster(&self, name: &str) {
         self.with(|sandbox| self.runtime.block_on(sandbox.replace_cluster(name))).expect("a cluster");
     }
@@ -116,7 +116,7 @@ impl World {
         text
     }
 
-    /// A namespace in every cluster of the demo.
+    /// Creates a namespace in every cluster of the demo.
     pub(crate) fn create_namespaces(&self, name: &str) {
         for cluster in self.first_clusters().into_iter().chain([self.second_cluster()]) {
             self.cluster(&cluster).with(|store| create_namespace(store, name));
@@ -132,7 +132,7 @@ impl World {
         self.with(|sandbox| sandbox.iam(account, |iam| iam.role_trust(role))).is_some()
     }
 
-    /// The role was used just now.
+    /// Records that the role was used just now.
     pub(crate) fn use_role(&self, role: &str) {
         let now = jiff::Timestamp::now();
         assert!(
@@ -141,7 +141,7 @@ impl World {
         );
     }
 
-    /// Everything in an account's IAM that is not marked as of owner `me`.
+    /// Everything in an account's IAM that does not have the owner `me`.
     pub(crate) fn foreign(&self, account: &str) -> Value {
         let mut all = self.with(|sandbox| sandbox.iam(account, |iam| iam.snapshot()));
         for kind in all.as_object_mut().into_iter().flat_map(|kinds| kinds.values_mut()) {
@@ -158,13 +158,13 @@ impl World {
         self.with(|sandbox| sandbox.log())
     }
 
-    /// The requests that irsa sent: the body of each with this action.
+    /// The bodies of the requests with this action that irsa sent.
     pub(crate) fn requests(&self, action: &str) -> Vec<String> {
         let sent = self.log().into_iter().filter(|record| by_irsa(&record.call) && record.call.action == action);
         sent.map(|record| record.call.body).collect()
     }
 
-    /// The actions that irsa asked for.
+    /// The actions of all requests that irsa sent.
     pub(crate) fn actions(&self) -> Vec<String> {
         self.log().into_iter().filter(|record| by_irsa(&record.call)).map(|record| record.call.action).collect()
     }
@@ -183,46 +183,46 @@ impl World {
         self.fault(Stage::Before, what, Fault::Deny, None);
     }
 
-    /// This goes wrong from now on, so many times or for ever.
+    /// Injects a fault from now on, this many times or permanently.
     pub(crate) fn fault(&self, stage: Stage, what: Match, fault: Fault, times: Option<u32>) {
         self.with(|sandbox| sandbox.gate().fault(stage, what, fault, times));
     }
 
-    /// Nobody listens at AWS' port any more, or somebody does again.
+    /// Closes or opens the AWS port: connections to a closed port are refused.
     pub(crate) fn refuse_connections(&self, refuse: bool) {
         self.with(|sandbox| self.runtime.block_on(sandbox.refuse_connections(refuse))).expect("the port");
     }
 
-    /// AccessDenied for this action of IAM.
+    /// Answers AccessDenied to this IAM action.
     pub(crate) fn deny(&self, action: &str) {
         self.refuse(Match::on("iam", action));
     }
 
-    /// The same for one object.
+    /// Answers AccessDenied to this IAM action on one object.
     pub(crate) fn deny_object(&self, action: &str, object: &str) {
         self.refuse(Match::on("iam", action).about(object));
     }
 
-    /// AccessDenied for all of an account's IAM and EKS.
+    /// Answers AccessDenied to every IAM and EKS request of an account.
     pub(crate) fn deny_account(&self, account: &str) {
         for service in ["iam", "eks"] {
             self.refuse(Match { account: Some(account.to_owned()), ..Match::service(service) });
         }
     }
 
-    /// This action of IAM is too fast, always.
+    /// Throttles every request with this IAM action.
     pub(crate) fn throttle(&self, action: &str) {
         let throttled = Fault::Refuse(Refusal::throttled("iam"));
         self.with(|sandbox| sandbox.gate().fault(Stage::Before, Match::on("iam", action), throttled, None));
     }
 
-    /// 403 for everything in a cluster.
+    /// Answers 403 to every request to a cluster.
     pub(crate) fn deny_kubernetes(&self, cluster: &str) {
         let any = kubernetes::Match::any();
         self.cluster(cluster).gate().fault(Stage::Before, any, kubernetes::Fault::Deny, None);
     }
 
-    /// Takes all faults of AWS away.
+    /// Removes all AWS faults.
     pub(crate) fn allow_all(&self) {
         self.with(|sandbox| {
             sandbox.gate().heal();
@@ -230,8 +230,8 @@ impl World {
         });
     }
 
-    /// Holds the first request with this action before it is carried out: the one end hears that it has come, the other
-    /// lets it go on.
+    /// Holds the first request with this action before it is carried out. The receiver gets a message when it has
+    /// arrived; the sender releases it.
     pub(crate) fn hold(&self, action: &str) -> (mpsc::Receiver<()>, tokio::sync::oneshot::Sender<()>) {
         let (reached, heard) = mpsc::channel();
         let (release, released) = tokio::sync::oneshot::channel();
@@ -257,7 +257,7 @@ impl Admission<Call> for HeldRequest {
     fn decide<'a>(&'a self, stage: Stage, call: &'a Call, _outcome: Option<u16>) -> Decision<'a> {
         Box::pin(async move {
             if stage == Stage::Before && call.action == self.action && self.first.swap(false, Ordering::SeqCst) {
-                // a test that no longer listens has ended
+                // the test may have ended
                 let _ = self.reached.lock().expect("it does not panic").send(());
                 if let Some(released) = self.released.lock().await.take() {
                     let _ = released.await;
@@ -268,7 +268,7 @@ impl Admission<Call> for HeldRequest {
     }
 }
 
-/// Requests of the tests' own SDK clients are told by their user agent.
+/// Whether irsa sent the request. The user agent tells it apart from the tests' own SDK clients.
 fn by_irsa(call: &Call) -> bool {
     !call.user_agent.contains("app/tests")
 }
@@ -281,22 +281,22 @@ pub(crate) fn create_namespace(store: &mut Store, name: &str) {
     store.ensure_namespace(name).expect("a namespace");
 }
 
-/// The same for several, in one cluster.
+/// Creates several namespaces in one cluster.
 pub(crate) fn create_namespaces_in(cluster: &Cluster, names: &[&str]) {
     cluster.with(|store| names.iter().for_each(|name| create_namespace(store, name)));
 }
 
-/// A running pod under a ServiceAccount.
+/// Creates a running pod that uses a ServiceAccount.
 pub(crate) fn create_pod(cluster: &Cluster, namespace: &str, name: &str, service_account: &str) {
     cluster.with(|store| store.seed_pod(namespace, name, service_account)).expect("a pod");
 }
 
-/// A ServiceAccount, if it is there.
+/// The ServiceAccount, if it exists.
 pub(crate) fn service_account(cluster: &Cluster, namespace: &str, name: &str) -> Option<Value> {
     cluster.with(|store| store.service_account(namespace, name).cloned())
 }
 
-/// Someone replaces the object without one of its annotations, as `kubectl replace` would.
+/// Replaces the object without one of its annotations, as `kubectl replace` does.
 pub(crate) fn wipe_annotation(cluster: &Cluster, namespace: &str, name: &str, annotation: &str) {
     let wiped = cluster.with(|store| {
         store.edit(Resource::ServiceAccounts, namespace, name, "kubectl-replace", |object| {

@@ -1,11 +1,12 @@
-//! Nobody loses for a moment what they hold before and after, where that can be; where it cannot, the plan says so.
+//! Nobody loses for a moment access that they have before and after, if an order without such a dip exists. If none
+//! exists, the plan says so.
 
 use super::scene::{Judged, PARALLEL, Scene, notes};
 use crate::support::moments::Watch;
 use crate::support::program::refusals;
 use crate::support::world::FIRST;
 
-/// Applies a change that closes no circle: lawful, nobody dips, and these are all the writes.
+/// Applies a change that has an order without dips: access is never widened, nobody dips, and these are all the writes.
 #[track_caller]
 fn is_smooth(before: &str, after: &str, held_up: &[&str], writes: &[&str]) {
     for parallel in PARALLEL {
@@ -36,7 +37,7 @@ statements = [{ actions = ["sqs:SendMessage"], resources = ["*"] }]
 "#;
 
 #[test]
-fn a_statement_and_a_service_account_more_are_one_call_each() {
+fn added_statement_and_added_service_account_are_one_call_each() {
     let after = r#"
 [roles.r]
 attach = ["aws:AmazonS3ReadOnlyAccess"]
@@ -52,14 +53,14 @@ statements = [
 }
 
 #[test]
-fn a_policy_that_takes_the_place_of_another_arrives_first() {
+fn replacement_policy_is_attached_before_the_old_one_is_detached() {
     let after = ONE.replace("AmazonS3ReadOnlyAccess", "AmazonS3FullAccess");
     let writes = ["AttachRolePolicy r AmazonS3FullAccess", "DetachRolePolicy r AmazonS3ReadOnlyAccess"];
     is_smooth(ONE, &after, &["AttachRolePolicy"], &writes);
 }
 
 #[test]
-fn an_inline_policy_that_moves_into_a_managed_one_is_never_missing() {
+fn inline_policy_moved_into_a_managed_policy_is_never_missing() {
     let after = r#"
 [policies.own]
 statements = [{ actions = ["sqs:SendMessage"], resources = ["*"] }]
@@ -73,14 +74,14 @@ service-accounts = ["apps/r"]
 }
 
 #[test]
-fn a_longer_session_and_a_new_tag_are_one_call_each() {
+fn longer_session_and_added_tag_are_one_call_each() {
     let after =
         ONE.replace("cluster = \"main\"", "cluster = \"main\"\nmax-session-duration = \"2h\"\ntags = { team = \"a\" }");
     is_smooth(ONE, &after, &[], &["TagRole r team", "UpdateRole r"]);
 }
 
 #[test]
-fn a_service_account_that_moves_to_another_role_is_never_without_one() {
+fn service_account_that_moves_between_roles_always_has_a_role() {
     let text = |one: &str, two: &str| {
         format!(
             "[roles.one]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\ncluster = \"main\"\nservice-accounts = [\"apps/one\"{one}]\n\
@@ -105,7 +106,7 @@ fn a_service_account_that_moves_to_another_role_is_never_without_one() {
     }
 }
 
-/// A role with eight policies of others beside `policies`.
+/// A role with `policies` and eight policies of others.
 fn full(policies: &str) -> String {
     let others: Vec<String> = (0..8).map(|number| format!("\"arn:aws:iam::{FIRST}:policy/other{number}\"")).collect();
     format!(
@@ -121,7 +122,7 @@ fn others(scene: &Scene) {
 }
 
 #[test]
-fn at_the_quota_of_attachments_a_policy_leaves_first_and_the_plan_says_who_dips() {
+fn at_the_attachment_quota_a_policy_is_detached_first_and_the_plan_notes_the_dip() {
     let scene = Scene::empty();
     others(&scene);
     scene.declare(&full("\"aws:AmazonS3ReadOnlyAccess\", \"aws:AmazonSQSReadOnlyAccess\""));
@@ -134,7 +135,7 @@ fn at_the_quota_of_attachments_a_policy_leaves_first_and_the_plan_says_who_dips(
 }
 
 #[test]
-fn at_the_quota_of_attachments_a_deny_does_not_leave_for_another() {
+fn at_the_attachment_quota_a_deny_policy_is_not_detached_first() {
     let scene = Scene::empty();
     others(&scene);
     scene.foreign("one", "Deny", "s3:Delete*");

@@ -1,5 +1,5 @@
-//! What a run has written it believes, whatever a read that lags shows of it: with each item seen late by itself, through
-//! the whole run, it comes to the same, and nobody is given more on the way.
+//! A run trusts its own writes, whatever lagging reads return. Each part of an object in turn is read late during the
+//! whole run: the final state is the same, and no access is widened on the way.
 
 use super::scene::HEAD;
 use crate::support::given::document;
@@ -14,15 +14,15 @@ use std::fmt;
 /// How many reads do not see a write: a few, and more than any run makes.
 const LATE: [u32; 2] = [3, 100_000];
 
-/// A change with what it is about.
+/// A named change of a configuration.
 struct Change {
     name: &'static str,
     before: &'static str,
     after: &'static str,
 }
 
-/// Changes whose calls close a circle, so that a run writes something twice, or puts it there and takes it away; and some
-/// that do not.
+/// Changes whose calls depend on each other in a cycle, so that a run writes something twice, or writes it and removes
+/// it again; and some other changes.
 const CHANGES: [Change; 8] = [
     Change {
         name: "trust and permissions are exchanged",
@@ -199,7 +199,7 @@ service-accounts = ["apps/stays"]
     },
 ];
 
-/// The parts of what exists that a write was about.
+/// The parts of an object that a write changed.
 fn items(moment: &Moment) -> Vec<Item> {
     let object = || moment.object.clone();
     let parts = moment.parts.iter().cloned();
@@ -212,19 +212,19 @@ fn items(moment: &Moment) -> Vec<Item> {
         "TagRole" | "UntagRole" => parts.map(|key| Item::RoleTag(object(), key)).collect(),
         "CreatePolicyVersion" | "DeletePolicyVersion" | "SetDefaultPolicyVersion" => vec![Item::Document(object())],
         "TagPolicy" | "UntagPolicy" => parts.map(|key| Item::PolicyTag(object(), key)).collect(),
-        // what is made or gone as a whole is not a part
+        // creating or deleting a whole object changes no part
         "DeleteRole" | "DeletePolicy" | "CreateRole" | "CreatePolicy" => Vec::new(),
         other => panic!("{other} is not among the writes of these changes"),
     }
 }
 
-/// A change at its start.
+/// The sandbox before a change.
 struct Start {
     inside: Inside,
     snapshot: Snapshot,
 }
 
-/// What came of a run.
+/// The result of a run.
 struct Outcome {
     ended: Ended,
     trail: Trail,
@@ -256,7 +256,7 @@ impl Start {
         Self { inside, snapshot }
     }
 
-    /// Applies the change, with this item seen late.
+    /// Applies the change while reads of this item are late.
     async fn apply(&self, late: Option<(&Item, u32)>) -> Outcome {
         let sandbox = &self.inside.sandbox;
         sandbox.restore(&self.snapshot);
@@ -270,7 +270,7 @@ impl Start {
         let mut policies = sandbox.iam(FIRST, |iam| iam.snapshot())["policies"].clone();
         for policy in policies.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
             let default = policy["default"].as_str().unwrap_or_default().to_owned();
-            // how many there were does not matter
+            // the number of versions does not matter
             policy["versions"] = policy["versions"][default].clone();
             policy["default"] = serde_json::Value::Null;
         }
@@ -279,7 +279,7 @@ impl Start {
 }
 
 #[test]
-fn an_item_that_is_seen_late_changes_nothing_of_what_a_run_comes_to() {
+fn late_reads_of_any_item_do_not_change_the_result() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for change in &CHANGES {
@@ -295,7 +295,7 @@ fn an_item_that_is_seen_late_changes_nothing_of_what_a_run_comes_to() {
                 }
             }
             assert!(!all.is_empty(), "{undisturbed}");
-            // a change that is wider by itself is told elsewhere
+            // other tests report a change that widens access without late reads
             let lawful = undisturbed.trail.broken(ends.clone()).is_empty();
             for (item, reads) in all.iter().flat_map(|item| LATE.map(|reads| (item, reads))) {
                 count += 1;

@@ -1,5 +1,5 @@
-//! What stands beside the order of writes: plans that cannot be carried out are refused before the first write, saved plans
-//! are whole or stale, and what narrowing does not reach is told.
+//! Around the order of writes: irsa refuses plans that it cannot carry out before the first write, a saved plan with
+//! missing changes is stale, and the plan notes access that irsa cannot remove.
 
 use super::scene::{PARALLEL, Scene, notes};
 use crate::saved::signed;
@@ -17,7 +17,7 @@ service-accounts = ["apps/r"]
 "#;
 
 #[test]
-fn a_role_waits_for_a_boundary_that_the_same_plan_makes() {
+fn new_role_is_created_after_its_new_boundary() {
     for parallel in PARALLEL {
         let scene = Scene::empty();
         scene.declare(
@@ -42,9 +42,9 @@ service-accounts = ["apps/a"]
     }
 }
 
-/// The same where the role is there already.
+/// The same for an existing role.
 #[test]
-fn a_role_gets_its_boundary_when_the_same_plan_has_made_it() {
+fn existing_role_gets_its_new_boundary_after_the_boundary_is_created() {
     for parallel in PARALLEL {
         let scene = Scene::of(SMALL);
         scene.declare(
@@ -71,9 +71,9 @@ service-accounts = ["apps/r"]
     }
 }
 
-/// Two roles that name each other cannot be made in either order: nothing of them is tried.
+/// Two roles name each other, so neither can be created first: irsa creates neither of them.
 #[test]
-fn roles_that_wait_for_each_other_are_refused_or_made_and_never_half_made() {
+fn new_roles_that_trust_each_other_are_both_created_or_refused() {
     let scene = Scene::empty();
     let role = |name: &str, other: &str| {
         format!(
@@ -94,9 +94,9 @@ fn roles_that_wait_for_each_other_are_refused_or_made_and_never_half_made() {
     }
 }
 
-/// What a trust policy passes through on its way has the denies of both ends, and must fit as well.
+/// The intermediate trust policy holds the denies of both the old and the new one, and must also fit the size limit.
 #[test]
-fn a_trust_policy_that_is_too_long_on_its_way_is_found_before_the_first_write() {
+fn too_long_intermediate_trust_policy_is_refused_before_the_first_write() {
     let denies = |names: &str| {
         let arns: Vec<String> = (0..14)
             .map(|number| format!("\"arn:aws:iam::{FIRST}:role/a-role-of-a-long-name-{names}-{number:02}\""))
@@ -129,7 +129,7 @@ fn a_trust_policy_that_is_too_long_on_its_way_is_found_before_the_first_write() 
 }
 
 #[test]
-fn a_policy_that_is_not_there_is_found_by_the_plan_with_the_line_that_names_it() {
+fn missing_policy_is_refused_by_the_plan_with_its_line() {
     let nowhere = "arn:aws:iam::111122223333:policy/nowhere";
     for (line, named) in [
         ("attach = [\"p\", \"arn:aws:iam::111122223333:policy/nowhere\"]".to_owned(), nowhere),
@@ -146,7 +146,7 @@ fn a_policy_that_is_not_there_is_found_by_the_plan_with_the_line_that_names_it()
         let place = format!("irsa.toml:{}", at + 1);
         scene.bench.ends(4, &["plan", "--deny", "none"]).says(named).says(&place).says("role/r");
         scene.apply(&[]).ends(4).writes_nothing().run.says(named).says(&place);
-        // the same for a role that is made
+        // the same for a new role
         scene.declare(
             &(text.replace("[roles.r]", "[roles.made]").replace("apps/r", "apps/made")
                 + SMALL.split("[roles.r]").nth(1).map(|rest| format!("[roles.r]{rest}")).unwrap_or_default().as_str()),
@@ -167,7 +167,7 @@ cluster = "main"
 service-accounts = ["apps/r"]
 "#;
 
-/// What somebody takes out of a saved plan before they compute its digests anew.
+/// Changes that somebody removed from a saved plan; the digests are recomputed after it.
 type Cut = (&'static str, fn(&mut Vec<Value>));
 
 const CUTS: [Cut; 4] = [
@@ -184,7 +184,7 @@ const CUTS: [Cut; 4] = [
 ];
 
 #[test]
-fn a_saved_plan_without_a_step_that_another_must_follow_is_stale() {
+fn saved_plan_without_a_prerequisite_change_is_stale() {
     for (what, cut) in CUTS {
         let scene = Scene::of(SMALL);
         scene.declare(&(GUARDED.to_owned() + "tags = { team = \"a\" }\n"));
@@ -197,14 +197,15 @@ fn a_saved_plan_without_a_step_that_another_must_follow_is_stale() {
         let judged = scene.judged(None, &["apply", "cut.json"]);
         assert_eq!(judged.run.code, 5, "{what}: {}", judged.run);
         judged.writes_nothing();
-        // whole, it is good
+        // the complete plan is accepted
         scene.judged(None, &["apply", "plan.json"]).is_lawful().ends(0);
     }
 }
 
-/// Sessions that were given out before live on: whoever loses a role that gains something is told of, until when.
+/// Sessions from before a change stay valid: if a principal loses a role that gains access, the plan says so, and until
+/// when.
 #[test]
-fn sessions_that_live_on_are_told_where_somebody_leaves_a_role_that_gains() {
+fn remaining_sessions_are_noted_if_a_role_loses_a_principal_and_gains_access() {
     let text = |accounts: &str, action: &str| {
         format!(
             "[policies.p]\nstatements = [{{ actions = [\"{action}\"], resources = [\"*\"] }}]\n\
@@ -225,9 +226,9 @@ fn sessions_that_live_on_are_told_where_somebody_leaves_a_role_that_gains() {
     }
 }
 
-/// A run that died while a deny for everything stood in front of a role is made whole by the next.
+/// A run was killed while a deny for everything was attached to a role. The next run completes the change.
 #[test]
-fn a_deny_that_a_run_left_in_front_of_a_role_is_shown_and_leaves_last() {
+fn transition_deny_left_by_a_killed_run_is_shown_and_removed_last() {
     let scene = Scene::of(SMALL);
     let deny = crate::support::given::document("Deny", &["*"]);
     scene.iam("PutRolePolicy", &[("RoleName", "r"), ("PolicyName", "irsa-transition"), ("PolicyDocument", &deny)]);

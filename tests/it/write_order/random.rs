@@ -1,9 +1,11 @@
-//! Random configurations with random successors, each applied by the real binary and judged call by call.
+//! Random configurations, each changed into a random next one. The real binary applies each change, and a judge checks
+//! it after every call.
 //!
-//! Three roles, three policies of ours, four of others and one of AWS's that allow, deny or both, used as attachments and
-//! as boundaries; inline policies, conditions on tags, sessions, ServiceAccounts that come, go and move, roles that go and
-//! come back, hands that attach something in between, and calls that fail. A walk of some steps follows from its seed.
-//! `IRSA_TEST_SEEDS` says how many walks, `IRSA_TEST_SEED` plays one again.
+//! The world has three roles, three policies of ours, four of others and one of AWS. The policies allow, deny or do
+//! both, and serve as attachments and as boundaries. Also: inline policies, conditions on tags, session durations,
+//! ServiceAccounts that are added, removed and moved, roles that are deleted and created again, manual attachments in
+//! between, and calls that fail. A walk is a number of such steps and follows from its seed. `IRSA_TEST_SEEDS` sets the
+//! number of walks, `IRSA_TEST_SEED` repeats one.
 
 use super::scene::{Judged, Scene, notes};
 use crate::support::given::document;
@@ -19,12 +21,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-/// How many walks are played without being told, and their steps.
+/// The number of walks without `IRSA_TEST_SEEDS`, and the steps of a walk.
 const SEEDS: u64 = 10;
 const STEPS: usize = 8;
-/// No step begins after this, however slow the machine is.
+/// No step begins after this time, however slow the machine is.
 const BOUND: Duration = Duration::from_secs(50);
-/// The part of everything that stays as it is from one step to the next, in hundredths.
+/// The percentage of parts that stay the same from one step to the next.
 const KEEP: u8 = 60;
 
 const ACTIONS: [&str; 4] = ["s3:GetObject", "s3:PutObject", "s3:*", "sqs:SendMessage"];
@@ -45,7 +47,7 @@ const BOUNDARIES: [&str; 3] = [
     "arn:aws:iam::111122223333:policy/both",
 ];
 
-/// A statement: whether it allows, an action, and the team that it is for.
+/// A statement: whether it allows, its action, and the value of the `team` tag that it requires.
 type Statement = (bool, &'static str, Option<&'static str>);
 
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +100,7 @@ impl Role {
         }
     }
 
-    /// Part by part this one or another.
+    /// The next role: each part stays the same or becomes a new random one.
     fn next(&self, random: &mut fastrand::Rng) -> Self {
         let new = Self::new(random);
         let mut keep = || random.u8(..100) < KEEP;
@@ -192,7 +194,7 @@ fn shown(statements: &[Statement]) -> String {
     format!("[\n{}]", list.collect::<String>())
 }
 
-/// Holds every write up for a time of its own, and denies one of them.
+/// Delays every write by a random time, and denies one of them.
 struct Shake {
     random: Mutex<fastrand::Rng>,
     writes: AtomicU64,
@@ -212,7 +214,7 @@ impl Admission<Call> for Shake {
     }
 }
 
-/// What somebody does by hand before a step, to a role that is there.
+/// Changes an existing role by hand before a step.
 fn by_hand(scene: &Scene, number: usize, random: &mut fastrand::Rng) -> String {
     let role = format!("r{number}");
     match random.u8(..4) {
@@ -244,9 +246,9 @@ struct Sum {
     refused: usize,
     failed: usize,
     writes: usize,
-    /// What is wider on its way, or does not come to its end.
+    /// Changes that widen access on the way, or do not converge.
     wrong: Vec<String>,
-    /// Who dips although the plan does not say so, no call was split and the law allows another order.
+    /// Dips that the plan does not note, if no call was split and another order without dips exists.
     dips: Vec<String>,
 }
 
@@ -262,7 +264,7 @@ impl Sum {
     }
 }
 
-/// Whether some part was written more than once, as a run does that splits a call.
+/// Whether some part was written more than once. A run does that when it splits a call.
 fn is_split(moments: &[Moment]) -> bool {
     let mut parts = BTreeMap::new();
     for moment in moments {
@@ -272,7 +274,7 @@ fn is_split(moments: &[Moment]) -> bool {
     parts.values().any(|count| *count > 1)
 }
 
-/// One step; what is wrong with it. True if it was carried out.
+/// Plays one step. Returns true if the change was applied, and what is wrong as the error.
 fn step(scene: &Scene, random: &mut fastrand::Rng, sum: &mut Sum) -> Result<bool, String> {
     let plan = scene.plan(&[]);
     let refused = refusals(&plan);
@@ -300,7 +302,7 @@ fn step(scene: &Scene, random: &mut fastrand::Rng, sum: &mut Sum) -> Result<bool
     Ok(true)
 }
 
-/// All runs of a step go from what was before the first to what is after the last.
+/// Judges all runs of a step: by the state before the first run and the state after the last.
 fn judge(scene: &Scene, start: &Snapshot, runs: &[Judged], noted: &[String], sum: &mut Sum) -> Result<(), String> {
     let (first, last) = (&runs[0], &runs[runs.len() - 1]);
     if last.run.code != 0 {
@@ -327,7 +329,7 @@ fn judge(scene: &Scene, start: &Snapshot, runs: &[Judged], noted: &[String], sum
     if plan.code == 0 { Ok(()) } else { Err(format!("then there is something left: {plan}")) }
 }
 
-/// An order of the same writes in which nobody dips and nothing is wider.
+/// Another order of the same writes in which nobody dips and no access is widened.
 fn other_order(scene: &Scene, start: &Snapshot, judged: &Judged) -> Option<Vec<String>> {
     scene.world.with(|sandbox| {
         let now = sandbox.snapshot();
@@ -380,7 +382,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }
 
-/// The walks, played once for all tests.
+/// Plays the walks once for all tests.
 fn walks() -> &'static Sum {
     static WALKS: OnceLock<Sum> = OnceLock::new();
     WALKS.get_or_init(|| {
@@ -420,14 +422,14 @@ fn walks() -> &'static Sum {
 }
 
 #[test]
-fn random_changes_are_never_wider_on_their_way() {
+fn random_changes_never_widen_access_on_the_way() {
     let Sum { steps, refused, wrong, .. } = walks();
     assert!(wrong.is_empty(), "{} walks fail\n{}", wrong.len(), wrong.join("\n"));
     assert!(refused * 4 <= *steps, "{refused} of {steps} changes are refused");
 }
 
 #[test]
-fn random_changes_make_nobody_dip_where_the_law_allows_another_order() {
+fn random_changes_have_no_unannounced_dip_that_another_order_avoids() {
     let dips = &walks().dips;
     assert!(dips.is_empty(), "{} changes make somebody dip, and no plan says so\n{}", dips.len(), dips.join("\n"));
 }

@@ -1,4 +1,4 @@
-//! A sandbox, irsa at the start of a change, and the run that is judged.
+//! A sandbox with irsa's objects before a change, and a run that is judged.
 
 use crate::support::given::{OtherPeople, document};
 use crate::support::judge::{ACCOUNTS, Moment, Roles, Trail, all_roles};
@@ -10,36 +10,36 @@ use irsa_sandbox::{ClusterSpec, SandboxOptions};
 use serde_json::Value;
 use std::time::Duration;
 
-/// Owner, guards and the first cluster.
+/// The owner, the guards and the first cluster.
 pub(super) const HEAD: &str =
     "owner = \"order\"\n[guard]\nmax-change-percent = 100\nmax-delete = 50\n[clusters.main]\nregion = \"eu-west-1\"\n";
 
-/// One call at a time, and as many as by default.
+/// One call at a time, and the default number of parallel calls.
 pub(super) const PARALLEL: [&str; 2] = ["1", "10"];
 
-/// How long a call is held up: many times as long as irsa needs for the next one.
+/// How long a call is delayed: many times as long as irsa needs for its next call.
 const HELD: Duration = Duration::from_millis(150);
 
-/// A sandbox with the clusters `main` and `second` of one account, and a folder with `irsa.toml`.
+/// A sandbox with the clusters `main` and `second` in one account, and a folder with `irsa.toml`.
 pub(super) struct Scene {
     pub(super) world: World,
     pub(super) bench: Bench,
 }
 
-/// A run, and what the judge says.
+/// A run, and the judge's findings.
 pub(super) struct Judged {
     pub(super) run: Run,
     pub(super) before: Roles,
     pub(super) after: Roles,
     pub(super) moments: Vec<Moment>,
-    /// Who was given at some moment what they are given neither before nor in the end.
+    /// Access that somebody had at some moment, and has neither before nor after the run.
     pub(super) broken: Vec<String>,
-    /// Who lost for a moment what they are given before and in the end.
+    /// Access that somebody lost for a moment, and has before and after the run.
     pub(super) dips: Vec<String>,
 }
 
 impl Scene {
-    /// Where this is applied.
+    /// A scene in which this configuration is applied.
     pub(super) fn of(before: &str) -> Self {
         let scene = Self::empty();
         scene.declare(before);
@@ -63,7 +63,7 @@ impl Scene {
         self.bench.write("irsa.toml", &format!("{HEAD}{text}"));
     }
 
-    /// Applies what is declared; a boundary that is made with the role that it bounds may take a second run.
+    /// Applies the configuration. A boundary that is created together with its role may need a second run.
     #[track_caller]
     pub(super) fn settle(&self) {
         if self.bench.irsa(&["apply", "--auto-approve", "--deny", "none"]).code != 0 {
@@ -77,30 +77,30 @@ impl Scene {
         self.bench.ends(0, &["plan", "--detailed-exitcode", "--deny", "none"]).says("No changes.");
     }
 
-    /// Something that somebody else does in IAM.
+    /// Calls IAM as somebody else.
     #[track_caller]
     pub(super) fn iam(&self, action: &str, fields: &[(&str, &str)]) {
         self.world.with(|sandbox| OtherPeople { sandbox, account: FIRST }.call(action, fields));
     }
 
-    /// Somebody makes a managed policy with one statement.
+    /// Creates a managed policy of somebody else, with one statement.
     pub(super) fn foreign(&self, name: &str, effect: &str, action: &str) {
         self.world.with(|sandbox| {
             OtherPeople { sandbox, account: FIRST }.create_policy(name, &document(effect, &[action]));
         });
     }
 
-    /// Somebody attaches a policy to a role.
+    /// Attaches a policy to a role, as somebody else.
     pub(super) fn attach(&self, role: &str, arn: &str) {
         self.world.with(|sandbox| OtherPeople { sandbox, account: FIRST }.attach(role, arn));
     }
 
-    /// Somebody tags a role.
+    /// Tags a role, as somebody else.
     pub(super) fn tag(&self, role: &str, key: &str, value: &str) {
         self.world.with(|sandbox| OtherPeople { sandbox, account: FIRST }.tag_role(role, key, value));
     }
 
-    /// Every call of this action is held up.
+    /// Delays every call of this action.
     pub(super) fn hold_up(&self, action: &str) {
         self.world.fault(Stage::Before, Match::on("iam", action), Fault::Delay(HELD), None);
     }
@@ -109,7 +109,7 @@ impl Scene {
         self.world.with(|sandbox| all_roles(sandbox, &ACCOUNTS))
     }
 
-    /// What the declared configuration comes to; everything is as it was after this.
+    /// The roles after an apply of the declared configuration. Restores the state afterwards.
     #[track_caller]
     pub(super) fn declared(&self) -> Roles {
         let snapshot = self.world.with(|sandbox| sandbox.snapshot());
@@ -119,12 +119,12 @@ impl Scene {
         roles
     }
 
-    /// Applies, judged by what was before and what is in the end.
+    /// Applies, and judges by the state before and the state after the run.
     pub(super) fn apply(&self, arguments: &[&str]) -> Judged {
         self.judged(None, &[&["apply", "--auto-approve"], arguments].concat())
     }
 
-    /// Applies, judged by what was before and what is declared.
+    /// Applies, and judges by the state before and the declared state.
     pub(super) fn apply_toward(&self, declared: &Roles, arguments: &[&str]) -> Judged {
         self.judged(Some(declared), &[&["apply", "--auto-approve"], arguments].concat())
     }
@@ -179,13 +179,13 @@ impl Judged {
     }
 }
 
-/// The notes of a plan by this rule, with their addresses and texts.
+/// The notes of a plan by this rule, each with its address and text.
 pub(super) fn notes(plan: &Value, rule: &str) -> Vec<String> {
     let notes = plan["notes"].as_array().into_iter().flatten().filter(|note| note["rule"] == rule);
     notes.map(|note| format!("{}: {}", note["address"].as_str().unwrap_or_default(), note["text"])).collect()
 }
 
-/// The live tags of a role, policy or provider in an account's state.
+/// The live tags of a role, policy or provider.
 pub(super) fn tags(scene: &Scene, kind: &str, name: &str) -> Value {
     scene.world.with(|sandbox| sandbox.iam(FIRST, |iam| iam.snapshot()))[kind][name]["tags"].clone()
 }

@@ -1,10 +1,11 @@
-//! Changes of two things that meet: each is lawful by itself, and wider on the way if the one does not wait for the other.
+//! Pairs of changes that depend on each other: each is safe alone, but access is widened on the way if one does not
+//! wait for the other.
 
 use super::scene::{Judged, PARALLEL, Scene, notes};
 use crate::support::given::document;
 use crate::support::world::FIRST;
 
-/// A change, what somebody did by hand before it, and the calls that are held up: those that take.
+/// A change of a configuration, a manual change before it, and the calls to delay: those that remove access.
 struct Change {
     before: &'static str,
     hand: fn(&Scene),
@@ -13,7 +14,7 @@ struct Change {
 }
 
 impl Change {
-    /// Applies it in a world of its own.
+    /// Applies the change in a sandbox of its own.
     fn apply(&self, parallel: &str) -> (Scene, Judged) {
         let scene = Scene::of(self.before);
         (self.hand)(&scene);
@@ -37,7 +38,7 @@ impl Change {
 }
 
 #[test]
-fn a_policy_grows_after_its_role_has_attached_a_new_deny() {
+fn policy_grows_after_its_role_attached_a_new_deny() {
     let change = Change {
         before: r#"
 [policies.p]
@@ -64,7 +65,7 @@ service-accounts = ["apps/r"]
 }
 
 #[test]
-fn a_boundary_grows_after_its_role_has_lost_what_the_boundary_held_back() {
+fn boundary_grows_after_its_role_lost_what_the_boundary_blocked() {
     let change = Change {
         before: r#"
 [policies.bound]
@@ -99,7 +100,7 @@ service-accounts = ["apps/r"]
 }
 
 #[test]
-fn a_policy_grows_after_its_role_has_its_first_boundary() {
+fn policy_grows_after_its_role_got_its_first_boundary() {
     let change = Change {
         before: r#"
 [policies.p]
@@ -124,9 +125,9 @@ service-accounts = ["apps/r"]
     change.is_lawful();
 }
 
-/// Without a version a policy is of the older language, which denies as well as the newer one.
+/// A policy without a version uses the older policy language. Its denies count like those of the newer one.
 #[test]
-fn a_deny_without_a_version_arrives_before_it_leaves() {
+fn deny_of_a_policy_without_version_moves_without_a_gap() {
     let change = Change {
         before: r#"
 [roles.r]
@@ -172,7 +173,7 @@ service-accounts = ["apps/stays"]
 "#;
 
 #[test]
-fn a_role_that_is_deleted_keeps_awss_quarantine_to_the_last() {
+fn deleted_role_keeps_the_aws_quarantine_policy_until_last() {
     let change = Change {
         before: DELETED,
         hand: |scene| scene.attach("r", "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"),
@@ -183,7 +184,7 @@ fn a_role_that_is_deleted_keeps_awss_quarantine_to_the_last() {
 }
 
 #[test]
-fn a_role_that_is_deleted_keeps_what_others_deny_by_a_policy_to_the_last() {
+fn deleted_role_keeps_attached_denies_of_others_until_last() {
     let change = Change {
         before: DELETED,
         hand: |scene| {
@@ -197,7 +198,7 @@ fn a_role_that_is_deleted_keeps_what_others_deny_by_a_policy_to_the_last() {
 }
 
 #[test]
-fn a_role_that_is_deleted_keeps_what_others_deny_inline_to_the_last() {
+fn deleted_role_keeps_inline_denies_of_others_until_last() {
     let change = Change {
         before: DELETED,
         hand: |scene| {
@@ -210,9 +211,9 @@ fn a_role_that_is_deleted_keeps_what_others_deny_inline_to_the_last() {
     change.is_lawful();
 }
 
-/// A policy that allows and denies is all that stops a role that keeps another.
+/// The policy both allows and denies. Only its deny stops the role's other policy.
 #[test]
-fn a_role_that_is_deleted_keeps_a_policy_that_allows_and_denies_to_the_last() {
+fn deleted_role_keeps_a_policy_that_allows_and_denies_until_last() {
     let change = Change {
         before: DELETED,
         hand: |scene| {
@@ -229,7 +230,7 @@ fn a_role_that_is_deleted_keeps_a_policy_that_allows_and_denies_to_the_last() {
 }
 
 #[test]
-fn tags_and_a_longer_session_come_after_trust_has_lost_someone() {
+fn tags_and_longer_session_are_written_after_trust_is_narrowed() {
     let change = Change {
         before: r#"
 [roles.r]
@@ -254,9 +255,10 @@ statements = [{ actions = ["s3:GetObject"], resources = ["arn:aws:s3:::${aws:Pri
     change.is_lawful();
 }
 
-/// One document serves one role as its boundary and others as a policy: what it gives as the one it may take as the other.
+/// The same policy is the boundary of one role and is attached to others: a statement that one role gains can limit
+/// another.
 #[test]
-fn a_policy_that_is_a_boundary_too_gives_and_takes_for_each_of_its_roles() {
+fn policy_that_is_also_a_boundary_changes_in_order_for_each_role() {
     let change = Change {
         before: r#"
 [policies.bound]
@@ -293,7 +295,8 @@ service-accounts = ["apps/bounded"]
     change.is_lawful();
 }
 
-/// `leaves` is to lose a role whose provider does not take its tokens right now; the role is to lose something, too.
+/// The role `r` is to lose the ServiceAccount `leaves` and some permissions, while its provider is missing or does not
+/// accept its tokens.
 const UNPROVIDED: &str = r#"
 [roles.r]
 attach = ["aws:AmazonS3FullAccess"]
@@ -312,10 +315,10 @@ fn provider(scene: &Scene) -> String {
     format!("arn:aws:iam::{FIRST}:oidc-provider/{host}")
 }
 
-/// Whoever can assume a role again, because its provider takes their tokens again, can do so after the role has lost what
-/// it is to lose.
+/// Once the provider accepts its tokens again, a ServiceAccount can assume the role again. By then the role must have
+/// lost what it is to lose.
 #[test]
-fn a_provider_takes_an_audience_after_its_roles_have_lost_what_they_lose() {
+fn provider_gets_an_audience_after_its_roles_are_narrowed() {
     let change = Change {
         before: UNPROVIDED,
         hand: |scene| {
@@ -330,7 +333,7 @@ fn a_provider_takes_an_audience_after_its_roles_have_lost_what_they_lose() {
 }
 
 #[test]
-fn a_provider_is_made_again_after_its_roles_have_lost_what_they_lose() {
+fn provider_is_created_again_after_its_roles_are_narrowed() {
     let change = Change {
         before: UNPROVIDED,
         hand: |scene| {
@@ -343,10 +346,10 @@ fn a_provider_is_made_again_after_its_roles_have_lost_what_they_lose() {
     change.is_lawful();
 }
 
-/// In either order the tag of one end meets the boundary of the other, and neither call can be split: somebody has to lose
-/// for a moment what they keep, and the plan says so.
+/// In either order, the tag of one configuration meets the boundary of the other, and irsa can split neither call.
+/// Somebody loses for a moment access that they keep, and the plan says so.
 #[test]
-fn a_boundary_and_tags_change_together() {
+fn boundary_and_tags_change_together_with_a_noted_dip() {
     let change = Change {
         before: r#"
 [roles.r]

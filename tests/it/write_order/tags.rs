@@ -1,4 +1,4 @@
-//! Tags are what the file says, for every kind of object, and a key that differs only in case is the same key
+//! Live tags match the file, for every kind of object. A key that differs only in case is the same key
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>).
 
 use super::scene::{Scene, tags};
@@ -14,7 +14,7 @@ fn text(policy: &str, role: &str) -> String {
     )
 }
 
-/// The tags without irsa's marks.
+/// The tags without irsa's own.
 fn own(scene: &Scene, kind: &str, name: &str) -> Value {
     let mut all = tags(scene, kind, name);
     all.as_object_mut().expect("tags").retain(|key, _| !key.starts_with("irsa/"));
@@ -26,7 +26,7 @@ fn host(scene: &Scene) -> String {
 }
 
 #[test]
-fn a_tag_that_leaves_the_file_leaves_policies_and_roles() {
+fn undeclared_tag_is_removed_from_policies_and_roles() {
     let scene = Scene::of(&text("a = \"1\", b = \"2\"", "a = \"1\", b = \"2\""));
     scene.declare(&text("a = \"1\"", "a = \"1\""));
     scene.apply(&[]).is_lawful().ends(0);
@@ -37,7 +37,7 @@ fn a_tag_that_leaves_the_file_leaves_policies_and_roles() {
 }
 
 #[test]
-fn tags_that_nobody_declares_are_shown_and_removed_from_every_kind() {
+fn tags_set_by_hand_are_shown_and_removed_from_every_kind() {
     let scene = Scene::of(&text("a = \"1\"", "a = \"1\""));
     let provider = format!("arn:aws:iam::{FIRST}:oidc-provider/{}", host(&scene));
     let tag = [("Tags.member.1.Key", "by"), ("Tags.member.1.Value", "hand")];
@@ -59,7 +59,7 @@ fn tags_that_nobody_declares_are_shown_and_removed_from_every_kind() {
 }
 
 #[test]
-fn a_provider_of_others_keeps_its_tags() {
+fn provider_of_others_keeps_its_tags() {
     let scene = Scene::empty();
     let url = scene.world.issuer("main");
     let tag = [("Tags.member.1.Key", "by"), ("Tags.member.1.Value", "hand")];
@@ -71,7 +71,7 @@ fn a_provider_of_others_keeps_its_tags() {
 }
 
 #[test]
-fn a_tag_whose_key_changes_only_in_case_stays() {
+fn tag_whose_declared_key_changes_case_is_kept() {
     let scene = Scene::of(&text("Team = \"a\", Old = \"1\"", "Team = \"a\", Old = \"1\""));
     scene.declare(&text("team = \"a\"", "team = \"a\""));
     scene.apply(&[]).is_lawful().ends(0).makes_nobody_dip();
@@ -91,7 +91,7 @@ fn a_tag_whose_key_changes_only_in_case_stays() {
 }
 
 #[test]
-fn a_tag_whose_key_differs_in_case_stays_on_adoption() {
+fn tag_whose_key_differs_in_case_is_kept_on_adoption() {
     let scene = Scene::empty();
     let trust = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111122223333"}}]}"#;
     scene.iam("CreateRole", &[("RoleName", "r"), ("AssumeRolePolicyDocument", trust)]);
@@ -112,7 +112,7 @@ fn a_tag_whose_key_differs_in_case_stays_on_adoption() {
 }
 
 #[test]
-fn a_tag_to_ignore_is_known_in_any_case() {
+fn ignored_tag_matches_in_any_case() {
     let scene = Scene::of(&text("a = \"1\"", "a = \"1\""));
     let ignore = "ignore-tags = [\"CostCenter\", \"Map-*\"]\n";
     scene.bench.write("irsa.toml", &format!("{ignore}{}{}", super::scene::HEAD, text("a = \"2\"", "a = \"2\"")));

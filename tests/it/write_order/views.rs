@@ -1,11 +1,13 @@
-//! Runs that see or write only a part: what they must not write holds back what must come after it. A role whose trust is
-//! not known may lose and may not gain, and so may a policy that it has.
+//! Runs that read or write only a part of the objects. A change that a run must not make blocks every change that must
+//! follow it. A role whose trust policy irsa cannot fully know may lose access but not gain any, and so may a policy
+//! attached to it.
 
 use super::scene::{PARALLEL, Scene};
 use irsa_sandbox::aws::{Fault, Match};
 use irsa_sandbox::gate::Stage;
 
-/// `leaves`, in the cluster `second`, is to lose the role; the role is to gain one thing and to lose another.
+/// The ServiceAccount `leaves`, in the cluster `second`, is to lose the role; the role is to gain one permission and to
+/// lose another.
 const BEFORE: &str = r#"
 [clusters.second]
 region = "eu-west-1"
@@ -57,14 +59,14 @@ fn attached(scene: &Scene, role: &str) -> Vec<String> {
     list.iter().filter_map(|arn| arn.as_str().map(str::to_owned)).collect()
 }
 
-/// A provider that others made for the second cluster: it is used, and never deleted.
+/// Creates a provider of others for the second cluster: irsa uses it, and never deletes it.
 fn others_provider(scene: &Scene) {
     let url = scene.world.issuer("second");
     scene.iam("CreateOpenIDConnectProvider", &[("Url", &url), ("ClientIDList.member.1", "sts.amazonaws.com")]);
 }
 
 #[test]
-fn a_role_whose_cluster_does_not_answer_may_lose_and_not_gain() {
+fn role_of_an_unreachable_cluster_may_lose_and_not_gain() {
     for parallel in PARALLEL {
         let scene = Scene::empty();
         others_provider(&scene);
@@ -85,7 +87,7 @@ fn a_role_whose_cluster_does_not_answer_may_lose_and_not_gain() {
 }
 
 #[test]
-fn a_role_whose_cluster_is_missing_may_lose_and_not_gain() {
+fn role_of_a_missing_cluster_may_lose_and_not_gain() {
     for line in [&["--skip-refused"][..], &["--skip-refused", "--allow-incomplete"]] {
         let scene = Scene::of(BEFORE);
         scene.declare(AFTER);
@@ -97,7 +99,7 @@ fn a_role_whose_cluster_is_missing_may_lose_and_not_gain() {
     }
 }
 
-/// Two roles have `p`; the one that is to lose somebody is not to be written.
+/// Two roles attach `p`. The role that is to lose a ServiceAccount must not be written in these tests.
 const SHARED: &str = r#"
 [policies.p]
 statements = [{ actions = ["s3:Get*"], resources = ["*"] }]
@@ -129,7 +131,7 @@ service-accounts = ["apps/other"]
 const Q: &str = "CreatePolicyVersion q";
 
 #[test]
-fn a_policy_does_not_grow_while_a_role_that_has_it_is_refused() {
+fn policy_does_not_grow_while_a_role_that_attaches_it_is_refused() {
     for parallel in PARALLEL {
         let scene = Scene::of(SHARED);
         scene.declare(SHARED_AFTER);
@@ -142,7 +144,7 @@ fn a_policy_does_not_grow_while_a_role_that_has_it_is_refused() {
 }
 
 #[test]
-fn a_policy_does_not_grow_while_a_role_that_has_it_is_not_seen() {
+fn policy_does_not_grow_while_a_role_that_attaches_it_is_unknown() {
     for action in ["GetRole", "ListAttachedRolePolicies"] {
         let scene = Scene::of(SHARED);
         scene.declare(SHARED_AFTER);
@@ -156,7 +158,7 @@ fn a_policy_does_not_grow_while_a_role_that_has_it_is_not_seen() {
 }
 
 #[test]
-fn a_policy_does_not_grow_before_a_role_that_only_leaves_out() {
+fn policy_does_not_grow_if_only_excludes_a_role_that_attaches_it() {
     for parallel in PARALLEL {
         let scene = Scene::of(SHARED);
         scene.declare(SHARED_AFTER);
@@ -170,9 +172,9 @@ fn a_policy_does_not_grow_before_a_role_that_only_leaves_out() {
     }
 }
 
-/// The role that is selected gains by what the policy gives; the policy comes with it.
+/// The selected role gains access through its policy, so `--only` includes the policy.
 #[test]
-fn a_role_that_only_selects_is_changed_in_order_with_its_policies() {
+fn role_selected_by_only_is_changed_in_order_with_its_policies() {
     for parallel in PARALLEL {
         let scene = Scene::of(SHARED);
         scene.declare(SHARED_AFTER);
@@ -183,9 +185,9 @@ fn a_role_that_only_selects_is_changed_in_order_with_its_policies() {
     }
 }
 
-/// A call that fails holds back all that must come after it.
+/// A call that fails blocks every call that must follow it.
 #[test]
-fn a_policy_does_not_grow_behind_a_trust_policy_that_could_not_be_narrowed() {
+fn policy_does_not_grow_after_a_failed_trust_policy_update() {
     for parallel in PARALLEL {
         let scene = Scene::of(SHARED);
         scene.declare(SHARED_AFTER);

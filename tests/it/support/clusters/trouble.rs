@@ -1,4 +1,4 @@
-//! What stands in the way in real clusters: policies, quotas, namespaces that go, servers that die.
+//! Common obstacles in real clusters: admission policies, quotas, terminating namespaces, servers that die.
 
 use super::{Backend, TestCluster};
 use crate::support::moments::{PATIENCE, pause};
@@ -15,29 +15,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tokio::runtime::{Handle, Runtime};
 
-/// What the webhooks here are called.
+/// The name of the webhooks here.
 pub(crate) const WEBHOOK: &str = "policy.it.example.com";
-/// A ServiceAccount that a webhook refuses, so that it is known to be asked. It is never made.
+/// A ServiceAccount that every webhook refuses: the refusal shows that the server calls the webhook. It is never
+/// created.
 const PROBE: &str = "probe";
 const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1";
 const JSON: &str = "application/json";
 
-/// The response that lets a write through.
+/// The admission response that allows a write.
 pub(crate) fn allowed() -> Value {
     json!({"allowed": true})
 }
 
-/// The response that refuses one.
+/// The admission response that denies a write.
 pub(crate) fn denied(code: u16, reason: &str, message: &str) -> Value {
     json!({"allowed": false, "status": {"code": code, "reason": reason, "message": message}})
 }
 
-/// The response that lets a write through with these JSON patch operations.
+/// The admission response that allows a write with these JSON patch operations.
 pub(crate) fn patched(operations: &Value) -> Value {
     json!({"allowed": true, "patch": STANDARD.encode(operations.to_string())})
 }
 
-/// Something that is done to a cluster.
+/// A change that somebody makes in a cluster.
 type Change = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 struct BeforeDeletion {
@@ -67,7 +68,7 @@ fn kind(mutates: bool) -> (&'static str, &'static str) {
 }
 
 impl TestCluster {
-    /// From now on a webhook with this policy is asked before each write to a ServiceAccount.
+    /// Registers a webhook with this policy for each write to a ServiceAccount.
     pub(crate) fn judged_by(
         &self,
         runtime: &Runtime,
@@ -108,7 +109,7 @@ impl TestCluster {
         self.post(runtime, &format!("{CONFIGURATIONS}/{plural}"), &body);
     }
 
-    /// A webhook that nobody serves is to be asked before each write to a ServiceAccount.
+    /// Registers a webhook without a server for each write to a ServiceAccount.
     pub(crate) fn judged_by_nobody(&self, runtime: &Runtime) {
         match &self.backend {
             Backend::Sandbox(cluster) => {
@@ -130,7 +131,7 @@ impl TestCluster {
         self.wait_until(|| self.probe(runtime, "default") == 500);
     }
 
-    /// Nothing stands in the way any more.
+    /// Removes the webhooks and quotas.
     pub(crate) fn admits_all(&self, runtime: &Runtime, namespace: &str) {
         match &self.backend {
             Backend::Sandbox(cluster) => {
@@ -150,7 +151,7 @@ impl TestCluster {
         self.wait_until(|| self.probe(runtime, namespace) == 201);
     }
 
-    /// Once, between irsa's last look and the deletion of this ServiceAccount, Helm applies its labels to it.
+    /// Makes Helm apply its labels to this ServiceAccount once, between irsa's last read and its delete.
     pub(crate) fn before_deletion_helm_applies(&self, runtime: &Runtime, namespace: &str, name: &str) {
         let (client, object, name) =
             (self.client.clone(), format!("{namespace}/serviceaccounts/{name}"), name.to_owned());
@@ -171,7 +172,7 @@ impl TestCluster {
             Backend::Sandbox(cluster) => {
                 cluster.gate().admit_by(Some(Arc::new(BeforeDeletion { name, first, change })));
             }
-            // asked while the deletion is under way; what is stored then is looked at again
+            // the server calls the webhook during the delete, and then checks the stored object again
             Backend::Real(_) => self.judged_by(runtime, false, move |request| {
                 let it = request["operation"] == "DELETE" && request["name"] == name.as_str();
                 if it && first.swap(false, Ordering::SeqCst) {
@@ -182,13 +183,13 @@ impl TestCluster {
         }
     }
 
-    /// There is room for no other ServiceAccount in a namespace.
+    /// Fills the quota of a namespace, so that no further ServiceAccount fits.
     pub(crate) fn fill_up(&self, runtime: &Runtime, namespace: &str) {
         match &self.backend {
             Backend::Sandbox(cluster) => {
                 cluster.with(|store| store.set_quota("full", namespace, Resource::ServiceAccounts, 0));
             }
-            // there is no controller to say how much is used
+            // no controller runs that would count the usage
             Backend::Real(_) => {
                 let path = format!("/api/v1/namespaces/{namespace}/resourcequotas");
                 let none = json!({"count/serviceaccounts": "0"});
@@ -205,7 +206,7 @@ impl TestCluster {
         self.wait_until(|| self.probe(runtime, namespace) == 403);
     }
 
-    /// Puts a finalizer on a ServiceAccount, or takes it off: with it the object stays when it is deleted.
+    /// Adds or removes a finalizer on a ServiceAccount. With it, a deleted object stays.
     pub(crate) fn hold(&self, runtime: &Runtime, namespace: &str, name: &str, held: bool) {
         let finalizers = if held { json!(["it.example.com/held"]) } else { json!(null) };
         let body = json!({"metadata": {"finalizers": finalizers}}).to_string();
@@ -214,14 +215,14 @@ impl TestCluster {
         assert_eq!(status, 200, "{answer}");
     }
 
-    /// A namespace is deleted, and stays as long as an object of it has a finalizer.
+    /// Deletes a namespace. It stays while one of its objects has a finalizer.
     pub(crate) fn delete_namespace(&self, runtime: &Runtime, namespace: &str) {
         let path = format!("/api/v1/namespaces/{namespace}");
         let (status, answer) = self.ask(runtime, "DELETE", &path, JSON, "");
         assert_eq!((status, &answer["status"]["phase"]), (200, &json!("Terminating")), "{answer}");
     }
 
-    /// The server is no more, as after SIGKILL.
+    /// Stops the server, as SIGKILL does.
     pub(crate) fn die(&self, runtime: &Runtime) {
         match &self.backend {
             Backend::Sandbox(cluster) => runtime.block_on(cluster.refuse_connections(true)).expect("its port"),
@@ -229,7 +230,7 @@ impl TestCluster {
         }
     }
 
-    /// It is there again, with the objects that it had.
+    /// Starts the server again, with the objects that it had.
     pub(crate) fn come_back(&self, runtime: &Runtime) {
         match &self.backend {
             Backend::Sandbox(cluster) => runtime.block_on(cluster.refuse_connections(false)).expect("its port"),
@@ -238,7 +239,7 @@ impl TestCluster {
         self.wait_until_ready(runtime);
     }
 
-    /// Has the server forget all states before the present one, whenever that is called.
+    /// Returns a function that makes the server compact all revisions before the current one.
     pub(crate) fn compaction(&self) -> impl Fn() + Send + 'static + use<> {
         let backend = match &self.backend {
             Backend::Sandbox(cluster) => Backend::Sandbox(Arc::clone(cluster)),
@@ -250,14 +251,14 @@ impl TestCluster {
         }
     }
 
-    /// Whether a ServiceAccount could be made, as a dry run has it: its HTTP status.
+    /// The HTTP status of a dry run that creates a ServiceAccount.
     fn probe(&self, runtime: &Runtime, namespace: &str) -> u16 {
         let body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": PROBE}});
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts?dryRun=All");
         self.ask(runtime, "POST", &path, JSON, &body.to_string()).0
     }
 
-    /// A server learns of its own objects a moment later.
+    /// Waits until `ready` returns true: a server sees its own new objects a moment later.
     #[track_caller]
     pub(crate) fn wait_until(&self, ready: impl Fn() -> bool) {
         let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! Clients whose connections are memory: what a TCP stack would do, without one.
+//! Clients that connect through memory instead of a TCP stack.
 
 use aws_config::{AppName, SdkConfig};
 use aws_credential_types::Credentials;
@@ -35,7 +35,7 @@ use tokio::io::DuplexStream;
 use tokio::time::Instant;
 use tower::Service;
 
-/// The time of day on a clock that may stand still.
+/// The time of day, derived from a clock that may stand still.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Time {
     pub(crate) began: SystemTime,
@@ -48,13 +48,13 @@ impl TimeSource for Time {
     }
 }
 
-/// Where connections come from.
+/// Opens the connections.
 pub(crate) struct Dials {
     time: Time,
     sandbox: Arc<Sandbox>,
-    /// How many more connections to AWS and to Kubernetes are refused.
+    /// How many more connections to refuse: to AWS, and to Kubernetes.
     refused: [AtomicU32; 2],
-    /// How many connections there were to AWS and to Kubernetes.
+    /// How many connections were opened: to AWS, and to Kubernetes.
     made: [AtomicU32; 2],
 }
 
@@ -69,12 +69,12 @@ impl Dials {
         Self { sandbox, time, refused: Default::default(), made: Default::default() }
     }
 
-    /// How many connections were made since this was last asked, to the Kubernetes APIs or else to AWS.
+    /// The number of connections since the last call: to the Kubernetes APIs, or else to AWS.
     pub(crate) fn take_made(&self, kubernetes: bool) -> u32 {
         self.made[usize::from(kubernetes)].swap(0, Ordering::SeqCst)
     }
 
-    /// The next so many connections to the Kubernetes APIs, or else to AWS, are refused. Those that are there stay.
+    /// Refuses the next `times` connections to the Kubernetes APIs, or else to AWS. Open connections stay open.
     pub(crate) fn refuse(&self, kubernetes: bool, times: u32) {
         self.refused[usize::from(kubernetes)].store(times, Ordering::SeqCst);
     }
@@ -95,8 +95,8 @@ impl Dials {
         Ok(Wire(TokioIo::new(stream)))
     }
 
-    /// Everything that irsa sends, by these connections; the access key is the first account's, and the user agent
-    /// names the actor.
+    /// The transports of irsa over these connections. The access key belongs to the first account, and the user agent
+    /// contains the actor.
     pub(crate) fn wires(self: &Arc<Self>, actor: &str) -> Transports {
         let credentials = Credentials::new("test", "test", None, None, "test");
         let aws = SdkConfig::builder()
@@ -129,7 +129,7 @@ impl Dials {
     }
 }
 
-/// Dials for hyper.
+/// A connector for hyper.
 #[derive(Debug, Clone)]
 struct Connector(Arc<Dials>);
 
@@ -177,7 +177,7 @@ impl Write for Wire {
     }
 }
 
-/// The SDKs' HTTP client, over the same hyper that their own one is over.
+/// An HTTP client for the SDKs, built on hyper like their default client.
 #[derive(Debug, Clone)]
 struct Http(Client<Connector, SdkBody>);
 
@@ -199,7 +199,7 @@ impl HttpConnector for Http {
     }
 }
 
-/// As the SDKs' own client tells failures apart.
+/// Classifies failures as the default client of the SDKs does.
 fn failed(error: Error) -> ConnectorError {
     let of_hyper = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
     if of_hyper.is_some_and(hyper::Error::is_incomplete_message) {

@@ -1,17 +1,17 @@
-//! A policy for an identity, as far as it must be understood to say what it allows. What is not understood ends the test.
+//! Parses an IAM policy as far as the judge must know what it allows. Panics at anything that it does not support.
 
 use super::pattern::fits;
 use irsa_sandbox::aws::Facts;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// The prefix of the condition key that is a role's own tag.
+/// The prefix of condition keys that name a role's own tags.
 const TAG: &str = "aws:principaltag/";
 
-/// The tags of a role, by folded key.
+/// The tags of a role, by lower-case key.
 pub(super) type Tags = BTreeMap<String, String>;
 
-/// Actions or resources: these, or all but these.
+/// Actions or resources: these, or all except these.
 #[derive(Debug, Clone)]
 pub(super) struct Patterns {
     negated: bool,
@@ -26,20 +26,20 @@ pub(super) struct Statement {
     condition: Value,
 }
 
-/// A policy as it counts for a role: policy variables are the role's tags.
+/// A policy as it applies to a role: policy variables are replaced with the role's tags.
 #[derive(Debug, Clone)]
 pub(super) struct Document(pub(super) Vec<Statement>);
 
-/// What is asked of a policy.
+/// A request that a policy allows or not.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
-    /// Folded.
+    /// In lower case.
     pub(super) action: &'a str,
     pub(super) resource: &'a str,
     pub(super) facts: &'a Facts,
 }
 
-/// A list, or one in place of a list of one.
+/// The elements of a list, or a single value as a list of one.
 pub(super) fn list(value: &Value) -> &[Value] {
     match value {
         Value::Null => &[],
@@ -48,7 +48,7 @@ pub(super) fn list(value: &Value) -> &[Value] {
     }
 }
 
-/// The texts of a list; `true` is `"true"`.
+/// The texts of a list. The boolean `true` becomes `"true"`.
 pub(super) fn texts(value: &Value) -> Vec<String> {
     list(value).iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect()
 }
@@ -67,8 +67,8 @@ impl Patterns {
     }
 }
 
-/// Puts the role's tags in place of `${aws:PrincipalTag/key}`; None where the role has no such tag: then nothing fits
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>).
+/// Replaces `${aws:PrincipalTag/key}` with the role's tags. Returns None if the role has no such tag: then nothing
+/// matches (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>).
 fn fill(text: &str, tags: &Tags) -> Option<String> {
     let Some((head, rest)) = text.split_once("${") else { return Some(text.to_owned()) };
     let (name, rest) = rest.split_once('}').unwrap_or_else(|| panic!("a variable does not end: {text}"));
@@ -118,7 +118,7 @@ impl Statement {
 impl Document {
     pub(super) fn read(text: &str, tags: &Tags) -> Self {
         let value: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
-        // without a version it is the older one, which has no variables
+        // a policy without a version has the older one, which has no variables
         let variables = value["Version"] == "2012-10-17";
         Self(list(&value["Statement"]).iter().map(|item| Statement::read(item, variables, tags)).collect())
     }
@@ -132,7 +132,7 @@ impl Document {
     }
 }
 
-/// Whether a condition key is a tag of the role itself; gives the tag's folded key.
+/// The lower-case tag key, if a condition key names a tag of the role itself.
 pub(super) fn own_tag(key: &str) -> Option<String> {
     key.to_ascii_lowercase().strip_prefix(TAG).map(str::to_owned)
 }

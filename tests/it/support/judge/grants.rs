@@ -1,7 +1,8 @@
-//! Who may do what as a role: every subject of its trust with every request that its policies tell apart.
+//! Computes who may do what as a role: every subject of its trust policy, with every request that its policies
+//! distinguish.
 //!
-//! What is asked is made of the documents themselves, those of all moments that are compared: an example of each pattern,
-//! of each two that overlap and of none of them. A policy that says the same to all of them says the same to everybody.
+//! The questions come from the documents of all compared moments: an example for each pattern, for each two patterns
+//! that overlap, and for no pattern. A policy that answers all examples alike answers every request alike.
 
 use super::document::{Document, Request, list, own_tag, texts};
 use super::pattern::examples;
@@ -11,42 +12,42 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// More than this is not asked of one role: the documents of a test are to be small.
+/// The most questions about one role. The documents in tests must be small.
 const MOST: usize = 20_000;
 
-/// Somebody who may want to assume a role.
+/// Somebody who may try to assume a role.
 struct Subject {
     facts: Facts,
     action: &'static str,
-    /// The provider and the audience of its token.
+    /// The provider and the audience of the subject's token.
     token: Option<(String, String)>,
     shown: String,
 }
 
-/// What a session of a role may be good for.
+/// A use of a role's session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Use {
-    /// Being the role: whatever others allow to it by its ARN.
+    /// Having the role: whatever others allow to its ARN.
     Session,
-    /// What others allow to whoever has this tag, or has none of this key.
+    /// Having this value of the tag, or no such tag: whatever others allow to it.
     Tag(String, Option<String>),
-    /// This, in the context of this number.
+    /// A request, in the context with this index.
     Do { action: String, resource: String, context: usize },
 }
 
 /// Condition keys with their values.
 type Context = Vec<(String, String)>;
 
-/// Everything that is asked of one role at several moments.
+/// All questions about one role at several moments.
 struct Questions {
     subjects: Vec<Subject>,
     uses: Vec<Use>,
     contexts: Vec<Context>,
-    /// The keys of the role's own tags, as conditions write them.
+    /// The keys of the role's own tags, as conditions spell them.
     tag_keys: BTreeSet<String>,
 }
 
-/// The answers of one moment.
+/// The answers at one moment.
 struct Answers {
     trusted: Vec<bool>,
     allowed: Vec<bool>,
@@ -63,18 +64,18 @@ impl fmt::Display for Grant {
     }
 }
 
-/// The keys of conditions with the values that they are compared with; spellings that mean the same are one.
+/// Condition keys with the values that they are compared with. Spellings with the same meaning are one key.
 #[derive(Default)]
 struct Keys(BTreeMap<String, Vec<String>>);
 
 impl Keys {
     fn add(&mut self, key: &str, values: Vec<String>) {
-        // what follows a `/` has a case
+        // the part after a `/` is case-sensitive
         let key = if key.contains('/') { key.to_owned() } else { key.to_ascii_lowercase() };
         self.0.entry(key).or_default().extend(values);
     }
 
-    /// Every context that these keys tell apart; `always` are never missing.
+    /// Every context that these keys distinguish. The keys in `always` are present in each.
     fn contexts(&self, always: &[&str]) -> Vec<Context> {
         let mut all = vec![Context::new()];
         for (key, values) in &self.0 {
@@ -101,13 +102,13 @@ fn facts_in(mut facts: Facts, context: &Context) -> Facts {
     facts
 }
 
-/// A trust policy's statements.
+/// The statements of a trust policy.
 fn statements(role: &Role) -> Vec<Value> {
     let trust: Value = serde_json::from_str(&role.trust).expect("a trust policy");
     list(&trust["Statement"]).to_vec()
 }
 
-/// Whoever these trust policies may mean.
+/// Everybody whom these trust policies may mean.
 fn subjects(roles: &[&Role]) -> Vec<Subject> {
     let (mut named, mut keys) = (BTreeSet::new(), BTreeMap::new());
     for statement in roles.iter().flat_map(|role| statements(role)) {
@@ -146,7 +147,7 @@ fn is_general(key: &str) -> bool {
     ["aws:", "sts:"].iter().any(|prefix| key.to_ascii_lowercase().starts_with(prefix))
 }
 
-/// Everybody with a token of this provider's.
+/// All subjects with a token of this provider.
 fn with_tokens(roles: &[&Role], arn: &str, known: &BTreeMap<String, Vec<String>>) -> Vec<Subject> {
     let (subject, audience) = (format!("{}:sub", host(arn)), format!("{}:aud", host(arn)));
     let mut keys = Keys::default();
@@ -172,7 +173,7 @@ fn with_tokens(roles: &[&Role], arn: &str, known: &BTreeMap<String, Vec<String>>
         .collect()
 }
 
-/// This principal of AWS, in every context.
+/// This AWS principal, in every context.
 fn with_keys(kind: &'static str, name: &str, known: &BTreeMap<String, Vec<String>>) -> Vec<Subject> {
     let mut keys = Keys::default();
     for (key, values) in known.iter().filter(|(key, _)| is_general(key)) {
@@ -195,7 +196,7 @@ fn shown(context: &Context) -> String {
     context.iter().fold(String::new(), |text, (key, value)| text + " with " + key + " = " + value)
 }
 
-/// A role's policies, with its tags in their variables.
+/// The policies of a role, with its tags in place of variables.
 struct Read {
     own: Vec<Document>,
     boundary: Option<Document>,
@@ -218,7 +219,7 @@ impl Read {
 }
 
 impl Questions {
-    /// Everything that makes a difference to one of these moments of a role.
+    /// Every question whose answer can differ between these moments of a role.
     fn of(roles: &[&Role]) -> Self {
         let (mut actions, mut resources, mut keys) = (Vec::new(), Vec::new(), Keys::default());
         let mut tag_keys = BTreeSet::new();
@@ -283,7 +284,7 @@ impl Questions {
         Answers { trusted: trusted.collect(), allowed: allowed.collect(), session: role.session }
     }
 
-    /// Every grant whose longest session is told by `session` to be wrong.
+    /// Every grant for which `session` returns the length of a wrong session.
     fn wrong(&self, name: &str, session: impl Fn(usize, usize) -> Option<u64>) -> Vec<Grant> {
         let mut all = Vec::new();
         for (index, subject) in self.subjects.iter().enumerate() {
@@ -305,13 +306,13 @@ impl Questions {
 }
 
 impl Answers {
-    /// The longest session in which this subject has this use; 0 is none.
+    /// The longest session in which this subject has this use, in seconds. 0 means none.
     fn session(&self, subject: usize, what: usize) -> u64 {
         if self.trusted[subject] && self.allowed[what] { self.session } else { 0 }
     }
 }
 
-/// What is granted by a role at a moment and at none of its ends, for so long.
+/// What a role grants at a moment, and for so long at none of its ends.
 pub(super) fn wider(name: &str, ends: &[Option<&Role>], moment: &Role) -> Vec<Grant> {
     let ends: Vec<&Role> = ends.iter().copied().flatten().collect();
     if ends.contains(&moment) {
@@ -325,7 +326,7 @@ pub(super) fn wider(name: &str, ends: &[Option<&Role>], moment: &Role) -> Vec<Gr
     })
 }
 
-/// What is granted by a role at both ends and not at a moment, or not for so long.
+/// What a role grants at both ends, and not, or not for so long, at a moment.
 pub(super) fn dips(name: &str, ends: [&Role; 2], moment: Option<&Role>) -> Vec<Grant> {
     let questions = Questions::of(&ends.iter().copied().chain(moment).collect::<Vec<_>>());
     let (one, two) = (questions.ask(ends[0]), questions.ask(ends[1]));

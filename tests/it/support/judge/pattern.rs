@@ -1,13 +1,13 @@
-//! Patterns as policies have them: `*` is any text, `?` one character.
+//! Patterns as in policies: `*` matches any text, `?` one character.
 
-/// Stands for whatever a pattern leaves open; no policy of the tests names it.
+/// Stands for the open part of a pattern. No policy in the tests contains it.
 const ANY: &str = "Zz9";
 
-/// Whether a text is one of a pattern's.
+/// Whether a pattern matches a text.
 pub(super) fn fits(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut at, mut from) = (0, 0);
-    // where to go on when a letter does not fit: behind the last star, one letter later
+    // where to continue after a mismatch: behind the last star, one character later
     let mut back = None;
     while from < text.len() {
         match pattern.get(at) {
@@ -30,7 +30,7 @@ pub(super) fn fits(pattern: &str, text: &str) -> bool {
     pattern[at..].iter().all(|letter| *letter == b'*')
 }
 
-/// A text of the pattern's that a narrower pattern does not have.
+/// A text that matches the pattern, and no narrower pattern.
 pub(super) fn example(pattern: &str) -> String {
     pattern.replace('*', ANY).replace('?', "0")
 }
@@ -39,14 +39,15 @@ fn is_open(pattern: &str) -> bool {
     pattern.contains(['*', '?'])
 }
 
-/// Texts that tell these patterns apart: an example of each, of each two that overlap, and one of none.
+/// Texts that distinguish these patterns: one for each pattern, one for each two patterns that overlap, and one that
+/// matches none.
 pub(super) fn examples(patterns: &[String], other: &str) -> Vec<String> {
     let mut all: Vec<String> = patterns.iter().map(|pattern| example(pattern)).collect();
     all.push(other.to_owned());
     let open: Vec<&String> = patterns.iter().filter(|pattern| is_open(pattern)).collect();
     for (index, one) in open.iter().enumerate() {
         for two in &open[index + 1..] {
-            // where one has all of the other's, the other's own example will do
+            // if one pattern covers the other, the other's own example is enough
             if !fits(one, two) && !fits(two, one) {
                 all.extend(common(one.as_bytes(), two.as_bytes()).and_then(|text| String::from_utf8(text).ok()));
             }
@@ -57,7 +58,7 @@ pub(super) fn examples(patterns: &[String], other: &str) -> Vec<String> {
     all
 }
 
-/// A text that both patterns have.
+/// A text that both patterns match.
 fn common(one: &[u8], two: &[u8]) -> Option<Vec<u8>> {
     let begin = |letter: u8, rest: Option<Vec<u8>>| {
         rest.map(|mut rest| {
@@ -80,7 +81,7 @@ fn common(one: &[u8], two: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn patterns_have_their_texts_and_no_others() {
+fn pattern_matches_its_texts_and_no_others() {
     for (pattern, text, expected) in [
         ("s3:Get*", "s3:GetObject", true),
         ("s3:Get*", "s3:PutObject", false),
@@ -97,7 +98,7 @@ fn patterns_have_their_texts_and_no_others() {
 }
 
 #[test]
-fn examples_tell_patterns_apart() {
+fn examples_distinguish_overlapping_patterns() {
     let patterns = ["s3:*", "s3:Get*", "*Object", "s3:GetObject", "?3:Put*"].map(str::to_owned);
     let all = examples(&patterns, "other");
     let sides = |text: &str| patterns.iter().map(|pattern| fits(pattern, text)).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! A role with everything that decides who may do what as it.
+//! A role with everything that decides who may do what as the role.
 
 use super::document::{Tags, list, texts};
 use irsa_sandbox::Sandbox;
@@ -6,16 +6,16 @@ use irsa_sandbox::aws::Iam;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A role at one moment. Documents are texts: two that are the same text are not read twice.
+/// A role at one moment. Documents are kept as text, so that equal ones are parsed only once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Role {
     pub(super) trust: String,
-    /// The audiences of the OIDC providers that it trusts, of those that are there.
+    /// The existing OIDC providers that it trusts, with their audiences.
     pub(super) providers: BTreeMap<String, BTreeSet<String>>,
-    /// Its inline policies by name and the attached ones by ARN.
+    /// Inline policies by name, and attached policies by ARN.
     pub(super) own: BTreeMap<String, String>,
     pub(super) boundary: Option<String>,
-    /// Without irsa's own marks, which are written at any time.
+    /// Without irsa's own tags, which may be written at any time.
     pub(super) tags: Tags,
     /// The longest session, in seconds.
     pub(super) session: u64,
@@ -24,14 +24,14 @@ pub(crate) struct Role {
 /// All roles, by `account/name`.
 pub(crate) type Roles = BTreeMap<String, Role>;
 
-/// The roles of an account, at this moment.
+/// The roles of an account at this moment.
 pub(crate) fn roles(account: &str, iam: &Iam) -> Roles {
     let all = iam.snapshot();
     let roles = all["roles"].as_object().into_iter().flatten();
     roles.map(|(name, role)| (format!("{account}/{name}"), Role::read(role, &all["providers"], iam))).collect()
 }
 
-/// The roles of all accounts, at this moment.
+/// The roles of all accounts at this moment.
 pub(crate) fn all_roles(sandbox: &Sandbox, accounts: &[&str]) -> Roles {
     accounts.iter().flat_map(|account| sandbox.iam(account, |iam| roles(account, iam))).collect()
 }
@@ -65,7 +65,7 @@ impl Role {
     }
 }
 
-/// The issuer's host and path in a provider's ARN.
+/// The host and path of the issuer in a provider's ARN.
 pub(super) fn host(arn: &str) -> String {
     arn.split_once(":oidc-provider/").unwrap_or_else(|| panic!("no OIDC provider: {arn}")).1.to_owned()
 }

@@ -1,13 +1,13 @@
-//! Whether the writes of a run could have been made in an order in which nobody dips and nothing is wider.
+//! Searches for an order of a run's writes in which nobody dips and no access is widened.
 
 use super::{ACCOUNTS, Law, Moment, Roles, all_roles, grants};
 use irsa_sandbox::{Sandbox, Snapshot};
 use std::collections::BTreeSet;
 
-/// No more states are looked at.
+/// The most states to look at.
 const MOST: usize = 3_000;
 
-/// Such an order, by trying them on the sandbox itself, which is left as it was at the `start`.
+/// Such an order, found by trying the writes on the sandbox itself. Leaves the sandbox in the state `start`.
 pub(crate) fn smooth_order(
     sandbox: &Sandbox,
     start: &Snapshot,
@@ -32,12 +32,12 @@ struct Search<'a> {
     moments: &'a [Moment],
     law: Law,
     ends: [&'a Roles; 2],
-    /// Which writes are done, as bits.
+    /// The sets of writes that were tried, as bits.
     seen: BTreeSet<u32>,
 }
 
 impl Search<'_> {
-    /// From a state in which these are done.
+    /// Continues from the state in which the writes `done` are done.
     fn go_on(&mut self, done: u32, state: &Snapshot, order: &mut Vec<usize>) -> bool {
         if order.len() == self.moments.len() {
             return true;

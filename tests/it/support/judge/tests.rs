@@ -1,4 +1,4 @@
-//! The judge judged: what it finds, and what it does not.
+//! Tests of the judge: what it finds, and what it does not.
 
 use super::{ACCOUNTS, Law, Roles, Trail, all_roles};
 use crate::support::world::{FIRST, World};
@@ -11,7 +11,7 @@ fn document(statements: &Value) -> String {
     json!({"Version": "2012-10-17", "Statement": statements}).to_string()
 }
 
-/// `allow("s3:Get*")`
+/// For example `allow("s3:Get*")`.
 fn allow(action: &str) -> Value {
     json!({"Effect": "Allow", "Action": action, "Resource": "*"})
 }
@@ -20,13 +20,13 @@ fn deny(action: &str) -> Value {
     json!({"Effect": "Deny", "Action": action, "Resource": "*"})
 }
 
-/// A statement with something else in it.
+/// A statement with another key.
 fn with(mut statement: Value, key: &str, value: Value) -> Value {
     statement[key] = value;
     statement
 }
 
-/// Statements that let ServiceAccounts of `shop` in, each with this audience.
+/// Statements that let these ServiceAccounts of `shop` assume a role, each with this audience.
 fn lets_in(world: &World, names: &[&str], audience: &str) -> Value {
     let host = world.issuer("main").trim_start_matches("https://").to_owned();
     let subjects: Vec<String> = names.iter().map(|name| format!("system:serviceaccount:shop:{name}")).collect();
@@ -37,7 +37,7 @@ fn lets_in(world: &World, names: &[&str], audience: &str) -> Value {
     }])
 }
 
-/// A sandbox with a role `r` that nobody uses yet.
+/// A sandbox with a role `r` that has no permissions yet.
 struct Bench {
     world: World,
 }
@@ -82,7 +82,7 @@ impl Bench {
         self.world.with(|sandbox| all_roles(sandbox, &ACCOUNTS))
     }
 
-    /// Does something; what is granted now and was not before.
+    /// Makes a change. Returns what is granted after it and was not before.
     #[track_caller]
     fn gains(&self, work: impl FnOnce(&Self)) -> Vec<String> {
         let before = self.now();
@@ -100,7 +100,7 @@ fn tells(found: &[String], texts: &[&str]) {
 }
 
 #[test]
-fn allows_denies_and_boundaries_give_and_take() {
+fn allow_deny_and_boundary_change_grants() {
     let bench = Bench::new();
     tells(&bench.gains(|bench| bench.put("one", &json!([allow("s3:*")]))), &["a of arn", "s3:zz9 on", "3600 s"]);
     tells(&bench.gains(|bench| bench.put("two", &json!([deny("S3:Delete*")]))), &[]);
@@ -118,7 +118,7 @@ fn allows_denies_and_boundaries_give_and_take() {
 }
 
 #[test]
-fn attached_policies_count_whoever_they_are_of() {
+fn attached_policies_of_every_owner_count() {
     let bench = Bench::new();
     let attach = |name: &str, verb: &str| {
         let arn = format!("arn:aws:iam::aws:policy/{name}");
@@ -134,7 +134,7 @@ fn attached_policies_count_whoever_they_are_of() {
 }
 
 #[test]
-fn negations_resources_and_conditions_are_told_apart() {
+fn not_action_resource_and_condition_are_distinguished() {
     let bench = Bench::new();
     let not_iam = json!([{"Effect": "Allow", "NotAction": ["iam:*", "s3:Put*"], "NotResource": "arn:aws:s3:::kept/*"}]);
     tells(&bench.gains(|bench| bench.put("one", &not_iam)), &["zz9:other on arn:aws:zz9:::other"]);
@@ -156,7 +156,7 @@ fn negations_resources_and_conditions_are_told_apart() {
 }
 
 #[test]
-fn a_roles_own_tags_are_in_conditions_and_variables() {
+fn own_tags_of_a_role_count_in_conditions_and_variables() {
     let bench = Bench::new();
     bench.tag("Team", "a");
     let team = |value: &str| json!({"StringEquals": {"aws:PrincipalTag/team": value}});
@@ -172,7 +172,7 @@ fn a_roles_own_tags_are_in_conditions_and_variables() {
 }
 
 #[test]
-fn trust_sessions_and_providers_give_and_take() {
+fn trust_session_duration_and_provider_change_grants() {
     let bench = Bench::new();
     bench.put("one", &json!([allow("s3:*")]));
     let world = &bench.world;
@@ -197,7 +197,7 @@ fn trust_sessions_and_providers_give_and_take() {
 }
 
 #[test]
-fn without_a_version_a_variable_is_a_text() {
+fn variable_in_a_policy_without_version_is_plain_text() {
     let bench = Bench::new();
     bench.tag("team", "a");
     let text = json!({"Statement": with(allow("s3:*"), "Resource", json!("arn:aws:s3:::${aws:PrincipalTag/team}"))});
@@ -207,7 +207,7 @@ fn without_a_version_a_variable_is_a_text() {
 }
 
 #[test]
-fn a_trail_has_every_moment_and_tells_what_is_wrong_at_which() {
+fn trail_records_every_write_and_locates_violations() {
     let bench = Bench::new();
     bench.put("keeps", &json!([allow("s3:GetObject")]));
     bench.put("denies", &json!([deny("s3:Delete*")]));
@@ -234,7 +234,7 @@ fn a_trail_has_every_moment_and_tells_what_is_wrong_at_which() {
 }
 
 #[test]
-fn a_role_that_is_gone_for_a_moment_is_a_dip_and_one_that_comes_and_goes_is_wider() {
+fn recreated_role_is_a_dip_and_temporary_role_is_wider() {
     let bench = Bench::new();
     bench.put("one", &json!([allow("s3:*")]));
     let trail = bench.world.with(|sandbox| Trail::begin(sandbox));
