@@ -1,5 +1,5 @@
-//! The smallest things in IAM that are written by themselves, as they were at some time: what reads may see late, each
-//! without the others.
+//! The smallest parts of IAM that are written separately, and their saved states. Stale reads can show an old state of
+//! each part independently.
 
 use super::document::Stored;
 use super::policy::{Policy, Version};
@@ -10,16 +10,16 @@ use super::trust::Trust;
 use super::{Iam, fold};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One thing in an account's IAM. Roles go by their names, policies and providers by their ARNs.
+/// One part of an account's IAM. Roles are identified by name, policies and providers by ARN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    /// A role with all that it has.
+    /// A whole role.
     Role(String),
     /// A role's trust policy.
     Trust(String),
     /// A role's permissions boundary.
     Boundary(String),
-    /// A role's description and longest session.
+    /// A role's description and maximum session duration.
     Details(String),
     /// An inline policy of a role.
     Inline(String, String),
@@ -27,13 +27,13 @@ pub enum Item {
     Attached(String, String),
     /// A tag of a role, by its key.
     RoleTag(String, String),
-    /// A policy with all that it has.
+    /// A whole policy.
     Policy(String),
     /// The versions of a policy.
     Document(String),
     /// A tag of a policy, by its key.
     PolicyTag(String, String),
-    /// An OpenID Connect provider with all that it has.
+    /// A whole OpenID Connect provider.
     Provider(String),
     /// An audience of a provider.
     Audience(String, String),
@@ -41,7 +41,7 @@ pub enum Item {
     ProviderTag(String, String),
 }
 
-/// An item as it was, if it was there.
+/// The saved state of an item, including whether it existed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Kept(Was);
 
@@ -52,7 +52,7 @@ enum Was {
     Boundary(Option<String>),
     Details(Option<(String, u32)>),
     Inline(Option<Stored>),
-    /// An attachment or an audience.
+    /// Whether an attachment or an audience existed.
     Listed(bool),
     Tag(Option<Tag>),
     Policy(Option<Box<Policy>>),
@@ -69,7 +69,7 @@ fn provider_key(arn: &str) -> &str {
 }
 
 impl Iam {
-    /// The item as it is.
+    /// Saves the current state of an item.
     pub(crate) fn kept(&self, item: &Item) -> Kept {
         let role = |name: &str| self.roles.get(&fold(name));
         let policy = |arn: &str| self.policies.get(&policy_key(arn)).filter(|policy| policy.arn == arn);
@@ -93,7 +93,7 @@ impl Iam {
         })
     }
 
-    /// Puts an item back as it was; of a part whose whole is not there nothing is shown.
+    /// Restores a saved item. Does nothing for a part of an object that does not exist.
     pub(crate) fn put_back(&mut self, item: &Item, kept: Kept) {
         match (item, kept.0) {
             (Item::Role(name), Was::Role(was)) => self.put_role(name, was.map(|role| *role)),
@@ -125,7 +125,7 @@ impl Iam {
         }
     }
 
-    /// The same for a part of a role.
+    /// Restores a part of a role.
     fn put_part(&mut self, item: &Item, was: Was) {
         let (Item::Trust(name)
         | Item::Boundary(name)
@@ -157,7 +157,7 @@ impl Iam {
         self.put_role(name, Some(role));
     }
 
-    /// Keeps who uses which policy in step with the role.
+    /// Stores or removes a role, and updates which policies it uses.
     fn put_role(&mut self, name: &str, role: Option<Role>) {
         let key = fold(name);
         for users in self.attachments.values_mut().chain(self.boundaries.values_mut()) {
@@ -184,7 +184,7 @@ fn set<T>(table: &mut BTreeMap<String, T>, key: String, value: Option<T>) {
 fn put_tag(tags: Option<&mut Tags>, key: &str, was: Option<Tag>) {
     if let Some(tags) = tags {
         tags.unset(&[key]);
-        // as many as there were
+        // The restored tags were within the limit before.
         let _ = tags.set(was.into_iter().collect());
     }
 }

@@ -1,43 +1,43 @@
-//! Trust policies: what IAM refuses in them, and how they read back.
+//! Trust policies: what IAM rejects in them, and how IAM returns them.
 //!
-//! IAM keeps who is meant, not what was written: an account id comes back as the account's root, and a role or user
-//! that was deleted as its unique id, even if another of that name was made since
-//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>). The text is written
-//! anew, without white space, with one value in place of a list of one, and with AWS principals in an order of IAM's.
+//! IAM stores who is meant, not what was written. An account id is returned as the account's root ARN. A role or user
+//! that was deleted is returned as its unique id, even if a new one has its name
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>). IAM also rewrites
+//! the text: no white space, a single value instead of a list of one, and AWS principals in IAM's own order.
 
 use super::document::{Condition, Document, Principal, Statement, encode, malformed};
 use super::json::Json;
 use crate::aws::query::AwsError;
 
-/// What a trust policy's reader must know of the world.
+/// What a trust policy needs to look up in the accounts.
 pub(crate) trait Known {
     /// The partition of the role's account.
     fn partition(&self) -> &str;
-    /// What is known of a role or user.
+    /// Looks up a role or user.
     fn entity(&self, account: &str, arn: &str) -> Found;
-    /// The same of one whom a new trust policy names: it may not be known everywhere yet.
+    /// Looks up a role or user that a new trust policy names. One that was just created may not be visible yet.
     fn named(&self, account: &str, arn: &str) -> Found;
     /// The ARN of the role or user that has this unique id.
     fn arn_of(&self, id: &str) -> Option<String>;
 }
 
-/// What is known of a role or user.
+/// The result of looking up a role or user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// It is there, with this unique id.
+    /// It exists and has this unique id.
     There(String),
-    /// It is not there.
+    /// It does not exist.
     Nowhere,
-    /// Its account is out of sight.
+    /// Its account is not in the sandbox, so nobody knows.
     OutOfSight,
 }
 
-/// Someone in a trust policy.
+/// A principal in a stored trust policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
-    /// What reads back as it is.
+    /// A principal that IAM returns as stored.
     Fixed(String),
-    /// A role or user, bound by its id.
+    /// A role or user, identified by its unique id.
     Entity { id: String, arn: String, account: String },
 }
 
@@ -65,12 +65,12 @@ pub(crate) struct Trust {
     version: Option<String>,
     id: Option<String>,
     rules: Vec<Rule>,
-    /// How it reads back, where nobody in it can vanish.
+    /// The returned text, URL-encoded, if no principal in the policy can disappear. Saves building it for each read.
     settled: Option<String>,
 }
 
 impl Trust {
-    /// Accepts a trust policy or says, as IAM would, why not. The size is the caller's to check.
+    /// Parses a trust policy, or returns IAM's error. The caller checks the size.
     pub(crate) fn read(text: &str, known: &dyn Known) -> Result<Self, AwsError> {
         let document = Document::read(text)?;
         let rules = document.statements.into_iter().map(|statement| rule(statement, known));
@@ -83,12 +83,12 @@ impl Trust {
         Ok(trust)
     }
 
-    /// How it reads back now, encoded.
+    /// The text that IAM returns now, URL-encoded.
     pub(crate) fn encoded(&self, known: &dyn Known) -> String {
         self.settled.clone().unwrap_or_else(|| encode(&self.text(known)))
     }
 
-    /// How it reads back now.
+    /// The text that IAM returns now.
     pub(crate) fn text(&self, known: &dyn Known) -> String {
         let mut fields = Vec::new();
         let mut put = |key: &str, value: Option<Json>| fields.extend(value.map(|value| (key.to_owned(), value)));
@@ -161,7 +161,7 @@ fn rule(mut statement: Statement, known: &dyn Known) -> Result<Rule, AwsError> {
     Ok(Rule { statement, principals })
 }
 
-/// Whether this is an action, or a pattern of such, that a trust policy can allow.
+/// Whether this action, or pattern of actions, is one that a trust policy can allow.
 fn assumes(action: &str) -> bool {
     const ACTIONS: &[&str] = &[
         "assumerole",
@@ -177,7 +177,7 @@ fn assumes(action: &str) -> bool {
     })
 }
 
-/// `*` is any text, `?` any one character.
+/// Matches a pattern: `*` is any text, `?` is any single character.
 pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
@@ -269,7 +269,7 @@ fn is_service(text: &str) -> bool {
     is_domain(text) && (text.ends_with(".amazonaws.com") || text.ends_with(".amazonaws.com.cn"))
 }
 
-/// A provider need not exist: without it STS, not IAM, refuses.
+/// Checks a federated principal. The provider need not exist: if it does not, STS refuses later, not IAM now.
 fn federated(value: String, known: &dyn Known) -> Result<String, AwsError> {
     let parts: Vec<&str> = value.splitn(6, ':').collect();
     let good = match parts[..] {
