@@ -1,7 +1,9 @@
-//! The gates, snapshots and ports over HTTP: `/_sandbox/` on the port of AWS, for tests in other languages and for hands.
+//! The admin API: controls gates, snapshots and ports over HTTP, for tests in other languages and for manual use. Its
+//! paths begin with `/_sandbox/` on the AWS port.
 //!
-//! Nothing here is signed, passes a gate or is logged. Only this machine may ask, and no web page: a request that names
-//! another host or comes from an origin is refused. What is not known is refused with what would be.
+//! Requests to it are not signed, do not pass a gate and are not logged. It accepts requests only from this machine and
+//! not from web pages: it rejects a request with another host or with an origin. The error for an unknown path or field
+//! lists the known ones.
 
 mod faults;
 mod fields;
@@ -23,10 +25,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the paths begin with.
+/// The prefix of all admin paths.
 pub(crate) const PREFIX: &str = "/_sandbox/";
 
-/// What there is, for who asks for something else.
+/// The methods of each path.
 const ROUTES: &[(&str, &[&str])] = &[
     ("requests", &["GET", "DELETE"]),
     ("faults", &["POST", "DELETE"]),
@@ -38,10 +40,10 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("snapshots/ID/restore", &["POST"]),
 ];
 
-/// Which cluster is meant; none is AWS.
+/// The fields that select a cluster. Without them, a request is about AWS.
 const PLACE: &[&str] = &["cluster", "account", "region"];
 
-/// Answers a request.
+/// Answers an admin request.
 pub(crate) async fn answer(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Response<Payload> {
     let (status, value) = match route(aws, parts, body).await {
         Ok(value) => (StatusCode::OK, value),
@@ -53,7 +55,7 @@ pub(crate) async fn answer(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Respo
     response
 }
 
-/// Whether the request comes from this machine and from no web page.
+/// Whether the request comes from this machine and not from a web page.
 fn is_local(parts: &Parts) -> bool {
     let host = header(&parts.headers, &HOST);
     let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
@@ -106,7 +108,7 @@ fn nowhere() -> Wrong {
     Wrong::new(StatusCode::NOT_FOUND, &text)
 }
 
-/// The cluster that is named; None if none is.
+/// The selected cluster. None if the request selects none.
 fn cluster(aws: &Aws, fields: &Fields<'_>) -> Result<Option<Arc<Cluster>>, Wrong> {
     let (account, region) = (fields.text("account")?, fields.text("region")?);
     let Some(name) = fields.text("cluster")? else { return Ok(None) };
@@ -122,7 +124,7 @@ fn cluster(aws: &Aws, fields: &Fields<'_>) -> Result<Option<Arc<Cluster>>, Wrong
     })
 }
 
-/// Does it to the cluster that is named, or else to AWS and all clusters.
+/// Applies an action to the selected cluster, or to AWS and all clusters if none is selected.
 fn each(aws: &Aws, asked: &Value, to_aws: impl Fn(&Aws), to_cluster: impl Fn(&Cluster)) -> Result<Value, Wrong> {
     if let Some(cluster) = cluster(aws, &Fields::read(asked, PLACE)?)? {
         to_cluster(&cluster);
@@ -171,7 +173,8 @@ fn stale_reads(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
     Ok(json!({}))
 }
 
-/// A cluster's port is refused until it is asked for again, AWS's own for a time: nobody could ask for that.
+/// Closes or opens a port. A cluster's port stays closed until a request opens it. The AWS port, which serves the admin
+/// API itself, can only be closed for a limited time.
 async fn connections(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
     let fields = Fields::read(sent, &["refuse", "refuse-for-ms", "cluster", "account", "region"])?;
     match cluster(aws, &fields)? {

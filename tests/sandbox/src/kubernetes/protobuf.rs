@@ -1,8 +1,9 @@
-//! Reads bodies in Kubernetes' protobuf encoding, which kubectl uses for the kinds it knows by type.
+//! Decodes bodies in Kubernetes' protobuf encoding, which kubectl uses for the kinds it has Go types for.
 //!
-//! Four magic bytes, then an envelope with the kind and the object:
-//! <https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding>. Field numbers are those of the
-//! `generated.proto` files of k8s.io/api and k8s.io/apimachinery. Answers are always JSON, which clients accept too. Pure.
+//! A body is four magic bytes and an envelope with the kind and the object:
+//! <https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding>. The field numbers come from the
+//! `generated.proto` files of k8s.io/api and k8s.io/apimachinery. Responses are always JSON, which these clients accept
+//! too. Does no I/O and holds no state.
 
 use crate::kubernetes::lease;
 use crate::kubernetes::status::Refusal;
@@ -16,18 +17,18 @@ enum Sort {
     Text,
     Bool,
     Number,
-    /// Seconds since 1970, in a message.
+    /// A message with seconds since 1970.
     Time,
-    /// The same with nanoseconds beside them.
+    /// A message with seconds since 1970 and nanoseconds.
     MicroTime,
-    /// Entries of a string and a string.
+    /// A map of strings: repeated messages with a key and a value.
     Map,
     Texts,
     One(&'static Message),
     Many(&'static Message),
 }
 
-/// Number, name and type of the fields that are read; others are skipped.
+/// The number, name and type of each field to decode. Other fields are skipped.
 type Message = [(u64, &'static str, Sort)];
 
 static OWNER: &Message = &[
@@ -268,7 +269,7 @@ fn envelope(bytes: &[u8]) -> Option<(String, String, &[u8])> {
     Some((version, kind, raw))
 }
 
-/// The body as the JSON that it stands for.
+/// Decodes a body to JSON.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Value, Refusal> {
     let unreadable = || Refusal::bad_request("the body is not in Kubernetes' protobuf encoding");
     let (version, kind, raw) = envelope(bytes).ok_or_else(unreadable)?;

@@ -1,7 +1,7 @@
-//! TokenRequest, and whom a ServiceAccount's token speaks for at the API itself.
+//! TokenRequest, and authentication with ServiceAccount tokens.
 //!
 //! <https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/>. The API's own
-//! audience is its issuer. The longest life is a day, as EKS sets `--service-account-max-token-expiration`.
+//! audience is its issuer. A token lasts at most a day, because EKS sets `--service-account-max-token-expiration`.
 
 use crate::kubernetes::issuer::{Issuer, Token};
 use crate::kubernetes::resource::Resource;
@@ -17,13 +17,13 @@ const DEFAULT: i64 = 60 * 60;
 const SHORTEST: i64 = 10 * 60;
 const LONGEST: i64 = 24 * 60 * 60;
 
-/// How long after its end a token still opens the API: the leeway of the library that kube-apiserver checks it with.
+/// For how many seconds after its expiry the API still accepts a token. kube-apiserver's token library allows this.
 const LEEWAY: i64 = 60;
 
-/// What the user name of a ServiceAccount begins with.
+/// The prefix of ServiceAccount user names.
 pub(crate) const PREFIX: &str = "system:serviceaccount:";
 
-/// The spec, with its defaults.
+/// The spec of a TokenRequest, with defaults.
 struct Wish {
     audiences: Vec<String>,
     seconds: i64,
@@ -72,7 +72,7 @@ impl Wish {
     }
 }
 
-/// The pod that a token is bound to: its claim.
+/// The token claim for the pod that a token is bound to.
 fn bound_pod(store: &Store, namespace: &str, account: &str, reference: &Value) -> Result<Value, Refusal> {
     let text = |name: &str| reference[name].as_str().unwrap_or_default();
     let (version, kind, name) = (text("apiVersion"), text("kind"), text("name"));
@@ -106,7 +106,7 @@ fn bound_pod(store: &Store, namespace: &str, account: &str, reference: &Value) -
     Ok(json!({"name": name, "uid": uid}))
 }
 
-/// Answers a TokenRequest for a ServiceAccount; the second is a warning.
+/// Answers a TokenRequest for a ServiceAccount. Returns the answer and an optional warning.
 pub(crate) fn request(
     store: &mut Store,
     issuer: &Issuer,
@@ -171,7 +171,8 @@ pub(crate) fn request(
     Ok((answer, warning))
 }
 
-/// The user name of whom a token speaks for; None where it is not this API's, has ended, or what it is bound to is gone.
+/// The user name that a token authenticates. None if another issuer or audience applies, the token is expired, or an
+/// object that it is bound to is gone.
 pub(crate) fn user_name(store: &Store, issuer: &Issuer, token: &str) -> Option<String> {
     let token = Token::read(token)?;
     let claims = &token.claims;

@@ -1,6 +1,6 @@
-//! OpenID Connect providers: one for each issuer, named by its host and path.
+//! OpenID Connect providers: one for each issuer, identified by the issuer's host and path.
 //!
-//! Most operations on one are idempotent, as their pages say
+//! Most operations on a provider are idempotent, as AWS documents
 //! (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html>).
 
 use super::tags::Tags;
@@ -29,7 +29,7 @@ fn no_provider(arn: &str) -> AwsError {
     no_such_entity(format!("OpenIDConnect Provider not found for arn {arn}"))
 }
 
-/// Stands for the thumbprint that IAM fetches itself when none is given: the same for the same host.
+/// A stand-in for the thumbprint that IAM fetches if the request has none. It depends only on the host.
 fn fetched(url: &str) -> String {
     let host = url.split('/').next().unwrap_or(url);
     Sha256::digest(host).iter().take(20).fold(String::new(), |mut text, byte| {
@@ -38,7 +38,7 @@ fn fetched(url: &str) -> String {
     })
 }
 
-/// An issuer's host and path.
+/// The host and path of an issuer URL.
 fn bare(url: &str) -> Result<&str, AwsError> {
     let bad =
         |why: &str| Err(AwsError::new(400, "ValidationError", format!("Invalid Open ID Connect Provider URL: {why}")));
@@ -162,7 +162,7 @@ impl Iam {
         Ok(Some(xml))
     }
 
-    /// The one list that is never paged.
+    /// ListOpenIDConnectProviders, the only list without pages.
     pub(super) fn list_providers(&self) -> Xml {
         let mut xml = Xml::new();
         xml.members("OpenIDConnectProviderList", self.providers.values(), |xml, provider| {
@@ -171,7 +171,7 @@ impl Iam {
         xml
     }
 
-    /// No error if there is no such provider.
+    /// DeleteOpenIDConnectProvider. A missing provider is not an error.
     pub(super) fn delete_provider(&mut self, params: &Params) -> Answer {
         let mut checks = Checks::on(params);
         let arn = checks.arn("OpenIDConnectProviderArn");
