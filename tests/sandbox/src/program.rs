@@ -5,12 +5,12 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Builds `irsa` in the profile of the running program and returns its path, which is beside the running program.
-/// `package` is the package of the running program: naming it beside `irsa` gives both the same features, so cargo
-/// compiles no dependency twice.
+/// Builds `irsa` in the profile of the running program and returns its path, which is next to the running program.
+/// `package` is the package of the running program. Building it together with `irsa` gives both the same features, so
+/// that cargo compiles no dependency twice.
 ///
 /// # Errors
-/// The build fails, or the running program is not in cargo's target folder.
+/// If the build fails, or if the running program is not in cargo's target folder.
 pub fn build(package: &str) -> io::Result<PathBuf> {
     let own = env::current_exe()?;
     let lost = || io::Error::other("this program is not where cargo puts it");

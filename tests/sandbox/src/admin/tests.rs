@@ -1,4 +1,4 @@
-//! The admin pages over HTTP: that they do what the gates and snapshots do, and that mistakes are told.
+//! Tests of the admin API over HTTP: it controls gates and snapshots, and it explains invalid requests.
 
 use crate::aws::server::tests::{Bench, FIRST, Key, SECOND, TEST};
 use crate::aws::{NewCluster, Place, Refusal};

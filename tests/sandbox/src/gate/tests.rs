@@ -1,4 +1,4 @@
-//! The gate by itself, under a paused clock.
+//! Tests of the gate alone, on a paused clock.
 
 use super::*;
 use crate::aws::{Call, Fault as AwsFault, Gate as AwsGate, Match, Refusal};

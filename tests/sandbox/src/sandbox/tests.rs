@@ -1,4 +1,4 @@
-//! The sandbox as a whole: what it starts with, and how it changes under a running client.
+//! Tests of the sandbox as a whole: its initial state, and changes to it while a client runs.
 
 use crate::aws::{Match, Refusal};
 use crate::{ClusterSpec, Sandbox, SandboxOptions};

@@ -1,4 +1,4 @@
-//! EKS over HTTP: clusters and what hangs on them, and whom a cluster's API lets in.
+//! Tests of EKS over HTTP: clusters and what belongs to them, and who may use a cluster's API.
 
 use crate::aws::credentials::signature::token;
 use crate::aws::server::tests::{Bench, FIRST, Key, SECOND, TEST, role};
@@ -310,7 +310,7 @@ async fn a_role_that_is_new_in_iam_is_not_known_here_yet() {
     bench.ok(line, body).await;
 }
 
-/// Whom a token speaks for in a cluster's API, asked over TLS.
+/// Asks a cluster's API over TLS who a token authenticates.
 async fn whoami(bench: &Bench, cluster: &str, token: &str) -> (u16, Value) {
     let kubernetes = bench.aws.eks().kubernetes(&super::Place::new(FIRST, HOME), cluster).unwrap();
     let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";

@@ -1,10 +1,10 @@
-//! JSON as IAM reads it: the order of keys is kept, a key that comes twice is an error.
+//! A JSON parser with IAM's rules: it keeps the order of keys and rejects duplicate keys.
 //!
-//! `serde_json::Value` forgets both. Only what a policy needs is here; numbers stay the text that they are.
+//! `serde_json::Value` does neither. The parser has only what policies need, and it keeps numbers as text.
 
 use std::fmt::Write as _;
 
-/// How deep a policy may nest; none that means anything comes near.
+/// The maximum nesting depth of a policy. Real policies are much flatter.
 const DEEPEST: usize = 20;
 
 /// A JSON value.
@@ -19,7 +19,7 @@ pub(crate) enum Json {
 }
 
 impl Json {
-    /// None for what is not JSON.
+    /// Parses a text. None if it is not valid JSON.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut reader = Reader { rest: text };
         let value = reader.value(0)?;
@@ -27,7 +27,7 @@ impl Json {
         reader.rest.is_empty().then_some(value)
     }
 
-    /// Writes it without white space.
+    /// Writes the value without white space.
     pub(crate) fn write(&self, out: &mut String) {
         match self {
             Self::Null => out.push_str("null"),
@@ -148,7 +148,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A string or a number goes through serde_json, which knows escapes, surrogates and forms.
+    /// Parses a string or a number with serde_json, which handles escapes, surrogates and number formats.
     fn text(&mut self) -> Option<String> {
         let mut escaped = false;
         let inside = self.rest.strip_prefix('"')?;

@@ -1,4 +1,4 @@
-//! The front over HTTP: services, callers, errors in both protocols, and the gate.
+//! Tests of the AWS server over HTTP: services, callers, errors in both protocols, and the gate.
 
 use crate::aws::{Aws, Fault, Match, Refusal, Server};
 use crate::gate::Stage;
@@ -15,14 +15,14 @@ use std::time::Duration;
 pub(crate) const FIRST: &str = "111122223333";
 pub(crate) const SECOND: &str = "444455556666";
 
-/// A front with a clock that the test sets, and a client.
+/// A server with a clock that the test sets, and a client.
 pub(crate) struct Bench {
     pub(crate) aws: Arc<Aws>,
     pub(crate) server: Server,
     seconds: Arc<AtomicI64>,
 }
 
-/// An answer.
+/// An HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -41,7 +41,7 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// The status and the code of an error, in either protocol.
+    /// The status and error code of a response in either protocol.
     #[track_caller]
     pub(crate) fn error(&self) -> (u16, String) {
         let code = self.headers.get("x-amzn-errortype").map(|value| value.to_str().unwrap().to_owned());
@@ -49,7 +49,7 @@ impl Reply {
     }
 }
 
-/// Access key and, of a session, its token.
+/// An access key and, for a session, its token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key<'a>(pub(crate) &'a str, pub(crate) Option<&'a str>);
 
@@ -73,7 +73,7 @@ impl Bench {
         Timestamp::from_second(self.seconds.load(Ordering::SeqCst)).unwrap()
     }
 
-    /// One request on a connection of its own; None when that ends without an answer.
+    /// Sends a request on a new connection. None if the connection ends without an answer.
     pub(crate) async fn send(&self, request: http::request::Builder, body: String) -> Option<Reply> {
         let address = self.server.endpoint().trim_start_matches("http://").to_owned();
         let stream = tokio::net::TcpStream::connect(&address).await.unwrap();
@@ -128,7 +128,7 @@ fn form(fields: &[(&str, &str)]) -> String {
 const TRUST: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}"#;
 
-/// What makes a role.
+/// The fields of a CreateRole request.
 pub(crate) fn role<'a>(name: &'a str, trust: &'a str) -> [(&'a str, &'a str); 3] {
     [("Action", "CreateRole"), ("RoleName", name), ("AssumeRolePolicyDocument", trust)]
 }

@@ -1,4 +1,4 @@
-//! Stale reads over HTTP: how many, of whose state, and what is never stale.
+//! Tests of stale reads over HTTP: how many reads are stale, which state they show, and what is never stale.
 
 use crate::aws::Item;
 use crate::aws::server::tests::{Bench, FIRST, Key, SECOND, TEST, role};
@@ -79,7 +79,7 @@ impl Bench {
         format!("{} {}", reply.status, reply.body)
     }
 
-    /// A role `r` with one of everything, a policy and a provider.
+    /// A bench with a role `r` that has one of everything, a policy and a provider.
     async fn furnished() -> Self {
         let bench = Self::new().await;
         bench.iam("CreateRole", &[("RoleName", "r"), ("AssumeRolePolicyDocument", TRUST)]).await;
@@ -95,9 +95,9 @@ impl Bench {
     }
 }
 
-/// Each item with a write to it, a read that shows it late, and a read of the same kind of something else that does not.
+/// An item, a write to it, a read that shows the write late, and a read of something else that does not.
 type Case = (Item, (&'static str, Vec<(&'static str, &'static str)>), Shown, Shown);
-/// A read, and what it shows after the write.
+/// A read, and a text that it shows after the write.
 type Shown = (&'static str, Vec<(&'static str, &'static str)>, &'static str);
 
 const R: (&str, &str) = ("RoleName", "r");
@@ -213,7 +213,7 @@ async fn each_item_is_seen_late_by_itself() {
         assert!(done.starts_with("200 "), "{item:?}: {done}");
         for _ in 0..2 {
             if (late, &asked) != (other, &others) {
-                // what does not show the item is not counted
+                // A read that does not show the item does not count.
                 let seen = bench.iam(other, &others).await;
                 assert!(seen.contains(shown), "{item:?}: {seen}");
             }

@@ -1,4 +1,4 @@
-//! STS over HTTP: sessions within and across accounts, and tokens of ServiceAccounts.
+//! Tests of STS over HTTP: sessions within and across accounts, and ServiceAccount tokens.
 
 use crate::aws::eks::{NewCluster, Place};
 use crate::aws::server::tests::{Bench, FIRST, Key, Reply, SECOND, TEST, role};
@@ -196,7 +196,7 @@ async fn a_service_accounts_token_opens_what_trusts_it_and_nothing_else() {
     ] {
         assert_eq!(become_role(&token, &arn).await.error(), expected, "{token}");
     }
-    // what is wrong is told in this order: the signature, the time, the audience, the trust policy
+    // STS checks in this order: the signature, the time, the audience, the trust policy.
     let both = key.sign(&json!({"iss": issuer, "sub": "other", "aud": "vault", "exp": now})).unwrap();
     assert_eq!(become_role(&both, &arn).await.error(), error(400, "ExpiredTokenException"));
     assert_eq!(become_role(&other("nbf", json!(now)), &arn).await.status, 200);

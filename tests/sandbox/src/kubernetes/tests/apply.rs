@@ -1,4 +1,4 @@
-//! Server-side apply: conflicts, force, sharing, dropping, and what other writers leave behind.
+//! Tests of server-side apply: conflicts, force, shared and dropped fields, and changes by other writers.
 
 use super::{ROLE, applied, apply, apply_with, entry, fields, store};
 use crate::kubernetes::{PatchType, Preconditions, Resource, Store, WriteOptions};
@@ -238,7 +238,7 @@ fn more_than_ten_updaters_are_merged() {
         let change = |object: &mut Value| object["metadata"]["annotations"][format!("k{number}")] = json!("v");
         let manager = format!("updater-{number}");
         if number == 0 {
-            // An object nobody owned a field of is not tracked until it is applied to.
+            // An object without owned fields is not tracked until its first apply.
             apply(&mut store, "irsa-me", annotated("r")).unwrap();
         }
         store.edit(Resource::ServiceAccounts, "a", "worker", &manager, change).unwrap();

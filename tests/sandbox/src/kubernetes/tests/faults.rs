@@ -1,4 +1,4 @@
-//! Answers that no API server gives, and those that a busy one does, over TLS and HTTP.
+//! Tests of faults over TLS and HTTP: answers that no API server gives, and those of a busy one.
 
 use super::http::{cluster, get, send_accepting};
 use crate::gate::Bucket;

@@ -1,4 +1,4 @@
-//! The same over TLS and HTTP: users, RBAC, the gate and what the wire adds.
+//! Tests over TLS and HTTP: users, RBAC, the gate and what HTTP adds.
 
 use super::ROLE;
 use crate::kubernetes::{
@@ -34,7 +34,7 @@ pub(super) async fn cluster() -> Cluster {
     cluster
 }
 
-/// One request on a connection of its own; None when the connection ends without an answer.
+/// Sends a request on a new connection. None if the connection ends without an answer.
 pub(crate) async fn send(
     cluster: &Cluster,
     method: &str,
@@ -61,7 +61,7 @@ pub(super) async fn send_accepting(
     Some((code, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
 }
 
-/// A watch under way, on a connection of its own.
+/// A running watch on its own connection.
 pub(super) struct Events {
     body: Incoming,
     left: Vec<u8>,
@@ -75,7 +75,7 @@ impl Drop for Events {
 }
 
 impl Events {
-    /// Starts one; the status must be 200.
+    /// Starts a watch. Panics unless the status is 200.
     pub(super) async fn of(cluster: &Cluster, path: &str, token: &str, accept: &str) -> Self {
         let started = respond(cluster, "GET", path, token, ["application/json", accept], "").await;
         let (response, task) = started.unwrap();
@@ -83,7 +83,7 @@ impl Events {
         Self { body: response.into_body(), left: Vec::new(), task }
     }
 
-    /// The next event; None when the stream has ended.
+    /// The next event. None if the stream has ended.
     pub(super) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.left.iter().position(|byte| *byte == b'\n') {
@@ -182,7 +182,7 @@ async fn users_are_known_by_their_tokens_and_held_to_their_grants() {
     let (_, status) = get(&cluster, "/api/v1/namespaces/default/serviceaccounts/x", "less").await;
     assert!(status["message"].as_str().unwrap().starts_with("serviceaccounts \"x\" is forbidden: User"), "{status}");
     assert!(status["message"].as_str().unwrap().ends_with("in the namespace \"default\""), "{status}");
-    // An apply that would create needs that verb too.
+    // An apply that would create the object also needs permission to create.
     let body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "worker"}}).to_string();
     let path = format!("{WORKER}?fieldManager=m");
     let (code, status) = send(&cluster, "PATCH", &path, "less", APPLY, &body).await.unwrap();
@@ -302,6 +302,6 @@ async fn what_has_no_route_is_told_by_a_status() {
             "{method} {path}"
         );
     }
-    // of a group that is not served there is not even that
+    // An unknown API group gets a 404 without a Status.
     assert_eq!(get(&cluster, "/apis/example.com/v1/nothings", "root").await, (404, Value::Null));
 }

@@ -1,4 +1,4 @@
-//! Leases: what a lock made of one relies on.
+//! Tests of Leases: the behaviour that a lock on a Lease relies on.
 
 use super::http::{cluster, get, send};
 use super::store;
@@ -39,7 +39,7 @@ async fn a_lease_is_made_renewed_and_let_go_of() {
     let (code, second) = write(&cluster, "PUT", "lock", &renewed).await;
     assert_eq!(code, 200, "{second}");
     assert_eq!(get(&cluster, &format!("{LEASES}/lock"), "root").await, (200, second.clone()));
-    // The other one read the first version, too.
+    // A second holder has also read the first version.
     renewed["spec"]["holderIdentity"] = json!("you");
     let (code, status) = write(&cluster, "PUT", "lock", &renewed).await;
     let message = "Operation cannot be fulfilled on leases.coordination.k8s.io \"lock\": the object has been modified; \
@@ -55,7 +55,7 @@ async fn a_lease_is_made_renewed_and_let_go_of() {
     assert_eq!(write(&cluster, "DELETE", "lock", &options).await.0, 200);
     let (code, status) = get(&cluster, &format!("{LEASES}/lock"), "root").await;
     assert_eq!((code, status["message"].as_str()), (404, Some("leases.coordination.k8s.io \"lock\" not found")));
-    // Who held it writes to what is not there: its uid tells.
+    // The former holder writes to the deleted lease. The uid in its request makes that a conflict.
     let (code, status) = write(&cluster, "PUT", "lock", &second).await;
     assert_eq!((code, &status["reason"]), (409, &json!("Conflict")));
     assert!(status["message"].as_str().unwrap().ends_with("UID in object meta: "), "{status}");

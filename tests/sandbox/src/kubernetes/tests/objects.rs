@@ -1,4 +1,4 @@
-//! Objects, their versions, lists and selectors.
+//! Tests of objects, their versions, lists and selectors.
 
 use super::store;
 use crate::kubernetes::{ListOptions, PatchType, Preconditions, Resource, Store, Strictness, WriteOptions};
@@ -178,7 +178,7 @@ fn two_thousand_accounts_come_in_pages_of_one_moment() {
         let Some(token) = page["metadata"].get("continue") else { break };
         assert_eq!(page["metadata"]["remainingItemCount"], total - seen.len());
         token.as_str().unwrap().clone_into(&mut options.continue_token);
-        // What happens in between is not seen.
+        // The later pages do not show an object that is created between pages.
         store.seed_service_account("n6", &format!("zz{pages}"), &[], "t").unwrap();
     }
     assert_eq!((seen.len(), pages), (total, total.div_ceil(300)));

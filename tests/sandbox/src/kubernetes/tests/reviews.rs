@@ -1,4 +1,4 @@
-//! What users are told about themselves.
+//! Tests of the self-reviews.
 
 use super::http::{cluster, send};
 use crate::kubernetes::{Cluster, Grant, User};

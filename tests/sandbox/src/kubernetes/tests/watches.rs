@@ -1,4 +1,4 @@
-//! Watches: what is told, in which order, and when they end.
+//! Tests of watches: their events, the order of the events, and when they end.
 
 use super::http::{Events, cluster, get, send};
 use super::store;
@@ -22,7 +22,7 @@ fn start(store: &Store, list: &ListOptions) -> Watch {
     Watch::start(store, ACCOUNTS, list, WatchOptions::default()).unwrap()
 }
 
-/// Type and name of each event since the last look.
+/// The type and name of each event since the last call.
 fn told(watch: &mut Watch, store: &Store) -> Vec<(String, String)> {
     let text = |event: &Value, at: &str| event.pointer(at).and_then(Value::as_str).unwrap().to_owned();
     let events = watch.look(store).unwrap();
@@ -112,7 +112,7 @@ fn a_version_that_is_too_old_is_gone() {
     }
 }
 
-/// A watch that is driven on a paused clock, and its store.
+/// A watch that runs on a paused clock, and its store.
 fn driven(options: WatchOptions) -> (Arc<Mutex<Store>>, mpsc::Receiver<Bytes>) {
     let store = Arc::new(Mutex::new(store()));
     let (client, events) = mpsc::channel(8);
@@ -210,7 +210,7 @@ async fn over_http_events_come_as_they_happen() {
     assert_eq!((&error["type"], &error["object"]["code"]), (&json!("ERROR"), &json!(410)));
     assert_eq!(old.next().await, None);
     assert_eq!(cluster.gate().log()[1].call.verb, "watch");
-    // Who may list may not watch.
+    // Permission to list does not include permission to watch.
     assert_eq!(get(&cluster, &format!("{accounts}?watch=1"), "less").await.0, 403);
 }
 

@@ -1,4 +1,4 @@
-//! Writes over HTTP: dry runs of every verb, and patches of every type that are not what they should be.
+//! Tests of writes over HTTP: dry runs of every verb, and invalid patches of every type.
 
 use super::http::{cluster, get, send};
 use crate::kubernetes::{Cluster, Resource};

@@ -79,7 +79,7 @@ fn white_space_is_free_and_documents_are_percent_encoded() {
     assert_eq!(encode("{\"A-Z_a.z~\": \"é*+/\"}"), "%7B%22A-Z_a.z~%22%3A%20%22%C3%A9%2A%2B%2F%22%7D");
 }
 
-/// A policy of about so many characters that count.
+/// A policy with at least this many characters that count.
 fn sized(least: usize) -> String {
     POLICY.replace("b/*", &"b".repeat(least - size(POLICY) + 3))
 }

@@ -1,6 +1,6 @@
 use super::{Bench, error, has, tags, text, texts, with};
 
-/// All pages of a list: what each has of `element`.
+/// All pages of a list, as the texts of `element` in each.
 fn pages(bench: &mut Bench, action: &str, fields: &[(&str, &str)], size: &str, element: &str) -> Vec<Vec<String>> {
     let (mut all, mut marker) = (Vec::new(), None::<String>);
     loop {

@@ -233,7 +233,7 @@ fn a_new_role_takes_its_time_where_that_is_asked_for() {
     assert_eq!(told(here.call("UpdateAssumeRolePolicy", &changed).unwrap_err()), expected);
     here.ok("UpdateAssumeRolePolicy", &changed);
     there.ok("CreateRole", &made);
-    // a role made anew is new
+    // A recreated role is new again.
     here.ok("DeleteRole", &[("RoleName", "young")]);
     here.role("young");
     assert!(arn(&mut here, "young").starts_with("AROA"));
