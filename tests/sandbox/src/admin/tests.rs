@@ -40,7 +40,7 @@ async fn get(cluster: &Cluster, path: &str) -> Option<(u16, Value)> {
 }
 
 #[tokio::test]
-async fn the_log_is_shown_and_emptied_and_the_pages_are_not_in_it() {
+async fn the_log_is_shown_and_cleared_without_admin_requests() {
     let bench = Bench::new().await;
     let cluster = bench.cluster().await;
     bench.query(TEST, "sts", &ME).await;
@@ -63,7 +63,7 @@ async fn the_log_is_shown_and_emptied_and_the_pages_are_not_in_it() {
 }
 
 #[tokio::test]
-async fn faults_of_aws_are_set_and_healed() {
+async fn aws_faults_are_set_and_removed() {
     let bench = Bench::new().await;
     let cases = [
         (json!("throttle"), (400, "Throttling")),
@@ -104,7 +104,7 @@ async fn faults_of_aws_are_set_and_healed() {
 }
 
 #[tokio::test]
-async fn faults_of_a_cluster_are_its_own() {
+async fn a_cluster_fault_affects_only_that_cluster() {
     let bench = Bench::new().await;
     let cluster = bench.cluster().await;
     let list = "/api/v1/namespaces/default/serviceaccounts";
@@ -133,7 +133,7 @@ async fn faults_of_a_cluster_are_its_own() {
 }
 
 #[tokio::test]
-async fn buckets_stale_reads_and_snapshots() {
+async fn buckets_stale_reads_and_snapshots_work_over_http() {
     let bench = Bench::new().await;
     let cluster = bench.cluster().await;
     assert_eq!(bench.admin("PUT bucket", json!({"rate": 0, "burst": 1})).await, (200, json!({})));
@@ -159,7 +159,7 @@ async fn buckets_stale_reads_and_snapshots() {
 }
 
 #[tokio::test]
-async fn one_item_is_seen_late() {
+async fn a_stale_item_is_read_late() {
     let bench = Bench::new().await;
     let item = json!({"reads": 1, "account": SECOND, "role": "r", "tag": "team"});
     assert_eq!(bench.admin("PUT stale-reads", item).await, (200, json!({})));
@@ -200,7 +200,7 @@ async fn one_item_is_seen_late() {
 }
 
 #[tokio::test]
-async fn latency_and_connections_of_a_cluster() {
+async fn cluster_latency_and_connections_can_be_set() {
     let bench = Bench::new().await;
     let cluster = bench.cluster().await;
     let day = json!({"ms": 86_400_000});
@@ -219,7 +219,7 @@ async fn latency_and_connections_of_a_cluster() {
 }
 
 #[tokio::test]
-async fn the_port_of_aws_is_refused_for_a_time() {
+async fn the_aws_port_closes_for_the_requested_time() {
     let bench = Bench::new().await;
     let address = bench.server.endpoint().trim_start_matches("http://").to_owned();
     let is_open = || async { tokio::net::TcpStream::connect(&address).await.is_ok() };
@@ -238,7 +238,7 @@ async fn the_port_of_aws_is_refused_for_a_time() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_is_told_with_what_is() {
+async fn an_unknown_value_is_refused_with_the_known_ones() {
     let bench = Bench::new().await;
     bench.cluster().await;
     let cases = [
@@ -313,7 +313,7 @@ async fn what_is_not_known_is_told_with_what_is() {
 }
 
 #[tokio::test]
-async fn web_pages_and_other_machines_may_not_ask() {
+async fn web_pages_and_other_machines_are_refused() {
     let bench = Bench::new().await;
     let request = || http::Request::builder().method("GET").uri("/_sandbox/requests");
     let page = bench.send(request().header("origin", "http://127.0.0.1"), String::new()).await.unwrap();

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn principals_are_met_by_any_of_their_names() {
+    fn principals_match_by_any_of_their_names() {
         for name in [
             "*",
             "arn:aws:iam::111122223333:root",
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn actions_are_patterns_whatever_their_case() {
+    fn actions_match_as_patterns_ignoring_case() {
         for (action, expected) in [
             (json!("STS:assumerole"), true),
             (json!(["sts:TagSession", "sts:*"]), true),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_have_their_operators_meaning() {
+    fn condition_operators_compare_as_documented() {
         for (condition, expected) in [
             (json!({"StringEquals": {"sts:externalid": ["x", "secret"]}}), true),
             (json!({"StringEquals": {"sts:ExternalId": "Secret"}}), false),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deny_wins_even_where_it_is_not_understood() {
+    fn a_deny_with_an_unsupported_condition_applies() {
         let allow = json!({"Effect": "Allow", "Principal": "*", "Action": "sts:*"});
         for (condition, expected) in [
             (json!({"StringEquals": {"sts:ExternalId": "secret"}}), false),

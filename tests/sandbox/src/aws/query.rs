@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_lists_and_pairs_are_read() {
+    fn fields_lists_and_pairs_are_parsed() {
         let params = Params::parse(
             b"Action=TagRole&RoleName=a%2Bb+c&Tags.member.1.Key=k&Tags.member.1.Value=&Tags.member.2.Key=l&Ids.member.1=x&Ids.member.3=z&N=7",
         );

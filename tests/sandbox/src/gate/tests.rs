@@ -25,7 +25,7 @@ async fn taken(gate: &AwsGate, account: &str, action: &str, times: u32) -> u32 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bucket_takes_its_burst_and_then_its_rate() {
+async fn a_bucket_allows_its_burst_and_then_its_rate() {
     let gate = AwsGate::default();
     gate.bucket(Some(Bucket { rate: 15.0, burst: 15.0 }));
     assert_eq!(taken(&gate, "1", "GetRole", 40).await, 15);
@@ -49,7 +49,7 @@ async fn a_bucket_takes_its_burst_and_then_its_rate() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_throttled_reaches_no_fault() {
+async fn a_throttled_request_uses_up_no_fault() {
     let gate = AwsGate::default();
     gate.bucket(Some(Bucket { rate: 1.0, burst: 1.0 }));
     gate.fault(Stage::Before, Match::any(), AwsFault::Deny, Some(2));
@@ -71,7 +71,7 @@ async fn what_is_throttled_reaches_no_fault() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_request_takes_the_latency_and_a_fault_its_delay() {
+async fn latency_delays_every_request_and_a_delay_fault_its_own() {
     let gate = AwsGate::default();
     let start = Instant::now();
     gate.travel().await;
@@ -87,7 +87,7 @@ async fn every_request_takes_the_latency_and_a_fault_its_delay() {
 }
 
 #[tokio::test]
-async fn an_answer_can_be_cut_whenever_it_is_asked_for() {
+async fn truncate_works_at_both_stages() {
     let gate = AwsGate::default();
     for stage in [Stage::Before, Stage::After] {
         gate.fault(stage, Match::any(), AwsFault::Truncate, Some(1));
@@ -103,7 +103,7 @@ async fn an_answer_can_be_cut_whenever_it_is_asked_for() {
 }
 
 #[test]
-fn a_stale_state_is_shown_so_many_times() {
+fn a_stale_state_is_shown_for_the_given_number_of_reads() {
     let mut stale = Stale::default();
     let mut now = 1;
     let write = |stale: &mut Stale<i32>, now: &mut i32, value: Result<i32, ()>| {

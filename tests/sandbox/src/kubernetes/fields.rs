@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn written_and_read_back_is_the_same_set() {
+    fn encoding_and_decoding_gives_the_same_set() {
         let written = json!({
             "f:metadata": {
                 "f:annotations": {".": {}, "f:a/b": {}},

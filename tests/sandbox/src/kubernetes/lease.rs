@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_has_six_digits_and_is_shown_in_utc() {
+    fn micro_times_need_six_digits_and_are_shown_in_utc() {
         for (text, shown) in [
             ("2024-05-01T10:00:00.000000Z", "2024-05-01T10:00:00.000000Z"),
             ("2024-05-01T10:00:00.123456+02:00", "2024-05-01T08:00:00.123456Z"),

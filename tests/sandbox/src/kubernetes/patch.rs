@@ -200,7 +200,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_merge_patch_removes_with_null() {
+    fn a_null_in_a_merge_patch_removes_the_field() {
         let mut target = json!({"a": {"b": 1, "c": 2}});
         merge(&mut target, &json!({"a": {"b": null, "d": {"e": null, "f": 3}}}));
         assert_eq!(target, json!({"a": {"c": 2, "d": {"f": 3}}}));

@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_account_is_read() {
+    fn a_service_account_is_decoded() {
         let label = field(11, &[field(1, b"app"), field(2, b"web")].concat());
         let metadata = [field(1, b"worker"), field(2, b""), field(8, b""), label].concat();
         let account = [field(1, &metadata), field(3, &field(1, b"pull")), vec![4 << 3, 0]].concat();

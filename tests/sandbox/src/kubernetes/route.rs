@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_read_as_authorization_reads_them() {
+    fn requests_get_the_verb_and_resource_of_authorization() {
         let cases = [
             (Method::GET, "/api/v1/serviceaccounts", "list", "serviceaccounts", "", ""),
             (Method::GET, "/api/v1/namespaces/a/serviceaccounts", "list", "serviceaccounts", "a", ""),

@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn field_selectors_know_few_fields() {
+    fn field_selectors_match_known_fields_and_refuse_others() {
         let pod = json!({"metadata": {"name": "a"}, "spec": {"serviceAccountName": "worker"}});
         let parse = |text| Fields::parse(Resource::Pods, text);
         assert!(parse("spec.serviceAccountName=worker,metadata.name=a").unwrap().matches(&pod));

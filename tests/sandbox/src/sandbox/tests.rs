@@ -35,7 +35,7 @@ async fn the_demo_has_two_accounts_and_three_clusters() {
 }
 
 #[tokio::test]
-async fn clusters_come_go_and_are_replaced() {
+async fn clusters_are_added_removed_and_replaced() {
     let mut sandbox = Sandbox::start(SandboxOptions::empty()).await.unwrap();
     assert_eq!(contexts(&sandbox), [""; 0]);
     let spec = ClusterSpec::new("blue", FIRST, "eu-west-1").with_namespaces(&["shop"]);
@@ -56,7 +56,7 @@ async fn clusters_come_go_and_are_replaced() {
 }
 
 #[tokio::test]
-async fn someone_else_changes_iam_past_the_gate() {
+async fn direct_iam_changes_do_not_pass_the_gate() {
     let sandbox = Sandbox::start(SandboxOptions::empty()).await.unwrap();
     sandbox.gate().fault(crate::gate::Stage::Before, Match::any(), crate::aws::Fault::Deny, None);
     let made = sandbox.iam_call(
@@ -97,7 +97,7 @@ fn state(sandbox: &Sandbox) -> Value {
 }
 
 #[tokio::test]
-async fn a_snapshot_brings_everything_back_time_and_again() {
+async fn a_snapshot_can_be_restored_repeatedly() {
     let sandbox = Sandbox::start(SandboxOptions::demo()).await.unwrap();
     make_role(&sandbox, FIRST, "kept", TRUST);
     let before = state(&sandbox);
@@ -122,7 +122,7 @@ async fn a_snapshot_brings_everything_back_time_and_again() {
 }
 
 #[tokio::test]
-async fn a_witness_is_shown_every_write_with_the_state_after_it() {
+async fn a_witness_sees_every_write_and_the_state_after_it() {
     let sandbox = Sandbox::start(SandboxOptions::demo()).await.unwrap();
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let kept = std::sync::Arc::clone(&seen);
@@ -149,7 +149,7 @@ async fn a_witness_is_shown_every_write_with_the_state_after_it() {
 }
 
 #[tokio::test]
-async fn what_hangs_on_clusters_comes_back_and_clusters_run_on() {
+async fn restore_brings_back_cluster_contents_and_keeps_clusters_running() {
     let mut sandbox = Sandbox::start(SandboxOptions::demo()).await.unwrap();
     sandbox.welcome("shop-eu", "arn:aws:iam::444455556666:role/guest");
     let snapshot = sandbox.snapshot();
@@ -181,7 +181,7 @@ async fn what_hangs_on_clusters_comes_back_and_clusters_run_on() {
 }
 
 #[tokio::test]
-async fn aws_refuses_connections_and_takes_them_again() {
+async fn aws_refuses_and_accepts_connections() {
     let sandbox = Sandbox::start(SandboxOptions::empty()).await.unwrap();
     let address = sandbox.endpoint().trim_start_matches("http://").to_owned();
     sandbox.refuse_connections(true).await.unwrap();

@@ -134,7 +134,7 @@ mod tests {
 
     /// Test cases 2 and 6 of RFC 4231.
     #[test]
-    fn the_hmac_is_as_its_rfc_has_it() {
+    fn hmac_matches_rfc_4231() {
         let mac = hmac(b"Jefe", b"what do ya want for nothing?");
         assert_eq!(hexadecimal(&mac), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         let long = hmac(&[0xaa; 131], b"Test Using Larger Than Block-Size Key - Hash Key First");

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn order_is_kept_and_white_space_is_not() {
+    fn key_order_is_kept_and_white_space_is_dropped() {
         let text =
             "{ \"b\" : [1, -2.5e3, true,null ],\r\n\t\"a\":{\"é\\u00e9\\\"\\\\\":\"\\n\"}, \"c\":{} , \"d\":[ ]}";
         assert_eq!(
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused() {
+    fn invalid_json_is_refused() {
         for text in
             ["", "{", "{nope", "[1,]", "{\"a\":1,}", "{\"a\" 1}", "01", "1 2", "tru", "'a'", "\"a", "{\"a\":1,\"a\":1}"]
         {

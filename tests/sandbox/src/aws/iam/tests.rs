@@ -118,7 +118,7 @@ fn an_unknown_operation_is_refused() {
 }
 
 #[test]
-fn the_object_of_a_call_is_told() {
+fn the_object_of_a_call_is_found() {
     let object = |action: &str, form: &str| Iam::object_of(action, &Params::parse(form.as_bytes()));
     assert_eq!(object("AttachRolePolicy", "RoleName=r&PolicyArn=p"), "r");
     assert_eq!(object("GetPolicy", "PolicyArn=p"), "p");

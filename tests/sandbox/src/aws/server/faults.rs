@@ -39,7 +39,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn a_truncated_answer_promises_more_than_it_holds() {
+async fn a_truncated_answer_is_shorter_than_its_content_length() {
     let bench = Bench::new().await;
     let user = "Action=CreateUser&UserName=ada";
     bench.aws.gate().fault(Stage::Before, Match::on("iam", "CreateUser"), Fault::Truncate, Some(1));
@@ -54,7 +54,7 @@ async fn a_truncated_answer_promises_more_than_it_holds() {
 }
 
 #[tokio::test]
-async fn a_page_is_no_answer_of_the_service() {
+async fn a_page_fault_answers_in_html_without_a_request_id() {
     let bench = Bench::new().await;
     let gate = bench.aws.gate();
     gate.fault(Stage::Before, Match::service("sts"), Fault::bad_gateway(), Some(1));
@@ -73,7 +73,7 @@ async fn a_page_is_no_answer_of_the_service() {
 }
 
 #[tokio::test]
-async fn refusals_are_worded_as_each_service_words_them() {
+async fn refusals_use_each_services_own_error() {
     let bench = Bench::new().await;
     let gate = bench.aws.gate();
     let cases = [
@@ -102,7 +102,7 @@ async fn refusals_are_worded_as_each_service_words_them() {
 }
 
 #[tokio::test]
-async fn the_bucket_is_an_accounts_own_over_http() {
+async fn each_account_has_its_own_bucket() {
     let bench = Bench::new().await;
     bench.aws.gate().bucket(Some(crate::gate::Bucket { rate: 0.0, burst: 2.0 }));
     let statuses = async |key: Key<'static>| {

@@ -167,7 +167,7 @@ async fn a_get_with_a_presigned_query_is_a_request_too() {
 }
 
 #[tokio::test]
-async fn who_is_not_known_is_told_so_in_the_protocol_of_the_service() {
+async fn an_unknown_caller_gets_an_error_in_the_services_protocol() {
     let bench = Bench::new().await;
     let error = |status: u16, code: &str| (status, code.to_owned());
     let get = [("Action", "GetRole"), ("RoleName", "r"), ("Version", "2010-05-08")];
@@ -193,7 +193,7 @@ async fn who_is_not_known_is_told_so_in_the_protocol_of_the_service() {
 }
 
 #[tokio::test]
-async fn every_answer_carries_its_request_id_and_is_logged() {
+async fn every_answer_has_a_request_id_and_is_logged() {
     let bench = Bench::new().await;
     bench.query(TEST, "iam", &role("r", TRUST)).await;
     let get = bench.query(TEST, "iam", &[("Action", "GetRole"), ("RoleName", "r")]).await;
@@ -227,7 +227,7 @@ async fn every_answer_carries_its_request_id_and_is_logged() {
 }
 
 #[tokio::test]
-async fn faults_strike_before_or_after_the_deed() {
+async fn faults_apply_before_or_after_execution() {
     let bench = Bench::new().await;
     let gate = bench.aws.gate();
     let tag =
@@ -272,7 +272,7 @@ async fn faults_strike_before_or_after_the_deed() {
 }
 
 #[tokio::test]
-async fn faults_keep_to_their_account_region_and_service() {
+async fn faults_apply_only_to_their_account_region_and_service() {
     let bench = Bench::new().await;
     let gate = bench.aws.gate();
     let list = [("Action", "ListRoles")];

@@ -13,7 +13,7 @@ async fn get(bench: &Bench, key: Key<'_>, name: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn iam_does_not_show_a_write_to_so_many_reads_of_its_account() {
+async fn iam_hides_a_write_from_the_given_number_of_reads_in_its_account() {
     let bench = Bench::new().await;
     bench.aws.set_stale_reads(2);
     assert_eq!(bench.query(TEST, "iam", &role("r", TRUST)).await.status, 200);
@@ -38,7 +38,7 @@ async fn iam_does_not_show_a_write_to_so_many_reads_of_its_account() {
 }
 
 #[tokio::test]
-async fn eks_does_not_show_a_new_association_to_so_many_reads_of_its_place() {
+async fn eks_hides_an_association_from_the_given_number_of_reads_in_its_region() {
     let bench = Bench::new().await;
     bench.query(TEST, "iam", &role("cart", TRUST)).await;
     bench.aws.set_stale_reads(1);
@@ -203,7 +203,7 @@ fn cases() -> Vec<Case> {
 const OTHER_TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
 
 #[tokio::test]
-async fn each_item_is_seen_late_by_itself() {
+async fn each_item_is_stale_independently() {
     for (item, (action, fields), (late, asked, text), (other, others, shown)) in cases() {
         let bench = Bench::furnished().await;
         bench.aws.set_late(None, item.clone(), 2);
@@ -227,7 +227,7 @@ async fn each_item_is_seen_late_by_itself() {
 }
 
 #[tokio::test]
-async fn a_list_that_lags_shows_the_item_before_its_last_write() {
+async fn a_stale_list_shows_the_item_before_its_last_write() {
     let bench = Bench::furnished().await;
     bench.aws.set_late(Some(FIRST), Item::Attached("r".to_owned(), ARN.to_owned()), 3);
     let attached = async || bench.iam("ListAttachedRolePolicies", &[R]).await.contains(ARN);
@@ -244,7 +244,7 @@ async fn a_list_that_lags_shows_the_item_before_its_last_write() {
 }
 
 #[tokio::test]
-async fn items_are_late_side_by_side_and_a_snapshot_ends_it() {
+async fn several_items_are_stale_until_a_restore() {
     let bench = Bench::furnished().await;
     let snapshot = bench.aws.snapshot();
     for name in ["one", "two"] {

@@ -22,7 +22,7 @@ fn create(store: &mut Store, name: &str) -> Result<Value, Refusal> {
 }
 
 #[test]
-fn a_webhook_refuses_with_the_code_that_it_likes() {
+fn a_webhook_denial_keeps_its_own_code() {
     for (status, code, message) in [
         (json!({"code": 403, "reason": "Forbidden", "message": "no"}), 403, ": no"),
         (json!({"code": 422, "reason": "Invalid"}), 422, ": Invalid"),
@@ -48,7 +48,7 @@ fn a_webhook_refuses_with_the_code_that_it_likes() {
 }
 
 #[test]
-fn a_webhook_that_changes_is_asked_before_one_that_judges() {
+fn mutating_webhooks_run_before_validating_ones() {
     let mut store = store();
     let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
     let judged = Arc::clone(&seen);
@@ -83,7 +83,7 @@ fn a_webhook_that_changes_is_asked_before_one_that_judges() {
 }
 
 #[test]
-fn a_quota_counts_what_is_there() {
+fn a_quota_counts_existing_objects() {
     let mut store = store();
     store.set_quota("few", "a", ACCOUNTS, 2);
     create(&mut store, "one").unwrap();

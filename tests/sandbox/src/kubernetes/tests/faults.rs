@@ -9,7 +9,7 @@ const WORKER: &str = "/api/v1/namespaces/reporting/serviceaccounts/worker";
 const LIST: &str = "/api/v1/namespaces/reporting/serviceaccounts";
 
 #[tokio::test]
-async fn a_truncated_answer_and_a_page_are_no_answers() {
+async fn truncate_and_page_faults_replace_the_answer() {
     let cluster = cluster().await;
     cluster.gate().fault(Stage::Before, Match::on("create", "serviceaccounts"), Fault::Truncate, Some(1));
     let body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "worker"}}).to_string();
@@ -27,7 +27,7 @@ async fn a_truncated_answer_and_a_page_are_no_answers() {
 }
 
 #[tokio::test]
-async fn refusals_are_worded_as_the_server_words_them() {
+async fn refusals_use_the_servers_messages() {
     let cluster = cluster().await;
     for (refusal, code, reason) in [
         (Refusal::expired(), 401, "Unauthorized"),
@@ -45,7 +45,7 @@ async fn refusals_are_worded_as_the_server_words_them() {
 }
 
 #[tokio::test]
-async fn the_bucket_is_a_users_own() {
+async fn each_user_has_its_own_bucket() {
     let cluster = cluster().await;
     cluster.gate().bucket(Some(Bucket { rate: 0.0, burst: 1.0 }));
     for user in ["root", "less"] {
@@ -57,7 +57,7 @@ async fn the_bucket_is_a_users_own() {
 }
 
 #[tokio::test]
-async fn a_write_is_not_shown_to_so_many_reads() {
+async fn a_write_is_hidden_from_the_given_number_of_reads() {
     let cluster = cluster().await;
     cluster.stale_reads(3);
     let body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "worker"}}).to_string();
@@ -85,7 +85,7 @@ async fn a_write_is_not_shown_to_so_many_reads() {
 }
 
 #[tokio::test]
-async fn connections_are_refused_and_taken_again() {
+async fn connections_are_refused_and_accepted_again() {
     let cluster = cluster().await;
     let address = cluster.endpoint().trim_start_matches("https://").to_owned();
     for _ in 0..3 {

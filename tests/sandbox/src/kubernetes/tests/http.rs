@@ -140,7 +140,7 @@ const WORKER: &str = "/api/v1/namespaces/reporting/serviceaccounts/worker";
 const APPLY: &str = "application/apply-patch+yaml";
 
 #[tokio::test]
-async fn an_apply_in_yaml_goes_all_the_way() {
+async fn a_yaml_apply_is_stored() {
     let cluster = cluster().await;
     let body =
         format!("apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: worker\n  annotations:\n    {ROLE}: r1\n");
@@ -165,7 +165,7 @@ async fn an_apply_in_yaml_goes_all_the_way() {
 }
 
 #[tokio::test]
-async fn users_are_known_by_their_tokens_and_held_to_their_grants() {
+async fn users_are_authenticated_by_token_and_limited_to_their_grants() {
     let cluster = cluster().await;
     let (code, status) = get(&cluster, "/api/v1/serviceaccounts", "wrong").await;
     let unauthorized = json!({
@@ -206,7 +206,7 @@ async fn users_are_known_by_their_tokens_and_held_to_their_grants() {
 }
 
 #[tokio::test]
-async fn faults_strike_before_or_after_the_deed() {
+async fn faults_apply_before_or_after_execution() {
     let cluster = cluster().await;
     cluster.with(|store| store.seed_service_account("reporting", "worker", &[], "t")).unwrap();
     let writes = Match::on("patch", "serviceaccounts").named("worker");
@@ -239,7 +239,7 @@ async fn faults_strike_before_or_after_the_deed() {
 }
 
 #[tokio::test]
-async fn deletes_carry_their_preconditions_in_the_body() {
+async fn delete_preconditions_are_read_from_the_body() {
     let cluster = cluster().await;
     let made = cluster.with(|store| store.seed_service_account("reporting", "worker", &[], "t")).unwrap();
     let body = |uid: &str| json!({"kind": "DeleteOptions", "preconditions": {"uid": uid}}).to_string();
@@ -256,7 +256,7 @@ async fn deletes_carry_their_preconditions_in_the_body() {
 }
 
 #[tokio::test]
-async fn metadata_can_be_had_alone() {
+async fn an_accept_header_can_request_metadata_only() {
     let cluster = cluster().await;
     cluster.with(|store| store.seed_service_account("reporting", "worker", &[(ROLE, "r")], "t")).unwrap();
     let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
@@ -283,7 +283,7 @@ async fn a_deleted_namespace_terminates_for_a_while() {
 }
 
 #[tokio::test]
-async fn what_has_no_route_is_told_by_a_status() {
+async fn a_request_without_a_route_gets_a_status() {
     let cluster = cluster().await;
     let accounts = "/api/v1/namespaces/reporting/serviceaccounts";
     for (method, path, code, reason) in [

@@ -24,7 +24,7 @@ async fn write(cluster: &Cluster, method: &str, name: &str, body: &Value) -> (u1
 }
 
 #[tokio::test]
-async fn a_lease_is_made_renewed_and_let_go_of() {
+async fn a_lease_is_created_renewed_and_released() {
     let cluster = cluster().await;
     let (code, made) = write(&cluster, "POST", "", &lease("me")).await;
     assert_eq!(code, 201, "{made}");
@@ -82,7 +82,7 @@ async fn a_put_must_name_the_version_that_it_replaces_and_may_create() {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_wrong_is_refused_in_the_servers_words() {
+async fn an_invalid_lease_is_refused_with_the_servers_message() {
     let cluster = cluster().await;
     let invalid = "Lease.coordination.k8s.io \"lock\" is invalid: spec.";
     let unreadable = "Lease in version \"v1\" cannot be handled as a Lease: ";
@@ -139,7 +139,7 @@ async fn leases_are_in_discovery() {
 }
 
 #[test]
-fn a_lease_goes_with_its_namespace_and_is_owned_field_by_field() {
+fn a_lease_is_deleted_with_its_namespace_and_has_field_owners() {
     let mut store = store();
     let options = WriteOptions::by("irsa");
     store.create(Resource::Leases, "a", lease("me"), &options).unwrap();

@@ -119,7 +119,7 @@ fn take(store: &mut Store, rules: &mut Rules, step: &Step) {
 
 proptest! {
     #[test]
-    fn every_history_follows_the_rules(steps in steps()) {
+    fn every_history_gives_the_expected_values_and_owners(steps in steps()) {
         let mut store = store();
         // One annotation stays throughout. Without any owned field the object would no longer be tracked, and
         // recreating the map would change it for its earlier owners.

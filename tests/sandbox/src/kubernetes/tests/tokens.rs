@@ -33,7 +33,7 @@ fn seed(cluster: &Cluster) -> Value {
 }
 
 #[tokio::test]
-async fn a_token_says_what_a_real_one_says() {
+async fn a_token_has_the_claims_of_a_real_one() {
     let cluster = cluster().await;
     let account = seed(&cluster);
     let body = json!({
@@ -66,7 +66,7 @@ async fn a_token_says_what_a_real_one_says() {
 }
 
 #[tokio::test]
-async fn anyone_can_verify_a_token_by_the_published_keys() {
+async fn a_token_verifies_with_the_published_keys() {
     let cluster = cluster().await;
     seed(&cluster);
     let token = token(&cluster, "root", &["sts.amazonaws.com"]).await;
@@ -96,7 +96,7 @@ async fn anyone_can_verify_a_token_by_the_published_keys() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_wrong_is_refused_in_the_servers_words() {
+async fn an_invalid_token_request_is_refused_with_the_servers_message() {
     let cluster = cluster().await;
     let (code, status) = ask(&cluster, "root", &json!({})).await;
     assert_eq!((code, status["message"].as_str()), (404, Some("serviceaccounts \"worker\" not found")));
@@ -160,7 +160,7 @@ async fn a_request_that_is_wrong_is_refused_in_the_servers_words() {
 }
 
 #[tokio::test]
-async fn at_the_api_a_token_may_do_what_its_account_may() {
+async fn a_token_has_the_permissions_of_its_service_account() {
     let cluster = cluster().await;
     let account = seed(&cluster);
     let token = self::token(&cluster, "root", &[]).await;
@@ -213,7 +213,7 @@ async fn at_the_api_a_token_may_do_what_its_account_may() {
 }
 
 #[tokio::test]
-async fn a_token_opens_sts_and_ends_in_time() {
+async fn a_token_is_accepted_by_sts_until_it_expires() {
     let bench = Bench::new().await;
     let place = Place::new(FIRST, "eu-west-1");
     let cluster: Arc<Cluster> = bench.aws.add_cluster(&place, NewCluster::named("shop", &place, None)).await.unwrap();

@@ -42,7 +42,7 @@ fn delete(store: &mut Store, name: &str) {
 }
 
 #[test]
-fn changes_are_told_in_order_from_the_version_that_is_asked_for() {
+fn events_come_in_order_from_the_requested_version() {
     let mut store = store();
     store.seed_service_account("a", "before", &[], "t").unwrap();
     let version = store.version().to_string();
@@ -70,7 +70,7 @@ fn changes_are_told_in_order_from_the_version_that_is_asked_for() {
 }
 
 #[test]
-fn what_comes_to_match_is_added_and_what_no_longer_does_is_deleted() {
+fn an_object_that_starts_or_stops_matching_is_added_or_deleted() {
     let mut store = store();
     store.seed_service_account("a", "w", &[], "t").unwrap();
     let version = store.version().to_string();
@@ -88,7 +88,7 @@ fn what_comes_to_match_is_added_and_what_no_longer_does_is_deleted() {
 }
 
 #[test]
-fn a_version_that_is_too_old_is_gone() {
+fn a_watch_from_a_compacted_version_gets_410() {
     let mut store = store();
     let version = store.version();
     let mut watch = start(&store, &from(&version.to_string()));
@@ -128,7 +128,7 @@ async fn next(events: &mut mpsc::Receiver<Bytes>) -> Option<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quiet_watch_is_told_the_version_and_ends_in_time() {
+async fn an_idle_watch_gets_bookmarks_and_ends_at_its_timeout() {
     let options = WatchOptions { timeout: Some(Duration::from_secs(150)), bookmarks: true, ..WatchOptions::default() };
     let (store, mut events) = driven(options);
     let began = Instant::now();
@@ -147,7 +147,7 @@ async fn a_quiet_watch_is_told_the_version_and_ends_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_without_an_end_lasts_half_an_hour_and_is_told_no_bookmarks() {
+async fn a_watch_without_timeout_lasts_half_an_hour_without_bookmarks() {
     let (store, mut events) = driven(WatchOptions::default());
     let began = Instant::now();
     assert_eq!(next(&mut events).await.unwrap()["type"], "ADDED");
@@ -159,7 +159,7 @@ async fn a_watch_without_an_end_lasts_half_an_hour_and_is_told_no_bookmarks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_ends_with_the_error_when_its_version_is_forgotten() {
+async fn a_watch_ends_with_an_error_when_its_version_is_compacted() {
     let (store, mut events) = driven(WatchOptions::default());
     assert_eq!(next(&mut events).await.unwrap()["type"], "ADDED");
     let earlier = store.lock().unwrap().clone();
@@ -176,7 +176,7 @@ async fn create(cluster: &Cluster, path: &str, name: &str) {
 }
 
 #[tokio::test]
-async fn over_http_events_come_as_they_happen() {
+async fn events_are_streamed_over_http() {
     let cluster = cluster().await;
     let namespaces = "/api/v1/namespaces";
     let accounts = "/api/v1/namespaces/reporting/serviceaccounts";
@@ -236,7 +236,7 @@ async fn a_list_can_be_streamed() {
 }
 
 #[test]
-fn a_dry_run_is_told_to_nobody() {
+fn a_dry_run_sends_no_event() {
     let mut store = store();
     store.seed_service_account("a", "w", &[], "t").unwrap();
     let mut watch = start(&store, &from(&store.version().to_string()));

@@ -77,7 +77,7 @@ async fn a_dry_run_of_any_verb_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_patch_that_leads_to_no_object_of_the_kind_is_blamed() {
+async fn a_patch_with_an_invalid_result_is_named_in_the_error() {
     let cluster = cluster().await;
     let made = cluster.with(|store| store.seed_service_account("reporting", "w", &[], "t")).unwrap();
     let path = format!("{ACCOUNTS}/w");
@@ -105,7 +105,7 @@ async fn a_patch_that_leads_to_no_object_of_the_kind_is_blamed() {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_gone_is_told_by_a_status() {
+async fn deleting_a_lease_answers_a_status() {
     let cluster = cluster().await;
     let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "lock"}});
     let (_, made) = write(&cluster, "POST", LEASES, JSON, &lease).await;
