@@ -41,7 +41,7 @@ const ROUTES: &[(&str, &[&str])] = &[
 ];
 
 /// The fields that select a cluster. Without them, a request is about AWS.
-const PLACE: &[&str] = &["cluster", "account", "region"];
+const CLUSTER_FIELDS: &[&str] = &["cluster", "account", "region"];
 
 /// Answers an admin request.
 pub(crate) async fn answer(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Response<Payload> {
@@ -69,7 +69,7 @@ async fn route(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Result<Value, Wro
     let path = parts.uri.path().strip_prefix(PREFIX).unwrap_or_default().trim_end_matches('/');
     let restored = path.strip_prefix("snapshots/").and_then(|rest| rest.strip_suffix("/restore"));
     let path = if restored.is_some() { "snapshots/ID/restore" } else { path };
-    let Some((_, methods)) = ROUTES.iter().find(|(known, _)| *known == path) else { return Err(nowhere()) };
+    let Some((_, methods)) = ROUTES.iter().find(|(known, _)| *known == path) else { return Err(unknown_path()) };
     if !methods.contains(&parts.method.as_str()) {
         let text = format!("`{PREFIX}{path}` takes {}", fields::list(methods));
         return Err(Wrong::new(StatusCode::METHOD_NOT_ALLOWED, &text));
@@ -77,18 +77,22 @@ async fn route(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Result<Value, Wro
     let asked = fields::query(parts.uri.query().unwrap_or_default());
     let sent = if body.is_empty() { json!({}) } else { serde_json::from_slice(body).map_err(Wrong::json)? };
     match (path, parts.method.as_str()) {
-        ("requests", "GET") => Ok(log::show(cluster(aws, &Fields::read(&asked, PLACE)?)?.as_deref(), aws.gate())),
-        ("requests", _) => each(aws, &asked, |aws| aws.gate().forget(), |cluster| cluster.gate().forget()),
+        ("requests", "GET") => {
+            Ok(log::show(cluster(aws, &Fields::read(&asked, CLUSTER_FIELDS)?)?.as_deref(), aws.gate()))
+        }
+        ("requests", _) => for_each_server(aws, &asked, |aws| aws.gate().forget(), |cluster| cluster.gate().forget()),
         ("faults", "POST") => faults::set(aws, &sent),
-        ("faults", _) => each(aws, &asked, |aws| aws.gate().heal(), |cluster| cluster.gate().heal()),
+        ("faults", _) => for_each_server(aws, &asked, |aws| aws.gate().heal(), |cluster| cluster.gate().heal()),
         ("latency", _) => latency(aws, &sent),
         ("bucket", "GET") => {
-            let cluster = cluster(aws, &Fields::read(&asked, PLACE)?)?;
+            let cluster = cluster(aws, &Fields::read(&asked, CLUSTER_FIELDS)?)?;
             let throttled = cluster.map_or_else(|| aws.gate().throttled(), |cluster| cluster.gate().throttled());
             Ok(json!({"throttled": throttled}))
         }
         ("bucket", "PUT") => bucket(aws, &sent),
-        ("bucket", _) => each(aws, &asked, |aws| aws.gate().bucket(None), |cluster| cluster.gate().bucket(None)),
+        ("bucket", _) => {
+            for_each_server(aws, &asked, |aws| aws.gate().bucket(None), |cluster| cluster.gate().bucket(None))
+        }
         ("stale-reads", _) => stale_reads(aws, &sent),
         ("connections", _) => connections(aws, &sent).await,
         ("snapshots", _) => {
@@ -102,7 +106,7 @@ async fn route(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Result<Value, Wro
     }
 }
 
-fn nowhere() -> Wrong {
+fn unknown_path() -> Wrong {
     let all = ROUTES.iter().map(|(path, methods)| format!("{} {PREFIX}{path}", methods.join("|")));
     let text = format!("there is no such page; there are {}", fields::list(&all.collect::<Vec<_>>()));
     Wrong::new(StatusCode::NOT_FOUND, &text)
@@ -125,8 +129,13 @@ fn cluster(aws: &Aws, fields: &Fields<'_>) -> Result<Option<Arc<Cluster>>, Wrong
 }
 
 /// Applies an action to the selected cluster, or to AWS and all clusters if none is selected.
-fn each(aws: &Aws, asked: &Value, to_aws: impl Fn(&Aws), to_cluster: impl Fn(&Cluster)) -> Result<Value, Wrong> {
-    if let Some(cluster) = cluster(aws, &Fields::read(asked, PLACE)?)? {
+fn for_each_server(
+    aws: &Aws,
+    asked: &Value,
+    to_aws: impl Fn(&Aws),
+    to_cluster: impl Fn(&Cluster),
+) -> Result<Value, Wrong> {
+    if let Some(cluster) = cluster(aws, &Fields::read(asked, CLUSTER_FIELDS)?)? {
         to_cluster(&cluster);
         return Ok(json!({}));
     }

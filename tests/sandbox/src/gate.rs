@@ -191,7 +191,7 @@ pub(crate) enum Passed<R> {
 }
 
 /// How many requests the log keeps. Older ones are dropped first.
-const LOG: usize = 100_000;
+const LOG_CAPACITY: usize = 100_000;
 
 impl<C: Asked> Gate<C> {
     fn state(&self) -> MutexGuard<'_, State<C>> {
@@ -249,7 +249,7 @@ impl<C: Asked> Gate<C> {
         let mut state = self.state();
         state.count += 1;
         call.set_number(state.count);
-        if state.log.len() == LOG {
+        if state.log.len() == LOG_CAPACITY {
             state.log.pop_front();
         }
         state.log.push_back(Record { call: call.clone(), answer: None, outcome: None, fault: None });
@@ -261,7 +261,7 @@ impl<C: Asked> Gate<C> {
         }
     }
 
-    fn next(&self, stage: Stage, call: &C) -> Option<Fault<C::Refusal>> {
+    fn next_fault(&self, stage: Stage, call: &C) -> Option<Fault<C::Refusal>> {
         let mut held = self.state();
         let rule =
             held.rules.iter_mut().find(|rule| rule.stage == stage && rule.left != Some(0) && call.fits(&rule.what))?;
@@ -301,7 +301,7 @@ impl<C: Asked> Gate<C> {
             None => None,
         };
         let cut = || self.state().cut.remove(&call.number()).then_some(Fault::Truncate);
-        let Some(fault) = decided.or_else(cut).or_else(|| self.next(stage, call)) else { return Passed::On };
+        let Some(fault) = decided.or_else(cut).or_else(|| self.next_fault(stage, call)) else { return Passed::On };
         self.struck(call.number(), fault.name());
         match fault {
             Fault::Deny => Passed::Refused(call.denied()),

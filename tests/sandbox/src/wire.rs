@@ -38,14 +38,14 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
 /// The buffer of an in-memory connection, in bytes. It is larger than most messages.
-const UNDER_WAY: usize = 64 * 1024;
+const DUPLEX_BUFFER: usize = 64 * 1024;
 
 /// Opens an in-memory connection and serves its other end until one of the two ends closes.
 pub(crate) fn in_memory<F>(serve: impl FnOnce(DuplexStream) -> F) -> DuplexStream
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let (near, far) = tokio::io::duplex(UNDER_WAY);
+    let (near, far) = tokio::io::duplex(DUPLEX_BUFFER);
     tokio::spawn(serve(far));
     near
 }

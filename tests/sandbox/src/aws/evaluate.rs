@@ -21,7 +21,7 @@ pub struct Facts {
 }
 
 /// Lower-cases a condition key, except what follows a `/`, which can be a tag key or an issuer path.
-fn folded(key: &str) -> String {
+fn normalized_key(key: &str) -> String {
     if key.contains('/') { key.to_owned() } else { key.to_ascii_lowercase() }
 }
 
@@ -71,7 +71,7 @@ impl Facts {
     pub fn set<'v>(&mut self, key: &str, values: impl IntoIterator<Item = &'v str>) {
         let values: Vec<String> = values.into_iter().map(str::to_owned).collect();
         if !values.is_empty() {
-            self.values.insert(folded(key), values);
+            self.values.insert(normalized_key(key), values);
         }
     }
 
@@ -81,7 +81,7 @@ impl Facts {
         for statement in list(&trust["Statement"]) {
             let action = action.to_ascii_lowercase();
             let about = list(&statement["Action"]).iter().any(|item| like(&text(item).to_ascii_lowercase(), &action));
-            if !about || !self.is_meant(&statement["Principal"]) {
+            if !about || !self.names_caller(&statement["Principal"]) {
                 continue;
             }
             let met = self.meets(&statement["Condition"]);
@@ -94,7 +94,7 @@ impl Facts {
         allowed
     }
 
-    fn is_meant(&self, principal: &Value) -> bool {
+    fn names_caller(&self, principal: &Value) -> bool {
         let everyone = |value: &Value| list(value).iter().any(|item| item == "*");
         everyone(principal)
             || everyone(&principal["AWS"])
@@ -114,7 +114,7 @@ impl Facts {
     }
 
     fn holds(&self, operator: &str, key: &str, wanted: &[String]) -> Option<bool> {
-        let has = self.values.get(&folded(key));
+        let has = self.values.get(&normalized_key(key));
         let operator = operator.to_ascii_lowercase();
         let (set, operator) = operator.split_once(':').unwrap_or(("", &operator));
         let (operator, if_exists) =

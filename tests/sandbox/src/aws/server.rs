@@ -31,10 +31,10 @@ pub(crate) const IAM_NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08
 const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 /// The largest body. No request of these services is larger.
-const BODY: usize = 1024 * 1024;
+const MAX_BODY: usize = 1024 * 1024;
 
 /// How long to wait before the port closes, so that the answer to the request that asked for it can be sent.
-const ANSWER: Duration = Duration::from_millis(50);
+const ANSWER_TIME: Duration = Duration::from_millis(50);
 
 /// A running server. Dropping it stops the server.
 #[derive(Debug)]
@@ -51,10 +51,10 @@ impl Drop for Server {
 }
 
 /// Closes the port for each requested duration, then opens it again.
-async fn keep(door: Arc<Door>, mut shutting: watch::Receiver<Duration>) {
+async fn close_and_reopen(door: Arc<Door>, mut shutting: watch::Receiver<Duration>) {
     while shutting.changed().await.is_ok() {
         let time = *shutting.borrow_and_update();
-        tokio::time::sleep(ANSWER).await;
+        tokio::time::sleep(ANSWER_TIME).await;
         if door.refuse(true).await.is_ok() {
             tokio::time::sleep(time).await;
             // If the port cannot be bound again, it stays closed; see `Door::refuse`.
@@ -68,7 +68,7 @@ impl Server {
     pub(crate) async fn start(aws: Arc<Aws>, port: u16) -> io::Result<Self> {
         let shutting = aws.shutting();
         let door = Arc::new(Door::open(port, move |stream| connection(stream, Arc::clone(&aws))).await?);
-        let keeper = tokio::spawn(keep(Arc::clone(&door), shutting));
+        let keeper = tokio::spawn(close_and_reopen(Arc::clone(&door), shutting));
         Ok(Self { door, keeper })
     }
 
@@ -90,7 +90,7 @@ pub(crate) async fn connection(stream: impl wire::Stream, aws: Arc<Aws>) {
 }
 
 /// A parsed request: the service and the operation.
-enum Asked {
+enum Operation {
     Query { service: &'static str, action: String, params: Params },
     Eks { route: Option<Route>, query: String, body: Bytes },
 }
@@ -101,7 +101,7 @@ enum Answer {
     Json(Value),
 }
 
-impl Asked {
+impl Operation {
     fn read(service: Option<&str>, method: &Method, path: &str, query: &str, body: &Bytes) -> Self {
         let rest = || Self::Eks { route: Route::read(method, path, body), query: query.to_owned(), body: body.clone() };
         let form = |service| {
@@ -153,7 +153,7 @@ impl Asked {
 }
 
 /// Identifies the caller. None if the operation needs no caller.
-fn caller(aws: &Aws, asked: &Asked, signed: Option<&Signed>) -> Result<Option<Caller>, AwsError> {
+fn caller(aws: &Aws, asked: &Operation, signed: Option<&Signed>) -> Result<Option<Caller>, AwsError> {
     match signed {
         _ if !asked.needs_caller() => Ok(None),
         None => Err(AwsError::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token")),
@@ -163,7 +163,7 @@ fn caller(aws: &Aws, asked: &Asked, signed: Option<&Signed>) -> Result<Option<Ca
 
 async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Response<Payload>, Lost> {
     let (parts, body) = incoming.into_parts();
-    let body = Limited::new(body, BODY).collect().await.map(http_body_util::Collected::to_bytes);
+    let body = Limited::new(body, MAX_BODY).collect().await.map(http_body_util::Collected::to_bytes);
     let (body, too_large) = body.map_or_else(|_| (Bytes::new(), true), |body| (body, false));
     if parts.uri.path().starts_with(admin::PREFIX) {
         return Ok(admin::answer(&aws, &parts, &body).await);
@@ -171,7 +171,8 @@ async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Resp
     let query = parts.uri.query().unwrap_or_default();
     let signed = Signed::read(&parts.headers, &Params::parse(query.as_bytes()));
     let scope = signed.as_ref().ok().and_then(Option::as_ref);
-    let asked = Asked::read(scope.map(|signed| signed.service.as_str()), &parts.method, parts.uri.path(), query, &body);
+    let asked =
+        Operation::read(scope.map(|signed| signed.service.as_str()), &parts.method, parts.uri.path(), query, &body);
     let caller = signed.as_ref().map_err(Clone::clone).and_then(|signed| caller(&aws, &asked, signed.as_ref()));
     let known = caller.as_ref().ok().and_then(Option::as_ref);
     let mut call = Call {
@@ -208,17 +209,22 @@ async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Resp
     }
 }
 
-async fn carry_out(aws: &Arc<Aws>, caller: Option<&Caller>, call: &Call, asked: &Asked) -> Result<Answer, AwsError> {
+async fn carry_out(
+    aws: &Arc<Aws>,
+    caller: Option<&Caller>,
+    call: &Call,
+    asked: &Operation,
+) -> Result<Answer, AwsError> {
     match (asked, caller) {
-        (Asked::Query { service: "iam", action, params }, Some(caller)) => {
+        (Operation::Query { service: "iam", action, params }, Some(caller)) => {
             aws.iam_request(&caller.account, call, action, params).map(Answer::Query)
         }
-        (Asked::Query { action, params, .. }, caller) => aws.sts(caller, action, params).map(Answer::Query),
-        (Asked::Eks { route: Some(route), query, body }, Some(caller)) => {
+        (Operation::Query { action, params, .. }, caller) => aws.sts(caller, action, params).map(Answer::Query),
+        (Operation::Eks { route: Some(route), query, body }, Some(caller)) => {
             let place = crate::aws::Place { account: caller.account.clone(), region: call.region.clone() };
             aws.eks_call(call.number, &place, route, query, body).await.map(Answer::Json)
         }
-        (Asked::Eks { .. }, _) => Err(AwsError::new(404, "UnknownOperationException", "Not Found")),
+        (Operation::Eks { .. }, _) => Err(AwsError::new(404, "UnknownOperationException", "Not Found")),
     }
 }
 
@@ -235,7 +241,7 @@ fn send(aws: &Aws, call: &Call, result: Result<Answer, AwsError>) -> Response<Pa
         Ok(Answer::Query(xml)) => (200, "text/xml", respond(&call.action, namespace, xml, &id)),
         Ok(Answer::Json(value)) => (200, "application/json", value.to_string()),
         Err(error) if call.service == "eks" => {
-            let error = in_json(error);
+            let error = as_json_service_error(error);
             if let Ok(value) = HeaderValue::from_str(&error.code) {
                 headers.insert("x-amzn-errortype", value);
             }
@@ -256,7 +262,7 @@ fn send(aws: &Aws, call: &Call, result: Result<Answer, AwsError>) -> Response<Pa
 
 /// Renames an error that occurs before the service runs: JSON services use other error codes
 /// (<https://docs.aws.amazon.com/eks/latest/APIReference/CommonErrors.html>).
-fn in_json(error: AwsError) -> AwsError {
+fn as_json_service_error(error: AwsError) -> AwsError {
     let code = match error.code.as_str() {
         "InvalidClientTokenId" => "UnrecognizedClientException",
         "MissingAuthenticationToken" => "MissingAuthenticationTokenException",

@@ -216,7 +216,7 @@ impl Labels {
 }
 
 /// The fields that a selector of this kind may use.
-fn known(resource: Resource) -> &'static [&'static str] {
+fn selectable_fields(resource: Resource) -> &'static [&'static str] {
     match resource {
         Resource::Pods => &[
             "metadata.name",
@@ -236,7 +236,7 @@ fn known(resource: Resource) -> &'static [&'static str] {
 }
 
 /// Splits a field selector at the commas that are not escaped with a backslash.
-fn terms(text: &str) -> Vec<&str> {
+fn split_terms(text: &str) -> Vec<&str> {
     let (mut parts, mut start, mut escaped) = (Vec::new(), 0, false);
     for (index, character) in text.char_indices() {
         match character {
@@ -282,7 +282,7 @@ impl Fields {
     /// Parses `metadata.name=a,spec.serviceAccountName!=b`.
     pub(crate) fn parse(resource: Resource, text: &str) -> Result<Self, Refusal> {
         let mut all = Vec::new();
-        for part in terms(text).into_iter().filter(|part| !part.is_empty()) {
+        for part in split_terms(text).into_iter().filter(|part| !part.is_empty()) {
             let sign = part.char_indices().find_map(|(at, _)| {
                 let sign = ["!=", "==", "="].into_iter().find(|sign| part[at..].starts_with(sign))?;
                 Some((&part[..at], sign, &part[at + sign.len()..]))
@@ -292,7 +292,7 @@ impl Fields {
                 return Err(Refusal::bad_request(text));
             };
             let (value, equal) = (unescaped(value)?, sign != "!=");
-            if !known(resource).contains(&key) {
+            if !selectable_fields(resource).contains(&key) {
                 return Err(Refusal::bad_request(match resource {
                     Resource::Pods | Resource::Namespaces => format!("field label not supported: {key}"),
                     Resource::ServiceAccounts | Resource::Leases => {

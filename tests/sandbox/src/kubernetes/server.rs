@@ -38,10 +38,10 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 /// How long a deleted namespace stays `Terminating` before its controller deletes the contents.
-const TERMINATING: Duration = Duration::from_secs(1);
+const TERMINATION_TIME: Duration = Duration::from_secs(1);
 
 /// The largest request body that kube-apiserver accepts.
-const BODY: usize = 3 * 1024 * 1024;
+const MAX_BODY: usize = 3 * 1024 * 1024;
 
 /// How to set up a cluster.
 #[derive(Clone)]
@@ -325,7 +325,7 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let request = Request::parse(&parts.method, parts.uri.path(), &query);
     let user = bearer(&parts.headers).and_then(|token| shared.user(&token));
-    let body = Limited::new(body, BODY).collect().await.map(http_body_util::Collected::to_bytes);
+    let body = Limited::new(body, MAX_BODY).collect().await.map(http_body_util::Collected::to_bytes);
     let mut call = Call {
         number: 0,
         verb: request.verb.to_owned(),
@@ -341,14 +341,14 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     };
     shared.gate.arrived(&mut call);
     shared.gate.travel().await;
-    let result = match admit(user, &request) {
+    let result = match require_user(user, &request) {
         Err(refusal) => Err(refusal),
         Ok(user) => match (shared.gate.pass(Stage::Before, &call, None).await, body) {
             (Passed::Lost, _) => return Err(Lost),
             (Passed::Refused(refusal), _) => return Ok(respond(&shared, &call, Err(refusal))),
             (Passed::Page(status, body), _) => return Ok(shared.gate.page(&call, status, body)),
             (Passed::On | Passed::Cut, Err(_)) => {
-                let text = format!("Request entity too large: limit is {BODY}");
+                let text = format!("Request entity too large: limit is {MAX_BODY}");
                 Err(Refusal::new(413, "RequestEntityTooLarge", text))
             }
             (Passed::On | Passed::Cut, Ok(body)) => {
@@ -365,7 +365,7 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
                     && call.changes()
                     && (call.verb.as_str(), call.resource.as_str()) == ("delete", "namespaces")
                 {
-                    tokio::spawn(empty(Arc::clone(&shared), request.name));
+                    tokio::spawn(empty_namespace(Arc::clone(&shared), request.name));
                 }
                 done
             }
@@ -384,8 +384,8 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
 
 /// The namespace controller: deletes the contents of a terminating namespace. Objects with finalizers keep the
 /// namespace until they are gone.
-async fn empty(shared: Arc<Shared>, namespace: String) {
-    tokio::time::sleep(TERMINATING).await;
+async fn empty_namespace(shared: Arc<Shared>, namespace: String) {
+    tokio::time::sleep(TERMINATION_TIME).await;
     let mut store = shared.store.lock().unwrap_or_else(PoisonError::into_inner);
     if store.is_terminating(&namespace) {
         // Objects whose deletion a webhook denies stay, and so does the namespace.
@@ -400,7 +400,7 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Rejects unauthenticated requests, except for the health and version paths, which are open to everyone.
-fn admit(user: Option<User>, request: &Request) -> Result<User, Refusal> {
+fn require_user(user: Option<User>, request: &Request) -> Result<User, Refusal> {
     let public = ["/healthz", "/livez", "/readyz", "/version"];
     let user = match user {
         Some(user) => user,

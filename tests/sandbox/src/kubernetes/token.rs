@@ -24,7 +24,7 @@ const LEEWAY: i64 = 60;
 pub(crate) const PREFIX: &str = "system:serviceaccount:";
 
 /// The spec of a TokenRequest, with defaults.
-struct Wish {
+struct TokenSpec {
     audiences: Vec<String>,
     seconds: i64,
     bound: Value,
@@ -36,7 +36,7 @@ fn unreadable(what: &str, field: &str, kind: &str) -> Refusal {
     Refusal::bad_request(format!("TokenRequest in version \"v1\" cannot be handled as a TokenRequest: {text}"))
 }
 
-impl Wish {
+impl TokenSpec {
     fn read(body: &Value, issuer: &Issuer) -> Result<Self, Refusal> {
         let spec = &body["spec"];
         let audiences = match &spec["audiences"] {
@@ -132,7 +132,7 @@ pub(crate) fn request(
             return Err(Refusal::invalid(KIND, name, &[wrong]));
         }
     }
-    let mut wish = Wish::read(body, issuer)?;
+    let mut wish = TokenSpec::read(body, issuer)?;
     let account = store.live(Resource::ServiceAccounts, namespace, name)?;
     wish.check()?;
     let mut about = json!({

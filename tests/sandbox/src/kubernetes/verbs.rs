@@ -90,7 +90,7 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
     let resource = Resource::from_plural(plural)
         .filter(|resource| request.group == resource.group() && request.subresource.is_empty());
     let Some(resource) = resource else {
-        return if discovery::serves(&request.group) { Err(Refusal::unknown_resource()) } else { Ok(nowhere()) };
+        return if discovery::serves(&request.group) { Err(Refusal::unknown_resource()) } else { Ok(path_not_found()) };
     };
     if !routed(resource, request) {
         return Err(Refusal::method_not_allowed());
@@ -100,11 +100,11 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
         "get" => {
             let found = store.get(resource, namespace, name).cloned();
             let found = found.ok_or_else(|| Refusal::not_found(resource, name))?;
-            Ok(Answer::json(200, as_asked(found, sent)))
+            Ok(Answer::json(200, in_accepted_form(found, sent)))
         }
         "list" => {
             let list = store.list(resource, &list_options(resource, request)?)?;
-            Ok(Answer::json(200, as_asked(list, sent)))
+            Ok(Answer::json(200, in_accepted_form(list, sent)))
         }
         "watch" => watch(store, resource, request, sent),
         "create" => {
@@ -176,7 +176,7 @@ fn token_request(store: &mut Store, request: &Request, sent: &Sent<'_>) -> Resul
 }
 
 /// Converts an object or list to the form that the client accepts: whole, or metadata only. Table is not supported.
-fn as_asked(value: Value, sent: &Sent<'_>) -> Value {
+fn in_accepted_form(value: Value, sent: &Sent<'_>) -> Value {
     if !sent.wants_metadata() {
         return value;
     }
@@ -190,7 +190,7 @@ fn as_asked(value: Value, sent: &Sent<'_>) -> Value {
     })
 }
 
-fn nowhere() -> Answer {
+fn path_not_found() -> Answer {
     Answer { code: 404, body: Body::Text("404 page not found\n"), warnings: Vec::new() }
 }
 
@@ -201,7 +201,7 @@ fn path(request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
     if ["/healthz", "/livez", "/readyz"].contains(&request.path.as_str()) {
         return Ok(Answer { code: 200, body: Body::Text("ok"), warnings: Vec::new() });
     }
-    let Some(document) = discovery::document(&request.path, sent.issuer) else { return Ok(nowhere()) };
+    let Some(document) = discovery::document(&request.path, sent.issuer) else { return Ok(path_not_found()) };
     let keys = request.path.trim_end_matches('/') == discovery::KEYS;
     let body = if keys { Body::Keys(document) } else { Body::Json(document) };
     Ok(Answer { code: 200, body, warnings: Vec::new() })

@@ -18,16 +18,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 /// How many changes the store keeps.
-const CHANGES: usize = 10_000;
+const CHANGES_KEPT: usize = 10_000;
 
 /// How long a watch without `timeoutSeconds` lasts. kube-apiserver picks a random time between this and twice this.
-const LASTING: Duration = Duration::from_mins(30);
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// How often an idle watch that allows bookmarks gets one.
-const BOOKMARKS: Duration = Duration::from_mins(1);
+const BOOKMARK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How long before its end a watch gets its last bookmark.
-const FAREWELL: Duration = Duration::from_secs(2);
+const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 
 /// One write: the object before and after it.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl Changes {
         before: Option<Arc<Value>>,
         after: Option<Arc<Value>>,
     ) {
-        if self.kept.len() == CHANGES
+        if self.kept.len() == CHANGES_KEPT
             && let Some(oldest) = self.kept.pop_front()
         {
             self.floor = oldest.version;
@@ -174,7 +174,7 @@ impl Watch {
 
     /// The event of a change for this watch. An object that starts to match the selectors is ADDED, one that no longer
     /// matches is DELETED.
-    fn told(&self, change: &Change) -> Option<Value> {
+    fn event_of(&self, change: &Change) -> Option<Value> {
         let wanted = |object: &Option<Arc<Value>>| object.clone().filter(|object| self.wants(&change.key, object));
         match (wanted(&change.before), wanted(&change.after)) {
             (None, None) => None,
@@ -198,7 +198,7 @@ impl Watch {
         }
         let new = changes.kept.partition_point(|change| change.version <= self.version);
         let theirs = changes.kept.range(new..).filter(|change| change.resource == self.resource);
-        events.extend(theirs.filter_map(|change| self.told(change)));
+        events.extend(theirs.filter_map(|change| self.event_of(change)));
         self.version = self.version.max(store.version());
         Ok(events)
     }
@@ -212,7 +212,7 @@ impl Watch {
         client: mpsc::Sender<Bytes>,
     ) {
         let line = |event: &Value| Bytes::from(format!("{event}\n"));
-        let end = Instant::now() + self.options.timeout.unwrap_or(LASTING);
+        let end = Instant::now() + self.options.timeout.unwrap_or(DEFAULT_TIMEOUT);
         let mut bookmark = first_bookmark(end);
         loop {
             bell.borrow_and_update();
@@ -246,11 +246,11 @@ impl Watch {
 /// When to send the first bookmark: after the regular interval, or shortly before the end if that is sooner.
 fn first_bookmark(end: Instant) -> Instant {
     let now = Instant::now();
-    (now + BOOKMARKS).min(end.checked_sub(FAREWELL).unwrap_or(now).max(now))
+    (now + BOOKMARK_INTERVAL).min(end.checked_sub(LAST_BOOKMARK).unwrap_or(now).max(now))
 }
 
 /// When to send the next bookmark. Returns `end`, which means never, once the last one was sent.
 fn next_bookmark(end: Instant) -> Instant {
-    let farewell = end.checked_sub(FAREWELL).unwrap_or(end);
-    if Instant::now() >= farewell { end } else { (Instant::now() + BOOKMARKS).min(farewell) }
+    let last = end.checked_sub(LAST_BOOKMARK).unwrap_or(end);
+    if Instant::now() >= last { end } else { (Instant::now() + BOOKMARK_INTERVAL).min(last) }
 }

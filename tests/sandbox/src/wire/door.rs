@@ -36,7 +36,7 @@ pub(crate) struct Door {
     serve: Serve,
     state: Mutex<State>,
     /// Held during a change of the state, so that changes run one after another.
-    turn: tokio::sync::Mutex<()>,
+    change_lock: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Door {
@@ -52,7 +52,7 @@ impl Drop for Door {
 }
 
 /// Binds a port without listening.
-async fn occupy(address: SocketAddr) -> io::Result<TcpSocket> {
+async fn bind_without_listening(address: SocketAddr) -> io::Result<TcpSocket> {
     let mut tries = 0;
     loop {
         let socket = TcpSocket::new_v4()?;
@@ -77,7 +77,7 @@ impl Door {
         let address = listener.local_addr()?;
         let serve: Serve = Arc::new(move |stream| Box::pin(serve(stream)));
         let state = Mutex::new(Self::listen(listener, &serve));
-        Ok(Self { address, serve, state, turn: tokio::sync::Mutex::default() })
+        Ok(Self { address, serve, state, change_lock: tokio::sync::Mutex::default() })
     }
 
     fn listen(listener: TcpListener, serve: &Serve) -> State {
@@ -103,14 +103,14 @@ impl Door {
     /// With true, breaks all connections and refuses new ones. With false, accepts them again. Does nothing after
     /// `close`.
     pub(crate) async fn refuse(&self, refuse: bool) -> io::Result<()> {
-        let _turn = self.turn.lock().await;
+        let _guard = self.change_lock.lock().await;
         let before = std::mem::replace(&mut *self.state(), State::Moving);
         let after = match before {
             State::Open(task) if refuse => {
                 task.abort();
                 // The listener is closed once its task has ended.
                 let _ = task.await;
-                occupy(self.address).await.map(State::Refusing)
+                bind_without_listening(self.address).await.map(State::Refusing)
             }
             State::Refusing(socket) if !refuse => {
                 socket.listen(BACKLOG).map(|listener| Self::listen(listener, &self.serve))

@@ -37,7 +37,7 @@ impl Association {
     ) -> Result<Self, AwsError> {
         let service_account = input::required(body, "serviceAccount")?;
         let role_arn = input::required(body, "roleArn")?;
-        usable(context, role_arn)?;
+        check_role_exists(context, role_arn)?;
         let association = Self {
             arn: String::new(),
             namespace: namespace.to_owned(),
@@ -82,7 +82,7 @@ impl Association {
 
     /// Rejects changes to an association that an add-on owns. Only UpdateAddon and DeleteAddon may change and delete
     /// it.
-    fn open(&self) -> Result<(), AwsError> {
+    fn check_not_owned(&self) -> Result<(), AwsError> {
         match &self.owner_arn {
             None => Ok(()),
             Some(owner) => Err(AwsError::new(
@@ -95,7 +95,7 @@ impl Association {
 }
 
 /// Checks that the role exists in IAM. EKS ignores the role's path.
-fn usable(context: &Context<'_>, role_arn: &str) -> Result<(), AwsError> {
+fn check_role_exists(context: &Context<'_>, role_arn: &str) -> Result<(), AwsError> {
     if (context.role_exists)(role_arn) {
         return Ok(());
     }
@@ -186,10 +186,10 @@ impl EksCluster {
         body: &Value,
     ) -> Result<Value, AwsError> {
         let association = self.associations.get_mut(id).ok_or_else(|| no_association(id))?;
-        association.open()?;
+        association.check_not_owned()?;
         let mut changed = association.clone();
         if let Some(role_arn) = input::text(body, "roleArn") {
-            usable(context, role_arn)?;
+            check_role_exists(context, role_arn)?;
             role_arn.clone_into(&mut changed.role_arn);
         }
         // An empty target role or policy removes it.
@@ -209,7 +209,7 @@ impl EksCluster {
 
     pub(super) fn delete_association(&mut self, id: &str) -> Result<Value, AwsError> {
         let shown = self.show_association(id)?;
-        self.associations[id].open()?;
+        self.associations[id].check_not_owned()?;
         self.associations.remove(id);
         Ok(shown)
     }

@@ -168,7 +168,7 @@ impl Region {
         self.clusters.get_mut(name).ok_or_else(|| no_cluster(name))
     }
 
-    fn vacant(&self, name: &str) -> Result<(), AwsError> {
+    fn check_name_is_free(&self, name: &str) -> Result<(), AwsError> {
         match self.clusters.get(name) {
             None => Ok(()),
             Some(_) => Err(in_use(format!("Cluster already exists with name: {name}"))),
@@ -223,7 +223,7 @@ impl Aws {
         let issuer = {
             let mut regions = self.eks.regions();
             let region = regions.entry(place.clone()).or_default();
-            region.vacant(&new.name)?;
+            region.check_name_is_free(&new.name)?;
             region.made += 1;
             let id = letters(&format!("{arn}/{}", region.made), b"0123456789ABCDEF", 32);
             let made_up = || format!("https://oidc.eks.{}.amazonaws.com/id/{id}", place.region);
@@ -250,7 +250,7 @@ impl Aws {
         let mut regions = self.eks.regions();
         let region = regions.entry(place.clone()).or_default();
         // Another request may have created the name while the API started.
-        region.vacant(&cluster.name)?;
+        region.check_name_is_free(&cluster.name)?;
         region.clusters.insert(cluster.name.clone(), cluster);
         Ok(kubernetes)
     }

@@ -81,12 +81,12 @@ impl Iam {
                 .chain(roles.filter(|_| wanted("Role")))
                 .chain(local.filter(|_| wanted("LocalManagedPolicy")))
                 .chain(aws.filter(|_| wanted("AWSManagedPolicy")))
-                .filter(|(_, detail)| self.worth_telling(detail)),
+                .filter(|(_, detail)| self.is_included(detail)),
         );
         Ok(Some(self.write_details(&window, directory)))
     }
 
-    fn worth_telling(&self, detail: &Detail<'_>) -> bool {
+    fn is_included(&self, detail: &Detail<'_>) -> bool {
         match detail {
             Detail::Aws(policy) => self.users_of(&policy.arn(&self.partition)) != (0, 0),
             Detail::User(_) | Detail::Role(_) | Detail::Local(_) => true,

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 /// The maximum nesting depth of a policy. Real policies are much flatter.
-const DEEPEST: usize = 20;
+const MAX_DEPTH: usize = 20;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Option<Json> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return None;
         }
         self.space();

@@ -55,7 +55,7 @@ pub(super) fn no_policy(arn: &str) -> AwsError {
 }
 
 /// The error for changing an AWS managed policy.
-fn not_yours(arn: &str) -> AwsError {
+fn aws_managed_error(arn: &str) -> AwsError {
     AwsError::new(403, "AccessDenied", format!("The AWS managed policy {arn} cannot be changed."))
 }
 
@@ -104,7 +104,7 @@ impl Iam {
 
     /// Finds a customer managed policy to change it.
     pub(super) fn policy_mut(&mut self, arn: &str) -> Result<&mut Policy, AwsError> {
-        let Reference::Local(name) = self.reference(arn)? else { return Err(not_yours(arn)) };
+        let Reference::Local(name) = self.reference(arn)? else { return Err(aws_managed_error(arn)) };
         self.policies.get_mut(&fold(name)).filter(|policy| policy.arn == arn).ok_or_else(|| no_policy(arn))
     }
 

@@ -53,7 +53,7 @@ pub(super) enum Shown {
 }
 
 /// The error for changing a service-linked role.
-fn protected(name: &str) -> AwsError {
+fn service_linked_error(name: &str) -> AwsError {
     let text =
         format!("Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS");
     AwsError::new(400, "UnmodifiableEntity", text)
@@ -124,7 +124,7 @@ impl Iam {
     /// Finds a role that the caller may change: one that is not service-linked.
     pub(super) fn open_role(&mut self, name: &str) -> Result<&mut Role, AwsError> {
         let role = self.role_mut(name)?;
-        if role.linked { Err(protected(&role.name)) } else { Ok(role) }
+        if role.linked { Err(service_linked_error(&role.name)) } else { Ok(role) }
     }
 
     pub(super) fn check_trust(&self, text: &str, known: &dyn Known) -> Result<Trust, AwsError> {
@@ -199,7 +199,7 @@ impl Iam {
     pub(super) fn enter_role(&mut self, role: Role, boundary: Option<&str>, directory: &Principals) -> Xml {
         let (name, arn, id, unsettled) = (role.name.clone(), role.arn.clone(), role.id.clone(), role.unsettled.get());
         self.roles.insert(fold(&name), role);
-        self.bound(&name, boundary);
+        self.set_boundary(&name, boundary);
         directory.enter(&arn, &id, unsettled);
         let mut xml = Xml::new();
         if let Ok(role) = self.role(&name) {
@@ -240,7 +240,7 @@ impl Iam {
         checks.finish()?;
         let role = self.role_mut(name)?;
         if role.linked && max_session.is_some() {
-            return Err(protected(&role.name));
+            return Err(service_linked_error(&role.name));
         }
         if let Some(description) = description {
             description.clone_into(&mut role.description);
@@ -274,7 +274,7 @@ impl Iam {
     }
 
     /// Sets or removes the permissions boundary, and updates the policy's usage count.
-    fn bound(&mut self, name: &str, boundary: Option<&str>) {
+    fn set_boundary(&mut self, name: &str, boundary: Option<&str>) {
         let key = fold(name);
         let Some(role) = self.roles.get_mut(&key) else { return };
         let before = std::mem::replace(&mut role.boundary, boundary.map(str::to_owned));
@@ -292,7 +292,7 @@ impl Iam {
         checks.finish()?;
         self.open_role(name)?;
         self.check_boundary(boundary)?;
-        self.bound(name, Some(boundary));
+        self.set_boundary(name, Some(boundary));
         Ok(None)
     }
 
@@ -303,7 +303,7 @@ impl Iam {
         if self.open_role(name)?.boundary.is_none() {
             return Err(no_such_entity(format!("The role with name {name} does not have a permissions boundary.")));
         }
-        self.bound(name, None);
+        self.set_boundary(name, None);
         Ok(None)
     }
 
@@ -351,7 +351,7 @@ impl Iam {
     /// Removes a role and everything that refers to it.
     pub(super) fn take_role(&mut self, name: &str, directory: &Principals) {
         let key = fold(name);
-        self.bound(name, None);
+        self.set_boundary(name, None);
         if let Some(role) = self.roles.remove(&key) {
             for arn in &role.attached {
                 if let Some(users) = self.attachments.get_mut(arn) {

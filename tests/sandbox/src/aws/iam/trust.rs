@@ -34,14 +34,14 @@ pub(crate) enum Found {
 
 /// A principal in a stored trust policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Who {
+enum TrustedPrincipal {
     /// A principal that IAM returns as stored.
     Fixed(String),
     /// A role or user, identified by its unique id.
     Entity { id: String, arn: String, account: String },
 }
 
-impl Who {
+impl TrustedPrincipal {
     fn text(&self, known: &dyn Known) -> String {
         match self {
             Self::Fixed(text) => text.clone(),
@@ -56,7 +56,7 @@ impl Who {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
     statement: Statement,
-    principals: Option<Vec<(String, Vec<Who>)>>,
+    principals: Option<Vec<(String, Vec<TrustedPrincipal>)>>,
 }
 
 /// A trust policy that IAM accepted.
@@ -77,7 +77,7 @@ impl Trust {
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
         let mut trust = Self { version: document.version, id: document.id, rules, settled: None };
         let mut whos = trust.rules.iter().flat_map(|rule| &rule.principals).flatten().flat_map(|(_, whos)| whos);
-        if whos.all(|who| matches!(who, Who::Fixed(_))) {
+        if whos.all(|who| matches!(who, TrustedPrincipal::Fixed(_))) {
             trust.settled = Some(encode(&trust.text(known)));
         }
         Ok(trust)
@@ -151,7 +151,8 @@ fn rule(mut statement: Statement, known: &dyn Known) -> Result<Rule, AwsError> {
     }
     let principal = statement.principal.take().ok_or_else(|| malformed("Missing required field Principal"))?;
     let actions = statement.action.as_deref().filter(|actions| !actions.is_empty());
-    if !actions.ok_or_else(|| malformed("Missing required field Action"))?.iter().all(|action| assumes(action)) {
+    if !actions.ok_or_else(|| malformed("Missing required field Action"))?.iter().all(|action| is_assume_action(action))
+    {
         return Err(malformed("AssumeRole policy may only specify STS AssumeRole actions."));
     }
     let principals = match principal {
@@ -162,7 +163,7 @@ fn rule(mut statement: Statement, known: &dyn Known) -> Result<Rule, AwsError> {
 }
 
 /// Whether this action, or pattern of actions, is one that a trust policy can allow.
-fn assumes(action: &str) -> bool {
+fn is_assume_action(action: &str) -> bool {
     const ACTIONS: &[&str] = &[
         "assumerole",
         "assumerolewithsaml",
@@ -188,7 +189,10 @@ pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-fn resolve(kinds: Vec<(String, Vec<String>)>, known: &dyn Known) -> Result<Vec<(String, Vec<Who>)>, AwsError> {
+fn resolve(
+    kinds: Vec<(String, Vec<String>)>,
+    known: &dyn Known,
+) -> Result<Vec<(String, Vec<TrustedPrincipal>)>, AwsError> {
     let mut wrong = Vec::new();
     let mut resolved = Vec::new();
     for (kind, values) in kinds {
@@ -196,8 +200,8 @@ fn resolve(kinds: Vec<(String, Vec<String>)>, known: &dyn Known) -> Result<Vec<(
         for value in values {
             let who = match kind.as_str() {
                 "AWS" => aws(&value, known),
-                "Service" => is_service(&value).then(|| Who::Fixed(value.clone())),
-                "Federated" => Some(Who::Fixed(federated(value.clone(), known)?)),
+                "Service" => is_service(&value).then(|| TrustedPrincipal::Fixed(value.clone())),
+                "Federated" => Some(TrustedPrincipal::Fixed(federated(value.clone(), known)?)),
                 _ => None,
             };
             match who {
@@ -225,28 +229,30 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn aws(value: &str, known: &dyn Known) -> Option<Who> {
+fn aws(value: &str, known: &dyn Known) -> Option<TrustedPrincipal> {
     let partition = known.partition();
     if value == "*" {
-        return Some(Who::Fixed(value.to_owned()));
+        return Some(TrustedPrincipal::Fixed(value.to_owned()));
     }
     if is_account(value) {
-        return Some(Who::Fixed(format!("arn:{partition}:iam::{value}:root")));
+        return Some(TrustedPrincipal::Fixed(format!("arn:{partition}:iam::{value}:root")));
     }
     if let Some(arn) = known.arn_of(value) {
         let account = arn.split(':').nth(4)?.to_owned();
-        return Some(Who::Entity { id: value.to_owned(), arn, account });
+        return Some(TrustedPrincipal::Entity { id: value.to_owned(), arn, account });
     }
     let parts: Vec<&str> = value.splitn(6, ':').collect();
     let ["arn", in_partition, service, "", account, resource] = parts[..] else { return None };
     if in_partition != partition || !is_account(account) || resource.contains(['*', '?']) {
         return None;
     }
-    let fixed = || Some(Who::Fixed(value.to_owned()));
+    let fixed = || Some(TrustedPrincipal::Fixed(value.to_owned()));
     match (service, resource.split_once('/')) {
         ("iam", None) if resource == "root" => fixed(),
         ("iam", Some(("role" | "user", name))) if !name.is_empty() => match known.named(account, value) {
-            Found::There(id) => Some(Who::Entity { id, arn: value.to_owned(), account: account.to_owned() }),
+            Found::There(id) => {
+                Some(TrustedPrincipal::Entity { id, arn: value.to_owned(), account: account.to_owned() })
+            }
             Found::OutOfSight => fixed(),
             Found::Nowhere => None,
         },
