@@ -81,7 +81,7 @@ async fn aws_faults_are_set_and_removed() {
             "service": "iam", "action": "ListUsers", "account": SECOND, "stage": "before", "fault": fault, "times": 1,
         });
         bench.fault(body).await;
-        assert_eq!(bench.query(TEST, "iam", &LIST).await.status, 200, "it is another account's");
+        assert_eq!(bench.query(TEST, "iam", &LIST).await.status, 200, "the fault is for another account");
         assert_eq!(bench.query(Key(SECOND, None), "iam", &LIST).await.error(), (status, code.to_owned()));
         assert_eq!(bench.query(Key(SECOND, None), "iam", &LIST).await.status, 200, "once only");
     }
@@ -207,7 +207,7 @@ async fn cluster_latency_and_connections_can_be_set() {
     assert_eq!(bench.admin("PUT latency", day.clone()).await, (200, json!({})));
     let waits = tokio::time::timeout(std::time::Duration::from_millis(100), bench.query(TEST, "iam", &LIST)).await;
     assert!(waits.is_err());
-    assert_eq!(get(&cluster, "/api/v1/namespaces").await.unwrap().0, 200, "a cluster has its own");
+    assert_eq!(get(&cluster, "/api/v1/namespaces").await.unwrap().0, 200, "each cluster has its own latency");
     assert_eq!(bench.admin("PUT latency", json!({"ms": 0})).await, (200, json!({})));
     assert_eq!(bench.query(TEST, "iam", &LIST).await.status, 200);
     let address = cluster.endpoint().trim_start_matches("https://").to_owned();
@@ -231,8 +231,8 @@ async fn the_aws_port_closes_for_the_requested_time() {
     let soon = |wait| tokio::time::timeout(Duration::from_secs(20), wait);
     for _ in 0..2 {
         assert_eq!(bench.admin("PUT connections", json!({"refuse-for-ms": 300})).await, (200, json!({})));
-        soon(becomes(false)).await.expect("it is shut");
-        soon(becomes(true)).await.expect("it is open again");
+        soon(becomes(false)).await.expect("the port is closed");
+        soon(becomes(true)).await.expect("the port is open again");
         assert_eq!(bench.query(TEST, "iam", &LIST).await.status, 200);
     }
 }

@@ -132,22 +132,22 @@ pub(crate) fn request(
             return Err(Refusal::invalid(KIND, name, &[wrong]));
         }
     }
-    let mut wish = TokenSpec::read(body, issuer)?;
+    let mut wanted = TokenSpec::read(body, issuer)?;
     let account = store.live(Resource::ServiceAccounts, namespace, name)?;
-    wish.check()?;
+    wanted.check()?;
     let mut about = json!({
         "namespace": namespace, "serviceaccount": {"name": name, "uid": metadata(&account, "uid")},
     });
-    if !wish.bound.is_null() {
-        about["pod"] = bound_pod(store, namespace, name, &wish.bound)?;
+    if !wanted.bound.is_null() {
+        about["pod"] = bound_pod(store, namespace, name, &wanted.bound)?;
     }
-    let warning = (wish.seconds > LONGEST)
-        .then(|| format!("requested expiration of {} seconds shortened to {LONGEST} seconds", wish.seconds));
-    wish.seconds = wish.seconds.min(LONGEST);
+    let warning = (wanted.seconds > LONGEST)
+        .then(|| format!("requested expiration of {} seconds shortened to {LONGEST} seconds", wanted.seconds));
+    wanted.seconds = wanted.seconds.min(LONGEST);
     let now = store.time().as_second();
     let claims = json!({
-        "iss": issuer.url, "sub": format!("{PREFIX}{namespace}:{name}"), "aud": wish.audiences,
-        "iat": now, "nbf": now, "exp": now + wish.seconds, "jti": store.uid(), "kubernetes.io": about,
+        "iss": issuer.url, "sub": format!("{PREFIX}{namespace}:{name}"), "aud": wanted.audiences,
+        "iat": now, "nbf": now, "exp": now + wanted.seconds, "jti": store.uid(), "kubernetes.io": about,
     });
     let failed = || Refusal::internal("failed to generate token");
     let token = issuer.key.sign(&claims).ok_or_else(failed)?;
@@ -164,9 +164,9 @@ pub(crate) fn request(
             "name": name, "namespace": namespace, "creationTimestamp": show(now), "managedFields": [entry],
         },
         "spec": {
-            "audiences": wish.audiences, "expirationSeconds": wish.seconds, "boundObjectRef": wish.bound,
+            "audiences": wanted.audiences, "expirationSeconds": wanted.seconds, "boundObjectRef": wanted.bound,
         },
-        "status": {"token": token, "expirationTimestamp": show(now + wish.seconds)},
+        "status": {"token": token, "expirationTimestamp": show(now + wanted.seconds)},
     });
     Ok((answer, warning))
 }

@@ -31,7 +31,7 @@ async fn the_demo_has_two_accounts_and_three_clusters() {
     let access = sandbox.iam(SECOND, |iam| iam.role_trust("OrganizationAccountAccessRole")).unwrap();
     assert_eq!(access.trust["Statement"][0]["Principal"]["AWS"], format!("arn:aws:iam::{FIRST}:root"));
     assert_eq!(sandbox.iam(FIRST, |iam| iam.role_names()), [""; 0]);
-    assert!(sandbox.log().is_empty(), "what is there from the start passes no gate");
+    assert!(sandbox.log().is_empty(), "the initial state is created without the gate");
 }
 
 #[tokio::test]
@@ -113,12 +113,15 @@ async fn a_snapshot_can_be_restored_repeatedly() {
         sandbox.stale_reads(2);
         sandbox.restore(&snapshot);
         assert_eq!(state(&sandbox), before);
-        assert!(before["role"].as_str().unwrap().contains("user%2Fsandbox"), "the principal is known again");
+        assert!(
+            before["role"].as_str().unwrap().contains("user%2Fsandbox"),
+            "the trust policy shows the principal again"
+        );
         let names = sandbox.iam("999988887777", |iam| iam.role_names());
-        assert_eq!(names, [""; 0], "an account that is new since is empty again");
+        assert_eq!(names, [""; 0], "an account created since the snapshot is empty again");
     }
     let id = |xml: &str| crate::aws::element(xml, "RoleId").unwrap().to_owned();
-    assert_eq!(id(&made[0]), id(&made[2]), "the same history once more");
+    assert_eq!(id(&made[0]), id(&made[2]), "the same history gives the same ids");
 }
 
 #[tokio::test]
@@ -176,7 +179,7 @@ async fn restore_brings_back_cluster_contents_and_keeps_clusters_running() {
         cluster.with(|store| store.get(crate::kubernetes::Resource::Namespaces, "", namespace).is_some())
     };
     assert!(!has(&sandbox.cluster("data-eu"), "lost"));
-    assert!(has(&sandbox.cluster("shop-eu"), "its-own"), "another cluster of the same name is not touched");
+    assert!(has(&sandbox.cluster("shop-eu"), "its-own"), "restore does not touch a new cluster of the same name");
     assert!(sandbox.cluster_in(SECOND, "us-east-1", "shop-us").is_none());
 }
 

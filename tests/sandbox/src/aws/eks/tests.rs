@@ -63,7 +63,7 @@ async fn a_cluster_is_created_described_and_deleted() {
     }
     bench.ok("POST /clusters", new("shop")).await;
     let again = bench.ok("GET /clusters/shop", Value::Null).await;
-    assert_ne!(again["cluster"]["identity"], shown["identity"], "a cluster made anew has another issuer");
+    assert_ne!(again["cluster"]["identity"], shown["identity"], "a recreated cluster has another issuer");
 }
 
 #[tokio::test]
@@ -151,7 +151,11 @@ async fn associations_are_created_changed_and_deleted() {
     far["clientRequestToken"] = json!("once");
     let made_far = bench.ok(&format!("POST {path}"), far.clone()).await;
     assert!(made_far["association"]["externalId"].is_string(), "{made_far}");
-    assert_eq!(bench.ok(&format!("POST {path}"), far).await, made_far, "the same request, by its token");
+    assert_eq!(
+        bench.ok(&format!("POST {path}"), far).await,
+        made_far,
+        "a retry with the same token gets the same answer"
+    );
     let listed = bench.ok(&format!("GET {path}?namespace=shop&serviceAccount=cart"), Value::Null).await;
     assert_eq!(listed["associations"].as_array().unwrap().len(), 1);
     assert_eq!(listed["associations"][0]["roleArn"], Value::Null);
@@ -238,7 +242,7 @@ async fn an_addon_update_replaces_its_associations() {
     assert_eq!(accounts().await, ["controller", "node", "taken"], "a refused update changes nothing");
     let role = json!({"serviceAccountRoleArn": ROLE, "addonVersion": "v2"});
     assert_ne!(bench.ok(&update, role).await["update"]["id"], updated["id"]);
-    assert_eq!(accounts().await, ["controller", "node", "taken"], "none given, none changed");
+    assert_eq!(accounts().await, ["controller", "node", "taken"], "an update without associations changes none");
     let shown = bench.ok(&format!("GET {path}"), Value::Null).await["addon"].clone();
     assert_eq!((&shown["serviceAccountRoleArn"], &shown["addonVersion"]), (&json!(ROLE), &json!("v2")));
     bench.ok(&update, body(&[])).await;
@@ -274,7 +278,7 @@ async fn new_clusters_and_addons_are_creating_for_the_given_describes() {
     let status = async |line: &str, kind: &str| bench.ok(line, Value::Null).await[kind]["status"].clone();
     bench.aws.eks().take_time(2);
     bench.ok("POST /clusters", new("slow")).await;
-    assert_eq!(status("GET /clusters/shop", "cluster").await, "ACTIVE", "it was there before");
+    assert_eq!(status("GET /clusters/shop", "cluster").await, "ACTIVE", "the cluster existed before the setting");
     assert_eq!(bench.ok("GET /clusters", Value::Null).await["clusters"], json!(["shop", "slow"]));
     let early = bench.ok("GET /clusters/slow", Value::Null).await["cluster"].clone();
     assert_eq!(
@@ -326,7 +330,7 @@ async fn a_token_is_valid_only_for_its_cluster_and_lifetime() {
     let good = token("test", "test", None, "shop", bench.now());
     let (code, me) = whoami(&bench, "shop", &good).await;
     assert_eq!((code, &me["status"]["userInfo"]["username"]), (201, &json!("arn:aws:iam::111122223333:user/sandbox")));
-    assert_eq!(whoami(&bench, "data", &good).await.0, 401, "made for another cluster");
+    assert_eq!(whoami(&bench, "data", &good).await.0, 401, "a token for another cluster");
     for bad in [
         token("test", "wrong", None, "shop", bench.now()),
         token("AKIAIOSFODNN7EXAMPLE", "test", None, "shop", bench.now()),

@@ -76,8 +76,9 @@ impl Trust {
         let rules = document.statements.into_iter().map(|statement| rule(statement, known));
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
         let mut trust = Self { version: document.version, id: document.id, rules, settled: None };
-        let mut whos = trust.rules.iter().flat_map(|rule| &rule.principals).flatten().flat_map(|(_, whos)| whos);
-        if whos.all(|who| matches!(who, TrustedPrincipal::Fixed(_))) {
+        let mut trusted =
+            trust.rules.iter().flat_map(|rule| &rule.principals).flatten().flat_map(|(_, trusted)| trusted);
+        if trusted.all(|who| matches!(who, TrustedPrincipal::Fixed(_))) {
             trust.settled = Some(encode(&trust.text(known)));
         }
         Ok(trust)
@@ -109,7 +110,9 @@ impl Rule {
             Some(kinds) => Json::Object(
                 kinds
                     .iter()
-                    .map(|(kind, whos)| (kind.clone(), one_or_many(whos.iter().map(|who| who.text(known)).collect())))
+                    .map(|(kind, trusted)| {
+                        (kind.clone(), one_or_many(trusted.iter().map(|who| who.text(known)).collect()))
+                    })
                     .collect(),
             ),
         };
@@ -196,7 +199,7 @@ fn resolve(
     let mut wrong = Vec::new();
     let mut resolved = Vec::new();
     for (kind, values) in kinds {
-        let mut whos = Vec::new();
+        let mut trusted = Vec::new();
         for value in values {
             let who = match kind.as_str() {
                 "AWS" => aws(&value, known),
@@ -205,8 +208,8 @@ fn resolve(
                 _ => None,
             };
             match who {
-                Some(who) if whos.contains(&who) => {}
-                Some(who) => whos.push(who),
+                Some(who) if trusted.contains(&who) => {}
+                Some(who) => trusted.push(who),
                 None => wrong.push(format!(
                     "\"{}\":\"{value}\"",
                     if kind == "AWS" { kind.clone() } else { kind.to_uppercase() }
@@ -214,9 +217,9 @@ fn resolve(
             }
         }
         if kind == "AWS" {
-            whos.sort();
+            trusted.sort();
         }
-        resolved.push((kind, whos));
+        resolved.push((kind, trusted));
     }
     if wrong.is_empty() {
         Ok(resolved)

@@ -45,7 +45,7 @@ async fn a_truncated_answer_is_shorter_than_its_content_length() {
     bench.aws.gate().fault(Stage::Before, Match::on("iam", "CreateUser"), Fault::Truncate, Some(1));
     let (promised, sent, well) = bench.raw("iam", user).await;
     assert!(promised > 200 && sent as u64 == promised / 2 && !well, "{promised} {sent} {well}");
-    assert!(bench.aws.iam_call(FIRST, "GetUser", &[("UserName", "ada")]).is_ok(), "it was carried out");
+    assert!(bench.aws.iam_call(FIRST, "GetUser", &[("UserName", "ada")]).is_ok(), "the request was executed");
     let (promised, sent, well) = bench.raw("iam", user).await;
     assert!(sent as u64 == promised && well, "{promised} {sent} {well}");
     let log = bench.aws.gate().log();

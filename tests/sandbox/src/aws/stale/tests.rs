@@ -18,16 +18,19 @@ async fn iam_hides_a_write_from_the_given_number_of_reads_in_its_account() {
     bench.aws.set_stale_reads(2);
     assert_eq!(bench.query(TEST, "iam", &role("r", TRUST)).await.status, 200);
     let again = bench.query(TEST, "iam", &role("r", TRUST)).await;
-    assert_eq!(again.error(), (409, "EntityAlreadyExists".to_owned()), "writes see what there is");
+    assert_eq!(again.error(), (409, "EntityAlreadyExists".to_owned()), "writes see the current state");
     assert_eq!(bench.query(Key(SECOND, None), "iam", &role("r", TRUST)).await.status, 200);
     assert_eq!(get(&bench, TEST, "r").await, 404);
     let list = bench.query(TEST, "iam", &[("Action", "ListRoles")]).await;
     assert!(!list.body.contains("<RoleName>"), "{}", list.body);
     assert_eq!(get(&bench, TEST, "r").await, 200);
-    assert_eq!(get(&bench, Key(SECOND, None), "r").await, 404, "each account by itself");
+    assert_eq!(get(&bench, Key(SECOND, None), "r").await, 404, "each account has its own stale state");
     assert_eq!(bench.query(TEST, "iam", &[("Action", "DeleteRole"), ("RoleName", "r")]).await.status, 200);
-    assert_eq!(get(&bench, TEST, "r").await, 200, "a deleted role is still there");
-    assert!(bench.aws.iam_call(FIRST, "GetRole", &[("RoleName", "r")]).is_err(), "but not to the test");
+    assert_eq!(get(&bench, TEST, "r").await, 200, "a stale read still shows the deleted role");
+    assert!(
+        bench.aws.iam_call(FIRST, "GetRole", &[("RoleName", "r")]).is_err(),
+        "a direct call sees the current state"
+    );
     let log = bench.aws.gate().log();
     let stale: Vec<_> = log.iter().filter(|record| record.fault == Some("stale")).map(|r| r.call.number).collect();
     assert_eq!(stale, [4, 5, 7, 9]);
@@ -53,7 +56,7 @@ async fn eks_hides_an_association_from_the_given_number_of_reads_in_its_region()
     let made = bench.eks(TEST, HOME, &format!("POST {PATH}"), body.clone()).await;
     assert_eq!(made.status, 200, "{}", made.body);
     let again = bench.eks(TEST, HOME, &format!("POST {PATH}"), body).await;
-    assert_eq!(again.error(), (409, "ResourceInUseException".to_owned()), "writes see what there is");
+    assert_eq!(again.error(), (409, "ResourceInUseException".to_owned()), "writes see the current state");
     let count = async || {
         let list = bench.eks(TEST, HOME, &format!("GET {PATH}"), Value::Null).await;
         list.json()["associations"].as_array().unwrap().len()
@@ -65,7 +68,7 @@ async fn eks_hides_an_association_from_the_given_number_of_reads_in_its_region()
     assert_eq!(bench.eks(TEST, HOME, &format!("DELETE {PATH}/{id}"), Value::Null).await.status, 200);
     assert_eq!(bench.eks(TEST, HOME, "POST /clusters", cluster("new")).await.status, 200);
     let line = "GET /clusters/new/pod-identity-associations";
-    assert_eq!(bench.eks(TEST, HOME, line, Value::Null).await.status, 200, "a cluster is known at once");
+    assert_eq!(bench.eks(TEST, HOME, line, Value::Null).await.status, 200, "a new cluster is never hidden");
 }
 
 const ARN: &str = "arn:aws:iam::111122223333:policy/p";
@@ -232,15 +235,15 @@ async fn a_stale_list_shows_the_item_before_its_last_write() {
     bench.aws.set_late(Some(FIRST), Item::Attached("r".to_owned(), ARN.to_owned()), 3);
     let attached = async || bench.iam("ListAttachedRolePolicies", &[R]).await.contains(ARN);
     bench.iam("DetachRolePolicy", &[R, P]).await;
-    assert!(attached().await, "it is detached, and still shown");
+    assert!(attached().await, "a stale read still shows the detached policy");
     bench.iam("AttachRolePolicy", &[R, P]).await;
-    assert!(!attached().await, "it is attached again, and not yet shown");
+    assert!(!attached().await, "a stale read does not show the policy attached again");
     assert_eq!(bench.aws.iam_call(FIRST, "ListAttachedRolePolicies", &[R]).unwrap().matches(ARN).count(), 1);
     let log = bench.aws.gate().log();
     let stale = log.iter().filter(|record| record.fault == Some("stale")).map(|record| record.call.action.clone());
     assert_eq!(stale.collect::<Vec<_>>(), ["ListAttachedRolePolicies"; 2]);
     bench.aws.set_late(None, Item::Attached("r".to_owned(), ARN.to_owned()), 0);
-    assert!(attached().await, "the lag is over");
+    assert!(attached().await, "reads are no longer stale");
 }
 
 #[tokio::test]
@@ -260,8 +263,8 @@ async fn several_items_are_stale_until_a_restore() {
     bench.aws.restore(&snapshot);
     bench.iam("DeleteRolePolicy", &[R, ("PolicyName", "two")]).await;
     let now = list().await;
-    assert!(now.contains("one") && now.contains("two"), "the last write is not seen yet: {now}");
+    assert!(now.contains("one") && now.contains("two"), "the last write is still hidden: {now}");
     bench.aws.set_stale_reads(0);
     bench.iam("DeleteRolePolicy", &[R, ("PolicyName", "one")]).await;
-    assert!(list().await.contains("<PolicyNames></PolicyNames>"), "0 ends it for items, too");
+    assert!(list().await.contains("<PolicyNames></PolicyNames>"), "0 also turns off stale items");
 }

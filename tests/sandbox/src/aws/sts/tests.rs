@@ -168,7 +168,7 @@ async fn a_service_account_token_assumes_only_roles_that_trust_it() {
         ];
         bench.unsigned(&fields).await
     };
-    assert_eq!(become_role(&good, &arn).await.error(), error(400, "InvalidIdentityToken"), "no provider yet");
+    assert_eq!(become_role(&good, &arn).await.error(), error(400, "InvalidIdentityToken"), "no provider exists yet");
     assert_eq!(bench.query(TEST, "iam", &provider).await.status, 200);
     let session = become_role(&good, &arn).await;
     assert_eq!(session.status, 200, "{}", session.body);

@@ -52,7 +52,7 @@ fn a_conflict_with_an_updater_names_its_version_and_time() {
     annotate(&mut store, "r2");
     let object = live(&store);
     assert_eq!(object["metadata"]["annotations"][ROLE], "r2");
-    assert_eq!(entry(&object, "irsa-me", "Apply"), None, "its only field was taken");
+    assert_eq!(entry(&object, "irsa-me", "Apply"), None, "the manager lost its only field");
     let time = entry(&object, "kubectl-annotate", "Update").unwrap()["time"].as_str().unwrap().to_owned();
     let refusal = apply(&mut store, "irsa-me", annotated("r1")).unwrap_err();
     let message = format!("conflict with \"kubectl-annotate\" using v1 at {time}");

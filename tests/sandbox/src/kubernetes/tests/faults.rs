@@ -15,7 +15,7 @@ async fn truncate_and_page_faults_replace_the_answer() {
     let body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "worker"}}).to_string();
     let kinds = ["application/json"; 2];
     assert_eq!(send_accepting(&cluster, "POST", LIST, "root", kinds, &body).await, None);
-    assert_eq!(get(&cluster, WORKER, "root").await.0, 200, "it was carried out");
+    assert_eq!(get(&cluster, WORKER, "root").await.0, 200, "the request was executed");
     cluster.gate().fault(Stage::Before, Match::any(), Fault::bad_gateway(), Some(1));
     assert_eq!(get(&cluster, WORKER, "root").await, (502, Value::Null));
     let told: Vec<_> =
@@ -78,7 +78,7 @@ async fn a_write_is_hidden_from_the_given_number_of_reads() {
     let (code, rest) = get(&cluster, &rest, "root").await;
     assert_eq!((code, &rest["metadata"]["resourceVersion"]), (200, &list["metadata"]["resourceVersion"]));
     let worker = |list: &Value| list["items"].as_array().unwrap().iter().any(|i| i["metadata"]["name"] == "worker");
-    assert!(!worker(&list) && !worker(&rest), "a list that began before the write ends before it");
+    assert!(!worker(&list) && !worker(&rest), "all pages of a list show the state at its start");
     cluster.stale_reads(0);
     assert_eq!(send_accepting(&cluster, "DELETE", WORKER, "root", kinds, "").await.unwrap().0, 200);
     assert_eq!(get(&cluster, WORKER, "root").await.0, 404);
@@ -95,7 +95,7 @@ async fn connections_are_refused_and_accepted_again() {
         cluster.refuse_connections(true).await.unwrap();
         let mut byte = [0];
         let ended = tokio::io::AsyncReadExt::read(&mut open, &mut byte).await;
-        assert!(matches!(ended, Ok(0) | Err(_)), "what was open ends: {ended:?}");
+        assert!(matches!(ended, Ok(0) | Err(_)), "open connections end: {ended:?}");
         let refused = tokio::net::TcpStream::connect(&address).await.unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
         cluster.refuse_connections(false).await.unwrap();
@@ -104,5 +104,5 @@ async fn connections_are_refused_and_accepted_again() {
     cluster.stop();
     cluster.refuse_connections(false).await.unwrap();
     let gone = tokio::net::TcpStream::connect(&address).await;
-    assert!(gone.is_err(), "what has ended does not come back");
+    assert!(gone.is_err(), "a closed server does not accept connections again");
 }

@@ -276,7 +276,7 @@ async fn a_deleted_namespace_terminates_for_a_while() {
     let path = "/api/v1/namespaces/reporting";
     let (code, gone) = send(&cluster, "DELETE", path, "root", "application/json", "").await.unwrap();
     assert_eq!((code, &gone["status"]["phase"]), (200, &json!("Terminating")));
-    assert_eq!(get(&cluster, path, "root").await.0, 200, "for a while");
+    assert_eq!(get(&cluster, path, "root").await.0, 200, "the namespace stays for a while");
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(get(&cluster, path, "root").await.0, 404);
     assert!(cluster.with(|store| store.service_account("reporting", "worker").is_none()));

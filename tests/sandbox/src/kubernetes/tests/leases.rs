@@ -116,7 +116,11 @@ async fn an_invalid_lease_is_refused_with_the_servers_message() {
     let message = "leases.coordination.k8s.io \"lock\" is forbidden: User \"arn:aws:iam::111122223333:role/less\" cannot \
                    get resource \"leases\" in API group \"coordination.k8s.io\" in the namespace \"reporting\"";
     assert_eq!((code, status["message"].as_str()), (403, Some(message)));
-    assert_eq!(get(&cluster, "/api/v1/namespaces/reporting/leases", "root").await.0, 404, "not of the core group");
+    assert_eq!(
+        get(&cluster, "/api/v1/namespaces/reporting/leases", "root").await.0,
+        404,
+        "leases are not in the core group"
+    );
 }
 
 #[tokio::test]

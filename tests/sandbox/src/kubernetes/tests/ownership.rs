@@ -105,7 +105,7 @@ fn take(store: &mut Store, rules: &mut Rules, step: &Step) {
             let version = store.version();
             if done.is_ok() {
                 apply_with(store, &options, body()).unwrap();
-                assert_eq!(store.version(), version, "a second time is no write");
+                assert_eq!(store.version(), version, "the same apply again stores nothing");
             }
         }
         Step::Patch { manager, key, value } => {

@@ -187,7 +187,7 @@ async fn a_token_has_the_permissions_of_its_service_account() {
     assert_eq!(get(&cluster, "/api", &foreign).await.0, 401);
     let other = super::http::cluster().await;
     seed(&other);
-    assert_eq!(get(&other, "/api", &token).await.0, 401, "of the same issuer, signed by another key");
+    assert_eq!(get(&other, "/api", &token).await.0, 401, "a token of the same issuer but signed by another key");
     let mut claims = part(&token, 1);
     claims["sub"] = json!("system:serviceaccount:kube-system:default");
     let parts: Vec<&str> = token.split('.').collect();
@@ -250,7 +250,11 @@ async fn a_token_is_accepted_by_sts_until_it_expires() {
     let me = bench.query(key, "sts", &[("Action", "GetCallerIdentity")]).await;
     assert_eq!(me.text("Arn"), "arn:aws:sts::111122223333:assumed-role/reports/pod");
     let own = token(&cluster, "admin-token", &[]).await;
-    assert_eq!(become_role(&own).await.error(), (400, "InvalidIdentityToken".to_owned()), "not its audience");
+    assert_eq!(
+        become_role(&own).await.error(),
+        (400, "InvalidIdentityToken".to_owned()),
+        "the API's own audience is not accepted by STS"
+    );
     assert_eq!(get(&cluster, "/api", &own).await.0, 200);
     bench.wait(3600);
     assert_eq!(become_role(&good).await.error(), (400, "ExpiredTokenException".to_owned()));

@@ -47,7 +47,7 @@ fn events_come_in_order_from_the_requested_version() {
     store.seed_service_account("a", "before", &[], "t").unwrap();
     let version = store.version().to_string();
     let mut all = start(&store, &from(""));
-    assert_eq!(told(&mut all, &store), pairs(&[("ADDED", "before"), ("ADDED", "default")]), "what is there");
+    assert_eq!(told(&mut all, &store), pairs(&[("ADDED", "before"), ("ADDED", "default")]), "the initial objects");
     let mut new = start(&store, &from(&version));
     assert_eq!(told(&mut new, &store), [], "nothing since");
     store.seed_service_account("a", "w", &[], "t").unwrap();
@@ -58,7 +58,11 @@ fn events_come_in_order_from_the_requested_version() {
     let expected = pairs(&[("ADDED", "w"), ("MODIFIED", "w"), ("DELETED", "w")]);
     assert_eq!(told(&mut new, &store), expected);
     assert_eq!(told(&mut all, &store), expected);
-    assert_eq!(told(&mut start(&store, &from(&version)), &store), expected, "a late watch hears the same");
+    assert_eq!(
+        told(&mut start(&store, &from(&version)), &store),
+        expected,
+        "a later watch from the same version gets the same events"
+    );
     assert_eq!(told(&mut new, &store), [], "once");
     let last = start(&store, &from(&version)).look(&store).unwrap().pop().unwrap();
     assert_eq!(
@@ -66,7 +70,7 @@ fn events_come_in_order_from_the_requested_version() {
         store.version().to_string(),
         "the version of the deletion"
     );
-    assert_eq!(last["object"]["metadata"]["labels"], json!({"l": "1"}), "as it was last");
+    assert_eq!(last["object"]["metadata"]["labels"], json!({"l": "1"}), "the last state of the object");
 }
 
 #[test]
@@ -97,7 +101,7 @@ fn a_watch_from_a_compacted_version_gets_410() {
     let refusal = start(&store, &from(&version.to_string())).look(&store).unwrap_err();
     let text = format!("too old resource version: {version} ({})", version + 1);
     assert_eq!((refusal.code, refusal.reason.as_str(), refusal.message), (410, "Expired", text));
-    assert_eq!(watch.look(&store).unwrap_err().code, 410, "it had not heard of all");
+    assert_eq!(watch.look(&store).unwrap_err().code, 410, "the watch had not read all compacted events");
     let mut new = start(&store, &from(&(version + 1).to_string()));
     store.seed_service_account("a", "x", &[], "t").unwrap();
     assert_eq!(told(&mut new, &store), pairs(&[("ADDED", "x")]));

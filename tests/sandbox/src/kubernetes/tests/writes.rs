@@ -57,16 +57,19 @@ async fn a_dry_run_of_any_verb_changes_nothing() {
         let (code, answer) = send(&cluster, method, &path, "root", kind, &body).await.unwrap();
         assert_eq!(code, expected, "{method} {path}: {answer}");
         if method != "DELETE" && path.starts_with(ACCOUNTS) {
-            assert_eq!(answer["metadata"]["labels"]["l"], "1", "it shows what would be: {path}");
+            assert_eq!(answer["metadata"]["labels"]["l"], "1", "a dry run shows the result: {path}");
         }
         assert_eq!(cluster.with(|store| store.version()), before, "{method} {path}");
     }
     let options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "dryRun": ["All"]});
     let (code, held) = write(&cluster, "DELETE", &format!("{ACCOUNTS}/held"), JSON, &options).await;
     assert_eq!(code, 200);
-    assert!(held["metadata"]["deletionTimestamp"].is_string(), "what would wait: {held}");
+    assert!(held["metadata"]["deletionTimestamp"].is_string(), "an object with finalizers would stay: {held}");
     assert_eq!(cluster.with(|store| store.version()), before);
-    assert!(cluster.gate().writes().iter().all(|record| record.call.body.contains("DeleteOptions")), "no write counts");
+    assert!(
+        cluster.gate().writes().iter().all(|record| record.call.body.contains("DeleteOptions")),
+        "dry runs do not count as writes"
+    );
     for (method, path, kind) in [("POST", ACCOUNTS, "CreateOptions"), ("DELETE", &*w, "DeleteOptions")] {
         let (code, status) = send(&cluster, method, &format!("{path}?dryRun=Some"), "root", JSON, "").await.unwrap();
         let message = format!(

@@ -1,3 +1,5 @@
+//! Tests of GetAccountAuthorizationDetails, GetAccountSummary and account snapshots.
+
 use super::{ACCOUNT, Bench, POLICY, decoded, error, has, text, texts};
 
 const S3: &str = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";

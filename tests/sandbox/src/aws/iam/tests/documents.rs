@@ -1,3 +1,5 @@
+//! Tests of policy documents: grammar, encoding, sizes and the AWS managed policies.
+
 use super::super::document::{Stored, encode, size};
 use super::super::managed::POLICIES;
 use super::{Bench, POLICY, error};

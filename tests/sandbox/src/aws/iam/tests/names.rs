@@ -1,3 +1,5 @@
+//! Tests of request fields: names, paths, lengths and tags.
+
 use super::{ANYONE, Bench, error, has, tags, text, with};
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tests of IAM pagination.
+
 use super::{Bench, error, has, tags, text, texts, with};
 
 /// All pages of a list, as the texts of `element` in each.

@@ -1,3 +1,5 @@
+//! Tests of managed policies: versions, attachments and AWS managed policies.
+
 use super::{ACCOUNT, Bench, OTHER, POLICY, decoded, error, has, tags, text, texts, with};
 
 fn arn(name: &str) -> String {

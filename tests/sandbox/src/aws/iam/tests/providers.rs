@@ -1,3 +1,5 @@
+//! Tests of OpenID Connect providers: URLs, thumbprints, audiences, tags and deletion.
+
 use super::{ACCOUNT, Bench, error, has, text, texts};
 
 const URL: &str = "https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE";

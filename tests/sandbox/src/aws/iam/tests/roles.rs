@@ -1,3 +1,5 @@
+//! Tests of roles: responses, updates, boundaries, inline policies, instance profiles and quotas.
+
 use super::super::Principals;
 use super::{ACCOUNT, ANYONE, Bench, OTHER, POLICY, decoded, error, has, tags, text, texts, with};
 use crate::aws::query::AwsError;
@@ -222,14 +224,14 @@ fn an_unsettled_role_becomes_visible_late() {
     assert_eq!(arn(&mut here, "at-once"), format!("arn:aws:iam::{ACCOUNT}:role/at-once"));
     let listed = here.ok("ListRoles", &[]);
     let id = texts(&listed, "RoleId")[1].clone();
-    assert!(listed.contains(&young), "lists are not late");
+    assert!(listed.contains(&young), "lists show a new role at once");
     assert_eq!([(); 3].map(|()| arn(&mut here, "young")), [id.clone(), id, young.clone()]);
     let trust = ANYONE.replace("\"*\"", &format!(r#"{{"AWS":"{young}"}}"#));
     let made = [("RoleName", "r"), ("AssumeRolePolicyDocument", trust.as_str())];
     let changed = [("RoleName", "at-once"), ("PolicyDocument", trust.as_str())];
     let told = |error: AwsError| (error.code, error.message);
     let expected = ("MalformedPolicyDocument".to_owned(), format!("Invalid principal in policy: \"AWS\":\"{young}\""));
-    assert_eq!(told(there.call("CreateRole", &made).unwrap_err()), expected, "other accounts wait too");
+    assert_eq!(told(there.call("CreateRole", &made).unwrap_err()), expected, "other accounts also see the role late");
     assert_eq!(told(here.call("UpdateAssumeRolePolicy", &changed).unwrap_err()), expected);
     here.ok("UpdateAssumeRolePolicy", &changed);
     there.ok("CreateRole", &made);

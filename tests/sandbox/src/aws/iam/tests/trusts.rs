@@ -1,3 +1,5 @@
+//! Tests of trust policies: what IAM rejects and how it returns them.
+
 use super::super::Principals;
 use super::{ACCOUNT, ANYONE, Bench, OTHER, decoded, error, text};
 use std::sync::Arc;
