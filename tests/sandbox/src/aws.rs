@@ -54,7 +54,7 @@ struct Account {
     user: Caller,
 }
 
-/// All accounts.
+/// All accounts, their clusters and the gate.
 pub(crate) struct Aws {
     first: String,
     clock: Clock,

@@ -29,9 +29,9 @@ const WORDS: [&str; 11] = [
     "internal",
     "unavailable",
 ];
-/// Faults that only AWS has.
+/// Faults of AWS only.
 const AWS_WORDS: [&str; 2] = ["concurrent-modification", "unmodifiable"];
-/// Faults with a value.
+/// Faults that are given as an object with a value.
 const VALUED: [&str; 3] = ["delay-ms", "status", "refuse"];
 
 /// Sets the fault of an admin request.

@@ -70,7 +70,7 @@ pub struct Iam {
     boundaries: BTreeMap<String, BTreeSet<String>>,
     /// The task ids of requested deletions of service-linked roles.
     deletions: BTreeSet<String>,
-    /// How many reads and references of a new role behave as if it were not visible yet; see [`Iam::unsettled`].
+    /// How many reads and references of a new role behave as if it were not visible yet; see `Iam::unsettled`.
     unsettled: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Answers that no service gives, over HTTP.
+//! Tests of faults over HTTP: truncated answers, HTML pages, refusals and throttling.
 
 use super::tests::{Bench, FIRST, Key, Reply, SECOND, TEST};
 use crate::aws::{Fault, Match, Refusal};
@@ -10,7 +10,7 @@ use serde_json::Value;
 const ME: [(&str, &str); 2] = [("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
 
 impl Bench {
-    /// The length that the headers promise and the bytes that come before the connection ends, well or not.
+    /// The content length, the number of received body bytes, and whether the connection ended without an error.
     async fn raw(&self, service: &str, query: &str) -> (u64, usize, bool) {
         let address = self.server.endpoint().trim_start_matches("http://").to_owned();
         let stream = tokio::net::TcpStream::connect(&address).await.unwrap();
