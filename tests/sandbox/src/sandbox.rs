@@ -143,13 +143,13 @@ impl Sandbox {
         known.map(|(place, _)| place)
     }
 
-    fn must_place(&self, name: &str) -> Place {
+    fn existing_place(&self, name: &str) -> Place {
         self.place_of(name).unwrap_or_else(|| panic!("no cluster is called `{name}`"))
     }
 
     /// The Kubernetes API of a cluster, by its EKS name. Panics if no such cluster exists.
     pub fn cluster(&self, name: &str) -> Arc<Cluster> {
-        let place = self.must_place(name);
+        let place = self.existing_place(name);
         self.cluster_in(&place.account, &place.region, name).unwrap_or_else(|| panic!("no cluster is called `{name}`"))
     }
 
@@ -167,12 +167,12 @@ impl Sandbox {
 
     /// Removes a cluster from EKS and stops its API. Panics if no such cluster exists.
     pub fn remove_cluster(&mut self, name: &str) -> io::Result<()> {
-        self.take(name);
+        self.delete_from_eks(name);
         self.write_kubeconfig()
     }
 
-    fn take(&mut self, name: &str) -> Place {
-        let place = self.must_place(name);
+    fn delete_from_eks(&mut self, name: &str) -> Place {
+        let place = self.existing_place(name);
         self.aws.eks().remove(&place, name);
         self.clusters.retain(|(at, one)| (at, one.as_str()) != (&place, name));
         place
@@ -181,13 +181,13 @@ impl Sandbox {
     /// Deletes a cluster and creates another of the same name, empty and with a new issuer. Panics if no such cluster
     /// exists.
     pub async fn replace_cluster(&mut self, name: &str) -> io::Result<Arc<Cluster>> {
-        let place = self.take(name);
+        let place = self.delete_from_eks(name);
         self.add_cluster(&ClusterSpec::new(name, &place.account, &place.region)).await
     }
 
     /// Gives a user or role of another account access to a cluster's API. Panics if no such cluster exists.
     pub fn welcome(&self, cluster: &str, principal_arn: &str) {
-        self.aws.eks().welcome(&self.must_place(cluster), cluster, principal_arn);
+        self.aws.eks().welcome(&self.existing_place(cluster), cluster, principal_arn);
     }
 
     /// A ServiceAccount token, signed by the cluster's issuer as for a pod and valid for an hour. None if the machine

@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The access key of the first account.
-const FIRST: &str = "test";
+const FIRST_ACCOUNT_KEY: &str = "test";
 
 /// The secret key of every account's own access key.
 const SECRET: &str = "test";
@@ -186,7 +186,7 @@ impl Aws {
             let caller = self.account(account).user.clone();
             Ok(Holder { caller, secret: SECRET.to_owned() })
         };
-        if key == FIRST {
+        if key == FIRST_ACCOUNT_KEY {
             return own(&self.first);
         }
         if key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()) {

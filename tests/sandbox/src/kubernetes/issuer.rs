@@ -70,8 +70,8 @@ pub(crate) struct IssuerKey {
 
 impl Default for IssuerKey {
     fn default() -> Self {
-        static TAKEN: AtomicUsize = AtomicUsize::new(0);
-        let turn = TAKEN.fetch_add(1, Ordering::Relaxed);
+        static NEXT_KEY: AtomicUsize = AtomicUsize::new(0);
+        let turn = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
         Self { der: KEYS[turn % KEYS.len()], pair: OnceLock::new() }
     }
 }

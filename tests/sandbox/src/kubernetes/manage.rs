@@ -115,7 +115,7 @@ fn strip_managed(object: &mut Value) {
 }
 
 /// The fields that no manager owns.
-fn unowned() -> FieldSet {
+fn never_owned_fields() -> FieldSet {
     let mut set = FieldSet::default();
     for path in ["apiVersion", "kind", "metadata"] {
         set = set.union(&FieldSet::from_json(&json!({format!("f:{path}"): {}})).unwrap_or_default());
@@ -172,7 +172,7 @@ fn record(resource: Resource, before: &Value, new: &Value, entries: &mut Vec<Ent
     for entry in entries.iter_mut() {
         entry.fields = entry.fields.difference(&changed).difference(&comparison.removed);
     }
-    let own = changed.difference(&unowned());
+    let own = changed.difference(&never_owned_fields());
     if !own.is_empty() {
         if let Some(entry) = entries.iter_mut().find(|entry| entry.is(manager, Operation::Update)) {
             entry.fields = entry.fields.union(&own);
@@ -189,11 +189,11 @@ fn record(resource: Resource, before: &Value, new: &Value, entries: &mut Vec<Ent
         }
     }
     entries.retain(|entry| !entry.fields.is_empty());
-    cap(entries);
+    merge_old_updaters(entries);
 }
 
 /// Merges the oldest updaters into `ancient-changes` until ten entries are left.
-fn cap(entries: &mut Vec<Entry>) {
+fn merge_old_updaters(entries: &mut Vec<Entry>) {
     let count = entries.iter().filter(|entry| entry.operation == Operation::Update).count();
     if count <= UPDATERS {
         return;
@@ -259,11 +259,11 @@ pub(crate) fn apply(
         Some(last) if !last.fields.is_empty() => prune(resource, &merged, &last.fields, &mine, &entries),
         _ => merged,
     };
-    settle(resource, &before, new, entries, mine, force, now)
+    finish_apply(resource, &before, new, entries, mine, force, now)
 }
 
 /// Reports conflicts, removes lost or forced fields from the other owners, and writes the entries.
-fn settle(
+fn finish_apply(
     resource: Resource,
     before: &Value,
     mut new: Value,
@@ -290,7 +290,7 @@ fn settle(
     if *before != new {
         mine.time = Some(now.to_owned());
     }
-    mine.fields = mine.fields.difference(&unowned());
+    mine.fields = mine.fields.difference(&never_owned_fields());
     entries.push(mine);
     entries.retain(|entry| !entry.fields.is_empty());
     encode(&mut new, entries);

@@ -28,11 +28,11 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
 }
 
 /// Strips the directives of strategic merge, and the nulls, which would remove fields that do not exist.
-fn plain(value: &Value) -> Value {
+fn without_directives(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let kept = map.iter().filter(|(name, value)| !name.starts_with('$') && !value.is_null());
-            Value::Object(kept.map(|(name, value)| (name.clone(), plain(value))).collect())
+            Value::Object(kept.map(|(name, value)| (name.clone(), without_directives(value))).collect())
         }
         other => other.clone(),
     }
@@ -46,7 +46,7 @@ fn directive(value: &Value) -> Option<&str> {
 /// delete` and `replace`, `$retainKeys` and `$deleteFromPrimitiveList/…`, and ignores `$setElementOrder/…`.
 pub(crate) fn strategic(schema: &Schema, target: &mut Value, patch: &Value) {
     match (patch, schema) {
-        (Value::Object(_), _) if directive(patch) == Some("replace") => *target = plain(patch),
+        (Value::Object(_), _) if directive(patch) == Some("replace") => *target = without_directives(patch),
         (Value::Object(_), _) if directive(patch) == Some("delete") => *target = Value::Object(Map::new()),
         (Value::Object(changes), _) => {
             if !target.is_object() {
@@ -85,7 +85,7 @@ pub(crate) fn strategic(schema: &Schema, target: &mut Value, patch: &Value) {
                     }
                     (Some(place), false) => strategic(item, &mut list[place], change),
                     (None, true) => {}
-                    (None, false) => list.push(plain(change)),
+                    (None, false) => list.push(without_directives(change)),
                 }
             }
             *target = Value::Array(list);

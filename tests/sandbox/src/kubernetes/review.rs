@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks the kind and apiVersion of a body, and sets those of the answer.
-fn named(mut body: Value, group: &str, kind: &str) -> Result<Value, Refusal> {
+fn with_kind(mut body: Value, group: &str, kind: &str) -> Result<Value, Refusal> {
     let version = format!("{group}/v1");
     let said = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default();
     let (asked, called) = (said("apiVersion"), said("kind"));
@@ -34,7 +34,7 @@ fn named(mut body: Value, group: &str, kind: &str) -> Result<Value, Refusal> {
 
 /// Answers a SelfSubjectAccessReview.
 pub(crate) fn access(user: &User, body: Value) -> Result<Value, Refusal> {
-    let mut body = named(body, "authorization.k8s.io", "SelfSubjectAccessReview")?;
+    let mut body = with_kind(body, "authorization.k8s.io", "SelfSubjectAccessReview")?;
     let part = |name: &str| body.pointer(&format!("/spec/{name}")).filter(|part| !part.is_null());
     let wrong = |field: &str, value: &str, why: &str| {
         let error = FieldError::invalid(format!("spec.{field}"), value, why);
@@ -71,7 +71,7 @@ fn may(user: &User, attributes: &Value) -> bool {
 
 /// Answers a SelfSubjectRulesReview with all rules that apply in a namespace.
 pub(crate) fn rules(user: &User, body: Value) -> Result<Value, Refusal> {
-    let mut body = named(body, "authorization.k8s.io", "SelfSubjectRulesReview")?;
+    let mut body = with_kind(body, "authorization.k8s.io", "SelfSubjectRulesReview")?;
     let namespace = body.pointer("/spec/namespace").and_then(Value::as_str).unwrap_or_default();
     if namespace.is_empty() {
         return Err(Refusal::bad_request("no namespace on request"));
@@ -114,7 +114,7 @@ fn grant_rules(grant: &Grant) -> impl Iterator<Item = Value> {
 
 /// Answers a SelfSubjectReview.
 pub(crate) fn myself(user: &User, store: &Store, body: Value) -> Result<Value, Refusal> {
-    let mut body = named(body, "authentication.k8s.io", "SelfSubjectReview")?;
+    let mut body = with_kind(body, "authentication.k8s.io", "SelfSubjectReview")?;
     let mut about = Map::from_iter([("username".to_owned(), json!(user.name))]);
     let mut groups = Vec::new();
     if let Some((namespace, name)) = user.name.strip_prefix(token::PREFIX).and_then(|rest| rest.split_once(':')) {

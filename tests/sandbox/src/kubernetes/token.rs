@@ -30,7 +30,7 @@ struct TokenSpec {
     bound: Value,
 }
 
-fn unreadable(what: &str, field: &str, kind: &str) -> Refusal {
+fn decode_error(what: &str, field: &str, kind: &str) -> Refusal {
     let text =
         format!("json: cannot unmarshal {what} into Go struct field TokenRequestSpec.spec.{field} of type {kind}");
     Refusal::bad_request(format!("TokenRequest in version \"v1\" cannot be handled as a TokenRequest: {text}"))
@@ -45,15 +45,15 @@ impl TokenSpec {
                 .iter()
                 .map(|one| one.as_str().map(str::to_owned))
                 .collect::<Option<_>>()
-                .ok_or_else(|| unreadable("number", "audiences", "string"))?,
-            other => return Err(unreadable(go_type(other), "audiences", "[]string")),
+                .ok_or_else(|| decode_error("number", "audiences", "string"))?,
+            other => return Err(decode_error(go_type(other), "audiences", "[]string")),
         };
         let seconds = match &spec["expirationSeconds"] {
             Value::Null => DEFAULT,
-            Value::Number(number) => {
-                number.as_i64().ok_or_else(|| unreadable(&format!("number {number}"), "expirationSeconds", "int64"))?
-            }
-            other => return Err(unreadable(go_type(other), "expirationSeconds", "int64")),
+            Value::Number(number) => number
+                .as_i64()
+                .ok_or_else(|| decode_error(&format!("number {number}"), "expirationSeconds", "int64"))?,
+            other => return Err(decode_error(go_type(other), "expirationSeconds", "int64")),
         };
         let audiences = if audiences.is_empty() { vec![issuer.url.clone()] } else { audiences };
         Ok(Self { audiences, seconds, bound: spec["boundObjectRef"].clone() })

@@ -92,7 +92,7 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
     let Some(resource) = resource else {
         return if discovery::serves(&request.group) { Err(Refusal::unknown_resource()) } else { Ok(path_not_found()) };
     };
-    if !routed(resource, request) {
+    if !has_route(resource, request) {
         return Err(Refusal::method_not_allowed());
     }
     let (namespace, name) = (request.namespace.as_str(), request.name.as_str());
@@ -119,7 +119,7 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
         "delete" => {
             let (preconditions, dry_run) = delete_options(request, sent)?;
             let gone = store.begin_delete(resource, namespace, name, &preconditions, dry_run)?;
-            Ok(Answer::json(200, deleted(resource, name, gone)))
+            Ok(Answer::json(200, delete_answer(resource, name, gone)))
         }
         "deletecollection" => delete_collection(store, resource, request, sent),
         _ => Err(Refusal::method_not_allowed()),
@@ -128,7 +128,7 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
 
 /// Whether a route exists for the verb: no POST to a single object, no PUT or PATCH to a collection, and no writes
 /// across namespaces.
-fn routed(resource: Resource, request: &Request) -> bool {
+fn has_route(resource: Resource, request: &Request) -> bool {
     match request.verb {
         "update" | "patch" | "delete" => !request.name.is_empty(),
         "create" | "deletecollection" => {
@@ -139,7 +139,7 @@ fn routed(resource: Resource, request: &Request) -> bool {
 }
 
 /// The answer to a delete: the object for most kinds, a Status for a Lease that is gone.
-fn deleted(resource: Resource, name: &str, gone: Value) -> Value {
+fn delete_answer(resource: Resource, name: &str, gone: Value) -> Value {
     if resource != Resource::Leases || gone.pointer("/metadata/deletionTimestamp").is_some() {
         return gone;
     }

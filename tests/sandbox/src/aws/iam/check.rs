@@ -38,7 +38,7 @@ impl<'a> Checks<'a> {
         self.refusal.get_or_insert(error);
     }
 
-    fn sized(&mut self, name: &str, value: &str, least: usize, most: usize) {
+    fn check_length(&mut self, name: &str, value: &str, least: usize, most: usize) {
         let length = value.chars().count();
         if length < least {
             self.fault(name, value, &format!("have length greater than or equal to {least}"));
@@ -54,14 +54,14 @@ impl<'a> Checks<'a> {
             self.faults.push(missing(name));
             return "";
         };
-        self.sized(name, value, least, most);
+        self.check_length(name, value, least, most);
         value
     }
 
     /// An optional text.
     pub(crate) fn optional(&mut self, name: &str, least: usize, most: usize) -> Option<&'a str> {
         let value = self.params.text(name)?;
-        self.sized(name, value, least, most);
+        self.check_length(name, value, least, most);
         Some(value)
     }
 
@@ -173,7 +173,7 @@ impl<'a> Checks<'a> {
                 match value {
                     None => self.faults.push(missing(&name)),
                     Some(value) => {
-                        self.sized(&name, value, least, most);
+                        self.check_length(&name, value, least, most);
                         if !value.chars().all(tags::letter) {
                             let pattern = r"satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+";
                             self.fault(&name, value, pattern);
@@ -197,7 +197,7 @@ impl<'a> Checks<'a> {
         let keys = self.params.list("TagKeys");
         self.counted("TagKeys", keys.len(), tags::MOST);
         for (index, key) in (1..).zip(&keys) {
-            self.sized(&format!("tagKeys.{index}.member"), key, 1, 128);
+            self.check_length(&format!("tagKeys.{index}.member"), key, 1, 128);
         }
         if keys.iter().any(|key| tags::reserved(key)) {
             self.refuse(tags::system_tag());

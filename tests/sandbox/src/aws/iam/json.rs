@@ -175,7 +175,7 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    fn again(text: &str) -> Option<String> {
+    fn rewritten(text: &str) -> Option<String> {
         let mut out = String::new();
         Json::parse(text)?.write(&mut out);
         Some(out)
@@ -186,7 +186,7 @@ mod tests {
         let text =
             "{ \"b\" : [1, -2.5e3, true,null ],\r\n\t\"a\":{\"é\\u00e9\\\"\\\\\":\"\\n\"}, \"c\":{} , \"d\":[ ]}";
         assert_eq!(
-            again(text).as_deref(),
+            rewritten(text).as_deref(),
             Some("{\"b\":[1,-2.5e3,true,null],\"a\":{\"éé\\\"\\\\\":\"\\n\"},\"c\":{},\"d\":[]}")
         );
     }

@@ -163,7 +163,7 @@ const DENIES: &[Row] = &[
 ];
 
 /// The creation date of all AWS managed policies here.
-const WRITTEN: &str = "2015-02-06T18:40:58Z";
+const CREATED: &str = "2015-02-06T18:40:58Z";
 
 /// All policies, by path and name.
 pub(super) static POLICIES: LazyLock<BTreeMap<String, AwsPolicy>> = LazyLock::new(|| {
@@ -181,8 +181,8 @@ impl AwsPolicy {
             path: (*path).to_owned(),
             id: format!("ANPAAWSMANAGED{number:07}"),
             version: "v1".to_owned(),
-            created: WRITTEN.to_owned(),
-            updated: WRITTEN.to_owned(),
+            created: CREATED.to_owned(),
+            updated: CREATED.to_owned(),
             document: Stored::of(&document.to_string()),
         }
     }

@@ -66,7 +66,7 @@ pub(crate) struct Trust {
     id: Option<String>,
     rules: Vec<Rule>,
     /// The returned text, URL-encoded, if no principal in the policy can disappear. Saves building it for each read.
-    settled: Option<String>,
+    fixed_text: Option<String>,
 }
 
 impl Trust {
@@ -75,18 +75,18 @@ impl Trust {
         let document = Document::read(text)?;
         let rules = document.statements.into_iter().map(|statement| rule(statement, known));
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
-        let mut trust = Self { version: document.version, id: document.id, rules, settled: None };
+        let mut trust = Self { version: document.version, id: document.id, rules, fixed_text: None };
         let mut trusted =
             trust.rules.iter().flat_map(|rule| &rule.principals).flatten().flat_map(|(_, trusted)| trusted);
         if trusted.all(|who| matches!(who, TrustedPrincipal::Fixed(_))) {
-            trust.settled = Some(encode(&trust.text(known)));
+            trust.fixed_text = Some(encode(&trust.text(known)));
         }
         Ok(trust)
     }
 
     /// The text that IAM returns now, URL-encoded.
     pub(crate) fn encoded(&self, known: &dyn Known) -> String {
-        self.settled.clone().unwrap_or_else(|| encode(&self.text(known)))
+        self.fixed_text.clone().unwrap_or_else(|| encode(&self.text(known)))
     }
 
     /// The text that IAM returns now.
@@ -202,7 +202,7 @@ fn resolve(
         let mut trusted = Vec::new();
         for value in values {
             let who = match kind.as_str() {
-                "AWS" => aws(&value, known),
+                "AWS" => aws_principal(&value, known),
                 "Service" => is_service(&value).then(|| TrustedPrincipal::Fixed(value.clone())),
                 "Federated" => Some(TrustedPrincipal::Fixed(federated(value.clone(), known)?)),
                 _ => None,
@@ -232,7 +232,7 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn aws(value: &str, known: &dyn Known) -> Option<TrustedPrincipal> {
+fn aws_principal(value: &str, known: &dyn Known) -> Option<TrustedPrincipal> {
     let partition = known.partition();
     if value == "*" {
         return Some(TrustedPrincipal::Fixed(value.to_owned()));

@@ -25,7 +25,7 @@ fn claim<'a>(token: &'a Token<'_>, name: &str) -> Result<&'a str, AwsError> {
 
 /// Checks the validity period. AWS documents IDPRejectedClaim for an invalid claim but does not say which claims it
 /// means; the sandbox returns it for a token that is not valid yet.
-fn in_force(token: &Token<'_>, now: i64) -> Result<(), AwsError> {
+fn check_validity_period(token: &Token<'_>, now: i64) -> Result<(), AwsError> {
     let expires = token.claims["exp"].as_i64().ok_or_else(|| missing("exp"))?;
     if expires <= now {
         let text = format!("Token expired: current date/time {now} must be before the expiration date/time {expires}");
@@ -70,7 +70,7 @@ impl Aws {
         if !key.verifies(&token) {
             return Err(invalid("The ID Token provided is not signed by the identity provider"));
         }
-        in_force(&token, (self.clock)().as_second())?;
+        check_validity_period(&token, (self.clock)().as_second())?;
         if !audiences.iter().any(|audience| provider.client_ids.iter().any(|known| known == audience)) {
             return Err(invalid("Incorrect token audience"));
         }
