@@ -1,7 +1,9 @@
-//! The gates, snapshots and ports over HTTP: `/_sandbox/` on the port of AWS, for tests in other languages and for hands.
+//! The admin API: controls gates, snapshots and ports over HTTP, for tests in other languages and for manual use. Its
+//! paths begin with `/_sandbox/` on the AWS port.
 //!
-//! Nothing here is signed, passes a gate or is logged. Only this machine may ask, and no web page: a request that names
-//! another host or comes from an origin is refused. What is not known is refused with what would be.
+//! Requests to it are not signed, do not pass a gate and are not logged. It accepts requests only from this machine and
+//! not from web pages: it rejects a request with another host or with an origin. The error for an unknown path or field
+//! lists the known ones.
 
 mod faults;
 mod fields;
@@ -23,10 +25,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the paths begin with.
+/// The prefix of all admin paths.
 pub(crate) const PREFIX: &str = "/_sandbox/";
 
-/// What there is, for who asks for something else.
+/// The methods of each path.
 const ROUTES: &[(&str, &[&str])] = &[
     ("requests", &["GET", "DELETE"]),
     ("faults", &["POST", "DELETE"]),
@@ -38,10 +40,10 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("snapshots/ID/restore", &["POST"]),
 ];
 
-/// Which cluster is meant; none is AWS.
-const PLACE: &[&str] = &["cluster", "account", "region"];
+/// The fields that select a cluster. Without them, a request is about AWS.
+const CLUSTER_FIELDS: &[&str] = &["cluster", "account", "region"];
 
-/// Answers a request.
+/// Answers an admin request.
 pub(crate) async fn answer(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Response<Payload> {
     let (status, value) = match route(aws, parts, body).await {
         Ok(value) => (StatusCode::OK, value),
@@ -53,7 +55,7 @@ pub(crate) async fn answer(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Respo
     response
 }
 
-/// Whether the request comes from this machine and from no web page.
+/// Whether the request comes from this machine and not from a web page.
 fn is_local(parts: &Parts) -> bool {
     let host = header(&parts.headers, &HOST);
     let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
@@ -67,7 +69,7 @@ async fn route(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Result<Value, Wro
     let path = parts.uri.path().strip_prefix(PREFIX).unwrap_or_default().trim_end_matches('/');
     let restored = path.strip_prefix("snapshots/").and_then(|rest| rest.strip_suffix("/restore"));
     let path = if restored.is_some() { "snapshots/ID/restore" } else { path };
-    let Some((_, methods)) = ROUTES.iter().find(|(known, _)| *known == path) else { return Err(nowhere()) };
+    let Some((_, methods)) = ROUTES.iter().find(|(known, _)| *known == path) else { return Err(unknown_path()) };
     if !methods.contains(&parts.method.as_str()) {
         let text = format!("`{PREFIX}{path}` takes {}", fields::list(methods));
         return Err(Wrong::new(StatusCode::METHOD_NOT_ALLOWED, &text));
@@ -75,18 +77,22 @@ async fn route(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Result<Value, Wro
     let asked = fields::query(parts.uri.query().unwrap_or_default());
     let sent = if body.is_empty() { json!({}) } else { serde_json::from_slice(body).map_err(Wrong::json)? };
     match (path, parts.method.as_str()) {
-        ("requests", "GET") => Ok(log::show(cluster(aws, &Fields::read(&asked, PLACE)?)?.as_deref(), aws.gate())),
-        ("requests", _) => each(aws, &asked, |aws| aws.gate().forget(), |cluster| cluster.gate().forget()),
+        ("requests", "GET") => {
+            Ok(log::show(cluster(aws, &Fields::read(&asked, CLUSTER_FIELDS)?)?.as_deref(), aws.gate()))
+        }
+        ("requests", _) => for_each_server(aws, &asked, |aws| aws.gate().forget(), |cluster| cluster.gate().forget()),
         ("faults", "POST") => faults::set(aws, &sent),
-        ("faults", _) => each(aws, &asked, |aws| aws.gate().heal(), |cluster| cluster.gate().heal()),
+        ("faults", _) => for_each_server(aws, &asked, |aws| aws.gate().heal(), |cluster| cluster.gate().heal()),
         ("latency", _) => latency(aws, &sent),
         ("bucket", "GET") => {
-            let cluster = cluster(aws, &Fields::read(&asked, PLACE)?)?;
+            let cluster = cluster(aws, &Fields::read(&asked, CLUSTER_FIELDS)?)?;
             let throttled = cluster.map_or_else(|| aws.gate().throttled(), |cluster| cluster.gate().throttled());
             Ok(json!({"throttled": throttled}))
         }
         ("bucket", "PUT") => bucket(aws, &sent),
-        ("bucket", _) => each(aws, &asked, |aws| aws.gate().bucket(None), |cluster| cluster.gate().bucket(None)),
+        ("bucket", _) => {
+            for_each_server(aws, &asked, |aws| aws.gate().bucket(None), |cluster| cluster.gate().bucket(None))
+        }
         ("stale-reads", _) => stale_reads(aws, &sent),
         ("connections", _) => connections(aws, &sent).await,
         ("snapshots", _) => {
@@ -100,13 +106,13 @@ async fn route(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Result<Value, Wro
     }
 }
 
-fn nowhere() -> Wrong {
+fn unknown_path() -> Wrong {
     let all = ROUTES.iter().map(|(path, methods)| format!("{} {PREFIX}{path}", methods.join("|")));
     let text = format!("there is no such page; there are {}", fields::list(&all.collect::<Vec<_>>()));
     Wrong::new(StatusCode::NOT_FOUND, &text)
 }
 
-/// The cluster that is named; None if none is.
+/// The selected cluster. None if the request selects none.
 fn cluster(aws: &Aws, fields: &Fields<'_>) -> Result<Option<Arc<Cluster>>, Wrong> {
     let (account, region) = (fields.text("account")?, fields.text("region")?);
     let Some(name) = fields.text("cluster")? else { return Ok(None) };
@@ -122,9 +128,14 @@ fn cluster(aws: &Aws, fields: &Fields<'_>) -> Result<Option<Arc<Cluster>>, Wrong
     })
 }
 
-/// Does it to the cluster that is named, or else to AWS and all clusters.
-fn each(aws: &Aws, asked: &Value, to_aws: impl Fn(&Aws), to_cluster: impl Fn(&Cluster)) -> Result<Value, Wrong> {
-    if let Some(cluster) = cluster(aws, &Fields::read(asked, PLACE)?)? {
+/// Applies an action to the selected cluster, or to AWS and all clusters if none is selected.
+fn for_each_server(
+    aws: &Aws,
+    asked: &Value,
+    to_aws: impl Fn(&Aws),
+    to_cluster: impl Fn(&Cluster),
+) -> Result<Value, Wrong> {
+    if let Some(cluster) = cluster(aws, &Fields::read(asked, CLUSTER_FIELDS)?)? {
         to_cluster(&cluster);
         return Ok(json!({}));
     }
@@ -171,7 +182,8 @@ fn stale_reads(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
     Ok(json!({}))
 }
 
-/// A cluster's port is refused until it is asked for again, AWS's own for a time: nobody could ask for that.
+/// Closes or opens a port. A cluster's port stays closed until a request opens it. The AWS port, which serves the admin
+/// API itself, can only be closed for a limited time.
 async fn connections(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
     let fields = Fields::read(sent, &["refuse", "refuse-for-ms", "cluster", "account", "region"])?;
     match cluster(aws, &fields)? {

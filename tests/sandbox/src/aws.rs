@@ -1,8 +1,8 @@
-//! AWS of one's own: the IAM, STS and EKS of any number of accounts behind one endpoint.
+//! An AWS stand-in: the IAM, STS and EKS of any number of accounts behind one endpoint.
 //!
-//! Callers are told apart by their access key, not by their signature, and all are administrators of their account: a
-//! trust policy decides who becomes whom, and [`Gate`], where tests read the log and set faults, whether someone lacks
-//! a permission.
+//! The access key identifies a caller; the signature is not verified. Every caller is an administrator of its account.
+//! Trust policies decide who may assume which role. Missing permissions are faults that tests set at the [`Gate`],
+//! which also has the request log.
 
 mod credentials;
 mod eks;
@@ -41,10 +41,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The only partition there is.
+/// The only partition of the sandbox.
 pub(crate) const PARTITION: &str = "aws";
 
-/// The user that an account's own access key speaks for.
+/// The name of the user behind an account's own access key.
 const USER: &str = "sandbox";
 
 struct Account {
@@ -54,7 +54,7 @@ struct Account {
     user: Caller,
 }
 
-/// All accounts.
+/// All accounts, their clusters and the gate.
 pub(crate) struct Aws {
     first: String,
     clock: Clock,
@@ -63,13 +63,13 @@ pub(crate) struct Aws {
     principals: Principals,
     accounts: RwLock<BTreeMap<String, Arc<Account>>>,
     eks: eks::Eks,
-    /// How many reads after a write do not see it.
+    /// How many reads after a write do not see the write.
     stale_reads: AtomicU32,
-    /// Who is shown every write to IAM.
+    /// The callback that sees every IAM write.
     witness: RwLock<Option<Witness>>,
-    /// Those that were taken over HTTP.
+    /// The snapshots that were taken over HTTP.
     snapshots: Mutex<Vec<Snapshot>>,
-    /// For how long the port is to refuse connections, each time that it is said.
+    /// Sends for how long the port is to refuse connections.
     shut: watch::Sender<Duration>,
 }
 
@@ -79,7 +79,7 @@ impl fmt::Debug for Aws {
     }
 }
 
-/// The text between the first two tags of this name.
+/// The text of the first element of this name.
 pub(crate) fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
@@ -109,7 +109,7 @@ impl Account {
 }
 
 impl Aws {
-    /// The accounts, of which the first one answers to the key `test`.
+    /// Creates these accounts. The first one answers to the access key `test`.
     pub(crate) fn new(accounts: &[String], clock: Clock) -> Self {
         let aws = Self {
             first: accounts.first().cloned().unwrap_or_else(|| "123456789012".to_owned()),
@@ -131,17 +131,17 @@ impl Aws {
         aws
     }
 
-    /// Has the port refuse connections for so long.
+    /// Makes the port refuse connections for this time.
     pub(crate) fn shut(&self, time: Duration) {
         self.shut.send_replace(time);
     }
 
-    /// What `shut` is told.
+    /// Receives the durations that `shut` sends.
     pub(crate) fn shutting(&self) -> watch::Receiver<Duration> {
         self.shut.subscribe()
     }
 
-    /// An account, made if it is new.
+    /// An account. Creates it if it does not exist.
     fn account(&self, id: &str) -> Arc<Account> {
         if let Some(account) = self.existing(id) {
             return account;
@@ -155,7 +155,7 @@ impl Aws {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// The log and the faults.
+    /// The request log and the faults.
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
     }
@@ -165,12 +165,12 @@ impl Aws {
         &self.eks
     }
 
-    /// Works on an account's IAM itself; no request of the account runs meanwhile.
+    /// Reads or changes an account's IAM directly. No request of that account runs meanwhile.
     pub(crate) fn with_iam<T>(&self, account: &str, work: impl FnOnce(&mut Iam) -> T) -> T {
         work(&mut self.account(account).iam())
     }
 
-    /// One IAM operation past HTTP and the gate; the answer's XML.
+    /// Calls one IAM operation without HTTP and the gate. Returns the response XML.
     pub(crate) fn iam_call(&self, account: &str, action: &str, fields: &[(&str, &str)]) -> Result<String, Refusal> {
         let result = self.iam_console(account, action, &form(fields))?;
         Ok(respond(action, server::IAM_NAMESPACE, result, "none"))

@@ -1,8 +1,8 @@
-//! The one place that every request passes, twice: before it is carried out and before it is answered.
+//! The gate: every request to a sandbox server passes it twice, before it is executed and before it is answered.
 //!
-//! Here requests are logged, held, delayed, throttled, refused or lost. A fault before leaves the state as it was; a
-//! fault after loses or replaces the answer to something that has happened. What a request is, each server says for
-//! itself.
+//! The gate logs, delays, throttles, refuses or drops requests, as tests ask. A fault at [`Stage::Before`] leaves the
+//! server's state unchanged. A fault at [`Stage::After`] drops or replaces the answer to a request that has already
+//! taken effect. Each server describes its own requests by implementing [`Asked`].
 
 mod bucket;
 mod stale;
@@ -22,88 +22,88 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A request as its server knows it.
+/// A request, as the gate needs to see it. Each server implements it for its own requests.
 pub trait Asked: Clone + Send + Sync + 'static {
-    /// Which requests a fault is for.
+    /// Selects the requests that a fault applies to.
     type Match: Send;
-    /// What a refused request is answered with.
+    /// The error that answers a refused request.
     type Refusal: Clone + Send;
 
-    /// Its number, from 1 in the order of arrival.
+    /// The request's number: 1 for the first to arrive.
     fn number(&self) -> u64;
-    /// Gives it its number.
+    /// Assigns the request's number.
     fn set_number(&mut self, number: u64);
-    /// Whether a fault is for it.
+    /// Whether the selector matches this request.
     fn fits(&self, what: &Self::Match) -> bool;
-    /// Whether it would change something for good.
+    /// Whether the request changes stored state. Dry runs do not.
     fn changes(&self) -> bool;
-    /// What is said when it is not allowed.
+    /// The service's "access denied" error for this request.
     fn denied(&self) -> Self::Refusal;
-    /// Requests of one lane share a bucket.
+    /// The name of the token bucket for this request. Requests of one lane share a bucket.
     fn lane(&self) -> String;
-    /// What is said when the bucket is empty.
+    /// The service's throttling error.
     fn throttled(&self) -> Self::Refusal;
 }
 
-/// A request and what came of it.
+/// A logged request and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<C> {
     /// The request.
     pub call: C,
-    /// The status that was sent; None while it is under way, or when the answer was lost.
+    /// The HTTP status that was sent. None while the request is running, or if the answer was dropped.
     pub answer: Option<u16>,
-    /// The status that the server itself gave; None where a fault came first.
+    /// The HTTP status that the server itself produced. None if a fault prevented execution.
     pub outcome: Option<u16>,
-    /// The last fault that struck, as [`Fault::name`] calls it; or `throttle` or `stale`.
+    /// The last fault that was applied: [`Fault::name`], `throttle` or `stale`.
     pub fault: Option<&'static str>,
 }
 
-/// When a fault strikes.
+/// When a fault applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Before anything is done.
+    /// Before the request is executed.
     Before,
-    /// When it is done, before the answer goes out.
+    /// After the request is executed, before the answer is sent.
     After,
 }
 
-/// What goes wrong.
+/// What goes wrong with a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault<R> {
-    /// 403, as if it were not allowed.
+    /// Answers 403, as if the caller lacked the permission.
     Deny,
-    /// This refusal.
+    /// Answers with this error.
     Refuse(R),
-    /// Takes so long, then goes on.
+    /// Waits this long, then continues.
     Delay(Duration),
     /// Never answers.
     Hang,
     /// Closes the connection (under HTTP/2, resets the stream) without an answer.
     Drop,
-    /// An answer that is not in the service's protocol, as something between the client and the service gives it.
+    /// Answers outside the service's protocol, as a proxy or load balancer would.
     Page {
         /// The HTTP status.
         status: u16,
-        /// HTML.
+        /// The HTML body.
         body: String,
     },
-    /// The real answer's headers and half of its body, then the connection ends. The request is always carried out,
-    /// whatever the stage.
+    /// Sends the real headers and half of the body, then closes the connection. The request is executed at either
+    /// stage.
     Truncate,
 }
 
 impl<R> Fault<R> {
-    /// 502, as a load balancer says it.
+    /// A load balancer's 502 page.
     pub fn bad_gateway() -> Self {
         Self::page(502, "Bad Gateway")
     }
 
-    /// 504, as a load balancer says it.
+    /// A load balancer's 504 page.
     pub fn gateway_timeout() -> Self {
         Self::page(504, "Gateway Time-out")
     }
 
-    /// A load balancer's page of this status and title.
+    /// A load balancer's error page with this status and title.
     pub fn page(status: u16, title: &str) -> Self {
         let body = format!(
             "<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n<center><h1>{status} {title}</h1>\
@@ -112,7 +112,7 @@ impl<R> Fault<R> {
         Self::Page { status, body }
     }
 
-    /// What the log calls it.
+    /// The fault's name in the log.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Deny => "deny",
@@ -126,12 +126,12 @@ impl<R> Fault<R> {
     }
 }
 
-/// A future that can be kept in a box.
+/// The boxed future that [`Admission::decide`] returns: the fault to apply, if any.
 pub type Decision<'a, C> = Pin<Box<dyn Future<Output = Option<Fault<<C as Asked>::Refusal>>> + Send + 'a>>;
 
-/// Something of the test's own that decides about requests; it may wait as long as it likes.
+/// A test's own hook that decides about each request. It may wait, which holds the request.
 pub trait Admission<C: Asked>: Send + Sync {
-    /// Called at both stages. `outcome` is the server's own status, known at the second.
+    /// Called at both stages. `outcome` is the status that the server produced; it is None at [`Stage::Before`].
     fn decide<'a>(&'a self, stage: Stage, call: &'a C, outcome: Option<u16>) -> Decision<'a, C>;
 }
 
@@ -149,11 +149,11 @@ struct State<C: Asked> {
     admission: Option<Arc<dyn Admission<C>>>,
     latency: Duration,
     buckets: Buckets,
-    /// The requests under way whose answers will be cut short.
+    /// Running requests whose answers will be truncated.
     cut: BTreeSet<u64>,
 }
 
-/// Where requests are logged and faults are set.
+/// The request log, the configured faults and the throttling of one server.
 pub struct Gate<C: Asked> {
     state: Mutex<State<C>>,
 }
@@ -180,51 +180,52 @@ impl<C: Asked> fmt::Debug for Gate<C> {
     }
 }
 
-/// What remains of a request at a stage.
+/// What happens next to a request that passed the gate.
 pub(crate) enum Passed<R> {
     On,
     Refused(R),
     Page(u16, String),
-    /// Of the answer only half goes out.
+    /// Send only half of the answer.
     Cut,
     Lost,
 }
 
-/// How many requests the log holds; the oldest go first.
-const LOG: usize = 100_000;
+/// How many requests the log keeps. Older ones are dropped first.
+const LOG_CAPACITY: usize = 100_000;
 
 impl<C: Asked> Gate<C> {
     fn state(&self) -> MutexGuard<'_, State<C>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets a fault, for so many requests or, with None, for all. Of several that match, the first set strikes.
+    /// Adds a fault for the next `times` matching requests, or for all if `times` is None. If several faults match a
+    /// request, the one added first applies.
     pub fn fault(&self, stage: Stage, what: C::Match, fault: Fault<C::Refusal>, times: Option<u32>) {
         self.state().rules.push(Rule { what, stage, fault, left: times });
     }
 
-    /// Takes all faults away; the latency and the bucket stay.
+    /// Removes all faults. The latency and the bucket stay.
     pub fn heal(&self) {
         self.state().rules.clear();
     }
 
-    /// Puts something in charge that sees every request, before the faults.
+    /// Sets the hook that decides about every request before the configured faults do. None removes it.
     pub fn admit_by(&self, admission: Option<Arc<dyn Admission<C>>>) {
         self.state().admission = admission;
     }
 
-    /// From now on every request takes so long, before anything else is done about it.
+    /// Delays every request from now on by this time, before anything else happens to it.
     pub fn latency(&self, time: Duration) {
         self.state().latency = time;
     }
 
-    /// From now on so many requests are taken and the others refused, each lane by itself: an account's calls of one
-    /// action, or a cluster's user. Full at first; None takes them all.
+    /// Throttles requests from now on with token buckets, one for each lane. A lane is one action of an AWS account, or
+    /// one user of a cluster. Buckets start full. None turns throttling off.
     pub fn bucket(&self, size: Option<Bucket>) {
         self.state().buckets.set(size);
     }
 
-    /// How many requests the buckets have refused.
+    /// How many requests were throttled.
     pub fn throttled(&self) -> u64 {
         self.state().buckets.refused()
     }
@@ -234,7 +235,7 @@ impl<C: Asked> Gate<C> {
         self.state().log.iter().cloned().collect()
     }
 
-    /// The requests that changed something or tried to, without dry runs.
+    /// The logged requests that changed state or tried to. Dry runs are not included.
     pub fn writes(&self) -> Vec<Record<C>> {
         self.state().log.iter().filter(|record| record.call.changes()).cloned().collect()
     }
@@ -248,7 +249,7 @@ impl<C: Asked> Gate<C> {
         let mut state = self.state();
         state.count += 1;
         call.set_number(state.count);
-        if state.log.len() == LOG {
+        if state.log.len() == LOG_CAPACITY {
             state.log.pop_front();
         }
         state.log.push_back(Record { call: call.clone(), answer: None, outcome: None, fault: None });
@@ -260,7 +261,7 @@ impl<C: Asked> Gate<C> {
         }
     }
 
-    fn next(&self, stage: Stage, call: &C) -> Option<Fault<C::Refusal>> {
+    fn next_fault(&self, stage: Stage, call: &C) -> Option<Fault<C::Refusal>> {
         let mut held = self.state();
         let rule =
             held.rules.iter_mut().find(|rule| rule.stage == stage && rule.left != Some(0) && call.fits(&rule.what))?;
@@ -270,12 +271,12 @@ impl<C: Asked> Gate<C> {
         Some(rule.fault.clone())
     }
 
-    /// Notes a fault that struck.
+    /// Records in the log which fault was applied.
     pub(crate) fn struck(&self, number: u64, fault: &'static str) {
         self.note(number, |record| record.fault = Some(fault));
     }
 
-    /// The time that the request takes to arrive.
+    /// Waits for the configured latency.
     pub(crate) async fn travel(&self) {
         let latency = self.state().latency;
         if !latency.is_zero() {
@@ -283,7 +284,7 @@ impl<C: Asked> Gate<C> {
         }
     }
 
-    /// A page in place of the answer.
+    /// Answers with an HTML page instead of the real answer.
     pub(crate) fn page(&self, call: &C, status: u16, body: String) -> Response<Payload> {
         self.note(call.number(), |record| record.answer = Some(status));
         wire::page(status, body)
@@ -300,7 +301,7 @@ impl<C: Asked> Gate<C> {
             None => None,
         };
         let cut = || self.state().cut.remove(&call.number()).then_some(Fault::Truncate);
-        let Some(fault) = decided.or_else(cut).or_else(|| self.next(stage, call)) else { return Passed::On };
+        let Some(fault) = decided.or_else(cut).or_else(|| self.next_fault(stage, call)) else { return Passed::On };
         self.struck(call.number(), fault.name());
         match fault {
             Fault::Deny => Passed::Refused(call.denied()),

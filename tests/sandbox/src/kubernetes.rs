@@ -1,10 +1,9 @@
-//! A Kubernetes API server of one's own: namespaces, ServiceAccounts, pods and Leases, in process, over TLS on a loopback
+//! A Kubernetes API server stand-in: namespaces, ServiceAccounts, pods and Leases, in process, over TLS on a loopback
 //! port.
 //!
-//! It keeps what matters to a client that writes: server-side apply with field ownership, versions and preconditions,
-//! paged lists, watches, RBAC, tokens of ServiceAccounts, and errors in the real server's words. There are no other kinds
-//! and no kubelets.
-//! Every request passes [`Gate`], where tests read the log and set faults.
+//! It implements what matters to a client that writes: server-side apply with field ownership, resourceVersions and
+//! preconditions, paged lists, watches, RBAC, ServiceAccount tokens, and the error texts of the real server. It has no
+//! other kinds and no kubelets. Every request passes the [`Gate`], where tests read the log and set faults.
 
 mod access;
 mod admission;

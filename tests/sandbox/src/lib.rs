@@ -1,8 +1,8 @@
-//! The AWS and Kubernetes that irsa is tested against: IAM, STS, EKS and Kubernetes API servers, in process on loopback
-//! ports.
+//! The AWS and Kubernetes stand-in that irsa is tested against: IAM, STS, EKS and Kubernetes API servers, in process on
+//! loopback ports.
 //!
-//! [`Sandbox`] holds all of it: accounts, clusters and one AWS endpoint. Nothing is kept when it is dropped, and
-//! nothing outside the machine is reached.
+//! [`Sandbox`] holds everything: accounts, clusters and one AWS endpoint. Dropping it deletes everything. It never
+//! connects to other machines.
 
 mod admin;
 pub mod aws;

@@ -5,15 +5,15 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Builds `irsa` in the profile of the running program and returns its path, which is beside the running program.
-/// `package` is the package of the running program: naming it beside `irsa` gives both the same features, so cargo
-/// compiles no dependency twice.
+/// Builds `irsa` in the profile of the running program and returns its path, which is next to the running program.
+/// `package` is the package of the running program. Building it together with `irsa` gives both the same features, so
+/// that cargo compiles no dependency twice.
 ///
 /// # Errors
-/// The build fails, or the running program is not in cargo's target folder.
+/// If the build fails, or if the running program is not in cargo's target folder.
 pub fn build(package: &str) -> io::Result<PathBuf> {
     let own = env::current_exe()?;
-    let lost = || io::Error::other("this program is not where cargo puts it");
+    let lost = || io::Error::other("the running program is not in cargo's target folder");
     let profile_folder = own.parent().and_then(Path::parent).ok_or_else(lost)?;
     let profile = match profile_folder.file_name().and_then(|name| name.to_str()).ok_or_else(lost)? {
         "debug" => "dev",
@@ -40,8 +40,12 @@ pub fn build(package: &str) -> io::Result<PathBuf> {
     let output = command.stdin(Stdio::null()).output()?;
     if !output.status.success() {
         io::stderr().write_all(&output.stderr)?;
-        return Err(io::Error::other("irsa does not build"));
+        return Err(io::Error::other("cargo could not build irsa"));
     }
     let program = profile_folder.join(format!("irsa{}", env::consts::EXE_SUFFIX));
-    if program.is_file() { Ok(program) } else { Err(io::Error::other(format!("no {}", program.display()))) }
+    if program.is_file() {
+        Ok(program)
+    } else {
+        Err(io::Error::other(format!("cargo did not create {}", program.display())))
+    }
 }

@@ -1,7 +1,7 @@
-//! A sandbox: accounts, their clusters and one AWS endpoint, with a kubeconfig to go with them.
+//! A sandbox: AWS accounts and EKS clusters behind one AWS endpoint, with a kubeconfig for the clusters.
 //!
-//! It starts servers on loopback ports and writes one folder of its own; both end with it. What a test wants to change
-//! as someone else would, it changes here, past HTTP and the gates.
+//! The sandbox starts servers on loopback ports and writes one temporary folder. Dropping it stops the servers and
+//! deletes the folder. Tests use its methods to change objects as another actor would, without HTTP and the gates.
 
 mod options;
 #[cfg(test)]
@@ -19,20 +19,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::DuplexStream;
 
-/// The static token of every cluster's administrator, which the kubeconfig holds.
+/// The static token of every cluster's administrator. The kubeconfig contains it.
 const ADMIN: &str = "admin-token";
 
-/// The role by which the first account reaches the others.
+/// The role that lets the first account reach the others.
 const ACCESS_ROLE: &str = "OrganizationAccountAccessRole";
 
-/// A running sandbox. It ends when it is dropped.
+/// A running sandbox. Dropping it stops everything.
 #[derive(Debug)]
 pub struct Sandbox {
     aws: Arc<Aws>,
     server: Server,
     folder: tempfile::TempDir,
     options: SandboxOptions,
-    /// Whose contexts the kubeconfig has: those that were not made over HTTP.
+    /// The clusters with a context in the kubeconfig: those that were not created over HTTP.
     clusters: Vec<(Place, String)>,
 }
 
@@ -42,7 +42,7 @@ fn refused(refusal: impl Into<Refusal>) -> io::Error {
 }
 
 impl Sandbox {
-    /// Starts everything; needs a tokio runtime.
+    /// Starts all servers. Needs a tokio runtime.
     pub async fn start(options: SandboxOptions) -> io::Result<Self> {
         let aws = Arc::new(Aws::new(&options.accounts, Arc::clone(&options.clock)));
         let server = Server::start(Arc::clone(&aws), options.port).await?;
@@ -59,7 +59,7 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// In every account but the first, a role that the first one may assume.
+    /// Creates, in every account but the first, a role that the first account may assume.
     fn make_access_roles(&self) -> io::Result<()> {
         let Some((first, others)) = self.options.accounts.split_first() else { return Ok(()) };
         let statement = json!({
@@ -89,7 +89,7 @@ impl Sandbox {
         Ok(cluster)
     }
 
-    /// Of two clusters of one name, only the first one has a context.
+    /// If two clusters have one name, only the first one gets a context.
     fn write_kubeconfig(&self) -> io::Result<()> {
         let mut names = BTreeSet::new();
         let clusters = self.clusters.iter().filter(|(_, name)| names.insert(name.clone()));
@@ -99,7 +99,8 @@ impl Sandbox {
         std::fs::write(self.kubeconfig(), kubeconfig(&entries))
     }
 
-    /// The path of the kubeconfig: a context for every cluster that was not made over HTTP, called as the cluster.
+    /// The path of the kubeconfig. It has a context, named like the cluster, for every cluster that was not created
+    /// over HTTP.
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig")
     }
@@ -109,13 +110,13 @@ impl Sandbox {
         self.server.endpoint()
     }
 
-    /// What a program must have in its environment to use the sandbox as the first account.
+    /// The environment variables that make a program use the sandbox as the first account.
     pub fn environment(&self) -> BTreeMap<String, String> {
         let kubeconfig = self.kubeconfig().display().to_string();
         [
             ("AWS_ENDPOINT_URL", self.endpoint().as_str()),
             ("AWS_REGION", &self.options.region),
-            // Which boto3 and the aws CLI of version 1 read in its place.
+            // boto3 and version 1 of the aws CLI read this variable instead.
             ("AWS_DEFAULT_REGION", &self.options.region),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
@@ -126,13 +127,13 @@ impl Sandbox {
         .into()
     }
 
-    /// A connection to the AWS endpoint in memory: the way in for a client on a paused clock.
+    /// An in-memory connection to the AWS endpoint, for clients that run on tokio's paused clock.
     pub fn connect(&self) -> DuplexStream {
         let aws = Arc::clone(&self.aws);
         wire::in_memory(|stream| aws::connection(stream, aws))
     }
 
-    /// The Kubernetes API that is served at this `host:port`.
+    /// The Kubernetes API that listens on this `host:port`.
     pub fn cluster_at(&self, address: &str) -> Option<Arc<Cluster>> {
         self.aws.eks().serving(address.parse().ok()?)
     }
@@ -142,54 +143,55 @@ impl Sandbox {
         known.map(|(place, _)| place)
     }
 
-    fn must_place(&self, name: &str) -> Place {
+    fn existing_place(&self, name: &str) -> Place {
         self.place_of(name).unwrap_or_else(|| panic!("no cluster is called `{name}`"))
     }
 
-    /// The Kubernetes API of a cluster, by its EKS name. Panics if there is none.
+    /// The Kubernetes API of a cluster, by its EKS name. Panics if no such cluster exists.
     pub fn cluster(&self, name: &str) -> Arc<Cluster> {
-        let place = self.must_place(name);
+        let place = self.existing_place(name);
         self.cluster_in(&place.account, &place.region, name).unwrap_or_else(|| panic!("no cluster is called `{name}`"))
     }
 
-    /// The same, where a name is not unique.
+    /// The same by account and region, for names that are not unique.
     pub fn cluster_in(&self, account: &str, region: &str, name: &str) -> Option<Arc<Cluster>> {
         self.aws.eks().kubernetes(&Place::new(account, region), name)
     }
 
-    /// Adds a cluster; the kubeconfig gets its context.
+    /// Adds a cluster and its kubeconfig context.
     pub async fn add_cluster(&mut self, spec: &ClusterSpec) -> io::Result<Arc<Cluster>> {
         let cluster = self.make_cluster(spec).await?;
         self.write_kubeconfig()?;
         Ok(cluster)
     }
 
-    /// Takes a cluster away: EKS knows it no more and its API ends. Panics if there is none.
+    /// Removes a cluster from EKS and stops its API. Panics if no such cluster exists.
     pub fn remove_cluster(&mut self, name: &str) -> io::Result<()> {
-        self.take(name);
+        self.delete_from_eks(name);
         self.write_kubeconfig()
     }
 
-    fn take(&mut self, name: &str) -> Place {
-        let place = self.must_place(name);
+    fn delete_from_eks(&mut self, name: &str) -> Place {
+        let place = self.existing_place(name);
         self.aws.eks().remove(&place, name);
         self.clusters.retain(|(at, one)| (at, one.as_str()) != (&place, name));
         place
     }
 
-    /// Deletes a cluster and makes another of its name, empty and with another issuer. Panics if there is none.
+    /// Deletes a cluster and creates another of the same name, empty and with a new issuer. Panics if no such cluster
+    /// exists.
     pub async fn replace_cluster(&mut self, name: &str) -> io::Result<Arc<Cluster>> {
-        let place = self.take(name);
+        let place = self.delete_from_eks(name);
         self.add_cluster(&ClusterSpec::new(name, &place.account, &place.region)).await
     }
 
-    /// Lets a user or role of another account use a cluster's API. Panics if there is no such cluster.
+    /// Gives a user or role of another account access to a cluster's API. Panics if no such cluster exists.
     pub fn welcome(&self, cluster: &str, principal_arn: &str) {
-        self.aws.eks().welcome(&self.must_place(cluster), cluster, principal_arn);
+        self.aws.eks().welcome(&self.existing_place(cluster), cluster, principal_arn);
     }
 
-    /// A token of a ServiceAccount, as the cluster's issuer signs it for pods; good for an hour. None if the machine
-    /// cannot make a key. Panics if there is no such cluster.
+    /// A ServiceAccount token, signed by the cluster's issuer as for a pod and valid for an hour. None if the machine
+    /// cannot create a key. Panics if no such cluster exists.
     pub fn token(&self, cluster: &str, namespace: &str, service_account: &str, audience: &str) -> Option<String> {
         let issuer = self.cluster(cluster).issuer().to_owned();
         let now = (self.options.clock)().as_second();
@@ -200,60 +202,60 @@ impl Sandbox {
         }))
     }
 
-    /// Clusters and add-ons that are made from now on are CREATING for so many DescribeCluster or DescribeAddon; 0, the
+    /// Keeps later clusters and add-ons in CREATING for this many DescribeCluster or DescribeAddon calls each. 0, the
     /// default, makes them ACTIVE at once.
     pub fn eks_takes(&self, describes: u32) {
         self.aws.eks().take_time(describes);
     }
 
-    /// Works on an account's IAM itself; no request of the account runs meanwhile.
+    /// Reads or changes an account's IAM directly. No request of that account runs meanwhile.
     pub fn iam<T>(&self, account: &str, work: impl FnOnce(&mut Iam) -> T) -> T {
         self.aws.with_iam(account, work)
     }
 
-    /// One IAM operation as someone else would do it, past HTTP and the gate; the answer's XML.
+    /// Calls one IAM operation as another actor would, without HTTP and the gate. Returns the response XML.
     pub fn iam_call(&self, account: &str, action: &str, fields: &[(&str, &str)]) -> Result<String, Refusal> {
         self.aws.iam_call(account, action, fields)
     }
 
-    /// After every write over HTTP from now on, so many reads do not see it: IAM's in the account, EKS' of what hangs on
-    /// the clusters of the account and region, Kubernetes' in the cluster. Writes always see what there is. 0 turns it
-    /// off.
+    /// Hides every later HTTP write from the next `reads` reads after it. For IAM this covers the account, for EKS the
+    /// add-ons, associations and access entries in the account and region, for Kubernetes the cluster. Writes always
+    /// act on the current state. 0 turns this off.
     pub fn stale_reads(&self, reads: u32) {
         self.aws.set_stale_reads(reads);
     }
 
-    /// After every write to this item of an account's IAM from now on, so many reads over HTTP that would show it answer
-    /// as if that write had not been; everything else they show as it is. 0 ends it for the item, `stale_reads(0)` for
-    /// all.
+    /// Hides every later write to one IAM item from the next `reads` HTTP reads that would show it. These reads still
+    /// show the current state of everything else. 0 turns it off for the item; `stale_reads(0)` turns it off for all
+    /// items.
     pub fn stale_item(&self, account: &str, item: Item, reads: u32) {
         self.aws.set_late(Some(account), item, reads);
     }
 
-    /// From now on this is shown every write to IAM right after it is done, in the order in which they are done; None
-    /// shows them to nobody. It must not ask the sandbox for that account.
+    /// Calls `witness` for every later IAM write, right after the write and in the order of the writes. None removes
+    /// it. The witness must not ask the sandbox about the written account, whose lock is held.
     pub fn witness(&self, witness: Option<Witness>) {
         self.aws.set_witness(witness);
     }
 
-    /// The state of all accounts, of EKS and of the objects in all clusters. Nothing should be under way.
+    /// Saves the state of all accounts, of EKS and of the objects in all clusters. No request should be running.
     pub fn snapshot(&self) -> Snapshot {
         self.aws.snapshot()
     }
 
-    /// Goes back to a state of this sandbox; new accounts are gone. Clusters are neither made nor ended: one that was
-    /// added or replaced since stays as it is, one that was removed stays away. Faults, logs, stale reads' number and
-    /// sessions stay as they are.
+    /// Restores a saved state of this sandbox and forgets accounts that were created since. It neither creates nor
+    /// deletes clusters: one that was added or replaced since stays as it is, and one that was removed stays removed.
+    /// Faults, logs, the stale read setting and sessions stay as they are.
     pub fn restore(&self, snapshot: &Snapshot) {
         self.aws.restore(snapshot);
     }
 
-    /// Ends all connections to AWS and refuses new ones, or takes them again on the same port.
+    /// With true, breaks all AWS connections and refuses new ones. With false, accepts them again on the same port.
     pub async fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
         self.server.refuse_connections(refuse).await
     }
 
-    /// Where AWS' faults are set.
+    /// The gate of the AWS endpoint, where tests set faults.
     pub fn gate(&self) -> &Gate {
         self.aws.gate()
     }

@@ -1,4 +1,4 @@
-//! What every server here does alike on its loopback port.
+//! Connection handling that all servers of the sandbox share.
 
 mod door;
 mod payload;
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Serves every connection until it is dropped, which ends them all.
+/// Serves connections until the future is dropped, which ends them all.
 async fn accept<F>(listener: TcpListener, serve: impl Fn(TcpStream) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -23,7 +23,7 @@ where
     loop {
         tokio::select! {
             accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                // Without it small answers wait for the client's delayed acknowledgement.
+                // Without TCP_NODELAY, small answers wait for the client's delayed acknowledgement.
                 let _ = stream.set_nodelay(true);
                 connections.spawn(serve(stream));
             },
@@ -32,25 +32,25 @@ where
     }
 }
 
-/// What a server can be spoken to over.
+/// A connection that a server can serve.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
-/// How many bytes may be under way in memory; more than most messages here have.
-const UNDER_WAY: usize = 64 * 1024;
+/// The buffer of an in-memory connection, in bytes. It is larger than most messages.
+const DUPLEX_BUFFER: usize = 64 * 1024;
 
-/// A connection in memory whose other end is served until one of the two leaves.
+/// Opens an in-memory connection and serves its other end until one of the two ends closes.
 pub(crate) fn in_memory<F>(serve: impl FnOnce(DuplexStream) -> F) -> DuplexStream
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let (near, far) = tokio::io::duplex(UNDER_WAY);
+    let (near, far) = tokio::io::duplex(DUPLEX_BUFFER);
     tokio::spawn(serve(far));
     near
 }
 
-/// Ends the connection instead of an answer.
+/// The error that closes a connection instead of an answer.
 #[derive(Debug)]
 pub(crate) struct Lost;
 
@@ -62,7 +62,7 @@ impl fmt::Display for Lost {
 
 impl std::error::Error for Lost {}
 
-/// A header's text; empty where there is none.
+/// The text of a header. Empty if it is missing.
 pub(crate) fn header(headers: &HeaderMap, name: &HeaderName) -> String {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }

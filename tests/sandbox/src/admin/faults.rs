@@ -1,4 +1,4 @@
-//! Faults as they are written in JSON.
+//! Parses faults from the JSON of the admin API and sets them.
 
 use super::cluster;
 use super::fields::{Fields, Wrong, list, one_of};
@@ -8,14 +8,14 @@ use crate::kubernetes::{self, Cluster};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// What every fault has beside what it is for.
+/// The fields that every fault may have. The others select the requests that it applies to.
 const COMMON: [&str; 6] = ["stage", "fault", "times", "cluster", "account", "region"];
 const AWS: [&str; 3] = ["service", "action", "object"];
 const KUBERNETES: [&str; 5] = ["verb", "resource", "namespace", "name", "user"];
 const SERVICES: &[&str] = &["iam", "sts", "eks"];
 const VERBS: &[&str] = &["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
 
-/// Faults that both have, each in words of its own.
+/// Faults of both AWS and Kubernetes. Each service answers with its own error.
 const WORDS: [&str; 11] = [
     "deny",
     "drop",
@@ -29,12 +29,12 @@ const WORDS: [&str; 11] = [
     "internal",
     "unavailable",
 ];
-/// Faults that only AWS has.
+/// Faults of AWS only.
 const AWS_WORDS: [&str; 2] = ["concurrent-modification", "unmodifiable"];
-/// Faults with a value.
+/// Faults that are given as an object with a value.
 const VALUED: [&str; 3] = ["delay-ms", "status", "refuse"];
 
-/// Sets a fault.
+/// Sets the fault of an admin request.
 pub(super) fn set(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
     let of_cluster = sent.get("cluster").is_some();
     let own: &[&str] = if of_cluster { &KUBERNETES } else { &AWS };
@@ -85,7 +85,8 @@ fn set_for_cluster(cluster: &Cluster, fields: &Fields<'_>, stage: Stage, times: 
     Ok(())
 }
 
-/// `"drop"`, `{"delay-ms": 100}` and their like; `word` knows the refusals, `refusal` reads one that is written out.
+/// Parses a fault, such as `"drop"` or `{"delay-ms": 100}`. `word` gives the error for a fault's name, and `refusal`
+/// parses an error that the request spells out.
 fn fault<R>(
     fields: &Fields<'_>,
     known: &[&str],

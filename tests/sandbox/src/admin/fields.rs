@@ -1,10 +1,10 @@
-//! What is sent to the admin pages, read strictly: a field or a value that is not known is a mistake that is told.
+//! Strict parsing of admin requests: an unknown field or value is an error.
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use std::fmt::Display;
 
-/// Why a request is not carried out.
+/// An error response of the admin API.
 #[derive(Debug)]
 pub(super) struct Wrong {
     pub(super) status: StatusCode,
@@ -26,7 +26,7 @@ impl Wrong {
     }
 }
 
-/// Words in backticks, the last one after `and`.
+/// A list of words in backticks, with `and` before the last one.
 pub(super) fn list(words: &[impl Display]) -> String {
     let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match words.as_slice() {
@@ -36,13 +36,13 @@ pub(super) fn list(words: &[impl Display]) -> String {
     }
 }
 
-/// A query as an object.
+/// Converts a query string to a JSON object.
 pub(super) fn query(text: &str) -> Value {
     let pairs = form_urlencoded::parse(text.as_bytes()).into_owned();
     Value::Object(pairs.map(|(name, value)| (name, json!(value))).collect())
 }
 
-/// One of the words that are known.
+/// Checks that a text is one of the known words.
 pub(super) fn one_of<'a>(name: &str, text: &'a str, known: &[&str]) -> Result<&'a str, Wrong> {
     if known.contains(&text) {
         return Ok(text);
@@ -50,11 +50,11 @@ pub(super) fn one_of<'a>(name: &str, text: &'a str, known: &[&str]) -> Result<&'
     Err(Wrong::bad(&format!("`{name}` is `{text}`; it can be {}", list(known))))
 }
 
-/// The fields of an object.
+/// The fields of a JSON object.
 pub(super) struct Fields<'a>(&'a Map<String, Value>);
 
 impl<'a> Fields<'a> {
-    /// Takes only these.
+    /// Checks that the object has only these fields.
     pub(super) fn read(value: &'a Value, allowed: &[&str]) -> Result<Self, Wrong> {
         let Value::Object(map) = value else { return Err(Wrong::bad("it must be a JSON object")) };
         match map.keys().find(|name| !allowed.contains(&name.as_str())) {
@@ -94,7 +94,7 @@ impl<'a> Fields<'a> {
         self.get(name, "a whole number below 2^32 that is not negative", read)
     }
 
-    /// A status with which a request can be answered.
+    /// An HTTP status that a fault can answer with.
     pub(super) fn status(&self, name: &str) -> Result<Option<u16>, Wrong> {
         let read = |value: &Value| value.as_u64().and_then(|number| u16::try_from(number).ok());
         self.get(name, "a status from 200 to 599", |value| read(value).filter(|code| (200..600).contains(code)))
@@ -112,7 +112,7 @@ impl<'a> Fields<'a> {
         self.0.get(name)
     }
 
-    /// A field that must be there.
+    /// A required field.
     pub(super) fn required<T>(
         &self,
         name: &str,

@@ -1,19 +1,19 @@
-//! One item of IAM as it is written in JSON.
+//! Parses an IAM item from the JSON of the admin API.
 
 use super::fields::{Fields, Wrong, list};
 use crate::aws::Item;
 
-/// What an item is told by.
+/// The fields that identify an item.
 pub(super) const FIELDS: &[&str] = &["role", "policy", "provider", "part", "inline", "attached", "tag", "audience"];
 
-/// What the first field of each kind may have beside it.
+/// For each kind of object, the fields that may select one part of it.
 const KINDS: [(&str, &[&str]); 3] = [
     ("role", &["part", "inline", "attached", "tag"]),
     ("policy", &["part", "tag"]),
     ("provider", &["audience", "tag"]),
 ];
 
-/// The item that is named; None if none is.
+/// Reads the item of a request. None if the request has none.
 pub(super) fn read(fields: &Fields<'_>) -> Result<Option<Item>, Wrong> {
     let mut named = Vec::new();
     for name in FIELDS {

@@ -1,4 +1,4 @@
-//! The log of a gate as JSON.
+//! Renders the log of a gate as JSON.
 
 use crate::aws;
 use crate::gate::{Asked, Record};
@@ -41,7 +41,7 @@ fn kubernetes_call(call: &kubernetes::Call) -> Value {
     })
 }
 
-/// That of a cluster, or else AWS's.
+/// The log of the cluster, or else of AWS.
 pub(super) fn show(cluster: Option<&Cluster>, gate: &aws::Gate) -> Value {
     let requests: Vec<Value> = match cluster {
         None => gate.log().iter().map(|one| record(one, aws_call(&one.call))).collect(),

@@ -1,4 +1,4 @@
-//! The admin pages over HTTP: that they do what the gates and snapshots do, and that mistakes are told.
+//! Tests of the admin API over HTTP: it controls gates and snapshots, and it explains invalid requests.
 
 use crate::aws::server::tests::{Bench, FIRST, Key, SECOND, TEST};
 use crate::aws::{NewCluster, Place, Refusal};
@@ -40,7 +40,7 @@ async fn get(cluster: &Cluster, path: &str) -> Option<(u16, Value)> {
 }
 
 #[tokio::test]
-async fn the_log_is_shown_and_emptied_and_the_pages_are_not_in_it() {
+async fn the_log_is_shown_and_cleared_without_admin_requests() {
     let bench = Bench::new().await;
     let cluster = bench.cluster().await;
     bench.query(TEST, "sts", &ME).await;
@@ -63,7 +63,7 @@ async fn the_log_is_shown_and_emptied_and_the_pages_are_not_in_it() {
 }
 
 #[tokio::test]
-async fn faults_of_aws_are_set_and_healed() {
+async fn aws_faults_are_set_and_removed() {
     let bench = Bench::new().await;
     let cases = [
         (json!("throttle"), (400, "Throttling")),
@@ -81,7 +81,7 @@ async fn faults_of_aws_are_set_and_healed() {
             "service": "iam", "action": "ListUsers", "account": SECOND, "stage": "before", "fault": fault, "times": 1,
         });
         bench.fault(body).await;
-        assert_eq!(bench.query(TEST, "iam", &LIST).await.status, 200, "it is another account's");
+        assert_eq!(bench.query(TEST, "iam", &LIST).await.status, 200, "the fault is for another account");
         assert_eq!(bench.query(Key(SECOND, None), "iam", &LIST).await.error(), (status, code.to_owned()));
         assert_eq!(bench.query(Key(SECOND, None), "iam", &LIST).await.status, 200, "once only");
     }
@@ -104,7 +104,7 @@ async fn faults_of_aws_are_set_and_healed() {
 }
 
 #[tokio::test]
-async fn faults_of_a_cluster_are_its_own() {
+async fn a_cluster_fault_affects_only_that_cluster() {
     let bench = Bench::new().await;
     let cluster = bench.cluster().await;
     let list = "/api/v1/namespaces/default/serviceaccounts";
@@ -133,7 +133,7 @@ async fn faults_of_a_cluster_are_its_own() {
 }
 
 #[tokio::test]
-async fn buckets_stale_reads_and_snapshots() {
+async fn buckets_stale_reads_and_snapshots_work_over_http() {
     let bench = Bench::new().await;
     let cluster = bench.cluster().await;
     assert_eq!(bench.admin("PUT bucket", json!({"rate": 0, "burst": 1})).await, (200, json!({})));
@@ -159,7 +159,7 @@ async fn buckets_stale_reads_and_snapshots() {
 }
 
 #[tokio::test]
-async fn one_item_is_seen_late() {
+async fn a_stale_item_is_read_late() {
     let bench = Bench::new().await;
     let item = json!({"reads": 1, "account": SECOND, "role": "r", "tag": "team"});
     assert_eq!(bench.admin("PUT stale-reads", item).await, (200, json!({})));
@@ -200,14 +200,14 @@ async fn one_item_is_seen_late() {
 }
 
 #[tokio::test]
-async fn latency_and_connections_of_a_cluster() {
+async fn cluster_latency_and_connections_can_be_set() {
     let bench = Bench::new().await;
     let cluster = bench.cluster().await;
     let day = json!({"ms": 86_400_000});
     assert_eq!(bench.admin("PUT latency", day.clone()).await, (200, json!({})));
     let waits = tokio::time::timeout(std::time::Duration::from_millis(100), bench.query(TEST, "iam", &LIST)).await;
     assert!(waits.is_err());
-    assert_eq!(get(&cluster, "/api/v1/namespaces").await.unwrap().0, 200, "a cluster has its own");
+    assert_eq!(get(&cluster, "/api/v1/namespaces").await.unwrap().0, 200, "each cluster has its own latency");
     assert_eq!(bench.admin("PUT latency", json!({"ms": 0})).await, (200, json!({})));
     assert_eq!(bench.query(TEST, "iam", &LIST).await.status, 200);
     let address = cluster.endpoint().trim_start_matches("https://").to_owned();
@@ -219,7 +219,7 @@ async fn latency_and_connections_of_a_cluster() {
 }
 
 #[tokio::test]
-async fn the_port_of_aws_is_refused_for_a_time() {
+async fn the_aws_port_closes_for_the_requested_time() {
     let bench = Bench::new().await;
     let address = bench.server.endpoint().trim_start_matches("http://").to_owned();
     let is_open = || async { tokio::net::TcpStream::connect(&address).await.is_ok() };
@@ -231,14 +231,14 @@ async fn the_port_of_aws_is_refused_for_a_time() {
     let soon = |wait| tokio::time::timeout(Duration::from_secs(20), wait);
     for _ in 0..2 {
         assert_eq!(bench.admin("PUT connections", json!({"refuse-for-ms": 300})).await, (200, json!({})));
-        soon(becomes(false)).await.expect("it is shut");
-        soon(becomes(true)).await.expect("it is open again");
+        soon(becomes(false)).await.expect("the port is closed");
+        soon(becomes(true)).await.expect("the port is open again");
         assert_eq!(bench.query(TEST, "iam", &LIST).await.status, 200);
     }
 }
 
 #[tokio::test]
-async fn what_is_not_known_is_told_with_what_is() {
+async fn an_unknown_value_is_refused_with_the_known_ones() {
     let bench = Bench::new().await;
     bench.cluster().await;
     let cases = [
@@ -313,7 +313,7 @@ async fn what_is_not_known_is_told_with_what_is() {
 }
 
 #[tokio::test]
-async fn web_pages_and_other_machines_may_not_ask() {
+async fn web_pages_and_other_machines_are_refused() {
     let bench = Bench::new().await;
     let request = || http::Request::builder().method("GET").uri("/_sandbox/requests");
     let page = bench.send(request().header("origin", "http://127.0.0.1"), String::new()).await.unwrap();

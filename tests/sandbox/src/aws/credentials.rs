@@ -1,8 +1,9 @@
-//! Who is calling: the access key and what it was used for, as Signature Version 4 writes them.
+//! Identifies the caller from the access key in a Signature Version 4 request.
 //!
-//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>. `test` is the first account, twelve digits
-//! are that account, and a session's key is what AssumeRole gave out. A request's signature is not looked at; only
-//! where nothing else says which cluster a token is for, `signature` verifies one.
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>. The key `test` is the first account, a key
+//! of twelve digits is the account with that id, and the key of a session is one that AssumeRole returned. The server
+//! does not verify signatures of requests. Only when nothing else says which cluster a token is for does `signature`
+//! verify one.
 
 pub(crate) mod signature;
 
@@ -18,13 +19,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The key of the first account.
-const FIRST: &str = "test";
+/// The access key of the first account.
+const FIRST_ACCOUNT_KEY: &str = "test";
 
-/// The secret of every account's own key.
+/// The secret key of every account's own access key.
 const SECRET: &str = "test";
 
-/// What a signed request says of itself.
+/// What the signature of a request claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Signed {
     pub(crate) key: String,
@@ -39,7 +40,7 @@ fn incomplete(text: &str) -> AwsError {
 }
 
 impl Signed {
-    /// From the Authorization header, or else from a presigned query; None where neither is there.
+    /// Reads the Authorization header, or else a presigned query. None if the request has neither.
     pub(crate) fn read(headers: &HeaderMap, query: &Params) -> Result<Option<Self>, AwsError> {
         let token = |text: Option<&str>| text.map(str::to_owned);
         if let Some(value) = headers.get(AUTHORIZATION) {
@@ -76,16 +77,16 @@ impl Signed {
     }
 }
 
-/// Someone who calls.
+/// An identified caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
-    /// The account.
+    /// The caller's account ID.
     pub(crate) account: String,
-    /// The ARN that GetCallerIdentity tells.
+    /// The ARN that GetCallerIdentity returns.
     pub(crate) arn: String,
-    /// The user id that it tells: `AIDA…` or `AROA…:session`.
+    /// The user id that GetCallerIdentity returns: `AIDA…` or `AROA…:session`.
     pub(crate) user_id: String,
-    /// The user or role in IAM.
+    /// The ARN of the user or role in IAM.
     pub(crate) principal: String,
 }
 
@@ -95,7 +96,7 @@ impl Caller {
         Self { account: account.to_owned(), arn: arn.clone(), user_id: id.to_owned(), principal: arn }
     }
 
-    /// A session of a role; its ARN has the role's name without the path.
+    /// A session of a role. Its ARN contains the role's name without the path.
     pub(crate) fn session(account: &str, role_arn: &str, role_id: &str, session: &str) -> Self {
         let name = role_arn.rsplit('/').next().unwrap_or_default();
         Self {
@@ -111,13 +112,13 @@ impl Caller {
         self.user_id.split(':').next().unwrap_or_default()
     }
 
-    /// Whether this is a session of a role.
+    /// Whether the caller is a role session.
     pub(crate) fn is_session(&self) -> bool {
         self.user_id.contains(':')
     }
 }
 
-/// What AssumeRole gives out.
+/// The credentials that AssumeRole returned.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Session {
     pub(crate) key: String,
@@ -139,13 +140,13 @@ struct State {
     sessions: HashMap<String, Session>,
 }
 
-/// The sessions that were given out.
+/// All sessions that were created.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
     state: Mutex<State>,
 }
 
-/// Whoever holds a key, and the secret that goes with it.
+/// The caller behind an access key, and the secret key.
 pub(crate) struct Holder {
     pub(crate) caller: Caller,
     pub(crate) secret: String,
@@ -156,7 +157,7 @@ impl Credentials {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new session.
+    /// Creates a session.
     pub(crate) fn session(&self, caller: Caller, expires: Timestamp) -> Session {
         let mut state = self.state();
         state.made += 1;
@@ -179,13 +180,13 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 impl Aws {
-    /// The holder of a key; of a session's key only with its token and in its time.
+    /// Finds the caller behind an access key. A session's key needs its token and must not be expired.
     pub(crate) fn holder(&self, key: &str, token: Option<&str>) -> Result<Holder, AwsError> {
         let own = |account: &str| {
             let caller = self.account(account).user.clone();
             Ok(Holder { caller, secret: SECRET.to_owned() })
         };
-        if key == FIRST {
+        if key == FIRST_ACCOUNT_KEY {
             return own(&self.first);
         }
         if key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,8 +1,8 @@
-//! EKS: clusters, each with a Kubernetes API that runs, and what hangs on them.
+//! EKS: clusters, each with a running Kubernetes API, and their associations, add-ons and access entries.
 //!
-//! State is kept by account and region. A cluster is ready as soon as it is made, where AWS takes ten minutes, unless a
-//! test asks for a while that is counted in looks. Its API takes the tokens of its account's users and roles, who are
-//! all administrators there, and of guests by access entry.
+//! State is kept by account and region. A new cluster is ACTIVE at once, where AWS takes ten minutes, unless a test
+//! asks for a number of describes that show it as CREATING. Its API accepts the tokens of users and roles of its own
+//! account, who are all administrators there, and of principals of other accounts that have an access entry.
 
 mod access_entry;
 mod addon;
@@ -35,7 +35,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-/// One account in one region.
+/// An account and a region.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) account: String,
@@ -52,7 +52,7 @@ impl Place {
     }
 }
 
-/// Principals of other accounts who may use a cluster's API.
+/// The principals of other accounts that may use a cluster's API.
 type Guests = Arc<RwLock<BTreeSet<String>>>;
 
 #[derive(Debug, Default, Clone)]
@@ -63,21 +63,21 @@ struct Region {
 
 type Regions = BTreeMap<Place, Region>;
 
-/// All clusters.
+/// All clusters, by account and region.
 #[derive(Debug, Default)]
 pub(crate) struct Eks {
     regions: Mutex<Regions>,
     stale: Mutex<BTreeMap<Place, Stale<Region>>>,
-    /// How many looks show what is new as CREATING.
+    /// How many describes show a new cluster or add-on as CREATING.
     looks: AtomicU32,
 }
 
-/// Something that is being made, for so many looks at it.
+/// How many more describes show the object as CREATING.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Making(u32);
 
 impl Making {
-    /// The status that this look shows.
+    /// The status for this describe. Counts it.
     fn look(&mut self) -> &'static str {
         if !self.goes_on() {
             return "ACTIVE";
@@ -107,25 +107,25 @@ fn no_cluster(name: &str) -> AwsError {
     not_found(format!("No cluster found for name: {name}."))
 }
 
-/// Times are seconds since 1970 with a fraction.
+/// A time as EKS returns it: seconds since 1970, with a fraction.
 fn seconds(time: Timestamp) -> Value {
     json!(time.as_duration().as_secs_f64())
 }
 
-/// So many letters that follow from a text.
+/// `count` characters of the alphabet, derived from the seed.
 fn letters(seed: &str, alphabet: &[u8], count: usize) -> String {
     let digest = Sha256::digest(seed);
     digest.iter().take(count).map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()])).collect()
 }
 
-/// Such as stand at the end of an add-on's or an access entry's ARN.
+/// A unique id as at the end of the ARN of an add-on or access entry.
 fn unique_id(seed: &str) -> String {
     let text = letters(seed, b"0123456789abcdef", 32);
     [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
 }
 
 impl Eks {
-    /// Clusters and add-ons that are made from now on are CREATING for so many describes.
+    /// Keeps later clusters and add-ons in CREATING for this many describes each.
     pub(crate) fn take_time(&self, looks: u32) {
         self.looks.store(looks, Ordering::SeqCst);
     }
@@ -143,14 +143,14 @@ impl Eks {
         self.regions().get(place)?.clusters.get(name).map(|cluster| Arc::clone(&cluster.kubernetes))
     }
 
-    /// The Kubernetes API that is served at an address.
+    /// The Kubernetes API that listens on this address.
     pub(crate) fn serving(&self, address: SocketAddr) -> Option<Arc<Cluster>> {
         let regions = self.regions();
         let mut clusters = regions.values().flat_map(|region| region.clusters.values());
         clusters.find(|cluster| cluster.kubernetes.address() == address).map(|cluster| Arc::clone(&cluster.kubernetes))
     }
 
-    /// The names of all clusters, by place.
+    /// The names of all clusters, each with its account and region.
     pub(crate) fn names(&self) -> Vec<(Place, String)> {
         let regions = self.regions();
         let names = |(place, region): (&Place, &Region)| -> Vec<_> {
@@ -159,28 +159,28 @@ impl Eks {
         regions.iter().flat_map(names).collect()
     }
 
-    /// The key of a running cluster's issuer.
+    /// The token signing key of the running cluster with this issuer.
     pub(crate) fn issuer_key(&self, issuer: &str) -> Option<Arc<IssuerKey>> {
         let regions = self.regions();
         let mut clusters = regions.values().flat_map(|region| region.clusters.values());
         clusters.find(|cluster| cluster.kubernetes.issuer() == issuer).map(|cluster| cluster.kubernetes.issuer_key())
     }
 
-    /// Lets a principal of another account use a cluster's API; false if there is no such cluster.
+    /// Gives a principal of another account access to a cluster's API. Returns false if the cluster does not exist.
     pub(crate) fn welcome(&self, place: &Place, name: &str, principal: &str) -> bool {
         let regions = self.regions();
         let cluster = regions.get(place).and_then(|region| region.clusters.get(name));
         cluster.map(|cluster| cluster.welcome(principal)).is_some()
     }
 
-    /// Takes a cluster away, which ends its API; false if there is none.
+    /// Removes a cluster and stops its API. Returns false if the cluster does not exist.
     pub(crate) fn remove(&self, place: &Place, name: &str) -> bool {
         self.regions().get_mut(place).is_some_and(|region| region.delete(name).is_ok())
     }
 }
 
 impl Aws {
-    /// One EKS operation.
+    /// Executes one EKS operation.
     pub(crate) async fn eks_call(
         self: &Arc<Self>,
         number: u64,
@@ -215,7 +215,7 @@ impl Aws {
         if route.changes() {
             return stale.write(self.stale_reads(), region, part);
         }
-        // A cluster that is not there, or was not there yet, is as it is.
+        // A stale read shows an older state only of a cluster that exists in both states.
         let known = |region: &Region| route.cluster.starts_with("arn:") || region.clusters.contains_key(&route.cluster);
         match stale.read().filter(|before| known(before) && known(region)) {
             None => part(region),
@@ -226,7 +226,7 @@ impl Aws {
         }
     }
 
-    /// Whether an account's role of this name exists; EKS does not look at the path.
+    /// Whether the account has a role of this name. EKS ignores the role's path.
     fn has_role(&self, place: &Place, arn: &str) -> bool {
         let own = arn.starts_with(&format!("arn:{PARTITION}:iam::{}:role/", place.account));
         let name = arn.rsplit('/').next().unwrap_or_default();
@@ -235,7 +235,7 @@ impl Aws {
     }
 }
 
-/// What an operation on a cluster must know of the rest.
+/// What operations on a cluster need from outside the cluster.
 struct Context<'a> {
     place: &'a Place,
     now: Timestamp,
@@ -244,7 +244,7 @@ struct Context<'a> {
 }
 
 impl Region {
-    /// An operation on what hangs on a cluster.
+    /// Executes an operation on a cluster's associations, add-ons, access entries or tags.
     fn part_call(
         &mut self,
         context: &Context<'_>,

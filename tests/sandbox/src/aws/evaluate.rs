@@ -1,8 +1,8 @@
-//! Whether a trust policy lets someone in, and whether the conditions of any policy are met.
+//! Evaluates whether a trust policy admits a caller, and whether a policy's conditions are met.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>, for one policy and
-//! without permissions of the caller's own. What is not understood here (numbers, dates, addresses, policy variables)
-//! never opens a door: an Allow with it does not count, a Deny with it does.
+//! without the caller's own permissions. A condition that this module does not support (numbers, dates, IP addresses,
+//! policy variables) never grants access: an Allow with it is ignored, a Deny with it applies.
 
 use crate::aws::PARTITION;
 use crate::aws::credentials::Caller;
@@ -10,22 +10,22 @@ use crate::aws::iam::glob;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Who asks, and what is known of the request.
+/// The caller and the condition keys of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// `AWS`, `Federated` or `Service`.
+    /// The principal type: `AWS`, `Federated` or `Service`.
     kind: &'static str,
-    /// All the names by which a trust policy can mean the one who asks.
+    /// All names by which a trust policy can refer to the caller.
     names: Vec<String>,
     values: BTreeMap<String, Vec<String>>,
 }
 
-/// Keys ignore case, but not in what follows a `/`: tags and the paths of issuers.
-fn folded(key: &str) -> String {
+/// Lower-cases a condition key, except what follows a `/`, which can be a tag key or an issuer path.
+fn normalized_key(key: &str) -> String {
     if key.contains('/') { key.to_owned() } else { key.to_ascii_lowercase() }
 }
 
-/// A list, or one in place of a list of one.
+/// A list. A single value counts as a list of one.
 fn list(value: &Value) -> &[Value] {
     match value {
         Value::Null => &[],
@@ -34,7 +34,7 @@ fn list(value: &Value) -> &[Value] {
     }
 }
 
-/// As a condition's value is compared: `true` is `"true"`.
+/// A value as conditions compare it: `true` is `"true"`.
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -44,7 +44,7 @@ fn like(pattern: &str, value: &str) -> bool {
 }
 
 impl Facts {
-    /// Someone with AWS credentials.
+    /// A caller with AWS credentials.
     pub(crate) fn of(caller: &Caller) -> Self {
         let root = format!("arn:{PARTITION}:iam::{}:root", caller.account);
         let names = [&root, &caller.arn, &caller.principal, caller.principal_id()].map(str::to_owned);
@@ -56,22 +56,22 @@ impl Facts {
         facts
     }
 
-    /// Someone with a token of this provider's.
+    /// A caller with a token of this provider.
     pub(crate) fn federated(provider_arn: &str) -> Self {
         Self::named("Federated", &[provider_arn])
     }
 
-    /// Someone whom a trust policy means by any of these names, under this kind of principal: `AWS`, `Federated` or
-    /// `Service`.
+    /// A caller that a trust policy can refer to by any of these names, under this principal type: `AWS`, `Federated`
+    /// or `Service`.
     pub fn named(kind: &'static str, names: &[&str]) -> Self {
         Self { kind, names: names.iter().map(|name| (*name).to_owned()).collect(), ..Self::default() }
     }
 
-    /// Adds a condition key; without values it stays missing.
+    /// Sets a condition key. Without values, the key stays missing.
     pub fn set<'v>(&mut self, key: &str, values: impl IntoIterator<Item = &'v str>) {
         let values: Vec<String> = values.into_iter().map(str::to_owned).collect();
         if !values.is_empty() {
-            self.values.insert(folded(key), values);
+            self.values.insert(normalized_key(key), values);
         }
     }
 
@@ -81,7 +81,7 @@ impl Facts {
         for statement in list(&trust["Statement"]) {
             let action = action.to_ascii_lowercase();
             let about = list(&statement["Action"]).iter().any(|item| like(&text(item).to_ascii_lowercase(), &action));
-            if !about || !self.is_meant(&statement["Principal"]) {
+            if !about || !self.names_caller(&statement["Principal"]) {
                 continue;
             }
             let met = self.meets(&statement["Condition"]);
@@ -94,14 +94,14 @@ impl Facts {
         allowed
     }
 
-    fn is_meant(&self, principal: &Value) -> bool {
+    fn names_caller(&self, principal: &Value) -> bool {
         let everyone = |value: &Value| list(value).iter().any(|item| item == "*");
         everyone(principal)
             || everyone(&principal["AWS"])
             || list(&principal[self.kind]).iter().any(|item| self.names.contains(&text(item)))
     }
 
-    /// Whether all conditions of a statement are met; None where that cannot be said.
+    /// Whether all conditions of a statement are met. None if one of them is not supported.
     pub fn meets(&self, condition: &Value) -> Option<bool> {
         let mut met = true;
         for (operator, keys) in condition.as_object().into_iter().flatten() {
@@ -114,7 +114,7 @@ impl Facts {
     }
 
     fn holds(&self, operator: &str, key: &str, wanted: &[String]) -> Option<bool> {
-        let has = self.values.get(&folded(key));
+        let has = self.values.get(&normalized_key(key));
         let operator = operator.to_ascii_lowercase();
         let (set, operator) = operator.split_once(':').unwrap_or(("", &operator));
         let (operator, if_exists) =
@@ -138,7 +138,7 @@ impl Facts {
 
 type Test = fn(&str, &str) -> bool;
 
-/// What an operator asks, and whether it asks for the opposite.
+/// The comparison of a condition operator, and whether the operator negates it.
 fn test(operator: &str) -> Option<(Test, bool)> {
     let (plain, negated) = match operator.split_once("not") {
         Some((kind, rest)) => (format!("{kind}{rest}"), true),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn principals_are_met_by_any_of_their_names() {
+    fn principals_match_by_any_of_their_names() {
         for name in [
             "*",
             "arn:aws:iam::111122223333:root",
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn actions_are_patterns_whatever_their_case() {
+    fn actions_match_as_patterns_ignoring_case() {
         for (action, expected) in [
             (json!("STS:assumerole"), true),
             (json!(["sts:TagSession", "sts:*"]), true),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_have_their_operators_meaning() {
+    fn condition_operators_compare_as_documented() {
         for (condition, expected) in [
             (json!({"StringEquals": {"sts:externalid": ["x", "secret"]}}), true),
             (json!({"StringEquals": {"sts:ExternalId": "Secret"}}), false),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deny_wins_even_where_it_is_not_understood() {
+    fn a_deny_with_an_unsupported_condition_applies() {
         let allow = json!({"Effect": "Allow", "Principal": "*", "Action": "sts:*"});
         for (condition, expected) in [
             (json!({"StringEquals": {"sts:ExternalId": "secret"}}), false),

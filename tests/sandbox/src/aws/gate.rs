@@ -1,51 +1,51 @@
-//! What the gate of AWS sees: requests by account, region, service, action and object.
+//! How the gate sees AWS requests: by account, region, service, action and object.
 
 use crate::aws::query::AwsError;
 use crate::gate;
 use std::collections::BTreeMap;
 
-/// Where requests are logged and faults are set.
+/// The request log and the faults of the AWS endpoint.
 pub type Gate = gate::Gate<Call>;
 
-/// A request and what came of it.
+/// A logged request and its result.
 pub type Record = gate::Record<Call>;
 
-/// What goes wrong.
+/// What goes wrong with a request.
 pub type Fault = gate::Fault<Refusal>;
 
-/// What an admission comes to.
+/// The boxed future that an admission hook returns.
 pub type Decision<'a> = gate::Decision<'a, Call>;
 
-/// One request.
+/// One AWS request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Call {
-    /// Counts from 1 in the order of arrival.
+    /// The request's number: 1 for the first to arrive.
     pub number: u64,
-    /// The caller's account; empty when the caller is not known.
+    /// The caller's account ID. Empty if the caller is not known.
     pub account: String,
-    /// The region that the request was signed for.
+    /// The region that the request is signed for.
     pub region: String,
     /// `iam`, `sts` or `eks`.
     pub service: String,
     /// For example `GetRole`.
     pub action: String,
-    /// What it is about: a name, an ARN, `cluster` or `cluster/part`; empty for lists and the like.
+    /// The object of the request: a name, an ARN, `cluster` or `cluster/part`. Empty for lists and similar calls.
     pub object: String,
-    /// The caller's ARN; empty when not known.
+    /// The caller's ARN. Empty if the caller is not known.
     pub caller: String,
-    /// Who the client says that it is.
+    /// The `User-Agent` header.
     pub user_agent: String,
-    /// The form or the JSON that was sent; of a GET, its query.
+    /// The form or JSON body. For a GET, the query string.
     pub body: String,
 }
 
 impl Call {
-    /// The fields of a form or a query.
+    /// The form or query fields.
     pub fn params(&self) -> BTreeMap<String, String> {
         form_urlencoded::parse(self.body.as_bytes()).into_owned().collect()
     }
 
-    /// Whether this would change something in IAM or EKS.
+    /// Whether the action changes IAM or EKS.
     pub fn is_write(&self) -> bool {
         let reads = ["Get", "List", "Describe"];
         self.service != "sts" && !reads.iter().any(|verb| self.action.starts_with(verb))
@@ -76,52 +76,52 @@ impl Call {
     }
 }
 
-/// Which requests a fault is for; what is None matches all.
+/// Selects the requests that a fault applies to. A field that is None matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Match {
     /// The caller's account.
     pub account: Option<String>,
-    /// The region.
+    /// The region that the request is signed for.
     pub region: Option<String>,
     /// `iam`, `sts` or `eks`.
     pub service: Option<String>,
-    /// The action.
+    /// For example `GetRole`.
     pub action: Option<String>,
-    /// What it is about.
+    /// The object, as in [`Call::object`].
     pub object: Option<String>,
 }
 
 impl Match {
-    /// Every request.
+    /// Matches every request.
     pub fn any() -> Self {
         Self::default()
     }
 
-    /// This action of a service.
+    /// Matches one action of a service.
     pub fn on(service: &str, action: &str) -> Self {
         Self { action: Some(action.to_owned()), ..Self::service(service) }
     }
 
-    /// Everything of a service.
+    /// Matches every action of a service.
     pub fn service(service: &str) -> Self {
         Self { service: Some(service.to_owned()), ..Self::default() }
     }
 
-    /// For this object only.
+    /// Restricts the match to this object.
     #[must_use]
     pub fn about(mut self, object: &str) -> Self {
         self.object = Some(object.to_owned());
         self
     }
 
-    /// From this account only.
+    /// Restricts the match to callers of this account.
     #[must_use]
     pub fn from_account(mut self, account: &str) -> Self {
         self.account = Some(account.to_owned());
         self
     }
 
-    /// In this region only.
+    /// Restricts the match to this region.
     #[must_use]
     pub fn in_region(mut self, region: &str) -> Self {
         self.region = Some(region.to_owned());
@@ -166,7 +166,7 @@ impl gate::Asked for Call {
     }
 
     fn lane(&self) -> String {
-        // IAM has no regions.
+        // IAM ARNs have no region.
         let region = if self.service == "iam" { "" } else { &self.region };
         [&self.account, region, &self.service, &self.action].join("/")
     }
@@ -176,24 +176,24 @@ impl gate::Asked for Call {
     }
 }
 
-/// A refusal in AWS's terms.
+/// An AWS error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// AWS's code, for example `NoSuchEntity`.
+    /// The AWS error code, for example `NoSuchEntity`.
     pub code: String,
-    /// AWS's words.
+    /// The error message.
     pub message: String,
 }
 
 impl Refusal {
-    /// Any refusal.
+    /// An error with this status, code and message.
     pub fn new(status: u16, code: &str, message: &str) -> Self {
         Self { status, code: code.to_owned(), message: message.to_owned() }
     }
 
-    /// Too many requests, as this service says it.
+    /// The service's throttling error.
     pub fn throttled(service: &str) -> Self {
         if service == "eks" {
             Self::new(429, "ThrottlingException", "Rate exceeded")
@@ -202,18 +202,18 @@ impl Refusal {
         }
     }
 
-    /// Too many requests, as 429: <https://docs.aws.amazon.com/eks/latest/userguide/troubleshooting.html>.
+    /// Throttling as HTTP 429: <https://docs.aws.amazon.com/eks/latest/userguide/troubleshooting.html>.
     pub fn too_many(service: &str) -> Self {
         let text = if service == "eks" { "Too Many Requests" } else { "Rate exceeded" };
         Self::new(429, "TooManyRequestsException", text)
     }
 
-    /// 503.
+    /// HTTP 503.
     pub fn unavailable() -> Self {
         Self::new(503, "ServiceUnavailable", "Service is unavailable")
     }
 
-    /// 500, under the name that this service has for it
+    /// HTTP 500, with the service's own error code
     /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html#API_CreateRole_Errors>,
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>,
     /// <https://docs.aws.amazon.com/eks/latest/APIReference/API_DescribeCluster.html#API_DescribeCluster_Errors>).
@@ -226,18 +226,18 @@ impl Refusal {
         Self::new(500, code, "An internal error has occurred")
     }
 
-    /// A session that is over, as this service says it.
+    /// The service's error for an expired session.
     pub fn expired(service: &str) -> Self {
         let code = if service == "eks" { "ExpiredTokenException" } else { "ExpiredToken" };
         Self::new(403, code, "The security token included in the request is expired")
     }
 
-    /// IAM's answer to two changes of one object at once.
+    /// IAM's `ConcurrentModification`: two requests changed one object at the same time.
     pub fn concurrent_modification() -> Self {
         Self::new(409, "ConcurrentModification", "The previous operation on this entity is still ongoing.")
     }
 
-    /// IAM's answer to a change of what it is still making.
+    /// IAM's `EntityTemporarilyUnmodifiable`: the object is still being created.
     pub fn unmodifiable() -> Self {
         Self::new(409, "EntityTemporarilyUnmodifiable", "The entity cannot be modified while it is being created.")
     }

@@ -1,8 +1,8 @@
-//! The IAM of one account, as near to AWS's as its pages and its users tell: names, documents, quotas, conflicts and
-//! the ways in which things read back otherwise than they were written.
+//! The IAM of one account, as close to AWS as its documentation and known behaviour allow: names, documents, quotas,
+//! conflicts, and the cases in which IAM returns something other than what was written.
 //!
-//! It is plain state behind one call; who may call, over which wire and with which faults is not its business. Reads
-//! are consistent at once, unless a test asks for AWS's delays. Every id follows from the account and the order of
+//! This module is plain state behind one call. It knows nothing about callers, HTTP or faults. Reads are consistent at
+//! once, unless a test asks for AWS's delays. Ids are deterministic: they follow from the account and the order of
 //! creation.
 
 mod account;
@@ -44,10 +44,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-/// The result of a call: None where the operation has none.
+/// The result of a call. None if the operation returns no result.
 pub(crate) type Answer = Result<Option<Xml>, AwsError>;
 
-/// Objects by their folded name: IAM's names are unique whatever their case.
+/// Objects by case-folded name: IAM's names are unique regardless of case.
 type Table<T> = BTreeMap<String, T>;
 
 /// The IAM of one account.
@@ -62,15 +62,15 @@ pub struct Iam {
     policies: Table<policy::Policy>,
     users: Table<user::User>,
     profiles: Table<profile::Profile>,
-    /// By host and path.
+    /// By issuer host and path.
     providers: BTreeMap<String, provider::Provider>,
-    /// Which roles have a policy attached, by its ARN.
+    /// The roles that have a policy attached, by the policy's ARN.
     attachments: BTreeMap<String, BTreeSet<String>>,
-    /// Which roles have a policy as boundary, by its ARN.
+    /// The roles that have a policy as permissions boundary, by the policy's ARN.
     boundaries: BTreeMap<String, BTreeSet<String>>,
-    /// The deletions of service-linked roles that were asked for.
+    /// The task ids of requested deletions of service-linked roles.
     deletions: BTreeSet<String>,
-    /// How long a new role takes to be known everywhere.
+    /// How many reads and references of a new role behave as if it were not visible yet; see `Iam::unsettled`.
     unsettled: u32,
 }
 
@@ -85,12 +85,12 @@ impl fmt::Debug for Iam {
     }
 }
 
-/// How names are told apart.
+/// Folds the case of a name, because IAM compares names without case.
 fn fold(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
-/// As IAM writes times: to the second.
+/// A time as IAM writes it, to the second.
 pub(crate) fn date(time: Timestamp) -> String {
     Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
 }
@@ -136,7 +136,7 @@ impl Iam {
         }
     }
 
-    /// Carries out one operation. `directory` knows the roles and users of all accounts, and is kept up to date.
+    /// Executes one operation. `directory` indexes the roles and users of all accounts; the call updates it.
     pub(crate) fn call(&mut self, action: &str, params: &Params, directory: &Principals) -> Answer {
         directory.add_account(&self.account);
         match action {
@@ -212,7 +212,7 @@ impl Iam {
         }
     }
 
-    /// The object that a call is about: a name, an ARN or a provider's URL; empty where there is none.
+    /// The object of a call: a name, an ARN or a provider's URL. Empty if the action has none.
     pub(crate) fn object_of(action: &str, params: &Params) -> String {
         let fields: &[&str] = match action {
             "ListEntitiesForPolicy" => &["PolicyArn"],
@@ -234,15 +234,16 @@ impl Iam {
         fields.iter().find_map(|field| params.text(field)).unwrap_or_default().to_owned()
     }
 
-    /// Sets a quota by its name in GetAccountSummary, or `OpenIDConnectProvidersQuota`; false if there is none.
+    /// Sets a quota by its name in GetAccountSummary, or `OpenIDConnectProvidersQuota`. Returns false for an unknown
+    /// name.
     pub fn set_quota(&mut self, name: &str, value: u32) -> bool {
         self.quotas.set(name, value)
     }
 
-    /// Roles that are made from now on take their time to be known everywhere, as AWS's do
-    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html>, "not always immediately visible").
-    /// Of each, the first `count` GetRole show the unique id in place of the ARN, and the first `count` requests that
-    /// name it, in a trust policy of any account or to EKS, are refused as if there were no such role.
+    /// Makes roles that are created from now on become visible late, as in AWS
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html>, "not always immediately
+    /// visible"). For each new role, the first `count` GetRole calls show the unique id instead of the ARN. The first
+    /// `count` requests that name it, in a trust policy of any account or to EKS, fail as if the role did not exist.
     pub fn unsettled(&mut self, count: u32) {
         self.unsettled = count;
     }
@@ -255,7 +256,7 @@ impl Iam {
         (self.now)()
     }
 
-    /// A unique id of IAM's form: four letters that tell the kind and seventeen of base 32.
+    /// A unique id in IAM's format: a four-letter prefix for the kind and seventeen base 32 characters.
     fn unique_id(&mut self, kind: &str) -> String {
         const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
         self.made += 1;

@@ -1,22 +1,22 @@
-//! AWS's Query protocol, which IAM and STS speak: a form goes in, XML comes out.
+//! AWS's Query protocol, which IAM and STS use: a form request, an XML response.
 //!
-//! Here are the fields of a request, the writer of an answer and the shape of an error. Nothing here knows what an
-//! operation means (<https://docs.aws.amazon.com/IAM/latest/UserGuide/programming.html>).
+//! This file has the request fields, an XML writer and the error format. It knows nothing about single operations
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/programming.html>).
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-/// The fields of one request.
+/// The fields of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Params(HashMap<String, String>);
 
 impl Params {
-    /// From a form-encoded body; of a field that comes twice, the last one counts.
+    /// Parses a form-encoded body. If a field occurs twice, the last one counts.
     pub(crate) fn parse(form_body: &[u8]) -> Self {
         Self(form_urlencoded::parse(form_body).into_owned().collect())
     }
 
-    /// A field, as it was sent.
+    /// A field's text as sent.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
@@ -26,13 +26,13 @@ impl Params {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// A whole number.
+    /// A field as a whole number.
     pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, AwsError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| AwsError::new(400, "MalformedInput", "Invalid Argument"))
     }
 
-    /// A yes or no.
+    /// A field as a boolean.
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, AwsError> {
         match self.text(name) {
             None => Ok(None),
@@ -47,7 +47,7 @@ impl Params {
         (1..).map_while(|index: u32| self.text(&format!("{name}.member.{index}"))).collect()
     }
 
-    /// `Name.member.1.First` with `Name.member.1.Second`, and so on; either may be missing, not both.
+    /// `Name.member.1.First` with `Name.member.1.Second`, and so on. One of the two may be missing, but not both.
     pub(crate) fn pairs(&self, name: &str, first: &str, second: &str) -> Vec<(Option<&str>, Option<&str>)> {
         (1..)
             .map_while(|index: u32| {
@@ -59,23 +59,23 @@ impl Params {
     }
 }
 
-/// The name of a field as validation errors have it.
+/// A field's name as validation errors show it.
 pub(crate) fn member(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + letters.as_str())
 }
 
-/// What is said of a field that is not there.
+/// The validation message for a missing field.
 pub(crate) fn missing(name: &str) -> String {
     format!("Value null at '{}' failed to satisfy constraint: Member must not be null", member(name))
 }
 
-/// Writes XML.
+/// An XML writer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Xml(String);
 
 impl Xml {
-    /// Nothing yet.
+    /// An empty document.
     pub(crate) fn new() -> Self {
         Self::default()
     }
@@ -87,7 +87,7 @@ impl Xml {
         self.close(name)
     }
 
-    /// `<name>text</name>` if there is a text.
+    /// `<name>text</name>`, or nothing for None.
     pub(crate) fn optional(&mut self, name: &str, text: Option<impl AsRef<str>>) -> &mut Self {
         match text {
             Some(text) => self.element(name, text),
@@ -95,14 +95,14 @@ impl Xml {
         }
     }
 
-    /// `<name>…</name>`, with what `write` writes inside.
+    /// `<name>…</name>` around what `write` writes.
     pub(crate) fn nest(&mut self, name: &str, write: impl FnOnce(&mut Self)) -> &mut Self {
         self.open(name);
         write(self);
         self.close(name)
     }
 
-    /// `<name><member>…</member>…</name>`, one for each item.
+    /// `<name><member>…</member>…</name>`, with one member for each item.
     pub(crate) fn members<T>(
         &mut self,
         name: &str,
@@ -118,7 +118,7 @@ impl Xml {
         self.close(name)
     }
 
-    /// The same, of plain texts.
+    /// The same for plain texts.
     pub(crate) fn texts<T: AsRef<str>>(&mut self, name: &str, items: impl IntoIterator<Item = T>) -> &mut Self {
         self.members(name, items, |xml, item| escape(item.as_ref(), &mut xml.0))
     }
@@ -149,40 +149,40 @@ fn escape(text: &str, out: &mut String) {
             '\'' => out.push_str("&apos;"),
             '\t' | '\n' => out.push(letter),
             '\r' => out.push_str("&#xD;"),
-            // No other control character can be written in XML 1.0.
+            // XML 1.0 cannot contain other control characters.
             letter if letter < ' ' => out.push('\u{fffd}'),
             letter => out.push(letter),
         }
     }
 }
 
-/// A refusal in AWS's terms.
+/// An AWS error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AwsError {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// AWS's code, for example `NoSuchEntity`.
+    /// The AWS error code, for example `NoSuchEntity`.
     pub(crate) code: String,
-    /// AWS's words.
+    /// The error message.
     pub(crate) message: String,
-    /// Whether the caller is to blame.
+    /// Whether the caller caused the error (`<Type>Sender</Type>`).
     pub(crate) sender: bool,
 }
 
 impl AwsError {
-    /// The caller is to blame below 500.
+    /// An error with this status. A status below 500 means that the caller caused it.
     pub(crate) fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { status, code: code.into(), message: message.into(), sender: status < 500 }
     }
 
-    /// `ValidationError`, of one or more constraints that are not met.
+    /// A `ValidationError` that lists the failed constraints.
     pub(crate) fn validation(faults: &[String]) -> Self {
         let count = faults.len();
         let noun = if count == 1 { "error" } else { "errors" };
         Self::new(400, "ValidationError", format!("{count} validation {noun} detected: {}", faults.join("; ")))
     }
 
-    /// The whole error document.
+    /// The complete XML error response.
     pub(crate) fn to_query_xml(&self, xmlns: &str, request_id: &str) -> String {
         let mut xml = Xml::new();
         xml.nest("Error", |xml| {
@@ -195,7 +195,7 @@ impl AwsError {
     }
 }
 
-/// The whole answer of an operation; one without a result has no result element at all.
+/// The complete XML response of an operation. It has no result element if `result` is None.
 pub(crate) fn respond(action: &str, xmlns: &str, result: Option<Xml>, request_id: &str) -> String {
     let size = result.as_ref().map_or(0, |Xml(body)| body.len());
     let mut answer = String::with_capacity(size + 256);
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_lists_and_pairs_are_read() {
+    fn fields_lists_and_pairs_are_parsed() {
         let params = Params::parse(
             b"Action=TagRole&RoleName=a%2Bb+c&Tags.member.1.Key=k&Tags.member.1.Value=&Tags.member.2.Key=l&Ids.member.1=x&Ids.member.3=z&N=7",
         );

@@ -1,8 +1,8 @@
-//! The HTTP front: one loopback port for IAM, STS and EKS.
+//! The HTTP server of AWS: one loopback port for IAM, STS and EKS.
 //!
-//! The service is what the credential scope names, or else what the request looks like. A request is named, its caller
-//! found, passed through the gate, carried out in one step under the account's lock, passed through the gate again and
-//! answered in the service's own protocol: XML for IAM and STS, JSON for EKS.
+//! The credential scope names the service; without one, the form of the request decides. For each request the server
+//! parses it, identifies the caller, passes the gate, executes the request in one step under the account's lock, passes
+//! the gate again and answers in the service's own protocol: XML for IAM and STS, JSON for EKS.
 
 use crate::admin;
 use crate::aws::credentials::{Caller, Signed};
@@ -30,13 +30,13 @@ use tokio::task::JoinHandle;
 pub(crate) const IAM_NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// Larger than any request of these services.
-const BODY: usize = 1024 * 1024;
+/// The largest body. No request of these services is larger.
+const MAX_BODY: usize = 1024 * 1024;
 
-/// How long the answer that says that the port will be shut has to leave.
-const ANSWER: Duration = Duration::from_millis(50);
+/// How long to wait before the port closes, so that the answer to the request that asked for it can be sent.
+const ANSWER_TIME: Duration = Duration::from_millis(50);
 
-/// A running front. It ends when it is dropped.
+/// A running server. Dropping it stops the server.
 #[derive(Debug)]
 pub(crate) struct Server {
     door: Arc<Door>,
@@ -50,25 +50,25 @@ impl Drop for Server {
     }
 }
 
-/// Shuts the door for as long as it is told to, and opens it again.
-async fn keep(door: Arc<Door>, mut shutting: watch::Receiver<Duration>) {
+/// Closes the port for each requested duration, then opens it again.
+async fn close_and_reopen(door: Arc<Door>, mut shutting: watch::Receiver<Duration>) {
     while shutting.changed().await.is_ok() {
         let time = *shutting.borrow_and_update();
-        tokio::time::sleep(ANSWER).await;
+        tokio::time::sleep(ANSWER_TIME).await;
         if door.refuse(true).await.is_ok() {
             tokio::time::sleep(time).await;
-            // a port that cannot be had again is closed, as its door says
+            // If the port cannot be bound again, it stays closed; see `Door::refuse`.
             let _ = door.refuse(false).await;
         }
     }
 }
 
 impl Server {
-    /// Starts on a port of 127.0.0.1; 0 takes a free one.
+    /// Starts the server on a port of 127.0.0.1; 0 picks a free one.
     pub(crate) async fn start(aws: Arc<Aws>, port: u16) -> io::Result<Self> {
         let shutting = aws.shutting();
         let door = Arc::new(Door::open(port, move |stream| connection(stream, Arc::clone(&aws))).await?);
-        let keeper = tokio::spawn(keep(Arc::clone(&door), shutting));
+        let keeper = tokio::spawn(close_and_reopen(Arc::clone(&door), shutting));
         Ok(Self { door, keeper })
     }
 
@@ -77,7 +77,7 @@ impl Server {
         format!("http://{}", self.door.address())
     }
 
-    /// Ends all connections and refuses new ones, or takes them again.
+    /// With true, breaks all connections and refuses new ones. With false, accepts them again.
     pub(crate) async fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
         self.door.refuse(refuse).await
     }
@@ -85,23 +85,23 @@ impl Server {
 
 pub(crate) async fn connection(stream: impl wire::Stream, aws: Arc<Aws>) {
     let service = service_fn(move |request| answer(Arc::clone(&aws), request));
-    // An error is a client that left or an answer that was to be lost.
+    // An error here means that the client disconnected or that a fault dropped the answer.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// What is asked of which service.
-enum Asked {
+/// A parsed request: the service and the operation.
+enum Operation {
     Query { service: &'static str, action: String, params: Params },
     Eks { route: Option<Route>, query: String, body: Bytes },
 }
 
-/// What comes of it.
+/// The result of an operation.
 enum Answer {
     Query(Option<Xml>),
     Json(Value),
 }
 
-impl Asked {
+impl Operation {
     fn read(service: Option<&str>, method: &Method, path: &str, query: &str, body: &Bytes) -> Self {
         let rest = || Self::Eks { route: Route::read(method, path, body), query: query.to_owned(), body: body.clone() };
         let form = |service| {
@@ -114,7 +114,8 @@ impl Asked {
             Some("sts") => form("sts"),
             Some(_) => form("iam"),
             None if path != "/" => rest(),
-            // Without a signature there is no scope: the version tells, and only STS has an operation to tell of.
+            // An unsigned request has no credential scope, so the API version decides. Only STS has unsigned
+            // operations.
             None => match form("sts") {
                 Self::Query { params, action, .. } if params.text("Version") == Some("2010-05-08") => {
                     Self::Query { service: "iam", action, params }
@@ -151,8 +152,8 @@ impl Asked {
     }
 }
 
-/// Whose request it is, if that is known and needed.
-fn caller(aws: &Aws, asked: &Asked, signed: Option<&Signed>) -> Result<Option<Caller>, AwsError> {
+/// Identifies the caller. None if the operation needs no caller.
+fn caller(aws: &Aws, asked: &Operation, signed: Option<&Signed>) -> Result<Option<Caller>, AwsError> {
     match signed {
         _ if !asked.needs_caller() => Ok(None),
         None => Err(AwsError::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token")),
@@ -162,7 +163,7 @@ fn caller(aws: &Aws, asked: &Asked, signed: Option<&Signed>) -> Result<Option<Ca
 
 async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Response<Payload>, Lost> {
     let (parts, body) = incoming.into_parts();
-    let body = Limited::new(body, BODY).collect().await.map(http_body_util::Collected::to_bytes);
+    let body = Limited::new(body, MAX_BODY).collect().await.map(http_body_util::Collected::to_bytes);
     let (body, too_large) = body.map_or_else(|_| (Bytes::new(), true), |body| (body, false));
     if parts.uri.path().starts_with(admin::PREFIX) {
         return Ok(admin::answer(&aws, &parts, &body).await);
@@ -170,7 +171,8 @@ async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Resp
     let query = parts.uri.query().unwrap_or_default();
     let signed = Signed::read(&parts.headers, &Params::parse(query.as_bytes()));
     let scope = signed.as_ref().ok().and_then(Option::as_ref);
-    let asked = Asked::read(scope.map(|signed| signed.service.as_str()), &parts.method, parts.uri.path(), query, &body);
+    let asked =
+        Operation::read(scope.map(|signed| signed.service.as_str()), &parts.method, parts.uri.path(), query, &body);
     let caller = signed.as_ref().map_err(Clone::clone).and_then(|signed| caller(&aws, &asked, signed.as_ref()));
     let known = caller.as_ref().ok().and_then(Option::as_ref);
     let mut call = Call {
@@ -207,21 +209,26 @@ async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Resp
     }
 }
 
-async fn carry_out(aws: &Arc<Aws>, caller: Option<&Caller>, call: &Call, asked: &Asked) -> Result<Answer, AwsError> {
+async fn carry_out(
+    aws: &Arc<Aws>,
+    caller: Option<&Caller>,
+    call: &Call,
+    asked: &Operation,
+) -> Result<Answer, AwsError> {
     match (asked, caller) {
-        (Asked::Query { service: "iam", action, params }, Some(caller)) => {
+        (Operation::Query { service: "iam", action, params }, Some(caller)) => {
             aws.iam_request(&caller.account, call, action, params).map(Answer::Query)
         }
-        (Asked::Query { action, params, .. }, caller) => aws.sts(caller, action, params).map(Answer::Query),
-        (Asked::Eks { route: Some(route), query, body }, Some(caller)) => {
+        (Operation::Query { action, params, .. }, caller) => aws.sts(caller, action, params).map(Answer::Query),
+        (Operation::Eks { route: Some(route), query, body }, Some(caller)) => {
             let place = crate::aws::Place { account: caller.account.clone(), region: call.region.clone() };
             aws.eks_call(call.number, &place, route, query, body).await.map(Answer::Json)
         }
-        (Asked::Eks { .. }, _) => Err(AwsError::new(404, "UnknownOperationException", "Not Found")),
+        (Operation::Eks { .. }, _) => Err(AwsError::new(404, "UnknownOperationException", "Not Found")),
     }
 }
 
-/// A request id that follows from the request's number.
+/// A request id, derived from the request's number.
 fn request_id(number: u64) -> String {
     format!("00000000-0000-4000-8000-{number:012x}")
 }
@@ -234,7 +241,7 @@ fn send(aws: &Aws, call: &Call, result: Result<Answer, AwsError>) -> Response<Pa
         Ok(Answer::Query(xml)) => (200, "text/xml", respond(&call.action, namespace, xml, &id)),
         Ok(Answer::Json(value)) => (200, "application/json", value.to_string()),
         Err(error) if call.service == "eks" => {
-            let error = in_json(error);
+            let error = as_json_service_error(error);
             if let Ok(value) = HeaderValue::from_str(&error.code) {
                 headers.insert("x-amzn-errortype", value);
             }
@@ -253,9 +260,9 @@ fn send(aws: &Aws, call: &Call, result: Result<Answer, AwsError>) -> Response<Pa
     response
 }
 
-/// What is the caller's fault before any service is asked has other names in JSON
+/// Renames an error that occurs before the service runs: JSON services use other error codes
 /// (<https://docs.aws.amazon.com/eks/latest/APIReference/CommonErrors.html>).
-fn in_json(error: AwsError) -> AwsError {
+fn as_json_service_error(error: AwsError) -> AwsError {
     let code = match error.code.as_str() {
         "InvalidClientTokenId" => "UnrecognizedClientException",
         "MissingAuthenticationToken" => "MissingAuthenticationTokenException",

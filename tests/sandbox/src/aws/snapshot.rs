@@ -1,7 +1,7 @@
-//! The state of everything at one time, and going back to it.
+//! Saves and restores the state of all accounts, of EKS and of the objects in all clusters.
 //!
-//! Faults, logs and the sessions that STS gave out are not part of it, and servers neither start nor end: of the
-//! clusters, those go back that were there already and still are.
+//! Faults, logs and STS sessions are not part of a snapshot. Restoring neither starts nor stops servers: it restores
+//! only clusters that existed at the snapshot and still exist.
 
 use crate::aws::iam::{Iam, PrincipalsState};
 use crate::aws::{Aws, eks};
@@ -24,7 +24,7 @@ impl fmt::Debug for Snapshot {
 }
 
 impl Aws {
-    /// The state as it is.
+    /// Saves the current state.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
         Snapshot {
@@ -34,7 +34,7 @@ impl Aws {
         }
     }
 
-    /// Goes back; accounts that are new since are gone.
+    /// Restores a snapshot. Accounts that were created since are removed.
     pub(crate) fn restore(&self, snapshot: &Snapshot) {
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
         accounts.retain(|id, _| snapshot.accounts.contains_key(id));
@@ -49,7 +49,7 @@ impl Aws {
         self.forget_stale();
     }
 
-    /// Takes one that is kept, and gives its number, from 1.
+    /// Saves the state, keeps it and returns its number, counted from 1.
     pub(crate) fn keep_snapshot(&self) -> usize {
         let snapshot = self.snapshot();
         let mut kept = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,7 +57,7 @@ impl Aws {
         kept.len()
     }
 
-    /// The one of this number.
+    /// A kept snapshot by its number.
     pub(crate) fn kept_snapshot(&self, number: usize) -> Option<Snapshot> {
         let kept = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get(number.checked_sub(1)?).cloned()

@@ -1,7 +1,7 @@
-//! Reads that do not see the last write yet: IAM's by account or by item, those of what hangs on clusters by account and
-//! region.
+//! Stale reads: reads that do not see the last write yet. IAM reads are stale by account or by item. EKS reads of
+//! associations, add-ons and access entries are stale by account and region.
 //!
-//! Only reads over HTTP count. STS, and EKS where it asks whether a role exists, see the state as it is.
+//! Only HTTP reads are stale. STS always sees the current state, and so does EKS when it checks that a role exists.
 
 use crate::aws::gate::Call;
 use crate::aws::iam::{Answer, Item, Kept};
@@ -11,13 +11,13 @@ use crate::gate::Stale;
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
-/// One item that reads see late, whatever they see of all others.
+/// One item with stale reads of its own.
 #[derive(Debug)]
 pub(super) struct Late {
     item: Item,
-    /// How many reads after each write to it.
+    /// How many reads after each write to the item are stale.
     reads: u32,
-    /// What they see, and how many still do.
+    /// The state that stale reads show, and how many more reads show it.
     shown: Option<(Kept, u32)>,
 }
 
@@ -32,7 +32,7 @@ impl Account {
 }
 
 impl Aws {
-    /// After every write from now on, so many reads do not see it; 0 ends it for single items, too.
+    /// Hides every later write from the next `reads` reads after it. 0 turns this off, also for single items.
     pub(crate) fn set_stale_reads(&self, reads: u32) {
         self.stale_reads.store(reads, Ordering::SeqCst);
         self.forget_stale();
@@ -48,7 +48,7 @@ impl Aws {
         }
     }
 
-    /// After every write to this item from now on, so many reads that would show it do not see that write.
+    /// Hides every later write to this item from the next `reads` reads that would show it.
     pub(crate) fn set_late(&self, account: Option<&str>, item: Item, reads: u32) {
         let account = self.account(account.unwrap_or(&self.first));
         let mut all = account.late();
@@ -60,7 +60,7 @@ impl Aws {
         self.stale_reads.load(Ordering::SeqCst)
     }
 
-    /// Every read sees the state as it is, until the next write.
+    /// Makes every read see the current state, until the next write.
     pub(super) fn forget_stale(&self) {
         for account in self.accounts.read().unwrap_or_else(PoisonError::into_inner).values() {
             account.stale().clear();
@@ -69,7 +69,8 @@ impl Aws {
         self.eks.forget_stale();
     }
 
-    /// One IAM operation past HTTP: its writes are not seen at once either, its reads see all.
+    /// Executes an IAM operation without HTTP. Its writes are hidden from stale HTTP reads too; its own reads are
+    /// current.
     pub(super) fn iam_console(&self, account: &str, action: &str, params: &Params) -> Answer {
         if ["Get", "List"].iter().any(|verb| action.starts_with(verb)) {
             return self.account(account).iam().call(action, params, &self.principals);
@@ -77,7 +78,7 @@ impl Aws {
         self.iam_write(account, action, params)
     }
 
-    /// One IAM operation of a client.
+    /// Executes an IAM operation of an HTTP client.
     pub(super) fn iam_request(&self, account: &str, call: &Call, action: &str, params: &Params) -> Answer {
         if call.is_write() {
             return self.iam_write(account, action, params);
@@ -96,7 +97,8 @@ impl Aws {
         shown.unwrap_or(answer)
     }
 
-    /// The answer with the late items as they were, where that is another; only such a read counts for an item.
+    /// The answer with the old states of items whose reads are stale, if it differs from the current answer. Only a
+    /// read whose answer differs counts as a stale read of the item.
     fn read_late(
         &self,
         account: &Account,

@@ -1,6 +1,6 @@
-//! STS: who one is, and becoming someone else.
+//! STS: GetCallerIdentity and the operations that assume a role.
 //!
-//! Whether a role may be assumed is decided by its trust policy alone: every caller counts as allowed to ask
+//! Only the trust policy decides whether a role may be assumed. Every caller counts as having `sts:AssumeRole`
 //! (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>).
 
 #[cfg(test)]
@@ -15,14 +15,14 @@ use crate::aws::{Account, Aws, PARTITION};
 use jiff::SignedDuration;
 use std::sync::Arc;
 
-/// The longest session of a role that was assumed by a role.
+/// The longest session, in seconds, of a role that another role assumes (role chaining).
 const CHAINED: i64 = 3600;
 
 pub(crate) fn access_denied(message: impl Into<String>) -> AwsError {
     AwsError::new(403, "AccessDenied", message)
 }
 
-/// What AssumeRole and its like have in common.
+/// The parameters that the AssumeRole operations share.
 struct Wish<'a> {
     role_arn: &'a str,
     session: &'a str,
@@ -40,7 +40,7 @@ impl<'a> Wish<'a> {
         Self { role_arn, session, seconds }
     }
 
-    /// The account and the role, if there are such.
+    /// The account and the role, if they exist.
     fn role(&self, aws: &Aws) -> Result<Option<(Arc<Account>, RoleFacts)>, AwsError> {
         let parts: Vec<&str> = self.role_arn.splitn(6, ':').collect();
         let ["arn", PARTITION, "iam", "", account, resource] = parts[..] else {
@@ -62,7 +62,7 @@ impl<'a> Wish<'a> {
         Err(AwsError::new(400, "ValidationError", text))
     }
 
-    /// Gives the session out.
+    /// Creates the session.
     fn grant(&self, aws: &Aws, account: &Account, role: &RoleFacts) -> Session {
         let now = (aws.clock)();
         let expires = now.checked_add(SignedDuration::from_secs(self.seconds)).unwrap_or(now);
@@ -87,7 +87,7 @@ fn write(session: &Session) -> Xml {
 }
 
 impl Aws {
-    /// One STS operation; only AssumeRoleWithWebIdentity needs no caller.
+    /// Executes an STS operation. Only AssumeRoleWithWebIdentity needs no caller.
     pub(crate) fn sts(&self, caller: Option<&Caller>, action: &str, params: &Params) -> Answer {
         match (action, caller) {
             ("AssumeRoleWithWebIdentity", _) => self.assume_role_with_web_identity(params),
@@ -121,7 +121,7 @@ impl Aws {
         let mut actions = vec!["sts:AssumeRole"];
         actions.extend((!tags.is_empty()).then_some("sts:TagSession"));
         actions.extend(params.text("SourceIdentity").map(|_| "sts:SetSourceIdentity"));
-        // What does not exist is denied in the same words: STS does not tell which roles there are.
+        // A missing role gets the same denial, because STS does not reveal which roles exist.
         let found = wish.role(self)?;
         for action in actions {
             let trusted = found.as_ref().is_some_and(|(_, role)| facts.allowed_by(&role.trust, action));

@@ -1,20 +1,20 @@
-//! Who is shown every state that IAM goes through: a test that judges what was allowed at each moment.
+//! A callback that sees every IAM write and the state after it. Tests use it to check each intermediate state.
 
 use crate::aws::Aws;
 use crate::aws::iam::Iam;
 use crate::aws::query::Params;
 use std::sync::{Arc, PoisonError};
 
-/// A write to IAM that was carried out, over HTTP or past it.
+/// A completed IAM write, over HTTP or direct.
 #[derive(Debug, Clone, Copy)]
 pub struct Written<'a> {
-    /// The account.
+    /// The account ID.
     pub account: &'a str,
     /// For example `PutRolePolicy`.
     pub action: &'a str,
-    /// What it was about, as in [`crate::aws::Call`].
+    /// The object, as in [`crate::aws::Call`].
     pub object: &'a str,
-    /// The account right after it.
+    /// The account's state right after the write.
     pub iam: &'a Iam,
     params: &'a Params,
 }
@@ -31,11 +31,11 @@ impl Written<'_> {
     }
 }
 
-/// Is called for each write in the order in which they are carried out; the account waits meanwhile.
+/// Called for each write, in order. The account stays locked during the call.
 pub type Witness = Arc<dyn Fn(Written<'_>) + Send + Sync>;
 
 impl Aws {
-    /// From now on this is shown every write to IAM; None shows them to nobody.
+    /// Sets the callback for later IAM writes. None removes it.
     pub(crate) fn set_witness(&self, witness: Option<Witness>) {
         *self.witness.write().unwrap_or_else(PoisonError::into_inner) = witness;
     }

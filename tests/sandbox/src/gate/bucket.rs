@@ -1,20 +1,20 @@
-//! Token buckets: so many requests at once, and so many more a second.
+//! Token buckets for throttling, each with a burst size and a refill rate.
 //!
-//! AWS tells neither the sizes nor the rates of its own; each lane (an account's calls of one action) has one. The time
-//! is tokio's, so that a test's paused clock holds for them.
+//! AWS does not publish the sizes and rates of its own. Each lane (for AWS, an account's calls of one action) has a
+//! bucket. The buckets use tokio's clock, so that a test can pause it.
 
 use std::collections::HashMap;
 use tokio::time::Instant;
 
-/// What a clock that counts whole nanoseconds may be short of.
+/// A tolerance for rounding, because the clock counts whole nanoseconds.
 const SLACK: f64 = 1e-6;
 
-/// The size of a token bucket.
+/// The size and rate of a token bucket.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bucket {
-    /// Tokens a second.
+    /// Tokens added in a second.
     pub rate: f64,
-    /// How many tokens there are at most, and at first.
+    /// The maximum number of tokens, and the initial number.
     pub burst: f64,
 }
 
@@ -35,7 +35,7 @@ impl Buckets {
         self.refused
     }
 
-    /// Takes a token; false if there is none.
+    /// Takes a token of the lane. Returns false if its bucket is empty.
     pub(super) fn take(&mut self, lane: impl FnOnce() -> String) -> bool {
         let Some(Bucket { rate, burst }) = self.size else { return true };
         let now = Instant::now();

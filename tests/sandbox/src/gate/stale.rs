@@ -1,10 +1,10 @@
-//! What reads see for a while after a write: the state as it was before.
+//! Stale reads: after a write, a number of reads see the state from before the write.
 //!
 //! IAM is eventually consistent
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>).
-//! Writes always see the state as it is.
+//! Writes always act on the current state.
 
-/// A state that was, for so many reads.
+/// An old state, and how many more reads see it.
 #[derive(Debug)]
 pub(crate) struct Stale<S> {
     shown: Option<(S, u32)>,
@@ -17,17 +17,17 @@ impl<S> Default for Stale<S> {
 }
 
 impl<S: Clone> Stale<S> {
-    /// From now on reads see the state as it is.
+    /// Makes reads see the current state.
     pub(crate) fn clear(&mut self) {
         self.shown = None;
     }
 
-    /// The next so many reads are to see this.
+    /// Makes the next `reads` reads see the state `before`.
     pub(crate) fn wrote(&mut self, before: S, reads: u32) {
         self.shown = Some((before, reads));
     }
 
-    /// What a read is to see, if it is not the state as it is; counts as one read.
+    /// The old state, if this read is stale. Counts the read.
     pub(crate) fn read(&mut self) -> Option<&mut S> {
         if self.shown.as_ref().is_some_and(|(_, left)| *left == 0) {
             self.shown = None;
@@ -37,7 +37,7 @@ impl<S: Clone> Stale<S> {
         Some(state)
     }
 
-    /// A write: what was before it is kept for so many reads, unless it is refused.
+    /// Executes a write. If it succeeds, the next `reads` reads see the state from before it.
     pub(crate) fn write<T, E>(
         &mut self,
         reads: u32,

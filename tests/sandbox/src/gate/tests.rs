@@ -1,4 +1,4 @@
-//! The gate by itself, under a paused clock.
+//! Tests of the gate alone, on a paused clock.
 
 use super::*;
 use crate::aws::{Call, Fault as AwsFault, Gate as AwsGate, Match, Refusal};
@@ -25,22 +25,22 @@ async fn taken(gate: &AwsGate, account: &str, action: &str, times: u32) -> u32 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bucket_takes_its_burst_and_then_its_rate() {
+async fn a_bucket_allows_its_burst_and_then_its_rate() {
     let gate = AwsGate::default();
     gate.bucket(Some(Bucket { rate: 15.0, burst: 15.0 }));
     assert_eq!(taken(&gate, "1", "GetRole", 40).await, 15);
-    assert_eq!(taken(&gate, "1", "ListRoles", 40).await, 15, "each action has its own");
-    assert_eq!(taken(&gate, "2", "GetRole", 40).await, 15, "and each account");
+    assert_eq!(taken(&gate, "1", "ListRoles", 40).await, 15, "each action has its own bucket");
+    assert_eq!(taken(&gate, "2", "GetRole", 40).await, 15, "each account has its own bucket");
     assert_eq!(gate.throttled(), 75);
     let mut later = 0;
     for _ in 0..30 {
         tokio::time::advance(Duration::from_secs(1) / 30).await;
         later += taken(&gate, "1", "GetRole", 1).await;
     }
-    assert_eq!(later, 15, "a second brings as many as the rate");
+    assert_eq!(later, 15, "a second adds as many tokens as the rate");
     tokio::time::advance(Duration::from_secs(4000)).await;
-    assert_eq!(taken(&gate, "1", "GetRole", 40).await, 15, "it never holds more than its burst");
-    let Passed::Refused(refusal) = before(&gate, "1", "GetRole").await else { panic!("it is empty") };
+    assert_eq!(taken(&gate, "1", "GetRole", 40).await, 15, "a bucket never holds more than its burst");
+    let Passed::Refused(refusal) = before(&gate, "1", "GetRole").await else { panic!("the bucket is empty") };
     assert_eq!(refusal, Refusal::throttled("iam"));
     let last = gate.log().pop().unwrap();
     assert_eq!((last.fault, last.outcome), (Some("throttle"), None));
@@ -49,7 +49,7 @@ async fn a_bucket_takes_its_burst_and_then_its_rate() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_throttled_reaches_no_fault() {
+async fn a_throttled_request_uses_up_no_fault() {
     let gate = AwsGate::default();
     gate.bucket(Some(Bucket { rate: 1.0, burst: 1.0 }));
     gate.fault(Stage::Before, Match::any(), AwsFault::Deny, Some(2));
@@ -71,7 +71,7 @@ async fn what_is_throttled_reaches_no_fault() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_request_takes_the_latency_and_a_fault_its_delay() {
+async fn latency_delays_every_request_and_a_delay_fault_its_own() {
     let gate = AwsGate::default();
     let start = Instant::now();
     gate.travel().await;
@@ -87,12 +87,12 @@ async fn every_request_takes_the_latency_and_a_fault_its_delay() {
 }
 
 #[tokio::test]
-async fn an_answer_can_be_cut_whenever_it_is_asked_for() {
+async fn truncate_works_at_both_stages() {
     let gate = AwsGate::default();
     for stage in [Stage::Before, Stage::After] {
         gate.fault(stage, Match::any(), AwsFault::Truncate, Some(1));
         let cut = call(&gate, "1", "GetRole");
-        assert!(matches!(gate.pass(Stage::Before, &cut, None).await, Passed::On), "it is carried out");
+        assert!(matches!(gate.pass(Stage::Before, &cut, None).await, Passed::On), "the request is executed");
         assert!(matches!(gate.pass(Stage::After, &cut, Some(200)).await, Passed::Cut));
         let whole = call(&gate, "1", "GetRole");
         assert!(matches!(gate.pass(Stage::Before, &whole, None).await, Passed::On));
@@ -103,7 +103,7 @@ async fn an_answer_can_be_cut_whenever_it_is_asked_for() {
 }
 
 #[test]
-fn a_stale_state_is_shown_so_many_times() {
+fn a_stale_state_is_shown_for_the_given_number_of_reads() {
     let mut stale = Stale::default();
     let mut now = 1;
     let write = |stale: &mut Stale<i32>, now: &mut i32, value: Result<i32, ()>| {
@@ -112,10 +112,14 @@ fn a_stale_state_is_shown_so_many_times() {
     write(&mut stale, &mut now, Ok(2));
     assert_eq!(stale.read().copied(), Some(1));
     write(&mut stale, &mut now, Err(()));
-    assert_eq!((stale.read().copied(), stale.read(), now), (Some(1), None, 2), "a refused write is none");
+    assert_eq!(
+        (stale.read().copied(), stale.read(), now),
+        (Some(1), None, 2),
+        "a refused write does not change the stale state"
+    );
     write(&mut stale, &mut now, Ok(3));
     write(&mut stale, &mut now, Ok(4));
-    assert_eq!(stale.read().copied(), Some(3), "the state before the last write");
+    assert_eq!(stale.read().copied(), Some(3), "reads see the state before the last write");
     stale.clear();
     assert_eq!(stale.read(), None);
     assert_eq!(stale.write(0, &mut now, |state| Ok::<_, ()>(std::mem::replace(state, 5))), Ok(4));

@@ -1,7 +1,7 @@
-//! Who is asking, and what they may do: bearer tokens and a small RBAC.
+//! Authentication and authorization: bearer tokens and a small RBAC.
 //!
-//! <https://kubernetes.io/docs/reference/access-authn-authz/rbac/>. A token that nobody knows is 401, a request that no
-//! grant covers is 403.
+//! <https://kubernetes.io/docs/reference/access-authn-authz/rbac/>. An unknown token gets 401, a request that no grant
+//! covers gets 403.
 
 use crate::kubernetes::discovery::{CONFIGURATION, KEYS};
 use crate::kubernetes::resource::Resource;
@@ -11,15 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-/// Turns a token that is not a static one into a user name; for EKS, a `k8s-aws-v1.` token into whom it speaks for.
+/// Turns a non-static token into a user name. For EKS, it verifies a `k8s-aws-v1.` token and returns its principal.
 pub type Authenticate = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// Someone who may ask.
+/// An authenticated user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The user name, as in a 403.
+    /// The user name, as 403 messages show it.
     pub name: String,
-    /// What they may do.
+    /// The user's permissions.
     pub access: Access,
 }
 
@@ -37,35 +37,36 @@ impl User {
         self.access.may_path(verb, path)
     }
 
-    /// A user who may do only this.
+    /// A user with only these grants.
     pub fn limited(name: &str, grants: impl IntoIterator<Item = Grant>) -> Self {
         Self { name: name.to_owned(), access: Access::Only(grants.into_iter().collect()) }
     }
 }
 
-/// What a user may do.
+/// A user's permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
     /// Everything.
     All,
-    /// What one of the grants covers; none is nothing but discovery.
+    /// What the grants cover. An empty list allows only discovery.
     Only(Vec<Grant>),
 }
 
-/// One rule of a role, and where it is bound.
+/// A rule of a role, and the namespaces that it is bound in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
     /// `get`, `list`, `create`, `update`, `patch`, `delete`, `deletecollection` or `*`.
     pub verbs: BTreeSet<String>,
     /// Plural names, or `*`.
     pub resources: BTreeSet<String>,
-    /// Only in these namespaces; None is a ClusterRoleBinding.
+    /// The namespaces of the RoleBindings. None means a ClusterRoleBinding.
     pub namespaces: Option<BTreeSet<String>>,
-    /// Paths that are no resources, for example `/.well-known/openid-configuration`.
+    /// Paths that are not resources, for example `/.well-known/openid-configuration`.
     pub paths: BTreeSet<String>,
 }
 
-/// What `system:discovery` and `system:public-info-viewer` give to everyone who is authenticated, with all below.
+/// The paths, with all paths below them, that `system:discovery` and `system:public-info-viewer` open to every
+/// authenticated user.
 pub(crate) const OPEN: [&str; 7] = ["/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz"];
 
 fn set(words: &[&str]) -> BTreeSet<String> {
@@ -73,18 +74,18 @@ fn set(words: &[&str]) -> BTreeSet<String> {
 }
 
 impl Grant {
-    /// In these namespaces: a RoleBinding in each.
+    /// A grant in these namespaces, as by a RoleBinding in each.
     pub fn in_namespaces(namespaces: &[&str], resources: &[&str], verbs: &[&str]) -> Self {
         let namespaces = Some(set(namespaces));
         Self { verbs: set(verbs), resources: set(resources), namespaces, paths: BTreeSet::new() }
     }
 
-    /// In the whole cluster: a ClusterRoleBinding.
+    /// A grant in the whole cluster, as by a ClusterRoleBinding.
     pub fn everywhere(resources: &[&str], verbs: &[&str]) -> Self {
         Self { verbs: set(verbs), resources: set(resources), ..Self::default() }
     }
 
-    /// Reading the issuer's documents, which Kubernetes gives to ServiceAccounts only.
+    /// Permission to read the issuer's documents, which Kubernetes by default gives only to ServiceAccounts.
     pub fn issuer_discovery() -> Self {
         Self {
             verbs: set(&["get"]),
@@ -96,13 +97,13 @@ impl Grant {
     fn covers(&self, verb: &str, resource: &str, namespace: &str) -> bool {
         let has = |words: &BTreeSet<String>, word: &str| words.contains("*") || words.contains(word);
         let here = self.namespaces.as_ref().is_none_or(|all| !namespace.is_empty() && all.contains(namespace));
-        // `*/token` is that subresource of every resource.
+        // `*/token` covers the `token` subresource of every resource.
         let part = resource.split_once('/').is_some_and(|(_, part)| self.resources.contains(&format!("*/{part}")));
         here && has(&self.verbs, verb) && (has(&self.resources, resource) || part)
     }
 }
 
-/// All that decides about a request.
+/// The users and permissions of a cluster.
 #[derive(Clone)]
 pub(crate) struct Directory {
     pub(crate) tokens: BTreeMap<String, User>,
@@ -127,7 +128,7 @@ impl Directory {
         Some(User { name, access })
     }
 
-    /// A ServiceAccount: without a grant of its own it may do what every one of them may.
+    /// A ServiceAccount as a user. Without its own access entry it has only the default grant of all ServiceAccounts.
     pub(crate) fn service_account(&self, name: String) -> User {
         let usual = || Access::Only(vec![Grant::issuer_discovery()]);
         let access = self.access.get(&name).cloned().unwrap_or_else(usual);
@@ -156,15 +157,15 @@ impl Access {
     }
 }
 
-/// The group of a resource, or of one of its subresources.
+/// The API group of a resource or subresource.
 pub(crate) fn group_of(resource: &str) -> &'static str {
     Resource::from_plural(resource.split('/').next().unwrap_or_default()).map_or("", Resource::group)
 }
 
-/// `system:basic-user`: everyone who is authenticated may ask who they are and what they may do.
+/// `system:basic-user`: every authenticated user may ask for their own identity and permissions.
 pub(crate) const BASIC: [&str; 3] = ["selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews"];
 
-/// Whether the user may do this on a resource, or on a subresource, as in `serviceaccounts/token`.
+/// Checks whether the user may use this verb on a resource or a subresource such as `serviceaccounts/token`.
 pub(crate) fn check(user: &User, verb: &str, resource: &str, namespace: &str, name: &str) -> Result<(), Refusal> {
     if user.may(verb, resource, namespace) {
         return Ok(());

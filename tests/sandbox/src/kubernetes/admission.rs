@@ -1,8 +1,8 @@
-//! What may stand in the way of a write behind RBAC: webhooks and quotas.
+//! Admission control: webhooks and quotas, which can reject a write that RBAC allows.
 //!
-//! <https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/>: those that change an object
-//! come first, then its own checks, then those that only judge, and last the ResourceQuota plugin. A webhook is a function
-//! here; `webhook::WebhookServer` serves the same one to a real API server.
+//! <https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/>: mutating webhooks run
+//! first, then the object's own validation, then validating webhooks, and last the ResourceQuota plugin. Here a webhook
+//! is a function; `webhook::WebhookServer` serves the same function to a real API server.
 
 use crate::kubernetes::patch;
 use crate::kubernetes::resource::Resource;
@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
 
-/// From the `request` of an AdmissionReview to its `response`, both without the uid.
+/// A webhook function: maps the `request` of an AdmissionReview to its `response`, both without the uid.
 pub type Policy = Arc<dyn Fn(&Value) -> Value + Send + Sync>;
 
-/// What a write does.
+/// The operation of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     Create,
@@ -36,7 +36,7 @@ impl Operation {
     }
 }
 
-/// A policy that is asked about ServiceAccounts.
+/// A webhook that is called for ServiceAccounts.
 #[derive(Clone)]
 struct Webhook {
     name: String,
@@ -50,7 +50,7 @@ impl fmt::Debug for Webhook {
     }
 }
 
-/// How many objects of a kind there may be in a namespace.
+/// A limit on the number of objects of a kind in a namespace.
 #[derive(Debug, Clone)]
 struct Quota {
     name: String,
@@ -59,7 +59,7 @@ struct Quota {
     hard: usize,
 }
 
-/// All that is asked before a write.
+/// The webhooks and quotas of a cluster.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Admission {
     webhooks: Vec<Webhook>,
@@ -67,7 +67,7 @@ pub(crate) struct Admission {
 }
 
 impl Webhook {
-    /// Asks about a write; a patch is carried out.
+    /// Calls the webhook for a write and applies the returned patch.
     fn ask(&self, request: &Value, object: &mut Value) -> Result<(), Refusal> {
         let response = (self.policy)(request);
         if response["allowed"] != true {
@@ -81,7 +81,7 @@ impl Webhook {
         patch::json_patch(object, &patch)
     }
 
-    /// Code and reason are the webhook's own; a code that is none of a failure becomes 400.
+    /// The error of a webhook's denial, with the webhook's own code and reason. A code below 400 becomes 400.
     fn refusal(&self, status: &Value) -> Refusal {
         let text = |field: &str| status[field].as_str().unwrap_or_default();
         let code = status["code"].as_u64().and_then(|code| u16::try_from(code).ok()).filter(|code| *code >= 400);
@@ -95,23 +95,23 @@ impl Webhook {
 }
 
 impl Store {
-    /// From now on this policy is asked before each write to a ServiceAccount.
+    /// Calls this webhook before each later write to a ServiceAccount.
     pub fn ask_webhook(&mut self, name: &str, mutates: bool, policy: Policy) {
         self.admission.webhooks.push(Webhook { name: name.to_owned(), mutates, policy });
     }
 
-    /// Limits the objects of a kind in a namespace, as a ResourceQuota of `count/RESOURCE` does.
+    /// Limits the number of objects of a kind in a namespace, as a ResourceQuota of `count/RESOURCE` does.
     pub fn set_quota(&mut self, name: &str, namespace: &str, resource: Resource, hard: usize) {
         let (name, namespace) = (name.to_owned(), namespace.to_owned());
         self.admission.quotas.push(Quota { name, namespace, resource, hard });
     }
 
-    /// Nothing is asked any more.
+    /// Removes all webhooks and quotas.
     pub fn admit_all(&mut self) {
         self.admission = Admission::default();
     }
 
-    /// What stands between an object as it was written and storage.
+    /// Runs webhooks, validation and quotas on an object before it is stored.
     #[expect(clippy::too_many_arguments, reason = "the attributes that the server passes to each plugin")]
     pub(crate) fn admit(
         &self,

@@ -1,7 +1,7 @@
-//! DELETE: preconditions, finalizers, and a namespace that takes its contents along.
+//! DELETE: preconditions, finalizers, and namespaces, whose contents are deleted with them.
 //!
-//! <https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/>. Propagation is ignored, since nothing
-//! that is served owns anything else; there is no grace.
+//! <https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/>. The propagation policy is ignored,
+//! because no served object owns another. There is no grace period.
 
 use crate::kubernetes::admission::Operation;
 use crate::kubernetes::resource::Resource;
@@ -10,17 +10,17 @@ use crate::kubernetes::store::Store;
 use crate::kubernetes::write::metadata;
 use serde_json::{Value, json};
 
-/// What must hold of an object for it to be deleted.
+/// The preconditions of a delete.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preconditions {
-    /// Its uid.
+    /// The object must have this uid.
     pub uid: Option<String>,
-    /// Its version.
+    /// The object must have this resourceVersion.
     pub resource_version: Option<String>,
 }
 
 impl Store {
-    /// DELETE, and in a namespace what its controller does then. Gives the object as it was last.
+    /// DELETE, and for a namespace also its controller's work. Returns the object's last state.
     pub fn delete(
         &mut self,
         resource: Resource,
@@ -36,7 +36,7 @@ impl Store {
         Ok(object)
     }
 
-    /// DELETE alone: a namespace goes when its controller has emptied it.
+    /// DELETE alone. A namespace stays until its controller has deleted the contents.
     pub(crate) fn begin_delete(
         &mut self,
         resource: Resource,
@@ -91,7 +91,7 @@ impl Store {
         Ok(object)
     }
 
-    /// Deletes what is in a namespace, and the namespace when nothing is left.
+    /// Deletes the contents of a namespace, and the namespace once it is empty.
     pub(crate) fn empty(&mut self, namespace: &str) -> Result<(), Refusal> {
         for resource in Resource::in_namespaces() {
             for name in self.names(resource, namespace) {

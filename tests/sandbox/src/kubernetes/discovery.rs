@@ -1,13 +1,13 @@
-//! What a client reads to learn what the API serves: versions, groups, resources, OpenAPI, the issuer's documents.
+//! Discovery: API versions, groups, resources, OpenAPI and the token issuer's documents.
 //!
-//! <https://kubernetes.io/docs/concepts/overview/kubernetes-api/>. Only the unaggregated form is given; clients that ask
-//! for the aggregated one fall back to it.
+//! <https://kubernetes.io/docs/concepts/overview/kubernetes-api/>. Only unaggregated discovery is served; clients that
+//! ask for aggregated discovery fall back to it.
 
 use crate::kubernetes::issuer::Issuer;
 use crate::kubernetes::resource::Resource;
 use serde_json::{Map, Value, json};
 
-/// The groups beside the core one, with those of their kinds that are only ever created.
+/// The API groups other than the core group, with their create-only kinds.
 const GROUPS: [(&str, &[(&str, &str)]); 3] = [
     ("authentication.k8s.io", &[("selfsubjectreviews", "SelfSubjectReview")]),
     (
@@ -20,10 +20,10 @@ const GROUPS: [(&str, &[(&str, &str)]); 3] = [
     ("coordination.k8s.io", &[]),
 ];
 
-/// Where the issuer describes itself.
+/// The path of the issuer's discovery document.
 pub(crate) const CONFIGURATION: &str = "/.well-known/openid-configuration";
 
-/// Where the issuer's keys are.
+/// The path of the issuer's keys.
 pub(crate) const KEYS: &str = "/openid/v1/jwks";
 
 fn group(name: &str) -> Value {
@@ -35,7 +35,7 @@ fn of_group(group: &str) -> impl Iterator<Item = Resource> {
     Resource::ALL.into_iter().filter(move |resource| resource.group() == group)
 }
 
-/// The kinds of a group that are stored.
+/// The stored kinds of a group.
 fn stored(group: &str) -> Vec<Value> {
     let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     let one = |resource: Resource| {
@@ -58,17 +58,17 @@ fn stored(group: &str) -> Vec<Value> {
     all
 }
 
-/// Whether there are kinds of this group.
+/// Whether the API serves this group.
 pub(crate) fn serves(group: &str) -> bool {
     group.is_empty() || GROUPS.iter().any(|(name, _)| *name == group)
 }
 
-/// Whether objects of a kind are only ever created.
+/// Whether a kind is create-only, like the reviews.
 pub(crate) fn is_review(group: &str, plural: &str) -> bool {
     GROUPS.iter().any(|(name, reviews)| *name == group && reviews.iter().any(|(known, _)| *known == plural))
 }
 
-/// The document at a path; None where there is none.
+/// The document at a path. None if the path does not exist.
 pub(crate) fn document(path: &str, issuer: &Issuer) -> Option<Value> {
     let path = path.trim_end_matches('/');
     let value = match path {
@@ -96,7 +96,7 @@ pub(crate) fn document(path: &str, issuer: &Issuer) -> Option<Value> {
     Some(value)
 }
 
-/// The versions with stored kinds: the path below `/openapi/v3/`, and the group.
+/// The group versions with stored kinds: the path below `/openapi/v3/`, and the group.
 fn open_api_paths() -> impl Iterator<Item = (String, &'static str)> {
     let others = GROUPS.iter().map(|(name, _)| *name).filter(|name| of_group(name).next().is_some());
     [("api/v1".to_owned(), "")].into_iter().chain(others.map(|name| (format!("apis/{name}/v1"), name)))
@@ -126,7 +126,7 @@ fn in_groups(path: &str) -> Option<Value> {
     }))
 }
 
-/// As much of OpenAPI as kubectl needs to find out that the server checks fields itself.
+/// A minimal OpenAPI document. kubectl needs it to detect that the server validates fields.
 fn open_api(root: &str, group: &str) -> Value {
     let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation"]
         .into_iter()

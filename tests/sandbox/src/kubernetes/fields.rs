@@ -1,23 +1,23 @@
-//! Sets of field paths: what `fieldsV1` in managedFields encodes.
+//! Sets of field paths, and their `fieldsV1` encoding in managedFields.
 //!
-//! A set is a tree; a node is a member or only lies on the way to one. Elements are written `f:name`, `k:{"name":"x"}`,
-//! `v:"x"` and `i:0`, and a member that has members below it carries `.`:
+//! A set is a tree. Each node is either a member or only an ancestor of members. Path elements are written `f:name`,
+//! `k:{"name":"x"}`, `v:"x"` and `i:0`. A member that has members below it contains `.`:
 //! <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/#System>.
 
 use crate::kubernetes::resource::Schema;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// One step of a path.
+/// One element of a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Element {
     /// A field of a struct or a key of a map.
     Field(String),
-    /// An item of a list of objects, by its keys, as JSON.
+    /// An item of a list of objects, by its keys as JSON.
     Key(String),
-    /// An item of a list of values, as JSON.
+    /// An item of a list of scalar values, as JSON.
     Value(String),
-    /// An item of a list by its place.
+    /// An item of a list, by its index.
     Index(u64),
 }
 
@@ -45,7 +45,7 @@ impl Element {
         }
     }
 
-    /// As it is printed in a conflict.
+    /// The element as conflict messages print it.
     fn print(&self) -> String {
         match self {
             Self::Field(name) => format!(".{name}"),
@@ -60,7 +60,7 @@ impl Element {
     }
 }
 
-/// A path as it is printed in a conflict.
+/// A path as conflict messages print it.
 pub(crate) fn print_path(path: &[Element]) -> String {
     path.iter().map(Element::print).collect()
 }
@@ -93,12 +93,12 @@ impl FieldSet {
         }
     }
 
-    /// Whether this very element is a member.
+    /// Whether the element itself is a member.
     pub(crate) fn has(&self, element: &Element) -> bool {
         self.nodes.get(element).is_some_and(|node| node.member)
     }
 
-    /// What lies below an element.
+    /// The members below an element.
     pub(crate) fn below(&self, element: &Element) -> Option<&FieldSet> {
         self.nodes.get(element).map(|node| &node.below).filter(|below| !below.is_empty())
     }
@@ -132,13 +132,13 @@ impl FieldSet {
         Self { nodes: nodes.collect() }
     }
 
-    /// Without a top-level field and all below it.
+    /// Removes a top-level field and everything below it.
     pub(crate) fn without_field(mut self, name: &str) -> Self {
         self.nodes.remove(&Element::Field(name.to_owned()));
         self
     }
 
-    /// With every struct field on the way made a member, so that an emptied struct can go too.
+    /// Adds every struct field that is an ancestor of a member, so that a struct that becomes empty can be removed too.
     pub(crate) fn with_named(&self, schema: &Schema) -> Self {
         let nodes = self.nodes.iter().map(|(element, node)| {
             let (named, below_schema) = match element {
@@ -151,7 +151,7 @@ impl FieldSet {
         Self { nodes: nodes.collect() }
     }
 
-    /// Every member, in order.
+    /// The paths of all members, in order.
     pub(crate) fn paths(&self) -> Vec<Vec<Element>> {
         let mut all = Vec::new();
         self.gather(&mut Vec::new(), &mut all);
@@ -169,7 +169,7 @@ impl FieldSet {
         }
     }
 
-    /// As `fieldsV1`.
+    /// Encodes the set as `fieldsV1`.
     pub(crate) fn to_json(&self) -> Value {
         let mut map = Map::new();
         for (element, node) in &self.nodes {
@@ -182,7 +182,7 @@ impl FieldSet {
         Value::Object(map)
     }
 
-    /// From `fieldsV1`.
+    /// Decodes `fieldsV1`.
     pub(crate) fn from_json(value: &Value) -> Option<Self> {
         let mut set = Self::default();
         for (text, below) in value.as_object()? {
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn written_and_read_back_is_the_same_set() {
+    fn encoding_and_decoding_gives_the_same_set() {
         let written = json!({
             "f:metadata": {
                 "f:annotations": {".": {}, "f:a/b": {}},

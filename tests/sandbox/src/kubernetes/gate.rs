@@ -1,42 +1,42 @@
-//! What the gate of a cluster sees: requests by verb and object.
+//! How the gate sees Kubernetes requests: by verb, object and user.
 
 use crate::gate;
 use crate::kubernetes::status::Refusal;
 
-/// Where requests are logged and faults are set.
+/// The request log and the faults of a cluster.
 pub type Gate = gate::Gate<Call>;
 
-/// A request and what came of it.
+/// A logged request and its result.
 pub type Record = gate::Record<Call>;
 
-/// What goes wrong.
+/// What goes wrong with a request.
 pub type Fault = gate::Fault<Refusal>;
 
-/// What an admission comes to.
+/// The boxed future that an admission hook returns.
 pub type Decision<'a> = gate::Decision<'a, Call>;
 
-/// One request, as it is known once the caller is.
+/// One Kubernetes request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Call {
-    /// Counts from 1 in the order of arrival.
+    /// The request's number: 1 for the first to arrive.
     pub number: u64,
     /// `get`, `list`, `create`, `update`, `patch`, `delete`, …
     pub verb: String,
-    /// `serviceaccounts`, `serviceaccounts/token`, …; empty for paths that are no resources.
+    /// `serviceaccounts`, `serviceaccounts/token`, … Empty for paths that are not resources.
     pub resource: String,
-    /// The namespace; of a namespace, its own name.
+    /// The namespace. For a Namespace object, its own name.
     pub namespace: String,
-    /// The object's name; empty for collections.
+    /// The object's name. Empty for collections.
     pub name: String,
-    /// The user; empty when not known.
+    /// The user name. Empty if the user is not known.
     pub user: String,
-    /// The path.
+    /// The URL path.
     pub path: String,
-    /// The query.
+    /// The query string.
     pub query: String,
-    /// Who the client says that it is.
+    /// The `User-Agent` header.
     pub user_agent: String,
-    /// The body's type: tells an apply from other patches.
+    /// The `Content-Type` header, which distinguishes an apply from other patches.
     pub content_type: String,
     /// The body.
     pub body: String,
@@ -48,7 +48,7 @@ impl Call {
         self.content_type.starts_with("application/apply-patch")
     }
 
-    /// Whether this would change something.
+    /// Whether the request is a write.
     pub fn is_write(&self) -> bool {
         ["create", "update", "patch", "delete", "deletecollection"].contains(&self.verb.as_str())
             && !self.resource.starts_with("selfsubject")
@@ -56,47 +56,47 @@ impl Call {
     }
 }
 
-/// Which requests a fault is for; what is None matches all.
+/// Selects the requests that a fault applies to. A field that is None matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Match {
     /// The verb.
     pub verb: Option<String>,
-    /// The plural name.
+    /// The plural name of the resource.
     pub resource: Option<String>,
     /// The namespace.
     pub namespace: Option<String>,
-    /// The object.
+    /// The object's name.
     pub name: Option<String>,
-    /// The user.
+    /// The user name.
     pub user: Option<String>,
 }
 
 impl Match {
-    /// Every request.
+    /// Matches every request.
     pub fn any() -> Self {
         Self::default()
     }
 
-    /// This verb on this resource.
+    /// Matches one verb on one resource.
     pub fn on(verb: &str, resource: &str) -> Self {
         Self { verb: Some(verb.to_owned()), resource: Some(resource.to_owned()), ..Self::default() }
     }
 
-    /// In this namespace only.
+    /// Restricts the match to this namespace.
     #[must_use]
     pub fn within(mut self, namespace: &str) -> Self {
         self.namespace = Some(namespace.to_owned());
         self
     }
 
-    /// For this name only.
+    /// Restricts the match to this object name.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
         self
     }
 
-    /// For this user only.
+    /// Restricts the match to this user.
     #[must_use]
     pub fn by(mut self, user: &str) -> Self {
         self.user = Some(user.to_owned());

@@ -1,8 +1,8 @@
-//! The issuer of a cluster's ServiceAccount tokens: its key, what it signs, and what it publishes of itself.
+//! The issuer of a cluster's ServiceAccount tokens: its signing key, its tokens and its discovery documents.
 //!
-//! Tokens are signed with RS256, and the key is called by the digest of its public half, as kube-apiserver calls it:
+//! Tokens are signed with RS256. As in kube-apiserver, the key id is the digest of the public key:
 //! <https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery>.
-//! A token that is read here is not believed before it is verified.
+//! Parsing a token does not verify it; callers must verify it before they trust it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,13 +15,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// An issuer, and where its cluster's API is.
+/// An issuer and the API server that publishes its key.
 #[derive(Debug, Clone)]
 pub(crate) struct Issuer {
-    /// What tokens say in `iss`.
+    /// The issuer URL, which tokens contain as `iss`.
     pub(crate) url: String,
     pub(crate) key: Arc<IssuerKey>,
-    /// The API server that publishes the key; known once it listens.
+    /// The URL of the API server that publishes the key. Set once the server listens.
     endpoint: OnceLock<String>,
 }
 
@@ -30,7 +30,7 @@ impl Issuer {
         Self { url, key: Arc::default(), endpoint: OnceLock::new() }
     }
 
-    /// Says once where the key is published.
+    /// Sets, once, the URL of the API server that publishes the key.
     pub(crate) fn publish_at(&self, endpoint: String) {
         self.endpoint.get_or_init(|| endpoint);
     }
@@ -46,8 +46,8 @@ impl Issuer {
     }
 }
 
-/// RSA private keys in the DER form of PKCS#1, made for the sandbox. They protect nothing. Issuers take them in turn, so
-/// that neighbours differ, and no test waits for a key to be made.
+/// RSA private keys in PKCS#1 DER format, created for the sandbox. They protect nothing. Issuers use them in turn, so
+/// that consecutive issuers have different keys and no test waits for key generation.
 const KEYS: [&[u8]; 4] = [
     include_bytes!("keys/1.der"),
     include_bytes!("keys/2.der"),
@@ -55,14 +55,14 @@ const KEYS: [&[u8]; 4] = [
     include_bytes!("keys/4.der"),
 ];
 
-/// What stands before a public RSA key of 2,048 bits in its X.509 form: the algorithm, and that bits follow
+/// The X.509 prefix of a 2,048 bit RSA public key: the algorithm and the bit string header
 /// (<https://www.rfc-editor.org/rfc/rfc3279#section-2.3.1>).
 const X509: [u8; 24] = [
     0x30, 0x82, 0x01, 0x22, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
     0x03, 0x82, 0x01, 0x0f, 0x00,
 ];
 
-/// The key that an issuer signs with, read when it is first needed.
+/// An issuer's signing key, parsed when it is first needed.
 pub(crate) struct IssuerKey {
     der: &'static [u8],
     pair: OnceLock<Option<RsaKeyPair>>,
@@ -70,8 +70,8 @@ pub(crate) struct IssuerKey {
 
 impl Default for IssuerKey {
     fn default() -> Self {
-        static TAKEN: AtomicUsize = AtomicUsize::new(0);
-        let turn = TAKEN.fetch_add(1, Ordering::Relaxed);
+        static NEXT_KEY: AtomicUsize = AtomicUsize::new(0);
+        let turn = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
         Self { der: KEYS[turn % KEYS.len()], pair: OnceLock::new() }
     }
 }
@@ -87,12 +87,12 @@ impl IssuerKey {
         self.pair.get_or_init(|| RsaKeyPair::from_der(self.der).ok()).as_ref()
     }
 
-    /// `kid`: the digest of the public key in its X.509 form.
+    /// The `kid`: the digest of the public key in X.509 format.
     fn id(pair: &RsaKeyPair) -> String {
         URL_SAFE_NO_PAD.encode(Sha256::new().chain_update(X509).chain_update(pair.public_key()).finalize())
     }
 
-    /// A signed token with these claims; None if the machine cannot make one.
+    /// Signs a token with these claims. None if the machine cannot create a signature.
     pub(crate) fn sign(&self, claims: &Value) -> Option<String> {
         let pair = self.pair()?;
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -122,7 +122,7 @@ impl IssuerKey {
     }
 }
 
-/// A token, read but not believed.
+/// A parsed but unverified token.
 pub(crate) struct Token<'a> {
     text: &'a str,
     header: Value,

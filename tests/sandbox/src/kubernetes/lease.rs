@@ -1,36 +1,36 @@
-//! What is particular to a Lease: times to the microsecond, and the checks of its spec.
+//! Rules specific to Leases: microsecond times and the checks of the spec.
 //!
-//! <https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/lease-v1/>. Its times are of the type
-//! MicroTime, which takes exactly six digits of a second's fraction, and gives back UTC. Pure.
+//! <https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/lease-v1/>. The times have the type
+//! MicroTime, which requires exactly six fractional digits and returns UTC. Does no I/O and holds no state.
 
 use crate::kubernetes::status::FieldError;
 use crate::kubernetes::validate::go_type;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-/// The layout of a MicroTime, as Go writes layouts.
+/// The layout of a MicroTime, in Go's notation.
 const LAYOUT: &str = "2006-01-02T15:04:05.000000Z07:00";
 
 const TIMES: [&str; 2] = ["acquireTime", "renewTime"];
 
-/// The time, or the words of Go's parser.
+/// Parses a MicroTime, or returns the error of Go's parser.
 fn micro_time(text: &str) -> Result<Timestamp, String> {
     let cannot =
         |rest: &str, wanted: &str| format!("parsing time {text:?} as {LAYOUT:?}: cannot parse {rest:?} as {wanted:?}");
     let parsed = text.parse::<Timestamp>().map_err(|_| cannot(text, "2006"))?;
-    // what is readable as RFC 3339 may still have another number of digits
+    // A valid RFC 3339 time can still have the wrong number of fractional digits.
     let seconds = "2006-01-02T15:04:05".len();
     let rest = text.get(seconds..).unwrap_or_default();
     let digits = rest.strip_prefix('.').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
     if digits == 6 { Ok(parsed) } else { Err(cannot(rest, ".000000")) }
 }
 
-/// As a MicroTime is written.
+/// Formats a time as MicroTime.
 pub(crate) fn show(time: Timestamp) -> String {
     format!("{time:.6}")
 }
 
-/// The first value that does not decode, in the decoder's words.
+/// The decoder's error for the first value that does not decode.
 pub(crate) fn wrong_type(object: &Value) -> Option<String> {
     let unmarshal = |value: &str, field: &str, kind: &str| {
         format!("json: cannot unmarshal {value} into Go struct field {field} of type {kind}")
@@ -69,8 +69,8 @@ pub(crate) fn wrong_type(object: &Value) -> Option<String> {
     None
 }
 
-/// Brings the spec into the form in which it is stored: times in UTC, and without the fields of coordinated leader
-/// election, a feature that is off by default.
+/// Normalizes the spec for storage: converts times to UTC, and removes the fields of coordinated leader election, a
+/// feature that is off by default.
 pub(crate) fn normalize(object: &mut Map<String, Value>) {
     let spec = object.entry("spec").or_insert_with(|| Value::Object(Map::new()));
     let Some(spec) = spec.as_object_mut() else { return };
@@ -83,7 +83,7 @@ pub(crate) fn normalize(object: &mut Map<String, Value>) {
     }
 }
 
-/// What is wrong with the spec.
+/// Collects the errors in the spec.
 pub(crate) fn errors(object: &Value, errors: &mut Vec<FieldError>) {
     let number = |name: &str| object.pointer(&format!("/spec/{name}")).and_then(Value::as_i64);
     if let Some(duration) = number("leaseDurationSeconds").filter(|duration| *duration <= 0) {
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_has_six_digits_and_is_shown_in_utc() {
+    fn micro_times_need_six_digits_and_are_shown_in_utc() {
         for (text, shown) in [
             ("2024-05-01T10:00:00.000000Z", "2024-05-01T10:00:00.000000Z"),
             ("2024-05-01T10:00:00.123456+02:00", "2024-05-01T08:00:00.123456Z"),

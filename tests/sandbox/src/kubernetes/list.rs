@@ -1,6 +1,6 @@
-//! Lists: selectors, pages and the tokens to go on with.
+//! Lists: selectors, pages and continue tokens.
 //!
-//! A list that is gone on with shows the objects as they were at its first page, until that version is compacted:
+//! All pages of a list show the objects as they were at its first page, until that version is compacted:
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks>.
 
 use crate::kubernetes::resource::Resource;
@@ -12,16 +12,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use std::ops::Bound;
 
-/// What a list asks for, as in the query.
+/// The query parameters of a list.
 #[derive(Debug, Clone, Default)]
 pub struct ListOptions {
-    /// Only this namespace.
+    /// Restricts the list to this namespace.
     pub namespace: Option<String>,
     /// `labelSelector`
     pub labels: String,
     /// `fieldSelector`
     pub fields: String,
-    /// `limit`; 0 is no limit.
+    /// `limit`; 0 means no limit.
     pub limit: usize,
     /// `continue`
     pub continue_token: String,
@@ -74,7 +74,7 @@ fn page(table: &Table, prefix: &str, start: &str, limit: usize, keep: impl Fn(&V
     for (key, object) in all.by_ref() {
         let mut item = (**object).clone();
         if let Some(map) = item.as_object_mut() {
-            // Items of a typed list carry neither.
+            // Items of a typed list have no apiVersion and no kind.
             map.remove("apiVersion");
             map.remove("kind");
         }
@@ -116,7 +116,7 @@ impl Store {
         let mut metadata = json!({"resourceVersion": version.to_string()});
         if let Some(last) = page.last.filter(|_| page.left > 0) {
             metadata["continue"] = json!(encode(i128::from(version), &last));
-            // The count is not known where a selector is given.
+            // kube-apiserver does not know the remaining count if the list has a selector.
             if options.labels.is_empty() && options.fields.is_empty() {
                 metadata["remainingItemCount"] = json!(page.left);
             }

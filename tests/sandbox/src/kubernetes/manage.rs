@@ -1,7 +1,8 @@
-//! Field management: who owns which field, what an apply may change and what it takes away.
+//! Field management: who owns which field, what an apply may change and what it removes.
 //!
-//! Follows <https://kubernetes.io/docs/reference/using-api/server-side-apply/> and, for the details that page leaves
-//! open (times, `before-first-apply`, the cap on updaters), kube-apiserver's `managedfields` package. Pure.
+//! Follows <https://kubernetes.io/docs/reference/using-api/server-side-apply/>. Details that the page does not cover
+//! (times, `before-first-apply`, the limit on updaters) follow kube-apiserver's `managedfields` package. Does no I/O
+//! and holds no state.
 
 use crate::kubernetes::fields::{FieldSet, print_path};
 use crate::kubernetes::resource::Resource;
@@ -9,7 +10,7 @@ use crate::kubernetes::status::Refusal;
 use crate::kubernetes::walk;
 use serde_json::{Value, json};
 
-/// How a manager came to its fields.
+/// How a manager wrote its fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Operation {
     Apply,
@@ -91,7 +92,7 @@ fn managed(object: &Value) -> &[Value] {
     object.pointer("/metadata/managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// None when an entry cannot be read.
+/// Decodes managedFields. None if an entry cannot be decoded.
 fn decode(object: &Value) -> Option<Vec<Entry>> {
     managed(object).iter().map(Entry::decode).collect()
 }
@@ -113,8 +114,8 @@ fn strip_managed(object: &mut Value) {
     }
 }
 
-/// The fields that nobody owns.
-fn unowned() -> FieldSet {
+/// The fields that no manager owns.
+fn never_owned_fields() -> FieldSet {
     let mut set = FieldSet::default();
     for path in ["apiVersion", "kind", "metadata"] {
         set = set.union(&FieldSet::from_json(&json!({format!("f:{path}"): {}})).unwrap_or_default());
@@ -128,7 +129,7 @@ fn unowned() -> FieldSet {
     set
 }
 
-/// Whether the caller asks for the entries to be thrown away: `[]` or `[{}]`.
+/// Whether the client asks to clear managedFields, with `[]` or `[{}]`.
 fn is_reset(object: &Value) -> bool {
     match object.pointer("/metadata/managedFields") {
         Some(Value::Array(list)) => match list.as_slice() {
@@ -140,7 +141,7 @@ fn is_reset(object: &Value) -> bool {
     }
 }
 
-/// Records who owns what after a create (`live` is None), a replace or a patch.
+/// Updates the owners after a create (`live` is None), a replace or a patch.
 pub(crate) fn update(resource: Resource, live: Option<&Value>, new: &mut Value, manager: &str, now: &str) {
     let mut entries = if is_reset(new) {
         Vec::new()
@@ -171,7 +172,7 @@ fn record(resource: Resource, before: &Value, new: &Value, entries: &mut Vec<Ent
     for entry in entries.iter_mut() {
         entry.fields = entry.fields.difference(&changed).difference(&comparison.removed);
     }
-    let own = changed.difference(&unowned());
+    let own = changed.difference(&never_owned_fields());
     if !own.is_empty() {
         if let Some(entry) = entries.iter_mut().find(|entry| entry.is(manager, Operation::Update)) {
             entry.fields = entry.fields.union(&own);
@@ -188,11 +189,11 @@ fn record(resource: Resource, before: &Value, new: &Value, entries: &mut Vec<Ent
         }
     }
     entries.retain(|entry| !entry.fields.is_empty());
-    cap(entries);
+    merge_old_updaters(entries);
 }
 
-/// Merges the oldest updaters into `ancient-changes` until ten are left.
-fn cap(entries: &mut Vec<Entry>) {
+/// Merges the oldest updaters into `ancient-changes` until ten entries are left.
+fn merge_old_updaters(entries: &mut Vec<Entry>) {
     let count = entries.iter().filter(|entry| entry.operation == Operation::Update).count();
     if count <= UPDATERS {
         return;
@@ -218,7 +219,7 @@ fn cap(entries: &mut Vec<Entry>) {
     *entries = kept;
 }
 
-/// The object that an apply leads to, managedFields included.
+/// The result of an apply, with its managedFields.
 pub(crate) fn apply(
     resource: Resource,
     live: Option<&Value>,
@@ -258,11 +259,11 @@ pub(crate) fn apply(
         Some(last) if !last.fields.is_empty() => prune(resource, &merged, &last.fields, &mine, &entries),
         _ => merged,
     };
-    settle(resource, &before, new, entries, mine, force, now)
+    finish_apply(resource, &before, new, entries, mine, force, now)
 }
 
-/// Finds conflicts, takes away what was lost or forced, and writes the entries.
-fn settle(
+/// Reports conflicts, removes lost or forced fields from the other owners, and writes the entries.
+fn finish_apply(
     resource: Resource,
     before: &Value,
     mut new: Value,
@@ -285,18 +286,18 @@ fn settle(
     for entry in &mut entries {
         entry.fields = entry.fields.difference(&changed).difference(&comparison.removed);
     }
-    // The time moves with the values, not with the set: sharing a field leaves it as it was.
+    // The time changes only if a value changes. Sharing a field without changing its value keeps the old time.
     if *before != new {
         mine.time = Some(now.to_owned());
     }
-    mine.fields = mine.fields.difference(&unowned());
+    mine.fields = mine.fields.difference(&never_owned_fields());
     entries.push(mine);
     entries.retain(|entry| !entry.fields.is_empty());
     encode(&mut new, entries);
     Ok(new)
 }
 
-/// Takes away what this manager applied last time, does not apply now, and nobody else owns.
+/// Removes the fields that this manager applied last time, does not apply now, and nobody else owns.
 fn prune(resource: Resource, merged: &Value, last: &FieldSet, mine: &Entry, others: &[Entry]) -> Value {
     let schema = resource.schema();
     let last = last.with_named(schema);

@@ -1,13 +1,14 @@
-//! The patch types that are not server-side apply.
+//! The patch types other than server-side apply.
 //!
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply>: JSON merge patch (RFC 7386), JSON
-//! patch (RFC 6902) and strategic merge patch; the last is a merge patch here but for lists with a merge key. Pure.
+//! patch (RFC 6902) and strategic merge patch. Strategic merge differs here from a merge patch only for lists with a
+//! merge key. Does no I/O and holds no state.
 
 use crate::kubernetes::resource::Schema;
 use crate::kubernetes::status::Refusal;
 use serde_json::{Map, Value};
 
-/// RFC 7386.
+/// JSON merge patch, RFC 7386.
 pub(crate) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(changes) = patch else {
         *target = patch.clone();
@@ -26,12 +27,12 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// A value without the directives of strategic merge, and without the nulls that would remove what is not there.
-fn plain(value: &Value) -> Value {
+/// Strips the directives of strategic merge, and the nulls, which would remove fields that do not exist.
+fn without_directives(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let kept = map.iter().filter(|(name, value)| !name.starts_with('$') && !value.is_null());
-            Value::Object(kept.map(|(name, value)| (name.clone(), plain(value))).collect())
+            Value::Object(kept.map(|(name, value)| (name.clone(), without_directives(value))).collect())
         }
         other => other.clone(),
     }
@@ -41,11 +42,11 @@ fn directive(value: &Value) -> Option<&str> {
     value.get("$patch").and_then(Value::as_str)
 }
 
-/// Strategic merge: as a merge patch, but lists that have a merge key are merged by it, honouring `$patch: delete` and
-/// `replace`, `$retainKeys` and `$deleteFromPrimitiveList/…`; `$setElementOrder/…` orders nothing here.
+/// Strategic merge patch: a merge patch that also merges lists with a merge key by that key. It supports `$patch:
+/// delete` and `replace`, `$retainKeys` and `$deleteFromPrimitiveList/…`, and ignores `$setElementOrder/…`.
 pub(crate) fn strategic(schema: &Schema, target: &mut Value, patch: &Value) {
     match (patch, schema) {
-        (Value::Object(_), _) if directive(patch) == Some("replace") => *target = plain(patch),
+        (Value::Object(_), _) if directive(patch) == Some("replace") => *target = without_directives(patch),
         (Value::Object(_), _) if directive(patch) == Some("delete") => *target = Value::Object(Map::new()),
         (Value::Object(changes), _) => {
             if !target.is_object() {
@@ -71,7 +72,7 @@ pub(crate) fn strategic(schema: &Schema, target: &mut Value, patch: &Value) {
         }
         (Value::Array(changes), Schema::Keyed(keys, item)) => {
             let key = keys.first().copied().unwrap_or_default();
-            // An item that is nothing but this directive has the others replace the list.
+            // An item with only this directive makes the other items replace the list.
             let (replace, changes): (Vec<&Value>, Vec<&Value>) =
                 changes.iter().partition(|change| directive(change) == Some("replace") && change.get(key).is_none());
             let mut list = target.as_array().filter(|_| replace.is_empty()).cloned().unwrap_or_default();
@@ -84,7 +85,7 @@ pub(crate) fn strategic(schema: &Schema, target: &mut Value, patch: &Value) {
                     }
                     (Some(place), false) => strategic(item, &mut list[place], change),
                     (None, true) => {}
-                    (None, false) => list.push(plain(change)),
+                    (None, false) => list.push(without_directives(change)),
                 }
             }
             *target = Value::Array(list);
@@ -98,7 +99,7 @@ pub(crate) fn strategic(schema: &Schema, target: &mut Value, patch: &Value) {
     }
 }
 
-/// A patch as Go prints a map, which is how the server names one that leads to no object of the kind.
+/// A patch as Go prints a map. The server prints a patch like this if the result is not an object of the kind.
 pub(crate) fn printed(patch: &Value) -> String {
     match patch {
         Value::Null => "<nil>".to_owned(),
@@ -156,7 +157,7 @@ fn remove(target: &mut Value, path: &str) -> Result<Value, Refusal> {
     }
 }
 
-/// RFC 6902.
+/// JSON patch, RFC 6902.
 pub(crate) fn json_patch(target: &mut Value, operations: &Value) -> Result<(), Refusal> {
     let operations =
         operations.as_array().ok_or_else(|| Refusal::bad_request("error decoding patch: it is no array"))?;
@@ -199,7 +200,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_merge_patch_removes_with_null() {
+    fn a_null_in_a_merge_patch_removes_the_field() {
         let mut target = json!({"a": {"b": 1, "c": 2}});
         merge(&mut target, &json!({"a": {"b": null, "d": {"e": null, "f": 3}}}));
         assert_eq!(target, json!({"a": {"c": 2, "d": {"f": 3}}}));

@@ -1,8 +1,9 @@
-//! Reads bodies in Kubernetes' protobuf encoding, which kubectl uses for the kinds it knows by type.
+//! Decodes bodies in Kubernetes' protobuf encoding, which kubectl uses for the kinds it has Go types for.
 //!
-//! Four magic bytes, then an envelope with the kind and the object:
-//! <https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding>. Field numbers are those of the
-//! `generated.proto` files of k8s.io/api and k8s.io/apimachinery. Answers are always JSON, which clients accept too. Pure.
+//! A body is four magic bytes and an envelope with the kind and the object:
+//! <https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding>. The field numbers come from the
+//! `generated.proto` files of k8s.io/api and k8s.io/apimachinery. Responses are always JSON, which these clients accept
+//! too. Does no I/O and holds no state.
 
 use crate::kubernetes::lease;
 use crate::kubernetes::status::Refusal;
@@ -12,114 +13,121 @@ use serde_json::{Map, Value, json};
 const MAGIC: &[u8] = b"k8s\0";
 
 /// The type of a field.
-enum Sort {
+enum FieldType {
     Text,
     Bool,
     Number,
-    /// Seconds since 1970, in a message.
+    /// A message with seconds since 1970.
     Time,
-    /// The same with nanoseconds beside them.
+    /// A message with seconds since 1970 and nanoseconds.
     MicroTime,
-    /// Entries of a string and a string.
+    /// A map of strings: repeated messages with a key and a value.
     Map,
     Texts,
     One(&'static Message),
     Many(&'static Message),
 }
 
-/// Number, name and type of the fields that are read; others are skipped.
-type Message = [(u64, &'static str, Sort)];
+/// The number, name and type of each field to decode. Other fields are skipped.
+type Message = [(u64, &'static str, FieldType)];
 
 static OWNER: &Message = &[
-    (1, "kind", Sort::Text),
-    (3, "name", Sort::Text),
-    (4, "uid", Sort::Text),
-    (5, "apiVersion", Sort::Text),
-    (6, "controller", Sort::Bool),
-    (7, "blockOwnerDeletion", Sort::Bool),
+    (1, "kind", FieldType::Text),
+    (3, "name", FieldType::Text),
+    (4, "uid", FieldType::Text),
+    (5, "apiVersion", FieldType::Text),
+    (6, "controller", FieldType::Bool),
+    (7, "blockOwnerDeletion", FieldType::Bool),
 ];
 
 static METADATA: &Message = &[
-    (1, "name", Sort::Text),
-    (2, "generateName", Sort::Text),
-    (3, "namespace", Sort::Text),
-    (5, "uid", Sort::Text),
-    (6, "resourceVersion", Sort::Text),
-    (8, "creationTimestamp", Sort::Time),
-    (9, "deletionTimestamp", Sort::Time),
-    (11, "labels", Sort::Map),
-    (12, "annotations", Sort::Map),
-    (13, "ownerReferences", Sort::Many(OWNER)),
-    (14, "finalizers", Sort::Texts),
+    (1, "name", FieldType::Text),
+    (2, "generateName", FieldType::Text),
+    (3, "namespace", FieldType::Text),
+    (5, "uid", FieldType::Text),
+    (6, "resourceVersion", FieldType::Text),
+    (8, "creationTimestamp", FieldType::Time),
+    (9, "deletionTimestamp", FieldType::Time),
+    (11, "labels", FieldType::Map),
+    (12, "annotations", FieldType::Map),
+    (13, "ownerReferences", FieldType::Many(OWNER)),
+    (14, "finalizers", FieldType::Texts),
 ];
 
 static REFERENCE: &Message = &[
-    (1, "kind", Sort::Text),
-    (2, "namespace", Sort::Text),
-    (3, "name", Sort::Text),
-    (4, "uid", Sort::Text),
-    (5, "apiVersion", Sort::Text),
+    (1, "kind", FieldType::Text),
+    (2, "namespace", FieldType::Text),
+    (3, "name", FieldType::Text),
+    (4, "uid", FieldType::Text),
+    (5, "apiVersion", FieldType::Text),
 ];
 
-static LOCAL_REFERENCE: &Message = &[(1, "name", Sort::Text)];
+static LOCAL_REFERENCE: &Message = &[(1, "name", FieldType::Text)];
 
 static SERVICE_ACCOUNT: &Message = &[
-    (1, "metadata", Sort::One(METADATA)),
-    (2, "secrets", Sort::Many(REFERENCE)),
-    (3, "imagePullSecrets", Sort::Many(LOCAL_REFERENCE)),
-    (4, "automountServiceAccountToken", Sort::Bool),
+    (1, "metadata", FieldType::One(METADATA)),
+    (2, "secrets", FieldType::Many(REFERENCE)),
+    (3, "imagePullSecrets", FieldType::Many(LOCAL_REFERENCE)),
+    (4, "automountServiceAccountToken", FieldType::Bool),
 ];
 
-static NAMESPACE: &Message = &[(1, "metadata", Sort::One(METADATA))];
+static NAMESPACE: &Message = &[(1, "metadata", FieldType::One(METADATA))];
 
 static LEASE_SPEC: &Message = &[
-    (1, "holderIdentity", Sort::Text),
-    (2, "leaseDurationSeconds", Sort::Number),
-    (3, "acquireTime", Sort::MicroTime),
-    (4, "renewTime", Sort::MicroTime),
-    (5, "leaseTransitions", Sort::Number),
-    (6, "strategy", Sort::Text),
-    (7, "preferredHolder", Sort::Text),
+    (1, "holderIdentity", FieldType::Text),
+    (2, "leaseDurationSeconds", FieldType::Number),
+    (3, "acquireTime", FieldType::MicroTime),
+    (4, "renewTime", FieldType::MicroTime),
+    (5, "leaseTransitions", FieldType::Number),
+    (6, "strategy", FieldType::Text),
+    (7, "preferredHolder", FieldType::Text),
 ];
 
-static LEASE: &Message = &[(1, "metadata", Sort::One(METADATA)), (2, "spec", Sort::One(LEASE_SPEC))];
+static LEASE: &Message = &[(1, "metadata", FieldType::One(METADATA)), (2, "spec", FieldType::One(LEASE_SPEC))];
 
 static RESOURCE_ATTRIBUTES: &Message = &[
-    (1, "namespace", Sort::Text),
-    (2, "verb", Sort::Text),
-    (3, "group", Sort::Text),
-    (4, "version", Sort::Text),
-    (5, "resource", Sort::Text),
-    (6, "subresource", Sort::Text),
-    (7, "name", Sort::Text),
+    (1, "namespace", FieldType::Text),
+    (2, "verb", FieldType::Text),
+    (3, "group", FieldType::Text),
+    (4, "version", FieldType::Text),
+    (5, "resource", FieldType::Text),
+    (6, "subresource", FieldType::Text),
+    (7, "name", FieldType::Text),
 ];
 
-static PATH_ATTRIBUTES: &Message = &[(1, "path", Sort::Text), (2, "verb", Sort::Text)];
+static PATH_ATTRIBUTES: &Message = &[(1, "path", FieldType::Text), (2, "verb", FieldType::Text)];
 
 static REVIEW_SPEC: &Message = &[
-    (1, "resourceAttributes", Sort::One(RESOURCE_ATTRIBUTES)),
-    (2, "nonResourceAttributes", Sort::One(PATH_ATTRIBUTES)),
+    (1, "resourceAttributes", FieldType::One(RESOURCE_ATTRIBUTES)),
+    (2, "nonResourceAttributes", FieldType::One(PATH_ATTRIBUTES)),
 ];
 
-static ACCESS_REVIEW: &Message = &[(2, "spec", Sort::One(REVIEW_SPEC))];
+static ACCESS_REVIEW: &Message = &[(2, "spec", FieldType::One(REVIEW_SPEC))];
 
-static RULES_REVIEW: &Message = &[(2, "spec", Sort::One(&[(1, "namespace", Sort::Text)]))];
+static RULES_REVIEW: &Message = &[(2, "spec", FieldType::One(&[(1, "namespace", FieldType::Text)]))];
 
-static BOUND: &Message =
-    &[(1, "kind", Sort::Text), (2, "apiVersion", Sort::Text), (3, "name", Sort::Text), (4, "uid", Sort::Text)];
+static BOUND: &Message = &[
+    (1, "kind", FieldType::Text),
+    (2, "apiVersion", FieldType::Text),
+    (3, "name", FieldType::Text),
+    (4, "uid", FieldType::Text),
+];
 
-static TOKEN_SPEC: &Message =
-    &[(1, "audiences", Sort::Texts), (3, "boundObjectRef", Sort::One(BOUND)), (4, "expirationSeconds", Sort::Number)];
+static TOKEN_SPEC: &Message = &[
+    (1, "audiences", FieldType::Texts),
+    (3, "boundObjectRef", FieldType::One(BOUND)),
+    (4, "expirationSeconds", FieldType::Number),
+];
 
-static TOKEN_REQUEST: &Message = &[(1, "metadata", Sort::One(METADATA)), (2, "spec", Sort::One(TOKEN_SPEC))];
+static TOKEN_REQUEST: &Message = &[(1, "metadata", FieldType::One(METADATA)), (2, "spec", FieldType::One(TOKEN_SPEC))];
 
-static PRECONDITIONS: &Message = &[(1, "uid", Sort::Text), (2, "resourceVersion", Sort::Text)];
+static PRECONDITIONS: &Message = &[(1, "uid", FieldType::Text), (2, "resourceVersion", FieldType::Text)];
 
 static DELETE_OPTIONS: &Message = &[
-    (1, "gracePeriodSeconds", Sort::Number),
-    (2, "preconditions", Sort::One(PRECONDITIONS)),
-    (4, "propagationPolicy", Sort::Text),
-    (5, "dryRun", Sort::Texts),
+    (1, "gracePeriodSeconds", FieldType::Number),
+    (2, "preconditions", FieldType::One(PRECONDITIONS)),
+    (4, "propagationPolicy", FieldType::Text),
+    (5, "dryRun", FieldType::Texts),
 ];
 
 enum Wire<'a> {
@@ -219,31 +227,31 @@ fn message(of: &Message, bytes: &[u8]) -> Option<Map<String, Value>> {
         let (number, wire) = reader.field()?;
         let Some((_, name, sort)) = of.iter().find(|(known, _, _)| *known == number) else { continue };
         match (sort, wire) {
-            (Sort::Bool, Wire::Number(value)) => {
+            (FieldType::Bool, Wire::Number(value)) => {
                 map.insert((*name).to_owned(), json!(value != 0));
             }
-            (Sort::Number, Wire::Number(value)) => {
+            (FieldType::Number, Wire::Number(value)) => {
                 map.insert((*name).to_owned(), json!(value.cast_signed()));
             }
-            (Sort::Text, Wire::Bytes(bytes)) => {
+            (FieldType::Text, Wire::Bytes(bytes)) => {
                 map.insert((*name).to_owned(), json!(text(bytes)?));
             }
-            (Sort::Time, Wire::Bytes(bytes)) => {
+            (FieldType::Time, Wire::Bytes(bytes)) => {
                 map.insert((*name).to_owned(), time(bytes)?);
             }
-            (Sort::MicroTime, Wire::Bytes(bytes)) => {
+            (FieldType::MicroTime, Wire::Bytes(bytes)) => {
                 map.insert((*name).to_owned(), micro_time(bytes)?);
             }
-            (Sort::One(below), Wire::Bytes(bytes)) => {
+            (FieldType::One(below), Wire::Bytes(bytes)) => {
                 map.insert((*name).to_owned(), Value::Object(message(below, bytes)?));
             }
-            (Sort::Texts, Wire::Bytes(bytes)) => append(&mut map, name, json!(text(bytes)?)),
-            (Sort::Many(below), Wire::Bytes(bytes)) => {
+            (FieldType::Texts, Wire::Bytes(bytes)) => append(&mut map, name, json!(text(bytes)?)),
+            (FieldType::Many(below), Wire::Bytes(bytes)) => {
                 let mut item = message(below, bytes)?;
                 item.retain(|_, value| *value != "");
                 append(&mut map, name, Value::Object(item));
             }
-            (Sort::Map, Wire::Bytes(bytes)) => {
+            (FieldType::Map, Wire::Bytes(bytes)) => {
                 let (key, value) = entry(bytes)?;
                 if let Value::Object(pairs) = map.entry(*name).or_insert_with(|| json!({})) {
                     pairs.insert(key, json!(value));
@@ -268,7 +276,7 @@ fn envelope(bytes: &[u8]) -> Option<(String, String, &[u8])> {
     Some((version, kind, raw))
 }
 
-/// The body as the JSON that it stands for.
+/// Decodes a body to JSON.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Value, Refusal> {
     let unreadable = || Refusal::bad_request("the body is not in Kubernetes' protobuf encoding");
     let (version, kind, raw) = envelope(bytes).ok_or_else(unreadable)?;
@@ -305,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_account_is_read() {
+    fn a_service_account_is_decoded() {
         let label = field(11, &[field(1, b"app"), field(2, b"web")].concat());
         let metadata = [field(1, b"worker"), field(2, b""), field(8, b""), label].concat();
         let account = [field(1, &metadata), field(3, &field(1, b"pull")), vec![4 << 3, 0]].concat();

@@ -1,7 +1,7 @@
-//! The kinds that are served, and the shape of their fields as server-side apply sees it.
+//! The kinds that the API serves, and the merge structure of their fields for server-side apply.
 //!
-//! Which maps and lists are merged key by key is said in the API's OpenAPI document (`x-kubernetes-list-type`,
-//! `x-kubernetes-map-type`): <https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy>.
+//! The API's OpenAPI document (`x-kubernetes-list-type`, `x-kubernetes-map-type`) defines which maps and lists are
+//! merged key by key: <https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy>.
 
 use serde_json::Value;
 
@@ -19,10 +19,10 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 4] = [Self::Namespaces, Self::Pods, Self::ServiceAccounts, Self::Leases];
 
-    /// The name in a path.
+    /// The plural name, as in a URL path.
     pub fn plural(self) -> &'static str {
         match self {
             Self::Namespaces => "namespaces",
@@ -32,7 +32,7 @@ impl Resource {
         }
     }
 
-    /// The API group; empty for the core one.
+    /// The API group. Empty for the core group.
     pub fn group(self) -> &'static str {
         match self {
             Self::Namespaces | Self::ServiceAccounts | Self::Pods => "",
@@ -48,17 +48,17 @@ impl Resource {
         }
     }
 
-    /// As errors name the resource: with its group, if it has one.
+    /// The plural name with the API group, as error messages show it.
     pub(crate) fn qualified(self) -> String {
         qualify(self.plural(), self.group())
     }
 
-    /// As errors name the kind.
+    /// The kind with the API group, as error messages show it.
     pub(crate) fn qualified_kind(self) -> String {
         qualify(self.kind(), self.group())
     }
 
-    /// The kind of one object.
+    /// The `kind` of its objects.
     pub fn kind(self) -> &'static str {
         match self {
             Self::Namespaces => "Namespace",
@@ -68,7 +68,7 @@ impl Resource {
         }
     }
 
-    /// What kubectl also takes.
+    /// The short names that kubectl accepts.
     pub(crate) fn short(self) -> &'static [&'static str] {
         match self {
             Self::Namespaces => &["ns"],
@@ -78,23 +78,23 @@ impl Resource {
         }
     }
 
-    /// Whether objects live in namespaces.
+    /// Whether the kind is namespaced.
     pub fn namespaced(self) -> bool {
         self != Self::Namespaces
     }
 
-    /// From the name in a path; no name is served by two groups.
+    /// Finds a kind by its plural name. No plural name occurs in two groups.
     pub fn from_plural(plural: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|resource| resource.plural() == plural)
     }
 
-    /// Those that live in namespaces, in the order in which a deleted namespace loses them.
+    /// The namespaced kinds, in the order in which a terminating namespace deletes their objects.
     pub(crate) fn in_namespaces() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|resource| resource.namespaced())
     }
 
-    /// Whether a PUT may leave out the version that it replaces (`AllowUnconditionalUpdate`); where it may not, a PUT of
-    /// a name that is not there creates (`AllowCreateOnUpdate`).
+    /// Whether a PUT may omit the resourceVersion that it replaces (`AllowUnconditionalUpdate`). If it may not, a PUT
+    /// of a name that does not exist creates the object (`AllowCreateOnUpdate`).
     pub(crate) fn unconditional(self) -> bool {
         self != Self::Leases
     }
@@ -108,7 +108,7 @@ impl Resource {
         }
     }
 
-    /// Fields that an apply or update of the object itself may not own, because a subresource has them.
+    /// The field that a write of the main resource may not own, because a subresource owns it (reset fields).
     pub(crate) fn reset(self) -> Option<&'static str> {
         matches!(self, Self::Namespaces | Self::Pods).then_some("status")
     }
@@ -121,23 +121,23 @@ fn qualify(name: &str, group: &str) -> String {
 /// The structure of a value.
 #[derive(Debug)]
 pub(crate) enum Schema {
-    /// One value.
+    /// A scalar value.
     Scalar,
-    /// A map or list that is owned as a whole.
+    /// A map or list that one manager owns as a whole.
     Atomic,
-    /// Named fields; with `open`, others too.
+    /// A struct with named fields. `open` also allows other fields.
     Struct { fields: &'static [(&'static str, Schema)], open: bool },
-    /// A map of strings, owned key by key.
+    /// A map of strings. Each key has its own owners.
     Map,
-    /// A list of objects, owned by key.
+    /// A list of objects, identified by these key fields. Each item has its own owners.
     Keyed(&'static [&'static str], &'static Schema),
-    /// A list of strings, owned one by one.
+    /// A list of strings. Each string has its own owners.
     Set,
-    /// Nothing known: maps are owned key by key, lists as a whole.
+    /// An unknown structure. Each map key has its own owners; a list is owned as a whole.
     Open,
 }
 
-/// How one value under a schema is walked.
+/// How code that walks fields treats a value of a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     Leaf,
@@ -160,7 +160,7 @@ impl Schema {
         }
     }
 
-    /// The schema of list items.
+    /// The schema of the list's items.
     pub(crate) fn item(&self) -> &Schema {
         match self {
             Self::Keyed(_, item) => item,
@@ -168,7 +168,7 @@ impl Schema {
         }
     }
 
-    /// Whether the name is a field of the struct, as opposed to a key of a map.
+    /// Whether `name` is a field of the struct, as opposed to a key of a map.
     pub(crate) fn names(&self, name: &str) -> bool {
         matches!(self, Self::Struct { fields, .. } if fields.iter().any(|(field, _)| *field == name))
     }
@@ -188,7 +188,7 @@ impl Schema {
         }
     }
 
-    /// The paths of fields that the schema does not have.
+    /// Collects the paths of fields that the schema does not define.
     pub(crate) fn unknown(&self, value: &Value, at: &str, found: &mut Vec<String>) {
         match value {
             Value::Object(map) => {

@@ -1,7 +1,7 @@
-//! What users ask about themselves: who they are, whether they may do one thing, and all that they may do.
+//! Self-reviews: who a user is, whether they may do one thing, and everything they may do.
 //!
-//! <https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access>. Only the asker's own
-//! rights are answered for; there is no review of others. Pure.
+//! <https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access>. Users can ask only
+//! about themselves. Does no I/O and holds no state.
 
 use crate::kubernetes::access::{Access, BASIC, Grant, OPEN, User, group_of};
 use crate::kubernetes::resource::Resource;
@@ -12,8 +12,8 @@ use crate::kubernetes::write::metadata;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Checks what a body is called, and gives it the form in which it is answered.
-fn named(mut body: Value, group: &str, kind: &str) -> Result<Value, Refusal> {
+/// Checks the kind and apiVersion of a body, and sets those of the answer.
+fn with_kind(mut body: Value, group: &str, kind: &str) -> Result<Value, Refusal> {
     let version = format!("{group}/v1");
     let said = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default();
     let (asked, called) = (said("apiVersion"), said("kind"));
@@ -34,7 +34,7 @@ fn named(mut body: Value, group: &str, kind: &str) -> Result<Value, Refusal> {
 
 /// Answers a SelfSubjectAccessReview.
 pub(crate) fn access(user: &User, body: Value) -> Result<Value, Refusal> {
-    let mut body = named(body, "authorization.k8s.io", "SelfSubjectAccessReview")?;
+    let mut body = with_kind(body, "authorization.k8s.io", "SelfSubjectAccessReview")?;
     let part = |name: &str| body.pointer(&format!("/spec/{name}")).filter(|part| !part.is_null());
     let wrong = |field: &str, value: &str, why: &str| {
         let error = FieldError::invalid(format!("spec.{field}"), value, why);
@@ -62,16 +62,16 @@ pub(crate) fn access(user: &User, body: Value) -> Result<Value, Refusal> {
 fn may(user: &User, attributes: &Value) -> bool {
     let text = |name: &str| attributes.get(name).and_then(Value::as_str).unwrap_or_default();
     let (group, resource, part) = (text("group"), text("resource"), text("subresource"));
-    // Grants name no groups: a resource in one is that of the group that is served.
+    // Grants have no API groups: a resource in a grant means the served one, so another group does not match.
     let served = Resource::from_plural(resource).is_none_or(|_| group_of(resource) == group);
     let full = if part.is_empty() { resource.to_owned() } else { format!("{resource}/{part}") };
     let everything = user.access == Access::All;
     (served || everything) && user.may(text("verb"), &full, text("namespace"))
 }
 
-/// Answers a SelfSubjectRulesReview: every rule that holds in a namespace.
+/// Answers a SelfSubjectRulesReview with all rules that apply in a namespace.
 pub(crate) fn rules(user: &User, body: Value) -> Result<Value, Refusal> {
-    let mut body = named(body, "authorization.k8s.io", "SelfSubjectRulesReview")?;
+    let mut body = with_kind(body, "authorization.k8s.io", "SelfSubjectRulesReview")?;
     let namespace = body.pointer("/spec/namespace").and_then(Value::as_str).unwrap_or_default();
     if namespace.is_empty() {
         return Err(Refusal::bad_request("no namespace on request"));
@@ -100,7 +100,7 @@ pub(crate) fn rules(user: &User, body: Value) -> Result<Value, Refusal> {
     Ok(body)
 }
 
-/// A grant as the rules of a role: one a group.
+/// Converts a grant to RBAC rules, one for each API group.
 fn grant_rules(grant: &Grant) -> impl Iterator<Item = Value> {
     let mut groups: BTreeMap<&str, BTreeSet<&String>> = BTreeMap::new();
     for resource in &grant.resources {
@@ -114,7 +114,7 @@ fn grant_rules(grant: &Grant) -> impl Iterator<Item = Value> {
 
 /// Answers a SelfSubjectReview.
 pub(crate) fn myself(user: &User, store: &Store, body: Value) -> Result<Value, Refusal> {
-    let mut body = named(body, "authentication.k8s.io", "SelfSubjectReview")?;
+    let mut body = with_kind(body, "authentication.k8s.io", "SelfSubjectReview")?;
     let mut about = Map::from_iter([("username".to_owned(), json!(user.name))]);
     let mut groups = Vec::new();
     if let Some((namespace, name)) = user.name.strip_prefix(token::PREFIX).and_then(|rest| rest.split_once(':')) {

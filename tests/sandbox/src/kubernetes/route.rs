@@ -1,16 +1,17 @@
-//! From a method, a path and a query to what is asked, in the words of authorization.
+//! Maps a method, path and query to a request with the verb and resource that authorization uses.
 //!
-//! <https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb>. Pure.
+//! <https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb>. Does no I/O and
+//! holds no state.
 
 use http::Method;
 use std::collections::BTreeMap;
 
-/// What a request asks for.
+/// A parsed request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) verb: &'static str,
     pub(crate) path: String,
-    /// The plural name; none for paths that are no resources.
+    /// The plural name of the resource. None for paths that are not resources.
     pub(crate) resource: Option<String>,
     pub(crate) group: String,
     pub(crate) namespace: String,
@@ -32,7 +33,7 @@ impl Request {
         let mut request = Self { path: decoded.clone(), group, query, ..Self::default() };
         let place: Option<(&str, &str, &[&str])> = match rest {
             ["namespaces"] => Some(("namespaces", "", &[])),
-            // For authorization a namespace lies in itself.
+            // For authorization, a Namespace object is in its own namespace.
             ["namespaces", name] => Some(("namespaces", name, std::slice::from_ref(name))),
             ["namespaces", name, subresource @ ("status" | "finalize")] => {
                 (*subresource).clone_into(&mut request.subresource);
@@ -54,7 +55,7 @@ impl Request {
         request
     }
 
-    /// The resource as a role's rule names it: with the subresource, as in `serviceaccounts/token`.
+    /// The resource as an RBAC rule names it, with the subresource, for example `serviceaccounts/token`.
     pub(crate) fn full_resource(&self) -> String {
         let resource = self.resource.as_deref().unwrap_or_default();
         if self.subresource.is_empty() { resource.to_owned() } else { format!("{resource}/{}", self.subresource) }
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_read_as_authorization_reads_them() {
+    fn requests_get_the_verb_and_resource_of_authorization() {
         let cases = [
             (Method::GET, "/api/v1/serviceaccounts", "list", "serviceaccounts", "", ""),
             (Method::GET, "/api/v1/namespaces/a/serviceaccounts", "list", "serviceaccounts", "a", ""),

@@ -1,6 +1,7 @@
-//! Label and field selectors of lists.
+//! Label and field selectors of list requests.
 //!
-//! <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors>. Pure.
+//! <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors>. Does no I/O and holds
+//! no state.
 
 use crate::kubernetes::resource::Resource;
 use crate::kubernetes::status::Refusal;
@@ -17,11 +18,11 @@ enum Test {
     Below(i64),
 }
 
-/// A parsed label selector: all of its parts must hold.
+/// A parsed label selector. All requirements must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Labels(Vec<(String, Test)>);
 
-/// A word or a sign of a label selector.
+/// A token of a label selector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
     Word(String),
@@ -45,7 +46,7 @@ impl Token {
     }
 }
 
-/// The tokens of a label selector, as `k8s.io/apimachinery/pkg/labels` cuts it.
+/// Splits a label selector into tokens, as `k8s.io/apimachinery/pkg/labels` does.
 fn tokens(mut rest: &str) -> Vec<Token> {
     let mut all = Vec::new();
     loop {
@@ -66,7 +67,7 @@ fn tokens(mut rest: &str) -> Vec<Token> {
     }
 }
 
-/// Reads one token after the other; the last one, which is the end, again and again.
+/// Returns the tokens one by one. At the end it returns the end token again and again.
 struct Reader {
     tokens: Vec<Token>,
     at: usize,
@@ -130,7 +131,7 @@ impl Reader {
         Ok((key, test))
     }
 
-    /// The one value behind an operator, which may be nothing.
+    /// The single value after an operator. It may be empty.
     fn value(&mut self) -> Result<String, String> {
         if *self.look() == Token::End || self.look().is(",") {
             return Ok(String::new());
@@ -141,7 +142,7 @@ impl Reader {
         }
     }
 
-    /// `(a,b)`; between two commas there is an empty one.
+    /// `(a,b)`. Two adjacent commas enclose an empty value.
     fn values(&mut self) -> Result<Vec<String>, String> {
         let open = self.take();
         if !open.is("(") {
@@ -164,7 +165,7 @@ impl Reader {
 }
 
 impl Labels {
-    /// Reads `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
+    /// Parses `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
     pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
         let mut reader = Reader { tokens: tokens(text), at: 0 };
         let mut all = Vec::new();
@@ -214,8 +215,8 @@ impl Labels {
     }
 }
 
-/// The fields that a kind can be selected by.
-fn known(resource: Resource) -> &'static [&'static str] {
+/// The fields that a selector of this kind may use.
+fn selectable_fields(resource: Resource) -> &'static [&'static str] {
     match resource {
         Resource::Pods => &[
             "metadata.name",
@@ -234,8 +235,8 @@ fn known(resource: Resource) -> &'static [&'static str] {
     }
 }
 
-/// The parts of a field selector, cut at the commas that no backslash stands before.
-fn terms(text: &str) -> Vec<&str> {
+/// Splits a field selector at the commas that are not escaped with a backslash.
+fn split_terms(text: &str) -> Vec<&str> {
     let (mut parts, mut start, mut escaped) = (Vec::new(), 0, false);
     for (index, character) in text.char_indices() {
         match character {
@@ -252,7 +253,7 @@ fn terms(text: &str) -> Vec<&str> {
     parts
 }
 
-/// A value of a field selector: `\\`, `\,` and `\=` stand for themselves, and none of the three is there without a backslash.
+/// Unescapes a value of a field selector. `\\`, `\,` and `\=` stand for the second character, which must be escaped.
 fn unescaped(value: &str) -> Result<String, Refusal> {
     let wrong = |what: String| Refusal::bad_request(format!("invalid field selector: {what}"));
     let mut text = String::new();
@@ -278,10 +279,10 @@ fn unescaped(value: &str) -> Result<String, Refusal> {
 pub(crate) struct Fields(Vec<(String, String, bool)>);
 
 impl Fields {
-    /// Reads `metadata.name=a,spec.serviceAccountName!=b`.
+    /// Parses `metadata.name=a,spec.serviceAccountName!=b`.
     pub(crate) fn parse(resource: Resource, text: &str) -> Result<Self, Refusal> {
         let mut all = Vec::new();
-        for part in terms(text).into_iter().filter(|part| !part.is_empty()) {
+        for part in split_terms(text).into_iter().filter(|part| !part.is_empty()) {
             let sign = part.char_indices().find_map(|(at, _)| {
                 let sign = ["!=", "==", "="].into_iter().find(|sign| part[at..].starts_with(sign))?;
                 Some((&part[..at], sign, &part[at + sign.len()..]))
@@ -291,7 +292,7 @@ impl Fields {
                 return Err(Refusal::bad_request(text));
             };
             let (value, equal) = (unescaped(value)?, sign != "!=");
-            if !known(resource).contains(&key) {
+            if !selectable_fields(resource).contains(&key) {
                 return Err(Refusal::bad_request(match resource {
                     Resource::Pods | Resource::Namespaces => format!("field label not supported: {key}"),
                     Resource::ServiceAccounts | Resource::Leases => {
@@ -376,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn field_selectors_know_few_fields() {
+    fn field_selectors_match_known_fields_and_refuse_others() {
         let pod = json!({"metadata": {"name": "a"}, "spec": {"serviceAccountName": "worker"}});
         let parse = |text| Fields::parse(Resource::Pods, text);
         assert!(parse("spec.serviceAccountName=worker,metadata.name=a").unwrap().matches(&pod));

@@ -1,7 +1,7 @@
-//! One cluster: its store behind TLS and HTTP on a loopback port.
+//! A Kubernetes API server for one cluster: an object store served over TLS and HTTP on a loopback port.
 //!
-//! A request is named, its user found and authorized, passed through the gate, carried out in one step under the
-//! store's lock, passed through the gate again and answered.
+//! For each request the server parses it, authenticates and authorizes the user, passes the gate, executes the request
+//! in one step under the store's lock, passes the gate again and answers.
 
 use crate::gate::{Asked, Passed, Stage, Stale};
 use crate::kubernetes::access::{self, Access, Authenticate, Directory, User};
@@ -37,30 +37,30 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
-/// How long a deleted namespace stays, before its controller has emptied it.
-const TERMINATING: Duration = Duration::from_secs(1);
+/// How long a deleted namespace stays `Terminating` before its controller deletes the contents.
+const TERMINATION_TIME: Duration = Duration::from_secs(1);
 
-/// The largest body that kube-apiserver takes.
-const BODY: usize = 3 * 1024 * 1024;
+/// The largest request body that kube-apiserver accepts.
+const MAX_BODY: usize = 3 * 1024 * 1024;
 
-/// What a cluster is made of.
+/// How to set up a cluster.
 #[derive(Clone)]
 pub struct ClusterOptions {
-    /// The cluster's name; its kubeconfig context is called the same.
+    /// The cluster's name, which is also the name of its kubeconfig context.
     pub name: String,
-    /// The issuer of its ServiceAccount tokens.
+    /// The issuer URL of the cluster's ServiceAccount tokens.
     pub issuer: String,
-    /// The port on 127.0.0.1; 0 takes a free one.
+    /// The port on 127.0.0.1; 0 picks a free one.
     pub port: u16,
-    /// Static bearer tokens.
+    /// The users of static bearer tokens, by token.
     pub tokens: BTreeMap<String, User>,
-    /// Whom any other token speaks for.
+    /// Authenticates any other token.
     pub authenticate: Option<Authenticate>,
-    /// What users that `authenticate` names may do.
+    /// The permissions of users that `authenticate` returns, by user name.
     pub access: BTreeMap<String, Access>,
-    /// What those of them may do whom `access` does not list.
+    /// The permissions of users that `authenticate` returns but `access` does not list.
     pub otherwise: Access,
-    /// Where the time comes from.
+    /// The time source.
     pub clock: Clock,
 }
 
@@ -95,10 +95,10 @@ struct Shared {
 }
 
 impl Shared {
-    /// Whom a bearer token speaks for.
+    /// Authenticates a bearer token.
     fn user(&self, token: &str) -> Option<User> {
         let directory = || self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-        // One lock at a time: whoever works on the objects may change what users may do.
+        // Hold only one lock at a time: code that holds the store's lock may change what users may do.
         let known = directory().user(token);
         known.or_else(|| {
             let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +109,7 @@ impl Shared {
     }
 }
 
-/// A running cluster. It ends when it is dropped.
+/// A running cluster. Dropping it stops the server.
 pub struct Cluster {
     name: String,
     authority: String,
@@ -128,7 +128,7 @@ impl Shared {
         self.stale.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One step under the store's lock.
+    /// Executes a request in one step under the store's lock.
     fn carry_out(&self, call: &Call, request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut stale, reads) = (self.stale(), self.stale_reads.load(Ordering::SeqCst));
@@ -141,7 +141,8 @@ impl Shared {
             None => verbs::carry_out(&mut store, request, sent),
             Some(before) => {
                 self.gate.struck(call.number, "stale");
-                // Lists under way are gone on with whichever state their next page is read from.
+                // Continue tokens must work in either state, so the state that answers holds the list snapshots
+                // meanwhile.
                 before.swap_pages(&mut store);
                 let answer = verbs::carry_out(before, request, sent);
                 before.swap_pages(&mut store);
@@ -152,7 +153,7 @@ impl Shared {
 }
 
 impl Cluster {
-    /// Starts a cluster; needs a tokio runtime.
+    /// Starts a cluster. Needs a tokio runtime.
     pub async fn start(options: ClusterOptions) -> io::Result<Self> {
         let identity = tls::identity(&options.name)?;
         let store = Store::new(&options.name, options.clock).map_err(io::Error::other)?;
@@ -177,17 +178,17 @@ impl Cluster {
         Ok(Self { name: options.name, authority: identity.authority_pem, shared, door })
     }
 
-    /// The name it was given.
+    /// The cluster's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The issuer of its ServiceAccount tokens.
+    /// The issuer URL of the cluster's ServiceAccount tokens.
     pub fn issuer(&self) -> &str {
         &self.shared.issuer.url
     }
 
-    /// The key that its tokens are signed with.
+    /// The key that signs the cluster's ServiceAccount tokens.
     pub(crate) fn issuer_key(&self) -> Arc<IssuerKey> {
         Arc::clone(&self.shared.issuer.key)
     }
@@ -197,79 +198,79 @@ impl Cluster {
         format!("https://{}", self.door.address())
     }
 
-    /// Where it listens.
+    /// The address that the server listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.door.address()
     }
 
-    /// The authority that signed the server's certificate.
+    /// The PEM certificate of the authority that signed the server's certificate.
     pub fn certificate_authority_pem(&self) -> &str {
         &self.authority
     }
 
-    /// The same as EKS' DescribeCluster gives it: base64 of PEM.
+    /// The same as base64 of PEM, as EKS returns it in DescribeCluster.
     pub fn certificate_authority_data(&self) -> String {
         STANDARD.encode(&self.authority)
     }
 
-    /// Ends it before it is dropped: connections break and no other is taken.
+    /// Stops the server without dropping the cluster: open connections break and new ones are refused.
     pub fn stop(&self) {
         self.door.close();
     }
 
-    /// Ends all connections and refuses new ones, or takes them again on the same port.
+    /// With true, breaks all connections and refuses new ones. With false, accepts them again on the same port.
     pub async fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
         self.door.refuse(refuse).await
     }
 
-    /// A connection in memory, without TLS: the way in for a client on a paused clock.
+    /// An in-memory connection without TLS, for clients that run on tokio's paused clock.
     pub fn connect(&self) -> DuplexStream {
         let shared = Arc::clone(&self.shared);
         wire::in_memory(|stream| connection(stream, shared))
     }
 
-    /// The log and the faults.
+    /// The request log and the faults.
     pub fn gate(&self) -> &Gate {
         &self.shared.gate
     }
 
-    /// Works on the objects themselves, past HTTP, users and the gate; no request runs meanwhile.
+    /// Reads or changes the store directly, without HTTP, users or the gate. No request runs meanwhile.
     pub fn with<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
         work(&mut self.shared.store.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// After every write from now on, so many reads do not see it; 0 turns it off.
+    /// Hides every later write from the next `reads` reads after it; 0 turns this off.
     pub fn stale_reads(&self, reads: u32) {
         self.shared.stale_reads.store(reads, Ordering::SeqCst);
         self.shared.stale().clear();
     }
 
-    /// Puts all objects back.
+    /// Restores all objects from a saved store.
     pub(crate) fn restore(&self, store: &Store) {
         self.with(|now| now.go_back_to(store));
         self.shared.stale().clear();
     }
 
-    /// Adds a static token, or replaces whom it speaks for.
+    /// Adds a static token for a user, or changes the user of an existing token.
     pub fn set_token(&self, token: &str, user: User) {
         let mut directory = self.shared.directory.lock().unwrap_or_else(PoisonError::into_inner);
         directory.tokens.insert(token.to_owned(), user);
     }
 
-    /// Takes a static token back.
+    /// Removes a static token.
     pub fn revoke_token(&self, token: &str) {
         let mut directory = self.shared.directory.lock().unwrap_or_else(PoisonError::into_inner);
         directory.tokens.remove(token);
     }
 
-    /// Says what a user that `authenticate` names may do.
+    /// Sets the permissions of a user that `authenticate` returns.
     pub fn set_access(&self, user: &str, access: Access) {
         let mut directory = self.shared.directory.lock().unwrap_or_else(PoisonError::into_inner);
         directory.access.insert(user.to_owned(), access);
     }
 
-    /// The parts of a kubeconfig that name this cluster and a user with this static token; all three are called as the
-    /// cluster.
+    /// The kubeconfig parts for this cluster and a user with this static token. The cluster, user and context entries
+    /// all have the cluster's name.
     pub fn kubeconfig_entry(&self, token: &str) -> KubeconfigEntry {
         let cluster =
             json!({"server": self.endpoint(), "certificate-authority-data": self.certificate_authority_data()});
@@ -282,10 +283,10 @@ impl Cluster {
     }
 }
 
-/// One cluster in a kubeconfig.
+/// One cluster's entries in a kubeconfig.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KubeconfigEntry {
-    /// The context's name.
+    /// The name of the context.
     pub name: String,
     /// An item of `clusters`.
     pub cluster: Value,
@@ -295,7 +296,7 @@ pub struct KubeconfigEntry {
     pub context: Value,
 }
 
-/// A kubeconfig file; the first entry's context is the current one. It is JSON, which is YAML.
+/// A kubeconfig file, written as JSON, which is also YAML. The current context is the first entry's.
 pub fn kubeconfig(entries: &[KubeconfigEntry]) -> String {
     let list = |part: fn(&KubeconfigEntry) -> &Value| entries.iter().map(part).cloned().collect::<Vec<_>>();
     let current = entries.first().map_or("", |entry| entry.name.as_str());
@@ -315,7 +316,7 @@ async fn secure_connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc
 
 async fn connection(stream: impl wire::Stream, shared: Arc<Shared>) {
     let service = service_fn(move |request| answer(Arc::clone(&shared), request));
-    // An error is a client that left or an answer that was to be lost.
+    // An error here means that the client disconnected or that a fault dropped the answer.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -324,7 +325,7 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let request = Request::parse(&parts.method, parts.uri.path(), &query);
     let user = bearer(&parts.headers).and_then(|token| shared.user(&token));
-    let body = Limited::new(body, BODY).collect().await.map(http_body_util::Collected::to_bytes);
+    let body = Limited::new(body, MAX_BODY).collect().await.map(http_body_util::Collected::to_bytes);
     let mut call = Call {
         number: 0,
         verb: request.verb.to_owned(),
@@ -340,14 +341,14 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     };
     shared.gate.arrived(&mut call);
     shared.gate.travel().await;
-    let result = match admit(user, &request) {
+    let result = match require_user(user, &request) {
         Err(refusal) => Err(refusal),
         Ok(user) => match (shared.gate.pass(Stage::Before, &call, None).await, body) {
             (Passed::Lost, _) => return Err(Lost),
             (Passed::Refused(refusal), _) => return Ok(respond(&shared, &call, Err(refusal))),
             (Passed::Page(status, body), _) => return Ok(shared.gate.page(&call, status, body)),
             (Passed::On | Passed::Cut, Err(_)) => {
-                let text = format!("Request entity too large: limit is {BODY}");
+                let text = format!("Request entity too large: limit is {MAX_BODY}");
                 Err(Refusal::new(413, "RequestEntityTooLarge", text))
             }
             (Passed::On | Passed::Cut, Ok(body)) => {
@@ -364,7 +365,7 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
                     && call.changes()
                     && (call.verb.as_str(), call.resource.as_str()) == ("delete", "namespaces")
                 {
-                    tokio::spawn(empty(Arc::clone(&shared), request.name));
+                    tokio::spawn(empty_namespace(Arc::clone(&shared), request.name));
                 }
                 done
             }
@@ -381,12 +382,13 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     }
 }
 
-/// The namespace controller. What has finalizers keeps the namespace until they are gone.
-async fn empty(shared: Arc<Shared>, namespace: String) {
-    tokio::time::sleep(TERMINATING).await;
+/// The namespace controller: deletes the contents of a terminating namespace. Objects with finalizers keep the
+/// namespace until they are gone.
+async fn empty_namespace(shared: Arc<Shared>, namespace: String) {
+    tokio::time::sleep(TERMINATION_TIME).await;
     let mut store = shared.store.lock().unwrap_or_else(PoisonError::into_inner);
     if store.is_terminating(&namespace) {
-        // what a webhook does not let go stays, and the namespace with it
+        // Objects whose deletion a webhook denies stay, and so does the namespace.
         let _ = store.empty(&namespace);
     }
 }
@@ -397,8 +399,8 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
-/// Finds out whether the request may go on; the health of the server and its version are for everyone.
-fn admit(user: Option<User>, request: &Request) -> Result<User, Refusal> {
+/// Rejects unauthenticated requests, except for the health and version paths, which are open to everyone.
+fn require_user(user: Option<User>, request: &Request) -> Result<User, Refusal> {
     let public = ["/healthz", "/livez", "/readyz", "/version"];
     let user = match user {
         Some(user) => user,
@@ -409,7 +411,7 @@ fn admit(user: Option<User>, request: &Request) -> Result<User, Refusal> {
     Ok(user)
 }
 
-/// The events of a watch, which go on when the answer has begun.
+/// The body of a watch response: events that continue to arrive after the headers are sent.
 fn stream(shared: &Arc<Shared>, watch: Watch) -> Payload {
     let (client, events) = mpsc::channel(64);
     let objects = Arc::clone(shared);

@@ -1,4 +1,4 @@
-//! What a refused request is answered with: a `v1` Status, worded as kube-apiserver words it.
+//! Error responses: a `v1` Status with the texts of kube-apiserver.
 //!
 //! <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/>; the texts follow
 //! `k8s.io/apimachinery/pkg/api/errors`.
@@ -7,22 +7,22 @@ use crate::kubernetes::resource::Resource;
 use serde_json::{Map, Value, json};
 use std::fmt;
 
-/// A request that was not granted.
+/// An error response.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
     /// The HTTP status.
     pub code: u16,
-    /// The machine-readable reason; empty where the server has none.
+    /// The machine-readable reason. Empty if kube-apiserver gives none.
     pub reason: String,
-    /// The words.
+    /// The error message.
     pub message: String,
-    /// What it is about: group, kind, name, causes, retryAfterSeconds.
+    /// The Status details: group, kind, name, causes, retryAfterSeconds.
     pub details: Map<String, Value>,
-    /// The token to go on with, where a list has expired.
+    /// The continue token of a new list, in the answer to an expired list.
     pub continue_token: Option<String>,
 }
 
-/// One field that does not pass validation.
+/// A field that fails validation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldError {
     reason: &'static str,
@@ -36,7 +36,7 @@ impl FieldError {
         Self { reason: "FieldValueInvalid", field: field.into(), body }
     }
 
-    /// The same of a number, which is not quoted.
+    /// An invalid number, which the message shows without quotes.
     pub(crate) fn invalid_number(field: impl Into<String>, value: i64, why: impl fmt::Display) -> Self {
         Self { reason: "FieldValueInvalid", field: field.into(), body: format!("Invalid value: {value}: {why}") }
     }
@@ -72,12 +72,12 @@ impl fmt::Display for FieldError {
 }
 
 impl Refusal {
-    /// A refusal without details.
+    /// An error without details.
     pub fn new(code: u16, reason: &str, message: impl Into<String>) -> Self {
         Self { code, reason: reason.to_owned(), message: message.into(), details: Map::new(), continue_token: None }
     }
 
-    /// What it is about: a resource or kind, qualified by its group, and a name.
+    /// Sets the details: a resource or kind, qualified by its group, and a name.
     fn about(mut self, qualified: &str, name: &str) -> Self {
         if !name.is_empty() {
             self.details.insert("name".to_owned(), json!(name));
@@ -92,7 +92,7 @@ impl Refusal {
         self
     }
 
-    /// The seconds after which the client may come again.
+    /// Sets after how many seconds the client may retry.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.details.insert("retryAfterSeconds".to_owned(), json!(seconds));
@@ -116,34 +116,34 @@ impl Refusal {
         self
     }
 
-    /// 404 for an object.
+    /// 404 for an object of a known resource.
     pub fn not_found(resource: Resource, name: &str) -> Self {
         Self::missing(&resource.qualified(), name)
     }
 
-    /// 404 for an object of any resource.
+    /// 404 for an object of any resource, given as text.
     pub(crate) fn missing(what: &str, name: &str) -> Self {
         Self::new(404, "NotFound", format!("{what} {name:?} not found")).about(what, name)
     }
 
-    /// 409 for an object that is there already.
+    /// 409 AlreadyExists.
     pub fn already_exists(resource: Resource, name: &str) -> Self {
         let what = resource.qualified();
         Self::new(409, "AlreadyExists", format!("{what} {name:?} already exists")).about(&what, name)
     }
 
-    /// 409 for a write that does not fit what is there.
+    /// 409 for a write that conflicts with the current state.
     pub fn conflict(kind: &str, name: &str, why: impl fmt::Display) -> Self {
         Self::new(409, "Conflict", format!("Operation cannot be fulfilled on {kind} {name:?}: {why}")).about(kind, name)
     }
 
-    /// 409 for a stale resourceVersion.
+    /// 409 for an outdated resourceVersion.
     pub fn stale(resource: Resource, name: &str) -> Self {
         let why = "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(&resource.qualified(), name, why)
     }
 
-    /// 409 for fields that other managers hold: (manager as printed, path).
+    /// 409 for fields that other managers own, as (printed manager, field path).
     pub fn apply_conflict(mut conflicts: Vec<(String, String)>) -> Self {
         conflicts.sort();
         let message = if let [(manager, path)] = conflicts.as_slice() {
@@ -167,7 +167,7 @@ impl Refusal {
         refusal
     }
 
-    /// 422.
+    /// 422 with a cause for each field error.
     pub(crate) fn invalid(kind: &str, name: &str, errors: &[FieldError]) -> Self {
         let mut texts: Vec<String> = Vec::new();
         for error in errors {
@@ -195,7 +195,7 @@ impl Refusal {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
 
-    /// 401 for a token that is over: the server does not tell why.
+    /// 401 for an expired token. Like kube-apiserver, the message does not give the reason.
     pub fn expired() -> Self {
         Self::unauthorized()
     }
@@ -206,12 +206,12 @@ impl Refusal {
         Self::new(403, "Forbidden", format!("{what} is forbidden: {why}")).about(resource, name)
     }
 
-    /// 403 on a path that is no resource.
+    /// 403 on a path that is not a resource.
     pub fn forbidden_path(user: &str, verb: &str, path: &str) -> Self {
         Self::new(403, "Forbidden", format!("forbidden: User {user:?} cannot {verb} path {path:?}"))
     }
 
-    /// 404 for a resource or a subresource that is not served.
+    /// 404 for a resource or subresource that the server does not serve.
     pub fn unknown_resource() -> Self {
         Self::new(404, "NotFound", "the server could not find the requested resource")
     }
@@ -221,7 +221,7 @@ impl Refusal {
         Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
     }
 
-    /// 415 for a patch of an unknown type.
+    /// 415 for an unknown patch type.
     pub fn unsupported_patch() -> Self {
         let message = "the body of the request was in an unknown format - accepted media types include: \
                        application/json-patch+json, application/merge-patch+json, \
@@ -229,12 +229,12 @@ impl Refusal {
         Self::new(415, "UnsupportedMediaType", message)
     }
 
-    /// 429, as priority and fairness answers.
+    /// 429, as API Priority and Fairness sends it.
     pub fn too_many_requests(seconds: u32) -> Self {
         Self::new(429, "TooManyRequests", "Too many requests, please try again later.").retry_after(seconds)
     }
 
-    /// 500 of a server that cannot go on.
+    /// 500 for an internal error.
     pub fn internal(why: &str) -> Self {
         Self::new(500, "InternalError", format!("Internal error occurred: {why}")).cause("", why, "")
     }
@@ -244,18 +244,18 @@ impl Refusal {
         Self::new(503, "ServiceUnavailable", "the server is currently unable to handle the request")
     }
 
-    /// 504, of which the client cannot know whether it was carried out.
+    /// 504. The client cannot know whether the server executed the request.
     pub fn timeout() -> Self {
         let text = "Timeout: request did not complete within the allotted timeout";
         Self::new(504, "Timeout", text).retry_after(0)
     }
 
-    /// 500 with the plain text of an error that the server has no reason for.
+    /// 500 with a plain error text and no reason, as kube-apiserver sends for errors without a Status.
     pub fn plain(message: impl Into<String>) -> Self {
         Self::new(500, "", message)
     }
 
-    /// The answer's body.
+    /// The response body.
     pub fn body(&self) -> Value {
         let mut metadata = Map::new();
         if let Some(token) = &self.continue_token {

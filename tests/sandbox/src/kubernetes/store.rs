@@ -1,6 +1,6 @@
-//! The objects of one cluster, their versions, and what its controllers do on their own.
+//! The objects of one cluster, their versions, and the controllers that act on them.
 //!
-//! One write is one step: there is no state between two versions. The verbs are in `write`, lists in `list`.
+//! One write is one atomic step. The verbs are in `write`, lists are in `list`.
 
 use crate::kubernetes::admission::Admission;
 use crate::kubernetes::resource::Resource;
@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Where the time comes from.
+/// The time source.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 pub(crate) type Table = BTreeMap<String, Arc<Value>>;
 
-/// How many lists can be gone on with at once before the oldest expires.
+/// How many list snapshots to keep for continue tokens. The oldest expires first.
 const SNAPSHOTS: usize = 64;
 
 /// The objects of one cluster.
@@ -41,7 +41,7 @@ impl fmt::Debug for Store {
     }
 }
 
-/// `namespace/name`, or the name alone: the order of etcd's keys is the order of lists.
+/// The storage key: `namespace/name`, or the name alone. As in etcd, the order of keys is the order of lists.
 pub(crate) fn key(resource: Resource, namespace: &str, name: &str) -> String {
     if resource.namespaced() { format!("{namespace}/{name}") } else { name.to_owned() }
 }
@@ -70,7 +70,7 @@ impl Store {
         Ok(store)
     }
 
-    /// The version of the last write.
+    /// The resourceVersion of the last write.
     pub fn version(&self) -> u64 {
         self.version
     }
@@ -80,7 +80,7 @@ impl Store {
         self.table(resource)?.get(&key(resource, namespace, name)).map(Arc::as_ref)
     }
 
-    /// All objects of a kind, in the order of lists.
+    /// All objects of a kind, in list order.
     pub fn all(&self, resource: Resource) -> impl Iterator<Item = &Value> {
         self.table(resource).into_iter().flat_map(BTreeMap::values).map(Arc::as_ref)
     }
@@ -90,7 +90,7 @@ impl Store {
         self.get(Resource::ServiceAccounts, namespace, name)
     }
 
-    /// Makes a namespace if there is none, as `kubectl create namespace` would.
+    /// Creates a namespace if it does not exist, as `kubectl create namespace` would.
     pub fn ensure_namespace(&mut self, name: &str) -> Result<(), Refusal> {
         if self.get(Resource::Namespaces, "", name).is_none() {
             let options = WriteOptions::by("kubectl-create");
@@ -99,7 +99,7 @@ impl Store {
         Ok(())
     }
 
-    /// Makes a ServiceAccount, and its namespace if need be, as `manager` would by a POST.
+    /// Creates a ServiceAccount as a POST by `manager` would, and its namespace if needed.
     pub fn seed_service_account(
         &mut self,
         namespace: &str,
@@ -113,7 +113,7 @@ impl Store {
         self.create(Resource::ServiceAccounts, namespace, body, &WriteOptions::by(manager)).map(|made| made.object)
     }
 
-    /// Makes a running pod under a ServiceAccount, which must be there.
+    /// Creates a running pod under an existing ServiceAccount.
     pub fn seed_pod(&mut self, namespace: &str, name: &str, service_account: &str) -> Result<Value, Refusal> {
         let body = json!({
             "metadata": {"name": name},
@@ -124,7 +124,7 @@ impl Store {
         self.create(Resource::Pods, namespace, body, &options).map(|made| made.object)
     }
 
-    /// Changes an object as `manager` would by a PUT of what it read.
+    /// Changes an object as `manager` would with a GET and a PUT.
     pub fn edit(
         &mut self,
         resource: Resource,
@@ -139,7 +139,7 @@ impl Store {
         self.replace(resource, namespace, name, object, &WriteOptions::by(manager)).map(|made| made.object)
     }
 
-    /// Changes an object in storage, past every check and without a trace in managedFields; the version still moves.
+    /// Changes an object in storage, without checks and without a managedFields entry. The resourceVersion still moves.
     pub fn tamper(&mut self, resource: Resource, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) -> bool {
         let Some(mut object) = self.get(resource, namespace, name).cloned() else { return false };
         change(&mut object);
@@ -147,16 +147,16 @@ impl Store {
         true
     }
 
-    /// Forgets old versions, as etcd's compaction does: lists under way can no longer be gone on with, and watches must
-    /// start over.
+    /// Forgets old versions, as etcd's compaction does. Continue tokens expire, and watches must restart from a new
+    /// list.
     pub fn compact(&mut self) {
         self.snapshots.clear();
         self.changes.compact(self.version);
         self.version += 1;
     }
 
-    /// Goes back to the objects of another state. No version is given twice: what clients know is expired, as after a
-    /// restored etcd that was told of the versions since.
+    /// Restores the objects of another state. Versions never repeat: continue tokens and watches expire, as after an
+    /// etcd restore that bumps the revision.
     pub(crate) fn go_back_to(&mut self, before: &Self) {
         let (version, made) = (self.version.max(before.version), self.made.max(before.made));
         let changes = self.changes.clone();
@@ -189,7 +189,7 @@ impl Store {
         }
     }
 
-    /// Exchanges the lists that can be gone on with.
+    /// Exchanges the list snapshots behind continue tokens with another store.
     pub(crate) fn swap_pages(&mut self, other: &mut Self) {
         std::mem::swap(&mut self.snapshots, &mut other.snapshots);
     }
@@ -198,7 +198,7 @@ impl Store {
         self.snapshots.get(&(version, resource))
     }
 
-    /// Stores an object under the next version and gives it back.
+    /// Stores an object under the next resourceVersion and returns it.
     pub(crate) fn put(&mut self, resource: Resource, namespace: &str, name: &str, mut object: Value) -> Value {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
@@ -222,7 +222,7 @@ impl Store {
         Sha256::digest(format!("{}/{what}/{}", self.seed, self.made)).into()
     }
 
-    /// A UUID of version 4 in form, the same for the same history of the same cluster.
+    /// A UUID in version 4 format. It is deterministic: the same cluster history gives the same UUID.
     pub(crate) fn uid(&mut self) -> String {
         let mut bytes = self.digest("uid");
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
@@ -232,7 +232,7 @@ impl Store {
         format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
 
-    /// A name from a prefix, as generateName makes it.
+    /// A name from a prefix, as `generateName` creates it.
     pub(crate) fn generate_name(&mut self, prefix: &str) -> String {
         const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         let bytes = self.digest("name");
@@ -240,8 +240,8 @@ impl Store {
         prefix.chars().take(58).chain(suffix).collect()
     }
 
-    /// What the controllers do after a write: every active namespace has a `default` ServiceAccount, and a namespace
-    /// that is being deleted goes when it is empty.
+    /// Runs the controllers after a write: every active namespace gets a `default` ServiceAccount, and an empty
+    /// terminating namespace is removed.
     pub(crate) fn settle(&mut self, namespace: &str) -> Result<(), Refusal> {
         let Some(object) = self.get(Resource::Namespaces, "", namespace) else { return Ok(()) };
         if object.pointer("/metadata/deletionTimestamp").is_none() {
@@ -262,13 +262,13 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a namespace is being deleted.
+    /// Whether a namespace is terminating.
     pub(crate) fn is_terminating(&self, namespace: &str) -> bool {
         let object = self.get(Resource::Namespaces, "", namespace);
         object.is_some_and(|object| object.pointer("/metadata/deletionTimestamp").is_some())
     }
 
-    /// The names of the objects in a namespace.
+    /// The names of the objects of a kind in a namespace.
     pub(crate) fn names(&self, resource: Resource, namespace: &str) -> Vec<String> {
         let prefix = format!("{namespace}/");
         self.table(resource)

@@ -1,4 +1,4 @@
-//! What the stand-in promises, tried on the store and once over TLS and HTTP.
+//! Tests of the Kubernetes stand-in, mostly on the store and partly over TLS and HTTP.
 
 mod admission;
 mod apply;
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 const ROLE: &str = "eks.amazonaws.com/role-arn";
 
-/// A store whose clock moves one second a look.
+/// A store whose clock advances a second each time it is read.
 fn store() -> Store {
     let seconds = AtomicI64::new(1_700_000_000);
     let clock = move || Timestamp::from_second(seconds.fetch_add(1, Ordering::SeqCst)).unwrap();
@@ -44,7 +44,7 @@ fn apply(store: &mut Store, manager: &str, metadata: Value) -> Result<Written, R
     apply_with(store, &WriteOptions::by(manager), applied(metadata))
 }
 
-/// The manager's own entry of managedFields.
+/// The managedFields entry of a manager.
 fn entry(object: &Value, manager: &str, operation: &str) -> Option<Value> {
     let entries = object.pointer("/metadata/managedFields")?.as_array()?;
     entries.iter().find(|entry| entry["manager"] == manager && entry["operation"] == operation).cloned()

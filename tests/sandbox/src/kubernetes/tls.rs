@@ -1,4 +1,4 @@
-//! A certificate authority of the cluster's own and a server certificate signed by it.
+//! The certificate authority of a cluster and the server certificate that it signs.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
@@ -6,7 +6,7 @@ use rustls::pki_types::PrivateKeyDer;
 use std::io;
 use std::sync::Arc;
 
-/// What a listener needs.
+/// What a TLS listener needs.
 pub(crate) struct Identity {
     pub(crate) authority_pem: String,
     pub(crate) server: Arc<ServerConfig>,
@@ -22,7 +22,7 @@ fn authority(name: &str) -> Result<(String, Issuer<'static, KeyPair>), rcgen::Er
     Ok((pem, Issuer::new(params, key)))
 }
 
-/// Makes both.
+/// Creates the authority and the server certificate.
 pub(crate) fn identity(name: &str) -> io::Result<Identity> {
     let (authority_pem, issuer) = authority(name).map_err(io::Error::other)?;
     let names = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc"];

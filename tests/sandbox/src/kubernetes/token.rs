@@ -1,7 +1,7 @@
-//! TokenRequest, and whom a ServiceAccount's token speaks for at the API itself.
+//! TokenRequest, and authentication with ServiceAccount tokens.
 //!
 //! <https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/>. The API's own
-//! audience is its issuer. The longest life is a day, as EKS sets `--service-account-max-token-expiration`.
+//! audience is its issuer. A token lasts at most a day, because EKS sets `--service-account-max-token-expiration`.
 
 use crate::kubernetes::issuer::{Issuer, Token};
 use crate::kubernetes::resource::Resource;
@@ -17,26 +17,26 @@ const DEFAULT: i64 = 60 * 60;
 const SHORTEST: i64 = 10 * 60;
 const LONGEST: i64 = 24 * 60 * 60;
 
-/// How long after its end a token still opens the API: the leeway of the library that kube-apiserver checks it with.
+/// For how many seconds after its expiry the API still accepts a token. kube-apiserver's token library allows this.
 const LEEWAY: i64 = 60;
 
-/// What the user name of a ServiceAccount begins with.
+/// The prefix of ServiceAccount user names.
 pub(crate) const PREFIX: &str = "system:serviceaccount:";
 
-/// The spec, with its defaults.
-struct Wish {
+/// The spec of a TokenRequest, with defaults.
+struct TokenSpec {
     audiences: Vec<String>,
     seconds: i64,
     bound: Value,
 }
 
-fn unreadable(what: &str, field: &str, kind: &str) -> Refusal {
+fn decode_error(what: &str, field: &str, kind: &str) -> Refusal {
     let text =
         format!("json: cannot unmarshal {what} into Go struct field TokenRequestSpec.spec.{field} of type {kind}");
     Refusal::bad_request(format!("TokenRequest in version \"v1\" cannot be handled as a TokenRequest: {text}"))
 }
 
-impl Wish {
+impl TokenSpec {
     fn read(body: &Value, issuer: &Issuer) -> Result<Self, Refusal> {
         let spec = &body["spec"];
         let audiences = match &spec["audiences"] {
@@ -45,15 +45,15 @@ impl Wish {
                 .iter()
                 .map(|one| one.as_str().map(str::to_owned))
                 .collect::<Option<_>>()
-                .ok_or_else(|| unreadable("number", "audiences", "string"))?,
-            other => return Err(unreadable(go_type(other), "audiences", "[]string")),
+                .ok_or_else(|| decode_error("number", "audiences", "string"))?,
+            other => return Err(decode_error(go_type(other), "audiences", "[]string")),
         };
         let seconds = match &spec["expirationSeconds"] {
             Value::Null => DEFAULT,
-            Value::Number(number) => {
-                number.as_i64().ok_or_else(|| unreadable(&format!("number {number}"), "expirationSeconds", "int64"))?
-            }
-            other => return Err(unreadable(go_type(other), "expirationSeconds", "int64")),
+            Value::Number(number) => number
+                .as_i64()
+                .ok_or_else(|| decode_error(&format!("number {number}"), "expirationSeconds", "int64"))?,
+            other => return Err(decode_error(go_type(other), "expirationSeconds", "int64")),
         };
         let audiences = if audiences.is_empty() { vec![issuer.url.clone()] } else { audiences };
         Ok(Self { audiences, seconds, bound: spec["boundObjectRef"].clone() })
@@ -72,7 +72,7 @@ impl Wish {
     }
 }
 
-/// The pod that a token is bound to: its claim.
+/// The token claim for the pod that a token is bound to.
 fn bound_pod(store: &Store, namespace: &str, account: &str, reference: &Value) -> Result<Value, Refusal> {
     let text = |name: &str| reference[name].as_str().unwrap_or_default();
     let (version, kind, name) = (text("apiVersion"), text("kind"), text("name"));
@@ -106,7 +106,7 @@ fn bound_pod(store: &Store, namespace: &str, account: &str, reference: &Value) -
     Ok(json!({"name": name, "uid": uid}))
 }
 
-/// Answers a TokenRequest for a ServiceAccount; the second is a warning.
+/// Answers a TokenRequest for a ServiceAccount. Returns the answer and an optional warning.
 pub(crate) fn request(
     store: &mut Store,
     issuer: &Issuer,
@@ -132,22 +132,22 @@ pub(crate) fn request(
             return Err(Refusal::invalid(KIND, name, &[wrong]));
         }
     }
-    let mut wish = Wish::read(body, issuer)?;
+    let mut wanted = TokenSpec::read(body, issuer)?;
     let account = store.live(Resource::ServiceAccounts, namespace, name)?;
-    wish.check()?;
+    wanted.check()?;
     let mut about = json!({
         "namespace": namespace, "serviceaccount": {"name": name, "uid": metadata(&account, "uid")},
     });
-    if !wish.bound.is_null() {
-        about["pod"] = bound_pod(store, namespace, name, &wish.bound)?;
+    if !wanted.bound.is_null() {
+        about["pod"] = bound_pod(store, namespace, name, &wanted.bound)?;
     }
-    let warning = (wish.seconds > LONGEST)
-        .then(|| format!("requested expiration of {} seconds shortened to {LONGEST} seconds", wish.seconds));
-    wish.seconds = wish.seconds.min(LONGEST);
+    let warning = (wanted.seconds > LONGEST)
+        .then(|| format!("requested expiration of {} seconds shortened to {LONGEST} seconds", wanted.seconds));
+    wanted.seconds = wanted.seconds.min(LONGEST);
     let now = store.time().as_second();
     let claims = json!({
-        "iss": issuer.url, "sub": format!("{PREFIX}{namespace}:{name}"), "aud": wish.audiences,
-        "iat": now, "nbf": now, "exp": now + wish.seconds, "jti": store.uid(), "kubernetes.io": about,
+        "iss": issuer.url, "sub": format!("{PREFIX}{namespace}:{name}"), "aud": wanted.audiences,
+        "iat": now, "nbf": now, "exp": now + wanted.seconds, "jti": store.uid(), "kubernetes.io": about,
     });
     let failed = || Refusal::internal("failed to generate token");
     let token = issuer.key.sign(&claims).ok_or_else(failed)?;
@@ -164,14 +164,15 @@ pub(crate) fn request(
             "name": name, "namespace": namespace, "creationTimestamp": show(now), "managedFields": [entry],
         },
         "spec": {
-            "audiences": wish.audiences, "expirationSeconds": wish.seconds, "boundObjectRef": wish.bound,
+            "audiences": wanted.audiences, "expirationSeconds": wanted.seconds, "boundObjectRef": wanted.bound,
         },
-        "status": {"token": token, "expirationTimestamp": show(now + wish.seconds)},
+        "status": {"token": token, "expirationTimestamp": show(now + wanted.seconds)},
     });
     Ok((answer, warning))
 }
 
-/// The user name of whom a token speaks for; None where it is not this API's, has ended, or what it is bound to is gone.
+/// The user name that a token authenticates. None if another issuer or audience applies, the token is expired, or an
+/// object that it is bound to is gone.
 pub(crate) fn user_name(store: &Store, issuer: &Issuer, token: &str) -> Option<String> {
     let token = Token::read(token)?;
     let claims = &token.claims;

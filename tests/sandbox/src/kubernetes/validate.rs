@@ -1,6 +1,7 @@
-//! What a name, a label, an annotation may be: the checks that every object passes before it is stored.
+//! Validates objects before they are stored: names, labels, annotations and field types.
 //!
-//! <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/> and `…/labels/`, `…/annotations/`. Pure.
+//! <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/> and `…/labels/`, `…/annotations/`. Does
+//! no I/O and holds no state.
 
 use crate::kubernetes::lease;
 use crate::kubernetes::resource::Resource;
@@ -31,7 +32,7 @@ fn qualified(part: &str) -> bool {
         && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-/// A DNS label: what a namespace is called.
+/// Checks a DNS label, the form of namespace names.
 pub(crate) fn dns_label(name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if name.len() > 63 {
@@ -45,7 +46,7 @@ pub(crate) fn dns_label(name: &str) -> Vec<String> {
     wrong
 }
 
-/// A DNS subdomain: what most other objects are called.
+/// Checks a DNS subdomain, the form of most other object names.
 pub(crate) fn dns_subdomain(name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if name.len() > 253 {
@@ -59,7 +60,7 @@ pub(crate) fn dns_subdomain(name: &str) -> Vec<String> {
     wrong
 }
 
-/// The key of a label or annotation.
+/// Checks the key of a label or annotation.
 pub(crate) fn qualified_name(key: &str) -> Vec<String> {
     let words = || examples(KEY_WORDS, KEY_FORMAT, &["MyName", "my.name", "123-abc"]);
     let parts: Vec<&str> = key.split('/').collect();
@@ -90,7 +91,7 @@ pub(crate) fn qualified_name(key: &str) -> Vec<String> {
     wrong
 }
 
-/// The value of a label.
+/// Checks the value of a label.
 pub(crate) fn label_value(value: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if value.len() > 63 {
@@ -177,7 +178,7 @@ fn pod_errors(object: &Value, errors: &mut Vec<FieldError>) {
     }
 }
 
-/// Checks an object that is about to be stored; `old` is what it replaces.
+/// Validates an object before it is stored. `old` is the object that it replaces.
 pub(crate) fn object(resource: Resource, new: &Value, old: Option<&Value>) -> Result<(), Refusal> {
     let mut errors = Vec::new();
     let metadata = new.get("metadata").unwrap_or(&Value::Null);
@@ -231,7 +232,7 @@ pub(crate) fn go_type(value: &Value) -> &'static str {
     }
 }
 
-/// The first value of a wrong JSON type, in the decoder's words.
+/// The decoder's error for the first value of a wrong JSON type.
 pub(crate) fn wrong_type(resource: Resource, object: &Value) -> Option<String> {
     let words = |value: &Value, field: &str, kind: &str| {
         format!("json: cannot unmarshal {} into Go struct field {field} of type {kind}", go_type(value))
@@ -268,7 +269,7 @@ pub(crate) fn wrong_type(resource: Resource, object: &Value) -> Option<String> {
     None
 }
 
-/// The same in the words of server-side apply: `structured-merge-diff` prints the Go value.
+/// The error of server-side apply for the same: `structured-merge-diff` prints the Go value.
 pub(crate) fn untyped(resource: Resource, object: &Value) -> Option<String> {
     let wrong = wrong_type(resource, object)?;
     for field in ["labels", "annotations"] {
@@ -281,19 +282,19 @@ pub(crate) fn untyped(resource: Resource, object: &Value) -> Option<String> {
     Some(wrong)
 }
 
-/// What to do with a field that the kind does not have.
+/// What to do with unknown fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Strictness {
-    /// Drop it.
+    /// Drop them.
     #[default]
     Ignore,
-    /// Drop it and say so.
+    /// Drop them and return a warning.
     Warn,
-    /// Refuse the request.
+    /// Reject the request.
     Strict,
 }
 
-/// Reads a body as an object of the kind: checks the kind, drops unknown fields. Gives the warnings.
+/// Parses a body as an object of the kind: checks the kind, drops unknown fields and returns the warnings.
 pub(crate) fn decode(resource: Resource, body: &mut Value, strictness: Strictness) -> Result<Vec<String>, Refusal> {
     let kind = resource.kind();
     if !body.is_object() {
@@ -331,7 +332,7 @@ pub(crate) fn decode(resource: Resource, body: &mut Value, strictness: Strictnes
     Ok(if strictness == Strictness::Warn { texts } else { Vec::new() })
 }
 
-/// Brings an object into the form in which it is stored: no nulls, no empty collections, defaults filled in.
+/// Normalizes an object for storage: removes nulls and empty collections, and fills in defaults.
 pub(crate) fn normalize(resource: Resource, object: &mut Value) {
     let Some(map) = object.as_object_mut() else { return };
     let empty = |value: &Value| match value {
@@ -347,14 +348,14 @@ pub(crate) fn normalize(resource: Resource, object: &mut Value) {
     let metadata = map.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
     if let Some(metadata) = metadata.as_object_mut() {
         for field in ["labels", "annotations"] {
-            // A null value of a map of strings decodes as the empty string.
+            // A null value in a map of strings decodes as the empty string.
             for value in metadata.get_mut(field).and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
                 if value.is_null() {
                     *value = Value::from("");
                 }
             }
         }
-        // `[]` in managedFields is an order to forget them, so it survives until it is obeyed.
+        // `[]` in managedFields is a request to clear them, so keep it until that is done.
         metadata.retain(|name, value| name == "managedFields" && value.is_array() || !empty(value));
     }
     if resource == Resource::Leases {

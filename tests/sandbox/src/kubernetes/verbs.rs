@@ -1,4 +1,4 @@
-//! From a request over HTTP to a verb of the store, and from its result to an answer.
+//! Maps HTTP requests to the store's verbs, and their results to HTTP answers.
 
 use crate::kubernetes::access::{self, User};
 use crate::kubernetes::delete::Preconditions;
@@ -18,7 +18,7 @@ use crate::kubernetes::write::{PatchType, WriteOptions, Written};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// An answer that is no refusal.
+/// A successful answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) code: u16,
@@ -29,10 +29,10 @@ pub(crate) struct Answer {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Body {
     Json(Value),
-    /// A set of keys, which has a type of its own.
+    /// A JSON Web Key Set, which has its own content type.
     Keys(Value),
     Text(&'static str),
-    /// Events that go on.
+    /// A stream of watch events.
     Watch(Box<Watch>),
 }
 
@@ -49,7 +49,7 @@ impl From<Written> for Answer {
     }
 }
 
-/// The parts of a request beside what is asked.
+/// The parts of an HTTP request that the route does not contain.
 #[derive(Debug)]
 pub(crate) struct Sent<'a> {
     pub(crate) user: &'a User,
@@ -61,14 +61,14 @@ pub(crate) struct Sent<'a> {
 }
 
 impl Sent<'_> {
-    /// Whether the client wants no more of objects than their metadata.
+    /// Whether the client accepts only the objects' metadata.
     fn wants_metadata(&self) -> bool {
         let first = self.accept.split(',').next().unwrap_or_default();
         first.split(';').any(|part| part.trim().starts_with("as=PartialObjectMetadata"))
     }
 }
 
-/// Carries a request out.
+/// Executes a request.
 pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
     let Some(plural) = &request.resource else { return path(request, sent) };
     match (request.group.as_str(), plural.as_str(), request.verb) {
@@ -90,9 +90,9 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
     let resource = Resource::from_plural(plural)
         .filter(|resource| request.group == resource.group() && request.subresource.is_empty());
     let Some(resource) = resource else {
-        return if discovery::serves(&request.group) { Err(Refusal::unknown_resource()) } else { Ok(nowhere()) };
+        return if discovery::serves(&request.group) { Err(Refusal::unknown_resource()) } else { Ok(path_not_found()) };
     };
-    if !routed(resource, request) {
+    if !has_route(resource, request) {
         return Err(Refusal::method_not_allowed());
     }
     let (namespace, name) = (request.namespace.as_str(), request.name.as_str());
@@ -100,11 +100,11 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
         "get" => {
             let found = store.get(resource, namespace, name).cloned();
             let found = found.ok_or_else(|| Refusal::not_found(resource, name))?;
-            Ok(Answer::json(200, as_asked(found, sent)))
+            Ok(Answer::json(200, in_accepted_form(found, sent)))
         }
         "list" => {
             let list = store.list(resource, &list_options(resource, request)?)?;
-            Ok(Answer::json(200, as_asked(list, sent)))
+            Ok(Answer::json(200, in_accepted_form(list, sent)))
         }
         "watch" => watch(store, resource, request, sent),
         "create" => {
@@ -119,16 +119,16 @@ pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -
         "delete" => {
             let (preconditions, dry_run) = delete_options(request, sent)?;
             let gone = store.begin_delete(resource, namespace, name, &preconditions, dry_run)?;
-            Ok(Answer::json(200, deleted(resource, name, gone)))
+            Ok(Answer::json(200, delete_answer(resource, name, gone)))
         }
         "deletecollection" => delete_collection(store, resource, request, sent),
         _ => Err(Refusal::method_not_allowed()),
     }
 }
 
-/// Whether there is a route for the verb: of one object there is no POST; of a collection no PUT and no PATCH, and across
-/// namespaces nothing is written.
-fn routed(resource: Resource, request: &Request) -> bool {
+/// Whether a route exists for the verb: no POST to a single object, no PUT or PATCH to a collection, and no writes
+/// across namespaces.
+fn has_route(resource: Resource, request: &Request) -> bool {
     match request.verb {
         "update" | "patch" | "delete" => !request.name.is_empty(),
         "create" | "deletecollection" => {
@@ -138,8 +138,8 @@ fn routed(resource: Resource, request: &Request) -> bool {
     }
 }
 
-/// What a delete is answered with: most kinds show the object, a Lease that is gone is told by a Status.
-fn deleted(resource: Resource, name: &str, gone: Value) -> Value {
+/// The answer to a delete: the object for most kinds, a Status for a Lease that is gone.
+fn delete_answer(resource: Resource, name: &str, gone: Value) -> Value {
     if resource != Resource::Leases || gone.pointer("/metadata/deletionTimestamp").is_some() {
         return gone;
     }
@@ -156,7 +156,7 @@ fn watch(store: &Store, resource: Resource, request: &Request, sent: &Sent<'_>) 
     let wrong = || Refusal::bad_request(format!("strconv.ParseInt: parsing {seconds:?}: invalid syntax"));
     let seconds: u64 = if seconds.is_empty() { 0 } else { seconds.parse().map_err(|_| wrong())? };
     let options = WatchOptions {
-        // Zero is as good as nothing.
+        // Zero means no timeout, as if the parameter were missing.
         timeout: Some(Duration::from_secs(seconds)).filter(|time| !time.is_zero()),
         bookmarks: request.flag("allowWatchBookmarks"),
         initial: request.query.get("sendInitialEvents").map(|_| request.flag("sendInitialEvents")),
@@ -175,14 +175,14 @@ fn token_request(store: &mut Store, request: &Request, sent: &Sent<'_>) -> Resul
     Ok(Answer { code: 201, body: Body::Json(answer), warnings: warning.into_iter().collect() })
 }
 
-/// An object or list as the client wants it: whole, or its metadata only. A wish for a table is not granted.
-fn as_asked(value: Value, sent: &Sent<'_>) -> Value {
+/// Converts an object or list to the form that the client accepts: whole, or metadata only. Table is not supported.
+fn in_accepted_form(value: Value, sent: &Sent<'_>) -> Value {
     if !sent.wants_metadata() {
         return value;
     }
     let one = |object: &Value| json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]});
     let Some(items) = value.get("items").and_then(Value::as_array) else { return one(&value) };
-    // an empty list of metadata is a Go slice that was never made
+    // kube-apiserver sends null here, because an empty metadata list is a nil slice in Go.
     let items = if items.is_empty() { Value::Null } else { items.iter().map(one).collect() };
     json!({
         "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": value["metadata"],
@@ -190,7 +190,7 @@ fn as_asked(value: Value, sent: &Sent<'_>) -> Value {
     })
 }
 
-fn nowhere() -> Answer {
+fn path_not_found() -> Answer {
     Answer { code: 404, body: Body::Text("404 page not found\n"), warnings: Vec::new() }
 }
 
@@ -201,13 +201,13 @@ fn path(request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
     if ["/healthz", "/livez", "/readyz"].contains(&request.path.as_str()) {
         return Ok(Answer { code: 200, body: Body::Text("ok"), warnings: Vec::new() });
     }
-    let Some(document) = discovery::document(&request.path, sent.issuer) else { return Ok(nowhere()) };
+    let Some(document) = discovery::document(&request.path, sent.issuer) else { return Ok(path_not_found()) };
     let keys = request.path.trim_end_matches('/') == discovery::KEYS;
     let body = if keys { Body::Keys(document) } else { Body::Json(document) };
     Ok(Answer { code: 200, body, warnings: Vec::new() })
 }
 
-/// JSON is tried first: it is what almost every client sends, whatever it calls it.
+/// Parses the body. Tries JSON first, because almost every client sends JSON, whatever the content type says.
 fn read(sent: &Sent<'_>) -> Result<Value, Refusal> {
     if sent.content_type.contains("protobuf") {
         return protobuf::decode(sent.body);
@@ -221,7 +221,7 @@ fn read(sent: &Sent<'_>) -> Result<Value, Refusal> {
     }
 }
 
-/// The first part of the user agent, where the client names no field manager.
+/// The default field manager: the first part of the user agent.
 fn manager(request: &Request, sent: &Sent<'_>) -> String {
     let named = request.text("fieldManager");
     if !named.is_empty() {
@@ -271,10 +271,10 @@ fn patch(store: &mut Store, resource: Resource, request: &Request, sent: &Sent<'
     let (namespace, name) = (request.namespace.as_str(), request.name.as_str());
     let kind = match sent.content_type.split(';').next().unwrap_or_default().trim() {
         "application/apply-patch+yaml" | "application/apply-patch+json" => {
-            // Here the user agent does not stand in for a manager.
+            // An apply requires `fieldManager`; the user agent is no default.
             request.text("fieldManager").clone_into(&mut options.manager);
             let body = read(&Sent { content_type: "application/yaml", ..*sent })?;
-            // the authorizer's reason is all that is told then, and RBAC has none
+            // kube-apiserver reports only the authorizer's reason here, and RBAC gives none.
             let may_create = || {
                 let access = access::check(sent.user, "create", resource.plural(), namespace, name);
                 access.map_err(|_| Refusal::forbidden(&resource.qualified(), name, ""))
@@ -307,7 +307,7 @@ fn list_options(resource: Resource, request: &Request) -> Result<ListOptions, Re
     })
 }
 
-/// The checks of `resourceVersionMatch` and `sendInitialEvents`.
+/// Validates `resourceVersionMatch` and `sendInitialEvents`.
 fn version_match(request: &Request) -> Result<(), Refusal> {
     let (asked, version) = (request.text("resourceVersionMatch"), request.text("resourceVersion"));
     let initial = request.query.contains_key("sendInitialEvents");
@@ -347,7 +347,7 @@ fn delete_options(request: &Request, sent: &Sent<'_>) -> Result<(Preconditions, 
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let preconditions =
         Preconditions { uid: text("/preconditions/uid"), resource_version: text("/preconditions/resourceVersion") };
-    // A body's options stand in place of the query's.
+    // Options in the body replace those in the query.
     let asked = if body.is_null() { request.text("dryRun").to_owned() } else { text("/dryRun/0").unwrap_or_default() };
     if !["", "All"].contains(&asked.as_str()) {
         let wrong = FieldError::not_supported("dryRun", &asked, "\"All\"");

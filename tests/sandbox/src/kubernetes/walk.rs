@@ -1,13 +1,13 @@
-//! Walks objects by their schema: which fields a value has, how two values differ, what merging and removing give.
+//! Walks objects by their schema: lists a value's fields, compares, merges and removes fields.
 //!
-//! The rules are those of structured-merge-diff, the library behind server-side apply. Pure.
+//! The rules are those of structured-merge-diff, the library behind server-side apply. Does no I/O and holds no state.
 
 use crate::kubernetes::fields::{Element, FieldSet};
 use crate::kubernetes::resource::{Schema, Shape};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How two objects differ. No path is in two of the sets.
+/// The differences of two objects. No path is in two of the sets.
 #[derive(Debug, Default)]
 pub(crate) struct Comparison {
     pub(crate) removed: FieldSet,
@@ -15,13 +15,13 @@ pub(crate) struct Comparison {
     pub(crate) added: FieldSet,
 }
 
-/// What a list item is known by.
+/// The path element that identifies a list item.
 fn element(schema: &Schema, item: &Value) -> Element {
     match schema {
         Schema::Keyed(names, _) => {
             let mut keys: BTreeMap<&str, Value> = BTreeMap::new();
             for name in *names {
-                // The only key with a default among the served kinds is a container port's protocol.
+                // Among the served kinds, the only list key with a default is the protocol of a container port.
                 let default = if *name == "protocol" { Value::from("TCP") } else { Value::Null };
                 keys.insert(name, item.get(name).cloned().unwrap_or(default));
             }
@@ -39,7 +39,7 @@ fn items(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// The fields that a value has: what an apply of it claims.
+/// All fields of a value, which an apply of the value claims.
 pub(crate) fn field_set(schema: &Schema, value: &Value) -> FieldSet {
     let mut set = FieldSet::default();
     collect(schema, value, &mut Vec::new(), &mut set);
@@ -71,7 +71,7 @@ fn collect(schema: &Schema, value: &Value, path: &mut Vec<Element>, set: &mut Fi
     }
 }
 
-/// How the second object differs from the first.
+/// Compares two objects.
 pub(crate) fn compare(schema: &Schema, before: &Value, after: &Value) -> Comparison {
     let mut comparison = Comparison::default();
     comparison.visit(schema, Some(before), Some(after), &mut Vec::new());
@@ -135,7 +135,7 @@ impl Comparison {
     }
 }
 
-/// The first object with the second laid over it.
+/// Merges the second object over the first.
 pub(crate) fn merge(schema: &Schema, under: &Value, over: &Value) -> Value {
     let shape = schema.shape(over);
     if shape == Shape::Leaf || (schema.shape(under) != shape) {
@@ -170,7 +170,7 @@ pub(crate) fn merge(schema: &Schema, under: &Value, over: &Value) -> Value {
     Value::Array(list.into_iter().map(|(_, item)| item).collect())
 }
 
-/// The value without the fields of a set; null where nothing is left.
+/// Removes the fields of a set from a value. Null if nothing is left.
 pub(crate) fn remove(schema: &Schema, value: &Value, set: &FieldSet) -> Value {
     match (schema.shape(value), value) {
         (Shape::Map, Value::Object(map)) => {
@@ -202,7 +202,7 @@ pub(crate) fn remove(schema: &Schema, value: &Value, set: &FieldSet) -> Value {
             }
             if left.is_empty() { Value::Null } else { Value::Array(left) }
         }
-        // A granular list or map that is null, and an atomic one whose parts a set names, is gone with them.
+        // A null granular list or map is removed with its fields, and so is an atomic one if the set names parts of it.
         (Shape::Map | Shape::List, _) => Value::Null,
         (Shape::Leaf, _) => value.clone(),
     }

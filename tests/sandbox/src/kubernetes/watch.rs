@@ -1,8 +1,8 @@
-//! Watches: the changes since a version, as a stream of events.
+//! Watches: the changes since a resourceVersion, as a stream of events.
 //!
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes>. The store keeps its
-//! last changes; a watch that asks for older ones is told 410 in its first event, as kube-apiserver's watch cache tells
-//! it, and starts over from a list. A watch holds no lock between two looks.
+//! last changes. A watch that asks for older ones gets 410 in its first event, as from kube-apiserver's watch cache,
+//! and must restart from a list. A watch locks the store only while it reads new changes.
 
 use crate::kubernetes::list::ListOptions;
 use crate::kubernetes::resource::Resource;
@@ -17,19 +17,19 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// How many changes are kept.
-const CHANGES: usize = 10_000;
+/// How many changes the store keeps.
+const CHANGES_KEPT: usize = 10_000;
 
-/// How long a watch lasts that names no end; kube-apiserver draws between this and its double.
-const LASTING: Duration = Duration::from_mins(30);
+/// How long a watch without `timeoutSeconds` lasts. kube-apiserver picks a random time between this and twice this.
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
 
-/// How often a client that wants them is told the version where nothing happens.
-const BOOKMARKS: Duration = Duration::from_mins(1);
+/// How often an idle watch that allows bookmarks gets one.
+const BOOKMARK_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How long before its end a watch is told the version once more.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long before its end a watch gets its last bookmark.
+const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 
-/// One write: what was and what is.
+/// One write: the object before and after it.
 #[derive(Debug, Clone)]
 struct Change {
     version: u64,
@@ -39,11 +39,11 @@ struct Change {
     after: Option<Arc<Value>>,
 }
 
-/// The last changes of a store, and a bell that rings at each.
+/// The last changes of a store, and a channel that signals each new one.
 #[derive(Debug, Clone)]
 pub(crate) struct Changes {
     kept: VecDeque<Change>,
-    /// The oldest version that one can watch from.
+    /// The oldest resourceVersion that a watch can start from.
     floor: u64,
     bell: Arc<watch::Sender<u64>>,
 }
@@ -61,7 +61,7 @@ impl Changes {
         before: Option<Arc<Value>>,
         after: Option<Arc<Value>>,
     ) {
-        if self.kept.len() == CHANGES
+        if self.kept.len() == CHANGES_KEPT
             && let Some(oldest) = self.kept.pop_front()
         {
             self.floor = oldest.version;
@@ -70,7 +70,7 @@ impl Changes {
         self.bell.send_replace(version);
     }
 
-    /// Forgets all changes up to this version.
+    /// Forgets all changes up to this resourceVersion.
     pub(crate) fn compact(&mut self, version: u64) {
         self.kept.clear();
         self.floor = version;
@@ -82,7 +82,7 @@ impl Changes {
     }
 }
 
-/// What a watch asks for beside what a list does.
+/// The watch parameters that lists do not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct WatchOptions {
     /// `timeoutSeconds`
@@ -91,11 +91,11 @@ pub(crate) struct WatchOptions {
     pub(crate) bookmarks: bool,
     /// `sendInitialEvents`
     pub(crate) initial: Option<bool>,
-    /// Only metadata is wanted.
+    /// Sends only the objects' metadata.
     pub(crate) partial: bool,
 }
 
-/// A watch under way.
+/// A running watch.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Watch {
     resource: Resource,
@@ -103,9 +103,9 @@ pub(crate) struct Watch {
     labels: Labels,
     fields: Fields,
     options: WatchOptions,
-    /// What has been told.
+    /// The resourceVersion up to which events were sent.
     version: u64,
-    /// What is told first.
+    /// The initial events, which are sent first.
     pending: Vec<Value>,
 }
 
@@ -114,7 +114,7 @@ fn event(kind: &str, object: &Value) -> Value {
 }
 
 impl Watch {
-    /// Starts a watch of a collection.
+    /// Starts to watch a collection.
     pub(crate) fn start(
         store: &Store,
         resource: Resource,
@@ -172,8 +172,9 @@ impl Watch {
         self.shown("BOOKMARK", &object)
     }
 
-    /// A change as this watch sees it: an object that comes to match is added, one that no longer does is deleted.
-    fn told(&self, change: &Change) -> Option<Value> {
+    /// The event of a change for this watch. An object that starts to match the selectors is ADDED, one that no longer
+    /// matches is DELETED.
+    fn event_of(&self, change: &Change) -> Option<Value> {
         let wanted = |object: &Option<Arc<Value>>| object.clone().filter(|object| self.wants(&change.key, object));
         match (wanted(&change.before), wanted(&change.after)) {
             (None, None) => None,
@@ -187,7 +188,7 @@ impl Watch {
         }
     }
 
-    /// The events since the last look.
+    /// The events since the last call.
     pub(crate) fn look(&mut self, store: &Store) -> Result<Vec<Value>, Refusal> {
         let mut events = std::mem::take(&mut self.pending);
         let changes = &store.changes;
@@ -197,12 +198,13 @@ impl Watch {
         }
         let new = changes.kept.partition_point(|change| change.version <= self.version);
         let theirs = changes.kept.range(new..).filter(|change| change.resource == self.resource);
-        events.extend(theirs.filter_map(|change| self.told(change)));
+        events.extend(theirs.filter_map(|change| self.event_of(change)));
         self.version = self.version.max(store.version());
         Ok(events)
     }
 
-    /// Sends events until the watch ends or nobody listens. `look` is [`Watch::look`] under the store's lock.
+    /// Sends events until the watch ends or the client disconnects. `look` calls [`Watch::look`] under the store's
+    /// lock.
     pub(crate) async fn drive(
         mut self,
         look: impl Fn(&mut Self) -> Result<Vec<Value>, Refusal>,
@@ -210,7 +212,7 @@ impl Watch {
         client: mpsc::Sender<Bytes>,
     ) {
         let line = |event: &Value| Bytes::from(format!("{event}\n"));
-        let end = Instant::now() + self.options.timeout.unwrap_or(LASTING);
+        let end = Instant::now() + self.options.timeout.unwrap_or(DEFAULT_TIMEOUT);
         let mut bookmark = first_bookmark(end);
         loop {
             bell.borrow_and_update();
@@ -241,14 +243,14 @@ impl Watch {
     }
 }
 
-/// The regular one or the farewell, whichever is sooner.
+/// When to send the first bookmark: after the regular interval, or shortly before the end if that is sooner.
 fn first_bookmark(end: Instant) -> Instant {
     let now = Instant::now();
-    (now + BOOKMARKS).min(end.checked_sub(FAREWELL).unwrap_or(now).max(now))
+    (now + BOOKMARK_INTERVAL).min(end.checked_sub(LAST_BOOKMARK).unwrap_or(now).max(now))
 }
 
-/// After the farewell there is none.
+/// When to send the next bookmark. Returns `end`, which means never, once the last one was sent.
 fn next_bookmark(end: Instant) -> Instant {
-    let farewell = end.checked_sub(FAREWELL).unwrap_or(end);
-    if Instant::now() >= farewell { end } else { (Instant::now() + BOOKMARKS).min(farewell) }
+    let last = end.checked_sub(LAST_BOOKMARK).unwrap_or(end);
+    if Instant::now() >= last { end } else { (Instant::now() + BOOKMARK_INTERVAL).min(last) }
 }

@@ -1,4 +1,4 @@
-//! An admission webhook over HTTPS, for an API server that is not this one.
+//! An admission webhook server over HTTPS, for use with a real Kubernetes API server.
 
 use crate::kubernetes::admission::Policy;
 use crate::kubernetes::tls;
@@ -16,7 +16,7 @@ use std::io;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-/// A running webhook. It ends when it is dropped.
+/// A running webhook server. Dropping it stops the server.
 pub struct WebhookServer {
     authority: String,
     door: Door,
@@ -29,7 +29,7 @@ impl fmt::Debug for WebhookServer {
 }
 
 impl WebhookServer {
-    /// Starts one on a loopback port; needs a tokio runtime.
+    /// Starts a server on a loopback port. Needs a tokio runtime.
     pub async fn start(policy: Policy) -> io::Result<Self> {
         let identity = tls::identity("webhook")?;
         let acceptor = TlsAcceptor::from(identity.server);
@@ -37,12 +37,12 @@ impl WebhookServer {
         Ok(Self { authority: identity.authority_pem, door: Door::open(0, serve).await? })
     }
 
-    /// Where it listens.
+    /// The URL of the webhook.
     pub fn url(&self) -> String {
         format!("https://{}/", self.door.address())
     }
 
-    /// The authority that signed its certificate.
+    /// The PEM certificate of the authority that signed the server's certificate.
     pub fn certificate_authority_pem(&self) -> &str {
         &self.authority
     }
@@ -51,7 +51,7 @@ impl WebhookServer {
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, policy: Policy) {
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let service = service_fn(move |request| answer(Policy::clone(&policy), request));
-    // an error is a client that left
+    // An error here means that the client disconnected.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 

@@ -1,4 +1,4 @@
-//! The verbs that write: create, replace, patch, apply, delete, each with the checks of kube-apiserver in its order.
+//! The write verbs: create, replace, patch, apply and delete. Each runs the checks of kube-apiserver in its order.
 //!
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/>.
 
@@ -11,26 +11,26 @@ use crate::kubernetes::store::Store;
 use crate::kubernetes::validate::{self, Strictness};
 use serde_json::{Value, json};
 
-/// How a write is made.
+/// The options of a write.
 #[derive(Debug, Clone, Default)]
 pub struct WriteOptions {
     /// The field manager.
     pub manager: String,
-    /// Takes fields from other appliers.
+    /// Whether an apply takes over fields that other managers own.
     pub force: bool,
-    /// Nothing is stored.
+    /// Checks the write but stores nothing.
     pub dry_run: bool,
-    /// What to do with unknown fields.
+    /// How to treat unknown fields.
     pub strictness: Strictness,
 }
 
 impl WriteOptions {
-    /// A plain write of this manager.
+    /// A plain write by this field manager.
     pub fn by(manager: &str) -> Self {
         Self { manager: manager.to_owned(), ..Self::default() }
     }
 
-    /// An apply that takes fields from other managers.
+    /// Makes an apply take over fields that other managers own.
     #[must_use]
     pub fn forced(mut self) -> Self {
         self.force = true;
@@ -38,18 +38,18 @@ impl WriteOptions {
     }
 }
 
-/// What a write led to.
+/// The result of a write.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
     /// The object as stored.
     pub object: Value,
-    /// Whether it was made.
+    /// Whether the write created the object.
     pub created: bool,
     /// Warnings for the client.
     pub warnings: Vec<String>,
 }
 
-/// The patch types.
+/// The patch types other than apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PatchType {
     /// `application/merge-patch+json`
@@ -108,7 +108,7 @@ impl Store {
         Ok(Written { object, created: true, warnings })
     }
 
-    /// The second half of a create, shared by POST and apply.
+    /// Validates, admits and stores a new object. POST and apply share it.
     fn store_new(
         &mut self,
         resource: Resource,
@@ -151,7 +151,7 @@ impl Store {
         Ok(object)
     }
 
-    /// What the admission plugins NamespaceLifecycle and ServiceAccount ask of a new object.
+    /// The checks of the admission plugins NamespaceLifecycle and ServiceAccount on a new object.
     fn admit_new(&self, resource: Resource, namespace: &str, name: &str, object: &Value) -> Result<(), Refusal> {
         let home = self
             .get(Resource::Namespaces, "", namespace)
@@ -216,7 +216,8 @@ impl Store {
             return Ok(Written { object, created: true, warnings });
         }
         if metadata(&body, "resourceVersion").is_empty() && !resource.unconditional() {
-            // An unsigned number, which the server prints in Go's syntax; and it names the resource, not the kind.
+            // The server prints this number as an unsigned integer in Go syntax, and names the resource instead of the
+            // kind.
             let wrong = FieldError::unsigned("metadata.resourceVersion", 0, "must be specified for an update");
             return Err(Refusal::invalid(&resource.qualified(), name, &[wrong]));
         }
@@ -225,7 +226,7 @@ impl Store {
         Ok(Written { object, created: false, warnings })
     }
 
-    /// PATCH, other than apply.
+    /// PATCH, except apply.
     pub fn patch(
         &mut self,
         resource: Resource,
@@ -248,7 +249,7 @@ impl Store {
             PatchType::Json => patch::json_patch(&mut object, change)?,
         }
         if let Some(wrong) = validate::wrong_type(resource, &object) {
-            // The server blames the patch, of no kind and name.
+            // kube-apiserver reports the error on the patch itself, without a kind and a name.
             let shown = if kind == PatchType::Strategic { patch::printed(change) } else { object.to_string() };
             return Err(Refusal::invalid("", "", &[FieldError::invalid("patch", &shown, wrong)]));
         }
@@ -264,7 +265,7 @@ impl Store {
         Ok(Written { object, created: false, warnings })
     }
 
-    /// PATCH with server-side apply. `may_create` is whether the user has that verb too.
+    /// PATCH with server-side apply. `may_create` says whether the user also has the create verb.
     pub fn apply(
         &mut self,
         resource: Resource,
@@ -307,7 +308,7 @@ impl Store {
         self.get(resource, namespace, name).cloned().ok_or_else(|| Refusal::not_found(resource, name))
     }
 
-    /// The second half of every change to an existing object.
+    /// Validates, admits and stores a change to an existing object. All such writes share it.
     fn store_changed(
         &mut self,
         resource: Resource,
@@ -343,7 +344,7 @@ impl Store {
             object["status"] = live["status"].clone();
         }
         self.admit(Operation::Update, resource, namespace, name, &mut object, Some(live), dry_run)?;
-        // A write that would only move the times of managedFields is no write.
+        // A write that changes only the times in managedFields stores nothing.
         if without_times(&object) == without_times(live) {
             return Ok(live.clone());
         }
@@ -360,11 +361,11 @@ impl Store {
     }
 }
 
-/// The checks that an applied object passes before it is merged.
+/// Checks an applied object before the merge.
 fn check_applied(resource: Resource, namespace: &str, name: &str, body: &mut Value) -> Result<(), Refusal> {
     let said = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default();
     let (version, kind) = (said("apiVersion"), said("kind"));
-    // As Go shows a group, a version and a kind: `/v1, Kind=Pod`.
+    // Go prints a group, version and kind like this: `/v1, Kind=Pod`.
     let slashed = if version.contains('/') { version.to_owned() } else { format!("/{version}") };
     if version != resource.api_version() || kind != resource.kind() {
         return Err(Refusal::bad_request(format!("invalid object type: {slashed}, Kind={kind}")));
@@ -377,7 +378,7 @@ fn check_applied(resource: Resource, namespace: &str, name: &str, body: &mut Val
              declared in schema"
         )));
     }
-    // merging finds it, not decoding: the server takes that for a fault of its own
+    // kube-apiserver finds this while merging, not while decoding, so it answers 500.
     if let Some(wrong) = validate::untyped(resource, body) {
         return Err(Refusal::plain(format!(
             "failed to create typed patch object ({namespace}/{name}; {slashed}, Kind={kind}): {wrong}"

@@ -1,26 +1,26 @@
-//! What a sandbox is made of.
+//! The options of a sandbox: its accounts, clusters and settings.
 
 use crate::kubernetes::Clock;
 use std::fmt;
 use std::sync::Arc;
 
-/// A cluster to make.
+/// A cluster to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterSpec {
-    /// Its name in EKS, and that of its kubeconfig context.
+    /// The name in EKS and of the kubeconfig context.
     pub name: String,
-    /// The account.
+    /// The account ID.
     pub account: String,
     /// The region.
     pub region: String,
-    /// The issuer of its tokens; None has EKS make one up.
+    /// The issuer URL of its tokens. None makes EKS generate one.
     pub issuer: Option<String>,
-    /// Namespaces beside those that every cluster has.
+    /// Namespaces to create in addition to those of every cluster.
     pub namespaces: Vec<String>,
 }
 
 impl ClusterSpec {
-    /// A cluster with an issuer of EKS' own.
+    /// A cluster with a generated issuer.
     pub fn new(name: &str, account: &str, region: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -31,7 +31,7 @@ impl ClusterSpec {
         }
     }
 
-    /// With these namespaces.
+    /// Sets the namespaces to create.
     #[must_use]
     pub fn with_namespaces(mut self, names: &[&str]) -> Self {
         self.namespaces.extend(names.iter().map(|name| (*name).to_owned()));
@@ -39,10 +39,10 @@ impl ClusterSpec {
     }
 }
 
-/// What a sandbox is made of.
+/// The options of a sandbox.
 #[derive(Clone)]
 pub struct SandboxOptions {
-    /// The accounts; the first one answers to the key `test`, each to its own twelve digits.
+    /// The account IDs. Each ID is an access key of its account; `test` is an access key of the first account.
     pub accounts: Vec<String>,
     /// `AWS_REGION`.
     pub region: String,
@@ -50,9 +50,9 @@ pub struct SandboxOptions {
     pub clusters: Vec<ClusterSpec>,
     /// Whether every account but the first has a role `OrganizationAccountAccessRole` that the first one may assume.
     pub access_roles: bool,
-    /// The port of AWS on 127.0.0.1; 0 takes a free one.
+    /// The port of the AWS endpoint on 127.0.0.1; 0 picks a free one.
     pub port: u16,
-    /// Where the time comes from.
+    /// The time source.
     pub clock: Clock,
 }
 
@@ -71,7 +71,7 @@ const SECOND: &str = "444455556666";
 const HOME: &str = "eu-west-1";
 
 impl SandboxOptions {
-    /// Two accounts with nothing in them.
+    /// Two accounts without clusters.
     pub fn empty() -> Self {
         Self {
             accounts: vec![FIRST.to_owned(), SECOND.to_owned()],
@@ -83,8 +83,8 @@ impl SandboxOptions {
         }
     }
 
-    /// Two accounts with three clusters, two of them in the first account and in `AWS_REGION`; the second account is
-    /// reached by its `OrganizationAccountAccessRole`.
+    /// Two accounts with three clusters. Two of the clusters are in the first account and in `AWS_REGION`. The first
+    /// account reaches the second through its `OrganizationAccountAccessRole`.
     pub fn demo() -> Self {
         let cluster = |name, account, region| ClusterSpec::new(name, account, region);
         Self {

@@ -1,4 +1,4 @@
-//! The sandbox as a whole: what it starts with, and how it changes under a running client.
+//! Tests of the sandbox as a whole: its initial state, and changes to it while a client runs.
 
 use crate::aws::{Match, Refusal};
 use crate::{ClusterSpec, Sandbox, SandboxOptions};
@@ -31,11 +31,11 @@ async fn the_demo_has_two_accounts_and_three_clusters() {
     let access = sandbox.iam(SECOND, |iam| iam.role_trust("OrganizationAccountAccessRole")).unwrap();
     assert_eq!(access.trust["Statement"][0]["Principal"]["AWS"], format!("arn:aws:iam::{FIRST}:root"));
     assert_eq!(sandbox.iam(FIRST, |iam| iam.role_names()), [""; 0]);
-    assert!(sandbox.log().is_empty(), "what is there from the start passes no gate");
+    assert!(sandbox.log().is_empty(), "the initial state is created without the gate");
 }
 
 #[tokio::test]
-async fn clusters_come_go_and_are_replaced() {
+async fn clusters_are_added_removed_and_replaced() {
     let mut sandbox = Sandbox::start(SandboxOptions::empty()).await.unwrap();
     assert_eq!(contexts(&sandbox), [""; 0]);
     let spec = ClusterSpec::new("blue", FIRST, "eu-west-1").with_namespaces(&["shop"]);
@@ -56,7 +56,7 @@ async fn clusters_come_go_and_are_replaced() {
 }
 
 #[tokio::test]
-async fn someone_else_changes_iam_past_the_gate() {
+async fn direct_iam_changes_do_not_pass_the_gate() {
     let sandbox = Sandbox::start(SandboxOptions::empty()).await.unwrap();
     sandbox.gate().fault(crate::gate::Stage::Before, Match::any(), crate::aws::Fault::Deny, None);
     let made = sandbox.iam_call(
@@ -97,7 +97,7 @@ fn state(sandbox: &Sandbox) -> Value {
 }
 
 #[tokio::test]
-async fn a_snapshot_brings_everything_back_time_and_again() {
+async fn a_snapshot_can_be_restored_repeatedly() {
     let sandbox = Sandbox::start(SandboxOptions::demo()).await.unwrap();
     make_role(&sandbox, FIRST, "kept", TRUST);
     let before = state(&sandbox);
@@ -113,16 +113,19 @@ async fn a_snapshot_brings_everything_back_time_and_again() {
         sandbox.stale_reads(2);
         sandbox.restore(&snapshot);
         assert_eq!(state(&sandbox), before);
-        assert!(before["role"].as_str().unwrap().contains("user%2Fsandbox"), "the principal is known again");
+        assert!(
+            before["role"].as_str().unwrap().contains("user%2Fsandbox"),
+            "the trust policy shows the principal again"
+        );
         let names = sandbox.iam("999988887777", |iam| iam.role_names());
-        assert_eq!(names, [""; 0], "an account that is new since is empty again");
+        assert_eq!(names, [""; 0], "an account created since the snapshot is empty again");
     }
     let id = |xml: &str| crate::aws::element(xml, "RoleId").unwrap().to_owned();
-    assert_eq!(id(&made[0]), id(&made[2]), "the same history once more");
+    assert_eq!(id(&made[0]), id(&made[2]), "the same history gives the same ids");
 }
 
 #[tokio::test]
-async fn a_witness_is_shown_every_write_with_the_state_after_it() {
+async fn a_witness_sees_every_write_and_the_state_after_it() {
     let sandbox = Sandbox::start(SandboxOptions::demo()).await.unwrap();
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let kept = std::sync::Arc::clone(&seen);
@@ -149,7 +152,7 @@ async fn a_witness_is_shown_every_write_with_the_state_after_it() {
 }
 
 #[tokio::test]
-async fn what_hangs_on_clusters_comes_back_and_clusters_run_on() {
+async fn restore_brings_back_cluster_contents_and_keeps_clusters_running() {
     let mut sandbox = Sandbox::start(SandboxOptions::demo()).await.unwrap();
     sandbox.welcome("shop-eu", "arn:aws:iam::444455556666:role/guest");
     let snapshot = sandbox.snapshot();
@@ -176,12 +179,12 @@ async fn what_hangs_on_clusters_comes_back_and_clusters_run_on() {
         cluster.with(|store| store.get(crate::kubernetes::Resource::Namespaces, "", namespace).is_some())
     };
     assert!(!has(&sandbox.cluster("data-eu"), "lost"));
-    assert!(has(&sandbox.cluster("shop-eu"), "its-own"), "another cluster of the same name is not touched");
+    assert!(has(&sandbox.cluster("shop-eu"), "its-own"), "restore does not touch a new cluster of the same name");
     assert!(sandbox.cluster_in(SECOND, "us-east-1", "shop-us").is_none());
 }
 
 #[tokio::test]
-async fn aws_refuses_connections_and_takes_them_again() {
+async fn aws_refuses_and_accepts_connections() {
     let sandbox = Sandbox::start(SandboxOptions::empty()).await.unwrap();
     let address = sandbox.endpoint().trim_start_matches("http://").to_owned();
     sandbox.refuse_connections(true).await.unwrap();

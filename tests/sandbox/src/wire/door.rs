@@ -1,6 +1,6 @@
-//! A loopback port that can be shut, so that connects are refused, and opened again.
+//! A loopback port that a test can close, so that connections are refused, and open again.
 //!
-//! While it is shut the port stays bound, without a listener: nobody else gets it meanwhile.
+//! A closed port stays bound, but without a listener, so that no other process takes it.
 
 use crate::wire::accept;
 use std::fmt;
@@ -13,30 +13,30 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
-/// How often and how long it waits for a port that is still taken.
+/// How often and how long to retry while the port is still in use.
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How many connects may wait to be accepted.
+/// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
 type Serve = Arc<dyn Fn(TcpStream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 enum State {
     Open(JoinHandle<()>),
-    /// On its way to another state.
+    /// The state is being changed.
     Moving,
     Refusing(TcpSocket),
     Closed,
 }
 
-/// A port and what is served on it. It ends when it is dropped.
+/// A port and the function that serves its connections. Dropping it closes the port.
 pub(crate) struct Door {
     address: SocketAddr,
     serve: Serve,
     state: Mutex<State>,
-    /// Held by whoever moves it.
-    turn: tokio::sync::Mutex<()>,
+    /// Held during a change of the state, so that changes run one after another.
+    change_lock: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Door {
@@ -51,8 +51,8 @@ impl Drop for Door {
     }
 }
 
-/// Binds without listening.
-async fn occupy(address: SocketAddr) -> io::Result<TcpSocket> {
+/// Binds a port without listening.
+async fn bind_without_listening(address: SocketAddr) -> io::Result<TcpSocket> {
     let mut tries = 0;
     loop {
         let socket = TcpSocket::new_v4()?;
@@ -68,7 +68,7 @@ async fn occupy(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 impl Door {
-    /// Opens on a port of 127.0.0.1; 0 takes a free one.
+    /// Opens a port of 127.0.0.1; 0 picks a free one.
     pub(crate) async fn open<F>(port: u16, serve: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> io::Result<Self>
     where
         F: Future<Output = ()> + Send + 'static,
@@ -77,7 +77,7 @@ impl Door {
         let address = listener.local_addr()?;
         let serve: Serve = Arc::new(move |stream| Box::pin(serve(stream)));
         let state = Mutex::new(Self::listen(listener, &serve));
-        Ok(Self { address, serve, state, turn: tokio::sync::Mutex::default() })
+        Ok(Self { address, serve, state, change_lock: tokio::sync::Mutex::default() })
     }
 
     fn listen(listener: TcpListener, serve: &Serve) -> State {
@@ -93,23 +93,24 @@ impl Door {
         self.address
     }
 
-    /// Shuts it for good; its connections break.
+    /// Closes the port for good and breaks its connections.
     pub(crate) fn close(&self) {
         if let State::Open(task) = std::mem::replace(&mut *self.state(), State::Closed) {
             task.abort();
         }
     }
 
-    /// Shuts it, which ends its connections, or opens it again; of one that is closed for good nothing comes.
+    /// With true, breaks all connections and refuses new ones. With false, accepts them again. Does nothing after
+    /// `close`.
     pub(crate) async fn refuse(&self, refuse: bool) -> io::Result<()> {
-        let _turn = self.turn.lock().await;
+        let _guard = self.change_lock.lock().await;
         let before = std::mem::replace(&mut *self.state(), State::Moving);
         let after = match before {
             State::Open(task) if refuse => {
                 task.abort();
-                // Its listener is closed when it has ended.
+                // The listener is closed once its task has ended.
                 let _ = task.await;
-                occupy(self.address).await.map(State::Refusing)
+                bind_without_listening(self.address).await.map(State::Refusing)
             }
             State::Refusing(socket) if !refuse => {
                 socket.listen(BACKLOG).map(|listener| Self::listen(listener, &self.serve))

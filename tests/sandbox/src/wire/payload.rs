@@ -1,4 +1,4 @@
-//! The body of an answer: whole, cut short after half of what its headers promise, or a stream that goes on.
+//! Response bodies: complete, truncated after half of the promised length, or a stream.
 
 use crate::wire::Lost;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
-/// What lies between the half that is sent and the end of the connection: the time to flush it.
+/// How long to wait before a truncated response ends the connection, so that the sent half is flushed.
 const FLUSH: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ enum End {
     Open(mpsc::Receiver<Bytes>),
 }
 
-/// An answer's body.
+/// A response body.
 #[derive(Debug)]
 pub(crate) struct Payload {
     bytes: Bytes,
@@ -70,8 +70,8 @@ impl Body for Payload {
     }
 }
 
-/// The same headers, among them the full length, but only half of the body, after which the connection ends; of a
-/// stream, whose length is not known, nothing at all.
+/// Keeps the headers, including the full length, but sends only half of the body and then closes the connection. Of a
+/// stream, whose length is not known, it sends nothing.
 pub(crate) fn truncated(answer: Response<Payload>) -> Response<Payload> {
     answer.map(|body| {
         let half = body.bytes.len() / 2;
@@ -80,7 +80,7 @@ pub(crate) fn truncated(answer: Response<Payload>) -> Response<Payload> {
     })
 }
 
-/// A page in HTML: no service's answer, so without a request's id.
+/// An HTML page. No service sends it, so it has no request id.
 pub(crate) fn page(status: u16, body: String) -> Response<Payload> {
     let mut response = Response::new(Payload::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);

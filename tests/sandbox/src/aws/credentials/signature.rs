@@ -1,8 +1,8 @@
-//! EKS' bearer tokens: a presigned GetCallerIdentity in base64, behind `k8s-aws-v1.`.
+//! Verifies EKS bearer tokens: a presigned GetCallerIdentity URL in base64 after `k8s-aws-v1.`.
 //!
-//! The cluster that a token is for is told by a header alone, `x-k8s-aws-id`, whose value is in the signature and
-//! nowhere else. So EKS has it verified for its own name, and so do we: a token made for another cluster does not
-//! verify. The rules are aws-iam-authenticator's
+//! Only the header `x-k8s-aws-id` names the cluster that a token is for, and its value is part of the signature but not
+//! of the URL. EKS therefore verifies the signature with its own cluster name, and so does the sandbox: a token for
+//! another cluster fails. The rules are those of aws-iam-authenticator
 //! (<https://github.com/kubernetes-sigs/aws-iam-authenticator#api-authorization-from-outside-a-cluster>).
 
 use super::{Caller, Signed, hexadecimal};
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 const PREFIX: &str = "k8s-aws-v1.";
 
-/// A token is good for so long, whatever the URL in it says.
+/// How many seconds a token is valid, regardless of the expiry in its URL.
 const LIFETIME: i64 = 15 * 60;
 
 const STRICT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -35,7 +35,7 @@ fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into()
 }
 
-/// A presigned URL, taken apart.
+/// The parts of a presigned URL.
 struct Presigned {
     host: String,
     path: String,
@@ -92,7 +92,7 @@ impl Presigned {
 }
 
 impl Aws {
-    /// Whom a token speaks for in this cluster; None if it is not good there.
+    /// The caller that a token for this cluster identifies. None if the token is not valid there.
     pub(crate) fn token_holder(&self, token: &str, cluster: &str) -> Option<Caller> {
         let encoded = token.strip_prefix(PREFIX)?;
         let url = String::from_utf8(URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok()?).ok()?;
@@ -112,7 +112,7 @@ impl Aws {
     }
 }
 
-/// A token as `aws eks get-token` makes it, for tests.
+/// Creates a token as `aws eks get-token` does, for tests.
 #[cfg(test)]
 pub(crate) fn token(key: &str, secret: &str, session: Option<&str>, cluster: &str, time: Timestamp) -> String {
     let time = time.strftime("%Y%m%dT%H%M%SZ").to_string();
@@ -132,9 +132,9 @@ pub(crate) fn token(key: &str, secret: &str, session: Option<&str>, cluster: &st
 mod tests {
     use super::*;
 
-    /// The second and sixth case of RFC 4231.
+    /// Test cases 2 and 6 of RFC 4231.
     #[test]
-    fn the_hmac_is_as_its_rfc_has_it() {
+    fn hmac_matches_rfc_4231() {
         let mac = hmac(b"Jefe", b"what do ya want for nothing?");
         assert_eq!(hexadecimal(&mac), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         let long = hmac(&[0xaa; 131], b"Test Using Larger Than Block-Size Key - Hash Key First");

@@ -1,5 +1,5 @@
-//! Access entries: IAM principals who may use a cluster's API. Here they matter to those of other accounts; the
-//! cluster's own are let in without
+//! Access entries: IAM principals that may use a cluster's API. Here they matter only for principals of other accounts,
+//! because principals of the cluster's account have access without one
 //! (<https://docs.aws.amazon.com/eks/latest/APIReference/API_AccessEntry.html>).
 
 use super::cluster::EksCluster;

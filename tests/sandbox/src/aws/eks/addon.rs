@@ -1,4 +1,4 @@
-//! Add-ons: as much of them as hands roles to ServiceAccounts
+//! Add-ons, as far as they give roles to ServiceAccounts
 //! (<https://docs.aws.amazon.com/eks/latest/APIReference/API_Addon.html>).
 
 use super::association::Association;
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The add-ons of AWS's own that there are, with the namespace in which they run
+/// The AWS add-ons, each with the namespace that it runs in
 /// (<https://docs.aws.amazon.com/eks/latest/userguide/workloads-add-ons-available-eks.html>).
 const NAMES: &[(&str, &str)] = &[
     ("adot", "opentelemetry-operator-system"),
@@ -38,7 +38,7 @@ pub(super) struct Addon {
     created: Timestamp,
     modified: Timestamp,
     making: Making,
-    /// How often it was updated.
+    /// How many times the add-on was updated.
     updates: u64,
 }
 
@@ -114,7 +114,7 @@ impl EksCluster {
         self.show_addon(name, status)
     }
 
-    /// Associations that are given take the place of all that the add-on has; none given, none changed
+    /// UpdateAddon. Given associations replace all of the add-on's associations; without the field they stay
     /// (<https://docs.aws.amazon.com/eks/latest/userguide/update-addon-role.html>).
     pub(super) fn update_addon(&mut self, context: &Context<'_>, name: &str, body: &Value) -> Result<Value, AwsError> {
         let addon = self.addons.get(name).ok_or_else(|| no_addon(name))?;

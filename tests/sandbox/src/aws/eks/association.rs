@@ -1,4 +1,4 @@
-//! Pod identity associations: which role the pods of a ServiceAccount get without annotation
+//! Pod identity associations, which give a role to the pods of a ServiceAccount without an annotation
 //! (<https://docs.aws.amazon.com/eks/latest/APIReference/API_PodIdentityAssociation.html>).
 
 use super::cluster::EksCluster;
@@ -22,13 +22,13 @@ pub(super) struct Association {
     pub(super) tags: BTreeMap<String, String>,
     created: Timestamp,
     modified: Timestamp,
-    /// The add-on that made it.
+    /// The ARN of the add-on that created the association.
     owner_arn: Option<String>,
     request_token: Option<String>,
 }
 
 impl Association {
-    /// From a request, or from an add-on's in its namespace.
+    /// Reads an association from a request, or from an add-on's request in the add-on's namespace.
     pub(super) fn read(
         context: &Context<'_>,
         namespace: &str,
@@ -37,7 +37,7 @@ impl Association {
     ) -> Result<Self, AwsError> {
         let service_account = input::required(body, "serviceAccount")?;
         let role_arn = input::required(body, "roleArn")?;
-        usable(context, role_arn)?;
+        check_role_exists(context, role_arn)?;
         let association = Self {
             arn: String::new(),
             namespace: namespace.to_owned(),
@@ -56,7 +56,7 @@ impl Association {
         Ok(association)
     }
 
-    /// A policy goes with session tags that are turned off
+    /// A session policy requires that session tags are disabled
     /// (<https://docs.aws.amazon.com/eks/latest/APIReference/API_CreatePodIdentityAssociation.html>).
     fn check_policy(&self) -> Result<(), AwsError> {
         let Some(policy) = &self.policy else { return Ok(()) };
@@ -69,7 +69,7 @@ impl Association {
         }
     }
 
-    /// Whether this is asked for once more, by its token.
+    /// Whether the other is a retry of the same request, by its client request token.
     fn same_request(&self, other: &Self) -> bool {
         let asked =
             |one: &Self| Self { arn: String::new(), created: self.created, modified: self.created, ..one.clone() };
@@ -80,8 +80,9 @@ impl Association {
         self.namespace == namespace && self.service_account == service_account
     }
 
-    /// What an add-on owns is changed and deleted by UpdateAddon and DeleteAddon alone.
-    fn open(&self) -> Result<(), AwsError> {
+    /// Rejects changes to an association that an add-on owns. Only UpdateAddon and DeleteAddon may change and delete
+    /// it.
+    fn check_not_owned(&self) -> Result<(), AwsError> {
         match &self.owner_arn {
             None => Ok(()),
             Some(owner) => Err(AwsError::new(
@@ -93,8 +94,8 @@ impl Association {
     }
 }
 
-/// IAM must know the role, whatever its path.
-fn usable(context: &Context<'_>, role_arn: &str) -> Result<(), AwsError> {
+/// Checks that the role exists in IAM. EKS ignores the role's path.
+fn check_role_exists(context: &Context<'_>, role_arn: &str) -> Result<(), AwsError> {
     if (context.role_exists)(role_arn) {
         return Ok(());
     }
@@ -130,19 +131,19 @@ impl EksCluster {
         }
         if let Some(target) = &association.target_role_arn {
             shown["targetRoleArn"] = json!(target);
-            // For the target role's trust policy, as `sts:ExternalId`.
+            // The target role's trust policy can require this value as `sts:ExternalId`.
             shown["externalId"] = json!(super::unique_id(&association.arn));
         }
         Ok(json!({"association": shown}))
     }
 
-    /// The id of the association that a ServiceAccount has.
+    /// The id of a ServiceAccount's association.
     fn association_of(&self, namespace: &str, service_account: &str) -> Option<&String> {
         let found = |(_, one): &(&String, &Association)| one.is_of(namespace, service_account);
         self.associations.iter().find(found).map(|(id, _)| id)
     }
 
-    /// Adds it under a new id.
+    /// Adds an association under a new id.
     pub(super) fn add_association(&mut self, mut association: Association) -> Result<String, AwsError> {
         if let Some(id) = self.association_of(&association.namespace, &association.service_account) {
             if self.associations[id].same_request(&association) {
@@ -164,7 +165,7 @@ impl EksCluster {
         self.show_association(&id)
     }
 
-    /// Summaries, without roles.
+    /// ListPodIdentityAssociations, whose summaries do not contain the role.
     pub(super) fn list_associations(&self, query: &Params) -> Result<Value, AwsError> {
         let fits = |name: &str, value: &str| query.text(name).is_none_or(|wanted| wanted == value);
         page("associations", &self.associations, query, |id, association| {
@@ -185,13 +186,13 @@ impl EksCluster {
         body: &Value,
     ) -> Result<Value, AwsError> {
         let association = self.associations.get_mut(id).ok_or_else(|| no_association(id))?;
-        association.open()?;
+        association.check_not_owned()?;
         let mut changed = association.clone();
         if let Some(role_arn) = input::text(body, "roleArn") {
-            usable(context, role_arn)?;
+            check_role_exists(context, role_arn)?;
             role_arn.clone_into(&mut changed.role_arn);
         }
-        // An empty target or policy takes it away.
+        // An empty target role or policy removes it.
         for (name, field) in [("targetRoleArn", &mut changed.target_role_arn), ("policy", &mut changed.policy)] {
             if let Some(value) = body[name].as_str() {
                 *field = Some(value.to_owned()).filter(|value| !value.is_empty());
@@ -208,18 +209,18 @@ impl EksCluster {
 
     pub(super) fn delete_association(&mut self, id: &str) -> Result<Value, AwsError> {
         let shown = self.show_association(id)?;
-        self.associations[id].open()?;
+        self.associations[id].check_not_owned()?;
         self.associations.remove(id);
         Ok(shown)
     }
 
-    /// The ARNs of what an add-on made.
+    /// The ARNs of the associations that an add-on owns.
     pub(super) fn associations_of(&self, owner_arn: &str) -> Vec<&str> {
         let owned = self.associations.values().filter(|one| one.owner_arn.as_deref() == Some(owner_arn));
         owned.map(|one| one.arn.as_str()).collect()
     }
 
-    /// Takes away, or with `preserve` lets go, what an add-on made.
+    /// Deletes the associations that an add-on owns. With `preserve`, keeps them but removes the owner.
     pub(super) fn drop_associations_of(&mut self, owner_arn: &str, preserve: bool) {
         let owned = |one: &Association| one.owner_arn.as_deref() == Some(owner_arn);
         if preserve {

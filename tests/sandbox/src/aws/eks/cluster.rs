@@ -1,4 +1,4 @@
-//! Clusters: made, shown, listed and deleted.
+//! Clusters: create, describe, list and delete.
 
 use super::access_entry::AccessEntry;
 use super::addon::Addon;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-/// The version of a cluster that asks for none.
+/// The Kubernetes version of a cluster whose request names none.
 const VERSION: &str = "1.33";
 
 /// A cluster.
@@ -28,18 +28,18 @@ pub(super) struct EksCluster {
     pub(super) kubernetes: Arc<Cluster>,
     guests: Guests,
     pub(super) making: Making,
-    /// How many associations, add-ons and access entries were ever made.
+    /// How many associations, add-ons and access entries were created so far. Their ids derive from it.
     pub(super) made: u64,
     pub(super) associations: BTreeMap<String, Association>,
     pub(super) addons: BTreeMap<String, Addon>,
     pub(super) entries: BTreeMap<String, AccessEntry>,
 }
 
-/// What one must say to make a cluster.
+/// The parameters of CreateCluster.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NewCluster {
     name: String,
-    /// None has one made up.
+    /// None makes the server generate one.
     issuer: Option<String>,
     version: String,
     role_arn: String,
@@ -50,7 +50,7 @@ pub(crate) struct NewCluster {
 }
 
 impl NewCluster {
-    /// A usual cluster.
+    /// A cluster with default settings.
     pub(crate) fn named(name: &str, place: &Place, issuer: Option<String>) -> Self {
         Self {
             name: name.to_owned(),
@@ -110,7 +110,7 @@ impl EksCluster {
         shown
     }
 
-    /// As CreateCluster answers: what takes its time is not there.
+    /// The cluster as CreateCluster returns it, without the fields that exist only later.
     fn show_creating(&self) -> Value {
         let NewCluster { version, role_arn, network, mode, tags, .. } = &self.new;
         let list = |name: &str| network[name].as_array().cloned().unwrap_or_default();
@@ -168,14 +168,14 @@ impl Region {
         self.clusters.get_mut(name).ok_or_else(|| no_cluster(name))
     }
 
-    fn vacant(&self, name: &str) -> Result<(), AwsError> {
+    fn check_name_is_free(&self, name: &str) -> Result<(), AwsError> {
         match self.clusters.get(name) {
             None => Ok(()),
             Some(_) => Err(in_use(format!("Cluster already exists with name: {name}"))),
         }
     }
 
-    /// As DescribeCluster shows it: one look that counts.
+    /// DescribeCluster. Each call counts towards the cluster becoming ACTIVE.
     pub(super) fn describe(&mut self, name: &str) -> Result<Value, AwsError> {
         let cluster = self.cluster(name)?;
         let shown = if cluster.making.look() == "ACTIVE" { cluster.show() } else { cluster.show_creating() };
@@ -202,7 +202,7 @@ impl Aws {
     pub(super) async fn create_cluster(self: &Arc<Self>, place: &Place, body: &Value) -> Result<Value, AwsError> {
         let new = NewCluster::read(body)?;
         let name = new.name.clone();
-        // The same request once more, by its token, is answered as the first time was.
+        // A retry with the same client request token gets the same answer.
         let again = |cluster: &&mut EksCluster| cluster.new.request_token.is_some() && cluster.new == new;
         if let Some(made) = self.eks.regions().entry(place.clone()).or_default().cluster(&name).ok().filter(again) {
             return Ok(json!({"cluster": made.show_creating()}));
@@ -213,7 +213,7 @@ impl Aws {
         Ok(json!({"cluster": made.show_creating()}))
     }
 
-    /// Makes a cluster and starts its API.
+    /// Creates a cluster and starts its API.
     pub(crate) async fn add_cluster(
         self: &Arc<Self>,
         place: &Place,
@@ -223,7 +223,7 @@ impl Aws {
         let issuer = {
             let mut regions = self.eks.regions();
             let region = regions.entry(place.clone()).or_default();
-            region.vacant(&new.name)?;
+            region.check_name_is_free(&new.name)?;
             region.made += 1;
             let id = letters(&format!("{arn}/{}", region.made), b"0123456789ABCDEF", 32);
             let made_up = || format!("https://oidc.eks.{}.amazonaws.com/id/{id}", place.region);
@@ -249,8 +249,8 @@ impl Aws {
         };
         let mut regions = self.eks.regions();
         let region = regions.entry(place.clone()).or_default();
-        // Someone may have come first while the API was started.
-        region.vacant(&cluster.name)?;
+        // Another request may have created the name while the API started.
+        region.check_name_is_free(&cluster.name)?;
         region.clusters.insert(cluster.name.clone(), cluster);
         Ok(kubernetes)
     }

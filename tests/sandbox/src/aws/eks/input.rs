@@ -1,4 +1,4 @@
-//! The fields of a JSON body, and what EKS says of those that are missing or of the wrong form.
+//! Parses the fields of a JSON body, with EKS's errors for missing and malformed fields.
 
 use super::invalid;
 use crate::aws::query::AwsError;
@@ -13,7 +13,7 @@ pub(super) fn required<'a>(body: &'a Value, name: &str) -> Result<&'a str, AwsEr
     text(body, name).ok_or_else(|| invalid(format!("The {name} field is required.")))
 }
 
-/// A map of strings, empty where there is none.
+/// A map of tags. Empty if the field is missing.
 pub(super) fn tags(body: &Value) -> Result<BTreeMap<String, String>, AwsError> {
     let tags = body["tags"].as_object().into_iter().flatten();
     let tags: BTreeMap<String, String> =

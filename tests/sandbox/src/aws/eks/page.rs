@@ -1,4 +1,4 @@
-//! Lists a page at a time, with `maxResults` and `nextToken`; a token names the last thing that was given out.
+//! Pagination with `maxResults` and `nextToken`. A token names the last returned item.
 
 use super::invalid;
 use crate::aws::query::{AwsError, Params};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// `{name: [...], "nextToken": ...}`: one page of a table, as `show` shows what is in it; None leaves it out.
+/// One page of a table: `{name: [...], "nextToken": ...}`. `show` converts an item, or returns None to skip it.
 pub(super) fn page<T>(
     name: &str,
     table: &BTreeMap<String, T>,

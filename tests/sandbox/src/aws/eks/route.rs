@@ -1,4 +1,4 @@
-//! From a method and a path to an operation
+//! Maps an HTTP method and path to an EKS operation
 //! (<https://docs.aws.amazon.com/eks/latest/APIReference/API_Operations.html>).
 
 use bytes::Bytes;
@@ -6,17 +6,17 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-/// One operation and what it is about.
+/// An operation and its object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route {
     pub(crate) action: &'static str,
-    /// The cluster; of tags, the ARN.
+    /// The cluster's name. For tag operations, the ARN.
     pub(crate) cluster: String,
-    /// An association's id, an add-on's name or a principal.
+    /// The id of an association, the name of an add-on or the ARN of a principal.
     pub(crate) item: String,
 }
 
-/// The operations on the parts of a cluster: path, create, list, describe, update, delete.
+/// The parts of a cluster: path, and the create, list, describe, update and delete operation.
 const PARTS: &[(&str, [&str; 5])] = &[
     (
         "pod-identity-associations",
@@ -28,7 +28,7 @@ const PARTS: &[(&str, [&str; 5])] = &[
             "DeletePodIdentityAssociation",
         ],
     ),
-    // its update has a path of its own
+    // UpdateAddon has a path of its own.
     ("addons", ["CreateAddon", "ListAddons", "DescribeAddon", "", "DeleteAddon"]),
     ("access-entries", ["CreateAccessEntry", "ListAccessEntries", "DescribeAccessEntry", "", "DeleteAccessEntry"]),
 ];
@@ -47,7 +47,7 @@ fn part(method: &Method, kind: &str, alone: bool) -> Option<&'static str> {
 }
 
 impl Route {
-    /// None for what is no operation here. Names in a path are encoded, slashes and all.
+    /// Parses a request. None if it is not a known operation. Names in the path are URL-encoded, including slashes.
     pub(crate) fn read(method: &Method, path: &str, body: &Bytes) -> Option<Self> {
         let decode = |segment: &str| percent_decode_str(segment).decode_utf8_lossy().into_owned();
         let segments: Vec<String> = path.split('/').skip(1).map(decode).collect();
@@ -82,12 +82,12 @@ impl Route {
         Some(Self { action, cluster, item })
     }
 
-    /// Whether it would change something.
+    /// Whether the operation is a write.
     pub(crate) fn changes(&self) -> bool {
         !["Get", "List", "Describe"].iter().any(|verb| self.action.starts_with(verb))
     }
 
-    /// What it is about, for the log and the faults.
+    /// The object, as the log and the faults name it.
     pub(crate) fn object(&self) -> String {
         if self.item.is_empty() { self.cluster.clone() } else { format!("{}/{}", self.cluster, self.item) }
     }

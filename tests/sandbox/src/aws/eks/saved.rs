@@ -1,4 +1,4 @@
-//! What hangs on clusters, set aside and put back, with the objects in them. The clusters themselves run on.
+//! Saves and restores EKS state: what belongs to clusters and the objects in them. The clusters keep running.
 
 use super::cluster::EksCluster;
 use super::{Eks, Place, Region};
@@ -7,7 +7,7 @@ use crate::kubernetes::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-/// One cluster.
+/// The saved state of a cluster.
 #[derive(Debug, Clone)]
 struct SavedCluster {
     cluster: EksCluster,
@@ -15,7 +15,7 @@ struct SavedCluster {
     store: Store,
 }
 
-/// All clusters.
+/// The saved state of all clusters.
 #[derive(Debug, Clone)]
 pub(crate) struct Saved {
     clusters: BTreeMap<(Place, String), SavedCluster>,
@@ -45,7 +45,7 @@ impl Eks {
         Saved { clusters }
     }
 
-    /// Puts it back into the clusters that are still the same ones.
+    /// Restores the state of clusters that are still running. Skips clusters that were replaced or deleted.
     pub(crate) fn restore(&self, saved: &Saved) {
         let mut regions = self.regions();
         for ((place, name), saved) in &saved.clusters {

@@ -1,4 +1,4 @@
-//! Tags of whatever has an ARN in EKS (<https://docs.aws.amazon.com/eks/latest/APIReference/API_TagResource.html>).
+//! Tags of EKS resources, by ARN (<https://docs.aws.amazon.com/eks/latest/APIReference/API_TagResource.html>).
 
 use super::route::Route;
 use super::{Region, input};

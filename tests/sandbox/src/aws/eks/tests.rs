@@ -1,4 +1,4 @@
-//! EKS over HTTP: clusters and what hangs on them, and whom a cluster's API lets in.
+//! Tests of EKS over HTTP: clusters and what belongs to them, and who may use a cluster's API.
 
 use crate::aws::credentials::signature::token;
 use crate::aws::server::tests::{Bench, FIRST, Key, SECOND, TEST, role};
@@ -31,7 +31,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn a_cluster_is_made_shown_and_deleted() {
+async fn a_cluster_is_created_described_and_deleted() {
     let bench = Bench::new().await;
     let made = bench.ok("POST /clusters", new("shop")).await["cluster"].clone();
     assert_eq!(
@@ -63,11 +63,11 @@ async fn a_cluster_is_made_shown_and_deleted() {
     }
     bench.ok("POST /clusters", new("shop")).await;
     let again = bench.ok("GET /clusters/shop", Value::Null).await;
-    assert_ne!(again["cluster"]["identity"], shown["identity"], "a cluster made anew has another issuer");
+    assert_ne!(again["cluster"]["identity"], shown["identity"], "a recreated cluster has another issuer");
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_cluster_is_refused() {
+async fn an_invalid_cluster_is_refused() {
     let bench = Bench::new().await;
     bench.ok("POST /clusters", new("shop")).await;
     assert_eq!(bench.refused("POST /clusters", new("shop")).await, error(409, "ResourceInUseException"));
@@ -99,7 +99,7 @@ async fn what_cannot_be_a_cluster_is_refused() {
 }
 
 #[tokio::test]
-async fn regions_and_accounts_are_apart_and_lists_come_in_pages() {
+async fn clusters_are_listed_by_account_and_region_in_pages() {
     let bench = Bench::new().await;
     for name in ["c1", "c2", "c3"] {
         bench.ok("POST /clusters", new(name)).await;
@@ -129,7 +129,7 @@ async fn furnished() -> Bench {
 }
 
 #[tokio::test]
-async fn associations_live_and_die() {
+async fn associations_are_created_changed_and_deleted() {
     let bench = furnished().await;
     let path = "/clusters/shop/pod-identity-associations";
     let body =
@@ -151,7 +151,11 @@ async fn associations_live_and_die() {
     far["clientRequestToken"] = json!("once");
     let made_far = bench.ok(&format!("POST {path}"), far.clone()).await;
     assert!(made_far["association"]["externalId"].is_string(), "{made_far}");
-    assert_eq!(bench.ok(&format!("POST {path}"), far).await, made_far, "the same request, by its token");
+    assert_eq!(
+        bench.ok(&format!("POST {path}"), far).await,
+        made_far,
+        "a retry with the same token gets the same answer"
+    );
     let listed = bench.ok(&format!("GET {path}?namespace=shop&serviceAccount=cart"), Value::Null).await;
     assert_eq!(listed["associations"].as_array().unwrap().len(), 1);
     assert_eq!(listed["associations"][0]["roleArn"], Value::Null);
@@ -173,7 +177,7 @@ async fn associations_live_and_die() {
 }
 
 #[tokio::test]
-async fn addons_bring_and_take_their_associations() {
+async fn addons_create_and_delete_their_associations() {
     let bench = furnished().await;
     let path = "/clusters/shop/addons";
     let associations = "/clusters/shop/pod-identity-associations?namespace=kube-system";
@@ -206,7 +210,7 @@ async fn addons_bring_and_take_their_associations() {
 }
 
 #[tokio::test]
-async fn an_update_puts_associations_in_the_place_of_an_addon_s_own() {
+async fn an_addon_update_replaces_its_associations() {
     let bench = furnished().await;
     let path = "/clusters/shop/addons/aws-ebs-csi-driver";
     let associations = "/clusters/shop/pod-identity-associations?namespace=kube-system";
@@ -238,7 +242,7 @@ async fn an_update_puts_associations_in_the_place_of_an_addon_s_own() {
     assert_eq!(accounts().await, ["controller", "node", "taken"], "a refused update changes nothing");
     let role = json!({"serviceAccountRoleArn": ROLE, "addonVersion": "v2"});
     assert_ne!(bench.ok(&update, role).await["update"]["id"], updated["id"]);
-    assert_eq!(accounts().await, ["controller", "node", "taken"], "none given, none changed");
+    assert_eq!(accounts().await, ["controller", "node", "taken"], "an update without associations changes none");
     let shown = bench.ok(&format!("GET {path}"), Value::Null).await["addon"].clone();
     assert_eq!((&shown["serviceAccountRoleArn"], &shown["addonVersion"]), (&json!(ROLE), &json!("v2")));
     bench.ok(&update, body(&[])).await;
@@ -246,7 +250,7 @@ async fn an_update_puts_associations_in_the_place_of_an_addon_s_own() {
 }
 
 #[tokio::test]
-async fn a_policy_narrows_an_association_without_session_tags() {
+async fn a_session_policy_needs_disabled_session_tags() {
     let bench = furnished().await;
     let path = "/clusters/shop/pod-identity-associations";
     let policy = r#"{"Version":"2012-10-17","Statement":[]}"#;
@@ -269,12 +273,12 @@ async fn a_policy_narrows_an_association_without_session_tags() {
 }
 
 #[tokio::test]
-async fn what_is_new_takes_its_time_where_that_is_asked_for() {
+async fn new_clusters_and_addons_are_creating_for_the_given_describes() {
     let bench = furnished().await;
     let status = async |line: &str, kind: &str| bench.ok(line, Value::Null).await[kind]["status"].clone();
     bench.aws.eks().take_time(2);
     bench.ok("POST /clusters", new("slow")).await;
-    assert_eq!(status("GET /clusters/shop", "cluster").await, "ACTIVE", "it was there before");
+    assert_eq!(status("GET /clusters/shop", "cluster").await, "ACTIVE", "the cluster existed before the setting");
     assert_eq!(bench.ok("GET /clusters", Value::Null).await["clusters"], json!(["shop", "slow"]));
     let early = bench.ok("GET /clusters/slow", Value::Null).await["cluster"].clone();
     assert_eq!(
@@ -299,7 +303,7 @@ async fn what_is_new_takes_its_time_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_new_in_iam_is_not_known_here_yet() {
+async fn an_unsettled_role_is_refused_by_eks() {
     let bench = furnished().await;
     bench.aws.with_iam(FIRST, |iam| iam.unsettled(1));
     let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"pods.eks.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
@@ -310,7 +314,7 @@ async fn a_role_that_is_new_in_iam_is_not_known_here_yet() {
     bench.ok(line, body).await;
 }
 
-/// Whom a token speaks for in a cluster's API, asked over TLS.
+/// Asks a cluster's API over TLS who a token authenticates.
 async fn whoami(bench: &Bench, cluster: &str, token: &str) -> (u16, Value) {
     let kubernetes = bench.aws.eks().kubernetes(&super::Place::new(FIRST, HOME), cluster).unwrap();
     let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
@@ -318,7 +322,7 @@ async fn whoami(bench: &Bench, cluster: &str, token: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_token_is_good_for_its_own_cluster_and_for_a_while() {
+async fn a_token_is_valid_only_for_its_cluster_and_lifetime() {
     let bench = Bench::new().await;
     for name in ["shop", "data"] {
         bench.ok("POST /clusters", new(name)).await;
@@ -326,7 +330,7 @@ async fn a_token_is_good_for_its_own_cluster_and_for_a_while() {
     let good = token("test", "test", None, "shop", bench.now());
     let (code, me) = whoami(&bench, "shop", &good).await;
     assert_eq!((code, &me["status"]["userInfo"]["username"]), (201, &json!("arn:aws:iam::111122223333:user/sandbox")));
-    assert_eq!(whoami(&bench, "data", &good).await.0, 401, "made for another cluster");
+    assert_eq!(whoami(&bench, "data", &good).await.0, 401, "a token for another cluster");
     for bad in [
         token("test", "wrong", None, "shop", bench.now()),
         token("AKIAIOSFODNN7EXAMPLE", "test", None, "shop", bench.now()),
@@ -342,7 +346,7 @@ async fn a_token_is_good_for_its_own_cluster_and_for_a_while() {
 }
 
 #[tokio::test]
-async fn other_accounts_are_let_in_by_access_entry() {
+async fn an_access_entry_admits_a_principal_of_another_account() {
     let bench = Bench::new().await;
     bench.ok("POST /clusters", new("shop")).await;
     let stranger = token(SECOND, "test", None, "shop", bench.now());
@@ -377,7 +381,7 @@ async fn other_accounts_are_let_in_by_access_entry() {
 }
 
 #[tokio::test]
-async fn a_session_is_known_by_its_role() {
+async fn a_session_authenticates_as_its_role() {
     let bench = Bench::new().await;
     bench.ok("POST /clusters", new("shop")).await;
     let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}]}"#;

@@ -1,7 +1,7 @@
-//! The account as a whole: its summary, and everything in it at once.
+//! Operations on the whole account: GetAccountSummary and GetAccountAuthorizationDetails.
 //!
-//! GetAccountAuthorizationDetails shows roles with boundary and policies, without description and session
-//! (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html>).
+//! GetAccountAuthorizationDetails returns roles with boundary and policies, but without description and session
+//! duration (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html>).
 
 use super::attach::name_and_path;
 use super::managed::{self, AwsPolicy};
@@ -15,7 +15,7 @@ use crate::aws::query::{Params, Xml};
 
 const FILTERS: &[&str] = &["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"];
 
-/// Whatever the details tell of.
+/// An object in GetAccountAuthorizationDetails.
 #[derive(Debug, Clone, Copy)]
 enum Detail<'a> {
     User(&'a User),
@@ -58,7 +58,7 @@ impl Iam {
         xml
     }
 
-    /// Of AWS's policies, those in use.
+    /// GetAccountAuthorizationDetails. Of AWS's policies it returns only those in use.
     pub(super) fn authorization_details(&self, params: &Params, directory: &Principals) -> Answer {
         let filter = params.list("Filter");
         let mut checks = Checks::on(params);
@@ -81,12 +81,12 @@ impl Iam {
                 .chain(roles.filter(|_| wanted("Role")))
                 .chain(local.filter(|_| wanted("LocalManagedPolicy")))
                 .chain(aws.filter(|_| wanted("AWSManagedPolicy")))
-                .filter(|(_, detail)| self.worth_telling(detail)),
+                .filter(|(_, detail)| self.is_included(detail)),
         );
         Ok(Some(self.write_details(&window, directory)))
     }
 
-    fn worth_telling(&self, detail: &Detail<'_>) -> bool {
+    fn is_included(&self, detail: &Detail<'_>) -> bool {
         match detail {
             Detail::Aws(policy) => self.users_of(&policy.arn(&self.partition)) != (0, 0),
             Detail::User(_) | Detail::Role(_) | Detail::Local(_) => true,

@@ -1,4 +1,4 @@
-//! Managed policies attached to roles, and who uses a policy.
+//! Managed policies attached to roles, and the users of a policy.
 
 use super::page::Page;
 use super::policy::Reference;
@@ -6,7 +6,7 @@ use super::{Answer, Checks, Iam, fold, limit, no_such_entity, quota};
 use crate::aws::query::{AwsError, Params, Xml};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The name and path in a policy's ARN.
+/// The name and path in a policy ARN.
 pub(super) fn name_and_path(arn: &str) -> (String, String) {
     let rest = arn.split_once(":policy").map_or(arn, |(_, rest)| rest);
     let (path, name) = rest.rsplit_once('/').unwrap_or(("", rest));
@@ -14,7 +14,7 @@ pub(super) fn name_and_path(arn: &str) -> (String, String) {
 }
 
 impl Iam {
-    /// A policy that may be attached to a role.
+    /// Checks that a policy exists and can be attached to a role.
     fn check_attachable(&self, arn: &str) -> Result<(), AwsError> {
         let nowhere = || no_such_entity(format!("Policy {arn} does not exist or is not attachable."));
         match self.reference(arn)? {
@@ -66,7 +66,7 @@ impl Iam {
         let (name, prefix) = (checks.name("RoleName", 64), checks.path_prefix());
         checks.finish()?;
         let attached = self.role(name)?.attached.iter().map(|arn| (name_and_path(arn), arn));
-        // An own policy may be called as one of AWS's: the key tells them apart.
+        // A customer managed policy can have the name of an AWS managed one, so the key also contains the ARN.
         let table: BTreeMap<String, _> = attached
             .filter(|((_, path), _)| path.starts_with(prefix))
             .map(|((name, _), arn)| (format!("{name}\t{arn}"), (name, arn)))

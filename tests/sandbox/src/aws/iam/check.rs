@@ -1,12 +1,12 @@
-//! What every field of a request must keep: presence, length, letters, range.
+//! Validates the fields of a request: presence, length, characters and range.
 //!
-//! IAM reports all unmet constraints of a request in one ValidationError; letters of names and paths are looked at
-//! after those, in words of their own. Nothing here looks at what exists.
+//! IAM reports all failed constraints of a request in one ValidationError. It checks the characters of names and paths
+//! after that and reports them with other messages. Nothing here checks what exists.
 
 use super::tags::{self, Tag};
 use crate::aws::query::{AwsError, Params, member, missing};
 
-/// The constraints of one request, checked field by field; `finish` tells.
+/// Collects the failed constraints of one request. `finish` reports them.
 pub(crate) struct Checks<'a> {
     params: &'a Params,
     faults: Vec<String>,
@@ -18,7 +18,7 @@ impl<'a> Checks<'a> {
         Self { params, faults: Vec::new(), refusal: None }
     }
 
-    /// All is well, or what is not.
+    /// Ok if every check passed, otherwise the error.
     pub(crate) fn finish(self) -> Result<(), AwsError> {
         if !self.faults.is_empty() {
             return Err(AwsError::validation(&self.faults));
@@ -26,19 +26,19 @@ impl<'a> Checks<'a> {
         self.refusal.map_or(Ok(()), Err)
     }
 
-    /// A constraint that is not met, in IAM's form.
+    /// Adds a failed constraint in IAM's wording.
     pub(crate) fn fault(&mut self, name: &str, value: &str, constraint: &str) {
         let member = member(name);
         self.faults
             .push(format!("Value '{value}' at '{member}' failed to satisfy constraint: Member must {constraint}"));
     }
 
-    /// A refusal in its own words; only the first one is told.
+    /// Adds an error with its own message. Only the first one is reported.
     pub(crate) fn refuse(&mut self, error: AwsError) {
         self.refusal.get_or_insert(error);
     }
 
-    fn sized(&mut self, name: &str, value: &str, least: usize, most: usize) {
+    fn check_length(&mut self, name: &str, value: &str, least: usize, most: usize) {
         let length = value.chars().count();
         if length < least {
             self.fault(name, value, &format!("have length greater than or equal to {least}"));
@@ -48,24 +48,24 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// A text that must be there; empty where it is not, which `finish` tells.
+    /// A required text. Returns an empty text if it is missing, which `finish` reports.
     pub(crate) fn required(&mut self, name: &str, least: usize, most: usize) -> &'a str {
         let Some(value) = self.params.text(name) else {
             self.faults.push(missing(name));
             return "";
         };
-        self.sized(name, value, least, most);
+        self.check_length(name, value, least, most);
         value
     }
 
-    /// A text that may be there.
+    /// An optional text.
     pub(crate) fn optional(&mut self, name: &str, least: usize, most: usize) -> Option<&'a str> {
         let value = self.params.text(name)?;
-        self.sized(name, value, least, most);
+        self.check_length(name, value, least, most);
         Some(value)
     }
 
-    /// A whole number that may be there.
+    /// An optional whole number.
     pub(crate) fn integer(&mut self, name: &str, least: i64, most: i64) -> Option<i64> {
         let value = match self.params.integer(name) {
             Ok(value) => value?,
@@ -83,7 +83,7 @@ impl<'a> Checks<'a> {
         Some(value)
     }
 
-    /// One of a few words.
+    /// An optional text that must be one of the allowed values.
     pub(crate) fn one_of(&mut self, name: &str, allowed: &[&str]) -> Option<&'a str> {
         let value = self.params.text(name)?;
         if !allowed.contains(&value) {
@@ -106,7 +106,7 @@ impl<'a> Checks<'a> {
         value
     }
 
-    /// The path of something new, `/` by default.
+    /// The path of a new object, `/` by default.
     pub(crate) fn path(&mut self) -> &'a str {
         let Some(value) = self.optional("Path", 1, 512) else { return "/" };
         let framed = value == "/" || (value.len() > 2 && value.starts_with('/') && value.ends_with('/'));
@@ -118,7 +118,7 @@ impl<'a> Checks<'a> {
         value
     }
 
-    /// The start of the paths to list, `/` by default.
+    /// The path prefix of a list request, `/` by default.
     pub(crate) fn path_prefix(&mut self) -> &'a str {
         let Some(value) = self.optional("PathPrefix", 1, 512) else { return "/" };
         if !value.starts_with('/') || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -129,12 +129,12 @@ impl<'a> Checks<'a> {
         value
     }
 
-    /// An ARN by its length; its form is looked at where it is looked up.
+    /// An ARN. Checks only its length; the lookup checks its form.
     pub(crate) fn arn(&mut self, name: &str) -> &'a str {
         self.required(name, 20, 2048)
     }
 
-    /// A policy document by its length and letters.
+    /// A policy document. Checks its length and characters.
     pub(crate) fn document(&mut self, name: &str) -> &'a str {
         let value = self.required(name, 1, 131_072);
         if !value.chars().all(|letter| matches!(letter, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}')) {
@@ -156,14 +156,14 @@ impl<'a> Checks<'a> {
         Some(value)
     }
 
-    /// How many things a list may have.
+    /// Checks how many items a list has.
     pub(crate) fn counted(&mut self, name: &str, count: usize, most: usize) {
         if count > most {
             self.fault(name, &format!("{count} members"), &format!("have length less than or equal to {most}"));
         }
     }
 
-    /// The tags to set, in the order of the request.
+    /// The tags to set, in request order.
     pub(crate) fn tags(&mut self) -> Vec<Tag> {
         let pairs = self.params.pairs("Tags", "Key", "Value");
         self.counted("Tags", pairs.len(), tags::MOST);
@@ -173,7 +173,7 @@ impl<'a> Checks<'a> {
                 match value {
                     None => self.faults.push(missing(&name)),
                     Some(value) => {
-                        self.sized(&name, value, least, most);
+                        self.check_length(&name, value, least, most);
                         if !value.chars().all(tags::letter) {
                             let pattern = r"satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+";
                             self.fault(&name, value, pattern);
@@ -192,12 +192,12 @@ impl<'a> Checks<'a> {
         tags
     }
 
-    /// The tags to take away.
+    /// The tag keys to remove.
     pub(crate) fn tag_keys(&mut self) -> Vec<&'a str> {
         let keys = self.params.list("TagKeys");
         self.counted("TagKeys", keys.len(), tags::MOST);
         for (index, key) in (1..).zip(&keys) {
-            self.sized(&format!("tagKeys.{index}.member"), key, 1, 128);
+            self.check_length(&format!("tagKeys.{index}.member"), key, 1, 128);
         }
         if keys.iter().any(|key| tags::reserved(key)) {
             self.refuse(tags::system_tag());

@@ -1,28 +1,27 @@
-//! The grammar of policies, and what IAM refuses in a policy that is attached to an identity.
+//! The policy grammar, and what IAM rejects in a policy for an identity.
 //!
-//! The messages are IAM's
-//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>). What a trust policy must keep
-//! beyond this is in `trust`. Nothing here says what a policy allows.
+//! The error messages are IAM's (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>).
+//! The further rules for trust policies are in `trust`. This module does not evaluate what a policy allows.
 
 use super::json::Json;
 use crate::aws::query::AwsError;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::BTreeSet;
 
-/// All but RFC 3986's unreserved characters: IAM's documents have `%20`, never `+`.
+/// All characters but RFC 3986's unreserved ones. IAM encodes a space in documents as `%20`, never as `+`.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// A policy as responses carry it.
+/// URL-encodes a policy, as responses contain it.
 pub(crate) fn encode(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 
-/// The size that counts against a quota: white space is free.
+/// The size that counts against a quota. White space does not count.
 pub(crate) fn size(text: &str) -> usize {
     text.chars().filter(|letter| !letter.is_whitespace()).count()
 }
 
-/// `MalformedPolicyDocument`.
+/// A `MalformedPolicyDocument` error.
 pub(crate) fn malformed(message: impl Into<String>) -> AwsError {
     AwsError::new(400, "MalformedPolicyDocument", message)
 }
@@ -31,7 +30,7 @@ fn syntax() -> AwsError {
     malformed("Syntax errors in policy.")
 }
 
-/// A policy as it was written, encoded once.
+/// An accepted policy: the text as written, and its URL-encoded form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) text: String,
@@ -40,7 +39,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Accepts a policy for an identity.
+    /// Parses a policy for an identity.
     pub(crate) fn identity(text: &str) -> Result<Self, AwsError> {
         let document = Document::read(text)?;
         for statement in &document.statements {
@@ -54,7 +53,7 @@ impl Stored {
     }
 }
 
-/// A policy that keeps the grammar.
+/// A policy that follows the grammar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Document {
     pub(crate) version: Option<String>,
@@ -62,7 +61,7 @@ pub(crate) struct Document {
     pub(crate) statements: Vec<Statement>,
 }
 
-/// A statement that keeps the grammar: what may be one or many is many here.
+/// A statement that follows the grammar. Fields that allow one value or a list hold a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Statement {
     pub(crate) sid: Option<String>,
@@ -79,7 +78,7 @@ pub(crate) struct Statement {
 /// One operator of a condition, with its keys and their values.
 pub(crate) type Condition = (String, Vec<(String, Vec<String>)>);
 
-/// Whom a statement is about.
+/// The principals of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Principal {
     /// `"*"`
@@ -89,7 +88,7 @@ pub(crate) enum Principal {
 }
 
 impl Document {
-    /// Reads a policy and checks what every kind of policy must keep.
+    /// Parses a policy and checks the rules that every kind of policy must follow.
     pub(crate) fn read(text: &str) -> Result<Self, AwsError> {
         let json = Json::parse(text).ok_or_else(|| malformed("This policy contains invalid Json"))?;
         let Json::Object(fields) = json else { return Err(syntax()) };
@@ -197,7 +196,7 @@ impl Principal {
     }
 }
 
-/// One text or a list of them.
+/// Parses a string or a list of strings.
 fn texts(json: Json) -> Result<Vec<String>, AwsError> {
     match json {
         Json::Text(text) => Ok(vec![text]),
@@ -246,7 +245,7 @@ fn unprefixed() -> AwsError {
     malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
 }
 
-/// Whether a condition operator exists; IAM reads them in any case
+/// Whether a condition operator exists. IAM ignores its case
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>).
 fn is_operator(text: &str) -> bool {
     const OPERATORS: &[&str] = &[
@@ -299,7 +298,7 @@ fn check_action(action: &str) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// The partitions that there are.
+/// All AWS partitions.
 const PARTITIONS: &[&str] =
     &["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"];
 

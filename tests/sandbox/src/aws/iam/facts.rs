@@ -1,4 +1,4 @@
-//! The door for STS and for tests: what is there, past the wire.
+//! Direct access to an account's IAM state, for STS and for tests.
 
 use super::policy::Managed;
 use super::provider::Provider;
@@ -9,25 +9,25 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// What STS must know of a role.
+/// What STS needs to know about a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleFacts {
     /// The ARN.
     pub arn: String,
     /// The unique id, `AROA…`.
     pub role_id: String,
-    /// The trust policy as it reads back.
+    /// The trust policy as IAM returns it.
     pub trust: Value,
-    /// The longest session, in seconds.
+    /// The maximum session duration, in seconds.
     pub max_session_duration: u32,
 }
 
-/// What STS must know of an OpenID Connect provider.
+/// What STS needs to know about an OpenID Connect provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderFacts {
     /// The ARN.
     pub arn: String,
-    /// The audiences that it accepts.
+    /// The accepted audiences.
     pub client_ids: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ fn value(text: &str) -> Value {
 }
 
 impl Iam {
-    /// A role by its name or its ARN.
+    /// Finds a role by its name or ARN.
     pub fn role_trust(&self, role_name_or_arn: &str) -> Option<RoleFacts> {
         let name = role_name_or_arn.rsplit('/').next()?;
         let role = self.roles.get(&fold(name))?;
@@ -51,13 +51,13 @@ impl Iam {
         })
     }
 
-    /// A provider by its issuer's host and path.
+    /// Finds a provider by its issuer's host and path.
     pub fn provider(&self, issuer_host_path: &str) -> Option<ProviderFacts> {
         let provider = self.providers.get(issuer_host_path)?;
         Some(ProviderFacts { arn: provider.arn.clone(), client_ids: provider.clients.clone() })
     }
 
-    /// The document of a managed policy in force, of the account's own or of AWS's.
+    /// The default version of a managed policy, either the account's or AWS's.
     pub fn policy_document(&self, arn: &str) -> Option<String> {
         match self.policy(arn).ok()? {
             Managed::Local(policy) => policy.versions.get(&policy.default).map(|version| version.document.text.clone()),
@@ -65,7 +65,7 @@ impl Iam {
         }
     }
 
-    /// Puts a provider there that was made when IAM checked less, whatever its host and path look like.
+    /// Adds a provider without checking its host and path, like one from a time when IAM checked less.
     pub fn seed_provider(&mut self, host_path: &str, client: &str) {
         let provider = Provider {
             url: host_path.to_owned(),
@@ -78,17 +78,17 @@ impl Iam {
         self.providers.insert(host_path.to_owned(), provider);
     }
 
-    /// The names of all roles, in the order of their folded names.
+    /// The names of all roles, in case-insensitive order.
     pub fn role_names(&self) -> Vec<String> {
         self.roles.values().map(|role| role.name.clone()).collect()
     }
 
-    /// Says when a role was last used; false if there is no such role.
+    /// Sets when a role was last used. Returns false if the role does not exist.
     pub fn set_last_used(&mut self, role: &str, when: Timestamp) -> bool {
         self.roles.get_mut(&fold(role)).map(|role| role.last_used = Some(when)).is_some()
     }
 
-    /// Everything in the account, without times and ids: equal exactly when nothing that a user can set differs.
+    /// The whole account without times and ids. Two snapshots are equal exactly if everything that a user can set is.
     pub fn snapshot(&self) -> Value {
         let known = self.own_view();
         let roles = self.roles.values().map(|role| (role.name.clone(), snapshot(role, &known)));

@@ -1,4 +1,4 @@
-//! Inline policies of roles; their sizes count together.
+//! Inline policies of roles. Their sizes count together against one quota.
 
 use super::document::Stored;
 use super::page::Page;

@@ -1,5 +1,5 @@
-//! The smallest things in IAM that are written by themselves, as they were at some time: what reads may see late, each
-//! without the others.
+//! The smallest parts of IAM that are written separately, and their saved states. Stale reads can show an old state of
+//! each part independently.
 
 use super::document::Stored;
 use super::policy::{Policy, Version};
@@ -10,16 +10,16 @@ use super::trust::Trust;
 use super::{Iam, fold};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One thing in an account's IAM. Roles go by their names, policies and providers by their ARNs.
+/// One part of an account's IAM. Roles are identified by name, policies and providers by ARN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    /// A role with all that it has.
+    /// A whole role.
     Role(String),
     /// A role's trust policy.
     Trust(String),
     /// A role's permissions boundary.
     Boundary(String),
-    /// A role's description and longest session.
+    /// A role's description and maximum session duration.
     Details(String),
     /// An inline policy of a role.
     Inline(String, String),
@@ -27,13 +27,13 @@ pub enum Item {
     Attached(String, String),
     /// A tag of a role, by its key.
     RoleTag(String, String),
-    /// A policy with all that it has.
+    /// A whole policy.
     Policy(String),
     /// The versions of a policy.
     Document(String),
     /// A tag of a policy, by its key.
     PolicyTag(String, String),
-    /// An OpenID Connect provider with all that it has.
+    /// A whole OpenID Connect provider.
     Provider(String),
     /// An audience of a provider.
     Audience(String, String),
@@ -41,18 +41,18 @@ pub enum Item {
     ProviderTag(String, String),
 }
 
-/// An item as it was, if it was there.
+/// The saved state of an item, including whether it existed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Kept(Was);
+pub(crate) struct Kept(SavedState);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Was {
+enum SavedState {
     Role(Option<Box<Role>>),
     Trust(Option<Trust>),
     Boundary(Option<String>),
     Details(Option<(String, u32)>),
     Inline(Option<Stored>),
-    /// An attachment or an audience.
+    /// Whether an attachment or an audience existed.
     Listed(bool),
     Tag(Option<Tag>),
     Policy(Option<Box<Policy>>),
@@ -69,53 +69,61 @@ fn provider_key(arn: &str) -> &str {
 }
 
 impl Iam {
-    /// The item as it is.
+    /// Saves the current state of an item.
     pub(crate) fn kept(&self, item: &Item) -> Kept {
         let role = |name: &str| self.roles.get(&fold(name));
         let policy = |arn: &str| self.policies.get(&policy_key(arn)).filter(|policy| policy.arn == arn);
         let provider = |arn: &str| self.providers.get(provider_key(arn));
         Kept(match item {
-            Item::Role(name) => Was::Role(role(name).cloned().map(Box::new)),
-            Item::Trust(name) => Was::Trust(role(name).map(|role| role.trust.clone())),
-            Item::Boundary(name) => Was::Boundary(role(name).and_then(|role| role.boundary.clone())),
-            Item::Details(name) => Was::Details(role(name).map(|role| (role.description.clone(), role.max_session))),
-            Item::Inline(name, policy) => Was::Inline(role(name).and_then(|role| role.inline.get(policy)).cloned()),
-            Item::Attached(name, arn) => Was::Listed(role(name).is_some_and(|role| role.attached.contains(arn))),
-            Item::RoleTag(name, key) => Was::Tag(role(name).and_then(|role| role.tags.get(key)).cloned()),
-            Item::Policy(arn) => Was::Policy(policy(arn).cloned().map(Box::new)),
-            Item::Document(arn) => Was::Document(policy(arn).map(|policy| (policy.versions.clone(), policy.default))),
-            Item::PolicyTag(arn, key) => Was::Tag(policy(arn).and_then(|policy| policy.tags.get(key)).cloned()),
-            Item::Provider(arn) => Was::Provider(provider(arn).cloned().map(Box::new)),
-            Item::Audience(arn, client) => {
-                Was::Listed(provider(arn).is_some_and(|provider| provider.clients.contains(client)))
+            Item::Role(name) => SavedState::Role(role(name).cloned().map(Box::new)),
+            Item::Trust(name) => SavedState::Trust(role(name).map(|role| role.trust.clone())),
+            Item::Boundary(name) => SavedState::Boundary(role(name).and_then(|role| role.boundary.clone())),
+            Item::Details(name) => {
+                SavedState::Details(role(name).map(|role| (role.description.clone(), role.max_session)))
             }
-            Item::ProviderTag(arn, key) => Was::Tag(provider(arn).and_then(|known| known.tags.get(key)).cloned()),
+            Item::Inline(name, policy) => {
+                SavedState::Inline(role(name).and_then(|role| role.inline.get(policy)).cloned())
+            }
+            Item::Attached(name, arn) => SavedState::Listed(role(name).is_some_and(|role| role.attached.contains(arn))),
+            Item::RoleTag(name, key) => SavedState::Tag(role(name).and_then(|role| role.tags.get(key)).cloned()),
+            Item::Policy(arn) => SavedState::Policy(policy(arn).cloned().map(Box::new)),
+            Item::Document(arn) => {
+                SavedState::Document(policy(arn).map(|policy| (policy.versions.clone(), policy.default)))
+            }
+            Item::PolicyTag(arn, key) => SavedState::Tag(policy(arn).and_then(|policy| policy.tags.get(key)).cloned()),
+            Item::Provider(arn) => SavedState::Provider(provider(arn).cloned().map(Box::new)),
+            Item::Audience(arn, client) => {
+                SavedState::Listed(provider(arn).is_some_and(|provider| provider.clients.contains(client)))
+            }
+            Item::ProviderTag(arn, key) => {
+                SavedState::Tag(provider(arn).and_then(|known| known.tags.get(key)).cloned())
+            }
         })
     }
 
-    /// Puts an item back as it was; of a part whose whole is not there nothing is shown.
+    /// Restores a saved item. Does nothing for a part of an object that does not exist.
     pub(crate) fn put_back(&mut self, item: &Item, kept: Kept) {
         match (item, kept.0) {
-            (Item::Role(name), Was::Role(was)) => self.put_role(name, was.map(|role| *role)),
-            (Item::Policy(arn), Was::Policy(was)) => {
+            (Item::Role(name), SavedState::Role(was)) => self.put_role(name, was.map(|role| *role)),
+            (Item::Policy(arn), SavedState::Policy(was)) => {
                 set(&mut self.policies, policy_key(arn), was.map(|policy| *policy));
             }
-            (Item::Provider(arn), Was::Provider(was)) => {
+            (Item::Provider(arn), SavedState::Provider(was)) => {
                 set(&mut self.providers, provider_key(arn).to_owned(), was.map(|provider| *provider));
             }
-            (Item::Document(arn), Was::Document(Some((versions, default)))) => {
+            (Item::Document(arn), SavedState::Document(Some((versions, default)))) => {
                 if let Some(policy) = self.policies.get_mut(&policy_key(arn)) {
                     policy.versions = versions;
                     policy.default = default;
                 }
             }
-            (Item::PolicyTag(arn, key), Was::Tag(was)) => {
+            (Item::PolicyTag(arn, key), SavedState::Tag(was)) => {
                 put_tag(self.policies.get_mut(&policy_key(arn)).map(|policy| &mut policy.tags), key, was);
             }
-            (Item::ProviderTag(arn, key), Was::Tag(was)) => {
+            (Item::ProviderTag(arn, key), SavedState::Tag(was)) => {
                 put_tag(self.providers.get_mut(provider_key(arn)).map(|provider| &mut provider.tags), key, was);
             }
-            (Item::Audience(arn, client), Was::Listed(was)) => {
+            (Item::Audience(arn, client), SavedState::Listed(was)) => {
                 if let Some(provider) = self.providers.get_mut(provider_key(arn)) {
                     provider.clients.retain(|known| known != client);
                     provider.clients.extend(was.then(|| client.clone()));
@@ -125,8 +133,8 @@ impl Iam {
         }
     }
 
-    /// The same for a part of a role.
-    fn put_part(&mut self, item: &Item, was: Was) {
+    /// Restores a part of a role.
+    fn put_part(&mut self, item: &Item, was: SavedState) {
         let (Item::Trust(name)
         | Item::Boundary(name)
         | Item::Details(name)
@@ -138,26 +146,26 @@ impl Iam {
         };
         let Some(mut role) = self.roles.get(&fold(name)).cloned() else { return };
         match (item, was) {
-            (_, Was::Trust(Some(was))) => role.trust = was,
-            (_, Was::Boundary(was)) => role.boundary = was,
-            (_, Was::Details(Some((description, session)))) => {
+            (_, SavedState::Trust(Some(was))) => role.trust = was,
+            (_, SavedState::Boundary(was)) => role.boundary = was,
+            (_, SavedState::Details(Some((description, session)))) => {
                 role.description = description;
                 role.max_session = session;
             }
-            (Item::Inline(_, policy), Was::Inline(was)) => set(&mut role.inline, policy.clone(), was),
-            (Item::Attached(_, arn), Was::Listed(true)) => {
+            (Item::Inline(_, policy), SavedState::Inline(was)) => set(&mut role.inline, policy.clone(), was),
+            (Item::Attached(_, arn), SavedState::Listed(true)) => {
                 role.attached.insert(arn.clone());
             }
-            (Item::Attached(_, arn), Was::Listed(false)) => {
+            (Item::Attached(_, arn), SavedState::Listed(false)) => {
                 role.attached.remove(arn);
             }
-            (Item::RoleTag(_, key), Was::Tag(was)) => put_tag(Some(&mut role.tags), key, was),
+            (Item::RoleTag(_, key), SavedState::Tag(was)) => put_tag(Some(&mut role.tags), key, was),
             _ => {}
         }
         self.put_role(name, Some(role));
     }
 
-    /// Keeps who uses which policy in step with the role.
+    /// Stores or removes a role, and updates which policies it uses.
     fn put_role(&mut self, name: &str, role: Option<Role>) {
         let key = fold(name);
         for users in self.attachments.values_mut().chain(self.boundaries.values_mut()) {
@@ -184,7 +192,7 @@ fn set<T>(table: &mut BTreeMap<String, T>, key: String, value: Option<T>) {
 fn put_tag(tags: Option<&mut Tags>, key: &str, was: Option<Tag>) {
     if let Some(tags) = tags {
         tags.unset(&[key]);
-        // as many as there were
+        // The restored tags were within the limit before.
         let _ = tags.set(was.into_iter().collect());
     }
 }

@@ -1,11 +1,11 @@
-//! JSON as IAM reads it: the order of keys is kept, a key that comes twice is an error.
+//! A JSON parser with IAM's rules: it keeps the order of keys and rejects duplicate keys.
 //!
-//! `serde_json::Value` forgets both. Only what a policy needs is here; numbers stay the text that they are.
+//! `serde_json::Value` does neither. The parser has only what policies need, and it keeps numbers as text.
 
 use std::fmt::Write as _;
 
-/// How deep a policy may nest; none that means anything comes near.
-const DEEPEST: usize = 20;
+/// The maximum nesting depth of a policy. Real policies are much flatter.
+const MAX_DEPTH: usize = 20;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) enum Json {
 }
 
 impl Json {
-    /// None for what is not JSON.
+    /// Parses a text. None if it is not valid JSON.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut reader = Reader { rest: text };
         let value = reader.value(0)?;
@@ -27,7 +27,7 @@ impl Json {
         reader.rest.is_empty().then_some(value)
     }
 
-    /// Writes it without white space.
+    /// Writes the value without white space.
     pub(crate) fn write(&self, out: &mut String) {
         match self {
             Self::Null => out.push_str("null"),
@@ -96,7 +96,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Option<Json> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return None;
         }
         self.space();
@@ -148,7 +148,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A string or a number goes through serde_json, which knows escapes, surrogates and forms.
+    /// Parses a string or a number with serde_json, which handles escapes, surrogates and number formats.
     fn text(&mut self) -> Option<String> {
         let mut escaped = false;
         let inside = self.rest.strip_prefix('"')?;
@@ -175,24 +175,24 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    fn again(text: &str) -> Option<String> {
+    fn rewritten(text: &str) -> Option<String> {
         let mut out = String::new();
         Json::parse(text)?.write(&mut out);
         Some(out)
     }
 
     #[test]
-    fn order_is_kept_and_white_space_is_not() {
+    fn key_order_is_kept_and_white_space_is_dropped() {
         let text =
             "{ \"b\" : [1, -2.5e3, true,null ],\r\n\t\"a\":{\"é\\u00e9\\\"\\\\\":\"\\n\"}, \"c\":{} , \"d\":[ ]}";
         assert_eq!(
-            again(text).as_deref(),
+            rewritten(text).as_deref(),
             Some("{\"b\":[1,-2.5e3,true,null],\"a\":{\"éé\\\"\\\\\":\"\\n\"},\"c\":{},\"d\":[]}")
         );
     }
 
     #[test]
-    fn what_is_not_json_is_refused() {
+    fn invalid_json_is_refused() {
         for text in
             ["", "{", "{nope", "[1,]", "{\"a\":1,}", "{\"a\" 1}", "01", "1 2", "tru", "'a'", "\"a", "{\"a\":1,\"a\":1}"]
         {

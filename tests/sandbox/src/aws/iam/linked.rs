@@ -1,4 +1,4 @@
-//! Service-linked roles: made for a service, under its path and name, and changed by AWS alone
+//! Service-linked roles: AWS gives them their path and name, and only AWS can change them
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html>).
 
 use super::principals::Principals;
@@ -10,7 +10,7 @@ use crate::aws::query::{Params, Xml};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a service calls its role, the policy that the role has, and whether a suffix may tell several apart.
+/// For each service: the role's name, its policy, and whether a custom suffix is allowed.
 const SERVICES: &[(&str, &str, Option<&str>, bool)] = &[
     ("autoscaling.amazonaws.com", "AWSServiceRoleForAutoScaling", None, true),
     ("eks-fargate.amazonaws.com", "AWSServiceRoleForAmazonEKSForFargate", None, false),
@@ -85,7 +85,7 @@ impl Iam {
         Ok(Some(xml))
     }
 
-    /// Deletions are done at once.
+    /// GetServiceLinkedRoleDeletionStatus. Deletions complete at once.
     pub(super) fn linked_deletion(&self, params: &Params) -> Answer {
         let mut checks = Checks::on(params);
         let task = checks.required("DeletionTaskId", 1, 1000);

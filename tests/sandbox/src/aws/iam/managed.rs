@@ -1,7 +1,8 @@
-//! AWS's own managed policies: those that workloads on Kubernetes commonly use, each cut to the gist of its document.
+//! AWS managed policies: those that Kubernetes workloads commonly use, with shortened documents.
 //!
-//! What each allows or denies is AWS's (<https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>), but no
-//! document is the whole of AWS's: conditions and rare actions are left out. There is one version of each.
+//! What each policy allows or denies is taken from AWS
+//! (<https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>), but conditions and rare
+//! actions are left out. Each policy has one version.
 
 use super::document::Stored;
 use crate::aws::query::Xml;
@@ -10,7 +11,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// A managed policy of AWS's.
+/// An AWS managed policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AwsPolicy {
     pub(super) name: String,
@@ -22,7 +23,7 @@ pub(super) struct AwsPolicy {
     document: Stored,
 }
 
-/// Path, name, and what it allows on every resource.
+/// The path, the name, and the actions that the policy allows on every resource.
 type Row = (&'static str, &'static str, &'static [&'static str]);
 
 const TABLE: &[Row] = &[
@@ -136,7 +137,7 @@ const TABLE: &[Row] = &[
     ),
 ];
 
-/// Path, name, and what it denies on every resource.
+/// The paths and names of these policies, and the actions that they deny on every resource.
 const DENIES: &[Row] = &[
     (
         "/",
@@ -161,10 +162,10 @@ const DENIES: &[Row] = &[
     ("/", "AWSDenyAll", &["*"]),
 ];
 
-/// When AWS is taken to have written them.
-const WRITTEN: &str = "2015-02-06T18:40:58Z";
+/// The creation date of all AWS managed policies here.
+const CREATED: &str = "2015-02-06T18:40:58Z";
 
-/// All of them, by path and name.
+/// All policies, by path and name.
 pub(super) static POLICIES: LazyLock<BTreeMap<String, AwsPolicy>> = LazyLock::new(|| {
     let rows = TABLE.iter().map(|row| ("Allow", row)).chain(DENIES.iter().map(|row| ("Deny", row)));
     let policies = rows.enumerate().map(|(number, (effect, row))| AwsPolicy::of(number, effect, row));
@@ -180,13 +181,13 @@ impl AwsPolicy {
             path: (*path).to_owned(),
             id: format!("ANPAAWSMANAGED{number:07}"),
             version: "v1".to_owned(),
-            created: WRITTEN.to_owned(),
-            updated: WRITTEN.to_owned(),
+            created: CREATED.to_owned(),
+            updated: CREATED.to_owned(),
             document: Stored::of(&document.to_string()),
         }
     }
 
-    /// By path and name, for example `/service-role/AWSLambdaRole`.
+    /// Finds a policy by path and name, for example `/service-role/AWSLambdaRole`.
     pub(super) fn find(resource: &str) -> Option<&'static Self> {
         POLICIES.get(resource)
     }
@@ -195,12 +196,12 @@ impl AwsPolicy {
         format!("arn:{partition}:iam::aws:policy{}{}", self.path, self.name)
     }
 
-    /// Policies for service-linked roles are for these alone.
+    /// Whether the policy can be attached. Policies for service-linked roles cannot be attached to other roles.
     pub(super) fn attachable(&self) -> bool {
         !self.path.starts_with("/aws-service-role/")
     }
 
-    /// The version, as GetPolicyVersion and, without the document, ListPolicyVersions show it.
+    /// Writes the version, as GetPolicyVersion and, without the document, ListPolicyVersions return it.
     pub(super) fn write_version(&self, xml: &mut Xml, document: Option<&str>) {
         xml.optional("Document", document)
             .element("VersionId", &self.version)
@@ -208,19 +209,19 @@ impl AwsPolicy {
             .element("CreateDate", &self.updated);
     }
 
-    /// All versions that there are here: the one.
+    /// Writes all versions, of which there is one.
     pub(super) fn write_versions(&self, xml: &mut Xml, partition: &str) {
         xml.members("PolicyVersionList", [self], |xml, policy| {
             policy.write_version(xml, Some(&policy.encoded(partition)));
         });
     }
 
-    /// The document; ARNs in it are of the partition that it is read in.
+    /// The document. Its ARNs use the caller's partition.
     pub(super) fn text(&self, partition: &str) -> String {
         self.document.text.replace("arn:aws:", &format!("arn:{partition}:"))
     }
 
-    /// The document as responses carry it; ARNs in it are of the partition that it is read in.
+    /// The document, URL-encoded as in responses. Its ARNs use the caller's partition.
     pub(super) fn encoded(&self, partition: &str) -> Cow<'_, str> {
         if partition == "aws" {
             return Cow::Borrowed(&self.document.encoded);

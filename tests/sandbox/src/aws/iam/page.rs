@@ -1,7 +1,7 @@
-//! Lists a page at a time, with `Marker`, `MaxItems` and `IsTruncated`.
+//! Pagination with `Marker`, `MaxItems` and `IsTruncated`.
 //!
-//! A marker names the last thing that was given out, not a position: what comes and goes between two pages neither
-//! repeats nor hides the rest. It is good for the operation that gave it alone.
+//! A marker names the last returned item, not a position. So items that are created or deleted between two pages
+//! neither repeat nor hide other items. A marker is valid only for the operation that returned it.
 
 use super::check::Checks;
 use crate::aws::query::{AwsError, Params, Xml};
@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// Where a page begins and how long it may be.
+/// Where a page begins and its maximum length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
     action: &'static str,
@@ -18,7 +18,7 @@ pub(crate) struct Page {
     limit: usize,
 }
 
-/// One page.
+/// The items of one page.
 #[derive(Debug)]
 pub(crate) struct Window<T> {
     action: &'static str,
@@ -27,7 +27,7 @@ pub(crate) struct Window<T> {
 }
 
 impl Page {
-    /// From a request; 100 things unless it says otherwise, 1,000 at most.
+    /// Reads the page parameters: 100 items by default, 1,000 at most.
     pub(crate) fn read(params: &Params, action: &'static str) -> Result<Self, AwsError> {
         let mut checks = Checks::on(params);
         let limit = checks.integer("MaxItems", 1, 1000).unwrap_or(100);
@@ -47,12 +47,12 @@ impl Page {
         Ok(Self { action, after, limit: usize::try_from(limit).unwrap_or(100) })
     }
 
-    /// The page of one table.
+    /// A page of one table.
     pub(crate) fn of<'a, T>(&self, table: &'a BTreeMap<String, T>, wanted: impl Fn(&T) -> bool) -> Window<&'a T> {
         self.through(self.rest(table, "").filter(|(_, item)| wanted(item)))
     }
 
-    /// The page of several tables, one after the other: give each `rest` under a prefix, in the order of the prefixes.
+    /// A page of several tables in sequence. Pass the `rest` of each under a prefix, in the order of the prefixes.
     pub(crate) fn through<T>(&self, items: impl Iterator<Item = (String, T)>) -> Window<T> {
         let mut items: Vec<_> = items.take(self.limit + 1).collect();
         let more = items.len() > self.limit;
@@ -60,7 +60,7 @@ impl Page {
         Window { action: self.action, items, more }
     }
 
-    /// What of a table is on this page or behind it.
+    /// The items of a table that are on this page or after it.
     pub(crate) fn rest<'a, T>(
         &self,
         table: &'a BTreeMap<String, T>,
@@ -83,12 +83,12 @@ impl Page {
 }
 
 impl<T> Window<T> {
-    /// The keys and things of the page.
+    /// The page's items with their keys.
     pub(crate) fn items(&self) -> impl Iterator<Item = &(String, T)> {
         self.items.iter()
     }
 
-    /// `IsTruncated`, and `Marker` where there is more.
+    /// Writes `IsTruncated`, and `Marker` if more items follow.
     pub(crate) fn write_end(&self, xml: &mut Xml) {
         xml.element("IsTruncated", if self.more { "true" } else { "false" });
         if let (true, Some((key, _))) = (self.more, self.items.last()) {

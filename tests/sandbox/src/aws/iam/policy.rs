@@ -1,4 +1,4 @@
-//! Managed policies: the account's own, and how they and AWS's are found by ARN.
+//! Managed policies of the account, and the lookup of these and AWS's policies by ARN.
 
 use super::document::Stored;
 use super::managed::{self, AwsPolicy};
@@ -9,7 +9,7 @@ use crate::aws::query::{AwsError, Params, Xml};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A managed policy of the account's own.
+/// A customer managed policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Policy {
     pub(super) name: String,
@@ -20,10 +20,10 @@ pub(super) struct Policy {
     pub(super) updated: Timestamp,
     pub(super) description: String,
     pub(super) tags: Tags,
-    /// By number: `v3` is 3.
+    /// The versions by number: `v3` is 3.
     pub(super) versions: BTreeMap<u32, Version>,
     pub(super) default: u32,
-    /// The number of the next version; none is used twice.
+    /// The number of the next version. Numbers are never reused.
     pub(super) next: u32,
 }
 
@@ -34,16 +34,16 @@ pub(super) struct Version {
     pub(super) created: Timestamp,
 }
 
-/// What an ARN points at, there or not.
+/// A policy ARN, resolved to its owner. The policy need not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reference<'a> {
-    /// The account's own, by folded name.
+    /// A customer managed policy, by case-folded name.
     Local(&'a str),
-    /// AWS's own, if there is such a one.
+    /// An AWS managed policy. None if it does not exist.
     Aws(Option<&'static AwsPolicy>),
 }
 
-/// A policy that is there.
+/// An existing managed policy.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Managed<'a> {
     Local(&'a Policy),
@@ -54,8 +54,8 @@ pub(super) fn no_policy(arn: &str) -> AwsError {
     no_such_entity(format!("Policy {arn} was not found."))
 }
 
-/// AWS's policies are nobody's to change.
-fn not_yours(arn: &str) -> AwsError {
+/// The error for changing an AWS managed policy.
+fn aws_managed_error(arn: &str) -> AwsError {
     AwsError::new(403, "AccessDenied", format!("The AWS managed policy {arn} cannot be changed."))
 }
 
@@ -69,7 +69,7 @@ impl Managed<'_> {
 }
 
 impl Iam {
-    /// Reads the ARN of a policy; nothing is said of whether it is there.
+    /// Parses a policy ARN. Does not check whether the policy exists.
     pub(super) fn reference<'a>(&self, arn: &'a str) -> Result<Reference<'a>, AwsError> {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let bad = || invalid_input(format!("ARN {arn} is not valid."));
@@ -93,7 +93,7 @@ impl Iam {
         self.policies.get(&fold(name)).filter(|policy| policy.arn == arn)
     }
 
-    /// A policy of either kind.
+    /// Finds a policy of either owner.
     pub(super) fn policy(&self, arn: &str) -> Result<Managed<'_>, AwsError> {
         let found = match self.reference(arn)? {
             Reference::Local(_) => self.local_policy(arn).map(Managed::Local),
@@ -102,9 +102,9 @@ impl Iam {
         found.ok_or_else(|| no_policy(arn))
     }
 
-    /// A policy of the account's own, to be changed.
+    /// Finds a customer managed policy to change it.
     pub(super) fn policy_mut(&mut self, arn: &str) -> Result<&mut Policy, AwsError> {
-        let Reference::Local(name) = self.reference(arn)? else { return Err(not_yours(arn)) };
+        let Reference::Local(name) = self.reference(arn)? else { return Err(aws_managed_error(arn)) };
         self.policies.get_mut(&fold(name)).filter(|policy| policy.arn == arn).ok_or_else(|| no_policy(arn))
     }
 
@@ -122,7 +122,7 @@ impl Iam {
         (count(&self.attachments), count(&self.boundaries))
     }
 
-    /// `listed` leaves out what lists leave out: description and tags
+    /// Writes a policy. `listed` omits description and tags, as list responses do
     /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListPolicies.html>).
     pub(super) fn write_policy(&self, xml: &mut Xml, policy: Managed<'_>, listed: bool) {
         let (name, id, arn, path, version) = match policy {

@@ -1,7 +1,7 @@
-//! Which roles and users there are, over all accounts: what trust policies are checked against and read back by.
+//! The index of the roles and users of all accounts, which trust policies are checked against and rendered with.
 //!
-//! One directory serves all accounts; each IAM enters and takes out its own. An account that never was called is out of
-//! sight, and whoever is said to be in it is believed.
+//! All accounts share one index; each account's IAM adds and removes its own principals. An account that was never
+//! called is not in the index. Trust policies may name any principal in such an account.
 
 use super::trust::{Found, Known};
 use super::{Iam, fold};
@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// The directory of all accounts.
+/// The index over all accounts.
 #[derive(Debug, Default)]
 pub(crate) struct Principals {
     state: RwLock<State>,
 }
 
-/// What is in it.
+/// The content of the index.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct State {
     accounts: BTreeSet<String>,
@@ -26,7 +26,7 @@ pub(crate) struct State {
 #[derive(Debug)]
 struct Entry {
     id: String,
-    /// How many requests that name it are still to be refused.
+    /// How many more requests that name the principal fail, as if it were not visible yet.
     unsettled: AtomicU32,
 }
 
@@ -53,7 +53,7 @@ impl Principals {
         self.write().clone_from(state);
     }
 
-    /// From now on this account is in sight, empty if nothing was entered.
+    /// Adds an account to the index.
     pub(crate) fn add_account(&self, account: &str) {
         if !self.read().accounts.contains(account) {
             self.write().accounts.insert(account.to_owned());
@@ -73,7 +73,7 @@ impl Principals {
         }
     }
 
-    /// Whether someone who was made is not known everywhere yet; each time that it is asked counts.
+    /// Whether a new principal is not visible yet. Each call counts down.
     pub(crate) fn is_unsettled(&self, arn: &str) -> bool {
         let one_less = |left: u32| left.checked_sub(1);
         let state = self.read();
@@ -82,7 +82,7 @@ impl Principals {
     }
 }
 
-/// What one account can see.
+/// The principals that one account sees.
 pub(super) struct View<'a> {
     iam: &'a Iam,
     directory: Option<&'a Principals>,
@@ -93,7 +93,7 @@ impl Iam {
         View { iam: self, directory: Some(directory) }
     }
 
-    /// The view of its own account alone.
+    /// A view of only the account's own principals.
     pub(super) fn own_view(&self) -> View<'_> {
         View { iam: self, directory: None }
     }

@@ -1,4 +1,4 @@
-//! Instance profiles: each holds one role at most, and keeps it from being deleted.
+//! Instance profiles. Each holds at most one role, which cannot be deleted meanwhile.
 
 use super::page::{Page, Window};
 use super::principals::Principals;
@@ -16,7 +16,7 @@ pub(super) struct Profile {
     pub(super) arn: String,
     pub(super) id: String,
     pub(super) created: Timestamp,
-    /// The folded name.
+    /// The case-folded name of the role.
     pub(super) role: Option<String>,
     pub(super) tags: Tags,
 }

@@ -1,6 +1,6 @@
-//! OpenID Connect providers: one for each issuer, named by its host and path.
+//! OpenID Connect providers: one for each issuer, identified by the issuer's host and path.
 //!
-//! Most operations on one are idempotent, as their pages say
+//! Most operations on a provider are idempotent, as AWS documents
 //! (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html>).
 
 use super::tags::Tags;
@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
-const MOST_CLIENTS: usize = 100;
-const MOST_THUMBPRINTS: usize = 5;
+const MAX_CLIENTS: usize = 100;
+const MAX_THUMBPRINTS: usize = 5;
 
 /// An OpenID Connect provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,8 @@ fn no_provider(arn: &str) -> AwsError {
     no_such_entity(format!("OpenIDConnect Provider not found for arn {arn}"))
 }
 
-/// Stands for the thumbprint that IAM fetches itself when none is given: the same for the same host.
-fn fetched(url: &str) -> String {
+/// A stand-in for the thumbprint that IAM fetches if the request has none. It depends only on the host.
+fn generated_thumbprint(url: &str) -> String {
     let host = url.split('/').next().unwrap_or(url);
     Sha256::digest(host).iter().take(20).fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -38,8 +38,8 @@ fn fetched(url: &str) -> String {
     })
 }
 
-/// An issuer's host and path.
-fn bare(url: &str) -> Result<&str, AwsError> {
+/// The host and path of an issuer URL.
+fn host_and_path(url: &str) -> Result<&str, AwsError> {
     let bad =
         |why: &str| Err(AwsError::new(400, "ValidationError", format!("Invalid Open ID Connect Provider URL: {why}")));
     let Some(rest) = url.strip_prefix("https://") else { return bad("it must begin with https://") };
@@ -68,8 +68,8 @@ impl<'a> Checks<'a> {
                 self.fault(&name, thumbprint, "satisfy regular expression pattern: [0-9a-fA-F]{40}");
             }
         }
-        if list.len() > MOST_THUMBPRINTS {
-            self.refuse(invalid_input(format!("Thumbprint list must contain fewer than {MOST_THUMBPRINTS} entries.")));
+        if list.len() > MAX_THUMBPRINTS {
+            self.refuse(invalid_input(format!("Thumbprint list must contain fewer than {MAX_THUMBPRINTS} entries.")));
         }
         list.into_iter().map(str::to_ascii_lowercase).collect()
     }
@@ -93,8 +93,8 @@ impl<'a> Checks<'a> {
 }
 
 fn check_clients(count: usize) -> Result<(), AwsError> {
-    if count > MOST_CLIENTS {
-        return Err(limit(format!("Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {MOST_CLIENTS}")));
+    if count > MAX_CLIENTS {
+        return Err(limit(format!("Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {MAX_CLIENTS}")));
     }
     Ok(())
 }
@@ -125,7 +125,7 @@ impl Iam {
         let tags = checks.tags();
         checks.finish()?;
         check_clients(clients.len())?;
-        let key = bare(url)?;
+        let key = host_and_path(url)?;
         if self.providers.contains_key(key) {
             return Err(exists(format!("Provider with url {url} already exists.")));
         }
@@ -138,7 +138,7 @@ impl Iam {
             arn: self.arn("oidc-provider", "/", key),
             created: self.time(),
             clients,
-            thumbprints: if thumbprints.is_empty() { vec![fetched(key)] } else { thumbprints },
+            thumbprints: if thumbprints.is_empty() { vec![generated_thumbprint(key)] } else { thumbprints },
             tags: Tags::of(tags),
         };
         let mut xml = Xml::new();
@@ -162,7 +162,7 @@ impl Iam {
         Ok(Some(xml))
     }
 
-    /// The one list that is never paged.
+    /// ListOpenIDConnectProviders, the only list without pages.
     pub(super) fn list_providers(&self) -> Xml {
         let mut xml = Xml::new();
         xml.members("OpenIDConnectProviderList", self.providers.values(), |xml, provider| {
@@ -171,7 +171,7 @@ impl Iam {
         xml
     }
 
-    /// No error if there is no such provider.
+    /// DeleteOpenIDConnectProvider. A missing provider is not an error.
     pub(super) fn delete_provider(&mut self, params: &Params) -> Answer {
         let mut checks = Checks::on(params);
         let arn = checks.arn("OpenIDConnectProviderArn");

@@ -1,4 +1,4 @@
-//! The quotas of an account, under the names of GetAccountSummary
+//! The quotas of an account, with their names in GetAccountSummary
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
 
 use std::collections::BTreeMap;
@@ -12,10 +12,10 @@ pub(super) const ROLES: &str = "RolesQuota";
 pub(super) const POLICIES: &str = "PoliciesQuota";
 pub(super) const USERS: &str = "UsersQuota";
 pub(super) const PROFILES: &str = "InstanceProfilesQuota";
-/// Not told by GetAccountSummary.
+/// GetAccountSummary does not return this quota.
 pub(super) const PROVIDERS: &str = "OpenIDConnectProvidersQuota";
 
-/// All quotas that GetAccountSummary tells, with AWS's defaults.
+/// All quotas that GetAccountSummary returns, with AWS's defaults.
 const DEFAULTS: &[(&str, u32)] = &[
     ("AccessKeysPerUserQuota", 2),
     (TRUST_SIZE, 2048),

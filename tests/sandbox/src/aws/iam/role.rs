@@ -1,6 +1,6 @@
-//! Roles: their trust, description, session, boundary and tags.
+//! Roles: trust policy, description, session duration, permissions boundary and tags.
 //!
-//! Which fields an answer carries differs by operation, as in AWS: lists have no boundary, tags or last use
+//! As in AWS, the fields in a response depend on the operation: lists have no boundary, tags or last use
 //! (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html>).
 
 use super::document::size;
@@ -29,31 +29,31 @@ pub(super) struct Role {
     pub(super) trust: Trust,
     pub(super) boundary: Option<String>,
     pub(super) tags: Tags,
-    /// ARNs.
+    /// The ARNs of the attached policies.
     pub(super) attached: BTreeSet<String>,
     pub(super) inline: BTreeMap<String, Stored>,
-    /// The folded names of the instance profiles that it is in.
+    /// The case-folded names of the instance profiles that contain the role.
     pub(super) profiles: BTreeSet<String>,
     pub(super) last_used: Option<Timestamp>,
-    /// Service-linked: only AWS may change it.
+    /// Whether the role is service-linked, so that only AWS may change it.
     pub(super) linked: bool,
-    /// How many GetRole are still to show the id in place of the ARN.
+    /// How many more GetRole calls show the unique id instead of the ARN.
     pub(super) unsettled: Cell<u32>,
 }
 
-/// Where a role is shown.
+/// In which response a role appears. This decides which fields it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
-    /// By GetRole.
+    /// In GetRole.
     Alone,
-    /// By what made it.
+    /// In the response of the call that created it.
     Made,
     /// In a list, or inside an instance profile.
     Listed,
 }
 
-/// Not made by the caller's hand, not to be changed by it.
-fn protected(name: &str) -> AwsError {
+/// The error for changing a service-linked role.
+fn service_linked_error(name: &str) -> AwsError {
     let text =
         format!("Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS");
     AwsError::new(400, "UnmodifiableEntity", text)
@@ -72,7 +72,7 @@ impl Role {
         }
     }
 
-    /// There even if the role was never used, then empty.
+    /// Writes the last use. GetRole includes the element even if the role was never used; it is then empty.
     pub(super) fn write_last_used(&self, xml: &mut Xml) {
         xml.nest("RoleLastUsed", |xml| {
             if let Some(when) = self.last_used {
@@ -121,10 +121,10 @@ impl Iam {
         self.roles.get_mut(&fold(name)).ok_or_else(|| no_role(name))
     }
 
-    /// A role that the caller may change.
+    /// Finds a role that the caller may change: one that is not service-linked.
     pub(super) fn open_role(&mut self, name: &str) -> Result<&mut Role, AwsError> {
         let role = self.role_mut(name)?;
-        if role.linked { Err(protected(&role.name)) } else { Ok(role) }
+        if role.linked { Err(service_linked_error(&role.name)) } else { Ok(role) }
     }
 
     pub(super) fn check_trust(&self, text: &str, known: &dyn Known) -> Result<Trust, AwsError> {
@@ -136,7 +136,7 @@ impl Iam {
         Ok(trust)
     }
 
-    /// A policy that may be a boundary.
+    /// Checks that a policy can be a permissions boundary.
     fn check_boundary(&self, arn: &str) -> Result<(), AwsError> {
         let there = match self.reference(arn)? {
             Reference::Local(_) => self.local_policy(arn).is_some(),
@@ -195,11 +195,11 @@ impl Iam {
         Ok(Some(self.enter_role(role, boundary, directory)))
     }
 
-    /// Takes a new role in and shows it.
+    /// Adds a new role and returns its XML.
     pub(super) fn enter_role(&mut self, role: Role, boundary: Option<&str>, directory: &Principals) -> Xml {
         let (name, arn, id, unsettled) = (role.name.clone(), role.arn.clone(), role.id.clone(), role.unsettled.get());
         self.roles.insert(fold(&name), role);
-        self.bound(&name, boundary);
+        self.set_boundary(&name, boundary);
         directory.enter(&arn, &id, unsettled);
         let mut xml = Xml::new();
         if let Ok(role) = self.role(&name) {
@@ -230,7 +230,7 @@ impl Iam {
         Ok(Some(xml))
     }
 
-    /// A duration that is not given is one hour; a description that is not given stays
+    /// UpdateRole. Without a duration it sets one hour; without a description it keeps the old one
     /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html>).
     pub(super) fn update_role(&mut self, params: &Params) -> Answer {
         let mut checks = Checks::on(params);
@@ -240,7 +240,7 @@ impl Iam {
         checks.finish()?;
         let role = self.role_mut(name)?;
         if role.linked && max_session.is_some() {
-            return Err(protected(&role.name));
+            return Err(service_linked_error(&role.name));
         }
         if let Some(description) = description {
             description.clone_into(&mut role.description);
@@ -273,8 +273,8 @@ impl Iam {
         Ok(None)
     }
 
-    /// Sets or takes away the boundary, and keeps the count of its users.
-    fn bound(&mut self, name: &str, boundary: Option<&str>) {
+    /// Sets or removes the permissions boundary, and updates the policy's usage count.
+    fn set_boundary(&mut self, name: &str, boundary: Option<&str>) {
         let key = fold(name);
         let Some(role) = self.roles.get_mut(&key) else { return };
         let before = std::mem::replace(&mut role.boundary, boundary.map(str::to_owned));
@@ -292,7 +292,7 @@ impl Iam {
         checks.finish()?;
         self.open_role(name)?;
         self.check_boundary(boundary)?;
-        self.bound(name, Some(boundary));
+        self.set_boundary(name, Some(boundary));
         Ok(None)
     }
 
@@ -303,7 +303,7 @@ impl Iam {
         if self.open_role(name)?.boundary.is_none() {
             return Err(no_such_entity(format!("The role with name {name} does not have a permissions boundary.")));
         }
-        self.bound(name, None);
+        self.set_boundary(name, None);
         Ok(None)
     }
 
@@ -348,10 +348,10 @@ impl Iam {
         Ok(None)
     }
 
-    /// Forgets a role and whatever counts it.
+    /// Removes a role and everything that refers to it.
     pub(super) fn take_role(&mut self, name: &str, directory: &Principals) {
         let key = fold(name);
-        self.bound(name, None);
+        self.set_boundary(name, None);
         if let Some(role) = self.roles.remove(&key) {
             for arn in &role.attached {
                 if let Some(users) = self.attachments.get_mut(arn) {

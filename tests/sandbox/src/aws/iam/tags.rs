@@ -1,4 +1,4 @@
-//! Tags: at most fifty, keys the same whatever their case, none that begins with `aws:`
+//! Tags: at most fifty for each object, case-insensitive keys, and no keys that begin with `aws:`
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>).
 
 use super::page::Page;
@@ -6,7 +6,7 @@ use crate::aws::query::{AwsError, Params, Xml};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many tags an object may have, and a request may carry.
+/// The maximum number of tags of an object and of a request.
 pub(crate) const MOST: usize = 50;
 
 /// A tag.
@@ -26,22 +26,22 @@ impl Tag {
     }
 }
 
-/// The letters of keys and values.
+/// Whether tag keys and values may contain this character.
 pub(crate) fn letter(letter: char) -> bool {
     letter.is_alphanumeric() || letter.is_whitespace() || "_.:/=+-@".contains(letter)
 }
 
-/// Whether a key is AWS's own.
+/// Whether AWS reserves the key.
 pub(crate) fn reserved(key: &str) -> bool {
     key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
 }
 
-/// What is said to someone who sets or takes away a tag of AWS's own.
+/// The error for setting or removing a reserved tag.
 pub(crate) fn system_tag() -> AwsError {
     AwsError::new(400, "InvalidInput", "Caller is an end user and not allowed to mutate system tags instance")
 }
 
-/// Whether these may be set at once.
+/// Checks the tags of one request.
 pub(crate) fn acceptable(tags: &[Tag]) -> Result<(), AwsError> {
     if tags.iter().any(|tag| reserved(&tag.key)) {
         return Err(system_tag());
@@ -54,7 +54,7 @@ pub(crate) fn acceptable(tags: &[Tag]) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// The tags of one object, by folded key.
+/// The tags of one object, by case-folded key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tags(BTreeMap<String, Tag>);
 
@@ -63,7 +63,7 @@ impl Tags {
         Self(tags.into_iter().map(|tag| (tag.key.to_lowercase(), tag)).collect())
     }
 
-    /// Sets tags; one whose key differs in case alone is replaced, key and all.
+    /// Sets tags. A tag whose key differs only in case is replaced, including the key.
     pub(crate) fn set(&mut self, tags: Vec<Tag>) -> Result<(), AwsError> {
         let new = tags.iter().filter(|tag| !self.0.contains_key(&tag.key.to_lowercase())).count();
         if self.0.len() + new > MOST {
@@ -74,26 +74,26 @@ impl Tags {
         Ok(())
     }
 
-    /// Takes tags away; one that is not there is no error.
+    /// Removes tags. Missing tags are not an error.
     pub(crate) fn unset(&mut self, keys: &[&str]) {
         for key in keys {
             self.0.remove(&key.to_lowercase());
         }
     }
 
-    /// The tag of this key, whatever its case.
+    /// Finds a tag by its key, ignoring case.
     pub(crate) fn get(&self, key: &str) -> Option<&Tag> {
         self.0.get(&key.to_lowercase())
     }
 
-    /// `<Tags>…</Tags>`, if there are any.
+    /// Writes `<Tags>…</Tags>`, or nothing without tags.
     pub(crate) fn write(&self, xml: &mut Xml) {
         if !self.0.is_empty() {
             xml.members("Tags", self.0.values(), |xml, tag| tag.write(xml));
         }
     }
 
-    /// The answer of the list operations.
+    /// The response of the operations that list tags.
     pub(crate) fn list(&self, params: &Params, action: &'static str) -> Result<Option<Xml>, AwsError> {
         let window = Page::read(params, action)?.of(&self.0, |_| true);
         let mut xml = Xml::new();

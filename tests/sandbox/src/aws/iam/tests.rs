@@ -1,4 +1,4 @@
-//! What this IAM promises: tables of what is refused, and every way in which things read back.
+//! Tests of IAM: tables of rejected requests, and every case in which IAM returns something else than was written.
 
 mod details;
 mod documents;
@@ -21,7 +21,7 @@ const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","
 const ANYONE: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}"#;
 
-/// One account whose clock moves a second a look.
+/// An account whose clock advances a second each time it is read.
 struct Bench {
     iam: Iam,
     directory: Arc<Principals>,
@@ -50,7 +50,7 @@ impl Bench {
         self.call(action, fields).unwrap_or_else(|error| panic!("{action}: {} {}", error.code, error.message))
     }
 
-    /// Status and code of a refusal.
+    /// The status and code of a rejected request.
     #[track_caller]
     fn refused(&mut self, action: &str, fields: &[(&str, &str)]) -> (u16, String) {
         let error = self.call(action, fields).expect_err(action);
@@ -66,7 +66,7 @@ impl Bench {
         format!("arn:aws:iam::{ACCOUNT}:policy/{name}")
     }
 
-    /// The trust policy of a role, decoded.
+    /// A role's trust policy, URL-decoded.
     fn trust(&mut self, name: &str) -> String {
         let answer = self.ok("GetRole", &[("RoleName", name)]);
         decoded(&text(&answer, "AssumeRolePolicyDocument"))
@@ -81,13 +81,13 @@ fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
 }
 
-/// All texts of the elements of this name.
+/// The texts of all elements of this name.
 fn texts(xml: &str, name: &str) -> Vec<String> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     xml.split(open.as_str()).skip(1).map(|rest| rest.split(close.as_str()).next().unwrap().to_owned()).collect()
 }
 
-/// The text of the first.
+/// The text of the first element of this name.
 #[track_caller]
 fn text(xml: &str, name: &str) -> String {
     texts(xml, name).into_iter().next().unwrap_or_else(|| panic!("no {name} in {xml}"))
@@ -118,7 +118,7 @@ fn an_unknown_operation_is_refused() {
 }
 
 #[test]
-fn the_object_of_a_call_is_told() {
+fn the_object_of_a_call_is_found() {
     let object = |action: &str, form: &str| Iam::object_of(action, &Params::parse(form.as_bytes()));
     assert_eq!(object("AttachRolePolicy", "RoleName=r&PolicyArn=p"), "r");
     assert_eq!(object("GetPolicy", "PolicyArn=p"), "p");

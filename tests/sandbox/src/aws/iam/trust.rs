@@ -1,47 +1,47 @@
-//! Trust policies: what IAM refuses in them, and how they read back.
+//! Trust policies: what IAM rejects in them, and how IAM returns them.
 //!
-//! IAM keeps who is meant, not what was written: an account id comes back as the account's root, and a role or user
-//! that was deleted as its unique id, even if another of that name was made since
-//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>). The text is written
-//! anew, without white space, with one value in place of a list of one, and with AWS principals in an order of IAM's.
+//! IAM stores who is meant, not what was written. An account id is returned as the account's root ARN. A role or user
+//! that was deleted is returned as its unique id, even if a new one has its name
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>). IAM also rewrites
+//! the text: no white space, a single value instead of a list of one, and AWS principals in IAM's own order.
 
 use super::document::{Condition, Document, Principal, Statement, encode, malformed};
 use super::json::Json;
 use crate::aws::query::AwsError;
 
-/// What a trust policy's reader must know of the world.
+/// What a trust policy needs to look up in the accounts.
 pub(crate) trait Known {
     /// The partition of the role's account.
     fn partition(&self) -> &str;
-    /// What is known of a role or user.
+    /// Looks up a role or user.
     fn entity(&self, account: &str, arn: &str) -> Found;
-    /// The same of one whom a new trust policy names: it may not be known everywhere yet.
+    /// Looks up a role or user that a new trust policy names. One that was just created may not be visible yet.
     fn named(&self, account: &str, arn: &str) -> Found;
     /// The ARN of the role or user that has this unique id.
     fn arn_of(&self, id: &str) -> Option<String>;
 }
 
-/// What is known of a role or user.
+/// The result of looking up a role or user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// It is there, with this unique id.
+    /// It exists and has this unique id.
     There(String),
-    /// It is not there.
+    /// It does not exist.
     Nowhere,
-    /// Its account is out of sight.
+    /// Its account is not in the sandbox, so nobody knows.
     OutOfSight,
 }
 
-/// Someone in a trust policy.
+/// A principal in a stored trust policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Who {
-    /// What reads back as it is.
+enum TrustedPrincipal {
+    /// A principal that IAM returns as stored.
     Fixed(String),
-    /// A role or user, bound by its id.
+    /// A role or user, identified by its unique id.
     Entity { id: String, arn: String, account: String },
 }
 
-impl Who {
+impl TrustedPrincipal {
     fn text(&self, known: &dyn Known) -> String {
         match self {
             Self::Fixed(text) => text.clone(),
@@ -56,7 +56,7 @@ impl Who {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
     statement: Statement,
-    principals: Option<Vec<(String, Vec<Who>)>>,
+    principals: Option<Vec<(String, Vec<TrustedPrincipal>)>>,
 }
 
 /// A trust policy that IAM accepted.
@@ -65,30 +65,31 @@ pub(crate) struct Trust {
     version: Option<String>,
     id: Option<String>,
     rules: Vec<Rule>,
-    /// How it reads back, where nobody in it can vanish.
-    settled: Option<String>,
+    /// The returned text, URL-encoded, if no principal in the policy can disappear. Saves building it for each read.
+    fixed_text: Option<String>,
 }
 
 impl Trust {
-    /// Accepts a trust policy or says, as IAM would, why not. The size is the caller's to check.
+    /// Parses a trust policy, or returns IAM's error. The caller checks the size.
     pub(crate) fn read(text: &str, known: &dyn Known) -> Result<Self, AwsError> {
         let document = Document::read(text)?;
         let rules = document.statements.into_iter().map(|statement| rule(statement, known));
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
-        let mut trust = Self { version: document.version, id: document.id, rules, settled: None };
-        let mut whos = trust.rules.iter().flat_map(|rule| &rule.principals).flatten().flat_map(|(_, whos)| whos);
-        if whos.all(|who| matches!(who, Who::Fixed(_))) {
-            trust.settled = Some(encode(&trust.text(known)));
+        let mut trust = Self { version: document.version, id: document.id, rules, fixed_text: None };
+        let mut trusted =
+            trust.rules.iter().flat_map(|rule| &rule.principals).flatten().flat_map(|(_, trusted)| trusted);
+        if trusted.all(|who| matches!(who, TrustedPrincipal::Fixed(_))) {
+            trust.fixed_text = Some(encode(&trust.text(known)));
         }
         Ok(trust)
     }
 
-    /// How it reads back now, encoded.
+    /// The text that IAM returns now, URL-encoded.
     pub(crate) fn encoded(&self, known: &dyn Known) -> String {
-        self.settled.clone().unwrap_or_else(|| encode(&self.text(known)))
+        self.fixed_text.clone().unwrap_or_else(|| encode(&self.text(known)))
     }
 
-    /// How it reads back now.
+    /// The text that IAM returns now.
     pub(crate) fn text(&self, known: &dyn Known) -> String {
         let mut fields = Vec::new();
         let mut put = |key: &str, value: Option<Json>| fields.extend(value.map(|value| (key.to_owned(), value)));
@@ -109,7 +110,9 @@ impl Rule {
             Some(kinds) => Json::Object(
                 kinds
                     .iter()
-                    .map(|(kind, whos)| (kind.clone(), one_or_many(whos.iter().map(|who| who.text(known)).collect())))
+                    .map(|(kind, trusted)| {
+                        (kind.clone(), one_or_many(trusted.iter().map(|who| who.text(known)).collect()))
+                    })
                     .collect(),
             ),
         };
@@ -151,7 +154,8 @@ fn rule(mut statement: Statement, known: &dyn Known) -> Result<Rule, AwsError> {
     }
     let principal = statement.principal.take().ok_or_else(|| malformed("Missing required field Principal"))?;
     let actions = statement.action.as_deref().filter(|actions| !actions.is_empty());
-    if !actions.ok_or_else(|| malformed("Missing required field Action"))?.iter().all(|action| assumes(action)) {
+    if !actions.ok_or_else(|| malformed("Missing required field Action"))?.iter().all(|action| is_assume_action(action))
+    {
         return Err(malformed("AssumeRole policy may only specify STS AssumeRole actions."));
     }
     let principals = match principal {
@@ -161,8 +165,8 @@ fn rule(mut statement: Statement, known: &dyn Known) -> Result<Rule, AwsError> {
     Ok(Rule { statement, principals })
 }
 
-/// Whether this is an action, or a pattern of such, that a trust policy can allow.
-fn assumes(action: &str) -> bool {
+/// Whether this action, or pattern of actions, is one that a trust policy can allow.
+fn is_assume_action(action: &str) -> bool {
     const ACTIONS: &[&str] = &[
         "assumerole",
         "assumerolewithsaml",
@@ -177,7 +181,7 @@ fn assumes(action: &str) -> bool {
     })
 }
 
-/// `*` is any text, `?` any one character.
+/// Matches a pattern: `*` is any text, `?` is any single character.
 pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
@@ -188,21 +192,24 @@ pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-fn resolve(kinds: Vec<(String, Vec<String>)>, known: &dyn Known) -> Result<Vec<(String, Vec<Who>)>, AwsError> {
+fn resolve(
+    kinds: Vec<(String, Vec<String>)>,
+    known: &dyn Known,
+) -> Result<Vec<(String, Vec<TrustedPrincipal>)>, AwsError> {
     let mut wrong = Vec::new();
     let mut resolved = Vec::new();
     for (kind, values) in kinds {
-        let mut whos = Vec::new();
+        let mut trusted = Vec::new();
         for value in values {
             let who = match kind.as_str() {
-                "AWS" => aws(&value, known),
-                "Service" => is_service(&value).then(|| Who::Fixed(value.clone())),
-                "Federated" => Some(Who::Fixed(federated(value.clone(), known)?)),
+                "AWS" => aws_principal(&value, known),
+                "Service" => is_service(&value).then(|| TrustedPrincipal::Fixed(value.clone())),
+                "Federated" => Some(TrustedPrincipal::Fixed(federated(value.clone(), known)?)),
                 _ => None,
             };
             match who {
-                Some(who) if whos.contains(&who) => {}
-                Some(who) => whos.push(who),
+                Some(who) if trusted.contains(&who) => {}
+                Some(who) => trusted.push(who),
                 None => wrong.push(format!(
                     "\"{}\":\"{value}\"",
                     if kind == "AWS" { kind.clone() } else { kind.to_uppercase() }
@@ -210,9 +217,9 @@ fn resolve(kinds: Vec<(String, Vec<String>)>, known: &dyn Known) -> Result<Vec<(
             }
         }
         if kind == "AWS" {
-            whos.sort();
+            trusted.sort();
         }
-        resolved.push((kind, whos));
+        resolved.push((kind, trusted));
     }
     if wrong.is_empty() {
         Ok(resolved)
@@ -225,28 +232,30 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn aws(value: &str, known: &dyn Known) -> Option<Who> {
+fn aws_principal(value: &str, known: &dyn Known) -> Option<TrustedPrincipal> {
     let partition = known.partition();
     if value == "*" {
-        return Some(Who::Fixed(value.to_owned()));
+        return Some(TrustedPrincipal::Fixed(value.to_owned()));
     }
     if is_account(value) {
-        return Some(Who::Fixed(format!("arn:{partition}:iam::{value}:root")));
+        return Some(TrustedPrincipal::Fixed(format!("arn:{partition}:iam::{value}:root")));
     }
     if let Some(arn) = known.arn_of(value) {
         let account = arn.split(':').nth(4)?.to_owned();
-        return Some(Who::Entity { id: value.to_owned(), arn, account });
+        return Some(TrustedPrincipal::Entity { id: value.to_owned(), arn, account });
     }
     let parts: Vec<&str> = value.splitn(6, ':').collect();
     let ["arn", in_partition, service, "", account, resource] = parts[..] else { return None };
     if in_partition != partition || !is_account(account) || resource.contains(['*', '?']) {
         return None;
     }
-    let fixed = || Some(Who::Fixed(value.to_owned()));
+    let fixed = || Some(TrustedPrincipal::Fixed(value.to_owned()));
     match (service, resource.split_once('/')) {
         ("iam", None) if resource == "root" => fixed(),
         ("iam", Some(("role" | "user", name))) if !name.is_empty() => match known.named(account, value) {
-            Found::There(id) => Some(Who::Entity { id, arn: value.to_owned(), account: account.to_owned() }),
+            Found::There(id) => {
+                Some(TrustedPrincipal::Entity { id, arn: value.to_owned(), account: account.to_owned() })
+            }
             Found::OutOfSight => fixed(),
             Found::Nowhere => None,
         },
@@ -269,7 +278,7 @@ fn is_service(text: &str) -> bool {
     is_domain(text) && (text.ends_with(".amazonaws.com") || text.ends_with(".amazonaws.com.cn"))
 }
 
-/// A provider need not exist: without it STS, not IAM, refuses.
+/// Checks a federated principal. The provider need not exist: if it does not, STS refuses later, not IAM now.
 fn federated(value: String, known: &dyn Known) -> Result<String, AwsError> {
     let parts: Vec<&str> = value.splitn(6, ':').collect();
     let good = match parts[..] {

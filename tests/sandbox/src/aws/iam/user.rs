@@ -1,4 +1,4 @@
-//! Users: as much of them as a trust policy's principal needs.
+//! Users, as far as principals in trust policies need them.
 
 use super::page::Page;
 use super::principals::Principals;
@@ -62,7 +62,7 @@ impl Iam {
         Ok(Some(xml))
     }
 
-    /// Without a name it is the caller, who is taken for the account's root user.
+    /// GetUser. Without a name it returns the account's root user as the caller.
     pub(super) fn get_user(&self, params: &Params) -> Answer {
         let mut xml = Xml::new();
         if params.text("UserName").is_none() {

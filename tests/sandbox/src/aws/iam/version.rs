@@ -1,4 +1,4 @@
-//! Versions of managed policies: five at most, numbered for good, one of them in force.
+//! Versions of managed policies: at most five, with numbers that are never reused, one of them the default.
 
 use super::page::Page;
 use super::policy::{Managed, Policy, Version};
@@ -10,7 +10,7 @@ fn no_version(arn: &str, version: &str) -> AwsError {
     no_such_entity(format!("Policy {arn} version {version} does not exist or is not attachable."))
 }
 
-/// `v3` and, as in IAM, `v3.anything` is 3.
+/// Parses a version id. `v3` is 3; so is `v3.anything` in IAM.
 fn number(text: &str) -> Option<u32> {
     text.strip_prefix('v')?.parse().ok()
 }
@@ -36,7 +36,7 @@ impl Policy {
             .element("CreateDate", date(version.created));
     }
 
-    /// All versions, the newest first, as GetAccountAuthorizationDetails has them.
+    /// Writes all versions, newest first, as GetAccountAuthorizationDetails returns them.
     pub(super) fn write_versions(&self, xml: &mut Xml) {
         xml.members("PolicyVersionList", self.versions.iter().rev(), |xml, (number, version)| {
             self.write_version(xml, *number, version, true);
@@ -101,7 +101,7 @@ impl Iam {
         let mut xml = Xml::new();
         match self.policy(arn)? {
             Managed::Local(policy) => {
-                // The newest comes first, so keys count down.
+                // The list shows the newest version first, so the keys count down.
                 let newest_first = |number: u32| format!("{:010}", u32::MAX - number);
                 let table: BTreeMap<String, _> = policy
                     .versions

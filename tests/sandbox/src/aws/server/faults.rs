@@ -1,4 +1,4 @@
-//! Answers that no service gives, over HTTP.
+//! Tests of faults over HTTP: truncated answers, HTML pages, refusals and throttling.
 
 use super::tests::{Bench, FIRST, Key, Reply, SECOND, TEST};
 use crate::aws::{Fault, Match, Refusal};
@@ -10,7 +10,7 @@ use serde_json::Value;
 const ME: [(&str, &str); 2] = [("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
 
 impl Bench {
-    /// The length that the headers promise and the bytes that come before the connection ends, well or not.
+    /// The content length, the number of received body bytes, and whether the connection ended without an error.
     async fn raw(&self, service: &str, query: &str) -> (u64, usize, bool) {
         let address = self.server.endpoint().trim_start_matches("http://").to_owned();
         let stream = tokio::net::TcpStream::connect(&address).await.unwrap();
@@ -39,13 +39,13 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn a_truncated_answer_promises_more_than_it_holds() {
+async fn a_truncated_answer_is_shorter_than_its_content_length() {
     let bench = Bench::new().await;
     let user = "Action=CreateUser&UserName=ada";
     bench.aws.gate().fault(Stage::Before, Match::on("iam", "CreateUser"), Fault::Truncate, Some(1));
     let (promised, sent, well) = bench.raw("iam", user).await;
     assert!(promised > 200 && sent as u64 == promised / 2 && !well, "{promised} {sent} {well}");
-    assert!(bench.aws.iam_call(FIRST, "GetUser", &[("UserName", "ada")]).is_ok(), "it was carried out");
+    assert!(bench.aws.iam_call(FIRST, "GetUser", &[("UserName", "ada")]).is_ok(), "the request was executed");
     let (promised, sent, well) = bench.raw("iam", user).await;
     assert!(sent as u64 == promised && well, "{promised} {sent} {well}");
     let log = bench.aws.gate().log();
@@ -54,7 +54,7 @@ async fn a_truncated_answer_promises_more_than_it_holds() {
 }
 
 #[tokio::test]
-async fn a_page_is_no_answer_of_the_service() {
+async fn a_page_fault_answers_in_html_without_a_request_id() {
     let bench = Bench::new().await;
     let gate = bench.aws.gate();
     gate.fault(Stage::Before, Match::service("sts"), Fault::bad_gateway(), Some(1));
@@ -73,7 +73,7 @@ async fn a_page_is_no_answer_of_the_service() {
 }
 
 #[tokio::test]
-async fn refusals_are_worded_as_each_service_words_them() {
+async fn refusals_use_each_services_own_error() {
     let bench = Bench::new().await;
     let gate = bench.aws.gate();
     let cases = [
@@ -102,7 +102,7 @@ async fn refusals_are_worded_as_each_service_words_them() {
 }
 
 #[tokio::test]
-async fn the_bucket_is_an_accounts_own_over_http() {
+async fn each_account_has_its_own_bucket() {
     let bench = Bench::new().await;
     bench.aws.gate().bucket(Some(crate::gate::Bucket { rate: 0.0, burst: 2.0 }));
     let statuses = async |key: Key<'static>| {

@@ -1,4 +1,4 @@
-//! The front over HTTP: services, callers, errors in both protocols, and the gate.
+//! Tests of the AWS server over HTTP: services, callers, errors in both protocols, and the gate.
 
 use crate::aws::{Aws, Fault, Match, Refusal, Server};
 use crate::gate::Stage;
@@ -15,14 +15,14 @@ use std::time::Duration;
 pub(crate) const FIRST: &str = "111122223333";
 pub(crate) const SECOND: &str = "444455556666";
 
-/// A front with a clock that the test sets, and a client.
+/// A server with a clock that the test sets, and a client.
 pub(crate) struct Bench {
     pub(crate) aws: Arc<Aws>,
     pub(crate) server: Server,
     seconds: Arc<AtomicI64>,
 }
 
-/// An answer.
+/// An HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -41,7 +41,7 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// The status and the code of an error, in either protocol.
+    /// The status and error code of a response in either protocol.
     #[track_caller]
     pub(crate) fn error(&self) -> (u16, String) {
         let code = self.headers.get("x-amzn-errortype").map(|value| value.to_str().unwrap().to_owned());
@@ -49,7 +49,7 @@ impl Reply {
     }
 }
 
-/// Access key and, of a session, its token.
+/// An access key and, for a session, its token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key<'a>(pub(crate) &'a str, pub(crate) Option<&'a str>);
 
@@ -73,7 +73,7 @@ impl Bench {
         Timestamp::from_second(self.seconds.load(Ordering::SeqCst)).unwrap()
     }
 
-    /// One request on a connection of its own; None when that ends without an answer.
+    /// Sends a request on a new connection. None if the connection ends without an answer.
     pub(crate) async fn send(&self, request: http::request::Builder, body: String) -> Option<Reply> {
         let address = self.server.endpoint().trim_start_matches("http://").to_owned();
         let stream = tokio::net::TcpStream::connect(&address).await.unwrap();
@@ -128,7 +128,7 @@ fn form(fields: &[(&str, &str)]) -> String {
 const TRUST: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}"#;
 
-/// What makes a role.
+/// The fields of a CreateRole request.
 pub(crate) fn role<'a>(name: &'a str, trust: &'a str) -> [(&'a str, &'a str); 3] {
     [("Action", "CreateRole"), ("RoleName", name), ("AssumeRolePolicyDocument", trust)]
 }
@@ -167,7 +167,7 @@ async fn a_get_with_a_presigned_query_is_a_request_too() {
 }
 
 #[tokio::test]
-async fn who_is_not_known_is_told_so_in_the_protocol_of_the_service() {
+async fn an_unknown_caller_gets_an_error_in_the_services_protocol() {
     let bench = Bench::new().await;
     let error = |status: u16, code: &str| (status, code.to_owned());
     let get = [("Action", "GetRole"), ("RoleName", "r"), ("Version", "2010-05-08")];
@@ -193,7 +193,7 @@ async fn who_is_not_known_is_told_so_in_the_protocol_of_the_service() {
 }
 
 #[tokio::test]
-async fn every_answer_carries_its_request_id_and_is_logged() {
+async fn every_answer_has_a_request_id_and_is_logged() {
     let bench = Bench::new().await;
     bench.query(TEST, "iam", &role("r", TRUST)).await;
     let get = bench.query(TEST, "iam", &[("Action", "GetRole"), ("RoleName", "r")]).await;
@@ -227,7 +227,7 @@ async fn every_answer_carries_its_request_id_and_is_logged() {
 }
 
 #[tokio::test]
-async fn faults_strike_before_or_after_the_deed() {
+async fn faults_apply_before_or_after_execution() {
     let bench = Bench::new().await;
     let gate = bench.aws.gate();
     let tag =
@@ -272,7 +272,7 @@ async fn faults_strike_before_or_after_the_deed() {
 }
 
 #[tokio::test]
-async fn faults_keep_to_their_account_region_and_service() {
+async fn faults_apply_only_to_their_account_region_and_service() {
     let bench = Bench::new().await;
     let gate = bench.aws.gate();
     let list = [("Action", "ListRoles")];

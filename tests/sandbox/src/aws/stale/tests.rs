@@ -1,4 +1,4 @@
-//! Stale reads over HTTP: how many, of whose state, and what is never stale.
+//! Tests of stale reads over HTTP: how many reads are stale, which state they show, and what is never stale.
 
 use crate::aws::Item;
 use crate::aws::server::tests::{Bench, FIRST, Key, SECOND, TEST, role};
@@ -13,21 +13,24 @@ async fn get(bench: &Bench, key: Key<'_>, name: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn iam_does_not_show_a_write_to_so_many_reads_of_its_account() {
+async fn iam_hides_a_write_from_the_given_number_of_reads_in_its_account() {
     let bench = Bench::new().await;
     bench.aws.set_stale_reads(2);
     assert_eq!(bench.query(TEST, "iam", &role("r", TRUST)).await.status, 200);
     let again = bench.query(TEST, "iam", &role("r", TRUST)).await;
-    assert_eq!(again.error(), (409, "EntityAlreadyExists".to_owned()), "writes see what there is");
+    assert_eq!(again.error(), (409, "EntityAlreadyExists".to_owned()), "writes see the current state");
     assert_eq!(bench.query(Key(SECOND, None), "iam", &role("r", TRUST)).await.status, 200);
     assert_eq!(get(&bench, TEST, "r").await, 404);
     let list = bench.query(TEST, "iam", &[("Action", "ListRoles")]).await;
     assert!(!list.body.contains("<RoleName>"), "{}", list.body);
     assert_eq!(get(&bench, TEST, "r").await, 200);
-    assert_eq!(get(&bench, Key(SECOND, None), "r").await, 404, "each account by itself");
+    assert_eq!(get(&bench, Key(SECOND, None), "r").await, 404, "each account has its own stale state");
     assert_eq!(bench.query(TEST, "iam", &[("Action", "DeleteRole"), ("RoleName", "r")]).await.status, 200);
-    assert_eq!(get(&bench, TEST, "r").await, 200, "a deleted role is still there");
-    assert!(bench.aws.iam_call(FIRST, "GetRole", &[("RoleName", "r")]).is_err(), "but not to the test");
+    assert_eq!(get(&bench, TEST, "r").await, 200, "a stale read still shows the deleted role");
+    assert!(
+        bench.aws.iam_call(FIRST, "GetRole", &[("RoleName", "r")]).is_err(),
+        "a direct call sees the current state"
+    );
     let log = bench.aws.gate().log();
     let stale: Vec<_> = log.iter().filter(|record| record.fault == Some("stale")).map(|r| r.call.number).collect();
     assert_eq!(stale, [4, 5, 7, 9]);
@@ -38,7 +41,7 @@ async fn iam_does_not_show_a_write_to_so_many_reads_of_its_account() {
 }
 
 #[tokio::test]
-async fn eks_does_not_show_a_new_association_to_so_many_reads_of_its_place() {
+async fn eks_hides_an_association_from_the_given_number_of_reads_in_its_region() {
     let bench = Bench::new().await;
     bench.query(TEST, "iam", &role("cart", TRUST)).await;
     bench.aws.set_stale_reads(1);
@@ -53,7 +56,7 @@ async fn eks_does_not_show_a_new_association_to_so_many_reads_of_its_place() {
     let made = bench.eks(TEST, HOME, &format!("POST {PATH}"), body.clone()).await;
     assert_eq!(made.status, 200, "{}", made.body);
     let again = bench.eks(TEST, HOME, &format!("POST {PATH}"), body).await;
-    assert_eq!(again.error(), (409, "ResourceInUseException".to_owned()), "writes see what there is");
+    assert_eq!(again.error(), (409, "ResourceInUseException".to_owned()), "writes see the current state");
     let count = async || {
         let list = bench.eks(TEST, HOME, &format!("GET {PATH}"), Value::Null).await;
         list.json()["associations"].as_array().unwrap().len()
@@ -65,7 +68,7 @@ async fn eks_does_not_show_a_new_association_to_so_many_reads_of_its_place() {
     assert_eq!(bench.eks(TEST, HOME, &format!("DELETE {PATH}/{id}"), Value::Null).await.status, 200);
     assert_eq!(bench.eks(TEST, HOME, "POST /clusters", cluster("new")).await.status, 200);
     let line = "GET /clusters/new/pod-identity-associations";
-    assert_eq!(bench.eks(TEST, HOME, line, Value::Null).await.status, 200, "a cluster is known at once");
+    assert_eq!(bench.eks(TEST, HOME, line, Value::Null).await.status, 200, "a new cluster is never hidden");
 }
 
 const ARN: &str = "arn:aws:iam::111122223333:policy/p";
@@ -79,7 +82,7 @@ impl Bench {
         format!("{} {}", reply.status, reply.body)
     }
 
-    /// A role `r` with one of everything, a policy and a provider.
+    /// A bench with a role `r` that has one of everything, a policy and a provider.
     async fn furnished() -> Self {
         let bench = Self::new().await;
         bench.iam("CreateRole", &[("RoleName", "r"), ("AssumeRolePolicyDocument", TRUST)]).await;
@@ -95,9 +98,9 @@ impl Bench {
     }
 }
 
-/// Each item with a write to it, a read that shows it late, and a read of the same kind of something else that does not.
+/// An item, a write to it, a read that shows the write late, and a read of something else that does not.
 type Case = (Item, (&'static str, Vec<(&'static str, &'static str)>), Shown, Shown);
-/// A read, and what it shows after the write.
+/// A read, and a text that it shows after the write.
 type Shown = (&'static str, Vec<(&'static str, &'static str)>, &'static str);
 
 const R: (&str, &str) = ("RoleName", "r");
@@ -203,7 +206,7 @@ fn cases() -> Vec<Case> {
 const OTHER_TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
 
 #[tokio::test]
-async fn each_item_is_seen_late_by_itself() {
+async fn each_item_is_stale_independently() {
     for (item, (action, fields), (late, asked, text), (other, others, shown)) in cases() {
         let bench = Bench::furnished().await;
         bench.aws.set_late(None, item.clone(), 2);
@@ -213,7 +216,7 @@ async fn each_item_is_seen_late_by_itself() {
         assert!(done.starts_with("200 "), "{item:?}: {done}");
         for _ in 0..2 {
             if (late, &asked) != (other, &others) {
-                // what does not show the item is not counted
+                // A read that does not show the item does not count.
                 let seen = bench.iam(other, &others).await;
                 assert!(seen.contains(shown), "{item:?}: {seen}");
             }
@@ -227,24 +230,24 @@ async fn each_item_is_seen_late_by_itself() {
 }
 
 #[tokio::test]
-async fn a_list_that_lags_shows_the_item_before_its_last_write() {
+async fn a_stale_list_shows_the_item_before_its_last_write() {
     let bench = Bench::furnished().await;
     bench.aws.set_late(Some(FIRST), Item::Attached("r".to_owned(), ARN.to_owned()), 3);
     let attached = async || bench.iam("ListAttachedRolePolicies", &[R]).await.contains(ARN);
     bench.iam("DetachRolePolicy", &[R, P]).await;
-    assert!(attached().await, "it is detached, and still shown");
+    assert!(attached().await, "a stale read still shows the detached policy");
     bench.iam("AttachRolePolicy", &[R, P]).await;
-    assert!(!attached().await, "it is attached again, and not yet shown");
+    assert!(!attached().await, "a stale read does not show the policy attached again");
     assert_eq!(bench.aws.iam_call(FIRST, "ListAttachedRolePolicies", &[R]).unwrap().matches(ARN).count(), 1);
     let log = bench.aws.gate().log();
     let stale = log.iter().filter(|record| record.fault == Some("stale")).map(|record| record.call.action.clone());
     assert_eq!(stale.collect::<Vec<_>>(), ["ListAttachedRolePolicies"; 2]);
     bench.aws.set_late(None, Item::Attached("r".to_owned(), ARN.to_owned()), 0);
-    assert!(attached().await, "the lag is over");
+    assert!(attached().await, "reads are no longer stale");
 }
 
 #[tokio::test]
-async fn items_are_late_side_by_side_and_a_snapshot_ends_it() {
+async fn several_items_are_stale_until_a_restore() {
     let bench = Bench::furnished().await;
     let snapshot = bench.aws.snapshot();
     for name in ["one", "two"] {
@@ -260,8 +263,8 @@ async fn items_are_late_side_by_side_and_a_snapshot_ends_it() {
     bench.aws.restore(&snapshot);
     bench.iam("DeleteRolePolicy", &[R, ("PolicyName", "two")]).await;
     let now = list().await;
-    assert!(now.contains("one") && now.contains("two"), "the last write is not seen yet: {now}");
+    assert!(now.contains("one") && now.contains("two"), "the last write is still hidden: {now}");
     bench.aws.set_stale_reads(0);
     bench.iam("DeleteRolePolicy", &[R, ("PolicyName", "one")]).await;
-    assert!(list().await.contains("<PolicyNames></PolicyNames>"), "0 ends it for items, too");
+    assert!(list().await.contains("<PolicyNames></PolicyNames>"), "0 also turns off stale items");
 }

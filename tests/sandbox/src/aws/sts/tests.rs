@@ -1,4 +1,4 @@
-//! STS over HTTP: sessions within and across accounts, and tokens of ServiceAccounts.
+//! Tests of STS over HTTP: sessions within and across accounts, and ServiceAccount tokens.
 
 use crate::aws::eks::{NewCluster, Place};
 use crate::aws::server::tests::{Bench, FIRST, Key, Reply, SECOND, TEST, role};
@@ -61,7 +61,7 @@ async fn a_role_of_another_account_is_assumed_and_used() {
 }
 
 #[tokio::test]
-async fn who_is_not_trusted_is_denied_in_the_words_for_what_is_not_there() {
+async fn an_untrusted_caller_gets_the_same_denial_as_for_a_missing_role() {
     let bench = Bench::new().await;
     let arn = bench.role_in(FIRST, "other", &json!({"AWS": SECOND}), &json!({})).await;
     for arn in [arn.as_str(), "arn:aws:iam::111122223333:role/none", "arn:aws:iam::222222222222:role/none"] {
@@ -76,7 +76,7 @@ async fn who_is_not_trusted_is_denied_in_the_words_for_what_is_not_there() {
 }
 
 #[tokio::test]
-async fn conditions_of_the_trust_policy_are_asked() {
+async fn trust_policy_conditions_are_evaluated() {
     let bench = Bench::new().await;
     let with_id = json!({"StringEquals": {"sts:ExternalId": "secret"}});
     let arn = bench.role_in(SECOND, "guarded", &json!({"AWS": FIRST}), &with_id).await;
@@ -89,7 +89,7 @@ async fn conditions_of_the_trust_policy_are_asked() {
 }
 
 #[tokio::test]
-async fn a_role_trusted_by_its_arn_is_no_longer_trusted_when_it_was_made_anew() {
+async fn a_recreated_role_is_not_trusted_by_its_old_arn() {
     let bench = Bench::new().await;
     let runner = bench.role_in(FIRST, "runner", &json!({"AWS": FIRST}), &json!({})).await;
     let target = bench.role_in(SECOND, "target", &json!({"AWS": runner}), &json!({})).await;
@@ -114,7 +114,7 @@ async fn a_role_trusted_by_its_arn_is_no_longer_trusted_when_it_was_made_anew() 
 }
 
 #[tokio::test]
-async fn requests_that_make_no_sense_are_validation_errors() {
+async fn invalid_requests_are_validation_errors() {
     let bench = Bench::new().await;
     let arn = bench.role_in(FIRST, "self", &json!({"AWS": FIRST}), &json!({})).await;
     for more in [
@@ -136,7 +136,7 @@ async fn requests_that_make_no_sense_are_validation_errors() {
 const SUBJECT: &str = "system:serviceaccount:shop:cart";
 
 #[tokio::test]
-async fn a_service_accounts_token_opens_what_trusts_it_and_nothing_else() {
+async fn a_service_account_token_assumes_only_roles_that_trust_it() {
     let bench = Bench::new().await;
     let place = Place::new(FIRST, "eu-west-1");
     let cluster = bench.aws.add_cluster(&place, NewCluster::named("shop", &place, None)).await.unwrap();
@@ -168,7 +168,7 @@ async fn a_service_accounts_token_opens_what_trusts_it_and_nothing_else() {
         ];
         bench.unsigned(&fields).await
     };
-    assert_eq!(become_role(&good, &arn).await.error(), error(400, "InvalidIdentityToken"), "no provider yet");
+    assert_eq!(become_role(&good, &arn).await.error(), error(400, "InvalidIdentityToken"), "no provider exists yet");
     assert_eq!(bench.query(TEST, "iam", &provider).await.status, 200);
     let session = become_role(&good, &arn).await;
     assert_eq!(session.status, 200, "{}", session.body);
@@ -196,7 +196,7 @@ async fn a_service_accounts_token_opens_what_trusts_it_and_nothing_else() {
     ] {
         assert_eq!(become_role(&token, &arn).await.error(), expected, "{token}");
     }
-    // what is wrong is told in this order: the signature, the time, the audience, the trust policy
+    // STS checks in this order: the signature, the time, the audience, the trust policy.
     let both = key.sign(&json!({"iss": issuer, "sub": "other", "aud": "vault", "exp": now})).unwrap();
     assert_eq!(become_role(&both, &arn).await.error(), error(400, "ExpiredTokenException"));
     assert_eq!(become_role(&other("nbf", json!(now)), &arn).await.status, 200);

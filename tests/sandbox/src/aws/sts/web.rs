@@ -1,8 +1,8 @@
-//! AssumeRoleWithWebIdentity: a ServiceAccount's token for a role's session.
+//! AssumeRoleWithWebIdentity: exchanges a ServiceAccount token for a role session.
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>. AWS fetches the issuer's
-//! keys from the Internet; here an issuer is a cluster that runs, and its key is asked for in process. A token that
-//! does not verify opens nothing.
+//! keys from the Internet. Here an issuer is a running cluster, whose key is read directly. A token that fails
+//! verification is rejected.
 
 use super::{Wish, access_denied, write};
 use crate::aws::Aws;
@@ -23,9 +23,9 @@ fn claim<'a>(token: &'a Token<'_>, name: &str) -> Result<&'a str, AwsError> {
     token.claims[name].as_str().ok_or_else(|| missing(name))
 }
 
-/// AWS documents IDPRejectedClaim as a claim that is not valid, and does not say which ones it means; here it is a
-/// token before its time.
-fn in_force(token: &Token<'_>, now: i64) -> Result<(), AwsError> {
+/// Checks the validity period. AWS documents IDPRejectedClaim for an invalid claim but does not say which claims it
+/// means; the sandbox returns it for a token that is not valid yet.
+fn check_validity_period(token: &Token<'_>, now: i64) -> Result<(), AwsError> {
     let expires = token.claims["exp"].as_i64().ok_or_else(|| missing("exp"))?;
     if expires <= now {
         let text = format!("Token expired: current date/time {now} must be before the expiration date/time {expires}");
@@ -70,7 +70,7 @@ impl Aws {
         if !key.verifies(&token) {
             return Err(invalid("The ID Token provided is not signed by the identity provider"));
         }
-        in_force(&token, (self.clock)().as_second())?;
+        check_validity_period(&token, (self.clock)().as_second())?;
         if !audiences.iter().any(|audience| provider.client_ids.iter().any(|known| known == audience)) {
             return Err(invalid("Incorrect token audience"));
         }

@@ -1,4 +1,4 @@
-//! Webhooks and quotas: who is asked, in which order, and what a refusal looks like.
+//! Tests of webhooks and quotas: their order, and the errors of a denial.
 
 use super::{ROLE, applied, apply, store};
 use crate::kubernetes::{Policy, Preconditions, Refusal, Resource, Store, WriteOptions};
@@ -22,7 +22,7 @@ fn create(store: &mut Store, name: &str) -> Result<Value, Refusal> {
 }
 
 #[test]
-fn a_webhook_refuses_with_the_code_that_it_likes() {
+fn a_webhook_denial_keeps_its_own_code() {
     for (status, code, message) in [
         (json!({"code": 403, "reason": "Forbidden", "message": "no"}), 403, ": no"),
         (json!({"code": 422, "reason": "Invalid"}), 422, ": Invalid"),
@@ -48,7 +48,7 @@ fn a_webhook_refuses_with_the_code_that_it_likes() {
 }
 
 #[test]
-fn a_webhook_that_changes_is_asked_before_one_that_judges() {
+fn mutating_webhooks_run_before_validating_ones() {
     let mut store = store();
     let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
     let judged = Arc::clone(&seen);
@@ -65,7 +65,7 @@ fn a_webhook_that_changes_is_asked_before_one_that_judges() {
     store.ask_webhook("change.y.z", true, Arc::new(move |_| json!({"allowed": true, "patch": patch})));
     let made = apply(&mut store, "me", json!({"annotations": {ROLE: "ours"}})).unwrap().object;
     assert_eq!(made["metadata"]["annotations"], json!({ROLE: "theirs"}));
-    // who applied the field still holds it, with another value
+    // The manager that applied the field still owns it, with the webhook's value.
     assert_eq!(
         super::fields(&made, "me", "Apply"),
         json!({"f:metadata": {"f:annotations": {format!("f:{ROLE}"): {}}}})
@@ -83,7 +83,7 @@ fn a_webhook_that_changes_is_asked_before_one_that_judges() {
 }
 
 #[test]
-fn a_quota_counts_what_is_there() {
+fn a_quota_counts_existing_objects() {
     let mut store = store();
     store.set_quota("few", "a", ACCOUNTS, 2);
     create(&mut store, "one").unwrap();
@@ -91,7 +91,7 @@ fn a_quota_counts_what_is_there() {
     let words = "serviceaccounts \"two\" is forbidden: exceeded quota: few, requested: count/serviceaccounts=1, used: \
                  count/serviceaccounts=2, limited: count/serviceaccounts=2";
     assert_eq!((refusal.code, refusal.message.as_str()), (403, words));
-    // it is asked before anyone looks whether the name is taken
+    // The quota is checked before the name, so a name that exists also gets 403.
     assert_eq!(create(&mut store, "one").unwrap_err().code, 403);
     apply(&mut store, "me", json!({})).unwrap_err();
     store.delete(ACCOUNTS, "a", "one", &Preconditions::default(), false).unwrap();

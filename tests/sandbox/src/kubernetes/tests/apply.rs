@@ -1,4 +1,4 @@
-//! Server-side apply: conflicts, force, sharing, dropping, and what other writers leave behind.
+//! Tests of server-side apply: conflicts, force, shared and dropped fields, and changes by other writers.
 
 use super::{ROLE, applied, apply, apply_with, entry, fields, store};
 use crate::kubernetes::{PatchType, Preconditions, Resource, Store, WriteOptions};
@@ -32,7 +32,7 @@ fn an_apply_creates_and_claims_only_what_it_names() {
 }
 
 #[test]
-fn another_value_of_an_applier_is_a_conflict_and_changes_nothing() {
+fn applying_another_managers_field_with_a_new_value_conflicts() {
     let mut store = store();
     apply(&mut store, "helm", annotated("r1")).unwrap();
     let before = live(&store);
@@ -46,13 +46,13 @@ fn another_value_of_an_applier_is_a_conflict_and_changes_nothing() {
 }
 
 #[test]
-fn a_conflict_with_an_updater_says_version_and_time() {
+fn a_conflict_with_an_updater_names_its_version_and_time() {
     let mut store = store();
     apply(&mut store, "irsa-me", annotated("r1")).unwrap();
     annotate(&mut store, "r2");
     let object = live(&store);
     assert_eq!(object["metadata"]["annotations"][ROLE], "r2");
-    assert_eq!(entry(&object, "irsa-me", "Apply"), None, "its only field was taken");
+    assert_eq!(entry(&object, "irsa-me", "Apply"), None, "the manager lost its only field");
     let time = entry(&object, "kubectl-annotate", "Update").unwrap()["time"].as_str().unwrap().to_owned();
     let refusal = apply(&mut store, "irsa-me", annotated("r1")).unwrap_err();
     let message = format!("conflict with \"kubectl-annotate\" using v1 at {time}");
@@ -60,7 +60,7 @@ fn a_conflict_with_an_updater_says_version_and_time() {
 }
 
 #[test]
-fn several_conflicts_are_told_by_manager() {
+fn several_conflicts_are_grouped_by_manager() {
     let mut store = store();
     apply(&mut store, "helm", json!({"annotations": {"x": "1", "y": "1"}})).unwrap();
     apply(&mut store, "argo", json!({"labels": {"z": "1"}})).unwrap();
@@ -82,7 +82,7 @@ fn force_takes_the_field_from_its_owner() {
 }
 
 #[test]
-fn the_same_value_is_shared_and_stays_while_one_owner_is_left() {
+fn an_equal_value_is_shared_until_its_last_owner_drops_it() {
     let mut store = store();
     apply(&mut store, "helm", annotated("r1")).unwrap();
     let shared = apply(&mut store, "irsa-me", annotated("r1")).unwrap().object;
@@ -96,7 +96,7 @@ fn the_same_value_is_shared_and_stays_while_one_owner_is_left() {
 }
 
 #[test]
-fn a_dropped_field_goes_and_the_rest_stays() {
+fn a_dropped_field_is_removed_and_the_rest_stays() {
     let mut store = store();
     apply(&mut store, "irsa-me", json!({"annotations": {ROLE: "r1", "b": "2"}, "labels": {"l": "1"}})).unwrap();
     let object = apply(&mut store, "irsa-me", json!({"annotations": {"b": "2"}})).unwrap().object;
@@ -106,7 +106,7 @@ fn a_dropped_field_goes_and_the_rest_stays() {
 }
 
 #[test]
-fn what_a_creator_posted_is_its_own_and_survives_our_release() {
+fn a_field_of_the_creator_survives_when_an_applier_drops_it() {
     let mut store = store();
     store.seed_service_account("a", "worker", &[("team", "x")], "terraform").unwrap();
     let own = json!({"f:metadata": {"f:annotations": {".": {}, "f:team": {}}}});
@@ -118,7 +118,7 @@ fn what_a_creator_posted_is_its_own_and_survives_our_release() {
 }
 
 #[test]
-fn an_updater_that_writes_the_applied_value_again_owns_nothing_new() {
+fn an_update_with_the_applied_value_takes_no_ownership() {
     let mut store = store();
     apply(&mut store, "irsa-me", annotated("r1")).unwrap();
     let before = live(&store);
@@ -127,7 +127,7 @@ fn an_updater_that_writes_the_applied_value_again_owns_nothing_new() {
 }
 
 #[test]
-fn a_second_apply_of_the_same_changes_neither_version_nor_time() {
+fn an_unchanged_apply_keeps_version_and_time() {
     let mut store = store();
     let first = apply(&mut store, "irsa-me", annotated("r1")).unwrap();
     let version = store.version();
@@ -138,7 +138,7 @@ fn a_second_apply_of_the_same_changes_neither_version_nor_time() {
 }
 
 #[test]
-fn sharing_a_field_is_a_write_that_leaves_the_times() {
+fn sharing_a_field_keeps_the_times() {
     let mut store = store();
     let first = apply(&mut store, "helm", annotated("r1")).unwrap().object;
     let second = apply(&mut store, "irsa-me", annotated("r1")).unwrap().object;
@@ -148,7 +148,7 @@ fn sharing_a_field_is_a_write_that_leaves_the_times() {
 }
 
 #[test]
-fn lists_are_owned_by_their_keys_or_as_a_whole() {
+fn lists_are_owned_by_key_or_as_a_whole() {
     let mut store = store();
     let body = |secrets: Value, pull: Value| {
         let mut body = applied(json!({"ownerReferences": [
@@ -200,7 +200,7 @@ fn versions_and_uids_are_preconditions_of_an_apply() {
 }
 
 #[test]
-fn an_apply_that_is_not_well_formed_is_refused() {
+fn a_malformed_apply_is_refused() {
     let mut store = store();
     let refusal = apply(&mut store, "", annotated("r")).unwrap_err();
     assert_eq!(refusal.code, 422);
@@ -217,7 +217,7 @@ fn an_apply_that_is_not_well_formed_is_refused() {
 }
 
 #[test]
-fn forgotten_entries_come_back_as_before_first_apply() {
+fn cleared_entries_become_before_first_apply() {
     let mut store = store();
     store.seed_service_account("a", "worker", &[(ROLE, "r1")], "terraform").unwrap();
     let forget = |object: &mut Value| object["metadata"]["managedFields"] = json!([]);
@@ -238,7 +238,7 @@ fn more_than_ten_updaters_are_merged() {
         let change = |object: &mut Value| object["metadata"]["annotations"][format!("k{number}")] = json!("v");
         let manager = format!("updater-{number}");
         if number == 0 {
-            // An object nobody owned a field of is not tracked until it is applied to.
+            // An object without owned fields is not tracked until its first apply.
             apply(&mut store, "irsa-me", annotated("r")).unwrap();
         }
         store.edit(Resource::ServiceAccounts, "a", "worker", &manager, change).unwrap();
@@ -251,7 +251,7 @@ fn more_than_ten_updaters_are_merged() {
 }
 
 #[test]
-fn a_dry_run_tells_and_keeps_nothing() {
+fn a_dry_run_apply_returns_the_result_and_stores_nothing() {
     let mut store = store();
     let options = WriteOptions { dry_run: true, ..WriteOptions::by("irsa-me") };
     let written = apply_with(&mut store, &options, applied(annotated("r1"))).unwrap();

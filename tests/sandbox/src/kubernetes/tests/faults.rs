@@ -1,4 +1,4 @@
-//! Answers that no API server gives, and those that a busy one does, over TLS and HTTP.
+//! Tests of faults over TLS and HTTP: answers that no API server gives, and those of a busy one.
 
 use super::http::{cluster, get, send_accepting};
 use crate::gate::Bucket;
@@ -9,13 +9,13 @@ const WORKER: &str = "/api/v1/namespaces/reporting/serviceaccounts/worker";
 const LIST: &str = "/api/v1/namespaces/reporting/serviceaccounts";
 
 #[tokio::test]
-async fn a_truncated_answer_and_a_page_are_no_answers() {
+async fn truncate_and_page_faults_replace_the_answer() {
     let cluster = cluster().await;
     cluster.gate().fault(Stage::Before, Match::on("create", "serviceaccounts"), Fault::Truncate, Some(1));
     let body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "worker"}}).to_string();
     let kinds = ["application/json"; 2];
     assert_eq!(send_accepting(&cluster, "POST", LIST, "root", kinds, &body).await, None);
-    assert_eq!(get(&cluster, WORKER, "root").await.0, 200, "it was carried out");
+    assert_eq!(get(&cluster, WORKER, "root").await.0, 200, "the request was executed");
     cluster.gate().fault(Stage::Before, Match::any(), Fault::bad_gateway(), Some(1));
     assert_eq!(get(&cluster, WORKER, "root").await, (502, Value::Null));
     let told: Vec<_> =
@@ -27,7 +27,7 @@ async fn a_truncated_answer_and_a_page_are_no_answers() {
 }
 
 #[tokio::test]
-async fn refusals_are_worded_as_the_server_words_them() {
+async fn refusals_use_the_servers_messages() {
     let cluster = cluster().await;
     for (refusal, code, reason) in [
         (Refusal::expired(), 401, "Unauthorized"),
@@ -45,7 +45,7 @@ async fn refusals_are_worded_as_the_server_words_them() {
 }
 
 #[tokio::test]
-async fn the_bucket_is_a_users_own() {
+async fn each_user_has_its_own_bucket() {
     let cluster = cluster().await;
     cluster.gate().bucket(Some(Bucket { rate: 0.0, burst: 1.0 }));
     for user in ["root", "less"] {
@@ -57,7 +57,7 @@ async fn the_bucket_is_a_users_own() {
 }
 
 #[tokio::test]
-async fn a_write_is_not_shown_to_so_many_reads() {
+async fn a_write_is_hidden_from_the_given_number_of_reads() {
     let cluster = cluster().await;
     cluster.stale_reads(3);
     let body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "worker"}}).to_string();
@@ -78,14 +78,14 @@ async fn a_write_is_not_shown_to_so_many_reads() {
     let (code, rest) = get(&cluster, &rest, "root").await;
     assert_eq!((code, &rest["metadata"]["resourceVersion"]), (200, &list["metadata"]["resourceVersion"]));
     let worker = |list: &Value| list["items"].as_array().unwrap().iter().any(|i| i["metadata"]["name"] == "worker");
-    assert!(!worker(&list) && !worker(&rest), "a list that began before the write ends before it");
+    assert!(!worker(&list) && !worker(&rest), "all pages of a list show the state at its start");
     cluster.stale_reads(0);
     assert_eq!(send_accepting(&cluster, "DELETE", WORKER, "root", kinds, "").await.unwrap().0, 200);
     assert_eq!(get(&cluster, WORKER, "root").await.0, 404);
 }
 
 #[tokio::test]
-async fn connections_are_refused_and_taken_again() {
+async fn connections_are_refused_and_accepted_again() {
     let cluster = cluster().await;
     let address = cluster.endpoint().trim_start_matches("https://").to_owned();
     for _ in 0..3 {
@@ -95,7 +95,7 @@ async fn connections_are_refused_and_taken_again() {
         cluster.refuse_connections(true).await.unwrap();
         let mut byte = [0];
         let ended = tokio::io::AsyncReadExt::read(&mut open, &mut byte).await;
-        assert!(matches!(ended, Ok(0) | Err(_)), "what was open ends: {ended:?}");
+        assert!(matches!(ended, Ok(0) | Err(_)), "open connections end: {ended:?}");
         let refused = tokio::net::TcpStream::connect(&address).await.unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
         cluster.refuse_connections(false).await.unwrap();
@@ -104,5 +104,5 @@ async fn connections_are_refused_and_taken_again() {
     cluster.stop();
     cluster.refuse_connections(false).await.unwrap();
     let gone = tokio::net::TcpStream::connect(&address).await;
-    assert!(gone.is_err(), "what has ended does not come back");
+    assert!(gone.is_err(), "a closed server does not accept connections again");
 }

@@ -1,4 +1,4 @@
-//! The same over TLS and HTTP: users, RBAC, the gate and what the wire adds.
+//! Tests over TLS and HTTP: users, RBAC, the gate and what HTTP adds.
 
 use super::ROLE;
 use crate::kubernetes::{
@@ -34,7 +34,7 @@ pub(super) async fn cluster() -> Cluster {
     cluster
 }
 
-/// One request on a connection of its own; None when the connection ends without an answer.
+/// Sends a request on a new connection. None if the connection ends without an answer.
 pub(crate) async fn send(
     cluster: &Cluster,
     method: &str,
@@ -61,7 +61,7 @@ pub(super) async fn send_accepting(
     Some((code, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
 }
 
-/// A watch under way, on a connection of its own.
+/// A running watch on its own connection.
 pub(super) struct Events {
     body: Incoming,
     left: Vec<u8>,
@@ -75,7 +75,7 @@ impl Drop for Events {
 }
 
 impl Events {
-    /// Starts one; the status must be 200.
+    /// Starts a watch. Panics unless the status is 200.
     pub(super) async fn of(cluster: &Cluster, path: &str, token: &str, accept: &str) -> Self {
         let started = respond(cluster, "GET", path, token, ["application/json", accept], "").await;
         let (response, task) = started.unwrap();
@@ -83,7 +83,7 @@ impl Events {
         Self { body: response.into_body(), left: Vec::new(), task }
     }
 
-    /// The next event; None when the stream has ended.
+    /// The next event. None if the stream has ended.
     pub(super) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.left.iter().position(|byte| *byte == b'\n') {
@@ -140,7 +140,7 @@ const WORKER: &str = "/api/v1/namespaces/reporting/serviceaccounts/worker";
 const APPLY: &str = "application/apply-patch+yaml";
 
 #[tokio::test]
-async fn an_apply_in_yaml_goes_all_the_way() {
+async fn a_yaml_apply_is_stored() {
     let cluster = cluster().await;
     let body =
         format!("apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: worker\n  annotations:\n    {ROLE}: r1\n");
@@ -165,7 +165,7 @@ async fn an_apply_in_yaml_goes_all_the_way() {
 }
 
 #[tokio::test]
-async fn users_are_known_by_their_tokens_and_held_to_their_grants() {
+async fn users_are_authenticated_by_token_and_limited_to_their_grants() {
     let cluster = cluster().await;
     let (code, status) = get(&cluster, "/api/v1/serviceaccounts", "wrong").await;
     let unauthorized = json!({
@@ -182,7 +182,7 @@ async fn users_are_known_by_their_tokens_and_held_to_their_grants() {
     let (_, status) = get(&cluster, "/api/v1/namespaces/default/serviceaccounts/x", "less").await;
     assert!(status["message"].as_str().unwrap().starts_with("serviceaccounts \"x\" is forbidden: User"), "{status}");
     assert!(status["message"].as_str().unwrap().ends_with("in the namespace \"default\""), "{status}");
-    // An apply that would create needs that verb too.
+    // An apply that would create the object also needs permission to create.
     let body = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "worker"}}).to_string();
     let path = format!("{WORKER}?fieldManager=m");
     let (code, status) = send(&cluster, "PATCH", &path, "less", APPLY, &body).await.unwrap();
@@ -206,7 +206,7 @@ async fn users_are_known_by_their_tokens_and_held_to_their_grants() {
 }
 
 #[tokio::test]
-async fn faults_strike_before_or_after_the_deed() {
+async fn faults_apply_before_or_after_execution() {
     let cluster = cluster().await;
     cluster.with(|store| store.seed_service_account("reporting", "worker", &[], "t")).unwrap();
     let writes = Match::on("patch", "serviceaccounts").named("worker");
@@ -239,7 +239,7 @@ async fn faults_strike_before_or_after_the_deed() {
 }
 
 #[tokio::test]
-async fn deletes_carry_their_preconditions_in_the_body() {
+async fn delete_preconditions_are_read_from_the_body() {
     let cluster = cluster().await;
     let made = cluster.with(|store| store.seed_service_account("reporting", "worker", &[], "t")).unwrap();
     let body = |uid: &str| json!({"kind": "DeleteOptions", "preconditions": {"uid": uid}}).to_string();
@@ -256,7 +256,7 @@ async fn deletes_carry_their_preconditions_in_the_body() {
 }
 
 #[tokio::test]
-async fn metadata_can_be_had_alone() {
+async fn an_accept_header_can_request_metadata_only() {
     let cluster = cluster().await;
     cluster.with(|store| store.seed_service_account("reporting", "worker", &[(ROLE, "r")], "t")).unwrap();
     let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
@@ -276,14 +276,14 @@ async fn a_deleted_namespace_terminates_for_a_while() {
     let path = "/api/v1/namespaces/reporting";
     let (code, gone) = send(&cluster, "DELETE", path, "root", "application/json", "").await.unwrap();
     assert_eq!((code, &gone["status"]["phase"]), (200, &json!("Terminating")));
-    assert_eq!(get(&cluster, path, "root").await.0, 200, "for a while");
+    assert_eq!(get(&cluster, path, "root").await.0, 200, "the namespace stays for a while");
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(get(&cluster, path, "root").await.0, 404);
     assert!(cluster.with(|store| store.service_account("reporting", "worker").is_none()));
 }
 
 #[tokio::test]
-async fn what_has_no_route_is_told_by_a_status() {
+async fn a_request_without_a_route_gets_a_status() {
     let cluster = cluster().await;
     let accounts = "/api/v1/namespaces/reporting/serviceaccounts";
     for (method, path, code, reason) in [
@@ -302,6 +302,6 @@ async fn what_has_no_route_is_told_by_a_status() {
             "{method} {path}"
         );
     }
-    // of a group that is not served there is not even that
+    // An unknown API group gets a 404 without a Status.
     assert_eq!(get(&cluster, "/apis/example.com/v1/nothings", "root").await, (404, Value::Null));
 }

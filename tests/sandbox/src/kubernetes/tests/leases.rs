@@ -1,4 +1,4 @@
-//! Leases: what a lock made of one relies on.
+//! Tests of Leases: the behaviour that a lock on a Lease relies on.
 
 use super::http::{cluster, get, send};
 use super::store;
@@ -24,7 +24,7 @@ async fn write(cluster: &Cluster, method: &str, name: &str, body: &Value) -> (u1
 }
 
 #[tokio::test]
-async fn a_lease_is_made_renewed_and_let_go_of() {
+async fn a_lease_is_created_renewed_and_released() {
     let cluster = cluster().await;
     let (code, made) = write(&cluster, "POST", "", &lease("me")).await;
     assert_eq!(code, 201, "{made}");
@@ -39,7 +39,7 @@ async fn a_lease_is_made_renewed_and_let_go_of() {
     let (code, second) = write(&cluster, "PUT", "lock", &renewed).await;
     assert_eq!(code, 200, "{second}");
     assert_eq!(get(&cluster, &format!("{LEASES}/lock"), "root").await, (200, second.clone()));
-    // The other one read the first version, too.
+    // A second holder has also read the first version.
     renewed["spec"]["holderIdentity"] = json!("you");
     let (code, status) = write(&cluster, "PUT", "lock", &renewed).await;
     let message = "Operation cannot be fulfilled on leases.coordination.k8s.io \"lock\": the object has been modified; \
@@ -55,7 +55,7 @@ async fn a_lease_is_made_renewed_and_let_go_of() {
     assert_eq!(write(&cluster, "DELETE", "lock", &options).await.0, 200);
     let (code, status) = get(&cluster, &format!("{LEASES}/lock"), "root").await;
     assert_eq!((code, status["message"].as_str()), (404, Some("leases.coordination.k8s.io \"lock\" not found")));
-    // Who held it writes to what is not there: its uid tells.
+    // The former holder writes to the deleted lease. The uid in its request makes that a conflict.
     let (code, status) = write(&cluster, "PUT", "lock", &second).await;
     assert_eq!((code, &status["reason"]), (409, &json!("Conflict")));
     assert!(status["message"].as_str().unwrap().ends_with("UID in object meta: "), "{status}");
@@ -82,7 +82,7 @@ async fn a_put_must_name_the_version_that_it_replaces_and_may_create() {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_wrong_is_refused_in_the_servers_words() {
+async fn an_invalid_lease_is_refused_with_the_servers_message() {
     let cluster = cluster().await;
     let invalid = "Lease.coordination.k8s.io \"lock\" is invalid: spec.";
     let unreadable = "Lease in version \"v1\" cannot be handled as a Lease: ";
@@ -116,7 +116,11 @@ async fn a_lease_that_is_wrong_is_refused_in_the_servers_words() {
     let message = "leases.coordination.k8s.io \"lock\" is forbidden: User \"arn:aws:iam::111122223333:role/less\" cannot \
                    get resource \"leases\" in API group \"coordination.k8s.io\" in the namespace \"reporting\"";
     assert_eq!((code, status["message"].as_str()), (403, Some(message)));
-    assert_eq!(get(&cluster, "/api/v1/namespaces/reporting/leases", "root").await.0, 404, "not of the core group");
+    assert_eq!(
+        get(&cluster, "/api/v1/namespaces/reporting/leases", "root").await.0,
+        404,
+        "leases are not in the core group"
+    );
 }
 
 #[tokio::test]
@@ -139,7 +143,7 @@ async fn leases_are_in_discovery() {
 }
 
 #[test]
-fn a_lease_goes_with_its_namespace_and_is_owned_field_by_field() {
+fn a_lease_is_deleted_with_its_namespace_and_has_field_owners() {
     let mut store = store();
     let options = WriteOptions::by("irsa");
     store.create(Resource::Leases, "a", lease("me"), &options).unwrap();

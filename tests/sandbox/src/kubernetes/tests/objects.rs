@@ -1,4 +1,4 @@
-//! Objects, their versions, lists and selectors.
+//! Tests of objects, their versions, lists and selectors.
 
 use super::store;
 use crate::kubernetes::{ListOptions, PatchType, Preconditions, Resource, Store, Strictness, WriteOptions};
@@ -32,7 +32,7 @@ fn a_cluster_starts_with_its_namespaces_and_their_accounts() {
 }
 
 #[test]
-fn a_created_object_has_what_the_server_gives_it() {
+fn a_created_object_has_the_server_set_fields() {
     let mut store = store();
     let made = create(&mut store, json!({"metadata": {"generateName": "w-", "annotations": {}}})).unwrap();
     let metadata = made["metadata"].as_object().unwrap();
@@ -45,7 +45,7 @@ fn a_created_object_has_what_the_server_gives_it() {
 }
 
 #[test]
-fn what_is_wrong_with_a_new_object_is_told_as_the_server_tells_it() {
+fn an_invalid_object_is_refused_with_the_servers_message() {
     let mut store = store();
     create(&mut store, json!({"metadata": {"name": "there"}})).unwrap();
     let long = "x".repeat(256 * 1024);
@@ -80,7 +80,7 @@ fn what_is_wrong_with_a_new_object_is_told_as_the_server_tells_it() {
 }
 
 #[test]
-fn a_stale_replace_is_refused_and_one_without_a_version_is_not() {
+fn a_replace_with_an_old_version_is_refused_and_without_one_accepted() {
     let mut store = store();
     let first = create(&mut store, json!({"metadata": {"name": "w", "labels": {"a": "1"}}})).unwrap();
     let mut next = first.clone();
@@ -103,7 +103,7 @@ fn a_stale_replace_is_refused_and_one_without_a_version_is_not() {
 }
 
 #[test]
-fn a_patch_that_changes_nothing_is_no_write() {
+fn a_patch_without_change_keeps_the_version() {
     let mut store = store();
     create(&mut store, json!({"metadata": {"name": "w", "labels": {"a": "1"}}})).unwrap();
     let version = store.version();
@@ -115,7 +115,7 @@ fn a_patch_that_changes_nothing_is_no_write() {
 }
 
 #[test]
-fn deletes_heed_preconditions_and_finalizers() {
+fn deletes_respect_preconditions_and_finalizers() {
     let mut store = store();
     let made = create(&mut store, json!({"metadata": {"name": "w", "finalizers": ["x.io/y"]}})).unwrap();
     let mut preconditions = Preconditions { uid: Some("other".to_owned()), ..Preconditions::default() };
@@ -135,7 +135,7 @@ fn deletes_heed_preconditions_and_finalizers() {
 }
 
 #[test]
-fn a_deleted_namespace_takes_its_contents_along() {
+fn deleting_a_namespace_deletes_its_contents() {
     let mut store = store();
     create(&mut store, json!({"metadata": {"name": "w"}})).unwrap();
     create(&mut store, json!({"metadata": {"name": "held", "finalizers": ["x.io/y"]}})).unwrap();
@@ -153,7 +153,7 @@ fn a_deleted_namespace_takes_its_contents_along() {
 }
 
 #[test]
-fn the_default_account_comes_back() {
+fn a_deleted_default_service_account_is_recreated() {
     let mut store = store();
     let old = store.service_account("a", "default").unwrap()["metadata"]["uid"].clone();
     store.delete(ACCOUNTS, "a", "default", &Preconditions::default(), false).unwrap();
@@ -161,7 +161,7 @@ fn the_default_account_comes_back() {
 }
 
 #[test]
-fn two_thousand_accounts_come_in_pages_of_one_moment() {
+fn pages_of_two_thousand_accounts_show_one_version() {
     let mut store = store();
     for number in 0..2000 {
         store.seed_service_account(&format!("n{}", number % 7), &format!("w{number:04}"), &[], "t").unwrap();
@@ -178,7 +178,7 @@ fn two_thousand_accounts_come_in_pages_of_one_moment() {
         let Some(token) = page["metadata"].get("continue") else { break };
         assert_eq!(page["metadata"]["remainingItemCount"], total - seen.len());
         token.as_str().unwrap().clone_into(&mut options.continue_token);
-        // What happens in between is not seen.
+        // The later pages do not show an object that is created between pages.
         store.seed_service_account("n6", &format!("zz{pages}"), &[], "t").unwrap();
     }
     assert_eq!((seen.len(), pages), (total, total.div_ceil(300)));
@@ -189,7 +189,7 @@ fn two_thousand_accounts_come_in_pages_of_one_moment() {
 }
 
 #[test]
-fn a_list_that_has_expired_says_how_to_go_on() {
+fn an_expired_list_returns_a_new_continue_token() {
     let mut store = store();
     let first = store.list(ACCOUNTS, &ListOptions { limit: 2, ..ListOptions::default() }).unwrap();
     store.compact();
@@ -204,7 +204,7 @@ fn a_list_that_has_expired_says_how_to_go_on() {
 }
 
 #[test]
-fn selectors_filter_before_the_limit() {
+fn selectors_apply_before_the_limit() {
     let mut store = store();
     for (name, owner) in [("a", "me"), ("b", "you"), ("c", "me"), ("d", "me")] {
         create(&mut store, json!({"metadata": {"name": name, "labels": {"irsa/owner": owner}}})).unwrap();

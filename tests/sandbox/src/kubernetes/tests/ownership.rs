@@ -1,4 +1,5 @@
-//! Any history of applies and patches gives the values and owners of the rules, written down once more in few lines.
+//! A property test: any history of applies and patches gives the values and owners that a short second implementation
+//! of the rules gives.
 
 use super::{ROLE, applied, apply_with, store};
 use crate::kubernetes::{PatchType, Resource, Store, WriteOptions};
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const KEPT: &str = "kept";
 
-/// Annotations of few keys and values, so that they meet.
+/// Annotations. Tests use few keys and values, so that managers conflict.
 type Wanted = BTreeMap<String, String>;
 
 #[derive(Debug, Clone)]
@@ -104,7 +105,7 @@ fn take(store: &mut Store, rules: &mut Rules, step: &Step) {
             let version = store.version();
             if done.is_ok() {
                 apply_with(store, &options, body()).unwrap();
-                assert_eq!(store.version(), version, "a second time is no write");
+                assert_eq!(store.version(), version, "the same apply again stores nothing");
             }
         }
         Step::Patch { manager, key, value } => {
@@ -118,10 +119,10 @@ fn take(store: &mut Store, rules: &mut Rules, step: &Step) {
 
 proptest! {
     #[test]
-    fn every_history_follows_the_rules(steps in steps()) {
+    fn every_history_gives_the_expected_values_and_owners(steps in steps()) {
         let mut store = store();
-        // One that never goes: an object that nobody owns a field of would no longer be tracked, and a map that is
-        // made anew is a change to whoever owned the old one.
+        // One annotation stays throughout. Without any owned field the object would no longer be tracked, and
+        // recreating the map would change it for its earlier owners.
         let kept = applied(json!({"annotations": {KEPT: "1"}}));
         apply_with(&mut store, &WriteOptions::by("keeper"), kept).unwrap();
         let mut rules = Rules::default();

@@ -1,4 +1,4 @@
-//! What users are told about themselves.
+//! Tests of the self-reviews.
 
 use super::http::{cluster, send};
 use crate::kubernetes::{Cluster, Grant, User};
@@ -18,7 +18,7 @@ async fn allowed(cluster: &Cluster, token: &str, attributes: Value) -> bool {
 }
 
 #[tokio::test]
-async fn a_review_says_what_a_request_would_meet() {
+async fn a_review_agrees_with_authorization() {
     let cluster = cluster().await;
     let grants = [
         Grant::in_namespaces(&["reporting"], &["leases", "*/token"], &["get", "create"]),
@@ -54,7 +54,7 @@ async fn a_review_says_what_a_request_would_meet() {
 }
 
 #[tokio::test]
-async fn a_review_of_nothing_or_of_two_things_is_refused() {
+async fn a_review_without_exactly_one_kind_of_attributes_is_refused() {
     let cluster = cluster().await;
     let (code, status) = post(&cluster, "less", "SelfSubjectAccessReview", json!({})).await;
     let text = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
@@ -72,7 +72,7 @@ async fn a_review_of_nothing_or_of_two_things_is_refused() {
 }
 
 #[tokio::test]
-async fn all_rules_are_told_by_namespace() {
+async fn rules_are_listed_by_namespace() {
     let cluster = cluster().await;
     let rules = async |token: &str, namespace: &str| {
         let (code, answer) = post(&cluster, token, "SelfSubjectRulesReview", json!({"namespace": namespace})).await;

@@ -1,4 +1,4 @@
-//! Tokens of ServiceAccounts: asked for, verified by anyone, and good for STS and for the API itself.
+//! Tests of ServiceAccount tokens: their creation, their verification, and their use for STS and the Kubernetes API.
 
 use super::http::{cluster, get, send};
 use crate::aws::bench::{Bench, FIRST, Key, TEST, role};
@@ -17,7 +17,7 @@ async fn ask(cluster: &Cluster, user: &str, body: &Value) -> (u16, Value) {
     send(cluster, "POST", &format!("{ACCOUNT}/token"), user, "application/json", &body.to_string()).await.unwrap()
 }
 
-/// The token for these audiences, or for the API's own.
+/// Requests a token for these audiences, or for the API's own audience if there are none.
 async fn token(cluster: &Cluster, user: &str, audiences: &[&str]) -> String {
     let (code, answer) = ask(cluster, user, &json!({"spec": {"audiences": audiences}})).await;
     assert_eq!(code, 201, "{answer}");
@@ -33,7 +33,7 @@ fn seed(cluster: &Cluster) -> Value {
 }
 
 #[tokio::test]
-async fn a_token_says_what_a_real_one_says() {
+async fn a_token_has_the_claims_of_a_real_one() {
     let cluster = cluster().await;
     let account = seed(&cluster);
     let body = json!({
@@ -66,7 +66,7 @@ async fn a_token_says_what_a_real_one_says() {
 }
 
 #[tokio::test]
-async fn anyone_can_verify_a_token_by_the_published_keys() {
+async fn a_token_verifies_with_the_published_keys() {
     let cluster = cluster().await;
     seed(&cluster);
     let token = token(&cluster, "root", &["sts.amazonaws.com"]).await;
@@ -86,7 +86,7 @@ async fn anyone_can_verify_a_token_by_the_published_keys() {
     public.verify(&RSA_PKCS1_2048_8192_SHA256, text.as_bytes(), &signature).unwrap();
     let forged = format!("{text}x");
     assert!(public.verify(&RSA_PKCS1_2048_8192_SHA256, forged.as_bytes(), &signature).is_err());
-    // ServiceAccounts may read both, others only with the role that they have.
+    // ServiceAccounts may read both documents; other users need a role that allows it.
     let own = self::token(&cluster, "root", &[]).await;
     for path in ["/openid/v1/jwks", "/.well-known/openid-configuration"] {
         assert_eq!(get(&cluster, path, &own).await.0, 200, "{path}");
@@ -96,7 +96,7 @@ async fn anyone_can_verify_a_token_by_the_published_keys() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_wrong_is_refused_in_the_servers_words() {
+async fn an_invalid_token_request_is_refused_with_the_servers_message() {
     let cluster = cluster().await;
     let (code, status) = ask(&cluster, "root", &json!({})).await;
     assert_eq!((code, status["message"].as_str()), (404, Some("serviceaccounts \"worker\" not found")));
@@ -145,10 +145,10 @@ async fn a_request_that_is_wrong_is_refused_in_the_servers_words() {
     let message = "TokenRequest.authentication.k8s.io \"worker\" is invalid: metadata.name: Invalid value: \"other\": must \
                    match the service account name if specified";
     assert_eq!((code, status["message"].as_str()), (422, Some(message)));
-    // Longer than EKS allows is shortened.
+    // A longer duration than EKS allows is shortened.
     let (code, answer) = ask(&cluster, "root", &json!({"spec": {"expirationSeconds": 172_800}})).await;
     assert_eq!((code, &answer["spec"]["expirationSeconds"]), (201, &json!(86_400)));
-    // To create ServiceAccounts is not to create their tokens.
+    // Permission to create ServiceAccounts does not include permission to create their tokens.
     let grant = |resource: &str| Access::Only(vec![Grant::in_namespaces(&["reporting"], &[resource], &["create"])]);
     cluster.set_access("somebody", grant("serviceaccounts"));
     let (code, status) = ask(&cluster, "k8s-aws-v1.somebody", &json!({})).await;
@@ -160,7 +160,7 @@ async fn a_request_that_is_wrong_is_refused_in_the_servers_words() {
 }
 
 #[tokio::test]
-async fn at_the_api_a_token_may_do_what_its_account_may() {
+async fn a_token_has_the_permissions_of_its_service_account() {
     let cluster = cluster().await;
     let account = seed(&cluster);
     let token = self::token(&cluster, "root", &[]).await;
@@ -182,25 +182,25 @@ async fn at_the_api_a_token_may_do_what_its_account_may() {
     let grant = Grant::in_namespaces(&["reporting"], &["serviceaccounts"], &["list"]);
     cluster.set_access("system:serviceaccount:reporting:worker", Access::Only(vec![grant]));
     assert_eq!(get(&cluster, list, &token).await.0, 200);
-    // Of another audience, of another cluster, or with other claims it opens nothing.
+    // The API rejects a token for another audience, from another cluster, or with changed claims.
     let foreign = self::token(&cluster, "root", &["sts.amazonaws.com"]).await;
     assert_eq!(get(&cluster, "/api", &foreign).await.0, 401);
     let other = super::http::cluster().await;
     seed(&other);
-    assert_eq!(get(&other, "/api", &token).await.0, 401, "of the same issuer, signed by another key");
+    assert_eq!(get(&other, "/api", &token).await.0, 401, "a token of the same issuer but signed by another key");
     let mut claims = part(&token, 1);
     claims["sub"] = json!("system:serviceaccount:kube-system:default");
     let parts: Vec<&str> = token.split('.').collect();
     let forged = format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(claims.to_string()), parts[2]);
     assert_eq!(get(&cluster, "/api", &forged).await.0, 401);
-    // It ends with its account, and another of that name has another uid.
+    // The token becomes invalid with its ServiceAccount. A new account of the same name has another uid.
     let gone = |resource, name: &str| {
         cluster.with(|store| store.delete(resource, "reporting", name, &Preconditions::default(), false))
     };
     gone(Resource::ServiceAccounts, "worker").unwrap();
     seed(&cluster);
     assert_eq!(get(&cluster, "/api", &token).await.0, 401);
-    // It ends with the pod that it is bound to.
+    // The token becomes invalid with the pod that it is bound to.
     cluster.with(|store| store.seed_pod("reporting", "mine", "worker")).unwrap();
     let bound = json!({"spec": {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "mine"}}});
     let (code, answer) = ask(&cluster, "root", &bound).await;
@@ -213,7 +213,7 @@ async fn at_the_api_a_token_may_do_what_its_account_may() {
 }
 
 #[tokio::test]
-async fn a_token_opens_sts_and_ends_in_time() {
+async fn a_token_is_accepted_by_sts_until_it_expires() {
     let bench = Bench::new().await;
     let place = Place::new(FIRST, "eu-west-1");
     let cluster: Arc<Cluster> = bench.aws.add_cluster(&place, NewCluster::named("shop", &place, None)).await.unwrap();
@@ -250,7 +250,11 @@ async fn a_token_opens_sts_and_ends_in_time() {
     let me = bench.query(key, "sts", &[("Action", "GetCallerIdentity")]).await;
     assert_eq!(me.text("Arn"), "arn:aws:sts::111122223333:assumed-role/reports/pod");
     let own = token(&cluster, "admin-token", &[]).await;
-    assert_eq!(become_role(&own).await.error(), (400, "InvalidIdentityToken".to_owned()), "not its audience");
+    assert_eq!(
+        become_role(&own).await.error(),
+        (400, "InvalidIdentityToken".to_owned()),
+        "the API's own audience is not accepted by STS"
+    );
     assert_eq!(get(&cluster, "/api", &own).await.0, 200);
     bench.wait(3600);
     assert_eq!(become_role(&good).await.error(), (400, "ExpiredTokenException".to_owned()));

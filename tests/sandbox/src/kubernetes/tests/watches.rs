@@ -1,4 +1,4 @@
-//! Watches: what is told, in which order, and when they end.
+//! Tests of watches: their events, the order of the events, and when they end.
 
 use super::http::{Events, cluster, get, send};
 use super::store;
@@ -22,7 +22,7 @@ fn start(store: &Store, list: &ListOptions) -> Watch {
     Watch::start(store, ACCOUNTS, list, WatchOptions::default()).unwrap()
 }
 
-/// Type and name of each event since the last look.
+/// The type and name of each event since the last call.
 fn told(watch: &mut Watch, store: &Store) -> Vec<(String, String)> {
     let text = |event: &Value, at: &str| event.pointer(at).and_then(Value::as_str).unwrap().to_owned();
     let events = watch.look(store).unwrap();
@@ -42,12 +42,12 @@ fn delete(store: &mut Store, name: &str) {
 }
 
 #[test]
-fn changes_are_told_in_order_from_the_version_that_is_asked_for() {
+fn events_come_in_order_from_the_requested_version() {
     let mut store = store();
     store.seed_service_account("a", "before", &[], "t").unwrap();
     let version = store.version().to_string();
     let mut all = start(&store, &from(""));
-    assert_eq!(told(&mut all, &store), pairs(&[("ADDED", "before"), ("ADDED", "default")]), "what is there");
+    assert_eq!(told(&mut all, &store), pairs(&[("ADDED", "before"), ("ADDED", "default")]), "the initial objects");
     let mut new = start(&store, &from(&version));
     assert_eq!(told(&mut new, &store), [], "nothing since");
     store.seed_service_account("a", "w", &[], "t").unwrap();
@@ -58,7 +58,11 @@ fn changes_are_told_in_order_from_the_version_that_is_asked_for() {
     let expected = pairs(&[("ADDED", "w"), ("MODIFIED", "w"), ("DELETED", "w")]);
     assert_eq!(told(&mut new, &store), expected);
     assert_eq!(told(&mut all, &store), expected);
-    assert_eq!(told(&mut start(&store, &from(&version)), &store), expected, "a late watch hears the same");
+    assert_eq!(
+        told(&mut start(&store, &from(&version)), &store),
+        expected,
+        "a later watch from the same version gets the same events"
+    );
     assert_eq!(told(&mut new, &store), [], "once");
     let last = start(&store, &from(&version)).look(&store).unwrap().pop().unwrap();
     assert_eq!(
@@ -66,11 +70,11 @@ fn changes_are_told_in_order_from_the_version_that_is_asked_for() {
         store.version().to_string(),
         "the version of the deletion"
     );
-    assert_eq!(last["object"]["metadata"]["labels"], json!({"l": "1"}), "as it was last");
+    assert_eq!(last["object"]["metadata"]["labels"], json!({"l": "1"}), "the last state of the object");
 }
 
 #[test]
-fn what_comes_to_match_is_added_and_what_no_longer_does_is_deleted() {
+fn an_object_that_starts_or_stops_matching_is_added_or_deleted() {
     let mut store = store();
     store.seed_service_account("a", "w", &[], "t").unwrap();
     let version = store.version().to_string();
@@ -88,7 +92,7 @@ fn what_comes_to_match_is_added_and_what_no_longer_does_is_deleted() {
 }
 
 #[test]
-fn a_version_that_is_too_old_is_gone() {
+fn a_watch_from_a_compacted_version_gets_410() {
     let mut store = store();
     let version = store.version();
     let mut watch = start(&store, &from(&version.to_string()));
@@ -97,7 +101,7 @@ fn a_version_that_is_too_old_is_gone() {
     let refusal = start(&store, &from(&version.to_string())).look(&store).unwrap_err();
     let text = format!("too old resource version: {version} ({})", version + 1);
     assert_eq!((refusal.code, refusal.reason.as_str(), refusal.message), (410, "Expired", text));
-    assert_eq!(watch.look(&store).unwrap_err().code, 410, "it had not heard of all");
+    assert_eq!(watch.look(&store).unwrap_err().code, 410, "the watch had not read all compacted events");
     let mut new = start(&store, &from(&(version + 1).to_string()));
     store.seed_service_account("a", "x", &[], "t").unwrap();
     assert_eq!(told(&mut new, &store), pairs(&[("ADDED", "x")]));
@@ -112,7 +116,7 @@ fn a_version_that_is_too_old_is_gone() {
     }
 }
 
-/// A watch that is driven on a paused clock, and its store.
+/// A watch that runs on a paused clock, and its store.
 fn driven(options: WatchOptions) -> (Arc<Mutex<Store>>, mpsc::Receiver<Bytes>) {
     let store = Arc::new(Mutex::new(store()));
     let (client, events) = mpsc::channel(8);
@@ -128,7 +132,7 @@ async fn next(events: &mut mpsc::Receiver<Bytes>) -> Option<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quiet_watch_is_told_the_version_and_ends_in_time() {
+async fn an_idle_watch_gets_bookmarks_and_ends_at_its_timeout() {
     let options = WatchOptions { timeout: Some(Duration::from_secs(150)), bookmarks: true, ..WatchOptions::default() };
     let (store, mut events) = driven(options);
     let began = Instant::now();
@@ -147,7 +151,7 @@ async fn a_quiet_watch_is_told_the_version_and_ends_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_without_an_end_lasts_half_an_hour_and_is_told_no_bookmarks() {
+async fn a_watch_without_timeout_lasts_half_an_hour_without_bookmarks() {
     let (store, mut events) = driven(WatchOptions::default());
     let began = Instant::now();
     assert_eq!(next(&mut events).await.unwrap()["type"], "ADDED");
@@ -159,7 +163,7 @@ async fn a_watch_without_an_end_lasts_half_an_hour_and_is_told_no_bookmarks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_ends_with_the_error_when_its_version_is_forgotten() {
+async fn a_watch_ends_with_an_error_when_its_version_is_compacted() {
     let (store, mut events) = driven(WatchOptions::default());
     assert_eq!(next(&mut events).await.unwrap()["type"], "ADDED");
     let earlier = store.lock().unwrap().clone();
@@ -176,7 +180,7 @@ async fn create(cluster: &Cluster, path: &str, name: &str) {
 }
 
 #[tokio::test]
-async fn over_http_events_come_as_they_happen() {
+async fn events_are_streamed_over_http() {
     let cluster = cluster().await;
     let namespaces = "/api/v1/namespaces";
     let accounts = "/api/v1/namespaces/reporting/serviceaccounts";
@@ -210,7 +214,7 @@ async fn over_http_events_come_as_they_happen() {
     assert_eq!((&error["type"], &error["object"]["code"]), (&json!("ERROR"), &json!(410)));
     assert_eq!(old.next().await, None);
     assert_eq!(cluster.gate().log()[1].call.verb, "watch");
-    // Who may list may not watch.
+    // Permission to list does not include permission to watch.
     assert_eq!(get(&cluster, &format!("{accounts}?watch=1"), "less").await.0, 403);
 }
 
@@ -236,7 +240,7 @@ async fn a_list_can_be_streamed() {
 }
 
 #[test]
-fn a_dry_run_is_told_to_nobody() {
+fn a_dry_run_sends_no_event() {
     let mut store = store();
     store.seed_service_account("a", "w", &[], "t").unwrap();
     let mut watch = start(&store, &from(&store.version().to_string()));

@@ -1,4 +1,4 @@
-//! Writes over HTTP: dry runs of every verb, and patches of every type that are not what they should be.
+//! Tests of writes over HTTP: dry runs of every verb, and invalid patches of every type.
 
 use super::http::{cluster, get, send};
 use crate::kubernetes::{Cluster, Resource};
@@ -57,16 +57,19 @@ async fn a_dry_run_of_any_verb_changes_nothing() {
         let (code, answer) = send(&cluster, method, &path, "root", kind, &body).await.unwrap();
         assert_eq!(code, expected, "{method} {path}: {answer}");
         if method != "DELETE" && path.starts_with(ACCOUNTS) {
-            assert_eq!(answer["metadata"]["labels"]["l"], "1", "it shows what would be: {path}");
+            assert_eq!(answer["metadata"]["labels"]["l"], "1", "a dry run shows the result: {path}");
         }
         assert_eq!(cluster.with(|store| store.version()), before, "{method} {path}");
     }
     let options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "dryRun": ["All"]});
     let (code, held) = write(&cluster, "DELETE", &format!("{ACCOUNTS}/held"), JSON, &options).await;
     assert_eq!(code, 200);
-    assert!(held["metadata"]["deletionTimestamp"].is_string(), "what would wait: {held}");
+    assert!(held["metadata"]["deletionTimestamp"].is_string(), "an object with finalizers would stay: {held}");
     assert_eq!(cluster.with(|store| store.version()), before);
-    assert!(cluster.gate().writes().iter().all(|record| record.call.body.contains("DeleteOptions")), "no write counts");
+    assert!(
+        cluster.gate().writes().iter().all(|record| record.call.body.contains("DeleteOptions")),
+        "dry runs do not count as writes"
+    );
     for (method, path, kind) in [("POST", ACCOUNTS, "CreateOptions"), ("DELETE", &*w, "DeleteOptions")] {
         let (code, status) = send(&cluster, method, &format!("{path}?dryRun=Some"), "root", JSON, "").await.unwrap();
         let message = format!(
@@ -77,7 +80,7 @@ async fn a_dry_run_of_any_verb_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_patch_that_leads_to_no_object_of_the_kind_is_blamed() {
+async fn a_patch_with_an_invalid_result_is_named_in_the_error() {
     let cluster = cluster().await;
     let made = cluster.with(|store| store.seed_service_account("reporting", "w", &[], "t")).unwrap();
     let path = format!("{ACCOUNTS}/w");
@@ -105,7 +108,7 @@ async fn a_patch_that_leads_to_no_object_of_the_kind_is_blamed() {
 }
 
 #[tokio::test]
-async fn a_lease_that_is_gone_is_told_by_a_status() {
+async fn deleting_a_lease_answers_a_status() {
     let cluster = cluster().await;
     let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "lock"}});
     let (_, made) = write(&cluster, "POST", LEASES, JSON, &lease).await;

@@ -1,3 +1,5 @@
+//! Tests of GetAccountAuthorizationDetails, GetAccountSummary and account snapshots.
+
 use super::{ACCOUNT, Bench, POLICY, decoded, error, has, text, texts};
 
 const S3: &str = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
@@ -39,7 +41,7 @@ fn details_of_roles_have_all_but_description_and_session() {
 }
 
 #[test]
-fn a_filter_chooses_kinds() {
+fn a_filter_selects_kinds() {
     let mut bench = furnished();
     let count = |bench: &mut Bench, filter: &[&str]| {
         let fields: Vec<(String, &str)> =
@@ -62,7 +64,7 @@ fn a_filter_chooses_kinds() {
 }
 
 #[test]
-fn details_come_in_pages_over_all_kinds() {
+fn details_are_paged_across_kinds() {
     let mut bench = furnished();
     let (mut seen, mut marker) = (Vec::new(), None::<String>);
     loop {
@@ -106,7 +108,7 @@ fn the_summary_has_counts_and_quotas() {
 }
 
 #[test]
-fn a_snapshot_tells_every_difference_that_a_user_can_make() {
+fn a_snapshot_shows_every_user_change() {
     let mut bench = furnished();
     let mut seen = vec![bench.iam.snapshot()];
     let arn = format!("arn:aws:iam::{ACCOUNT}:policy/p");

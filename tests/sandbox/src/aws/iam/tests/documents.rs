@@ -1,3 +1,5 @@
+//! Tests of policy documents: grammar, encoding, sizes and the AWS managed policies.
+
 use super::super::document::{Stored, encode, size};
 use super::super::managed::POLICIES;
 use super::{Bench, POLICY, error};
@@ -54,7 +56,7 @@ fn policies_for_identities_are_checked() {
 }
 
 #[test]
-fn what_the_grammar_allows_is_accepted() {
+fn a_valid_policy_is_accepted() {
     let rest = r#""Effect":"Deny","NotResource":["arn:aws:s3:::a","arn:aws-cn:s3:::b/${aws:username}"]"#;
     for document in [
         POLICY.to_owned(),
@@ -74,12 +76,12 @@ fn what_the_grammar_allows_is_accepted() {
 }
 
 #[test]
-fn white_space_is_free_and_documents_are_percent_encoded() {
+fn white_space_does_not_count_and_documents_are_percent_encoded() {
     assert_eq!(size(" { \"a\" :\n\t\"b c\"\r}"), 10);
     assert_eq!(encode("{\"A-Z_a.z~\": \"é*+/\"}"), "%7B%22A-Z_a.z~%22%3A%20%22%C3%A9%2A%2B%2F%22%7D");
 }
 
-/// A policy of about so many characters that count.
+/// A policy with at least this many characters that count.
 fn sized(least: usize) -> String {
     POLICY.replace("b/*", &"b".repeat(least - size(POLICY) + 3))
 }
@@ -112,7 +114,7 @@ fn sizes_are_limited() {
 }
 
 #[test]
-fn the_table_of_aws_policies_is_sound() {
+fn every_aws_policy_is_valid() {
     for resource in [
         "/AmazonS3ReadOnlyAccess",
         "/AmazonSQSReadOnlyAccess",

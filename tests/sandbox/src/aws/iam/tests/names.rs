@@ -1,3 +1,5 @@
+//! Tests of request fields: names, paths, lengths and tags.
+
 use super::{ANYONE, Bench, error, has, tags, text, with};
 
 #[test]
@@ -45,7 +47,7 @@ fn fields_of_a_new_role_are_checked() {
 }
 
 #[test]
-fn all_faults_are_told_at_once() {
+fn all_failed_constraints_are_reported_at_once() {
     let mut bench = Bench::new();
     let fields = [("RoleName", ""), ("MaxSessionDuration", "1")];
     let message = bench.call("CreateRole", &fields).unwrap_err().message;
@@ -61,7 +63,7 @@ fn all_faults_are_told_at_once() {
 }
 
 #[test]
-fn names_are_the_same_whatever_their_case() {
+fn names_are_case_insensitive() {
     let mut bench = Bench::new();
     bench.role("App");
     bench.policy("Pol");
@@ -80,7 +82,7 @@ fn names_are_the_same_whatever_their_case() {
 }
 
 #[test]
-fn tags_are_checked_when_made_and_when_set() {
+fn tags_are_checked_on_create_and_tag() {
     let many: Vec<(String, String)> = (0..51).map(|index| (format!("k{index}"), "v".to_owned())).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let (long_key, long_value) = ("k".repeat(129), "v".repeat(257));
@@ -113,7 +115,7 @@ fn tags_are_checked_when_made_and_when_set() {
 }
 
 #[test]
-fn fifty_tags_are_the_most() {
+fn a_fifty_first_tag_is_refused() {
     let mut bench = Bench::new();
     bench.role("r");
     let pairs: Vec<(String, String)> = (0..50).map(|index| (format!("k{index}"), String::new())).collect();

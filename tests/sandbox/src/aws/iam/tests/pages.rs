@@ -1,6 +1,8 @@
+//! Tests of IAM pagination.
+
 use super::{Bench, error, has, tags, text, texts, with};
 
-/// All pages of a list: what each has of `element`.
+/// All pages of a list, as the texts of `element` in each.
 fn pages(bench: &mut Bench, action: &str, fields: &[(&str, &str)], size: &str, element: &str) -> Vec<Vec<String>> {
     let (mut all, mut marker) = (Vec::new(), None::<String>);
     loop {
@@ -22,7 +24,7 @@ fn sizes(pages: &[Vec<String>]) -> Vec<usize> {
 }
 
 #[test]
-fn lists_come_in_pages() {
+fn lists_are_paged() {
     let mut bench = Bench::new();
     for index in 0..7 {
         let name = format!("pg{index}");
@@ -70,7 +72,7 @@ fn lists_come_in_pages() {
 }
 
 #[test]
-fn a_list_goes_on_where_it_was_although_things_come_and_go() {
+fn a_marker_stays_valid_when_items_are_added_and_removed() {
     let mut bench = Bench::new();
     for name in ["b", "d", "f"] {
         bench.role(name);
@@ -85,7 +87,7 @@ fn a_list_goes_on_where_it_was_although_things_come_and_go() {
 }
 
 #[test]
-fn bad_markers_and_sizes_are_refused_everywhere() {
+fn invalid_markers_and_sizes_are_refused_by_every_list() {
     let mut bench = Bench::new();
     for name in ["a", "b"] {
         bench.role(name);
@@ -118,7 +120,7 @@ fn bad_markers_and_sizes_are_refused_everywhere() {
 }
 
 #[test]
-fn a_hundred_is_a_page_where_nothing_is_said() {
+fn the_default_page_size_is_100() {
     let mut bench = Bench::new();
     for index in 0..101 {
         bench.role(&format!("r{index:03}"));

@@ -1,3 +1,5 @@
+//! Tests of managed policies: versions, attachments and AWS managed policies.
+
 use super::{ACCOUNT, Bench, OTHER, POLICY, decoded, error, has, tags, text, texts, with};
 
 fn arn(name: &str) -> String {
@@ -7,7 +9,7 @@ fn arn(name: &str) -> String {
 const S3: &str = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
 
 #[test]
-fn a_policy_reads_back_verbatim() {
+fn a_policy_is_returned_verbatim() {
     let mut bench = Bench::new();
     let spaced = POLICY.replace(',', " ,\n  ");
     let fields = tags(&[("o", "irsa")]);
@@ -27,7 +29,7 @@ fn a_policy_reads_back_verbatim() {
 }
 
 #[test]
-fn five_versions_and_no_number_twice() {
+fn a_policy_has_five_versions_and_never_reuses_a_number() {
     let mut bench = Bench::new();
     let arn = bench.policy("p");
     let create = |bench: &mut Bench, default: &str| {
@@ -57,7 +59,7 @@ fn five_versions_and_no_number_twice() {
 }
 
 #[test]
-fn what_is_in_use_stays() {
+fn a_policy_in_use_is_not_deleted() {
     let mut bench = Bench::new();
     bench.role("r");
     let (attached, bound) = (bench.policy("attached"), bench.policy("bound"));
@@ -126,7 +128,7 @@ fn policies_are_found_by_their_exact_arn() {
 }
 
 #[test]
-fn ten_attachments_are_the_most() {
+fn an_eleventh_attachment_is_refused() {
     let mut bench = Bench::new();
     bench.role("r");
     for index in 0..9 {
@@ -148,7 +150,7 @@ fn ten_attachments_are_the_most() {
 }
 
 #[test]
-fn aws_policies_are_there_and_not_to_be_changed() {
+fn aws_policies_exist_and_cannot_be_changed() {
     let mut bench = Bench::new();
     bench.role("r");
     let policy = bench.ok("GetPolicy", &[("PolicyArn", S3)]);

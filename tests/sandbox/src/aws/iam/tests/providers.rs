@@ -1,3 +1,5 @@
+//! Tests of OpenID Connect providers: URLs, thumbprints, audiences, tags and deletion.
+
 use super::{ACCOUNT, Bench, error, has, text, texts};
 
 const URL: &str = "https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE";
@@ -12,7 +14,7 @@ fn create(bench: &mut Bench, url: &str) -> Result<String, crate::aws::query::Aws
 }
 
 #[test]
-fn urls_are_checked_and_kept_without_their_scheme() {
+fn urls_are_checked_and_stored_without_scheme() {
     let mut bench = Bench::new();
     for url in [
         "http://foo.example.com",
@@ -40,7 +42,7 @@ fn urls_are_checked_and_kept_without_their_scheme() {
 }
 
 #[test]
-fn a_thumbprint_is_filled_in_where_none_is_given() {
+fn a_missing_thumbprint_is_filled_in() {
     let mut bench = Bench::new();
     create(&mut bench, URL).unwrap();
     let prints = |bench: &mut Bench| {
@@ -66,7 +68,7 @@ fn a_thumbprint_is_filled_in_where_none_is_given() {
 }
 
 #[test]
-fn clients_come_and_go_without_complaint() {
+fn adding_and_removing_clients_is_idempotent() {
     let mut bench = Bench::new();
     create(&mut bench, URL).unwrap();
     let arn = arn(URL);
@@ -89,7 +91,7 @@ fn clients_come_and_go_without_complaint() {
 }
 
 #[test]
-fn tags_and_deletion() {
+fn providers_are_tagged_and_deleted() {
     let mut bench = Bench::new();
     create(&mut bench, URL).unwrap();
     let arn = arn(URL);

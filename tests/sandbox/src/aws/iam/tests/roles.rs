@@ -1,3 +1,5 @@
+//! Tests of roles: responses, updates, boundaries, inline policies, instance profiles and quotas.
+
 use super::super::Principals;
 use super::{ACCOUNT, ANYONE, Bench, OTHER, POLICY, decoded, error, has, tags, text, texts, with};
 use crate::aws::query::AwsError;
@@ -24,7 +26,7 @@ fn full(bench: &mut Bench) -> String {
 }
 
 #[test]
-fn each_answer_carries_what_it_carries_in_aws() {
+fn each_response_has_the_fields_that_aws_returns() {
     let mut bench = Bench::new();
     let made = full(&mut bench);
     assert_eq!(text(&made, "Arn"), format!("arn:aws:iam::{ACCOUNT}:role/irsa/team/app"));
@@ -90,7 +92,7 @@ fn a_boundary_must_exist() {
 }
 
 #[test]
-fn inline_policies_read_back_verbatim() {
+fn inline_policies_are_returned_verbatim() {
     let mut bench = Bench::new();
     bench.role("r");
     let spaced = POLICY.replace(',', ",\n ");
@@ -158,7 +160,7 @@ fn instance_profiles_hold_one_role() {
 }
 
 #[test]
-fn a_service_linked_role_is_aws_s_to_change() {
+fn a_service_linked_role_cannot_be_changed_by_callers() {
     let mut bench = Bench::new();
     let service = [("AWSServiceName", "eks.amazonaws.com")];
     let made = bench.ok("CreateServiceLinkedRole", &service);
@@ -201,7 +203,7 @@ fn roles_are_found_by_name_or_arn() {
 }
 
 #[test]
-fn the_account_s_quota_of_roles_holds() {
+fn a_role_over_the_quota_is_refused() {
     let mut bench = Bench::new();
     assert!(bench.iam.set_quota("RolesQuota", 1));
     bench.role("a");
@@ -211,7 +213,7 @@ fn the_account_s_quota_of_roles_holds() {
 }
 
 #[test]
-fn a_new_role_takes_its_time_where_that_is_asked_for() {
+fn an_unsettled_role_becomes_visible_late() {
     let directory = Arc::new(Principals::default());
     let (mut here, mut there) = (Bench::of(ACCOUNT, &directory), Bench::of(OTHER, &directory));
     here.role("at-once");
@@ -222,18 +224,18 @@ fn a_new_role_takes_its_time_where_that_is_asked_for() {
     assert_eq!(arn(&mut here, "at-once"), format!("arn:aws:iam::{ACCOUNT}:role/at-once"));
     let listed = here.ok("ListRoles", &[]);
     let id = texts(&listed, "RoleId")[1].clone();
-    assert!(listed.contains(&young), "lists are not late");
+    assert!(listed.contains(&young), "lists show a new role at once");
     assert_eq!([(); 3].map(|()| arn(&mut here, "young")), [id.clone(), id, young.clone()]);
     let trust = ANYONE.replace("\"*\"", &format!(r#"{{"AWS":"{young}"}}"#));
     let made = [("RoleName", "r"), ("AssumeRolePolicyDocument", trust.as_str())];
     let changed = [("RoleName", "at-once"), ("PolicyDocument", trust.as_str())];
     let told = |error: AwsError| (error.code, error.message);
     let expected = ("MalformedPolicyDocument".to_owned(), format!("Invalid principal in policy: \"AWS\":\"{young}\""));
-    assert_eq!(told(there.call("CreateRole", &made).unwrap_err()), expected, "other accounts wait too");
+    assert_eq!(told(there.call("CreateRole", &made).unwrap_err()), expected, "other accounts also see the role late");
     assert_eq!(told(here.call("UpdateAssumeRolePolicy", &changed).unwrap_err()), expected);
     here.ok("UpdateAssumeRolePolicy", &changed);
     there.ok("CreateRole", &made);
-    // a role made anew is new
+    // A recreated role is new again.
     here.ok("DeleteRole", &[("RoleName", "young")]);
     here.role("young");
     assert!(arn(&mut here, "young").starts_with("AROA"));

@@ -1,3 +1,5 @@
+//! Tests of trust policies: what IAM rejects and how it returns them.
+
 use super::super::Principals;
 use super::{ACCOUNT, ANYONE, Bench, OTHER, decoded, error, text};
 use std::sync::Arc;
@@ -15,7 +17,7 @@ fn aws(principal: &str) -> String {
 const WEB: &str = r#"{"Federated":"arn:aws:iam::111122223333:oidc-provider/h/id/X"}"#;
 
 #[test]
-fn trust_policies_are_checked_when_made_and_when_changed() {
+fn trust_policies_are_checked_on_create_and_update() {
     let star = trust("\"*\"", "");
     let account = format!("arn:aws:iam::{ACCOUNT}");
     let table = [
@@ -74,7 +76,7 @@ fn trust_policies_are_checked_when_made_and_when_changed() {
 }
 
 #[test]
-fn what_a_trust_policy_may_say_is_accepted() {
+fn a_valid_trust_policy_is_accepted() {
     let mut bench = Bench::new();
     bench.role("live");
     for document in [
@@ -95,7 +97,7 @@ fn what_a_trust_policy_may_say_is_accepted() {
 }
 
 #[test]
-fn a_trust_policy_reads_back_as_iam_writes_it() {
+fn a_trust_policy_is_returned_as_iam_rewrites_it() {
     let mut bench = Bench::new();
     let written = r#" { "Statement" : { "Condition": {"stringequals": {"h:sub": ["one"], "h:aud": ["x", "y"]}, "Bool": {"aws:SecureTransport": true}},
         "Action": ["sts:AssumeRole"], "Principal": {"AWS": ["444455556666", "arn:aws:iam::444455556666:root", "111122223333"], "Service": ["eks.amazonaws.com"]},
@@ -112,7 +114,7 @@ fn a_trust_policy_reads_back_as_iam_writes_it() {
 }
 
 #[test]
-fn whoever_is_deleted_reads_back_as_an_id_for_good() {
+fn a_deleted_principal_is_returned_as_its_id_for_good() {
     let mut bench = Bench::new();
     bench.role("gone");
     bench.ok("CreateUser", &[("UserName", "gone-user"), ("Path", "/p/")]);
@@ -137,7 +139,7 @@ fn whoever_is_deleted_reads_back_as_an_id_for_good() {
 }
 
 #[test]
-fn principals_of_other_accounts_are_looked_up_and_vanish_too() {
+fn principals_of_other_accounts_are_looked_up_and_become_ids() {
     let directory = Arc::new(Principals::default());
     let (mut here, mut there) = (Bench::of(ACCOUNT, &directory), Bench::of(OTHER, &directory));
     let arn = format!("arn:aws:iam::{OTHER}:role/caller");
@@ -152,7 +154,7 @@ fn principals_of_other_accounts_are_looked_up_and_vanish_too() {
 }
 
 #[test]
-fn a_living_id_becomes_the_arn_again() {
+fn the_id_of_an_existing_role_is_returned_as_its_arn() {
     let mut bench = Bench::new();
     bench.role("live");
     let id = text(&bench.ok("GetRole", &[("RoleName", "live")]), "RoleId");
@@ -161,7 +163,7 @@ fn a_living_id_becomes_the_arn_again() {
 }
 
 #[test]
-fn a_trust_policy_has_2048_characters_that_count() {
+fn a_trust_policy_may_have_2048_characters_without_white_space() {
     let mut bench = Bench::new();
     let sub =
         |count: usize| trust("\"*\"", &format!(r#","Condition":{{"StringLike":{{"h:sub":"{}"}}}}"#, "y".repeat(count)));
