@@ -277,7 +277,7 @@ impl<'a> PlanContext<'a> {
     }
 
     /// The providers and declared policies that a role needs.
-    pub(crate) fn dependencies<'r>(&self, role: &'r Role) -> impl Iterator<Item = Address> {
+    pub(crate) fn dependencies(&self, role: &Role) -> impl Iterator<Item = Address> {
         let account = &role.account;
         let providers = self.bindings(role);
         let providers = providers.map(|binding| provider_address(account, &binding.cluster));

@@ -45,7 +45,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
         let Some(arn) = context.provider_arn(account_key, issuer) else { continue };
         let object = IamObject { context, address, account_key, account };
         match listed(account.providers.get(&arn), &account.providers_listed) {
-            Observed::Present(live) => existing(draft, &object, &arn, audiences, &live.provider),
+            Observed::Present(live) => existing(draft, &object, &arn, &audiences, &live.provider),
             Observed::Unknown(why) => draft.object_unknown(&object.address, why),
             Observed::Absent => {
                 let tags = object.wanted_tags(&StringMap::new(), false, None);
@@ -64,7 +64,7 @@ fn existing(
     draft: &mut Draft,
     object: &IamObject<'_>,
     arn: &ProviderArn,
-    audiences: BTreeSet<String>,
+    audiences: &BTreeSet<String>,
     before: &Provider,
 ) {
     let ours = object.context.is_ours(&before.tags);
@@ -74,7 +74,7 @@ fn existing(
         tags = object.wanted_tags(&StringMap::new(), false, Some(&before.tags));
     }
     let missing: Vec<String> = audiences.difference(&before.audiences).cloned().collect();
-    let after = Provider { url: before.url.clone(), audiences: &before.audiences | &audiences, tags };
+    let after = Provider { url: before.url.clone(), audiences: &before.audiences | audiences, tags };
     let Some(change) = Change::update(before, &after) else {
         return draft.unchanged(&object.address);
     };

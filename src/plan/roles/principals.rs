@@ -9,6 +9,7 @@ use crate::plan::change::Change;
 use crate::plan::context::PlanContext;
 use crate::plan::draft::{BlockedBy, Draft};
 use crate::plan::other_shards;
+use crate::policy::canonical::Principal;
 use crate::policy::{PolicyDocument, Statement};
 use std::collections::BTreeMap;
 
@@ -50,5 +51,5 @@ pub(crate) fn wait_for_new_roles(context: &PlanContext<'_>, draft: &mut Draft) {
 }
 
 fn principals(trust: &PolicyDocument) -> Vec<&str> {
-    trust.statements().iter().flat_map(Statement::principals).map(|principal| principal.text()).collect()
+    trust.statements().iter().flat_map(Statement::principals).map(Principal::text).collect()
 }

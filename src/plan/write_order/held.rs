@@ -55,7 +55,7 @@ fn hold(draft: &mut Draft, address: &Address, first: &Address, relation: &str) {
             draft.wait(address, None, why);
         }
         Some(BlockedBy::Unknown) | None => {
-            draft.object_unknown(address, format!("`{first}`, {relation}, could not be seen"))
+            draft.object_unknown(address, format!("`{first}`, {relation}, could not be seen"));
         }
     }
 }
