@@ -201,7 +201,7 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &ProviderArn, befo
         .or_else(|| trust_to_keep(context, object.account_key, arn.host_path()))
         .or_else(kept_by_role);
     if objection.is_none() && !users.foreign.is_empty() {
-        draft.note(&object.address, Severity::Low, "left-to-others", None, users.note());
+        draft.note(&object.address, Severity::Low, "left-to-others", None, users.note_text());
         let reason = "roles of others trust it: irsa removes its tags and keeps the provider".to_owned();
         let change = ResourceChange::Provider(Change::Update { before, after });
         return object.step(draft, change, untag, users.leaving, vec![delete_reason(context), reason]);
@@ -261,7 +261,7 @@ impl TrustingRoles {
         users
     }
 
-    fn note(&self) -> String {
+    fn note_text(&self) -> String {
         let more = match self.foreign.len().saturating_sub(NAMED) {
             0 => String::new(),
             more => format!(" and {more} more"),

@@ -221,19 +221,20 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
     let fates: Vec<(MetaField<'_>, Fate)> = ownership.fields().map(|field| (field, comparison.fate(field))).collect();
     for (field, fate) in &fates {
         let owners = ownership.other_owners(*field);
-        let (rule, text) = match fate {
+        let origin = Some(&item.binding.origin);
+        match fate {
             Fate::Harmless => {
                 let (value, by) = (ownership.value(*field).unwrap_or_default(), set_by(&owners));
                 let text = format!("{field} with the value `{value}`{by} is not declared, and is left as it is");
-                ("annotation-undeclared", text)
+                draft.note(address, Severity::Info, "annotation-undeclared", origin, text);
             }
             Fate::Shared => {
                 let owners = owners.join("`, `");
-                ("field-shared", format!("{field} is no longer declared, and stays: `{owners}` holds it too"))
+                let text = format!("{field} is no longer declared, and stays: `{owners}` holds it too");
+                draft.note(address, Severity::Info, "field-shared", origin, text);
             }
-            Fate::Declared | Fate::GivenUp | Fate::Removed | Fate::Drift | Fate::Conflict | Fate::Foreign => continue,
-        };
-        draft.note(address, Severity::Info, rule, Some(&item.binding.origin), text);
+            Fate::Declared | Fate::GivenUp | Fate::Removed | Fate::Drift | Fate::Conflict | Fate::Foreign => {}
+        }
     }
     let to = &comparison.wanted;
     let has_values = to.labels.iter().all(|(key, value)| live.labels.get(key) == Some(value))
