@@ -322,7 +322,7 @@ fn role_name_in_another_case_is_the_same_role() {
     scene.bench.converges();
     assert_eq!(scene.someone.role_id("reports"), id);
     scene.declare(&(text + policy + &role("other").replace("[roles.other]", "[roles.other]\nname = \"REPORTS\"")));
-    scene.bench.ends(3, &["validate"]).says("without regard to case");
+    scene.bench.ends(3, &["validate"]).says("IAM ignores case");
 }
 
 #[test]
