@@ -307,7 +307,10 @@ fn error_in_a_file_named_by_a_variable_is_reported() {
             "`AWS_ROLE_ARN` is not the ARN of a role",
         ),
         (&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "foo")], "`AWS_CONTAINER_CREDENTIALS_FULL_URI` is not a URL"),
-        (&[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "foo")], "`AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` is not a path"),
+        (
+            &[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "foo")],
+            "`AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` is not a path",
+        ),
         (
             &[
                 ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/x"),
