@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Builds `irsa` in the profile of the running program and returns its path, which is next to the running program.
@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 pub fn build(package: &str) -> io::Result<PathBuf> {
     let own = env::current_exe()?;
     let lost = || io::Error::other("the running program is not in cargo's target folder");
-    let profile_folder = own.parent().and_then(Path::parent).ok_or_else(lost)?;
+    let profile_folder = own.parent().ok_or_else(lost)?;
     let profile = match profile_folder.file_name().and_then(|name| name.to_str()).ok_or_else(lost)? {
         "debug" => "dev",
         other => other,
