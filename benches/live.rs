@@ -6,7 +6,7 @@ use irsa::model::address::Address;
 use irsa::model::desired::Desired;
 use irsa::model::live::{
     Access, Extent, FieldManager, Identity, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveRole,
-    LiveServiceAccount, NamespacePhase, Observed, Quotas, RoleSummary,
+    LiveServiceAccount, NamespacePhase, Observed, RoleSummary,
 };
 use irsa::model::marks::field_manager;
 use irsa::model::resource::{ManagedPolicy, Role, ServiceAccount};
@@ -31,23 +31,10 @@ pub(crate) fn empty(desired: &Desired) -> Live {
             partition: account.partition.clone(),
             caller: format!("arn:aws:iam::{}:user/bench", account.id),
         };
-        let mut roles = BTreeMap::new();
+        let mut account = LiveAccount::without_objects(Access::Granted(identity), Observed::Present(()));
         for role in desired.roles.values().filter(|role| role.account == *key) {
-            roles.insert(role.name.case_insensitive(), Observed::Absent);
+            account.roles.insert(role.name.case_insensitive(), Observed::Absent);
         }
-        let account = LiveAccount {
-            identity: Access::Granted(identity),
-            quotas: Quotas::default(),
-            role_list: Observed::Present(Vec::new()),
-            role_list_denied: false,
-            roles,
-            policies: BTreeMap::new(),
-            policies_listed: Observed::Present(()),
-            foreign_policies: BTreeMap::new(),
-            providers: BTreeMap::new(),
-            providers_listed: Observed::Present(()),
-            odd: Vec::new(),
-        };
         (key.clone(), account)
     });
     let clusters = desired.clusters.keys().map(|key| {

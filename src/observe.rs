@@ -33,10 +33,13 @@ use futures::FutureExt;
 use futures::future::{join, join_all};
 use reader::AccountReader;
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::sync::Semaphore;
 
 /// What to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadOptions {
+    /// How many objects of an account are read at the same time.
+    pub parallelism: usize,
     /// Whether the plan deletes everything: then what may prevent a delete is read for all objects that irsa manages,
     /// not only for undeclared ones.
     pub destroy: bool,
@@ -111,7 +114,8 @@ pub async fn observe(
     .shared();
     let accounts = accounts().map(|(key, account)| {
         let (destroy, search) = (options.destroy, scope.is_none());
-        let reader = AccountReader { key, account, desired: in_scope, aws, destroy, search };
+        let slots = Semaphore::new(options.parallelism.max(1));
+        let reader = AccountReader { key, account, desired: in_scope, aws, destroy, search, slots };
         let calls = early_account.take_if(|(account, _)| account == key).map(|(_, calls)| calls);
         let issuers = issuers.clone();
         async move {

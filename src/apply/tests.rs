@@ -26,7 +26,7 @@ fn clients(world: &World) -> Clients<'_, World, World, World, World> {
 
 /// The plan for the current state of the world.
 async fn planned(kit: &Kit, world: &World) -> Plan {
-    let looks = ReadOptions { destroy: kit.options.destroy, shard: kit.options.shard };
+    let looks = ReadOptions { parallelism: 10, destroy: kit.options.destroy, shard: kit.options.shard };
     let identities = identify(&kit.desired.accounts, world).await;
     let live = observe(&kit.desired, &identities, Early::default(), world, world, &looks, &Silence).await;
     world.take_log();

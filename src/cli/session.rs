@@ -142,7 +142,7 @@ impl<'a> Session<'a> {
         let mut findings = lint::declared(&desired);
         deny(&findings, global.deny())?;
         let kubernetes = self.kubernetes(&aws, &desired);
-        let read = ReadOptions { destroy: options.destroy, shard: options.shard };
+        let read = ReadOptions { parallelism, destroy: options.destroy, shard: options.shard };
         let live = observe::observe(&desired, &identities, early, &aws, &kubernetes, &read, self.listener()).await;
         tracing::info!(aws = aws.requests(), kubernetes = kubernetes.requests(), "requests sent");
         self.print_warnings(&kubernetes);

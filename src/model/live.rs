@@ -89,7 +89,26 @@ pub struct LiveAccount {
     pub providers: BTreeMap<ProviderArn, Observed<LiveProvider>>,
     pub providers_listed: Observed<()>,
     /// The list entries that could not be parsed.
-    pub odd: Vec<Malformed>,
+    pub malformed: Vec<Malformed>,
+}
+
+impl LiveAccount {
+    /// An account without objects. `lists` says whether its lists were read.
+    pub fn without_objects(identity: Access<Identity>, lists: Observed<()>) -> Self {
+        Self {
+            identity,
+            quotas: Quotas::default(),
+            role_list: lists.clone().map(|()| Vec::new()),
+            role_list_denied: false,
+            roles: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            policies_listed: lists.clone(),
+            foreign_policies: BTreeMap::new(),
+            providers: BTreeMap::new(),
+            providers_listed: lists,
+            malformed: Vec::new(),
+        }
+    }
 }
 
 /// A list entry that could not be parsed. Only this object is unknown; the rest of the list is valid.

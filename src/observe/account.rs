@@ -26,24 +26,9 @@ pub(super) async fn read<'a, A: ReadAws>(
             let calls = calls.unwrap_or_else(|| FirstCalls::new(reader.key, reader.aws, reader.roles().len()));
             read_objects(reader, identity, calls, issuers).await
         }
-        Access::Wrong(why, _) | Access::Unknown(why) => unread(why.clone(), identity),
-    }
-}
-
-/// An account that irsa may not read.
-fn unread(why: String, identity: Access<Identity>) -> LiveAccount {
-    LiveAccount {
-        identity,
-        quotas: Quotas::default(),
-        role_list: Observed::Unknown(why.clone()),
-        role_list_denied: false,
-        roles: BTreeMap::new(),
-        policies: BTreeMap::new(),
-        policies_listed: Observed::Unknown(why.clone()),
-        foreign_policies: BTreeMap::new(),
-        providers: BTreeMap::new(),
-        providers_listed: Observed::Unknown(why),
-        odd: Vec::new(),
+        Access::Wrong(why, _) | Access::Unknown(why) => {
+            LiveAccount::without_objects(identity.clone(), Observed::Unknown(why.clone()))
+        }
     }
 }
 
@@ -111,8 +96,8 @@ async fn read_objects<'a, A: ReadAws>(
     let role_list = Arc::unwrap_or_clone(role_list.await).all;
     let role_list_denied = role_list.as_ref().is_err_and(|error| error.kind == CallErrorKind::Denied);
     let role_list = role_list.map_or_else(|error| Observed::Unknown(error.to_string()), Observed::Present);
-    let mut odd = std::mem::take(&mut *malformed.lock().unwrap_or_else(PoisonError::into_inner));
-    odd.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
+    let mut malformed = std::mem::take(&mut *malformed.lock().unwrap_or_else(PoisonError::into_inner));
+    malformed.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
     LiveAccount {
         identity,
         quotas,
@@ -124,7 +109,7 @@ async fn read_objects<'a, A: ReadAws>(
         foreign_policies,
         providers,
         providers_listed,
-        odd,
+        malformed,
     }
 }
 

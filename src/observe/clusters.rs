@@ -163,7 +163,7 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
         }
     }
 
-    /// The ServiceAccounts of a list that covers the names `within`. Of those that irsa cannot parse, keeps those that
+    /// The ServiceAccounts of a list; `within` says which names the list covers. Of those that irsa cannot parse, keeps those that
     /// are declared, may have this owner's label or may name a role. If one has no readable name, reads the missing
     /// declared ones by name.
     async fn relevant(&self, list: ServiceAccountList, within: impl Fn(&NamespacedName) -> bool) -> ServiceAccounts {

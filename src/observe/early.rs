@@ -17,27 +17,27 @@ use tokio::time::Instant;
 /// Up to this many roles are read one by one without a comparison: IAM accepts that many calls without a wait.
 pub(super) const FEW: usize = 30;
 
-/// A call in flight, or its answer.
+/// A call that may be in flight, or its answer.
 pub(super) enum Pending<'a, T> {
-    Sent(BoxFuture<'a, T>),
+    Unanswered(BoxFuture<'a, T>),
     Answered(T),
 }
 
 impl<'a, T> Pending<'a, T> {
     pub(super) fn new(call: impl Future<Output = T> + Send + 'a) -> Self {
-        Self::Sent(Box::pin(call))
+        Self::Unanswered(Box::pin(call))
     }
 
     /// Drives the call until it is answered. May be dropped and called again.
     async fn drive(&mut self) {
-        if let Self::Sent(call) = self {
+        if let Self::Unanswered(call) = self {
             *self = Self::Answered(call.await);
         }
     }
 
     pub(super) async fn answer(self) -> T {
         match self {
-            Self::Sent(call) => call.await,
+            Self::Unanswered(call) => call.await,
             Self::Answered(answer) => answer,
         }
     }

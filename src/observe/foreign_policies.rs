@@ -36,7 +36,7 @@ pub(super) async fn read<A: ReadAws>(
         }
     }
     let read = needed.into_iter().map(|(arn, document)| async move {
-        let policy = observed(reader.aws.foreign_policy(reader.key, &arn, document).await);
+        let policy = observed(reader.object(reader.aws.foreign_policy(reader.key, &arn, document)).await);
         (arn, policy)
     });
     let mut read: BTreeMap<_, _> = join_all(read).await.into_iter().collect();

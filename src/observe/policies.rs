@@ -27,7 +27,7 @@ pub(super) async fn read<A: ReadAws>(
         Err(error) if error.kind == CallErrorKind::Denied => {
             let read = declared.values().map(|policy| async move {
                 let arn = PolicyArn::of(&reader.account.partition, &reader.account.id, &policy.path, &policy.name);
-                let policy = observed(reader.aws.policy(reader.key, &arn).await);
+                let policy = observed(reader.object(reader.aws.policy(reader.key, &arn)).await);
                 // a policy that does not exist under its declared path may exist under another one
                 Some((arn, policy)).filter(|(_, policy)| policy.present().is_some())
             });
@@ -52,6 +52,6 @@ async fn one<A: ReadAws>(
             Err(error) => return Some((arn, Observed::Unknown(error.to_string()))),
         }
     }
-    let policy = observed(reader.aws.policy(reader.key, &arn).await);
+    let policy = observed(reader.object(reader.aws.policy(reader.key, &arn)).await);
     Some((arn, policy)).filter(|(_, policy)| *policy != Observed::Absent)
 }

@@ -64,7 +64,7 @@ async fn read_each<A: ReadAws>(
     arns: impl IntoIterator<Item = ProviderArn>,
 ) -> BTreeMap<ProviderArn, Observed<LiveProvider>> {
     let read = arns.into_iter().map(|arn| async move {
-        let provider = observed(reader.aws.provider(reader.key, &arn).await);
+        let provider = observed(reader.object(reader.aws.provider(reader.key, &arn)).await);
         (arn, provider)
     });
     join_all(read).await.into_iter().collect()

@@ -4,8 +4,8 @@ use crate::ids::{IamPath, Key};
 use crate::model::desired::{self, Desired, Role};
 use crate::model::marks::default_path;
 use std::collections::BTreeMap;
+use tokio::sync::Semaphore;
 
-/// What all reads of one account share.
 pub(super) struct AccountReader<'a, A> {
     pub key: &'a Key,
     pub account: &'a desired::Account,
@@ -15,9 +15,19 @@ pub(super) struct AccountReader<'a, A> {
     pub destroy: bool,
     /// Whether to search for undeclared objects with this owner's tag.
     pub search: bool,
+    /// How many objects are read at the same time.
+    pub slots: Semaphore,
 }
 
 impl<'a, A> AccountReader<'a, A> {
+    /// Reads an object that takes several calls, once there is a free slot. `world` limits the rate of single calls: if all
+    /// objects began at once, the calls of each would be spread over the whole run.
+    pub(super) async fn object<T>(&self, read: impl Future<Output = T>) -> T {
+        // never closed
+        let _slot = self.slots.acquire().await;
+        read.await
+    }
+
     /// The declared roles of this account, by case-insensitive name.
     pub(super) fn roles(&self) -> BTreeMap<String, &'a Role> {
         let roles = self.desired.roles.values().filter(|role| &role.account == self.key);

@@ -68,7 +68,7 @@ async fn one<A: ReadAws>(
         }
     }
     let inline: BTreeSet<PolicyName> = declared.into_iter().flat_map(|role| role.inline.keys().cloned()).collect();
-    let role = observed(reader.aws.role(reader.key, name, &inline).await);
+    let role = observed(reader.object(reader.aws.role(reader.key, name, &inline)).await);
     if declared.is_none() && role == Observed::Absent {
         return None;
     }

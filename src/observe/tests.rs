@@ -14,7 +14,7 @@ use fake::World;
 
 /// Reads live state once.
 pub(super) async fn read_live(kit: &Kit, world: &World) -> Live {
-    let options = ReadOptions { destroy: kit.options.destroy, shard: kit.options.shard };
+    let options = ReadOptions { parallelism: 10, destroy: kit.options.destroy, shard: kit.options.shard };
     let identities = identify(&kit.desired.accounts, world).await;
     observe(&kit.desired, &identities, Early::default(), world, world, &options, &Silence).await
 }
@@ -72,7 +72,7 @@ async fn events_report_each_account_and_cluster() {
     let world = World::new(kit.live.clone());
     let identities = identify(&kit.desired.accounts, &world).await;
     let recorder = Recorder::default();
-    let options = ReadOptions { destroy: false, shard: None };
+    let options = ReadOptions { parallelism: 1, destroy: false, shard: None };
     observe(&kit.desired, &identities, Early::default(), &world, &world, &options, &recorder).await;
     let events = recorder.0.into_inner().unwrap();
     assert_eq!(events[0], Event::ReadStarted { places: 3 });

@@ -36,7 +36,7 @@ fn account(context: &PlanContext<'_>, draft: &mut Draft, key: &Key) {
             draft.place_unknown(place.clone(), why);
         }
     }
-    for Malformed { kind, name, why } in &account.odd {
+    for Malformed { kind, name, why } in &account.malformed {
         draft.place_unknown(format!("orphan/{key}/{kind}/{name}"), why);
     }
     for (listed, what) in [(&account.policies_listed, "policies"), (&account.providers_listed, "OIDC providers")] {

@@ -213,7 +213,7 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &ProviderArn, befo
 
 /// A role entry that could not be parsed may trust any provider.
 fn malformed_role(account: &LiveAccount) -> Option<Objection> {
-    let entry = account.odd.iter().find(|entry| entry.kind == OrphanKind::Role)?;
+    let entry = account.malformed.iter().find(|entry| entry.kind == OrphanKind::Role)?;
     Some((
         format!("role `{}` may trust it: {}", entry.name, entry.why),
         "find out what that role is, and delete it".to_owned(),

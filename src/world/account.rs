@@ -8,7 +8,7 @@ mod caller;
 mod failure;
 mod recent_writes;
 
-pub(crate) use failure::{invalid, malformed, unsigned};
+pub(crate) use failure::{invalid, other, unsigned};
 pub(crate) use recent_writes::WriteKind;
 
 use crate::context::Context;
@@ -24,7 +24,7 @@ use aws_sdk_iam::config::Intercept;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{BeforeTransmitInterceptorContextRef, InterceptorContext};
 use aws_smithy_runtime_api::client::retries::classifiers::{
-    ClassifyRetry, RetryAction, RetryClassifierPriority, RetryReason,
+    ClassifyRetry, RetryAction, RetryClassifierPriority, RetryReason as SdkRetryReason,
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
@@ -99,10 +99,7 @@ pub(crate) struct AccountClient {
 macro_rules! client {
     ($sdk:ident, $config:expr, $counter:expr) => {
         $sdk::Client::from_conf(
-            $sdk::config::Builder::from($config)
-                .retry_classifier(NoThrottleRetries)
-                .interceptor($counter.clone())
-                .build(),
+            $sdk::config::Builder::from($config).retry_classifier(RetryRules).interceptor($counter.clone()).build(),
         )
     };
 }
@@ -180,11 +177,11 @@ impl Intercept for Counter {
     }
 }
 
-/// Forbids the SDK to retry throttles and permanent failures.
+/// Forbids the SDK to retry throttles, permanent failures and answers that are too large.
 #[derive(Debug)]
-struct NoThrottleRetries;
+struct RetryRules;
 
-impl ClassifyRetry for NoThrottleRetries {
+impl ClassifyRetry for RetryRules {
     fn classify_retry(&self, _context: &InterceptorContext) -> RetryAction {
         RetryAction::NoActionIndicated
     }
@@ -196,15 +193,15 @@ impl ClassifyRetry for NoThrottleRetries {
             return RetryAction::RetryForbidden;
         }
         match previous {
-            RetryAction::RetryIndicated(RetryReason::RetryableError { kind: ErrorKind::ThrottlingError, .. }) => {
-                RetryAction::RetryForbidden
-            }
+            RetryAction::RetryIndicated(SdkRetryReason::RetryableError {
+                kind: ErrorKind::ThrottlingError, ..
+            }) => RetryAction::RetryForbidden,
             _ => RetryAction::NoActionIndicated,
         }
     }
 
     fn name(&self) -> &'static str {
-        "irsa throttles"
+        "irsa retry rules"
     }
 
     fn priority(&self) -> RetryClassifierPriority {

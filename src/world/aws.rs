@@ -58,14 +58,14 @@ impl AwsReader {
     /// Makes the clients of these accounts. Sends requests only where they are needed to find credentials.
     pub async fn connect(
         context: &Context,
-        wires: &Transports,
+        transports: &Transports,
         accounts: &BTreeMap<Key, Account>,
         clusters: &BTreeMap<Key, Cluster>,
         settings: AwsSettings,
         listen: Arc<dyn Listen>,
     ) -> Self {
         let clock = Clock::new(context);
-        let mut connector = Connector::new(context, wires, settings.timeout, clock);
+        let mut connector = Connector::new(context, transports, settings.timeout, clock);
         let requests = Arc::new(AtomicU64::new(0));
         let mut account_clients = BTreeMap::new();
         for (key, account) in accounts {

@@ -1,15 +1,26 @@
-//! Reads and writes certificates in PEM. Pure.
+//! Reads PEM and writes it, and reads from a certificate whether it is an authority. Pure.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 
 /// The certificates of a PEM text in DER. None if it has none, or if one of them cannot be read.
 pub(crate) fn from_pem(text: &str) -> Option<Vec<Vec<u8>>> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    let all: Vec<Vec<u8>> = all.ok()?.iter().map(|der| der.to_vec()).collect();
-    (!all.is_empty() && all.iter().all(|der| !der.is_empty())).then_some(all)
+    let certificates = sections(text).filter(|(label, _)| *label == "CERTIFICATE");
+    let all: Option<Vec<Vec<u8>>> = certificates
+        .map(|(_, rest)| decode(rest.split_once("-----END CERTIFICATE-----")?.0).filter(|der| !der.is_empty()))
+        .collect();
+    all.filter(|all| !all.is_empty())
+}
+
+/// The sections of a PEM text, whatever they hold: the label of each, and the text after its first line.
+pub(crate) fn sections(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split("-----BEGIN ").skip(1).filter_map(|section| section.split_once("-----"))
+}
+
+/// Decodes base64 that may have line breaks.
+pub(crate) fn decode(base64: &str) -> Option<Vec<u8>> {
+    let base64: String = base64.split_whitespace().collect();
+    STANDARD.decode(base64).ok()
 }
 
 /// Like `from_pem`, from base64 of PEM: the form in DescribeCluster and kubeconfigs.
@@ -19,8 +30,7 @@ pub(crate) fn from_base64(text: &str) -> Option<Vec<Vec<u8>>> {
 
 /// Decodes base64 that may have line breaks to text.
 pub(crate) fn decode_text(base64: &str) -> Option<String> {
-    let base64: String = base64.split_whitespace().collect();
-    String::from_utf8(STANDARD.decode(base64).ok()?).ok()
+    String::from_utf8(decode(base64)?).ok()
 }
 
 /// One section of PEM.

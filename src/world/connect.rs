@@ -49,18 +49,18 @@ const SESSION: &str = "irsa";
 /// The current time, from the context and the monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
-    began: SystemTime,
+    wall_start: SystemTime,
     started: Instant,
 }
 
 impl Clock {
     pub(crate) fn new(context: &Context) -> Self {
         let seconds = Duration::from_secs(u64::try_from(context.now()).unwrap_or(0));
-        Self { began: UNIX_EPOCH + seconds, started: Instant::now() }
+        Self { wall_start: UNIX_EPOCH + seconds, started: Instant::now() }
     }
 
     pub(crate) fn now(self) -> SystemTime {
-        self.began + self.started.elapsed()
+        self.wall_start + self.started.elapsed()
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod token;
 
-use super::account::{AccountClient, Action, malformed, optional};
+use super::account::{AccountClient, Action, optional, other};
 use super::retry::RetryFacts;
 use super::{Answer, ClusterFacts};
 use crate::ids::{ClusterName, IssuerUrl, Region};
@@ -18,12 +18,10 @@ pub(crate) async fn cluster(
     let request = account.eks(region).describe_cluster().name(name.as_str());
     let answer = account.caller.call(ACTION, RetryFacts::default(), || request.clone().send()).await;
     let Some(answer) = optional(answer)? else { return Ok(None) };
-    let cluster = answer.cluster().ok_or_else(|| malformed(ACTION, "the answer has no cluster"))?;
+    let cluster = answer.cluster().ok_or_else(|| other(ACTION, "the answer has no cluster"))?;
     let issuer = cluster.identity().and_then(|identity| identity.oidc()).and_then(|oidc| oidc.issuer());
     let issuer = issuer
-        .map(|issuer| {
-            IssuerUrl::parse(issuer).map_err(|error| malformed(ACTION, format!("issuer `{issuer}`: {error}")))
-        })
+        .map(|issuer| IssuerUrl::parse(issuer).map_err(|error| other(ACTION, format!("issuer `{issuer}`: {error}"))))
         .transpose()?;
     Ok(Some(ClusterFacts {
         issuer,

@@ -112,7 +112,7 @@ impl RunState {
     }
 }
 
-/// Converts an error response of a Kubernetes API.
+/// Converts an error response of a Kubernetes API. For the fuzz target; the program does not call it.
 pub fn refusal(status: u16, body: &[u8]) -> CallError {
     ApiFailure::of_answer(status, body, None, 0).at("list ServiceAccounts")
 }

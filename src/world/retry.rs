@@ -55,7 +55,7 @@ pub(crate) struct RetryFacts {
     pub(crate) reached: bool,
     /// This is not the first attempt.
     pub(crate) retried: bool,
-    /// The call must not be repeated: the caller checks whether it took effect.
+    /// An attempt with an unclear outcome must not be repeated: the caller checks whether it took effect.
     pub(crate) once: bool,
 }
 

@@ -1,7 +1,7 @@
 //! STS: the identity of the credentials.
 
 use super::Answer;
-use super::account::{AccountClient, Action, malformed};
+use super::account::{AccountClient, Action, other};
 use crate::ids::{AccountId, Partition};
 use crate::model::live::Identity;
 use crate::world::retry::RetryFacts;
@@ -22,6 +22,6 @@ async fn ask(account: &AccountClient) -> Answer<Identity> {
     let account = AccountId::parse(answer.account().unwrap_or_default());
     match (account, Partition::parse(partition)) {
         (Ok(account), Ok(partition)) => Ok(Identity { account, partition, caller: caller.to_owned() }),
-        _ => Err(malformed(ACTION, format!("`{caller}` is no identity that irsa understands"))),
+        _ => Err(other(ACTION, format!("`{caller}` is no identity that irsa understands"))),
     }
 }

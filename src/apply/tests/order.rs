@@ -109,7 +109,7 @@ fn futures_are_send() {
     sent(&apply(&plan, &clients(&world), &pace(1), stop, &Silence));
     sent(&crate::apply::recheck(&plan, &world, &world));
     sent(&crate::observe::identify(&kit.desired.accounts, &world));
-    let looks = crate::observe::ReadOptions { destroy: false, shard: None };
+    let looks = crate::observe::ReadOptions { parallelism: 1, destroy: false, shard: None };
     let identities = std::collections::BTreeMap::new();
     let early = crate::observe::Early::default();
     sent(&crate::observe::observe(&kit.desired, &identities, early, &world, &world, &looks, &Silence));

@@ -10,7 +10,7 @@ use crate::model::desired::{
     Policy, Role, Subject,
 };
 use crate::model::live::{
-    Access, Extent, Identity, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveRole, Observed, Quotas,
+    Access, Extent, Identity, Live, LiveAccount, LiveCluster, LivePolicy, LiveProvider, LiveRole, Observed,
 };
 use crate::model::marks::OWNER;
 use crate::model::note::Note;
@@ -239,23 +239,12 @@ pub(super) fn binding(cluster: &str, subject: Subject) -> Binding {
 }
 
 fn live_account() -> LiveAccount {
-    LiveAccount {
-        identity: Access::Granted(Identity {
-            account: AccountId::parse(ACCOUNT).unwrap(),
-            partition: Partition::parse("aws").unwrap(),
-            caller: String::new(),
-        }),
-        quotas: Quotas::default(),
-        role_list: Observed::Present(Vec::new()),
-        role_list_denied: false,
-        roles: BTreeMap::new(),
-        policies: BTreeMap::new(),
-        policies_listed: Observed::Present(()),
-        foreign_policies: BTreeMap::new(),
-        providers: BTreeMap::new(),
-        providers_listed: Observed::Present(()),
-        odd: Vec::new(),
-    }
+    let identity = Access::Granted(Identity {
+        account: AccountId::parse(ACCOUNT).unwrap(),
+        partition: Partition::parse("aws").unwrap(),
+        caller: String::new(),
+    });
+    LiveAccount::without_objects(identity, Observed::Present(()))
 }
 
 fn live_cluster(issuer: &str) -> LiveCluster {

@@ -333,9 +333,9 @@ async fn malformed_service_account_without_a_name_makes_missing_ones_be_read() {
 async fn malformed_role_is_unknown_by_itself() {
     let mut kit = applied();
     let odd = Malformed { kind: OrphanKind::Role, name: "not a name".into(), why: "it is odd".into() };
-    kit.account().odd = vec![odd.clone()];
+    kit.account().malformed = vec![odd.clone()];
     let live = read_live(&kit, &World::new(kit.live.clone())).await;
-    assert_eq!(live.accounts[&key("default")].odd, [odd]);
+    assert_eq!(live.accounts[&key("default")].malformed, [odd]);
     let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
     let unknown: Vec<_> = plan.unknown.iter().map(|unseen| unseen.address.as_str()).collect();
     assert_eq!((unknown, plan.refused, plan.steps), (vec!["orphan/default/role/not a name"], vec![], vec![]));

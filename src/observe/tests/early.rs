@@ -21,7 +21,7 @@ async fn read_early(kit: &Kit, world: &World, pause: impl Future<Output = ()>) -
         })
         .await;
     let begun = world.take_log();
-    let options = ReadOptions { destroy: false, shard: None };
+    let options = ReadOptions { parallelism: 10, destroy: false, shard: None };
     (begun, observe(&kit.desired, &identities, early, world, world, &options, &Silence).await)
 }
 

@@ -8,7 +8,7 @@ use crate::model::desired::{
     Account, Adopt, Attachment, Binding, Boundary, Cluster, ClusterState, Desired, Guard, KubernetesAccess, Manage,
     Policy, Role, Subject,
 };
-use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluster, NamespacePhase, Observed, Quotas};
+use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluster, NamespacePhase, Observed};
 use crate::model::origin::Origin;
 use crate::model::resource::{InlinePolicies, StringMap};
 use crate::plan::{ConfigKeys, Options, Plan, plan};
@@ -153,23 +153,12 @@ fn cluster(name: &str) -> Cluster {
 }
 
 fn live_account() -> LiveAccount {
-    LiveAccount {
-        identity: Access::Granted(Identity {
-            account: AccountId::parse("111122223333").unwrap(),
-            partition: Partition::parse("aws").unwrap(),
-            caller: "arn:aws:iam::111122223333:user/test".into(),
-        }),
-        quotas: Quotas::default(),
-        role_list: Observed::Present(Vec::new()),
-        role_list_denied: false,
-        roles: BTreeMap::new(),
-        policies: BTreeMap::new(),
-        policies_listed: Observed::Present(()),
-        foreign_policies: BTreeMap::new(),
-        providers: BTreeMap::new(),
-        providers_listed: Observed::Present(()),
-        odd: Vec::new(),
-    }
+    let identity = Access::Granted(Identity {
+        account: AccountId::parse("111122223333").unwrap(),
+        partition: Partition::parse("aws").unwrap(),
+        caller: "arn:aws:iam::111122223333:user/test".into(),
+    });
+    LiveAccount::without_objects(identity, Observed::Present(()))
 }
 
 fn live_cluster(name: &str) -> LiveCluster {

@@ -17,20 +17,22 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAMED: usize = 3;
 
 pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, order: &Order) {
-    let mut notes: Vec<(usize, &str, String)> = Vec::new();
-    let mut dips = |object: usize, text: String| notes.push((object, "dips", text));
-    denied(calls, &mut dips);
-    missing(calls, order, &mut dips);
-    reworded(calls, &mut dips);
+    let mut dips: Vec<(usize, String)> = Vec::new();
+    let mut dip = |object: usize, text: String| dips.push((object, text));
+    denied(calls, &mut dip);
+    missing(calls, order, &mut dip);
+    reworded(calls, &mut dip);
     for object in &order.without_accounts {
-        dips(
+        dip(
             *object,
             "for a moment its ServiceAccounts cannot use it: what else changes does not wait for them".to_owned(),
         );
     }
-    notes.extend(sessions(context, calls, order).map(|(object, text)| (object, "sessions-live-on", text)));
-    for (object, rule, text) in notes {
-        draft.note(&calls.objects[object].address, Severity::Medium, rule, None, text);
+    for (object, text) in dips {
+        draft.note(&calls.objects[object].address, Severity::Medium, "dips", None, text);
+    }
+    for (object, text) in sessions(context, calls, order) {
+        draft.note(&calls.objects[object].address, Severity::Medium, "sessions-live-on", None, text);
     }
     for (object, why) in &order.at_quota {
         if let Some(step) = draft.steps.get_mut(&calls.objects[*object].address) {

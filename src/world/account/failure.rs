@@ -201,8 +201,8 @@ fn without_request(text: &str) -> &str {
     text.split_once(" to request `Request {").map_or(text, |(head, _)| head)
 }
 
-/// A response that the service does not document.
-pub(crate) fn malformed(action: Action, what: impl AsRef<str>) -> CallError {
+/// An error that no error code of the service describes.
+pub(crate) fn other(action: Action, what: impl AsRef<str>) -> CallError {
     CallError {
         operation: action.to_string(),
         kind: CallErrorKind::Other,
@@ -214,7 +214,7 @@ pub(crate) fn malformed(action: Action, what: impl AsRef<str>) -> CallError {
 
 /// A call that the configuration makes impossible.
 pub(crate) fn invalid(action: Action, what: impl Into<String>) -> CallError {
-    CallError { kind: CallErrorKind::Invalid, message: what.into(), ..malformed(action, "") }
+    CallError { kind: CallErrorKind::Invalid, message: what.into(), ..other(action, "") }
 }
 
 impl CallError {

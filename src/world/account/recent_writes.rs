@@ -4,7 +4,7 @@
 //! retry depends on it.
 
 use crate::ids::{PolicyName, RoleName};
-use crate::model::call::{Field, IamCall, Target};
+use crate::model::call::{Field, FieldWrite, IamCall, Target};
 use crate::policy::{PolicyDocument, Statement};
 use crate::world::retry::RetryFacts;
 use std::collections::BTreeSet;
@@ -35,28 +35,22 @@ pub(crate) enum WriteKind {
 
 impl WriteKind {
     pub(crate) fn of(call: &IamCall) -> Self {
-        match call {
-            IamCall::CreateProvider { .. } | IamCall::CreatePolicy { .. } | IamCall::CreateRole { .. } => Self::Create,
-            IamCall::AddAudience { .. }
-            | IamCall::TagProvider { .. }
-            | IamCall::CreatePolicyVersion { .. }
-            | IamCall::TagPolicy { .. }
-            | IamCall::UpdateRole { .. }
-            | IamCall::UpdateTrust { .. }
-            | IamCall::PutBoundary { .. }
-            | IamCall::PutInline { .. }
-            | IamCall::Attach { .. }
-            | IamCall::TagRole { .. } => Self::Set,
-            IamCall::UntagProvider { .. }
-            | IamCall::DeleteProvider { .. }
-            | IamCall::DeletePolicyVersion { .. }
-            | IamCall::UntagPolicy { .. }
-            | IamCall::DeletePolicy { .. }
-            | IamCall::DeleteBoundary { .. }
-            | IamCall::DeleteInline { .. }
-            | IamCall::Detach { .. }
-            | IamCall::UntagRole { .. }
-            | IamCall::DeleteRole { .. } => Self::Remove,
+        match call.write() {
+            FieldWrite::Create => Self::Create,
+            FieldWrite::Settings(..)
+            | FieldWrite::Trust(..)
+            | FieldWrite::Boundary(_, Some(_))
+            | FieldWrite::Inline(_, _, Some(_))
+            | FieldWrite::Attach(_)
+            | FieldWrite::Document(..)
+            | FieldWrite::AddAudience(_)
+            | FieldWrite::SetTags(..) => Self::Set,
+            FieldWrite::Delete
+            | FieldWrite::Boundary(_, None)
+            | FieldWrite::Inline(_, _, None)
+            | FieldWrite::Detach(_)
+            | FieldWrite::DeleteVersion(_)
+            | FieldWrite::RemoveTags(_) => Self::Remove,
         }
     }
 }
@@ -70,8 +64,9 @@ fn id(target: Target<'_>) -> String {
     }
 }
 
-fn inline_id(role: &RoleName, policy: &PolicyName) -> String {
-    format!("{} {policy}", role.case_insensitive())
+/// The id of an inline policy. `role` is the id of its role.
+fn inline_id(role: &str, policy: &str) -> String {
+    format!("{role} {policy}")
 }
 
 impl RecentWrites {
@@ -90,21 +85,18 @@ impl RecentWrites {
 
     /// Facts for a read of an inline policy. A new role need not have the policy.
     pub(crate) fn of_inline(&self, role: &RoleName, policy: &PolicyName) -> RetryFacts {
-        self.created(&inline_id(role, policy))
+        self.created(&inline_id(&role.case_insensitive(), policy.as_str()))
     }
 
     /// Facts for a write.
     pub(crate) fn of_write(&self, call: &IamCall) -> RetryFacts {
         let writes = self.lock();
         let (kind, target) = (WriteKind::of(call), id(call.target()));
-        let (policy, trust) = if let IamCall::CreateRole { role } = call {
-            (role.permissions_boundary.as_ref(), Some(&role.trust))
-        } else if let IamCall::UpdateTrust { to, .. } = call {
-            (None, Some(to))
-        } else if let IamCall::PutBoundary { to: arn, .. } | IamCall::Attach { arn, .. } = call {
-            (Some(arn), None)
-        } else {
-            (None, None)
+        let (policy, trust) = match (call, call.write()) {
+            (IamCall::CreateRole { role }, _) => (role.permissions_boundary.as_ref(), Some(&role.trust)),
+            (_, FieldWrite::Trust(_, to)) => (None, Some(to)),
+            (_, FieldWrite::Boundary(_, Some(arn)) | FieldWrite::Attach(arn)) => (Some(arn), None),
+            _ => (None, None),
         };
         RetryFacts {
             created: kind == WriteKind::Set && writes.created.contains(&target),
@@ -121,7 +113,7 @@ impl RecentWrites {
     pub(crate) fn remember(&self, call: &IamCall) {
         let Writes { created, detached } = &mut *self.lock();
         let target = id(call.target());
-        let inline = |policy| format!("{target} {policy}");
+        let inline = |policy: &PolicyName| inline_id(&target, policy.as_str());
         match (WriteKind::of(call), call.field()) {
             (WriteKind::Set, Field::Inline(policy)) => {
                 created.insert(inline(policy));
@@ -135,7 +127,7 @@ impl RecentWrites {
                 detached.insert(target);
             }
             (WriteKind::Remove, Field::Object) => {
-                let inline = format!("{target} ");
+                let inline = inline_id(&target, "");
                 created.retain(|id| *id != target && !id.starts_with(&inline));
             }
             (WriteKind::Create, _) => {
@@ -143,7 +135,7 @@ impl RecentWrites {
             }
             (WriteKind::Set | WriteKind::Remove, _) => {}
         }
-        if let IamCall::DeleteBoundary { from, .. } | IamCall::PutBoundary { from: Some(from), .. } = call {
+        if let FieldWrite::Boundary(Some(from), _) = call.write() {
             detached.insert(from.to_string());
         }
     }

@@ -1,7 +1,7 @@
 //! Says why there are no AWS credentials: which variable or file is set wrongly, and what to do about it.
 //!
 //! Runs only after no credentials were found, since a wrong setting may not matter otherwise. The messages repeat nothing
-//! from a file but names of profiles and paths.
+//! from a file but names and paths.
 
 mod signers;
 
@@ -11,6 +11,7 @@ use crate::world::bounds::read_file;
 use crate::world::clean;
 use std::fmt;
 use std::path::Path;
+use tokio::io::AsyncReadExt;
 
 /// An error whose message needs no context.
 #[derive(Debug)]
@@ -106,9 +107,9 @@ fn not_a_role(arn: &str) -> Option<String> {
 async fn unreadable_file(profile: &Profile, context: &Context) -> Option<String> {
     for (variable, file) in &profile.files {
         let shown = clean(&file.display().to_string());
-        let why = match read_file(file).await {
+        let why = match first_bytes(file).await {
             Ok(bytes) => match bytes[..] {
-                [0xef, 0xbb, 0xbf, ..] => {
+                [0xef, 0xbb, 0xbf] => {
                     format!("`{shown}` begins with a byte order mark (BOM): save it as UTF-8 without one")
                 }
                 [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => format!("`{shown}` is written in UTF-16: save it as UTF-8"),
@@ -123,6 +124,13 @@ async fn unreadable_file(profile: &Profile, context: &Context) -> Option<String>
         return Some(why);
     }
     None
+}
+
+/// The first three bytes of a file: enough for a byte order mark.
+async fn first_bytes(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    tokio::fs::File::open(file).await?.take(3).read_to_end(&mut bytes).await?;
+    Ok(bytes)
 }
 
 fn missing_profile(profile: &Profile) -> String {
@@ -140,7 +148,7 @@ fn missing_profile(profile: &Profile) -> String {
     known.sort();
     known.truncate(MOST);
     let known = if known.is_empty() { "there is none".to_owned() } else { format!("there are {}", known.join(", ")) };
-    let [name, config, credentials] =
-        [Path::new(name), config, credentials].map(|text| clean(&text.display().to_string()));
+    let (name, [config, credentials]) =
+        (clean(name), [config, credentials].map(|path| clean(&path.display().to_string())));
     format!("{setting} names profile `{name}`, which neither `{config}` nor `{credentials}` has: {known}")
 }

@@ -7,7 +7,7 @@
 
 use crate::ids::{ClusterName, Region};
 use crate::world::Answer;
-use crate::world::account::{AccountClient, Action, invalid, malformed, unsigned};
+use crate::world::account::{AccountClient, Action, invalid, other, unsigned};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
@@ -43,7 +43,7 @@ pub(crate) async fn token(account: &AccountClient, region: &Region, name: &Clust
     let endpoint = endpoint(account, region).await?;
     let now = account.clock.now();
     let url =
-        presigned(&credentials, &endpoint, region, name, now).map_err(|error| malformed(ACTION, error.to_string()))?;
+        presigned(&credentials, &endpoint, region, name, now).map_err(|error| other(ACTION, error.to_string()))?;
     let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(url));
     let token = SecretString::from(token);
     let expires = now + LIFETIME;
@@ -62,10 +62,10 @@ async fn endpoint(account: &AccountClient, region: &Region) -> Answer<String> {
         return Ok(url.clone());
     }
     let params = Params::builder().region(region.as_str()).use_fips(account.sdk.use_fips().unwrap_or(false));
-    let params = params.build().map_err(|error| malformed(ACTION, error.to_string()))?;
+    let params = params.build().map_err(|error| other(ACTION, error.to_string()))?;
     let resolver = DefaultResolver::new();
     let endpoint = ResolveEndpoint::resolve_endpoint(&resolver, &params).await;
-    endpoint.map(|endpoint| endpoint.url().to_owned()).map_err(|error| malformed(ACTION, error.to_string()))
+    endpoint.map(|endpoint| endpoint.url().to_owned()).map_err(|error| other(ACTION, error.to_string()))
 }
 
 fn presigned(

@@ -9,7 +9,7 @@ use super::roles;
 use crate::ids::{PolicyName, RoleName};
 use crate::model::live::{Identity, LiveRole, RoleSummary};
 use crate::policy::PolicyDocument;
-use crate::world::account::{AccountClient, Action, malformed};
+use crate::world::account::{AccountClient, Action, other};
 use crate::world::bounds::{Endless, Listing};
 use crate::world::retry::RetryFacts;
 use crate::world::{Answer, BulkPage, RoleAttributes, RoleDetail};
@@ -27,7 +27,7 @@ pub(crate) async fn page(account: &AccountClient, marker: Option<&str>) -> Answe
     let page = account.caller.call(ACTION, RetryFacts::default(), send).await?;
     let next = next_page(ACTION, page.is_truncated(), page.marker())?;
     let details = page.role_detail_list.unwrap_or_default();
-    count(account, marker, &details, next.as_deref()).map_err(|endless| malformed(ACTION, endless.to_string()))?;
+    count(account, marker, &details, next.as_deref()).map_err(|endless| other(ACTION, endless.to_string()))?;
     let arns: Vec<_> = details.iter().map(types::RoleDetail::arn).collect();
     let identity = roles::identity_for_arns(account, &arns).await?;
     // ListRoles reports a role whose name cannot be parsed

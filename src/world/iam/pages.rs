@@ -7,7 +7,7 @@ use crate::ids::IdError;
 use crate::model::address::OrphanKind;
 use crate::model::live::Malformed;
 use crate::model::resource::StringMap;
-use crate::world::account::{AccountClient, Action, malformed};
+use crate::world::account::{AccountClient, Action, other};
 use crate::world::bounds::{Endless, Listing};
 use crate::world::connect::LONG_ATTEMPT;
 use crate::world::scrub::clean;
@@ -44,7 +44,7 @@ pub(crate) async fn pages<T, Fetched>(
 where
     Fetched: Future<Output = Answer<(Vec<T>, Option<String>)>>,
 {
-    let endless = |endless: Endless| malformed(action, endless.to_string());
+    let endless = |endless: Endless| other(action, endless.to_string());
     let mut listing = Listing::new(account.caller.budget());
     let mut all = Vec::new();
     let mut marker = None;
@@ -66,14 +66,14 @@ pub(crate) fn next_page(action: Action, truncated: bool, marker: Option<&str>) -
     match (truncated, marker) {
         (false, _) => Ok(None),
         (true, Some(marker)) => Ok(Some(marker.to_owned())),
-        (true, None) => Err(malformed(action, "a page of the list is missing")),
+        (true, None) => Err(other(action, "a page of the list is missing")),
     }
 }
 
 /// Parses a name, path or ARN.
 pub(crate) fn parsed<T>(action: Action, text: Option<&str>, parse: impl Fn(String) -> Result<T, IdError>) -> Answer<T> {
-    let text = text.ok_or_else(|| malformed(action, "the answer lacks a name, path or ARN"))?;
-    parse(text.to_owned()).map_err(|error| malformed(action, format!("`{text}`: {error}")))
+    let text = text.ok_or_else(|| other(action, "the answer lacks a name, path or ARN"))?;
+    parse(text.to_owned()).map_err(|error| other(action, format!("`{text}`: {error}")))
 }
 
 /// An entry of a list. `name` is for display.

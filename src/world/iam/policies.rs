@@ -7,7 +7,7 @@ use crate::model::call::Target;
 use crate::model::live::{LivePolicy, Malformed};
 use crate::model::resource::{ManagedPolicy, StringMap};
 use crate::policy::PolicyDocument;
-use crate::world::account::{AccountClient, Action, malformed, optional};
+use crate::world::account::{AccountClient, Action, optional, other};
 use crate::world::retry::RetryFacts;
 use crate::world::{Answer, Listed, PolicySummary};
 use aws_sdk_iam::types::{Policy, PolicyScopeType, PolicyVersion};
@@ -55,7 +55,7 @@ pub(crate) async fn get(account: &AccountClient, arn: &PolicyArn, facts: RetryFa
             return live(&policy, default, document, versions).map(Some);
         }
     }
-    Err(malformed(GET_VERSION, format!("policy `{arn}` changes while it is read")))
+    Err(other(GET_VERSION, format!("policy `{arn}` changes while it is read")))
 }
 
 /// iam:GetPolicy of a policy that irsa need not manage, and GetPolicyVersion if `document`. None if no such policy
@@ -75,13 +75,13 @@ pub(crate) async fn foreign(
 }
 
 fn default_version(policy: &Policy) -> Answer<&str> {
-    policy.default_version_id().ok_or_else(|| malformed(GET, "the answer has no default version"))
+    policy.default_version_id().ok_or_else(|| other(GET, "the answer has no default version"))
 }
 
 async fn head(account: &AccountClient, arn: &PolicyArn, facts: RetryFacts) -> Answer<Option<Policy>> {
     let request = account.iam.get_policy().policy_arn(arn.as_str());
     let answer = optional(account.caller.call(GET, facts, || request.clone().send()).await)?;
-    answer.map(|answer| answer.policy.ok_or_else(|| malformed(GET, "the answer has no policy"))).transpose()
+    answer.map(|answer| answer.policy.ok_or_else(|| other(GET, "the answer has no policy"))).transpose()
 }
 
 async fn version(
@@ -94,7 +94,7 @@ async fn version(
     let answer = optional(account.caller.call(GET_VERSION, facts, || request.clone().send()).await)?;
     let Some(answer) = answer else { return Ok(None) };
     let document = answer.policy_version().and_then(PolicyVersion::document);
-    let document = document.ok_or_else(|| malformed(GET_VERSION, "the answer has no document"))?;
+    let document = document.ok_or_else(|| other(GET_VERSION, "the answer has no document"))?;
     Ok(Some(PolicyDocument::live(document)))
 }
 

@@ -9,7 +9,7 @@ use crate::model::call::Target;
 use crate::model::live::{Identity, LiveRole, RoleSummary};
 use crate::model::resource::{InlinePolicies, Role, StringMap};
 use crate::policy::PolicyDocument;
-use crate::world::account::{AccountClient, Action, malformed, optional};
+use crate::world::account::{AccountClient, Action, optional, other};
 use crate::world::retry::RetryFacts;
 use crate::world::{Answer, Listed, RoleAttributes, sts};
 use aws_sdk_iam::types::{self, AttachedPermissionsBoundary, AttachedPolicy};
@@ -52,7 +52,7 @@ pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<RoleSummary>>
 async fn get(account: &AccountClient, name: &RoleName, facts: RetryFacts) -> Answer<Option<types::Role>> {
     let request = account.iam.get_role().role_name(name.as_str());
     let answer = optional(account.caller.call(GET, facts, || request.clone().send()).await)?;
-    answer.map(|answer| answer.role.ok_or_else(|| malformed(GET, "the answer has no role"))).transpose()
+    answer.map(|answer| answer.role.ok_or_else(|| other(GET, "the answer has no role"))).transpose()
 }
 
 /// iam:GetRole: the role without its policies.
@@ -79,7 +79,7 @@ pub(crate) async fn whole(
             Attempt::ListsMissing => {}
         }
     }
-    Err(malformed(GET, format!("role `{name}` is there, but its policies cannot be listed")))
+    Err(other(GET, format!("role `{name}` is there, but its policies cannot be listed")))
 }
 
 enum Attempt {
@@ -238,7 +238,7 @@ pub(crate) fn live(
     let path = parsed(action, Some(&path), IamPath::parse)?;
     let composed = |identity: &Identity| RoleArn::of(&identity.partition, &identity.account, &path, &name);
     let arn = arn.and_then(|arn| RoleArn::parse(arn).ok()).or_else(|| identity.map(composed));
-    let arn = arn.ok_or_else(|| malformed(action, "a role without an ARN"))?;
+    let arn = arn.ok_or_else(|| other(action, "a role without an ARN"))?;
     let role =
         Role { name, path, description, max_session_duration, permissions_boundary, tags, trust, attached, inline };
     Ok(LiveRole { role, arn, last_used, instance_profiles: Vec::new() })

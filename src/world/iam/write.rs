@@ -7,7 +7,7 @@ use crate::ids::PolicyArn;
 use crate::model::call::IamCall;
 use crate::model::resource::{ManagedPolicy, Provider, Role, StringMap};
 use crate::policy::PolicyDocument;
-use crate::world::account::{AccountClient, Action, WriteKind, malformed};
+use crate::world::account::{AccountClient, Action, WriteKind, other};
 use crate::world::retry::RetryFacts;
 use crate::world::{Answer, CallErrorKind, Written};
 use aws_sdk_iam::config::retry::RetryConfig;
@@ -68,7 +68,7 @@ impl Sender<'_> {
     fn tags(&self, tags: &StringMap) -> Answer<Option<Vec<Tag>>> {
         let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
         let tags = tags.iter().map(tag).collect::<Result<Vec<_>, _>>();
-        tags.map(Some).map_err(|error| malformed(self.action, error.to_string()))
+        tags.map(Some).map_err(|error| other(self.action, error.to_string()))
     }
 
     async fn write(&self, call: &IamCall) -> Answer<Written> {

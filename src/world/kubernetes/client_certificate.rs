@@ -47,14 +47,8 @@ pub(crate) fn readable(certificate: &str, key: &str) -> Result<(String, String),
 
 /// The content of each section whose label ends with `PRIVATE KEY`.
 fn private_keys(text: &str) -> Vec<Vec<u8>> {
-    let sections = text.split("-----BEGIN ").skip(1);
-    let keys = sections.filter_map(|section| {
-        let (label, rest) = section.split_once("-----")?;
-        let (body, _) = rest.split_once("-----END ")?;
-        let body: String = body.split_whitespace().collect();
-        label.ends_with("PRIVATE KEY").then(|| STANDARD.decode(body).ok())?
-    });
-    keys.collect()
+    let keys = certificate::sections(text).filter(|(label, _)| label.ends_with("PRIVATE KEY"));
+    keys.filter_map(|(_, rest)| certificate::decode(rest.split_once("-----END ")?.0)).collect()
 }
 
 /// The key as PEM with the label of its real format. None if rustls cannot use it.

@@ -32,7 +32,7 @@ pub(crate) enum Retry {
     Once,
     /// For a short time: the server works, but a webhook or another dependency of it does not.
     Briefly,
-    /// Until the budget of the operation is spent.
+    /// Until the budget of the operation is spent, or for a few attempts if the server has never answered.
     UntilBudget,
 }
 
@@ -207,7 +207,7 @@ fn has_failing_dependency(message: &str) -> bool {
 }
 
 /// The first quoted text.
-pub(crate) fn quoted(text: &str) -> Option<String> {
+fn quoted(text: &str) -> Option<String> {
     // Go quotes nearly as JSON does
     let mut values = serde_json::Deserializer::from_str(&text[text.find('"')?..]).into_iter::<String>();
     values.next()?.ok()
@@ -254,14 +254,15 @@ fn of_connection(error: &(dyn std::error::Error + 'static)) -> ApiFailure {
              `http://USER:PASSWORD@HOST:PORT`, in `proxy-url` of the kubeconfig or `HTTPS_PROXY`",
         );
     }
-    let retry = if text.contains("invalid peer certificate") {
-        Retry::Never
-    } else if text.contains("dns error") || text.contains("failed to lookup address") {
+    if text.contains("invalid peer certificate") {
+        return ApiFailure { retry: Retry::Never, ..ApiFailure::broken(with_certificate_hint(text)) };
+    }
+    let retry = if text.contains("dns error") || text.contains("failed to lookup address") {
         Retry::Once
     } else {
         Retry::UntilBudget
     };
-    ApiFailure { retry, ..ApiFailure::broken(with_certificate_hint(text)) }
+    ApiFailure { retry, ..ApiFailure::broken(text) }
 }
 
 /// Adds what to do about a server certificate, where rustls does not say it.

@@ -5,16 +5,17 @@
 //! then reads again and sees its own name. Nothing here decides who may take a Lease.
 
 use super::failure::ApiFailure;
-use super::read::built;
+use super::read::{built, find};
 use super::send::{Reply, Request};
 use super::{KubernetesReader, KubernetesWriter};
 use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
-use crate::world::{Answer, CallErrorKind, ReadLease, WriteLease};
+use crate::world::{Answer, ReadLease, WriteLease};
 use k8s_openapi::api::coordination::v1::LeaseSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::Request as RequestBuilder;
 use kube::core::params::{GetParams, PostParams};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 const GET: &str = "get Lease";
@@ -24,34 +25,31 @@ const UPDATE: &str = "update Lease";
 const API: &str = "coordination.k8s.io/v1";
 
 impl ReadLease for KubernetesReader {
-    async fn lease(&self, place: &LeaseRef) -> Answer<Option<Lease>> {
-        let connection = self.clusters.connection(&place.cluster, GET).await?;
+    async fn lease(&self, reference: &LeaseRef) -> Answer<Option<Lease>> {
+        let connection = self.clusters.connection(&reference.cluster, GET).await?;
         let read = async {
-            let request = built(collection(place).get(place.name.as_str(), &GetParams::default()))?;
-            match connection.send(&request).await {
-                Ok(reply) => decode(&reply).map(Some),
-                Err(failure) if failure.kind == CallErrorKind::NotFound => Ok(None),
-                Err(failure) => Err(failure),
-            }
+            let request = built(collection(reference).get(reference.name.as_str(), &GetParams::default()))?;
+            find(&connection, &request).await?.as_ref().map(decode).transpose()
         };
         read.await.map_err(|failure: ApiFailure| failure.at(GET))
     }
 }
 
 impl WriteLease for KubernetesWriter {
-    async fn create_lease(&self, place: &LeaseRef, hold: &LeaseRecord) -> Answer<Lease> {
+    async fn create_lease(&self, reference: &LeaseRef, record: &LeaseRecord) -> Answer<Lease> {
         let object = json!({
             "apiVersion": API, "kind": "Lease",
-            "metadata": {"name": place.name.as_str(), "namespace": place.namespace.as_str()},
+            "metadata": {"name": reference.name.as_str(), "namespace": reference.namespace.as_str()},
         });
-        let request = body(&object, hold).and_then(|body| built(collection(place).create(&self.parameters(), body)));
-        self.write_lease(place, CREATE, request).await
+        let request =
+            body(&object, record).and_then(|body| built(collection(reference).create(&self.parameters(), body)));
+        self.write_lease(reference, CREATE, request).await
     }
 
-    async fn update_lease(&self, place: &LeaseRef, lease: &Lease, hold: &LeaseRecord) -> Answer<Lease> {
-        let request = body(&lease.object, hold)
-            .and_then(|body| built(collection(place).replace(place.name.as_str(), &self.parameters(), body)));
-        self.write_lease(place, UPDATE, request).await
+    async fn update_lease(&self, reference: &LeaseRef, lease: &Lease, record: &LeaseRecord) -> Answer<Lease> {
+        let request = body(&lease.object, record)
+            .and_then(|body| built(collection(reference).replace(reference.name.as_str(), &self.parameters(), body)));
+        self.write_lease(reference, UPDATE, request).await
     }
 }
 
@@ -62,18 +60,18 @@ impl KubernetesWriter {
 
     async fn write_lease(
         &self,
-        place: &LeaseRef,
+        reference: &LeaseRef,
         operation: &str,
         request: Result<Request, ApiFailure>,
     ) -> Answer<Lease> {
-        let connection = self.clusters.connection(&place.cluster, operation).await?;
+        let connection = self.clusters.connection(&reference.cluster, operation).await?;
         let written = async { decode(&connection.send(&request?).await?) };
         written.await.map_err(|failure| failure.at(operation))
     }
 }
 
-fn collection(place: &LeaseRef) -> RequestBuilder {
-    RequestBuilder::new(format!("/apis/{API}/namespaces/{}/leases", place.namespace))
+fn collection(reference: &LeaseRef) -> RequestBuilder {
+    RequestBuilder::new(format!("/apis/{API}/namespaces/{}/leases", reference.namespace))
 }
 
 /// The Lease in a response. Refuses one without uid or resourceVersion, which the next write needs.
@@ -83,8 +81,7 @@ fn decode(reply: &Reply) -> Result<Lease, ApiFailure> {
     if !has("uid") || !has("resourceVersion") {
         return Err(ApiFailure::malformed());
     }
-    let spec: Option<LeaseSpec> =
-        serde_json::from_value(object["spec"].clone()).map_err(|_| ApiFailure::malformed())?;
+    let spec = Option::<LeaseSpec>::deserialize(&object["spec"]).map_err(|_| ApiFailure::malformed())?;
     Ok(Lease { hold: record(spec.unwrap_or_default()), object })
 }
 

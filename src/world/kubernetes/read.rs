@@ -207,8 +207,13 @@ async fn get<T: for<'a> Deserialize<'a>>(
     name: &str,
 ) -> Result<Option<T>, ApiFailure> {
     let request = built(collection.get_metadata(name, &GetParams::default()))?;
-    match connection.send(&request).await {
-        Ok(reply) => decode(&reply).map(Some),
+    find(connection, &request).await?.as_ref().map(decode).transpose()
+}
+
+/// Sends a get. None if the object does not exist.
+pub(crate) async fn find(connection: &ClusterConnection, request: &Request) -> Result<Option<Reply>, ApiFailure> {
+    match connection.send(request).await {
+        Ok(reply) => Ok(Some(reply)),
         Err(failure) if failure.kind == CallErrorKind::NotFound => Ok(None),
         Err(failure) => Err(failure),
     }
@@ -221,10 +226,10 @@ async fn service_accounts(
     params: ListParams,
     patience: i64,
 ) -> Result<Option<ServiceAccountList>, ApiFailure> {
-    let (mut known, mut odd) = (FieldManagers::default(), Vec::new());
-    let parse = |object: &RawValue| parse(object, &mut known).map_err(|malformed| odd.push(malformed)).ok();
+    let (mut known, mut malformed) = (FieldManagers::default(), Vec::new());
+    let parse = |object: &RawValue| parse(object, &mut known).map_err(|object| malformed.push(object)).ok();
     let listed = list(connection, &collection(namespace, "serviceaccounts"), &params, patience, parse).await?;
-    Ok(listed.map(|items| ServiceAccountList { items: items.into_iter().flatten().collect(), malformed: odd }))
+    Ok(listed.map(|items| ServiceAccountList { items: items.into_iter().flatten().collect(), malformed }))
 }
 
 fn parse(object: &RawValue, known: &mut FieldManagers) -> Result<LiveServiceAccount, MalformedServiceAccount> {

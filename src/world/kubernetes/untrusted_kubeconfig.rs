@@ -59,7 +59,7 @@ impl<'a> UntrustedKubeconfig<'a> {
         }
         if let Some(token) = self.content("tokenFile", user.token_file.take())? {
             let token = String::from_utf8(token).ok().filter(|token| !token.trim().is_empty());
-            let token = token.ok_or_else(|| ApiFailure::credentials("the token file is empty"))?;
+            let token = token.ok_or_else(|| ApiFailure::credentials("the token file contains no token"))?;
             user.token.get_or_insert_with(|| token.trim().into());
         }
         if let Some(pem) = self.content("client-certificate", user.client_certificate.take())? {

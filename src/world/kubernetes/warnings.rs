@@ -1,7 +1,7 @@
 //! Collects the warnings of API servers, such as deprecated versions and policies in warning mode
 //! (<https://kubernetes.io/docs/reference/using-api/#warnings>). Each is reported once.
 
-use super::failure::{clean, quoted};
+use super::failure::clean;
 use crate::ids::Key;
 use http::header::{HeaderMap, WARNING};
 use std::collections::BTreeSet;
@@ -39,10 +39,19 @@ impl Warnings {
     }
 }
 
-/// The text of `299 - "…"`.
+/// The text of `299 - "…"`, a quoted-string of HTTP: a backslash stands before any character
+/// (<https://www.rfc-editor.org/rfc/rfc9110#section-5.6.4>).
 fn text(value: &str) -> Option<String> {
-    let text = clean(&quoted(value.trim_start().strip_prefix("299 ")?)?);
-    Some(text).filter(|text| !text.is_empty())
+    let (_, quoted) = value.trim_start().strip_prefix("299 ")?.split_once('"')?;
+    let (mut text, mut characters) = (String::new(), quoted.chars());
+    loop {
+        match characters.next()? {
+            '"' => break,
+            '\\' => text.push(characters.next()?),
+            character => text.push(character),
+        }
+    }
+    Some(clean(&text)).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

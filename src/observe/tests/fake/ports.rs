@@ -53,7 +53,7 @@ impl ReadAws for World {
     async fn roles(&self, account: &Key) -> Answer<Listed<RoleSummary>> {
         let list = |live: &LiveAccount| {
             let items = live.roles.values().filter_map(Observed::present).map(summary).collect();
-            Listed { items, malformed: live.odd.clone() }
+            Listed { items, malformed: live.malformed.clone() }
         };
         self.account("iam:ListRoles", account, list).await
     }

@@ -178,7 +178,7 @@ async fn files_in_the_folder_of_the_kubeconfig_are_used() {
     scene.write("repo/sub/k/kc.yaml", &user, |_| {});
     assert!(refused("plugin", scene.verdict("k/kc.yaml").await).contains("wants to run an exec plugin"));
     scene.write("repo/sub/k/kc.yaml", &json!({"tokenFile": "empty"}), |_| {});
-    assert_eq!(refused("empty", scene.verdict("k/kc.yaml").await), "the token file is empty");
+    assert_eq!(refused("empty", scene.verdict("k/kc.yaml").await), "the token file contains no token");
 }
 
 #[tokio::test]
