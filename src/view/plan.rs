@@ -77,9 +77,13 @@ impl PlanView {
         }
         let findings = |address: &str| findings.get(&*scrub(address)).map_or(&[][..], Vec::as_slice);
         let refused = plan.refused_addresses();
-        // the account id of each role, from its ARN
-        let accounts: HashMap<&str, &str> =
-            keys.roles.iter().filter_map(|(arn, key)| Some((key.as_str(), arn.split(':').nth(4)?))).collect();
+        // the account id of each role, from its first ARN
+        let mut accounts: HashMap<&str, &str> = HashMap::new();
+        for (arn, key) in &keys.roles {
+            if let Some(account) = arn.split(':').nth(4) {
+                accounts.entry(key.as_str()).or_insert(account);
+            }
+        }
         let view = |change: &ChangeV2| {
             let account = change.address.strip_prefix("role/").and_then(|key| accounts.get(key).copied());
             ChangeView::of(change, findings(&change.address), refused.contains(change.address.as_str()), keys, account)

@@ -141,7 +141,8 @@ fn allowed(document: &Value) -> Vec<String> {
 fn removes_deny(diff: &DocumentDiff<'_>) -> bool {
     let removed = diff.removed.iter().map(|(_, statement)| *statement);
     let added = diff.added.iter().map(|(_, statement)| *statement);
-    let after: Vec<&RawStatement> = added.chain(diff.changed.iter().map(|change| &change.after)).collect();
+    let kept = diff.same.iter().map(|(_, after)| after);
+    let after: Vec<&RawStatement> = added.chain(diff.changed.iter().map(|change| &change.after)).chain(kept).collect();
     let mut before = removed.chain(diff.changed.iter().map(|change| &change.before));
     before.any(|statement| is_deny(statement) && !after.contains(&statement))
 }
