@@ -56,8 +56,7 @@ impl From<bool> for Truth {
 #[derive(Debug, Clone, Default)]
 pub struct KnownKeys {
     values: BTreeMap<String, Vec<String>>,
-    /// Prefixes of keys that the request certainly lacks unless they have values.
-    absent: Vec<String>,
+    /// Whether the request has no other keys.
     all_others_absent: bool,
 }
 
@@ -96,9 +95,7 @@ impl KnownKeys {
         // `aws:…` and `sts:…` are keys of every request, the others have the name of an issuer
         let is_of_issuer = self.values.keys().any(|known| known.contains('/') && known.ends_with(":sub"));
         let of_service = ["aws:", "sts:", "saml:"].iter().any(|prefix| key.starts_with(prefix));
-        let is_absent = self.all_others_absent
-            || self.absent.iter().any(|prefix| key.starts_with(prefix.as_str()))
-            || is_of_issuer && !of_service;
+        let is_absent = self.all_others_absent || is_of_issuer && !of_service;
         if is_absent { KeyValue::Absent } else { KeyValue::Unknown }
     }
 }
