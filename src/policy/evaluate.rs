@@ -247,12 +247,12 @@ pub fn evaluate<'a>(document: &'a PolicyDocument, request: &Request) -> Evaluati
     let syntax = if document.is_current() { Syntax::Variables } else { Syntax::Literal };
     for (index, statement) in document.statements().iter().enumerate() {
         let applied = Applied { number: index + 1, statement, found: found(statement.canonical(), syntax, request) };
-        let applies = applied.found.truth() != Truth::False;
+        let is_open = applied.found.truth() != Truth::False;
         if statement.denies() {
-            if applies {
+            if is_open {
                 evaluation.denies.push(applied);
             }
-        } else if applies {
+        } else if is_open {
             evaluation.allows.push(applied);
         } else if evaluation.nearest.as_ref().is_none_or(|best| best.found.nearness() < applied.found.nearness()) {
             evaluation.nearest = Some(applied);

@@ -1,7 +1,7 @@
 use super::*;
 use serde_json::{Value, json};
 
-fn document(statements: Value) -> PolicyDocument {
+fn document(statements: &Value) -> PolicyDocument {
     let document = PolicyDocument::live(&json!({ "Version": "2012-10-17", "Statement": statements }).to_string());
     assert!(document.is_parsed(), "{statements}");
     document
@@ -11,7 +11,7 @@ fn asks(action: &str, resource: &str, keys: KnownKeys) -> Request {
     Request { caller: Caller::Itself, action: action.to_owned(), resource: resource.to_owned(), keys }
 }
 
-fn verdict(statements: Value, action: &str, resource: &str) -> Truth {
+fn verdict(statements: &Value, action: &str, resource: &str) -> Truth {
     evaluate(&document(statements), &asks(action, resource, KnownKeys::none())).verdict()
 }
 
@@ -27,7 +27,7 @@ fn pattern_of_a_request_is_allowed_whole_in_part_or_not() {
         ("s3:*", "arn:aws:s3:::b/*", Truth::Unknown),
         ("s3:GetObject*", "arn:aws:s3:::b/x*", Truth::True),
     ] {
-        assert_eq!(verdict(allow.clone(), action, resource), expected, "{action} {resource}");
+        assert_eq!(verdict(&allow, action, resource), expected, "{action} {resource}");
     }
 }
 
@@ -41,7 +41,7 @@ fn not_action_and_not_resource_cover_the_rest() {
         ("i*:Get*", "arn:aws:s3:::b", Truth::Unknown),
         ("s3:GetObject", "*", Truth::Unknown),
     ] {
-        assert_eq!(verdict(allow.clone(), action, resource), expected, "{action} {resource}");
+        assert_eq!(verdict(&allow, action, resource), expected, "{action} {resource}");
     }
 }
 
@@ -49,16 +49,16 @@ fn not_action_and_not_resource_cover_the_rest() {
 fn deny_overrides_and_an_open_deny_leaves_the_answer_open() {
     let allow = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
     let mut deny = json!({ "Effect": "Deny", "Action": "s3:*", "Resource": "*" });
-    assert_eq!(verdict(json!([allow, deny]), "s3:GetObject", "*"), Truth::False);
-    assert_eq!(verdict(json!([allow, deny]), "sqs:SendMessage", "*"), Truth::True);
+    assert_eq!(verdict(&json!([allow, deny]), "s3:GetObject", "*"), Truth::False);
+    assert_eq!(verdict(&json!([allow, deny]), "sqs:SendMessage", "*"), Truth::True);
     deny["Condition"] = json!({ "StringNotEquals": { "aws:SourceVpc": "vpc-1" } });
-    assert_eq!(verdict(json!([allow, deny]), "s3:GetObject", "*"), Truth::Unknown);
+    assert_eq!(verdict(&json!([allow, deny]), "s3:GetObject", "*"), Truth::Unknown);
 }
 
 #[test]
 fn unknown_key_leaves_a_condition_open_and_a_known_one_decides_it() {
     let allow = document(
-        json!([{ "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/${aws:PrincipalTag/team}/*",
+        &json!([{ "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/${aws:PrincipalTag/team}/*",
         "Condition": { "StringEquals": { "aws:SourceVpc": ["vpc-1", "vpc-2"] } } }]),
     );
     let answer = |keys: KnownKeys| evaluate(&allow, &asks("s3:GetObject", "arn:aws:s3:::b/a/k", keys)).verdict();
@@ -92,7 +92,7 @@ fn token(trust: &Value) -> (Truth, Option<Match>) {
             PROVIDER,
         ),
     };
-    let document = document(json!([trust]));
+    let document = document(&json!([trust]));
     let evaluation = evaluate(&document, &request);
     (evaluation.verdict(), evaluation.nearest.map(|nearest| nearest.found))
 }
