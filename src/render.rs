@@ -14,6 +14,7 @@ mod style;
 pub mod terminal;
 mod wrap;
 
+pub(crate) use crate::view::count;
 pub(crate) use style::Ink;
 pub use style::Style;
 

@@ -12,6 +12,7 @@ use crate::model::sanitize::{inert, printable, scrub};
 use crate::render::Format;
 use crate::render::github::{self, Annotation, Level};
 use crate::render::schema::VALIDATION_FORMAT_VERSION;
+use crate::view;
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -77,7 +78,7 @@ fn summary(run: Run<'_>, desired: &Desired) -> String {
         (desired.roles.len(), "role", "roles"),
         (bindings, "ServiceAccount", "ServiceAccounts"),
     ];
-    let counts = counts.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }));
+    let counts = counts.map(|(number, one, many)| view::count(number, one, many));
     format!("`{}` is valid: {}", run.global.config().display(), counts.join(", "))
 }
 

@@ -5,7 +5,8 @@ fn log_has_a_line_each_interval_and_at_the_end() {
     let mut log = Log::new(Duration::from_secs(10));
     let mut lines = Vec::new();
     lines.extend(log.line(&Event::ReadStarted { places: 5 }, Duration::ZERO));
-    for (second, place) in [(1, "account/a"), (9, "cluster/b"), (11, "cluster/c"), (12, "cluster/d"), (30, "cluster/e")]
+    for (second, place) in
+        [(1, "account/a"), (9, "cluster/b"), (11, "cluster/c"), (12, "cluster/d"), (30, "cluster/e##vso[z]")]
     {
         let event = Event::PlaceRead { place: place.into(), objects: 2 };
         lines.extend(log.line(&event, Duration::from_secs(second)));
@@ -14,9 +15,9 @@ fn log_has_a_line_each_interval_and_at_the_end() {
     assert_eq!(
         lines,
         [
-            "Reading: 3 of 5 accounts and clusters, 6 objects (cluster/c)",
-            "Reading: 5 of 5 accounts and clusters, 10 objects (cluster/e)",
-            "Read 10 objects in 1 account and 4 clusters."
+            "Reading: 3 of 5 accounts and clusters, 6 objects (cluster/c)\n",
+            "Reading: 5 of 5 accounts and clusters, 10 objects (cluster/e##vso\\[z])\n",
+            "Read 10 objects in 1 account and 4 clusters.\n"
         ]
     );
 }
