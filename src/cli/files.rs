@@ -80,8 +80,8 @@ impl Destination {
         }
     }
 
-    /// Writes `text`. A new or replaced file gets `mode`. A file that is written in place keeps its mode, unless `mode` is
-    /// [`PRIVATE`] and others may read the file.
+    /// Writes `text`. A new or replaced file gets `mode`. A file that is written in place keeps its mode, except that
+    /// [`PRIVATE`] takes all permissions from others.
     pub(super) async fn write(&self, ui: &Ui, text: &str, mode: u32) -> Result<(), Error> {
         let Self::Stream(path) = self else { return self.write_now(ui, text, mode) };
         // in a thread, so that a signal is handled while nobody reads the pipe

@@ -63,7 +63,8 @@ pub(crate) async fn attributes(
     get_role(account, name, facts).await?.map(|role| attributes_of(&role)).transpose()
 }
 
-/// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies, and GetRolePolicy for each inline policy: in one round trip if `guessed` names all of its inline policies, otherwise in two.
+/// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies, and GetRolePolicy of each inline policy. Takes one round
+/// trip if `guessed` names all inline policies, otherwise two.
 pub(crate) async fn with_policies(
     account: &AccountClient,
     name: &RoleName,

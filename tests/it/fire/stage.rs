@@ -310,9 +310,9 @@ fn set_others(inside: &Inside) {
     }});
     for account in [FIRST, SECOND] {
         let people = other_people(inside, account);
-        people.create_policy("bound", &document("Allow", &["s3:*", "sqs:*"]));
-        people.create_policy("foreign", &document("Allow", &["ec2:*"]));
-        people.create_policy("foreign-guard", &document("Deny", &["s3:Get*", "sqs:*"]));
+        people.create_policy("bound", &document("Allow", ["s3:*", "sqs:*"]));
+        people.create_policy("foreign", &document("Allow", ["ec2:*"]));
+        people.create_policy("foreign-guard", &document("Deny", ["s3:Get*", "sqs:*"]));
     }
     let people = other_people(inside, FIRST);
     let provider = [("Url", "https://foreign.example.com/id"), ("ClientIDList.member.1", "sts.amazonaws.com")];
