@@ -12,7 +12,6 @@ use crate::model::sanitize::{inert, printable, scrub};
 use crate::render::Format;
 use crate::render::github::{self, Annotation, Level};
 use crate::render::schema::VALIDATION_FORMAT_VERSION;
-use crate::view;
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -78,7 +77,7 @@ fn summary(run: Run<'_>, desired: &Desired) -> String {
         (desired.roles.len(), "role", "roles"),
         (bindings, "ServiceAccount", "ServiceAccounts"),
     ];
-    let counts = counts.map(|(number, one, many)| view::count(number, one, many));
+    let counts = counts.map(|(number, one, many)| crate::view::count(number, one, many));
     format!("`{}` is valid: {}", run.global.config().display(), counts.join(", "))
 }
 
