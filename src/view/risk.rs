@@ -4,7 +4,7 @@
 
 use super::diff_node::{DiffNode, Sign};
 use super::document_diff::{DocumentDiff, is_permissions};
-use super::statement::{RawStatement, is_deny, statements, texts};
+use super::statement::{RawStatement, equal, is_deny, statements, texts};
 use super::value_diff::display;
 use crate::model::sanitize::scrub;
 use crate::plan::change::Action;
@@ -144,7 +144,7 @@ fn removes_deny(diff: &DocumentDiff<'_>) -> bool {
     let kept = diff.same.iter().map(|(_, after)| after);
     let after: Vec<&RawStatement> = added.chain(diff.changed.iter().map(|change| &change.after)).chain(kept).collect();
     let mut before = removed.chain(diff.changed.iter().map(|change| &change.before));
-    before.any(|statement| is_deny(statement) && !after.contains(&statement))
+    before.any(|statement| is_deny(statement) && !after.iter().any(|kept| equal(kept, statement)))
 }
 
 /// Whether an action or a policy is about permissions themselves, or about everything.
