@@ -85,6 +85,11 @@ impl Location {
     }
 }
 
+/// Each name in backticks.
+fn quoted(names: impl IntoIterator<Item = impl std::fmt::Display>) -> Vec<String> {
+    names.into_iter().map(|name| format!("`{name}`")).collect()
+}
+
 /// Joins a list and cuts it short, with the number of items left out.
 fn shortened(mut list: Vec<String>, separator: &str) -> String {
     const SHOWN: usize = 4;

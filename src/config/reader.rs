@@ -189,7 +189,9 @@ impl<'a, 'f> TableReader<'a, 'f> {
 
     /// The value of a key, which is known from now on.
     pub(crate) fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.table.get(key)
     }
 

@@ -73,8 +73,8 @@ impl<'a> ClaimCondition<'a> {
         self.condition.takes_patterns()
     }
 
-    /// Whether the claim may have any value because it is compared with itself.
-    pub(super) fn compares_with_itself(&self) -> bool {
+    /// Whether the claim may have any value, because it is compared with itself.
+    pub(super) fn accepts_any_value(&self) -> bool {
         !self.takes_patterns()
             && matches!(self.restriction, Restriction::None | Restriction::Present)
             && self.operator().base != "null"
@@ -146,7 +146,7 @@ const SHARED_ISSUERS: &str = "
 
 /// Whether a pattern names the tenant of a shared issuer: `KIND:TENANT/…`, `KIND:TENANT:…` or `KIND:TENANT@ID…`. No
 /// tenant has `/`, `:` or `@` in its name.
-fn names_tenant(pattern: &str) -> bool {
+fn pattern_names_tenant(pattern: &str) -> bool {
     fixed_prefix(pattern)
         .split_once(':')
         .is_some_and(|(kind, rest)| !kind.is_empty() && rest.find([':', '/', '@']).is_some_and(|length| length > 0))
@@ -160,7 +160,7 @@ pub(super) fn subject_scope(issuer: &str, pattern: &str) -> SubjectScope {
         return SubjectScope::Fixed;
     }
     if has_word(SHARED_ISSUERS, issuer) {
-        return if names_tenant(pattern) { SubjectScope::Fixed } else { SubjectScope::Any };
+        return if pattern_names_tenant(pattern) { SubjectScope::Fixed } else { SubjectScope::Any };
     }
     let covers_all = covers(pattern, "system:serviceaccount:?*:?*");
     let Some(rest) = pattern.strip_prefix(SUBJECT) else {

@@ -9,7 +9,7 @@ use super::conditions::{is_limit_of_use, limits_key, limits_use};
 use super::document::StatementName;
 use super::escalation::{ON_PROVIDERS, PAIRS, PATHS, SERVICE_PRINCIPALS};
 use super::resources::{ResourceType, covers_every, covers_everything};
-use super::{Finding, Findings, Location, document, has_word, shortened};
+use super::{Finding, Findings, Location, document, has_word, quoted, shortened};
 use crate::model::note::Severity;
 use crate::policy::canonical::{CanonicalStatement, Choice, Effect};
 use crate::policy::condition::{Restriction, conditions};
@@ -70,11 +70,12 @@ pub(super) fn check_together(
     policies: &[&PolicyDocument],
     attached_roles: &AttachedRoles<'_>,
 ) {
+    if policies.len() < 2 {
+        return;
+    }
     let contexts: Vec<PermissionsContext<'_>> =
         policies.iter().map(|policy| PermissionsContext::of(policy.statements(), attached_roles)).collect();
-    if contexts.len() > 1 {
-        findings.run(location, &[("IRSA031", escalation_together)], contexts.as_slice());
-    }
+    findings.run(location, &[("IRSA031", escalation_together)], contexts.as_slice());
 }
 
 impl<'a> PermissionsContext<'a> {
@@ -185,7 +186,7 @@ impl AllowedEverywhere {
 
 /// `a` with `b` with `c`
 fn joined(actions: &[&str]) -> String {
-    actions.iter().map(|action| format!("`{action}`")).collect::<Vec<_>>().join(" with ")
+    quoted(actions).join(" with ")
 }
 
 /// The services to which roles may be passed, if no other condition limits the statement.
@@ -209,7 +210,7 @@ fn escalation(context: &PermissionsContext<'_>) -> Vec<Finding> {
     }
     for allow in &unlimited {
         let on_some = |action: &&&str| allow.actions.contains(action) && !allow.allows_everywhere(action);
-        let list: Vec<String> = ON_PROVIDERS.iter().filter(on_some).map(|action| format!("`{action}`")).collect();
+        let list = quoted(ON_PROVIDERS.iter().filter(on_some));
         if !list.is_empty() {
             let text = format!(
                 "{} allows {}: its holder can be everyone that the provider lets in",

@@ -2,7 +2,7 @@
 
 use super::claims::{self, SubjectScope};
 use super::resources::{ResourceType, patterns_cover_every};
-use super::{Finding, Findings, Location, shortened};
+use super::{Finding, Findings, Location, quoted, shortened};
 use crate::ids::Key;
 use crate::model::address::Address;
 use crate::model::desired::{Binding, ClusterState, Desired, Role, Subject};
@@ -69,10 +69,8 @@ fn several_accounts(context: &RoleContext<'_>) -> Vec<Finding> {
     if accounts.len() < 2 {
         return Vec::new();
     }
-    let list = accounts.iter().map(|(account, clusters)| {
-        let clusters: Vec<String> = clusters.iter().map(|cluster| format!("`{cluster}`")).collect();
-        format!("{} (account `{account}`)", clusters.join(", "))
-    });
+    let list =
+        accounts.iter().map(|(account, clusters)| format!("{} (account `{account}`)", quoted(clusters).join(", ")));
     let list = list.collect::<Vec<_>>().join(", ");
     vec![Finding::new(format!("administrators of one of these clusters have the role in all accounts: {list}"))]
 }
@@ -119,6 +117,8 @@ fn ignored_attachments(context: &RoleContext<'_>) -> Vec<Finding> {
     } else {
         return Vec::new();
     };
-    let list = shortened(patterns.iter().map(|pattern| format!("`{pattern}`")).collect(), ", ");
-    vec![Finding::new(format!("`ignore-attached` has {list}: irsa does not report that somebody attaches {ignored}"))]
+    let list = shortened(quoted(patterns), ", ");
+    vec![Finding::new(format!(
+        "`ignore-attached` has {list}: if somebody attaches {ignored} to the role, irsa does not report it"
+    ))]
 }

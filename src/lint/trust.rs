@@ -2,7 +2,7 @@
 
 use super::claims::{self, ClaimCondition, SubjectScope};
 use super::document::StatementName;
-use super::{Check, Finding, Findings, Location};
+use super::{Check, Finding, Findings, Location, quoted};
 use crate::ids::ProviderArn;
 use crate::model::live::{LiveProvider, Observed};
 use crate::model::marks::DEFAULT_AUDIENCE;
@@ -142,8 +142,8 @@ fn other_issuer(context: &TrustContext<'_>) -> Vec<Finding> {
     let text = |claim: &ClaimCondition<'_>| {
         let (key, issuer) = (claim.key(), &claim.issuer);
         format!(
-            "the condition on `{key}` checks issuer `{issuer}`, but the provider is that of `{}`",
-            issuers.join("`, `")
+            "the condition on `{key}` checks issuer `{issuer}`, but the provider is that of {}",
+            quoted(&issuers).join(", ")
         )
     };
     others.map(|claim| Finding::new(text(claim))).collect()
@@ -151,12 +151,12 @@ fn other_issuer(context: &TrustContext<'_>) -> Vec<Finding> {
 
 fn no_subject(context: &TrustContext<'_>) -> Vec<Finding> {
     let providers = claims::providers(context.statement);
-    let names_subject = context.on_claim("sub").any(|claim| !claim.compares_with_itself());
+    let names_subject = context.on_claim("sub").any(|claim| !claim.accepts_any_value());
     if providers.is_empty() || names_subject || context.claims.iter().any(external_providers::names_tenant) {
         return Vec::new();
     }
     let text = "no condition on `sub` names a value: every token of the issuer is accepted";
-    vec![Finding::new(format!("{text} (`{}`)", providers.join("`, `")))]
+    vec![Finding::new(format!("{text} ({})", quoted(providers).join(", ")))]
 }
 
 fn audience(context: &TrustContext<'_>) -> Vec<Finding> {
@@ -165,7 +165,7 @@ fn audience(context: &TrustContext<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let on_audience: Vec<&ClaimCondition<'_>> =
-        context.on_claim("aud").filter(|claim| !claim.compares_with_itself()).collect();
+        context.on_claim("aud").filter(|claim| !claim.accepts_any_value()).collect();
     if on_audience.is_empty() {
         let text = "no condition on `aud` names a value: tokens for other services are accepted";
         return vec![Finding::new(text)];
@@ -181,7 +181,7 @@ fn audience(context: &TrustContext<'_>) -> Vec<Finding> {
             if let Some(accepted) = accepted
                 && !accepted.contains(value)
             {
-                let list: Vec<String> = accepted.iter().map(|audience| format!("`{audience}`")).collect();
+                let list = quoted(accepted);
                 let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
                 let text = format!("the OIDC provider does not accept audience `{value}` (it accepts {list})");
                 found.push(Finding::new(text));

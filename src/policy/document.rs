@@ -26,6 +26,7 @@ struct Inner {
     /// In the order of the text. Empty if the document is opaque.
     statements: Vec<Statement>,
     body: Body,
+    size: OnceLock<usize>,
 }
 
 #[derive(Debug)]
@@ -196,7 +197,9 @@ impl PolicyDocument {
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>). Only the white space of JSON is
     /// left out. IAM accepts two other blanks, U+0085 and U+00A0; they are counted, to be safe.
     pub fn size(&self) -> usize {
-        self.minified().chars().filter(|c| !matches!(c, ' ' | '\t' | '\n' | '\r')).count()
+        // of a character of several bytes only the first byte counts
+        let is_counted = |byte: &u8| !matches!(*byte, b' ' | b'\t' | b'\n' | b'\r' | 0x80..=0xbf);
+        *self.0.size.get_or_init(|| self.minified().bytes().filter(is_counted).count())
     }
 
     /// Host and path of every issuer that a `Federated` principal of this trust policy names.
@@ -212,7 +215,7 @@ impl PolicyDocument {
     pub fn federated_providers(&self) -> BTreeSet<String> {
         match &self.0.body {
             Body::Parsed(_) => {
-                let all = self.0.statements.iter().flat_map(Statement::federated_providers);
+                let all = self.0.statements.iter().flat_map(|statement| statement.canonical.federated());
                 all.map(str::to_owned).collect()
             }
             Body::Opaque(text, _) => {
@@ -228,7 +231,7 @@ const STATEMENT: &str = "Statement";
 
 impl Inner {
     fn new(statements: Vec<Statement>, body: Body) -> Self {
-        Self { text: OnceLock::new(), id: None, version: None, single: false, statements, body }
+        Self { text: OnceLock::new(), id: None, version: None, single: false, statements, body, size: OnceLock::new() }
     }
 
     /// The document without white space, its elements sorted by name.
@@ -296,9 +299,15 @@ impl Statement {
         if self.sid().is_none() {
             return self.clone();
         }
+        let text = json(&JsonNode::of(&self.value_without_sid())).into();
+        Self { written: Arc::new(Written { text, sid: None }), canonical: Arc::clone(&self.canonical) }
+    }
+
+    /// The statement as JSON, without its `Sid`.
+    pub(crate) fn value_without_sid(&self) -> Value {
         let mut value = self.to_value();
         value.as_object_mut().and_then(|object| object.remove("Sid"));
-        Self::parse(&value, None).unwrap_or_else(|_| self.clone())
+        value
     }
 
     pub(crate) fn canonical(&self) -> &CanonicalStatement {
@@ -307,11 +316,6 @@ impl Statement {
 
     pub(crate) fn denies(&self) -> bool {
         self.canonical.effect == Effect::Deny
-    }
-
-    /// Every `Federated` principal, as written.
-    pub fn federated_providers(&self) -> impl Iterator<Item = &str> {
-        self.canonical.federated()
     }
 
     /// The principals that it names under `Principal`.

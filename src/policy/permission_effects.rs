@@ -90,7 +90,7 @@ pub fn intersect(before: Option<&PolicyDocument>, after: Option<&PolicyDocument>
     let common_in_old = old.iter().filter(|one| one.allows()).flat_map(|one| one.covered_statements(&new));
     let common_in_new = new.iter().filter(|one| one.allows()).flat_map(|one| one.covered_statements(&old));
     let denies = old.iter().chain(&new).filter(|one| !one.allows());
-    let denies = denies.map(|one| one.written.without_sid().to_value());
+    let denies = denies.map(|one| one.written.value_without_sid());
     let mut statements: Vec<Value> = Vec::new();
     for statement in common_in_old.chain(common_in_new).chain(denies) {
         if !statements.contains(&statement) {
@@ -249,7 +249,7 @@ impl<'a> ComparedStatement<'a> {
     /// The pairs that `others` cover, as statements without a `Sid`, which must be unique in a document.
     fn covered_statements(&self, others: &[Self]) -> Vec<Value> {
         let coverage = self.coverage(others);
-        let whole = self.written.without_sid().to_value();
+        let whole = self.written.value_without_sid();
         if coverage.iter().flatten().all(|covered| *covered) {
             return vec![whole];
         }

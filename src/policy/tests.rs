@@ -9,6 +9,7 @@ mod evaluator;
 mod laws;
 mod mutations;
 mod oracle;
+mod permission_effects;
 mod published;
 mod spelling;
 mod trust_effects;

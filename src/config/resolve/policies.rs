@@ -17,12 +17,13 @@ impl Resolver<'_> {
     pub(super) fn policies(&mut self, infrastructure: &Infrastructure) -> BTreeMap<(Key, Key), Policy> {
         let mut policies = BTreeMap::new();
         let users = std::mem::take(&mut self.policy_users);
-        for (key, raw) in &self.raw.policies {
+        let all = &self.raw.policies;
+        // also those of policies whose document is refused
+        let mut names = Vec::new();
+        for (key, raw) in all {
             let what = format!("policy `{key}`");
             let prevent_destroy = raw.prevent_destroy.as_ref().is_some_and(|flag| flag.value);
-            let name = raw.name.as_ref().map(|name| name.value.clone());
-            // every key is a valid policy name
-            let name = name.or_else(|| PolicyName::parse(key.as_str()).ok()).unwrap_or_else(|| unreachable!("{key}"));
+            let name = name_of(key, raw);
             let path = raw.path.as_ref().map_or_else(|| self.default_path(), |path| path.value.clone());
             let description = self.description(raw.description.as_ref());
             let tags = self.tags((&what, &raw.origin), &raw.tags, None, 2 + usize::from(prevent_destroy));
@@ -34,6 +35,7 @@ impl Resolver<'_> {
                 continue;
             };
             for (account, clusters) in accounts {
+                names.push(((account, name.case_insensitive()), key, &raw.origin));
                 let variables = infrastructure.variables(&self.owner, Some(account), clusters.iter());
                 let document = self.policy_document(&what, raw, &variables);
                 let Some(document) = document else { continue };
@@ -50,13 +52,10 @@ impl Resolver<'_> {
                 policies.insert((account.clone(), key.clone()), policy);
             }
         }
-        let names = policies
-            .iter()
-            .map(|((account, key), policy)| ((account, policy.name.case_insensitive()), key, &policy.origin));
         self.refuse_duplicates(
-            names,
-            |other, key, (account, _)| {
-                let name = &policies[&((*account).clone(), key.clone())].name;
+            names.into_iter(),
+            |other, key, _| {
+                let name = name_of(key, &all[key]);
                 format!("policies `{other}` and `{key}` have the same name, `{name}`, in the same account")
             },
             "IAM ignores case in names: give one of them another `name`",
@@ -73,4 +72,11 @@ impl Resolver<'_> {
         }
         Some(document)
     }
+}
+
+/// The IAM name of a policy.
+fn name_of(key: &Key, raw: &RawPolicy) -> PolicyName {
+    let name = raw.name.as_ref().map(|name| name.value.clone());
+    // every key is a valid policy name
+    name.or_else(|| PolicyName::parse(key.as_str()).ok()).unwrap_or_else(|| unreachable!("{key}"))
 }

@@ -198,6 +198,21 @@ fn error_in_a_shared_document_is_reported_once_with_any_number_of_threads() {
 }
 
 #[test]
+fn same_name_of_two_policies_is_refused_even_if_their_documents_are() {
+    let good = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}"#;
+    for (one, other, mistakes) in [(good, good, 1), ("{", good, 2), (good, "{", 2), ("{", "{}", 3)] {
+        let one = format!("[policies.a]\nname = \"Reports\"\njson = '{one}'\n");
+        let other = format!("[policies.b]\nname = \"reports\"\njson = '{other}'\n");
+        let roles = "[roles.r]\nattach = [\"a\", \"b\"]\nservice-accounts = [\"n/r\"]\n";
+        let folder = Folder::alone(&format!("owner = \"me\"\n[clusters.c]\n{one}{other}{roles}"));
+        let diagnostics = folder.resolve().unwrap_err();
+        let text = rendered(&diagnostics);
+        assert!(text.contains("policies `a` and `b` have the same name, `reports`, in the same account"), "{text}");
+        assert_eq!(diagnostics.list().len(), mistakes, "{text}");
+    }
+}
+
+#[test]
 fn duplicate_key_from_a_template_is_refused() {
     let errors = errors_of(&Folder::alone(
         "owner = \"me\"\n[clusters.c]\n[roles.r]\nservice-accounts = [\"n/r\"]\n[roles.r.inline.p]\nstatements = [{ actions = [\"s3:*\"], \

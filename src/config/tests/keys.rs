@@ -43,7 +43,11 @@ fn of_reader() -> Keys {
     for item in diagnostics.list() {
         let Some((_, table)) = item.message.split_once("unknown key `qqqqqqqq` in ") else { continue };
         let known = item.hint.as_deref().and_then(|hint| hint.strip_prefix("known keys are ")).unwrap();
-        keys.insert(table.to_owned(), known.split(", ").map(|key| key.trim_matches('`').to_owned()).collect());
+        let known: Vec<String> = known.split(", ").map(|key| key.trim_matches('`').to_owned()).collect();
+        let count = known.len();
+        let known: BTreeSet<String> = known.into_iter().collect();
+        assert_eq!(known.len(), count, "{table}: the hint has a key twice");
+        keys.insert(table.to_owned(), known);
     }
     keys
 }

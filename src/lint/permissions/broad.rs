@@ -3,7 +3,7 @@
 
 use super::{
     AllowStatement, Choice, Finding, PermissionsContext, ResourceType, Severity, StatementName, covers, covers_every,
-    covers_everything, has_word, overlap, shortened,
+    covers_everything, has_word, overlap, quoted, shortened,
 };
 use crate::policy::pattern::together_cover;
 
@@ -93,8 +93,7 @@ pub(super) fn read_all(context: &PermissionsContext<'_>) -> Vec<Finding> {
 /// A finding for each statement that allows one of the actions on every resource, without a limit.
 fn everywhere(context: &PermissionsContext<'_>, actions: &[&str], what: &str) -> Vec<Finding> {
     let finding = |allow: &AllowStatement<'_>| {
-        let allowed = actions.iter().filter(|action| allow.allows_everywhere(action));
-        let allowed: Vec<String> = allowed.map(|action| format!("`{action}`")).collect();
+        let allowed = quoted(actions.iter().filter(|action| allow.allows_everywhere(action)));
         (!allowed.is_empty())
             .then(|| Finding::new(format!("{} allows {} {what}", allow.name, shortened(allowed, ", "))))
     };
@@ -160,7 +159,7 @@ pub(super) fn whole_services(context: &PermissionsContext<'_>) -> Vec<Finding> {
         let important = services.iter().any(|service| has_word(IMPORTANT_SERVICES, service));
         let severity = if important { Severity::Medium } else { Severity::Low };
         if !services.is_empty() {
-            let list: Vec<String> = services.iter().map(|service| format!("`{service}:*`")).collect();
+            let list = quoted(services.iter().map(|service| format!("{service}:*")));
             let text = format!("{} allows {} on every resource", allow.name, shortened(list, ", "));
             found.push(Finding::new(text).with_severity(severity));
         }

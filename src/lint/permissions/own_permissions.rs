@@ -3,7 +3,7 @@
 
 use super::{
     AllowStatement, CanonicalStatement, Choice, Finding, PermissionsContext, arn_parts, covers, covers_every, overlap,
-    resource_type, shortened,
+    quoted, resource_type, shortened,
 };
 use crate::lint::arns::ManagedArns;
 use crate::model::note::Severity::{self, Critical, High, Medium};
@@ -79,7 +79,7 @@ fn may_apply_to(statement: &CanonicalStatement, arn: &str) -> bool {
 
 fn finding(allow: &AllowStatement<'_>, actions: &[RatedAction], on: &str, worst: Severity) -> Option<Finding> {
     let severity = actions.iter().map(|(_, severity)| *severity).max()?.min(worst);
-    let list = actions.iter().map(|(action, _)| format!("`{action}`")).collect();
+    let list = quoted(actions.iter().map(|(action, _)| action));
     let text = format!("{} allows {} {on}", allow.name, shortened(list, ", "));
     Some(Finding::new(text).with_severity(severity))
 }

@@ -1,7 +1,7 @@
 //! Rules on identity providers that serve everyone (Cognito, Google, Amazon, Facebook, shared OIDC issuers), and on
 //! SAML.
 
-use super::{ClaimCondition, Finding, Severity, TrustContext, is_wild};
+use super::{ClaimCondition, Finding, Severity, TrustContext, is_wild, quoted};
 use crate::policy::condition::{Restriction, conditions};
 use crate::policy::pattern::arn_parts;
 
@@ -50,8 +50,7 @@ pub(super) fn no_owner(context: &TrustContext<'_>) -> Vec<Finding> {
                 && !(claim.takes_patterns() && claim.values().iter().any(|value| is_wild(value)))
         };
         if !context.claims.iter().any(names_owner) {
-            let keys: Vec<String> = known.unwrap_or(&["aud"]).iter().map(|key| format!("`{name}:{key}`")).collect();
-            let keys = keys.join(" or ");
+            let keys = quoted(known.unwrap_or(&["aud"]).iter().map(|key| format!("{name}:{key}"))).join(" or ");
             let text = format!("every user of `{name}` in the world is trusted: no condition on {keys} limits that");
             found.push(Finding::new(text));
         } else if name == "cognito-identity.amazonaws.com" && !context.claims.iter().any(requires_sign_in) {

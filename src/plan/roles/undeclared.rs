@@ -158,7 +158,7 @@ fn trusts_service_accounts(trust: &PolicyDocument, issuer: &str) -> bool {
     trust
         .statements()
         .iter()
-        .any(|statement| statement.federated_providers().any(of_issuer) && statement.text().contains(SUBJECT))
+        .any(|statement| statement.canonical().federated().any(of_issuer) && statement.text().contains(SUBJECT))
 }
 
 /// Notes each role of somebody else that trusts a declared cluster. Only an unsharded run knows which roles are foreign.

@@ -119,7 +119,7 @@ fn allowed(document: &PolicyDocument) -> Vec<String> {
 fn subjects(role: &LiveRole) -> Vec<String> {
     let mut subjects = Vec::new();
     for statement in role.role.trust.statements() {
-        let issuer = statement.federated_providers().collect::<Vec<_>>().join(",");
+        let issuer = statement.canonical().federated().collect::<Vec<_>>().join(",");
         let conditions = statement.to_value()["Condition"]["StringEquals"].as_object().cloned().unwrap_or_default();
         for value in conditions.iter().filter(|(key, _)| key.ends_with(":sub")).map(|(_, value)| value) {
             let list = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);

@@ -328,5 +328,5 @@ fn all_providers_of_a_list_are_found() {
     let document = PolicyDocument::live(&policy(&json!([statement])).to_string());
     let issuers: Vec<String> = document.federated_issuers().into_iter().collect();
     assert_eq!(issuers, ["oidc.example.com/id/one", "oidc.example.com/id/two"]);
-    assert_eq!(document.statements()[0].federated_providers().collect::<Vec<_>>(), arns);
+    assert_eq!(document.statements()[0].canonical().federated().collect::<Vec<_>>(), arns);
 }
