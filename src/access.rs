@@ -126,11 +126,10 @@ impl RolePermissions {
                 decision.limits.push(deciding(policy, deny));
             }
         }
+        let may_be_allowed = !decision.allows.is_empty() || !decision.unread.is_empty();
         let boundary = self.boundary.as_ref().map_or(Truth::True, |boundary| decision.bound(boundary, &request));
-        decision.answer = if denied == Truth::True || boundary == Truth::False {
+        decision.answer = if denied == Truth::True || boundary == Truth::False || !may_be_allowed {
             Answer::No
-        } else if decision.allows.is_empty() {
-            if decision.unread.is_empty() { Answer::No } else { Answer::May }
         } else if !decision.unread.is_empty() {
             // an unread policy may deny it, an unread boundary may not allow it
             Answer::May
