@@ -84,7 +84,7 @@ pub(super) async fn run(run: Run<'_>) -> Result<ExitStatus, Error> {
                 run.ui.message(&output::finding(finding));
             }
         } else if !ignored.is_empty() {
-            run.ui.message(&format!("{}; `-v` lists them", view::ignored_count(ignored.len())));
+            run.ui.message(&format!("{}; `-v` lists all", view::ignored_count(ignored.len())));
         }
         if let Some(summary) = summary {
             writeln!(output.people().0, "{}", inert(&scrub(&summary)))?;

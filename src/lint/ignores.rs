@@ -4,7 +4,7 @@ use super::LocatedFinding;
 use super::rules::LIVE_ONLY;
 use crate::ids::Key;
 use crate::model::address::Address;
-use crate::model::desired::{Desired, Ignore, IgnoreScope};
+use crate::model::desired::{Account, Desired, Ignore, IgnoreScope};
 use crate::model::live::{Live, LiveAccount, Observed};
 use crate::model::note::{Ignored, Note, Severity};
 use std::collections::{BTreeSet, HashMap};
@@ -92,7 +92,7 @@ pub fn unused(desired: &Desired, findings: &[Note], live: Option<&Live>) -> Vec<
 
 /// Whether the rule finds nothing offline. IRSA015 compares account ids, which a configuration need not have.
 fn needs_aws(desired: &Desired, rule: &str) -> bool {
-    LIVE_ONLY.contains(&rule) || rule == "IRSA015" && !desired.accounts.values().all(|account| account.is_known())
+    LIVE_ONLY.contains(&rule) || rule == "IRSA015" && !desired.accounts.values().all(Account::is_known)
 }
 
 /// Whether all that the rule looks at was read.

@@ -263,8 +263,8 @@ fn json_result(result: &SarifResult, index: Option<usize>, fingerprint: &str, to
     let mut location = json!({ "physicalLocation": {
         "artifactLocation": { "uri": uri(&file) }, "region": region,
     } });
-    let (address, text) = (scrub(address), message(text));
-    let text = if address.is_empty() { text } else { format!("{address}: {text}") };
+    let text = message(&if address.is_empty() { text.clone() } else { format!("{address}: {text}") });
+    let address = scrub(address);
     if !address.is_empty() {
         location["logicalLocations"] = json!([{ "fullyQualifiedName": address, "kind": "resource" }]);
     }
@@ -278,3 +278,6 @@ fn json_result(result: &SarifResult, index: Option<usize>, fingerprint: &str, to
     }
     value
 }
+
+#[cfg(test)]
+mod tests;
