@@ -33,6 +33,7 @@ pub use arguments::Cli;
 use crate::config;
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
+use crate::explain as explain_pages;
 use crate::model::sanitize::{inert, scrub};
 use crate::render::{self, Format, github};
 use crate::ui::{ColorChoice, Ui};
@@ -190,9 +191,16 @@ fn print_error(ui: &Ui, error: &Error) -> ExitStatus {
         let _ = diagnostics.render(&mut ui.stderr(), ui.stderr_style().has_color());
     }
     if !error.message.is_empty() {
-        ui.error(&error.message, &error.details, &error.hints);
+        ui.error(&with_word(error), &error.details, &error.hints);
     }
     error.status
+}
+
+/// The message. That of a refusal ends with the word that `irsa explain` takes.
+fn with_word(error: &Error) -> String {
+    let word = explain_pages::word_of_refusal(&error.message);
+    let has_page = error.status == ExitStatus::Refused && word != explain_pages::ANY_REFUSAL;
+    if has_page { format!("{} ({word})", error.message) } else { error.message.clone() }
 }
 
 #[cfg(test)]

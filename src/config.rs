@@ -210,8 +210,7 @@ impl Configuration {
     /// The column, from 1, of the first character after the indentation of a line.
     pub fn first_column(&self, file: &str, line: usize) -> Option<usize> {
         let source = self.sources.get("", file)?;
-        let text = source.text.lines().nth(line.checked_sub(1)?)?;
-        Some(text.chars().take_while(|character| character.is_whitespace()).count() + 1)
+        Some(source.line(line)?.chars().take_while(|character| character.is_whitespace()).count() + 1)
     }
 
     /// The files that were read.

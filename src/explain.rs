@@ -21,6 +21,14 @@ pub enum Topic {
     ExitCode,
 }
 
+impl Page {
+    /// The text without the head of a rule's section, which repeats severity and title.
+    pub fn body(&self) -> &str {
+        let head = self.text.strip_prefix("**").and_then(|rest| rest.split_once("** "));
+        head.filter(|_| self.topic == Topic::Rule).map_or(&self.text, |(_, body)| body)
+    }
+}
+
 impl Topic {
     /// The word in JSON.
     pub fn as_str(self) -> &'static str {
@@ -67,12 +75,15 @@ pub fn page(word: &str) -> Option<&'static Page> {
     PAGES.iter().find(|page| page.word.eq_ignore_ascii_case(word))
 }
 
-/// The word of a refusal, from its message. `exit-4` if no page is about this message alone.
+/// The word of a refusal that has no page of its own.
+pub const ANY_REFUSAL: &str = "exit-4";
+
+/// The word of a refusal, from its message. [`ANY_REFUSAL`] if no page is about this message alone.
 pub fn word_of_refusal(why: &str) -> &'static str {
     let refusals = PAGES.iter().filter(|page| page.topic == Topic::Refusal);
     // the most specific message counts
     let matching = refusals.filter(|page| has_pieces(why, &page.title));
-    matching.max_by_key(|page| page.title.len()).map_or("exit-4", |page| &page.word)
+    matching.max_by_key(|page| page.title.len()).map_or(ANY_REFUSAL, |page| &page.word)
 }
 
 /// Whether the pieces of `message` between its `…` are in `text`, in this order.
@@ -182,7 +193,7 @@ fn exit_codes() -> impl Iterator<Item = Page> {
 pub fn without_links(markdown: &str) -> String {
     let (mut text, mut rest) = (String::with_capacity(markdown.len()), markdown);
     while let Some((before, after)) = rest.split_once("](") {
-        let (Some(start), Some((target, behind))) = (before.rfind('['), after.split_once(')')) else {
+        let (Some(start), Some((target, behind))) = (opening(before), after.split_once(')')) else {
             text.push_str(before);
             text.push_str("](");
             rest = after;
@@ -200,6 +211,20 @@ pub fn without_links(markdown: &str) -> String {
     }
     text.push_str(rest);
     text
+}
+
+/// The bracket that opens the text of a link, which may have brackets of its own: `[guard]` of "[`[guard]`](…)".
+fn opening(before: &str) -> Option<usize> {
+    let mut inner = 0;
+    before.char_indices().rev().find_map(|(at, character)| {
+        match character {
+            ']' => inner += 1,
+            '[' if inner == 0 => return Some(at),
+            '[' => inner -= 1,
+            _ => {}
+        }
+        None
+    })
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub use live::{declared_against, live};
 pub use rules::{RULES, Rule};
 
 use crate::model::desired::Desired;
-use crate::model::note::{Ignored, Note, Severity};
+use crate::model::note::{Note, Severity};
 use crate::model::origin::Origin;
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -122,6 +122,10 @@ struct LocatedFinding {
     severity: Reverse<Severity>,
     part: String,
     text: String,
+    /// The address of the checked object, which contains what the finding is about.
+    within: Arc<str>,
+    /// File, line and column of a place of its own in the checked object: of an entry of `[[service-accounts]]`.
+    entry: Option<(Arc<str>, usize, usize)>,
 }
 
 impl Findings {
@@ -130,10 +134,12 @@ impl Findings {
             self.0.extend(check(context).into_iter().map(|finding| LocatedFinding {
                 address: finding.address.unwrap_or_else(|| location.address.to_string()),
                 rule: id,
+                entry: finding.origin.as_ref().map(|origin| (origin.file.clone(), origin.line, origin.column)),
                 origin: finding.origin.map_or_else(|| location.origin.to_string(), |origin| origin.to_string()),
                 severity: Reverse(finding.severity.unwrap_or_else(|| rules::severity(id))),
                 part: location.part.clone(),
                 text: finding.text,
+                within: Arc::clone(&location.address),
             }));
         }
     }
@@ -153,10 +159,11 @@ impl Findings {
         self.0.dedup();
         let same =
             |a: &LocatedFinding, b: &LocatedFinding| (&a.address, a.rule, &a.origin) == (&b.address, b.rule, &b.origin);
+        let ignores = ignores::Index::of(&desired.ignores);
         let by_ignore = |findings: &[LocatedFinding]| {
-            let mut groups: BTreeMap<Option<Ignored>, Vec<LocatedFinding>> = BTreeMap::new();
+            let mut groups: BTreeMap<_, Vec<LocatedFinding>> = BTreeMap::new();
             for finding in findings {
-                groups.entry(ignores::ignored(finding, &desired.ignores)).or_default().push(finding.clone());
+                groups.entry(ignores.find(finding)).or_default().push(finding.clone());
             }
             groups.into_iter().map(|(ignored, findings)| Note { ignored, ..merge(&findings) }).collect::<Vec<_>>()
         };

@@ -42,7 +42,6 @@ use draft::Draft;
 
 /// Compares `desired` with `live`. The plan's notes include `findings`, which are the linter's.
 pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
-    let (ignored, findings): (Vec<Note>, Vec<Note>) = findings.into_iter().partition(|note| note.ignored.is_some());
     let context = PlanContext::new(desired, live, options);
     let mut draft = Draft::default();
     coverage::plan(&context, &mut draft);
@@ -73,8 +72,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
     draft.notes.extend(safeguards::notes(desired));
     roles::principals::wait_for_new_roles(&context, &mut draft);
     let steps = write_order::arrange(&context, &mut draft);
-    let ignored = ignored.into_iter().filter(|note| other_shards::is_reported_here(&context, note)).collect();
-    Plan { ignored, ..finish(&context, draft, steps, unmatched) }
+    finish(&context, draft, steps, unmatched)
 }
 
 fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String>) -> Plan {
@@ -84,6 +82,7 @@ fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: 
             .cmp(&(a.severity, &b.address, &b.rule, &b.origin, &b.text))
     });
     notes.dedup();
+    let (ignored, notes) = notes.into_iter().partition(|note| note.ignored.is_some());
     Plan {
         owner: context.desired.owner.clone(),
         config_digest: context.desired.config_digest.clone(),
@@ -93,7 +92,7 @@ fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: 
         withheld: shown.iter().filter_map(|address| held_back.remove(address)).collect(),
         unknown: unknown.into_iter().collect(),
         notes,
-        ignored: Vec::new(),
+        ignored,
         unchanged: matching.len(),
         settled: matching,
         waiting: waiting.into_iter().collect(),

@@ -76,9 +76,7 @@ fn index() -> String {
 
 fn page_text(page: &Page) -> String {
     let severity = if page.severity.is_empty() { String::new() } else { format!(" ({})", page.severity) };
-    let text = explain::without_links(&page.text);
-    // the head of a rule's section is the first line already
-    let body = text.strip_prefix("**").and_then(|rest| rest.split_once("** ")).map_or(text.as_str(), |(_, body)| body);
+    let body = explain::without_links(page.body());
     format!("{}{severity}: {}\n\n{body}\n\n{}\n", page.word, explain::without_links(&page.title), page.url)
 }
 

@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
         deny(&against, global.deny())?;
         findings.extend(against);
         findings.extend(lint::live(&desired, &live));
-        findings.extend(lint::unused(&desired.ignores, &findings, false));
+        findings.extend(lint::unused(&desired, &findings, Some(&live)));
         let plan = plan::plan(&desired, &live, options, findings);
         Ok((Connected { desired, aws, kubernetes, identities }, plan, live))
     }

@@ -36,7 +36,7 @@ pub(super) async fn run(run: Run<'_>) -> Result<ExitStatus, Error> {
         let desired = configuration.resolve(&session::offline(run.context))?;
         let (ignored, mut findings): (Vec<Note>, Vec<Note>) =
             lint::declared(&desired).into_iter().partition(|finding| finding.ignored.is_some());
-        let unused = lint::unused(&desired.ignores, &ignored, true);
+        let unused = lint::unused(&desired, &ignored, None);
         findings.extend(unused);
         Ok(Valid { configuration, desired, findings, ignored })
     });
@@ -71,9 +71,11 @@ pub(super) async fn run(run: Run<'_>) -> Result<ExitStatus, Error> {
     let summary = denied.is_ok().then(|| summary(run, &desired));
     if run.global.format == Format::Github {
         let findings = allowed.map(|finding| annotations::of_finding(finding, &output.repository));
-        let title = "irsa validate".to_owned();
-        let last =
-            summary.map(|text| Annotation { level: Level::Notice, place: None, title, text: scrub(&text).into() });
+        let counted = (!ignored.is_empty()).then(|| view::ignored_count(ignored.len()));
+        let last = summary.into_iter().chain(counted).map(|text| {
+            let title = "irsa validate".to_owned();
+            Annotation { level: Level::Notice, place: None, title, text: scrub(&text).into() }
+        });
         github::annotations(&findings.chain(last).collect::<Vec<_>>(), &mut output.people().0)?;
     } else {
         allowed.for_each(|finding| run.ui.message(&output::finding(finding)));
@@ -82,7 +84,7 @@ pub(super) async fn run(run: Run<'_>) -> Result<ExitStatus, Error> {
                 run.ui.message(&output::finding(finding));
             }
         } else if !ignored.is_empty() {
-            run.ui.message(&format!("{}; `-v` lists them", view::ignored_count(ignored.len())));
+            run.ui.message(&format!("{}; `-v` lists all", view::ignored_count(ignored.len())));
         }
         if let Some(summary) = summary {
             writeln!(output.people().0, "{}", inert(&scrub(&summary)))?;
@@ -137,6 +139,6 @@ fn finding(note: &Note, configuration: &Configuration, denied: bool) -> Value {
     json!({
         "file": position.map(|(file, _)| file), "line": position.map(|(_, line)| line), "column": column,
         "rule": note.rule, "severity": note.severity.as_str(), "address": note.address, "text": note.text,
-        "hint": format!("docs/lint-rules.md says what {} wants", note.rule), "denied": denied, "origin": note.origin,
+        "hint": format!("`irsa explain {}` says more", note.rule), "denied": denied, "origin": note.origin,
     })
 }

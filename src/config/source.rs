@@ -47,6 +47,13 @@ impl Source {
         Origin { file: self.name.clone(), line, column, span: start..end }
     }
 
+    /// A line, from 1. None if the file ends before it.
+    pub(crate) fn line(&self, line: usize) -> Option<&str> {
+        let begin = *self.lines.get(line.checked_sub(1)?)?;
+        let end = self.lines.get(line).copied().unwrap_or(self.text.len());
+        self.text.get(begin..end)
+    }
+
     /// The byte offset of a line and column, both from 1 and limited to the length of the text.
     pub(crate) fn offset(text: &str, line: usize, column: usize) -> usize {
         let mut begin = 0;

@@ -76,6 +76,7 @@ fn links_become_text() {
         ("Read [the rule](lint-rules.md).", "Read the rule (docs/lint-rules.md)."),
         ("[a](#b) and [c](https://d.example/e)", "a and c (https://d.example/e)"),
         ("`x[0](y` stays", "`x[0](y` stays"),
+        ("or change [`[guard]`](configuration.md#guard).", "or change `[guard]` (docs/configuration.md#guard)."),
         ("no link", "no link"),
     ] {
         assert_eq!(without_links(markdown), text);

@@ -67,8 +67,8 @@ pub enum IgnoreScope {
     Inline(Key, PolicyName),
     /// In a policy of `[policies]`, in every account.
     Policy(Key),
-    /// In the entry of `[[service-accounts]]` at this position.
-    Entry(Origin),
+    /// In the entry of `[[service-accounts]]` at this position, which binds this role.
+    Entry(Key, Origin),
 }
 
 /// The Kubernetes Lease that `apply` holds, so that only one run applies at a time.

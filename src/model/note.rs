@@ -50,6 +50,6 @@ pub struct Note {
 pub struct Ignored {
     /// The reason, in the user's words.
     pub reason: String,
-    /// `file:line` of the `ignore`.
-    pub origin: String,
+    /// The index of the `ignore` in `Desired::ignores`.
+    pub index: usize,
 }

@@ -41,6 +41,11 @@ pub(crate) fn is_invisible(character: char) -> bool {
     !visible || BLANK.contains(&character) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
+/// Whether a reader sees nothing of the text.
+pub(crate) fn is_blank(text: &str) -> bool {
+    text.chars().all(|character| character.is_whitespace() || is_invisible(character))
+}
+
 /// The text as one line, with invisible characters as `<U+202E>` and without commands.
 pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
     if !text.contains("##") && !text.chars().any(is_invisible) {

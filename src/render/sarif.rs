@@ -8,11 +8,13 @@
 use super::write_text;
 use crate::explain::{self, Page, Topic};
 use crate::model::origin::file_and_line;
-use crate::model::sanitize::printable;
+use crate::model::sanitize::{printable, scrub};
 use crate::plan::file::{ChangeV2, IgnoredV2, NoteV2, PlanV2};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -35,6 +37,16 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'|')
     .add(b'}');
+
+/// The most results of a file that GitHub accepts
+/// (<https://docs.github.com/en/code-security/code-scanning/troubleshooting-sarif-uploads/results-exceed-limit>).
+const MOST_RESULTS: usize = 25_000;
+
+/// The most characters of a description that GitHub accepts.
+const DESCRIPTION_LENGTH: usize = 1024;
+
+/// The rule of an object that differs.
+const DIFFERS: &str = "exit-2";
 
 /// One result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +118,7 @@ fn of_change(change: &ChangeV2) -> SarifResult {
     };
     let declared = change.reasons.first().and_then(|reason| reason.rsplit_once("declared at "));
     let place = declared.and_then(|(_, origin)| place(origin));
-    SarifResult { place, ..result("exit-2", "medium", &change.address, &text) }
+    SarifResult { place, ..result(DIFFERS, "medium", &change.address, &text) }
 }
 
 /// Writes a document with these results.
@@ -116,6 +128,7 @@ pub fn document(
     failure: Option<&SarifFailure>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let (results, left_out) = most_severe(results);
     let words: BTreeSet<&str> = results.iter().map(|result| result.rule.as_str()).collect();
     let words: Vec<&str> = words.into_iter().collect();
     let rules: Vec<Value> = words.iter().map(|word| rule(word)).collect();
@@ -123,15 +136,19 @@ pub fn document(
     let results: Vec<Value> = results
         .iter()
         .map(|result| {
-            let index = words.iter().position(|word| *word == result.rule);
-            let times = seen.entry(fingerprint(result)).or_default();
+            let index = words.binary_search(&result.rule.as_str()).ok();
+            let fingerprint = fingerprint(result);
+            let times = seen.entry(fingerprint.clone()).or_default();
             *times += 1;
-            let fingerprint = format!("{}:{times}", fingerprint(result));
+            let fingerprint = format!("{fingerprint}:{times}");
             json_result(result, index, &fingerprint, top_file)
         })
         .collect();
-    let notifications: Vec<Value> =
-        failure.iter().map(|SarifFailure(text)| json!({ "level": "error", "message": { "text": text } })).collect();
+    let notification = |level: &str, text: &str| json!({ "level": level, "message": { "text": text } });
+    let failed = failure.map(|SarifFailure(text)| notification("error", &message(text)));
+    let cut = (left_out > 0)
+        .then(|| notification("warning", &format!("{left_out} results of the least severity are left out")));
+    let notifications: Vec<Value> = failed.into_iter().chain(cut).collect();
     let document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -145,11 +162,31 @@ pub fn document(
     write_text(&printable(&format!("{document:#}\n")), out)
 }
 
+/// The results that a file has room for, in their order, and the number of the others. Ignored ones go first, then those
+/// of the least severity.
+fn most_severe(results: &[SarifResult]) -> (Cow<'_, [SarifResult]>, usize) {
+    if results.len() <= MOST_RESULTS {
+        return (Cow::Borrowed(results), 0);
+    }
+    let mut order: Vec<usize> = (0..results.len()).collect();
+    order.sort_by_key(|index| (results[*index].ignored.is_some(), Reverse(score(&results[*index].severity))));
+    order.truncate(MOST_RESULTS);
+    order.sort_unstable();
+    (order.into_iter().map(|index| results[index].clone()).collect(), results.len() - MOST_RESULTS)
+}
+
+/// A text from outside as a message: one line, without links. `[text](target)` would be a link
+/// (SARIF, section 3.11.6).
+fn message(text: &str) -> String {
+    let text = scrub(text);
+    if text.contains("](") { text.replace('[', "\\[").replace(']', "\\]") } else { text.into_owned() }
+}
+
 /// The rule of a word, with its page as help.
 fn rule(word: &str) -> Value {
     let Some(page) = explain::page(word) else { return json!({ "id": word, "shortDescription": { "text": word } }) };
-    let Page { topic, title, severity, text, .. } = page;
-    let (title, text) = (explain::without_links(title), explain::without_links(text));
+    let Page { topic, title, severity, .. } = page;
+    let (title, text) = (explain::without_links(title), explain::without_links(page.body()));
     let mut rule = json!({
         "id": word, "name": word,
         "shortDescription": { "text": title },
@@ -160,13 +197,17 @@ fn rule(word: &str) -> Value {
     });
     if *topic == Topic::Rule {
         rule["properties"]["tags"] = json!(["security"]);
-        rule["properties"]["security-severity"] = json!(security_severity(severity));
+        rule["properties"]["security-severity"] = json!(format!("{:.1}", f64::from(score(severity)) / 10.0));
     }
     rule
 }
 
-fn first_paragraph(text: &str) -> &str {
-    text.split("\n\n").next().unwrap_or(text)
+fn first_paragraph(text: &str) -> String {
+    let paragraph = text.split("\n\n").next().unwrap_or(text);
+    if paragraph.chars().count() <= DESCRIPTION_LENGTH {
+        return paragraph.to_owned();
+    }
+    paragraph.chars().take(DESCRIPTION_LENGTH - 1).chain(['…']).collect()
 }
 
 fn level(severity: &str) -> &'static str {
@@ -177,21 +218,25 @@ fn level(severity: &str) -> &'static str {
     }
 }
 
-/// A score in the middle of GitHub's range for the severity.
-fn security_severity(severity: &str) -> &'static str {
+/// Ten times a score in the middle of GitHub's range for the severity.
+fn score(severity: &str) -> u32 {
     match severity {
-        "critical" => "9.5",
-        "high" => "8.0",
-        "medium" => "5.5",
-        "low" => "2.0",
-        _ => "0.1",
+        "critical" => 95,
+        "high" => 80,
+        "medium" => 55,
+        "low" => 20,
+        _ => 1,
     }
 }
 
-/// Does not depend on lines, which move.
+/// Does not depend on lines, which move. The texts of refusals and differences have counts, times and request ids, which
+/// change with each run: these are told apart by their objects.
 fn fingerprint(result: &SarifResult) -> String {
+    let is_refusal = explain::page(&result.rule).is_some_and(|page| page.topic == Topic::Refusal);
+    let by_object = is_refusal || [DIFFERS, explain::ANY_REFUSAL].contains(&result.rule.as_str());
+    let text = if by_object { "" } else { &result.text };
     let mut hash = Sha256::new();
-    for part in [&result.rule, &result.address, &result.text] {
+    for part in [&result.rule, &result.address, text] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
@@ -202,6 +247,12 @@ fn fingerprint(result: &SarifResult) -> String {
     })
 }
 
+/// A path of the repository is relative; a file elsewhere has a URI of its own.
+fn uri(path: &str) -> String {
+    let scheme = if path.starts_with('/') { "file://" } else { "" };
+    format!("{scheme}{}", utf8_percent_encode(path, PATH))
+}
+
 fn json_result(result: &SarifResult, index: Option<usize>, fingerprint: &str, top_file: &str) -> Value {
     let SarifResult { rule, severity, address, text, place, ignored } = result;
     let (file, line, column) = place.clone().unwrap_or_else(|| (top_file.to_owned(), 1, None));
@@ -210,9 +261,10 @@ fn json_result(result: &SarifResult, index: Option<usize>, fingerprint: &str, to
         region["startColumn"] = json!(column.max(1));
     }
     let mut location = json!({ "physicalLocation": {
-        "artifactLocation": { "uri": utf8_percent_encode(&file, PATH).to_string() }, "region": region,
+        "artifactLocation": { "uri": uri(&file) }, "region": region,
     } });
-    let text = if address.is_empty() { text.clone() } else { format!("{address}: {text}") };
+    let text = message(&if address.is_empty() { text.clone() } else { format!("{address}: {text}") });
+    let address = scrub(address);
     if !address.is_empty() {
         location["logicalLocations"] = json!([{ "fullyQualifiedName": address, "kind": "resource" }]);
     }
@@ -222,7 +274,10 @@ fn json_result(result: &SarifResult, index: Option<usize>, fingerprint: &str, to
         "properties": { "severity": severity },
     });
     if let Some(reason) = ignored {
-        value["suppressions"] = json!([{ "kind": "inSource", "status": "accepted", "justification": reason }]);
+        value["suppressions"] = json!([{ "kind": "inSource", "status": "accepted", "justification": message(reason) }]);
     }
     value
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@ mod schema;
 use super::*;
 use crate::view::tests::examples;
 
-const ALL: [Format; 6] = [Format::Text, Format::Json, Format::Jsonl, Format::Markdown, Format::Github, Format::Html];
+const ALL: [Format; 7] =
+    [Format::Text, Format::Json, Format::Jsonl, Format::Markdown, Format::Github, Format::Html, Format::Sarif];
 
 /// A plan in one format.
 fn drawn(format: Format, style: &Style, file: &PlanV2) -> String {

@@ -57,6 +57,15 @@ impl NoteView {
         Self { address, severity, rule, origin, text: scrub(&format!("{text} (ignored: {reason})")).into_owned() }
     }
 
+    /// The note with a short text.
+    fn shortened(&self) -> Self {
+        let mut text: String = self.text.chars().take(IGNORED_LENGTH).collect();
+        if text.len() < self.text.len() {
+            text.push('…');
+        }
+        Self { text, ..self.clone() }
+    }
+
     pub(crate) fn is_severe(&self) -> bool {
         ["critical", "high"].contains(&self.severity.as_str())
     }
@@ -74,6 +83,10 @@ impl NoteView {
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
     }
 }
+
+/// The most severe ignored findings that forms without `-v` show, and the most characters of each.
+const SEVERE_IGNORED: usize = 20;
+const IGNORED_LENGTH: usize = 400;
 
 impl PlanView {
     /// The view of a plan. `keys` are the configuration's names for issuers and role ARNs.
@@ -107,10 +120,9 @@ impl PlanView {
         changes.sort_by_key(|change| change.rank);
         let (mut guards, notes): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| note.rule == safeguards::RULE);
         guards.splice(0..0, owner_of_deleted(plan));
-        // a change may bring the `ignore` that hides its own risk, so no form leaves out a severe one
-        let (severe, others): (Vec<_>, Vec<_>) =
-            plan.ignored.iter().map(NoteView::of_ignored).partition(NoteView::is_severe);
-        guards.extend(severe);
+        let (severe, others) = ignored(plan);
+        guards.extend(severe.iter().map(NoteView::shortened));
+        let left_out = others.iter().filter(|note| note.is_severe()).count();
         let notes = notes.into_iter().chain(others.into_iter().filter(|_| detail == Detail::Full)).collect();
         Self {
             owner: scrub(&plan.owner).into_owned(),
@@ -122,9 +134,21 @@ impl PlanView {
             waiting,
             summary: summary(plan),
             guards,
-            remarks: remarks(plan),
+            remarks: remarks(plan, left_out),
         }
     }
+}
+
+/// The ignored findings: the severe ones that every form shows, and the others. A change may bring the `ignore` that hides
+/// its own risk, so the objects that change come first; a limited number keeps a comment within its size.
+fn ignored(plan: &PlanV2) -> (Vec<NoteView>, Vec<NoteView>) {
+    let changed: HashSet<&str> = plan.changes.iter().map(|change| change.address.as_str()).collect();
+    let mut list: Vec<&IgnoredV2> = plan.ignored.iter().collect();
+    list.sort_by_key(|note| !changed.contains(note.address.as_str()));
+    let (mut severe, mut others): (Vec<_>, Vec<_>) =
+        list.into_iter().map(NoteView::of_ignored).partition(NoteView::is_severe);
+    others.splice(0..0, severe.split_off(severe.len().min(SEVERE_IGNORED)));
+    (severe, others)
 }
 
 /// The notes, where one note a cluster counts the roles of others that trust it. `-v` keeps each note, `-q` keeps none.
@@ -186,7 +210,8 @@ fn summary(plan: &PlanV2) -> String {
     format!("Plan: {create} to create, {update} to update, {adopted}{delete} to delete{shown}.")
 }
 
-fn remarks(plan: &PlanV2) -> Vec<String> {
+/// `severe_left_out`: how many severe ignored findings the view does not show without `-v`.
+fn remarks(plan: &PlanV2, severe_left_out: usize) -> Vec<String> {
     let mut list: Vec<String> = options(&plan.options).into_iter().collect();
     if let Some(shard) = &plan.options.shard {
         let shard = scrub(shard);
@@ -213,7 +238,11 @@ fn remarks(plan: &PlanV2) -> Vec<String> {
         list.push(format!("{} for others.", count(plan.summary.waiting, "object waits", "objects wait")));
     }
     if !plan.ignored.is_empty() {
-        list.push(format!("{}: `-v` lists them.", ignored_count(plan.ignored.len())));
+        let more = match severe_left_out {
+            0 => String::new(),
+            more => format!(", {more} more of severity high or critical"),
+        };
+        list.push(format!("{}{more}: `-v` lists all.", ignored_count(plan.ignored.len())));
     }
     list
 }

@@ -85,3 +85,37 @@ fn refusals_and_findings_print_a_word_that_explain_takes() {
     scene.bench.ends(0, &["explain", "no-owner"]).says("adopt");
     scene.bench.ends(0, &["explain", "role/app"]).says("refused").says("(no-owner)");
 }
+
+#[test]
+fn unknown_address_has_a_hint() {
+    let scene = Scene::new();
+    scene.declare(&crate::ownership::role("reports"));
+    scene.bench.ends(64, &["explain", "role/report"]).says("did you mean `role/reports`?");
+    scene
+        .bench
+        .ends(64, &["explain", "service-account/main/apps/report"])
+        .says("did you mean `service-account/main/apps/reports`?");
+    scene.bench.ends(64, &["explain", "orphan/default/role/*"]).says("is no object of this configuration");
+}
+
+#[test]
+fn address_shows_ignored_findings_with_their_reasons() {
+    let scene = Scene::new();
+    scene.declare(
+        "[roles.a]\nservice-accounts = [\"apps/a\"]\n[roles.a.inline.all]\nignore = { IRSA030 = \"break glass\" }\n\
+         statements = [{ actions = [\"*\"], resources = [\"*\"] }]\n",
+    );
+    scene.bench.ends(0, &["explain", "role/a"]).says("critical IRSA030 role/a").says("(ignored: break glass)");
+    let json = scene.bench.ends(0, &["explain", "role/a", "--format", "json"]).json();
+    let notes = json["object"]["notes"].as_array().expect("a list");
+    let ignored: Vec<_> = notes.iter().filter(|note| note["rule"] == "IRSA030").map(|note| &note["ignored"]).collect();
+    assert_eq!(ignored, ["break glass"]);
+}
+
+#[test]
+fn error_of_a_refused_run_ends_with_its_word() {
+    let scene = Scene::new();
+    scene.declare(&crate::ownership::role("app"));
+    scene.bench.ends(4, &["apply"]).says("there is no terminal to confirm on; nothing was written (no-terminal)");
+    scene.bench.ends(0, &["explain", "no-terminal"]).says("--auto-approve");
+}

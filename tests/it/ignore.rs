@@ -35,7 +35,7 @@ fn ignored_finding_does_not_count_and_is_listed_with_its_reason() {
         bench(&text.replace(because, "")).ends(3, &["validate"]).says("IRSA030");
         let bench = bench(&text);
         let run = bench.ends(0, &["validate"]);
-        run.says("is ignored; `-v` lists them");
+        run.says("is ignored; `-v` lists all");
         assert!(!run.stderr.contains("IRSA030"), "{}", run.stderr);
         bench.ends(0, &["validate", "-v"]).says("(ignored: break glass)");
         let json = bench.ends(0, &["validate", "--format", "json"]).json();
@@ -98,6 +98,7 @@ fn wrong_ignore_is_an_error_at_its_line() {
         ("{ irsa030 = \"x\" }", "did you mean `IRSA030`?"),
         ("{ IRSA030 = \"\" }", "`ignore` of IRSA030 has no reason"),
         ("{ IRSA030 = \" \" }", "has no reason"),
+        ("{ IRSA030 = \"\\u200b\\u2800\" }", "has no reason"),
         ("{ IRSA030 = true }", "expected a string, found boolean"),
         ("[\"IRSA030\"]", "expected a table of strings"),
     ] {
@@ -122,7 +123,7 @@ fn plan_counts_ignored_findings_and_lists_them() {
         "[roles.a]\nservice-accounts = [\"apps/a\"]\n[roles.a.inline.all]\n{because}{EVERYTHING}[roles.b]\nattach = [\"aws:ReadOnlyAccess\"]\nservice-accounts = [\"apps/b\"]\n{because}"
     ));
     let run = scene.bench.ends(0, &["plan"]);
-    run.says("1 finding is ignored: `-v` lists them.");
+    run.says("1 finding is ignored: `-v` lists all.");
     run.says("`ignore` of IRSA030 ignores nothing");
     // the change that brings a severe finding may bring the `ignore` that hides it
     for format in ["text", "markdown", "html", "github"] {
@@ -136,4 +137,121 @@ fn plan_counts_ignored_findings_and_lists_them() {
     scene.bench.ends(0, &["apply", "p.json"]);
     // live documents are judged by the same words
     scene.bench.ends(0, &["drift"]);
+}
+
+#[test]
+fn unused_ignore_is_noted_beside_a_used_one_in_its_line() {
+    let text = "[roles.a]\nattach = [\"aws:ReadOnlyAccess\"]\nservice-accounts = [\"apps/a\"]\nmax-session-duration = \"8h\"\nignore = { IRSA030 = \"x\", IRSA041 = \"y\" }\n";
+    let run = bench(text).ends(0, &["validate"]);
+    run.says("1 finding is ignored").says("`ignore` of IRSA030 ignores nothing");
+    assert!(!run.stderr.contains("of IRSA041 ignores nothing"), "{run}");
+}
+
+#[test]
+fn entry_does_not_ignore_findings_of_another_entry_in_its_line() {
+    let entry = |name: &str, ignore: &str| {
+        format!("{{ role = \"a\", namespace = \"{name}\", name = \"*\", allow-wildcard = \"tests\"{ignore} }}")
+    };
+    let ignoring = entry("one", ", ignore = { IRSA006 = \"one team owns it\" }");
+    let bench = Bench::new(BTreeMap::new());
+    let top = format!("service-accounts = [{ignoring}, {}]\n", entry("two", ""));
+    bench.write("irsa.toml", &format!("{top}{HEAD}[roles.a]\nattach = [\"aws:ReadOnlyAccess\"]\n"));
+    let json = bench.ends(0, &["validate", "--format", "json"]).json();
+    let texts = |list: &Value| -> Vec<String> {
+        let wildcards = list.as_array().expect("a list").iter().filter(|finding| finding["rule"] == "IRSA006");
+        wildcards.map(|finding| finding["text"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let (ignored, findings) = (texts(&json["ignored"]), texts(&json["findings"]));
+    assert!(matches!(&ignored[..], [text] if text.contains("one/*") && !text.contains("two/*")), "{json}");
+    assert!(matches!(&findings[..], [text] if text.contains("two/*") && !text.contains("one/*")), "{json}");
+}
+
+/// The finding has the address of the ServiceAccount.
+#[test]
+fn role_ignores_findings_on_its_service_accounts() {
+    let role = "[roles.a]\nattach = [\"aws:ReadOnlyAccess\"]\nservice-accounts = [\"apps/default\"]\n";
+    bench(role).ends(3, &["validate", "--deny", "medium"]).says("IRSA023");
+    let ignore = "ignore = { IRSA023 = \"one pod a namespace\" }\n";
+    let json = bench(&format!("{role}{ignore}")).ends(0, &["validate", "--deny", "medium", "--format", "json"]).json();
+    assert_eq!(rules(&json["ignored"]), ["IRSA023 service-account/main/apps/default"]);
+    assert_eq!(rules(&json["findings"]), Vec::<String>::new());
+}
+
+#[test]
+fn validate_counts_ignored_findings_in_annotations() {
+    let text = "[roles.a]\nattach = [\"aws:ReadOnlyAccess\"]\nservice-accounts = [\"apps/a\"]\nmax-session-duration = \"8h\"\nignore = { IRSA041 = \"y\" }\n";
+    bench(text).ends(0, &["validate", "--format", "github"]).says("1 finding is ignored");
+}
+
+#[test]
+fn only_leaves_out_ignored_findings_of_other_objects() {
+    let scene = Scene::new();
+    let role = |key: &str| {
+        format!(
+            "[roles.{key}]\nservice-accounts = [\"apps/{key}\"]\n[roles.{key}.inline.all]\nignore = {{ IRSA030 = \"break glass\" }}\n{EVERYTHING}"
+        )
+    };
+    scene.declare(&(role("a") + &role("b")));
+    assert_eq!(rules(&scene.bench.plan(&["--only", "role/b"])["ignored"]), ["IRSA030 role/b"]);
+    assert_eq!(rules(&scene.bench.plan(&[])["ignored"]), ["IRSA030 role/a", "IRSA030 role/b"]);
+    let run = scene.bench.ends(0, &["plan", "--only", "role/b"]);
+    assert!(!run.stdout.contains("role/a"), "{run}");
+}
+
+/// What was not read may have the finding.
+#[test]
+fn ignore_of_a_live_finding_is_unused_only_once_the_object_was_read() {
+    let scene = Scene::new();
+    let role = "[roles.a]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\nignore-attached = [\"arn:aws:iam::aws:policy/IAM*\"]\nservice-accounts = [\"apps/a\"]\n";
+    scene.declare(role);
+    scene.bench.ends(0, &["apply", "--auto-approve", "--deny", "none"]);
+    scene.declare(&format!("{role}ignore = {{ IRSA031 = \"somebody else attaches it\", IRSA040 = \"known\" }}\n"));
+    scene.someone.attach("a", "arn:aws:iam::aws:policy/IAMFullAccess");
+    let plan = scene.bench.plan(&[]);
+    assert_eq!(rules(&plan["ignored"]), ["IRSA031 role/a", "IRSA040 role/a"], "{plan}");
+    assert!(!plan.to_string().contains("unused-ignore"), "{plan}");
+    // offline nobody knows
+    scene.bench.ends(0, &["validate"]).says("unless `irsa plan` shows that it ignores a finding on the live object");
+    for action in ["GetRole", "ListAttachedRolePolicies", "GetAccountAuthorizationDetails"] {
+        scene.world.deny(action);
+    }
+    let plan = scene.bench.plan(&[]);
+    assert!(!plan["unknown"].as_array().expect("a list").is_empty(), "{plan}");
+    assert!(!plan.to_string().contains("unused-ignore"), "{plan}");
+    scene.world.allow_all();
+    scene.someone.detach("a", "arn:aws:iam::aws:policy/IAMFullAccess");
+    let plan = scene.bench.plan(&[]);
+    assert!(rules(&plan["notes"]).contains(&"unused-ignore role/a".to_owned()), "{plan}");
+}
+
+#[test]
+fn note_on_an_unused_ignore_has_the_address_of_its_object() {
+    let scene = Scene::new();
+    scene.declare(
+        "[roles.a]\nservice-accounts = [\"apps/a\"]\nattach = [\"p\"]\n[policies.p]\nignore = { IRSA030 = \"x\" }\nstatements = [{ actions = [\"s3:GetObject\"], resources = [\"arn:aws:s3:::b/*\"] }]\n",
+    );
+    assert_eq!(rules(&scene.bench.plan(&[])["notes"]), ["unused-ignore policy/default/p"]);
+}
+
+/// GitHub accepts comments of up to 65,536 characters.
+#[test]
+fn many_ignored_findings_fit_in_a_comment() {
+    let scene = Scene::new();
+    let role = |key: usize, reason: &str| {
+        format!(
+            "[roles.r{key}]\nservice-accounts = [\"apps/r{key}\"]\n[roles.r{key}.inline.all]\nignore = {{ IRSA030 = \"{reason}\" }}\n{EVERYTHING}"
+        )
+    };
+    let old: String = (100..600).map(|key| role(key, &"imported ".repeat(50))).collect();
+    scene.declare(&old);
+    scene.bench.ends(0, &["apply", "--auto-approve"]);
+    // the new one is shown, although 500 come before it
+    scene.declare(&(old + &role(999, "newly ignored")));
+    let run = scene.bench.ends(0, &["plan", "--format", "markdown"]);
+    assert!(run.stdout.len() < 65_536, "{}", run.stdout.len());
+    run.says("newly ignored").says("501 findings are ignored, 481 more of severity high or critical");
+    let run = scene.bench.ends(0, &["plan"]);
+    assert_eq!(run.stdout.matches("(ignored: ").count(), 20, "{run}");
+    assert_eq!(scene.bench.ends(0, &["plan", "-v"]).stdout.matches("(ignored: ").count(), 501);
+    scene.bench.ends(0, &["plan", "--format", "markdown", "-v"]);
 }

@@ -5,10 +5,12 @@ use crate::cli::Run;
 use crate::cli::arguments::{Deny, Fleet, Global, Shape};
 use crate::cli::output::{self, Output};
 use crate::cli::session::Session;
+use crate::config::suggest;
 use crate::error::{Error, ExitStatus};
 use crate::model::address::Address;
 use crate::model::desired::{Desired, Subject};
 use crate::model::live::Live;
+use crate::model::note::Note;
 use crate::model::sanitize::scrub;
 use crate::plan::file::as_created;
 use crate::plan::{LiveObject, Plan, live_object};
@@ -33,8 +35,7 @@ pub(super) async fn run(run: Run<'_>, output: &Output<'_>, address: &Address) ->
     let (connected, plan, live) = session.plan(&options).await?;
     let unread = plan.unknown.iter().any(|item| item.address == address.to_string());
     if !plan.unmatched.is_empty() {
-        return Err(Error::usage(format!("`{address}` is no object of this configuration"))
-            .hint("`irsa plan` shows the addresses, `irsa explain` the other words"));
+        return Err(unknown(address, &connected.desired));
     }
     let explained = Explained { address, desired: &connected.desired, live: &live, plan: &plan };
     print(run, output, &explained.text(), explained.document()).await?;
@@ -42,7 +43,34 @@ pub(super) async fn run(run: Run<'_>, output: &Output<'_>, address: &Address) ->
     Ok(if incomplete { ExitStatus::Refused } else { ExitStatus::Success })
 }
 
+fn unknown(address: &Address, desired: &Desired) -> Error {
+    let roles = desired.roles.keys().map(Address::role);
+    let policies = desired.policies.keys().cloned().map(|(account, key)| Address::Policy { account, key });
+    let bindings = desired.roles.values().flat_map(|role| &role.bindings);
+    let service_accounts = bindings.filter_map(|binding| match &binding.subject {
+        Subject::Exact(namespace, name) => Some(Address::ServiceAccount {
+            cluster: binding.cluster.clone(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+        }),
+        Subject::Wildcard { .. } => None,
+    });
+    let known: Vec<String> = roles.chain(policies).chain(service_accounts).map(|address| address.to_string()).collect();
+    let near = suggest::nearest(&address.to_string(), known.iter().map(String::as_str));
+    let hint = near.map_or_else(
+        || "`irsa plan` shows the addresses, `irsa explain` the other words".to_owned(),
+        suggest::did_you_mean,
+    );
+    Error::usage(format!("`{address}` is no object of this configuration")).hint(hint)
+}
+
 impl Explained<'_> {
+    /// The findings and remarks about the object, and then the findings that the configuration ignores.
+    fn notes(&self) -> impl Iterator<Item = &Note> {
+        let address = self.address.to_string();
+        self.plan.notes.iter().chain(&self.plan.ignored).filter(move |note| note.address == address)
+    }
+
     /// `file:line` of the declaration. Providers have none: they follow from the bindings.
     fn declared(&self) -> Option<String> {
         let Desired { policies, roles, .. } = self.desired;
@@ -105,8 +133,7 @@ impl Explained<'_> {
         let declared = self.declared().map(|origin| format!("  {origin}")).unwrap_or_default();
         let mut lines = vec![format!("{}{declared}", self.address), format!("  state: {}", self.state())];
         lines.extend(self.live_lines().into_iter().map(|line| format!("  {line}")));
-        let address = self.address.to_string();
-        for note in self.plan.notes.iter().filter(|note| note.address == address) {
+        for note in self.notes() {
             lines.push(format!("  {}", output::finding(note)));
         }
         let mut text: String = lines.iter().map(|line| scrub(line)).collect::<Vec<_>>().join("\n");
@@ -119,12 +146,15 @@ impl Explained<'_> {
             LiveObject::Read(live) => as_created(self.address, &live).after,
             LiveObject::Listed | LiveObject::Absent => serde_json::Value::Null,
         };
-        let address = self.address.to_string();
-        let notes = self.plan.notes.iter().filter(|note| note.address == address).map(|note| {
-            json!({ "rule": note.rule, "severity": note.severity.as_str(), "origin": note.origin, "text": note.text })
+        let notes = self.notes().map(|note| {
+            let ignored = note.ignored.as_ref().map(|ignored| &ignored.reason);
+            json!({
+                "rule": note.rule, "severity": note.severity.as_str(), "origin": note.origin, "text": note.text,
+                "ignored": ignored,
+            })
         });
         json!({ "object": {
-            "address": address, "declared": self.declared(), "state": self.state(), "live": live,
+            "address": self.address.to_string(), "declared": self.declared(), "state": self.state(), "live": live,
             "summary": self.live_lines(), "notes": notes.collect::<Vec<_>>(),
         }})
     }

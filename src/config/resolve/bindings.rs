@@ -8,6 +8,7 @@ use crate::ids::{IdError, Key, Namespace, ServiceAccountName};
 use crate::model::desired::{Binding, Cluster, ClusterState, Manage, Metadata, Subject};
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
+use crate::model::sanitize::is_blank;
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -161,7 +162,7 @@ impl<'a, 'i> Binder<'_, 'a, 'i> {
         let token_expiration =
             token_expiration.and_then(|text| self.resolver.seconds(text, "token-expiration", TOKEN_EXPIRATION));
         let audience = raw.audience.as_ref().and_then(|text| self.audience(text));
-        if let Some(reason) = raw.allow_wildcard.as_ref().filter(|reason| reason.value.trim().is_empty()) {
+        if let Some(reason) = raw.allow_wildcard.as_ref().filter(|reason| is_blank(&reason.value)) {
             self.refuse(&reason.origin, "`allow-wildcard` must give the reason");
         }
         let clusters = match (&raw.cluster, role) {

@@ -3,8 +3,10 @@
 use super::Resolver;
 use crate::config::reader::StringTable;
 use crate::config::suggest::suggestion;
+use crate::ids::Key;
 use crate::lint::RULES;
 use crate::model::desired::{Ignore, IgnoreScope};
+use crate::model::sanitize::is_blank;
 
 impl Resolver<'_> {
     /// The `ignore` tables of all roles, inline policies, policies and entries of `[[service-accounts]]`.
@@ -22,7 +24,10 @@ impl Resolver<'_> {
             self.add_ignores(&mut ignores, &policy.ignore, &IgnoreScope::Policy(key.clone()));
         }
         for entry in &raw.service_accounts {
-            self.add_ignores(&mut ignores, &entry.ignore, &IgnoreScope::Entry(entry.origin.clone()));
+            // without a role, the entry is refused, and its `ignore` is only checked
+            let role = entry.role.as_ref().and_then(|role| Key::parse(&role.value).ok());
+            let role = role.unwrap_or_else(|| self.owner.clone());
+            self.add_ignores(&mut ignores, &entry.ignore, &IgnoreScope::Entry(role, entry.origin.clone()));
         }
         ignores
     }
@@ -33,7 +38,7 @@ impl Resolver<'_> {
                 let known: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
                 let hint = suggestion(&rule.to_uppercase(), &known, "the rules are");
                 self.refuse(&reason.origin, format!("`{rule}` is not a lint rule")).hint = Some(hint);
-            } else if reason.value.trim().is_empty() {
+            } else if is_blank(&reason.value) {
                 self.refuse(&reason.origin, format!("`ignore` of {rule} has no reason")).hint =
                     Some(format!("write why the finding is acceptable here: `{rule} = \"…\"`"));
             } else {

@@ -46,14 +46,16 @@ fn only_shows_refusals_of_selected_accounts_and_clusters() {
     kit.role("bound", |role| role.bindings = vec![binding("east", "bound")]);
     kit.role("other", |role| role.bindings = vec![binding("west", "other")]);
     kit.role("unbound", |role| role.extra_trust = vec![trusts_all()]);
-    kit.cluster("east").api = Access::Wrong("another server".into(), "check the context".into());
+    kit.cluster("east").api =
+        Access::Wrong("it may lead to another cluster: another server".into(), "check the context".into());
     let shown = |kit: &mut Kit, only: &str| -> Vec<String> {
         kit.options.only = vec![only.into()];
         kit.plan().refused.into_iter().map(|item| item.address).collect()
     };
     assert_eq!(shown(&mut kit, "role/bound"), ["cluster/east"]);
     assert_eq!(shown(&mut kit, "role/other"), [""; 0]);
-    kit.account().identity = Access::Wrong("account 999999999999".into(), "use another profile".into());
+    kit.account().identity =
+        Access::Wrong("its credentials are those of account 999999999999".into(), "use another profile".into());
     assert_eq!(shown(&mut kit, "role/unbound"), ["account/default"]);
     assert_eq!(shown(&mut kit, "service-account/east/*"), ["account/default", "cluster/east"]);
 }

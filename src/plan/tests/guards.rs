@@ -220,12 +220,14 @@ fn unknown_object_is_neither_changed_nor_deleted() {
 #[test]
 fn wrong_account_or_cluster_is_refused_and_the_rest_is_planned() {
     let mut kit = applied();
-    kit.cluster("east").api = Access::Wrong("another server".into(), "check the context".into());
+    kit.cluster("east").api =
+        Access::Wrong("it may lead to another cluster: another server".into(), "check the context".into());
     kit.role("other", |role| role.bindings = vec![binding("west", "other")]);
     let plan = kit.plan();
     refused(&plan, "cluster/east", "another server");
     assert!(names(&plan).contains(&"create service-account/west/apps/other".to_owned()));
-    kit.account().identity = Access::Wrong("account 999999999999".into(), "use another profile".into());
+    kit.account().identity =
+        Access::Wrong("its credentials are those of account 999999999999".into(), "use another profile".into());
     let plan = kit.plan();
     refused(&plan, "account/default", "999999999999");
     assert_eq!(plan.steps, []);
@@ -431,7 +433,8 @@ fn saved_delete_is_not_done_if_its_account_or_cluster_changed() {
     kit.desired.policies.clear();
     let file = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z");
     assert_eq!(file.summary.delete, 3);
-    kit.account().identity = Access::Wrong("account 999999999999".into(), "use another profile".into());
+    kit.account().identity =
+        Access::Wrong("its credentials are those of account 999999999999".into(), "use another profile".into());
     let stale = saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap_err();
     assert_eq!(stale.len(), 2, "the role and the policy, while the cluster is as it was");
     assert!(stale.iter().all(|item| item.why.contains("999999999999")), "{stale:?}");

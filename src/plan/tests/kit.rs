@@ -109,7 +109,12 @@ impl Kit {
             let document = allow(&format!("{}:*", arn.name().to_lowercase()));
             account.foreign_policies.entry(arn).or_insert(Observed::Present(Some(document)));
         }
-        plan(&self.desired, &self.live, &self.options, Vec::new())
+        let plan = plan(&self.desired, &self.live, &self.options, Vec::new());
+        for item in &plan.refused {
+            let word = crate::explain::word_of_refusal(&item.why);
+            assert_ne!(word, crate::explain::ANY_REFUSAL, "docs/troubleshooting.md has no row for: {}", item.why);
+        }
+        plan
     }
 
     /// A plan without steps.

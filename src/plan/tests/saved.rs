@@ -124,7 +124,8 @@ fn done_change_is_stale_only_if_its_cluster_is_refused_since() {
     assert_eq!(left(&file, &mut kit), [""; 0]);
     // a cluster that was refused in the saved plan does not count either
     *live_role(&mut kit, "keep") = live_role(&mut other.clone(), "keep").clone();
-    kit.cluster("west").api = Access::Wrong("another server".into(), "check the context".into());
+    kit.cluster("west").api =
+        Access::Wrong("it may lead to another cluster: another server".into(), "check the context".into());
     kit.role("far", |role| role.bindings = vec![super::kit::binding("west", "far")]);
     let place = |kit: &mut Kit| kit.plan().refused.into_iter().find(|item| item.address == "cluster/west");
     let refused = place(&mut kit).expect("west is refused");

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::sanitize::is_invisible;
-use crate::plan::file::{ChangeV2, FieldV2, NoteV2, RefusedV2, UnknownV2};
+use crate::plan::file::{ChangeV2, FieldV2, IgnoredV2, NoteV2, RefusedV2, UnknownV2};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -27,7 +27,31 @@ fn of(text: &str) -> PlanV2 {
         *note =
             NoteV2 { address: texts(), severity: note.severity.clone(), rule: texts(), origin: texts(), text: texts() };
     }
+    // the forms for people leave out an ignored finding that is not severe
+    file.ignored = vec![IgnoredV2 {
+        address: texts(),
+        severity: "critical".into(),
+        rule: texts(),
+        origin: texts(),
+        text: texts(),
+        reason: texts(),
+    }];
     file
+}
+
+#[test]
+fn sarif_messages_are_one_line_without_links() {
+    let document: Value = serde_json::from_str(&drawn(Format::Sarif, &Style::plain(), &of(NASTY))).unwrap();
+    let results = document["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 3 + examples::everything().notes.len());
+    for result in results {
+        let texts = [&result["message"]["text"], &result["suppressions"][0]["justification"]];
+        for text in texts.into_iter().filter_map(Value::as_str) {
+            assert!(!text.chars().any(is_invisible) && text.contains("<U+001B>"), "{text}");
+            assert!(!text.contains("[a](b)") && text.contains("\\[a\\](b)"), "{text}");
+        }
+    }
+    assert!(results.iter().any(|result| result.get("suppressions").is_some()));
 }
 
 #[test]

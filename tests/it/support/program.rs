@@ -85,12 +85,14 @@ impl Bench {
     /// Runs `irsa` to its end.
     pub(crate) fn irsa(&self, arguments: &[&str]) -> Run {
         let output = self.command(arguments).output().expect("irsa runs");
-        Run {
+        let run = Run {
             line: format!("irsa {}", arguments.join(" ")),
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        };
+        assert!(!run.stdout.contains("(exit-4)"), "a refusal has no word of its own: {run}");
+        run
     }
 
     /// Starts `irsa`, and reads its output while it runs.
