@@ -6,6 +6,7 @@
 
 mod account;
 mod bulk;
+mod chain;
 mod clusters;
 mod early;
 mod foreign_policies;
@@ -17,6 +18,7 @@ mod reader;
 mod role_list;
 mod roles;
 
+pub use chain::prove;
 pub use early::Early;
 pub use other_shards::connect;
 
