@@ -17,5 +17,6 @@ pub mod plan;
 pub mod policy;
 pub mod render;
 pub mod ui;
+pub mod verify;
 pub mod view;
 pub mod world;
