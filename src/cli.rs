@@ -26,6 +26,7 @@ mod session;
 mod show;
 mod signals;
 mod validate;
+mod verify;
 
 pub use arguments::Cli;
 
@@ -175,6 +176,7 @@ async fn dispatch(run: Run<'_>, command: &Command) -> Result<ExitStatus, Error> 
         Command::Apply(arguments) => apply::run(run, arguments).await,
         Command::Drift(arguments) => drift::run(run, arguments).await,
         Command::Show(arguments) => show::run(run, arguments).await,
+        Command::Verify(arguments) => verify::run(run, arguments).await,
         Command::Explain(arguments) => explain::run(run, arguments).await,
         Command::Schema(arguments) => generate::schema(run, arguments),
         Command::Completions(arguments) => generate::completions(run, arguments),

@@ -345,7 +345,8 @@ pub trait ProveKubernetes: Send + Sync {
     /// The labels of all namespaces.
     fn namespace_labels(&self, cluster: &Key) -> impl CallFuture<BTreeMap<Namespace, StringMap>>;
     /// The pods of the cluster or of one namespace that have not ended, by namespace.
-    fn running_pods(&self, cluster: &Key, within: Option<&Namespace>) -> impl CallFuture<BTreeMap<Namespace, Vec<Pod>>>;
+    fn running_pods(&self, cluster: &Key, within: Option<&Namespace>)
+    -> impl CallFuture<BTreeMap<Namespace, Vec<Pod>>>;
     /// The controller of a ReplicaSet. None if it has none or does not exist.
     fn replica_set_owner(&self, cluster: &Key, namespace: &Namespace, name: &str) -> impl CallFuture<Option<Owner>>;
     /// The certificates, in DER, that the API's certificate is checked with: those of DescribeCluster, or of the

@@ -28,9 +28,8 @@ impl<'a> Chain<'a> {
     /// matches one of them.
     pub fn all(desired: &'a Desired, only: &[Pattern]) -> Vec<Self> {
         let roles = desired.roles.iter();
-        let chains = roles.flat_map(|(role_key, role)| {
-            role.bindings.iter().map(move |binding| Chain { role_key, role, binding })
-        });
+        let chains = roles
+            .flat_map(|(role_key, role)| role.bindings.iter().map(move |binding| Chain { role_key, role, binding }));
         let exists = |chain: &Self| {
             desired.clusters.get(&chain.binding.cluster).is_some_and(|cluster| cluster.state == ClusterState::Active)
         };
@@ -61,9 +60,7 @@ impl<'a> Chain<'a> {
     /// None for a pattern.
     pub fn key(&self) -> Option<ChainKey> {
         match &self.binding.subject {
-            Subject::Exact(namespace, name) => {
-                Some((self.binding.cluster.clone(), namespace.clone(), name.clone()))
-            }
+            Subject::Exact(namespace, name) => Some((self.binding.cluster.clone(), namespace.clone(), name.clone())),
             Subject::Wildcard { .. } => None,
         }
     }

@@ -107,7 +107,11 @@ fn refused(error: &CallError) -> Assumed {
     ];
     let code = error.code.as_deref().unwrap_or_default();
     let is_decided = DECIDED.contains(&code) && error.operation == "sts:AssumeRoleWithWebIdentity";
-    if is_decided { Assumed::Refused(format!("{code}: {}", error.message)) } else { Assumed::NotSeen(error.to_string()) }
+    if is_decided {
+        Assumed::Refused(format!("{code}: {}", error.message))
+    } else {
+        Assumed::NotSeen(error.to_string())
+    }
 }
 
 fn with_hint(error: &CallError, verb: &str, resource: &str) -> String {

@@ -4,8 +4,8 @@
 //! The webhook of EKS asks for an association first. If there is one, it gives pods the variables of EKS Pod Identity, and
 //! does not look at the annotations (`pkg/handler` of <https://github.com/aws/amazon-eks-pod-identity-webhook>).
 
-use super::case::{Case, Subject};
 use super::Verdict;
+use super::case::{Case, Subject};
 use crate::ids::RoleArn;
 use crate::model::evidence::Association;
 use crate::model::live::{LiveServiceAccount, Observed};
@@ -66,9 +66,8 @@ fn malformed_setting(live: &LiveServiceAccount) -> Option<Verdict> {
         let value = live.annotations.get(key).filter(|value| !good(value))?;
         Some(Verdict::failed(format!("`{key}` is `{value}`, and must be {rule}: the webhook ignores it"), APPLY))
     };
-    wrong(TOKEN_EXPIRATION, |text| text.parse::<u32>().is_ok(), "a number of seconds").or_else(|| {
-        wrong(STS_REGIONAL_ENDPOINTS, |text| text.parse::<bool>().is_ok(), "`true` or `false`")
-    })
+    wrong(TOKEN_EXPIRATION, |text| text.parse::<u32>().is_ok(), "a number of seconds")
+        .or_else(|| wrong(STS_REGIONAL_ENDPOINTS, |text| text.parse::<bool>().is_ok(), "`true` or `false`"))
 }
 
 fn association(case: &Case<'_>, expected: &RoleArn) -> Option<Verdict> {

@@ -1,7 +1,7 @@
 //! `assume`: STS exchanges the token for a session of this role.
 
-use super::case::Case;
 use super::Verdict;
+use super::case::Case;
 use crate::model::evidence::{Assumed, is_session_of};
 use crate::model::live::Observed;
 

@@ -107,14 +107,18 @@ impl<'a> Case<'a> {
             None if !matches!(self.live_cluster.extent, Extent::Whole | Extent::Understood) => {
                 Subject::Unknown("it was not read".to_owned())
             }
-            Some(Observed::Absent) | None => match (self.chain.binding.manage, self.live_cluster.namespaces.get(&namespace)) {
-                (Manage::Create, Some(Observed::Absent)) => {
-                    Subject::Waiting(format!("it waits for namespace `{namespace}`"))
+            Some(Observed::Absent) | None => {
+                match (self.chain.binding.manage, self.live_cluster.namespaces.get(&namespace)) {
+                    (Manage::Create, Some(Observed::Absent)) => {
+                        Subject::Waiting(format!("it waits for namespace `{namespace}`"))
+                    }
+                    (Manage::Create, _) => Subject::Missing,
+                    (Manage::Annotate, _) => {
+                        Subject::Waiting("it waits for its maker (`manage = \"annotate\"`)".to_owned())
+                    }
+                    (Manage::None, _) => Subject::Waiting("it does not exist (`manage = \"none\"`)".to_owned()),
                 }
-                (Manage::Create, _) => Subject::Missing,
-                (Manage::Annotate, _) => Subject::Waiting("it waits for its maker (`manage = \"annotate\"`)".to_owned()),
-                (Manage::None, _) => Subject::Waiting("it does not exist (`manage = \"none\"`)".to_owned()),
-            },
+            }
         }
     }
 
@@ -133,7 +137,11 @@ impl<'a> Case<'a> {
     /// Like `service_account`, for a link that irsa proves only where it manages the ServiceAccount.
     pub(super) fn managed_service_account(&self) -> Result<&'a LiveServiceAccount, Verdict> {
         let live = self.service_account()?;
-        if self.is_managed() { Ok(live) } else { Err(Verdict::not_applicable("`manage = \"none\"`: irsa only trusts it")) }
+        if self.is_managed() {
+            Ok(live)
+        } else {
+            Err(Verdict::not_applicable("`manage = \"none\"`: irsa only trusts it"))
+        }
     }
 
     /// The `--context` of kubectl: the declared one, or the one that `aws eks update-kubeconfig` writes.

@@ -1,7 +1,7 @@
 //! `issuer`: the cluster's issuer is what EKS and the API say, and its host publishes its document and keys.
 
-use super::case::Case;
 use super::Verdict;
+use super::case::Case;
 use crate::model::evidence::Published;
 use crate::model::live::{Access, Observed};
 

@@ -1,7 +1,7 @@
 //! `provider`: the role's account has the OIDC provider of exactly this issuer, and it accepts the audience.
 
-use super::case::{Case, Subject};
 use super::Verdict;
+use super::case::{Case, Subject};
 use crate::ids::ProviderArn;
 use crate::model::live::{Access, Observed};
 

@@ -1,7 +1,7 @@
 //! `token`: TokenRequest with the audience gives a token with the claims that the trust policy expects.
 
-use super::case::Case;
 use super::Verdict;
+use super::case::Case;
 use crate::model::live::Observed;
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {

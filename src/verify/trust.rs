@@ -3,8 +3,8 @@
 
 mod decide;
 
-use super::case::{Case, Subject};
 use super::Verdict;
+use super::case::{Case, Subject};
 use crate::ids::ProviderArn;
 use crate::model::evidence::TokenClaims;
 use crate::model::live::Observed;

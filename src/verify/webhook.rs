@@ -5,8 +5,8 @@
 //! with a certificate of the cluster's authority. Elsewhere it may have an authority of its own, which only its Secret or
 //! cert-manager knows.
 
-use super::case::Case;
 use super::Verdict;
+use super::case::Case;
 use crate::model::evidence::{Pod, Webhook};
 use crate::model::live::Observed;
 use crate::model::resource::StringMap;
@@ -82,7 +82,9 @@ fn trusted(case: &Case<'_>, webhook: &Webhook, authority: &[Vec<u8>], name: &str
     );
     if shared == 0 {
         return Err(Verdict::failed(
-            format!("the `caBundle` of {name} is not the cluster's authority: new pods silently start without the role"),
+            format!(
+                "the `caBundle` of {name} is not the cluster's authority: new pods silently start without the role"
+            ),
             refresh,
         ));
     }
@@ -105,7 +107,9 @@ fn covers(case: &Case<'_>, webhook: &Webhook, name: &str) -> Option<Verdict> {
                 let labels = all.get(&namespace).cloned().unwrap_or_default();
                 if let Some(requirement) = webhook.namespace_selector.unfulfilled(&labels) {
                     return Some(Verdict::failed(
-                        format!("{name} leaves out namespace `{namespace}`: its `namespaceSelector` wants `{requirement}`"),
+                        format!(
+                            "{name} leaves out namespace `{namespace}`: its `namespaceSelector` wants `{requirement}`"
+                        ),
                         "label the namespace so that it fits, then restart the pods",
                     ));
                 }

@@ -203,7 +203,8 @@ impl ReadAws for AwsReader {
 impl ProveAws for AwsReader {
     async fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken) -> Answer<String> {
         let declared = self.clients.clusters.get(cluster);
-        let declared = declared.ok_or_else(|| invalid(web_identity::ACTION, format!("there is no cluster `{cluster}`")))?;
+        let declared =
+            declared.ok_or_else(|| invalid(web_identity::ACTION, format!("there is no cluster `{cluster}`")))?;
         let account = self.clients.account(&declared.account, web_identity::ACTION)?;
         let region = declared.region.as_ref().or(account.region.as_ref());
         web_identity::assume(account, region, role, token).await

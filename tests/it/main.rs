@@ -45,4 +45,5 @@ mod signals;
 mod support;
 mod tampered;
 mod trust_only;
+mod verify;
 mod write_order;

@@ -2,10 +2,10 @@
 //! (<https://docs.aws.amazon.com/eks/latest/APIReference/API_ListPodIdentityAssociations.html>).
 
 use crate::ids::{ClusterName, Region};
+use crate::world::Answer;
 use crate::world::account::{AccountClient, Action, optional, other};
 use crate::world::bounds::Listing;
 use crate::world::retry::RetryFacts;
-use crate::world::Answer;
 use tokio::time::Instant;
 
 pub(crate) const LIST: Action = Action { service: "eks", name: "ListPodIdentityAssociations" };

@@ -84,11 +84,7 @@ impl ProveKubernetes for KubernetesReader {
     }
 
     /// Leaves out pods that have ended or are being deleted.
-    async fn running_pods(
-        &self,
-        cluster: &Key,
-        within: Option<&Namespace>,
-    ) -> Answer<BTreeMap<Namespace, Vec<Pod>>> {
+    async fn running_pods(&self, cluster: &Key, within: Option<&Namespace>) -> Answer<BTreeMap<Namespace, Vec<Pod>>> {
         let connection = self.clusters.connection(cluster, LIST_PODS).await?;
         let params = ListParams::default().fields("status.phase!=Succeeded,status.phase!=Failed");
         let parse = |object: &RawValue| {
@@ -145,8 +141,12 @@ fn token(secret: SecretString) -> Option<IdentityToken> {
         Value::Array(list) => list.iter().map(text).collect(),
         one => vec![text(one)],
     };
-    let claims =
-        TokenClaims { issuer: text(&claims["iss"]), subject: text(&claims["sub"]), audiences, key_id: text(&header["kid"]) };
+    let claims = TokenClaims {
+        issuer: text(&claims["iss"]),
+        subject: text(&claims["sub"]),
+        audiences,
+        key_id: text(&header["kid"]),
+    };
     Some(IdentityToken { claims, secret })
 }
 

@@ -48,7 +48,10 @@ fn matching_statement_is_named() {
 #[test]
 fn failing_condition_is_named_with_both_values() {
     let sub = |operator: &str, value: &str| statement(json!({operator: {format!("{HOST}:sub"): value}}));
-    refused(json!(sub("StringEquals", "system:serviceaccount:apps:other")), "wants `system:serviceaccount:apps:other`, the token has `system:serviceaccount:apps:app`");
+    refused(
+        json!(sub("StringEquals", "system:serviceaccount:apps:other")),
+        "wants `system:serviceaccount:apps:other`, the token has `system:serviceaccount:apps:app`",
+    );
     refused(json!(sub("StringEquals", "system:serviceaccount:apps:*")), "only `StringLike` reads them as wildcards");
     refused(json!(sub("StringNotEquals", "system:serviceaccount:apps:app")), "refuses");
     refused(json!(sub("ForAnyValue:StringEquals", "x")), "`sub` wants `x`");
