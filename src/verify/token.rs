@@ -2,6 +2,7 @@
 
 use super::Verdict;
 use super::case::Case;
+use crate::ids::IssuerUrl;
 use crate::model::live::Observed;
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
@@ -16,7 +17,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     };
     let subject = case.chain.binding.subject.claim();
     let audience = &evidence.audience;
-    let issuer = case.issuer().map(|issuer| issuer.as_str());
+    let issuer = case.issuer().map(IssuerUrl::as_str);
     let differs = if issuer.is_some_and(|issuer| issuer != claims.issuer) {
         format!("`iss` is `{}`", claims.issuer)
     } else if claims.subject != subject {

@@ -247,7 +247,7 @@ fn trust_policy_is_evaluated_against_the_claims() {
     scene.says("trust", &["statement 2 of the trust policy", "denies"]);
     with(&|one| one["Condition"]["IpAddress"] = json!({"aws:SourceIp": "10.0.0.0/8"}));
     let run = scene.bench.irsa(&["verify", "--no-assume"]);
-    run.says("? trust: ").says("allows if `ipaddress aws:sourceip 10.0.0.0/8`");
+    run.says("? trust: ").says("allows if `aws:sourceip ipaddress 10.0.0.0/8`");
     assert_eq!(run.code, 4, "{run}");
 }
 
