@@ -53,7 +53,7 @@ pub(crate) enum Command {
     Drift(Drift),
     /// Show a saved plan
     Show(Show),
-    /// Prove for each ServiceAccount that its pods get the role: issuer, provider, trust, annotation, webhook, token, pods
+    /// Prove for each ServiceAccount that its pods get the role
     Verify(Verify),
     /// Say what a lint rule, a note, a refusal, an exit code or an address means
     Explain(Explain),
