@@ -27,6 +27,7 @@ mod session;
 mod show;
 mod signals;
 mod validate;
+mod verify;
 
 pub use arguments::Cli;
 
@@ -178,6 +179,7 @@ async fn dispatch(run: Run<'_>, command: &Command) -> Result<ExitStatus, Error> 
         Command::Drift(arguments) => drift::run(run, arguments).await,
         Command::Show(arguments) => show::run(run, arguments).await,
         Command::Access(arguments) => access::run(run, arguments).await,
+        Command::Verify(arguments) => verify::run(run, arguments).await,
         Command::Explain(arguments) => explain::run(run, arguments).await,
         Command::Schema(arguments) => generate::schema(run, arguments),
         Command::Completions(arguments) => generate::completions(run, arguments),

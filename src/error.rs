@@ -12,6 +12,8 @@ pub enum ExitStatus {
     Success,
     /// 2: changes pending (`drift`, `plan --detailed-exitcode`).
     Changes,
+    /// 7: `verify` found a broken link.
+    Broken,
     /// 1: an unexpected error, or an error of a service.
     Failure,
     /// 4: refused.
@@ -39,6 +41,7 @@ impl ExitStatus {
             Self::Refused => 4,
             Self::Stale => 5,
             Self::Partial => 6,
+            Self::Broken => 7,
             Self::Usage => 64,
             Self::Interrupted(Interrupt::Interrupt) => 130,
             Self::Interrupted(Interrupt::Terminate) => 143,

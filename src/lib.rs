@@ -19,5 +19,6 @@ pub mod plan;
 pub mod policy;
 pub mod render;
 pub mod ui;
+pub mod verify;
 pub mod view;
 pub mod world;

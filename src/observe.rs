@@ -6,6 +6,7 @@
 
 mod account;
 mod bulk;
+mod chain;
 mod clusters;
 mod documents;
 mod early;
@@ -18,6 +19,7 @@ mod reader;
 mod role_list;
 mod roles;
 
+pub use chain::prove;
 pub use documents::documents;
 pub use early::Early;
 pub use other_shards::connect;

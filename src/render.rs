@@ -13,6 +13,7 @@ pub mod sarif;
 pub mod schema;
 mod style;
 pub mod terminal;
+pub mod verification;
 mod wrap;
 
 pub(crate) use crate::view::count;
@@ -44,6 +45,8 @@ pub enum Format {
     Html,
     /// SARIF 2.1.0, for code scanning.
     Sarif,
+    /// JUnit XML.
+    Junit,
 }
 
 /// The file that results without a place belong to, if the caller knows no other.
@@ -70,6 +73,8 @@ pub fn plan(
         Format::Github => github::plan(&view(), out),
         Format::Html => html::plan(&view(), out),
         Format::Sarif => sarif::plan(plan, TOP_FILE, false, out),
+        // no command has both
+        Format::Junit => Ok(()),
     }
 }
 
@@ -87,6 +92,7 @@ pub fn report(format: Format, report: &Report, style: &Style, out: &mut dyn Writ
         Format::Html => html::report(&ReportView::of(report), out),
         // no command has both
         Format::Sarif => sarif::document(&[], TOP_FILE, None, out),
+        Format::Junit => Ok(()),
     }
 }
 

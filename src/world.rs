@@ -17,12 +17,16 @@ mod retry;
 mod scrub;
 mod sts;
 mod transports;
+mod web_identity;
 
 pub(crate) use scrub::clean;
 pub use transports::{AskUser, KubernetesClients, Transports};
 
-use crate::ids::{IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleName, ServiceAccountName};
+use crate::ids::{
+    IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleArn, RoleName, ServiceAccountName,
+};
 use crate::model::call::{IamCall, KubernetesCall};
+use crate::model::evidence::{Owner, Pod, Published, TokenClaims, Webhook};
 use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
 use crate::model::live::{
     Access, Identity, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Malformed, NamespacePhase, Quotas,
@@ -30,6 +34,7 @@ use crate::model::live::{
 };
 use crate::model::resource::StringMap;
 use crate::policy::PolicyDocument;
+use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
@@ -317,6 +322,53 @@ pub trait ReadKubernetes: Send + Sync {
     fn namespace(&self, cluster: &Key, namespace: &Namespace) -> impl CallFuture<Option<NamespacePhase>>;
     /// The names of the pods that run under a ServiceAccount.
     fn pods(&self, cluster: &Key, namespace: &Namespace, name: &ServiceAccountName) -> impl CallFuture<Vec<String>>;
+}
+
+/// A ServiceAccount token. The token itself reaches nothing but STS.
+#[derive(Debug)]
+pub struct IdentityToken {
+    /// What it says.
+    pub claims: TokenClaims,
+    pub(crate) secret: SecretString,
+}
+
+/// Reads what proves the chain of a ServiceAccount in its cluster. Only `verify` does. Nothing is changed: a TokenRequest
+/// creates no object.
+pub trait ProveKubernetes: Send + Sync {
+    /// A token of the ServiceAccount for this audience, valid for ten minutes
+    /// (<https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/>).
+    fn token(
+        &self,
+        cluster: &Key,
+        namespace: &Namespace,
+        name: &ServiceAccountName,
+        audience: &str,
+    ) -> impl CallFuture<IdentityToken>;
+    /// The webhooks of all MutatingWebhookConfigurations.
+    fn webhooks(&self, cluster: &Key) -> impl CallFuture<Vec<Webhook>>;
+    /// The labels of all namespaces.
+    fn namespace_labels(&self, cluster: &Key) -> impl CallFuture<BTreeMap<Namespace, StringMap>>;
+    /// The pods of the cluster or of one namespace that have not ended, by namespace.
+    fn running_pods(&self, cluster: &Key, within: Option<&Namespace>)
+    -> impl CallFuture<BTreeMap<Namespace, Vec<Pod>>>;
+    /// The controller of a ReplicaSet. None if it has none or does not exist.
+    fn replica_set_owner(&self, cluster: &Key, namespace: &Namespace, name: &str) -> impl CallFuture<Option<Owner>>;
+    /// The certificates, in DER, that the API's certificate is checked with: those of DescribeCluster, or of the
+    /// kubeconfig. Sends nothing.
+    fn authority(&self, cluster: &Key) -> impl CallFuture<Vec<Vec<u8>>>;
+    /// What the issuer's own host publishes, over TLS with the system's authorities.
+    fn published(&self, issuer: &IssuerUrl) -> impl Future<Output = Published> + Send;
+}
+
+/// Asks AWS what proves the chain of a ServiceAccount. Only `verify` does.
+pub trait ProveAws: Send + Sync {
+    /// sts:AssumeRoleWithWebIdentity in the region of the cluster, and sts:GetCallerIdentity with the credentials that it
+    /// returns: the ARN of the session. STS signs for nobody: the call needs no credentials.
+    fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken) -> impl CallFuture<String>;
+    /// eks:ListPodIdentityAssociations, all pages: namespace, ServiceAccount and id.
+    fn associations(&self, cluster: &Key) -> impl CallFuture<Vec<(String, String, String)>>;
+    /// eks:DescribePodIdentityAssociation: the ARN of its role.
+    fn association_role(&self, cluster: &Key, id: &str) -> impl CallFuture<Option<String>>;
 }
 
 /// Reads a Lease.

@@ -16,7 +16,9 @@ pub(crate) async fn run(port: u16, empty: bool) -> io::Result<()> {
     };
     let ended = interrupted()?;
     let sandbox = Sandbox::start(SandboxOptions { port, ..options }).await?;
-    io::stdout().lock().write_all(exports(&sandbox.environment()).as_bytes())?;
+    let mut environment = sandbox.environment();
+    environment.extend(sandbox.issuer_environment());
+    io::stdout().lock().write_all(exports(&environment).as_bytes())?;
     io::stdout().flush()?;
     // ignores a closed stderr
     let endpoint = sandbox.endpoint();

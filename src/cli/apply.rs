@@ -3,7 +3,7 @@
 use super::arguments::Apply;
 use super::output::Output;
 use super::session::{Connected, Session, plan_status, refusal};
-use super::{Run, files, lock, saved_plan};
+use super::{Run, files, lock, saved_plan, verify};
 use crate::apply::lock::HeldLock;
 use crate::apply::report::{Outcome, Report, Stop};
 use crate::apply::{self, Clients, Pace, wait};
@@ -183,7 +183,11 @@ async fn apply_locked(
     }
     session.print_warnings(&connected.kubernetes);
     let report = applied.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    end(session, output, &report?).await
+    let status = end(session, output, &report?).await?;
+    if !arguments.verify || status != ExitStatus::Success {
+        return Ok(status);
+    }
+    verify::applied(session, output, plan).await
 }
 
 /// Applies the plan, up to a signal or the loss of the lock.

@@ -23,9 +23,9 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or nothing to do       5  the plan is stale or was changed
   1  unexpected or service error  6  applied in part
-  2  changes pending              64 wrong usage
-  3  configuration invalid        130/143 interrupted
-  4  refused";
+  2  changes pending              7  verify: a broken link
+  3  configuration invalid        64 wrong usage
+  4  refused                      130/143 interrupted";
 
 /// Manage the AWS permissions of Kubernetes pods: compare one TOML file with live IAM, EKS and Kubernetes, show the
 /// difference, and apply it.
@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Show(Show),
     /// Show which ServiceAccounts may do an action, or what a role may do
     Access(Access),
+    /// Prove for each ServiceAccount that its pods get the role
+    Verify(Verify),
     /// Say what a lint rule, a note, a refusal, an exit code or an address means
     Explain(Explain),
     /// Print the JSON Schema (draft-07) of the configuration, a plan or a report
@@ -177,6 +179,7 @@ flag_value!(Format {
     "github" => Self::Github,
     "html" => Self::Html,
     "sarif" => Self::Sarif,
+    "junit" => Self::Junit,
 });
 
 flag_value!(ColorChoice {
@@ -249,6 +252,9 @@ pub(crate) struct Apply {
     /// Apply only if the plan has this `plan-digest`
     #[arg(long, value_name = "DIGEST")]
     pub expect: Option<String>,
+    /// After a successful apply, verify the ServiceAccounts that the plan touched (exit 7 if a link is broken)
+    #[arg(long)]
+    pub verify: bool,
     /// How long to wait if another run holds the lock of `[lock]`
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     pub lock_timeout: Duration,
@@ -302,6 +308,13 @@ pub(crate) struct Explain {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Do not call STS: leave out the link `assume`
+    #[arg(long)]
+    pub no_assume: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Schema {
     /// What to print the schema of
     #[arg(value_name = "WHAT", default_value = "config")]
@@ -318,6 +331,8 @@ pub(crate) enum SchemaOf {
     Report,
     /// What `irsa validate --format json` prints
     Validation,
+    /// What `irsa verify --format json` prints
+    Verification,
 }
 
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@ pub(super) fn schema(run: Run<'_>, arguments: &Schema) -> Result<ExitStatus, Err
         SchemaOf::Plan => render::schema::plan_schema(),
         SchemaOf::Report => render::schema::report_schema(),
         SchemaOf::Validation => render::schema::validation_schema(),
+        SchemaOf::Verification => render::schema::verification_schema(),
     };
     writeln!(run.ui.stdout(), "{schema:#}")?;
     Ok(ExitStatus::Success)

@@ -10,8 +10,9 @@ use crate::apply::report::Report;
 use crate::error::Error;
 use crate::model::note::Note;
 use crate::plan::{ConfigKeys, PlanV2};
-use crate::render::{self, Format, Style, sarif};
+use crate::render::{self, Format, Style, sarif, verification};
 use crate::ui::Ui;
+use crate::verify::ChainLinks;
 use crate::view::Detail;
 use clap::ValueEnum;
 use std::io::Write;
@@ -34,6 +35,7 @@ pub(super) struct Output<'a> {
     detail: Detail,
     /// Whether objects that differ are findings.
     is_drift: bool,
+    is_verify: bool,
     pub repository: Repository,
     /// Of `-o` or `--metrics-file`.
     pub file: Option<Destination>,
@@ -71,6 +73,7 @@ impl<'a> Output<'a> {
             format,
             detail,
             is_drift: command == "drift",
+            is_verify: command == "verify",
             repository: Repository::of(context, global.config()),
             file: path.map(Destination::of).transpose()?,
             json: global.json_into.as_deref().map(Destination::of).transpose()?,
@@ -165,6 +168,22 @@ impl<'a> Output<'a> {
         Ok(render::report(self.format, report, &style, &mut out)?)
     }
 
+    /// Prints a verification. Another command prints it as text, on stderr if stdout has a document already.
+    pub(super) fn print_verification(&self, chains: &[ChainLinks]) -> Result<(), Error> {
+        let all = self.detail == Detail::Full;
+        match self.format {
+            _ if self.is_printed() => {}
+            Format::Json if self.is_verify => verification::json(chains, &mut self.people().0)?,
+            Format::Junit => verification::junit(chains, &mut self.people().0)?,
+            Format::Text => {
+                let (mut out, style) = self.people();
+                verification::text(chains, all, &style, &mut out)?;
+            }
+            _ => verification::text(chains, all, &self.ui.stderr_style(), &mut self.ui.stderr())?,
+        }
+        Ok(())
+    }
+
     /// Prints a finished document.
     pub(super) fn print(&self, text: &str) -> Result<(), Error> {
         if !self.is_printed() {
@@ -206,7 +225,7 @@ fn name(format: Format) -> String {
 pub(super) fn no_json(global: &Global, command: &str) -> Result<(), Error> {
     match &global.json_into {
         Some(_) => Err(Error::usage(format!("`irsa {command}` has no `{JSON_INTO}`"))
-            .hint("`validate`, `plan`, `apply`, `drift`, `show`, `access` and `explain` have it")),
+            .hint("`validate`, `plan`, `apply`, `drift`, `show`, `access`, `explain` and `verify` have it")),
         None => Ok(()),
     }
 }

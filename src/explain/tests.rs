@@ -36,6 +36,7 @@ fn every_exit_code_has_a_page() {
         Status::Failure,
         Status::Refused,
         Status::Partial,
+        Status::Broken,
         Status::Stale,
         Status::Invalid,
         Status::Usage,

@@ -1,7 +1,9 @@
 //! JSON Schemas (draft-07) of plan files, reports and the output of `validate`. Tests compare them with the documents.
 
 use super::json::REPORT_FORMAT_VERSION;
+use super::verification;
 use crate::plan::file::FORMAT_VERSION;
+use crate::verify::LinkKind;
 use serde_json::{Map, Value, json};
 
 /// The schema of a plan file.
@@ -206,6 +208,40 @@ pub fn validation_schema() -> Value {
             ("diagnostics", list("The mistakes, in the order of files and lines.", &mistake)),
             ("findings", list("The findings. Empty if there is a mistake: then irsa does not lint.", &finding)),
             ("ignored", list("The findings that the configuration ignores.", &ignored)),
+        ],
+    )
+}
+
+/// The schema of the output of `irsa verify`.
+pub fn verification_schema() -> Value {
+    let words: Vec<&str> = LinkKind::ALL.into_iter().map(LinkKind::word).collect();
+    let link = object(
+        "One link of the chain.",
+        [
+            ("link", json!({ "enum": words })),
+            ("status", json!({ "enum": verification::WORDS })),
+            ("text", string("What was proved, why it does not apply, why it was not seen, or what is broken.")),
+            ("hint", nullable("What to do, a step a line, or null.")),
+        ],
+    );
+    let service_account = object(
+        "A declared ServiceAccount, or a declared pattern.",
+        [
+            ("address", string("`service-account/CLUSTER/NAMESPACE/NAME`")),
+            ("cluster", string("The key of the cluster.")),
+            ("namespace", string("The namespace, which may be a pattern.")),
+            ("name", string("The name, which may be a pattern.")),
+            ("role", string("`role/KEY`")),
+            ("links", list("One of each kind, in the order in which a pod uses them.", &link)),
+        ],
+    );
+    document(
+        "irsa verification",
+        [
+            ("format-version", version(verification::VERIFICATION_FORMAT_VERSION)),
+            ("irsa-version", string("The version of the program that wrote it.")),
+            ("service-accounts", list("Sorted by address.", &service_account)),
+            ("summary", counts(&["service-accounts", "ok", "failed", "unknown"])),
         ],
     )
 }

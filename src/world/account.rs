@@ -16,9 +16,10 @@ use crate::event::Listen;
 use crate::ids::{Key, Region};
 use crate::model::live::Identity;
 use crate::world::bounds::{Listing, is_too_large};
-use crate::world::connect::{AwsConnection, Clock, in_region};
+use crate::world::connect::{AwsConnection, Clock, in_region, with_credentials};
 use crate::world::{Answer, CallError, CallErrorKind};
 use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_iam::config::Intercept;
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -149,6 +150,15 @@ impl AccountClient {
         let mut clients = self.eks.lock().unwrap_or_else(PoisonError::into_inner);
         let build = || client!(aws_sdk_eks, &in_region(&self.sdk, region.as_str()), self.counter);
         clients.entry(region.clone()).or_insert_with(build).clone()
+    }
+
+    /// The STS client of a region, with the credentials of a session if there are any.
+    pub(crate) fn sts_in(&self, region: Option<&Region>, session: Option<Credentials>) -> aws_sdk_sts::Client {
+        let sdk = region.map_or_else(|| self.sdk.clone(), |region| in_region(&self.sdk, region.as_str()));
+        match session {
+            Some(session) => client!(aws_sdk_sts, &with_credentials(&sdk, session), self.counter),
+            None => client!(aws_sdk_sts, &sdk, self.counter),
+        }
     }
 }
 

@@ -9,12 +9,12 @@ pub use super::eks::token::EksToken;
 use super::account::{AccountClient, Action, ClientOptions, invalid};
 use super::connect::{Clock, Connector};
 use super::{
-    AccountSummary, Answer, BulkPage, ClusterFacts, Listed, PolicySummary, ReadAws, RoleAttributes, Transports,
-    WriteAws, Written, eks, iam, sts,
+    AccountSummary, Answer, BulkPage, ClusterFacts, IdentityToken, Listed, PolicySummary, ProveAws, ReadAws,
+    RoleAttributes, Transports, WriteAws, Written, eks, iam, sts, web_identity,
 };
 use crate::context::Context;
 use crate::event::Listen;
-use crate::ids::{ClusterName, Key, PolicyArn, PolicyName, ProviderArn, Region, RoleName};
+use crate::ids::{ClusterName, Key, PolicyArn, PolicyName, ProviderArn, Region, RoleArn, RoleName};
 use crate::model::call::{IamCall, Target};
 use crate::model::desired::{Account, Cluster};
 use crate::model::live::{Identity, LivePolicy, LiveProvider, LiveRole, RoleSummary};
@@ -197,6 +197,27 @@ impl ReadAws for AwsReader {
     async fn cluster(&self, cluster: &Key) -> Answer<Option<ClusterFacts>> {
         let (account, region, name) = self.clients.cluster(cluster, eks::ACTION)?;
         eks::cluster(account, &region, &name).await
+    }
+}
+
+impl ProveAws for AwsReader {
+    async fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken) -> Answer<String> {
+        let declared = self.clients.clusters.get(cluster);
+        let declared =
+            declared.ok_or_else(|| invalid(web_identity::ACTION, format!("there is no cluster `{cluster}`")))?;
+        let account = self.clients.account(&declared.account, web_identity::ACTION)?;
+        let region = declared.region.as_ref().or(account.region.as_ref());
+        web_identity::assume(account, region, role, token).await
+    }
+
+    async fn associations(&self, cluster: &Key) -> Answer<Vec<(String, String, String)>> {
+        let (account, region, name) = self.clients.cluster(cluster, eks::associations::LIST)?;
+        eks::associations::list(account, &region, &name).await
+    }
+
+    async fn association_role(&self, cluster: &Key, id: &str) -> Answer<Option<String>> {
+        let (account, region, name) = self.clients.cluster(cluster, eks::associations::DESCRIBE)?;
+        eks::associations::role(account, &region, &name, id).await
     }
 }
 

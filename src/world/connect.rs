@@ -273,7 +273,7 @@ pub(crate) fn in_region(sdk: &SdkConfig, region: &str) -> SdkConfig {
 }
 
 /// The same connection with other credentials. They get an identity cache of their own.
-fn with_credentials(sdk: &SdkConfig, credentials: impl ProvideCredentials + 'static) -> SdkConfig {
+pub(crate) fn with_credentials(sdk: &SdkConfig, credentials: impl ProvideCredentials + 'static) -> SdkConfig {
     sdk.clone()
         .into_builder()
         .credentials_provider(SharedCredentialsProvider::new(credentials))

@@ -1,5 +1,6 @@
 //! EKS: DescribeCluster, and tokens for the Kubernetes API of a cluster.
 
+pub(crate) mod associations;
 pub(crate) mod token;
 
 use super::account::{AccountClient, Action, optional, other};

@@ -97,7 +97,7 @@ impl Shell {
         create_namespaces_in(&world.cluster("prod"), &["reporting"]);
         let path = std::env::var("PATH").unwrap_or_default();
         let programs = irsa().parent().expect("a folder").display().to_string();
-        let mut environment = world.environment();
+        let mut environment = world.environment_with_issuers();
         environment.extend([
             ("PATH".to_owned(), format!("{programs}:{}:{path}", python::bin().display())),
             ("HOME".to_owned(), folder.path().display().to_string()),

@@ -46,4 +46,5 @@ mod signals;
 mod support;
 mod tampered;
 mod trust_only;
+mod verify;
 mod write_order;

@@ -71,7 +71,7 @@ pub(crate) fn malformed(object: &RawValue, why: String) -> MalformedServiceAccou
 }
 
 /// Allocates no spare capacity.
-fn string_map(map: Option<BTreeMap<String, String>>) -> StringMap {
+pub(crate) fn string_map(map: Option<BTreeMap<String, String>>) -> StringMap {
     StringMap::from_sorted_store_unchecked(map.unwrap_or_default().into_iter().collect())
 }
 

@@ -109,8 +109,8 @@ impl ReadKubernetes for KubernetesReader {
 
 /// An object with all its metadata.
 #[derive(serde::Deserialize)]
-struct Object {
-    metadata: ObjectMeta,
+pub(crate) struct Object {
+    pub(crate) metadata: ObjectMeta,
 }
 
 /// An object of which only the existence matters. Its other fields may be malformed.
@@ -182,7 +182,7 @@ pub(crate) fn metadata_of(reply: &Reply) -> Result<ObjectMeta, ApiFailure> {
     decode::<Object>(reply).map(|object| object.metadata)
 }
 
-fn decode<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, ApiFailure> {
+pub(crate) fn decode<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, ApiFailure> {
     serde_json::from_slice(&reply.body).map_err(|_| ApiFailure::malformed())
 }
 
@@ -201,7 +201,7 @@ pub(crate) async fn service_account(
     found.map(|object| metadata::service_account(object.metadata, &mut FieldManagers::default())).transpose()
 }
 
-async fn get<T: for<'a> Deserialize<'a>>(
+pub(crate) async fn get<T: for<'a> Deserialize<'a>>(
     connection: &ClusterConnection,
     collection: &RequestBuilder,
     name: &str,
@@ -268,9 +268,30 @@ fn parse_failure(error: &serde_json::Error) -> ApiFailure {
 /// None if more than `patience` objects remain after the first page. The API server says how many remain
 /// (`remainingItemCount` in <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/list-meta/>), but only
 /// for lists without selectors.
-async fn list<T>(
+pub(crate) async fn list<T>(
     connection: &ClusterConnection,
     collection: &RequestBuilder,
+    params: &ListParams,
+    patience: i64,
+    parse: impl FnMut(&RawValue) -> T,
+) -> Result<Option<Vec<T>>, ApiFailure> {
+    pages(connection, |params| built(collection.list_metadata(params)), params, patience, parse).await
+}
+
+/// Like `list`, with the whole objects.
+pub(crate) async fn list_whole<T>(
+    connection: &ClusterConnection,
+    collection: &RequestBuilder,
+    params: &ListParams,
+    parse: impl FnMut(&RawValue) -> T,
+) -> Result<Vec<T>, ApiFailure> {
+    let listed = pages(connection, |params| built(collection.list(params)), params, i64::MAX, parse).await;
+    Ok(listed?.unwrap_or_default())
+}
+
+async fn pages<T>(
+    connection: &ClusterConnection,
+    request: impl Fn(&ListParams) -> Result<Request, ApiFailure>,
     params: &ListParams,
     patience: i64,
     mut parse: impl FnMut(&RawValue) -> T,
@@ -281,7 +302,7 @@ async fn list<T>(
     loop {
         let mut params = params.clone().limit(PAGE);
         params.continue_token.clone_from(&token);
-        let request = built(collection.list_metadata(&params))?;
+        let request = request(&params)?;
         let reply = match listing.within(connection.send(&request)).await.map_err(endless)? {
             Ok(reply) => reply,
             Err(failure) if failure.status == Some(410) && token.is_some() && !restarted => {

@@ -97,7 +97,7 @@ fn formats_are_those_of_each_command() {
     for row in rows {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let (format, listed) = (cells[1].trim_matches('`'), cells[3]);
-        for command in ["validate", "plan", "apply", "drift", "show"] {
+        for command in ["validate", "plan", "apply", "drift", "show", "verify"] {
             let mut line = vec![command, "--format", format];
             line.extend((command == "show").then_some("no-such-file"));
             let has = !bench.irsa(&line).stderr.contains("has no `--format");
@@ -105,7 +105,7 @@ fn formats_are_those_of_each_command() {
             count += 1;
         }
     }
-    assert_eq!(count, 35);
+    assert_eq!(count, 48);
 }
 
 #[test]

@@ -53,6 +53,16 @@ impl Someone {
         cluster.identity.and_then(|identity| identity.oidc).and_then(|oidc| oidc.issuer).expect("an issuer")
     }
 
+    /// Creates an EKS Pod Identity association.
+    pub(crate) fn associate(&self, cluster: &str, namespace: &str, service_account: &str, role: &str) {
+        let call = self.eks.create_pod_identity_association().cluster_name(cluster).namespace(namespace);
+        self.wait(call.service_account(service_account).role_arn(role).send());
+    }
+
+    pub(crate) fn delete_provider(&self, arn: &str) {
+        self.wait(self.iam.delete_open_id_connect_provider().open_id_connect_provider_arn(arn).send());
+    }
+
     pub(crate) fn trust(&self, role: &str) -> serde_json::Value {
         let answer = self.wait(self.iam.get_role().role_name(role).send());
         let text = answer.role.and_then(|role| role.assume_role_policy_document).unwrap_or_default();

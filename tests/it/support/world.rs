@@ -58,6 +58,13 @@ impl World {
         self.with(|sandbox| sandbox.environment())
     }
 
+    /// The same for a program that also reads the issuers' documents.
+    pub(crate) fn environment_with_issuers(&self) -> BTreeMap<String, String> {
+        let mut environment = self.environment();
+        environment.extend(self.with(|sandbox| sandbox.issuer_environment()));
+        environment
+    }
+
     /// SDK clients of somebody else in the first account.
     pub(crate) fn someone(&self) -> Someone {
         Someone::at(&self.with(|sandbox| sandbox.endpoint()), "test")

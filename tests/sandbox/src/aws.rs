@@ -9,6 +9,7 @@ mod eks;
 mod evaluate;
 mod gate;
 mod iam;
+mod issuers;
 mod query;
 pub(crate) mod server;
 mod snapshot;
@@ -23,6 +24,7 @@ pub use iam::{Iam, Item, ProviderFacts, RoleFacts};
 #[cfg(test)]
 pub(crate) use eks::Route;
 pub(crate) use eks::{NewCluster, Place};
+pub(crate) use issuers::Issuers;
 #[cfg(test)]
 pub(crate) use server::tests as bench;
 pub(crate) use server::{Server, connection};

@@ -9,7 +9,7 @@ mod tests;
 
 pub use options::{ClusterSpec, SandboxOptions};
 
-use crate::aws::{self, Aws, Gate, Iam, Item, NewCluster, Place, Record, Refusal, Server, Snapshot, Witness};
+use crate::aws::{self, Aws, Gate, Iam, Issuers, Item, NewCluster, Place, Record, Refusal, Server, Snapshot, Witness};
 use crate::kubernetes::{Cluster, KubeconfigEntry, kubeconfig};
 use crate::wire;
 use serde_json::json;
@@ -25,11 +25,15 @@ const ADMIN: &str = "admin-token";
 /// The role that lets the first account reach the others.
 const ACCESS_ROLE: &str = "OrganizationAccountAccessRole";
 
+/// The file with the authority of the issuers' certificates.
+const AUTHORITY: &str = "issuers.pem";
+
 /// A running sandbox. Dropping it stops everything.
 #[derive(Debug)]
 pub struct Sandbox {
     aws: Arc<Aws>,
     server: Server,
+    issuers: Issuers,
     folder: tempfile::TempDir,
     options: SandboxOptions,
     /// The clusters with a context in the kubeconfig: those that were not created over HTTP.
@@ -46,9 +50,11 @@ impl Sandbox {
     pub async fn start(options: SandboxOptions) -> io::Result<Self> {
         let aws = Arc::new(Aws::new(&options.accounts, Arc::clone(&options.clock)));
         let server = Server::start(Arc::clone(&aws), options.port).await?;
+        let issuers = Issuers::start(Arc::clone(&aws)).await?;
         let folder = tempfile::Builder::new().prefix("irsa-sandbox-").tempdir()?;
         let specs = options.clusters.clone();
-        let mut sandbox = Self { aws, server, folder, options, clusters: Vec::new() };
+        std::fs::write(folder.path().join(AUTHORITY), issuers.authority_pem())?;
+        let mut sandbox = Self { aws, server, issuers, folder, options, clusters: Vec::new() };
         if sandbox.options.access_roles {
             sandbox.make_access_roles()?;
         }
@@ -125,6 +131,29 @@ impl Sandbox {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into()
+    }
+
+    /// The environment variables that make a program also read the discovery documents of the clusters' issuers from the
+    /// sandbox: it uses the sandbox as its proxy for `https`, and trusts the sandbox's authority.
+    pub fn issuer_environment(&self) -> BTreeMap<String, String> {
+        let authority = self.folder.path().join(AUTHORITY).display().to_string();
+        [
+            ("HTTPS_PROXY", format!("http://{}", self.issuers.address())),
+            ("NO_PROXY", "127.0.0.1,localhost".to_owned()),
+            ("SSL_CERT_FILE", authority),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    /// Replaces what an issuer's host answers at this URL: a status and a body. None removes the replacement.
+    pub fn publish(&self, url: &str, answer: Option<(u16, String)>) {
+        self.issuers.replace(url, answer);
+    }
+
+    /// The URLs of issuers that were asked for, in order.
+    pub fn published_reads(&self) -> Vec<String> {
+        self.issuers.asked()
     }
 
     /// An in-memory connection to the AWS endpoint, for clients that run on tokio's paused clock.

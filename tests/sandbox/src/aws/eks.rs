@@ -159,6 +159,13 @@ impl Eks {
         regions.iter().flat_map(names).collect()
     }
 
+    /// The issuers of all running clusters.
+    pub(crate) fn issuers(&self) -> Vec<String> {
+        let regions = self.regions();
+        let clusters = regions.values().flat_map(|region| region.clusters.values());
+        clusters.map(|cluster| cluster.kubernetes.issuer().to_owned()).collect()
+    }
+
     /// The token signing key of the running cluster with this issuer.
     pub(crate) fn issuer_key(&self, issuer: &str) -> Option<Arc<IssuerKey>> {
         let regions = self.regions();

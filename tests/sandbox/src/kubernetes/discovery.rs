@@ -8,7 +8,9 @@ use crate::kubernetes::resource::Resource;
 use serde_json::{Map, Value, json};
 
 /// The API groups other than the core group, with their create-only kinds.
-const GROUPS: [(&str, &[(&str, &str)]); 3] = [
+const GROUPS: [(&str, &[(&str, &str)]); 5] = [
+    ("admissionregistration.k8s.io", &[]),
+    ("apps", &[]),
     ("authentication.k8s.io", &[("selfsubjectreviews", "SelfSubjectReview")]),
     (
         "authorization.k8s.io",

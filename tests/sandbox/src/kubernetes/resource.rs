@@ -16,11 +16,16 @@ pub enum Resource {
     Pods,
     /// `leases` of `coordination.k8s.io`
     Leases,
+    /// `replicasets` of `apps`: no controller acts on them.
+    ReplicaSets,
+    /// `mutatingwebhookconfigurations` of `admissionregistration.k8s.io`: stored, never called.
+    MutatingWebhooks,
 }
 
 impl Resource {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Namespaces, Self::Pods, Self::ServiceAccounts, Self::Leases];
+    pub const ALL: [Self; 6] =
+        [Self::Namespaces, Self::Pods, Self::ServiceAccounts, Self::Leases, Self::ReplicaSets, Self::MutatingWebhooks];
 
     /// The plural name, as in a URL path.
     pub fn plural(self) -> &'static str {
@@ -29,6 +34,8 @@ impl Resource {
             Self::ServiceAccounts => "serviceaccounts",
             Self::Pods => "pods",
             Self::Leases => "leases",
+            Self::ReplicaSets => "replicasets",
+            Self::MutatingWebhooks => "mutatingwebhookconfigurations",
         }
     }
 
@@ -37,6 +44,8 @@ impl Resource {
         match self {
             Self::Namespaces | Self::ServiceAccounts | Self::Pods => "",
             Self::Leases => "coordination.k8s.io",
+            Self::ReplicaSets => "apps",
+            Self::MutatingWebhooks => "admissionregistration.k8s.io",
         }
     }
 
@@ -45,6 +54,8 @@ impl Resource {
         match self {
             Self::Namespaces | Self::ServiceAccounts | Self::Pods => "v1",
             Self::Leases => "coordination.k8s.io/v1",
+            Self::ReplicaSets => "apps/v1",
+            Self::MutatingWebhooks => "admissionregistration.k8s.io/v1",
         }
     }
 
@@ -65,6 +76,8 @@ impl Resource {
             Self::ServiceAccounts => "ServiceAccount",
             Self::Pods => "Pod",
             Self::Leases => "Lease",
+            Self::ReplicaSets => "ReplicaSet",
+            Self::MutatingWebhooks => "MutatingWebhookConfiguration",
         }
     }
 
@@ -74,13 +87,14 @@ impl Resource {
             Self::Namespaces => &["ns"],
             Self::ServiceAccounts => &["sa"],
             Self::Pods => &["po"],
-            Self::Leases => &[],
+            Self::ReplicaSets => &["rs"],
+            Self::Leases | Self::MutatingWebhooks => &[],
         }
     }
 
     /// Whether the kind is namespaced.
     pub fn namespaced(self) -> bool {
-        self != Self::Namespaces
+        !matches!(self, Self::Namespaces | Self::MutatingWebhooks)
     }
 
     /// Finds a kind by its plural name. No plural name occurs in two groups.
@@ -105,6 +119,8 @@ impl Resource {
             Self::ServiceAccounts => &SERVICE_ACCOUNT,
             Self::Pods => &POD,
             Self::Leases => &LEASE,
+            Self::ReplicaSets => &REPLICA_SET,
+            Self::MutatingWebhooks => &MUTATING_WEBHOOK,
         }
     }
 
@@ -315,5 +331,26 @@ static LEASE: Schema = Schema::Struct {
                 ],
             },
         ),
+    ],
+};
+
+static REPLICA_SET: Schema = Schema::Struct {
+    open: false,
+    fields: &[
+        ("apiVersion", Schema::Scalar),
+        ("kind", Schema::Scalar),
+        ("metadata", METADATA),
+        ("spec", Schema::Open),
+        ("status", Schema::Open),
+    ],
+};
+
+static MUTATING_WEBHOOK: Schema = Schema::Struct {
+    open: false,
+    fields: &[
+        ("apiVersion", Schema::Scalar),
+        ("kind", Schema::Scalar),
+        ("metadata", METADATA),
+        ("webhooks", Schema::Keyed(&["name"], &Schema::Open)),
     ],
 };

@@ -231,7 +231,9 @@ fn selectable_fields(resource: Resource) -> &'static [&'static str] {
             "status.nominatedNodeName",
         ],
         Resource::Namespaces => &["metadata.name", "status.phase"],
-        Resource::ServiceAccounts | Resource::Leases => &["metadata.name", "metadata.namespace"],
+        Resource::ServiceAccounts | Resource::Leases | Resource::ReplicaSets | Resource::MutatingWebhooks => {
+            &["metadata.name", "metadata.namespace"]
+        }
     }
 }
 
@@ -295,7 +297,10 @@ impl Fields {
             if !selectable_fields(resource).contains(&key) {
                 return Err(Refusal::bad_request(match resource {
                     Resource::Pods | Resource::Namespaces => format!("field label not supported: {key}"),
-                    Resource::ServiceAccounts | Resource::Leases => {
+                    Resource::ServiceAccounts
+                    | Resource::Leases
+                    | Resource::ReplicaSets
+                    | Resource::MutatingWebhooks => {
                         format!("{key:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
                     }
                 }));

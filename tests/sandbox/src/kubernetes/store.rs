@@ -124,6 +124,11 @@ impl Store {
         self.create(Resource::Pods, namespace, body, &options).map(|made| made.object)
     }
 
+    /// Creates an object as a POST by `manager` would.
+    pub fn seed(&mut self, resource: Resource, namespace: &str, body: Value, manager: &str) -> Result<Value, Refusal> {
+        self.create(resource, namespace, body, &WriteOptions::by(manager)).map(|made| made.object)
+    }
+
     /// Changes an object as `manager` would with a GET and a PUT.
     pub fn edit(
         &mut self,

@@ -186,7 +186,7 @@ pub(crate) fn object(resource: Resource, new: &Value, old: Option<&Value>) -> Re
     match resource {
         Resource::Pods => pod_errors(new, &mut errors),
         Resource::Leases => lease::errors(new, &mut errors),
-        Resource::Namespaces | Resource::ServiceAccounts => {}
+        Resource::Namespaces | Resource::ServiceAccounts | Resource::ReplicaSets | Resource::MutatingWebhooks => {}
     }
     if let Some(old) = old {
         let before = old.get("metadata").unwrap_or(&Value::Null);
@@ -374,6 +374,6 @@ pub(crate) fn normalize(resource: Resource, object: &mut Value) {
             }
             object["spec"]["serviceAccount"] = object["spec"]["serviceAccountName"].clone();
         }
-        Resource::ServiceAccounts | Resource::Leases => {}
+        Resource::ServiceAccounts | Resource::Leases | Resource::ReplicaSets | Resource::MutatingWebhooks => {}
     }
 }

@@ -7,7 +7,7 @@ use super::page::page;
 use super::{Guests, Making, Place, Region, in_use, input, invalid, letters, no_cluster, seconds};
 use crate::aws::query::{AwsError, Params};
 use crate::aws::{Aws, PARTITION};
-use crate::kubernetes::{Authenticate, Cluster, ClusterOptions};
+use crate::kubernetes::{Authenticate, Cluster, ClusterOptions, Resource};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -232,6 +232,9 @@ impl Aws {
         let guests = Guests::default();
         let started = self.start_kubernetes(place, &new.name, issuer, Arc::clone(&guests)).await;
         let kubernetes = Arc::new(started.map_err(|error| AwsError::new(500, "ServerException", error.to_string()))?);
+        let webhook = webhook(&kubernetes.certificate_authority_data());
+        let seeded = kubernetes.with(|store| store.seed(Resource::MutatingWebhooks, "", webhook, "eks-webhook"));
+        seeded.map_err(|refusal| AwsError::new(500, "ServerException", refusal.message))?;
         kubernetes.stale_reads(self.stale_reads());
         let cluster = EksCluster {
             name: new.name.clone(),
@@ -277,4 +280,27 @@ impl Aws {
         };
         Cluster::start(options).await
     }
+}
+
+/// The configuration of the pod identity webhook, as EKS creates it in each cluster. The webhook runs in the control
+/// plane, with a certificate of the cluster's authority
+/// (<https://github.com/aws/amazon-eks-pod-identity-webhook>).
+fn webhook(authority: &str) -> Value {
+    json!({
+        "metadata": {"name": "pod-identity-webhook"},
+        "webhooks": [{
+            "name": "iam-for-pods.amazonaws.com",
+            "admissionReviewVersions": ["v1beta1"],
+            "clientConfig": {"url": "https://127.0.0.1:23443/mutate", "caBundle": authority},
+            "failurePolicy": "Ignore", "matchPolicy": "Equivalent", "reinvocationPolicy": "IfNeeded",
+            "namespaceSelector": {},
+            "objectSelector": {
+                "matchExpressions": [{"key": "eks.amazonaws.com/skip-pod-identity-webhook", "operator": "DoesNotExist"}],
+            },
+            "rules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"], "scope": "*"},
+            ],
+            "sideEffects": "None", "timeoutSeconds": 10,
+        }],
+    })
 }

@@ -129,7 +129,14 @@ async fn leases_are_in_discovery() {
     let (_, groups) = get(&cluster, "/apis", "less").await;
     let names: Vec<&str> =
         groups["groups"].as_array().unwrap().iter().filter_map(|group| group["name"].as_str()).collect();
-    assert_eq!(names, ["authentication.k8s.io", "authorization.k8s.io", "coordination.k8s.io"]);
+    let all = [
+        "admissionregistration.k8s.io",
+        "apps",
+        "authentication.k8s.io",
+        "authorization.k8s.io",
+        "coordination.k8s.io",
+    ];
+    assert_eq!(names, all);
     let (_, list) = get(&cluster, "/apis/coordination.k8s.io/v1", "less").await;
     let leases = &list["resources"][0];
     assert_eq!((&list["groupVersion"], &leases["name"]), (&json!("coordination.k8s.io/v1"), &json!("leases")));

@@ -1,0 +1,295 @@
+//! What `verify` reads beyond the live objects: tokens, issuers' documents, the webhook, pods and associations.
+//!
+//! The evidence of one run, for the rules in the room `verify`. It has no secrets: tokens stay in `world`.
+
+#![expect(missing_docs, reason = "fields without a comment have the names of the API")]
+
+use super::desired::{Binding, ClusterState, Desired, Manage, Role, Subject};
+use super::live::{LiveServiceAccount, Observed};
+use super::marks::{AUDIENCE, DEFAULT_AUDIENCE};
+use super::pattern::{Pattern, any_matches};
+use super::resource::StringMap;
+use crate::ids::{IssuerUrl, Key, Namespace, RoleArn, ServiceAccountName};
+use std::collections::BTreeMap;
+
+/// A ServiceAccount of a declared cluster.
+pub type ChainKey = (Key, Namespace, ServiceAccountName);
+
+/// A declared ServiceAccount, or a declared pattern over ServiceAccounts, of one cluster.
+#[derive(Debug, Clone, Copy)]
+pub struct Chain<'a> {
+    pub role_key: &'a Key,
+    pub role: &'a Role,
+    pub binding: &'a Binding,
+}
+
+impl<'a> Chain<'a> {
+    /// The chains of all clusters that still exist, sorted by address. With globs, those whose own address or whose role's
+    /// matches one of them.
+    pub fn all(desired: &'a Desired, only: &[Pattern]) -> Vec<Self> {
+        let roles = desired.roles.iter();
+        let chains = roles
+            .flat_map(|(role_key, role)| role.bindings.iter().map(move |binding| Chain { role_key, role, binding }));
+        let exists = |chain: &Self| {
+            desired.clusters.get(&chain.binding.cluster).is_some_and(|cluster| cluster.state == ClusterState::Active)
+        };
+        let is_selected = |chain: &Self| {
+            only.is_empty()
+                || any_matches(only, &chain.address())
+                || any_matches(only, &format!("role/{}", chain.role_key))
+        };
+        let mut chains: Vec<Self> = chains.filter(|chain| exists(chain) && is_selected(chain)).collect();
+        chains.sort_by_key(Self::address);
+        chains
+    }
+
+    /// `service-account/CLUSTER/NAMESPACE/NAME`
+    pub fn address(&self) -> String {
+        let (namespace, name) = self.names();
+        format!("service-account/{}/{namespace}/{name}", self.binding.cluster)
+    }
+
+    /// Namespace and name, which may be patterns.
+    pub fn names(&self) -> (&'a str, &'a str) {
+        match &self.binding.subject {
+            Subject::Exact(namespace, name) => (namespace.as_str(), name.as_str()),
+            Subject::Wildcard { namespace, name, .. } => (namespace, name),
+        }
+    }
+
+    /// None for a pattern.
+    pub fn key(&self) -> Option<ChainKey> {
+        match &self.binding.subject {
+            Subject::Exact(namespace, name) => Some((self.binding.cluster.clone(), namespace.clone(), name.clone())),
+            Subject::Wildcard { .. } => None,
+        }
+    }
+
+    /// The audience of the tokens in pods: the webhook's annotation, or its default. Where irsa does not manage the
+    /// ServiceAccount, the declared one.
+    pub fn audience<'l>(&'l self, live: Option<&'l LiveServiceAccount>) -> &'l str {
+        match (self.binding.manage, live) {
+            (Manage::None, _) | (_, None) => self.binding.effective_audience(),
+            (_, Some(live)) => live.annotations.get(AUDIENCE).map_or(DEFAULT_AUDIENCE, String::as_str),
+        }
+    }
+}
+
+/// The evidence of one run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Evidence {
+    /// What the hosts of the issuers publish.
+    pub issuers: BTreeMap<IssuerUrl, Published>,
+    pub clusters: BTreeMap<Key, ClusterEvidence>,
+    pub service_accounts: BTreeMap<ChainKey, TokenEvidence>,
+}
+
+/// What an issuer publishes for STS
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html>).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Published {
+    /// The issuer that the document names, and the ids of its keys.
+    Documents { issuer: String, keys: Vec<String> },
+    /// The host answered, and does not serve a valid document at this URL; the text says what.
+    Broken(String),
+    /// It was not seen from here; the text says why.
+    NotSeen(String),
+}
+
+/// What is the same for all ServiceAccounts of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterEvidence {
+    /// The issuer that EKS shows, if it is another than the declared one.
+    pub other_issuer: Option<IssuerUrl>,
+    /// The certificates of the authority that the API's certificate is checked with, in DER.
+    pub authority: Vec<Vec<u8>>,
+    /// All webhooks of all MutatingWebhookConfigurations.
+    pub webhooks: Observed<Vec<Webhook>>,
+    pub namespace_labels: Observed<BTreeMap<Namespace, StringMap>>,
+    /// The pods of the declared ServiceAccounts that have not ended. Of namespaces that could not be listed, the reason.
+    pub pods: BTreeMap<Namespace, Observed<Vec<Pod>>>,
+    /// The owners of the ReplicaSets that own such pods.
+    pub replica_sets: BTreeMap<(Namespace, String), Owner>,
+    /// The EKS Pod Identity associations of the declared ServiceAccounts, with their roles.
+    pub associations: Observed<BTreeMap<(Namespace, ServiceAccountName), Association>>,
+}
+
+/// An EKS Pod Identity association.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Association {
+    /// `a-…`
+    pub id: String,
+    /// The ARN of its role. Unknown if DescribePodIdentityAssociation failed.
+    pub role: Observed<String>,
+}
+
+/// What one ServiceAccount's token proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenEvidence {
+    /// The audience that was asked for: the one that the webhook would ask for.
+    pub audience: String,
+    pub token: Observed<TokenClaims>,
+    pub assumed: Assumed,
+}
+
+/// The claims of a ServiceAccount token
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens>).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TokenClaims {
+    pub issuer: String,
+    pub subject: String,
+    pub audiences: Vec<String>,
+    /// `kid` of the header.
+    pub key_id: String,
+}
+
+/// The outcome of AssumeRoleWithWebIdentity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Assumed {
+    /// It was not asked for.
+    No,
+    /// GetCallerIdentity with the credentials that STS returned: `arn:…:assumed-role/NAME/SESSION`.
+    As(String),
+    /// STS refused; the text is its code and message.
+    Refused(String),
+    /// STS did not decide; the text says why.
+    NotSeen(String),
+}
+
+/// One webhook of a MutatingWebhookConfiguration
+/// (<https://kubernetes.io/docs/reference/kubernetes-api/extend-resources/mutating-webhook-configuration-v1/>).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// The name of the configuration.
+    pub configuration: String,
+    pub name: String,
+    /// The URL, or `service NAMESPACE/NAME`.
+    pub target: String,
+    /// Whether it runs behind a Service in the cluster, whose certificate another authority may have signed.
+    pub in_cluster: bool,
+    /// The certificates of `caBundle` in DER. None if it cannot be read.
+    pub ca_bundle: Option<Vec<Vec<u8>>>,
+    pub namespace_selector: Selector,
+    pub object_selector: Selector,
+    /// Whether a rule covers the creation of pods.
+    pub covers_pods: bool,
+}
+
+/// A label selector. All requirements must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selector(pub Vec<Requirement>);
+
+/// One requirement of a label selector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement {
+    pub key: String,
+    /// `In`, `NotIn`, `Exists` or `DoesNotExist`.
+    pub operator: String,
+    pub values: Vec<String>,
+}
+
+impl Selector {
+    /// The first requirement that these labels do not fulfil. An operator that Kubernetes does not define is never
+    /// fulfilled.
+    pub fn unfulfilled(&self, labels: &StringMap) -> Option<&Requirement> {
+        self.0.iter().find(|requirement| {
+            let value = labels.get(&requirement.key);
+            !match requirement.operator.as_str() {
+                "In" => value.is_some_and(|value| requirement.values.contains(value)),
+                "NotIn" => value.is_none_or(|value| !requirement.values.contains(value)),
+                "Exists" => value.is_some(),
+                "DoesNotExist" => value.is_none(),
+                _ => false,
+            }
+        })
+    }
+}
+
+impl std::fmt::Display for Requirement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.key, self.operator)?;
+        if self.values.is_empty() { Ok(()) } else { write!(f, " ({})", self.values.join(", ")) }
+    }
+}
+
+/// A pod, as far as the chain needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    pub name: String,
+    pub service_account: String,
+    pub labels: StringMap,
+    pub annotations: StringMap,
+    /// `status.startTime`, or the time of its creation.
+    pub started: String,
+    /// Its controller.
+    pub owner: Option<Owner>,
+    pub containers: Vec<Container>,
+    /// The audiences of the projected ServiceAccount tokens in the webhook's volume `aws-iam-token`.
+    pub token_audiences: Vec<String>,
+}
+
+/// The annotation of pods with the containers that the webhook leaves alone, separated by commas.
+const SKIP_CONTAINERS: &str = "eks.amazonaws.com/skip-containers";
+
+impl Pod {
+    /// What in the pod does not use this role with a token for this audience. None if all is as declared. A container may
+    /// lack the variables if another has them: others add containers after the webhook.
+    pub fn problem(&self, role: &str, audience: &str) -> Option<String> {
+        let skipped = self.annotations.get(SKIP_CONTAINERS).map_or("", String::as_str);
+        let is_skipped = |container: &&Container| skipped.split(',').any(|name| name.trim() == container.name);
+        let injected: Vec<&Container> = self.containers.iter().filter(|one| !is_skipped(one)).collect();
+        if let Some(one) = injected.iter().find(|one| one.role.is_some() && one.static_keys) {
+            return Some(format!(
+                "set `AWS_ACCESS_KEY_ID` in container `{}`, which SDKs use before the token of the role",
+                one.name
+            ));
+        }
+        if let Some(other) = injected.iter().find_map(|one| one.role.as_ref().filter(|other| *other != role)) {
+            return Some(format!("use `{other}`"));
+        }
+        if !injected.iter().any(|one| one.role.is_some() && one.token_file) {
+            let has_association = injected.iter().any(|one| one.pod_identity);
+            return Some(if has_association {
+                "use EKS Pod Identity, and have no `AWS_ROLE_ARN`".to_owned()
+            } else if skipped.is_empty() {
+                "have no `AWS_ROLE_ARN`".to_owned()
+            } else {
+                format!("have no `AWS_ROLE_ARN`: `{SKIP_CONTAINERS}` leaves out `{skipped}`")
+            });
+        }
+        let is_other = |one: &&String| one.as_str() != audience;
+        let other = self.token_audiences.iter().find(is_other)?;
+        Some(format!("have a token for the audience `{other}`, not `{audience}`"))
+    }
+}
+
+/// A container of a pod: the environment variables that the chain sets or that SDKs look at before it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Container {
+    pub name: String,
+    /// `AWS_ROLE_ARN`
+    pub role: Option<String>,
+    /// Whether it has `AWS_WEB_IDENTITY_TOKEN_FILE`.
+    pub token_file: bool,
+    /// Whether it has static credentials in `AWS_ACCESS_KEY_ID`, which SDKs use first.
+    pub static_keys: bool,
+    /// Whether it has the variables of EKS Pod Identity.
+    pub pod_identity: bool,
+}
+
+/// The kind and name of an owner.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    pub kind: String,
+    pub name: String,
+}
+
+/// The role that an ARN of an assumed role names: `arn:PARTITION:sts::ACCOUNT:assumed-role/NAME/SESSION`. Sessions have no
+/// path, so account and name are compared
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>).
+pub fn is_session_of(caller: &str, role: &RoleArn) -> bool {
+    let parts: Vec<&str> = caller.splitn(6, ':').collect();
+    let [_, partition, "sts", _, account, resource] = parts[..] else { return false };
+    let name = resource.strip_prefix("assumed-role/").and_then(|rest| rest.split('/').next());
+    (partition, account) == (role.partition(), role.account()) && name == Some(role.name())
+}

@@ -1,0 +1,270 @@
+//! Reads the evidence for `verify`: what a plan does not need.
+//!
+//! Each issuer is read once, and the webhook, the pods, the namespaces and the associations of a cluster once. For each
+//! ServiceAccount there is at most one TokenRequest and one AssumeRoleWithWebIdentity. Nothing is read of a cluster whose
+//! API is not verified.
+
+use super::observed;
+use crate::ids::{IssuerUrl, Key, Namespace, ServiceAccountName};
+use crate::model::desired::{Desired, Manage};
+use crate::model::evidence::{
+    Association, Assumed, Chain, ChainKey, ClusterEvidence, Evidence, Owner, Pod, Published, TokenEvidence,
+};
+use crate::model::live::{Access, Live, LiveRole, LiveServiceAccount, Observed};
+use crate::world::{Answer, CallError, CallErrorKind, ProveAws, ProveKubernetes, ReadAws};
+use futures::future::{join, join_all, join5};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Reads what proves these chains. Without `assume`, STS is not asked.
+pub async fn prove(
+    desired: &Desired,
+    live: &Live,
+    chains: &[Chain<'_>],
+    aws: &(impl ProveAws + ReadAws),
+    kubernetes: &impl ProveKubernetes,
+    assume: bool,
+) -> Evidence {
+    let clusters: BTreeSet<&Key> = chains.iter().map(|chain| &chain.binding.cluster).collect();
+    let issuers = read_issuers(live, &clusters, kubernetes);
+    let of_clusters = clusters.iter().map(|key| async {
+        let reader = ClusterReader { key, desired, live, chains, aws, kubernetes };
+        ((*key).clone(), reader.read().await)
+    });
+    let tokens = chains.iter().map(|chain| async {
+        let key = chain.key()?;
+        let service_account = live_service_account(live, &key)?;
+        Some((key, token(chain, service_account, live, aws, kubernetes, assume).await))
+    });
+    let of_clusters = async { join_all(of_clusters).await };
+    let (issuers, (of_clusters, tokens)) = join(issuers, join(of_clusters, join_all(tokens))).await;
+    Evidence {
+        issuers,
+        clusters: of_clusters.into_iter().collect(),
+        service_accounts: tokens.into_iter().flatten().collect(),
+    }
+}
+
+async fn read_issuers(
+    live: &Live,
+    clusters: &BTreeSet<&Key>,
+    kubernetes: &impl ProveKubernetes,
+) -> BTreeMap<IssuerUrl, Published> {
+    let issuers = clusters.iter().filter_map(|key| live.clusters.get(*key)?.issuer.present());
+    let issuers: BTreeSet<&IssuerUrl> = issuers.collect();
+    let read = issuers.into_iter().map(|issuer| async { (issuer.clone(), kubernetes.published(issuer).await) });
+    join_all(read).await.into_iter().collect()
+}
+
+fn live_service_account<'l>(live: &'l Live, (cluster, namespace, name): &ChainKey) -> Option<&'l LiveServiceAccount> {
+    let cluster = live.clusters.get(cluster).filter(|cluster| cluster.api == Access::Granted(()))?;
+    cluster.service_accounts.get(&(namespace.clone(), name.clone()))?.present()
+}
+
+fn live_role<'l>(live: &'l Live, chain: &Chain<'_>) -> Option<&'l LiveRole> {
+    let account = live.accounts.get(&chain.role.account)?;
+    account.roles.get(&chain.role.name.case_insensitive())?.present()
+}
+
+async fn token(
+    chain: &Chain<'_>,
+    service_account: &LiveServiceAccount,
+    live: &Live,
+    aws: &impl ProveAws,
+    kubernetes: &impl ProveKubernetes,
+    assume: bool,
+) -> TokenEvidence {
+    let audience = chain.audience(Some(service_account));
+    let (cluster, name) = (&chain.binding.cluster, &service_account.name);
+    let answer = kubernetes.token(cluster, &service_account.namespace, name, audience).await;
+    let audience = audience.to_owned();
+    let token = match answer {
+        Ok(token) => token,
+        Err(error) => {
+            let why = with_hint(&error, "create", "serviceaccounts/token");
+            return TokenEvidence { audience, token: Observed::Unknown(why), assumed: Assumed::No };
+        }
+    };
+    let assumed = match live_role(live, chain) {
+        Some(role) if assume => match aws.assume(cluster, &role.arn, &token).await {
+            Ok(caller) => Assumed::As(caller),
+            Err(error) => refused(&error),
+        },
+        Some(_) | None => Assumed::No,
+    };
+    TokenEvidence { audience, token: Observed::Present(token.claims), assumed }
+}
+
+/// Whether STS decided (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors>).
+fn refused(error: &CallError) -> Assumed {
+    const DECIDED: [&str; 7] = [
+        "AccessDenied",
+        "ExpiredTokenException",
+        "IDPCommunicationError",
+        "IDPRejectedClaim",
+        "InvalidIdentityToken",
+        "RegionDisabledException",
+        "ValidationError",
+    ];
+    let code = error.code.as_deref().unwrap_or_default();
+    let is_decided = DECIDED.contains(&code) && error.operation == "sts:AssumeRoleWithWebIdentity";
+    if is_decided {
+        Assumed::Refused(format!("{code}: {}", error.message))
+    } else {
+        Assumed::NotSeen(error.to_string())
+    }
+}
+
+fn with_hint(error: &CallError, verb: &str, resource: &str) -> String {
+    match error.kind {
+        CallErrorKind::Denied => format!("{error}; allow these credentials `{verb}` on `{resource}`"),
+        _ => error.to_string(),
+    }
+}
+
+fn unknown<T>(answer: Answer<T>, verb: &str, resource: &str) -> Observed<T> {
+    answer.map_or_else(|error| Observed::Unknown(with_hint(&error, verb, resource)), Observed::Present)
+}
+
+struct ClusterReader<'a, A, K> {
+    key: &'a Key,
+    desired: &'a Desired,
+    live: &'a Live,
+    chains: &'a [Chain<'a>],
+    aws: &'a A,
+    kubernetes: &'a K,
+}
+
+impl<A: ProveAws + ReadAws, K: ProveKubernetes> ClusterReader<'_, A, K> {
+    async fn read(&self) -> ClusterEvidence {
+        let cluster = self.live.clusters.get(self.key);
+        let is_verified = cluster.is_some_and(|cluster| cluster.api == Access::Granted(()));
+        let not_read = || "its API was not read".to_owned();
+        let mut evidence = ClusterEvidence {
+            other_issuer: self.other_issuer().await,
+            authority: Vec::new(),
+            webhooks: Observed::Unknown(not_read()),
+            namespace_labels: Observed::Unknown(not_read()),
+            pods: BTreeMap::new(),
+            replica_sets: BTreeMap::new(),
+            associations: Observed::Absent,
+        };
+        let managed: Vec<&Chain<'_>> = self.managed().collect();
+        if !is_verified || managed.is_empty() {
+            return evidence;
+        }
+        let (webhooks, labels, pods, associations, authority) = join5(
+            self.kubernetes.webhooks(self.key),
+            self.kubernetes.namespace_labels(self.key),
+            self.pods(),
+            self.associations(),
+            self.kubernetes.authority(self.key),
+        )
+        .await;
+        evidence.webhooks = unknown(webhooks, "list", "mutatingwebhookconfigurations.admissionregistration.k8s.io");
+        evidence.namespace_labels = unknown(labels, "list", "namespaces");
+        evidence.pods = pods;
+        evidence.associations = associations;
+        evidence.authority = authority.unwrap_or_default();
+        evidence.replica_sets = self.replica_sets(&evidence.pods).await;
+        evidence
+    }
+
+    /// The chains of this cluster whose ServiceAccount irsa manages.
+    fn managed(&self) -> impl Iterator<Item = &Chain<'_>> {
+        self.chains.iter().filter(|chain| {
+            chain.binding.cluster == *self.key && chain.binding.manage != Manage::None && chain.key().is_some()
+        })
+    }
+
+    /// The issuer that EKS shows, if it is not the declared one: then nothing else of the cluster was read.
+    async fn other_issuer(&self) -> Option<IssuerUrl> {
+        let declared = self.desired.clusters.get(self.key)?;
+        let (Some(_), Some(issuer)) = (&declared.name, &declared.issuer) else { return None };
+        if !matches!(self.live.clusters.get(self.key)?.issuer, Observed::Unknown(_)) {
+            return None;
+        }
+        let facts = self.aws.cluster(self.key).await.ok().flatten();
+        facts?.issuer.filter(|live| live != issuer)
+    }
+
+    /// The pods of the declared ServiceAccounts: one list of the cluster. Without permission for it, one of each namespace.
+    async fn pods(&self) -> BTreeMap<Namespace, Observed<Vec<Pod>>> {
+        let declared: BTreeSet<ChainKey> = self.managed().filter_map(Chain::key).collect();
+        let namespaces: BTreeSet<&Namespace> = declared.iter().map(|(_, namespace, _)| namespace).collect();
+        let names: BTreeSet<(&str, &str)> =
+            declared.iter().map(|(_, namespace, name)| (namespace.as_str(), name.as_str())).collect();
+        let ours = |namespace: &Namespace, pods: Vec<Pod>| {
+            let is_ours = |pod: &Pod| names.contains(&(namespace.as_str(), pod.service_account.as_str()));
+            pods.into_iter().filter(is_ours).collect()
+        };
+        let one = |namespace: &Namespace, answer: Answer<BTreeMap<Namespace, Vec<Pod>>>| {
+            let answer = answer.map(|mut all| ours(namespace, all.remove(namespace).unwrap_or_default()));
+            (namespace.clone(), unknown(answer, "list", "pods"))
+        };
+        match self.kubernetes.running_pods(self.key, None).await {
+            Ok(mut all) => {
+                let pods = namespaces.into_iter().map(|namespace| {
+                    let pods = ours(namespace, all.remove(namespace).unwrap_or_default());
+                    (namespace.clone(), Observed::Present(pods))
+                });
+                pods.collect()
+            }
+            Err(error) if error.kind == CallErrorKind::Denied => {
+                let read = namespaces.into_iter().map(|namespace| async move {
+                    (namespace, self.kubernetes.running_pods(self.key, Some(namespace)).await)
+                });
+                join_all(read).await.into_iter().map(|(namespace, answer)| one(namespace, answer)).collect()
+            }
+            Err(error) => namespaces.into_iter().map(|namespace| one(namespace, Err(error.clone()))).collect(),
+        }
+    }
+
+    /// The owners of the ReplicaSets whose pods are not as declared.
+    async fn replica_sets(
+        &self,
+        pods: &BTreeMap<Namespace, Observed<Vec<Pod>>>,
+    ) -> BTreeMap<(Namespace, String), Owner> {
+        let mut wanted = BTreeSet::new();
+        for chain in self.managed() {
+            let Some((_, namespace, name)) = chain.key() else { continue };
+            let Some(role) = live_role(self.live, chain) else { continue };
+            let pods = pods.get(&namespace).and_then(Observed::present).into_iter().flatten();
+            for pod in pods.filter(|pod| pod.service_account == name.as_str()) {
+                if let Some(owner) = pod.owner.as_ref().filter(|owner| owner.kind == "ReplicaSet")
+                    && pod.problem(role.arn.as_str(), chain.binding.effective_audience()).is_some()
+                {
+                    wanted.insert((namespace.clone(), owner.name.clone()));
+                }
+            }
+        }
+        let read = wanted.into_iter().map(|(namespace, name)| async move {
+            let owner = self.kubernetes.replica_set_owner(self.key, &namespace, &name).await.ok().flatten()?;
+            Some(((namespace, name), owner))
+        });
+        join_all(read).await.into_iter().flatten().collect()
+    }
+
+    /// The associations of the declared ServiceAccounts. Only EKS has them.
+    async fn associations(&self) -> Observed<BTreeMap<(Namespace, ServiceAccountName), Association>> {
+        if self.desired.clusters.get(self.key).is_none_or(|cluster| cluster.name.is_none()) {
+            return Observed::Absent;
+        }
+        let listed = match self.aws.associations(self.key).await {
+            Ok(listed) => listed,
+            Err(error) => {
+                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                return Observed::Unknown(format!("{error}{hint}"));
+            }
+        };
+        let declared: BTreeSet<(Namespace, ServiceAccountName)> =
+            self.managed().filter_map(|chain| chain.key().map(|(_, namespace, name)| (namespace, name))).collect();
+        let read = listed.into_iter().filter_map(|(namespace, name, id)| {
+            let key = (Namespace::parse(namespace).ok()?, ServiceAccountName::parse(name).ok()?);
+            declared.contains(&key).then_some(async move {
+                let role = observed(self.aws.association_role(self.key, &id).await);
+                (key, Association { id, role })
+            })
+        });
+        Observed::Present(join_all(read).await.into_iter().collect())
+    }
+}

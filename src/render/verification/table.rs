@@ -1,0 +1,106 @@
+//! The text: a row for each ServiceAccount and a column for each link, then each failure and each reason, once for all
+//! ServiceAccounts that share it.
+
+use super::super::{Ink, Style, write_inert};
+use super::SummaryV1;
+use crate::model::sanitize::scrub;
+use crate::verify::{ChainLinks, LinkKind, Status};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use unicode_width::UnicodeWidthStr;
+
+/// The addresses that one reason lists; more are counted.
+const LISTED: usize = 10;
+
+/// Writes the text. With `all`, also what was proved.
+///
+/// # Errors
+/// If `out` does not take all bytes.
+pub fn text(chains: &[ChainLinks], all: bool, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut text = String::new();
+    if !chains.is_empty() {
+        table(&mut text, chains, style);
+        text.push('\n');
+    }
+    for ((rank, kind, reason, hints), addresses) in reasons(chains, all) {
+        let status = RANKED[rank];
+        let word = style.paint(ink(status), sign(status));
+        // a string takes everything
+        let _ = writeln!(text, "{word} {}: {}", kind.word(), scrub(&reason));
+        for address in addresses.iter().take(LISTED) {
+            let _ = writeln!(text, "    {}", scrub(address));
+        }
+        if let Some(more @ 1..) = addresses.len().checked_sub(LISTED) {
+            let _ = writeln!(text, "    and {more} more");
+        }
+        for hint in hints {
+            let _ = writeln!(text, "    -> {}", scrub(&hint));
+        }
+        text.push('\n');
+    }
+    let SummaryV1 { service_accounts, ok, failed, unknown } = SummaryV1::of(chains);
+    let noun = if service_accounts == 1 { "ServiceAccount" } else { "ServiceAccounts" };
+    let _ = writeln!(text, "Verified {service_accounts} {noun}: {ok} ok, {failed} broken, {unknown} not fully seen.");
+    write_inert(&text, out)
+}
+
+/// The order in which reasons are printed: what is broken last, next to the summary.
+const RANKED: [Status; 4] = [Status::Ok, Status::NotApplicable, Status::Unknown, Status::Failed];
+
+type Reason = (usize, LinkKind, String, Vec<String>);
+
+/// The addresses by reason.
+fn reasons(chains: &[ChainLinks], all: bool) -> BTreeMap<Reason, Vec<&str>> {
+    let mut reasons: BTreeMap<Reason, Vec<&str>> = BTreeMap::new();
+    for chain in chains {
+        for link in chain.links.iter().filter(|link| all || link.status >= Status::Unknown) {
+            let rank = RANKED.iter().position(|status| *status == link.status).unwrap_or_default();
+            let reason = (rank, link.kind, link.text.clone(), link.hints.clone());
+            reasons.entry(reason).or_default().push(&chain.address);
+        }
+    }
+    reasons
+}
+
+fn sign(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "ok",
+        Status::NotApplicable => "-",
+        Status::Unknown => "?",
+        Status::Failed => "FAIL",
+    }
+}
+
+fn ink(status: Status) -> Ink {
+    match status {
+        Status::Ok => Ink::Added,
+        Status::NotApplicable => Ink::Dim,
+        Status::Unknown => Ink::Warning,
+        Status::Failed => Ink::Refused,
+    }
+}
+
+fn table(text: &mut String, chains: &[ChainLinks], style: &Style) {
+    let mut rows = vec![vec![("SERVICE ACCOUNT".to_owned(), Ink::Strong), ("ROLE".to_owned(), Ink::Strong)]];
+    rows[0].extend(LinkKind::ALL.iter().map(|kind| (kind.word().to_owned(), Ink::Strong)));
+    rows.extend(chains.iter().map(|chain| {
+        let ChainLinks { cluster, namespace, name, role, links, .. } = chain;
+        let subject = scrub(&format!("{cluster} {namespace}/{name}")).into_owned();
+        let role = scrub(role.strip_prefix("role/").unwrap_or(role)).into_owned();
+        let links = links.iter().map(|link| (sign(link.status).to_owned(), ink(link.status)));
+        [(subject, Ink::Plain), (role, Ink::Plain)].into_iter().chain(links).collect()
+    }));
+    let columns = rows[0].len();
+    let width = |column: usize| rows.iter().map(|row| row[column].0.width()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in &rows {
+        for (column, (cell, ink)) in row.iter().enumerate() {
+            text.push_str(&style.paint(*ink, cell));
+            if column + 1 < columns {
+                text.push_str(&" ".repeat(widths[column] - cell.width() + 2));
+            }
+        }
+        text.push('\n');
+    }
+}

@@ -1,0 +1,181 @@
+//! Judges the chain of each declared ServiceAccount, as a pod uses it, from what was read: evidence in, links out.
+//!
+//! Pure: it reads nothing and knows no clock. One file for each link. What was not seen is unknown with a reason, never
+//! broken; what is broken has words for what to do.
+
+mod annotation;
+mod assume;
+mod case;
+mod issuer;
+mod pods;
+mod provider;
+mod token;
+mod trust;
+mod webhook;
+
+use crate::model::desired::Desired;
+use crate::model::evidence::{Chain, Evidence};
+use crate::model::live::Live;
+use case::Case;
+
+/// The links of a chain, in the order in which a pod uses them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LinkKind {
+    /// The cluster's issuer is what EKS and the API say, and its host publishes its document and keys.
+    Issuer,
+    /// The role's account has the OIDC provider of this issuer, and it accepts the audience.
+    Provider,
+    /// The live trust policy lets the token in.
+    Trust,
+    /// The annotations of the ServiceAccount name this role and fit its trust policy.
+    Annotation,
+    /// The pod identity webhook is there, is trusted by the API server, and covers the namespace.
+    Webhook,
+    /// The API issues a token with the claims that the trust policy expects.
+    Token,
+    /// STS exchanges this token for a session of this role.
+    Assume,
+    /// The running pods have the variables of this role.
+    Pods,
+}
+
+impl LinkKind {
+    /// All links, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Issuer,
+        Self::Provider,
+        Self::Trust,
+        Self::Annotation,
+        Self::Webhook,
+        Self::Token,
+        Self::Assume,
+        Self::Pods,
+    ];
+
+    /// Its name in every output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Issuer => "issuer",
+            Self::Provider => "provider",
+            Self::Trust => "trust",
+            Self::Annotation => "annotation",
+            Self::Webhook => "webhook",
+            Self::Token => "token",
+            Self::Assume => "assume",
+            Self::Pods => "pods",
+        }
+    }
+}
+
+/// The verdict on one link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Proved.
+    Ok,
+    /// The chain does not have this link, or irsa does not manage it.
+    NotApplicable,
+    /// Not seen.
+    Unknown,
+    /// Broken.
+    Failed,
+}
+
+/// One link of a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Which.
+    pub kind: LinkKind,
+    /// The verdict.
+    pub status: Status,
+    /// What was proved, why it does not apply, why it was not seen, or what is broken.
+    pub text: String,
+    /// What to do about it, one step each.
+    pub hints: Vec<String>,
+}
+
+/// A verdict without the name of its link.
+struct Verdict {
+    status: Status,
+    text: String,
+    hints: Vec<String>,
+}
+
+impl Verdict {
+    fn new(status: Status, text: impl Into<String>) -> Self {
+        Self { status, text: text.into(), hints: Vec::new() }
+    }
+
+    fn ok(text: impl Into<String>) -> Self {
+        Self::new(Status::Ok, text)
+    }
+
+    fn not_applicable(text: impl Into<String>) -> Self {
+        Self::new(Status::NotApplicable, text)
+    }
+
+    fn unknown(text: impl Into<String>) -> Self {
+        Self::new(Status::Unknown, text)
+    }
+
+    fn failed(text: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { hints: vec![hint.into()], ..Self::new(Status::Failed, text) }
+    }
+}
+
+/// The links of one ServiceAccount, or of a pattern over ServiceAccounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainLinks {
+    /// `service-account/CLUSTER/NAMESPACE/NAME`
+    pub address: String,
+    /// The key of the cluster.
+    pub cluster: String,
+    /// The namespace or pattern.
+    pub namespace: String,
+    /// The name or pattern.
+    pub name: String,
+    /// `role/KEY`
+    pub role: String,
+    /// One of each kind, in order.
+    pub links: Vec<Link>,
+}
+
+impl ChainLinks {
+    /// The worst status of its links.
+    pub fn status(&self) -> Status {
+        self.links.iter().map(|link| link.status).max().unwrap_or(Status::Ok)
+    }
+}
+
+/// Judges these chains.
+pub fn verify(desired: &Desired, live: &Live, evidence: &Evidence, chains: &[Chain<'_>]) -> Vec<ChainLinks> {
+    let judged = chains.iter().filter_map(|chain| {
+        let case = Case::of(desired, live, evidence, chain)?;
+        let (namespace, name) = chain.names();
+        Some(ChainLinks {
+            address: chain.address(),
+            cluster: chain.binding.cluster.to_string(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            role: format!("role/{}", chain.role_key),
+            links: LinkKind::ALL.into_iter().map(|kind| link(kind, &case)).collect(),
+        })
+    });
+    judged.collect()
+}
+
+fn link(kind: LinkKind, case: &Case<'_>) -> Link {
+    let Verdict { status, text, hints } = match kind {
+        LinkKind::Issuer => issuer::judge(case),
+        LinkKind::Provider => provider::judge(case),
+        LinkKind::Trust => trust::judge(case),
+        LinkKind::Annotation => annotation::judge(case),
+        LinkKind::Webhook => webhook::judge(case),
+        LinkKind::Token => token::judge(case),
+        LinkKind::Assume => assume::judge(case),
+        LinkKind::Pods => pods::judge(case),
+    };
+    Link { kind, status, text, hints }
+}
+
+#[cfg(test)]
+mod tests;

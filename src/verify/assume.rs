@@ -1,0 +1,34 @@
+//! `assume`: STS exchanges the token for a session of this role.
+
+use super::Verdict;
+use super::case::Case;
+use crate::model::evidence::{Assumed, is_session_of};
+use crate::model::live::Observed;
+
+pub(super) fn judge(case: &Case<'_>) -> Verdict {
+    if let Err(verdict) = case.service_account() {
+        return verdict;
+    }
+    let role = match case.role() {
+        Observed::Present(role) => role,
+        Observed::Absent => return Verdict::not_applicable("the role does not exist"),
+        Observed::Unknown(why) => return Verdict::unknown(why),
+    };
+    let Some(evidence) = case.token else { return Verdict::unknown("no token was asked for") };
+    if !matches!(evidence.token, Observed::Present(_)) {
+        return Verdict::unknown("no token was seen");
+    }
+    match &evidence.assumed {
+        Assumed::No => Verdict::not_applicable("left out by `--no-assume`"),
+        Assumed::As(caller) if is_session_of(caller, &role.arn) => Verdict::ok(format!("STS answers as `{caller}`")),
+        Assumed::As(caller) => Verdict::failed(
+            format!("STS gave a session of `{caller}`, not of `{}`", role.arn),
+            "look at the endpoint of STS (`AWS_ENDPOINT_URL_STS`) and at proxies in front of it",
+        ),
+        Assumed::Refused(why) => Verdict::failed(
+            format!("STS refuses the token: {why}"),
+            "repair the links before this one first; after a change in IAM, STS may need a minute to see it",
+        ),
+        Assumed::NotSeen(why) => Verdict::unknown(why.clone()),
+    }
+}

@@ -1,0 +1,156 @@
+//! Everything that the links of one chain look at.
+
+use super::Verdict;
+use crate::ids::{IssuerUrl, RoleArn};
+use crate::model::desired::{Account, Cluster, Desired, Manage};
+use crate::model::evidence::{Chain, ClusterEvidence, Evidence, Published, TokenClaims, TokenEvidence};
+use crate::model::live::{Access, Extent, Live, LiveAccount, LiveCluster, LiveRole, LiveServiceAccount, Observed};
+
+/// A chain with what was read of it.
+pub(super) struct Case<'a> {
+    pub chain: &'a Chain<'a>,
+    pub cluster: &'a Cluster,
+    /// The role's account.
+    pub account: &'a Account,
+    /// The cluster's account.
+    pub cluster_account: Option<&'a Account>,
+    pub live_account: &'a LiveAccount,
+    pub live_cluster: &'a LiveCluster,
+    pub evidence: Option<&'a ClusterEvidence>,
+    pub published: Option<&'a Published>,
+    pub token: Option<&'a TokenEvidence>,
+}
+
+/// The live ServiceAccount.
+pub(super) enum Subject<'a> {
+    Present(&'a LiveServiceAccount),
+    /// It does not exist, and why that is as declared.
+    Waiting(String),
+    Missing,
+    Unknown(String),
+    /// The chain names no single one.
+    Pattern,
+    /// irsa looks at nothing in the cluster.
+    NoApi,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn of(
+        desired: &'a Desired,
+        live: &'a Live,
+        evidence: &'a Evidence,
+        chain: &'a Chain<'a>,
+    ) -> Option<Self> {
+        let cluster = desired.clusters.get(&chain.binding.cluster)?;
+        let live_cluster = live.clusters.get(&chain.binding.cluster)?;
+        let issuer = live_cluster.issuer.present();
+        Some(Self {
+            chain,
+            cluster,
+            account: desired.accounts.get(&chain.role.account)?,
+            cluster_account: desired.accounts.get(&cluster.account),
+            live_account: live.accounts.get(&chain.role.account)?,
+            live_cluster,
+            evidence: evidence.clusters.get(&chain.binding.cluster),
+            published: issuer.and_then(|issuer| evidence.issuers.get(issuer)),
+            token: chain.key().and_then(|key| evidence.service_accounts.get(&key)),
+        })
+    }
+
+    pub(super) fn issuer(&self) -> Option<&'a IssuerUrl> {
+        self.live_cluster.issuer.present()
+    }
+
+    pub(super) fn claims(&self) -> Option<&'a TokenClaims> {
+        self.token.and_then(|token| token.token.present())
+    }
+
+    pub(super) fn is_managed(&self) -> bool {
+        self.chain.binding.manage != Manage::None
+    }
+
+    /// The role of the declaration. Unknown if the account or the role was not read.
+    pub(super) fn role(&self) -> Observed<&'a LiveRole> {
+        if let Access::Wrong(why, _) | Access::Unknown(why) = &self.live_account.identity {
+            return Observed::Unknown(format!("account `{}` was not read: {why}", self.chain.role.account));
+        }
+        match self.live_account.roles.get(&self.chain.role.name.case_insensitive()) {
+            Some(Observed::Present(role)) => Observed::Present(role),
+            Some(Observed::Unknown(why)) => Observed::Unknown(why.clone()),
+            Some(Observed::Absent) | None => Observed::Absent,
+        }
+    }
+
+    /// The ARN of the role: the live one, or the one that it would get.
+    pub(super) fn role_arn(&self) -> RoleArn {
+        match self.role() {
+            Observed::Present(role) => role.arn.clone(),
+            Observed::Absent | Observed::Unknown(_) => {
+                let Account { partition, id, .. } = self.account;
+                RoleArn::of(partition, id, &self.chain.role.path, &self.chain.role.name)
+            }
+        }
+    }
+
+    pub(super) fn subject(&self) -> Subject<'a> {
+        let Some((_, namespace, name)) = self.chain.key() else { return Subject::Pattern };
+        if !self.cluster.has_api() {
+            return Subject::NoApi;
+        }
+        match &self.live_cluster.api {
+            Access::Granted(()) => {}
+            Access::Wrong(why, _) | Access::Unknown(why) => return Subject::Unknown(why.clone()),
+        }
+        match self.live_cluster.service_accounts.get(&(namespace.clone(), name)) {
+            Some(Observed::Present(live)) => Subject::Present(live),
+            Some(Observed::Unknown(why)) => Subject::Unknown(why.clone()),
+            None if !matches!(self.live_cluster.extent, Extent::Whole | Extent::Understood) => {
+                Subject::Unknown("it was not read".to_owned())
+            }
+            Some(Observed::Absent) | None => {
+                match (self.chain.binding.manage, self.live_cluster.namespaces.get(&namespace)) {
+                    (Manage::Create, Some(Observed::Absent)) => {
+                        Subject::Waiting(format!("it waits for namespace `{namespace}`"))
+                    }
+                    (Manage::Create, _) => Subject::Missing,
+                    (Manage::Annotate, _) => {
+                        Subject::Waiting("it waits for its maker (`manage = \"annotate\"`)".to_owned())
+                    }
+                    (Manage::None, _) => Subject::Waiting("it does not exist (`manage = \"none\"`)".to_owned()),
+                }
+            }
+        }
+    }
+
+    /// The live ServiceAccount, or the verdict on a link that needs it.
+    pub(super) fn service_account(&self) -> Result<&'a LiveServiceAccount, Verdict> {
+        match self.subject() {
+            Subject::Present(live) => Ok(live),
+            Subject::Waiting(why) => Err(Verdict::not_applicable(why)),
+            Subject::Missing => Err(Verdict::not_applicable("the ServiceAccount does not exist")),
+            Subject::Unknown(why) => Err(Verdict::unknown(why)),
+            Subject::Pattern => Err(Verdict::not_applicable("a pattern names no single ServiceAccount")),
+            Subject::NoApi => Err(Verdict::not_applicable("irsa looks at nothing in this cluster")),
+        }
+    }
+
+    /// Like `service_account`, for a link that irsa proves only where it manages the ServiceAccount.
+    pub(super) fn managed_service_account(&self) -> Result<&'a LiveServiceAccount, Verdict> {
+        let live = self.service_account()?;
+        if self.is_managed() {
+            Ok(live)
+        } else {
+            Err(Verdict::not_applicable("`manage = \"none\"`: irsa only trusts it"))
+        }
+    }
+
+    /// The `--context` of kubectl: the declared one, or the one that `aws eks update-kubeconfig` writes.
+    pub(super) fn kubectl_context(&self) -> Option<String> {
+        if let Some(context) = &self.cluster.kubernetes.context {
+            return Some(context.clone());
+        }
+        let Account { partition, id, .. } = self.cluster_account?;
+        let (region, name) = (self.cluster.region.as_ref()?, self.cluster.name.as_ref()?);
+        Some(format!("arn:{partition}:eks:{region}:{id}:cluster/{name}"))
+    }
+}

@@ -1,0 +1,89 @@
+//! `pods`: the running pods of the ServiceAccount have the variables of the role. Those that do not are grouped by the
+//! workload that must be restarted: the webhook sets the variables only when a pod is created.
+
+use super::case::Case;
+use super::{Status, Verdict};
+use crate::ids::Namespace;
+use crate::model::evidence::{ClusterEvidence, Owner, Pod};
+use crate::model::live::Observed;
+use std::collections::BTreeMap;
+
+pub(super) fn judge(case: &Case<'_>) -> Verdict {
+    if let Err(verdict) = case.managed_service_account() {
+        return verdict;
+    }
+    let Some((_, namespace, name)) = case.chain.key() else { return Verdict::not_applicable("a pattern") };
+    let Some(evidence) = case.evidence else { return Verdict::unknown("they were not read") };
+    let pods = match evidence.pods.get(&namespace) {
+        Some(Observed::Present(pods)) => pods,
+        Some(Observed::Unknown(why)) => return Verdict::unknown(why.clone()),
+        Some(Observed::Absent) | None => return Verdict::unknown("they were not read"),
+    };
+    let pods: Vec<&Pod> = pods.iter().filter(|pod| pod.service_account == name.as_str()).collect();
+    if pods.is_empty() {
+        return Verdict::not_applicable("no pod uses it");
+    }
+    let role = case.role_arn();
+    let audience = case.chain.binding.effective_audience();
+    let mut groups: BTreeMap<(Owner, String), Vec<&Pod>> = BTreeMap::new();
+    for pod in &pods {
+        if let Some(problem) = pod.problem(role.as_str(), audience) {
+            groups.entry((workload(evidence, &namespace, pod), problem)).or_default().push(pod);
+        }
+    }
+    if groups.is_empty() {
+        return Verdict::ok(format!("{} as declared", count(pods.len())));
+    }
+    let context = case.kubectl_context();
+    let mut verdict = Verdict::new(Status::Failed, "");
+    let mut texts = Vec::new();
+    for ((owner, problem), pods) in &groups {
+        let oldest = pods.iter().map(|pod| pod.started.as_str()).filter(|time| !time.is_empty()).min();
+        let oldest = oldest.map(|time| format!(" (the oldest started at {time})")).unwrap_or_default();
+        let verb = if pods.len() == 1 { singular(problem) } else { problem.clone() };
+        texts.push(format!("{}: {} {verb}{oldest}", shown(owner), count(pods.len())));
+        let hint = restart(owner, &namespace, context.as_deref());
+        if !verdict.hints.contains(&hint) {
+            verdict.hints.push(hint);
+        }
+    }
+    verdict.text = texts.join("; ");
+    verdict
+}
+
+fn count(pods: usize) -> String {
+    if pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") }
+}
+
+/// `have …` as `has …`: a problem begins with its verb.
+fn singular(problem: &str) -> String {
+    match problem.split_once(' ') {
+        Some(("have", rest)) => format!("has {rest}"),
+        Some((verb, rest)) => format!("{verb}s {rest}"),
+        None => problem.to_owned(),
+    }
+}
+
+/// The workload of a pod: the owner of its ReplicaSet, its controller, or the pod itself.
+fn workload(evidence: &ClusterEvidence, namespace: &Namespace, pod: &Pod) -> Owner {
+    let Some(owner) = &pod.owner else { return Owner { kind: "Pod".to_owned(), name: pod.name.clone() } };
+    let above = evidence.replica_sets.get(&(namespace.clone(), owner.name.clone()));
+    above.filter(|_| owner.kind == "ReplicaSet").unwrap_or(owner).clone()
+}
+
+fn shown(owner: &Owner) -> String {
+    format!("{}/{}", owner.kind.to_lowercase(), owner.name)
+}
+
+fn restart(owner: &Owner, namespace: &Namespace, context: Option<&str>) -> String {
+    let context = context.map(|context| format!("--context {context} ")).unwrap_or_default();
+    let what = shown(owner);
+    match owner.kind.as_str() {
+        "Deployment" | "StatefulSet" | "DaemonSet" => {
+            format!("kubectl {context}-n {namespace} rollout restart {what}")
+        }
+        "Pod" => format!("delete and create it again: kubectl {context}-n {namespace} delete {what}"),
+        "Job" => format!("let it end, or delete and create it again: kubectl {context}-n {namespace} delete {what}"),
+        _ => format!("restart {what} in namespace `{namespace}`"),
+    }
+}

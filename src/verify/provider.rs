@@ -1,0 +1,39 @@
+//! `provider`: the role's account has the OIDC provider of exactly this issuer, and it accepts the audience.
+
+use super::Verdict;
+use super::case::{Case, Subject};
+use crate::ids::ProviderArn;
+use crate::model::live::{Access, Observed};
+
+pub(super) fn judge(case: &Case<'_>) -> Verdict {
+    let account = &case.chain.role.account;
+    if let Access::Wrong(why, _) | Access::Unknown(why) = &case.live_account.identity {
+        return Verdict::unknown(format!("account `{account}` was not read: {why}"));
+    }
+    let Some(issuer) = case.issuer() else { return Verdict::unknown("the issuer is not known") };
+    let arn = ProviderArn::of(&case.account.partition, &case.account.id, issuer);
+    let provider = match (case.live_account.providers.get(&arn), &case.live_account.providers_listed) {
+        (Some(Observed::Present(provider)), _) => provider,
+        (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => return Verdict::unknown(why.clone()),
+        (Some(Observed::Absent) | None, _) => {
+            return Verdict::failed(
+                format!("account `{account}` has no OIDC provider for `{issuer}`"),
+                "run `irsa apply`, which creates it",
+            );
+        }
+    };
+    let live = match case.subject() {
+        Subject::Present(live) => Some(live),
+        _ => None,
+    };
+    let audience = case.chain.audience(live);
+    if provider.provider.audiences.contains(audience) {
+        return Verdict::ok(format!("`{arn}` accepts `{audience}`"));
+    }
+    let known: Vec<String> = provider.provider.audiences.iter().map(|one| format!("`{one}`")).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Verdict::failed(
+        format!("the OIDC provider of `{issuer}` does not accept the audience `{audience}` (it accepts {known})"),
+        "run `irsa apply`, which adds the declared audience",
+    )
+}

@@ -1,0 +1,62 @@
+//! `trust`: the live trust policy, evaluated against the claims of the token: which statement lets it in, or which
+//! condition of the nearest one fails.
+
+mod decide;
+
+use super::Verdict;
+use super::case::{Case, Subject};
+use crate::ids::ProviderArn;
+use crate::model::evidence::TokenClaims;
+use crate::model::live::Observed;
+use decide::{Decision, Request};
+
+const REPAIR: &str = "run `irsa apply`, which writes the declared trust policy; `irsa plan` shows the difference";
+
+pub(super) fn judge(case: &Case<'_>) -> Verdict {
+    let role = match case.role() {
+        Observed::Present(role) => role,
+        Observed::Absent => {
+            return Verdict::failed(
+                format!("account `{}` has no role `{}`", case.chain.role.account, case.chain.role.name),
+                "run `irsa apply`, which creates it",
+            );
+        }
+        Observed::Unknown(why) => return Verdict::unknown(why),
+    };
+    let Some(issuer) = case.issuer() else { return Verdict::unknown("the issuer is not known") };
+    if case.chain.key().is_none() {
+        return Verdict::not_applicable("a pattern has no token to evaluate it with");
+    }
+    let live = match case.subject() {
+        Subject::Present(live) => Some(live),
+        _ => None,
+    };
+    // without a token, the claims follow from the declaration
+    let expected = || TokenClaims {
+        issuer: issuer.to_string(),
+        subject: case.chain.binding.subject.claim(),
+        audiences: vec![case.chain.audience(live).to_owned()],
+        key_id: String::new(),
+    };
+    let claims = case.claims().cloned().unwrap_or_else(expected);
+    let host_path = claims.issuer.strip_prefix("https://").unwrap_or(&claims.issuer).to_owned();
+    let arn = format!("arn:{}:iam::{}:oidc-provider/{host_path}", case.account.partition, case.account.id);
+    let Ok(provider) = ProviderArn::parse(&arn) else {
+        return Verdict::unknown(format!("the token's issuer `{}` has no provider ARN", claims.issuer));
+    };
+    let trust = &role.role.trust;
+    if let Some(problem) = trust.problem() {
+        return Verdict::unknown(format!("irsa does not understand the trust policy of `{}`: {problem}", role.arn));
+    }
+    match decide::decide(trust, &Request { provider: provider.as_str(), host_path: &host_path, claims: &claims }) {
+        Decision::Allowed(statement) => Verdict::ok(format!("{statement} lets `{}` in", claims.subject)),
+        Decision::Denied(statement) => Verdict::failed(
+            format!("{statement} of the trust policy of `{}` denies `{}`", role.arn, claims.subject),
+            REPAIR,
+        ),
+        Decision::Undecided(why) => Verdict::unknown(format!("the trust policy of `{}`: {why}", role.arn)),
+        Decision::Refused(why) => {
+            Verdict::failed(format!("the trust policy of `{}` does not let the token in: {why}", role.arn), REPAIR)
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Words for the evaluation of a trust policy: which statement decides, or which condition of the nearest one fails.
+
+use crate::model::evidence::TokenClaims;
+use crate::policy::PolicyDocument;
+use crate::policy::evaluate::Request as PolicyRequest;
+use crate::policy::evaluate::{Applied, Caller, DecidingCondition, KnownKeys, Truth, evaluate};
+use crate::policy::pattern::is_wild;
+
+const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
+
+/// A token at the door.
+pub(super) struct Request<'a> {
+    pub provider: &'a str,
+    /// Host and path of the issuer, with which its condition keys begin.
+    pub host_path: &'a str,
+    pub claims: &'a TokenClaims,
+}
+
+/// What a trust policy says to a token. The texts name the statement, or what fails.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    Allowed(String),
+    Denied(String),
+    Undecided(String),
+    Refused(String),
+}
+
+pub(super) fn decide(trust: &PolicyDocument, request: &Request<'_>) -> Decision {
+    let Request { provider, host_path, claims } = *request;
+    let evaluation = evaluate(
+        trust,
+        &PolicyRequest {
+            caller: Caller::Federated(provider.to_owned()),
+            action: ACTION.to_owned(),
+            resource: "*".to_owned(),
+            keys: KnownKeys::of_token(host_path, &claims.audiences, &claims.subject, provider),
+        },
+    );
+    let first = |list: &[Applied<'_>], truth: Truth| {
+        list.iter().find(|one| one.found.truth() == truth).map(|one| (one.name(), open(&one.found.open)))
+    };
+    if let Some((name, _)) = first(&evaluation.denies, Truth::True) {
+        return Decision::Denied(name);
+    }
+    if let Some((name, open)) = first(&evaluation.denies, Truth::Unknown) {
+        return Decision::Undecided(format!("{name} denies if {open}"));
+    }
+    if let Some((name, _)) = first(&evaluation.allows, Truth::True) {
+        return Decision::Allowed(name);
+    }
+    if let Some((name, open)) = first(&evaluation.allows, Truth::Unknown) {
+        return Decision::Undecided(format!("{name} allows if {open}"));
+    }
+    let nearest = evaluation.nearest.filter(|nearest| nearest.found.caller && !nearest.found.failed.is_empty());
+    if let Some(nearest) = nearest {
+        let failed: Vec<String> = nearest.found.failed.iter().map(|one| why_not(one, host_path)).collect();
+        return Decision::Refused(format!("in {}, {}", nearest.name(), failed.join(", and ")));
+    }
+    let others: Vec<String> = trust.federated_issuers().iter().map(|issuer| format!("`{issuer}`")).collect();
+    let others = if others.is_empty() { "no issuer".to_owned() } else { others.join(", ") };
+    Decision::Refused(format!("no statement trusts `{host_path}` with `{ACTION}`; it trusts {others}"))
+}
+
+fn open(conditions: &[DecidingCondition]) -> String {
+    let texts: Vec<String> = conditions.iter().map(|condition| format!("`{condition}`")).collect();
+    if texts.is_empty() { "something unknown holds".to_owned() } else { texts.join(" and ") }
+}
+
+/// The operator as AWS writes it. Those that claims seldom have stay in lower case, which AWS accepts too.
+fn written(operator: &str) -> &str {
+    match operator {
+        "stringequals" => "StringEquals",
+        "stringnotequals" => "StringNotEquals",
+        "stringequalsignorecase" => "StringEqualsIgnoreCase",
+        "stringlike" => "StringLike",
+        "stringnotlike" => "StringNotLike",
+        other => other,
+    }
+}
+
+fn why_not(condition: &DecidingCondition, host_path: &str) -> String {
+    let DecidingCondition { operator, key, wanted, given } = condition;
+    let is_of_token = key.strip_prefix(host_path).is_some_and(|rest| rest.starts_with(':'));
+    let given = given.as_deref().unwrap_or_default();
+    let shown = written(operator);
+    if given.is_empty() && !is_of_token && key.contains('.') {
+        return format!("`{shown}` on `{key}` is for another issuer than the token's, `{host_path}`");
+    }
+    let claim = if is_of_token { key.rsplit_once(':').map_or(key.as_str(), |(_, claim)| claim) } else { key };
+    let is_plain = ["stringequals", "stringnotequals"].iter().any(|plain| operator.contains(plain));
+    let wild = if is_plain && wanted.iter().any(|value| is_wild(value)) {
+        "; `*` and `?` are plain characters there, only `StringLike` reads them as wildcards"
+    } else {
+        ""
+    };
+    let wants = if operator.contains("not") { "refuses" } else { "wants" };
+    let given = if given.is_empty() { "lacks it".to_owned() } else { format!("has `{}`", given.join("`, `")) };
+    format!("`{shown}` on `{claim}` {wants} `{}`, the token {given}{wild}", wanted.join("`, `"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! Reads what proves the chain: tokens, the webhook, pods and namespaces' labels.
+//!
+//! A TokenRequest is the only request here that is not a read, and it creates no object. Its answer is parsed here, and
+//! only `web_identity` sees the token.
+
+use super::failure::{ApiFailure, clean};
+use super::metadata::string_map;
+use super::read::{Object, collection, get, list, list_whole};
+use super::{KubernetesReader, published};
+use crate::ids::{IssuerUrl, Key, Namespace, ServiceAccountName};
+use crate::model::evidence::{Container, Owner, Pod, Published, Requirement, Selector, TokenClaims, Webhook};
+use crate::model::resource::StringMap;
+use crate::world::{Answer, IdentityToken, ProveKubernetes, certificate};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations};
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
+use kube::core::Request as RequestBuilder;
+use kube::core::params::ListParams;
+use secrecy::SecretString;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const TOKEN: &str = "create serviceaccounts/token";
+const LIST_WEBHOOKS: &str = "list MutatingWebhookConfigurations";
+const LIST_NAMESPACES: &str = "list Namespaces";
+const LIST_PODS: &str = "list Pods";
+const GET_REPLICA_SET: &str = "get ReplicaSet";
+
+/// The shortest life of a token, in seconds.
+const SHORTEST: u32 = 600;
+/// The volume that the webhook adds.
+const TOKEN_VOLUME: &str = "aws-iam-token";
+
+impl ProveKubernetes for KubernetesReader {
+    async fn token(
+        &self,
+        cluster: &Key,
+        namespace: &Namespace,
+        name: &ServiceAccountName,
+        audience: &str,
+    ) -> Answer<IdentityToken> {
+        let connection = self.clusters.connection(cluster, TOKEN).await?;
+        let asked = async {
+            let body = json!({
+                "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+                "spec": {"audiences": [audience], "expirationSeconds": SHORTEST},
+            });
+            let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+            let request = http::Request::post(path).header("content-type", "application/json");
+            let request = request.body(body.to_string().into_bytes());
+            let request = request.map_err(|_| ApiFailure::invalid("the request could not be made"))?;
+            let reply = connection.send(&request).await?;
+            let answer: Issued = serde_json::from_slice(&reply.body).map_err(|_| ApiFailure::malformed())?;
+            token(answer.status.token.into()).ok_or_else(ApiFailure::malformed)
+        };
+        asked.await.map_err(|failure| failure.at(TOKEN))
+    }
+
+    async fn webhooks(&self, cluster: &Key) -> Answer<Vec<Webhook>> {
+        let connection = self.clusters.connection(cluster, LIST_WEBHOOKS).await?;
+        let collection = RequestBuilder::new("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations");
+        let parse = |object: &RawValue| serde_json::from_str::<MutatingWebhookConfiguration>(object.get()).ok();
+        let listed = list_whole(&connection, &collection, &ListParams::default(), parse).await;
+        let listed = listed.map_err(|failure| failure.at(LIST_WEBHOOKS))?;
+        let all = listed.into_iter().flatten().flat_map(|configuration| {
+            let name = clean(&configuration.metadata.name.unwrap_or_default());
+            configuration.webhooks.unwrap_or_default().into_iter().map(move |one| webhook(&name, one))
+        });
+        Ok(all.collect())
+    }
+
+    async fn namespace_labels(&self, cluster: &Key) -> Answer<BTreeMap<Namespace, StringMap>> {
+        let connection = self.clusters.connection(cluster, LIST_NAMESPACES).await?;
+        let labels = |object: &RawValue| {
+            let Object { metadata } = serde_json::from_str(object.get()).ok()?;
+            Some((Namespace::parse(metadata.name?).ok()?, string_map(metadata.labels)))
+        };
+        let all = list(&connection, &collection(None, "namespaces"), &ListParams::default(), i64::MAX, labels).await;
+        let all = all.map_err(|failure| failure.at(LIST_NAMESPACES))?.unwrap_or_default();
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    /// Leaves out pods that have ended or are being deleted.
+    async fn running_pods(&self, cluster: &Key, within: Option<&Namespace>) -> Answer<BTreeMap<Namespace, Vec<Pod>>> {
+        let connection = self.clusters.connection(cluster, LIST_PODS).await?;
+        let params = ListParams::default().fields("status.phase!=Succeeded,status.phase!=Failed");
+        let parse = |object: &RawValue| {
+            let parsed: core::Pod = serde_json::from_str(object.get()).ok()?;
+            let namespace = Namespace::parse(parsed.metadata.namespace.as_deref()?).ok()?;
+            parsed.metadata.deletion_timestamp.is_none().then(|| Some((namespace, pod(parsed)?)))?
+        };
+        let all = list_whole(&connection, &collection(within, "pods"), &params, parse).await;
+        let mut by_namespace: BTreeMap<Namespace, Vec<Pod>> = BTreeMap::new();
+        for (namespace, pod) in all.map_err(|failure| failure.at(LIST_PODS))?.into_iter().flatten() {
+            by_namespace.entry(namespace).or_default().push(pod);
+        }
+        Ok(by_namespace)
+    }
+
+    async fn replica_set_owner(&self, cluster: &Key, namespace: &Namespace, name: &str) -> Answer<Option<Owner>> {
+        let connection = self.clusters.connection(cluster, GET_REPLICA_SET).await?;
+        let collection = RequestBuilder::new(format!("/apis/apps/v1/namespaces/{namespace}/replicasets"));
+        let found = get::<Object>(&connection, &collection, name).await;
+        let found = found.map_err(|failure| failure.at(GET_REPLICA_SET))?;
+        Ok(found.and_then(|object| controller(&object.metadata)))
+    }
+
+    async fn authority(&self, cluster: &Key) -> Answer<Vec<Vec<u8>>> {
+        let connection = self.clusters.connection(cluster, "verify").await?;
+        Ok(connection.target.config.root_cert.clone().unwrap_or_default())
+    }
+
+    async fn published(&self, issuer: &IssuerUrl) -> Published {
+        published::read(&self.clusters.run, issuer).await
+    }
+}
+
+/// The answer to a TokenRequest. It has no `Debug`, so that nothing prints it.
+#[derive(serde::Deserialize)]
+struct Issued {
+    status: IssuedStatus,
+}
+
+#[derive(serde::Deserialize)]
+struct IssuedStatus {
+    token: String,
+}
+
+/// Reads header and claims of a JSON web token (<https://www.rfc-editor.org/rfc/rfc7519#section-3>). Does not check the
+/// signature: STS does.
+fn token(secret: SecretString) -> Option<IdentityToken> {
+    use secrecy::ExposeSecret;
+    let mut parts = secret.expose_secret().split('.');
+    let mut part = || -> Option<Value> { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts.next()?).ok()?).ok() };
+    let (header, claims) = (part()?, part()?);
+    let text = |value: &Value| clean(value.as_str().unwrap_or_default());
+    let audiences = match &claims["aud"] {
+        Value::Array(list) => list.iter().map(text).collect(),
+        one => vec![text(one)],
+    };
+    let claims = TokenClaims {
+        issuer: text(&claims["iss"]),
+        subject: text(&claims["sub"]),
+        audiences,
+        key_id: text(&header["kid"]),
+    };
+    Some(IdentityToken { claims, secret })
+}
+
+fn webhook(configuration: &str, webhook: MutatingWebhook) -> Webhook {
+    let client = webhook.client_config;
+    let target = match (&client.service, &client.url) {
+        (Some(service), _) => format!("service {}/{}", service.namespace, service.name),
+        (None, url) => url.clone().unwrap_or_default(),
+    };
+    let bundle = client.ca_bundle.map(|bundle| bundle.0);
+    Webhook {
+        configuration: configuration.to_owned(),
+        name: clean(&webhook.name),
+        target: clean(&target),
+        in_cluster: client.service.is_some(),
+        ca_bundle: bundle.and_then(|bytes| certificate::from_pem(&String::from_utf8(bytes).ok()?)),
+        namespace_selector: selector(webhook.namespace_selector),
+        object_selector: selector(webhook.object_selector),
+        covers_pods: webhook.rules.iter().flatten().any(creates_pods),
+    }
+}
+
+fn creates_pods(rule: &RuleWithOperations) -> bool {
+    let has = |list: &Option<Vec<String>>, wanted: &str| {
+        list.iter().flatten().any(|one| one == wanted || one == "*" || one == "*/*")
+    };
+    has(&rule.resources, "pods") && has(&rule.operations, "CREATE") && has(&rule.api_groups, "")
+}
+
+/// `matchLabels` are requirements too (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>).
+fn selector(selector: Option<LabelSelector>) -> Selector {
+    let selector = selector.unwrap_or_default();
+    let labels = selector.match_labels.into_iter().flatten().map(|(key, value)| Requirement {
+        key: clean(&key),
+        operator: "In".to_owned(),
+        values: vec![clean(&value)],
+    });
+    let expressions = selector.match_expressions.into_iter().flatten().map(|one| Requirement {
+        key: clean(&one.key),
+        operator: clean(&one.operator),
+        values: one.values.iter().flatten().map(|value| clean(value)).collect(),
+    });
+    Selector(labels.chain(expressions).collect())
+}
+
+fn pod(pod: core::Pod) -> Option<Pod> {
+    let spec = pod.spec?;
+    let owner = controller(&pod.metadata);
+    let started = pod.status.and_then(|status| status.start_time).or(pod.metadata.creation_timestamp);
+    let volumes = spec.volumes.into_iter().flatten().filter(|volume| volume.name == TOKEN_VOLUME);
+    let sources = volumes.filter_map(|volume| volume.projected?.sources).flatten();
+    let audiences = sources.filter_map(|source| source.service_account_token?.audience);
+    let containers = spec.init_containers.into_iter().flatten().chain(spec.containers);
+    Some(Pod {
+        name: clean(&pod.metadata.name.unwrap_or_default()),
+        service_account: spec.service_account_name.unwrap_or_else(|| "default".to_owned()),
+        labels: string_map(pod.metadata.labels),
+        annotations: string_map(pod.metadata.annotations),
+        started: started.map(|time| time.0.to_string()).unwrap_or_default(),
+        owner,
+        containers: containers.map(container).collect(),
+        token_audiences: audiences.map(|audience| clean(&audience)).collect(),
+    })
+}
+
+fn container(container: core::Container) -> Container {
+    let environment = container.env.unwrap_or_default();
+    let has = |name: &str| environment.iter().any(|variable| variable.name == name);
+    let role = environment.iter().find(|variable| variable.name == "AWS_ROLE_ARN");
+    Container {
+        name: clean(&container.name),
+        role: role.map(|variable| clean(variable.value.as_deref().unwrap_or_default())),
+        token_file: has("AWS_WEB_IDENTITY_TOKEN_FILE"),
+        static_keys: has("AWS_ACCESS_KEY_ID"),
+        pod_identity: has("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+    }
+}
+
+fn controller(metadata: &ObjectMeta) -> Option<Owner> {
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
+    let is_controller = |owner: &&OwnerReference| owner.controller == Some(true);
+    let owner = owners.iter().find(is_controller).or_else(|| owners.first())?;
+    Some(Owner { kind: clean(&owner.kind), name: clean(&owner.name) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! Assumes a role with a ServiceAccount token, as the SDK in a pod does, and asks STS who that is.
+//!
+//! The token and the credentials stay in this file: no error, log or output has them.
+
+use super::account::{AccountClient, Action, other};
+use super::retry::RetryFacts;
+use super::{Answer, IdentityToken, sts};
+use crate::ids::{Region, RoleArn};
+use aws_credential_types::Credentials;
+use secrecy::ExposeSecret;
+
+pub(crate) const ACTION: Action = Action { service: "sts", name: "AssumeRoleWithWebIdentity" };
+/// The name of the session, which CloudTrail shows.
+const SESSION: &str = "irsa-verify";
+/// The shortest session, in seconds (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>).
+const SHORTEST: i32 = 900;
+
+/// The ARN of the session.
+pub(crate) async fn assume(
+    account: &AccountClient,
+    region: Option<&Region>,
+    role: &RoleArn,
+    token: &IdentityToken,
+) -> Answer<String> {
+    let request = account.sts_in(region, None).assume_role_with_web_identity();
+    let request = request.role_arn(role.as_str()).role_session_name(SESSION).duration_seconds(SHORTEST);
+    let request = request.web_identity_token(token.secret.expose_secret());
+    let answer = account.caller.call(ACTION, RetryFacts::default(), || request.clone().send()).await?;
+    let given = answer.credentials().ok_or_else(|| other(ACTION, "the answer has no credentials"))?;
+    let credentials = Credentials::new(
+        given.access_key_id(),
+        given.secret_access_key(),
+        Some(given.session_token().to_owned()),
+        None,
+        SESSION,
+    );
+    let request = account.sts_in(region, Some(credentials)).get_caller_identity();
+    let answer = account.caller.call(sts::ACTION, RetryFacts::default(), || request.clone().send()).await?;
+    Ok(answer.arn().unwrap_or_default().to_owned())
+}

@@ -1,0 +1,478 @@
+//! `irsa verify` finds each link that is broken, and says what to do. The real binary against the sandbox.
+
+use crate::ownership::role;
+use crate::support::program::{Bench, Run};
+use crate::support::someone::Someone;
+use crate::support::world::{self, FIRST, World};
+use irsa_sandbox::aws;
+use irsa_sandbox::gate::Stage;
+use irsa_sandbox::kubernetes::{Fault, Grant, Match, Resource, User};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
+const AUDIENCE: &str = "eks.amazonaws.com/audience";
+
+/// A cluster `main` with the role `app` applied for `apps/app`.
+struct Scene {
+    world: World,
+    someone: Someone,
+    bench: Bench,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self::bare();
+        scene.declare(&role("app"));
+        scene.bench.converges();
+        scene
+    }
+
+    fn bare() -> Self {
+        let world = World::with_cluster("main");
+        world.cluster("main").with(|store| world::create_namespace(store, "apps"));
+        let bench = Bench::new(world.environment_with_issuers());
+        Self { someone: world.someone(), world, bench }
+    }
+
+    fn declare(&self, text: &str) {
+        self.bench.write("irsa.toml", &format!("owner = \"me\"\n[clusters.main]\n{text}"));
+    }
+
+    fn provider(&self) -> String {
+        format!("arn:aws:iam::{FIRST}:oidc-provider/{}", self.host())
+    }
+
+    /// Host and path of the issuer.
+    fn host(&self) -> String {
+        self.world.issuer("main")["https://".len()..].to_owned()
+    }
+
+    /// Changes the ServiceAccount in storage.
+    fn annotate(&self, key: &str, value: Option<&str>) {
+        self.world.cluster("main").with(|store| {
+            store.tamper(Resource::ServiceAccounts, "apps", "app", |object| match value {
+                Some(value) => object["metadata"]["annotations"][key] = value.into(),
+                None => {
+                    object["metadata"]["annotations"].as_object_mut().expect("annotations").remove(key);
+                }
+            })
+        });
+    }
+
+    /// Changes the webhook.
+    fn webhook(&self, change: impl FnOnce(&mut Value)) {
+        let name = "pod-identity-webhook";
+        let changed = self.world.cluster("main").with(|store| {
+            store.tamper(Resource::MutatingWebhooks, "", name, |object| change(&mut object["webhooks"][0]))
+        });
+        assert!(changed, "there is no webhook");
+    }
+
+    /// Creates a running pod of `apps/app` with these environment variables.
+    fn pod(&self, name: &str, owner: &Value, labels: &Value, environment: &[(&str, &str)], audience: &str) {
+        let environment: Vec<Value> =
+            environment.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let token = json!({"name": "aws-iam-token", "projected": {"sources": [
+            {"serviceAccountToken": {"audience": audience, "expirationSeconds": 86400, "path": "token"}}]}});
+        let body = json!({
+            "metadata": {"name": name, "labels": labels, "ownerReferences": owner},
+            "spec": {
+                "serviceAccountName": "app", "volumes": [token],
+                "containers": [{"name": "main", "image": "pause", "env": environment}],
+            },
+            "status": {"phase": "Running", "startTime": "2026-01-02T03:04:05Z"},
+        });
+        let made = self.world.cluster("main").with(|store| store.seed(Resource::Pods, "apps", body, "kubelet"));
+        made.expect("a pod");
+    }
+
+    fn good_pod(&self, name: &str) {
+        let role = role_arn();
+        let environment = [
+            ("AWS_ROLE_ARN", role.as_str()),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"),
+        ];
+        self.pod(name, &owner("StatefulSet", "db"), &json!({}), &environment, "sts.amazonaws.com");
+    }
+
+    fn verify(&self, code: i32, arguments: &[&str]) -> Run {
+        let mut line = vec!["verify"];
+        line.extend(arguments);
+        self.bench.ends(code, &line)
+    }
+
+    /// The status of each link that is neither ok nor `-`, and the text of one.
+    #[track_caller]
+    fn broken(&self, link: &str) -> String {
+        let run = self.verify(7, &["--format", "json"]);
+        let document = run.json();
+        let links = document["service-accounts"][0]["links"].as_array().expect("links").clone();
+        let found = links.iter().find(|one| one["link"] == link).expect("the link");
+        assert_eq!(found["status"], "failed", "{run}");
+        assert!(!found["hint"].as_str().unwrap_or_default().is_empty(), "no hint: {run}");
+        let text = self.verify(7, &[]);
+        text.says(&format!("FAIL {link}: "));
+        format!("{} -> {}", found["text"].as_str().expect("a text"), found["hint"].as_str().expect("a hint"))
+    }
+
+    #[track_caller]
+    fn says(&self, link: &str, texts: &[&str]) {
+        let told = self.broken(link);
+        for text in texts {
+            assert!(told.contains(text), "`{text}` is not in `{told}`");
+        }
+    }
+
+    /// The status of one link.
+    #[track_caller]
+    fn link(&self, code: i32, link: &str, arguments: &[&str]) -> (String, String) {
+        let mut all = vec!["--format", "json"];
+        all.extend(arguments);
+        let run = self.verify(code, &all);
+        let document = run.json();
+        let links = document["service-accounts"][0]["links"].as_array().expect("links").clone();
+        let found = links.iter().find(|one| one["link"] == link).expect("the link");
+        (found["status"].as_str().expect("a status").to_owned(), found["text"].as_str().expect("a text").to_owned())
+    }
+}
+
+fn role_arn() -> String {
+    format!("arn:aws:iam::{FIRST}:role/irsa/me/app")
+}
+
+fn owner(kind: &str, name: &str) -> Value {
+    json!([{"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "u", "controller": true}])
+}
+
+#[test]
+fn fresh_chain_is_proved_from_the_issuer_to_the_pods() {
+    let scene = Scene::new();
+    scene.good_pod("db-0");
+    let run = scene.verify(0, &[]);
+    run.says("Verified 1 ServiceAccount: 1 ok, 0 broken, 0 not fully seen.").says("main apps/app");
+    let document = scene.verify(0, &["--format", "json"]).json();
+    assert_eq!(document["format-version"], "1.0");
+    let links = document["service-accounts"][0]["links"].as_array().expect("links").clone();
+    assert_eq!(links.len(), 8);
+    assert!(links.iter().all(|link| link["status"] == "ok"), "{links:#?}");
+    assert_eq!(document["service-accounts"][0]["role"], "role/app");
+    assert_eq!(document["summary"], json!({"service-accounts": 1, "ok": 1, "failed": 0, "unknown": 0}));
+    scene.bench.ends(0, &["verify", "--json-into", "v.json"]);
+    assert_eq!(serde_json::from_str::<Value>(&scene.bench.read("v.json")).expect("JSON"), document);
+    let xml = scene.verify(0, &["--format", "junit"]).stdout;
+    assert_eq!(xml.matches("<testcase ").count(), 8, "{xml}");
+    assert!(scene.world.writes().iter().all(|write| !write.contains("Assume")), "{:?}", scene.world.writes());
+}
+
+#[test]
+fn no_token_reaches_an_output_or_a_log() {
+    let scene = Scene::new();
+    scene.world.fault(Stage::Before, aws::Match::on("sts", "AssumeRoleWithWebIdentity"), aws::Fault::Deny, None);
+    for arguments in [&["-vv"][..], &["--format", "json", "-vv"], &["--format", "junit", "--log-format", "json", "-vv"]]
+    {
+        let run = scene.verify(7, arguments);
+        for secret in ["eyJ", "ASIA", "SessionToken"] {
+            assert!(!run.stdout.contains(secret) && !run.stderr.contains(secret), "`{secret}`: {run}");
+        }
+    }
+}
+
+#[test]
+fn issuer_must_be_what_eks_says_and_publish_the_keys() {
+    let scene = Scene::new();
+    let issuer = scene.world.issuer("main");
+    let url = format!("{issuer}/.well-known/openid-configuration");
+    let publish = |answer: Option<(u16, &str)>| {
+        scene.world.with(|sandbox| sandbox.publish(&url, answer.map(|(status, body)| (status, body.to_owned()))));
+    };
+    publish(Some((404, "{}")));
+    scene.says("issuer", &["is not served (HTTP status 404)", "/openid/v1/jwks"]);
+    publish(Some((200, "{\"issuer\": \"https://other.example.com\", \"jwks_uri\": \"x\"}")));
+    scene.says("issuer", &["is not an `https` URL"]);
+    let keys = format!("{issuer}/keys");
+    publish(Some((200, &json!({"issuer": "https://other.example.com", "jwks_uri": keys}).to_string())));
+    scene.says("issuer", &["names the issuer `https://other.example.com`"]);
+    publish(None);
+    scene.world.with(|sandbox| sandbox.publish(&keys, Some((200, "{\"keys\": [{\"kid\": \"old\"}]}".to_owned()))));
+    scene.says("issuer", &["lack `", "publish the keys"]);
+    // a server error, or a host that cannot be reached, says nothing about the chain
+    scene.world.with(|sandbox| sandbox.publish(&keys, Some((403, String::new()))));
+    let (status, text) = scene.link(4, "issuer", &[]);
+    assert_eq!(status, "unknown", "{text}");
+    assert!(text.contains("not seen from here"), "{text}");
+    assert_eq!(scene.link(0, "issuer", &["--allow-incomplete"]).0, "unknown");
+
+    let declared = "name = \"main\"\nissuer = \"https://oidc.eks.eu-west-1.amazonaws.com/id/AAAA\"\n";
+    scene.declare(&(declared.to_owned() + &role("app")));
+    let run = scene.bench.irsa(&["verify", "--allow-incomplete"]);
+    assert_eq!(run.code, 7, "{run}");
+    run.says("EKS says that the issuer of cluster `main`").says("remove `issuer`");
+}
+
+#[test]
+fn provider_must_be_there_and_accept_the_audience() {
+    let scene = Scene::new();
+    scene.someone.remove_audience(&scene.provider(), "sts.amazonaws.com");
+    scene.says("provider", &["does not accept the audience `sts.amazonaws.com` (it accepts none)", "irsa apply"]);
+    assert!(scene.broken("assume").contains("Incorrect token audience"));
+    scene.someone.delete_provider(&scene.provider());
+    scene.says("provider", &["has no OIDC provider for", "irsa apply"]);
+}
+
+#[test]
+fn trust_policy_is_evaluated_against_the_claims() {
+    let scene = Scene::new();
+    let good = scene.someone.trust("app");
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut trust = good.clone();
+        change(&mut trust["Statement"][0]);
+        scene.someone.set_trust("app", &trust);
+    };
+    let (sub, aud) = (format!("{}:sub", scene.host()), format!("{}:aud", scene.host()));
+    let other = scene.someone.create_provider("https://oidc.example.com/other", &["sts.amazonaws.com"]);
+    with(&|one| one["Principal"]["Federated"] = json!(other));
+    scene.says("trust", &["no statement trusts", "it trusts `oidc.example.com/other`"]);
+    with(&|one| one["Condition"]["StringEquals"][&aud] = json!("other"));
+    scene.says("trust", &["`StringEquals` on `aud` wants `other`, the token has `sts.amazonaws.com`"]);
+    with(&|one| one["Condition"]["StringEquals"][&sub] = json!("system:serviceaccount:apps:*"));
+    scene.says("trust", &["only `StringLike` reads them as wildcards"]);
+    with(&|one| one["Condition"]["StringEquals"][&sub] = json!("system:serviceaccount:apps:other"));
+    scene.says("trust", &["wants `system:serviceaccount:apps:other`, the token has `system:serviceaccount:apps:app`"]);
+    assert!(scene.broken("assume").contains("AccessDenied"));
+    let mut denied = good.clone();
+    let mut deny = good["Statement"][0].clone();
+    deny["Effect"] = json!("Deny");
+    denied["Statement"].as_array_mut().expect("a list").push(deny);
+    scene.someone.set_trust("app", &denied);
+    scene.says("trust", &["statement 2 of the trust policy", "denies"]);
+    with(&|one| one["Condition"]["IpAddress"] = json!({"aws:SourceIp": "10.0.0.0/8"}));
+    let run = scene.bench.irsa(&["verify", "--no-assume"]);
+    run.says("? trust: ").says("allows if `aws:sourceip ipaddress 10.0.0.0/8`");
+    assert_eq!(run.code, 4, "{run}");
+}
+
+#[test]
+fn annotations_must_name_this_role_and_fit_its_trust() {
+    let scene = Scene::new();
+    let arn = role_arn();
+    scene.annotate(ROLE_ARN, None);
+    scene.says("annotation", &["has no annotation `eks.amazonaws.com/role-arn`", "irsa apply"]);
+    scene.annotate(ROLE_ARN, Some("arn:aws:iam::111122223333:role/other"));
+    scene.says("annotation", &["is `arn:aws:iam::111122223333:role/other`, not"]);
+    scene.annotate(ROLE_ARN, Some("arn:aws:iam::444455556666:role/irsa/me/app"));
+    scene.says("annotation", &["a role of another account"]);
+    scene.annotate(ROLE_ARN, Some("app"));
+    scene.says("annotation", &["is `app`, which is no role ARN"]);
+    scene.annotate(ROLE_ARN, Some(&arn));
+    scene.annotate(AUDIENCE, Some("vault"));
+    scene.says("annotation", &["pods get tokens for the audience `vault`"]);
+    scene.says("trust", &["`aud` wants `sts.amazonaws.com`, the token has `vault`"]);
+    scene.annotate(AUDIENCE, None);
+    scene.annotate("eks.amazonaws.com/token-expiration", Some("1h"));
+    scene.says("annotation", &["must be a number of seconds"]);
+    scene.annotate("eks.amazonaws.com/token-expiration", None);
+    assert_eq!(scene.link(0, "annotation", &[]).0, "ok");
+
+    let other = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]}]});
+    scene.someone.create_role("pods", &other, &[]);
+    scene.someone.associate("main", "apps", "app", &format!("arn:aws:iam::{FIRST}:role/pods"));
+    scene.says(
+        "annotation",
+        &["comes before the annotation: new pods get", "delete-pod-identity-association --cluster-name main"],
+    );
+}
+
+#[test]
+fn webhook_must_be_there_trusted_and_cover_the_namespace() {
+    let scene = Scene::new();
+    let mut ca = Value::Null;
+    scene.webhook(|hook| ca = hook["clientConfig"]["caBundle"].clone());
+    let stale = {
+        let other = World::with_cluster("main");
+        json!(other.cluster("main").certificate_authority_data())
+    };
+    scene.webhook(|hook| hook["clientConfig"]["caBundle"] = stale.clone());
+    scene
+        .says("webhook", &["is not the cluster's authority", "silently", "kubectl patch mutatingwebhookconfiguration"]);
+    scene.webhook(|hook| hook["clientConfig"]["caBundle"] = ca.clone());
+    assert_eq!(scene.link(0, "webhook", &[]).0, "ok");
+    scene.webhook(|hook| hook["namespaceSelector"] = json!({"matchLabels": {"irsa": "on"}}));
+    scene.says("webhook", &["leaves out namespace `apps`: its `namespaceSelector` wants `irsa In (on)`"]);
+    scene.webhook(|hook| hook["namespaceSelector"] = json!({}));
+    scene.webhook(|hook| hook["rules"][0]["operations"] = json!(["UPDATE"]));
+    scene.says("webhook", &["no rule for the creation of pods"]);
+    scene.webhook(|hook| hook["rules"][0]["operations"] = json!(["CREATE"]));
+    let skip = json!({"eks.amazonaws.com/skip-pod-identity-webhook": "true"});
+    scene.pod("web", &owner("DaemonSet", "web"), &skip, &[], "sts.amazonaws.com");
+    scene.says("webhook", &["leaves out pod `web`", "eks.amazonaws.com/skip-pod-identity-webhook DoesNotExist"]);
+    scene.webhook(|hook| hook["name"] = json!("other.example.com"));
+    scene.world.cluster("main").with(|store| {
+        store.tamper(Resource::MutatingWebhooks, "", "pod-identity-webhook", |object| {
+            object["webhooks"] = json!([]);
+        })
+    });
+    scene.says("webhook", &["has no pod identity webhook", "EKS creates it in each cluster"]);
+}
+
+#[test]
+fn self_hosted_webhook_behind_a_service_may_have_its_own_authority() {
+    let scene = Scene::new();
+    let other = World::with_cluster("other").cluster("other").certificate_authority_data();
+    scene.webhook(|hook| {
+        hook["clientConfig"] =
+            json!({"caBundle": other, "service": {"namespace": "kube-system", "name": "hook", "path": "/mutate"}});
+    });
+    let (status, text) = scene.link(0, "webhook", &[]);
+    assert_eq!(status, "ok");
+    assert!(text.contains("its own authority, which was not compared"), "{text}");
+    scene.webhook(|hook| hook["clientConfig"]["caBundle"] = Value::Null);
+    scene.says("webhook", &["no readable `caBundle`", "cert-manager.io/inject-ca-from"]);
+}
+
+#[test]
+fn pods_are_grouped_by_the_workload_to_restart() {
+    let scene = Scene::new();
+    let (world, arn) = (&scene.world, role_arn());
+    let set = json!({"metadata": {"name": "web-abc", "ownerReferences": owner("Deployment", "web")}, "spec": {}});
+    world.cluster("main").with(|store| store.seed(Resource::ReplicaSets, "apps", set, "deployment")).expect("a set");
+    for name in ["web-abc-1", "web-abc-2"] {
+        scene.pod(name, &owner("ReplicaSet", "web-abc"), &json!({}), &[], "sts.amazonaws.com");
+    }
+    scene.good_pod("db-0");
+    scene.says(
+        "pods",
+        &[
+            "deployment/web: 2 pods have no `AWS_ROLE_ARN` (the oldest started at 2026-01-02T03:04:05Z)",
+            "kubectl --context arn:aws:eks:eu-west-1:111122223333:cluster/main -n apps rollout restart deployment/web",
+        ],
+    );
+    let other = [("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/old"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/t")];
+    scene.pod("agent-x", &owner("DaemonSet", "agent"), &json!({}), &other, "sts.amazonaws.com");
+    let own = [("AWS_ROLE_ARN", arn.as_str()), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/t")];
+    scene.pod("job-x", &owner("Job", "nightly"), &json!({}), &own, "vault");
+    let keys = [own[0], own[1], ("AWS_ACCESS_KEY_ID", "x")];
+    scene.pod("alone", &Value::Null, &json!({}), &keys, "sts.amazonaws.com");
+    scene.says(
+        "pods",
+        &[
+            "daemonset/agent: 1 pod uses `arn:aws:iam::111122223333:role/old`",
+            "rollout restart daemonset/agent",
+            "job/nightly: 1 pod has a token for the audience `vault`",
+            "pod/alone: 1 pod sets `AWS_ACCESS_KEY_ID`",
+        ],
+    );
+}
+
+#[test]
+fn token_with_other_claims_and_a_refused_token_request_are_told_apart() {
+    let scene = Scene::new();
+    let cluster = scene.world.cluster("main");
+    let token =
+        scene.world.with(|sandbox| sandbox.token("main", "apps", "other", "sts.amazonaws.com")).expect("a token");
+    let page = json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {"audiences": []}, "status": {"token": token, "expirationTimestamp": "2030-01-01T00:00:00Z"}});
+    let create = || Match::on("create", "serviceaccounts/token");
+    let other = Fault::Page { status: 200, body: page.to_string() };
+    cluster.gate().fault(Stage::Before, create(), other, None);
+    scene.says("token", &["other claims: `sub` is `system:serviceaccount:apps:other`"]);
+    cluster.gate().heal();
+    cluster.gate().fault(Stage::Before, create(), Fault::Deny, None);
+    let run = scene.verify(4, &[]);
+    run.says("? token: create serviceaccounts/token")
+        .says("allow these credentials `create` on `serviceaccounts/token`");
+    assert_eq!(scene.link(0, "assume", &["--allow-incomplete"]).0, "unknown");
+    assert_eq!(scene.link(0, "trust", &["--allow-incomplete"]).0, "ok");
+    cluster.gate().heal();
+    assert_eq!(scene.link(0, "assume", &["--no-assume"]).0, "not-applicable");
+    assert_eq!(scene.link(0, "token", &["--no-assume"]).0, "ok");
+}
+
+#[test]
+fn every_missing_permission_is_unseen_and_never_broken() {
+    let scene = Scene::new();
+    let kubeconfig = scene.world.kubeconfig();
+    scene.bench.write("kubeconfig", &kubeconfig.replace("admin-token", "limited-token"));
+    scene.declare(&("kubernetes = { kubeconfig = \"kubeconfig\", context = \"main\" }\n".to_owned() + &role("app")));
+    let grants = [Grant::everywhere(&["serviceaccounts", "namespaces"], &["get", "list"])];
+    scene.world.cluster("main").set_token("limited-token", User::limited("limited", grants));
+    let document = scene.verify(4, &["--format", "json"]).json();
+    let links = document["service-accounts"][0]["links"].as_array().expect("links").clone();
+    let statuses: Vec<&str> = links.iter().map(|link| link["status"].as_str().expect("a status")).collect();
+    assert_eq!(statuses, ["ok", "ok", "ok", "ok", "unknown", "unknown", "unknown", "unknown"], "{links:#?}");
+    scene.world.with(|sandbox| {
+        sandbox.gate().fault(
+            Stage::Before,
+            aws::Match::on("eks", "ListPodIdentityAssociations"),
+            aws::Fault::Deny,
+            None,
+        );
+    });
+    let (status, text) = scene.link(4, "annotation", &[]);
+    assert_eq!(status, "unknown", "{text}");
+    assert!(text.contains("eks:ListPodIdentityAssociations"), "{text}");
+}
+
+#[test]
+fn calls_grow_with_the_service_accounts_only_where_they_must() {
+    let scene = Scene::bare();
+    let names: Vec<String> = (0..500).map(|number| format!("\"app-{number:03}\"")).collect();
+    // five roles, so that their trust policies fit
+    let mut text = String::new();
+    for (number, names) in names.chunks(25).enumerate() {
+        let _ = write!(
+            text,
+            "[roles.r{number}]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\n[[service-accounts]]\nrole = \"r{number}\"\nnamespace = \"apps\"\nname = [{}]\n",
+            names.join(", ")
+        );
+    }
+    scene.declare(&text);
+    scene.bench.ends(0, &["apply", "--auto-approve"]);
+    scene.world.clear_log();
+    let cluster = scene.world.cluster("main");
+    cluster.gate().forget();
+    let run = scene.verify(0, &["--format", "json", "--parallelism", "50"]);
+    assert_eq!(run.json()["summary"]["ok"], 500);
+    let count = |action: &str| scene.world.actions().iter().filter(|one| *one == action).count();
+    assert_eq!(count("AssumeRoleWithWebIdentity"), 500);
+    assert_eq!(count("ListPodIdentityAssociations"), 1);
+    let log = cluster.gate().log();
+    let asked = |verb: &str, resource: &str| {
+        log.iter().filter(|record| record.call.verb == verb && record.call.resource == resource).count()
+    };
+    assert_eq!(asked("create", "serviceaccounts/token"), 500);
+    assert_eq!((asked("list", "pods"), asked("list", "mutatingwebhookconfigurations")), (1, 1));
+    assert_eq!(asked("list", "namespaces"), 1);
+    let changes =
+        log.iter().filter(|record| ["create", "update", "patch", "delete"].contains(&record.call.verb.as_str()));
+    assert!(changes.into_iter().all(|record| record.call.resource == "serviceaccounts/token"));
+    let reads = scene.world.with(|sandbox| sandbox.published_reads());
+    assert_eq!(reads.len(), 2, "{reads:?}");
+}
+
+#[test]
+fn links_that_do_not_apply_are_not_judged() {
+    let scene = Scene::bare();
+    let entry = "[[service-accounts]]\nrole = \"app\"\nnamespace = \"apps\"\nname = \"x\"\nmanage = \"none\"\n[[service-accounts]]\nrole = \"app\"\nnamespace = \"apps\"\nname = \"job-*\"\nallow-wildcard = \"jobs\"\nmanage = \"none\"\n[[service-accounts]]\nrole = \"app\"\nnamespace = \"later\"\nname = \"y\"\n";
+    scene.declare(&format!("[roles.app]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\n{entry}"));
+    scene.bench.ends(0, &["apply", "--auto-approve", "--deny", "none"]);
+    let run = scene.verify(0, &["--deny", "none", "-v"]);
+    run.says("it waits for namespace `later`")
+        .says("a pattern names no single ServiceAccount")
+        .says("`manage = \"none\"`");
+    let run = scene.bench.ends(64, &["verify", "--deny", "none", "--only", "role/none"]);
+    run.says("matches no ServiceAccount");
+    let one = scene.verify(0, &["--deny", "none", "--only", "service-account/main/later/*", "--format", "json"]).json();
+    assert_eq!(one["summary"]["service-accounts"], 1);
+}
+
+#[test]
+fn apply_verifies_what_it_touched() {
+    let scene = Scene::bare();
+    scene.declare(&role("app"));
+    let run = scene.bench.ends(0, &["apply", "--auto-approve", "--verify"]);
+    run.says("Verified 1 ServiceAccount: 1 ok, 0 broken, 0 not fully seen.");
+    scene.webhook(|hook| hook["rules"] = json!([]));
+    scene.declare(&(role("app") + &role("two")));
+    let run = scene.bench.ends(7, &["apply", "--auto-approve", "--verify"]);
+    run.says("FAIL webhook: ").says("service-account/main/apps/two");
+}
