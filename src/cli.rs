@@ -11,6 +11,7 @@ mod drift;
 mod environment;
 mod files;
 mod generate;
+mod import;
 mod init;
 mod lock;
 mod log;
@@ -163,6 +164,7 @@ pub async fn run_on(machine: &Machine, ui: &Ui, cli: Cli) -> ExitStatus {
 async fn dispatch(run: Run<'_>, command: &Command) -> Result<ExitStatus, Error> {
     match command {
         Command::Init(_) => init::run(run),
+        Command::Import(arguments) => import::run(run, arguments).await,
         Command::Validate(_) => validate::run(run).await,
         Command::Plan(arguments) => plan::run(run, arguments).await,
         Command::Apply(arguments) => apply::run(run, arguments).await,

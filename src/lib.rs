@@ -10,6 +10,7 @@ pub mod error;
 pub mod event;
 mod folder;
 pub mod ids;
+pub mod import;
 pub mod lint;
 pub mod model;
 pub mod observe;
